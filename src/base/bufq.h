@@ -1,0 +1,89 @@
+/* base/bufq.h - bounded queues of bytes, in chunks with headroom
+ *
+ * Every byte that waits anywhere waits in a bufq, and no bufq holds more than its limit: a
+ * full one is an answer (0 bytes taken), not an error, and that is all there is to
+ * back-pressure.  A chunk leaves HEADROOM bytes free before its first byte, so that a frame
+ * head is written in front of a payload that is already there; head and payload together
+ * fit one TLS record (16 KiB).  Chunks come from a pool and go back to it when empty: an
+ * idle queue costs its struct.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "base/str.h"
+
+#define CHUNK_SIZE 16384 /* payload room, headroom included */
+#define CHUNK_HEADROOM 32
+
+struct chunk {
+    struct chunk *next;
+    uint8_t *begin, *end; /* the bytes held, inside room */
+    uint8_t room[CHUNK_SIZE];
+};
+
+/* Spare chunks of one loop; at most `keep` stay when nobody needs them. */
+struct chunk_pool {
+    struct chunk *spare;
+    size_t spares, keep;
+    size_t live; /* handed out at present: for metrics and leak checks */
+};
+
+void chunk_pool_init(struct chunk_pool *p, size_t keep);
+void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
+void chunk_pool_trim(struct chunk_pool *p);   /* free all spares */
+
+struct bufq {
+    struct chunk *head, *tail;
+    size_t len, limit;
+    struct chunk_pool *pool; /* borrowed, outlives the queue */
+};
+
+void bufq_init(struct bufq *q, struct chunk_pool *pool, size_t limit);
+void bufq_finish(struct bufq *q); /* drops what is left */
+void bufq_clear(struct bufq *q);
+
+static inline bool bufq_empty(const struct bufq *q)
+{
+    return q->len == 0;
+}
+
+static inline size_t bufq_room(const struct bufq *q)
+{
+    return q->len < q->limit ? q->limit - q->len : 0;
+}
+
+static inline bool bufq_full(const struct bufq *q)
+{
+    return q->len >= q->limit;
+}
+
+/* Append a copy of up to n bytes; returns how many fitted below the limit. */
+size_t bufq_write(struct bufq *q, const void *bytes, size_t n);
+/* Append all of n bytes, or none: false when they do not fit. */
+MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
+/* Put n <= CHUNK_HEADROOM bytes in front of the first byte; returns where to write them.
+ * Counts towards len, ignores the limit (heads are small). */
+void *bufq_prepend(struct bufq *q, size_t n);
+
+/* Free room at the end to read into: at least 1 byte unless the queue is full (then NULL).
+ * bufq_commit says how many were used; bufq_settle gives an unused chunk back. */
+uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room);
+void bufq_commit(struct bufq *q, size_t n);
+void bufq_settle(struct bufq *q);
+
+/* The first bytes, as many as lie together; NULL and 0 when empty. */
+const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len);
+/* Copy up to n bytes from `offset` on, without taking them; returns how many there were. */
+size_t bufq_copy(const struct bufq *q, size_t offset, void *to, size_t n);
+size_t bufq_read(struct bufq *q, void *to, size_t n); /* copy and take */
+void bufq_skip(struct bufq *q, size_t n);             /* n <= len */
+size_t bufq_iov(const struct bufq *q, struct iovec *iov, size_t max);
+
+/* Move up to max bytes without passing to's limit; whole chunks are re-linked, small ones
+ * and parts copied.  Returns how many moved.  Same pool on both sides. */
+size_t bufq_move_n(struct bufq *to, struct bufq *from, size_t max);
+size_t bufq_move(struct bufq *to, struct bufq *from);

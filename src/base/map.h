@@ -1,0 +1,32 @@
+/* base/map.h - string to pointer, hashed
+ *
+ * The map owns copies of its keys, never its values.  Iteration order is unspecified; an
+ * iteration may remove the entry it stands on, and no other.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct map_entry {
+    char *key; /* NULL: empty slot */
+    size_t key_len;
+    uint64_t hash;
+    void *value;
+};
+
+struct map {
+    struct map_entry *slots;
+    size_t capacity; /* a power of two, or 0 */
+    size_t count;
+};
+
+void map_init(struct map *m);
+void map_finish(struct map *m);
+
+void *map_get(const struct map *m, struct str key); /* NULL: not there */
+/* Returns the value that was there before, or NULL. `value` must not be NULL. */
+void *map_set(struct map *m, struct str key, void *value);
+void *map_remove(struct map *m, struct str key);
+
+/* for (size_t at = 0; (e = map_next(m, &at)); ) */
+struct map_entry *map_next(const struct map *m, size_t *at);

@@ -1,0 +1,46 @@
+/* base/metrics.h - counters, gauges and histograms, and their Prometheus text
+ *
+ * A metric is a static in the module that counts; metrics_register (from that module's
+ * constructor-free init) puts it into the registry that /metrics walks.  A metric may have
+ * one label with a fixed set of values, so that nothing a peer sends can grow the registry.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+#define METRIC_SERIES_MAX 12
+#define METRIC_BUCKETS 14
+
+struct metric {
+    const char *name; /* kube_tunnel_..., with the unit and _total as Prometheus asks */
+    const char *help;
+    enum metric_type type;
+    const char *label;                     /* NULL: one series without a label */
+    const char *values[METRIC_SERIES_MAX]; /* of the label; ends with NULL if fewer */
+    int64_t series[METRIC_SERIES_MAX];     /* series[0] when there is no label */
+    uint64_t buckets[METRIC_BUCKETS];      /* histograms of seconds: 1 ms .. 100 s, cumulative
+                                              only when printed */
+    double sum;
+    struct metric *next; /* private */
+    bool registered;     /* private */
+};
+
+void metrics_register(struct metric *m); /* idempotent */
+
+static inline void metric_add(struct metric *m, size_t series, int64_t n)
+{
+    m->series[series] += n;
+}
+static inline void metric_set(struct metric *m, size_t series, int64_t value)
+{
+    m->series[series] = value;
+}
+void metric_observe_ms(struct metric *m, uint64_t ms);
+
+/* The text exposition format 0.0.4 of all of them; owned by the caller. */
+char *metrics_text(void);

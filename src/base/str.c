@@ -1,0 +1,170 @@
+#include "base/str.h"
+
+#include <strings.h>
+
+#include "base/own.h"
+
+bool str_eq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.at, b.at, a.len) == 0);
+}
+
+bool str_ieq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || strncasecmp(a.at, b.at, a.len) == 0);
+}
+
+bool str_starts(struct str s, struct str prefix)
+{
+    return s.len >= prefix.len && str_eq(str_first(s, prefix.len), prefix);
+}
+
+bool str_ends(struct str s, struct str suffix)
+{
+    return s.len >= suffix.len && str_eq(str_skip(s, s.len - suffix.len), suffix);
+}
+
+bool str_iends(struct str s, struct str suffix)
+{
+    return s.len >= suffix.len && str_ieq(str_skip(s, s.len - suffix.len), suffix);
+}
+
+struct str str_skip(struct str s, size_t n)
+{
+    size_t skipped = n < s.len ? n : s.len;
+    return (struct str){ s.at + skipped, s.len - skipped };
+}
+
+struct str str_first(struct str s, size_t n)
+{
+    return (struct str){ s.at, n < s.len ? n : s.len };
+}
+
+static struct str trim(struct str s, const char *blanks)
+{
+    while (s.len && s.at[0] && strchr(blanks, s.at[0]))
+        s = str_skip(s, 1);
+    while (s.len && s.at[s.len - 1] && strchr(blanks, s.at[s.len - 1]))
+        s.len--;
+    return s;
+}
+
+struct str str_trim(struct str s)
+{
+    return trim(s, " \t");
+}
+
+struct str str_trim_space(struct str s)
+{
+    return trim(s, " \t\r\n");
+}
+
+static struct str cut_at(struct str s, const char *sep, struct str *ret_head)
+{
+    if (!sep) {
+        *ret_head = s;
+        return (struct str){ NULL, 0 };
+    }
+    size_t n = (size_t)(sep - s.at);
+    *ret_head = str_first(s, n);
+    return str_skip(s, n + 1);
+}
+
+struct str str_cut(struct str s, char sep, struct str *ret_head)
+{
+    return cut_at(s, s.len ? memchr(s.at, sep, s.len) : NULL, ret_head);
+}
+
+struct str str_cut_last(struct str s, char sep, struct str *ret_head)
+{
+    return cut_at(s, s.len ? memrchr(s.at, sep, s.len) : NULL, ret_head);
+}
+
+enum err str_to_uint(struct str s, uint64_t max, uint64_t *ret)
+{
+    uint64_t value = 0;
+
+    if (s.len == 0)
+        return ERR_PROTO;
+    for (size_t i = 0; i < s.len; i++) {
+        if (s.at[i] < '0' || s.at[i] > '9')
+            return ERR_PROTO;
+        unsigned digit = (unsigned)(s.at[i] - '0');
+        if (value > (max - digit) / 10 || digit > max)
+            return ERR_LIMIT;
+        value = value * 10 + digit;
+    }
+    *ret = value;
+    return OK;
+}
+
+static const struct {
+    struct str name;
+    uint64_t ms;
+} units[] = {
+    { { "ms", 2 }, 1 },
+    { { "s", 1 }, 1000 },
+    { { "m", 1 }, 60000 },
+    { { "h", 1 }, 3600000 },
+};
+
+static uint64_t unit_ms(struct str name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(units); i++)
+        if (str_eq(units[i].name, name))
+            return units[i].ms;
+    return 0;
+}
+
+static size_t span(struct str s, bool digits)
+{
+    size_t n = 0;
+    while (n < s.len && (s.at[n] >= '0' && s.at[n] <= '9') == digits)
+        n++;
+    return n;
+}
+
+enum err str_to_duration_ms(struct str s, uint64_t *ret)
+{
+    const uint64_t max = 366ull * 24 * 3600 * 1000;
+    uint64_t total = 0;
+
+    if (str_eq(s, STR("0"))) {
+        *ret = 0;
+        return OK;
+    }
+    if (s.len == 0)
+        return ERR_PROTO;
+    while (s.len) {
+        uint64_t value;
+        size_t digits = span(s, true);
+        size_t letters = span(str_skip(s, digits), false);
+        uint64_t ms = unit_ms(str_first(str_skip(s, digits), letters));
+        enum err e = str_to_uint(str_first(s, digits), max, &value);
+        if (e || !ms)
+            return e == ERR_LIMIT ? e : ERR_PROTO;
+        if (value > (max - total) / ms)
+            return ERR_LIMIT;
+        total += value * ms;
+        s = str_skip(s, digits + letters);
+    }
+    *ret = total;
+    return OK;
+}
+
+char *str_dup(struct str s)
+{
+    char *ret = xmalloc(s.len + 1);
+    if (s.len)
+        memcpy(ret, s.at, s.len);
+    ret[s.len] = '\0';
+    return ret;
+}
+
+uint64_t str_hash(struct str s)
+{
+    uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
+    for (size_t i = 0; i < s.len; i++)
+        h = (h ^ (uint8_t)s.at[i]) * 0x100000001b3ull;
+    return h ^ (h >> 32);
+}

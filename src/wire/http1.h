@@ -1,0 +1,149 @@
+/* wire/http1.h - HTTP/1.1 message heads and chunked bodies (RFC 9112)
+ *
+ * Bytes to struct and back.  No I/O, no allocation: the caller keeps bytes until a whole
+ * head has arrived, and every view in the result points into those bytes.  The parser is
+ * strict where leniency is how requests are smuggled: what two readers could read in two
+ * ways is refused, never repaired.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/str.h"
+
+#define HTTP1_FIELDS_MAX 128
+
+/* Names the proxy itself has to look at; everything else is FIELD_OTHER. */
+enum http1_name {
+    FIELD_OTHER,
+    FIELD_ACCEPT,
+    FIELD_CONNECTION,
+    FIELD_CONTENT_LENGTH,
+    FIELD_CONTENT_TYPE,
+    FIELD_EXPECT,
+    FIELD_FORWARDED,
+    FIELD_HOST,
+    FIELD_KEEP_ALIVE,
+    FIELD_ORIGIN,
+    FIELD_PROXY_AUTHENTICATE,
+    FIELD_PROXY_AUTHORIZATION,
+    FIELD_PROXY_CONNECTION,
+    FIELD_RETRY_AFTER,
+    FIELD_SEC_FETCH_DEST,
+    FIELD_SEC_FETCH_MODE,
+    FIELD_SEC_FETCH_SITE,
+    FIELD_TE,
+    FIELD_TRAILER,
+    FIELD_TRANSFER_ENCODING,
+    FIELD_UPGRADE,
+    FIELD_USER_AGENT,
+};
+
+struct http1_field {
+    enum http1_name id;
+    bool hop;          /* hop-by-hop: by nature, or because Connection names it */
+    struct str name;   /* as sent */
+    struct str value;  /* trimmed */
+    struct str line;   /* the whole line with its CRLF: adjacent lines adjoin in memory */
+};
+
+enum http1_framing {
+    BODY_NONE,
+    BODY_LENGTH,  /* `length` bytes, which may be 0 */
+    BODY_CHUNKED,
+    BODY_TO_EOF,  /* answers only: the body ends with the connection */
+};
+
+struct http1_head {
+    int minor;         /* HTTP/1.<minor>: 0, or 1 (a higher minor is reported as 1) */
+    struct str method; /* requests; any token */
+    struct str target; /* requests; visible ASCII and bytes >= 0x80, never empty */
+    int status;        /* answers; 100..999 */
+    struct str reason; /* answers; may be empty */
+
+    size_t count;
+    struct http1_field fields[HTTP1_FIELDS_MAX];
+
+    /* What the fields mean together. */
+    enum http1_framing framing;
+    uint64_t length;
+    bool keep_alive;      /* the sender allows another message after this one */
+    bool expect_continue; /* Expect: 100-continue in an HTTP/1.1 request */
+    bool upgrade;         /* Connection: upgrade with an Upgrade field; answers: status 101 */
+    const struct http1_field *host; /* requests: NULL when absent (legal in HTTP/1.0 only) */
+
+    const char *problem; /* on ERR_PROTO and ERR_LIMIT: a phrase naming what was wrong */
+};
+
+/* Find the end of the head that starts at in[0].  *scanned remembers how far earlier calls
+ * looked (start with 0), so that a head arriving byte by byte costs linear time.
+ * OK: *ret is its length, blank line included.  ERR_AGAIN: not complete. */
+MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned, size_t *ret);
+
+/* Parse one complete head, in[0..len) as http1_head_end measured it.  Empty lines before a
+ * request line are skipped by the caller.
+ *
+ * OK         *head is filled in; its views point into `in`
+ * ERR_PROTO  not HTTP, or ambiguous: head->problem says what (for a 400)
+ * ERR_LIMIT  too many fields: head->problem says what (for a 431)
+ *
+ * Refused besides bad syntax: bare CR, bare LF, NUL; obs-fold; blanks before a colon or
+ * before the first field; Content-Length with Transfer-Encoding; two Content-Lengths, or a
+ * list, even of equal values; Transfer-Encoding other than exactly "chunked" (and any in
+ * HTTP/1.0); two Hosts; no Host in HTTP/1.1. */
+MUST_CHECK enum err http1_request_parse(const char *in, size_t len, struct http1_head *head);
+
+/* The same for an answer.  `request_method` decides about bodies (HEAD, CONNECT).
+ * 1xx, 204 and 304 have none (RFC 9112, section 6.3). */
+MUST_CHECK enum err http1_response_parse(const char *in, size_t len,
+                                         struct str request_method,
+                                         struct http1_head *head);
+
+/* The first field with this id, or NULL. */
+const struct http1_field *http1_find(const struct http1_head *head, enum http1_name id);
+
+/* Is `token` in the comma-separated list of any field with this id?  Case ignored. */
+bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token);
+
+/* GET, HEAD, OPTIONS, TRACE, PUT, DELETE (RFC 9110, section 9.2.2); and the first four. */
+bool http1_idempotent(struct str method);
+bool http1_safe(struct str method);
+
+/* A standard reason phrase ("Bad Gateway"); "Unknown" for codes we do not know. */
+const char *http1_reason(int status);
+
+/* The chunked coding (RFC 9112, section 7.1).  Zeroed is the start of a body. */
+struct http1_chunked {
+    int state;         /* private */
+    uint64_t left;     /* payload bytes of the current chunk still to come */
+    uint32_t overhead; /* bytes of this size line or of the trailers, against the limits */
+    bool trailer_blank;
+    const char *problem;
+};
+
+#define HTTP1_CHUNK_LINE_MAX 256    /* a size line with its extensions */
+#define HTTP1_TRAILERS_MAX 16384    /* all trailer lines */
+
+struct http1_piece {
+    size_t framing; /* this many bytes of framing come first (sizes, CRLFs, trailers) */
+    size_t payload; /* and then this many bytes of the body itself */
+    bool done;      /* the body ends after them */
+};
+
+/* Measure the next piece of a chunked body in in[0..len).
+ *
+ * OK         *ret says how the first framing + payload bytes (at least 1) divide; the
+ *            decoder has moved past them
+ * ERR_AGAIN  len is 0
+ * ERR_PROTO, ERR_LIMIT  c->problem says what
+ *
+ * The raw bytes may be passed on as they stand: nothing ambiguous is accepted (bare LF,
+ * sizes over 2^60, blanks around the size). */
+MUST_CHECK enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in,
+                                         size_t len, struct http1_piece *ret);
+
+/* Encode the head of a chunk of n > 0 bytes ("1a\r\n"); returns its length.  The payload is
+ * followed by "\r\n", the last chunk by "0\r\n" + trailers + "\r\n". */
+#define HTTP1_CHUNK_HEAD_MAX 18
+size_t http1_chunk_head_encode(size_t n, char out[static HTTP1_CHUNK_HEAD_MAX]);
