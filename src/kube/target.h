@@ -1,0 +1,40 @@
+/* kube/target.h - one API server and how to speak to it as one user
+ *
+ * What kubeconfig or the service account came to: plain values, nothing to interpret.
+ * Immutable and shared once built.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "base/str.h"
+
+struct kube_target {
+    char *server;  /* as configured, without a trailing slash: "https://1.2.3.4:6443/k8s" */
+    char *host;    /* of server, without brackets */
+    uint16_t port; /* of server, or the scheme's */
+    char *prefix;  /* path of server: "" or "/k8s"; goes before every API path */
+    bool tls;
+    char *host_header; /* "host[:port]" as HTTP wants it */
+
+    char *ca, *certificate, *key; /* PEM text or NULL */
+    bool insecure;
+    char *tls_server_name; /* or NULL: host */
+    char *proxy;           /* or NULL: environment's; "" none */
+
+    char *token, *token_file, *username, *password; /* or NULL */
+
+    char *context;      /* name, for people; "in-cluster" for a service account */
+    char *ns;           /* default namespace */
+    char *origin;       /* file it came from, for messages */
+};
+
+/* Choose and load: `kubeconfig` (--kubeconfig, may be NULL), then $KUBECONFIG, then
+ * ~/.kube/config, then the service account.  `context` and `ns` override (may be NULL).
+ * ERR_CONFIG, ERR_NOT_FOUND, ERR_ACCESS with a sentence naming file, line and name. */
+MUST_CHECK enum err kube_target_load(const char *kubeconfig, const char *context,
+                                     const char *ns, struct kube_target **ret,
+                                     struct diag *why);
+void kube_target_destroy(struct kube_target *t); /* NULL accepted */

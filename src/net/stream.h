@@ -1,0 +1,105 @@
+/* net/stream.h - a bounded pipe of bytes with two ends
+ *
+ *          in  <── bytes from the far end, taken by the user of the stream
+ *          out ──> bytes for the far end, put there by the user
+ *
+ * TCP, TLS over another stream, a forwarded connection in a tunnel and (in tests) a pair in
+ * memory all look like this; whoever uses one cannot tell what it stands on.  The user
+ * works on the two queues and then calls stream_update(); the stream derives from them what
+ * it should be reading and writing, and wakes its user when bytes came, room appeared, or
+ * the stream ended.  Wake-ups carry no meaning: look at the fields.
+ *
+ * How a stream ended matters as much as its bytes: `end` says it.  in_eof and broken are
+ * never set while the verdict is V_OPEN.
+ */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/bufq.h"
+#include "base/err.h"
+#include "base/sched.h"
+
+/* clang-format off */
+enum verdict {
+    V_OPEN,
+    V_CLEAN,       /* the far end finished; everything it sent is in `in` */
+    V_REFUSED,     /* never delivered: even a POST may be repeated */
+    V_RESET,       /* cut: what came may not be all */
+    V_TUNNEL_LOST, /* the tunnel under it went away: cut, and not the pod's fault */
+    V_POD_GONE,    /* the pod does not exist any more; never delivered */
+};
+/* clang-format on */
+
+struct stream_end {
+    enum verdict verdict;
+    bool opened; /* the far end acknowledged: for diagnosis only */
+    struct diag why;
+};
+
+struct stream;
+
+struct stream_ops {
+    void (*update)(struct stream *);
+    void (*close)(struct stream *);
+    void (*abort)(struct stream *);
+};
+
+/* Embedded in its implementation; fields are read by the user, written by the stream,
+ * except the contents of the queues and `wake`. */
+struct stream {
+    const struct stream_ops *ops;
+    struct bufq in, out;
+    bool in_eof;     /* no byte will follow those in `in` */
+    bool broken;     /* neither direction works; unsent bytes are lost */
+    bool shut;       /* the user has asked for the end of `out` */
+    bool out_eof;    /* ... and the far end has been told */
+    bool paused;     /* the user does not want to be read for now (slow reader) */
+    struct stream_end end;
+    struct task *wake; /* borrowed; NULL: nobody */
+};
+
+/* After any change to the queues: read, write and flush as far as possible, this turn. */
+static inline void stream_update(struct stream *s)
+{
+    s->ops->update(s);
+}
+
+/* Send what is in `out`, then the end. */
+static inline void stream_shutdown(struct stream *s)
+{
+    if (s->shut)
+        return;
+    s->shut = true;
+    s->ops->update(s);
+}
+
+/* The pointer is dead to the caller and no wake-up will come.  Bytes still in `out` are
+ * dropped (wait for bufq_empty first); the far end sees an orderly end where the carrier
+ * allows it.  NULL accepted. */
+static inline void stream_close(struct stream *s)
+{
+    if (s)
+        s->ops->close(s);
+}
+
+/* The same, but the far end sees a reset. */
+static inline void stream_abort(struct stream *s)
+{
+    if (s)
+        s->ops->abort(s);
+}
+
+/* For implementations: fill in the common part, and finish it. */
+void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
+                 size_t in_limit, size_t out_limit);
+void stream_finish(struct stream *s);
+/* Mark the end once: broken for every verdict but V_CLEAN; wakes the user. */
+void stream_end(struct stream *s, enum verdict verdict, const char *why);
+
+/* Two streams joined in memory, for tests: what goes into a->out comes out of b->in. */
+struct stream_pair {
+    struct stream *a, *b;
+};
+struct stream_pair mem_stream_pair(struct sched *sched, struct chunk_pool *pool,
+                                   size_t limit);

@@ -1,0 +1,40 @@
+/* net/tcp.h - TCP (and Unix) sockets as streams, and listening ones
+ *
+ * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev per
+ * turn, and asks the kernel for interest only where the queues say so.
+ */
+#pragma once
+
+#include <sys/socket.h>
+
+#include "net/loop.h"
+#include "net/stream.h"
+
+#define TCP_IN_LIMIT (64 * 1024)
+#define TCP_OUT_LIMIT (64 * 1024)
+
+/* Adopt a connected socket.  Sets O_NONBLOCK, TCP_NODELAY.  in_limit/out_limit 0: the
+ * defaults.  Never fails: an error shows as a broken stream. */
+struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit);
+
+/* The descriptor, for socket options and getpeername; still owned by the stream. */
+int tcp_fd(const struct stream *s);
+
+/* A socket address as text: "127.0.0.1:80", "[::1]:80", "unix". */
+#define ADDRESS_TEXT 64
+void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);
+
+/* A listening socket.  on_accept gets a connected descriptor and owns it; it is called from
+ * the bottom of the stack.  When descriptors run out accepting pauses, is logged once, and
+ * resumes by itself; nothing spins. */
+struct listener;
+struct listener *listener_open(struct loop *l, int fd, void (*on_accept)(void *owner, int fd),
+                               void *owner);
+void listener_pause(struct listener *, bool paused);
+int listener_fd(const struct listener *);
+void listener_close(struct listener *); /* NULL accepted; closes the descriptor */
+
+/* Bind and listen.  The address is numeric.
+ * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG (not an address of this machine), ERR_NO_FILES. */
+MUST_CHECK enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
+                                  struct diag *why);

@@ -1,0 +1,50 @@
+/* net/transfer.h - HTTP requests to an API server, by libcurl's multi interface
+ *
+ * For REST calls and watches: HTTP/2 where the server has it (all calls to one server share
+ * a connection), no redirects, proxies, deadlines.  The body is a bounded queue: a reader
+ * that does not take it pauses the transfer.  Tunnels do not use this (see tunnel/).
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "base/bufq.h"
+#include "net/loop.h"
+
+struct transfers; /* one curl multi handle on one loop */
+
+struct transfers *transfers_create(struct loop *l);
+void transfers_destroy(struct transfers *t); /* after every transfer was closed */
+
+/* How to reach and trust a server; borrowed until transfer_open returns. */
+struct transfer_tls {
+    const char *ca, *certificate, *key; /* PEM text; NULL: system's roots; none; none */
+    bool insecure;
+    const char *server_name; /* verified (and sent as SNI) instead of the URL's host */
+};
+
+struct transfer_request {
+    const char *method; /* "GET", "POST" */
+    const char *url;
+    const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
+    const char *body;           /* may be NULL */
+    struct transfer_tls tls;
+    const char *proxy;     /* as in net/connecting.h */
+    uint64_t timeout_ms;   /* for the whole exchange; 0: none (watches) */
+    uint64_t stall_ms;     /* without a single byte; 0: never */
+    size_t body_limit;     /* how much may wait in `body` before the transfer pauses */
+};
+
+struct transfer {
+    enum err result; /* ERR_AGAIN while running; OK: complete, whatever the status */
+    int status;      /* 0 until the head has come */
+    uint32_t retry_after; /* seconds, 0: not given */
+    struct bufq body;     /* take from it, then transfer_resume */
+    struct diag why;
+};
+
+/* Owned by the caller until transfer_close, which cancels.  Wakes on head, body and end. */
+struct transfer *transfer_open(struct transfers *t, const struct transfer_request *r,
+                               struct task *wake);
+void transfer_resume(struct transfer *x);
+void transfer_close(struct transfer *x); /* NULL accepted */
