@@ -1,0 +1,118 @@
+/* catalog/catalog.h - what the cluster told us about services and who serves them
+ *
+ * Works with three levels of rights and says which one it found:
+ *   WATCH   list and watch services and endpointslices: everything known, always fresh
+ *   LOOKUP  get services, list pods: looked up when asked for and kept a few seconds
+ * either for the whole cluster or, when that is forbidden, for one namespace.
+ *
+ * An entry is one immutable, shared object per service: a change replaces it, whoever holds
+ * a reference keeps what they started with.  Look-ups never block: ERR_AGAIN and a wake-up.
+ */
+#pragma once
+
+#include "base/sched.h"
+#include "kube/api.h"
+
+/* One pod that can serve.  Immutable; lives as long as its service entry is referenced,
+ * and longer through endpoint_ref. */
+struct endpoint {
+    unsigned refs;
+    char *ns, *pod, *uid; /* uid identifies it: a replaced pod has another */
+    char *ip, *node;      /* may be NULL */
+    char *hostname;       /* the endpoint's own label (StatefulSet), or NULL */
+    bool ready;           /* may get new work */
+    bool terminating;     /* last resort */
+    uint16_t *ports;      /* per service port: the container's port, 0: it has none */
+};
+
+struct service_port {
+    char *name;         /* "" when unnamed */
+    uint16_t number;
+    bool tcp;           /* false: UDP or SCTP, which port-forward cannot carry */
+    char *app_protocol; /* or NULL */
+    char *target_name;  /* a named targetPort, or NULL */
+    uint16_t target;    /* a numeric targetPort (number itself when absent), 0 if named */
+};
+
+enum service_kind {
+    SERVICE_NORMAL,
+    SERVICE_EXTERNAL,     /* type ExternalName: nothing to forward to */
+    SERVICE_POD,          /* not a service: one pod asked for by name; any port goes */
+};
+
+struct service {
+    unsigned refs;
+    enum service_kind kind;
+    char *ns, *name;
+    char *external_name; /* SERVICE_EXTERNAL */
+    bool has_selector, headless, sticky /* sessionAffinity: ClientIP */;
+    struct service_port *ports;
+    size_t port_count;
+    struct endpoint **endpoints; /* ready first, then not ready, terminating last */
+    size_t endpoint_count;
+    size_t pods_seen; /* pods that matched, whatever their state: for messages */
+    char *pods_note;  /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
+    uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
+};
+
+struct endpoint *endpoint_ref(const struct endpoint *e);
+void endpoint_unref(struct endpoint *e); /* NULL accepted */
+struct service *service_ref(const struct service *s);
+void service_unref(struct service *s); /* NULL accepted */
+
+/* The container's port of service port `index` on this endpoint; 0: it has none. */
+uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index);
+
+enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LOOKUP };
+
+struct catalog_settings {
+    uint64_t keep_ms;   /* how long a look-up is good for (LOOKUP); 3000 */
+    uint64_t call_ms;   /* deadline of one API call; 10000 */
+    const char *home_ns; /* the namespace to fall back to; borrowed, outlives the catalog */
+};
+
+struct catalog;
+struct catalog *catalog_create(struct sched *sched, struct api *api,
+                               const struct catalog_settings *settings);
+void catalog_destroy(struct catalog *c);
+enum rights catalog_rights(const struct catalog *c);
+const char *catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
+/* Rights are known and, with WATCH, the first lists are in (for /readyz).  *ret_error (may
+ * be NULL) is the last failure when the API server cannot be reached. */
+bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
+
+/* One question.  The caller's struct; result is ERR_AGAIN until answered:
+ *   OK             service is a reference that lookup_finish drops
+ *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...: error says it all; for a
+ *                  403 missing_verb and missing_resource name the right to grant
+ * After the answer it stays subscribed: every later change of this service wakes too, until
+ * lookup_finish; ask again to see the change. */
+struct lookup {
+    enum err result;
+    struct service *service;
+    struct api_error error;
+    const char *missing_verb, *missing_resource; /* static text or NULL */
+    struct task *wake;
+    struct list_node subscribed; /* private */
+    void *entry;                 /* private */
+};
+/* max_age_ms: an answer may be this old (LOOKUP only; 0 asks the API server again). May
+ * answer before it returns. */
+void catalog_lookup(struct catalog *c, struct str ns, struct str name, uint64_t max_age_ms,
+                    struct lookup *l, struct task *wake);
+/* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint. */
+void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod, uint64_t max_age_ms,
+                        struct lookup *l, struct task *wake);
+void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
+
+/* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it can
+ * be retired.  WATCH: within the event; LOOKUP: when a newer look-up shows it. */
+void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
+                     void *owner);
+
+/* All services known now, for `list` and /readyz: calls back for each, in name order.  With
+ * LOOKUP it holds what was asked for lately; catalog_list_all fetches. */
+void catalog_each(const struct catalog *c, void (*each)(void *owner, const struct service *),
+                  void *owner);
+size_t catalog_count(const struct catalog *c);

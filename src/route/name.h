@@ -1,0 +1,47 @@
+/* route/name.h - a host name as a client wrote it, taken apart
+ *
+ * Pure text.  Names are case-insensitive and may end in a dot.  Accepted, with <zone> the
+ * cluster domain (facts: Kubernetes DNS specification 1.1; CoreDNS plugin/kubernetes):
+ *   <svc>.<ns>.svc.<zone>   <svc>.<ns>.svc   <svc>.<ns>   <svc>.<ns>.localhost
+ *   <endpoint>.<svc>.<ns>.svc[.<zone>|.localhost]   a pod of a headless service
+ *   _<port>._<proto>.<svc>.<ns>.svc[...]            a port by its name
+ *   <pod>.<ns>.pod[.<zone>|.localhost]              any port of one pod
+ *   <a-b-c-d>.<ns>.pod[...]                         a pod by its address
+ */
+#pragma once
+
+#include "base/str.h"
+
+enum name_kind {
+    NAME_INVALID,  /* not a name of the cluster: `problem` says why */
+    NAME_SERVICE,
+    NAME_ENDPOINT, /* one endpoint of a service */
+    NAME_POD,      /* a pod by name or address */
+    NAME_OWN,      /* loopback name, an IP literal, or empty: ourselves */
+};
+
+#define NAME_MAX_LEN 253
+#define NAME_ROOM 256
+
+/* Views point into `text`; do not copy the struct, parse again or use name_copy. */
+struct name {
+    enum name_kind kind;
+    struct str service, ns;
+    struct str endpoint;  /* NAME_ENDPOINT: hostname, pod name or dashed address;
+                             NAME_POD: pod name or address in its usual form */
+    struct str port_name; /* from _port._proto, without the underscore; else empty */
+    bool udp;             /* _proto was not tcp */
+    const char *problem;  /* static phrase */
+    char text[NAME_ROOM]; /* lower case, without the trailing dot */
+    char address[48];     /* NAME_POD by address */
+};
+
+/* host: without port; may be a bracketed IPv6 literal.  Never fails: the answer may be
+ * NAME_INVALID. */
+void name_parse(struct str host, struct str zone, struct name *ret);
+void name_copy(struct name *to, const struct name *from);
+
+/* "host:port", "[v6]:port", "host".  ret_port 0: none given.
+ * ERR_PROTO: empty host with a port, junk after the host, port 0 or above 65535. */
+MUST_CHECK enum err authority_split(struct str authority, struct str *ret_host,
+                                    uint16_t *ret_port);

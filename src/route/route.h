@@ -1,0 +1,33 @@
+/* route/route.h - which port of a service, and which of its endpoints, a request means
+ *
+ * Pure functions over a name and a catalog entry: no waiting, no I/O.
+ */
+#pragma once
+
+#include "catalog/catalog.h"
+#include "route/name.h"
+
+/* What a request wants: the key under which tunnels and idle connections are found.  It
+ * holds no endpoints: they are looked up again at each attempt. */
+struct route {
+    struct name name;
+    uint16_t port;        /* service port (or pod port); 0: the scheme's default */
+    uint16_t target_port; /* --target-port: overrides the container's port; 0: none */
+};
+
+/* Choose the service port a route means.
+ *   port given       that one must be declared (by _port name: that name)
+ *   none             80 if declared, else the only or first TCP port
+ * A SERVICE_POD takes any port; its *ret_index is 0 and the port is the container's.
+ * ERR_NO_PORT with a sentence listing the declared ones ("declares 80 (http), 9090 (grpc)");
+ * ERR_UNAVAILABLE for a port that is not TCP, an ExternalName, a service without selector
+ * and without endpoints: the sentence says which and what to do. */
+MUST_CHECK enum err route_port(const struct route *r, const struct service *s,
+                               size_t *ret_index, struct diag *why);
+
+/* The container's port for this endpoint under this route, 0: it does not have it. */
+uint16_t route_container_port(const struct route *r, const struct service *s,
+                              const struct endpoint *e, size_t index);
+
+/* May this endpoint be used for this route (NAME_ENDPOINT picks one by label)? */
+bool route_matches(const struct route *r, const struct endpoint *e);
