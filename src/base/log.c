@@ -1,0 +1,529 @@
+/* base/log.c - format lines, gather them, and never let a log stop the program
+ *
+ * A line is built in place in a bounded buffer and then copied to the gather buffer; a
+ * flush writes that in one call where the sink is a file.  Pipes, sockets and terminals
+ * may have a reader that stopped: they are polled first and get at most PIPE_BUF bytes at
+ * a time, which a ready one takes without blocking, whatever its O_NONBLOCK says (the
+ * flag belongs to everybody who shares the descriptor, so we do not set it).  What such a
+ * sink does not take stays gathered; when the buffer is full, lines are dropped, counted,
+ * and the number is logged once there is room again.
+ *
+ * The sink below is one of the two mutable globals of the program.
+ */
+#include "base/log.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+#define LINE_SIZE 2048
+#define LINE_TAIL 16 /* kept free for what closes a line that was cut */
+#define GATHER_SIZE 65536
+#define COMPLAINTS_PER_SECOND 50
+
+/* clang-format off */
+static const struct {
+    const char *name, *padded, *coloured;
+} levels[] = {
+    [LEVEL_ERROR] = { "error", "ERROR", "\033[31mERROR\033[0m" },
+    [LEVEL_WARN]  = { "warn",  "WARN ", "\033[33mWARN \033[0m" },
+    [LEVEL_INFO]  = { "info",  "INFO ", "\033[32mINFO \033[0m" },
+    [LEVEL_DEBUG] = { "debug", "DEBUG", "\033[36mDEBUG\033[0m" },
+};
+/* clang-format on */
+
+static const char *const modules[] = {
+#define X(NAME, name) [LOG_##NAME] = #name,
+    LOG_MODULES(X)
+#undef X
+};
+
+uint8_t log_levels[LOG_MODULE_COUNT] = {
+#define X(NAME, name) [LOG_##NAME] = LEVEL_INFO,
+    LOG_MODULES(X)
+#undef X
+};
+
+/* Errors and warnings of one module in one second. */
+struct throttle {
+    time_t second;
+    unsigned lines;
+    uint64_t suppressed;
+};
+
+static struct {
+    int fd;
+    bool colour;
+    bool regular; /* a file: always writable */
+    enum log_format format;
+    time_t second; /* the one that `date` spells out */
+    char date[24]; /* 2026-11-23T07:30:00 */
+    uint64_t dropped;
+    uint64_t suppressed; /* of all throttles together */
+    struct throttle throttles[LOG_MODULE_COUNT];
+    size_t len;
+    char gathered[GATHER_SIZE];
+} sink = { .fd = STDERR_FILENO, .second = -1 };
+
+struct line {
+    size_t len;
+    bool cut;
+    char text[LINE_SIZE];
+};
+
+/* All of it or, from the first piece on that does not fit, nothing more. */
+static void put(struct line *l, struct str piece)
+{
+    l->cut = l->cut || piece.len > LINE_SIZE - LINE_TAIL - l->len;
+    if (l->cut)
+        return;
+    memcpy(l->text + l->len, piece.at, piece.len);
+    l->len += piece.len;
+}
+
+/* Into the room that put() keeps free. */
+static void put_tail(struct line *l, struct str piece)
+{
+    memcpy(l->text + l->len, piece.at, piece.len);
+    l->len += piece.len;
+}
+
+PRINTF_LIKE(2, 3) static void put_format(struct line *l, const char *format, ...)
+{
+    char piece[128];
+    va_list args;
+    va_start(args, format);
+    int n = vsnprintf(piece, sizeof(piece), format, args);
+    va_end(args);
+    put(l, str_first((struct str){ piece, (size_t)n }, sizeof(piece) - 1));
+}
+
+static void put_time(struct line *l)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != sink.second) {
+        struct tm utc;
+        gmtime_r(&now.tv_sec, &utc);
+        strftime(sink.date, sizeof(sink.date), "%Y-%m-%dT%H:%M:%S", &utc);
+        sink.second = now.tv_sec;
+    }
+    unsigned ms = (unsigned)(now.tv_nsec / 1000000);
+    const char fraction[] = { '.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10),
+                              (char)('0' + ms % 10), 'Z' };
+    put(l, str_of(sink.date));
+    put(l, (struct str){ fraction, sizeof(fraction) });
+}
+
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f;
+}
+
+/* Text: printable ASCII as it is, the rest as in a C string; quotes only inside quotes.
+ */
+static void put_escaped(struct line *l, struct str s, bool quoted)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (c == '\n')
+            put(l, STR("\\n"));
+        else if (c == '\r')
+            put(l, STR("\\r"));
+        else if (c == '\t')
+            put(l, STR("\\t"));
+        else if (quoted && (c == '"' || c == '\\'))
+            put_format(l, "\\%c", c);
+        else if (is_plain(c))
+            put(l, (struct str){ s.at + i, 1 });
+        else
+            put_format(l, "\\x%02x", c);
+    }
+}
+
+static bool needs_quotes(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        unsigned char c = (unsigned char)s.at[i];
+        if (!is_plain(c) || c == ' ' || c == '"' || c == '\\')
+            return true;
+    }
+    return s.len == 0;
+}
+
+static void put_text_str(struct line *l, const char *key, struct str value)
+{
+    bool quoted = needs_quotes(value);
+    put_format(l, " %s=%s", key, quoted ? "\"" : "");
+    put_escaped(l, value, quoted);
+    if (quoted)
+        put(l, STR("\""));
+}
+
+/* The length of the UTF-8 sequence at s (RFC 3629, section 4), 0 if there is none. */
+static size_t utf8_length(struct str s)
+{
+    const unsigned char *u = (const unsigned char *)s.at;
+    size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
+    if (u[0] > 0xf4 || n > s.len)
+        return 0;
+    for (size_t i = 1; i < n; i++)
+        if ((u[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
+    bool surrogate = u[0] == 0xed && u[1] > 0x9f;
+    bool too_large = u[0] == 0xf4 && u[1] > 0x8f;
+    return overlong || surrogate || too_large ? 0 : n;
+}
+
+/* JSON wants valid UTF-8: a byte that is not part of any becomes U+FFFD. */
+static void put_json_escaped(struct line *l, struct str s)
+{
+    while (s.len && !l->cut) {
+        unsigned char c = (unsigned char)s.at[0];
+        size_t n = utf8_length(s);
+        if (c == '"' || c == '\\')
+            put_format(l, "\\%c", c);
+        else if (c < 0x20 || c == 0x7f)
+            put_format(l, "\\u%04x", c);
+        else if (n)
+            put(l, str_first(s, n));
+        else
+            put(l, STR("\\ufffd"));
+        s = str_skip(s, n ? n : 1);
+    }
+}
+
+/* A key comes with its opening quote or not at all, and a string that was opened is
+ * closed, so that a cut line is still JSON. */
+static void put_json_str(struct line *l, const char *key, struct str value)
+{
+    put_format(l, ",\"%s\":\"", key);
+    if (l->cut)
+        return;
+    put_json_escaped(l, value);
+    put(l, STR("\""));
+    if (l->cut)
+        put_tail(l, STR("...\""));
+}
+
+static void put_str(struct line *l, const char *key, struct str value)
+{
+    if (sink.format == LOG_JSON)
+        put_json_str(l, key, value);
+    else
+        put_text_str(l, key, value);
+}
+
+static void put_field(struct line *l, const struct log_field *f)
+{
+    bool json = sink.format == LOG_JSON;
+    char id[48];
+
+    switch (f->type) {
+    case FIELD_STR:
+        put_str(l, f->key, f->str);
+        break;
+    case FIELD_UINT:
+        put_format(l, json ? ",\"%s\":%" PRIu64 : " %s=%" PRIu64, f->key, f->uint);
+        break;
+    case FIELD_INT:
+        put_format(l, json ? ",\"%s\":%" PRId64 : " %s=%" PRId64, f->key, f->sint);
+        break;
+    case FIELD_ID:
+        put_str(l, f->key, (struct str){ id, log_id_text(f->id, id) });
+        break;
+    case FIELD_END:
+        break;
+    }
+}
+
+static void begin_text(struct line *l, enum log_module m, enum log_level level,
+                       struct str id, const char *text)
+{
+    put_time(l);
+    put_format(l, " %s %s %.*s%s",
+               sink.colour ? levels[level].coloured : levels[level].padded, modules[m],
+               STR_ARG(id), id.len ? " " : "");
+    put_escaped(l, str_of(text), false);
+}
+
+static void begin_json(struct line *l, enum log_module m, enum log_level level,
+                       struct str id, const char *text)
+{
+    put(l, STR("{\"time\":\""));
+    put_time(l);
+    put_format(l, "\",\"level\":\"%s\",\"module\":\"%s\"", levels[level].name,
+               modules[m]);
+    if (id.len)
+        put_json_str(l, "id", id);
+    put_json_str(l, "msg", str_of(text));
+}
+
+static void finish_line(struct line *l)
+{
+    if (sink.format == LOG_JSON)
+        put_tail(l, STR("}"));
+    else if (l->cut)
+        put_tail(l, STR("..."));
+    put_tail(l, STR("\n"));
+}
+
+static bool sink_ready(void)
+{
+    struct pollfd p = { .fd = sink.fd, .events = POLLOUT };
+    return sink.regular || poll(&p, 1, 0) != 0;
+}
+
+static void drop_gathered(size_t from)
+{
+    for (size_t i = from; i < sink.len; i++)
+        sink.dropped += sink.gathered[i] == '\n';
+    sink.len = 0;
+}
+
+/* Write what the sink takes without waiting; what it can never take is dropped. */
+static void drain(void)
+{
+    size_t done = 0;
+
+    while (done < sink.len && sink_ready()) {
+        size_t n = sink.len - done;
+        if (!sink.regular && n > PIPE_BUF)
+            n = PIPE_BUF;
+        ssize_t written = write(sink.fd, sink.gathered + done, n);
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written < 0 && errno == EAGAIN)
+            break;
+        if (written < 0) {
+            drop_gathered(done);
+            return;
+        }
+        done += (size_t)written;
+    }
+    sink.len -= done;
+    memmove(sink.gathered, sink.gathered + done, sink.len);
+}
+
+static void gather(const struct line *l)
+{
+    if (l->len > GATHER_SIZE - sink.len)
+        drain();
+    if (l->len > GATHER_SIZE - sink.len) {
+        sink.dropped++;
+        return;
+    }
+    memcpy(sink.gathered + sink.len, l->text, l->len);
+    sink.len += l->len;
+}
+
+static void emit_fields(enum log_module m, enum log_level level, struct log_id id,
+                        const char *text, va_list *fields)
+{
+    struct line l;
+    char id_text[48];
+    struct str who = { id_text, log_id_text(id, id_text) };
+
+    l.len = 0;
+    l.cut = false;
+    if (sink.format == LOG_JSON)
+        begin_json(&l, m, level, who, text);
+    else
+        begin_text(&l, m, level, who, text);
+    for (;;) {
+        struct log_field f = va_arg(*fields, struct log_field);
+        if (f.type == FIELD_END)
+            break;
+        put_field(&l, &f);
+    }
+    finish_line(&l);
+    gather(&l);
+}
+
+static void emit(enum log_module m, enum log_level level, const char *text, ...)
+{
+    va_list fields;
+    va_start(fields, text);
+    emit_fields(m, level, NO_ID, text, &fields);
+    va_end(fields);
+}
+
+static time_t this_second(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return now.tv_sec;
+}
+
+/* Begin another second, and say what the last one kept quiet about. */
+static void renew(enum log_module m, time_t second)
+{
+    struct throttle *t = &sink.throttles[m];
+    uint64_t suppressed = t->suppressed;
+
+    sink.suppressed -= suppressed;
+    *t = (struct throttle){ .second = second };
+    if (suppressed)
+        emit(m, LEVEL_WARN, "errors and warnings suppressed", LOG_U("lines", suppressed),
+             LOG_END);
+}
+
+static bool throttled(enum log_module m)
+{
+    struct throttle *t = &sink.throttles[m];
+    time_t second = this_second();
+
+    if (t->second != second)
+        renew(m, second);
+    if (t->lines < COMPLAINTS_PER_SECOND) {
+        t->lines++;
+        return false;
+    }
+    t->suppressed++;
+    sink.suppressed++;
+    return true;
+}
+
+void log_event(enum log_module m, enum log_level level, struct log_id id,
+               const char *text, ...)
+{
+    bool complaint = level <= LEVEL_WARN;
+    if (complaint && throttled(m))
+        return;
+    va_list fields;
+    va_start(fields, text);
+    emit_fields(m, level, id, text, &fields);
+    va_end(fields);
+    if (complaint)
+        log_flush();
+}
+
+/* The lines of seconds that have passed without a further complaint to end them. */
+static void report_suppressed(void)
+{
+    time_t second = this_second();
+    for (size_t m = 0; m < LOG_MODULE_COUNT; m++)
+        if (sink.throttles[m].suppressed && sink.throttles[m].second != second)
+            renew((enum log_module)m, second);
+}
+
+/* Called with nothing gathered, so the line fits; if it is lost too, the count stays. */
+static void report_dropped(void)
+{
+    uint64_t lines = sink.dropped;
+    emit(LOG_DAEMON, LEVEL_WARN, "log lines dropped", LOG_U("lines", lines), LOG_END);
+    drain();
+    sink.dropped = sink.dropped > lines ? lines : 0;
+}
+
+void log_flush(void)
+{
+    if (sink.suppressed)
+        report_suppressed();
+    if (sink.len)
+        drain();
+    if (sink.dropped && !sink.len)
+        report_dropped();
+}
+
+static bool find_level(struct str name, uint8_t *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
+        if (str_ieq(name, str_of(levels[i].name))) {
+            *ret = (uint8_t)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool find_module(struct str name, size_t *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
+        if (str_ieq(name, str_of(modules[i]))) {
+            *ret = i;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* One item of the list: a level for all modules, or module=level. */
+static enum err set_item(struct str item, bool for_all,
+                         uint8_t to[static LOG_MODULE_COUNT], struct diag *why)
+{
+    struct str module, name = str_cut(item, '=', &module);
+    size_t m = 0;
+    uint8_t level;
+
+    if (for_all != !name.at)
+        return OK;
+    if (!find_level(name.at ? name : module, &level))
+        return diag_set(why, ERR_CONFIG,
+                        "no log level in \"%.*s\" (error, warn, info or debug)",
+                        STR_ARG(item));
+    if (name.at && !find_module(module, &m))
+        return diag_set(why, ERR_CONFIG, "no log module \"%.*s\"", STR_ARG(module));
+    if (name.at)
+        to[m] = level;
+    else
+        memset(to, level, LOG_MODULE_COUNT);
+    return OK;
+}
+
+/* Levels for all go first, wherever they stand: the order of the list has no meaning. */
+enum err log_set_levels(struct str spec, struct diag *why)
+{
+    uint8_t set[LOG_MODULE_COUNT];
+    memset(set, LEVEL_INFO, sizeof(set));
+
+    for (int pass = 0; pass < 2; pass++) {
+        struct str rest = spec, item;
+        do {
+            rest = str_cut(rest, ',', &item);
+            enum err e = set_item(str_trim(item), pass == 0, set, why);
+            if (e)
+                return e;
+        } while (rest.at);
+    }
+    memcpy(log_levels, set, sizeof(set));
+    return OK;
+}
+
+void log_set_level(enum log_level level)
+{
+    memset(log_levels, (uint8_t)level, sizeof(log_levels));
+}
+
+void log_set_format(enum log_format format)
+{
+    sink.format = format;
+}
+
+void log_set_fd(int fd, bool colour)
+{
+    struct stat st;
+    sink.fd = fd;
+    sink.colour = colour;
+    sink.regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+size_t log_id_text(struct log_id id, char out[static 48])
+{
+    int n = 0;
+    out[0] = '\0';
+    if (id.kind && id.sub)
+        n = snprintf(out, 48, "%c%" PRIu64 ".%" PRIu64, id.kind, id.number, id.sub);
+    else if (id.kind)
+        n = snprintf(out, 48, "%c%" PRIu64, id.kind, id.number);
+    return (size_t)n;
+}
