@@ -57,7 +57,8 @@ struct spdy_control {
 MUST_CHECK enum err spdy_head_decode(const uint8_t *in, size_t len, struct spdy_head *ret);
 
 /* Decode the body of a control frame; `body` holds all head->length bytes.
- * ERR_PROTO: wrong length, stream or ping id 0, RST status 0. */
+ * ERR_PROTO: wrong length, stream or ping id 0, RST status 0, flags on a type that has none.
+ * ret->block points into body.  *ret is written only on OK. */
 MUST_CHECK enum err spdy_control_decode(const struct spdy_head *head, const uint8_t *body,
                                         struct spdy_control *ret);
 
@@ -89,6 +90,6 @@ size_t spdy_pair_encode(const struct spdy_pair *pair, bool first,
 #define SPDY_SYN_REPLY_MAX 40
 size_t spdy_syn_reply_encode(uint32_t id, bool first, uint8_t out[static SPDY_SYN_REPLY_MAX]);
 
-/* The dictionary of SPDY/3, section 2.6.10.1: 1423 bytes, built on first use into `out`. */
+/* The dictionary of SPDY/3, section 2.6.10.1: 1423 bytes. */
 #define SPDY_DICTIONARY_SIZE 1423
 void spdy_dictionary(uint8_t out[static SPDY_DICTIONARY_SIZE]);
