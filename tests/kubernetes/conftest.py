@@ -1,0 +1,128 @@
+"""Tests against a real Kubernetes: `cluster up`, then this very process moves
+into its network, where the API server is and nothing else.
+
+SPDX-License-Identifier: MIT
+"""
+import ctypes
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually
+
+CLUSTER = Path(__file__).with_name("cluster")
+NETWORK = "/run/netns/ktunnel-lab"
+CLONE_NEWNET = 0x40000000
+
+# The metrics that tests count with.
+OPENED = "kube_tunnel_tunnels_opened_total"
+OPEN = "kube_tunnel_tunnels"
+
+
+def cannot_run():
+    if os.getuid() != 0:
+        return "a cluster needs root"
+    if not os.access(BINARY, os.X_OK):
+        return "not built: kube-tunnel"
+    return None
+
+
+def pytest_collection_modifyitems(items):
+    why = cannot_run()
+    if why and os.environ.get("CI") == "true":
+        pytest.exit(f"cannot test on Kubernetes: {why}", returncode=3)
+    if why:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=why))
+
+
+def enter_network():
+    libc = ctypes.CDLL(None, use_errno=True)
+    fd = os.open(NETWORK, os.O_RDONLY)
+    if libc.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns", NETWORK)
+    os.close(fd)
+
+
+class Cluster:
+    def __init__(self):
+        subprocess.run([CLUSTER, "up"], check=True, stdout=subprocess.DEVNULL)
+        enter_network()
+
+    def config(self, user="admin"):
+        done = subprocess.run([CLUSTER, "config", user], check=True, capture_output=True, text=True)
+        return Path(done.stdout.strip())
+
+    def restart(self, component):
+        subprocess.run([CLUSTER, "restart", component], check=True)
+
+    def kubectl(self, *arguments, stdin=None, check=True):
+        done = subprocess.run(["kubectl", "--kubeconfig", self.config(), *arguments], input=stdin,
+                              capture_output=True, text=True, env=clean_environment(), timeout=120)
+        assert not check or done.returncode == 0, done.stderr
+        return done.stdout
+
+    def apply(self, *objects):
+        text = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.kubectl("apply", "-f", "-", stdin=text)
+
+    def pods(self, selector, namespace="shop"):
+        """Names of the pods that are ready and not on their way out."""
+        found = json.loads(self.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))
+        return {p["metadata"]["name"] for p in found["items"]
+                if "deletionTimestamp" not in p["metadata"]
+                and any(c["type"] == "Ready" and c["status"] == "True"
+                        for c in p["status"].get("conditions", []))}
+
+    def wait_for_pods(self, selector, count, namespace="shop"):
+        return eventually(lambda: len(p := self.pods(selector, namespace)) == count and p, 60)
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    return Cluster()
+
+
+@pytest.fixture
+def start_tunnel(cluster, tmp_path):
+    """start_tunnel(*flags, user="watcher", ready=True): stopped, and its end judged, after the test."""
+    running = []
+
+    def start(*flags, user="watcher", kubeconfig=None, ready=True, **options):
+        tunnel = KubeTunnel(*flags, kubeconfig=kubeconfig or cluster.config(user),
+                            folder=tmp_path, **options)
+        running.append(tunnel)
+        return tunnel.start(ready)
+
+    yield start
+    for tunnel in running:
+        tunnel.stop()
+
+
+@pytest.fixture(scope="session")
+def tunnel(cluster, tmp_path_factory):
+    """The kube-tunnel of all tests that need nothing special."""
+    tunnel = KubeTunnel(kubeconfig=cluster.config("watcher"),
+                        folder=tmp_path_factory.mktemp("tunnel"))
+    yield tunnel.start()
+    tunnel.stop()
+
+
+@pytest.fixture
+def service(cluster):
+    """service(name, port=80, target=8080, selector="web"): a Service in shop for one test."""
+    made = []
+
+    def make(name, port=80, target=8080, app="web"):
+        cluster.apply({"apiVersion": "v1", "kind": "Service",
+                       "metadata": {"name": name, "namespace": "shop"},
+                       "spec": {"selector": {"app": app},
+                                "ports": [{"port": port, "targetPort": target}]}})
+        made.append(name)
+
+    yield make
+    for name in made:
+        cluster.kubectl("delete", "service", name, "-n", "shop", "--ignore-not-found", "--wait=false")

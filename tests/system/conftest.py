@@ -1,0 +1,81 @@
+"""System tests: the real binary, with the playground for a cluster.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import subprocess
+
+import pytest
+
+from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, eventually
+
+
+def pytest_collection_modifyitems(items):
+    missing = [p.name for p in (BINARY, PLAYGROUND) if not os.access(p, os.X_OK)]
+    if missing:
+        for item in items:
+            item.add_marker(pytest.mark.skip(reason=f"not built: {' '.join(missing)}"))
+
+
+class Playground:
+    """A cluster in one process, with a kubeconfig to reach it."""
+
+    def __init__(self, folder, *flags):
+        self.kubeconfig = folder / "playground.kubeconfig"
+        self.log_path = folder / "playground.log"
+        out = folder / "playground.out"
+        with open(self.log_path, "wb") as log, open(out, "wb") as said:
+            self.process = subprocess.Popen(
+                [PLAYGROUND, "--kubeconfig-out", self.kubeconfig, *flags],
+                stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=clean_environment())
+        eventually(lambda: "ready" in out.read_text(), pause=0.02)
+
+    def stop(self):
+        self.process.terminate()
+        assert self.process.wait(10) == 0, self.log_path.read_text(errors="replace")
+
+
+@pytest.fixture
+def start_playground(tmp_path_factory):
+    """start_playground(*flags): a playground of the test's own."""
+    running = []
+
+    def start(*flags):
+        running.append(Playground(tmp_path_factory.mktemp("playground"), *flags))
+        return running[-1]
+
+    yield start
+    for playground in running:
+        playground.stop()
+
+
+@pytest.fixture(scope="session")
+def playground(tmp_path_factory):
+    """The playground all tests share; those that make it misbehave start their own."""
+    playground = Playground(tmp_path_factory.mktemp("playground"))
+    yield playground
+    playground.stop()
+
+
+@pytest.fixture
+def start_tunnel(tmp_path, playground):
+    """start_tunnel(*flags, kubeconfig=..., ready=True): stopped, and its end judged, after the test."""
+    running = []
+
+    def start(*flags, kubeconfig=None, ready=True, **options):
+        tunnel = KubeTunnel(*flags, kubeconfig=kubeconfig or playground.kubeconfig,
+                            folder=tmp_path, **options)
+        running.append(tunnel)
+        return tunnel.start(ready)
+
+    yield start
+    for tunnel in running:
+        tunnel.stop()
+
+
+@pytest.fixture(scope="session")
+def tunnel(tmp_path_factory, playground):
+    """The kube-tunnel of all tests that need nothing special."""
+    tunnel = KubeTunnel(kubeconfig=playground.kubeconfig, folder=tmp_path_factory.mktemp("tunnel"))
+    yield tunnel.start()
+    tunnel.stop()

@@ -1,0 +1,175 @@
+"""The kube-tunnel under test, as a person would run it: a process and curl.
+
+Used by tests/system (on the playground) and tests/kubernetes (on a real
+cluster). SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BINARY = Path(os.environ.get("KUBE_TUNNEL", ROOT / "build" / "kube-tunnel"))
+PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
+
+STOP_SECONDS = 10  # what SIGTERM may take, under whatever load
+
+
+def eventually(question, seconds=10, pause=0.1):
+    """Ask until the answer is true, and return it; an assertion may fail meanwhile."""
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            answer = question()
+            if answer or time.monotonic() > deadline:
+                assert answer, f"not within {seconds} s"
+                return answer
+        except AssertionError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(pause)
+
+
+def clean_environment(**extra):
+    """Nothing of the caller's configuration or proxies reaches what we start."""
+    kept = {k: v for k, v in os.environ.items()
+            if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
+    return {**kept, **extra}
+
+
+class Response:
+    """What curl made of a request; exit is curl's own status, 18 for a cut body."""
+
+    def __init__(self, exit, facts, head, body):
+        self.exit, self.head, self.body = exit, head, body
+        self.status = facts["response_code"]
+        self.seconds = facts["time_total"]
+        self.text = body.decode(errors="replace")
+
+    def header(self, name):
+        """The last value of that header (a trailer counts), or None."""
+        found = re.findall(rf"(?im)^{re.escape(name)}:[ \t]*(.*?)\r?$", self.head)
+        return found[-1] if found else None
+
+    @property
+    def pod(self):
+        return self.header("X-Pod")
+
+    def __repr__(self):
+        return f"<{self.status} (curl {self.exit}) {self.text[:500]!r}>"
+
+
+def curl(*arguments, seconds=30, stdin=None):
+    with tempfile.TemporaryDirectory() as folder:
+        head, body = Path(folder, "head"), Path(folder, "body")
+        command = ["curl", "-sS", "--max-time", str(seconds), "-D", head, "-o", body,
+                   "-w", "%{json}", *arguments]
+        done = subprocess.run(command, input=stdin, capture_output=True,
+                              env=clean_environment(), timeout=seconds + 10)
+        return Response(done.returncode, json.loads(done.stdout),
+                        head.read_text("latin-1") if head.exists() else "",
+                        body.read_bytes() if body.exists() else b"")
+
+
+class KubeTunnel:
+    """One running kube-tunnel. Names are asked for by the Host header, unless a test wants more."""
+
+    def __init__(self, *flags, kubeconfig=None, folder, binary=BINARY, listen=("127.0.0.1:0",),
+                 environment=None):
+        self.log_path = Path(tempfile.mkstemp(suffix=".log", dir=folder)[1])
+        command = [str(binary), "run", "--log-level", "debug"]
+        for door in listen:
+            command += ["--listen", door]
+        if kubeconfig:
+            command += ["--kubeconfig", str(kubeconfig)]
+        self.command = [*command, *map(str, flags)]
+        home = Path(tempfile.mkdtemp(dir=folder))
+        self.environment = clean_environment(HOME=str(home), XDG_CONFIG_HOME=str(home / "config"),
+                                             **(environment or {}))
+        self.process = None
+        self.port = None
+
+    # life
+
+    def start(self, ready=True):
+        with open(self.log_path, "wb") as log:
+            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL,
+                                            stdout=subprocess.DEVNULL, env=self.environment)
+        self.port = int(self.wait_for_log(r"listening\b.*address=\"?127\.0\.0\.1:(\d+)").group(1))
+        if ready:
+            eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
+        return self
+
+    def stop(self, sig=signal.SIGTERM):
+        """Ends it as a service manager would. Anything but a clean end is a failure."""
+        if self.process.poll() is None:
+            self.process.send_signal(sig)
+        try:
+            status = self.process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError(f"alive {STOP_SECONDS} s after {sig!r}\n{self.tail()}") from None
+        assert status == 0, f"ended with {status}\n{self.tail()}"
+
+    # what it says
+
+    def log(self):
+        return self.log_path.read_text(errors="replace")
+
+    def tail(self, lines=60):
+        return "\n".join(self.log().splitlines()[-lines:])
+
+    def wait_for_log(self, pattern, seconds=10):
+        def look():
+            found = re.search(pattern, self.log())
+            if not found and self.process.poll() is not None:
+                raise RuntimeError(f"ended with {self.process.returncode}\n{self.tail()}")
+            return found
+        try:
+            return eventually(look, seconds, pause=0.02)
+        except AssertionError:
+            raise AssertionError(f"never logged {pattern!r}\n{self.tail()}") from None
+
+    def own(self, path, *arguments):
+        """One of its own pages."""
+        return curl(f"http://127.0.0.1:{self.port}{path}", *arguments)
+
+    def metrics(self):
+        """Every sample of /metrics: name{labels} -> number."""
+        samples = {}
+        for line in self.own("/metrics").text.splitlines():
+            if line and not line.startswith("#"):
+                name, _, value = line.rpartition(" ")
+                samples[name] = float(value)
+        return samples
+
+    def total(self, name):
+        """A metric summed over its labels."""
+        return sum(v for k, v in self.metrics().items() if k.split("{")[0] == name)
+
+    # asking it
+
+    def get(self, host, path="/", *arguments, **options):
+        return curl(f"http://127.0.0.1:{self.port}{path}", "-H", f"Host: {host}",
+                    *arguments, **options)
+
+    def connect(self, seconds=10):
+        return socket.create_connection(("127.0.0.1", self.port), seconds)
+
+    def talk(self, raw, seconds=10):
+        """Send bytes, return all that comes back until the other side closes or is silent."""
+        with self.connect(seconds) as s:
+            s.sendall(raw)
+            answer = b""
+            try:
+                while chunk := s.recv(65536):
+                    answer += chunk
+            except (socket.timeout, ConnectionResetError):
+                pass
+            return answer
