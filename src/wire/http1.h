@@ -115,10 +115,9 @@ const char *http1_reason(int status);
 
 /* The chunked coding (RFC 9112, section 7.1).  Zeroed is the start of a body. */
 struct http1_chunked {
-    int state;         /* private */
+    int state;         /* private, like the next two */
     uint64_t left;     /* payload bytes of the current chunk still to come */
     uint32_t overhead; /* bytes of this size line or of the trailers, against the limits */
-    bool trailer_blank;
     const char *problem;
 };
 
@@ -134,7 +133,7 @@ struct http1_piece {
 /* Measure the next piece of a chunked body in in[0..len).
  *
  * OK         *ret says how the first framing + payload bytes (at least 1) divide; the
- *            decoder has moved past them
+ *            decoder has moved past them; once done, it stays done and takes no more
  * ERR_AGAIN  len is 0
  * ERR_PROTO, ERR_LIMIT  c->problem says what
  *

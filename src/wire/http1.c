@@ -1,0 +1,705 @@
+/* wire/http1.c - HTTP/1.1 message heads (RFC 9112, sections 2 to 6)
+ *
+ * THEORY OF OPERATION
+ *
+ * A head is read once, from left to right, and every byte of it is judged: names by the
+ * class table, values and targets eight bytes at a time.  Each field is identified as it
+ * is read, by its length and first byte before its spelling, and the few that frame a
+ * message are understood on the spot.  What needs all fields (framing, Connection) is
+ * settled after the blank line.
+ *
+ * Nothing is copied and nothing is repaired: a refused head leaves a phrase in `problem`,
+ * made to follow "400 Bad Request: ".
+ */
+#include "wire/http1.h"
+
+#include <string.h>
+
+#include "base/own.h"
+#include "wire/http1_chars.h"
+
+#define METHOD_MAX 64
+
+/* clang-format off */
+#define O 0
+#define X HTTP1_TEXT
+#define T (HTTP1_TEXT | HTTP1_TOKEN)
+const uint8_t http1_class[256] = {
+    O,O,O,O,O,O,O,O,O,X,O,O,O,O,O,O, O,O,O,O,O,O,O,O,O,O,O,O,O,O,O,O,
+    X,T,X,T,T,T,T,T,X,X,T,T,X,T,T,X, /*  !"#$%&'()*+,-./ */
+    T,T,T,T,T,T,T,T,T,T,X,X,X,X,X,X, /* 0123456789:;<=>? */
+    X,T,T,T,T,T,T,T,T,T,T,T,T,T,T,T, /* @ABCDEFGHIJKLMNO */
+    T,T,T,T,T,T,T,T,T,T,T,X,X,X,T,T, /* PQRSTUVWXYZ[\]^_ */
+    T,T,T,T,T,T,T,T,T,T,T,T,T,T,T,T, /* `abcdefghijklmno */
+    T,T,T,T,T,T,T,T,T,T,T,X,T,X,T,O, /* pqrstuvwxyz{|}~  */
+    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
+    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
+    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
+    X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X, X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,X,
+};
+#undef O
+#undef X
+#undef T
+
+/* The names we look at, in lower case, and whether they end at this hop by nature. */
+static const struct {
+    const char *name;
+    bool hop;
+} known[] = {
+    [FIELD_ACCEPT]              = { "accept",              false },
+    [FIELD_CONNECTION]          = { "connection",          true },
+    [FIELD_CONTENT_LENGTH]      = { "content-length",      false },
+    [FIELD_CONTENT_TYPE]        = { "content-type",        false },
+    [FIELD_EXPECT]              = { "expect",              false },
+    [FIELD_FORWARDED]           = { "forwarded",           false },
+    [FIELD_HOST]                = { "host",                false },
+    [FIELD_KEEP_ALIVE]          = { "keep-alive",          true },
+    [FIELD_ORIGIN]              = { "origin",              false },
+    [FIELD_PROXY_AUTHENTICATE]  = { "proxy-authenticate",  true },
+    [FIELD_PROXY_AUTHORIZATION] = { "proxy-authorization", true },
+    [FIELD_PROXY_CONNECTION]    = { "proxy-connection",    true },
+    [FIELD_RETRY_AFTER]         = { "retry-after",         false },
+    [FIELD_SEC_FETCH_DEST]      = { "sec-fetch-dest",      false },
+    [FIELD_SEC_FETCH_MODE]      = { "sec-fetch-mode",      false },
+    [FIELD_SEC_FETCH_SITE]      = { "sec-fetch-site",      false },
+    [FIELD_TE]                  = { "te",                  true },
+    [FIELD_TRAILER]             = { "trailer",             false },
+    [FIELD_TRANSFER_ENCODING]   = { "transfer-encoding",   true },
+    [FIELD_UPGRADE]             = { "upgrade",             true },
+    [FIELD_USER_AGENT]          = { "user-agent",          false },
+};
+
+/* The same names by length; FIELD_OTHER, which is 0, ends a row. */
+static const enum http1_name of_length[][5] = {
+    [2]  = { FIELD_TE },
+    [4]  = { FIELD_HOST },
+    [6]  = { FIELD_ACCEPT, FIELD_EXPECT, FIELD_ORIGIN },
+    [7]  = { FIELD_UPGRADE, FIELD_TRAILER },
+    [9]  = { FIELD_FORWARDED },
+    [10] = { FIELD_USER_AGENT, FIELD_CONNECTION, FIELD_KEEP_ALIVE },
+    [11] = { FIELD_RETRY_AFTER },
+    [12] = { FIELD_CONTENT_TYPE },
+    [14] = { FIELD_CONTENT_LENGTH, FIELD_SEC_FETCH_DEST, FIELD_SEC_FETCH_MODE,
+             FIELD_SEC_FETCH_SITE },
+    [16] = { FIELD_PROXY_CONNECTION },
+    [17] = { FIELD_TRANSFER_ENCODING },
+    [18] = { FIELD_PROXY_AUTHENTICATE },
+    [19] = { FIELD_PROXY_AUTHORIZATION },
+};
+/* clang-format on */
+
+struct reader {
+    const char *at;
+    const char *end;
+    struct http1_head *head;
+
+    /* What the framing fields said, before it is known what it means. */
+    bool has_length;
+    uint64_t length;
+    bool chunked;
+
+    /* What Connection said. */
+    size_t options;
+    bool close;
+    bool keep_alive;
+    bool upgrade;
+};
+
+static enum err refuse(struct reader *r, const char *problem)
+{
+    r->head->problem = problem;
+    return ERR_PROTO;
+}
+
+static enum err limit(struct reader *r, const char *problem)
+{
+    r->head->problem = problem;
+    return ERR_LIMIT;
+}
+
+static struct str view(const char *from, const char *to)
+{
+    return (struct str){ from, (size_t)(to - from) };
+}
+
+/* Setting bit 5 maps a capital to its small letter and, among the bytes that can get
+ * here, nothing else to a letter or to '-', of which all our names are made. */
+static bool spelled(struct str s, const char *lower)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((s.at[i] | 0x20) != lower[i])
+            return false;
+    return true;
+}
+
+static enum http1_name identify(struct str name)
+{
+    if (name.len >= ARRAY_LEN(of_length))
+        return FIELD_OTHER;
+    for (const enum http1_name *id = of_length[name.len]; *id; id++)
+        if (spelled(name, known[*id].name))
+            return *id;
+    return FIELD_OTHER;
+}
+
+static const char *after_token(const char *at, const char *end)
+{
+    while (at < end && is_token_char(*at))
+        at++;
+    return at;
+}
+
+#define EVERY_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
+
+/* Is any of the eight bytes at `at` below `lowest` (at most 0x80), or DEL?  The classic
+ * borrow tricks: exact as a yes or no, though not about which byte it is. */
+static bool any_control(const char *at, uint8_t lowest)
+{
+    uint64_t word;
+    memcpy(&word, at, sizeof(word));
+    uint64_t below = (word - EVERY_BYTE(lowest)) & ~word;
+    uint64_t no_del = word ^ EVERY_BYTE(0x7f);
+    uint64_t del = (no_del - EVERY_BYTE(0x01)) & ~no_del;
+    return ((below | del) & EVERY_BYTE(0x80)) != 0;
+}
+
+static const char *after_printable(const char *at, const char *end, uint8_t lowest)
+{
+    while (end - at >= 8 && !any_control(at, lowest))
+        at += 8;
+    while (at < end && (uint8_t)*at >= lowest && *at != 0x7f)
+        at++;
+    return at;
+}
+
+/* str_trim without its calls into libc: it runs once per field. */
+static struct str trim(const char *from, const char *to)
+{
+    while (from < to && is_blank(*from))
+        from++;
+    while (from < to && is_blank(to[-1]))
+        to--;
+    return view(from, to);
+}
+
+static const char *after_value(const char *at, const char *end)
+{
+    at = after_printable(at, end, ' ');
+    while (at < end && *at == '\t')
+        at = after_printable(at + 1, end, ' ');
+    return at;
+}
+
+/* CRLF and nothing else ends a line; `unexpected` names what else may stand there. */
+static enum err read_line_end(struct reader *r, const char *unexpected)
+{
+    size_t left = (size_t)(r->end - r->at);
+
+    if (left >= 2 && r->at[0] == '\r' && r->at[1] == '\n') {
+        r->at += 2;
+        return OK;
+    }
+    if (left == 0 || (left == 1 && *r->at == '\r'))
+        return refuse(r, "the head is cut short");
+    switch (*r->at) {
+    case '\n':
+        return refuse(r, "a line ends in LF without CR");
+    case '\r':
+        return refuse(r, "a CR without LF");
+    case '\0':
+        return refuse(r, "a NUL byte");
+    default:
+        return refuse(r, unexpected);
+    }
+}
+
+static bool is_digit(char c)
+{
+    return c >= '0' && c <= '9';
+}
+
+static enum err read_version(struct reader *r)
+{
+    const char *v = r->at;
+
+    if (r->end - v < 8 || memcmp(v, "HTTP/", 5) != 0 || !is_digit(v[5]) || v[6] != '.' ||
+        !is_digit(v[7]))
+        return refuse(r, "the HTTP version is malformed");
+    if (v[5] != '1')
+        return refuse(r, "the HTTP version is not supported");
+    r->head->minor = v[7] != '0';
+    r->at += 8;
+    return OK;
+}
+
+static enum err read_method(struct reader *r)
+{
+    const char *stop = after_token(r->at, r->end);
+
+    if (stop == r->at || stop == r->end || *stop != ' ')
+        return refuse(r, "the method is not a token");
+    if (stop - r->at > METHOD_MAX)
+        return refuse(r, "the method is too long");
+    r->head->method = view(r->at, stop);
+    r->at = stop + 1;
+    return OK;
+}
+
+static enum err read_target(struct reader *r)
+{
+    const char *stop = after_printable(r->at, r->end, '!');
+
+    if (stop == r->at)
+        return refuse(r, "the request target is missing");
+    if (stop == r->end || (uint8_t)*stop < ' ' || *stop == 0x7f) {
+        bool ends = stop == r->end || *stop == '\r' || *stop == '\n';
+        return refuse(r, ends ? "the HTTP version is missing"
+                              : "a control character in the request target");
+    }
+    r->head->target = view(r->at, stop);
+    r->at = stop + 1;
+    return OK;
+}
+
+static enum err read_request_line(struct reader *r)
+{
+    enum err e = read_method(r);
+    if (!e)
+        e = read_target(r);
+    if (!e)
+        e = read_version(r);
+    if (!e)
+        e = read_line_end(r, "the request line does not end after the HTTP version");
+    return e;
+}
+
+static enum err read_status(struct reader *r)
+{
+    const char *s = r->at;
+
+    if (r->end - s < 4 || s[0] != ' ' || s[1] < '1' || s[1] > '9' || !is_digit(s[2]) ||
+        !is_digit(s[3]))
+        return refuse(r, "the status is not a number from 100 to 999");
+    r->head->status = (s[1] - '0') * 100 + (s[2] - '0') * 10 + (s[3] - '0');
+    r->at += 4;
+    return OK;
+}
+
+/* The blank before an empty reason is left out by enough servers to be let through. */
+static enum err read_reason(struct reader *r)
+{
+    if (r->at < r->end && *r->at == ' ') {
+        const char *stop = after_value(r->at + 1, r->end);
+        r->head->reason = view(r->at + 1, stop);
+        r->at = stop;
+        return read_line_end(r, "a control character in the reason");
+    }
+    r->head->reason = view(r->at, r->at);
+    return read_line_end(r, "the status is not a number from 100 to 999");
+}
+
+static enum err read_status_line(struct reader *r)
+{
+    enum err e = read_version(r);
+    if (!e)
+        e = read_status(r);
+    if (!e)
+        e = read_reason(r);
+    return e;
+}
+
+static enum err read_content_length(struct reader *r, struct str value)
+{
+    if (r->has_length)
+        return refuse(r, "two Content-Length fields");
+    r->has_length = true;
+
+    /* No body is longer than a signed offset can say. */
+    switch (str_to_uint(value, INT64_MAX, &r->length)) {
+    case OK:
+        return OK;
+    case ERR_LIMIT:
+        return refuse(r, "Content-Length is too large");
+    default:
+        return refuse(r, "Content-Length is not a number");
+    }
+}
+
+static enum err read_transfer_encoding(struct reader *r, struct str value)
+{
+    if (r->chunked)
+        return refuse(r, "two Transfer-Encoding fields");
+    if (!str_ieq(value, STR("chunked")))
+        return refuse(r, "Transfer-Encoding is not just \"chunked\"");
+    r->chunked = true;
+    return OK;
+}
+
+static enum err read_host(struct reader *r, const struct http1_field *field)
+{
+    if (r->head->host)
+        return refuse(r, "two Host fields");
+    r->head->host = field;
+    return OK;
+}
+
+static enum err understand(struct reader *r, const struct http1_field *field)
+{
+    switch (field->id) {
+    case FIELD_CONTENT_LENGTH:
+        return read_content_length(r, field->value);
+    case FIELD_TRANSFER_ENCODING:
+        return read_transfer_encoding(r, field->value);
+    case FIELD_HOST:
+        return read_host(r, field);
+    default:
+        return OK;
+    }
+}
+
+/* `stop` is where a name starting at r->at ceased to be one without reaching a colon. */
+static enum err refuse_name(struct reader *r, const char *stop)
+{
+    if (stop == r->end)
+        return refuse(r, "the head is cut short");
+    if (stop == r->at && is_blank(*stop))
+        return refuse(r, r->head->count ? "a folded field line"
+                                        : "a blank before the first field");
+    if (stop == r->at && *stop == ':')
+        return refuse(r, "a field without a name");
+    if (is_blank(*stop))
+        return refuse(r, "a blank in a field name or before its colon");
+    if (*stop == '\r' || *stop == '\n')
+        return refuse(r, "a field line without a colon");
+    return refuse(r, "a forbidden character in a field name");
+}
+
+static enum err read_field(struct reader *r)
+{
+    const char *line = r->at;
+    const char *colon = after_token(line, r->end);
+    if (colon == line || colon == r->end || *colon != ':')
+        return refuse_name(r, colon);
+    if (r->head->count == HTTP1_FIELDS_MAX)
+        return limit(r, "too many fields");
+
+    r->at = after_value(colon + 1, r->end);
+    struct str value = trim(colon + 1, r->at);
+    enum err e = read_line_end(r, "a control character in a field value");
+    if (e)
+        return e;
+
+    struct http1_field *field = &r->head->fields[r->head->count++];
+    field->name = view(line, colon);
+    field->value = value;
+    field->line = view(line, r->at);
+    field->id = identify(field->name);
+    field->hop = known[field->id].hop;
+    return understand(r, field);
+}
+
+/* All fields, and the blank line with which in[0..len) must end. */
+static enum err read_fields(struct reader *r)
+{
+    while (r->at == r->end || (*r->at != '\r' && *r->at != '\n')) {
+        enum err e = read_field(r);
+        if (e)
+            return e;
+    }
+    enum err e = read_line_end(r, "");
+    if (!e && r->at != r->end)
+        return refuse(r, "bytes after the head");
+    return e;
+}
+
+static void nominate(struct http1_head *head, enum http1_name id, struct str name)
+{
+    for (size_t i = 0; i < head->count; i++) {
+        struct http1_field *field = &head->fields[i];
+        if (field->id == id && (id != FIELD_OTHER || str_ieq(field->name, name)))
+            field->hop = true;
+    }
+}
+
+/* A nominated field does not travel on.  To take away the framing like that would let a
+ * client make the next hop read another message than we did. */
+static enum err read_option(struct reader *r, struct str option)
+{
+    enum http1_name id = identify(option);
+
+    switch (id) {
+    case FIELD_HOST:
+    case FIELD_CONTENT_LENGTH:
+    case FIELD_TRANSFER_ENCODING:
+        return refuse(r, "Connection names a framing field");
+    case FIELD_KEEP_ALIVE:
+        r->keep_alive = true;
+        return OK;
+    case FIELD_UPGRADE:
+        r->upgrade = true;
+        return OK;
+    default:
+        break;
+    }
+    if (str_ieq(option, STR("close")))
+        r->close = true;
+    else
+        nominate(r->head, id, option);
+    return OK;
+}
+
+static enum err read_options(struct reader *r, struct str list)
+{
+    while (!str_empty(list)) {
+        struct str option;
+        list = str_cut(list, ',', &option);
+        option = str_trim(option);
+        if (str_empty(option))
+            continue;
+        /* Each costs a walk over all fields. */
+        if (++r->options > HTTP1_FIELDS_MAX)
+            return limit(r, "Connection names too many fields");
+        enum err e = read_option(r, option);
+        if (e)
+            return e;
+    }
+    return OK;
+}
+
+static enum err settle_connection(struct reader *r)
+{
+    struct http1_head *head = r->head;
+
+    for (size_t i = 0; i < head->count; i++) {
+        if (head->fields[i].id != FIELD_CONNECTION)
+            continue;
+        enum err e = read_options(r, head->fields[i].value);
+        if (e)
+            return e;
+    }
+    head->keep_alive = !r->close && (head->minor > 0 || r->keep_alive);
+    return OK;
+}
+
+/* RFC 9112, section 6.3; `otherwise` is what neither length nor coding means. */
+static enum err settle_framing(struct reader *r, enum http1_framing otherwise)
+{
+    if (r->chunked && r->has_length)
+        return refuse(r, "Content-Length with Transfer-Encoding");
+    if (r->chunked && r->head->minor == 0)
+        return refuse(r, "Transfer-Encoding in HTTP/1.0");
+
+    if (r->chunked)
+        r->head->framing = BODY_CHUNKED;
+    else if (r->has_length)
+        r->head->framing = BODY_LENGTH;
+    else
+        r->head->framing = otherwise;
+    r->head->length = r->length;
+    return OK;
+}
+
+static void drop_body(struct http1_head *head)
+{
+    head->framing = BODY_NONE;
+    head->length = 0;
+}
+
+/* Everything but the fields, which are as good as absent while `count` is 0: clearing
+ * them too would cost more than reading a small head. */
+static struct reader reader_of(const char *in, size_t len, struct http1_head *head)
+{
+    memset(head, 0, offsetof(struct http1_head, fields));
+    memset(&head->framing, 0, sizeof(*head) - offsetof(struct http1_head, framing));
+    return (struct reader){ .at = in, .end = in + len, .head = head };
+}
+
+enum err http1_request_parse(const char *in, size_t len, struct http1_head *head)
+{
+    struct reader r = reader_of(in, len, head);
+
+    enum err e = read_request_line(&r);
+    if (!e)
+        e = read_fields(&r);
+    if (!e)
+        e = settle_framing(&r, BODY_NONE);
+    if (!e)
+        e = settle_connection(&r);
+    if (e)
+        return e;
+    if (head->minor > 0 && !head->host)
+        return refuse(&r, "Host is missing");
+
+    /* HTTP/1.0 knows neither (RFC 9110, sections 7.8 and 10.1.1). */
+    if (head->minor > 0) {
+        head->upgrade = r.upgrade && http1_find(head, FIELD_UPGRADE);
+        head->expect_continue = http1_has_token(head, FIELD_EXPECT, STR("100-continue"));
+    }
+    return OK;
+}
+
+enum err http1_response_parse(const char *in, size_t len, struct str request_method,
+                              struct http1_head *head)
+{
+    struct reader r = reader_of(in, len, head);
+
+    enum err e = read_status_line(&r);
+    if (!e)
+        e = read_fields(&r);
+    if (!e)
+        e = settle_framing(&r, BODY_TO_EOF);
+    if (!e)
+        e = settle_connection(&r);
+    if (e)
+        return e;
+
+    int status = head->status;
+    bool tunnel = str_eq(request_method, STR("CONNECT")) && status / 100 == 2;
+    head->upgrade = status == 101;
+    if (status / 100 == 1 || status == 204 || status == 304 || tunnel ||
+        str_eq(request_method, STR("HEAD")))
+        drop_body(head);
+    /* After these no message follows: the connection ends, or speaks something else. */
+    if (head->framing == BODY_TO_EOF || head->upgrade || tunnel)
+        head->keep_alive = false;
+    return OK;
+}
+
+/* A head ends at an empty line.  A bare LF counts as a line end here so that the parser
+ * gets to refuse it, instead of a sender waiting for an answer that never comes. */
+enum err http1_head_end(const char *in, size_t len, size_t *scanned, size_t *ret)
+{
+    size_t from = *scanned;
+
+    while (from < len) {
+        const char *lf = memchr(in + from, '\n', len - from);
+        if (!lf)
+            break;
+        size_t at = (size_t)(lf - in);
+        size_t line_end = at > 0 && in[at - 1] == '\r' ? at - 1 : at;
+        if (line_end == 0 || in[line_end - 1] == '\n') {
+            *scanned = at + 1;
+            *ret = at + 1;
+            return OK;
+        }
+        from = at + 1;
+    }
+    *scanned = len;
+    return ERR_AGAIN;
+}
+
+const struct http1_field *http1_find(const struct http1_head *head, enum http1_name id)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (head->fields[i].id == id)
+            return &head->fields[i];
+    return NULL;
+}
+
+static bool list_has(struct str list, struct str token)
+{
+    while (!str_empty(list)) {
+        struct str member;
+        list = str_cut(list, ',', &member);
+        if (str_ieq(str_trim(member), token))
+            return true;
+    }
+    return false;
+}
+
+bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (head->fields[i].id == id && list_has(head->fields[i].value, token))
+            return true;
+    return false;
+}
+
+bool http1_safe(struct str method)
+{
+    return str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")) ||
+           str_eq(method, STR("OPTIONS")) || str_eq(method, STR("TRACE"));
+}
+
+bool http1_idempotent(struct str method)
+{
+    return http1_safe(method) || str_eq(method, STR("PUT")) ||
+           str_eq(method, STR("DELETE"));
+}
+
+/* clang-format off */
+#define REASONS(X) \
+    X(100, "Continue") \
+    X(101, "Switching Protocols") \
+    X(102, "Processing") \
+    X(103, "Early Hints") \
+    X(200, "OK") \
+    X(201, "Created") \
+    X(202, "Accepted") \
+    X(203, "Non-Authoritative Information") \
+    X(204, "No Content") \
+    X(205, "Reset Content") \
+    X(206, "Partial Content") \
+    X(207, "Multi-Status") \
+    X(208, "Already Reported") \
+    X(226, "IM Used") \
+    X(300, "Multiple Choices") \
+    X(301, "Moved Permanently") \
+    X(302, "Found") \
+    X(303, "See Other") \
+    X(304, "Not Modified") \
+    X(305, "Use Proxy") \
+    X(307, "Temporary Redirect") \
+    X(308, "Permanent Redirect") \
+    X(400, "Bad Request") \
+    X(401, "Unauthorized") \
+    X(402, "Payment Required") \
+    X(403, "Forbidden") \
+    X(404, "Not Found") \
+    X(405, "Method Not Allowed") \
+    X(406, "Not Acceptable") \
+    X(407, "Proxy Authentication Required") \
+    X(408, "Request Timeout") \
+    X(409, "Conflict") \
+    X(410, "Gone") \
+    X(411, "Length Required") \
+    X(412, "Precondition Failed") \
+    X(413, "Content Too Large") \
+    X(414, "URI Too Long") \
+    X(415, "Unsupported Media Type") \
+    X(416, "Range Not Satisfiable") \
+    X(417, "Expectation Failed") \
+    X(421, "Misdirected Request") \
+    X(422, "Unprocessable Content") \
+    X(423, "Locked") \
+    X(424, "Failed Dependency") \
+    X(425, "Too Early") \
+    X(426, "Upgrade Required") \
+    X(428, "Precondition Required") \
+    X(429, "Too Many Requests") \
+    X(431, "Request Header Fields Too Large") \
+    X(451, "Unavailable For Legal Reasons") \
+    X(500, "Internal Server Error") \
+    X(501, "Not Implemented") \
+    X(502, "Bad Gateway") \
+    X(503, "Service Unavailable") \
+    X(504, "Gateway Timeout") \
+    X(505, "HTTP Version Not Supported") \
+    X(506, "Variant Also Negotiates") \
+    X(507, "Insufficient Storage") \
+    X(508, "Loop Detected") \
+    X(511, "Network Authentication Required")
+/* clang-format on */
+
+const char *http1_reason(int status)
+{
+    switch (status) {
+#define X(code, reason)                                                                  \
+    case code:                                                                           \
+        return reason;
+        REASONS(X)
+#undef X
+    default:
+        return "Unknown";
+    }
+}

@@ -1,0 +1,229 @@
+/* wire/http1_chunked.c - the chunked transfer coding (RFC 9112, section 7.1)
+ *
+ * THEORY OF OPERATION
+ *
+ * Framing is read a byte at a time by the small machine below; payload is only counted.
+ * The decoder never looks back and keeps no bytes, so its input may be cut anywhere and
+ * needs no copy.  A piece is what one call finds: framing up to the next payload byte,
+ * and as much of that chunk as is there.
+ *
+ *      SIZE ─▶ MORE_SIZE ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD ─▶ PAYLOAD_CR ─▶ PAYLOAD_LF
+ * ─▶ SIZE │ size 0 ▼ DONE ◀─ LAST_LF ◀───────────────── TRAILER ─▶ TRAILER_NAME ─▶
+ * TRAILER_VALUE ▲                           │ └──────── TRAILER_LF ◀──────┘
+ *
+ * Trailer lines are held to the rules of field lines, because they are passed on as they
+ * stand.  What they are called is the business of whoever merges them into a head: nobody
+ * should.
+ */
+#include "wire/http1.h"
+
+#include "wire/http1_chars.h"
+
+#define CHUNK_MAX (UINT64_C(1) << 60)
+
+enum {
+    SIZE, /* zeroed is the start of a body */
+    MORE_SIZE,
+    EXTENSION,
+    SIZE_LF,
+    PAYLOAD,
+    PAYLOAD_CR,
+    PAYLOAD_LF,
+    TRAILER,
+    TRAILER_NAME,
+    TRAILER_VALUE,
+    TRAILER_LF,
+    LAST_LF,
+    DONE,
+};
+
+static enum err refuse(struct http1_chunked *c, const char *problem)
+{
+    c->problem = problem;
+    return ERR_PROTO;
+}
+
+static enum err limit(struct http1_chunked *c, const char *problem)
+{
+    c->problem = problem;
+    return ERR_LIMIT;
+}
+
+static enum err go(struct http1_chunked *c, int state)
+{
+    c->state = state;
+    return OK;
+}
+
+static int hex_value(char byte)
+{
+    if (byte >= '0' && byte <= '9')
+        return byte - '0';
+    byte = (char)(byte | 0x20);
+    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
+}
+
+static enum err on_size(struct http1_chunked *c, char byte)
+{
+    int digit = hex_value(byte);
+
+    if (digit >= 0) {
+        c->left = c->left << 4 | (uint64_t)digit;
+        if (c->left > CHUNK_MAX)
+            return refuse(c, "a chunk size is too large");
+        return go(c, MORE_SIZE);
+    }
+    if (c->state == SIZE)
+        return refuse(c, "a chunk size is missing");
+    if (byte == '\r')
+        return go(c, SIZE_LF);
+    if (byte == ';')
+        return go(c, EXTENSION);
+    return refuse(c, "a forbidden character after a chunk size");
+}
+
+static enum err on_extension(struct http1_chunked *c, char byte)
+{
+    if (byte == '\r')
+        return go(c, SIZE_LF);
+    if (is_text_char(byte))
+        return OK;
+    return refuse(c, "a control character in a chunk extension");
+}
+
+static enum err on_size_lf(struct http1_chunked *c, char byte)
+{
+    if (byte != '\n')
+        return refuse(c, "a chunk size line does not end in CRLF");
+    c->overhead = 0;
+    return go(c, c->left > 0 ? PAYLOAD : TRAILER);
+}
+
+static enum err on_payload_cr(struct http1_chunked *c, char byte)
+{
+    return byte == '\r' ? go(c, PAYLOAD_LF)
+                        : refuse(c, "a chunk does not end where its size says");
+}
+
+static enum err on_payload_lf(struct http1_chunked *c, char byte)
+{
+    if (byte != '\n')
+        return refuse(c, "a chunk does not end where its size says");
+    c->overhead = 0;
+    return go(c, SIZE);
+}
+
+static enum err on_trailer(struct http1_chunked *c, char byte)
+{
+    if (byte == '\r')
+        return go(c, LAST_LF);
+    if (is_token_char(byte))
+        return go(c, TRAILER_NAME);
+    return refuse(c, is_blank(byte) ? "a folded trailer line"
+                                    : "a trailer does not begin with a name");
+}
+
+static enum err on_trailer_name(struct http1_chunked *c, char byte)
+{
+    if (byte == ':')
+        return go(c, TRAILER_VALUE);
+    if (is_token_char(byte))
+        return OK;
+    return refuse(c, "a forbidden character in a trailer name");
+}
+
+static enum err on_trailer_value(struct http1_chunked *c, char byte)
+{
+    if (byte == '\r')
+        return go(c, TRAILER_LF);
+    if (is_text_char(byte))
+        return OK;
+    return refuse(c, "a control character in a trailer");
+}
+
+static enum err on_trailer_lf(struct http1_chunked *c, char byte)
+{
+    return byte == '\n' ? go(c, TRAILER) : refuse(c, "a trailer does not end in CRLF");
+}
+
+static enum err on_last_lf(struct http1_chunked *c, char byte)
+{
+    return byte == '\n' ? go(c, DONE) : refuse(c, "the trailers do not end in CRLF");
+}
+
+/* What a byte of framing means in each state, and how long the line or block that the
+ * state belongs to may get. */
+static const struct {
+    enum err (*on_byte)(struct http1_chunked *c, char byte);
+    uint32_t max;
+    const char *too_long;
+} states[] = {
+/* clang-format off */
+#define LINE HTTP1_CHUNK_LINE_MAX, "a chunk size line is too long"
+#define TRAILERS HTTP1_TRAILERS_MAX, "the trailers are too long"
+    [SIZE]          = { on_size,          LINE },
+    [MORE_SIZE]     = { on_size,          LINE },
+    [EXTENSION]     = { on_extension,     LINE },
+    [SIZE_LF]       = { on_size_lf,       LINE },
+    [PAYLOAD_CR]    = { on_payload_cr,    LINE },
+    [PAYLOAD_LF]    = { on_payload_lf,    LINE },
+    [TRAILER]       = { on_trailer,       TRAILERS },
+    [TRAILER_NAME]  = { on_trailer_name,  TRAILERS },
+    [TRAILER_VALUE] = { on_trailer_value, TRAILERS },
+    [TRAILER_LF]    = { on_trailer_lf,    TRAILERS },
+    [LAST_LF]       = { on_last_lf,       TRAILERS },
+#undef LINE
+#undef TRAILERS
+    /* clang-format on */
+};
+
+static enum err read_framing(struct http1_chunked *c, char byte)
+{
+    if (c->overhead == states[c->state].max)
+        return limit(c, states[c->state].too_long);
+    c->overhead++;
+    return states[c->state].on_byte(c, byte);
+}
+
+static size_t read_payload(struct http1_chunked *c, size_t len)
+{
+    size_t n = c->left < len ? (size_t)c->left : len;
+
+    c->left -= n;
+    if (c->left == 0)
+        c->state = PAYLOAD_CR;
+    return n;
+}
+
+enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in, size_t len,
+                              struct http1_piece *ret)
+{
+    struct http1_piece piece = { 0 };
+
+    if (len == 0)
+        return ERR_AGAIN;
+    while (piece.framing < len && c->state != PAYLOAD && c->state != DONE) {
+        enum err e = read_framing(c, (char)in[piece.framing]);
+        if (e)
+            return e;
+        piece.framing++;
+    }
+    if (c->state == PAYLOAD)
+        piece.payload = read_payload(c, len - piece.framing);
+    piece.done = c->state == DONE;
+    *ret = piece;
+    return OK;
+}
+
+size_t http1_chunk_head_encode(size_t n, char out[static HTTP1_CHUNK_HEAD_MAX])
+{
+    size_t len = 0;
+
+    for (size_t rest = n; rest > 0 || len == 0; rest >>= 4)
+        len++;
+    for (size_t i = len; i > 0; i--, n >>= 4)
+        out[i - 1] = "0123456789abcdef"[n & 15];
+    out[len] = '\r';
+    out[len + 1] = '\n';
+    return len + 2;
+}
