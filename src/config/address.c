@@ -1,0 +1,203 @@
+#include "config/address.h"
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define LABEL_MAX 63
+#define NAME_MAX_LEN 253
+
+static bool is_label_byte(char c)
+{
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+}
+
+bool is_dns_label(struct str s)
+{
+    if (s.len == 0 || s.len > LABEL_MAX || s.at[0] == '-' || s.at[s.len - 1] == '-')
+        return false;
+    for (size_t i = 0; i < s.len; i++)
+        if (!is_label_byte(s.at[i]))
+            return false;
+    return true;
+}
+
+bool is_dns_name(struct str s)
+{
+    if (s.len == 0 || s.len > NAME_MAX_LEN || s.at[s.len - 1] == '.')
+        return false;
+    while (s.len) {
+        struct str label;
+        s = str_cut(s, '.', &label);
+        if (!is_dns_label(label))
+            return false;
+    }
+    return true;
+}
+
+static bool is_zone(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] <= ' ' || s.at[i] > '~' || strchr("/%[]:,", s.at[i]))
+            return false;
+    return s.len > 0 && s.len < IF_NAMESIZE;
+}
+
+static bool ipv4_canonical(struct str s, char out[static LISTEN_HOST_SIZE])
+{
+    char text[INET_ADDRSTRLEN];
+    struct in_addr address;
+
+    if (s.len >= sizeof(text) || memchr(s.at, '\0', s.len))
+        return false;
+    memcpy(text, s.at, s.len);
+    text[s.len] = '\0';
+    return inet_pton(AF_INET, text, &address) == 1 &&
+           inet_ntop(AF_INET, &address, out, LISTEN_HOST_SIZE);
+}
+
+/* fe80::1%eth0: only the kernel knows whether there is an eth0. */
+static bool ipv6_canonical(struct str s, char out[static LISTEN_HOST_SIZE])
+{
+    char text[INET6_ADDRSTRLEN];
+    struct in6_addr address;
+    struct str literal;
+    struct str zone = str_cut(s, '%', &literal);
+
+    if (literal.len >= sizeof(text) || memchr(literal.at, '\0', literal.len))
+        return false;
+    if (zone.at && !is_zone(zone))
+        return false;
+    memcpy(text, literal.at, literal.len);
+    text[literal.len] = '\0';
+    if (inet_pton(AF_INET6, text, &address) != 1)
+        return false;
+    inet_ntop(AF_INET6, &address, out, LISTEN_HOST_SIZE);
+    if (zone.at) {
+        size_t len = strlen(out);
+        snprintf(out + len, LISTEN_HOST_SIZE - len, "%%%.*s", STR_ARG(zone));
+    }
+    return true;
+}
+
+static bool host_parse(struct str s, char out[static LISTEN_HOST_SIZE])
+{
+    if (str_empty(s) || str_eq(s, STR("*")) || str_ieq(s, STR("localhost"))) {
+        const char *word = str_empty(s) ? "" : s.len == 1 ? "*" : "localhost";
+        snprintf(out, LISTEN_HOST_SIZE, "%s", word);
+        return true;
+    }
+    if (s.at[0] == '[' && s.at[s.len - 1] == ']')
+        return ipv6_canonical(str_first(str_skip(s, 1), s.len - 2), out);
+    return ipv4_canonical(s, out);
+}
+
+static bool port_parse(struct str s, uint16_t *ret)
+{
+    uint64_t port;
+
+    if (s.len > 5 || str_to_uint(s, UINT16_MAX, &port))
+        return false;
+    *ret = (uint16_t)port;
+    return true;
+}
+
+enum err listen_address_parse(struct str text, struct listen_address *ret,
+                              struct diag *why)
+{
+    struct listen_address a = { 0 };
+    struct str host;
+    struct str port = str_cut_last(text, ':', &host);
+
+    if (!port.at) { /* no colon: all of it is the port */
+        port = text;
+        host = str_of("");
+    }
+    if (!host_parse(host, a.host))
+        return diag_set(why, ERR_CONFIG,
+                        "\"%.*s\" is not an address to listen on: expected PORT or "
+                        "ADDR:PORT with a literal address, like 127.0.0.1:80 or [::1]:80",
+                        STR_ARG(text));
+    if (!port_parse(port, &a.port))
+        return diag_set(why, ERR_CONFIG, "\"%.*s\" has no port from 0 to 65535",
+                        STR_ARG(text));
+    *ret = a;
+    return OK;
+}
+
+void listen_address_print(const struct listen_address *a,
+                          char out[static LISTEN_TEXT_SIZE])
+{
+    if (!a->host[0])
+        snprintf(out, LISTEN_TEXT_SIZE, "%u", a->port);
+    else if (strchr(a->host, ':'))
+        snprintf(out, LISTEN_TEXT_SIZE, "[%s]:%u", a->host, a->port);
+    else
+        snprintf(out, LISTEN_TEXT_SIZE, "%s:%u", a->host, a->port);
+}
+
+/* IANA_SVC_NAME: up to 15 of a-z, 0-9 and '-', with a letter among them. */
+static bool is_port_name(struct str s)
+{
+    bool letter = false;
+    for (size_t i = 0; i < s.len; i++)
+        letter |= s.at[i] >= 'a' && s.at[i] <= 'z';
+    return letter && s.len <= 15 && is_dns_label(s);
+}
+
+static enum err expose_malformed(struct str text, struct diag *why)
+{
+    return diag_set(why, ERR_CONFIG,
+                    "\"%.*s\" is not SVC.NS:PORT[=LOCAL], like pg.shop:5432=15432",
+                    STR_ARG(text));
+}
+
+static enum err expose_local(struct str text, struct str port, struct str local,
+                             struct listen_address *ret, struct diag *why)
+{
+    if (local.at)
+        return listen_address_parse(local, ret, why);
+    if (is_port_name(port))
+        return diag_set(why, ERR_CONFIG,
+                        "\"%.*s\" names its port, so it needs a local one: %.*s=LOCAL",
+                        STR_ARG(text), STR_ARG(text));
+    return listen_address_parse(port, ret, why);
+}
+
+enum err expose_parse(struct str text, struct expose *ret, struct diag *why)
+{
+    struct listen_address local_address;
+    uint16_t number;
+    struct str remote, host, service;
+    struct str local = str_cut(text, '=', &remote);
+    struct str port = str_cut_last(remote, ':', &host);
+    struct str namespace = str_cut(host, '.', &service);
+    bool numeric = port_parse(port, &number) && number > 0;
+
+    if (!is_dns_label(service) || !is_dns_label(namespace))
+        return expose_malformed(text, why);
+    if (!numeric && !is_port_name(port))
+        return expose_malformed(text, why);
+
+    enum err e = expose_local(text, port, local, &local_address, why);
+    if (e)
+        return e;
+    *ret = (struct expose){
+        .service = str_dup(service),
+        .namespace = str_dup(namespace),
+        .port = str_dup(port),
+        .local = local_address,
+    };
+    return OK;
+}
+
+void expose_finish(struct expose *e)
+{
+    free(e->service);
+    free(e->namespace);
+    free(e->port);
+    *e = (struct expose){ 0 };
+}

@@ -1,0 +1,116 @@
+/* config/config.h - every setting, with its value and where that came from
+ *
+ * A struct config is loaded once, from flags, the environment, files and defaults (the
+ * nearer source wins, setting by setting), and never changes afterwards: it is shared by
+ * reference, and a reload makes a new one.  The fields come from the table in
+ * config/settings.h, for instance
+ *
+ *     uint64_t idle_timeout_ms;          const char *context;      (NULL: not set)
+ *     struct listen_list listen;         enum carrier_choice carrier;
+ *
+ * Settings are checked here and nowhere else: who reads a field may rely on its limits.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "base/str.h"
+#include "config/address.h"
+#include "config/settings.h"
+
+enum carrier_choice { CARRIER_AUTO, CARRIER_SPDY, CARRIER_WEBSOCKET };
+enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
+
+struct string_list {
+    char **at;
+    size_t count;
+};
+
+struct listen_list {
+    struct listen_address *at;
+    size_t count;
+};
+
+struct expose_list {
+    struct expose *at;
+    size_t count;
+};
+
+/* clang-format off */
+#define FIELD_BOOL(field)        bool field;
+#define FIELD_CARRIER(field)     enum carrier_choice field;
+#define FIELD_COUNT(field)       uint32_t field;
+#define FIELD_DOMAIN(field)      const char *field;
+#define FIELD_DURATION(field)    uint64_t field;
+#define FIELD_EXPOSE_LIST(field) struct expose_list field;
+#define FIELD_LABEL(field)       const char *field;
+#define FIELD_LABEL_LIST(field)  struct string_list field;
+#define FIELD_LEVELS(field)      const char *field;
+#define FIELD_LISTEN_LIST(field) struct listen_list field;
+#define FIELD_LOG_FORMAT(field)  enum log_format field;
+#define FIELD_ORIGIN_LIST(field) struct string_list field;
+#define FIELD_PORT(field)        uint16_t field;
+#define FIELD_SIZE(field)        uint64_t field;
+#define FIELD_STRING(field)      const char *field;
+#define FIELD_UPSTREAM(field)    enum upstream_choice field;
+/* clang-format on */
+
+/* SETTING_idle_timeout_ms and so on: the place of a row in the table. */
+enum setting_id {
+#define X(TYPE, field, ...) SETTING_##field,
+    SETTINGS(X)
+#undef X
+        SETTING_COUNT
+};
+
+/* From far to near: a later one wins. */
+enum source { FROM_DEFAULT, FROM_SYSTEM_FILE, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
+
+struct origin {
+    enum source source;
+    const char *file; /* of a file: its path; lives as long as the config */
+    unsigned line;    /* of a file, from 1 */
+};
+
+struct config {
+#define X(TYPE, field, ...) FIELD_##TYPE(field)
+    SETTINGS(X)
+#undef X
+
+    struct origin origins[SETTING_COUNT];
+    struct string_list files;    /* those that were read, far to near */
+    struct string_list warnings; /* sentences for the owner to print once */
+    unsigned refs;               /* private */
+};
+
+struct config_flag {
+    const char *name; /* a setting's, without dashes; one that is not is an error */
+    const char *value;
+};
+
+/* Where to look.  All zeroed: defaults only. */
+struct config_input {
+    const char *file;         /* instead of both usual files; must exist */
+    const char *user_file;    /* NULL or not there: skipped */
+    const char *system_file;  /* likewise; the user's wins, setting by setting */
+    char *const *environment; /* "KTUN_PORT=80", ..., NULL; others are ignored */
+    const struct config_flag *flags;
+    size_t flag_count;
+};
+
+/* ERR_CONFIG, ERR_IO, ERR_ACCESS, ERR_NOT_FOUND or ERR_LIMIT: *why names the flag, the
+ * variable or the file and line.  *ret is written only on OK and holds one reference. */
+MUST_CHECK enum err config_load(const struct config_input *input, struct config **ret,
+                                struct diag *why);
+
+/* The defaults, with one reference.  Tests may write its fields before they share it. */
+struct config *config_default(void);
+
+const struct config *config_ref(const struct config *c);
+void config_unref(const struct config *c); /* NULL accepted */
+static inline void config_unrefp(struct config **c)
+{
+    config_unref(*c);
+}
+
+/* Did anybody ask for this value? */
+bool config_is_set(const struct config *c, enum setting_id id);

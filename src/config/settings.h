@@ -1,0 +1,104 @@
+/* config/settings.h - the table of every setting there is
+ *
+ * One row is all it takes: the field in struct config, the flag (--idle-timeout), the
+ * environment variable (KTUN_IDLE_TIMEOUT), the key in the configuration file
+ * (idle-timeout), its check, its default and its line of help all derive from here.
+ * docs/kube-tunnel.conf.5 tells the same at length; tests/system/test_cli.py compares.
+ *
+ *     X(TYPE, field, name, default, min, max, GROUP, help)
+ *
+ * TYPE decides how text becomes a value (config/type.c) and what min and max mean:
+ * milliseconds, bytes, a number, or how many elements a list may have.  A default is text
+ * like any other value; "" is: not set (NULL, 0 or an empty list).
+ */
+#pragma once
+
+#define MS_SECOND 1000ull
+#define MS_MINUTE (60 * MS_SECOND)
+#define MS_HOUR (60 * MS_MINUTE)
+#define MS_DAY (24 * MS_HOUR)
+#define KIB 1024ull
+#define MIB (1024 * KIB)
+
+/* clang-format off */
+#define SETTING_GROUPS(X) \
+    X(DOORS,    "Where clients come in") \
+    X(CLUSTER,  "The cluster") \
+    X(REQUESTS, "Requests") \
+    X(TUNNELS,  "Tunnels to pods") \
+    X(ACCESS,   "Who may reach what") \
+    X(LOGS,     "Logs")
+
+#define SETTINGS(X) \
+    X(LISTEN_LIST, listen, "listen", "", 0, 64, DOORS, \
+      "Address and port to listen on, e.g. 127.0.0.1:80; repeatable") \
+    X(PORT, port, "port", "", 1, 65535, DOORS, \
+      "Port to listen on, on the default addresses") \
+    X(EXPOSE_LIST, expose, "expose", "", 0, 256, DOORS, \
+      "Local port for one service: SVC.NS:PORT[=LOCAL]; repeatable") \
+    X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, DOORS, \
+      "Clients connected at the same time") \
+    X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, DOORS, \
+      "Largest request or response head") \
+    X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
+      "A client has this long to send a request's head") \
+    X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, DOORS, \
+      "Close a client's connection after this long between requests") \
+    X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, DOORS, \
+      "At the end, running requests have this long to finish") \
+    \
+    X(STRING, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \
+      "Kubeconfig file instead of $KUBECONFIG or ~/.kube/config") \
+    X(STRING, context, "context", "", 0, 0, CLUSTER, \
+      "Context of the kubeconfig instead of its current one") \
+    X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
+      "Namespace of names that have none, and the only one if need be") \
+    X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
+      "Domain that the cluster's names end in") \
+    X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \
+      "Always go to this port of the pod; 0: the service's target port") \
+    \
+    X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \
+      "A pod has this long to begin its answer; 0: as long as it likes") \
+    X(DURATION, wait_ms, "wait", "10s", 0, MS_HOUR, REQUESTS, \
+      "A request waits this long for a pod that is about to be ready") \
+    X(DURATION, dial_timeout_ms, "dial-timeout", "10s", 10, MS_HOUR, REQUESTS, \
+      "Opening a tunnel may take this long") \
+    X(SIZE, replay_buffer, "replay-buffer", "64KiB", 0, 16 * MIB, REQUESTS, \
+      "Keep this much of a request, to repeat it where that is safe") \
+    X(BOOL, forwarded, "forwarded", "false", 0, 0, REQUESTS, \
+      "Add a Forwarded header to requests") \
+    X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \
+      "Pass a client's end of input on to the pod at once") \
+    \
+    X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \
+      "Close a tunnel that nobody used for this long") \
+    X(DURATION, idle_check_ms, "idle-check", "1m", 10, MS_DAY, TUNNELS, \
+      "Look for idle tunnels this often") \
+    X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
+      "Reach pods through tunnels, or dial them directly from in a pod") \
+    X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
+      "What tunnels travel in, between here and the API server") \
+    X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
+      "Tunnels to one pod that carry one connection each") \
+    X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
+      "Replace a tunnel after this many connections") \
+    X(DURATION, tunnel_max_age_ms, "tunnel-max-age", "4h", MS_SECOND, 30 * MS_DAY, TUNNELS, \
+      "Replace a tunnel after this long") \
+    X(DURATION, ping_interval_ms, "ping-interval", "5s", 10, MS_HOUR, TUNNELS, \
+      "Ask a tunnel for a sign of life this often") \
+    X(DURATION, ping_timeout_ms, "ping-timeout", "15s", 10, MS_HOUR, TUNNELS, \
+      "A tunnel that is silent for this long is dead") \
+    \
+    X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \
+      "Web page origin that may send requests, a host or a URL; repeatable") \
+    X(LABEL_LIST, allow_namespace, "allow-namespace", "", 0, 1024, ACCESS, \
+      "Reach services in this namespace only; repeatable") \
+    X(LABEL_LIST, deny_namespace, "deny-namespace", "", 0, 1024, ACCESS, \
+      "Never reach services in this namespace; repeatable") \
+    \
+    X(LEVELS, log_level, "log-level", "info", 0, 0, LOGS, \
+      "error, warn, info or debug, also per module: info,tunnel=debug") \
+    X(LOG_FORMAT, log_format, "log-format", "text", 0, 0, LOGS, \
+      "How log lines look")
+/* clang-format on */

@@ -1,0 +1,604 @@
+#include "config/type.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+
+#include "base/own.h"
+
+/* Every complaint begins with the value; the caller puts where it stood before it. */
+static enum err bad(struct diag *why, struct str text, const char *expected)
+{
+    return diag_set(why, ERR_CONFIG, "\"%.*s\" is not %s", STR_ARG(text), expected);
+}
+
+/* Booleans and enumerations. */
+
+static const struct {
+    const char *word;
+    bool value;
+} bool_words[] = {
+    { "true", true }, { "false", false }, { "yes", true }, { "no", false },
+    { "on", true },   { "off", false },   { "1", true },   { "0", false },
+};
+
+static enum err bool_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    (void)s;
+    for (size_t i = 0; i < ARRAY_LEN(bool_words); i++) {
+        if (!str_ieq(text, str_of(bool_words[i].word)))
+            continue;
+        *(bool *)field = bool_words[i].value;
+        return OK;
+    }
+    return bad(why, text, "true or false");
+}
+
+static char *bool_print(const struct setting *s, const void *field)
+{
+    (void)s;
+    return xstrdup(*(const bool *)field ? "true" : "false");
+}
+
+/* gcc and clang store every enumeration without negative values as an unsigned int. */
+static enum err enum_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    const char *const *choices = s->type->choices;
+
+    for (unsigned i = 0; choices[i]; i++) {
+        if (!str_ieq(text, str_of(choices[i])))
+            continue;
+        *(unsigned *)field = i;
+        return OK;
+    }
+    return diag_set(why, ERR_CONFIG, "\"%.*s\" is not one of %s", STR_ARG(text),
+                    s->type->argument);
+}
+
+static char *enum_print(const struct setting *s, const void *field)
+{
+    return xstrdup(s->type->choices[*(const unsigned *)field]);
+}
+
+/* Numbers: of things, of bytes, of milliseconds. */
+
+struct unit {
+    const char *name;
+    uint64_t factor;
+};
+
+/* From large to small; the first that divides a value is the one it is shown in. */
+static const struct unit duration_units[] = {
+    { "h", MS_HOUR }, { "m", MS_MINUTE }, { "s", MS_SECOND }, { "ms", 1 }, { NULL, 0 }
+};
+static const struct unit size_units[] = {
+    { "GiB", 1024 * MIB }, { "MiB", MIB }, { "KiB", KIB }, { "", 1 }, { NULL, 0 }
+};
+
+static void unit_format(const struct unit *units, uint64_t value, char out[static 32])
+{
+    while (value % units->factor != 0)
+        units++;
+    snprintf(out, 32, "%" PRIu64 "%s", value, value ? units->name : "");
+}
+
+static void duration_format(uint64_t ms, char out[static 32])
+{
+    unit_format(duration_units, ms, out);
+}
+
+static void size_format(uint64_t bytes, char out[static 32])
+{
+    unit_format(size_units, bytes, out);
+}
+
+static void count_format(uint64_t n, char out[static 32])
+{
+    snprintf(out, 32, "%" PRIu64, n);
+}
+
+static enum err check_range(const struct setting *s, struct str text, enum err parsed,
+                            uint64_t value, struct diag *why)
+{
+    char low[32], high[32];
+
+    if (parsed && parsed != ERR_LIMIT)
+        return bad(why, text, s->type->expected);
+    if (!parsed && value >= s->min && value <= s->max)
+        return OK;
+    s->type->format(s->min, low);
+    s->type->format(s->max, high);
+    return diag_set(why, ERR_CONFIG, "\"%.*s\" is out of range: from %s to %s",
+                    STR_ARG(text), low, high);
+}
+
+static enum err duration_parse(const struct setting *s, struct str text, void *field,
+                               struct diag *why)
+{
+    uint64_t ms = 0;
+    enum err parsed = str_to_duration_ms(text, &ms);
+    enum err e = check_range(s, text, parsed, ms, why);
+    if (!e)
+        *(uint64_t *)field = ms;
+    return e;
+}
+
+static char *duration_print(const struct setting *s, const void *field)
+{
+    char text[32];
+    (void)s;
+    duration_format(*(const uint64_t *)field, text);
+    return xstrdup(text);
+}
+
+static const struct unit size_suffixes[] = {
+    { "", 1 },    { "B", 1 },     { "K", KIB },        { "KiB", KIB },
+    { "M", MIB }, { "MiB", MIB }, { "G", 1024 * MIB }, { "GiB", 1024 * MIB },
+};
+
+static uint64_t size_factor(struct str suffix)
+{
+    for (size_t i = 0; i < ARRAY_LEN(size_suffixes); i++)
+        if (str_ieq(suffix, str_of(size_suffixes[i].name)))
+            return size_suffixes[i].factor;
+    return 0;
+}
+
+static enum err bytes_of(struct str text, uint64_t *ret)
+{
+    size_t digits = 0;
+    uint64_t n;
+
+    while (digits < text.len && text.at[digits] >= '0' && text.at[digits] <= '9')
+        digits++;
+    uint64_t factor = size_factor(str_skip(text, digits));
+    if (!factor)
+        return ERR_PROTO;
+    enum err e = str_to_uint(str_first(text, digits), UINT64_MAX / factor, &n);
+    if (!e)
+        *ret = n * factor;
+    return e;
+}
+
+static enum err size_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    uint64_t bytes = 0;
+    enum err parsed = bytes_of(text, &bytes);
+    enum err e = check_range(s, text, parsed, bytes, why);
+    if (!e)
+        *(uint64_t *)field = bytes;
+    return e;
+}
+
+static char *size_print(const struct setting *s, const void *field)
+{
+    char text[32];
+    (void)s;
+    size_format(*(const uint64_t *)field, text);
+    return xstrdup(text);
+}
+
+static enum err count_parse(const struct setting *s, struct str text, void *field,
+                            struct diag *why)
+{
+    uint64_t n = 0;
+    enum err parsed = str_to_uint(text, UINT32_MAX, &n);
+    enum err e = check_range(s, text, parsed, n, why);
+    if (!e)
+        *(uint32_t *)field = (uint32_t)n;
+    return e;
+}
+
+static char *count_print(const struct setting *s, const void *field)
+{
+    (void)s;
+    return xasprintf("%" PRIu32, *(const uint32_t *)field);
+}
+
+static enum err port_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    uint64_t n = 0;
+    enum err parsed = str_to_uint(text, UINT16_MAX, &n);
+    enum err e = check_range(s, text, parsed, n, why);
+    if (!e)
+        *(uint16_t *)field = (uint16_t)n;
+    return e;
+}
+
+static char *port_print(const struct setting *s, const void *field)
+{
+    uint16_t port = *(const uint16_t *)field;
+    (void)s;
+    return port ? xasprintf("%u", port) : xstrdup("");
+}
+
+/* Text. */
+
+static bool is_printable(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.at[i] < ' ' || s.at[i] == 0x7f)
+            return false;
+    return true;
+}
+
+static enum err string_parse(const struct setting *s, struct str text, void *field,
+                             struct diag *why)
+{
+    (void)s;
+    if (!is_printable(text))
+        return diag_set(why, ERR_CONFIG, "the value has control characters in it");
+    *(char **)field = str_dup(text);
+    return OK;
+}
+
+static char *string_print(const struct setting *s, const void *field)
+{
+    const char *text = *(const char *const *)field;
+    (void)s;
+    return xstrdup(text ? text : "");
+}
+
+static void string_clear(void *field)
+{
+    own_freep(field);
+}
+
+static enum err label_parse(const struct setting *s, struct str text, void *field,
+                            struct diag *why)
+{
+    if (!is_dns_label(text))
+        return bad(why, text, "a namespace: up to 63 of a-z, 0-9 and \"-\"");
+    return string_parse(s, text, field, why);
+}
+
+/* cluster.local and Cluster.Local. are the same domain. */
+static enum err domain_parse(const struct setting *s, struct str text, void *field,
+                             struct diag *why)
+{
+    AUTO_FREE char *lower = str_dup(text);
+    size_t len = text.len;
+
+    if (len > 1 && text.at[len - 1] == '.')
+        len--;
+    for (size_t i = 0; i < len; i++)
+        if (lower[i] >= 'A' && lower[i] <= 'Z')
+            lower[i] = (char)(lower[i] - 'A' + 'a');
+    if (!is_dns_name((struct str){ lower, len }))
+        return bad(why, text, "a domain name, like cluster.local");
+    return string_parse(s, (struct str){ lower, len }, field, why);
+}
+
+static bool is_level(struct str s)
+{
+    static const char *const names[] = { "error", "warn", "info", "debug" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq(s, str_of(names[i])))
+            return true;
+    return false;
+}
+
+static bool is_log_module(struct str s)
+{
+    static const char *const names[] = {
+#define X(NAME, name) #name,
+        LOG_MODULES(X)
+#undef X
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        if (str_eq(s, str_of(names[i])))
+            return true;
+    return false;
+}
+
+static enum err level_check(struct str part, struct diag *why)
+{
+    struct str module;
+    struct str level = str_cut(part, '=', &module);
+
+    if (!level.at)
+        level = module;
+    else if (!is_log_module(module))
+        return bad(why, module, "a part of the program that logs");
+    return is_level(level) ? OK : bad(why, level, "one of error, warn, info, debug");
+}
+
+static enum err levels_parse(const struct setting *s, struct str text, void *field,
+                             struct diag *why)
+{
+    struct str rest = text;
+
+    do {
+        struct str part;
+        rest = str_cut(rest, ',', &part);
+        enum err e = level_check(part, why);
+        if (e)
+            return e;
+    } while (rest.at);
+    return string_parse(s, text, field, why);
+}
+
+/* Lists.  All three begin with a pointer and a count; the limit is the row's. */
+
+static enum err check_room(const struct setting *s, size_t count, struct diag *why)
+{
+    if (count < s->max)
+        return OK;
+    return diag_set(why, ERR_CONFIG, "more than %" PRIu64 " values", s->max);
+}
+
+static char *joined(char *list, const char *next)
+{
+    if (!list)
+        return xstrdup(next);
+    char *longer = xasprintf("%s,%s", list, next);
+    free(list);
+    return longer;
+}
+
+static void string_add(struct string_list *list, struct str text)
+{
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = str_dup(text);
+}
+
+static char *strings_print(const struct setting *s, const void *field)
+{
+    const struct string_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++)
+        text = joined(text, list->at[i]);
+    return text ? text : xstrdup("");
+}
+
+static void strings_clear(void *field)
+{
+    struct string_list *list = field;
+
+    for (size_t i = 0; i < list->count; i++)
+        free(list->at[i]);
+    free(list->at);
+}
+
+static enum err labels_parse(const struct setting *s, struct str text, void *field,
+                             struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_dns_label(text))
+        return bad(why, text, "a namespace: up to 63 of a-z, 0-9 and \"-\"");
+    string_add(list, text);
+    return OK;
+}
+
+static bool is_origin(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] <= ' ' || s.at[i] > '~')
+            return false;
+    return s.len > 0 && s.len <= 300;
+}
+
+static enum err origins_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_origin(text))
+        return bad(why, text, "an origin, like https://app.example or app.example");
+    string_add(list, text);
+    return OK;
+}
+
+static enum err listens_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct listen_list *list = field;
+    struct listen_address address;
+    enum err e = check_room(s, list->count, why);
+
+    if (!e)
+        e = listen_address_parse(text, &address, why);
+    if (e)
+        return e;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = address;
+    return OK;
+}
+
+static char *listens_print(const struct setting *s, const void *field)
+{
+    const struct listen_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        char one[LISTEN_TEXT_SIZE];
+        listen_address_print(&list->at[i], one);
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void listens_clear(void *field)
+{
+    struct listen_list *list = field;
+    free(list->at);
+}
+
+static enum err exposes_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct expose_list *list = field;
+    struct expose exposed;
+    enum err e = check_room(s, list->count, why);
+
+    if (!e)
+        e = expose_parse(text, &exposed, why);
+    if (e)
+        return e;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = exposed;
+    return OK;
+}
+
+static char *exposes_print(const struct setting *s, const void *field)
+{
+    const struct expose_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct expose *e = &list->at[i];
+        char local[LISTEN_TEXT_SIZE];
+        listen_address_print(&e->local, local);
+        AUTO_FREE char *one =
+            xasprintf("%s.%s:%s=%s", e->service, e->namespace, e->port, local);
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void exposes_clear(void *field)
+{
+    struct expose_list *list = field;
+
+    for (size_t i = 0; i < list->count; i++)
+        expose_finish(&list->at[i]);
+    free(list->at);
+}
+
+#define CHOICES(...) ((const char *const[]){ __VA_ARGS__, NULL })
+#define FIELD_SIZE_OF(field) sizeof(((struct config *)0)->field)
+
+const struct setting_type type_BOOL = {
+    .parse = bool_parse,
+    .print = bool_print,
+    .size = FIELD_SIZE_OF(half_close),
+};
+const struct setting_type type_CARRIER = {
+    .argument = "auto|spdy|websocket",
+    .choices = CHOICES("auto", "spdy", "websocket"),
+    .parse = enum_parse,
+    .print = enum_print,
+    .size = FIELD_SIZE_OF(carrier),
+};
+const struct setting_type type_UPSTREAM = {
+    .argument = "auto|tunnel|direct",
+    .choices = CHOICES("auto", "tunnel", "direct"),
+    .parse = enum_parse,
+    .print = enum_print,
+    .size = FIELD_SIZE_OF(upstream),
+};
+const struct setting_type type_LOG_FORMAT = {
+    .argument = "text|json",
+    .choices = CHOICES("text", "json"),
+    .parse = enum_parse,
+    .print = enum_print,
+    .size = FIELD_SIZE_OF(log_format),
+};
+const struct setting_type type_COUNT = {
+    .argument = "N",
+    .expected = "a number",
+    .parse = count_parse,
+    .print = count_print,
+    .format = count_format,
+    .size = FIELD_SIZE_OF(max_connections),
+};
+const struct setting_type type_PORT = {
+    .argument = "PORT",
+    .expected = "a port number",
+    .parse = port_parse,
+    .print = port_print,
+    .format = count_format,
+    .size = FIELD_SIZE_OF(port),
+};
+const struct setting_type type_DURATION = {
+    .argument = "DURATION",
+    .expected = "a duration with its unit, like 500ms, 10s, 5m or 1h30m",
+    .parse = duration_parse,
+    .print = duration_print,
+    .format = duration_format,
+    .size = FIELD_SIZE_OF(idle_timeout_ms),
+};
+const struct setting_type type_SIZE = {
+    .argument = "SIZE",
+    .expected = "a size in bytes, or like 64KiB or 1MiB",
+    .parse = size_parse,
+    .print = size_print,
+    .format = size_format,
+    .size = FIELD_SIZE_OF(replay_buffer),
+};
+const struct setting_type type_STRING = {
+    .argument = "TEXT",
+    .parse = string_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(context),
+};
+const struct setting_type type_LABEL = {
+    .argument = "NAME",
+    .parse = label_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(namespace),
+};
+const struct setting_type type_DOMAIN = {
+    .argument = "DOMAIN",
+    .parse = domain_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(cluster_domain),
+};
+const struct setting_type type_LEVELS = {
+    .argument = "LEVELS",
+    .parse = levels_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(log_level),
+};
+const struct setting_type type_LABEL_LIST = {
+    .argument = "NAME",
+    .parse = labels_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(allow_namespace),
+    .list = true,
+};
+const struct setting_type type_ORIGIN_LIST = {
+    .argument = "ORIGIN",
+    .parse = origins_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(allow_origin),
+    .list = true,
+};
+const struct setting_type type_LISTEN_LIST = {
+    .argument = "ADDR:PORT",
+    .parse = listens_parse,
+    .print = listens_print,
+    .clear = listens_clear,
+    .size = FIELD_SIZE_OF(listen),
+    .list = true,
+};
+const struct setting_type type_EXPOSE_LIST = {
+    .argument = "SVC.NS:PORT",
+    .parse = exposes_parse,
+    .print = exposes_print,
+    .clear = exposes_clear,
+    .size = FIELD_SIZE_OF(expose),
+    .list = true,
+};

@@ -1,0 +1,35 @@
+/* config/yaml.h - the part of YAML that a configuration file needs, one value at a time
+ *
+ *     port: 8080                  one entry
+ *     listen: [ ":80", ":81" ]    two entries, both in_list
+ *
+ * A mapping whose values are scalars or lists of scalars.  Deeper nesting, aliases, a key
+ * without a value and a second document are errors.  Private to config/.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct yaml_reader;
+
+struct yaml_entry {
+    struct str key;
+    struct str value; /* of an empty list: "" */
+    unsigned line;    /* of the value, from 1 */
+    bool in_list;
+    bool first; /* not a further element of the same list */
+};
+
+/* Borrows both until it is destroyed.  Complaints begin with "name:line". */
+struct yaml_reader *yaml_reader_create(const char *name, struct str text);
+void yaml_reader_destroy(struct yaml_reader *r); /* NULL accepted */
+static inline void yaml_reader_destroyp(struct yaml_reader **r)
+{
+    yaml_reader_destroy(*r);
+}
+
+/* OK          *ret is the next entry; its texts are valid until the next call
+ * ERR_EOF     there are no more
+ * ERR_CONFIG  *why says what is wrong and where; do not call again */
+MUST_CHECK enum err yaml_reader_next(struct yaml_reader *r, struct yaml_entry *ret,
+                                     struct diag *why);
