@@ -1,0 +1,383 @@
+/* route/name.c - host names by the Kubernetes DNS rules
+ *
+ * A name is read from its end: first the suffix that says what kind of name it is, the
+ * longest known one first, then the labels that are left.  What is not clearly a name of
+ * the cluster is refused with a phrase, never guessed at.
+ */
+#include "route/name.h"
+
+#include <arpa/inet.h>
+
+#include "base/own.h"
+
+#define LABEL_MAX 63
+/* The most labels a name of the cluster has left of its suffix, and one more to notice.
+ */
+#define LABELS_MAX 5
+
+enum suffix { SUFFIX_SVC, SUFFIX_POD, SUFFIX_LOCALHOST, SUFFIX_NONE };
+
+static void invalid(struct name *n, const char *problem)
+{
+    n->kind = NAME_INVALID;
+    n->problem = problem;
+}
+
+static bool is_printable(char c)
+{
+    return c > ' ' && c <= '~';
+}
+
+/* Keep what a message can show: lower case, one trailing dot less, nothing unprintable.
+ */
+static struct str fold(struct name *n, struct str host)
+{
+    size_t len = host.len < NAME_ROOM ? host.len : NAME_ROOM - 1;
+
+    for (size_t i = 0; i < len; i++) {
+        char c = host.at[i];
+        if (c >= 'A' && c <= 'Z')
+            c = (char)(c - 'A' + 'a');
+        n->text[i] = is_printable(c) ? c : '?';
+    }
+    if (len && n->text[len - 1] == '.')
+        n->text[--len] = '\0';
+    return (struct str){ n->text, len };
+}
+
+static bool is_address(const char *text)
+{
+    struct in6_addr any;
+
+    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
+}
+
+static void parse_bracketed(struct name *n, struct str text)
+{
+    char address[INET6_ADDRSTRLEN] = "";
+    struct in6_addr any;
+
+    if (text.len > 2 && text.len - 2 < sizeof(address))
+        memcpy(address, text.at + 1, text.len - 2);
+    if (text.len < 3 || text.at[text.len - 1] != ']' ||
+        inet_pton(AF_INET6, address, &any) != 1) {
+        invalid(n, "not an IPv6 address in brackets");
+        return;
+    }
+    n->kind = NAME_OWN;
+}
+
+/* Underscores mark port and protocol labels: only in front. */
+static const char *label_fault(struct str label)
+{
+    if (str_empty(label))
+        return "an empty label";
+    if (label.len > LABEL_MAX)
+        return "a label longer than 63 bytes";
+    if (label.at[0] == '-' || label.at[label.len - 1] == '-')
+        return "a label that begins or ends with a hyphen";
+    for (size_t i = 0; i < label.len; i++) {
+        char c = label.at[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+        if (!plain && !(c == '_' && i == 0 && label.len > 1))
+            return "a byte that no host name has";
+    }
+    return NULL;
+}
+
+static const char *labels_fault(struct str text)
+{
+    struct str label;
+
+    do {
+        text = str_cut(text, '.', &label);
+        const char *fault = label_fault(label);
+        if (fault)
+            return fault;
+    } while (text.at);
+    return NULL;
+}
+
+/* Take ".<tail>" off the end, if something is left in front of it. */
+static bool drop(struct str *s, struct str tail)
+{
+    if (s->len < tail.len + 2 || s->at[s->len - tail.len - 1] != '.' ||
+        !str_iends(*s, tail))
+        return false;
+    *s = str_first(*s, s->len - tail.len - 1);
+    return true;
+}
+
+static enum suffix drop_suffix(struct str *text, struct str zone)
+{
+    const struct str tails[] = { zone, STR("localhost"), STR("") };
+
+    for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
+        struct str rest = *text;
+        if (!str_empty(tails[i]) && !drop(&rest, tails[i]))
+            continue;
+        enum suffix found = drop(&rest, STR("svc"))   ? SUFFIX_SVC
+                            : drop(&rest, STR("pod")) ? SUFFIX_POD
+                                                      : SUFFIX_NONE;
+        if (found != SUFFIX_NONE) {
+            *text = rest;
+            return found;
+        }
+    }
+    return drop(text, STR("localhost")) ? SUFFIX_LOCALHOST : SUFFIX_NONE;
+}
+
+/* Cut from the left; a result of `max` means that many or more. */
+static size_t split(struct str text, struct str *ret_labels, size_t max)
+{
+    size_t count = 0;
+
+    while (text.at && count < max)
+        text = str_cut(text, '.', &ret_labels[count++]);
+    return count;
+}
+
+static bool is_marked(struct str label)
+{
+    return label.at[0] == '_';
+}
+
+static void service_name(struct name *n, struct str service, struct str ns)
+{
+    if (is_marked(service) || is_marked(ns)) {
+        invalid(n, "an underscore where a service or namespace belongs");
+        return;
+    }
+    n->kind = NAME_SERVICE;
+    n->service = service;
+    n->ns = ns;
+}
+
+static void endpoint_name(struct name *n, const struct str labels[3])
+{
+    service_name(n, labels[1], labels[2]);
+    if (n->kind == NAME_INVALID)
+        return;
+    if (is_marked(labels[0])) {
+        invalid(
+            n, "a port without its protocol: say _<port>._tcp.<service>.<namespace>.svc");
+        return;
+    }
+    n->kind = NAME_ENDPOINT;
+    n->endpoint = labels[0];
+}
+
+static void port_form(struct name *n, const struct str labels[4])
+{
+    if (!is_marked(labels[0]) || !is_marked(labels[1])) {
+        invalid(n, "too many labels before the service");
+        return;
+    }
+    struct str proto = str_skip(labels[1], 1);
+    bool tcp = str_eq(proto, STR("tcp"));
+    if (!tcp && !str_eq(proto, STR("udp")) && !str_eq(proto, STR("sctp"))) {
+        invalid(n, "a protocol other than _tcp, _udp or _sctp");
+        return;
+    }
+    service_name(n, labels[2], labels[3]);
+    n->port_name = str_skip(labels[0], 1);
+    n->udp = !tcp;
+}
+
+static void parse_svc(struct name *n, struct str text)
+{
+    struct str labels[LABELS_MAX];
+
+    switch (split(text, labels, LABELS_MAX)) {
+    case 1:
+        invalid(n, "no namespace: say <service>.<namespace>.svc");
+        return;
+    case 2:
+        service_name(n, labels[0], labels[1]);
+        return;
+    case 3:
+        endpoint_name(n, labels);
+        return;
+    case 4:
+        port_form(n, labels);
+        return;
+    default:
+        invalid(n, "too many labels before the service");
+    }
+}
+
+/* "10-1-2-3" and "fd00--7" are addresses as DNS writes them; *ret gets the usual form. */
+static bool undash(struct str label, char ret[static INET6_ADDRSTRLEN])
+{
+    unsigned char binary[sizeof(struct in6_addr)];
+    char text[LABEL_MAX + 1] = "";
+
+    if (label.len > LABEL_MAX)
+        return false;
+    for (int v6 = 0; v6 < 2; v6++) {
+        int family = v6 ? AF_INET6 : AF_INET;
+        for (size_t i = 0; i < label.len; i++)
+            text[i] = label.at[i] != '-' ? label.at[i] : v6 ? ':' : '.';
+        if (inet_pton(family, text, binary) == 1)
+            return inet_ntop(family, binary, ret, INET6_ADDRSTRLEN) != NULL;
+    }
+    return false;
+}
+
+/* The name of a pod may itself have dots; its namespace may not. */
+static void parse_pod(struct name *n, struct str text)
+{
+    struct str pod;
+    struct str ns = str_cut_last(text, '.', &pod);
+
+    if (!ns.at) {
+        invalid(n, "no namespace: say <pod>.<namespace>.pod");
+        return;
+    }
+    if (memchr(text.at, '_', text.len)) {
+        invalid(n, "an underscore where a pod or namespace belongs");
+        return;
+    }
+    n->kind = NAME_POD;
+    n->ns = ns;
+    n->endpoint = undash(pod, n->address) ? str_of(n->address) : pod;
+}
+
+static void parse_localhost(struct name *n, struct str text)
+{
+    struct str labels[3];
+    size_t count = split(text, labels, 3);
+
+    if (count == 2)
+        service_name(n, labels[0], labels[1]);
+    else if (count < 2)
+        invalid(n, "no namespace: say <service>.<namespace>.localhost");
+    else
+        invalid(n, "too many labels: say <service>.<namespace>.localhost, or "
+                   "<pod>.<service>.<namespace>.svc.localhost");
+}
+
+static void parse_bare(struct name *n, struct str text, struct str zone)
+{
+    struct str labels[3];
+    size_t count = split(text, labels, 3);
+
+    if (count == 1)
+        invalid(n, "no namespace: say <service>.<namespace>");
+    else if (count > 2 || str_ieq(text, zone))
+        invalid(n, "not a name of the cluster");
+    else if (str_eq(labels[1], STR("svc")) || str_eq(labels[1], STR("pod")))
+        invalid(n, "no namespace: say <service>.<namespace>.svc");
+    else
+        service_name(n, labels[0], labels[1]);
+}
+
+static void parse_labels(struct name *n, struct str text, struct str zone)
+{
+    const char *fault = labels_fault(text);
+    if (fault) {
+        invalid(n, fault);
+        return;
+    }
+
+    struct str rest = text;
+    switch (drop_suffix(&rest, zone)) {
+    case SUFFIX_SVC:
+        parse_svc(n, rest);
+        return;
+    case SUFFIX_POD:
+        parse_pod(n, rest);
+        return;
+    case SUFFIX_LOCALHOST:
+        parse_localhost(n, rest);
+        return;
+    case SUFFIX_NONE:
+        parse_bare(n, text, zone);
+    }
+}
+
+static struct str without_dot(struct str zone)
+{
+    return str_ends(zone, STR(".")) ? str_first(zone, zone.len - 1) : zone;
+}
+
+void name_parse(struct str host, struct str zone, struct name *ret)
+{
+    const struct str nothing = STR("");
+
+    memset(ret, 0, sizeof(*ret));
+    ret->service = ret->ns = ret->endpoint = ret->port_name = nothing;
+    struct str text = fold(ret, host);
+
+    if (str_empty(host) || str_eq(text, STR("localhost")) || is_address(ret->text))
+        ret->kind = NAME_OWN;
+    else if (text.len > NAME_MAX_LEN)
+        invalid(ret, "longer than 253 bytes");
+    else if (text.at[0] == '[')
+        parse_bracketed(ret, text);
+    else
+        parse_labels(ret, text, without_dot(zone));
+}
+
+/* A view into `from` becomes the same view into `to`. */
+static void rebase(struct str *view, struct name *to, const struct name *from)
+{
+    uintptr_t at = (uintptr_t)view->at, begin = (uintptr_t)from;
+
+    if (at >= begin && at < begin + sizeof(*from))
+        view->at = (const char *)to + (at - begin);
+}
+
+void name_copy(struct name *to, const struct name *from)
+{
+    *to = *from;
+    rebase(&to->service, to, from);
+    rebase(&to->ns, to, from);
+    rebase(&to->endpoint, to, from);
+    rebase(&to->port_name, to, from);
+}
+
+/* The host keeps its brackets. */
+static enum err split_bracketed(struct str authority, struct str *ret_host,
+                                struct str *ret_port)
+{
+    struct str host;
+    struct str after = str_cut(authority, ']', &host);
+
+    if (!after.at || host.len < 2 || (!str_empty(after) && after.at[0] != ':'))
+        return ERR_PROTO;
+    *ret_host = str_first(authority, host.len + 1);
+    *ret_port = str_skip(after, 1);
+    return OK;
+}
+
+static enum err split_plain(struct str authority, struct str *ret_host,
+                            struct str *ret_port)
+{
+    struct str host;
+    struct str port = str_cut(authority, ':', &host);
+
+    if (port.at && str_empty(host))
+        return ERR_PROTO;
+    *ret_host = host;
+    *ret_port = port;
+    return OK;
+}
+
+enum err authority_split(struct str authority, struct str *ret_host, uint16_t *ret_port)
+{
+    struct str host, digits;
+    uint64_t port = 0;
+    enum err e = str_starts(authority, STR("["))
+                     ? split_bracketed(authority, &host, &digits)
+                     : split_plain(authority, &host, &digits);
+    if (e)
+        return e;
+
+    /* "host:" is allowed and means the default (RFC 3986, section 3.2.3). */
+    if (!str_empty(digits) && (str_to_uint(digits, UINT16_MAX, &port) != OK || port == 0))
+        return ERR_PROTO;
+    *ret_host = host;
+    *ret_port = (uint16_t)port;
+    return OK;
+}

@@ -1,0 +1,363 @@
+/* tests/unit/route/name_test.c - which names are names of the cluster, and which are not
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "route/name.h"
+
+#include "base/own.h"
+
+static struct str zone(void)
+{
+    return STR("cluster.local");
+}
+
+static void parse(const char *host, struct name *ret)
+{
+    name_parse(str_of(host), zone(), ret);
+}
+
+static void assert_str(struct str got, const char *wanted, const char *host)
+{
+    if (!str_eq(got, str_of(wanted)))
+        fail_msg("%s: got \"%.*s\", not \"%s\"", host, STR_ARG(got), wanted);
+}
+
+static void assert_kind(const struct name *n, enum name_kind kind, const char *host)
+{
+    if (n->kind != kind)
+        fail_msg("%s: kind %d, not %d (%s)", host, (int)n->kind, (int)kind,
+                 n->problem ? n->problem : "no problem");
+    if (kind == NAME_INVALID && !n->problem)
+        fail_msg("%s: invalid without a word", host);
+}
+
+static void knows_every_form_of_a_service(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {
+        "web.shop.svc.cluster.local",
+        "web.shop.svc.cluster.local.",
+        "web.shop.svc",
+        "web.shop.svc.localhost",
+        "web.shop",
+        "web.shop.",
+        "web.shop.localhost",
+        "WEB.Shop.SVC.Cluster.LOCAL",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct name n;
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_SERVICE, hosts[i]);
+        assert_str(n.service, "web", hosts[i]);
+        assert_str(n.ns, "shop", hosts[i]);
+        assert_true(str_empty(n.endpoint) && str_empty(n.port_name));
+        assert_false(n.udp);
+    }
+}
+
+static void knows_one_endpoint_of_a_service(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {
+        "db-0.db.shop.svc.cluster.local",
+        "db-0.db.shop.svc",
+        "DB-0.db.shop.svc.localhost.",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct name n;
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_ENDPOINT, hosts[i]);
+        assert_str(n.endpoint, "db-0", hosts[i]);
+        assert_str(n.service, "db", hosts[i]);
+        assert_str(n.ns, "shop", hosts[i]);
+    }
+}
+
+static void knows_a_port_by_its_name(void **state)
+{
+    (void)state;
+    struct name n;
+
+    parse("_http-alt._tcp.web.shop.svc.cluster.local", &n);
+    assert_kind(&n, NAME_SERVICE, "_tcp");
+    assert_str(n.port_name, "http-alt", "_tcp");
+    assert_str(n.service, "web", "_tcp");
+    assert_false(n.udp);
+
+    parse("_dns._udp.kube-dns.kube-system.svc", &n);
+    assert_kind(&n, NAME_SERVICE, "_udp");
+    assert_str(n.port_name, "dns", "_udp");
+    assert_true(n.udp);
+}
+
+static void knows_a_pod_by_name_and_by_address(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *pod;
+    } cases[] = {
+        { "db-0.shop.pod.cluster.local", "db-0" },
+        { "db-0.shop.pod", "db-0" },
+        { "db-0.shop.pod.localhost", "db-0" },
+        { "kube-proxy-n1.example.shop.pod", "kube-proxy-n1.example" },
+        { "10-1-2-3.shop.pod.cluster.local", "10.1.2.3" },
+        { "fd00--7.shop.pod", "fd00::7" },
+        { "FD00--0.shop.pod", "fd00::" },
+        { "fd00-0-0-0-0-0-0-8.shop.pod", "fd00::8" },
+        { "10-1-2.shop.pod", "10-1-2" },
+        { "10-1-2-333.shop.pod", "10-1-2-333" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name n;
+        parse(cases[i].host, &n);
+        assert_kind(&n, NAME_POD, cases[i].host);
+        assert_str(n.endpoint, cases[i].pod, cases[i].host);
+        assert_str(n.ns, "shop", cases[i].host);
+    }
+}
+
+static void knows_itself(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {
+        "",         "localhost", "LocalHost.", "127.0.0.1", "127.8.9.1",
+        "10.0.0.1", "[::1]",     "::1",        "[fd00::1]",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct name n;
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_OWN, hosts[i]);
+    }
+}
+
+static void refuses_what_is_no_name_of_the_cluster(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *problem;
+    } cases[] = {
+        { "www.example.com", "not a name of the cluster" },
+        { "cluster.local", "not a name of the cluster" },
+        { "svc.cluster.local", "not a name of the cluster" },
+        { "web.shop.cluster.local", "not a name of the cluster" },
+        { "web.shop.svc.other.zone", "not a name of the cluster" },
+        { "web", "no namespace" },
+        { "web.svc", "no namespace" },
+        { "web.pod", "no namespace" },
+        { "web.svc.cluster.local", "no namespace" },
+        { "web.pod.cluster.local", "no namespace" },
+        { "foo.localhost", "<service>.<namespace>.localhost" },
+        { "localhost.localhost", "<service>.<namespace>.localhost" },
+        { "db-0.db.shop.localhost", "too many labels" },
+        { "web.shop.svc..", "an empty label" },
+        { "web.shop..", "an empty label" },
+        { ".", "an empty label" },
+        { ".web.shop", "an empty label" },
+        { "web..shop", "an empty label" },
+        { "-web.shop", "hyphen" },
+        { "web-.shop", "hyphen" },
+        { "w_b.shop", "a byte that no host name has" },
+        { "web shop.x", "a byte that no host name has" },
+        { "w\303\251b.shop", "a byte that no host name has" },
+        { "user@web.shop", "a byte that no host name has" },
+        { "_.shop", "a byte that no host name has" },
+        { "_web.shop", "an underscore" },
+        { "web._shop.svc", "an underscore" },
+        { "_db.shop.pod", "an underscore" },
+        { "_http.web.shop.svc", "_<port>._tcp" },
+        { "http.tcp.web.shop.svc", "too many labels" },
+        { "_http.tcp.web.shop.svc", "too many labels" },
+        { "_http._quic.web.shop.svc", "a protocol" },
+        { "a.b.c.d.e.svc", "too many labels" },
+        { "[::1", "in brackets" },
+        { "[]", "in brackets" },
+        { "[10.0.0.1]", "in brackets" },
+        { "[::1]]", "in brackets" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name n;
+        parse(cases[i].host, &n);
+        assert_kind(&n, NAME_INVALID, cases[i].host);
+        if (!strstr(n.problem, cases[i].problem))
+            fail_msg("%s: \"%s\", not \"%s\"", cases[i].host, n.problem,
+                     cases[i].problem);
+    }
+}
+
+/* A label of `len` bytes, then ".shop". */
+static void parse_long_label(size_t len, struct name *ret)
+{
+    char host[128];
+
+    memset(host, 'a', len);
+    strcpy(host + len, ".shop");
+    parse(host, ret);
+}
+
+static void limits_labels_to_63_bytes(void **state)
+{
+    (void)state;
+    struct name n;
+
+    parse_long_label(62, &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    parse_long_label(63, &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    parse_long_label(64, &n);
+    assert_int_equal(n.kind, NAME_INVALID);
+    assert_string_equal(n.problem, "a label longer than 63 bytes");
+}
+
+/* A pod whose name has as many short labels as fit, so that all is `len` bytes long. */
+static void parse_long_name(size_t len, bool dot, struct name *ret)
+{
+    char host[1024];
+    const char *end = ".shop.pod";
+
+    for (size_t i = 0; i < len; i++)
+        host[i] = i % 2 ? '.' : 'a';
+    host[len - strlen(end) - 1] = 'b';
+    strcpy(host + len - strlen(end), end);
+    if (dot)
+        strcat(host, ".");
+    parse(host, ret);
+}
+
+static void limits_names_to_253_bytes(void **state)
+{
+    (void)state;
+    struct name n;
+
+    parse_long_name(252, false, &n);
+    assert_int_equal(n.kind, NAME_POD);
+    parse_long_name(253, true, &n);
+    assert_int_equal(n.kind, NAME_POD);
+    for (size_t len = 254; len < 600; len++) {
+        parse_long_name(len, len % 2, &n);
+        assert_int_equal(n.kind, NAME_INVALID);
+        assert_string_equal(n.problem, "longer than 253 bytes");
+    }
+}
+
+static void takes_any_zone(void **state)
+{
+    (void)state;
+    struct name n;
+
+    name_parse(STR("web.shop.svc.k8s"), STR("k8s"), &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    name_parse(STR("web.shop.svc.a.b.c.d"), STR("A.b.C.d."), &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    name_parse(STR("web.shop.svc.cluster.local"), STR("k8s"), &n);
+    assert_int_equal(n.kind, NAME_INVALID);
+    name_parse(STR("web.shop.svc"), STR(""), &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    name_parse(STR("k8s"), STR("k8s"), &n);
+    assert_int_equal(n.kind, NAME_INVALID);
+}
+
+static void shows_only_what_can_be_printed(void **state)
+{
+    (void)state;
+    struct name n;
+
+    name_parse((struct str){ "A\0\033\n<.b", 7 }, zone(), &n);
+    assert_int_equal(n.kind, NAME_INVALID);
+    assert_string_equal(n.text, "a??" "?<.b");
+}
+
+static void a_copy_stands_on_its_own(void **state)
+{
+    (void)state;
+    struct name a, b;
+
+    parse("_http._tcp.web.shop.svc", &a);
+    name_copy(&b, &a);
+    memset(&a, 'x', sizeof(a));
+    assert_str(b.service, "web", "copy");
+    assert_str(b.ns, "shop", "copy");
+    assert_str(b.port_name, "http", "copy");
+    assert_str(b.endpoint, "", "copy");
+
+    parse("10-1-2-3.shop.pod", &a);
+    name_copy(&b, &a);
+    memset(&a, 'x', sizeof(a));
+    assert_str(b.endpoint, "10.1.2.3", "copy");
+}
+
+static void splits_an_authority(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *authority, *host;
+        uint16_t port;
+    } cases[] = {
+        { "web.shop", "web.shop", 0 },
+        { "web.shop:80", "web.shop", 80 },
+        { "web.shop:", "web.shop", 0 },
+        { "web.shop:65535", "web.shop", 65535 },
+        { "[::1]", "[::1]", 0 },
+        { "[::1]:8080", "[::1]", 8080 },
+        { "[::1]:", "[::1]", 0 },
+        { "", "", 0 },
+        { "web.shop:00080", "web.shop", 80 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str host;
+        uint16_t port;
+        if (authority_split(str_of(cases[i].authority), &host, &port) != OK)
+            fail_msg("%s refused", cases[i].authority);
+        assert_str(host, cases[i].host, cases[i].authority);
+        assert_int_equal(port, cases[i].port);
+    }
+}
+
+static void refuses_a_malformed_authority(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        ":80",     ":",        "web:0",     "web:65536", "web:99999999999999999999",
+        "web:8o",  "web:+80",  "web: 80",   "web:80:80", "::1",
+        "[::1",    "[::1]80",  "[::1]x:80", "[]",        "[]:80",
+        "[::1]:0", "[::1]:-1",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct str host = STR("kept");
+        uint16_t port = 7;
+        if (authority_split(str_of(cases[i]), &host, &port) != ERR_PROTO)
+            fail_msg("%s taken", cases[i]);
+        assert_str(host, "kept", cases[i]);
+        assert_int_equal(port, 7);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(knows_every_form_of_a_service),
+        cmocka_unit_test(knows_one_endpoint_of_a_service),
+        cmocka_unit_test(knows_a_port_by_its_name),
+        cmocka_unit_test(knows_a_pod_by_name_and_by_address),
+        cmocka_unit_test(knows_itself),
+        cmocka_unit_test(refuses_what_is_no_name_of_the_cluster),
+        cmocka_unit_test(limits_labels_to_63_bytes),
+        cmocka_unit_test(limits_names_to_253_bytes),
+        cmocka_unit_test(takes_any_zone),
+        cmocka_unit_test(shows_only_what_can_be_printed),
+        cmocka_unit_test(a_copy_stands_on_its_own),
+        cmocka_unit_test(splits_an_authority),
+        cmocka_unit_test(refuses_a_malformed_authority),
+    };
+    return cmocka_run_group_tests_name("route/name", tests, NULL, NULL);
+}
