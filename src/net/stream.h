@@ -94,7 +94,8 @@ static inline void stream_abort(struct stream *s)
 void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
                  size_t in_limit, size_t out_limit);
 void stream_finish(struct stream *s);
-/* Mark the end once: broken for every verdict but V_CLEAN; wakes the user. */
+/* Note the end and wake the user.  The first verdict stands; V_CLEAN ends `in` only, any
+ * other breaks the stream, also after V_CLEAN (all came, but nothing can be sent now). */
 void stream_end(struct stream *s, enum verdict verdict, const char *why);
 
 /* Two streams joined in memory, for tests: what goes into a->out comes out of b->in. */

@@ -40,4 +40,3 @@ struct stream *tls_below(struct stream *s);
 bool tls_ready(const struct stream *s); /* the handshake is complete */
 /* Server: the common name of the client's certificate into out; false when it sent none. */
 bool tls_peer_name(const struct stream *s, char *out, size_t room);
-/* Client: PEM certificates of the system's store, or NULL; helper for curl's settings. */

@@ -1,0 +1,253 @@
+/* net/tcp.c - sockets under a stream
+ *
+ * uv_poll and not uv_tcp: we read straight into chunks and write straight from them, with
+ * readv and writev, and the kernel is asked for an event only when the last call said
+ * EAGAIN or there is something to wait for.  uv_close answers on a later turn; the
+ * descriptor is closed at once, the memory goes with the handle.
+ */
+#include "net/tcp.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOG_MODULE LOG_NET
+#include "base/log.h"
+#include "base/own.h"
+#include "net/loop_uv.h"
+
+#define READS_PER_TURN 16 /* chunks; then others get their turn */
+#define WRITE_IOV 64
+
+struct tcp {
+    struct stream stream;
+    uv_poll_t poll;
+    int fd;
+    int interest;      /* what uv_poll was asked for */
+    bool write_blocked; /* the last write said EAGAIN */
+    struct task flush;
+};
+
+static struct tcp *tcp_of(struct stream *s)
+{
+    return container_of(s, struct tcp, stream);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+/* Interest is derived, here and nowhere else. */
+static void derive_interest(struct tcp *t)
+{
+    const struct stream *s = &t->stream;
+    int want = 0;
+
+    if (!s->in_eof && !s->paused && !bufq_full(&s->in))
+        want |= UV_READABLE;
+    if (!s->broken && t->write_blocked)
+        want |= UV_WRITABLE;
+    if (want == t->interest)
+        return;
+    t->interest = want;
+    if (want)
+        uv_poll_start(&t->poll, want, on_poll);
+    else
+        uv_poll_stop(&t->poll);
+}
+
+static void break_stream(struct tcp *t, int error)
+{
+    t->write_blocked = false;
+    stream_end(&t->stream, V_RESET, strerror(error));
+}
+
+/* Returns what recv did; -2 when it got less than there was room for, so that nothing more
+ * is waiting and the call that would say EAGAIN is saved. */
+static ssize_t read_some(struct tcp *t)
+{
+    struct bufq *in = &t->stream.in;
+    size_t room = 0;
+    uint8_t *at = bufq_reserve(in, &room);
+    ssize_t n = at ? recv(t->fd, at, room, 0) : -1;
+    if (!at)
+        errno = EAGAIN;
+    if (n > 0)
+        bufq_commit(in, (size_t)n);
+    else
+        bufq_settle(in);
+    return n > 0 && (size_t)n < room ? -2 : n;
+}
+
+static void read_all(struct tcp *t)
+{
+    struct stream *s = &t->stream;
+    size_t before = s->in.len;
+
+    for (int i = 0; i < READS_PER_TURN && !s->in_eof && !bufq_full(&s->in); i++) {
+        ssize_t n = read_some(t);
+        if (n == 0)
+            stream_end(s, V_CLEAN, NULL);
+        else if (n == -1 && errno != EAGAIN && errno != EINTR)
+            break_stream(t, errno);
+        if (n <= 0)
+            break;
+    }
+    if (s->in.len != before)
+        task_wake(s->wake);
+}
+
+static void flush(struct tcp *t)
+{
+    struct stream *s = &t->stream;
+    struct iovec iov[WRITE_IOV];
+    bool wrote = false;
+
+    while (!bufq_empty(&s->out) && !s->broken && !t->write_blocked) {
+        size_t n = bufq_iov(&s->out, iov, WRITE_IOV);
+        struct msghdr message = { .msg_iov = iov, .msg_iovlen = n };
+        ssize_t sent = sendmsg(t->fd, &message, MSG_NOSIGNAL);
+        if (sent >= 0) {
+            bufq_skip(&s->out, (size_t)sent);
+            wrote = true;
+        } else if (errno == EAGAIN) {
+            t->write_blocked = true;
+        } else if (errno != EINTR) {
+            break_stream(t, errno);
+        }
+    }
+    if (s->shut && !s->out_eof && !s->broken && bufq_empty(&s->out)) {
+        shutdown(t->fd, SHUT_WR);
+        s->out_eof = true;
+        wrote = true;
+    }
+    if (wrote)
+        task_wake(s->wake);
+}
+
+static void on_flush(struct task *task)
+{
+    struct tcp *t = container_of(task, struct tcp, flush);
+    flush(t);
+    derive_interest(t);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events)
+{
+    struct tcp *t = container_of(poll, struct tcp, poll);
+
+    if (status < 0 || (events & UV_READABLE))
+        read_all(t);
+    if (events & UV_WRITABLE)
+        t->write_blocked = false;
+    task_wake(&t->flush);
+}
+
+static void tcp_update(struct stream *s)
+{
+    task_wake(&tcp_of(s)->flush);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    free(container_of((uv_poll_t *)handle, struct tcp, poll));
+}
+
+static void tcp_leave(struct stream *s, bool reset)
+{
+    struct tcp *t = tcp_of(s);
+    struct linger linger = { .l_onoff = 1, .l_linger = 0 };
+
+    s->wake = NULL;
+    if (!reset)
+        flush(t); /* as much as the kernel takes at once: a last close_notify */
+    task_cancel(&t->flush);
+    stream_finish(s);
+    if (reset)
+        setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
+    uv_close((uv_handle_t *)&t->poll, on_closed);
+    close(t->fd);
+    t->fd = -1;
+}
+
+static void tcp_close(struct stream *s)
+{
+    tcp_leave(s, false);
+}
+
+static void tcp_abort(struct stream *s)
+{
+    tcp_leave(s, true);
+}
+
+static const struct stream_ops tcp_ops = { tcp_update, tcp_close, tcp_abort };
+
+struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit)
+{
+    struct tcp *t = xcalloc(1, sizeof(*t));
+    int on = 1;
+
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    stream_init(&t->stream, &tcp_ops, loop_pool(l), in_limit ? in_limit : TCP_IN_LIMIT,
+                out_limit ? out_limit : TCP_OUT_LIMIT);
+    task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
+    t->fd = fd;
+    int error = uv_poll_init(loop_uv(l), &t->poll, fd); /* sets O_NONBLOCK */
+    if (error) {
+        log_error(NO_ID, "cannot poll a socket", LOG_S("error", uv_strerror(error)));
+        abort(); /* not a socket, or the same descriptor twice: ours to get right */
+    }
+    derive_interest(t);
+    return &t->stream;
+}
+
+int tcp_fd(const struct stream *s)
+{
+    return container_of(s, const struct tcp, stream)->fd;
+}
+
+void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT])
+{
+    char host[INET6_ADDRSTRLEN] = "";
+    const struct sockaddr_in *v4 = (const void *)sa;
+    const struct sockaddr_in6 *v6 = (const void *)sa;
+
+    if (sa->sa_family == AF_INET) {
+        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
+        snprintf(out, ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
+    } else if (sa->sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
+        snprintf(out, ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
+    } else {
+        snprintf(out, ADDRESS_TEXT, "unix");
+    }
+}
+
+enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
+                       struct diag *why)
+{
+    char text[ADDRESS_TEXT];
+    int on = 1;
+
+    address_text(sa, text);
+    int fd = socket(sa->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0)
+        return diag_set(why, errno == EMFILE ? ERR_NO_FILES : ERR_CONFIG, "%s: %s", text,
+                        strerror(errno));
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
+    if (sa->sa_family == AF_INET6)
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
+    if (bind(fd, sa, len) == 0 && listen(fd, SOMAXCONN) == 0) {
+        *ret_fd = fd;
+        return OK;
+    }
+    int error = errno;
+    close(fd);
+    enum err e = error == EADDRINUSE ? ERR_IN_USE
+                 : error == EACCES   ? ERR_ACCESS
+                                     : ERR_CONFIG;
+    return diag_set(why, e, "%s: %s", text, strerror(error));
+}

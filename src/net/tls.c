@@ -1,0 +1,526 @@
+/* net/tls.c - TLS as a stream on a stream
+ *
+ *      user ── out ──▶ SSL_write ──▶ BIO ──▶ below.out ──▶
+ *      user ◀── in ─── SSL_read ◀─── BIO ◀── below.in ◀──
+ *
+ * The BIO has no buffer of its own: it is the two queues of the stream below.  A record is
+ * encrypted only while below.out has room for a whole one, so a write never stops half way.
+ * What lies together in `out` becomes one record; small writes lie together because
+ * base/bufq.c gathers them.
+ */
+#include "net/tls.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define TLS_IN_LIMIT (128 * 1024)
+#define TLS_OUT_LIMIT (64 * 1024)
+#define RECORD_ROOM (17 * 1024) /* a full record and its overhead */
+#define RECORD_MAX 16384
+
+struct tls_context {
+    unsigned refs;
+    bool server;
+    bool insecure;
+    SSL_CTX *ssl;
+    BIO_METHOD *bio;
+    SSL_SESSION *session; /* client: the newest ticket of the one server this is for */
+    unsigned char alpn[32]; /* length-prefixed, as ALPN has it */
+    unsigned alpn_len;
+};
+
+struct tls {
+    struct stream stream;
+    struct stream *below;
+    struct tls_context *context;
+    SSL *ssl;
+    bool ready;
+    struct task read;  /* the wake of the stream below */
+    struct task flush; /* the user changed the queues */
+};
+
+static struct tls *tls_of(struct stream *s)
+{
+    return container_of(s, struct tls, stream);
+}
+
+static int on_bio_read(BIO *bio, char *to, int n)
+{
+    struct tls *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    size_t got = bufq_read(&t->below->in, to, (size_t)n);
+    if (got)
+        return (int)got;
+    if (t->below->in_eof)
+        return 0;
+    BIO_set_retry_read(bio);
+    return -1;
+}
+
+static int on_bio_write(BIO *bio, const char *from, int n)
+{
+    struct tls *t = BIO_get_data(bio);
+    BIO_clear_retry_flags(bio);
+    size_t taken = bufq_write(&t->below->out, from, (size_t)n);
+    if (taken)
+        return (int)taken;
+    BIO_set_retry_write(bio);
+    return -1;
+}
+
+static long on_bio_ctrl(BIO *bio, int command, long number, void *pointer)
+{
+    (void)number;
+    (void)pointer;
+    struct tls *t = BIO_get_data(bio);
+    if (command == BIO_CTRL_EOF)
+        return t->below->in_eof && bufq_empty(&t->below->in);
+    return command == BIO_CTRL_FLUSH || command == BIO_CTRL_DUP;
+}
+
+static BIO_METHOD *bio_method(void)
+{
+    BIO_METHOD *m = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "stream");
+    if (!m)
+        return NULL;
+    BIO_meth_set_read(m, on_bio_read);
+    BIO_meth_set_write(m, on_bio_write);
+    BIO_meth_set_ctrl(m, on_bio_ctrl);
+    return m;
+}
+
+/* Why the last operation failed, for a person. */
+static void explain(const struct tls *t, struct diag *ret)
+{
+    long verify = SSL_get_verify_result(t->ssl);
+    unsigned long code = ERR_peek_last_error();
+
+    if (verify != X509_V_OK && !t->context->insecure)
+        diag_set(ret, OK, "certificate of the server: %s",
+                 X509_verify_cert_error_string(verify));
+    else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING || !code)
+        diag_set(ret, OK, "%s",
+                 t->below->end.why.text[0] ? t->below->end.why.text
+                 : t->ready                ? "closed by the peer"
+                                           : "closed during the TLS handshake");
+    else
+        diag_set(ret, OK, "TLS: %s", ERR_reason_error_string(code));
+    ERR_clear_error();
+}
+
+static void fail(struct tls *t)
+{
+    struct diag why;
+    explain(t, &why);
+    stream_end(&t->stream, V_RESET, why.text);
+}
+
+/* After an operation that did not succeed: true when it only waits for bytes or room. */
+static bool must_wait(struct tls *t, int result)
+{
+    int e = SSL_get_error(t->ssl, result);
+    if (e == SSL_ERROR_WANT_READ || e == SSL_ERROR_WANT_WRITE)
+        return true;
+    if (e == SSL_ERROR_ZERO_RETURN)
+        stream_end(&t->stream, V_CLEAN, NULL);
+    else
+        fail(t);
+    return false;
+}
+
+static bool shake_hands(struct tls *t)
+{
+    if (t->ready)
+        return true;
+    ERR_clear_error();
+    int result = SSL_do_handshake(t->ssl);
+    if (result == 1) {
+        t->ready = true;
+        task_wake(t->stream.wake);
+        return true;
+    }
+    must_wait(t, result);
+    return false;
+}
+
+static void decrypt(struct tls *t)
+{
+    struct stream *s = &t->stream;
+    size_t before = s->in.len;
+
+    if (!shake_hands(t))
+        return;
+    while (!s->in_eof && !s->paused) {
+        size_t room;
+        uint8_t *to = bufq_reserve(&s->in, &room);
+        if (!to)
+            break;
+        ERR_clear_error();
+        int n = SSL_read(t->ssl, to, (int)room);
+        if (n > 0) {
+            bufq_commit(&s->in, (size_t)n);
+            continue;
+        }
+        bufq_settle(&s->in);
+        must_wait(t, n);
+        break;
+    }
+    if (s->in.len != before)
+        task_wake(s->wake);
+}
+
+static void encrypt(struct tls *t)
+{
+    struct stream *s = &t->stream;
+    bool wrote = false;
+
+    while (!bufq_empty(&s->out) && !s->broken && bufq_room(&t->below->out) >= RECORD_ROOM) {
+        size_t len;
+        const uint8_t *from = bufq_peek(&s->out, &len);
+        ERR_clear_error();
+        int n = SSL_write(t->ssl, from, (int)(len < RECORD_MAX ? len : RECORD_MAX));
+        if (n <= 0) {
+            must_wait(t, n);
+            break;
+        }
+        bufq_skip(&s->out, (size_t)n);
+        wrote = true;
+    }
+    if (wrote)
+        task_wake(s->wake);
+}
+
+static void finish_out(struct tls *t)
+{
+    struct stream *s = &t->stream;
+    if (!s->shut || s->out_eof || s->broken || !bufq_empty(&s->out))
+        return;
+    s->out_eof = true;
+    SSL_shutdown(t->ssl);
+    ERR_clear_error();
+}
+
+static void work(struct tls *t)
+{
+    if (t->stream.broken)
+        return;
+    decrypt(t);
+    if (t->ready && !t->stream.broken) {
+        encrypt(t);
+        finish_out(t);
+    }
+    if (t->below->broken)
+        stream_end(&t->stream, V_RESET, diag_text(&t->below->end.why, ERR_RESET));
+    t->below->paused = t->stream.paused || bufq_full(&t->stream.in);
+    stream_update(t->below);
+}
+
+/* Bytes came from below: decrypt now, so that whoever reads runs in this turn; what is to
+ * be written waits for the flush, once per turn. */
+static void on_read(struct task *task)
+{
+    struct tls *t = container_of(task, struct tls, read);
+    if (!t->stream.broken)
+        decrypt(t);
+    task_wake(&t->flush);
+}
+
+static void on_flush(struct task *task)
+{
+    work(container_of(task, struct tls, flush));
+}
+
+static void tls_update(struct stream *s)
+{
+    task_wake(&tls_of(s)->flush);
+}
+
+static void tls_free(struct tls *t)
+{
+    task_cancel(&t->read);
+    task_cancel(&t->flush);
+    SSL_free(t->ssl);
+    tls_context_unref(t->context);
+    stream_finish(&t->stream);
+    free(t);
+}
+
+static void tls_close(struct stream *s)
+{
+    struct tls *t = tls_of(s);
+    if (t->ready && !t->stream.broken && !t->stream.out_eof)
+        SSL_shutdown(t->ssl); /* close_notify; tcp_close sends what it can at once */
+    ERR_clear_error();
+    stream_close(TAKE(t->below));
+    tls_free(t);
+}
+
+static void tls_abort(struct stream *s)
+{
+    struct tls *t = tls_of(s);
+    stream_abort(TAKE(t->below));
+    tls_free(t);
+}
+
+static const struct stream_ops tls_ops = { tls_update, tls_close, tls_abort };
+
+static struct stream *open_tls(struct loop *l, struct tls_context *c, struct stream *below)
+{
+    struct tls *t = xcalloc(1, sizeof(*t));
+    BIO *bio = BIO_new(c->bio);
+
+    stream_init(&t->stream, &tls_ops, loop_pool(l), TLS_IN_LIMIT, TLS_OUT_LIMIT);
+    task_init(&t->read, loop_sched(l), RANK_READ, on_read);
+    task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
+    t->context = tls_context_ref(c);
+    t->below = below;
+    t->ssl = SSL_new(c->ssl);
+    if (!t->ssl || !bio)
+        abort(); /* out of memory */
+    BIO_set_data(bio, t);
+    BIO_set_init(bio, 1);
+    SSL_set_bio(t->ssl, bio, bio);
+    SSL_set_app_data(t->ssl, t);
+    below->wake = &t->read;
+    task_wake(&t->flush);
+    return &t->stream;
+}
+
+static bool is_address(const char *name)
+{
+    struct in6_addr room;
+    return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
+}
+
+struct stream *tls_client_open(struct loop *l, struct tls_context *c, struct stream *below,
+                               const char *server_name)
+{
+    struct stream *s = open_tls(l, c, below);
+    SSL *ssl = tls_of(s)->ssl;
+
+    SSL_set_connect_state(ssl);
+    if (is_address(server_name)) {
+        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name);
+    } else {
+        SSL_set_tlsext_host_name(ssl, server_name);
+        SSL_set1_host(ssl, server_name);
+    }
+    if (c->session)
+        SSL_set_session(ssl, c->session);
+    return s;
+}
+
+struct stream *tls_server_open(struct loop *l, struct tls_context *c, struct stream *below)
+{
+    struct stream *s = open_tls(l, c, below);
+    SSL_set_accept_state(tls_of(s)->ssl);
+    return s;
+}
+
+struct stream *tls_below(struct stream *s)
+{
+    while (s->ops == &tls_ops)
+        s = tls_of(s)->below;
+    return s;
+}
+
+bool tls_ready(const struct stream *s)
+{
+    return s->ops == &tls_ops && container_of(s, const struct tls, stream)->ready;
+}
+
+bool tls_peer_name(const struct stream *s, char *out, size_t room)
+{
+    if (s->ops != &tls_ops)
+        return false;
+    X509 *peer = SSL_get1_peer_certificate(container_of(s, const struct tls, stream)->ssl);
+    if (!peer)
+        return false;
+    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, out,
+                                      (int)room);
+    X509_free(peer);
+    return n > 0;
+}
+
+/* Contexts. */
+
+static int on_new_session(SSL *ssl, SSL_SESSION *session)
+{
+    struct tls *t = SSL_get_app_data(ssl);
+    SSL_SESSION_free(t->context->session);
+    t->context->session = session;
+    return 1; /* the reference is ours now */
+}
+
+static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
+                   const unsigned char *in, unsigned in_len, void *owner)
+{
+    struct tls_context *c = owner;
+    unsigned char *found;
+    (void)ssl;
+    int result = SSL_select_next_proto(&found, out_len, c->alpn, c->alpn_len, in, in_len);
+    *out = found;
+    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK
+                                            : SSL_TLSEXT_ERR_ALERT_FATAL;
+}
+
+static void set_alpn(struct tls_context *c, const char *name)
+{
+    size_t n = name ? strlen(name) : 0;
+    if (n == 0 || n + 1 > sizeof(c->alpn))
+        return;
+    c->alpn[0] = (unsigned char)n;
+    memcpy(c->alpn + 1, name, n);
+    c->alpn_len = (unsigned)n + 1;
+    if (c->server)
+        SSL_CTX_set_alpn_select_cb(c->ssl, on_alpn, c);
+    else
+        SSL_CTX_set_alpn_protos(c->ssl, c->alpn, c->alpn_len);
+}
+
+static BIO *text_bio(const char *text)
+{
+    return BIO_new_mem_buf(text, -1);
+}
+
+static void free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+static void free_x509(X509 **certificate)
+{
+    X509_free(*certificate);
+}
+
+static void free_key(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+static enum err bad(struct diag *why, const char *what)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    enum err e = diag_set(why, ERR_TLS, "%s: %s", what, reason ? reason : "not valid PEM");
+    ERR_clear_error();
+    return e;
+}
+
+static enum err load_ca(struct tls_context *c, const char *pem, struct diag *why)
+{
+    AUTO(free_bio) BIO *bio = text_bio(pem);
+    int count = 0;
+
+    for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)); count++) {
+        X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ssl), x);
+        if (c->server)
+            SSL_CTX_add_client_CA(c->ssl, x);
+        X509_free(x);
+    }
+    if (count == 0)
+        return bad(why, "certificate authority");
+    ERR_clear_error();
+    return OK;
+}
+
+static enum err load_certificate(struct tls_context *c, const char *pem, struct diag *why)
+{
+    AUTO(free_bio) BIO *bio = text_bio(pem);
+    AUTO(free_x509) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+
+    if (!leaf || SSL_CTX_use_certificate(c->ssl, leaf) != 1)
+        return bad(why, "certificate");
+    for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
+        if (SSL_CTX_add0_chain_cert(c->ssl, x) != 1)
+            X509_free(x);
+    ERR_clear_error();
+    return OK;
+}
+
+static enum err load_key(struct tls_context *c, const char *pem, struct diag *why)
+{
+    AUTO(free_bio) BIO *bio = text_bio(pem);
+    AUTO(free_key) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+
+    if (!key || SSL_CTX_use_PrivateKey(c->ssl, key) != 1)
+        return bad(why, "private key");
+    return OK;
+}
+
+static enum err load(struct tls_context *c, const struct tls_settings *s, struct diag *why)
+{
+    enum err e = OK;
+    if (s->ca)
+        e = load_ca(c, s->ca, why);
+    else if (!c->server && !s->insecure)
+        SSL_CTX_set_default_verify_paths(c->ssl);
+    if (!e && s->certificate)
+        e = load_certificate(c, s->certificate, why);
+    if (!e && s->key)
+        e = load_key(c, s->key, why);
+    return e;
+}
+
+static void set_modes(struct tls_context *c, const struct tls_settings *s)
+{
+    SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION);
+    SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                                 SSL_MODE_RELEASE_BUFFERS);
+    if (c->server) {
+        SSL_CTX_set_session_id_context(c->ssl, (const unsigned char *)"kube-tunnel", 11);
+        SSL_CTX_set_verify(
+            c->ssl, s->ask_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+        return;
+    }
+    SSL_CTX_set_verify(c->ssl, s->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
+    SSL_CTX_set_session_cache_mode(c->ssl,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
+}
+
+enum err tls_context_create(const struct tls_settings *settings, bool server,
+                            struct tls_context **ret, struct diag *why)
+{
+    struct tls_context *c = xcalloc(1, sizeof(*c));
+    c->refs = 1;
+    c->server = server;
+    c->insecure = settings->insecure;
+    c->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    c->bio = bio_method();
+    if (!c->ssl || !c->bio)
+        abort(); /* out of memory */
+    set_modes(c, settings);
+    set_alpn(c, settings->alpn);
+    enum err e = load(c, settings, why);
+    if (e) {
+        tls_context_unref(c);
+        return e;
+    }
+    *ret = c;
+    return OK;
+}
+
+struct tls_context *tls_context_ref(struct tls_context *c)
+{
+    c->refs++;
+    return c;
+}
+
+void tls_context_unref(struct tls_context *c)
+{
+    if (!c || --c->refs)
+        return;
+    SSL_SESSION_free(c->session);
+    SSL_CTX_free(c->ssl);
+    BIO_meth_free(c->bio);
+    free(c);
+}
