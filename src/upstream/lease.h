@@ -1,0 +1,69 @@
+/* upstream/lease.h - everything between an exchange and a pod
+ *
+ * A lease is a byte stream to one endpoint of a service port, lent to one exchange (or one
+ * raw connection).  Behind it: looking the service up, choosing an endpoint, an idle
+ * HTTP/1 connection to it or a fresh pair in a tunnel, and what to do when one fails before
+ * anything was delivered.  The user of a lease keeps the bytes for a repetition; this side
+ * only gives verdicts.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "net/stream.h"
+#include "route/route.h"
+
+struct upstream;
+
+enum app_proto { PROTO_HTTP1, PROTO_RAW };
+
+/* How a lease ends. */
+enum fate {
+    FATE_KEEP,  /* both messages complete, `in` empty: back to the pool */
+    FATE_CLOSE, /* the answer is complete: drop unsent bytes, FIN; the tunnel serves again
+                   after verdict and probe */
+    FATE_ABORT, /* give the pair up: an own tunnel closes */
+};
+
+struct want {
+    const struct route *route;   /* borrowed until the lease is returned */
+    struct str client;           /* the client's address, for sessionAffinity; borrowed */
+    enum app_proto proto;
+    bool repeatable;             /* idempotent, and all of the request is held */
+    const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
+    uint64_t wait_until;         /* sched ms: give up then (parking) */
+    struct log_id id;            /* of the exchange, for the log */
+};
+
+struct lease {
+    enum err result; /* ERR_AGAIN: looking up, dialling or parked */
+    struct stream *stream;
+    struct endpoint *endpoint; /* a reference; also on failure: the last one tried */
+    uint16_t port;             /* the container's port */
+    bool reused;               /* an idle connection: its failure may be a stale one */
+    struct log_id tunnel;
+    uint32_t keep_ms; /* set by the user before FATE_KEEP: Keep-Alive: timeout; 0: none */
+
+    /* On failure: what to tell the client (docs/errors in serve/errors.c).
+     *   ERR_NOT_FOUND    why: services "x" not found
+     *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
+     *   ERR_NO_PORT      why lists the declared ports
+     *   ERR_FORBIDDEN    missing_verb/resource
+     *   ERR_TIMEOUT      wait_until has passed while something was under way
+     *   other            port-forward to `endpoint` failed: why is the API server's or the
+     *                    runtime's reason */
+    struct diag why;
+    bool dialling;   /* the failure came from opening a port-forward, not from a look-up */
+    int api_status;  /* the API server's HTTP status, 0: none */
+    uint32_t retry_after;
+    const char *missing_verb, *missing_resource, *missing_ns;
+
+    struct leasing *private;
+};
+
+/* Once result is OK, `wake` is the stream's wake until the lease is returned.  May answer
+ * before it returns.  The lease is the caller's memory and starts zeroed. */
+void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
+                    struct task *wake);
+/* Also cancels; drops the references; idempotent; the struct is zeroed. */
+void upstream_return(struct lease *lease, enum fate fate);

@@ -1,0 +1,19 @@
+/* upstream/upstream.h - the owner of idle connections and pending leases */
+#pragma once
+
+#include "catalog/catalog.h"
+#include "tunnel/tunnels.h"
+#include "upstream/lease.h"
+
+struct upstream_settings {
+    uint64_t idle_ms; /* an idle connection to a pod is closed after this */
+    const char *own_uid; /* our own pod's UID, never dialled; may be NULL */
+};
+
+struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
+                                 struct tunnels *tunnels,
+                                 const struct upstream_settings *settings);
+/* Idle connections close at once; *done wakes when no lease is left. */
+void upstream_drain(struct upstream *u, struct task *done);
+bool upstream_idle(const struct upstream *u); /* no lease is out */
+void upstream_destroy(struct upstream *u);    /* every lease was returned */
