@@ -2,8 +2,8 @@
 // request head on 8081, gRPC health on 9090, and on 9000 and above one port for
 // each way a TCP server can behave.
 //
-//	pod            serve all of that
-//	pod get URL    one GET, as a client in the cluster would send it
+//	pod                  serve all of that
+//	pod get URL [HOST]   one GET, as a client in the cluster would send it
 //
 // SPDX-License-Identifier: MIT
 package main
@@ -15,13 +15,14 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 )
 
 var podName, _ = os.Hostname()
 
 func main() {
-	if len(os.Args) == 3 && os.Args[1] == "get" {
-		get(os.Args[2])
+	if len(os.Args) > 2 && os.Args[1] == "get" {
+		get(os.Args[2], strings.Join(os.Args[3:], ""))
 		return
 	}
 	serveTCP()
@@ -55,8 +56,13 @@ func serve(address string, talk func(net.Conn)) {
 	}
 }
 
-func get(url string) {
-	response, err := http.Get(url)
+func get(url, host string) {
+	request, err := http.NewRequest("GET", url, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	request.Host = host // empty: that of the URL
+	response, err := http.DefaultClient.Do(request)
 	if err != nil {
 		log.Fatal(err)
 	}

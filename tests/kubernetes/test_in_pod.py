@@ -1,0 +1,80 @@
+"""In the cluster: with the service account of a pod, for its neighbours."""
+import re
+import subprocess
+
+import pytest
+from conftest import CLUSTER
+from tunnel_process import BINARY, eventually
+
+IMAGE = "localhost/ktunnel-test:1"
+LABELS = {"app": "kube-tunnel"}
+
+
+def libraries():
+    """What the binary loads, by the paths it looks at."""
+    done = subprocess.run(["ldd", BINARY], check=True, capture_output=True, text=True)
+    return sorted(set(re.findall(r"(?:=> |^\s*)(/\S+) \(0x", done.stdout, re.M)))
+
+
+POD = {
+    "apiVersion": "v1", "kind": "Pod",
+    "metadata": {"name": "kube-tunnel", "namespace": "default", "labels": LABELS},
+    "spec": {
+        "serviceAccountName": "kube-tunnel",
+        "terminationGracePeriodSeconds": 12,
+        "securityContext": {"sysctls": [{"name": "net.ipv4.ip_unprivileged_port_start", "value": "0"}],
+                            "runAsUser": 65532, "runAsGroup": 65532, "runAsNonRoot": True},
+        "containers": [{
+            "name": "kube-tunnel", "image": IMAGE, "imagePullPolicy": "Never",
+            "ports": [{"name": "http", "containerPort": 80}],
+            "securityContext": {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False,
+                                "capabilities": {"drop": ["ALL"]}},
+        }],
+    },
+}
+
+SERVICE = {
+    "apiVersion": "v1", "kind": "Service", "metadata": {"name": "kube-tunnel", "namespace": "default"},
+    "spec": {"selector": LABELS, "ports": [{"port": 80, "targetPort": "http"}]},
+}
+
+
+@pytest.fixture(scope="module")
+def address(cluster):
+    """The cluster IP of kube-tunnel's own Service."""
+    files = [f"/kube-tunnel={BINARY}", *(f"{path}={path}" for path in libraries())]
+    subprocess.run([CLUSTER, "image", IMAGE, *files, "--", "/kube-tunnel"], check=True)
+    cluster.apply(POD, SERVICE)
+    try:
+        eventually(lambda: "kube-tunnel" in cluster.pods("app=kube-tunnel", "default"), 30)
+        yield cluster.kubectl("get", "service", "kube-tunnel", "-n", "default",
+                              "-o", "jsonpath={.spec.clusterIP}")
+    finally:
+        cluster.kubectl("delete", "pod,service", "kube-tunnel", "-n", "default", "--ignore-not-found",
+                        "--force", "--grace-period=0")
+
+
+def from_a_pod(cluster, url, host=None):
+    """What a pod of the cluster gets there."""
+    return cluster.kubectl("exec", "-n", "shop", "db-0", "--", "/pod", "get", url, *([host] if host else []))
+
+
+def test_a_neighbour_asks_by_the_host_header(cluster, address):
+    said = eventually(lambda: (s := from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local"))
+                      .startswith("200") and s, 20)
+    assert "host web.shop.svc.cluster.local path /in" in said
+
+
+def test_the_original_rights_are_enough(cluster, address):
+    for name in ("web.other.svc.cluster.local", "db-1.db.shop.svc.cluster.local"):
+        assert from_a_pod(cluster, f"http://{address}/", name).startswith("200")
+
+
+def test_our_own_name_does_not_loop(cluster, address):
+    said = from_a_pod(cluster, f"http://{address}/healthz", "kube-tunnel.default.svc.cluster.local")
+    assert said.startswith("200"), said
+
+
+def test_it_ends_cleanly_with_its_pod(cluster, address):
+    log = cluster.kubectl("logs", "-n", "default", "kube-tunnel")
+    assert "listening" in log

@@ -1,0 +1,134 @@
+"""Trouble with the cluster, and with what we were told about it."""
+import subprocess
+import time
+
+import pytest
+from tunnel_process import BINARY, clean_environment, eventually
+
+WEB = "web.shop.svc.cluster.local"
+
+
+def run(*arguments, **environment):
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True, timeout=20,
+                          stdin=subprocess.DEVNULL, env=clean_environment(**environment))
+
+
+@pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
+def test_a_component_dies_and_comes_back(start_tunnel, cluster, component):
+    tunnel = start_tunnel()
+    assert tunnel.get(WEB).status == 200
+    cluster.restart(component)
+    eventually(lambda: tunnel.get(WEB).status == 200, 60, pause=0.5)
+    assert tunnel.process.poll() is None
+    cluster.wait_for_pods("app=web", 2)
+
+
+def test_started_before_the_api_server(start_tunnel, cluster):
+    cluster.restart("apiserver")
+    tunnel = start_tunnel(ready=False)
+    eventually(lambda: tunnel.get(WEB).status == 200, 30, pause=0.5)
+    eventually(lambda: tunnel.own("/readyz").status == 200)
+
+
+def edited(cluster, tmp_path, old, new):
+    path = tmp_path / "kubeconfig"
+    text = cluster.config("watcher").read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+    return path
+
+
+def test_no_kubeconfig(cluster, tmp_path):
+    done = run("run", "--listen", "127.0.0.1:0", "--kubeconfig", tmp_path / "none")
+    assert done.returncode != 0
+    assert str(tmp_path / "none") in done.stderr, done.stderr
+
+
+def test_a_malformed_kubeconfig_names_the_line(cluster, tmp_path):
+    path = tmp_path / "bad"
+    path.write_text("apiVersion: v1\nkind: Config\nclusters:\n- name: lab\n cluster: [\n")
+    done = run("run", "--listen", "127.0.0.1:0", "--kubeconfig", path)
+    assert done.returncode != 0
+    assert str(path) in done.stderr and any(n in done.stderr for n in ("line 5", ":5", "line 6", ":6")), done.stderr
+
+
+def test_an_unknown_context(cluster):
+    done = run("run", "--listen", "127.0.0.1:0", "--kubeconfig", cluster.config(), "--context", "nope")
+    assert done.returncode != 0
+    assert '"nope"' in done.stderr, done.stderr
+
+
+def test_the_wrong_authority(start_tunnel, cluster, tmp_path):
+    """The certificate of the API server is checked; kube-tunnel starts and says what is wrong."""
+    other = tmp_path / "other-ca.crt"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+                    "-nodes", "-keyout", tmp_path / "key", "-out", other, "-subj", "/CN=other"],
+                   check=True, capture_output=True)
+    ca = cluster.config().parent / "pki/ca.crt"
+    tunnel = start_tunnel(kubeconfig=edited(cluster, tmp_path, str(ca), str(other)), ready=False)
+    answer = tunnel.get(WEB)
+    assert answer.status in (502, 503), answer
+    assert "certificate" in answer.text.lower(), answer
+
+
+def test_nobody_at_the_servers_address(start_tunnel, cluster, tmp_path):
+    tunnel = start_tunnel(kubeconfig=edited(cluster, tmp_path, ":6443", ":6444"), ready=False)
+    answer = tunnel.get(WEB)
+    assert answer.status in (502, 503) and answer.seconds < 15, answer
+    assert "refused" in answer.text and "6444" in answer.text, answer
+    assert tunnel.own("/healthz").status == 200, "alive, if not ready"
+    assert tunnel.own("/readyz").status != 200
+
+
+def test_a_token_that_is_not_accepted(start_tunnel, cluster, tmp_path):
+    pki = cluster.config().parent / "pki"
+    path = tmp_path / "kubeconfig"
+    text = cluster.config("watcher").read_text()
+    path.write_text(text.replace(f"client-certificate: {pki}/watcher.crt", "token: not-a-token")
+                    .replace(f"    client-key: {pki}/watcher.key\n", ""))
+    tunnel = start_tunnel(kubeconfig=path, ready=False)
+    answer = tunnel.get(WEB)
+    assert answer.status in (401, 502, 503), answer
+    assert "Unauthorized" in answer.text or "401" in answer.text, answer
+    assert "not-a-token" not in tunnel.log() + answer.text, "no secret in a log or a page"
+
+
+def test_a_service_accounts_token(start_tunnel, cluster, tmp_path):
+    pki = cluster.config().parent / "pki"
+    token = cluster.kubectl("create", "token", "kube-tunnel", "-n", "default").strip()
+    (tmp_path / "token").write_text(token)
+    path = tmp_path / "kubeconfig"
+    text = cluster.config("watcher").read_text()
+    path.write_text(text.replace(f"client-certificate: {pki}/watcher.crt", f"tokenFile: {tmp_path}/token")
+                    .replace(f"    client-key: {pki}/watcher.key\n", ""))
+    tunnel = start_tunnel(kubeconfig=path)
+    assert tunnel.get(WEB).status == 200
+    assert token not in tunnel.log()
+
+
+def test_a_port_that_is_taken(start_tunnel, cluster):
+    tunnel = start_tunnel()
+    done = run("run", "--listen", f"127.0.0.1:{tunnel.port}", "--kubeconfig", cluster.config())
+    assert done.returncode != 0
+    assert str(tunnel.port) in done.stderr and "in use" in done.stderr, done.stderr
+
+
+def test_response_timeout(start_tunnel):
+    tunnel = start_tunnel("--response-timeout", "1s")
+    began = time.monotonic()
+    answer = tunnel.get(WEB, "/slow?ms=20000", "-X", "POST")
+    assert answer.status == 504 and time.monotonic() - began < 5, answer
+
+
+def test_list(cluster):
+    done = run("list", "--kubeconfig", cluster.config("watcher"))
+    assert done.returncode == 0, done.stderr
+    for name in ("web.shop", "web.other", "db.shop", "seed.shop"):
+        assert name in done.stdout, done.stdout
+    assert "http://" in done.stdout
+
+
+def test_list_without_rights(cluster):
+    done = run("list", "--kubeconfig", cluster.config("dev"))
+    assert done.returncode != 0
+    assert "list" in done.stderr and "services" in done.stderr, done.stderr
