@@ -11,7 +11,7 @@
 
 #include "base/str.h"
 
-#define SPDY_HEAD 8 /* every frame begins with this many bytes */
+#define SPDY_HEAD 8                  /* every frame begins with this many bytes */
 #define SPDY_CONTROL_MAX (64 * 1024) /* body of a control frame; ours to choose */
 #define SPDY_ID_MAX 0x7fffffffu
 
@@ -47,18 +47,19 @@ struct spdy_head {
 
 /* A decoded control frame.  Fields that a type does not have are 0. */
 struct spdy_control {
-    uint32_t id;     /* stream; PING: the ping; GOAWAY: last good stream */
-    uint32_t status; /* RST_STREAM, GOAWAY */
+    uint32_t id;      /* stream; PING: the ping; GOAWAY: last good stream */
+    uint32_t status;  /* RST_STREAM, GOAWAY */
     struct str block; /* SYN_STREAM, SYN_REPLY, HEADERS: the compressed header block */
 };
 
 /* OK, ERR_AGAIN (len < SPDY_HEAD), ERR_PROTO (unknown type, wrong version, a data frame
  * for stream 0), ERR_LIMIT (a control frame over SPDY_CONTROL_MAX). */
-MUST_CHECK enum err spdy_head_decode(const uint8_t *in, size_t len, struct spdy_head *ret);
+MUST_CHECK enum err spdy_head_decode(const uint8_t *in, size_t len,
+                                     struct spdy_head *ret);
 
 /* Decode the body of a control frame; `body` holds all head->length bytes.
- * ERR_PROTO: wrong length, stream or ping id 0, RST status 0, flags on a type that has none.
- * ret->block points into body.  *ret is written only on OK. */
+ * ERR_PROTO: wrong length, stream or ping id 0, RST status 0, flags on a type that has
+ * none. ret->block points into body.  *ret is written only on OK. */
 MUST_CHECK enum err spdy_control_decode(const struct spdy_head *head, const uint8_t *body,
                                         struct spdy_control *ret);
 
@@ -68,15 +69,17 @@ void spdy_data_head_encode(uint32_t id, uint8_t flags, uint32_t length,
 #define SPDY_PING_SIZE 12
 void spdy_ping_encode(uint32_t id, uint8_t out[static SPDY_PING_SIZE]);
 #define SPDY_RST_SIZE 16
-void spdy_rst_encode(uint32_t id, enum spdy_status status, uint8_t out[static SPDY_RST_SIZE]);
+void spdy_rst_encode(uint32_t id, enum spdy_status status,
+                     uint8_t out[static SPDY_RST_SIZE]);
 #define SPDY_GOAWAY_SIZE 16
 void spdy_goaway_encode(uint32_t last_id, uint32_t status,
                         uint8_t out[static SPDY_GOAWAY_SIZE]);
 
-/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and for
- * the data stream, in one piece, because a lone stream can crash old runtimes.  The header
- * blocks are stored (deflate level 0), so a client needs no zlib; `first` says that these
- * are the first blocks of the connection, which carry the zlib head and dictionary id. */
+/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and
+ * for the data stream, in one piece, because a lone stream can crash old runtimes.  The
+ * header blocks are stored (deflate level 0), so a client needs no zlib; `first` says
+ * that these are the first blocks of the connection, which carry the zlib head and
+ * dictionary id. */
 struct spdy_pair {
     uint32_t error_id, data_id; /* odd; error_id < data_id */
     uint16_t port;
@@ -88,7 +91,8 @@ size_t spdy_pair_encode(const struct spdy_pair *pair, bool first,
 
 /* Server side (playground, tests): an answer without headers.  `first` as above. */
 #define SPDY_SYN_REPLY_MAX 40
-size_t spdy_syn_reply_encode(uint32_t id, bool first, uint8_t out[static SPDY_SYN_REPLY_MAX]);
+size_t spdy_syn_reply_encode(uint32_t id, bool first,
+                             uint8_t out[static SPDY_SYN_REPLY_MAX]);
 
 /* The dictionary of SPDY/3, section 2.6.10.1: 1423 bytes. */
 #define SPDY_DICTIONARY_SIZE 1423
