@@ -6,7 +6,7 @@
 
 #include "base/own.h"
 #include "config/layer.h"
-#include "config/yaml.h"
+#include "config/yaml_reader.h"
 
 static enum err of_errno(const char *path, struct diag *why)
 {

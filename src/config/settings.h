@@ -47,12 +47,12 @@
     X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, DOORS, \
       "At the end, running requests have this long to finish") \
     \
-    X(STRING, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \
+    X(FILE, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \
       "Kubeconfig file instead of $KUBECONFIG or ~/.kube/config") \
     X(STRING, context, "context", "", 0, 0, CLUSTER, \
       "Context of the kubeconfig instead of its current one") \
     X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
-      "Namespace of names that have none, and the only one if need be") \
+      "Namespace of names that have none") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
       "Domain that the cluster's names end in") \
     X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \

@@ -80,7 +80,7 @@ static void unit_format(const struct unit *units, uint64_t value, char out[stati
 {
     while (value % units->factor != 0)
         units++;
-    snprintf(out, 32, "%" PRIu64 "%s", value, value ? units->name : "");
+    snprintf(out, 32, "%" PRIu64 "%s", value / units->factor, value ? units->name : "");
 }
 
 static void duration_format(uint64_t ms, char out[static 32])
@@ -245,6 +245,18 @@ static char *string_print(const struct setting *s, const void *field)
 static void string_clear(void *field)
 {
     own_freep(field);
+}
+
+/* In a file nobody but us makes a home of "~/". */
+static enum err path_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    const char *home = getenv("HOME");
+
+    if (!home || !str_starts(text, STR("~/")))
+        return string_parse(s, text, field, why);
+    AUTO_FREE char *path = xasprintf("%s%.*s", home, STR_ARG(str_skip(text, 1)));
+    return string_parse(s, str_of(path), field, why);
 }
 
 static enum err label_parse(const struct setting *s, struct str text, void *field,
@@ -542,8 +554,15 @@ const struct setting_type type_SIZE = {
     .format = size_format,
     .size = FIELD_SIZE_OF(replay_buffer),
 };
+const struct setting_type type_FILE = {
+    .argument = "FILE",
+    .parse = path_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(kubeconfig),
+};
 const struct setting_type type_STRING = {
-    .argument = "TEXT",
+    .argument = "NAME",
     .parse = string_parse,
     .print = string_print,
     .clear = string_clear,

@@ -1,4 +1,5 @@
-/* config/yaml.h - the part of YAML that a configuration file needs, one value at a time
+/* config/yaml_reader.h - the part of YAML that a configuration file needs, one value at a
+ * time
  *
  *     port: 8080                  one entry
  *     listen: [ ":80", ":81" ]    two entries, both in_list

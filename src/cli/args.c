@@ -1,0 +1,161 @@
+#include "cli/args.h"
+
+#include "base/own.h"
+#include "config/setting.h"
+
+/* argv from the place where reading has come to. */
+struct cursor {
+    char **at, **end;
+};
+
+static const struct {
+    char letter;
+    const char *name;
+} short_flags[] = { { 'h', "help" }, { 'n', "namespace" }, { 'V', "version" } };
+
+/* What a flag is when it is no setting. */
+static const char *const own_flags[] = { "config", "help", "version", NULL };
+
+static const char *long_name(char letter)
+{
+    for (size_t i = 0; i < ARRAY_LEN(short_flags); i++)
+        if (short_flags[i].letter == letter)
+            return short_flags[i].name;
+    return NULL;
+}
+
+static const char *nearest_flag(struct str name)
+{
+    const char *nearest = setting_nearest(name);
+
+    return nearest ? nearest : nearest_name(name, own_flags);
+}
+
+static enum err unknown(struct str flag, struct str name, struct diag *why)
+{
+    const char *nearest = nearest_flag(name);
+
+    if (nearest)
+        return diag_set(why, ERR_CONFIG, "unknown flag %.*s; is it --%s?", STR_ARG(flag),
+                        nearest);
+    return diag_set(why, ERR_CONFIG, "unknown flag %.*s", STR_ARG(flag));
+}
+
+/* The value after "=", else the next argument, whatever it looks like. */
+static enum err take_value(struct cursor *c, const char *name, struct str value,
+                           const char **ret, struct diag *why)
+{
+    if (!value.at && c->at == c->end)
+        return diag_set(why, ERR_CONFIG, "--%s needs a value", name);
+    *ret = value.at ? value.at : *c->at++;
+    return OK;
+}
+
+static void add_flag(struct args *a, const char *name, const char *value)
+{
+    a->flags[a->flag_count++] = (struct config_flag){ name, value };
+}
+
+static enum err setting_flag(struct args *a, struct cursor *c, const struct setting *s,
+                             struct str value, struct diag *why)
+{
+    const char *text = "true";
+
+    if (!setting_is_bool(s) || value.at) {
+        enum err e = take_value(c, s->name, value, &text, why);
+        if (e)
+            return e;
+    }
+    add_flag(a, s->name, text);
+    return OK;
+}
+
+/* --no-half-close: the setting behind it, or NULL. */
+static const struct setting *negated(struct str name, struct str value)
+{
+    const struct setting *s = NULL;
+
+    if (!value.at && str_starts(name, STR("no-")))
+        s = setting_find(str_skip(name, 3));
+    return s && setting_is_bool(s) ? s : NULL;
+}
+
+/* ERR_NOT_FOUND: no flag has this name. */
+static enum err named_flag(struct args *a, struct cursor *c, struct str name,
+                           struct str value, struct diag *why)
+{
+    const struct setting *s = setting_find(name);
+
+    if (s)
+        return setting_flag(a, c, s, value, why);
+    s = negated(name, value);
+    if (s)
+        add_flag(a, s->name, "false");
+    else if (str_eq(name, STR("config")))
+        return take_value(c, "config", value, &a->config_file, why);
+    else if (str_eq(name, STR("help")) && !value.at)
+        a->help = true;
+    else if (str_eq(name, STR("version")) && !value.at)
+        a->version = true;
+    else
+        return ERR_NOT_FOUND;
+    return OK;
+}
+
+/* -n shop, -n=shop and -nshop, unless that looks like a misspelt -namespace. */
+static enum err short_flag(struct args *a, struct cursor *c, struct str flag,
+                           struct str name, struct str value, struct diag *why)
+{
+    const char *full = str_empty(name) ? NULL : long_name(name.at[0]);
+
+    if (!full || (name.len > 1 && (name.at[0] != 'n' || nearest_flag(name))))
+        return unknown(flag, name, why);
+    if (name.len > 1)
+        value = str_skip(name, 1);
+    return named_flag(a, c, str_of(full), value, why);
+}
+
+static enum err flag_parse(struct args *a, struct cursor *c, struct str flag,
+                           struct diag *why)
+{
+    bool two_dashes = str_starts(flag, STR("--"));
+    struct str name;
+    struct str value = str_cut(str_skip(flag, two_dashes ? 2 : 1), '=', &name);
+
+    enum err e = named_flag(a, c, name, value, why);
+    if (e != ERR_NOT_FOUND)
+        return e;
+    return two_dashes ? unknown(flag, name, why)
+                      : short_flag(a, c, flag, name, value, why);
+}
+
+enum err args_parse(struct args *a, int argc, char **argv, struct diag *why)
+{
+    struct cursor c = { argv + (argc > 0), argv + argc };
+    bool only_words = false;
+
+    *a = (struct args){
+        .words = xcalloc((size_t)argc + 1, sizeof(*a->words)),
+        .flags = xcalloc((size_t)argc + 1, sizeof(*a->flags)),
+    };
+    while (c.at < c.end) {
+        const char *arg = *c.at++;
+        enum err e = OK;
+        if (only_words || arg[0] != '-' || !arg[1])
+            a->words[a->word_count++] = arg;
+        else if (strcmp(arg, "--") == 0)
+            only_words = true;
+        else
+            e = flag_parse(a, &c, str_of(arg), why);
+        if (e)
+            return e;
+    }
+    return OK;
+}
+
+void args_finish(struct args *a)
+{
+    free(a->words);
+    free(a->flags);
+    *a = (struct args){ 0 };
+}

@@ -1,0 +1,25 @@
+/* cli/args.h - argv to words and flags
+ *
+ * Flags are the settings' (config/settings.h) and a few of our own, in any order among
+ * the words: --port 80, --port=80, -port 80, -n shop, --half-close, --no-half-close. "--"
+ * ends them.  Values are checked later, by config_load.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+struct args {
+    const char **words; /* what is no flag; the first is the command */
+    size_t word_count;
+    struct config_flag *flags;
+    size_t flag_count;
+    const char *config_file; /* --config, or NULL */
+    bool help, version;
+};
+
+/* ERR_CONFIG: *why names the flag.  Borrows argv; args_finish also after a failure. */
+MUST_CHECK enum err args_parse(struct args *a, int argc, char **argv, struct diag *why);
+void args_finish(struct args *a);

@@ -1,0 +1,98 @@
+#include "cli/cli.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+#include "cli/command.h"
+#include "config/setting.h"
+
+static const struct command *const commands[] = {
+    &run_command, &list_command, &config_command, &version_command, &help_command,
+};
+
+const struct command *command_find(const char *name)
+{
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        if (strcmp(commands[i]->name, name) == 0)
+            return commands[i];
+    return NULL;
+}
+
+int complain_of_command(const char *name)
+{
+    const char *names[ARRAY_LEN(commands) + 1] = { NULL };
+
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        names[i] = commands[i]->name;
+    const char *nearest = nearest_name(str_of(name), names);
+    if (nearest)
+        return complain("unknown command \"%s\"; is it \"%s\"?", name, nearest);
+    return complain("unknown command \"%s\"; see kube-tunnel --help", name);
+}
+
+static void print_command(const struct command *c)
+{
+    AUTO_FREE char *left = xasprintf("%s%s%s", c->name, c->argument ? " " : "",
+                                     c->argument ? c->argument : "");
+    print_row(left, 18, c->summary);
+}
+
+void command_overview(void)
+{
+    puts("kube-tunnel: every service of a Kubernetes cluster under its own name\n\n"
+         "Usage: kube-tunnel [COMMAND] [--SETTING VALUE]...\n\n"
+         "While it runs:  curl http://web.shop.svc.cluster.local/   (with DNS set up)\n"
+         "                curl http://web.shop.localhost/           (without)");
+    print_heading("Commands");
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
+        print_command(commands[i]);
+    print_heading("Settings asked for most");
+    print_row("--port PORT", 18, "Listen on this port of the loopback addresses");
+    print_row("--context NAME", 18, "Context of the kubeconfig");
+    print_row("-n, --namespace NS", 18, "Namespace of names that have none");
+    print_row("--log-level debug", 18, "Say more");
+    print_row("--config FILE", 18, "Configuration file, instead of the usual ones");
+    puts("\nAll settings: kube-tunnel help run. More: man kube-tunnel, "
+         "man kube-tunnel.conf");
+}
+
+static int dispatch(const struct args *a)
+{
+    const char *name = a->word_count ? a->words[0] : "run";
+    const struct command *command = command_find(name);
+
+    if (a->version)
+        return version_command.run(a, NULL, 0);
+    if (!a->word_count && a->help) {
+        command_overview();
+        return EXIT_OK;
+    }
+    if (!command)
+        return complain_of_command(name);
+    if (a->help) {
+        command->help();
+        return EXIT_OK;
+    }
+    size_t named = a->word_count ? 1 : 0;
+    return command->run(a, a->words + named, a->word_count - named);
+}
+
+/* Output that did not arrive, on a full disk for instance, is a failure. */
+static int flushed(int status)
+{
+    if (!fflush(stdout) && !ferror(stdout))
+        return status;
+    complain("cannot write the output");
+    return status ? status : EXIT_FAILED;
+}
+
+int cli_main(int argc, char **argv)
+{
+    AUTO(args_finish) struct args args;
+    struct diag why = { 0 };
+
+    enum err e = args_parse(&args, argc, argv, &why);
+    if (e)
+        return complain("%s", diag_text(&why, e));
+    return flushed(dispatch(&args));
+}

@@ -1,0 +1,9 @@
+/* cli/cli.h - the command line: argv in, exit status out
+ *
+ * Finds the command, reads its flags, loads the configuration and prints what a person is
+ * to see.  What the commands do is done elsewhere, above all in daemon/.
+ */
+#pragma once
+
+/* 0: done.  1: it failed.  2: the command line or the configuration is wrong. */
+int cli_main(int argc, char **argv);

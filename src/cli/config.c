@@ -1,0 +1,103 @@
+#include <stdio.h>
+
+#include "base/own.h"
+#include "cli/command.h"
+#include "config/setting.h"
+
+static void config_help(void)
+{
+    puts("Usage: kube-tunnel config show [SETTING]...\n"
+         "       kube-tunnel config check\n\n"
+         "show   Print settings, their values and where each came from.\n"
+         "check  Say whether the configuration is right: 0 if it is, else 2.\n\n"
+         "From near to far: flags, the environment (KTUN_IDLE_TIMEOUT=5m), the file of\n"
+         "--config or KTUN_CONFIG; without one ~/.config/kube-tunnel/config.yaml, then\n"
+         "/etc/kube-tunnel/config.yaml, setting by setting; then the defaults.\n\n"
+         "  # ~/.config/kube-tunnel/config.yaml\n"
+         "  port: 8080\n"
+         "  idle-timeout: 5m");
+}
+
+static void show_one(const struct setting *s, const struct config *config)
+{
+    AUTO_FREE char *value = setting_print(s, config);
+    AUTO_FREE char *origin = setting_origin(s, config);
+
+    printf("%-20s  %-20s  %s\n", s->name, value[0] ? value : "-", origin);
+}
+
+static void show_all(const struct config *config)
+{
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        show_one(&settings[i], config);
+}
+
+static int check_names(const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (setting_find_loosely(str_of(names[i])))
+            continue;
+        const char *nearest = setting_nearest(str_of(names[i]));
+        return nearest ? complain("no setting is called \"%s\"; is it \"%s\"?", names[i],
+                                  nearest)
+                       : complain("no setting is called \"%s\"", names[i]);
+    }
+    return EXIT_OK;
+}
+
+static int show(const struct config *config, const char *const *names, size_t count)
+{
+    int status = check_names(names, count);
+
+    if (status)
+        return status;
+    if (!count)
+        show_all(config);
+    for (size_t i = 0; i < count; i++)
+        show_one(setting_find_loosely(str_of(names[i])), config);
+    return EXIT_OK;
+}
+
+static int check(const struct config *config, const char *const *words, size_t count)
+{
+    int status = refuse_words(words, count);
+
+    if (status)
+        return status;
+    if (!config->files.count)
+        puts("ok: no file");
+    for (size_t i = 0; i < config->files.count; i++)
+        printf("ok: %s\n", config->files.at[i]);
+    return EXIT_OK;
+}
+
+static const struct {
+    const char *word;
+    int (*run)(const struct config *config, const char *const *words, size_t count);
+} actions[] = { { "show", show }, { "check", check } };
+
+static int config_run(const struct args *a, const char *const *words, size_t word_count)
+{
+    const char *word = word_count ? words[0] : "";
+
+    for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
+        if (strcmp(word, actions[i].word) != 0)
+            continue;
+        AUTO(config_unrefp) struct config *config = NULL;
+        int status = load_config(a, &config);
+        if (status)
+            return status;
+        print_warnings(config);
+        return actions[i].run(config, words + 1, word_count - 1);
+    }
+    return word_count ? complain("config has no \"%s\": it is show or check", word)
+                      : complain("config needs one more word: show or check");
+}
+
+const struct command config_command = {
+    .name = "config",
+    .argument = "show|check",
+    .summary = "Print settings and where they came from, or check them",
+    .help = config_help,
+    .run = config_run,
+};

@@ -1,0 +1,39 @@
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "cli/command.h"
+#include "daemon/daemon.h"
+
+static void list_help(void)
+{
+    puts("Usage: kube-tunnel list [--SETTING VALUE]...\n\n"
+         "Print the services of the cluster that can be reached, and their URLs.\n"
+         "Nothing needs to be running.\n\n"
+         "  -n, --namespace NS   Only this namespace\n"
+         "  --context NAME       Context of the kubeconfig\n\n"
+         "All settings: kube-tunnel help run.");
+}
+
+/* The list is for stdout; the log says only what went wrong. */
+static int list(const struct args *a, const char *const *words, size_t word_count)
+{
+    AUTO(config_unrefp) struct config *config = NULL;
+
+    int status = refuse_words(words, word_count);
+    if (!status)
+        status = load_config(a, &config);
+    if (status)
+        return status;
+    print_warnings(config);
+    if (!config_is_set(config, SETTING_log_level))
+        log_set_level(LEVEL_WARN);
+    return daemon_list(config);
+}
+
+const struct command list_command = {
+    .name = "list",
+    .summary = "Print the services that can be reached, and their URLs",
+    .help = list_help,
+    .run = list,
+};

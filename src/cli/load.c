@@ -1,0 +1,48 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "cli/command.h"
+
+#define FILE_NAME "kube-tunnel/config.yaml"
+
+static const char *set_variable(const char *name)
+{
+    const char *value = getenv(name);
+    return value && value[0] ? value : NULL;
+}
+
+/* $XDG_CONFIG_HOME counts only when absolute: so says its specification. */
+static char *user_file(void)
+{
+    const char *base = set_variable("XDG_CONFIG_HOME");
+    const char *home = set_variable("HOME");
+
+    if (base && base[0] == '/')
+        return xasprintf("%s/" FILE_NAME, base);
+    return home ? xasprintf("%s/.config/" FILE_NAME, home) : NULL;
+}
+
+int load_config(const struct args *a, struct config **ret)
+{
+    AUTO_FREE char *user = user_file();
+    struct diag why = { 0 };
+    const struct config_input input = {
+        .file = a->config_file ? a->config_file : set_variable("KTUN_CONFIG"),
+        .user_file = user,
+        .system_file = "/etc/" FILE_NAME,
+        .environment = environ,
+        .flags = a->flags,
+        .flag_count = a->flag_count,
+    };
+
+    enum err e = config_load(&input, ret, &why);
+    return e ? complain("%s", diag_text(&why, e)) : EXIT_OK;
+}
+
+void print_warnings(const struct config *config)
+{
+    for (size_t i = 0; i < config->warnings.count; i++)
+        complain("warning: %s", config->warnings.at[i]);
+}

@@ -1,0 +1,80 @@
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "cli/command.h"
+#include "config/setting.h"
+#include "daemon/daemon.h"
+
+#define LOG_MODULE LOG_CLI
+#define LEFT_WIDTH 30
+
+static void print_setting(const struct setting *s)
+{
+    const char *argument = setting_argument(s);
+    AUTO_FREE char *left =
+        xasprintf("%s--%s%s%s", s == &settings[SETTING_namespace] ? "-n, " : "", s->name,
+                  argument ? " " : "", argument ? argument : "");
+    bool shows_default = s->initial[0] && !setting_is_bool(s);
+    AUTO_FREE char *right =
+        xasprintf("%s%s%s%s", s->help, shows_default ? " (" : "",
+                  shows_default ? s->initial : "", shows_default ? ")" : "");
+    print_row(left, LEFT_WIDTH, right);
+}
+
+static void print_group(enum setting_group group)
+{
+    print_heading(setting_group_title(group));
+    for (size_t i = 0; i < SETTING_COUNT; i++)
+        if (settings[i].group == group)
+            print_setting(&settings[i]);
+}
+
+static void run_help(void)
+{
+    puts("Usage: kube-tunnel [run] [--SETTING VALUE]...\n\n"
+         "Answer requests for the services of a cluster until told to stop.\n"
+         "Each setting is also an environment variable (--idle-timeout is\n"
+         "KTUN_IDLE_TIMEOUT) and a key of the configuration file (idle-timeout: 5m).");
+    for (enum setting_group g = 0; g < GROUP_COUNT; g++)
+        print_group(g);
+    print_heading("Else");
+    print_row("--config FILE", LEFT_WIDTH,
+              "Configuration file, instead of the usual ones");
+}
+
+static enum err start_log(const struct config *config, struct diag *why)
+{
+    log_set_fd(STDERR_FILENO, may_colour(STDERR_FILENO));
+    log_set_format(config->log_format);
+    enum err e = log_set_levels(str_of(config->log_level), why);
+    for (size_t i = 0; i < config->warnings.count && !e; i++)
+        log_warn(NO_ID, config->warnings.at[i]);
+    return e;
+}
+
+static int run(const struct args *a, const char *const *words, size_t word_count)
+{
+    AUTO(config_unrefp) struct config *config = NULL;
+    struct diag why = { 0 };
+
+    int status = refuse_words(words, word_count);
+    if (!status)
+        status = load_config(a, &config);
+    if (status)
+        return status;
+    enum err e = start_log(config, &why);
+    if (e)
+        return complain("--log-level: %s", diag_text(&why, e));
+    status = daemon_run(config);
+    log_flush();
+    return status;
+}
+
+const struct command run_command = {
+    .name = "run",
+    .summary = "Answer requests for services; also without any command",
+    .help = run_help,
+    .run = run,
+};
