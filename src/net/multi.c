@@ -1,0 +1,306 @@
+/* net/multi.c - libcurl's multi interface on our loop
+ *
+ * THEORY OF OPERATION
+ *
+ *      libuv ── on_ready ──┐
+ *                          ├─▶ curl_multi_socket_action ─▶ on_body, on_head ... (notes)
+ *      run queue ─ kick ───┘            │
+ *                                       ▼
+ *                                    collect ─▶ on_done (notes, wakes)
+ *
+ * curl says which sockets it waits for (on_socket) and when it wants to be called at the
+ * latest (on_timeout); we tell it what happened.  Handles are removed only from collect,
+ * from tasks and from timers, never from inside one of curl's callbacks.
+ *
+ * A poll handle is closed when curl says REMOVE, which it does before it closes the
+ * descriptor; libuv forgets the descriptor in uv_close at once, so its number may come
+ * back in the same turn.
+ */
+#include "net/multi.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/x509_vfy.h>
+#include <uv.h>
+
+#include "net/loop_uv.h"
+
+#define KEPT_CONNECTIONS 8L
+
+struct watched {
+    uv_poll_t poll;
+    struct transfers *transfers;
+    curl_socket_t fd;
+    struct list_node node;
+};
+
+static void collect(struct transfers *t)
+{
+    CURLMsg *message;
+    int left;
+
+    while ((message = curl_multi_info_read(t->multi, &left))) {
+        struct easy *e = NULL;
+        CURLcode code = message->data.result;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &e);
+        e->on_done(e, code);
+    }
+}
+
+static void act(struct transfers *t, curl_socket_t fd, int events)
+{
+    int running;
+    curl_multi_socket_action(t->multi, fd, events, &running);
+    collect(t);
+}
+
+static void on_ready(uv_poll_t *poll, int status, int events)
+{
+    struct watched *w = container_of(poll, struct watched, poll);
+    int seen = status < 0 ? CURL_CSELECT_ERR : 0;
+
+    seen |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
+    seen |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
+    act(w->transfers, w->fd, seen);
+}
+
+static void on_kick(struct task *kick)
+{
+    act(container_of(kick, struct transfers, kick), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_due(struct timer *timeout)
+{
+    act(container_of(timeout, struct transfers, timeout), CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_timeout(CURLM *multi, long ms, void *owner)
+{
+    struct transfers *t = owner;
+    (void)multi;
+
+    timer_set(&t->timeout, ms > 0 ? (uint64_t)ms : 0);
+    if (ms == 0)
+        task_yield(&t->kick);
+    return 0;
+}
+
+static void on_poll_closed(uv_handle_t *handle)
+{
+    free(container_of((uv_poll_t *)handle, struct watched, poll));
+}
+
+static void watched_close(struct watched *w)
+{
+    list_remove(&w->node);
+    uv_close((uv_handle_t *)&w->poll, on_poll_closed);
+}
+
+static struct watched *watched_open(struct transfers *t, curl_socket_t fd)
+{
+    struct watched *w = xcalloc(1, sizeof(*w));
+
+    if (uv_poll_init_socket(loop_uv(t->loop), &w->poll, fd)) {
+        free(w);
+        return NULL;
+    }
+    w->transfers = t;
+    w->fd = fd;
+    list_append(&t->sockets, &w->node);
+    curl_multi_assign(t->multi, fd, w);
+    return w;
+}
+
+static int interest(int what)
+{
+    return (what & CURL_POLL_IN ? UV_READABLE : 0) |
+           (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
+}
+
+static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *assigned)
+{
+    struct transfers *t = owner;
+    struct watched *w = assigned;
+    (void)curl;
+
+    if (what == CURL_POLL_REMOVE) {
+        if (w)
+            watched_close(w);
+        return 0;
+    }
+    if (!w)
+        w = watched_open(t, fd);
+    return w && !uv_poll_start(&w->poll, interest(what), on_ready) ? 0 : -1;
+}
+
+struct transfers *transfers_create(struct loop *l)
+{
+    struct transfers *t = xcalloc(1, sizeof(*t));
+
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    t->loop = l;
+    list_init(&t->sockets);
+    timer_init(&t->timeout, loop_sched(l), on_due);
+    task_init(&t->kick, loop_sched(l), RANK_READ, on_kick);
+    t->multi = curl_multi_init();
+    assert(t->multi);
+    curl_multi_setopt(t->multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(t->multi, CURLMOPT_SOCKETDATA, t);
+    curl_multi_setopt(t->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
+    curl_multi_setopt(t->multi, CURLMOPT_TIMERDATA, t);
+    curl_multi_setopt(t->multi, CURLMOPT_PIPELINING, CURLPIPE_MULTIPLEX);
+    curl_multi_setopt(t->multi, CURLMOPT_MAXCONNECTS, KEPT_CONNECTIONS);
+    return t;
+}
+
+void transfers_destroy(struct transfers *t)
+{
+    if (!t)
+        return;
+    curl_multi_cleanup(t->multi);
+    list_for_each(w, &t->sockets, struct watched, node) watched_close(w);
+    timer_stop(&t->timeout);
+    task_cancel(&t->kick);
+    free(t);
+    curl_global_cleanup();
+}
+
+/* Small buffers, because watches keep theirs for ever; no signals, because curl would
+ * otherwise use SIGALRM; an unfinished name look-up is left behind, not waited for. */
+void easy_open(struct easy *e, struct transfers *t,
+               void (*on_done)(struct easy *e, CURLcode code))
+{
+    e->curl = curl_easy_init();
+    assert(e->curl);
+    e->transfers = t;
+    e->on_done = on_done;
+    e->said[0] = '\0';
+    curl_easy_setopt(e->curl, CURLOPT_PRIVATE, e);
+    curl_easy_setopt(e->curl, CURLOPT_ERRORBUFFER, e->said);
+    curl_easy_setopt(e->curl, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(e->curl, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(e->curl, CURLOPT_NOPROGRESS, 1L);
+    curl_easy_setopt(e->curl, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(e->curl, CURLOPT_BUFFERSIZE, 16384L);
+    curl_easy_setopt(e->curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
+    curl_easy_setopt(e->curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+void easy_start(struct easy *e)
+{
+    CURLMcode code = curl_multi_add_handle(e->transfers->multi, e->curl);
+    assert(code == CURLM_OK);
+}
+
+void easy_close(struct easy *e)
+{
+    if (!e->curl)
+        return;
+    curl_multi_remove_handle(e->transfers->multi, e->curl);
+    curl_easy_cleanup(e->curl);
+    e->curl = NULL;
+}
+
+static enum err code_of(CURLcode code)
+{
+    switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return ERR_RESOLVE;
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_PROXY:
+        return ERR_CONNECT;
+    case CURLE_OPERATION_TIMEDOUT:
+        return ERR_TIMEOUT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+    case CURLE_SSL_CIPHER:
+    case CURLE_SSL_CLIENTCERT:
+    case CURLE_SSL_ISSUER_ERROR:
+        return ERR_TLS;
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+        return ERR_CONFIG;
+    case CURLE_GOT_NOTHING:
+        return ERR_EOF;
+    case CURLE_SEND_ERROR:
+    case CURLE_RECV_ERROR:
+    case CURLE_PARTIAL_FILE:
+    case CURLE_HTTP2:
+    case CURLE_HTTP2_STREAM:
+        return ERR_RESET;
+    case CURLE_WEIRD_SERVER_REPLY:
+        return ERR_PROTO;
+    default:
+        return ERR_IO;
+    }
+}
+
+/* What a person calls it when a certificate is not trusted; NULL: say what curl said. */
+static const char *certificate_problem(long verified)
+{
+    switch (verified) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        return "its certificate has expired";
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        return "its certificate is not valid yet (is this machine's clock right?)";
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        return "its certificate is signed by an unknown authority";
+    case X509_V_ERR_CERT_REVOKED:
+        return "its certificate was revoked";
+    case X509_V_OK:
+        return NULL;
+    default:
+        return X509_verify_cert_error_string(verified);
+    }
+}
+
+static enum err tls_error(const struct easy *e, CURLcode code, const char *where,
+                          struct diag *why)
+{
+    long verified = X509_V_OK;
+    curl_easy_getinfo(e->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
+    const char *problem = certificate_problem(verified);
+
+    if (code == CURLE_PEER_FAILED_VERIFICATION && problem)
+        return diag_set(why, ERR_TLS, "%s: %s", where, problem);
+    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where,
+                    e->said[0] ? e->said : curl_easy_strerror(code));
+}
+
+static enum err connect_error(const struct easy *e, const char *where, struct diag *why)
+{
+    long number = 0;
+    curl_easy_getinfo(e->curl, CURLINFO_OS_ERRNO, &number);
+
+    if (number == EMFILE || number == ENFILE)
+        return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", where,
+                        err_text(ERR_NO_FILES));
+    return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", where,
+                    number ? strerror((int)number) : e->said);
+}
+
+enum err easy_error(const struct easy *e, CURLcode code, const char *where,
+                    struct diag *why)
+{
+    enum err result = code_of(code);
+    const char *said = e->said[0] ? e->said : curl_easy_strerror(code);
+    long proxy_status = 0;
+
+    curl_easy_getinfo(e->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
+    if (proxy_status >= 300)
+        return diag_set(why, ERR_CONNECT,
+                        "the proxy refused to connect to %s: status %ld", where,
+                        proxy_status);
+    if (result == ERR_TLS || strstr(said, " alert "))
+        return tls_error(e, code, where, why);
+    if (code == CURLE_COULDNT_CONNECT)
+        return connect_error(e, where, why);
+    return diag_set(why, result, "%s: %s", where, said);
+}

@@ -1,0 +1,43 @@
+/* net/multi.h - libcurl's multi interface on our loop; private to net/
+ *
+ * One struct transfers is one multi handle: libuv watches its sockets, the run queue's
+ * clock its timeout.  Nothing of ours runs inside curl: curl's callbacks and on_done note
+ * facts and wake tasks.
+ */
+#pragma once
+
+#include <curl/curl.h>
+
+#include "base/list.h"
+#include "net/loop.h"
+#include "net/transfer.h"
+
+struct transfers {
+    struct loop *loop;
+    CURLM *multi;
+    struct list_node sockets;
+    struct timer timeout; /* curl's next */
+    struct task kick;     /* curl asked to be called at once */
+    bool distrust;        /* a transfer timed out: the next one wants a new connection */
+};
+
+/* One curl handle, embedded in whatever it is for. */
+struct easy {
+    CURL *curl; /* NULL: not open, or done with */
+    struct transfers *transfers;
+    /* The end, once; may close the handle, may not call anyone's code. */
+    void (*on_done)(struct easy *e, CURLcode code);
+    char said[CURL_ERROR_SIZE];
+};
+
+/* A handle with the options all of ours have in common; easy_start hands it to curl,
+ * which does nothing before the next turn. */
+void easy_open(struct easy *e, struct transfers *t,
+               void (*on_done)(struct easy *e, CURLcode code));
+void easy_start(struct easy *e);
+void easy_close(struct easy *e); /* cancels; idempotent */
+
+/* A failure as our code and a sentence that names `where` ("host:port").  Before
+ * easy_close. */
+enum err easy_error(const struct easy *e, CURLcode code, const char *where,
+                    struct diag *why);

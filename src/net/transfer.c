@@ -1,0 +1,318 @@
+/* net/transfer.c - HTTP requests to an API server, by libcurl's multi interface
+ *
+ * One curl handle per running transfer, given back as soon as it has ended; what stays is
+ * the body nobody has taken yet.  Calls to one server share an HTTP/2 connection: a new
+ * one waits for a connection that is being made (PIPEWAIT) instead of making its own.
+ *
+ * A connection whose far end has gone silent would go on to be chosen for new calls,
+ * because one stream that times out says nothing about the connection to curl.  So the
+ * kernel gives up on it when what was sent, keep-alive probes included, is not
+ * acknowledged in time, and after a time-out the next transfer insists on a connection of
+ * its own.
+ */
+#include "net/transfer.h"
+
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include "net/multi.h"
+#include "net/proxy.h"
+
+#define UNACKNOWLEDGED_MS 30000
+#define PROBE_AFTER_S 30L
+#define PROBE_EVERY_S 10L
+
+struct running {
+    struct transfer transfer;
+    struct easy easy;
+    struct curl_slist *headers, *connect_to; /* curl borrows them */
+    char *where;                             /* "host:port" */
+    struct task *wake;
+    struct timer stall;
+    uint64_t stall_ms, heard; /* when the last byte came */
+    bool paused;              /* curl waits for transfer_resume */
+};
+
+/* The parts of a URL; host as URLs write it, IPv6 in brackets. */
+struct server {
+    CURLU *url;
+    char *host, *scheme;
+    uint16_t port;
+};
+
+static void curl_freep(char **text)
+{
+    curl_free(*text);
+}
+
+static void server_finish(struct server *s)
+{
+    curl_free(s->host);
+    curl_free(s->scheme);
+    curl_url_cleanup(s->url);
+}
+
+static enum err server_parse(struct server *s, const char *url)
+{
+    AUTO(curl_freep) char *port = NULL;
+    uint64_t number = 0;
+
+    s->url = curl_url();
+    if (!s->url || curl_url_set(s->url, CURLUPART_URL, url, 0) ||
+        curl_url_get(s->url, CURLUPART_HOST, &s->host, 0) ||
+        curl_url_get(s->url, CURLUPART_SCHEME, &s->scheme, 0) ||
+        curl_url_get(s->url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) ||
+        str_to_uint(str_of(port), UINT16_MAX, &number))
+        return ERR_CONFIG;
+    s->port = (uint16_t)number;
+    return OK;
+}
+
+static bool server_is_tls(const struct server *s)
+{
+    return str_eq(str_of(s->scheme), STR("https"));
+}
+
+static bool default_port(const struct server *s)
+{
+    return s->port == (server_is_tls(s) ? 443 : 80);
+}
+
+static void end(struct running *r, enum err result)
+{
+    r->transfer.result = result;
+    timer_stop(&r->stall);
+    easy_close(&r->easy);
+    task_wake(r->wake);
+}
+
+static void on_done(struct easy *e, CURLcode code)
+{
+    struct running *r = container_of(e, struct running, easy);
+
+    if (code == CURLE_OPERATION_TIMEDOUT)
+        e->transfers->distrust = true;
+    end(r, code ? easy_error(e, code, r->where, &r->transfer.why) : OK);
+}
+
+static void on_stall(struct timer *stall)
+{
+    struct running *r = container_of(stall, struct running, stall);
+    uint64_t silent = stall->sched->now - r->heard;
+
+    if (r->paused || silent < r->stall_ms) {
+        timer_set(stall, r->paused ? r->stall_ms : r->stall_ms - silent);
+        return;
+    }
+    r->easy.transfers->distrust = true;
+    end(r, diag_set(&r->transfer.why, ERR_TIMEOUT, "%s: nothing came for %llu s",
+                    r->where, (unsigned long long)(silent / 1000)));
+}
+
+static void note_head(struct running *r)
+{
+    long status = 0;
+    curl_off_t seconds = 0;
+
+    curl_easy_getinfo(r->easy.curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(r->easy.curl, CURLINFO_RETRY_AFTER, &seconds);
+    if (status < 200)
+        return;
+    r->transfer.status = (int)status;
+    r->transfer.retry_after = seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
+    task_wake(r->wake);
+}
+
+/* Called line by line; the empty one ends a head. */
+static size_t on_head_line(char *line, size_t size, size_t n, void *owner)
+{
+    struct running *r = owner;
+
+    r->heard = r->stall.sched->now;
+    if (str_empty(str_trim_space((struct str){ line, n })))
+        note_head(r);
+    return size * n;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t n, void *owner)
+{
+    struct running *r = owner;
+
+    r->heard = r->stall.sched->now;
+    r->paused = !bufq_put(&r->transfer.body, bytes, size * n);
+    task_wake(r->wake);
+    return r->paused ? CURL_WRITEFUNC_PAUSE : size * n;
+}
+
+static int on_new_socket(void *owner, curl_socket_t fd, curlsocktype purpose)
+{
+    int ms = UNACKNOWLEDGED_MS;
+    (void)owner;
+    (void)purpose;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof(ms));
+    return CURL_SOCKOPT_OK;
+}
+
+static void set_blob(CURL *curl, CURLoption option, const char *text)
+{
+    struct curl_blob blob = { (void *)(uintptr_t)text, text ? strlen(text) : 0,
+                              CURL_BLOB_COPY };
+    if (text)
+        curl_easy_setopt(curl, option, &blob);
+}
+
+/* A CA of one's own replaces the system's: without the two NULLs curl would trust the
+ * roots in its default folder as well. */
+static void set_tls(CURL *curl, const struct transfer_tls *tls)
+{
+    if (tls->ca) {
+        curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
+        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+        set_blob(curl, CURLOPT_CAINFO_BLOB, tls->ca);
+    }
+    set_blob(curl, CURLOPT_SSLCERT_BLOB, tls->certificate);
+    set_blob(curl, CURLOPT_SSLKEY_BLOB, tls->key);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
+    curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+}
+
+static void add(struct curl_slist **list, const char *text)
+{
+    struct curl_slist *longer = curl_slist_append(*list, text);
+    if (longer)
+        *list = longer;
+}
+
+/* Another name for the server: curl takes SNI and the name to verify from the URL and has
+ * no option for either, so the URL gets the name, CONNECT_TO says where that really is,
+ * and Host (:authority) stays what it was.  Connections are kept apart by both. */
+static enum err set_server_name(struct running *r, struct server *s, const char *name)
+{
+    AUTO_FREE char *host = xasprintf(strchr(name, ':') ? "[%s]" : "%s", name);
+    AUTO_FREE char *reach = xasprintf("::%s:%u", s->host, s->port);
+    AUTO_FREE char *port = default_port(s) ? xstrdup("") : xasprintf(":%u", s->port);
+    AUTO_FREE char *named = xasprintf("Host: %s%s", s->host, port);
+
+    add(&r->connect_to, reach);
+    add(&r->headers, named);
+    curl_easy_setopt(r->easy.curl, CURLOPT_CONNECT_TO, r->connect_to);
+    return curl_url_set(s->url, CURLUPART_HOST, host, 0) ? ERR_CONFIG : OK;
+}
+
+static char *without_brackets(const char *host)
+{
+    size_t len = strlen(host);
+    return host[0] == '[' && len > 2 ? xstrndup(host + 1, len - 2) : xstrdup(host);
+}
+
+static void set_proxy(CURL *curl, const struct server *s, const char *configured)
+{
+    AUTO_FREE char *host = without_brackets(s->host);
+    AUTO_FREE char *proxy = proxy_choose(configured, server_is_tls(s), host, s->port);
+    curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+}
+
+static void set_request(struct running *r, const struct transfer_request *request)
+{
+    CURL *curl = r->easy.curl;
+
+    for (const char *const *h = request->headers; h && *h; h++)
+        add(&r->headers, *h);
+    if (request->body) {
+        add(&r->headers, "Expect:");
+        curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE, (long)strlen(request->body));
+        curl_easy_setopt(curl, CURLOPT_COPYPOSTFIELDS, request->body);
+    }
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request->method);
+    curl_easy_setopt(curl, CURLOPT_HTTPHEADER, r->headers);
+    curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_head_line);
+    curl_easy_setopt(curl, CURLOPT_HEADERDATA, r);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, r);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
+}
+
+static void set_connection(struct running *r)
+{
+    CURL *curl = r->easy.curl;
+
+    curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
+    curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, PROBE_AFTER_S);
+    curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, PROBE_EVERY_S);
+    curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
+    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, r->easy.transfers->distrust ? 1L : 0L);
+    r->easy.transfers->distrust = false;
+}
+
+static enum err set_server(struct running *r, const struct transfer_request *request)
+{
+    AUTO(server_finish) struct server s = { 0 };
+    AUTO(curl_freep) char *url = NULL;
+    const char *name = request->tls.server_name;
+
+    if (server_parse(&s, request->url))
+        return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
+    r->where = xasprintf("%s:%u", s.host, s.port);
+    set_proxy(r->easy.curl, &s, request->proxy);
+    set_tls(r->easy.curl, &request->tls);
+    if (name && server_is_tls(&s) && set_server_name(r, &s, name))
+        return diag_set(&r->transfer.why, ERR_CONFIG, "bad TLS server name \"%s\"", name);
+    if (curl_url_get(s.url, CURLUPART_URL, &url, 0))
+        return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
+    curl_easy_setopt(r->easy.curl, CURLOPT_URL, url);
+    return OK;
+}
+
+struct transfer *transfer_open(struct transfers *t,
+                               const struct transfer_request *request, struct task *wake)
+{
+    struct running *r = xcalloc(1, sizeof(*r));
+    size_t least = CURL_MAX_WRITE_SIZE; /* curl hands over that much or nothing */
+    size_t limit = request->body_limit > least ? request->body_limit : least;
+
+    r->transfer.result = ERR_AGAIN;
+    r->wake = wake;
+    r->stall_ms = request->stall_ms;
+    r->heard = loop_sched(t->loop)->now;
+    bufq_init(&r->transfer.body, loop_pool(t->loop), limit);
+    timer_init(&r->stall, loop_sched(t->loop), on_stall);
+    timer_set(&r->stall, r->stall_ms);
+    easy_open(&r->easy, t, on_done);
+    if (set_server(r, request)) {
+        end(r, ERR_CONFIG);
+        return &r->transfer;
+    }
+    set_request(r, request);
+    set_connection(r);
+    easy_start(&r->easy);
+    return &r->transfer;
+}
+
+void transfer_resume(struct transfer *x)
+{
+    struct running *r = container_of(x, struct running, transfer);
+
+    if (!r->paused || !r->easy.curl || bufq_room(&x->body) < CURL_MAX_WRITE_SIZE)
+        return;
+    r->paused = false;
+    r->heard = r->stall.sched->now;
+    curl_easy_pause(r->easy.curl, CURLPAUSE_CONT);
+}
+
+void transfer_close(struct transfer *x)
+{
+    if (!x)
+        return;
+    struct running *r = container_of(x, struct running, transfer);
+    timer_stop(&r->stall);
+    easy_close(&r->easy);
+    curl_slist_free_all(r->headers);
+    curl_slist_free_all(r->connect_to);
+    bufq_finish(&x->body);
+    free(r->where);
+    free(r);
+}

@@ -1,0 +1,570 @@
+/* tests/unit/net/transfer_test.c - transfers, connecting and proxies on loopback */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "http_server.h"
+#include "net/connecting.h"
+#include "net/proxy.h"
+#include "net/transfer.h"
+
+struct bench {
+    struct loop *loop;
+    struct transfers *transfers;
+    struct http_server *server;
+    char seen[REQUEST_MAX]; /* the last request, read after the answer came */
+    char url[64];
+};
+
+static void bench_open(struct bench *b, serve_fn *serve)
+{
+    b->loop = loop_create();
+    b->transfers = transfers_create(b->loop);
+    b->server = http_server_create(serve, b);
+    snprintf(b->url, sizeof(b->url), "http://127.0.0.1:%u/x",
+             http_server_port(b->server));
+}
+
+static void bench_close(struct bench *b)
+{
+    transfers_destroy(b->transfers);
+    http_server_destroy(b->server);
+    loop_destroy(b->loop);
+}
+
+#define PATIENCE 400
+
+static void wait_for(struct bench *b, const enum err *result)
+{
+    for (int turn = 0; *result == ERR_AGAIN && turn < PATIENCE; turn++)
+        loop_run_once(b->loop, 25);
+}
+
+static struct transfer *get(struct bench *b, uint64_t timeout_ms, uint64_t stall_ms)
+{
+    const char *const headers[] = { "Accept: application/json", NULL };
+    struct transfer_request r = { .method = "GET",
+                                  .url = b->url,
+                                  .headers = headers,
+                                  .timeout_ms = timeout_ms,
+                                  .stall_ms = stall_ms,
+                                  .body_limit = 65536 };
+    return transfer_open(b->transfers, &r, NULL);
+}
+
+static void assert_body(struct transfer *x, const char *text)
+{
+    char got[256] = "";
+    got[bufq_read(&x->body, got, sizeof(got) - 1)] = '\0';
+    assert_string_equal(got, text);
+}
+
+static void assert_says(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+static void says_hello(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    while (http_request(fd, b->seen))
+        http_answer(fd, 200, "", "hello");
+}
+
+static void brings_status_and_body(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, says_hello);
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->result, OK);
+    assert_int_equal(x->status, 200);
+    assert_body(x, "hello");
+    assert_says(b.seen, "GET /x HTTP/1.1\r\n");
+    assert_says(b.seen, "\r\nAccept: application/json\r\n");
+    assert_null(strcasestr(b.seen, "accept-encoding"));
+    assert_null(strcasestr(b.seen, "user-agent"));
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void posts_a_body_without_asking_first(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, says_hello);
+    const char *const headers[] = { "Content-Type: application/json", NULL };
+    struct transfer_request r = {
+        .method = "POST", .url = b.url, .headers = headers, .body = "{\"a\":1}"
+    };
+
+    struct transfer *x = transfer_open(b.transfers, &r, NULL);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->result, OK);
+    assert_says(b.seen, "POST /x HTTP/1.1\r\n");
+    assert_says(b.seen, "\r\n\r\n{\"a\":1}");
+    assert_null(strcasestr(b.seen, "expect"));
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void asks_to_wait(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (http_request(fd, b->seen))
+        http_answer(fd, 429, "Retry-After: 7\r\n", "slow down");
+}
+
+static void reads_retry_after(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, asks_to_wait);
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->result, OK);
+    assert_int_equal(x->status, 429);
+    assert_int_equal(x->retry_after, 7);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void redirects(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (http_request(fd, b->seen))
+        http_answer(fd, 302, "Location: /elsewhere\r\n", "");
+}
+
+static void follows_no_redirect(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, redirects);
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->status, 302);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+#define LONG_BODY (4u << 20)
+
+static void says_much(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (!http_request(fd, b->seen))
+        return;
+    char *body = xmalloc(LONG_BODY + 1);
+    memset(body, 'x', LONG_BODY);
+    body[LONG_BODY] = '\0';
+    http_answer(fd, 200, "", body);
+    free(body);
+}
+
+static void waits_for_a_reader_that_does_not_take(void **state)
+{
+    (void)state;
+    struct bench b;
+    size_t total = 0;
+    bench_open(&b, says_much);
+
+    struct transfer *x = get(&b, 0, 50); /* a paused transfer does not stall */
+    for (int turn = 0; turn < 20; turn++) {
+        loop_run_once(b.loop, 20);
+        assert_true(x->body.len <= 65536);
+    }
+    assert_int_equal(x->result, ERR_AGAIN);
+    assert_true(x->body.len > 32768);
+    for (int turn = 0; total < LONG_BODY && turn < 10000; turn++) {
+        total += x->body.len;
+        bufq_clear(&x->body);
+        transfer_resume(x);
+        loop_run_once(b.loop, 10);
+    }
+    total += x->body.len;
+    wait_for(&b, &x->result);
+    assert_int_equal(total, LONG_BODY);
+    assert_int_equal(x->result, OK);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void falls_silent(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (!http_request(fd, b->seen))
+        return;
+    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_chunk(fd, "one");
+    http_request(fd, b->seen);
+}
+
+static void notices_silence_and_lateness(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, falls_silent);
+
+    struct transfer *x = get(&b, 0, 100);
+    wait_for(&b, &x->result);
+    assert_int_equal(x->result, ERR_TIMEOUT);
+    assert_int_equal(x->status, 200);
+    assert_says(x->why.text, "127.0.0.1:");
+    assert_says(x->why.text, "nothing came");
+    assert_body(x, "one");
+    transfer_close(x);
+
+    x = get(&b, 100, 0);
+    wait_for(&b, &x->result);
+    assert_int_equal(x->result, ERR_TIMEOUT);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void is_cancelled_at_any_moment(void **state)
+{
+    (void)state;
+    struct bench b;
+
+    for (int turns = 0; turns < 8; turns++) {
+        bench_open(&b, falls_silent);
+        struct transfer *x = get(&b, 0, 0);
+        for (int i = 0; i < turns; i++)
+            loop_run_once(b.loop, 5);
+        transfer_close(x);
+        bench_close(&b);
+    }
+}
+
+static void cuts_short(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (http_request(fd, b->seen))
+        http_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+}
+
+static void tells_a_cut_answer_from_a_whole_one(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, cuts_short);
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->result, ERR_RESET);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+/* A port that was free a moment ago. */
+static uint16_t closed_port(void)
+{
+    struct sockaddr_in address = { .sin_family = AF_INET,
+                                   .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+static void names_who_refused(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, says_hello);
+    snprintf(b.url, sizeof(b.url), "http://127.0.0.1:%u/", closed_port());
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->result, ERR_CONNECT);
+    assert_says(x->why.text, "cannot reach 127.0.0.1:");
+    assert_says(x->why.text, "refused");
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void refuses_a_url_that_is_none(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, says_hello);
+    snprintf(b.url, sizeof(b.url), "http://[oops/");
+
+    struct transfer *x = get(&b, 5000, 0);
+
+    assert_int_equal(x->result, ERR_CONFIG);
+    transfer_close(x);
+    bench_close(&b);
+}
+
+static void talk_once(int fd)
+{
+    char got[8] = "";
+    struct timeval patience = { .tv_sec = 5 };
+
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+    fcntl(fd, F_SETFL, 0);
+    assert_int_equal(send(fd, "GET / HTTP/1.1\r\n\r\n", 18, 0), 18);
+    assert_int_equal(recv(fd, got, 4, MSG_WAITALL), 4);
+    assert_string_equal(got, "HTTP");
+}
+
+static void connects_and_hands_over_the_socket(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    bench_open(&b, says_hello);
+
+    connecting_start(&c, b.transfers, "127.0.0.1", http_server_port(b.server), "", 5000,
+                     NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, OK);
+    int fd = c.fd;
+    c.fd = -1;
+    connecting_finish(&c);
+    loop_run_once(b.loop, 10);
+
+    talk_once(fd);
+    close(fd);
+    bench_close(&b);
+}
+
+static void closes_a_socket_nobody_took(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    bench_open(&b, says_hello);
+
+    connecting_start(&c, b.transfers, "127.0.0.1", http_server_port(b.server), NULL, 5000,
+                     NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, OK);
+    int fd = c.fd;
+    connecting_finish(&c);
+    connecting_finish(&c);
+    assert_int_equal(close(fd), -1);
+    bench_close(&b); /* joins the server's thread: the client's end is gone */
+}
+
+static void gives_up_connecting_at_any_moment(void **state)
+{
+    (void)state;
+    struct bench b;
+
+    for (int turns = 0; turns < 5; turns++) {
+        struct connecting c;
+        bench_open(&b, says_hello);
+        connecting_start(&c, b.transfers, "localhost", http_server_port(b.server), NULL,
+                         5000, NULL);
+        for (int i = 0; i < turns; i++)
+            loop_run_once(b.loop, 5);
+        connecting_finish(&c);
+        bench_close(&b);
+    }
+}
+
+static void says_why_it_cannot_connect(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    bench_open(&b, says_hello);
+
+    connecting_start(&c, b.transfers, "127.0.0.1", closed_port(), NULL, 5000, NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, ERR_CONNECT);
+    assert_says(c.why.text, "cannot reach 127.0.0.1:");
+    connecting_finish(&c);
+
+    connecting_start(&c, b.transfers, "no-such-host.invalid", 443, NULL, 5000, NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, ERR_RESOLVE);
+    assert_says(c.why.text, "no-such-host.invalid:443");
+    connecting_finish(&c);
+
+    connecting_start(&c, b.transfers, "127.0.0.1", 443, "https://proxy:1", 5000, NULL);
+    assert_int_equal(c.result, ERR_CONFIG);
+    assert_says(c.why.text, "not supported yet");
+    connecting_finish(&c);
+    bench_close(&b);
+}
+
+/* A proxy that lets everybody through to itself. */
+static void is_a_proxy(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    char inner[REQUEST_MAX];
+    (void)nth;
+    if (!http_request(fd, b->seen))
+        return;
+    http_say(fd, "HTTP/1.1 200 Connection established\r\n\r\n");
+    while (http_request(fd, inner))
+        http_answer(fd, 200, "", "");
+}
+
+static void goes_through_an_http_proxy(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    char proxy[64];
+    bench_open(&b, is_a_proxy);
+    snprintf(proxy, sizeof(proxy), "http://me:word@127.0.0.1:%u",
+             http_server_port(b.server));
+
+    connecting_start(&c, b.transfers, "api.example", 6443, proxy, 5000, NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, OK);
+    talk_once(c.fd);
+    assert_says(b.seen, "CONNECT api.example:6443 HTTP/1.1\r\n");
+    assert_says(b.seen, "Proxy-Authorization: Basic bWU6d29yZA==\r\n");
+    connecting_finish(&c);
+    bench_close(&b);
+}
+
+static void refuses_to_proxy(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (http_request(fd, b->seen))
+        http_answer(fd, 407, "", "");
+}
+
+static void says_what_the_proxy_said(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    char proxy[64];
+    bench_open(&b, refuses_to_proxy);
+    snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", http_server_port(b.server));
+
+    connecting_start(&c, b.transfers, "api.example", 6443, proxy, 5000, NULL);
+    wait_for(&b, &c.result);
+    assert_int_equal(c.result, ERR_CONNECT);
+    assert_says(c.why.text,
+                "the proxy refused to connect to api.example:6443: status 407");
+    connecting_finish(&c);
+    bench_close(&b);
+}
+
+static void knows_whom_no_proxy_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *list, *host;
+        uint16_t port;
+        bool named;
+    } cases[] = {
+        /* clang-format off */
+        { "*",                     "api.example", 443, true },
+        { "example",               "api.example", 443, true },
+        { "example",               "example",     443, true },
+        { "ample",                 "api.example", 443, false },
+        { ".example",              "example",     443, false },
+        { "*.example",             "API.Example", 443, true },
+        { "a, api.example:443",    "api.example", 443, true },
+        { "api.example:443",       "api.example", 80,  false },
+        { "10.0.0.0/8",            "10.2.3.4",    443, true },
+        { "10.0.0.0/8",            "11.2.3.4",    443, false },
+        { "10.2.3.4",              "10.2.3.4",    443, true },
+        { "10.2.3.4:80",           "10.2.3.4",    443, false },
+        { "10.2.0.0/33",           "10.2.3.4",    443, false },
+        { "fd00::/8",              "fd00::1",     443, true },
+        { "[fd00::1]:443",         "fd00::1",     443, true },
+        { "fd00::1",               "fd00::1",     443, true },
+        { "[fd00::1",              "fd00::1",     443, false },
+        { "0.0.0.0/0",             "api.example", 443, false },
+        { "",                      "api.example", 443, false },
+        { ",,",                    "api.example", 443, false },
+    }; /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (proxy_excludes(cases[i].list, cases[i].host, cases[i].port) != cases[i].named)
+            fail_msg("\"%s\" and %s:%u", cases[i].list, cases[i].host, cases[i].port);
+}
+
+static void assert_proxy(const char *configured, const char *host, const char *expected)
+{
+    AUTO_FREE char *got = proxy_choose(configured, true, host, 443);
+    assert_string_equal(got, expected);
+}
+
+static void chooses_a_proxy(void **state)
+{
+    (void)state;
+    unsetenv("https_proxy");
+    unsetenv("all_proxy");
+    setenv("HTTPS_PROXY", "http://corp:3128", 1);
+    setenv("ALL_PROXY", "socks5://all:1080", 1);
+    setenv("NO_PROXY", ".internal", 1);
+
+    assert_proxy(NULL, "api.example", "http://corp:3128");
+    assert_proxy(NULL, "api.internal", "");
+    assert_proxy(NULL, "127.0.0.9", "");
+    assert_proxy(NULL, "localhost", "");
+    assert_proxy("", "api.example", "");
+    assert_proxy("socks5://mine:1", "127.0.0.1", "socks5h://mine:1");
+    unsetenv("HTTPS_PROXY");
+    assert_proxy(NULL, "api.example", "socks5h://all:1080");
+    unsetenv("ALL_PROXY");
+    unsetenv("NO_PROXY");
+    assert_proxy(NULL, "api.example", "");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(brings_status_and_body),
+        cmocka_unit_test(posts_a_body_without_asking_first),
+        cmocka_unit_test(reads_retry_after),
+        cmocka_unit_test(follows_no_redirect),
+        cmocka_unit_test(waits_for_a_reader_that_does_not_take),
+        cmocka_unit_test(notices_silence_and_lateness),
+        cmocka_unit_test(is_cancelled_at_any_moment),
+        cmocka_unit_test(tells_a_cut_answer_from_a_whole_one),
+        cmocka_unit_test(names_who_refused),
+        cmocka_unit_test(refuses_a_url_that_is_none),
+        cmocka_unit_test(connects_and_hands_over_the_socket),
+        cmocka_unit_test(closes_a_socket_nobody_took),
+        cmocka_unit_test(gives_up_connecting_at_any_moment),
+        cmocka_unit_test(says_why_it_cannot_connect),
+        cmocka_unit_test(goes_through_an_http_proxy),
+        cmocka_unit_test(says_what_the_proxy_said),
+        cmocka_unit_test(knows_whom_no_proxy_names),
+        cmocka_unit_test(chooses_a_proxy),
+    };
+    return cmocka_run_group_tests_name("net/transfer", tests, NULL, NULL);
+}
