@@ -63,16 +63,21 @@ static int hex_value(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
+/* Judged before it is added: afterwards the top bits may be gone. */
+static enum err add_digit(struct http1_chunked *c, uint64_t digit)
+{
+    if (c->left > (CHUNK_MAX - digit) / 16)
+        return refuse(c, "a chunk size is too large");
+    c->left = c->left * 16 + digit;
+    return go(c, MORE_SIZE);
+}
+
 static enum err on_size(struct http1_chunked *c, char byte)
 {
     int digit = hex_value(byte);
 
-    if (digit >= 0) {
-        c->left = c->left << 4 | (uint64_t)digit;
-        if (c->left > CHUNK_MAX)
-            return refuse(c, "a chunk size is too large");
-        return go(c, MORE_SIZE);
-    }
+    if (digit >= 0)
+        return add_digit(c, (uint64_t)digit);
     if (c->state == SIZE)
         return refuse(c, "a chunk size is missing");
     if (byte == '\r')

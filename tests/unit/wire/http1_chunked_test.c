@@ -1,0 +1,375 @@
+/* tests/unit/wire/http1_chunked_test.c - the chunked coding, cut in every way */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "wire/http1.h"
+
+#define PAYLOAD_MAX 4096
+
+/* What came out of a body, however it was cut. */
+struct result {
+    enum err err; /* ERR_AGAIN: all was eaten and the body has not ended */
+    const char *problem;
+    size_t used;
+    size_t len;
+    char payload[PAYLOAD_MAX];
+};
+
+/* Feed bytes of a copy of exactly its size; returns false when there is no point in more.
+ */
+static bool feed(struct http1_chunked *c, struct str text, struct result *result)
+{
+    AUTO_FREE uint8_t *room = xmalloc(text.len + 1);
+    const uint8_t *in = memcpy(room + 1, text.at, text.len);
+
+    for (size_t at = 0; at < text.len;) {
+        struct http1_piece piece;
+        result->err = http1_chunked_decode(c, in + at, text.len - at, &piece);
+        result->problem = c->problem;
+        if (result->err)
+            return false;
+        assert_true(piece.framing + piece.payload > 0);
+        assert_true(piece.framing + piece.payload <= text.len - at);
+        assert_true(result->len + piece.payload <= PAYLOAD_MAX);
+        memcpy(result->payload + result->len, in + at + piece.framing, piece.payload);
+        result->len += piece.payload;
+        result->used += piece.framing + piece.payload;
+        at += piece.framing + piece.payload;
+        if (piece.done)
+            return false;
+    }
+    result->err = ERR_AGAIN;
+    return true;
+}
+
+static struct result whole(struct str text)
+{
+    struct http1_chunked c = { 0 };
+    struct result result = { .err = ERR_AGAIN };
+
+    feed(&c, text, &result);
+    return result;
+}
+
+static struct result byte_by_byte(struct str text)
+{
+    struct http1_chunked c = { 0 };
+    struct result result = { .err = ERR_AGAIN };
+
+    for (size_t i = 0; i < text.len; i++)
+        if (!feed(&c, str_first(str_skip(text, i), 1), &result))
+            break;
+    return result;
+}
+
+static struct result split_at(struct str text, size_t split)
+{
+    struct http1_chunked c = { 0 };
+    struct result result = { .err = ERR_AGAIN };
+
+    if (feed(&c, str_first(text, split), &result))
+        feed(&c, str_skip(text, split), &result);
+    return result;
+}
+
+static void body_is(struct result result, const char *payload, size_t used)
+{
+    assert_int_equal(result.err, OK);
+    assert_int_equal(result.used, used);
+    assert_int_equal(result.len, strlen(payload));
+    assert_memory_equal(result.payload, payload, result.len);
+}
+
+/* Sizes in both cases, zeros in front, extensions, an odd payload, trailers. */
+static const char body[] = "4\r\nWiki\r\n"
+                           "07;a\r\npedia i\r\n"
+                           "B;name=value;q=\"a;\tb \\\" \xc3\xa9\" \r\nn \r\nchunks.\r\n"
+                           "0\r\n"
+                           "Expires: never\r\n"
+                           "X:\r\n"
+                           "\r\n";
+#define BODY_PAYLOAD "Wikipedia in \r\nchunks."
+
+static void decodes_a_body(void **state)
+{
+    (void)state;
+
+    body_is(whole(str_of(body)), BODY_PAYLOAD, strlen(body));
+}
+
+static void decodes_it_however_it_is_cut(void **state)
+{
+    (void)state;
+
+    body_is(byte_by_byte(str_of(body)), BODY_PAYLOAD, strlen(body));
+    for (size_t split = 0; split <= strlen(body); split++)
+        body_is(split_at(str_of(body), split), BODY_PAYLOAD, strlen(body));
+}
+
+static void is_not_done_before_the_last_byte(void **state)
+{
+    (void)state;
+
+    for (size_t len = 0; len < strlen(body); len++) {
+        struct result result = whole(str_first(str_of(body), len));
+        assert_int_equal(result.err, ERR_AGAIN);
+        assert_int_equal(result.used, len);
+    }
+}
+
+static void leaves_the_next_message_alone(void **state)
+{
+    (void)state;
+    static const char pipelined[] = "3\r\nabc\r\n0\r\n\r\n0\r\n\r\n";
+
+    body_is(whole(str_of(pipelined)), "abc", 13);
+    body_is(byte_by_byte(str_of(pipelined)), "abc", 13);
+    body_is(whole(STR("0\r\n\r\nGET")), "", 5);
+    body_is(whole(STR("000000\r\n\r\n")), "", 10);
+}
+
+static void pieces_are_framing_and_then_payload(void **state)
+{
+    (void)state;
+    static const uint8_t in[] = "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nrest";
+    static const struct http1_piece expected[] = {
+        { 3, 3, false },
+        { 5, 2, false },
+        { 7, 0, true },
+    };
+    struct http1_chunked c = { 0 };
+    size_t at = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(expected); i++) {
+        struct http1_piece piece;
+        assert_int_equal(http1_chunked_decode(&c, in + at, sizeof(in) - at, &piece), OK);
+        assert_int_equal(piece.framing, expected[i].framing);
+        assert_int_equal(piece.payload, expected[i].payload);
+        assert_int_equal(piece.done, expected[i].done);
+        at += piece.framing + piece.payload;
+    }
+    assert_string_equal((const char *)in + at, "rest");
+}
+
+static void stays_done(void **state)
+{
+    (void)state;
+    struct http1_chunked c = { 0 };
+    struct http1_piece piece;
+    const uint8_t in[] = "0\r\n\r\n5\r\n";
+
+    assert_int_equal(http1_chunked_decode(&c, in, 5, &piece), OK);
+    assert_true(piece.done);
+    assert_int_equal(http1_chunked_decode(&c, in + 5, 3, &piece), OK);
+    assert_true(piece.done);
+    assert_int_equal(piece.framing + piece.payload, 0);
+}
+
+static void waits_for_bytes(void **state)
+{
+    (void)state;
+    struct http1_chunked c = { 0 };
+    struct http1_piece piece = { .framing = 7 };
+
+    assert_int_equal(http1_chunked_decode(&c, (const uint8_t *)"", 0, &piece), ERR_AGAIN);
+    assert_int_equal(piece.framing, 7);
+}
+
+static void refuses_what_could_be_read_in_two_ways(void **state)
+{
+    (void)state;
+    /* clang-format off */
+    const struct {
+        const char *problem;
+        struct str in;
+    } cases[] = {
+        { "a chunk size is missing", STR("\r\n") },
+        { "a chunk size is missing", STR("\n") },
+        { "a chunk size is missing", STR(";a\r\n") },
+        { "a chunk size is missing", STR(" 3\r\nabc\r\n") },
+        { "a chunk size is missing", STR("\t3\r\nabc\r\n") },
+        { "a chunk size is missing", STR("+3\r\nabc\r\n") },
+        { "a chunk size is missing", STR("-3\r\nabc\r\n") },
+        { "a chunk size is missing", STR("g\r\n") },
+        { "a chunk size is missing", STR("\"3\"\r\n") },
+        { "a chunk size is missing", STR("3\r\nabc\r\n\r\n") },
+        { "a chunk size is missing", STR("3\r\nabc\r\n 0\r\n\r\n") },
+        { "a forbidden character after a chunk size", STR("0x3\r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3 \r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3\t;a\r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3_0\r\n") },
+        { "a forbidden character after a chunk size", STR("3,3\r\n") },
+        { "a forbidden character after a chunk size", STR("3.0\r\n") },
+        { "a forbidden character after a chunk size", STR("3\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3\0\r\n") },
+        { "a forbidden character after a chunk size", STR("0\n\r\n") },
+        { "a chunk size line does not end in CRLF", STR("3\rabc\r\n") },
+        { "a chunk size line does not end in CRLF", STR("3\r\r\nabc\r\n") },
+        { "a chunk size line does not end in CRLF", STR("3;a\rb\r\n") },
+        { "a control character in a chunk extension", STR("3;a\nabc\r\n") },
+        { "a control character in a chunk extension", STR("3;a\0\r\nabc\r\n") },
+        { "a control character in a chunk extension", STR("3;a=\"\n\"\r\nabc\r\n") },
+        { "a control character in a chunk extension", STR("3;\x7f\r\nabc\r\n") },
+        { "a chunk does not end where its size says", STR("3\r\nabcd\r\n") },
+        { "a chunk does not end where its size says", STR("3\r\nabc\n0\r\n\r\n") },
+        { "a chunk does not end where its size says", STR("3\r\nabc\r0\r\n\r\n") },
+        { "a chunk does not end where its size says", STR("3\r\nabc0\r\n\r\n") },
+        { "a chunk does not end where its size says", STR("4\r\nabc\r\n0\r\n\r\n") },
+        { "a chunk size is too large", STR("1000000000000001\r\n") },
+        { "a chunk size is too large", STR("ffffffffffffffff\r\n") },
+        { "a chunk size is too large", STR("10000000000000003\r\nabc\r\n") },
+        { "a chunk size is too large", STR("fffffffffffffffffffffffffffffff3\r\nabc\r\n") },
+        { "a trailer does not begin with a name", STR("0\r\n\n") },
+        { "a trailer does not begin with a name", STR("0\r\n:a\r\n\r\n") },
+        { "a folded trailer line", STR("0\r\n a: b\r\n\r\n") },
+        { "a folded trailer line", STR("0\r\na: b\r\n\tc\r\n\r\n") },
+        { "a forbidden character in a trailer name", STR("0\r\na : b\r\n\r\n") },
+        { "a forbidden character in a trailer name", STR("0\r\na\r\n\r\n") },
+        { "a forbidden character in a trailer name", STR("0\r\nGET / HTTP/1.1\r\n\r\n") },
+        { "a control character in a trailer", STR("0\r\na: b\n\r\n") },
+        { "a control character in a trailer", STR("0\r\na: \0\r\n\r\n") },
+        { "a trailer does not end in CRLF", STR("0\r\na: b\rc\r\n\r\n") },
+        { "the trailers do not end in CRLF", STR("0\r\n\r\r\n") },
+        { "the trailers do not end in CRLF", STR("0\r\na: b\r\n\rc: d\r\n\r\n") },
+    }; /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct result one = whole(cases[i].in), many = byte_by_byte(cases[i].in);
+
+        if (one.err != ERR_PROTO || many.err != ERR_PROTO)
+            fail_msg("case %zu (%s): got \"%s\"", i, cases[i].problem, err_text(one.err));
+        assert_string_equal(one.problem, cases[i].problem);
+        assert_string_equal(many.problem, cases[i].problem);
+    }
+}
+
+static void sizes_go_up_to_two_to_the_60(void **state)
+{
+    (void)state;
+    struct http1_chunked c = { 0 };
+    struct http1_piece piece;
+    const uint8_t in[] = "1000000000000000\r\nx";
+
+    assert_int_equal(http1_chunked_decode(&c, in, 19, &piece), OK);
+    assert_int_equal(piece.framing, 18);
+    assert_int_equal(piece.payload, 1);
+    assert_int_equal(c.left, (UINT64_C(1) << 60) - 1);
+}
+
+/* n bytes: `head`, then as many 'x' as it takes, then `tail`. */
+static char *padded(const char *head, size_t n, const char *tail)
+{
+    size_t fill = n - strlen(head) - strlen(tail);
+    char *text = xcalloc(n + 1, 1);
+
+    memcpy(text, head, strlen(head));
+    memset(text + strlen(head), 'x', fill);
+    memcpy(text + strlen(head) + fill, tail, strlen(tail));
+    return text;
+}
+
+static void bounds_a_size_line(void **state)
+{
+    (void)state;
+
+    for (size_t n = HTTP1_CHUNK_LINE_MAX - 1; n <= HTTP1_CHUNK_LINE_MAX + 1; n++) {
+        AUTO_FREE char *line = padded("1;", n, "\r\n");
+        /* Twice, because the next line has the same room again. */
+        AUTO_FREE char *text = xasprintf("%sA\r\n%sB\r\n0\r\n\r\n", line, line);
+        struct result result = whole(str_of(text));
+
+        assert_int_equal(byte_by_byte(str_of(text)).err, result.err);
+        if (n <= HTTP1_CHUNK_LINE_MAX) {
+            body_is(result, "AB", strlen(text));
+            continue;
+        }
+        assert_int_equal(result.err, ERR_LIMIT);
+        assert_string_equal(result.problem, "a chunk size line is too long");
+    }
+}
+
+static void bounds_zeros_in_front_of_a_size(void **state)
+{
+    (void)state;
+    AUTO_FREE char *zeros = xcalloc(HTTP1_CHUNK_LINE_MAX + 2, 1);
+    memset(zeros, '0', HTTP1_CHUNK_LINE_MAX + 1);
+
+    assert_int_equal(whole(str_of(zeros)).err, ERR_LIMIT);
+}
+
+static void bounds_the_trailers(void **state)
+{
+    (void)state;
+
+    for (size_t n = HTTP1_TRAILERS_MAX - 1; n <= HTTP1_TRAILERS_MAX + 1; n++) {
+        AUTO_FREE char *trailers = padded("a: b\r\nc: ", n, "\r\n\r\n");
+        AUTO_FREE char *text = xasprintf("0\r\n%s", trailers);
+        struct result result = whole(str_of(text));
+
+        assert_int_equal(byte_by_byte(str_of(text)).err, result.err);
+        if (n <= HTTP1_TRAILERS_MAX) {
+            body_is(result, "", strlen(text));
+            continue;
+        }
+        assert_int_equal(result.err, ERR_LIMIT);
+        assert_string_equal(result.problem, "the trailers are too long");
+    }
+}
+
+static void encodes_chunk_heads(void **state)
+{
+    (void)state;
+    static const struct {
+        size_t n;
+        const char *head;
+    } cases[] = {
+        { 1, "1\r\n" },   { 15, "f\r\n" },       { 16, "10\r\n" },
+        { 26, "1a\r\n" }, { 16384, "4000\r\n" }, { SIZE_MAX, "ffffffffffffffff\r\n" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char head[HTTP1_CHUNK_HEAD_MAX];
+        size_t len = http1_chunk_head_encode(cases[i].n, head);
+        assert_int_equal(len, strlen(cases[i].head));
+        assert_memory_equal(head, cases[i].head, len);
+    }
+}
+
+static void decodes_what_it_encodes(void **state)
+{
+    (void)state;
+
+    for (size_t n = 1; n < 600; n++) {
+        AUTO_FREE char *payload = padded("", n, "");
+        char head[HTTP1_CHUNK_HEAD_MAX];
+        size_t len = http1_chunk_head_encode(n, head);
+        AUTO_FREE char *text = xasprintf("%.*s%s\r\n0\r\n\r\n", (int)len, head, payload);
+
+        body_is(whole(str_of(text)), payload, strlen(text));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(decodes_a_body),
+        cmocka_unit_test(decodes_it_however_it_is_cut),
+        cmocka_unit_test(is_not_done_before_the_last_byte),
+        cmocka_unit_test(leaves_the_next_message_alone),
+        cmocka_unit_test(pieces_are_framing_and_then_payload),
+        cmocka_unit_test(stays_done),
+        cmocka_unit_test(waits_for_bytes),
+        cmocka_unit_test(refuses_what_could_be_read_in_two_ways),
+        cmocka_unit_test(sizes_go_up_to_two_to_the_60),
+        cmocka_unit_test(bounds_a_size_line),
+        cmocka_unit_test(bounds_zeros_in_front_of_a_size),
+        cmocka_unit_test(bounds_the_trailers),
+        cmocka_unit_test(encodes_chunk_heads),
+        cmocka_unit_test(decodes_what_it_encodes),
+    };
+    return cmocka_run_group_tests_name("wire/http1_chunked", tests, NULL, NULL);
+}
