@@ -272,7 +272,8 @@ static void shows_only_what_can_be_printed(void **state)
 
     name_parse((struct str){ "A\0\033\n<.b", 7 }, zone(), &n);
     assert_int_equal(n.kind, NAME_INVALID);
-    assert_string_equal(n.text, "a??" "?<.b");
+    assert_string_equal(n.text, "a??"
+                                "?<.b");
 }
 
 static void a_copy_stands_on_its_own(void **state)

@@ -1,0 +1,445 @@
+#include "catalog/entry.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/map.h"
+#include "base/own.h"
+
+#define ENDPOINTS_MAX 5000
+#define NOTE_SIZE 512
+#define NOTE_PODS 5
+
+struct endpoint *endpoint_ref(const struct endpoint *e)
+{
+    struct endpoint *shared = (struct endpoint *)e;
+
+    shared->refs++;
+    return shared;
+}
+
+void endpoint_unref(struct endpoint *e)
+{
+    if (!e || --e->refs)
+        return;
+    free(e->ns);
+    free(e->pod);
+    free(e->uid);
+    free(e->ip);
+    free(e->node);
+    free(e->hostname);
+    free(e->ports);
+    free(e);
+}
+
+struct service *service_ref(const struct service *s)
+{
+    struct service *shared = (struct service *)s;
+
+    shared->refs++;
+    return shared;
+}
+
+void service_unref(struct service *s)
+{
+    if (!s || --s->refs)
+        return;
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        endpoint_unref(s->endpoints[i]);
+    for (size_t i = 0; i < s->port_count; i++) {
+        free(s->ports[i].name);
+        free(s->ports[i].app_protocol);
+        free(s->ports[i].target_name);
+    }
+    free(s->endpoints);
+    free(s->ports);
+    free(s->ns);
+    free(s->name);
+    free(s->external_name);
+    free(s->pods_note);
+    free(s);
+}
+
+uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index)
+{
+    return index < s->port_count && e->ports ? e->ports[index] : 0;
+}
+
+bool entry_has_ready(const struct service *s)
+{
+    return s->endpoint_count && s->endpoints[0]->ready && !s->endpoints[0]->terminating;
+}
+
+/* --- building --- */
+
+/* A service under construction.  by_uid finds the pod that several slices name. */
+struct builder {
+    struct service *service;
+    struct map by_uid;
+    size_t strangers; /* endpoints that are not pods */
+};
+
+static struct service *service_from_spec(const struct service_spec *spec)
+{
+    struct service *s = xcalloc(1, sizeof(*s));
+
+    *s = (struct service){
+        .refs = 1,
+        .kind = spec->kind,
+        .ns = xstrdup(spec->ns),
+        .name = xstrdup(spec->name),
+        .external_name = xstrdup_or_null(spec->external_name),
+        .has_selector = spec->selector != NULL,
+        .headless = spec->headless,
+        .sticky = spec->sticky,
+        .ports = xcalloc(spec->port_count + 1, sizeof(*s->ports)),
+        .port_count = spec->port_count,
+    };
+    for (size_t i = 0; i < spec->port_count; i++) {
+        s->ports[i] = spec->ports[i];
+        s->ports[i].name = xstrdup(spec->ports[i].name);
+        s->ports[i].app_protocol = xstrdup_or_null(spec->ports[i].app_protocol);
+        s->ports[i].target_name = xstrdup_or_null(spec->ports[i].target_name);
+    }
+    return s;
+}
+
+static void builder_init(struct builder *b, const struct service_spec *spec)
+{
+    *b = (struct builder){ .service = service_from_spec(spec) };
+    map_init(&b->by_uid);
+}
+
+static void add_endpoint(struct builder *b, struct endpoint *e)
+{
+    struct service *s = b->service;
+
+    if ((s->endpoint_count & (s->endpoint_count - 1)) == 0) {
+        size_t room = s->endpoint_count ? s->endpoint_count * 2 : 1;
+        s->endpoints = xrealloc(s->endpoints, room * sizeof(struct endpoint *));
+    }
+    s->endpoints[s->endpoint_count++] = e;
+}
+
+/* 0 is the best. */
+static int preference(const struct endpoint *e)
+{
+    return e->terminating ? 2 : e->ready ? 0 : 1;
+}
+
+static int by_preference(const void *a, const void *b)
+{
+    const struct endpoint *x = *(struct endpoint *const *)a;
+    const struct endpoint *y = *(struct endpoint *const *)b;
+    int differ = preference(x) - preference(y);
+
+    if (!differ)
+        differ = strcmp(x->pod, y->pod);
+    return differ ? differ : strcmp(x->uid, y->uid);
+}
+
+static struct service *finish(struct builder *b)
+{
+    struct service *s = b->service;
+
+    if (s->endpoint_count)
+        qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
+    map_finish(&b->by_uid);
+    return s;
+}
+
+/* The container's port that a slice has for a service port; 0: none. */
+static uint16_t slice_port_for(const struct slice *slice, const struct service_port *p)
+{
+    for (size_t i = 0; i < slice->port_count; i++) {
+        const struct slice_port *q = &slice->ports[i];
+        if (q->tcp == p->tcp && strcmp(q->name, p->name) == 0)
+            return q->number ? q->number : p->target;
+    }
+    return 0;
+}
+
+static void take_ports(struct endpoint *e, const struct service *s,
+                       const struct slice *slice)
+{
+    for (size_t i = 0; i < s->port_count; i++)
+        if (!e->ports[i])
+            e->ports[i] = slice_port_for(slice, &s->ports[i]);
+}
+
+static struct endpoint *endpoint_from_slice(const struct slice *slice,
+                                            const struct slice_endpoint *from,
+                                            size_t port_count)
+{
+    struct endpoint *e = xcalloc(1, sizeof(*e));
+
+    *e = (struct endpoint){
+        .refs = 1,
+        .ns = xstrdup(from->ns ? from->ns : slice->ns),
+        .pod = xstrdup(from->pod),
+        .uid = xstrdup(from->uid),
+        .ip = xstrdup_or_null(from->ip),
+        .node = xstrdup_or_null(from->node),
+        .hostname = xstrdup_or_null(from->hostname),
+        .ready = from->ready && !from->terminating,
+        .terminating = from->terminating,
+        .ports = xcalloc(port_count + 1, sizeof(uint16_t)),
+    };
+    return e;
+}
+
+/* The same pod again: its other address family, a slice for another port, or one that is
+ * about to lose it.  Whichever says more wins. */
+static void merge(struct endpoint *e, const struct slice_endpoint *from)
+{
+    e->terminating = e->terminating || from->terminating;
+    e->ready = (e->ready || from->ready) && !e->terminating;
+    if (!e->hostname)
+        e->hostname = xstrdup_or_null(from->hostname);
+    if (from->ip && (!e->ip || (strchr(e->ip, ':') && !strchr(from->ip, ':')))) {
+        free(e->ip);
+        e->ip = xstrdup(from->ip);
+    }
+}
+
+static void add_from_slice(struct builder *b, const struct slice *slice,
+                           const struct slice_endpoint *from)
+{
+    if (!from->pod) {
+        b->strangers++;
+        return;
+    }
+    if (from->terminating && !from->serving)
+        return;
+
+    struct str key = str_of(*from->uid ? from->uid : from->pod);
+    struct endpoint *e = map_get(&b->by_uid, key);
+    if (e) {
+        merge(e, from);
+    } else if (b->service->endpoint_count < ENDPOINTS_MAX) {
+        e = endpoint_from_slice(slice, from, b->service->port_count);
+        map_set(&b->by_uid, key, e);
+        add_endpoint(b, e);
+    }
+    if (e)
+        take_ports(e, b->service, slice);
+}
+
+/* --- notes: why nothing can serve --- */
+
+struct note {
+    char text[NOTE_SIZE];
+    size_t len;
+};
+
+PRINTF_LIKE(2, 3) static void say(struct note *n, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    int wanted = vsnprintf(n->text + n->len, sizeof(n->text) - n->len, format, args);
+    va_end(args);
+    if (wanted > 0)
+        n->len += (size_t)wanted;
+    if (n->len >= sizeof(n->text))
+        n->len = sizeof(n->text) - 1;
+}
+
+static bool is_running(const struct pod *p)
+{
+    return strcmp(p->phase, "Running") == 0;
+}
+
+/* "web-1 Pending (ImagePullBackOff)" */
+static void say_pod(struct note *n, const struct pod *p)
+{
+    const char *state = p->terminating               ? "terminating"
+                        : is_running(p) && !p->ready ? "not ready"
+                                                     : p->phase;
+
+    say(n, "%s %s", p->name, state);
+    if (p->reason)
+        say(n, " (%s)", p->reason);
+}
+
+static void say_pods(struct note *n, const struct pod_list *pods, const char *selector)
+{
+    bool running = false;
+
+    if (pods->count == 0) {
+        say(n, "no pod matches selector %s", selector);
+        return;
+    }
+    for (size_t i = 0; i < pods->count; i++)
+        running = running || is_running(pods->at[i]);
+    say(n, "%zu pod%s selector %s, none is %s: ", pods->count,
+        pods->count == 1 ? " matches" : "s match", selector,
+        running ? "ready" : "running");
+    for (size_t i = 0; i < pods->count && i < NOTE_PODS; i++) {
+        say(n, "%s", i ? ", " : "");
+        say_pod(n, pods->at[i]);
+    }
+    if (pods->count > NOTE_PODS)
+        say(n, " and %zu more", pods->count - NOTE_PODS);
+}
+
+static void write_note(struct service *s, const struct service_spec *spec,
+                       const struct pod_list *pods, size_t strangers)
+{
+    struct note n = { .len = 0 };
+
+    if (entry_has_ready(s))
+        return;
+    if (pods && spec->selector)
+        say_pods(&n, pods, spec->selector);
+    if (strangers)
+        say(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
+            n.len ? "; " : "", strangers, strangers == 1 ? " is" : "s are",
+            strangers == 1 ? "" : "s");
+    if (n.len)
+        s->pods_note = xstrdup(n.text);
+}
+
+struct service *entry_from_slices(const struct service_spec *spec,
+                                  const struct slice_list *slices,
+                                  const struct pod_list *pods)
+{
+    struct builder b;
+
+    builder_init(&b, spec);
+    for (size_t i = 0; i < slices->count; i++)
+        for (size_t j = 0; j < slices->at[i]->endpoint_count; j++)
+            add_from_slice(&b, slices->at[i], &slices->at[i]->endpoints[j]);
+
+    struct service *s = finish(&b);
+    s->pods_seen = pods ? pods->count : s->endpoint_count;
+    write_note(s, spec, pods, b.strangers);
+    return s;
+}
+
+/* --- from pods --- */
+
+static uint16_t pod_port_for(const struct pod *pod, const struct service_port *p)
+{
+    if (!p->target_name)
+        return p->target;
+    for (size_t i = 0; i < pod->port_count; i++)
+        if (pod->ports[i].tcp == p->tcp &&
+            strcmp(pod->ports[i].name, p->target_name) == 0)
+            return pod->ports[i].number;
+    return 0;
+}
+
+static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct service *s)
+{
+    struct endpoint *e = xcalloc(1, sizeof(*e));
+
+    *e = (struct endpoint){
+        .refs = 1,
+        .ns = xstrdup(pod->ns),
+        .pod = xstrdup(pod->name),
+        .uid = xstrdup(pod->uid),
+        .ip = xstrdup_or_null(pod->ips[0]),
+        .node = xstrdup_or_null(pod->node),
+        .ready = pod->ready && !pod->terminating,
+        .terminating = pod->terminating,
+        .ports = xcalloc(s->port_count + 1, sizeof(uint16_t)),
+    };
+    if (pod->hostname && pod->subdomain && strcmp(pod->subdomain, s->name) == 0)
+        e->hostname = xstrdup(pod->hostname);
+    for (size_t i = 0; i < s->port_count; i++)
+        e->ports[i] = pod_port_for(pod, &s->ports[i]);
+    return e;
+}
+
+static bool can_serve(const struct pod *p)
+{
+    return is_running(p) && (!p->terminating || p->ready);
+}
+
+struct service *entry_from_pods(const struct service_spec *spec,
+                                const struct pod_list *pods)
+{
+    struct builder b;
+
+    builder_init(&b, spec);
+    for (size_t i = 0; i < pods->count; i++) {
+        if (!can_serve(pods->at[i]))
+            continue;
+        struct endpoint *e = endpoint_from_pod(pods->at[i], b.service);
+        if (spec->not_ready_too && !e->terminating)
+            e->ready = true;
+        add_endpoint(&b, e);
+    }
+
+    struct service *s = finish(&b);
+    s->pods_seen = pods->count;
+    write_note(s, spec, pods, 0);
+    return s;
+}
+
+struct service *entry_for_pod(const struct pod *pod)
+{
+    struct service *s = xcalloc(1, sizeof(*s));
+
+    *s = (struct service){
+        .refs = 1,
+        .kind = SERVICE_POD,
+        .ns = xstrdup(pod->ns),
+        .name = xstrdup(pod->name),
+        .ports = xcalloc(1, sizeof(*s->ports)),
+        .pods_seen = 1,
+    };
+    if (can_serve(pod)) {
+        s->endpoints = xcalloc(1, sizeof(struct endpoint *));
+        s->endpoints[s->endpoint_count++] = endpoint_from_pod(pod, s);
+    }
+    if (!entry_has_ready(s)) {
+        struct note n = { .len = 0 };
+        say(&n, "pod ");
+        say_pod(&n, pod);
+        s->pods_note = xstrdup(n.text);
+    }
+    return s;
+}
+
+/* --- comparing --- */
+
+static bool same_text(const char *a, const char *b)
+{
+    return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool same_port(const struct service_port *a, const struct service_port *b)
+{
+    return a->number == b->number && a->tcp == b->tcp && a->target == b->target &&
+           same_text(a->name, b->name) && same_text(a->target_name, b->target_name) &&
+           same_text(a->app_protocol, b->app_protocol);
+}
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b,
+                          size_t ports)
+{
+    return a->ready == b->ready && a->terminating == b->terminating &&
+           same_text(a->uid, b->uid) && same_text(a->pod, b->pod) &&
+           same_text(a->ip, b->ip) && same_text(a->hostname, b->hostname) &&
+           same_text(a->node, b->node) &&
+           memcmp(a->ports, b->ports, ports * sizeof(*a->ports)) == 0;
+}
+
+bool entry_equal(const struct service *a, const struct service *b)
+{
+    if (a->kind != b->kind || a->has_selector != b->has_selector ||
+        a->headless != b->headless || a->sticky != b->sticky ||
+        a->port_count != b->port_count || a->endpoint_count != b->endpoint_count ||
+        a->pods_seen != b->pods_seen || !same_text(a->pods_note, b->pods_note) ||
+        !same_text(a->external_name, b->external_name) || !same_text(a->name, b->name))
+        return false;
+    for (size_t i = 0; i < a->port_count; i++)
+        if (!same_port(&a->ports[i], &b->ports[i]))
+            return false;
+    for (size_t i = 0; i < a->endpoint_count; i++)
+        if (!same_endpoint(a->endpoints[i], b->endpoints[i], a->port_count))
+            return false;
+    return true;
+}

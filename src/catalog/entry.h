@@ -1,0 +1,23 @@
+/* catalog/entry.h - from objects to the entry that everyone else reads
+ *
+ * Pure: what the API server said goes in, one immutable struct service comes out, and the
+ * caller owns the only reference.  Endpoints are in the order of preference: ready, then
+ * not ready, terminating last (and only while they still serve).
+ */
+#pragma once
+
+#include "catalog/objects.h"
+
+/* pods: everything that matches the selector, for the note; NULL: not asked. */
+struct service *entry_from_slices(const struct service_spec *spec,
+                                  const struct slice_list *slices,
+                                  const struct pod_list *pods);
+/* Where endpointslices may not be read. */
+struct service *entry_from_pods(const struct service_spec *spec,
+                                const struct pod_list *pods);
+/* A SERVICE_POD. */
+struct service *entry_for_pod(const struct pod *pod);
+
+/* Would nobody notice the difference? */
+bool entry_equal(const struct service *a, const struct service *b);
+bool entry_has_ready(const struct service *s);

@@ -1,0 +1,97 @@
+/* catalog/objects.h - the Kubernetes objects we read, as plain structs
+ *
+ * From parsed JSON to structs, with only the fields that are used.  A missing field has
+ * its documented default; one of the wrong type makes the object ERR_PROTO; what can be
+ * many is capped and the rest dropped, so that no object costs more than these numbers
+ * allow.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "catalog/catalog.h"
+
+#define SERVICE_PORTS_MAX 100
+#define SLICE_ENDPOINTS_MAX 5000
+#define PODS_MAX 5000
+#define POD_PORTS_MAX 100
+#define POD_IPS_MAX 4
+
+struct service_spec {
+    char *ns, *name;
+    uint64_t version; /* hash of resourceVersion; 0: none */
+    enum service_kind kind;
+    char *external_name;
+    char *selector; /* "app=web,tier=front"; NULL: the service has none */
+    bool headless, sticky;
+    bool not_ready_too; /* publishNotReadyAddresses */
+    struct service_port *ports;
+    size_t port_count;
+};
+
+struct slice_port {
+    char *name;      /* of the service's port; "" when unnamed */
+    uint16_t number; /* the container's port; 0: any */
+    bool tcp;
+};
+
+struct slice_endpoint {
+    char *ns, *pod, *uid; /* pod NULL: not a pod, cannot be forwarded to */
+    char *ip, *node, *hostname;
+    bool ready, serving, terminating;
+};
+
+struct slice {
+    char *ns, *name;
+    char *service; /* NULL: belongs to none */
+    uint64_t version;
+    struct slice_port *ports;
+    size_t port_count;
+    struct slice_endpoint *endpoints;
+    size_t endpoint_count;
+};
+
+struct container_port {
+    char *name;
+    uint16_t number;
+    bool tcp;
+};
+
+struct pod {
+    char *ns, *name, *uid, *node, *hostname, *subdomain;
+    char *ips[POD_IPS_MAX]; /* the first is the primary one; NULL after the last */
+    char *phase;            /* "Running", "Pending", ... */
+    char *reason;           /* why it is not running or ready, or NULL */
+    bool ready, terminating;
+    struct container_port *ports; /* named ones: containers first, then initContainers */
+    size_t port_count;
+};
+
+/* Grow by one; own their elements. */
+struct slice_list {
+    struct slice **at;
+    size_t count;
+};
+struct pod_list {
+    struct pod **at;
+    size_t count;
+};
+
+/* *ret is owned by the caller and written only on OK. */
+MUST_CHECK enum err spec_parse(const json_t *object, struct service_spec **ret,
+                               struct diag *why);
+MUST_CHECK enum err slice_parse(const json_t *object, struct slice **ret,
+                                struct diag *why);
+MUST_CHECK enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why);
+void spec_destroy(struct service_spec *s); /* NULL accepted, here and below */
+void slice_destroy(struct slice *s);
+void pod_destroy(struct pod *p);
+
+void slice_list_add(struct slice_list *l, struct slice *s); /* takes it */
+/* Replaces the one of the same name; false: it was there in this version, and `s` is
+ * gone. */
+bool slice_list_put(struct slice_list *l, struct slice *s);
+bool slice_list_remove(struct slice_list *l, const char *name);
+void slice_list_finish(struct slice_list *l);         /* empty afterwards, and usable */
+void pod_list_add(struct pod_list *l, struct pod *p); /* takes it; drops it when full */
+void pod_list_finish(struct pod_list *l);

@@ -1,0 +1,187 @@
+/* route/route.c - service ports and endpoints a request means
+ *
+ * Ports follow EndpointSlice semantics: a targetPort is resolved per pod, for headless
+ * services too (kubectl ignores it there).  A headless service that declares no port is
+ * taken like a pod: any port, and it is the container's.
+ */
+#include "route/route.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define PORT_DEFAULT 80
+/* Leaves room in a diag for the sentence around it. */
+#define DECLARED_ROOM 140
+
+static bool takes_any_port(const struct service *s)
+{
+    return s->kind == SERVICE_POD || (s->headless && s->port_count == 0);
+}
+
+static bool means(const struct route *r, const struct service_port *p)
+{
+    if (!str_empty(r->name.port_name))
+        return str_ieq(r->name.port_name, str_of(p->name));
+    return p->number == r->port;
+}
+
+/* The first port that is meant; a number declared for both TCP and UDP is the TCP one. */
+static const struct service_port *find_meant(const struct route *r,
+                                             const struct service *s)
+{
+    const struct service_port *found = NULL;
+
+    for (size_t i = 0; i < s->port_count; i++) {
+        if (!means(r, &s->ports[i]))
+            continue;
+        if (s->ports[i].tcp)
+            return &s->ports[i];
+        if (!found)
+            found = &s->ports[i];
+    }
+    return found;
+}
+
+/* Nobody said which: 80, or else the first that can be forwarded. */
+static const struct service_port *find_default(const struct service *s)
+{
+    const struct service_port *first = NULL;
+
+    for (size_t i = 0; i < s->port_count; i++) {
+        const struct service_port *p = &s->ports[i];
+        if (p->tcp && p->number == PORT_DEFAULT)
+            return p;
+        if (p->tcp && !first)
+            first = p;
+    }
+    return first;
+}
+
+/* "80 (http), 9090 (grpc), 53 (dns, not TCP)", cut with "..." where it gets long. */
+static void list_ports(const struct service *s, char ret[static DECLARED_ROOM])
+{
+    size_t len = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; i < s->port_count; i++) {
+        const struct service_port *p = &s->ports[i];
+        char one[96];
+        int n = snprintf(one, sizeof(one), "%s%u%s%s%s%s", i ? ", " : "", p->number,
+                         *p->name || !p->tcp ? " (" : "", p->name,
+                         p->tcp     ? ""
+                         : *p->name ? ", not TCP"
+                                    : "not TCP",
+                         *p->name || !p->tcp ? ")" : "");
+        if (n < 0 || len + (size_t)n + sizeof(", ...") > DECLARED_ROOM) {
+            memcpy(ret + len, ", ...", sizeof(", ..."));
+            return;
+        }
+        memcpy(ret + len, one, (size_t)n + 1);
+        len += (size_t)n;
+    }
+}
+
+static enum err no_such_port(const struct route *r, const struct service *s,
+                             struct diag *why)
+{
+    char declared[DECLARED_ROOM];
+
+    list_ports(s, declared);
+    if (s->port_count == 0)
+        return diag_set(why, ERR_NO_PORT, "services \"%s\" declares no ports", s->name);
+    if (!str_empty(r->name.port_name))
+        return diag_set(why, ERR_NO_PORT,
+                        "services \"%s\" has no port \"%.*s\": it declares %s", s->name,
+                        STR_ARG(r->name.port_name), declared);
+    return diag_set(why, ERR_NO_PORT, "services \"%s\" has no port %u: it declares %s",
+                    s->name, r->port, declared);
+}
+
+static enum err not_tcp(const struct service *s, struct diag *why)
+{
+    char declared[DECLARED_ROOM];
+
+    list_ports(s, declared);
+    return diag_set(why, ERR_UNAVAILABLE,
+                    "a port-forward carries TCP only, and services \"%s\" declares %s",
+                    s->name, declared);
+}
+
+/* What no port of this service could change. */
+static enum err check_service(const struct route *r, const struct service *s,
+                              struct diag *why)
+{
+    if (s->kind == SERVICE_EXTERNAL)
+        return diag_set(
+            why, ERR_UNAVAILABLE,
+            "services \"%s\" is an ExternalName: it has no pods, ask %s itself", s->name,
+            s->external_name ? s->external_name : "its target");
+    if (s->kind == SERVICE_NORMAL && !s->has_selector && s->endpoint_count == 0)
+        return diag_set(
+            why, ERR_UNAVAILABLE,
+            "services \"%s\" has no selector and no endpoint that is a pod: there "
+            "is nothing to forward to%s%s",
+            s->name, s->pods_note ? "; " : "", s->pods_note ? s->pods_note : "");
+    if (r->name.udp)
+        return diag_set(why, ERR_UNAVAILABLE,
+                        "a port-forward carries TCP only: ask for _%.*s._tcp",
+                        STR_ARG(r->name.port_name));
+    return OK;
+}
+
+enum err route_port(const struct route *r, const struct service *s, size_t *ret_index,
+                    struct diag *why)
+{
+    enum err e = check_service(r, s, why);
+    if (e)
+        return e;
+    if (takes_any_port(s)) {
+        *ret_index = 0;
+        return OK;
+    }
+
+    bool named = r->port != 0 || !str_empty(r->name.port_name);
+    const struct service_port *p = named ? find_meant(r, s) : find_default(s);
+    if (!p && (named || s->port_count == 0))
+        return no_such_port(r, s, why);
+    if (!p || !p->tcp)
+        return not_tcp(s, why);
+    *ret_index = (size_t)(p - s->ports);
+    return OK;
+}
+
+uint16_t route_container_port(const struct route *r, const struct service *s,
+                              const struct endpoint *e, size_t index)
+{
+    if (r->target_port)
+        return r->target_port;
+    if (takes_any_port(s))
+        return r->port ? r->port : PORT_DEFAULT;
+    return endpoint_port(s, e, index);
+}
+
+/* "10.1.2.3" is written 10-1-2-3 in a name; "fd00::" is fd00--0. */
+static bool is_dashed(struct str label, const char *ip)
+{
+    char text[64];
+    size_t len = strlen(ip);
+
+    if (len == 0 || len + 1 >= sizeof(text))
+        return false;
+    for (size_t i = 0; i < len; i++)
+        text[i] = ip[i] == '.' || ip[i] == ':' ? '-' : ip[i];
+    if (text[len - 1] == '-')
+        text[len++] = '0';
+    return str_ieq(label, (struct str){ text, len });
+}
+
+bool route_matches(const struct route *r, const struct endpoint *e)
+{
+    struct str label = r->name.endpoint;
+
+    if (r->name.kind != NAME_ENDPOINT)
+        return true;
+    return (e->hostname && str_ieq(label, str_of(e->hostname))) ||
+           str_ieq(label, str_of(e->pod)) || (e->ip && is_dashed(label, e->ip));
+}

@@ -1,0 +1,258 @@
+/* tests/unit/route/route_test.c - which port of a service, and which endpoint, is meant
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "route/route.h"
+
+#include "base/own.h"
+
+/* clang-format off */
+static struct service_port ports[] = {
+    { .name = (char *)"admin", .number = 9000, .tcp = true, .target = 9001 },
+    { .name = (char *)"dns", .number = 53, .tcp = false, .target = 53 },
+    { .name = (char *)"http", .number = 80, .tcp = true, .target_name = (char *)"web" },
+    { .name = (char *)"dns-tcp", .number = 53, .tcp = true, .target = 5353 },
+    { .name = (char *)"metrics", .number = 9100, .tcp = false, .target = 9100 },
+};
+/* clang-format on */
+
+static uint16_t pod_ports[] = { 9001, 53, 8080, 5353, 9100 };
+static struct endpoint pod = { .ns = (char *)"shop",
+                               .pod = (char *)"web-1",
+                               .ip = (char *)"10.1.2.3",
+                               .ports = pod_ports };
+static struct endpoint *pods[] = { &pod };
+
+static struct service web(void)
+{
+    return (struct service){
+        .kind = SERVICE_NORMAL,
+        .ns = (char *)"shop",
+        .name = (char *)"web",
+        .has_selector = true,
+        .ports = ports,
+        .port_count = ARRAY_LEN(ports),
+        .endpoints = pods,
+        .endpoint_count = 1,
+    };
+}
+
+static void route_to(const char *host, uint16_t port, struct route *ret)
+{
+    memset(ret, 0, sizeof(*ret));
+    name_parse(str_of(host), STR("cluster.local"), &ret->name);
+    ret->port = port;
+}
+
+static void assert_index(const char *host, uint16_t port, const struct service *s,
+                         size_t wanted)
+{
+    struct route r;
+    struct diag why = { "" };
+    size_t index = 99;
+
+    route_to(host, port, &r);
+    if (route_port(&r, s, &index, &why) != OK)
+        fail_msg("%s:%u: %s", host, port, why.text);
+    assert_int_equal(index, wanted);
+}
+
+static void assert_refused(const char *host, uint16_t port, const struct service *s,
+                           enum err wanted, const char *words)
+{
+    struct route r;
+    struct diag why = { "" };
+    size_t index = 99;
+
+    route_to(host, port, &r);
+    enum err e = route_port(&r, s, &index, &why);
+    if (e != wanted || !strstr(why.text, words))
+        fail_msg("%s:%u: %s: \"%s\"", host, port, err_text(e), why.text);
+    assert_int_equal(index, 99);
+}
+
+static void takes_80_when_no_port_is_given(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    assert_index("web.shop", 0, &s, 2);
+}
+
+static void takes_the_first_tcp_port_without_80(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    s.port_count = 2;
+    assert_index("web.shop", 0, &s, 0);
+    s.ports = ports + 1;
+    s.port_count = 3;
+    assert_index("web.shop", 0, &s, 1);
+    s.ports = ports + 3;
+    s.port_count = 2;
+    assert_index("web.shop", 0, &s, 0);
+}
+
+static void takes_the_port_that_is_asked_for(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    assert_index("web.shop", 9000, &s, 0);
+    assert_index("_admin._tcp.web.shop.svc", 0, &s, 0);
+    assert_index("_http._tcp.web.shop.svc", 9000, &s, 2);
+}
+
+static void prefers_tcp_where_a_number_is_declared_twice(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    assert_index("web.shop", 53, &s, 3);
+}
+
+static void names_the_declared_ports_when_there_is_no_such_port(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    assert_refused("web.shop", 81, &s, ERR_NO_PORT,
+                   "services \"web\" has no port 81: it declares 9000 (admin), "
+                   "53 (dns, not TCP), 80 (http), ");
+    assert_refused("_grpc._tcp.web.shop.svc", 0, &s, ERR_NO_PORT, "no port \"grpc\"");
+    s.port_count = 0;
+    assert_refused("web.shop", 81, &s, ERR_NO_PORT, "declares no ports");
+    assert_refused("web.shop", 0, &s, ERR_NO_PORT, "declares no ports");
+}
+
+static void cuts_a_long_list_of_ports(void **state)
+{
+    (void)state;
+    struct service_port many[100];
+    struct service s = web();
+
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = (struct service_port){ .name = (char *)"a-rather-long1",
+                                         .number = (uint16_t)(1000 + i),
+                                         .tcp = true };
+    s.ports = many;
+    s.port_count = ARRAY_LEN(many);
+    assert_refused("web.shop", 81, &s, ERR_NO_PORT, "1004 (a-rather-long1), ...");
+}
+
+static void refuses_what_is_not_tcp(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    assert_refused("web.shop", 9100, &s, ERR_UNAVAILABLE, "carries TCP only");
+    assert_refused("_dns._udp.web.shop.svc", 0, &s, ERR_UNAVAILABLE, "_dns._tcp");
+    s.ports = ports + 1;
+    s.port_count = 1;
+    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "53 (dns, not TCP)");
+}
+
+static void refuses_a_service_without_pods_of_its_own(void **state)
+{
+    (void)state;
+    struct service s = web();
+
+    s.kind = SERVICE_EXTERNAL;
+    s.external_name = (char *)"db.example.com";
+    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "ask db.example.com itself");
+
+    s = web();
+    s.has_selector = false;
+    assert_index("web.shop", 0, &s, 2);
+    s.endpoint_count = 0;
+    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "no selector");
+}
+
+static void a_pod_takes_any_port(void **state)
+{
+    (void)state;
+    struct service s = web();
+    struct route r;
+
+    s.kind = SERVICE_POD;
+    s.port_count = 0;
+    assert_index("web-1.shop.pod", 5432, &s, 0);
+    route_to("web-1.shop.pod", 5432, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 5432);
+    route_to("web-1.shop.pod", 0, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 80);
+}
+
+static void a_headless_service_without_ports_takes_any_port(void **state)
+{
+    (void)state;
+    struct service s = web();
+    struct route r;
+
+    s.headless = true;
+    s.port_count = 0;
+    assert_index("web.shop", 7777, &s, 0);
+    route_to("web.shop", 7777, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 7777);
+}
+
+static void resolves_the_port_of_the_container(void **state)
+{
+    (void)state;
+    struct service s = web();
+    struct route r;
+
+    route_to("web.shop", 0, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 2), 8080);
+    s.headless = true;
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 9001);
+    r.target_port = 3000;
+    assert_int_equal(route_container_port(&r, &s, &pod, 2), 3000);
+}
+
+static void picks_an_endpoint_by_its_label(void **state)
+{
+    (void)state;
+    struct endpoint e = { .pod = (char *)"db-0",
+                          .hostname = (char *)"primary",
+                          .ip = (char *)"fd00::" };
+    struct route r;
+
+    route_to("db.shop", 0, &r);
+    assert_true(route_matches(&r, &e));
+    route_to("db-0.db.shop.svc", 0, &r);
+    assert_true(route_matches(&r, &e));
+    route_to("primary.db.shop.svc", 0, &r);
+    assert_true(route_matches(&r, &e));
+    route_to("fd00--0.db.shop.svc", 0, &r);
+    assert_true(route_matches(&r, &e));
+    route_to("10-1-2-3.db.shop.svc", 0, &r);
+    assert_false(route_matches(&r, &e));
+    assert_true(route_matches(&r, &pod));
+    route_to("db-1.db.shop.svc", 0, &r);
+    assert_false(route_matches(&r, &e));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_80_when_no_port_is_given),
+        cmocka_unit_test(takes_the_first_tcp_port_without_80),
+        cmocka_unit_test(takes_the_port_that_is_asked_for),
+        cmocka_unit_test(prefers_tcp_where_a_number_is_declared_twice),
+        cmocka_unit_test(names_the_declared_ports_when_there_is_no_such_port),
+        cmocka_unit_test(cuts_a_long_list_of_ports),
+        cmocka_unit_test(refuses_what_is_not_tcp),
+        cmocka_unit_test(refuses_a_service_without_pods_of_its_own),
+        cmocka_unit_test(a_pod_takes_any_port),
+        cmocka_unit_test(a_headless_service_without_ports_takes_any_port),
+        cmocka_unit_test(resolves_the_port_of_the_container),
+        cmocka_unit_test(picks_an_endpoint_by_its_label),
+    };
+    return cmocka_run_group_tests_name("route/route", tests, NULL, NULL);
+}
