@@ -1,3 +1,4 @@
+/* cli/args.c - argv to words and flags */
 #include "cli/args.h"
 
 #include "base/own.h"

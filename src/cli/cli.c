@@ -1,3 +1,4 @@
+/* cli/cli.c - the table of commands, and which one was meant */
 #include "cli/cli.h"
 
 #include <stdio.h>

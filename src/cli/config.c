@@ -1,3 +1,4 @@
+/* cli/config.c - kube-tunnel config: show and check */
 #include <stdio.h>
 
 #include "base/own.h"

@@ -1,3 +1,4 @@
+/* cli/help.c - kube-tunnel help */
 #include <stdio.h>
 
 #include "cli/command.h"

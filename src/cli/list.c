@@ -1,3 +1,4 @@
+/* cli/list.c - kube-tunnel list */
 #include <stdio.h>
 
 #include "base/log.h"

@@ -1,3 +1,4 @@
+/* cli/load.c - where this user's configuration is found */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

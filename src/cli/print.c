@@ -1,3 +1,4 @@
+/* cli/print.c - complaints, headings and columns for people */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

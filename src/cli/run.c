@@ -1,3 +1,4 @@
+/* cli/run.c - kube-tunnel run, what happens without a command too */
 #include <stdio.h>
 #include <unistd.h>
 

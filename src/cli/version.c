@@ -1,3 +1,4 @@
+/* cli/version.c - kube-tunnel version */
 #include <stdio.h>
 
 #include "cli/command.h"

@@ -1,3 +1,4 @@
+/* config/address.c - addresses to listen on and services to expose */
 #include "config/address.h"
 
 #include <arpa/inet.h>
@@ -139,13 +140,13 @@ void listen_address_print(const struct listen_address *a,
         snprintf(out, LISTEN_TEXT_SIZE, "%s:%u", a->host, a->port);
 }
 
-/* IANA_SVC_NAME: up to 15 of a-z, 0-9 and '-', with a letter among them. */
+/* Names of service ports are DNS labels; one of digits alone would be a number. */
 static bool is_port_name(struct str s)
 {
     bool letter = false;
     for (size_t i = 0; i < s.len; i++)
         letter |= s.at[i] >= 'a' && s.at[i] <= 'z';
-    return letter && s.len <= 15 && is_dns_label(s);
+    return letter && is_dns_label(s);
 }
 
 static enum err expose_malformed(struct str text, struct diag *why)

@@ -1,3 +1,4 @@
+/* config/config.c - defaults, files, environment and flags, laid over one another */
 #include "config/config.h"
 
 #include <assert.h>

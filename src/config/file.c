@@ -1,3 +1,4 @@
+/* config/file.c - read one configuration file and apply its settings */
 #include "config/file.h"
 
 #include <errno.h>

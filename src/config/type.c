@@ -1,3 +1,4 @@
+/* config/type.c - how text becomes a value and a value text, type by type */
 #include "config/type.h"
 
 #include <inttypes.h>

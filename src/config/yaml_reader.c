@@ -1,3 +1,4 @@
+/* config/yaml_reader.c - libyaml's events as key and value */
 #include "config/yaml_reader.h"
 
 #include <yaml.h>
