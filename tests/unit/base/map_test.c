@@ -1,0 +1,144 @@
+/* tests/unit/base/map_test.c - the map against an array that cannot be wrong */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "base/map.h"
+#include "base/own.h"
+
+#define KEYS 300
+
+static int values[KEYS];
+
+static struct str key_of(size_t i, char room[static 16])
+{
+    return (struct str){ room, (size_t)snprintf(room, 16, "key-%zu", i) };
+}
+
+static void an_empty_map_knows_nothing(void **state)
+{
+    (void)state;
+    struct map m;
+    size_t at = 0;
+
+    map_init(&m);
+    assert_null(map_get(&m, STR("a")));
+    assert_null(map_remove(&m, STR("a")));
+    assert_null(map_next(&m, &at));
+    map_finish(&m);
+    map_finish(&m);
+}
+
+static void set_returns_what_was_there(void **state)
+{
+    (void)state;
+    struct map m;
+
+    map_init(&m);
+    assert_null(map_set(&m, STR("a"), &values[0]));
+    assert_ptr_equal(map_set(&m, STR("a"), &values[1]), &values[0]);
+    assert_ptr_equal(map_get(&m, STR("a")), &values[1]);
+    assert_int_equal(m.count, 1);
+    assert_ptr_equal(map_remove(&m, STR("a")), &values[1]);
+    assert_null(map_get(&m, STR("a")));
+    assert_int_equal(m.count, 0);
+    map_finish(&m);
+}
+
+static void keys_are_copied_and_may_hold_any_byte(void **state)
+{
+    (void)state;
+    struct map m;
+    char key[] = { 'a', '\0', 'b' };
+
+    map_init(&m);
+    map_set(&m, (struct str){ key, 3 }, &values[0]);
+    map_set(&m, (struct str){ key, 0 }, &values[1]);
+    key[2] = 'c';
+    assert_ptr_equal(map_get(&m, STR("a\0b")), &values[0]);
+    assert_null(map_get(&m, STR("a\0c")));
+    assert_null(map_get(&m, STR("a")));
+    assert_ptr_equal(map_get(&m, STR("")), &values[1]);
+    map_finish(&m);
+}
+
+static void grows_without_losing_anything(void **state)
+{
+    (void)state;
+    struct map m;
+    char room[16];
+
+    map_init(&m);
+    for (size_t i = 0; i < KEYS; i++) {
+        map_set(&m, key_of(i, room), &values[i]);
+        for (size_t j = 0; j <= i; j++)
+            assert_ptr_equal(map_get(&m, key_of(j, room)), &values[j]);
+    }
+    assert_int_equal(m.count, KEYS);
+    assert_true(m.count <= m.capacity / 4 * 3);
+    map_finish(&m);
+}
+
+static void visits_every_entry_once(void **state)
+{
+    (void)state;
+    struct map m;
+    char room[16];
+    unsigned seen[KEYS] = { 0 };
+
+    map_init(&m);
+    for (size_t i = 0; i < KEYS; i++)
+        map_set(&m, key_of(i, room), &values[i]);
+    struct map_entry *e;
+    for (size_t at = 0; (e = map_next(&m, &at));)
+        seen[(int *)e->value - values]++;
+    for (size_t i = 0; i < KEYS; i++)
+        assert_int_equal(seen[i], 1);
+    map_finish(&m);
+}
+
+/* A fixed walk of insertions and removals; after each the map and the array agree. */
+static void agrees_with_an_array_after_any_change(void **state)
+{
+    (void)state;
+    struct map m;
+    char room[16];
+    int *expected[64] = { NULL };
+    uint64_t random = 1;
+
+    map_init(&m);
+    for (size_t turn = 0; turn < 5000; turn++) {
+        random = random * 6364136223846793005ull + 1442695040888963407ull;
+        size_t i = (random >> 33) % ARRAY_LEN(expected);
+        int *value = (random >> 60) % 2 ? &values[turn % KEYS] : NULL;
+        struct str key = key_of(i, room);
+        void *old = value ? map_set(&m, key, value) : map_remove(&m, key);
+
+        assert_ptr_equal(old, expected[i]);
+        expected[i] = value;
+        size_t count = 0;
+        for (size_t j = 0; j < ARRAY_LEN(expected); j++) {
+            assert_ptr_equal(map_get(&m, key_of(j, room)), expected[j]);
+            count += expected[j] != NULL;
+        }
+        assert_int_equal(m.count, count);
+    }
+    map_finish(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(an_empty_map_knows_nothing),
+        cmocka_unit_test(set_returns_what_was_there),
+        cmocka_unit_test(keys_are_copied_and_may_hold_any_byte),
+        cmocka_unit_test(grows_without_losing_anything),
+        cmocka_unit_test(visits_every_entry_once),
+        cmocka_unit_test(agrees_with_an_array_after_any_change),
+    };
+    return cmocka_run_group_tests_name("base/map", tests, NULL, NULL);
+}
