@@ -42,17 +42,17 @@ enum http1_name {
 
 struct http1_field {
     enum http1_name id;
-    bool hop;          /* hop-by-hop: by nature, or because Connection names it */
-    struct str name;   /* as sent */
-    struct str value;  /* trimmed */
-    struct str line;   /* the whole line with its CRLF: adjacent lines adjoin in memory */
+    bool hop;         /* hop-by-hop: by nature, or because Connection names it */
+    struct str name;  /* as sent */
+    struct str value; /* trimmed */
+    struct str line;  /* the whole line with its CRLF: adjacent lines adjoin in memory */
 };
 
 enum http1_framing {
     BODY_NONE,
-    BODY_LENGTH,  /* `length` bytes, which may be 0 */
+    BODY_LENGTH, /* `length` bytes, which may be 0 */
     BODY_CHUNKED,
-    BODY_TO_EOF,  /* answers only: the body ends with the connection */
+    BODY_TO_EOF, /* answers only: the body ends with the connection */
 };
 
 struct http1_head {
@@ -70,32 +70,38 @@ struct http1_head {
     uint64_t length;
     bool keep_alive;      /* the sender allows another message after this one */
     bool expect_continue; /* Expect: 100-continue in an HTTP/1.1 request */
-    bool upgrade;         /* Connection: upgrade with an Upgrade field; answers: status 101 */
-    const struct http1_field *host; /* requests: NULL when absent (legal in HTTP/1.0 only) */
+    bool upgrade; /* Connection: upgrade with an Upgrade field; answers: status 101 */
+    const struct http1_field *host; /* requests; NULL when absent, in HTTP/1.0 only */
 
     const char *problem; /* on ERR_PROTO and ERR_LIMIT: a phrase naming what was wrong */
 };
 
-/* Find the end of the head that starts at in[0].  *scanned remembers how far earlier calls
- * looked (start with 0), so that a head arriving byte by byte costs linear time.
+/* Find the end of the head that starts at in[0].  *scanned remembers how far earlier
+ * calls looked (start with 0), so that a head arriving byte by byte costs linear time.
  * OK: *ret is its length, blank line included.  ERR_AGAIN: not complete. */
-MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned, size_t *ret);
+MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned,
+                                   size_t *ret);
 
-/* Parse one complete head, in[0..len) as http1_head_end measured it.  Empty lines before a
- * request line are skipped by the caller.
+/* Parse one complete head, in[0..len) as http1_head_end measured it.  Empty lines before
+ * a request line are skipped by the caller.
  *
  * OK         *head is filled in; its views point into `in`
  * ERR_PROTO  not HTTP, or ambiguous: head->problem says what (for a 400)
- * ERR_LIMIT  too many fields: head->problem says what (for a 431)
+ * ERR_LIMIT  too many fields, or names in Connection: head->problem says what (for a 431)
  *
  * Refused besides bad syntax: bare CR, bare LF, NUL; obs-fold; blanks before a colon or
- * before the first field; Content-Length with Transfer-Encoding; two Content-Lengths, or a
- * list, even of equal values; Transfer-Encoding other than exactly "chunked" (and any in
- * HTTP/1.0); two Hosts; no Host in HTTP/1.1. */
-MUST_CHECK enum err http1_request_parse(const char *in, size_t len, struct http1_head *head);
+ * before the first field; Content-Length with Transfer-Encoding; two Content-Lengths, or
+ * a list, even of equal values; Transfer-Encoding other than exactly "chunked" (and any
+ * in HTTP/1.0); two Hosts; no Host in HTTP/1.1; Connection naming Host, Content-Length or
+ * Transfer-Encoding.  What a Host value means is not looked at.
+ * After a failure only `problem` may be read.  `host` points into *head: do not copy. */
+MUST_CHECK enum err http1_request_parse(const char *in, size_t len,
+                                        struct http1_head *head);
 
 /* The same for an answer.  `request_method` decides about bodies (HEAD, CONNECT).
- * 1xx, 204 and 304 have none (RFC 9112, section 6.3). */
+ * 1xx, 204 and 304 have none (RFC 9112, section 6.3), though a Content-Length among their
+ * fields stays.  keep_alive is false after 101 and after a successful CONNECT: what
+ * follows there is not another message. */
 MUST_CHECK enum err http1_response_parse(const char *in, size_t len,
                                          struct str request_method,
                                          struct http1_head *head);
@@ -106,7 +112,7 @@ const struct http1_field *http1_find(const struct http1_head *head, enum http1_n
 /* Is `token` in the comma-separated list of any field with this id?  Case ignored. */
 bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token);
 
-/* GET, HEAD, OPTIONS, TRACE, PUT, DELETE (RFC 9110, section 9.2.2); and the first four. */
+/* RFC 9110, section 9.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE; and the first four. */
 bool http1_idempotent(struct str method);
 bool http1_safe(struct str method);
 
@@ -117,12 +123,12 @@ const char *http1_reason(int status);
 struct http1_chunked {
     int state;         /* private, like the next two */
     uint64_t left;     /* payload bytes of the current chunk still to come */
-    uint32_t overhead; /* bytes of this size line or of the trailers, against the limits */
+    uint32_t overhead; /* bytes of this size line or of the trailers so far */
     const char *problem;
 };
 
-#define HTTP1_CHUNK_LINE_MAX 256    /* a size line with its extensions */
-#define HTTP1_TRAILERS_MAX 16384    /* all trailer lines */
+#define HTTP1_CHUNK_LINE_MAX 256 /* a size line with its extensions and its CRLF */
+#define HTTP1_TRAILERS_MAX 16384 /* all trailer lines and the blank line after them */
 
 struct http1_piece {
     size_t framing; /* this many bytes of framing come first (sizes, CRLFs, trailers) */
@@ -142,7 +148,7 @@ struct http1_piece {
 MUST_CHECK enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in,
                                          size_t len, struct http1_piece *ret);
 
-/* Encode the head of a chunk of n > 0 bytes ("1a\r\n"); returns its length.  The payload is
- * followed by "\r\n", the last chunk by "0\r\n" + trailers + "\r\n". */
+/* Encode the head of a chunk of n > 0 bytes ("1a\r\n"); returns its length.  The payload
+ * is followed by "\r\n", the last chunk by "0\r\n" + trailers + "\r\n". */
 #define HTTP1_CHUNK_HEAD_MAX 18
 size_t http1_chunk_head_encode(size_t n, char out[static HTTP1_CHUNK_HEAD_MAX]);

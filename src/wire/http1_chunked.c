@@ -7,9 +7,14 @@
  * needs no copy.  A piece is what one call finds: framing up to the next payload byte,
  * and as much of that chunk as is there.
  *
- *      SIZE ─▶ MORE_SIZE ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD ─▶ PAYLOAD_CR ─▶ PAYLOAD_LF
- * ─▶ SIZE │ size 0 ▼ DONE ◀─ LAST_LF ◀───────────────── TRAILER ─▶ TRAILER_NAME ─▶
- * TRAILER_VALUE ▲                           │ └──────── TRAILER_LF ◀──────┘
+ *      SIZE ─▶ MORE_SIZE ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD
+ *       ▲                                     │          │
+ *       └───── PAYLOAD_LF ◀─ PAYLOAD_CR ◀─────┼──────────┘
+ *                                             │ size 0
+ *                                             ▼
+ *      DONE ◀──────── LAST_LF ◀──────────── TRAILER ─▶ TRAILER_NAME ─▶ TRAILER_VALUE
+ *                                             ▲                           │
+ *                                             └──────── TRAILER_LF ◀──────┘
  *
  * Trailer lines are held to the rules of field lines, because they are passed on as they
  * stand.  What they are called is the business of whoever merges them into a head: nobody
