@@ -288,6 +288,30 @@ static void pieces_wait_until_somebody_asks(void **state)
     assert_int_equal(strlen(out), (42 - 7) * strlen("I:{\"n\":1}\n"));
 }
 
+/* Larger than the buffer keeps when idle: it goes, comes back, and goes again. */
+static void large_objects_come_and_go(void **state)
+{
+    (void)state;
+    const size_t size = 200000;
+    AUTO_FREE char *object = xmalloc(size);
+    AUTO(json_items_freep) struct json_items *c = json_items_create(JSON_WATCH, size);
+    enum json_piece kind;
+    struct str text;
+
+    memset(object, ' ', size);
+    object[0] = '{';
+    object[size - 1] = '}';
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(json_items_feed(c, object, size / 2), OK);
+        assert_int_equal(json_items_next(c, &kind, &text), ERR_AGAIN);
+        assert_int_equal(json_items_feed(c, object + size / 2, size - size / 2), OK);
+        assert_int_equal(json_items_next(c, &kind, &text), OK);
+        assert_true(str_eq(text, (struct str){ object, size }));
+        assert_int_equal(json_items_feed(c, "\n", 1), OK);
+    }
+    json_items_destroy(NULL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +329,7 @@ int main(void)
         cmocka_unit_test(bounds_one_object_not_their_sum),
         cmocka_unit_test(what_is_skipped_has_no_bound),
         cmocka_unit_test(pieces_wait_until_somebody_asks),
+        cmocka_unit_test(large_objects_come_and_go),
     };
     return cmocka_run_group_tests_name("wire/json_items", tests, NULL, NULL);
 }
