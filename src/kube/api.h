@@ -1,9 +1,9 @@
 /* kube/api.h - calls to one API server: get, paged lists, watches
  *
- * Owns the connection to the server (net/transfer.h), the credentials (a token file is read
- * again each minute) and the translation of failures: every error says verb, resource and
- * the server's own reason.  Objects are parsed one at a time (jansson), cut out of the
- * stream by wire/json_items; the callback borrows each for its duration.
+ * Owns the connection to the server (net/transfer.h), the credentials (a token file is
+ * read again each minute) and the translation of failures: every error says verb,
+ * resource and the server's own reason.  Objects are parsed one at a time (jansson), cut
+ * out of the stream by wire/json_items; the callback borrows each for its duration.
  */
 #pragma once
 
@@ -26,12 +26,12 @@ const char *api_authorization(struct api *a);
 
 /* What a failed call was about. */
 struct api_error {
-    enum err code;     /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
-                          ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport */
-    int status;        /* HTTP status, 0: no answer */
-    bool is_status;    /* the body was a metav1.Status: a final word of the API server */
+    enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
+                       ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport */
+    int status;     /* HTTP status, 0: no answer */
+    bool is_status; /* the body was a metav1.Status: a final word of the API server */
     uint32_t retry_after; /* seconds */
-    struct diag why;   /* the Status message, or what the transport said */
+    struct diag why;      /* the Status message, or what the transport said */
 };
 
 /* Fill in from an answer: used here and by tunnel/ for refused upgrades. */
@@ -52,8 +52,8 @@ struct api_call {
 /* path: below the prefix, for instance "/api/v1/namespaces/shop/services/web".  A list is
  * read in pages of 500 and each item goes to on_object; a get calls it once. */
 void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms);
-void api_list(struct api *a, struct api_call *call, const char *path, const char *selector,
-              uint64_t timeout_ms);
+void api_list(struct api *a, struct api_call *call, const char *path,
+              const char *selector, uint64_t timeout_ms);
 /* A POST of a JSON body, for access reviews; the answer goes to on_object. */
 void api_post(struct api *a, struct api_call *call, const char *path, const char *body,
               uint64_t timeout_ms);
@@ -65,12 +65,13 @@ void api_call_finish(struct api_call *call); /* cancels; idempotent; zeroed acce
  * learns as API_DELETED before API_SYNCED. */
 struct api_watch;
 struct api_watch_state {
-    bool synced;             /* a list has completed at least once */
-    bool live;               /* list done and watch connected */
-    struct api_error error;  /* of the last failure; code OK when live */
+    bool synced;            /* a list has completed at least once */
+    bool live;              /* list done and watch connected */
+    struct api_error error; /* of the last failure; code OK when live */
 };
 struct api_watch *api_watch_open(struct api *a, const char *path,
-                                 void (*on_event)(void *owner, enum api_event, json_t *object),
+                                 void (*on_event)(void *owner, enum api_event,
+                                                  json_t *object),
                                  void *owner, struct task *wake);
 const struct api_watch_state *api_watch_state(const struct api_watch *w);
 void api_watch_close(struct api_watch *w); /* NULL accepted */

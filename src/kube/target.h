@@ -12,8 +12,9 @@
 #include "base/str.h"
 
 struct kube_target {
-    char *server;  /* as configured, without a trailing slash: "https://1.2.3.4:6443/k8s" */
-    char *host;    /* of server, without brackets */
+    char
+        *server; /* as configured, without a trailing slash: "https://1.2.3.4:6443/k8s" */
+    char *host;  /* of server, without brackets */
     uint16_t port; /* of server, or the scheme's */
     char *prefix;  /* path of server: "" or "/k8s"; goes before every API path */
     bool tls;
@@ -26,9 +27,9 @@ struct kube_target {
 
     char *token, *token_file, *username, *password; /* or NULL */
 
-    char *context;      /* name, for people; "in-cluster" for a service account */
-    char *ns;           /* default namespace */
-    char *origin;       /* file it came from, for messages */
+    char *context; /* name, for people; "in-cluster" for a service account */
+    char *ns;      /* default namespace */
+    char *origin;  /* file it came from, for messages */
 };
 
 /* Choose and load: `kubeconfig` (--kubeconfig, may be NULL), then $KUBECONFIG, then

@@ -1,0 +1,106 @@
+/* kube/server_url.c - take apart the server of a kubeconfig */
+#include "kube/server_url.h"
+
+#include "base/own.h"
+
+struct parts {
+    bool tls, v6;
+    struct str host, port, path; /* host without brackets; port without the colon */
+};
+
+static bool any_of(struct str s, const char *set)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f || strchr(set, s.at[i]))
+            return true;
+    return false;
+}
+
+static const char *cut_scheme(struct parts *p, struct str *rest, bool wants_tls)
+{
+    size_t at = 0;
+
+    p->tls = wants_tls;
+    while (at + 2 < rest->len && memcmp(rest->at + at, "://", 3) != 0)
+        at++;
+    if (at + 2 >= rest->len)
+        return NULL;
+    struct str scheme = str_first(*rest, at);
+    *rest = str_skip(*rest, at + 3);
+    p->tls = str_ieq(scheme, STR("https"));
+    return p->tls || str_ieq(scheme, STR("http")) ? NULL
+                                                  : "the scheme is not http or https";
+}
+
+static const char *cut_authority(struct parts *p, struct str authority)
+{
+    struct str head, tail;
+
+    if (memchr(authority.at, '@', authority.len))
+        return "credentials belong to the user, not into the URL";
+    if (str_starts(authority, STR("["))) {
+        p->v6 = true;
+        tail = str_cut(str_skip(authority, 1), ']', &p->host);
+        if (!tail.at || (tail.len && tail.at[0] != ':'))
+            return "the brackets do not fit";
+        p->port = str_skip(tail, 1);
+    } else {
+        p->port = str_cut(authority, ':', &head);
+        p->host = head;
+    }
+    if (str_empty(p->host) || any_of(p->host, "[]\"\\"))
+        return "no host in it";
+    return memchr(p->port.at ? p->port.at : "", ':', p->port.len)
+               ? "an IPv6 address needs brackets"
+               : NULL;
+}
+
+static const char *take_apart(struct parts *p, struct str text, bool wants_tls)
+{
+    struct str authority;
+    const char *problem = cut_scheme(p, &text, wants_tls);
+
+    if (problem)
+        return problem;
+    if (any_of(text, "?#"))
+        return "blanks, ? and # have no place in it";
+    p->path = str_cut(text, '/', &authority);
+    while (str_ends(p->path, STR("/")))
+        p->path.len--;
+    return cut_authority(p, authority);
+}
+
+static enum err port_of(const struct parts *p, uint16_t *ret)
+{
+    uint64_t port = p->tls ? 443 : 80;
+
+    if (!str_empty(p->port) && str_to_uint(p->port, UINT16_MAX, &port))
+        return ERR_CONFIG;
+    *ret = (uint16_t)port;
+    return port ? OK : ERR_CONFIG;
+}
+
+enum err server_url_set(struct kube_target *t, const char *text, bool wants_tls,
+                        struct diag *why)
+{
+    struct parts p = { 0 };
+    uint16_t port = 0;
+    const char *problem = take_apart(&p, str_trim_space(str_of(text)), wants_tls);
+
+    if (!problem && port_of(&p, &port))
+        problem = "the port is not one";
+    if (problem)
+        return diag_set(why, ERR_CONFIG, "server \"%s\": %s", text, problem);
+
+    const char *format = p.v6 ? "[%.*s]" : "%.*s";
+    AUTO_FREE char *bracketed = xasprintf(format, STR_ARG(p.host));
+    t->tls = p.tls;
+    t->port = port;
+    t->host = str_dup(p.host);
+    t->prefix = str_empty(p.path) ? xstrdup("") : xasprintf("/%.*s", STR_ARG(p.path));
+    t->host_header = port == (p.tls ? 443 : 80) ? xstrdup(bracketed)
+                                                : xasprintf("%s:%u", bracketed, port);
+    t->server =
+        xasprintf("%s://%s%s", p.tls ? "https" : "http", t->host_header, t->prefix);
+    return OK;
+}

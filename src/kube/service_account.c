@@ -1,0 +1,82 @@
+/* kube/service_account.c - the credentials a pod is given */
+#include "kube/service_account.h"
+
+#include "base/own.h"
+#include "kube/file.h"
+#include "kube/server_url.h"
+
+#define FILE_MAX (1u << 20)
+
+static void target_freep(struct kube_target **t)
+{
+    kube_target_destroy(*t);
+}
+
+static const char *set_or_null(const char *name)
+{
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
+
+bool service_account_present(void)
+{
+    return set_or_null("KUBERNETES_SERVICE_HOST") &&
+           set_or_null("KUBERNETES_SERVICE_PORT");
+}
+
+static enum err set_server(struct kube_target *t, struct diag *why)
+{
+    const char *host = getenv("KUBERNETES_SERVICE_HOST");
+    const char *port = getenv("KUBERNETES_SERVICE_PORT");
+    const char *format = strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s";
+    AUTO_FREE char *url = xasprintf(format, host, port);
+
+    return server_url_set(t, url, true, why);
+}
+
+/* The namespace is a convenience: without it things still work. */
+static char *own_namespace(const char *root, const char *ns)
+{
+    AUTO_FREE char *path = xasprintf("%s/namespace", root);
+    AUTO_FREE char *text = NULL;
+    size_t len;
+
+    if (!ns)
+        ns = set_or_null("POD_NAMESPACE");
+    if (ns)
+        return xstrdup(ns);
+    if (file_read(path, FILE_MAX, &text, &len, NULL))
+        return xstrdup("default");
+    struct str named = str_trim_space(str_of(text));
+    return str_empty(named) ? xstrdup("default") : str_dup(named);
+}
+
+static enum err set_files(struct kube_target *t, const char *root, struct diag *why)
+{
+    AUTO_FREE char *ca = xasprintf("%s/ca.crt", root);
+    AUTO_FREE char *token = NULL;
+    size_t len;
+
+    t->token_file = xasprintf("%s/token", root);
+    enum err e = file_read(t->token_file, FILE_MAX, &token, &len, why);
+    return e ? e : file_read(ca, FILE_MAX, &t->ca, &len, why);
+}
+
+enum err service_account_load(const char *root, const char *ns, struct kube_target **ret,
+                              struct diag *why)
+{
+    AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
+
+    if (!service_account_present())
+        return diag_set(why, ERR_NOT_FOUND, "KUBERNETES_SERVICE_HOST is not set");
+    enum err e = set_server(t, why);
+    if (!e)
+        e = set_files(t, root, why);
+    if (e)
+        return diag_prefix(why, e, "service account");
+    t->context = xstrdup("in-cluster");
+    t->ns = own_namespace(root, ns);
+    t->origin = xstrdup(root);
+    *ret = TAKE(t);
+    return OK;
+}

@@ -1,0 +1,343 @@
+/* kube/target.c - choose a context and turn it into plain values
+ *
+ * The rules are client-go's, checks included: what kubectl refuses is refused here, with
+ * the line that says it.  Three things it accepts are refused as well, because going on
+ * without them would act as somebody else: exec plugins, auth providers and
+ * impersonation.
+ */
+#include "kube/target.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+#include "kube/base64.h"
+#include "kube/file.h"
+#include "kube/kubeconfig.h"
+#include "kube/server_url.h"
+#include "kube/service_account.h"
+
+#define PEM_MAX (1u << 20)
+#define TOKEN_MAX (64u << 10)
+
+static void target_freep(struct kube_target **t)
+{
+    kube_target_destroy(*t);
+}
+
+static void kubeconfig_freep(struct kubeconfig **kc)
+{
+    kubeconfig_destroy(*kc);
+}
+
+void kube_target_destroy(struct kube_target *t)
+{
+    if (!t)
+        return;
+    char *const texts[] = { t->server,  t->host,     t->prefix,   t->host_header,
+                            t->ca,      t->key,      t->proxy,    t->certificate,
+                            t->token,   t->username, t->password, t->token_file,
+                            t->context, t->ns,       t->origin,   t->tls_server_name };
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++)
+        free(texts[i]);
+    free(t);
+}
+
+/* "file:12: user "x"" goes before whatever is wrong with an entry. */
+static enum err blame(const struct kc_entry *entry, const char *kind, enum err e,
+                      struct diag *why)
+{
+    return diag_prefix(why, e, "%s:%u: %s \"%s\"", entry->file, entry->line, kind,
+                       entry->name);
+}
+
+struct pem {
+    const char *what;        /* "certificate-authority" */
+    const char *file, *text; /* as the entry has them; text in base64 */
+};
+
+static enum err decode(const struct pem *pem, char **ret, struct diag *why)
+{
+    size_t len;
+    enum err e = base64_decode(str_of(pem->text), ret, &len);
+
+    if (e)
+        return diag_set(why, ERR_CONFIG, "%s-data is not base64", pem->what);
+    return OK;
+}
+
+static enum err load_pem(const struct kc_entry *entry, const struct pem *pem, char **ret,
+                         struct diag *why)
+{
+    AUTO_FREE char *text = NULL;
+    AUTO_FREE char *path = pem->file ? file_beside(entry->file, pem->file) : NULL;
+    size_t len;
+    enum err e = OK;
+
+    if (!pem->file && !pem->text)
+        return OK;
+    if (pem->file && pem->text)
+        return diag_set(why, ERR_CONFIG, "both %s and %s-data are given: keep one",
+                        pem->what, pem->what);
+    e = path ? file_read(path, PEM_MAX, &text, &len, why) : decode(pem, &text, why);
+    if (e && path)
+        return diag_prefix(why, e, "%s", pem->what);
+    if (e)
+        return e;
+    if (!strstr(text, "-----BEGIN "))
+        return diag_set(why, ERR_CONFIG, "%s%s holds no PEM (no \"-----BEGIN\" line)",
+                        pem->what, path ? "" : "-data");
+    *ret = TAKE(text);
+    return OK;
+}
+
+static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
+                            struct diag *why)
+{
+    struct pem ca = { "certificate-authority", c->ca_file, c->ca_data };
+    bool has_ca = c->ca_file || c->ca_data;
+
+    if (!c->server)
+        return diag_set(why, ERR_CONFIG, "no server is given");
+    enum err e =
+        server_url_set(t, c->server, has_ca || c->insecure || c->tls_server_name, why);
+    if (e)
+        return e;
+    if (has_ca && c->insecure)
+        return diag_set(why, ERR_CONFIG,
+                        "a certificate authority and insecure-skip-tls-verify exclude "
+                        "each other");
+    t->insecure = c->insecure;
+    t->tls_server_name = xstrdup_or_null(c->tls_server_name);
+    t->proxy = xstrdup_or_null(c->proxy);
+    return load_pem(&c->entry, &ca, &t->ca, why);
+}
+
+static bool has_certificate(const struct kc_user *u)
+{
+    return u->certificate_file || u->certificate_data;
+}
+
+static enum err check_user(const struct kc_user *u, struct diag *why)
+{
+    if (has_certificate(u) && !u->key_file && !u->key_data)
+        return diag_set(why, ERR_CONFIG, "a client-certificate without a client-key");
+    if ((u->token || u->token_file) && (u->username || u->password))
+        return diag_set(why, ERR_CONFIG, "a token and a username: keep one");
+    for (const char *c = u->token; c && *c; c++)
+        if ((unsigned char)*c <= ' ' || *c == 0x7f)
+            return diag_set(why, ERR_CONFIG, "blanks in the token");
+    if (u->exec_command && u->auth_provider)
+        return diag_set(why, ERR_CONFIG, "exec and auth-provider exclude each other");
+    if (u->impersonates)
+        return diag_set(
+            why, ERR_CONFIG,
+            "it impersonates someone (as, as-groups, ...), which this version "
+            "does not do yet; use a context without");
+    return OK;
+}
+
+/* The place of the plugins: a user with credentials of its own never needs one. */
+static enum err run_plugin(const struct kc_user *u, struct diag *why)
+{
+    if (u->token || u->token_file || u->username || u->password || has_certificate(u))
+        return OK;
+    if (u->exec_command)
+        return diag_set(
+            why, ERR_CONFIG,
+            "it uses an exec plugin (%s), which this version does not run yet: "
+            "use a service account's token (kubectl create token) or a client "
+            "certificate instead",
+            u->exec_command);
+    if (u->auth_provider)
+        return diag_set(why, ERR_CONFIG,
+                        "it uses the auth-provider \"%s\", which this version does not "
+                        "speak yet: use a service account's token (kubectl create token) "
+                        "or a client certificate instead",
+                        u->auth_provider);
+    return OK;
+}
+
+/* A token file must be readable now; later a failure only keeps the old token. */
+static enum err set_token_file(struct kube_target *t, const struct kc_user *u,
+                               struct diag *why)
+{
+    AUTO_FREE char *text = NULL;
+    size_t len;
+
+    if (!u->token_file)
+        return OK;
+    t->token_file = file_beside(u->entry.file, u->token_file);
+    if (t->token)
+        return OK;
+    enum err e = file_read(t->token_file, TOKEN_MAX, &text, &len, why);
+    return e ? diag_prefix(why, e, "tokenFile") : OK;
+}
+
+/* client-go gives a server without TLS no credentials either. */
+static enum err set_user(struct kube_target *t, const struct kc_user *u, struct diag *why)
+{
+    struct pem certificate = { "client-certificate", u->certificate_file,
+                               u->certificate_data };
+    struct pem key = { "client-key", u->key_file, u->key_data };
+    enum err e = check_user(u, why);
+
+    if (!e)
+        e = run_plugin(u, why);
+    if (e || !t->tls)
+        return e;
+    t->token = xstrdup_or_null(u->token);
+    t->username = xstrdup_or_null(u->username);
+    t->password = xstrdup_or_null(u->password);
+    e = set_token_file(t, u, why);
+    if (!e && has_certificate(u))
+        e = load_pem(&u->entry, &certificate, &t->certificate, why);
+    if (!e && has_certificate(u))
+        e = load_pem(&u->entry, &key, &t->key, why);
+    return e;
+}
+
+/* Which contexts there are, for the sentence that says none was chosen. */
+static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    list_for_each(e, (struct list_node *)(uintptr_t)&kc->contexts, struct kc_entry, node)
+    {
+        int n = snprintf(out + used, room - used, "%s%s", used ? ", " : "", e->name);
+        if (n < 0 || (size_t)n >= room - used)
+            return;
+        used += (size_t)n;
+    }
+}
+
+static enum err choose(const struct kubeconfig *kc, const char *name,
+                       const struct kc_context **ret, struct diag *why)
+{
+    char known[128];
+
+    list_contexts(kc, known, sizeof(known));
+    if (!name)
+        return diag_set(why, ERR_CONFIG,
+                        "no current-context is set; choose one with --context (%s)",
+                        known);
+    *ret = kubeconfig_context(kc, name);
+    if (!*ret)
+        return diag_set(why, ERR_CONFIG, "no context \"%s\" (there is: %s)", name,
+                        known[0] ? known : "none");
+    return OK;
+}
+
+static enum err follow(const struct kubeconfig *kc, const struct kc_context *context,
+                       struct kube_target *t, struct diag *why)
+{
+    const struct kc_cluster *cluster = kubeconfig_cluster(kc, context->cluster);
+    const struct kc_user *user = kubeconfig_user(kc, context->user);
+    enum err e = OK;
+
+    if (!context->cluster || !context->user)
+        e = diag_set(why, ERR_CONFIG, "no %s is given",
+                     context->cluster ? "user" : "cluster");
+    else if (!cluster)
+        e = diag_set(why, ERR_CONFIG, "no cluster \"%s\"", context->cluster);
+    else if (!user)
+        e = diag_set(why, ERR_CONFIG, "no user \"%s\"", context->user);
+    if (e)
+        return blame(&context->entry, "context", e, why);
+    e = set_cluster(t, cluster, why);
+    if (e)
+        return blame(&cluster->entry, "cluster", e, why);
+    e = set_user(t, user, why);
+    return e ? blame(&user->entry, "user", e, why) : OK;
+}
+
+/* Read a file and merge it in.  `optional`: it may be missing. */
+static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,
+                         struct diag *why)
+{
+    AUTO_FREE char *text = NULL;
+    struct kubeconfig *file = NULL;
+    size_t len = 0;
+    enum err e = file_read(path, KUBECONFIG_MAX, &text, &len, why);
+
+    if (e == ERR_NOT_FOUND && optional)
+        return OK;
+    if (!e)
+        e = kubeconfig_parse((struct str){ text, len }, path, &file, why);
+    if (e)
+        return e;
+    kubeconfig_merge(kc, file);
+    return OK;
+}
+
+/* $KUBECONFIG: a list, missing files skipped.  A file named twice adds nothing new. */
+static enum err add_list(struct kubeconfig *kc, const char *list, struct diag *why)
+{
+    struct str rest = str_of(list);
+    enum err e = OK;
+
+    while (!e && !str_empty(rest)) {
+        struct str entry;
+        rest = str_cut(rest, ':', &entry);
+        AUTO_FREE char *path = str_dup(entry);
+        if (!str_empty(entry))
+            e = add_file(kc, path, true, why);
+    }
+    return e;
+}
+
+/* *ret_origin: what to call it all in messages. */
+static enum err add_files(struct kubeconfig *kc, const char *chosen, char **ret_origin,
+                          struct diag *why)
+{
+    const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
+
+    if (chosen) {
+        *ret_origin = xstrdup(chosen);
+        return add_file(kc, chosen, false, why);
+    }
+    if (list && *list) {
+        *ret_origin = xasprintf("$KUBECONFIG (%s)", list);
+        return add_list(kc, list, why);
+    }
+    *ret_origin = xasprintf("%s/.kube/config", home ? home : "");
+    return add_file(kc, *ret_origin, true, why);
+}
+
+static enum err from_kubeconfig(const struct kubeconfig *kc, const char *context_name,
+                                const char *ns, const char *origin,
+                                struct kube_target **ret, struct diag *why)
+{
+    AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
+    const struct kc_context *context = NULL;
+    enum err e = choose(kc, context_name ? context_name : kc->current, &context, why);
+
+    if (e)
+        return diag_prefix(why, e, "%s", origin);
+    e = follow(kc, context, t, why);
+    if (e)
+        return e;
+    t->context = xstrdup(context->entry.name);
+    t->ns = xstrdup(ns ? ns : context->ns ? context->ns : "default");
+    t->origin = xstrdup(context->entry.file);
+    *ret = TAKE(t);
+    return OK;
+}
+
+enum err kube_target_load(const char *kubeconfig, const char *context, const char *ns,
+                          struct kube_target **ret, struct diag *why)
+{
+    AUTO(kubeconfig_freep) struct kubeconfig *kc = kubeconfig_create();
+    AUTO_FREE char *origin = NULL;
+    enum err e = add_files(kc, kubeconfig, &origin, why);
+
+    if (e)
+        return e;
+    if (!kubeconfig_empty(kc))
+        return from_kubeconfig(kc, context, ns, origin, ret, why);
+    if (!kubeconfig && !context && service_account_present())
+        return service_account_load(SERVICE_ACCOUNT_ROOT, ns, ret, why);
+    return diag_set(why, ERR_NOT_FOUND,
+                    "no kubeconfig: %s is missing or empty, and this is not a pod; name "
+                    "one with --kubeconfig or KUBECONFIG",
+                    origin);
+}

@@ -1,0 +1,345 @@
+/* tests/unit/kube/target_test.c - which cluster, as whom, and every way to get it wrong
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "folder.h"
+#include "kube/server_url.h"
+#include "kube/service_account.h"
+#include "kube/target.h"
+
+static void forget_environment(void)
+{
+    static const char *const names[] = { "KUBECONFIG", "KUBERNETES_SERVICE_HOST",
+                                         "POD_NAMESPACE", "KUBERNETES_SERVICE_PORT" };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++)
+        unsetenv(names[i]);
+    setenv("HOME", "/nonexistent", 1);
+}
+
+static void assert_says(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("\"%s\" is not in \"%s\"", part, text);
+}
+
+/* A kubeconfig with one of each, `cluster` and `user` being what stands in the braces. */
+static const char *config_of(const char *cluster, const char *user)
+{
+    static char text[2048];
+    snprintf(text, sizeof(text),
+             "current-context: dev\n"
+             "contexts:\n"
+             "- {name: dev, context: {cluster: c, user: u}}\n"
+             "clusters:\n"
+             "- {name: c, cluster: {%s}}\n"
+             "users:\n"
+             "- {name: u, user: {%s}}\n",
+             cluster, user);
+    return text;
+}
+
+#define PEM_TEXT "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
+#define PEM_BASE64                                                                       \
+    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
+
+static struct kube_target *load(const char *path)
+{
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+
+    if (kube_target_load(path, NULL, NULL, &t, &why))
+        fail_msg("%s", why.text);
+    return t;
+}
+
+static void follows_the_current_context(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_create(&f);
+    folder_put(&f, "ca.pem", PEM_TEXT);
+    folder_put(&f, "token", "abc\n");
+    struct kube_target *t = load(folder_put(
+        &f, "config",
+        config_of(
+            "server: 'https://api.example:6443/k8s/', certificate-authority: ca.pem, "
+            "tls-server-name: other, proxy-url: 'socks5://p:1'",
+            "tokenFile: token, client-certificate-data: " PEM_BASE64
+            ", client-key-data: " PEM_BASE64)));
+
+    assert_string_equal(t->server, "https://api.example:6443/k8s");
+    assert_string_equal(t->host, "api.example");
+    assert_int_equal(t->port, 6443);
+    assert_string_equal(t->prefix, "/k8s");
+    assert_string_equal(t->host_header, "api.example:6443");
+    assert_true(t->tls);
+    assert_string_equal(t->ca, PEM_TEXT);
+    assert_string_equal(t->certificate, PEM_TEXT);
+    assert_string_equal(t->key, PEM_TEXT);
+    assert_string_equal(t->tls_server_name, "other");
+    assert_string_equal(t->proxy, "socks5://p:1");
+    assert_null(t->token);
+    assert_non_null(strstr(t->token_file, "/token"));
+    assert_string_equal(t->context, "dev");
+    assert_string_equal(t->ns, "default");
+    kube_target_destroy(t);
+    folder_destroy(&f);
+}
+
+static void refuses_with_file_line_and_name(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *cluster, *user, *says;
+    } cases[] = {
+        /* clang-format off */
+        { "", "", ":5: cluster \"c\": no server is given" },
+        { "server: 'ftp://x'", "", ":5: cluster \"c\": server \"ftp://x\": the scheme" },
+        { "server: x, certificate-authority: no.pem", "", ":5: cluster \"c\": certificate-authority: " },
+        { "server: x, certificate-authority: config", "", "certificate-authority holds no PEM" },
+        { "server: x, certificate-authority: a, certificate-authority-data: b", "", "both certificate-authority and" },
+        { "server: x, certificate-authority-data: '!!'", "", "certificate-authority-data is not base64" },
+        { "server: x, certificate-authority-data: aGk=", "", "certificate-authority-data holds no PEM" },
+        { "server: x, insecure-skip-tls-verify: true, certificate-authority-data: " PEM_BASE64, "", "exclude each other" },
+        { "server: 'https://x'", "client-certificate: a", ":7: user \"u\": a client-certificate without" },
+        { "server: 'https://x'", "client-certificate: a, client-key: b", ":7: user \"u\": client-certificate: " },
+        { "server: 'https://x'", "token: a, username: b", ":7: user \"u\": a token and a username" },
+        { "server: 'https://x'", "tokenFile: a, username: b", "a token and a username" },
+        { "server: 'https://x'", "tokenFile: none", ":7: user \"u\": tokenFile: " },
+        { "server: 'https://x'", "token: 'a b'", "blanks in the token" },
+        { "server: 'https://x'", "exec: {command: aws}", ":7: user \"u\": it uses an exec plugin (aws), which this version does not run yet" },
+        { "server: 'https://x'", "auth-provider: {name: oidc}", "the auth-provider \"oidc\"" },
+        { "server: 'https://x'", "exec: {command: a}, auth-provider: {name: b}", "exec and auth-provider exclude" },
+        { "server: 'https://x'", "token: a, as: root", "it impersonates someone" },
+        { "server: 'https://x'", "token: a, as-groups: [g]", "it impersonates someone" },
+    }; /* clang-format on */
+    struct folder f;
+    folder_create(&f);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kube_target *t = NULL;
+        struct diag why = { "" };
+        const char *path =
+            folder_put(&f, "config", config_of(cases[i].cluster, cases[i].user));
+        enum err e = kube_target_load(path, NULL, NULL, &t, &why);
+
+        assert_int_not_equal(e, OK);
+        assert_null(t);
+        assert_says(why.text, cases[i].says);
+        assert_says(why.text, path);
+    }
+    folder_destroy(&f);
+}
+
+static void prefers_credentials_to_a_plugin(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_create(&f);
+    struct kube_target *t = load(folder_put(
+        &f, "config", config_of("server: 'https://x'", "token: a, exec: {command: b}")));
+
+    assert_string_equal(t->token, "a");
+    kube_target_destroy(t);
+    folder_destroy(&f);
+}
+
+static void gives_a_plain_server_no_credentials(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_create(&f);
+    struct kube_target *t =
+        load(folder_put(&f, "config", config_of("server: 'x:8080'", "token: a")));
+
+    assert_false(t->tls);
+    assert_null(t->token);
+    kube_target_destroy(t);
+    folder_destroy(&f);
+}
+
+static void chooses_context_and_namespace(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+    folder_create(&f);
+    const char *path =
+        folder_put(&f, "config",
+                   "contexts:\n"
+                   "- {name: a, context: {cluster: c, user: u, namespace: n}}\n"
+                   "- {name: b, context: {cluster: c}}\n"
+                   "- {name: d, context: {cluster: nope, user: u}}\n"
+                   "- {name: e, context: {cluster: c, user: nope}}\n"
+                   "clusters: [{name: c, cluster: {server: x}}]\n"
+                   "users: [{name: u}]\n");
+
+    assert_int_equal(kube_target_load(path, NULL, NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, "no current-context is set");
+    assert_says(why.text, "(a, b, d, e)");
+    assert_int_equal(kube_target_load(path, "zz", NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, "no context \"zz\"");
+    assert_int_equal(kube_target_load(path, "b", NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, ":3: context \"b\": no user is given");
+    assert_int_equal(kube_target_load(path, "d", NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, ":4: context \"d\": no cluster \"nope\"");
+    assert_int_equal(kube_target_load(path, "e", NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, ":5: context \"e\": no user \"nope\"");
+
+    assert_int_equal(kube_target_load(path, "a", NULL, &t, &why), OK);
+    assert_string_equal(t->ns, "n");
+    kube_target_destroy(t);
+    assert_int_equal(kube_target_load(path, "a", "mine", &t, &why), OK);
+    assert_string_equal(t->ns, "mine");
+    kube_target_destroy(t);
+    folder_destroy(&f);
+}
+
+static void looks_for_files_in_order(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+    char list[300];
+    folder_create(&f);
+    folder_put(&f, "one", "current-context: dev\n");
+    folder_put(&f, "two", config_of("server: 'https://two'", ""));
+    folder_put(&f, "broken", "{");
+    forget_environment();
+
+    assert_int_equal(kube_target_load("/no/such", NULL, NULL, &t, &why), ERR_NOT_FOUND);
+    assert_says(why.text, "/no/such");
+    assert_int_equal(kube_target_load(NULL, NULL, NULL, &t, &why), ERR_NOT_FOUND);
+    assert_says(why.text, "/nonexistent/.kube/config");
+
+    snprintf(list, sizeof(list), ":%s/missing:%s/one::%s/two:%s/two", f.path, f.path,
+             f.path, f.path);
+    setenv("KUBECONFIG", list, 1);
+    t = load(NULL);
+    assert_string_equal(t->host, "two");
+    kube_target_destroy(t);
+    t = NULL;
+
+    snprintf(list, sizeof(list), "%s/two:%s/broken", f.path, f.path);
+    setenv("KUBECONFIG", list, 1);
+    assert_int_equal(kube_target_load(NULL, NULL, NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, "/broken:");
+    unsetenv("KUBECONFIG");
+    folder_destroy(&f);
+}
+
+static void uses_the_service_account_of_its_pod(void **state)
+{
+    (void)state;
+    struct folder f;
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+    folder_create(&f);
+    forget_environment();
+
+    assert_int_equal(service_account_load(f.path, NULL, &t, &why), ERR_NOT_FOUND);
+    setenv("KUBERNETES_SERVICE_HOST", "fd00::1", 1);
+    assert_false(service_account_present());
+    setenv("KUBERNETES_SERVICE_PORT", "443", 1);
+    assert_true(service_account_present());
+    assert_int_equal(service_account_load(f.path, NULL, &t, &why), ERR_NOT_FOUND);
+    assert_says(why.text, "service account: ");
+    assert_says(why.text, "/token");
+
+    folder_put(&f, "token", "t1\n");
+    folder_put(&f, "ca.crt", PEM_TEXT);
+    folder_put(&f, "namespace", "shop\n");
+    assert_int_equal(service_account_load(f.path, NULL, &t, &why), OK);
+    assert_string_equal(t->server, "https://[fd00::1]");
+    assert_string_equal(t->host, "fd00::1");
+    assert_int_equal(t->port, 443);
+    assert_string_equal(t->host_header, "[fd00::1]");
+    assert_string_equal(t->context, "in-cluster");
+    assert_string_equal(t->ns, "shop");
+    assert_string_equal(t->ca, PEM_TEXT);
+    kube_target_destroy(t);
+
+    setenv("POD_NAMESPACE", "pod-ns", 1);
+    assert_int_equal(service_account_load(f.path, NULL, &t, &why), OK);
+    assert_string_equal(t->ns, "pod-ns");
+    kube_target_destroy(t);
+    assert_int_equal(service_account_load(f.path, "mine", &t, &why), OK);
+    assert_string_equal(t->ns, "mine");
+    kube_target_destroy(t);
+    forget_environment();
+    folder_destroy(&f);
+}
+
+static void takes_server_urls_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        bool wants_tls;
+        const char *server, *host; /* server NULL: refused */
+        uint16_t port;
+    } cases[] = {
+        /* clang-format off */
+        { "https://h",             false, "https://h",           "h",       443 },
+        { "HTTPS://h:443/",        false, "https://h",           "h",       443 },
+        { "http://h:8001/a/b//",   true,  "http://h:8001/a/b",   "h",       8001 },
+        { "h:1",                   true,  "https://h:1",         "h",       1 },
+        { "h",                     false, "http://h",            "h",       80 },
+        { "https://[fd00::1]:6443", true, "https://[fd00::1]:6443", "fd00::1", 6443 },
+        { "https://[fd00::1]",     true,  "https://[fd00::1]",   "fd00::1", 443 },
+        { "https://",              true,  NULL, NULL, 0 },
+        { "",                      true,  NULL, NULL, 0 },
+        { "https://h:x",           true,  NULL, NULL, 0 },
+        { "https://h:0",           true,  NULL, NULL, 0 },
+        { "https://h:65536",       true,  NULL, NULL, 0 },
+        { "https://fd00::1",       true,  NULL, NULL, 0 },
+        { "https://[fd00::1",      true,  NULL, NULL, 0 },
+        { "https://[fd00::1]x",    true,  NULL, NULL, 0 },
+        { "https://u:p@h",         true,  NULL, NULL, 0 },
+        { "https://h/?q",          true,  NULL, NULL, 0 },
+        { "https://h/\r\nX: y",    true,  NULL, NULL, 0 },
+        { "unix:///x",             true,  NULL, NULL, 0 },
+    }; /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kube_target *t = xcalloc(1, sizeof(*t));
+        struct diag why = { "" };
+        enum err e = server_url_set(t, cases[i].text, cases[i].wants_tls, &why);
+
+        if (e != (cases[i].server ? OK : ERR_CONFIG))
+            fail_msg("%s: %s", cases[i].text, why.text);
+        if (!e) {
+            assert_string_equal(t->server, cases[i].server);
+            assert_string_equal(t->host, cases[i].host);
+            assert_int_equal(t->port, cases[i].port);
+        }
+        kube_target_destroy(t);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(follows_the_current_context),
+        cmocka_unit_test(refuses_with_file_line_and_name),
+        cmocka_unit_test(prefers_credentials_to_a_plugin),
+        cmocka_unit_test(gives_a_plain_server_no_credentials),
+        cmocka_unit_test(chooses_context_and_namespace),
+        cmocka_unit_test(looks_for_files_in_order),
+        cmocka_unit_test(uses_the_service_account_of_its_pod),
+        cmocka_unit_test(takes_server_urls_apart),
+    };
+    forget_environment();
+    return cmocka_run_group_tests_name("kube/target", tests, NULL, NULL);
+}
