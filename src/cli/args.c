@@ -120,8 +120,8 @@ static enum err flag_parse(struct args *a, struct cursor *c, struct str flag,
                            struct diag *why)
 {
     bool two_dashes = str_starts(flag, STR("--"));
-    struct str name;
-    struct str value = str_cut(str_skip(flag, two_dashes ? 2 : 1), '=', &name);
+    struct str value = str_cut(flag, '=', &flag);
+    struct str name = str_skip(flag, two_dashes ? 2 : 1);
 
     enum err e = named_flag(a, c, name, value, why);
     if (e != ERR_NOT_FOUND)
