@@ -35,6 +35,8 @@ int refuse_words(const char *const *words, size_t word_count);
  * EXIT_USAGE.  *ret is written only on EXIT_OK.  Warnings are the caller's to print. */
 MUST_CHECK int load_config(const struct args *a, struct config **ret);
 void print_warnings(const struct config *config);
+/* Levels, format and colours as configured, to stderr.  EXIT_OK or EXIT_USAGE. */
+MUST_CHECK int start_log(const struct config *config);
 
 /* Lines of two columns, the second wrapped to 80. */
 void print_row(const char *left, int width, const char *right);

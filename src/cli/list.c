@@ -16,7 +16,8 @@ static void list_help(void)
          "All settings: kube-tunnel help run.");
 }
 
-/* The list is for stdout; the log says only what went wrong. */
+/* The list is what was asked for; unless told otherwise the log says only what went
+ * wrong. */
 static int list(const struct args *a, const char *const *words, size_t word_count)
 {
     AUTO(config_unrefp) struct config *config = NULL;
@@ -24,12 +25,16 @@ static int list(const struct args *a, const char *const *words, size_t word_coun
     int status = refuse_words(words, word_count);
     if (!status)
         status = load_config(a, &config);
+    if (!status)
+        status = start_log(config);
     if (status)
         return status;
     print_warnings(config);
     if (!config_is_set(config, SETTING_log_level))
         log_set_level(LEVEL_WARN);
-    return daemon_list(config);
+    status = daemon_list(config);
+    log_flush();
+    return status;
 }
 
 const struct command list_command = {

@@ -1,8 +1,9 @@
-/* cli/load.c - where this user's configuration is found */
+/* cli/load.c - this user's configuration, and a log that follows it */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/log.h"
 #include "base/own.h"
 #include "cli/command.h"
 
@@ -40,6 +41,16 @@ int load_config(const struct args *a, struct config **ret)
 
     enum err e = config_load(&input, ret, &why);
     return e ? complain("%s", diag_text(&why, e)) : EXIT_OK;
+}
+
+int start_log(const struct config *config)
+{
+    struct diag why = { 0 };
+
+    log_set_fd(STDERR_FILENO, may_colour(STDERR_FILENO));
+    log_set_format(config->log_format);
+    enum err e = log_set_levels(str_of(config->log_level), &why);
+    return e ? complain("log-level: %s", diag_text(&why, e)) : EXIT_OK;
 }
 
 void print_warnings(const struct config *config)

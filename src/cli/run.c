@@ -1,6 +1,5 @@
 /* cli/run.c - kube-tunnel run, what happens without a command too */
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -45,29 +44,24 @@ static void run_help(void)
               "Configuration file, instead of the usual ones");
 }
 
-static enum err start_log(const struct config *config, struct diag *why)
+static void log_warnings(const struct config *config)
 {
-    log_set_fd(STDERR_FILENO, may_colour(STDERR_FILENO));
-    log_set_format(config->log_format);
-    enum err e = log_set_levels(str_of(config->log_level), why);
-    for (size_t i = 0; i < config->warnings.count && !e; i++)
+    for (size_t i = 0; i < config->warnings.count; i++)
         log_warn(NO_ID, config->warnings.at[i]);
-    return e;
 }
 
 static int run(const struct args *a, const char *const *words, size_t word_count)
 {
     AUTO(config_unrefp) struct config *config = NULL;
-    struct diag why = { 0 };
 
     int status = refuse_words(words, word_count);
     if (!status)
         status = load_config(a, &config);
+    if (!status)
+        status = start_log(config);
     if (status)
         return status;
-    enum err e = start_log(config, &why);
-    if (e)
-        return complain("--log-level: %s", diag_text(&why, e));
+    log_warnings(config);
     status = daemon_run(config);
     log_flush();
     return status;

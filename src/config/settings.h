@@ -42,7 +42,8 @@
       "Largest request or response head") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
       "A client has this long to send a request's head") \
-    X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, DOORS, \
+    X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \
+      DOORS, \
       "Close a client's connection after this long between requests") \
     X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, DOORS, \
       "At the end, running requests have this long to finish") \
@@ -83,7 +84,8 @@
       "Tunnels to one pod that carry one connection each") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
-    X(DURATION, tunnel_max_age_ms, "tunnel-max-age", "4h", MS_SECOND, 30 * MS_DAY, TUNNELS, \
+    X(DURATION, tunnel_max_age_ms, "tunnel-max-age", "4h", MS_SECOND, 30 * MS_DAY, \
+      TUNNELS, \
       "Replace a tunnel after this long") \
     X(DURATION, ping_interval_ms, "ping-interval", "5s", 10, MS_HOUR, TUNNELS, \
       "Ask a tunnel for a sign of life this often") \

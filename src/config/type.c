@@ -6,8 +6,7 @@
 
 #include "base/own.h"
 
-/* Every complaint begins with the value; the caller puts where it stood before it. */
-static enum err bad(struct diag *why, struct str text, const char *expected)
+enum err value_is_not(struct diag *why, struct str text, const char *expected)
 {
     return diag_set(why, ERR_CONFIG, "\"%.*s\" is not %s", STR_ARG(text), expected);
 }
@@ -32,7 +31,7 @@ static enum err bool_parse(const struct setting *s, struct str text, void *field
         *(bool *)field = bool_words[i].value;
         return OK;
     }
-    return bad(why, text, "true or false");
+    return value_is_not(why, text, "true or false");
 }
 
 static char *bool_print(const struct setting *s, const void *field)
@@ -105,7 +104,7 @@ static enum err check_range(const struct setting *s, struct str text, enum err p
     char low[32], high[32];
 
     if (parsed && parsed != ERR_LIMIT)
-        return bad(why, text, s->type->expected);
+        return value_is_not(why, text, s->type->expected);
     if (!parsed && value >= s->min && value <= s->max)
         return OK;
     s->type->format(s->min, low);
@@ -264,7 +263,7 @@ static enum err label_parse(const struct setting *s, struct str text, void *fiel
                             struct diag *why)
 {
     if (!is_dns_label(text))
-        return bad(why, text, "a namespace: up to 63 of a-z, 0-9 and \"-\"");
+        return value_is_not(why, text, EXPECTED_LABEL);
     return string_parse(s, text, field, why);
 }
 
@@ -281,7 +280,7 @@ static enum err domain_parse(const struct setting *s, struct str text, void *fie
         if (lower[i] >= 'A' && lower[i] <= 'Z')
             lower[i] = (char)(lower[i] - 'A' + 'a');
     if (!is_dns_name((struct str){ lower, len }))
-        return bad(why, text, "a domain name, like cluster.local");
+        return value_is_not(why, text, "a domain name, like cluster.local");
     return string_parse(s, (struct str){ lower, len }, field, why);
 }
 
@@ -317,8 +316,9 @@ static enum err level_check(struct str part, struct diag *why)
     if (!level.at)
         level = module;
     else if (!is_log_module(module))
-        return bad(why, module, "a part of the program that logs");
-    return is_level(level) ? OK : bad(why, level, "one of error, warn, info, debug");
+        return value_is_not(why, module, "a part of the program that logs");
+    return is_level(level) ? OK
+                           : value_is_not(why, level, "one of error, warn, info, debug");
 }
 
 static enum err levels_parse(const struct setting *s, struct str text, void *field,
@@ -336,166 +336,7 @@ static enum err levels_parse(const struct setting *s, struct str text, void *fie
     return string_parse(s, text, field, why);
 }
 
-/* Lists.  All three begin with a pointer and a count; the limit is the row's. */
-
-static enum err check_room(const struct setting *s, size_t count, struct diag *why)
-{
-    if (count < s->max)
-        return OK;
-    return diag_set(why, ERR_CONFIG, "more than %" PRIu64 " values", s->max);
-}
-
-static char *joined(char *list, const char *next)
-{
-    if (!list)
-        return xstrdup(next);
-    char *longer = xasprintf("%s,%s", list, next);
-    free(list);
-    return longer;
-}
-
-static void string_add(struct string_list *list, struct str text)
-{
-    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
-    list->at[list->count++] = str_dup(text);
-}
-
-static char *strings_print(const struct setting *s, const void *field)
-{
-    const struct string_list *list = field;
-    char *text = NULL;
-
-    (void)s;
-    for (size_t i = 0; i < list->count; i++)
-        text = joined(text, list->at[i]);
-    return text ? text : xstrdup("");
-}
-
-static void strings_clear(void *field)
-{
-    struct string_list *list = field;
-
-    for (size_t i = 0; i < list->count; i++)
-        free(list->at[i]);
-    free(list->at);
-}
-
-static enum err labels_parse(const struct setting *s, struct str text, void *field,
-                             struct diag *why)
-{
-    struct string_list *list = field;
-    enum err e = check_room(s, list->count, why);
-
-    if (e)
-        return e;
-    if (!is_dns_label(text))
-        return bad(why, text, "a namespace: up to 63 of a-z, 0-9 and \"-\"");
-    string_add(list, text);
-    return OK;
-}
-
-static bool is_origin(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.at[i] <= ' ' || s.at[i] > '~')
-            return false;
-    return s.len > 0 && s.len <= 300;
-}
-
-static enum err origins_parse(const struct setting *s, struct str text, void *field,
-                              struct diag *why)
-{
-    struct string_list *list = field;
-    enum err e = check_room(s, list->count, why);
-
-    if (e)
-        return e;
-    if (!is_origin(text))
-        return bad(why, text, "an origin, like https://app.example or app.example");
-    string_add(list, text);
-    return OK;
-}
-
-static enum err listens_parse(const struct setting *s, struct str text, void *field,
-                              struct diag *why)
-{
-    struct listen_list *list = field;
-    struct listen_address address;
-    enum err e = check_room(s, list->count, why);
-
-    if (!e)
-        e = listen_address_parse(text, &address, why);
-    if (e)
-        return e;
-    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
-    list->at[list->count++] = address;
-    return OK;
-}
-
-static char *listens_print(const struct setting *s, const void *field)
-{
-    const struct listen_list *list = field;
-    char *text = NULL;
-
-    (void)s;
-    for (size_t i = 0; i < list->count; i++) {
-        char one[LISTEN_TEXT_SIZE];
-        listen_address_print(&list->at[i], one);
-        text = joined(text, one);
-    }
-    return text ? text : xstrdup("");
-}
-
-static void listens_clear(void *field)
-{
-    struct listen_list *list = field;
-    free(list->at);
-}
-
-static enum err exposes_parse(const struct setting *s, struct str text, void *field,
-                              struct diag *why)
-{
-    struct expose_list *list = field;
-    struct expose exposed;
-    enum err e = check_room(s, list->count, why);
-
-    if (!e)
-        e = expose_parse(text, &exposed, why);
-    if (e)
-        return e;
-    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
-    list->at[list->count++] = exposed;
-    return OK;
-}
-
-static char *exposes_print(const struct setting *s, const void *field)
-{
-    const struct expose_list *list = field;
-    char *text = NULL;
-
-    (void)s;
-    for (size_t i = 0; i < list->count; i++) {
-        const struct expose *e = &list->at[i];
-        char local[LISTEN_TEXT_SIZE];
-        listen_address_print(&e->local, local);
-        AUTO_FREE char *one =
-            xasprintf("%s.%s:%s=%s", e->service, e->namespace, e->port, local);
-        text = joined(text, one);
-    }
-    return text ? text : xstrdup("");
-}
-
-static void exposes_clear(void *field)
-{
-    struct expose_list *list = field;
-
-    for (size_t i = 0; i < list->count; i++)
-        expose_finish(&list->at[i]);
-    free(list->at);
-}
-
 #define CHOICES(...) ((const char *const[]){ __VA_ARGS__, NULL })
-#define FIELD_SIZE_OF(field) sizeof(((struct config *)0)->field)
 
 const struct setting_type type_BOOL = {
     .parse = bool_parse,
@@ -589,36 +430,4 @@ const struct setting_type type_LEVELS = {
     .print = string_print,
     .clear = string_clear,
     .size = FIELD_SIZE_OF(log_level),
-};
-const struct setting_type type_LABEL_LIST = {
-    .argument = "NAME",
-    .parse = labels_parse,
-    .print = strings_print,
-    .clear = strings_clear,
-    .size = FIELD_SIZE_OF(allow_namespace),
-    .list = true,
-};
-const struct setting_type type_ORIGIN_LIST = {
-    .argument = "ORIGIN",
-    .parse = origins_parse,
-    .print = strings_print,
-    .clear = strings_clear,
-    .size = FIELD_SIZE_OF(allow_origin),
-    .list = true,
-};
-const struct setting_type type_LISTEN_LIST = {
-    .argument = "ADDR:PORT",
-    .parse = listens_parse,
-    .print = listens_print,
-    .clear = listens_clear,
-    .size = FIELD_SIZE_OF(listen),
-    .list = true,
-};
-const struct setting_type type_EXPOSE_LIST = {
-    .argument = "SVC.NS:PORT",
-    .parse = exposes_parse,
-    .print = exposes_print,
-    .clear = exposes_clear,
-    .size = FIELD_SIZE_OF(expose),
-    .list = true,
 };

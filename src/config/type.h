@@ -28,3 +28,10 @@ extern const struct setting_type type_BOOL, type_CARRIER, type_COUNT, type_DOMAI
     type_DURATION, type_EXPOSE_LIST, type_FILE, type_LABEL, type_LABEL_LIST, type_LEVELS,
     type_LISTEN_LIST, type_LOG_FORMAT, type_ORIGIN_LIST, type_PORT, type_SIZE,
     type_STRING, type_UPSTREAM;
+
+#define FIELD_SIZE_OF(field) sizeof(((struct config *)0)->field)
+#define EXPECTED_LABEL "a namespace: up to 63 of a-z, 0-9 and \"-\""
+
+/* "..." is not `expected`: ERR_CONFIG.  Every complaint begins with the value; the caller
+ * puts where it stood before it. */
+enum err value_is_not(struct diag *why, struct str text, const char *expected);

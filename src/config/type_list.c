@@ -1,0 +1,195 @@
+/* config/type_list.c - the types of settings that take several values */
+#include <inttypes.h>
+
+#include "base/own.h"
+#include "config/type.h"
+
+static enum err check_room(const struct setting *s, size_t count, struct diag *why)
+{
+    if (count < s->max)
+        return OK;
+    return diag_set(why, ERR_CONFIG, "more than %" PRIu64 " values", s->max);
+}
+
+static char *joined(char *list, const char *next)
+{
+    if (!list)
+        return xstrdup(next);
+    char *longer = xasprintf("%s,%s", list, next);
+    free(list);
+    return longer;
+}
+
+static void string_add(struct string_list *list, struct str text)
+{
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = str_dup(text);
+}
+
+static char *strings_print(const struct setting *s, const void *field)
+{
+    const struct string_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++)
+        text = joined(text, list->at[i]);
+    return text ? text : xstrdup("");
+}
+
+static void strings_clear(void *field)
+{
+    struct string_list *list = field;
+
+    for (size_t i = 0; i < list->count; i++)
+        free(list->at[i]);
+    free(list->at);
+}
+
+static enum err labels_parse(const struct setting *s, struct str text, void *field,
+                             struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_dns_label(text))
+        return value_is_not(why, text, EXPECTED_LABEL);
+    string_add(list, text);
+    return OK;
+}
+
+static bool is_origin(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++)
+        if (s.at[i] <= ' ' || s.at[i] > '~')
+            return false;
+    return s.len > 0 && s.len <= 300;
+}
+
+static enum err origins_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_origin(text))
+        return value_is_not(why, text,
+                            "an origin, like https://app.example or app.example");
+    string_add(list, text);
+    return OK;
+}
+
+static enum err listens_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct listen_list *list = field;
+    struct listen_address address;
+    enum err e = check_room(s, list->count, why);
+
+    if (!e)
+        e = listen_address_parse(text, &address, why);
+    if (e)
+        return e;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = address;
+    return OK;
+}
+
+static char *listens_print(const struct setting *s, const void *field)
+{
+    const struct listen_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        char one[LISTEN_TEXT_SIZE];
+        listen_address_print(&list->at[i], one);
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void listens_clear(void *field)
+{
+    struct listen_list *list = field;
+    free(list->at);
+}
+
+static enum err exposes_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct expose_list *list = field;
+    struct expose exposed;
+    enum err e = check_room(s, list->count, why);
+
+    if (!e)
+        e = expose_parse(text, &exposed, why);
+    if (e)
+        return e;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = exposed;
+    return OK;
+}
+
+static char *exposes_print(const struct setting *s, const void *field)
+{
+    const struct expose_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct expose *e = &list->at[i];
+        char local[LISTEN_TEXT_SIZE];
+        listen_address_print(&e->local, local);
+        AUTO_FREE char *one =
+            xasprintf("%s.%s:%s=%s", e->service, e->namespace, e->port, local);
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void exposes_clear(void *field)
+{
+    struct expose_list *list = field;
+
+    for (size_t i = 0; i < list->count; i++)
+        expose_finish(&list->at[i]);
+    free(list->at);
+}
+
+const struct setting_type type_LABEL_LIST = {
+    .argument = "NAME",
+    .parse = labels_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(allow_namespace),
+    .list = true,
+};
+const struct setting_type type_ORIGIN_LIST = {
+    .argument = "ORIGIN",
+    .parse = origins_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(allow_origin),
+    .list = true,
+};
+const struct setting_type type_LISTEN_LIST = {
+    .argument = "ADDR:PORT",
+    .parse = listens_parse,
+    .print = listens_print,
+    .clear = listens_clear,
+    .size = FIELD_SIZE_OF(listen),
+    .list = true,
+};
+const struct setting_type type_EXPOSE_LIST = {
+    .argument = "SVC.NS:PORT",
+    .parse = exposes_parse,
+    .print = exposes_print,
+    .clear = exposes_clear,
+    .size = FIELD_SIZE_OF(expose),
+    .list = true,
+};
