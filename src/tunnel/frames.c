@@ -1,0 +1,213 @@
+/* tunnel/frames.c - SPDY frames between the carrier and the pairs
+ *
+ * Reading: a data frame's payload moves from the carrier's queue to the pair's without a
+ * copy where whole chunks can change hands.  A pair that is full stops the tunnel: its own
+ * client is slow, and TCP carries that back to the pod.  Frames for pairs that are gone are
+ * dropped; the server may send them for a second after it was told.
+ *
+ * Writing: once per turn, everything that the pairs have goes into the carrier's queue, each
+ * frame with its head written in front of the payload where it already lies.
+ */
+#include "tunnel/pair.h"
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+
+#define CONTROL_READ_MAX 256 /* longer control frames say nothing to us and are skipped */
+#define PAYLOAD_MAX (CHUNK_SIZE - SPDY_HEAD)
+
+static struct pair *find(struct tunnel *t, uint32_t id)
+{
+    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+        if (p->data_id == id || p->error_id == id)
+            return p;
+    return NULL;
+}
+
+static void skip_payload(struct tunnel *t)
+{
+    struct bufq *in = &t->carrier->in;
+    size_t n = in->len < t->data_left ? in->len : t->data_left;
+    bufq_skip(in, n);
+    t->data_left -= (uint32_t)n;
+}
+
+static void read_text(struct tunnel *t, struct pair *p)
+{
+    uint8_t text[DIAG_SIZE];
+    size_t want = t->data_left < sizeof(text) ? t->data_left : sizeof(text);
+    size_t n = bufq_read(&t->carrier->in, text, want);
+    t->data_left -= (uint32_t)n;
+    pair_on_text(p, text, n);
+}
+
+static void read_bytes(struct tunnel *t, struct pair *p)
+{
+    size_t n = bufq_move_n(&p->stream.in, &t->carrier->in, t->data_left);
+    if (n == 0)
+        return;
+    t->data_left -= (uint32_t)n;
+    p->delivered = true;
+    t->used_at = t->heard_at;
+    task_wake(p->stream.wake);
+}
+
+/* Returns false when it has to wait: for bytes, or for room in a pair. */
+static bool read_payload(struct tunnel *t)
+{
+    struct pair *p = t->data_id ? find(t, t->data_id) : NULL;
+    uint32_t before = t->data_left;
+
+    if (!p || p->left)
+        skip_payload(t);
+    else if (t->data_id == p->error_id)
+        read_text(t, p);
+    else
+        read_bytes(t, p);
+    if (t->data_left == 0 && t->data_fin) {
+        t->data_fin = false;
+        if (p)
+            pair_on_fin(p, t->data_id);
+    }
+    return t->data_left != before || t->data_left == 0;
+}
+
+static void on_pong(struct tunnel *t, uint32_t id)
+{
+    uint32_t n = (id - t->probe_first) / 2;
+    if (!t->probe_first || id < t->probe_first || n >= WORKERS)
+        return;
+    t->probe_missing &= ~(1u << n);
+}
+
+static enum err on_control(struct tunnel *t, const struct spdy_head *head,
+                           const uint8_t *body, struct diag *why)
+{
+    struct spdy_control control;
+    enum err e = spdy_control_decode(head, body, &control);
+    if (e)
+        return diag_set(why, e, "a broken SPDY control frame of type %d", head->type);
+
+    struct pair *p = find(t, control.id);
+    if (head->type == SPDY_PING)
+        on_pong(t, control.id);
+    else if (head->type == SPDY_GOAWAY)
+        tunnel_retire(t);
+    else if (head->type == SPDY_RST_STREAM && p)
+        pair_on_reset(p, control.id);
+    else if (head->type == SPDY_SYN_REPLY && p)
+        pair_on_reply(p);
+    return OK;
+}
+
+static void expect_payload(struct tunnel *t, uint32_t id, uint32_t length, bool fin)
+{
+    bufq_skip(&t->carrier->in, SPDY_HEAD);
+    t->data_id = id;
+    t->data_left = length;
+    t->data_fin = fin;
+}
+
+/* Read one frame's head, and all of a control frame.  ERR_AGAIN: not there yet. */
+static enum err read_head(struct tunnel *t, struct diag *why)
+{
+    struct bufq *in = &t->carrier->in;
+    uint8_t bytes[SPDY_HEAD + CONTROL_READ_MAX];
+    size_t len = bufq_copy(in, 0, bytes, SPDY_HEAD);
+    struct spdy_head head;
+    enum err e = spdy_head_decode(bytes, len, &head);
+
+    if (e == ERR_AGAIN)
+        return e;
+    if (e)
+        return diag_set(why, e, "the API server sent something that is not SPDY");
+    if (head.type == SPDY_DATA || head.length > CONTROL_READ_MAX) {
+        expect_payload(t, head.id, head.length, head.flags & SPDY_FIN);
+        return OK;
+    }
+    if (in->len < SPDY_HEAD + head.length)
+        return ERR_AGAIN;
+    bufq_read(in, bytes, SPDY_HEAD + head.length);
+    return on_control(t, &head, bytes + SPDY_HEAD, why);
+}
+
+enum err frames_read(struct tunnel *t, struct diag *why)
+{
+    struct bufq *in = &t->carrier->in;
+
+    if (!bufq_empty(in))
+        t->heard_at = t->step.sched->now;
+    for (;;) {
+        enum err e = OK;
+        if (t->data_left || t->data_fin) {
+            if (!read_payload(t))
+                return OK;
+        } else {
+            e = read_head(t, why);
+        }
+        if (e)
+            return e == ERR_AGAIN ? OK : e;
+    }
+}
+
+/* One DATA frame of what lies together at the front of the pair's queue. */
+static bool send_frame(struct tunnel *t, struct pair *p)
+{
+    struct bufq *from = &p->stream.out, *to = &t->carrier->out;
+    size_t n;
+
+    bufq_peek(from, &n);
+    n = n < PAYLOAD_MAX ? n : PAYLOAD_MAX;
+    if (n == 0 || bufq_room(to) < n + SPDY_HEAD)
+        return false;
+    spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
+    bufq_move_n(to, from, n + SPDY_HEAD);
+    return true;
+}
+
+static void send_fin(struct tunnel *t, struct pair *p)
+{
+    uint8_t frame[SPDY_HEAD];
+
+    spdy_data_head_encode(p->data_id, SPDY_FIN, 0, frame);
+    if (!bufq_put(&t->carrier->out, frame, sizeof(frame)))
+        return;
+    bufq_clear(&p->stream.out);
+    p->fin_sent = true;
+    p->stream.out_eof = true;
+}
+
+static void flush_pair(struct tunnel *t, struct pair *p)
+{
+    bool sent = false;
+
+    while (pair_may_send(p) && send_frame(t, p))
+        sent = true;
+    if (pair_owes_fin(p))
+        send_fin(t, p);
+    if (sent) {
+        t->used_at = t->flush.sched->now;
+        task_wake(p->stream.wake);
+    }
+    if (p->left && p->fin_sent && p->stream.end.verdict != V_OPEN)
+        pair_gone(p);
+}
+
+void frames_flush(struct tunnel *t)
+{
+    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+        flush_pair(t, p);
+    stream_update(t->carrier);
+}
+
+bool frames_ping(struct tunnel *t, uint32_t *ret_id)
+{
+    uint8_t frame[SPDY_PING_SIZE];
+
+    spdy_ping_encode(t->next_ping, frame);
+    if (!bufq_put(&t->carrier->out, frame, sizeof(frame)))
+        return false;
+    *ret_id = t->next_ping;
+    t->next_ping += 2;
+    return true;
+}

@@ -1,0 +1,230 @@
+#include "tunnel/pair.h"
+
+#include <assert.h>
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/own.h"
+
+/* How long after one of the two streams ended the other may stay silent.  The runtime
+ * closes both within a second of each other. */
+#define VERDICT_MS 2000
+
+static struct pair *pair_of(struct stream *s)
+{
+    return container_of(s, struct pair, stream);
+}
+
+static bool text_has(struct str text, const char *phrase)
+{
+    return text.len && memmem(text.at, text.len, phrase, strlen(phrase));
+}
+
+/* The words of containerd, CRI-O and cri-dockerd (facts: portforward section 2.3). */
+enum verdict pair_classify(struct str text)
+{
+    static const char *const gone[] = {
+        "network namespace for sandbox", "failed to find sandbox", "is not running",
+        "PodSandbox with ID starting with", "sandbox container is not running",
+    };
+    static const char *const refused[] = {
+        "connection refused", "Connection refused", "failed to connect to localhost",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(gone); i++)
+        if (text_has(text, gone[i]))
+            return V_POD_GONE;
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++)
+        if (text_has(text, refused[i]))
+            return V_REFUSED;
+    return V_RESET;
+}
+
+static enum verdict judge(const struct pair *p)
+{
+    enum verdict v = V_RESET;
+    if (p->text_len)
+        v = pair_classify((struct str){ p->text, p->text_len });
+    else if (p->data_done && p->error_done && !p->reset)
+        v = V_CLEAN;
+    bool undelivered = v == V_REFUSED || v == V_POD_GONE;
+    return undelivered && p->delivered ? V_RESET : v;
+}
+
+static bool settled(const struct pair *p)
+{
+    if (p->text_len || p->reset)
+        return p->error_done || p->reset;
+    return p->data_done && p->error_done;
+}
+
+void pair_gone(struct pair *p)
+{
+    struct tunnel *t = p->tunnel;
+    uint32_t data_id = p->data_id;
+    bool clean = p->stream.end.verdict == V_CLEAN && p->fin_sent;
+
+    pair_destroy(p);
+    tunnel_on_pair_gone(t, data_id, clean);
+}
+
+static void settle(struct pair *p)
+{
+    if (p->stream.end.verdict != V_OPEN)
+        return;
+    enum verdict v = judge(p);
+    char text[DIAG_SIZE + 1];
+    memcpy(text, p->text, p->text_len);
+    text[p->text_len] = '\0';
+    timer_stop(&p->verdict_due);
+    if (v != V_CLEAN)
+        log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),
+                  LOG_S("why", p->text_len ? text : "reset"));
+    stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
+    task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
+}
+
+static void on_verdict_due(struct timer *timer)
+{
+    struct pair *p = container_of(timer, struct pair, verdict_due);
+    p->reset = true;
+    settle(p);
+}
+
+static void ended(struct pair *p)
+{
+    if (settled(p))
+        settle(p);
+    else if (!p->verdict_due.at)
+        timer_set(&p->verdict_due, VERDICT_MS);
+    task_wake(&p->tunnel->flush);
+}
+
+void pair_on_reply(struct pair *p)
+{
+    p->stream.end.opened = true;
+}
+
+void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n)
+{
+    size_t room = sizeof(p->text) - p->text_len;
+    size_t part = n < room ? n : room;
+    memcpy(p->text + p->text_len, bytes, part);
+    p->text_len += part;
+    ended(p);
+}
+
+void pair_on_fin(struct pair *p, uint32_t stream_id)
+{
+    if (stream_id == p->error_id)
+        p->error_done = true;
+    else
+        p->data_done = true;
+    ended(p);
+}
+
+void pair_on_reset(struct pair *p, uint32_t stream_id)
+{
+    p->reset = true;
+    pair_on_fin(p, stream_id);
+}
+
+void pair_on_tunnel_lost(struct pair *p, const char *why)
+{
+    timer_stop(&p->verdict_due);
+    stream_end(&p->stream, V_TUNNEL_LOST, why);
+}
+
+bool pair_may_send(const struct pair *p)
+{
+    return !p->data_done && !p->fin_sent && !p->left &&
+           p->stream.end.verdict == V_OPEN;
+}
+
+/* Our half ends when the user says so, when the far end has ended (never a byte after
+ * that: it would stop a worker of the runtime for ever), or when nobody is left. */
+bool pair_owes_fin(const struct pair *p)
+{
+    if (p->fin_sent)
+        return false;
+    return p->left || p->data_done || p->stream.end.verdict != V_OPEN ||
+           (p->stream.shut && bufq_empty(&p->stream.out));
+}
+
+static void pair_update(struct stream *s)
+{
+    struct pair *p = pair_of(s);
+    if (!p->tunnel)
+        return;
+    task_wake(&p->tunnel->step); /* room for bytes that wait in the carrier */
+    task_wake(&p->tunnel->flush);
+}
+
+/* The user is done: say FIN and wait, without it, for the verdict. */
+static void pair_close(struct stream *s)
+{
+    struct pair *p = pair_of(s);
+
+    s->wake = NULL;
+    p->left = true;
+    p->lent = false;
+    bufq_clear(&s->in);
+    bufq_clear(&s->out);
+    if (!p->tunnel) {
+        pair_destroy(p);
+        return;
+    }
+    tunnel_used(p->tunnel);
+    if (s->end.verdict == V_OPEN)
+        timer_set(&p->verdict_due, VERDICT_MS);
+    task_wake(&p->tunnel->flush);
+}
+
+static void pair_abort(struct stream *s)
+{
+    struct pair *p = pair_of(s);
+    struct tunnel *t = p->tunnel;
+
+    s->wake = NULL;
+    p->left = true;
+    p->reset = true;
+    if (!t) {
+        pair_destroy(p);
+        return;
+    }
+    if (s->end.verdict == V_OPEN)
+        stream_end(s, V_RESET, NULL);
+    pair_gone(p);
+}
+
+static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };
+
+struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id)
+{
+    struct pair *p = xcalloc(1, sizeof(*p));
+    stream_init(&p->stream, &pair_ops, loop_pool(t->origin->loop), PAIR_IN_LIMIT,
+                PAIR_OUT_LIMIT);
+    timer_init(&p->verdict_due, t->step.sched, on_verdict_due);
+    p->tunnel = t;
+    p->error_id = error_id;
+    p->data_id = data_id;
+    p->lent = true;
+    list_append(&t->pairs, &p->in_tunnel);
+    return p;
+}
+
+void pair_destroy(struct pair *p)
+{
+    timer_stop(&p->verdict_due);
+    list_remove(&p->in_tunnel);
+    stream_finish(&p->stream);
+    free(p);
+}
+
+void tunnel_stream_lend(struct stream *s, bool lent)
+{
+    assert(s->ops == &pair_ops);
+    pair_of(s)->lent = lent;
+    if (pair_of(s)->tunnel)
+        tunnel_used(pair_of(s)->tunnel);
+}

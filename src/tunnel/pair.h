@@ -1,0 +1,53 @@
+/* tunnel/pair.h - the two SPDY streams of one forwarded connection, as one stream
+ *
+ * Private to tunnel/.  The data stream carries the bytes; the error stream alone says how
+ * the connection ended (facts: cri-streaming portforward/httpstream.go):
+ *
+ *     error stream           data stream     verdict
+ *     FIN without text       FIN             V_CLEAN
+ *     text                   any             V_REFUSED, V_POD_GONE or V_RESET, by the text
+ *     RST                    any             V_RESET
+ *     nothing for 2 s        FIN             V_RESET
+ */
+#pragma once
+
+#include "tunnel/tunnel.h"
+
+#define PAIR_IN_LIMIT (64 * 1024)
+#define PAIR_OUT_LIMIT (64 * 1024)
+
+struct pair {
+    struct stream stream;
+    struct tunnel *tunnel;
+    struct list_node in_tunnel;
+    uint32_t error_id, data_id;
+    bool lent;      /* in use, and not only kept in a pool */
+    bool left;      /* the user closed it: only the verdict is waited for */
+    bool delivered; /* a byte of the answer came */
+    bool data_done; /* FIN or RST on the data stream came */
+    bool error_done;
+    bool reset;     /* RST on either stream */
+    bool fin_sent;
+    size_t text_len;
+    char text[DIAG_SIZE]; /* of the error stream, cut */
+    struct timer verdict_due;
+};
+
+struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);
+void pair_destroy(struct pair *p);
+/* Its user has left and its verdict is known: tell the tunnel, and destroy it. */
+void pair_gone(struct pair *p);
+
+/* What came from the wire, from frames.c. */
+void pair_on_reply(struct pair *p);
+void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n);
+void pair_on_fin(struct pair *p, uint32_t stream_id);
+void pair_on_reset(struct pair *p, uint32_t stream_id);
+void pair_on_tunnel_lost(struct pair *p, const char *why);
+
+/* What frames.c may still send for it. */
+bool pair_may_send(const struct pair *p);
+bool pair_owes_fin(const struct pair *p);
+
+/* What a text of the error stream says about the connection. */
+enum verdict pair_classify(struct str text);

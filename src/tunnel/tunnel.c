@@ -1,0 +1,422 @@
+/* tunnel/tunnel.c - the life of one tunnel
+ *
+ * THEORY OF OPERATION
+ *
+ *   pairs: one forwarded           tunnel                     carrier
+ *   connection each
+ *   stream ─ out ─▶ ┐  frames_flush, once a turn (RANK_FLUSH)
+ *   stream ─ out ─▶ ┴─────────▶ SPDY frames ─▶ carrier->out ─▶ TLS ─▶ API server ─▶
+ *   stream ◀─ in ── ┐                                             kubelet ─▶ runtime
+ *   stream ◀─ in ── ┴───────── SPDY frames ◀─ carrier->in ◀─ TLS ◀─
+ *                      frames_read, as bytes come (RANK_READ)
+ *
+ * The peer is moby/spdystream in the container runtime on the pod's node; the API server
+ * and the kubelet only copy bytes.  It has no flow control.  It has five frame workers: a
+ * stream belongs to the worker `id mod 5` (its residue), and a worker whose consumer does
+ * not read stops for ever, with everything behind it.  From that follows what this file
+ * keeps to:
+ *
+ * - A connection is opened without waiting: the SYN_STREAMs of its error and data stream
+ *   and the first bytes leave together.  Ids are (a, a + 10), so that both streams of a
+ *   pair have the same residue, and a stuck worker hurts one pair.
+ * - Only the error stream says how a connection ended (pair.c).  A failed connection is
+ *   that connection's matter; the tunnel is not given up because of it, but its residue is
+ *   dead: with data in flight to a refused port the worker never comes back.
+ * - Never a DATA frame after the far end's FIN: the second one stops the worker.
+ * - A residue is used again only after its pair ended well and five PINGs, which the
+ *   server deals to the five workers in turn, have all come back (the probe).
+ * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
+ *   good residue retires: it closes with its last pair.
+ *
+ * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs; a
+ * pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
+ * tunnel goes first, its pairs end with V_TUNNEL_LOST and stay their users' until closed.
+ *
+ * What it cannot do: tell a slow pod from a stuck one early (there is no window), learn
+ * that a connection was accepted (there is no such signal), or pass on a client's half-close
+ * without the runtime cutting the answer a second later.
+ */
+#include "tunnel/tunnel.h"
+
+#include <assert.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/own.h"
+#include "net/tcp.h"
+#include "tunnel/pair.h"
+#include "tunnel/upgrade.h"
+
+#define PROBE_MS 2000 /* five PINGs must be back after this */
+#define SYN_ROOM (SPDY_PAIR_MAX + 64)
+
+#define STATES(X) /* clang-format off */ \
+    X(CONNECT, connect) /* waiting for the TCP connection to the API server */ \
+    X(UPGRADE, upgrade) /* TLS, the upgrade request, waiting for its answer */ \
+    X(OPEN,    open)    /* SPDY                                             */ \
+    X(CLOSED,  closed)  /* the pod takes it apart                           */
+/* clang-format on */
+
+#define X(NAME, name) static enum tunnel_state in_##name(struct tunnel *t);
+STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum tunnel_state (*run)(struct tunnel *t);
+} states[] = {
+#define X(NAME, name) [TUNNEL_##NAME] = { #name, in_##name },
+    STATES(X)
+#undef X
+};
+
+static uint64_t now(const struct tunnel *t)
+{
+    return t->step.sched->now;
+}
+
+static enum tunnel_state fail(struct tunnel *t, enum err e, const char *why)
+{
+    if (!t->error.code) {
+        t->error.code = e;
+        diag_set(&t->error.why, e, "%s", why);
+    }
+    return TUNNEL_CLOSED;
+}
+
+/* A dead peer is the kernel's business while we are not reading ourselves. */
+static void set_socket_options(int fd)
+{
+    int on = 1, idle = 30, every = 10, count = 3;
+    unsigned unanswered_ms = 30000;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
+}
+
+static enum tunnel_state in_connect(struct tunnel *t)
+{
+    if (t->connecting.result == ERR_AGAIN)
+        return TUNNEL_CONNECT;
+    if (t->connecting.result)
+        return fail(t, t->connecting.result,
+                    diag_text(&t->connecting.why, t->connecting.result));
+
+    const struct tunnel_origin *o = t->origin;
+    const struct kube_target *target = api_target(o->api);
+    int fd = t->connecting.fd;
+    t->connecting.fd = -1;
+    set_socket_options(fd);
+    t->carrier = tcp_open(o->loop, fd, 0, 0);
+    if (o->tls)
+        t->carrier = tls_client_open(o->loop, o->tls, t->carrier,
+                                     target->tls_server_name ? target->tls_server_name
+                                                             : target->host);
+    t->carrier->wake = &t->step;
+    struct upgrade_request request = { target->prefix, target->host_header,
+                                       api_authorization(o->api), t->pod->ns,
+                                       t->pod->name };
+    upgrade_request_write(&request, &t->carrier->out);
+    stream_update(t->carrier);
+    return TUNNEL_UPGRADE;
+}
+
+static enum tunnel_state in_upgrade(struct tunnel *t)
+{
+    struct stream *c = t->carrier;
+    enum err e = upgrade_answer_read(&c->in, c->in_eof, &t->error);
+
+    if (e == ERR_AGAIN)
+        return TUNNEL_UPGRADE;
+    if (e && c->broken && !t->error.status) { /* the carrier knows better why */
+        t->error.code = OK;
+        return fail(t, ERR_CONNECT, diag_text(&c->end.why, e));
+    }
+    return e ? TUNNEL_CLOSED : TUNNEL_OPEN;
+}
+
+/* The five PINGs of a probe are back, or late. */
+static bool judge_probe(struct tunnel *t)
+{
+    if (!t->probe_first || t->probe_missing)
+        return false;
+    t->probe_first = 0;
+    for (int r = 0; r < WORKERS; r++)
+        if (t->residues[r] == RESIDUE_SPENT)
+            t->residues[r] = RESIDUE_FREE;
+    return true;
+}
+
+static void start_probe(struct tunnel *t)
+{
+    uint32_t id = 0;
+
+    if (t->probe_first || t->state != TUNNEL_OPEN)
+        return;
+    for (int i = 0; i < WORKERS; i++) {
+        if (!frames_ping(t, &id))
+            return; /* no room now: the next chance is the next pair that ends */
+        if (i == 0)
+            t->probe_first = id;
+    }
+    t->probe_missing = (1u << WORKERS) - 1;
+    timer_set(&t->deadline, PROBE_MS);
+    task_wake(&t->flush);
+}
+
+static bool has_spent(const struct tunnel *t)
+{
+    for (int r = 0; r < WORKERS; r++)
+        if (t->residues[r] == RESIDUE_SPENT)
+            return true;
+    return false;
+}
+
+static bool worn_out(const struct tunnel *t)
+{
+    const struct tunnel_settings *s = t->origin->settings;
+    return t->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
+           t->last_id > SPDY_ID_MAX - 64;
+}
+
+static enum tunnel_state in_open(struct tunnel *t)
+{
+    struct diag why = { 0 };
+    enum err e = frames_read(t, &why);
+
+    if (e)
+        return fail(t, e, diag_text(&why, e));
+    if (t->carrier->in_eof && bufq_empty(&t->carrier->in))
+        return fail(t, ERR_EOF, diag_text(&t->carrier->end.why, ERR_EOF));
+    if (t->carrier->broken)
+        return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
+    if (worn_out(t))
+        t->retired = true;
+    if (t->retired && list_empty(&t->pairs))
+        return fail(t, ERR_CANCELLED, "retired");
+    if (judge_probe(t))
+        timer_stop(&t->deadline);
+    if (!t->probe_first && has_spent(t))
+        start_probe(t);
+    if (!list_empty(&t->pairs))
+        task_wake(&t->flush);
+    pod_on_tunnel_change(t->pod);
+    return TUNNEL_OPEN;
+}
+
+static enum tunnel_state in_closed(struct tunnel *t)
+{
+    (void)t;
+    return TUNNEL_CLOSED;
+}
+
+static void log_opened(struct tunnel *t)
+{
+    log_info(t->id, "tunnel opened", LOG_S("pod", t->pod->label),
+             LOG_S("carrier", "spdy"), LOG_U("ms", now(t) - t->started_at));
+}
+
+static void lose_pairs(struct tunnel *t)
+{
+    list_for_each(p, &t->pairs, struct pair, in_tunnel) {
+        list_remove(&p->in_tunnel);
+        p->tunnel = NULL;
+        if (p->left)
+            pair_destroy(p);
+        else
+            pair_on_tunnel_lost(p, diag_text(&t->error.why, t->error.code));
+    }
+}
+
+static void release(struct tunnel *t)
+{
+    if (t->opened_at)
+        log_info(t->id, "tunnel closed", LOG_S("pod", t->pod->label),
+                 LOG_S("reason", diag_text(&t->error.why, t->error.code)),
+                 LOG_U("connections", t->carried), LOG_U("ms", now(t) - t->opened_at));
+    timer_stop(&t->deadline);
+    timer_stop(&t->ping);
+    connecting_finish(&t->connecting);
+    lose_pairs(t);
+    stream_close(TAKE(t->carrier));
+}
+
+/* The only road from one state to another. */
+static void enter(struct tunnel *t, enum tunnel_state next)
+{
+    log_debug(t->id, "state", LOG_S("from", states[t->state].name),
+              LOG_S("to", states[next].name));
+    t->state = next;
+    if (next == TUNNEL_OPEN) {
+        t->opened_at = t->used_at = t->heard_at = now(t);
+        timer_stop(&t->deadline);
+        timer_set(&t->ping, t->origin->settings->ping_ms);
+        log_opened(t);
+        pod_on_tunnel_open(t->pod, t);
+    }
+    if (next == TUNNEL_CLOSED) {
+        release(t);
+        pod_on_tunnel_closed(t->pod, t);
+    }
+}
+
+static void on_step(struct task *task)
+{
+    struct tunnel *t = container_of(task, struct tunnel, step);
+    enum tunnel_state state = t->state;
+    enum tunnel_state next = states[state].run(t);
+
+    if (next == state)
+        return;
+    task_wake(&t->step);
+    enter(t, next); /* into CLOSED: t is the pod's to free, and its tasks are cancelled */
+}
+
+static void on_flush(struct task *task)
+{
+    struct tunnel *t = container_of(task, struct tunnel, flush);
+    if (t->state == TUNNEL_OPEN)
+        frames_flush(t);
+}
+
+static void on_deadline(struct timer *timer)
+{
+    struct tunnel *t = container_of(timer, struct tunnel, deadline);
+    if (t->state == TUNNEL_OPEN) { /* the probe: a worker is stuck for good */
+        t->probe_first = 0;
+        for (int r = 0; r < WORKERS; r++)
+            if (t->residues[r] == RESIDUE_SPENT)
+                t->residues[r] = RESIDUE_DEAD;
+        t->retired = true;
+        task_wake(&t->step);
+        return;
+    }
+    tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
+}
+
+/* Liveness: silence while we were reading means that nobody is there. */
+static void on_ping(struct timer *timer)
+{
+    struct tunnel *t = container_of(timer, struct tunnel, ping);
+    const struct tunnel_settings *s = t->origin->settings;
+    bool reading = bufq_empty(&t->carrier->in);
+    uint32_t id;
+
+    if (reading && now(t) - t->heard_at >= s->ping_timeout_ms) {
+        tunnel_close(t, ERR_TIMEOUT, "no sign of life");
+        return;
+    }
+    if (reading && frames_ping(t, &id))
+        task_wake(&t->flush);
+    timer_set(&t->ping, s->ping_ms);
+}
+
+void tunnel_close(struct tunnel *t, enum err e, const char *why)
+{
+    if (t->state == TUNNEL_CLOSED)
+        return;
+    fail(t, e, why);
+    enter(t, TUNNEL_CLOSED);
+}
+
+struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod, struct log_id id)
+{
+    const struct kube_target *target = api_target(o->api);
+    struct sched *sched = loop_sched(o->loop);
+    struct tunnel *t = xcalloc(1, sizeof(*t));
+
+    t->origin = o;
+    t->pod = pod;
+    t->id = id;
+    t->next_ping = 1;
+    t->started_at = sched->now;
+    list_init(&t->in_pod);
+    list_init(&t->pairs);
+    timer_init(&t->deadline, sched, on_deadline);
+    timer_init(&t->ping, sched, on_ping);
+    task_init(&t->step, sched, RANK_READ, on_step);
+    task_init(&t->flush, sched, RANK_FLUSH, on_flush);
+    timer_set(&t->deadline, o->settings->dial_ms);
+    connecting_start(&t->connecting, o->transfers, target->host, target->port,
+                     target->proxy, o->settings->dial_ms, &t->step);
+    task_wake(&t->step);
+    return t;
+}
+
+void tunnel_destroy(struct tunnel *t)
+{
+    if (!t)
+        return;
+    assert(t->state == TUNNEL_CLOSED);
+    task_cancel(&t->step);
+    task_cancel(&t->flush);
+    list_remove(&t->in_pod);
+    free(t);
+}
+
+static int free_residue(const struct tunnel *t)
+{
+    for (int i = 0; i < WORKERS; i++) {
+        uint32_t id = (t->last_id ? t->last_id + 2 : 1) + 2 * (uint32_t)i;
+        if (t->residues[id % WORKERS] == RESIDUE_FREE)
+            return (int)(id % WORKERS);
+    }
+    return -1;
+}
+
+bool tunnel_in_use(const struct tunnel *t)
+{
+    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+        if (p->lent)
+            return true;
+    return false;
+}
+
+bool tunnel_available(const struct tunnel *t)
+{
+    return t->state == TUNNEL_OPEN && !t->retired && free_residue(t) >= 0 &&
+           bufq_room(&t->carrier->out) >= SYN_ROOM && !tunnel_in_use(t);
+}
+
+struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
+{
+    int residue = free_residue(t);
+    uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
+    uint8_t bytes[SPDY_PAIR_MAX];
+
+    assert(tunnel_available(t));
+    while ((int)(error_id % WORKERS) != residue)
+        error_id += 2;
+    struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, port, t->carried };
+    size_t n = spdy_pair_encode(&pair, t->carried == 0, bytes);
+    bool fits = bufq_put(&t->carrier->out, bytes, n);
+    assert(fits);
+    (void)fits;
+    t->last_id = pair.data_id;
+    t->carried++;
+    t->residues[residue] = RESIDUE_BUSY;
+    tunnel_used(t);
+    task_wake(&t->flush);
+    return &pair_create(t, pair.error_id, pair.data_id)->stream;
+}
+
+void tunnel_used(struct tunnel *t)
+{
+    t->used_at = now(t);
+}
+
+void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean)
+{
+    t->residues[data_id % WORKERS] = clean ? RESIDUE_SPENT : RESIDUE_DEAD;
+    task_wake(&t->step);
+}
+
+void tunnel_retire(struct tunnel *t)
+{
+    t->retired = true;
+    task_wake(&t->step);
+}

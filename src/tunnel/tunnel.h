@@ -1,0 +1,107 @@
+/* tunnel/tunnel.h - one tunnel: private to tunnel/ (tunnel.c has the theory of operation)
+ */
+#pragma once
+
+#include "net/connecting.h"
+#include "net/tls.h"
+#include "tunnel/tunnels.h"
+#include "wire/spdy.h"
+
+/* The runtime's frame workers: stream id mod 5 (moby/spdystream, connection.go). */
+#define WORKERS 5
+
+struct pair;
+
+/* The tunnels to one pod, and those who wait for one. */
+struct pod {
+    struct tunnels *owner;
+    char *uid, *ns, *name;
+    char *label; /* "ns/name", for the log */
+    bool gone;   /* deleted or replaced */
+    struct list_node tunnels; /* the one used last comes first */
+    struct list_node waiting; /* struct opening, oldest first */
+    uint32_t dialling;        /* tunnels not open yet */
+    uint32_t count;
+};
+
+/* What a dial needs to know; one for all tunnels of an API server, borrowed. */
+struct tunnel_origin {
+    struct loop *loop;
+    struct transfers *transfers;
+    struct api *api;
+    struct tls_context *tls; /* NULL: plain http */
+    const struct tunnel_settings *settings;
+};
+
+enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED };
+
+enum residue {
+    RESIDUE_FREE,
+    RESIDUE_BUSY,  /* a pair lives there */
+    RESIDUE_SPENT, /* a pair ended well; a probe has to say that the worker still runs */
+    RESIDUE_DEAD,  /* a pair ended otherwise: the worker may be stuck for ever */
+};
+
+struct tunnel {
+    const struct tunnel_origin *origin;
+    struct pod *pod;           /* borrowed: it outlives its tunnels */
+    struct list_node in_pod;   /* by the pod's list */
+    struct log_id id;
+    enum tunnel_state state;
+    struct timer deadline;     /* of CONNECT and UPGRADE */
+    struct task step;          /* wake of the dial; then of the carrier (RANK_READ) */
+    struct task flush;         /* pairs have bytes to frame (RANK_FLUSH) */
+
+    struct connecting connecting;
+    struct stream *carrier;    /* SPDY bytes both ways */
+    struct api_error error;    /* why it closed */
+
+    struct list_node pairs;
+    enum residue residues[WORKERS];
+    uint32_t last_id;          /* stream ids only rise */
+    uint32_t carried;          /* pairs opened so far */
+    bool retired;              /* no new pairs; closes with its last one */
+
+    /* The frame being read. */
+    uint32_t data_id;
+    uint32_t data_left;        /* payload bytes of it still to come */
+    bool data_fin;
+
+    /* PINGs: odd ids, dealt to the workers in turn. */
+    uint32_t next_ping;
+    uint32_t probe_first;      /* five in a row from this one; 0: no probe under way */
+    unsigned probe_missing;    /* bit mask of those unanswered */
+    struct timer ping;
+
+    uint64_t started_at, opened_at;
+    uint64_t used_at;          /* last time a lent pair moved a byte or was given back */
+    uint64_t heard_at;         /* last time anything came */
+};
+
+struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,
+                             struct log_id id);
+/* Only in state CLOSED; NULL accepted. */
+void tunnel_destroy(struct tunnel *t);
+
+/* Can it take one more connection now, and keep it to itself? */
+bool tunnel_available(const struct tunnel *t);
+/* Open a connection; only on an available one. */
+struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
+bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
+void tunnel_retire(struct tunnel *t);       /* no new pairs; may close at once */
+/* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
+void tunnel_close(struct tunnel *t, enum err e, const char *why);
+
+/* pair.c and frames.c tell: */
+void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean);
+void tunnel_used(struct tunnel *t);
+
+/* tunnels.c is told: */
+void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
+void pod_on_tunnel_change(struct pod *p); /* perhaps available again */
+void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);
+
+/* frames.c: between the carrier and the pairs. */
+MUST_CHECK enum err frames_read(struct tunnel *t, struct diag *why);
+void frames_flush(struct tunnel *t);
+bool frames_ping(struct tunnel *t, uint32_t *ret_id);

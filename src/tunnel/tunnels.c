@@ -1,0 +1,391 @@
+/* tunnel/tunnels.c - which tunnel serves whom
+ *
+ * Per pod: the tunnels, and the openings that wait for one.  An opening takes an available
+ * tunnel, the one used last (so that the others can expire); when there is none it waits,
+ * and enough tunnels are dialled for all who wait.  Whichever tunnel becomes available
+ * first, dialled or given back, goes to the oldest.  A failed dial fails as many as then
+ * have nothing left to hope for; an answer about the pod or our rights fails them all.
+ */
+#include "tunnel/tunnels.h"
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/map.h"
+#include "base/metrics.h"
+#include "base/own.h"
+#include "tunnel/tunnel.h"
+
+struct tunnels {
+    struct tunnel_origin origin;
+    struct tunnel_settings settings;
+    struct sched *sched;
+    struct map pods; /* by UID */
+    uint64_t last_id;
+    struct timer check;
+    bool draining;
+    struct task *drained;
+    size_t live; /* tunnels, dialling ones too */
+};
+
+static struct metric metric_live = {
+    .name = "kube_tunnel_tunnels",
+    .help = "Tunnels that are open or being dialled.",
+    .type = METRIC_GAUGE,
+};
+static struct metric metric_dials = {
+    .name = "kube_tunnel_dials_total",
+    .help = "Port-forwards dialled, by result.",
+    .type = METRIC_COUNTER,
+    .label = "result",
+    .values = { "ok", "failed" },
+};
+static struct metric metric_dial_time = {
+    .name = "kube_tunnel_dial_seconds",
+    .help = "Time from the first packet to an open tunnel.",
+    .type = METRIC_HISTOGRAM,
+};
+static struct metric metric_connections = {
+    .name = "kube_tunnel_connections_total",
+    .help = "Connections opened to pods, by whether a warm tunnel was there.",
+    .type = METRIC_COUNTER,
+    .label = "tunnel",
+    .values = { "warm", "dialled" },
+};
+static struct metric metric_expired = {
+    .name = "kube_tunnel_tunnels_expired_total",
+    .help = "Tunnels closed because they were idle.",
+    .type = METRIC_COUNTER,
+};
+
+static void pod_destroy(struct pod *p)
+{
+    free(p->uid);
+    free(p->ns);
+    free(p->name);
+    free(p->label);
+    free(p);
+}
+
+static void drop_if_unused(struct pod *p)
+{
+    if (!list_empty(&p->tunnels) || !list_empty(&p->waiting))
+        return;
+    map_remove(&p->owner->pods, str_of(p->uid));
+    pod_destroy(p);
+}
+
+static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
+{
+    struct pod *p = map_get(&ts->pods, str_of(e->uid));
+    if (p)
+        return p;
+    p = xcalloc(1, sizeof(*p));
+    p->owner = ts;
+    p->uid = xstrdup(e->uid);
+    p->ns = xstrdup(e->ns);
+    p->name = xstrdup(e->pod);
+    p->label = xasprintf("%s/%s", e->ns, e->pod);
+    list_init(&p->tunnels);
+    list_init(&p->waiting);
+    map_set(&ts->pods, str_of(p->uid), p);
+    return p;
+}
+
+static struct tunnel *find_available(struct pod *p)
+{
+    list_for_each(t, &p->tunnels, struct tunnel, in_pod)
+        if (tunnel_available(t))
+            return t;
+    return NULL;
+}
+
+static void count_tunnels(struct tunnels *ts, int change)
+{
+    ts->live += (size_t)change;
+    metric_set(&metric_live, 0, (int64_t)ts->live);
+    if (ts->draining && ts->live == 0)
+        task_wake(ts->drained);
+}
+
+static void dial(struct pod *p)
+{
+    struct tunnels *ts = p->owner;
+    struct log_id id = { 't', ++ts->last_id, 0 };
+    struct tunnel *t = tunnel_create(&ts->origin, p, id);
+
+    list_append(&p->tunnels, &t->in_pod);
+    p->dialling++;
+    p->count++;
+    count_tunnels(ts, +1);
+    log_debug(id, "dialling", LOG_S("pod", p->label));
+}
+
+static size_t waiting(const struct pod *p)
+{
+    size_t n = 0;
+    for (const struct list_node *at = p->waiting.next; at != &p->waiting; at = at->next)
+        n++;
+    return n;
+}
+
+static void dial_enough(struct pod *p)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+    size_t wanted = waiting(p);
+
+    while (p->dialling < wanted && p->dialling < s->dials_max && p->count < s->tunnels_max)
+        dial(p);
+}
+
+static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening *o)
+{
+    list_remove(&t->in_pod);
+    list_prepend(&p->tunnels, &t->in_pod);
+    o->stream = tunnel_connect(t, port);
+    o->tunnel = t->id;
+    o->result = OK;
+    metric_add(&metric_connections, o->dialled, 1);
+    log_debug(t->id, o->dialled ? "connection" : "connection on a warm tunnel",
+              LOG_S("pod", p->label), LOG_U("port", port));
+}
+
+static void fail_opening(struct opening *o, const struct api_error *error)
+{
+    list_remove(&o->waiting);
+    o->error = *error;
+    o->result = error->code ? error->code : ERR_UNAVAILABLE;
+    task_wake(o->wake);
+}
+
+static void serve_waiting(struct pod *p)
+{
+    struct tunnel *t;
+    while (!list_empty(&p->waiting) && (t = find_available(p))) {
+        struct opening *o = list_first(&p->waiting, struct opening, waiting);
+        list_remove(&o->waiting);
+        give(p, t, o->port, o);
+        task_wake(o->wake);
+    }
+}
+
+void pod_on_tunnel_change(struct pod *p)
+{
+    serve_waiting(p);
+    dial_enough(p);
+}
+
+void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
+{
+    p->dialling--;
+    metric_add(&metric_dials, 0, 1);
+    metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
+}
+
+/* An answer that the next dial would get again. */
+static bool is_final(const struct api_error *e)
+{
+    return e->is_status && (e->code == ERR_NOT_FOUND || e->code == ERR_FORBIDDEN ||
+                            e->code == ERR_UNAUTHORIZED);
+}
+
+static void on_dial_failed(struct pod *p, const struct api_error *error)
+{
+    metric_add(&metric_dials, 1, 1);
+    log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
+             LOG_I("status", error->status),
+             LOG_S("reason", diag_text(&error->why, error->code)));
+    if (is_final(error) && error->code == ERR_NOT_FOUND)
+        p->gone = true;
+    while (!list_empty(&p->waiting) &&
+           (is_final(error) || waiting(p) > p->dialling))
+        fail_opening(list_first(&p->waiting, struct opening, waiting), error);
+}
+
+void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
+{
+    struct tunnels *ts = p->owner;
+    bool was_dialling = t->opened_at == 0;
+    struct api_error error = t->error;
+
+    tunnel_destroy(t);
+    p->count--;
+    if (was_dialling) {
+        p->dialling--;
+        if (!ts->draining)
+            on_dial_failed(p, &error);
+    }
+    dial_enough(p);
+    count_tunnels(ts, -1);
+    drop_if_unused(p);
+}
+
+void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
+                  struct opening *o, struct task *wake)
+{
+    struct pod *p = pod_get(ts, endpoint);
+    struct tunnel *t = find_available(p);
+
+    o->result = ERR_AGAIN;
+    o->wake = wake;
+    o->port = port;
+    o->stream = NULL;
+    o->dialled = !t;
+    if (t) {
+        list_init(&o->waiting);
+        give(p, t, port, o);
+        return;
+    }
+    list_append(&p->waiting, &o->waiting);
+    dial_enough(p);
+}
+
+void opening_finish(struct opening *o)
+{
+    if (o->result == ERR_AGAIN && o->waiting.next)
+        list_remove(&o->waiting);
+    stream_abort(TAKE(o->stream));
+    o->result = OK;
+}
+
+void tunnels_retire(struct tunnels *ts, const char *pod_uid)
+{
+    struct pod *p = map_get(&ts->pods, str_of(pod_uid));
+    if (!p)
+        return;
+    p->gone = true;
+    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+        if (t->state == TUNNEL_OPEN)
+            tunnel_retire(t);
+    }
+}
+
+static void expire_in(struct pod *p, uint64_t idle_ms)
+{
+    uint64_t now = p->owner->sched->now;
+    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+        if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
+            continue;
+        metric_add(&metric_expired, 0, 1);
+        if (p->count == 1) { /* p goes with its last tunnel */
+            tunnel_close(t, ERR_CANCELLED, "idle");
+            return;
+        }
+        tunnel_close(t, ERR_CANCELLED, "idle");
+    }
+}
+
+/* All pods; each may go while it is looked at. */
+static void each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
+                     uint64_t idle_ms)
+{
+    size_t n = 0, at = 0;
+    struct pod **pods = xcalloc(ts->pods.count, sizeof(*pods));
+    for (struct map_entry *e; (e = map_next(&ts->pods, &at));)
+        pods[n++] = e->value;
+    for (size_t i = 0; i < n; i++)
+        visit(pods[i], idle_ms);
+    free(pods);
+}
+
+static void on_check(struct timer *timer)
+{
+    struct tunnels *ts = container_of(timer, struct tunnels, check);
+    each_pod(ts, expire_in, ts->settings.idle_ms);
+    timer_set(&ts->check, ts->settings.check_ms);
+}
+
+static void retire_all_in(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+        bool last = p->count == 1;
+        if (t->state != TUNNEL_OPEN || !tunnel_in_use(t))
+            tunnel_close(t, ERR_CANCELLED, "shutting down");
+        else
+            tunnel_retire(t);
+        if (last)
+            return;
+    }
+}
+
+void tunnels_drain(struct tunnels *ts, struct task *done)
+{
+    ts->draining = true;
+    ts->drained = done;
+    each_pod(ts, retire_all_in, 0);
+    if (ts->live == 0)
+        task_wake(done);
+}
+
+bool tunnels_idle(const struct tunnels *ts)
+{
+    return ts->live == 0;
+}
+
+static enum err make_tls(struct tunnels *ts, struct diag *why)
+{
+    const struct kube_target *target = api_target(ts->origin.api);
+    struct tls_settings s = {
+        .ca = target->ca,
+        .certificate = target->certificate,
+        .key = target->key,
+        .insecure = target->insecure,
+        .alpn = "http/1.1", /* HTTP/2 cannot be upgraded */
+    };
+    return target->tls ? tls_context_create(&s, false, &ts->origin.tls, why) : OK;
+}
+
+static void register_metrics(void)
+{
+    metrics_register(&metric_live);
+    metrics_register(&metric_dials);
+    metrics_register(&metric_dial_time);
+    metrics_register(&metric_connections);
+    metrics_register(&metric_expired);
+}
+
+enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct api *api,
+                        const struct tunnel_settings *settings, struct tunnels **ret,
+                        struct diag *why)
+{
+    struct tunnels *ts = xcalloc(1, sizeof(*ts));
+
+    register_metrics();
+    ts->settings = *settings;
+    ts->sched = loop_sched(loop);
+    ts->origin = (struct tunnel_origin){ loop, transfers, api, NULL, &ts->settings };
+    map_init(&ts->pods);
+    timer_init(&ts->check, ts->sched, on_check);
+    timer_set(&ts->check, settings->check_ms);
+    enum err e = make_tls(ts, why);
+    if (e) {
+        tunnels_destroy(ts);
+        return e;
+    }
+    *ret = ts;
+    return OK;
+}
+
+static void close_all_in(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    struct api_error error = { .code = ERR_CANCELLED };
+    while (!list_empty(&p->waiting))
+        fail_opening(list_first(&p->waiting, struct opening, waiting), &error);
+    for (uint32_t left = p->count; left; left--)
+        tunnel_close(list_first(&p->tunnels, struct tunnel, in_pod), ERR_CANCELLED,
+                     "shutting down");
+}
+
+void tunnels_destroy(struct tunnels *ts)
+{
+    if (!ts)
+        return;
+    ts->draining = true;
+    ts->drained = NULL;
+    each_pod(ts, close_all_in, 0);
+    timer_stop(&ts->check);
+    map_finish(&ts->pods);
+    tls_context_unref(ts->origin.tls);
+    free(ts);
+}

@@ -1,0 +1,70 @@
+/* tunnel/tunnels.h - a pod and a port in, a byte stream to its container out
+ *
+ * Keeps, per pod (by UID: a replaced pod is another pod), the tunnels that are open: each
+ * one an upgraded connection through the API server to the runtime on the pod's node,
+ * speaking SPDY.  Opening a connection on a warm tunnel costs no round trip; without one a
+ * tunnel is dialled.  Idle tunnels are closed after `idle_ms`, looked at every `check_ms`.
+ *
+ * Knows nothing of HTTP clients, services or retries: it opens, carries and gives verdicts.
+ * tunnel/tunnel.c opens with the theory of operation.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "kube/api.h"
+#include "net/stream.h"
+
+struct tunnels;
+
+struct tunnel_settings {
+    uint64_t idle_ms, check_ms;
+    uint64_t dial_ms;         /* from the first packet to the 101 */
+    uint64_t ping_ms;         /* a PING after this much silence of ours */
+    uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
+    uint32_t tunnels_max;     /* per pod; further openings wait for one to be free */
+    uint32_t dials_max;       /* under way at once per pod */
+    uint32_t pairs_max;       /* a tunnel retires after carrying this many */
+    uint64_t age_ms;          /* ... or at this age */
+};
+
+/* Fails only where the target's certificates cannot be read. */
+MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfers,
+                                   struct api *api, const struct tunnel_settings *settings,
+                                   struct tunnels **ret, struct diag *why);
+
+/* One connection to be opened.  The caller's struct, zeroed before; result is ERR_AGAIN
+ * until known.
+ *   OK                   stream is the caller's: stream_close ends the connection in an
+ *                        orderly way (the tunnel serves again), stream_abort gives the tunnel
+ *                        up with it.  opened = it had to be dialled.
+ *   ERR_NOT_FOUND        the API server says that the pod does not exist
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED, ERR_SERVER, ERR_CONNECT, ERR_TLS, ...
+ *                        `error` says why */
+struct opening {
+    enum err result;
+    struct stream *stream;
+    bool dialled;
+    struct log_id tunnel;
+    struct api_error error;
+    struct task *wake;
+    uint16_t port;            /* private */
+    struct list_node waiting; /* private */
+};
+void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t port,
+                  struct opening *opening, struct task *wake);
+/* Cancels; aborts a stream nobody took; idempotent; a zeroed struct is accepted. */
+void opening_finish(struct opening *o);
+
+/* An idle connection that is merely kept does not keep its tunnel from expiring: the owner
+ * of the stream says when it is lent out and when it only lies in a pool. */
+void tunnel_stream_lend(struct stream *s, bool lent);
+
+/* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
+void tunnels_retire(struct tunnels *t, const char *pod_uid);
+
+/* No new tunnels; those without a connection close at once, the others as they end. */
+void tunnels_drain(struct tunnels *t, struct task *done);
+bool tunnels_idle(const struct tunnels *t);
+/* Closes what is left, at once. */
+void tunnels_destroy(struct tunnels *t); /* NULL accepted */

@@ -1,0 +1,167 @@
+#include "upstream/balance.h"
+
+#include "base/map.h"
+#include "base/own.h"
+
+/* What we know of an endpoint that is not the cluster's knowledge. */
+struct load {
+    unsigned exchanges; /* at present */
+    uint64_t turn;      /* of its last use */
+    bool forgotten;     /* the pod is gone: goes with its last exchange */
+};
+
+struct balance {
+    struct sched *sched;
+    struct map loads; /* by pod UID */
+    uint64_t turns;
+};
+
+enum fitness { UNFIT, FIT_TERMINATING, FIT_AVOIDED, FIT_READY };
+
+static bool same(const struct endpoint *a, const struct endpoint *b)
+{
+    return a && b && strcmp(a->uid, b->uid) == 0;
+}
+
+static bool asked_by_name(const struct route *r)
+{
+    return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
+}
+
+static enum fitness fitness(const struct choice *c, const struct endpoint *e)
+{
+    if (!route_matches(c->route, e) ||
+        !route_container_port(c->route, c->service, e, c->port_index))
+        return UNFIT;
+    if (c->own_uid && strcmp(e->uid, c->own_uid) == 0)
+        return UNFIT;
+    if (asked_by_name(c->route))
+        return FIT_READY;
+    if (e->terminating)
+        return FIT_TERMINATING;
+    if (!e->ready)
+        return UNFIT;
+    return same(e, c->avoid) ? FIT_AVOIDED : FIT_READY;
+}
+
+static enum fitness best_fitness(const struct choice *c, size_t *ret_count)
+{
+    enum fitness best = UNFIT;
+    for (size_t i = 0; i < c->service->endpoint_count; i++) {
+        enum fitness f = fitness(c, c->service->endpoints[i]);
+        if (f > best)
+            *ret_count = 0;
+        if (f >= best)
+            ++*ret_count;
+        best = f > best ? f : best;
+    }
+    return best;
+}
+
+static struct endpoint *nth(const struct choice *c, enum fitness wanted, size_t n)
+{
+    for (size_t i = 0; i < c->service->endpoint_count; i++)
+        if (fitness(c, c->service->endpoints[i]) == wanted && n-- == 0)
+            return c->service->endpoints[i];
+    return NULL;
+}
+
+/* Rendezvous hashing: a client moves only when its own endpoint goes. */
+static struct endpoint *sticky(const struct choice *c, enum fitness wanted)
+{
+    struct endpoint *best = NULL;
+    uint64_t best_hash = 0;
+    uint64_t client = str_hash(c->client);
+
+    for (size_t i = 0; i < c->service->endpoint_count; i++) {
+        struct endpoint *e = c->service->endpoints[i];
+        uint64_t hash = (str_hash(str_of(e->uid)) ^ client) * 0x9e3779b97f4a7c15ull;
+        if (fitness(c, e) != wanted || (best && hash <= best_hash))
+            continue;
+        best = e;
+        best_hash = hash;
+    }
+    return best;
+}
+
+static bool better(const struct balance *b, const struct endpoint *a,
+                   const struct endpoint *than)
+{
+    static const struct load unknown = { 0 };
+    const struct load *x = map_get(&b->loads, str_of(a->uid));
+    const struct load *y = map_get(&b->loads, str_of(than->uid));
+
+    x = x ? x : &unknown;
+    y = y ? y : &unknown;
+    return x->exchanges != y->exchanges ? x->exchanges < y->exchanges : x->turn < y->turn;
+}
+
+struct endpoint *balance_choose(struct balance *b, const struct choice *c)
+{
+    size_t count = 0;
+    enum fitness best = best_fitness(c, &count);
+
+    if (best == UNFIT)
+        return NULL;
+    if (c->service->sticky)
+        return sticky(c, best);
+    size_t first = (size_t)sched_random_below(b->sched, count);
+    struct endpoint *one = nth(c, best, first);
+    if (count == 1)
+        return one;
+    size_t second = (first + 1 + (size_t)sched_random_below(b->sched, count - 1)) % count;
+    struct endpoint *other = nth(c, best, second);
+    return better(b, other, one) ? other : one;
+}
+
+void balance_begin(struct balance *b, const struct endpoint *e)
+{
+    struct load *l = map_get(&b->loads, str_of(e->uid));
+    if (!l) {
+        l = xcalloc(1, sizeof(*l));
+        map_set(&b->loads, str_of(e->uid), l);
+    }
+    l->exchanges++;
+    l->turn = ++b->turns;
+}
+
+static void drop(struct balance *b, const char *uid)
+{
+    free(map_remove(&b->loads, str_of(uid)));
+}
+
+void balance_end(struct balance *b, const struct endpoint *e)
+{
+    struct load *l = map_get(&b->loads, str_of(e->uid));
+    if (l && --l->exchanges == 0 && l->forgotten)
+        drop(b, e->uid);
+}
+
+void balance_forget(struct balance *b, const char *pod_uid)
+{
+    struct load *l = map_get(&b->loads, str_of(pod_uid));
+    if (!l)
+        return;
+    l->forgotten = true;
+    if (l->exchanges == 0)
+        drop(b, pod_uid);
+}
+
+struct balance *balance_create(struct sched *sched)
+{
+    struct balance *b = xcalloc(1, sizeof(*b));
+    b->sched = sched;
+    map_init(&b->loads);
+    return b;
+}
+
+void balance_destroy(struct balance *b)
+{
+    size_t at = 0;
+    if (!b)
+        return;
+    for (struct map_entry *e; (e = map_next(&b->loads, &at));)
+        free(e->value);
+    map_finish(&b->loads);
+    free(b);
+}

@@ -1,0 +1,33 @@
+/* upstream/balance.h - which endpoint of a service gets the next exchange
+ *
+ * Private to upstream/.  Ready endpoints first; the less loaded of two taken at random, and
+ * of two equally loaded ones the one that was used longer ago, so that few clients still
+ * reach all pods in turn.  sessionAffinity: ClientIP sticks to one while it is ready.
+ */
+#pragma once
+
+#include "route/route.h"
+
+struct balance;
+
+struct balance *balance_create(struct sched *sched);
+void balance_destroy(struct balance *b); /* NULL accepted */
+
+struct choice {
+    const struct route *route;
+    const struct service *service;
+    size_t port_index;
+    struct str client;
+    const struct endpoint *avoid; /* only when there is nothing else; may be NULL */
+    const char *own_uid;          /* never; may be NULL */
+};
+
+/* NULL: nothing may be used now (endpoints that are not ready are used only when asked for
+ * by their own name, terminating ones only when nothing is ready).  Borrowed from the
+ * service. */
+struct endpoint *balance_choose(struct balance *b, const struct choice *c);
+
+/* An exchange begins and ends on an endpoint. */
+void balance_begin(struct balance *b, const struct endpoint *e);
+void balance_end(struct balance *b, const struct endpoint *e);
+void balance_forget(struct balance *b, const char *pod_uid);

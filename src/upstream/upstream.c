@@ -1,0 +1,533 @@
+/* upstream/upstream.c - from "a request for web.shop, port 80" to a byte stream
+ *
+ * THEORY OF OPERATION
+ *
+ *            ┌────────────── a change, or the retry timer ──────────────┐
+ *            ▼                                                          │
+ *   LOOKUP ──▶ choose an endpoint ──▶ idle connection? ─yes─▶ HELD      │
+ *     │                                    no                           │
+ *     │                                    ▼                            │
+ *     │                                 OPENING ──▶ HELD                │
+ *     │ not now                            │ not now                    │
+ *     └──────────────▶ PARKED ◀────────────┘ ───────────────────────────┘
+ *
+ * A lease in the steady state passes through LOOKUP to HELD inside upstream_lease: the
+ * catalog knows the service and an idle connection lies in the pool, or a tunnel is warm.
+ *
+ * Whether a failure is final is decided here and nowhere else.  Final: the service does not
+ * exist, a right is missing, the port is not declared, there is no pod at all.  Not now: no
+ * endpoint is ready but one is expected, the API server cannot be reached, is overloaded or
+ * fails.  "Not now" parks the lease until its want's time is up, and then tells the last
+ * reason.  A parked lease looks again when its service changes and every RETRY_MS.
+ *
+ * One struct leasing per lease, from a list of spares.  It is the owner of the look-up, of
+ * the opening and of the reference to the endpoint; the lease's user sees struct lease only.
+ */
+#include "upstream/upstream.h"
+
+#include <assert.h>
+
+#define LOG_MODULE LOG_UPSTREAM
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/own.h"
+#include "upstream/balance.h"
+#include "upstream/pool.h"
+
+#define RETRY_MS 500          /* parked: look again */
+#define FRESH_MS 3000         /* a look-up this old will do */
+#define STALE_MS 1000         /* an idle connection is trusted with a POST this long */
+#define LATELY_MS 60000       /* there was a ready endpoint within this: worth waiting */
+#define SPARES_MAX 256
+
+enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
+
+struct leasing {
+    struct list_node node; /* of upstream's leases, or of its spares */
+    struct upstream *owner;
+    struct lease *lease;
+    struct want want;
+    enum lease_state state;
+    struct task step;
+    struct task *wake; /* the user's */
+    struct timer late; /* want.wait_until */
+    struct timer retry;
+    struct lookup lookup;
+    struct opening opening;
+    struct endpoint *avoid; /* a reference */
+    bool parked_once;
+};
+
+struct upstream {
+    struct loop *loop;
+    struct sched *sched;
+    struct catalog *catalog;
+    struct tunnels *tunnels;
+    struct upstream_settings settings;
+    struct pool *pool;
+    struct balance *balance;
+    struct list_node leases, spares;
+    size_t lease_count, spare_count;
+    struct task *drained;
+};
+
+static struct metric metric_parked = {
+    .name = "kube_tunnel_parked_total",
+    .help = "Requests that had to wait for an endpoint.",
+    .type = METRIC_COUNTER,
+};
+static struct metric metric_leases = {
+    .name = "kube_tunnel_leases_total",
+    .help = "Connections lent to requests, by where they came from.",
+    .type = METRIC_COUNTER,
+    .label = "source",
+    .values = { "idle", "tunnel", "failed" },
+};
+
+static const struct route *route_of(const struct leasing *l)
+{
+    return l->want.route;
+}
+
+static void ask(struct leasing *l, uint64_t max_age_ms)
+{
+    const struct name *n = &route_of(l)->name;
+
+    lookup_finish(&l->lookup);
+    if (n->kind == NAME_POD)
+        catalog_lookup_pod(l->owner->catalog, n->ns, n->endpoint, max_age_ms, &l->lookup,
+                           &l->step);
+    else
+        catalog_lookup(l->owner->catalog, n->ns, n->service, max_age_ms, &l->lookup,
+                       &l->step);
+}
+
+static void settle(struct leasing *l, enum lease_state state, enum err result)
+{
+    timer_stop(&l->late);
+    timer_stop(&l->retry);
+    lookup_finish(&l->lookup);
+    l->state = state;
+    l->lease->result = result;
+}
+
+static void set_endpoint(struct leasing *l, struct endpoint *e)
+{
+    endpoint_unref(l->lease->endpoint);
+    l->lease->endpoint = e ? endpoint_ref(e) : NULL;
+}
+
+/* ---- failing ---- */
+
+static enum lease_state fail(struct leasing *l, enum err e)
+{
+    metric_add(&metric_leases, 2, 1);
+    log_debug(l->want.id, "no connection",
+              LOG_S("reason", diag_text(&l->lease->why, e)));
+    settle(l, LEASE_FAILED, e);
+    return LEASE_FAILED;
+}
+
+static void note_error(struct leasing *l, const struct api_error *error, bool dialling)
+{
+    struct lease *lease = l->lease;
+    lease->why = error->why;
+    lease->api_status = error->status;
+    lease->retry_after = error->retry_after;
+    lease->dialling = dialling;
+}
+
+/* Not now: wait for a change, for a while. */
+static enum lease_state park(struct leasing *l, enum err e)
+{
+    struct sched *sched = l->owner->sched;
+
+    if (l->want.wait_until <= sched->now)
+        return fail(l, e);
+    if (!l->parked_once) {
+        l->parked_once = true;
+        metric_add(&metric_parked, 0, 1);
+        log_info(l->want.id, "waiting for an endpoint",
+                 LOG_V("service", route_of(l)->name.service),
+                 LOG_V("namespace", route_of(l)->name.ns),
+                 LOG_S("reason", diag_text(&l->lease->why, e)));
+    }
+    timer_set(&l->retry, RETRY_MS);
+    return LEASE_PARKED;
+}
+
+/* ---- succeeding ---- */
+
+static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
+{
+    struct lease *lease = l->lease;
+
+    lease->stream = s;
+    lease->reused = reused;
+    lease->why.text[0] = '\0';
+    s->wake = l->wake;
+    metric_add(&metric_leases, reused ? 0 : 1, 1);
+    balance_begin(l->owner->balance, lease->endpoint);
+    settle(l, LEASE_HELD, OK);
+    return LEASE_HELD;
+}
+
+static enum lease_state in_opening(struct leasing *l);
+
+static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16_t port)
+{
+    struct upstream *u = l->owner;
+    uint64_t max_idle = l->want.repeatable ? UINT64_MAX : STALE_MS;
+    struct stream *s = NULL;
+
+    set_endpoint(l, e);
+    l->lease->port = port;
+    if (l->want.proto == PROTO_HTTP1)
+        s = pool_take(u->pool, e, port, max_idle, &l->lease->tunnel);
+    if (s) {
+        tunnel_stream_lend(s, true);
+        return hold(l, s, true);
+    }
+    tunnels_open(u->tunnels, e, port, &l->opening, &l->step);
+    return l->opening.result == ERR_AGAIN ? LEASE_OPENING : in_opening(l);
+}
+
+/* ---- looking up ---- */
+
+static bool worth_waiting(const struct leasing *l, const struct service *s)
+{
+    uint64_t now = l->owner->sched->now;
+    return s->pods_seen > 0 || s->endpoint_count > 0 ||
+           (s->last_ready && now - s->last_ready < LATELY_MS);
+}
+
+static enum lease_state no_endpoint(struct leasing *l, const struct service *s)
+{
+    struct lease *lease = l->lease;
+
+    lease->dialling = false;
+    diag_set(&lease->why, ERR_UNAVAILABLE, "%s",
+             s->pods_note           ? s->pods_note
+             : s->endpoint_count    ? "none of its pods is ready"
+                                    : "no pod matches its selector");
+    return worth_waiting(l, s) ? park(l, ERR_UNAVAILABLE) : fail(l, ERR_UNAVAILABLE);
+}
+
+static enum lease_state choose(struct leasing *l)
+{
+    struct upstream *u = l->owner;
+    const struct service *s = l->lookup.service;
+    struct choice c = { .route = route_of(l),
+                        .service = s,
+                        .client = l->want.client,
+                        .avoid = l->avoid,
+                        .own_uid = u->settings.own_uid };
+    enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
+
+    if (e)
+        return fail(l, e);
+    struct endpoint *chosen = balance_choose(u->balance, &c);
+    if (!chosen)
+        return no_endpoint(l, s);
+    return connect_to(l, chosen, route_container_port(c.route, s, chosen, c.port_index));
+}
+
+static bool may_pass(enum err e)
+{
+    return e != ERR_NOT_FOUND && e != ERR_FORBIDDEN && e != ERR_UNAUTHORIZED &&
+           e != ERR_CONFIG && e != ERR_LIMIT;
+}
+
+static enum lease_state in_lookup(struct leasing *l)
+{
+    const struct lookup *found = &l->lookup;
+
+    if (found->result == ERR_AGAIN)
+        return LEASE_LOOKUP;
+    if (found->result == OK)
+        return choose(l);
+    note_error(l, &found->error, false);
+    l->lease->missing_verb = found->missing_verb;
+    l->lease->missing_resource = found->missing_resource;
+    return may_pass(found->result) ? park(l, found->result) : fail(l, found->result);
+}
+
+/* ---- opening ---- */
+
+static enum lease_state look_again(struct leasing *l, uint64_t max_age_ms)
+{
+    ask(l, max_age_ms);
+    return LEASE_LOOKUP;
+}
+
+static void avoid_this(struct leasing *l)
+{
+    endpoint_unref(l->avoid);
+    l->avoid = endpoint_ref(l->lease->endpoint);
+}
+
+static enum lease_state opening_failed(struct leasing *l, enum err e)
+{
+    const struct api_error *error = &l->opening.error;
+    bool tried_before = l->avoid && strcmp(l->avoid->uid, l->lease->endpoint->uid) == 0;
+
+    note_error(l, error, true);
+    if (e == ERR_FORBIDDEN) {
+        l->lease->missing_verb = "create";
+        l->lease->missing_resource = "pods/portforward";
+    }
+    if (!may_pass(e) && !(e == ERR_NOT_FOUND))
+        return fail(l, e);
+    if (tried_before)
+        return park(l, e);
+    avoid_this(l);
+    return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
+}
+
+static enum lease_state in_opening(struct leasing *l)
+{
+    struct opening *o = &l->opening;
+    enum err e = o->result;
+
+    if (e == ERR_AGAIN)
+        return LEASE_OPENING;
+    if (e)
+        return opening_failed(l, e);
+    l->lease->tunnel = o->tunnel;
+    return hold(l, TAKE(o->stream), false);
+}
+
+/* ---- the machine ---- */
+
+static enum lease_state in_parked(struct leasing *l)
+{
+    bool changed = l->lookup.result == OK || l->lookup.result == ERR_AGAIN;
+    bool watching = catalog_rights(l->owner->catalog) == RIGHTS_WATCH;
+    if (!changed && !watching)
+        return LEASE_PARKED;
+    return look_again(l, watching ? FRESH_MS : RETRY_MS);
+}
+
+static enum lease_state run_state(struct leasing *l)
+{
+    switch (l->state) {
+    case LEASE_LOOKUP:
+        return in_lookup(l);
+    case LEASE_OPENING:
+        return in_opening(l);
+    case LEASE_PARKED:
+        return in_parked(l);
+    case LEASE_HELD:
+    case LEASE_FAILED:
+        break;
+    }
+    return l->state;
+}
+
+/* Run states until one waits; true when the lease has its answer. */
+static bool run(struct leasing *l)
+{
+    for (int i = 0; i < 8; i++) {
+        enum lease_state next = run_state(l);
+        if (next == LEASE_HELD || next == LEASE_FAILED)
+            return true;
+        bool waits = next == l->state || next == LEASE_PARKED;
+        l->state = next;
+        if (waits)
+            return false;
+    }
+    task_yield(&l->step);
+    return false;
+}
+
+static void on_step(struct task *task)
+{
+    struct leasing *l = container_of(task, struct leasing, step);
+    if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
+        return;
+    if (run(l))
+        task_wake(l->wake);
+}
+
+static void on_retry(struct timer *timer)
+{
+    struct leasing *l = container_of(timer, struct leasing, retry);
+    if (l->state == LEASE_PARKED)
+        l->state = look_again(l, catalog_rights(l->owner->catalog) == RIGHTS_WATCH
+                                     ? FRESH_MS
+                                     : RETRY_MS);
+    task_wake(&l->step);
+}
+
+static void on_late(struct timer *timer)
+{
+    struct leasing *l = container_of(timer, struct leasing, late);
+    enum err e = ERR_TIMEOUT;
+
+    if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
+        return;
+    l->lease->dialling |= l->state == LEASE_OPENING;
+    if (l->lease->why.text[0])
+        e = l->lease->dialling ? ERR_TIMEOUT : ERR_UNAVAILABLE;
+    else
+        diag_set(&l->lease->why, e, "the API server did not answer in time");
+    opening_finish(&l->opening);
+    l->opening = (struct opening){ 0 };
+    fail(l, e);
+    task_wake(l->wake);
+}
+
+static struct leasing *leasing_get(struct upstream *u)
+{
+    struct leasing *l;
+
+    if (list_empty(&u->spares)) {
+        l = xcalloc(1, sizeof(*l));
+        list_init(&l->node);
+        task_init(&l->step, u->sched, RANK_WORK, on_step);
+        timer_init(&l->late, u->sched, on_late);
+        timer_init(&l->retry, u->sched, on_retry);
+        l->owner = u;
+    } else {
+        l = list_first(&u->spares, struct leasing, node);
+        list_remove(&l->node);
+        u->spare_count--;
+    }
+    list_append(&u->leases, &l->node);
+    u->lease_count++;
+    return l;
+}
+
+static void leasing_put(struct leasing *l)
+{
+    struct upstream *u = l->owner;
+
+    task_cancel(&l->step);
+    timer_stop(&l->late);
+    timer_stop(&l->retry);
+    lookup_finish(&l->lookup);
+    opening_finish(&l->opening);
+    endpoint_unref(TAKE(l->avoid));
+    list_remove(&l->node);
+    u->lease_count--;
+    if (u->spare_count < SPARES_MAX) {
+        l->lookup = (struct lookup){ 0 };
+        l->opening = (struct opening){ 0 };
+        l->parked_once = false;
+        list_append(&u->spares, &l->node);
+        u->spare_count++;
+    } else {
+        free(l);
+    }
+    if (u->drained && u->lease_count == 0)
+        task_wake(u->drained);
+}
+
+void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
+                    struct task *wake)
+{
+    struct leasing *l = leasing_get(u);
+
+    assert(!lease->private);
+    lease->private = l;
+    lease->result = ERR_AGAIN;
+    l->lease = lease;
+    l->want = *want;
+    l->wake = wake;
+    l->avoid = want->avoid ? endpoint_ref(want->avoid) : NULL;
+    l->want.avoid = NULL;
+    l->state = LEASE_LOOKUP;
+    if (want->wait_until)
+        timer_set_at(&l->late, want->wait_until);
+    ask(l, FRESH_MS);
+    run(l);
+}
+
+static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
+{
+    struct stream *s = TAKE(lease->stream);
+    bool keep = fate == FATE_KEEP && s->end.verdict == V_OPEN && !s->broken && !s->shut &&
+                bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained;
+
+    balance_end(u->balance, lease->endpoint);
+    s->wake = NULL;
+    if (keep) {
+        tunnel_stream_lend(s, false);
+        pool_put(u->pool, lease->endpoint, lease->port, s, lease->tunnel, lease->keep_ms);
+    } else if (fate == FATE_ABORT) {
+        stream_abort(s);
+    } else {
+        stream_close(s);
+    }
+}
+
+void upstream_return(struct lease *lease, enum fate fate)
+{
+    struct leasing *l = lease->private;
+
+    if (!l)
+        return;
+    if (lease->stream)
+        give_back(l->owner, lease, fate);
+    endpoint_unref(TAKE(lease->endpoint));
+    leasing_put(l);
+    *lease = (struct lease){ 0 };
+}
+
+static void on_gone(void *owner, const char *pod_uid)
+{
+    struct upstream *u = owner;
+    pool_drop_pod(u->pool, pod_uid);
+    tunnels_retire(u->tunnels, pod_uid);
+    balance_forget(u->balance, pod_uid);
+}
+
+struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
+                                 struct tunnels *tunnels,
+                                 const struct upstream_settings *settings)
+{
+    struct upstream *u = xcalloc(1, sizeof(*u));
+
+    metrics_register(&metric_parked);
+    metrics_register(&metric_leases);
+    u->loop = loop;
+    u->sched = loop_sched(loop);
+    u->catalog = catalog;
+    u->tunnels = tunnels;
+    u->settings = *settings;
+    u->pool = pool_create(u->sched, settings->idle_ms);
+    u->balance = balance_create(u->sched);
+    list_init(&u->leases);
+    list_init(&u->spares);
+    catalog_on_gone(catalog, on_gone, u);
+    return u;
+}
+
+void upstream_drain(struct upstream *u, struct task *done)
+{
+    u->drained = done;
+    pool_clear(u->pool);
+    if (u->lease_count == 0)
+        task_wake(done);
+}
+
+bool upstream_idle(const struct upstream *u)
+{
+    return u->lease_count == 0;
+}
+
+void upstream_destroy(struct upstream *u)
+{
+    if (!u)
+        return;
+    assert(list_empty(&u->leases));
+    catalog_on_gone(u->catalog, NULL, NULL);
+    pool_destroy(u->pool);
+    balance_destroy(u->balance);
+    while (!list_empty(&u->spares)) {
+        struct leasing *l = list_first(&u->spares, struct leasing, node);
+        list_remove(&l->node);
+        free(l);
+    }
+    free(u);
+}
