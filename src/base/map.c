@@ -1,5 +1,6 @@
-/* Open addressing with linear probing, at most 3/4 full.  Removal shifts the entries that
- * follow back instead of leaving a tombstone, so look-ups never slow down. */
+/* Open addressing with linear probing.  A removed entry leaves its slot dead, so that
+ * nothing moves under an iteration; dead slots are used again by later entries and count
+ * towards the 3/4 at which the table is built anew, so look-ups stay short. */
 #include "base/map.h"
 
 #include "base/own.h"
@@ -17,18 +18,34 @@ void map_finish(struct map *m)
     map_init(m);
 }
 
-static bool holds(const struct map_entry *e, struct str key, uint64_t hash)
+/* What `hash` says in a slot without a key. */
+#define DEAD 1
+
+static bool is_dead(const struct map_entry *e)
 {
-    return e->hash == hash && str_eq((struct str){ e->key, e->key_len }, key);
+    return !e->key && e->hash == DEAD;
 }
 
-/* The slot that holds the key, or the empty one where it belongs. */
+static bool holds(const struct map_entry *e, struct str key, uint64_t hash)
+{
+    return e->key && e->hash == hash && str_eq((struct str){ e->key, e->key_len }, key);
+}
+
+/* The slot that holds the key, or the first one where it may be put. */
 static struct map_entry *probe(const struct map *m, struct str key, uint64_t hash)
 {
-    size_t i = hash & (m->capacity - 1);
-    while (m->slots[i].key && !holds(&m->slots[i], key, hash))
-        i = (i + 1) & (m->capacity - 1);
-    return &m->slots[i];
+    size_t mask = m->capacity - 1;
+    struct map_entry *dead = NULL;
+
+    for (size_t i = hash & mask;; i = (i + 1) & mask) {
+        struct map_entry *e = &m->slots[i];
+        if (holds(e, key, hash))
+            return e;
+        if (is_dead(e) && !dead)
+            dead = e;
+        if (!e->key && !is_dead(e))
+            return dead ? dead : e;
+    }
 }
 
 void *map_get(const struct map *m, struct str key)
@@ -36,10 +53,13 @@ void *map_get(const struct map *m, struct str key)
     return m->capacity ? probe(m, key, str_hash(key))->value : NULL;
 }
 
-static void grow(struct map *m)
+/* A larger table, or the same size when dead slots were what filled it. */
+static void rebuild(struct map *m)
 {
     struct map old = *m;
-    m->capacity = old.capacity ? old.capacity * 2 : 16;
+    bool crowded = m->count + 1 > m->capacity / 2;
+    m->capacity = !old.capacity ? 16 : crowded ? old.capacity * 2 : old.capacity;
+    m->used = m->count;
     m->slots = xcalloc(m->capacity, sizeof(*m->slots));
     for (size_t i = 0; i < old.capacity; i++) {
         struct map_entry *e = &old.slots[i];
@@ -51,31 +71,18 @@ static void grow(struct map *m)
 
 void *map_set(struct map *m, struct str key, void *value)
 {
-    if (m->count + 1 > m->capacity / 4 * 3)
-        grow(m);
+    if (m->used + 1 > m->capacity / 4 * 3)
+        rebuild(m);
     uint64_t hash = str_hash(key);
     struct map_entry *e = probe(m, key, hash);
     void *old = e->value;
     if (!e->key) {
-        *e = (struct map_entry){ str_dup(key), key.len, hash, NULL };
+        m->used += !is_dead(e);
         m->count++;
+        *e = (struct map_entry){ str_dup(key), key.len, hash, NULL };
     }
     e->value = value;
     return old;
-}
-
-/* Close the gap at `hole`: every later entry of the run that may live there moves up. */
-static void close_gap(struct map *m, size_t hole)
-{
-    size_t mask = m->capacity - 1;
-    for (size_t i = (hole + 1) & mask; m->slots[i].key; i = (i + 1) & mask) {
-        size_t home = m->slots[i].hash & mask;
-        if (((i - home) & mask) < ((i - hole) & mask))
-            continue;
-        m->slots[hole] = m->slots[i];
-        hole = i;
-    }
-    m->slots[hole] = (struct map_entry){ 0 };
 }
 
 void *map_remove(struct map *m, struct str key)
@@ -87,7 +94,7 @@ void *map_remove(struct map *m, struct str key)
         return NULL;
     void *value = e->value;
     free(e->key);
-    close_gap(m, (size_t)(e - m->slots));
+    *e = (struct map_entry){ .hash = DEAD };
     m->count--;
     return value;
 }

@@ -18,6 +18,7 @@ struct map {
     struct map_entry *slots;
     size_t capacity; /* a power of two, or 0 */
     size_t count;
+    size_t used; /* private: slots that hold an entry or did */
 };
 
 void map_init(struct map *m);

@@ -101,6 +101,34 @@ static void visits_every_entry_once(void **state)
     map_finish(&m);
 }
 
+/* As map.h allows: the iteration removes the entry it stands on, and misses none. */
+static void an_iteration_may_remove_where_it_stands(void **state)
+{
+    (void)state;
+
+    for (size_t keep = 1; keep < 5; keep++) {
+        struct map m;
+        char room[16];
+        unsigned seen[KEYS] = { 0 };
+
+        map_init(&m);
+        for (size_t i = 0; i < KEYS; i++)
+            map_set(&m, key_of(i, room), &values[i]);
+        struct map_entry *e;
+        for (size_t at = 0; (e = map_next(&m, &at));) {
+            size_t i = (size_t)((int *)e->value - values);
+            seen[i]++;
+            if (i % keep == 0)
+                map_remove(&m, key_of(i, room));
+        }
+        for (size_t i = 0; i < KEYS; i++) {
+            assert_true(seen[i] >= 1);
+            assert_int_equal(!map_get(&m, key_of(i, room)), i % keep == 0);
+        }
+        map_finish(&m);
+    }
+}
+
 /* A fixed walk of insertions and removals; after each the map and the array agree. */
 static void agrees_with_an_array_after_any_change(void **state)
 {
@@ -138,6 +166,7 @@ int main(void)
         cmocka_unit_test(keys_are_copied_and_may_hold_any_byte),
         cmocka_unit_test(grows_without_losing_anything),
         cmocka_unit_test(visits_every_entry_once),
+        cmocka_unit_test(an_iteration_may_remove_where_it_stands),
         cmocka_unit_test(agrees_with_an_array_after_any_change),
     };
     return cmocka_run_group_tests_name("base/map", tests, NULL, NULL);
