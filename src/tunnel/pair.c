@@ -40,6 +40,23 @@ enum verdict pair_classify(struct str text)
     return V_RESET;
 }
 
+static struct str after(struct str text, const char *phrase)
+{
+    const char *at = text.len ? memmem(text.at, text.len, phrase, strlen(phrase)) : NULL;
+    return at ? str_skip(text, (size_t)(at - text.at) + strlen(phrase))
+              : (struct str){ NULL, 0 };
+}
+
+struct str pair_reason(struct str text)
+{
+    struct str cause = after(after(text, ", uid "), ": ");
+    if (str_empty(cause))
+        return text;
+    struct str inner = after(cause, "\": ");
+    bool wrapped = str_starts(cause, STR("failed to execute portforward in network"));
+    return wrapped && !str_empty(inner) ? inner : cause;
+}
+
 static enum verdict judge(const struct pair *p)
 {
     enum verdict v = V_RESET;
@@ -73,9 +90,10 @@ static void settle(struct pair *p)
     if (p->stream.end.verdict != V_OPEN)
         return;
     enum verdict v = judge(p);
-    char text[DIAG_SIZE + 1];
-    memcpy(text, p->text, p->text_len);
-    text[p->text_len] = '\0';
+    struct str reason = pair_reason((struct str){ p->text, p->text_len });
+    char text[PAIR_TEXT_MAX + 1];
+    memcpy(text, reason.at, reason.len);
+    text[reason.len] = '\0';
     timer_stop(&p->verdict_due);
     if (v != V_CLEAN)
         log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),

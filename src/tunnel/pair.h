@@ -15,6 +15,7 @@
 
 #define PAIR_IN_LIMIT (64 * 1024)
 #define PAIR_OUT_LIMIT (64 * 1024)
+#define PAIR_TEXT_MAX 640
 
 struct pair {
     struct stream stream;
@@ -29,7 +30,7 @@ struct pair {
     bool reset;     /* RST on either stream */
     bool fin_sent;
     size_t text_len;
-    char text[DIAG_SIZE]; /* of the error stream, cut */
+    char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
     struct timer verdict_due;
 };
 
@@ -51,3 +52,5 @@ bool pair_owes_fin(const struct pair *p);
 
 /* What a text of the error stream says about the connection. */
 enum verdict pair_classify(struct str text);
+/* The part of it that a person needs: without the sandbox id and the namespace's path. */
+struct str pair_reason(struct str text);
