@@ -49,8 +49,11 @@ struct api_call {
     struct task *wake;
     void *request; /* private */
 };
-/* path: below the prefix, for instance "/api/v1/namespaces/shop/services/web".  A list is
- * read in pages of 500 and each item goes to on_object; a get calls it once. */
+/* Set on_object, owner and wake, then call; on_object may not finish the call.
+ * path: below the prefix, for instance "/api/v1/namespaces/shop/services/web".  A list is
+ * read in pages of 500 and each item goes to on_object; a get calls it once.  When the
+ * server loses its place in a list it is read again from the beginning: items may come
+ * twice. */
 void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms);
 void api_list(struct api *a, struct api_call *call, const char *path,
               const char *selector, uint64_t timeout_ms);
@@ -62,7 +65,8 @@ void api_call_finish(struct api_call *call); /* cancels; idempotent; zeroed acce
 /* List, then watch for ever: re-list on 410, back off with jitter on failure, honour
  * Retry-After, bookmarks.  Deletions missed meanwhile are reported by the re-list: after
  * API_SYNCED every object not reported since the list began is gone, which the callback
- * learns as API_DELETED before API_SYNCED. */
+ * learns as API_DELETED before API_SYNCED.  Such an object is only
+ * {"metadata":{"namespace","name","uid"}}.  on_event may not close the watch. */
 struct api_watch;
 struct api_watch_state {
     bool synced;            /* a list has completed at least once */

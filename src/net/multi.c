@@ -224,7 +224,6 @@ static enum err code_of(CURLcode code)
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
     case CURLE_GOT_NOTHING:
-        return ERR_EOF;
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_PARTIAL_FILE:

@@ -37,7 +37,7 @@ void easy_open(struct easy *e, struct transfers *t,
 void easy_start(struct easy *e);
 void easy_close(struct easy *e); /* cancels; idempotent */
 
-/* A failure as our code and a sentence that names `where` ("host:port").  Before
- * easy_close. */
+/* A failure as our code (never ERR_EOF: an end where none may be is ERR_RESET) and a sentence
+ * that names `where` ("host:port").  Before easy_close. */
 enum err easy_error(const struct easy *e, CURLcode code, const char *where,
                     struct diag *why);

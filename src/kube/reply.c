@@ -1,0 +1,243 @@
+/* kube/reply.c - one request to the API server and its answer, object by object */
+#include "kube/reply.h"
+
+#include "base/own.h"
+
+#define BODY_LIMIT (256u << 10)
+#define ERROR_TEXT_MAX (64u << 10)
+#define STALL_MS 180000 /* bookmarks come once a minute */
+
+char *with_query(char *path, const char *key, const char *value)
+{
+    static const char digits[] = "0123456789ABCDEF";
+    AUTO_FREE char *before = path;
+    AUTO_FREE char *encoded = xmalloc(3 * strlen(value) + 1);
+    char *at = encoded;
+
+    for (const char *v = value; *v; v++) {
+        unsigned char c = (unsigned char)*v;
+        if ((c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||
+            strchr("-._~", c)) {
+            *at++ = (char)c;
+            continue;
+        }
+        *at++ = '%';
+        *at++ = digits[c >> 4];
+        *at++ = digits[c & 15];
+    }
+    *at = '\0';
+    return xasprintf("%s%c%s=%s", before, strchr(before, '?') ? '&' : '?', key, encoded);
+}
+
+static uint64_t now_of(const struct reply *r)
+{
+    return loop_sched(r->api->loop)->now;
+}
+
+/* 1 ms when it is over already: 0 would mean no time-out at all. */
+static uint64_t time_left(const struct reply *r)
+{
+    if (!r->deadline)
+        return 0;
+    return r->deadline > now_of(r) ? r->deadline - now_of(r) : 1;
+}
+
+static void send_request(struct reply *r)
+{
+    const struct kube_target *t = r->api->target;
+    const char *secret = credentials_header(&r->api->credentials, now_of(r));
+    AUTO_FREE char *authorization =
+        secret ? xasprintf("Authorization: %s", secret) : NULL;
+    AUTO_FREE char *url = xasprintf("%s%s", t->server, r->path);
+    const char *headers[5] = { "Accept: application/json",
+                               "User-Agent: kube-tunnel/" VERSION };
+    size_t count = 2;
+
+    if (r->body)
+        headers[count++] = "Content-Type: application/json";
+    if (authorization)
+        headers[count++] = authorization;
+    struct transfer_request request = {
+        .method = r->method,
+        .url = url,
+        .headers = headers,
+        .body = r->body,
+        .tls = { t->ca, t->certificate, t->key, t->insecure, t->tls_server_name },
+        .proxy = t->proxy,
+        .timeout_ms = time_left(r),
+        .stall_ms = r->mode == REPLY_WATCH ? STALL_MS : 0,
+        .body_limit = BODY_LIMIT,
+    };
+    r->transfer = transfer_open(r->api->transfers, &request, r->wake);
+    if (authorization)
+        explicit_bzero(authorization, strlen(authorization));
+}
+
+static void forget_answer(struct reply *r)
+{
+    transfer_close(TAKE(r->transfer));
+    json_items_destroy(TAKE(r->items));
+    free(TAKE(r->text));
+    r->len = 0;
+}
+
+static void begin(struct reply *r)
+{
+    if (r->mode != REPLY_OBJECT)
+        r->items =
+            json_items_create(r->mode == REPLY_LIST ? JSON_LIST : JSON_WATCH, OBJECT_MAX);
+    send_request(r);
+    task_wake(r->wake); /* it may have failed at once */
+}
+
+void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char *method,
+                const char *path, const char *body, uint64_t timeout_ms,
+                struct task *wake)
+{
+    *r = (struct reply){ .api = a, .mode = mode, .wake = wake };
+    r->method = xstrdup(method);
+    r->path = xstrdup(path);
+    r->body = xstrdup_or_null(body);
+    r->deadline = timeout_ms ? now_of(r) + timeout_ms : 0;
+    begin(r);
+}
+
+void reply_finish(struct reply *r)
+{
+    forget_answer(r);
+    free(TAKE(r->method));
+    free(TAKE(r->path));
+    free(TAKE(r->body));
+}
+
+bool reply_good(const struct reply *r)
+{
+    return r->transfer && r->transfer->status / 100 == 2;
+}
+
+/* Everything that has come, appended to text; ERR_LIMIT when that would be more than max.
+ */
+static enum err gather(struct reply *r, size_t max)
+{
+    struct bufq *body = &r->transfer->body;
+
+    if (body->len > max - r->len)
+        return ERR_LIMIT;
+    r->text = xrealloc(r->text, r->len + body->len + 1);
+    r->len += bufq_read(body, r->text + r->len, body->len);
+    r->text[r->len] = '\0';
+    return OK;
+}
+
+static enum err fail(struct reply *r, enum err code, const char *what)
+{
+    r->error = (struct api_error){ .code = code, .status = r->transfer->status };
+    return diag_set(&r->error.why, code, "%s %s: %s", r->method, r->path, what);
+}
+
+static enum err lost(struct reply *r)
+{
+    r->error = (struct api_error){ .code = r->transfer->result,
+                                   .status = r->transfer->status,
+                                   .why = r->transfer->why };
+    return r->error.code;
+}
+
+/* What a refusal says beyond ERROR_TEXT_MAX is dropped. */
+static enum err refused(struct reply *r)
+{
+    struct transfer *x = r->transfer;
+
+    if (gather(r, ERROR_TEXT_MAX))
+        bufq_clear(&x->body);
+    transfer_resume(x);
+    if (x->result == ERR_AGAIN)
+        return ERR_AGAIN;
+    if (x->status == 401 && !r->retried && credentials_doubt(&r->api->credentials)) {
+        r->retried = true;
+        forget_answer(r);
+        begin(r);
+        return ERR_AGAIN;
+    }
+    api_error_from_answer(&r->error, x->status, x->retry_after,
+                          (struct str){ r->text, r->len });
+    return r->error.code;
+}
+
+static enum err parse(struct reply *r, struct str text, json_t **ret)
+{
+    json_error_t problem;
+    json_t *object = json_loadb(text.at, text.len, 0, &problem);
+
+    if (!object)
+        return fail(r, ERR_PROTO, "the answer is not JSON");
+    *ret = object;
+    return OK;
+}
+
+static enum err next_whole(struct reply *r, enum json_piece *ret_kind, json_t **ret)
+{
+    if (r->delivered)
+        return ERR_EOF;
+    if (gather(r, OBJECT_MAX))
+        return fail(r, ERR_LIMIT, "the answer is over 4 MiB");
+    transfer_resume(r->transfer);
+    if (r->transfer->result)
+        return r->transfer->result == ERR_AGAIN ? ERR_AGAIN : lost(r);
+    enum err e = parse(r, (struct str){ r->text, r->len }, ret);
+    if (e)
+        return e;
+    r->delivered = true;
+    *ret_kind = JSON_ITEM;
+    return OK;
+}
+
+/* Feed the cutter one chunk.  ERR_AGAIN: there was none; ERR_EOF: there will be none. */
+static enum err feed(struct reply *r)
+{
+    struct transfer *x = r->transfer;
+    size_t len;
+    const uint8_t *bytes = bufq_peek(&x->body, &len);
+
+    if (len) {
+        enum err e = json_items_feed(r->items, (const char *)bytes, len);
+        bufq_skip(&x->body, len);
+        if (e == ERR_LIMIT)
+            return fail(r, e, "an object is over 4 MiB");
+        return e ? fail(r, e, "the answer is not the JSON that belongs here") : OK;
+    }
+    transfer_resume(x);
+    if (x->result == ERR_AGAIN)
+        return ERR_AGAIN;
+    if (x->result)
+        return lost(r);
+    return json_items_complete(r->items) ? ERR_EOF
+                                         : fail(r, ERR_RESET, "the answer was cut short");
+}
+
+static enum err next_piece(struct reply *r, enum json_piece *ret_kind, json_t **ret)
+{
+    struct str text;
+    enum err e;
+
+    while ((e = json_items_next(r->items, ret_kind, &text)) == ERR_AGAIN) {
+        e = feed(r);
+        if (e)
+            return e;
+    }
+    return e ? fail(r, e, "the answer is not JSON") : parse(r, text, ret);
+}
+
+enum err reply_next(struct reply *r, enum json_piece *ret_kind, json_t **ret_object)
+{
+    struct transfer *x = r->transfer;
+
+    if (x->status == 0)
+        return x->result == ERR_AGAIN ? ERR_AGAIN
+               : x->result            ? lost(r)
+                                      : fail(r, ERR_PROTO, "no answer");
+    if (!reply_good(r))
+        return refused(r);
+    return r->mode == REPLY_OBJECT ? next_whole(r, ret_kind, ret_object)
+                                   : next_piece(r, ret_kind, ret_object);
+}

@@ -1,0 +1,58 @@
+/* kube/reply.h - one request to the API server and its answer, object by object
+ *
+ * Private to kube/.  Under it a transfer, above it calls and watches: they pull objects
+ * with reply_next until it says ERR_AGAIN and are woken when there may be more.
+ */
+#pragma once
+
+#include "kube/api.h"
+#include "kube/credentials.h"
+#include "wire/json_items.h"
+
+struct api {
+    struct loop *loop;
+    struct transfers *transfers;
+    struct kube_target *target;
+    struct credentials credentials;
+};
+
+#define OBJECT_MAX (4u << 20) /* etcd refuses objects half that size */
+
+enum reply_mode { REPLY_OBJECT, REPLY_LIST, REPLY_WATCH };
+
+struct reply {
+    struct api *api;
+    enum reply_mode mode;
+    char *method, *path, *body;
+    uint64_t deadline; /* 0: none */
+    uint64_t stall_ms;
+    struct task *wake;
+
+    struct transfer *transfer; /* NULL: not open */
+    struct json_items *items;  /* lists and watches */
+    char *text;                /* an object, or what an error says */
+    size_t len;
+    bool delivered; /* REPLY_OBJECT: it was handed out */
+    bool retried;   /* after a 401, with credentials read anew */
+
+    struct api_error error; /* of the failure reply_next returned */
+};
+
+/* `path` with its query; `timeout_ms` 0: none.  The reply must be zeroed or finished. */
+void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char *method,
+                const char *path, const char *body, uint64_t timeout_ms,
+                struct task *wake);
+void reply_finish(struct reply *r); /* cancels; idempotent; zeroed accepted */
+
+/* Has a good answer begun? */
+bool reply_good(const struct reply *r);
+
+/* OK         *ret_object is the next object, owned by the caller
+ * ERR_AGAIN  wait for `wake`
+ * ERR_EOF    the answer is complete
+ * else       it failed: r->error, whose code this is */
+MUST_CHECK enum err reply_next(struct reply *r, enum json_piece *ret_kind,
+                               json_t **ret_object);
+
+/* path plus one more query parameter, percent-encoded; takes `path` over. */
+char *with_query(char *path, const char *key, const char *value);

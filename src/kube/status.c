@@ -1,0 +1,86 @@
+/* kube/status.c - what the API server says when it says no
+ *
+ * A metav1.Status is the server's own word and is passed on as it is.  Anything else
+ * comes from something in between (a proxy, a login page, a kubelet that is starting), so
+ * only its first line is repeated, with the status in front.
+ */
+#include "kube/status.h"
+
+#include "base/own.h"
+
+static enum err code_of(int status)
+{
+    switch (status) {
+    case 401:
+        return ERR_UNAUTHORIZED;
+    case 403:
+        return ERR_FORBIDDEN;
+    case 404:
+        return ERR_NOT_FOUND;
+    case 410:
+        return ERR_GONE;
+    case 429:
+        return ERR_THROTTLED;
+    default:
+        return status >= 500 ? ERR_SERVER : ERR_PROTO;
+    }
+}
+
+static const char *text_at(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static bool is_status(json_t *body)
+{
+    return str_eq(str_of(text_at(body, "kind")), STR("Status")) &&
+           str_eq(str_of(text_at(body, "apiVersion")), STR("v1"));
+}
+
+/* In the Status' own words; without any, its reason; without that, ours. */
+static void quote(struct api_error *e, json_t *body)
+{
+    const char *message = text_at(body, "message");
+    const char *reason = text_at(body, "reason");
+
+    if (!*message)
+        message = *reason ? reason : err_text(e->code);
+    diag_set(&e->why, e->code, "%s", message);
+}
+
+void status_read(struct api_error *e, json_t *body)
+{
+    json_int_t status = json_integer_value(json_object_get(body, "code"));
+    json_t *details = json_object_get(body, "details");
+    json_int_t wait = json_integer_value(json_object_get(details, "retryAfterSeconds"));
+
+    if (status >= 100 && status < 1000)
+        e->status = (int)status;
+    e->code = code_of(e->status);
+    e->is_status = true;
+    if (!e->retry_after && wait > 0)
+        e->retry_after = wait < UINT32_MAX ? (uint32_t)wait : UINT32_MAX;
+    quote(e, body);
+}
+
+void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,
+                           struct str body)
+{
+    struct str line;
+    json_t *json = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+
+    *e = (struct api_error){ .code = code_of(status),
+                             .status = status,
+                             .retry_after = retry_after };
+    str_cut(str_trim_space(body), '\n', &line);
+    if (is_status(json))
+        status_read(e, json);
+    else if (str_empty(line))
+        diag_set(&e->why, e->code, "the API server answered %d without a reason", status);
+    else
+        diag_set(&e->why, e->code, "the API server answered %d: %.*s", status,
+                 STR_ARG(str_trim_space(str_first(line, 160))));
+    e->status = status;
+    json_decref(json);
+}

@@ -1,0 +1,468 @@
+/* kube/watch.c - list, then watch for ever
+ *
+ * THEORY OF OPERATION
+ *
+ *      LIST ──────▶ WATCH ──────▶ WATCH ...     from the last version seen, at once, when
+ * the ▲  │          │  │                      server ends it in its own time │  └─▶ WAIT
+ * ◀─┘  │                      on any failure: longer each time, up to 30 s └──────┘ │
+ * (from WATCH back to WATCH, if it can) └────────────────┘ 410: too old to go on
+ *
+ * The user is told what exists as ADDED and MODIFIED and must not care which, and what
+ * has gone as DELETED.  What was deleted while nobody watched shows only as missing from
+ * the next list; therefore every object is known here by its key, with the number of the
+ * list that saw it last, and a completed list is followed by a sweep.  An object that
+ * came back under the same name is another one: its old uid is reported as deleted first.
+ */
+#include "kube/api.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/map.h"
+#include "base/own.h"
+#include "kube/reply.h"
+#include "kube/status.h"
+
+#define LOG_MODULE LOG_KUBE
+#define PAGE "500"
+#define DELAY_FIRST_MS 800
+#define DELAY_MAX_MS 30000
+#define HEALTHY_MS                                                                       \
+    120000            /* this long without a failure: the next one is the first again */
+#define HASTY_MS 1000 /* a watch that ends sooner, having said nothing, has failed */
+#define WATCH_LEAST_S 300
+#define WATCH_SPREAD_S 300
+
+#define STATES(X) /* clang-format off */ \
+    X(LIST,  list)  /* reading pages; the last one ends in a sweep   */ \
+    X(WATCH, watch) /* reading events                                */ \
+    X(WAIT,  wait)  /* after a failure; then WATCH, or LIST if it must */
+/* clang-format on */
+
+enum watch_state {
+#define X(NAME, name) STATE_##NAME,
+    STATES(X)
+#undef X
+};
+
+struct api_watch {
+    struct api_watch_state shown;
+    struct api *api;
+    char *path;
+    void (*on_event)(void *owner, enum api_event, json_t *object);
+    void *owner;
+    struct task *wake;
+
+    struct task task;
+    struct timer delay;
+    enum watch_state state;
+    struct reply reply;
+
+    struct map known;    /* "namespace/name" -> struct known */
+    uint64_t generation; /* number of the list being read */
+    char *version;       /* to watch from; NULL: list first */
+    char *more;          /* the next page of the list */
+    bool whole;          /* a list lost its place: read it in one piece */
+    bool said;           /* an event came since the watch began */
+    bool anew;           /* listed because of a 410, and nothing good has come since */
+    bool lost;           /* a failure was logged, the recovery was not */
+    uint64_t began;      /* when this reply was asked for */
+    uint64_t well_since; /* when it last became live */
+    uint64_t delay_ms;   /* the last one, without its jitter */
+};
+
+struct known {
+    uint64_t generation;
+    char uid[];
+};
+
+#define X(NAME, name) static enum watch_state in_##name(struct api_watch *w);
+STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum watch_state (*run)(struct api_watch *w);
+} states[] = {
+#define X(NAME, name) [STATE_##NAME] = { #name, in_##name },
+    STATES(X)
+#undef X
+};
+
+static const char *text_at(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void remember(char **slot, const char *text)
+{
+    if (!*text)
+        return;
+    free(*slot);
+    *slot = xstrdup(text);
+}
+
+/* --- what exists --- */
+
+static void report_gone(struct api_watch *w, const char *key, const char *uid)
+{
+    struct str ns, name = str_cut(str_of(key), '/', &ns);
+    AUTO_FREE char *ns_text = str_dup(ns);
+    json_t *object = json_pack("{s:{s:s,s:s%,s:s}}", "metadata", "namespace", ns_text,
+                               "name", name.at, name.len, "uid", uid);
+    if (object)
+        w->on_event(w->owner, API_DELETED, object);
+    json_decref(object);
+}
+
+static char *key_of(json_t *metadata)
+{
+    return xasprintf("%s/%s", text_at(metadata, "namespace"), text_at(metadata, "name"));
+}
+
+static void forget(struct api_watch *w, json_t *object)
+{
+    AUTO_FREE char *key = key_of(json_object_get(object, "metadata"));
+
+    free(map_remove(&w->known, str_of(key)));
+    w->on_event(w->owner, API_DELETED, object);
+}
+
+static void learn(struct api_watch *w, json_t *object)
+{
+    json_t *metadata = json_object_get(object, "metadata");
+    const char *uid = text_at(metadata, "uid");
+    AUTO_FREE char *key = key_of(metadata);
+    struct known *known = map_get(&w->known, str_of(key));
+    enum api_event event = API_MODIFIED;
+
+    if (known && !str_eq(str_of(known->uid), str_of(uid))) {
+        report_gone(w, key, known->uid);
+        free(map_remove(&w->known, str_of(key)));
+        known = NULL;
+    }
+    if (!known) {
+        known = xcalloc(1, sizeof(*known) + strlen(uid) + 1);
+        strcpy(known->uid, uid);
+        map_set(&w->known, str_of(key), known);
+        event = API_ADDED;
+    }
+    known->generation = w->generation;
+    w->on_event(w->owner, event, object);
+}
+
+/* A list is complete: what it did not name is gone. */
+static void sweep(struct api_watch *w)
+{
+    struct map_entry *e;
+
+    for (size_t at = 0; (e = map_next(&w->known, &at));) {
+        struct known *known = e->value;
+        if (known->generation == w->generation)
+            continue;
+        AUTO_FREE char *key = xstrdup(e->key);
+        map_remove(&w->known, str_of(key));
+        report_gone(w, key, known->uid);
+        free(known);
+    }
+    w->shown.synced = true;
+    w->on_event(w->owner, API_SYNCED, NULL);
+}
+
+/* --- asking --- */
+
+static void not_live(struct api_watch *w)
+{
+    if (w->shown.live && w->task.sched->now - w->well_since >= HEALTHY_MS)
+        w->delay_ms = 0;
+    w->shown.live = false;
+}
+
+static void ask(struct api_watch *w, enum reply_mode mode, const char *path)
+{
+    w->began = w->task.sched->now;
+    w->said = false;
+    reply_finish(&w->reply);
+    reply_open(&w->reply, w->api, mode, "GET", path, NULL, 0, &w->task);
+}
+
+static void ask_page(struct api_watch *w)
+{
+    char *path = xstrdup(w->path);
+
+    if (!w->whole)
+        path = with_query(path, "limit", PAGE);
+    if (w->more)
+        path = with_query(path, "continue", w->more);
+    free(TAKE(w->more));
+    ask(w, REPLY_LIST, path);
+    free(path);
+}
+
+static void ask_watch(struct api_watch *w)
+{
+    char seconds[24];
+    uint64_t spread = sched_random_below(w->task.sched, WATCH_SPREAD_S + 1);
+    char *path = with_query(xstrdup(w->path), "watch", "1");
+
+    snprintf(seconds, sizeof(seconds), "%u", (unsigned)(WATCH_LEAST_S + spread));
+    path = with_query(path, "resourceVersion", w->version);
+    path = with_query(path, "allowWatchBookmarks", "true");
+    path = with_query(path, "timeoutSeconds", seconds);
+    ask(w, REPLY_WATCH, path);
+    free(path);
+}
+
+static enum watch_state begin_list(struct api_watch *w)
+{
+    not_live(w);
+    free(TAKE(w->version));
+    free(TAKE(w->more));
+    w->generation++;
+    ask_page(w);
+    return STATE_LIST;
+}
+
+static enum watch_state begin_watch(struct api_watch *w)
+{
+    ask_watch(w);
+    return STATE_WATCH;
+}
+
+/* --- failing and recovering --- */
+
+/* Once per failure that lasts, however often it is tried.  A 403 is the user's to
+ * explain: it may well do without watching. */
+static void log_lost(struct api_watch *w)
+{
+    const struct api_error *e = &w->shown.error;
+
+    if (e->code == ERR_FORBIDDEN)
+        log_debug(NO_ID, "watch not permitted", LOG_S("path", w->path));
+    else if (!w->lost)
+        log_warn(NO_ID,
+                 w->shown.synced ? "watch lost, trying again"
+                                 : "cannot list, trying again",
+                 LOG_S("path", w->path), LOG_S("why", diag_text(&e->why, e->code)));
+    w->lost |= e->code != ERR_FORBIDDEN;
+}
+
+static enum watch_state fail(struct api_watch *w)
+{
+    uint64_t asked = (uint64_t)w->shown.error.retry_after * 1000;
+
+    not_live(w);
+    log_lost(w);
+    w->delay_ms = w->delay_ms ? w->delay_ms * 2 : DELAY_FIRST_MS;
+    if (w->delay_ms > DELAY_MAX_MS)
+        w->delay_ms = DELAY_MAX_MS;
+    uint64_t wait = w->delay_ms + sched_random_below(w->task.sched, w->delay_ms);
+    reply_finish(&w->reply);
+    timer_set(&w->delay, asked > wait ? asked : wait);
+    task_wake(w->wake);
+    return STATE_WAIT;
+}
+
+static void note_live(struct api_watch *w)
+{
+    if (w->shown.live)
+        return;
+    w->shown.live = true;
+    w->shown.error = (struct api_error){ .code = OK };
+    w->well_since = w->task.sched->now;
+    if (w->lost)
+        log_info(NO_ID, "watch resumed", LOG_S("path", w->path));
+    w->lost = false;
+    task_wake(w->wake);
+}
+
+/* --- states --- */
+
+static void take_list_piece(struct api_watch *w, enum json_piece kind, json_t *object)
+{
+    if (kind == JSON_ITEM) {
+        learn(w, object);
+        return;
+    }
+    remember(&w->version, text_at(object, "resourceVersion"));
+    free(TAKE(w->more));
+    remember(&w->more, text_at(object, "continue"));
+}
+
+static enum watch_state end_of_page(struct api_watch *w)
+{
+    if (w->more) {
+        ask_page(w);
+        return STATE_LIST;
+    }
+    w->whole = false;
+    sweep(w);
+    task_wake(w->wake);
+    if (w->version)
+        return begin_watch(w);
+    w->shown.error = (struct api_error){ .code = ERR_PROTO };
+    diag_set(&w->shown.error.why, ERR_PROTO, "GET %s: a list without resourceVersion",
+             w->path);
+    return fail(w);
+}
+
+static enum watch_state in_list(struct api_watch *w)
+{
+    enum json_piece kind;
+    json_t *object = NULL;
+    enum err e;
+
+    while ((e = reply_next(&w->reply, &kind, &object)) == OK) {
+        take_list_piece(w, kind, object);
+        json_decref(object);
+    }
+    if (e == ERR_AGAIN)
+        return STATE_LIST;
+    if (e == ERR_EOF)
+        return end_of_page(w);
+    if (e == ERR_GONE && !w->whole) {
+        w->whole = true;
+        return begin_list(w);
+    }
+    free(TAKE(w->version)); /* a list that failed half way starts anew */
+    w->shown.error = w->reply.error;
+    return fail(w);
+}
+
+/* One event.  Not OK: what an ERROR event said, in w->shown.error. */
+static enum err take_event(struct api_watch *w, json_t *event)
+{
+    struct str type = str_of(text_at(event, "type"));
+    json_t *object = json_object_get(event, "object");
+    json_t *metadata = json_object_get(object, "metadata");
+
+    if (str_eq(type, STR("ERROR"))) {
+        w->shown.error = (struct api_error){ .code = ERR_SERVER };
+        status_read(&w->shown.error, object);
+        return w->shown.error.code;
+    }
+    w->said = true;
+    w->anew = false;
+    remember(&w->version, text_at(metadata, "resourceVersion"));
+    if (str_eq(type, STR("ADDED")) || str_eq(type, STR("MODIFIED")))
+        learn(w, object);
+    else if (str_eq(type, STR("DELETED")))
+        forget(w, object);
+    return OK;
+}
+
+/* Too old to go on.  At once, unless the last list did not help either: then something is
+ * wrong with more than its age. */
+static enum watch_state list_anew(struct api_watch *w)
+{
+    free(TAKE(w->version));
+    if (w->anew)
+        return fail(w);
+    w->anew = true;
+    return begin_list(w);
+}
+
+static enum watch_state end_of_watch(struct api_watch *w)
+{
+    if (w->said || w->task.sched->now - w->began >= HASTY_MS) {
+        w->anew = false;
+        return begin_watch(w);
+    }
+    w->shown.error = (struct api_error){ .code = ERR_EOF };
+    diag_set(&w->shown.error.why, ERR_EOF, "GET %s: the watch ended at once", w->path);
+    return fail(w);
+}
+
+static enum watch_state in_watch(struct api_watch *w)
+{
+    enum json_piece kind;
+    json_t *event = NULL;
+    enum err e, said = OK;
+
+    while (!said && (e = reply_next(&w->reply, &kind, &event)) == OK) {
+        note_live(w);
+        said = take_event(w, event);
+        json_decref(event);
+        task_wake(w->wake);
+    }
+    if (said)
+        return said == ERR_GONE ? list_anew(w) : fail(w);
+    if (reply_good(&w->reply))
+        note_live(w);
+    if (e == ERR_AGAIN)
+        return STATE_WATCH;
+    if (e == ERR_EOF)
+        return end_of_watch(w);
+    w->shown.error = w->reply.error;
+    return e == ERR_GONE ? list_anew(w) : fail(w);
+}
+
+static enum watch_state in_wait(struct api_watch *w)
+{
+    if (w->delay.at)
+        return STATE_WAIT;
+    return w->version ? begin_watch(w) : begin_list(w);
+}
+
+/* The only writer of `state`. */
+static void enter(struct api_watch *w, enum watch_state next)
+{
+    if (next != w->state)
+        log_debug(NO_ID, "watch", LOG_S("path", w->path),
+                  LOG_S("from", states[w->state].name), LOG_S("to", states[next].name));
+    w->state = next;
+}
+
+static void on_wake(struct task *task)
+{
+    struct api_watch *w = container_of(task, struct api_watch, task);
+    enter(w, states[w->state].run(w));
+}
+
+static void on_delay(struct timer *delay)
+{
+    task_wake(&container_of(delay, struct api_watch, delay)->task);
+}
+
+struct api_watch *api_watch_open(struct api *a, const char *path,
+                                 void (*on_event)(void *owner, enum api_event,
+                                                  json_t *object),
+                                 void *owner, struct task *wake)
+{
+    struct api_watch *w = xcalloc(1, sizeof(*w));
+
+    w->api = a;
+    w->path = xstrdup(path);
+    w->on_event = on_event;
+    w->owner = owner;
+    w->wake = wake;
+    map_init(&w->known);
+    task_init(&w->task, loop_sched(a->loop), RANK_READ, on_wake);
+    timer_init(&w->delay, loop_sched(a->loop), on_delay);
+    enter(w, begin_list(w));
+    return w;
+}
+
+const struct api_watch_state *api_watch_state(const struct api_watch *w)
+{
+    return &w->shown;
+}
+
+void api_watch_close(struct api_watch *w)
+{
+    struct map_entry *e;
+
+    if (!w)
+        return;
+    task_cancel(&w->task);
+    timer_stop(&w->delay);
+    reply_finish(&w->reply);
+    for (size_t at = 0; (e = map_next(&w->known, &at));)
+        free(e->value);
+    map_finish(&w->known);
+    free(w->path);
+    free(w->version);
+    free(w->more);
+    free(w);
+}

@@ -1,0 +1,583 @@
+/* tests/unit/kube/api_test.c - calls and watches against a server that does as it is told
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "folder.h"
+#include "http_server.h"
+#include "kube/api.h"
+#include "kube/server_url.h"
+
+#define EVENTS_MAX 1024
+
+struct bench {
+    struct loop *loop;
+    struct transfers *transfers;
+    struct http_server *server;
+    struct api *api;
+    struct folder folder;
+    /* Answer request number n (from 0, over all connections); false: hang up. */
+    bool (*answer)(int fd, const char *request, unsigned n);
+    atomic_uint requests;
+    char events[EVENTS_MAX]; /* "+a ~a -a(uid) =" */
+};
+
+static void serve(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    char request[REQUEST_MAX];
+    (void)nth;
+    while (http_request(fd, request))
+        if (!b->answer(fd, request, atomic_fetch_add(&b->requests, 1)))
+            return;
+}
+
+static struct kube_target *target_of(struct bench *b, bool token_file)
+{
+    struct kube_target *t = xcalloc(1, sizeof(*t));
+    char url[64];
+
+    snprintf(url, sizeof(url), "http://127.0.0.1:%u/prefix", http_server_port(b->server));
+    assert_int_equal(server_url_set(t, url, false, NULL), OK);
+    if (token_file)
+        t->token_file = xstrdup(folder_put(&b->folder, "token", "one\n"));
+    return t;
+}
+
+static void bench_open(struct bench *b, bool token_file,
+                       bool (*answer)(int fd, const char *request, unsigned n))
+{
+    *b = (struct bench){ .answer = answer };
+    folder_create(&b->folder);
+    b->loop = loop_create();
+    b->transfers = transfers_create(b->loop);
+    b->server = http_server_create(serve, b);
+    b->api = api_create(b->loop, b->transfers, target_of(b, token_file));
+}
+
+static void bench_close(struct bench *b)
+{
+    api_destroy(b->api);
+    transfers_destroy(b->transfers);
+    http_server_destroy(b->server);
+    loop_destroy(b->loop);
+    folder_destroy(&b->folder);
+}
+
+static const char *text_at(json_t *object, const char *key)
+{
+    const char *text = json_string_value(json_object_get(object, key));
+    return text ? text : "";
+}
+
+static void note(struct bench *b, const char *format, const char *name, const char *uid)
+{
+    size_t used = strlen(b->events);
+    snprintf(b->events + used, sizeof(b->events) - used, format, name, uid);
+}
+
+static void on_object(void *owner, json_t *object)
+{
+    struct bench *b = owner;
+    note(b, "%s ", text_at(json_object_get(object, "metadata"), "name"), "");
+}
+
+static void on_event(void *owner, enum api_event event, json_t *object)
+{
+    struct bench *b = owner;
+    json_t *metadata = json_object_get(object, "metadata");
+    static const char *const formats[] = { [API_ADDED] = "+%s ",
+                                           [API_MODIFIED] = "~%s ",
+                                           [API_DELETED] = "-%s(%s) ",
+                                           [API_SYNCED] = "= " };
+    note(b, formats[event], text_at(metadata, "name"), text_at(metadata, "uid"));
+}
+
+#define PATIENCE 250
+
+static void wait_for(struct bench *b, struct api_call *call)
+{
+    for (int turn = 0; call->result == ERR_AGAIN && turn < PATIENCE; turn++)
+        loop_run_once(b->loop, 20);
+}
+
+static void wait_for_events(struct bench *b, const char *expected)
+{
+    for (int turn = 0; strcmp(b->events, expected) && turn < PATIENCE; turn++)
+        loop_run_once(b->loop, 20);
+    assert_string_equal(b->events, expected);
+}
+
+static bool asks(const char *request, const char *part)
+{
+    return strstr(request, part) != NULL;
+}
+
+static bool json(int fd, int status, const char *body)
+{
+    http_answer(fd, status, "Content-Type: application/json\r\n", body);
+    return true;
+}
+
+#define STATUS(code, reason, message)                                                    \
+    "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":"     \
+    "\"" message "\",\"reason\":\"" reason "\",\"code\":" #code "}"
+
+static bool has_one_service(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (!asks(request, "GET /prefix/api/v1/namespaces/shop/services/web HTTP/1.1\r\n") ||
+        !asks(request, "\r\nAccept: application/json\r\n") ||
+        !asks(request, "\r\nUser-Agent: kube-tunnel/"))
+        return json(fd, 404, STATUS(404, "NotFound", "services \\\"webs\\\" not found"));
+    return json(fd, 200, "{\"kind\":\"Service\",\"metadata\":{\"name\":\"web\"}}");
+}
+
+static void gets_an_object_or_the_servers_reason(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, has_one_service);
+
+    api_get(b.api, &call, "/api/v1/namespaces/shop/services/web", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(b.events, "web ");
+    api_call_finish(&call);
+
+    api_get(b.api, &call, "/api/v1/namespaces/shop/services/webs", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, ERR_NOT_FOUND);
+    assert_int_equal(call.error.code, ERR_NOT_FOUND);
+    assert_int_equal(call.error.status, 404);
+    assert_true(call.error.is_status);
+    assert_string_equal(call.error.why.text, "services \"webs\" not found");
+    api_call_finish(&call);
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+static bool echoes_reviews(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (!asks(request, "POST /prefix/apis/x HTTP/1.1\r\n") ||
+        !asks(request, "\r\nContent-Type: application/json\r\n"))
+        return json(fd, 400, "");
+    return json(fd, 201, strstr(request, "\r\n\r\n") + 4);
+}
+
+static void posts_a_review(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, echoes_reviews);
+
+    api_post(b.api, &call, "/apis/x", "{\"metadata\":{\"name\":\"review\"}}", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(b.events, "review ");
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+#define ITEM(name, uid)                                                                  \
+    "{\"metadata\":{\"namespace\":\"n\",\"name\":\"" name "\",\"uid\":\"" uid "\"}}"
+#define LIST(metadata, items) "{\"metadata\":{" metadata "},\"items\":[" items "]}"
+
+static bool has_pages(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (!asks(request, "?labelSelector=app%3Dweb%2Ctier%20in%20%28a%29&limit=500"))
+        return json(fd, 400, "");
+    if (asks(request, "&continue=a%2Fb"))
+        return json(fd, 200, LIST("\"resourceVersion\":\"7\"", ITEM("c", "3")));
+    return json(fd, 200, LIST("\"continue\":\"a/b\"", ITEM("a", "1") "," ITEM("b", "2")));
+}
+
+static void lists_page_by_page(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, has_pages);
+
+    api_list(b.api, &call, "/api/v1/pods", "app=web,tier in (a)", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(b.events, "a b c ");
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+static bool loses_its_place(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (asks(request, "continue="))
+        return json(fd, 410, STATUS(410, "Expired", "too old"));
+    if (asks(request, "limit="))
+        return json(fd, 200, LIST("\"continue\":\"x\"", ITEM("a", "1")));
+    return json(fd, 200, LIST("", ITEM("a", "1") "," ITEM("b", "2")));
+}
+
+static void starts_a_list_again_in_one_piece(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, loses_its_place);
+
+    api_list(b.api, &call, "/api/v1/pods", NULL, 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(b.events, "a a b ");
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+static bool wants_the_new_token(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (asks(request, "\r\nAuthorization: Bearer two\r\n"))
+        return json(fd, 200, ITEM("in", "1"));
+    return json(fd, 401, STATUS(401, "Unauthorized", "Unauthorized"));
+}
+
+static void reads_a_replaced_token_on_401_and_asks_once_more(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, true, wants_the_new_token);
+
+    assert_string_equal(api_authorization(b.api), "Bearer one");
+    folder_put(&b.folder, "token", "two");
+    assert_string_equal(api_authorization(b.api), "Bearer one");
+    api_get(b.api, &call, "/x", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_int_equal(b.requests, 2);
+    api_call_finish(&call);
+
+    folder_put(&b.folder, "token", "three\r\nX-Evil: 1");
+    api_get(b.api, &call, "/x", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(api_authorization(b.api), "Bearer two");
+    api_call_finish(&call);
+
+    folder_put(&b.folder, "token", "four");
+    api_get(b.api, &call, "/x", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+static bool is_never_content(int fd, const char *request, unsigned n)
+{
+    (void)request;
+    (void)n;
+    return json(fd, 401, STATUS(401, "Unauthorized", "Unauthorized"));
+}
+
+static void gives_up_on_the_second_401(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, true, is_never_content);
+
+    api_get(b.api, &call, "/x", 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, ERR_UNAUTHORIZED);
+    assert_int_equal(b.requests, 2);
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
+static bool answers_badly(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (asks(request, "/html"))
+        return json(fd, 200, "<html>log in</html>");
+    if (asks(request, "/cut"))
+        return json(fd, 200, "{\"metadata\":{},\"items\":[" ITEM("a", "1"));
+    if (asks(request, "/plain"))
+        return json(fd, 502, "bad gateway\nmore\n");
+    if (asks(request, "/empty"))
+        return json(fd, 500, "");
+    return false;
+}
+
+static void says_what_is_wrong_with_an_answer(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *path;
+        bool list;
+        enum err code;
+        const char *says;
+    } cases[] = {
+        /* clang-format off */
+        { "/html",  false, ERR_PROTO,  "GET /html: the answer is not JSON" },
+        { "/html",  true,  ERR_PROTO,  "the answer is not" },
+        { "/cut",   true,  ERR_RESET,  "cut short" },
+        { "/plain", false, ERR_SERVER, "the API server answered 502: bad gateway" },
+        { "/empty", true,  ERR_SERVER, "the API server answered 500 without a reason" },
+        { "/none",  false, ERR_RESET,    "127.0.0.1:" },
+    }; /* clang-format on */
+    struct bench b;
+    bench_open(&b, false, answers_badly);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct api_call call = { .on_object = on_object, .owner = &b };
+        if (cases[i].list)
+            api_list(b.api, &call, cases[i].path, NULL, 5000);
+        else
+            api_get(b.api, &call, cases[i].path, 5000);
+        wait_for(&b, &call);
+        if (call.result != cases[i].code || call.error.code != cases[i].code ||
+            !strstr(call.error.why.text, cases[i].says))
+            fail_msg("%s: %s: %s", cases[i].path, err_text(call.result),
+                     call.error.why.text);
+        api_call_finish(&call);
+    }
+    bench_close(&b);
+}
+
+static void is_cancelled_at_any_moment(void **state)
+{
+    (void)state;
+    struct bench b;
+
+    for (int turns = 0; turns < 6; turns++) {
+        struct api_call call = { .on_object = on_object, .owner = &b };
+        bench_open(&b, false, has_pages);
+        api_list(b.api, &call, "/api/v1/pods", "app=web,tier in (a)", 5000);
+        struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+        for (int i = 0; i < turns; i++)
+            loop_run_once(b.loop, 2);
+        api_call_finish(&call);
+        api_watch_close(w);
+        bench_close(&b);
+    }
+}
+
+static bool say_stream(int fd)
+{
+    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    return true;
+}
+
+#define EVENT(type, object) "{\"type\":\"" type "\",\"object\":" object "}\n"
+#define VERSIONED(name, uid, version)                                                    \
+    "{\"metadata\":{\"namespace\":\"n\",\"name\":\"" name "\",\"uid\":\"" uid            \
+    "\",\"resourceVersion\":\"" version "\"}}"
+#define BOOKMARK(version)                                                                \
+    "{\"type\":\"BOOKMARK\",\"object\":{\"metadata\":{\"resourceVersion\":\"" version    \
+    "\"}}}\n"
+
+/* Keep the connection until the client has gone. */
+static bool hold(int fd)
+{
+    char request[REQUEST_MAX];
+    http_request(fd, request);
+    return false;
+}
+
+static bool has_news(int fd, const char *request, unsigned n)
+{
+    if (n == 0)
+        return json(
+            fd, 200,
+            LIST("\"resourceVersion\":\"10\"", ITEM("a", "1") "," ITEM("b", "2")));
+    say_stream(fd);
+    if (n == 1 && asks(request, "watch=1&resourceVersion=10&allowWatchBookmarks=true&"
+                                "timeoutSeconds=")) {
+        http_chunk(fd, EVENT("ADDED", VERSIONED("c", "3", "11")) "{\"type\":\"MODI");
+        http_chunk(fd, "FIED\",\"object\":" VERSIONED("a", "1", "12") "}\n");
+        http_chunk(fd, EVENT("DELETED", VERSIONED("b", "2", "13")) BOOKMARK("20"));
+        http_say(fd, "0\r\n\r\n");
+        return true;
+    }
+    if (n == 2 && asks(request, "resourceVersion=20&"))
+        http_chunk(fd, EVENT("ADDED", VERSIONED("d", "4", "21")));
+    return hold(fd);
+}
+
+static void lists_then_watches_then_goes_on_from_the_bookmark(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, has_news);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    assert_false(api_watch_state(w)->synced);
+    wait_for_events(&b, "+a +b = +c ~a -b(2) +d ");
+    assert_true(api_watch_state(w)->synced);
+    assert_true(api_watch_state(w)->live);
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static bool forgets(int fd, const char *request, unsigned n)
+{
+    if (n == 0)
+        return json(fd, 200,
+                    LIST("\"resourceVersion\":\"1\"",
+                         ITEM("a", "1") "," ITEM("b", "2") "," ITEM("c", "3")));
+    if (n == 1) {
+        say_stream(fd);
+        http_chunk(fd,
+                   EVENT("ERROR", STATUS(410, "Expired", "too old resource version")));
+        http_say(fd, "0\r\n\r\n");
+        return true;
+    }
+    if (n == 2)
+        return json(fd, 200,
+                    LIST("\"resourceVersion\":\"5\"", ITEM("a", "1") "," ITEM("b", "9")));
+    if (n == 3 && asks(request, "resourceVersion=5&")) {
+        say_stream(fd);
+        http_chunk(fd, BOOKMARK("6"));
+        http_say(fd, "0\r\n\r\n");
+        return true;
+    }
+    if (n == 4 && asks(request, "resourceVersion=6&"))
+        return json(fd, 410, STATUS(410, "Gone", "gone"));
+    if (n == 5)
+        return json(fd, 200, LIST("\"resourceVersion\":\"8\"", ""));
+    say_stream(fd);
+    return hold(fd);
+}
+
+/* In an event and as a status; what went away meanwhile is reported. */
+static void lists_again_after_410_and_tells_what_has_gone(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, forgets);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    wait_for_events(&b, "+a +b +c = ~a -b(2) +b -c(3) = ");
+    for (int turn = 0; atomic_load(&b.requests) < 7 && turn < PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    loop_run_once(b.loop, 20);
+    assert_true(strstr(b.events, "-a(1)") && strstr(b.events, "-b(9)"));
+    assert_string_equal(b.events + strlen(b.events) - 2, "= ");
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static bool fails_twice(int fd, const char *request, unsigned n)
+{
+    (void)request;
+    if (n == 0) {
+        http_answer(fd, 429, "Retry-After: 1\r\n", "slow down");
+        return true;
+    }
+    if (n == 1)
+        return json(fd, 200, LIST("\"resourceVersion\":\"1\"", ITEM("a", "1")));
+    if (n == 2)
+        return json(fd, 500, "");
+    say_stream(fd);
+    return hold(fd);
+}
+
+static void backs_off_and_recovers(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, fails_twice);
+    uint64_t began = loop_sched(b.loop)->now;
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    for (int turn = 0; !api_watch_state(w)->error.code && turn < PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    assert_int_equal(api_watch_state(w)->error.code, ERR_THROTTLED);
+    assert_false(api_watch_state(w)->live);
+    wait_for_events(&b, "+a = ");
+    assert_true(loop_sched(b.loop)->now - began >= 1000);
+    for (int turn = 0; !api_watch_state(w)->live && turn < PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    assert_true(api_watch_state(w)->live);
+    assert_int_equal(api_watch_state(w)->error.code, OK);
+    assert_true(loop_sched(b.loop)->now - began >= 1000 + 1600);
+    assert_int_equal(b.requests, 4);
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static bool forbids(int fd, const char *request, unsigned n)
+{
+    (void)request;
+    (void)n;
+    return json(fd, 403, STATUS(403, "Forbidden", "pods is forbidden"));
+}
+
+static void says_that_watching_is_forbidden(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, forbids);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    for (int turn = 0; !api_watch_state(w)->error.code && turn < PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    assert_int_equal(api_watch_state(w)->error.code, ERR_FORBIDDEN);
+    assert_string_equal(api_watch_state(w)->error.why.text, "pods is forbidden");
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static void reads_a_status_from_any_answer(void **state)
+{
+    (void)state;
+    struct api_error e;
+
+    api_error_from_answer(
+        &e, 429, 0,
+        STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"code\":429,"
+            "\"details\":{\"retryAfterSeconds\":3},\"reason\":\"Busy\"}"));
+    assert_int_equal(e.code, ERR_THROTTLED);
+    assert_int_equal(e.retry_after, 3);
+    assert_string_equal(e.why.text, "Busy");
+    api_error_from_answer(&e, 404, 0, STR(""));
+    assert_int_equal(e.code, ERR_NOT_FOUND);
+    assert_false(e.is_status);
+    api_error_from_answer(&e, 403, 9, STR("{\"kind\":\"Pod\"}"));
+    assert_false(e.is_status);
+    assert_int_equal(e.retry_after, 9);
+    api_error_from_answer(&e, 302, 0, (struct str){ NULL, 0 });
+    assert_int_equal(e.code, ERR_PROTO);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(gets_an_object_or_the_servers_reason),
+        cmocka_unit_test(posts_a_review),
+        cmocka_unit_test(lists_page_by_page),
+        cmocka_unit_test(starts_a_list_again_in_one_piece),
+        cmocka_unit_test(reads_a_replaced_token_on_401_and_asks_once_more),
+        cmocka_unit_test(gives_up_on_the_second_401),
+        cmocka_unit_test(says_what_is_wrong_with_an_answer),
+        cmocka_unit_test(is_cancelled_at_any_moment),
+        cmocka_unit_test(lists_then_watches_then_goes_on_from_the_bookmark),
+        cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
+        cmocka_unit_test(backs_off_and_recovers),
+        cmocka_unit_test(says_that_watching_is_forbidden),
+        cmocka_unit_test(reads_a_status_from_any_answer),
+    };
+    return cmocka_run_group_tests_name("kube/api", tests, NULL, NULL);
+}
