@@ -256,9 +256,13 @@ static void tls_free(struct tls *t)
 static void tls_close(struct stream *s)
 {
     struct tls *t = tls_of(s);
-    if (t->ready && !t->stream.broken && !t->stream.out_eof)
+
+    s->wake = NULL;
+    if (t->ready && !s->broken && !s->out_eof) {
+        encrypt(t);
         SSL_shutdown(t->ssl); /* close_notify; tcp_close sends what it can at once */
-    ERR_clear_error();
+        ERR_clear_error();
+    }
     stream_close(TAKE(t->below));
     tls_free(t);
 }

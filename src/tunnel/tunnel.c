@@ -45,12 +45,16 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+#include "net/digest.h"
 #include "net/tcp.h"
 #include "tunnel/pair.h"
-#include "tunnel/upgrade.h"
+#include "tunnel/websocket.h"
 
 #define PROBE_MS 2000 /* five PINGs must be back after this */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
+#define CARRIER_LEARNT_MS (10 * 60 * 1000)
+
+static const char *const carrier_names[] = { "spdy", "websocket" };
 
 #define STATES(X) /* clang-format off */ \
     X(CONNECT, connect) /* waiting for the TCP connection to the API server */ \
@@ -98,45 +102,114 @@ static void set_socket_options(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
-static enum tunnel_state in_connect(struct tunnel *t)
+static void ask_for_upgrade(struct tunnel *t)
 {
-    if (t->connecting.result == ERR_AGAIN)
-        return TUNNEL_CONNECT;
-    if (t->connecting.result)
-        return fail(t, t->connecting.result,
-                    diag_text(&t->connecting.why, t->connecting.result));
-
-    const struct tunnel_origin *o = t->origin;
-    const struct kube_target *target = api_target(o->api);
-    int fd = t->connecting.fd;
-    t->connecting.fd = -1;
-    set_socket_options(fd);
-    t->carrier = tcp_open(o->loop, fd, 0, 0);
-    if (o->tls)
-        t->carrier = tls_client_open(o->loop, o->tls, t->carrier,
-                                     target->tls_server_name ? target->tls_server_name
-                                                             : target->host);
-    t->carrier->wake = &t->step;
-    struct upgrade_request request = { target->prefix, target->host_header,
-                                       api_authorization(o->api), t->pod->ns,
-                                       t->pod->name };
+    const struct kube_target *target = api_target(t->origin->api);
+    uint64_t random[2] = { sched_random(t->step.sched), sched_random(t->step.sched) };
+    AUTO_FREE char *key = base64_encode((struct str){ (char *)random, sizeof(random) });
+    struct upgrade_request request = { .carrier = t->kind,
+                                       .key = key,
+                                       .prefix = target->prefix,
+                                       .host = target->host_header,
+                                       .authorization = api_authorization(t->origin->api),
+                                       .ns = t->pod->ns,
+                                       .pod = t->pod->name };
     upgrade_request_write(&request, &t->carrier->out);
     stream_update(t->carrier);
+}
+
+static enum tunnel_state in_connect(struct tunnel *t)
+{
+    const struct tunnel_origin *o = t->origin;
+    const struct kube_target *target = api_target(o->api);
+    const char *name = target->tls_server_name ? target->tls_server_name : target->host;
+    enum err e = t->connecting.result;
+
+    if (e == ERR_AGAIN)
+        return TUNNEL_CONNECT;
+    if (e)
+        return fail(t, e, diag_text(&t->connecting.why, e));
+    set_socket_options(t->connecting.fd);
+    t->carrier = tcp_open(o->loop, t->connecting.fd, 0, 0);
+    t->connecting.fd = -1;
+    if (o->tls)
+        t->carrier = tls_client_open(o->loop, o->tls, t->carrier, name);
+    t->carrier->wake = &t->step;
+    ask_for_upgrade(t);
     return TUNNEL_UPGRADE;
+}
+
+static void start_connecting(struct tunnel *t)
+{
+    const struct tunnel_origin *o = t->origin;
+    const struct kube_target *target = api_target(o->api);
+
+    connecting_finish(&t->connecting);
+    connecting_start(&t->connecting, o->transfers, target->host, target->port,
+                     target->proxy, o->settings->dial_ms, &t->step);
+}
+
+/* This carrier was refused: dial once more, with the other. */
+static enum tunnel_state try_other_carrier(struct tunnel *t)
+{
+    log_debug(t->id, "carrier refused", LOG_S("carrier", carrier_names[t->kind]),
+              LOG_I("status", t->error.status),
+              LOG_S("reason", diag_text(&t->error.why, t->error.code)));
+    t->second_try = true;
+    t->refusal = t->error;
+    t->error = (struct api_error){ 0 };
+    t->kind = t->kind == CARRIER_KIND_SPDY ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
+    stream_close(TAKE(t->carrier));
+    start_connecting(t);
+    return TUNNEL_CONNECT;
+}
+
+static enum tunnel_state upgrade_failed(struct tunnel *t)
+{
+    bool may_choose = t->origin->settings->carrier == TUNNEL_CARRIER_AUTO;
+
+    if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
+        return try_other_carrier(t);
+    if (t->second_try && (t->refusal.is_status || !t->error.is_status))
+        t->error = t->refusal; /* the first word was the API server's own */
+    return TUNNEL_CLOSED;
+}
+
+static enum tunnel_state upgraded(struct tunnel *t)
+{
+    struct carrier_memory *m = t->origin->carriers;
+
+    if (t->second_try && t->refusal.code != ERR_FORBIDDEN) {
+        m->learnt = t->kind;
+        m->learnt_until = now(t) + CARRIER_LEARNT_MS;
+    }
+    if (t->kind == CARRIER_KIND_WEBSOCKET) {
+        t->carrier = websocket_open(t->origin->loop, t->carrier);
+        t->carrier->wake = &t->step;
+    }
+    return TUNNEL_OPEN;
 }
 
 static enum tunnel_state in_upgrade(struct tunnel *t)
 {
     struct stream *c = t->carrier;
-    enum err e = upgrade_answer_read(&c->in, c->in_eof, &t->error);
+    enum err e = upgrade_answer_read(&c->in, c->in_eof, t->kind, &t->error);
 
     if (e == ERR_AGAIN)
         return TUNNEL_UPGRADE;
-    if (e && c->broken && !t->error.status) { /* the carrier knows better why */
+    if (e == OK)
+        return upgraded(t);
+    if (c->broken && !t->error.status) { /* the carrier knows better why */
         t->error.code = OK;
         return fail(t, ERR_CONNECT, diag_text(&c->end.why, e));
     }
-    return e ? TUNNEL_CLOSED : TUNNEL_OPEN;
+    return upgrade_failed(t);
+}
+
+static enum carrier first_choice(const struct tunnel_origin *o, uint64_t at)
+{
+    const struct carrier_memory *m = o->carriers;
+    return m->learnt_until > at ? m->learnt : m->usual;
 }
 
 /* The five PINGs of a probe are back, or late. */
@@ -217,7 +290,7 @@ static enum tunnel_state in_closed(struct tunnel *t)
 static void log_opened(struct tunnel *t)
 {
     log_info(t->id, "tunnel opened", LOG_S("pod", t->pod->label),
-             LOG_S("carrier", "spdy"), LOG_U("ms", now(t) - t->started_at));
+             LOG_S("carrier", carrier_names[t->kind]), LOG_U("ms", now(t) - t->started_at));
 }
 
 static void lose_pairs(struct tunnel *t)
@@ -325,7 +398,6 @@ void tunnel_close(struct tunnel *t, enum err e, const char *why)
 
 struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod, struct log_id id)
 {
-    const struct kube_target *target = api_target(o->api);
     struct sched *sched = loop_sched(o->loop);
     struct tunnel *t = xcalloc(1, sizeof(*t));
 
@@ -341,8 +413,8 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod, str
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
     timer_set(&t->deadline, o->settings->dial_ms);
-    connecting_start(&t->connecting, o->transfers, target->host, target->port,
-                     target->proxy, o->settings->dial_ms, &t->step);
+    t->kind = first_choice(o, sched->now);
+    start_connecting(t);
     task_wake(&t->step);
     return t;
 }

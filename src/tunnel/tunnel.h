@@ -5,6 +5,7 @@
 #include "net/connecting.h"
 #include "net/tls.h"
 #include "tunnel/tunnels.h"
+#include "tunnel/upgrade.h"
 #include "wire/spdy.h"
 
 /* The runtime's frame workers: stream id mod 5 (moby/spdystream, connection.go). */
@@ -24,6 +25,13 @@ struct pod {
     uint32_t count;
 };
 
+/* Which carrier this API server takes: the other one than the usual, once the usual was
+ * refused and that one was not; for a while, since servers are replaced too. */
+struct carrier_memory {
+    enum carrier usual, learnt;
+    uint64_t learnt_until; /* sched ms; 0: nothing learnt */
+};
+
 /* What a dial needs to know; one for all tunnels of an API server, borrowed. */
 struct tunnel_origin {
     struct loop *loop;
@@ -31,6 +39,7 @@ struct tunnel_origin {
     struct api *api;
     struct tls_context *tls; /* NULL: plain http */
     const struct tunnel_settings *settings;
+    struct carrier_memory *carriers;
 };
 
 enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED };
@@ -52,6 +61,9 @@ struct tunnel {
     struct task step;          /* wake of the dial; then of the carrier (RANK_READ) */
     struct task flush;         /* pairs have bytes to frame (RANK_FLUSH) */
 
+    enum carrier kind;
+    bool second_try;           /* the other carrier was refused */
+    struct api_error refusal;  /* ... with this */
     struct connecting connecting;
     struct stream *carrier;    /* SPDY bytes both ways */
     struct api_error error;    /* why it closed */

@@ -18,6 +18,7 @@
 struct tunnels {
     struct tunnel_origin origin;
     struct tunnel_settings settings;
+    struct carrier_memory carriers;
     struct sched *sched;
     struct map pods; /* by UID */
     uint64_t last_id;
@@ -335,6 +336,16 @@ static enum err make_tls(struct tunnels *ts, struct diag *why)
     return target->tls ? tls_context_create(&s, false, &ts->origin.tls, why) : OK;
 }
 
+/* Gateways know WebSocket; plain API servers take either, and SPDY is cheaper. */
+static enum carrier usual_carrier(const struct kube_target *target,
+                                  const struct tunnel_settings *s)
+{
+    bool gateway = target->prefix[0] || (target->proxy && target->proxy[0]);
+    if (s->carrier == TUNNEL_CARRIER_AUTO)
+        return gateway ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
+    return s->carrier == TUNNEL_CARRIER_SPDY ? CARRIER_KIND_SPDY : CARRIER_KIND_WEBSOCKET;
+}
+
 static void register_metrics(void)
 {
     metrics_register(&metric_live);
@@ -353,7 +364,9 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     register_metrics();
     ts->settings = *settings;
     ts->sched = loop_sched(loop);
-    ts->origin = (struct tunnel_origin){ loop, transfers, api, NULL, &ts->settings };
+    ts->carriers.usual = usual_carrier(api_target(api), settings);
+    ts->origin = (struct tunnel_origin){ loop,          transfers,     api, NULL,
+                                         &ts->settings, &ts->carriers };
     map_init(&ts->pods);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);

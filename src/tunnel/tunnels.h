@@ -26,6 +26,7 @@ struct tunnel_settings {
     uint32_t dials_max;       /* under way at once per pod */
     uint32_t pairs_max;       /* a tunnel retires after carrying this many */
     uint64_t age_ms;          /* ... or at this age */
+    enum { TUNNEL_CARRIER_AUTO, TUNNEL_CARRIER_SPDY, TUNNEL_CARRIER_WEBSOCKET } carrier;
 };
 
 /* Fails only where the target's certificates cannot be read. */

@@ -6,21 +6,43 @@
 #include "base/own.h"
 #include "wire/http1.h"
 
+static const char spdy_fields[] = "Content-Length: 0\r\n"
+                                  "Connection: Upgrade\r\n"
+                                  "Upgrade: SPDY/3.1\r\n"
+                                  "X-Stream-Protocol-Version: portforward.k8s.io\r\n";
+static const char websocket_fields[] =
+    "Connection: Upgrade\r\n"
+    "Upgrade: websocket\r\n"
+    "Sec-WebSocket-Version: 13\r\n"
+    "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n"
+    "Sec-WebSocket-Key: ";
+
+static void put(struct bufq *out, const char *text)
+{
+    bufq_write(out, text, strlen(text));
+}
+
 void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
 {
-    AUTO_FREE char *text = xasprintf(
-        "POST %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
+    bool spdy = r->carrier == CARRIER_KIND_SPDY;
+    AUTO_FREE char *head = xasprintf(
+        "%s %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
         "Host: %s\r\n"
-        "User-Agent: kube-tunnel/" VERSION "\r\n"
-        "%s%s%s"
-        "Content-Length: 0\r\n"
-        "Connection: Upgrade\r\n"
-        "Upgrade: SPDY/3.1\r\n"
-        "X-Stream-Protocol-Version: portforward.k8s.io\r\n"
-        "\r\n",
-        r->prefix, r->ns, r->pod, r->host, r->authorization ? "Authorization: " : "",
-        r->authorization ? r->authorization : "", r->authorization ? "\r\n" : "");
-    bufq_write(out, text, strlen(text));
+        "User-Agent: kube-tunnel/" VERSION "\r\n",
+        spdy ? "POST" : "GET", r->prefix, r->ns, r->pod, r->host);
+
+    put(out, head);
+    if (r->authorization) {
+        put(out, "Authorization: ");
+        put(out, r->authorization);
+        put(out, "\r\n");
+    }
+    put(out, spdy ? spdy_fields : websocket_fields);
+    if (!spdy) {
+        put(out, r->key);
+        put(out, "\r\n");
+    }
+    put(out, "\r\n");
 }
 
 static const struct http1_field *find_named(const struct http1_head *head, struct str name)
@@ -37,17 +59,44 @@ static enum err mistaken(struct api_error *ret, const char *why)
     return diag_set(&ret->why, ERR_UPGRADE, "%s", why);
 }
 
-static enum err check_switch(const struct http1_head *head, struct api_error *ret)
+static bool has_value(const struct http1_head *head, const char *name, const char *value)
 {
-    const struct http1_field *protocol =
-        find_named(head, STR("X-Stream-Protocol-Version"));
+    const struct http1_field *f = find_named(head, str_of(name));
+    return f && str_eq(f->value, str_of(value));
+}
+
+/* A 101 that is not what was asked for.  The key's echo is not checked: it protects against
+ * caches that do not know WebSocket, and this runs inside verified TLS. */
+static enum err check_switch(const struct http1_head *head, enum carrier carrier,
+                             struct api_error *ret)
+{
+    bool spdy = carrier == CARRIER_KIND_SPDY;
+    const char *protocol = spdy ? "portforward.k8s.io" : "SPDY/3.1+portforward.k8s.io";
+    const char *field = spdy ? "X-Stream-Protocol-Version" : "Sec-WebSocket-Protocol";
 
     if (!http1_has_token(head, FIELD_CONNECTION, STR("upgrade")) ||
-        !http1_has_token(head, FIELD_UPGRADE, STR("SPDY/3.1")))
-        return mistaken(ret, "the API server switched to something else than SPDY/3.1");
-    if (!protocol || !str_eq(protocol->value, STR("portforward.k8s.io")))
-        return mistaken(ret, "the API server did not choose portforward.k8s.io");
+        !http1_has_token(head, FIELD_UPGRADE, spdy ? STR("SPDY/3.1") : STR("websocket")))
+        return mistaken(ret, "the API server switched to a protocol nobody asked for");
+    if (!has_value(head, field, protocol))
+        return mistaken(ret, "the API server did not choose the port-forward protocol");
     return OK;
+}
+
+bool upgrade_refused_carrier(const struct api_error *e)
+{
+    switch (e->status) {
+    case 400:
+    case 405:
+    case 426:
+    case 501:
+        return true;
+    case 403:
+        return e->is_status;
+    case 404:
+        return !e->is_status;
+    default:
+        return e->status >= 200 && e->status < 400;
+    }
 }
 
 static uint32_t retry_after(const struct http1_head *head)
@@ -76,22 +125,23 @@ static enum err refused(const struct http1_head *head, struct str rest, bool eof
     return ret->code ? ret->code : mistaken(ret, "the API server did not switch protocols");
 }
 
-static enum err parse(const char *text, size_t len, size_t head_len, bool eof,
+static enum err parse(struct str text, size_t head_len, bool eof, enum carrier carrier,
                       struct api_error *ret)
 {
     struct http1_head *head = xcalloc(1, sizeof(*head));
-    enum err e = http1_response_parse(text, head_len, STR("POST"), head);
+    enum err e = http1_response_parse(text.at, head_len, STR("POST"), head);
     if (e)
         e = mistaken(ret, head->problem ? head->problem : "not an HTTP answer");
     else if (head->status == 101)
-        e = check_switch(head, ret);
+        e = check_switch(head, carrier, ret);
     else
-        e = refused(head, (struct str){ text + head_len, len - head_len }, eof, ret);
+        e = refused(head, str_skip(text, head_len), eof, ret);
     free(head);
     return e;
 }
 
-enum err upgrade_answer_read(struct bufq *in, bool eof, struct api_error *ret)
+enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier carrier,
+                             struct api_error *ret)
 {
     size_t len = in->len < UPGRADE_ANSWER_MAX ? in->len : UPGRADE_ANSWER_MAX;
     AUTO_FREE char *text = xmalloc(len);
@@ -102,7 +152,7 @@ enum err upgrade_answer_read(struct bufq *in, bool eof, struct api_error *ret)
     if (e == ERR_AGAIN && len == UPGRADE_ANSWER_MAX)
         return mistaken(ret, "the API server's answer has an endless head");
     if (!e)
-        e = parse(text, len, head_len, eof, ret);
+        e = parse((struct str){ text, len }, head_len, eof, carrier, ret);
     if (!e)
         bufq_skip(in, head_len);
     if (e == ERR_AGAIN && eof) {
