@@ -1,0 +1,575 @@
+/* catalog/catalog.c - the records, who is subscribed to them, and which pods they hold */
+#include "catalog/catalog.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/record.h"
+
+#define LOG_MODULE LOG_CATALOG
+
+#define RECORDS_MAX 10000 /* that no watch holds */
+#define UNUSED_MS 600000
+#define PRUNE_EVERY_MS 60000
+#define NEGATIVE_KEEP_MS 1000
+#define TROUBLE_KEEP_MS 250
+#define THROTTLED_KEEP_MAX_MS 10000
+#define KEY_ROOM 520
+
+/* --- pods: how many entries hold each --- */
+
+static void hold_pods(struct catalog *c, const struct service *s)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        struct str uid = str_of(s->endpoints[i]->uid);
+        uintptr_t count = (uintptr_t)map_get(&c->uids, uid);
+        if (!str_empty(uid))
+            map_set(&c->uids, uid, (void *)(count + 1));
+    }
+}
+
+/* True when this was the last entry that held it. */
+static bool drop_pod(struct catalog *c, struct str uid)
+{
+    uintptr_t count = (uintptr_t)map_get(&c->uids, uid);
+
+    if (count > 1)
+        map_set(&c->uids, uid, (void *)(count - 1));
+    else if (count == 1)
+        map_remove(&c->uids, uid);
+    return count == 1;
+}
+
+static void tell_gone(struct catalog *c, const char *uid)
+{
+    log_debug(NO_ID, "endpoint gone", LOG_S("uid", uid));
+    if (c->gone)
+        c->gone(c->gone_owner, uid);
+}
+
+/* New before old, so that a pod in both is never gone in between. */
+static void replace_service(struct record *r, struct service *service)
+{
+    struct service *old = r->service;
+
+    if (service)
+        hold_pods(r->catalog, service);
+    r->service = service;
+    for (size_t i = 0; old && i < old->endpoint_count; i++)
+        if (drop_pod(r->catalog, str_of(old->endpoints[i]->uid)))
+            tell_gone(r->catalog, old->endpoints[i]->uid);
+    service_unref(old);
+}
+
+/* --- records --- */
+
+static struct str record_key(enum what what, struct str ns, struct str name,
+                             char room[static KEY_ROOM])
+{
+    int n = snprintf(room, KEY_ROOM, "%.*s%s%.*s", STR_ARG(ns),
+                     what == WHAT_POD ? "//" : "/", STR_ARG(name));
+    return (struct str){ room, n < KEY_ROOM ? (size_t)n : KEY_ROOM - 1 };
+}
+
+static void record_destroy(struct record *r)
+{
+    fetch_destroy(r->fetch);
+    list_remove(&r->used);
+    list_remove(&r->changed);
+    spec_destroy(r->spec);
+    slice_list_finish(&r->slices);
+    service_unref(r->service);
+    free(r->key);
+    free(r->ns);
+    free(r->name);
+    free(r);
+}
+
+static bool is_watched(const struct record *r)
+{
+    return r->spec || r->slices.count;
+}
+
+static void leave_used(struct record *r)
+{
+    if (!list_empty(&r->used))
+        r->catalog->used_count--;
+    list_remove(&r->used);
+}
+
+/* The list is in the order of use and holds only what may be dropped. */
+static void place_in_used(struct record *r)
+{
+    leave_used(r);
+    if (is_watched(r))
+        return;
+    list_append(&r->catalog->used, &r->used);
+    r->catalog->used_count++;
+}
+
+/* Nobody asks any more.  Its pods are not gone, only out of sight. */
+static void drop_record(struct record *r)
+{
+    struct catalog *c = r->catalog;
+
+    for (size_t i = 0; r->service && i < r->service->endpoint_count; i++)
+        (void)drop_pod(c, str_of(r->service->endpoints[i]->uid));
+    leave_used(r);
+    map_remove(&c->records, str_of(r->key));
+    record_destroy(r);
+}
+
+static bool in_use(const struct record *r)
+{
+    return !list_empty(&r->lookups) || r->fetch || !list_empty(&r->changed);
+}
+
+/* Drop the least lately asked one that nobody is subscribed to. */
+static bool make_room(struct catalog *c)
+{
+    list_for_each(r, &c->used, struct record, used)
+    {
+        if (in_use(r))
+            continue;
+        drop_record(r);
+        return true;
+    }
+    return false;
+}
+
+static void on_prune(struct timer *t)
+{
+    struct catalog *c = container_of(t, struct catalog, prune);
+
+    list_for_each(r, &c->used, struct record, used)
+    {
+        if (c->sched->now - r->used_at < UNUSED_MS)
+            break;
+        if (!in_use(r))
+            drop_record(r);
+    }
+    timer_set(&c->prune, PRUNE_EVERY_MS);
+}
+
+struct record *record_find(const struct catalog *c, enum what what, struct str ns,
+                           struct str name)
+{
+    char room[KEY_ROOM];
+
+    return map_get(&c->records, record_key(what, ns, name, room));
+}
+
+struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
+                             struct str name)
+{
+    char room[KEY_ROOM];
+    struct str key = record_key(what, ns, name, room);
+    struct record *r = map_get(&c->records, key);
+
+    if (r)
+        return r;
+    if (c->used_count >= RECORDS_MAX && !make_room(c))
+        return NULL;
+    r = xcalloc(1, sizeof(*r));
+    *r = (struct record){
+        .catalog = c,
+        .what = what,
+        .key = str_dup(key),
+        .ns = str_dup(ns),
+        .name = str_dup(name),
+        .result = ERR_AGAIN,
+        .used_at = c->sched->now,
+    };
+    list_init(&r->lookups);
+    list_init(&r->used);
+    list_init(&r->changed);
+    map_set(&c->records, key, r);
+    place_in_used(r);
+    return r;
+}
+
+void record_touch(struct record *r)
+{
+    place_in_used(r);
+    if (list_empty(&r->changed))
+        list_append(&r->catalog->changed, &r->changed);
+    task_wake(&r->catalog->rebuild);
+}
+
+bool record_awaited(const struct record *r)
+{
+    list_for_each(l, &r->lookups, struct lookup,
+                  subscribed) if (l->result == ERR_AGAIN) return true;
+    return false;
+}
+
+/* --- answers --- */
+
+static void answer(struct lookup *l, const struct record *r)
+{
+    l->result = r->result;
+    l->error = r->error;
+    l->missing_verb = r->verb;
+    l->missing_resource = r->resource;
+    l->service = r->result == OK ? service_ref(r->service) : NULL;
+}
+
+static void tell(struct record *r, bool changed)
+{
+    list_for_each(l, &r->lookups, struct lookup, subscribed)
+    {
+        bool waits = l->result == ERR_AGAIN;
+        if (waits)
+            answer(l, r);
+        if (waits || changed)
+            task_wake(l->wake);
+    }
+}
+
+static void settle(struct record *r, enum err result, uint64_t keep_ms)
+{
+    r->result = result;
+    r->keep_ms = keep_ms;
+    r->answered_at = r->catalog->sched->now;
+    fetch_destroy(TAKE(r->fetch));
+}
+
+static void log_entry(const struct record *r)
+{
+    log_debug(NO_ID, "entry", LOG_S("namespace", r->ns), LOG_S("name", r->name),
+              LOG_U("endpoints", r->service->endpoint_count),
+              LOG_S("ready", entry_has_ready(r->service) ? "yes" : "no"));
+}
+
+void record_publish(struct record *r, struct service *service)
+{
+    uint64_t now = r->catalog->sched->now;
+    bool changed = r->result != OK || !entry_equal(r->service, service);
+
+    if (entry_has_ready(service) || (r->service && entry_has_ready(r->service)))
+        service->last_ready = now;
+    else if (r->service)
+        service->last_ready = r->service->last_ready;
+
+    r->error = (struct api_error){ .code = OK };
+    r->verb = r->resource = NULL;
+    settle(r, OK, r->catalog->settings.keep_ms);
+    if (changed) {
+        replace_service(r, service);
+        log_entry(r);
+    } else {
+        service_unref(service);
+    }
+    tell(r, changed);
+}
+
+static bool is_final(enum err e)
+{
+    return e == ERR_NOT_FOUND || e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED;
+}
+
+static uint64_t keep_failure_ms(const struct api_error *e)
+{
+    uint64_t ms = (uint64_t)e->retry_after * 1000;
+
+    if (is_final(e->code))
+        return NEGATIVE_KEEP_MS;
+    if (ms > THROTTLED_KEEP_MAX_MS)
+        ms = THROTTLED_KEEP_MAX_MS;
+    return ms > TROUBLE_KEEP_MS ? ms : TROUBLE_KEEP_MS;
+}
+
+void record_fail(struct record *r, const struct api_error *error, const char *verb,
+                 const char *resource)
+{
+    uint64_t keep_ms = keep_failure_ms(error);
+    bool forbidden = error->code == ERR_FORBIDDEN;
+
+    /* A refresh ahead of need that failed: the old answer lives out its time. */
+    if (r->result == OK && !is_final(error->code) && !record_awaited(r)) {
+        r->retry_at = r->catalog->sched->now + keep_ms;
+        fetch_destroy(TAKE(r->fetch));
+        return;
+    }
+    bool changed = r->result != error->code;
+    r->error = *error;
+    r->verb = forbidden ? verb : NULL;
+    r->resource = forbidden ? resource : NULL;
+    settle(r, error->code, keep_ms);
+    if (error->code == ERR_NOT_FOUND)
+        replace_service(r, NULL);
+    tell(r, changed);
+}
+
+static void fail_unknown(struct record *r)
+{
+    struct api_error e = { .code = ERR_NOT_FOUND, .status = 404, .is_status = true };
+
+    diag_set(&e.why, OK, "services \"%s\" not found", r->name);
+    record_fail(r, &e, NULL, NULL);
+}
+
+void record_build(struct record *r, const struct pod_list *pods)
+{
+    list_remove(&r->changed);
+    if (!r->spec) {
+        fail_unknown(r);
+        return;
+    }
+    struct service *s = entry_from_slices(r->spec, &r->slices, pods);
+    /* Whoever waits to hear why nothing is ready is answered when the pods are listed,
+     * which is a moment away, from the objects of that moment. */
+    if (r->fetch && fetch_is_note(r->fetch) && !entry_has_ready(s)) {
+        service_unref(s);
+        return;
+    }
+    r->noted_at = pods ? r->catalog->sched->now : 0;
+    record_publish(r, s);
+}
+
+/* Only what somebody asked for is built. */
+static void on_rebuild(struct task *t)
+{
+    struct catalog *c = container_of(t, struct catalog, rebuild);
+
+    while (!list_empty(&c->changed)) {
+        struct record *r = list_first(&c->changed, struct record, changed);
+        bool asked = r->result != ERR_AGAIN || !list_empty(&r->lookups);
+        list_remove(&r->changed);
+        if (asked && watching_answers(c, r))
+            record_build(r, NULL);
+    }
+}
+
+/* --- questions --- */
+
+static bool wants_note(const struct record *r)
+{
+    uint64_t now = r->catalog->sched->now;
+
+    if (r->result != OK || r->service->kind != SERVICE_NORMAL ||
+        !r->service->has_selector || entry_has_ready(r->service))
+        return false;
+    return r->noted_at == 0 || now - r->noted_at >= r->catalog->settings.keep_ms;
+}
+
+/* True when the record holds the answer. */
+static bool ask_watched(struct record *r)
+{
+    enum err wanted = r->spec ? OK : ERR_NOT_FOUND;
+
+    if (r->result != wanted || r->answered_at == 0 || !list_empty(&r->changed))
+        record_build(r, NULL);
+    if (r->fetch || wants_note(r)) {
+        fetch_note(r);
+        return false;
+    }
+    return true;
+}
+
+static bool is_fresh(const struct record *r, uint64_t max_age_ms)
+{
+    uint64_t age = r->catalog->sched->now - r->answered_at;
+
+    if (r->result == ERR_AGAIN || r->answered_at == 0)
+        return false;
+    if (r->result == ERR_THROTTLED)
+        return age < r->keep_ms;
+    return age < r->keep_ms && age < max_age_ms;
+}
+
+/* A name in steady use is asked again at half time, so that no request waits for it. */
+static void refresh_ahead(struct record *r)
+{
+    uint64_t now = r->catalog->sched->now;
+
+    if (r->result == OK && now - r->answered_at > r->keep_ms / 2 && now >= r->retry_at)
+        fetch_start(r);
+}
+
+static bool ask_fetched(struct record *r, uint64_t max_age_ms)
+{
+    if (!is_fresh(r, max_age_ms)) {
+        fetch_start(r);
+        return false;
+    }
+    refresh_ahead(r);
+    return true;
+}
+
+static void subscribe(struct lookup *l, struct record *r, struct task *wake)
+{
+    l->result = ERR_AGAIN;
+    l->wake = wake;
+    l->entry = r;
+    list_init(&l->subscribed);
+    list_append(&r->lookups, &l->subscribed);
+}
+
+static void refuse(struct lookup *l, enum err e, const char *what, struct str name)
+{
+    l->result = l->error.code = e;
+    if (e == ERR_LIMIT)
+        diag_set(&l->error.why, e, "too many names are being looked up");
+    else
+        diag_set(&l->error.why, e, "%s \"%.*s\" not found", what, STR_ARG(name));
+}
+
+/* What can stand in a path of the API as it is. */
+static bool is_plain(struct str s)
+{
+    if (str_empty(s) || s.len > 253 || s.at[0] == '.')
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+              c == ':'))
+            return false;
+    }
+    return true;
+}
+
+static void ask(struct catalog *c, enum what what, struct str ns, struct str name,
+                uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    lookup_finish(l);
+    if (!is_plain(ns) || !is_plain(name)) {
+        refuse(l, ERR_NOT_FOUND, what == WHAT_POD ? "pods" : "services", name);
+        return;
+    }
+    struct record *r = record_obtain(c, what, ns, name);
+    if (!r) {
+        refuse(l, ERR_LIMIT, NULL, name);
+        return;
+    }
+    r->used_at = c->sched->now;
+    place_in_used(r);
+    bool known = watching_answers(c, r) ? ask_watched(r) : ask_fetched(r, max_age_ms);
+    subscribe(l, r, wake);
+    if (known)
+        answer(l, r);
+}
+
+void catalog_lookup(struct catalog *c, struct str ns, struct str name,
+                    uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    ask(c, WHAT_SERVICE, ns, name, max_age_ms, l, wake);
+}
+
+void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
+                        uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    ask(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
+}
+
+void lookup_finish(struct lookup *l)
+{
+    if (l->entry)
+        list_remove(&l->subscribed);
+    service_unref(l->service);
+    *l = (struct lookup){ .result = ERR_CANCELLED };
+}
+
+/* --- the whole --- */
+
+struct catalog *catalog_create(struct sched *sched, struct api *api,
+                               const struct catalog_settings *settings)
+{
+    struct catalog *c = xcalloc(1, sizeof(*c));
+    const char *home =
+        settings->home_ns && *settings->home_ns ? settings->home_ns : "default";
+
+    c->sched = sched;
+    c->api = api;
+    c->settings = *settings;
+    c->home_ns = xstrdup(home);
+    map_init(&c->records);
+    map_init(&c->uids);
+    list_init(&c->used);
+    list_init(&c->changed);
+    task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
+    timer_init(&c->prune, sched, on_prune);
+    timer_set(&c->prune, PRUNE_EVERY_MS);
+    watching_start(c);
+    return c;
+}
+
+/* Subscribers may outlive us; they hear nothing more. */
+static void detach_lookups(struct record *r)
+{
+    list_for_each(l, &r->lookups, struct lookup, subscribed)
+    {
+        list_remove(&l->subscribed);
+        l->entry = NULL;
+        if (l->result == ERR_AGAIN)
+            l->result = l->error.code = ERR_CANCELLED;
+    }
+}
+
+void catalog_destroy(struct catalog *c)
+{
+    size_t at = 0;
+
+    if (!c)
+        return;
+    watching_stop(c);
+    task_cancel(&c->rebuild);
+    timer_stop(&c->prune);
+    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
+        detach_lookups(e->value);
+        record_destroy(e->value);
+    }
+    map_finish(&c->records);
+    map_finish(&c->uids);
+    free(c->home_ns);
+    free(c);
+}
+
+void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
+                     void *owner)
+{
+    c->gone = gone;
+    c->gone_owner = owner;
+}
+
+static bool is_listed(const struct record *r)
+{
+    return r->what == WHAT_SERVICE && (r->spec || (r->service && r->result == OK));
+}
+
+size_t catalog_count(const struct catalog *c)
+{
+    size_t count = 0, at = 0;
+
+    for (struct map_entry *e; (e = map_next(&c->records, &at));)
+        count += is_listed(e->value);
+    return count;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const struct record *x = *(struct record *const *)a;
+    const struct record *y = *(struct record *const *)b;
+    int differ = strcmp(x->ns, y->ns);
+
+    return differ ? differ : strcmp(x->name, y->name);
+}
+
+void catalog_each(const struct catalog *c,
+                  void (*each)(void *owner, const struct service *), void *owner)
+{
+    AUTO_FREE struct record **found = xcalloc(c->records.count + 1, sizeof(*found));
+    size_t count = 0, at = 0;
+
+    for (struct map_entry *e; (e = map_next(&c->records, &at));)
+        if (is_listed(e->value))
+            found[count++] = e->value;
+    qsort(found, count, sizeof(*found), by_name);
+    for (size_t i = 0; i < count; i++) {
+        if (found[i]->result == ERR_AGAIN)
+            record_build(found[i], NULL);
+        if (found[i]->service)
+            each(owner, found[i]->service);
+    }
+}

@@ -1,0 +1,378 @@
+/* catalog/lookup.c - ask the API server for one service or pod, when somebody wants it
+ *
+ * The first answer should cost one round trip, so the service and its endpointslices are
+ * asked for at once.  Where slices are forbidden, the pods follow by the service's
+ * selector; where they show nothing ready, the pods follow too, to say why.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/record.h"
+
+#define LOG_MODULE LOG_CATALOG
+#define PATH_ROOM 640
+
+/* A state function does what it can and names the next state; its own means: wait. Naming
+ * DONE, it has published the answer, which ended the fetch. */
+#define FETCH_STATES(X) /* clang-format off */ \
+    X(OBJECTS, objects) /* the service, and its slices if they may be read */ \
+    X(PODS,    pods)    /* the pods its selector matches */ \
+    X(POD,     pod)     /* one pod */
+/* clang-format on */
+
+enum fetch_state {
+#define X(NAME, name) FETCH_##NAME,
+    FETCH_STATES(X)
+#undef X
+        FETCH_DONE
+};
+
+struct fetch {
+    struct record *record;
+    struct task task;
+    enum fetch_state state;
+    bool is_note;        /* the objects are the watch's; only the pods are asked for */
+    bool with_slices;    /* slices were asked for and came */
+    const char *address; /* of the pod that is wanted; NULL: it is wanted by name */
+    struct api_call service, slices, pods;
+    struct service_spec *spec;
+    struct slice_list slice_list;
+    struct pod_list pod_list;
+};
+
+#define X(NAME, name) static enum fetch_state in_##name(struct fetch *f);
+FETCH_STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum fetch_state (*run)(struct fetch *f);
+} states[] = {
+#define X(NAME, name) [FETCH_##NAME] = { #name, in_##name },
+    FETCH_STATES(X)
+#undef X
+};
+
+/* --- what comes --- */
+
+static void log_bad(const struct diag *why)
+{
+    log_warn(NO_ID, "object ignored", LOG_S("why", why->text));
+}
+
+static void on_service(void *owner, json_t *object)
+{
+    struct fetch *f = owner;
+    struct service_spec *spec;
+    struct diag why = { "" };
+
+    if (spec_parse(object, &spec, &why) != OK) {
+        log_bad(&why);
+        return;
+    }
+    spec_destroy(f->spec);
+    f->spec = spec;
+}
+
+static void on_slice(void *owner, json_t *object)
+{
+    struct fetch *f = owner;
+    struct slice *s;
+    struct diag why = { "" };
+
+    if (slice_parse(object, &s, &why) != OK)
+        log_bad(&why);
+    else
+        slice_list_put(&f->slice_list, s);
+}
+
+/* Of the pods that have an address only those that it may belong to are kept: pods that
+ * have ended keep theirs. */
+static bool has_address(const struct pod *p, const char *address)
+{
+    if (strcmp(p->phase, "Succeeded") == 0 || strcmp(p->phase, "Failed") == 0)
+        return false;
+    for (size_t i = 0; i < POD_IPS_MAX && p->ips[i]; i++)
+        if (strcmp(p->ips[i], address) == 0)
+            return true;
+    return false;
+}
+
+static void on_pod(void *owner, json_t *object)
+{
+    struct fetch *f = owner;
+    struct pod *p;
+    struct diag why = { "" };
+
+    if (pod_parse(object, &p, &why) != OK)
+        log_bad(&why);
+    else if (f->address && !has_address(p, f->address))
+        pod_destroy(p);
+    else
+        pod_list_add(&f->pod_list, p);
+}
+
+/* --- calls --- */
+
+static void prepare(struct fetch *f, struct api_call *call,
+                    void (*on_object)(void *owner, json_t *object))
+{
+    *call = (struct api_call){
+        .result = ERR_AGAIN,
+        .on_object = on_object,
+        .owner = f,
+        .wake = &f->task,
+    };
+}
+
+static void ask_service(struct fetch *f)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/%s", r->ns, r->name);
+    prepare(f, &f->service, on_service);
+    api_get(r->catalog->api, &f->service, path, r->catalog->settings.call_ms);
+}
+
+static void ask_slices(struct fetch *f)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM], selector[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/apis/discovery.k8s.io/v1/namespaces/%s/endpointslices",
+             r->ns);
+    snprintf(selector, sizeof(selector), "kubernetes.io/service-name=%s", r->name);
+    prepare(f, &f->slices, on_slice);
+    api_list(r->catalog->api, &f->slices, path, selector, r->catalog->settings.call_ms);
+}
+
+static void ask_pods(struct fetch *f, const char *selector)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods", r->ns);
+    prepare(f, &f->pods, on_pod);
+    api_list(r->catalog->api, &f->pods, path, selector, r->catalog->settings.call_ms);
+}
+
+static void ask_pod(struct fetch *f)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", r->ns, r->name);
+    prepare(f, &f->pods, on_pod);
+    api_get(r->catalog->api, &f->pods, path, r->catalog->settings.call_ms);
+}
+
+/* --- answers --- */
+
+static enum fetch_state fail(struct fetch *f, const struct api_error *error,
+                             const char *verb, const char *resource)
+{
+    /* The record ends the fetch, and the error lives in it. */
+    struct api_error e = *error;
+    struct record *r = f->record;
+
+    r->catalog->trouble = e.status ? (struct api_error){ .code = OK } : e;
+    record_fail(r, &e, verb, resource);
+    return FETCH_DONE;
+}
+
+static enum fetch_state fail_with(struct fetch *f, enum err code, const char *what)
+{
+    struct api_error e = { .code = code, .status = code == ERR_NOT_FOUND ? 404 : 200 };
+
+    diag_set(&e.why, code, "%s \"%s\" %s", what, f->record->name,
+             code == ERR_NOT_FOUND ? "not found" : "is not what it should be");
+    return fail(f, &e, NULL, NULL);
+}
+
+static enum fetch_state publish(struct fetch *f, struct service *service)
+{
+    struct record *r = f->record;
+
+    r->catalog->trouble = (struct api_error){ .code = OK };
+    record_publish(r, service);
+    return FETCH_DONE;
+}
+
+/* pods: NULL if they were not, or could not be, asked for. */
+static enum fetch_state publish_objects(struct fetch *f, const struct pod_list *pods)
+{
+    if (!f->with_slices && pods)
+        return publish(f, entry_from_pods(f->spec, pods));
+    return publish(f, entry_from_slices(f->spec, &f->slice_list, pods));
+}
+
+static bool slices_show_ready(const struct fetch *f)
+{
+    struct service *s = entry_from_slices(f->spec, &f->slice_list, NULL);
+    bool ready = entry_has_ready(s);
+
+    service_unref(s);
+    return ready;
+}
+
+/* --- states --- */
+
+/* The slices are in, or will never be. */
+static enum fetch_state after_slices(struct fetch *f)
+{
+    if (!f->spec->selector || (f->with_slices && slices_show_ready(f)))
+        return publish_objects(f, NULL);
+    ask_pods(f, f->spec->selector);
+    return FETCH_PODS;
+}
+
+static enum fetch_state in_objects(struct fetch *f)
+{
+    struct catalog *c = f->record->catalog;
+
+    if (f->service.result == ERR_AGAIN)
+        return FETCH_OBJECTS;
+    if (f->service.result)
+        return fail(f, &f->service.error, "get", "services");
+    if (!f->spec)
+        return fail_with(f, ERR_PROTO, "services");
+    if (f->spec->kind == SERVICE_EXTERNAL)
+        return publish_objects(f, NULL);
+    if (!f->slices.on_object)
+        return after_slices(f);
+
+    if (f->slices.result == ERR_AGAIN)
+        return FETCH_OBJECTS;
+    bool refused = f->slices.result == ERR_FORBIDDEN || f->slices.result == ERR_NOT_FOUND;
+    if (f->slices.result && !refused)
+        return fail(f, &f->slices.error, "list", "endpointslices");
+    if (refused)
+        c->slices_refused = true;
+    f->with_slices = !refused;
+    return after_slices(f);
+}
+
+/* The note goes to the objects of the watch as they are by now. */
+static enum fetch_state publish_note(struct fetch *f)
+{
+    struct record *r = f->record;
+    struct pod_list pods = f->pod_list;
+    bool known = f->pods.result == OK;
+
+    f->pod_list = (struct pod_list){ 0 };
+    fetch_destroy(TAKE(r->fetch));
+    record_build(r, known ? &pods : NULL);
+    r->noted_at = r->catalog->sched->now;
+    pod_list_finish(&pods);
+    return FETCH_DONE;
+}
+
+static enum fetch_state in_pods(struct fetch *f)
+{
+    if (f->pods.result == ERR_AGAIN)
+        return FETCH_PODS;
+    if (f->is_note)
+        return publish_note(f);
+    if (f->pods.result == OK)
+        return publish_objects(f, &f->pod_list);
+    if (f->with_slices)
+        return publish_objects(f, NULL);
+    return fail(f, &f->pods.error, "list", "pods");
+}
+
+static enum fetch_state in_pod(struct fetch *f)
+{
+    if (f->pods.result == ERR_AGAIN)
+        return FETCH_POD;
+    if (f->pods.result)
+        return fail(f, &f->pods.error, f->address ? "list" : "get", "pods");
+    if (f->pod_list.count == 0)
+        return fail_with(f, f->address ? ERR_NOT_FOUND : ERR_PROTO, "pods");
+    return publish(f, entry_for_pod(f->pod_list.at[0]));
+}
+
+/* --- the life of a fetch --- */
+
+static void on_fetch(struct task *t)
+{
+    struct fetch *f = container_of(t, struct fetch, task);
+
+    for (;;) {
+        enum fetch_state next = states[f->state].run(f);
+        if (next == FETCH_DONE || next == f->state)
+            return;
+        log_debug(NO_ID, "fetch", LOG_S("name", f->record->key),
+                  LOG_S("from", states[f->state].name), LOG_S("to", states[next].name));
+        f->state = next;
+    }
+}
+
+static struct fetch *fetch_create(struct record *r, enum fetch_state state)
+{
+    struct fetch *f = xcalloc(1, sizeof(*f));
+
+    f->record = r;
+    f->state = state;
+    task_init(&f->task, r->catalog->sched, RANK_READ, on_fetch);
+    return f;
+}
+
+static bool is_address(const char *pod)
+{
+    size_t digits = strspn(pod, "0123456789.");
+    return strchr(pod, ':') || (pod[digits] == '\0' && strchr(pod, '.'));
+}
+
+static void start_pod(struct fetch *f)
+{
+    if (is_address(f->record->name)) {
+        f->address = f->record->name;
+        ask_pods(f, NULL);
+    } else {
+        ask_pod(f);
+    }
+}
+
+void fetch_start(struct record *r)
+{
+    if (r->fetch)
+        return;
+    r->fetch = fetch_create(r, r->what == WHAT_POD ? FETCH_POD : FETCH_OBJECTS);
+    if (r->what == WHAT_POD) {
+        start_pod(r->fetch);
+        return;
+    }
+    ask_service(r->fetch);
+    if (!r->catalog->slices_refused)
+        ask_slices(r->fetch);
+}
+
+void fetch_note(struct record *r)
+{
+    if (r->fetch)
+        return;
+    r->fetch = fetch_create(r, FETCH_PODS);
+    r->fetch->is_note = true;
+    ask_pods(r->fetch, r->spec->selector);
+}
+
+bool fetch_is_note(const struct fetch *f)
+{
+    return f->is_note;
+}
+
+void fetch_destroy(struct fetch *f)
+{
+    if (!f)
+        return;
+    api_call_finish(&f->service);
+    api_call_finish(&f->slices);
+    api_call_finish(&f->pods);
+    task_cancel(&f->task);
+    spec_destroy(f->spec);
+    slice_list_finish(&f->slice_list);
+    pod_list_finish(&f->pod_list);
+    free(f);
+}

@@ -1,0 +1,120 @@
+/* catalog/record.h - what the parts of the catalog share; nobody else includes it
+ *
+ *      watching.c ──▶ spec, slices ──┐
+ *                                    ├──▶ record_publish ──▶ lookups wake, uids leave
+ *      lookup.c ───▶ one fetch ──────┘
+ *
+ * A record is one question that can be asked: a service, or a pod.  What the watches tell
+ * about a service is kept in its objects and made into an entry only once somebody asks,
+ * so that a large cluster costs little.  Where no watch answers (its first list is not
+ * in, it is not allowed, or the namespace is another), a fetch does: at most one per
+ * record, shared by everyone who waits.
+ */
+#pragma once
+
+#include "base/map.h"
+#include "catalog/entry.h"
+
+struct fetch;
+
+enum what { WHAT_SERVICE, WHAT_POD };
+
+struct record {
+    struct catalog *catalog;
+    enum what what;
+    char *key, *ns, *name;
+
+    struct service_spec *spec; /* from the watch; NULL: it knows none */
+    struct slice_list slices;  /* likewise */
+
+    enum err result;         /* ERR_AGAIN: never answered */
+    struct service *service; /* the last known, even while result is a failure to ask */
+    struct api_error error;
+    const char *verb, *resource; /* that a 403 was about */
+    uint64_t answered_at;        /* 0: what is known is not to be given out */
+    uint64_t keep_ms;            /* for how long the answer is good */
+    uint64_t retry_at;           /* no refresh ahead of need before this */
+    uint64_t noted_at; /* pods were listed for the note; 0: not for this entry */
+    uint64_t used_at;
+
+    struct fetch *fetch;      /* under way, or NULL */
+    struct list_node lookups; /* struct lookup.subscribed */
+    struct list_node used;    /* in catalog.used unless a watch holds it */
+    struct list_node changed; /* in catalog.changed while its entry is out of date */
+};
+
+/* Which rights there are is found by using them, the widest first. */
+#define WATCHING_STATES(X) /* clang-format off */ \
+    X(CLUSTER, cluster) /* tries to list and watch the whole cluster */ \
+    X(HOME,    home)    /* that is forbidden: tries the home namespace */ \
+    X(LIVE,    live)    /* both watches run, or did and will again */ \
+    X(NOTHING, nothing) /* may not watch: every question is a fetch */
+/* clang-format on */
+
+enum watching_state {
+#define X(NAME, name) WATCHING_##NAME,
+    WATCHING_STATES(X)
+#undef X
+};
+
+struct watching {
+    enum watching_state state;
+    const char *ns; /* the scope; NULL: the whole cluster */
+    struct api_watch *services, *slices;
+    struct task task;
+    bool said_trouble; /* so that it is said once */
+};
+
+struct catalog {
+    struct sched *sched;
+    struct api *api;
+    struct catalog_settings settings;
+    char *home_ns;
+    struct map records;    /* "ns/name" of a service, "ns//name" of a pod */
+    struct list_node used; /* records that no watch holds, least lately asked first */
+    size_t used_count;
+    struct list_node changed; /* records whose objects changed since the last rebuild */
+    struct task rebuild;
+    struct timer prune;
+    struct map uids; /* how many entries hold the pod: a uintptr_t */
+    void (*gone)(void *owner, const char *pod_uid);
+    void *gone_owner;
+    struct watching watching;
+    bool slices_refused;      /* 403: do not ask for endpointslices again */
+    struct api_error trouble; /* of the last fetch, if the API server was not reached */
+};
+
+/* --- catalog.c --- */
+
+/* Find, or make.  NULL: too many are in use. */
+struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
+                             struct str name);
+struct record *record_find(const struct catalog *c, enum what what, struct str ns,
+                           struct str name);
+/* Its objects changed: rebuild the entry once this turn's events are in. */
+void record_touch(struct record *r);
+bool record_awaited(const struct record *r);
+/* Both end a fetch that is under way, answer everyone who waits, and wake everyone else
+ * who is subscribed if anything is new.  The service is taken over.  A failure to reach
+ * the API server changes nothing about what is known of the pods. */
+void record_publish(struct record *r, struct service *service);
+void record_fail(struct record *r, const struct api_error *error, const char *verb,
+                 const char *resource);
+/* Publish what the watched objects say.  pods: for the note, or NULL. */
+void record_build(struct record *r, const struct pod_list *pods);
+
+/* --- watching.c --- */
+
+void watching_start(struct catalog *c);
+void watching_stop(struct catalog *c);
+/* Can the watches answer for this record? */
+bool watching_answers(const struct catalog *c, const struct record *r);
+
+/* --- lookup.c --- */
+
+/* Ask the API server; nothing to do while that is under way. */
+void fetch_start(struct record *r);
+/* Only list the pods of a watched service that has nothing ready, to say why. */
+void fetch_note(struct record *r);
+bool fetch_is_note(const struct fetch *f);
+void fetch_destroy(struct fetch *f); /* NULL accepted */

@@ -1,0 +1,325 @@
+/* catalog/watching.c - find the level of rights, and feed the watched objects to records
+ *
+ * Level (a): services and endpointslices may be watched.  Pods are not (decision 020).
+ * Levels (b) and (c): they may not, or only listed; lookup.c asks for what is needed.
+ * That a cluster-wide list of services works decides the scope even where the watch does
+ * not: look-ups in every namespace are worth more than a watch on one.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/record.h"
+
+#define LOG_MODULE LOG_CATALOG
+#define PATH_ROOM 512
+
+#define X(NAME, name) static enum watching_state in_##name(struct catalog *c);
+WATCHING_STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum watching_state (*run)(struct catalog *c);
+} states[] = {
+#define X(NAME, name) [WATCHING_##NAME] = { #name, in_##name },
+    WATCHING_STATES(X)
+#undef X
+};
+
+/* --- events --- */
+
+static void on_service(void *owner, enum api_event event, json_t *object)
+{
+    struct catalog *c = owner;
+    struct service_spec *spec;
+    struct diag why = { "" };
+
+    if (event == API_SYNCED)
+        return;
+    if (spec_parse(object, &spec, &why) != OK) {
+        log_warn(NO_ID, "object ignored", LOG_S("why", why.text));
+        return;
+    }
+    struct record *r =
+        record_obtain(c, WHAT_SERVICE, str_of(spec->ns), str_of(spec->name));
+    bool known = r && r->spec && spec->version && r->spec->version == spec->version;
+    if (!r || (known && event != API_DELETED)) {
+        spec_destroy(spec);
+        return;
+    }
+    spec_destroy(r->spec);
+    r->spec = event == API_DELETED ? NULL : spec;
+    if (event == API_DELETED)
+        spec_destroy(spec);
+    record_touch(r);
+}
+
+static void on_slice(void *owner, enum api_event event, json_t *object)
+{
+    struct catalog *c = owner;
+    struct slice *s;
+    struct diag why = { "" };
+
+    if (event == API_SYNCED)
+        return;
+    if (slice_parse(object, &s, &why) != OK) {
+        log_warn(NO_ID, "object ignored", LOG_S("why", why.text));
+        return;
+    }
+    struct record *r = NULL;
+    if (s->service)
+        r = record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
+    if (!r) {
+        slice_destroy(s);
+        return;
+    }
+    bool changed;
+    if (event == API_DELETED) {
+        changed = slice_list_remove(&r->slices, s->name);
+        slice_destroy(s);
+    } else {
+        changed = slice_list_put(&r->slices, s);
+    }
+    if (changed)
+        record_touch(r);
+}
+
+/* --- what the watches hold --- */
+
+static void forget_record(struct record *r)
+{
+    spec_destroy(TAKE(r->spec));
+    slice_list_finish(&r->slices);
+    r->answered_at = 0;
+    record_touch(r);
+    if (r->fetch && fetch_is_note(r->fetch))
+        fetch_destroy(TAKE(r->fetch));
+    if (record_awaited(r))
+        fetch_start(r);
+}
+
+static void close_watches(struct catalog *c)
+{
+    size_t at = 0;
+
+    if (!c->watching.services)
+        return;
+    api_watch_close(TAKE(c->watching.services));
+    api_watch_close(TAKE(c->watching.slices));
+    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
+        struct record *r = e->value;
+        if (r->what == WHAT_SERVICE)
+            forget_record(r);
+    }
+}
+
+static void open_watches(struct catalog *c, const char *ns)
+{
+    struct watching *w = &c->watching;
+    char services[PATH_ROOM], slices[PATH_ROOM];
+    const char *where = ns ? "namespaces/" : "";
+
+    close_watches(c);
+    w->ns = ns;
+    snprintf(services, sizeof(services), "/api/v1/%s%s%sservices", where, ns ? ns : "",
+             ns ? "/" : "");
+    snprintf(slices, sizeof(slices), "/apis/discovery.k8s.io/v1/%s%s%sendpointslices",
+             where, ns ? ns : "", ns ? "/" : "");
+    w->services = api_watch_open(c->api, services, on_service, c, &w->task);
+    w->slices = api_watch_open(c->api, slices, on_slice, c, &w->task);
+}
+
+/* Whoever asked before gets their next answer from the watches. */
+static void touch_all(struct catalog *c)
+{
+    size_t at = 0;
+
+    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
+        struct record *r = e->value;
+        if (r->what == WHAT_SERVICE &&
+            (r->result != ERR_AGAIN || !list_empty(&r->lookups)))
+            record_touch(r);
+    }
+}
+
+/* --- states --- */
+
+static const struct api_watch_state *services_state(const struct catalog *c)
+{
+    return api_watch_state(c->watching.services);
+}
+
+static const struct api_watch_state *slices_state(const struct catalog *c)
+{
+    return api_watch_state(c->watching.slices);
+}
+
+/* A cluster too old for the API group is as good as one that forbids it. */
+static bool is_refused(const struct api_watch_state *s)
+{
+    return s->error.code == ERR_FORBIDDEN || s->error.code == ERR_NOT_FOUND;
+}
+
+/* `here`: not decided yet; `narrower`: not even a list of services. */
+static enum watching_state probe(struct catalog *c, enum watching_state here,
+                                 enum watching_state narrower)
+{
+    const struct api_watch_state *services = services_state(c);
+    const struct api_watch_state *slices = slices_state(c);
+
+    if (is_refused(services) && !services->synced)
+        return narrower;
+    if (services->synced && (is_refused(services) || is_refused(slices)))
+        return WATCHING_NOTHING;
+    return services->live && slices->live ? WATCHING_LIVE : here;
+}
+
+static enum watching_state in_cluster(struct catalog *c)
+{
+    return probe(c, WATCHING_CLUSTER, WATCHING_HOME);
+}
+
+static enum watching_state in_home(struct catalog *c)
+{
+    return probe(c, WATCHING_HOME, WATCHING_NOTHING);
+}
+
+/* Rights can be taken away: then it is found out anew what is left. */
+static enum watching_state in_live(struct catalog *c)
+{
+    if (is_refused(services_state(c)) || is_refused(slices_state(c)))
+        return WATCHING_CLUSTER;
+    return WATCHING_LIVE;
+}
+
+static enum watching_state in_nothing(struct catalog *c)
+{
+    (void)c;
+    return WATCHING_NOTHING;
+}
+
+static void announce(const struct catalog *c)
+{
+    bool watch = c->watching.state == WATCHING_LIVE;
+    const char *ns = c->watching.ns;
+
+    log_info(
+        NO_ID, "rights", LOG_S("level", watch ? "watch" : "lookup"),
+        LOG_S("scope", ns ? ns : "cluster"),
+        LOG_S("means", watch ? "services and endpointslices are watched"
+                       : ns ? "services and pods of one namespace are looked up on demand"
+                            : "services and pods are looked up on demand"));
+}
+
+static void enter(struct catalog *c, enum watching_state next)
+{
+    struct watching *w = &c->watching;
+
+    log_debug(NO_ID, "watching", LOG_S("from", states[w->state].name),
+              LOG_S("to", states[next].name));
+    w->state = next;
+    switch (next) {
+    case WATCHING_CLUSTER:
+        open_watches(c, NULL);
+        return;
+    case WATCHING_HOME:
+        open_watches(c, c->home_ns);
+        return;
+    case WATCHING_LIVE:
+        touch_all(c);
+        break;
+    case WATCHING_NOTHING:
+        close_watches(c);
+    }
+    announce(c);
+}
+
+static const struct api_error *watching_error(const struct catalog *c)
+{
+    if (!c->watching.services)
+        return &c->trouble;
+    const struct api_error *services = &services_state(c)->error;
+    return services->code ? services : &slices_state(c)->error;
+}
+
+static bool is_trouble(enum err e)
+{
+    return e != OK && e != ERR_FORBIDDEN && e != ERR_NOT_FOUND && e != ERR_GONE;
+}
+
+/* Said when it begins and when it ends. */
+static void log_trouble(struct catalog *c)
+{
+    const struct api_error *e = watching_error(c);
+    bool trouble = is_trouble(e->code);
+
+    if (trouble == c->watching.said_trouble)
+        return;
+    c->watching.said_trouble = trouble;
+    if (trouble)
+        log_warn(NO_ID, "the API server does not answer as it should, trying on",
+                 LOG_S("why", diag_text(&e->why, e->code)));
+    else
+        log_info(NO_ID, "the API server answers again");
+}
+
+static void on_watching(struct task *t)
+{
+    struct watching *w = container_of(t, struct watching, task);
+    struct catalog *c = container_of(w, struct catalog, watching);
+    enum watching_state next;
+
+    log_trouble(c);
+    while ((next = states[w->state].run(c)) != w->state)
+        enter(c, next);
+}
+
+void watching_start(struct catalog *c)
+{
+    task_init(&c->watching.task, c->sched, RANK_READ, on_watching);
+    enter(c, WATCHING_CLUSTER);
+}
+
+void watching_stop(struct catalog *c)
+{
+    api_watch_close(TAKE(c->watching.services));
+    api_watch_close(TAKE(c->watching.slices));
+    task_cancel(&c->watching.task);
+}
+
+/* What was known stays good while the API server is away; that something does not exist
+ * is only known while it is there. */
+bool watching_answers(const struct catalog *c, const struct record *r)
+{
+    const char *ns = c->watching.ns;
+
+    if (c->watching.state != WATCHING_LIVE || r->what != WHAT_SERVICE ||
+        (ns && strcmp(ns, r->ns) != 0))
+        return false;
+    return r->spec || (services_state(c)->live && slices_state(c)->live);
+}
+
+enum rights catalog_rights(const struct catalog *c)
+{
+    switch (c->watching.state) {
+    case WATCHING_LIVE:
+        return RIGHTS_WATCH;
+    case WATCHING_NOTHING:
+        return RIGHTS_LOOKUP;
+    default:
+        return RIGHTS_UNKNOWN;
+    }
+}
+
+const char *catalog_scope(const struct catalog *c)
+{
+    return c->watching.ns;
+}
+
+bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
+{
+    if (ret_error)
+        *ret_error = *watching_error(c);
+    return catalog_rights(c) != RIGHTS_UNKNOWN;
+}

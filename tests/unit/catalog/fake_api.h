@@ -1,0 +1,28 @@
+/* tests/unit/catalog/fake_api.h - an API server that says what the test wants, when it
+ * wants
+ *
+ * Stands in for kube/api.c at link time.  Calls wait until the test answers them; watches
+ * tell what the test tells them.  JSON is written with ' for ".
+ */
+#pragma once
+
+#include "kube/api.h"
+
+json_t *fake_json(const char *text); /* the test fails when it is not JSON */
+
+struct api *fake_create(void);
+void fake_destroy(struct api *a); /* asserts that no call and no watch is left */
+
+/* Calls that wait for this path (with selector, if not NULL), and calls ever made. */
+size_t fake_waiting(struct api *a, const char *path);
+size_t fake_asked(struct api *a);
+const char *fake_selector(struct api *a, const char *path);
+/* Answer the oldest call for the path: with objects (a NULL ends them), or a failure. */
+void fake_answer(struct api *a, const char *path, const char *const objects[]);
+void fake_refuse(struct api *a, const char *path, enum err code, const char *why);
+
+bool fake_watches(struct api *a, const char *path);
+void fake_tell(struct api *a, const char *path, enum api_event event, const char *object);
+void fake_listed(struct api *a, const char *path); /* the list is in, the watch is not */
+void fake_live(struct api *a, const char *path);
+void fake_broken(struct api *a, const char *path, enum err code, const char *why);

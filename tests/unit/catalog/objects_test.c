@@ -1,0 +1,293 @@
+/* tests/unit/catalog/objects_test.c - Kubernetes JSON into plain structs */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "base/own.h"
+#include "catalog/objects.h"
+#include "fake_api.h"
+
+static struct service_spec *spec_of(const char *text)
+{
+    json_t *object = fake_json(text);
+    struct service_spec *s = NULL;
+    struct diag why = { "" };
+
+    if (spec_parse(object, &s, &why) != OK)
+        fail_msg("%s", why.text);
+    json_decref(object);
+    return s;
+}
+
+static void reads_a_service(void **state)
+{
+    (void)state;
+    struct service_spec *s = spec_of(
+        "{'metadata': {'namespace': 'shop', 'name': 'web', 'resourceVersion': '7',"
+        "              'managedFields': [{}]},"
+        " 'spec': {'type': 'ClusterIP', 'clusterIP': '10.0.0.1', 'selector': {'app': "
+        "'web'},"
+        "          'sessionAffinity': 'ClientIP', 'ports': ["
+        "  {'name': 'http', 'port': 80, 'targetPort': 8080, 'protocol': 'TCP'},"
+        "  {'name': 'grpc', 'port': 9090, 'targetPort': 'rpc', 'appProtocol': 'grpc'},"
+        "  {'name': 'dns', 'port': 53, 'protocol': 'UDP'}]}}");
+
+    assert_string_equal(s->ns, "shop");
+    assert_string_equal(s->name, "web");
+    assert_int_equal(s->kind, SERVICE_NORMAL);
+    assert_string_equal(s->selector, "app=web");
+    assert_true(s->sticky && !s->headless && !s->not_ready_too);
+    assert_int_equal(s->port_count, 3);
+    assert_int_equal(s->ports[0].target, 8080);
+    assert_true(s->ports[0].tcp);
+    assert_string_equal(s->ports[1].target_name, "rpc");
+    assert_int_equal(s->ports[1].target, 0);
+    assert_string_equal(s->ports[1].app_protocol, "grpc");
+    assert_false(s->ports[2].tcp);
+    assert_int_equal(s->ports[2].target, 53);
+    spec_destroy(s);
+}
+
+static void a_missing_field_has_its_default(void **state)
+{
+    (void)state;
+    struct service_spec *s =
+        spec_of("{'metadata': {'namespace': 'shop', 'name': 'web'},"
+                " 'spec': {'selector': null, 'ports': [{'port': 80}]}}");
+
+    assert_null(s->selector);
+    assert_string_equal(s->ports[0].name, "");
+    assert_true(s->ports[0].tcp);
+    assert_int_equal(s->ports[0].target, 80);
+    spec_destroy(s);
+
+    s = spec_of("{'metadata': {'name': 'web'}}");
+    assert_int_equal(s->port_count, 0);
+    spec_destroy(s);
+}
+
+static void knows_external_and_headless_services(void **state)
+{
+    (void)state;
+    struct service_spec *s =
+        spec_of("{'metadata': {'name': 'db'},"
+                " 'spec': {'type': 'ExternalName', 'externalName': 'db.example.com'}}");
+
+    assert_int_equal(s->kind, SERVICE_EXTERNAL);
+    assert_string_equal(s->external_name, "db.example.com");
+    spec_destroy(s);
+
+    s = spec_of("{'metadata': {'name': 'db'}, 'spec': {'clusterIP': 'None',"
+                " 'publishNotReadyAddresses': true}}");
+    assert_true(s->headless && s->not_ready_too);
+    spec_destroy(s);
+}
+
+static void joins_a_selector(void **state)
+{
+    (void)state;
+    struct service_spec *s =
+        spec_of("{'metadata': {'name': 'db'}, 'spec': {'selector':"
+                " {'app.kubernetes.io/name': 'db', 'tier': 'back'}}}");
+
+    assert_string_equal(s->selector, "app.kubernetes.io/name=db,tier=back");
+    spec_destroy(s);
+}
+
+static void refuses_fields_of_the_wrong_type(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "{'metadata': {'name': 7}}",
+        "{'metadata': []}",
+        "{'metadata': {'name': 'a'}, 'spec': 'b'}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': {}}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': '80'}]}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': 65536}]}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': -1}]}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': 80, 'targetPort': "
+        "[]}]}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'selector': {'app': 1}}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'publishNotReadyAddresses': 'yes'}}",
+        "{'metadata': {'name': ''}}",
+        "{'spec': {}}",
+        "[]",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_t *object = fake_json(cases[i]);
+        struct service_spec *s = NULL;
+        struct diag why = { "" };
+        if (spec_parse(object, &s, &why) != ERR_PROTO || s || !why.text[0])
+            fail_msg("taken: %s", cases[i]);
+        json_decref(object);
+    }
+}
+
+static void keeps_at_most_100_ports(void **state)
+{
+    (void)state;
+    for (int n = 99; n <= 101; n++) {
+        json_t *ports = json_array();
+        for (int i = 0; i < n; i++)
+            json_array_append_new(ports, json_pack("{s:i}", "port", i + 1));
+        json_t *object = json_pack("{s:{s:s}, s:{s:o}}", "metadata", "name", "web",
+                                   "spec", "ports", ports);
+        struct service_spec *s = NULL;
+        assert_int_equal(spec_parse(object, &s, NULL), OK);
+        assert_int_equal(s->port_count, n < 100 ? n : 100);
+        spec_destroy(s);
+        json_decref(object);
+    }
+}
+
+static void reads_an_endpoint_slice(void **state)
+{
+    (void)state;
+    json_t *object = fake_json(
+        "{'metadata': {'namespace': 'shop', 'name': 'web-x', 'resourceVersion': '9',"
+        "   'labels': {'kubernetes.io/service-name': 'web'}},"
+        " 'addressType': 'IPv4', 'ports': [{'name': 'http', 'port': 8080}, {'port': "
+        "null}],"
+        " 'endpoints': ["
+        "  {'addresses': ['10.1.0.1'], 'conditions': {'ready': true}, 'nodeName': 'n1',"
+        "   'hostname': 'web-0', 'targetRef': {'kind': 'Pod', 'namespace': 'shop',"
+        "   'name': 'web-1', 'uid': 'u1'}},"
+        "  {'addresses': ['10.1.0.2'], 'conditions': {'ready': false, 'serving': true,"
+        "   'terminating': true}, 'targetRef': {'kind': 'Pod', 'name': 'web-2'}},"
+        "  {'addresses': ['192.0.2.1']},"
+        "  {'targetRef': {'kind': 'Node', 'name': 'n1'}}]}");
+    struct slice *s = NULL;
+
+    assert_int_equal(slice_parse(object, &s, NULL), OK);
+    assert_string_equal(s->service, "web");
+    assert_int_equal(s->ports[0].number, 8080);
+    assert_string_equal(s->ports[1].name, "");
+    assert_int_equal(s->ports[1].number, 0);
+    assert_int_equal(s->endpoint_count, 4);
+    assert_string_equal(s->endpoints[0].pod, "web-1");
+    assert_string_equal(s->endpoints[0].hostname, "web-0");
+    assert_true(s->endpoints[0].ready && s->endpoints[0].serving);
+    assert_false(s->endpoints[0].terminating);
+    assert_true(s->endpoints[1].terminating && s->endpoints[1].serving);
+    assert_false(s->endpoints[1].ready);
+    assert_true(s->endpoints[2].ready); /* not said: ready */
+    assert_null(s->endpoints[2].pod);
+    assert_null(s->endpoints[3].pod);
+    slice_destroy(s);
+    json_decref(object);
+}
+
+static void reads_a_pod(void **state)
+{
+    (void)state;
+    json_t *object =
+        fake_json("{'metadata': {'namespace': 'shop', 'name': 'web-1', 'uid': 'u1',"
+                  "              'deletionTimestamp': '2026-01-01T00:00:00Z'},"
+                  " 'spec': {'nodeName': 'n1', 'hostname': 'a', 'subdomain': 'b',"
+                  "   'containers': [{'ports': [{'containerPort': 1, 'name': 'x'}, "
+                  "{'containerPort': 2}]},"
+                  "                  {}],"
+                  "   'initContainers': [{'ports': [{'containerPort': 3, 'name': 'y',"
+                  "                       'protocol': 'UDP'}]}]},"
+                  " 'status': {'phase': 'Pending', 'podIP': '10.1.0.1',"
+                  "   'podIPs': [{'ip': '10.1.0.1'}, {'ip': 'fd00::1'}],"
+                  "   'conditions': [{'type': 'Ready', 'status': 'True'}],"
+                  "   'containerStatuses': [{'state': {'running': {}}},"
+                  "      {'state': {'waiting': {'reason': 'ImagePullBackOff', 'message': "
+                  "'no'}}}]}}");
+    struct pod *p = NULL;
+
+    assert_int_equal(pod_parse(object, &p, NULL), OK);
+    assert_true(p->ready && p->terminating);
+    assert_string_equal(p->phase, "Pending");
+    assert_string_equal(p->reason, "ImagePullBackOff");
+    assert_string_equal(p->ips[0], "10.1.0.1");
+    assert_string_equal(p->ips[1], "fd00::1");
+    assert_null(p->ips[2]);
+    assert_int_equal(p->port_count, 2);
+    assert_string_equal(p->ports[1].name, "y");
+    assert_false(p->ports[1].tcp);
+    pod_destroy(p);
+    json_decref(object);
+}
+
+static void finds_why_a_pod_does_not_run(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *status, *reason;
+    } cases[] = {
+        { "{'reason': 'Evicted'}", "Evicted" },
+        { "{'conditions': [{'type': 'PodScheduled', 'reason': 'Unschedulable'}]}",
+          "Unschedulable" },
+        { "{'initContainerStatuses': [{'state': {'terminated': {'reason': 'Completed'}}},"
+          " {'state': {'waiting': {'reason': 'CrashLoopBackOff'}}}],"
+          " 'containerStatuses': [{'state': {'waiting': {'reason': "
+          "'PodInitializing'}}}]}",
+          "CrashLoopBackOff" },
+        { "{'containerStatuses': [{'state': {'terminated': {'reason': 'Error'}}}]}",
+          "Error" },
+        { "{'containerStatuses': [{'state': {'running': {}}}]}", NULL },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        json_t *object = json_pack("{s:{s:s}, s:o}", "metadata", "name", "p", "status",
+                                   fake_json(cases[i].status));
+        struct pod *p = NULL;
+        assert_int_equal(pod_parse(object, &p, NULL), OK);
+        if (cases[i].reason)
+            assert_string_equal(p->reason, cases[i].reason);
+        else
+            assert_null(p->reason);
+        pod_destroy(p);
+        json_decref(object);
+    }
+}
+
+static struct slice *named_slice(const char *name, uint64_t version)
+{
+    struct slice *s = xcalloc(1, sizeof(*s));
+
+    s->name = xstrdup(name);
+    s->version = version;
+    return s;
+}
+
+static void a_slice_replaces_the_one_of_its_name(void **state)
+{
+    (void)state;
+    struct slice_list l = { 0 };
+
+    assert_true(slice_list_put(&l, named_slice("a", 1)));
+    assert_true(slice_list_put(&l, named_slice("b", 1)));
+    assert_true(slice_list_put(&l, named_slice("c", 0)));
+    assert_false(slice_list_put(&l, named_slice("a", 1)));
+    assert_true(slice_list_put(&l, named_slice("a", 2)));
+    assert_true(slice_list_put(&l, named_slice("c", 0)));
+    assert_int_equal(l.count, 3);
+    assert_true(slice_list_remove(&l, "b"));
+    assert_false(slice_list_remove(&l, "b"));
+    assert_int_equal(l.count, 2);
+    assert_int_equal(l.at[0]->version, 2);
+    slice_list_finish(&l);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_a_service),
+        cmocka_unit_test(a_missing_field_has_its_default),
+        cmocka_unit_test(knows_external_and_headless_services),
+        cmocka_unit_test(joins_a_selector),
+        cmocka_unit_test(refuses_fields_of_the_wrong_type),
+        cmocka_unit_test(keeps_at_most_100_ports),
+        cmocka_unit_test(reads_an_endpoint_slice),
+        cmocka_unit_test(reads_a_pod),
+        cmocka_unit_test(finds_why_a_pod_does_not_run),
+        cmocka_unit_test(a_slice_replaces_the_one_of_its_name),
+    };
+    return cmocka_run_group_tests_name("catalog/objects", tests, NULL, NULL);
+}
