@@ -3,7 +3,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/file.h"
 
 #define LOG_MODULE LOG_KUBE

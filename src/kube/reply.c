@@ -5,7 +5,8 @@
 
 #define BODY_LIMIT (256u << 10)
 #define ERROR_TEXT_MAX (64u << 10)
-#define STALL_MS 180000 /* bookmarks come once a minute */
+#define STALL_MS 60000        /* as long as the API server itself takes at most */
+#define WATCH_STALL_MS 180000 /* bookmarks come once a minute */
 
 char *with_query(char *path, const char *key, const char *value)
 {
@@ -65,7 +66,7 @@ static void send_request(struct reply *r)
         .tls = { t->ca, t->certificate, t->key, t->insecure, t->tls_server_name },
         .proxy = t->proxy,
         .timeout_ms = time_left(r),
-        .stall_ms = r->mode == REPLY_WATCH ? STALL_MS : 0,
+        .stall_ms = r->mode == REPLY_WATCH ? WATCH_STALL_MS : STALL_MS,
         .body_limit = BODY_LIMIT,
     };
     r->transfer = transfer_open(r->api->transfers, &request, r->wake);

@@ -25,7 +25,6 @@ struct reply {
     enum reply_mode mode;
     char *method, *path, *body;
     uint64_t deadline; /* 0: none */
-    uint64_t stall_ms;
     struct task *wake;
 
     struct transfer *transfer; /* NULL: not open */

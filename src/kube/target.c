@@ -10,7 +10,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/file.h"
 #include "kube/kubeconfig.h"
 #include "kube/server_url.h"

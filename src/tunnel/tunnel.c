@@ -43,9 +43,9 @@
 #include <netinet/tcp.h>
 
 #define LOG_MODULE LOG_TUNNEL
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "net/digest.h"
 #include "net/tcp.h"
 #include "tunnel/pair.h"
 #include "tunnel/websocket.h"

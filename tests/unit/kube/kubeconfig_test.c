@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "kube/base64.h"
+#include "base/base64.h"
 #include "kube/kubeconfig.h"
 
 static struct kubeconfig *parse(const char *text, const char *path)

@@ -1,4 +1,4 @@
-/* kube/base64.h - base64 as RFC 4648, section 4, has it */
+/* base/base64.h - base64 as RFC 4648, section 4, has it */
 #pragma once
 
 #include "base/str.h"
@@ -8,4 +8,5 @@
  * inside shows as *ret_len != strlen. */
 MUST_CHECK enum err base64_decode(struct str in, char **ret_text, size_t *ret_len);
 
+/* Padded; owned by the caller. */
 char *base64_encode(struct str in);

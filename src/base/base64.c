@@ -1,5 +1,5 @@
-/* kube/base64.c - base64 as RFC 4648, section 4, has it */
-#include "kube/base64.h"
+/* base/base64.c - base64 as RFC 4648, section 4, has it */
+#include "base/base64.h"
 
 #include "base/own.h"
 
