@@ -1,9 +1,16 @@
-/* daemon/daemon.h - builds everything in order, runs it, takes it down in reverse */
+/* daemon/daemon.h - builds everything in order, runs it, takes it down in reverse
+ *
+ * The only folder that knows everyone.  What goes wrong is told on standard error, once.
+ */
 #pragma once
 
 struct config;
 
-/* Answer requests until told to stop.  The exit status: 0, or 1 after a failure. */
+/* Answer requests until SIGTERM or SIGINT: no new clients from then on, running exchanges
+ * finish, what is left after drain-timeout is reset.  A second signal ends it at once.
+ * The exit status: 0; 1 after a failure to start or a second signal; 2 when a setting
+ * asks for what this version cannot do. */
 int daemon_run(const struct config *config);
+
 /* Print the services that can be reached and their URLs.  The exit status. */
 int daemon_list(const struct config *config);

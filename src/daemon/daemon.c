@@ -1,0 +1,260 @@
+/* daemon/daemon.c - builds everything in order, runs it, takes it down in reverse
+ *
+ * THEORY OF OPERATION
+ *
+ *      loop ─ transfers ─ api ─ catalog ─ tunnels ─ upstream ─ admin ─ serve ─ listeners
+ *
+ * Each one borrows from those to its left and knows nothing of those to its right, so
+ * stopping in the opposite order never leaves anyone holding something that is gone.
+ *
+ * The end comes in three steps, each begun when the one before is over: DRAINING (the
+ * doors close, sessions finish their exchange or are reset after drain-timeout), PARTING
+ * (idle connections and tunnels say goodbye, for which they get PARTING_MS), and then the
+ * loop stops.  A second signal skips what is left of them.
+ */
+#include "daemon/daemon.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#define LOG_MODULE LOG_DAEMON
+#include "admin/admin.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/catalog.h"
+#include "config/config.h"
+#include "daemon/features.h"
+#include "daemon/memory.h"
+#include "daemon/notify.h"
+#include "daemon/process.h"
+#include "kube/api.h"
+#include "kube/service_account.h"
+#include "listen/listen.h"
+#include "net/loop.h"
+#include "net/transfer.h"
+#include "serve/serve.h"
+#include "tunnel/tunnels.h"
+#include "upstream/upstream.h"
+
+#define EXIT_FAILED 1
+#define EXIT_USAGE 2
+
+#define PARTING_MS 500
+
+/* More than any pod is asked for at once, and a bound where one is needed. */
+#define TUNNELS_PER_POD_MAX 512
+#define DIALS_PER_POD_MAX 8
+
+#define CALL_MS 10000 /* one question to the API server */
+#define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
+
+enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
+
+struct daemon {
+    const struct config *config;
+    enum daemon_state state;
+    unsigned signals; /* that came */
+    struct task on_signal, on_end;
+    struct timer parting;
+    struct loop_signal *terminate, *interrupt;
+
+    struct loop *loop;
+    struct memory *memory;
+    struct transfers *transfers;
+    struct api *api;
+    struct catalog *catalog;
+    struct tunnels *tunnels;
+    struct upstream *upstream;
+    struct admin *admin;
+    struct serve *serve;
+    struct listeners *listeners;
+};
+
+static void enter(struct daemon *d, enum daemon_state next)
+{
+    d->state = next;
+}
+
+static void drain(struct daemon *d)
+{
+    log_info(NO_ID, "stopping", LOG_U("sessions", serve_sessions(d->serve)),
+             LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
+    notify("STOPPING=1");
+    listeners_close(TAKE(d->listeners));
+    enter(d, DAEMON_DRAINING);
+    serve_drain(d->serve, &d->on_end);
+}
+
+static void part(struct daemon *d)
+{
+    enter(d, DAEMON_PARTING);
+    timer_set(&d->parting, PARTING_MS);
+    upstream_drain(d->upstream, &d->on_end);
+    tunnels_drain(d->tunnels, &d->on_end);
+}
+
+static void on_parted(struct timer *t)
+{
+    loop_stop(container_of(t, struct daemon, parting)->loop);
+}
+
+/* Something that was asked to end may have ended. */
+static void on_end(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_end);
+
+    if (d->state == DAEMON_DRAINING && serve_idle(d->serve))
+        part(d);
+    if (d->state == DAEMON_PARTING && tunnels_idle(d->tunnels))
+        loop_stop(d->loop);
+}
+
+static void on_signal(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_signal);
+
+    if (d->signals > 1)
+        loop_stop(d->loop);
+    else if (d->state == DAEMON_RUNNING)
+        drain(d);
+}
+
+static void start_loop(struct daemon *d)
+{
+    d->loop = loop_create();
+    task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
+    task_init(&d->on_end, loop_sched(d->loop), RANK_WORK, on_end);
+    timer_init(&d->parting, loop_sched(d->loop), on_parted);
+    d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
+    d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
+    d->memory = memory_create(d->loop);
+    d->transfers = transfers_create(d->loop);
+}
+
+static enum err start_cluster(struct daemon *d, struct diag *why)
+{
+    const struct config *c = d->config;
+    struct kube_target *target;
+    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
+    if (e)
+        return e;
+
+    const struct catalog_settings catalog = {
+        .keep_ms = KEEP_MS,
+        .call_ms = CALL_MS,
+        .home_ns = target->ns,
+    };
+    d->api = api_create(d->loop, d->transfers, target);
+    d->catalog = catalog_create(loop_sched(d->loop), d->api, &catalog);
+    return OK;
+}
+
+static enum err start_tunnels(struct daemon *d, struct diag *why)
+{
+    const struct config *c = d->config;
+    const struct tunnel_settings tunnels = {
+        .idle_ms = c->idle_timeout_ms,
+        .check_ms = c->idle_check_ms,
+        .dial_ms = c->dial_timeout_ms,
+        .ping_ms = c->ping_interval_ms,
+        .ping_timeout_ms = c->ping_timeout_ms,
+        .tunnels_max = TUNNELS_PER_POD_MAX,
+        .dials_max = DIALS_PER_POD_MAX,
+        .pairs_max = c->tunnel_max_pairs,
+        .age_ms = c->tunnel_max_age_ms,
+    };
+    const struct upstream_settings upstream = {
+        .idle_ms = c->idle_timeout_ms,
+        .own_uid = own_pod_uid(),
+    };
+    enum err e =
+        tunnels_create(d->loop, d->transfers, d->api, &tunnels, &d->tunnels, why);
+    if (e)
+        return e;
+    d->upstream = upstream_create(d->loop, d->catalog, d->tunnels, &upstream);
+    return OK;
+}
+
+static enum err start_doors(struct daemon *d, struct diag *why)
+{
+    d->admin = admin_create(d->catalog, d->config->cluster_domain);
+    d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
+                            d->config, d->admin);
+    return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
+}
+
+static enum err start(struct daemon *d, struct diag *why)
+{
+    start_loop(d);
+    enum err e = start_cluster(d, why);
+    if (!e)
+        e = start_tunnels(d, why);
+    if (!e)
+        e = start_doors(d, why);
+    return e;
+}
+
+/* Whatever start got done, in reverse. */
+static void finish(struct daemon *d)
+{
+    listeners_close(d->listeners);
+    serve_destroy(d->serve);
+    admin_destroy(d->admin);
+    upstream_destroy(d->upstream);
+    tunnels_destroy(d->tunnels);
+    catalog_destroy(d->catalog);
+    api_destroy(d->api);
+    transfers_destroy(d->transfers);
+    memory_destroy(d->memory);
+    loop_signal_close(d->interrupt);
+    loop_signal_close(d->terminate);
+    timer_stop(&d->parting);
+    task_cancel(&d->on_end);
+    task_cancel(&d->on_signal);
+    loop_destroy(d->loop);
+}
+
+static void say_started(const struct daemon *d)
+{
+    const struct kube_target *target = api_target(d->api);
+
+    log_info(NO_ID, "started", LOG_S("version", VERSION),
+             LOG_S("context", target->context), LOG_S("server", target->host_header),
+             LOG_S("namespace", target->ns), LOG_I("pid", getpid()));
+    notify("READY=1");
+}
+
+/* A person at a terminal reads a sentence, a machine the line it can parse. */
+static int complain(const struct config *config, enum err e, const struct diag *why,
+                    int status)
+{
+    if (config->log_format == LOG_JSON)
+        log_error(NO_ID, "cannot start", LOG_S("reason", diag_text(why, e)));
+    else
+        fprintf(stderr, "kube-tunnel: %s\n", diag_text(why, e));
+    return status;
+}
+
+int daemon_run(const struct config *config)
+{
+    struct daemon d = { .config = config };
+    struct diag why = { 0 };
+
+    enum err e = features_check(config, &why);
+    if (e)
+        return complain(config, e, &why, EXIT_USAGE);
+    process_prepare();
+    e = start(&d, &why);
+    if (!e) {
+        say_started(&d);
+        loop_run(d.loop);
+    }
+    bool at_once = d.signals > 1;
+    finish(&d);
+    if (e)
+        return complain(config, e, &why, EXIT_FAILED);
+    log_info(NO_ID, "stopped");
+    log_flush();
+    return at_once ? EXIT_FAILED : 0;
+}

@@ -1,0 +1,29 @@
+/* daemon/features.c - settings that ask for what this version cannot do */
+#include "daemon/features.h"
+
+#include "base/own.h"
+#include "config/setting.h"
+
+static enum err refuse(const struct config *config, enum setting_id id, struct diag *why)
+{
+    const struct setting *s = &settings[id];
+    AUTO_FREE char *value = setting_print(s, config);
+    AUTO_FREE char *origin = setting_origin(s, config);
+
+    return diag_set(why, ERR_CONFIG,
+                    "%s: %s is not available in this version (%s=%s); leave it out",
+                    origin, s->name, s->name, value);
+}
+
+enum err features_check(const struct config *c, struct diag *why)
+{
+    if (c->expose.count > 0)
+        return refuse(c, SETTING_expose, why);
+    if (c->carrier == CARRIER_WEBSOCKET)
+        return refuse(c, SETTING_carrier, why);
+    if (c->upstream == UPSTREAM_DIRECT)
+        return refuse(c, SETTING_upstream, why);
+    if (c->half_close)
+        return refuse(c, SETTING_half_close, why);
+    return OK;
+}

@@ -1,0 +1,187 @@
+/* daemon/list.c - the services that can be reached, as a table
+ *
+ * Asks the API server itself instead of a running kube-tunnel, so it also answers the
+ * question what one could reach with one.  What port-forward cannot reach is left out:
+ * external names, services without a selector, ports that are not TCP.
+ */
+#include <stdio.h>
+
+#include "base/own.h"
+#include "catalog/objects.h"
+#include "config/config.h"
+#include "daemon/daemon.h"
+#include "daemon/table.h"
+#include "kube/api.h"
+#include "net/loop.h"
+
+#define EXIT_FAILED 1
+#define LIST_MS 30000
+#define HTTP_PORT 80
+
+struct listing {
+    const struct config *config;
+    struct loop *loop;
+    struct transfers *transfers;
+    struct api *api;
+    struct api_call call;
+    struct task on_answer;
+    struct table *table;
+};
+
+static const char *const headings[] = { "NAMESPACE", "SERVICE",         "PORTS",
+                                        "URL",       "URL WITHOUT DNS", NULL };
+
+static void on_answer(struct task *t)
+{
+    struct listing *l = container_of(t, struct listing, on_answer);
+
+    if (l->call.result != ERR_AGAIN)
+        loop_stop(l->loop);
+}
+
+/* "80/http,9090/grpc"; NULL: no port that can be reached. */
+static char *ports_text(const struct service_spec *s)
+{
+    char *all = NULL;
+
+    for (size_t i = 0; i < s->port_count; i++) {
+        const struct service_port *p = &s->ports[i];
+        AUTO_FREE char *before = all;
+        if (!p->tcp)
+            before = NULL;
+        else
+            all = xasprintf("%s%s%u%s%s", before ? before : "", before ? "," : "",
+                            p->number, p->name[0] ? "/" : "", p->name);
+    }
+    return all;
+}
+
+/* The port our own door has in a URL; 80 goes without saying. */
+static uint16_t door_port(const struct config *c)
+{
+    if (c->listen.count)
+        return c->listen.at[0].port;
+    return c->port ? c->port : HTTP_PORT;
+}
+
+static char *url(const struct listing *l, const struct service_spec *s,
+                 const char *domain)
+{
+    uint16_t port = door_port(l->config);
+
+    if (port == HTTP_PORT || port == 0)
+        return xasprintf("http://%s.%s.%s/", s->name, s->ns, domain);
+    return xasprintf("http://%s.%s.%s:%u/", s->name, s->ns, domain, port);
+}
+
+static void add_row(struct listing *l, const struct service_spec *s)
+{
+    AUTO_FREE char *ports = ports_text(s);
+    if (!ports)
+        return;
+    AUTO_FREE char *zone = xasprintf("svc.%s", l->config->cluster_domain);
+    AUTO_FREE char *full = url(l, s, zone);
+    AUTO_FREE char *local = url(l, s, "localhost");
+    const char *const cells[] = { s->ns, s->name, ports, full, local };
+
+    table_add(l->table, cells);
+}
+
+static void spec_destroyp(struct service_spec **s)
+{
+    spec_destroy(*s);
+}
+
+static void on_object(void *owner, json_t *object)
+{
+    struct listing *l = owner;
+    AUTO(spec_destroyp) struct service_spec *s = NULL;
+
+    if (spec_parse(object, &s, NULL))
+        return; /* not a service we could serve either */
+    if (s->kind == SERVICE_NORMAL && s->selector)
+        add_row(l, s);
+}
+
+/* List one namespace, or all when it is NULL. */
+static enum err ask(struct listing *l, const char *ns)
+{
+    AUTO_FREE char *path = ns ? xasprintf("/api/v1/namespaces/%s/services", ns)
+                              : xstrdup("/api/v1/services");
+
+    l->call =
+        (struct api_call){ .on_object = on_object, .owner = l, .wake = &l->on_answer };
+    api_list(l->api, &l->call, path, NULL, LIST_MS);
+    if (l->call.result == ERR_AGAIN)
+        loop_run(l->loop);
+    return l->call.result;
+}
+
+static enum err ask_all(struct listing *l)
+{
+    const char *chosen = l->config->namespace;
+    enum err e = ask(l, chosen);
+
+    if (e != ERR_FORBIDDEN || chosen)
+        return e;
+    const char *home = api_target(l->api)->ns;
+    fprintf(
+        stderr,
+        "kube-tunnel: services may not be listed in the whole cluster; these are those "
+        "of namespace %s (another one: -n)\n",
+        home);
+    api_call_finish(&l->call);
+    return ask(l, home);
+}
+
+static enum err open_listing(struct listing *l, struct diag *why)
+{
+    const struct config *c = l->config;
+    struct kube_target *target;
+
+    l->loop = loop_create();
+    l->transfers = transfers_create(l->loop);
+    l->table = table_create(headings);
+    task_init(&l->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
+    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
+    if (!e)
+        l->api = api_create(l->loop, l->transfers, target);
+    return e;
+}
+
+static void close_listing(struct listing *l)
+{
+    api_call_finish(&l->call);
+    api_destroy(l->api);
+    transfers_destroy(l->transfers);
+    task_cancel(&l->on_answer);
+    table_destroy(l->table);
+    loop_destroy(l->loop);
+}
+
+static void print(const struct listing *l)
+{
+    const char *ns = l->config->namespace;
+
+    if (table_empty(l->table))
+        fprintf(stderr, "kube-tunnel: no services that can be reached%s%s\n",
+                ns ? " in namespace " : "", ns ? ns : "");
+    else
+        table_print(l->table, stdout);
+}
+
+int daemon_list(const struct config *config)
+{
+    struct listing l = { .config = config };
+    struct diag why = { 0 };
+
+    enum err e = open_listing(&l, &why);
+    if (!e && (e = ask_all(&l)) != OK)
+        why = l.call.error.why;
+    if (e)
+        fprintf(stderr, "kube-tunnel: %s\n", diag_text(&why, e));
+    else
+        print(&l);
+    close_listing(&l);
+    return e ? EXIT_FAILED : 0;
+}

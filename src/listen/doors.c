@@ -1,0 +1,104 @@
+/* listen/doors.c - bind one address of the settings, which may be two of the machine */
+#include "listen/doors.h"
+
+#include <netdb.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "listen/holder.h"
+#include "net/tcp.h"
+
+/* The kernel chose a port for the first of a pair, and the second may find it taken. */
+#define RANDOM_PORT_TRIES 16
+
+/* One or two numeric hosts; NULL: no second one. */
+struct hosts {
+    const char *at[2];
+};
+
+static struct hosts hosts_of(const struct listen_address *a, bool in_pod)
+{
+    struct str host = str_of(a->host);
+
+    if (str_eq(host, STR("*")) || (str_empty(host) && in_pod))
+        return (struct hosts){ { "0.0.0.0", "::" } };
+    if (str_eq(host, STR("localhost")) || str_empty(host))
+        return (struct hosts){ { "127.0.0.1", "::1" } };
+    return (struct hosts){ { a->host, NULL } };
+}
+
+static enum err explain(enum err e, const char *host, uint16_t port,
+                        const struct sockaddr *sa, struct diag *why)
+{
+    if (e == ERR_IN_USE)
+        return holder_blame(sa, host, port, why);
+    if (e == ERR_ACCESS)
+        return diag_set(
+            why, e,
+            "port %u on %s needs a privilege: setcap cap_net_bind_service=+ep "
+            "on the program, sysctl net.ipv4.ip_unprivileged_port_start=%u, "
+            "or a socket from systemd",
+            port, host, port);
+    return e;
+}
+
+static enum err bind_host(const char *host, uint16_t port, int *ret_fd, struct diag *why)
+{
+    struct addrinfo hints = { .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV,
+                              .ai_socktype = SOCK_STREAM };
+    struct addrinfo *found = NULL;
+    char service[8];
+
+    snprintf(service, sizeof(service), "%u", port);
+    int error = getaddrinfo(host, service, &hints, &found);
+    if (error)
+        return diag_set(why, ERR_CONFIG, "%s: %s", host, gai_strerror(error));
+    enum err e = listen_socket(found->ai_addr, found->ai_addrlen, ret_fd, why);
+    if (e)
+        explain(e, host, port, found->ai_addr, why);
+    freeaddrinfo(found);
+    return e;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof(at);
+
+    getsockname(fd, (struct sockaddr *)&at, &len);
+    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
+                                          : ((struct sockaddr_in *)&at)->sin_port);
+}
+
+static enum err bind_hosts(struct hosts hosts, uint16_t port, struct doors *ret,
+                           struct diag *why)
+{
+    struct doors doors = { .count = 1 };
+
+    enum err e = bind_host(hosts.at[0], port, &doors.fds[0], why);
+    if (e)
+        return e;
+    if (hosts.at[1]) {
+        e = bind_host(hosts.at[1], port_of(doors.fds[0]), &doors.fds[1], why);
+        doors.count += e == OK;
+    }
+    if (e && e != ERR_CONFIG) { /* ERR_CONFIG: no IPv6 here */
+        close(doors.fds[0]);
+        return e;
+    }
+    *ret = doors;
+    return OK;
+}
+
+enum err doors_bind(const struct listen_address *a, bool in_pod, struct doors *ret,
+                    struct diag *why)
+{
+    struct hosts hosts = hosts_of(a, in_pod);
+    enum err e = bind_hosts(hosts, a->port, ret, why);
+
+    for (int i = 1; e == ERR_IN_USE && a->port == 0 && i < RANDOM_PORT_TRIES; i++)
+        e = bind_hosts(hosts, a->port, ret, why);
+    return e;
+}

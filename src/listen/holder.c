@@ -1,0 +1,140 @@
+/* listen/holder.c - who has the port that we wanted */
+#include "listen/holder.h"
+
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TCP_LISTENING 0x0a
+#define ADDRESS_HEX 33
+
+/* An address as /proc/net/tcp has it: words in this machine's byte order. */
+static void address_hex(const struct sockaddr *sa, char out[static ADDRESS_HEX])
+{
+    const struct sockaddr_in *v4 = (const void *)sa;
+    const struct sockaddr_in6 *v6 = (const void *)sa;
+    uint32_t words[4] = { 0 };
+    size_t count = sa->sa_family == AF_INET6 ? 4 : 1;
+
+    if (count == 4)
+        memcpy(words, &v6->sin6_addr, sizeof(words));
+    else
+        words[0] = v4->sin_addr.s_addr;
+    for (size_t i = 0; i < count; i++)
+        snprintf(out + 8 * i, 9, "%08X", words[i]);
+}
+
+static bool is_any(const char *hex)
+{
+    return strspn(hex, "0") == strlen(hex);
+}
+
+/* Two addresses exclude each other when they are the same or one is every address. */
+static bool collides(const char *theirs, const char *ours)
+{
+    return strcmp(theirs, ours) == 0 || is_any(theirs) || is_any(ours);
+}
+
+/* The inode of the socket that listens there, or 0. */
+static unsigned long listening_inode(const char *table, const char *address,
+                                     uint16_t port)
+{
+    char line[512], theirs[ADDRESS_HEX];
+    unsigned long found = 0, inode;
+    unsigned their_port, state;
+    FILE *f = fopen(table, "re");
+
+    while (f && !found && fgets(line, sizeof(line), f)) {
+        int n = sscanf(line, "%*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*u %lu", theirs,
+                       &their_port, &state, &inode);
+        if (n == 4 && state == TCP_LISTENING && their_port == port &&
+            collides(theirs, address))
+            found = inode;
+    }
+    if (f)
+        fclose(f);
+    return found;
+}
+
+static bool links_to(const char *path, const char *wanted)
+{
+    char target[64];
+    ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+    if (n < 0)
+        return false;
+    target[n] = '\0';
+    return strcmp(target, wanted) == 0;
+}
+
+static bool has_open(const char *pid, const char *socket)
+{
+    char path[300];
+    bool found = false;
+
+    snprintf(path, sizeof(path), "/proc/%s/fd", pid);
+    DIR *fds = opendir(path);
+    for (struct dirent *fd; fds && !found && (fd = readdir(fds));) {
+        snprintf(path, sizeof(path), "/proc/%s/fd/%.20s", pid, fd->d_name);
+        found = links_to(path, socket);
+    }
+    if (fds)
+        closedir(fds);
+    return found;
+}
+
+/* The process that has the socket open, or 0. */
+static long holder_of(unsigned long inode)
+{
+    char socket[64];
+    long found = 0;
+
+    snprintf(socket, sizeof(socket), "socket:[%lu]", inode);
+    DIR *processes = opendir("/proc");
+    for (struct dirent *p; processes && !found && (p = readdir(processes));) {
+        long pid = strtol(p->d_name, NULL, 10);
+        if (pid > 0 && has_open(p->d_name, socket))
+            found = pid;
+    }
+    if (processes)
+        closedir(processes);
+    return found;
+}
+
+static void name_of(long pid, char *out, size_t room)
+{
+    char path[64];
+
+    snprintf(path, sizeof(path), "/proc/%ld/comm", pid);
+    FILE *f = fopen(path, "re");
+    if (!f || !fgets(out, (int)room, f))
+        snprintf(out, room, "a process");
+    out[strcspn(out, "\n")] = '\0';
+    if (f)
+        fclose(f);
+}
+
+enum err holder_blame(const struct sockaddr *sa, const char *host, uint16_t port,
+                      struct diag *why)
+{
+    char address[ADDRESS_HEX], name[32];
+    long pid = 0;
+
+    address_hex(sa, address);
+    unsigned long inode = listening_inode("/proc/net/tcp", address, port);
+    if (!inode)
+        inode = listening_inode("/proc/net/tcp6", address, port);
+    if (inode)
+        pid = holder_of(inode);
+    if (pid == getpid())
+        return diag_set(why, ERR_IN_USE, "port %u on %s is asked for twice", port, host);
+    if (!pid)
+        return diag_set(why, ERR_IN_USE, "port %u on %s is already in use", port, host);
+    name_of(pid, name, sizeof(name));
+    return diag_set(why, ERR_IN_USE, "port %u on %s is already in use, by %s (pid %ld)",
+                    port, host, name, pid);
+}

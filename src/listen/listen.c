@@ -1,0 +1,189 @@
+/* listen/listen.c - the doors: where clients come in */
+#include "listen/listen.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#define LOG_MODULE LOG_LISTEN
+#include "base/log.h"
+#include "base/own.h"
+#include "listen/doors.h"
+#include "listen/inherited.h"
+#include "net/tcp.h"
+#include "serve/serve.h"
+
+#define HTTP_PORT 80
+#define FALLBACK_PORT 8080
+
+struct door {
+    struct list_node node;
+    struct listeners *all;
+    struct listener *listener;
+    uint16_t port;
+    bool loopback; /* only this machine can reach it */
+};
+
+struct listeners {
+    struct loop *loop;
+    struct serve *serve;
+    struct list_node doors;
+};
+
+static void listeners_closep(struct listeners **l)
+{
+    listeners_close(*l);
+}
+
+static void on_client(void *owner, int fd)
+{
+    struct door *d = owner;
+    struct sockaddr_storage peer = { 0 };
+    socklen_t len = sizeof(peer);
+    char address[ADDRESS_TEXT];
+
+    getpeername(fd, (struct sockaddr *)&peer, &len);
+    address_text((struct sockaddr *)&peer, address);
+    serve_accept(d->all->serve, tcp_open(d->all->loop, fd, 0, 0), address, d->loopback,
+                 d->port);
+}
+
+static bool is_loopback(const struct sockaddr *sa)
+{
+    const struct in6_addr *v6 =
+        &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
+    uint32_t v4 = INADDR_ANY;
+
+    if (sa->sa_family == AF_INET)
+        v4 = ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr);
+    else if (sa->sa_family != AF_INET6)
+        return true; /* a Unix socket */
+    else if (IN6_IS_ADDR_V4MAPPED(v6))
+        v4 = ntohl(v6->s6_addr32[3]);
+    else
+        return IN6_IS_ADDR_LOOPBACK(v6);
+    return v4 >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
+}
+
+static uint16_t port_of(const struct sockaddr *sa)
+{
+    if (sa->sa_family == AF_INET)
+        return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
+    if (sa->sa_family == AF_INET6)
+        return ntohs(((const struct sockaddr_in6 *)(const void *)sa)->sin6_port);
+    return HTTP_PORT;
+}
+
+/* A door for a listening socket, which is taken over. */
+static void door_open(struct listeners *l, int fd)
+{
+    struct door *d = xcalloc(1, sizeof(*d));
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof(at);
+    char address[ADDRESS_TEXT];
+
+    getsockname(fd, (struct sockaddr *)&at, &len);
+    address_text((struct sockaddr *)&at, address);
+    d->all = l;
+    d->port = port_of((struct sockaddr *)&at);
+    d->loopback = is_loopback((struct sockaddr *)&at);
+    d->listener = listener_open(l->loop, fd, on_client, d);
+    list_append(&l->doors, &d->node);
+    log_info(NO_ID, "listening", LOG_S("address", address));
+}
+
+static void door_close(struct door *d)
+{
+    list_remove(&d->node);
+    listener_close(d->listener);
+    free(d);
+}
+
+static void doors_open(struct listeners *l, const struct doors *doors)
+{
+    for (size_t i = 0; i < doors->count; i++)
+        door_open(l, doors->fds[i]);
+}
+
+static enum err open_address(struct listeners *l, const struct listen_address *a,
+                             bool in_pod, struct diag *why)
+{
+    struct doors doors;
+    enum err e = doors_bind(a, in_pod, &doors, why);
+
+    if (!e)
+        doors_open(l, &doors);
+    return e;
+}
+
+static void say_fallback(void)
+{
+    log_warn(NO_ID,
+             "port 80 needs a privilege, so it is port 8080 for now "
+             "(curl http://SERVICE.NAMESPACE.localhost:8080/); three ways to get 80:",
+             LOG_S("setcap", "sudo setcap cap_net_bind_service=+ep kube-tunnel"),
+             LOG_S("sysctl", "sudo sysctl net.ipv4.ip_unprivileged_port_start=80"),
+             LOG_S("systemd", "sudo systemctl enable --now kube-tunnel.socket"));
+}
+
+/* Nobody said where.  A pod gets port 80 by its manifest: another one there would only
+ * hide that something is missing from it. */
+static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
+{
+    struct listen_address address = { .port = HTTP_PORT };
+    struct doors doors;
+    enum err e = doors_bind(&address, in_pod, &doors, why);
+
+    if (e == ERR_ACCESS && !in_pod) {
+        address.port = FALLBACK_PORT;
+        e = doors_bind(&address, in_pod, &doors, why);
+        if (!e)
+            say_fallback();
+    }
+    if (!e)
+        doors_open(l, &doors);
+    return e;
+}
+
+static enum err open_asked(struct listeners *l, const struct config *config, bool in_pod,
+                           struct diag *why)
+{
+    struct listen_address own_port = { .port = config->port };
+    enum err e = OK;
+
+    for (size_t i = 0; !e && i < config->listen.count; i++)
+        e = open_address(l, &config->listen.at[i], in_pod, why);
+    if (!e && config->listen.count == 0 && config->port)
+        e = open_address(l, &own_port, in_pod, why);
+    return e;
+}
+
+enum err listeners_open(struct loop *loop, struct serve *serve,
+                        const struct config *config, bool in_pod, struct listeners **ret,
+                        struct diag *why)
+{
+    AUTO(listeners_closep) struct listeners *l = xcalloc(1, sizeof(*l));
+    size_t inherited = 0;
+
+    l->loop = loop;
+    l->serve = serve;
+    list_init(&l->doors);
+    enum err e = inherited_take(&inherited, why);
+    for (size_t i = 0; i < inherited; i++)
+        door_open(l, INHERITED_FIRST + (int)i);
+    if (!e)
+        e = open_asked(l, config, in_pod, why);
+    if (!e && list_empty(&l->doors))
+        e = open_default(l, in_pod, why);
+    if (e)
+        return e;
+    *ret = TAKE(l);
+    return OK;
+}
+
+void listeners_close(struct listeners *l)
+{
+    if (!l)
+        return;
+    list_for_each(d, &l->doors, struct door, node) door_close(d);
+    free(l);
+}

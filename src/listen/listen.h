@@ -1,0 +1,27 @@
+/* listen/listen.h - the doors: where clients come in
+ *
+ * Which doors there are:
+ *   sockets inherited from systemd, and what --listen and --port ask for; when nobody
+ * asks for anything, port 80 on the default addresses (127.0.0.1 and ::1; in a pod all),
+ * or 8080 where an ordinary user may not have 80.
+ *
+ * A door knows nothing of what is said through it: each client becomes a stream and is
+ * handed to serve/ at once.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "net/loop.h"
+
+struct listeners;
+struct serve;
+
+/* `serve` is borrowed until listeners_close; the config only for the call.  All doors or
+ * none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why says which
+ * door and what to do. */
+MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
+                                   const struct config *config, bool in_pod,
+                                   struct listeners **ret, struct diag *why);
+/* No client comes in any more: connecting is refused from now on (an inherited socket
+ * stays with systemd).  NULL accepted. */
+void listeners_close(struct listeners *l);
