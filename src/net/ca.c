@@ -1,0 +1,227 @@
+#include "net/ca.h"
+
+#include <arpa/inet.h>
+#include <openssl/bio.h>
+#include <openssl/ec.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rand.h>
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
+#include <string.h>
+
+#include "base/own.h"
+
+#define CA_DAYS 3650
+#define CLOCK_SKEW_SECONDS 3600 /* the other side's clock may be behind */
+#define DAY_SECONDS 86400L
+
+struct local_ca {
+    EVP_PKEY *key;
+    X509 *certificate;
+    char *pem;
+};
+
+static void free_x509(X509 **x)
+{
+    X509_free(*x);
+}
+
+static void free_key(EVP_PKEY **key)
+{
+    EVP_PKEY_free(*key);
+}
+
+static void free_bio(BIO **bio)
+{
+    BIO_free(*bio);
+}
+
+static enum err failed(struct diag *why, const char *what)
+{
+    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
+    enum err e = diag_set(why, ERR_TLS, "%s: %s", what, reason ? reason : "failed");
+    ERR_clear_error();
+    return e;
+}
+
+static char *bio_text(BIO *bio)
+{
+    char *at = NULL;
+    long n = BIO_get_mem_data(bio, &at);
+    return xstrndup(at, (size_t)n);
+}
+
+static char *certificate_pem(X509 *x)
+{
+    AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    return bio && PEM_write_bio_X509(bio, x) == 1 ? bio_text(bio) : NULL;
+}
+
+static char *key_pem(EVP_PKEY *key)
+{
+    AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());
+    bool ok = bio && PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL) == 1;
+    return ok ? bio_text(bio) : NULL;
+}
+
+static bool set_serial(X509 *x)
+{
+    unsigned char bytes[16];
+    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+        return false;
+    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and of one length */
+    BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
+    bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
+    BN_free(number);
+    return ok;
+}
+
+static bool set_validity(X509 *x, unsigned days)
+{
+    return X509_gmtime_adj(X509_getm_notBefore(x), -CLOCK_SKEW_SECONDS) &&
+           X509_gmtime_adj(X509_getm_notAfter(x), (long)days * DAY_SECONDS);
+}
+
+static bool add_name(X509_NAME *name, const char *field, const char *value)
+{
+    return !value || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                                (const unsigned char *)value, -1, -1,
+                                                0) == 1;
+}
+
+static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
+{
+    X509V3_CTX context;
+    X509V3_set_ctx_nodb(&context);
+    X509V3_set_ctx(&context, issuer, x, NULL, NULL, 0);
+    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
+    bool ok = extension && X509_add_ext(x, extension, -1) == 1;
+    X509_EXTENSION_free(extension);
+    return ok;
+}
+
+static GENERAL_NAME *general_name(const char *text)
+{
+    GENERAL_NAME *name = GENERAL_NAME_new();
+    ASN1_OCTET_STRING *address = a2i_IPADDRESS(text);
+    ASN1_IA5STRING *dns = address ? NULL : ASN1_IA5STRING_new();
+
+    if (address) {
+        GENERAL_NAME_set0_value(name, GEN_IPADD, address);
+    } else {
+        ASN1_STRING_set(dns, text, -1);
+        GENERAL_NAME_set0_value(name, GEN_DNS, dns);
+    }
+    ERR_clear_error();
+    return name;
+}
+
+static bool add_names(X509 *x, const char *const *names)
+{
+    if (!names || !names[0])
+        return true;
+    GENERAL_NAMES *list = sk_GENERAL_NAME_new_null();
+    for (size_t i = 0; list && names[i]; i++)
+        sk_GENERAL_NAME_push(list, general_name(names[i]));
+    bool ok = list && X509_add1_ext_i2d(x, NID_subject_alt_name, list, 0, 0) == 1;
+    GENERAL_NAMES_free(list);
+    return ok;
+}
+
+/* What every certificate has. */
+static X509 *new_certificate(EVP_PKEY *key, unsigned days)
+{
+    AUTO(free_x509) X509 *x = X509_new();
+    bool ok = x && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
+              set_validity(x, days) && X509_set_pubkey(x, key) == 1;
+    return ok ? TAKE(x) : NULL;
+}
+
+static bool sign_own(struct local_ca *ca, const char *common_name)
+{
+    X509 *x = ca->certificate;
+    X509_NAME *subject = X509_get_subject_name(x);
+    return add_name(subject, "CN", common_name) && X509_set_issuer_name(x, subject) == 1 &&
+           add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+           add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           add_extension(x, x, NID_subject_key_identifier, "hash") &&
+           X509_sign(x, ca->key, EVP_sha256()) > 0;
+}
+
+static void destroy(struct local_ca **ca)
+{
+    local_ca_destroy(*ca);
+}
+
+enum err local_ca_create(const char *common_name, struct local_ca **ret, struct diag *why)
+{
+    AUTO(destroy) struct local_ca *ca = xcalloc(1, sizeof(*ca));
+
+    ca->key = EVP_EC_gen("P-256");
+    if (ca->key)
+        ca->certificate = new_certificate(ca->key, CA_DAYS);
+    if (!ca->certificate || !sign_own(ca, common_name))
+        return failed(why, "certificate authority");
+    ca->pem = certificate_pem(ca->certificate);
+    if (!ca->pem)
+        return failed(why, "certificate authority");
+    *ret = TAKE(ca);
+    return OK;
+}
+
+void local_ca_destroy(struct local_ca *ca)
+{
+    if (!ca)
+        return;
+    X509_free(ca->certificate);
+    EVP_PKEY_free(ca->key);
+    free(ca->pem);
+    free(ca);
+}
+
+const char *local_ca_certificate(const struct local_ca *ca)
+{
+    return ca->pem;
+}
+
+static bool describe(const struct local_ca *ca, X509 *x,
+                     const struct certificate_request *request)
+{
+    X509_NAME *subject = X509_get_subject_name(x);
+    X509 *issuer = ca->certificate;
+    return add_name(subject, "O", request->organization) &&
+           add_name(subject, "CN", request->common_name) &&
+           X509_set_issuer_name(x, X509_get_subject_name(issuer)) == 1 &&
+           add_extension(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+           add_extension(x, issuer, NID_key_usage, "critical,digitalSignature") &&
+           add_extension(x, issuer, NID_ext_key_usage,
+                         request->server ? "serverAuth" : "clientAuth") &&
+           add_extension(x, issuer, NID_authority_key_identifier, "keyid") &&
+           add_names(x, request->names);
+}
+
+enum err local_ca_issue(const struct local_ca *ca, const struct certificate_request *request,
+                        struct identity *ret, struct diag *why)
+{
+    AUTO(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
+    AUTO(free_x509) X509 *x = key ? new_certificate(key, request->days) : NULL;
+
+    if (!x || !describe(ca, x, request) || X509_sign(x, ca->key, EVP_sha256()) <= 0)
+        return failed(why, "certificate");
+    struct identity made = { certificate_pem(x), key_pem(key) };
+    if (!made.certificate || !made.key) {
+        identity_finish(&made);
+        return failed(why, "certificate");
+    }
+    *ret = made;
+    return OK;
+}
+
+void identity_finish(struct identity *i)
+{
+    free(i->certificate);
+    free(i->key);
+    *i = (struct identity){ 0 };
+}
