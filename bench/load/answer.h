@@ -1,0 +1,35 @@
+/* bench/load/answer.h - read HTTP/1.1 answers as far as a load generator must
+ *
+ * Says when an answer is complete and what its status was; counts the body and keeps
+ * nothing of it.  Deliberately not wire/http1: what measures the program does not share
+ * its parser.  Bodies need a Content-Length; chunked ones are refused (ERR_PROTO),
+ * because nothing that is measured sends them.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/err.h"
+
+#define ANSWER_HEAD_MAX 4096
+
+struct answer {
+    char head[ANSWER_HEAD_MAX];
+    size_t head_len;
+    bool in_body;
+    int status;    /* once in_body */
+    bool closes;   /* the server will take no other request on this connection */
+    uint64_t left; /* of the body */
+    uint64_t body; /* bytes of it that came */
+};
+
+void answer_init(struct answer *a);
+
+/* Take the next n bytes.
+ *
+ * OK         the answer is complete, and nothing came after it
+ * ERR_AGAIN  not complete
+ * ERR_PROTO  not an answer that can be counted, or more bytes than one answer */
+MUST_CHECK enum err answer_feed(struct answer *a, const char *bytes, size_t n);

@@ -1,0 +1,227 @@
+/* bench/load/client.c - one connection of the load: request, answer, and again */
+#include "bench/load/client.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAUSE_NS (10 * 1000000ull) /* after a failure, so that none becomes a storm */
+
+uint64_t monotonic_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+void client_init(struct client *c, struct run *r, uint64_t due)
+{
+    c->run = r;
+    c->fd = -1;
+    c->state = CLIENT_WAITS;
+    c->due = due;
+}
+
+static void hang_up(struct client *c)
+{
+    if (c->fd >= 0)
+        close(c->fd);
+    c->fd = -1;
+}
+
+void client_finish(struct client *c)
+{
+    hang_up(c);
+}
+
+/* A paced client keeps its timetable; any other goes on at once. */
+static void schedule_next(struct client *c)
+{
+    const struct plan *p = c->run->plan;
+
+    c->state = CLIENT_WAITS;
+    if (p->rate > 0)
+        c->due += (uint64_t)(1e9 * (double)p->connections / p->rate);
+    else
+        c->due = c->run->now;
+}
+
+static void fail(struct client *c, enum failure why)
+{
+    if (c->run->counting)
+        c->run->tally.failures[why]++;
+    hang_up(c);
+    schedule_next(c);
+    if (c->due < c->run->now + PAUSE_NS)
+        c->due = c->run->now + PAUSE_NS;
+}
+
+/* A connection that the server closed between two requests costs only a new one. */
+static void lose(struct client *c, enum failure why)
+{
+    if (c->state == CLIENT_WAITS)
+        hang_up(c);
+    else
+        fail(c, c->state == CLIENT_CONNECTS ? FAIL_CONNECT : why);
+}
+
+static void count(struct client *c)
+{
+    struct tally *t = &c->run->tally;
+
+    if (!c->run->counting)
+        return;
+    t->requests++;
+    t->body_in += c->answer.body;
+    t->body_out += c->run->plan->upload;
+    samples_add(&t->latencies,
+                monotonic_ns() - (c->run->plan->rate > 0 ? c->due : c->began));
+}
+
+static bool all_sent(const struct client *c)
+{
+    const struct plan *p = c->run->plan;
+    return c->sent == p->head_len + p->upload;
+}
+
+static void complete(struct client *c)
+{
+    if (c->answer.status != 200) {
+        fail(c, FAIL_STATUS);
+        return;
+    }
+    if (!all_sent(c)) {
+        fail(c, FAIL_EARLY);
+        return;
+    }
+    count(c);
+    if (c->run->plan->fresh || c->answer.closes)
+        hang_up(c);
+    schedule_next(c);
+}
+
+static void on_bytes(struct client *c, const char *bytes, size_t n)
+{
+    if (c->state != CLIENT_TALKS) {
+        hang_up(c);
+        return;
+    }
+    enum err e = answer_feed(&c->answer, bytes, n);
+    if (e == OK)
+        complete(c);
+    else if (e != ERR_AGAIN)
+        fail(c, FAIL_MALFORMED);
+}
+
+/* Until the socket is empty: a short read says so. */
+static void receive(struct client *c)
+{
+    struct run *r = c->run;
+    ssize_t n = (ssize_t)r->scratch_len;
+
+    while (c->fd >= 0 && n == (ssize_t)r->scratch_len) {
+        n = recv(c->fd, r->scratch, r->scratch_len, 0);
+        if (n > 0)
+            on_bytes(c, r->scratch, (size_t)n);
+        else if (n == 0)
+            lose(c, FAIL_CUT);
+        else if (errno != EAGAIN)
+            lose(c, FAIL_RESET);
+    }
+}
+
+static ssize_t send_more(struct client *c)
+{
+    const struct plan *p = c->run->plan;
+
+    if (c->sent < p->head_len)
+        return send(c->fd, p->head + c->sent, p->head_len - c->sent,
+                    MSG_NOSIGNAL | (p->upload ? MSG_MORE : 0));
+    uint64_t left = p->head_len + p->upload - c->sent;
+    size_t most = c->run->scratch_len;
+    return send(c->fd, c->run->scratch, left < most ? (size_t)left : most, MSG_NOSIGNAL);
+}
+
+static void transmit(struct client *c)
+{
+    while (c->state == CLIENT_TALKS && !all_sent(c)) {
+        ssize_t n = send_more(c);
+        if (n < 0 && errno == EAGAIN)
+            return;
+        if (n < 0)
+            fail(c, FAIL_RESET);
+        else
+            c->sent += (uint64_t)n;
+    }
+}
+
+static void dial(struct client *c)
+{
+    const struct plan *p = c->run->plan;
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+    int on = 1;
+
+    c->state = CLIENT_CONNECTS;
+    c->fd = socket(p->address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (c->fd < 0 || epoll_ctl(c->run->epoll, EPOLL_CTL_ADD, c->fd, &event) != 0) {
+        fail(c, FAIL_CONNECT);
+        return;
+    }
+    setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+    if (connect(c->fd, (const struct sockaddr *)&p->address, p->address_len) != 0 &&
+        errno != EINPROGRESS)
+        fail(c, FAIL_CONNECT);
+}
+
+/* Stands, stands not yet, or failed. */
+static void finish_dial(struct client *c)
+{
+    struct tcp_info info;
+    socklen_t len = sizeof(info);
+    int error = 0;
+    socklen_t error_len = sizeof(error);
+
+    getsockopt(c->fd, SOL_SOCKET, SO_ERROR, &error, &error_len);
+    if (error || getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &len) != 0)
+        fail(c, FAIL_CONNECT);
+    else if (info.tcpi_state != TCP_SYN_SENT)
+        c->state = CLIENT_TALKS;
+}
+
+static bool is_due(const struct client *c)
+{
+    return c->state == CLIENT_WAITS && c->due <= c->run->now;
+}
+
+static void begin(struct client *c)
+{
+    c->began = monotonic_ns();
+    c->sent = 0;
+    answer_init(&c->answer);
+    if (c->fd < 0)
+        dial(c);
+    else
+        c->state = CLIENT_TALKS;
+}
+
+void client_step(struct client *c)
+{
+    if (c->state == CLIENT_CONNECTS)
+        finish_dial(c);
+    transmit(c);
+    if (c->fd >= 0 && c->state != CLIENT_CONNECTS)
+        receive(c);
+    if (is_due(c)) {
+        begin(c);
+        transmit(c);
+    }
+}
+
+void client_look_at_clock(struct client *c)
+{
+    if (c->state != CLIENT_WAITS && c->run->now > c->began + c->run->plan->patience_ns)
+        fail(c, FAIL_LATE);
+}

@@ -1,0 +1,51 @@
+/* bench/load/client.h - one connection of the load: request, answer, and again
+ *
+ * Non-blocking, driven by edge-triggered epoll: client_step does all that can be done
+ * now. A request is due at a time; a paced client's latencies count from then, whether or
+ * not it was free to send (a slow answer delays the next request, and that is part of its
+ * cost).
+ */
+#pragma once
+
+#include "bench/load/answer.h"
+#include "bench/load/plan.h"
+
+enum client_state {
+    CLIENT_WAITS,    /* nothing is due; the connection may be open */
+    CLIENT_CONNECTS, /* the request goes out when the connection stands */
+    CLIENT_TALKS,    /* sending, or waiting for the answer, or both */
+};
+
+struct run;
+
+struct client {
+    struct run *run;
+    int fd; /* -1: none */
+    enum client_state state;
+    uint64_t due;   /* when the next request is, or was; ns */
+    uint64_t began; /* when the present one really did */
+    uint64_t sent;  /* of head and body */
+    struct answer answer;
+};
+
+/* What all clients of a run share. */
+struct run {
+    const struct plan *plan;
+    int epoll;
+    uint64_t now; /* monotonic ns, as of this turn */
+    uint64_t started;
+    bool counting;
+    struct tally tally;
+    char *scratch; /* read into, and sent from as body */
+    size_t scratch_len;
+};
+
+void client_init(struct client *c, struct run *r, uint64_t due);
+void client_finish(struct client *c);
+
+/* Do what can be done; safe to call at any time. */
+void client_step(struct client *c);
+/* Fail a request that has had its time. */
+void client_look_at_clock(struct client *c);
+
+uint64_t monotonic_ns(void);

@@ -1,0 +1,48 @@
+/* bench/load/plan.h - what a run shall do, and what came of it */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+
+#include "bench/load/samples.h"
+
+struct plan {
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    char *head; /* of every request */
+    size_t head_len;
+    uint64_t upload; /* bytes of body that follow it */
+    size_t connections;
+    bool fresh;           /* each request on a connection of its own, as curl would */
+    double rate;          /* requests per second of all together; 0: as fast as they go */
+    uint64_t settle_ns;   /* not counted, at the beginning */
+    uint64_t duration_ns; /* counted; the limit of a run that `requests` ends */
+    uint64_t requests;    /* 0: the time ends it */
+    uint64_t patience_ns; /* for one request */
+};
+
+/* clang-format off */
+#define FAILURES(X) \
+    X(CONNECT,   connect)   /* refused, unreachable, out of ports             */ \
+    X(RESET,     reset)     /* RST, or an error on the socket                 */ \
+    X(CUT,       cut)       /* closed before the answer was complete          */ \
+    X(STATUS,    status)    /* complete, but not a 200                        */ \
+    X(MALFORMED, malformed) /* not an HTTP answer, or bytes that are not ours */ \
+    X(EARLY,     early)     /* answered before the request was sent           */ \
+    X(LATE,      late)      /* no complete answer within the patience         */
+/* clang-format on */
+
+enum failure {
+#define X(NAME, name) FAIL_##NAME,
+    FAILURES(X)
+#undef X
+        FAILURE_KINDS
+};
+
+struct tally {
+    uint64_t requests; /* complete, with a 200 */
+    uint64_t body_in, body_out;
+    uint64_t failures[FAILURE_KINDS];
+    struct samples latencies;
+};
