@@ -147,8 +147,10 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
     list_for_each(i, &place->idle, struct idle, in_place) {
         if (!usable(i->stream))
             continue; /* its own task is about to drop it */
-        if (p->sched->now - i->since > max_idle_ms)
-            return NULL; /* those that follow are older still */
+        if (p->sched->now - i->since > max_idle_ms) {
+            drop(i); /* a fresh one takes its place, and comes here in its turn */
+            return NULL;
+        }
         *ret_tunnel = i->tunnel;
         return release(i);
     }

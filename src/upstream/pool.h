@@ -21,7 +21,9 @@ void pool_clear(struct pool *p);   /* closes everything that is idle now */
 void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct stream *s,
               struct log_id tunnel, uint32_t keep_ms);
 
-/* The connection used last, if any was used within max_idle_ms; the caller owns it. */
+/* The connection used last, owned by the caller.  When that was longer than max_idle_ms ago
+ * it is closed and the answer is NULL: the caller opens a fresh one, and the number of idle
+ * connections does not grow. */
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
                          uint64_t max_idle_ms, struct log_id *ret_tunnel);
 
