@@ -1,11 +1,11 @@
 /* base/bufq.h - bounded queues of bytes, in chunks with headroom
  *
- * Every byte that waits anywhere waits in a bufq, and no bufq holds more than its limit: a
- * full one is an answer (0 bytes taken), not an error, and that is all there is to
- * back-pressure.  A chunk leaves HEADROOM bytes free before its first byte, so that a frame
- * head is written in front of a payload that is already there; head and payload together
- * fit one TLS record (16 KiB).  Chunks come from a pool and go back to it when empty: an
- * idle queue costs its struct.
+ * Every byte that waits anywhere waits in a bufq, and no bufq holds more than its limit:
+ * a full one is an answer (0 bytes taken), not an error, and that is all there is to
+ * back-pressure.  A chunk leaves HEADROOM bytes free before its first byte, so that a
+ * frame head is written in front of a payload that is already there; head and payload
+ * together fit one TLS record (16 KiB).  Chunks come from a pool and go back to it when
+ * empty: an idle queue costs its struct.
  */
 #pragma once
 
@@ -69,15 +69,16 @@ MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
  * Counts towards len, ignores the limit (heads are small). */
 void *bufq_prepend(struct bufq *q, size_t n);
 
-/* Free room at the end to read into: at least 1 byte unless the queue is full (then NULL).
- * bufq_commit says how many were used; bufq_settle gives an unused chunk back. */
+/* Free room at the end to read into: at least 1 byte unless the queue is full (then
+ * NULL). bufq_commit says how many were used; bufq_settle gives an unused chunk back. */
 uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room);
 void bufq_commit(struct bufq *q, size_t n);
 void bufq_settle(struct bufq *q);
 
 /* The first bytes, as many as lie together; NULL and 0 when empty. */
 const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len);
-/* Copy up to n bytes from `offset` on, without taking them; returns how many there were. */
+/* Copy up to n bytes from `offset` on, without taking them; returns how many there were.
+ */
 size_t bufq_copy(const struct bufq *q, size_t offset, void *to, size_t n);
 size_t bufq_read(struct bufq *q, void *to, size_t n); /* copy and take */
 void bufq_skip(struct bufq *q, size_t n);             /* n <= len */

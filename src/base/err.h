@@ -58,8 +58,10 @@ struct diag {
 };
 
 /* Write a sentence, or put one before what is already there ("where: what").  Both cut at
- * DIAG_SIZE, accept why == NULL and return e, so that a failure is one return statement. */
-enum err diag_set(struct diag *why, enum err e, const char *format, ...) PRINTF_LIKE(3, 4);
+ * DIAG_SIZE, accept why == NULL and return e, so that a failure is one return statement.
+ */
+enum err diag_set(struct diag *why, enum err e, const char *format, ...)
+    PRINTF_LIKE(3, 4);
 enum err diag_prefix(struct diag *why, enum err e, const char *format, ...)
     PRINTF_LIKE(3, 4);
 

@@ -52,8 +52,8 @@ static inline void list_remove(struct list_node *n)
 #define list_last(list, type, member) container_of((list)->prev, type, member)
 
 /* The body may remove the current element, and no other. */
-#define list_for_each(var, list, type, member) \
-    for (type *var = container_of((list)->next, type, member), \
-              *next_##var = container_of(var->member.next, type, member); \
-         &var->member != (list); \
+#define list_for_each(var, list, type, member)                                           \
+    for (type *var = container_of((list)->next, type, member),                           \
+              *next_##var = container_of(var->member.next, type, member);                \
+         &var->member != (list);                                                         \
          var = next_##var, next_##var = container_of(var->member.next, type, member))

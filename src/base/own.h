@@ -28,19 +28,19 @@ static inline void own_freep(void *p)
 #define AUTO_FREE AUTO(own_freep)
 
 /* Hand a pointer over: the value, while the variable becomes NULL. */
-#define TAKE(p) \
-    __extension__({ \
-        __typeof__(p) taken_ = (p); \
-        (p) = NULL; \
-        taken_; \
+#define TAKE(p)                                                                          \
+    __extension__({                                                                      \
+        __typeof__(p) taken_ = (p);                                                      \
+        (p) = NULL;                                                                      \
+        taken_;                                                                          \
     })
 
 /* The struct around a member; the pointer's type is checked. */
-#define container_of(ptr, type, member) \
-    __extension__({ \
-        const __typeof__(((type *)0)->member) *member_ = (ptr); \
-        (type *)((char *)(__typeof__(((type *)0)->member) *)member_ - \
-                 offsetof(type, member)); \
+#define container_of(ptr, type, member)                                                  \
+    __extension__({                                                                      \
+        const __typeof__(((type *)0)->member) *member_ = (ptr);                          \
+        (type *)((char *)(__typeof__(((type *)0)->member) *)member_ -                    \
+                 offsetof(type, member));                                                \
     })
 
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -3,8 +3,8 @@
  * Everything that lives is a task.  Waking one only puts it on a list; sched_run calls it
  * later, from the bottom of the stack, so nothing ever runs inside something else.  Ranks
  * run in order, and a rank runs only while the lower ones are empty: carriers read first,
- * exchanges work on what came, and each carrier flushes once per turn, which is what makes
- * one TLS record of many small frames.
+ * exchanges work on what came, and each carrier flushes once per turn, which is what
+ * makes one TLS record of many small frames.
  *
  * No event loop in here: net/loop.c drives it from libuv, tests call sched_run(s, now).
  */
@@ -29,8 +29,8 @@ struct task {
 };
 
 void task_init(struct task *, struct sched *, enum rank, void (*run)(struct task *));
-void task_wake(struct task *);   /* run in this turn; idempotent; NULL accepted */
-void task_yield(struct task *);  /* run in the next turn; the loop does not block before */
+void task_wake(struct task *);  /* run in this turn; idempotent; NULL accepted */
+void task_yield(struct task *); /* run in the next turn; the loop does not block before */
 void task_cancel(struct task *); /* forget a wake-up; in every destructor; idempotent */
 
 struct timer {
@@ -60,8 +60,9 @@ void sched_finish(struct sched *s);
 
 /* Fire the timers due at `now`, then run tasks until no rank has one. */
 void sched_run(struct sched *s, uint64_t now);
-/* ms until something is due: 0 with yielded tasks, UINT64_MAX with nothing to wait for. */
+/* ms until something is due: 0 with yielded tasks, UINT64_MAX with nothing to wait for.
+ */
 uint64_t sched_wait(const struct sched *s);
 
-uint64_t sched_random(struct sched *s);                  /* 64 bits; not for secrets */
+uint64_t sched_random(struct sched *s);                   /* 64 bits; not for secrets */
 uint64_t sched_random_below(struct sched *s, uint64_t n); /* 0..n-1; n > 0 */

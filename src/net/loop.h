@@ -1,8 +1,8 @@
 /* net/loop.h - the event loop: libuv under a run queue
  *
- * One loop, one thread.  libuv's callbacks only note facts and wake tasks; after each poll
- * the run queue (base/sched.h) runs them.  Everything that needs the loop takes it as an
- * argument: there is no default loop.
+ * One loop, one thread.  libuv's callbacks only note facts and wake tasks; after each
+ * poll the run queue (base/sched.h) runs them.  Everything that needs the loop takes it
+ * as an argument: there is no default loop.
  */
 #pragma once
 
@@ -21,7 +21,8 @@ void loop_destroy(struct loop *l);
 struct sched *loop_sched(struct loop *l);
 struct chunk_pool *loop_pool(struct loop *l);
 
-/* Run until loop_stop.  loop_run_once is one turn, waiting for an event at most max_ms. */
+/* Run until loop_stop.  loop_run_once is one turn, waiting for an event at most max_ms.
+ */
 void loop_run(struct loop *l);
 void loop_run_once(struct loop *l, uint64_t max_ms);
 void loop_stop(struct loop *l);

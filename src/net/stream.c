@@ -105,7 +105,8 @@ static struct mem_stream *mem_create(struct sched *sched, struct chunk_pool *poo
     return m;
 }
 
-struct stream_pair mem_stream_pair(struct sched *sched, struct chunk_pool *pool, size_t limit)
+struct stream_pair mem_stream_pair(struct sched *sched, struct chunk_pool *pool,
+                                   size_t limit)
 {
     struct mem_stream *a = mem_create(sched, pool, limit);
     struct mem_stream *b = mem_create(sched, pool, limit);

@@ -3,11 +3,11 @@
  *          in  <── bytes from the far end, taken by the user of the stream
  *          out ──> bytes for the far end, put there by the user
  *
- * TCP, TLS over another stream, a forwarded connection in a tunnel and (in tests) a pair in
- * memory all look like this; whoever uses one cannot tell what it stands on.  The user
- * works on the two queues and then calls stream_update(); the stream derives from them what
- * it should be reading and writing, and wakes its user when bytes came, room appeared, or
- * the stream ended.  Wake-ups carry no meaning: look at the fields.
+ * TCP, TLS over another stream, a forwarded connection in a tunnel and (in tests) a pair
+ * in memory all look like this; whoever uses one cannot tell what it stands on.  The user
+ * works on the two queues and then calls stream_update(); the stream derives from them
+ * what it should be reading and writing, and wakes its user when bytes came, room
+ * appeared, or the stream ended.  Wake-ups carry no meaning: look at the fields.
  *
  * How a stream ended matters as much as its bytes: `end` says it.  in_eof and broken are
  * never set while the verdict is V_OPEN.
@@ -50,11 +50,11 @@ struct stream_ops {
 struct stream {
     const struct stream_ops *ops;
     struct bufq in, out;
-    bool in_eof;     /* no byte will follow those in `in` */
-    bool broken;     /* neither direction works; unsent bytes are lost */
-    bool shut;       /* the user has asked for the end of `out` */
-    bool out_eof;    /* ... and the far end has been told */
-    bool paused;     /* the user does not want to be read for now (slow reader) */
+    bool in_eof;  /* no byte will follow those in `in` */
+    bool broken;  /* neither direction works; unsent bytes are lost */
+    bool shut;    /* the user has asked for the end of `out` */
+    bool out_eof; /* ... and the far end has been told */
+    bool paused;  /* the user does not want to be read for now (slow reader) */
     struct stream_end end;
     struct task *wake; /* borrowed; NULL: nobody */
 };

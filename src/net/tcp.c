@@ -28,7 +28,7 @@ struct tcp {
     struct stream stream;
     uv_poll_t poll;
     int fd;
-    int interest;      /* what uv_poll was asked for */
+    int interest;       /* what uv_poll was asked for */
     bool write_blocked; /* the last write said EAGAIN */
     struct task flush;
 };
@@ -65,8 +65,8 @@ static void break_stream(struct tcp *t, int error)
     stream_end(&t->stream, V_RESET, strerror(error));
 }
 
-/* Returns what recv did; -2 when it got less than there was room for, so that nothing more
- * is waiting and the call that would say EAGAIN is saved. */
+/* Returns what recv did; -2 when it got less than there was room for, so that nothing
+ * more is waiting and the call that would say EAGAIN is saved. */
 static ssize_t read_some(struct tcp *t)
 {
     struct bufq *in = &t->stream.in;

@@ -1,7 +1,7 @@
 /* net/tcp.h - TCP (and Unix) sockets as streams, and listening ones
  *
- * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev per
- * turn, and asks the kernel for interest only where the queues say so.
+ * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev
+ * per turn, and asks the kernel for interest only where the queues say so.
  */
 #pragma once
 
@@ -24,12 +24,12 @@ int tcp_fd(const struct stream *s);
 #define ADDRESS_TEXT 64
 void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);
 
-/* A listening socket.  on_accept gets a connected descriptor and owns it; it is called from
- * the bottom of the stack.  When descriptors run out accepting pauses, is logged once, and
- * resumes by itself; nothing spins. */
+/* A listening socket.  on_accept gets a connected descriptor and owns it; it is called
+ * from the bottom of the stack.  When descriptors run out accepting pauses, is logged
+ * once, and resumes by itself; nothing spins. */
 struct listener;
-struct listener *listener_open(struct loop *l, int fd, void (*on_accept)(void *owner, int fd),
-                               void *owner);
+struct listener *listener_open(struct loop *l, int fd,
+                               void (*on_accept)(void *owner, int fd), void *owner);
 void listener_pause(struct listener *, bool paused);
 int listener_fd(const struct listener *);
 void listener_close(struct listener *); /* NULL accepted; closes the descriptor */

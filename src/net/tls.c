@@ -3,9 +3,9 @@
  *      user ── out ──▶ SSL_write ──▶ BIO ──▶ below.out ──▶
  *      user ◀── in ─── SSL_read ◀─── BIO ◀── below.in ◀──
  *
- * The BIO has no buffer of its own: it is the two queues of the stream below.  A record is
- * encrypted only while below.out has room for a whole one, so a write never stops half way.
- * What lies together in `out` becomes one record; small writes lie together because
+ * The BIO has no buffer of its own: it is the two queues of the stream below.  A record
+ * is encrypted only while below.out has room for a whole one, so a write never stops half
+ * way. What lies together in `out` becomes one record; small writes lie together because
  * base/bufq.c gathers them.
  */
 #include "net/tls.h"
@@ -32,7 +32,7 @@ struct tls_context {
     bool insecure;
     SSL_CTX *ssl;
     BIO_METHOD *bio;
-    SSL_SESSION *session; /* client: the newest ticket of the one server this is for */
+    SSL_SESSION *session;   /* client: the newest ticket of the one server this is for */
     unsigned char alpn[32]; /* length-prefixed, as ALPN has it */
     unsigned alpn_len;
 };
@@ -182,7 +182,8 @@ static void encrypt(struct tls *t)
     struct stream *s = &t->stream;
     bool wrote = false;
 
-    while (!bufq_empty(&s->out) && !s->broken && bufq_room(&t->below->out) >= RECORD_ROOM) {
+    while (!bufq_empty(&s->out) && !s->broken &&
+           bufq_room(&t->below->out) >= RECORD_ROOM) {
         size_t len;
         const uint8_t *from = bufq_peek(&s->out, &len);
         ERR_clear_error();
@@ -276,7 +277,8 @@ static void tls_abort(struct stream *s)
 
 static const struct stream_ops tls_ops = { tls_update, tls_close, tls_abort };
 
-static struct stream *open_tls(struct loop *l, struct tls_context *c, struct stream *below)
+static struct stream *open_tls(struct loop *l, struct tls_context *c,
+                               struct stream *below)
 {
     struct tls *t = xcalloc(1, sizeof(*t));
     BIO *bio = BIO_new(c->bio);
@@ -304,8 +306,8 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
 }
 
-struct stream *tls_client_open(struct loop *l, struct tls_context *c, struct stream *below,
-                               const char *server_name)
+struct stream *tls_client_open(struct loop *l, struct tls_context *c,
+                               struct stream *below, const char *server_name)
 {
     struct stream *s = open_tls(l, c, below);
     SSL *ssl = tls_of(s)->ssl;
@@ -322,7 +324,8 @@ struct stream *tls_client_open(struct loop *l, struct tls_context *c, struct str
     return s;
 }
 
-struct stream *tls_server_open(struct loop *l, struct tls_context *c, struct stream *below)
+struct stream *tls_server_open(struct loop *l, struct tls_context *c,
+                               struct stream *below)
 {
     struct stream *s = open_tls(l, c, below);
     SSL_set_accept_state(tls_of(s)->ssl);
@@ -345,7 +348,8 @@ bool tls_peer_name(const struct stream *s, char *out, size_t room)
 {
     if (s->ops != &tls_ops)
         return false;
-    X509 *peer = SSL_get1_peer_certificate(container_of(s, const struct tls, stream)->ssl);
+    X509 *peer =
+        SSL_get1_peer_certificate(container_of(s, const struct tls, stream)->ssl);
     if (!peer)
         return false;
     int n = X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, out,
@@ -413,7 +417,8 @@ static void free_key(EVP_PKEY **key)
 static enum err bad(struct diag *why, const char *what)
 {
     const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    enum err e = diag_set(why, ERR_TLS, "%s: %s", what, reason ? reason : "not valid PEM");
+    enum err e =
+        diag_set(why, ERR_TLS, "%s: %s", what, reason ? reason : "not valid PEM");
     ERR_clear_error();
     return e;
 }
@@ -459,7 +464,8 @@ static enum err load_key(struct tls_context *c, const char *pem, struct diag *wh
     return OK;
 }
 
-static enum err load(struct tls_context *c, const struct tls_settings *s, struct diag *why)
+static enum err load(struct tls_context *c, const struct tls_settings *s,
+                     struct diag *why)
 {
     enum err e = OK;
     if (s->ca)

@@ -1,8 +1,8 @@
 /* net/tls.h - TLS over any stream: OpenSSL, its BIO on the stream's queues
  *
- * One struct tls_context per cluster (client) or listener (server): settings, identity and
- * the session cache.  A tls stream owns the stream below it.  Plaintext written in one turn
- * leaves as few records as it fits in, each up to 16 KiB.
+ * One struct tls_context per cluster (client) or listener (server): settings, identity
+ * and the session cache.  A tls stream owns the stream below it.  Plaintext written in
+ * one turn leaves as few records as it fits in, each up to 16 KiB.
  */
 #pragma once
 
@@ -16,8 +16,8 @@ struct tls_settings {
     const char *ca;          /* client: trust these; NULL: the system's */
     const char *certificate; /* chain, leaf first */
     const char *key;
-    bool insecure;     /* client: do not verify the server */
-    const char *alpn;  /* one protocol to offer or accept, for instance "http/1.1" */
+    bool insecure;    /* client: do not verify the server */
+    const char *alpn; /* one protocol to offer or accept, for instance "http/1.1" */
     bool ask_client_certificate; /* server: ask, and accept any that `ca` signed */
 };
 
@@ -31,12 +31,14 @@ void tls_context_unref(struct tls_context *c); /* NULL accepted */
  * an IP address, and verified either way.  The stream is usable at once: bytes put into
  * `out` wait for the handshake.  A failed handshake breaks the stream with end.why saying
  * what (certificate names and dates included). */
-struct stream *tls_client_open(struct loop *l, struct tls_context *c, struct stream *below,
-                               const char *server_name);
-struct stream *tls_server_open(struct loop *l, struct tls_context *c, struct stream *below);
+struct stream *tls_client_open(struct loop *l, struct tls_context *c,
+                               struct stream *below, const char *server_name);
+struct stream *tls_server_open(struct loop *l, struct tls_context *c,
+                               struct stream *below);
 
 /* The socket's stream under all TLS layers, for tcp_fd. */
 struct stream *tls_below(struct stream *s);
 bool tls_ready(const struct stream *s); /* the handshake is complete */
-/* Server: the common name of the client's certificate into out; false when it sent none. */
+/* Server: the common name of the client's certificate into out; false when it sent none.
+ */
 bool tls_peer_name(const struct stream *s, char *out, size_t room);

@@ -1,24 +1,25 @@
 /* tunnel/frames.c - SPDY frames between the carrier and the pairs
  *
  * Reading: a data frame's payload moves from the carrier's queue to the pair's without a
- * copy where whole chunks can change hands.  A pair that is full stops the tunnel: its own
- * client is slow, and TCP carries that back to the pod.  Frames for pairs that are gone are
- * dropped; the server may send them for a second after it was told.
+ * copy where whole chunks can change hands.  A pair that is full stops the tunnel: its
+ * own client is slow, and TCP carries that back to the pod.  Frames for pairs that are
+ * gone are dropped; the server may send them for a second after it was told.
  *
- * Writing: once per turn, everything that the pairs have goes into the carrier's queue, each
- * frame with its head written in front of the payload where it already lies.
+ * Writing: once per turn, everything that the pairs have goes into the carrier's queue,
+ * each frame with its head written in front of the payload where it already lies.
  */
 #include "tunnel/pair.h"
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 
-#define CONTROL_READ_MAX 256 /* longer control frames say nothing to us and are skipped */
+#define CONTROL_READ_MAX 256 /* longer control frames say nothing to us and are skipped  \
+                              */
 #define PAYLOAD_MAX (CHUNK_SIZE - SPDY_HEAD)
 
 static struct pair *find(struct tunnel *t, uint32_t id)
 {
-    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
         if (p->data_id == id || p->error_id == id)
             return p;
     return NULL;
@@ -195,7 +196,7 @@ static void flush_pair(struct tunnel *t, struct pair *p)
 
 void frames_flush(struct tunnel *t)
 {
-    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
         flush_pair(t, p);
     stream_update(t->carrier);
 }

@@ -24,11 +24,16 @@ static bool text_has(struct str text, const char *phrase)
 enum verdict pair_classify(struct str text)
 {
     static const char *const gone[] = {
-        "network namespace for sandbox", "failed to find sandbox", "is not running",
-        "PodSandbox with ID starting with", "sandbox container is not running",
+        "network namespace for sandbox",
+        "failed to find sandbox",
+        "is not running",
+        "PodSandbox with ID starting with",
+        "sandbox container is not running",
     };
     static const char *const refused[] = {
-        "connection refused", "Connection refused", "failed to connect to localhost",
+        "connection refused",
+        "Connection refused",
+        "failed to connect to localhost",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(gone); i++)
@@ -155,8 +160,7 @@ void pair_on_tunnel_lost(struct pair *p, const char *why)
 
 bool pair_may_send(const struct pair *p)
 {
-    return !p->data_done && !p->fin_sent && !p->left &&
-           p->stream.end.verdict == V_OPEN;
+    return !p->data_done && !p->fin_sent && !p->left && p->stream.end.verdict == V_OPEN;
 }
 
 /* Our half ends when the user says so, when the far end has ended (never a byte after

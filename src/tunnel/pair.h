@@ -5,9 +5,8 @@
  *
  *     error stream           data stream     verdict
  *     FIN without text       FIN             V_CLEAN
- *     text                   any             V_REFUSED, V_POD_GONE or V_RESET, by the text
- *     RST                    any             V_RESET
- *     nothing for 2 s        FIN             V_RESET
+ *     text                   any             V_REFUSED, V_POD_GONE or V_RESET, by the
+ * text RST                    any             V_RESET nothing for 2 s        FIN V_RESET
  */
 #pragma once
 
@@ -27,7 +26,7 @@ struct pair {
     bool delivered; /* a byte of the answer came */
     bool data_done; /* FIN or RST on the data stream came */
     bool error_done;
-    bool reset;     /* RST on either stream */
+    bool reset; /* RST on either stream */
     bool fin_sent;
     size_t text_len;
     char text[PAIR_TEXT_MAX]; /* of the error stream, cut */

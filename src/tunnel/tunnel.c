@@ -20,21 +20,21 @@
  *   and the first bytes leave together.  Ids are (a, a + 10), so that both streams of a
  *   pair have the same residue, and a stuck worker hurts one pair.
  * - Only the error stream says how a connection ended (pair.c).  A failed connection is
- *   that connection's matter; the tunnel is not given up because of it, but its residue is
- *   dead: with data in flight to a refused port the worker never comes back.
+ *   that connection's matter; the tunnel is not given up because of it, but its residue
+ * is dead: with data in flight to a refused port the worker never comes back.
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
  * - A residue is used again only after its pair ended well and five PINGs, which the
  *   server deals to the five workers in turn, have all come back (the probe).
  * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
  *   good residue retires: it closes with its last pair.
  *
- * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs; a
- * pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
+ * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
+ * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
  * tunnel goes first, its pairs end with V_TUNNEL_LOST and stay their users' until closed.
  *
  * What it cannot do: tell a slow pod from a stuck one early (there is no window), learn
- * that a connection was accepted (there is no such signal), or pass on a client's half-close
- * without the runtime cutting the answer a second later.
+ * that a connection was accepted (there is no such signal), or pass on a client's
+ * half-close without the runtime cutting the answer a second later.
  */
 #include "tunnel/tunnel.h"
 
@@ -290,12 +290,13 @@ static enum tunnel_state in_closed(struct tunnel *t)
 static void log_opened(struct tunnel *t)
 {
     log_info(t->id, "tunnel opened", LOG_S("pod", t->pod->label),
-             LOG_S("carrier", carrier_names[t->kind]), LOG_U("ms", now(t) - t->started_at));
+             LOG_S("carrier", carrier_names[t->kind]),
+             LOG_U("ms", now(t) - t->started_at));
 }
 
 static void lose_pairs(struct tunnel *t)
 {
-    list_for_each(p, &t->pairs, struct pair, in_tunnel) {
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         list_remove(&p->in_tunnel);
         p->tunnel = NULL;
         if (p->left)
@@ -396,7 +397,8 @@ void tunnel_close(struct tunnel *t, enum err e, const char *why)
     enter(t, TUNNEL_CLOSED);
 }
 
-struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod, struct log_id id)
+struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
+                             struct log_id id)
 {
     struct sched *sched = loop_sched(o->loop);
     struct tunnel *t = xcalloc(1, sizeof(*t));
@@ -442,7 +444,7 @@ static int free_residue(const struct tunnel *t)
 
 bool tunnel_in_use(const struct tunnel *t)
 {
-    list_for_each(p, &t->pairs, struct pair, in_tunnel)
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
         if (p->lent)
             return true;
     return false;

@@ -17,8 +17,8 @@ struct pair;
 struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
-    char *label; /* "ns/name", for the log */
-    bool gone;   /* deleted or replaced */
+    char *label;              /* "ns/name", for the log */
+    bool gone;                /* deleted or replaced */
     struct list_node tunnels; /* the one used last comes first */
     struct list_node waiting; /* struct opening, oldest first */
     uint32_t dialling;        /* tunnels not open yet */
@@ -53,41 +53,41 @@ enum residue {
 
 struct tunnel {
     const struct tunnel_origin *origin;
-    struct pod *pod;           /* borrowed: it outlives its tunnels */
-    struct list_node in_pod;   /* by the pod's list */
+    struct pod *pod;         /* borrowed: it outlives its tunnels */
+    struct list_node in_pod; /* by the pod's list */
     struct log_id id;
     enum tunnel_state state;
-    struct timer deadline;     /* of CONNECT and UPGRADE */
-    struct task step;          /* wake of the dial; then of the carrier (RANK_READ) */
-    struct task flush;         /* pairs have bytes to frame (RANK_FLUSH) */
+    struct timer deadline; /* of CONNECT and UPGRADE */
+    struct task step;      /* wake of the dial; then of the carrier (RANK_READ) */
+    struct task flush;     /* pairs have bytes to frame (RANK_FLUSH) */
 
     enum carrier kind;
-    bool second_try;           /* the other carrier was refused */
-    struct api_error refusal;  /* ... with this */
+    bool second_try;          /* the other carrier was refused */
+    struct api_error refusal; /* ... with this */
     struct connecting connecting;
-    struct stream *carrier;    /* SPDY bytes both ways */
-    struct api_error error;    /* why it closed */
+    struct stream *carrier; /* SPDY bytes both ways */
+    struct api_error error; /* why it closed */
 
     struct list_node pairs;
     enum residue residues[WORKERS];
-    uint32_t last_id;          /* stream ids only rise */
-    uint32_t carried;          /* pairs opened so far */
-    bool retired;              /* no new pairs; closes with its last one */
+    uint32_t last_id; /* stream ids only rise */
+    uint32_t carried; /* pairs opened so far */
+    bool retired;     /* no new pairs; closes with its last one */
 
     /* The frame being read. */
     uint32_t data_id;
-    uint32_t data_left;        /* payload bytes of it still to come */
+    uint32_t data_left; /* payload bytes of it still to come */
     bool data_fin;
 
     /* PINGs: odd ids, dealt to the workers in turn. */
     uint32_t next_ping;
-    uint32_t probe_first;      /* five in a row from this one; 0: no probe under way */
-    unsigned probe_missing;    /* bit mask of those unanswered */
+    uint32_t probe_first;   /* five in a row from this one; 0: no probe under way */
+    unsigned probe_missing; /* bit mask of those unanswered */
     struct timer ping;
 
     uint64_t started_at, opened_at;
-    uint64_t used_at;          /* last time a lent pair moved a byte or was given back */
-    uint64_t heard_at;         /* last time anything came */
+    uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
+    uint64_t heard_at; /* last time anything came */
 };
 
 struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,

@@ -1,10 +1,11 @@
 /* tunnel/tunnels.c - which tunnel serves whom
  *
- * Per pod: the tunnels, and the openings that wait for one.  An opening takes an available
- * tunnel, the one used last (so that the others can expire); when there is none it waits,
- * and enough tunnels are dialled for all who wait.  Whichever tunnel becomes available
- * first, dialled or given back, goes to the oldest.  A failed dial fails as many as then
- * have nothing left to hope for; an answer about the pod or our rights fails them all.
+ * Per pod: the tunnels, and the openings that wait for one.  An opening takes an
+ * available tunnel, the one used last (so that the others can expire); when there is none
+ * it waits, and enough tunnels are dialled for all who wait.  Whichever tunnel becomes
+ * available first, dialled or given back, goes to the oldest.  A failed dial fails as
+ * many as then have nothing left to hope for; an answer about the pod or our rights fails
+ * them all.
  */
 #include "tunnel/tunnels.h"
 
@@ -94,7 +95,7 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
 
 static struct tunnel *find_available(struct pod *p)
 {
-    list_for_each(t, &p->tunnels, struct tunnel, in_pod)
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
         if (tunnel_available(t))
             return t;
     return NULL;
@@ -134,7 +135,8 @@ static void dial_enough(struct pod *p)
     const struct tunnel_settings *s = &p->owner->settings;
     size_t wanted = waiting(p);
 
-    while (p->dialling < wanted && p->dialling < s->dials_max && p->count < s->tunnels_max)
+    while (p->dialling < wanted && p->dialling < s->dials_max &&
+           p->count < s->tunnels_max)
         dial(p);
 }
 
@@ -197,8 +199,7 @@ static void on_dial_failed(struct pod *p, const struct api_error *error)
              LOG_S("reason", diag_text(&error->why, error->code)));
     if (is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
-    while (!list_empty(&p->waiting) &&
-           (is_final(error) || waiting(p) > p->dialling))
+    while (!list_empty(&p->waiting) && (is_final(error) || waiting(p) > p->dialling))
         fail_opening(list_first(&p->waiting, struct opening, waiting), error);
 }
 
@@ -254,7 +255,7 @@ void tunnels_retire(struct tunnels *ts, const char *pod_uid)
     if (!p)
         return;
     p->gone = true;
-    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         if (t->state == TUNNEL_OPEN)
             tunnel_retire(t);
     }
@@ -263,7 +264,7 @@ void tunnels_retire(struct tunnels *ts, const char *pod_uid)
 static void expire_in(struct pod *p, uint64_t idle_ms)
 {
     uint64_t now = p->owner->sched->now;
-    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
             continue;
         metric_add(&metric_expired, 0, 1);
@@ -298,7 +299,7 @@ static void on_check(struct timer *timer)
 static void retire_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
-    list_for_each(t, &p->tunnels, struct tunnel, in_pod) {
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         bool last = p->count == 1;
         if (t->state != TUNNEL_OPEN || !tunnel_in_use(t))
             tunnel_close(t, ERR_CANCELLED, "shutting down");
@@ -365,8 +366,8 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     ts->settings = *settings;
     ts->sched = loop_sched(loop);
     ts->carriers.usual = usual_carrier(api_target(api), settings);
-    ts->origin = (struct tunnel_origin){ loop,          transfers,     api, NULL,
-                                         &ts->settings, &ts->carriers };
+    ts->origin = (struct tunnel_origin){ loop, transfers,     api,
+                                         NULL, &ts->settings, &ts->carriers };
     map_init(&ts->pods);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);

@@ -2,11 +2,12 @@
  *
  * Keeps, per pod (by UID: a replaced pod is another pod), the tunnels that are open: each
  * one an upgraded connection through the API server to the runtime on the pod's node,
- * speaking SPDY.  Opening a connection on a warm tunnel costs no round trip; without one a
- * tunnel is dialled.  Idle tunnels are closed after `idle_ms`, looked at every `check_ms`.
+ * speaking SPDY.  Opening a connection on a warm tunnel costs no round trip; without one
+ * a tunnel is dialled.  Idle tunnels are closed after `idle_ms`, looked at every
+ * `check_ms`.
  *
- * Knows nothing of HTTP clients, services or retries: it opens, carries and gives verdicts.
- * tunnel/tunnel.c opens with the theory of operation.
+ * Knows nothing of HTTP clients, services or retries: it opens, carries and gives
+ * verdicts. tunnel/tunnel.c opens with the theory of operation.
  */
 #pragma once
 
@@ -31,17 +32,17 @@ struct tunnel_settings {
 
 /* Fails only where the target's certificates cannot be read. */
 MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfers,
-                                   struct api *api, const struct tunnel_settings *settings,
+                                   struct api *api,
+                                   const struct tunnel_settings *settings,
                                    struct tunnels **ret, struct diag *why);
 
 /* One connection to be opened.  The caller's struct, zeroed before; result is ERR_AGAIN
  * until known.
  *   OK                   stream is the caller's: stream_close ends the connection in an
- *                        orderly way (the tunnel serves again), stream_abort gives the tunnel
- *                        up with it.  opened = it had to be dialled.
- *   ERR_NOT_FOUND        the API server says that the pod does not exist
- *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED, ERR_SERVER, ERR_CONNECT, ERR_TLS, ...
- *                        `error` says why */
+ *                        orderly way (the tunnel serves again), stream_abort gives the
+ * tunnel up with it.  opened = it had to be dialled. ERR_NOT_FOUND        the API server
+ * says that the pod does not exist ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED,
+ * ERR_SERVER, ERR_CONNECT, ERR_TLS, ... `error` says why */
 struct opening {
     enum err result;
     struct stream *stream;
@@ -57,8 +58,8 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
 /* Cancels; aborts a stream nobody took; idempotent; a zeroed struct is accepted. */
 void opening_finish(struct opening *o);
 
-/* An idle connection that is merely kept does not keep its tunnel from expiring: the owner
- * of the stream says when it is lent out and when it only lies in a pool. */
+/* An idle connection that is merely kept does not keep its tunnel from expiring: the
+ * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
 
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */

@@ -25,11 +25,11 @@ static void put(struct bufq *out, const char *text)
 void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
 {
     bool spdy = r->carrier == CARRIER_KIND_SPDY;
-    AUTO_FREE char *head = xasprintf(
-        "%s %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
-        "Host: %s\r\n"
-        "User-Agent: kube-tunnel/" VERSION "\r\n",
-        spdy ? "POST" : "GET", r->prefix, r->ns, r->pod, r->host);
+    AUTO_FREE char *head =
+        xasprintf("%s %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
+                  "Host: %s\r\n"
+                  "User-Agent: kube-tunnel/" VERSION "\r\n",
+                  spdy ? "POST" : "GET", r->prefix, r->ns, r->pod, r->host);
 
     put(out, head);
     if (r->authorization) {
@@ -45,7 +45,8 @@ void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
     put(out, "\r\n");
 }
 
-static const struct http1_field *find_named(const struct http1_head *head, struct str name)
+static const struct http1_field *find_named(const struct http1_head *head,
+                                            struct str name)
 {
     for (size_t i = 0; i < head->count; i++)
         if (str_ieq(head->fields[i].name, name))
@@ -65,8 +66,8 @@ static bool has_value(const struct http1_head *head, const char *name, const cha
     return f && str_eq(f->value, str_of(value));
 }
 
-/* A 101 that is not what was asked for.  The key's echo is not checked: it protects against
- * caches that do not know WebSocket, and this runs inside verified TLS. */
+/* A 101 that is not what was asked for.  The key's echo is not checked: it protects
+ * against caches that do not know WebSocket, and this runs inside verified TLS. */
 static enum err check_switch(const struct http1_head *head, enum carrier carrier,
                              struct api_error *ret)
 {
@@ -108,7 +109,8 @@ static uint32_t retry_after(const struct http1_head *head)
     return (uint32_t)seconds;
 }
 
-/* The body of a refusal that has arrived: all of it, or as much as we care to wait for. */
+/* The body of a refusal that has arrived: all of it, or as much as we care to wait for.
+ */
 static enum err refused(const struct http1_head *head, struct str rest, bool eof,
                         struct api_error *ret)
 {
@@ -122,7 +124,8 @@ static enum err refused(const struct http1_head *head, struct str rest, bool eof
     if (head->framing == BODY_LENGTH)
         rest = str_first(rest, (size_t)head->length);
     api_error_from_answer(ret, head->status, retry_after(head), rest);
-    return ret->code ? ret->code : mistaken(ret, "the API server did not switch protocols");
+    return ret->code ? ret->code
+                     : mistaken(ret, "the API server did not switch protocols");
 }
 
 static enum err parse(struct str text, size_t head_len, bool eof, enum carrier carrier,

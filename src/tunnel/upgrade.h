@@ -35,6 +35,6 @@ MUST_CHECK enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier 
                                         struct api_error *ret);
 
 /* Was it this carrier that was refused (by the API server's version, or by a gateway that
- * knows no such upgrade), so that the other is worth a try?  A 403 speaks of a verb, which
- * is another one for the other carrier. */
+ * knows no such upgrade), so that the other is worth a try?  A 403 speaks of a verb,
+ * which is another one for the other carrier. */
 bool upgrade_refused_carrier(const struct api_error *e);

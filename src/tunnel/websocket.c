@@ -2,8 +2,8 @@
  *
  * Out: what lies together in `out` becomes one masked binary frame, masked where it lies
  * and with its head written in front of it.  In: payload moves up without a copy where
- * whole chunks can change hands; a server does not mask.  Pings are answered, a close or a
- * text message ends the stream.
+ * whole chunks can change hands; a server does not mask.  Pings are answered, a close or
+ * a text message ends the stream.
  */
 #include "tunnel/websocket.h"
 
@@ -19,8 +19,8 @@ struct websocket {
     struct stream stream;
     struct stream *below;
     struct sched *sched;
-    uint64_t left;  /* payload bytes of the frame being read */
-    bool message;   /* a binary message is under way: continuations may follow */
+    uint64_t left; /* payload bytes of the frame being read */
+    bool message;  /* a binary message is under way: continuations may follow */
     struct task read, flush;
 };
 
@@ -40,8 +40,9 @@ static void send_control(struct websocket *w, enum websocket_opcode opcode,
                          const uint8_t *payload, size_t n)
 {
     uint8_t frame[WEBSOCKET_HEADER_MAX + CONTROL_MAX];
-    struct websocket_header h = { .opcode = opcode, .fin = true, .masked = true,
-                                  .payload = n };
+    struct websocket_header h = {
+        .opcode = opcode, .fin = true, .masked = true, .payload = n
+    };
     new_mask(w, h.mask);
     size_t head = websocket_header_encode(&h, frame);
     if (n)
@@ -57,7 +58,8 @@ static void send_frames(struct websocket *w)
     bool sent = false;
 
     while (!bufq_empty(from)) {
-        struct websocket_header h = { .opcode = WEBSOCKET_BINARY, .fin = true,
+        struct websocket_header h = { .opcode = WEBSOCKET_BINARY,
+                                      .fin = true,
                                       .masked = true };
         uint8_t head[WEBSOCKET_HEADER_MAX];
         size_t n;
@@ -106,8 +108,8 @@ static enum err start_frame(struct websocket *w)
     uint8_t bytes[WEBSOCKET_HEADER_MAX];
     struct websocket_header h;
     size_t used;
-    enum err e = websocket_header_decode(bytes, bufq_copy(in, 0, bytes, sizeof(bytes)), &h,
-                                         &used);
+    enum err e =
+        websocket_header_decode(bytes, bufq_copy(in, 0, bytes, sizeof(bytes)), &h, &used);
     if (e)
         return e;
     if (is_out_of_place(w, &h))

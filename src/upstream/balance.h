@@ -1,8 +1,9 @@
 /* upstream/balance.h - which endpoint of a service gets the next exchange
  *
- * Private to upstream/.  Ready endpoints first; the less loaded of two taken at random, and
- * of two equally loaded ones the one that was used longer ago, so that few clients still
- * reach all pods in turn.  sessionAffinity: ClientIP sticks to one while it is ready.
+ * Private to upstream/.  Ready endpoints first; the less loaded of two taken at random,
+ * and of two equally loaded ones the one that was used longer ago, so that few clients
+ * still reach all pods in turn.  sessionAffinity: ClientIP sticks to one while it is
+ * ready.
  */
 #pragma once
 
@@ -22,8 +23,8 @@ struct choice {
     const char *own_uid;          /* never; may be NULL */
 };
 
-/* NULL: nothing may be used now (endpoints that are not ready are used only when asked for
- * by their own name, terminating ones only when nothing is ready).  Borrowed from the
+/* NULL: nothing may be used now (endpoints that are not ready are used only when asked
+ * for by their own name, terminating ones only when nothing is ready).  Borrowed from the
  * service. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
 

@@ -1,10 +1,10 @@
 /* upstream/lease.h - everything between an exchange and a pod
  *
- * A lease is a byte stream to one endpoint of a service port, lent to one exchange (or one
- * raw connection).  Behind it: looking the service up, choosing an endpoint, an idle
- * HTTP/1 connection to it or a fresh pair in a tunnel, and what to do when one fails before
- * anything was delivered.  The user of a lease keeps the bytes for a repetition; this side
- * only gives verdicts.
+ * A lease is a byte stream to one endpoint of a service port, lent to one exchange (or
+ * one raw connection).  Behind it: looking the service up, choosing an endpoint, an idle
+ * HTTP/1 connection to it or a fresh pair in a tunnel, and what to do when one fails
+ * before anything was delivered.  The user of a lease keeps the bytes for a repetition;
+ * this side only gives verdicts.
  */
 #pragma once
 
@@ -26,13 +26,13 @@ enum fate {
 };
 
 struct want {
-    const struct route *route;   /* borrowed until the lease is returned */
-    struct str client;           /* the client's address, for sessionAffinity; borrowed */
+    const struct route *route; /* borrowed until the lease is returned */
+    struct str client;         /* the client's address, for sessionAffinity; borrowed */
     enum app_proto proto;
-    bool repeatable;             /* idempotent, and all of the request is held */
+    bool repeatable;              /* idempotent, and all of the request is held */
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
-    uint64_t wait_until;         /* sched ms: give up then (parking) */
-    struct log_id id;            /* of the exchange, for the log */
+    uint64_t wait_until;          /* sched ms: give up then (parking) */
+    struct log_id id;             /* of the exchange, for the log */
 };
 
 struct lease {
@@ -50,11 +50,11 @@ struct lease {
      *   ERR_NO_PORT      why lists the declared ports
      *   ERR_FORBIDDEN    missing_verb/resource
      *   ERR_TIMEOUT      wait_until has passed while something was under way
-     *   other            port-forward to `endpoint` failed: why is the API server's or the
-     *                    runtime's reason */
+     *   other            port-forward to `endpoint` failed: why is the API server's or
+     * the runtime's reason */
     struct diag why;
-    bool dialling;   /* the failure came from opening a port-forward, not from a look-up */
-    int api_status;  /* the API server's HTTP status, 0: none */
+    bool dialling;  /* the failure came from opening a port-forward, not from a look-up */
+    int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource, *missing_ns;
 

@@ -40,7 +40,8 @@ static struct metric metric_idle = {
     .type = METRIC_GAUGE,
 };
 
-static struct str key_of(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM])
+static struct str key_of(const struct endpoint *e, uint16_t port,
+                         char room[POOL_KEY_ROOM])
 {
     int n = snprintf(room, POOL_KEY_ROOM, "%s:%u", e->uid, port);
     size_t len = n < POOL_KEY_ROOM ? (size_t)n : POOL_KEY_ROOM - 1;
@@ -76,7 +77,8 @@ static void drop(struct idle *i)
 static void on_event(struct task *task)
 {
     struct idle *i = container_of(task, struct idle, watch);
-    if (i->stream->end.verdict != V_OPEN || i->stream->broken || !bufq_empty(&i->stream->in))
+    if (i->stream->end.verdict != V_OPEN || i->stream->broken ||
+        !bufq_empty(&i->stream->in))
         drop(i);
 }
 
@@ -144,7 +146,7 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
 
     if (!place)
         return NULL;
-    list_for_each(i, &place->idle, struct idle, in_place) {
+    list_for_each (i, &place->idle, struct idle, in_place) {
         if (!usable(i->stream))
             continue; /* its own task is about to drop it */
         if (p->sched->now - i->since > max_idle_ms) {

@@ -1,7 +1,8 @@
 /* upstream/pool.h - idle connections to pods, kept for the next exchange
  *
- * Private to upstream/.  Keyed by pod UID, container port and protocol.  A kept connection
- * that gets bytes, ends or grows old is closed; nothing else touches it while it lies here.
+ * Private to upstream/.  Keyed by pod UID, container port and protocol.  A kept
+ * connection that gets bytes, ends or grows old is closed; nothing else touches it while
+ * it lies here.
  */
 #pragma once
 
@@ -17,13 +18,14 @@ struct pool *pool_create(struct sched *sched, uint64_t idle_ms);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
-/* Keep a clean, open, empty stream; taken over.  keep_ms: the pod's own limit, 0: none. */
+/* Keep a clean, open, empty stream; taken over.  keep_ms: the pod's own limit, 0: none.
+ */
 void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct stream *s,
               struct log_id tunnel, uint32_t keep_ms);
 
-/* The connection used last, owned by the caller.  When that was longer than max_idle_ms ago
- * it is closed and the answer is NULL: the caller opens a fresh one, and the number of idle
- * connections does not grow. */
+/* The connection used last, owned by the caller.  When that was longer than max_idle_ms
+ * ago it is closed and the answer is NULL: the caller opens a fresh one, and the number
+ * of idle connections does not grow. */
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
                          uint64_t max_idle_ms, struct log_id *ret_tunnel);
 

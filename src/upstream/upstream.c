@@ -14,14 +14,16 @@
  * A lease in the steady state passes through LOOKUP to HELD inside upstream_lease: the
  * catalog knows the service and an idle connection lies in the pool, or a tunnel is warm.
  *
- * Whether a failure is final is decided here and nowhere else.  Final: the service does not
- * exist, a right is missing, the port is not declared, there is no pod at all.  Not now: no
- * endpoint is ready but one is expected, the API server cannot be reached, is overloaded or
- * fails.  "Not now" parks the lease until its want's time is up, and then tells the last
- * reason.  A parked lease looks again when its service changes and every RETRY_MS.
+ * Whether a failure is final is decided here and nowhere else.  Final: the service does
+ * not exist, a right is missing, the port is not declared, there is no pod at all.  Not
+ * now: no endpoint is ready but one is expected, the API server cannot be reached, is
+ * overloaded or fails.  "Not now" parks the lease until its want's time is up, and then
+ * tells the last reason.  A parked lease looks again when its service changes and every
+ * RETRY_MS.
  *
- * One struct leasing per lease, from a list of spares.  It is the owner of the look-up, of
- * the opening and of the reference to the endpoint; the lease's user sees struct lease only.
+ * One struct leasing per lease, from a list of spares.  It is the owner of the look-up,
+ * of the opening and of the reference to the endpoint; the lease's user sees struct lease
+ * only.
  */
 #include "upstream/upstream.h"
 
@@ -34,10 +36,10 @@
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 
-#define RETRY_MS 500          /* parked: look again */
-#define FRESH_MS 3000         /* a look-up this old will do */
-#define STALE_MS 1000         /* an idle connection is trusted with a POST this long */
-#define LATELY_MS 60000       /* there was a ready endpoint within this: worth waiting */
+#define RETRY_MS 500    /* parked: look again */
+#define FRESH_MS 3000   /* a look-up this old will do */
+#define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
+#define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -122,8 +124,7 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 static enum lease_state fail(struct leasing *l, enum err e)
 {
     metric_add(&metric_leases, 2, 1);
-    log_debug(l->want.id, "no connection",
-              LOG_S("reason", diag_text(&l->lease->why, e)));
+    log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
     settle(l, LEASE_FAILED, e);
     return LEASE_FAILED;
 }
@@ -207,9 +208,9 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s)
 
     lease->dialling = false;
     diag_set(&lease->why, ERR_UNAVAILABLE, "%s",
-             s->pods_note           ? s->pods_note
-             : s->endpoint_count    ? "none of its pods is ready"
-                                    : "no pod matches its selector");
+             s->pods_note        ? s->pods_note
+             : s->endpoint_count ? "none of its pods is ready"
+                                 : "no pod matches its selector");
     return worth_waiting(l, s) ? park(l, ERR_UNAVAILABLE) : fail(l, ERR_UNAVAILABLE);
 }
 
@@ -353,9 +354,8 @@ static void on_retry(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, retry);
     if (l->state == LEASE_PARKED)
-        l->state = look_again(l, catalog_rights(l->owner->catalog) == RIGHTS_WATCH
-                                     ? FRESH_MS
-                                     : RETRY_MS);
+        l->state = look_again(
+            l, catalog_rights(l->owner->catalog) == RIGHTS_WATCH ? FRESH_MS : RETRY_MS);
     task_wake(&l->step);
 }
 

@@ -6,7 +6,7 @@
 #include "upstream/lease.h"
 
 struct upstream_settings {
-    uint64_t idle_ms; /* an idle connection to a pod is closed after this */
+    uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
     const char *own_uid; /* our own pod's UID, never dialled; may be NULL */
 };
 
