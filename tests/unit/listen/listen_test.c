@@ -1,0 +1,378 @@
+/* tests/unit/listen/listen_test.c - doors on real sockets, with a serve that only notes
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "listen/doors.h"
+#include "listen/inherited.h"
+#include "listen/listen.h"
+#include "net/tcp.h"
+#include "serve/serve.h"
+
+#define TURN_MS 1000
+
+/* What serve/ was told last. */
+static struct {
+    unsigned clients;
+    char address[ADDRESS_TEXT];
+    bool loopback;
+    uint16_t port;
+} told;
+
+void serve_accept(struct serve *s, struct stream *client, const char *address,
+                  bool loopback, uint16_t port)
+{
+    (void)s;
+    stream_close(client);
+    told.clients++;
+    snprintf(told.address, sizeof(told.address), "%s", address);
+    told.loopback = loopback;
+    told.port = port;
+}
+
+static uint16_t port_of(int fd)
+{
+    struct sockaddr_in6 at = { 0 };
+    socklen_t len = sizeof(at);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&at, &len), 0);
+    return ntohs(at.sin6_port); /* sin_port is in the same place */
+}
+
+static void close_doors(const struct doors *d)
+{
+    for (size_t i = 0; i < d->count; i++)
+        close(d->fds[i]);
+}
+
+static int connect_to(uint16_t port)
+{
+    struct sockaddr_in to = { .sin_family = AF_INET,
+                              .sin_port = htons(port),
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_true(fd >= 0);
+    if (connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+static struct listen_address parse(const char *text)
+{
+    struct listen_address a;
+    assert_int_equal(listen_address_parse(str_of(text), &a, NULL), OK);
+    return a;
+}
+
+static void a_random_port_is_the_same_on_both_loopback_addresses(void **state)
+{
+    (void)state;
+    struct listen_address a = parse("localhost:0");
+    struct doors doors;
+
+    assert_int_equal(doors_bind(&a, false, &doors, NULL), OK);
+
+    assert_in_range(doors.count, 1, 2); /* 1: no IPv6 here */
+    assert_int_not_equal(port_of(doors.fds[0]), 0);
+    if (doors.count == 2)
+        assert_int_equal(port_of(doors.fds[0]), port_of(doors.fds[1]));
+    close_doors(&doors);
+}
+
+static void the_default_is_loopback_and_in_a_pod_everything(void **state)
+{
+    (void)state;
+    struct listen_address a = { .port = 0 };
+
+    for (int in_pod = 0; in_pod < 2; in_pod++) {
+        struct sockaddr_in at = { 0 };
+        socklen_t len = sizeof(at);
+        struct doors doors;
+
+        assert_int_equal(doors_bind(&a, in_pod, &doors, NULL), OK);
+        getsockname(doors.fds[0], (struct sockaddr *)&at, &len);
+        assert_int_equal(ntohl(at.sin_addr.s_addr),
+                         in_pod ? INADDR_ANY : INADDR_LOOPBACK);
+        close_doors(&doors);
+    }
+}
+
+static void a_taken_port_names_its_holder(void **state)
+{
+    (void)state;
+    struct listen_address a = parse("127.0.0.1:0");
+    struct doors first, second;
+    struct diag why;
+    int ready[2], over[2];
+    char byte;
+
+    assert_int_equal(pipe(ready) | pipe(over), 0);
+    assert_int_equal(doors_bind(&a, false, &first, NULL), OK);
+    a.port = port_of(first.fds[0]);
+    pid_t child = fork();
+    if (child == 0) { /* it alone has the socket once we have closed ours */
+        close(over[1]);
+        (void)!write(ready[1], "", 1);
+        (void)!read(over[0], &byte, 1);
+        _exit(0);
+    }
+    assert_int_equal(read(ready[0], &byte, 1), 1);
+    close_doors(&first);
+
+    assert_int_equal(doors_bind(&a, false, &second, &why), ERR_IN_USE);
+
+    AUTO_FREE char *wanted = xasprintf(
+        "port %u on 127.0.0.1 is already in use, by listen_test (pid %d)", a.port, child);
+    assert_string_equal(why.text, wanted);
+    close(over[1]);
+    waitpid(child, NULL, 0);
+    close(over[0]);
+    close(ready[0]);
+    close(ready[1]);
+}
+
+static void a_port_asked_for_twice_is_said_to_be(void **state)
+{
+    (void)state;
+    struct listen_address a = parse("127.0.0.1:0");
+    struct doors first, second;
+    struct diag why;
+
+    assert_int_equal(doors_bind(&a, false, &first, NULL), OK);
+    a.port = port_of(first.fds[0]);
+    assert_int_equal(doors_bind(&a, false, &second, &why), ERR_IN_USE);
+    assert_non_null(strstr(why.text, "asked for twice"));
+    close_doors(&first);
+}
+
+static void an_address_of_another_machine_is_an_error(void **state)
+{
+    (void)state;
+    struct listen_address a = parse("192.0.2.1:0"); /* RFC 5737 */
+    struct doors doors;
+    struct diag why;
+
+    assert_int_equal(doors_bind(&a, false, &doors, &why), ERR_CONFIG);
+    assert_non_null(strstr(why.text, "192.0.2.1"));
+}
+
+/* As an ordinary user, root or not. */
+static void a_privileged_port_says_how_to_get_it(void **state)
+{
+    (void)state;
+    struct listen_address a = parse("127.0.0.1:1");
+    struct doors doors;
+    struct diag why;
+    uid_t self = geteuid();
+
+    if (self == 0)
+        assert_int_equal(seteuid(65534), 0);
+    enum err e = doors_bind(&a, false, &doors, &why);
+    if (self == 0)
+        assert_int_equal(seteuid(self), 0);
+
+    if (e == OK) { /* net.ipv4.ip_unprivileged_port_start allows it to everyone */
+        close_doors(&doors);
+        skip();
+    }
+    assert_int_equal(e, ERR_ACCESS);
+    assert_non_null(strstr(why.text, "setcap cap_net_bind_service"));
+    assert_non_null(strstr(why.text, "net.ipv4.ip_unprivileged_port_start=1"));
+    assert_non_null(strstr(why.text, "systemd"));
+}
+
+struct doorway {
+    struct loop *loop;
+    struct config *config;
+    struct listeners *listeners;
+};
+
+static void doorway_open(struct doorway *d, const char *listen)
+{
+    static struct listen_address one;
+
+    told.clients = 0;
+    d->loop = loop_create();
+    d->config = config_default();
+    if (listen) {
+        one = parse(listen);
+        d->config->listen = (struct listen_list){ .at = &one, .count = 1 };
+    }
+    assert_int_equal(listeners_open(d->loop, NULL, d->config, false, &d->listeners, NULL),
+                     OK);
+}
+
+static void doorway_close(struct doorway *d)
+{
+    listeners_close(d->listeners);
+    d->config->listen = (struct listen_list){ 0 };
+    config_unref(d->config);
+    loop_destroy(d->loop);
+}
+
+static uint16_t free_port(void)
+{
+    struct listen_address a = parse("127.0.0.1:0");
+    struct doors doors;
+
+    assert_int_equal(doors_bind(&a, false, &doors, NULL), OK);
+    uint16_t port = port_of(doors.fds[0]);
+    close_doors(&doors);
+    return port;
+}
+
+static void a_client_is_handed_over_with_its_address_and_the_door(void **state)
+{
+    (void)state;
+    struct doorway d = { 0 };
+    uint16_t port = free_port();
+    AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
+    char client_address[ADDRESS_TEXT];
+
+    doorway_open(&d, listen);
+    int client = connect_to(port);
+    assert_true(client >= 0);
+    for (int i = 0; i < 10 && !told.clients; i++)
+        loop_run_once(d.loop, TURN_MS);
+
+    snprintf(client_address, sizeof(client_address), "127.0.0.1:%u", port_of(client));
+    assert_int_equal(told.clients, 1);
+    assert_string_equal(told.address, client_address);
+    assert_true(told.loopback);
+    assert_int_equal(told.port, port);
+    close(client);
+    doorway_close(&d);
+}
+
+static void a_door_to_everywhere_is_not_a_loopback_door(void **state)
+{
+    (void)state;
+    struct doorway d = { 0 };
+    uint16_t port = free_port();
+    AUTO_FREE char *listen = xasprintf("0.0.0.0:%u", port);
+
+    doorway_open(&d, listen);
+    int client = connect_to(port);
+    for (int i = 0; i < 10 && !told.clients; i++)
+        loop_run_once(d.loop, TURN_MS);
+
+    assert_int_equal(told.clients, 1);
+    assert_false(told.loopback);
+    close(client);
+    doorway_close(&d);
+}
+
+static void a_closed_door_refuses(void **state)
+{
+    (void)state;
+    struct doorway d = { 0 };
+    uint16_t port = free_port();
+    AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
+
+    doorway_open(&d, listen);
+    listeners_close(TAKE(d.listeners));
+
+    assert_int_equal(connect_to(port), -1);
+    doorway_close(&d);
+}
+
+static void offer(pid_t pid, const char *count)
+{
+    AUTO_FREE char *text = xasprintf("%d", pid);
+    setenv("LISTEN_PID", text, 1);
+    setenv("LISTEN_FDS", count, 1);
+}
+
+/* Runs in a child, whose descriptors from 3 on are its own to arrange.  The exit status
+ * is 0, or the number of the first thing that was wrong. */
+static int in_child(int (*body)(void))
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        closefrom(INHERITED_FIRST);
+        _exit(body());
+    }
+    waitpid(child, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+static int take_one_socket(void)
+{
+    struct sockaddr_in at = { .sin_family = AF_INET,
+                              .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    struct diag why = { 0 };
+    size_t count = 99;
+    int fd;
+
+    if (listen_socket((struct sockaddr *)&at, sizeof(at), &fd, &why) ||
+        fd != INHERITED_FIRST)
+        return 1;
+    fcntl(fd, F_SETFD, 0);
+    offer(getpid(), "1");
+    if (inherited_take(&count, &why) != OK || count != 1)
+        return 2;
+    if (!(fcntl(fd, F_GETFD) & FD_CLOEXEC))
+        return 3;
+    return getenv("LISTEN_FDS") || getenv("LISTEN_PID") ? 4 : 0;
+}
+
+static int refuse_a_file(void)
+{
+    struct diag why = { 0 };
+    size_t count = 99;
+
+    if (open("/dev/null", O_RDONLY) != INHERITED_FIRST)
+        return 1;
+    offer(getpid(), "1");
+    if (inherited_take(&count, &why) != ERR_CONFIG)
+        return 2;
+    return strstr(why.text, "descriptor 3") && count == 99 ? 0 : 3;
+}
+
+static int leave_what_is_for_others(void)
+{
+    size_t count = 99;
+
+    offer(getppid(), "1");
+    return inherited_take(&count, NULL) == OK && count == 0 ? 0 : 1;
+}
+
+static void takes_sockets_from_systemd(void **state)
+{
+    (void)state;
+    assert_int_equal(in_child(take_one_socket), 0);
+    assert_int_equal(in_child(refuse_a_file), 0);
+    assert_int_equal(in_child(leave_what_is_for_others), 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_random_port_is_the_same_on_both_loopback_addresses),
+        cmocka_unit_test(the_default_is_loopback_and_in_a_pod_everything),
+        cmocka_unit_test(a_taken_port_names_its_holder),
+        cmocka_unit_test(a_port_asked_for_twice_is_said_to_be),
+        cmocka_unit_test(an_address_of_another_machine_is_an_error),
+        cmocka_unit_test(a_privileged_port_says_how_to_get_it),
+        cmocka_unit_test(a_client_is_handed_over_with_its_address_and_the_door),
+        cmocka_unit_test(a_door_to_everywhere_is_not_a_loopback_door),
+        cmocka_unit_test(a_closed_door_refuses),
+        cmocka_unit_test(takes_sockets_from_systemd),
+    };
+    return cmocka_run_group_tests_name("listen/listen", tests, NULL, NULL);
+}
