@@ -5,8 +5,9 @@
  *   LOOKUP  get services, list pods: looked up when asked for and kept a few seconds
  * either for the whole cluster or, when that is forbidden, for one namespace.
  *
- * An entry is one immutable, shared object per service: a change replaces it, whoever holds
- * a reference keeps what they started with.  Look-ups never block: ERR_AGAIN and a wake-up.
+ * An entry is one immutable, shared object per service: a change replaces it, whoever
+ * holds a reference keeps what they started with.  Look-ups never block: ERR_AGAIN and a
+ * wake-up.
  */
 #pragma once
 
@@ -26,7 +27,7 @@ struct endpoint {
 };
 
 struct service_port {
-    char *name;         /* "" when unnamed */
+    char *name; /* "" when unnamed */
     uint16_t number;
     bool tcp;           /* false: UDP or SCTP, which port-forward cannot carry */
     char *app_protocol; /* or NULL */
@@ -36,8 +37,8 @@ struct service_port {
 
 enum service_kind {
     SERVICE_NORMAL,
-    SERVICE_EXTERNAL,     /* type ExternalName: nothing to forward to */
-    SERVICE_POD,          /* not a service: one pod asked for by name; any port goes */
+    SERVICE_EXTERNAL, /* type ExternalName: nothing to forward to */
+    SERVICE_POD,      /* not a service: one pod asked for by name; any port goes */
 };
 
 struct service {
@@ -66,9 +67,10 @@ uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t
 enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LOOKUP };
 
 struct catalog_settings {
-    uint64_t keep_ms;   /* how long a look-up is good for (LOOKUP); 3000 */
-    uint64_t call_ms;   /* deadline of one API call; 10000 */
-    const char *home_ns; /* the namespace to fall back to; borrowed, outlives the catalog */
+    uint64_t keep_ms; /* how long a look-up is good for (LOOKUP); 3000 */
+    uint64_t call_ms; /* deadline of one API call; 10000 */
+    const char
+        *home_ns; /* the namespace to fall back to; borrowed, outlives the catalog */
 };
 
 struct catalog;
@@ -76,18 +78,21 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings);
 void catalog_destroy(struct catalog *c);
 enum rights catalog_rights(const struct catalog *c);
-const char *catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
-/* Rights are known and, with WATCH, the first lists are in (for /readyz).  *ret_error (may
- * be NULL) is the last failure when the API server cannot be reached. */
+const char *
+catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
+/* Rights are known and, with WATCH, the first lists are in (for /readyz).  *ret_error
+ * (may be NULL) is the last failure when the API server cannot be reached. */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
-/* One question.  The caller's struct; result is ERR_AGAIN until answered:
- *   OK             service is a reference that lookup_finish drops
- *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
- *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...: error says it all; for a
- *                  403 missing_verb and missing_resource name the right to grant
- * After the answer it stays subscribed: every later change of this service wakes too, until
- * lookup_finish; ask again to see the change. */
+/* One question.  The caller's struct, zeroed before its first use; asking again with it
+ * ends what was asked before.  result is ERR_AGAIN until answered: OK             service
+ * is a reference that lookup_finish drops ERR_NOT_FOUND  error.why is the API server's
+ * `services "x" not found` ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...:
+ * error says it all; for a 403 missing_verb and missing_resource name the right to grant
+ *   ERR_LIMIT      too many names are being looked up at once
+ *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
+ * After the answer it stays subscribed: every later change of this service wakes too,
+ * until lookup_finish; ask again to see the change. */
 struct lookup {
     enum err result;
     struct service *service;
@@ -99,20 +104,23 @@ struct lookup {
 };
 /* max_age_ms: an answer may be this old (LOOKUP only; 0 asks the API server again). May
  * answer before it returns. */
-void catalog_lookup(struct catalog *c, struct str ns, struct str name, uint64_t max_age_ms,
-                    struct lookup *l, struct task *wake);
-/* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint. */
-void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod, uint64_t max_age_ms,
-                        struct lookup *l, struct task *wake);
+void catalog_lookup(struct catalog *c, struct str ns, struct str name,
+                    uint64_t max_age_ms, struct lookup *l, struct task *wake);
+/* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint.
+ */
+void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
+                        uint64_t max_age_ms, struct lookup *l, struct task *wake);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
-/* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it can
- * be retired.  WATCH: within the event; LOOKUP: when a newer look-up shows it. */
+/* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it
+ * can be retired: when no service that was asked for has the pod any more.  WATCH: in the
+ * turn of the event; LOOKUP: when a newer look-up shows it.  One listener; it must not
+ * ask. */
 void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
                      void *owner);
 
-/* All services known now, for `list` and /readyz: calls back for each, in name order.  With
- * LOOKUP it holds what was asked for lately; catalog_list_all fetches. */
-void catalog_each(const struct catalog *c, void (*each)(void *owner, const struct service *),
-                  void *owner);
+/* All services known now, for `list` and /readyz: calls back for each, in name order.
+ * With LOOKUP it holds only what was asked for lately. */
+void catalog_each(const struct catalog *c,
+                  void (*each)(void *owner, const struct service *), void *owner);
 size_t catalog_count(const struct catalog *c);

@@ -61,8 +61,11 @@ struct watching {
     enum watching_state state;
     const char *ns; /* the scope; NULL: the whole cluster */
     struct api_watch *services, *slices;
+    struct map owners; /* "ns/name" of a slice -> the record that has it */
     struct task task;
-    bool said_trouble; /* so that it is said once */
+    struct timer doubt; /* LIVE, but refused: runs until that is believed */
+    bool doubted;       /* it ran out */
+    bool said_trouble;  /* so that it is said once */
 };
 
 struct catalog {

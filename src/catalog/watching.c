@@ -13,6 +13,7 @@
 
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 512
+#define DOUBT_MS 15000
 
 #define X(NAME, name) static enum watching_state in_##name(struct catalog *c);
 WATCHING_STATES(X)
@@ -55,6 +56,38 @@ static void on_service(void *owner, enum api_event event, json_t *object)
     record_touch(r);
 }
 
+static void set_owner(struct catalog *c, const struct slice *s, struct record *owner)
+{
+    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
+
+    if (owner)
+        map_set(&c->watching.owners, str_of(key), owner);
+    else
+        map_remove(&c->watching.owners, str_of(key));
+}
+
+static struct record *owner_of(const struct catalog *c, const struct slice *s)
+{
+    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
+    return map_get(&c->watching.owners, str_of(key));
+}
+
+static void remove_slice(struct catalog *c, struct record *owner, const struct slice *s)
+{
+    set_owner(c, s, NULL);
+    if (slice_list_remove(&owner->slices, s->name))
+        record_touch(owner);
+}
+
+static struct record *record_named_by(struct catalog *c, const struct slice *s)
+{
+    if (!s->service)
+        return NULL;
+    return record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
+}
+
+/* One that went unseen is reported by its name alone, without the label that says whose
+ * it was; that is why the owners are kept. */
 static void on_slice(void *owner, enum api_event event, json_t *object)
 {
     struct catalog *c = owner;
@@ -67,22 +100,17 @@ static void on_slice(void *owner, enum api_event event, json_t *object)
         log_warn(NO_ID, "object ignored", LOG_S("why", why.text));
         return;
     }
-    struct record *r = NULL;
-    if (s->service)
-        r = record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
-    if (!r) {
+    struct record *before = owner_of(c, s);
+    struct record *now = event == API_DELETED ? NULL : record_named_by(c, s);
+    if (before && before != now)
+        remove_slice(c, before, s);
+    if (!now) {
         slice_destroy(s);
         return;
     }
-    bool changed;
-    if (event == API_DELETED) {
-        changed = slice_list_remove(&r->slices, s->name);
-        slice_destroy(s);
-    } else {
-        changed = slice_list_put(&r->slices, s);
-    }
-    if (changed)
-        record_touch(r);
+    set_owner(c, s, now);
+    if (slice_list_put(&now->slices, s))
+        record_touch(now);
 }
 
 /* --- what the watches hold --- */
@@ -107,6 +135,8 @@ static void close_watches(struct catalog *c)
         return;
     api_watch_close(TAKE(c->watching.services));
     api_watch_close(TAKE(c->watching.slices));
+    map_finish(&c->watching.owners);
+    map_init(&c->watching.owners);
     for (struct map_entry *e; (e = map_next(&c->records, &at));) {
         struct record *r = e->value;
         if (r->what == WHAT_SERVICE)
@@ -185,11 +215,21 @@ static enum watching_state in_home(struct catalog *c)
     return probe(c, WATCHING_HOME, WATCHING_NOTHING);
 }
 
-/* Rights can be taken away: then it is found out anew what is left. */
+/* Rights can be taken away: then it is found out anew what is left.  But an API server
+ * that has just come up may refuse for some moments what it will allow. */
 static enum watching_state in_live(struct catalog *c)
 {
-    if (is_refused(services_state(c)) || is_refused(slices_state(c)))
+    struct watching *w = &c->watching;
+
+    if (!is_refused(services_state(c)) && !is_refused(slices_state(c))) {
+        timer_stop(&w->doubt);
+        w->doubted = false;
+        return WATCHING_LIVE;
+    }
+    if (w->doubted)
         return WATCHING_CLUSTER;
+    if (!w->doubt.at)
+        timer_set(&w->doubt, DOUBT_MS);
     return WATCHING_LIVE;
 }
 
@@ -219,6 +259,7 @@ static void enter(struct catalog *c, enum watching_state next)
     log_debug(NO_ID, "watching", LOG_S("from", states[w->state].name),
               LOG_S("to", states[next].name));
     w->state = next;
+    w->doubted = false;
     switch (next) {
     case WATCHING_CLUSTER:
         open_watches(c, NULL);
@@ -275,9 +316,19 @@ static void on_watching(struct task *t)
         enter(c, next);
 }
 
+static void on_doubt(struct timer *t)
+{
+    struct watching *w = container_of(t, struct watching, doubt);
+
+    w->doubted = true;
+    task_wake(&w->task);
+}
+
 void watching_start(struct catalog *c)
 {
     task_init(&c->watching.task, c->sched, RANK_READ, on_watching);
+    timer_init(&c->watching.doubt, c->sched, on_doubt);
+    map_init(&c->watching.owners);
     enter(c, WATCHING_CLUSTER);
 }
 
@@ -285,6 +336,8 @@ void watching_stop(struct catalog *c)
 {
     api_watch_close(TAKE(c->watching.services));
     api_watch_close(TAKE(c->watching.slices));
+    map_finish(&c->watching.owners);
+    timer_stop(&c->watching.doubt);
     task_cancel(&c->watching.task);
 }
 

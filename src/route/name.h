@@ -13,7 +13,7 @@
 #include "base/str.h"
 
 enum name_kind {
-    NAME_INVALID,  /* not a name of the cluster: `problem` says why */
+    NAME_INVALID, /* not a name of the cluster: `problem` says why */
     NAME_SERVICE,
     NAME_ENDPOINT, /* one endpoint of a service */
     NAME_POD,      /* a pod by name or address */

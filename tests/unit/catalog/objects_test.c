@@ -107,8 +107,7 @@ static void refuses_fields_of_the_wrong_type(void **state)
         "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': '80'}]}}",
         "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': 65536}]}}",
         "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': -1}]}}",
-        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': 80, 'targetPort': "
-        "[]}]}}",
+        "{'metadata': {'name': 'a'}, 'spec': {'ports': [{'port': 1, 'targetPort': []}]}}",
         "{'metadata': {'name': 'a'}, 'spec': {'selector': {'app': 1}}}",
         "{'metadata': {'name': 'a'}, 'spec': {'publishNotReadyAddresses': 'yes'}}",
         "{'metadata': {'name': ''}}",

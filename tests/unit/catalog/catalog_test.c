@@ -1,0 +1,1068 @@
+/* tests/unit/catalog/catalog_test.c - every level of rights, on a scripted API server
+ *
+ * Nothing here waits: the test is the clock, and answers come when it gives them.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/catalog.h"
+#include "fake_api.h"
+
+#define SERVICES "/api/v1/services"
+#define SLICES "/apis/discovery.k8s.io/v1/endpointslices"
+#define HOME_SERVICES "/api/v1/namespaces/home/services"
+#define HOME_SLICES "/apis/discovery.k8s.io/v1/namespaces/home/endpointslices"
+#define WEB "/api/v1/namespaces/shop/services/web"
+#define WEB_SLICES "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+#define SHOP_PODS "/api/v1/namespaces/shop/pods"
+
+/* A service of one port; v is its version. */
+#define SERVICE(name, v)                                                                 \
+    "{'metadata': {'namespace': 'shop', 'name': '" name "', 'resourceVersion': '" v      \
+    "'},"                                                                                \
+    " 'spec': {'selector': {'app': '" name "'}, 'ports': [{'port': 80}]}}"
+#define ENDPOINT(n)                                                                      \
+    "{'targetRef': {'kind': 'Pod', 'namespace': 'shop', 'name': 'web-" n                 \
+    "', 'uid': 'u" n "'}}"
+#define SLICE(name, service, v, endpoints)                                               \
+    "{'metadata': {'namespace': 'shop', 'name': '" name "', 'resourceVersion': '" v "'," \
+    "  'labels': {'kubernetes.io/service-name': '" service "'}},"                        \
+    " 'ports': [{'port': 8080}], 'endpoints': [" endpoints "]}"
+#define POD(n, phase)                                                                    \
+    "{'metadata': {'namespace': 'shop', 'name': 'web-" n "', 'uid': 'u" n "'},"          \
+    " 'status': {'phase': '" phase "', 'podIP': '10.1.0." n "',"                         \
+    "            'conditions': [{'type': 'Ready', 'status': 'True'}]}}"
+
+/* One catalog, its API server and one asker. */
+struct world {
+    struct sched sched;
+    struct api *api;
+    struct catalog *catalog;
+    struct lookup lookup;
+    struct task wake;
+    int woken;
+    char gone[256];
+};
+
+static void on_wake(struct task *t)
+{
+    container_of(t, struct world, wake)->woken++;
+}
+
+static void on_gone(void *owner, const char *uid)
+{
+    struct world *w = owner;
+
+    strcat(w->gone, uid);
+    strcat(w->gone, " ");
+}
+
+static void pass(struct world *w, uint64_t ms)
+{
+    sched_run(&w->sched, w->sched.now + ms);
+}
+
+static int set_up(void **state)
+{
+    struct world *w = xcalloc(1, sizeof(*w));
+    struct catalog_settings settings = { 3000, 10000, "home" };
+
+    log_set_level(LEVEL_ERROR);
+    sched_init(&w->sched, 1);
+    w->api = fake_create();
+    w->catalog = catalog_create(&w->sched, w->api, &settings);
+    catalog_on_gone(w->catalog, on_gone, w);
+    task_init(&w->wake, &w->sched, RANK_WORK, on_wake);
+    pass(w, 1);
+    *state = w;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct world *w = *state;
+
+    lookup_finish(&w->lookup);
+    catalog_destroy(w->catalog);
+    fake_destroy(w->api);
+    task_cancel(&w->wake);
+    sched_finish(&w->sched);
+    free(w);
+    return 0;
+}
+
+static void ask_for(struct world *w, struct lookup *l, const char *name,
+                    uint64_t max_age_ms)
+{
+    catalog_lookup(w->catalog, STR("shop"), str_of(name), max_age_ms, l, &w->wake);
+}
+
+static void ask(struct world *w)
+{
+    ask_for(w, &w->lookup, "web", UINT64_MAX);
+}
+
+static void watch_all(struct world *w)
+{
+    fake_live(w->api, SERVICES);
+    fake_live(w->api, SLICES);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+}
+
+/* Level (a), with a service "web" of one ready pod. */
+static void watch_web(struct world *w)
+{
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    watch_all(w);
+}
+
+/* Level (b): the original's role. */
+static void only_look_up(struct world *w)
+{
+    fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no");
+    fake_listed(w->api, SERVICES);
+    fake_broken(w->api, SERVICES, ERR_FORBIDDEN, "no watch");
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+}
+
+static void answer_one(struct world *w, const char *path, const char *object)
+{
+    fake_answer(w->api, path, (const char *const[]){ object, NULL });
+    pass(w, 1);
+}
+
+static void refuse_one(struct world *w, const char *path, enum err e)
+{
+    fake_refuse(w->api, path, e, "said so");
+    pass(w, 1);
+}
+
+static void look_up_web(struct world *w)
+{
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    if (fake_waiting(w->api, WEB_SLICES))
+        refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    assert_int_equal(w->lookup.result, OK);
+}
+
+/* --- rights --- */
+
+static void finds_the_right_to_watch_the_cluster(void **state)
+{
+    struct world *w = *state;
+    struct api_error e;
+
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
+    assert_false(catalog_ready(w->catalog, &e));
+    fake_live(w->api, SERVICES);
+    pass(w, 1);
+    assert_false(catalog_ready(w->catalog, NULL));
+    fake_live(w->api, SLICES);
+    pass(w, 1);
+    assert_true(catalog_ready(w->catalog, &e));
+    assert_int_equal(e.code, OK);
+    assert_null(catalog_scope(w->catalog));
+}
+
+static void falls_back_to_the_home_namespace(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SERVICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_false(fake_watches(w->api, SERVICES) || fake_watches(w->api, SLICES));
+    assert_false(catalog_ready(w->catalog, NULL));
+    fake_live(w->api, HOME_SERVICES);
+    fake_live(w->api, HOME_SLICES);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+    assert_string_equal(catalog_scope(w->catalog), "home");
+}
+
+static void looks_up_when_even_home_may_not_be_listed(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SERVICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    fake_broken(w->api, HOME_SERVICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+    assert_string_equal(catalog_scope(w->catalog), "home");
+    assert_true(catalog_ready(w->catalog, NULL));
+}
+
+static void looks_up_when_lists_work_and_watches_do_not(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    assert_null(catalog_scope(w->catalog));
+    assert_false(fake_watches(w->api, SERVICES) || fake_watches(w->api, SLICES));
+}
+
+static void looks_up_when_home_may_be_listed_but_not_watched(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SERVICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    fake_broken(w->api, HOME_SLICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
+    fake_listed(w->api, HOME_SERVICES);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+    assert_string_equal(catalog_scope(w->catalog), "home");
+}
+
+static void looks_up_where_the_cluster_has_no_endpointslices(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SLICES, ERR_NOT_FOUND, "no such group");
+    fake_live(w->api, SERVICES);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+}
+
+static void finds_out_anew_when_rights_are_taken_away(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no more");
+    pass(w, 1);
+    pass(w, 14000);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+    pass(w, 1000);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
+    assert_string_equal(w->gone, "");
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    only_look_up(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->gone, "");
+}
+
+static void believes_no_refusal_that_passes(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    for (int i = 0; i < 3; i++) {
+        fake_broken(w->api, SERVICES, ERR_FORBIDDEN, "RBAC is not there yet");
+        pass(w, 10000);
+        fake_live(w->api, SERVICES);
+        pass(w, 1);
+    }
+    pass(w, 60000);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+}
+
+static void says_what_is_wrong_while_the_server_is_away(void **state)
+{
+    struct world *w = *state;
+    struct api_error e;
+
+    fake_broken(w->api, SERVICES, ERR_CONNECT, "connection refused");
+    pass(w, 1);
+    assert_false(catalog_ready(w->catalog, &e));
+    assert_int_equal(e.code, ERR_CONNECT);
+    assert_string_equal(e.why.text, "connection refused");
+    ask(w);
+    refuse_one(w, WEB, ERR_CONNECT);
+    assert_int_equal(w->lookup.result, ERR_CONNECT);
+    assert_int_equal(w->woken, 1);
+    watch_web(w);
+    assert_true(catalog_ready(w->catalog, &e));
+    assert_int_equal(e.code, OK);
+    assert_true(w->woken > 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+}
+
+/* --- the first answer --- */
+
+static void the_first_question_costs_one_round_trip(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_int_equal(fake_asked(w->api), 2);
+    assert_string_equal(fake_selector(w->api, WEB_SLICES),
+                        "kubernetes.io/service-name=web");
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->woken, 0);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    assert_int_equal(w->woken, 1);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_int_equal(endpoint_port(w->lookup.service, w->lookup.service->endpoints[0], 0),
+                     8080);
+    assert_int_equal(fake_asked(w->api), 2);
+}
+
+static void the_watch_may_answer_first(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    watch_web(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->woken, 1);
+    assert_int_equal(fake_waiting(w->api, WEB), 0);
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+}
+
+static void an_unfinished_list_answers_nothing(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_live(w->api, SERVICES);
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_int_equal(fake_waiting(w->api, WEB), 1);
+}
+
+static void an_unknown_service_is_not_found_before_its_slices_come(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    fake_refuse(w->api, WEB, ERR_NOT_FOUND, "services \"web\" not found");
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    assert_string_equal(w->lookup.error.why.text, "services \"web\" not found");
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+}
+
+/* --- watched --- */
+
+static void a_watched_service_is_known_at_once(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
+    assert_true(w->lookup.service->last_ready > 0);
+    assert_int_equal(fake_asked(w->api), 0);
+}
+
+static void slices_add_up_in_any_order(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("2")));
+    watch_web(w);
+    ask(w);
+    assert_int_equal(w->lookup.service->endpoint_count, 2);
+}
+
+static void a_change_wakes_and_leaves_what_is_held_alone(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    struct service *held = service_ref(w->lookup.service);
+    fake_tell(w->api, SLICES, API_MODIFIED,
+              SLICE("web-a", "web", "2", ENDPOINT("1") "," ENDPOINT("2")));
+    pass(w, 1);
+    assert_int_equal(w->woken, 1);
+    assert_int_equal(held->endpoint_count, 1);
+    ask(w);
+    assert_int_equal(w->lookup.service->endpoint_count, 2);
+    service_unref(held);
+}
+
+static void a_list_that_says_nothing_new_wakes_nobody(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    pass(w, 1);
+    assert_int_equal(w->woken, 0);
+    fake_tell(w->api, SERVICES, API_MODIFIED, SERVICE("web", "2"));
+    pass(w, 1);
+    assert_int_equal(w->woken, 0);
+}
+
+static void many_events_are_one_change(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("3")));
+    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-c", "web", "1", ENDPOINT("3")));
+    pass(w, 1);
+    assert_int_equal(w->woken, 1);
+    assert_string_equal(w->gone, "");
+}
+
+static void tells_of_pods_that_are_gone(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
+    pass(w, 0);
+    assert_string_equal(w->gone, "u1 ");
+}
+
+static void a_slice_that_went_unseen_is_known_by_its_name(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    fake_tell(w->api, SLICES, API_DELETED,
+              "{'metadata': {'namespace': 'shop', 'name': 'web-a', 'uid': 'x'}}");
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    fake_tell(w->api, SERVICES, API_DELETED,
+              "{'metadata': {'namespace': 'shop', 'name': 'web', 'uid': 'y'}}");
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+}
+
+static void a_slice_may_change_hands(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "api", "2", ENDPOINT("1")));
+    pass(w, 1);
+    ask_for(w, &w->lookup, "api", 0);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN); /* nothing ready: asks why */
+}
+
+static void a_pod_of_two_services_is_gone_when_both_lost_it(void **state)
+{
+    struct world *w = *state;
+    struct lookup other = { .result = ERR_AGAIN };
+
+    watch_web(w);
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("api-a", "api", "1", ENDPOINT("1")));
+    pass(w, 1);
+    ask(w);
+    ask_for(w, &other, "api", 0);
+    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "1", ""));
+    pass(w, 1);
+    assert_string_equal(w->gone, "");
+    fake_tell(w->api, SLICES, API_DELETED, SLICE("api-a", "api", "1", ""));
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    lookup_finish(&other);
+}
+
+static void a_service_comes_and_goes(void **state)
+{
+    struct world *w = *state;
+
+    watch_all(w);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    assert_string_equal(w->lookup.error.why.text, "services \"web\" not found");
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    pass(w, 1);
+    assert_int_equal(w->woken, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+
+    fake_tell(w->api, SERVICES, API_DELETED, SERVICE("web", "2"));
+    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "3"));
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-z", "web", "3", ENDPOINT("9")));
+    pass(w, 1);
+    ask(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u9");
+}
+
+static void says_why_a_watched_service_has_nothing_ready(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    watch_all(w);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
+    answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->pods_seen, 1);
+    assert_non_null(strstr(w->lookup.service->pods_note, "web-1 Pending"));
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    pass(w, 3000);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+}
+
+static void does_without_the_reasons_where_pods_are_forbidden(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    watch_all(w);
+    ask(w);
+    refuse_one(w, SHOP_PODS, ERR_FORBIDDEN);
+    assert_int_equal(w->lookup.result, OK);
+    assert_null(w->lookup.service->pods_note);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+}
+
+static void a_pod_that_gets_ready_answers_before_the_reasons(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    watch_all(w);
+    ask(w);
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ""));
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
+}
+
+static void remembers_when_it_was_last_ready(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    pass(w, 5000);
+    uint64_t lost_at = w->sched.now;
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ""));
+    pass(w, 0);
+    ask(w);
+    answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(w->lookup.service->last_ready, lost_at);
+}
+
+static void what_was_known_stays_good_while_the_server_is_away(void **state)
+{
+    struct world *w = *state;
+    struct lookup unknown = { .result = ERR_AGAIN };
+
+    watch_web(w);
+    fake_broken(w->api, SERVICES, ERR_CONNECT, "away");
+    fake_broken(w->api, SLICES, ERR_CONNECT, "away");
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+
+    ask_for(w, &unknown, "new", 0);
+    assert_int_equal(unknown.result, ERR_AGAIN);
+    refuse_one(w, "/api/v1/namespaces/shop/services/new", ERR_CONNECT);
+    assert_int_equal(unknown.result, ERR_CONNECT);
+    watch_all(w);
+    ask_for(w, &unknown, "new", 0);
+    assert_int_equal(unknown.result, ERR_NOT_FOUND);
+    lookup_finish(&unknown);
+}
+
+static void another_namespace_than_the_watched_one_is_looked_up(void **state)
+{
+    struct world *w = *state;
+
+    falls_back_to_the_home_namespace(state);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    refuse_one(w, WEB, ERR_FORBIDDEN);
+    assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
+    assert_string_equal(w->lookup.missing_verb, "get");
+    assert_string_equal(w->lookup.missing_resource, "services");
+}
+
+static void count_each(void *owner, const struct service *s)
+{
+    char *last = owner;
+
+    assert_true(strcmp(last, s->name) < 0);
+    strcpy(last, s->name);
+    assert_int_equal(s->endpoint_count, 1);
+}
+
+static void holds_a_thousand_services(void **state)
+{
+    struct world *w = *state;
+    char text[1024], last[64] = "";
+
+    for (int i = 999; i >= 0; i--) {
+        snprintf(text, sizeof(text),
+                 "{'metadata': {'namespace': 'shop', 'name': 's%04d'}, 'spec': {}}", i);
+        fake_tell(w->api, SERVICES, API_ADDED, text);
+        snprintf(text, sizeof(text),
+                 "{'metadata': {'namespace': 'shop', 'name': 's%04d-x', 'labels':"
+                 " {'kubernetes.io/service-name': 's%04d'}}, 'endpoints': [{'targetRef':"
+                 " {'kind': 'Pod', 'name': 'p%d', 'uid': 'u%d'}}]}",
+                 i, i, i, i);
+        fake_tell(w->api, SLICES, API_ADDED, text);
+    }
+    watch_all(w);
+    assert_int_equal(catalog_count(w->catalog), 1000);
+    catalog_each(w->catalog, count_each, last);
+    assert_string_equal(last, "s0999");
+    ask_for(w, &w->lookup, "s0500", 0);
+    assert_int_equal(w->lookup.result, OK);
+}
+
+static void an_object_it_cannot_read_is_left_out(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, "{'metadata': {'name': []}}");
+    fake_tell(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'x'}, 'endpoints': 7}");
+    fake_tell(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'nobodys'}}");
+    watch_web(w);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(catalog_count(w->catalog), 1);
+}
+
+/* --- looked up --- */
+
+static void looks_up_the_pods_by_the_selector(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_int_equal(catalog_count(w->catalog), 1);
+}
+
+static void forbidden_slices_are_not_asked_for_again(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    size_t asked = fake_asked(w->api);
+    pass(w, 10000);
+    ask(w);
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_asked(w->api), asked + 2);
+}
+
+static void an_answer_is_kept_for_a_while(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    size_t asked = fake_asked(w->api);
+    pass(w, 1400);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_asked(w->api), asked);
+    ask_for(w, &w->lookup, "web", 0);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_int_equal(fake_asked(w->api), asked + 1);
+}
+
+static void a_name_in_use_is_refreshed_ahead_of_need(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    w->woken = 0;
+    pass(w, 2000);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    assert_int_equal(w->woken, 0);
+    pass(w, 2000);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    refuse_one(w, WEB, ERR_CONNECT);
+    assert_int_equal(w->woken, 0);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_waiting(w->api, WEB), 0);
+    pass(w, 3000);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+}
+
+static void a_newer_look_up_shows_what_is_gone(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    w->woken = 0;
+    struct lookup other = { .result = ERR_AGAIN };
+    ask_for(w, &other, "web", 0);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, SHOP_PODS, POD("2", "Running"));
+    assert_int_equal(other.result, OK);
+    assert_int_equal(w->woken, 1);
+    assert_string_equal(w->gone, "u1 ");
+    lookup_finish(&other);
+}
+
+static void a_failure_to_ask_loses_no_pod(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    ask_for(w, &w->lookup, "web", 0);
+    refuse_one(w, WEB, ERR_CONNECT);
+    assert_int_equal(w->lookup.result, ERR_CONNECT);
+    assert_string_equal(w->gone, "");
+    struct api_error e;
+    assert_true(catalog_ready(w->catalog, &e));
+    assert_int_equal(e.code, ERR_CONNECT);
+}
+
+static void questions_at_the_same_time_share_one_call(void **state)
+{
+    struct world *w = *state;
+    struct lookup many[5] = { 0 };
+
+    only_look_up(w);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        ask_for(w, &many[i], "web", 0);
+    assert_int_equal(fake_waiting(w->api, WEB), 1);
+    lookup_finish(&many[2]);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        assert_int_equal(many[i].result, i == 2 ? ERR_CANCELLED : OK);
+        lookup_finish(&many[i]);
+    }
+}
+
+static void a_refusal_is_kept_for_a_second(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    refuse_one(w, WEB, ERR_NOT_FOUND);
+    size_t asked = fake_asked(w->api);
+    pass(w, 900);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    assert_int_equal(fake_asked(w->api), asked);
+    pass(w, 101);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+}
+
+static void a_refused_call_names_the_missing_right(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    refuse_one(w, WEB, ERR_FORBIDDEN);
+    assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
+    assert_string_equal(w->lookup.missing_verb, "get");
+    assert_string_equal(w->lookup.missing_resource, "services");
+    assert_string_equal(w->lookup.error.why.text, "said so");
+
+    pass(w, 1001);
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    refuse_one(w, SHOP_PODS, ERR_FORBIDDEN);
+    assert_string_equal(w->lookup.missing_verb, "list");
+    assert_string_equal(w->lookup.missing_resource, "pods");
+}
+
+static void a_service_without_selector_is_an_answer(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    answer_one(w, WEB, "{'metadata': {'namespace': 'shop', 'name': 'web'}, 'spec': {}}");
+    refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    assert_int_equal(w->lookup.result, OK);
+    assert_false(w->lookup.service->has_selector);
+}
+
+static void an_external_name_needs_no_more_calls(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    answer_one(w, WEB,
+               "{'metadata': {'namespace': 'shop', 'name': 'web'},"
+               " 'spec': {'type': 'ExternalName', 'externalName': 'example.com'}}");
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->kind, SERVICE_EXTERNAL);
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+}
+
+static void an_answer_that_is_no_service_is_an_error(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    answer_one(w, WEB, "{'metadata': {'name': 7}}");
+    assert_int_equal(w->lookup.result, ERR_PROTO);
+}
+
+static void slices_that_show_nothing_ready_are_explained(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ""));
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_non_null(strstr(w->lookup.service->pods_note, "none is running"));
+}
+
+static void names_nobody_asks_for_are_forgotten(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    lookup_finish(&w->lookup);
+    pass(w, 590000);
+    assert_int_equal(catalog_count(w->catalog), 1);
+    pass(w, 70000);
+    assert_int_equal(catalog_count(w->catalog), 0);
+    assert_string_equal(w->gone, "");
+}
+
+static void ten_thousand_names_are_enough(void **state)
+{
+    struct world *w = *state;
+    static struct lookup many[10000];
+    struct lookup one = { .result = ERR_AGAIN };
+    char name[32], path[128];
+
+    only_look_up(w);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++) {
+        snprintf(name, sizeof(name), "n%zu", i);
+        snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
+        ask_for(w, &many[i], name, 0);
+        refuse_one(w, path, ERR_NOT_FOUND);
+    }
+    ask_for(w, &one, "one-more", 0);
+    assert_int_equal(one.result, ERR_LIMIT);
+    lookup_finish(&many[77]);
+    ask_for(w, &one, "one-more", 0);
+    assert_int_equal(one.result, ERR_AGAIN);
+    lookup_finish(&one);
+    for (size_t i = 0; i < ARRAY_LEN(many); i++)
+        lookup_finish(&many[i]);
+}
+
+static void a_name_that_cannot_be_is_not_asked_for(void **state)
+{
+    struct world *w = *state;
+    static const char *const names[] = { "", "..", "a/b", "a?b", "A", "a b", "a%2fb" };
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        ask_for(w, &w->lookup, names[i], 0);
+        assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    }
+    assert_int_equal(fake_asked(w->api), 0);
+}
+
+static void a_lookup_may_be_cancelled_at_any_time(void **state)
+{
+    struct world *w = *state;
+    struct lookup zeroed = { 0 };
+
+    lookup_finish(&zeroed);
+    ask(w);
+    lookup_finish(&w->lookup);
+    lookup_finish(&w->lookup);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->woken, 0);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+}
+
+static void the_catalog_may_go_before_its_lookups(void **state)
+{
+    struct world *w = *state;
+    struct lookup l = { .result = ERR_AGAIN };
+    struct catalog *c =
+        catalog_create(&w->sched, w->api, &(struct catalog_settings){ 1, 10000 });
+
+    catalog_lookup(c, STR("shop"), STR("web"), 0, &l, &w->wake);
+    catalog_destroy(c);
+    catalog_destroy(NULL);
+    assert_int_equal(l.result, ERR_CANCELLED);
+    lookup_finish(&l);
+}
+
+/* --- pods --- */
+
+static void looks_up_a_pod_by_name(void **state)
+{
+    struct world *w = *state;
+
+    watch_all(w);
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("web-1"), 3000, &w->lookup, &w->wake);
+    answer_one(w, SHOP_PODS "/web-1", POD("1", "Running"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->kind, SERVICE_POD);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u1");
+
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("web-9"), 3000, &w->lookup, &w->wake);
+    refuse_one(w, SHOP_PODS "/web-9", ERR_FORBIDDEN);
+    assert_string_equal(w->lookup.missing_verb, "get");
+    assert_string_equal(w->lookup.missing_resource, "pods");
+}
+
+static void looks_up_a_pod_by_address(void **state)
+{
+    struct world *w = *state;
+
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("10.1.0.2"), 3000, &w->lookup,
+                       &w->wake);
+    assert_null(fake_selector(w->api, SHOP_PODS));
+    fake_answer(w->api, SHOP_PODS,
+                (const char *const[]){ POD("1", "Running"), POD("2", "Running"), NULL });
+    pass(w, 1);
+    assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-2");
+
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("fd00::9"), 3000, &w->lookup,
+                       &w->wake);
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    assert_string_equal(w->lookup.error.why.text, "pods \"fd00::9\" not found");
+}
+
+static void a_replaced_pod_is_gone(void **state)
+{
+    struct world *w = *state;
+
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("web-1"), 0, &w->lookup, &w->wake);
+    answer_one(w, SHOP_PODS "/web-1", POD("1", "Running"));
+    catalog_lookup_pod(w->catalog, STR("shop"), STR("web-1"), 0, &w->lookup, &w->wake);
+    refuse_one(w, SHOP_PODS "/web-1", ERR_NOT_FOUND);
+    assert_string_equal(w->gone, "u1 ");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(finds_the_right_to_watch_the_cluster),
+        TEST(falls_back_to_the_home_namespace),
+        TEST(looks_up_when_even_home_may_not_be_listed),
+        TEST(looks_up_when_lists_work_and_watches_do_not),
+        TEST(looks_up_when_home_may_be_listed_but_not_watched),
+        TEST(looks_up_where_the_cluster_has_no_endpointslices),
+        TEST(finds_out_anew_when_rights_are_taken_away),
+        TEST(believes_no_refusal_that_passes),
+        TEST(says_what_is_wrong_while_the_server_is_away),
+        TEST(the_first_question_costs_one_round_trip),
+        TEST(the_watch_may_answer_first),
+        TEST(an_unfinished_list_answers_nothing),
+        TEST(an_unknown_service_is_not_found_before_its_slices_come),
+        TEST(a_watched_service_is_known_at_once),
+        TEST(slices_add_up_in_any_order),
+        TEST(a_change_wakes_and_leaves_what_is_held_alone),
+        TEST(a_list_that_says_nothing_new_wakes_nobody),
+        TEST(many_events_are_one_change),
+        TEST(tells_of_pods_that_are_gone),
+        TEST(a_slice_that_went_unseen_is_known_by_its_name),
+        TEST(a_slice_may_change_hands),
+        TEST(a_pod_of_two_services_is_gone_when_both_lost_it),
+        TEST(a_service_comes_and_goes),
+        TEST(says_why_a_watched_service_has_nothing_ready),
+        TEST(does_without_the_reasons_where_pods_are_forbidden),
+        TEST(a_pod_that_gets_ready_answers_before_the_reasons),
+        TEST(remembers_when_it_was_last_ready),
+        TEST(what_was_known_stays_good_while_the_server_is_away),
+        TEST(another_namespace_than_the_watched_one_is_looked_up),
+        TEST(holds_a_thousand_services),
+        TEST(an_object_it_cannot_read_is_left_out),
+        TEST(looks_up_the_pods_by_the_selector),
+        TEST(forbidden_slices_are_not_asked_for_again),
+        TEST(an_answer_is_kept_for_a_while),
+        TEST(a_name_in_use_is_refreshed_ahead_of_need),
+        TEST(a_newer_look_up_shows_what_is_gone),
+        TEST(a_failure_to_ask_loses_no_pod),
+        TEST(questions_at_the_same_time_share_one_call),
+        TEST(a_refusal_is_kept_for_a_second),
+        TEST(a_refused_call_names_the_missing_right),
+        TEST(a_service_without_selector_is_an_answer),
+        TEST(an_external_name_needs_no_more_calls),
+        TEST(an_answer_that_is_no_service_is_an_error),
+        TEST(slices_that_show_nothing_ready_are_explained),
+        TEST(names_nobody_asks_for_are_forgotten),
+        TEST(ten_thousand_names_are_enough),
+        TEST(a_name_that_cannot_be_is_not_asked_for),
+        TEST(a_lookup_may_be_cancelled_at_any_time),
+        TEST(the_catalog_may_go_before_its_lookups),
+        TEST(looks_up_a_pod_by_name),
+        TEST(looks_up_a_pod_by_address),
+        TEST(a_replaced_pod_is_gone),
+    };
+    return cmocka_run_group_tests_name("catalog/catalog", tests, NULL, NULL);
+}
