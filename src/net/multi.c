@@ -31,6 +31,7 @@ struct watched {
     uv_poll_t poll;
     struct transfers *transfers;
     curl_socket_t fd;
+    int interest; /* libuv's UV_READABLE, UV_WRITABLE */
     struct list_node node;
 };
 
@@ -54,14 +55,28 @@ static void act(struct transfers *t, curl_socket_t fd, int events)
     collect(t);
 }
 
+static void on_ready(uv_poll_t *poll, int status, int events);
+
+/* libuv stops watching a socket with an error pending and says no more than that.  curl
+ * is told to read and write, not CURL_CSELECT_ERR: so it takes what came before (a TLS
+ * alert, say) and learns the error from the socket itself. */
+static void act_on_error(struct watched *w)
+{
+    act(w->transfers, w->fd, CURL_CSELECT_IN | CURL_CSELECT_OUT);
+    if (!uv_is_closing((uv_handle_t *)&w->poll))
+        uv_poll_start(&w->poll, w->interest, on_ready);
+}
+
 static void on_ready(uv_poll_t *poll, int status, int events)
 {
     struct watched *w = container_of(poll, struct watched, poll);
-    int seen = status < 0 ? CURL_CSELECT_ERR : 0;
+    int in = events & UV_READABLE ? CURL_CSELECT_IN : 0;
+    int out = events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
 
-    seen |= events & UV_READABLE ? CURL_CSELECT_IN : 0;
-    seen |= events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
-    act(w->transfers, w->fd, seen);
+    if (status < 0)
+        act_on_error(w);
+    else
+        act(w->transfers, w->fd, in | out);
 }
 
 static void on_kick(struct task *kick)
@@ -130,7 +145,10 @@ static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *
     }
     if (!w)
         w = watched_open(t, fd);
-    return w && !uv_poll_start(&w->poll, interest(what), on_ready) ? 0 : -1;
+    if (!w)
+        return -1;
+    w->interest = interest(what);
+    return uv_poll_start(&w->poll, w->interest, on_ready) ? -1 : 0;
 }
 
 struct transfers *transfers_create(struct loop *l)
@@ -158,7 +176,8 @@ void transfers_destroy(struct transfers *t)
     if (!t)
         return;
     curl_multi_cleanup(t->multi);
-    list_for_each(w, &t->sockets, struct watched, node) watched_close(w);
+    list_for_each (w, &t->sockets, struct watched, node)
+        watched_close(w);
     timer_stop(&t->timeout);
     task_cancel(&t->kick);
     free(t);
@@ -254,10 +273,20 @@ static const char *certificate_problem(long verified)
     case X509_V_ERR_CERT_REVOKED:
         return "its certificate was revoked";
     case X509_V_OK:
+    case X509_V_ERR_UNSPECIFIED: /* curl found fault with it, not OpenSSL */
         return NULL;
     default:
         return X509_verify_cert_error_string(verified);
     }
+}
+
+/* curl keeps its first complaint, and the first about a socket that has just been reset
+ * is that it has no addresses any more. */
+static const char *what_curl_said(const struct easy *e, CURLcode code)
+{
+    bool useless = e->said[0] == '\0' || strncmp(e->said, "getpeername", 11) == 0 ||
+                   strncmp(e->said, "getsockname", 11) == 0;
+    return useless ? curl_easy_strerror(code) : e->said;
 }
 
 static enum err tls_error(const struct easy *e, CURLcode code, const char *where,
@@ -267,10 +296,14 @@ static enum err tls_error(const struct easy *e, CURLcode code, const char *where
     curl_easy_getinfo(e->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
     const char *problem = certificate_problem(verified);
 
-    if (code == CURLE_PEER_FAILED_VERIFICATION && problem)
+    const char *said = what_curl_said(e, code);
+
+    if (code != CURLE_PEER_FAILED_VERIFICATION)
+        return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where, said);
+    if (problem)
         return diag_set(why, ERR_TLS, "%s: %s", where, problem);
-    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where,
-                    e->said[0] ? e->said : curl_easy_strerror(code));
+    return diag_set(why, ERR_TLS, "%s: its certificate is for another name (%s)", where,
+                    said);
 }
 
 static enum err connect_error(const struct easy *e, const char *where, struct diag *why)
@@ -289,7 +322,7 @@ enum err easy_error(const struct easy *e, CURLcode code, const char *where,
                     struct diag *why)
 {
     enum err result = code_of(code);
-    const char *said = e->said[0] ? e->said : curl_easy_strerror(code);
+    const char *said = what_curl_said(e, code);
     long proxy_status = 0;
 
     curl_easy_getinfo(e->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);

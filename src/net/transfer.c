@@ -19,6 +19,7 @@
 #include "net/multi.h"
 #include "net/proxy.h"
 
+#define CONNECT_MS 20000L /* TLS included */
 #define UNACKNOWLEDGED_MS 30000
 #define PROBE_AFTER_S 30L
 #define PROBE_EVERY_S 10L
@@ -240,6 +241,7 @@ static void set_connection(struct running *r)
 
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
     curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 1L);
+    curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, PROBE_AFTER_S);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, PROBE_EVERY_S);
