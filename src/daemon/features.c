@@ -10,9 +10,8 @@ static enum err refuse(const struct config *config, enum setting_id id, struct d
     AUTO_FREE char *value = setting_print(s, config);
     AUTO_FREE char *origin = setting_origin(s, config);
 
-    return diag_set(why, ERR_CONFIG,
-                    "%s: %s is not available in this version (%s=%s); leave it out",
-                    origin, s->name, s->name, value);
+    return diag_set(why, ERR_CONFIG, "%s=%s (%s) is not available in this version",
+                    s->name, value, origin);
 }
 
 enum err features_check(const struct config *c, struct diag *why)

@@ -184,6 +184,7 @@ void listeners_close(struct listeners *l)
 {
     if (!l)
         return;
-    list_for_each(d, &l->doors, struct door, node) door_close(d);
+    list_for_each (d, &l->doors, struct door, node)
+        door_close(d);
     free(l);
 }
