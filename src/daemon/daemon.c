@@ -24,7 +24,7 @@
 #include "base/own.h"
 #include "catalog/catalog.h"
 #include "config/config.h"
-#include "daemon/features.h"
+#include "daemon/refusals.h"
 #include "daemon/memory.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
@@ -241,7 +241,7 @@ int daemon_run(const struct config *config)
     struct daemon d = { .config = config };
     struct diag why = { 0 };
 
-    enum err e = features_check(config, &why);
+    enum err e = refusals_check(config, &why);
     if (e)
         return complain(config, e, &why, EXIT_USAGE);
     process_prepare();

@@ -1,5 +1,5 @@
-/* daemon/features.c - settings that ask for what this version cannot do */
-#include "daemon/features.h"
+/* daemon/refusals.c - settings that ask for what this version cannot do */
+#include "daemon/refusals.h"
 
 #include "base/own.h"
 #include "config/setting.h"
@@ -14,7 +14,7 @@ static enum err refuse(const struct config *config, enum setting_id id, struct d
                     s->name, value, origin);
 }
 
-enum err features_check(const struct config *c, struct diag *why)
+enum err refusals_check(const struct config *c, struct diag *why)
 {
     if (c->expose.count > 0)
         return refuse(c, SETTING_expose, why);

@@ -1,4 +1,4 @@
-/* daemon/features.h - settings that ask for what this version cannot do
+/* daemon/refusals.h - settings that ask for what this version cannot do
  *
  * The table of settings is complete from the start, its meaning grows with each version.
  * A setting that would be silently ignored is refused instead.
@@ -10,4 +10,4 @@
 struct config;
 
 /* ERR_CONFIG, and *why names the setting, where its value came from and what to do. */
-MUST_CHECK enum err features_check(const struct config *config, struct diag *why);
+MUST_CHECK enum err refusals_check(const struct config *config, struct diag *why);
