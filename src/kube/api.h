@@ -28,7 +28,7 @@ const char *api_authorization(struct api *a);
 struct api_error {
     enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
                        ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport */
-    int status;     /* HTTP status, 0: no answer */
+    int status;     /* HTTP status, 0: no answer, or not all of one */
     bool is_status; /* the body was a metav1.Status: a final word of the API server */
     uint32_t retry_after; /* seconds */
     struct diag why;      /* the Status message, or what the transport said */

@@ -278,8 +278,9 @@ static const struct field context_row[] = {
 
 static const struct kc_entry *find_entry(const struct list_node *list, const char *name)
 {
-    list_for_each(e, (struct list_node *)(uintptr_t)list, struct kc_entry,
-                  node) if (name && str_eq(str_of(e->name), str_of(name))) return e;
+    list_for_each (e, (struct list_node *)(uintptr_t)list, struct kc_entry, node)
+        if (name && str_eq(str_of(e->name), str_of(name)))
+            return e;
     return NULL;
 }
 
@@ -425,7 +426,8 @@ static void free_context(struct kc_entry *entry)
 
 static void free_list(struct list_node *list, void (*destroy)(struct kc_entry *))
 {
-    list_for_each(e, list, struct kc_entry, node) destroy(e);
+    list_for_each (e, list, struct kc_entry, node)
+        destroy(e);
 }
 
 void kubeconfig_destroy(struct kubeconfig *kc)
@@ -442,8 +444,7 @@ void kubeconfig_destroy(struct kubeconfig *kc)
 /* What is left in `from` afterwards was defined before. */
 static void merge_list(struct list_node *into, struct list_node *from)
 {
-    list_for_each(e, from, struct kc_entry, node)
-    {
+    list_for_each (e, from, struct kc_entry, node) {
         if (find_entry(into, e->name))
             continue;
         list_remove(&e->node);

@@ -136,11 +136,10 @@ static enum err fail(struct reply *r, enum err code, const char *what)
     return diag_set(&r->error.why, code, "%s %s: %s", r->method, r->path, what);
 }
 
+/* No answer, or not all of one: status 0 tells it from what the server says. */
 static enum err lost(struct reply *r)
 {
-    r->error = (struct api_error){ .code = r->transfer->result,
-                                   .status = r->transfer->status,
-                                   .why = r->transfer->why };
+    r->error = (struct api_error){ .code = r->transfer->result, .why = r->transfer->why };
     return r->error.code;
 }
 

@@ -14,6 +14,7 @@ struct api {
     struct transfers *transfers;
     struct kube_target *target;
     struct credentials credentials;
+    bool unreachable; /* said so; the watches say when it is back */
 };
 
 #define OBJECT_MAX (4u << 20) /* etcd refuses objects half that size */

@@ -201,8 +201,8 @@ static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
 {
     size_t used = 0;
     out[0] = '\0';
-    list_for_each(e, (struct list_node *)(uintptr_t)&kc->contexts, struct kc_entry, node)
-    {
+    list_for_each (e, (struct list_node *)(uintptr_t)&kc->contexts, struct kc_entry,
+                   node) {
         int n = snprintf(out + used, room - used, "%s%s", used ? ", " : "", e->name);
         if (n < 0 || (size_t)n >= room - used)
             return;

@@ -232,20 +232,26 @@ static enum watch_state begin_watch(struct api_watch *w)
 
 /* --- failing and recovering --- */
 
-/* Once per failure that lasts, however often it is tried.  A 403 is the user's to
- * explain: it may well do without watching. */
+/* Once per failure that lasts, however often it is tried; once for all watches when there is
+ * no answer at all.  A 403 is the user's to explain: it may well do without watching. */
 static void log_lost(struct api_watch *w)
 {
     const struct api_error *e = &w->shown.error;
+    const char *why = diag_text(&e->why, e->code);
 
-    if (e->code == ERR_FORBIDDEN)
+    if (e->code == ERR_FORBIDDEN) {
         log_debug(NO_ID, "watch not permitted", LOG_S("path", w->path));
-    else if (!w->lost)
-        log_warn(NO_ID,
-                 w->shown.synced ? "watch lost, trying again"
-                                 : "cannot list, trying again",
-                 LOG_S("path", w->path), LOG_S("why", diag_text(&e->why, e->code)));
-    w->lost |= e->code != ERR_FORBIDDEN;
+    } else if (e->status == 0) {
+        if (!w->api->unreachable)
+            log_warn(NO_ID, "API server lost, trying again",
+                     LOG_S("server", w->api->target->server), LOG_S("why", why));
+        w->api->unreachable = true;
+    } else {
+        if (!w->lost)
+            log_warn(NO_ID, "watch failed, trying again", LOG_S("path", w->path),
+                     LOG_S("why", why));
+        w->lost = true;
+    }
 }
 
 static enum watch_state fail(struct api_watch *w)
@@ -271,9 +277,11 @@ static void note_live(struct api_watch *w)
     w->shown.live = true;
     w->shown.error = (struct api_error){ .code = OK };
     w->well_since = w->task.sched->now;
+    if (w->api->unreachable)
+        log_info(NO_ID, "API server back", LOG_S("server", w->api->target->server));
     if (w->lost)
         log_info(NO_ID, "watch resumed", LOG_S("path", w->path));
-    w->lost = false;
+    w->api->unreachable = w->lost = false;
     task_wake(w->wake);
 }
 
