@@ -1,0 +1,26 @@
+/* admin/admin.h - our own pages: what this is, whether it is well, what it counted
+ *
+ * Asked only for requests to our own names (loopback, an address): a service's /healthz
+ * stays the service's.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct admin;
+struct catalog;
+
+/* The catalog is borrowed and outlives it. */
+struct admin *admin_create(struct catalog *catalog, const char *cluster_domain);
+void admin_destroy(struct admin *a); /* NULL accepted */
+
+struct admin_page {
+    int status;
+    const char *type;  /* Content-Type */
+    const char *allow; /* of a 405; or NULL */
+    char *text;        /* owned by the caller */
+};
+
+/* `path` without its query.  A HEAD gets the page of the GET. */
+void admin_answer(struct admin *a, struct str method, struct str path,
+                  struct admin_page *ret);

@@ -1,0 +1,27 @@
+/* detect/detect.h - which protocol a client speaks, from its first bytes
+ *
+ * Pure: bytes in, a name out.  The fewest bytes that tell are asked for, so that a client
+ * that waits for an answer to a short greeting gets one.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+enum detected {
+    DETECT_MORE,  /* these bytes begin more than one of them: ask again with more */
+    DETECT_HTTP1, /* or something close enough for its parser to complain about */
+    DETECT_HTTP2, /* the preface of HTTP/2 with prior knowledge (RFC 9113, section 3.4) */
+    DETECT_TLS,   /* a ClientHello record */
+    DETECT_SOCKS4,
+    DETECT_SOCKS5,
+    DETECT_UNKNOWN, /* none of them, whatever follows */
+};
+
+/* DETECT_MAX bytes always decide. */
+#define DETECT_MAX 24
+
+enum detected detect(const uint8_t *in, size_t len);
+
+/* "TLS", for logs; never NULL. */
+const char *detected_name(enum detected d);

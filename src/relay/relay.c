@@ -1,0 +1,114 @@
+/* relay/relay.c - carry bytes both ways between a client and a pod
+ *
+ * THEORY OF OPERATION
+ *
+ *      client ──in──▶ bufq_move ──▶ out── pod       Two directions that differ only in
+ *      client ◀──out── bufq_move ◀──in── pod        how they end.
+ *
+ * Backpressure is not a feature of this file but a consequence of two rules kept by the
+ * streams: one whose `in` is full stops reading, and bufq_move never passes a limit.  A
+ * relay holds four bounded queues and nothing else.
+ *
+ * The pod's end is passed on at once.  The client's is not: the runtime on the node cuts
+ * the answer one second after it has seen the end of our side.  So it is kept until the
+ * pod has ended, or until the pod has been silent for HALF_MS, because a client that went
+ * away altogether looks the same.  `half_close` passes it on at once, for protocols that
+ * need it and runtimes that can.  A pod that does not end after that either is given up.
+ *
+ * After the pod's end the client's bytes have nowhere to go: they are read and dropped
+ * for END_MS, so that closing does not reset what the client has not read yet.
+ */
+#include "relay/relay.h"
+
+#define HALF_MS 30000
+#define END_MS 2000
+
+static bool ended(const struct stream *s)
+{
+    return s->in_eof && bufq_empty(&s->in);
+}
+
+static void on_grace(struct timer *t)
+{
+    struct relay *r = container_of(t, struct relay, grace);
+
+    r->expired++;
+    task_wake(r->wake);
+}
+
+void relay_start(struct relay *r, struct stream *client, struct stream *pod,
+                 bool half_close, struct task *wake)
+{
+    *r = (struct relay){
+        .client = client, .pod = pod, .half_close = half_close, .wake = wake
+    };
+    timer_init(&r->grace, wake->sched, on_grace);
+    task_wake(wake);
+}
+
+void relay_finish(struct relay *r)
+{
+    if (r->grace.sched)
+        timer_stop(&r->grace);
+}
+
+static void wait_at_most(struct relay *r, uint64_t ms)
+{
+    if (!r->grace.at)
+        timer_set(&r->grace, ms);
+}
+
+static void end_client(struct relay *r)
+{
+    bufq_clear(&r->client->in);
+    if (r->pod->end.verdict == V_CLEAN)
+        stream_shutdown(r->client);
+    if (bufq_empty(&r->client->out) && !r->expired)
+        wait_at_most(r, END_MS);
+}
+
+static void end_pod(struct relay *r)
+{
+    bool pass = r->half_close || r->expired;
+
+    if (pass)
+        stream_shutdown(r->pod);
+    if (!r->half_close && r->expired < 2)
+        wait_at_most(r, pass ? END_MS : HALF_MS);
+}
+
+void relay_run(struct relay *r)
+{
+    if (r->client->broken)
+        return;
+    size_t down = bufq_move(&r->client->out, &r->pod->in);
+    size_t up =
+        r->pod->end.verdict == V_OPEN ? bufq_move(&r->pod->out, &r->client->in) : 0;
+    r->down += down;
+    r->up += up;
+    if (down && !r->expired)
+        timer_stop(&r->grace);
+
+    if (ended(r->pod))
+        end_client(r);
+    else if (ended(r->client))
+        end_pod(r);
+    stream_update(r->client);
+    stream_update(r->pod);
+}
+
+bool relay_done(const struct relay *r)
+{
+    if (r->client->broken || r->expired >= 2)
+        return true;
+    if (!ended(r->pod) || !bufq_empty(&r->client->out))
+        return false;
+    if (r->pod->end.verdict != V_CLEAN)
+        return true;
+    return r->client->out_eof && (r->client->in_eof || r->expired);
+}
+
+bool relay_clean(const struct relay *r)
+{
+    return !r->client->broken && r->pod->end.verdict == V_CLEAN && !r->pod->broken;
+}

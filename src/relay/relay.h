@@ -1,0 +1,29 @@
+/* relay/relay.h - carry bytes both ways between a client and a pod
+ *
+ * Borrows two streams and hands both back, still open, when relay_done() turns true; how
+ * they are closed is the owner's business (relay_clean says which way is honest).  Has no
+ * task: its owner's is the wake of both streams and of the timer, and calls relay_run.
+ */
+#pragma once
+
+#include "net/stream.h"
+
+struct relay {
+    struct stream *client, *pod;
+    bool half_close;   /* the client's end of input goes to the pod at once */
+    unsigned expired;  /* how many graces are over */
+    uint64_t up, down; /* bytes moved towards the pod, and from it */
+    struct timer grace;
+    struct task *wake;
+};
+
+/* Both streams wake `wake` already. */
+void relay_start(struct relay *r, struct stream *client, struct stream *pod,
+                 bool half_close, struct task *wake);
+/* Move what can be moved, and pass ends on. */
+void relay_run(struct relay *r);
+bool relay_done(const struct relay *r);
+/* Once done: both sides said all they had to say.  If not, the client must be reset: a
+ * clean end would tell it that it has everything. */
+bool relay_clean(const struct relay *r);
+void relay_finish(struct relay *r); /* idempotent; a zeroed struct is accepted */

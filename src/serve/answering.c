@@ -1,0 +1,204 @@
+/* serve/answering.c - the answer, from the pod to the client
+ *
+ * Heads are read where they lie: an answer's head comes in one chunk nearly always, is
+ * parsed there, and its lines are written to the client from there.  Interim answers
+ * (1xx) are passed on and the head is waited for again.
+ */
+#include "serve/exchange.h"
+#include "serve/heads.h"
+#include "serve/session.h"
+
+#define KEEP_MAX_S 86400
+
+void answering_begin(struct exchange *x)
+{
+    struct answering *a = &x->answering;
+
+    a->state = ANSWERING_HEAD;
+    a->began = a->decode = a->pod_keeps = false;
+    a->keep_ms = 0;
+    a->scanned = 0;
+    a->problem = NULL;
+}
+
+static enum answer bad(struct exchange *x, const char *problem)
+{
+    x->answering.problem = problem;
+    return ANSWER_BAD;
+}
+
+/* A head in several chunks is gathered into one text. */
+static const char *gather(struct answering *a, const struct bufq *in, size_t max,
+                          size_t *ret_len)
+{
+    size_t len = in->len < max ? in->len : max;
+
+    if (a->text_room < len) {
+        a->text = xrealloc(a->text, len);
+        a->text_room = len;
+    }
+    *ret_len = bufq_copy(in, 0, a->text, len);
+    return a->text;
+}
+
+/* The text of the head, and its length.  ERR_AGAIN, ERR_LIMIT. */
+static enum err find_head(struct exchange *x, const char **ret_text, size_t *ret_len)
+{
+    struct answering *a = &x->answering;
+    const struct bufq *in = &x->lease.stream->in;
+    size_t max = (size_t)x->serve->config->max_head_size;
+    size_t run;
+    const char *text = (const char *)bufq_peek(in, &run);
+
+    if (run > max)
+        run = max;
+    enum err e = http1_head_end(text, run, &a->scanned, ret_len);
+    if (e == ERR_AGAIN && run < in->len && run < max) {
+        text = gather(a, in, max, &run);
+        e = http1_head_end(text, run, &a->scanned, ret_len);
+    }
+    if (e == ERR_AGAIN && (run >= max || bufq_full(in)))
+        return ERR_LIMIT;
+    *ret_text = text;
+    return e;
+}
+
+/* "timeout=5, max=100" */
+static uint32_t keep_alive_ms(const struct http1_head *head)
+{
+    const struct http1_field *field = http1_find(head, FIELD_KEEP_ALIVE);
+    struct str list = field ? field->value : (struct str){ 0 };
+
+    while (!str_empty(list)) {
+        struct str one;
+        uint64_t seconds;
+        list = str_cut(list, ',', &one);
+        struct str value = str_cut(str_trim(one), '=', &one);
+        if (str_ieq(one, STR("timeout")) && !str_to_uint(value, KEEP_MAX_S, &seconds))
+            return (uint32_t)seconds * 1000;
+    }
+    return 0;
+}
+
+static enum answer pass_interim(struct exchange *x, const struct http1_head *head)
+{
+    struct answer_form form = { 0 };
+
+    if (head->status == 101 && !x->request.upgrade)
+        return bad(x, "it switches protocols, which nobody asked for");
+    if (x->request.minor > 0)
+        answer_head_write(head, &form, &x->client->out);
+    if (head->status != 101)
+        return ANSWER_WAIT;
+    x->status = 101;
+    x->answering.state = ANSWERING_DONE;
+    return ANSWER_SWITCH;
+}
+
+static void pass_final(struct exchange *x, const struct http1_head *head)
+{
+    struct answering *a = &x->answering;
+
+    body_init(&a->body, head);
+    a->decode = head->framing == BODY_CHUNKED && x->request.minor == 0;
+    a->pod_keeps = head->keep_alive;
+    a->keep_ms = keep_alive_ms(head);
+    x->status = head->status;
+    x->keep = x->request.keep_alive && !x->serve->draining && !a->decode &&
+              head->framing != BODY_TO_EOF && x->sending.state == SENDING_DONE;
+
+    struct answer_form form = {
+        .decode = a->decode || x->request.minor == 0,
+        .close = !x->keep,
+        .say_keep_alive = x->request.minor == 0,
+    };
+    answer_head_write(head, &form, &x->client->out);
+    a->state = ANSWERING_BODY;
+}
+
+static enum answer read_head(struct exchange *x)
+{
+    struct stream *pod = x->lease.stream;
+    struct http1_head *head = &x->serve->answer;
+    const char *text;
+    size_t len;
+
+    enum err e = find_head(x, &text, &len);
+    if (e == ERR_AGAIN)
+        return pod->in_eof ? bad(x, "it ended in the middle of its head") : ANSWER_WAIT;
+    if (e)
+        return bad(x, "its head is larger than max-head-size");
+    e = http1_response_parse(text, len, x->request.method, head);
+    if (e)
+        return bad(x, head->problem);
+
+    enum answer answer = ANSWER_WAIT;
+    if (head->status / 100 == 1)
+        answer = pass_interim(x, head);
+    else
+        pass_final(x, head);
+    if (answer != ANSWER_BAD)
+        bufq_skip(&pod->in, len);
+    x->answering.scanned = 0;
+    return answer;
+}
+
+/* Heads, until one is final or there is nothing more to read or no room to write. */
+static enum answer read_heads(struct exchange *x)
+{
+    struct stream *pod = x->lease.stream;
+    enum answer answer = ANSWER_WAIT;
+
+    while (x->answering.state == ANSWERING_HEAD && answer == ANSWER_WAIT) {
+        if (bufq_empty(&pod->in))
+            return !pod->in_eof         ? ANSWER_WAIT
+                   : x->answering.began ? bad(x, "it ended after an interim answer")
+                                        : ANSWER_NONE;
+        if (!x->answering.began)
+            sending_stop_holding(x);
+        x->answering.began = true;
+        if (bufq_full(&x->client->out))
+            return ANSWER_WAIT;
+        size_t before = pod->in.len;
+        answer = read_head(x);
+        if (pod->in.len == before)
+            break;
+    }
+    return answer;
+}
+
+static bool ended(const struct stream *s)
+{
+    return s->in_eof && bufq_empty(&s->in);
+}
+
+static enum answer pass_body(struct exchange *x)
+{
+    struct answering *a = &x->answering;
+    struct stream *pod = x->lease.stream;
+    size_t moved = 0;
+
+    enum err e = body_move(&a->body, &pod->in, &x->client->out, a->decode, &moved);
+    x->bytes_out += moved;
+    if (e)
+        return ANSWER_CUT;
+    if (a->body.framing == BODY_TO_EOF && ended(pod))
+        a->body.done = pod->end.verdict == V_CLEAN && !pod->broken;
+    if (a->body.done) {
+        a->state = ANSWERING_DONE;
+        return ANSWER_COMPLETE;
+    }
+    return ended(pod) ? ANSWER_CUT : ANSWER_WAIT;
+}
+
+enum answer answering_run(struct exchange *x)
+{
+    enum answer answer = read_heads(x);
+
+    if (x->answering.state == ANSWERING_BODY)
+        answer = pass_body(x);
+    stream_update(x->client);
+    if (answer == ANSWER_WAIT)
+        stream_update(x->lease.stream);
+    return answer;
+}

@@ -1,0 +1,394 @@
+/* serve/errors.c - what went wrong, in words for the client
+ *
+ * One function per cause writes the sentences; three printers at the end know nothing of
+ * causes.  Texts may hold what a client or a server sent: printers escape.
+ */
+#include "serve/errors.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/own.h"
+
+/* Control characters would break the one line that the first must be. */
+static void write_line(char *to, size_t room, const char *format, va_list args)
+{
+    vsnprintf(to, room, format, args);
+    for (char *c = to; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f)
+            *c = ' ';
+}
+
+void refusal_set(struct refusal *r, int status, const char *format, ...)
+{
+    va_list args;
+
+    r->status = status;
+    r->retry_after = 0;
+    r->detail[0] = r->hint[0] = '\0';
+    va_start(args, format);
+    write_line(r->first, sizeof(r->first), format, args);
+    va_end(args);
+}
+
+void refusal_detail(struct refusal *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    write_line(r->detail, sizeof(r->detail), format, args);
+    va_end(args);
+}
+
+void refusal_hint(struct refusal *r, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    vsnprintf(r->hint, sizeof(r->hint), format, args);
+    va_end(args);
+}
+
+/* What the route names, as the original wrote it. */
+struct object {
+    const char *kind;
+    struct str ns, name;
+};
+
+static struct object object_of(const struct route *route)
+{
+    const struct name *n = &route->name;
+
+    if (n->kind == NAME_POD)
+        return (struct object){ "pod", n->ns, n->endpoint };
+    return (struct object){ "service", n->ns, n->service };
+}
+
+static const char *api_group(const char *resource)
+{
+    return strcmp(resource, "endpointslices") == 0 ? "discovery.k8s.io" : "";
+}
+
+static void hint_grant(const struct lease *lease, struct refusal *ret)
+{
+    if (!lease->missing_verb || !lease->missing_resource)
+        return;
+    const char *ns = lease->missing_ns;
+    refusal_hint(ret,
+                 "The credentials lack the verb \"%s\" on \"%s\"%s%s. "
+                 "This rule in a %s bound to them grants it:\n\n"
+                 "rules:\n"
+                 "- apiGroups: [\"%s\"]\n"
+                 "  resources: [\"%s\"]\n"
+                 "  verbs: [\"%s\"]",
+                 lease->missing_verb, lease->missing_resource,
+                 ns ? " in namespace " : " in all namespaces", ns ? ns : "",
+                 ns ? "Role" : "ClusterRole", api_group(lease->missing_resource),
+                 lease->missing_resource, lease->missing_verb);
+}
+
+static const char *pod_ns(const struct lease *lease)
+{
+    return lease->endpoint ? lease->endpoint->ns : "?";
+}
+
+static const char *pod_name(const struct lease *lease)
+{
+    return lease->endpoint ? lease->endpoint->pod : "?";
+}
+
+void refusal_from_stream(const struct lease *lease, int status, const char *reason,
+                         struct refusal *ret)
+{
+    refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
+                pod_name(lease), reason);
+    refusal_detail(ret,
+                   "Port %u of pod %s in namespace %s was reached through the API "
+                   "server, and gave no answer.",
+                   lease->port, pod_name(lease), pod_ns(lease));
+    refusal_hint(ret,
+                 "See whether its container listens there: "
+                 "kubectl -n %s logs %s",
+                 pod_ns(lease), pod_name(lease));
+}
+
+static void failed_dial(const struct lease *lease, struct refusal *ret)
+{
+    int status = lease->result == ERR_TIMEOUT     ? 504
+                 : lease->result == ERR_THROTTLED ? 503
+                                                  : 502;
+    refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
+                pod_name(lease), diag_text(&lease->why, lease->result));
+    refusal_detail(ret,
+                   "The port-forward to port %u of pod %s in namespace %s could not "
+                   "be opened.",
+                   lease->port, pod_name(lease), pod_ns(lease));
+    hint_grant(lease, ret);
+}
+
+static void failed_lookup(const struct lease *lease, const struct object *o,
+                          struct refusal *ret)
+{
+    int status = 502;
+
+    if (lease->result == ERR_NOT_FOUND || lease->result == ERR_NO_PORT)
+        status = 404;
+    else if (lease->result == ERR_TIMEOUT)
+        status = 504;
+    else if (lease->result == ERR_THROTTLED)
+        status = 503;
+    refusal_set(ret, status, "Failed to get %s %.*s/%.*s: %s", o->kind, STR_ARG(o->ns),
+                STR_ARG(o->name), diag_text(&lease->why, lease->result));
+}
+
+static void explain_lookup(const struct lease *lease, const struct object *o,
+                           struct refusal *ret)
+{
+    switch (lease->result) {
+    case ERR_NOT_FOUND:
+        refusal_detail(ret, "The cluster has no %s %.*s in namespace %.*s.", o->kind,
+                       STR_ARG(o->name), STR_ARG(o->ns));
+        refusal_hint(ret,
+                     "See what there is: kubectl -n %.*s get %ss, or kube-tunnel list",
+                     STR_ARG(o->ns), o->kind);
+        break;
+    case ERR_NO_PORT:
+        refusal_detail(ret, "The port in a URL is the service's, not the pod's.");
+        refusal_hint(ret, "Ask for one of the ports it declares, or for none to get its "
+                          "first.");
+        break;
+    case ERR_FORBIDDEN:
+        refusal_detail(ret, "The API server does not permit the look-up.");
+        hint_grant(lease, ret);
+        break;
+    case ERR_UNAUTHORIZED:
+        refusal_detail(ret, "The API server does not accept the credentials (401).");
+        refusal_hint(ret, "See whether they have expired: kubectl get namespaces");
+        break;
+    default:
+        refusal_detail(ret,
+                       "The API server could not be asked about %s %.*s in "
+                       "namespace %.*s.",
+                       o->kind, STR_ARG(o->name), STR_ARG(o->ns));
+        refusal_hint(ret, "It is asked again at the next request.");
+    }
+}
+
+static void no_pod(const struct lease *lease, const struct object *o, struct refusal *ret)
+{
+    refusal_set(ret, 503, "No running pod for %.*s/%.*s", STR_ARG(o->name),
+                STR_ARG(o->ns));
+    refusal_detail(ret, "%s", diag_text(&lease->why, lease->result));
+    refusal_hint(ret, "See its pods: kubectl -n %.*s get pods -o wide", STR_ARG(o->ns));
+}
+
+void refusal_from_lease(const struct lease *lease, const struct route *route,
+                        struct refusal *ret)
+{
+    struct object o = object_of(route);
+
+    if (lease->result == ERR_UNAVAILABLE) {
+        no_pod(lease, &o, ret);
+    } else if (lease->dialling) {
+        failed_dial(lease, ret);
+    } else {
+        failed_lookup(lease, &o, ret);
+        explain_lookup(lease, &o, ret);
+    }
+    ret->retry_after = lease->retry_after;
+}
+
+void refusal_invalid_host(struct str host, const char *problem, const char *zone,
+                          struct refusal *ret)
+{
+    refusal_set(ret, 400, "Invalid host");
+    refusal_detail(ret, "\"%.*s\": %s.", STR_ARG(str_first(host, 300)), problem);
+    refusal_hint(ret,
+                 "A service is addressed by its name in the cluster: "
+                 "<service>.<namespace>.svc.%s, or <service>.<namespace>.localhost, "
+                 "which needs no DNS.",
+                 zone);
+}
+
+void refusal_bad_head(enum err result, const char *problem, struct refusal *ret)
+{
+    int status = result == ERR_LIMIT ? 431 : 400;
+
+    refusal_set(ret, status, "%s: %s", http1_reason(status), problem);
+    refusal_detail(ret, "The request was not passed on, and the connection ends here.");
+}
+
+/* Which of ours a member of Accept means; false: none.  Wildcards are plain text, and
+ * only when nothing else is named. */
+static bool format_of(struct str type, enum page_format *ret, bool *ret_wild)
+{
+    *ret_wild = str_eq(type, STR("*/*")) || str_ieq(type, STR("text/*"));
+    if (*ret_wild || str_ieq(type, STR("text/plain")))
+        *ret = PAGE_TEXT;
+    else if (str_ieq(type, STR("application/json")) || str_iends(type, STR("+json")))
+        *ret = PAGE_JSON;
+    else if (str_ieq(type, STR("text/html")))
+        *ret = PAGE_HTML;
+    else
+        return false;
+    return true;
+}
+
+/* "0.85" in thousandths; what is no number counts as 1. */
+static unsigned weight_of(struct str parameters)
+{
+    while (!str_empty(parameters)) {
+        struct str one;
+        parameters = str_cut(parameters, ';', &one);
+        one = str_trim(one);
+        if (one.len < 3 || (one.at[0] | 0x20) != 'q' || one.at[1] != '=')
+            continue;
+        unsigned weight = one.at[2] == '0' ? 0 : 1000, unit = 100;
+        for (size_t i = 4; i < one.len && unit; i++, unit /= 10)
+            if (one.at[i] >= '0' && one.at[i] <= '9' && weight < 1000)
+                weight += (unsigned)(one.at[i] - '0') * unit;
+        return weight;
+    }
+    return 1000;
+}
+
+struct preference {
+    enum page_format format;
+    unsigned weight; /* twice the thousandths, less one for a wildcard */
+};
+
+static void prefer(struct preference *best, struct str member)
+{
+    struct str type;
+    struct str parameters = str_cut(member, ';', &type);
+    enum page_format format;
+    bool wild;
+
+    if (!format_of(str_trim(type), &format, &wild))
+        return;
+    unsigned weight = weight_of(parameters) * 2;
+    if (weight && wild)
+        weight = 1;
+    if (weight > best->weight)
+        *best = (struct preference){ format, weight };
+}
+
+enum page_format page_format_wanted(const struct http1_head *head)
+{
+    struct preference best = { PAGE_TEXT, 0 };
+
+    for (size_t i = 0; head && i < head->count; i++) {
+        struct str list = head->fields[i].value;
+        while (head->fields[i].id == FIELD_ACCEPT && !str_empty(list)) {
+            struct str member;
+            list = str_cut(list, ',', &member);
+            prefer(&best, member);
+        }
+    }
+    return best.format;
+}
+
+static void print_text(FILE *out, const struct refusal *r)
+{
+    fprintf(out, "%s\n", r->first);
+    if (r->detail[0])
+        fprintf(out, "\n%s\n", r->detail);
+    if (r->hint[0])
+        fprintf(out, "%s%s\n", r->detail[0] ? "" : "\n", r->hint);
+}
+
+/* JSON is UTF-8, and what servers and clients say may not be: bytes above ASCII become
+ * question marks. */
+static void print_json_string(FILE *out, const char *s)
+{
+    fputc('"', out);
+    for (; *s; s++) {
+        unsigned char c = (unsigned char)*s;
+        if (c == '"' || c == '\\')
+            fprintf(out, "\\%c", c);
+        else if (c == '\n')
+            fputs("\\n", out);
+        else if (c < ' ')
+            fprintf(out, "\\u%04x", c);
+        else
+            fputc(c < 0x7f ? c : '?', out);
+    }
+    fputc('"', out);
+}
+
+static void print_json(FILE *out, const struct refusal *r)
+{
+    fputs("{\"error\":", out);
+    print_json_string(out, r->first);
+    fprintf(out, ",\"status\":%d,\"detail\":", r->status);
+    print_json_string(out, r->detail);
+    fputs(",\"hint\":", out);
+    print_json_string(out, r->hint);
+    if (r->retry_after)
+        fprintf(out, ",\"retryAfter\":%u", r->retry_after);
+    fputs("}\n", out);
+}
+
+static void print_escaped(FILE *out, const char *s)
+{
+    for (; *s; s++) {
+        const char *entity = *s == '<'    ? "&lt;"
+                             : *s == '>'  ? "&gt;"
+                             : *s == '&'  ? "&amp;"
+                             : *s == '"'  ? "&quot;"
+                             : *s == '\'' ? "&#39;"
+                                          : NULL;
+        if (entity)
+            fputs(entity, out);
+        else
+            fputc(*s, out);
+    }
+}
+
+static void print_element(FILE *out, const char *element, const char *text)
+{
+    if (!text[0])
+        return;
+    fprintf(out, "<%s>", element);
+    print_escaped(out, text);
+    fprintf(out, "</%s>\n", element);
+}
+
+static void print_html(FILE *out, const struct refusal *r)
+{
+    fprintf(out,
+            "<!doctype html>\n<meta charset=\"utf-8\">\n<title>%d %s</title>\n"
+            "<style>body{font:16px/1.5 sans-serif;max-width:44em;margin:3em auto;"
+            "padding:0 1em}h1{font-size:1.2em}pre{white-space:pre-wrap}</style>\n",
+            r->status, http1_reason(r->status));
+    print_element(out, "h1", r->first);
+    print_element(out, "p", r->detail);
+    print_element(out, "pre", r->hint);
+    fprintf(out, "<p><small>%d, from kube-tunnel</small></p>\n", r->status);
+}
+
+void refusal_page(const struct refusal *r, enum page_format format, struct page *ret,
+                  char **ret_text)
+{
+    static const struct {
+        const char *type;
+        void (*print)(FILE *out, const struct refusal *r);
+    } formats[] = {
+        [PAGE_TEXT] = { "text/plain; charset=utf-8", print_text },
+        [PAGE_JSON] = { "application/json", print_json },
+        [PAGE_HTML] = { "text/html; charset=utf-8", print_html },
+    };
+    size_t len = 0;
+    FILE *out = open_memstream(ret_text, &len);
+    if (!out)
+        abort();
+    formats[format].print(out, r);
+    if (fclose(out))
+        abort();
+    *ret = (struct page){
+        .status = r->status,
+        .type = formats[format].type,
+        .body = { *ret_text, len },
+        .retry_after = r->retry_after,
+    };
+}

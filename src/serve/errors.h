@@ -1,0 +1,46 @@
+/* serve/errors.h - what went wrong, in words for the client
+ *
+ * A refusal has the original kube-tunnel's words in its first line, because people and
+ * scripts look for them; then which object and why; then what to do about it.  It comes
+ * as plain text, JSON or HTML, as the client prefers.  Pure text.
+ */
+#pragma once
+
+#include "serve/page.h"
+#include "upstream/lease.h"
+#include "wire/http1.h"
+
+struct refusal {
+    int status;
+    uint32_t retry_after;
+    char first[512]; /* one line */
+    char detail[512];
+    char hint[1024]; /* may have lines */
+};
+
+/* Starts a refusal: no detail, no hint yet. */
+void refusal_set(struct refusal *r, int status, const char *format, ...)
+    PRINTF_LIKE(3, 4);
+void refusal_detail(struct refusal *r, const char *format, ...) PRINTF_LIKE(2, 3);
+void refusal_hint(struct refusal *r, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* A lease failed: its result is neither OK nor ERR_AGAIN. */
+void refusal_from_lease(const struct lease *lease, const struct route *route,
+                        struct refusal *ret);
+/* The stream of a lease ended, or gave no proper answer: `status` 502 or 504. */
+void refusal_from_stream(const struct lease *lease, int status, const char *reason,
+                         struct refusal *ret);
+/* The host is not one of ours. */
+void refusal_invalid_host(struct str host, const char *problem, const char *zone,
+                          struct refusal *ret);
+/* The request's head could not be read: result is ERR_PROTO or ERR_LIMIT. */
+void refusal_bad_head(enum err result, const char *problem, struct refusal *ret);
+
+enum page_format { PAGE_TEXT, PAGE_JSON, PAGE_HTML };
+
+/* From Accept; plain text when it has no preference, or head is NULL. */
+enum page_format page_format_wanted(const struct http1_head *head);
+
+/* Type, status and body of the page; the body is *ret_text, owned by the caller. */
+void refusal_page(const struct refusal *r, enum page_format format, struct page *ret,
+                  char **ret_text);

@@ -1,0 +1,718 @@
+/* serve/exchange.c - one request and its answer
+ *
+ * THEORY OF OPERATION
+ *
+ *      HEAD ──▶ LEASE ──▶ TALK ──▶ (RELAY) ──▶ DONE
+ *        │        ▲ │       │                   ▲
+ *        │        └─┼───────┘ nothing came back: another try
+ *        └──────────┴──────── a page of our own ┘
+ *
+ * In TALK two halves run at each wake-up: sending (serve/sending.c) moves the request on,
+ * answering (serve/answering.c) moves the answer back.  Neither waits for the other, so
+ * an answer that comes before the request has ended is just that; what is left of the
+ * request is then the session's to drop.  This file decides what the halves' results
+ * mean:
+ *
+ *   - the fate of the lease: the pod's connection serves on only when both messages are
+ *     complete and nothing is left in either direction;
+ *   - the fate of the client's connection: `keep`, or it is closed after the answer, or
+ *     `cut`, because closing it would make an answer look complete that is not;
+ *   - another try: while no byte of an answer has come and all that was read of the
+ * request is held, a request that was never delivered, or that may be delivered twice, is
+ * sent again on another lease.
+ *
+ * An exchange borrows its client's stream, owns its lease, and comes from a spare list: a
+ * request costs no allocation once there are enough.
+ */
+#include "serve/exchange.h"
+
+#include <stdio.h>
+
+#include "admin/admin.h"
+#include "base/metrics.h"
+#define LOG_MODULE LOG_SERVE
+#include "base/log.h"
+#include "base/own.h"
+#include "serve/policy.h"
+#include "serve/session.h"
+
+#define ATTEMPTS_MAX 3
+#define TEXT_FIRST 4096 /* room for a head at first */
+#define TEXT_KEPT 16384 /* more is not kept for the next exchange */
+#define TEXT_STEP 2048  /* a head is copied in steps: a body may follow it */
+#define SPARES_MAX 64
+#define LEASE_GRACE_MS                                                                   \
+    5000                /* upstream/ gives up by itself; this is for when it does not */
+#define STATUS_GONE 499 /* in the log: the client left before an answer */
+
+static uint64_t head_ms(const struct config *c)
+{
+    return c->head_timeout_ms;
+}
+
+static uint64_t lease_ms(const struct config *c)
+{
+    return c->wait_ms + c->dial_timeout_ms + LEASE_GRACE_MS;
+}
+
+static uint64_t talk_ms(const struct config *c)
+{
+    return c->response_timeout_ms;
+}
+
+static uint64_t no_ms(const struct config *c)
+{
+    (void)c;
+    return 0;
+}
+
+/* State, deadline, and what to do when it passes. */
+#define STATES(X) /* clang-format off */ \
+    X(HEAD,  head,  head_ms,  late_head)  /* reading the request's head            */ \
+    X(LEASE, lease, lease_ms, late_lease) /* waiting for a stream to a pod         */ \
+    X(TALK,  talk,  talk_ms,  late_talk)  /* both ways; the clock waits for a head */ \
+    X(RELAY, relay, no_ms,    never)      /* both ways, and nobody looks           */ \
+    X(DONE,  done,  no_ms,    never)      /* the session takes it from here        */
+/* clang-format on */
+
+#define X(NAME, name, ms, late) static enum exchange_state in_##name(struct exchange *x);
+STATES(X)
+#undef X
+static enum exchange_state late_head(struct exchange *x);
+static enum exchange_state late_lease(struct exchange *x);
+static enum exchange_state late_talk(struct exchange *x);
+static enum exchange_state never(struct exchange *x);
+
+static const struct {
+    const char *name;
+    enum exchange_state (*run)(struct exchange *x);
+    uint64_t (*deadline_ms)(const struct config *c);
+    enum exchange_state (*late)(struct exchange *x);
+} states[] = {
+#define X(NAME, name, ms, late) [EXCHANGE_##NAME] = { #name, in_##name, ms, late },
+    STATES(X)
+#undef X
+};
+
+static struct metric requests = {
+    .name = "kube_tunnel_requests_total",
+    .help = "Requests of clients, by the class of the status they got",
+    .type = METRIC_COUNTER,
+    .label = "code",
+    .values = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" },
+};
+static struct metric duration = {
+    .name = "kube_tunnel_request_duration_seconds",
+    .help = "From the first byte of a request to the last of its answer",
+    .type = METRIC_HISTOGRAM,
+};
+static struct metric retries = {
+    .name = "kube_tunnel_retries_total",
+    .help = "Requests sent again because nothing came back",
+    .type = METRIC_COUNTER,
+};
+static struct metric bytes = {
+    .name = "kube_tunnel_body_bytes_total",
+    .help = "Bytes of bodies and of relayed connections, from and to clients",
+    .type = METRIC_COUNTER,
+    .label = "direction",
+    .values = { "in", "out" },
+};
+
+void exchange_metrics_register(void)
+{
+    metrics_register(&requests);
+    metrics_register(&duration);
+    metrics_register(&retries);
+    metrics_register(&bytes);
+}
+
+/* The end, in words and numbers. */
+
+static struct str without_query(struct str path)
+{
+    str_cut(path, '?', &path);
+    return path;
+}
+
+static void log_request(const struct exchange *x, uint64_t ms)
+{
+    const struct http1_head *head = &x->request;
+    const struct endpoint *pod = x->lease.endpoint;
+
+    log_info(x->id, "request", LOG_V("method", head->method),
+             LOG_V("host", head->host ? head->host->value : STR("")),
+             LOG_V("path", without_query(x->target.path)),
+             LOG_I("status", x->status ? x->status : STATUS_GONE),
+             LOG_U("in", x->bytes_in), LOG_U("out", x->bytes_out), LOG_U("ms", ms),
+             LOG_S("pod", pod ? pod->pod : ""), LOG_ID("tunnel", x->lease.tunnel),
+             LOG_S("reused", x->lease.reused ? "yes" : "no"));
+}
+
+static void log_bad_request(const struct exchange *x)
+{
+    log_info(x->id, "bad request", LOG_I("status", x->status),
+             LOG_S("client", x->from->address));
+}
+
+static void account(const struct exchange *x)
+{
+    uint64_t ms = x->serve->sched->now - x->began;
+
+    if (!x->known && !x->status)
+        return; /* a client that left before it had asked for anything */
+    metric_add(&requests, x->status / 100 <= 5 ? (size_t)x->status / 100 : 0, 1);
+    metric_observe_ms(&duration, ms);
+    metric_add(&bytes, 0, (int64_t)x->bytes_in);
+    metric_add(&bytes, 1, (int64_t)x->bytes_out);
+    if (x->known)
+        log_request(x, ms);
+    else
+        log_bad_request(x);
+}
+
+/* Everything borrowed goes back, and the owner is told. */
+static void conclude(struct exchange *x)
+{
+    account(x);
+    relay_finish(&x->relay);
+    x->lease.keep_ms = x->answering.keep_ms;
+    upstream_return(&x->lease, x->fate);
+    x->client->wake = x->owner;
+    x->client = NULL;
+    task_wake(x->owner);
+}
+
+/* The only road from one state to another. */
+static void enter(struct exchange *x, enum exchange_state next)
+{
+    log_debug(x->id, "exchange", LOG_S("from", states[x->state].name),
+              LOG_S("to", states[next].name));
+    x->state = next;
+    timer_set(&x->deadline, states[next].deadline_ms(x->serve->config));
+    if (next == EXCHANGE_DONE)
+        conclude(x);
+}
+
+static enum exchange_state finish(struct exchange *x, enum fate fate)
+{
+    x->fate = fate;
+    return EXCHANGE_DONE;
+}
+
+/* Pages of our own. */
+
+/* Only a request that was read to its end can be followed by another. */
+static bool rest_is_read(struct exchange *x)
+{
+    struct body *body = &x->sending.body;
+
+    return x->known && body_discard(body, &x->client->in) == OK && body->done;
+}
+
+static enum exchange_state tell(struct exchange *x, struct page *page)
+{
+    bool old = x->known && x->request.minor == 0;
+
+    x->keep = x->keep && !x->serve->draining && rest_is_read(x);
+    page->connection = !x->keep ? "close" : old ? "keep-alive" : NULL;
+    page->head_only = x->known && str_eq(x->request.method, STR("HEAD"));
+    page_write(page, &x->client->out);
+    stream_update(x->client);
+    x->status = page->status;
+    x->bytes_out += page->head_only ? 0 : page->body.len;
+    return finish(x, FATE_ABORT);
+}
+
+static enum exchange_state refuse(struct exchange *x, const struct refusal *refusal)
+{
+    AUTO_FREE char *text = NULL;
+    struct page page;
+
+    if (refusal->status >= 500)
+        log_warn(x->id, "no answer for the client", LOG_I("status", refusal->status),
+                 LOG_S("why", refusal->first));
+    else
+        log_debug(x->id, "refused", LOG_I("status", refusal->status),
+                  LOG_S("why", refusal->first));
+    refusal_page(refusal, page_format_wanted(x->known ? &x->request : NULL), &page,
+                 &text);
+    return tell(x, &page);
+}
+
+/* The connection cannot be used again, whatever the rest of the request says. */
+static enum exchange_state refuse_and_close(struct exchange *x,
+                                            const struct refusal *refusal)
+{
+    x->keep = false;
+    return refuse(x, refusal);
+}
+
+static enum exchange_state own_page(struct exchange *x)
+{
+    struct admin_page answer;
+
+    admin_answer(x->serve->admin, x->request.method, without_query(x->target.path),
+                 &answer);
+    AUTO_FREE char *text = answer.text;
+    struct page page = {
+        .status = answer.status,
+        .type = answer.type,
+        .allow = answer.allow,
+        .body = str_of(text),
+    };
+    return tell(x, &page);
+}
+
+/* HEAD: the request's head, copied together and understood. */
+
+static void text_grow(struct exchange *x, size_t need)
+{
+    if (x->text_room >= need)
+        return;
+    while (x->text_room < need)
+        x->text_room = x->text_room ? x->text_room * 2 : TEXT_FIRST;
+    x->text = xrealloc(x->text, x->text_room);
+}
+
+/* Take the head out of the queue, and nothing that follows it.
+ * OK: it is text[0..text_len).  ERR_AGAIN, ERR_LIMIT. */
+static enum err read_text(struct exchange *x)
+{
+    struct bufq *in = &x->client->in;
+    size_t max = (size_t)x->serve->config->max_head_size;
+
+    while (!bufq_empty(in) && x->text_len < max) {
+        size_t n = max - x->text_len, end;
+        n = n < TEXT_STEP ? n : TEXT_STEP;
+        text_grow(x, x->text_len + n);
+        n = bufq_copy(in, 0, x->text + x->text_len, n);
+        if (!http1_head_end(x->text, x->text_len + n, &x->scanned, &end)) {
+            bufq_skip(in, end - x->text_len);
+            x->text_len = end;
+            return OK;
+        }
+        bufq_skip(in, n);
+        x->text_len += n;
+    }
+    return x->text_len >= max ? ERR_LIMIT : ERR_AGAIN;
+}
+
+/* Values are shown only of fields known to hold no secrets. */
+static void log_fields(const struct exchange *x)
+{
+    for (size_t i = 0; i < x->request.count; i++) {
+        const struct http1_field *field = &x->request.fields[i];
+        bool show = field->id != FIELD_OTHER && field->id != FIELD_PROXY_AUTHORIZATION;
+        log_debug(x->id, "header", LOG_V("name", field->name),
+                  LOG_V("value", show ? field->value : STR("(not shown)")));
+    }
+}
+
+static void lease(struct exchange *x)
+{
+    const struct config *c = x->serve->config;
+    const struct http1_head *head = &x->request;
+    bool will_fit = head->framing == BODY_NONE ||
+                    (head->framing == BODY_LENGTH && head->length <= c->replay_buffer);
+    struct want want = {
+        .route = &x->target.route,
+        .client = str_of(x->from->address),
+        .proto = PROTO_HTTP1,
+        /* The last try gets a fresh connection. */
+        .repeatable = http1_idempotent(head->method) && x->sending.holding && will_fit &&
+                      x->attempts + 1 < ATTEMPTS_MAX,
+        .avoid = x->avoid,
+        .wait_until = x->serve->sched->now + c->wait_ms,
+        .id = x->id,
+    };
+
+    x->attempts++;
+    answering_begin(x);
+    upstream_lease(x->serve->upstream, &want, &x->lease, &x->task);
+}
+
+static enum exchange_state begin(struct exchange *x)
+{
+    const struct config *c = x->serve->config;
+    struct refusal why;
+
+    x->keep = x->request.keep_alive;
+    sending_begin(x);
+    enum err e = target_read(&x->request, c, x->from->door_port, &x->target, &why);
+    if (!e)
+        e = policy_check(c, &x->request, &x->target.route.name, &why);
+    if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
+        log_fields(x);
+    if (e)
+        return refuse(x, &why);
+    if (x->target.route.name.kind == NAME_OWN)
+        return own_page(x);
+    lease(x);
+    return EXCHANGE_LEASE;
+}
+
+static enum exchange_state refuse_head(struct exchange *x, enum err e,
+                                       const char *problem)
+{
+    struct refusal why;
+
+    refusal_bad_head(e, problem, &why);
+    return refuse_and_close(x, &why);
+}
+
+static enum exchange_state in_head(struct exchange *x)
+{
+    if (x->client->broken)
+        return finish(x, FATE_ABORT);
+    enum err e = read_text(x);
+    if (e == ERR_AGAIN)
+        return x->client->in_eof ? finish(x, FATE_ABORT) : EXCHANGE_HEAD;
+    if (e)
+        return refuse_head(x, e, "the head is larger than max-head-size");
+    e = http1_request_parse(x->text, x->text_len, &x->request);
+    if (e)
+        return refuse_head(x, e, x->request.problem);
+    x->known = true;
+    return begin(x);
+}
+
+static enum exchange_state late_head(struct exchange *x)
+{
+    struct refusal why;
+
+    refusal_set(&why, 408, "Request Timeout: the head did not arrive in time");
+    refusal_hint(&why, "The time it may take is --head-timeout.");
+    return refuse_and_close(x, &why);
+}
+
+/* LEASE */
+
+/* The client is gone: nobody is left to tell. */
+static enum exchange_state give_up(struct exchange *x)
+{
+    x->keep = false;
+    x->cut = true;
+    return finish(x, FATE_ABORT);
+}
+
+static enum exchange_state in_lease(struct exchange *x)
+{
+    struct refusal why;
+
+    if (x->client->broken)
+        return give_up(x);
+    if (x->lease.result == ERR_AGAIN)
+        return EXCHANGE_LEASE;
+    if (!x->lease.result)
+        return EXCHANGE_TALK;
+    refusal_from_lease(&x->lease, &x->target.route, &why);
+    return refuse(x, &why);
+}
+
+static enum exchange_state late_lease(struct exchange *x)
+{
+    struct refusal why;
+
+    x->lease.result = ERR_TIMEOUT;
+    refusal_from_lease(&x->lease, &x->target.route, &why);
+    return refuse(x, &why);
+}
+
+/* TALK */
+
+/* The pod's connection can serve on: nothing is left over in either direction. */
+static enum fate fate_of_complete(const struct exchange *x)
+{
+    const struct stream *pod = x->lease.stream;
+    bool keep = x->answering.pod_keeps && sending_flushed(x) && bufq_empty(&pod->in) &&
+                pod->end.verdict == V_OPEN;
+
+    return keep ? FATE_KEEP : FATE_CLOSE;
+}
+
+static enum exchange_state complete(struct exchange *x)
+{
+    x->keep = x->keep && x->sending.state == SENDING_DONE;
+    return finish(x, fate_of_complete(x));
+}
+
+/* A length or chunks tell the client by themselves that something is missing; a body that
+ * ends with the connection does not. */
+static enum exchange_state cut(struct exchange *x)
+{
+    enum http1_framing framing = x->answering.body.framing;
+
+    log_warn(x->id, "the answer was cut short", LOG_I("status", x->status),
+             LOG_S("why", x->answering.body.chunked.problem
+                              ? x->answering.body.chunked.problem
+                              : diag_text(&x->lease.stream->end.why, ERR_RESET)));
+    x->keep = false;
+    x->cut = framing == BODY_TO_EOF || x->answering.decode;
+    return finish(x, FATE_ABORT);
+}
+
+/* Never delivered, or harmless when delivered twice; and all of it is at hand. */
+static bool may_repeat(const struct exchange *x)
+{
+    enum verdict verdict = x->lease.stream->end.verdict;
+    bool delivered = verdict != V_REFUSED && verdict != V_POD_GONE;
+
+    return x->sending.holding && x->attempts < ATTEMPTS_MAX &&
+           (!delivered || http1_idempotent(x->request.method));
+}
+
+static const char *reason_of(const struct stream *pod)
+{
+    switch (pod->end.verdict) {
+    case V_CLEAN:
+        return "the container closed the connection without an answer";
+    case V_REFUSED:
+        return diag_text(&pod->end.why, ERR_REFUSED);
+    case V_TUNNEL_LOST:
+        return pod->end.why.text[0] ? pod->end.why.text : "the tunnel was lost";
+    case V_POD_GONE:
+        return pod->end.why.text[0] ? pod->end.why.text : "the pod is gone";
+    default:
+        return diag_text(&pod->end.why, ERR_RESET);
+    }
+}
+
+/* A connection that had served others may just have been closed: no word against the pod.
+ */
+static void avoid_failed(struct exchange *x)
+{
+    if (x->lease.reused || !x->lease.endpoint)
+        return;
+    endpoint_unref(x->avoid);
+    x->avoid = endpoint_ref(x->lease.endpoint);
+}
+
+static enum exchange_state no_answer(struct exchange *x)
+{
+    struct refusal why;
+
+    if (!may_repeat(x)) {
+        refusal_from_stream(&x->lease, 502, reason_of(x->lease.stream), &why);
+        return refuse(x, &why);
+    }
+    log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
+             LOG_S("failed", x->lease.endpoint ? x->lease.endpoint->pod : ""),
+             LOG_S("why", reason_of(x->lease.stream)));
+    metric_add(&retries, 0, 1);
+    avoid_failed(x);
+    upstream_return(&x->lease, FATE_ABORT);
+    sending_again(x);
+    lease(x);
+    return EXCHANGE_LEASE;
+}
+
+static enum exchange_state bad_answer(struct exchange *x)
+{
+    struct refusal why;
+    char reason[160];
+
+    snprintf(reason, sizeof(reason), "the answer is not HTTP/1.1: %s",
+             x->answering.problem);
+    refusal_from_stream(&x->lease, 502, reason, &why);
+    return refuse(x, &why);
+}
+
+/* The body of the request is broken.  Once an answer has begun there is no page. */
+static enum exchange_state bad_body(struct exchange *x, enum err e)
+{
+    struct refusal why;
+    const char *problem = x->sending.body.chunked.problem;
+
+    if (x->answering.state != ANSWERING_HEAD)
+        return cut(x);
+    refusal_set(&why, 400, "Bad Request: %s",
+                e == ERR_EOF || !problem ? "the body ended too early" : problem);
+    refusal_detail(&why, "What had come of it may have reached the pod already.");
+    x->sending.body.done = false;
+    return refuse_and_close(x, &why);
+}
+
+static enum exchange_state begin_relay(struct exchange *x)
+{
+    log_debug(x->id, "switched protocols");
+    x->keep = false;
+    relay_start(&x->relay, x->client, x->lease.stream, x->serve->config->half_close,
+                &x->task);
+    return EXCHANGE_RELAY;
+}
+
+/* A pod is given its time from the last byte it was sent. */
+static void keep_clock(struct exchange *x, uint64_t sent_before)
+{
+    if (x->answering.state != ANSWERING_HEAD)
+        timer_set(&x->deadline, 0);
+    else if (x->bytes_in != sent_before)
+        timer_set(&x->deadline, talk_ms(x->serve->config));
+}
+
+static enum exchange_state in_talk(struct exchange *x)
+{
+    uint64_t sent_before = x->bytes_in;
+
+    if (x->client->broken)
+        return give_up(x);
+    enum err e = sending_run(x);
+    switch (answering_run(x)) {
+    case ANSWER_WAIT:
+        break;
+    case ANSWER_COMPLETE:
+        return complete(x);
+    case ANSWER_NONE:
+        return no_answer(x);
+    case ANSWER_BAD:
+        return bad_answer(x);
+    case ANSWER_CUT:
+        return cut(x);
+    case ANSWER_SWITCH:
+        return begin_relay(x);
+    }
+    if (e)
+        return bad_body(x, e);
+    keep_clock(x, sent_before);
+    return EXCHANGE_TALK;
+}
+
+static enum exchange_state late_talk(struct exchange *x)
+{
+    struct refusal why;
+
+    refusal_from_stream(&x->lease, 504, "no answer within the time of --response-timeout",
+                        &why);
+    return refuse(x, &why);
+}
+
+/* RELAY */
+
+static enum exchange_state in_relay(struct exchange *x)
+{
+    relay_run(&x->relay);
+    if (!relay_done(&x->relay))
+        return EXCHANGE_RELAY;
+    x->bytes_in += x->relay.up;
+    x->bytes_out += x->relay.down;
+    x->cut = !relay_clean(&x->relay);
+    return finish(x, x->cut ? FATE_ABORT : FATE_CLOSE);
+}
+
+static enum exchange_state in_done(struct exchange *x)
+{
+    (void)x;
+    return EXCHANGE_DONE;
+}
+
+static enum exchange_state never(struct exchange *x)
+{
+    return x->state;
+}
+
+/* The engine. */
+
+static void on_wake(struct task *t)
+{
+    struct exchange *x = container_of(t, struct exchange, task);
+
+    while (x->state != EXCHANGE_DONE) {
+        enum exchange_state next = states[x->state].run(x);
+        if (next == x->state)
+            break;
+        enter(x, next);
+    }
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct exchange *x = container_of(t, struct exchange, deadline);
+    enum exchange_state next = states[x->state].late(x);
+
+    if (next != x->state)
+        enter(x, next);
+}
+
+struct exchange *exchange_take(struct serve *serve)
+{
+    if (!list_empty(&serve->spare)) {
+        struct exchange *x = list_first(&serve->spare, struct exchange, spare);
+        list_remove(&x->spare);
+        serve->spares--;
+        return x;
+    }
+    struct exchange *x = xcalloc(1, sizeof(*x));
+    x->serve = serve;
+    x->state = EXCHANGE_DONE;
+    list_init(&x->spare);
+    task_init(&x->task, serve->sched, RANK_WORK, on_wake);
+    timer_init(&x->deadline, serve->sched, on_deadline);
+    bufq_init(&x->sending.held, serve->pool, 0);
+    return x;
+}
+
+void exchange_start(struct exchange *x, struct stream *client, const struct visitor *from,
+                    struct log_id id, struct task *owner)
+{
+    x->client = client;
+    x->from = from;
+    x->id = id;
+    x->owner = owner;
+    x->began = x->serve->sched->now;
+    x->text_len = x->scanned = 0;
+    x->known = x->keep = x->cut = false;
+    x->attempts = 0;
+    x->status = 0;
+    x->bytes_in = x->bytes_out = 0;
+    x->sending.body = (struct body){ 0 };
+    x->state = EXCHANGE_HEAD;
+    timer_set(&x->deadline, head_ms(x->serve->config));
+    client->wake = &x->task;
+    task_wake(&x->task);
+}
+
+void exchange_abort(struct exchange *x)
+{
+    if (x->state == EXCHANGE_DONE)
+        return;
+    give_up(x);
+    enter(x, EXCHANGE_DONE);
+}
+
+void exchange_destroy(struct exchange *x)
+{
+    task_cancel(&x->task);
+    timer_stop(&x->deadline);
+    bufq_finish(&x->sending.held);
+    free(x->text);
+    free(x->answering.text);
+    free(x);
+}
+
+static void shrink(char **text, size_t *room)
+{
+    if (*room <= TEXT_KEPT)
+        return;
+    free(*text);
+    *text = NULL;
+    *room = 0;
+}
+
+void exchange_release(struct exchange *x)
+{
+    struct serve *serve = x->serve;
+
+    exchange_abort(x);
+    task_cancel(&x->task);
+    bufq_clear(&x->sending.held);
+    endpoint_unref(TAKE(x->avoid));
+    if (serve->spares >= SPARES_MAX) {
+        exchange_destroy(x);
+        return;
+    }
+    shrink(&x->text, &x->text_room);
+    shrink(&x->answering.text, &x->answering.text_room);
+    list_prepend(&serve->spare, &x->spare);
+    serve->spares++;
+}

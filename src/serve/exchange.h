@@ -1,0 +1,132 @@
+/* serve/exchange.h - one request and its answer
+ *
+ * Two small machines that share a fate: sending carries the request to the pod, answering
+ * carries the answer back, and the answer may come before the request has ended.  Private
+ * to serve/.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "relay/relay.h"
+#include "serve/body.h"
+#include "serve/target.h"
+#include "upstream/lease.h"
+
+struct serve;
+
+/* Who asks, and through which door. */
+struct visitor {
+    char address[46]; /* without a port */
+    bool loopback;
+    uint16_t door_port;
+};
+
+enum sending_state {
+    SENDING_HEAD,   /* nothing is sent on this lease */
+    SENDING_REPLAY, /* sending again what an earlier lease took with it */
+    SENDING_BODY,
+    SENDING_DONE,
+};
+
+enum answering_state {
+    ANSWERING_HEAD,
+    ANSWERING_BODY,
+    ANSWERING_DONE,
+};
+
+enum exchange_state {
+    EXCHANGE_HEAD,  /* reading the request's head */
+    EXCHANGE_LEASE, /* waiting for a stream to a pod */
+    EXCHANGE_TALK,  /* sending and answering */
+    EXCHANGE_RELAY, /* switched protocols: bytes both ways */
+    EXCHANGE_DONE,  /* over: the session takes it from here */
+};
+
+struct exchange {
+    struct serve *serve;
+    struct task task;
+    struct timer deadline;
+    enum exchange_state state;
+    struct list_node spare; /* of the serve, while nobody uses it */
+
+    struct log_id id;
+    uint64_t began;
+    struct stream *client;      /* borrowed from the session until DONE */
+    const struct visitor *from; /* likewise */
+    struct task *owner;         /* wakes at DONE */
+
+    /* The request's head.  `text` grows once and is kept for the next exchange. */
+    char *text;
+    size_t text_room, text_len, scanned;
+    bool known; /* `request` has been parsed */
+    struct http1_head request;
+    struct target target;
+
+    struct lease lease;
+    unsigned attempts;
+    struct endpoint *avoid; /* a reference: it failed this request */
+    enum fate fate;         /* of the lease, at DONE */
+
+    struct sending {
+        enum sending_state state;
+        struct body body;
+        bool holding;     /* `held` is all of the body that was read */
+        struct bufq held; /* for a repetition */
+        size_t replayed;  /* bytes of `held` sent on this lease */
+    } sending;
+
+    struct answering {
+        enum answering_state state;
+        struct body body;
+        bool began;       /* a byte of an answer has come */
+        bool decode;      /* the client knows no chunks */
+        bool pod_keeps;   /* the pod's connection serves on after it */
+        uint32_t keep_ms; /* and this long, it says */
+        char *text;       /* a head that came in more than one chunk */
+        size_t text_room, scanned;
+        const char *problem;
+    } answering;
+
+    struct relay relay;
+
+    /* What became of it, for the session and the log. */
+    int status; /* that the client was told; 0: nothing */
+    bool keep;  /* the connection may be used for another request */
+    bool cut;   /* the answer's end would look like a proper one: reset */
+    uint64_t bytes_in, bytes_out; /* of bodies */
+};
+
+/* One from the serve's spare list, or a new one. */
+struct exchange *exchange_take(struct serve *serve);
+/* Begin with the first bytes of a request in client->in; the client's wake is the
+ * exchange's until DONE, when *owner wakes. */
+void exchange_start(struct exchange *x, struct stream *client, const struct visitor *from,
+                    struct log_id id, struct task *owner);
+/* Give up whatever runs: DONE, and nobody is told anything more. */
+void exchange_abort(struct exchange *x);
+/* Back to the spare list, aborted if it was not DONE. */
+void exchange_release(struct exchange *x);
+void exchange_destroy(struct exchange *x); /* of the spare list, at the end */
+
+void exchange_metrics_register(void);
+
+/* The two halves.  Both do what they can with what is there and never wait.
+ *
+ * sending_run: ERR_PROTO, ERR_LIMIT  the body is not what it should be
+ *              ERR_EOF               the client ended in the middle of it */
+void sending_begin(struct exchange *x); /* of a request that was just read */
+void sending_again(struct exchange *x); /* from its start, on another lease */
+MUST_CHECK enum err sending_run(struct exchange *x);
+bool sending_flushed(const struct exchange *x); /* all of it has left us */
+void sending_stop_holding(struct exchange *x); /* nothing will be repeated from here on */
+
+enum answer {
+    ANSWER_WAIT,
+    ANSWER_COMPLETE,
+    ANSWER_NONE,   /* the stream ended before a byte of one */
+    ANSWER_BAD,    /* answering.problem; the client has been told nothing */
+    ANSWER_CUT,    /* it ended in the middle */
+    ANSWER_SWITCH, /* 101, passed on */
+};
+void answering_begin(struct exchange *x);
+enum answer answering_run(struct exchange *x);

@@ -1,0 +1,25 @@
+/* serve/heads.h - heads as they travel on: the same lines, but for what ends at this hop
+ *
+ * Pure: a parsed head in, bytes out.  Field lines that stay are written as they came, in
+ * order, adjacent ones in one copy.  Each is written whole (serve/whole.h).
+ */
+#pragma once
+
+#include "base/bufq.h"
+#include "serve/target.h"
+#include "wire/http1.h"
+
+/* The request for the pod, always in HTTP/1.1.  `forwarded_for` is the client's address
+ * for a Forwarded field (RFC 7239); NULL: none is added. */
+void request_head_write(const struct http1_head *head, const struct target *target,
+                        const char *forwarded_for, struct bufq *out);
+
+struct answer_form {
+    bool decode;         /* the chunked coding is taken off: no word of it */
+    bool close;          /* the connection ends after this answer */
+    bool say_keep_alive; /* HTTP/1.0 wants to be told */
+};
+
+/* The answer for the client.  A 1xx says nothing about the connection, but 101. */
+void answer_head_write(const struct http1_head *head, const struct answer_form *form,
+                       struct bufq *out);

@@ -1,0 +1,262 @@
+/* serve/raw.c - carry any TCP protocol to a pod
+ *
+ *      LEASE ──▶ TALK ──▶ RELAY ──▶ CLOSED
+ *        ▲         │
+ *        └─────────┘ refused before the pod said a word: another endpoint
+ *
+ * The bytes a client sends before the pod's first are kept, up to replay-buffer, because a
+ * refusal comes a few milliseconds after a connection was "opened" (there is no sign that
+ * it was accepted), and it proves that nothing was delivered.  After the pod's first byte
+ * nothing can be taken back: a connection that then fails is reset, never closed as if it
+ * had ended well.
+ */
+#include "serve/raw.h"
+
+#define LOG_MODULE LOG_SERVE
+#include "base/log.h"
+#include "base/own.h"
+
+#define ATTEMPTS_MAX 3
+
+#define STATES(X) /* clang-format off */ \
+    X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
+    X(TALK,   talk)   /* the pod has not said anything yet     */ \
+    X(RELAY,  relay)  /* bytes both ways                       */ \
+    X(CLOSED, closed) /* the memory goes when the task has run */
+/* clang-format on */
+
+enum raw_state {
+#define X(NAME, name) RAW_##NAME,
+    STATES(X)
+#undef X
+};
+
+struct raw {
+    struct serve *serve;
+    struct list_node member; /* of the serve's raw sessions */
+    struct task task;
+    enum raw_state state;
+
+    struct stream *client; /* owned */
+    struct log_id id;
+    struct visitor from;
+    struct route route;
+    uint64_t began;
+
+    struct lease lease;
+    struct endpoint *avoid; /* a reference: it refused */
+    unsigned attempts;
+    struct bufq held;    /* what the client sent before the pod's first byte */
+    bool holding;        /* ... and `held` is all of it */
+    bool clean;          /* both sides said all they had to say */
+    struct relay relay;
+};
+
+#define X(NAME, name) static enum raw_state in_##name(struct raw *r);
+STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum raw_state (*run)(struct raw *r);
+} states[] = {
+#define X(NAME, name) [RAW_##NAME] = { #name, in_##name },
+    STATES(X)
+#undef X
+};
+
+static void ask_for_lease(struct raw *r)
+{
+    const struct config *c = r->serve->config;
+    struct want want = {
+        .route = &r->route,
+        .client = str_of(r->from.address),
+        .proto = PROTO_RAW,
+        .repeatable = r->holding,
+        .avoid = r->avoid,
+        .wait_until = r->task.sched->now + c->wait_ms + c->dial_timeout_ms,
+        .id = r->id,
+    };
+    r->attempts++;
+    upstream_lease(r->serve->upstream, &want, &r->lease, &r->task);
+}
+
+static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
+{
+    log_warn(r->id, "connection failed", LOG_S("client", r->from.address),
+             LOG_V("service", r->route.name.service), LOG_V("namespace", r->route.name.ns),
+             LOG_S("reason", diag_text(why, e)));
+    return RAW_CLOSED;
+}
+
+static enum raw_state in_lease(struct raw *r)
+{
+    if (r->lease.result == ERR_AGAIN)
+        return RAW_LEASE;
+    if (r->lease.result)
+        return give_up(r, r->lease.result, &r->lease.why);
+    size_t room = bufq_room(&r->lease.stream->out);
+    for (size_t at = 0; at < r->held.len && at < room;) {
+        char part[4096];
+        size_t n = bufq_copy(&r->held, at, part, sizeof(part));
+        bufq_write(&r->lease.stream->out, part, n);
+        at += n;
+    }
+    stream_update(r->lease.stream);
+    return RAW_TALK;
+}
+
+/* Move what the client says, and keep a copy while it fits. */
+static void say(struct raw *r)
+{
+    struct bufq *from = &r->client->in, *to = &r->lease.stream->out;
+    size_t n = from->len < bufq_room(to) ? from->len : bufq_room(to);
+
+    if (n > bufq_room(&r->held)) {
+        r->holding = false;
+        bufq_clear(&r->held);
+    }
+    for (size_t at = 0; r->holding && at < n;) {
+        char part[4096];
+        size_t want = n - at < sizeof(part) ? n - at : sizeof(part);
+        at += bufq_write(&r->held, part, bufq_copy(from, at, part, want));
+    }
+    bufq_move_n(to, from, n);
+    stream_update(r->client);
+    stream_update(r->lease.stream);
+}
+
+static bool was_never_delivered(const struct raw *r)
+{
+    enum verdict v = r->lease.stream->end.verdict;
+    return (v == V_REFUSED || v == V_POD_GONE) && r->holding &&
+           r->attempts < ATTEMPTS_MAX;
+}
+
+static enum raw_state try_another(struct raw *r)
+{
+    endpoint_unref(r->avoid);
+    r->avoid = endpoint_ref(r->lease.endpoint);
+    upstream_return(&r->lease, FATE_ABORT);
+    ask_for_lease(r);
+    return RAW_LEASE;
+}
+
+static enum raw_state in_talk(struct raw *r)
+{
+    struct stream *pod = r->lease.stream;
+
+    if (pod->end.verdict != V_OPEN && pod->broken && bufq_empty(&pod->in))
+        return was_never_delivered(r)
+                   ? try_another(r)
+                   : give_up(r, ERR_RESET, &pod->end.why);
+    if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
+        say(r);
+        return RAW_TALK;
+    }
+    bufq_clear(&r->held);
+    relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
+    return RAW_RELAY;
+}
+
+static enum raw_state in_relay(struct raw *r)
+{
+    relay_run(&r->relay);
+    if (!relay_done(&r->relay))
+        return RAW_RELAY;
+    r->clean = relay_clean(&r->relay);
+    return RAW_CLOSED;
+}
+
+static enum raw_state in_closed(struct raw *r)
+{
+    (void)r;
+    return RAW_CLOSED;
+}
+
+static void release(struct raw *r)
+{
+    if (r->lease.endpoint)
+        log_info(r->id, "connection closed", LOG_S("client", r->from.address),
+                 LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
+                 LOG_U("up", r->relay.up), LOG_U("down", r->relay.down),
+                 LOG_U("ms", r->task.sched->now - r->began));
+    relay_finish(&r->relay);
+    upstream_return(&r->lease, r->clean ? FATE_CLOSE : FATE_ABORT);
+    endpoint_unref(TAKE(r->avoid));
+    bufq_finish(&r->held);
+    if (r->clean)
+        stream_close(TAKE(r->client));
+    else
+        stream_abort(TAKE(r->client));
+    task_wake(&r->task);
+}
+
+/* The only road from one state to another. */
+static void enter(struct raw *r, enum raw_state next)
+{
+    log_debug(r->id, "raw", LOG_S("from", states[r->state].name),
+              LOG_S("to", states[next].name));
+    r->state = next;
+    if (next == RAW_CLOSED)
+        release(r);
+}
+
+static void raw_free(struct raw *r)
+{
+    struct serve *serve = r->serve;
+
+    task_cancel(&r->task);
+    list_remove(&r->member);
+    free(r);
+    serve_on_session_gone(serve);
+}
+
+static void on_wake(struct task *t)
+{
+    struct raw *r = container_of(t, struct raw, task);
+
+    while (r->state != RAW_CLOSED) {
+        enum raw_state next = r->client->broken ? RAW_CLOSED : states[r->state].run(r);
+        if (next == r->state)
+            return;
+        enter(r, next);
+    }
+    raw_free(r);
+}
+
+void raw_open(struct serve *serve, struct stream *client, const struct visitor *from,
+              const struct route *route)
+{
+    struct raw *r = xcalloc(1, sizeof(*r));
+
+    r->serve = serve;
+    r->client = client;
+    r->from = *from;
+    r->route = *route;
+    name_copy(&r->route.name, &route->name);
+    r->id = (struct log_id){ 's', ++serve->next_number, 0 };
+    r->began = serve->sched->now;
+    r->holding = true;
+    task_init(&r->task, serve->sched, RANK_WORK, on_wake);
+    bufq_init(&r->held, serve->pool, serve->config->replay_buffer);
+    list_append(&serve->raws, &r->member);
+    client->wake = &r->task;
+    log_debug(r->id, "connected", LOG_S("client", from->address),
+              LOG_U("door", from->door_port));
+    ask_for_lease(r);
+    task_wake(&r->task);
+}
+
+void raw_kill(struct list_node *member)
+{
+    struct raw *r = container_of(member, struct raw, member);
+    if (r->state != RAW_CLOSED)
+        enter(r, RAW_CLOSED);
+}
+
+void raw_destroy(struct list_node *member)
+{
+    raw_kill(member);
+    raw_free(container_of(member, struct raw, member));
+}

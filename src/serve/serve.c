@@ -1,0 +1,106 @@
+/* serve/serve.c - the owner of all sessions */
+#include "serve/serve.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+#include "serve/session.h"
+
+/* Clients over max-connections that are being told so; more are just reset. */
+#define TURNED_AWAY_MAX 64
+
+static void on_drain_deadline(struct timer *t)
+{
+    struct serve *s = container_of(t, struct serve, drain_deadline);
+
+    for (struct list_node *at = s->sessions.next; at != &s->sessions;) {
+        struct list_node *next = at->next;
+        session_kill(at);
+        at = next;
+    }
+}
+
+struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
+                           struct upstream *upstream, const struct config *config,
+                           struct admin *admin)
+{
+    struct serve *s = xcalloc(1, sizeof(*s));
+
+    s->sched = sched;
+    s->pool = pool;
+    s->upstream = upstream;
+    s->config = config_ref(config);
+    s->admin = admin;
+    list_init(&s->sessions);
+    list_init(&s->spare);
+    timer_init(&s->drain_deadline, sched, on_drain_deadline);
+    session_metrics_register();
+    exchange_metrics_register();
+    return s;
+}
+
+/* "127.0.0.1:5000" and "[::1]:5000" without port and brackets; others as they are. */
+static struct visitor visitor_of(const char *address, bool loopback, uint16_t port)
+{
+    struct visitor v = { .loopback = loopback, .door_port = port };
+    struct str host;
+    uint16_t any;
+
+    if (authority_split(str_of(address), &host, &any))
+        host = str_of(address);
+    if (host.len > 2 && host.at[0] == '[')
+        host = (struct str){ host.at + 1, host.len - 2 };
+    snprintf(v.address, sizeof(v.address), "%.*s", STR_ARG(host));
+    return v;
+}
+
+void serve_accept(struct serve *s, struct stream *client, const char *address,
+                  bool loopback, uint16_t port)
+{
+    struct visitor from = visitor_of(address, loopback, port);
+    size_t max = s->config->max_connections;
+
+    if (s->draining || s->count >= max + TURNED_AWAY_MAX) {
+        stream_abort(client);
+        return;
+    }
+    session_open(s, client, &from, s->count >= max);
+}
+
+void serve_drain(struct serve *s, struct task *done)
+{
+    s->draining = true;
+    s->drained = done;
+    for (struct list_node *at = s->sessions.next; at != &s->sessions; at = at->next)
+        session_nudge(at);
+    timer_set_at(&s->drain_deadline, s->sched->now + s->config->drain_timeout_ms);
+    if (s->count == 0)
+        task_wake(done);
+}
+
+bool serve_idle(const struct serve *s)
+{
+    return s->count == 0;
+}
+
+size_t serve_sessions(const struct serve *s)
+{
+    return s->count;
+}
+
+void serve_destroy(struct serve *s)
+{
+    if (!s)
+        return;
+    s->drained = NULL;
+    while (!list_empty(&s->sessions))
+        session_destroy(s->sessions.next);
+    while (!list_empty(&s->spare)) {
+        struct exchange *x = list_first(&s->spare, struct exchange, spare);
+        list_remove(&x->spare);
+        exchange_destroy(x);
+    }
+    timer_stop(&s->drain_deadline);
+    config_unref(s->config);
+    free(s);
+}

@@ -1,0 +1,39 @@
+/* serve/serve.h - speak HTTP/1.1 with clients
+ *
+ * One session per connection, one exchange per request in it.  A session reads requests,
+ * says who may ask for what, leases a stream to a pod from upstream/ and carries the
+ * request there and the answer back, byte for byte where HTTP lets it.  It owns its
+ * client's stream, and nothing of it survives the connection.
+ *
+ * serve/session.c and serve/exchange.c open with the theory of operation.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "net/stream.h"
+
+struct admin;
+struct serve;
+struct upstream;
+
+/* Everything is borrowed and outlives the serve, but the config, of which it takes a
+ * reference. */
+struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
+                           struct upstream *upstream, const struct config *config,
+                           struct admin *admin);
+
+/* A client has come in; the stream is taken over, also when there are too many clients
+ * (it gets a 503).  `address` is the client's, with or without a port ("127.0.0.1:5000"),
+ * and is copied.  `port` is the door's own; `loopback`: only this machine can reach the
+ * door. */
+void serve_accept(struct serve *s, struct stream *client, const char *address,
+                  bool loopback, uint16_t port);
+
+/* Idle sessions close at once, running exchanges answer with Connection: close, and what
+ * is left after drain-timeout is reset.  *done wakes when no session is left, also when
+ * there was none. */
+void serve_drain(struct serve *s, struct task *done);
+bool serve_idle(const struct serve *s); /* no session is left */
+size_t serve_sessions(const struct serve *s);
+/* Resets what is left, at once. NULL accepted. */
+void serve_destroy(struct serve *s);

@@ -1,0 +1,334 @@
+/* serve/session.c - one client's connection, from its first byte to its last
+ *
+ * THEORY OF OPERATION
+ *
+ *      GREET ──▶ IDLE ◀──▶ EXCHANGE           One request after the other: the next one
+ * of a │        │           │               pipeline waits in the client's queue. ▼ ▼ ▼
+ *        └────▶ FLUSH ──▶ LINGER ──▶ CLOSED
+ *
+ * A session owns its stream, and between requests nothing else: an idle one costs less
+ * than a KiB.  While an exchange runs, the stream's wake is the exchange's.
+ *
+ * Closing takes two steps, because the kernel resets a connection that is closed with
+ * bytes unread, and a reset destroys what the client has not read yet: FLUSH waits until
+ * all is sent, LINGER for the client to see the end and stop.
+ */
+#include "serve/session.h"
+
+#include "base/metrics.h"
+#define LOG_MODULE LOG_SERVE
+#include "base/log.h"
+#include "detect/detect.h"
+#include "serve/strangers.h"
+
+#define FLUSH_MS 30000
+#define LINGER_MS 2000
+#define BLANK_LINES_MAX 4
+
+static uint64_t idle_ms(const struct config *c)
+{
+    return c->client_idle_timeout_ms;
+}
+
+static uint64_t head_ms(const struct config *c)
+{
+    return c->head_timeout_ms;
+}
+
+static uint64_t flush_ms(const struct config *c)
+{
+    (void)c;
+    return FLUSH_MS;
+}
+
+static uint64_t linger_ms(const struct config *c)
+{
+    (void)c;
+    return LINGER_MS;
+}
+
+static uint64_t no_ms(const struct config *c)
+{
+    (void)c;
+    return 0;
+}
+
+/* State and deadline; what is late is closed. */
+#define STATES(X) /* clang-format off */ \
+    X(GREET,    greet,    head_ms)   /* the first bytes, that say which protocol     */ \
+    X(IDLE,     idle,     idle_ms)   /* no byte of a request has come                */ \
+    X(EXCHANGE, exchange, no_ms)     /* one runs, and keeps the clock                */ \
+    X(FLUSH,    flush,    flush_ms)  /* the last bytes go out                        */ \
+    X(LINGER,   linger,   linger_ms) /* the end is sent; what still comes is dropped */ \
+    X(CLOSED,   closed,   no_ms)     /* the memory goes when the task has run        */
+/* clang-format on */
+
+enum session_state {
+#define X(NAME, name, ms) SESSION_##NAME,
+    STATES(X)
+#undef X
+};
+
+struct session {
+    struct serve *serve;
+    struct list_node member; /* of the serve's sessions */
+    struct task task;
+    struct timer deadline;
+    enum session_state state;
+
+    struct stream *client;     /* owned */
+    struct exchange *exchange; /* owned; NULL between requests */
+    struct log_id id;
+    struct visitor from;
+    uint64_t requests;
+    unsigned blank_lines; /* before the next request */
+    bool reset;           /* closing would make an answer look complete */
+    bool unread;          /* the client may still be sending what nobody will read */
+};
+
+#define X(NAME, name, ms) static enum session_state in_##name(struct session *s);
+STATES(X)
+#undef X
+
+static const struct {
+    const char *name;
+    enum session_state (*run)(struct session *s);
+    uint64_t (*deadline_ms)(const struct config *c);
+} states[] = {
+#define X(NAME, name, ms) [SESSION_##NAME] = { #name, in_##name, ms },
+    STATES(X)
+#undef X
+};
+
+static struct metric sessions = {
+    .name = "kube_tunnel_sessions",
+    .help = "Clients that are connected",
+    .type = METRIC_GAUGE,
+};
+
+void session_metrics_register(void)
+{
+    metrics_register(&sessions);
+}
+
+/* It speaks something else: refused in its own language, where it has a word for that. */
+static enum session_state refuse_stranger(struct session *s, enum detected protocol)
+{
+    log_info(s->id, "not HTTP/1.1", LOG_S("protocol", detected_name(protocol)),
+             LOG_S("client", s->from.address));
+    stranger_refuse(protocol, &s->client->out);
+    s->unread = true;
+    return SESSION_FLUSH;
+}
+
+static enum session_state in_greet(struct session *s)
+{
+    uint8_t first[DETECT_MAX];
+    size_t len = bufq_copy(&s->client->in, 0, first, sizeof(first));
+    enum detected protocol = detect(first, len);
+
+    if (protocol == DETECT_HTTP1)
+        return SESSION_IDLE;
+    if (protocol != DETECT_MORE)
+        return refuse_stranger(s, protocol);
+    if (s->client->in_eof || s->serve->draining)
+        return SESSION_FLUSH;
+    return SESSION_GREET;
+}
+
+/* Robust servers skip an empty line before a request (RFC 9112, section 2.2).  Has a byte
+ * of a request come? */
+static bool skip_blank_lines(struct session *s)
+{
+    struct bufq *in = &s->client->in;
+    char two[2] = "";
+
+    while (s->blank_lines < BLANK_LINES_MAX && bufq_copy(in, 0, two, sizeof(two)) &&
+           two[0] == '\r' && (in->len == 1 || two[1] == '\n')) {
+        if (in->len == 1)
+            return false;
+        bufq_skip(in, sizeof(two));
+        s->blank_lines++;
+    }
+    return !bufq_empty(in);
+}
+
+static void start_exchange(struct session *s)
+{
+    struct log_id id = { s->id.kind, s->id.number, ++s->requests };
+
+    s->blank_lines = 0;
+    s->exchange = exchange_take(s->serve);
+    exchange_start(s->exchange, s->client, &s->from, id, &s->task);
+}
+
+static enum session_state in_idle(struct session *s)
+{
+    if (!skip_blank_lines(s)) {
+        stream_update(s->client);
+        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_IDLE;
+    }
+    if (bufq_full(&s->client->out))
+        return SESSION_IDLE; /* it should read its answers first */
+    start_exchange(s);
+    return SESSION_EXCHANGE;
+}
+
+static enum session_state in_exchange(struct session *s)
+{
+    struct exchange *x = s->exchange;
+
+    if (x->state != EXCHANGE_DONE)
+        return SESSION_EXCHANGE;
+    bool keep = x->keep;
+    s->reset = x->cut;
+    s->unread = !x->sending.body.done;
+    s->exchange = NULL;
+    exchange_release(x);
+    return keep && !s->reset && !s->serve->draining ? SESSION_IDLE : SESSION_FLUSH;
+}
+
+static enum session_state in_flush(struct session *s)
+{
+    struct stream *client = s->client;
+
+    bufq_clear(&client->in);
+    if (!s->reset)
+        stream_shutdown(client);
+    stream_update(client);
+    if (s->reset)
+        return bufq_empty(&client->out) ? SESSION_CLOSED : SESSION_FLUSH;
+    if (!client->out_eof)
+        return SESSION_FLUSH;
+    return s->unread ? SESSION_LINGER : SESSION_CLOSED;
+}
+
+static enum session_state in_linger(struct session *s)
+{
+    bufq_clear(&s->client->in);
+    stream_update(s->client);
+    return s->client->in_eof ? SESSION_CLOSED : SESSION_LINGER;
+}
+
+static enum session_state in_closed(struct session *s)
+{
+    (void)s;
+    return SESSION_CLOSED;
+}
+
+/* The stream goes now, the memory when nobody stands on it. */
+static void release(struct session *s)
+{
+    if (s->exchange)
+        exchange_release(TAKE(s->exchange));
+    if (s->reset)
+        stream_abort(TAKE(s->client));
+    else
+        stream_close(TAKE(s->client));
+    task_wake(&s->task);
+}
+
+/* The only road from one state to another. */
+static void enter(struct session *s, enum session_state next)
+{
+    log_debug(s->id, "session", LOG_S("from", states[s->state].name),
+              LOG_S("to", states[next].name));
+    s->state = next;
+    timer_set(&s->deadline, states[next].deadline_ms(s->serve->config));
+    if (next == SESSION_CLOSED)
+        release(s);
+}
+
+static void session_free(struct session *s)
+{
+    struct serve *serve = s->serve;
+
+    task_cancel(&s->task);
+    timer_stop(&s->deadline);
+    list_remove(&s->member);
+    free(s);
+    serve->count--;
+    metric_add(&sessions, 0, -1);
+    if (serve->draining && serve->count == 0)
+        task_wake(serve->drained);
+}
+
+/* A client that broke ends any state; an exchange finds out by itself. */
+static enum session_state run_state(struct session *s)
+{
+    if (s->state < SESSION_CLOSED && s->state != SESSION_EXCHANGE && s->client->broken)
+        return SESSION_CLOSED;
+    return states[s->state].run(s);
+}
+
+static void on_wake(struct task *t)
+{
+    struct session *s = container_of(t, struct session, task);
+
+    while (s->state != SESSION_CLOSED) {
+        enum session_state next = run_state(s);
+        if (next == s->state)
+            return;
+        enter(s, next);
+    }
+    session_free(s);
+}
+
+static void on_deadline(struct timer *t)
+{
+    struct session *s = container_of(t, struct session, deadline);
+
+    s->reset = s->reset || s->state == SESSION_FLUSH;
+    enter(s, SESSION_CLOSED);
+}
+
+void session_open(struct serve *serve, struct stream *client, const struct visitor *from,
+                  bool full)
+{
+    struct session *s = xcalloc(1, sizeof(*s));
+
+    s->serve = serve;
+    s->client = client;
+    s->from = *from;
+    s->id = (struct log_id){ 's', ++serve->next_number, 0 };
+    task_init(&s->task, serve->sched, RANK_WORK, on_wake);
+    timer_init(&s->deadline, serve->sched, on_deadline);
+    list_append(&serve->sessions, &s->member);
+    serve->count++;
+    metric_add(&sessions, 0, 1);
+    client->wake = &s->task;
+    log_debug(s->id, "connected", LOG_S("client", from->address),
+              LOG_U("door", from->door_port));
+    if (full) {
+        stranger_turn_away(&client->out);
+        s->unread = true;
+    }
+    enter(s, full ? SESSION_FLUSH : SESSION_GREET);
+    task_wake(&s->task);
+}
+
+static struct session *of_member(struct list_node *member)
+{
+    return container_of(member, struct session, member);
+}
+
+void session_nudge(struct list_node *member)
+{
+    task_wake(&of_member(member)->task);
+}
+
+void session_kill(struct list_node *member)
+{
+    struct session *s = of_member(member);
+
+    if (s->state == SESSION_CLOSED)
+        return;
+    s->reset = true;
+    enter(s, SESSION_CLOSED);
+}
+
+void session_destroy(struct list_node *member)
+{
+    session_kill(member);
+    session_free(of_member(member));
+}

@@ -1,0 +1,42 @@
+/* serve/session.h - one client's connection, from its first byte to its last
+ *
+ * Private to serve/.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/log.h"
+#include "serve/exchange.h"
+
+/* What a serve is, for those who make it up. */
+struct serve {
+    struct sched *sched;
+    struct chunk_pool *pool;
+    struct upstream *upstream;
+    const struct config *config; /* a reference */
+    struct admin *admin;
+
+    struct list_node sessions;
+    size_t count;
+    uint64_t next_number;
+    struct list_node spare; /* exchanges that wait to be used again */
+    size_t spares;
+
+    bool draining;
+    struct timer drain_deadline;
+    struct task *drained;
+
+    struct http1_head answer; /* scratch: the answer's head that is being read just now */
+};
+
+/* Takes the stream over.  `full`: answer 503 and close. */
+void session_open(struct serve *serve, struct stream *client, const struct visitor *from,
+                  bool full);
+/* Look whether there is reason to close (draining). */
+void session_nudge(struct list_node *member);
+/* Reset it, with whatever runs in it; its memory goes in this turn. */
+void session_kill(struct list_node *member);
+/* The same, memory included. */
+void session_destroy(struct list_node *member);
+
+void session_metrics_register(void);

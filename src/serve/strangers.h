@@ -1,0 +1,13 @@
+/* serve/strangers.h - a word for clients that get no exchange
+ *
+ * Those that speak another protocol are told so in it, where it has a way to say so, and
+ * those that are one too many are turned away.  Pure: writes bytes.
+ */
+#pragma once
+
+#include "base/bufq.h"
+#include "detect/detect.h"
+
+void stranger_refuse(enum detected protocol, struct bufq *out);
+/* 503: max-connections are there already. */
+void stranger_turn_away(struct bufq *out);

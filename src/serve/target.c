@@ -1,0 +1,86 @@
+/* serve/target.c - whom a request is for: target and Host into a route (RFC 9112, 3.2) */
+#include "serve/target.h"
+
+static enum err refuse_form(struct refusal *why, int status, const char *first,
+                            const char *hint)
+{
+    refusal_set(why, status, "%s", first);
+    refusal_hint(why, "%s", hint);
+    return ERR_PROTO;
+}
+
+static enum err read_authority(struct str authority, const struct config *config,
+                               uint16_t no_port, struct target *ret, struct refusal *why)
+{
+    struct str host;
+    uint16_t port;
+    const char *problem = "the port is not a number from 1 to 65535, or has no host";
+
+    if (!authority_split(authority, &host, &port)) {
+        name_parse(host, str_of(config->cluster_domain), &ret->route.name);
+        ret->route.port = port == no_port ? 0 : port;
+        ret->route.target_port = (uint16_t)config->target_port;
+        if (ret->route.name.kind != NAME_INVALID && !str_empty(host))
+            return OK;
+        problem = str_empty(host) ? "it is empty" : ret->route.name.problem;
+    }
+    refusal_invalid_host(authority, problem, config->cluster_domain, why);
+    return ERR_PROTO;
+}
+
+static size_t find_any(struct str s, const char *set)
+{
+    size_t at = 0;
+    while (at < s.len && !strchr(set, s.at[at]))
+        at++;
+    return at;
+}
+
+/* "http://host:port/path?query" */
+static enum err read_absolute(const struct http1_head *head, const struct config *config,
+                              struct target *ret, struct refusal *why)
+{
+    struct str scheme = STR("http://");
+    struct str target = head->target;
+
+    if (target.len < scheme.len || !str_ieq(str_first(target, scheme.len), scheme))
+        return refuse_form(why, 400, "Bad Request: the request target is not understood",
+                           "Targets are paths (/index.html) or http:// URLs; TLS is not "
+                           "spoken here.");
+    struct str rest = str_skip(target, scheme.len);
+    size_t stop = find_any(rest, "/?#");
+    struct str authority = str_first(rest, stop);
+
+    ret->path = str_skip(rest, stop);
+    ret->add_slash = str_empty(ret->path) || ret->path.at[0] != '/';
+    if (str_empty(ret->path) && str_eq(head->method, STR("OPTIONS"))) {
+        ret->path = STR("*");
+        ret->add_slash = false;
+    }
+    if (!head->host || !str_eq(head->host->value, authority))
+        ret->authority = authority;
+    return read_authority(authority, config, 0, ret, why);
+}
+
+static bool is_origin_form(const struct http1_head *head)
+{
+    return head->target.at[0] == '/' ||
+           (str_eq(head->target, STR("*")) && str_eq(head->method, STR("OPTIONS")));
+}
+
+enum err target_read(const struct http1_head *head, const struct config *config,
+                     uint16_t door_port, struct target *ret, struct refusal *why)
+{
+    *ret = (struct target){ .path = head->target };
+    if (str_eq(head->method, STR("CONNECT")))
+        return refuse_form(why, 501, "Not Implemented: CONNECT",
+                           "Send requests with http:// URLs to this proxy instead.");
+    if (!is_origin_form(head))
+        return read_absolute(head, config, ret, why);
+    if (head->host)
+        return read_authority(head->host->value, config, door_port, ret, why);
+
+    /* HTTP/1.0 may leave it out: then it is us who are meant. */
+    ret->route.name.kind = NAME_OWN;
+    return OK;
+}

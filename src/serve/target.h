@@ -1,0 +1,22 @@
+/* serve/target.h - whom a request is for: target and Host into a route (RFC 9112, 3.2)
+ *
+ * Pure.  An absolute target ("GET http://web.shop/ HTTP/1.1", as clients write it to a
+ * proxy) overrides Host, and its port is the service's; in the usual form a port that is
+ * the door's own is how the client came here and says nothing about the service.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "serve/errors.h"
+
+struct target {
+    struct str path; /* as the pod gets it, but for a leading "/" when add_slash */
+    bool add_slash;
+    struct str authority; /* what Host must say instead; at == NULL: leave it alone */
+    struct route route;   /* its name may be NAME_OWN: ourselves */
+};
+
+/* ERR_PROTO: *why says it all.  Views in *ret point into the head's bytes. */
+MUST_CHECK enum err target_read(const struct http1_head *head,
+                                const struct config *config, uint16_t door_port,
+                                struct target *ret, struct refusal *why);

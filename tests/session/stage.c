@@ -1,0 +1,291 @@
+/* tests/session/stage.c - a serve between clients and pods that the test plays itself */
+#include "stage.h"
+
+#include <stdio.h>
+
+#include "admin/admin.h"
+#include "base/own.h"
+
+/* upstream/ as the test wants it; `struct upstream` is the stage. */
+
+static struct stage *stage_of(struct upstream *u)
+{
+    return (struct stage *)(void *)u;
+}
+
+static struct endpoint *endpoint_make(size_t i)
+{
+    struct endpoint *e = xcalloc(1, sizeof(*e));
+    e->refs = 1;
+    e->ns = xstrdup("shop");
+    e->pod = xasprintf("web-%zu", i);
+    e->uid = xasprintf("uid-%zu", i);
+    return e;
+}
+
+struct endpoint *endpoint_ref(const struct endpoint *e)
+{
+    struct endpoint *mine = (struct endpoint *)e;
+    mine->refs++;
+    return mine;
+}
+
+void endpoint_unref(struct endpoint *e)
+{
+    if (!e || --e->refs)
+        return;
+    free(e->ns);
+    free(e->pod);
+    free(e->uid);
+    free(e);
+}
+
+static void answer_lease(struct stage *st, struct leased *l)
+{
+    struct lease *lease = l->lease;
+    const struct outcome *o = &l->outcome;
+
+    lease->result = o->result;
+    if (o->result == ERR_AGAIN)
+        return;
+    lease->reused = o->reused;
+    lease->dialling = o->dialling;
+    lease->retry_after = (uint32_t)o->retry_after;
+    lease->missing_verb = o->verb;
+    lease->missing_resource = o->resource;
+    lease->missing_ns = o->ns;
+    if (o->why)
+        diag_set(&lease->why, o->result, "%s", o->why);
+    if (!o->result || o->dialling)
+        lease->endpoint = endpoint_make((size_t)(l - st->leases));
+    if (o->result)
+        return;
+    struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
+    lease->port = 8080;
+    lease->tunnel = (struct log_id){ 't', 1, 0 };
+    lease->stream = l->ours = pair.a;
+    l->pod = pair.b;
+    pair.a->wake = l->wake;
+}
+
+void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
+                    struct task *wake)
+{
+    struct stage *st = stage_of(u);
+    struct leased *l = &st->leases[st->lease_count];
+
+    assert_true(st->lease_count < LEASES_MAX);
+    assert_null(lease->private);
+    *l = (struct leased){
+        .lease = lease,
+        .wake = wake,
+        .outcome = st->script[st->lease_count],
+        .repeatable = want->repeatable,
+        .port = want->route->port,
+    };
+    snprintf(l->avoid, sizeof(l->avoid), "%s", want->avoid ? want->avoid->pod : "");
+    snprintf(l->route, sizeof(l->route), "%.*s/%.*s", STR_ARG(want->route->name.ns),
+             STR_ARG(want->route->name.service));
+    assert_int_equal(want->wait_until, st->sched.now + st->config->wait_ms);
+    lease->private = (struct leasing *)(void *)st;
+    st->lease_count++;
+    answer_lease(st, l);
+}
+
+static struct leased *find_leased(struct stage *st, const struct lease *lease)
+{
+    for (size_t i = 0; i < st->lease_count; i++)
+        if (st->leases[i].lease == lease)
+            return &st->leases[i];
+    fail_msg("a lease that is not out was returned");
+    return NULL;
+}
+
+void upstream_return(struct lease *lease, enum fate fate)
+{
+    if (!lease->private)
+        return;
+    struct stage *st = (struct stage *)(void *)lease->private;
+    struct leased *l = find_leased(st, lease);
+
+    if (fate == FATE_KEEP) {
+        assert_int_equal(l->ours->end.verdict, V_OPEN);
+        assert_true(bufq_empty(&l->ours->in));
+        assert_true(bufq_empty(&l->ours->out));
+    }
+    l->returned = true;
+    l->fate = fate;
+    l->keep_ms = lease->keep_ms;
+    l->lease = NULL;
+    if (fate == FATE_ABORT)
+        stream_abort(TAKE(l->ours));
+    else
+        stream_close(TAKE(l->ours));
+    endpoint_unref(lease->endpoint);
+    *lease = (struct lease){ 0 };
+}
+
+void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome)
+{
+    assert_non_null(st->leases[i].lease);
+    st->leases[i].outcome = *outcome;
+    answer_lease(st, &st->leases[i]);
+    task_wake(st->leases[i].wake);
+    stage_run(st);
+}
+
+/* Our own pages, as far as a session is concerned with them. */
+void admin_answer(struct admin *a, struct str method, struct str path,
+                  struct admin_page *ret)
+{
+    (void)a;
+    *ret = (struct admin_page){
+        .status = 200,
+        .type = "text/plain",
+        .text = xasprintf("own %.*s %.*s\n", STR_ARG(method), STR_ARG(path)),
+    };
+}
+
+static void on_drained(struct task *t)
+{
+    container_of(t, struct stage, drained)->drained_count++;
+}
+
+int stage_setup(void **state)
+{
+    struct stage *st = xcalloc(1, sizeof(*st));
+
+    log_set_level(LEVEL_ERROR);
+    sched_init(&st->sched, 1);
+    st->sched.now = 1000;
+    chunk_pool_init(&st->pool, 16);
+    st->config = config_default();
+    st->limit = STAGE_LIMIT;
+    task_init(&st->drained, &st->sched, RANK_WORK, on_drained);
+    *state = st;
+    return 0;
+}
+
+struct serve *stage_serve(struct stage *st)
+{
+    if (!st->serve)
+        st->serve = serve_create(&st->sched, &st->pool, (struct upstream *)(void *)st,
+                                 st->config, NULL);
+    return st->serve;
+}
+
+int stage_teardown(void **state)
+{
+    struct stage *st = *state;
+
+    serve_destroy(st->serve);
+    for (size_t i = 0; i < st->lease_count; i++) {
+        assert_true(st->leases[i].returned);
+        stream_abort(st->leases[i].pod);
+    }
+    for (size_t i = 0; i < st->client_count; i++)
+        stream_abort(st->clients[i]);
+    task_cancel(&st->drained);
+    chunk_pool_finish(&st->pool);
+    sched_finish(&st->sched);
+    config_unref(st->config);
+    free(st->heard);
+    free(st);
+    return 0;
+}
+
+void stage_run(struct stage *st)
+{
+    sched_run(&st->sched, st->sched.now);
+}
+
+void stage_pass(struct stage *st, uint64_t ms)
+{
+    sched_run(&st->sched, st->sched.now + ms);
+}
+
+struct stream *stage_client(struct stage *st)
+{
+    struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
+
+    assert_true(st->client_count < CLIENTS_MAX);
+    st->clients[st->client_count++] = pair.b;
+    serve_accept(stage_serve(st), pair.a, "127.0.0.1:40000", true, 8080);
+    stage_run(st);
+    return pair.b;
+}
+
+void say_bytes(struct stage *st, struct stream *to, const void *bytes, size_t n)
+{
+    const char *at = bytes;
+
+    while (n) {
+        size_t taken = bufq_write(&to->out, at, n);
+        if (!taken)
+            fail_msg("%zu bytes were not read", n);
+        stream_update(to);
+        stage_run(st);
+        at += taken;
+        n -= taken;
+    }
+}
+
+void say(struct stage *st, struct stream *to, const char *text)
+{
+    say_bytes(st, to, text, strlen(text));
+}
+
+size_t hear_bytes(struct stage *st, struct stream *at, char *out, size_t room)
+{
+    size_t n = bufq_read(&at->in, out, room);
+    stream_update(at);
+    stage_run(st);
+    return n;
+}
+
+const char *hear(struct stage *st, struct stream *at)
+{
+    size_t len = 0;
+
+    stage_run(st);
+    do {
+        st->heard = xrealloc(st->heard, len + at->in.len + 1);
+        len += bufq_read(&at->in, st->heard + len, at->in.len);
+        stream_update(at);
+        stage_run(st);
+    } while (!bufq_empty(&at->in));
+    st->heard[len] = '\0';
+    return st->heard;
+}
+
+void hang_up(struct stage *st, struct stream *s)
+{
+    stream_shutdown(s);
+    stage_run(st);
+}
+
+void drop(struct stage *st, struct stream **s)
+{
+    for (size_t i = 0; i < st->client_count; i++)
+        if (st->clients[i] == *s)
+            st->clients[i] = NULL;
+    for (size_t i = 0; i < st->lease_count; i++)
+        if (st->leases[i].pod == *s)
+            st->leases[i].pod = NULL;
+    stream_abort(TAKE(*s));
+    stage_run(st);
+}
+
+struct stream *pod(struct stage *st, size_t i)
+{
+    if (i >= st->lease_count || !st->leases[i].pod)
+        fail_msg("there is no pod %zu", i);
+    return st->leases[i].pod;
+}
+
+void pod_ends(struct stage *st, size_t i, enum verdict verdict, const char *why)
+{
+    assert_non_null(st->leases[i].ours);
+    stream_end(st->leases[i].ours, verdict, why);
+    stage_run(st);
+}
