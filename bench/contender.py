@@ -1,0 +1,211 @@
+"""Who is measured: kube-tunnel, kubectl port-forward, nginx, the pod itself.
+
+A contender is started in a place, has an address there, and may die under
+load: alive() starts it again. SPDX-License-Identifier: MIT
+"""
+import os
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+from load import ROOT, answers
+from process import Process, eventually, family
+
+KUBE_TUNNEL = Path(os.environ.get("KUBE_TUNNEL", ROOT / "build" / "kube-tunnel"))
+KUBECTL = os.environ.get("KUBECTL", "kubectl")
+NGINX = shutil.which("nginx")
+
+NGINX_FRONT = """
+upstream pod {{ server 127.0.0.1:{backend}; keepalive 128; keepalive_requests 1000000000; }}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass https://pod;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_max_temp_file_size 0;
+    }}
+}}
+"""
+# Answers as long as those of the pods.
+NGINX_BACKEND = """
+server {{
+    listen 127.0.0.1:{backend} ssl;
+    ssl_certificate {folder}/tls.crt;
+    ssl_certificate_key {folder}/tls.key;
+    location / {{
+        add_header X-Pod web-1;
+        return 200 "pod web-1 method GET host web.shop.svc.cluster.local path / .....\\n";
+    }}
+    location = /bytes {{ alias {folder}/bytes; }}
+}}
+"""
+NGINX_CONF = """
+daemon off;
+worker_processes 1;
+pid {folder}/{name}.pid;
+error_log {folder}/{name}.err;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {folder}/{name}.body;
+    proxy_temp_path {folder}/{name}.proxy;
+    fastcgi_temp_path {folder}/{name}.fastcgi;
+    uwsgi_temp_path {folder}/{name}.uwsgi;
+    scgi_temp_path {folder}/{name}.scgi;
+    {server}
+}}
+"""
+
+
+class Contender:
+    """The common part. start() sets address and process."""
+
+    cold_command = None  # with {port}, when it can be timed from its start
+    uploads = True
+
+    def __init__(self, place, folder):
+        self.place, self.folder = place, folder
+        self.address = self.process = None
+        self.died = 0
+
+    def start(self):
+        raise NotImplementedError
+
+    def open(self):
+        self.start()
+        if not eventually(lambda: answers(self.place, self.address), 20):
+            raise RuntimeError(f"{self.name} does not answer:\n"
+                               + (self.process.tail() if self.process else ""))
+        return self
+
+    def alive(self):
+        """It answers, if need be after a new start."""
+        if self.process and not (self.process.alive and answers(self.place, self.address)):
+            self.died += 1
+            self.close()
+            self.open()
+
+    def log(self):
+        return self.folder / f"{self.place.name}-{self.name}.log"
+
+    def pids(self):
+        return family(self.process.child.pid) if self.process else []
+
+    def close(self):
+        if self.process:
+            self.process.stop()
+
+
+class KubeTunnel(Contender):
+    name = "kube-tunnel"
+
+    @staticmethod
+    def missing(_place):
+        return None if os.access(KUBE_TUNNEL, os.X_OK) else "not built"
+
+    def __init__(self, place, folder):
+        super().__init__(place, folder)
+        self.cold_command = self.run("{port}")
+
+    def run(self, port):
+        return [KUBE_TUNNEL, "run", "--listen", f"127.0.0.1:{port}",
+                "--kubeconfig", self.place.kubeconfig]
+
+    def start(self):
+        self.process = Process(self.place.command(self.run(0)), self.log())
+        port = self.process.said(r"address=\"?127\.0\.0\.1:(\d+)").group(1)
+        self.address = f"127.0.0.1:{port}"
+
+
+class Kubectl(Contender):
+    name = "kubectl"
+
+    @staticmethod
+    def missing(_place):
+        return None if shutil.which(KUBECTL) else "not installed"
+
+    def __init__(self, place, folder):
+        super().__init__(place, folder)
+        self.cold_command = self.run("{port}")
+
+    def run(self, port):
+        return [KUBECTL, "--kubeconfig", self.place.kubeconfig, "-n", "shop", "port-forward",
+                "--address", "127.0.0.1", "service/web", f"{port}:80"]
+
+    def start(self):
+        self.process = Process(self.place.command(self.run("")), self.log())
+        port = self.process.said(r"Forwarding from 127\.0\.0\.1:(\d+)").group(1)
+        self.address = f"127.0.0.1:{port}"
+
+
+class Nginx(Contender):
+    """Plain HTTP in, TLS out, keep-alive on both sides: what encrypting costs a proxy."""
+
+    name = "nginx"
+    uploads = False
+
+    @staticmethod
+    def missing(place):
+        if place.name != "playground":
+            return "measured on the playground"
+        return None if NGINX else "not installed"
+
+    def __init__(self, place, folder):
+        super().__init__(place, folder)
+        self.backend = None
+
+    def run(self, name, server, **values):
+        conf = self.folder / f"{name}.conf"
+        server = server.format(folder=self.folder, **values)
+        conf.write_text(NGINX_CONF.format(folder=self.folder, name=name, server=server))
+        return Process([NGINX, "-e", self.folder / f"{name}.err", "-p", self.folder, "-c", conf],
+                       self.folder / f"{name}.log")
+
+    def make_backend_files(self):
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                        "ec_paramgen_curve:P-256", "-nodes", "-days", "2", "-subj", "/CN=pod",
+                        "-keyout", self.folder / "tls.key", "-out", self.folder / "tls.crt"],
+                       check=True, capture_output=True)
+        with open(self.folder / "bytes", "wb") as f:
+            f.truncate(DOWNLOAD_FILE)
+
+    def start(self):
+        ports = free_ports(2)
+        self.make_backend_files()
+        self.backend = self.run("nginx-backend", NGINX_BACKEND, backend=ports[0])
+        self.process = self.run("nginx-front", NGINX_FRONT, backend=ports[0], port=ports[1])
+        self.address = f"127.0.0.1:{ports[1]}"
+
+    def close(self):
+        super().close()
+        if self.backend:
+            self.backend.stop()
+
+
+class Pod(Contender):
+    """No tunnel at all: what the machine and the pod can do."""
+
+    name = "pod"
+
+    @staticmethod
+    def missing(place):
+        return None if place.pod_address else "cannot be reached directly"
+
+    def start(self):
+        self.address = self.place.pod_address
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+DOWNLOAD_FILE = 64 << 20
+CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod)

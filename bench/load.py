@@ -1,0 +1,93 @@
+"""Run bench-load, and look at processes exactly while its requests count.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import subprocess
+import threading
+from pathlib import Path
+
+from process import clean_environment, cpu_seconds, die_with_parent
+
+ROOT = Path(__file__).resolve().parent.parent
+BINARY = Path(os.environ.get("BENCH_LOAD", ROOT / "build" / "bench" / "bench-load"))
+FAILURES = ("connect", "reset", "cut", "status", "malformed", "early", "late")
+HOST = "web.shop.svc.cluster.local"
+
+
+class LoadFailed(Exception):
+    """The load could not be put on at all."""
+
+
+def flags(options):
+    """connections=16, fresh=True -> --connections 16 --fresh"""
+    words = []
+    for name, value in options.items():
+        if value is True:
+            words.append(f"--{name}")
+        elif value:
+            words += [f"--{name}", str(value)]
+    return words
+
+
+def spawn(place, words):
+    command = place.command([BINARY, "--host", HOST, *words])
+    return subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env=clean_environment(), preexec_fn=die_with_parent)
+
+
+class Limited:
+    """A child that is killed when it has had its time, and in any case at the end."""
+
+    def __init__(self, child, seconds):
+        self.child = child
+        self.timer = threading.Timer(seconds, child.kill)
+
+    def __enter__(self):
+        self.timer.start()
+        return self.child
+
+    def __exit__(self, *_):
+        self.timer.cancel()
+        self.child.kill()
+        self.child.communicate()
+
+
+def expect_word(child, word):
+    line = child.stdout.readline().strip()
+    if line != word:
+        raise LoadFailed(child.stderr.read().strip() or f"bench-load ended before {word!r}")
+
+
+def put_load(place, address, watch=None, limit=120, **options):
+    """One run. watch: name -> pids, whose CPU comes back as cpu[name] in seconds."""
+    watch = watch or {}
+    with Limited(spawn(place, [*flags(options), address]), limit) as child:
+        expect_word(child, "counting")
+        before = {name: cpu_seconds(pids) for name, pids in watch.items()}
+        expect_word(child, "counted")
+        cpu = {name: cpu_seconds(pids) - before[name] for name, pids in watch.items()}
+        result = json.loads(child.stdout.readline())
+    result["cpu"] = cpu
+    result["failed"] = sum(result[name] for name in FAILURES)
+    return result
+
+
+def answers(place, address):
+    """Does it answer a request with a 200 within a second?"""
+    try:
+        return put_load(place, address, limit=5, requests=1, duration="1s")["requests"] > 0
+    except (LoadFailed, ValueError):
+        return False
+
+
+def cold_start(place, command, seconds=30):
+    """From the start of a command, with {port} in it, to its first 200; in seconds."""
+    words = ["--cold", "--duration", f"{seconds}s", "--", *map(str, command)]
+    with Limited(spawn(place, words), seconds + 20) as child:
+        line = child.stdout.readline()
+        if not line:
+            raise LoadFailed(child.stderr.read().strip())
+        return json.loads(line)["seconds"]

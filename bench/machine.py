@@ -1,0 +1,43 @@
+"""What a result must say about where and when it was measured.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import platform
+import re
+import subprocess
+import time
+from pathlib import Path
+
+from contender import KUBE_TUNNEL, KUBECTL, NGINX
+
+
+def first_match(text, pattern):
+    found = re.search(pattern, text, re.MULTILINE)
+    return found.group(1).strip() if found else "unknown"
+
+
+def output_of(*command):
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=30)
+        return done.stdout + done.stderr
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+
+
+def load_average():
+    return os.getloadavg()[0]
+
+
+def facts():
+    cpu = first_match(Path("/proc/cpuinfo").read_text(), r"^model name\s*:(.*)$")
+    memory = int(first_match(Path("/proc/meminfo").read_text(), r"^MemTotal:\s+(\d+)"))
+    return {
+        "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
+        "CPU": f"{os.cpu_count()} x {cpu}",
+        "memory": f"{memory / 1048576:.0f} GiB",
+        "kernel": platform.release(),
+        "kube-tunnel": output_of(KUBE_TUNNEL, "version").strip() or "not built",
+        "kubectl": first_match(output_of(KUBECTL, "version", "--client"), r"^Client Version: (.*)$"),
+        "nginx": first_match(output_of(NGINX, "-v"), r"nginx/(\S+)") if NGINX else "not installed",
+    }

@@ -1,0 +1,164 @@
+"""The measurements: each puts one load on one contender and returns numbers.
+
+Names of numbers carry their unit. SPDX-License-Identifier: MIT
+"""
+import dataclasses
+import time
+
+from contender import DOWNLOAD_FILE
+from load import LoadFailed, answers, cold_start, put_load
+from process import eventually, memory_kib
+
+MB = 1e6
+
+
+@dataclasses.dataclass(frozen=True)
+class Effort:
+    """How long everything takes: a full run, or a quick look."""
+
+    rounds: int
+    seconds: float
+    settle: float
+    cold_starts: int
+    memory_requests: int
+    idle_seconds: int
+
+
+FULL = Effort(rounds=3, seconds=6, settle=1, cold_starts=3, memory_requests=1_000_000,
+              idle_seconds=60)
+QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, memory_requests=100_000,
+               idle_seconds=10)
+
+RATE = 2400  # requests/s over 16 connections, where CPU is compared
+FRESH_RATE = 240  # new connections/s that every contender can stand, for the same reason
+FIRST_REQUESTS = 1000
+RIVAL_REQUESTS = 50_000  # enough to see what it settles at
+UPLOAD = 64 << 20
+
+
+def milliseconds(seconds):
+    return f"{round(seconds * 1000)}ms"
+
+
+def per_request(result):
+    """CPU of everybody watched, by request; latencies; failures."""
+    n = max(1, result["requests"])
+    numbers = {f"{name}_us": 1e6 * cpu / n for name, cpu in result["cpu"].items()}
+    return {**numbers,
+            "rps": result["requests"] / result["seconds"],
+            "p50_ms": result["p50_us"] / 1000,
+            "p99_ms": result["p99_us"] / 1000,
+            "failed": result["failed"],
+            "done": result["requests"]}
+
+
+def watched(contender):
+    watch = {"cluster": contender.place.chain()}
+    if contender.process:
+        watch["tool"] = contender.pids()
+    return watch
+
+
+def requests(effort, contender, **options):
+    return per_request(put_load(contender.place, contender.address, watched(contender),
+                                settle=milliseconds(effort.settle),
+                                duration=milliseconds(effort.seconds), **options))
+
+
+def flat_out(connections):
+    return lambda effort, contender: requests(effort, contender, connections=connections)
+
+
+def paced(effort, contender):
+    return requests(effort, contender, connections=16, rate=RATE)
+
+
+def fresh(effort, contender):
+    return requests(effort, contender, connections=8, fresh=True)
+
+
+def fresh_paced(effort, contender):
+    return requests(effort, contender, connections=8, fresh=True, rate=FRESH_RATE)
+
+
+def per_megabyte(result, which):
+    moved = result[which] / MB
+    numbers = {f"{name}_ms_per_mb": 1e3 * cpu / max(1, moved)
+               for name, cpu in result["cpu"].items()}
+    return {**numbers, "mb_per_s": moved / result["seconds"], "failed": result["failed"],
+            "done": result["requests"]}
+
+
+def bodies(effort, contender, which, **options):
+    """Whole bodies, one after the other, for about as long as any other load."""
+    def go(count):
+        return put_load(contender.place, contender.address, watched(contender), requests=count,
+                        duration="60s", patience="60s", **options)
+    first = go(1)
+    count = max(2, round(effort.seconds / first["seconds"]))
+    return per_megabyte(go(min(count, 200)), which)
+
+
+def download(effort, contender):
+    return bodies(effort, contender, "body_in", path=f"/bytes?n={DOWNLOAD_FILE}")
+
+
+def upload(effort, contender):
+    if not contender.uploads:
+        return {}
+    return bodies(effort, contender, "body_out", path="/sink", upload=UPLOAD)
+
+
+def cold(effort, contender):
+    if not contender.cold_command:
+        return {}
+    times = sorted(cold_start(contender.place, contender.cold_command)
+                   for _ in range(effort.cold_starts))
+    return {"ms": 1000 * times[len(times) // 2]}
+
+
+# Name of the measurement -> how it is done; in this order, each for all contenders.
+LOADS = {
+    "1 connection": flat_out(1),
+    "16 connections": flat_out(16),
+    "64 connections": flat_out(64),
+    "fixed rate": paced,
+    "new connections": fresh,
+    "new connections, fixed rate": fresh_paced,
+    "download": download,
+    "upload": upload,
+    "cold start": cold,
+}
+
+
+def memory_now(contender, label):
+    kib = memory_kib(contender.pids())
+    return {f"anon_{label}_kib": kib["RssAnon"], f"rss_{label}_kib": kib["VmRSS"]}
+
+
+def load_by_count(contender, count):
+    result = put_load(contender.place, contender.address, connections=16, requests=count,
+                      duration="600s", limit=630)
+    return result["requests"], result["failed"]
+
+
+def memory(effort, contender):
+    """A process of its own: after its start, some requests, many, and a time of rest."""
+    count = effort.memory_requests
+    if contender.name != "kube-tunnel":
+        count = min(count, RIVAL_REQUESTS)
+    numbers = memory_now(contender, "start")
+    load_by_count(contender, FIRST_REQUESTS)
+    numbers |= memory_now(contender, "first")
+    done, failed = load_by_count(contender, count)
+    numbers |= memory_now(contender, "loaded")
+    time.sleep(effort.idle_seconds)
+    numbers |= memory_now(contender, "rested")
+    grown = numbers["anon_rested_kib"] - numbers["anon_first_kib"]
+    return {**numbers, "growth_kib": grown, "failed": failed, "done": done}
+
+
+def warm_up(contender):
+    if not eventually(lambda: answers(contender.place, contender.address), 10):
+        raise LoadFailed(f"{contender.name} does not answer")
+    put_load(contender.place, contender.address, connections=16, duration="500ms")

@@ -1,0 +1,101 @@
+"""Where measurements are made: the playground, or the project's real cluster.
+
+A place says how a command gets to run there, which kubeconfig leads in, and
+which processes make up the cluster. SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from load import ROOT
+from process import Process, clean_environment, family, in_network
+
+PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
+CLUSTER = ROOT / "tests" / "kubernetes" / "cluster"
+CHAIN = {"kube-apiserver", "kubelet", "containerd"}  # what each byte goes through
+
+
+def at_home(folder):
+    """A command's prefix: settings and caches of its own, not the user's."""
+    home = folder / "home"
+    home.mkdir(exist_ok=True)
+    return ["env", f"HOME={home}", *(f"XDG_{x}_HOME={home}/{x.lower()}" for x in ("CONFIG", "CACHE"))]
+
+
+class Playground:
+    name = "playground"
+    title = "playground"
+
+    @staticmethod
+    def missing():
+        return None if os.access(PLAYGROUND, os.X_OK) else "kube-playground is not built"
+
+    def __init__(self, folder):
+        self.home = at_home(folder)
+        self.kubeconfig = folder / "playground.conf"
+        self.process = Process([PLAYGROUND, "--kubeconfig-out", self.kubeconfig],
+                               folder / "playground.log")
+        try:
+            self.process.said("^ready")
+        except BaseException:
+            self.process.stop()
+            raise
+        self.pod_address = None  # its pods exist only behind its API server
+
+    def command(self, words):
+        return [*self.home, *words]
+
+    def chain(self):
+        return family(self.process.child.pid)
+
+    def close(self):
+        self.process.stop()
+
+
+def cluster(*words, seconds=60):
+    done = subprocess.run([CLUSTER, *words], capture_output=True, text=True, timeout=seconds,
+                          env=clean_environment())
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+class Kubernetes:
+    name = "kubernetes"
+
+    @staticmethod
+    def missing():
+        return None if os.getuid() == 0 else "the real cluster needs root"
+
+    def __init__(self, folder):
+        self.home = at_home(folder)
+        self.was_up = cluster("status") is not None
+        if not self.was_up and cluster("up", seconds=1800) is None:
+            raise RuntimeError("the cluster does not come up: tests/kubernetes/cluster up")
+        self.kubeconfig = cluster("config", "watcher")
+        self.network = cluster("run", "readlink", "/proc/self/ns/net")
+        self.pod_address = self.find_pod()
+        self.title = f"Kubernetes {self.version()}"
+
+    def kubectl(self, *words):
+        return cluster("run", "kubectl", *words)
+
+    def find_pod(self):
+        pods = json.loads(self.kubectl("get", "pods", "-n", "shop", "-l", "app=web", "-o", "json"))
+        return min(p["status"]["podIP"] for p in pods["items"]
+                   if p["status"]["phase"] == "Running") + ":8080"
+
+    def version(self):
+        return json.loads(self.kubectl("get", "--raw", "/version"))["gitVersion"].lstrip("v")
+
+    def command(self, words):
+        return [CLUSTER, "run", *self.home, *words]
+
+    def chain(self):
+        return in_network(self.network, CHAIN)
+
+    def close(self):
+        if not self.was_up:
+            cluster("down")
+
+
+PLACES = {place.name: place for place in (Playground, Kubernetes)}

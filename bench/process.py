@@ -1,0 +1,135 @@
+"""Child processes: started so that they cannot outlive us, stopped for certain,
+and asked for their CPU and memory through /proc. SPDX-License-Identifier: MIT
+"""
+import ctypes
+import os
+import re
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+PR_SET_PDEATHSIG = 1
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+STOP_SECONDS = 10
+
+libc = ctypes.CDLL(None)
+
+
+def die_with_parent():
+    libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def clean_environment(**extra):
+    """Nothing of the caller's configuration or proxies reaches what we start."""
+    kept = {k: v for k, v in os.environ.items()
+            if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
+    return {**kept, **extra}
+
+
+def eventually(question, seconds, pause=0.05):
+    """Ask until the answer is true; None when it never was."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        answer = question()
+        if answer:
+            return answer
+        time.sleep(pause)
+    return None
+
+
+class Process:
+    """A program that runs beside us; what it prints goes to a file."""
+
+    def __init__(self, command, output, **environment):
+        self.command = [str(c) for c in command]
+        self.output = Path(output)
+        with open(self.output, "wb") as out:
+            self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out,
+                                          stderr=out, env=clean_environment(**environment),
+                                          preexec_fn=die_with_parent)
+
+    @property
+    def alive(self):
+        return self.child.poll() is None
+
+    def said(self, pattern, seconds=20):
+        """The first match in what it printed; an error when it ends or is silent."""
+        def look():
+            found = re.search(pattern, self.output.read_text(errors="replace"), re.MULTILINE)
+            return found or not self.alive
+        found = eventually(look, seconds, pause=0.01)
+        if not isinstance(found, re.Match):
+            raise RuntimeError(f"{self.command[0]} never said {pattern!r}:\n{self.tail()}")
+        return found
+
+    def tail(self, lines=20):
+        return "\n".join(self.output.read_text(errors="replace").splitlines()[-lines:])
+
+    def stop(self):
+        if self.alive:
+            self.child.terminate()
+        try:
+            self.child.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.child.kill()
+            self.child.wait()
+
+
+def stat_fields(pid):
+    """The fields of /proc/PID/stat from the third on (the second may hold anything)."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+
+
+def all_pids():
+    return [int(p.name) for p in Path("/proc").iterdir() if p.name.isdigit()]
+
+
+def family(pid):
+    """The process and all that came from it."""
+    children = {}
+    for p in all_pids():
+        fields = stat_fields(p)
+        if fields:
+            children.setdefault(int(fields[1]), []).append(p)
+    found = [pid]
+    for p in found:
+        found += children.get(p, [])
+    return found
+
+
+def cpu_seconds(pids):
+    """User and system time of these processes, all threads."""
+    total = 0
+    for pid in pids:
+        fields = stat_fields(pid)
+        if fields:
+            total += (int(fields[11]) + int(fields[12])) * TICK
+    return total
+
+
+def memory_kib(pids):
+    """RssAnon and VmRSS, summed."""
+    total = {"RssAnon": 0, "VmRSS": 0}
+    for pid in pids:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except OSError:
+            continue
+        for name, value in re.findall(r"^(RssAnon|VmRSS):\s+(\d+) kB$", status, re.MULTILINE):
+            total[name] += int(value)
+    return total
+
+
+def in_network(netns, names):
+    """Processes of those names whose network namespace this is."""
+    def fits(pid):
+        try:
+            return (Path(f"/proc/{pid}/comm").read_text().strip() in names
+                    and os.readlink(f"/proc/{pid}/ns/net") == netns)
+        except OSError:
+            return False
+    return [p for p in all_pids() if fits(p)]

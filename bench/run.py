@@ -1,0 +1,193 @@
+"""script/bench: measure kube-tunnel and its rivals side by side.
+
+SPDX-License-Identifier: MIT
+"""
+import argparse
+import contextlib
+import signal
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import machine
+import measure
+import table
+from contender import CONTENDERS
+from load import BINARY, LoadFailed
+from place import PLACES
+
+RESULTS = Path(__file__).with_name("RESULTS.md")
+NAMES = [*measure.LOADS, "memory"]
+BUSY = 0.5  # load average above which a result carries a warning
+
+INTRODUCTION = """# Results of script/bench
+
+Ratios are ours divided by the rival's, made within each round; the median of the rounds is
+shown, and how far they were apart. How it is measured: docs/decisions/040-benchmarks.md.
+"""
+
+
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+def read_arguments():
+    parser = argparse.ArgumentParser(
+        prog="script/bench",
+        description="Measure kube-tunnel, kubectl port-forward, nginx and the pod side by side.",
+        epilog="Without --playground or --kubernetes: both, as far as they can run here. "
+               "KUBE_TUNNEL, KUBE_PLAYGROUND, BENCH_LOAD and KUBECTL name other binaries.")
+    parser.add_argument("--quick", action="store_true",
+                        help="one short round: for a look, not for the record")
+    parser.add_argument("--playground", action="store_true", help="in the playground only")
+    parser.add_argument("--kubernetes", action="store_true", help="on the real cluster only")
+    parser.add_argument("--only", action="append", metavar="NAME", default=[],
+                        help="only this measurement (or a contender's or measurement's beginning): "
+                             + ", ".join(NAMES))
+    parser.add_argument("--write", action="store_true",
+                        help="write bench/RESULTS.md also after a partial run")
+    return parser.parse_args()
+
+
+def chosen_names(only):
+    chosen = [n for n in NAMES if not only or any(n.startswith(o) for o in only)]
+    if not chosen:
+        sys.exit(f"script/bench: no measurement begins with that; there are: {', '.join(NAMES)}")
+    return chosen
+
+
+def chosen_places(arguments):
+    asked = [p for p in PLACES if getattr(arguments, p)]
+    for name in asked or PLACES:
+        why = PLACES[name].missing()
+        if not why:
+            yield PLACES[name]
+        elif asked:
+            sys.exit(f"script/bench: {why}")
+        else:
+            say(f"SKIPPED {name}: {why}")
+
+
+def open_contenders(place, folder, stack):
+    found = []
+    for kind in CONTENDERS:
+        why = kind.missing(place)
+        if why:
+            say(f"{place.title}: without {kind.name}: {why}")
+            continue
+        contender = kind(place, folder)
+        stack.callback(contender.close)
+        found.append(contender.open())
+    return found
+
+
+def attempt(place, name, contender, action):
+    """A contender that cannot do something has no number there, and the run goes on."""
+    try:
+        contender.alive()
+        return action()
+    except (LoadFailed, RuntimeError, ValueError) as e:
+        say(f"{place.title}: {name}: {contender.name}: {e}")
+        return {}
+
+
+def one_round(place, names, contenders, effort, results):
+    """Each load on all contenders in turn before the next load: as close in time as can be."""
+    for name in (n for n in names if n in measure.LOADS):
+        for c in contenders:
+            numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c))
+            results.setdefault(name, {}).setdefault(c.name, []).append(numbers)
+
+
+def measure_memory(place, folder, effort, results):
+    for kind in CONTENDERS:
+        if kind.missing(place) or kind.name == "pod":
+            continue
+        say(f"{place.title}: memory of {kind.name}")
+        with contextlib.closing(kind(place, folder)) as contender:
+            contender.open()
+            numbers = attempt(place, "memory", contender,
+                              lambda: measure.memory(effort, contender))
+            results.setdefault("memory", {})[kind.name] = [numbers]
+
+
+def measure_loads(place, folder, names, effort, results):
+    with contextlib.ExitStack() as stack:
+        contenders = open_contenders(place, folder, stack)
+        for c in contenders:
+            measure.warm_up(c)
+        for number in range(effort.rounds):
+            say(f"{place.title}: round {number + 1} of {effort.rounds}")
+            one_round(place, names, contenders, effort, results)
+        return [f"{c.name} ended {c.died} times in {place.title} and was started again"
+                for c in contenders if c.died]
+
+
+def measure_place(kind, folder, names, effort):
+    """(results, title, remarks)"""
+    results, remarks = {}, []
+    with contextlib.closing(kind(folder)) as place:
+        if set(names) & set(measure.LOADS):
+            remarks = measure_loads(place, folder, names, effort, results)
+        if "memory" in names and place.name == "playground":
+            measure_memory(place, folder, effort, results)
+        return results, place.title, remarks
+
+
+def contenders_in(results):
+    return [k.name for k in CONTENDERS if any(k.name in by for by in results.values())]
+
+
+def report(results, titles, remarks, effort):
+    judged = [table.judge(results, f) for f in table.FIGURES
+              if f.load in results.get(f.place, {})]
+    parts = ["## Figures to reach", table.markdown(table.FIGURE_HEAD,
+                                                   map(table.figure_cells, judged))]
+    for place, title in titles.items():
+        who = contenders_in(results[place])
+        parts += [f"## Everything measured: {title}",
+                  table.markdown(table.measured_head(who),
+                                 table.measured_rows(results, place, who))]
+    parts.append(f"{effort.rounds} rounds of {effort.seconds:g} s for each load; memory after "
+                 f"{effort.memory_requests:,} requests and {effort.idle_seconds} s of rest "
+                 f"(rivals: {min(measure.RIVAL_REQUESTS, effort.memory_requests):,} requests).")
+    parts += [f"- {r}" for r in remarks]
+    return "\n\n".join(parts) + "\n"
+
+
+def write_results(text, titles):
+    facts = {**machine.facts(), "clusters": ", ".join(titles.values())}
+    lines = [f"- {name}: {value}" for name, value in facts.items()]
+    RESULTS.write_text("\n".join([INTRODUCTION, *lines, "", text]))
+    say("wrote bench/RESULTS.md")
+
+
+def main():
+    arguments = read_arguments()
+    names = chosen_names(arguments.only)
+    effort = measure.QUICK if arguments.quick else measure.FULL
+    if not BINARY.exists():
+        sys.exit("script/bench: bench-load is not built")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    results, titles, remarks = {}, {}, []
+    if machine.load_average() > BUSY:
+        remarks.append(f"the machine was busy before: load average {machine.load_average():.1f}")
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        for kind in chosen_places(arguments):
+            results[kind.name], titles[kind.name], more = measure_place(
+                kind, Path(folder), names, effort)
+            remarks += more
+
+    text = report(results, titles, remarks, effort)
+    print(text)
+    if arguments.write or not (arguments.quick or arguments.only):
+        write_results(text, titles)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,214 @@
+"""The table of "figures to reach", and everything that was measured.
+
+Results are results[place][load][contender] -> a list with one dictionary of
+numbers for each round. Ratios are made within a round, then the median is
+taken: what the machine did at that time is in both. SPDX-License-Identifier: MIT
+"""
+import dataclasses
+import statistics
+
+OURS = "kube-tunnel"
+MANY_FAILURES = 0.001  # of the requests; below, a number still counts
+
+
+@dataclasses.dataclass(frozen=True)
+class Figure:
+    """One row: ours compared with a rival's, or with a fixed limit."""
+
+    text: str
+    place: str
+    load: str
+    number: str
+    unit: str
+    rival: str | None  # None: the limit is absolute
+    limit: float
+    at_least: bool  # else at most
+    before: str = ""  # what rivals took when this was first measured
+
+    def target(self):
+        word = "at least" if self.at_least else "at most"
+        if self.rival is None:
+            return f"{word} {plain(self.limit)} {self.unit}"
+        return f"{word} {plain(self.limit)}x {self.rival}"
+
+
+# Memory limits are in KiB: 4 and 16 MB, and what one allocation more or less may do.
+FIGURES = [
+    Figure("CPU per request, 2,400/s over 16 connections", "kubernetes", "fixed rate", "tool_us",
+           "us", "kubectl", 0.5, False, "kubectl 115 to 132"),
+    Figure("CPU per request, 2,400/s over 16 connections", "playground", "fixed rate", "tool_us",
+           "us", "nginx", 1.5, False, "nginx 46"),
+    Figure("requests/s, 16 connections", "kubernetes", "16 connections", "rps",
+           "/s", "kubectl", 1.5, True, "kubectl 2,700 to 3,400"),
+    Figure("requests/s, 1 connection", "kubernetes", "1 connection", "rps",
+           "/s", "kubectl", 1.25, True, "kubectl 1,340 to 1,930"),
+    Figure("requests/s, a new connection for each", "kubernetes", "new connections", "rps",
+           "/s", "kubectl", 5, True, "kubectl 410 to 480"),
+    Figure("CPU per request, a new connection for each, same rate", "kubernetes",
+           "new connections, fixed rate", "tool_us", "us", "kubectl", 1 / 6, False, ""),
+    Figure("the same, flat out", "kubernetes", "new connections", "tool_us",
+           "us", "kubectl", 1 / 6, False, "kubectl 716 to 992"),
+    Figure("download", "kubernetes", "download", "mb_per_s",
+           "MB/s", "kubectl", 1.5, True, "kubectl 140"),
+    Figure("download, CPU per MB", "kubernetes", "download", "tool_ms_per_mb",
+           "ms", "kubectl", 0.4, False, "kubectl 4"),
+    Figure("first 200 after a cold start", "kubernetes", "cold start", "ms",
+           "ms", "kubectl", 1 / 3, False, "kubectl 234"),
+    Figure("RssAnon after many requests and a rest", "playground", "memory", "anon_rested_kib",
+           "KiB", None, 4096, False, ""),
+    Figure("RSS after many requests and a rest", "playground", "memory", "rss_rested_kib",
+           "KiB", None, 16384, False, "kubectl 52,000 idle, 64,000 loaded"),
+    Figure("growth of RssAnon after the first thousand", "playground", "memory", "growth_kib",
+           "KiB", None, 128, False, ""),
+]
+
+
+def plain(x):
+    """Three digits that matter, thousands apart."""
+    if x is None:
+        return "-"
+    if x != 0 and abs(x) < 10:
+        return f"{x:.2f}"
+    return f"{x:,.1f}" if abs(x) < 100 else f"{x:,.0f}"
+
+
+def rounds_of(results, place, load, contender):
+    return results.get(place, {}).get(load, {}).get(contender, [])
+
+
+def numbers_of(results, place, load, contender, number):
+    return [r.get(number) for r in rounds_of(results, place, load, contender)]
+
+
+def median(values):
+    values = [v for v in values if v is not None]
+    return statistics.median(values) if values else None
+
+
+def ratios(ours, theirs):
+    return [a / b for a, b in zip(ours, theirs) if a is not None and b]
+
+
+def failures(results, place, load, contender):
+    """(requests that failed, requests in all)"""
+    rounds = rounds_of(results, place, load, contender)
+    failed = sum(r.get("failed", 0) for r in rounds)
+    return failed, failed + sum(r.get("done", 0) for r in rounds)
+
+
+def trouble(results, figure):
+    """Why a figure cannot be trusted even if its ratio holds."""
+    for who in filter(None, (OURS, figure.rival)):
+        failed, total = failures(results, figure.place, figure.load, who)
+        if failed > MANY_FAILURES * total:
+            yield f"{failed:,} of {total:,} failed at {who}"
+
+
+@dataclasses.dataclass
+class Judged:
+    figure: Figure
+    ours: float | None
+    theirs: float | None
+    ratio: float | None
+    spread: tuple | None
+    holds: bool | None  # None: not measured
+    notes: list
+
+
+def judge(results, figure):
+    mine = numbers_of(results, figure.place, figure.load, OURS, figure.number)
+    ours, theirs, ratio, spread = median(mine), None, None, None
+    if figure.rival:
+        other = numbers_of(results, figure.place, figure.load, figure.rival, figure.number)
+        each = ratios(mine, other)
+        theirs, ratio = median(other), median(each)
+        spread = (min(each), max(each)) if each else None
+    value = ratio if figure.rival else ours
+    notes = list(trouble(results, figure))
+    holds = None
+    if value is not None:
+        holds = value >= figure.limit if figure.at_least else value <= figure.limit
+        holds = holds and not any(OURS in n for n in notes)
+    return Judged(figure, ours, theirs, ratio, spread, holds, notes)
+
+
+def verdict(judged):
+    word = {None: "not measured", True: "holds", False: "**does not hold**"}[judged.holds]
+    return "; ".join([word, *judged.notes])
+
+
+def with_spread(judged):
+    if judged.ratio is None:
+        return "-"
+    low, high = judged.spread
+    if low == high:
+        return plain(judged.ratio)
+    return f"{plain(judged.ratio)} ({plain(low)} to {plain(high)})"
+
+
+def figure_cells(judged):
+    f = judged.figure
+    rival = f"{f.rival} {plain(judged.theirs)}" if f.rival else "-"
+    return [f"{f.text} ({f.place})", f"{plain(judged.ours)} {f.unit}", rival,
+            with_spread(judged), f.target(), verdict(judged), f.before or "-"]
+
+
+FIGURE_HEAD = ["figure", "ours", "rival", "ratio", "target", "", "measured before"]
+
+# Load -> its numbers, as (title, name).
+CPU = [("CPU us per request", "tool_us"), ("cluster's CPU us per request", "cluster_us")]
+LATENCY = [("p50 ms", "p50_ms"), ("p99 ms", "p99_ms")]
+RATES = [("requests/s", "rps"), *LATENCY, *CPU]
+BODIES = [("MB/s", "mb_per_s"), ("CPU ms per MB", "tool_ms_per_mb"),
+          ("cluster's CPU ms per MB", "cluster_ms_per_mb")]
+MOMENTS = [("after start", "start"), ("after 1,000 requests", "first"),
+           ("after many", "loaded"), ("after a rest", "rested")]
+SHOWN = {
+    "1 connection": RATES,
+    "16 connections": RATES,
+    "64 connections": RATES,
+    "fixed rate": RATES,
+    "new connections": RATES,
+    "new connections, fixed rate": RATES,
+    "download": BODIES,
+    "upload": BODIES,
+    "cold start": [("ms to the first 200", "ms")],
+    "memory": [(f"{kind} MB {when}", f"{short}_{name}_kib")
+               for when, name in MOMENTS
+               for kind, short in (("RssAnon", "anon"), ("RSS", "rss"))],
+}
+
+
+def shown_value(name, value):
+    return plain(value / 1024 if name.endswith("_kib") and value is not None else value)
+
+
+def measured_rows(results, place, contenders):
+    """Every number: one row each, a column for each contender, and our ratio to each."""
+    for load, numbers in SHOWN.items():
+        if load not in results.get(place, {}):
+            continue
+        for title, name in numbers:
+            values = {c: numbers_of(results, place, load, c, name) for c in contenders}
+            if any(v is not None for vs in values.values() for v in vs):
+                yield [f"{load}: {title}",
+                       *(shown_value(name, median(values[c])) for c in contenders),
+                       *(plain(median(ratios(values.get(OURS, []), values[c])))
+                         for c in contenders if c != OURS)]
+        failed = [failures(results, place, load, c)[0] for c in contenders]
+        if any(failed):
+            yield [f"{load}: failed requests", *map(plain, failed),
+                   *("-" for c in contenders if c != OURS)]
+
+
+def measured_head(contenders):
+    return ["", *contenders, *(f"ours / {c}" for c in contenders if c != OURS)]
+
+
+def markdown(head, rows):
+    """A table whose columns line up, so that it reads well as text too."""
+    rows = [head, *rows]
+    widths = [max(len(str(r[i])) for r in rows) for i in range(len(head))]
+    lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(r, widths)) + " |" for r in rows]
+    lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
+    return "\n".join(lines)
