@@ -128,8 +128,7 @@ static bool in_use(const struct record *r)
 /* Drop the least lately asked one that nobody is subscribed to. */
 static bool make_room(struct catalog *c)
 {
-    list_for_each(r, &c->used, struct record, used)
-    {
+    list_for_each (r, &c->used, struct record, used) {
         if (in_use(r))
             continue;
         drop_record(r);
@@ -142,8 +141,7 @@ static void on_prune(struct timer *t)
 {
     struct catalog *c = container_of(t, struct catalog, prune);
 
-    list_for_each(r, &c->used, struct record, used)
-    {
+    list_for_each (r, &c->used, struct record, used) {
         if (c->sched->now - r->used_at < UNUSED_MS)
             break;
         if (!in_use(r))
@@ -199,8 +197,9 @@ void record_touch(struct record *r)
 
 bool record_awaited(const struct record *r)
 {
-    list_for_each(l, &r->lookups, struct lookup,
-                  subscribed) if (l->result == ERR_AGAIN) return true;
+    list_for_each (l, &r->lookups, struct lookup, subscribed)
+        if (l->result == ERR_AGAIN)
+            return true;
     return false;
 }
 
@@ -217,8 +216,7 @@ static void answer(struct lookup *l, const struct record *r)
 
 static void tell(struct record *r, bool changed)
 {
-    list_for_each(l, &r->lookups, struct lookup, subscribed)
-    {
+    list_for_each (l, &r->lookups, struct lookup, subscribed) {
         bool waits = l->result == ERR_AGAIN;
         if (waits)
             answer(l, r);
@@ -310,6 +308,23 @@ static void fail_unknown(struct record *r)
     record_fail(r, &e, NULL, NULL);
 }
 
+/* Nothing ready, and nobody knows why: the pods are to be listed. */
+static bool lacks_note(const struct record *r, const struct service *s)
+{
+    uint64_t age = r->catalog->sched->now - r->noted_at;
+
+    if (s->kind != SERVICE_NORMAL || !s->has_selector || entry_has_ready(s))
+        return false;
+    return r->noted_at == 0 || age >= r->catalog->settings.keep_ms;
+}
+
+static void ask_for_note(struct record *r)
+{
+    if (r->fetch && !fetch_is_note(r->fetch))
+        fetch_destroy(TAKE(r->fetch));
+    fetch_note(r);
+}
+
 void record_build(struct record *r, const struct pod_list *pods)
 {
     list_remove(&r->changed);
@@ -318,10 +333,11 @@ void record_build(struct record *r, const struct pod_list *pods)
         return;
     }
     struct service *s = entry_from_slices(r->spec, &r->slices, pods);
-    /* Whoever waits to hear why nothing is ready is answered when the pods are listed,
-     * which is a moment away, from the objects of that moment. */
-    if (r->fetch && fetch_is_note(r->fetch) && !entry_has_ready(s)) {
+    /* Whoever waits also hears why nothing is ready: when the pods are listed, which is a
+     * moment away, and of the objects of that moment. */
+    if (!pods && record_awaited(r) && lacks_note(r, s)) {
         service_unref(s);
+        ask_for_note(r);
         return;
     }
     r->noted_at = pods ? r->catalog->sched->now : 0;
@@ -344,16 +360,6 @@ static void on_rebuild(struct task *t)
 
 /* --- questions --- */
 
-static bool wants_note(const struct record *r)
-{
-    uint64_t now = r->catalog->sched->now;
-
-    if (r->result != OK || r->service->kind != SERVICE_NORMAL ||
-        !r->service->has_selector || entry_has_ready(r->service))
-        return false;
-    return r->noted_at == 0 || now - r->noted_at >= r->catalog->settings.keep_ms;
-}
-
 /* True when the record holds the answer. */
 static bool ask_watched(struct record *r)
 {
@@ -361,11 +367,9 @@ static bool ask_watched(struct record *r)
 
     if (r->result != wanted || r->answered_at == 0 || !list_empty(&r->changed))
         record_build(r, NULL);
-    if (r->fetch || wants_note(r)) {
+    if (!r->fetch && r->result == OK && lacks_note(r, r->service))
         fetch_note(r);
-        return false;
-    }
-    return true;
+    return !r->fetch;
 }
 
 static bool is_fresh(const struct record *r, uint64_t max_age_ms)
@@ -498,8 +502,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
 /* Subscribers may outlive us; they hear nothing more. */
 static void detach_lookups(struct record *r)
 {
-    list_for_each(l, &r->lookups, struct lookup, subscribed)
-    {
+    list_for_each (l, &r->lookups, struct lookup, subscribed) {
         list_remove(&l->subscribed);
         l->entry = NULL;
         if (l->result == ERR_AGAIN)

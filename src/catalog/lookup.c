@@ -263,6 +263,7 @@ static enum fetch_state publish_note(struct fetch *f)
 
     f->pod_list = (struct pod_list){ 0 };
     fetch_destroy(TAKE(r->fetch));
+    r->noted_at = r->catalog->sched->now; /* tried: do not wait for it again */
     record_build(r, known ? &pods : NULL);
     r->noted_at = r->catalog->sched->now;
     pod_list_finish(&pods);

@@ -331,6 +331,20 @@ static void the_watch_may_answer_first(void **state)
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
 }
 
+static void the_watch_that_answers_first_says_why_too(void **state)
+{
+    struct world *w = *state;
+
+    ask(w);
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    watch_all(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_int_equal(fake_waiting(w->api, WEB), 0);
+    answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->pods_seen, 1);
+}
+
 static void an_unfinished_list_answers_nothing(void **state)
 {
     struct world *w = *state;
@@ -1022,6 +1036,7 @@ int main(void)
         TEST(says_what_is_wrong_while_the_server_is_away),
         TEST(the_first_question_costs_one_round_trip),
         TEST(the_watch_may_answer_first),
+        TEST(the_watch_that_answers_first_says_why_too),
         TEST(an_unfinished_list_answers_nothing),
         TEST(an_unknown_service_is_not_found_before_its_slices_come),
         TEST(a_watched_service_is_known_at_once),
