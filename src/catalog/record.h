@@ -65,7 +65,6 @@ struct watching {
     struct task task;
     struct timer doubt; /* LIVE, but refused: runs until that is believed */
     bool doubted;       /* it ran out */
-    bool said_trouble;  /* so that it is said once */
 };
 
 struct catalog {

@@ -276,42 +276,12 @@ static void enter(struct catalog *c, enum watching_state next)
     announce(c);
 }
 
-static const struct api_error *watching_error(const struct catalog *c)
-{
-    if (!c->watching.services)
-        return &c->trouble;
-    const struct api_error *services = &services_state(c)->error;
-    return services->code ? services : &slices_state(c)->error;
-}
-
-static bool is_trouble(enum err e)
-{
-    return e != OK && e != ERR_FORBIDDEN && e != ERR_NOT_FOUND && e != ERR_GONE;
-}
-
-/* Said when it begins and when it ends. */
-static void log_trouble(struct catalog *c)
-{
-    const struct api_error *e = watching_error(c);
-    bool trouble = is_trouble(e->code);
-
-    if (trouble == c->watching.said_trouble)
-        return;
-    c->watching.said_trouble = trouble;
-    if (trouble)
-        log_warn(NO_ID, "the API server does not answer as it should, trying on",
-                 LOG_S("why", diag_text(&e->why, e->code)));
-    else
-        log_info(NO_ID, "the API server answers again");
-}
-
 static void on_watching(struct task *t)
 {
     struct watching *w = container_of(t, struct watching, task);
     struct catalog *c = container_of(w, struct catalog, watching);
     enum watching_state next;
 
-    log_trouble(c);
     while ((next = states[w->state].run(c)) != w->state)
         enter(c, next);
 }
@@ -368,6 +338,15 @@ enum rights catalog_rights(const struct catalog *c)
 const char *catalog_scope(const struct catalog *c)
 {
     return c->watching.ns;
+}
+
+/* That it cannot be reached is logged by kube/, which knows of every call. */
+static const struct api_error *watching_error(const struct catalog *c)
+{
+    if (!c->watching.services)
+        return &c->trouble;
+    const struct api_error *services = &services_state(c)->error;
+    return services->code ? services : &slices_state(c)->error;
 }
 
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
