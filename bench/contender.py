@@ -43,6 +43,7 @@ server {{
 }}
 """
 NGINX_CONF = """
+{user}
 daemon off;
 worker_processes 1;
 pid {folder}/{name}.pid;
@@ -161,7 +162,8 @@ class Nginx(Contender):
     def run(self, name, server, **values):
         conf = self.folder / f"{name}.conf"
         server = server.format(folder=self.folder, **values)
-        conf.write_text(NGINX_CONF.format(folder=self.folder, name=name, server=server))
+        user = "user root;" if os.getuid() == 0 else ""  # our folder is nobody else's
+        conf.write_text(NGINX_CONF.format(folder=self.folder, name=name, server=server, user=user))
         return Process([NGINX, "-e", self.folder / f"{name}.err", "-p", self.folder, "-c", conf],
                        self.folder / f"{name}.log")
 

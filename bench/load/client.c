@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define SOURCES 32
 #define PAUSE_NS (10 * 1000000ull) /* after a failure, so that none becomes a storm */
 
 uint64_t monotonic_ns(void)
@@ -116,13 +117,14 @@ static void on_bytes(struct client *c, const char *bytes, size_t n)
         fail(c, FAIL_MALFORMED);
 }
 
-/* Until the socket is empty: a short read says so. */
-static void receive(struct client *c)
+/* Until the socket is empty, which a short read says, or until its end, if that is there: no
+ * other event will come for it. */
+static void receive(struct client *c, bool ended)
 {
     struct run *r = c->run;
     ssize_t n = (ssize_t)r->scratch_len;
 
-    while (c->fd >= 0 && n == (ssize_t)r->scratch_len) {
+    while (c->fd >= 0 && (n == (ssize_t)r->scratch_len || ended)) {
         n = recv(c->fd, r->scratch, r->scratch_len, 0);
         if (n > 0)
             on_bytes(c, r->scratch, (size_t)n);
@@ -130,6 +132,8 @@ static void receive(struct client *c)
             lose(c, FAIL_CUT);
         else if (errno != EAGAIN)
             lose(c, FAIL_RESET);
+        else
+            return;
     }
 }
 
@@ -158,10 +162,27 @@ static void transmit(struct client *c)
     }
 }
 
+/* We close first, so each port stays in TIME-WAIT for a while, and one address has only
+ * 28,000: connect() would soon search for milliseconds.  Loopback has more addresses. */
+static void take_source(struct client *c)
+{
+    const struct sockaddr_in *to = (const struct sockaddr_in *)&c->run->plan->address;
+    struct sockaddr_in from = { .sin_family = AF_INET };
+    int on = 1;
+
+    if (!c->run->plan->fresh || ntohl(to->sin_addr.s_addr) != INADDR_LOOPBACK)
+        return;
+    from.sin_addr.s_addr = htonl(INADDR_LOOPBACK + 1 + c->run->dials++ % SOURCES);
+    setsockopt(c->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+    if (bind(c->fd, (const struct sockaddr *)&from, sizeof(from)) != 0)
+        return; /* then from the usual address */
+}
+
 static void dial(struct client *c)
 {
     const struct plan *p = c->run->plan;
-    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = c };
+    struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
+                                 .data.ptr = c };
     int on = 1;
 
     c->state = CLIENT_CONNECTS;
@@ -170,6 +191,7 @@ static void dial(struct client *c)
         fail(c, FAIL_CONNECT);
         return;
     }
+    take_source(c);
     setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     if (connect(c->fd, (const struct sockaddr *)&p->address, p->address_len) != 0 &&
         errno != EINPROGRESS)
@@ -207,13 +229,13 @@ static void begin(struct client *c)
         c->state = CLIENT_TALKS;
 }
 
-void client_step(struct client *c)
+void client_step(struct client *c, uint32_t events)
 {
     if (c->state == CLIENT_CONNECTS)
         finish_dial(c);
     transmit(c);
     if (c->fd >= 0 && c->state != CLIENT_CONNECTS)
-        receive(c);
+        receive(c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
     if (is_due(c)) {
         begin(c);
         transmit(c);

@@ -35,6 +35,7 @@ struct run {
     uint64_t now; /* monotonic ns, as of this turn */
     uint64_t started;
     bool counting;
+    uint32_t dials;
     struct tally tally;
     char *scratch; /* read into, and sent from as body */
     size_t scratch_len;
@@ -43,8 +44,8 @@ struct run {
 void client_init(struct client *c, struct run *r, uint64_t due);
 void client_finish(struct client *c);
 
-/* Do what can be done; safe to call at any time. */
-void client_step(struct client *c);
+/* Do what can be done; events are epoll's, or 0: safe to call at any time. */
+void client_step(struct client *c, uint32_t events);
 /* Fail a request that has had its time. */
 void client_look_at_clock(struct client *c);
 

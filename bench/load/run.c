@@ -57,7 +57,7 @@ static uint64_t step_due(struct run *r, struct client *clients)
         struct client *c = &clients[i];
         client_look_at_clock(c);
         if (c->state == CLIENT_WAITS && c->due <= r->now)
-            client_step(c);
+            client_step(c, 0);
         if (c->state == CLIENT_WAITS && c->due < next)
             next = c->due;
     }
@@ -75,7 +75,7 @@ static void wait_for_events(struct run *r, uint64_t until)
     int n = epoll_pwait2(r->epoll, events, EVENTS, &timeout, NULL);
     r->now = monotonic_ns();
     for (int i = 0; i < n; i++)
-        client_step(events[i].data.ptr);
+        client_step(events[i].data.ptr, events[i].events);
 }
 
 static void turn(struct run *r, struct client *clients, uint64_t limit)
