@@ -103,8 +103,6 @@ static void remember(char **slot, const char *text)
     *slot = xstrdup(text);
 }
 
-/* --- what exists --- */
-
 static void report_gone(struct api_watch *w, const char *key, const char *uid)
 {
     struct str ns, name = str_cut(str_of(key), '/', &ns);
@@ -170,8 +168,6 @@ static void sweep(struct api_watch *w)
     w->on_event(w->owner, API_SYNCED, NULL);
 }
 
-/* --- asking --- */
-
 static void not_live(struct api_watch *w)
 {
     if (w->shown.live && w->task.sched->now - w->well_since >= HEALTHY_MS)
@@ -230,8 +226,6 @@ static enum watch_state begin_watch(struct api_watch *w)
     return STATE_WATCH;
 }
 
-/* --- failing and recovering --- */
-
 /* Once per failure that lasts, however often it is tried; once for all watches when there is
  * no answer at all.  A 403 is the user's to explain: it may well do without watching. */
 static void log_lost(struct api_watch *w)
@@ -284,8 +278,6 @@ static void note_live(struct api_watch *w)
     w->api->unreachable = w->lost = false;
     task_wake(w->wake);
 }
-
-/* --- states --- */
 
 static void take_list_piece(struct api_watch *w, enum json_piece kind, json_t *object)
 {

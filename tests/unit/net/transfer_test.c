@@ -147,6 +147,29 @@ static void reads_retry_after(void **state)
     bench_close(&b);
 }
 
+static void asks_to_wait_until(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+    (void)nth;
+    if (http_request(fd, b->seen))
+        http_answer(fd, 503, "Retry-After: Thu, 31 Dec 2099 23:59:59 GMT\r\n", "");
+}
+
+static void reads_retry_after_as_a_date(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, asks_to_wait_until);
+
+    struct transfer *x = get(&b, 5000, 0);
+    wait_for(&b, &x->result);
+
+    assert_int_equal(x->status, 503);
+    assert_true(x->retry_after > 0);
+    transfer_close(x);
+    bench_close(&b);
+}
+
 static void redirects(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
@@ -550,6 +573,7 @@ int main(void)
         cmocka_unit_test(brings_status_and_body),
         cmocka_unit_test(posts_a_body_without_asking_first),
         cmocka_unit_test(reads_retry_after),
+        cmocka_unit_test(reads_retry_after_as_a_date),
         cmocka_unit_test(follows_no_redirect),
         cmocka_unit_test(waits_for_a_reader_that_does_not_take),
         cmocka_unit_test(notices_silence_and_lateness),
