@@ -86,9 +86,9 @@ static bool set_validity(X509 *x, unsigned days)
 
 static bool add_name(X509_NAME *name, const char *field, const char *value)
 {
-    return !value || X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
-                                                (const unsigned char *)value, -1, -1,
-                                                0) == 1;
+    return !value ||
+           X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
+                                      (const unsigned char *)value, -1, -1, 0) == 1;
 }
 
 static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
@@ -143,7 +143,8 @@ static bool sign_own(struct local_ca *ca, const char *common_name)
 {
     X509 *x = ca->certificate;
     X509_NAME *subject = X509_get_subject_name(x);
-    return add_name(subject, "CN", common_name) && X509_set_issuer_name(x, subject) == 1 &&
+    return add_name(subject, "CN", common_name) &&
+           X509_set_issuer_name(x, subject) == 1 &&
            add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
            add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
            add_extension(x, x, NID_subject_key_identifier, "hash") &&
@@ -202,8 +203,9 @@ static bool describe(const struct local_ca *ca, X509 *x,
            add_names(x, request->names);
 }
 
-enum err local_ca_issue(const struct local_ca *ca, const struct certificate_request *request,
-                        struct identity *ret, struct diag *why)
+enum err local_ca_issue(const struct local_ca *ca,
+                        const struct certificate_request *request, struct identity *ret,
+                        struct diag *why)
 {
     AUTO(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
     AUTO(free_x509) X509 *x = key ? new_certificate(key, request->days) : NULL;

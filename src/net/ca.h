@@ -23,8 +23,9 @@ const char *local_ca_certificate(const struct local_ca *ca);
 struct certificate_request {
     const char *common_name;
     const char *organization; /* Kubernetes: the group; NULL: none */
-    const char *const *names; /* DNS names and IP addresses, NULL at the end; may be NULL */
-    bool server;              /* for servers, else for clients */
+    const char *const
+        *names;  /* DNS names and IP addresses, NULL at the end; may be NULL */
+    bool server; /* for servers, else for clients */
     unsigned days;
 };
 

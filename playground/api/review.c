@@ -1,0 +1,45 @@
+/* playground/api/review.c - "may I?": self subject access reviews */
+#include "playground/api/answer.h"
+#include "playground/api/object.h"
+#include "playground/head.h"
+
+#define REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+static struct str attribute(const json_t *attributes, const char *key)
+{
+    return str_of(json_string_value(json_object_get(attributes, key)));
+}
+
+static bool is_allowed(const struct cluster *c, const json_t *review)
+{
+    const json_t *asked = object_at(review, "spec", "resourceAttributes", NULL);
+    struct text resource = { 0 };
+
+    text_add(&resource, attribute(asked, "resource"));
+    if (!str_empty(attribute(asked, "subresource")))
+        text_add(&resource, STR("/"));
+    text_add(&resource, attribute(asked, "subresource"));
+    bool allowed = cluster_allows(c, attribute(asked, "verb"), attribute(asked, "group"),
+                                  text_str(&resource), attribute(asked, "namespace"));
+    text_finish(&resource);
+    return allowed;
+}
+
+bool respond_review(struct cluster *c, const struct call *call, struct answer *a)
+{
+    if (!str_eq(target_path(call->head->target), STR(REVIEWS)) ||
+        !str_eq(call->head->method, STR("POST")))
+        return false;
+
+    json_t *review =
+        json_loadb(call->body.at ? call->body.at : "", call->body.len, 0, NULL);
+    if (!json_is_object(review)) {
+        json_decref(review);
+        answer_failure(a, 400, "BadRequest", NULL, "the request body is not JSON");
+        return true;
+    }
+    json_object_set_new(review, "status",
+                        json_pack("{s:b}", "allowed", is_allowed(c, review)));
+    answer_json(a, 201, review);
+    return true;
+}

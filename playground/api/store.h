@@ -1,0 +1,61 @@
+/* playground/api/store.h - the objects of the cluster, their revision, and what happened lately
+ *
+ * As in etcd, every change makes a new revision of the whole store and one event.  Objects
+ * are immutable: a change puts a new tree in place of the old one.  A bounded history of
+ * events feeds the watches; whoever asks for an older revision has to list again (410).
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/sched.h"
+#include "playground/api/kind.h"
+
+struct store;
+
+enum event_type { EVENT_ADDED, EVENT_MODIFIED, EVENT_DELETED };
+
+struct event {
+    uint64_t revision;
+    enum event_type type;
+    enum kind_id kind;
+    json_t *object; /* owned by the history; a deleted object has its last state */
+    json_t *before; /* MODIFIED: what it was, for selectors; else NULL */
+};
+
+struct store *store_create(void);
+void store_destroy(struct store *s); /* NULL accepted */
+
+uint64_t store_revision(const struct store *s);
+
+/* Borrowed until the next change; NULL: not there.  ns is "" for namespaces. */
+json_t *store_get(const struct store *s, enum kind_id kind, const char *ns,
+                  const char *name);
+
+/* All objects of a kind, in order of namespace and name. */
+size_t store_count(const struct store *s, enum kind_id kind);
+json_t *store_at(const struct store *s, enum kind_id kind, size_t i);
+
+/* Add or replace; the store takes the reference.  uid and creationTimestamp are kept from
+ * the old object, or made. */
+void store_put(struct store *s, enum kind_id kind, json_t *object);
+/* Takes a manifest of any kind the store knows, or a List.  ERR_CONFIG: none such. */
+MUST_CHECK enum err store_apply(struct store *s, json_t *manifest, struct diag *why);
+bool store_delete(struct store *s, enum kind_id kind, const char *ns, const char *name);
+
+/* The first event after `revision`, NULL when it is yet to come; valid until the next
+ * change. */
+const struct event *store_event_after(const struct store *s, uint64_t revision);
+/* The oldest revision a watch may start from. */
+uint64_t store_oldest(const struct store *s);
+void store_forget(struct store *s); /* compact: old revisions are gone now */
+
+/* Wake a task at every change. */
+struct store_watcher {
+    struct list_node node;
+    struct task *wake;
+};
+void store_watch(struct store *s, struct store_watcher *w, struct task *wake);
+void store_unwatch(struct store_watcher *w);

@@ -1,0 +1,12 @@
+/* playground/api/table.h - lists as kubectl prints them: meta.k8s.io/v1 Table */
+#pragma once
+
+#include "playground/api/kind.h"
+
+/* A table of no rows yet; columns: with their definitions (events after the first of a
+ * watch come without). */
+json_t *table_create(const struct kind *k, const char *revision, bool columns);
+void table_add(json_t *table, const struct kind *k, const json_t *object);
+
+/* Does the client ask for tables? */
+bool table_wanted(struct str accept);

@@ -1,0 +1,50 @@
+/* playground/cluster.h - what all parts of the playground share: the cluster itself
+ *
+ * Passed to whoever serves it; main.c makes it and tears it down.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "net/loop.h"
+#include "playground/api/store.h"
+#include "playground/faults.h"
+#include "playground/pods/pod.h"
+
+enum rights {
+    RIGHTS_WATCH,     /* everything kube-tunnel can make use of */
+    RIGHTS_ORIGINAL,  /* get and list on services and pods, create on pods/portforward */
+    RIGHTS_NAMESPACE, /* the same inside RIGHTS_HOME only */
+    RIGHTS_NONE,
+};
+#define RIGHTS_HOME "shop"
+
+struct server;
+
+/* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts. */
+enum runtime { CONTAINERD_1, CONTAINERD_2 };
+
+struct cluster {
+    struct loop *loop;
+    struct store *store;
+    struct pods *pods;
+    struct faults faults;
+    const char *token, *user; /* borrowed from the options */
+    enum rights rights;
+    enum runtime runtime;
+    unsigned minor; /* of the API server: 1.<minor> */
+    struct server *server;
+    struct list_node connections, sessions;
+    uint64_t connections_opened; /* for ids in the log */
+    uint64_t sessions_opened;
+};
+
+/* After any change of objects: derive the endpoint slices, start and stop pods. */
+void cluster_settle(struct cluster *c);
+
+/* Have the rights of the user, and of what was denied on command, a say.
+ * resource is "pods", "pods/portforward"; ns "" means the whole cluster. */
+bool cluster_allows(const struct cluster *c, struct str verb, struct str group,
+                    struct str resource, struct str ns);

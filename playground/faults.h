@@ -1,0 +1,39 @@
+/* playground/faults.h - how the cluster misbehaves at present: set by commands, read where it hurts */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/str.h"
+
+enum pod_fault {
+    POD_WELL,
+    POD_REFUSES, /* nothing listens there */
+    POD_RESETS,  /* accepts, then resets; the runtime says so */
+    POD_RESETS_SILENTLY,
+};
+
+struct faults {
+    /* The next so many port-forward dials are answered so. */
+    unsigned throttled, empty_500, bare_404;
+    bool token_expired;
+    bool blackhole;  /* nothing is read, nothing is written, nobody is told */
+    bool no_spdy;    /* a gateway that does not know Upgrade: SPDY/3.1 */
+    bool trickle;    /* tunnels write one byte at a time */
+    uint32_t cut_ms; /* how long an answer may go on after a FIN */
+    struct list_node targets, denied;
+};
+
+#define CUT_MS 1000 /* containerd's */
+
+void faults_init(struct faults *f);
+void faults_finish(struct faults *f); /* frees; faults_init makes all well again */
+
+/* target is "namespace/pod:port". */
+void faults_set_target(struct faults *f, struct str target, enum pod_fault fault);
+enum pod_fault faults_of_target(const struct faults *f, struct str target);
+
+/* rule is "verb resource", for instance "create pods/portforward". */
+void faults_deny(struct faults *f, struct str rule, bool denied);
+bool faults_denied(const struct faults *f, struct str verb, struct str resource);

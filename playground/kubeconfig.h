@@ -1,0 +1,11 @@
+/* playground/kubeconfig.h - the file by which clients find us */
+#pragma once
+
+#include "net/ca.h"
+#include "playground/options.h"
+
+/* Contexts: playground (by token) and playground-certificate; both in namespace shop.
+ * ERR_IO names the file. */
+MUST_CHECK enum err kubeconfig_write(const struct options *o, const char *address,
+                                     const char *ca, const struct identity *user,
+                                     struct diag *why);

@@ -1,0 +1,48 @@
+/* playground/pods/exchange.h - one request and its answer: between http.c and pages.c
+ *
+ * http.c reads the head, begins the page, feeds it the body, and lets it answer as often as
+ * it asks to; a page only writes.
+ */
+#pragma once
+
+#include "net/digest.h"
+#include "playground/head.h"
+#include "playground/pods/pod.h"
+#include "playground/text.h"
+
+enum progress {
+    ANSWERED, /* the answer is complete */
+    MORE,     /* again when there is room, or when the timer fires */
+    HANG_UP,  /* send what is there and close */
+    TALK,     /* a WebSocket from here on */
+};
+
+struct exchange {
+    struct pod *pod;
+    struct stream *stream;
+    struct timer timer; /* a page may set it; its firing asks for more */
+    const struct page *page;
+    bool keep_alive;
+    bool bodyless; /* HEAD: the answer has a head only */
+    bool continue_wanted, refused;
+    uint64_t received;   /* bytes of the request body */
+    struct sha256 *hash; /* of it, where the page asked for that */
+    uint64_t number;     /* the page's number from the query */
+    uint64_t sent;       /* the page's progress */
+    uint64_t left;
+    struct text kept; /* bytes of the head that the page needs later; memory is reused */
+};
+
+struct page {
+    const char *path;
+    /* Take from the head what the answer needs; may be NULL. */
+    void (*begin)(struct exchange *x, const struct http1_head *head, struct str raw);
+    /* The body has been read (or refused): write. */
+    enum progress (*answer)(struct exchange *x);
+};
+
+const struct page *page_find(struct str path);
+extern const struct page page_raw_head;
+
+/* Any answer is at most this long before it has to look for room. */
+#define ANSWER_ROOM 4096

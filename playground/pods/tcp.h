@@ -1,0 +1,16 @@
+/* playground/pods/tcp.h - one port for each way a TCP server can behave
+ *
+ * Each takes the stream over and serves it until its end, or until the pod goes.
+ */
+#pragma once
+
+#include "playground/pods/pod.h"
+
+void tcp_serve_echo(struct loop *l, struct pod *pod, struct stream *s);
+void tcp_serve_sink(struct loop *l, struct pod *pod, struct stream *s);
+void tcp_serve_stuck(struct loop *l, struct pod *pod, struct stream *s); /* never reads */
+void tcp_serve_late(struct loop *l, struct pod *pod,
+                    struct stream *s); /* after the EOF */
+void tcp_serve_greeting(struct loop *l, struct pod *pod,
+                        struct stream *s); /* speaks first */
+void tcp_serve_reset(struct loop *l, struct pod *pod, struct stream *s);

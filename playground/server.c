@@ -1,0 +1,185 @@
+#include "playground/server.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#define LOG_MODULE LOG_PLAYGROUND
+#include "base/log.h"
+#include "base/own.h"
+#include "net/tcp.h"
+#include "playground/api/connection.h"
+#include "playground/forward/session.h"
+
+#define RESTART_DELAY_MS 20 /* so that whoever asked for it hears the answer */
+#define REOPEN_MS 50        /* when the port is not free again yet */
+
+struct server {
+    struct cluster *cluster;
+    struct tls_context *tls; /* NULL: a Unix socket for commands */
+    struct listener *listener;
+    struct sockaddr_storage address;
+    socklen_t address_len;
+    char text[ADDRESS_TEXT];
+    char *path; /* of a Unix socket */
+    struct timer timer;
+    uint64_t away_ms;
+    bool away;
+};
+
+static void on_accept(void *owner, int fd)
+{
+    struct server *s = owner;
+    struct stream *stream = tcp_open(s->cluster->loop, fd, 0, 0);
+    if (s->tls)
+        stream = tls_server_open(s->cluster->loop, s->tls, stream);
+    connection_open(s->cluster, stream, s->tls == NULL);
+}
+
+static enum err start(struct server *s, struct diag *why)
+{
+    int fd;
+    const struct sockaddr *address = (const struct sockaddr *)&s->address;
+    enum err e = listen_socket(address, s->address_len, &fd, why);
+    if (e)
+        return e;
+    getsockname(fd, (struct sockaddr *)&s->address, &s->address_len);
+    address_text((const struct sockaddr *)&s->address, s->text);
+    s->listener = listener_open(s->cluster->loop, fd, on_accept, s);
+    return OK;
+}
+
+static void go_away(struct server *s)
+{
+    listener_close(TAKE(s->listener));
+    connections_drop(s->cluster, true);
+    sessions_drop(s->cluster, true);
+    s->away = true;
+    timer_set(&s->timer, s->away_ms ? s->away_ms : 1);
+}
+
+static void come_back(struct server *s)
+{
+    struct diag why = { 0 };
+    if (start(s, &why)) {
+        log_warn(NO_ID, "cannot come back yet", LOG_S("why", why.text));
+        timer_set(&s->timer, REOPEN_MS);
+    } else {
+        s->away = false;
+    }
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct server *s = container_of(timer, struct server, timer);
+    if (s->away)
+        come_back(s);
+    else
+        go_away(s);
+}
+
+static struct server *create(struct cluster *c, struct tls_context *tls)
+{
+    struct server *s = xcalloc(1, sizeof(*s));
+    s->cluster = c;
+    s->tls = tls ? tls_context_ref(tls) : NULL;
+    timer_init(&s->timer, loop_sched(c->loop), on_timer);
+    return s;
+}
+
+static enum err open_or_close(struct server *s, struct server **ret, struct diag *why)
+{
+    enum err e = start(s, why);
+    if (e)
+        server_close(s);
+    else
+        *ret = s;
+    return e;
+}
+
+enum err server_open(struct cluster *c, struct str address, struct tls_context *tls,
+                     struct server **ret, struct diag *why)
+{
+    struct server *s = create(c, tls);
+    enum err e = address_parse(address, &s->address, &s->address_len, why);
+    if (e) {
+        server_close(s);
+        return e;
+    }
+    return open_or_close(s, ret, why);
+}
+
+enum err server_open_unix(struct cluster *c, const char *path, struct server **ret,
+                          struct diag *why)
+{
+    struct sockaddr_un at = { .sun_family = AF_UNIX };
+    size_t n = strlen(path);
+    if (n >= sizeof(at.sun_path))
+        return diag_set(why, ERR_CONFIG, "%s: too long for a socket", path);
+    memcpy(at.sun_path, path, n);
+    unlink(path);
+
+    struct server *s = create(c, NULL);
+    s->path = xstrdup(path);
+    memcpy(&s->address, &at, sizeof(at));
+    s->address_len = sizeof(at);
+    return open_or_close(s, ret, why);
+}
+
+void server_close(struct server *s)
+{
+    if (!s)
+        return;
+    timer_stop(&s->timer);
+    listener_close(s->listener);
+    tls_context_unref(s->tls);
+    if (s->path)
+        unlink(s->path);
+    free(s->path);
+    free(s);
+}
+
+const char *server_address(const struct server *s)
+{
+    return s->text;
+}
+
+void server_restart(struct server *s, uint64_t ms)
+{
+    s->away_ms = ms;
+    timer_set(&s->timer, RESTART_DELAY_MS);
+}
+
+void server_pause(struct server *s, bool paused)
+{
+    if (s->listener)
+        listener_pause(s->listener, paused);
+}
+
+enum err address_parse(struct str text, struct sockaddr_storage *ret, socklen_t *ret_len,
+                       struct diag *why)
+{
+    struct sockaddr_in v4 = { .sin_family = AF_INET };
+    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
+    struct str host;
+    uint64_t port;
+    enum err e = str_to_uint(str_cut_last(text, ':', &host), 65535, &port);
+    bool bracketed = host.len > 1 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+    AUTO_FREE char *name =
+        str_dup(bracketed ? str_first(str_skip(host, 1), host.len - 2) : host);
+
+    v4.sin_port = v6.sin6_port = htons((uint16_t)(e ? 0 : port));
+    if (!e && !bracketed && inet_pton(AF_INET, name, &v4.sin_addr) == 1) {
+        *ret_len = sizeof(v4);
+        memcpy(ret, &v4, sizeof(v4));
+        return OK;
+    }
+    if (!e && bracketed && inet_pton(AF_INET6, name, &v6.sin6_addr) == 1) {
+        *ret_len = sizeof(v6);
+        memcpy(ret, &v6, sizeof(v6));
+        return OK;
+    }
+    return diag_set(why, ERR_CONFIG, "\"%.*s\" is not ADDRESS:PORT", STR_ARG(text));
+}

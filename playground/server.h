@@ -1,0 +1,30 @@
+/* playground/server.h - the door of the API server: listening, TLS, being restarted */
+#pragma once
+
+#include "net/tls.h"
+#include "playground/cluster.h"
+
+struct server;
+
+/* address is numeric, "127.0.0.1:0" or "[::1]:6443"; takes a reference to tls (NULL: plain
+ * HTTP, and no questions asked: for the control socket).  Errors as listen_socket. */
+MUST_CHECK enum err server_open(struct cluster *c, struct str address,
+                                struct tls_context *tls, struct server **ret,
+                                struct diag *why);
+/* The same on a Unix socket. */
+MUST_CHECK enum err server_open_unix(struct cluster *c, const char *path,
+                                     struct server **ret, struct diag *why);
+void server_close(struct server *s); /* NULL accepted */
+
+/* "127.0.0.1:6443", with the port that was found. */
+const char *server_address(const struct server *s);
+
+/* Shortly from now: lose every connection, be away for ms, come back on the same port. */
+void server_restart(struct server *s, uint64_t ms);
+/* Accept nobody; what was accepted is the connections' business. */
+void server_pause(struct server *s, bool paused);
+
+/* Numeric "ADDR:PORT".  ERR_CONFIG. */
+struct sockaddr_storage;
+MUST_CHECK enum err address_parse(struct str text, struct sockaddr_storage *ret,
+                                  socklen_t *ret_len, struct diag *why);

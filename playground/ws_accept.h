@@ -1,0 +1,7 @@
+/* playground/ws_accept.h - the server's half of a WebSocket handshake (RFC 6455, 4.2.2) */
+#pragma once
+
+#include "base/str.h"
+
+/* The Sec-WebSocket-Accept for a Sec-WebSocket-Key; owned by the caller. */
+char *ws_accept(struct str key);
