@@ -125,13 +125,14 @@ static enum err ask_all(struct listing *l)
     if (e != ERR_FORBIDDEN || chosen)
         return e;
     const char *home = api_target(l->api)->ns;
-    fprintf(
-        stderr,
-        "kube-tunnel: services may not be listed in the whole cluster; these are those "
-        "of namespace %s (another one: -n)\n",
-        home);
     api_call_finish(&l->call);
-    return ask(l, home);
+    e = ask(l, home);
+    if (!e)
+        fprintf(stderr,
+                "kube-tunnel: services may not be listed in the whole cluster; these are "
+                "those of namespace %s (another one: -n)\n",
+                home);
+    return e;
 }
 
 static enum err open_listing(struct listing *l, struct diag *why)

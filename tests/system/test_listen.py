@@ -1,0 +1,251 @@
+"""Doors, and the life of the process: where it listens, what it refuses, how it ends.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+
+import pytest
+
+from tunnel_process import BINARY, clean_environment, curl, eventually
+
+WEB = "web.shop.svc.cluster.local"
+
+
+@pytest.fixture
+def nowhere(tmp_path):
+    """A kubeconfig whose API server is not there: doors open all the same."""
+    path = tmp_path / "nowhere"
+    path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}],"
+                    " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
+    return path
+
+
+def run(*arguments, **environment):
+    """It is expected not to start."""
+    return subprocess.run([BINARY, "run", *map(str, arguments)], capture_output=True, text=True,
+                          env=clean_environment(**environment), timeout=20)
+
+
+def addresses(tunnel):
+    return re.findall(r"listening address=(\S+)", tunnel.log())
+
+
+def has_ipv6():
+    with socket.socket(socket.AF_INET6) as s:
+        try:
+            s.bind(("::1", 0))
+        except OSError:
+            return False
+    return True
+
+
+# where
+
+def test_a_random_port_is_the_same_on_both_addresses(start_tunnel, nowhere):
+    tunnel = start_tunnel(kubeconfig=nowhere, ready=False, listen=["localhost:0"])
+    wanted = [f"127.0.0.1:{tunnel.port}"] + [f"[::1]:{tunnel.port}"] * has_ipv6()
+    assert addresses(tunnel) == wanted
+    for address in wanted:
+        assert curl(f"http://{address}/healthz").status == 200
+
+
+def test_several_doors(start_tunnel, nowhere):
+    tunnel = start_tunnel(kubeconfig=nowhere, ready=False, listen=["127.0.0.1:0", "127.0.0.2:0"])
+    first, second = addresses(tunnel)
+    assert second.startswith("127.0.0.2:")
+    for address in (first, second):
+        assert curl(f"http://{address}/healthz").status == 200
+
+
+def test_a_taken_port_names_its_holder(nowhere):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        done = run("--kubeconfig", nowhere, "--listen", f"127.0.0.1:{port}")
+    assert done.returncode == 1
+    assert f"port {port} on 127.0.0.1 is already in use, by " in done.stderr
+    assert f"(pid {os.getpid()})" in done.stderr
+
+
+def test_a_taken_port_on_one_of_two_addresses(nowhere):
+    if not has_ipv6():
+        pytest.skip("no IPv6 on this machine")
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as holder:
+        port = holder.getsockname()[1]
+        done = run("--kubeconfig", nowhere, "--port", port)
+    assert done.returncode == 1
+    assert f"port {port} on ::1 is already in use" in done.stderr
+
+
+def test_an_address_of_another_machine(nowhere):
+    done = run("--kubeconfig", nowhere, "--listen", "192.0.2.1:0")
+    assert done.returncode == 1 and "192.0.2.1" in done.stderr
+
+
+class Alone:
+    """kube-tunnel in a network of its own, where port 80 is free for the taking."""
+
+    def __init__(self, kubeconfig, *flags, privileged):
+        drop = [] if privileged else ["setpriv", "--bounding-set=-net_bind_service"]
+        self.process = subprocess.Popen(
+            ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *drop,
+             BINARY, "run", "--kubeconfig", kubeconfig, *flags],
+            stderr=subprocess.PIPE, text=True, env=clean_environment())
+
+    def first_lines(self):
+        """What it said until it had started, or ended."""
+        said = []
+        for line in self.process.stderr:
+            said.append(line)
+            if " started " in line:
+                break
+        self.process.terminate()
+        self.process.wait(10)
+        self.process.stderr.close()
+        return said
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="makes network namespaces: needs root")
+
+
+@needs_root
+def test_port_80_is_the_default(nowhere):
+    said = "".join(Alone(nowhere, privileged=True).first_lines())
+    assert "address=127.0.0.1:80\n" in said and "address=[::1]:80\n" in said
+
+
+@needs_root
+def test_without_the_privilege_it_is_8080_and_the_first_line_says_so(nowhere):
+    said = Alone(nowhere, privileged=False).first_lines()
+    for word in ("80 ", "8080", "setcap", "net.ipv4.ip_unprivileged_port_start", "systemd"):
+        assert word in said[0], said
+    assert "address=127.0.0.1:8080\n" in "".join(said)
+
+
+@needs_root
+@pytest.mark.parametrize("asked", (["--port", "80"], ["--listen", "127.0.0.1:80"]))
+def test_a_port_that_was_asked_for_is_not_replaced(nowhere, asked):
+    alone = Alone(nowhere, *asked, privileged=False)
+    said = "".join(alone.first_lines())
+    assert alone.process.returncode == 1
+    assert "port 80 on 127.0.0.1 needs a privilege" in said and "setcap" in said, said
+
+
+# systemd
+
+def start_with_socket(listener, nowhere, **environment):
+    """As systemd does: the socket is descriptor 3, and the variables say so."""
+    return subprocess.Popen(
+        ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BINARY, "run", "--kubeconfig", nowhere],
+        preexec_fn=lambda: os.dup2(listener.fileno(), 3), pass_fds=(3,), stderr=subprocess.PIPE,
+        text=True, env=clean_environment(LISTEN_FDS="1", **environment))
+
+
+def test_a_socket_from_systemd_replaces_the_default(nowhere):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = "127.0.0.1:%d" % listener.getsockname()[1]
+        process = start_with_socket(listener, nowhere)
+        assert curl(f"http://{address}/healthz").status == 200
+        process.terminate()
+        said = process.communicate(timeout=10)[1]
+    assert process.returncode == 0
+    assert re.findall(r"listening address=(\S+)", said) == [address]
+
+
+def test_the_service_manager_is_told(nowhere, tmp_path):
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, \
+            socket.create_server(("127.0.0.1", 0)) as listener:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(10)
+        process = start_with_socket(listener, nowhere, NOTIFY_SOCKET=str(tmp_path / "notify"))
+        assert manager.recv(100) == b"READY=1"
+        process.terminate()
+        assert manager.recv(100) == b"STOPPING=1"
+        process.communicate(timeout=10)
+    assert process.returncode == 0
+
+
+# what it does not start with
+
+@pytest.mark.parametrize("setting", (["--expose", "web.shop:80=9000"], ["--carrier", "websocket"],
+                                     ["--upstream", "direct"], ["--half-close"]))
+def test_a_setting_of_a_later_version_is_refused(nowhere, setting):
+    done = run("--kubeconfig", nowhere, "--listen", "127.0.0.1:0", *setting)
+    assert done.returncode == 2
+    assert setting[0].lstrip("-") in done.stderr and "not available" in done.stderr
+
+
+def test_no_kubeconfig_names_the_places(tmp_path):
+    done = run("--listen", "127.0.0.1:0", HOME=str(tmp_path))
+    assert done.returncode == 1
+    assert f"{tmp_path}/.kube/config" in done.stderr
+    assert "--kubeconfig" in done.stderr and "KUBECONFIG" in done.stderr
+
+
+# how it ends
+
+def slow_request(tunnel, ms, answers):
+    thread = threading.Thread(target=lambda: answers.append(tunnel.get(WEB, f"/slow?ms={ms}")))
+    thread.start()
+    return thread
+
+
+def refuses(tunnel):
+    try:
+        tunnel.connect(1).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_a_running_request_is_finished(start_tunnel):
+    tunnel = start_tunnel()
+    answers = []
+    request = slow_request(tunnel, 2000, answers)
+    idle = tunnel.connect()
+    time.sleep(0.5)
+    tunnel.process.send_signal(signal.SIGTERM)
+    eventually(lambda: refuses(tunnel), 2)
+    assert idle.recv(1) == b"", "a client that asks for nothing is not waited for"
+    request.join()
+    idle.close()
+    assert answers[0].exit == 0 and answers[0].status == 200
+    assert answers[0].header("Connection") == "close"
+    assert tunnel.process.wait(2) == 0
+
+
+def test_what_does_not_finish_is_reset(start_tunnel):
+    tunnel = start_tunnel("--drain-timeout", "1s")
+    answers = []
+    request = slow_request(tunnel, 20000, answers)
+    time.sleep(0.5)
+    began = time.monotonic()
+    tunnel.stop()
+    assert 0.9 < time.monotonic() - began < 3
+    request.join()
+    assert answers[0].exit != 0
+
+
+def test_a_second_signal_ends_it_at_once(start_tunnel):
+    tunnel = start_tunnel()
+    request = slow_request(tunnel, 20000, [])
+    time.sleep(0.5)
+    tunnel.process.send_signal(signal.SIGTERM)
+    time.sleep(0.2)
+    tunnel.process.send_signal(signal.SIGINT)
+    assert tunnel.process.wait(1) == 1
+    tunnel.process.returncode = 0  # as it should be, so the fixture has nothing to add
+    request.join()
+
+
+def test_it_is_small_when_it_has_nothing_to_do(start_tunnel):
+    tunnel = start_tunnel()
+    assert tunnel.get(WEB).status == 200
+    with open(f"/proc/{tunnel.process.pid}/status") as status:
+        anonymous = int(re.search(r"RssAnon:\s+(\d+) kB", status.read())[1])
+    assert anonymous < 4096
