@@ -29,15 +29,15 @@ struct transfer_request {
     const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
     const char *body;           /* may be NULL */
     struct transfer_tls tls;
-    const char *proxy;     /* as in net/connecting.h */
-    uint64_t timeout_ms;   /* for the whole exchange; 0: none (watches) */
-    uint64_t stall_ms;     /* without a single byte; 0: never */
-    size_t body_limit;     /* how much may wait in `body` before the transfer pauses */
+    const char *proxy;   /* as in net/connecting.h */
+    uint64_t timeout_ms; /* for the whole exchange; 0: none (watches) */
+    uint64_t stall_ms;   /* without a single byte; 0: never */
+    size_t body_limit;   /* how much may wait in `body` before the transfer pauses */
 };
 
 struct transfer {
-    enum err result; /* ERR_AGAIN while running; OK: complete, whatever the status */
-    int status;      /* 0 until the head has come */
+    enum err result;      /* ERR_AGAIN while running; OK: complete, whatever the status */
+    int status;           /* 0 until the head has come */
     uint32_t retry_after; /* seconds, 0: not given */
     struct bufq body;     /* take from it, then transfer_resume */
     struct diag why;

@@ -214,8 +214,8 @@ static void waits_for_a_reader_that_does_not_take(void **state)
     size_t total = 0;
     bench_open(&b, says_much);
 
-    struct transfer *x = get(&b, 0, 50); /* a paused transfer does not stall */
-    for (int turn = 0; turn < 20; turn++) {
+    struct transfer *x = get(&b, 0, 300); /* a paused transfer does not stall */
+    for (int turn = 0; turn < 40; turn++) {
         loop_run_once(b.loop, 20);
         assert_true(x->body.len <= 65536);
     }
@@ -252,7 +252,7 @@ static void notices_silence_and_lateness(void **state)
     struct bench b;
     bench_open(&b, falls_silent);
 
-    struct transfer *x = get(&b, 0, 100);
+    struct transfer *x = get(&b, 0, 300);
     wait_for(&b, &x->result);
     assert_int_equal(x->result, ERR_TIMEOUT);
     assert_int_equal(x->status, 200);
