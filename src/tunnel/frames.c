@@ -59,10 +59,10 @@ static bool read_payload(struct tunnel *t)
     struct pair *p = t->data_id ? find(t, t->data_id) : NULL;
     uint32_t before = t->data_left;
 
-    if (!p || p->left)
+    if (p && t->data_id == p->error_id)
+        read_text(t, p); /* also of one whose user has left: it may cost the residue */
+    else if (!p || p->left || p->stream.end.verdict != V_OPEN)
         skip_payload(t);
-    else if (t->data_id == p->error_id)
-        read_text(t, p);
     else
         read_bytes(t, p);
     if (t->data_left == 0 && t->data_fin) {

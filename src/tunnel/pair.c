@@ -207,16 +207,15 @@ static void pair_abort(struct stream *s)
     struct pair *p = pair_of(s);
     struct tunnel *t = p->tunnel;
 
-    s->wake = NULL;
-    p->left = true;
-    p->reset = true;
-    if (!t) {
-        pair_destroy(p);
+    if (!t || s->end.verdict != V_OPEN) { /* there is nothing left to cut short */
+        pair_close(s);
         return;
     }
-    if (s->end.verdict == V_OPEN)
-        stream_end(s, V_RESET, NULL);
+    s->wake = NULL;
+    stream_end(s, V_RESET, NULL);
     pair_gone(p);
+    if (!tunnel_in_use(t))
+        tunnel_close(t, ERR_CANCELLED, "its connection was given up");
 }
 
 static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };

@@ -212,15 +212,20 @@ static enum carrier first_choice(const struct tunnel_origin *o, uint64_t at)
     return m->learnt_until > at ? m->learnt : m->usual;
 }
 
+static void turn_residues(struct tunnel *t, enum residue from, enum residue to)
+{
+    for (int r = 0; r < WORKERS; r++)
+        if (t->residues[r] == from)
+            t->residues[r] = to;
+}
+
 /* The five PINGs of a probe are back, or late. */
 static bool judge_probe(struct tunnel *t)
 {
     if (!t->probe_first || t->probe_missing)
         return false;
     t->probe_first = 0;
-    for (int r = 0; r < WORKERS; r++)
-        if (t->residues[r] == RESIDUE_SPENT)
-            t->residues[r] = RESIDUE_FREE;
+    turn_residues(t, RESIDUE_PROBED, RESIDUE_FREE);
     return true;
 }
 
@@ -228,32 +233,40 @@ static void start_probe(struct tunnel *t)
 {
     uint32_t id = 0;
 
-    if (t->probe_first || t->state != TUNNEL_OPEN)
-        return;
+    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
+        return; /* the next chance is when there is room */
     for (int i = 0; i < WORKERS; i++) {
-        if (!frames_ping(t, &id))
-            return; /* no room now: the next chance is the next pair that ends */
-        if (i == 0)
-            t->probe_first = id;
+        bool sent = frames_ping(t, &id);
+        assert(sent);
+        (void)sent;
     }
+    t->probe_first = id - 2 * (WORKERS - 1);
+    turn_residues(t, RESIDUE_SPENT, RESIDUE_PROBED);
     t->probe_missing = (1u << WORKERS) - 1;
     timer_set(&t->deadline, PROBE_MS);
     task_wake(&t->flush);
 }
 
-static bool has_spent(const struct tunnel *t)
+static int count_residues(const struct tunnel *t, enum residue wanted)
 {
+    int n = 0;
     for (int r = 0; r < WORKERS; r++)
-        if (t->residues[r] == RESIDUE_SPENT)
-            return true;
-    return false;
+        n += t->residues[r] == wanted;
+    return n;
 }
 
 static bool worn_out(const struct tunnel *t)
 {
     const struct tunnel_settings *s = t->origin->settings;
     return t->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
-           t->last_id > SPDY_ID_MAX - 64;
+           t->last_id > SPDY_ID_MAX - 64 ||
+           count_residues(t, RESIDUE_DEAD) == WORKERS;
+}
+
+/* False while bytes wait in the carrier for room in a pair. */
+static bool is_reading(const struct tunnel *t)
+{
+    return t->data_left == 0 || bufq_empty(&t->carrier->in);
 }
 
 static enum tunnel_state in_open(struct tunnel *t)
@@ -263,7 +276,7 @@ static enum tunnel_state in_open(struct tunnel *t)
 
     if (e)
         return fail(t, e, diag_text(&why, e));
-    if (t->carrier->in_eof && bufq_empty(&t->carrier->in))
+    if (t->carrier->in_eof && is_reading(t)) /* half a frame may be left */
         return fail(t, ERR_EOF, diag_text(&t->carrier->end.why, ERR_EOF));
     if (t->carrier->broken)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
@@ -273,7 +286,7 @@ static enum tunnel_state in_open(struct tunnel *t)
         return fail(t, ERR_CANCELLED, "retired");
     if (judge_probe(t))
         timer_stop(&t->deadline);
-    if (!t->probe_first && has_spent(t))
+    if (!t->probe_first && count_residues(t, RESIDUE_SPENT))
         start_probe(t);
     if (!list_empty(&t->pairs))
         task_wake(&t->flush);
@@ -362,9 +375,7 @@ static void on_deadline(struct timer *timer)
     struct tunnel *t = container_of(timer, struct tunnel, deadline);
     if (t->state == TUNNEL_OPEN) { /* the probe: a worker is stuck for good */
         t->probe_first = 0;
-        for (int r = 0; r < WORKERS; r++)
-            if (t->residues[r] == RESIDUE_SPENT)
-                t->residues[r] = RESIDUE_DEAD;
+        turn_residues(t, RESIDUE_PROBED, RESIDUE_DEAD);
         t->retired = true;
         task_wake(&t->step);
         return;
@@ -377,7 +388,7 @@ static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
-    bool reading = bufq_empty(&t->carrier->in);
+    bool reading = is_reading(t);
     uint32_t id;
 
     if (reading && now(t) - t->heard_at >= s->ping_timeout_ms) {
@@ -481,6 +492,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
 void tunnel_used(struct tunnel *t)
 {
     t->used_at = now(t);
+    task_wake(&t->step); /* there may be room to read into, or somebody to serve */
 }
 
 void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean)

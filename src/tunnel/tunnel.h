@@ -46,9 +46,10 @@ enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED }
 
 enum residue {
     RESIDUE_FREE,
-    RESIDUE_BUSY,  /* a pair lives there */
-    RESIDUE_SPENT, /* a pair ended well; a probe has to say that the worker still runs */
-    RESIDUE_DEAD,  /* a pair ended otherwise: the worker may be stuck for ever */
+    RESIDUE_BUSY,   /* a pair lives there */
+    RESIDUE_SPENT,  /* a pair ended well; a probe has to say that the worker still runs */
+    RESIDUE_PROBED, /* ... and the probe under way will */
+    RESIDUE_DEAD,   /* a pair ended otherwise: the worker may be stuck for ever */
 };
 
 struct tunnel {

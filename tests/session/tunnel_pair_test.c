@@ -1,0 +1,697 @@
+/* tests/session/tunnel_pair_test.c - one forwarded connection: opening it, and its verdict */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+#define SANDBOX "4f1b0a6c2e5d8f7a9b3c1d0e4f6a8b2c5d7e9f1a3b4c6d8e0f2a4b6c8d0e1f3a"
+#define NETNS "/var/run/netns/cni-5d3e8a6f-0b1c-2d4e-9f8a-7b6c5d4e3f2a"
+
+/* As containerd 1.6 to 2.1 says it (internal/cri/server/sandbox_portforward_linux.go). */
+static const char containerd_refused[] =
+    "error forwarding port 9001 to pod " SANDBOX
+    ", uid : failed to execute portforward in network namespace \"" NETNS
+    "\": failed to connect to localhost:9001 inside namespace \"" SANDBOX
+    "\", IPv4: dial tcp4 127.0.0.1:9001: connect: connection refused IPv6 dial tcp6 "
+    "[::1]:9001: connect: connection refused ";
+/* Older kubelets fill in the uid, and some nodes have a longer path. */
+static const char containerd_refused_long[] =
+    "error forwarding port 19001 to pod " SANDBOX
+    ", uid 0b6d9c38-7a3f-4f6e-9a55-1c1b5c1f0d77: failed to execute portforward in "
+    "network "
+    "namespace \"/run/k3s/containerd" NETNS
+    "\": failed to connect to localhost:19001 inside namespace \"" SANDBOX
+    "\", IPv4: dial tcp4 127.0.0.1:19001: connect: connection refused IPv6 dial tcp6 "
+    "[::1]:19001: connect: connection refused ";
+static const char containerd_gone[] =
+    "error forwarding port 80 to pod " SANDBOX
+    ", uid : network namespace for sandbox \"" SANDBOX "\" is closed";
+static const char containerd_unknown[] =
+    "error forwarding port 80 to pod " SANDBOX ", uid : failed to find sandbox \"" SANDBOX
+    "\" in store: not found";
+static const char containerd_reset[] =
+    "error forwarding port 9000 to pod " SANDBOX
+    ", uid : failed to execute portforward in network namespace \"" NETNS
+    "\": read tcp4 127.0.0.1:43210->127.0.0.1:9000: read: connection reset by peer";
+static const char crio_refused[] =
+    "error forwarding port 9001 to pod " SANDBOX
+    ", uid : port forward into network namespace \"" NETNS
+    "\": failed to connect to localhost:9001 inside namespace " SANDBOX
+    ": dial tcp [::1]:9001: connect: connection refused";
+static const char crio_gone[] = "error forwarding port 80 to pod " SANDBOX
+                                ", uid : sandbox " SANDBOX " is not running";
+static const char crio_unknown[] =
+    "error forwarding port 80 to pod " SANDBOX
+    ", uid : PodSandbox with ID starting with " SANDBOX " not found: ID does not exist";
+static const char dockerd_refused[] =
+    "error forwarding port 9001 to pod " SANDBOX
+    ", uid : exit status 1: 2026/11/02 10:00:00 socat[4711] E connect(5, AF=2 "
+    "127.0.0.1:9001, 16): Connection refused";
+
+static void a_connection_and_its_first_bytes_leave_in_one_write(void **state)
+{
+    (void)state;
+    struct user u;
+
+    user_open(&u, "uid-1", 8080);
+    struct server *s = server_connect(0);
+    assert_int_equal(s->writes, 1); /* the request, and nothing more before the 101 */
+    server_switch(s);
+    user_write(&u, "GET", 3);
+    unsigned before = s->writes;
+    rig_run();
+    assert_true(s->writes <= before + 1);
+    assert_int_equal(s->pair_count, 1);
+    assert_int_equal(s->pairs[0].port, 8080);
+    assert_int_equal(s->pairs[0].got.len, 3);
+    assert_int_equal(s->pairs[0].error_id, 1);
+    assert_int_equal(s->pairs[0].data_id, 11);
+    user_finish(&u);
+}
+
+static void on_a_warm_tunnel_too(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    struct server *s = rig_warm(&u);
+    user_finish(&u);
+    rig_run();
+    unsigned before = s->writes;
+    user_open(&v, "uid-1", 9090);
+    assert_int_equal(v.opening.result, OK);
+    assert_false(v.opening.dialled);
+    user_write(&v, "hello", 5);
+    rig_run();
+    assert_int_equal(s->writes, before + 1);
+    assert_int_equal(s->pair_count, 2);
+    assert_int_equal(s->pairs[1].port, 9090);
+    assert_int_equal(s->pairs[1].got.len, 5);
+    assert_int_equal(s->seen[s->seen_count - 3].write, s->writes); /* SYN, SYN, DATA */
+    assert_int_equal(s->seen[s->seen_count - 1].type, SPDY_DATA);
+    assert_int_equal(rig.dials, 1);
+    user_finish(&v);
+}
+
+static void nothing_is_sent_before_the_101(void **state)
+{
+    (void)state;
+    struct user u;
+
+    user_open(&u, "uid-1", 80);
+    struct server *s = server_connect(0);
+    rig_advance(9000);
+    assert_int_equal(s->writes, 1);
+    assert_non_null(strstr(s->request, "\r\n\r\n"));
+    assert_string_equal(strstr(s->request, "\r\n\r\n"), "\r\n\r\n");
+    assert_memory_equal(s->request,
+                        "POST /k8s/api/v1/namespaces/shop/pods/web-1/portforward "
+                        "HTTP/1.1\r\nHost: api.test:6443\r\n",
+                        82);
+    assert_non_null(strstr(s->request, "Authorization: Bearer secret\r\n"));
+    assert_non_null(strstr(s->request, "Content-Length: 0\r\n"));
+    user_finish(&u);
+}
+
+static void bytes_go_both_ways(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+    uint8_t reply[SPDY_SYN_REPLY_MAX];
+
+    server_send(s, reply, spdy_syn_reply_encode(1, true, reply));
+    server_send(s, reply, spdy_syn_reply_encode(11, false, reply));
+    server_data(s, 11, "one ", 4, 0);
+    server_data(s, 11, "two", 3, 0);
+    rig_run();
+    assert_true(user_stream(&u)->end.opened);
+    user_expect(&u, "one two", 7);
+    assert_false(user_stream(&u)->in_eof);
+    user_finish(&u);
+}
+
+static void clean_is_both_ends_and_no_text(void **state)
+{
+    (void)state;
+
+    for (int error_first = 0; error_first < 2; error_first++) {
+        struct user u;
+        struct server *s = rig_warm(&u);
+        size_t i = s->pair_count - 1;
+
+        server_data(s, s->pairs[i].data_id, "bye", 3, 0);
+        server_fin(s, i, error_first);
+        rig_run();
+        assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+        assert_false(user_stream(&u)->in_eof);
+        rig_advance(1999);
+        assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+        server_fin(s, i, !error_first);
+        rig_run();
+        assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+        assert_true(user_stream(&u)->in_eof);
+        assert_false(user_stream(&u)->broken);
+        assert_true(s->pairs[i].client_fin); /* ours follows at once */
+        user_expect(&u, "bye", 3);
+        user_finish(&u);
+        tunnels_retire(rig.tunnels, "uid-1");
+        rig_run();
+        assert_true(tunnels_idle(rig.tunnels));
+    }
+}
+
+/* The end of the data stream alone proves nothing, and is not believed for ever. */
+static void data_fin_alone_is_a_reset_after_two_seconds(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    server_data(s, 11, "half", 4, SPDY_FIN);
+    s->pairs[0].server_fin = rig.turn + 1;
+    rig_run();
+    assert_true(s->pairs[0].client_fin);
+    rig_advance(1999);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    rig_advance(1);
+    assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
+    assert_true(user_stream(&u)->broken);
+    user_expect(&u, "half", 4);
+    server_fin(s, 0, true); /* too late to change anything */
+    rig_run();
+    assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
+    user_finish(&u);
+}
+
+static void the_text_says_what_failed(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum verdict verdict;
+    } cases[] = {
+        { containerd_refused, V_REFUSED },
+        { crio_refused, V_REFUSED },
+        { containerd_refused_long, V_REFUSED },
+        { dockerd_refused, V_REFUSED },
+        { containerd_gone, V_POD_GONE },
+        { containerd_unknown, V_POD_GONE },
+        { crio_gone, V_POD_GONE },
+        { crio_unknown, V_POD_GONE },
+        { containerd_reset, V_RESET },
+        { "something new", V_RESET },
+    };
+    enum how { FINS, DATA_FIN_FIRST, RST_AFTER, ONLY_TEXT, IN_PIECES, HOWS };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases) * HOWS; i++) {
+        const char *text = cases[i / HOWS].text;
+        enum how how = (enum how)(i % HOWS);
+        struct user u;
+        struct server *s = rig_warm(&u);
+        size_t n = strlen(text);
+
+        if (how == DATA_FIN_FIRST || how == RST_AFTER)
+            server_fin(s, 0, false);
+        for (size_t at = 0; at < n && how == IN_PIECES; at++) {
+            server_data(s, 1, text + at, 1, 0);
+            rig_run();
+        }
+        if (how != IN_PIECES)
+            server_text(s, 0, text);
+        if (how == RST_AFTER)
+            server_rst(s, 1);
+        else if (how != ONLY_TEXT)
+            server_fin(s, 0, true);
+        rig_run();
+        if (how == ONLY_TEXT) {
+            assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+            rig_advance(2000);
+        }
+        if (user_stream(&u)->end.verdict != cases[i / HOWS].verdict)
+            fail_msg("verdict %d, way %d: %s", user_stream(&u)->end.verdict, how, text);
+        assert_true(user_stream(&u)->in_eof);
+        assert_true(user_stream(&u)->broken);
+        assert_non_null(strstr(text, user_stream(&u)->end.why.text));
+        assert_true(s->pairs[0].client_fin);
+        user_finish(&u);
+        rig_end(NULL); /* each on a tunnel of its own */
+        rig_begin(NULL);
+    }
+}
+
+/* Whatever the text says: an answer that has begun was delivered. */
+static void after_the_first_byte_nothing_is_undelivered(void **state)
+{
+    (void)state;
+    static const char *const texts[] = { containerd_refused, containerd_gone };
+
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        struct user u;
+        struct server *s = rig_warm(&u);
+        server_data(s, s->pairs[0].data_id, "x", 1, 0);
+        server_text(s, 0, texts[i]);
+        server_fin(s, 0, true);
+        rig_run();
+        assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
+        user_finish(&u);
+        rig_end(NULL);
+        rig_begin(NULL);
+    }
+}
+
+static void a_reset_of_either_stream_is_one(void **state)
+{
+    (void)state;
+
+    for (uint32_t id = 1; id <= 11; id += 10) {
+        struct user u;
+        struct server *s = rig_warm(&u);
+        server_data(s, 11, "part", 4, 0);
+        server_rst(s, id);
+        rig_run();
+        assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
+        user_expect(&u, "part", 4);
+        user_finish(&u);
+        rig_run();
+        assert_int_equal(server_count(s, SPDY_RST_STREAM), 0); /* never answered by one */
+        rig_end(NULL);
+        rig_begin(NULL);
+    }
+}
+
+/* in_eof means that no byte will follow: also where the server goes on after its RST. */
+static void bytes_after_the_verdict_are_dropped(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    server_data(s, 11, "before", 6, 0);
+    server_rst(s, 11);
+    rig_run();
+    assert_true(user_stream(&u)->in_eof);
+    for (int i = 0; i < 40; i++) { /* more than any queue holds */
+        AUTO_FREE uint8_t *zeros = xcalloc(1, 8192);
+        server_data(s, 11, zeros, 8192, 0);
+        rig_run();
+    }
+    assert_true(bufq_empty(&s->end->out));
+    user_expect(&u, "before", 6);
+    user_finish(&u);
+}
+
+static void after_the_far_end_nothing_is_sent(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    user_write(&u, "first", 5);
+    rig_run();
+    server_fin(s, 0, false);
+    rig_run();
+    user_write(&u, "too late", 8);
+    rig_advance(100);
+    stream_shutdown(user_stream(&u));
+    rig_advance(100);
+    assert_int_equal(s->pairs[0].got.len, 5);
+    assert_true(s->pairs[0].client_fin);
+    server_fin(s, 0, true);
+    rig_run();
+    assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+    user_finish(&u);
+}
+
+static void shutting_down_says_so_after_the_last_byte(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    user_write(&u, "all of it", 9);
+    stream_shutdown(user_stream(&u));
+    assert_false(user_stream(&u)->out_eof);
+    rig_run();
+    assert_int_equal(s->pairs[0].got.len, 9);
+    assert_true(s->pairs[0].client_fin);
+    assert_true(user_stream(&u)->out_eof);
+    server_data(s, 11, "answer", 6, 0);
+    server_finish_pair(s, 0);
+    rig_run();
+    user_expect(&u, "answer", 6);
+    assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+    user_finish(&u);
+}
+
+/* ---- leaving ---- */
+
+static void after_a_close_the_verdict_is_awaited_and_bytes_dropped(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    user_write(&u, "unsent", 6);
+    user_finish(&u); /* drops what has not been sent */
+    rig_run();
+    assert_true(s->pairs[0].client_fin);
+    for (int i = 0; i < 40; i++) {
+        AUTO_FREE uint8_t *zeros = xcalloc(1, 8192);
+        server_data(s, 11, zeros, 8192, 0);
+        rig_run();
+    }
+    assert_true(bufq_empty(&s->end->out));
+    rig_advance(900);
+    assert_int_equal(s->ping_count, 0); /* the probe waits for the verdict */
+    server_finish_pair(s, 0);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+}
+
+/* The one that stopped the tunnel's reading has left: reading goes on at once. */
+static void a_close_lets_a_full_tunnel_go_on(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+    AUTO_FREE uint8_t *zeros = xcalloc(1, 32768);
+
+    stream_shutdown(user_stream(&u));
+    rig_run();
+    assert_true(s->pairs[0].client_fin);
+    for (int i = 0; i < 5; i++) {
+        if (bufq_room(&s->end->out) < 32768 + SPDY_HEAD)
+            break;
+        server_data(s, 11, zeros, 32768, 0);
+        rig_run();
+    }
+    assert_true(bufq_full(&user_stream(&u)->in));
+    assert_false(bufq_empty(&s->end->out));
+    user_finish(&u);
+    rig_run();
+    assert_true(bufq_empty(&s->end->out));
+    server_finish_pair(s, 0);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+}
+
+static struct tunnel *tunnel_of(struct user *u)
+{
+    return container_of(user_stream(u), struct pair, stream)->tunnel;
+}
+
+static void no_verdict_after_a_close_costs_the_residue(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
+
+    user_finish(&u);
+    rig_advance(1999);
+    assert_int_equal(t->residues[1], RESIDUE_BUSY);
+    rig_advance(1);
+    assert_int_equal(t->residues[1], RESIDUE_DEAD);
+    assert_int_equal(s->ping_count, 0);
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, OK);
+    rig_run();
+    assert_true(s->pairs[1].data_id % 5 != 1);
+    user_finish(&v);
+}
+
+/* The user has gone, but what the error stream says still counts. */
+static void a_failure_after_a_close_costs_the_residue(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
+
+    user_write(&u, "x", 1);
+    rig_run();
+    user_finish(&u);
+    rig_run();
+    server_fin(s, 0, false);
+    server_text(s, 0, containerd_refused);
+    server_fin(s, 0, true);
+    rig_run();
+    assert_int_equal(t->residues[1], RESIDUE_DEAD);
+    assert_int_equal(s->ping_count, 0);
+}
+
+static void a_failed_connection_costs_its_residue_only(void **state)
+{
+    (void)state;
+    struct user users[5];
+    struct server *s = rig_warm(&users[0]);
+    struct tunnel *t = tunnel_of(&users[0]);
+    unsigned used = 0;
+
+    for (size_t i = 0; i < 5; i++) {
+        if (i > 0)
+            user_open(&users[i], "uid-1", 80);
+        assert_int_equal(users[i].opening.result, OK);
+        rig_run();
+        used |= 1u << s->pairs[i].data_id % 5;
+        server_text(s, i, containerd_refused);
+        server_fin(s, i, true);
+        rig_run();
+        assert_int_equal(user_stream(&users[i])->end.verdict, V_REFUSED);
+        if (i < 4)
+            assert_int_equal(t->state, TUNNEL_OPEN);
+        user_finish(&users[i]);
+        rig_run();
+    }
+    assert_int_equal(used, 0x1f);
+    assert_int_equal(rig.dials, 1);
+    assert_int_equal(server_count(s, SPDY_PING), 0);
+    assert_true(tunnels_idle(rig.tunnels)); /* no good residue is left: it closes */
+}
+
+static void an_abort_gives_its_tunnel_up(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    user_write(&u, "x", 1);
+    rig_run();
+    stream_abort(TAKE(u.opening.stream));
+    user_finish(&u);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+    assert_true(s->end->end.verdict != V_OPEN);
+}
+
+static void an_abort_after_a_clean_end_costs_nothing(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+
+    server_finish_pair(s, 0);
+    rig_run();
+    stream_abort(TAKE(u.opening.stream));
+    user_finish(&u);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, OK);
+    user_finish(&v);
+}
+
+/* ---- the probe ---- */
+
+static void five_pings_follow_a_clean_end(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
+
+    s->silent = true;
+    server_finish_pair(s, 0);
+    rig_run();
+    assert_int_equal(s->ping_count, 0); /* not before its user has left */
+    user_finish(&u);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+    for (size_t i = 1; i < 5; i++) {
+        assert_int_equal(s->pings[i], s->pings[0] + 2 * i);
+        assert_int_equal(s->seen[s->seen_count - 1 - i].type, SPDY_PING);
+    }
+    for (size_t i = 0; i < 5; i++) { /* any order will do */
+        assert_int_equal(t->residues[1], RESIDUE_PROBED);
+        server_pong(s, (i * 2) % 5);
+        rig_run();
+    }
+    assert_int_equal(t->residues[1], RESIDUE_FREE);
+    assert_false(t->retired);
+    rig_advance(10000);
+    assert_int_equal(t->state, TUNNEL_OPEN);
+}
+
+static void four_of_five_retire_the_tunnel(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    s->silent = true;
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    for (size_t i = 0; i < 4; i++)
+        server_pong(s, i);
+    server_pong(s, 3); /* the same one twice does not count */
+    rig_advance(1999);
+    assert_false(tunnels_idle(rig.tunnels));
+    rig_advance(1);
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+/* A failed probe says that a worker is stuck, not that others are. */
+static void a_failed_probe_leaves_a_live_connection_alone(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+
+    s->silent = true;
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, OK);
+    user_write(&v, "hello", 5);
+    rig_advance(3000);
+    assert_int_equal(user_stream(&v)->end.verdict, V_OPEN);
+    assert_int_equal(s->pairs[1].got.len, 5);
+    server_data(s, s->pairs[1].data_id, "world", 5, 0);
+    rig_run();
+    user_expect(&v, "world", 5);
+    user_finish(&v);
+    rig_run();
+    server_finish_pair(s, 1);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels)); /* it was retired, and this was the last */
+}
+
+/* A probe vouches for those that had ended when it began. */
+static void a_probe_says_nothing_about_later_ends(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
+
+    s->silent = true;
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+    user_open(&v, "uid-1", 80);
+    rig_run();
+    uint32_t residue = s->pairs[1].data_id % 5;
+    server_finish_pair(s, 1);
+    user_finish(&v);
+    rig_run();
+    for (size_t i = 0; i < 5; i++)
+        server_pong(s, i);
+    rig_run();
+    assert_int_equal(t->residues[1], RESIDUE_FREE);
+    assert_int_not_equal(t->residues[residue], RESIDUE_FREE);
+    assert_int_equal(s->ping_count, 10);
+    for (size_t i = 5; i < 10; i++)
+        server_pong(s, i);
+    rig_run();
+    assert_int_equal(t->residues[residue], RESIDUE_FREE);
+}
+
+/* Where five PINGs do not fit, none is sent, and nothing is taken for proven. */
+static void a_probe_waits_for_room(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
+    AUTO_FREE uint8_t *zeros = xcalloc(1, CARRIER_LIMIT);
+
+    rig_run();
+    s->end->paused = true;
+    size_t room = bufq_room(&t->carrier->out) - 30 - SPDY_HEAD; /* and the FIN */
+    while (room) { /* whole frames: a chunk's payload and a head each */
+        size_t part = room < 10000 ? room : room - 9000 > 9000 ? 9000 : room / 2;
+        user_write(&u, zeros, part - SPDY_HEAD);
+        rig_run();
+        room -= part;
+    }
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    assert_in_range(bufq_room(&t->carrier->out), 12, 59);
+    assert_int_equal(t->residues[1], RESIDUE_SPENT);
+    s->blind = true;
+    s->end->paused = false;
+    stream_update(s->end);
+    rig_run();
+    assert_int_equal(s->ping_count, 5);
+    assert_int_equal(t->residues[1], RESIDUE_FREE);
+}
+
+static void a_probed_residue_serves_again(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    for (size_t i = 0; i < 12; i++) {
+        if (i > 0)
+            user_open(&u, "uid-1", 80);
+        assert_int_equal(u.opening.result, OK);
+        rig_run();
+        server_finish_pair(s, i);
+        rig_run();
+        assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+        user_finish(&u);
+        rig_run();
+    }
+    assert_int_equal(rig.dials, 1);
+    assert_int_equal(s->ping_count, 60);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        TEST(a_connection_and_its_first_bytes_leave_in_one_write),
+        TEST(on_a_warm_tunnel_too),
+        TEST(nothing_is_sent_before_the_101),
+        TEST(bytes_go_both_ways),
+        TEST(clean_is_both_ends_and_no_text),
+        TEST(data_fin_alone_is_a_reset_after_two_seconds),
+        TEST(the_text_says_what_failed),
+        TEST(after_the_first_byte_nothing_is_undelivered),
+        TEST(a_reset_of_either_stream_is_one),
+        TEST(bytes_after_the_verdict_are_dropped),
+        TEST(after_the_far_end_nothing_is_sent),
+        TEST(shutting_down_says_so_after_the_last_byte),
+        TEST(after_a_close_the_verdict_is_awaited_and_bytes_dropped),
+        TEST(a_close_lets_a_full_tunnel_go_on),
+        TEST(no_verdict_after_a_close_costs_the_residue),
+        TEST(a_failure_after_a_close_costs_the_residue),
+        TEST(a_failed_connection_costs_its_residue_only),
+        TEST(an_abort_gives_its_tunnel_up),
+        TEST(an_abort_after_a_clean_end_costs_nothing),
+        TEST(five_pings_follow_a_clean_end),
+        TEST(four_of_five_retire_the_tunnel),
+        TEST(a_failed_probe_leaves_a_live_connection_alone),
+        TEST(a_probe_says_nothing_about_later_ends),
+        TEST(a_probe_waits_for_room),
+        TEST(a_probed_residue_serves_again),
+    };
+    return cmocka_run_group_tests_name("tunnel/pair", tests, NULL, NULL);
+}

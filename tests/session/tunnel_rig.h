@@ -1,0 +1,110 @@
+/* tests/session/tunnel_rig.h - tunnels whose API server is a script
+ *
+ * The real tunnel/, on a clock that the test moves and on streams in memory: the rig takes
+ * the place of net/connecting.h, tcp_open and kube/api.h.  Each dial gets a struct server,
+ * the far end of its carrier, which reads what comes, checks what must hold of everything
+ * a client ever sends, remembers it, and answers only as told.
+ *
+ * What is checked of every frame, in every test: pairs are two SYN_STREAMs in a row with ids
+ * (a, a + 10) that only rise; a data stream gets nothing after its client's FIN, and nothing
+ * after the turn in which the server's FIN was read; PINGs are odd.
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "net/connecting.h"
+#include "tunnel/pair.h"
+#include "tunnel/tunnels.h"
+#include "wire/spdy_headers.h"
+
+#define CARRIER_LIMIT (64 * 1024)
+
+struct seen {
+    enum spdy_type type;
+    uint32_t id;
+    uint8_t flags;
+    uint32_t length;
+    unsigned write; /* which write of the carrier brought it */
+};
+
+struct wire_pair {
+    uint32_t error_id, data_id;
+    uint16_t port;
+    bool client_fin;
+    unsigned server_fin; /* turn in which it was sent; 0: not yet */
+    struct bufq got;
+};
+
+struct server {
+    struct connecting *dial; /* NULL: answered or given up */
+    struct stream *end;      /* NULL: not connected, or ended by the test */
+    struct task wake;
+    char request[2048];
+    size_t request_len;
+    bool switched;
+    bool silent; /* answer no PING */
+    bool blind;  /* the client is not reading: it may not know of our FINs */
+    unsigned writes;
+    struct seen seen[2048];
+    size_t seen_count;
+    struct wire_pair pairs[16];
+    size_t pair_count;
+    uint32_t pings[512];
+    size_t ping_count, pong_count;
+    struct spdy_inflater *inflater;
+};
+
+struct rig {
+    struct loop *loop;
+    struct sched *sched;
+    struct tunnel_settings settings;
+    struct tunnels *tunnels;
+    struct server *servers[16]; /* by dial */
+    size_t dials;
+    unsigned turn;
+};
+extern struct rig rig;
+
+/* A user of one connection. */
+struct user {
+    struct opening opening;
+    struct task wake;
+    unsigned wakes;
+};
+
+int rig_begin(void **state);
+int rig_end(void **state); /* everything must be given back by then */
+void rig_run(void);
+void rig_advance(uint64_t ms); /* stopping at every timer on the way */
+
+void user_open(struct user *u, const char *uid, uint16_t port);
+struct stream *user_stream(struct user *u); /* the opening must have succeeded */
+void user_write(struct user *u, const void *bytes, size_t n);
+void user_expect(struct user *u, const void *bytes, size_t n);
+void user_finish(struct user *u); /* closes what is still open */
+
+/* The dial with this number. */
+struct server *server_connect(size_t dial);
+void server_refuse(size_t dial, enum err e, const char *why);
+void server_send(struct server *s, const void *bytes, size_t n);
+void server_switch(struct server *s); /* 101 */
+/* Open, connect and switch: a user on a tunnel of their own. */
+struct server *rig_warm(struct user *u);
+
+void server_data(struct server *s, uint32_t id, const void *bytes, size_t n,
+                 uint8_t flags);
+void server_fin(struct server *s, size_t pair, bool error_stream);
+void server_text(struct server *s, size_t pair, const char *text);
+void server_rst(struct server *s, uint32_t id);
+void server_pong(struct server *s, size_t ping);
+void server_goaway(struct server *s);
+void server_end(struct server *s);   /* an orderly end of the carrier */
+void server_break(struct server *s); /* and a reset */
+/* All of one pair: FIN and FIN without text. */
+void server_finish_pair(struct server *s, size_t pair);
+size_t server_count(const struct server *s, enum spdy_type type);
