@@ -1,0 +1,140 @@
+"""deploy/: the image that the Dockerfile makes, with the manifests as they are.
+
+Everything gets a suffix and lives in a namespace of its own, so that the lab's
+own role called kube-tunnel stays what it is. SPDX-License-Identifier: MIT
+"""
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import CLUSTER
+from tunnel_process import ROOT, eventually
+
+IMAGE = "localhost/kube-tunnel"
+TAG = "test"
+NAMESPACE = "kube-tunnel"
+NAME = "kube-tunnel-test"
+SELECTOR = "app=kube-tunnel"
+WEB = "web.shop.svc.cluster.local"
+
+NEIGHBOUR = {
+    "apiVersion": "v1", "kind": "Pod", "metadata": {"name": "neighbour", "namespace": NAMESPACE},
+    "spec": {"terminationGracePeriodSeconds": 0,
+             "containers": [{"name": "pod", "image": "localhost/ktunnel-pod:1", "imagePullPolicy": "Never"}]},
+}
+
+
+def overlay(folder, base):
+    """A kustomization on top of one of ours: the image of this test, and other names."""
+    kustomization = {
+        "resources": [os.path.relpath(ROOT / "deploy" / base, folder)],
+        "nameSuffix": "-test",
+        "images": [{"name": "kube-tunnel", "newName": IMAGE, "newTag": TAG}],
+        "patches": [{"target": {"kind": "Deployment"}, "patch": json.dumps(
+            [{"op": "add", "path": "/spec/template/spec/containers/0/imagePullPolicy", "value": "Never"}])}],
+    }
+    (folder / "kustomization.yaml").write_text(json.dumps(kustomization))
+    return folder
+
+
+def roll_out(cluster, folder):
+    cluster.kubectl("apply", "-k", folder)
+    cluster.kubectl("rollout", "restart", f"deployment/{NAME}", "-n", NAMESPACE)
+    cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
+
+
+@pytest.fixture(scope="module")
+def deployed(cluster, tmp_path_factory):
+    subprocess.run([Path(CLUSTER).with_name("image"), f"{IMAGE}:{TAG}"], check=True)
+    folder = overlay(tmp_path_factory.mktemp("base"), "base")
+    try:
+        roll_out(cluster, folder)
+        cluster.apply(NEIGHBOUR)
+        cluster.kubectl("wait", "--for=condition=Ready", "pod/neighbour", "-n", NAMESPACE, "--timeout=60s")
+        yield
+    finally:
+        cluster.kubectl("delete", "-k", folder, "--ignore-not-found", "--timeout=60s")
+
+
+def facts(cluster, kind, *more):
+    return json.loads(cluster.kubectl("get", kind, "-n", NAMESPACE, "-o", "json", *more))
+
+
+def service_address(cluster):
+    return facts(cluster, f"service/{NAME}")["spec"]["clusterIP"]
+
+
+def our_pod(cluster):
+    [pod] = [p for p in facts(cluster, "pods", "-l", SELECTOR)["items"]
+             if "deletionTimestamp" not in p["metadata"]]
+    return pod
+
+
+def ask(cluster, address, host, path="/in"):
+    """What a pod next to it gets: status and body."""
+    return cluster.kubectl("exec", "-n", NAMESPACE, "neighbour", "--", "/pod", "get",
+                           f"http://{address}{path}", host)
+
+
+def log_of(cluster):
+    return cluster.kubectl("logs", "-n", NAMESPACE, our_pod(cluster)["metadata"]["name"])
+
+
+def test_through_its_service(cluster, deployed):
+    said = ask(cluster, service_address(cluster), WEB)
+    assert said.startswith("200") and f"host {WEB} path /in" in said, said
+
+
+def test_through_its_pods_address(cluster, deployed):
+    assert ask(cluster, our_pod(cluster)["status"]["podIP"], WEB).startswith("200")
+
+
+def test_any_namespace(cluster, deployed):
+    for host in ("web.other.svc.cluster.local", "db-1.db.shop.svc.cluster.local"):
+        assert ask(cluster, service_address(cluster), host).startswith("200")
+
+
+def test_it_watches_with_the_recommended_rights(cluster, deployed):
+    lines = [json.loads(line) for line in log_of(cluster).splitlines()]
+    [rights] = [line for line in lines if line["msg"] == "rights"]
+    assert rights["level"] == "watch" or "watch" in json.dumps(rights)
+
+
+def test_it_has_no_privilege(cluster, deployed):
+    pod = our_pod(cluster)["metadata"]["name"]
+    refused = cluster.kubectl("exec", "-n", NAMESPACE, pod, "--", "/bin/sh", check=False)
+    assert refused == "", "there is nothing but kube-tunnel in the image"
+    for verb, thing in (("get", "secrets"), ("create", "pods/exec"), ("delete", "pods")):
+        answer = cluster.kubectl("auth", "can-i", verb, thing, "-A",
+                                 f"--as=system:serviceaccount:{NAMESPACE}:{NAME}", check=False)
+        assert answer.strip() == "no", (verb, thing)
+
+
+def test_it_does_not_forward_to_itself(cluster, deployed):
+    said = ask(cluster, service_address(cluster), f"{NAME}.{NAMESPACE}.svc.cluster.local")
+    assert said[:3] in ("421", "503", "508"), said
+    assert "itself" in said, said
+
+
+def test_its_pages_are_on_its_address_only(cluster, deployed):
+    address = service_address(cluster)
+    assert ask(cluster, address, address, "/healthz").startswith("200")
+    assert "healthz" in ask(cluster, address, WEB, "/healthz"), "a service's page stays its own"
+
+
+def test_it_stops_cleanly_with_its_pod(cluster, deployed):
+    before = our_pod(cluster)["metadata"]["name"]
+    command = ["kubectl", "--kubeconfig", cluster.config(), "logs", "-f", "-n", NAMESPACE, before]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follow:
+        cluster.kubectl("rollout", "restart", f"deployment/{NAME}", "-n", NAMESPACE)
+        said = follow.communicate(timeout=60)[0]
+    assert '"msg":"stopped"' in said, said[-2000:]
+    cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
+
+
+def test_with_exactly_the_original_rights(cluster, deployed, tmp_path):
+    roll_out(cluster, overlay(tmp_path, "original-role"))
+    assert ask(cluster, service_address(cluster), WEB).startswith("200")
+    assert eventually(lambda: "lookup" in log_of(cluster))
