@@ -51,7 +51,7 @@ static enum err make_tls(struct playground *p, struct diag *why)
         .days = CERTIFICATE_DAYS,
     };
     struct identity identity = { 0 };
-    enum err e = local_ca_create("kube-playground", &p->ca, why);
+    enum err e = local_ca_create("kube-playground CA", &p->ca, why);
     if (!e)
         e = local_ca_issue(p->ca, &request, &identity, why);
     if (e)

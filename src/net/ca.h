@@ -12,7 +12,8 @@
 
 struct local_ca;
 
-/* ERR_TLS: OpenSSL says no, which it has no reason to. */
+/* The name must differ from the names of what it signs: equal ones look self-signed.
+ * ERR_TLS: OpenSSL says no, which it has no reason to. */
 MUST_CHECK enum err local_ca_create(const char *common_name, struct local_ca **ret,
                                     struct diag *why);
 void local_ca_destroy(struct local_ca *ca); /* NULL accepted */
