@@ -220,6 +220,12 @@ void easy_close(struct easy *e)
     e->curl = NULL;
 }
 
+void easy_distrust(struct easy *e)
+{
+    e->transfers->distrust = true;
+    e->transfers->distrusted = loop_sched(e->transfers->loop)->now;
+}
+
 static enum err code_of(CURLcode code)
 {
     switch (code) {

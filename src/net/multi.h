@@ -19,6 +19,7 @@ struct transfers {
     struct timer timeout; /* curl's next */
     struct task kick;     /* curl asked to be called at once */
     bool distrust;        /* a transfer timed out: the next one wants a new connection */
+    uint64_t distrusted;  /* when that was: no older connection is used again */
 };
 
 /* One curl handle, embedded in whatever it is for. */
@@ -36,6 +37,8 @@ void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code));
 void easy_start(struct easy *e);
 void easy_close(struct easy *e); /* cancels; idempotent */
+/* The connection under it has gone silent. */
+void easy_distrust(struct easy *e);
 
 /* A failure as our code (never ERR_EOF: an end where none may be is ERR_RESET) and a sentence
  * that names `where` ("host:port").  Before easy_close. */

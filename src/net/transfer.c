@@ -93,7 +93,7 @@ static void on_done(struct easy *e, CURLcode code)
     struct running *r = container_of(e, struct running, easy);
 
     if (code == CURLE_OPERATION_TIMEDOUT)
-        e->transfers->distrust = true;
+        easy_distrust(e);
     end(r, code ? easy_error(e, code, r->where, &r->transfer.why) : OK);
 }
 
@@ -106,7 +106,7 @@ static void on_stall(struct timer *stall)
         timer_set(stall, r->paused ? r->stall_ms : r->stall_ms - silent);
         return;
     }
-    r->easy.transfers->distrust = true;
+    easy_distrust(&r->easy);
     end(r, diag_set(&r->transfer.why, ERR_TIMEOUT, "%s: nothing came for %llu s",
                     r->where, (unsigned long long)(silent / 1000)));
 }
@@ -235,6 +235,20 @@ static void set_request(struct running *r, const struct transfer_request *reques
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 }
 
+/* After a time-out: at once a connection of our own, and later none from before it (those are
+ * dropped as soon as nobody uses them). */
+static void set_trust(struct running *r)
+{
+    struct transfers *t = r->easy.transfers;
+    uint64_t since_s = (loop_sched(t->loop)->now - t->distrusted) / 1000;
+
+    if (t->distrusted)
+        curl_easy_setopt(r->easy.curl, CURLOPT_MAXLIFETIME_CONN,
+                         since_s ? (long)since_s : 1L);
+    curl_easy_setopt(r->easy.curl, CURLOPT_FRESH_CONNECT, t->distrust ? 1L : 0L);
+    t->distrust = false;
+}
+
 static void set_connection(struct running *r)
 {
     CURL *curl = r->easy.curl;
@@ -246,8 +260,7 @@ static void set_connection(struct running *r)
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, PROBE_AFTER_S);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPINTVL, PROBE_EVERY_S);
     curl_easy_setopt(curl, CURLOPT_SOCKOPTFUNCTION, on_new_socket);
-    curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, r->easy.transfers->distrust ? 1L : 0L);
-    r->easy.transfers->distrust = false;
+    set_trust(r);
 }
 
 static enum err set_server(struct running *r, const struct transfer_request *request)
