@@ -150,6 +150,12 @@ static enum err start_cluster(struct daemon *d, struct diag *why)
     return OK;
 }
 
+static const enum tunnel_carrier carriers[] = {
+    [CARRIER_AUTO] = TUNNEL_CARRIER_AUTO,
+    [CARRIER_SPDY] = TUNNEL_CARRIER_SPDY,
+    [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
+};
+
 static enum err start_tunnels(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
@@ -163,6 +169,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .dials_max = DIALS_PER_POD_MAX,
         .pairs_max = c->tunnel_max_pairs,
         .age_ms = c->tunnel_max_age_ms,
+        .carrier = carriers[c->carrier],
     };
     const struct upstream_settings upstream = {
         .idle_ms = c->idle_timeout_ms,

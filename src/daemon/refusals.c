@@ -16,13 +16,7 @@ static enum err refuse(const struct config *config, enum setting_id id, struct d
 
 enum err refusals_check(const struct config *c, struct diag *why)
 {
-    if (c->expose.count > 0)
-        return refuse(c, SETTING_expose, why);
-    if (c->carrier == CARRIER_WEBSOCKET)
-        return refuse(c, SETTING_carrier, why);
     if (c->upstream == UPSTREAM_DIRECT)
         return refuse(c, SETTING_upstream, why);
-    if (c->half_close)
-        return refuse(c, SETTING_half_close, why);
     return OK;
 }

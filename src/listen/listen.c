@@ -10,6 +10,7 @@
 #include "listen/doors.h"
 #include "listen/inherited.h"
 #include "net/tcp.h"
+#include "route/route.h"
 #include "serve/serve.h"
 
 #define HTTP_PORT 80
@@ -20,7 +21,8 @@ struct door {
     struct listeners *all;
     struct listener *listener;
     uint16_t port;
-    bool loopback; /* only this machine can reach it */
+    bool loopback;       /* only this machine can reach it */
+    struct route *route; /* of a door that belongs to one service port; else NULL */
 };
 
 struct listeners {
@@ -43,8 +45,11 @@ static void on_client(void *owner, int fd)
 
     getpeername(fd, (struct sockaddr *)&peer, &len);
     address_text((struct sockaddr *)&peer, address);
-    serve_accept(d->all->serve, tcp_open(d->all->loop, fd, 0, 0), address, d->loopback,
-                 d->port);
+    struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
+    if (d->route)
+        serve_accept_raw(d->all->serve, client, address, d->route);
+    else
+        serve_accept(d->all->serve, client, address, d->loopback, d->port);
 }
 
 static bool is_loopback(const struct sockaddr *sa)
@@ -73,8 +78,8 @@ static uint16_t port_of(const struct sockaddr *sa)
     return HTTP_PORT;
 }
 
-/* A door for a listening socket, which is taken over. */
-static void door_open(struct listeners *l, int fd)
+/* A door for a listening socket, which is taken over, and so is the route. */
+static void door_open(struct listeners *l, int fd, struct route *route)
 {
     struct door *d = xcalloc(1, sizeof(*d));
     struct sockaddr_storage at = { 0 };
@@ -86,22 +91,28 @@ static void door_open(struct listeners *l, int fd)
     d->all = l;
     d->port = port_of((struct sockaddr *)&at);
     d->loopback = is_loopback((struct sockaddr *)&at);
+    d->route = route;
     d->listener = listener_open(l->loop, fd, on_client, d);
     list_append(&l->doors, &d->node);
-    log_info(NO_ID, "listening", LOG_S("address", address));
+    if (route)
+        log_info(NO_ID, "listening", LOG_S("address", address),
+                 LOG_S("exposes", route->name.text), LOG_U("port", route->port));
+    else
+        log_info(NO_ID, "listening", LOG_S("address", address));
 }
 
 static void door_close(struct door *d)
 {
     list_remove(&d->node);
     listener_close(d->listener);
+    free(d->route);
     free(d);
 }
 
 static void doors_open(struct listeners *l, const struct doors *doors)
 {
     for (size_t i = 0; i < doors->count; i++)
-        door_open(l, doors->fds[i]);
+        door_open(l, doors->fds[i], NULL);
 }
 
 static enum err open_address(struct listeners *l, const struct listen_address *a,
@@ -157,6 +168,38 @@ static enum err open_asked(struct listeners *l, const struct config *config, boo
     return e;
 }
 
+/* "web.shop" and a number, or "_http._tcp.web.shop.svc" for a port that has a name. */
+static struct route *route_to(const struct expose *e, struct str zone)
+{
+    struct route *r = xcalloc(1, sizeof(*r));
+    uint64_t number = 0;
+    bool named = str_to_uint(str_of(e->port), UINT16_MAX, &number) != OK;
+    AUTO_FREE char *host =
+        named ? xasprintf("_%s._tcp.%s.%s.svc", e->port, e->service, e->namespace)
+              : xasprintf("%s.%s.svc", e->service, e->namespace);
+
+    name_parse(str_of(host), zone, &r->name);
+    r->port = (uint16_t)number;
+    return r;
+}
+
+/* Each address of a pair has a route of its own, because each door owns one. */
+static enum err open_exposed(struct listeners *l, const struct config *config,
+                             bool in_pod, struct diag *why)
+{
+    for (size_t i = 0; i < config->expose.count; i++) {
+        const struct expose *x = &config->expose.at[i];
+        struct doors doors;
+        enum err e = doors_bind(&x->local, in_pod, &doors, why);
+        if (e)
+            return diag_prefix(why, e, "expose %s.%s:%s", x->service, x->namespace,
+                               x->port);
+        for (size_t k = 0; k < doors.count; k++)
+            door_open(l, doors.fds[k], route_to(x, str_of(config->cluster_domain)));
+    }
+    return OK;
+}
+
 enum err listeners_open(struct loop *loop, struct serve *serve,
                         const struct config *config, bool in_pod, struct listeners **ret,
                         struct diag *why)
@@ -169,11 +212,13 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     list_init(&l->doors);
     enum err e = inherited_take(&inherited, why);
     for (size_t i = 0; i < inherited; i++)
-        door_open(l, INHERITED_FIRST + (int)i);
+        door_open(l, INHERITED_FIRST + (int)i, NULL);
     if (!e)
         e = open_asked(l, config, in_pod, why);
     if (!e && list_empty(&l->doors))
         e = open_default(l, in_pod, why);
+    if (!e)
+        e = open_exposed(l, config, in_pod, why);
     if (e)
         return e;
     *ret = TAKE(l);

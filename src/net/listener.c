@@ -12,6 +12,7 @@
 #define STARVED_MS 100 /* out of descriptors: look again after this */
 
 struct listener {
+    struct loop *loop;
     uv_poll_t poll;
     int fd;
     bool paused;  /* by the owner */
@@ -67,15 +68,18 @@ static void accept_all(struct listener *l)
 
 static void on_incoming(uv_poll_t *poll, int status, int events)
 {
+    struct listener *l = container_of(poll, struct listener, poll);
     (void)status;
     (void)events;
-    accept_all(container_of(poll, struct listener, poll));
+    loop_tick(l->loop);
+    accept_all(l);
 }
 
 struct listener *listener_open(struct loop *loop, int fd,
                                void (*on_accept)(void *owner, int fd), void *owner)
 {
     struct listener *l = xcalloc(1, sizeof(*l));
+    l->loop = loop;
     l->fd = fd;
     l->on_accept = on_accept;
     l->owner = owner;

@@ -43,6 +43,11 @@ static void on_spin(uv_idle_t *idle)
     (void)idle;
 }
 
+void loop_tick(struct loop *l)
+{
+    l->sched.now = clock_ms(l);
+}
+
 static void arm(struct loop *l)
 {
     uint64_t wait = sched_wait(&l->sched);

@@ -6,3 +6,7 @@
 #include "net/loop.h"
 
 uv_loop_t *loop_uv(struct loop *l);
+
+/* libuv's callbacks run before the run queue has looked at the clock, which may have stood
+ * still for as long as the poll slept: whoever sets timers from one calls this first. */
+void loop_tick(struct loop *l);

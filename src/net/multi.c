@@ -73,6 +73,7 @@ static void on_ready(uv_poll_t *poll, int status, int events)
     int in = events & UV_READABLE ? CURL_CSELECT_IN : 0;
     int out = events & UV_WRITABLE ? CURL_CSELECT_OUT : 0;
 
+    loop_tick(w->transfers->loop);
     if (status < 0)
         act_on_error(w);
     else

@@ -206,7 +206,7 @@ struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limi
 
 int tcp_fd(const struct stream *s)
 {
-    return container_of(s, const struct tcp, stream)->fd;
+    return s->ops == &tcp_ops ? container_of(s, const struct tcp, stream)->fd : -1;
 }
 
 void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT])

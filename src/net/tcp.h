@@ -17,7 +17,8 @@
  * defaults.  Never fails: an error shows as a broken stream. */
 struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit);
 
-/* The descriptor, for socket options and getpeername; still owned by the stream. */
+/* The descriptor, for socket options and getpeername; still owned by the stream.  -1: not
+ * a tcp stream. */
 int tcp_fd(const struct stream *s);
 
 /* A socket address as text: "127.0.0.1:80", "[::1]:80", "unix". */

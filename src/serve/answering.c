@@ -86,6 +86,8 @@ static enum answer pass_interim(struct exchange *x, const struct http1_head *hea
 
     if (head->status == 101 && !x->request.upgrade)
         return bad(x, "it switches protocols, which nobody asked for");
+    if (head->status == 101 && x->sending.state != SENDING_DONE)
+        return bad(x, "it switches protocols in the middle of the request");
     if (x->request.minor > 0)
         answer_head_write(head, &form, &x->client->out);
     if (head->status != 101)

@@ -139,9 +139,11 @@ static void log_request(const struct exchange *x, uint64_t ms)
 {
     const struct http1_head *head = &x->request;
     const struct endpoint *pod = x->lease.endpoint;
+    struct str host = x->target.authority;
 
-    log_info(x->id, "request", LOG_V("method", head->method),
-             LOG_V("host", head->host ? head->host->value : STR("")),
+    if (!host.at && head->host)
+        host = head->host->value;
+    log_info(x->id, "request", LOG_V("method", head->method), LOG_V("host", host),
              LOG_V("path", without_query(x->target.path)),
              LOG_I("status", x->status ? x->status : STATUS_GONE),
              LOG_U("in", x->bytes_in), LOG_U("out", x->bytes_out), LOG_U("ms", ms),
@@ -176,6 +178,7 @@ static void conclude(struct exchange *x)
 {
     account(x);
     relay_finish(&x->relay);
+    peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
     upstream_return(&x->lease, x->fate);
     x->client->wake = x->owner;
@@ -456,7 +459,8 @@ static enum exchange_state cut(struct exchange *x)
 static bool may_repeat(const struct exchange *x)
 {
     enum verdict verdict = x->lease.stream->end.verdict;
-    bool delivered = verdict != V_REFUSED && verdict != V_POD_GONE;
+    bool sent = x->sending.state != SENDING_HEAD;
+    bool delivered = sent && verdict != V_REFUSED && verdict != V_POD_GONE;
 
     return x->sending.holding && x->attempts < ATTEMPTS_MAX &&
            (!delivered || http1_idempotent(x->request.method));
@@ -465,6 +469,8 @@ static bool may_repeat(const struct exchange *x)
 static const char *reason_of(const struct stream *pod)
 {
     switch (pod->end.verdict) {
+    case V_OPEN:
+        return "the container spoke before it was asked";
     case V_CLEAN:
         return "the container closed the connection without an answer";
     case V_REFUSED:
@@ -551,12 +557,24 @@ static void keep_clock(struct exchange *x, uint64_t sent_before)
         timer_set(&x->deadline, talk_ms(x->serve->config));
 }
 
+/* A connection that ended while nobody used it, or said something then: whatever it said
+ * is no answer to this request. */
+static bool never_asked(const struct exchange *x)
+{
+    const struct stream *pod = x->lease.stream;
+
+    return x->sending.state == SENDING_HEAD &&
+           (pod->end.verdict != V_OPEN || !bufq_empty(&pod->in));
+}
+
 static enum exchange_state in_talk(struct exchange *x)
 {
     uint64_t sent_before = x->bytes_in;
 
     if (x->client->broken)
         return give_up(x);
+    if (never_asked(x))
+        return no_answer(x);
     enum err e = sending_run(x);
     switch (answering_run(x)) {
     case ANSWER_WAIT:
@@ -613,12 +631,22 @@ static enum exchange_state never(struct exchange *x)
 
 /* The engine. */
 
+/* A client that will send no more may still wait for its answer, or be gone. */
+static bool is_abandoned(struct exchange *x)
+{
+    if (!x->client->in_eof || x->state == EXCHANGE_HEAD)
+        return false;
+    peer_watch_start(&x->peer, x->client, &x->task);
+    return x->peer.gone;
+}
+
 static void on_wake(struct task *t)
 {
     struct exchange *x = container_of(t, struct exchange, task);
 
     while (x->state != EXCHANGE_DONE) {
-        enum exchange_state next = states[x->state].run(x);
+        enum exchange_state next =
+            is_abandoned(x) ? give_up(x) : states[x->state].run(x);
         if (next == x->state)
             break;
         enter(x, next);

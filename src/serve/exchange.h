@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "net/peer.h"
 #include "relay/relay.h"
 #include "serve/body.h"
 #include "serve/target.h"
@@ -88,6 +89,7 @@ struct exchange {
     } answering;
 
     struct relay relay;
+    struct peer_watch peer; /* from the end of the client's input on */
 
     /* What became of it, for the session and the log. */
     int status; /* that the client was told; 0: nothing */

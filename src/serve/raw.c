@@ -46,10 +46,11 @@ struct raw {
     struct lease lease;
     struct endpoint *avoid; /* a reference: it refused */
     unsigned attempts;
-    struct bufq held;    /* what the client sent before the pod's first byte */
-    bool holding;        /* ... and `held` is all of it */
-    bool clean;          /* both sides said all they had to say */
+    struct bufq held; /* what the client sent before the pod's first byte */
+    bool holding;     /* ... and `held` is all of it */
+    bool clean;       /* both sides said all they had to say */
     struct relay relay;
+    struct peer_watch peer; /* from the end of the client's input on */
 };
 
 #define X(NAME, name) static enum raw_state in_##name(struct raw *r);
@@ -84,8 +85,8 @@ static void ask_for_lease(struct raw *r)
 static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
 {
     log_warn(r->id, "connection failed", LOG_S("client", r->from.address),
-             LOG_V("service", r->route.name.service), LOG_V("namespace", r->route.name.ns),
-             LOG_S("reason", diag_text(why, e)));
+             LOG_V("service", r->route.name.service),
+             LOG_V("namespace", r->route.name.ns), LOG_S("reason", diag_text(why, e)));
     return RAW_CLOSED;
 }
 
@@ -147,9 +148,8 @@ static enum raw_state in_talk(struct raw *r)
     struct stream *pod = r->lease.stream;
 
     if (pod->end.verdict != V_OPEN && pod->broken && bufq_empty(&pod->in))
-        return was_never_delivered(r)
-                   ? try_another(r)
-                   : give_up(r, ERR_RESET, &pod->end.why);
+        return was_never_delivered(r) ? try_another(r)
+                                      : give_up(r, ERR_RESET, &pod->end.why);
     if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
         say(r);
         return RAW_TALK;
@@ -182,6 +182,7 @@ static void release(struct raw *r)
                  LOG_U("up", r->relay.up), LOG_U("down", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
     relay_finish(&r->relay);
+    peer_watch_stop(&r->peer);
     upstream_return(&r->lease, r->clean ? FATE_CLOSE : FATE_ABORT);
     endpoint_unref(TAKE(r->avoid));
     bufq_finish(&r->held);
@@ -212,12 +213,20 @@ static void raw_free(struct raw *r)
     serve_on_session_gone(serve);
 }
 
+/* A client that will send no more may still wait for the rest, or be gone. */
+static bool is_abandoned(struct raw *r)
+{
+    if (r->client->in_eof)
+        peer_watch_start(&r->peer, r->client, &r->task);
+    return r->client->broken || r->peer.gone;
+}
+
 static void on_wake(struct task *t)
 {
     struct raw *r = container_of(t, struct raw, task);
 
     while (r->state != RAW_CLOSED) {
-        enum raw_state next = r->client->broken ? RAW_CLOSED : states[r->state].run(r);
+        enum raw_state next = is_abandoned(r) ? RAW_CLOSED : states[r->state].run(r);
         if (next == r->state)
             return;
         enter(r, next);

@@ -4,20 +4,33 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "serve/raw.h"
 #include "serve/session.h"
 
 /* Clients over max-connections that are being told so; more are just reset. */
 #define TURNED_AWAY_MAX 64
 
+static void each(struct list_node *list, void (*visit)(struct list_node *member))
+{
+    for (struct list_node *at = list->next, *next; at != list; at = next) {
+        next = at->next;
+        visit(at);
+    }
+}
+
 static void on_drain_deadline(struct timer *t)
 {
     struct serve *s = container_of(t, struct serve, drain_deadline);
 
-    for (struct list_node *at = s->sessions.next; at != &s->sessions;) {
-        struct list_node *next = at->next;
-        session_kill(at);
-        at = next;
-    }
+    each(&s->sessions, session_kill);
+    each(&s->raws, raw_kill);
+}
+
+void serve_on_session_gone(struct serve *s)
+{
+    s->count--;
+    if (s->draining && s->count == 0)
+        task_wake(s->drained);
 }
 
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
@@ -32,6 +45,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     s->config = config_ref(config);
     s->admin = admin;
     list_init(&s->sessions);
+    list_init(&s->raws);
     list_init(&s->spare);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
     session_metrics_register();
@@ -67,12 +81,24 @@ void serve_accept(struct serve *s, struct stream *client, const char *address,
     session_open(s, client, &from, s->count >= max);
 }
 
+void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
+                      const struct route *route)
+{
+    struct visitor from = visitor_of(address, false, 0);
+
+    if (s->draining || s->count >= s->config->max_connections) {
+        stream_abort(client);
+        return;
+    }
+    s->count++;
+    raw_open(s, client, &from, route);
+}
+
 void serve_drain(struct serve *s, struct task *done)
 {
     s->draining = true;
     s->drained = done;
-    for (struct list_node *at = s->sessions.next; at != &s->sessions; at = at->next)
-        session_nudge(at);
+    each(&s->sessions, session_nudge);
     timer_set_at(&s->drain_deadline, s->sched->now + s->config->drain_timeout_ms);
     if (s->count == 0)
         task_wake(done);
@@ -93,8 +119,8 @@ void serve_destroy(struct serve *s)
     if (!s)
         return;
     s->drained = NULL;
-    while (!list_empty(&s->sessions))
-        session_destroy(s->sessions.next);
+    each(&s->sessions, session_destroy);
+    each(&s->raws, raw_destroy);
     while (!list_empty(&s->spare)) {
         struct exchange *x = list_first(&s->spare, struct exchange, spare);
         list_remove(&x->spare);

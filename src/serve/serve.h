@@ -13,6 +13,7 @@
 #include "net/stream.h"
 
 struct admin;
+struct route;
 struct serve;
 struct upstream;
 
@@ -28,6 +29,11 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
  * door. */
 void serve_accept(struct serve *s, struct stream *client, const char *address,
                   bool loopback, uint16_t port);
+
+/* A client has come in through a door that belongs to one service port: bytes are carried
+ * as they are.  The stream is taken over, the route copied. */
+void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
+                      const struct route *route);
 
 /* Idle sessions close at once, running exchanges answer with Connection: close, and what
  * is left after drain-timeout is reset.  *done wakes when no session is left, also when

@@ -196,11 +196,9 @@ static enum session_state in_flush(struct session *s)
     if (!s->reset)
         stream_shutdown(client);
     stream_update(client);
-    if (s->reset)
-        return bufq_empty(&client->out) ? SESSION_CLOSED : SESSION_FLUSH;
-    if (!client->out_eof)
+    if (!bufq_empty(&client->out))
         return SESSION_FLUSH;
-    return s->unread ? SESSION_LINGER : SESSION_CLOSED;
+    return s->unread && !s->reset ? SESSION_LINGER : SESSION_CLOSED;
 }
 
 static enum session_state in_linger(struct session *s)
@@ -247,10 +245,8 @@ static void session_free(struct session *s)
     timer_stop(&s->deadline);
     list_remove(&s->member);
     free(s);
-    serve->count--;
     metric_add(&sessions, 0, -1);
-    if (serve->draining && serve->count == 0)
-        task_wake(serve->drained);
+    serve_on_session_gone(serve);
 }
 
 /* A client that broke ends any state; an exchange finds out by itself. */

@@ -17,7 +17,8 @@ struct serve {
     struct admin *admin;
 
     struct list_node sessions;
-    size_t count;
+    struct list_node raws; /* connections through doors of one service port */
+    size_t count;          /* of both */
     uint64_t next_number;
     struct list_node spare; /* exchanges that wait to be used again */
     size_t spares;
@@ -28,6 +29,12 @@ struct serve {
 
     struct http1_head answer; /* scratch: the answer's head that is being read just now */
 };
+
+/* One session or raw connection less; in its last moment. */
+void serve_on_session_gone(struct serve *s);
+
+/* A session or a raw connection has freed itself. */
+void serve_on_session_gone(struct serve *serve);
 
 /* Takes the stream over.  `full`: answer 503 and close. */
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from,

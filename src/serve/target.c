@@ -71,12 +71,13 @@ static bool is_origin_form(const struct http1_head *head)
 enum err target_read(const struct http1_head *head, const struct config *config,
                      uint16_t door_port, struct target *ret, struct refusal *why)
 {
-    *ret = (struct target){ .path = head->target };
+    *ret = (struct target){ .path = STR("") }; /* other forms may hold a password */
     if (str_eq(head->method, STR("CONNECT")))
         return refuse_form(why, 501, "Not Implemented: CONNECT",
                            "Send requests with http:// URLs to this proxy instead.");
     if (!is_origin_form(head))
         return read_absolute(head, config, ret, why);
+    ret->path = head->target;
     if (head->host)
         return read_authority(head->host->value, config, door_port, ret, why);
 

@@ -18,6 +18,12 @@
 
 struct tunnels;
 
+enum tunnel_carrier {
+    TUNNEL_CARRIER_AUTO, /* the usual one first, the other when it is refused */
+    TUNNEL_CARRIER_SPDY,
+    TUNNEL_CARRIER_WEBSOCKET,
+};
+
 struct tunnel_settings {
     uint64_t idle_ms, check_ms;
     uint64_t dial_ms;         /* from the first packet to the 101 */
@@ -27,7 +33,7 @@ struct tunnel_settings {
     uint32_t dials_max;       /* under way at once per pod */
     uint32_t pairs_max;       /* a tunnel retires after carrying this many */
     uint64_t age_ms;          /* ... or at this age */
-    enum { TUNNEL_CARRIER_AUTO, TUNNEL_CARRIER_SPDY, TUNNEL_CARRIER_WEBSOCKET } carrier;
+    enum tunnel_carrier carrier;
 };
 
 /* Fails only where the target's certificates cannot be read. */

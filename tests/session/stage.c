@@ -125,12 +125,17 @@ void upstream_return(struct lease *lease, enum fate fate)
     *lease = (struct lease){ 0 };
 }
 
-void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome)
+void stage_prepare(struct stage *st, size_t i, const struct outcome *outcome)
 {
     assert_non_null(st->leases[i].lease);
     st->leases[i].outcome = *outcome;
     answer_lease(st, &st->leases[i]);
     task_wake(st->leases[i].wake);
+}
+
+void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome)
+{
+    stage_prepare(st, i, outcome);
     stage_run(st);
 }
 

@@ -90,6 +90,8 @@ struct stream *pod(struct stage *st, size_t i);
 /* The stream of lease i ends, as the tunnel would say it. */
 void pod_ends(struct stage *st, size_t i, enum verdict verdict, const char *why);
 /* A lease that was ERR_AGAIN is answered now. */
+void stage_prepare(struct stage *st, size_t i,
+                   const struct outcome *outcome); /* no run */
 void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome);
 
 /* One request and its answer, whole. */

@@ -50,11 +50,11 @@ struct server {
     bool silent; /* answer no PING */
     bool blind;  /* the client is not reading: it may not know of our FINs */
     unsigned writes;
-    struct seen seen[2048];
+    struct seen seen[8192];
     size_t seen_count;
     struct wire_pair pairs[16];
     size_t pair_count;
-    uint32_t pings[512];
+    uint32_t pings[4096];
     size_t ping_count, pong_count;
     struct spdy_inflater *inflater;
 };
@@ -64,7 +64,7 @@ struct rig {
     struct sched *sched;
     struct tunnel_settings settings;
     struct tunnels *tunnels;
-    struct server *servers[16]; /* by dial */
+    struct server *servers[64]; /* by dial */
     size_t dials;
     unsigned turn;
 };
