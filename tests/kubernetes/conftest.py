@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -18,8 +19,9 @@ NETWORK = "/run/netns/ktunnel-lab"
 CLONE_NEWNET = 0x40000000
 
 # The metrics that tests count with.
-OPENED = "kube_tunnel_tunnels_opened_total"
+OPENED = "kube_tunnel_dials_total"
 OPEN = "kube_tunnel_tunnels"
+SESSIONS = "kube_tunnel_sessions"
 
 
 def cannot_run():
@@ -79,6 +81,12 @@ class Cluster:
 
     def wait_for_pods(self, selector, count, namespace="shop"):
         return eventually(lambda: len(p := self.pods(selector, namespace)) == count and p, 60)
+
+
+def under_way(tunnel, requests):
+    """Waits until that many requests have come in, and gives them time to reach their pods."""
+    eventually(lambda: tunnel.total(SESSIONS) > requests)  # this question is a session too
+    time.sleep(0.5)
 
 
 @pytest.fixture(scope="session")

@@ -27,6 +27,7 @@ POD = {
         "containers": [{
             "name": "kube-tunnel", "image": IMAGE, "imagePullPolicy": "Never",
             "ports": [{"name": "http", "containerPort": 80}],
+            "readinessProbe": {"tcpSocket": {"port": "http"}, "periodSeconds": 1},
             "securityContext": {"readOnlyRootFilesystem": True, "allowPrivilegeEscalation": False,
                                 "capabilities": {"drop": ["ALL"]}},
         }],
@@ -55,13 +56,14 @@ def address(cluster):
 
 
 def from_a_pod(cluster, url, host=None):
-    """What a pod of the cluster gets there."""
-    return cluster.kubectl("exec", "-n", "shop", "db-0", "--", "/pod", "get", url, *([host] if host else []))
+    """What a pod of the cluster gets there, once the way there is programmed."""
+    ask = ("exec", "-n", "shop", "db-0", "--", "/pod", "get", url, *([host] if host else []))
+    return eventually(lambda: cluster.kubectl(*ask, check=False))
 
 
 def test_a_neighbour_asks_by_the_host_header(cluster, address):
-    said = eventually(lambda: (s := from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local"))
-                      .startswith("200") and s, 20)
+    said = from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local")
+    assert said.startswith("200"), said
     assert "host web.shop.svc.cluster.local path /in" in said
 
 

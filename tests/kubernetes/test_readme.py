@@ -3,7 +3,7 @@ import hashlib
 import threading
 
 import pytest
-from conftest import OPEN, OPENED
+from conftest import OPEN, OPENED, under_way
 from tunnel_process import curl, eventually
 
 WEB = "web.shop.svc.cluster.local"
@@ -142,7 +142,7 @@ def test_it_stops_in_time_under_load(start_tunnel):
             for _ in range(8)]
     for t in slow:
         t.start()
-    eventually(lambda: tunnel.log().count("/slow") >= 8)
+    under_way(tunnel, 8)
     tunnel.stop()
     for t in slow:
         t.join()

@@ -2,6 +2,7 @@
 import threading
 
 import pytest
+from conftest import under_way
 from tunnel_process import eventually
 
 WEB = "web.shop.svc.cluster.local"
@@ -150,7 +151,7 @@ def test_a_pod_that_is_deleted_during_a_request(start_tunnel, cluster, app):
     answers = []
     asking = threading.Thread(target=lambda: answers.append(tunnel.get("cut.shop", "/slow?ms=30000", "-X", "POST")))
     asking.start()
-    eventually(lambda: "/slow" in tunnel.log())
+    under_way(tunnel, 1)
     cluster.kubectl("delete", "pod", pod, "-n", "shop", "--force", "--grace-period=0")
     asking.join()
     assert answers[0].status in (502, 504) and answers[0].seconds < 20, answers
