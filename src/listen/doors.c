@@ -75,7 +75,7 @@ static uint16_t port_of(int fd)
 static enum err bind_hosts(struct hosts hosts, uint16_t port, struct doors *ret,
                            struct diag *why)
 {
-    struct doors doors = { .count = 1 };
+    struct doors doors = { .fds = { -1, -1 }, .count = 1 };
 
     enum err e = bind_host(hosts.at[0], port, &doors.fds[0], why);
     if (e)
