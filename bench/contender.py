@@ -84,11 +84,12 @@ class Contender:
         return self
 
     def alive(self):
-        """It answers, if need be after a new start."""
+        """Itself, answering, if need be after a new start."""
         if self.process and not (self.process.alive and answers(self.place, self.address)):
             self.died += 1
             self.close()
             self.open()
+        return self
 
     def log(self):
         return self.folder / f"{self.place.name}-{self.name}.log"

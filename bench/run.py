@@ -69,7 +69,7 @@ def chosen_places(arguments):
             say(f"SKIPPED {name}: {why}")
 
 
-def open_contenders(place, folder, stack):
+def open_contenders(place, folder, stack, remarks):
     found = []
     for kind in CONTENDERS:
         why = kind.missing(place)
@@ -78,14 +78,18 @@ def open_contenders(place, folder, stack):
             continue
         contender = kind(place, folder)
         stack.callback(contender.close)
-        found.append(contender.open())
+        try:
+            found.append(contender.open())
+            measure.warm_up(contender)
+        except (LoadFailed, RuntimeError) as e:
+            remarks.append(f"{kind.name} did not start in {place.title}")
+            say(str(e))
     return found
 
 
 def attempt(place, name, contender, action):
     """A contender that cannot do something has no number there, and the run goes on."""
     try:
-        contender.alive()
         return action()
     except (LoadFailed, RuntimeError, ValueError) as e:
         say(f"{place.title}: {name}: {contender.name}: {e}")
@@ -96,7 +100,7 @@ def one_round(place, names, contenders, effort, results):
     """Each load on all contenders in turn before the next load: as close in time as can be."""
     for name in (n for n in names if n in measure.LOADS):
         for c in contenders:
-            numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c))
+            numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c.alive()))
             results.setdefault(name, {}).setdefault(c.name, []).append(numbers)
 
 
@@ -106,22 +110,20 @@ def measure_memory(place, folder, effort, results):
             continue
         say(f"{place.title}: memory of {kind.name}")
         with contextlib.closing(kind(place, folder)) as contender:
-            contender.open()
             numbers = attempt(place, "memory", contender,
-                              lambda: measure.memory(effort, contender))
+                              lambda: measure.memory(effort, contender.open()))
             results.setdefault("memory", {})[kind.name] = [numbers]
 
 
 def measure_loads(place, folder, names, effort, results):
+    remarks = []
     with contextlib.ExitStack() as stack:
-        contenders = open_contenders(place, folder, stack)
-        for c in contenders:
-            measure.warm_up(c)
+        contenders = open_contenders(place, folder, stack, remarks)
         for number in range(effort.rounds):
             say(f"{place.title}: round {number + 1} of {effort.rounds}")
             one_round(place, names, contenders, effort, results)
-        return [f"{c.name} ended {c.died} times in {place.title} and was started again"
-                for c in contenders if c.died]
+        return remarks + [f"{c.name} ended {c.died} times in {place.title} and was started again"
+                          for c in contenders if c.died]
 
 
 def measure_place(kind, folder, names, effort):
