@@ -19,6 +19,7 @@
 #include "listen/inherited.h"
 #include "listen/listen.h"
 #include "net/tcp.h"
+#include "route/route.h"
 #include "serve/serve.h"
 
 #define TURN_MS 1000
@@ -29,6 +30,8 @@ static struct {
     char address[ADDRESS_TEXT];
     bool loopback;
     uint16_t port;
+    char route[NAME_ROOM]; /* of a door that belongs to one service port */
+    uint16_t route_port;
 } told;
 
 void serve_accept(struct serve *s, struct stream *client, const char *address,
@@ -40,6 +43,17 @@ void serve_accept(struct serve *s, struct stream *client, const char *address,
     snprintf(told.address, sizeof(told.address), "%s", address);
     told.loopback = loopback;
     told.port = port;
+}
+
+void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
+                      const struct route *route)
+{
+    (void)s;
+    stream_close(client);
+    told.clients++;
+    snprintf(told.address, sizeof(told.address), "%s", address);
+    snprintf(told.route, sizeof(told.route), "%s", route->name.text);
+    told.route_port = route->port;
 }
 
 static uint16_t port_of(int fd)
@@ -275,6 +289,45 @@ static void a_door_to_everywhere_is_not_a_loopback_door(void **state)
     doorway_close(&d);
 }
 
+/* By number the port is the route's, by name it is part of its name. */
+static void an_exposed_port_is_handed_over_with_its_route(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *port, *route;
+        uint16_t route_port;
+    } cases[] = {
+        { "5432", "pg.shop.svc", 5432 },
+        { "sql", "_sql._tcp.pg.shop.svc", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct doorway d = { 0 };
+        uint16_t port = free_port();
+        AUTO_FREE char *text = xasprintf("pg.shop:%s=127.0.0.1:%u", cases[i].port, port);
+        struct expose exposed;
+
+        assert_int_equal(expose_parse(str_of(text), &exposed, NULL), OK);
+        doorway_open(&d, "127.0.0.1:0");
+        listeners_close(d.listeners);
+        d.config->expose = (struct expose_list){ .at = &exposed, .count = 1 };
+        assert_int_equal(
+            listeners_open(d.loop, NULL, d.config, false, &d.listeners, NULL), OK);
+        int client = connect_to(port);
+        assert_true(client >= 0);
+        for (int k = 0; k < 10 && !told.clients; k++)
+            loop_run_once(d.loop, TURN_MS);
+
+        assert_int_equal(told.clients, 1);
+        assert_string_equal(told.route, cases[i].route);
+        assert_int_equal(told.route_port, cases[i].route_port);
+        close(client);
+        d.config->expose = (struct expose_list){ 0 };
+        doorway_close(&d);
+        expose_finish(&exposed);
+    }
+}
+
 static void a_closed_door_refuses(void **state)
 {
     (void)state;
@@ -371,6 +424,7 @@ int main(void)
         cmocka_unit_test(a_privileged_port_says_how_to_get_it),
         cmocka_unit_test(a_client_is_handed_over_with_its_address_and_the_door),
         cmocka_unit_test(a_door_to_everywhere_is_not_a_loopback_door),
+        cmocka_unit_test(an_exposed_port_is_handed_over_with_its_route),
         cmocka_unit_test(a_closed_door_refuses),
         cmocka_unit_test(takes_sockets_from_systemd),
     };
