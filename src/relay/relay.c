@@ -105,7 +105,7 @@ bool relay_done(const struct relay *r)
         return false;
     if (r->pod->end.verdict != V_CLEAN)
         return true;
-    return r->client->out_eof && (r->client->in_eof || r->expired);
+    return r->client->in_eof || r->expired;
 }
 
 bool relay_clean(const struct relay *r)

@@ -120,9 +120,9 @@ static void failed_dial(const struct lease *lease, struct refusal *ret)
     refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
                 pod_name(lease), diag_text(&lease->why, lease->result));
     refusal_detail(ret,
-                   "The port-forward to port %u of pod %s in namespace %s could not "
-                   "be opened.",
-                   lease->port, pod_name(lease), pod_ns(lease));
+                   "The API server could not open a port-forward to pod %s in namespace "
+                   "%s.",
+                   pod_name(lease), pod_ns(lease));
     hint_grant(lease, ret);
 }
 

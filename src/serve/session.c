@@ -53,18 +53,18 @@ static uint64_t no_ms(const struct config *c)
     return 0;
 }
 
-/* State and deadline; what is late is closed. */
+/* State, deadline, and the state to be in when it passes. */
 #define STATES(X) /* clang-format off */ \
-    X(GREET,    greet,    head_ms)   /* the first bytes, that say which protocol     */ \
-    X(IDLE,     idle,     idle_ms)   /* no byte of a request has come                */ \
-    X(EXCHANGE, exchange, no_ms)     /* one runs, and keeps the clock                */ \
-    X(FLUSH,    flush,    flush_ms)  /* the last bytes go out                        */ \
-    X(LINGER,   linger,   linger_ms) /* the end is sent; what still comes is dropped */ \
-    X(CLOSED,   closed,   no_ms)     /* the memory goes when the task has run        */
+    X(GREET,    greet,    head_ms,   FLUSH)  /* the first bytes, that say which protocol */ \
+    X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
+    X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and keeps the clock            */ \
+    X(FLUSH,    flush,    flush_ms,  CLOSED) /* the last bytes go out                    */ \
+    X(LINGER,   linger,   linger_ms, CLOSED) /* the end is sent; what comes is dropped   */ \
+    X(CLOSED,   closed,   no_ms,     CLOSED) /* the memory goes when the task has run    */
 /* clang-format on */
 
 enum session_state {
-#define X(NAME, name, ms) SESSION_##NAME,
+#define X(NAME, name, ms, LATE) SESSION_##NAME,
     STATES(X)
 #undef X
 };
@@ -86,7 +86,7 @@ struct session {
     bool unread;          /* the client may still be sending what nobody will read */
 };
 
-#define X(NAME, name, ms) static enum session_state in_##name(struct session *s);
+#define X(NAME, name, ms, LATE) static enum session_state in_##name(struct session *s);
 STATES(X)
 #undef X
 
@@ -94,8 +94,10 @@ static const struct {
     const char *name;
     enum session_state (*run)(struct session *s);
     uint64_t (*deadline_ms)(const struct config *c);
+    enum session_state late;
 } states[] = {
-#define X(NAME, name, ms) [SESSION_##NAME] = { #name, in_##name, ms },
+#define X(NAME, name, ms, LATE)                                                          \
+    [SESSION_##NAME] = { #name, in_##name, ms, SESSION_##LATE },
     STATES(X)
 #undef X
 };
@@ -275,7 +277,8 @@ static void on_deadline(struct timer *t)
     struct session *s = container_of(t, struct session, deadline);
 
     s->reset = s->reset || s->state == SESSION_FLUSH;
-    enter(s, SESSION_CLOSED);
+    enter(s, states[s->state].late);
+    task_wake(&s->task);
 }
 
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from,

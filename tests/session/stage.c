@@ -271,13 +271,15 @@ void hang_up(struct stage *st, struct stream *s)
 
 void drop(struct stage *st, struct stream **s)
 {
+    struct stream *gone = TAKE(*s);
+
     for (size_t i = 0; i < st->client_count; i++)
-        if (st->clients[i] == *s)
+        if (st->clients[i] == gone)
             st->clients[i] = NULL;
     for (size_t i = 0; i < st->lease_count; i++)
-        if (st->leases[i].pod == *s)
+        if (st->leases[i].pod == gone)
             st->leases[i].pod = NULL;
-    stream_abort(TAKE(*s));
+    stream_abort(gone);
     stage_run(st);
 }
 

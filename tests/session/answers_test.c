@@ -1,0 +1,267 @@
+/* tests/session/answers_test.c - when a connection serves on, and when it ends and how */
+#include "stage.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define HOST "Host: web.shop\r\n"
+#define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
+#define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+enum pod_end { STAYS, ENDS, RESETS };
+
+/* What the client sees at the end of its connection. */
+enum client_end { KEPT, CLOSED, CUT };
+
+static const struct {
+    const char *name, *request, *answer;
+    enum pod_end pod;
+    const char *client_sees;
+    enum client_end client;
+    enum fate fate;
+} cases[] = {
+    { "Connection: close of the client",
+      "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", EMPTY, STAYS,
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
+      FATE_KEEP },
+    { "Connection: close of the pod", GET,
+      "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", STAYS, EMPTY,
+      KEPT, FATE_CLOSE },
+    { "a body to the end", GET, "HTTP/1.1 200 OK\r\n\r\nall of it", ENDS,
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it", CLOSED, FATE_CLOSE },
+    { "a body to a reset", GET, "HTTP/1.1 200 OK\r\n\r\nsome of it", RESETS,
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome of it", CUT, FATE_ABORT },
+    { "a short length, ended", GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+      ENDS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED, FATE_ABORT },
+    { "a short length, reset", GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
+      RESETS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED, FATE_ABORT },
+    { "chunks without the last", GET,
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", ENDS,
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", CLOSED,
+      FATE_ABORT },
+    { "chunks that are none", GET,
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi!\r\n", STAYS,
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", CLOSED, FATE_ABORT },
+    { "all of a length, then a reset", GET, EMPTY, RESETS, EMPTY, KEPT, FATE_CLOSE },
+    { "more than the length", GET, EMPTY "surplus", STAYS, EMPTY, KEPT, FATE_CLOSE },
+    { "HTTP/1.0", "GET / HTTP/1.0\r\n" HOST "\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", STAYS,
+      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", CLOSED,
+      FATE_KEEP },
+    { "HTTP/1.0 knows no chunks",
+      "GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTrailer: T\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n"
+      "2\r\nhi\r\n4;x\r\n you\r\n0\r\nT: 1\r\n\r\n",
+      STAYS, "HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\nhi you", CLOSED,
+      FATE_KEEP },
+    { "HTTP/1.0 cannot see cut chunks", "GET / HTTP/1.0\r\n" HOST "\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", ENDS,
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", CUT, FATE_ABORT },
+    { "HTTP/1.0 sees no interim answers", "GET / HTTP/1.0\r\n" HOST "\r\n",
+      "HTTP/1.1 103 Early Hints\r\n\r\n" EMPTY, STAYS,
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
+      FATE_KEEP },
+    { "an answer before the request's end",
+      "POST / HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nten bytes.",
+      "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno", STAYS,
+      "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
+      CLOSED, FATE_CLOSE },
+    { "a refused expectation",
+      "POST / HTTP/1.1\r\n" HOST "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
+      "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", STAYS,
+      "HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
+      FATE_CLOSE },
+};
+
+/* A reset comes in the same turn as the last bytes. */
+static void answer(struct stage *st, size_t i, const char *text, enum pod_end how)
+{
+    if (how != RESETS) {
+        say(st, pod(st, i), text);
+        if (how == ENDS)
+            hang_up(st, pod(st, i));
+        return;
+    }
+    bufq_write(&st->leases[i].ours->in, text, strlen(text));
+    pod_ends(st, i, V_RESET, "reset by peer");
+}
+
+static void check_end(struct stage *st, size_t i, struct stream *client)
+{
+    static const enum verdict verdicts[] = { V_OPEN, V_CLEAN, V_RESET };
+
+    hang_up(st, client);
+    stage_pass(st, 1);
+    enum verdict wanted = verdicts[cases[i].client];
+    if (wanted == V_OPEN)
+        wanted = V_CLEAN; /* it has hung up after an answer */
+    if (client->end.verdict != wanted)
+        fail_msg("%s: the client's end is %d", cases[i].name, (int)client->end.verdict);
+}
+
+static void ends_connections_as_the_messages_mean(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream *client = stage_client(st);
+        say(st, client, cases[i].request);
+        answer(st, i, cases[i].answer, cases[i].pod);
+        if (strcmp(hear(st, client), cases[i].client_sees) != 0)
+            fail_msg("%s: the client saw\n%s", cases[i].name, st->heard);
+        if (!st->leases[i].returned || st->leases[i].fate != cases[i].fate)
+            fail_msg("%s: the lease's fate is %d", cases[i].name,
+                     (int)st->leases[i].fate);
+        if ((client->end.verdict == V_OPEN) != (cases[i].client == KEPT))
+            fail_msg("%s: the client's end is %d", cases[i].name,
+                     (int)client->end.verdict);
+        check_end(st, i, client);
+    }
+    stage_pass(st, 3000);
+    assert_true(serve_idle(st->serve));
+}
+
+static void tells_the_pool_how_long_the_pod_keeps_a_connection(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, GET);
+    say(st, pod(st, 0),
+        "HTTP/1.1 200 OK\r\nKeep-Alive: max=9, Timeout=5\r\nContent-Length: 0\r\n\r\n");
+    assert_fate(st, 0, FATE_KEEP);
+    assert_int_equal(st->leases[0].keep_ms, 5000);
+}
+
+static void passes_expect_and_100_continue_on(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    const char *head =
+        "PUT / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n";
+
+    say(st, client, head);
+    assert_hears(st, pod(st, 0), head);
+    say(st, pod(st, 0), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_hears(st, client, "HTTP/1.1 100 Continue\r\n\r\n");
+    say(st, client, "hello");
+    assert_hears(st, pod(st, 0), "hello");
+    say(st, pod(st, 0), EMPTY);
+    assert_hears(st, client, EMPTY);
+    assert_fate(st, 0, FATE_KEEP);
+}
+
+static void passes_events_on_as_they_come(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    const char *head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+    say(st, client, GET);
+    say(st, pod(st, 0), head);
+    assert_hears(st, client, head);
+    for (int i = 0; i < 10; i++) {
+        stage_pass(st, 60000);
+        say(st, pod(st, 0), "9\r\ndata: x\n\n\r\n");
+        assert_hears(st, client, "9\r\ndata: x\n\n\r\n");
+    }
+    say(st, pod(st, 0), "0\r\n\r\n");
+    assert_hears(st, client, "0\r\n\r\n");
+    assert_fate(st, 0, FATE_KEEP);
+}
+
+static void answers_a_pipeline_in_order(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    char text[80];
+
+    for (int i = 0; i < 50; i++) {
+        snprintf(text, sizeof(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
+        bufq_write(&client->out, text, strlen(text));
+    }
+    stream_update(client);
+    stage_run(st);
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(st->lease_count, i + 1);
+        snprintf(text, sizeof(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
+        assert_hears(st, pod(st, (size_t)i), text);
+        snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d",
+                 i);
+        say(st, pod(st, (size_t)i), text);
+        assert_hears(st, client, text);
+    }
+}
+
+static void answers_a_client_that_has_closed_its_half(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, GET);
+    hang_up(st, client);
+    assert_false(st->leases[0].returned);
+    assert_int_equal(pod(st, 0)->end.verdict, V_OPEN);
+    stage_pass(st, 3600000);
+    say(st, pod(st, 0), EMPTY);
+    assert_hears(st, client, EMPTY);
+    assert_int_equal(client->end.verdict, V_CLEAN);
+    assert_fate(st, 0, FATE_KEEP);
+}
+
+static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client,
+        "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\nping\r\n");
+    say(st, pod(st, 0),
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npong\r\n");
+    assert_string_equal(hear(st, client), "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+                                          "chunked\r\nConnection: close\r\n\r\n"
+                                          "4\r\npong\r\n");
+    say(st, client, "5\r\nagain\r\n0\r\n\r\n");
+    assert_non_null(strstr(hear(st, pod(st, 0)), "\r\n5\r\nagain\r\n0\r\n\r\n"));
+    say(st, pod(st, 0), "0\r\n\r\n");
+    assert_hears(st, client, "0\r\n\r\n");
+    assert_fate(st, 0, FATE_KEEP);
+    assert_int_equal(client->end.verdict, V_CLEAN);
+}
+
+static void drops_the_rest_of_an_upload_after_an_early_answer(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    char filler[1000] = { 0 };
+
+    say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
+    say(st, pod(st, 0), "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+    assert_fate(st, 0, FATE_CLOSE);
+    for (int i = 0; i < 500; i++)
+        say_bytes(st, client, filler, sizeof(filler));
+    assert_non_null(strstr(hear(st, client), " 403 No"));
+    assert_int_equal(client->end.verdict, V_CLEAN);
+    stage_pass(st, 1999);
+    assert_false(serve_idle(st->serve));
+    stage_pass(st, 1);
+    assert_true(serve_idle(st->serve));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(ends_connections_as_the_messages_mean),
+        TEST(tells_the_pool_how_long_the_pod_keeps_a_connection),
+        TEST(passes_expect_and_100_continue_on),
+        TEST(passes_events_on_as_they_come),
+        TEST(answers_a_pipeline_in_order),
+        TEST(answers_a_client_that_has_closed_its_half),
+        TEST(lets_an_early_answer_be_read_while_the_upload_goes_on),
+        TEST(drops_the_rest_of_an_upload_after_an_early_answer),
+    };
+    return cmocka_run_group_tests_name("session/answers", tests, NULL, NULL);
+}

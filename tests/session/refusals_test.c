@@ -1,0 +1,420 @@
+/* tests/session/refusals_test.c - requests that no pod gets to see */
+#include "stage.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define HOST "Host: web.shop\r\n"
+#define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
+
+static const char *body_of(const char *answer)
+{
+    const char *end = strstr(answer, "\r\n\r\n");
+    return end ? end + 4 : "";
+}
+
+/* No bytes of these reach a pod, the answer is one, and the connection ends. */
+static void refuses_ambiguous_heads_and_closes(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *request;
+        int status;
+    } cases[] = {
+        { "GET / HTTP/1.1\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost : web.shop\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n" HOST " folded\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\nHost: web.shop\n\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: web.shop\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n" HOST "A\rB: c\r\n\r\n", 400 },
+        { "GET / HTTP/2.0\r\n" HOST "\r\n", 400 },
+        { "GET /\r\n" HOST "\r\n", 400 },
+        { "POST / HTTP/1.1\r\n" HOST
+          "Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil ",
+          400 },
+        { "POST / HTTP/1.1\r\n" HOST
+          "Transfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\nGET /evil ",
+          400 },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: 1\r\nContent-Length: 1\r\n\r\nx",
+          400 },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: 1, 1\r\n\r\nx", 400 },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: +1\r\n\r\nx", 400 },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: 0x1\r\n\r\nx", 400 },
+        { "POST / HTTP/1.1\r\n" HOST "Content-Length: 99999999999999999999\r\n\r\nx",
+          400 },
+        { "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked, identity\r\n\r\n",
+          400 },
+        { "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: xchunked\r\n\r\n", 400 },
+        { "POST / HTTP/1.0\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\n" HOST "Connection: Content-Length\r\n\r\n", 400 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream *client = stage_client(st);
+        char line[32];
+        snprintf(line, sizeof(line), "HTTP/1.1 %d ", cases[i].status);
+        say(st, client, cases[i].request);
+        const char *said = hear(st, client);
+        if (strncmp(said, line, strlen(line)) != 0 || strstr(said + 1, "HTTP/1.1 "))
+            fail_msg("%s\nwas answered\n%s", cases[i].request, said);
+        assert_non_null(strstr(said, "\r\nConnection: close\r\n"));
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+    assert_int_equal(st->lease_count, 0);
+}
+
+/* Chunks are found out after the head has left: what follows them never does. */
+static void refuses_bodies_that_are_no_chunks(void **state)
+{
+    struct stage *st = *state;
+    static const char *const bodies[] = {
+        "fffffffffffffffff\r\n", "5 \r\nhello\r\n", "5\nhello\n", "x\r\n",
+        "5\r\nhelloX\r\n",       "0\r\nA: b\n\r\n", "-1\r\n",     "0\r\n x\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(bodies); i++) {
+        struct stream *client = stage_client(st);
+        say(st, client, "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+        say(st, client, bodies[i]);
+        const char *said = hear(st, client);
+        if (strncmp(said, "HTTP/1.1 400 Bad Request\r\n", 26) != 0)
+            fail_msg("%s\nwas answered\n%s", bodies[i], said);
+        assert_fate(st, i, FATE_ABORT);
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+}
+
+static void refuses_hosts_that_are_not_the_clusters(void **state)
+{
+    struct stage *st = *state;
+    static const char *const hosts[] = {
+        "",
+        "web",
+        "a..b.svc.cluster.local",
+        "-web.shop",
+        "web.shop:x",
+        "web.shop:0",
+        "web.shop:65536",
+        "web shop.svc",
+        "[::1",
+        "web.shop.svc.example.org",
+        "user@web.shop",
+        "evil.example.org",
+    };
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        AUTO_FREE char *request =
+            xasprintf("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
+        say(st, client, request);
+        const char *said = hear(st, client);
+        if (strncmp(said, "HTTP/1.1 400 ", 13) != 0 ||
+            strncmp(body_of(said), "Invalid host\n", 13) != 0)
+            fail_msg("%s\nwas answered\n%s", request, said);
+    }
+    assert_int_equal(client->end.verdict, V_OPEN);
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void knows_what_it_cannot_do(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *request, *says;
+    } cases[] = {
+        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", "HTTP/1.1 501 " },
+        { "GET https://web.shop/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
+        { "GET web.shop HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
+        { "GET * HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
+        { "GET http://user:secret@web.shop/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
+    };
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        say(st, client, cases[i].request);
+        if (strncmp(hear(st, client), cases[i].says, strlen(cases[i].says)) != 0)
+            fail_msg("%s\nwas answered\n%s", cases[i].request, st->heard);
+    }
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void limits_heads(void **state)
+{
+    struct stage *st = *state;
+    const size_t max = st->config->max_head_size;
+    const char *start = "GET / HTTP/1.1\r\n" HOST "X: ";
+
+    for (size_t len = max - 1; len <= max + 1; len++) {
+        struct stream *client = stage_client(st);
+        AUTO_FREE char *head = xcalloc(1, len + 1);
+        memset(head, 'x', len);
+        memcpy(head, start, strlen(start));
+        memcpy(head + len - 4, "\r\n\r\n", 4);
+        st->limit = 4 * max;
+        size_t before = st->lease_count;
+        say(st, client, head);
+        if (len <= max) {
+            assert_int_equal(st->lease_count, before + 1);
+            assert_hears(st, pod(st, before), head);
+        } else {
+            assert_int_equal(st->lease_count, before);
+            assert_memory_equal(hear(st, client), "HTTP/1.1 431 ", 13);
+            assert_int_equal(client->end.verdict, V_CLEAN);
+        }
+    }
+    AUTO_FREE char *endless = xcalloc(1, 100001);
+    memset(endless, 'x', 100000);
+    struct stream *client = stage_client(st);
+    say(st, client, endless);
+    assert_memory_equal(hear(st, client), "HTTP/1.1 431 ", 13);
+}
+
+static void limits_heads_of_answers(void **state)
+{
+    struct stage *st = *state;
+    const size_t max = st->config->max_head_size;
+    const char *start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
+
+    st->limit = 4 * max;
+    for (size_t len = max - 1; len <= max + 1; len++) {
+        struct stream *client = stage_client(st);
+        AUTO_FREE char *head = xcalloc(1, len + 1);
+        memset(head, 'x', len);
+        memcpy(head, start, strlen(start));
+        memcpy(head + len - 4, "\r\n\r\n", 4);
+        size_t i = st->lease_count;
+        say(st, client, GET);
+        say(st, pod(st, i), head);
+        if (len <= max) {
+            assert_hears(st, client, head);
+            assert_fate(st, i, FATE_KEEP);
+        } else {
+            assert_memory_equal(hear(st, client), "HTTP/1.1 502 ", 13);
+            assert_fate(st, i, FATE_ABORT);
+        }
+    }
+}
+
+static void refuses_answers_that_are_not_http(void **state)
+{
+    struct stage *st = *state;
+    static const char *const answers[] = {
+        "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "HTTP/1.1 20 OK\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    };
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        say(st, client, GET);
+        say(st, pod(st, i), answers[i]);
+        const char *said = hear(st, client);
+        assert_memory_equal(said, "HTTP/1.1 502 Bad Gateway\r\n", 26);
+        assert_non_null(strstr(said, "Port-forward failed for shop/web-"));
+        assert_fate(st, i, FATE_ABORT);
+    }
+    say(st, client, GET);
+    say(st, pod(st, ARRAY_LEN(answers)), "HTTP/1.1 200 OK\r\nContent-Le");
+    hang_up(st, pod(st, ARRAY_LEN(answers)));
+    assert_memory_equal(hear(st, client), "HTTP/1.1 502 Bad Gateway\r\n", 26);
+}
+
+static void says_why_there_is_no_pod(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        struct outcome outcome;
+        int status;
+        const char *first, *also;
+    } cases[] = {
+        { { ERR_NOT_FOUND, .why = "services \"web\" not found" },
+          404,
+          "Failed to get service shop/web: services \"web\" not found\n",
+          "kubectl -n shop get services" },
+        { { ERR_UNAVAILABLE, .why = "1 pod matches: web-0 Pending" },
+          503,
+          "No running pod for web/shop\n",
+          "1 pod matches: web-0 Pending" },
+        { { ERR_NO_PORT,
+            .why = "services \"web\" has no port 81: it declares 80 (http)" },
+          404,
+          "Failed to get service shop/web: services \"web\" has no port 81: it declares "
+          "80 (http)\n",
+          "" },
+        { { ERR_FORBIDDEN, .why = "services is forbidden: User \"dev\" cannot list",
+            .verb = "list", .resource = "services", .ns = "shop" },
+          502,
+          "Failed to get service shop/web: services is forbidden: User \"dev\" cannot "
+          "list\n",
+          "rules:\n- apiGroups: [\"\"]\n  resources: [\"services\"]\n  verbs: "
+          "[\"list\"]\n" },
+        { { ERR_FORBIDDEN, .why = "no", .verb = "watch", .resource = "endpointslices" },
+          502,
+          "Failed to get service shop/web: no\n",
+          "apiGroups: [\"discovery.k8s.io\"]" },
+        { { ERR_FORBIDDEN, .dialling = true, .why = "pods \"web-0\" is forbidden",
+            .verb = "create", .resource = "pods/portforward", .ns = "shop" },
+          502,
+          "Port-forward failed for shop/web-5: pods \"web-0\" is forbidden\n",
+          "resources: [\"pods/portforward\"]" },
+        { { ERR_UNAUTHORIZED, .why = "Unauthorized" },
+          502,
+          "Failed to get service shop/web: Unauthorized\n",
+          "401" },
+        { { ERR_CONNECT, .why = "127.0.0.1:6444: connection refused" },
+          502,
+          "Failed to get service shop/web: 127.0.0.1:6444: connection refused\n",
+          "" },
+        { { ERR_REFUSED, .dialling = true, .why = "connection refused" },
+          502,
+          "Port-forward failed for shop/web-8: connection refused\n",
+          "" },
+        { { ERR_TIMEOUT, .dialling = true },
+          504,
+          "Port-forward failed for shop/web-9: timed out\n",
+          "" },
+        { { ERR_TIMEOUT }, 504, "Failed to get service shop/web: timed out\n", "" },
+        { { ERR_THROTTLED, .why = "too many requests", .retry_after = 7 },
+          503,
+          "Failed to get service shop/web: too many requests\n",
+          "" },
+    };
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        char line[32];
+        snprintf(line, sizeof(line), "HTTP/1.1 %d ", cases[i].status);
+        st->script[i] = cases[i].outcome;
+        say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 3\r\n\r\nabc");
+        const char *said = hear(st, client), *first = cases[i].first;
+        bool right = strncmp(said, line, strlen(line)) == 0 &&
+                     strncmp(body_of(said), first, strlen(first)) == 0 &&
+                     strstr(said, cases[i].also) &&
+                     strstr(said, "Cache-Control: no-store\r\n") &&
+                     (strstr(said, "Retry-After: 7\r\n") != NULL) ==
+                         (cases[i].outcome.retry_after == 7);
+        if (!right)
+            fail_msg("case %zu was answered\n%s", i, said);
+    }
+    assert_int_equal(client->end.verdict, V_OPEN);
+}
+
+static void answers_head_requests_without_a_body(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    st->script[0] = (struct outcome){ ERR_UNAVAILABLE };
+    say(st, client, "HEAD / HTTP/1.1\r\n" HOST "\r\n");
+    const char *said = hear(st, client);
+    assert_non_null(strstr(said, "Content-Length: "));
+    assert_string_equal(body_of(said), "");
+}
+
+static void answers_for_itself_on_its_own_names_only(void **state)
+{
+    struct stage *st = *state;
+    static const char *const own[] = { "localhost", "127.0.0.1:8080", "[::1]",
+                                       "10.0.0.7" };
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < ARRAY_LEN(own); i++) {
+        AUTO_FREE char *request =
+            xasprintf("GET /healthz?x HTTP/1.1\r\nHost: %s\r\n\r\n", own[i]);
+        say(st, client, request);
+        assert_string_equal(body_of(hear(st, client)), "own GET /healthz\n");
+    }
+    assert_int_equal(st->lease_count, 0);
+    say(st, client, "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
+    assert_hears(st, pod(st, 0), "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
+}
+
+static void takes_the_doors_own_port_for_none(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *request;
+        uint16_t port;
+    } cases[] = {
+        { "GET / HTTP/1.1\r\nHost: web.shop:8080\r\n\r\n", 0 },
+        { "GET / HTTP/1.1\r\nHost: web.shop:81\r\n\r\n", 81 },
+        { "GET http://web.shop:8080/ HTTP/1.1\r\n" HOST "\r\n", 8080 },
+        { "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop:81\r\n\r\n", 0 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        say(st, stage_client(st), cases[i].request);
+        assert_int_equal(st->lease_count, i + 1);
+        assert_int_equal(st->leases[i].port, cases[i].port);
+        assert_string_equal(st->leases[i].route, "shop/web");
+    }
+}
+
+static void refuses_other_protocols_in_their_own_words(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *says;
+        size_t len;
+        const char *hears;
+        size_t hears_len;
+    } cases[] = {
+        { "\x16\x03\x01\x02\x00\x01", 6, "\x15\x03\x03\x00\x02\x02\x28", 7 },
+        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, "\0\0\0\4\0\0\0\0\0\0\0\x8\7", 13 },
+        { "\5\1\0", 3, "\5\xff", 2 },
+        { "\4\1\0\x50\1\2\3\4", 8, "\0\x5b\0\0\0\0\0\0", 8 },
+        { "\0\0\0\x8", 4, "HTTP/1.1 400 ", 13 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream *client = stage_client(st);
+        char said[1024];
+        for (size_t at = 0; at < cases[i].len; at++)
+            say_bytes(st, client, cases[i].says + at, 1);
+        size_t n = hear_bytes(st, client, said, sizeof(said));
+        assert_true(n >= cases[i].hears_len);
+        assert_memory_equal(said, cases[i].hears, cases[i].hears_len);
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+}
+
+static void refuses_pages_from_elsewhere(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, "POST / HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\n\r\n");
+    assert_memory_equal(hear(st, client), "HTTP/1.1 403 ", 13);
+    say(st, client,
+        "GET / HTTP/1.1\r\n" HOST "Origin: https://evil.example\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\n\r\n");
+    assert_memory_equal(hear(st, client), "HTTP/1.1 403 ", 13);
+    assert_null(strstr(st->heard, "Access-Control"));
+    assert_int_equal(st->lease_count, 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(refuses_ambiguous_heads_and_closes),
+        TEST(refuses_bodies_that_are_no_chunks),
+        TEST(refuses_hosts_that_are_not_the_clusters),
+        TEST(knows_what_it_cannot_do),
+        TEST(limits_heads),
+        TEST(limits_heads_of_answers),
+        TEST(refuses_answers_that_are_not_http),
+        TEST(says_why_there_is_no_pod),
+        TEST(answers_head_requests_without_a_body),
+        TEST(answers_for_itself_on_its_own_names_only),
+        TEST(takes_the_doors_own_port_for_none),
+        TEST(refuses_other_protocols_in_their_own_words),
+        TEST(refuses_pages_from_elsewhere),
+    };
+    return cmocka_run_group_tests_name("session/refusals", tests, NULL, NULL);
+}

@@ -1,0 +1,230 @@
+/* tests/session/repetition_test.c - what is sent again, when, and where to */
+#include "stage.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define HOST "Host: web.shop\r\n"
+#define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
+#define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+static const enum verdict verdicts[] = { V_CLEAN, V_REFUSED, V_RESET, V_TUNNEL_LOST,
+                                         V_POD_GONE };
+static const char *const methods[] = { "GET",  "HEAD",  "OPTIONS", "PUT",   "DELETE",
+                                       "POST", "PATCH", "BREW",    "TRACE", "get" };
+
+static bool idempotent(const char *method)
+{
+    return strcmp(method, "POST") != 0 && strcmp(method, "PATCH") != 0 &&
+           strcmp(method, "BREW") != 0 && strcmp(method, "get") != 0;
+}
+
+static bool never_delivered(enum verdict v)
+{
+    return v == V_REFUSED || v == V_POD_GONE;
+}
+
+struct trial {
+    const char *method;
+    enum verdict verdict;
+    size_t body;     /* bytes of it */
+    bool reused;     /* the connection that fails */
+    bool some_bytes; /* of an answer came before it failed */
+};
+
+static bool should_repeat(const struct stage *st, const struct trial *t)
+{
+    if (t->some_bytes || t->body > st->config->replay_buffer)
+        return false;
+    return never_delivered(t->verdict) || idempotent(t->method);
+}
+
+static void check(const struct trial *t, bool right, const char *what)
+{
+    if (!right)
+        fail_msg("%s, verdict %d, body %zu, reused %d, bytes %d: %s", t->method,
+                 (int)t->verdict, t->body, t->reused, t->some_bytes, what);
+}
+
+static void try(struct stage *st, const struct trial *t)
+{
+    size_t first = st->lease_count = 0;
+    struct stream *client = stage_client(st);
+    AUTO_FREE char *body = xcalloc(1, t->body + 1);
+    AUTO_FREE char *head = xasprintf(
+        "%s / HTTP/1.1\r\n" HOST "Content-Length: %zu\r\n\r\n", t->method, t->body);
+
+    memset(body, 'b', t->body);
+    st->script[0] = (struct outcome){ .reused = t->reused };
+    say(st, client, head);
+    say_bytes(st, client, body, t->body);
+    AUTO_FREE char *sent = xstrdup(hear(st, pod(st, first)));
+    assert_int_equal(strlen(sent), strlen(head) + t->body);
+    if (t->some_bytes)
+        say(st, pod(st, first), "HTTP/1.1 2");
+    pod_ends(st, first, t->verdict, NULL);
+    assert_fate(st, first, FATE_ABORT);
+
+    bool again = should_repeat(st, t);
+    check(t, (st->lease_count == 2) == again, again ? "not repeated" : "repeated");
+    if (again) {
+        check(t, strcmp(hear(st, pod(st, 1)), sent) == 0, "another request");
+        check(t, strcmp(st->leases[1].avoid, t->reused ? "" : "web-0") == 0, "avoid");
+        say(st, pod(st, 1), EMPTY);
+        check(t, strcmp(hear(st, client), EMPTY) == 0, "the answer");
+        assert_fate(st, 1, FATE_KEEP);
+    } else {
+        check(t, strncmp(hear(st, client), "HTTP/1.1 502 ", 13) == 0, "not 502");
+        check(t, client->end.verdict == V_OPEN, "closed");
+    }
+    for (size_t i = 0; i < st->lease_count; i++)
+        drop(st, &st->leases[i].pod);
+    drop(st, &client);
+    st->client_count = 0;
+}
+
+/* Method x verdict x how much of the body is held x whose connection it was. */
+static void repeats_what_is_safe_and_nothing_else(void **state)
+{
+    struct stage *st = *state;
+    static const size_t bodies[] = { 0, 1, 19999, 20000, 20001 };
+
+    st->config->replay_buffer = 20000;
+    for (size_t m = 0; m < ARRAY_LEN(methods); m++)
+        for (size_t v = 0; v < ARRAY_LEN(verdicts); v++)
+            for (size_t b = 0; b < ARRAY_LEN(bodies); b++)
+                for (int bits = 0; bits < 4; bits++)
+                    try(st, &(struct trial){ methods[m], verdicts[v], bodies[b], bits & 1,
+                                             bits & 2 });
+}
+
+static void gives_up_after_three_attempts(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, GET);
+    for (size_t i = 0; i < 3; i++) {
+        assert_int_equal(st->lease_count, i + 1);
+        assert_int_equal(st->leases[i].repeatable, i < 2);
+        pod_ends(st, i, V_REFUSED, "nobody listens there");
+    }
+    assert_int_equal(st->lease_count, 3);
+    const char *said = hear(st, client);
+    assert_non_null(strstr(said, "HTTP/1.1 502 Bad Gateway\r\n"));
+    assert_non_null(
+        strstr(said, "Port-forward failed for shop/web-2: nobody listens there\n"));
+    assert_string_equal(st->leases[2].avoid, "web-1");
+}
+
+/* The rest of the body follows what had been read before the first connection failed. */
+static void repeats_the_part_of_a_body_that_has_come(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    const char *head = "PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
+    AUTO_FREE char *whole = xasprintf("%s5\r\nhello\r\n0\r\n\r\n", head);
+
+    say(st, client, head);
+    say(st, client, "5\r\nhe");
+    pod_ends(st, 0, V_TUNNEL_LOST, NULL);
+    say(st, client, "l");
+    pod_ends(st, 1, V_RESET, NULL);
+    say(st, client, "lo\r\n0\r\n\r\n");
+    assert_hears(st, pod(st, 2), whole);
+    say(st, pod(st, 2), EMPTY);
+    assert_hears(st, client, EMPTY);
+    assert_fate(st, 2, FATE_KEEP);
+}
+
+/* Held bytes go out in parts when the second pod reads slowly. */
+static void repeats_more_than_a_queue_holds(void **state)
+{
+    struct stage *st = *state;
+    enum { BODY = 50000 };
+    AUTO_FREE char *body = xcalloc(1, BODY);
+    AUTO_FREE char *seen = xcalloc(1, BODY * 2);
+    size_t len = 0;
+
+    st->config->replay_buffer = 65536;
+    struct stream *client = stage_client(st);
+    for (size_t i = 0; i < BODY; i++)
+        body[i] = (char)('a' + i % 23);
+    say(st, client, "PUT / HTTP/1.1\r\n" HOST "Content-Length: 50000\r\n\r\n");
+    say_bytes(st, client, body, BODY);
+    st->limit = 5000;
+    pod_ends(st, 0, V_REFUSED, NULL);
+    for (size_t n = 1; n;) {
+        assert_true(st->leases[1].ours->out.len <= 5000);
+        n = hear_bytes(st, pod(st, 1), seen + len, 3000);
+        len += n;
+    }
+    assert_memory_equal(seen + len - BODY, body, BODY);
+    say(st, pod(st, 1), EMPTY);
+    assert_fate(st, 1, FATE_KEEP);
+}
+
+/* What lies in a connection before anything was asked is nobody's answer. */
+static void asks_elsewhere_when_a_kept_connection_has_ended_or_spoken(void **state)
+{
+    struct stage *st = *state;
+    const char *post = "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi";
+    struct stream *client = stage_client(st);
+
+    st->script[0].result = ERR_AGAIN;
+    say(st, client, post);
+    struct outcome ok = { .reused = true };
+    for (int spoken = 0; spoken < 2; spoken++) {
+        size_t i = st->lease_count - 1;
+        st->script[i + 1].result = ERR_AGAIN;
+        stage_prepare(st, i, &ok);
+        if (spoken)
+            bufq_write(&st->leases[i].ours->in, "HTTP/1.1 408 X\r\n\r\n", 18);
+        else
+            stream_end(st->leases[i].ours, V_CLEAN, NULL);
+        stage_run(st);
+        assert_fate(st, i, FATE_ABORT);
+        assert_int_equal(st->lease_count, i + 2);
+    }
+    stage_deliver(st, 2, &(struct outcome){ 0 });
+    assert_hears(st, pod(st, 2), post);
+    say(st, pod(st, 2), EMPTY);
+    assert_hears(st, client, EMPTY);
+}
+
+static void says_whether_a_request_may_be_repeated(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *request;
+        bool repeatable;
+    } cases[] = {
+        { GET, true },
+        { "POST / HTTP/1.1\r\n" HOST "\r\n", false },
+        { "PUT / HTTP/1.1\r\n" HOST "Content-Length: 65536\r\n\r\n", true },
+        { "PUT / HTTP/1.1\r\n" HOST "Content-Length: 65537\r\n\r\n", false },
+        { "PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n", false },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        say(st, stage_client(st), cases[i].request);
+        assert_int_equal(st->lease_count, i + 1);
+        assert_int_equal(st->leases[i].repeatable, cases[i].repeatable);
+    }
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(repeats_what_is_safe_and_nothing_else),
+        TEST(gives_up_after_three_attempts),
+        TEST(repeats_the_part_of_a_body_that_has_come),
+        TEST(repeats_more_than_a_queue_holds),
+        TEST(asks_elsewhere_when_a_kept_connection_has_ended_or_spoken),
+        TEST(says_whether_a_request_may_be_repeated),
+    };
+    return cmocka_run_group_tests_name("session/repetition", tests, NULL, NULL);
+}

@@ -1,0 +1,357 @@
+/* tests/session/trouble_test.c - every state, and everything that can happen in it
+ *
+ * A client that ends, one that breaks, a pod that ends in each way, a deadline: in each
+ * state, and in every order of two.  Whatever happens, leases go back, sessions end or
+ * serve on, and no byte is left in memory; the stage's teardown checks that.
+ */
+#include "stage.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+
+#define HOST "Host: web.shop\r\n"
+#define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
+#define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+#define UPGRADE                                                                          \
+    "GET /ws HTTP/1.1\r\n" HOST "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+#define SWITCHED                                                                         \
+    "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"                         \
+    "Connection: Upgrade\r\n\r\n"
+
+/* Where a session is brought before something happens. */
+enum place {
+    NOTHING_SAID,
+    IN_HEAD,
+    LEASING,
+    UPLOADING,
+    AWAITING,
+    IN_ANSWER_HEAD,
+    IN_BODY,
+    IN_CHUNKS,
+    IN_BODY_TO_EOF,
+    RELAYING,
+    LINGERING,
+    BETWEEN_REQUESTS,
+    PLACES
+};
+
+static const struct {
+    bool pending; /* the lease is not answered */
+    const char *request, *answer;
+} places[PLACES] = {
+    [NOTHING_SAID] = { false, "", NULL },
+    [IN_HEAD] = { false, "GET / HT", NULL },
+    [LEASING] = { true, GET, NULL },
+    [UPLOADING] = { false, "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nhalf",
+                    NULL },
+    [AWAITING] = { false, GET, NULL },
+    [IN_ANSWER_HEAD] = { false, GET, "HTTP/1.1 200 O" },
+    [IN_BODY] = { false, GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf" },
+    [IN_CHUNKS] = { false, GET,
+                    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n9\r\nhalf" },
+    [IN_BODY_TO_EOF] = { false, GET, "HTTP/1.1 200 OK\r\n\r\nhalf" },
+    [RELAYING] = { false, UPGRADE, SWITCHED "half" },
+    [LINGERING] = { false, "POST / HTTP/1.1\r\n" HOST "Content-Length: 9\r\n\r\nhalf",
+                    "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n" },
+    [BETWEEN_REQUESTS] = { false, GET, EMPTY },
+};
+
+enum event {
+    CLIENT_ENDS,
+    CLIENT_BREAKS,
+    CLIENT_SPEAKS,
+    POD_ENDS,
+    POD_REFUSED,
+    POD_RESET,
+    POD_LOST,
+    POD_GONE,
+    LEASE_OK,
+    LEASE_FAILS,
+    TIME_PASSES,
+    DRAIN,
+    EVENTS
+};
+
+static void bring(struct stage *st, enum place place, struct stream **ret_client)
+{
+    st->script[0].result = places[place].pending ? ERR_AGAIN : OK;
+    *ret_client = stage_client(st);
+    say(st, *ret_client, places[place].request);
+    if (places[place].answer)
+        say(st, pod(st, 0), places[place].answer);
+}
+
+static void pod_event(struct stage *st, enum verdict verdict)
+{
+    size_t last = st->lease_count - 1;
+    if (st->lease_count && st->leases[last].ours)
+        pod_ends(st, last, verdict, NULL);
+}
+
+static void lease_event(struct stage *st, enum err result)
+{
+    size_t last = st->lease_count - 1;
+    struct leased *l = &st->leases[last];
+    if (st->lease_count && l->lease && l->outcome.result == ERR_AGAIN)
+        stage_deliver(st, last, &(struct outcome){ .result = result });
+}
+
+static void happen(struct stage *st, enum event event, struct stream **client)
+{
+    static const enum verdict verdicts[EVENTS] = {
+        [POD_ENDS] = V_CLEAN,       [POD_REFUSED] = V_REFUSED, [POD_RESET] = V_RESET,
+        [POD_LOST] = V_TUNNEL_LOST, [POD_GONE] = V_POD_GONE,
+    };
+
+    if (event == CLIENT_ENDS && *client)
+        hang_up(st, *client);
+    else if (event == CLIENT_BREAKS && *client)
+        drop(st, client);
+    else if (event == CLIENT_SPEAKS && *client && !(*client)->shut && !(*client)->broken)
+        say(st, *client, "body!");
+    else if (verdicts[event])
+        pod_event(st, verdicts[event]);
+    else if (event == LEASE_OK || event == LEASE_FAILS)
+        lease_event(st, event == LEASE_OK ? OK : ERR_UNAVAILABLE);
+    else if (event == TIME_PASSES)
+        stage_pass(st, 200000);
+    else if (event == DRAIN)
+        serve_drain(stage_serve(st), &st->drained);
+    stage_run(st);
+}
+
+/* An answer that was begun and is not whole must never end like one that is. */
+static void check_honesty(struct stage *st, enum place place, struct stream *client)
+{
+    if (!client || place != IN_BODY_TO_EOF || client->end.verdict != V_CLEAN)
+        return;
+    assert_true(st->leases[0].returned);
+    assert_int_equal(st->leases[0].fate, FATE_CLOSE);
+}
+
+static void play(void **state, enum place place, enum event first, enum event second)
+{
+    stage_setup(state);
+    struct stage *st = *state;
+    struct stream *client;
+
+    bring(st, place, &client);
+    happen(st, first, &client);
+    happen(st, second, &client);
+    check_honesty(st, place, client);
+    serve_drain(stage_serve(st), &st->drained);
+    stage_run(st);
+    stage_pass(st, st->config->drain_timeout_ms);
+    stage_pass(st, 1);
+    if (!serve_idle(st->serve))
+        fail_msg("place %d, events %d and %d: a session is left", (int)place, (int)first,
+                 (int)second);
+    assert_true(st->drained_count > 0);
+    stage_teardown(state);
+}
+
+static void survives_every_two_events_in_every_state(void **state)
+{
+    for (int place = 0; place < PLACES; place++)
+        for (int first = 0; first < EVENTS; first++)
+            for (int second = 0; second < EVENTS; second++)
+                play(state, (enum place)place, (enum event)first, (enum event)second);
+}
+
+/* What the client sees of one event in one state: the start of it, and how it ends. */
+static const struct {
+    enum place place;
+    enum event event;
+    const char *hears;
+    enum verdict end;
+} seen[] = {
+    { NOTHING_SAID, CLIENT_ENDS, "", V_CLEAN },
+    { NOTHING_SAID, TIME_PASSES, "", V_CLEAN },
+    { NOTHING_SAID, DRAIN, "", V_CLEAN },
+    { IN_HEAD, CLIENT_ENDS, "", V_CLEAN },
+    { IN_HEAD, TIME_PASSES, "HTTP/1.1 408 Request Timeout\r\n", V_CLEAN },
+    { IN_HEAD, DRAIN, "", V_OPEN },
+    { LEASING, LEASE_FAILS, "HTTP/1.1 503 Service Unavailable\r\n", V_OPEN },
+    { LEASING, LEASE_OK, "", V_OPEN },
+    { LEASING, TIME_PASSES, "HTTP/1.1 504 Gateway Timeout\r\n", V_OPEN },
+    { UPLOADING, CLIENT_ENDS, "HTTP/1.1 400 Bad Request\r\n", V_CLEAN },
+    { UPLOADING, CLIENT_SPEAKS, "", V_OPEN },
+    { UPLOADING, POD_RESET, "HTTP/1.1 502 Bad Gateway\r\n", V_CLEAN },
+    { UPLOADING, POD_REFUSED, "", V_OPEN },
+    { UPLOADING, TIME_PASSES, "", V_OPEN },
+    { AWAITING, POD_RESET, "", V_OPEN },
+    { AWAITING, TIME_PASSES, "", V_OPEN },
+    { AWAITING, DRAIN, "", V_OPEN },
+    { IN_ANSWER_HEAD, POD_ENDS, "HTTP/1.1 502 Bad Gateway\r\n", V_OPEN },
+    { IN_ANSWER_HEAD, POD_LOST, "HTTP/1.1 502 Bad Gateway\r\n", V_OPEN },
+    { IN_BODY, POD_ENDS, "HTTP/1.1 200 OK\r\n", V_CLEAN },
+    { IN_BODY, POD_LOST, "HTTP/1.1 200 OK\r\n", V_CLEAN },
+    { IN_CHUNKS, POD_RESET, "HTTP/1.1 200 OK\r\n", V_CLEAN },
+    { IN_BODY_TO_EOF, POD_ENDS, "HTTP/1.1 200 OK\r\n", V_CLEAN },
+    { IN_BODY_TO_EOF, POD_RESET, "HTTP/1.1 200 OK\r\n", V_RESET },
+    { IN_BODY_TO_EOF, POD_LOST, "HTTP/1.1 200 OK\r\n", V_RESET },
+    { RELAYING, POD_ENDS, SWITCHED "half", V_CLEAN },
+    { RELAYING, POD_RESET, SWITCHED "half", V_RESET },
+    { RELAYING, TIME_PASSES, SWITCHED "half", V_OPEN },
+    { LINGERING, TIME_PASSES, "HTTP/1.1 400 No\r\n", V_CLEAN },
+    { BETWEEN_REQUESTS, POD_RESET, EMPTY, V_OPEN },
+    { BETWEEN_REQUESTS, TIME_PASSES, EMPTY, V_CLEAN },
+    { BETWEEN_REQUESTS, DRAIN, EMPTY, V_CLEAN },
+    { BETWEEN_REQUESTS, CLIENT_ENDS, EMPTY, V_CLEAN },
+};
+
+static void shows_clients_what_happened(void **state)
+{
+    for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
+        stage_setup(state);
+        struct stage *st = *state;
+        struct stream *client;
+        bring(st, seen[i].place, &client);
+        happen(st, seen[i].event, &client);
+        const char *said = hear(st, client);
+        stage_pass(st, 2500);
+        bool right = seen[i].hears[0]
+                         ? strncmp(said, seen[i].hears, strlen(seen[i].hears)) == 0
+                         : said[0] == '\0';
+        if (!right || client->end.verdict != seen[i].end)
+            fail_msg("case %zu: the client's end is %d, and it saw\n%s", i,
+                     (int)client->end.verdict, said);
+        stage_teardown(state);
+    }
+}
+
+static void cuts_a_head_that_comes_too_slowly(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    st->config->head_timeout_ms = 15000;
+    for (int i = 0; i < 15; i++) {
+        assert_hears(st, client, "");
+        say(st, client, i ? "x" : "GET /");
+        stage_pass(st, 1000);
+    }
+    assert_memory_equal(hear(st, client), "HTTP/1.1 408 ", 13);
+    assert_int_equal(client->end.verdict, V_CLEAN);
+}
+
+static void waits_for_an_answer_only_so_long(void **state)
+{
+    struct stage *st = *state;
+    st->config->response_timeout_ms = 5000;
+    struct stream *client = stage_client(st);
+
+    say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n");
+    for (int i = 0; i < 4; i++) {
+        stage_pass(st, 4000);
+        assert_hears(st, client, "");
+        say(st, client, "x");
+    }
+    stage_pass(st, 4999);
+    assert_hears(st, client, "");
+    stage_pass(st, 1);
+    assert_memory_equal(hear(st, client), "HTTP/1.1 504 Gateway Timeout\r\n", 30);
+    assert_fate(st, 0, FATE_ABORT);
+    assert_int_equal(client->end.verdict, V_OPEN);
+
+    say(st, client, GET);
+    stage_pass(st, 4000);
+    say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh");
+    stage_pass(st, 100000);
+    say(st, pod(st, 1), "i");
+    assert_fate(st, 1, FATE_KEEP);
+}
+
+static void carries_both_ways_after_an_upgrade(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, UPGRADE);
+    assert_hears(st, pod(st, 0), UPGRADE);
+    say(st, pod(st, 0), SWITCHED "first");
+    assert_hears(st, client, SWITCHED "first");
+    say(st, client, "\x81 anything");
+    assert_hears(st, pod(st, 0), "\x81 anything");
+    hang_up(st, client);
+    stage_pass(st, 10000);
+    say(st, pod(st, 0), "still");
+    assert_hears(st, client, "still");
+    assert_int_equal(pod(st, 0)->end.verdict, V_OPEN);
+    hang_up(st, pod(st, 0));
+    assert_int_equal(client->end.verdict, V_CLEAN);
+    assert_fate(st, 0, FATE_CLOSE);
+}
+
+static void an_upgrade_that_is_refused_is_an_ordinary_answer(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, UPGRADE);
+    say(st, pod(st, 0), EMPTY);
+    assert_hears(st, client, EMPTY);
+    assert_fate(st, 0, FATE_KEEP);
+    say(st, client, GET);
+    assert_hears(st, pod(st, 1), GET);
+}
+
+static void drains_idle_sessions_at_once_and_others_when_they_are_done(void **state)
+{
+    struct stage *st = *state;
+    struct stream *idle = stage_client(st), *busy = stage_client(st),
+                  *stuck = stage_client(st);
+
+    say(st, busy, GET);
+    say(st, stuck, UPGRADE);
+    say(st, pod(st, 1), SWITCHED);
+    serve_drain(st->serve, &st->drained);
+    stage_run(st);
+    assert_int_equal(idle->end.verdict, V_CLEAN);
+    assert_int_equal(serve_sessions(st->serve), 2);
+    stage_pass(st, 1000);
+    say(st, pod(st, 0), EMPTY);
+    assert_non_null(strstr(hear(st, busy), "Connection: close\r\n"));
+    assert_int_equal(busy->end.verdict, V_CLEAN);
+    stage_pass(st, 6999);
+    assert_int_equal(stuck->end.verdict, V_OPEN);
+    assert_int_equal(st->drained_count, 0);
+    stage_pass(st, 1);
+    assert_int_equal(stuck->end.verdict, V_RESET);
+    assert_int_equal(st->drained_count, 1);
+}
+
+static void turns_clients_away_that_are_too_many(void **state)
+{
+    struct stage *st = *state;
+    st->config->max_connections = 2;
+    struct stream *first = stage_client(st);
+    stage_client(st);
+    struct stream *third = stage_client(st);
+
+    assert_memory_equal(hear(st, third), "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(st->heard, "Retry-After: 1\r\n"));
+    assert_int_equal(third->end.verdict, V_CLEAN);
+    stage_pass(st, 2000);
+    drop(st, &first);
+    say(st, stage_client(st), GET);
+    assert_int_equal(st->lease_count, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_every_two_events_in_every_state),
+        cmocka_unit_test(shows_clients_what_happened),
+        TEST(cuts_a_head_that_comes_too_slowly),
+        TEST(waits_for_an_answer_only_so_long),
+        TEST(carries_both_ways_after_an_upgrade),
+        TEST(an_upgrade_that_is_refused_is_an_ordinary_answer),
+        TEST(drains_idle_sessions_at_once_and_others_when_they_are_done),
+        TEST(turns_clients_away_that_are_too_many),
+    };
+    return cmocka_run_group_tests_name("session/trouble", tests, NULL, NULL);
+}
