@@ -49,7 +49,7 @@ static void read_bytes(struct tunnel *t, struct pair *p)
         return;
     t->data_left -= (uint32_t)n;
     p->delivered = true;
-    t->used_at = t->heard_at;
+    t->used_at = t->step.sched->now;
     task_wake(p->stream.wake);
 }
 
@@ -132,12 +132,8 @@ static enum err read_head(struct tunnel *t, struct diag *why)
     return on_control(t, &head, bytes + SPDY_HEAD, why);
 }
 
-enum err frames_read(struct tunnel *t, struct diag *why)
+static enum err read_frames(struct tunnel *t, struct diag *why)
 {
-    struct bufq *in = &t->carrier->in;
-
-    if (!bufq_empty(in))
-        t->heard_at = t->step.sched->now;
     for (;;) {
         enum err e = OK;
         if (t->data_left || t->data_fin) {
@@ -149,6 +145,16 @@ enum err frames_read(struct tunnel *t, struct diag *why)
         if (e)
             return e == ERR_AGAIN ? OK : e;
     }
+}
+
+enum err frames_read(struct tunnel *t, struct diag *why)
+{
+    size_t before = t->carrier->in.len;
+    enum err e = read_frames(t, why);
+
+    if (t->carrier->in.len != before) /* half a frame is no sign of life */
+        t->heard_at = t->step.sched->now;
+    return e;
 }
 
 /* One DATA frame of what lies together at the front of the pair's queue. */

@@ -259,8 +259,7 @@ static bool worn_out(const struct tunnel *t)
 {
     const struct tunnel_settings *s = t->origin->settings;
     return t->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
-           t->last_id > SPDY_ID_MAX - 64 ||
-           count_residues(t, RESIDUE_DEAD) == WORKERS;
+           t->last_id > SPDY_ID_MAX - 64 || count_residues(t, RESIDUE_DEAD) == WORKERS;
 }
 
 /* False while bytes wait in the carrier for room in a pair. */

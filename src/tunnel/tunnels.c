@@ -133,7 +133,7 @@ static size_t waiting(const struct pod *p)
 static void dial_enough(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
-    size_t wanted = waiting(p);
+    size_t wanted = p->owner->draining ? 0 : waiting(p);
 
     while (p->dialling < wanted && p->dialling < s->dials_max &&
            p->count < s->tunnels_max)
@@ -158,6 +158,14 @@ static void fail_opening(struct opening *o, const struct api_error *error)
     o->error = *error;
     o->result = error->code ? error->code : ERR_UNAVAILABLE;
     task_wake(o->wake);
+}
+
+static void cancel_waiting(struct pod *p)
+{
+    struct api_error error = { .code = ERR_CANCELLED };
+    diag_set(&error.why, ERR_CANCELLED, "shutting down");
+    while (!list_empty(&p->waiting))
+        fail_opening(list_first(&p->waiting, struct opening, waiting), &error);
 }
 
 static void serve_waiting(struct pod *p)
@@ -238,7 +246,10 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
         return;
     }
     list_append(&p->waiting, &o->waiting);
+    if (ts->draining)
+        cancel_waiting(p);
     dial_enough(p);
+    drop_if_unused(p);
 }
 
 void opening_finish(struct opening *o)
@@ -299,6 +310,7 @@ static void on_check(struct timer *timer)
 static void retire_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
+    cancel_waiting(p);
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         bool last = p->count == 1;
         if (t->state != TUNNEL_OPEN || !tunnel_in_use(t))
@@ -383,9 +395,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
 static void close_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
-    struct api_error error = { .code = ERR_CANCELLED };
-    while (!list_empty(&p->waiting))
-        fail_opening(list_first(&p->waiting, struct opening, waiting), &error);
+    cancel_waiting(p);
     for (uint32_t left = p->count; left; left--)
         tunnel_close(list_first(&p->tunnels, struct tunnel, in_pod), ERR_CANCELLED,
                      "shutting down");

@@ -153,7 +153,8 @@ static void read_frames(struct websocket *w)
 static void pass_on_end(struct websocket *w)
 {
     const struct stream *b = w->below;
-    if (b->in_eof && bufq_empty(&b->in) && w->stream.end.verdict == V_OPEN)
+    bool waits_for_room = w->left && !bufq_empty(&b->in);
+    if (b->in_eof && !waits_for_room && w->stream.end.verdict == V_OPEN)
         stream_end(&w->stream, V_RESET, diag_text(&b->end.why, ERR_EOF));
     else if (b->broken)
         stream_end(&w->stream, V_RESET, diag_text(&b->end.why, ERR_RESET));
@@ -171,6 +172,7 @@ static void on_flush(struct task *task)
 {
     struct websocket *w = container_of(task, struct websocket, flush);
     read_frames(w);
+    pass_on_end(w);
     if (!w->stream.broken)
         send_frames(w);
     stream_update(w->below);

@@ -1,0 +1,495 @@
+/* tests/session/tunnel_life_test.c - which tunnel serves whom, and how long tunnels live */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+#include "tunnel/tunnel.h"
+
+static struct tunnel *tunnel_of(struct user *u)
+{
+    return container_of(user_stream(u), struct pair, stream)->tunnel;
+}
+
+static void every_live_connection_has_a_tunnel_to_itself(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    rig_warm(&u);
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, 2);
+    server_switch(server_connect(1));
+    assert_true(v.opening.dialled);
+    assert_true(tunnel_of(&u) != tunnel_of(&v));
+    user_finish(&u);
+    user_finish(&v);
+}
+
+static void a_pod_with_another_uid_is_another_pod(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    rig_warm(&u);
+    user_finish(&u);
+    rig_run();
+    user_open(&v, "uid-2", 80);
+    assert_int_equal(v.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, 2);
+    user_finish(&v);
+}
+
+/* The one used last serves next, so that the others can expire. */
+static void the_warmest_tunnel_serves_first(void **state)
+{
+    (void)state;
+    struct user u, v, w;
+
+    rig_warm(&u);
+    rig_warm(&v);
+    struct tunnel *first = tunnel_of(&u);
+    user_finish(&v);
+    rig_advance(10);
+    user_finish(&u);
+    rig_advance(10);
+    user_open(&w, "uid-1", 80);
+    struct tunnel *chosen = tunnel_of(&w);
+    user_finish(&w);
+    rig_run();
+    user_open(&w, "uid-1", 80);
+    assert_ptr_equal(tunnel_of(&w), chosen);
+    (void)first;
+    user_finish(&w);
+}
+
+static void dials_and_tunnels_have_their_limits(void **state)
+{
+    (void)state;
+    struct user users[6];
+
+    for (size_t i = 0; i < 6; i++)
+        user_open(&users[i], "uid-1", 80);
+    assert_int_equal(rig.dials, 2); /* dials_max */
+    server_switch(server_connect(0));
+    assert_int_equal(users[0].opening.result, OK); /* the oldest */
+    assert_int_equal(rig.dials, 3);
+    server_switch(server_connect(1));
+    server_switch(server_connect(2));
+    server_switch(server_connect(3));
+    rig_run();
+    assert_int_equal(rig.dials, 4); /* tunnels_max */
+    assert_int_equal(users[3].opening.result, OK);
+    assert_int_equal(users[4].opening.result, ERR_AGAIN);
+    user_finish(&users[1]);
+    rig_run();
+    assert_int_equal(users[4].opening.result, OK);
+    assert_int_equal(users[5].opening.result, ERR_AGAIN);
+    tunnel_stream_lend(users[0].opening.stream, false); /* into a pool */
+    rig_run();
+    assert_int_equal(users[5].opening.result, OK);
+    assert_int_equal(rig.dials, 4);
+    for (size_t i = 0; i < 6; i++)
+        user_finish(&users[i]);
+}
+
+static void a_failed_dial_fails_those_without_hope_only(void **state)
+{
+    (void)state;
+    struct user u, v, w;
+
+    user_open(&u, "uid-1", 80);
+    user_open(&v, "uid-1", 80);
+    user_open(&w, "uid-1", 80);
+    server_refuse(0, ERR_CONNECT, "refused");
+    assert_int_equal(u.opening.result, ERR_CONNECT);
+    int failed = (v.opening.result == ERR_CONNECT) + (w.opening.result == ERR_CONNECT);
+    assert_int_equal(failed, 1); /* one dial is left, for one */
+    server_switch(server_connect(1));
+    assert_true(v.opening.result == OK || w.opening.result == OK);
+    user_finish(&u);
+    user_finish(&v);
+    user_finish(&w);
+}
+
+static void refuse_upgrade(struct server *s, const char *status, const char *body)
+{
+    AUTO_FREE char *answer = xasprintf("HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n%s",
+                                       status, strlen(body), body);
+    server_send(s, answer, strlen(answer));
+    rig_run();
+}
+
+static void a_word_about_the_pod_fails_all_who_wait(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    user_open(&u, "uid-1", 80);
+    user_open(&v, "uid-1", 80);
+    refuse_upgrade(server_connect(0), "404 Not Found",
+                   "{\"kind\":\"Status\",\"message\":\"pods \\\"web-1\\\" not found\"}");
+    assert_int_equal(u.opening.result, ERR_NOT_FOUND);
+    assert_int_equal(v.opening.result, ERR_NOT_FOUND);
+    assert_true(u.opening.error.is_status);
+    assert_int_equal(u.opening.error.status, 404);
+    user_finish(&u);
+    user_finish(&v);
+}
+
+/* ---- idle ---- */
+
+static void an_idle_tunnel_expires(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_advance(59000);
+    assert_false(tunnels_idle(rig.tunnels));
+    rig_advance(2000); /* looked at every second; PINGs do not count */
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+static void a_lent_connection_keeps_its_tunnel_however_silent(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    rig_advance(3600 * 1000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    user_finish(&u);
+}
+
+static void a_pooled_connection_does_not(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    rig_advance(50000);
+    tunnel_stream_lend(user_stream(&u), false);
+    rig_advance(59000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    rig_advance(2000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_true(tunnels_idle(rig.tunnels));
+    user_finish(&u);
+}
+
+static void lending_it_out_again_starts_anew(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    tunnel_stream_lend(user_stream(&u), false);
+    rig_advance(50000);
+    tunnel_stream_lend(user_stream(&u), true);
+    rig_advance(50000);
+    tunnel_stream_lend(user_stream(&u), false);
+    rig_advance(50000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    user_finish(&u);
+}
+
+static void all_idle_tunnels_of_a_pod_expire_together(void **state)
+{
+    (void)state;
+    struct user users[3];
+
+    for (size_t i = 0; i < 3; i++)
+        rig_warm(&users[i]);
+    for (size_t i = 0; i < 3; i++) {
+        server_finish_pair(rig.servers[i], 0);
+        user_finish(&users[i]);
+    }
+    rig_advance(62000);
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+/* ---- retiring ---- */
+
+static void a_tunnel_retires_after_enough_connections(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    rig_end(NULL);
+    rig_begin(NULL);
+    tunnels_destroy(rig.tunnels);
+    rig.settings.pairs_max = 2;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
+    struct server *s = rig_warm(&u);
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    user_open(&u, "uid-1", 80);
+    rig_run();
+    user_open(&v, "uid-1", 80);
+    tunnel_stream_lend(u.opening.stream, false);
+    rig_run();
+    assert_int_equal(v.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, 2);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN); /* the last may finish */
+    server_finish_pair(s, 1);
+    rig_run();
+    assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+    user_finish(&u);
+    rig_run();
+    assert_true(s->end->in_eof);
+    user_finish(&v);
+}
+
+static void a_tunnel_retires_at_an_age(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+
+    rig_advance(4 * 3600 * 1000 + 5000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    assert_true(tunnel_of(&u)->retired);
+    tunnel_stream_lend(u.opening.stream, false);
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, ERR_AGAIN);
+    user_finish(&v);
+    user_finish(&u);
+    server_finish_pair(s, 0);
+    rig_run();
+    assert_true(s->end->in_eof);
+}
+
+static void goaway_lets_the_live_finish_and_takes_no_new(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+
+    server_goaway(s);
+    rig_run();
+    tunnel_stream_lend(u.opening.stream, false);
+    user_open(&v, "uid-1", 80);
+    assert_int_equal(v.opening.result, ERR_AGAIN);
+    server_data(s, 11, "still here", 10, 0);
+    server_finish_pair(s, 0);
+    rig_run();
+    user_expect(&u, "still here", 10);
+    assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
+    user_finish(&u);
+    rig_run();
+    assert_true(s->end->in_eof);
+    user_finish(&v);
+}
+
+static void goaway_closes_an_idle_tunnel(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    server_goaway(s);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+static void a_gone_pod_gets_no_new_connection(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u);
+    struct server *idle = rig_warm(&v);
+
+    server_finish_pair(idle, 0);
+    user_finish(&v);
+    rig_run();
+    tunnels_retire(rig.tunnels, "uid-1");
+    tunnels_retire(rig.tunnels, "uid-unheard-of");
+    rig_run();
+    assert_true(idle->end->in_eof); /* the idle one closes at once */
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+/* ---- draining ---- */
+
+static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state)
+{
+    (void)state;
+    struct user u, v, w, done;
+    struct server *s = rig_warm(&u);
+    struct server *idle = rig_warm(&v);
+
+    server_finish_pair(idle, 0);
+    user_finish(&v);
+    rig_run();
+    tunnel_stream_lend(user_stream(&u), true);
+    user_open(&w, "uid-2", 80); /* is being dialled */
+    done = (struct user){ 0 };
+    user_open(&done, "uid-1", 80);
+    user_finish(&done);
+    task_init(&done.wake, rig.sched, RANK_WORK, w.wake.run);
+    tunnels_drain(rig.tunnels, &done.wake);
+    rig_run();
+    assert_true(idle->end->in_eof);
+    assert_int_equal(w.opening.result, ERR_CANCELLED);
+    assert_int_equal(done.wakes, 0);
+    size_t dials = rig.dials;
+    user_finish(&w);
+    user_open(&w, "uid-3", 80); /* no new tunnels */
+    assert_int_equal(w.opening.result, ERR_CANCELLED);
+    assert_int_equal(rig.dials, dials);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    server_finish_pair(s, 0);
+    user_finish(&u);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+    assert_int_equal(done.wakes, 1);
+    user_finish(&w);
+}
+
+static void draining_nothing_is_done_at_once(void **state)
+{
+    (void)state;
+    struct user u, done;
+
+    user_open(&u, "uid-1", 80);
+    user_finish(&u);
+    server_refuse(0, ERR_CONNECT, "no");
+    done = u;
+    done.wakes = 0;
+    task_init(&done.wake, rig.sched, RANK_WORK, u.wake.run);
+    tunnels_drain(rig.tunnels, &done.wake);
+    rig_run();
+    assert_int_equal(done.wakes, 1);
+}
+
+static void destroying_ends_everything_in_any_state(void **state)
+{
+    (void)state;
+    struct user live, idle, dialling, upgrading, waiting;
+
+    rig_warm(&live);
+    rig_warm(&idle);
+    user_open(&dialling, "uid-1", 80);
+    user_open(&upgrading, "uid-2", 80);
+    server_connect(3);
+    user_open(&waiting, "uid-1", 80);
+    user_finish(&idle);
+    tunnels_destroy(TAKE(rig.tunnels));
+    rig_run();
+    assert_int_equal(user_stream(&live)->end.verdict, V_TUNNEL_LOST);
+    assert_int_not_equal(upgrading.opening.result, ERR_AGAIN);
+    user_finish(&live);
+    user_finish(&dialling);
+    user_finish(&upgrading);
+    user_finish(&waiting);
+}
+
+/* ---- the other carrier ---- */
+
+static void with_carrier(enum tunnel_carrier carrier)
+{
+    tunnels_destroy(rig.tunnels);
+    rig.settings.carrier = carrier;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
+}
+
+static void a_refused_carrier_is_followed_by_the_other(void **state)
+{
+    (void)state;
+    struct user u;
+
+    with_carrier(TUNNEL_CARRIER_AUTO);
+    user_open(&u, "uid-1", 80);
+    struct server *first = server_connect(0);
+    assert_non_null(strstr(first->request, "Upgrade: websocket\r\n")); /* a gateway */
+    refuse_upgrade(first, "400 Bad Request", "no such upgrade");
+    assert_int_equal(u.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, 2);
+    struct server *second = server_connect(1);
+    assert_non_null(strstr(second->request, "Upgrade: SPDY/3.1\r\n"));
+    server_switch(second);
+    assert_int_equal(u.opening.result, OK);
+    user_write(&u, "x", 1);
+    rig_run();
+    assert_int_equal(second->pairs[0].got.len, 1);
+    user_finish(&u);
+    rig_run();
+
+    user_open(&u, "uid-2", 80); /* and remembered */
+    assert_non_null(strstr(server_connect(2)->request, "Upgrade: SPDY/3.1\r\n"));
+    user_finish(&u);
+}
+
+static void two_refusals_are_a_failure(void **state)
+{
+    (void)state;
+    struct user u;
+
+    with_carrier(TUNNEL_CARRIER_AUTO);
+    user_open(&u, "uid-1", 80);
+    refuse_upgrade(server_connect(0), "403 Forbidden",
+                   "{\"kind\":\"Status\",\"message\":\"get is not allowed\"}");
+    refuse_upgrade(server_connect(1), "403 Forbidden",
+                   "{\"kind\":\"Status\",\"message\":\"create is not allowed\"}");
+    assert_int_equal(u.opening.result, ERR_FORBIDDEN);
+    assert_int_equal(rig.dials, 2);
+    assert_true(tunnels_idle(rig.tunnels));
+    user_finish(&u);
+}
+
+static void a_refusal_by_name_is_not_tried_otherwise(void **state)
+{
+    (void)state;
+    struct user u;
+
+    with_carrier(TUNNEL_CARRIER_AUTO);
+    user_open(&u, "uid-1", 80);
+    refuse_upgrade(server_connect(0), "404 Not Found", "{\"kind\":\"Status\"}");
+    assert_int_equal(u.opening.result, ERR_NOT_FOUND);
+    assert_int_equal(rig.dials, 1);
+    user_finish(&u);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        TEST(every_live_connection_has_a_tunnel_to_itself),
+        TEST(a_pod_with_another_uid_is_another_pod),
+        TEST(the_warmest_tunnel_serves_first),
+        TEST(dials_and_tunnels_have_their_limits),
+        TEST(a_failed_dial_fails_those_without_hope_only),
+        TEST(a_word_about_the_pod_fails_all_who_wait),
+        TEST(an_idle_tunnel_expires),
+        TEST(a_lent_connection_keeps_its_tunnel_however_silent),
+        TEST(a_pooled_connection_does_not),
+        TEST(lending_it_out_again_starts_anew),
+        TEST(all_idle_tunnels_of_a_pod_expire_together),
+        TEST(a_tunnel_retires_after_enough_connections),
+        TEST(a_tunnel_retires_at_an_age),
+        TEST(goaway_lets_the_live_finish_and_takes_no_new),
+        TEST(goaway_closes_an_idle_tunnel),
+        TEST(a_gone_pod_gets_no_new_connection),
+        TEST(draining_closes_what_nobody_uses_and_waits_for_the_rest),
+        TEST(draining_nothing_is_done_at_once),
+        TEST(destroying_ends_everything_in_any_state),
+        TEST(a_refused_carrier_is_followed_by_the_other),
+        TEST(two_refusals_are_a_failure),
+        TEST(a_refusal_by_name_is_not_tried_otherwise),
+    };
+    return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
+}
