@@ -236,7 +236,7 @@ static enum err drop_tunnels(struct cluster *c, const struct command_line *l,
 {
     (void)l;
     (void)why;
-    sessions_drop(c, false);
+    sessions_drop(c, DROP_ORDERLY);
     return OK;
 }
 
@@ -245,7 +245,29 @@ static enum err reset_tunnels(struct cluster *c, const struct command_line *l,
 {
     (void)l;
     (void)why;
-    sessions_drop(c, true);
+    sessions_drop(c, DROP_RESET);
+    return OK;
+}
+
+static enum err kill_tunnels(struct cluster *c, const struct command_line *l,
+                             struct diag *why)
+{
+    (void)l;
+    (void)why;
+    sessions_drop(c, DROP_KILLED);
+    return OK;
+}
+
+/* The kubelet, or the runtime: its tunnels end, and the API server cannot reach it. */
+static enum err node(struct cluster *c, const struct command_line *l, struct diag *why)
+{
+    bool up;
+    enum err e = take_switch(l->words[1], &up, why);
+    if (e)
+        return e;
+    c->faults.node_down = !up;
+    if (!up)
+        sessions_drop(c, DROP_ORDERLY);
     return OK;
 }
 
@@ -398,6 +420,9 @@ static const struct command {
     { "freeze", NULL,       1, "                    open tunnels: silence",        freeze },
     { "drop-tunnels", NULL, 1, "                    open tunnels: EOF",            drop_tunnels },
     { "reset-tunnels", NULL, 1, "                   open tunnels: RST",            reset_tunnels },
+    { "kill-tunnels", NULL, 1, "                    open tunnels: FIN, no close_notify",
+                                                                                   kill_tunnels },
+    { "node", NULL,         2, "on|off              off: tunnels end, dials get a 500", node },
     { "cut-mid-frame", NULL, 1, "                   open tunnels: EOF inside the next frame",
                                                                                    cut_mid_frame },
     { "cut-after-fin", NULL, 2, "MS                 the second that an answer has", cut_after_fin },

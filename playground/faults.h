@@ -18,6 +18,7 @@ struct faults {
     /* The next so many port-forward dials are answered so. */
     unsigned throttled, empty_500, bare_404;
     bool token_expired;
+    bool node_down;  /* the API server does not reach the kubelet */
     bool blackhole;  /* nothing is read, nothing is written, nobody is told */
     bool no_spdy;    /* a gateway that does not know Upgrade: SPDY/3.1 */
     bool trickle;    /* tunnels write one byte at a time */

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define LOG_MODULE LOG_PLAYGROUND
@@ -198,10 +199,21 @@ static void on_stop(struct task *task)
         loop_stop(p->cluster.loop);
 }
 
+/* As many connections as the system allows: being short of them is not what we are for. */
+static void raise_file_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
 static void start(struct playground *p)
 {
     struct cluster *c = &p->cluster;
     signal(SIGPIPE, SIG_IGN);
+    raise_file_limit();
     c->loop = loop_create();
     faults_init(&c->faults);
     list_init(&c->connections);
@@ -217,8 +229,8 @@ static void finish(struct playground *p)
     listener_close(p->direct);
     server_close(p->control);
     server_close(p->server);
-    connections_drop(c, false);
-    sessions_drop(c, false);
+    connections_drop(c, DROP_ORDERLY);
+    sessions_drop(c, DROP_ORDERLY);
     pods_destroy(c->pods);
     store_destroy(c->store);
     faults_finish(&c->faults);

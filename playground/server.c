@@ -54,8 +54,8 @@ static enum err start(struct server *s, struct diag *why)
 static void go_away(struct server *s)
 {
     listener_close(TAKE(s->listener));
-    connections_drop(s->cluster, true);
-    sessions_drop(s->cluster, true);
+    connections_drop(s->cluster, DROP_KILLED);
+    sessions_drop(s->cluster, DROP_KILLED);
     s->away = true;
     timer_set(&s->timer, s->away_ms ? s->away_ms : 1);
 }

@@ -272,11 +272,12 @@ static enum connection_state in_watch(struct connection *c)
 static void open_session(struct connection *c)
 {
     struct stream *stream = TAKE(c->stream);
+    int fd = drop_fd(stream);
     stream->wake = NULL;
     bufq_clear(&stream->in); /* the real relays lose what was sent before the 101, too */
     if (c->answer.next == NEXT_TUNNEL)
         stream = ws_stream_open(c->cluster->loop, stream);
-    session_open(c->cluster, stream, str_of(c->answer.pod_uid));
+    session_open(c->cluster, stream, fd, str_of(c->answer.pod_uid));
 }
 
 static enum connection_state in_switch(struct connection *c)
@@ -373,13 +374,13 @@ void connection_open(struct cluster *cluster, struct stream *stream, bool truste
     task_wake(&c->work);
 }
 
-void connections_drop(struct cluster *cluster, bool reset)
+void connections_drop(struct cluster *cluster, enum drop how)
 {
     list_for_each (c, &cluster->connections, struct connection, node) {
-        if (c->trusted && reset)
+        if (c->trusted && how != DROP_ORDERLY)
             continue;
-        if (reset)
-            stream_abort(TAKE(c->stream));
+        struct stream *stream = TAKE(c->stream);
+        drop_stream(stream, drop_fd(stream), how);
         destroy(c);
     }
 }

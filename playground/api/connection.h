@@ -6,12 +6,13 @@
 #pragma once
 
 #include "playground/cluster.h"
+#include "playground/drop.h"
 
 struct connection;
 
 /* Takes the stream over.  A trusted one needs no token, and misbehaviour passes it by. */
 void connection_open(struct cluster *c, struct stream *stream, bool trusted);
-/* Drop all of them: reset is how a server that was killed looks. */
-void connections_drop(struct cluster *c, bool reset);
+/* Drop all of them; unless it is orderly, the trusted ones stay. */
+void connections_drop(struct cluster *c, enum drop how);
 /* The black hole opened or closed. */
 void connections_wake(struct cluster *c);

@@ -35,7 +35,10 @@ bool respond_review(struct cluster *c, const struct call *call, struct answer *a
         json_loadb(call->body.at ? call->body.at : "", call->body.len, 0, NULL);
     if (!json_is_object(review)) {
         json_decref(review);
-        answer_failure(a, 400, "BadRequest", NULL, "the request body is not JSON");
+        answer_failure(
+            a, 415, "UnsupportedMediaType", NULL,
+            "the body of the request was in an unknown format - accepted media "
+            "types include: application/json");
         return true;
     }
     json_object_set_new(review, "status",

@@ -7,6 +7,7 @@
 #include "playground/forward/pair.h"
 
 #define FLUSH_AT_ONCE (64 * 1024)
+#define LOOK_MS 5000
 
 /* Streams. */
 
@@ -232,7 +233,7 @@ static bool queue_has_room(struct session *s)
     return s->incoming && worker_of(s, s->incoming)->queued < WORKER_QUEUE;
 }
 
-static void destroy(struct session *s, bool reset)
+static void destroy(struct session *s, enum drop how)
 {
     log_info(s->id, "session ended");
     pairs_destroy(s);
@@ -247,10 +248,8 @@ static void destroy(struct session *s, bool reset)
     task_cancel(&s->work);
     task_cancel(&s->flush);
     list_remove(&s->node);
-    if (reset)
-        stream_abort(s->stream);
-    else
-        stream_close(s->stream);
+    timer_stop(&s->look);
+    drop_stream(s->stream, s->fd, how);
     free(s->pod_uid);
     free(s);
 }
@@ -263,19 +262,21 @@ static void on_work(struct task *task)
 
     s->stream->paused = still;
     if (s->stream->broken) {
-        destroy(s, false);
+        destroy(s, DROP_ORDERLY);
         return;
     }
     if (still)
         return;
+    if (!s->look.at)
+        timer_set(&s->look, LOOK_MS);
     do {
         e = read_frames(s);
         run_workers(s);
     } while (e == ERR_LIMIT && queue_has_room(s));
 
-    bool over = s->stream->in_eof && e != ERR_LIMIT;
-    if (over || (e && e != ERR_AGAIN && e != ERR_LIMIT)) {
-        destroy(s, false);
+    bool broke_protocol = e != ERR_AGAIN && e != ERR_LIMIT;
+    if (s->stream->in_eof || broke_protocol) {
+        destroy(s, DROP_ORDERLY);
         return;
     }
     task_wake(&s->flush);
@@ -285,7 +286,7 @@ static void flush_cut_short(struct session *s)
 {
     bufq_move_n(&s->stream->out, &s->out, s->out.len > 5 ? 5 : s->out.len);
     stream_update(s->stream);
-    destroy(s, false);
+    destroy(s, DROP_ORDERLY);
 }
 
 static void on_flush(struct task *task)
@@ -307,7 +308,17 @@ static void on_flush(struct task *task)
         pair_wake(&s->waiting);
 }
 
-void session_open(struct cluster *c, struct stream *stream, struct str pod_uid)
+/* A blocked reader does not see its client go; the real one leaks, we do not. */
+static void on_look(struct timer *timer)
+{
+    struct session *s = container_of(timer, struct session, look);
+    if (s->incoming && drop_was_left(s->fd))
+        destroy(s, DROP_ORDERLY);
+    else
+        timer_set(&s->look, LOOK_MS);
+}
+
+void session_open(struct cluster *c, struct stream *stream, int fd, struct str pod_uid)
 {
     struct session *s = xcalloc(1, sizeof(*s));
     struct sched *sched = loop_sched(c->loop);
@@ -315,6 +326,7 @@ void session_open(struct cluster *c, struct stream *stream, struct str pod_uid)
     s->cluster = c;
     s->id = (struct log_id){ 't', ++c->sessions_opened, 0 };
     s->stream = stream;
+    s->fd = fd;
     s->pod_uid = str_dup(pod_uid);
     s->inflater = spdy_inflater_create();
     s->next_id = 1;
@@ -327,6 +339,7 @@ void session_open(struct cluster *c, struct stream *stream, struct str pod_uid)
     bufq_init(&s->out, loop_pool(c->loop), SIZE_MAX);
     task_init(&s->work, sched, RANK_WORK, on_work);
     task_init(&s->flush, sched, RANK_FLUSH, on_flush);
+    timer_init(&s->look, sched, on_look);
     stream->wake = &s->work;
     list_append(&c->sessions, &s->node);
     const struct pod *pod = session_pod(s);
@@ -335,10 +348,10 @@ void session_open(struct cluster *c, struct stream *stream, struct str pod_uid)
     task_wake(&s->work);
 }
 
-void sessions_drop(struct cluster *c, bool reset)
+void sessions_drop(struct cluster *c, enum drop how)
 {
     list_for_each (s, &c->sessions, struct session, node)
-        destroy(s, reset);
+        destroy(s, how);
 }
 
 void sessions_freeze(struct cluster *c)

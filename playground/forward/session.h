@@ -12,6 +12,7 @@
 
 #include "base/log.h"
 #include "playground/cluster.h"
+#include "playground/drop.h"
 #include "playground/forward/worker.h"
 #include "wire/spdy_headers.h"
 
@@ -41,11 +42,13 @@ struct session {
     struct cluster *cluster;
     struct log_id id;
     struct stream *stream; /* owned */
+    int fd;                /* under it, borrowed */
     char *pod_uid;
     char sandbox[SANDBOX_SIZE]; /* outlives the pod, in error texts */
     struct task work, flush;
-    bool frozen;    /* on command: reads nothing, says nothing */
-    bool cut_short; /* on command: end in the middle of a frame */
+    struct timer look; /* while nothing is read: is the client still there? */
+    bool frozen;       /* on command: reads nothing, says nothing */
+    bool cut_short;    /* on command: end in the middle of a frame */
 
     struct spdy_inflater *inflater;
     struct frame *incoming; /* being read */
@@ -62,11 +65,12 @@ struct session {
     bool replied; /* the first header block has been sent */
 };
 
-/* The 101 has been sent (or is in the stream's queue); takes the stream over. */
-void session_open(struct cluster *c, struct stream *stream, struct str pod_uid);
+/* The 101 has been sent (or is in the stream's queue); takes the stream over.  fd is the
+ * socket under it. */
+void session_open(struct cluster *c, struct stream *stream, int fd, struct str pod_uid);
 
 /* On command, to all that are open. */
-void sessions_drop(struct cluster *c, bool reset);
+void sessions_drop(struct cluster *c, enum drop how);
 void sessions_freeze(struct cluster *c);
 void sessions_stall(struct cluster *c, unsigned worker);
 void sessions_cut_short(struct cluster *c);

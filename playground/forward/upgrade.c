@@ -62,6 +62,10 @@ static bool node_fails(struct cluster *c, struct answer *a)
         text_add(&a->fields, STR("Retry-After: 1\r\n"));
         answer_failure(a, 429, "TooManyRequests", NULL,
                        "Too many requests, please try again later.");
+    } else if (f->node_down) {
+        answer_failure(a, 500, "InternalError", NULL,
+                       "error dialing backend: dial tcp 192.0.2.1:10250: connect: "
+                       "connection refused");
     } else if (f->empty_500) {
         f->empty_500--;
         bare(a, 500, STR(""));

@@ -1,11 +1,9 @@
 #include "playground/pods/tcp.h"
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <stdio.h>
 
 #include "base/own.h"
-#include "net/tcp.h"
+#include "playground/drop.h"
 
 #define STUCK_LOOK_MS 1000 /* one that never reads has to look whether it was left */
 
@@ -40,14 +38,11 @@ static void guest_work(struct task *task)
 static void on_look(struct timer *timer)
 {
     struct guest *g = container_of(timer, struct guest, look);
-    struct tcp_info info = { 0 };
-    socklen_t len = sizeof(info);
 
-    getsockopt(tcp_fd(g->base.stream), IPPROTO_TCP, TCP_INFO, &info, &len);
-    if (info.tcpi_state == TCP_ESTABLISHED)
-        timer_set(&g->look, STUCK_LOOK_MS);
-    else
+    if (drop_was_left(drop_fd(g->base.stream)))
         guest_destroy(&g->base);
+    else
+        timer_set(&g->look, STUCK_LOOK_MS);
 }
 
 static struct guest *guest_create(struct loop *l, struct pod *pod, struct stream *s,
