@@ -37,6 +37,7 @@ class Api:
         self.token = re.search(r"token: (\S+)", text).group(1)
         authority = re.search(r"certificate-authority-data: (\S+)", text).group(1)
         self.tls = ssl.create_default_context(cadata=base64.b64decode(authority).decode())
+        self.tls.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
 
     def open(self, path, method="GET", body=None, token=None, accept="application/json"):
         request = urllib.request.Request(
@@ -177,6 +178,10 @@ def test_a_watch_tells_what_changes(own):
     assert ready == [[True] * 3, [True, True, False], [True, True]]
 
 
+def test_a_selector_that_is_none_is_refused(api):
+    assert api.get("/api/v1/pods?labelSelector=%3D%3D")[0] == 400
+
+
 def test_an_old_revision_is_gone(own):
     api = own()
     revision = api.get("/api/v1/pods")[1]["metadata"]["resourceVersion"]
@@ -194,6 +199,18 @@ def test_a_streaming_list_ends_with_a_bookmark(api):
     kinds = [kind for kind, _ in watch.events]
     assert set(kinds[:-1]) == {"ADDED"} and kinds[-1] == "BOOKMARK"
     assert watch.events[-1][1]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+def test_a_manifest_adds_objects(own, tmp_path):
+    manifest = tmp_path / "objects.json"
+    manifest.write_text(json.dumps({"kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "mine", "namespace": "shop"},
+         "spec": {"selector": {"app": "db"}, "ports": [{"port": 80, "targetPort": 8080}]}}]}))
+    api = own("--manifest", str(manifest))
+    assert api.get("/api/v1/namespaces/shop/services/mine")[0] == 200
+    slices = api.get("/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+                     "?labelSelector=kubernetes.io/service-name%3Dmine")[1]["items"]
+    assert [e["targetRef"]["name"] for e in slices[0]["endpoints"]] == ["db-0", "db-1"]
 
 
 # kubectl
@@ -546,6 +563,20 @@ def test_a_replaced_pod_is_another(own):
     assert b"pod db-0" in bodies(fresh.frames(0.3), data)
 
 
+def test_a_port_can_be_served_from_outside(own):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        api = own("--backend", f"web:8080=127.0.0.1:{server.getsockname()[1]}")
+        spdy = Spdy(api, api.pods()[0])
+        _, data = spdy.pair(8080, b"to the outside")
+        connection, _ = server.accept()
+        assert connection.recv(100) == b"to the outside"
+        connection.sendall(b"from there")
+        assert bodies(spdy.frames(0.3), data) == b"from there"
+    connection.close()
+    error, _ = spdy.pair(8080)
+    assert "connection refused" in spdy.verdict(error)[1]
+
+
 # misbehaviour on command
 
 
@@ -587,6 +618,26 @@ def test_tunnels_fail_as_they_are_told(own):
         with pytest.raises((EOFError, OSError)):
             while True:
                 spdy.frame(2)
+
+
+def test_the_ends_of_tunnels_differ(own):
+    """A relay says goodbye in TLS, a killed process does not, a reset is one."""
+    api = own()
+    pod = api.pods()[0]
+    for command, end in (("drop-tunnels", b""), ("kill-tunnels", ssl.SSLEOFError),
+                         ("reset-tunnels", ConnectionResetError), ("node off", b"")):
+        spdy = Spdy(api, pod)
+        api.command(command)
+        spdy.socket.suppress_ragged_eofs = False
+        if end == b"":
+            assert spdy.socket.recv(100) == b""
+        else:
+            with pytest.raises(end):
+                spdy.socket.recv(100)
+    head = Spdy(api, pod).head
+    assert head.startswith(b"HTTP/1.1 500 ")
+    api.command("node on")
+    assert Spdy(api, pod).head.startswith(b"HTTP/1.1 101 ")
 
 
 def test_trickled_frames_are_still_frames(own):
