@@ -3,11 +3,17 @@
 SPDX-License-Identifier: MIT
 """
 import os
+import re
 import subprocess
 
 import pytest
 
-from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, eventually
+from http_client import Client
+from scripted_pod import Pods
+from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, curl, eventually
+
+# Sanitizers make everything bigger and slower: figures are for the real thing.
+SANITIZED = os.access(BINARY, os.R_OK) and b"__asan_init" in BINARY.read_bytes()
 
 
 def pytest_collection_modifyitems(items):
@@ -29,6 +35,21 @@ class Playground:
                 [PLAYGROUND, "--kubeconfig-out", self.kubeconfig, *flags],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=clean_environment())
         eventually(lambda: "ready" in out.read_text(), pause=0.02)
+        self.server = re.search(r"ready (\S+)", out.read_text()).group(1)
+
+    @property
+    def port(self):
+        return int(self.server.rpartition(":")[2])
+
+    def api(self, path, *arguments):
+        """Ask the API server, past everybody's rights to /playground."""
+        return curl("-k", "-H", "Authorization: Bearer playground", *arguments, self.server + path)
+
+    def order(self, *commands):
+        """Make it misbehave: the commands are those of `help`."""
+        answer = self.api("/playground", "--data-binary", "\n".join(commands))
+        assert answer.status == 200, answer
+        return answer.text
 
     def stop(self):
         self.process.terminate()
@@ -50,9 +71,23 @@ def start_playground(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
-def playground(tmp_path_factory):
+def pods():
+    """The pods that tests play themselves; their playground needs pods.flags."""
+    pods = Pods()
+    yield pods
+    pods.close()
+
+
+@pytest.fixture
+def pod(pods):
+    """One of them, for this test alone: behind all the tunnels that know the shared playground."""
+    return pods.take()
+
+
+@pytest.fixture(scope="session")
+def playground(tmp_path_factory, pods):
     """The playground all tests share; those that make it misbehave start their own."""
-    playground = Playground(tmp_path_factory.mktemp("playground"))
+    playground = Playground(tmp_path_factory.mktemp("playground"), *pods.flags)
     yield playground
     playground.stop()
 
@@ -79,3 +114,10 @@ def tunnel(tmp_path_factory, playground):
     tunnel = KubeTunnel(kubeconfig=playground.kubeconfig, folder=tmp_path_factory.mktemp("tunnel"))
     yield tunnel.start()
     tunnel.stop()
+
+
+@pytest.fixture
+def client(tunnel):
+    """A connection to the tunnel of all tests."""
+    with Client(tunnel.port) as client:
+        yield client
