@@ -25,8 +25,20 @@ def output_of(*command):
         return ""
 
 
-def load_average():
-    return os.getloadavg()[0]
+def busy_ticks():
+    """(busy, all) of the whole machine so far."""
+    user, nice, system, idle, wait, *rest = map(
+        int, Path("/proc/stat").read_text().splitlines()[0].split()[1:9])
+    busy = user + nice + system + sum(rest)
+    return busy, busy + idle + wait
+
+
+def background(seconds=1.5):
+    """The share of the machine that is busy while we do nothing."""
+    before = busy_ticks()
+    time.sleep(seconds)
+    busy, total = (a - b for a, b in zip(busy_ticks(), before))
+    return busy / max(1, total)
 
 
 def facts():

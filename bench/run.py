@@ -19,7 +19,7 @@ from place import PLACES
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NAMES = [*measure.LOADS, "memory"]
-BUSY = 0.5  # load average above which a result carries a warning
+BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 
 INTRODUCTION = """# Results of script/bench
 
@@ -115,12 +115,20 @@ def measure_memory(place, folder, effort, results):
             results.setdefault("memory", {})[kind.name] = [numbers]
 
 
+def busy_remark(place, number):
+    busy = machine.background()
+    if busy > BUSY:
+        yield (f"UNRELIABLE: {busy:.0%} of the machine was busy with something else "
+               f"before round {number} in {place.title}")
+
+
 def measure_loads(place, folder, names, effort, results):
     remarks = []
     with contextlib.ExitStack() as stack:
         contenders = open_contenders(place, folder, stack, remarks)
         for number in range(effort.rounds):
             say(f"{place.title}: round {number + 1} of {effort.rounds}")
+            remarks += busy_remark(place, number + 1)
             one_round(place, names, contenders, effort, results)
         return remarks + [f"{c.name} ended {c.died} times in {place.title} and was started again"
                           for c in contenders if c.died]
@@ -174,8 +182,6 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     results, titles, remarks = {}, {}, []
-    if machine.load_average() > BUSY:
-        remarks.append(f"the machine was busy before: load average {machine.load_average():.1f}")
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for kind in chosen_places(arguments):
             results[kind.name], titles[kind.name], more = measure_place(
