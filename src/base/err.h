@@ -35,6 +35,7 @@
     X(ERR_UNAVAILABLE, "nothing can serve this at present") \
     X(ERR_NO_PORT,     "no such port") \
     X(ERR_REFUSED,     "the container refused the connection") \
+    X(ERR_OURSELVES,   "that is this kube-tunnel itself") \
     X(ERR_IN_USE,      "already in use") \
     X(ERR_ACCESS,      "permission denied") \
     X(ERR_NO_FILES,    "out of file descriptors") \

@@ -58,6 +58,7 @@ struct daemon {
     struct task on_signal, on_end;
     struct timer parting;
     struct loop_signal *terminate, *interrupt;
+    char own_name[OWN_NAME_ROOM];
 
     struct loop *loop;
     struct memory *memory;
@@ -173,7 +174,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
     };
     const struct upstream_settings upstream = {
         .idle_ms = c->idle_timeout_ms,
-        .own_uid = own_pod_uid(),
+        .own = own_pod(api_target(d->api)->ns, d->own_name),
     };
     enum err e =
         tunnels_create(d->loop, d->transfers, d->api, &tunnels, &d->tunnels, why);

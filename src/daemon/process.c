@@ -32,8 +32,13 @@ bool in_pod(void)
     return service_account_present() && access(SERVICE_ACCOUNT_ROOT "/token", R_OK) == 0;
 }
 
-const char *own_pod_uid(void)
+struct own_pod own_pod(const char *ns, char room[static OWN_NAME_ROOM])
 {
     const char *uid = getenv("POD_UID");
-    return uid && *uid ? uid : NULL;
+
+    if (!in_pod())
+        return (struct own_pod){ 0 };
+    room[0] = room[OWN_NAME_ROOM - 1] = '\0';
+    gethostname(room, OWN_NAME_ROOM - 1);
+    return (struct own_pod){ .uid = uid && *uid ? uid : NULL, .ns = ns, .name = room };
 }

@@ -239,7 +239,6 @@ static enum err code_of(CURLcode code)
     case CURLE_OPERATION_TIMEDOUT:
         return ERR_TIMEOUT;
     case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
     case CURLE_SSL_CIPHER:
@@ -249,6 +248,7 @@ static enum err code_of(CURLcode code)
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
+    case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; an alert is told by its text */
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:

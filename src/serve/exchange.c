@@ -302,8 +302,11 @@ static enum err read_text(struct exchange *x)
 }
 
 /* Values are shown only of fields known to hold no secrets. */
-static void log_fields(const struct exchange *x)
+static void log_incoming(const struct exchange *x)
 {
+    log_debug(x->id, "request in", LOG_V("method", x->request.method),
+              LOG_V("host", x->request.host ? x->request.host->value : STR("")),
+              LOG_V("path", without_query(x->request.target)));
     for (size_t i = 0; i < x->request.count; i++) {
         const struct http1_field *field = &x->request.fields[i];
         bool show = field->id != FIELD_OTHER && field->id != FIELD_PROXY_AUTHORIZATION;
@@ -346,7 +349,7 @@ static enum exchange_state begin(struct exchange *x)
     if (!e)
         e = policy_check(c, &x->request, &x->target.route.name, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
-        log_fields(x);
+        log_incoming(x);
     if (e)
         return refuse(x, &why);
     if (x->target.route.name.kind == NAME_OWN)
@@ -409,6 +412,8 @@ static enum exchange_state in_lease(struct exchange *x)
         return EXCHANGE_LEASE;
     if (!x->lease.result)
         return EXCHANGE_TALK;
+    if (x->lease.result == ERR_OURSELVES)
+        return own_page(x);
     refusal_from_lease(&x->lease, &x->target.route, &why);
     return refuse(x, &why);
 }

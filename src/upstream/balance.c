@@ -28,12 +28,20 @@ static bool asked_by_name(const struct route *r)
     return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
 }
 
+bool balance_is_own(const struct own_pod *own, const struct endpoint *e)
+{
+    if (own->uid && strcmp(e->uid, own->uid) == 0)
+        return true;
+    return own->ns && own->name && strcmp(e->ns, own->ns) == 0 &&
+           strcmp(e->pod, own->name) == 0;
+}
+
 static enum fitness fitness(const struct choice *c, const struct endpoint *e)
 {
     if (!route_matches(c->route, e) ||
         !route_container_port(c->route, c->service, e, c->port_index))
         return UNFIT;
-    if (c->own_uid && strcmp(e->uid, c->own_uid) == 0)
+    if (balance_is_own(c->own, e))
         return UNFIT;
     if (asked_by_name(c->route))
         return FIT_READY;

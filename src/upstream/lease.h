@@ -48,6 +48,7 @@ struct lease {
      *   ERR_NOT_FOUND    why: services "x" not found
      *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
      *   ERR_NO_PORT      why lists the declared ports
+     *   ERR_OURSELVES    its only endpoint is the pod we run in: answer it yourself
      *   ERR_FORBIDDEN    missing_verb/resource
      *   ERR_TIMEOUT      wait_until has passed while something was under way
      *   other            port-forward to `endpoint` failed: why is the API server's or

@@ -183,6 +183,7 @@ static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16
 
     set_endpoint(l, e);
     l->lease->port = port;
+    log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port));
     if (l->want.proto == PROTO_HTTP1)
         s = pool_take(u->pool, e, port, max_idle, &l->lease->tunnel);
     if (s) {
@@ -202,11 +203,35 @@ static bool worth_waiting(const struct leasing *l, const struct service *s)
            (s->last_ready && now - s->last_ready < LATELY_MS);
 }
 
+static bool is_ourselves(const struct leasing *l, const struct service *s)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (route_matches(route_of(l), s->endpoints[i]) &&
+            balance_is_own(&l->owner->settings.own, s->endpoints[i]))
+            return true;
+    return false;
+}
+
+/* "db-9.db.shop": waiting is for pods that are expected, and nobody promised this one. */
+static enum lease_state no_such_endpoint(struct leasing *l, const struct service *s)
+{
+    struct str wanted = route_of(l)->name.endpoint;
+
+    diag_set(&l->lease->why, ERR_UNAVAILABLE,
+             "service %s has no endpoint \"%.*s\"; it has %zu others", s->name,
+             STR_ARG(wanted), s->endpoint_count);
+    return fail(l, ERR_UNAVAILABLE);
+}
+
 static enum lease_state no_endpoint(struct leasing *l, const struct service *s)
 {
     struct lease *lease = l->lease;
 
     lease->dialling = false;
+    if (is_ourselves(l, s))
+        return fail(l, ERR_OURSELVES);
+    if (route_of(l)->name.kind == NAME_ENDPOINT && s->endpoint_count)
+        return no_such_endpoint(l, s);
     diag_set(&lease->why, ERR_UNAVAILABLE, "%s",
              s->pods_note        ? s->pods_note
              : s->endpoint_count ? "none of its pods is ready"
@@ -222,7 +247,7 @@ static enum lease_state choose(struct leasing *l)
                         .service = s,
                         .client = l->want.client,
                         .avoid = l->avoid,
-                        .own_uid = u->settings.own_uid };
+                        .own = &u->settings.own };
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
     if (e)
@@ -236,7 +261,7 @@ static enum lease_state choose(struct leasing *l)
 static bool may_pass(enum err e)
 {
     return e != ERR_NOT_FOUND && e != ERR_FORBIDDEN && e != ERR_UNAUTHORIZED &&
-           e != ERR_CONFIG && e != ERR_LIMIT;
+           e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
 }
 
 static enum lease_state in_lookup(struct leasing *l)

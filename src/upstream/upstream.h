@@ -5,9 +5,15 @@
 #include "tunnel/tunnels.h"
 #include "upstream/lease.h"
 
+/* The pod we run in, as far as it is known; borrowed, outlives the upstream. */
+struct own_pod {
+    const char *uid; /* or NULL */
+    const char *ns, *name;
+};
+
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
-    const char *own_uid; /* our own pod's UID, never dialled; may be NULL */
+    struct own_pod own; /* never dialled; zeroed outside a pod */
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
