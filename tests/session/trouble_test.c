@@ -92,8 +92,8 @@ static void pod_event(struct stage *st, enum verdict verdict)
 static void lease_event(struct stage *st, enum err result)
 {
     size_t last = st->lease_count - 1;
-    struct leased *l = &st->leases[last];
-    if (st->lease_count && l->lease && l->outcome.result == ERR_AGAIN)
+    bool asked = st->lease_count && st->leases[last].lease;
+    if (asked && st->leases[last].outcome.result == ERR_AGAIN)
         stage_deliver(st, last, &(struct outcome){ .result = result });
 }
 

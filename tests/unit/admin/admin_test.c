@@ -1,0 +1,120 @@
+/* tests/unit/admin/admin_test.c - our own pages */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "admin/admin.h"
+
+#include "base/metrics.h"
+#include "base/own.h"
+#include "catalog/catalog.h"
+
+/* The catalog of these tests. */
+static bool ready;
+static const char *trouble;
+
+bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
+{
+    (void)c;
+    if (!ready && trouble) {
+        ret_error->code = ERR_CONNECT;
+        diag_set(&ret_error->why, ERR_CONNECT, "%s", trouble);
+    }
+    return ready;
+}
+
+static struct admin_page ask(const char *method, const char *path)
+{
+    struct admin *a = admin_create(NULL, "cluster.local");
+    struct admin_page page;
+
+    admin_answer(a, str_of(method), str_of(path), &page);
+    admin_destroy(a);
+    return page;
+}
+
+static void assert_page(const char *method, const char *path, int status,
+                        const char *part)
+{
+    struct admin_page page = ask(method, path);
+
+    if (page.status != status || !strstr(page.text, part))
+        fail_msg("%s %s: %d\n%s", method, path, page.status, page.text);
+    free(page.text);
+}
+
+static void says_what_it_is(void **state)
+{
+    (void)state;
+    assert_page("GET", "/", 200, "http://<service>.<namespace>.svc.cluster.local/");
+    assert_page("HEAD", "/", 200, "kube-tunnel " VERSION);
+}
+
+static void is_alive_whatever_the_cluster_does(void **state)
+{
+    (void)state;
+    ready = false;
+    assert_page("GET", "/healthz", 200, "ok\n");
+}
+
+static void is_ready_when_it_knows_the_cluster(void **state)
+{
+    (void)state;
+    ready = false;
+    trouble = NULL;
+    assert_page("GET", "/readyz", 503, "still asking");
+    trouble = "127.0.0.1:6443: connection refused";
+    assert_page("GET", "/readyz", 503, "127.0.0.1:6443: connection refused");
+    ready = true;
+    assert_page("GET", "/readyz", 200, "ok\n");
+}
+
+static void shows_metrics(void **state)
+{
+    (void)state;
+    static struct metric m = { .name = "kube_tunnel_x", .help = "x" };
+    metrics_register(&m);
+
+    struct admin_page page = ask("GET", "/metrics");
+    assert_int_equal(page.status, 200);
+    assert_string_equal(page.type, "text/plain; version=0.0.4; charset=utf-8");
+    assert_non_null(strstr(page.text, "# TYPE kube_tunnel_x counter\n"));
+    free(page.text);
+}
+
+static void can_only_be_read(void **state)
+{
+    (void)state;
+    static const char *const methods[] = { "POST", "PUT", "DELETE", "get", "OPTIONS" };
+
+    for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
+        struct admin_page page = ask(methods[i], "/healthz");
+        assert_int_equal(page.status, 405);
+        assert_string_equal(page.allow, "GET, HEAD");
+        free(page.text);
+    }
+}
+
+static void has_no_other_pages(void **state)
+{
+    (void)state;
+    static const char *const paths[] = { "/x", "", "*", "//", "/healthz/", "/Metrics" };
+
+    for (size_t i = 0; i < ARRAY_LEN(paths); i++)
+        assert_page("GET", paths[i], 404, "kube-tunnel itself");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(says_what_it_is),
+        cmocka_unit_test(is_alive_whatever_the_cluster_does),
+        cmocka_unit_test(is_ready_when_it_knows_the_cluster),
+        cmocka_unit_test(shows_metrics),
+        cmocka_unit_test(can_only_be_read),
+        cmocka_unit_test(has_no_other_pages),
+    };
+    return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
+}

@@ -1,0 +1,75 @@
+/* tests/unit/detect/detect_test.c - protocols by their first bytes */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "detect/detect.h"
+
+#include "base/own.h"
+
+/* `sure` bytes are needed to be sure; fewer are DETECT_MORE. */
+static const struct {
+    const char *bytes;
+    size_t len, sure;
+    enum detected is;
+} cases[] = {
+    { "GET / HTTP/1.1\r\n", 16, 1, DETECT_HTTP1 },
+    { "POST / HTTP/1.1\r\n", 17, 2, DETECT_HTTP1 },
+    { "PRI / HTTP/1.1\r\n", 16, 5, DETECT_HTTP1 },
+    { "PROPFIND / HTTP/1.1\r\n", 21, 3, DETECT_HTTP1 },
+    { "get / HTTP/1.1\r\n", 16, 1, DETECT_HTTP1 },
+    { "\r\nGET / HTTP/1.1", 16, 1, DETECT_HTTP1 },
+    { "\n", 1, 1, DETECT_HTTP1 },
+    { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, 24, DETECT_HTTP2 },
+    { "PRI * HTTP/2.0\r\n\r\nSM\r\n\rx", 24, 24, DETECT_HTTP1 },
+    { "\x16\x03\x01\x02\x00\x01\x00", 7, 6, DETECT_TLS },
+    { "\x16\x03\x03\x00\xff\x01", 6, 6, DETECT_TLS },
+    { "\x16\x03\x01\x02\x00\x02", 6, 6, DETECT_UNKNOWN },
+    { "\x16\x02", 2, 2, DETECT_UNKNOWN },
+    { "\x04\x01\x00\x50", 4, 2, DETECT_SOCKS4 },
+    { "\x04\x02\x00\x50", 4, 2, DETECT_SOCKS4 },
+    { "\x04\x03", 2, 2, DETECT_UNKNOWN },
+    { "\x05\x01\x00", 3, 2, DETECT_SOCKS5 },
+    { "\x05\x00", 2, 2, DETECT_UNKNOWN },
+    { "\x00\x00\x00\x08\x04\xd2\x16\x2f", 8, 1, DETECT_UNKNOWN },
+    { "\xff\xfe", 2, 1, DETECT_UNKNOWN },
+    { " GET", 4, 1, DETECT_UNKNOWN },
+};
+
+static void needs_as_few_bytes_as_can_tell(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (size_t len = 0; len <= cases[i].len; len++) {
+            enum detected got = detect((const uint8_t *)cases[i].bytes, len);
+            enum detected wanted = len < cases[i].sure ? DETECT_MORE : cases[i].is;
+            if (got != wanted)
+                fail_msg("case %zu, %zu bytes: %s", i, len, detected_name(got));
+        }
+}
+
+static void always_decides_in_the_end(void **state)
+{
+    (void)state;
+    uint8_t bytes[DETECT_MAX];
+
+    for (int first = 0; first < 256; first++)
+        for (int rest = 0; rest < 256; rest += 5) {
+            memset(bytes, rest, sizeof(bytes));
+            bytes[0] = (uint8_t)first;
+            assert_int_not_equal(detect(bytes, sizeof(bytes)), DETECT_MORE);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(needs_as_few_bytes_as_can_tell),
+        cmocka_unit_test(always_decides_in_the_end),
+    };
+    return cmocka_run_group_tests_name("detect", tests, NULL, NULL);
+}

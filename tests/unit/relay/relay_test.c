@@ -1,0 +1,252 @@
+/* tests/unit/relay/relay_test.c - bytes both ways, and every way to end */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "relay/relay.h"
+
+#include "base/own.h"
+
+struct scene {
+    struct sched sched;
+    struct chunk_pool pool;
+    struct task task; /* the owner's */
+    struct relay relay;
+    struct stream *client, *pod;         /* the relay's ends */
+    struct stream *far_client, *far_pod; /* the test's */
+};
+
+static void on_wake(struct task *t)
+{
+    relay_run(&container_of(t, struct scene, task)->relay);
+}
+
+static int begin(void **state, bool half_close)
+{
+    struct scene *s = xcalloc(1, sizeof(*s));
+
+    sched_init(&s->sched, 1);
+    chunk_pool_init(&s->pool, 4);
+    task_init(&s->task, &s->sched, RANK_WORK, on_wake);
+    struct stream_pair up = mem_stream_pair(&s->sched, &s->pool, 1000);
+    struct stream_pair down = mem_stream_pair(&s->sched, &s->pool, 1000);
+    s->client = up.a;
+    s->far_client = up.b;
+    s->pod = down.a;
+    s->far_pod = down.b;
+    s->client->wake = s->pod->wake = &s->task;
+    relay_start(&s->relay, s->client, s->pod, half_close, &s->task);
+    *state = s;
+    return 0;
+}
+
+static int setup(void **state)
+{
+    return begin(state, false);
+}
+
+static int setup_half_close(void **state)
+{
+    return begin(state, true);
+}
+
+static int teardown(void **state)
+{
+    struct scene *s = *state;
+
+    relay_finish(&s->relay);
+    task_cancel(&s->task);
+    stream_close(s->client);
+    stream_close(s->pod);
+    stream_close(s->far_client);
+    stream_close(s->far_pod);
+    task_cancel(&s->task);
+    chunk_pool_finish(&s->pool);
+    sched_finish(&s->sched);
+    free(s);
+    return 0;
+}
+
+static void pass(struct scene *s, uint64_t ms)
+{
+    sched_run(&s->sched, s->sched.now + ms);
+}
+
+static void say(struct scene *s, struct stream *to, const char *text)
+{
+    assert_true(bufq_put(&to->out, text, strlen(text)));
+    stream_update(to);
+    pass(s, 0);
+}
+
+static void assert_hears(struct scene *s, struct stream *at, const char *text)
+{
+    char heard[1001] = "";
+
+    bufq_read(&at->in, heard, 1000);
+    stream_update(at);
+    pass(s, 0);
+    assert_string_equal(heard, text);
+}
+
+static void hang_up(struct scene *s, struct stream *at)
+{
+    stream_shutdown(at);
+    pass(s, 0);
+}
+
+static void carries_bytes_both_ways(void **state)
+{
+    struct scene *s = *state;
+
+    say(s, s->far_client, "ping");
+    assert_hears(s, s->far_pod, "ping");
+    say(s, s->far_pod, "pong!");
+    assert_hears(s, s->far_client, "pong!");
+    assert_int_equal(s->relay.up, 4);
+    assert_int_equal(s->relay.down, 5);
+    assert_false(relay_done(&s->relay));
+}
+
+static void keeps_the_clients_end_to_itself_while_the_pod_talks(void **state)
+{
+    struct scene *s = *state;
+
+    say(s, s->far_client, "last");
+    hang_up(s, s->far_client);
+    assert_hears(s, s->far_pod, "last");
+    for (int i = 0; i < 10; i++) {
+        pass(s, 29000);
+        assert_false(s->far_pod->in_eof);
+        say(s, s->far_pod, "more");
+        assert_hears(s, s->far_client, "more");
+    }
+    hang_up(s, s->far_pod);
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+    assert_true(s->far_client->in_eof);
+}
+
+static void gives_up_a_silent_pod_after_the_clients_end(void **state)
+{
+    struct scene *s = *state;
+
+    hang_up(s, s->far_client);
+    pass(s, 29999);
+    assert_false(s->far_pod->in_eof);
+    pass(s, 1);
+    assert_true(s->far_pod->in_eof);
+    assert_false(relay_done(&s->relay));
+    pass(s, 2000);
+    assert_true(relay_done(&s->relay));
+    assert_false(relay_clean(&s->relay));
+}
+
+static void passes_the_clients_end_on_at_once_where_it_is_asked_to(void **state)
+{
+    struct scene *s = *state;
+
+    hang_up(s, s->far_client);
+    assert_true(s->far_pod->in_eof);
+    pass(s, 3600000);
+    say(s, s->far_pod, "at last");
+    hang_up(s, s->far_pod);
+    assert_hears(s, s->far_client, "at last");
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+}
+
+static void lets_the_client_see_the_pods_end_and_stop(void **state)
+{
+    struct scene *s = *state;
+
+    say(s, s->far_pod, "bye");
+    hang_up(s, s->far_pod);
+    assert_true(s->far_client->in_eof);
+    assert_hears(s, s->far_client, "bye");
+    say(s, s->far_client, "what?");
+    assert_false(relay_done(&s->relay));
+    hang_up(s, s->far_client);
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+}
+
+static void waits_for_a_client_that_does_not_stop_only_so_long(void **state)
+{
+    struct scene *s = *state;
+
+    hang_up(s, s->far_pod);
+    pass(s, 1999);
+    assert_false(relay_done(&s->relay));
+    pass(s, 1);
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+}
+
+/* What came is delivered; that it is not all must not look like a proper end. */
+static void never_makes_a_cut_look_clean(void **state)
+{
+    static const enum verdict verdicts[] = { V_REFUSED, V_RESET, V_TUNNEL_LOST,
+                                             V_POD_GONE };
+
+    for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
+        begin(state, false);
+        struct scene *s = *state;
+        bufq_write(&s->pod->in, "half", 4);
+        stream_end(s->pod, verdicts[i], NULL);
+        pass(s, 0);
+        assert_hears(s, s->far_client, "half");
+        assert_true(relay_done(&s->relay));
+        assert_false(relay_clean(&s->relay));
+        assert_false(s->far_client->in_eof);
+        teardown(state);
+    }
+}
+
+static void is_done_when_the_client_breaks(void **state)
+{
+    struct scene *s = *state;
+
+    say(s, s->far_pod, "unread");
+    stream_end(s->client, V_RESET, NULL);
+    pass(s, 0);
+    assert_true(relay_done(&s->relay));
+    assert_false(relay_clean(&s->relay));
+}
+
+/* Four queues are all there is, however much one side writes. */
+static void stops_the_writer_when_the_reader_stops(void **state)
+{
+    struct scene *s = *state;
+    char block[100] = { 0 };
+    size_t taken = 0;
+
+    for (int i = 0; i < 1000; i++) {
+        taken += bufq_write(&s->far_client->out, block, sizeof(block));
+        stream_update(s->far_client);
+        pass(s, 0);
+    }
+    assert_int_equal(taken, 4000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(carries_bytes_both_ways),
+        TEST(keeps_the_clients_end_to_itself_while_the_pod_talks),
+        TEST(gives_up_a_silent_pod_after_the_clients_end),
+        cmocka_unit_test_setup_teardown(
+            passes_the_clients_end_on_at_once_where_it_is_asked_to, setup_half_close,
+            teardown),
+        TEST(lets_the_client_see_the_pods_end_and_stop),
+        TEST(waits_for_a_client_that_does_not_stop_only_so_long),
+        cmocka_unit_test(never_makes_a_cut_look_clean),
+        TEST(is_done_when_the_client_breaks),
+        TEST(stops_the_writer_when_the_reader_stops),
+    };
+    return cmocka_run_group_tests_name("relay", tests, NULL, NULL);
+}

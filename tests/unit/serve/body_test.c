@@ -1,0 +1,188 @@
+/* tests/unit/serve/body_test.c - bodies of every framing, cut everywhere */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "serve/body.h"
+
+#include "base/own.h"
+
+#define CHUNKED "5;x=y\r\nhello\r\n1\r\n \r\n00005\r\nworld\r\n0\r\nTrailer: 1\r\n\r\n"
+
+static struct chunk_pool pool;
+static struct bufq from, to;
+
+static int setup(void **state)
+{
+    (void)state;
+    chunk_pool_init(&pool, 0);
+    bufq_init(&from, &pool, 100000);
+    bufq_init(&to, &pool, 100000);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    bufq_finish(&from);
+    bufq_finish(&to);
+    chunk_pool_finish(&pool);
+    return 0;
+}
+
+static void start(struct body *b, enum http1_framing framing, uint64_t length)
+{
+    struct http1_head *head = xcalloc(1, sizeof(*head));
+    head->framing = framing;
+    head->length = length;
+    body_init(b, head);
+    free(head);
+    bufq_clear(&from);
+    bufq_clear(&to);
+}
+
+static void move(struct body *b, bool decode, size_t wanted)
+{
+    size_t moved;
+    assert_int_equal(body_move(b, &from, &to, decode, &moved), OK);
+    assert_int_equal(moved, wanted);
+}
+
+static void assert_moved(const char *text)
+{
+    char moved[200] = "";
+    bufq_copy(&to, 0, moved, sizeof(moved) - 1);
+    assert_string_equal(moved, text);
+}
+
+static void is_done_at_once_where_there_is_none(void **state)
+{
+    (void)state;
+    struct body b;
+
+    start(&b, BODY_NONE, 0);
+    assert_true(b.done);
+    start(&b, BODY_LENGTH, 0);
+    assert_true(b.done);
+    bufq_write(&from, "next", 4);
+    move(&b, false, 0);
+}
+
+static void takes_a_length_and_no_more(void **state)
+{
+    (void)state;
+    struct body b;
+
+    start(&b, BODY_LENGTH, 5);
+    bufq_write(&from, "hel", 3);
+    move(&b, false, 3);
+    assert_false(b.done);
+    bufq_write(&from, "loNEXT", 6);
+    move(&b, false, 2);
+    assert_true(b.done);
+    assert_moved("hello");
+    assert_int_equal(from.len, 4);
+}
+
+/* Every split in two, with the coding and without; what follows is left alone. */
+static void takes_chunks_wherever_they_are_cut(void **state)
+{
+    (void)state;
+    const char *wire = CHUNKED "NEXT";
+    size_t len = strlen(CHUNKED);
+
+    for (size_t cut = 0; cut <= len; cut++)
+        for (int decode = 0; decode < 2; decode++) {
+            struct body b;
+            size_t first, second;
+            start(&b, BODY_CHUNKED, 0);
+            bufq_write(&from, wire, cut);
+            assert_int_equal(body_move(&b, &from, &to, decode, &first), OK);
+            assert_int_equal(b.done, cut == len);
+            bufq_write(&from, wire + cut, len + 4 - cut);
+            assert_int_equal(body_move(&b, &from, &to, decode, &second), OK);
+            assert_true(b.done);
+            assert_moved(decode ? "hello world" : CHUNKED);
+            assert_int_equal(first + second, decode ? 11 : len);
+            assert_int_equal(from.len, 4);
+        }
+}
+
+static void takes_everything_until_the_end(void **state)
+{
+    (void)state;
+    struct body b;
+
+    start(&b, BODY_TO_EOF, 0);
+    bufq_write(&from, CHUNKED, 20);
+    move(&b, true, 20);
+    assert_false(b.done);
+}
+
+/* A queue with room for one byte at a time takes them all in the end. */
+static void fills_what_room_there_is(void **state)
+{
+    (void)state;
+
+    for (int decode = 0; decode < 2; decode++) {
+        struct body b;
+        char all[100] = "";
+        size_t len = 0;
+        start(&b, BODY_CHUNKED, 0);
+        bufq_write(&from, CHUNKED, strlen(CHUNKED));
+        to.limit = 1;
+        for (int i = 0; i < 200 && !b.done; i++) {
+            size_t moved;
+            assert_int_equal(body_move(&b, &from, &to, decode, &moved), OK);
+            assert_true(to.len <= 1);
+            len += bufq_read(&to, all + len, 1);
+        }
+        assert_true(b.done);
+        assert_string_equal(all, decode ? "hello world" : CHUNKED);
+        to.limit = 100000;
+    }
+}
+
+static void refuses_what_are_no_chunks(void **state)
+{
+    (void)state;
+
+    for (int decode = 0; decode < 2; decode++) {
+        struct body b;
+        size_t moved;
+        start(&b, BODY_CHUNKED, 0);
+        bufq_write(&from, "5\r\nhelloX", 9);
+        assert_int_equal(body_move(&b, &from, &to, decode, &moved), ERR_PROTO);
+        assert_non_null(b.chunked.problem);
+    }
+}
+
+static void drops_a_body_and_nothing_after_it(void **state)
+{
+    (void)state;
+    struct body b;
+
+    start(&b, BODY_CHUNKED, 0);
+    bufq_write(&from, CHUNKED "NEXT", strlen(CHUNKED) + 4);
+    assert_int_equal(body_discard(&b, &from), OK);
+    assert_true(b.done);
+    assert_int_equal(from.len, 4);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(is_done_at_once_where_there_is_none),
+        TEST(takes_a_length_and_no_more),
+        TEST(takes_chunks_wherever_they_are_cut),
+        TEST(takes_everything_until_the_end),
+        TEST(fills_what_room_there_is),
+        TEST(refuses_what_are_no_chunks),
+        TEST(drops_a_body_and_nothing_after_it),
+    };
+    return cmocka_run_group_tests_name("serve/body", tests, NULL, NULL);
+}

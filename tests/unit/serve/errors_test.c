@@ -1,0 +1,164 @@
+/* tests/unit/serve/errors_test.c - the words for what went wrong, in three formats */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <jansson.h>
+
+#include "serve/errors.h"
+
+#include "base/own.h"
+
+static enum page_format wanted(const char *accept)
+{
+    struct http1_head *head = xcalloc(1, sizeof(*head));
+    AUTO_FREE char *text =
+        xasprintf("GET / HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", accept);
+
+    assert_int_equal(http1_request_parse(text, strlen(text), head), OK);
+    enum page_format format = page_format_wanted(head);
+    free(head);
+    return format;
+}
+
+static void takes_the_format_the_client_prefers(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *accept;
+        enum page_format format;
+    } cases[] = {
+        { "*/*", PAGE_TEXT },
+        { "", PAGE_TEXT },
+        { "image/png", PAGE_TEXT },
+        { "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", PAGE_HTML },
+        { "application/json", PAGE_JSON },
+        { "application/json, text/plain, */*", PAGE_JSON },
+        { "application/problem+json", PAGE_JSON },
+        { "text/html;q=0.5, application/json;q=0.9", PAGE_JSON },
+        { "text/html;q=0.9, application/json;q=0.5", PAGE_HTML },
+        { "text/html;q=0.899;x=y, application/json;q=0.9", PAGE_JSON },
+        { "text/html;q=0, */*", PAGE_TEXT },
+        { "*/*, text/html;q=0.1", PAGE_HTML },
+        { "TEXT/HTML ; Q=1.0", PAGE_HTML },
+        { ",;q=,text/html;;", PAGE_HTML },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (wanted(cases[i].accept) != cases[i].format)
+            fail_msg("Accept: %s", cases[i].accept);
+    assert_int_equal(page_format_wanted(NULL), PAGE_TEXT);
+}
+
+static struct refusal nasty(void)
+{
+    struct refusal r;
+
+    refusal_set(&r, 404, "not \"found\": %s", "<script>alert('x')</script> & \r\nSet: x");
+    refusal_detail(&r, "back\\slash, tab\t, caf\xc3\xa9, \x7f");
+    refusal_hint(&r, "one\ntwo");
+    return r;
+}
+
+static void plain_text_has_the_first_line_first(void **state)
+{
+    (void)state;
+    struct refusal r = nasty();
+    struct page page;
+    AUTO_FREE char *text = NULL;
+
+    refusal_page(&r, PAGE_TEXT, &page, &text);
+    assert_int_equal(page.status, 404);
+    assert_string_equal(text, "not \"found\": <script>alert('x')</script> &   Set: x\n\n"
+                              "back\\slash, tab , caf\xc3\xa9,  \none\ntwo\n");
+}
+
+static void html_is_escaped(void **state)
+{
+    (void)state;
+    struct refusal r = nasty();
+    struct page page;
+    AUTO_FREE char *text = NULL;
+
+    refusal_page(&r, PAGE_HTML, &page, &text);
+    assert_null(strstr(text, "<script"));
+    assert_non_null(
+        strstr(text, "&lt;script&gt;alert(&#39;x&#39;)&lt;/script&gt; &amp; "));
+    assert_string_equal(page.type, "text/html; charset=utf-8");
+}
+
+static void json_can_be_parsed(void **state)
+{
+    (void)state;
+    struct refusal r = nasty();
+    struct page page;
+    AUTO_FREE char *text = NULL;
+
+    r.retry_after = 7;
+    refusal_page(&r, PAGE_JSON, &page, &text);
+    json_t *json = json_loads(text, 0, NULL);
+    assert_non_null(json);
+    assert_string_equal(json_string_value(json_object_get(json, "error")), r.first);
+    assert_string_equal(json_string_value(json_object_get(json, "hint")), "one\ntwo");
+    assert_int_equal(json_integer_value(json_object_get(json, "status")), 404);
+    assert_int_equal(json_integer_value(json_object_get(json, "retryAfter")), 7);
+    json_decref(json);
+}
+
+static void fits_whatever_it_is_told(void **state)
+{
+    (void)state;
+    struct refusal r;
+    char text[4000];
+
+    memset(text, 'x', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    refusal_set(&r, 400, "%s", text);
+    refusal_detail(&r, "%s", text);
+    refusal_hint(&r, "%s", text);
+    assert_int_equal(strlen(r.first), sizeof(r.first) - 1);
+    refusal_invalid_host(str_of(text), "too long", "cluster.local", &r);
+    assert_string_equal(r.first, "Invalid host");
+}
+
+static void a_page_is_a_whole_message(void **state)
+{
+    (void)state;
+    struct chunk_pool pool;
+    struct bufq out;
+    char said[1000] = "";
+    struct page page = {
+        .status = 503,
+        .type = "text/plain",
+        .body = STR("sorry\n"),
+        .retry_after = 3,
+        .connection = "close",
+    };
+
+    chunk_pool_init(&pool, 0);
+    bufq_init(&out, &pool, 10);
+    page_write(&page, &out);
+    bufq_read(&out, said, sizeof(said));
+    assert_string_equal(said, "HTTP/1.1 503 Service Unavailable\r\n"
+                              "Content-Type: text/plain\r\nContent-Length: 6\r\n"
+                              "Cache-Control: no-store\r\n"
+                              "X-Content-Type-Options: nosniff\r\n"
+                              "Retry-After: 3\r\nConnection: close\r\n\r\nsorry\n");
+    assert_int_equal(out.limit, 10);
+    chunk_pool_finish(&pool);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(takes_the_format_the_client_prefers),
+        cmocka_unit_test(plain_text_has_the_first_line_first),
+        cmocka_unit_test(html_is_escaped),
+        cmocka_unit_test(json_can_be_parsed),
+        cmocka_unit_test(fits_whatever_it_is_told),
+        cmocka_unit_test(a_page_is_a_whole_message),
+    };
+    return cmocka_run_group_tests_name("serve/errors", tests, NULL, NULL);
+}
