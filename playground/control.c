@@ -95,7 +95,7 @@ static enum err pod_set_ready(struct cluster *c, const struct command_line *l,
 {
     AUTO(named_finish) struct named n = take_named(l->words[2]);
     json_t *old;
-    bool ready;
+    bool ready = false;
     size_t i;
     json_t *condition;
     enum err e = take_switch(l->words[3], &ready, why);
@@ -261,7 +261,7 @@ static enum err kill_tunnels(struct cluster *c, const struct command_line *l,
 /* The kubelet, or the runtime: its tunnels end, and the API server cannot reach it. */
 static enum err node(struct cluster *c, const struct command_line *l, struct diag *why)
 {
-    bool up;
+    bool up = false;
     enum err e = take_switch(l->words[1], &up, why);
     if (e)
         return e;
@@ -346,7 +346,7 @@ static enum err allow(struct cluster *c, const struct command_line *l, struct di
 
 static enum err token(struct cluster *c, const struct command_line *l, struct diag *why)
 {
-    bool valid;
+    bool valid = false;
     enum err e = take_switch(l->words[1], &valid, why);
     if (!e)
         c->faults.token_expired = !valid;
