@@ -29,7 +29,6 @@
 #include <stdio.h>
 
 #include "admin/admin.h"
-#include "base/metrics.h"
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
@@ -37,13 +36,10 @@
 #include "serve/session.h"
 
 #define ATTEMPTS_MAX 3
-#define TEXT_FIRST 4096 /* room for a head at first */
 #define TEXT_KEPT 16384 /* more is not kept for the next exchange */
-#define TEXT_STEP 2048  /* a head is copied in steps: a body may follow it */
 #define SPARES_MAX 64
 #define LEASE_GRACE_MS                                                                   \
-    5000                /* upstream/ gives up by itself; this is for when it does not */
-#define STATUS_GONE 499 /* in the log: the client left before an answer */
+    5000 /* upstream/ gives up by itself; this is for when it does not */
 
 static uint64_t head_ms(const struct config *c)
 {
@@ -94,89 +90,10 @@ static const struct {
 #undef X
 };
 
-static struct metric requests = {
-    .name = "kube_tunnel_requests_total",
-    .help = "Requests of clients, by the class of the status they got",
-    .type = METRIC_COUNTER,
-    .label = "code",
-    .values = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" },
-};
-static struct metric duration = {
-    .name = "kube_tunnel_request_duration_seconds",
-    .help = "From the first byte of a request to the last of its answer",
-    .type = METRIC_HISTOGRAM,
-};
-static struct metric retries = {
-    .name = "kube_tunnel_retries_total",
-    .help = "Requests sent again because nothing came back",
-    .type = METRIC_COUNTER,
-};
-static struct metric bytes = {
-    .name = "kube_tunnel_body_bytes_total",
-    .help = "Bytes of bodies and of relayed connections, from and to clients",
-    .type = METRIC_COUNTER,
-    .label = "direction",
-    .values = { "in", "out" },
-};
-
-void exchange_metrics_register(void)
-{
-    metrics_register(&requests);
-    metrics_register(&duration);
-    metrics_register(&retries);
-    metrics_register(&bytes);
-}
-
-/* The end, in words and numbers. */
-
-static struct str without_query(struct str path)
-{
-    str_cut(path, '?', &path);
-    return path;
-}
-
-static void log_request(const struct exchange *x, uint64_t ms)
-{
-    const struct http1_head *head = &x->request;
-    const struct endpoint *pod = x->lease.endpoint;
-    struct str host = x->target.authority;
-
-    if (!host.at && head->host)
-        host = head->host->value;
-    log_info(x->id, "request", LOG_V("method", head->method), LOG_V("host", host),
-             LOG_V("path", without_query(x->target.path)),
-             LOG_I("status", x->status ? x->status : STATUS_GONE),
-             LOG_U("in", x->bytes_in), LOG_U("out", x->bytes_out), LOG_U("ms", ms),
-             LOG_S("pod", pod ? pod->pod : ""), LOG_ID("tunnel", x->lease.tunnel),
-             LOG_S("reused", x->lease.reused ? "yes" : "no"));
-}
-
-static void log_bad_request(const struct exchange *x)
-{
-    log_info(x->id, "bad request", LOG_I("status", x->status),
-             LOG_S("client", x->from->address));
-}
-
-static void account(const struct exchange *x)
-{
-    uint64_t ms = x->serve->sched->now - x->began;
-
-    if (!x->known && !x->status)
-        return; /* a client that left before it had asked for anything */
-    metric_add(&requests, x->status / 100 <= 5 ? (size_t)x->status / 100 : 0, 1);
-    metric_observe_ms(&duration, ms);
-    metric_add(&bytes, 0, (int64_t)x->bytes_in);
-    metric_add(&bytes, 1, (int64_t)x->bytes_out);
-    if (x->known)
-        log_request(x, ms);
-    else
-        log_bad_request(x);
-}
-
 /* Everything borrowed goes back, and the owner is told. */
 static void conclude(struct exchange *x)
 {
-    account(x);
+    exchange_account(x);
     relay_finish(&x->relay);
     peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
@@ -269,52 +186,6 @@ static enum exchange_state own_page(struct exchange *x)
 
 /* HEAD: the request's head, copied together and understood. */
 
-static void text_grow(struct exchange *x, size_t need)
-{
-    if (x->text_room >= need)
-        return;
-    while (x->text_room < need)
-        x->text_room = x->text_room ? x->text_room * 2 : TEXT_FIRST;
-    x->text = xrealloc(x->text, x->text_room);
-}
-
-/* Take the head out of the queue, and nothing that follows it.
- * OK: it is text[0..text_len).  ERR_AGAIN, ERR_LIMIT. */
-static enum err read_text(struct exchange *x)
-{
-    struct bufq *in = &x->client->in;
-    size_t max = (size_t)x->serve->config->max_head_size;
-
-    while (!bufq_empty(in) && x->text_len < max) {
-        size_t n = max - x->text_len, end;
-        n = n < TEXT_STEP ? n : TEXT_STEP;
-        text_grow(x, x->text_len + n);
-        n = bufq_copy(in, 0, x->text + x->text_len, n);
-        if (!http1_head_end(x->text, x->text_len + n, &x->scanned, &end)) {
-            bufq_skip(in, end - x->text_len);
-            x->text_len = end;
-            return OK;
-        }
-        bufq_skip(in, n);
-        x->text_len += n;
-    }
-    return x->text_len >= max ? ERR_LIMIT : ERR_AGAIN;
-}
-
-/* Values are shown only of fields known to hold no secrets. */
-static void log_incoming(const struct exchange *x)
-{
-    log_debug(x->id, "request in", LOG_V("method", x->request.method),
-              LOG_V("host", x->request.host ? x->request.host->value : STR("")),
-              LOG_V("path", without_query(x->request.target)));
-    for (size_t i = 0; i < x->request.count; i++) {
-        const struct http1_field *field = &x->request.fields[i];
-        bool show = field->id != FIELD_OTHER && field->id != FIELD_PROXY_AUTHORIZATION;
-        log_debug(x->id, "header", LOG_V("name", field->name),
-                  LOG_V("value", show ? field->value : STR("(not shown)")));
-    }
-}
-
 static void lease(struct exchange *x)
 {
     const struct config *c = x->serve->config;
@@ -349,7 +220,7 @@ static enum exchange_state begin(struct exchange *x)
     if (!e)
         e = policy_check(c, &x->request, &x->target.route.name, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
-        log_incoming(x);
+        exchange_log_incoming(x);
     if (e)
         return refuse(x, &why);
     if (x->target.route.name.kind == NAME_OWN)
@@ -371,7 +242,7 @@ static enum exchange_state in_head(struct exchange *x)
 {
     if (x->client->broken)
         return finish(x, FATE_ABORT);
-    enum err e = read_text(x);
+    enum err e = reading_run(x);
     if (e == ERR_AGAIN)
         return x->client->in_eof ? finish(x, FATE_ABORT) : EXCHANGE_HEAD;
     if (e)
@@ -510,7 +381,7 @@ static enum exchange_state no_answer(struct exchange *x)
     log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
              LOG_S("failed", x->lease.endpoint ? x->lease.endpoint->pod : ""),
              LOG_S("why", reason_of(x->lease.stream)));
-    metric_add(&retries, 0, 1);
+    exchange_count_retry();
     avoid_failed(x);
     upstream_return(&x->lease, FATE_ABORT);
     sending_again(x);
@@ -650,8 +521,7 @@ static void on_wake(struct task *t)
     struct exchange *x = container_of(t, struct exchange, task);
 
     while (x->state != EXCHANGE_DONE) {
-        enum exchange_state next =
-            is_abandoned(x) ? give_up(x) : states[x->state].run(x);
+        enum exchange_state next = is_abandoned(x) ? give_up(x) : states[x->state].run(x);
         if (next == x->state)
             break;
         enter(x, next);

@@ -110,7 +110,16 @@ void exchange_abort(struct exchange *x);
 void exchange_release(struct exchange *x);
 void exchange_destroy(struct exchange *x); /* of the spare list, at the end */
 
+/* In the log and in numbers (serve/account.c). */
 void exchange_metrics_register(void);
+void exchange_log_incoming(const struct exchange *x);
+void exchange_count_retry(void);
+void exchange_account(const struct exchange *x); /* at DONE */
+struct str without_query(struct str path);
+
+/* Take the head of a request out of client->in, and nothing that follows it.
+ * OK: it is text[0..text_len).  ERR_AGAIN: not complete.  ERR_LIMIT. */
+MUST_CHECK enum err reading_run(struct exchange *x);
 
 /* The two halves.  Both do what they can with what is there and never wait.
  *
