@@ -50,6 +50,6 @@ def facts():
         "memory": f"{memory / 1048576:.0f} GiB",
         "kernel": platform.release(),
         "kube-tunnel": output_of(KUBE_TUNNEL, "version").strip() or "not built",
-        "kubectl": first_match(output_of(KUBECTL, "version", "--client"), r"^Client Version: (.*)$"),
+        "kubectl": first_match(output_of(KUBECTL, "version", "--client"), r"^Client Version: (.*)"),
         "nginx": first_match(output_of(NGINX, "-v"), r"nginx/(\S+)") if NGINX else "not installed",
     }

@@ -20,7 +20,7 @@ def at_home(folder):
     """A command's prefix: settings and caches of its own, not the user's."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
-    return ["env", f"HOME={home}", *(f"XDG_{x}_HOME={home}/{x.lower()}" for x in ("CONFIG", "CACHE"))]
+    return ["env", f"HOME={home}", f"XDG_CONFIG_HOME={home}", f"XDG_CACHE_HOME={home}/cache"]
 
 
 class Playground:

@@ -43,8 +43,7 @@ def read_arguments():
     parser.add_argument("--playground", action="store_true", help="in the playground only")
     parser.add_argument("--kubernetes", action="store_true", help="on the real cluster only")
     parser.add_argument("--only", action="append", metavar="NAME", default=[],
-                        help="only this measurement (or a contender's or measurement's beginning): "
-                             + ", ".join(NAMES))
+                        help="only what begins with that, repeatable: " + ", ".join(NAMES))
     parser.add_argument("--write", action="store_true",
                         help="write bench/RESULTS.md also after a partial run")
     return parser.parse_args()

@@ -9,6 +9,7 @@ import statistics
 
 OURS = "kube-tunnel"
 MANY_FAILURES = 0.001  # of the requests; below, a number still counts
+RATE_HELD = 0.97  # of a fixed rate; below, the load was not the same
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,6 +103,10 @@ def trouble(results, figure):
         failed, total = failures(results, figure.place, figure.load, who)
         if failed > MANY_FAILURES * total:
             yield f"{failed:,} of {total:,} failed at {who}"
+        for numbers in rounds_of(results, figure.place, figure.load, who):
+            asked = numbers.get("asked_rps")
+            if asked and numbers["rps"] < RATE_HELD * asked:
+                yield f"{who} took only {numbers['rps']:,.0f} of {asked:,} requests/s"
 
 
 @dataclasses.dataclass
