@@ -1,0 +1,191 @@
+"""A steady load while something breaks: requests at a fixed rate, and what became of each.
+
+The timetable does not wait for answers: a client whose request is still out opens
+another connection for the next one, so an outage of three seconds makes six hundred
+requests wait, as it would for so many users. SPDX-License-Identifier: MIT
+"""
+import asyncio
+import itertools
+import threading
+import time
+
+TICK = 0.005
+
+numbers = itertools.count(1)
+
+
+class Request:
+    """One of them. Lost is what did not end with a whole answer 200."""
+
+    __slots__ = ("number", "due", "ended", "status", "error", "body", "pod")
+
+    def __init__(self, due):
+        self.number = next(numbers)
+        self.due = due
+        self.ended = self.status = self.error = self.pod = None
+        self.body = b""
+
+    @property
+    def wait(self):
+        return self.ended - self.due
+
+    @property
+    def lost(self):
+        return self.status != 200 or self.error is not None
+
+    def __repr__(self):
+        fate = self.error or f"{self.status} {self.body[:160].decode(errors='replace').strip()!r}"
+        return f"<{self.number}: {fate} after {self.wait:.3f} s>"
+
+
+class Connection(asyncio.Protocol):
+    """HTTP/1.1 with keep-alive, one request at a time."""
+
+    def __init__(self, load, idle):
+        self.load = load
+        self.idle = idle  # those of the same client
+        self.request = None
+        self.seen = b""
+        self.head = None
+
+    def connection_made(self, transport):
+        self.transport = transport
+
+    def ask(self, request):
+        self.request, self.seen, self.head = request, b"", None
+        self.transport.write(self.load.bytes_of(request))
+
+    def data_received(self, chunk):
+        self.seen += chunk
+        if self.head is None and b"\r\n\r\n" in self.seen:
+            head, self.seen = self.seen.split(b"\r\n\r\n", 1)
+            self.read_head(head.decode("latin-1").split("\r\n"))
+        if self.head is not None and len(self.seen) >= self.length:
+            self.complete()
+
+    def read_head(self, lines):
+        self.head = {n.lower(): v.strip() for n, _, v in (line.partition(":") for line in lines[1:])}
+        self.status = int(lines[0].split()[1])
+        self.length = int(self.head.get("content-length", "0"))
+
+    def complete(self):
+        if self.request is None:  # nobody asked
+            self.transport.abort()
+            return
+        request, self.request = self.request, None
+        request.status, request.body = self.status, self.seen[:self.length]
+        request.pod = self.head.get("x-pod")
+        self.load.end(request)
+        if self.head.get("connection", "").lower() == "close":
+            self.transport.close()
+        elif not self.load.fresh:
+            self.idle.append(self)
+        else:
+            self.transport.close()
+
+    def connection_lost(self, _):
+        if self in self.idle:
+            self.idle.remove(self)
+        if self.request is not None:
+            self.request.error = "cut" if self.seen or self.head else "closed without an answer"
+            self.load.end(self.request)
+            self.request = None
+
+
+class Load:
+    """with Load(port, ...) as load: break something; then load.figures()."""
+
+    def __init__(self, port, host="web.shop.svc.cluster.local", path="/", method="GET", rate=200,
+                 clients=4, fresh=False, patience=60):
+        self.port, self.host, self.path, self.method = port, host, path, method
+        self.rate, self.clients, self.fresh, self.patience = rate, clients, fresh, patience
+        self.requests = []
+        self.pending = set()
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
+
+    def bytes_of(self, request):
+        mark = "&" if "?" in self.path else "?"
+        length = "Content-Length: 0\r\n" if self.method != "GET" else ""
+        return (f"{self.method} {self.path}{mark}request={request.number} HTTP/1.1\r\n"
+                f"Host: {self.host}\r\n{length}\r\n").encode()
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join(self.patience + 10)
+
+    def end(self, request):
+        request.ended = time.monotonic()
+        self.pending.discard(request)
+
+    async def run(self):
+        idle = [[] for _ in range(self.clients)]
+        began = time.monotonic()
+        due = 0
+        while not self.over.is_set():
+            while began + due / self.rate <= time.monotonic():
+                self.begin(began + due / self.rate, idle[due % self.clients])
+                due += 1
+            await asyncio.sleep(TICK)
+        deadline = time.monotonic() + self.patience
+        while self.pending and time.monotonic() < deadline:
+            await asyncio.sleep(TICK)
+        for request in list(self.pending):
+            request.error = "no answer"
+            self.end(request)
+
+    def begin(self, due, idle):
+        request = Request(due)
+        self.requests.append(request)
+        self.pending.add(request)
+        if idle:
+            idle.pop().ask(request)
+        else:
+            asyncio.ensure_future(self.dial(request, idle))
+
+    async def dial(self, request, idle):
+        try:
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: Connection(self, idle), "127.0.0.1", self.port)
+        except OSError as error:
+            request.error = f"cannot connect: {error}"
+            self.end(request)
+            return
+        connection.ask(request)
+
+    # what became of them, once it is over
+
+    def figures(self, since=0):
+        return Figures([r for r in self.requests if r.due >= since])
+
+
+class Figures:
+    def __init__(self, requests):
+        self.requests = requests
+        self.lost = [r for r in requests if r.lost]
+        self.waits = sorted(r.wait for r in requests if not r.lost)
+
+    def wait(self, share):
+        return self.waits[min(len(self.waits) - 1, int(len(self.waits) * share))]
+
+    @property
+    def p99(self):
+        return self.wait(0.99)
+
+    @property
+    def longest(self):
+        return self.waits[-1]
+
+    def __str__(self):
+        if not self.waits:
+            return f"all {len(self.requests)} lost"
+        return (f"{len(self.requests)} requests, {len(self.lost)} lost, wait p50 {self.wait(.5) * 1e3:.1f} ms,"
+                f" p99 {self.p99:.2f} s, longest {self.longest:.2f} s")
+
+    def complaints(self, most=12):
+        """Said when requests were lost that should not have been."""
+        return "\n".join([f"{len(self.lost)} of {len(self.requests)} lost:", *map(repr, self.lost[:most])])
