@@ -43,7 +43,7 @@ def read_arguments():
     parser.add_argument("--playground", action="store_true", help="in the playground only")
     parser.add_argument("--kubernetes", action="store_true", help="on the real cluster only")
     parser.add_argument("--only", action="append", metavar="NAME", default=[],
-                        help="only what begins with that, repeatable: " + ", ".join(NAMES))
+                        help="only what begins with that, repeatable: " + "; ".join(NAMES))
     parser.add_argument("--write", action="store_true",
                         help="write bench/RESULTS.md also after a partial run")
     return parser.parse_args()
@@ -52,7 +52,7 @@ def read_arguments():
 def chosen_names(only):
     chosen = [n for n in NAMES if not only or any(n.startswith(o) for o in only)]
     if not chosen:
-        sys.exit(f"script/bench: no measurement begins with that; there are: {', '.join(NAMES)}")
+        sys.exit(f"script/bench: no measurement begins with that; there are: {'; '.join(NAMES)}")
     return chosen
 
 
@@ -151,8 +151,10 @@ def contenders_in(results):
 def report(results, titles, remarks, effort):
     judged = [table.judge(results, f) for f in table.FIGURES
               if f.load in results.get(f.place, {})]
-    parts = ["## Figures to reach", table.markdown(table.FIGURE_HEAD,
-                                                   map(table.figure_cells, judged))]
+    parts = []
+    if judged:
+        parts += ["## Figures to reach",
+                  table.markdown(table.FIGURE_HEAD, map(table.figure_cells, judged))]
     for place, title in titles.items():
         who = contenders_in(results[place])
         parts += [f"## Everything measured: {title}",
