@@ -40,6 +40,7 @@
 #define FRESH_MS 3000   /* a look-up this old will do */
 #define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
 #define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
+#define TRIES 3         /* openings that fail in a row before it waits */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -58,6 +59,7 @@ struct leasing {
     struct opening opening;
     struct endpoint *avoid; /* a reference */
     bool parked_once;
+    unsigned failures; /* openings since it last waited */
 };
 
 struct upstream {
@@ -153,6 +155,7 @@ static enum lease_state park(struct leasing *l, enum err e)
                  LOG_V("namespace", route_of(l)->name.ns),
                  LOG_S("reason", diag_text(&l->lease->why, e)));
     }
+    l->failures = 0;
     timer_set(&l->retry, RETRY_MS);
     return LEASE_PARKED;
 }
@@ -173,8 +176,6 @@ static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
     return LEASE_HELD;
 }
 
-static enum lease_state in_opening(struct leasing *l);
-
 static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16_t port)
 {
     struct upstream *u = l->owner;
@@ -191,7 +192,7 @@ static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16
         return hold(l, s, true);
     }
     tunnels_open(u->tunnels, e, port, &l->opening, &l->step);
-    return l->opening.result == ERR_AGAIN ? LEASE_OPENING : in_opening(l);
+    return LEASE_OPENING;
 }
 
 /* ---- looking up ---- */
@@ -304,9 +305,10 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     }
     if (!may_pass(e) && !(e == ERR_NOT_FOUND))
         return fail(l, e);
-    if (tried_before)
-        return park(l, e);
+    bool enough = ++l->failures == TRIES;
     avoid_this(l);
+    if (tried_before || enough)
+        return park(l, e);
     return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
 }
 
@@ -462,6 +464,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     l->avoid = want->avoid ? endpoint_ref(want->avoid) : NULL;
     l->want.avoid = NULL;
     l->state = LEASE_LOOKUP;
+    l->failures = 0;
     if (want->wait_until)
         timer_set_at(&l->late, want->wait_until);
     ask(l, FRESH_MS);

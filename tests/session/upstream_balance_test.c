@@ -1,0 +1,193 @@
+/* tests/session/upstream_balance_test.c - which endpoint gets the next request */
+#include "upstream_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+/* One request that ends at once; the endpoint's letter. */
+static char ask(const char *host, const char *client)
+{
+    struct asker a;
+
+    asker_init(&a, host);
+    a.want.client = str_of(client);
+    a.want.wait_until = rig.sched->now;
+    asker_lease(&a);
+    char chosen = a.lease.result == OK ? a.lease.endpoint->uid[0] : '-';
+    asker_return(&a, FATE_CLOSE);
+    return chosen;
+}
+
+static void two_endpoints_take_turns(void **state)
+{
+    (void)state;
+    char before = ask("web.shop", "1");
+
+    for (int i = 0; i < 50; i++) {
+        char next = ask("web.shop", "1");
+        assert_int_not_equal(next, before);
+        before = next;
+    }
+}
+
+static void every_endpoint_gets_its_share(void **state)
+{
+    (void)state;
+    unsigned counts[256] = { 0 };
+
+    rig_service("abcdef");
+    for (int i = 0; i < 240; i++)
+        counts[(uint8_t)ask("web.shop", "1")]++;
+    for (char c = 'a'; c <= 'f'; c++)
+        assert_in_range(counts[(uint8_t)c], 25, 55);
+}
+
+static void the_less_loaded_one_is_taken(void **state)
+{
+    (void)state;
+    struct asker held[3];
+
+    asker_get(&held[0]);
+    asker_get(&held[1]);
+    asker_get(&held[2]); /* one endpoint has two now */
+    char busy = held[2].lease.endpoint->uid[0];
+    for (int i = 0; i < 20; i++)
+        assert_int_not_equal(ask("web.shop", "1"), busy);
+    for (int i = 0; i < 3; i++)
+        asker_return(&held[i], FATE_CLOSE);
+}
+
+static void a_sticky_client_stays(void **state)
+{
+    (void)state;
+    static const char *const clients[] = { "192.0.2.1", "192.0.2.2",   "192.0.2.3",
+                                           "192.0.2.4", "2001:db8::1", "2001:db8::2",
+                                           "10.0.0.1",  "10.0.0.2" };
+    char home[ARRAY_LEN(clients)];
+    unsigned seen = 0;
+
+    rig_service("abcd");
+    rig.service->sticky = true;
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
+        home[i] = ask("web.shop", clients[i]);
+        seen |= 1u << (home[i] - 'a');
+        for (int k = 0; k < 5; k++)
+            assert_int_equal(ask("web.shop", clients[i]), home[i]);
+    }
+    assert_true((seen & (seen - 1)) != 0); /* not all on one */
+    rig_service("abc"); /* only those of the one that went have to move */
+    rig.service->sticky = true;
+    for (size_t i = 0; i < ARRAY_LEN(clients); i++)
+        if (home[i] != 'd')
+            assert_int_equal(ask("web.shop", clients[i]), home[i]);
+}
+
+static void the_avoided_one_is_the_last_choice(void **state)
+{
+    (void)state;
+    struct endpoint *avoid = endpoint_ref(rig.service->endpoints[0]);
+
+    for (int i = 0; i < 10; i++) {
+        struct asker a;
+        asker_init(&a, "web.shop");
+        a.want.avoid = avoid;
+        asker_lease(&a);
+        assert_string_equal(a.lease.endpoint->uid, "b");
+        asker_return(&a, FATE_CLOSE);
+    }
+    struct asker a;
+    rig_service("a1");
+    asker_init(&a, "web.shop");
+    a.want.avoid = avoid;
+    asker_lease(&a);
+    assert_string_equal(a.lease.endpoint->uid, "a"); /* still before a terminating one */
+    asker_return(&a, FATE_CLOSE);
+    endpoint_unref(avoid);
+}
+
+static void terminating_ones_are_the_last_resort(void **state)
+{
+    (void)state;
+
+    rig_service("a1");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask("web.shop", "1"), 'a');
+    rig_service("A1");
+    assert_int_equal(ask("web.shop", "1"), '1');
+    rig_service("AB");
+    assert_int_equal(ask("web.shop", "1"), '-');
+}
+
+static void by_its_own_name_readiness_does_not_matter(void **state)
+{
+    (void)state;
+
+    rig_service("aB1");
+    for (int i = 0; i < 5; i++) {
+        assert_int_equal(ask("b.web.shop.svc", "1"), 'b');
+        assert_int_equal(ask("1.web.shop.svc", "1"), '1');
+        assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+    }
+    assert_int_equal(ask("c.web.shop.svc", "1"), '-');
+}
+
+static void we_never_choose_ourselves(void **state)
+{
+    (void)state;
+
+    rig_service("amn");
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask("web.shop", "1"), 'a');
+    for (const char *own = "mn"; *own; own++) {
+        struct asker a;
+        rig_service((const char[]){ *own, '\0' });
+        asker_get(&a);
+        assert_int_equal(a.lease.result, ERR_OURSELVES);
+        asker_return(&a, FATE_CLOSE);
+    }
+    rig_service("am");
+    assert_int_equal(ask("m.web.shop.svc", "1"), '-');
+}
+
+static void an_endpoint_without_the_port_is_not_chosen(void **state)
+{
+    (void)state;
+
+    rig.service->endpoints[0]->ports[0] = 0;
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask("web.shop", "1"), 'b');
+}
+
+/* A pod that went while a request was on it, and one that came back with its uid. */
+static void forgetting_a_pod_forgets_its_load(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    asker_get(&a);
+    rig_gone("a");
+    asker_return(&a, FATE_CLOSE);
+    rig_gone("a");
+    assert_int_equal(ask("web.shop", "1"), 'a');
+    rig_gone("a");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        TEST(two_endpoints_take_turns),
+        TEST(every_endpoint_gets_its_share),
+        TEST(the_less_loaded_one_is_taken),
+        TEST(a_sticky_client_stays),
+        TEST(the_avoided_one_is_the_last_choice),
+        TEST(terminating_ones_are_the_last_resort),
+        TEST(by_its_own_name_readiness_does_not_matter),
+        TEST(we_never_choose_ourselves),
+        TEST(an_endpoint_without_the_port_is_not_chosen),
+        TEST(forgetting_a_pod_forgets_its_load),
+    };
+    return cmocka_run_group_tests_name("upstream/balance", tests, NULL, NULL);
+}

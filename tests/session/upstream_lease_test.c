@@ -1,0 +1,615 @@
+/* tests/session/upstream_lease_test.c - from a name to a stream, now, later or not at all */
+#include "upstream_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+static void a_known_service_answers_at_once(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    asker_get(&a);
+    assert_int_equal(a.lease.result, OK);
+    assert_false(a.lease.reused);
+    assert_int_equal(a.lease.port, 8080);
+    assert_non_null(a.lease.endpoint);
+    assert_ptr_equal(a.lease.stream, &rig_conn(0)->stream);
+    assert_ptr_equal(a.lease.stream->wake, &a.wake);
+    rig_run();
+    assert_int_equal(a.wakes, 0); /* it was answered before it returned */
+    asker_return(&a, FATE_CLOSE);
+    assert_true(rig_conn(0)->closed);
+}
+
+static void a_late_look_up_and_a_late_opening_wake(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_lookups = rig.hold_openings = true;
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(100);
+    assert_int_equal(rig.dial_count, 0);
+    rig_answer();
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    assert_int_equal(a.wakes, 0);
+    assert_int_equal(rig.dial_count, 1);
+    rig_open(0);
+    assert_int_equal(a.lease.result, OK);
+    assert_int_equal(a.wakes, 1);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void an_unknown_service_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_no_service(ERR_NOT_FOUND, 404, "services \"web\" not found");
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_NOT_FOUND);
+    assert_string_equal(a.lease.why.text, "services \"web\" not found");
+    assert_int_equal(a.lease.api_status, 404);
+    assert_false(a.lease.dialling);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void a_missing_right_is_named(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_no_service(ERR_FORBIDDEN, 403, "services is forbidden");
+    rig.missing_verb = "get";
+    rig.missing_resource = "services";
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_FORBIDDEN);
+    assert_string_equal(a.lease.missing_verb, "get");
+    assert_string_equal(a.lease.missing_resource, "services");
+    asker_return(&a, FATE_CLOSE);
+
+    rig_service("a");
+    rig.refusal = (struct api_error){ .code = ERR_FORBIDDEN, .status = 403 };
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_FORBIDDEN);
+    assert_string_equal(a.lease.missing_verb, "create");
+    assert_string_equal(a.lease.missing_resource, "pods/portforward");
+    assert_true(a.lease.dialling);
+    assert_string_equal(a.lease.endpoint->uid, "a"); /* the last one tried */
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void an_undeclared_port_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    asker_init(&a, "web.shop");
+    a.route.port = 81;
+    asker_lease(&a);
+    assert_int_equal(a.lease.result, ERR_NO_PORT);
+    assert_non_null(strstr(a.lease.why.text, "80 (http)"));
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void a_pod_is_asked_for_as_a_pod(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    asker_init(&a, "a.shop.pod");
+    asker_lease(&a);
+    assert_int_equal(rig.pod_lookup_count, 1);
+    assert_int_equal(a.lease.result, OK);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* ---- parking ---- */
+
+static void no_pod_at_all_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("");
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
+    assert_string_equal(a.lease.why.text, "no pod matches its selector");
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("");
+    rig.service->last_ready = rig.sched->now;
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    asker_return(&a, FATE_CLOSE);
+    rig_advance(60000);
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void a_change_unparks(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("AB");
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    assert_int_equal(rig.dial_count, 0);
+    rig_advance(100);
+    rig_change(); /* of something else */
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_service("Ab");
+    rig_change();
+    assert_int_equal(a.lease.result, OK);
+    assert_string_equal(a.lease.endpoint->uid, "b");
+    assert_string_equal(a.lease.why.text, "");
+    assert_int_equal(a.wakes, 1);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* Without a watch nobody tells; every half second somebody asks. */
+static void the_retry_timer_unparks(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.rights = RIGHTS_LOOKUP;
+    rig_service("A");
+    asker_get(&a);
+    assert_int_equal(rig.lookup_count, 1);
+    rig_advance(499);
+    assert_int_equal(rig.lookup_count, 1);
+    rig_service("a");
+    rig_advance(1);
+    assert_int_equal(rig.lookup_count, 2);
+    assert_int_equal(rig.last_max_age, 500);
+    assert_int_equal(a.lease.result, OK);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void the_retry_timer_dials_again(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    rig.refusal = (struct api_error){ .code = ERR_SERVER, .status = 500 };
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    size_t dials = rig.dial_count;
+    assert_in_range(dials, 1, 3);
+    rig_advance(499);
+    assert_int_equal(rig.dial_count, dials);
+    rig_advance(501);
+    assert_in_range(rig.dial_count, dials + 2, dials + 6);
+    rig.refusal.code = OK;
+    rig_advance(500);
+    assert_int_equal(a.lease.result, OK);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* With two endpoints that both cannot be dialled there is no ping-pong between them. */
+static void failing_over_does_not_spin(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_openings = true;
+    asker_get(&a);
+    for (size_t i = 0; i < rig.dial_count; i++) {
+        assert_in_range(i, 0, 5);
+        rig_refuse(i, ERR_CONNECT, "connection refused");
+    }
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    size_t dials = rig.dial_count;
+    assert_in_range(dials, 2, 4);
+    assert_string_not_equal(rig_conn(0)->uid, rig_conn(1)->uid);
+    rig_advance(499);
+    assert_int_equal(rig.dial_count, dials);
+    rig_advance(1);
+    assert_int_equal(rig.dial_count, dials + 1);
+    rig_open(dials);
+    assert_int_equal(a.lease.result, OK);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void wait_until_ends_the_waiting(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("A");
+    rig.service->pods_note = xstrdup("1 pod matches: a Pending");
+    asker_get(&a);
+    rig_advance(9999);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(1);
+    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
+    assert_string_equal(a.lease.why.text, "1 pod matches: a Pending");
+    assert_int_equal(a.wakes, 1);
+    rig_advance(60000);
+    assert_int_equal(a.wakes, 1);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void without_time_to_wait_not_now_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("A");
+    asker_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now;
+    asker_lease(&a);
+    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void wait_until_ends_a_look_up_and_an_opening(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_lookups = true;
+    asker_get(&a);
+    rig_advance(10000);
+    assert_int_equal(a.lease.result, ERR_TIMEOUT);
+    assert_true(a.lease.why.text[0]);
+    assert_false(a.lease.dialling);
+    asker_return(&a, FATE_CLOSE);
+
+    rig.hold_lookups = false;
+    rig.hold_openings = true;
+    asker_get(&a);
+    rig_advance(10000);
+    assert_int_equal(a.lease.result, ERR_TIMEOUT);
+    assert_true(a.lease.dialling);
+    assert_true(rig.dials[0].cancelled);
+    assert_non_null(a.lease.endpoint);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void an_api_server_that_comes_back_in_time_is_enough(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_no_service(ERR_CONNECT, 0, "connection refused");
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(5000);
+    assert_in_range(rig.lookup_count, 8, 12);
+    rig_service("a");
+    rig_advance(500);
+    assert_int_equal(a.lease.result, OK);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* ---- failing over ---- */
+
+static void a_refused_opening_goes_to_another_endpoint(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < 8; i++) {
+        struct asker a;
+        rig.refusal = (struct api_error){ .code = ERR_SERVER, .status = 500 };
+        rig.only_refuses = "a";
+        asker_get(&a);
+        assert_int_equal(a.lease.result, OK);
+        assert_string_equal(a.lease.endpoint->uid, "b");
+        asker_return(&a, FATE_CLOSE);
+    }
+}
+
+/* The pod is gone: what the catalog says about the others may be old too. */
+static void a_pod_not_found_asks_afresh(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    rig.hold_openings = true;
+    asker_get(&a);
+    rig_service("b");
+    rig_refuse(0, ERR_NOT_FOUND, "pods \"a\" not found");
+    assert_int_equal(rig.last_max_age, 0);
+    assert_string_equal(rig_conn(1)->uid, "b");
+    rig_open(1);
+    assert_int_equal(a.lease.result, OK);
+    assert_string_equal(a.lease.endpoint->uid, "b");
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void an_unauthorized_opening_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.refusal = (struct api_error){ .code = ERR_UNAUTHORIZED, .status = 401 };
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_UNAUTHORIZED);
+    assert_int_equal(rig.dial_count, 1);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* ---- returning ---- */
+
+static void a_kept_connection_serves_the_next(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    struct stream *s = a.lease.stream;
+    asker_return(&a, FATE_KEEP);
+    assert_false(rig_conn(0)->lent);
+    rig_advance(5000);
+    asker_get(&b);
+    assert_ptr_equal(b.lease.stream, s);
+    assert_true(b.lease.reused);
+    assert_true(rig_conn(0)->lent);
+    assert_ptr_equal(s->wake, &b.wake);
+    assert_int_equal(rig.dial_count, 1);
+    asker_return(&b, FATE_ABORT);
+    assert_true(rig_conn(0)->aborted);
+    asker_get(&b);
+    assert_false(b.lease.reused);
+    asker_return(&b, FATE_CLOSE);
+}
+
+/* The pod's own close shows a second late, so a POST trusts nothing older. */
+static void what_may_not_be_repeated_takes_a_fresh_one(void **state)
+{
+    (void)state;
+
+    for (uint64_t idle = 1000; idle <= 1001; idle++) {
+        struct asker a;
+        rig_service("a");
+        asker_get(&a);
+        asker_return(&a, FATE_KEEP);
+        size_t dials = rig.dial_count;
+        rig_advance(idle);
+        asker_init(&a, "web.shop");
+        a.want.repeatable = false;
+        asker_lease(&a);
+        assert_int_equal(a.lease.result, OK);
+        assert_int_equal(a.lease.reused, idle == 1000);
+        assert_int_equal(rig.dial_count, idle == 1000 ? dials : dials + 1);
+        asker_return(&a, FATE_CLOSE);
+    }
+}
+
+static void raw_connections_are_always_fresh(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    asker_get(&a);
+    asker_return(&a, FATE_KEEP);
+    asker_init(&a, "web.shop");
+    a.want.proto = PROTO_RAW;
+    asker_lease(&a);
+    assert_false(a.lease.reused);
+    assert_int_equal(rig.dial_count, 2);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void the_one_used_last_goes_first(void **state)
+{
+    (void)state;
+    struct asker a, b, c;
+
+    rig_service("a");
+    asker_get(&a);
+    asker_get(&b);
+    asker_return(&b, FATE_KEEP);
+    asker_return(&a, FATE_KEEP);
+    asker_get(&c);
+    assert_ptr_equal(c.lease.stream, &rig_conn(0)->stream);
+    asker_return(&c, FATE_CLOSE);
+}
+
+static void another_port_is_another_connection(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    asker_get(&a);
+    asker_return(&a, FATE_KEEP);
+    asker_init(&a, "web.shop");
+    a.route.target_port = 9090;
+    asker_lease(&a);
+    assert_false(a.lease.reused);
+    assert_int_equal(rig_conn(1)->port, 9090);
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* Kept means: open, and nothing under way in either direction. */
+static void what_is_not_clean_is_closed_instead(void **state)
+{
+    (void)state;
+    enum dirt { BYTES_IN, BYTES_OUT, SHUT, ENDED, BROKEN, DIRTS };
+
+    for (int dirt = 0; dirt < DIRTS; dirt++) {
+        struct asker a;
+        asker_get(&a);
+        struct stream *s = a.lease.stream;
+        size_t i = rig.dial_count - 1;
+        if (dirt == BYTES_IN)
+            bufq_write(&s->in, "x", 1);
+        if (dirt == BYTES_OUT)
+            bufq_write(&s->out, "x", 1);
+        if (dirt == SHUT)
+            stream_shutdown(s);
+        if (dirt == ENDED || dirt == BROKEN)
+            stream_end(s, dirt == ENDED ? V_CLEAN : V_RESET, NULL);
+        asker_return(&a, FATE_KEEP);
+        assert_true(rig_conn(i)->closed);
+    }
+}
+
+static void what_stirs_in_the_pool_is_closed(void **state)
+{
+    (void)state;
+
+    for (int how = 0; how < 3; how++) {
+        struct asker a;
+        asker_get(&a);
+        struct stream *s = a.lease.stream;
+        size_t i = rig.dial_count - 1;
+        asker_return(&a, FATE_KEEP);
+        rig_run();
+        assert_false(rig_conn(i)->closed);
+        if (how == 0)
+            bufq_write(&s->in, "HTTP/1.1 408", 12);
+        else
+            stream_end(s, how == 1 ? V_CLEAN : V_TUNNEL_LOST, NULL);
+        task_wake(s->wake);
+        asker_get(&a); /* before the pool has looked: it is not given out */
+        assert_false(a.lease.reused);
+        asker_return(&a, FATE_CLOSE);
+        rig_run();
+        assert_true(rig_conn(i)->closed);
+    }
+}
+
+static void idle_connections_expire(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    asker_get(&a);
+    asker_return(&a, FATE_KEEP);
+    rig_advance(89999);
+    assert_false(rig_conn(0)->closed);
+    rig_advance(1);
+    assert_true(rig_conn(0)->closed);
+
+    asker_get(&a);
+    a.lease.keep_ms = 4000; /* the pod said so */
+    asker_return(&a, FATE_KEEP);
+    rig_advance(3999);
+    assert_false(rig_conn(1)->closed);
+    rig_advance(1);
+    assert_true(rig_conn(1)->closed);
+}
+
+static void a_gone_pod_loses_its_idle_connections_only(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    asker_get(&b);
+    asker_return(&a, FATE_KEEP);
+    rig_gone("unheard-of");
+    assert_false(rig_conn(0)->closed);
+    rig_gone("a");
+    assert_true(rig_conn(0)->closed);
+    assert_false(rig_conn(1)->closed);
+    assert_string_equal(rig.retired, "a");
+    asker_return(&b, FATE_CLOSE);
+}
+
+/* ---- cancelling ---- */
+
+static void a_lease_may_be_returned_in_any_state(void **state)
+{
+    (void)state;
+    enum at { LOOKING, OPENING, PARKED, HELD, FAILED, ATS };
+
+    for (int i = 0; i < ATS * 3; i++) {
+        enum at at = (enum at)(i / 3);
+        struct asker a;
+        rig.hold_lookups = at == LOOKING;
+        rig.hold_openings = at == OPENING;
+        rig_service(at == PARKED ? "A" : at == FAILED ? "" : "a");
+        asker_get(&a);
+        rig_run();
+        assert_int_equal(a.lease.result, at == HELD     ? OK
+                                         : at == FAILED ? ERR_UNAVAILABLE
+                                                        : ERR_AGAIN);
+        asker_return(&a, (enum fate)(i % 3));
+        upstream_return(&a.lease, FATE_CLOSE); /* once more does no harm */
+        if (at == OPENING)
+            assert_true(rig.dials[rig.dial_count - 1].cancelled);
+        assert_true(upstream_idle(rig.upstream));
+        rig.hold_lookups = rig.hold_openings = false;
+        rig_answer();
+        rig_advance(20000);
+        assert_int_equal(a.wakes, 0);
+    }
+}
+
+static void draining_waits_for_the_last_lease_and_keeps_nothing(void **state)
+{
+    (void)state;
+    struct asker a, b, done;
+
+    asker_init(&done, "web.shop");
+    asker_get(&a);
+    asker_get(&b);
+    asker_return(&a, FATE_KEEP);
+    upstream_drain(rig.upstream, &done.wake);
+    rig_run();
+    assert_true(rig_conn(0)->closed);
+    assert_int_equal(done.wakes, 0);
+    asker_return(&b, FATE_KEEP);
+    rig_run();
+    assert_true(rig_conn(1)->closed);
+    assert_int_equal(done.wakes, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        TEST(a_known_service_answers_at_once),
+        TEST(a_late_look_up_and_a_late_opening_wake),
+        TEST(an_unknown_service_is_final),
+        TEST(a_missing_right_is_named),
+        TEST(an_undeclared_port_is_final),
+        TEST(a_pod_is_asked_for_as_a_pod),
+        TEST(no_pod_at_all_is_final),
+        TEST(an_endpoint_that_was_ready_lately_is_waited_for),
+        TEST(a_change_unparks),
+        TEST(the_retry_timer_unparks),
+        TEST(the_retry_timer_dials_again),
+        TEST(failing_over_does_not_spin),
+        TEST(wait_until_ends_the_waiting),
+        TEST(without_time_to_wait_not_now_is_final),
+        TEST(wait_until_ends_a_look_up_and_an_opening),
+        TEST(an_api_server_that_comes_back_in_time_is_enough),
+        TEST(a_refused_opening_goes_to_another_endpoint),
+        TEST(a_pod_not_found_asks_afresh),
+        TEST(an_unauthorized_opening_is_final),
+        TEST(a_kept_connection_serves_the_next),
+        TEST(what_may_not_be_repeated_takes_a_fresh_one),
+        TEST(raw_connections_are_always_fresh),
+        TEST(the_one_used_last_goes_first),
+        TEST(another_port_is_another_connection),
+        TEST(what_is_not_clean_is_closed_instead),
+        TEST(what_stirs_in_the_pool_is_closed),
+        TEST(idle_connections_expire),
+        TEST(a_gone_pod_loses_its_idle_connections_only),
+        TEST(a_lease_may_be_returned_in_any_state),
+        TEST(draining_waits_for_the_last_lease_and_keeps_nothing),
+    };
+    return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
+}

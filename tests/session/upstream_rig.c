@@ -1,0 +1,347 @@
+#include "upstream_rig.h"
+
+#include <ctype.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/own.h"
+
+struct upstream_rig rig;
+
+/* ---- in the place of catalog.h ---- */
+
+static void fill_in(struct lookup *l)
+{
+    service_unref(TAKE(l->service));
+    l->result = rig.service ? OK : rig.error.code;
+    if (rig.service) {
+        l->service = service_ref(rig.service);
+        return;
+    }
+    l->error = rig.error;
+    l->missing_verb = rig.missing_verb;
+    l->missing_resource = rig.missing_resource;
+}
+
+static void look_up(struct lookup *l, uint64_t max_age_ms, struct task *wake)
+{
+    rig.lookup_count++;
+    rig.last_max_age = max_age_ms;
+    *l = (struct lookup){ .result = ERR_AGAIN, .wake = wake };
+    list_append(&rig.lookups, &l->subscribed);
+    if (!rig.hold_lookups)
+        fill_in(l);
+}
+
+void catalog_lookup(struct catalog *c, struct str ns, struct str name,
+                    uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    (void)c, (void)ns, (void)name;
+    look_up(l, max_age_ms, wake);
+}
+
+void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
+                        uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    (void)c, (void)ns, (void)pod;
+    rig.pod_lookup_count++;
+    look_up(l, max_age_ms, wake);
+}
+
+void lookup_finish(struct lookup *l)
+{
+    if (l->subscribed.next)
+        list_remove(&l->subscribed);
+    service_unref(l->service);
+    *l = (struct lookup){ .result = OK };
+}
+
+enum rights catalog_rights(const struct catalog *c)
+{
+    (void)c;
+    return rig.rights;
+}
+
+void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
+                     void *owner)
+{
+    (void)c;
+    rig.gone = gone;
+    rig.gone_owner = owner;
+}
+
+/* ---- in the place of tunnels.h ---- */
+
+static struct conn *conn_of(struct stream *s)
+{
+    return container_of(s, struct conn, stream);
+}
+
+static void conn_update(struct stream *s)
+{
+    (void)s;
+}
+
+static void conn_close(struct stream *s)
+{
+    assert_false(conn_of(s)->closed || conn_of(s)->aborted);
+    conn_of(s)->closed = true;
+    s->wake = NULL;
+    stream_finish(s);
+}
+
+static void conn_abort(struct stream *s)
+{
+    assert_false(conn_of(s)->closed || conn_of(s)->aborted);
+    conn_of(s)->aborted = true;
+    s->wake = NULL;
+    stream_finish(s);
+}
+
+static const struct stream_ops conn_ops = { conn_update, conn_close, conn_abort };
+
+static void succeed(struct dial *d)
+{
+    struct opening *o = TAKE(d->opening);
+    stream_init(&d->conn.stream, &conn_ops, loop_pool(rig.loop), 65536, 65536);
+    d->conn.lent = true;
+    o->stream = &d->conn.stream;
+    o->result = OK;
+}
+
+static void refuse(struct dial *d, const struct api_error *error)
+{
+    struct opening *o = TAKE(d->opening);
+    o->error = *error;
+    o->result = error->code;
+}
+
+void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t port,
+                  struct opening *o, struct task *wake)
+{
+    (void)t;
+    assert_in_range(rig.dial_count, 0, ARRAY_LEN(rig.dials) - 1);
+    struct dial *d = &rig.dials[rig.dial_count++];
+    bool refused = rig.refusal.code &&
+                   (!rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0);
+
+    *d = (struct dial){ .opening = o };
+    snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
+    d->conn.port = port;
+    o->result = ERR_AGAIN;
+    o->wake = wake;
+    o->stream = NULL;
+    if (rig.hold_openings)
+        return;
+    if (refused)
+        refuse(d, &rig.refusal);
+    else
+        succeed(d);
+}
+
+void opening_finish(struct opening *o)
+{
+    for (size_t i = 0; i < rig.dial_count; i++) {
+        if (rig.dials[i].opening != o)
+            continue;
+        rig.dials[i].opening = NULL;
+        rig.dials[i].cancelled = true;
+    }
+    stream_abort(TAKE(o->stream));
+    o->result = OK;
+}
+
+void tunnel_stream_lend(struct stream *s, bool lent)
+{
+    conn_of(s)->lent = lent;
+}
+
+void tunnels_retire(struct tunnels *t, const char *pod_uid)
+{
+    (void)t;
+    snprintf(rig.retired, sizeof(rig.retired), "%s", pod_uid);
+}
+
+/* ---- the rig ---- */
+
+int rig_begin(void **state)
+{
+    (void)state;
+    static const struct upstream_settings settings = {
+        .idle_ms = 90000,
+        .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
+    };
+
+    log_set_level(LEVEL_ERROR);
+    rig = (struct upstream_rig){ .loop = loop_create(), .rights = RIGHTS_WATCH };
+    list_init(&rig.lookups);
+    rig.sched = loop_sched(rig.loop);
+    rig.upstream = upstream_create(rig.loop, NULL, NULL, &settings);
+    rig_service("ab");
+    return 0;
+}
+
+int rig_end(void **state)
+{
+    (void)state;
+    if (!upstream_idle(rig.upstream))
+        return -1; /* the test has failed, and its leases are where it left them */
+    upstream_destroy(rig.upstream);
+    assert_null(rig.gone);
+    assert_true(list_empty(&rig.lookups));
+    service_unref(rig.service);
+    for (size_t i = 0; i < rig.dial_count; i++) {
+        const struct dial *d = &rig.dials[i];
+        assert_null(d->opening);
+        if (d->conn.stream.ops && !d->conn.closed && !d->conn.aborted)
+            fail_msg("connection %zu was lost", i);
+    }
+    loop_destroy(rig.loop);
+    return 0;
+}
+
+void rig_run(void)
+{
+    sched_run(rig.sched, rig.sched->now);
+}
+
+void rig_advance(uint64_t ms)
+{
+    uint64_t until = rig.sched->now + ms;
+
+    rig_run();
+    for (uint64_t wait; (wait = sched_wait(rig.sched)) <= until - rig.sched->now;)
+        sched_run(rig.sched, rig.sched->now + wait);
+    sched_run(rig.sched, until);
+}
+
+static struct endpoint *make_endpoint(char name)
+{
+    struct endpoint *e = xcalloc(1, sizeof(*e));
+    char text[2] = { (char)tolower(name), '\0' };
+
+    e->refs = 1;
+    e->ns = xstrdup(name == 'n' ? "home" : "shop");
+    e->pod = xstrdup(name == 'n' ? "tunnel-0" : text);
+    e->uid = name == 'm' ? xstrdup("me") : xstrdup(text);
+    e->hostname = xstrdup(text);
+    e->ready = !isupper(name) && !isdigit(name);
+    e->terminating = isdigit(name);
+    e->ports = xcalloc(1, sizeof(*e->ports));
+    e->ports[0] = 8080;
+    return e;
+}
+
+void rig_service(const char *endpoints)
+{
+    struct service *s = xcalloc(1, sizeof(*s));
+
+    s->refs = 1;
+    s->ns = xstrdup("shop");
+    s->name = xstrdup("web");
+    s->has_selector = true;
+    s->port_count = 1;
+    s->ports = xcalloc(1, sizeof(*s->ports));
+    s->ports[0] = (struct service_port){
+        .name = xstrdup("http"), .number = 80, .tcp = true, .target = 8080
+    };
+    s->endpoint_count = s->pods_seen = strlen(endpoints);
+    s->endpoints = xcalloc(s->endpoint_count, sizeof(struct endpoint *));
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        s->endpoints[i] = make_endpoint(endpoints[i]);
+    service_unref(rig.service);
+    rig.service = s;
+}
+
+void rig_no_service(enum err e, int status, const char *why)
+{
+    service_unref(TAKE(rig.service));
+    rig.error = (struct api_error){ .code = e, .status = status, .is_status = true };
+    diag_set(&rig.error.why, e, "%s", why);
+}
+
+void rig_change(void)
+{
+    for (struct list_node *n = rig.lookups.next; n != &rig.lookups; n = n->next)
+        task_wake(container_of(n, struct lookup, subscribed)->wake);
+    rig_run();
+}
+
+void rig_answer(void)
+{
+    for (struct list_node *n = rig.lookups.next; n != &rig.lookups; n = n->next) {
+        struct lookup *l = container_of(n, struct lookup, subscribed);
+        if (l->result == ERR_AGAIN)
+            fill_in(l);
+    }
+    rig_change();
+}
+
+void rig_gone(const char *uid)
+{
+    rig.gone(rig.gone_owner, uid);
+    rig_run();
+}
+
+void rig_open(size_t dial)
+{
+    struct task *wake = rig.dials[dial].opening->wake;
+    succeed(&rig.dials[dial]);
+    task_wake(wake);
+    rig_run();
+}
+
+void rig_refuse(size_t dial, enum err e, const char *why)
+{
+    struct task *wake = rig.dials[dial].opening->wake;
+    struct api_error error = { .code = e, .status = 500 };
+    diag_set(&error.why, e, "%s", why);
+    refuse(&rig.dials[dial], &error);
+    task_wake(wake);
+    rig_run();
+}
+
+struct conn *rig_conn(size_t dial)
+{
+    assert_in_range(dial, 0, rig.dial_count - 1);
+    return &rig.dials[dial].conn;
+}
+
+/* ---- requests ---- */
+
+static void on_asker_wake(struct task *task)
+{
+    container_of(task, struct asker, wake)->wakes++;
+}
+
+void asker_init(struct asker *a, const char *host)
+{
+    *a = (struct asker){ .want = { .repeatable = true,
+                                   .client = STR("192.0.2.1"),
+                                   .wait_until = rig.sched->now + 10000 } };
+    name_parse(str_of(host), STR("cluster.local"), &a->route.name);
+    assert_true(a->route.name.kind != NAME_INVALID && a->route.name.kind != NAME_OWN);
+    a->route.port = 80;
+    a->want.route = &a->route;
+    task_init(&a->wake, rig.sched, RANK_WORK, on_asker_wake);
+}
+
+void asker_lease(struct asker *a)
+{
+    upstream_lease(rig.upstream, &a->want, &a->lease, &a->wake);
+}
+
+void asker_get(struct asker *a)
+{
+    asker_init(a, "web.shop");
+    asker_lease(a);
+}
+
+void asker_return(struct asker *a, enum fate fate)
+{
+    upstream_return(&a->lease, fate);
+    assert_null(a->lease.private);
+    assert_null(a->lease.stream);
+    assert_null(a->lease.endpoint);
+    task_cancel(&a->wake);
+}

@@ -1,0 +1,89 @@
+/* tests/session/upstream_rig.h - leases whose cluster and tunnels are a script
+ *
+ * The real upstream/ and route/, on a clock that the test moves: the rig takes the place of
+ * catalog.h (look-ups are answered when the test says) and of tunnels.h (openings too).
+ */
+#pragma once
+
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "net/loop.h"
+#include "upstream/upstream.h"
+
+/* What became of one connection that was opened. */
+struct conn {
+    struct stream stream;
+    char uid[32];
+    uint16_t port;
+    bool lent, closed, aborted;
+};
+
+struct dial {
+    struct opening *opening; /* NULL: answered or cancelled */
+    struct conn conn;
+    bool cancelled;
+};
+
+struct upstream_rig {
+    struct loop *loop;
+    struct sched *sched;
+    struct upstream *upstream;
+
+    /* The catalog: one service is all there is. */
+    enum rights rights;
+    bool hold_lookups; /* answered by rig_answer only */
+    struct service *service;
+    struct api_error error; /* of look-ups, while there is no service */
+    const char *missing_verb, *missing_resource;
+    struct list_node lookups;
+    size_t lookup_count, pod_lookup_count;
+    uint64_t last_max_age;
+
+    /* The tunnels. */
+    bool hold_openings;       /* answered by rig_open and rig_refuse only */
+    struct api_error refusal; /* code OK: openings succeed */
+    const char *only_refuses; /* a uid, or NULL: all */
+    struct dial dials[256];
+    size_t dial_count;
+    char retired[64]; /* the last uid */
+    void (*gone)(void *owner, const char *pod_uid);
+    void *gone_owner;
+};
+extern struct upstream_rig rig;
+
+/* A request. */
+struct asker {
+    struct route route;
+    struct want want;
+    struct lease lease;
+    struct task wake;
+    unsigned wakes;
+};
+
+int rig_begin(void **state);
+int rig_end(void **state);
+void rig_run(void);
+void rig_advance(uint64_t ms);
+
+/* Endpoints are named one letter each: "abc"; an upper-case one is not ready, a digit is
+ * terminating.  Pod, uid and hostname are the letter, but m and n are ourselves: by uid and
+ * by name. */
+void rig_service(const char *endpoints);
+void rig_no_service(enum err e, int status, const char *why);
+void rig_change(void); /* whoever has subscribed is woken */
+void rig_answer(void); /* all look-ups under way */
+void rig_gone(const char *uid);
+
+void rig_open(size_t dial);
+void rig_refuse(size_t dial, enum err e, const char *why);
+struct conn *rig_conn(size_t dial);
+
+/* A GET for web.shop:80 by default; change `want` before asker_lease. */
+void asker_init(struct asker *a, const char *host);
+void asker_lease(struct asker *a);
+void asker_get(struct asker *a); /* init and lease */
+void asker_return(struct asker *a, enum fate fate);
