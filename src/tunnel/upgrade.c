@@ -109,36 +109,66 @@ static uint32_t retry_after(const struct http1_head *head)
     return (uint32_t)seconds;
 }
 
-/* The body of a refusal that has arrived: all of it, or as much as we care to wait for.
- */
-static enum err refused(const struct http1_head *head, struct str rest, bool eof,
-                        struct api_error *ret)
+/* Take the chunked coding off, in place; returns whether the body is complete. */
+static bool unchunk(char *bytes, struct str *body)
 {
-    bool whole = eof || rest.len >= UPGRADE_ANSWER_MAX / 2 ||
-                 (head->framing == BODY_LENGTH && rest.len >= head->length) ||
-                 head->framing == BODY_NONE;
-    if (head->framing == BODY_CHUNKED && rest.len > 5)
-        whole |= str_ends(rest, STR("0\r\n\r\n"));
-    if (!whole)
+    struct http1_chunked chunked = { 0 };
+    struct http1_piece piece = { 0 };
+    size_t at = 0, len = 0;
+
+    while (!piece.done && !http1_chunked_decode(&chunked, (const uint8_t *)bytes + at,
+                                                body->len - at, &piece)) {
+        memmove(bytes + len, bytes + at + piece.framing, piece.payload);
+        at += piece.framing + piece.payload;
+        len += piece.payload;
+    }
+    *body = (struct str){ bytes, len };
+    return piece.done || chunked.problem;
+}
+
+/* Has all of the body come?  *body is cut to what belongs to it. */
+static bool take_body(const struct http1_head *head, char *bytes, struct str *body)
+{
+    switch (head->framing) {
+    case BODY_NONE:
+        *body = str_first(*body, 0);
+        return true;
+    case BODY_LENGTH:
+        *body = str_first(*body, (size_t)head->length);
+        return body->len == head->length;
+    case BODY_CHUNKED:
+        return unchunk(bytes, body);
+    case BODY_TO_EOF:
+        break;
+    }
+    return false;
+}
+
+/* A refusal is read to its end, or as far as we care to wait for (`enough`). */
+static enum err refused(const struct http1_head *head, char *bytes, size_t len,
+                        bool enough, struct api_error *ret)
+{
+    struct str body = { bytes, len };
+
+    if (!take_body(head, bytes, &body) && !enough)
         return ERR_AGAIN;
-    if (head->framing == BODY_LENGTH)
-        rest = str_first(rest, (size_t)head->length);
-    api_error_from_answer(ret, head->status, retry_after(head), rest);
+    api_error_from_answer(ret, head->status, retry_after(head), body);
     return ret->code ? ret->code
                      : mistaken(ret, "the API server did not switch protocols");
 }
 
-static enum err parse(struct str text, size_t head_len, bool eof, enum carrier carrier,
-                      struct api_error *ret)
+static enum err parse(char *text, size_t len, size_t head_len, bool eof,
+                      enum carrier carrier, struct api_error *ret)
 {
+    bool enough = eof || len == UPGRADE_ANSWER_MAX;
     struct http1_head *head = xcalloc(1, sizeof(*head));
-    enum err e = http1_response_parse(text.at, head_len, STR("POST"), head);
+    enum err e = http1_response_parse(text, head_len, STR("POST"), head);
     if (e)
         e = mistaken(ret, head->problem ? head->problem : "not an HTTP answer");
     else if (head->status == 101)
         e = check_switch(head, carrier, ret);
     else
-        e = refused(head, str_skip(text, head_len), eof, ret);
+        e = refused(head, text + head_len, len - head_len, enough, ret);
     free(head);
     return e;
 }
@@ -155,7 +185,7 @@ enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier carrier,
     if (e == ERR_AGAIN && len == UPGRADE_ANSWER_MAX)
         return mistaken(ret, "the API server's answer has an endless head");
     if (!e)
-        e = parse((struct str){ text, len }, head_len, eof, carrier, ret);
+        e = parse(text, len, head_len, eof, carrier, ret);
     if (!e)
         bufq_skip(in, head_len);
     if (e == ERR_AGAIN && eof) {
