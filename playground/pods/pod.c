@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "base/own.h"
 #include "net/tcp.h"
 #include "playground/api/object.h"
@@ -28,6 +29,7 @@ struct mapping {
 struct pods {
     struct loop *loop;
     struct list_node pods, mappings;
+    struct map by_uid;
     int listener; /* private: where pairs of sockets are made */
 };
 
@@ -74,12 +76,13 @@ struct pods *pods_create(struct loop *l)
     struct pods *p = xcalloc(1, sizeof(*p));
     p->loop = l;
     p->listener = private_listener();
+    map_init(&p->by_uid);
     list_init(&p->pods);
     list_init(&p->mappings);
     return p;
 }
 
-static void pod_stop(struct pod *pod)
+static void pod_stop(struct pods *p, struct pod *pod)
 {
     while (!list_empty(&pod->connections)) {
         struct pod_connection *c =
@@ -89,6 +92,7 @@ static void pod_stop(struct pod *pod)
         c->destroy(c);
     }
     list_remove(&pod->node);
+    map_remove(&p->by_uid, str_of(pod->uid));
     free(pod->ns);
     free(pod->name);
     free(pod->uid);
@@ -101,7 +105,8 @@ void pods_destroy(struct pods *p)
     if (!p)
         return;
     list_for_each (pod, &p->pods, struct pod, node)
-        pod_stop(pod);
+        pod_stop(p, pod);
+    map_finish(&p->by_uid);
     list_for_each (m, &p->mappings, struct mapping, node) {
         free(m->app);
         free(m);
@@ -124,10 +129,7 @@ void pods_map(struct pods *p, struct str app, uint16_t port,
 
 struct pod *pods_find(const struct pods *p, struct str uid)
 {
-    list_for_each (pod, &p->pods, struct pod, node)
-        if (str_eq(uid, str_of(pod->uid)))
-            return pod;
-    return NULL;
+    return map_get(&p->by_uid, uid);
 }
 
 static uint64_t mix(uint64_t z)
@@ -158,6 +160,7 @@ static void pod_start(struct pods *p, const json_t *object)
     name_sandbox(pod);
     list_init(&pod->connections);
     list_append(&p->pods, &pod->node);
+    map_set(&p->by_uid, str_of(pod->uid), pod);
 }
 
 static bool is_running(const json_t *object)
@@ -171,7 +174,7 @@ void pods_sync(struct pods *p, const struct store *s)
     list_for_each (pod, &p->pods, struct pod, node) {
         const json_t *object = store_get(s, KIND_POD, pod->ns, pod->name);
         if (!object || strcmp(object_uid(object), pod->uid) != 0 || !is_running(object))
-            pod_stop(pod);
+            pod_stop(p, pod);
     }
     for (size_t i = 0; i < store_count(s, KIND_POD); i++) {
         const json_t *object = store_at(s, KIND_POD, i);
