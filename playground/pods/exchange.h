@@ -14,6 +14,7 @@ enum progress {
     ANSWERED, /* the answer is complete */
     MORE,     /* again when there is room, or when the timer fires */
     HANG_UP,  /* send what is there and close */
+    RESET,    /* close with a reset, at once */
     TALK,     /* a WebSocket from here on */
 };
 

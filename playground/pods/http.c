@@ -169,6 +169,9 @@ static enum http_state in_answer(struct http *h)
         return HTTP_ANSWER;
     case HANG_UP:
         return HTTP_FLUSH;
+    case RESET:
+        stream_abort(TAKE(h->base.stream));
+        return HTTP_CLOSED;
     case TALK:
         return HTTP_TALK;
     case ANSWERED:
@@ -204,7 +207,8 @@ static void http_work(struct task *task)
 
     do {
         before = h->state;
-        h->state = h->base.stream->broken ? HTTP_CLOSED : states[before](h);
+        bool broken = before != HTTP_CLOSED && h->base.stream->broken;
+        h->state = broken ? HTTP_CLOSED : states[before](h);
     } while (h->state != before);
     if (h->state == HTTP_CLOSED)
         http_destroy(&h->base);

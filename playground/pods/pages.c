@@ -14,6 +14,7 @@
 #define EVENT_MS 100
 #define PARTS 3
 #define PROMISED 1000 /* by /short, which sends 100 */
+#define RESET_MS 50
 
 static void put(struct exchange *x, const char *format, ...) PRINTF_LIKE(2, 3);
 static void put(struct exchange *x, const char *format, ...)
@@ -293,6 +294,17 @@ static enum progress answer_cut(struct exchange *x)
     return HANG_UP;
 }
 
+/* The same, but with a reset, once the bytes have had time to arrive. */
+static enum progress answer_reset(struct exchange *x)
+{
+    if (x->sent == 0) {
+        answer_short(x);
+        x->sent = x->timer.sched->now + RESET_MS;
+        timer_set_at(&x->timer, x->sent);
+    }
+    return x->timer.sched->now < x->sent ? MORE : RESET;
+}
+
 static struct str find_header(const struct http1_head *head, struct str name)
 {
     for (size_t i = 0; i < head->count; i++)
@@ -338,6 +350,7 @@ static const struct page pages[] = {
     { "/expect",   begin_expect,    answer_expect },
     { "/short",    NULL,            answer_short },
     { "/cut",      NULL,            answer_cut },
+    { "/reset",    NULL,            answer_reset },
 };
 /* clang-format on */
 

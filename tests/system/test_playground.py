@@ -327,10 +327,10 @@ DATA, SYN_STREAM, SYN_REPLY, RST, PING, GOAWAY = 0, 1, 2, 3, 6, 7
 class Spdy:
     """One port-forward session. Frames come back as (type, id, flags, body)."""
 
-    def __init__(self, api, pod, ns="shop"):
+    def __init__(self, api, pod, ns="shop", method="POST"):
         self.socket = api.connect()
         self.socket.sendall(
-            f"POST /api/v1/namespaces/{ns}/pods/{pod}/portforward HTTP/1.1\r\nHost: x\r\n"
+            f"{method} /api/v1/namespaces/{ns}/pods/{pod}/portforward HTTP/1.1\r\nHost: x\r\n"
             f"Authorization: Bearer {api.token}\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
             "X-Stream-Protocol-Version: portforward.k8s.io\r\nContent-Length: 0\r\n\r\n".encode())
         self.buffer = b""
@@ -435,6 +435,19 @@ def test_opening_costs_no_round_trip(api):
     assert spdy.pings() == 5
 
 
+def test_who_may_open_one_by_get_and_by_post(own):
+    def statuses(api):
+        pod = api.pods()[0]
+        return [int(Spdy(api, pod, method=method).head.split()[1]) for method in ("POST", "GET")]
+
+    assert statuses(own("--rights", "original")) == [101, 403]
+    for version, without_create in ("1.34", [403, 101]), ("1.35", [403, 403]):
+        api = own("--kubernetes", version)
+        assert statuses(api) == [101, 101]
+        api.command("deny create pods/portforward")
+        assert statuses(api) == without_create
+
+
 def test_the_end_comes_one_second_after_the_pods(api):
     spdy = Spdy(api, api.pods()[0])
     error, data = spdy.pair(8080, CLOSE)
@@ -481,6 +494,14 @@ def test_a_reset_connection(own, runtime):
     assert text.endswith("read: connection reset by peer")
     assert seconds < 0.5 if runtime == "1.7" else 0.95 < seconds < 1.3
     assert seen[-1][0] == (DATA if runtime == "1.7" else RST)
+
+
+def test_a_connection_that_is_reset_in_the_middle_of_an_answer(api):
+    spdy = Spdy(api, api.pods()[0])
+    error, data = spdy.pair(8080, b"GET /reset HTTP/1.1\r\nHost: x\r\n\r\n")
+    seen, text, _ = spdy.verdict(error)
+    assert bodies(seen, data).endswith(b"0" * 100)
+    assert text.endswith("read: connection reset by peer")
 
 
 def test_the_second_frame_after_the_end_poisons(api):
