@@ -296,7 +296,7 @@ static void avoid_this(struct leasing *l)
 static enum lease_state opening_failed(struct leasing *l, enum err e)
 {
     const struct api_error *error = &l->opening.error;
-    bool tried_before = l->avoid && strcmp(l->avoid->uid, l->lease->endpoint->uid) == 0;
+    bool tried_before = l->avoid != NULL; /* any of them: two would take turns for ever */
 
     note_error(l, error, true);
     if (e == ERR_FORBIDDEN) {
