@@ -43,7 +43,7 @@
 #define PARTING_MS 500
 
 /* More than any pod is asked for at once, and a bound where one is needed. */
-#define TUNNELS_PER_POD_MAX 512
+#define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_POD_MAX 8
 
 #define CALL_MS 10000 /* one question to the API server */
@@ -166,6 +166,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .dial_ms = c->dial_timeout_ms,
         .ping_ms = c->ping_interval_ms,
         .ping_timeout_ms = c->ping_timeout_ms,
+        .own_max = c->tunnels_per_pod,
         .tunnels_max = TUNNELS_PER_POD_MAX,
         .dials_max = DIALS_PER_POD_MAX,
         .pairs_max = c->tunnel_max_pairs,

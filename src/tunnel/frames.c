@@ -8,12 +8,13 @@
  * Writing: once per turn, everything that the pairs have goes into the carrier's queue,
  * each frame with its head written in front of the payload where it already lies.
  */
-#include "tunnel/pair.h"
+#include "tunnel/share.h"
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 
-#define CONTROL_READ_MAX 256 /* longer control frames say nothing to us and are skipped  \
+#define CONTROL_READ_MAX                                                                 \
+    256 /* longer control frames say nothing to us and are skipped  \
                               */
 #define PAYLOAD_MAX (CHUNK_SIZE - SPDY_HEAD)
 
@@ -44,9 +45,16 @@ static void read_text(struct tunnel *t, struct pair *p)
 
 static void read_bytes(struct tunnel *t, struct pair *p)
 {
+    share_set_limit(t, p);
     size_t n = bufq_move_n(&p->stream.in, &t->carrier->in, t->data_left);
-    if (n == 0)
+    if (n == 0) {
+        if (!bufq_empty(&t->carrier->in))
+            share_on_full(t, p);
         return;
+    }
+    share_on_moving(t);
+    share_account(p);
+    share_on_answer(t, p);
     t->data_left -= (uint32_t)n;
     p->delivered = true;
     t->used_at = t->step.sched->now;
@@ -76,6 +84,8 @@ static bool read_payload(struct tunnel *t)
 static void on_pong(struct tunnel *t, uint32_t id)
 {
     uint32_t n = (id - t->probe_first) / 2;
+
+    share_on_pong(t, id);
     if (!t->probe_first || id < t->probe_first || n >= WORKERS)
         return;
     t->probe_missing &= ~(1u << n);
@@ -165,10 +175,11 @@ static bool send_frame(struct tunnel *t, struct pair *p)
 
     bufq_peek(from, &n);
     n = n < PAYLOAD_MAX ? n : PAYLOAD_MAX;
-    if (n == 0 || bufq_room(to) < n + SPDY_HEAD)
+    if (n == 0 || bufq_room(to) < n + SPDY_HEAD || !share_may_send(t, p))
         return false;
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
     bufq_move_n(to, from, n + SPDY_HEAD);
+    share_on_sent(t, p, n);
     return true;
 }
 
@@ -216,5 +227,6 @@ bool frames_ping(struct tunnel *t, uint32_t *ret_id)
         return false;
     *ret_id = t->next_ping;
     t->next_ping += 2;
+    share_on_ping(t);
     return true;
 }

@@ -5,6 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+#include "tunnel/share.h"
 
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
@@ -152,6 +153,14 @@ void pair_on_reset(struct pair *p, uint32_t stream_id)
     pair_on_fin(p, stream_id);
 }
 
+void pair_fail(struct pair *p, const char *why)
+{
+    p->reset = true;
+    timer_stop(&p->verdict_due);
+    stream_end(&p->stream, V_RESET, why);
+    task_wake(&p->tunnel->flush);
+}
+
 void pair_on_tunnel_lost(struct pair *p, const char *why)
 {
     timer_stop(&p->verdict_due);
@@ -176,6 +185,7 @@ bool pair_owes_fin(const struct pair *p)
 static void pair_update(struct stream *s)
 {
     struct pair *p = pair_of(s);
+    share_account(p);
     if (!p->tunnel)
         return;
     task_wake(&p->tunnel->step); /* room for bytes that wait in the carrier */
@@ -230,6 +240,7 @@ struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id)
     p->error_id = error_id;
     p->data_id = data_id;
     p->lent = true;
+    p->kept_in_all = t->share ? t->origin->kept_for_slow : NULL;
     list_append(&t->pairs, &p->in_tunnel);
     return p;
 }
@@ -238,6 +249,8 @@ void pair_destroy(struct pair *p)
 {
     timer_stop(&p->verdict_due);
     list_remove(&p->in_tunnel);
+    bufq_clear(&p->stream.in);
+    share_account(p);
     stream_finish(&p->stream);
     free(p);
 }

@@ -31,6 +31,8 @@ struct pair {
     size_t text_len;
     char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
     struct timer verdict_due;
+    size_t *kept_in_all; /* of a shared tunnel: what all such pairs hold; else NULL */
+    size_t counted;      /* our part of it */
 };
 
 struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);
@@ -44,6 +46,9 @@ void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n);
 void pair_on_fin(struct pair *p, uint32_t stream_id);
 void pair_on_reset(struct pair *p, uint32_t stream_id);
 void pair_on_tunnel_lost(struct pair *p, const char *why);
+
+/* Give it up, alone: what still comes for it is dropped. */
+void pair_fail(struct pair *p, const char *why);
 
 /* What frames.c may still send for it. */
 bool pair_may_send(const struct pair *p);

@@ -47,7 +47,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
-#include "tunnel/pair.h"
+#include "tunnel/share.h"
 #include "tunnel/websocket.h"
 
 #define PROBE_MS 2000 /* five PINGs must be back after this */
@@ -286,7 +286,7 @@ static enum tunnel_state in_open(struct tunnel *t)
         return fail(t, ERR_CANCELLED, "retired");
     if (judge_probe(t))
         timer_stop(&t->deadline);
-    if (!t->probe_first && count_residues(t, RESIDUE_SPENT))
+    if (!t->probe_first && count_residues(t, RESIDUE_SPENT) && !share_is_blind(t))
         start_probe(t);
     if (!list_empty(&t->pairs))
         task_wake(&t->flush);
@@ -388,7 +388,7 @@ static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
-    bool reading = is_reading(t);
+    bool reading = is_reading(t) && !share_is_blind(t);
     uint32_t id;
 
     if (reading && now(t) - t->heard_at >= s->ping_timeout_ms) {
@@ -409,7 +409,7 @@ void tunnel_close(struct tunnel *t, enum err e, const char *why)
 }
 
 struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
-                             struct log_id id)
+                             struct log_id id, bool shared)
 {
     struct sched *sched = loop_sched(o->loop);
     struct tunnel *t = xcalloc(1, sizeof(*t));
@@ -426,6 +426,7 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
     timer_set(&t->deadline, o->settings->dial_ms);
+    t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
     start_connecting(t);
     task_wake(&t->step);
@@ -440,6 +441,7 @@ void tunnel_destroy(struct tunnel *t)
     task_cancel(&t->step);
     task_cancel(&t->flush);
     list_remove(&t->in_pod);
+    share_destroy(t->share);
     free(t);
 }
 
@@ -461,10 +463,20 @@ bool tunnel_in_use(const struct tunnel *t)
     return false;
 }
 
-bool tunnel_available(const struct tunnel *t)
+static bool takes_pairs(const struct tunnel *t)
 {
     return t->state == TUNNEL_OPEN && !t->retired && free_residue(t) >= 0 &&
-           bufq_room(&t->carrier->out) >= SYN_ROOM && !tunnel_in_use(t);
+           bufq_room(&t->carrier->out) >= SYN_ROOM && !share_is_blind(t);
+}
+
+bool tunnel_available(const struct tunnel *t)
+{
+    return takes_pairs(t) && !tunnel_in_use(t);
+}
+
+bool tunnel_joinable(const struct tunnel *t)
+{
+    return t->share && takes_pairs(t) && !t->share->stalled_id;
 }
 
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
@@ -473,7 +485,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
     uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
     uint8_t bytes[SPDY_PAIR_MAX];
 
-    assert(tunnel_available(t));
+    assert(tunnel_available(t) || tunnel_joinable(t));
     while ((int)(error_id % WORKERS) != residue)
         error_id += 2;
     struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, port, t->carried };

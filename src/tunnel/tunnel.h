@@ -12,6 +12,7 @@
 #define WORKERS 5
 
 struct pair;
+struct share;
 
 /* The tunnels to one pod, and those who wait for one. */
 struct pod {
@@ -21,8 +22,12 @@ struct pod {
     bool gone;                /* deleted or replaced */
     struct list_node tunnels; /* the one used last comes first */
     struct list_node waiting; /* struct opening, oldest first */
+    uint32_t waiters;         /* how many */
     uint32_t dialling;        /* tunnels not open yet */
-    uint32_t count;
+    uint32_t coming;          /* connections that those will be able to carry */
+    uint32_t count;           /* tunnels */
+    uint64_t not_before; /* sched ms: the API server asked not to be dialled until then */
+    struct api_error last_error;
 };
 
 /* Which carrier this API server takes: the other one than the usual, once the usual was
@@ -40,6 +45,7 @@ struct tunnel_origin {
     struct tls_context *tls; /* NULL: plain http */
     const struct tunnel_settings *settings;
     struct carrier_memory *carriers;
+    size_t *kept_for_slow; /* bytes that pairs of shared tunnels hold for slow clients */
 };
 
 enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED };
@@ -71,9 +77,10 @@ struct tunnel {
 
     struct list_node pairs;
     enum residue residues[WORKERS];
-    uint32_t last_id; /* stream ids only rise */
-    uint32_t carried; /* pairs opened so far */
-    bool retired;     /* no new pairs; closes with its last one */
+    uint32_t last_id;    /* stream ids only rise */
+    uint32_t carried;    /* pairs opened so far */
+    bool retired;        /* no new pairs; closes with its last one */
+    struct share *share; /* it carries several at once; NULL: one connection at a time */
 
     /* The frame being read. */
     uint32_t data_id;
@@ -92,13 +99,15 @@ struct tunnel {
 };
 
 struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,
-                             struct log_id id);
+                             struct log_id id, bool shared);
 /* Only in state CLOSED; NULL accepted. */
 void tunnel_destroy(struct tunnel *t);
 
 /* Can it take one more connection now, and keep it to itself? */
 bool tunnel_available(const struct tunnel *t);
-/* Open a connection; only on an available one. */
+/* Can it take one more, beside those it carries? */
+bool tunnel_joinable(const struct tunnel *t);
+/* Open a connection; only on an available or joinable one. */
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
 void tunnel_retire(struct tunnel *t);       /* no new pairs; may close at once */

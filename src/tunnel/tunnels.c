@@ -3,9 +3,13 @@
  * Per pod: the tunnels, and the openings that wait for one.  An opening takes an
  * available tunnel, the one used last (so that the others can expire); when there is none
  * it waits, and enough tunnels are dialled for all who wait.  Whichever tunnel becomes
- * available first, dialled or given back, goes to the oldest.  A failed dial fails as
- * many as then have nothing left to hope for; an answer about the pod or our rights fails
- * them all.
+ * available first, dialled or given back, goes to the oldest.  The first own_max tunnels
+ * of a pod carry one connection at a time; those dialled beyond them are shared by up to
+ * five, one for each worker of the runtime.
+ *
+ * A failed dial fails as many openings as then have nothing left to hope for; an answer
+ * about the pod or our rights fails them all.  Who may be tried again is upstream/'s
+ * business; a Retry-After is kept here, and nobody dials before it is over.
  */
 #include "tunnel/tunnels.h"
 
@@ -20,6 +24,7 @@ struct tunnels {
     struct tunnel_origin origin;
     struct tunnel_settings settings;
     struct carrier_memory carriers;
+    size_t kept_for_slow;
     struct sched *sched;
     struct map pods; /* by UID */
     uint64_t last_id;
@@ -101,6 +106,21 @@ static struct tunnel *find_available(struct pod *p)
     return NULL;
 }
 
+static struct tunnel *find_joinable(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if (tunnel_joinable(t))
+            return t;
+    return NULL;
+}
+
+/* A tunnel of its own while there may be more of them; then one that is shared. */
+static struct tunnel *find(struct pod *p)
+{
+    struct tunnel *t = find_available(p);
+    return t || p->count < p->owner->settings.own_max ? t : find_joinable(p);
+}
+
 static void count_tunnels(struct tunnels *ts, int change)
 {
     ts->live += (size_t)change;
@@ -109,33 +129,34 @@ static void count_tunnels(struct tunnels *ts, int change)
         task_wake(ts->drained);
 }
 
+static uint32_t carries(const struct tunnel *t)
+{
+    return t->share ? WORKERS : 1;
+}
+
 static void dial(struct pod *p)
 {
     struct tunnels *ts = p->owner;
     struct log_id id = { 't', ++ts->last_id, 0 };
-    struct tunnel *t = tunnel_create(&ts->origin, p, id);
+    bool shared = p->count >= ts->settings.own_max;
+    struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
     p->dialling++;
+    p->coming += carries(t);
     p->count++;
     count_tunnels(ts, +1);
-    log_debug(id, "dialling", LOG_S("pod", p->label));
-}
-
-static size_t waiting(const struct pod *p)
-{
-    size_t n = 0;
-    for (const struct list_node *at = p->waiting.next; at != &p->waiting; at = at->next)
-        n++;
-    return n;
+    log_debug(id, "dialling", LOG_S("pod", p->label),
+              LOG_S("for", shared ? "many" : "one"));
 }
 
 static void dial_enough(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
-    size_t wanted = p->owner->draining ? 0 : waiting(p);
 
-    while (p->dialling < wanted && p->dialling < s->dials_max &&
+    if (p->owner->draining || p->owner->sched->now < p->not_before)
+        return;
+    while (p->coming < p->waiters && p->dialling < s->dials_max &&
            p->count < s->tunnels_max)
         dial(p);
 }
@@ -152,9 +173,15 @@ static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening 
               LOG_S("pod", p->label), LOG_U("port", port));
 }
 
-static void fail_opening(struct opening *o, const struct api_error *error)
+static void leave_waiting(struct opening *o)
 {
     list_remove(&o->waiting);
+    o->pod->waiters--;
+}
+
+static void fail_opening(struct opening *o, const struct api_error *error)
+{
+    leave_waiting(o);
     o->error = *error;
     o->result = error->code ? error->code : ERR_UNAVAILABLE;
     task_wake(o->wake);
@@ -171,9 +198,9 @@ static void cancel_waiting(struct pod *p)
 static void serve_waiting(struct pod *p)
 {
     struct tunnel *t;
-    while (!list_empty(&p->waiting) && (t = find_available(p))) {
+    while (!list_empty(&p->waiting) && (t = find(p))) {
         struct opening *o = list_first(&p->waiting, struct opening, waiting);
-        list_remove(&o->waiting);
+        leave_waiting(o);
         give(p, t, o->port, o);
         task_wake(o->wake);
     }
@@ -188,6 +215,7 @@ void pod_on_tunnel_change(struct pod *p)
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
     p->dialling--;
+    p->coming -= carries(t);
     metric_add(&metric_dials, 0, 1);
     metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
 }
@@ -207,7 +235,9 @@ static void on_dial_failed(struct pod *p, const struct api_error *error)
              LOG_S("reason", diag_text(&error->why, error->code)));
     if (is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
-    while (!list_empty(&p->waiting) && (is_final(error) || waiting(p) > p->dialling))
+    p->last_error = *error;
+    p->not_before = p->owner->sched->now + (uint64_t)error->retry_after * 1000;
+    while (!list_empty(&p->waiting) && (is_final(error) || p->waiters > p->coming))
         fail_opening(list_first(&p->waiting, struct opening, waiting), error);
 }
 
@@ -216,11 +246,13 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     struct tunnels *ts = p->owner;
     bool was_dialling = t->opened_at == 0;
     struct api_error error = t->error;
+    uint32_t carried = carries(t);
 
     tunnel_destroy(t);
     p->count--;
     if (was_dialling) {
         p->dialling--;
+        p->coming -= carried;
         if (!ts->draining)
             on_dial_failed(p, &error);
     }
@@ -233,7 +265,7 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
                   struct opening *o, struct task *wake)
 {
     struct pod *p = pod_get(ts, endpoint);
-    struct tunnel *t = find_available(p);
+    struct tunnel *t = find(p);
 
     o->result = ERR_AGAIN;
     o->wake = wake;
@@ -245,17 +277,26 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
         give(p, t, port, o);
         return;
     }
+    o->pod = p;
     list_append(&p->waiting, &o->waiting);
+    p->waiters++;
     if (ts->draining)
         cancel_waiting(p);
+    else if (ts->sched->now < p->not_before && !p->coming)
+        fail_opening(o, &p->last_error);
     dial_enough(p);
     drop_if_unused(p);
 }
 
 void opening_finish(struct opening *o)
 {
-    if (o->result == ERR_AGAIN && o->waiting.next)
-        list_remove(&o->waiting);
+    struct pod *p = o->pod;
+
+    if (o->result == ERR_AGAIN && p) {
+        leave_waiting(o);
+        drop_if_unused(p);
+    }
+    o->pod = NULL;
     stream_abort(TAKE(o->stream));
     o->result = OK;
 }

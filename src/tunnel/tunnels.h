@@ -16,6 +16,7 @@
 #include "kube/api.h"
 #include "net/stream.h"
 
+struct pod;
 struct tunnels;
 
 enum tunnel_carrier {
@@ -29,7 +30,8 @@ struct tunnel_settings {
     uint64_t dial_ms;         /* from the first packet to the 101 */
     uint64_t ping_ms;         /* a PING after this much silence of ours */
     uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
-    uint32_t tunnels_max;     /* per pod; further openings wait for one to be free */
+    uint32_t own_max;         /* per pod: up to this many carry one connection each */
+    uint32_t tunnels_max;     /* per pod, shared ones included; further openings wait */
     uint32_t dials_max;       /* under way at once per pod */
     uint32_t pairs_max;       /* a tunnel retires after carrying this many */
     uint64_t age_ms;          /* ... or at this age */
@@ -56,8 +58,9 @@ struct opening {
     struct log_id tunnel;
     struct api_error error;
     struct task *wake;
-    uint16_t port;            /* private */
-    struct list_node waiting; /* private */
+    uint16_t port; /* private, like what follows */
+    struct pod *pod;
+    struct list_node waiting;
 };
 void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t port,
                   struct opening *opening, struct task *wake);

@@ -90,6 +90,7 @@ static const struct tunnel_settings settings = {
     .dial_ms = 10000,
     .ping_ms = 5000,
     .ping_timeout_ms = 15000,
+    .own_max = 4,
     .tunnels_max = 4,
     .dials_max = 2,
     .pairs_max = 1000,

@@ -1,0 +1,93 @@
+#include "tunnel/credit.h"
+
+#include <stddef.h>
+
+static uint32_t frames_behind(const struct credit_worker *w)
+{
+    return w->sent_frames - w->taken_frames;
+}
+
+static uint32_t bytes_behind(const struct credit_worker *w)
+{
+    return w->sent_bytes - w->taken_bytes;
+}
+
+static bool has_room_for_ping(const struct credit_worker *w)
+{
+    return frames_behind(w) + w->pings < CREDIT_QUEUE;
+}
+
+void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes)
+{
+    struct credit_worker *w = &c->workers[worker];
+    w->sent_frames++;
+    w->sent_bytes += bytes;
+}
+
+void credit_on_ping(struct credit *c)
+{
+    struct credit_worker *w = &c->workers[c->pings % CREDIT_WORKERS];
+
+    c->marks[c->pings % CREDIT_PINGS] =
+        (struct credit_mark){ w->sent_frames, w->sent_bytes };
+    w->asked_frames = w->sent_frames;
+    w->asked_bytes = w->sent_bytes;
+    w->pings++;
+    c->pings++;
+}
+
+void credit_on_pong(struct credit *c, uint32_t number)
+{
+    struct credit_worker *w = &c->workers[number % CREDIT_WORKERS];
+    const struct credit_mark *mark = &c->marks[number % CREDIT_PINGS];
+
+    if (number >= c->pings || c->pings - number > CREDIT_PINGS || !w->pings)
+        return;
+    w->pings--;
+    /* An answer may already have proven more. */
+    if (mark->frames - w->taken_frames <= frames_behind(w))
+        w->taken_frames = mark->frames;
+    if (mark->bytes - w->taken_bytes <= bytes_behind(w))
+        w->taken_bytes = mark->bytes;
+}
+
+void credit_on_answer(struct credit *c, unsigned worker)
+{
+    struct credit_worker *w = &c->workers[worker];
+    if (bytes_behind(w) < CREDIT_ASK_BYTES)
+        w->taken_frames = w->sent_frames;
+}
+
+static bool is_stuck(const struct credit_worker *w)
+{
+    return w->pings >= CREDIT_STUCK_PINGS;
+}
+
+bool credit_is_blind(const struct credit *c)
+{
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (is_stuck(&c->workers[i]))
+            return true;
+    return false;
+}
+
+bool credit_allows(const struct credit *c, unsigned worker)
+{
+    const struct credit_worker *w = &c->workers[worker];
+    uint32_t behind = frames_behind(w);
+
+    if (behind < CREDIT_FRAMES && behind + w->pings < CREDIT_QUEUE)
+        return true;
+    return credit_is_blind(c) && !is_stuck(w);
+}
+
+bool credit_wants_pings(const struct credit *c, unsigned worker)
+{
+    const struct credit_worker *w = &c->workers[worker];
+
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (!has_room_for_ping(&c->workers[i]) || is_stuck(&c->workers[i]))
+            return false;
+    return w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES ||
+           w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
+}

@@ -1,0 +1,52 @@
+/* tunnel/credit.h - how far the runtime's workers are behind, told by PINGs
+ *
+ * SPDY as Kubernetes speaks it has no window.  But PINGs wait in the same queues as data:
+ * the server deals them to its five workers in turn, and each worker has a queue of 50
+ * frames.  So an answered PING proves that its worker took every frame queued before it.
+ * Pure arithmetic; frames.c sends, and does what this says.  Used on shared tunnels, where
+ * a stuck connection must not take its neighbours with it; on a tunnel of its own a
+ * connection is braked by TCP.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define CREDIT_WORKERS 5
+#define CREDIT_FRAMES 24 /* unanswered data frames per worker, at most */
+#define CREDIT_QUEUE 40  /* the same with unanswered PINGs: the server's limit is 50 */
+#define CREDIT_ASK_FRAMES 12         /* ask how far it is after this many ... */
+#define CREDIT_ASK_BYTES (64 * 1024) /* ... or this much */
+#define CREDIT_STUCK_PINGS 10 /* a worker that owes this many does not run any more */
+#define CREDIT_PINGS 64       /* remembered; more are never unanswered */
+
+struct credit_mark {
+    uint32_t frames, bytes; /* sent to its worker when this PING was */
+};
+
+struct credit {
+    struct credit_worker {
+        uint32_t sent_frames, taken_frames;
+        uint32_t sent_bytes, taken_bytes;
+        uint32_t asked_frames, asked_bytes; /* sent when it was last asked */
+        uint32_t pings;                     /* unanswered */
+    } workers[CREDIT_WORKERS];
+    struct credit_mark marks[CREDIT_PINGS]; /* by the number of the PING */
+    uint32_t pings;                         /* sent so far */
+};
+
+/* A data frame for this worker was queued; a PING was (they are numbered from 0, and must
+ * all be told); PING number n was answered; the connection that alone uses this worker has
+ * answered, which proves as much for a small number of bytes. */
+void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes);
+void credit_on_ping(struct credit *c);
+void credit_on_pong(struct credit *c, uint32_t number);
+void credit_on_answer(struct credit *c, unsigned worker);
+
+/* May one more data frame go to this worker? */
+bool credit_allows(const struct credit *c, unsigned worker);
+/* Should five PINGs be sent now, to learn more?  Never when a queue could overflow. */
+bool credit_wants_pings(const struct credit *c, unsigned worker);
+/* A worker does not answer any more: no PINGs, no new connections; its neighbours go on
+ * without credit. */
+bool credit_is_blind(const struct credit *c);

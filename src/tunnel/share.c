@@ -1,0 +1,163 @@
+#include "tunnel/share.h"
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/own.h"
+
+static struct metric metric_slow = {
+    .name = "kube_tunnel_slow_clients_total",
+    .help =
+        "Connections failed because their client read too slowly for a shared tunnel.",
+    .type = METRIC_COUNTER,
+};
+
+static unsigned worker_of(const struct pair *p)
+{
+    return p->data_id % WORKERS;
+}
+
+bool share_may_send(const struct tunnel *t, const struct pair *p)
+{
+    return !t->share || credit_allows(&t->share->credit, worker_of(p));
+}
+
+/* Five, one for each worker, because which worker gets a PING is the server's order. */
+static void ask(struct tunnel *t)
+{
+    uint32_t id;
+    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
+        return;
+    for (int i = 0; i < WORKERS; i++)
+        if (!frames_ping(t, &id))
+            return;
+}
+
+void share_on_sent(struct tunnel *t, const struct pair *p, size_t n)
+{
+    if (!t->share)
+        return;
+    credit_on_data(&t->share->credit, worker_of(p), (uint32_t)n);
+    if (credit_wants_pings(&t->share->credit, worker_of(p)))
+        ask(t);
+}
+
+void share_on_ping(struct tunnel *t)
+{
+    if (t->share)
+        credit_on_ping(&t->share->credit);
+}
+
+void share_on_pong(struct tunnel *t, uint32_t ping_id)
+{
+    if (!t->share)
+        return;
+    credit_on_pong(&t->share->credit, (ping_id - 1) / 2);
+    task_wake(&t->flush); /* somebody may go on */
+}
+
+void share_on_answer(struct tunnel *t, const struct pair *p)
+{
+    if (t->share)
+        credit_on_answer(&t->share->credit, worker_of(p));
+}
+
+bool share_is_blind(const struct tunnel *t)
+{
+    return t->share && credit_is_blind(&t->share->credit);
+}
+
+static bool has_neighbours(const struct tunnel *t, const struct pair *p)
+{
+    list_for_each (other, &t->pairs, struct pair, in_tunnel)
+        if (other != p && other->lent)
+            return true;
+    return false;
+}
+
+void share_set_limit(struct tunnel *t, struct pair *p)
+{
+    bool generous =
+        t->share && has_neighbours(t, p) && *t->origin->kept_for_slow < SHARE_ALL_LIMIT;
+    p->stream.in.limit = generous ? SHARE_PAIR_LIMIT : PAIR_IN_LIMIT;
+}
+
+void share_account(struct pair *p)
+{
+    size_t *all = p->kept_in_all;
+    if (!all)
+        return;
+    *all += p->stream.in.len;
+    *all -= p->counted;
+    p->counted = p->stream.in.len;
+}
+
+static uint64_t now(const struct share *s)
+{
+    return s->stall.sched->now;
+}
+
+/* The tunnel waits for one of its pairs: for a while. */
+void share_on_full(struct tunnel *t, struct pair *p)
+{
+    struct share *s = t->share;
+
+    if (!s || s->stalled_id || !has_neighbours(t, p))
+        return;
+    if (now(s) - s->window_at >= SHARE_STALL_WINDOW_MS) {
+        s->window_at = now(s);
+        s->stalled_ms = 0;
+    }
+    s->stalled_id = p->data_id;
+    s->stalled_at = now(s);
+    uint64_t left = SHARE_STALL_MS - s->stalled_ms;
+    timer_set(&s->stall, left ? left : 1);
+}
+
+void share_on_moving(struct tunnel *t)
+{
+    struct share *s = t->share;
+
+    if (!s || !s->stalled_id)
+        return;
+    s->stalled_ms += now(s) - s->stalled_at;
+    if (s->stalled_ms > SHARE_STALL_MS)
+        s->stalled_ms = SHARE_STALL_MS;
+    s->stalled_id = 0;
+    timer_stop(&s->stall);
+}
+
+static void on_stall(struct timer *timer)
+{
+    struct share *s = container_of(timer, struct share, stall);
+    struct tunnel *t = s->tunnel;
+
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        if (p->data_id != s->stalled_id)
+            continue;
+        log_warn(t->id, "a client reads too slowly for a shared tunnel",
+                 LOG_S("pod", t->pod->label), LOG_U("pair", p->data_id),
+                 LOG_U("kept", p->stream.in.len));
+        metric_add(&metric_slow, 0, 1);
+        pair_fail(p, "its client read too slowly for a shared tunnel");
+    }
+    share_on_moving(t);
+    task_wake(&t->step);
+}
+
+struct share *share_create(struct tunnel *t)
+{
+    struct share *s = xcalloc(1, sizeof(*s));
+    metrics_register(&metric_slow);
+    s->tunnel = t;
+    timer_init(&s->stall, t->step.sched, on_stall);
+    return s;
+}
+
+void share_destroy(struct share *s)
+{
+    if (!s)
+        return;
+    timer_stop(&s->stall);
+    free(s);
+}

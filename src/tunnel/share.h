@@ -1,0 +1,49 @@
+/* tunnel/share.h - what several connections on one tunnel owe each other
+ *
+ * Private to tunnel/.  A connection that has its tunnel to itself is braked by TCP in both
+ * directions.  On a shared one nobody may stop for the sake of one:
+ *
+ *   towards the pod   a connection sends only as far ahead of its worker as credit.h
+ *                     allows, so that a container that does not read stops its own client
+ *   towards a client  a slow reader's bytes are kept, up to 1 MiB each and 16 MiB in all;
+ *                     then the tunnel stops reading, 200 ms in any second at most; who is
+ *                     still full after that is failed, alone
+ */
+#pragma once
+
+#include "tunnel/credit.h"
+#include "tunnel/pair.h"
+
+#define SHARE_PAIR_LIMIT (1024 * 1024)
+#define SHARE_ALL_LIMIT (16 * 1024 * 1024)
+#define SHARE_STALL_MS 200
+#define SHARE_STALL_WINDOW_MS 1000
+
+struct share {
+    struct tunnel *tunnel;
+    struct credit credit;
+    struct timer stall;
+    uint32_t stalled_id; /* the pair the tunnel waits for; 0: none */
+    uint64_t stalled_at;
+    uint64_t window_at;  /* the second in which stalls are added up */
+    uint64_t stalled_ms; /* ... so far */
+};
+
+struct share *share_create(struct tunnel *t);
+void share_destroy(struct share *s); /* NULL accepted */
+
+/* All of these accept a tunnel that is not shared, and then do nothing or allow. */
+bool share_may_send(const struct tunnel *t, const struct pair *p);
+void share_on_sent(struct tunnel *t, const struct pair *p, size_t n);
+void share_on_ping(struct tunnel *t);
+void share_on_pong(struct tunnel *t, uint32_t ping_id);
+void share_on_answer(struct tunnel *t, const struct pair *p);
+bool share_is_blind(const struct tunnel *t);
+
+/* Before bytes are moved into the pair: how much it may hold. */
+void share_set_limit(struct tunnel *t, struct pair *p);
+/* Bytes came into the pair, or its user took some. */
+void share_account(struct pair *p);
+/* The pair is full and its bytes are next; or the tunnel moves on. */
+void share_on_full(struct tunnel *t, struct pair *p);
+void share_on_moving(struct tunnel *t);
