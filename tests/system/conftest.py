@@ -28,11 +28,12 @@ class Playground:
 
     def __init__(self, folder, *flags):
         self.kubeconfig = folder / "playground.kubeconfig"
+        self.control = folder / "control"
         self.log_path = folder / "playground.log"
         out = folder / "playground.out"
         with open(self.log_path, "wb") as log, open(out, "wb") as said:
             self.process = subprocess.Popen(
-                [PLAYGROUND, "--kubeconfig-out", self.kubeconfig, *flags],
+                [PLAYGROUND, "--kubeconfig-out", self.kubeconfig, "--control", self.control, *flags],
                 stdin=subprocess.DEVNULL, stdout=said, stderr=log, env=clean_environment())
         eventually(lambda: "ready" in out.read_text(), pause=0.02)
         self.server = re.search(r"ready (\S+)", out.read_text()).group(1)
@@ -42,12 +43,13 @@ class Playground:
         return int(self.server.rpartition(":")[2])
 
     def api(self, path, *arguments):
-        """Ask the API server, past everybody's rights to /playground."""
+        """Ask the API server, as its user."""
         return curl("-k", "-H", "Authorization: Bearer playground", *arguments, self.server + path)
 
     def order(self, *commands):
         """Make it misbehave: the commands are those of `help`."""
-        answer = self.api("/playground", "--data-binary", "\n".join(commands))
+        answer = curl("--unix-socket", self.control, "--data-binary", "\n".join(commands),
+                      "http://control/playground")
         assert answer.status == 200, answer
         return answer.text
 

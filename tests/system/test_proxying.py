@@ -1,0 +1,471 @@
+"""From a name to a pod: names, ports, which connection carries it, and the words when it fails.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+import re
+import socket
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from http_client import Client, counting, request
+from tunnel_process import curl, eventually
+
+WEB = "web.shop.svc.cluster.local"
+POD = "web-6c9f7d5b8-4xk2p"
+
+
+def text_of(host, path="/"):
+    return f" host {host} path {path}\n"
+
+
+# names
+
+
+@pytest.mark.parametrize("host", [
+    "web.shop.svc.cluster.local", "web.shop.svc", "web.shop", "WEB.Shop.SVC.Cluster.LOCAL",
+    "web.shop.svc.cluster.local.", "web.shop.", "web.shop.localhost", "web.shop.localhost.",
+    "web.shop.svc.cluster.local:80", "web.shop.localhost:80", "web.shop.:80", "web.other",
+    "_http._tcp.web.shop.svc.cluster.local", "_HTTP._TCP.web.shop.svc", "_http._tcp.web.shop.svc.localhost",
+    "seed.shop", "seed.shop:8080", "db.shop", "db-0.db.shop.svc.cluster.local",
+    "db-1.db.shop.svc:8080", "db-1.db.shop.svc.localhost", f"{POD}.shop.pod:8080",
+    f"{POD}.shop.pod.cluster.local:8080", f"{POD}.shop.pod.localhost:8080", "db-0.shop.pod:8080"])
+def test_every_form_of_a_name(client, host):
+    """And the pod sees the name as the client wrote it."""
+    answer = client.ask(request(host, "/x"))
+    assert answer.status == 200 and answer.text.endswith(text_of(host, "/x")), answer
+
+
+@pytest.mark.parametrize("host, pod", [
+    ("db-0.db.shop.svc", "db-0"), ("db-1.db.shop.svc.cluster.local", "db-1"), ("db-1.shop.pod:8080", "db-1"),
+    (f"{POD}.shop.pod:8080", POD)])
+def test_a_name_of_one_pod_leads_there(client, host, pod):
+    for _ in range(4):
+        assert client.ask(request(host)).header("X-Pod") == pod
+
+
+def test_the_address_of_a_pod_is_a_name(playground, client):
+    objects = json.loads(playground.api("/api/v1/namespaces/shop/pods").text)["items"]
+    for pod in objects:
+        dashed = pod["status"]["podIP"].replace(".", "-")
+        answer = client.ask(request(f"{dashed}.shop.pod.cluster.local:8080"))
+        assert answer.header("X-Pod") == pod["metadata"]["name"], answer
+
+
+def test_the_port_of_the_door_says_nothing_about_the_service(tunnel, client):
+    host = f"seed.shop.localhost:{tunnel.port}"
+    assert client.ask(request(host)).text.endswith(text_of(host))
+
+
+def test_a_fresh_machine_needs_no_dns(tunnel):
+    answer = curl(f"http://web.shop.localhost:{tunnel.port}/x")
+    assert answer.text.endswith(text_of(f"web.shop.localhost:{tunnel.port}", "/x"))
+
+
+def test_another_cluster_domain(start_tunnel):
+    with Client(start_tunnel("--cluster-domain", "k8s.example").port) as client:
+        assert client.ask(request("web.shop.svc.k8s.example")).status == 200
+        assert client.ask(request("web.shop.svc")).status == 200
+        assert client.ask(request("web.shop.svc.cluster.local")).status == 400
+
+
+def test_one_port_of_the_pods_for_all(start_tunnel):
+    """--target-port is how the original did it."""
+    with Client(start_tunnel("--target-port", "8081").port) as client:
+        assert client.ask(request("web.shop")).body == request("web.shop")
+        assert client.ask(request("web.shop:9000")).body == request("web.shop:9000")
+
+
+@pytest.mark.parametrize("host, problem", [
+    ("web.shop:81", 'services "web" has no port 81: it declares 80 (http), 9000 (echo)'),
+    ("web.shop:8080", 'services "web" has no port 8080: it declares 80 (http), 9000 (echo)'),
+    ("seed.shop:80", 'services "seed" has no port 80: it declares 8080 (http)'),
+    ("_nope._tcp.web.shop.svc", 'services "web" has no port "nope": it declares 80 (http), 9000 (echo)')])
+def test_a_port_that_is_not_declared(client, host, problem):
+    answer = client.ask(request(host))
+    service = re.search(r"(web|seed)\.shop", host).group(1)
+    assert answer.status == 404
+    assert answer.first == f"Failed to get service shop/{service}: {problem}"
+
+
+# which connection
+
+
+def leases(tunnel, source):
+    return tunnel.metrics()[f'kube_tunnel_leases_total{{source="{source}"}}']
+
+
+def test_two_pods_take_turns(start_tunnel):
+    with Client(start_tunnel().port) as client:
+        pods = [client.ask(request(WEB)).header("X-Pod") for _ in range(40)]
+    assert len(set(pods)) == 2
+    assert 5 <= pods.count(POD) <= 35, pods
+
+
+def test_idle_connections_serve_the_next_client(start_tunnel):
+    """Twenty clients that connect anew, and no more connections to pods than there are pods."""
+    tunnel = start_tunnel()
+    for _ in range(20):
+        assert tunnel.get(WEB).status == 200
+    assert leases(tunnel, "idle") >= 18
+    assert leases(tunnel, "idle") + leases(tunnel, "tunnel") == 20
+    assert tunnel.total("kube_tunnel_connections_total") <= 2
+    assert tunnel.total("kube_tunnel_tunnels") <= 2
+
+
+def test_a_post_after_a_second_takes_a_fresh_connection_in_the_same_tunnel(start_tunnel):
+    """The pod may be closing the old one, which would show too late."""
+    tunnel, host = start_tunnel(), "db-0.db.shop.svc"
+    assert tunnel.get(host).status == 200
+    time.sleep(1.1)  # what this is about
+    assert tunnel.get(host, "/upload", "-d", "x").status == 200
+    assert (leases(tunnel, "idle"), leases(tunnel, "tunnel")) == (0, 2)
+    assert tunnel.total("kube_tunnel_dials_total") == 1
+    assert tunnel.metrics()['kube_tunnel_connections_total{tunnel="warm"}'] == 1
+    assert tunnel.get(host, "/upload", "-d", "x").status == 200
+    assert leases(tunnel, "idle") == 1, "at once, the idle one is good enough"
+
+
+def test_a_get_that_an_idle_connection_failed_is_asked_again(tunnel, pod):
+    """The pod closed it without a word: nobody but the log hears of that."""
+    pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    for _ in range(3):
+        assert tunnel.get(pod.host).text == "ok"
+    assert len(pod.heads) == 3
+
+
+def test_a_pod_that_says_how_long_it_waits_is_believed(start_tunnel, pod):
+    """After `Keep-Alive: timeout=1` an idle connection is not used again a second later."""
+    def script(connection):
+        connection.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok")
+        connection.wait_for_end()
+    tunnel = start_tunnel()
+    pod.plays(script)
+    assert tunnel.get(pod.host).text == "ok"
+    time.sleep(1.1)  # what this is about
+    assert tunnel.get(pod.host).text == "ok"
+    assert leases(tunnel, "idle") == 0
+
+
+def test_an_answer_that_never_ends_holds_nobody_up(tunnel):
+    with Client(tunnel.port) as stuck:
+        stuck.send(request(WEB, "/bytes?n=1000000000"))
+        stuck.head()
+        with ThreadPoolExecutor(10) as pool:
+            answers = list(pool.map(lambda _: tunnel.get(WEB).status, range(30)))
+    assert answers == [200] * 30
+
+
+def test_many_connections_to_one_pod_at_once(start_tunnel):
+    """More than have a tunnel each."""
+    tunnel = start_tunnel()
+    with ThreadPoolExecutor(30) as pool:
+        answers = list(pool.map(lambda _: tunnel.get("db-0.db.shop.svc", "/slow?ms=300").text, range(30)))
+    assert answers == ["slept 300\n"] * 30
+
+
+# the original's words
+
+
+def asked(client, host, *fields):
+    return client.ask(request(host, fields=fields))
+
+
+def test_a_service_that_is_not_there(client):
+    answer = asked(client, "nosuch.shop")
+    assert answer.status == 404
+    assert answer.first == 'Failed to get service shop/nosuch: services "nosuch" not found'
+    assert "kubectl -n shop get services" in answer.text
+
+
+def test_a_namespace_that_is_not_there(client):
+    answer = asked(client, "web.nowhere")
+    assert (answer.status, answer.first) == (
+        404, 'Failed to get service nowhere/web: services "web" not found')
+
+
+def test_a_pod_that_is_not_there(client):
+    answer = asked(client, "nosuch.shop.pod:8080")
+    assert (answer.status, answer.first) == (404, 'Failed to get pod shop/nosuch: pods "nosuch" not found')
+
+
+@pytest.mark.parametrize("service, why", [
+    ("empty", "no pod matches selector app=nobody"), ("manual", "no selector"),
+    ("ext", "ExternalName")])
+def test_a_service_without_pods_says_so_at_once(tunnel, service, why):
+    answer = tunnel.get(f"{service}.shop")
+    assert answer.status == 503 and answer.seconds < 1
+    assert answer.text.startswith(f"No running pod for {service}/shop\n\n") and why in answer.text
+
+
+def test_a_container_that_does_not_listen(tunnel):
+    answer = tunnel.get("closed.shop", "/", "-d", "x")
+    assert answer.status == 502 and answer.seconds < 1
+    assert re.match(r"Port-forward failed for shop/web-[\w-]+: .*9999.*connection refused", answer.text)
+
+
+def test_errors_do_not_end_the_connection(client):
+    for host, status in (("nosuch.shop", 404), ("empty.shop", 503), ("closed.shop", 502), ("web", 400)):
+        answer = asked(client, host)
+        assert answer.status == status and answer.header("Connection") is None
+    assert asked(client, WEB).status == 200
+
+
+def test_an_error_after_a_body_does_not_end_the_connection_either(client):
+    answer = client.ask(request("nosuch.shop", "/", "POST", fields=["Content-Length: 5"], body="hello"))
+    assert answer.status == 404 and answer.header("Connection") is None
+    assert asked(client, WEB).status == 200
+
+
+def test_an_error_while_the_body_is_still_coming(client):
+    client.send(request("nosuch.shop", "/", "POST", fields=["Content-Length: 500000"]) + counting(1000))
+    answer = client.answer()
+    assert answer.status == 404 and answer.header("Connection") == "close"
+
+
+def test_an_error_as_the_answer_to_head(client):
+    answer = client.ask(request("nosuch.shop", "/", "HEAD"))
+    assert answer.status == 404 and int(answer.header("Content-Length")) > 50
+    assert asked(client, WEB).status == 200
+
+
+def test_an_error_in_json(client):
+    answer = asked(client, "nosuch.shop", "Accept: application/json")
+    assert answer.status == 404 and answer.header("Content-Type") == "application/json"
+    told = json.loads(answer.text)
+    assert told["error"] == 'Failed to get service shop/nosuch: services "nosuch" not found'
+    assert told["status"] == 404 and told["detail"] and told["hint"]
+
+
+def test_an_error_in_html_is_escaped(client):
+    answer = asked(client, 'a<script>alert("x")</script>.shop', "Accept: text/html,*/*;q=0.8")
+    assert answer.status == 400 and answer.header("Content-Type") == "text/html; charset=utf-8"
+    assert "<script" not in answer.text and "&lt;script&gt;alert(&quot;x&quot;)" in answer.text
+    assert answer.header("X-Content-Type-Options") == "nosniff"
+
+
+@pytest.mark.parametrize("accept, kind", [
+    ("*/*", "text/plain"), ("text/html", "text/html"), ("application/json;q=0.5, text/html", "text/html"),
+    ("text/html;q=0, application/json", "application/json"), ("application/problem+json", "application/json"),
+    ("image/png", "text/plain"), ("TEXT/HTML", "text/html"), ("", "text/plain"), (";;,=", "text/plain")])
+def test_an_error_in_the_form_that_is_wanted(client, accept, kind):
+    assert asked(client, "nosuch.shop", f"Accept: {accept}").header("Content-Type").split(";")[0] == kind
+
+
+# rights
+
+
+RULE = ('This rule in a {role} bound to them grants it:\n\nrules:\n- apiGroups: [""]\n'
+        '  resources: ["{resource}"]\n  verbs: ["{verb}"]')
+
+
+@pytest.fixture
+def start_both(start_playground, start_tunnel, pods):
+    """start_both(*flags of the playground, tunnel=[flags]): the two of them."""
+    def start(*flags, tunnel=(), ready=True):
+        playground = start_playground(*flags)
+        return playground, start_tunnel(*tunnel, kubeconfig=playground.kubeconfig, ready=ready)
+    return start
+
+
+def test_the_originals_rights_are_enough(start_both):
+    _, tunnel = start_both("--rights", "original")
+    for host in ("web.shop", "web.other", "db-0.db.shop.svc", "_http._tcp.web.shop.svc", f"{POD}.shop.pod:8080"):
+        assert tunnel.get(host).status == 200
+    answer = tunnel.get("nosuch.shop")
+    assert answer.text.startswith('Failed to get service shop/nosuch: services "nosuch" not found\n')
+    assert tunnel.get("empty.shop").status == 503
+    assert "level=list" in tunnel.log() or "rights level=" in tunnel.log()
+
+
+def test_rights_in_one_namespace_only(start_both):
+    _, tunnel = start_both("--rights", "namespace", tunnel=["-n", "shop"])
+    assert tunnel.get("web.shop").status == 200
+    answer = tunnel.get("web.other")
+    assert answer.status == 502 and answer.text.startswith("Failed to get service other/web: "), answer
+    assert 'services "web" is forbidden' in answer.text
+    assert RULE.format(role="Role", resource="services", verb="get") in answer.text
+
+
+def test_no_rights_at_all(start_both):
+    _, tunnel = start_both("--rights", "none", ready=False)
+    answer = tunnel.get("web.shop")
+    assert answer.status == 502 and answer.seconds < 5, answer
+    assert answer.text.startswith('Failed to get service shop/web: services "web" is forbidden')
+    assert 'The credentials lack the verb "get" on "services" in namespace shop.' in answer.text
+    assert RULE.format(role="Role", resource="services", verb="get") in answer.text
+
+
+def test_a_port_forward_that_is_forbidden(start_both):
+    playground, tunnel = start_both()
+    playground.order("deny create pods/portforward", "deny get pods/portforward")
+    answer = tunnel.get("web.shop")
+    assert answer.status == 502, answer
+    assert re.match(r"Port-forward failed for shop/web-[\w-]+: .*forbidden", answer.text), answer
+    assert RULE.format(role="Role", resource="pods/portforward", verb="create") in answer.text
+    playground.order("allow create pods/portforward", "allow get pods/portforward")
+    eventually(lambda: tunnel.get("web.shop").status == 200)
+
+
+# trouble with the API server
+
+
+def kubeconfig(folder, server, user="token: playground", authority="insecure-skip-tls-verify: true"):
+    path = folder / "kubeconfig"
+    path.write_text("apiVersion: v1\nkind: Config\ncurrent-context: here\n"
+                    f"clusters:\n- name: here\n  cluster:\n    server: {server}\n    {authority}\n"
+                    f"users:\n- name: me\n  user: {{{user}}}\n"
+                    "contexts:\n- name: here\n  context: {cluster: here, user: me}\n")
+    return path
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        return s.getsockname()[1]
+
+
+def test_it_starts_before_the_api_server_and_finds_it(start_playground, start_tunnel, tmp_path):
+    port = free_port()
+    tunnel = start_tunnel("--wait", "300ms", ready=False,
+                          kubeconfig=kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
+    answer = tunnel.get("web.shop")
+    assert answer.status in (502, 503) and "refused" in answer.text and str(port) in answer.text, answer
+    assert tunnel.own("/healthz").status == 200 and tunnel.own("/readyz").status == 503
+    start_playground("--listen", f"127.0.0.1:{port}")
+    eventually(lambda: tunnel.get("web.shop").status == 200, 20)
+    eventually(lambda: tunnel.own("/readyz").status == 200, 20)
+    assert len(re.findall("API server lost", tunnel.log())) == 1, "said once"
+
+
+def test_a_request_waits_for_an_api_server_that_is_away_for_a_moment(start_both):
+    playground, tunnel = start_both()
+    assert tunnel.get("web.shop").status == 200
+    playground.order("restart 500")
+    eventually(lambda: "tunnel closed" in tunnel.log(), pause=0.02)
+    answer = tunnel.get("web.shop")
+    assert answer.status == 200 and answer.seconds < 8, answer
+
+
+def test_credentials_that_have_expired(start_both):
+    playground, tunnel = start_both(tunnel=["--wait", "1s"])
+    playground.order("token off")
+    answer = tunnel.get("web.shop", "/", "-d", "x")
+    assert answer.status in (401, 502, 503) and "401" in answer.text or "Unauthorized" in answer.text, answer
+    playground.order("token on")
+    eventually(lambda: tunnel.get("web.shop").status == 200, 20)
+
+
+def test_credentials_that_were_never_right(playground, start_tunnel, tmp_path):
+    tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, "token: wrong-secret"))
+    answer = tunnel.get("web.shop")
+    assert answer.status in (401, 502, 503) and answer.seconds < 5, answer
+    assert answer.text.startswith("Failed to get service shop/web: ") and "nauthorized" in answer.text, answer
+    assert "wrong-secret" not in tunnel.log() + answer.text
+
+
+def test_the_wrong_authority(playground, start_playground, start_tunnel, tmp_path):
+    other = start_playground().kubeconfig.read_text()
+    authority = re.search(r"certificate-authority-data: \S+", other).group()
+    tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, authority=authority))
+    answer = tunnel.get("web.shop")
+    assert answer.status == 502 and answer.seconds < 5, "waiting does not help"
+    assert "signed by an unknown authority" in answer.text
+    assert "unknown authority" in tunnel.own("/readyz").text
+
+
+def test_a_certificate_for_another_name(playground, start_tunnel, tmp_path):
+    text = playground.kubeconfig.read_text()
+    authority = re.search(r"certificate-authority-data: \S+", text).group()
+    path = kubeconfig(tmp_path, f"https://127.0.0.2:{playground.port}", authority=authority)
+    path.write_text(path.read_text().replace(f"    {authority}", f"    {authority}\n    tls-server-name: elsewhere"))
+    path.write_text(path.read_text().replace("127.0.0.2", "127.0.0.1"))
+    answer = start_tunnel(ready=False, kubeconfig=path).get("web.shop")
+    assert answer.status == 502 and "elsewhere" in answer.text, answer
+
+
+def test_a_client_certificate_instead_of_a_token(playground, start_tunnel):
+    tunnel = start_tunnel("--context", "playground-certificate")
+    assert tunnel.get("web.shop").status == 200
+
+
+def test_a_token_in_a_file(playground, start_tunnel, tmp_path):
+    (tmp_path / "token").write_text("playground\n")
+    tunnel = start_tunnel(kubeconfig=kubeconfig(tmp_path, playground.server, f"tokenFile: {tmp_path}/token"))
+    assert tunnel.get("web.shop").status == 200
+
+
+def test_a_throttling_api_server_is_waited_for(start_both):
+    playground, tunnel = start_both()
+    playground.order("throttle 2")
+    answer = tunnel.get("web.shop")
+    assert answer.status == 200, answer
+
+
+def test_a_gateway_that_knows_no_spdy(start_both):
+    playground, tunnel = start_both()
+    playground.order("no-spdy on")
+    assert tunnel.get("web.shop").status == 200
+    assert "carrier=websocket" in tunnel.log()
+    assert tunnel.get("web.shop", "/bytes?n=5000000").body == counting(5000000)
+
+
+# pods that come and go
+
+
+def test_a_pod_that_is_replaced(start_both):
+    playground, tunnel = start_both()
+    host = "db-0.db.shop.svc"
+    assert tunnel.get(host).status == 200
+    playground.order("pod replace shop/db-0")
+    answer = tunnel.get(host)
+    assert answer.status == 200 and answer.seconds < 2, answer
+
+
+def test_services_that_come_and_go(start_both):
+    playground, tunnel = start_both()
+    assert tunnel.get("late.shop").status == 404
+    playground.order("service create shop/late web 80 8080")
+    eventually(lambda: tunnel.get("late.shop").status == 200, 2, pause=0.02)
+    playground.order("service delete shop/late")
+    eventually(lambda: tunnel.get("late.shop").status == 404, 2, pause=0.02)
+
+
+def test_pods_that_are_not_ready_are_left_alone(start_both):
+    playground, tunnel = start_both()
+    playground.order(f"pod ready shop/{POD} false")
+    eventually(lambda: POD not in [tunnel.get("web.shop").pod for _ in range(5)], 2)
+    assert POD not in [tunnel.get("web.shop").pod for _ in range(10)]
+    playground.order(f"pod ready shop/{POD} true")
+    eventually(lambda: tunnel.get("web.shop").pod == POD, 3, pause=0)
+
+
+def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
+    playground, tunnel = start_both()
+    host = "db-0.db.shop.svc"
+    assert tunnel.get(host).status == 200
+    playground.order("pod ready shop/db-0 false", "pod ready shop/db-1 false")
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(tunnel.get, "db.shop")
+        tunnel.wait_for_log("waiting for an endpoint service=db")
+        playground.order("pod ready shop/db-1 true")
+        assert answer.result().status == 200 and answer.result().seconds < 3
+
+
+def test_tunnels_that_are_lost_are_dialled_again(start_both):
+    playground, tunnel = start_both()
+    for order in ("drop-tunnels", "reset-tunnels", "cut-mid-frame"):
+        assert tunnel.get("db-0.db.shop.svc").status == 200
+        playground.order(order)
+        answer = tunnel.get("db-0.db.shop.svc")
+        assert answer.status == 200 and answer.seconds < 2, (order, answer)
+
+
+def test_a_refusal_that_delivered_nothing_goes_to_the_other_pod(start_both):
+    """Even a POST, because nobody has heard of it."""
+    playground, tunnel = start_both()
+    playground.order(f"refuse shop/{POD}:8080")
+    for _ in range(10):
+        answer = tunnel.get("web.shop", "/upload", "-d", "x")
+        assert answer.status == 200 and answer.pod != POD, answer
