@@ -69,22 +69,21 @@ static const char *api_group(const char *resource)
     return strcmp(resource, "endpointslices") == 0 ? "discovery.k8s.io" : "";
 }
 
-static void hint_grant(const struct lease *lease, struct refusal *ret)
+/* What failed concerns one namespace, so a right in that one is enough. */
+static void hint_grant(const struct lease *lease, struct str ns, struct refusal *ret)
 {
     if (!lease->missing_verb || !lease->missing_resource)
         return;
-    const char *ns = lease->missing_ns;
     refusal_hint(ret,
-                 "The credentials lack the verb \"%s\" on \"%s\"%s%s. "
-                 "This rule in a %s bound to them grants it:\n\n"
+                 "The credentials lack the verb \"%s\" on \"%s\" in namespace %.*s. "
+                 "This rule in a Role bound to them grants it:\n\n"
                  "rules:\n"
                  "- apiGroups: [\"%s\"]\n"
                  "  resources: [\"%s\"]\n"
                  "  verbs: [\"%s\"]",
-                 lease->missing_verb, lease->missing_resource,
-                 ns ? " in namespace " : " in all namespaces", ns ? ns : "",
-                 ns ? "Role" : "ClusterRole", api_group(lease->missing_resource),
-                 lease->missing_resource, lease->missing_verb);
+                 lease->missing_verb, lease->missing_resource, STR_ARG(ns),
+                 api_group(lease->missing_resource), lease->missing_resource,
+                 lease->missing_verb);
 }
 
 static const char *pod_ns(const struct lease *lease)
@@ -123,7 +122,7 @@ static void failed_dial(const struct lease *lease, struct refusal *ret)
                    "The API server could not open a port-forward to pod %s in namespace "
                    "%s.",
                    pod_name(lease), pod_ns(lease));
-    hint_grant(lease, ret);
+    hint_grant(lease, str_of(pod_ns(lease)), ret);
 }
 
 static void failed_lookup(const struct lease *lease, const struct object *o,
@@ -159,7 +158,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         break;
     case ERR_FORBIDDEN:
         refusal_detail(ret, "The API server does not permit the look-up.");
-        hint_grant(lease, ret);
+        hint_grant(lease, o->ns, ret);
         break;
     case ERR_UNAUTHORIZED:
         refusal_detail(ret, "The API server does not accept the credentials (401).");

@@ -57,7 +57,7 @@ struct lease {
     bool dialling;  /* the failure came from opening a port-forward, not from a look-up */
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
-    const char *missing_verb, *missing_resource, *missing_ns;
+    const char *missing_verb, *missing_resource;
 
     struct leasing *private;
 };

@@ -246,7 +246,7 @@ static void says_why_there_is_no_pod(void **state)
           "80 (http)\n",
           "" },
         { { ERR_FORBIDDEN, .why = "services is forbidden: User \"dev\" cannot list",
-            .verb = "list", .resource = "services", .ns = "shop" },
+            .verb = "list", .resource = "services" },
           502,
           "Failed to get service shop/web: services is forbidden: User \"dev\" cannot "
           "list\n",
@@ -257,7 +257,7 @@ static void says_why_there_is_no_pod(void **state)
           "Failed to get service shop/web: no\n",
           "apiGroups: [\"discovery.k8s.io\"]" },
         { { ERR_FORBIDDEN, .dialling = true, .why = "pods \"web-0\" is forbidden",
-            .verb = "create", .resource = "pods/portforward", .ns = "shop" },
+            .verb = "create", .resource = "pods/portforward" },
           502,
           "Port-forward failed for shop/web-5: pods \"web-0\" is forbidden\n",
           "resources: [\"pods/portforward\"]" },

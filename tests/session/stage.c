@@ -53,7 +53,6 @@ static void answer_lease(struct stage *st, struct leased *l)
     lease->retry_after = (uint32_t)o->retry_after;
     lease->missing_verb = o->verb;
     lease->missing_resource = o->resource;
-    lease->missing_ns = o->ns;
     if (o->why)
         diag_set(&lease->why, o->result, "%s", o->why);
     if (!o->result || o->dialling)

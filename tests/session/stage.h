@@ -27,7 +27,7 @@ struct outcome {
     bool dialling;
     const char *why;
     int retry_after;
-    const char *verb, *resource, *ns; /* missing */
+    const char *verb, *resource; /* missing */
 };
 
 /* One lease as upstream/ saw it. */
