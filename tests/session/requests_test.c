@@ -138,12 +138,40 @@ static void passes_messages_on_that_come_byte_by_byte(void **state)
     }
 }
 
+static void adds_forwarded_only_when_told_to(void **state)
+{
+    struct stage *st = *state;
+    st->config->forwarded = true;
+    struct stream *client = stage_client(st);
+
+    say(st, client, GET_WEB);
+    assert_hears(st, pod(st, 0),
+                 "GET / HTTP/1.1\r\nHost: web.shop\r\n"
+                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
+}
+
+/* Our own service, asked for by its name in a pod: no tunnel to ourselves. */
+static void answers_for_itself_when_the_service_is_itself(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    st->script[0].result = ERR_OURSELVES;
+    say(st, client, "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default\r\n\r\n");
+    assert_non_null(strstr(hear(st, client), "\r\n\r\nown GET /healthz\n"));
+    assert_int_equal(client->end.verdict, V_OPEN);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(passes_messages_on_byte_for_byte, stage_setup,
                                         stage_teardown),
         cmocka_unit_test_setup_teardown(passes_messages_on_that_come_byte_by_byte,
+                                        stage_setup, stage_teardown),
+        cmocka_unit_test_setup_teardown(adds_forwarded_only_when_told_to, stage_setup,
+                                        stage_teardown),
+        cmocka_unit_test_setup_teardown(answers_for_itself_when_the_service_is_itself,
                                         stage_setup, stage_teardown),
     };
     return cmocka_run_group_tests_name("session/requests", tests, NULL, NULL);

@@ -1,0 +1,119 @@
+/* tests/unit/serve/target_test.c - from target and Host to a route */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include "serve/target.h"
+
+#include "base/own.h"
+
+static struct http1_head head;
+static struct target target;
+static struct refusal why;
+
+/* The views in `target` point into `text`. */
+static enum err read_target(const struct config *c, const char *text)
+{
+    assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+    return target_read(&head, c, 80, &target, &why);
+}
+
+static void finds_the_service_in_every_form(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const struct {
+        const char *text;
+        enum name_kind kind;
+        uint16_t port;
+        const char *path;
+    } cases[] = {
+        { "GET /a?b HTTP/1.1\r\nHost: WEB.Shop.svc.cluster.local.\r\n\r\n", NAME_SERVICE,
+          0, "/a?b" },
+        { "GET //a HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", NAME_SERVICE, 0, "//a" },
+        { "GET / HTTP/1.1\r\nHost: web.shop:8080\r\n\r\n", NAME_SERVICE, 8080, "/" },
+        { "GET / HTTP/1.1\r\nHost: db-0.db.shop.svc\r\n\r\n", NAME_ENDPOINT, 0, "/" },
+        { "GET / HTTP/1.1\r\nHost: db-0.shop.pod:5432\r\n\r\n", NAME_POD, 5432, "/" },
+        { "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", NAME_OWN, 0, "/" },
+        { "GET / HTTP/1.0\r\n\r\n", NAME_OWN, 0, "/" },
+        { "OPTIONS * HTTP/1.1\r\nHost: web.shop\r\n\r\n", NAME_SERVICE, 0, "*" },
+        { "GET http://web.shop:80/a HTTP/1.1\r\nHost: x\r\n\r\n", NAME_SERVICE, 80,
+          "/a" },
+        { "GET http://web.shop/a HTTP/1.0\r\n\r\n", NAME_SERVICE, 0, "/a" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (read_target(c, cases[i].text))
+            fail_msg("%s\n%s: %s", cases[i].text, why.first, why.detail);
+        assert_int_equal(target.route.name.kind, cases[i].kind);
+        assert_int_equal(target.route.port, cases[i].port);
+        assert_true(str_eq(target.path, str_of(cases[i].path)));
+        assert_false(target.add_slash);
+    }
+}
+
+static void knows_when_host_has_to_change(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    assert_int_equal(
+        read_target(c, "GET http://web.shop HTTP/1.1\r\nHost: web.shop\r\n\r\n"), OK);
+    assert_null(target.authority.at);
+    assert_true(target.add_slash && str_empty(target.path));
+    assert_int_equal(
+        read_target(c, "GET http://web.shop?q HTTP/1.1\r\nHost: Web.shop\r\n\r\n"), OK);
+    assert_true(str_eq(target.authority, STR("web.shop")));
+    assert_true(target.add_slash && str_eq(target.path, STR("?q")));
+}
+
+static void carries_the_fixed_target_port(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    c->target_port = 8080;
+    assert_int_equal(read_target(c, "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n"), OK);
+    assert_int_equal(target.route.target_port, 8080);
+}
+
+static void refuses_what_it_cannot_route(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const struct {
+        const char *text;
+        int status;
+    } cases[] = {
+        { "GET / HTTP/1.1\r\nHost: \r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: web.shop:080x\r\n\r\n", 400 },
+        { "GET http:// HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET http:/// HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET http://u:p@web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET ftp://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET https://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET web.shop:80 HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET * HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", 501 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (!read_target(c, cases[i].text) || why.status != cases[i].status)
+            fail_msg("%s\nwas taken, or refused with %d", cases[i].text, why.status);
+        assert_null(strstr(target.path.len ? target.path.at : "", "u:p@"));
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(finds_the_service_in_every_form),
+        cmocka_unit_test(knows_when_host_has_to_change),
+        cmocka_unit_test(carries_the_fixed_target_port),
+        cmocka_unit_test(refuses_what_it_cannot_route),
+    };
+    return cmocka_run_group_tests_name("serve/target", tests, NULL, NULL);
+}
