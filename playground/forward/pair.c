@@ -94,27 +94,33 @@ static void put_text(struct pair *p, const char *text)
     bufq_finish(&bytes);
 }
 
-static void reset_error_stream(struct pair *p)
+static void reset_stream(struct pair *p, uint32_t id)
 {
-    struct spdy_stream *stream = session_stream(p->session, p->error_id);
-    session_put_reset(p->session, p->error_id, SPDY_CANCEL);
+    struct spdy_stream *stream = session_stream(p->session, id);
+    session_put_reset(p->session, id, SPDY_CANCEL);
     if (stream)
         session_remove_stream(stream);
 }
 
-/* Both ends; what still comes from the client finds `left` in its way. */
+/* Both ends: an orderly one, a text and what follows it, or ("") a reset without a word.
+ * What still comes from the client finds `left` in its way. */
 static void finish(struct pair *p, const char *why, enum consumer left)
 {
     struct session *s = p->session;
 
     log_info(s->id, "pair ended", LOG_U("port", p->port), LOG_U("stream", p->data_id),
              LOG_S("why", why));
+    bool silent = why && !*why;
+    bool resets = silent || (why && s->cluster->runtime == CONTAINERD_2);
     detach(p, p->data_id, left);
-    end_stream(p, p->data_id);
-    if (why && *why)
+    if (silent)
+        reset_stream(p, p->data_id);
+    else
+        end_stream(p, p->data_id);
+    if (why && !silent)
         put_text(p, why);
-    if (why && s->cluster->runtime == CONTAINERD_2)
-        reset_error_stream(p);
+    if (resets)
+        reset_stream(p, p->error_id);
     else
         end_stream(p, p->error_id);
     task_wake(&s->work);

@@ -623,6 +623,16 @@ def test_connections_fail_as_they_are_told(own):
             assert b"pod web-" in bodies(spdy.frames(0.3), data)
 
 
+def test_a_reset_can_come_without_a_word(own, runtime):
+    api = own("--containerd", runtime)
+    pod = api.pods()[0]
+    api.command(f"reset-silently shop/{pod}:8080")
+    spdy = Spdy(api, pod)
+    error, data = spdy.pair(8080)
+    seen, text, _ = spdy.verdict(error)
+    assert text == "" and [f[:2] for f in seen[-2:]] == [(RST, data), (RST, error)]
+
+
 def test_tunnels_fail_as_they_are_told(own):
     api = own()
     pod = api.pods()[0]
