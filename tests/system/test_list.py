@@ -1,0 +1,71 @@
+"""kube-tunnel list: what could be reached, without anything running.
+
+SPDX-License-Identifier: MIT
+"""
+import subprocess
+
+from tunnel_process import BINARY, clean_environment
+
+
+def listed(*arguments):
+    return subprocess.run([BINARY, "list", *map(str, arguments)], capture_output=True, text=True,
+                          env=clean_environment(), timeout=30)
+
+
+def rows(text):
+    return [line.split() for line in text.splitlines()]
+
+
+def test_every_service_with_its_urls(playground):
+    done = listed("--kubeconfig", playground.kubeconfig)
+    assert done.returncode == 0, done.stderr
+    head, *services = rows(done.stdout)
+    assert head[:4] == ["NAMESPACE", "SERVICE", "PORTS", "URL"]
+    assert services == sorted(services, key=lambda row: row[:2])
+    [web] = [row for row in services if row[:2] == ["shop", "web"]]
+    assert web[2].startswith("80")
+    assert web[3:] == ["http://web.shop.svc.cluster.local/", "http://web.shop.localhost/"]
+
+
+def test_columns_line_up(playground):
+    lines = listed("--kubeconfig", playground.kubeconfig).stdout.splitlines()
+    assert len({line.index("http://") for line in lines[1:]} | {lines[0].index("URL")}) == 1
+
+
+def test_one_namespace(playground):
+    done = listed("--kubeconfig", playground.kubeconfig, "-n", "shop")
+    assert {row[0] for row in rows(done.stdout)[1:]} == {"shop"}
+
+
+def test_a_namespace_without_services(playground):
+    done = listed("--kubeconfig", playground.kubeconfig, "-n", "nothing-here")
+    assert done.returncode == 0 and done.stdout == ""
+    assert "no services" in done.stderr and "nothing-here" in done.stderr
+
+
+def test_the_urls_have_the_doors_port_and_the_clusters_domain(playground):
+    done = listed("--kubeconfig", playground.kubeconfig, "--port", "8080", "--cluster-domain", "k8s.example")
+    assert "http://web.shop.svc.k8s.example:8080/" in done.stdout
+    assert "http://web.shop.localhost:8080/" in done.stdout
+
+
+def test_rights_in_one_namespace(start_playground):
+    done = listed("--kubeconfig", start_playground("--rights", "namespace").kubeconfig)
+    assert done.returncode == 0, done.stderr
+    assert {row[0] for row in rows(done.stdout)[1:]} == {"shop"}
+    assert "namespace shop" in done.stderr and "-n" in done.stderr
+
+
+def test_no_rights(start_playground):
+    done = listed("--kubeconfig", start_playground("--rights", "none").kubeconfig)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "forbidden" in done.stderr and "list" in done.stderr
+
+
+def test_no_api_server(tmp_path):
+    path = tmp_path / "nowhere"
+    path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}],"
+                    " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
+    done = listed("--kubeconfig", path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "127.0.0.1:9" in done.stderr and "refused" in done.stderr
