@@ -17,6 +17,7 @@ struct listener {
     int fd;
     bool paused;  /* by the owner */
     bool starved; /* out of descriptors */
+    bool said_so; /* ... since the last accepted connection */
     struct timer retry;
     void (*on_accept)(void *owner, int fd);
     void *owner;
@@ -46,9 +47,10 @@ static bool is_starvation(int error)
 
 static void starve(struct listener *l, int error)
 {
-    log_warn(NO_ID, "accepting is paused: raise the limit on open files (ulimit -n)",
-             LOG_S("error", strerror(error)));
-    l->starved = true;
+    if (!l->said_so)
+        log_warn(NO_ID, "accepting is paused: raise the limit on open files (ulimit -n)",
+                 LOG_S("error", strerror(error)));
+    l->starved = l->said_so = true;
     timer_set(&l->retry, STARVED_MS);
     derive_interest(l);
 }
@@ -57,10 +59,12 @@ static void accept_all(struct listener *l)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused; i++) {
         int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd >= 0)
+        if (fd >= 0) {
+            l->said_so = false;
             l->on_accept(l->owner, fd);
-        else if (is_starvation(errno))
+        } else if (is_starvation(errno)) {
             starve(l, errno);
+        }
         if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
             return;
     }

@@ -146,20 +146,35 @@ void loop_run(struct loop *l)
     uv_unref((uv_handle_t *)&l->before_poll);
 }
 
+/* The end of a bounded wait.  The timer may fire before the poll: then the poll must not
+ * block, and a yielded task is what says so. */
+struct bound {
+    struct timer timer;
+    struct task end;
+};
+
 static void on_bound(struct timer *timer)
 {
-    (void)timer; /* its only work is to end the wait */
+    task_yield(&container_of(timer, struct bound, timer)->end);
+}
+
+static void on_end(struct task *task)
+{
+    (void)task;
 }
 
 void loop_run_once(struct loop *l, uint64_t max_ms)
 {
-    struct timer bound;
-    timer_init(&bound, &l->sched, on_bound);
-    timer_set(&bound, max_ms);
+    struct bound bound;
+    timer_init(&bound.timer, &l->sched, on_bound);
+    task_init(&bound.end, &l->sched, RANK_READ, on_end);
+    uv_update_time(&l->uv);
+    timer_set_at(&bound.timer, max_ms ? clock_ms(l) + max_ms : 0);
     uv_ref((uv_handle_t *)&l->before_poll);
     uv_run(&l->uv, max_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_unref((uv_handle_t *)&l->before_poll);
-    timer_stop(&bound);
+    timer_stop(&bound.timer);
+    task_cancel(&bound.end);
 }
 
 void loop_stop(struct loop *l)

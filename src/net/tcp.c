@@ -100,6 +100,14 @@ static void read_all(struct tcp *t)
         task_wake(s->wake);
 }
 
+/* A write has failed: what the far end said before is worth having all the same. */
+static void break_writing(struct tcp *t, int error)
+{
+    while (!t->stream.in_eof && read_some(t) > 0)
+        ;
+    break_stream(t, error);
+}
+
 static void flush(struct tcp *t)
 {
     struct stream *s = &t->stream;
@@ -116,7 +124,7 @@ static void flush(struct tcp *t)
         } else if (errno == EAGAIN) {
             t->write_blocked = true;
         } else if (errno != EINTR) {
-            break_stream(t, errno);
+            break_writing(t, errno);
         }
     }
     if (s->shut && !s->out_eof && !s->broken && bufq_empty(&s->out)) {
@@ -139,6 +147,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
 {
     struct tcp *t = container_of(poll, struct tcp, poll);
 
+    if (status < 0) { /* an error is pending, and libuv has stopped polling */
+        t->interest = 0;
+        t->write_blocked = false;
+    }
     if (status < 0 || (events & UV_READABLE))
         read_all(t);
     if (events & UV_WRITABLE)
