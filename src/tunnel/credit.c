@@ -88,6 +88,7 @@ bool credit_wants_pings(const struct credit *c, unsigned worker)
     for (size_t i = 0; i < CREDIT_WORKERS; i++)
         if (!has_room_for_ping(&c->workers[i]) || is_stuck(&c->workers[i]))
             return false;
-    return w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES ||
-           w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
+    bool many = frames_behind(w) >= CREDIT_ASK_FRAMES &&
+                w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;
+    return many || w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
 }

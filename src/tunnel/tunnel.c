@@ -170,8 +170,8 @@ static enum tunnel_state upgrade_failed(struct tunnel *t)
 
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
-    if (t->second_try && (t->refusal.is_status || !t->error.is_status ||
-                          t->error.code == ERR_FORBIDDEN))
+    if (t->second_try &&
+        (t->refusal.is_status || !t->error.is_status || t->error.code == ERR_FORBIDDEN))
         t->error = t->refusal; /* the first word was of the usual verb, or of all */
     return TUNNEL_CLOSED;
 }

@@ -419,8 +419,12 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     ts->settings = *settings;
     ts->sched = loop_sched(loop);
     ts->carriers.usual = usual_carrier(api_target(api), settings);
-    ts->origin = (struct tunnel_origin){ loop, transfers,     api,
-                                         NULL, &ts->settings, &ts->carriers };
+    ts->origin = (struct tunnel_origin){ .loop = loop,
+                                         .transfers = transfers,
+                                         .api = api,
+                                         .settings = &ts->settings,
+                                         .carriers = &ts->carriers,
+                                         .kept_for_slow = &ts->kept_for_slow };
     map_init(&ts->pods);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);

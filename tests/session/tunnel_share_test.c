@@ -1,0 +1,249 @@
+/* tests/session/tunnel_share_test.c - several connections on one tunnel, and their manners */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+#include "tunnel/share.h"
+
+#define USERS 6
+
+static struct user users[USERS];
+
+static int begin(void **state)
+{
+    rig_begin(state);
+    tunnels_destroy(rig.tunnels);
+    rig.settings.own_max = 1;
+    rig.settings.tunnels_max = 3;
+    struct diag why;
+    return tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why);
+}
+
+/* One on a tunnel of its own, the other five together on the second. */
+static struct server *open_all(void)
+{
+    for (size_t i = 0; i < USERS; i++)
+        user_open(&users[i], "uid-1", 80);
+    rig_run();
+    assert_int_equal(rig.dials, 2);
+    server_switch(server_connect(0));
+    struct server *shared = server_connect(1);
+    server_switch(shared);
+    rig_run();
+    for (size_t i = 0; i < USERS; i++)
+        user_stream(&users[i]);
+    assert_int_equal(rig.servers[0]->pair_count, 1);
+    assert_int_equal(shared->pair_count, 5);
+    return shared;
+}
+
+static void close_all(void)
+{
+    for (size_t i = 0; i < USERS; i++)
+        user_finish(&users[i]);
+}
+
+static struct tunnel *tunnel_of(struct user *u)
+{
+    return container_of(user_stream(u), struct pair, stream)->tunnel;
+}
+
+/* Which of the server's pairs a user has. */
+static size_t pair_of(struct server *s, struct user *u)
+{
+    uint32_t id = container_of(user_stream(u), struct pair, stream)->data_id;
+    for (size_t i = 0; i < s->pair_count; i++)
+        if (s->pairs[i].data_id == id)
+            return i;
+    fail_msg("no pair %u", id);
+    return 0;
+}
+
+/* A user on the shared tunnel, by order. */
+static struct user *sharing(size_t n)
+{
+    for (size_t i = 0; i < USERS; i++)
+        if (tunnel_of(&users[i])->share && n-- == 0)
+            return &users[i];
+    fail_msg("not so many share");
+    return NULL;
+}
+
+static void past_the_cap_up_to_five_share_one_for_each_worker(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    unsigned workers = 0;
+
+    for (size_t i = 0; i < s->pair_count; i++)
+        workers |= 1u << s->pairs[i].data_id % WORKERS;
+    assert_int_equal(workers, 0x1f);
+
+    struct user more;
+    user_open(&more, "uid-1", 80);
+    rig_run();
+    assert_int_equal(more.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, 3);
+    user_finish(&more);
+    close_all();
+}
+
+static void a_failure_stays_in_its_pair(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *failed = sharing(0), *other = sharing(1);
+
+    server_text(s, pair_of(s, failed), "error forwarding port 80: connection refused");
+    server_fin(s, pair_of(s, failed), true);
+    rig_run();
+    assert_int_equal(user_stream(failed)->end.verdict, V_REFUSED);
+    user_finish(failed);
+    rig_run();
+    assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
+    user_write(other, "on", 2);
+    rig_run();
+    assert_int_equal(s->pairs[pair_of(s, other)].got.len, 2);
+    close_all();
+}
+
+/* The container behind one pair does not read: its worker answers no PING. */
+static void who_is_not_read_stops_alone(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *stuck = sharing(0), *other = sharing(1);
+    size_t stuck_pair = pair_of(s, stuck), other_pair = pair_of(s, other);
+    char block[8192] = { 0 };
+
+    s->silent = true; /* no PING of any worker is answered from here on */
+    for (int i = 0; i < 200; i++) {
+        bufq_write(&user_stream(stuck)->out, block, sizeof(block));
+        stream_update(user_stream(stuck));
+        rig_run();
+    }
+    size_t far = s->pairs[stuck_pair].got.len;
+    assert_true(far > 0);
+    assert_true(far <= (CREDIT_FRAMES + 1) * (size_t)CHUNK_SIZE);
+    assert_false(bufq_empty(&user_stream(stuck)->out));
+
+    user_write(other, "hello", 5);
+    rig_run();
+    assert_int_equal(s->pairs[other_pair].got.len, 5);
+    close_all();
+}
+
+static void answered_pings_let_it_go_on(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *u = sharing(0);
+    size_t pair = pair_of(s, u), sent = 0;
+    char block[8192] = { 0 };
+
+    while (sent < 4 * 1024 * 1024) {
+        size_t n = bufq_write(&user_stream(u)->out, block, sizeof(block));
+        sent += n;
+        stream_update(user_stream(u));
+        rig_run();
+    }
+    rig_run();
+    assert_true(s->pairs[pair].got.len + user_stream(u)->out.len == sent);
+    assert_true(user_stream(u)->out.len < PAIR_OUT_LIMIT);
+    close_all();
+}
+
+/* Send so much, or until nothing more is taken; returns how much that was. */
+static size_t fill(struct server *s, struct user *u, size_t total)
+{
+    static const char block[16000];
+    uint32_t id = s->pairs[pair_of(s, u)].data_id;
+    size_t sent = 0;
+
+    while (sent < total && bufq_room(&s->end->out) > sizeof(block) + SPDY_HEAD) {
+        server_data(s, id, block, sizeof(block), 0);
+        sent += sizeof(block);
+        rig_run();
+    }
+    return sent;
+}
+
+static void a_slow_reader_is_kept_for_and_then_failed_alone(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0), *other = sharing(1);
+    uint32_t other_id = s->pairs[pair_of(s, other)].data_id;
+
+    fill(s, slow, SHARE_PAIR_LIMIT - 32000);
+    assert_int_equal(user_stream(slow)->end.verdict, V_OPEN);
+    server_data(s, other_id, "a", 1, 0);
+    rig_run();
+    user_expect(other, "a", 1);
+
+    s->blind = true;
+    fill(s, slow, 64000);
+    server_data(s, other_id, "b", 1, 0);
+    rig_run();
+    assert_true(bufq_empty(&user_stream(other)->in)); /* the tunnel waits ... */
+    rig_advance(SHARE_STALL_MS + 1);                  /* ... so long */
+    assert_int_equal(user_stream(slow)->end.verdict, V_RESET);
+    user_expect(other, "b", 1);
+    assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
+    close_all();
+}
+
+static void a_reader_that_catches_up_in_time_loses_nothing(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0);
+    size_t sent = fill(s, slow, SIZE_MAX), got = 0;
+    char room[16384];
+
+    assert_true(sent > SHARE_PAIR_LIMIT);
+    rig_advance(SHARE_STALL_MS / 2);
+    for (int i = 0; i < 200; i++) {
+        got += bufq_read(&user_stream(slow)->in, room, sizeof(room));
+        stream_update(user_stream(slow));
+        rig_run();
+    }
+    assert_int_equal(user_stream(slow)->end.verdict, V_OPEN);
+    assert_int_equal(got, sent);
+    close_all();
+}
+
+/* Alone on a shared tunnel, a slow reader is braked like on one of its own. */
+static void without_neighbours_nobody_is_failed(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0);
+
+    for (size_t i = 0; i < USERS; i++)
+        if (&users[i] != slow)
+            user_finish(&users[i]);
+    rig_run();
+    s->blind = true;
+    fill(s, slow, SIZE_MAX);
+    rig_advance(5000);
+    assert_int_equal(user_stream(slow)->end.verdict, V_OPEN);
+    assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT);
+    close_all();
+}
+
+int main(void)
+{
+#define CASE(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        CASE(past_the_cap_up_to_five_share_one_for_each_worker),
+        CASE(a_failure_stays_in_its_pair),
+        CASE(who_is_not_read_stops_alone),
+        CASE(answered_pings_let_it_go_on),
+        CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
+        CASE(a_reader_that_catches_up_in_time_loses_nothing),
+        CASE(without_neighbours_nobody_is_failed),
+    };
+    return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
+}

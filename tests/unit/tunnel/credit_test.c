@@ -1,0 +1,186 @@
+/* tests/unit/tunnel/credit_test.c - how far workers are behind, against a model of them */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "tunnel/credit.h"
+
+static void send(struct credit *c, unsigned worker, unsigned frames, uint32_t bytes)
+{
+    for (unsigned i = 0; i < frames; i++)
+        credit_on_data(c, worker, bytes);
+}
+
+static void ask(struct credit *c)
+{
+    for (int i = 0; i < CREDIT_WORKERS; i++)
+        credit_on_ping(c);
+}
+
+static void a_worker_gets_so_many_frames_ahead_and_no_more(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+
+    for (unsigned i = 0; i < CREDIT_FRAMES; i++) {
+        assert_true(credit_allows(&c, 2));
+        credit_on_data(&c, 2, 1);
+    }
+    assert_false(credit_allows(&c, 2));
+    assert_true(credit_allows(&c, 3));
+}
+
+static void an_answered_ping_proves_what_was_sent_before_it(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+
+    send(&c, 0, 20, 1000);
+    ask(&c);
+    send(&c, 0, 4, 1000);
+    assert_false(credit_allows(&c, 0));
+    credit_on_pong(&c, 0); /* worker 0 has taken 20 */
+    assert_true(credit_allows(&c, 0));
+    send(&c, 0, 20, 1000);
+    assert_false(credit_allows(&c, 0));
+}
+
+static void a_ping_of_another_worker_proves_nothing(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+
+    send(&c, 0, CREDIT_FRAMES, 1000);
+    ask(&c);
+    for (uint32_t n = 1; n < CREDIT_WORKERS; n++)
+        credit_on_pong(&c, n);
+    assert_false(credit_allows(&c, 0));
+}
+
+static void asks_after_some_frames_or_some_bytes(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+
+    send(&c, 1, CREDIT_ASK_FRAMES - 1, 1);
+    assert_false(credit_wants_pings(&c, 1));
+    send(&c, 1, 1, 1);
+    assert_true(credit_wants_pings(&c, 1));
+    ask(&c);
+    assert_false(credit_wants_pings(&c, 1));
+    send(&c, 1, 1, CREDIT_ASK_BYTES);
+    assert_true(credit_wants_pings(&c, 1));
+}
+
+/* Requests and answers need no PING at all, until they add up to something. */
+static void an_answer_proves_as_much_for_little(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+    unsigned exchanges = 0;
+
+    while (!credit_wants_pings(&c, 4)) {
+        send(&c, 4, 1, 200);
+        credit_on_answer(&c, 4);
+        assert_true(credit_allows(&c, 4));
+        exchanges++;
+    }
+    assert_int_equal(exchanges, CREDIT_ASK_BYTES / 200 + 1);
+}
+
+static void
+a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+
+    for (unsigned round = 0; round < CREDIT_STUCK_PINGS; round++) {
+        assert_false(credit_is_blind(&c));
+        ask(&c);
+        for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
+            if (n != 3)
+                credit_on_pong(&c, round * CREDIT_WORKERS + n);
+    }
+    assert_true(credit_is_blind(&c));
+    send(&c, 3, CREDIT_FRAMES, 1);
+    assert_false(credit_allows(&c, 3));
+    send(&c, 0, 1000, 16000);
+    assert_true(credit_allows(&c, 0));
+    assert_false(credit_wants_pings(&c, 0));
+}
+
+static void a_pong_nobody_asked_for_changes_nothing(void **state)
+{
+    (void)state;
+    struct credit c = { 0 }, before;
+
+    send(&c, 0, 5, 10);
+    before = c;
+    credit_on_pong(&c, 0);
+    credit_on_pong(&c, 4000000000u);
+    assert_memory_equal(&c, &before, sizeof(c));
+}
+
+/* The server as it is: queues of 50 frames, taken one by one, some workers for ever stuck.
+ * Whatever happens, no queue overflows, and who is not stuck is never stopped for long. */
+static void no_queue_overflows_whatever_happens(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+    struct {
+        int ping[64]; /* number, or -1 for data */
+        unsigned first, count;
+    } queues[CREDIT_WORKERS];
+    uint32_t seed = 7, sent[CREDIT_WORKERS] = { 0 };
+
+    memset(queues, 0, sizeof(queues));
+    for (unsigned step = 0; step < 400000; step++) {
+        seed = seed * 1664525u + 1013904223u;
+        unsigned w = seed >> 8 & 7;
+        if (w >= CREDIT_WORKERS)
+            continue;
+        bool take = seed >> 16 & 1;
+        bool stuck = w == 2 && step > 1000;
+        if (take && queues[w].count && !stuck) {
+            int n = queues[w].ping[queues[w].first++ % 64];
+            queues[w].count--;
+            if (n >= 0)
+                credit_on_pong(&c, (uint32_t)n);
+        } else if (!take && credit_allows(&c, w) && !(credit_is_blind(&c) && w != 2)) {
+            queues[w].ping[(queues[w].first + queues[w].count++) % 64] = -1;
+            credit_on_data(&c, w, 100 + (seed >> 20));
+            sent[w]++;
+            for (unsigned i = 0; credit_wants_pings(&c, w) && i < 1; i++)
+                for (unsigned k = 0; k < CREDIT_WORKERS; k++) {
+                    unsigned to = c.pings % CREDIT_WORKERS;
+                    queues[to].ping[(queues[to].first + queues[to].count++) % 64] =
+                        (int)c.pings;
+                    credit_on_ping(&c);
+                }
+        }
+        for (unsigned i = 0; i < CREDIT_WORKERS; i++)
+            assert_true(queues[i].count < 50);
+    }
+    for (unsigned i = 0; i < CREDIT_WORKERS; i++)
+        assert_true(sent[i] > 20);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_worker_gets_so_many_frames_ahead_and_no_more),
+        cmocka_unit_test(an_answered_ping_proves_what_was_sent_before_it),
+        cmocka_unit_test(a_ping_of_another_worker_proves_nothing),
+        cmocka_unit_test(asks_after_some_frames_or_some_bytes),
+        cmocka_unit_test(an_answer_proves_as_much_for_little),
+        cmocka_unit_test(
+            a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only),
+        cmocka_unit_test(a_pong_nobody_asked_for_changes_nothing),
+        cmocka_unit_test(no_queue_overflows_whatever_happens),
+    };
+    return cmocka_run_group_tests_name("tunnel/credit", tests, NULL, NULL);
+}
