@@ -23,7 +23,8 @@ enum rights {
 
 struct server;
 
-/* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts. */
+/* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts.
+ * */
 enum runtime { CONTAINERD_1, CONTAINERD_2 };
 
 struct cluster {

@@ -400,60 +400,60 @@ static enum err well(struct cluster *c, const struct command_line *l, struct dia
 
 /* clang-format off */
 static const struct command {
-    const char *first, *second; /* second NULL: one word is enough */
-    size_t words;               /* with the arguments */
-    const char *usage;
+    const char *name; /* one word or two */
+    size_t words;     /* with the arguments */
+    const char *arguments, *help;
     enum err (*run)(struct cluster *c, const struct command_line *l, struct diag *why);
 } commands[] = {
-    { "pod", "delete",      3, "NS/POD              it is gone at once",           pod_delete },
-    { "pod", "replace",     3, "NS/POD              same name, new UID",           pod_replace },
-    { "pod", "ready",       4, "NS/POD true|false",                                pod_set_ready },
-    { "pod", "terminate",   3, "NS/POD              still serves, but is to go",   pod_terminate },
-    { "pod", "add",         4, "NS/POD APP          running and ready",            pod_add },
-    { "service", "delete",  3, "NS/SERVICE",                                       service_delete },
-    { "service", "create",  6, "NS/SERVICE APP PORT TARGET",                       service_create },
-    { "refuse", NULL,       2, "NS/POD:PORT         nobody listens there",         refuse },
-    { "reset", NULL,        2, "NS/POD:PORT         connections are reset",        reset },
-    { "reset-silently", NULL, 2, "NS/POD:PORT       ... without a text",           reset_silently },
-    { "heal", NULL,         2, "NS/POD:PORT",                                      heal },
-    { "stall-worker", NULL, 2, "N                   worker N of each open tunnel", stall_worker },
-    { "freeze", NULL,       1, "                    open tunnels: silence",        freeze },
-    { "drop-tunnels", NULL, 1, "                    open tunnels: EOF",            drop_tunnels },
-    { "reset-tunnels", NULL, 1, "                   open tunnels: RST",            reset_tunnels },
-    { "kill-tunnels", NULL, 1, "                    open tunnels: FIN, no close_notify",
-                                                                                   kill_tunnels },
-    { "node", NULL,         2, "on|off              off: tunnels end, dials get a 500", node },
-    { "cut-mid-frame", NULL, 1, "                   open tunnels: EOF inside the next frame",
-                                                                                   cut_mid_frame },
-    { "cut-after-fin", NULL, 2, "MS                 the second that an answer has", cut_after_fin },
-    { "trickle", NULL,      2, "on|off              tunnels write single bytes",   trickle },
-    { "throttle", NULL,     2, "N                   the next N dials get 429",     throttle },
-    { "empty-500", NULL,    2, "N                   ... an empty 500",             empty_500 },
-    { "bare-404", NULL,     2, "N                   ... a 404 without a Status",   bare_404 },
-    { "deny", NULL,         3, "VERB RESOURCE       403, whatever the rights say", deny },
-    { "allow", NULL,        3, "VERB RESOURCE       take that back",               allow },
-    { "token", NULL,        2, "on|off              off: 401",                     token },
-    { "no-spdy", NULL,      2, "on|off              a gateway that swallows it",   no_spdy },
-    { "forget", NULL,       1, "                    old revisions are gone: 410",  forget },
-    { "restart", NULL,      2, "MS                  away for so long",             restart },
-    { "blackhole", NULL,    2, "on|off              read nothing, send nothing",   blackhole },
-    { "well", NULL,         1, "                    end all misbehaviour",         well },
+    { "pod delete",     3, "NS/POD",         "it is gone at once",           pod_delete },
+    { "pod replace",    3, "NS/POD",         "same name, new UID",           pod_replace },
+    { "pod ready",      4, "NS/POD on|off",  "",                             pod_set_ready },
+    { "pod terminate",  3, "NS/POD",         "still serves, but is to go",   pod_terminate },
+    { "pod add",        4, "NS/POD APP",     "running and ready",            pod_add },
+    { "service delete", 3, "NS/NAME",        "",                             service_delete },
+    { "service create", 6, "NS/NAME APP PORT TARGET", "",                             service_create },
+    { "refuse",         2, "NS/POD:PORT",    "nobody listens there",         refuse },
+    { "reset",          2, "NS/POD:PORT",    "connections are reset",        reset },
+    { "reset-silently", 2, "NS/POD:PORT",    "... without a text",           reset_silently },
+    { "heal",           2, "NS/POD:PORT",    "",                             heal },
+    { "stall-worker",   2, "N",              "of each open tunnel",          stall_worker },
+    { "freeze",         1, "",               "open tunnels: silence",        freeze },
+    { "drop-tunnels",   1, "",               "open tunnels: EOF",            drop_tunnels },
+    { "kill-tunnels",   1, "",               "open tunnels: FIN alone",      kill_tunnels },
+    { "reset-tunnels",  1, "",               "open tunnels: RST",            reset_tunnels },
+    { "cut-mid-frame",  1, "",               "open tunnels: EOF in a frame", cut_mid_frame },
+    { "cut-after-fin",  2, "MS",             "instead of 1000",              cut_after_fin },
+    { "trickle",        2, "on|off",         "tunnels write single bytes",   trickle },
+    { "node",           2, "on|off",         "off: tunnels end, dials: 500", node },
+    { "throttle",       2, "N",              "the next N dials get 429",     throttle },
+    { "empty-500",      2, "N",              "... an empty 500",             empty_500 },
+    { "bare-404",       2, "N",              "... a 404 without a Status",   bare_404 },
+    { "no-spdy",        2, "on|off",         "on: as behind a gateway",      no_spdy },
+    { "deny",           3, "VERB RESOURCE",  "403, whatever the rights",     deny },
+    { "allow",          3, "VERB RESOURCE",  "take that back",               allow },
+    { "token",          2, "on|off",         "off: it has expired, 401",     token },
+    { "forget",         1, "",               "old revisions are gone: 410",  forget },
+    { "restart",        2, "MS",             "away for so long",             restart },
+    { "blackhole",      2, "on|off",         "read and send nothing",        blackhole },
+    { "well",           1, "",               "end all misbehaviour",         well },
 };
 /* clang-format on */
 
 static void help(struct text *said)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        text_printf(said, "%s%s%s %s\n", commands[i].first, commands[i].second ? " " : "",
-                    commands[i].second ? commands[i].second : "", commands[i].usage);
+        text_printf(said, "%s %s  %s\n", commands[i].name, commands[i].arguments,
+                    commands[i].help);
 }
 
 static const struct command *find(const struct command_line *l)
 {
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        if (str_eq(l->words[0], str_of(commands[i].first)) &&
-            (!commands[i].second || str_eq(l->words[1], str_of(commands[i].second))))
+    for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
+        struct str first;
+        struct str second = str_cut(str_of(commands[i].name), ' ', &first);
+        if (str_eq(l->words[0], first) && (!second.at || str_eq(l->words[1], second)))
             return &commands[i];
+    }
     return NULL;
 }
 
@@ -481,9 +481,8 @@ enum err control_run(struct cluster *c, struct str line, struct text *said,
         return diag_set(why, ERR_CONFIG, "no such command: \"%.*s\" (try help)",
                         STR_ARG(line));
     if (l.count != command->words)
-        return diag_set(why, ERR_CONFIG, "usage: %s%s%s %s", command->first,
-                        command->second ? " " : "",
-                        command->second ? command->second : "", command->usage);
+        return diag_set(why, ERR_CONFIG, "usage: %s %s", command->name,
+                        command->arguments);
     return command->run(c, &l, why);
 }
 

@@ -1,8 +1,8 @@
 /* playground/demo.h - the objects that are there from the start
  *
- * The same services as in the tests on a real cluster: shop/web with two pods behind named
- * and numbered ports, shop/raw with one port for each way to behave, a headless set, and
- * services that nothing stands behind.
+ * The same services as in the tests on a real cluster: shop/web with two pods behind
+ * named and numbered ports, shop/raw with one port for each way to behave, a headless
+ * set, and services that nothing stands behind.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* playground/endpoints.h - the endpoint slice controller: services and pods make slices */
+/* playground/endpoints.h - the endpoint slice controller */
 #pragma once
 
 #include "playground/api/store.h"

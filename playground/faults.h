@@ -1,4 +1,4 @@
-/* playground/faults.h - how the cluster misbehaves at present: set by commands, read where it hurts */
+/* playground/faults.h - how the cluster misbehaves at present */
 #pragma once
 
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* playground/head.h - the request head at the front of a queue, in one piece
  *
- * Usually it lies in the queue's first chunk and is parsed in place; a head that straddles
- * chunks is copied.  The parsed views are valid until head_done.
+ * Usually it lies in the queue's first chunk and is parsed in place; a head that
+ * straddles chunks is copied.  The parsed views are valid until head_done.
  */
 #pragma once
 

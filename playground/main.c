@@ -1,4 +1,4 @@
-/* playground/main.c - kube-playground: a Kubernetes cluster small enough to live in one process
+/* playground/main.c - kube-playground: a Kubernetes cluster in one process
  *
  * Builds the cluster in order, serves until SIGTERM or SIGINT, tears it down in reverse.
  */
@@ -199,7 +199,8 @@ static void on_stop(struct task *task)
         loop_stop(p->cluster.loop);
 }
 
-/* As many connections as the system allows: being short of them is not what we are for. */
+/* As many connections as the system allows: being short of them is not what we are for.
+ * */
 static void raise_file_limit(void)
 {
     struct rlimit limit;

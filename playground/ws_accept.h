@@ -1,4 +1,4 @@
-/* playground/ws_accept.h - the server's half of a WebSocket handshake (RFC 6455, 4.2.2) */
+/* playground/ws_accept.h - the server's half of a WebSocket handshake */
 #pragma once
 
 #include "base/str.h"

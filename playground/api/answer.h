@@ -1,7 +1,7 @@
 /* playground/api/answer.h - what the API server says to one request
  *
- * respond() looks at a request and fills in an answer; the connection sends it, or goes on
- * as the answer says.
+ * respond() looks at a request and fills in an answer; the connection sends it, or goes
+ * on as the answer says.
  */
 #pragma once
 

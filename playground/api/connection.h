@@ -1,7 +1,7 @@
 /* playground/api/connection.h - a client's connection to the API server
  *
- * HTTP/1.1 over any stream, request by request, until one of them turns it into a watch or
- * hands the stream over to a port-forward session.
+ * HTTP/1.1 over any stream, request by request, until one of them turns it into a watch
+ * or hands the stream over to a port-forward session.
  */
 #pragma once
 

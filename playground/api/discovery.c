@@ -1,4 +1,4 @@
-/* playground/api/discovery.c - which resources there are, for clients that ask before they do */
+/* playground/api/discovery.c - which resources there are, for clients that ask first */
 #include <stdio.h>
 
 #include "playground/api/answer.h"

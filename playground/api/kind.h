@@ -1,6 +1,7 @@
 /* playground/api/kind.h - the kinds of objects this cluster has: one table row each
  *
- * Discovery, paths, rights, lists and tables all read the row; adding a kind is adding one.
+ * Discovery, paths, rights, lists and tables all read the row; adding a kind is adding
+ * one.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* playground/api/object.h - reading Kubernetes objects: short ways to the fields everyone needs
+/* playground/api/object.h - reading Kubernetes objects: short ways to their fields
  *
  * Objects are jansson trees, immutable once they are in the store.
  */

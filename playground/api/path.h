@@ -1,7 +1,7 @@
 /* playground/api/path.h - what a request path and its query name
  *
- * /api/v1/namespaces/shop/pods/web-1/portforward, /apis/GROUP/VERSION/...: cut into parts.
- * Views point into the path.
+ * /api/v1/namespaces/shop/pods/web-1/portforward, /apis/GROUP/VERSION/...: cut into
+ * parts. Views point into the path.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* playground/api/selector.h - label and field selectors, as they stand in list and watch requests
+/* playground/api/selector.h - label and field selectors of lists and watches
  *
  * "app=web,tier in (a, b),!old": every requirement has to hold.  Of field selectors,
  * metadata.name and metadata.namespace are known; others are refused, as the API does.

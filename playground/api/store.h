@@ -1,8 +1,9 @@
-/* playground/api/store.h - the objects of the cluster, their revision, and what happened lately
+/* playground/api/store.h - the objects of the cluster, and what happened lately
  *
- * As in etcd, every change makes a new revision of the whole store and one event.  Objects
- * are immutable: a change puts a new tree in place of the old one.  A bounded history of
- * events feeds the watches; whoever asks for an older revision has to list again (410).
+ * As in etcd, every change makes a new revision of the whole store and one event.
+ * Objects are immutable: a change puts a new tree in place of the old one.  A bounded
+ * history of events feeds the watches; whoever asks for an older revision has to list
+ * again (410).
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* playground/forward/pair.h - one forwarded connection: two streams here, one to the pod there */
+/* playground/forward/pair.h - one forwarded connection: two streams and a pod's */
 #pragma once
 
 #include "playground/forward/session.h"

@@ -4,9 +4,10 @@
  *      stream.out ◀─ out ◀─ frames of workers and pairs ◀─ pods
  *
  * Its virtue is to have the faults of the real one (moby/spdystream under containerd): a
- * frame goes to the worker of its stream id modulo 5, pings to each in turn; a worker hands
- * data over only when the pod's consumer takes it, and waits for ever where nobody does; a
- * full queue stops the reader, and with it the session.  There is no flow control.
+ * frame goes to the worker of its stream id modulo 5, pings to each in turn; a worker
+ * hands data over only when the pod's consumer takes it, and waits for ever where nobody
+ * does; a full queue stops the reader, and with it the session.  There is no flow
+ * control.
  */
 #pragma once
 
@@ -24,7 +25,7 @@ struct pair;
 /* Who takes the bytes of a stream. */
 enum consumer {
     CONSUMER_PAIR,     /* the forward */
-    CONSUMER_ONE_MORE, /* a forward that has ended, but whose last read is still waiting */
+    CONSUMER_ONE_MORE, /* a forward that has ended; its last read still waits */
     CONSUMER_NOBODY,   /* the worker that brings some waits for ever */
     CONSUMER_DRAIN,    /* thrown away */
 };

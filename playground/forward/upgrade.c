@@ -1,7 +1,7 @@
-/* playground/forward/upgrade.c - from a request for port-forward to the 101, or to why not
+/* playground/forward/upgrade.c - from a request for port-forward to the 101
  *
- * In the order in which the real chain finds fault: who may, is there such a pod, is it an
- * upgrade at all, what does the node say, which protocol.
+ * In the order in which the real chain finds fault: who may, is there such a pod, is it
+ * an upgrade at all, what does the node say, which protocol.
  */
 #include "base/own.h"
 #include "playground/api/answer.h"

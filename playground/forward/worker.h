@@ -1,4 +1,4 @@
-/* playground/forward/worker.h - a queue of frames, and whoever works it off, one frame at a time */
+/* playground/forward/worker.h - a queue of frames, and whoever works it off */
 #pragma once
 
 #include "base/bufq.h"

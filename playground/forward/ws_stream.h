@@ -1,8 +1,8 @@
-/* playground/forward/ws_stream.h - the bytes inside a WebSocket's binary messages, as a stream
+/* playground/forward/ws_stream.h - the bytes inside binary messages, as a stream
  *
- * The server's end (RFC 6455): peers must mask, we do not; message boundaries mean nothing.
- * Sends the way the API server's library does: a message over 4 KiB is one unfinished frame
- * and an empty one that finishes it.
+ * The server's end (RFC 6455): peers must mask, we do not; message boundaries mean
+ * nothing. Sends the way the API server's library does: a message over 4 KiB is one
+ * unfinished frame and an empty one that finishes it.
  */
 #pragma once
 

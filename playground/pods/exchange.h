@@ -1,7 +1,7 @@
 /* playground/pods/exchange.h - one request and its answer: between http.c and pages.c
  *
- * http.c reads the head, begins the page, feeds it the body, and lets it answer as often as
- * it asks to; a page only writes.
+ * http.c reads the head, begins the page, feeds it the body, and lets it answer as often
+ * as it asks to; a page only writes.
  */
 #pragma once
 

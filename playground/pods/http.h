@@ -1,8 +1,8 @@
 /* playground/pods/http.h - the HTTP/1.1 server in every pod
  *
  * Fast enough to be measured against: requests are parsed where they lie, answers are
- * written into the stream's own chunks, and no request allocates.  What it can answer with
- * is the table of pages in pages.c.
+ * written into the stream's own chunks, and no request allocates.  What it can answer
+ * with is the table of pages in pages.c.
  */
 #pragma once
 

@@ -1,6 +1,7 @@
 /* playground/pods/pages.c - what the pods' HTTP server can answer with
  *
- * The same pages as the pods of the tests on a real cluster, so that one test runs on both.
+ * The same pages as the pods of the tests on a real cluster, so that one test runs on
+ * both.
  */
 #include <stdarg.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* playground/pods/pod.h - the servers behind the Pod objects
  *
  * A pod here is a name, a sandbox and a few ports with behaviour (see ports[] in pod.c).
- * Connections to it exist only as pairs of streams: HTTP ports in memory, because they are
- * what benchmarks run against; the others on real sockets, because how kernels buffer and
- * reset is what they are for.  Ports of an app can be mapped to a server outside.
+ * Connections to it exist only as pairs of streams: HTTP ports in memory, because they
+ * are what benchmarks run against; the others on real sockets, because how kernels buffer
+ * and reset is what they are for.  Ports of an app can be mapped to a server outside.
  */
 #pragma once
 

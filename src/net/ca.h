@@ -1,8 +1,8 @@
 /* net/ca.h - the local CA: certificates made here, for here
  *
- * A certificate authority that lives in memory (EC P-256), and what it signs: servers that
- * speak TLS on this machine, and the users they know by certificate.  Everything goes in
- * and out as PEM text; where it is kept is the caller's business.
+ * A certificate authority that lives in memory (EC P-256), and what it signs: servers
+ * that speak TLS on this machine, and the users they know by certificate.  Everything
+ * goes in and out as PEM text; where it is kept is the caller's business.
  */
 #pragma once
 
