@@ -249,3 +249,29 @@ def test_it_is_small_when_it_has_nothing_to_do(start_tunnel):
     with open(f"/proc/{tunnel.process.pid}/status") as status:
         anonymous = int(re.search(r"RssAnon:\s+(\d+) kB", status.read())[1])
     assert anonymous < 4096
+
+
+# out of descriptors
+
+def limited(tmp_path, most):
+    """kube-tunnel as a program that may have so many descriptors and no more."""
+    script = tmp_path / "limited"
+    script.write_text(f'#!/bin/sh\nulimit -n {most}\nexec {BINARY} "$@"\n')
+    script.chmod(0o755)
+    return script
+
+
+def test_out_of_descriptors_it_waits_and_goes_on(start_tunnel, tmp_path):
+    tunnel = start_tunnel(binary=limited(tmp_path, 64))
+    assert tunnel.get(WEB).status == 200
+    clients = [tunnel.connect() for _ in range(80)]
+    tunnel.wait_for_log("raise the limit on open files")
+    with open(f"/proc/{tunnel.process.pid}/stat") as stat:
+        used = sum(map(int, stat.read().split()[13:15]))
+    time.sleep(1)
+    with open(f"/proc/{tunnel.process.pid}/stat") as stat:
+        assert sum(map(int, stat.read().split()[13:15])) - used < 20, "it must not spin"
+    for client in clients:
+        client.close()
+    assert eventually(lambda: tunnel.get(WEB).status == 200)
+    assert tunnel.log().count("raise the limit on open files") < 20
