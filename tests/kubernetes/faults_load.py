@@ -95,19 +95,19 @@ class Connection(asyncio.Protocol):
 class Load:
     """with Load(port, ...) as load: break something; then load.figures()."""
 
-    def __init__(self, port, host="web.shop.svc.cluster.local", path="/", method="GET", rate=200,
-                 clients=4, fresh=False, patience=60):
+    def __init__(self, port, host="web.shop.svc.cluster.local", path="", method="GET", rate=200,
+                 clients=4, fresh=False, patience=60, at_most=None):
         self.port, self.host, self.path, self.method = port, host, path, method
         self.rate, self.clients, self.fresh, self.patience = rate, clients, fresh, patience
+        self.at_most = at_most
         self.requests = []
         self.pending = set()
         self.over = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
 
     def bytes_of(self, request):
-        mark = "&" if "?" in self.path else "?"
         length = "Content-Length: 0\r\n" if self.method != "GET" else ""
-        return (f"{self.method} {self.path}{mark}request={request.number} HTTP/1.1\r\n"
+        return (f"{self.method} {self.path}/{request.number} HTTP/1.1\r\n"
                 f"Host: {self.host}\r\n{length}\r\n").encode()
 
     def __enter__(self):
@@ -127,7 +127,7 @@ class Load:
         began = time.monotonic()
         due = 0
         while not self.over.is_set():
-            while began + due / self.rate <= time.monotonic():
+            while began + due / self.rate <= time.monotonic() and due != self.at_most:
                 self.begin(began + due / self.rate, idle[due % self.clients])
                 due += 1
             await asyncio.sleep(TICK)

@@ -4,14 +4,20 @@ Each test prints its figures; the limits are those that were promised. SPDX-Lice
 """
 import contextlib
 import http.client
+import hashlib
+import os
 import re
+import socket
+import statistics
 import subprocess
 import threading
 import time
 
 import pytest
 from faults_load import Load
-from tunnel_process import clean_environment
+from faults_network import FarNetwork
+from faults_seen import Seen
+from tunnel_process import clean_environment, eventually
 
 BEFORE = 2  # seconds of load before and after the fault
 AFTER = 3
@@ -131,3 +137,321 @@ def test_a_component_is_killed(start_tunnel, cluster, tell, component, user):
     cluster.wait_for_pods("app=web", 2)
     assert not figures.lost, figures.complaints()
     assert figures.longest < outage + 1 + PATIENCE[user]
+
+
+@users
+def test_posts_in_a_rolling_restart(start_tunnel, cluster, tell, user):
+    """What may have been delivered is not sent again; what failed is said to have failed."""
+    tunnel = start_tunnel(user=user)
+    with Seen(cluster) as seen:
+        with load_around(tunnel, method="POST", path="/seen") as load:
+            roll(cluster)
+    figures, counts = load.figures(), seen.counts
+    tell(figures)
+    assert counts, "the pods of this cluster do not know /seen: cluster down, cluster up"
+    repeated = [r for r in figures.requests if counts[r.number] > 1]
+    never = [r for r in figures.requests if not r.lost and counts[r.number] == 0]
+    untold = [r for r in figures.lost if r.status != 502]
+    assert not repeated and not never and not untold, (repeated[:5], never[:5], untold[:5])
+
+
+# neighbours
+
+
+class Raw:
+    """A connection through a fixed door, kept busy by a thread of its own."""
+
+    def __init__(self, port):
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.error = None
+        self.rounds = 0
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                self.talk()
+                self.rounds += 1
+        except OSError as error:
+            self.error = error
+
+    def stop(self):
+        self.over.set()
+        self.thread.join(10)
+        self.socket.close()
+
+
+class Echo(Raw):
+    """Says something to the echo port, and checks what comes back."""
+
+    def talk(self):
+        word = os.urandom(1024)
+        self.socket.sendall(word)
+        back = b""
+        while len(back) < len(word):
+            chunk = self.socket.recv(65536)
+            if not chunk:
+                raise OSError("the other side closed")
+            back += chunk
+        if back != word:
+            raise OSError("the echo is not what was said")
+        time.sleep(0.01)
+
+
+class Upload(Raw):
+    """Sends for as long as the other side takes it."""
+
+    def __init__(self, port):
+        self.sent = 0
+        super().__init__(port)
+
+    def talk(self):
+        self.socket.settimeout(0.5)
+        try:
+            self.sent += self.socket.send(bytes(65536))
+        except socket.timeout:
+            pass
+
+
+class Download:
+    """One GET of many bytes, in the background."""
+
+    def __init__(self, port, n, host="web.shop.svc.cluster.local"):
+        self.port, self.n, self.host = port, n, host
+        self.got, self.right = 0, False
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        connection.request("GET", f"/bytes?n={self.n}", headers={"Host": self.host})
+        answer, hashed = connection.getresponse(), hashlib.sha256()
+        while chunk := answer.read(1 << 18):
+            hashed.update(chunk)
+            self.got += len(chunk)
+        self.right = hashed.digest() == counting(self.n)
+
+
+def counting(n):
+    """The hash of what /bytes answers."""
+    hashed = hashlib.sha256()
+    block = bytes(range(256)) * 4096
+    for left in range(n, 0, -len(block)):
+        hashed.update(block[:min(left, len(block))])
+    return hashed.digest()
+
+
+def free_ports(n):
+    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in opened]
+    for s in opened:
+        s.close()
+    return ports
+
+
+def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell):
+    """During a download, long streams and long answers, another port of the same pods refuses."""
+    echo_port, closed_port = free_ports(2)
+    tunnel = start_tunnel("--expose", f"web.shop:9000={echo_port}", "--expose", f"raw.shop:9999={closed_port}")
+    with Load(tunnel.port, method="POST", path="/seen", rate=50) as load:
+        echoes = [Echo(echo_port) for _ in range(6)]
+        download = Download(tunnel.port, 200 << 20)
+        refused = 0
+        for _ in range(20):
+            refused += tunnel.get("closed.shop").status == 502
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", closed_port)) as raw:
+                raw.sendall(b"is anybody there?")
+                raw.settimeout(5)
+                assert raw.recv(100) == b""
+            time.sleep(0.1)
+        download.thread.join(60)
+        for echo in echoes:
+            echo.stop()
+    figures = load.figures()
+    tell(f"{refused} refused, {download.got >> 20} MB, {sum(e.rounds for e in echoes)} echoes; POST:", figures)
+    assert refused == 20
+    assert download.right, download.got
+    assert not [e.error for e in echoes if e.error] and all(e.rounds > 10 for e in echoes)
+    assert not figures.lost, figures.complaints()
+
+
+def compared(calm, disturbed):
+    """Limits for those beside the trouble, from five runs of each, in turn."""
+    calm_p99 = statistics.median(f.p99 for f in calm)
+    p99 = statistics.median(f.p99 for f in disturbed)
+    stall = statistics.median(f.longest for f in disturbed)
+    calm_stall = statistics.median(f.longest for f in calm)
+    return calm_p99, p99, calm_stall, stall
+
+
+def beside(tunnel, tell, trouble, seconds=3, rounds=5):
+    """trouble() begins it and returns how to end it; the figures of others without and with it."""
+    calm, disturbed = [], []
+    with Load(tunnel.port):
+        time.sleep(1)  # tunnels are dialled
+    for _ in range(rounds):
+        with Load(tunnel.port) as load:
+            time.sleep(seconds)
+        calm.append(load.figures())
+        end = trouble()
+        with Load(tunnel.port) as load:
+            time.sleep(seconds)
+        disturbed.append(load.figures())
+        end()
+    calm_p99, p99, calm_stall, stall = compared(calm, disturbed)
+    tell(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it; "
+         f"longest {calm_stall * 1e3:.0f} and {stall * 1e3:.0f} ms")
+    for figures in calm + disturbed:
+        assert not figures.lost, figures.complaints()
+    # 10 ms: below that it is the machine that is measured.
+    assert p99 <= 3 * max(calm_p99, 0.010)
+    assert stall <= max(0.250, 2 * calm_stall)
+
+
+def test_a_pod_that_never_reads(start_tunnel, tell):
+    """20 uploads into it stop, and nothing else does."""
+    port, = free_ports(1)
+    tunnel = start_tunnel("--expose", f"raw.shop:9002={port}")
+
+    def trouble():
+        uploads = [Upload(port) for _ in range(20)]
+        time.sleep(1)
+
+        def end():
+            for upload in uploads:
+                upload.stop()
+            assert all(upload.sent > 0 for upload in uploads)
+        return end
+
+    beside(tunnel, tell, trouble)
+
+
+class SlowReader:
+    """Asks for 100 MB, and takes a few bytes now and then."""
+
+    def __init__(self, port, host="web.shop.svc.cluster.local"):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(f"GET /bytes?n=104857600 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+
+    def sip(self):
+        self.socket.settimeout(10)
+        return len(self.socket.recv(512))
+
+
+def anonymous_memory(process):
+    """RssAnon in KB."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read()).group(1))
+
+
+def test_slow_readers(start_tunnel, tell):
+    tunnel = start_tunnel("--tunnels-per-pod", "60")
+    before, grown = anonymous_memory(tunnel.process), []
+
+    def trouble():
+        readers = [SlowReader(tunnel.port) for _ in range(60)]
+        for _ in range(2):
+            assert all(r.sip() > 0 for r in readers)
+            time.sleep(0.5)
+        grown.append(anonymous_memory(tunnel.process) - before)
+
+        def end():
+            grown.append(anonymous_memory(tunnel.process) - before)
+            for reader in readers:
+                reader.socket.close()
+        return end
+
+    beside(tunnel, tell, trouble)
+    tell(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
+    assert max(grown) <= 60 * 64 + 4096, "KB; 4 MB for the load beside them"
+
+
+# the network
+
+
+@pytest.fixture
+def far():
+    with FarNetwork() as far:
+        yield far
+
+
+def black_hole(far, tunnel, rate):
+    """20 seconds of silence under load; when each request was given up, or answered."""
+    with Load(tunnel.port, rate=rate) as load:
+        time.sleep(BEFORE)
+        far.cut()
+        began = time.monotonic()
+        time.sleep(20)
+        far.mend()
+        mended = time.monotonic()
+        time.sleep(AFTER + 5)
+    return load.figures(), began, mended
+
+
+def test_a_black_hole_is_waited_out(start_tunnel, cluster, far, tell, tmp_path):
+    tunnel = start_tunnel("--wait", "30s", kubeconfig=far.kubeconfig(cluster, "watcher", tmp_path))
+    figures, began, mended = black_hole(far, tunnel, rate=100)
+    found = re.search(r"(\d+-\d+-\d+T[\d:.]+)Z .*tunnel closed", tunnel.log())
+    tell(f"found dead: {found.group(1) if found else 'never'};", figures,
+         f"after it was mended: {max(r.ended for r in figures.requests) - mended:.2f} s")
+    assert not figures.lost, figures.complaints()
+
+
+def test_a_black_hole_is_told(start_tunnel, cluster, far, tell, tmp_path):
+    """With the usual patience: an answer of ours for each request, in time."""
+    tunnel = start_tunnel(kubeconfig=far.kubeconfig(cluster, "watcher", tmp_path))
+    figures, _, _ = black_hole(far, tunnel, rate=100)
+    tell(figures, f"longest until told {max((r.wait for r in figures.lost), default=0):.1f} s")
+    untold = [r for r in figures.lost if r.status not in (503, 504)]
+    assert not untold, (len(untold), untold[:10])
+    assert max(r.wait for r in figures.requests) < 31, "found after 16 s at most, then 10 s of waiting"
+
+
+# warm tunnels to what is no more
+
+
+def burst(port, host, n=50):
+    """n GETs at once, each on a connection of its own."""
+    with Load(port, host=host, rate=n * 1000, clients=n, fresh=True, at_most=n) as load:
+        while len(load.requests) < n:
+            time.sleep(0.001)
+    return load.figures()
+
+
+def at_once(port, host, path, n):
+    threads = [threading.Thread(target=one_get, args=(port, host, path)) for _ in range(n)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def one_get(port, host, path):
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection.request("GET", path, headers={"Host": host, "Connection": "close"})
+    connection.getresponse().read()
+    connection.close()
+
+
+def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
+    """db-0 comes back under its old name, another pod."""
+    host = "db-0.db.shop.svc.cluster.local"
+    tunnel = start_tunnel("--tunnels-per-pod", "20")
+    at_once(tunnel.port, host, "/slow?ms=1000", 20)
+    time.sleep(1)
+    calm = burst(tunnel.port, host)
+    uid = ("get", "pod", "db-0", "-n", "shop", "-o", "jsonpath={.metadata.uid}")
+    old = cluster.kubectl(*uid)
+    cluster.kubectl("delete", "pod", "db-0", "-n", "shop", "--grace-period=1")
+    eventually(lambda: cluster.kubectl(*uid, check=False) not in ("", old), 30)
+    cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/db-0", "--timeout=30s")
+    time.sleep(2)
+    figures = burst(tunnel.port, host)
+    tell(f"undisturbed longest {calm.longest:.3f} s;", figures)
+    assert not calm.lost, calm.complaints()
+    assert not figures.lost, figures.complaints()
+    assert figures.longest <= calm.longest + 0.1

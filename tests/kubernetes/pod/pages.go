@@ -14,6 +14,7 @@ import (
 func pages() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", identify)
+	mux.HandleFunc("/seen/", note)
 	mux.HandleFunc("/bytes", sendBytes)
 	mux.HandleFunc("/upload", hashBody)
 	mux.HandleFunc("/sink", swallow)
@@ -38,6 +39,12 @@ func identify(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("X-Pod", podName)
 	w.Header().Set("X-Proto", r.Proto)
 	fmt.Fprintf(w, "pod %s method %s host %s path %s\n", podName, r.Method, r.Host, r.URL.RequestURI())
+}
+
+// Says in the pod's log that it was asked: what was delivered, and how often.
+func note(w http.ResponseWriter, r *http.Request) {
+	fmt.Println("seen", r.URL.Path)
+	identify(w, r)
 }
 
 // ?n= bytes, counting 0 to 255 again and again: their hash is easy to know.

@@ -1,0 +1,50 @@
+"""What the pods were really asked: their own logs, read also when they are gone.
+
+The files of a deleted pod go with it; an open one can be read to its end. The pod's
+page /seen/... writes each path it was asked for. SPDX-License-Identifier: MIT
+"""
+import collections
+import re
+import threading
+
+
+class Seen:
+    """with Seen(cluster) as seen: ...; then seen.counts: request number -> times delivered."""
+
+    def __init__(self, cluster, pods="shop_web-*"):
+        self.pattern = f"{pods}/*/*.log"
+        self.folder = cluster.config().parent / "pod-logs"
+        self.files = {}
+        self.text = collections.defaultdict(str)
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.follow, daemon=True)
+
+    def __enter__(self):
+        self.look()
+        for file in self.files.values():
+            file.seek(0, 2)
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        self.thread.join()
+        self.look()
+        for file in self.files.values():
+            file.close()
+
+    def follow(self):
+        while not self.over.wait(0.05):
+            self.look()
+
+    def look(self):
+        for path in self.folder.glob(self.pattern):
+            if path not in self.files:
+                self.files[path] = open(path)
+        for path, file in self.files.items():
+            self.text[path] += file.read()
+
+    @property
+    def counts(self):
+        paths = re.findall(r"seen /seen/(\d+)", "".join(self.text.values()))
+        return collections.Counter(map(int, paths))
