@@ -31,6 +31,7 @@
 #include "kube/api.h"
 #include "kube/service_account.h"
 #include "listen/listen.h"
+#include "net/changes.h"
 #include "net/loop.h"
 #include "net/transfer.h"
 #include "serve/serve.h"
@@ -55,12 +56,13 @@ struct daemon {
     const struct config *config;
     enum daemon_state state;
     unsigned signals; /* that came */
-    struct task on_signal, on_end;
+    struct task on_signal, on_end, on_change;
     struct timer parting;
     struct loop_signal *terminate, *interrupt;
     char own_name[OWN_NAME_ROOM];
 
     struct loop *loop;
+    struct changes *changes;
     struct memory *memory;
     struct transfers *transfers;
     struct api *api;
@@ -121,11 +123,20 @@ static void on_signal(struct task *t)
         drain(d);
 }
 
+static void on_change(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_change);
+    if (d->tunnels)
+        tunnels_doubt(d->tunnels);
+}
+
 static void start_loop(struct daemon *d)
 {
     d->loop = loop_create();
     task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
     task_init(&d->on_end, loop_sched(d->loop), RANK_WORK, on_end);
+    task_init(&d->on_change, loop_sched(d->loop), RANK_WORK, on_change);
+    d->changes = changes_open(d->loop, &d->on_change);
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
     d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
     d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
@@ -216,6 +227,8 @@ static void finish(struct daemon *d)
     api_destroy(d->api);
     transfers_destroy(d->transfers);
     memory_destroy(d->memory);
+    changes_close(d->changes);
+    task_cancel(&d->on_change);
     loop_signal_close(d->interrupt);
     loop_signal_close(d->terminate);
     timer_stop(&d->parting);

@@ -51,6 +51,7 @@
 #include "tunnel/websocket.h"
 
 #define PROBE_MS 2000 /* five PINGs must be back after this */
+#define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
 
@@ -391,13 +392,29 @@ static void on_ping(struct timer *timer)
     bool reading = is_reading(t) && !share_is_blind(t);
     uint32_t id;
 
-    if (reading && now(t) - t->heard_at >= s->ping_timeout_ms) {
+    bool silent =
+        now(t) - t->heard_at >= s->ping_timeout_ms || t->heard_at < t->doubted_at;
+
+    if (reading && silent) {
         tunnel_close(t, ERR_TIMEOUT, "no sign of life");
         return;
     }
+    t->doubted_at = 0;
     if (reading && frames_ping(t, &id))
         task_wake(&t->flush);
     timer_set(&t->ping, s->ping_ms);
+}
+
+void tunnel_doubt(struct tunnel *t)
+{
+    uint32_t id;
+
+    if (t->state != TUNNEL_OPEN || !is_reading(t) || share_is_blind(t) ||
+        !frames_ping(t, &id))
+        return;
+    t->doubted_at = now(t);
+    task_wake(&t->flush);
+    timer_set(&t->ping, DOUBT_MS);
 }
 
 void tunnel_close(struct tunnel *t, enum err e, const char *why)

@@ -92,6 +92,7 @@ struct tunnel {
     uint32_t probe_first;   /* five in a row from this one; 0: no probe under way */
     unsigned probe_missing; /* bit mask of those unanswered */
     struct timer ping;
+    uint64_t doubted_at; /* something has to come after this; 0: no doubt */
 
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
@@ -110,6 +111,7 @@ bool tunnel_joinable(const struct tunnel *t);
 /* Open a connection; only on an available or joinable one. */
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
+void tunnel_doubt(struct tunnel *t);        /* it has to show that it is alive, soon */
 void tunnel_retire(struct tunnel *t);       /* no new pairs; may close at once */
 /* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);

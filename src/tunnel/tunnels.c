@@ -348,6 +348,20 @@ static void on_check(struct timer *timer)
     timer_set(&ts->check, ts->settings.check_ms);
 }
 
+static void doubt_in(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        tunnel_doubt(t);
+}
+
+void tunnels_doubt(struct tunnels *ts)
+{
+    log_info(NO_ID, "the network changed: every tunnel has to answer",
+             LOG_U("tunnels", ts->live));
+    each_pod(ts, doubt_in, 0);
+}
+
 static void retire_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;

@@ -74,6 +74,10 @@ void tunnel_stream_lend(struct stream *s, bool lent);
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
 void tunnels_retire(struct tunnels *t, const char *pod_uid);
 
+/* The machine slept or its network changed: every tunnel has to show within seconds that it
+ * is alive. */
+void tunnels_doubt(struct tunnels *t);
+
 /* No new tunnels; those without a connection close at once, the others as they end. */
 void tunnels_drain(struct tunnels *t, struct task *done);
 bool tunnels_idle(const struct tunnels *t);

@@ -464,6 +464,26 @@ static void a_refusal_by_name_is_not_tried_otherwise(void **state)
     user_finish(&u);
 }
 
+/* After sleep or a change of network. */
+static void a_doubted_tunnel_has_to_answer_soon(void **state)
+{
+    (void)state;
+    struct user answers, silent;
+    struct server *a = rig_warm(&answers);
+    struct server *b = rig_warm(&silent);
+
+    b->silent = true;
+    tunnels_doubt(rig.tunnels);
+    rig_run();
+    assert_int_equal(user_stream(&silent)->end.verdict, V_OPEN);
+    rig_advance(3001);
+    assert_int_equal(user_stream(&silent)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&answers)->end.verdict, V_OPEN);
+    assert_true(a->pong_count > 0);
+    user_finish(&answers);
+    user_finish(&silent);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -490,6 +510,7 @@ int main(void)
         TEST(a_refused_carrier_is_followed_by_the_other),
         TEST(two_refusals_are_a_failure),
         TEST(a_refusal_by_name_is_not_tried_otherwise),
+        TEST(a_doubted_tunnel_has_to_answer_soon),
     };
     return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
 }

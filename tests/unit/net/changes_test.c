@@ -1,0 +1,87 @@
+/* tests/unit/net/changes_test.c - a new address is noticed, in a network of the test's own */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+#include <sched.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "net/changes.h"
+
+struct heard {
+    struct task task;
+    bool any;
+};
+
+static void on_change(struct task *t)
+{
+    container_of(t, struct heard, task)->any = true;
+}
+
+static void give_loopback_an_address(const char *address)
+{
+    struct ifreq request = { .ifr_name = "lo" };
+    struct sockaddr_in *at = (struct sockaddr_in *)(void *)&request.ifr_addr;
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+
+    at->sin_family = AF_INET;
+    inet_pton(AF_INET, address, &at->sin_addr);
+    assert_int_equal(ioctl(fd, SIOCSIFADDR, &request), 0);
+    close(fd);
+}
+
+static void notices_a_new_address(void **state)
+{
+    (void)state;
+    if (unshare(CLONE_NEWNET) && unshare(CLONE_NEWUSER | CLONE_NEWNET))
+        skip(); /* neither root nor user namespaces */
+    struct loop *loop = loop_create();
+    struct heard heard = { 0 };
+
+    task_init(&heard.task, loop_sched(loop), RANK_WORK, on_change);
+    struct changes *changes = changes_open(loop, &heard.task);
+    loop_run_once(loop, 20);
+    assert_false(heard.any);
+
+    give_loopback_an_address("127.0.0.2");
+    for (int i = 0; i < 100 && !heard.any; i++)
+        loop_run_once(loop, 50);
+    assert_true(heard.any);
+    changes_close(changes);
+    task_cancel(&heard.task);
+    loop_destroy(loop);
+}
+
+static void nothing_new_is_no_news(void **state)
+{
+    (void)state;
+    struct loop *loop = loop_create();
+    struct heard heard = { 0 };
+
+    task_init(&heard.task, loop_sched(loop), RANK_WORK, on_change);
+    struct changes *changes = changes_open(loop, &heard.task);
+    for (int i = 0; i < 5; i++)
+        loop_run_once(loop, 10);
+    assert_false(heard.any);
+    changes_close(changes);
+    task_cancel(&heard.task);
+    loop_destroy(loop);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_new_is_no_news),
+        cmocka_unit_test(notices_a_new_address),
+    };
+    return cmocka_run_group_tests_name("net/changes", tests, NULL, NULL);
+}
