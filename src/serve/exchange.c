@@ -93,8 +93,11 @@ static const struct {
 /* Everything borrowed goes back, and the owner is told. */
 static void conclude(struct exchange *x)
 {
+    x->bytes_in += x->relay.up; /* however it ended */
+    x->bytes_out += x->relay.down;
     exchange_account(x);
     relay_finish(&x->relay);
+    x->relay = (struct relay){ 0 };
     peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
     upstream_return(&x->lease, x->fate);
@@ -488,8 +491,6 @@ static enum exchange_state in_relay(struct exchange *x)
     relay_run(&x->relay);
     if (!relay_done(&x->relay))
         return EXCHANGE_RELAY;
-    x->bytes_in += x->relay.up;
-    x->bytes_out += x->relay.down;
     x->cut = !relay_clean(&x->relay);
     return finish(x, x->cut ? FATE_ABORT : FATE_CLOSE);
 }
