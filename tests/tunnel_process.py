@@ -100,7 +100,7 @@ class KubeTunnel:
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL,
                                             stdout=subprocess.DEVNULL, env=self.environment)
-        self.port = int(self.wait_for_log(r"listening\b.*address=\"?127\.0\.0\.1:(\d+)").group(1))
+        self.port = int(self.wait_for_log(r"listening\b.*address\"?[=:]\"?127\.0\.0\.1:(\d+)").group(1))
         if ready:
             eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
         return self

@@ -1,0 +1,295 @@
+"""From start to end: sockets, idleness, too many of everything, and the signals.
+
+What of this is about doors is in test_listen.py. SPDX-License-Identifier: MIT
+"""
+import os
+import re
+import resource
+import signal
+import socket
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from http_client import Client, counting, request
+from tunnel_process import BINARY, clean_environment, curl, eventually
+
+WEB = "web.shop.svc.cluster.local"
+DB = "db-0.db.shop.svc.cluster.local"
+
+
+def refuses(port):
+    try:
+        Client(port, 1).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+# what it does not start with
+
+
+def run(*arguments, **environment):
+    """It is expected not to start."""
+    return subprocess.run([BINARY, "run", "--listen", "127.0.0.1:0", *map(str, arguments)], text=True,
+                          capture_output=True, env=clean_environment(**environment), timeout=20)
+
+
+def test_a_kubeconfig_that_is_not_there(tmp_path):
+    done = run("--kubeconfig", tmp_path / "none")
+    assert done.returncode == 1 and f"{tmp_path}/none" in done.stderr and "No such file" in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may read everything")
+def test_a_kubeconfig_that_may_not_be_read(tmp_path):
+    path = tmp_path / "secret"
+    path.touch(0o000)
+    done = run("--kubeconfig", path)
+    assert done.returncode == 1 and str(path) in done.stderr and "Permission denied" in done.stderr
+
+
+def test_a_kubeconfig_that_is_a_folder(tmp_path):
+    done = run("--kubeconfig", tmp_path)
+    assert done.returncode == 1 and f"{tmp_path}: " in done.stderr
+
+
+@pytest.mark.parametrize("text, place", [
+    ("apiVersion: v1\nkind: Config\nclusters:\n- name: a\n cluster: [\n", ":5"),
+    ("apiVersion: v1\nclusters:\n- name: a\n  cluster: {server: [1, 2]}\n", ":4"),
+    ("\tkind: Config\n", ":1"), ("clusters: 7\n", ":1")])
+def test_a_malformed_kubeconfig_names_its_line(tmp_path, text, place):
+    path = tmp_path / "bad"
+    path.write_text(text)
+    done = run("--kubeconfig", path)
+    assert done.returncode == 1 and f"{path}{place}" in done.stderr, done.stderr
+
+
+def test_an_empty_kubeconfig(tmp_path):
+    path = tmp_path / "empty"
+    path.touch()
+    done = run("--kubeconfig", path)
+    assert done.returncode == 1 and str(path) in done.stderr, done.stderr
+
+
+def test_an_unknown_context(playground):
+    done = run("--kubeconfig", playground.kubeconfig, "--context", "nope")
+    assert done.returncode == 1 and '"nope"' in done.stderr, done.stderr
+    assert "playground" in done.stderr, "says which there are"
+
+
+def test_kubeconfigs_from_the_environment(playground, tmp_path):
+    """As kubectl has it: a list, of which some may be missing."""
+    done = subprocess.run([BINARY, "list"], text=True, capture_output=True, timeout=20,
+                          env=clean_environment(KUBECONFIG=f"{tmp_path}/missing:{playground.kubeconfig}"))
+    assert done.returncode == 0 and "web.shop" in done.stdout, done.stderr
+
+
+# doors
+
+
+def test_the_port_of_all_default_addresses(start_tunnel):
+    with socket.create_server(("127.0.0.1", 0)) as s:
+        port = s.getsockname()[1]
+    tunnel = start_tunnel("--port", str(port), listen=[])
+    assert tunnel.port == port and tunnel.get(WEB).status == 200
+
+
+def test_requests_through_a_socket_of_systemd(playground):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        process = subprocess.Popen(
+            ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BINARY, "run", "--kubeconfig", playground.kubeconfig],
+            preexec_fn=lambda: os.dup2(listener.fileno(), 3), pass_fds=(3,), stderr=subprocess.DEVNULL,
+            env=clean_environment(LISTEN_FDS="1"))
+        answer = curl(f"http://web.shop.localhost:{port}/x")
+        process.terminate()
+        assert process.wait(10) == 0
+    assert answer.status == 200 and answer.text.endswith(" path /x\n")
+
+
+def test_every_door_leads_to_the_cluster(start_tunnel):
+    tunnel = start_tunnel(listen=["127.0.0.1:0", "127.0.0.2:0", "127.0.0.1:0"])
+    doors = re.findall(r"listening address=(\S+)", tunnel.log())
+    assert len(set(doors)) == 3
+    for door in doors:
+        assert curl(f"http://{door}/", "-H", f"Host: {WEB}").status == 200
+        port = door.rpartition(":")[2]
+        assert curl(f"http://{door}/", "-H", f"Host: web.shop:{port}").status == 200, "each door's own port"
+
+
+# idleness
+
+
+def test_an_idle_tunnel_is_closed(start_tunnel):
+    tunnel = start_tunnel("--idle-timeout", "1s", "--idle-check", "200ms")
+    assert tunnel.get(DB).status == 200
+    assert tunnel.total("kube_tunnel_tunnels") == 1
+    began = time.monotonic()
+    tunnel.wait_for_log(r"INFO +tunnel t\d+ tunnel (closed|expired) pod=shop/db-0 .*idle")
+    assert 0.5 < time.monotonic() - began < 3
+    assert tunnel.total("kube_tunnel_tunnels") == 0
+    assert tunnel.total("kube_tunnel_tunnels_expired_total") == 1
+    assert tunnel.total("kube_tunnel_idle_connections") == 0
+    assert tunnel.get(DB).status == 200
+    assert tunnel.total("kube_tunnel_dials_total") == 2
+
+
+def test_a_tunnel_in_use_is_not_idle(start_tunnel):
+    tunnel = start_tunnel("--idle-timeout", "300ms", "--idle-check", "100ms")
+    assert tunnel.get(DB, "/slow?ms=1500").text == "slept 1500\n"
+    assert tunnel.total("kube_tunnel_tunnels_expired_total") == 0
+    assert tunnel.total("kube_tunnel_dials_total") == 1
+
+
+def test_a_tunnel_that_is_asked_now_and_then_stays(start_tunnel):
+    tunnel = start_tunnel("--idle-timeout", "800ms", "--idle-check", "100ms")
+    for _ in range(8):
+        assert tunnel.get(DB).status == 200
+        time.sleep(0.2)  # what this is about
+    assert tunnel.total("kube_tunnel_dials_total") == 1
+
+
+# too many
+
+
+def test_too_few_descriptors_are_survived(start_tunnel):
+    """It lets clients wait in the kernel's queue, says so, and serves on when some have left."""
+    tunnel = start_tunnel()
+    assert tunnel.get(WEB).status == 200
+    used = len(os.listdir(f"/proc/{tunnel.process.pid}/fd"))
+    resource.prlimit(tunnel.process.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+    with Client(tunnel.port) as first:
+        assert first.ask(request(WEB)).status == 200
+        others = [Client(tunnel.port) for _ in range(40)]
+        tunnel.wait_for_log(r"(WARN|ERROR)[^\n]*open files")
+        assert first.ask(request(WEB)).status == 200, "those who are in are served"
+        for client in others[:35]:
+            client.close()
+        for client in others[35:]:
+            assert client.ask(request(WEB)).status == 200
+            client.close()
+    assert tunnel.get(WEB).status == 200
+    assert tunnel.log().count("open files") < 15, "not for each client"
+
+
+def test_more_clients_than_max_connections(start_tunnel):
+    tunnel = start_tunnel("--max-connections", "5")
+    clients = [Client(tunnel.port) for _ in range(5)]
+    for client in clients:
+        assert client.ask(request(WEB)).status == 200
+    with Client(tunnel.port, 1) as one_too_many:
+        one_too_many.send(request(WEB))
+        try:
+            assert one_too_many.answer().status == 503
+        except socket.timeout:
+            clients.pop().close()
+            one_too_many.socket.settimeout(10)
+            one_too_many.file = one_too_many.socket.makefile("rb")
+            assert one_too_many.answer().status == 200
+    for client in clients:
+        assert client.ask(request(WEB)).status == 200
+        client.close()
+    eventually(lambda: tunnel.get(WEB).status == 200)
+
+
+# the end
+
+
+def keep_asking(port, whole, i):
+    """Whole answers, one after the other, until one says that it was the last or nobody answers."""
+    with Client(port) as client:
+        while True:
+            try:
+                client.send(request(WEB, "/bytes?n=100000"))
+                head = client.head()
+            except (EOFError, ConnectionResetError, BrokenPipeError):
+                return "closed before an answer"
+            assert head.startswith(b"HTTP/1.1 200 ")
+            assert client.take(100000) == counting(100000)
+            whole[i] += 1
+            if b"\r\nConnection: close\r\n" in head:
+                assert client.is_closed()
+                return "told to close"
+
+
+def test_sigterm_under_load(start_tunnel):
+    tunnel, whole = start_tunnel(), [0] * 20
+    with ThreadPoolExecutor(20) as pool:
+        clients = [pool.submit(keep_asking, tunnel.port, whole, i) for i in range(20)]
+        eventually(lambda: min(whole) >= 3)
+        began = time.monotonic()
+        tunnel.process.send_signal(signal.SIGTERM)
+        assert tunnel.process.wait(10) == 0
+        assert time.monotonic() - began < 5
+        ends = [client.result() for client in clients]
+    assert "told to close" in ends, ends
+
+
+def test_sigterm_while_answers_are_on_their_way(start_tunnel):
+    """Running requests finish, idle clients and new ones are turned away, and the exit is 0."""
+    tunnel = start_tunnel()
+    idle, half = Client(tunnel.port), Client(tunnel.port)
+    assert idle.ask(request(WEB)).status == 200
+    half.send("GET / HTTP/1.1\r\nHost: web")
+    with ThreadPoolExecutor(3) as pool:
+        answers = [pool.submit(tunnel.get, WEB, "/slow?ms=1000"), pool.submit(tunnel.get, WEB, "/sse"),
+                   pool.submit(tunnel.get, WEB, "/upload", "--limit-rate", "1M", "--data-binary", "@-",
+                               stdin=counting(1000000))]
+        eventually(lambda: tunnel.total("kube_tunnel_sessions") == 6, pause=0.02)
+        tunnel.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refuses(tunnel.port), 2, pause=0.01)
+        assert idle.is_closed()
+        for answer in answers:
+            assert (answer.result().exit, answer.result().status) == (0, 200)
+    half.close()
+    assert tunnel.process.wait(10) == 0
+    assert "daemon stopping" in tunnel.log() and "daemon stopped" in tunnel.log()
+
+
+def test_a_second_signal_ends_it_at_once(start_tunnel):
+    tunnel = start_tunnel()
+    with Client(tunnel.port) as client:
+        client.send(request(WEB, "/slow?ms=20000"))
+        tunnel.wait_for_log("from=lease to=talk")
+        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.wait_for_log("daemon stopping")
+        began = time.monotonic()
+        tunnel.process.send_signal(signal.SIGTERM)
+        tunnel.process.wait(5)
+        assert time.monotonic() - began < 1
+        with pytest.raises((EOFError, ConnectionResetError)):
+            client.answer()
+    tunnel.process.returncode = 0  # it may say that it was interrupted
+
+
+def test_sigint_is_as_good_as_sigterm(start_tunnel):
+    tunnel = start_tunnel()
+    assert tunnel.get(WEB).status == 200
+    tunnel.stop(signal.SIGINT)
+
+
+def test_sigterm_while_it_still_waits_for_the_api_server(start_tunnel, tmp_path):
+    path = tmp_path / "nowhere"
+    path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9'}}],"
+                    " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
+    tunnel = start_tunnel("--drain-timeout", "500ms", kubeconfig=path, ready=False)
+    with Client(tunnel.port) as client:
+        client.send(request(WEB))
+        tunnel.wait_for_log("waiting for an endpoint")
+        began = time.monotonic()
+        tunnel.stop()
+    assert time.monotonic() - began < 3
+
+
+def test_nothing_is_left_behind(start_tunnel):
+    """After a burst of clients it has no more descriptors than before."""
+    tunnel = start_tunnel("--idle-timeout", "1s", "--idle-check", "200ms")
+    def descriptors():
+        return len(os.listdir(f"/proc/{tunnel.process.pid}/fd"))
+    before = descriptors()
+    with ThreadPoolExecutor(40) as pool:
+        assert set(pool.map(lambda _: tunnel.get(WEB, "/slow?ms=50").status, range(40))) == {200}
+    eventually(lambda: descriptors() <= before, 8, pause=0.1)
+    assert tunnel.total("kube_tunnel_sessions") == 1
