@@ -390,19 +390,17 @@ static void on_ping(struct timer *timer)
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
     bool reading = is_reading(t) && !share_is_blind(t);
+    uint64_t silent_ms = reading ? now(t) - t->heard_at : 0;
     uint32_t id;
 
-    bool silent =
-        now(t) - t->heard_at >= s->ping_timeout_ms || t->heard_at < t->doubted_at;
-
-    if (reading && silent) {
+    if (silent_ms >= s->ping_timeout_ms) {
         tunnel_close(t, ERR_TIMEOUT, "no sign of life");
         return;
     }
-    t->doubted_at = 0;
     if (reading && frames_ping(t, &id))
         task_wake(&t->flush);
-    timer_set(&t->ping, s->ping_ms);
+    uint64_t patience_ms = s->ping_timeout_ms - silent_ms;
+    timer_set(&t->ping, patience_ms < s->ping_ms ? patience_ms : s->ping_ms);
 }
 
 void tunnel_doubt(struct tunnel *t)
@@ -412,7 +410,7 @@ void tunnel_doubt(struct tunnel *t)
     if (t->state != TUNNEL_OPEN || !is_reading(t) || share_is_blind(t) ||
         !frames_ping(t, &id))
         return;
-    t->doubted_at = now(t);
+    t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);
     timer_set(&t->ping, DOUBT_MS);
 }

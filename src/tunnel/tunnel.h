@@ -92,11 +92,10 @@ struct tunnel {
     uint32_t probe_first;   /* five in a row from this one; 0: no probe under way */
     unsigned probe_missing; /* bit mask of those unanswered */
     struct timer ping;
-    uint64_t doubted_at; /* something has to come after this; 0: no doubt */
 
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
-    uint64_t heard_at; /* last time anything came */
+    uint64_t heard_at; /* last time anything came; 0: forgotten on purpose */
 };
 
 struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,
