@@ -1,0 +1,207 @@
+/* tests/fuzz/frames_fuzz.c - an open tunnel whose server sends anything, at any time
+ *
+ * The input is a script: an op and a count in each byte, and after "send" that many bytes
+ * that the server sends.  Four users open, write, read and leave in between.  Whatever comes:
+ * in_eof and a verdict stand together, nothing follows the end, and all memory comes back.
+ */
+#include <assert.h>
+#include <stdint.h>
+
+#include "base/log.h"
+#include "net/tcp.h"
+#include "tunnel/tunnel.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+enum { USERS = 4 };
+
+static struct loop *loop;
+static struct stream *far;
+static struct connecting *dialling;
+static struct opening openings[USERS];
+static struct task wake;
+
+void connecting_start(struct connecting *c, struct transfers *t, const char *host,
+                      uint16_t port, const char *proxy, uint64_t timeout_ms,
+                      struct task *on_result)
+{
+    (void)t, (void)host, (void)port, (void)proxy, (void)timeout_ms;
+    *c = (struct connecting){ .result = ERR_AGAIN, .fd = -1, .wake = on_result };
+    dialling = c;
+}
+
+void connecting_finish(struct connecting *c)
+{
+    if (dialling == c)
+        dialling = NULL;
+}
+
+struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit)
+{
+    (void)fd, (void)in_limit, (void)out_limit;
+    struct stream_pair ends = mem_stream_pair(loop_sched(l), loop_pool(l), 64 * 1024);
+    stream_close(far);
+    far = ends.b;
+    far->wake = &wake;
+    return ends.a;
+}
+
+const struct kube_target *api_target(const struct api *a)
+{
+    static char host[] = "api.test", prefix[] = "";
+    static const struct kube_target target = {
+        .server = host, .host = host, .port = 80, .prefix = prefix, .host_header = host
+    };
+    (void)a;
+    return &target;
+}
+
+const char *api_authorization(struct api *a)
+{
+    (void)a;
+    return NULL;
+}
+
+static void on_wake(struct task *task)
+{
+    (void)task;
+    if (far && !bufq_empty(&far->in)) {
+        bufq_clear(&far->in);
+        stream_update(far);
+    }
+}
+
+static void pass(uint64_t ms)
+{
+    struct sched *s = loop_sched(loop);
+    uint64_t until = s->now + ms;
+
+    sched_run(s, s->now);
+    for (uint64_t wait; (wait = sched_wait(s)) <= until - s->now;)
+        sched_run(s, s->now + wait);
+    sched_run(s, until);
+}
+
+static void far_sends(const void *bytes, size_t n)
+{
+    if (!far)
+        return;
+    bufq_write(&far->out, bytes, n);
+    stream_update(far);
+}
+
+static void answer_dial(void)
+{
+    static const char answer[] =
+        "HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
+        "X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
+
+    if (!dialling || dialling->result != ERR_AGAIN)
+        return;
+    dialling->result = OK;
+    task_wake(dialling->wake);
+    pass(0);
+    far_sends(answer, sizeof(answer) - 1);
+    pass(0);
+}
+
+static void open_connection(struct tunnels *tunnels, struct opening *o)
+{
+    static char name[] = "web";
+    struct endpoint e = { .refs = 1, .ns = name, .pod = name, .uid = name };
+
+    if (o->stream || (o->result == ERR_AGAIN && o->wake))
+        return;
+    tunnels_open(tunnels, &e, 80, o, &wake);
+    answer_dial();
+}
+
+static void leave(struct opening *o, bool abort_it)
+{
+    struct stream *s = o->stream;
+    o->stream = NULL;
+    if (abort_it)
+        stream_abort(s);
+    else
+        stream_close(s);
+    opening_finish(o);
+    *o = (struct opening){ 0 };
+}
+
+static void check(const struct opening *o)
+{
+    const struct stream *s = o->stream;
+    if (!s)
+        return;
+    assert(s->in_eof == (s->end.verdict != V_OPEN));
+    assert(!s->broken || s->in_eof);
+    assert(s->in.len <= 64 * 1024);
+}
+
+static void use(struct opening *o, unsigned op, size_t n)
+{
+    static const uint8_t zeros[4096];
+    struct stream *s = o->stream;
+    bool ended = s && s->in_eof;
+    size_t before = s ? s->in.len : 0;
+
+    if (s && op == 2)
+        bufq_write(&s->out, zeros, n * 128);
+    if (s && op == 3)
+        bufq_clear(&s->in);
+    if (s && op == 4 && n % 4 == 0)
+        stream_shutdown(s);
+    if (s && (op == 2 || op == 3))
+        stream_update(s);
+    pass(op == 5 ? n * 100 : 0);
+    assert(!ended || s->in.len <= before);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct tunnel_settings settings = { .carrier = TUNNEL_CARRIER_SPDY,
+                                        .idle_ms = 60000,
+                                        .check_ms = 1000,
+                                        .dial_ms = 10000,
+                                        .ping_ms = 5000,
+                                        .ping_timeout_ms = 15000,
+                                        .own_max = 1,
+                                        .tunnels_max = 2,
+                                        .dials_max = 1,
+                                        .pairs_max = 8,
+                                        .age_ms = 3600000 };
+    struct tunnels *tunnels;
+
+    log_set_level(LEVEL_ERROR);
+    loop = loop_create();
+    task_init(&wake, loop_sched(loop), RANK_WORK, on_wake);
+    if (tunnels_create(loop, NULL, NULL, &settings, &tunnels, NULL))
+        return 0;
+    for (size_t i = 0; i < len; i++) {
+        struct opening *o = &openings[(bytes[i] >> 3 & 1) | (bytes[i] >> 6 & 2)];
+        unsigned op = bytes[i] & 7;
+        size_t n = bytes[i] >> 4;
+        size_t part = n < len - i - 1 ? n : len - i - 1;
+        if (op == 0 || op == 1)
+            open_connection(tunnels, o);
+        if (op == 1 || op == 7) {
+            far_sends(bytes + i + 1, part);
+            i += part;
+        }
+        if (op == 6)
+            leave(o, n & 1);
+        use(o, op, n);
+        for (size_t u = 0; u < USERS; u++)
+            check(&openings[u]);
+    }
+    for (size_t u = 0; u < USERS; u++)
+        leave(&openings[u], false);
+    tunnels_destroy(tunnels);
+    pass(0);
+    stream_close(far);
+    far = NULL;
+    dialling = NULL;
+    task_cancel(&wake);
+    loop_destroy(loop);
+    return 0;
+}
