@@ -1,0 +1,149 @@
+"""Crowds: thousands of clients that read slowly, or not at all. Each test prints its figures.
+
+What breaks in a cluster is tried in tests/kubernetes/test_faults.py; this is what only the
+playground can bear. SPDX-License-Identifier: MIT
+"""
+import json
+import resource
+import selectors
+import socket
+
+import pytest
+from conftest import SANITIZED
+from faults_load import SlowReader, anonymous_memory, beside
+from tunnel_process import eventually
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers change what is measured")
+
+CROWD = 10_000
+PODS = 10
+
+
+@pytest.fixture
+def tell(capsys, request):
+    """tell(figures): on the terminal, whatever pytest captures."""
+    def print_it(*words):
+        with capsys.disabled():
+            print(f"\n  {request.node.name}:", *words, end="", flush=True)
+    return print_it
+
+
+@pytest.fixture
+def many_files():
+    """A crowd of sockets here, and as many again in kube-tunnel."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard < CROWD + 5000:
+        pytest.skip(f"RLIMIT_NOFILE is {hard}: too few for {CROWD} clients")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tell):
+    """Each asks for 100 MB and sips; on own tunnels nobody else notices, and memory stays small."""
+    host = "many.many.svc.cluster.local"
+    playground = start_playground("--pods", str(PODS))
+    tunnel = start_tunnel("--tunnels-per-pod", "128", "--log-level", "info",
+                          kubeconfig=playground.kubeconfig)
+    before, readers = anonymous_memory(tunnel.process), []
+
+    def trouble():
+        if not readers:
+            readers.extend(SlowReader(tunnel.port, host) for _ in range(1000))
+        for reader in readers:
+            assert reader.sip() > 0
+        return lambda: None
+
+    beside(tunnel.port, tell, trouble, rounds=1)
+    grown = anonymous_memory(tunnel.process) - before
+    tell(f"{grown / 1000:.0f} KB of RssAnon each")
+    for reader in readers:
+        reader.socket.close()
+    assert grown <= 1000 * 64 and before + grown <= 96 * 1024, (before, grown)
+
+
+class Crowd:
+    """Many connections to one port, all asked the same at once."""
+
+    def __init__(self, port, n):
+        self.sockets = []
+        for _ in range(n):
+            self.sockets.append(socket.create_connection(("127.0.0.1", port), 10))
+
+    def ask(self, question, complete, at_once=200):
+        """How many answered; complete(bytes) says when one has."""
+        served = 0
+        for at in range(0, len(self.sockets), at_once):
+            served += self.ask_some(self.sockets[at:at + at_once], question, complete)
+        return served
+
+    @staticmethod
+    def ask_some(sockets, question, complete):
+        answers = dict.fromkeys(sockets, b"")
+        served = 0
+        with selectors.DefaultSelector() as selector:
+            for s in sockets:
+                s.sendall(question)
+                selector.register(s, selectors.EVENT_READ)
+            while selector.get_map() and (ready := selector.select(10)):
+                for key, _ in ready:
+                    chunk = key.fileobj.recv(4096)
+                    answers[key.fileobj] += chunk
+                    if not chunk or complete(answers[key.fileobj]):
+                        served += bool(chunk)
+                        selector.unregister(key.fileobj)
+        return served
+
+    def close(self):
+        for s in self.sockets:
+            s.close()
+
+
+def settled(process):
+    """RssAnon when it has stopped moving."""
+    seen = [0]
+
+    def still():
+        seen.append(anonymous_memory(process))
+        return abs(seen[-1] - seen[-2]) < 64
+    eventually(still, 20, pause=1)
+    return seen[-1]
+
+
+def test_ten_thousand_idle_http_clients(start_playground, start_tunnel, many_files, tell):
+    playground = start_playground()
+    tunnel = start_tunnel("--max-connections", "12000", "--client-idle-timeout", "10m",
+                          "--log-level", "info", kubeconfig=playground.kubeconfig)
+    before = settled(tunnel.process)
+    crowd = Crowd(tunnel.port, CROWD)
+    idle = settled(tunnel.process) - before
+    served = crowd.ask(b"GET / HTTP/1.1\r\nHost: web.shop.svc.cluster.local\r\n\r\n",
+                       lambda answer: answer.startswith(b"HTTP/1.1 200") and b"\r\n\r\n" in answer)
+    used = settled(tunnel.process) - before
+    crowd.close()
+    tell(f"{idle / CROWD:.1f} KB of RssAnon each, {used / CROWD:.1f} when all were used; "
+         f"{CROWD - served} of {CROWD} lost")
+    assert served == CROWD
+    assert idle <= 8 * CROWD and used <= 8 * CROWD
+
+
+ECHO = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "echo", "namespace": "many"},
+        "spec": {"selector": {"app": "many"}, "ports": [{"port": 9000, "targetPort": 9000}]}}
+
+
+def test_ten_thousand_idle_raw_connections(start_playground, start_tunnel, many_files, tell, tmp_path):
+    (tmp_path / "echo.json").write_text(json.dumps(ECHO))
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    playground = start_playground("--pods", str(PODS), "--manifest", tmp_path / "echo.json")
+    tunnel = start_tunnel("--max-connections", "12000", "--expose", f"echo.many:9000={port}",
+                          "--log-level", "info", kubeconfig=playground.kubeconfig)
+    before = settled(tunnel.process)
+    crowd = Crowd(port, CROWD)
+    eventually(lambda: tunnel.total("kube_tunnel_connections_total") >= CROWD, 120, pause=1)
+    idle = settled(tunnel.process) - before
+    served = crowd.ask(b"hello", lambda answer: answer == b"hello")
+    crowd.close()
+    tell(f"{idle / CROWD:.1f} KB of RssAnon each; {CROWD - served} of {CROWD} lost")
+    assert served == CROWD
+    assert idle <= 16 * CROWD
