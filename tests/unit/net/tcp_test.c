@@ -197,7 +197,7 @@ static size_t write_until_blocked(void)
     static char zeros[8192];
     size_t total = 0;
 
-    for (int still = 0; still < 20;) {
+    for (int still = 0; still < 20 || !bufq_full(&s->out);) {
         size_t n = bufq_write(&s->out, zeros, sizeof(zeros));
         stream_update(s);
         loop_run_once(loop, 1);
@@ -248,7 +248,7 @@ static void a_slow_reader_bounds_our_memory(void **state)
     size_t sent = 0, got = 0;
 
     fcntl(peer, F_SETFL, O_NONBLOCK);
-    for (int still = 0; still < 20;) {
+    for (int still = 0; still < 20 || !bufq_full(&s->in);) {
         ssize_t n = send(peer, zeros, sizeof(zeros), 0);
         sent += n > 0 ? (size_t)n : 0;
         still = n > 0 ? 0 : still + 1;
