@@ -8,13 +8,12 @@ import hashlib
 import os
 import re
 import socket
-import statistics
 import subprocess
 import threading
 import time
 
 import pytest
-from faults_load import Load
+from faults_load import Load, SlowReader, anonymous_memory, beside
 from faults_network import FarNetwork
 from faults_seen import Seen
 from tunnel_process import clean_environment, eventually
@@ -277,39 +276,6 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell):
     assert not figures.lost, figures.complaints()
 
 
-def compared(calm, disturbed):
-    """Limits for those beside the trouble, from five runs of each, in turn."""
-    calm_p99 = statistics.median(f.p99 for f in calm)
-    p99 = statistics.median(f.p99 for f in disturbed)
-    stall = statistics.median(f.longest for f in disturbed)
-    calm_stall = statistics.median(f.longest for f in calm)
-    return calm_p99, p99, calm_stall, stall
-
-
-def beside(tunnel, tell, trouble, seconds=3, rounds=5):
-    """trouble() begins it and returns how to end it; the figures of others without and with it."""
-    calm, disturbed = [], []
-    with Load(tunnel.port):
-        time.sleep(1)  # tunnels are dialled
-    for _ in range(rounds):
-        with Load(tunnel.port) as load:
-            time.sleep(seconds)
-        calm.append(load.figures())
-        end = trouble()
-        with Load(tunnel.port) as load:
-            time.sleep(seconds)
-        disturbed.append(load.figures())
-        end()
-    calm_p99, p99, calm_stall, stall = compared(calm, disturbed)
-    tell(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it; "
-         f"longest {calm_stall * 1e3:.0f} and {stall * 1e3:.0f} ms")
-    for figures in calm + disturbed:
-        assert not figures.lost, figures.complaints()
-    # 10 ms: below that it is the machine that is measured.
-    assert p99 <= 3 * max(calm_p99, 0.010)
-    assert stall <= max(0.250, 2 * calm_stall)
-
-
 def test_a_pod_that_never_reads(start_tunnel, tell):
     """20 uploads into it stop, and nothing else does."""
     port, = free_ports(1)
@@ -325,27 +291,7 @@ def test_a_pod_that_never_reads(start_tunnel, tell):
             assert all(upload.sent > 0 for upload in uploads)
         return end
 
-    beside(tunnel, tell, trouble)
-
-
-class SlowReader:
-    """Asks for 100 MB, and takes a few bytes now and then."""
-
-    def __init__(self, port, host="web.shop.svc.cluster.local"):
-        self.socket = socket.socket()
-        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-        self.socket.connect(("127.0.0.1", port))
-        self.socket.sendall(f"GET /bytes?n=104857600 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-
-    def sip(self):
-        self.socket.settimeout(10)
-        return len(self.socket.recv(512))
-
-
-def anonymous_memory(process):
-    """RssAnon in KB."""
-    with open(f"/proc/{process.pid}/status") as status:
-        return int(re.search(r"RssAnon:\s+(\d+)", status.read()).group(1))
+    beside(tunnel.port, tell, trouble)
 
 
 def test_slow_readers(start_tunnel, tell):
@@ -365,7 +311,7 @@ def test_slow_readers(start_tunnel, tell):
                 reader.socket.close()
         return end
 
-    beside(tunnel, tell, trouble)
+    beside(tunnel.port, tell, trouble)
     tell(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
     assert max(grown) <= 60 * 64 + 4096, "KB; 4 MB for the load beside them"
 

@@ -6,6 +6,9 @@ requests wait, as it would for so many users. SPDX-License-Identifier: MIT
 """
 import asyncio
 import itertools
+import re
+import socket
+import statistics
 import threading
 import time
 
@@ -189,3 +192,52 @@ class Figures:
     def complaints(self, most=12):
         """Said when requests were lost that should not have been."""
         return "\n".join([f"{len(self.lost)} of {len(self.requests)} lost:", *map(repr, self.lost[:most])])
+
+
+def beside(port, tell, trouble, seconds=2, rounds=5):
+    """trouble() begins it and returns how to end it; the figures of others without and with it.
+
+    Five runs of each, in turn, and the medians: the machine has troubles of its own.
+    """
+    calm, disturbed = [], []
+    with Load(port):
+        time.sleep(1)  # tunnels are dialled
+    for _ in range(rounds):
+        with Load(port) as load:
+            time.sleep(seconds)
+        calm.append(load.figures())
+        end = trouble()
+        with Load(port) as load:
+            time.sleep(seconds)
+        disturbed.append(load.figures())
+        end()
+    median = {name: [statistics.median(getattr(f, name) for f in runs) for runs in (calm, disturbed)]
+              for name in ("p99", "longest")}
+    (calm_p99, p99), (calm_longest, longest) = median["p99"], median["longest"]
+    tell(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it;"
+         f" longest {calm_longest * 1e3:.0f} and {longest * 1e3:.0f} ms")
+    for figures in calm + disturbed:
+        assert not figures.lost, figures.complaints()
+    # Below 10 ms it is the machine that is measured.
+    assert p99 <= 3 * max(calm_p99, 0.010)
+    assert longest <= max(0.250, 2 * calm_longest)
+
+
+class SlowReader:
+    """Asks for 100 MB, and takes a few bytes now and then."""
+
+    def __init__(self, port, host="web.shop.svc.cluster.local"):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(f"GET /bytes?n=104857600 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+
+    def sip(self):
+        self.socket.settimeout(10)
+        return len(self.socket.recv(512))
+
+
+def anonymous_memory(process):
+    """RssAnon in KB."""
+    with open(f"/proc/{process.pid}/status") as status:
+        return int(re.search(r"RssAnon:\s+(\d+)", status.read()).group(1))
