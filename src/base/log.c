@@ -13,7 +13,6 @@
 #include "base/log.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
@@ -28,6 +27,7 @@
 #define LINE_TAIL 16 /* kept free for what closes a line that was cut */
 #define GATHER_SIZE 65536
 #define COMPLAINTS_PER_SECOND 50
+#define FLUSH_SIZE 4096 /* so much is written without waiting for the lag to be over */
 
 /* clang-format off */
 static const struct {
@@ -62,7 +62,9 @@ struct throttle {
 static struct {
     int fd;
     bool colour;
-    bool regular; /* a file: always writable */
+    bool regular;  /* a file: always writable */
+    bool terminal; /* somebody is watching: no delay */
+    uint64_t since_ms; /* when log_turn first saw what is gathered; 0: nothing */
     enum log_format format;
     time_t second; /* the one that `date` spells out */
     char date[24]; /* 2026-11-23T07:30:00 */
@@ -89,6 +91,16 @@ static void put(struct line *l, struct str piece)
     l->len += piece.len;
 }
 
+/* As much of it as fits. */
+static void put_part(struct line *l, struct str piece)
+{
+    size_t room = LINE_SIZE - LINE_TAIL - l->len;
+    struct str part = str_first(piece, room);
+
+    put(l, part);
+    l->cut = l->cut || part.len < piece.len;
+}
+
 /* Into the room that put() keeps free. */
 static void put_tail(struct line *l, struct str piece)
 {
@@ -104,6 +116,25 @@ PRINTF_LIKE(2, 3) static void put_format(struct line *l, const char *format, ...
     int n = vsnprintf(piece, sizeof(piece), format, args);
     va_end(args);
     put(l, str_first((struct str){ piece, (size_t)n }, sizeof(piece) - 1));
+}
+
+static void put_text(struct line *l, const char *text)
+{
+    put(l, str_of(text));
+}
+
+static size_t digits(uint64_t n, char out[static 20])
+{
+    char turned[20];
+    size_t len = 0;
+
+    do {
+        turned[len++] = (char)('0' + n % 10);
+        n /= 10;
+    } while (n);
+    for (size_t i = 0; i < len; i++)
+        out[i] = turned[len - 1 - i];
+    return len;
 }
 
 static void put_time(struct line *l)
@@ -128,22 +159,36 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f;
 }
 
+/* How much of it can stand as it is. */
+static size_t plain_run(struct str s, bool quoted)
+{
+    size_t n = 0;
+    while (n < s.len && is_plain((unsigned char)s.at[n]) &&
+           !(quoted && (s.at[n] == '"' || s.at[n] == '\\')))
+        n++;
+    return n;
+}
+
 /* Text: printable ASCII as it is, the rest as in a C string; quotes only inside quotes.
  */
 static void put_escaped(struct line *l, struct str s, bool quoted)
 {
-    for (size_t i = 0; i < s.len; i++) {
-        unsigned char c = (unsigned char)s.at[i];
+    while (s.len) {
+        size_t run = plain_run(s, quoted);
+        put_part(l, str_first(s, run));
+        s = str_skip(s, run);
+        if (s.len == 0)
+            return;
+        unsigned char c = (unsigned char)s.at[0];
+        s = str_skip(s, 1);
         if (c == '\n')
             put(l, STR("\\n"));
         else if (c == '\r')
             put(l, STR("\\r"));
         else if (c == '\t')
             put(l, STR("\\t"));
-        else if (quoted && (c == '"' || c == '\\'))
-            put_format(l, "\\%c", c);
         else if (is_plain(c))
-            put(l, (struct str){ s.at + i, 1 });
+            put_format(l, "\\%c", c);
         else
             put_format(l, "\\x%02x", c);
     }
@@ -162,7 +207,9 @@ static bool needs_quotes(struct str s)
 static void put_text_str(struct line *l, const char *key, struct str value)
 {
     bool quoted = needs_quotes(value);
-    put_format(l, " %s=%s", key, quoted ? "\"" : "");
+    put(l, STR(" "));
+    put_text(l, key);
+    put_text(l, quoted ? "=\"" : "=");
     put_escaped(l, value, quoted);
     if (quoted)
         put(l, STR("\""));
@@ -223,9 +270,25 @@ static void put_str(struct line *l, const char *key, struct str value)
         put_text_str(l, key, value);
 }
 
+static void put_number(struct line *l, const char *key, bool negative, uint64_t value)
+{
+    char text[20];
+    struct str number = { text, digits(value, text) };
+    const char *sign = negative ? "-" : "";
+
+    if (sink.format == LOG_JSON) { /* in one piece: a cut line is still JSON */
+        put_format(l, ",\"%s\":%s%.*s", key, sign, STR_ARG(number));
+        return;
+    }
+    put(l, STR(" "));
+    put_text(l, key);
+    put(l, STR("="));
+    put_text(l, sign);
+    put(l, number);
+}
+
 static void put_field(struct line *l, const struct log_field *f)
 {
-    bool json = sink.format == LOG_JSON;
     char id[48];
 
     switch (f->type) {
@@ -233,10 +296,11 @@ static void put_field(struct line *l, const struct log_field *f)
         put_str(l, f->key, f->str);
         break;
     case FIELD_UINT:
-        put_format(l, json ? ",\"%s\":%" PRIu64 : " %s=%" PRIu64, f->key, f->uint);
+        put_number(l, f->key, false, f->uint);
         break;
     case FIELD_INT:
-        put_format(l, json ? ",\"%s\":%" PRId64 : " %s=%" PRId64, f->key, f->sint);
+        put_number(l, f->key, f->sint < 0,
+                   f->sint < 0 ? 0 - (uint64_t)f->sint : (uint64_t)f->sint);
         break;
     case FIELD_ID:
         put_str(l, f->key, (struct str){ id, log_id_text(f->id, id) });
@@ -250,9 +314,14 @@ static void begin_text(struct line *l, enum log_module m, enum log_level level,
                        struct str id, const char *text)
 {
     put_time(l);
-    put_format(l, " %s %s %.*s%s",
-               sink.colour ? levels[level].coloured : levels[level].padded, modules[m],
-               STR_ARG(id), id.len ? " " : "");
+    put(l, STR(" "));
+    put_text(l, sink.colour ? levels[level].coloured : levels[level].padded);
+    put(l, STR(" "));
+    put_text(l, modules[m]);
+    put(l, STR(" "));
+    put(l, id);
+    if (id.len)
+        put(l, STR(" "));
     put_escaped(l, str_of(text), false);
 }
 
@@ -435,6 +504,23 @@ void log_flush(void)
         report_dropped();
 }
 
+void log_turn(uint64_t now_ms)
+{
+    if (!log_pending())
+        return;
+    if (!sink.since_ms)
+        sink.since_ms = now_ms;
+    if (!sink.terminal && sink.len < FLUSH_SIZE && now_ms - sink.since_ms < LOG_LAG_MS)
+        return;
+    sink.since_ms = 0;
+    log_flush();
+}
+
+bool log_pending(void)
+{
+    return sink.len || sink.suppressed || sink.dropped;
+}
+
 static bool find_level(struct str name, uint8_t *ret)
 {
     for (size_t i = 0; i < ARRAY_LEN(levels); i++) {
@@ -514,16 +600,22 @@ void log_set_fd(int fd, bool colour)
     struct stat st;
     sink.fd = fd;
     sink.colour = colour;
+    sink.terminal = isatty(fd);
     sink.regular = fstat(fd, &st) == 0 && S_ISREG(st.st_mode);
 }
 
 size_t log_id_text(struct log_id id, char out[static 48])
 {
-    int n = 0;
-    out[0] = '\0';
-    if (id.kind && id.sub)
-        n = snprintf(out, 48, "%c%" PRIu64 ".%" PRIu64, id.kind, id.number, id.sub);
-    else if (id.kind)
-        n = snprintf(out, 48, "%c%" PRIu64, id.kind, id.number);
-    return (size_t)n;
+    size_t n = 0;
+
+    if (id.kind) {
+        out[n++] = id.kind;
+        n += digits(id.number, out + n);
+    }
+    if (id.kind && id.sub) {
+        out[n++] = '.';
+        n += digits(id.sub, out + n);
+    }
+    out[n] = '\0';
+    return n;
 }

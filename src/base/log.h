@@ -85,5 +85,12 @@ void log_set_level(enum log_level level);
 void log_set_format(enum log_format format);
 void log_set_fd(int fd, bool colour); /* 2 and false until said otherwise */
 void log_flush(void);
+
+/* At the end of each turn of the loop: write what has gathered when it is enough for a call
+ * or LOG_LAG_MS old (on a terminal always).  While log_pending, the loop comes back in that
+ * time. */
+#define LOG_LAG_MS 100
+void log_turn(uint64_t now_ms);
+bool log_pending(void);
 /* "s41.3" into out; returns its length. */
 size_t log_id_text(struct log_id id, char out[static 48]);

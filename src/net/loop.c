@@ -51,6 +51,9 @@ void loop_tick(struct loop *l)
 static void arm(struct loop *l)
 {
     uint64_t wait = sched_wait(&l->sched);
+
+    if (wait > LOG_LAG_MS && log_pending())
+        wait = LOG_LAG_MS;
     if (wait == 0)
         uv_idle_start(&l->spin, on_spin);
     else
@@ -64,7 +67,7 @@ static void arm(struct loop *l)
 static void turn(struct loop *l)
 {
     sched_run(&l->sched, clock_ms(l));
-    log_flush();
+    log_turn(l->sched.now);
 }
 
 static void on_prepare(uv_prepare_t *prepare)

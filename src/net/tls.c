@@ -151,6 +151,13 @@ static bool shake_hands(struct tls *t)
     return false;
 }
 
+/* Is there anything to decrypt?  Asking OpenSSL in vain costs as much as a small record. */
+static bool has_more(const struct tls *t)
+{
+    return !bufq_empty(&t->below->in) || t->below->in_eof || t->below->broken ||
+           SSL_has_pending(t->ssl);
+}
+
 static void decrypt(struct tls *t)
 {
     struct stream *s = &t->stream;
@@ -158,7 +165,7 @@ static void decrypt(struct tls *t)
 
     if (!shake_hands(t))
         return;
-    while (!s->in_eof && !s->paused) {
+    while (!s->in_eof && !s->paused && has_more(t)) {
         size_t room;
         uint8_t *to = bufq_reserve(&s->in, &room);
         if (!to)
