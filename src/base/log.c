@@ -62,8 +62,8 @@ struct throttle {
 static struct {
     int fd;
     bool colour;
-    bool regular;  /* a file: always writable */
-    bool terminal; /* somebody is watching: no delay */
+    bool regular;      /* a file: always writable */
+    bool terminal;     /* somebody is watching: no delay */
     uint64_t since_ms; /* when log_turn first saw what is gathered; 0: nothing */
     enum log_format format;
     time_t second; /* the one that `date` spells out */

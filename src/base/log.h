@@ -64,10 +64,10 @@ static inline bool log_enabled(enum log_module m, enum log_level level)
 
 /* The including file defines LOG_MODULE (for instance LOG_TUNNEL).
  *     log_info(t->id, "opened", LOG_S("pod", name), LOG_U("ms", took)); */
-#define log_at(level, id, ...) \
-    do { \
-        if (log_enabled(LOG_MODULE, level)) \
-            log_event(LOG_MODULE, level, id, __VA_ARGS__, LOG_END); \
+#define log_at(level, id, ...)                                                           \
+    do {                                                                                 \
+        if (log_enabled(LOG_MODULE, level))                                              \
+            log_event(LOG_MODULE, level, id, __VA_ARGS__, LOG_END);                      \
     } while (0)
 #define log_error(id, ...) log_at(LEVEL_ERROR, id, __VA_ARGS__)
 #define log_warn(id, ...) log_at(LEVEL_WARN, id, __VA_ARGS__)
@@ -76,8 +76,8 @@ static inline bool log_enabled(enum log_module m, enum log_level level)
 #define NO_ID ((struct log_id){ 0 })
 
 /* Fields follow as struct log_field by value, the last is LOG_END. */
-void log_event(enum log_module m, enum log_level level, struct log_id id, const char *text,
-               ...);
+void log_event(enum log_module m, enum log_level level, struct log_id id,
+               const char *text, ...);
 
 /* "info", "debug", or per module "info,tunnel=debug,serve=warn". */
 MUST_CHECK enum err log_set_levels(struct str spec, struct diag *why);

@@ -186,6 +186,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
     };
     const struct upstream_settings upstream = {
         .idle_ms = c->idle_timeout_ms,
+        .attempt_ms = c->dial_timeout_ms,
         .own = own_pod(api_target(d->api)->ns, d->own_name),
     };
     enum err e =
@@ -196,11 +197,17 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
     return OK;
 }
 
+static void on_quiet(void *owner)
+{
+    serve_trim(owner);
+}
+
 static enum err start_doors(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->catalog, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
                             d->config, d->admin);
+    memory_on_quiet(d->memory, on_quiet, d->serve);
     return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
 }
 
@@ -219,6 +226,8 @@ static enum err start(struct daemon *d, struct diag *why)
 static void finish(struct daemon *d)
 {
     listeners_close(d->listeners);
+    if (d->memory)
+        memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
     admin_destroy(d->admin);
     upstream_destroy(d->upstream);

@@ -11,6 +11,8 @@ struct memory {
     struct loop *loop;
     struct timer look;
     bool quiet; /* at the look before */
+    void (*trim)(void *owner);
+    void *owner;
 };
 
 /* Spare chunks are the sign that something happened since they were freed last. */
@@ -27,6 +29,8 @@ static void on_look(struct timer *t)
 
     m->quiet = is_quiet(pool);
     if (was_quiet && m->quiet) {
+        if (m->trim)
+            m->trim(m->owner);
         chunk_pool_trim(pool);
         malloc_trim(0);
     }
@@ -41,6 +45,12 @@ struct memory *memory_create(struct loop *loop)
     timer_init(&m->look, loop_sched(loop), on_look);
     timer_set(&m->look, LOOK_MS);
     return m;
+}
+
+void memory_on_quiet(struct memory *m, void (*trim)(void *owner), void *owner)
+{
+    m->trim = trim;
+    m->owner = owner;
 }
 
 void memory_destroy(struct memory *m)

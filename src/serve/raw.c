@@ -75,7 +75,7 @@ static void ask_for_lease(struct raw *r)
         .proto = PROTO_RAW,
         .repeatable = r->holding,
         .avoid = r->avoid,
-        .wait_until = r->task.sched->now + c->wait_ms + c->dial_timeout_ms,
+        .wait_until = r->task.sched->now + c->wait_ms,
         .id = r->id,
     };
     r->attempts++;

@@ -104,6 +104,16 @@ void serve_drain(struct serve *s, struct task *done)
         task_wake(done);
 }
 
+void serve_trim(struct serve *s)
+{
+    while (!list_empty(&s->spare)) {
+        struct exchange *x = list_first(&s->spare, struct exchange, spare);
+        list_remove(&x->spare);
+        exchange_destroy(x);
+    }
+    s->spares = 0;
+}
+
 bool serve_idle(const struct serve *s)
 {
     return s->count == 0;
@@ -121,11 +131,7 @@ void serve_destroy(struct serve *s)
     s->drained = NULL;
     each(&s->sessions, session_destroy);
     each(&s->raws, raw_destroy);
-    while (!list_empty(&s->spare)) {
-        struct exchange *x = list_first(&s->spare, struct exchange, spare);
-        list_remove(&x->spare);
-        exchange_destroy(x);
-    }
+    serve_trim(s);
     timer_stop(&s->drain_deadline);
     config_unref(s->config);
     free(s);

@@ -39,6 +39,8 @@ void serve_accept_raw(struct serve *s, struct stream *client, const char *addres
  * is left after drain-timeout is reset.  *done wakes when no session is left, also when
  * there was none. */
 void serve_drain(struct serve *s, struct task *done);
+/* Free what is kept for the next requests. */
+void serve_trim(struct serve *s);
 bool serve_idle(const struct serve *s); /* no session is left */
 size_t serve_sessions(const struct serve *s);
 /* Resets what is left, at once. NULL accepted. */

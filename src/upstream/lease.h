@@ -31,7 +31,7 @@ struct want {
     enum app_proto proto;
     bool repeatable;              /* idempotent, and all of the request is held */
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
-    uint64_t wait_until;          /* sched ms: give up then (parking) */
+    uint64_t wait_until;          /* sched ms: no waiting for better times after this */
     struct log_id id;             /* of the exchange, for the log */
 };
 
@@ -50,7 +50,7 @@ struct lease {
      *   ERR_NO_PORT      why lists the declared ports
      *   ERR_OURSELVES    its only endpoint is the pod we run in: answer it yourself
      *   ERR_FORBIDDEN    missing_verb/resource
-     *   ERR_TIMEOUT      wait_until has passed while something was under way
+     *   ERR_TIMEOUT      the API server did not answer
      *   other            port-forward to `endpoint` failed: why is the API server's or
      * the runtime's reason */
     struct diag why;

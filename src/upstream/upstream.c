@@ -59,6 +59,8 @@ struct leasing {
     struct opening opening;
     struct endpoint *avoid; /* a reference */
     bool parked_once;
+    bool extended;     /* a first attempt gets its time, however short the wait */
+    enum err reason;   /* for the last time it was parked */
     unsigned failures; /* openings since it last waited */
 };
 
@@ -145,6 +147,7 @@ static enum lease_state park(struct leasing *l, enum err e)
 {
     struct sched *sched = l->owner->sched;
 
+    l->reason = e;
     if (l->want.wait_until <= sched->now)
         return fail(l, e);
     if (!l->parked_once) {
@@ -389,15 +392,20 @@ static void on_retry(struct timer *timer)
 static void on_late(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, late);
-    enum err e = ERR_TIMEOUT;
+    enum err e = l->reason;
 
     if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
         return;
-    l->lease->dialling |= l->state == LEASE_OPENING;
-    if (l->lease->why.text[0])
-        e = l->lease->dialling ? ERR_TIMEOUT : ERR_UNAVAILABLE;
-    else
-        diag_set(&l->lease->why, e, "the API server did not answer in time");
+    if (!l->parked_once && !l->extended) {
+        l->extended = true;
+        timer_set(&l->late, l->owner->settings.attempt_ms);
+        return;
+    }
+    if (!l->parked_once) {
+        l->lease->dialling = l->state == LEASE_OPENING;
+        e = diag_set(&l->lease->why, ERR_TIMEOUT,
+                     "the API server did not answer in time");
+    }
     opening_finish(&l->opening);
     l->opening = (struct opening){ 0 };
     fail(l, e);
@@ -440,7 +448,7 @@ static void leasing_put(struct leasing *l)
     if (u->spare_count < SPARES_MAX) {
         l->lookup = (struct lookup){ 0 };
         l->opening = (struct opening){ 0 };
-        l->parked_once = false;
+        l->parked_once = l->extended = false;
         list_append(&u->spares, &l->node);
         u->spare_count++;
     } else {

@@ -13,7 +13,8 @@ struct own_pod {
 
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
-    struct own_pod own; /* never dialled; zeroed outside a pod */
+    uint64_t attempt_ms; /* what a first look-up and dial may take, beyond any wait */
+    struct own_pod own;  /* never dialled; zeroed outside a pod */
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,

@@ -256,14 +256,16 @@ static void without_time_to_wait_not_now_is_final(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
-static void wait_until_ends_a_look_up_and_an_opening(void **state)
+static void a_first_attempt_gets_its_time_beyond_the_wait(void **state)
 {
     (void)state;
     struct asker a;
 
     rig.hold_lookups = true;
     asker_get(&a);
-    rig_advance(10000);
+    rig_advance(19999);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
     assert_true(a.lease.why.text[0]);
     assert_false(a.lease.dialling);
@@ -272,7 +274,9 @@ static void wait_until_ends_a_look_up_and_an_opening(void **state)
     rig.hold_lookups = false;
     rig.hold_openings = true;
     asker_get(&a);
-    rig_advance(10000);
+    rig_advance(19999);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
     assert_true(a.lease.dialling);
     assert_true(rig.dials[0].cancelled);
@@ -594,7 +598,7 @@ int main(void)
         TEST(failing_over_does_not_spin),
         TEST(wait_until_ends_the_waiting),
         TEST(without_time_to_wait_not_now_is_final),
-        TEST(wait_until_ends_a_look_up_and_an_opening),
+        TEST(a_first_attempt_gets_its_time_beyond_the_wait),
         TEST(an_api_server_that_comes_back_in_time_is_enough),
         TEST(a_refused_opening_goes_to_another_endpoint),
         TEST(a_pod_not_found_asks_afresh),

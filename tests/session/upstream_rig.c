@@ -169,6 +169,7 @@ int rig_begin(void **state)
     (void)state;
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
+        .attempt_ms = 10000,
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
     };
 
