@@ -4,8 +4,10 @@ The files of a deleted pod go with it; an open one can be read to its end. The p
 page /seen/... writes each path it was asked for. SPDX-License-Identifier: MIT
 """
 import collections
+import contextlib
 import re
 import threading
+import time
 
 
 class Seen:
@@ -15,7 +17,7 @@ class Seen:
         self.pattern = f"{pods}/*/*.log"
         self.folder = cluster.config().parent / "pod-logs"
         self.files = {}
-        self.text = collections.defaultdict(str)
+        self.text = collections.defaultdict(bytes)
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.follow, daemon=True)
 
@@ -23,10 +25,12 @@ class Seen:
         self.look()
         for file in self.files.values():
             file.seek(0, 2)
+        self.text.clear()
         self.thread.start()
         return self
 
     def __exit__(self, *_):
+        time.sleep(1)  # the runtime writes a little later
         self.over.set()
         self.thread.join()
         self.look()
@@ -38,13 +42,14 @@ class Seen:
             self.look()
 
     def look(self):
-        for path in self.folder.glob(self.pattern):
-            if path not in self.files:
-                self.files[path] = open(path)
+        with contextlib.suppress(FileNotFoundError):  # a pod went while we looked
+            for path in self.folder.glob(self.pattern):
+                if path not in self.files:
+                    self.files[path] = open(path, "rb")
         for path, file in self.files.items():
             self.text[path] += file.read()
 
     @property
     def counts(self):
-        paths = re.findall(r"seen /seen/(\d+)", "".join(self.text.values()))
+        paths = re.findall(rb"seen /seen/(\d+)", b"".join(self.text.values()))
         return collections.Counter(map(int, paths))

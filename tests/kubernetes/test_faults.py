@@ -16,6 +16,7 @@ import pytest
 from faults_load import Load, SlowReader, anonymous_memory, beside
 from faults_network import FarNetwork
 from faults_seen import Seen
+from faults_soak import descriptors, soak, unexplained
 from tunnel_process import clean_environment, eventually
 
 BEFORE = 2  # seconds of load before and after the fault
@@ -151,7 +152,7 @@ def test_posts_in_a_rolling_restart(start_tunnel, cluster, tell, user):
     repeated = [r for r in figures.requests if counts[r.number] > 1]
     never = [r for r in figures.requests if not r.lost and counts[r.number] == 0]
     untold = [r for r in figures.lost if r.status != 502]
-    assert not repeated and not never and not untold, (repeated[:5], never[:5], untold[:5])
+    assert not repeated and not never and not untold, [(len(x), x[:5]) for x in (repeated, never, untold)]
 
 
 # neighbours
@@ -401,3 +402,29 @@ def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
     assert not calm.lost, calm.complaints()
     assert not figures.lost, figures.complaints()
     assert figures.longest <= calm.longest + 0.1
+
+
+def test_a_soak(start_tunnel, cluster, tell):
+    """Faults at random: script/soak [SECONDS [SEED]] runs it for longer."""
+    seconds = int(os.environ.get("SOAK_SECONDS", "120"))
+    seed = int(os.environ.get("SOAK_SEED") or time.time())
+    stuck_port, = free_ports(1)
+    tunnel = start_tunnel("--expose", f"raw.shop:9002={stuck_port}", "--log-level", "info",
+                          "--idle-timeout", "3s", "--idle-check", "1s")
+
+    def at_rest():
+        eventually(lambda: tunnel.total("kube_tunnel_tunnels") == 0, 60)
+        time.sleep(2)
+        return anonymous_memory(tunnel.process), descriptors(tunnel.process)
+
+    tell(f"seed {seed}, {seconds} s")
+    done, gets, posts, first, last = soak(cluster, tunnel, stuck_port, seconds, seed, at_rest)
+    tell(f"{len(done)} faults: {', '.join(done)}")
+    tell("GET:", gets)
+    tell("POST:", posts)
+    tell(f"RssAnon {first[0]} KB at first, {last[0]} at last; descriptors {first[1]}, {last[1]}")
+    log = tunnel.log()
+    silent = unexplained(gets, log) + unexplained(posts, log)
+    assert not silent, silent[:20]
+    assert last[0] <= first[0] + 1024, "KB of RssAnon"
+    assert last[1] <= first[1]

@@ -1,0 +1,112 @@
+"""The fault script: everything that can break, at random, under load. SPDX-License-Identifier: MIT"""
+import contextlib
+import os
+import random
+import re
+import socket
+import time
+
+from faults_load import Load, SlowReader
+from tunnel_process import eventually
+
+PAUSE = (1, 4)  # seconds between faults
+
+
+class Faults:
+    """What may happen. Each method is one fault, and returns when the cluster is whole again."""
+
+    def __init__(self, cluster, tunnel, stuck_port, seed):
+        self.cluster, self.tunnel, self.stuck_port = cluster, tunnel, stuck_port
+        self.random = random.Random(seed)
+        self.done = []
+
+    def one(self):
+        names = sorted(n for n in dir(self) if n.startswith("fault_"))
+        name = self.random.choice(names)
+        self.done.append(name.removeprefix("fault_"))
+        getattr(self, name)()
+        self.cluster.wait_for_pods("app=web", 2)
+        time.sleep(self.random.uniform(*PAUSE))
+
+    def delete(self, pods, grace):
+        self.cluster.kubectl("delete", "pod", "-n", "shop", f"--grace-period={grace}", "--wait=false", *pods)
+        eventually(lambda: not set(pods) & self.cluster.pods("app=web"), 20)
+
+    def restart(self, component):
+        self.cluster.restart(component)
+        eventually(lambda: self.cluster.kubectl("get", "--raw", "/readyz", check=False) == "ok", 30)
+
+    def fault_rolling_restart(self):
+        self.cluster.kubectl("rollout", "restart", "deployment/web", "-n", "shop")
+        self.cluster.kubectl("rollout", "status", "deployment/web", "-n", "shop", "--timeout=60s")
+
+    def fault_one_pod_deleted(self):
+        self.delete([self.random.choice(sorted(self.cluster.pods("app=web")))], 1)
+
+    def fault_both_pods_deleted(self):
+        self.delete(sorted(self.cluster.pods("app=web")), 1)
+
+    def fault_apiserver_killed(self):
+        self.restart("apiserver")
+
+    def fault_kubelet_killed(self):
+        self.restart("kubelet")
+
+    def fault_containerd_killed(self):
+        self.restart("containerd")
+
+    def fault_refused_connections(self):
+        for _ in range(10):
+            self.tunnel.get("closed.shop")
+
+    def fault_stuck_uploads(self):
+        sockets = []
+        for _ in range(10):
+            s = socket.create_connection(("127.0.0.1", self.stuck_port))
+            s.setblocking(False)
+            sockets.append(s)
+        for _ in range(20):
+            for s in sockets:
+                with contextlib.suppress(OSError):
+                    s.send(bytes(65536))
+            time.sleep(0.1)
+        for s in sockets:
+            s.close()
+
+    def fault_slow_readers(self):
+        readers = [SlowReader(self.tunnel.port) for _ in range(20)]
+        time.sleep(2)
+        for reader in readers:
+            reader.socket.close()
+
+    def fault_clients_vanish(self):
+        for _ in range(20):
+            with socket.create_connection(("127.0.0.1", self.tunnel.port)) as s:
+                s.sendall(b"POST /upload HTTP/1.1\r\nHost: web.shop\r\nContent-Length: 1000000\r\n\r\nbegun")
+
+
+def descriptors(process):
+    return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def unexplained(figures, log):
+    """Those lost without a word: each has a line that says how it ended, and one that says why."""
+    ended = dict(re.findall(r" (s\d+\.\d+) request .*? path=/\S*?(\d+) status=", log))
+    exchange = {number: name for name, number in ended.items()}
+    why = set(re.findall(r"WARN +\S+ (s\d+\.\d+) ", log))
+    return [r for r in figures.lost if exchange.get(str(r.number)) not in why]
+
+
+def soak(cluster, tunnel, stuck_port, seconds, seed, at_rest):
+    """GETs and POSTs beside the faults. at_rest() is asked when all is idle, first and last."""
+    faults = Faults(cluster, tunnel, stuck_port, seed)
+    faults.fault_slow_readers()  # what memory it takes at worst is taken before the first look
+    faults.fault_stuck_uploads()
+    with Load(tunnel.port, rate=200):
+        faults.fault_rolling_restart()
+    first = at_rest()
+    until = time.monotonic() + seconds
+    with Load(tunnel.port, rate=100) as gets, Load(tunnel.port, rate=20, method="POST", path="/seen") as posts:
+        while time.monotonic() < until:
+            faults.one()
+    return faults.done, gets.figures(), posts.figures(), first, at_rest()
