@@ -32,6 +32,8 @@ bool str_iends(struct str s, struct str suffix)
 struct str str_skip(struct str s, size_t n)
 {
     size_t skipped = n < s.len ? n : s.len;
+    if (skipped == 0)
+        return s; /* it may be no text at all, and NULL has no offsets */
     return (struct str){ s.at + skipped, s.len - skipped };
 }
 

@@ -20,7 +20,7 @@ static void run_end(struct run *r)
 
 static void run_add(struct run *r, struct str line)
 {
-    if (r->lines.at + r->lines.len != line.at) {
+    if (str_empty(r->lines) || r->lines.at + r->lines.len != line.at) {
         run_end(r);
         r->lines = line;
         return;
