@@ -182,6 +182,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .dials_max = DIALS_PER_POD_MAX,
         .pairs_max = c->tunnel_max_pairs,
         .age_ms = c->tunnel_max_age_ms,
+        .connect_ahead = true,
         .carrier = carriers[c->carrier],
     };
     const struct upstream_settings upstream = {

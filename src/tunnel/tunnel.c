@@ -48,6 +48,7 @@
 #include "base/own.h"
 #include "net/tcp.h"
 #include "tunnel/share.h"
+#include "tunnel/spare.h"
 #include "tunnel/websocket.h"
 
 #define PROBE_MS 2000 /* five PINGs must be back after this */
@@ -119,22 +120,35 @@ static void ask_for_upgrade(struct tunnel *t)
     stream_update(t->carrier);
 }
 
-static enum tunnel_state in_connect(struct tunnel *t)
+void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
+                     struct task *wake)
 {
-    const struct tunnel_origin *o = t->origin;
+    const struct kube_target *target = api_target(o->api);
+    connecting_start(c, o->transfers, target->host, target->port, target->proxy,
+                     o->settings->dial_ms, wake);
+}
+
+struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c)
+{
     const struct kube_target *target = api_target(o->api);
     const char *name = target->tls_server_name ? target->tls_server_name : target->host;
-    enum err e = t->connecting.result;
+
+    set_socket_options(c->fd);
+    struct stream *s = tcp_open(o->loop, c->fd, 0, 0);
+    c->fd = -1;
+    return o->tls ? tls_client_open(o->loop, o->tls, s, name) : s;
+}
+
+static enum tunnel_state in_connect(struct tunnel *t)
+{
+    enum err e = t->carrier ? OK : t->connecting.result;
 
     if (e == ERR_AGAIN)
         return TUNNEL_CONNECT;
     if (e)
         return fail(t, e, diag_text(&t->connecting.why, e));
-    set_socket_options(t->connecting.fd);
-    t->carrier = tcp_open(o->loop, t->connecting.fd, 0, 0);
-    t->connecting.fd = -1;
-    if (o->tls)
-        t->carrier = tls_client_open(o->loop, o->tls, t->carrier, name);
+    if (!t->carrier)
+        t->carrier = carrier_open(t->origin, &t->connecting);
     t->carrier->wake = &t->step;
     ask_for_upgrade(t);
     return TUNNEL_UPGRADE;
@@ -142,12 +156,18 @@ static enum tunnel_state in_connect(struct tunnel *t)
 
 static void start_connecting(struct tunnel *t)
 {
-    const struct tunnel_origin *o = t->origin;
-    const struct kube_target *target = api_target(o->api);
-
     connecting_finish(&t->connecting);
-    connecting_start(&t->connecting, o->transfers, target->host, target->port,
-                     target->proxy, o->settings->dial_ms, &t->step);
+    carrier_connect(t->origin, &t->connecting, &t->step);
+}
+
+/* The connection was made before, and has died since. */
+static enum tunnel_state leave_spare(struct tunnel *t)
+{
+    t->on_spare = false;
+    t->error = (struct api_error){ 0 };
+    stream_close(TAKE(t->carrier));
+    start_connecting(t);
+    return TUNNEL_CONNECT;
 }
 
 /* This carrier was refused: dial once more, with the other. */
@@ -201,6 +221,8 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
         return TUNNEL_UPGRADE;
     if (e == OK)
         return upgraded(t);
+    if (t->on_spare && !t->error.status)
+        return leave_spare(t);
     if (c->broken && !t->error.status) { /* the carrier knows better why */
         t->error.code = OK;
         return fail(t, ERR_CONNECT, diag_text(&c->end.why, e));
@@ -443,7 +465,10 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     timer_set(&t->deadline, o->settings->dial_ms);
     t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
-    start_connecting(t);
+    t->carrier = spare_take(o->spare);
+    t->on_spare = t->carrier != NULL;
+    if (!t->on_spare)
+        start_connecting(t);
     task_wake(&t->step);
     return t;
 }

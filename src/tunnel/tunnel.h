@@ -13,6 +13,7 @@
 
 struct pair;
 struct share;
+struct spare;
 
 /* The tunnels to one pod, and those who wait for one. */
 struct pod {
@@ -45,6 +46,7 @@ struct tunnel_origin {
     struct tls_context *tls; /* NULL: plain http */
     const struct tunnel_settings *settings;
     struct carrier_memory *carriers;
+    struct spare *spare;   /* NULL: none */
     size_t *kept_for_slow; /* bytes that pairs of shared tunnels hold for slow clients */
 };
 
@@ -70,6 +72,7 @@ struct tunnel {
 
     enum carrier kind;
     bool second_try;          /* the other carrier was refused */
+    bool on_spare;            /* dialled on a connection that was made before */
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
     struct stream *carrier; /* SPDY bytes both ways */
@@ -114,6 +117,12 @@ void tunnel_doubt(struct tunnel *t);        /* it has to show that it is alive, 
 void tunnel_retire(struct tunnel *t);       /* no new pairs; may close at once */
 /* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);
+
+/* The way to the API server: start to connect; then, connected, the stream (TLS, where it
+ * is spoken, may still be shaking hands). */
+void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
+                     struct task *wake);
+struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c);
 
 /* pair.c and frames.c tell: */
 void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean);

@@ -18,7 +18,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
-#include "tunnel/tunnel.h"
+#include "tunnel/spare.h"
 
 struct tunnels {
     struct tunnel_origin origin;
@@ -447,6 +447,8 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
         tunnels_destroy(ts);
         return e;
     }
+    if (settings->connect_ahead)
+        ts->origin.spare = spare_create(&ts->origin);
     *ret = ts;
     return OK;
 }
@@ -468,6 +470,7 @@ void tunnels_destroy(struct tunnels *ts)
     ts->drained = NULL;
     each_pod(ts, close_all_in, 0);
     timer_stop(&ts->check);
+    spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);
     tls_context_unref(ts->origin.tls);
     free(ts);

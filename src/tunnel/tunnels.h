@@ -35,6 +35,7 @@ struct tunnel_settings {
     uint32_t dials_max;       /* under way at once per pod */
     uint32_t pairs_max;       /* a tunnel retires after carrying this many */
     uint64_t age_ms;          /* ... or at this age */
+    bool connect_ahead;       /* make one connection to the API server at start */
     enum tunnel_carrier carrier;
 };
 

@@ -1,0 +1,71 @@
+#include "tunnel/spare.h"
+
+#include "base/own.h"
+
+struct spare {
+    const struct tunnel_origin *origin;
+    struct connecting connecting;
+    struct stream *stream; /* NULL: not connected, taken, or given up */
+    struct task step;
+    struct timer expiry;
+};
+
+static void drop(struct spare *s)
+{
+    connecting_finish(&s->connecting);
+    stream_close(TAKE(s->stream));
+    timer_stop(&s->expiry);
+}
+
+/* Connected; or the API server ended a connection that nobody used. */
+static void on_step(struct task *task)
+{
+    struct spare *s = container_of(task, struct spare, step);
+
+    if (s->stream && s->stream->end.verdict != V_OPEN)
+        drop(s);
+    if (s->stream || !s->connecting.request || s->connecting.result == ERR_AGAIN)
+        return;
+    if (s->connecting.result == OK) {
+        s->stream = carrier_open(s->origin, &s->connecting);
+        s->stream->wake = &s->step;
+    }
+    connecting_finish(&s->connecting);
+}
+
+static void on_expiry(struct timer *timer)
+{
+    drop(container_of(timer, struct spare, expiry));
+}
+
+struct spare *spare_create(const struct tunnel_origin *origin)
+{
+    struct spare *s = xcalloc(1, sizeof(*s));
+    struct sched *sched = loop_sched(origin->loop);
+
+    s->origin = origin;
+    task_init(&s->step, sched, RANK_READ, on_step);
+    timer_init(&s->expiry, sched, on_expiry);
+    timer_set(&s->expiry, SPARE_MS);
+    carrier_connect(origin, &s->connecting, &s->step);
+    return s;
+}
+
+struct stream *spare_take(struct spare *s)
+{
+    if (!s || !s->stream || s->stream->end.verdict != V_OPEN)
+        return NULL;
+    struct stream *taken = TAKE(s->stream);
+    taken->wake = NULL;
+    drop(s);
+    return taken;
+}
+
+void spare_destroy(struct spare *s)
+{
+    if (!s)
+        return;
+    drop(s);
+    task_cancel(&s->step);
+    free(s);
+}
