@@ -3,11 +3,17 @@
 #include "base/map.h"
 #include "base/own.h"
 
+#define REFUSALS_MAX 2   /* in a row; then it is the last choice ... */
+#define REFUSED_MS 30000 /* ... for so long */
+
 /* What we know of an endpoint that is not the cluster's knowledge. */
 struct load {
-    unsigned exchanges; /* at present */
-    uint64_t turn;      /* of its last use */
-    bool forgotten;     /* the pod is gone: goes with its last exchange */
+    unsigned exchanges;     /* at present */
+    uint64_t turn;          /* of its last use */
+    uint16_t refused_port;  /* the port whose refusals are counted */
+    unsigned refusals;      /* in a row */
+    uint64_t refused_until; /* sched ms: until then it is the last choice for that port */
+    bool forgotten;         /* the pod is gone: goes with its last exchange */
 };
 
 struct balance {
@@ -36,10 +42,18 @@ bool balance_is_own(const struct own_pod *own, const struct endpoint *e)
            strcmp(e->pod, own->name) == 0;
 }
 
-static enum fitness fitness(const struct choice *c, const struct endpoint *e)
+static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    if (!route_matches(c->route, e) ||
-        !route_container_port(c->route, c->service, e, c->port_index))
+    const struct load *l = map_get(&b->loads, str_of(e->uid));
+    return l && l->refused_port == port && l->refused_until > b->sched->now;
+}
+
+static enum fitness fitness(const struct balance *b, const struct choice *c,
+                            const struct endpoint *e)
+{
+    uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
+
+    if (!port || !route_matches(c->route, e))
         return UNFIT;
     if (balance_is_own(c->own, e))
         return UNFIT;
@@ -49,14 +63,15 @@ static enum fitness fitness(const struct choice *c, const struct endpoint *e)
         return FIT_TERMINATING;
     if (!e->ready)
         return UNFIT;
-    return same(e, c->avoid) ? FIT_AVOIDED : FIT_READY;
+    return same(e, c->avoid) || is_outlier(b, e, port) ? FIT_AVOIDED : FIT_READY;
 }
 
-static enum fitness best_fitness(const struct choice *c, size_t *ret_count)
+static enum fitness best_fitness(const struct balance *b, const struct choice *c,
+                                 size_t *ret_count)
 {
     enum fitness best = UNFIT;
     for (size_t i = 0; i < c->service->endpoint_count; i++) {
-        enum fitness f = fitness(c, c->service->endpoints[i]);
+        enum fitness f = fitness(b, c, c->service->endpoints[i]);
         if (f > best)
             *ret_count = 0;
         if (f >= best)
@@ -66,16 +81,18 @@ static enum fitness best_fitness(const struct choice *c, size_t *ret_count)
     return best;
 }
 
-static struct endpoint *nth(const struct choice *c, enum fitness wanted, size_t n)
+static struct endpoint *nth(const struct balance *b, const struct choice *c,
+                            enum fitness wanted, size_t n)
 {
     for (size_t i = 0; i < c->service->endpoint_count; i++)
-        if (fitness(c, c->service->endpoints[i]) == wanted && n-- == 0)
+        if (fitness(b, c, c->service->endpoints[i]) == wanted && n-- == 0)
             return c->service->endpoints[i];
     return NULL;
 }
 
 /* Rendezvous hashing: a client moves only when its own endpoint goes. */
-static struct endpoint *sticky(const struct choice *c, enum fitness wanted)
+static struct endpoint *sticky(const struct balance *b, const struct choice *c,
+                               enum fitness wanted)
 {
     struct endpoint *best = NULL;
     uint64_t best_hash = 0;
@@ -84,7 +101,7 @@ static struct endpoint *sticky(const struct choice *c, enum fitness wanted)
     for (size_t i = 0; i < c->service->endpoint_count; i++) {
         struct endpoint *e = c->service->endpoints[i];
         uint64_t hash = (str_hash(str_of(e->uid)) ^ client) * 0x9e3779b97f4a7c15ull;
-        if (fitness(c, e) != wanted || (best && hash <= best_hash))
+        if (fitness(b, c, e) != wanted || (best && hash <= best_hash))
             continue;
         best = e;
         best_hash = hash;
@@ -107,18 +124,18 @@ static bool better(const struct balance *b, const struct endpoint *a,
 struct endpoint *balance_choose(struct balance *b, const struct choice *c)
 {
     size_t count = 0;
-    enum fitness best = best_fitness(c, &count);
+    enum fitness best = best_fitness(b, c, &count);
 
     if (best == UNFIT)
         return NULL;
     if (c->service->sticky)
-        return sticky(c, best);
+        return sticky(b, c, best);
     size_t first = (size_t)sched_random_below(b->sched, count);
-    struct endpoint *one = nth(c, best, first);
+    struct endpoint *one = nth(b, c, best, first);
     if (count == 1)
         return one;
     size_t second = (first + 1 + (size_t)sched_random_below(b->sched, count - 1)) % count;
-    struct endpoint *other = nth(c, best, second);
+    struct endpoint *other = nth(b, c, best, second);
     return better(b, other, one) ? other : one;
 }
 
@@ -143,6 +160,28 @@ void balance_end(struct balance *b, const struct endpoint *e)
     struct load *l = map_get(&b->loads, str_of(e->uid));
     if (l && --l->exchanges == 0 && l->forgotten)
         drop(b, e->uid);
+}
+
+void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port)
+{
+    struct load *l = map_get(&b->loads, str_of(e->uid));
+
+    if (!l)
+        return;
+    l->refusals = l->refused_port == port ? l->refusals + 1 : 1;
+    l->refused_port = port;
+    if (l->refusals >= REFUSALS_MAX)
+        l->refused_until = b->sched->now + REFUSED_MS;
+}
+
+void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port)
+{
+    struct load *l = map_get(&b->loads, str_of(e->uid));
+
+    if (!l || l->refused_port != port)
+        return;
+    l->refusals = 0;
+    l->refused_until = 0;
 }
 
 void balance_forget(struct balance *b, const char *pod_uid)

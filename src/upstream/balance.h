@@ -34,4 +34,8 @@ bool balance_is_own(const struct own_pod *own, const struct endpoint *e);
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);
 void balance_end(struct balance *b, const struct endpoint *e);
+/* It refused a connection, or answered on one.  Who refused twice in a row is the last
+ * choice for that port for half a minute.  Between begin and end. */
+void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
+void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_forget(struct balance *b, const char *pod_uid);

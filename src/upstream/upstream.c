@@ -485,6 +485,10 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
     bool keep = fate == FATE_KEEP && s->end.verdict == V_OPEN && !s->broken && !s->shut &&
                 bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained;
 
+    if (s->end.verdict == V_REFUSED)
+        balance_on_refusal(u->balance, lease->endpoint, lease->port);
+    else if (fate != FATE_ABORT)
+        balance_on_answer(u->balance, lease->endpoint, lease->port);
     balance_end(u->balance, lease->endpoint);
     s->wake = NULL;
     if (keep) {

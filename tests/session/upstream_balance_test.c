@@ -174,6 +174,51 @@ static void forgetting_a_pod_forgets_its_load(void **state)
     rig_gone("a");
 }
 
+/* One request to this endpoint, refused by its container. */
+static void refuse(char uid)
+{
+    for (;;) {
+        struct asker a;
+        asker_get(&a);
+        bool found = a.lease.endpoint->uid[0] == uid;
+        if (found)
+            stream_end(a.lease.stream, V_REFUSED, "connection refused");
+        asker_return(&a, found ? FATE_ABORT : FATE_CLOSE);
+        if (found)
+            return;
+    }
+}
+
+static void who_refused_twice_is_the_last_choice_for_a_while(void **state)
+{
+    (void)state;
+
+    refuse('a');
+    unsigned once = 0, later = 0;
+    for (int i = 0; i < 10; i++)
+        once += ask("web.shop", "1") == 'a'; /* and its answers forgive it */
+    assert_true(once > 0);
+
+    refuse('a');
+    refuse('a');
+    for (int i = 0; i < 10; i++)
+        assert_int_equal(ask("web.shop", "1"), 'b');
+    rig_advance(30001);
+    for (int i = 0; i < 10; i++)
+        later += ask("web.shop", "1") == 'a';
+    assert_true(later > 0);
+}
+
+static void alone_it_is_chosen_all_the_same(void **state)
+{
+    (void)state;
+
+    rig_service("a");
+    refuse('a');
+    refuse('a');
+    assert_int_equal(ask("web.shop", "1"), 'a');
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -188,6 +233,8 @@ int main(void)
         TEST(we_never_choose_ourselves),
         TEST(an_endpoint_without_the_port_is_not_chosen),
         TEST(forgetting_a_pod_forgets_its_load),
+        TEST(who_refused_twice_is_the_last_choice_for_a_while),
+        TEST(alone_it_is_chosen_all_the_same),
     };
     return cmocka_run_group_tests_name("upstream/balance", tests, NULL, NULL);
 }
