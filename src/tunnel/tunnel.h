@@ -19,6 +19,7 @@ struct spare;
 struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
+    char *node;               /* "" when unknown */
     char *label;              /* "ns/name", for the log */
     bool gone;                /* deleted or replaced */
     struct list_node tunnels; /* the one used last comes first */

@@ -26,7 +26,9 @@ struct tunnels {
     struct carrier_memory carriers;
     size_t kept_for_slow;
     struct sched *sched;
-    struct map pods; /* by UID */
+    struct map pods;       /* by UID */
+    struct map node_dials; /* how many are under way, by node */
+    bool node_limited;     /* somebody waits for a dial to the same node to end */
     uint64_t last_id;
     struct timer check;
     bool draining;
@@ -45,6 +47,13 @@ static struct metric metric_dials = {
     .type = METRIC_COUNTER,
     .label = "result",
     .values = { "ok", "failed" },
+};
+static struct metric metric_carriers = {
+    .name = "kube_tunnel_tunnels_opened_total",
+    .help = "Tunnels opened, by how their bytes travel.",
+    .type = METRIC_COUNTER,
+    .label = "carrier",
+    .values = { "spdy", "websocket" },
 };
 static struct metric metric_dial_time = {
     .name = "kube_tunnel_dial_seconds",
@@ -70,6 +79,7 @@ static void pod_destroy(struct pod *p)
     free(p->ns);
     free(p->name);
     free(p->label);
+    free(p->node);
     free(p);
 }
 
@@ -92,10 +102,24 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     p->ns = xstrdup(e->ns);
     p->name = xstrdup(e->pod);
     p->label = xasprintf("%s/%s", e->ns, e->pod);
+    p->node = xstrdup(e->node ? e->node : "");
     list_init(&p->tunnels);
     list_init(&p->waiting);
     map_set(&ts->pods, str_of(p->uid), p);
     return p;
+}
+
+/* All pods; each may go while it is looked at. */
+static void each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
+                     uint64_t idle_ms)
+{
+    size_t n = 0, at = 0;
+    struct pod **pods = xcalloc(ts->pods.count, sizeof(*pods));
+    for (struct map_entry *e; (e = map_next(&ts->pods, &at));)
+        pods[n++] = e->value;
+    for (size_t i = 0; i < n; i++)
+        visit(pods[i], idle_ms);
+    free(pods);
 }
 
 static struct tunnel *find_available(struct pod *p)
@@ -134,6 +158,22 @@ static uint32_t carries(const struct tunnel *t)
     return t->share ? WORKERS : 1;
 }
 
+static uint32_t dials_to(const struct pod *p)
+{
+    return (uint32_t)(uintptr_t)map_get(&p->owner->node_dials, str_of(p->node));
+}
+
+static void count_dial(struct pod *p, int change)
+{
+    uint32_t n = dials_to(p) + (uint32_t)change;
+
+    p->dialling += (uint32_t)change;
+    if (n)
+        map_set(&p->owner->node_dials, str_of(p->node), (void *)(uintptr_t)n);
+    else
+        map_remove(&p->owner->node_dials, str_of(p->node));
+}
+
 static void dial(struct pod *p)
 {
     struct tunnels *ts = p->owner;
@@ -142,7 +182,7 @@ static void dial(struct pod *p)
     struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
-    p->dialling++;
+    count_dial(p, +1);
     p->coming += carries(t);
     p->count++;
     count_tunnels(ts, +1);
@@ -156,9 +196,11 @@ static void dial_enough(struct pod *p)
 
     if (p->owner->draining || p->owner->sched->now < p->not_before)
         return;
-    while (p->coming < p->waiters && p->dialling < s->dials_max &&
+    while (p->coming < p->waiters && dials_to(p) < s->dials_max &&
            p->count < s->tunnels_max)
         dial(p);
+    if (p->coming < p->waiters && dials_to(p) >= s->dials_max)
+        p->owner->node_limited = true;
 }
 
 static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening *o)
@@ -212,12 +254,29 @@ void pod_on_tunnel_change(struct pod *p)
     dial_enough(p);
 }
 
+static void dial_enough_for(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    dial_enough(p);
+}
+
+/* A dial has ended, one way or the other: another pod of its node may be next. */
+static void on_dial_ended(struct tunnels *ts)
+{
+    if (!ts->node_limited)
+        return;
+    ts->node_limited = false;
+    each_pod(ts, dial_enough_for, 0);
+}
+
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
-    p->dialling--;
+    count_dial(p, -1);
     p->coming -= carries(t);
     metric_add(&metric_dials, 0, 1);
+    metric_add(&metric_carriers, t->kind, 1);
     metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
+    on_dial_ended(p->owner);
 }
 
 /* An answer that the next dial would get again. */
@@ -251,14 +310,16 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     tunnel_destroy(t);
     p->count--;
     if (was_dialling) {
-        p->dialling--;
+        count_dial(p, -1);
         p->coming -= carried;
         if (!ts->draining)
             on_dial_failed(p, &error);
     }
     dial_enough(p);
     count_tunnels(ts, -1);
-    drop_if_unused(p);
+    drop_if_unused(p); /* p may be gone */
+    if (was_dialling)
+        on_dial_ended(ts);
 }
 
 void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
@@ -326,19 +387,6 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
         }
         tunnel_close(t, ERR_CANCELLED, "idle");
     }
-}
-
-/* All pods; each may go while it is looked at. */
-static void each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
-                     uint64_t idle_ms)
-{
-    size_t n = 0, at = 0;
-    struct pod **pods = xcalloc(ts->pods.count, sizeof(*pods));
-    for (struct map_entry *e; (e = map_next(&ts->pods, &at));)
-        pods[n++] = e->value;
-    for (size_t i = 0; i < n; i++)
-        visit(pods[i], idle_ms);
-    free(pods);
 }
 
 static void on_check(struct timer *timer)
@@ -418,6 +466,7 @@ static void register_metrics(void)
 {
     metrics_register(&metric_live);
     metrics_register(&metric_dials);
+    metrics_register(&metric_carriers);
     metrics_register(&metric_dial_time);
     metrics_register(&metric_connections);
     metrics_register(&metric_expired);
@@ -440,6 +489,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
                                          .carriers = &ts->carriers,
                                          .kept_for_slow = &ts->kept_for_slow };
     map_init(&ts->pods);
+    map_init(&ts->node_dials);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);
     enum err e = make_tls(ts, why);
@@ -472,6 +522,7 @@ void tunnels_destroy(struct tunnels *ts)
     timer_stop(&ts->check);
     spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);
+    map_finish(&ts->node_dials);
     tls_context_unref(ts->origin.tls);
     free(ts);
 }

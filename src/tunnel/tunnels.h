@@ -32,10 +32,10 @@ struct tunnel_settings {
     uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
     uint32_t own_max;         /* per pod: up to this many carry one connection each */
     uint32_t tunnels_max;     /* per pod, shared ones included; further openings wait */
-    uint32_t dials_max;       /* under way at once per pod */
-    uint32_t pairs_max;       /* a tunnel retires after carrying this many */
-    uint64_t age_ms;          /* ... or at this age */
-    bool connect_ahead;       /* make one connection to the API server at start */
+    uint32_t dials_max; /* under way at once per node: each costs it a millisecond */
+    uint32_t pairs_max; /* a tunnel retires after carrying this many */
+    uint64_t age_ms;    /* ... or at this age */
+    bool connect_ahead; /* make one connection to the API server at start */
     enum tunnel_carrier carrier;
 };
 

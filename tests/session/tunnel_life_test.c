@@ -484,6 +484,26 @@ static void a_doubted_tunnel_has_to_answer_soon(void **state)
     user_finish(&silent);
 }
 
+static void pods_of_one_node_share_its_dials(void **state)
+{
+    (void)state;
+    static const char *const uids[] = { "uid-1", "uid-2", "uid-3", "uid-4" };
+    struct user users[ARRAY_LEN(uids)];
+
+    for (size_t i = 0; i < ARRAY_LEN(uids); i++)
+        user_open(&users[i], uids[i], 80);
+    rig_run();
+    assert_int_equal(rig.dials, 2); /* dials_max */
+    server_switch(server_connect(0));
+    rig_run();
+    assert_int_equal(rig.dials, 3);
+    server_refuse(1, ERR_CONNECT, "connection refused");
+    rig_run();
+    assert_int_equal(rig.dials, 4);
+    for (size_t i = 0; i < ARRAY_LEN(uids); i++)
+        user_finish(&users[i]);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -511,6 +531,7 @@ int main(void)
         TEST(two_refusals_are_a_failure),
         TEST(a_refusal_by_name_is_not_tried_otherwise),
         TEST(a_doubted_tunnel_has_to_answer_soon),
+        TEST(pods_of_one_node_share_its_dials),
     };
     return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
 }
