@@ -53,6 +53,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport):
         self.transport = transport
+        self.load.open.add(transport)
 
     def ask(self, request):
         self.request, self.seen, self.head = request, b"", None
@@ -87,6 +88,7 @@ class Connection(asyncio.Protocol):
             self.transport.close()
 
     def connection_lost(self, _):
+        self.load.open.discard(self.transport)
         if self in self.idle:
             self.idle.remove(self)
         if self.request is not None:
@@ -105,6 +107,7 @@ class Load:
         self.at_most = at_most
         self.requests = []
         self.pending = set()
+        self.open = set()
         self.over = threading.Event()
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()), daemon=True)
 
@@ -140,6 +143,9 @@ class Load:
         for request in list(self.pending):
             request.error = "no answer"
             self.end(request)
+        for transport in list(self.open):
+            transport.abort()
+        await asyncio.sleep(0)
 
     def begin(self, due, idle):
         request = Request(due)
