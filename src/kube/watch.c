@@ -2,10 +2,11 @@
  *
  * THEORY OF OPERATION
  *
- *      LIST ──────▶ WATCH ──────▶ WATCH ...     from the last version seen, at once, when
- * the ▲  │          │  │                      server ends it in its own time │  └─▶ WAIT
- * ◀─┘  │                      on any failure: longer each time, up to 30 s └──────┘ │
- * (from WATCH back to WATCH, if it can) └────────────────┘ 410: too old to go on
+ *      LIST ────▶ WATCH ────▶ WATCH ...   at once, from the last version seen, when the
+ *      ▲ ▲ │       │ │                    server ends one in its own time
+ *      │ │ └▶ WAIT ◀┘│                    after a failure: longer each time; then WATCH
+ *      │ └─────┘     │                    again, if a version is known
+ *      └─────────────┘                    410: that version is too old
  *
  * The user is told what exists as ADDED and MODIFIED and must not care which, and what
  * has gone as DELETED.  What was deleted while nobody watched shows only as missing from
@@ -27,9 +28,8 @@
 #define PAGE "500"
 #define DELAY_FIRST_MS 800
 #define DELAY_MAX_MS 30000
-#define HEALTHY_MS                                                                       \
-    120000            /* this long without a failure: the next one is the first again */
-#define HASTY_MS 1000 /* a watch that ends sooner, having said nothing, has failed */
+#define HEALTHY_MS 120000 /* without a failure: the next one is the first again */
+#define HASTY_MS 1000     /* a watch that ends sooner, having said nothing, has failed */
 #define WATCH_LEAST_S 300
 #define WATCH_SPREAD_S 300
 
