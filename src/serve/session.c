@@ -2,9 +2,11 @@
  *
  * THEORY OF OPERATION
  *
- *      GREET ──▶ IDLE ◀──▶ EXCHANGE           One request after the other: the next one
- * of a │        │           │               pipeline waits in the client's queue. ▼ ▼ ▼
- *        └────▶ FLUSH ──▶ LINGER ──▶ CLOSED
+ *      GREET ──▶ IDLE ◀──▶ EXCHANGE      One request after the other: the next one of a
+ *        │        │           │          pipeline waits in the client's queue.
+ *        └────────┼───────────┘
+ *                 ▼
+ *               FLUSH ──▶ LINGER ──▶ CLOSED
  *
  * A session owns its stream, and between requests nothing else: an idle one costs less
  * than a KiB.  While an exchange runs, the stream's wake is the exchange's.
