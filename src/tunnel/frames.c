@@ -13,9 +13,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 
-#define CONTROL_READ_MAX                                                                 \
-    256 /* longer control frames say nothing to us and are skipped  \
-                              */
+#define CONTROL_READ_MAX 256 /* longer control frames say nothing to us: skipped */
 #define PAYLOAD_MAX (CHUNK_SIZE - SPDY_HEAD)
 
 static struct pair *find(struct tunnel *t, uint32_t id)

@@ -5,8 +5,9 @@
  *
  *     error stream           data stream     verdict
  *     FIN without text       FIN             V_CLEAN
- *     text                   any             V_REFUSED, V_POD_GONE or V_RESET, by the
- * text RST                    any             V_RESET nothing for 2 s        FIN V_RESET
+ *     text                   any             V_REFUSED, V_POD_GONE, V_RESET: by the text
+ *     RST                    any             V_RESET
+ *     nothing for 2 s        FIN             V_RESET
  */
 #pragma once
 

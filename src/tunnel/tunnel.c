@@ -21,7 +21,7 @@
  *   pair have the same residue, and a stuck worker hurts one pair.
  * - Only the error stream says how a connection ended (pair.c).  A failed connection is
  *   that connection's matter; the tunnel is not given up because of it, but its residue
- * is dead: with data in flight to a refused port the worker never comes back.
+ *   is dead: with data in flight to a refused port the worker never comes back.
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
  * - A residue is used again only after its pair ended well and five PINGs, which the
  *   server deals to the five workers in turn, have all come back (the probe).

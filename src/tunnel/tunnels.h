@@ -47,11 +47,12 @@ MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfer
 
 /* One connection to be opened.  The caller's struct, zeroed before; result is ERR_AGAIN
  * until known.
- *   OK                   stream is the caller's: stream_close ends the connection in an
- *                        orderly way (the tunnel serves again), stream_abort gives the
- * tunnel up with it.  opened = it had to be dialled. ERR_NOT_FOUND        the API server
- * says that the pod does not exist ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED,
- * ERR_SERVER, ERR_CONNECT, ERR_TLS, ... `error` says why */
+ *   OK             stream is the caller's: stream_close ends the connection in an orderly
+ *                  way (the tunnel serves again), stream_abort gives the tunnel up with
+ *                  it where it is not shared.  dialled: no warm one was there
+ *   ERR_NOT_FOUND  the API server says that the pod does not exist
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED, ERR_SERVER, ERR_CONNECT, ERR_TLS, ...
+ *                  `error` says why */
 struct opening {
     enum err result;
     struct stream *stream;
