@@ -52,7 +52,7 @@ struct lease {
      *   ERR_FORBIDDEN    missing_verb/resource
      *   ERR_TIMEOUT      the API server did not answer
      *   other            port-forward to `endpoint` failed: why is the API server's or
-     * the runtime's reason */
+     *                    the runtime's reason */
     struct diag why;
     bool dialling;  /* the failure came from opening a port-forward, not from a look-up */
     int api_status; /* the API server's HTTP status, 0: none */
