@@ -85,10 +85,12 @@ catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
 /* One question.  The caller's struct, zeroed before its first use; asking again with it
- * ends what was asked before.  result is ERR_AGAIN until answered: OK             service
- * is a reference that lookup_finish drops ERR_NOT_FOUND  error.why is the API server's
- * `services "x" not found` ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...:
- * error says it all; for a 403 missing_verb and missing_resource name the right to grant
+ * ends what was asked before.  result is ERR_AGAIN until answered:
+ *   OK             service is a reference that lookup_finish drops
+ *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...
+ *                  error says it all; for a 403 missing_verb and missing_resource name
+ *                  the right to grant
  *   ERR_LIMIT      too many names are being looked up at once
  *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
  * After the answer it stays subscribed: every later change of this service wakes too,
