@@ -18,8 +18,8 @@
  *   - the fate of the client's connection: `keep`, or it is closed after the answer, or
  *     `cut`, because closing it would make an answer look complete that is not;
  *   - another try: while no byte of an answer has come and all that was read of the
- * request is held, a request that was never delivered, or that may be delivered twice, is
- * sent again on another lease.
+ *     request is held, a request that was never delivered, or that may be delivered
+ *     twice, is sent again on another lease.
  *
  * An exchange borrows its client's stream, owns its lease, and comes from a spare list: a
  * request costs no allocation once there are enough.
@@ -38,8 +38,7 @@
 #define ATTEMPTS_MAX 3
 #define TEXT_KEPT 16384 /* more is not kept for the next exchange */
 #define SPARES_MAX 64
-#define LEASE_GRACE_MS                                                                   \
-    5000 /* upstream/ gives up by itself; this is for when it does not */
+#define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
 static uint64_t head_ms(const struct config *c)
 {
