@@ -34,9 +34,12 @@ static bool is_loopback(const struct sockaddr_storage *a)
     return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
 }
 
+/* errno says why not; 0: it is on another machine. */
 static bool find_ends(int fd, struct ends *ret)
 {
     socklen_t near = sizeof(ret->near), far = sizeof(ret->far);
+
+    errno = 0;
     return getsockname(fd, (struct sockaddr *)&ret->near, &near) == 0 &&
            getpeername(fd, (struct sockaddr *)&ret->far, &far) == 0 &&
            is_loopback(&ret->far);
@@ -94,7 +97,7 @@ static bool is_gone(int fd)
     bool gone = false;
 
     if (!find_ends(fd, &ends))
-        return false;
+        return errno == ENOTCONN; /* it was reset, which nobody read yet */
     int netlink =
         socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
     if (netlink < 0)

@@ -507,11 +507,14 @@ static enum exchange_state never(struct exchange *x)
 
 /* The engine. */
 
-/* A client that will send no more may still wait for its answer, or be gone. */
+/* A client that will send no more may still wait for its answer, or be gone; and one that
+ * is not read from, because the pod does not read, could go without anybody seeing it. */
 static bool is_abandoned(struct exchange *x)
 {
-    if (!x->client->in_eof || x->state == EXCHANGE_HEAD)
-        return false;
+    bool silent = x->client->in_eof || bufq_full(&x->client->in);
+
+    if (!silent || x->state == EXCHANGE_HEAD)
+        return x->peer.gone;
     peer_watch_start(&x->peer, x->client, &x->task);
     return x->peer.gone;
 }

@@ -286,7 +286,7 @@ def test_sigterm_while_it_still_waits_for_the_api_server(start_tunnel, tmp_path)
 
 def test_nothing_is_left_behind(start_tunnel):
     """After a burst of clients it has no more descriptors than before."""
-    tunnel = start_tunnel("--idle-timeout", "1s", "--idle-check", "200ms")
+    tunnel = start_tunnel("--idle-timeout", "300ms", "--idle-check", "100ms")
     def descriptors():
         return len(os.listdir(f"/proc/{tunnel.process.pid}/fd"))
     before = descriptors()
