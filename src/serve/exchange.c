@@ -35,8 +35,9 @@
 #include "serve/policy.h"
 #include "serve/session.h"
 
-#define ATTEMPTS_MAX 3
-#define TEXT_KEPT 16384 /* more is not kept for the next exchange */
+#define ATTEMPTS_MAX 3             /* of what may have been delivered */
+#define UNDELIVERED_ATTEMPTS_MAX 5 /* of what certainly was not */
+#define TEXT_KEPT 16384            /* more is not kept for the next exchange */
 #define SPARES_MAX 64
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
@@ -202,6 +203,7 @@ static void lease(struct exchange *x)
         .repeatable = http1_idempotent(head->method) && x->sending.holding && will_fit &&
                       x->attempts + 1 < ATTEMPTS_MAX,
         .avoid = x->avoid,
+        .attempt = x->attempts,
         .wait_until = x->serve->sched->now + c->wait_ms,
         .id = x->id,
     };
@@ -340,7 +342,9 @@ static bool may_repeat(const struct exchange *x)
     bool sent = x->sending.state != SENDING_HEAD;
     bool delivered = sent && verdict != V_REFUSED && verdict != V_POD_GONE;
 
-    return x->sending.holding && x->attempts < ATTEMPTS_MAX &&
+    unsigned max = delivered ? ATTEMPTS_MAX : UNDELIVERED_ATTEMPTS_MAX;
+
+    return x->sending.holding && x->attempts < max &&
            (!delivered || http1_idempotent(x->request.method));
 }
 

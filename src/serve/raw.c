@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 
-#define ATTEMPTS_MAX 3
+#define ATTEMPTS_MAX 5
 
 #define STATES(X) /* clang-format off */ \
     X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
@@ -75,6 +75,7 @@ static void ask_for_lease(struct raw *r)
         .proto = PROTO_RAW,
         .repeatable = r->holding,
         .avoid = r->avoid,
+        .attempt = r->attempts,
         .wait_until = r->task.sched->now + c->wait_ms,
         .id = r->id,
     };

@@ -255,6 +255,14 @@ void pair_destroy(struct pair *p)
     free(p);
 }
 
+bool tunnel_stream_free(const struct stream *s)
+{
+    const struct pair *p = container_of(s, const struct pair, stream);
+
+    assert(s->ops == &pair_ops);
+    return p->tunnel && (p->tunnel->share || !tunnel_in_use(p->tunnel));
+}
+
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     assert(s->ops == &pair_ops);

@@ -201,7 +201,7 @@ static enum tunnel_state upgraded(struct tunnel *t)
 {
     struct carrier_memory *m = t->origin->carriers;
 
-    if (t->second_try && t->refusal.code != ERR_FORBIDDEN) {
+    if (t->second_try && upgrade_teaches(&t->refusal)) {
         m->learnt = t->kind;
         m->learnt_until = now(t) + CARRIER_LEARNT_MS;
     }

@@ -72,6 +72,9 @@ void opening_finish(struct opening *o);
 /* An idle connection that is merely kept does not keep its tunnel from expiring: the
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
+/* May a kept one be lent out now?  Not while its tunnel, which carries one at a time, carries
+ * another. */
+bool tunnel_stream_free(const struct stream *s);
 
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
 void tunnels_retire(struct tunnels *t, const char *pod_uid);

@@ -100,6 +100,11 @@ bool upgrade_refused_carrier(const struct api_error *e)
     }
 }
 
+bool upgrade_teaches(const struct api_error *e)
+{
+    return upgrade_refused_carrier(e) && e->status != 403 && e->status != 404;
+}
+
 static uint32_t retry_after(const struct http1_head *head)
 {
     const struct http1_field *f = http1_find(head, FIELD_RETRY_AFTER);

@@ -38,3 +38,6 @@ MUST_CHECK enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier 
  * knows no such upgrade), so that the other is worth a try?  A 403 speaks of a verb,
  * which is another one for the other carrier. */
 bool upgrade_refused_carrier(const struct api_error *e);
+/* ... and is that worth remembering for all pods?  A 403 speaks of one namespace, and a bare
+ * 404 may be a kubelet that is just starting. */
+bool upgrade_teaches(const struct api_error *e);

@@ -59,11 +59,12 @@ static enum fitness fitness(const struct balance *b, const struct choice *c,
         return UNFIT;
     if (asked_by_name(c->route))
         return FIT_READY;
+    bool failed = same(e, c->avoid) || is_outlier(b, e, port);
     if (e->terminating)
-        return FIT_TERMINATING;
+        return failed ? UNFIT : FIT_TERMINATING;
     if (!e->ready)
         return UNFIT;
-    return same(e, c->avoid) || is_outlier(b, e, port) ? FIT_AVOIDED : FIT_READY;
+    return failed ? FIT_AVOIDED : FIT_READY;
 }
 
 static enum fitness best_fitness(const struct balance *b, const struct choice *c,

@@ -31,6 +31,8 @@ struct want {
     enum app_proto proto;
     bool repeatable;              /* idempotent, and all of the request is held */
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
+    unsigned attempt;             /* how often this request was tried before: from the
+                                     third time on with a pause, for the news to arrive */
     uint64_t wait_until;          /* sched ms: no waiting for better times after this */
     struct log_id id;             /* of the exchange, for the log */
 };

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "tunnel/tunnels.h"
 
 #define SPARES_MAX 64 /* structs kept for the next pool_put */
 
@@ -135,7 +136,8 @@ void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct st
 
 static bool usable(const struct stream *s)
 {
-    return s->end.verdict == V_OPEN && !s->broken && bufq_empty(&s->in);
+    return s->end.verdict == V_OPEN && !s->broken && bufq_empty(&s->in) &&
+           tunnel_stream_free(s);
 }
 
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
@@ -148,7 +150,7 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
         return NULL;
     list_for_each (i, &place->idle, struct idle, in_place) {
         if (!usable(i->stream))
-            continue; /* its own task is about to drop it */
+            continue; /* its own task is about to drop it, or its tunnel is taken */
         if (p->sched->now - i->since > max_idle_ms) {
             drop(i); /* a fresh one takes its place, and comes here in its turn */
             return NULL;

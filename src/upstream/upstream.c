@@ -31,16 +31,20 @@
 
 #define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
+#include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 
 #define RETRY_MS 500    /* parked: look again */
+#define NEWS_MS 250     /* ... but not after a failure */
 #define FRESH_MS 3000   /* a look-up this old will do */
 #define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
 #define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
 #define TRIES 3         /* openings that fail in a row before it waits */
+#define DOUBT_MS 30000 /* after something was allowed, a 403 may be a mistake this long */
+#define ALLOWED_MAX 4096 /* namespaces remembered */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -75,6 +79,7 @@ struct upstream {
     struct list_node leases, spares;
     size_t lease_count, spare_count;
     struct task *drained;
+    struct map allowed; /* namespace -> sched ms when a connection was last had there */
 };
 
 static struct metric metric_parked = {
@@ -165,6 +170,8 @@ static enum lease_state park(struct leasing *l, enum err e)
 
 /* ---- succeeding ---- */
 
+static void note_allowed(struct leasing *l);
+
 static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
 {
     struct lease *lease = l->lease;
@@ -175,6 +182,7 @@ static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
     s->wake = l->wake;
     metric_add(&metric_leases, reused ? 0 : 1, 1);
     balance_begin(l->owner->balance, lease->endpoint);
+    note_allowed(l);
     settle(l, LEASE_HELD, OK);
     return LEASE_HELD;
 }
@@ -262,10 +270,26 @@ static enum lease_state choose(struct leasing *l)
     return connect_to(l, chosen, route_container_port(c.route, s, chosen, c.port_index));
 }
 
-static bool may_pass(enum err e)
+/* An API server that has just come up refuses everybody until it has read its roles: for
+ * a while a 403 is believed only where nothing was allowed lately. */
+static bool was_allowed_lately(const struct leasing *l)
 {
-    return e != ERR_NOT_FOUND && e != ERR_FORBIDDEN && e != ERR_UNAUTHORIZED &&
-           e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
+    uint64_t at = (uintptr_t)map_get(&l->owner->allowed, route_of(l)->name.ns);
+    return at && l->owner->sched->now - at < DOUBT_MS;
+}
+
+static void note_allowed(struct leasing *l)
+{
+    struct map *allowed = &l->owner->allowed;
+    if (allowed->count < ALLOWED_MAX || map_get(allowed, route_of(l)->name.ns))
+        map_set(allowed, route_of(l)->name.ns, (void *)(uintptr_t)l->owner->sched->now);
+}
+
+static bool may_pass(const struct leasing *l, enum err e)
+{
+    if (e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED)
+        return was_allowed_lately(l);
+    return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
 }
 
 static enum lease_state in_lookup(struct leasing *l)
@@ -279,7 +303,7 @@ static enum lease_state in_lookup(struct leasing *l)
     note_error(l, &found->error, false);
     l->lease->missing_verb = found->missing_verb;
     l->lease->missing_resource = found->missing_resource;
-    return may_pass(found->result) ? park(l, found->result) : fail(l, found->result);
+    return may_pass(l, found->result) ? park(l, found->result) : fail(l, found->result);
 }
 
 /* ---- opening ---- */
@@ -306,7 +330,7 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
         l->lease->missing_verb = "create";
         l->lease->missing_resource = "pods/portforward";
     }
-    if (!may_pass(e) && !(e == ERR_NOT_FOUND))
+    if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
         return fail(l, e);
     bool enough = ++l->failures == TRIES;
     avoid_this(l);
@@ -384,8 +408,7 @@ static void on_retry(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, retry);
     if (l->state == LEASE_PARKED)
-        l->state = look_again(
-            l, catalog_rights(l->owner->catalog) == RIGHTS_WATCH ? FRESH_MS : RETRY_MS);
+        l->state = look_again(l, NEWS_MS);
     task_wake(&l->step);
 }
 
@@ -458,6 +481,13 @@ static void leasing_put(struct leasing *l)
         task_wake(u->drained);
 }
 
+/* A pod that is going away refuses before the cluster says so. */
+static uint64_t pause_ms(unsigned attempt)
+{
+    static const uint64_t pauses[] = { 0, 0, 100, 200, 300 };
+    return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
+}
+
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
                     struct task *wake)
 {
@@ -475,7 +505,13 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     l->failures = 0;
     if (want->wait_until)
         timer_set_at(&l->late, want->wait_until);
-    ask(l, FRESH_MS);
+    uint64_t pause = pause_ms(want->attempt);
+    if (pause) {
+        l->state = LEASE_PARKED;
+        timer_set(&l->retry, pause);
+        return;
+    }
+    ask(l, want->avoid ? NEWS_MS : FRESH_MS);
     run(l);
 }
 
@@ -537,6 +573,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->settings = *settings;
     u->pool = pool_create(u->sched, settings->idle_ms);
     u->balance = balance_create(u->sched);
+    map_init(&u->allowed);
     list_init(&u->leases);
     list_init(&u->spares);
     catalog_on_gone(catalog, on_gone, u);
@@ -564,6 +601,7 @@ void upstream_destroy(struct upstream *u)
     catalog_on_gone(u->catalog, NULL, NULL);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
+    map_finish(&u->allowed);
     while (!list_empty(&u->spares)) {
         struct leasing *l = list_first(&u->spares, struct leasing, node);
         list_remove(&l->node);

@@ -80,6 +80,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
         .wake = wake,
         .outcome = st->script[st->lease_count],
         .repeatable = want->repeatable,
+        .attempt = want->attempt,
         .port = want->route->port,
     };
     snprintf(l->avoid, sizeof(l->avoid), "%s", want->avoid ? want->avoid->pod : "");

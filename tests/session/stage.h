@@ -38,6 +38,7 @@ struct leased {
     struct task *wake;
     struct outcome outcome;
     bool repeatable;
+    unsigned attempt;
     char avoid[32]; /* the pod's name; "": none */
     char route[300];
     uint16_t port;

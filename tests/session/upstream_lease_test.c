@@ -173,7 +173,7 @@ static void the_retry_timer_unparks(void **state)
     rig_service("a");
     rig_advance(1);
     assert_int_equal(rig.lookup_count, 2);
-    assert_int_equal(rig.last_max_age, 500);
+    assert_int_equal(rig.last_max_age, 250);
     assert_int_equal(a.lease.result, OK);
     asker_return(&a, FATE_CLOSE);
 }
@@ -580,6 +580,50 @@ static void draining_waits_for_the_last_lease_and_keeps_nothing(void **state)
     assert_int_equal(done.wakes, 1);
 }
 
+/* A pod that goes away refuses before the cluster says so: not at once again. */
+static void from_the_third_attempt_on_there_is_a_pause(void **state)
+{
+    (void)state;
+    static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 300 };
+
+    for (unsigned i = 0; i < ARRAY_LEN(pauses); i++) {
+        struct asker a;
+        asker_init(&a, "web.shop");
+        a.want.attempt = i;
+        asker_lease(&a);
+        if (pauses[i]) {
+            rig_advance(pauses[i] - 1);
+            assert_int_equal(a.lease.result, ERR_AGAIN);
+            rig_advance(1);
+        }
+        assert_int_equal(a.lease.result, OK);
+        asker_return(&a, FATE_CLOSE);
+    }
+}
+
+/* Its tunnel carries one connection at a time, and another one just now. */
+static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    asker_get(&a);
+    struct stream *kept = a.lease.stream;
+    asker_return(&a, FATE_KEEP);
+
+    rig.not_free = kept;
+    asker_get(&a);
+    assert_ptr_not_equal(a.lease.stream, kept);
+    asker_return(&a, FATE_CLOSE);
+
+    rig.not_free = NULL;
+    asker_get(&a);
+    assert_ptr_equal(a.lease.stream, kept);
+    assert_true(a.lease.reused);
+    asker_return(&a, FATE_CLOSE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -614,6 +658,8 @@ int main(void)
         TEST(a_gone_pod_loses_its_idle_connections_only),
         TEST(a_lease_may_be_returned_in_any_state),
         TEST(draining_waits_for_the_last_lease_and_keeps_nothing),
+        TEST(from_the_third_attempt_on_there_is_a_pause),
+        TEST(an_idle_connection_on_a_taken_tunnel_stays_where_it_is),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
 }

@@ -151,6 +151,11 @@ void opening_finish(struct opening *o)
     o->result = OK;
 }
 
+bool tunnel_stream_free(const struct stream *s)
+{
+    return s != rig.not_free;
+}
+
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     conn_of(s)->lent = lent;

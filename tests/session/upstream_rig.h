@@ -32,6 +32,7 @@ struct upstream_rig {
     struct loop *loop;
     struct sched *sched;
     struct upstream *upstream;
+    const struct stream *not_free; /* its tunnel carries another connection */
 
     /* The catalog: one service is all there is. */
     enum rights rights;
