@@ -11,6 +11,7 @@
 /* The runtime's frame workers: stream id mod 5 (moby/spdystream, connection.go). */
 #define WORKERS 5
 
+struct farewell;
 struct pair;
 struct share;
 struct spare;
@@ -30,6 +31,7 @@ struct pod {
     uint32_t count;           /* tunnels */
     uint64_t not_before; /* sched ms: the API server asked not to be dialled until then */
     struct api_error last_error;
+    struct farewell *farewell; /* while it is said to be gone and has tunnels left */
 };
 
 /* Which carrier this API server takes: the other one than the usual, once the usual was
@@ -132,6 +134,8 @@ void tunnel_used(struct tunnel *t);
 /* tunnels.c is told: */
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
 void pod_on_tunnel_change(struct pod *p); /* perhaps available again */
+void pod_close_tunnels(struct pod *p, enum err e,
+                       const char *why); /* p may go with them */
 void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);
 
 /* frames.c: between the carrier and the pairs. */

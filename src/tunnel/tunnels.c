@@ -18,6 +18,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "tunnel/farewell.h"
 #include "tunnel/spare.h"
 
 struct tunnels {
@@ -80,6 +81,7 @@ static void pod_destroy(struct pod *p)
     free(p->name);
     free(p->label);
     free(p->node);
+    farewell_destroy(p->farewell);
     free(p);
 }
 
@@ -368,10 +370,18 @@ void tunnels_retire(struct tunnels *ts, const char *pod_uid)
     if (!p)
         return;
     p->gone = true;
+    if (!p->farewell && !list_empty(&p->tunnels))
+        p->farewell = farewell_create(p);
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         if (t->state == TUNNEL_OPEN)
             tunnel_retire(t);
     }
+}
+
+void pod_close_tunnels(struct pod *p, enum err e, const char *why)
+{
+    for (uint32_t left = p->count; left; left--)
+        tunnel_close(list_first(&p->tunnels, struct tunnel, in_pod), e, why);
 }
 
 static void expire_in(struct pod *p, uint64_t idle_ms)
@@ -507,9 +517,7 @@ static void close_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
     cancel_waiting(p);
-    for (uint32_t left = p->count; left; left--)
-        tunnel_close(list_first(&p->tunnels, struct tunnel, in_pod), ERR_CANCELLED,
-                     "shutting down");
+    pod_close_tunnels(p, ERR_CANCELLED, "shutting down");
 }
 
 void tunnels_destroy(struct tunnels *ts)

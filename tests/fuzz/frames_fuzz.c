@@ -56,6 +56,16 @@ const struct kube_target *api_target(const struct api *a)
     return &target;
 }
 
+void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms)
+{
+    (void)a, (void)call, (void)path, (void)timeout_ms; /* never answered */
+}
+
+void api_call_finish(struct api_call *call)
+{
+    (void)call;
+}
+
 const char *api_authorization(struct api *a)
 {
     (void)a;

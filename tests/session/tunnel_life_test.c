@@ -504,6 +504,28 @@ static void pods_of_one_node_share_its_dials(void **state)
         user_finish(&users[i]);
 }
 
+/* The endpoint has left its service, and its last connection says nothing. */
+static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state)
+{
+    (void)state;
+    static const char *const others[] = { NULL, "uid-of-the-next" };
+
+    for (size_t i = 0; i < ARRAY_LEN(others); i++) {
+        struct user u;
+        rig_warm(&u);
+        tunnels_retire(rig.tunnels, "uid-1");
+        rig_advance(2500);
+        assert_string_equal(rig.asked_path, "/api/v1/namespaces/shop/pods/web-1");
+        rig_answer_pod("uid-1"); /* it still finishes its work */
+        assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+        rig_advance(2500);
+        rig_answer_pod(others[i]);
+        assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+        user_finish(&u);
+        rig_run();
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -532,6 +554,7 @@ int main(void)
         TEST(a_refusal_by_name_is_not_tried_otherwise),
         TEST(a_doubted_tunnel_has_to_answer_soon),
         TEST(pods_of_one_node_share_its_dials),
+        TEST(a_forgotten_connection_ends_when_the_pod_is_really_gone),
     };
     return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
 }

@@ -67,8 +67,13 @@ struct rig {
     struct server *servers[64]; /* by dial */
     size_t dials;
     unsigned turn;
+    struct api_call *asked; /* of the API server, not answered yet */
+    char asked_path[128];
 };
 extern struct rig rig;
+
+/* Answer what was asked: with a pod of this UID; NULL: there is none. */
+void rig_answer_pod(const char *uid);
 
 /* A user of one connection. */
 struct user {

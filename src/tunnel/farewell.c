@@ -1,0 +1,77 @@
+#include "tunnel/farewell.h"
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/own.h"
+
+#define CALL_MS 10000
+
+struct farewell {
+    struct pod *pod;
+    struct api *api;
+    struct api_call call;
+    struct task answered;
+    struct timer due;
+    bool still_there; /* a pod with this name and UID was in the answer */
+};
+
+static void on_pod(void *owner, json_t *object)
+{
+    struct farewell *f = owner;
+    const json_t *metadata = json_object_get(object, "metadata");
+    const char *uid = json_string_value(json_object_get(metadata, "uid"));
+    f->still_there = uid && strcmp(uid, f->pod->uid) == 0;
+}
+
+static void on_due(struct timer *timer)
+{
+    struct farewell *f = container_of(timer, struct farewell, due);
+    AUTO_FREE char *path =
+        xasprintf("/api/v1/namespaces/%s/pods/%s", f->pod->ns, f->pod->name);
+
+    api_call_finish(&f->call);
+    f->still_there = false;
+    f->call = (struct api_call){
+        .result = ERR_AGAIN, .on_object = on_pod, .owner = f, .wake = &f->answered
+    };
+    api_get(f->api, &f->call, path, CALL_MS);
+}
+
+static void on_answer(struct task *task)
+{
+    struct farewell *f = container_of(task, struct farewell, answered);
+    enum err e = f->call.result;
+    bool gone =
+        (e == OK && !f->still_there) || (e == ERR_NOT_FOUND && f->call.error.is_status);
+
+    if (e == ERR_AGAIN)
+        return;
+    api_call_finish(&f->call);
+    if (gone)
+        pod_close_tunnels(f->pod, ERR_GONE, "the pod is gone"); /* and us with it */
+    else
+        timer_set(&f->due, FAREWELL_MS);
+}
+
+struct farewell *farewell_create(struct pod *p)
+{
+    struct farewell *f = xcalloc(1, sizeof(*f));
+    const struct tunnel *any = list_first(&p->tunnels, struct tunnel, in_pod);
+
+    f->pod = p;
+    f->api = any->origin->api;
+    task_init(&f->answered, any->step.sched, RANK_WORK, on_answer);
+    timer_init(&f->due, any->step.sched, on_due);
+    timer_set(&f->due, FAREWELL_MS);
+    return f;
+}
+
+void farewell_destroy(struct farewell *f)
+{
+    if (!f)
+        return;
+    api_call_finish(&f->call);
+    task_cancel(&f->answered);
+    timer_stop(&f->due);
+    free(f);
+}
