@@ -210,21 +210,21 @@ static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
     }
 }
 
-static enum err choose(const struct kubeconfig *kc, const char *name,
-                       const struct kc_context **ret, struct diag *why)
+/* NULL: there is none, and *why says so. */
+static const struct kc_context *choose(const struct kubeconfig *kc, const char *name,
+                                       struct diag *why)
 {
+    const struct kc_context *context = name ? kubeconfig_context(kc, name) : NULL;
     char known[128];
 
     list_contexts(kc, known, sizeof(known));
     if (!name)
-        return diag_set(why, ERR_CONFIG,
-                        "no current-context is set; choose one with --context (%s)",
-                        known);
-    *ret = kubeconfig_context(kc, name);
-    if (!*ret)
-        return diag_set(why, ERR_CONFIG, "no context \"%s\" (there is: %s)", name,
-                        known[0] ? known : "none");
-    return OK;
+        diag_set(why, ERR_CONFIG,
+                 "no current-context is set; choose one with --context (%s)", known);
+    else if (!context)
+        diag_set(why, ERR_CONFIG, "no context \"%s\" (there is: %s)", name,
+                 known[0] ? known : "none");
+    return context;
 }
 
 static enum err follow(const struct kubeconfig *kc, const struct kc_context *context,
@@ -232,18 +232,17 @@ static enum err follow(const struct kubeconfig *kc, const struct kc_context *con
 {
     const struct kc_cluster *cluster = kubeconfig_cluster(kc, context->cluster);
     const struct kc_user *user = kubeconfig_user(kc, context->user);
-    enum err e = OK;
 
     if (!context->cluster || !context->user)
-        e = diag_set(why, ERR_CONFIG, "no %s is given",
-                     context->cluster ? "user" : "cluster");
+        diag_set(why, ERR_CONFIG, "no %s is given",
+                 context->cluster ? "user" : "cluster");
     else if (!cluster)
-        e = diag_set(why, ERR_CONFIG, "no cluster \"%s\"", context->cluster);
+        diag_set(why, ERR_CONFIG, "no cluster \"%s\"", context->cluster);
     else if (!user)
-        e = diag_set(why, ERR_CONFIG, "no user \"%s\"", context->user);
-    if (e)
-        return blame(&context->entry, "context", e, why);
-    e = set_cluster(t, cluster, why);
+        diag_set(why, ERR_CONFIG, "no user \"%s\"", context->user);
+    if (!cluster || !user)
+        return blame(&context->entry, "context", ERR_CONFIG, why);
+    enum err e = set_cluster(t, cluster, why);
     if (e)
         return blame(&cluster->entry, "cluster", e, why);
     e = set_user(t, user, why);
@@ -308,12 +307,12 @@ static enum err from_kubeconfig(const struct kubeconfig *kc, const char *context
                                 struct kube_target **ret, struct diag *why)
 {
     AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
-    const struct kc_context *context = NULL;
-    enum err e = choose(kc, context_name ? context_name : kc->current, &context, why);
+    const struct kc_context *context =
+        choose(kc, context_name ? context_name : kc->current, why);
 
-    if (e)
-        return diag_prefix(why, e, "%s", origin);
-    e = follow(kc, context, t, why);
+    if (!context)
+        return diag_prefix(why, ERR_CONFIG, "%s", origin);
+    enum err e = follow(kc, context, t, why);
     if (e)
         return e;
     t->context = xstrdup(context->entry.name);
