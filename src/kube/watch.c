@@ -141,8 +141,9 @@ static void learn(struct api_watch *w, json_t *object)
         known = NULL;
     }
     if (!known) {
-        known = xcalloc(1, sizeof(*known) + strlen(uid) + 1);
-        strcpy(known->uid, uid);
+        size_t size = strlen(uid) + 1;
+        known = xcalloc(1, sizeof(*known) + size);
+        memcpy(known->uid, uid, size);
         map_set(&w->known, str_of(key), known);
         event = API_ADDED;
     }
