@@ -64,12 +64,11 @@ static enum err bind_host(const char *host, uint16_t port, int *ret_fd, struct d
 
 static uint16_t port_of(int fd)
 {
-    struct sockaddr_storage at = { 0 };
+    struct sockaddr_in6 at = { 0 }; /* IPv4 has its port in the same place */
     socklen_t len = sizeof(at);
 
     getsockname(fd, (struct sockaddr *)&at, &len);
-    return ntohs(at.ss_family == AF_INET6 ? ((struct sockaddr_in6 *)&at)->sin6_port
-                                          : ((struct sockaddr_in *)&at)->sin_port);
+    return ntohs(at.sin6_port);
 }
 
 static enum err bind_hosts(struct hosts hosts, uint16_t port, struct doors *ret,
