@@ -26,6 +26,7 @@
  */
 #include "serve/exchange.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "admin/admin.h"
@@ -528,6 +529,7 @@ static void on_wake(struct task *t)
     struct exchange *x = container_of(t, struct exchange, task);
 
     while (x->state != EXCHANGE_DONE) {
+        assert(x->client);
         enum exchange_state next = is_abandoned(x) ? give_up(x) : states[x->state].run(x);
         if (next == x->state)
             break;
