@@ -509,9 +509,14 @@ static bool takes_pairs(const struct tunnel *t)
            bufq_room(&t->carrier->out) >= SYN_ROOM && !share_is_blind(t);
 }
 
+/* Not even an idle connection lies here: it may be lent again at any time, and then there
+ * would be two where each believes to be alone. */
 bool tunnel_available(const struct tunnel *t)
 {
-    return takes_pairs(t) && !tunnel_in_use(t);
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (!p->left)
+            return false;
+    return takes_pairs(t);
 }
 
 bool tunnel_joinable(const struct tunnel *t)
