@@ -1,7 +1,9 @@
 /* catalog/watching.c - find the level of rights, and feed the watched objects to records
  *
- * Level (a): services and endpointslices may be watched.  Pods are not (decision 020).
- * Levels (b) and (c): they may not, or only listed; lookup.c asks for what is needed.
+ * Watch: services and endpointslices may be listed and watched, in the whole cluster or
+ * else in the home namespace.  Pods are not watched (decision 020).
+ * Lookup: they may only be read, or only in one namespace; lookup.c asks for what is
+ * needed when it is needed.
  * That a cluster-wide list of services works decides the scope even where the watch does
  * not: look-ups in every namespace are worth more than a watch on one.
  */
@@ -245,7 +247,7 @@ static void announce(const struct catalog *c)
     const char *ns = c->watching.ns;
 
     log_info(
-        NO_ID, "rights", LOG_S("level", watch ? "watch" : "lookup"),
+        NO_ID, "rights found", LOG_S("rights", watch ? "watch" : "lookup"),
         LOG_S("scope", ns ? ns : "cluster"),
         LOG_S("means", watch ? "services and endpointslices are watched"
                        : ns ? "services and pods of one namespace are looked up on demand"

@@ -107,8 +107,8 @@ def test_any_namespace(cluster, deployed):
 
 def test_it_watches_with_the_recommended_rights(cluster, deployed):
     lines = [json.loads(line) for line in log_of(cluster).splitlines()]
-    [rights] = [line for line in lines if line["msg"] == "rights"]
-    assert rights["level"] == "watch" or "watch" in json.dumps(rights)
+    [rights] = [line for line in lines if line["msg"] == "rights found"]
+    assert rights["rights"] == "watch"
 
 
 def test_it_has_no_privilege(cluster, deployed):

@@ -25,7 +25,7 @@ def test_every_operation_of_the_original_is_logged(start_tunnel):
     for wanted in (
             r"INFO +listen listening address=127\.0\.0\.1:\d+",
             r"INFO +daemon started version=\S+ context=playground server=\S+ namespace=shop",
-            r"INFO +catalog rights level=watch",
+            r"INFO +catalog rights found rights=watch",
             r"catalog entry namespace=shop name=db endpoints=2 ready=yes",
             r"INFO +tunnel t1 tunnel opened pod=shop/db-0 carrier=spdy ms=\d+",
             r"INFO +serve s\d+\.1 request method=POST host=" + re.escape(DB) + r" path=/upload status=200 in=5 "

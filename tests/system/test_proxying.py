@@ -277,7 +277,7 @@ def test_the_originals_rights_are_enough(start_both):
     answer = tunnel.get("nosuch.shop")
     assert answer.text.startswith('Failed to get service shop/nosuch: services "nosuch" not found\n')
     assert tunnel.get("empty.shop").status == 503
-    assert "level=watch" not in tunnel.log()
+    assert "rights=watch" not in tunnel.log()
 
 
 def test_rights_in_one_namespace_only(start_both):
