@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <time.h>
 #include <unistd.h>
@@ -104,13 +105,32 @@ static void complete(struct client *c)
     schedule_next(c);
 }
 
+static enum err take_echo(struct client *c, const char *bytes, size_t n)
+{
+    const struct plan *p = c->run->plan;
+    struct answer *a = &c->answer;
+
+    if (n > p->head_len - a->head_len || memcmp(bytes, p->head + a->head_len, n) != 0)
+        return ERR_PROTO;
+    a->head_len += n;
+    a->status = 200;
+    return a->head_len == p->head_len ? OK : ERR_AGAIN;
+}
+
+static enum err take_answer(struct client *c, const char *bytes, size_t n)
+{
+    return c->run->plan->raw ? take_echo(c, bytes, n) : answer_feed(&c->answer, bytes, n);
+}
+
 static void on_bytes(struct client *c, const char *bytes, size_t n)
 {
     if (c->state != CLIENT_TALKS) {
         hang_up(c);
         return;
     }
-    enum err e = answer_feed(&c->answer, bytes, n);
+    if (c->run->counting)
+        c->run->tally.moved_in += n;
+    enum err e = take_answer(c, bytes, n);
     if (e == OK)
         complete(c);
     else if (e != ERR_AGAIN)
@@ -149,6 +169,13 @@ static ssize_t send_more(struct client *c)
     return send(c->fd, c->run->scratch, left < most ? (size_t)left : most, MSG_NOSIGNAL);
 }
 
+static void note_sent(struct client *c, uint64_t n)
+{
+    c->sent += n;
+    if (c->run->counting)
+        c->run->tally.moved_out += n;
+}
+
 static void transmit(struct client *c)
 {
     while (c->state == CLIENT_TALKS && !all_sent(c)) {
@@ -158,7 +185,7 @@ static void transmit(struct client *c)
         if (n < 0)
             fail(c, FAIL_RESET);
         else
-            c->sent += (uint64_t)n;
+            note_sent(c, (uint64_t)n);
     }
 }
 

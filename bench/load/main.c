@@ -1,6 +1,8 @@
 /* bench/load/main.c - bench-load: the load generator of every figure in bench/
  *
  *     bench-load [OPTIONS] ADDRESS:PORT          put a load on it
+ *     bench-load [OPTIONS] --burst N ADDRESS:PORT
+ *                                                time until N raw connections echoed
  *     bench-load [OPTIONS] --cold -- COMMAND...  time from its start to the first 200
  *
  * One thread, so that on a small machine it leaves room for what it measures.  On
@@ -18,29 +20,33 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "bench/load/burst.h"
 #include "bench/load/cold.h"
+#include "bench/load/report.h"
 #include "bench/load/run.h"
 
 static const char usage[] =
     "bench-load [OPTIONS] ADDRESS:PORT\n"
+    "bench-load [OPTIONS] --burst N ADDRESS:PORT\n"
     "bench-load [OPTIONS] --cold -- COMMAND...   ({port} in it is a free port)\n"
     "  --host NAME         the Host header (localhost)\n"
     "  --path PATH         (/)\n"
     "  --header LINE       one more header\n"
     "  --connections N     (1)\n"
     "  --fresh             a new connection for each request\n"
+    "  --raw               no HTTP: connect, send a byte, read it back, close\n"
     "  --rate N            requests per second of all together (as fast as it goes)\n"
     "  --upload BYTES      POST that many instead of GET\n"
-    "  --requests N        stop after so many\n"
+    "  --requests N        stop after so many; bursts: so many of them (1)\n"
     "  --duration TIME     stop after so long (10s); the limit when --requests is given\n"
     "  --settle TIME       do not count the beginning (0)\n"
     "  --patience TIME     for one request (10s)\n";
 
 struct options {
     const char *host, *path, *header;
-    uint64_t connections, rate, upload, requests;
+    uint64_t connections, rate, upload, requests, burst;
     uint64_t duration_ms, settle_ms, patience_ms;
-    bool fresh, cold;
+    bool fresh, raw, cold;
 };
 
 enum {
@@ -49,6 +55,8 @@ enum {
     OPT_HEADER,
     OPT_CONNECTIONS,
     OPT_FRESH,
+    OPT_RAW,
+    OPT_BURST,
     OPT_RATE,
     OPT_UPLOAD,
     OPT_REQUESTS,
@@ -64,6 +72,8 @@ static const struct option long_options[] = {
     { "header", required_argument, NULL, OPT_HEADER },
     { "connections", required_argument, NULL, OPT_CONNECTIONS },
     { "fresh", no_argument, NULL, OPT_FRESH },
+    { "raw", no_argument, NULL, OPT_RAW },
+    { "burst", required_argument, NULL, OPT_BURST },
     { "rate", required_argument, NULL, OPT_RATE },
     { "upload", required_argument, NULL, OPT_UPLOAD },
     { "requests", required_argument, NULL, OPT_REQUESTS },
@@ -91,6 +101,11 @@ static enum err take_option(struct options *o, int option, struct str value)
     case OPT_FRESH:
         o->fresh = true;
         return OK;
+    case OPT_RAW:
+        o->raw = true;
+        return OK;
+    case OPT_BURST:
+        return str_to_uint(value, 4096, &o->burst);
     case OPT_RATE:
         return str_to_uint(value, 10000000, &o->rate);
     case OPT_UPLOAD:
@@ -121,24 +136,15 @@ static enum err read_options(struct options *o, int argc, char **argv)
     return o->connections > 0 && optind < argc ? OK : ERR_CONFIG;
 }
 
-static char *request_head(const struct options *o)
-{
-    AUTO_FREE char *length =
-        o->upload ? xasprintf("Content-Length: %llu\r\n", (unsigned long long)o->upload)
-                  : xstrdup("");
-    return xasprintf("%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: bench-load\r\n"
-                     "Accept: */*\r\n%s%s%s\r\n",
-                     o->upload ? "POST" : "GET", o->path, o->host, length,
-                     o->header ? o->header : "", o->header ? "\r\n" : "");
-}
-
 static struct plan make_plan(const struct options *o)
 {
     struct plan p = {
-        .head = request_head(o),
+        .head =
+            o->raw ? xstrdup("x") : plan_request(o->host, o->path, o->header, o->upload),
         .upload = o->upload,
         .connections = (size_t)o->connections,
-        .fresh = o->fresh,
+        .fresh = o->fresh || o->raw,
+        .raw = o->raw,
         .rate = (double)o->rate,
         .settle_ns = o->settle_ms * 1000000,
         .duration_ns = o->duration_ms * 1000000,
@@ -166,41 +172,25 @@ static enum err read_address(struct plan *p, const char *text)
     return OK;
 }
 
-static void say_counting(void)
-{
-    puts("counting");
-    fflush(stdout);
-}
-
-/* The word comes first; sorting a million latencies takes a while. */
-static void say_counted(const struct tally *t, uint64_t took_ns)
-{
-    struct samples sorted = t->latencies;
-
-    puts("counted");
-    fflush(stdout);
-    samples_sort(&sorted);
-    printf(
-        "{\"requests\": %llu, \"seconds\": %.6f, \"body_in\": %llu, \"body_out\": %llu",
-        (unsigned long long)t->requests, (double)took_ns / 1e9,
-        (unsigned long long)t->body_in, (unsigned long long)t->body_out);
-    printf(", \"p50_us\": %u, \"p90_us\": %u, \"p99_us\": %u, \"max_us\": %u",
-           samples_percentile(&sorted, 50), samples_percentile(&sorted, 90),
-           samples_percentile(&sorted, 99), samples_percentile(&sorted, 100));
-#define X(NAME, name)                                                                    \
-    printf(", \"" #name "\": %llu", (unsigned long long)t->failures[FAIL_##NAME]);
-    FAILURES(X)
-#undef X
-    puts("}");
-    fflush(stdout);
-}
-
 static enum err time_cold_start(const struct plan *p, char **command)
 {
     uint64_t ns;
     enum err e = cold_start(p, command, &ns);
     if (!e)
         printf("{\"seconds\": %.6f}\n", (double)ns / 1e9);
+    return e;
+}
+
+static enum err time_bursts(const struct plan *p, size_t count)
+{
+    size_t times = p->requests ? (size_t)p->requests : 1;
+    AUTO_FREE uint64_t *ns = xcalloc(times, sizeof(*ns));
+    enum err e = burst_run(p, count, times, ns);
+
+    for (size_t i = 0; !e && i < times; i++)
+        printf("%s%.6f", i ? ", " : "{\"seconds\": [", (double)ns[i] / 1e9);
+    if (!e)
+        puts("]}");
     return e;
 }
 
@@ -213,8 +203,10 @@ static enum err carry_out(const struct options *o, char **rest)
         e = time_cold_start(&p, rest);
     else
         e = read_address(&p, rest[0]);
-    if (!e && !o->cold)
-        e = run_plan(&p, say_counting, say_counted);
+    if (!e && o->burst)
+        e = time_bursts(&p, (size_t)o->burst);
+    else if (!e && !o->cold)
+        e = run_plan(&p, report_counting, report_counted);
     free(p.head);
     return e;
 }

@@ -15,6 +15,7 @@ struct plan {
     uint64_t upload; /* bytes of body that follow it */
     size_t connections;
     bool fresh;           /* each request on a connection of its own, as curl would */
+    bool raw;             /* no HTTP: the head is what must come back, byte for byte */
     double rate;          /* requests per second of all together; 0: as fast as they go */
     uint64_t settle_ns;   /* not counted, at the beginning */
     uint64_t duration_ns; /* counted; the limit of a run that `requests` ends */
@@ -41,8 +42,14 @@ enum failure {
 };
 
 struct tally {
-    uint64_t requests; /* complete, with a 200 */
-    uint64_t body_in, body_out;
+    uint64_t requests;            /* complete, with a 200 */
+    uint64_t body_in, body_out;   /* of those */
+    uint64_t moved_in, moved_out; /* bytes of heads and bodies, complete or not */
     uint64_t failures[FAILURE_KINDS];
     struct samples latencies;
 };
+
+/* The head of a request: a GET, or a POST when there is something to upload.  `header` is
+ * one more line, or NULL.  Owned by the caller. */
+char *plan_request(const char *host, const char *path, const char *header,
+                   uint64_t upload);
