@@ -1,4 +1,4 @@
-"""Who is measured: kube-tunnel, kubectl port-forward, nginx, the pod itself.
+"""Who is measured: kube-tunnel, kubectl port-forward, nginx, the pod itself, bare SPDY.
 
 A contender is started in a place, has an address there, and may die under
 load: alive() starts it again. SPDX-License-Identifier: MIT
@@ -9,11 +9,11 @@ import socket
 import subprocess
 from pathlib import Path
 
-from load import ROOT, answers
+from load import ROOT, SPDY_BINARY, answers, drive_spdy, put_load
+from place import HTTP_PORT, KUBECTL, RAW_PORT
 from process import Process, eventually, family
 
 KUBE_TUNNEL = Path(os.environ.get("KUBE_TUNNEL", ROOT / "build" / "kube-tunnel"))
-KUBECTL = os.environ.get("KUBECTL", "kubectl")
 NGINX = shutil.which("nginx")
 
 NGINX_FRONT = """
@@ -65,13 +65,21 @@ http {{
 class Contender:
     """The common part. start() sets address and process."""
 
+    tool = True  # a program that stands between client and pod
     cold_command = None  # with {port}, when it can be timed from its start
     uploads = True
+    loads = None  # which it takes; None: all that it can
 
     def __init__(self, place, folder):
         self.place, self.folder = place, folder
-        self.address = self.process = None
+        self.address = self.raw_address = self.process = None
         self.died = 0
+
+    def takes(self, load):
+        return self.loads is None or load in self.loads
+
+    def load(self, watch, **options):
+        return put_load(self.place, self.address, watch, **options)
 
     def start(self):
         raise NotImplementedError
@@ -103,24 +111,29 @@ class Contender:
 
 
 class KubeTunnel(Contender):
+    """options: further ones of its command line, for a contender of its own name."""
+
     name = "kube-tunnel"
 
     @staticmethod
     def missing(_place):
         return None if os.access(KUBE_TUNNEL, os.X_OK) else "not built"
 
-    def __init__(self, place, folder):
+    def __init__(self, place, folder, name=name, options=()):
         super().__init__(place, folder)
+        self.name, self.options = name, options
         self.cold_command = self.run("{port}")
 
     def run(self, port):
         return [KUBE_TUNNEL, "run", "--listen", f"127.0.0.1:{port}",
-                "--kubeconfig", self.place.kubeconfig]
+                "--kubeconfig", self.place.kubeconfig, *self.options]
 
     def start(self):
-        self.process = Process(self.place.command(self.run(0)), self.log())
-        port = self.process.said(r"address=\"?127\.0\.0\.1:(\d+)").group(1)
-        self.address = f"127.0.0.1:{port}"
+        words = [*self.run(0), "--expose", "web.shop:echo=127.0.0.1:0"]
+        self.process = Process(self.place.command(words), self.log())
+        door = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
+        self.address = self.process.said(door + "$").group(1)
+        self.raw_address = self.process.said(door + " exposes=").group(1)
 
 
 class Kubectl(Contender):
@@ -139,9 +152,10 @@ class Kubectl(Contender):
                 "--address", "127.0.0.1", "service/web", f"{port}:80"]
 
     def start(self):
-        self.process = Process(self.place.command(self.run("")), self.log())
-        port = self.process.said(r"Forwarding from 127\.0\.0\.1:(\d+)").group(1)
-        self.address = f"127.0.0.1:{port}"
+        self.process = Process(self.place.command([*self.run(""), f":{RAW_PORT}"]), self.log())
+        door = r"Forwarding from (127\.0\.0\.1:\d+) -> "
+        self.address = self.process.said(f"{door}{HTTP_PORT}$").group(1)
+        self.raw_address = self.process.said(f"{door}{RAW_PORT}$").group(1)
 
 
 class Nginx(Contender):
@@ -193,13 +207,39 @@ class Pod(Contender):
     """No tunnel at all: what the machine and the pod can do."""
 
     name = "pod"
+    tool = False
+    loads = {"1 connection", "16 connections", "64 connections", "256 connections",
+             "new connections", "new raw connections", "raw burst", "download"}
 
     @staticmethod
     def missing(place):
         return None if place.pod_address else "cannot be reached directly"
 
     def start(self):
-        self.address = self.place.pod_address
+        self.address, self.raw_address = self.place.pod_address, self.place.raw_address
+
+
+class BareSpdy(Contender):
+    """One pair of one tunnel and nothing else: what the chain behind us can do. It is its
+    own load, so there is nothing to start and nobody to ask."""
+
+    name = "bare SPDY"
+    tool = False
+    loads = {"1 connection"}
+
+    @staticmethod
+    def missing(place):
+        if not os.access(SPDY_BINARY, os.X_OK):
+            return "not built"
+        return None if place.pod_name else "without kubectl it knows no pod"
+
+    def open(self):
+        return self
+
+    def load(self, watch, connections, **options):
+        assert connections == 1
+        return drive_spdy(self.place, watch, kubeconfig=self.place.kubeconfig, namespace="shop",
+                          pod=self.place.pod_name, port=HTTP_PORT, **options)
 
 
 def free_ports(count):
@@ -211,4 +251,4 @@ def free_ports(count):
 
 
 DOWNLOAD_FILE = 64 << 20
-CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod)
+CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod, BareSpdy)

@@ -1,4 +1,4 @@
-"""Run bench-load, and look at processes exactly while its requests count.
+"""Run bench-load or bench-spdy, and look at processes exactly while its requests count.
 
 SPDX-License-Identifier: MIT
 """
@@ -8,10 +8,11 @@ import subprocess
 import threading
 from pathlib import Path
 
-from process import clean_environment, cpu_seconds, die_with_parent
+from process import clean_environment, cpu_seconds, die_with_parent, family
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("BENCH_LOAD", ROOT / "build" / "bench" / "bench-load"))
+SPDY_BINARY = Path(os.environ.get("BENCH_SPDY", ROOT / "build" / "bench" / "bench-spdy"))
 FAILURES = ("connect", "reset", "cut", "status", "malformed", "early", "late")
 HOST = "web.shop.svc.cluster.local"
 
@@ -31,8 +32,8 @@ def flags(options):
     return words
 
 
-def spawn(place, words):
-    command = place.command([BINARY, "--host", HOST, *words])
+def spawn(place, words, binary=BINARY):
+    command = place.command([binary, "--host", HOST, *words])
     return subprocess.Popen([str(c) for c in command], stdin=subprocess.DEVNULL,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
                             env=clean_environment(), preexec_fn=die_with_parent)
@@ -58,14 +59,15 @@ class Limited:
 def expect_word(child, word):
     line = child.stdout.readline().strip()
     if line != word:
-        raise LoadFailed(child.stderr.read().strip() or f"bench-load ended before {word!r}")
+        raise LoadFailed(child.stderr.read().strip() or f"the load ended before {word!r}")
 
 
-def put_load(place, address, watch=None, limit=120, **options):
-    """One run. watch: name -> pids, whose CPU comes back as cpu[name] in seconds."""
-    watch = watch or {}
-    with Limited(spawn(place, [*flags(options), address]), limit) as child:
+def count_load(spawned, watch, limit, itself=None):
+    """To the end of a load. watch: name -> pids, whose CPU comes back as cpu[name] in
+    seconds; itself: the name under which the load's own comes back."""
+    with Limited(spawned, limit) as child:
         expect_word(child, "counting")
+        watch = {**watch, itself: family(child.pid)} if itself else watch
         before = {name: cpu_seconds(pids) for name, pids in watch.items()}
         expect_word(child, "counted")
         cpu = {name: cpu_seconds(pids) - before[name] for name, pids in watch.items()}
@@ -73,6 +75,26 @@ def put_load(place, address, watch=None, limit=120, **options):
     result["cpu"] = cpu
     result["failed"] = sum(result[name] for name in FAILURES)
     return result
+
+
+def put_load(place, address, watch=None, limit=120, **options):
+    """One run of bench-load against an address."""
+    return count_load(spawn(place, [*flags(options), address]), watch or {}, limit)
+
+
+def drive_spdy(place, watch, limit=120, **options):
+    """One run of bench-spdy, which is the tool as well as the load."""
+    return count_load(spawn(place, flags(options), SPDY_BINARY), watch, limit, itself="tool")
+
+
+def bursts(place, address, size, **options):
+    """Each burst's time until all of its raw connections echoed a byte; in seconds."""
+    words = [*flags({"burst": size, **options}), address]
+    with Limited(spawn(place, words), 60) as child:
+        line = child.stdout.readline()
+        if not line:
+            raise LoadFailed(child.stderr.read().strip())
+        return json.loads(line)["seconds"]
 
 
 def answers(place, address):

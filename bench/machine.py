@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from contender import KUBE_TUNNEL, KUBECTL, NGINX
+from contender import KUBE_TUNNEL, NGINX
+from place import KUBECTL
 
 
 def first_match(text, pattern):

@@ -3,10 +3,11 @@
 Names of numbers carry their unit. SPDX-License-Identifier: MIT
 """
 import dataclasses
+import statistics
 import time
 
 from contender import DOWNLOAD_FILE
-from load import LoadFailed, answers, cold_start, put_load
+from load import LoadFailed, answers, bursts, cold_start, put_load
 from process import eventually, memory_kib
 
 MB = 1e6
@@ -20,20 +21,24 @@ class Effort:
     seconds: float
     settle: float
     cold_starts: int
+    bursts: int
     memory_requests: int
     idle_seconds: int
 
 
-FULL = Effort(rounds=3, seconds=6, settle=1, cold_starts=3, memory_requests=1_000_000,
-              idle_seconds=60)
-QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, memory_requests=100_000,
-               idle_seconds=10)
+FULL = Effort(rounds=3, seconds=4, settle=0.6, cold_starts=3, bursts=5,
+              memory_requests=1_000_000, idle_seconds=60)
+QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, bursts=3,
+               memory_requests=100_000, idle_seconds=10)
 
 RATE = 2400  # requests/s over 16 connections, where CPU is compared
 FRESH_RATE = 240  # new connections/s that every contender can stand, for the same reason
 FIRST_REQUESTS = 1000
 RIVAL_REQUESTS = 50_000  # enough to see what it settles at
+RIVAL_IDLE_SECONDS = 10
 UPLOAD = 64 << 20
+AT_ONCE = 16  # transfers
+BURST = 50  # raw connections
 
 
 def milliseconds(seconds):
@@ -59,10 +64,13 @@ def watched(contender):
     return watch
 
 
-def requests(effort, contender, seconds=None, **options):
-    result = put_load(contender.place, contender.address, watched(contender),
-                      settle=milliseconds(effort.settle),
-                      duration=milliseconds(seconds or effort.seconds), **options)
+def for_a_time(effort, contender, seconds=None, **options):
+    return contender.load(watched(contender), settle=milliseconds(effort.settle),
+                          duration=milliseconds(seconds or effort.seconds), **options)
+
+
+def requests(effort, contender, **options):
+    result = for_a_time(effort, contender, **options)
     return {**per_request(result), "asked_rps": options.get("rate")}
 
 
@@ -71,7 +79,8 @@ def flat_out(connections):
 
 
 def paced(effort, contender):
-    return requests(effort, contender, connections=16, rate=RATE)
+    """Longer than most: the kernel counts CPU in hundredths of a second."""
+    return requests(effort, contender, seconds=1.5 * effort.seconds, connections=16, rate=RATE)
 
 
 def fresh(effort, contender):
@@ -79,9 +88,27 @@ def fresh(effort, contender):
 
 
 def fresh_paced(effort, contender):
-    """Longer than the others: the kernel counts CPU in hundredths of a second."""
+    """Still longer: at a tenth of the rate."""
     return requests(effort, contender, seconds=3 * effort.seconds, connections=8, fresh=True,
                     rate=FRESH_RATE)
+
+
+def raw(effort, contender):
+    if not contender.raw_address:
+        return {}
+    result = put_load(contender.place, contender.raw_address, watched(contender),
+                      settle=milliseconds(effort.settle), duration=milliseconds(effort.seconds),
+                      raw=True, connections=8)
+    return per_request(result)
+
+
+def burst(effort, contender):
+    """The first one only warms up what it needs."""
+    if not contender.raw_address:
+        return {}
+    seconds = bursts(contender.place, contender.raw_address, BURST, settle="500ms",
+                     requests=1 + effort.bursts)[1:]
+    return {"ms": 1000 * statistics.median(seconds), "worst_ms": 1000 * max(seconds)}
 
 
 def per_megabyte(result, which):
@@ -112,6 +139,23 @@ def upload(effort, contender):
     return bodies(effort, contender, "body_out", path="/sink", upload=UPLOAD)
 
 
+def at_once(effort, contender, which, **options):
+    """Every byte that moved in the time, also of bodies that were not complete at its end:
+    sixteen of them would be most of what a slow tool carries."""
+    result = for_a_time(effort, contender, connections=AT_ONCE, patience="60s", **options)
+    return per_megabyte(result, which)
+
+
+def downloads(effort, contender):
+    return at_once(effort, contender, "moved_in", path=f"/bytes?n={DOWNLOAD_FILE}")
+
+
+def uploads(effort, contender):
+    if not contender.uploads:
+        return {}
+    return at_once(effort, contender, "moved_out", path="/sink", upload=UPLOAD)
+
+
 def cold(effort, contender):
     if not contender.cold_command:
         return {}
@@ -125,11 +169,16 @@ LOADS = {
     "1 connection": flat_out(1),
     "16 connections": flat_out(16),
     "64 connections": flat_out(64),
+    "256 connections": flat_out(256),
     "fixed rate": paced,
     "new connections": fresh,
     "new connections, fixed rate": fresh_paced,
+    "new raw connections": raw,
+    "raw burst": burst,
     "download": download,
     "upload": upload,
+    "16 downloads at once": downloads,
+    "16 uploads at once": uploads,
     "cold start": cold,
 }
 
@@ -147,21 +196,24 @@ def load_by_count(contender, count):
 
 def memory(effort, contender):
     """A process of its own: after its start, some requests, many, and a time of rest."""
-    count = effort.memory_requests
+    count, idle_seconds = effort.memory_requests, effort.idle_seconds
     if contender.name != "kube-tunnel":
         count = min(count, RIVAL_REQUESTS)
+        idle_seconds = min(idle_seconds, RIVAL_IDLE_SECONDS)
     numbers = memory_now(contender, "start")
     load_by_count(contender, FIRST_REQUESTS)
     numbers |= memory_now(contender, "first")
     done, failed = load_by_count(contender, count)
     numbers |= memory_now(contender, "loaded")
-    time.sleep(effort.idle_seconds)
+    time.sleep(idle_seconds)
     numbers |= memory_now(contender, "rested")
     grown = numbers["anon_rested_kib"] - numbers["anon_first_kib"]
     return {**numbers, "growth_kib": grown, "failed": failed, "done": done}
 
 
 def warm_up(contender):
+    if not contender.address:
+        return
     if not eventually(lambda: answers(contender.place, contender.address), 10):
         raise LoadFailed(f"{contender.name} does not answer")
     put_load(contender.place, contender.address, connections=16, duration="500ms")

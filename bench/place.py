@@ -13,7 +13,10 @@ from process import Process, clean_environment, family, in_network
 
 PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
 CLUSTER = ROOT / "tests" / "kubernetes" / "cluster"
-CHAIN = {"kube-apiserver", "kubelet", "containerd"}  # what each byte goes through
+KUBECTL = os.environ.get("KUBECTL", "kubectl")
+# What each byte goes through, and the shims of the pods, as the kernel abbreviates them.
+CHAIN = {"kube-apiserver", "kubelet", "containerd", "containerd-shim"}
+HTTP_PORT, RAW_PORT = 8080, 9000  # of the pods
 
 
 def at_home(folder):
@@ -21,6 +24,15 @@ def at_home(folder):
     home = folder / "home"
     home.mkdir(exist_ok=True)
     return ["env", f"HOME={home}", f"XDG_CONFIG_HOME={home}", f"XDG_CACHE_HOME={home}/cache"]
+
+
+def first_pod(text):
+    """The same one in every run, from kubectl's list."""
+    running = [p for p in json.loads(text)["items"] if p["status"]["phase"] == "Running"]
+    return min(running, key=lambda p: p["metadata"]["name"])
+
+
+LIST_PODS = ("get", "pods", "-n", "shop", "-l", "app=web", "-o", "json")
 
 
 class Playground:
@@ -41,7 +53,19 @@ class Playground:
         except BaseException:
             self.process.stop()
             raise
-        self.pod_address = None  # its pods exist only behind its API server
+        self.pod_address = self.raw_address = None  # its pods exist only behind its API server
+        self.pod_name = self.find_pod()
+
+    def find_pod(self):
+        """Its name, for who can only reach a pod; None without kubectl to ask."""
+        try:
+            done = subprocess.run(self.command([KUBECTL, "--kubeconfig", self.kubeconfig,
+                                                *LIST_PODS]),
+                                  capture_output=True, text=True, timeout=20,
+                                  env=clean_environment())
+        except OSError:
+            return None
+        return first_pod(done.stdout)["metadata"]["name"] if done.returncode == 0 else None
 
     def command(self, words):
         return [*self.home, *words]
@@ -73,16 +97,14 @@ class Kubernetes:
             raise RuntimeError("the cluster does not come up: tests/kubernetes/cluster up")
         self.kubeconfig = cluster("config", "watcher")
         self.network = cluster("run", "readlink", "/proc/self/ns/net")
-        self.pod_address = self.find_pod()
+        pod = first_pod(self.kubectl(*LIST_PODS))
+        self.pod_name = pod["metadata"]["name"]
+        self.pod_address = f"{pod['status']['podIP']}:{HTTP_PORT}"
+        self.raw_address = f"{pod['status']['podIP']}:{RAW_PORT}"
         self.title = f"Kubernetes {self.version()}"
 
     def kubectl(self, *words):
         return cluster("run", "kubectl", *words)
-
-    def find_pod(self):
-        pods = json.loads(self.kubectl("get", "pods", "-n", "shop", "-l", "app=web", "-o", "json"))
-        return min(p["status"]["podIP"] for p in pods["items"]
-                   if p["status"]["phase"] == "Running") + ":8080"
 
     def version(self):
         return json.loads(self.kubectl("get", "--raw", "/version"))["gitVersion"].lstrip("v")

@@ -10,6 +10,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import caps
 import machine
 import measure
 import table
@@ -46,7 +47,32 @@ def read_arguments():
                         help="only what begins with that, repeatable: " + "; ".join(NAMES))
     parser.add_argument("--write", action="store_true",
                         help="write bench/RESULTS.md also after a partial run")
-    return parser.parse_args()
+    parser.add_argument("--remarks", metavar="FILE", type=Path,
+                        help='lines "row: sentence": what to say under a row that does not hold')
+    parser.add_argument("--caps", metavar="N,N", type=caps.parse,
+                        help="compare these values of --tunnels-per-pod instead")
+    arguments = parser.parse_args()
+    arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
+    return arguments
+
+
+def read_sentences(path):
+    """Name of a figure, as the tables have it -> its sentence."""
+    known = {f.name() for figures in table.TABLES.values() for f in figures}
+    sentences = {}
+    try:
+        lines = path.read_text().splitlines()
+    except OSError as e:
+        sys.exit(f"script/bench: {path}: {e.strerror}")
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        name, colon, sentence = line.partition(": ")
+        if name not in known or not colon:
+            rows = "\n  ".join(sorted(known))
+            sys.exit(f"script/bench: {path}:{number}: {name!r} is no row; there are:\n  {rows}")
+        sentences[name] = sentence.strip()
+    return sentences
 
 
 def chosen_names(only):
@@ -98,14 +124,14 @@ def attempt(place, name, contender, action):
 def one_round(place, names, contenders, effort, results):
     """Each load on all contenders in turn before the next load: as close in time as can be."""
     for name in (n for n in names if n in measure.LOADS):
-        for c in contenders:
+        for c in (c for c in contenders if c.takes(name)):
             numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c.alive()))
             results.setdefault(name, {}).setdefault(c.name, []).append(numbers)
 
 
 def measure_memory(place, folder, effort, results):
     for kind in CONTENDERS:
-        if kind.missing(place) or kind.name == "pod":
+        if kind.missing(place) or not kind.tool:
             continue
         say(f"{place.title}: memory of {kind.name}")
         with contextlib.closing(kind(place, folder)) as contender:
@@ -133,6 +159,29 @@ def measure_loads(place, folder, names, effort, results):
                           for c in contenders if c.died]
 
 
+def compare_caps(kind, folder, effort, values):
+    """One contender for each value; (results, title, remarks)"""
+    results, remarks = {}, []
+    with contextlib.closing(kind(folder)) as place, contextlib.ExitStack() as stack:
+        contenders = [stack.enter_context(contextlib.closing(c))
+                      for c in caps.contenders(place, folder, values)]
+        for c in contenders:
+            measure.warm_up(c.open())
+        for number in range(effort.rounds):
+            say(f"{place.title}: round {number + 1} of {effort.rounds}")
+            remarks += busy_remark(place, number + 1)
+            one_round(place, caps.LOADS, contenders, effort, results)
+        return results, place.title, remarks
+
+
+def report_caps(arguments, effort, folder):
+    for kind in chosen_places(arguments):
+        results, title, remarks = compare_caps(kind, folder, effort, arguments.caps)
+        parts = [f"## Tunnels per pod: {title}", caps.table_of(results, arguments.caps),
+                 *(f"- {r}" for r in remarks)]
+        print("\n\n".join(parts) + "\n")
+
+
 def measure_place(kind, folder, names, effort):
     """(results, title, remarks)"""
     results, remarks = {}, []
@@ -148,13 +197,17 @@ def contenders_in(results):
     return [k.name for k in CONTENDERS if any(k.name in by for by in results.values())]
 
 
-def report(results, titles, remarks, effort):
-    judged = [table.judge(results, f) for f in table.FIGURES
-              if f.load in results.get(f.place, {})]
-    parts = []
-    if judged:
-        parts += ["## Figures to reach",
-                  table.markdown(table.FIGURE_HEAD, map(table.figure_cells, judged))]
+def figures_to_reach(results, sentences):
+    for title, figures in table.TABLES.items():
+        judged = [table.judge(results, f) for f in figures
+                  if f.load in results.get(f.place, {})]
+        if judged:
+            yield f"## Figures to reach: {title.lower()}"
+            yield table.markdown(table.FIGURE_HEAD, table.figure_rows(judged, title, sentences))
+
+
+def report(results, titles, remarks, effort, sentences):
+    parts = list(figures_to_reach(results, sentences))
     for place, title in titles.items():
         who = contenders_in(results[place])
         parts += [f"## Everything measured: {title}",
@@ -162,7 +215,8 @@ def report(results, titles, remarks, effort):
                                  table.measured_rows(results, place, who))]
     parts.append(f"{effort.rounds} rounds of {effort.seconds:g} s for each load; memory after "
                  f"{effort.memory_requests:,} requests and {effort.idle_seconds} s of rest "
-                 f"(rivals: {min(measure.RIVAL_REQUESTS, effort.memory_requests):,} requests).")
+                 f"(rivals: {min(measure.RIVAL_REQUESTS, effort.memory_requests):,} requests and "
+                 f"{min(measure.RIVAL_IDLE_SECONDS, effort.idle_seconds)} s).")
     parts += [f"- {r}" for r in remarks]
     return "\n\n".join(parts) + "\n"
 
@@ -182,6 +236,11 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
+    if arguments.caps:
+        with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+            report_caps(arguments, effort, Path(folder))
+        return
+
     results, titles, remarks = {}, {}, []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         for kind in chosen_places(arguments):
@@ -189,7 +248,7 @@ def main():
                 kind, Path(folder), names, effort)
             remarks += more
 
-    text = report(results, titles, remarks, effort)
+    text = report(results, titles, remarks, effort, arguments.sentences)
     print(text)
     if arguments.write or not (arguments.quick or arguments.only):
         write_results(text, titles)

@@ -1,4 +1,4 @@
-"""The table of "figures to reach", and everything that was measured.
+"""The tables of figures to reach, and everything that was measured.
 
 Results are results[place][load][contender] -> a list with one dictionary of
 numbers for each round. Ratios are made within a round, then the median is
@@ -14,7 +14,7 @@ RATE_HELD = 0.97  # of a fixed rate; below, the load was not the same
 
 @dataclasses.dataclass(frozen=True)
 class Figure:
-    """One row: ours compared with a rival's, or with a fixed limit."""
+    """One row: ours compared with a rival's, or with a fixed limit, or only shown."""
 
     text: str
     place: str
@@ -22,11 +22,19 @@ class Figure:
     number: str
     unit: str
     rival: str | None  # None: the limit is absolute
-    limit: float
+    limit: float | None  # None: no target
     at_least: bool  # else at most
     before: str = ""  # what rivals took when this was first measured
 
+    def name(self):
+        return f"{self.text} ({self.place})"
+
+    def compares(self):
+        return self.place, self.load, self.number, self.rival
+
     def target(self):
+        if self.limit is None:
+            return "-"
         word = "at least" if self.at_least else "at most"
         if self.rival is None:
             return f"{word} {plain(self.limit)} {self.unit}"
@@ -34,7 +42,7 @@ class Figure:
 
 
 # Memory limits are in KiB: 4 and 16 MB, and what one allocation more or less may do.
-FIGURES = [
+MAIN_JOB = [
     Figure("CPU per request, 2,400/s over 16 connections", "kubernetes", "fixed rate", "tool_us",
            "us", "kubectl", 0.5, False, "kubectl 115 to 132"),
     Figure("CPU per request, 2,400/s over 16 connections", "playground", "fixed rate", "tool_us",
@@ -62,6 +70,38 @@ FIGURES = [
     Figure("growth of RssAnon after the first thousand", "playground", "memory", "growth_kib",
            "KiB", None, 128, False, ""),
 ]
+ENGINE = [
+    Figure("requests/s, 16 connections", "kubernetes", "16 connections", "rps",
+           "/s", "kubectl", 1.7, True, "kubectl 2,700 to 3,400"),
+    Figure("CPU per request, 2,400/s over 16 connections", "kubernetes", "fixed rate", "tool_us",
+           "us", "kubectl", 0.4, False, "kubectl 115 to 132"),
+    Figure("CPU per request, 2,400/s over 16 connections", "playground", "fixed rate", "tool_us",
+           "us", "nginx", 1.3, False, "nginx 46"),
+    Figure("the cluster's own CPU per request, 2,400/s over 16 connections", "kubernetes",
+           "fixed rate", "cluster_us", "us", "kubectl", 0.65, False, ""),
+    Figure("the cluster's own CPU per request, 16 connections flat out", "kubernetes",
+           "16 connections", "cluster_us", "us", "kubectl", 0.65, False, "kubectl 358"),
+    *(Figure(f"{text}, {load}", "kubernetes", load, number, unit, "kubectl", None, at_least)
+      for load in ("64 connections", "256 connections")
+      for text, number, unit, at_least in (("requests/s", "rps", "/s", True),
+                                           ("p50", "p50_ms", "ms", False),
+                                           ("p99", "p99_ms", "ms", False))),
+    *(Figure(f"16 {what} at once{text}", "kubernetes", f"16 {what} at once", number, unit,
+             "kubectl", limit, at_least)
+      for what in ("downloads", "uploads")
+      for text, number, unit, limit, at_least in (
+          ("", "mb_per_s", "MB/s", 1, True),
+          (", CPU per MB", "tool_ms_per_mb", "ms", 0.4, False))),
+    Figure("new raw connections/s, 8 at once", "kubernetes", "new raw connections", "rps",
+           "/s", "kubectl", 1.4, True, "kubectl 413"),
+    Figure("CPU per new raw connection, 8 at once", "kubernetes", "new raw connections",
+           "tool_us", "us", "kubectl", 0.45, False, "kubectl 992"),
+    Figure("burst of 50 raw connections until all echoed a byte", "kubernetes", "raw burst",
+           "ms", "ms", "kubectl", 0.7, False, ""),
+    Figure("p50, 1 connection, beside a bare SPDY client", "kubernetes", "1 connection",
+           "p50_ms", "ms", "bare SPDY", 1.2, False, ""),
+]
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE}
 
 
 def plain(x):
@@ -131,7 +171,7 @@ def judge(results, figure):
     value = ratio if figure.rival else ours
     notes = list(trouble(results, figure))
     holds = None
-    if value is not None:
+    if value is not None and figure.limit is not None:
         holds = value >= figure.limit if figure.at_least else value <= figure.limit
         holds = holds and not any(OURS in n for n in notes)
     return Judged(figure, ours, theirs, ratio, spread, holds, notes)
@@ -139,6 +179,8 @@ def judge(results, figure):
 
 def verdict(judged):
     word = {None: "not measured", True: "holds", False: "**does not hold**"}[judged.holds]
+    if judged.figure.limit is None:
+        word = "no target"
     return "; ".join([word, *judged.notes])
 
 
@@ -151,11 +193,27 @@ def with_spread(judged):
     return f"{plain(judged.ratio)} ({plain(low)} to {plain(high)})"
 
 
-def figure_cells(judged):
+def targets(figure, title):
+    """The table's own, and those that other tables have for the same comparison."""
+    others = [f"{other.lower()}: {f.target()}"
+              for other, figures in TABLES.items() if other != title
+              for f in figures if f.compares() == figure.compares() and f.limit != figure.limit]
+    return "; ".join([figure.target(), *others])
+
+
+def figure_cells(judged, title):
     f = judged.figure
     rival = f"{f.rival} {plain(judged.theirs)}" if f.rival else "-"
-    return [f"{f.text} ({f.place})", f"{plain(judged.ours)} {f.unit}", rival,
-            with_spread(judged), f.target(), verdict(judged), f.before or "-"]
+    return [f.name(), f"{plain(judged.ours)} {f.unit}", rival,
+            with_spread(judged), targets(f, title), verdict(judged), f.before or "-"]
+
+
+def figure_rows(judged, title, sentences):
+    """sentences: name of a figure -> what to say under its row if it does not hold."""
+    for j in judged:
+        yield figure_cells(j, title)
+        if j.holds is False and j.figure.name() in sentences:
+            yield [sentences[j.figure.name()]]
 
 
 FIGURE_HEAD = ["figure", "ours", "rival", "ratio", "target", "", "measured before"]
@@ -172,11 +230,18 @@ SHOWN = {
     "1 connection": RATES,
     "16 connections": RATES,
     "64 connections": RATES,
+    "256 connections": RATES,
     "fixed rate": RATES,
     "new connections": RATES,
     "new connections, fixed rate": RATES,
+    "new raw connections": [("connections/s", "rps"), *LATENCY,
+                            ("CPU us per connection", "tool_us"),
+                            ("cluster's CPU us per connection", "cluster_us")],
+    "raw burst": [("ms until 50 echoed", "ms"), ("ms, the slowest", "worst_ms")],
     "download": BODIES,
     "upload": BODIES,
+    "16 downloads at once": BODIES,
+    "16 uploads at once": BODIES,
     "cold start": [("ms to the first 200", "ms")],
     "memory": [(f"{kind} MB {when}", f"{short}_{name}_kib")
                for when, name in MOMENTS
@@ -210,10 +275,16 @@ def measured_head(contenders):
     return ["", *contenders, *(f"ours / {c}" for c in contenders if c != OURS)]
 
 
+def markdown_row(row, widths):
+    cells = [str(c).ljust(w) for c, w in zip(row, widths)]
+    return "| " + " | ".join(cells) + " |" * (1 + len(widths) - len(cells))
+
+
 def markdown(head, rows):
-    """A table whose columns line up, so that it reads well as text too."""
+    """A table whose columns line up, so that it reads well as text too; a row of one cell is
+    a sentence about the one above, as long as it likes."""
     rows = [head, *rows]
-    widths = [max(len(str(r[i])) for r in rows) for i in range(len(head))]
-    lines = ["| " + " | ".join(str(c).ljust(w) for c, w in zip(r, widths)) + " |" for r in rows]
+    widths = [max(len(str(r[i])) for r in rows if len(r) > 1) for i in range(len(head))]
+    lines = [markdown_row(r, widths) for r in rows]
     lines.insert(1, "|" + "|".join("-" * (w + 2) for w in widths) + "|")
     return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""Choose how many own tunnels a pod gets, by measuring several values side by side.
+
+One kube-tunnel for each value of --tunnels-per-pod; every load is put on all of
+them in turn, as on rivals. SPDX-License-Identifier: MIT
+"""
+import argparse
+
+import table
+from contender import KubeTunnel
+
+LOADS = ("16 connections", "64 connections", "fixed rate")
+NUMBERS = [("requests/s", "rps"), ("p99 ms", "p99_ms"), ("CPU us per request", "tool_us"),
+           ("cluster's CPU us per request", "cluster_us"), ("failed", "failed")]
+
+
+def parse(text):
+    try:
+        values = [int(word) for word in text.split(",")]
+    except ValueError:
+        values = [0]
+    if min(values) < 1 or len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError("numbers from 1 on, each once, like 1,2,4,8,16")
+    return values
+
+
+def name_of(value):
+    return f"kube-tunnel-cap-{value}"
+
+
+def contenders(place, folder, values):
+    return [KubeTunnel(place, folder, name_of(v), ("--tunnels-per-pod", v)) for v in values]
+
+
+def spread(numbers):
+    """The median, and the lowest and highest: a choice needs to know what is noise."""
+    numbers = [n for n in numbers if n is not None]
+    if not numbers or min(numbers) == max(numbers):
+        return table.plain(table.median(numbers))
+    low, high = table.plain(min(numbers)), table.plain(max(numbers))
+    return f"{table.plain(table.median(numbers))} ({low} to {high})"
+
+
+def table_of(results, values):
+    rows = [[load, value, *(spread([r.get(number) for r in results[load][name_of(value)]])
+                            for _, number in NUMBERS)]
+            for load in LOADS for value in values]
+    head = ["load", "tunnels per pod", *(title for title, _ in NUMBERS)]
+    return table.markdown(head, rows)
