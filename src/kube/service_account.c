@@ -26,11 +26,14 @@ bool service_account_present(void)
 
 static enum err set_server(struct kube_target *t, struct diag *why)
 {
-    const char *host = getenv("KUBERNETES_SERVICE_HOST");
-    const char *port = getenv("KUBERNETES_SERVICE_PORT");
+    const char *host = set_or_null("KUBERNETES_SERVICE_HOST");
+    const char *port = set_or_null("KUBERNETES_SERVICE_PORT");
+
+    if (!host || !port)
+        return diag_set(why, ERR_NOT_FOUND, "%s is not set",
+                        host ? "KUBERNETES_SERVICE_PORT" : "KUBERNETES_SERVICE_HOST");
     const char *format = strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s";
     AUTO_FREE char *url = xasprintf(format, host, port);
-
     return server_url_set(t, url, true, why);
 }
 
@@ -67,9 +70,8 @@ enum err service_account_load(const char *root, const char *ns, struct kube_targ
 {
     AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
 
-    if (!service_account_present())
-        return diag_set(why, ERR_NOT_FOUND, "KUBERNETES_SERVICE_HOST is not set");
     enum err e = set_server(t, why);
+
     if (!e)
         e = set_files(t, root, why);
     if (e)
