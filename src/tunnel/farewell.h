@@ -10,8 +10,7 @@
 
 #include "tunnel/tunnel.h"
 
-#define FAREWELL_MS                                                                      \
-    2500 /* between the news and the first question, and between questions */
+#define FAREWELL_MS 2500 /* from the news to the first question, and to each next one */
 
 struct farewell;
 
