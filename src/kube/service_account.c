@@ -71,7 +71,6 @@ enum err service_account_load(const char *root, const char *ns, struct kube_targ
     AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
 
     enum err e = set_server(t, why);
-
     if (!e)
         e = set_files(t, root, why);
     if (e)
