@@ -1,8 +1,9 @@
 /* base/log.h - one line per event: time, level, module, id, text, key=value
  *
  * Who owns what failed logs it, once.  A disabled line costs one branch.  Lines gather in a
- * buffer that log_flush writes in one call (the loop does, each turn; warnings and errors
- * at once).  Values are escaped, so a peer cannot forge lines; secrets are never passed in.
+ * buffer that is written in one call: by the loop after LOG_LAG_MS at the latest, with
+ * warnings and errors at once.  Values are escaped, so a peer cannot forge lines; secrets
+ * are never passed in.
  */
 #pragma once
 
