@@ -278,7 +278,7 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
         echoes = [Echo(echo_port) for _ in range(6)]
         download = Download(tunnel.port, 200 << 20)
         refused = 0
-        for _ in range(20):
+        for _ in range(10):
             refused += tunnel.get("closed.shop").status == 502
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", closed_port)) as raw:
                 raw.sendall(b"is anybody there?")
@@ -290,8 +290,9 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
             echo.stop()
     figures = load.figures()
     tell(f"{refused} refused, {download.got >> 20} MB, {sum(e.rounds for e in echoes)} echoes; POST:", figures)
-    assert refused == 20
-    assert download.right, download.got
+    assert refused == 10
+    # On a shared tunnel a client that reads more slowly than the pod sends may be failed, alone.
+    assert download.right or (flags and "reads too slowly for a shared tunnel" in tunnel.log()), download.got
     assert not [e.error for e in echoes if e.error] and all(e.rounds > 10 for e in echoes)
     assert not figures.lost, figures.complaints()
 
@@ -314,7 +315,7 @@ def test_a_pod_that_never_reads(start_tunnel, tell, flags):
             assert all(upload.sent > 0 for upload in uploads)
         return end
 
-    beside(tunnel.port, tell, trouble)
+    beside(tunnel.port, tell, trouble, seconds=1)
 
 
 def test_slow_readers(start_tunnel, tell):
