@@ -34,6 +34,9 @@ struct pair {
     struct timer verdict_due;
     size_t *kept_in_all; /* of a shared tunnel: what all such pairs hold; else NULL */
     size_t counted;      /* our part of it */
+    uint64_t taken;      /* bytes its user took so far */
+    uint64_t taken_mark; /* ... at `marked_at`, to tell a slow user from a fast one */
+    uint64_t marked_at;
 };
 
 struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);

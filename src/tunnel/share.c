@@ -87,6 +87,8 @@ void share_account(struct pair *p)
     size_t *all = p->kept_in_all;
     if (!all)
         return;
+    if (p->stream.in.len < p->counted)
+        p->taken += p->counted - p->stream.in.len;
     *all += p->stream.in.len;
     *all -= p->counted;
     p->counted = p->stream.in.len;
@@ -108,10 +110,14 @@ void share_on_full(struct tunnel *t, struct pair *p)
         s->window_at = now(s);
         s->stalled_ms = 0;
     }
+    if (now(s) - p->marked_at >= SHARE_STALL_WINDOW_MS) {
+        p->marked_at = now(s);
+        p->taken_mark = p->taken;
+    }
     s->stalled_id = p->data_id;
     s->stalled_at = now(s);
     uint64_t left = SHARE_STALL_MS - s->stalled_ms;
-    timer_set(&s->stall, left ? left : 1);
+    timer_set(&s->stall, left ? left : SHARE_LOOK_MS);
 }
 
 void share_on_moving(struct tunnel *t)
@@ -127,13 +133,20 @@ void share_on_moving(struct tunnel *t)
     timer_stop(&s->stall);
 }
 
+/* A client that takes megabytes a second is no slow one: it only gets them faster still. */
+static bool is_slow(const struct share *s, const struct pair *p)
+{
+    uint64_t ms = now(s) - p->marked_at;
+    return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
+}
+
 static void on_stall(struct timer *timer)
 {
     struct share *s = container_of(timer, struct share, stall);
     struct tunnel *t = s->tunnel;
 
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
-        if (p->data_id != s->stalled_id)
+        if (p->data_id != s->stalled_id || !is_slow(s, p))
             continue;
         log_warn(t->id, "a client reads too slowly for a shared tunnel",
                  LOG_S("pod", t->pod->label), LOG_U("pair", p->data_id),

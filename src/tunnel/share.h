@@ -18,6 +18,8 @@
 #define SHARE_ALL_LIMIT (16 * 1024 * 1024)
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
+#define SHARE_LOOK_MS 20             /* between looks at one that is full, but not slow */
+#define SHARE_SLOW_BYTES_PER_MS 1024 /* who takes 1 MB/s is not failed for being slow */
 
 struct share {
     struct tunnel *tunnel;

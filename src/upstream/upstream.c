@@ -37,7 +37,7 @@
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 
-#define RETRY_MS 500    /* parked: look again */
+#define RETRY_MS 250    /* parked: look again */
 #define NEWS_MS 250     /* ... but not after a failure */
 #define FRESH_MS 3000   /* a look-up this old will do */
 #define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
@@ -515,6 +515,29 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     run(l);
 }
 
+/* Somebody who waits for a tunnel to the same port of the same pod. */
+static struct leasing *find_opening(struct upstream *u, const struct lease *like)
+{
+    if (u->lease_count < 2)
+        return NULL;
+    list_for_each (l, &u->leases, struct leasing, node)
+        if (l->state == LEASE_OPENING && l->want.proto == PROTO_HTTP1 &&
+            l->lease->port == like->port &&
+            strcmp(l->lease->endpoint->uid, like->endpoint->uid) == 0)
+            return l;
+    return NULL;
+}
+
+/* A connection that is free again need not lie in the pool while others wait. */
+static void hand_over(struct leasing *l, struct stream *s, struct log_id tunnel)
+{
+    opening_finish(&l->opening);
+    l->opening = (struct opening){ 0 };
+    l->lease->tunnel = tunnel;
+    hold(l, s, true);
+    task_wake(l->wake);
+}
+
 static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
 {
     struct stream *s = TAKE(lease->stream);
@@ -527,7 +550,10 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
         balance_on_answer(u->balance, lease->endpoint, lease->port);
     balance_end(u->balance, lease->endpoint);
     s->wake = NULL;
-    if (keep) {
+    struct leasing *next = keep ? find_opening(u, lease) : NULL;
+    if (next) {
+        hand_over(next, s, lease->tunnel);
+    } else if (keep) {
         tunnel_stream_lend(s, false);
         pool_put(u->pool, lease->endpoint, lease->port, s, lease->tunnel, lease->keep_ms);
     } else if (fate == FATE_ABORT) {

@@ -168,7 +168,7 @@ static void the_retry_timer_unparks(void **state)
     rig_service("A");
     asker_get(&a);
     assert_int_equal(rig.lookup_count, 1);
-    rig_advance(499);
+    rig_advance(249);
     assert_int_equal(rig.lookup_count, 1);
     rig_service("a");
     rig_advance(1);
@@ -189,12 +189,12 @@ static void the_retry_timer_dials_again(void **state)
     assert_int_equal(a.lease.result, ERR_AGAIN);
     size_t dials = rig.dial_count;
     assert_in_range(dials, 1, 3);
-    rig_advance(499);
+    rig_advance(249);
     assert_int_equal(rig.dial_count, dials);
-    rig_advance(501);
+    rig_advance(251);
     assert_in_range(rig.dial_count, dials + 2, dials + 6);
     rig.refusal.code = OK;
-    rig_advance(500);
+    rig_advance(250);
     assert_int_equal(a.lease.result, OK);
     asker_return(&a, FATE_CLOSE);
 }
@@ -215,7 +215,7 @@ static void failing_over_does_not_spin(void **state)
     size_t dials = rig.dial_count;
     assert_in_range(dials, 2, 4);
     assert_string_not_equal(rig_conn(0)->uid, rig_conn(1)->uid);
-    rig_advance(499);
+    rig_advance(249);
     assert_int_equal(rig.dial_count, dials);
     rig_advance(1);
     assert_int_equal(rig.dial_count, dials + 1);
@@ -293,7 +293,7 @@ static void an_api_server_that_comes_back_in_time_is_enough(void **state)
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(5000);
-    assert_in_range(rig.lookup_count, 8, 12);
+    assert_in_range(rig.lookup_count, 16, 24);
     rig_service("a");
     rig_advance(500);
     assert_int_equal(a.lease.result, OK);
@@ -624,6 +624,27 @@ static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+/* Who waits for a tunnel gets the connection that another has just finished with. */
+static void a_connection_given_back_goes_to_who_waits(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    struct stream *s = a.lease.stream;
+    rig.hold_openings = true;
+    asker_get(&b);
+    assert_int_equal(b.lease.result, ERR_AGAIN);
+    asker_return(&a, FATE_KEEP);
+    rig_advance(0);
+    assert_int_equal(b.lease.result, OK);
+    assert_ptr_equal(b.lease.stream, s);
+    assert_true(b.lease.reused);
+    assert_true(rig.dials[rig.dial_count - 1].cancelled);
+    asker_return(&b, FATE_CLOSE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -660,6 +681,7 @@ int main(void)
         TEST(draining_waits_for_the_last_lease_and_keeps_nothing),
         TEST(from_the_third_attempt_on_there_is_a_pause),
         TEST(an_idle_connection_on_a_taken_tunnel_stays_where_it_is),
+        TEST(a_connection_given_back_goes_to_who_waits),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
 }
