@@ -1,9 +1,9 @@
 /* listen/listen.h - the doors: where clients come in
  *
- * Which doors there are:
- *   sockets inherited from systemd, and what --listen and --port ask for; when nobody
- * asks for anything, port 80 on the default addresses (127.0.0.1 and ::1; in a pod all),
- * or 8080 where an ordinary user may not have 80.
+ * Which doors there are: sockets inherited from systemd, and what --listen and --port ask
+ * for; when nobody asks for anything, port 80 on the default addresses (127.0.0.1 and
+ * ::1; in a pod all), or 8080 where an ordinary user may not have 80.  Besides, a raw door
+ * for each --expose.
  *
  * A door knows nothing of what is said through it: each client becomes a stream and is
  * handed to serve/ at once.
