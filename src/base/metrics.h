@@ -23,7 +23,7 @@ struct metric {
     const char *label;                     /* NULL: one series without a label */
     const char *values[METRIC_SERIES_MAX]; /* of the label; ends with NULL if fewer */
     int64_t series[METRIC_SERIES_MAX];     /* series[0] when there is no label */
-    uint64_t buckets[METRIC_BUCKETS];      /* histograms of seconds: 1 ms .. 100 s, cumulative
+    uint64_t buckets[METRIC_BUCKETS]; /* histograms of seconds: 1 ms .. 100 s, cumulative
                                               only when printed */
     double sum;
     struct metric *next; /* private */

@@ -30,8 +30,8 @@ static bool is_legal(const uint8_t in[static 2])
     return !is_control(opcode) || (fin && length <= 125);
 }
 
-enum err websocket_header_decode(const uint8_t *in, size_t len, struct websocket_header *ret,
-                                 size_t *used)
+enum err websocket_header_decode(const uint8_t *in, size_t len,
+                                 struct websocket_header *ret, size_t *used)
 {
     if (len < 2)
         return ERR_AGAIN;

@@ -45,4 +45,5 @@ size_t websocket_header_encode(const struct websocket_header *h,
                                uint8_t out[static WEBSOCKET_HEADER_MAX]);
 
 /* XOR the mask over bytes, whose first is byte `at` of the payload.  Its own inverse. */
-void websocket_mask(uint8_t *bytes, size_t len, const uint8_t mask[static 4], uint64_t at);
+void websocket_mask(uint8_t *bytes, size_t len, const uint8_t mask[static 4],
+                    uint64_t at);
