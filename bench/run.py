@@ -38,7 +38,8 @@ def read_arguments():
         prog="script/bench",
         description="Measure kube-tunnel, kubectl port-forward, nginx and the pod side by side.",
         epilog="Without --playground or --kubernetes: both, as far as they can run here. "
-               "KUBE_TUNNEL, KUBE_PLAYGROUND, BENCH_LOAD and KUBECTL name other binaries.")
+               "KUBE_TUNNEL, KUBE_PLAYGROUND, BENCH_LOAD, BENCH_SPDY and KUBECTL name other "
+               "binaries.")
     parser.add_argument("--quick", action="store_true",
                         help="one short round: for a look, not for the record")
     parser.add_argument("--playground", action="store_true", help="in the playground only")

@@ -143,7 +143,11 @@ def trouble(results, figure):
         failed, total = failures(results, figure.place, figure.load, who)
         if failed > MANY_FAILURES * total:
             yield f"{failed:,} of {total:,} failed at {who}"
-        for numbers in rounds_of(results, figure.place, figure.load, who):
+        rounds = rounds_of(results, figure.place, figure.load, who)
+        missing = [r for r in rounds if r.get(figure.number) is None]
+        if missing:
+            yield f"{who} could not in {len(missing)} of {len(rounds)} rounds"
+        for numbers in rounds:
             asked = numbers.get("asked_rps")
             if asked and numbers["rps"] < RATE_HELD * asked:
                 yield f"{who} took only {numbers['rps']:,.0f} of {asked:,} requests/s"
@@ -171,9 +175,10 @@ def judge(results, figure):
     value = ratio if figure.rival else ours
     notes = list(trouble(results, figure))
     holds = None
-    if value is not None and figure.limit is not None:
+    if figure.limit is not None and any(OURS in n for n in notes):
+        holds = False
+    elif figure.limit is not None and value is not None:
         holds = value >= figure.limit if figure.at_least else value <= figure.limit
-        holds = holds and not any(OURS in n for n in notes)
     return Judged(figure, ours, theirs, ratio, spread, holds, notes)
 
 

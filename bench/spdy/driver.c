@@ -121,7 +121,8 @@ static enum err take_head(struct driver *d)
     bufq_skip(&d->stream->in, SPDY_HEAD);
     d->left = d->frame.length;
     if (d->frame.type == SPDY_RST_STREAM || d->frame.type == SPDY_GOAWAY ||
-        (d->frame.type == SPDY_DATA && d->frame.flags & SPDY_FIN))
+        (d->frame.type == SPDY_DATA && d->frame.flags & SPDY_FIN &&
+         d->frame.id != ERROR_ID))
         return fail(d, ERR_RESET, "the pair was ended by the far side");
     return OK;
 }
