@@ -7,7 +7,7 @@
  *                     allows, so that a container that does not read stops its own client
  *   towards a client  a slow reader's bytes are kept, up to 1 MiB each and 16 MiB in all;
  *                     then the tunnel stops reading, 200 ms in any second at most; who is
- *                     still full after that is failed, alone
+ *                     still full after that, and takes less than 1 MB/s, is failed, alone
  */
 #pragma once
 
