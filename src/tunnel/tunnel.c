@@ -27,6 +27,10 @@
  *   server deals to the five workers in turn, have all come back (the probe).
  * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
  *   good residue retires: it closes with its last pair.
+ * - A connection that has its tunnel to itself is braked by TCP, both ways.  Those that
+ *   share one are not allowed to: share.h says how they are braked, each for itself.
+ * - Silence means death only while we are reading: a tunnel that waits for a slow client
+ *   cannot be heard.
  *
  * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
