@@ -27,8 +27,8 @@
  *   server deals to the five workers in turn, have all come back (the probe).
  * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
  *   good residue retires: it closes with its last pair.
- * - A connection that has its tunnel to itself is braked by TCP, both ways.  Those that
- *   share one are not allowed to: share.h says how they are braked, each for itself.
+ * - A connection that has its tunnel to itself is braked by TCP, both ways.  Where several
+ *   share one, TCP would brake all of them: share.h says how each is braked for itself.
  * - Silence means death only while we are reading: a tunnel that waits for a slow client
  *   cannot be heard.
  *
