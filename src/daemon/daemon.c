@@ -45,7 +45,7 @@
 
 /* More than any pod is asked for at once, and a bound where one is needed. */
 #define TUNNELS_PER_POD_MAX 1024
-#define DIALS_PER_POD_MAX 8
+#define DIALS_PER_NODE_MAX 8
 
 #define CALL_MS 10000 /* one question to the API server */
 #define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
@@ -179,7 +179,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .ping_timeout_ms = c->ping_timeout_ms,
         .own_max = c->tunnels_per_pod,
         .tunnels_max = TUNNELS_PER_POD_MAX,
-        .dials_max = DIALS_PER_POD_MAX,
+        .dials_max = DIALS_PER_NODE_MAX,
         .pairs_max = c->tunnel_max_pairs,
         .age_ms = c->tunnel_max_age_ms,
         .connect_ahead = true,

@@ -48,6 +48,7 @@ struct raw {
     unsigned attempts;
     struct bufq held; /* what the client sent before the pod's first byte */
     bool holding;     /* ... and `held` is all of it */
+    uint64_t said;    /* bytes the client sent before the pod's first */
     bool clean;       /* both sides said all they had to say */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
@@ -123,7 +124,7 @@ static void say(struct raw *r)
         size_t want = n - at < sizeof(part) ? n - at : sizeof(part);
         at += bufq_write(&r->held, part, bufq_copy(from, at, part, want));
     }
-    bufq_move_n(to, from, n);
+    r->said += bufq_move_n(to, from, n);
     stream_update(r->client);
     stream_update(r->lease.stream);
 }
@@ -180,7 +181,7 @@ static void release(struct raw *r)
     if (r->lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
-                 LOG_U("up", r->relay.up), LOG_U("down", r->relay.down),
+                 LOG_U("up", r->said + r->relay.up), LOG_U("down", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
