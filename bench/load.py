@@ -62,6 +62,13 @@ def expect_word(child, word):
         raise LoadFailed(child.stderr.read().strip() or f"the load ended before {word!r}")
 
 
+def cpu_between(before, after, pids):
+    """None when one of them ended meanwhile: what it had used is gone with it."""
+    if any(pid not in before or pid not in after for pid in pids):
+        return None
+    return sum(after[pid] - before[pid] for pid in pids)
+
+
 def count_load(spawned, watch, limit, itself=None):
     """To the end of a load. watch: name -> pids, whose CPU comes back as cpu[name] in
     seconds; itself: the name under which the load's own comes back."""
@@ -70,7 +77,8 @@ def count_load(spawned, watch, limit, itself=None):
         watch = {**watch, itself: family(child.pid)} if itself else watch
         before = {name: cpu_seconds(pids) for name, pids in watch.items()}
         expect_word(child, "counted")
-        cpu = {name: cpu_seconds(pids) - before[name] for name, pids in watch.items()}
+        cpu = {name: cpu_between(before[name], cpu_seconds(pids), pids)
+               for name, pids in watch.items()}
         result = json.loads(child.stdout.readline())
     result["cpu"] = cpu
     result["failed"] = sum(result[name] for name in FAILURES)

@@ -45,10 +45,20 @@ def milliseconds(seconds):
     return f"{round(seconds * 1000)}ms"
 
 
+def known_cpu(result):
+    """(name, seconds) of everybody who was there from beginning to end. The shims count as
+    the cluster's; a pod that ended meanwhile took only its own little with it."""
+    cpu = dict(result["cpu"])
+    shims = cpu.pop("shims", None) or 0
+    if cpu.get("cluster") is not None:
+        cpu["cluster"] += shims
+    return [(name, seconds) for name, seconds in cpu.items() if seconds is not None]
+
+
 def per_request(result):
     """CPU of everybody watched, by request; latencies; failures."""
     n = max(1, result["requests"])
-    numbers = {f"{name}_us": 1e6 * cpu / n for name, cpu in result["cpu"].items()}
+    numbers = {f"{name}_us": 1e6 * cpu / n for name, cpu in known_cpu(result)}
     return {**numbers,
             "rps": result["requests"] / result["seconds"],
             "p50_ms": result["p50_us"] / 1000,
@@ -58,7 +68,7 @@ def per_request(result):
 
 
 def watched(contender):
-    watch = {"cluster": contender.place.chain()}
+    watch = {"cluster": contender.place.chain(), "shims": contender.place.shims()}
     if contender.process:
         watch["tool"] = contender.pids()
     return watch
@@ -114,7 +124,7 @@ def burst(effort, contender):
 def per_megabyte(result, which):
     moved = result[which] / MB
     numbers = {f"{name}_ms_per_mb": 1e3 * cpu / max(1, moved)
-               for name, cpu in result["cpu"].items()}
+               for name, cpu in known_cpu(result)}
     return {**numbers, "mb_per_s": moved / result["seconds"], "failed": result["failed"],
             "done": result["requests"]}
 

@@ -14,8 +14,8 @@ from process import Process, clean_environment, family, in_network
 PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
 CLUSTER = ROOT / "tests" / "kubernetes" / "cluster"
 KUBECTL = os.environ.get("KUBECTL", "kubectl")
-# What each byte goes through, and the shims of the pods, as the kernel abbreviates them.
-CHAIN = {"kube-apiserver", "kubelet", "containerd", "containerd-shim"}
+CHAIN = {"kube-apiserver", "kubelet", "containerd"}  # what each byte goes through
+SHIMS = {"containerd-shim"}  # beside it, one for each pod; as the kernel abbreviates them
 HTTP_PORT, RAW_PORT = 8080, 9000  # of the pods
 
 
@@ -73,6 +73,10 @@ class Playground:
     def chain(self):
         return family(self.process.child.pid)
 
+    @staticmethod
+    def shims():
+        return []
+
     def close(self):
         self.process.stop()
 
@@ -114,6 +118,9 @@ class Kubernetes:
 
     def chain(self):
         return in_network(self.network, CHAIN)
+
+    def shims(self):
+        return in_network(self.network, SHIMS)
 
     def close(self):
         if not self.was_up:

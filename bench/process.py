@@ -102,13 +102,9 @@ def family(pid):
 
 
 def cpu_seconds(pids):
-    """User and system time of these processes, all threads."""
-    total = 0
-    for pid in pids:
-        fields = stat_fields(pid)
-        if fields:
-            total += (int(fields[11]) + int(fields[12])) * TICK
-    return total
+    """User and system time, all threads, of each of these processes that still exists."""
+    fields = {pid: stat_fields(pid) for pid in pids}
+    return {pid: (int(f[11]) + int(f[12])) * TICK for pid, f in fields.items() if f}
 
 
 def memory_kib(pids):

@@ -146,7 +146,7 @@ def trouble(results, figure):
         rounds = rounds_of(results, figure.place, figure.load, who)
         missing = [r for r in rounds if r.get(figure.number) is None]
         if missing:
-            yield f"{who} could not in {len(missing)} of {len(rounds)} rounds"
+            yield f"no number for {who} in {len(missing)} of {len(rounds)} rounds"
         for numbers in rounds:
             asked = numbers.get("asked_rps")
             if asked and numbers["rps"] < RATE_HELD * asked:
