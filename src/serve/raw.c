@@ -176,6 +176,16 @@ static enum raw_state in_closed(struct raw *r)
     return RAW_CLOSED;
 }
 
+/* A client that is done, with a pod that has nothing more under way, ends in an orderly
+ * manner also when the pod would have gone on listening: its tunnel serves again. */
+static enum fate fate_of(const struct raw *r)
+{
+    const struct stream *pod = r->lease.stream;
+    bool quiet = pod && pod->end.verdict == V_OPEN && bufq_empty(&pod->in) &&
+                 bufq_empty(&pod->out);
+    return r->clean || (r->client->in_eof && quiet) ? FATE_CLOSE : FATE_ABORT;
+}
+
 static void release(struct raw *r)
 {
     if (r->lease.endpoint)
@@ -185,7 +195,7 @@ static void release(struct raw *r)
                  LOG_U("ms", r->task.sched->now - r->began));
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
-    upstream_return(&r->lease, r->clean ? FATE_CLOSE : FATE_ABORT);
+    upstream_return(&r->lease, fate_of(r));
     endpoint_unref(TAKE(r->avoid));
     bufq_finish(&r->held);
     if (r->clean)

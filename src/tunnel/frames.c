@@ -12,9 +12,10 @@
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
+#include "base/own.h"
 
 #define CONTROL_READ_MAX 256 /* longer control frames say nothing to us: skipped */
-#define PAYLOAD_MAX (CHUNK_SIZE - SPDY_HEAD)
+#define PAYLOAD_MAX 32768    /* what client-go and the runtime send at most */
 
 static struct pair *find(struct tunnel *t, uint32_t id)
 {
@@ -165,14 +166,23 @@ enum err frames_read(struct tunnel *t, struct diag *why)
     return e;
 }
 
-/* One DATA frame of what lies together at the front of the pair's queue. */
+/* How much of a queue goes into one frame: whole chunks, so that none has to be copied. */
+static size_t payload(const struct bufq *from)
+{
+    struct iovec chunks[4];
+    size_t count = bufq_iov(from, chunks, ARRAY_LEN(chunks)), n = 0;
+
+    for (size_t i = 0; i < count && n + chunks[i].iov_len <= PAYLOAD_MAX; i++)
+        n += chunks[i].iov_len;
+    return n;
+}
+
+/* One DATA frame from the front of the pair's queue. */
 static bool send_frame(struct tunnel *t, struct pair *p)
 {
     struct bufq *from = &p->stream.out, *to = &t->carrier->out;
-    size_t n;
+    size_t n = payload(from);
 
-    bufq_peek(from, &n);
-    n = n < PAYLOAD_MAX ? n : PAYLOAD_MAX;
     if (n == 0 || bufq_room(to) < n + SPDY_HEAD || !share_may_send(t, p))
         return false;
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));

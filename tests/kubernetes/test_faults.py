@@ -14,7 +14,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from faults_load import Load, SlowReader, anonymous_memory, beside
+from faults_load import Load, SlowReader, anonymous_memory, beside, promised
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, soak, unexplained, whole_again
@@ -109,8 +109,8 @@ def test_a_rolling_restart(start_tunnel, cluster, tell, user):
     figures = load.figures()
     tell(figures)
     assert not figures.lost, figures.complaints()
-    assert figures.p99 < 1.5 + PATIENCE[user]
-    assert figures.longest < 3 + PATIENCE[user]
+    promised(figures.p99, 1.5 + PATIENCE[user], 6, "p99 of the waits, s")
+    promised(figures.longest, 3 + PATIENCE[user], 9, "longest wait, s")
 
 
 @users
@@ -129,7 +129,7 @@ def test_both_pods_deleted_at_once(start_tunnel, cluster, tell, user):
     figures = load.figures()
     tell(f"one is ready after {outage:.2f} s;", figures)
     assert not figures.lost, figures.complaints()
-    assert figures.longest < outage + 1 + PATIENCE[user]
+    promised(figures.longest, outage + 1 + PATIENCE[user], outage + 6, "longest wait, s")
 
 
 def kill(cluster, component):
@@ -149,7 +149,7 @@ def test_a_component_is_killed(start_tunnel, cluster, tell, component, user):
     figures = load.figures()
     tell(f"a fresh port-forward works after {outage:.2f} s;", figures)
     assert not figures.lost, figures.complaints()
-    assert figures.longest < outage + 1 + PATIENCE[user]
+    promised(figures.longest, outage + 1 + PATIENCE[user], outage + 6, "longest wait, s")
 
 
 @users
@@ -337,7 +337,8 @@ def test_slow_readers(start_tunnel, tell):
 
     beside(tunnel.port, tell, trouble)
     tell(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
-    assert max(grown) <= 60 * 64 + 4096, "KB; 4 MB for the load beside them"
+    # 4 MB are for the load beside them.
+    promised(max(grown), 60 * 64 + 4096, 60 * 1024, "KB of RssAnon for 60 slow readers")
 
 
 # the network
@@ -376,7 +377,8 @@ def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
     assert all(at and at <= 16 for at in found)
     untold = [r for r in told.lost if r.status not in (503, 504)]
     assert not untold, (len(untold), untold[:10])
-    assert max(r.wait for r in told.requests) < 16 + 10 + 1, "until found, and then --wait"
+    # Until it is found, and then --wait.
+    promised(max(r.wait for r in told.requests), 16 + 10 + 1, 40, "longest wait, s")
 
 
 # warm tunnels to what is no more
@@ -422,7 +424,7 @@ def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
     tell(f"undisturbed longest {calm.longest:.3f} s;", figures)
     assert not calm.lost, calm.complaints()
     assert not figures.lost, figures.complaints()
-    assert figures.longest <= calm.longest + 0.1
+    promised(figures.longest, calm.longest + 0.1, 3, "longest of 50 GETs at once, s")
 
 
 def test_a_soak(start_tunnel, cluster, tell):
