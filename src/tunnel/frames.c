@@ -221,8 +221,10 @@ static void flush_pair(struct tunnel *t, struct pair *p)
 
 void frames_flush(struct tunnel *t)
 {
+    share_ask(t);
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
         flush_pair(t, p);
+    share_ask(t);
     stream_update(t->carrier);
 }
 

@@ -35,11 +35,20 @@ static void ask(struct tunnel *t)
 
 void share_on_sent(struct tunnel *t, const struct pair *p, size_t n)
 {
-    if (!t->share)
-        return;
-    credit_on_data(&t->share->credit, worker_of(p), (uint32_t)n);
-    if (credit_wants_pings(&t->share->credit, worker_of(p)))
+    if (t->share)
+        credit_on_data(&t->share->credit, worker_of(p), (uint32_t)n);
+}
+
+/* Before the frames of a turn, because they may leave no room for it: a connection that has
+ * used its credit up without asking would wait for ever. */
+void share_ask(struct tunnel *t)
+{
+    for (unsigned w = 0; t->share && w < WORKERS; w++) {
+        if (!credit_wants_pings(&t->share->credit, w))
+            continue;
         ask(t);
+        return;
+    }
 }
 
 void share_on_ping(struct tunnel *t)

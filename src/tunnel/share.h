@@ -36,6 +36,7 @@ void share_destroy(struct share *s); /* NULL accepted */
 
 /* All of these accept a tunnel that is not shared, and then do nothing or allow. */
 bool share_may_send(const struct tunnel *t, const struct pair *p);
+void share_ask(struct tunnel *t); /* in each turn, first */
 void share_on_sent(struct tunnel *t, const struct pair *p, size_t n);
 void share_on_ping(struct tunnel *t);
 void share_on_pong(struct tunnel *t, uint32_t ping_id);

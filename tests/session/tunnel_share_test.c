@@ -154,6 +154,30 @@ static void answered_pings_let_it_go_on(void **state)
     close_all();
 }
 
+/* A carrier that is full all the time leaves room for PINGs only now and then. */
+static void an_upload_through_a_full_carrier_never_stops(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *u = sharing(0);
+    size_t pair = pair_of(s, u), sent = 0;
+    static const char block[65536];
+
+    for (int turn = 0; turn < 4000 && sent < 8 * 1024 * 1024; turn++) {
+        s->end->paused = turn % 2; /* the API server takes its time */
+        sent += bufq_write(&user_stream(u)->out, block, sizeof(block));
+        stream_update(user_stream(u));
+        stream_update(s->end);
+        rig_run();
+    }
+    s->end->paused = false;
+    stream_update(s->end);
+    rig_run();
+    assert_true(sent >= 8 * 1024 * 1024);
+    assert_true(s->pairs[pair].got.len + user_stream(u)->out.len + CARRIER_LIMIT >= sent);
+    close_all();
+}
+
 /* Send so much, or until nothing more is taken; returns how much that was. */
 static size_t fill(struct server *s, struct user *u, size_t total)
 {
@@ -241,6 +265,7 @@ int main(void)
         CASE(a_failure_stays_in_its_pair),
         CASE(who_is_not_read_stops_alone),
         CASE(answered_pings_let_it_go_on),
+        CASE(an_upload_through_a_full_carrier_never_stops),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
         CASE(without_neighbours_nobody_is_failed),
