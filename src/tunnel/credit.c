@@ -17,11 +17,35 @@ static bool has_room_for_ping(const struct credit_worker *w)
     return frames_behind(w) + w->pings < CREDIT_QUEUE;
 }
 
+static bool is_stuck(const struct credit *c, const struct credit_worker *w)
+{
+    if (w->pings < CREDIT_ROUNDS)
+        return false;
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (c->workers[i].pings == 0)
+            return true;
+    return false;
+}
+
+bool credit_is_blind(const struct credit *c)
+{
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (is_stuck(c, &c->workers[i]))
+            return true;
+    return false;
+}
+
 void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes)
 {
     struct credit_worker *w = &c->workers[worker];
+    bool uncounted = credit_is_blind(c) && !is_stuck(c, w);
+
     w->sent_frames++;
     w->sent_bytes += bytes;
+    if (uncounted) {
+        w->taken_frames++;
+        w->taken_bytes += bytes;
+    }
 }
 
 void credit_on_ping(struct credit *c)
@@ -54,21 +78,8 @@ void credit_on_pong(struct credit *c, uint32_t number)
 void credit_on_answer(struct credit *c, unsigned worker)
 {
     struct credit_worker *w = &c->workers[worker];
-    if (bytes_behind(w) < CREDIT_ASK_BYTES)
+    if (bytes_behind(w) < CREDIT_ANSWER_BYTES)
         w->taken_frames = w->sent_frames;
-}
-
-static bool is_stuck(const struct credit_worker *w)
-{
-    return w->pings >= CREDIT_STUCK_PINGS;
-}
-
-bool credit_is_blind(const struct credit *c)
-{
-    for (size_t i = 0; i < CREDIT_WORKERS; i++)
-        if (is_stuck(&c->workers[i]))
-            return true;
-    return false;
 }
 
 bool credit_allows(const struct credit *c, unsigned worker)
@@ -78,7 +89,7 @@ bool credit_allows(const struct credit *c, unsigned worker)
 
     if (behind < CREDIT_FRAMES && behind + w->pings < CREDIT_QUEUE)
         return true;
-    return credit_is_blind(c) && !is_stuck(w);
+    return credit_is_blind(c) && !is_stuck(c, w);
 }
 
 bool credit_wants_pings(const struct credit *c, unsigned worker)
@@ -86,7 +97,7 @@ bool credit_wants_pings(const struct credit *c, unsigned worker)
     const struct credit_worker *w = &c->workers[worker];
 
     for (size_t i = 0; i < CREDIT_WORKERS; i++)
-        if (!has_room_for_ping(&c->workers[i]) || is_stuck(&c->workers[i]))
+        if (!has_room_for_ping(&c->workers[i]) || c->workers[i].pings >= CREDIT_ROUNDS)
             return false;
     bool many = frames_behind(w) >= CREDIT_ASK_FRAMES &&
                 w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;

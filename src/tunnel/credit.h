@@ -15,10 +15,11 @@
 #define CREDIT_WORKERS 5
 #define CREDIT_FRAMES 24 /* unanswered data frames per worker, at most */
 #define CREDIT_QUEUE 40  /* the same with unanswered PINGs: the server's limit is 50 */
-#define CREDIT_ASK_FRAMES 12         /* ask how far it is after this many ... */
-#define CREDIT_ASK_BYTES (64 * 1024) /* ... or this much */
-#define CREDIT_STUCK_PINGS 10 /* a worker that owes this many does not run any more */
-#define CREDIT_PINGS 64       /* remembered; more are never unanswered */
+#define CREDIT_ASK_FRAMES 12            /* ask how far it is after this many ... */
+#define CREDIT_ASK_BYTES (256 * 1024)   /* ... or this much */
+#define CREDIT_ANSWER_BYTES (64 * 1024) /* so much an answer proves as well as a PING */
+#define CREDIT_ROUNDS 4                 /* of five PINGs each, unanswered at once */
+#define CREDIT_PINGS 64                 /* remembered; more are never unanswered */
 
 struct credit_mark {
     uint32_t frames, bytes; /* sent to its worker when this PING was */
@@ -47,6 +48,6 @@ void credit_on_answer(struct credit *c, unsigned worker);
 bool credit_allows(const struct credit *c, unsigned worker);
 /* Should five PINGs be sent now, to learn more?  Never when a queue could overflow. */
 bool credit_wants_pings(const struct credit *c, unsigned worker);
-/* A worker does not answer any more: no PINGs, no new connections; its neighbours go on
- * without credit. */
+/* A worker owes all the PINGs there may be, and another one none: it does not run any more.
+ * No PINGs, no new connections; its neighbours go on without credit, and without counting. */
 bool credit_is_blind(const struct credit *c);

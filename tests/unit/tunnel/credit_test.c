@@ -89,7 +89,7 @@ static void an_answer_proves_as_much_for_little(void **state)
         assert_true(credit_allows(&c, 4));
         exchanges++;
     }
-    assert_int_equal(exchanges, CREDIT_ASK_BYTES / 200 + 1);
+    assert_true(exchanges >= CREDIT_ANSWER_BYTES / 200);
 }
 
 static void
@@ -98,7 +98,7 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     (void)state;
     struct credit c = { 0 };
 
-    for (unsigned round = 0; round < CREDIT_STUCK_PINGS; round++) {
+    for (unsigned round = 0; round < CREDIT_ROUNDS; round++) {
         assert_false(credit_is_blind(&c));
         ask(&c);
         for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
@@ -111,6 +111,13 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     send(&c, 0, 1000, 16000);
     assert_true(credit_allows(&c, 0));
     assert_false(credit_wants_pings(&c, 0));
+
+    for (uint32_t n = 3; n < CREDIT_ROUNDS * CREDIT_WORKERS; n += CREDIT_WORKERS)
+        credit_on_pong(&c, n); /* it runs again after all */
+    assert_false(credit_is_blind(&c));
+    send(&c, 0, CREDIT_ASK_FRAMES, 1000);
+    assert_true(credit_allows(&c, 0)); /* what was not counted is no debt */
+    assert_true(credit_wants_pings(&c, 0));
 }
 
 static void a_pong_nobody_asked_for_changes_nothing(void **state)
