@@ -86,7 +86,8 @@ static void dials_and_tunnels_have_their_limits(void **state)
     rig_run();
     assert_int_equal(users[4].opening.result, OK);
     assert_int_equal(users[5].opening.result, ERR_AGAIN);
-    tunnel_stream_lend(users[0].opening.stream, false); /* into a pool: it may come back */
+    tunnel_stream_lend(users[0].opening.stream,
+                       false); /* into a pool: it may come back */
     rig_run();
     assert_int_equal(users[5].opening.result, ERR_AGAIN);
     user_finish(&users[0]);

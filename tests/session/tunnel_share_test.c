@@ -17,7 +17,9 @@ static int begin(void **state)
     rig.settings.own_max = 1;
     rig.settings.tunnels_max = 3;
     struct diag why;
-    return tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why);
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+    return 0;
 }
 
 /* One on a tunnel of its own, the other five together on the second. */

@@ -9,7 +9,9 @@ static int begin(void **state)
     tunnels_destroy(rig.tunnels);
     rig.settings.connect_ahead = true;
     struct diag why;
-    return tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why);
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+    return 0;
 }
 
 static void the_first_tunnel_takes_it(void **state)

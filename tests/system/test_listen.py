@@ -72,10 +72,21 @@ def test_a_taken_port_names_its_holder(nowhere):
     assert f"(pid {os.getpid()})" in done.stderr
 
 
+def port_of_ipv6_alone():
+    """A listener on a port of ::1 that nobody has on 127.0.0.1."""
+    while True:
+        holder = socket.create_server(("::1", 0), family=socket.AF_INET6)
+        try:
+            socket.create_server(("127.0.0.1", holder.getsockname()[1])).close()
+            return holder
+        except OSError:
+            holder.close()
+
+
 def test_a_taken_port_on_one_of_two_addresses(nowhere):
     if not has_ipv6():
         pytest.skip("no IPv6 on this machine")
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as holder:
+    with port_of_ipv6_alone() as holder:
         port = holder.getsockname()[1]
         done = run("--kubeconfig", nowhere, "--port", port)
     assert done.returncode == 1

@@ -129,7 +129,8 @@ static void what_is_no_socket_is_never_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_half_closed_client_is_still_there, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_half_closed_client_is_still_there, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(a_client_that_leaves_later_is_found_out, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_client_that_closed_is_gone, setup, teardown),

@@ -19,8 +19,8 @@ static void decodes_the_rfc_example(void **state)
     struct websocket_header h;
     size_t used;
 
-    assert_int_equal(websocket_header_decode(masked_hello, sizeof(masked_hello), &h, &used),
-                     OK);
+    assert_int_equal(
+        websocket_header_decode(masked_hello, sizeof(masked_hello), &h, &used), OK);
     assert_int_equal(used, 6);
     assert_int_equal(h.opcode, WEBSOCKET_TEXT);
     assert_true(h.fin);
