@@ -44,7 +44,7 @@ def test_the_level_is_said(start_tunnel):
     for user, word in (("watcher", "watch"), ("original", "list"), ("scoped", "shop")):
         tunnel = start_tunnel("--log-level", "info", user=user)
         assert tunnel.get(WEB).status == 200
-        assert word in tunnel.log(), tunnel.log()
+        assert eventually(lambda: word in tunnel.log()), tunnel.log()
 
 
 @pytest.mark.parametrize("user, verbs, resource", [
@@ -69,7 +69,7 @@ def test_rights_that_come_later_are_used(start_tunnel, cluster):
                "metadata": {"name": "lab-later", "namespace": "shop"},
                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lab-scoped"},
                "subjects": [{"kind": "User", "name": "dev"}]}
-    from tunnel_process import eventually
+    from tunnel_process import eventually, eventually
     try:
         cluster.apply(binding)
         eventually(lambda: tunnel.get(WEB).status == 200, 15, pause=0.5)
