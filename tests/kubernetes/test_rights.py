@@ -1,5 +1,6 @@
 """With the rights there are, and a plain word about those that are missing."""
 import pytest
+from tunnel_process import eventually
 
 WEB = "web.shop.svc.cluster.local"
 
@@ -41,7 +42,7 @@ def test_one_namespace_only(start_tunnel):
 
 def test_the_level_is_said(start_tunnel):
     """Which of the three it works at is a line of the log, once it knows."""
-    for user, word in (("watcher", "watch"), ("original", "list"), ("scoped", "shop")):
+    for user, word in (("watcher", "rights=watch"), ("original", "rights=lookup"), ("scoped", "scope=shop")):
         tunnel = start_tunnel("--log-level", "info", user=user)
         assert tunnel.get(WEB).status == 200
         assert eventually(lambda: word in tunnel.log()), tunnel.log()
@@ -69,7 +70,6 @@ def test_rights_that_come_later_are_used(start_tunnel, cluster):
                "metadata": {"name": "lab-later", "namespace": "shop"},
                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "lab-scoped"},
                "subjects": [{"kind": "User", "name": "dev"}]}
-    from tunnel_process import eventually, eventually
     try:
         cluster.apply(binding)
         eventually(lambda: tunnel.get(WEB).status == 200, 15, pause=0.5)
