@@ -46,7 +46,7 @@ struct lease {
     struct log_id tunnel;
     uint32_t keep_ms; /* set by the user before FATE_KEEP: Keep-Alive: timeout; 0: none */
 
-    /* On failure: what to tell the client (docs/errors in serve/errors.c).
+    /* On failure: what to tell the client (serve/errors.c does).
      *   ERR_NOT_FOUND    why: services "x" not found
      *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
      *   ERR_NO_PORT      why lists the declared ports
