@@ -220,12 +220,13 @@ class Pod(Contender):
 
 
 class BareSpdy(Contender):
-    """One pair of one tunnel and nothing else: what the chain behind us can do. It is its
-    own load, so there is nothing to start and nobody to ask."""
+    """Pairs in tunnels of their own and nothing else: what the chain behind us can do. It is
+    its own load, so there is nothing to start and nobody to ask."""
 
     name = "bare SPDY"
     tool = False
-    loads = {"1 connection"}
+    loads = {"1 connection", "16 connections"}
+    per_tunnel = 1
 
     @staticmethod
     def missing(place):
@@ -236,10 +237,18 @@ class BareSpdy(Contender):
     def open(self):
         return self
 
-    def load(self, watch, connections, **options):
-        assert connections == 1
+    def load(self, watch, **options):
         return drive_spdy(self.place, watch, kubeconfig=self.place.kubeconfig, namespace="shop",
-                          pod=self.place.pod_name, port=HTTP_PORT, **options)
+                          pod=self.place.pod_name, port=HTTP_PORT, per_tunnel=self.per_tunnel,
+                          **options)
+
+
+class SharedSpdy(BareSpdy):
+    """The same with all of them in one tunnel, as kubectl has it."""
+
+    name = "bare SPDY, one tunnel"
+    loads = {"16 connections"}
+    per_tunnel = 16
 
 
 def free_ports(count):
@@ -251,4 +260,4 @@ def free_ports(count):
 
 
 DOWNLOAD_FILE = 64 << 20
-CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod, BareSpdy)
+CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod, BareSpdy, SharedSpdy)

@@ -100,6 +100,12 @@ ENGINE = [
            "ms", "ms", "kubectl", 0.7, False, ""),
     Figure("p50, 1 connection, beside a bare SPDY client", "kubernetes", "1 connection",
            "p50_ms", "ms", "bare SPDY", 1.2, False, ""),
+    *(Figure(f"{text}, 16 connections, beside bare SPDY{how}", "kubernetes", "16 connections",
+             number, unit, f"bare SPDY{how}", None, at_least)
+      for how in ("", ", one tunnel")
+      for text, number, unit, at_least in (("requests/s", "rps", "/s", True),
+                                           ("the cluster's own CPU per request", "cluster_us",
+                                            "us", False))),
 ]
 TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE}
 

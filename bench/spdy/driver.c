@@ -1,8 +1,9 @@
-/* bench/spdy/driver.c - one pair of one tunnel, kept busy with the same request
+/* bench/spdy/driver.c - pairs of bare tunnels, kept busy with the same request
  *
- * A run is a story, not a table: connect, upgrade, open the pair, ask until the time is
- * up.  So it is told in order, each step turning the loop until it is done; only the
- * answers are taken in a task, because the next request follows in the same turn.
+ * A run is a story, not a table: for each tunnel connect, upgrade, open its pairs, then
+ * ask until the time is up.  So it is told in order, each step turning the loop until it
+ * is done; only the answers are taken in a task, because the next request follows in the
+ * same turn.
  */
 #include "bench/spdy/driver.h"
 
@@ -22,20 +23,36 @@
 #define DIAL_MS 10000
 #define TURN_MS 100 /* how often clocks are looked at when nothing happens */
 #define HEAD_MAX 8192
-#define ERROR_ID 1
-#define DATA_ID 11 /* the same worker of the runtime's as the other (mod 5) */
+
+/* Pair number n of a tunnel has the ids (a, a + 10): the same worker of the runtime's for
+ * both (mod 5), and another one than the four pairs before it. */
+#define FIRST_ID(n) (1 + 12 * (uint32_t)(n))
+#define DATA_OFFSET 10
+
+struct pair {
+    uint32_t error_id, data_id;
+    struct answer answer;
+    uint64_t began; /* the present request */
+};
+
+struct tunnel {
+    struct driver *driver;
+    struct task wake; /* of the dial, then of the stream */
+    struct stream *stream;
+    bool talking;
+    struct spdy_head frame; /* the one being read */
+    uint32_t left;          /* of it */
+    struct pair *pairs;
+    size_t count;
+};
 
 struct driver {
     const struct driver_goal *goal;
     const struct plan *plan;
     struct loop *loop;
-    struct task wake; /* of the dial, then of the stream */
-    struct stream *stream;
-    bool talking, counting;
-    struct spdy_head frame; /* the one being read */
-    uint32_t left;          /* of it */
-    struct answer answer;
-    uint64_t began; /* the present request */
+    struct tunnel *tunnels;
+    size_t count;
+    bool counting;
     struct tally tally;
     enum err result;
     struct diag *why;
@@ -47,126 +64,134 @@ static enum err fail(struct driver *d, enum err e, const char *what)
     return d->result;
 }
 
-static enum err lost(struct driver *d)
+static enum err lost(struct tunnel *t)
 {
-    return fail(d, ERR_RESET,
-                d->stream->end.why.text[0] ? d->stream->end.why.text
-                                           : "the API server closed the connection");
-}
-
-/* Turn the loop until `there`; ERR_TIMEOUT after ms. */
-static enum err wait_for(struct driver *d, bool (*there)(const struct driver *),
-                         uint64_t ms)
-{
-    uint64_t until = monotonic_ns() + ms * 1000000;
-
-    while (!there(d)) {
-        if (monotonic_ns() > until)
-            return fail(d, ERR_TIMEOUT, "the API server does not answer");
-        loop_run_once(d->loop, TURN_MS);
-    }
-    return d->result;
+    const char *why = t->stream->end.why.text;
+    return fail(t->driver, ERR_RESET,
+                why[0] ? why : "the API server closed the connection");
 }
 
 /* Asking */
 
-static void ask(struct driver *d)
+static void ask(struct tunnel *t, struct pair *p)
 {
+    const struct plan *plan = t->driver->plan;
     uint8_t head[SPDY_HEAD];
-    struct bufq *out = &d->stream->out;
+    struct bufq *out = &t->stream->out;
 
-    spdy_data_head_encode(DATA_ID, 0, (uint32_t)d->plan->head_len, head);
-    answer_init(&d->answer);
-    d->began = monotonic_ns();
-    if (!bufq_put(out, head, sizeof(head)) ||
-        !bufq_put(out, d->plan->head, d->plan->head_len))
-        fail(d, ERR_LIMIT, "the request does not fit");
-    stream_update(d->stream);
+    spdy_data_head_encode(p->data_id, 0, (uint32_t)plan->head_len, head);
+    answer_init(&p->answer);
+    p->began = monotonic_ns();
+    if (!bufq_put(out, head, sizeof(head)) || !bufq_put(out, plan->head, plan->head_len))
+        fail(t->driver, ERR_LIMIT, "the request does not fit");
+    stream_update(t->stream);
 }
 
-static void on_answer(struct driver *d)
+static void count_answer(struct driver *d, const struct pair *p)
 {
-    if (d->counting && d->answer.status != 200)
+    if (!d->counting)
+        return;
+    if (p->answer.status != 200) {
         d->tally.failures[FAIL_STATUS]++;
-    if (d->counting && d->answer.status == 200) {
-        d->tally.requests++;
-        d->tally.body_in += d->answer.body;
-        samples_add(&d->tally.latencies, monotonic_ns() - d->began);
+        return;
     }
-    if (d->answer.closes)
-        fail(d, ERR_EOF, "the pod closes its connections");
-    else
-        ask(d);
+    d->tally.requests++;
+    d->tally.body_in += p->answer.body;
+    samples_add(&d->tally.latencies, monotonic_ns() - p->began);
 }
 
-static enum err take_bytes(struct driver *d, const char *bytes, size_t n)
+static enum err take_bytes(struct tunnel *t, struct pair *p, const char *bytes, size_t n)
 {
-    enum err e = answer_feed(&d->answer, bytes, n);
+    struct driver *d = t->driver;
+    enum err e = answer_feed(&p->answer, bytes, n);
 
-    if (e == OK)
-        on_answer(d);
-    else if (e != ERR_AGAIN)
-        fail(d, e, "the pod's answer cannot be counted");
+    if (e == ERR_AGAIN)
+        return OK;
+    if (e)
+        return fail(d, e, "the pod's answer cannot be counted");
+    count_answer(d, p);
+    if (p->answer.closes)
+        return fail(d, ERR_EOF, "the pod closes its connections");
+    ask(t, p);
     return d->result;
 }
 
-static enum err take_head(struct driver *d)
+static struct pair *find_pair(struct tunnel *t, uint32_t id)
 {
-    uint8_t bytes[SPDY_HEAD];
-    size_t n = bufq_copy(&d->stream->in, 0, bytes, sizeof(bytes));
-    enum err e = spdy_head_decode(bytes, n, &d->frame);
-
-    if (e)
-        return e == ERR_AGAIN ? e : fail(d, e, "the API server does not speak SPDY");
-    bufq_skip(&d->stream->in, SPDY_HEAD);
-    d->left = d->frame.length;
-    if (d->frame.type == SPDY_RST_STREAM || d->frame.type == SPDY_GOAWAY ||
-        (d->frame.type == SPDY_DATA && d->frame.flags & SPDY_FIN &&
-         d->frame.id != ERROR_ID))
-        return fail(d, ERR_RESET, "the pair was ended by the far side");
-    return OK;
+    for (size_t i = 0; i < t->count; i++)
+        if (t->pairs[i].data_id == id || t->pairs[i].error_id == id)
+            return &t->pairs[i];
+    return NULL;
 }
 
-static enum err take_payload(struct driver *d)
+/* Anything that ends a pair ends the run. */
+static bool ends_pair(struct tunnel *t)
+{
+    const struct spdy_head *f = &t->frame;
+
+    if (f->type == SPDY_RST_STREAM || f->type == SPDY_GOAWAY)
+        return true;
+    if (f->type != SPDY_DATA)
+        return false;
+    const struct pair *p = find_pair(t, f->id);
+    return f->flags & SPDY_FIN || (p && p->error_id == f->id);
+}
+
+static enum err take_head(struct tunnel *t)
+{
+    uint8_t bytes[SPDY_HEAD];
+    size_t n = bufq_copy(&t->stream->in, 0, bytes, sizeof(bytes));
+    enum err e = spdy_head_decode(bytes, n, &t->frame);
+
+    if (e == ERR_AGAIN)
+        return e;
+    if (e)
+        return fail(t->driver, e, "the API server does not speak SPDY");
+    bufq_skip(&t->stream->in, SPDY_HEAD);
+    t->left = t->frame.length;
+    return ends_pair(t) ? fail(t->driver, ERR_RESET, "a pair was ended by the far side")
+                        : OK;
+}
+
+static enum err take_payload(struct tunnel *t)
 {
     size_t n;
-    const uint8_t *bytes = bufq_peek(&d->stream->in, &n);
-    enum err e = OK;
+    const uint8_t *bytes = bufq_peek(&t->stream->in, &n);
+    struct pair *p = t->frame.type == SPDY_DATA ? find_pair(t, t->frame.id) : NULL;
 
-    if (n > d->left)
-        n = d->left;
-    if (d->frame.type == SPDY_DATA && d->frame.id == ERROR_ID)
-        e = fail(d, ERR_RESET, "the runtime refused the connection to the pod");
-    else if (d->frame.type == SPDY_DATA && d->frame.id == DATA_ID)
-        e = take_bytes(d, (const char *)bytes, n);
-    bufq_skip(&d->stream->in, n);
-    d->left -= (uint32_t)n;
+    if (n > t->left)
+        n = t->left;
+    enum err e = p ? take_bytes(t, p, (const char *)bytes, n) : OK;
+    bufq_skip(&t->stream->in, n);
+    t->left -= (uint32_t)n;
     return e;
 }
 
-static void on_wake(struct task *t)
+static void on_wake(struct task *task)
 {
-    struct driver *d = container_of(t, struct driver, wake);
+    struct tunnel *t = container_of(task, struct tunnel, wake);
+    const struct driver *d = t->driver;
     enum err e = OK;
 
-    if (!d->talking || d->result)
+    if (!t->talking || d->result)
         return;
-    while (!e && !bufq_empty(&d->stream->in))
-        e = d->left ? take_payload(d) : take_head(d);
+    while (!e && !bufq_empty(&t->stream->in))
+        e = t->left ? take_payload(t) : take_head(t);
     if (!d->result)
-        stream_update(d->stream); /* there is room again */
-    if (!d->result && (d->stream->broken || d->stream->in_eof))
-        lost(d);
+        stream_update(t->stream); /* there is room again */
+    if (!d->result && (t->stream->broken || t->stream->in_eof))
+        lost(t);
 }
 
 /* Setting up */
 
-static enum err connect_socket(struct driver *d, struct transfers *transfers, int *ret_fd)
+static enum err connect_socket(struct tunnel *t, struct transfers *transfers, int *ret_fd)
 {
+    struct driver *d = t->driver;
     const struct kube_target *to = d->goal->target;
     struct connecting way = { 0 };
 
-    connecting_start(&way, transfers, to->host, to->port, to->proxy, DIAL_MS, &d->wake);
+    connecting_start(&way, transfers, to->host, to->port, to->proxy, DIAL_MS, &t->wake);
     while (way.result == ERR_AGAIN)
         loop_run_once(d->loop, TURN_MS);
     enum err e = way.result;
@@ -180,8 +205,9 @@ static enum err connect_socket(struct driver *d, struct transfers *transfers, in
     return e;
 }
 
-static enum err open_tls(struct driver *d, struct stream *below)
+static enum err open_tls(struct tunnel *t, struct stream *below)
 {
+    struct driver *d = t->driver;
     const struct kube_target *to = d->goal->target;
     struct tls_settings settings = { .ca = to->ca,
                                      .certificate = to->certificate,
@@ -196,28 +222,28 @@ static enum err open_tls(struct driver *d, struct stream *below)
         return d->result = e;
     }
     const char *name = to->tls_server_name ? to->tls_server_name : to->host;
-    d->stream = tls_client_open(d->loop, context, below, name);
+    t->stream = tls_client_open(d->loop, context, below, name);
     tls_context_unref(context);
     return OK;
 }
 
-static enum err open_stream(struct driver *d, int fd)
+static enum err open_stream(struct tunnel *t, int fd)
 {
-    struct stream *below = tcp_open(d->loop, fd, 0, 0);
+    struct stream *below = tcp_open(t->driver->loop, fd, 0, 0);
     enum err e = OK;
 
-    if (d->goal->target->tls)
-        e = open_tls(d, below);
+    if (t->driver->goal->target->tls)
+        e = open_tls(t, below);
     else
-        d->stream = below;
+        t->stream = below;
     if (!e)
-        d->stream->wake = &d->wake;
+        t->stream->wake = &t->wake;
     return e;
 }
 
-static enum err send_upgrade(struct driver *d)
+static enum err send_upgrade(struct tunnel *t)
 {
-    const struct driver_goal *g = d->goal;
+    const struct driver_goal *g = t->driver->goal;
     struct credentials credentials;
 
     credentials_init(&credentials, g->target);
@@ -230,68 +256,91 @@ static enum err send_upgrade(struct driver *d)
         authorization ? "Authorization: " : "", authorization ? authorization : "",
         authorization ? "\r\n" : "");
     credentials_finish(&credentials);
-    bool sent = bufq_put(&d->stream->out, head, strlen(head));
-    stream_update(d->stream);
-    return sent ? OK : fail(d, ERR_LIMIT, "the upgrade does not fit");
+    bool sent = bufq_put(&t->stream->out, head, strlen(head));
+    stream_update(t->stream);
+    return sent ? OK : fail(t->driver, ERR_LIMIT, "the upgrade does not fit");
 }
 
 /* The length of the answer's head, with its empty line; 0: not complete. */
-static size_t answer_head(const struct driver *d, char text[static HEAD_MAX])
+static size_t answer_head(const struct tunnel *t, char text[static HEAD_MAX])
 {
-    size_t n = bufq_copy(&d->stream->in, 0, text, HEAD_MAX);
+    size_t n = bufq_copy(&t->stream->in, 0, text, HEAD_MAX);
     const char *end = memmem(text, n, "\r\n\r\n", 4);
     return end ? (size_t)(end - text) + 4 : 0;
 }
 
-static bool upgrade_answered(const struct driver *d)
+static enum err wait_for_answer(struct tunnel *t)
 {
-    char text[HEAD_MAX];
-    return d->stream->broken || d->stream->in_eof || answer_head(d, text) > 0;
-}
-
-static enum err upgrade(struct driver *d)
-{
+    struct driver *d = t->driver;
+    uint64_t until = monotonic_ns() + DIAL_MS * 1000000ull;
     char text[HEAD_MAX];
 
-    enum err e = send_upgrade(d);
-    if (!e)
-        e = wait_for(d, upgrade_answered, DIAL_MS);
-    if (e)
-        return e;
-    size_t n = answer_head(d, text);
-    if (n == 0)
-        return lost(d);
-    if (!str_starts((struct str){ text, n }, STR("HTTP/1.1 101 "))) {
-        *strpbrk(text, "\r\n") = '\0';
-        return fail(d, ERR_UPGRADE, text);
+    while (!t->stream->broken && !t->stream->in_eof && answer_head(t, text) == 0) {
+        if (monotonic_ns() > until)
+            return fail(d, ERR_TIMEOUT, "the API server does not answer");
+        loop_run_once(d->loop, TURN_MS);
     }
-    bufq_skip(&d->stream->in, n);
-    return OK;
-}
-
-static enum err open_pair(struct driver *d)
-{
-    struct spdy_pair pair = { ERROR_ID, DATA_ID, d->goal->port, 0 };
-    uint8_t bytes[SPDY_PAIR_MAX];
-
-    size_t n = spdy_pair_encode(&pair, true, bytes);
-    if (!bufq_put(&d->stream->out, bytes, n))
-        return fail(d, ERR_LIMIT, "the pair does not fit");
-    d->talking = true;
-    ask(d);
     return d->result;
 }
 
-static enum err set_up(struct driver *d, struct transfers *transfers)
+static enum err upgrade(struct tunnel *t)
+{
+    char text[HEAD_MAX];
+
+    enum err e = send_upgrade(t);
+    if (!e)
+        e = wait_for_answer(t);
+    if (e)
+        return e;
+    size_t n = answer_head(t, text);
+    if (n == 0)
+        return lost(t);
+    if (!str_starts((struct str){ text, n }, STR("HTTP/1.1 101 "))) {
+        *strpbrk(text, "\r\n") = '\0';
+        return fail(t->driver, ERR_UPGRADE, text);
+    }
+    bufq_skip(&t->stream->in, n);
+    return OK;
+}
+
+static enum err open_pair(struct tunnel *t, size_t n)
+{
+    struct pair *p = &t->pairs[n];
+    uint8_t bytes[SPDY_PAIR_MAX];
+
+    p->error_id = FIRST_ID(n);
+    p->data_id = p->error_id + DATA_OFFSET;
+    struct spdy_pair wire = { p->error_id, p->data_id, t->driver->goal->port,
+                              (uint32_t)n };
+    size_t len = spdy_pair_encode(&wire, n == 0, bytes);
+    if (!bufq_put(&t->stream->out, bytes, len))
+        return fail(t->driver, ERR_LIMIT, "the pair does not fit");
+    ask(t, p);
+    return t->driver->result;
+}
+
+static enum err set_up(struct tunnel *t, struct transfers *transfers)
 {
     int fd = -1;
 
-    enum err e = connect_socket(d, transfers, &fd);
+    enum err e = connect_socket(t, transfers, &fd);
     if (!e)
-        e = open_stream(d, fd);
+        e = open_stream(t, fd);
     if (!e)
-        e = upgrade(d);
-    return e ? e : open_pair(d);
+        e = upgrade(t);
+    t->talking = !e;
+    for (size_t i = 0; !e && i < t->count; i++)
+        e = open_pair(t, i);
+    return e;
+}
+
+static bool is_late(const struct driver *d, uint64_t now)
+{
+    for (size_t i = 0; i < d->count; i++)
+        for (size_t n = 0; n < d->tunnels[i].count; n++)
+            if (now > d->tunnels[i].pairs[n].began + d->plan->patience_ns)
+                return true;
+    return false;
 }
 
 /* Returns how long it took. */
@@ -304,7 +353,7 @@ static uint64_t run_for(struct driver *d, uint64_t ns)
         uint64_t left_ms = (ns - (now - started)) / 1000000;
         loop_run_once(d->loop, left_ms < TURN_MS ? left_ms : TURN_MS);
         now = monotonic_ns();
-        if (now > d->began + d->plan->patience_ns)
+        if (is_late(d, now))
             fail(d, ERR_TIMEOUT, "no answer from the pod");
     }
     return now - started;
@@ -314,7 +363,9 @@ static enum err carry_out(struct driver *d, struct transfers *transfers,
                           void (*on_counting)(void),
                           void (*on_counted)(const struct tally *t, uint64_t took_ns))
 {
-    enum err e = set_up(d, transfers);
+    enum err e = OK;
+    for (size_t i = 0; !e && i < d->count; i++)
+        e = set_up(&d->tunnels[i], transfers);
     if (e)
         return e;
     run_for(d, d->plan->settle_ns);
@@ -326,6 +377,34 @@ static enum err carry_out(struct driver *d, struct transfers *transfers,
     return d->result;
 }
 
+/* As many pairs as the plan has connections, `per_tunnel` to each tunnel. */
+static void make_tunnels(struct driver *d)
+{
+    size_t per = d->goal->per_tunnel, left = d->plan->connections;
+
+    d->count = (left + per - 1) / per;
+    d->tunnels = xcalloc(d->count, sizeof(*d->tunnels));
+    for (size_t i = 0; i < d->count; i++) {
+        struct tunnel *t = &d->tunnels[i];
+        t->driver = d;
+        t->count = left < per ? left : per;
+        t->pairs = xcalloc(t->count, sizeof(*t->pairs));
+        task_init(&t->wake, loop_sched(d->loop), RANK_WORK, on_wake);
+        left -= t->count;
+    }
+}
+
+static void drop_tunnels(struct driver *d)
+{
+    for (size_t i = 0; i < d->count; i++) {
+        struct tunnel *t = &d->tunnels[i];
+        task_cancel(&t->wake);
+        stream_close(t->stream);
+        free(t->pairs);
+    }
+    free(d->tunnels);
+}
+
 enum err driver_run(const struct driver_goal *goal, const struct plan *p,
                     void (*on_counting)(void),
                     void (*on_counted)(const struct tally *t, uint64_t took_ns),
@@ -335,12 +414,11 @@ enum err driver_run(const struct driver_goal *goal, const struct plan *p,
     struct transfers *transfers = transfers_create(loop);
     struct driver d = { .goal = goal, .plan = p, .loop = loop, .why = why };
 
-    task_init(&d.wake, loop_sched(loop), RANK_WORK, on_wake);
     samples_init(&d.tally.latencies);
+    make_tunnels(&d);
     enum err e = carry_out(&d, transfers, on_counting, on_counted);
+    drop_tunnels(&d);
     samples_finish(&d.tally.latencies);
-    task_cancel(&d.wake);
-    stream_close(d.stream);
     transfers_destroy(transfers);
     loop_destroy(loop);
     return e;

@@ -1,8 +1,8 @@
-/* bench/spdy/driver.h - one pair of one tunnel, kept busy with the same request
+/* bench/spdy/driver.h - pairs of bare tunnels, kept busy with the same request
  *
  * The floor of the chain behind kube-tunnel: API server, kubelet, runtime and pod answer
- * a client that does nothing but SPDY.  No client connection, no look-up, no second
- * tunnel, no safety: a refused request ends the run.
+ * a client that does nothing but SPDY.  No client connections, no look-up, no brakes, no
+ * safety: a refused request ends the run.
  */
 #pragma once
 
@@ -15,10 +15,11 @@ struct driver_goal {
     const struct kube_target *target;
     const char *ns, *pod;
     uint16_t port;
+    size_t per_tunnel; /* pairs that share one; at least 1 */
 };
 
-/* Blocks until the plan is done, of which head, settle_ns, duration_ns and patience_ns
- * count; the callbacks are those of run_plan (bench/load/run.h).
+/* Blocks until the plan is done, of which head, connections, settle_ns, duration_ns
+ * and patience_ns count; the callbacks are those of run_plan (bench/load/run.h).
  *
  * OK     requests were answered for the whole time; anything but a 200 counts as failed
  * other  the tunnel did not come up, or did not stay; *why says which */

@@ -2,7 +2,7 @@
  *
  *     bench-spdy --kubeconfig FILE --namespace NAME --pod NAME --port N [OPTIONS]
  *
- * Opens one tunnel and one pair, as kube-tunnel does, and repeats one GET on it.  Says
+ * Opens tunnels and pairs, as kube-tunnel does, and repeats one GET on each pair.  Says
  * what bench-load says, so bench/load.py reads both.
  */
 #include <getopt.h>
@@ -17,6 +17,8 @@
 
 static const char usage[] =
     "bench-spdy --kubeconfig FILE --namespace NAME --pod NAME --port N [OPTIONS]\n"
+    "  --connections N  pairs (1)\n"
+    "  --per-tunnel N   pairs that share a tunnel (1)\n"
     "  --host NAME      the Host header (localhost)\n"
     "  --path PATH      (/)\n"
     "  --duration TIME  stop after so long (10s)\n"
@@ -25,7 +27,7 @@ static const char usage[] =
 
 struct options {
     const char *kubeconfig, *ns, *pod, *host, *path;
-    uint64_t port, duration_ms, settle_ms, patience_ms;
+    uint64_t port, connections, per_tunnel, duration_ms, settle_ms, patience_ms;
 };
 
 enum {
@@ -33,6 +35,8 @@ enum {
     OPT_NAMESPACE,
     OPT_POD,
     OPT_PORT,
+    OPT_CONNECTIONS,
+    OPT_PER_TUNNEL,
     OPT_HOST,
     OPT_PATH,
     OPT_DURATION,
@@ -45,6 +49,8 @@ static const struct option long_options[] = {
     { "namespace", required_argument, NULL, OPT_NAMESPACE },
     { "pod", required_argument, NULL, OPT_POD },
     { "port", required_argument, NULL, OPT_PORT },
+    { "connections", required_argument, NULL, OPT_CONNECTIONS },
+    { "per-tunnel", required_argument, NULL, OPT_PER_TUNNEL },
     { "host", required_argument, NULL, OPT_HOST },
     { "path", required_argument, NULL, OPT_PATH },
     { "duration", required_argument, NULL, OPT_DURATION },
@@ -74,6 +80,10 @@ static enum err take_option(struct options *o, int option, const char *value)
         return take_text(&o->path, value);
     case OPT_PORT:
         return str_to_uint(str_of(value), UINT16_MAX, &o->port);
+    case OPT_CONNECTIONS:
+        return str_to_uint(str_of(value), 4096, &o->connections);
+    case OPT_PER_TUNNEL:
+        return str_to_uint(str_of(value), 4096, &o->per_tunnel);
     case OPT_DURATION:
         return str_to_duration_ms(str_of(value), &o->duration_ms);
     case OPT_SETTLE:
@@ -92,7 +102,8 @@ static enum err read_options(struct options *o, int argc, char **argv)
     while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
         if (take_option(o, option, optarg))
             return ERR_CONFIG;
-    return o->pod && o->port && optind == argc ? OK : ERR_CONFIG;
+    bool enough = o->pod && o->port && o->connections && o->per_tunnel;
+    return enough && optind == argc ? OK : ERR_CONFIG;
 }
 
 static enum err drive(const struct options *o, const struct kube_target *target,
@@ -102,19 +113,24 @@ static enum err drive(const struct options *o, const struct kube_target *target,
     struct plan p = {
         .head = head,
         .head_len = strlen(head),
+        .connections = (size_t)o->connections,
         .settle_ns = o->settle_ms * 1000000,
         .duration_ns = o->duration_ms * 1000000,
         .patience_ns = o->patience_ms * 1000000,
     };
-    struct driver_goal goal = { target, target->ns, o->pod, (uint16_t)o->port };
+    struct driver_goal goal = { target, target->ns, o->pod, (uint16_t)o->port,
+                                (size_t)o->per_tunnel };
     return driver_run(&goal, &p, report_counting, report_counted, why);
 }
 
 int main(int argc, char **argv)
 {
-    struct options o = {
-        .host = "localhost", .path = "/", .duration_ms = 10000, .patience_ms = 10000
-    };
+    struct options o = { .connections = 1,
+                         .per_tunnel = 1,
+                         .host = "localhost",
+                         .path = "/",
+                         .duration_ms = 10000,
+                         .patience_ms = 10000 };
     struct kube_target *target = NULL;
     struct diag why = { 0 };
 
