@@ -166,17 +166,56 @@ uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room)
     return c->end;
 }
 
+size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *ret_room)
+{
+    size_t room = bufq_room(q), left = room, n = 0;
+
+    while (left && n < max) {
+        if (n)
+            append_chunk(q, chunk_get(q->pool));
+        struct chunk *c = open_tail(q);
+        iov[n] = (struct iovec){ c->end, min(left, chunk_room(c)) };
+        left -= iov[n++].iov_len;
+    }
+    *ret_room = room - left;
+    return n;
+}
+
+/* The first chunk of those at the end that were reserved together. */
+static struct chunk *first_reserved(struct bufq *q)
+{
+    struct chunk *c = q->head;
+    while (c->next && (chunk_len(c->next) || !chunk_room(c)))
+        c = c->next;
+    return c;
+}
+
 void bufq_commit(struct bufq *q, size_t n)
 {
-    assert(q->tail && n <= chunk_room(q->tail));
-    q->tail->end += n;
     q->len += n;
+    for (struct chunk *c = n ? first_reserved(q) : NULL; n; c = c->next) {
+        assert(c);
+        size_t part = min(n, chunk_room(c));
+        c->end += part;
+        n -= part;
+    }
 }
 
 void bufq_settle(struct bufq *q)
 {
-    if (q->len == 0)
+    if (q->len == 0) {
         bufq_clear(q);
+        return;
+    }
+    struct chunk *last = q->head;
+    for (struct chunk *c = last; c; c = c->next)
+        last = chunk_len(c) ? c : last;
+    while (last->next) {
+        struct chunk *unused = last->next;
+        last->next = unused->next;
+        chunk_put(q->pool, unused);
+    }
+    q->tail = last;
 }
 
 const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len)

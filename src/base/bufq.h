@@ -18,6 +18,9 @@
 
 #define CHUNK_SIZE 16384 /* payload room, headroom included */
 #define CHUNK_HEADROOM 32
+/* What one chunk takes without its headroom.  Limits are multiples of it: a queue that
+ * ends in a few bytes of one more chunk makes a frame and a record of them, each time. */
+#define CHUNK_ROOM (CHUNK_SIZE - CHUNK_HEADROOM)
 
 struct chunk {
     struct chunk *next;
@@ -70,8 +73,10 @@ MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
 void *bufq_prepend(struct bufq *q, size_t n);
 
 /* Free room at the end to read into: at least 1 byte unless the queue is full (then
- * NULL). bufq_commit says how many were used; bufq_settle gives an unused chunk back. */
+ * NULL). bufq_commit says how many were used; bufq_settle gives unused chunks back. */
 uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room);
+/* The same in up to `max` pieces; returns how many, 0 when full. */
+size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *ret_room);
 void bufq_commit(struct bufq *q, size_t n);
 void bufq_settle(struct bufq *q);
 

@@ -21,7 +21,8 @@
 #include "base/own.h"
 #include "net/loop_uv.h"
 
-#define READS_PER_TURN 16 /* chunks; then others get their turn */
+#define READS_PER_TURN 16 /* then others get their turn */
+#define READ_IOV 4        /* chunks at once, once one was not enough */
 #define WRITE_IOV 64
 
 struct tcp {
@@ -30,6 +31,7 @@ struct tcp {
     int fd;
     int interest;       /* what uv_poll was asked for */
     bool write_blocked; /* the last write said EAGAIN */
+    bool plenty;        /* the last read filled all the room there was */
     struct task flush;
 };
 
@@ -65,21 +67,26 @@ static void break_stream(struct tcp *t, int error)
     stream_end(&t->stream, V_RESET, strerror(error));
 }
 
-/* Returns what recv did; -2 when it got less than there was room for, so that nothing
- * more is waiting and the call that would say EAGAIN is saved. */
+/* Returns what recvmsg did; -2 when it got less than there was room for, so that nothing
+ * more is waiting and the call that would say EAGAIN is saved.  Where bytes come in plenty
+ * it reads into several chunks at once: each call may tell the far end that there is room
+ * again, and that costs as much as the bytes. */
 static ssize_t read_some(struct tcp *t)
 {
     struct bufq *in = &t->stream.in;
-    size_t room = 0;
-    uint8_t *at = bufq_reserve(in, &room);
-    ssize_t n = at ? recv(t->fd, at, room, 0) : -1;
-    if (!at)
+    struct iovec iov[READ_IOV];
+    struct msghdr message = { .msg_iov = iov };
+    size_t room;
+
+    message.msg_iovlen = bufq_reserve_iov(in, iov, t->plenty ? READ_IOV : 1, &room);
+    ssize_t n = room ? recvmsg(t->fd, &message, 0) : -1;
+    if (!room)
         errno = EAGAIN;
     if (n > 0)
         bufq_commit(in, (size_t)n);
-    else
-        bufq_settle(in);
-    return n > 0 && (size_t)n < room ? -2 : n;
+    bufq_settle(in);
+    t->plenty = n > 0 && (size_t)n == room;
+    return n > 0 && !t->plenty ? -2 : n;
 }
 
 static void read_all(struct tcp *t)

@@ -10,8 +10,8 @@
 #include "net/loop.h"
 #include "net/stream.h"
 
-#define TCP_IN_LIMIT (64 * 1024)
-#define TCP_OUT_LIMIT (64 * 1024)
+#define TCP_IN_LIMIT (4 * CHUNK_ROOM)
+#define TCP_OUT_LIMIT (5 * CHUNK_SIZE)
 
 /* Adopt a connected socket.  Sets O_NONBLOCK, TCP_NODELAY.  in_limit/out_limit 0: the
  * defaults.  Never fails: an error shows as a broken stream. */

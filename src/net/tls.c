@@ -21,8 +21,8 @@
 
 #include "base/own.h"
 
-#define TLS_IN_LIMIT (128 * 1024)
-#define TLS_OUT_LIMIT (64 * 1024)
+#define TLS_IN_LIMIT (8 * CHUNK_ROOM)
+#define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
 #define RECORD_ROOM (17 * 1024) /* a full record and its overhead */
 #define RECORD_MAX 16384
 

@@ -13,8 +13,8 @@
 
 #include "tunnel/tunnel.h"
 
-#define PAIR_IN_LIMIT (64 * 1024)
-#define PAIR_OUT_LIMIT (64 * 1024)
+#define PAIR_IN_LIMIT (4 * CHUNK_ROOM)
+#define PAIR_OUT_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_TEXT_MAX 640
 
 struct pair {

@@ -10,8 +10,8 @@
 #include "base/own.h"
 #include "wire/websocket.h"
 
-#define IN_LIMIT (64 * 1024)
-#define OUT_LIMIT (64 * 1024)
+#define IN_LIMIT (4 * CHUNK_ROOM)
+#define OUT_LIMIT (5 * CHUNK_ROOM)
 #define CONTROL_MAX 125
 #define FRAME_MAX (CHUNK_SIZE - 64)
 

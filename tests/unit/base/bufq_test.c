@@ -212,6 +212,57 @@ static void an_unused_reservation_is_invisible(void **state)
     assert_int_equal(len, 0);
 }
 
+/* What readv got may end anywhere in the pieces, also in the first one or in none. */
+static void a_reservation_in_pieces_takes_what_came(void **state)
+{
+    (void)state;
+    const size_t before = PAYLOAD - 10;
+
+    for (size_t came = 0; came <= 2 * PAYLOAD + 15; came += came < 20 ? 1 : PAYLOAD / 2) {
+        struct bufq q;
+        struct iovec iov[4];
+        size_t room, todo = came;
+
+        bufq_init(&q, &pool, before + 2 * PAYLOAD + 15);
+        fill(&q, before);
+        size_t n = bufq_reserve_iov(&q, iov, 4, &room);
+        assert_int_equal(n, 4);
+        assert_int_equal(room, 2 * PAYLOAD + 15);
+        assert_int_equal(iov[0].iov_len, 10);
+        assert_int_equal(iov[3].iov_len, 5);
+        for (size_t i = 0; i < n; i++) {
+            size_t part = todo < iov[i].iov_len ? todo : iov[i].iov_len;
+            for (size_t k = 0; k < part; k++)
+                ((uint8_t *)iov[i].iov_base)[k] = byte_at(before + came - todo + k);
+            todo -= part;
+        }
+        bufq_commit(&q, came);
+        bufq_settle(&q);
+        assert_int_equal(pool.live, 1 + (came > 10) + (came > 10 + PAYLOAD) +
+                                        (came > 10 + 2 * PAYLOAD));
+        expect_bytes(&q, 0, before + came);
+        bufq_finish(&q);
+        assert_int_equal(pool.live, 0);
+    }
+}
+
+static void pieces_are_no_more_than_asked_for(void **state)
+{
+    (void)state;
+    struct bufq q;
+    struct iovec iov[2];
+    size_t room;
+
+    bufq_init(&q, &pool, 100 * PAYLOAD);
+    assert_int_equal(bufq_reserve_iov(&q, iov, 2, &room), 2);
+    assert_int_equal(room, 2 * PAYLOAD);
+    bufq_settle(&q);
+    assert_int_equal(pool.live, 0);
+    bufq_init(&q, &pool, 0);
+    assert_int_equal(bufq_reserve_iov(&q, iov, 2, &room), 0);
+    assert_int_equal(room, 0);
+}
+
 static void moving_relinks_whole_chunks(void **state)
 {
     (void)state;
@@ -525,6 +576,8 @@ int main(void)
         TEST(skipped_bytes_are_headroom),
         TEST(reserves_no_more_than_the_limit_allows),
         TEST(an_unused_reservation_is_invisible),
+        TEST(a_reservation_in_pieces_takes_what_came),
+        TEST(pieces_are_no_more_than_asked_for),
         TEST(moving_relinks_whole_chunks),
         TEST(moving_copies_parts_and_small_pieces),
         TEST(moving_stops_at_the_limit_of_the_other),
