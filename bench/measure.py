@@ -169,6 +169,7 @@ def uploads(effort, contender):
 def cold(effort, contender):
     if not contender.cold_command:
         return {}
+    time.sleep(2 * effort.settle)  # the cluster still tidies up after the load before
     times = sorted(cold_start(contender.place, contender.cold_command)
                    for _ in range(effort.cold_starts))
     return {"ms": 1000 * times[len(times) // 2]}

@@ -163,10 +163,23 @@ char *str_dup(struct str s)
     return ret;
 }
 
+static uint64_t mix(uint64_t h, uint64_t word)
+{
+    h = (h ^ word) * 0x9e3779b97f4a7c15ull;
+    return h ^ (h >> 32);
+}
+
+/* A word at a time: names and UIDs are hashed several times for each request. */
 uint64_t str_hash(struct str s)
 {
-    uint64_t h = 0xcbf29ce484222325ull; /* FNV-1a */
-    for (size_t i = 0; i < s.len; i++)
-        h = (h ^ (uint8_t)s.at[i]) * 0x100000001b3ull;
-    return h ^ (h >> 32);
+    uint64_t h = s.len, word;
+
+    for (; s.len >= sizeof(word); s = str_skip(s, sizeof(word))) {
+        memcpy(&word, s.at, sizeof(word));
+        h = mix(h, word);
+    }
+    word = 0;
+    if (s.len)
+        memcpy(&word, s.at, s.len);
+    return mix(h, word);
 }
