@@ -15,7 +15,7 @@ import pytest
 from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually
 
 CLUSTER = Path(__file__).with_name("cluster")
-NETWORK = "/run/netns/ktunnel-lab"
+NETWORK = "/run/netns/" + os.environ.get("KUBE_LAB", "ktunnel-lab")
 CLONE_NEWNET = 0x40000000
 
 # The metrics that tests count with.

@@ -1,6 +1,6 @@
 """A network of kube-tunnel's own, from where the way to the API server can be cut.
 
-      ktunnel-far  10.212.1.2 ---- 10.212.1.1  ktunnel-lab (the API server, 10.212.0.1)
+      ktunnel-lab-far  10.212.1.2 ---- 10.212.1.1  ktunnel-lab (the API server, 10.212.0.1)
 
 Cut means: packets vanish, nobody is told. SPDX-License-Identifier: MIT
 """
@@ -9,8 +9,8 @@ import ctypes
 import os
 import subprocess
 
-NAME = "ktunnel-far"
-LAB = "ktunnel-lab"
+LAB = os.environ.get("KUBE_LAB", "ktunnel-lab")
+NAME = f"{LAB}-far"
 SERVER = "10.212.0.1:6443"
 CLONE_NEWNET = 0x40000000
 

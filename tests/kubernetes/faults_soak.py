@@ -1,4 +1,5 @@
 """The fault script: everything that can break, at random, under load. SPDX-License-Identifier: MIT"""
+import collections
 import contextlib
 import json
 import os
@@ -109,6 +110,14 @@ class Faults:
 
 def descriptors(process):
     return len(os.listdir(f"/proc/{process.pid}/fd"))
+
+
+def reasons(lost):
+    """What they were told, names and numbers left out, and how many were."""
+    def reason(request):
+        text = request.error or f"{request.status} {request.body[:200].decode(errors='replace')}"
+        return re.sub(r"\S*\d\S*", "*", " ".join(text.split()))[:160]
+    return collections.Counter(map(reason, lost)).most_common(10)
 
 
 def unexplained(figures, log):

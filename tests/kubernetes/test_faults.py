@@ -17,7 +17,7 @@ import pytest
 from faults_load import Load, SlowReader, anonymous_memory, beside, promised
 from faults_network import FarNetwork
 from faults_seen import Seen
-from faults_soak import api_server_dies, descriptors, soak, unexplained, whole_again
+from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
 from tunnel_process import clean_environment, eventually
 
 BEFORE = 2  # seconds of load before and after the fault
@@ -454,6 +454,8 @@ def test_a_soak(start_tunnel, cluster, tell):
     tell(f"{len(done)} faults: {', '.join(done)}")
     tell("GET:", gets)
     tell("POST:", posts)
+    for why, n in reasons(gets.lost + posts.lost):
+        tell(f"lost: {n} by {why}")
     tell(f"RssAnon {first[0]} KB at first, {last[0]} at last; descriptors {first[1]}, {last[1]}")
     log = tunnel.log()
     silent = unexplained(gets, log) + unexplained(posts, log)
