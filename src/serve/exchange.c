@@ -38,6 +38,7 @@
 
 #define ATTEMPTS_MAX 3             /* of what may have been delivered */
 #define UNDELIVERED_ATTEMPTS_MAX 5 /* of what certainly was not */
+#define LOST_ATTEMPTS_MAX 8        /* when a node's tunnels die, they do so one by one */
 #define TEXT_KEPT 16384            /* more is not kept for the next exchange */
 #define SPARES_MAX 64
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
@@ -336,6 +337,13 @@ static enum exchange_state cut(struct exchange *x)
     return finish(x, FATE_ABORT);
 }
 
+static unsigned attempts_max(enum verdict verdict, bool delivered)
+{
+    if (verdict == V_TUNNEL_LOST)
+        return LOST_ATTEMPTS_MAX; /* not the pod's doing, nor the request's */
+    return delivered ? ATTEMPTS_MAX : UNDELIVERED_ATTEMPTS_MAX;
+}
+
 /* Never delivered, or harmless when delivered twice; and all of it is at hand. */
 static bool may_repeat(const struct exchange *x)
 {
@@ -343,9 +351,7 @@ static bool may_repeat(const struct exchange *x)
     bool sent = x->sending.state != SENDING_HEAD;
     bool delivered = sent && verdict != V_REFUSED && verdict != V_POD_GONE;
 
-    unsigned max = delivered ? ATTEMPTS_MAX : UNDELIVERED_ATTEMPTS_MAX;
-
-    return x->sending.holding && x->attempts < max &&
+    return x->sending.holding && x->attempts < attempts_max(verdict, delivered) &&
            (!delivered || http1_idempotent(x->request.method));
 }
 

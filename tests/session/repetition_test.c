@@ -99,14 +99,17 @@ static void repeats_what_is_safe_and_nothing_else(void **state)
                                              bits & 2 });
 }
 
-/* A refusal proves that nothing was delivered: that is worth more attempts than a loss. */
+/* A refusal proves that nothing was delivered: that is worth more attempts than a reset.
+ * And tunnels that die one after the other say nothing of the pod. */
 static void gives_up_after_enough_attempts(void **state)
 {
     struct stage *st = *state;
     static const struct {
         enum verdict verdict;
         size_t attempts;
-    } cases[] = { { V_REFUSED, 5 }, { V_POD_GONE, 5 }, { V_RESET, 3 } };
+    } cases[] = {
+        { V_REFUSED, 5 }, { V_POD_GONE, 5 }, { V_RESET, 3 }, { V_TUNNEL_LOST, 8 }
+    };
 
     for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
         struct stream *client = stage_client(st);
