@@ -204,6 +204,7 @@ static void lease(struct exchange *x)
         /* The last try gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && x->sending.holding && will_fit &&
                       x->attempts + 1 < ATTEMPTS_MAX,
+        .alone = !will_fit || head->upgrade,
         .avoid = x->avoid,
         .attempt = x->attempts,
         .wait_until = x->serve->sched->now + c->wait_ms,

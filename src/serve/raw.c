@@ -75,6 +75,7 @@ static void ask_for_lease(struct raw *r)
         .client = str_of(r->from.address),
         .proto = PROTO_RAW,
         .repeatable = r->holding,
+        .alone = true,
         .avoid = r->avoid,
         .attempt = r->attempts,
         .wait_until = r->task.sched->now + c->wait_ms,

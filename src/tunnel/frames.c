@@ -56,6 +56,7 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     share_on_answer(t, p);
     t->data_left -= (uint32_t)n;
     p->delivered = true;
+    p->moved += n;
     t->used_at = t->step.sched->now;
     task_wake(p->stream.wake);
 }
@@ -188,6 +189,7 @@ static bool send_frame(struct tunnel *t, struct pair *p)
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
     bufq_move_n(to, from, n + SPDY_HEAD);
     share_on_sent(t, p, n);
+    p->moved += n;
     return true;
 }
 

@@ -255,18 +255,22 @@ void pair_destroy(struct pair *p)
     free(p);
 }
 
-bool tunnel_stream_free(const struct stream *s)
+bool tunnel_stream_free(const struct stream *s, bool alone)
 {
     const struct pair *p = container_of(s, const struct pair, stream);
 
     assert(s->ops == &pair_ops);
-    return p->tunnel && (p->tunnel->share || !tunnel_in_use(p->tunnel));
+    if (!p->tunnel)
+        return false;
+    return p->tunnel->share ? !alone && !share_is_laden(p->tunnel)
+                            : !tunnel_in_use(p->tunnel);
 }
 
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     assert(s->ops == &pair_ops);
     pair_of(s)->lent = lent;
+    pair_of(s)->moved = 0;
     if (pair_of(s)->tunnel)
         tunnel_used(pair_of(s)->tunnel);
 }

@@ -37,6 +37,7 @@ struct pair {
     uint64_t taken;      /* bytes its user took so far */
     uint64_t taken_mark; /* ... at `marked_at`, to tell a slow user from a fast one */
     uint64_t marked_at;
+    uint64_t moved; /* bytes since it was lent, both ways */
 };
 
 struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);

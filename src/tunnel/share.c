@@ -76,6 +76,14 @@ bool share_is_blind(const struct tunnel *t)
     return t->share && credit_is_blind(&t->share->credit);
 }
 
+bool share_is_laden(const struct tunnel *t)
+{
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (t->share && p->lent && p->moved >= SHARE_LADEN_BYTES)
+            return true;
+    return false;
+}
+
 static bool has_neighbours(const struct tunnel *t, const struct pair *p)
 {
     list_for_each (other, &t->pairs, struct pair, in_tunnel)

@@ -8,6 +8,11 @@
  *   towards a client  a slow reader's bytes are kept, up to 1 MiB each and 16 MiB in all;
  *                     then the tunnel stops reading, 200 ms in any second at most; who is
  *                     still full after that, and takes less than 1 MB/s, is failed, alone
+ *
+ * Small requests share well: what comes together travels in one record, and every relay
+ * on the way wakes up once for all of it.  Large ones do not, and nobody knows beforehand
+ * which they are.  So who has carried much gets no new neighbours, and as those he has
+ * come to their ends he is alone and braked by TCP, as on a tunnel of his own.
  */
 #pragma once
 
@@ -16,6 +21,7 @@
 
 #define SHARE_PAIR_LIMIT (1024 * 1024)
 #define SHARE_ALL_LIMIT (16 * 1024 * 1024)
+#define SHARE_LADEN_BYTES (256 * 1024) /* of one request, or one connection */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
 #define SHARE_LOOK_MS 20             /* between looks at one that is full, but not slow */
@@ -42,6 +48,8 @@ void share_on_ping(struct tunnel *t);
 void share_on_pong(struct tunnel *t, uint32_t ping_id);
 void share_on_answer(struct tunnel *t, const struct pair *p);
 bool share_is_blind(const struct tunnel *t);
+/* Somebody carries much, who is left to himself as the others end: nobody joins him. */
+bool share_is_laden(const struct tunnel *t);
 
 /* Before bytes are moved into the pair: how much it may hold. */
 void share_set_limit(struct tunnel *t, struct pair *p);

@@ -525,7 +525,7 @@ bool tunnel_available(const struct tunnel *t)
 
 bool tunnel_joinable(const struct tunnel *t)
 {
-    return t->share && takes_pairs(t) && !t->share->stalled_id;
+    return t->share && takes_pairs(t) && !t->share->stalled_id && !share_is_laden(t);
 }
 
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port)

@@ -60,6 +60,7 @@ struct opening {
     struct log_id tunnel;
     struct api_error error;
     struct task *wake;
+    bool alone; /* set before: a tunnel of its own is better, while there may be more */
     uint16_t port; /* private, like what follows */
     struct pod *pod;
     struct list_node waiting;
@@ -73,8 +74,8 @@ void opening_finish(struct opening *o);
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
 /* May a kept one be lent out now?  Not while its tunnel, which carries one at a time, carries
- * another. */
-bool tunnel_stream_free(const struct stream *s);
+ * another; and on a shared one not to somebody who wants it alone. */
+bool tunnel_stream_free(const struct stream *s, bool alone);
 
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
 void tunnels_retire(struct tunnels *t, const char *pod_uid);

@@ -30,6 +30,8 @@ struct want {
     struct str client;         /* the client's address, for sessionAffinity; borrowed */
     enum app_proto proto;
     bool repeatable;              /* idempotent, and all of the request is held */
+    bool alone;                   /* it will carry much, or for long: a tunnel to itself,
+                                     while there are any */
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
     unsigned attempt;             /* how often this request was tried before: from the
                                      third time on with a pause, for the news to arrive */

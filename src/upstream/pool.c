@@ -134,14 +134,14 @@ void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct st
     metric_set(&metric_idle, 0, (int64_t)++p->count);
 }
 
-static bool usable(const struct stream *s)
+static bool usable(const struct stream *s, bool alone)
 {
     return s->end.verdict == V_OPEN && !s->broken && bufq_empty(&s->in) &&
-           tunnel_stream_free(s);
+           tunnel_stream_free(s, alone);
 }
 
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
-                         uint64_t max_idle_ms, struct log_id *ret_tunnel)
+                         uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel)
 {
     char room[POOL_KEY_ROOM];
     struct place *place = map_get(&p->places, key_of(e, port, room));
@@ -149,7 +149,7 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
     if (!place)
         return NULL;
     list_for_each (i, &place->idle, struct idle, in_place) {
-        if (!usable(i->stream))
+        if (!usable(i->stream, alone))
             continue; /* its own task is about to drop it, or its tunnel is taken */
         if (p->sched->now - i->since > max_idle_ms) {
             drop(i); /* a fresh one takes its place, and comes here in its turn */

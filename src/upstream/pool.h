@@ -23,11 +23,11 @@ void pool_clear(struct pool *p);   /* closes everything that is idle now */
 void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct stream *s,
               struct log_id tunnel, uint32_t keep_ms);
 
-/* The connection used last, owned by the caller.  When that was longer than max_idle_ms
- * ago it is closed and the answer is NULL: the caller opens a fresh one, and the number
- * of idle connections does not grow. */
+/* The connection used last, owned by the caller; `alone`: of those whose tunnel is nobody
+ * else's.  When that was longer than max_idle_ms ago it is closed and the answer is NULL:
+ * the caller opens a fresh one, and the number of idle connections does not grow. */
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
-                         uint64_t max_idle_ms, struct log_id *ret_tunnel);
+                         uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel);
 
 /* Close those to any port of this pod, and forget the pod. */
 void pool_drop_pod(struct pool *p, const char *pod_uid);

@@ -197,11 +197,12 @@ static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16
     l->lease->port = port;
     log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port));
     if (l->want.proto == PROTO_HTTP1)
-        s = pool_take(u->pool, e, port, max_idle, &l->lease->tunnel);
+        s = pool_take(u->pool, e, port, max_idle, l->want.alone, &l->lease->tunnel);
     if (s) {
         tunnel_stream_lend(s, true);
         return hold(l, s, true);
     }
+    l->opening.alone = l->want.alone;
     tunnels_open(u->tunnels, e, port, &l->opening, &l->step);
     return LEASE_OPENING;
 }
@@ -515,15 +516,17 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     run(l);
 }
 
-/* Somebody who waits for a tunnel to the same port of the same pod. */
-static struct leasing *find_opening(struct upstream *u, const struct lease *like)
+/* Somebody who waits for a tunnel to the same port of the same pod, and may have this. */
+static struct leasing *find_opening(struct upstream *u, const struct lease *like,
+                                    const struct stream *s)
 {
     if (u->lease_count < 2)
         return NULL;
     list_for_each (l, &u->leases, struct leasing, node)
         if (l->state == LEASE_OPENING && l->want.proto == PROTO_HTTP1 &&
             l->lease->port == like->port &&
-            strcmp(l->lease->endpoint->uid, like->endpoint->uid) == 0)
+            strcmp(l->lease->endpoint->uid, like->endpoint->uid) == 0 &&
+            tunnel_stream_free(s, l->want.alone))
             return l;
     return NULL;
 }
@@ -550,11 +553,13 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
         balance_on_answer(u->balance, lease->endpoint, lease->port);
     balance_end(u->balance, lease->endpoint);
     s->wake = NULL;
-    struct leasing *next = keep ? find_opening(u, lease) : NULL;
+    if (keep)
+        tunnel_stream_lend(s, false);
+    struct leasing *next = keep ? find_opening(u, lease, s) : NULL;
     if (next) {
+        tunnel_stream_lend(s, true);
         hand_over(next, s, lease->tunnel);
     } else if (keep) {
-        tunnel_stream_lend(s, false);
         pool_put(u->pool, lease->endpoint, lease->port, s, lease->tunnel, lease->keep_ms);
     } else if (fate == FATE_ABORT) {
         stream_abort(s);

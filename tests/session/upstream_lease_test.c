@@ -624,6 +624,58 @@ static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+/* A large upload is better off on a tunnel that no other uses. */
+static void who_will_carry_much_takes_no_connection_on_a_shared_tunnel(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    assert_false(rig.dials[0].alone);
+    rig.shared = a.lease.stream;
+    asker_return(&a, FATE_KEEP);
+
+    asker_init(&b, "web.shop");
+    b.want.alone = true;
+    asker_lease(&b);
+    assert_int_equal(rig.dial_count, 2);
+    assert_true(rig.dials[1].alone);
+    asker_return(&b, FATE_KEEP);
+
+    asker_init(&b, "web.shop");
+    b.want.alone = true;
+    asker_lease(&b);
+    assert_true(b.lease.reused);
+    assert_ptr_equal(b.lease.stream, &rig.dials[1].conn.stream);
+    asker_get(&a);
+    assert_ptr_equal(a.lease.stream, rig.shared);
+    asker_return(&a, FATE_CLOSE);
+    asker_return(&b, FATE_CLOSE);
+}
+
+/* ... nor the one that another has just finished with. */
+static void a_shared_connection_given_back_is_not_for_who_wants_to_be_alone(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    rig.shared = a.lease.stream;
+    rig.hold_openings = true;
+    asker_init(&b, "web.shop");
+    b.want.alone = true;
+    asker_lease(&b);
+    asker_return(&a, FATE_KEEP);
+    rig_advance(0);
+    assert_int_equal(b.lease.result, ERR_AGAIN);
+    rig_open(1);
+    rig_advance(0);
+    assert_int_equal(b.lease.result, OK);
+    asker_return(&b, FATE_CLOSE);
+}
+
 /* Who waits for a tunnel gets the connection that another has just finished with. */
 static void a_connection_given_back_goes_to_who_waits(void **state)
 {
@@ -681,6 +733,8 @@ int main(void)
         TEST(draining_waits_for_the_last_lease_and_keeps_nothing),
         TEST(from_the_third_attempt_on_there_is_a_pause),
         TEST(an_idle_connection_on_a_taken_tunnel_stays_where_it_is),
+        TEST(who_will_carry_much_takes_no_connection_on_a_shared_tunnel),
+        TEST(a_shared_connection_given_back_is_not_for_who_wants_to_be_alone),
         TEST(a_connection_given_back_goes_to_who_waits),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);

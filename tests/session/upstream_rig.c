@@ -125,7 +125,7 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
     bool refused = rig.refusal.code &&
                    (!rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0);
 
-    *d = (struct dial){ .opening = o };
+    *d = (struct dial){ .opening = o, .alone = o->alone };
     snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
     d->conn.port = port;
     o->result = ERR_AGAIN;
@@ -151,9 +151,9 @@ void opening_finish(struct opening *o)
     o->result = OK;
 }
 
-bool tunnel_stream_free(const struct stream *s)
+bool tunnel_stream_free(const struct stream *s, bool alone)
 {
-    return s != rig.not_free;
+    return s != rig.not_free && !(alone && s == rig.shared);
 }
 
 void tunnel_stream_lend(struct stream *s, bool lent)

@@ -25,6 +25,7 @@ struct conn {
 struct dial {
     struct opening *opening; /* NULL: answered or cancelled */
     struct conn conn;
+    bool alone; /* as was asked */
     bool cancelled;
 };
 
@@ -33,6 +34,7 @@ struct upstream_rig {
     struct sched *sched;
     struct upstream *upstream;
     const struct stream *not_free; /* its tunnel carries another connection */
+    const struct stream *shared;   /* its tunnel may */
 
     /* The catalog: one service is all there is. */
     enum rights rights;
