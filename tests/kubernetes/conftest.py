@@ -79,8 +79,8 @@ class Cluster:
                 and any(c["type"] == "Ready" and c["status"] == "True"
                         for c in p["status"].get("conditions", []))}
 
-    def wait_for_pods(self, selector, count, namespace="shop"):
-        return eventually(lambda: len(p := self.pods(selector, namespace)) == count and p, 60)
+    def wait_for_pods(self, selector, count, namespace="shop", seconds=60):
+        return eventually(lambda: len(p := self.pods(selector, namespace)) == count and p, seconds)
 
 
 def under_way(tunnel, requests):

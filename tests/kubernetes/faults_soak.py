@@ -27,8 +27,9 @@ def whole_again(cluster):
     if getattr(cluster, "blind", False):
         cluster.restart("controller-manager")
         cluster.blind = False
-    cluster.wait_for_pods("app=web", 2)
-    eventually(lambda: known(cluster) == cluster.pods("app=web"), 60)
+    # Controllers whose leases and watches broke may take minutes to make a pod anew.
+    cluster.wait_for_pods("app=web", 2, seconds=180)
+    eventually(lambda: known(cluster) == cluster.pods("app=web"), 180)
 
 
 def known(cluster):
