@@ -212,20 +212,29 @@ static void pair_close(struct stream *s)
     task_wake(&p->tunnel->flush);
 }
 
+static bool has_others(const struct pair *p)
+{
+    list_for_each (other, &p->tunnel->pairs, struct pair, in_tunnel)
+        if (other != p && other->lent)
+            return true;
+    return false;
+}
+
+/* Where others use the tunnel, a FIN has to tell the pod that nobody listens any more: it
+ * would go on sending into their tunnel for ever. */
 static void pair_abort(struct stream *s)
 {
     struct pair *p = pair_of(s);
     struct tunnel *t = p->tunnel;
 
-    if (!t || s->end.verdict != V_OPEN) { /* there is nothing left to cut short */
+    if (!t || s->end.verdict != V_OPEN || has_others(p)) {
         pair_close(s);
         return;
     }
     s->wake = NULL;
     stream_end(s, V_RESET, NULL);
     pair_gone(p);
-    if (!tunnel_in_use(t))
-        tunnel_close(t, ERR_CANCELLED, "its connection was given up");
+    tunnel_close(t, ERR_CANCELLED, "its connection was given up");
 }
 
 static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };

@@ -110,6 +110,28 @@ static void a_failure_stays_in_its_pair(void **state)
     close_all();
 }
 
+/* The pod is told, or it would go on sending into everybody's tunnel. */
+static void who_is_given_up_ends_alone(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *gone = sharing(0), *other = sharing(1);
+    size_t gone_pair = pair_of(s, gone), other_pair = pair_of(s, other);
+    struct tunnel *t = tunnel_of(other);
+
+    stream_abort(TAKE(gone->opening.stream));
+    rig_run();
+    assert_true(s->pairs[gone_pair].client_fin);
+    server_data(s, s->pairs[gone_pair].data_id, "late", 4, 0);
+    server_finish_pair(s, gone_pair);
+    rig_advance(1);
+    assert_int_equal(t->residues[s->pairs[gone_pair].data_id % WORKERS], RESIDUE_FREE);
+    user_write(other, "on", 2);
+    rig_run();
+    assert_int_equal(s->pairs[other_pair].got.len, 2);
+    close_all();
+}
+
 /* The container behind one pair does not read: its worker answers no PING. */
 static void who_is_not_read_stops_alone(void **state)
 {
@@ -265,6 +287,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         CASE(past_the_cap_up_to_five_share_one_for_each_worker),
         CASE(a_failure_stays_in_its_pair),
+        CASE(who_is_given_up_ends_alone),
         CASE(who_is_not_read_stops_alone),
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_carrier_never_stops),
