@@ -273,6 +273,12 @@ static void on_syn(struct server *s, const struct spdy_head *head,
     p->data_id = c->id;
 }
 
+/* PINGs are dealt to the workers in turn. */
+static bool answers_pings(const struct server *s, size_t ping)
+{
+    return !s->silent && (!s->stuck_id || ping % 5 != s->stuck_id % 5);
+}
+
 static void on_control(struct server *s, const struct spdy_head *head,
                        const uint8_t *body, struct seen *seen)
 {
@@ -286,7 +292,7 @@ static void on_control(struct server *s, const struct spdy_head *head,
         assert_int_equal(c.id % 2, 1);
         assert_in_range(s->ping_count, 0, ARRAY_LEN(s->pings) - 1);
         s->pings[s->ping_count++] = c.id;
-        if (!s->silent)
+        if (answers_pings(s, s->ping_count - 1))
             server_pong(s, s->ping_count - 1);
     } else {
         assert_int_equal(head->type, SPDY_RST_STREAM);

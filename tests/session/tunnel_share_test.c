@@ -158,6 +158,43 @@ static void who_is_not_read_stops_alone(void **state)
     close_all();
 }
 
+/* Its worker takes nothing any more, and a PING waits there behind the data: four of five
+ * rounds come back, and nobody else notices. */
+static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *stuck = sharing(0), late;
+    size_t stuck_pair = pair_of(s, stuck), dials = rig.dials;
+    char block[8192] = { 0 };
+
+    s->stuck_id = s->pairs[stuck_pair].data_id;
+    for (int i = 0; i < 400; i++) {
+        bufq_write(&user_stream(stuck)->out, block, sizeof(block));
+        stream_update(user_stream(stuck));
+        for (size_t n = 1; n < 5; n++)
+            user_write(sharing(n), "on", 2);
+        rig_advance(10);
+    }
+    assert_true(s->ping_count > s->pong_count);
+    assert_in_range(s->ping_count - s->pong_count, 1, CREDIT_ROUNDS);
+    for (size_t n = 1; n < 5; n++)
+        assert_int_equal(s->pairs[pair_of(s, sharing(n))].got.len, 800);
+
+    user_finish(sharing(4)); /* its residue is free, and nobody gets it */
+    rig_advance(60000);      /* and silence is not taken for death */
+    assert_int_equal(user_stream(sharing(1))->end.verdict, V_OPEN);
+    user_open(&late, "uid-1", 80);
+    rig_run();
+    assert_int_equal(late.opening.result, ERR_AGAIN);
+    assert_int_equal(rig.dials, dials + 1);
+    user_write(sharing(1), "on", 2);
+    rig_run();
+    assert_int_equal(s->pairs[pair_of(s, sharing(1))].got.len, 802);
+    user_finish(&late);
+    close_all();
+}
+
 static void answered_pings_let_it_go_on(void **state)
 {
     (void)state;
@@ -289,6 +326,7 @@ int main(void)
         CASE(a_failure_stays_in_its_pair),
         CASE(who_is_given_up_ends_alone),
         CASE(who_is_not_read_stops_alone),
+        CASE(a_ping_behind_a_stuck_worker_stops_nobody_else),
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_carrier_never_stops),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
