@@ -115,6 +115,7 @@ void upstream_return(struct lease *lease, enum fate fate)
     }
     l->returned = true;
     l->fate = fate;
+    l->end = l->ours ? l->ours->end.verdict : V_OPEN;
     l->keep_ms = lease->keep_ms;
     l->lease = NULL;
     if (fate == FATE_ABORT)
@@ -216,6 +217,19 @@ struct stream *stage_client(struct stage *st)
     assert_true(st->client_count < CLIENTS_MAX);
     st->clients[st->client_count++] = pair.b;
     serve_accept(stage_serve(st), pair.a, "127.0.0.1:40000", true, 8080);
+    stage_run(st);
+    return pair.b;
+}
+
+struct stream *stage_raw_client(struct stage *st)
+{
+    struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
+    struct route route = { .port = 80 };
+
+    name_parse(STR("web.shop"), STR("cluster.local"), &route.name);
+    assert_true(st->client_count < CLIENTS_MAX);
+    st->clients[st->client_count++] = pair.b;
+    serve_accept_raw(stage_serve(st), pair.a, "127.0.0.1:40000", &route);
     stage_run(st);
     return pair.b;
 }

@@ -44,6 +44,7 @@ struct leased {
     uint16_t port;
     bool returned;
     enum fate fate;
+    enum verdict end; /* of its stream, when it was returned */
     uint32_t keep_ms;
 };
 
@@ -77,6 +78,8 @@ void stage_pass(struct stage *st, uint64_t ms);
 
 /* A client has connected: the test's end. */
 struct stream *stage_client(struct stage *st);
+/* ... through a door that belongs to port 80 of the service web.shop. */
+struct stream *stage_raw_client(struct stage *st);
 /* Write it and run. */
 void say(struct stage *st, struct stream *to, const char *text);
 void say_bytes(struct stage *st, struct stream *to, const void *bytes, size_t n);

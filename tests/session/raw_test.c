@@ -1,0 +1,236 @@
+/* tests/session/raw_test.c - raw connections: every state, and everything that can happen
+ *
+ * A client that ends, one that breaks, a pod that ends in each way, time that passes: in
+ * each state, and in every order of two.  Whatever happens, leases go back, no byte is left
+ * in memory, and a connection that did not end well never looks as if it had.
+ */
+#include "stage.h"
+
+/* Where a connection is brought before something happens. */
+enum place {
+    LEASING,
+    LEASING_AND_SAID, /* the client spoke before there was a pod */
+    SILENT,           /* TALK: nobody has said a word */
+    SAID,             /* ... the client has */
+    SAID_TOO_MUCH,    /* ... more than is kept for a repetition */
+    RELAYING,
+    HALF_CLOSED, /* RELAY: the client says no more, and waits */
+    PLACES
+};
+
+static const struct {
+    bool pending; /* the lease is not answered */
+    const char *client, *pod;
+    bool ends; /* the client's input */
+} places[PLACES] = {
+    [LEASING] = { true, NULL, NULL, false },
+    [LEASING_AND_SAID] = { true, "hello", NULL, false },
+    [SILENT] = { false, NULL, NULL, false },
+    [SAID] = { false, "hello", NULL, false },
+    [SAID_TOO_MUCH] = { false, "hello", NULL, false },
+    [RELAYING] = { false, "hello", "half", false },
+    [HALF_CLOSED] = { false, "hello", "half", true },
+};
+
+enum event {
+    CLIENT_ENDS,
+    CLIENT_BREAKS,
+    CLIENT_SPEAKS,
+    POD_SPEAKS,
+    POD_ENDS,
+    POD_REFUSED,
+    POD_RESET,
+    POD_LOST,
+    POD_GONE,
+    LEASE_OK,
+    LEASE_FAILS,
+    TIME_PASSES,
+    DRAIN,
+    EVENTS
+};
+
+static const enum verdict verdicts[EVENTS] = {
+    [POD_ENDS] = V_CLEAN,       [POD_REFUSED] = V_REFUSED, [POD_RESET] = V_RESET,
+    [POD_LOST] = V_TUNNEL_LOST, [POD_GONE] = V_POD_GONE,
+};
+
+static void bring(struct stage *st, enum place place, struct stream **ret_client)
+{
+    st->script[0].result = places[place].pending ? ERR_AGAIN : OK;
+    if (place == SAID_TOO_MUCH)
+        st->config->replay_buffer = 3;
+    *ret_client = stage_raw_client(st);
+    if (places[place].client)
+        say(st, *ret_client, places[place].client);
+    if (places[place].pod)
+        say(st, pod(st, 0), places[place].pod);
+    if (places[place].ends)
+        hang_up(st, *ret_client);
+}
+
+static struct leased *last_lease(struct stage *st)
+{
+    return &st->leases[st->lease_count - 1];
+}
+
+static bool speaks(const struct stream *s)
+{
+    return s && !s->shut && !s->broken;
+}
+
+static void happen(struct stage *st, enum event event, struct stream **client)
+{
+    struct leased *l = last_lease(st);
+    bool asked = l->lease && l->outcome.result == ERR_AGAIN;
+
+    if (event == CLIENT_ENDS && *client)
+        hang_up(st, *client);
+    else if (event == CLIENT_BREAKS && *client)
+        drop(st, client);
+    else if (event == CLIENT_SPEAKS && speaks(*client))
+        say(st, *client, "more!");
+    else if (event == POD_SPEAKS && l->ours && speaks(l->pod))
+        say(st, l->pod, "answer");
+    else if (verdicts[event] && l->ours)
+        pod_ends(st, st->lease_count - 1, verdicts[event], NULL);
+    else if (event == LEASE_OK && asked)
+        stage_deliver(st, st->lease_count - 1, &(struct outcome){ .result = OK });
+    else if (event == LEASE_FAILS && asked)
+        stage_deliver(st, st->lease_count - 1,
+                      &(struct outcome){ .result = ERR_UNAVAILABLE });
+    else if (event == TIME_PASSES)
+        stage_pass(st, 200000);
+    else if (event == DRAIN)
+        serve_drain(stage_serve(st), &st->drained);
+    stage_run(st);
+}
+
+/* An orderly end says that this was all. */
+static void check_honesty(struct stage *st, const struct stream *client)
+{
+    const struct leased *l = last_lease(st);
+
+    if (!client || client->end.verdict != V_CLEAN)
+        return;
+    assert_int_equal(l->ours ? l->ours->end.verdict : l->end, V_CLEAN);
+}
+
+static void play(void **state, enum place place, enum event first, enum event second)
+{
+    stage_setup(state);
+    struct stage *st = *state;
+    struct stream *client;
+
+    bring(st, place, &client);
+    happen(st, first, &client);
+    check_honesty(st, client);
+    happen(st, second, &client);
+    check_honesty(st, client);
+    serve_drain(stage_serve(st), &st->drained);
+    stage_run(st);
+    stage_pass(st, st->config->drain_timeout_ms);
+    stage_pass(st, 1);
+    if (!serve_idle(st->serve))
+        fail_msg("place %d, events %d and %d: a connection is left", (int)place,
+                 (int)first, (int)second);
+    assert_true(st->drained_count > 0);
+    check_honesty(st, client);
+    stage_teardown(state);
+}
+
+static void survives_every_two_events_in_every_state(void **state)
+{
+    for (int place = 0; place < PLACES; place++)
+        for (int first = 0; first < EVENTS; first++)
+            for (int second = 0; second < EVENTS; second++)
+                play(state, (enum place)place, (enum event)first, (enum event)second);
+}
+
+/* What one event does in one state: what the client hears, how its connection ends, how
+ * many pods were asked. */
+static const struct {
+    enum place place;
+    enum event event;
+    const char *hears;
+    enum verdict end;
+    size_t leases;
+} seen[] = {
+    { LEASING, CLIENT_ENDS, "", V_OPEN, 1 },
+    { LEASING, LEASE_OK, "", V_OPEN, 1 },
+    { LEASING, LEASE_FAILS, "", V_RESET, 1 },
+    { LEASING, TIME_PASSES, "", V_OPEN, 1 },
+    { LEASING_AND_SAID, LEASE_OK, "", V_OPEN, 1 },
+    { SILENT, CLIENT_ENDS, "", V_OPEN, 1 },
+    { SILENT, POD_SPEAKS, "answer", V_OPEN, 1 },
+    { SILENT, POD_ENDS, "", V_CLEAN, 1 },
+    { SILENT, POD_REFUSED, "", V_OPEN, 2 },
+    { SILENT, POD_GONE, "", V_OPEN, 2 },
+    { SILENT, POD_RESET, "", V_RESET, 1 },
+    { SILENT, POD_LOST, "", V_RESET, 1 },
+    { SILENT, TIME_PASSES, "", V_OPEN, 1 },
+    { SILENT, DRAIN, "", V_OPEN, 1 },
+    { SAID, POD_REFUSED, "", V_OPEN, 2 },
+    { SAID, POD_GONE, "", V_OPEN, 2 },
+    { SAID, POD_RESET, "", V_RESET, 1 },
+    { SAID, POD_LOST, "", V_RESET, 1 },
+    { SAID_TOO_MUCH, POD_REFUSED, "", V_RESET, 1 },
+    { RELAYING, CLIENT_SPEAKS, "half", V_OPEN, 1 },
+    { RELAYING, CLIENT_ENDS, "half", V_OPEN, 1 },
+    { RELAYING, POD_SPEAKS, "halfanswer", V_OPEN, 1 },
+    { RELAYING, POD_ENDS, "half", V_CLEAN, 1 },
+    { RELAYING, POD_RESET, "half", V_RESET, 1 },
+    { RELAYING, POD_LOST, "half", V_RESET, 1 },
+    { RELAYING, TIME_PASSES, "half", V_OPEN, 1 },
+    { HALF_CLOSED, POD_SPEAKS, "halfanswer", V_OPEN, 1 },
+    { HALF_CLOSED, POD_ENDS, "half", V_CLEAN, 1 },
+    { HALF_CLOSED, POD_RESET, "half", V_RESET, 1 },
+    { HALF_CLOSED, TIME_PASSES, "half", V_OPEN, 1 },
+};
+
+static void shows_clients_what_happened(void **state)
+{
+    for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
+        stage_setup(state);
+        struct stage *st = *state;
+        struct stream *client;
+
+        bring(st, seen[i].place, &client);
+        happen(st, seen[i].event, &client);
+        const char *heard = hear(st, client);
+        if (strcmp(heard, seen[i].hears) != 0 || client->end.verdict != seen[i].end ||
+            st->lease_count != seen[i].leases)
+            fail_msg("row %zu: \"%s\", end %d, %zu leases", i, heard,
+                     (int)client->end.verdict, st->lease_count);
+        stage_teardown(state);
+    }
+}
+
+/* The second pod hears all that the first one would have, and no more. */
+static void says_everything_again_to_the_next_pod(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_raw_client(st);
+
+    say(st, client, "hel");
+    say(st, client, "lo");
+    pod_ends(st, 0, V_REFUSED, "connection refused");
+    assert_int_equal(st->lease_count, 2);
+    assert_string_equal(st->leases[1].avoid, "web-0");
+    say(st, client, "!");
+    assert_hears(st, pod(st, 1), "hello!");
+    say(st, pod(st, 1), "yes?");
+    assert_hears(st, client, "yes?");
+    drop(st, &client);
+    assert_fate(st, 1, FATE_CLOSE); /* the pod has nothing under way */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_every_two_events_in_every_state),
+        cmocka_unit_test(shows_clients_what_happened),
+        cmocka_unit_test_setup_teardown(says_everything_again_to_the_next_pod,
+                                        stage_setup, stage_teardown),
+    };
+    return cmocka_run_group_tests_name("serve/raw", tests, NULL, NULL);
+}
