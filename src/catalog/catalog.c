@@ -10,6 +10,7 @@
 #define LOG_MODULE LOG_CATALOG
 
 #define RECORDS_MAX 10000 /* that no watch holds */
+#define MISSING_MAX 4096
 #define UNUSED_MS 600000
 #define PRUNE_EVERY_MS 60000
 #define NEGATIVE_KEEP_MS 1000
@@ -308,12 +309,13 @@ static void fail_unknown(struct record *r)
     record_fail(r, &e, NULL, NULL);
 }
 
-/* Nothing ready, and nobody knows why: the pods are to be listed. */
+/* Nothing ready by its slices: the pods are to be listed, to say why, or to serve. */
 static bool lacks_note(const struct record *r, const struct service *s)
 {
     uint64_t age = r->catalog->sched->now - r->noted_at;
 
-    if (s->kind != SERVICE_NORMAL || !s->has_selector || entry_has_ready(s))
+    if (s->kind != SERVICE_NORMAL || !s->has_selector ||
+        (entry_has_ready(s) && !s->from_pods))
         return false;
     return r->noted_at == 0 || age >= r->catalog->settings.keep_ms;
 }
@@ -332,7 +334,8 @@ void record_build(struct record *r, const struct pod_list *pods)
         fail_unknown(r);
         return;
     }
-    struct service *s = entry_from_slices(r->spec, &r->slices, pods);
+    struct service *s =
+        entry_from_slices(r->spec, &r->slices, pods, &r->catalog->missing);
     /* Whoever waits also hears why nothing is ready: when the pods are listed, which is a
      * moment away, and of the objects of that moment. */
     if (!pods && record_awaited(r) && lacks_note(r, s)) {
@@ -490,6 +493,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     c->home_ns = xstrdup(home);
     map_init(&c->records);
     map_init(&c->uids);
+    map_init(&c->missing);
     list_init(&c->used);
     list_init(&c->changed);
     task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
@@ -525,6 +529,7 @@ void catalog_destroy(struct catalog *c)
     }
     map_finish(&c->records);
     map_finish(&c->uids);
+    map_finish(&c->missing);
     free(c->home_ns);
     free(c);
 }
@@ -534,6 +539,40 @@ void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *po
 {
     c->gone = gone;
     c->gone_owner = owner;
+}
+
+static bool holds_pod(const struct service *s, const char *uid)
+{
+    for (size_t i = 0; s && i < s->endpoint_count; i++)
+        if (strcmp(s->endpoints[i]->uid, uid) == 0)
+            return true;
+    return false;
+}
+
+/* A UID never comes back, but lists that still have it do not last. */
+static bool is_news(struct catalog *c, const char *pod_uid)
+{
+    if (c->missing.count >= MISSING_MAX) {
+        map_finish(&c->missing);
+        map_init(&c->missing);
+    }
+    return !map_set(&c->missing, str_of(pod_uid), c);
+}
+
+void catalog_note_missing(struct catalog *c, const char *pod_uid)
+{
+    size_t at = 0;
+
+    if (!*pod_uid || !is_news(c, pod_uid))
+        return;
+    log_info(NO_ID, "a pod does not exist, though it is listed", LOG_S("uid", pod_uid));
+    for (struct map_entry *e; (e = map_next(&c->records, &at));) {
+        struct record *r = e->value;
+        if (!holds_pod(r->service, pod_uid))
+            continue;
+        r->answered_at = 0;
+        record_touch(r);
+    }
 }
 
 static bool is_listed(const struct record *r)

@@ -51,6 +51,7 @@ struct service {
     size_t port_count;
     struct endpoint **endpoints; /* ready first, then not ready, terminating last */
     size_t endpoint_count;
+    bool from_pods;   /* ready by a list of pods, which its slices do not know yet */
     size_t pods_seen; /* pods that matched, whatever their state: for messages */
     char *pods_note;  /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
     uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
@@ -113,6 +114,11 @@ void catalog_lookup(struct catalog *c, struct str ns, struct str name,
 void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
                         uint64_t max_age_ms, struct lookup *l, struct task *wake);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
+
+/* The API server said that there is no such pod (a 404 that names it), while slices still
+ * have it: their controller is behind, a minute or so after the API server was restarted.  It
+ * is nobody's endpoint any more; where that leaves nothing ready, pods are listed. */
+void catalog_note_missing(struct catalog *c, const char *pod_uid);
 
 /* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it
  * can be retired: when no service that was asked for has the pod any more.  WATCH: in the

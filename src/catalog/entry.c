@@ -75,6 +75,7 @@ bool entry_has_ready(const struct service *s)
 /* A service under construction.  by_uid finds the pod that several slices name. */
 struct builder {
     struct service *service;
+    const struct map *missing; /* or NULL */
     struct map by_uid;
     size_t strangers; /* endpoints that are not pods */
 };
@@ -104,10 +105,16 @@ static struct service *service_from_spec(const struct service_spec *spec)
     return s;
 }
 
-static void builder_init(struct builder *b, const struct service_spec *spec)
+static void builder_init(struct builder *b, const struct service_spec *spec,
+                         const struct map *missing)
 {
-    *b = (struct builder){ .service = service_from_spec(spec) };
+    *b = (struct builder){ .service = service_from_spec(spec), .missing = missing };
     map_init(&b->by_uid);
+}
+
+static bool is_missing(const struct builder *b, const char *uid)
+{
+    return b->missing && *uid && map_get(b->missing, str_of(uid));
 }
 
 static void add_endpoint(struct builder *b, struct endpoint *e)
@@ -209,7 +216,7 @@ static void add_from_slice(struct builder *b, const struct slice *slice,
         b->strangers++;
         return;
     }
-    if (from->terminating && !from->serving)
+    if ((from->terminating && !from->serving) || is_missing(b, from->uid))
         return;
 
     struct str key = str_of(*from->uid ? from->uid : from->pod);
@@ -300,23 +307,6 @@ static void write_note(struct service *s, const struct service_spec *spec,
         s->pods_note = xstrdup(n.text);
 }
 
-struct service *entry_from_slices(const struct service_spec *spec,
-                                  const struct slice_list *slices,
-                                  const struct pod_list *pods)
-{
-    struct builder b;
-
-    builder_init(&b, spec);
-    for (size_t i = 0; i < slices->count; i++)
-        for (size_t j = 0; j < slices->at[i]->endpoint_count; j++)
-            add_from_slice(&b, slices->at[i], &slices->at[i]->endpoints[j]);
-
-    struct service *s = finish(&b);
-    s->pods_seen = pods ? pods->count : s->endpoint_count;
-    write_note(s, spec, pods, b.strangers);
-    return s;
-}
-
 /* --- from pods --- */
 
 static uint16_t pod_port_for(const struct pod *pod, const struct service_port *p)
@@ -357,19 +347,26 @@ static bool can_serve(const struct pod *p)
     return is_running(p) && (!p->terminating || p->ready);
 }
 
+static struct endpoint *candidate(const struct builder *b,
+                                  const struct service_spec *spec, const struct pod *p)
+{
+    if (!can_serve(p) || is_missing(b, p->uid))
+        return NULL;
+    struct endpoint *e = endpoint_from_pod(p, b->service);
+    e->ready = e->ready || (spec->not_ready_too && !e->terminating);
+    return e;
+}
+
 struct service *entry_from_pods(const struct service_spec *spec,
-                                const struct pod_list *pods)
+                                const struct pod_list *pods, const struct map *missing)
 {
     struct builder b;
 
-    builder_init(&b, spec);
+    builder_init(&b, spec, missing);
     for (size_t i = 0; i < pods->count; i++) {
-        if (!can_serve(pods->at[i]))
-            continue;
-        struct endpoint *e = endpoint_from_pod(pods->at[i], b.service);
-        if (spec->not_ready_too && !e->terminating)
-            e->ready = true;
-        add_endpoint(&b, e);
+        struct endpoint *e = candidate(&b, spec, pods->at[i]);
+        if (e)
+            add_endpoint(&b, e);
     }
 
     struct service *s = finish(&b);
@@ -377,6 +374,58 @@ struct service *entry_from_pods(const struct service_spec *spec,
     write_note(s, spec, pods, 0);
     return s;
 }
+
+/* --- from slices --- */
+
+static bool any_ready(const struct service *s)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (s->endpoints[i]->ready)
+            return true;
+    return false;
+}
+
+/* A pod that the slices know as not ready, or do not know. */
+static void add_ready_pod(struct builder *b, const struct service_spec *spec,
+                          const struct pod *p)
+{
+    struct endpoint *e = candidate(b, spec, p);
+    struct endpoint *known = e ? map_get(&b->by_uid, str_of(e->uid)) : NULL;
+
+    if (!e || !e->ready || (known && known->terminating)) {
+        endpoint_unref(e);
+        return;
+    }
+    b->service->from_pods = true;
+    if (known) {
+        known->ready = true;
+        endpoint_unref(e);
+    } else {
+        add_endpoint(b, e);
+    }
+}
+
+struct service *entry_from_slices(const struct service_spec *spec,
+                                  const struct slice_list *slices,
+                                  const struct pod_list *pods, const struct map *missing)
+{
+    struct builder b;
+
+    builder_init(&b, spec, missing);
+    for (size_t i = 0; i < slices->count; i++)
+        for (size_t j = 0; j < slices->at[i]->endpoint_count; j++)
+            add_from_slice(&b, slices->at[i], &slices->at[i]->endpoints[j]);
+    bool behind = pods && spec->selector && !any_ready(b.service);
+    for (size_t i = 0; behind && i < pods->count; i++)
+        add_ready_pod(&b, spec, pods->at[i]);
+
+    struct service *s = finish(&b);
+    s->pods_seen = pods ? pods->count : s->endpoint_count;
+    write_note(s, spec, pods, b.strangers);
+    return s;
+}
+
+/* --- a pod by itself --- */
 
 struct service *entry_for_pod(const struct pod *pod)
 {
@@ -432,7 +481,8 @@ bool entry_equal(const struct service *a, const struct service *b)
     if (a->kind != b->kind || a->has_selector != b->has_selector ||
         a->headless != b->headless || a->sticky != b->sticky ||
         a->port_count != b->port_count || a->endpoint_count != b->endpoint_count ||
-        a->pods_seen != b->pods_seen || !same_text(a->pods_note, b->pods_note) ||
+        a->pods_seen != b->pods_seen || a->from_pods != b->from_pods ||
+        !same_text(a->pods_note, b->pods_note) ||
         !same_text(a->external_name, b->external_name) || !same_text(a->name, b->name))
         return false;
     for (size_t i = 0; i < a->port_count; i++)

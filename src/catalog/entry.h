@@ -6,15 +6,19 @@
  */
 #pragma once
 
+#include "base/map.h"
 #include "catalog/objects.h"
 
-/* pods: everything that matches the selector, for the note; NULL: not asked. */
+/* pods: everything that matches the selector; NULL: not asked.  Where the slices show
+ * nothing ready they say why, and those of them that are ready serve: the controller that
+ * writes slices may be behind.  missing: the UIDs of pods that do not exist, whatever lists
+ * say; NULL: none. */
 struct service *entry_from_slices(const struct service_spec *spec,
                                   const struct slice_list *slices,
-                                  const struct pod_list *pods);
+                                  const struct pod_list *pods, const struct map *missing);
 /* Where endpointslices may not be read. */
 struct service *entry_from_pods(const struct service_spec *spec,
-                                const struct pod_list *pods);
+                                const struct pod_list *pods, const struct map *missing);
 /* A SERVICE_POD. */
 struct service *entry_for_pod(const struct pod *pod);
 

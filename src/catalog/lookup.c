@@ -2,7 +2,8 @@
  *
  * The first answer should cost one round trip, so the service and its endpointslices are
  * asked for at once.  Where slices are forbidden, the pods follow by the service's
- * selector; where they show nothing ready, the pods follow too, to say why.
+ * selector; where they show nothing ready, the pods follow too, to say why, or because the
+ * slices are behind.
  */
 #include <stdio.h>
 
@@ -203,14 +204,17 @@ static enum fetch_state publish(struct fetch *f, struct service *service)
 /* pods: NULL if they were not, or could not be, asked for. */
 static enum fetch_state publish_objects(struct fetch *f, const struct pod_list *pods)
 {
+    const struct map *missing = &f->record->catalog->missing;
+
     if (!f->with_slices && pods)
-        return publish(f, entry_from_pods(f->spec, pods));
-    return publish(f, entry_from_slices(f->spec, &f->slice_list, pods));
+        return publish(f, entry_from_pods(f->spec, pods, missing));
+    return publish(f, entry_from_slices(f->spec, &f->slice_list, pods, missing));
 }
 
 static bool slices_show_ready(const struct fetch *f)
 {
-    struct service *s = entry_from_slices(f->spec, &f->slice_list, NULL);
+    struct service *s =
+        entry_from_slices(f->spec, &f->slice_list, NULL, &f->record->catalog->missing);
     bool ready = entry_has_ready(s);
 
     service_unref(s);

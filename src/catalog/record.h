@@ -78,7 +78,8 @@ struct catalog {
     struct list_node changed; /* records whose objects changed since the last rebuild */
     struct task rebuild;
     struct timer prune;
-    struct map uids; /* how many entries hold the pod: a uintptr_t */
+    struct map uids;    /* how many entries hold the pod: a uintptr_t */
+    struct map missing; /* UIDs that slices may have and the API server has not */
     void (*gone)(void *owner, const char *pod_uid);
     void *gone_owner;
     struct watching watching;

@@ -325,6 +325,8 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
 {
     const struct api_error *error = &l->opening.error;
     bool tried_before = l->avoid != NULL; /* any of them: two would take turns for ever */
+    bool missing =
+        e == ERR_NOT_FOUND && error->is_status; /* it will not be chosen again */
 
     note_error(l, error, true);
     if (e == ERR_FORBIDDEN) {
@@ -333,9 +335,11 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     }
     if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
         return fail(l, e);
+    if (missing)
+        catalog_note_missing(l->owner->catalog, l->lease->endpoint->uid);
     bool enough = ++l->failures == TRIES;
     avoid_this(l);
-    if (tried_before || enough)
+    if ((tried_before && !missing) || enough)
         return park(l, e);
     return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
 }

@@ -26,9 +26,9 @@ static void check(struct service *s)
 static void build(const struct service_spec *spec, const struct slice_list *slices,
                   const struct pod_list *pods)
 {
-    check(entry_from_slices(spec, slices, NULL));
-    check(entry_from_slices(spec, slices, pods));
-    check(entry_from_pods(spec, pods));
+    check(entry_from_slices(spec, slices, NULL, NULL));
+    check(entry_from_slices(spec, slices, pods, NULL));
+    check(entry_from_pods(spec, pods, NULL));
     for (size_t i = 0; i < pods->count; i++)
         check(entry_for_pod(pods->at[i]));
 }

@@ -336,6 +336,40 @@ static void a_pod_not_found_asks_afresh(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+/* All of them, one after the other: the slices are behind.  Nobody waits for that. */
+static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_openings = true;
+    asker_get(&a);
+    for (size_t i = 0; i < 2; i++) {
+        char uid[2] = { rig_conn(i)->uid[0], '\0' };
+        rig_service(i == 1 ? "c" : *uid == 'a' ? "b" : "a");
+        rig_refuse(i, ERR_NOT_FOUND, "pods not found");
+        assert_string_equal(rig.missing, uid);
+        assert_int_equal(rig.dial_count, i + 2);
+    }
+    rig_open(2);
+    assert_int_equal(a.lease.result, OK);
+    assert_string_equal(a.lease.endpoint->uid, "c");
+    asker_return(&a, FATE_CLOSE);
+}
+
+/* Without a Status it was not the API server who said so: the pod may well be there. */
+static void a_bare_404_says_nothing_of_the_pod(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.refusal = (struct api_error){ .code = ERR_NOT_FOUND, .status = 404 };
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    assert_string_equal(rig.missing, "");
+    asker_return(&a, FATE_CLOSE);
+}
+
 static void an_unauthorized_opening_is_final(void **state)
 {
     (void)state;
@@ -719,6 +753,8 @@ int main(void)
         TEST(an_api_server_that_comes_back_in_time_is_enough),
         TEST(a_refused_opening_goes_to_another_endpoint),
         TEST(a_pod_not_found_asks_afresh),
+        TEST(pods_that_do_not_exist_are_told_of_and_left_at_once),
+        TEST(a_bare_404_says_nothing_of_the_pod),
         TEST(an_unauthorized_opening_is_final),
         TEST(a_kept_connection_serves_the_next),
         TEST(what_may_not_be_repeated_takes_a_fresh_one),

@@ -48,6 +48,12 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
     look_up(l, max_age_ms, wake);
 }
 
+void catalog_note_missing(struct catalog *c, const char *pod_uid)
+{
+    (void)c;
+    snprintf(rig.missing, sizeof(rig.missing), "%s", pod_uid);
+}
+
 void lookup_finish(struct lookup *l)
 {
     if (l->subscribed.next)
@@ -301,6 +307,7 @@ void rig_refuse(size_t dial, enum err e, const char *why)
 {
     struct task *wake = rig.dials[dial].opening->wake;
     struct api_error error = { .code = e, .status = 500 };
+    error.is_status = e == ERR_NOT_FOUND;
     diag_set(&error.why, e, "%s", why);
     refuse(&rig.dials[dial], &error);
     task_wake(wake);

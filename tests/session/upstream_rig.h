@@ -44,6 +44,7 @@ struct upstream_rig {
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;
+    char missing[64]; /* the last uid that was said to be */
     uint64_t last_max_age;
 
     /* The tunnels. */

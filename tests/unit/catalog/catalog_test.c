@@ -552,6 +552,39 @@ static void says_why_a_watched_service_has_nothing_ready(void **state)
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
+/* The slices have not heard of its end, nor of its successor. */
+static void a_missing_pod_is_left_for_one_that_is_listed(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    catalog_note_missing(w->catalog, "u1");
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    assert_string_equal(w->gone, "u1 ");
+    fake_answer(w->api, SHOP_PODS,
+                (const char *const[]){ POD("1", "Running"), POD("2", "Running"), NULL });
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    pass(w, 3000); /* nobody tells when this changes: it is listed again */
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    answer_one(w, SHOP_PODS, POD("3", "Running"));
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
+
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("3")));
+    pass(w, 3000);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
+    assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
+}
+
 static void does_without_the_reasons_where_pods_are_forbidden(void **state)
 {
     struct world *w = *state;
@@ -891,6 +924,25 @@ static void slices_that_show_nothing_ready_are_explained(void **state)
     assert_non_null(strstr(w->lookup.service->pods_note, "none is running"));
 }
 
+static void a_missing_pod_is_looked_up_no_more(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u1");
+    catalog_note_missing(w->catalog, "u1");
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    fake_answer(w->api, SHOP_PODS,
+                (const char *const[]){ POD("1", "Running"), POD("2", "Running"), NULL });
+    pass(w, 1);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+    assert_string_equal(w->gone, "u1 ");
+}
+
 static void names_nobody_asks_for_are_forgotten(void **state)
 {
     struct world *w = *state;
@@ -1050,6 +1102,7 @@ int main(void)
         TEST(a_pod_of_two_services_is_gone_when_both_lost_it),
         TEST(a_service_comes_and_goes),
         TEST(says_why_a_watched_service_has_nothing_ready),
+        TEST(a_missing_pod_is_left_for_one_that_is_listed),
         TEST(does_without_the_reasons_where_pods_are_forbidden),
         TEST(a_pod_that_gets_ready_answers_before_the_reasons),
         TEST(remembers_when_it_was_last_ready),
@@ -1070,6 +1123,7 @@ int main(void)
         TEST(an_external_name_needs_no_more_calls),
         TEST(an_answer_that_is_no_service_is_an_error),
         TEST(slices_that_show_nothing_ready_are_explained),
+        TEST(a_missing_pod_is_looked_up_no_more),
         TEST(names_nobody_asks_for_are_forgotten),
         TEST(ten_thousand_names_are_enough),
         TEST(a_name_that_cannot_be_is_not_asked_for),

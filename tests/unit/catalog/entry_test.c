@@ -22,6 +22,7 @@ struct given {
     struct service_spec *spec;
     struct slice_list slices;
     struct pod_list pods;
+    struct map missing;
 };
 
 static void give_service(struct given *g, const char *text)
@@ -62,6 +63,7 @@ static void take_back(struct given *g)
     spec_destroy(g->spec);
     slice_list_finish(&g->slices);
     pod_list_finish(&g->pods);
+    map_finish(&g->missing);
     *g = (struct given){ 0 };
 }
 
@@ -97,7 +99,7 @@ static void ready_come_first_and_terminating_last(void **state)
                                    "                 'terminating': true}, " POD(
                                        "4") "},"
                                             " {" POD("5") "}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_order(s, "web-3 web-5 web-2 web-1");
     assert_true(s->endpoints[0]->ready && entry_has_ready(s));
@@ -118,7 +120,7 @@ static void slices_with_other_ports_add_up(void **state)
                "[{" POD("1") "}, {" POD("2") "}]");
     give_slice(&g, "s2", "[{'name': 'admin', 'port': 9001}]", "[{" POD("1") "}]");
     give_slice(&g, "s3", "[{'name': 'http', 'port': 8888}]", "[{" POD("3") "}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_order(s, "web-1 web-2 web-3");
     assert_int_equal(endpoint_port(s, s->endpoints[0], 0), 8080);
@@ -138,7 +140,7 @@ static void both_address_families_are_one_pod(void **state)
     give_service(&g, WEB);
     give_slice(&g, "s6", PORTS, "[{'addresses': ['fd00::1'], " POD("1") "}]");
     give_slice(&g, "s4", PORTS, "[{'addresses': ['10.1.0.1'], " POD("1") "}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_int_equal(s->endpoint_count, 1);
     assert_string_equal(s->endpoints[0]->ip, "10.1.0.1");
@@ -157,7 +159,7 @@ static void a_pod_that_one_slice_calls_terminating_is(void **state)
         &g, "s2", PORTS,
         "[{'conditions': {'ready': false, 'serving': true, 'terminating': true}, " POD(
             "1") "}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_int_equal(s->endpoint_count, 1);
     assert_true(s->endpoints[0]->terminating && !s->endpoints[0]->ready);
@@ -172,7 +174,7 @@ static void a_slice_port_without_a_number_means_any(void **state)
 
     give_service(&g, WEB);
     give_slice(&g, "s1", "[{'name': 'admin', 'port': null}]", "[{" POD("1") "}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_int_equal(endpoint_port(s, s->endpoints[0], 1), 9000);
     service_unref(s);
@@ -187,7 +189,7 @@ static void endpoints_that_are_no_pods_are_counted(void **state)
     give_service(&g, "{'metadata': {'name': 'db'}, 'spec': {'ports': [{'port': 5432}]}}");
     give_slice(&g, "s1", "[{'port': 5432}]",
                "[{'addresses': ['192.0.2.1']}, {'addresses': ['192.0.2.2']}]");
-    struct service *s = entry_from_slices(g.spec, &g.slices, NULL);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_int_equal(s->endpoint_count, 0);
     assert_string_equal(s->pods_note,
@@ -224,7 +226,7 @@ static void takes_running_pods_where_slices_are_forbidden(void **state)
     struct given g = { 0 };
 
     give_running(&g);
-    struct service *s = entry_from_pods(g.spec, &g.pods);
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
 
     assert_order(s, "web-2 web-1 web-4");
     assert_int_equal(s->pods_seen, 4);
@@ -239,7 +241,7 @@ static void resolves_a_named_port_in_each_pod(void **state)
     struct given g = { 0 };
 
     give_running(&g);
-    struct service *s = entry_from_pods(g.spec, &g.pods);
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
 
     assert_int_equal(endpoint_port(s, s->endpoints[0], 0), 8081);
     assert_int_equal(endpoint_port(s, s->endpoints[1], 0), 8080);
@@ -256,7 +258,7 @@ static void publishes_not_ready_pods_where_asked_to(void **state)
 
     give_running(&g);
     g.spec->not_ready_too = true;
-    struct service *s = entry_from_pods(g.spec, &g.pods);
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
 
     assert_order(s, "web-1 web-2 web-4");
     assert_true(s->endpoints[0]->ready);
@@ -270,7 +272,7 @@ static void says_why_nothing_can_serve(void **state)
     struct given g = { 0 };
 
     give_service(&g, WEB);
-    struct service *s = entry_from_slices(g.spec, &g.slices, &g.pods);
+    struct service *s = entry_from_slices(g.spec, &g.slices, &g.pods, NULL);
     assert_string_equal(s->pods_note, "no pod matches selector app=web");
     assert_int_equal(s->pods_seen, 0);
     service_unref(s);
@@ -279,16 +281,66 @@ static void says_why_nothing_can_serve(void **state)
                  " 'containerStatuses':"
                  "   [{'state': {'waiting': {'reason': 'ImagePullBackOff'}}}]}}");
     give_pod(&g, "{'metadata': {'name': 'web-2'}, 'status': {'phase': 'Failed'}}");
-    s = entry_from_slices(g.spec, &g.slices, &g.pods);
+    s = entry_from_slices(g.spec, &g.slices, &g.pods, NULL);
     assert_string_equal(s->pods_note, "2 pods match selector app=web, none is running: "
                                       "web-1 Pending (ImagePullBackOff), web-2 Failed");
     assert_int_equal(s->pods_seen, 2);
     service_unref(s);
 
     give_pod(&g, "{'metadata': {'name': 'web-3'}, 'status': {'phase': 'Running'}}");
-    s = entry_from_pods(g.spec, &g.pods);
+    s = entry_from_pods(g.spec, &g.pods, NULL);
     assert_non_null(strstr(s->pods_note, "none is ready: web-1"));
     assert_non_null(strstr(s->pods_note, "web-3 not ready"));
+    service_unref(s);
+    take_back(&g);
+}
+
+/* The controller that writes slices is behind: it knows one as not ready, and not the other. */
+static void ready_pods_serve_where_slices_show_none(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_service(&g, WEB);
+    give_slice(&g, "s1", PORTS,
+               "[{'conditions': {'ready': false}, " POD(
+                   "1") "},"
+                        " {'conditions': {'ready': false}, " POD("2") "}]");
+    for (char n = '1'; n <= '4'; n++) {
+        AUTO_FREE char *pod = xasprintf(
+            "{'metadata': {'name': 'web-%c', 'uid': 'u%c'}, 'spec': {'containers':"
+            " [{'ports': [{'name': 'http', 'containerPort': 8080}]}]},"
+            " 'status': {'phase': 'Running',"
+            "            'conditions': [{'type': 'Ready', 'status': '%s'}]}}",
+            n, n, n == '2' ? "False" : "True");
+        give_pod(&g, pod);
+    }
+    map_set(&g.missing, STR("u4"), &g);
+    struct service *s = entry_from_slices(g.spec, &g.slices, &g.pods, &g.missing);
+    assert_order(s, "web-1 web-3 web-2");
+    assert_true(s->from_pods && s->endpoints[1]->ready && !s->endpoints[2]->ready);
+    assert_int_equal(endpoint_port(s, s->endpoints[1], 0), 8080);
+    assert_null(s->pods_note);
+    service_unref(s);
+
+    give_slice(&g, "s2", PORTS, "[{" POD("5") "}]"); /* it has caught up */
+    s = entry_from_slices(g.spec, &g.slices, &g.pods, &g.missing);
+    assert_order(s, "web-5 web-1 web-2");
+    assert_false(s->from_pods);
+    service_unref(s);
+    take_back(&g);
+}
+
+static void a_pod_that_is_missing_is_no_endpoint(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_service(&g, WEB);
+    give_slice(&g, "s1", PORTS, "[{" POD("1") "}, {" POD("2") "}]");
+    map_set(&g.missing, STR("u1"), &g);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, &g.missing);
+    assert_order(s, "web-2");
     service_unref(s);
     take_back(&g);
 }
@@ -306,7 +358,7 @@ static void a_long_note_is_cut(void **state)
                  i, 0);
         give_pod(&g, text);
     }
-    struct service *s = entry_from_pods(g.spec, &g.pods);
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
     assert_int_equal(strlen(s->pods_note), 511);
     service_unref(s);
     take_back(&g);
@@ -350,11 +402,11 @@ static void notices_every_difference(void **state)
     struct given a = { 0 }, b = { 0 };
 
     give_service(&a, "{'metadata': {'name': 'web'}, 'spec': {'ports': [{'port': 80}]}}");
-    struct service *s = entry_from_slices(a.spec, &a.slices, NULL);
+    struct service *s = entry_from_slices(a.spec, &a.slices, NULL, NULL);
     assert_true(entry_equal(s, s));
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         give_service(&b, others[i]);
-        struct service *other = entry_from_slices(b.spec, &b.slices, NULL);
+        struct service *other = entry_from_slices(b.spec, &b.slices, NULL, NULL);
         if (entry_equal(s, other))
             fail_msg("the same: %s", others[i]);
         service_unref(other);
@@ -370,7 +422,7 @@ static void endpoints_outlive_their_entry(void **state)
     struct given g = { 0 };
 
     give_running(&g);
-    struct service *s = entry_from_pods(g.spec, &g.pods);
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
     struct endpoint *e = endpoint_ref(s->endpoints[0]);
     struct service *again = service_ref(s);
     service_unref(s);
@@ -396,6 +448,8 @@ int main(void)
         cmocka_unit_test(resolves_a_named_port_in_each_pod),
         cmocka_unit_test(publishes_not_ready_pods_where_asked_to),
         cmocka_unit_test(says_why_nothing_can_serve),
+        cmocka_unit_test(ready_pods_serve_where_slices_show_none),
+        cmocka_unit_test(a_pod_that_is_missing_is_no_endpoint),
         cmocka_unit_test(a_long_note_is_cut),
         cmocka_unit_test(a_pod_by_itself_is_an_entry),
         cmocka_unit_test(notices_every_difference),
