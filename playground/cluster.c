@@ -4,7 +4,8 @@
 
 void cluster_settle(struct cluster *c)
 {
-    endpoints_sync(c->store);
+    if (!c->faults.stale)
+        endpoints_sync(c->store);
     pods_sync(c->pods, c->store);
 }
 

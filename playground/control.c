@@ -358,6 +358,14 @@ static enum err no_spdy(struct cluster *c, const struct command_line *l, struct 
     return take_switch(l->words[1], &c->faults.no_spdy, why);
 }
 
+/* The controllers have not come back yet. */
+static enum err stale(struct cluster *c, const struct command_line *l, struct diag *why)
+{
+    enum err e = take_switch(l->words[1], &c->faults.stale, why);
+    cluster_settle(c);
+    return e;
+}
+
 static enum err forget(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     (void)l;
@@ -392,6 +400,7 @@ static enum err well(struct cluster *c, const struct command_line *l, struct dia
     (void)why;
     faults_finish(&c->faults);
     faults_init(&c->faults);
+    cluster_settle(c);
     server_pause(c->server, false);
     connections_wake(c);
     sessions_wake(c);
@@ -432,6 +441,7 @@ static const struct command {
     { "deny",           3, "VERB RESOURCE",  "403, whatever the rights",     deny },
     { "allow",          3, "VERB RESOURCE",  "take that back",               allow },
     { "token",          2, "on|off",         "off: it has expired, 401",     token },
+    { "stale",          2, "on|off",         "slices do not follow pods",    stale },
     { "forget",         1, "",               "old revisions are gone: 410",  forget },
     { "restart",        2, "MS",             "away for so long",             restart },
     { "blackhole",      2, "on|off",         "read and send nothing",        blackhole },

@@ -22,6 +22,7 @@ struct faults {
     bool blackhole;  /* nothing is read, nothing is written, nobody is told */
     bool no_spdy;    /* a gateway that does not know Upgrade: SPDY/3.1 */
     bool trickle;    /* tunnels write one byte at a time */
+    bool stale;      /* endpointslices stay as they are, whatever pods do */
     uint32_t cut_ms; /* how long an answer may go on after a FIN */
     struct list_node targets, denied;
 };

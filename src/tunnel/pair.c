@@ -105,6 +105,8 @@ static void settle(struct pair *p)
         log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),
                   LOG_S("why", p->text_len ? text : "reset"));
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
+    if (p->text_len && pair_classify(reason) == V_POD_GONE)
+        pod_on_sandbox_gone(p->tunnel->pod);
     task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
 }
 

@@ -134,6 +134,7 @@ void tunnel_used(struct tunnel *t);
 /* tunnels.c is told: */
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
 void pod_on_tunnel_change(struct pod *p); /* perhaps available again */
+void pod_on_sandbox_gone(struct pod *p);  /* the runtime says so: warm ones are useless */
 void pod_close_tunnels(struct pod *p, enum err e,
                        const char *why); /* p may go with them */
 void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);

@@ -364,6 +364,19 @@ void opening_finish(struct opening *o)
     o->result = OK;
 }
 
+static void retire_open(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
+        if (t->state == TUNNEL_OPEN)
+            tunnel_retire(t);
+    }
+}
+
+void pod_on_sandbox_gone(struct pod *p)
+{
+    retire_open(p);
+}
+
 void tunnels_retire(struct tunnels *ts, const char *pod_uid)
 {
     struct pod *p = map_get(&ts->pods, str_of(pod_uid));
@@ -372,10 +385,7 @@ void tunnels_retire(struct tunnels *ts, const char *pod_uid)
     p->gone = true;
     if (!p->farewell && !list_empty(&p->tunnels))
         p->farewell = farewell_create(p);
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
-        if (t->state == TUNNEL_OPEN)
-            tunnel_retire(t);
-    }
+    retire_open(p);
 }
 
 void pod_close_tunnels(struct pod *p, enum err e, const char *why)

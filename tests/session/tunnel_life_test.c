@@ -328,6 +328,41 @@ static void a_gone_pod_gets_no_new_connection(void **state)
 
 /* ---- draining ---- */
 
+/* The runtime keeps tunnels open to a sandbox that is gone.  One failure tells it for all of
+ * them; a new one finds out whether there is another sandbox. */
+static void a_sandbox_that_is_gone_is_tried_once(void **state)
+{
+    (void)state;
+    struct user live, idle, failed, next;
+    struct server *s = rig_warm(&live), *t = rig_warm(&idle);
+
+    server_finish_pair(t, 0);
+    rig_run();
+    user_finish(&idle);
+    rig_run();
+    user_open(&failed, "uid-1", 80);
+    rig_run();
+    assert_int_equal(t->pair_count, 2);
+    server_text(t, 1,
+                "error forwarding port 80 to pod 4f1b, uid : failed to find sandbox "
+                "\"4f1b\" in store: not found");
+    server_fin(t, 1, true);
+    rig_run();
+    assert_int_equal(user_stream(&failed)->end.verdict, V_POD_GONE);
+    user_finish(&failed);
+    assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
+    server_finish_pair(s, 0);
+    rig_run();
+    user_finish(&live);
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+
+    user_open(&next, "uid-1", 80);
+    server_switch(server_connect(2));
+    user_stream(&next);
+    user_finish(&next);
+}
+
 static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state)
 {
     (void)state;
@@ -550,6 +585,7 @@ int main(void)
         TEST(goaway_lets_the_live_finish_and_takes_no_new),
         TEST(goaway_closes_an_idle_tunnel),
         TEST(a_gone_pod_gets_no_new_connection),
+        TEST(a_sandbox_that_is_gone_is_tried_once),
         TEST(draining_closes_what_nobody_uses_and_waits_for_the_rest),
         TEST(draining_nothing_is_done_at_once),
         TEST(destroying_ends_everything_in_any_state),

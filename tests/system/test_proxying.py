@@ -462,6 +462,25 @@ def test_tunnels_that_are_lost_are_dialled_again(start_both):
         assert answer.status == 200 and answer.seconds < 2, (order, answer)
 
 
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_endpointslices_that_are_behind(start_both, warm):
+    """After a restart of the API server the controllers may take a minute to see pods again."""
+    playground, tunnel = start_both()
+    if warm:  # to both pods, more than one
+        with ThreadPoolExecutor(12) as pool:
+            assert list(pool.map(lambda _: tunnel.get("web.shop", "/slow?ms=300").status, range(12))) == [200] * 12
+    listed = json.loads(playground.api("/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb").text)
+    old = [p["metadata"]["name"] for p in listed["items"]]
+    playground.order("stale on", "pod add shop/web-new web", *(f"pod delete shop/{p}" for p in old))
+    answers = [tunnel.get("web.shop") for _ in range(10)]
+    assert [a.status for a in answers] == [200] * 10, answers
+    assert {a.pod for a in answers} == {"web-new"} and max(a.seconds for a in answers) < 3
+    dialled = [line for line in tunnel.log().splitlines() if "port-forward failed" in line]
+    assert len(dialled) <= len(old), dialled
+    playground.order("stale off", "pod add shop/web-newer web")
+    eventually(lambda: tunnel.get("web.shop").pod == "web-newer", 3, pause=0)
+
+
 def test_a_refusal_that_delivered_nothing_goes_to_the_other_pod(start_both):
     """Even a POST, because nobody has heard of it."""
     playground, tunnel = start_both()
