@@ -35,10 +35,24 @@ bool credit_is_blind(const struct credit *c)
     return false;
 }
 
+static bool room_for_pings(const struct credit *c)
+{
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (!has_room_for_ping(&c->workers[i]))
+            return false;
+    return true;
+}
+
+/* Nothing can be learnt of it any more, and all that was ever asked has been answered. */
+static bool goes_uncounted(const struct credit *c, const struct credit_worker *w)
+{
+    return credit_is_blind(c) && w->pings == 0 && !room_for_pings(c);
+}
+
 void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes)
 {
     struct credit_worker *w = &c->workers[worker];
-    bool uncounted = credit_is_blind(c) && !is_stuck(c, w);
+    bool uncounted = goes_uncounted(c, w);
 
     w->sent_frames++;
     w->sent_bytes += bytes;
@@ -89,16 +103,26 @@ bool credit_allows(const struct credit *c, unsigned worker)
 
     if (behind < CREDIT_FRAMES && behind + w->pings < CREDIT_QUEUE)
         return true;
-    return credit_is_blind(c) && !is_stuck(c, w);
+    return goes_uncounted(c, w);
+}
+
+static bool all_rounds_are_out(const struct credit *c)
+{
+    for (size_t i = 0; i < CREDIT_WORKERS; i++)
+        if (c->workers[i].pings >= CREDIT_ROUNDS)
+            return true;
+    return false;
 }
 
 bool credit_wants_pings(const struct credit *c, unsigned worker)
 {
     const struct credit_worker *w = &c->workers[worker];
 
-    for (size_t i = 0; i < CREDIT_WORKERS; i++)
-        if (!has_room_for_ping(&c->workers[i]) || c->workers[i].pings >= CREDIT_ROUNDS)
-            return false;
+    if (!room_for_pings(c))
+        return false;
+    if (all_rounds_are_out(
+            c)) /* what is left of the queues, for who cannot go on without */
+        return w->pings == 0 && frames_behind(w) >= CREDIT_FRAMES;
     bool many = frames_behind(w) >= CREDIT_ASK_FRAMES &&
                 w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;
     return many || w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;

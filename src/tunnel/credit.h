@@ -18,8 +18,8 @@
 #define CREDIT_ASK_FRAMES 12            /* ask how far it is after this many ... */
 #define CREDIT_ASK_BYTES (256 * 1024)   /* ... or this much */
 #define CREDIT_ANSWER_BYTES (64 * 1024) /* so much an answer proves as well as a PING */
-#define CREDIT_ROUNDS 4                 /* of five PINGs each, unanswered at once */
-#define CREDIT_PINGS 64                 /* remembered; more are never unanswered */
+#define CREDIT_ROUNDS 4 /* of five PINGs each, unanswered at once, usually */
+#define CREDIT_PINGS 64 /* remembered; more are never unanswered */
 
 struct credit_mark {
     uint32_t frames, bytes; /* sent to its worker when this PING was */
@@ -48,6 +48,8 @@ void credit_on_answer(struct credit *c, unsigned worker);
 bool credit_allows(const struct credit *c, unsigned worker);
 /* Should five PINGs be sent now, to learn more?  Never when a queue could overflow. */
 bool credit_wants_pings(const struct credit *c, unsigned worker);
-/* A worker owes all the PINGs there may be, and another one none: it does not run any more.
- * No PINGs, no new connections; its neighbours go on without credit, and without counting. */
+/* A worker owes four PINGs, and another one none: it does not run any more.  No new
+ * connections; the room that is left in its queue is for PINGs that its neighbours cannot do
+ * without.  When that is used up they go on without credit and without counting, unless they
+ * owe a PING themselves: a container that never reads takes megabytes before it shows. */
 bool credit_is_blind(const struct credit *c);

@@ -108,11 +108,24 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     assert_true(credit_is_blind(&c));
     send(&c, 3, CREDIT_FRAMES, 1);
     assert_false(credit_allows(&c, 3));
-    send(&c, 0, 1000, 16000);
+    unsigned frames = 0;
+    for (; c.workers[3].pings + CREDIT_FRAMES < CREDIT_QUEUE; frames++) {
+        assert_true(credit_allows(&c, 0)); /* neighbours find out how far they are ... */
+        send(&c, 0, 1, 16000);
+        if (!credit_wants_pings(&c, 0))
+            continue;
+        uint32_t first = c.pings;
+        ask(&c);
+        for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
+            if (n != 3)
+                credit_on_pong(&c, first + n);
+    }
+    assert_true(frames >= (CREDIT_QUEUE - CREDIT_FRAMES - CREDIT_ROUNDS) * CREDIT_FRAMES);
+    send(&c, 0, 1000, 16000); /* ... and then go on without */
     assert_true(credit_allows(&c, 0));
     assert_false(credit_wants_pings(&c, 0));
 
-    for (uint32_t n = 3; n < CREDIT_ROUNDS * CREDIT_WORKERS; n += CREDIT_WORKERS)
+    for (uint32_t n = 3; n < c.pings; n += CREDIT_WORKERS)
         credit_on_pong(&c, n); /* it runs again after all */
     assert_false(credit_is_blind(&c));
     send(&c, 0, CREDIT_ASK_FRAMES, 1000);
@@ -176,6 +189,42 @@ static void no_queue_overflows_whatever_happens(void **state)
         assert_true(sent[i] > 20);
 }
 
+/* Uploads into a container that never reads: its sockets take some megabytes of each, and
+ * then, one after the other, their workers stop.  The first one blinds the tunnel while the
+ * next are still running. */
+static void uploads_that_stop_one_after_the_other_freeze_nothing(void **state)
+{
+    (void)state;
+    struct credit c = { 0 };
+    static const unsigned absorbed[CREDIT_WORKERS] = { 140, 150, 160, 200, 0 };
+    unsigned taken[CREDIT_WORKERS] = { 0 }, queued[CREDIT_WORKERS] = { 0 };
+    unsigned pings[CREDIT_WORKERS] = { 0 };
+
+    for (unsigned step = 0; step < 20000; step++) {
+        unsigned w = step % (CREDIT_WORKERS - 1);
+        bool runs = taken[w] < absorbed[w];
+        if (credit_allows(&c, w)) {
+            credit_on_data(&c, w, 32768);
+            queued[w]++;
+        }
+        if (credit_wants_pings(&c, w)) {
+            ask(&c);
+            for (unsigned i = 0; i < CREDIT_WORKERS; i++)
+                pings[i]++;
+        }
+        for (; runs && queued[w] > 0 && taken[w] < absorbed[w]; queued[w]--)
+            taken[w]++;
+        for (unsigned i = 0; i < CREDIT_WORKERS; i++)
+            for (; queued[i] == 0 && pings[i] > 0; pings[i]--)
+                credit_on_pong(&c, c.pings - pings[i] * CREDIT_WORKERS + i);
+        assert_true(queued[w] + pings[w] < 50);
+    }
+    for (unsigned w = 0; w < CREDIT_WORKERS - 1; w++)
+        assert_int_equal(taken[w], absorbed[w]); /* none was stopped for another */
+    credit_on_data(&c, 4, 200);
+    assert_true(credit_allows(&c, 4));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +237,7 @@ int main(void)
             a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only),
         cmocka_unit_test(a_pong_nobody_asked_for_changes_nothing),
         cmocka_unit_test(no_queue_overflows_whatever_happens),
+        cmocka_unit_test(uploads_that_stop_one_after_the_other_freeze_nothing),
     };
     return cmocka_run_group_tests_name("tunnel/credit", tests, NULL, NULL);
 }
