@@ -85,6 +85,8 @@ static void on_pong(struct tunnel *t, uint32_t id)
 {
     uint32_t n = (id - t->probe_first) / 2;
 
+    if (t->unanswered)
+        t->unanswered--;
     share_on_pong(t, id);
     if (!t->probe_first || id < t->probe_first || n >= WORKERS)
         return;
@@ -239,6 +241,7 @@ bool frames_ping(struct tunnel *t, uint32_t *ret_id)
         return false;
     *ret_id = t->next_ping;
     t->next_ping += 2;
+    t->unanswered++;
     share_on_ping(t);
     return true;
 }

@@ -55,7 +55,8 @@
 #include "tunnel/spare.h"
 #include "tunnel/websocket.h"
 
-#define PROBE_MS 2000 /* five PINGs must be back after this */
+#define PROBE_MS 2000     /* five PINGs must be back after this */
+#define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
 #define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
@@ -410,20 +411,40 @@ static void on_deadline(struct timer *timer)
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 
+/* Is silence a sign of anything?  Not while we do not read, nor where a PING more could be the
+ * one that stops the session: there TCP has to notice. */
+static bool can_be_heard(const struct tunnel *t)
+{
+    return is_reading(t) && !share_is_blind(t) && t->unanswered < UNANSWERED_MAX;
+}
+
+/* As many PINGs as it takes for one to go to a worker that may answer. */
+static bool ask_for_life(struct tunnel *t)
+{
+    uint32_t id = 0;
+
+    for (int i = 0; i < WORKERS; i++) {
+        if (!frames_ping(t, &id))
+            break;
+        if (t->residues[(id - 1) / 2 % WORKERS] != RESIDUE_DEAD)
+            break;
+    }
+    return id != 0;
+}
+
 /* Liveness: silence while we were reading means that nobody is there. */
 static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
-    bool reading = is_reading(t) && !share_is_blind(t);
+    bool reading = can_be_heard(t);
     uint64_t silent_ms = reading ? now(t) - t->heard_at : 0;
-    uint32_t id;
 
     if (silent_ms >= s->ping_timeout_ms) {
         tunnel_close(t, ERR_TIMEOUT, "no sign of life");
         return;
     }
-    if (reading && frames_ping(t, &id))
+    if (reading && ask_for_life(t))
         task_wake(&t->flush);
     uint64_t patience_ms = s->ping_timeout_ms - silent_ms;
     timer_set(&t->ping, patience_ms < s->ping_ms ? patience_ms : s->ping_ms);
@@ -431,10 +452,7 @@ static void on_ping(struct timer *timer)
 
 void tunnel_doubt(struct tunnel *t)
 {
-    uint32_t id;
-
-    if (t->state != TUNNEL_OPEN || !is_reading(t) || share_is_blind(t) ||
-        !frames_ping(t, &id))
+    if (t->state != TUNNEL_OPEN || !can_be_heard(t) || !ask_for_life(t))
         return;
     t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);

@@ -97,6 +97,7 @@ struct tunnel {
     uint32_t next_ping;
     uint32_t probe_first;   /* five in a row from this one; 0: no probe under way */
     unsigned probe_missing; /* bit mask of those unanswered */
+    uint32_t unanswered;    /* PINGs, all in all */
     struct timer ping;
 
     uint64_t started_at, opened_at;

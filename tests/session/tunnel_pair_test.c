@@ -471,6 +471,54 @@ static void a_failed_connection_costs_its_residue_only(void **state)
     assert_true(tunnels_idle(rig.tunnels)); /* no good residue is left: it closes */
 }
 
+/* So many connections of a tunnel failed with data on their way, and cost their workers; one
+ * lives on the last, and has nothing to say. */
+static struct server *with_dead_workers(size_t dead, struct user *live)
+{
+    struct server *s = rig_warm(live);
+
+    for (size_t i = 0; i < dead; i++) {
+        rig_run();
+        server_text(s, i, containerd_refused);
+        server_fin(s, i, true);
+        s->stuck |= 1u << s->pairs[i].data_id % 5;
+        rig_run();
+        user_finish(live);
+        rig_run();
+        user_open(live, "uid-1", 80);
+        user_stream(live);
+    }
+    assert_int_equal(rig.dials, 1);
+    return s;
+}
+
+/* PINGs wait in the dead worker's queue, which has room for 50 frames. */
+static void dead_workers_are_not_buried_under_pings(void **state)
+{
+    (void)state;
+    struct user live;
+    struct server *s = with_dead_workers(1, &live);
+
+    rig_advance(3 * 3600 * 1000);
+    assert_in_range(s->ping_count - s->pong_count, 1, 40);
+    assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
+    user_finish(&live);
+}
+
+static void dead_workers_do_not_make_a_dead_tunnel(void **state)
+{
+    (void)state;
+    struct user live;
+
+    with_dead_workers(4, &live);
+    rig_advance(120000);
+    assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
+    tunnels_doubt(rig.tunnels);
+    rig_advance(5000);
+    assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
+    user_finish(&live);
+}
+
 static void an_abort_gives_its_tunnel_up(void **state)
 {
     (void)state;
@@ -684,6 +732,8 @@ int main(void)
         TEST(no_verdict_after_a_close_costs_the_residue),
         TEST(a_failure_after_a_close_costs_the_residue),
         TEST(a_failed_connection_costs_its_residue_only),
+        TEST(dead_workers_are_not_buried_under_pings),
+        TEST(dead_workers_do_not_make_a_dead_tunnel),
         TEST(an_abort_gives_its_tunnel_up),
         TEST(an_abort_after_a_clean_end_costs_nothing),
         TEST(five_pings_follow_a_clean_end),

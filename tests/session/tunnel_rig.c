@@ -276,7 +276,7 @@ static void on_syn(struct server *s, const struct spdy_head *head,
 /* PINGs are dealt to the workers in turn. */
 static bool answers_pings(const struct server *s, size_t ping)
 {
-    return !s->silent && (!s->stuck_id || ping % 5 != s->stuck_id % 5);
+    return !s->silent && !(s->stuck & 1u << ping % 5);
 }
 
 static void on_control(struct server *s, const struct spdy_head *head,

@@ -47,9 +47,9 @@ struct server {
     char request[2048];
     size_t request_len;
     bool switched;
-    bool silent;       /* answer no PING */
-    uint32_t stuck_id; /* ... of the worker that this stream belongs to; 0: all run */
-    bool blind;        /* the client is not reading: it may not know of our FINs */
+    bool silent;    /* answer no PING */
+    unsigned stuck; /* ... of these workers, a bit mask by residue */
+    bool blind;     /* the client is not reading: it may not know of our FINs */
     unsigned writes;
     struct seen seen[8192];
     size_t seen_count;

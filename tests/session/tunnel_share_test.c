@@ -168,7 +168,7 @@ static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
     size_t stuck_pair = pair_of(s, stuck), dials = rig.dials;
     char block[8192] = { 0 };
 
-    s->stuck_id = s->pairs[stuck_pair].data_id;
+    s->stuck = 1u << s->pairs[stuck_pair].data_id % WORKERS;
     for (int i = 0; i < 400; i++) {
         bufq_write(&user_stream(stuck)->out, block, sizeof(block));
         stream_update(user_stream(stuck));
