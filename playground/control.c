@@ -290,6 +290,16 @@ static enum err cut_after_fin(struct cluster *c, const struct command_line *l,
     return e;
 }
 
+static enum err late_verdict(struct cluster *c, const struct command_line *l,
+                             struct diag *why)
+{
+    uint64_t ms;
+    enum err e = take_number(l->words[1], &ms, why);
+    if (!e)
+        c->faults.verdict_ms = (uint32_t)ms;
+    return e;
+}
+
 static enum err trickle(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     return take_switch(l->words[1], &c->faults.trickle, why);
@@ -432,6 +442,7 @@ static const struct command {
     { "reset-tunnels",  1, "",               "open tunnels: RST",            reset_tunnels },
     { "cut-mid-frame",  1, "",               "open tunnels: EOF in a frame", cut_mid_frame },
     { "cut-after-fin",  2, "MS",             "instead of 1000",              cut_after_fin },
+    { "late-verdict",   2, "MS",             "error streams end later",      late_verdict },
     { "trickle",        2, "on|off",         "tunnels write single bytes",   trickle },
     { "node",           2, "on|off",         "off: tunnels end, dials: 500", node },
     { "throttle",       2, "N",              "the next N dials get 429",     throttle },

@@ -24,6 +24,8 @@ struct faults {
     bool trickle;    /* tunnels write one byte at a time */
     bool stale;      /* endpointslices stay as they are, whatever pods do */
     uint32_t cut_ms; /* how long an answer may go on after a FIN */
+    uint32_t
+        verdict_ms; /* how long the error stream is silent after the data stream's end */
     struct list_node targets, denied;
 };
 

@@ -24,6 +24,7 @@ enum pair_state {
     PAIR_OPEN,   /* both copies run */
     PAIR_ENDING, /* one copy has ended, the other has a second */
     PAIR_FAILED, /* it went wrong; told when the second is over */
+    PAIR_ENDED,  /* the data stream is; the error stream speaks later than it should */
 };
 /* clang-format on */
 
@@ -40,7 +41,8 @@ struct pair {
     bool client_ended;
     struct task work;
     struct timer timer;
-    char why[ERROR_TEXT]; /* of PAIR_FAILED */
+    char why[ERROR_TEXT]; /* of PAIR_FAILED and PAIR_ENDED */
+    bool well;            /* of PAIR_ENDED: an orderly end, without a text */
 };
 
 static void detach(struct pair *p, uint32_t id, enum consumer consumer)
@@ -102,21 +104,13 @@ static void reset_stream(struct pair *p, uint32_t id)
         session_remove_stream(stream);
 }
 
-/* Both ends: an orderly one, a text and what follows it, or ("") a reset without a word.
- * What still comes from the client finds `left` in its way. */
-static void finish(struct pair *p, const char *why, enum consumer left)
+/* The error stream's word, and the end of the pair. */
+static void tell(struct pair *p, const char *why)
 {
     struct session *s = p->session;
-
-    log_info(s->id, "pair ended", LOG_U("port", p->port), LOG_U("stream", p->data_id),
-             LOG_S("why", why));
     bool silent = why && !*why;
     bool resets = silent || (why && s->cluster->runtime == CONTAINERD_2);
-    detach(p, p->data_id, left);
-    if (silent)
-        reset_stream(p, p->data_id);
-    else
-        end_stream(p, p->data_id);
+
     if (why && !silent)
         put_text(p, why);
     if (resets)
@@ -125,6 +119,36 @@ static void finish(struct pair *p, const char *why, enum consumer left)
         end_stream(p, p->error_id);
     task_wake(&s->work);
     pair_destroy(p);
+}
+
+static void tell_later(struct pair *p, const char *why, uint32_t ms)
+{
+    p->state = PAIR_ENDED;
+    p->well = !why;
+    if (why && why != p->why)
+        snprintf(p->why, sizeof(p->why), "%s", why);
+    timer_set(&p->timer, ms);
+    task_wake(&p->session->work);
+}
+
+/* Both ends: an orderly one, a text and what follows it, or ("") a reset without a word.
+ * What still comes from the client finds `left` in its way. */
+static void finish(struct pair *p, const char *why, enum consumer left)
+{
+    struct session *s = p->session;
+    uint32_t late_ms = s->cluster->faults.verdict_ms;
+
+    log_info(s->id, "pair ended", LOG_U("port", p->port), LOG_U("stream", p->data_id),
+             LOG_S("why", why));
+    detach(p, p->data_id, left);
+    if (why && !*why)
+        reset_stream(p, p->data_id);
+    else
+        end_stream(p, p->data_id);
+    if (late_ms)
+        tell_later(p, why, late_ms);
+    else
+        tell(p, why);
 }
 
 /* The last read of the client's stream is still waiting, unless it saw the end. */
@@ -259,7 +283,7 @@ static void run(struct task *task)
 {
     struct pair *p = container_of(task, struct pair, work);
 
-    if (p->state == PAIR_HALF || p->state == PAIR_FAILED)
+    if (p->state == PAIR_HALF || p->state == PAIR_FAILED || p->state == PAIR_ENDED)
         return;
     bufq_move(&p->pod->out, &p->unread);
     send_data(p);
@@ -287,6 +311,8 @@ static void on_timer(struct timer *timer)
         finish(p, NULL, leftover(p));
     } else if (p->state == PAIR_FAILED) {
         finish(p, p->why, leftover(p));
+    } else if (p->state == PAIR_ENDED) {
+        tell(p, p->well ? NULL : p->why);
     } else if (p->state == PAIR_HALF) {
         snprintf(text, sizeof(text),
                  "(conn=0xc000000000, request=%s) timed out waiting for streams",

@@ -57,6 +57,7 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     t->data_left -= (uint32_t)n;
     p->delivered = true;
     p->moved += n;
+    p->unheard = 0;
     t->used_at = t->step.sched->now;
     task_wake(p->stream.wake);
 }
@@ -192,6 +193,7 @@ static bool send_frame(struct tunnel *t, struct pair *p)
     bufq_move_n(to, from, n + SPDY_HEAD);
     share_on_sent(t, p, n);
     p->moved += n;
+    p->unheard++;
     return true;
 }
 

@@ -10,6 +10,7 @@
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
+#define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
 
 static struct pair *pair_of(struct stream *s)
 {
@@ -81,12 +82,19 @@ static bool settled(const struct pair *p)
     return p->data_done && p->error_done;
 }
 
+bool pair_may_have_buried_its_worker(const struct pair *p)
+{
+    return p->unheard > UNHEARD_MAX;
+}
+
 void pair_gone(struct pair *p)
 {
     struct tunnel *t = p->tunnel;
     uint32_t data_id = p->data_id;
     bool clean = p->stream.end.verdict == V_CLEAN && p->fin_sent;
 
+    if (pair_may_have_buried_its_worker(p))
+        tunnel_retire(t);
     pair_destroy(p);
     tunnel_on_pair_gone(t, data_id, clean);
 }

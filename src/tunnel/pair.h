@@ -29,6 +29,7 @@ struct pair {
     bool error_done;
     bool reset; /* RST on either stream */
     bool fin_sent;
+    uint32_t unheard; /* data frames sent since the pod last said something */
     size_t text_len;
     char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
     struct timer verdict_due;
@@ -54,6 +55,10 @@ void pair_on_tunnel_lost(struct pair *p, const char *why);
 
 /* Give it up, alone: what still comes for it is dropped. */
 void pair_fail(struct pair *p, const char *why);
+
+/* So much was sent without a word of the pod that, had it ended before, the queue of its
+ * worker would be full and the session with it would stand still. */
+bool pair_may_have_buried_its_worker(const struct pair *p);
 
 /* What frames.c may still send for it. */
 bool pair_may_send(const struct pair *p);

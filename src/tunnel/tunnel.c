@@ -536,7 +536,7 @@ static bool takes_pairs(const struct tunnel *t)
 bool tunnel_available(const struct tunnel *t)
 {
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (!p->left)
+        if (!p->left || pair_may_have_buried_its_worker(p))
             return false;
     return takes_pairs(t);
 }

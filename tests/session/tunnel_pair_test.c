@@ -519,6 +519,34 @@ static void dead_workers_do_not_make_a_dead_tunnel(void **state)
     user_finish(&live);
 }
 
+/* The pod may have ended long before its FIN comes, which takes the runtime a second: then
+ * nobody takes the frames that are sent meanwhile, and from the 50th on it reads no more. */
+static void who_sent_much_into_silence_leaves_no_tunnel(void **state)
+{
+    (void)state;
+
+    for (int heard = 0; heard < 2; heard++) {
+        struct user u, next;
+        struct server *s = rig_warm(&u);
+
+        for (int i = 0; i < 60; i++) {
+            user_write(&u, "and another thing", 17);
+            rig_run();
+        }
+        if (heard)
+            server_data(s, s->pairs[0].data_id, "yes", 3, 0);
+        rig_run();
+        server_finish_pair(s, 0);
+        rig_run();
+        user_finish(&u);
+        rig_run();
+        user_open(&next, "uid-1", 80);
+        rig_run();
+        assert_int_equal(next.opening.result, heard ? OK : ERR_AGAIN);
+        user_finish(&next);
+    }
+}
+
 static void an_abort_gives_its_tunnel_up(void **state)
 {
     (void)state;
@@ -734,6 +762,7 @@ int main(void)
         TEST(a_failed_connection_costs_its_residue_only),
         TEST(dead_workers_are_not_buried_under_pings),
         TEST(dead_workers_do_not_make_a_dead_tunnel),
+        TEST(who_sent_much_into_silence_leaves_no_tunnel),
         TEST(an_abort_gives_its_tunnel_up),
         TEST(an_abort_after_a_clean_end_costs_nothing),
         TEST(five_pings_follow_a_clean_end),

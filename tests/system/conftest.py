@@ -110,6 +110,15 @@ def start_tunnel(tmp_path, playground):
         tunnel.stop()
 
 
+@pytest.fixture
+def start_both(start_playground, start_tunnel, pods):
+    """start_both(*flags of the playground, tunnel=[flags]): the two of them."""
+    def start(*flags, tunnel=(), ready=True):
+        playground = start_playground(*flags)
+        return playground, start_tunnel(*tunnel, kubeconfig=playground.kubeconfig, ready=ready)
+    return start
+
+
 @pytest.fixture(scope="session")
 def tunnel(tmp_path_factory, playground):
     """The kube-tunnel of all tests that need nothing special."""

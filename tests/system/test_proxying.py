@@ -261,15 +261,6 @@ RULE = ('This rule in a {role} bound to them grants it:\n\nrules:\n- apiGroups: 
         '  resources: ["{resource}"]\n  verbs: ["{verb}"]')
 
 
-@pytest.fixture
-def start_both(start_playground, start_tunnel, pods):
-    """start_both(*flags of the playground, tunnel=[flags]): the two of them."""
-    def start(*flags, tunnel=(), ready=True):
-        playground = start_playground(*flags)
-        return playground, start_tunnel(*tunnel, kubeconfig=playground.kubeconfig, ready=ready)
-    return start
-
-
 def test_the_originals_rights_are_enough(start_both):
     _, tunnel = start_both("--rights", "original")
     for host in ("web.shop", "web.other", "db-0.db.shop.svc", "_http._tcp.web.shop.svc", f"{POD}.shop.pod:8080"):
@@ -455,7 +446,7 @@ def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
 
 def test_tunnels_that_are_lost_are_dialled_again(start_both):
     playground, tunnel = start_both()
-    for order in ("drop-tunnels", "reset-tunnels", "cut-mid-frame"):
+    for order in ("drop-tunnels", "kill-tunnels", "reset-tunnels", "cut-mid-frame"):
         assert tunnel.get("db-0.db.shop.svc").status == 200
         playground.order(order)
         answer = tunnel.get("db-0.db.shop.svc")

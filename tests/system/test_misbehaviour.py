@@ -1,0 +1,233 @@
+"""A server that does each thing a server can do wrong, and what the clients see of it.
+
+The playground misbehaves on command; that it does so as the real ones do is shown by bare
+clients in test_playground.py. SPDX-License-Identifier: MIT
+"""
+import contextlib
+import re
+import socket
+import threading
+import time
+
+import pytest
+
+from http_client import counting
+from tunnel_process import eventually
+
+DB = "db-0.db.shop.svc"
+WEB = "web.shop"
+
+runtimes = pytest.mark.parametrize("runtime", ["1.7", "2.1"])
+
+
+def free_ports(n):
+    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in opened]
+    for s in opened:
+        s.close()
+    return ports
+
+
+class Echo:
+    """A connection that says something every 10 ms, and hears it back."""
+
+    def __init__(self, port):
+        self.rounds, self.error, self.over = 0, None, threading.Event()
+        self.socket = socket.create_connection(("127.0.0.1", port), 10)
+        self.thread = threading.Thread(target=self.run, daemon=True)
+        self.thread.start()
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                word = b"%d" % self.rounds
+                self.socket.sendall(word)
+                assert self.socket.recv(100) == word
+                self.rounds += 1
+                time.sleep(0.01)
+        except (OSError, AssertionError) as error:
+            self.error = error
+
+    def stop(self):
+        self.over.set()
+        self.thread.join(10)
+        self.socket.close()
+        assert self.error is None and self.rounds > 10, (self.error, self.rounds)
+
+
+# connections
+
+
+@runtimes
+@pytest.mark.parametrize("order", ["reset", "reset-silently"])
+def test_a_connection_that_is_reset(start_both, runtime, order):
+    """Told as that, a GET after its repetitions, and the port is not given up."""
+    playground, tunnel = start_both("--containerd", runtime)
+    playground.order(f"{order} shop/db-0:8080")
+    for body in (), ("-d", "x"):
+        answer = tunnel.get(DB, "/upload", *body)
+        assert answer.status == 502 and "reset" in answer.text, answer
+    posted = re.findall(r"(s\d+\.1) request in method=POST", tunnel.log())
+    assert posted and not re.search(rf"{posted[0]} again", tunnel.log())
+    playground.order("heal shop/db-0:8080")
+    assert tunnel.get(DB).status == 200
+
+
+@runtimes
+@pytest.mark.parametrize("flags", [(), ("--tunnels-per-pod", "1")], ids=["own", "shared"])
+def test_refused_connections_beside_long_streams(start_both, runtime, flags):
+    """On containerd 1.x each of them, with data on its way, costs a worker of its tunnel."""
+    echo_port, closed_port = free_ports(2)
+    _, tunnel = start_both("--containerd", runtime, tunnel=[
+        *flags, "--expose", f"web.shop:9000={echo_port}", "--expose", f"raw.shop:9999={closed_port}"])
+    echoes = [Echo(echo_port) for _ in range(6)]
+    for _ in range(15):
+        with contextlib.suppress(ConnectionResetError), socket.create_connection(
+                ("127.0.0.1", closed_port), 10) as refused:
+            refused.sendall(b"is anybody there?")
+            assert refused.recv(100) == b""
+    assert tunnel.get("closed.shop").status == 502
+    assert [tunnel.get(WEB).status for _ in range(10)] == [200] * 10
+    for echo in echoes:
+        echo.stop()
+
+
+def test_bytes_after_the_pods_end(start_both):
+    """The second frame after it stops a worker for good: it may cost a tunnel, and nobody else."""
+    http_port, echo_port = free_ports(2)
+    _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--expose", f"web.shop:80={http_port}",
+                                   "--expose", f"web.shop:9000={echo_port}"])
+    echo = Echo(echo_port)
+    with socket.create_connection(("127.0.0.1", http_port), 10) as talker:
+        talker.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        assert b" 200 " in talker.recv(1000)
+        with contextlib.suppress(OSError):
+            for _ in range(150):
+                talker.sendall(b"and another thing")
+                time.sleep(0.01)
+    answers = [tunnel.get(WEB) for _ in range(20)]
+    assert [a.status for a in answers] == [200] * 20 and max(a.seconds for a in answers) < 2
+    echo.stop()
+
+
+def test_the_end_of_a_clients_input_does_not_cut_its_answer(start_both):
+    """Passed on at once it would: the runtime lets an answer go on for a second, or less."""
+    port, = free_ports(1)
+    playground, _ = start_both(tunnel=["--expose", f"web.shop:80={port}"])
+    for ms in 1000, 0:
+        playground.order(f"cut-after-fin {ms}")
+        with socket.create_connection(("127.0.0.1", port), 10) as half:
+            half.sendall(b"GET /slow?ms=1300 HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            half.shutdown(socket.SHUT_WR)
+            answer = b"".join(iter(lambda: half.recv(1000), b""))
+        assert answer.endswith(b"slept 1300\n")
+
+
+def test_a_verdict_that_comes_late(start_both):
+    """A data stream's end alone proves nothing: until the error stream speaks, or for 2 s."""
+    port, = free_ports(1)
+    playground, tunnel = start_both(tunnel=["--expose", f"web.shop:80={port}"])
+
+    def end_of_a_connection():
+        with socket.create_connection(("127.0.0.1", port), 10) as s:
+            s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            try:
+                while s.recv(1000):
+                    pass
+                return "orderly"
+            except ConnectionResetError:
+                return "reset"
+
+    playground.order("late-verdict 1000")
+    assert end_of_a_connection() == "orderly"
+    refused = tunnel.get("closed.shop", "/", "-d", "x")
+    assert refused.status == 502 and "connection refused" in refused.text
+    playground.order("late-verdict 4000")
+    assert end_of_a_connection() == "reset"
+    assert tunnel.get(DB).status == 200
+
+
+# tunnels
+
+
+def test_a_worker_that_stands_still(start_both):
+    """Whichever it is, and whoever sits there: the others go on, and new ones go elsewhere."""
+    playground, tunnel = start_both()
+    for worker in range(5):
+        assert tunnel.get(DB, "/", "-H", "Connection: close").status == 200
+        playground.order(f"stall-worker {worker}")
+        with contextlib.suppress(OSError), tunnel.connect(1) as waits:  # it may be this one's
+            waits.sendall(f"GET / HTTP/1.1\r\nHost: {DB}\r\nConnection: close\r\n\r\n".encode())
+            waits.recv(1000)
+        answers = [tunnel.get(DB, "/", "--max-time", "20") for _ in range(5)]
+        assert sum(a.status == 200 for a in answers) >= 4, (worker, answers)
+        playground.order("drop-tunnels")
+
+
+def test_a_session_that_freezes(start_both):
+    playground, tunnel = start_both(tunnel=["--ping-interval", "500ms", "--ping-timeout", "2s"])
+    assert tunnel.get(DB).status == 200
+    playground.order("freeze")
+    answer = tunnel.get(DB)
+    assert answer.status == 200 and answer.seconds < 5, answer
+    tunnel.wait_for_log("tunnel closed .*no sign of life")
+
+
+def test_frames_that_come_byte_by_byte(start_both):
+    playground, tunnel = start_both()
+    playground.order("trickle on")
+    assert tunnel.get(DB, "/bytes?n=5000").body == counting(5000)
+    playground.order("no-spdy on", "drop-tunnels")
+    assert tunnel.get(DB, "/bytes?n=5000").body == counting(5000)
+
+
+# the API server
+
+
+@pytest.mark.parametrize("order", ["throttle 2", "empty-500 3", "bare-404 3"])
+def test_dials_that_fail_for_now(start_both, order):
+    """None of these says anything about the pod."""
+    playground, tunnel = start_both()
+    playground.order(order)
+    answer = tunnel.get(DB, "/upload", "-d", "x")
+    assert answer.status == 200 and answer.seconds < 5, answer
+
+
+@pytest.mark.parametrize("version, denied, carrier", [
+    ("1.34", "create", "websocket"), ("1.34", "get", "spdy"), ("1.35", "get", "spdy"), ("1.35", "create", None)])
+def test_a_right_that_one_carrier_needs(start_both, version, denied, carrier):
+    playground, tunnel = start_both("--kubernetes", version)
+    playground.order(f"deny {denied} pods/portforward")
+    answer = tunnel.get(DB)
+    assert answer.status == (200 if carrier else 502), answer
+    if carrier:
+        tunnel.wait_for_log(f"tunnel opened .*carrier={carrier}")
+    else:
+        assert '"create" on "pods/portforward"' in answer.text
+
+
+def test_a_node_that_is_away(start_both):
+    """Its tunnels end, and dials to it are answered 500."""
+    playground, tunnel = start_both()
+    assert tunnel.get(DB).status == 200
+    playground.order("node off")
+    back = threading.Timer(1, playground.order, ["node on"])
+    back.start()
+    answer = tunnel.get(DB)
+    back.join()
+    assert answer.status == 200 and 0.9 < answer.seconds < 3, answer
+
+
+@pytest.mark.parametrize("wait, status", [("20s", 200), ("1s", 504)])
+def test_a_black_hole(start_both, wait, status):
+    playground, tunnel = start_both(tunnel=[
+        "--ping-interval", "500ms", "--ping-timeout", "2s", "--wait", wait, "--dial-timeout", "2s"])
+    assert tunnel.get(DB).status == 200
+    playground.order("blackhole on")
+    mend = threading.Timer(8, playground.order, ["blackhole off"])
+    mend.start()
+    answer = tunnel.get(DB)
+    assert answer.status == status, answer
+    assert answer.seconds < (12 if status == 200 else 7)
+    mend.join()
+    eventually(lambda: tunnel.get(DB).status == 200)
