@@ -213,14 +213,35 @@ def promised(value, limit, guard, what):
         pytest.xfail(f"{what}: {value:.3g} where {limit:.3g} is promised")
 
 
+def kept(measure, runs=3):
+    """measure() asserts what holds always, and returns [(value, limit, what), ...] of promised times.
+
+    These also depend on what else the machine does: they are kept when one run of three keeps all.
+    """
+    for _ in range(runs):
+        over = [f"{what}: {value:.3g} where {limit:.3g} is promised"
+                for value, limit, what in measure() if value > limit]
+        if not over:
+            return
+    raise AssertionError(f"{runs} times, the last time {', '.join(over)}")
+
+
+STALL = 5  # seconds: no machine is that busy
+
+
 def beside(port, tell, trouble, seconds=2, rounds=5):
     """trouble() begins it and returns how to end it; the figures of others without and with it.
 
     Five runs of each, in turn, and the medians: the machine has troubles of its own.
     """
-    calm, disturbed = [], []
-    with Load(port):
+    with Load(port) as load:
         time.sleep(1)  # tunnels are dialled
+    assert not load.figures().lost, load.figures().complaints()
+    kept(lambda: side_by_side(port, tell, trouble, seconds, rounds))
+
+
+def side_by_side(port, tell, trouble, seconds, rounds):
+    calm, disturbed = [], []
     for _ in range(rounds):
         with Load(port) as load:
             time.sleep(seconds)
@@ -237,9 +258,10 @@ def beside(port, tell, trouble, seconds=2, rounds=5):
          f" longest {calm_longest * 1e3:.0f} and {longest * 1e3:.0f} ms")
     for figures in calm + disturbed:
         assert not figures.lost, figures.complaints()
+        assert figures.longest < STALL, "a median does not show it"
     # Below 10 ms it is the machine that is measured.
-    promised(p99, 3 * max(calm_p99, 0.010), 1, "p99 of the others, s")
-    promised(longest, max(0.250, 2 * calm_longest), 2, "longest wait of the others, s")
+    return [(p99, 3 * max(calm_p99, 0.010), "p99 of the others, s"),
+            (longest, max(0.250, 2 * calm_longest), "longest wait of the others, s")]
 
 
 class SlowReader:

@@ -14,7 +14,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from faults_load import Load, SlowReader, anonymous_memory, beside, promised
+from faults_load import Load, SlowReader, anonymous_memory, beside, kept, promised
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
@@ -104,32 +104,38 @@ class FreshForward:
 @users
 def test_a_rolling_restart(start_tunnel, cluster, tell, user):
     tunnel = start_tunnel(user=user)
-    with load_around(tunnel) as load:
-        roll(cluster)
-    figures = load.figures()
-    tell(figures)
-    assert not figures.lost, figures.complaints()
-    promised(figures.p99, 1.5 + PATIENCE[user], 6, "p99 of the waits, s")
-    promised(figures.longest, 3 + PATIENCE[user], 9, "longest wait, s")
+
+    def once():
+        with load_around(tunnel) as load:
+            roll(cluster)
+        figures = load.figures()
+        tell(figures)
+        assert not figures.lost, figures.complaints()
+        return [(figures.p99, 1.5 + PATIENCE[user], "p99 of the waits, s"),
+                (figures.longest, 3 + PATIENCE[user], "longest wait, s")]
+    kept(once)
 
 
 @users
 def test_both_pods_deleted_at_once(start_tunnel, cluster, tell, user):
     tunnel = start_tunnel(user=user)
-    old = cluster.pods("app=web")
-    with load_around(tunnel) as load:
-        began = time.monotonic()
-        cluster.kubectl("delete", "pod", "-n", "shop", "--grace-period=1", "--wait=false", *old)
-        cluster.kubectl("wait", "-n", "shop", "--for=condition=Available", "deployment/web",
-                        "--timeout=5s", check=False)  # may still be true of the old ones
-        while not cluster.pods("app=web") - old:
-            time.sleep(0.05)
-        outage = time.monotonic() - began
-        cluster.wait_for_pods("app=web", 2)
-    figures = load.figures()
-    tell(f"one is ready after {outage:.2f} s;", figures)
-    assert not figures.lost, figures.complaints()
-    promised(figures.longest, outage + 1 + PATIENCE[user], outage + 6, "longest wait, s")
+
+    def once():
+        old = cluster.pods("app=web")
+        with load_around(tunnel) as load:
+            began = time.monotonic()
+            cluster.kubectl("delete", "pod", "-n", "shop", "--grace-period=1", "--wait=false", *old)
+            cluster.kubectl("wait", "-n", "shop", "--for=condition=Available", "deployment/web",
+                            "--timeout=5s", check=False)  # may still be true of the old ones
+            while not cluster.pods("app=web") - old:
+                time.sleep(0.05)
+            outage = time.monotonic() - began
+            cluster.wait_for_pods("app=web", 2)
+        figures = load.figures()
+        tell(f"one is ready after {outage:.2f} s;", figures)
+        assert not figures.lost, figures.complaints()
+        return [(figures.longest, outage + 1 + PATIENCE[user], "longest wait, s")]
+    kept(once)
 
 
 def kill(cluster, component):
@@ -143,13 +149,17 @@ def kill(cluster, component):
 @pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
 def test_a_component_is_killed(start_tunnel, cluster, tell, component, user):
     tunnel = start_tunnel(user=user)
-    with load_around(tunnel) as load:
-        kill(cluster, component)
-        outage = FreshForward(cluster).wait()
-    figures = load.figures()
-    tell(f"a fresh port-forward works after {outage:.2f} s;", figures)
-    assert not figures.lost, figures.complaints()
-    promised(figures.longest, outage + 1 + PATIENCE[user], outage + 6, "longest wait, s")
+
+    def once():
+        whole_again(cluster)
+        with load_around(tunnel) as load:
+            kill(cluster, component)
+            outage = FreshForward(cluster).wait()
+        figures = load.figures()
+        tell(f"a fresh port-forward works after {outage:.2f} s;", figures)
+        assert not figures.lost, figures.complaints()
+        return [(figures.longest, outage + 1 + PATIENCE[user], "longest wait, s")]
+    kept(once)
 
 
 @users
@@ -295,9 +305,7 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
     assert download.right or (flags and "reads too slowly for a shared tunnel" in tunnel.log()), download.got
     assert not figures.lost, figures.complaints()
     broken = [e.error for e in echoes if e.error]
-    if flags and broken:  # seen once in three runs: a shared tunnel went with its refused pair
-        pytest.xfail(f"on shared tunnels {len(broken)} of {len(echoes)} echoes were cut: {broken}")
-    assert not broken and all(e.rounds > 10 for e in echoes)
+    assert not broken and all(e.rounds > 10 for e in echoes), broken
 
 
 @tunnels
@@ -380,8 +388,8 @@ def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
     assert all(at and at <= 16 for at in found)
     untold = [r for r in told.lost if r.status not in (503, 504)]
     assert not untold, (len(untold), untold[:10])
-    # Until it is found, and then --wait.
-    promised(max(r.wait for r in told.requests), 16 + 10 + 1, 40, "longest wait, s")
+    longest = max(r.wait for r in told.requests)
+    assert longest < 16 + 10 + 1, longest  # until it is found, and then --wait
 
 
 # warm tunnels to what is no more

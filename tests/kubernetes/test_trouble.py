@@ -1,4 +1,7 @@
 """Trouble with the cluster, and with what we were told about it."""
+import contextlib
+import os
+import signal
 import subprocess
 import time
 
@@ -28,6 +31,51 @@ def test_started_before_the_api_server(start_tunnel, cluster):
     tunnel = start_tunnel(ready=False)
     eventually(lambda: tunnel.get(WEB).status == 200, 30, pause=0.5)
     eventually(lambda: tunnel.own("/readyz").status == 200)
+
+
+@contextlib.contextmanager
+def controllers_stand_still(cluster):
+    """Nobody writes EndpointSlices: as for a minute after the API server was restarted."""
+    ours = f"kube-controller-manager --kubeconfig={cluster.config().parent}/"
+    found = subprocess.run(["pgrep", "-f", f"/{ours}"], capture_output=True, text=True, check=True)
+    pid = int(found.stdout.split()[0])
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def lone_pod(name):
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "shop", "labels": {"app": "behind"}},
+            "spec": {"terminationGracePeriodSeconds": 1, "containers": [
+                {"name": "pod", "image": "localhost/ktunnel-pod:1", "imagePullPolicy": "Never"}]}}
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
+def test_endpointslices_that_are_behind(start_tunnel, cluster, service, warm):
+    """They name a pod that is gone, and not the one that has taken its place."""
+    tunnel = start_tunnel()
+    service("behind", app="behind")
+    cluster.apply(lone_pod("behind-1"))
+    try:
+        cluster.wait_for_pods("app=behind", 1)
+        if warm:
+            eventually(lambda: tunnel.get("behind.shop").pod == "behind-1", 20)
+        tunnel.wait_for_log("endpoints=1 ready=yes" if warm else "rights found")
+        slices = ("get", "endpointslices", "-n", "shop", "-l", "kubernetes.io/service-name=behind", "-o", "yaml")
+        eventually(lambda: "behind-1" in cluster.kubectl(*slices), 20)
+        with controllers_stand_still(cluster):
+            cluster.apply(lone_pod("behind-2"))
+            cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/behind-2", "--timeout=30s")
+            cluster.kubectl("delete", "pod", "-n", "shop", "behind-1")
+            assert "behind-2" not in cluster.kubectl(*slices)
+            answers = [tunnel.get("behind.shop") for _ in range(5)]
+        assert [(a.status, a.pod) for a in answers] == [(200, "behind-2")] * 5, answers
+        assert max(a.seconds for a in answers) < 3, answers
+    finally:
+        cluster.kubectl("delete", "pod", "-n", "shop", "-l", "app=behind", "--ignore-not-found")
 
 
 def edited(cluster, tmp_path, old, new):
