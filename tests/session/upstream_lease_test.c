@@ -567,11 +567,11 @@ static void a_gone_pod_loses_its_idle_connections_only(void **state)
 
 /* ---- cancelling ---- */
 
+enum at { LOOKING, OPENING, PARKED, HELD, FAILED, ATS };
+
 static void a_lease_may_be_returned_in_any_state(void **state)
 {
     (void)state;
-    enum at { LOOKING, OPENING, PARKED, HELD, FAILED, ATS };
-
     for (int i = 0; i < ATS * 3; i++) {
         enum at at = (enum at)(i / 3);
         struct asker a;
@@ -731,10 +731,112 @@ static void a_connection_given_back_goes_to_who_waits(void **state)
     asker_return(&b, FATE_CLOSE);
 }
 
+/* ---- everything that can happen, in every state ---- */
+
+enum event {
+    ANSWERED,      /* look-ups under way get what there is ... */
+    KNOWS_NOTHING, /* ... or that there is no such service */
+    OPENED,
+    DIAL_FAILED,
+    POD_MISSING,
+    CHANGED, /* an endpoint comes, another goes */
+    POD_GONE_TOO,
+    STREAM_BROKE,
+    A_MOMENT,
+    A_LONG_TIME,
+    DRAINS,
+    EVENTS
+};
+
+static void bring(enum at at, struct asker *a)
+{
+    rig.hold_lookups = at == LOOKING;
+    rig.hold_openings = at == OPENING;
+    rig_service(at == PARKED ? "A" : at == FAILED ? "" : "ab");
+    asker_get(a);
+    rig_run();
+    assert_int_equal(a->lease.result, at == HELD     ? OK
+                                      : at == FAILED ? ERR_UNAVAILABLE
+                                                     : ERR_AGAIN);
+}
+
+static void happen(enum event event, struct asker *a, struct task *drained)
+{
+    size_t last = rig.dial_count - 1;
+    bool dialling = rig.dial_count && rig.dials[last].opening;
+
+    if (event == ANSWERED) {
+        rig_answer();
+    } else if (event == KNOWS_NOTHING) {
+        rig_no_service(ERR_NOT_FOUND, 404, "services \"web\" not found");
+        rig_answer();
+    } else if (event == OPENED && dialling) {
+        rig_open(last);
+    } else if (event == DIAL_FAILED && dialling) {
+        rig_refuse(last, ERR_CONNECT, "connection refused");
+    } else if (event == POD_MISSING && dialling) {
+        rig_refuse(last, ERR_NOT_FOUND, "pods not found");
+    } else if (event == CHANGED) {
+        rig_service("bc");
+        rig_change();
+    } else if (event == POD_GONE_TOO) {
+        rig_gone("a");
+    } else if (event == STREAM_BROKE && a->lease.stream) {
+        stream_end(a->lease.stream, V_TUNNEL_LOST, "gone");
+    } else if (event == DRAINS) {
+        upstream_drain(rig.upstream, drained);
+    }
+    rig_advance(event == A_MOMENT ? 250 : event == A_LONG_TIME ? 30000 : 0);
+}
+
+static void check(const struct asker *a)
+{
+    const struct lease *l = &a->lease;
+
+    assert_true((l->result == OK) == (l->stream != NULL));
+    if (l->result != OK && l->result != ERR_AGAIN)
+        assert_true(l->why.text[0]); /* whoever is told no is told why */
+}
+
+static void play(void **state, enum at at, enum event first, enum event second)
+{
+    struct asker a, drained;
+
+    rig_begin(state);
+    asker_init(&drained, "web.shop");
+    bring(at, &a);
+    happen(first, &a, &drained.wake);
+    check(&a);
+    happen(second, &a, &drained.wake);
+    check(&a);
+    bool was_known = a.lease.result != ERR_AGAIN;
+    unsigned wakes = a.wakes;
+    rig_advance(60000); /* no lease waits for ever, and none is answered twice */
+    if (!rig.hold_lookups && !rig.hold_openings)
+        assert_int_not_equal(a.lease.result, ERR_AGAIN);
+    if (was_known && !a.lease.stream)
+        assert_int_equal(a.wakes, wakes);
+    asker_return(&a, (enum fate)((first + second) % 3));
+    rig.hold_lookups = rig.hold_openings = false;
+    rig_answer();
+    task_cancel(&drained.wake);
+    assert_true(upstream_idle(rig.upstream));
+    assert_int_equal(rig_end(state), 0);
+}
+
+static void survives_every_two_events_in_every_state(void **state)
+{
+    for (int at = 0; at < ATS; at++)
+        for (int first = 0; first < EVENTS; first++)
+            for (int second = 0; second < EVENTS; second++)
+                play(state, (enum at)at, (enum event)first, (enum event)second);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_every_two_events_in_every_state),
         TEST(a_known_service_answers_at_once),
         TEST(a_late_look_up_and_a_late_opening_wake),
         TEST(an_unknown_service_is_final),
