@@ -1,0 +1,232 @@
+/* tests/session/tunnel_trouble_test.c - tunnels: every state, and everything that can happen
+ *
+ * The end of the carrier in each way, the clock, the server's words and the user's: in each
+ * state of a tunnel and of its pair, and in every order of two.  Whatever happens, openings
+ * are answered, streams end with a verdict, tunnels go, and no chunk is left in memory.
+ */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+/* Where a tunnel and the connection in it are brought before something happens. */
+enum place {
+    CONNECTING,
+    UPGRADING,
+    OPEN,       /* a pair lives there */
+    WRITING,    /* ... and has sent, and got, something */
+    DATA_ENDED, /* the data stream has, the error stream has not */
+    FAILED,     /* the error stream has said why */
+    CLEAN,      /* both have ended; its user has not left */
+    LEFT,       /* its user has; the verdict is waited for */
+    PROBING,    /* the pair is gone, five PINGs are out */
+    IDLE,
+    BESIDE_DEAD, /* a worker is dead; the pair has another */
+    PLACES
+};
+
+enum event {
+    CONNECTED,
+    NOT_CONNECTED,
+    SWITCHED,
+    FORBIDDEN,
+    CARRIER_ENDS,
+    CARRIER_BREAKS,
+    BYTES_COME,
+    DATA_FIN,
+    ERROR_FIN,
+    TEXT_COMES,
+    RST_COMES,
+    GOAWAY_COMES,
+    NO_MORE_PONGS,
+    USER_WRITES,
+    USER_CLOSES,
+    USER_ABORTS,
+    ANOTHER_OPENS,
+    POD_IS_GONE,
+    DOUBT,
+    A_WHILE,     /* longer than a verdict and a probe may take */
+    A_LONG_TIME, /* longer than anything */
+    DRAIN,
+    EVENTS
+};
+
+static struct user user, other;
+static struct task drained;
+
+static void on_drained(struct task *task)
+{
+    (void)task;
+}
+
+static struct server *server(void)
+{
+    return rig.servers[rig.dials - 1];
+}
+
+static void fail_pair(struct server *s, size_t pair)
+{
+    server_text(s, pair, "error forwarding port 80: connection refused");
+    server_fin(s, pair, true);
+    rig_run();
+}
+
+static void bring_pair(enum place place, struct server *s)
+{
+    if (place == WRITING) {
+        user_write(&user, "hello", 5);
+        server_data(s, s->pairs[0].data_id, "hi", 2, 0);
+    }
+    if (place == DATA_ENDED)
+        server_fin(s, 0, false);
+    if (place == FAILED || place == BESIDE_DEAD)
+        fail_pair(s, 0);
+    if (place == CLEAN || place == PROBING || place == IDLE)
+        server_finish_pair(s, 0);
+    s->silent = place == PROBING;
+    rig_run();
+    if (place == LEFT || place == PROBING || place == IDLE || place == BESIDE_DEAD)
+        user_finish(&user);
+    rig_run();
+    if (place == BESIDE_DEAD) {
+        s->stuck = 1u << s->pairs[0].data_id % 5;
+        user_open(&user, "uid-1", 80);
+    }
+}
+
+static void bring(enum place place)
+{
+    memset(&user, 0, sizeof(user));
+    memset(&other, 0, sizeof(other));
+    task_init(&drained, rig.sched, RANK_WORK, on_drained);
+    if (place == CONNECTING || place == UPGRADING)
+        user_open(&user, "uid-1", 80);
+    if (place == UPGRADING)
+        server_connect(0);
+    if (place > UPGRADING)
+        bring_pair(place, rig_warm(&user));
+    rig_run();
+}
+
+static bool can_speak(const struct server *s)
+{
+    return s->end && !s->end->broken && !s->end->shut && s->end->end.verdict == V_OPEN;
+}
+
+static void server_does(enum event event, struct server *s)
+{
+    static const char forbidden[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 17\r\n\r\n"
+                                    "{\"kind\":\"Status\"}";
+    size_t last = s->pair_count - 1;
+
+    if (event == FORBIDDEN && !s->switched)
+        server_send(s, forbidden, sizeof(forbidden) - 1);
+    else if (event == CARRIER_ENDS)
+        server_end(s);
+    else if (event == CARRIER_BREAKS)
+        server_break(s);
+    else if (event == GOAWAY_COMES && s->switched)
+        server_goaway(s);
+    else if (event == BYTES_COME && s->pair_count)
+        server_data(s, s->pairs[last].data_id, "news", 4, 0);
+    else if (event == DATA_FIN && s->pair_count)
+        server_fin(s, last, false);
+    else if (event == ERROR_FIN && s->pair_count)
+        server_fin(s, last, true);
+    else if (event == TEXT_COMES && s->pair_count)
+        fail_pair(s, last);
+    else if (event == RST_COMES && s->pair_count)
+        server_rst(s, s->pairs[last].error_id);
+}
+
+static void user_does(enum event event)
+{
+    struct stream *s = user.opening.stream;
+
+    if (event == USER_WRITES && s && s->end.verdict == V_OPEN && !s->shut)
+        user_write(&user, "more", 4);
+    else if (event == USER_CLOSES)
+        user_finish(&user);
+    else if (event == USER_ABORTS)
+        stream_abort(TAKE(user.opening.stream));
+    else if (event == ANOTHER_OPENS && !other.wake.sched)
+        user_open(&other, "uid-1", 80);
+}
+
+static void happen(enum event event)
+{
+    struct server *s = server();
+
+    if (event == CONNECTED && s->dial)
+        server_connect(rig.dials - 1);
+    else if (event == NOT_CONNECTED && s->dial)
+        server_refuse(rig.dials - 1, ERR_CONNECT, "no route to host");
+    else if (event == SWITCHED && s->end && !s->switched && can_speak(s))
+        server_switch(s);
+    else if (event == NO_MORE_PONGS)
+        s->silent = true;
+    else if (event == POD_IS_GONE)
+        tunnels_retire(rig.tunnels, "uid-1");
+    else if (event == DOUBT)
+        tunnels_doubt(rig.tunnels);
+    else if (event == DRAIN)
+        tunnels_drain(rig.tunnels, &drained);
+    else if (can_speak(s))
+        server_does(event, s);
+    user_does(event);
+    rig_advance(event == A_WHILE ? 4000 : event == A_LONG_TIME ? 40000 : 0);
+}
+
+static void check_user(const struct user *u)
+{
+    const struct stream *s = u->opening.stream;
+
+    if (s && s->end.verdict != V_OPEN)
+        assert_true(s->in_eof);
+    if (s && s->end.verdict == V_OPEN)
+        assert_false(s->in_eof || s->broken);
+    if (u->opening.result != OK && u->opening.result != ERR_AGAIN)
+        assert_true(u->opening.error.why.text[0]);
+}
+
+static void play(void **state, enum place place, enum event first, enum event second)
+{
+    rig_begin(state);
+    bring(place);
+    server()->blind = true; /* it may be closed already, and not read our FIN */
+    happen(first);
+    check_user(&user);
+    happen(second);
+    check_user(&user);
+    check_user(&other);
+
+    for (size_t i = 0; i < rig.dials; i++)
+        rig.servers[i]->silent = true;
+    rig_advance(40000); /* nobody answers any more: that is noticed */
+    check_user(&user);
+    if (user.opening.result == ERR_AGAIN || !tunnels_idle(rig.tunnels))
+        fail_msg("place %d, events %d and %d: a tunnel is left", (int)place, (int)first,
+                 (int)second);
+    user_finish(&user);
+    if (other.wake.sched)
+        user_finish(&other);
+    task_cancel(&drained);
+    rig_end(state);
+}
+
+static void survives_every_two_events_in_every_state(void **state)
+{
+    for (int place = 0; place < PLACES; place++)
+        for (int first = 0; first < EVENTS; first++)
+            for (int second = 0; second < EVENTS; second++)
+                play(state, (enum place)place, (enum event)first, (enum event)second);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(survives_every_two_events_in_every_state),
+    };
+    return cmocka_run_group_tests_name("tunnel/trouble", tests, NULL, NULL);
+}
