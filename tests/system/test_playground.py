@@ -671,6 +671,33 @@ def test_the_ends_of_tunnels_differ(own):
     assert Spdy(api, pod).head.startswith(b"HTTP/1.1 101 ")
 
 
+def test_a_verdict_can_be_late(own):
+    """The data stream ends when it should, its error stream says why later."""
+    api = own()
+    api.command("late-verdict 700")
+    for port, words in (8080, ""), (9999, "connection refused"):
+        spdy = Spdy(api, api.pods()[0])
+        error, data = spdy.pair(port, CLOSE if port == 8080 else b"")
+        seen = spdy.frames(2, lambda f: f[:3] == (DATA, data, FIN))
+        assert not bodies(seen, error)
+        _, text, seconds = spdy.verdict(error)
+        assert words in text and 0.6 < seconds < 1.2
+
+
+def test_slices_can_be_behind(own):
+    api = own()
+    path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices?labelSelector=kubernetes.io/service-name%3Dweb"
+
+    def named():
+        return {e["targetRef"]["name"] for s in api.get(path)[1]["items"] for e in s["endpoints"]}
+
+    before = named()
+    api.command("stale on", "pod add shop/web-new web", f"pod delete shop/{min(before)}")
+    assert named() == before
+    api.command("stale off")
+    assert named() == before - {min(before)} | {"web-new"}
+
+
 def test_trickled_frames_are_still_frames(own):
     api = own()
     api.command("trickle on")
