@@ -321,12 +321,18 @@ static void avoid_this(struct leasing *l)
     l->avoid = endpoint_ref(l->lease->endpoint);
 }
 
+/* A 404 of a kubelet or a proxy speaks of something else. */
+static bool names_the_pod(const struct leasing *l, const struct api_error *error)
+{
+    return error->code == ERR_NOT_FOUND && error->is_status &&
+           strstr(error->why.text, l->lease->endpoint->pod);
+}
+
 static enum lease_state opening_failed(struct leasing *l, enum err e)
 {
     const struct api_error *error = &l->opening.error;
     bool tried_before = l->avoid != NULL; /* any of them: two would take turns for ever */
-    bool missing =
-        e == ERR_NOT_FOUND && error->is_status; /* it will not be chosen again */
+    bool missing = names_the_pod(l, error); /* and then it will not be chosen again */
 
     note_error(l, error, true);
     if (e == ERR_FORBIDDEN) {

@@ -347,7 +347,8 @@ static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
     for (size_t i = 0; i < 2; i++) {
         char uid[2] = { rig_conn(i)->uid[0], '\0' };
         rig_service(i == 1 ? "c" : *uid == 'a' ? "b" : "a");
-        rig_refuse(i, ERR_NOT_FOUND, "pods not found");
+        AUTO_FREE char *why = xasprintf("pods \"%s\" not found", uid);
+        rig_refuse(i, ERR_NOT_FOUND, why);
         assert_string_equal(rig.missing, uid);
         assert_int_equal(rig.dial_count, i + 2);
     }
@@ -357,11 +358,20 @@ static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
-/* Without a Status it was not the API server who said so: the pod may well be there. */
-static void a_bare_404_says_nothing_of_the_pod(void **state)
+/* It was a proxy, or a kubelet, who said so: the pod may well be there. */
+static void a_404_that_names_no_pod_says_nothing_of_it(void **state)
 {
     (void)state;
     struct asker a;
+
+    rig_service("z");
+    rig.refusal =
+        (struct api_error){ .code = ERR_NOT_FOUND, .status = 404, .is_status = true };
+    diag_set(&rig.refusal.why, OK, "the server could not find the requested resource");
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    assert_string_equal(rig.missing, "");
+    asker_return(&a, FATE_CLOSE);
 
     rig.refusal = (struct api_error){ .code = ERR_NOT_FOUND, .status = 404 };
     asker_get(&a);
@@ -775,7 +785,7 @@ static void happen(enum event event, struct asker *a, struct task *drained)
     } else if (event == DIAL_FAILED && dialling) {
         rig_refuse(last, ERR_CONNECT, "connection refused");
     } else if (event == POD_MISSING && dialling) {
-        rig_refuse(last, ERR_NOT_FOUND, "pods not found");
+        rig_refuse(last, ERR_NOT_FOUND, "pods \"a\" not found");
     } else if (event == CHANGED) {
         rig_service("bc");
         rig_change();
@@ -856,7 +866,7 @@ int main(void)
         TEST(a_refused_opening_goes_to_another_endpoint),
         TEST(a_pod_not_found_asks_afresh),
         TEST(pods_that_do_not_exist_are_told_of_and_left_at_once),
-        TEST(a_bare_404_says_nothing_of_the_pod),
+        TEST(a_404_that_names_no_pod_says_nothing_of_it),
         TEST(an_unauthorized_opening_is_final),
         TEST(a_kept_connection_serves_the_next),
         TEST(what_may_not_be_repeated_takes_a_fresh_one),
