@@ -8,6 +8,10 @@
  * gather into one TLS record, and chunks do not pile up nearly empty. */
 #define COPY_MAX 2048
 
+/* Packing copies at most this much, to free at least that. */
+#define PACK_MAX (2 * CHUNK_SIZE)
+#define PACK_GAIN 2048
+
 void chunk_pool_init(struct chunk_pool *p, size_t keep)
 {
     *p = (struct chunk_pool){ .keep = keep };
@@ -29,25 +33,35 @@ void chunk_pool_finish(struct chunk_pool *p)
     chunk_pool_trim(p);
 }
 
-static struct chunk *chunk_get(struct chunk_pool *p)
+static struct chunk *chunk_begin(struct chunk_pool *p, struct chunk *c)
 {
-    struct chunk *c = p->spare;
-    if (c) {
-        p->spare = c->next;
-        p->spares--;
-    } else {
-        c = xmalloc(sizeof(*c));
-    }
     p->live++;
     c->next = NULL;
     c->begin = c->end = c->room + CHUNK_HEADROOM;
     return c;
 }
 
+static struct chunk *chunk_create(size_t size)
+{
+    struct chunk *c = xmalloc(sizeof(*c) + size);
+    c->size = size;
+    return c;
+}
+
+static struct chunk *chunk_get(struct chunk_pool *p)
+{
+    struct chunk *c = p->spare;
+    if (!c)
+        return chunk_begin(p, chunk_create(CHUNK_SIZE));
+    p->spare = c->next;
+    p->spares--;
+    return chunk_begin(p, c);
+}
+
 static void chunk_put(struct chunk_pool *p, struct chunk *c)
 {
     p->live--;
-    if (p->spares >= p->keep) {
+    if (p->spares >= p->keep || c->size != CHUNK_SIZE) {
         free(c);
         return;
     }
@@ -63,7 +77,7 @@ static size_t chunk_len(const struct chunk *c)
 
 static size_t chunk_room(const struct chunk *c)
 {
-    return (size_t)(c->room + CHUNK_SIZE - c->end);
+    return (size_t)(c->room + c->size - c->end);
 }
 
 void bufq_init(struct bufq *q, struct chunk_pool *pool, size_t limit)
@@ -216,6 +230,21 @@ void bufq_settle(struct bufq *q)
         chunk_put(q->pool, unused);
     }
     q->tail = last;
+}
+
+void bufq_pack(struct bufq *q)
+{
+    size_t held = 0, needed = CHUNK_HEADROOM + q->len;
+
+    for (const struct chunk *c = q->head; c; c = c->next)
+        held += c->size;
+    if (q->len > PACK_MAX || held < needed + PACK_GAIN)
+        return;
+    struct chunk *c = chunk_begin(q->pool, chunk_create(needed));
+    c->end += bufq_copy(q, 0, c->end, q->len);
+    while (q->head)
+        drop_head(q);
+    append_chunk(q, c);
 }
 
 const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len)

@@ -25,7 +25,8 @@
 struct chunk {
     struct chunk *next;
     uint8_t *begin, *end; /* the bytes held, inside room */
-    uint8_t room[CHUNK_SIZE];
+    size_t size;          /* of room: CHUNK_SIZE, or what bufq_pack left */
+    uint8_t room[];
 };
 
 /* Spare chunks of one loop; at most `keep` stay when nobody needs them. */
@@ -79,6 +80,10 @@ uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room);
 size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *ret_room);
 void bufq_commit(struct bufq *q, size_t n);
 void bufq_settle(struct bufq *q);
+
+/* For bytes that will lie for a while: in one piece of memory that just holds them, unless
+ * that frees little or they are many (a copy of all is the price). */
+void bufq_pack(struct bufq *q);
 
 /* The first bytes, as many as lie together; NULL and 0 when empty. */
 const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len);

@@ -351,6 +351,43 @@ static void copies_from_any_offset(void **state)
     bufq_finish(&q);
 }
 
+static void packing_keeps_the_bytes_and_frees_the_room(void **state)
+{
+    (void)state;
+    struct bufq q;
+
+    bufq_init(&q, &pool, 100000);
+    fill(&q, PAYLOAD + 10);
+    bufq_skip(&q, 10);
+    assert_int_equal(pool.live, 2);
+    bufq_pack(&q);
+    assert_int_equal(pool.live, 1);
+    assert_int_equal(q.head->size, CHUNK_HEADROOM + PAYLOAD);
+    const struct chunk *packed = q.head;
+    bufq_pack(&q); /* there is nothing to gain any more */
+    assert_ptr_equal(q.head, packed);
+    memset(bufq_prepend(&q, CHUNK_HEADROOM), 0, CHUNK_HEADROOM);
+    assert_int_equal(pool.live, 1);
+    bufq_skip(&q, CHUNK_HEADROOM);
+    expect_bytes(&q, 10, PAYLOAD);
+    assert_int_equal(pool.live, 0);
+    assert_int_equal(pool.spares, 2); /* and not the odd one */
+}
+
+/* What is more than two chunks belongs to somebody fast. */
+static void many_bytes_are_not_packed(void **state)
+{
+    (void)state;
+    struct bufq q;
+
+    bufq_init(&q, &pool, 100000);
+    fill(&q, 2 * CHUNK_SIZE + 1);
+    const struct chunk *first = q.head;
+    bufq_pack(&q);
+    assert_ptr_equal(q.head, first);
+    bufq_finish(&q);
+}
+
 static void iov_shows_as_much_as_asked_for(void **state)
 {
     (void)state;
@@ -511,6 +548,11 @@ static void try_copying(struct model *m)
     assert_memory_equal(scratch, m->bytes + m->at + offset, got);
 }
 
+static void try_packing(struct model *m)
+{
+    bufq_pack(&m->q);
+}
+
 static void check_iov(const struct model *m)
 {
     struct iovec iov[64];
@@ -541,8 +583,8 @@ static void agrees_with_an_array_after_any_operation(void **state)
 {
     (void)state;
     static void (*const tries[])(struct model *) = {
-        try_writing,  try_reserving, try_prepending, try_reading,
-        try_skipping, try_moving,    try_copying,    try_moving,
+        try_writing, try_reserving, try_prepending, try_reading, try_skipping,
+        try_moving,  try_copying,   try_moving,     try_packing,
     };
 
     sched_init(&dice, 42);
@@ -582,6 +624,8 @@ int main(void)
         TEST(moving_copies_parts_and_small_pieces),
         TEST(moving_stops_at_the_limit_of_the_other),
         TEST(copies_from_any_offset),
+        TEST(packing_keeps_the_bytes_and_frees_the_room),
+        TEST(many_bytes_are_not_packed),
         TEST(iov_shows_as_much_as_asked_for),
         TEST(agrees_with_an_array_after_any_operation),
     };
