@@ -16,6 +16,14 @@ void stream_finish(struct stream *s)
     bufq_finish(&s->out);
 }
 
+void stream_set_stuck(struct stream *s, bool stuck)
+{
+    if (s->stuck == stuck)
+        return;
+    s->stuck = stuck;
+    task_wake(s->wake);
+}
+
 void stream_end(struct stream *s, enum verdict verdict, const char *why)
 {
     if (s->broken || (s->end.verdict == V_CLEAN && verdict == V_CLEAN))

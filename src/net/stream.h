@@ -9,6 +9,11 @@
  * what it should be reading and writing, and wakes its user when bytes came, room
  * appeared, or the stream ended.  Wake-ups carry no meaning: look at the fields.
  *
+ * `stuck` and `paused` are the short way of back-pressure.  Who carries bytes from one
+ * stream to another pauses the first while the second is stuck, and a stream that stands
+ * on another hands both words on: then bytes stay with their sender, and not in every queue
+ * on the way until each is full.
+ *
  * How a stream ended matters as much as its bytes: `end` says it.  in_eof and broken are
  * never set while the verdict is V_OPEN.
  */
@@ -55,6 +60,7 @@ struct stream {
     bool shut;    /* the user has asked for the end of `out` */
     bool out_eof; /* ... and the far end has been told */
     bool paused;  /* the user does not want to be read for now (slow reader) */
+    bool stuck;   /* the far end takes no more of `out` for now */
     struct stream_end end;
     struct task *wake; /* borrowed; NULL: nobody */
 };
@@ -94,6 +100,7 @@ static inline void stream_abort(struct stream *s)
 void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
                  size_t in_limit, size_t out_limit);
 void stream_finish(struct stream *s);
+void stream_set_stuck(struct stream *s, bool stuck); /* and wake the user of a change */
 /* Note the end and wake the user.  The first verdict stands; V_CLEAN ends `in` only, any
  * other breaks the stream, also after V_CLEAN (all came, but nothing can be sent now). */
 void stream_end(struct stream *s, enum verdict verdict, const char *why);

@@ -25,6 +25,17 @@
 #define READ_IOV 4        /* chunks at once, once one was not enough */
 #define WRITE_IOV 64
 
+/* What is read in a turn may have to be held if its reader does not go on.  So it is one TLS
+ * record at first, and a chunk more after each sixteen in a row that filled it and were taken
+ * (but for the beginning of another record). */
+#define IN_FIRST (17 * 1024)
+#define ROUNDS_TO_GROW 16
+#define SHRINK_MS 250 /* who was paused for longer begins anew */
+
+/* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
+ * buffer and this much here. */
+#define UNSENT_MAX (128 * 1024)
+
 struct tcp {
     struct stream stream;
     uv_poll_t poll;
@@ -33,6 +44,10 @@ struct tcp {
     bool write_blocked; /* the last write said EAGAIN */
     bool plenty;        /* the last read filled all the room there was */
     struct task flush;
+    size_t in_most;     /* up to where in.limit grows */
+    unsigned rounds;    /* in a row in which `in` was filled, and taken by the next one */
+    bool filled;        /* by the last one */
+    uint64_t paused_at; /* 0: it is read */
 };
 
 static struct tcp *tcp_of(struct stream *s)
@@ -89,11 +104,45 @@ static ssize_t read_some(struct tcp *t)
     return n > 0 && !t->plenty ? -2 : n;
 }
 
+static size_t min(size_t a, size_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Before a round of reading: more at once, if what the last one brought was taken. */
+static void grow(struct tcp *t)
+{
+    struct bufq *in = &t->stream.in;
+
+    t->rounds = t->filled && in->len < CHUNK_ROOM ? t->rounds + 1 : 0;
+    if (t->rounds < ROUNDS_TO_GROW)
+        return;
+    t->rounds = 0;
+    in->limit = min(in->limit + CHUNK_ROOM, t->in_most);
+}
+
+static void shrink(struct tcp *t)
+{
+    uint64_t now = t->flush.sched->now;
+    bool was_long = t->paused_at && now - t->paused_at >= SHRINK_MS;
+
+    if (t->stream.paused && !t->paused_at) {
+        t->paused_at = now;
+        bufq_pack(&t->stream.in);
+    }
+    if (t->stream.paused)
+        return;
+    t->paused_at = 0;
+    if (was_long)
+        t->stream.in.limit = min(IN_FIRST, t->in_most);
+}
+
 static void read_all(struct tcp *t)
 {
     struct stream *s = &t->stream;
     size_t before = s->in.len;
 
+    grow(t);
     for (int i = 0; i < READS_PER_TURN && !s->in_eof && !bufq_full(&s->in); i++) {
         ssize_t n = read_some(t);
         if (n == 0)
@@ -103,6 +152,7 @@ static void read_all(struct tcp *t)
         if (n <= 0)
             break;
     }
+    t->filled = bufq_full(&s->in);
     if (s->in.len != before)
         task_wake(s->wake);
 }
@@ -141,12 +191,16 @@ static void flush(struct tcp *t)
     }
     if (wrote)
         task_wake(s->wake);
+    if (t->write_blocked && !s->stuck)
+        bufq_pack(&s->out);
+    stream_set_stuck(s, t->write_blocked);
 }
 
 static void on_flush(struct task *task)
 {
     struct tcp *t = container_of(task, struct tcp, flush);
     flush(t);
+    shrink(t);
     derive_interest(t);
 }
 
@@ -207,10 +261,12 @@ static const struct stream_ops tcp_ops = { tcp_update, tcp_close, tcp_abort };
 struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit)
 {
     struct tcp *t = xcalloc(1, sizeof(*t));
-    int on = 1;
+    int on = 1, unsent = UNSENT_MAX;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-    stream_init(&t->stream, &tcp_ops, loop_pool(l), in_limit ? in_limit : TCP_IN_LIMIT,
+    setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+    t->in_most = in_limit ? in_limit : TCP_IN_LIMIT;
+    stream_init(&t->stream, &tcp_ops, loop_pool(l), min(IN_FIRST, t->in_most),
                 out_limit ? out_limit : TCP_OUT_LIMIT);
     task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
     t->fd = fd;

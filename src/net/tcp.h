@@ -1,7 +1,8 @@
 /* net/tcp.h - TCP (and Unix) sockets as streams, and listening ones
  *
  * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev
- * per turn, and asks the kernel for interest only where the queues say so.
+ * per turn, and asks the kernel for interest only where the queues say so.  It reads little
+ * at once until its user has proven to keep up, so that who does not holds little.
  */
 #pragma once
 

@@ -25,6 +25,7 @@
 #define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
 #define RECORD_ROOM (17 * 1024) /* a full record and its overhead */
 #define RECORD_MAX 16384
+#define RECORD_HEAD 5
 
 struct tls_context {
     unsigned refs;
@@ -151,10 +152,22 @@ static bool shake_hands(struct tls *t)
     return false;
 }
 
+/* A whole record, that is: half of one costs OpenSSL a buffer of 17 KB until the rest is
+ * there, and is no use before. */
+static bool has_record(const struct bufq *in)
+{
+    uint8_t head[RECORD_HEAD];
+
+    if (bufq_copy(in, 0, head, sizeof(head)) < sizeof(head))
+        return false;
+    size_t len = sizeof(head) + ((size_t)head[3] << 8 | head[4]);
+    return in->len >= len || bufq_full(in);
+}
+
 /* Is there anything to decrypt?  Asking OpenSSL in vain costs as much as a small record. */
 static bool has_more(const struct tls *t)
 {
-    return !bufq_empty(&t->below->in) || t->below->in_eof || t->below->broken ||
+    return has_record(&t->below->in) || t->below->in_eof || t->below->broken ||
            SSL_has_pending(t->ssl);
 }
 
@@ -228,6 +241,7 @@ static void work(struct tls *t)
     if (t->below->broken)
         stream_end(&t->stream, V_RESET, diag_text(&t->below->end.why, ERR_RESET));
     t->below->paused = t->stream.paused || bufq_full(&t->stream.in);
+    stream_set_stuck(&t->stream, t->below->stuck);
     stream_update(t->below);
 }
 

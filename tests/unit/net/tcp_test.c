@@ -223,6 +223,32 @@ static void a_peer_that_does_not_read_bounds_our_memory(void **state)
     UNTIL(bufq_empty(&s->out));
 }
 
+/* Stuck says that the kernel is full; what is left then lies in as little as it needs. */
+static void a_peer_that_does_not_read_is_seen(void **state)
+{
+    (void)state;
+    static char part[65536];
+    size_t total = 0, got = 0;
+
+    while (!s->stuck) {
+        total += bufq_write(&s->out, part, 10000);
+        unsigned before = wakes;
+        stream_update(s);
+        turns(1);
+        assert_true(wakes > before);
+    }
+    assert_in_range(s->out.len, 1, 10000);
+    assert_int_equal(loop_pool(loop)->live, 1);
+    assert_true(s->out.head->size < s->out.len + 2100);
+    while (got < total) {
+        ssize_t n = recv(peer, part, sizeof(part), MSG_DONTWAIT);
+        got += n > 0 ? (size_t)n : 0;
+        loop_run_once(loop, 1);
+    }
+    UNTIL(!s->stuck);
+    assert_true(bufq_empty(&s->out));
+}
+
 /* A peer that has finished, does not read, and then resets: the write must find out. */
 static void a_blocked_write_learns_of_a_reset(void **state)
 {
@@ -266,6 +292,47 @@ static void a_slow_reader_bounds_our_memory(void **state)
         loop_run_once(loop, 1);
     }
     assert_int_equal(got, sent);
+}
+
+/* The peer says as much as it can; one round of reading. */
+static size_t read_once(void)
+{
+    static char zeros[1 << 20];
+
+    while (send(peer, zeros, sizeof(zeros), MSG_DONTWAIT) > 0)
+        ;
+    bufq_clear(&s->in);
+    stream_update(s);
+    for (int i = 0; i < 500 && bufq_empty(&s->in); i++)
+        loop_run_once(loop, 10);
+    return s->in.len;
+}
+
+static void what_is_read_at_once_grows_for_a_reader_that_keeps_up(void **state)
+{
+    (void)state;
+    size_t first = read_once();
+
+    assert_in_range(first, CHUNK_ROOM,
+                    CHUNK_ROOM + 2048); /* a TLS record, and little more */
+    for (int i = 0; i < 15; i++)
+        assert_in_range(read_once(), 1, first);
+    for (int i = 0; i < 200; i++)
+        read_once();
+    assert_int_equal(s->in.limit, TCP_IN_LIMIT);
+    for (int paused_ms = 0; paused_ms <= 300;
+         paused_ms += 300) { /* a short time is none */
+        assert_int_equal(s->in.limit, TCP_IN_LIMIT);
+        s->paused = true;
+        stream_update(s);
+        turns(1);
+        usleep((useconds_t)paused_ms * 1000);
+        turns(1);
+        s->paused = false;
+        stream_update(s);
+        turns(2);
+    }
+    assert_int_equal(s->in.limit, first);
 }
 
 static void a_paused_stream_does_not_read(void **state)
@@ -480,8 +547,10 @@ int main(void)
         TEST(bytes_before_a_reset_are_read),
         TEST(bytes_before_a_reset_are_read_when_a_write_fails),
         TEST(a_peer_that_does_not_read_bounds_our_memory),
+        TEST(a_peer_that_does_not_read_is_seen),
         TEST(a_blocked_write_learns_of_a_reset),
         TEST(a_slow_reader_bounds_our_memory),
+        TEST(what_is_read_at_once_grows_for_a_reader_that_keeps_up),
         TEST(a_paused_stream_does_not_read),
         TEST(closing_sends_what_the_kernel_takes),
         TEST(aborting_resets),

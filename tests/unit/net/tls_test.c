@@ -519,6 +519,45 @@ static void a_paused_stream_reads_nothing(void **state)
     assert_int_equal(server->in.len, sizeof(zeros));
 }
 
+/* OpenSSL would keep a buffer for it. */
+static void half_a_record_stays_where_it_is(void **state)
+{
+    (void)state;
+    static uint8_t bytes[20000];
+    struct wire w;
+
+    wire_open(&w);
+    bufq_write(&client->out, bytes, 16000);
+    stream_update(client);
+    loop_run_once(loop, 0);
+    ssize_t n = recv(w.client_fd, bytes, sizeof(bytes), MSG_DONTWAIT);
+    assert_in_range(n, 16001, 16100);
+    assert_int_equal(send(w.server_fd, bytes, 9000, 0), 9000);
+    carry(&w);
+    assert_int_equal(tls_below(server)->in.len, 9000);
+    assert_int_equal(send(w.server_fd, bytes + 9000, (size_t)n - 9000, 0), n - 9000);
+    carry(&w);
+    assert_int_equal(server->in.len, 16000);
+    assert_true(bufq_empty(&tls_below(server)->in));
+    wire_close(&w);
+}
+
+static void what_is_below_being_stuck_is_handed_on(void **state)
+{
+    (void)state;
+
+    connect_pair("api.test");
+    run();
+    tls_below(client)->stuck = true;
+    stream_update(client);
+    run();
+    assert_true(client->stuck);
+    tls_below(client)->stuck = false;
+    stream_update(client);
+    run();
+    assert_false(client->stuck);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -539,6 +578,8 @@ int main(void)
         TEST(an_end_during_the_handshake_says_so),
         TEST(closing_sends_what_was_written_and_says_goodbye),
         TEST(a_paused_stream_reads_nothing),
+        TEST(half_a_record_stays_where_it_is),
+        TEST(what_is_below_being_stuck_is_handed_on),
     };
     return cmocka_run_group_tests_name("net/tls", tests, make_authorities,
                                        drop_authorities);
