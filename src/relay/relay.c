@@ -84,6 +84,8 @@ void relay_run(struct relay *r)
     size_t down = bufq_move(&r->client->out, &r->pod->in);
     size_t up =
         r->pod->end.verdict == V_OPEN ? bufq_move(&r->pod->out, &r->client->in) : 0;
+    r->pod->paused = r->client->stuck;
+    r->client->paused = r->pod->stuck && r->pod->end.verdict == V_OPEN;
     r->down += down;
     r->up += up;
     if (down && !r->expired)

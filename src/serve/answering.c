@@ -199,6 +199,7 @@ enum answer answering_run(struct exchange *x)
 
     if (x->answering.state == ANSWERING_BODY)
         answer = pass_body(x);
+    x->lease.stream->paused = answer == ANSWER_WAIT && x->client->stuck;
     stream_update(x->client);
     if (answer == ANSWER_WAIT)
         stream_update(x->lease.stream);

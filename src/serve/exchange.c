@@ -104,6 +104,8 @@ static void conclude(struct exchange *x)
     x->lease.keep_ms = x->answering.keep_ms;
     upstream_return(&x->lease, x->fate);
     x->client->wake = x->owner;
+    x->client->paused = false;
+    stream_update(x->client);
     x->client = NULL;
     task_wake(x->owner);
 }
@@ -523,7 +525,7 @@ static enum exchange_state never(struct exchange *x)
  * is not read from, because the pod does not read, could go without anybody seeing it. */
 static bool is_abandoned(struct exchange *x)
 {
-    bool silent = x->client->in_eof || bufq_full(&x->client->in);
+    bool silent = x->client->in_eof || x->client->paused || bufq_full(&x->client->in);
 
     if (!silent || x->state == EXCHANGE_HEAD)
         return x->peer.gone;

@@ -126,6 +126,7 @@ static void say(struct raw *r)
         at += bufq_write(&r->held, part, bufq_copy(from, at, part, want));
     }
     r->said += bufq_move_n(to, from, n);
+    r->client->paused = r->lease.stream->stuck;
     stream_update(r->client);
     stream_update(r->lease.stream);
 }

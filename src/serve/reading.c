@@ -4,8 +4,8 @@
 
 #include "base/own.h"
 
-#define TEXT_FIRST 4096 /* room for a head at first */
-#define TEXT_STEP 2048  /* a head is copied in steps: a body may follow it */
+#define TEXT_FIRST 1024 /* room for a head at first */
+#define TEXT_STEP 1024  /* a head is copied in steps: a body may follow it */
 
 static void text_grow(struct exchange *x, size_t need)
 {

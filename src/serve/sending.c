@@ -115,6 +115,7 @@ enum err sending_run(struct exchange *x)
     struct stream *pod = x->lease.stream;
     enum err e = OK;
 
+    x->client->paused = false;
     /* Nothing is sent after the far end has spoken its last word. */
     if (s->state == SENDING_DONE || pod->end.verdict != V_OPEN)
         return OK;
@@ -124,6 +125,7 @@ enum err sending_run(struct exchange *x)
         replay(s, &pod->out);
     if (s->state == SENDING_BODY)
         e = send_body(x, &pod->out);
+    x->client->paused = s->state != SENDING_DONE && pod->stuck;
     stream_update(pod);
     return e;
 }

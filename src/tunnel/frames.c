@@ -225,12 +225,31 @@ static void flush_pair(struct tunnel *t, struct pair *p)
         pair_gone(p);
 }
 
+/* Who has the tunnel to himself is braked by TCP, at once: what his client does not take is
+ * not read, and what the carrier does not take is not asked for. */
+static void brake(struct tunnel *t)
+{
+    struct stream *carrier = t->carrier;
+    bool paused = false;
+
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        if (t->share || p->left || p->stream.end.verdict != V_OPEN)
+            continue;
+        paused = paused || p->stream.paused;
+        stream_set_stuck(&p->stream, carrier->stuck);
+    }
+    if (carrier->paused && !paused)
+        t->heard_at = t->flush.sched->now; /* the silence was ours */
+    carrier->paused = paused;
+}
+
 void frames_flush(struct tunnel *t)
 {
     share_ask(t);
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
         flush_pair(t, p);
     share_ask(t);
+    brake(t);
     stream_update(t->carrier);
 }
 

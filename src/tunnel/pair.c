@@ -290,6 +290,7 @@ void tunnel_stream_lend(struct stream *s, bool lent)
     assert(s->ops == &pair_ops);
     pair_of(s)->lent = lent;
     pair_of(s)->moved = 0;
+    s->paused = false;
     if (pair_of(s)->tunnel)
         tunnel_used(pair_of(s)->tunnel);
 }

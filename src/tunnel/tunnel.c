@@ -291,10 +291,15 @@ static bool worn_out(const struct tunnel *t)
            t->last_id > SPDY_ID_MAX - 64 || count_residues(t, RESIDUE_DEAD) == WORKERS;
 }
 
-/* False while bytes wait in the carrier for room in a pair. */
+/* Bytes wait in the carrier for room in a pair. */
+static bool is_held_up(const struct tunnel *t)
+{
+    return t->data_left && !bufq_empty(&t->carrier->in);
+}
+
 static bool is_reading(const struct tunnel *t)
 {
-    return t->data_left == 0 || bufq_empty(&t->carrier->in);
+    return !t->carrier->paused && !is_held_up(t);
 }
 
 static enum tunnel_state in_open(struct tunnel *t)
@@ -304,7 +309,7 @@ static enum tunnel_state in_open(struct tunnel *t)
 
     if (e)
         return fail(t, e, diag_text(&why, e));
-    if (t->carrier->in_eof && is_reading(t)) /* half a frame may be left */
+    if (t->carrier->in_eof && !is_held_up(t)) /* half a frame may be left */
         return fail(t, ERR_EOF, diag_text(&t->carrier->end.why, ERR_EOF));
     if (t->carrier->broken)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));

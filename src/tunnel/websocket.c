@@ -175,6 +175,8 @@ static void on_flush(struct task *task)
     pass_on_end(w);
     if (!w->stream.broken)
         send_frames(w);
+    w->below->paused = w->stream.paused;
+    stream_set_stuck(&w->stream, w->below->stuck);
     stream_update(w->below);
 }
 

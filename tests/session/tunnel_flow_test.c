@@ -229,6 +229,71 @@ static void a_full_pair_is_not_a_dead_tunnel(void **state)
     user_finish(&u);
 }
 
+static struct stream *carrier_of(struct user *u)
+{
+    return container_of(user_stream(u), struct pair, stream)->tunnel->carrier;
+}
+
+/* Who has a tunnel to himself brakes it before anything is full, and lets go again; the
+ * silence meanwhile was ours. */
+static void a_paused_pair_stops_its_own_tunnel(void **state)
+{
+    (void)state;
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    user_stream(&u)->paused = true;
+    stream_update(user_stream(&u));
+    rig_run();
+    assert_true(carrier_of(&u)->paused);
+    size_t pings = s->ping_count;
+    rig_advance(120000);
+    assert_int_equal(s->ping_count, pings);
+    user_stream(&u)->paused = false;
+    stream_update(user_stream(&u));
+    rig_run();
+    assert_false(carrier_of(&u)->paused);
+    s->silent = true;
+    rig_advance(14000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    rig_advance(7000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    user_finish(&u);
+}
+
+static void a_carrier_that_takes_nothing_is_told_to_its_pair(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    carrier_of(&u)->stuck = true;
+    stream_update(user_stream(&u));
+    rig_run();
+    assert_true(user_stream(&u)->stuck);
+    carrier_of(&u)->stuck = false;
+    stream_update(user_stream(&u));
+    rig_run();
+    assert_false(user_stream(&u)->stuck);
+    user_finish(&u);
+}
+
+/* Whose user has gone, or only keeps it for later, holds nobody up. */
+static void a_paused_pair_that_is_given_back_lets_the_tunnel_go_on(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    user_stream(&u)->paused = true;
+    stream_update(user_stream(&u));
+    rig_run();
+    tunnel_stream_lend(user_stream(&u), false);
+    rig_run();
+    assert_false(carrier_of(&u)->paused);
+    user_finish(&u);
+}
+
 static void the_end_of_the_carrier_waits_for_a_full_pair(void **state)
 {
     (void)state;
@@ -450,6 +515,9 @@ int main(void)
         TEST(what_is_not_spdy_ends_the_tunnel_with_a_sentence),
         TEST(a_full_pair_stops_the_tunnel_and_loses_nothing),
         TEST(a_full_pair_is_not_a_dead_tunnel),
+        TEST(a_paused_pair_stops_its_own_tunnel),
+        TEST(a_carrier_that_takes_nothing_is_told_to_its_pair),
+        TEST(a_paused_pair_that_is_given_back_lets_the_tunnel_go_on),
         TEST(the_end_of_the_carrier_waits_for_a_full_pair),
         TEST(a_large_request_arrives_whole),
         TEST(many_small_writes_are_one_frame),

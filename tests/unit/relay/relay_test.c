@@ -231,6 +231,21 @@ static void stops_the_writer_when_the_reader_stops(void **state)
     assert_int_equal(taken, 4000);
 }
 
+static void nobody_is_read_whose_bytes_the_other_does_not_take(void **state)
+{
+    struct scene *s = *state;
+
+    s->client->stuck = true;
+    task_wake(&s->task);
+    pass(s, 0);
+    assert_true(s->pod->paused && !s->client->paused);
+    s->client->stuck = false;
+    s->pod->stuck = true;
+    task_wake(&s->task);
+    pass(s, 0);
+    assert_true(s->client->paused && !s->pod->paused);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -247,6 +262,7 @@ int main(void)
         cmocka_unit_test(never_makes_a_cut_look_clean),
         TEST(is_done_when_the_client_breaks),
         TEST(stops_the_writer_when_the_reader_stops),
+        TEST(nobody_is_read_whose_bytes_the_other_does_not_take),
     };
     return cmocka_run_group_tests_name("relay", tests, NULL, NULL);
 }

@@ -12,7 +12,8 @@
 #include "wire/websocket.h"
 
 static struct loop *loop;
-static struct stream *client, *far; /* the carrier; the far end of what is below it */
+static struct stream *client, *below,
+    *far; /* the carrier, what it stands on, its far end */
 static struct task wake;
 static unsigned wakes;
 
@@ -31,10 +32,11 @@ static int begin(void **state)
 {
     (void)state;
     loop = loop_create();
-    struct stream_pair below =
+    struct stream_pair ends =
         mem_stream_pair(loop_sched(loop), loop_pool(loop), 64 * 1024);
-    far = below.b;
-    client = websocket_open(loop, below.a);
+    far = ends.b;
+    below = ends.a;
+    client = websocket_open(loop, below);
     task_init(&wake, loop_sched(loop), RANK_WORK, on_wake);
     client->wake = &wake;
     wakes = 0;
@@ -245,6 +247,22 @@ static void the_end_waits_for_a_slow_reader(void **state)
     assert_int_equal(client->end.verdict, V_RESET);
 }
 
+static void stuck_and_paused_are_handed_on(void **state)
+{
+    (void)state;
+
+    client->paused = below->stuck = true;
+    stream_update(client);
+    run();
+    assert_true(client->stuck && below->paused);
+    unsigned before = wakes;
+    client->paused = below->stuck = false;
+    stream_update(client);
+    run();
+    assert_false(client->stuck || below->paused);
+    assert_true(wakes > before);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -256,6 +274,7 @@ int main(void)
         TEST(a_close_is_an_orderly_end),
         TEST(an_end_without_a_close_is_a_reset),
         TEST(the_end_waits_for_a_slow_reader),
+        TEST(stuck_and_paused_are_handed_on),
     };
     return cmocka_run_group_tests_name("tunnel/websocket", tests, NULL, NULL);
 }
