@@ -21,6 +21,8 @@ void stream_set_stuck(struct stream *s, bool stuck)
     if (s->stuck == stuck)
         return;
     s->stuck = stuck;
+    if (stuck)
+        bufq_pack(&s->out);
     task_wake(s->wake);
 }
 

@@ -100,7 +100,8 @@ static inline void stream_abort(struct stream *s)
 void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
                  size_t in_limit, size_t out_limit);
 void stream_finish(struct stream *s);
-void stream_set_stuck(struct stream *s, bool stuck); /* and wake the user of a change */
+/* Note that it is stuck, or not any more, and wake the user of a change. */
+void stream_set_stuck(struct stream *s, bool stuck);
 /* Note the end and wake the user.  The first verdict stands; V_CLEAN ends `in` only, any
  * other breaks the stream, also after V_CLEAN (all came, but nothing can be sent now). */
 void stream_end(struct stream *s, enum verdict verdict, const char *why);

@@ -26,15 +26,15 @@
 #define WRITE_IOV 64
 
 /* What is read in a turn may have to be held if its reader does not go on.  So it is one TLS
- * record at first, and a chunk more after each sixteen in a row that filled it and were taken
+ * record at first, and a chunk more after each 24 in a row that filled it and were taken
  * (but for the beginning of another record). */
 #define IN_FIRST (17 * 1024)
-#define ROUNDS_TO_GROW 16
+#define ROUNDS_TO_GROW 24
 #define SHRINK_MS 250 /* who was paused for longer begins anew */
 
 /* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
  * buffer and this much here. */
-#define UNSENT_MAX (128 * 1024)
+#define UNSENT_MAX (256 * 1024)
 
 struct tcp {
     struct stream stream;
@@ -191,8 +191,6 @@ static void flush(struct tcp *t)
     }
     if (wrote)
         task_wake(s->wake);
-    if (t->write_blocked && !s->stuck)
-        bufq_pack(&s->out);
     stream_set_stuck(s, t->write_blocked);
 }
 

@@ -315,7 +315,7 @@ static void what_is_read_at_once_grows_for_a_reader_that_keeps_up(void **state)
 
     assert_in_range(first, CHUNK_ROOM,
                     CHUNK_ROOM + 2048); /* a TLS record, and little more */
-    for (int i = 0; i < 15; i++)
+    for (int i = 0; i < 23; i++)
         assert_in_range(read_once(), 1, first);
     for (int i = 0; i < 200; i++)
         read_once();
