@@ -29,8 +29,9 @@
  *   good residue retires: it closes with its last pair.
  * - A connection that has its tunnel to itself is braked by TCP, both ways.  Where several
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
- * - Silence means death only while we are reading: a tunnel that waits for a slow client
- *   cannot be heard.
+ * - Silence means death only while an answer could come: a tunnel that waits for a slow
+ *   client cannot be heard, and one that waits for a slow pod cannot ask.  There the kernel
+ *   decides (TCP_USER_TIMEOUT).
  *
  * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
@@ -297,9 +298,13 @@ static bool is_held_up(const struct tunnel *t)
     return t->data_left && !bufq_empty(&t->carrier->in);
 }
 
-static bool is_reading(const struct tunnel *t)
+/* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
+ * where one more PING could be the one that stops the session: there TCP has to notice. */
+static bool is_listening(const struct tunnel *t)
 {
-    return !t->carrier->paused && !is_held_up(t);
+    const struct stream *c = t->carrier;
+    return !c->paused && !c->stuck && !is_held_up(t) && !share_is_blind(t) &&
+           t->unanswered < UNANSWERED_MAX;
 }
 
 static enum tunnel_state in_open(struct tunnel *t)
@@ -416,13 +421,6 @@ static void on_deadline(struct timer *timer)
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 
-/* Is silence a sign of anything?  Not while we do not read, nor where a PING more could be the
- * one that stops the session: there TCP has to notice. */
-static bool can_be_heard(const struct tunnel *t)
-{
-    return is_reading(t) && !share_is_blind(t) && t->unanswered < UNANSWERED_MAX;
-}
-
 /* As many PINGs as it takes for one to go to a worker that may answer. */
 static bool ask_for_life(struct tunnel *t)
 {
@@ -437,19 +435,19 @@ static bool ask_for_life(struct tunnel *t)
     return id != 0;
 }
 
-/* Liveness: silence while we were reading means that nobody is there. */
+/* Liveness: silence while we were listening means that nobody is there. */
 static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
-    bool reading = can_be_heard(t);
-    uint64_t silent_ms = reading ? now(t) - t->heard_at : 0;
+    bool listening = is_listening(t);
+    uint64_t silent_ms = listening ? now(t) - t->heard_at : 0;
 
     if (silent_ms >= s->ping_timeout_ms) {
         tunnel_close(t, ERR_TIMEOUT, "no sign of life");
         return;
     }
-    if (reading && ask_for_life(t))
+    if (listening && ask_for_life(t))
         task_wake(&t->flush);
     uint64_t patience_ms = s->ping_timeout_ms - silent_ms;
     timer_set(&t->ping, patience_ms < s->ping_ms ? patience_ms : s->ping_ms);
@@ -457,7 +455,7 @@ static void on_ping(struct timer *timer)
 
 void tunnel_doubt(struct tunnel *t)
 {
-    if (t->state != TUNNEL_OPEN || !can_be_heard(t) || !ask_for_life(t))
+    if (t->state != TUNNEL_OPEN || !is_listening(t) || !ask_for_life(t))
         return;
     t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);

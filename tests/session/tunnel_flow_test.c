@@ -266,15 +266,21 @@ static void a_carrier_that_takes_nothing_is_told_to_its_pair(void **state)
     (void)state;
     struct user u;
 
-    rig_warm(&u);
+    struct server *s = rig_warm(&u);
     carrier_of(&u)->stuck = true;
     stream_update(user_stream(&u));
     rig_run();
     assert_true(user_stream(&u)->stuck);
+    s->silent = true; /* a PING would wait behind what the pod does not read */
+    rig_advance(120000);
     carrier_of(&u)->stuck = false;
     stream_update(user_stream(&u));
     rig_run();
     assert_false(user_stream(&u)->stuck);
+    rig_advance(14000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    rig_advance(7000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
     user_finish(&u);
 }
 
