@@ -229,18 +229,19 @@ def kept(measure, runs=3):
 STALL = 5  # seconds: no machine is that busy
 
 
-def beside(port, tell, trouble, seconds=2, rounds=5):
+def beside(port, tell, trouble, seconds=2, rounds=5, after=lambda: None):
     """trouble() begins it and returns how to end it; the figures of others without and with it.
 
-    Five runs of each, in turn, and the medians: the machine has troubles of its own.
+    Five runs of each, in turn, and the medians: the machine has troubles of its own. after() is for
+    what has to hold also when their figures do not.
     """
     with Load(port) as load:
         time.sleep(1)  # tunnels are dialled
     assert not load.figures().lost, load.figures().complaints()
-    kept(lambda: side_by_side(port, tell, trouble, seconds, rounds))
+    kept(lambda: side_by_side(port, tell, trouble, seconds, rounds, after))
 
 
-def side_by_side(port, tell, trouble, seconds, rounds):
+def side_by_side(port, tell, trouble, seconds, rounds, after):
     calm, disturbed = [], []
     for _ in range(rounds):
         with Load(port) as load:
@@ -256,6 +257,7 @@ def side_by_side(port, tell, trouble, seconds, rounds):
     (calm_p99, p99), (calm_longest, longest) = median["p99"], median["longest"]
     tell(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it;"
          f" longest {calm_longest * 1e3:.0f} and {longest * 1e3:.0f} ms")
+    after()
     for figures in calm + disturbed:
         assert not figures.lost, figures.complaints()
         assert figures.longest < STALL, "a median does not show it"

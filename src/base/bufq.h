@@ -1,11 +1,11 @@
 /* base/bufq.h - bounded queues of bytes, in chunks with headroom
  *
  * Every byte that waits anywhere waits in a bufq, and no bufq holds more than its limit:
- * a full one is an answer (0 bytes taken), not an error, and that is all there is to
- * back-pressure.  A chunk leaves HEADROOM bytes free before its first byte, so that a
+ * a full one is an answer (0 bytes taken), not an error.  (Back-pressure seldom gets so far:
+ * see net/stream.h.)  A chunk leaves HEADROOM bytes free before its first byte, so that a
  * frame head is written in front of a payload that is already there; head and payload
  * together fit one TLS record (16 KiB).  Chunks come from a pool and go back to it when
- * empty: an idle queue costs its struct.
+ * empty: an idle queue costs its struct, and one that will lie for a while can be packed.
  */
 #pragma once
 

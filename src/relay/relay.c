@@ -5,9 +5,9 @@
  *      client ──in──▶ bufq_move ──▶ out── pod       Two directions that differ only in
  *      client ◀──out── bufq_move ◀──in── pod        how they end.
  *
- * Backpressure is not a feature of this file but a consequence of two rules kept by the
- * streams: one whose `in` is full stops reading, and bufq_move never passes a limit.  A
- * relay holds four bounded queues and nothing else.
+ * Backpressure is two lines of this file: a side whose bytes the other does not take is not
+ * read.  The streams do the rest, and their limits bound what a relay holds in any case:
+ * four queues and nothing else.
  *
  * The pod's end is passed on at once.  The client's is not: the runtime on the node cuts
  * the answer one second after it has seen the end of our side.  So it is kept until the
