@@ -17,20 +17,35 @@
 #define CONTROL_READ_MAX 256 /* longer control frames say nothing to us: skipped */
 #define PAYLOAD_MAX 32768    /* what client-go and the runtime send at most */
 
-static struct pair *find(struct tunnel *t, uint32_t id)
+static struct pair *find_in(struct list_node *pairs, uint32_t id)
 {
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+    list_for_each (p, pairs, struct pair, in_tunnel)
         if (p->data_id == id || p->error_id == id)
             return p;
     return NULL;
 }
 
-static void skip_payload(struct tunnel *t)
+static struct pair *find(struct tunnel *t, uint32_t id)
+{
+    struct pair *p = find_in(&t->pairs, id);
+    return p ? p : find_in(&t->left, id);
+}
+
+static size_t skip_payload(struct tunnel *t)
 {
     struct bufq *in = &t->carrier->in;
     size_t n = in->len < t->data_left ? in->len : t->data_left;
     bufq_skip(in, n);
     t->data_left -= (uint32_t)n;
+    return n;
+}
+
+/* A far end that goes on sending: the next user of this tunnel would wait behind it. */
+static void drop_payload(struct tunnel *t, struct pair *p)
+{
+    p->dropped += skip_payload(t);
+    if (p->left && !t->share && p->dropped > PAIR_DROPPED_MAX && !t->retired)
+        tunnel_retire(t);
 }
 
 static void read_text(struct tunnel *t, struct pair *p)
@@ -70,12 +85,15 @@ static bool read_payload(struct tunnel *t)
 
     if (p && t->data_id == p->error_id)
         read_text(t, p); /* also of one whose user has left: it may cost the residue */
-    else if (!p || p->left || p->stream.end.verdict != V_OPEN)
+    else if (!p)
         skip_payload(t);
+    else if (p->left || p->stream.end.verdict != V_OPEN)
+        drop_payload(t, p);
     else
         read_bytes(t, p);
     if (t->data_left == 0 && t->data_fin) {
         t->data_fin = false;
+        p = find(t, t->data_id); /* its text may have been its end */
         if (p)
             pair_on_fin(p, t->data_id);
     }
@@ -221,8 +239,8 @@ static void flush_pair(struct tunnel *t, struct pair *p)
         t->used_at = t->flush.sched->now;
         task_wake(p->stream.wake);
     }
-    if (p->left && p->fin_sent && p->stream.end.verdict != V_OPEN)
-        pair_gone(p);
+    if (p->left && p->fin_sent)
+        tunnel_on_pair_left(t, p);
 }
 
 /* Who has the tunnel to himself is braked by TCP, at once: what his client does not take is

@@ -84,19 +84,15 @@ static bool settled(const struct pair *p)
 
 bool pair_may_have_buried_its_worker(const struct pair *p)
 {
-    return p->unheard > UNHEARD_MAX;
+    return !p->tunnel->share && p->unheard > UNHEARD_MAX; /* there credit sees to it */
 }
 
 void pair_gone(struct pair *p)
 {
-    struct tunnel *t = p->tunnel;
-    uint32_t data_id = p->data_id;
-    bool clean = p->stream.end.verdict == V_CLEAN && p->fin_sent;
-
     if (pair_may_have_buried_its_worker(p))
-        tunnel_retire(t);
+        tunnel_retire(p->tunnel);
+    tunnel_on_pair_gone(p->tunnel, p);
     pair_destroy(p);
-    tunnel_on_pair_gone(t, data_id, clean);
 }
 
 static void settle(struct pair *p)
@@ -116,6 +112,8 @@ static void settle(struct pair *p)
     if (p->text_len && pair_classify(reason) == V_POD_GONE)
         pod_on_sandbox_gone(p->tunnel->pod);
     task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
+    if (p->parted)
+        pair_gone(p);
 }
 
 static void on_verdict_due(struct timer *timer)
@@ -127,11 +125,11 @@ static void on_verdict_due(struct timer *timer)
 
 static void ended(struct pair *p)
 {
+    task_wake(&p->tunnel->flush);
     if (settled(p))
         settle(p);
     else if (!p->verdict_due.at)
         timer_set(&p->verdict_due, VERDICT_MS);
-    task_wake(&p->tunnel->flush);
 }
 
 void pair_on_reply(struct pair *p)
@@ -244,7 +242,10 @@ static void pair_abort(struct stream *s)
     s->wake = NULL;
     stream_end(s, V_RESET, NULL);
     pair_gone(p);
-    tunnel_close(t, ERR_CANCELLED, "its connection was given up");
+    if (tunnel_has_delivered(t))
+        tunnel_close(t, ERR_CANCELLED, "its connection was given up");
+    else
+        tunnel_retire(t); /* closes once that is so */
 }
 
 static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };

@@ -16,6 +16,7 @@
 #define PAIR_IN_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_OUT_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_TEXT_MAX 640
+#define PAIR_DROPPED_MAX (64 * 1024) /* on an own tunnel, of one that was left */
 
 struct pair {
     struct stream stream;
@@ -30,6 +31,8 @@ struct pair {
     bool reset; /* RST on either stream */
     bool fin_sent;
     uint32_t unheard; /* data frames sent since the pod last said something */
+    bool parted;    /* left, and FIN is sent: nothing of it uses the tunnel any more */
+    size_t dropped; /* what came after it was left */
     size_t text_len;
     char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
     struct timer verdict_due;
@@ -46,7 +49,7 @@ void pair_destroy(struct pair *p);
 /* Its user has left and its verdict is known: tell the tunnel, and destroy it. */
 void pair_gone(struct pair *p);
 
-/* What came from the wire, from frames.c. */
+/* What came from the wire, from frames.c.  A pair that has parted may be gone with it. */
 void pair_on_reply(struct pair *p);
 void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n);
 void pair_on_fin(struct pair *p, uint32_t stream_id);

@@ -20,13 +20,23 @@
  *   and the first bytes leave together.  Ids are (a, a + 10), so that both streams of a
  *   pair have the same residue, and a stuck worker hurts one pair.
  * - Only the error stream says how a connection ended (pair.c).  A failed connection is
- *   that connection's matter; the tunnel is not given up because of it, but its residue
- *   is dead: with data in flight to a refused port the worker never comes back.
+ *   that connection's matter; the tunnel is not given up because of it.
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
- * - A residue is used again only after its pair ended well and five PINGs, which the
- *   server deals to the five workers in turn, have all come back (the probe).
+ * - A residue is used again only after our FIN and five PINGs behind it, which the server
+ *   deals to the five workers in turn, have all come back (the probe): its worker has then
+ *   taken everything we ever sent it, and nothing more will come of that pair.  The
+ *   verdict is not waited for: the runtime gives it a second after our FIN.  So a tunnel,
+ *   also an own one, may serve while those who left (`left`, at most LEFT_MAX) still wait
+ *   for theirs; what comes for them is dropped, and is much only on a tunnel that retires.
+ * - A verdict that is not clean and comes before the proof means a dead residue: with data
+ *   in flight to a refused port the worker never comes back.  After the proof it means
+ *   nothing to the tunnel: `residue_pair` knows whether the residue is still that pair's.
+ * - Probes are shared and late, since each costs the chain a round trip: an own tunnel
+ *   makes one when it has come to its last good residue, a shared one GATHER_MS after a
+ *   pair has left, or when somebody waits.
  * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
- *   good residue retires: it closes with its last pair.
+ *   good residue retires.  It closes when nobody uses it and what was sent was taken: as a
+ *   probe says, or the verdicts do.
  * - A connection that has its tunnel to itself is braked by TCP, both ways.  Where several
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
  * - Silence means death only while an answer could come: a tunnel that waits for a slow
@@ -58,6 +68,8 @@
 
 #define PROBE_MS 2000     /* five PINGs must be back after this */
 #define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
+#define GATHER_MS 20      /* a probe of a shared tunnel waits for more to prove */
+#define LEFT_MAX 100      /* pairs that wait for their verdict; the runtime takes a second */
 #define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
@@ -259,6 +271,44 @@ static bool judge_probe(struct tunnel *t)
     return true;
 }
 
+static int count_residues(const struct tunnel *t, enum residue wanted)
+{
+    int n = 0;
+    for (int r = 0; r < WORKERS; r++)
+        n += t->residues[r] == wanted;
+    return n;
+}
+
+/* Bytes wait in the carrier for room in a pair. */
+static bool is_held_up(const struct tunnel *t)
+{
+    return t->data_left && !bufq_empty(&t->carrier->in);
+}
+
+static bool is_reading(const struct tunnel *t)
+{
+    return !t->carrier->paused && !is_held_up(t);
+}
+
+/* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
+ * where one more PING could be the one that stops the session: there TCP has to notice. */
+static bool is_listening(const struct tunnel *t)
+{
+    return is_reading(t) && !t->carrier->stuck && !share_is_blind(t) &&
+           t->unanswered < UNANSWERED_MAX;
+}
+
+/* An own tunnel needs no more than one good residue at a time, and proves the others when
+ * it comes to the last one.  On a shared one the next burst may need them all. */
+static bool wants_probe(const struct tunnel *t)
+{
+    if (t->probe_first || !count_residues(t, RESIDUE_SPENT) || !is_listening(t))
+        return false;
+    if (t->share)
+        return !t->gather.at || t->pod->waiters;
+    return list_empty(&t->pairs) && (t->retired || count_residues(t, RESIDUE_FREE) <= 1);
+}
+
 static void start_probe(struct tunnel *t)
 {
     uint32_t id = 0;
@@ -277,14 +327,6 @@ static void start_probe(struct tunnel *t)
     task_wake(&t->flush);
 }
 
-static int count_residues(const struct tunnel *t, enum residue wanted)
-{
-    int n = 0;
-    for (int r = 0; r < WORKERS; r++)
-        n += t->residues[r] == wanted;
-    return n;
-}
-
 static bool worn_out(const struct tunnel *t)
 {
     const struct tunnel_settings *s = t->origin->settings;
@@ -292,19 +334,14 @@ static bool worn_out(const struct tunnel *t)
            t->last_id > SPDY_ID_MAX - 64 || count_residues(t, RESIDUE_DEAD) == WORKERS;
 }
 
-/* Bytes wait in the carrier for room in a pair. */
-static bool is_held_up(const struct tunnel *t)
+bool tunnel_has_delivered(const struct tunnel *t)
 {
-    return t->data_left && !bufq_empty(&t->carrier->in);
-}
-
-/* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
- * where one more PING could be the one that stops the session: there TCP has to notice. */
-static bool is_listening(const struct tunnel *t)
-{
-    const struct stream *c = t->carrier;
-    return !c->paused && !c->stuck && !is_held_up(t) && !share_is_blind(t) &&
-           t->unanswered < UNANSWERED_MAX;
+    list_for_each (p, &t->left, struct pair, in_tunnel) {
+        unsigned r = p->data_id % WORKERS;
+        if (t->residue_pair[r] == p->data_id && t->residues[r] != RESIDUE_FREE)
+            return false;
+    }
+    return true;
 }
 
 static enum tunnel_state in_open(struct tunnel *t)
@@ -320,11 +357,11 @@ static enum tunnel_state in_open(struct tunnel *t)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
     if (worn_out(t))
         t->retired = true;
-    if (t->retired && list_empty(&t->pairs))
-        return fail(t, ERR_CANCELLED, "retired");
     if (judge_probe(t))
         timer_stop(&t->deadline);
-    if (!t->probe_first && count_residues(t, RESIDUE_SPENT) && !share_is_blind(t))
+    if (t->retired && list_empty(&t->pairs) && tunnel_has_delivered(t))
+        return fail(t, ERR_CANCELLED, "retired");
+    if (wants_probe(t))
         start_probe(t);
     if (!list_empty(&t->pairs))
         task_wake(&t->flush);
@@ -347,6 +384,8 @@ static void log_opened(struct tunnel *t)
 
 static void lose_pairs(struct tunnel *t)
 {
+    list_for_each (p, &t->left, struct pair, in_tunnel)
+        pair_destroy(p);
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         list_remove(&p->in_tunnel);
         p->tunnel = NULL;
@@ -365,6 +404,7 @@ static void release(struct tunnel *t)
                  LOG_U("connections", t->carried), LOG_U("ms", now(t) - t->opened_at));
     timer_stop(&t->deadline);
     timer_stop(&t->ping);
+    timer_stop(&t->gather);
     connecting_finish(&t->connecting);
     lose_pairs(t);
     stream_close(TAKE(t->carrier));
@@ -411,6 +451,10 @@ static void on_flush(struct task *task)
 static void on_deadline(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, deadline);
+    if (t->state == TUNNEL_OPEN && !is_reading(t)) { /* the answers may lie there */
+        timer_set(&t->deadline, PROBE_MS);
+        return;
+    }
     if (t->state == TUNNEL_OPEN) { /* the probe: a worker is stuck for good */
         t->probe_first = 0;
         turn_residues(t, RESIDUE_PROBED, RESIDUE_DEAD);
@@ -433,6 +477,11 @@ static bool ask_for_life(struct tunnel *t)
             break;
     }
     return id != 0;
+}
+
+static void on_gathered(struct timer *timer)
+{
+    task_wake(&container_of(timer, struct tunnel, gather)->step);
 }
 
 /* Liveness: silence while we were listening means that nobody is there. */
@@ -483,7 +532,9 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     t->started_at = sched->now;
     list_init(&t->in_pod);
     list_init(&t->pairs);
+    list_init(&t->left);
     timer_init(&t->deadline, sched, on_deadline);
+    timer_init(&t->gather, sched, on_gathered);
     timer_init(&t->ping, sched, on_ping);
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
@@ -531,7 +582,8 @@ bool tunnel_in_use(const struct tunnel *t)
 static bool takes_pairs(const struct tunnel *t)
 {
     return t->state == TUNNEL_OPEN && !t->retired && free_residue(t) >= 0 &&
-           bufq_room(&t->carrier->out) >= SYN_ROOM && !share_is_blind(t);
+           t->left_count < LEFT_MAX && bufq_room(&t->carrier->out) >= SYN_ROOM &&
+           !share_is_blind(t);
 }
 
 /* Not even an idle connection lies here: it may be lent again at any time, and then there
@@ -566,6 +618,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
     t->last_id = pair.data_id;
     t->carried++;
     t->residues[residue] = RESIDUE_BUSY;
+    t->residue_pair[residue] = pair.data_id;
     tunnel_used(t);
     task_wake(&t->flush);
     return &pair_create(t, pair.error_id, pair.data_id)->stream;
@@ -577,9 +630,33 @@ void tunnel_used(struct tunnel *t)
     task_wake(&t->step); /* there may be room to read into, or somebody to serve */
 }
 
-void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean)
+/* Whatever its verdict will be: a probe can tell from now on that all of it was taken. */
+void tunnel_on_pair_left(struct tunnel *t, struct pair *p)
 {
-    t->residues[data_id % WORKERS] = clean ? RESIDUE_SPENT : RESIDUE_DEAD;
+    p->parted = true;
+    list_remove(&p->in_tunnel);
+    list_append(&t->left, &p->in_tunnel);
+    t->left_count++;
+    t->residues[p->data_id % WORKERS] = RESIDUE_SPENT;
+    if (pair_may_have_buried_its_worker(p))
+        tunnel_retire(t);
+    if (t->share && !t->gather.at)
+        timer_set(&t->gather, GATHER_MS);
+    if (p->stream.end.verdict != V_OPEN)
+        pair_gone(p);
+    task_wake(&t->step);
+}
+
+/* One that failed may have stopped its worker, unless a probe has said more since: then
+ * the residue is free, or another's. */
+void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p)
+{
+    unsigned r = p->data_id % WORKERS;
+    bool proven = t->residue_pair[r] != p->data_id || t->residues[r] == RESIDUE_FREE;
+
+    t->left_count -= p->parted;
+    if (!proven && p->stream.end.verdict != V_CLEAN)
+        t->residues[r] = RESIDUE_DEAD;
     task_wake(&t->step);
 }
 

@@ -58,7 +58,7 @@ enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED }
 enum residue {
     RESIDUE_FREE,
     RESIDUE_BUSY,   /* a pair lives there */
-    RESIDUE_SPENT,  /* a pair ended well; a probe has to say that the worker still runs */
+    RESIDUE_SPENT,  /* we have sent all we will; a probe has to say that it was taken */
     RESIDUE_PROBED, /* ... and the probe under way will */
     RESIDUE_DEAD,   /* a pair ended otherwise: the worker may be stuck for ever */
 };
@@ -82,10 +82,13 @@ struct tunnel {
     struct api_error error; /* why it closed */
 
     struct list_node pairs;
+    struct list_node left; /* pairs whose user has left and whose FIN is queued */
+    uint32_t left_count;
     enum residue residues[WORKERS];
-    uint32_t last_id;    /* stream ids only rise */
-    uint32_t carried;    /* pairs opened so far */
-    bool retired;        /* no new pairs; closes with its last one */
+    uint32_t residue_pair[WORKERS]; /* data id of the pair that had each one last */
+    uint32_t last_id;               /* stream ids only rise */
+    uint32_t carried;               /* pairs opened so far */
+    bool retired;                   /* no new pairs; closes with its last one */
     struct share *share; /* it carries several at once; NULL: one connection at a time */
 
     /* The frame being read. */
@@ -99,6 +102,7 @@ struct tunnel {
     unsigned probe_missing; /* bit mask of those unanswered */
     uint32_t unanswered;    /* PINGs, all in all */
     struct timer ping;
+    struct timer gather; /* shared: spent residues wait this long for others */
 
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
@@ -128,8 +132,12 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      struct task *wake);
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c);
 
+/* Has the runtime taken all that those who left have sent? */
+bool tunnel_has_delivered(const struct tunnel *t);
+
 /* pair.c and frames.c tell: */
-void tunnel_on_pair_gone(struct tunnel *t, uint32_t data_id, bool clean);
+void tunnel_on_pair_left(struct tunnel *t, struct pair *p);
+void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p);
 void tunnel_used(struct tunnel *t);
 
 /* tunnels.c is told: */

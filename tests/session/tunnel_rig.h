@@ -53,7 +53,7 @@ struct server {
     unsigned writes;
     struct seen seen[8192];
     size_t seen_count;
-    struct wire_pair pairs[16];
+    struct wire_pair pairs[128];
     size_t pair_count;
     uint32_t pings[4096];
     size_t ping_count, pong_count;

@@ -72,6 +72,15 @@ static struct user *sharing(size_t n)
     return NULL;
 }
 
+static void open_all_again(void)
+{
+    for (size_t i = 0; i < USERS; i++)
+        user_open(&users[i], "uid-1", 80);
+    rig_run();
+    for (size_t i = 0; i < USERS; i++)
+        user_stream(&users[i]);
+}
+
 static void past_the_cap_up_to_five_share_one_for_each_worker(void **state)
 {
     (void)state;
@@ -124,7 +133,7 @@ static void who_is_given_up_ends_alone(void **state)
     assert_true(s->pairs[gone_pair].client_fin);
     server_data(s, s->pairs[gone_pair].data_id, "late", 4, 0);
     server_finish_pair(s, gone_pair);
-    rig_advance(1);
+    rig_advance(50);
     assert_int_equal(t->residues[s->pairs[gone_pair].data_id % WORKERS], RESIDUE_FREE);
     user_write(other, "on", 2);
     rig_run();
@@ -318,6 +327,69 @@ static void without_neighbours_nobody_is_failed(void **state)
     close_all();
 }
 
+static void those_who_leave_together_share_a_probe(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct tunnel *t = tunnel_of(sharing(0));
+
+    close_all(); /* and no verdict comes */
+    rig_run();
+    assert_int_equal(t->left_count, 5);
+    assert_int_equal(s->ping_count, 0);
+    rig_advance(50);
+    assert_int_equal(s->ping_count, 5);
+    open_all_again();
+    assert_int_equal(rig.dials, 2);
+    assert_int_equal(s->pair_count, 10);
+    close_all();
+}
+
+static void whoever_waits_does_not_wait_for_company(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user more, *leaving = sharing(0);
+
+    user_open(&more, "uid-1", 80);
+    rig_run();
+    assert_int_equal(more.opening.result, ERR_AGAIN);
+    user_finish(leaving);
+    rig_run(); /* no time passes */
+    assert_int_equal(s->ping_count, 5);
+    assert_int_equal(more.opening.result, OK);
+    user_finish(&more);
+    close_all();
+}
+
+/* Credit is of the worker, whoever uses it. */
+static void the_next_user_of_a_worker_sends_as_much(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    char block[8192] = { 0 };
+    struct user *u = sharing(0);
+
+    for (int i = 0; i < 200; i++) {
+        bufq_write(&user_stream(u)->out, block, sizeof(block));
+        stream_update(user_stream(u));
+        rig_run();
+    }
+    user_finish(u);
+    rig_advance(50);
+    user_open(u, "uid-1", 80);
+    rig_run();
+    size_t pair = pair_of(s, u), sent = 0;
+    for (int i = 0; i < 200; i++) {
+        sent += bufq_write(&user_stream(u)->out, block, sizeof(block));
+        stream_update(user_stream(u));
+        rig_run();
+    }
+    assert_int_equal(s->pairs[pair].got.len + user_stream(u)->out.len, sent);
+    assert_true(s->pairs[pair].got.len > 100 * sizeof(block));
+    close_all();
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
@@ -332,6 +404,9 @@ int main(void)
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
         CASE(without_neighbours_nobody_is_failed),
+        CASE(those_who_leave_together_share_a_probe),
+        CASE(whoever_waits_does_not_wait_for_company),
+        CASE(the_next_user_of_a_worker_sends_as_much),
     };
     return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
 }
