@@ -8,6 +8,7 @@
  * Writing: once per turn, everything that the pairs have goes into the carrier's queue,
  * each frame with its head written in front of the payload where it already lies.
  */
+#include "tunnel/residues.h"
 #include "tunnel/share.h"
 
 #define LOG_MODULE LOG_TUNNEL
@@ -102,14 +103,10 @@ static bool read_payload(struct tunnel *t)
 
 static void on_pong(struct tunnel *t, uint32_t id)
 {
-    uint32_t n = (id - t->probe_first) / 2;
-
     if (t->unanswered)
         t->unanswered--;
     share_on_pong(t, id);
-    if (!t->probe_first || id < t->probe_first || n >= WORKERS)
-        return;
-    t->probe_missing &= ~(1u << n);
+    residues_on_pong(t, id);
 }
 
 static enum err on_control(struct tunnel *t, const struct spdy_head *head,

@@ -5,6 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+#include "tunnel/residues.h"
 #include "tunnel/share.h"
 
 /* How long after one of the two streams ended the other may stay silent.  The runtime
@@ -242,7 +243,7 @@ static void pair_abort(struct stream *s)
     s->wake = NULL;
     stream_end(s, V_RESET, NULL);
     pair_gone(p);
-    if (tunnel_has_delivered(t))
+    if (residues_have_delivered(t))
         tunnel_close(t, ERR_CANCELLED, "its connection was given up");
     else
         tunnel_retire(t); /* closes once that is so */

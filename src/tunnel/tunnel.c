@@ -62,14 +62,13 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
+#include "tunnel/residues.h"
 #include "tunnel/share.h"
 #include "tunnel/spare.h"
 #include "tunnel/websocket.h"
 
-#define PROBE_MS 2000     /* five PINGs must be back after this */
 #define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
-#define GATHER_MS 20      /* a probe of a shared tunnel waits for more to prove */
-#define LEFT_MAX 100      /* pairs that wait for their verdict; the runtime takes a second */
+#define LEFT_MAX 100  /* pairs that wait for their verdict; the runtime takes a second */
 #define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
@@ -254,94 +253,30 @@ static enum carrier first_choice(const struct tunnel_origin *o, uint64_t at)
     return m->learnt_until > at ? m->learnt : m->usual;
 }
 
-static void turn_residues(struct tunnel *t, enum residue from, enum residue to)
-{
-    for (int r = 0; r < WORKERS; r++)
-        if (t->residues[r] == from)
-            t->residues[r] = to;
-}
-
-/* The five PINGs of a probe are back, or late. */
-static bool judge_probe(struct tunnel *t)
-{
-    if (!t->probe_first || t->probe_missing)
-        return false;
-    t->probe_first = 0;
-    turn_residues(t, RESIDUE_PROBED, RESIDUE_FREE);
-    return true;
-}
-
-static int count_residues(const struct tunnel *t, enum residue wanted)
-{
-    int n = 0;
-    for (int r = 0; r < WORKERS; r++)
-        n += t->residues[r] == wanted;
-    return n;
-}
-
 /* Bytes wait in the carrier for room in a pair. */
 static bool is_held_up(const struct tunnel *t)
 {
     return t->data_left && !bufq_empty(&t->carrier->in);
 }
 
-static bool is_reading(const struct tunnel *t)
+bool tunnel_is_reading(const struct tunnel *t)
 {
     return !t->carrier->paused && !is_held_up(t);
 }
 
 /* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
  * where one more PING could be the one that stops the session: there TCP has to notice. */
-static bool is_listening(const struct tunnel *t)
+bool tunnel_is_listening(const struct tunnel *t)
 {
-    return is_reading(t) && !t->carrier->stuck && !share_is_blind(t) &&
+    return tunnel_is_reading(t) && !t->carrier->stuck && !share_is_blind(t) &&
            t->unanswered < UNANSWERED_MAX;
-}
-
-/* An own tunnel needs no more than one good residue at a time, and proves the others when
- * it comes to the last one.  On a shared one the next burst may need them all. */
-static bool wants_probe(const struct tunnel *t)
-{
-    if (t->probe_first || !count_residues(t, RESIDUE_SPENT) || !is_listening(t))
-        return false;
-    if (t->share)
-        return !t->gather.at || t->pod->waiters;
-    return list_empty(&t->pairs) && (t->retired || count_residues(t, RESIDUE_FREE) <= 1);
-}
-
-static void start_probe(struct tunnel *t)
-{
-    uint32_t id = 0;
-
-    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
-        return; /* the next chance is when there is room */
-    for (int i = 0; i < WORKERS; i++) {
-        bool sent = frames_ping(t, &id);
-        assert(sent);
-        (void)sent;
-    }
-    t->probe_first = id - 2 * (WORKERS - 1);
-    turn_residues(t, RESIDUE_SPENT, RESIDUE_PROBED);
-    t->probe_missing = (1u << WORKERS) - 1;
-    timer_set(&t->deadline, PROBE_MS);
-    task_wake(&t->flush);
 }
 
 static bool worn_out(const struct tunnel *t)
 {
     const struct tunnel_settings *s = t->origin->settings;
     return t->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
-           t->last_id > SPDY_ID_MAX - 64 || count_residues(t, RESIDUE_DEAD) == WORKERS;
-}
-
-bool tunnel_has_delivered(const struct tunnel *t)
-{
-    list_for_each (p, &t->left, struct pair, in_tunnel) {
-        unsigned r = p->data_id % WORKERS;
-        if (t->residue_pair[r] == p->data_id && t->residues[r] != RESIDUE_FREE)
-            return false;
-    }
-    return true;
+           t->last_id > SPDY_ID_MAX - 64 || residues_are_dead(t);
 }
 
 static enum tunnel_state in_open(struct tunnel *t)
@@ -357,12 +292,9 @@ static enum tunnel_state in_open(struct tunnel *t)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
     if (worn_out(t))
         t->retired = true;
-    if (judge_probe(t))
-        timer_stop(&t->deadline);
-    if (t->retired && list_empty(&t->pairs) && tunnel_has_delivered(t))
+    residues_run(t);
+    if (t->retired && list_empty(&t->pairs) && residues_have_delivered(t))
         return fail(t, ERR_CANCELLED, "retired");
-    if (wants_probe(t))
-        start_probe(t);
     if (!list_empty(&t->pairs))
         task_wake(&t->flush);
     pod_on_tunnel_change(t->pod);
@@ -404,7 +336,7 @@ static void release(struct tunnel *t)
                  LOG_U("connections", t->carried), LOG_U("ms", now(t) - t->opened_at));
     timer_stop(&t->deadline);
     timer_stop(&t->ping);
-    timer_stop(&t->gather);
+    residues_finish(t);
     connecting_finish(&t->connecting);
     lose_pairs(t);
     stream_close(TAKE(t->carrier));
@@ -451,15 +383,8 @@ static void on_flush(struct task *task)
 static void on_deadline(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, deadline);
-    if (t->state == TUNNEL_OPEN && !is_reading(t)) { /* the answers may lie there */
-        timer_set(&t->deadline, PROBE_MS);
-        return;
-    }
-    if (t->state == TUNNEL_OPEN) { /* the probe: a worker is stuck for good */
-        t->probe_first = 0;
-        turn_residues(t, RESIDUE_PROBED, RESIDUE_DEAD);
-        t->retired = true;
-        task_wake(&t->step);
+    if (t->state == TUNNEL_OPEN) {
+        residues_on_deadline(t);
         return;
     }
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
@@ -479,17 +404,12 @@ static bool ask_for_life(struct tunnel *t)
     return id != 0;
 }
 
-static void on_gathered(struct timer *timer)
-{
-    task_wake(&container_of(timer, struct tunnel, gather)->step);
-}
-
 /* Liveness: silence while we were listening means that nobody is there. */
 static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
-    bool listening = is_listening(t);
+    bool listening = tunnel_is_listening(t);
     uint64_t silent_ms = listening ? now(t) - t->heard_at : 0;
 
     if (silent_ms >= s->ping_timeout_ms) {
@@ -504,7 +424,7 @@ static void on_ping(struct timer *timer)
 
 void tunnel_doubt(struct tunnel *t)
 {
-    if (t->state != TUNNEL_OPEN || !is_listening(t) || !ask_for_life(t))
+    if (t->state != TUNNEL_OPEN || !tunnel_is_listening(t) || !ask_for_life(t))
         return;
     t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);
@@ -534,10 +454,10 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     list_init(&t->pairs);
     list_init(&t->left);
     timer_init(&t->deadline, sched, on_deadline);
-    timer_init(&t->gather, sched, on_gathered);
     timer_init(&t->ping, sched, on_ping);
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
+    residues_init(t);
     timer_set(&t->deadline, o->settings->dial_ms);
     t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
@@ -561,16 +481,6 @@ void tunnel_destroy(struct tunnel *t)
     free(t);
 }
 
-static int free_residue(const struct tunnel *t)
-{
-    for (int i = 0; i < WORKERS; i++) {
-        uint32_t id = (t->last_id ? t->last_id + 2 : 1) + 2 * (uint32_t)i;
-        if (t->residues[id % WORKERS] == RESIDUE_FREE)
-            return (int)(id % WORKERS);
-    }
-    return -1;
-}
-
 bool tunnel_in_use(const struct tunnel *t)
 {
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
@@ -581,7 +491,7 @@ bool tunnel_in_use(const struct tunnel *t)
 
 static bool takes_pairs(const struct tunnel *t)
 {
-    return t->state == TUNNEL_OPEN && !t->retired && free_residue(t) >= 0 &&
+    return t->state == TUNNEL_OPEN && !t->retired && residues_find_free(t) >= 0 &&
            t->left_count < LEFT_MAX && bufq_room(&t->carrier->out) >= SYN_ROOM &&
            !share_is_blind(t);
 }
@@ -603,7 +513,7 @@ bool tunnel_joinable(const struct tunnel *t)
 
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
 {
-    int residue = free_residue(t);
+    int residue = residues_find_free(t);
     uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
     uint8_t bytes[SPDY_PAIR_MAX];
 
@@ -617,8 +527,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
     (void)fits;
     t->last_id = pair.data_id;
     t->carried++;
-    t->residues[residue] = RESIDUE_BUSY;
-    t->residue_pair[residue] = pair.data_id;
+    residues_take(t, pair.data_id);
     tunnel_used(t);
     task_wake(&t->flush);
     return &pair_create(t, pair.error_id, pair.data_id)->stream;
@@ -630,33 +539,25 @@ void tunnel_used(struct tunnel *t)
     task_wake(&t->step); /* there may be room to read into, or somebody to serve */
 }
 
-/* Whatever its verdict will be: a probe can tell from now on that all of it was taken. */
+/* Only its verdict is waited for, beside those who use the tunnel. */
 void tunnel_on_pair_left(struct tunnel *t, struct pair *p)
 {
     p->parted = true;
     list_remove(&p->in_tunnel);
     list_append(&t->left, &p->in_tunnel);
     t->left_count++;
-    t->residues[p->data_id % WORKERS] = RESIDUE_SPENT;
+    residues_on_pair_left(t, p);
     if (pair_may_have_buried_its_worker(p))
         tunnel_retire(t);
-    if (t->share && !t->gather.at)
-        timer_set(&t->gather, GATHER_MS);
     if (p->stream.end.verdict != V_OPEN)
         pair_gone(p);
     task_wake(&t->step);
 }
 
-/* One that failed may have stopped its worker, unless a probe has said more since: then
- * the residue is free, or another's. */
 void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p)
 {
-    unsigned r = p->data_id % WORKERS;
-    bool proven = t->residue_pair[r] != p->data_id || t->residues[r] == RESIDUE_FREE;
-
     t->left_count -= p->parted;
-    if (!proven && p->stream.end.verdict != V_CLEAN)
-        t->residues[r] = RESIDUE_DEAD;
+    residues_on_pair_gone(t, p);
     task_wake(&t->step);
 }
 

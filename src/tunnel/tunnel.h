@@ -132,8 +132,9 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      struct task *wake);
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c);
 
-/* Has the runtime taken all that those who left have sent? */
-bool tunnel_has_delivered(const struct tunnel *t);
+/* False while bytes wait in the carrier for room in a pair. */
+bool tunnel_is_reading(const struct tunnel *t);
+bool tunnel_is_listening(const struct tunnel *t); /* an answer to a PING would be heard */
 
 /* pair.c and frames.c tell: */
 void tunnel_on_pair_left(struct tunnel *t, struct pair *p);

@@ -1,0 +1,154 @@
+#include "tunnel/residues.h"
+
+#include <assert.h>
+
+#include "tunnel/pair.h"
+#include "tunnel/share.h"
+
+#define PROBE_MS 2000 /* five PINGs must be back after this */
+#define GATHER_MS 20  /* a probe of a shared tunnel waits for more to prove */
+
+static void turn_residues(struct tunnel *t, enum residue from, enum residue to)
+{
+    for (int r = 0; r < WORKERS; r++)
+        if (t->residues[r] == from)
+            t->residues[r] = to;
+}
+
+static int count_residues(const struct tunnel *t, enum residue wanted)
+{
+    int n = 0;
+    for (int r = 0; r < WORKERS; r++)
+        n += t->residues[r] == wanted;
+    return n;
+}
+
+/* An answer to the last of the five PINGs may have come. */
+static void judge_probe(struct tunnel *t)
+{
+    if (!t->probe_first || t->probe_missing)
+        return;
+    t->probe_first = 0;
+    turn_residues(t, RESIDUE_PROBED, RESIDUE_FREE);
+    timer_stop(&t->deadline);
+}
+
+/* An own tunnel needs no more than one good residue at a time, and proves the others when
+ * it comes to the last one.  On a shared one the next burst may need them all. */
+static bool wants_probe(const struct tunnel *t)
+{
+    if (t->probe_first || !count_residues(t, RESIDUE_SPENT) || !tunnel_is_listening(t))
+        return false;
+    if (t->share)
+        return !t->gather.at || t->pod->waiters;
+    return list_empty(&t->pairs) && (t->retired || count_residues(t, RESIDUE_FREE) <= 1);
+}
+
+static void start_probe(struct tunnel *t)
+{
+    uint32_t id = 0;
+
+    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
+        return; /* the next chance is when there is room */
+    for (int i = 0; i < WORKERS; i++) {
+        bool sent = frames_ping(t, &id);
+        assert(sent);
+        (void)sent;
+    }
+    t->probe_first = id - 2 * (WORKERS - 1);
+    turn_residues(t, RESIDUE_SPENT, RESIDUE_PROBED);
+    t->probe_missing = (1u << WORKERS) - 1;
+    timer_set(&t->deadline, PROBE_MS);
+    task_wake(&t->flush);
+}
+
+void residues_run(struct tunnel *t)
+{
+    judge_probe(t);
+    if (wants_probe(t))
+        start_probe(t);
+}
+
+void residues_on_pong(struct tunnel *t, uint32_t id)
+{
+    uint32_t n = (id - t->probe_first) / 2;
+
+    if (t->probe_first && id >= t->probe_first && n < WORKERS)
+        t->probe_missing &= ~(1u << n);
+}
+
+void residues_on_deadline(struct tunnel *t)
+{
+    if (!tunnel_is_reading(t)) { /* the answers may lie there */
+        timer_set(&t->deadline, PROBE_MS);
+        return;
+    }
+    t->probe_first = 0; /* a worker is stuck for good */
+    turn_residues(t, RESIDUE_PROBED, RESIDUE_DEAD);
+    tunnel_retire(t);
+}
+
+static void on_gathered(struct timer *timer)
+{
+    task_wake(&container_of(timer, struct tunnel, gather)->step);
+}
+
+void residues_init(struct tunnel *t)
+{
+    timer_init(&t->gather, t->step.sched, on_gathered);
+}
+
+void residues_finish(struct tunnel *t)
+{
+    timer_stop(&t->gather);
+}
+
+int residues_find_free(const struct tunnel *t)
+{
+    for (int i = 0; i < WORKERS; i++) {
+        uint32_t id = (t->last_id ? t->last_id + 2 : 1) + 2 * (uint32_t)i;
+        if (t->residues[id % WORKERS] == RESIDUE_FREE)
+            return (int)(id % WORKERS);
+    }
+    return -1;
+}
+
+void residues_take(struct tunnel *t, uint32_t data_id)
+{
+    t->residues[data_id % WORKERS] = RESIDUE_BUSY;
+    t->residue_pair[data_id % WORKERS] = data_id;
+}
+
+bool residues_are_dead(const struct tunnel *t)
+{
+    return count_residues(t, RESIDUE_DEAD) == WORKERS;
+}
+
+bool residues_have_delivered(const struct tunnel *t)
+{
+    list_for_each (p, &t->left, struct pair, in_tunnel) {
+        unsigned r = p->data_id % WORKERS;
+        if (t->residue_pair[r] == p->data_id && t->residues[r] != RESIDUE_FREE)
+            return false;
+    }
+    return true;
+}
+
+/* Whatever its verdict will be: a probe can tell from now on that all of it was taken. */
+void residues_on_pair_left(struct tunnel *t, const struct pair *p)
+{
+    t->residues[p->data_id % WORKERS] = RESIDUE_SPENT;
+    if (t->share && !t->gather.at)
+        timer_set(&t->gather, GATHER_MS);
+}
+
+/* One that failed may have stopped its worker, unless a probe has said more since: then
+ * the residue is free, or another's. */
+void residues_on_pair_gone(struct tunnel *t, const struct pair *p)
+{
+    unsigned r = p->data_id % WORKERS;
+    bool proven = t->residue_pair[r] != p->data_id || t->residues[r] == RESIDUE_FREE;
+
+    if (!proven && p->stream.end.verdict != V_CLEAN)
+        t->residues[r] = RESIDUE_DEAD;
+}

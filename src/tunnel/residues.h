@@ -1,0 +1,27 @@
+/* tunnel/residues.h - which of the runtime's five workers may get a pair, and probes
+ *
+ * Private to tunnel/.  A residue is free, or a pair lives there (BUSY), or all that we will
+ * ever send for its pair has been sent (SPENT) and a probe has to prove that it was taken,
+ * or a worker may be stuck (DEAD).  tunnel.c opens with the why.
+ */
+#pragma once
+
+#include "tunnel/tunnel.h"
+
+void residues_init(struct tunnel *t);
+void residues_finish(struct tunnel *t);
+
+int residues_find_free(const struct tunnel *t); /* -1: none */
+void residues_take(struct tunnel *t, uint32_t data_id);
+bool residues_are_dead(const struct tunnel *t); /* all of them */
+/* Has the runtime taken all that those who left have sent? */
+bool residues_have_delivered(const struct tunnel *t);
+
+/* In each turn in which something came or changed: end a probe, begin one. */
+void residues_run(struct tunnel *t);
+void residues_on_pong(struct tunnel *t, uint32_t ping_id);
+void residues_on_deadline(struct tunnel *t); /* the probe's */
+
+/* Its user has left and its FIN is queued; later, or instead, its verdict is known. */
+void residues_on_pair_left(struct tunnel *t, const struct pair *p);
+void residues_on_pair_gone(struct tunnel *t, const struct pair *p);
