@@ -183,6 +183,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .pairs_max = c->tunnel_max_pairs,
         .age_ms = c->tunnel_max_age_ms,
         .connect_ahead = true,
+        .dial_ahead = true,
         .carrier = carriers[c->carrier],
     };
     const struct upstream_settings upstream = {

@@ -8,7 +8,7 @@
  */
 #pragma once
 
-#include "tunnel/tunnel.h"
+#include "tunnel/pod.h"
 
 #define FAREWELL_MS 2500 /* from the news to the first question, and to each next one */
 

@@ -5,6 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+#include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 
@@ -86,6 +87,13 @@ static bool settled(const struct pair *p)
 bool pair_may_have_buried_its_worker(const struct pair *p)
 {
     return !p->tunnel->share && p->unheard > UNHEARD_MAX; /* there credit sees to it */
+}
+
+void pair_set_lent(struct pair *p, bool lent)
+{
+    if (p->tunnel && p->lent != lent)
+        pod_on_lent(p->tunnel->pod, lent);
+    p->lent = lent;
 }
 
 void pair_gone(struct pair *p)
@@ -208,7 +216,7 @@ static void pair_close(struct stream *s)
 
     s->wake = NULL;
     p->left = true;
-    p->lent = false;
+    pair_set_lent(p, false);
     bufq_clear(&s->in);
     bufq_clear(&s->out);
     if (!p->tunnel) {
@@ -242,6 +250,7 @@ static void pair_abort(struct stream *s)
     }
     s->wake = NULL;
     stream_end(s, V_RESET, NULL);
+    pair_set_lent(p, false);
     pair_gone(p);
     if (residues_have_delivered(t))
         tunnel_close(t, ERR_CANCELLED, "its connection was given up");
@@ -260,7 +269,7 @@ struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id)
     p->tunnel = t;
     p->error_id = error_id;
     p->data_id = data_id;
-    p->lent = true;
+    pair_set_lent(p, true);
     p->kept_in_all = t->share ? t->origin->kept_for_slow : NULL;
     list_append(&t->pairs, &p->in_tunnel);
     return p;
@@ -290,7 +299,7 @@ bool tunnel_stream_free(const struct stream *s, bool alone)
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     assert(s->ops == &pair_ops);
-    pair_of(s)->lent = lent;
+    pair_set_lent(pair_of(s), lent);
     pair_of(s)->moved = 0;
     s->paused = false;
     if (pair_of(s)->tunnel)

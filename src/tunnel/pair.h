@@ -23,7 +23,7 @@ struct pair {
     struct tunnel *tunnel;
     struct list_node in_tunnel;
     uint32_t error_id, data_id;
-    bool lent;      /* in use, and not only kept in a pool */
+    bool lent;      /* in use, and not only kept in a pool; pair_set_lent sets it */
     bool left;      /* the user closed it: only the verdict is waited for */
     bool delivered; /* a byte of the answer came */
     bool data_done; /* FIN or RST on the data stream came */
@@ -46,6 +46,8 @@ struct pair {
 
 struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);
 void pair_destroy(struct pair *p);
+/* In use, or only kept, or left. */
+void pair_set_lent(struct pair *p, bool lent);
 /* Its user has left and its verdict is known: tell the tunnel, and destroy it. */
 void pair_gone(struct pair *p);
 

@@ -3,6 +3,7 @@
 #include <assert.h>
 
 #include "tunnel/pair.h"
+#include "tunnel/pod.h"
 #include "tunnel/share.h"
 
 #define PROBE_MS 2000 /* five PINGs must be back after this */

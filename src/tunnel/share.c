@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "tunnel/pod.h"
 
 static struct metric metric_slow = {
     .name = "kube_tunnel_slow_clients_total",

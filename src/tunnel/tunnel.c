@@ -62,6 +62,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
+#include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 #include "tunnel/spare.h"
@@ -279,6 +280,15 @@ static bool worn_out(const struct tunnel *t)
            t->last_id > SPDY_ID_MAX - 64 || residues_are_dead(t);
 }
 
+static void retire(struct tunnel *t)
+{
+    if (t->retired)
+        return;
+    t->retired = true;
+    if (t->state == TUNNEL_OPEN)
+        pod_on_tunnel_retired(t->pod, t);
+}
+
 static enum tunnel_state in_open(struct tunnel *t)
 {
     struct diag why = { 0 };
@@ -291,7 +301,7 @@ static enum tunnel_state in_open(struct tunnel *t)
     if (t->carrier->broken)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
     if (worn_out(t))
-        t->retired = true;
+        retire(t);
     residues_run(t);
     if (t->retired && list_empty(&t->pairs) && residues_have_delivered(t))
         return fail(t, ERR_CANCELLED, "retired");
@@ -319,6 +329,7 @@ static void lose_pairs(struct tunnel *t)
     list_for_each (p, &t->left, struct pair, in_tunnel)
         pair_destroy(p);
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        pair_set_lent(p, false);
         list_remove(&p->in_tunnel);
         p->tunnel = NULL;
         if (p->left)
@@ -349,7 +360,8 @@ static void enter(struct tunnel *t, enum tunnel_state next)
               LOG_S("to", states[next].name));
     t->state = next;
     if (next == TUNNEL_OPEN) {
-        t->opened_at = t->used_at = t->heard_at = now(t);
+        t->opened_at = t->heard_at = now(t);
+        t->used_at = t->pod->demand.asked_at; /* which may be long ago: dialled ahead */
         timer_stop(&t->deadline);
         timer_set(&t->ping, t->origin->settings->ping_ms);
         log_opened(t);
@@ -511,6 +523,11 @@ bool tunnel_joinable(const struct tunnel *t)
     return t->share && takes_pairs(t) && !t->share->stalled_id && !share_is_laden(t);
 }
 
+uint32_t tunnel_carries(const struct tunnel *t)
+{
+    return t->share ? WORKERS : 1;
+}
+
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
 {
     int residue = residues_find_free(t);
@@ -563,6 +580,6 @@ void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p)
 
 void tunnel_retire(struct tunnel *t)
 {
-    t->retired = true;
+    retire(t);
     task_wake(&t->step);
 }

@@ -11,28 +11,10 @@
 /* The runtime's frame workers: stream id mod 5 (moby/spdystream, connection.go). */
 #define WORKERS 5
 
-struct farewell;
 struct pair;
+struct pod;
 struct share;
 struct spare;
-
-/* The tunnels to one pod, and those who wait for one. */
-struct pod {
-    struct tunnels *owner;
-    char *uid, *ns, *name;
-    char *node;               /* "" when unknown */
-    char *label;              /* "ns/name", for the log */
-    bool gone;                /* deleted or replaced */
-    struct list_node tunnels; /* the one used last comes first */
-    struct list_node waiting; /* struct opening, oldest first */
-    uint32_t waiters;         /* how many */
-    uint32_t dialling;        /* tunnels not open yet */
-    uint32_t coming;          /* connections that those will be able to carry */
-    uint32_t count;           /* tunnels */
-    uint64_t not_before; /* sched ms: the API server asked not to be dialled until then */
-    struct api_error last_error;
-    struct farewell *farewell; /* while it is said to be gone and has tunnels left */
-};
 
 /* Which carrier this API server takes: the other one than the usual, once the usual was
  * refused and that one was not; for a while, since servers are replaced too. */
@@ -118,6 +100,7 @@ void tunnel_destroy(struct tunnel *t);
 bool tunnel_available(const struct tunnel *t);
 /* Can it take one more, beside those it carries? */
 bool tunnel_joinable(const struct tunnel *t);
+uint32_t tunnel_carries(const struct tunnel *t); /* at once */
 /* Open a connection; only on an available or joinable one. */
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
@@ -140,14 +123,6 @@ bool tunnel_is_listening(const struct tunnel *t); /* an answer to a PING would b
 void tunnel_on_pair_left(struct tunnel *t, struct pair *p);
 void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p);
 void tunnel_used(struct tunnel *t);
-
-/* tunnels.c is told: */
-void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
-void pod_on_tunnel_change(struct pod *p); /* perhaps available again */
-void pod_on_sandbox_gone(struct pod *p);  /* the runtime says so: warm ones are useless */
-void pod_close_tunnels(struct pod *p, enum err e,
-                       const char *why); /* p may go with them */
-void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);
 
 /* frames.c: between the carrier and the pairs. */
 MUST_CHECK enum err frames_read(struct tunnel *t, struct diag *why);

@@ -15,51 +15,16 @@
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
-#include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "tunnel/dialling.h"
 #include "tunnel/farewell.h"
 #include "tunnel/spare.h"
-
-struct tunnels {
-    struct tunnel_origin origin;
-    struct tunnel_settings settings;
-    struct carrier_memory carriers;
-    size_t kept_for_slow;
-    struct sched *sched;
-    struct map pods;       /* by UID */
-    struct map node_dials; /* how many are under way, by node */
-    bool node_limited;     /* somebody waits for a dial to the same node to end */
-    uint64_t last_id;
-    struct timer check;
-    bool draining;
-    struct task *drained;
-    size_t live; /* tunnels, dialling ones too */
-};
 
 static struct metric metric_live = {
     .name = "kube_tunnel_tunnels",
     .help = "Tunnels that are open or being dialled.",
     .type = METRIC_GAUGE,
-};
-static struct metric metric_dials = {
-    .name = "kube_tunnel_dials_total",
-    .help = "Port-forwards dialled, by result.",
-    .type = METRIC_COUNTER,
-    .label = "result",
-    .values = { "ok", "failed" },
-};
-static struct metric metric_carriers = {
-    .name = "kube_tunnel_tunnels_opened_total",
-    .help = "Tunnels opened, by how their bytes travel.",
-    .type = METRIC_COUNTER,
-    .label = "carrier",
-    .values = { "spdy", "websocket" },
-};
-static struct metric metric_dial_time = {
-    .name = "kube_tunnel_dial_seconds",
-    .help = "Time from the first packet to an open tunnel.",
-    .type = METRIC_HISTOGRAM,
 };
 static struct metric metric_connections = {
     .name = "kube_tunnel_connections_total",
@@ -111,9 +76,8 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     return p;
 }
 
-/* All pods; each may go while it is looked at. */
-static void each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
-                     uint64_t idle_ms)
+void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
+                      uint64_t idle_ms)
 {
     size_t n = 0, at = 0;
     struct pod **pods = xcalloc(ts->pods.count, sizeof(*pods));
@@ -147,7 +111,7 @@ static struct tunnel *find(struct pod *p)
     return t || p->count < p->owner->settings.own_max ? t : find_joinable(p);
 }
 
-static void count_tunnels(struct tunnels *ts, int change)
+void tunnels_count(struct tunnels *ts, int change)
 {
     ts->live += (size_t)change;
     metric_set(&metric_live, 0, (int64_t)ts->live);
@@ -155,54 +119,11 @@ static void count_tunnels(struct tunnels *ts, int change)
         task_wake(ts->drained);
 }
 
-static uint32_t carries(const struct tunnel *t)
+void pod_on_lent(struct pod *p, bool lent)
 {
-    return t->share ? WORKERS : 1;
-}
-
-static uint32_t dials_to(const struct pod *p)
-{
-    return (uint32_t)(uintptr_t)map_get(&p->owner->node_dials, str_of(p->node));
-}
-
-static void count_dial(struct pod *p, int change)
-{
-    uint32_t n = dials_to(p) + (uint32_t)change;
-
-    p->dialling += (uint32_t)change;
-    if (n)
-        map_set(&p->owner->node_dials, str_of(p->node), (void *)(uintptr_t)n);
-    else
-        map_remove(&p->owner->node_dials, str_of(p->node));
-}
-
-static void dial(struct pod *p)
-{
-    struct tunnels *ts = p->owner;
-    struct log_id id = { 't', ++ts->last_id, 0 };
-    bool shared = p->count >= ts->settings.own_max;
-    struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
-
-    list_append(&p->tunnels, &t->in_pod);
-    count_dial(p, +1);
-    p->coming += carries(t);
-    p->count++;
-    count_tunnels(ts, +1);
-    log_debug(id, "dialling", LOG_S("pod", p->label),
-              LOG_S("for", shared ? "many" : "one"));
-}
-
-static void dial_enough(struct pod *p)
-{
-    const struct tunnel_settings *s = &p->owner->settings;
-
-    if (p->owner->draining || p->owner->sched->now < p->not_before)
-        return;
-    while (p->coming < p->waiters && dials_to(p) < s->dials_max &&
-           p->count < s->tunnels_max)
-        dial(p);
-    if (p->coming < p->waiters && dials_to(p) >= s->dials_max)
-        p->owner->node_limited = true;
+    p->lent += lent ? 1 : (uint32_t)-1;
+    if (lent)
+        demand_note(&p->demand, p->lent + p->waiters, p->owner->sched->now);
 }
 
 static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening *o)
@@ -253,52 +174,27 @@ static void serve_waiting(struct pod *p)
 void pod_on_tunnel_change(struct pod *p)
 {
     serve_waiting(p);
-    dial_enough(p);
+    dialling_for_waiting(p);
+    dialling_ahead(p);
 }
 
-static void dial_enough_for(struct pod *p, uint64_t unused)
+void pod_on_tunnel_retired(struct pod *p, struct tunnel *t)
 {
-    (void)unused;
-    dial_enough(p);
-}
-
-/* A dial has ended, one way or the other: another pod of its node may be next. */
-static void on_dial_ended(struct tunnels *ts)
-{
-    if (!ts->node_limited)
-        return;
-    ts->node_limited = false;
-    each_pod(ts, dial_enough_for, 0);
-}
-
-void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
-{
-    count_dial(p, -1);
-    p->coming -= carries(t);
-    metric_add(&metric_dials, 0, 1);
-    metric_add(&metric_carriers, t->kind, 1);
-    metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
-    on_dial_ended(p->owner);
-}
-
-/* An answer that the next dial would get again. */
-static bool is_final(const struct api_error *e)
-{
-    return e->is_status && (e->code == ERR_NOT_FOUND || e->code == ERR_FORBIDDEN ||
-                            e->code == ERR_UNAUTHORIZED);
+    p->open -= tunnel_carries(t);
 }
 
 static void on_dial_failed(struct pod *p, const struct api_error *error)
 {
-    metric_add(&metric_dials, 1, 1);
+    dialling_on_failure(p, error);
     log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
              LOG_I("status", error->status),
              LOG_S("reason", diag_text(&error->why, error->code)));
-    if (is_final(error) && error->code == ERR_NOT_FOUND)
+    if (dialling_is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
     p->last_error = *error;
     p->not_before = p->owner->sched->now + (uint64_t)error->retry_after * 1000;
-    while (!list_empty(&p->waiting) && (is_final(error) || p->waiters > p->coming))
+    while (!list_empty(&p->waiting) &&
+           (dialling_is_final(error) || p->waiters > p->coming))
         fail_opening(list_first(&p->waiting, struct opening, waiting), error);
 }
 
@@ -306,22 +202,24 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
 {
     struct tunnels *ts = p->owner;
     bool was_dialling = t->opened_at == 0;
+    bool was_good = !was_dialling && !t->retired;
     struct api_error error = t->error;
-    uint32_t carried = carries(t);
+    uint32_t carried = tunnel_carries(t);
 
     tunnel_destroy(t);
     p->count--;
+    p->open -= was_good ? carried : 0;
     if (was_dialling) {
-        count_dial(p, -1);
-        p->coming -= carried;
+        dialling_on_end(p, carried);
         if (!ts->draining)
             on_dial_failed(p, &error);
     }
-    dial_enough(p);
-    count_tunnels(ts, -1);
+    dialling_for_waiting(p);
+    dialling_ahead(p);
+    tunnels_count(ts, -1);
     drop_if_unused(p); /* p may be gone */
     if (was_dialling)
-        on_dial_ended(ts);
+        dialling_next(ts);
 }
 
 void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
@@ -338,16 +236,19 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     if (t) {
         list_init(&o->waiting);
         give(p, t, port, o);
+        dialling_ahead(p);
         return;
     }
     o->pod = p;
     list_append(&p->waiting, &o->waiting);
     p->waiters++;
+    demand_note(&p->demand, p->lent + p->waiters, ts->sched->now);
     if (ts->draining)
         cancel_waiting(p);
     else if (ts->sched->now < p->not_before && !p->coming)
         fail_opening(o, &p->last_error);
-    dial_enough(p);
+    dialling_for_waiting(p);
+    dialling_ahead(p);
     drop_if_unused(p);
 }
 
@@ -362,6 +263,29 @@ void opening_finish(struct opening *o)
     o->pod = NULL;
     stream_abort(TAKE(o->stream));
     o->result = OK;
+}
+
+struct demand tunnels_demand(struct tunnels *ts, const char *pod_uid)
+{
+    struct pod *p = map_get(&ts->pods, str_of(pod_uid));
+    struct demand none = { 0 };
+
+    if (!p)
+        return none;
+    demand_decay(&p->demand, ts->sched->now);
+    struct demand d = p->demand;
+    d.peak = d.peak > p->lent ? d.peak : p->lent;
+    return d;
+}
+
+void tunnels_expect(struct tunnels *ts, const struct endpoint *endpoint, uint32_t at_once,
+                    const struct demand *of)
+{
+    struct pod *p = pod_get(ts, endpoint);
+
+    demand_expect(&p->demand, at_once, of);
+    dialling_ahead(p);
+    drop_if_unused(p);
 }
 
 static void retire_open(struct pod *p)
@@ -401,6 +325,7 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
         if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
             continue;
         metric_add(&metric_expired, 0, 1);
+        demand_limit(&p->demand, p->open - (t->retired ? 0 : tunnel_carries(t)));
         if (p->count == 1) { /* p goes with its last tunnel */
             tunnel_close(t, ERR_CANCELLED, "idle");
             return;
@@ -412,7 +337,7 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
 static void on_check(struct timer *timer)
 {
     struct tunnels *ts = container_of(timer, struct tunnels, check);
-    each_pod(ts, expire_in, ts->settings.idle_ms);
+    tunnels_each_pod(ts, expire_in, ts->settings.idle_ms);
     timer_set(&ts->check, ts->settings.check_ms);
 }
 
@@ -427,7 +352,7 @@ void tunnels_doubt(struct tunnels *ts)
 {
     log_info(NO_ID, "the network changed: every tunnel has to answer",
              LOG_U("tunnels", ts->live));
-    each_pod(ts, doubt_in, 0);
+    tunnels_each_pod(ts, doubt_in, 0);
 }
 
 static void retire_all_in(struct pod *p, uint64_t unused)
@@ -449,7 +374,7 @@ void tunnels_drain(struct tunnels *ts, struct task *done)
 {
     ts->draining = true;
     ts->drained = done;
-    each_pod(ts, retire_all_in, 0);
+    tunnels_each_pod(ts, retire_all_in, 0);
     if (ts->live == 0)
         task_wake(done);
 }
@@ -485,9 +410,6 @@ static enum carrier usual_carrier(const struct kube_target *target,
 static void register_metrics(void)
 {
     metrics_register(&metric_live);
-    metrics_register(&metric_dials);
-    metrics_register(&metric_carriers);
-    metrics_register(&metric_dial_time);
     metrics_register(&metric_connections);
     metrics_register(&metric_expired);
 }
@@ -499,6 +421,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     struct tunnels *ts = xcalloc(1, sizeof(*ts));
 
     register_metrics();
+    dialling_register_metrics();
     ts->settings = *settings;
     ts->sched = loop_sched(loop);
     ts->carriers.usual = usual_carrier(api_target(api), settings);
@@ -536,7 +459,7 @@ void tunnels_destroy(struct tunnels *ts)
         return;
     ts->draining = true;
     ts->drained = NULL;
-    each_pod(ts, close_all_in, 0);
+    tunnels_each_pod(ts, close_all_in, 0);
     timer_stop(&ts->check);
     spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);

@@ -3,8 +3,8 @@
  * Keeps, per pod (by UID: a replaced pod is another pod), the tunnels that are open: each
  * one an upgraded connection through the API server to the runtime on the pod's node,
  * speaking SPDY.  Opening a connection on a warm tunnel costs no round trip; without one
- * a tunnel is dialled.  Idle tunnels are closed after `idle_ms`, looked at every
- * `check_ms`.
+ * a tunnel is dialled; with `dial_ahead` for a few more than came at once lately.  Idle
+ * tunnels are closed after `idle_ms`, looked at every `check_ms`.
  *
  * Knows nothing of HTTP clients, services or retries: it opens, carries and gives
  * verdicts. tunnel/tunnel.c opens with the theory of operation.
@@ -15,6 +15,7 @@
 #include "catalog/catalog.h"
 #include "kube/api.h"
 #include "net/stream.h"
+#include "tunnel/demand.h"
 
 struct pod;
 struct tunnels;
@@ -36,6 +37,7 @@ struct tunnel_settings {
     uint32_t pairs_max; /* a tunnel retires after carrying this many */
     uint64_t age_ms;    /* ... or at this age */
     bool connect_ahead; /* make one connection to the API server at start */
+    bool dial_ahead;    /* keep tunnels for as many as came at once lately */
     enum tunnel_carrier carrier;
 };
 
@@ -79,6 +81,13 @@ bool tunnel_stream_free(const struct stream *s, bool alone);
 
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
 void tunnels_retire(struct tunnels *t, const char *pod_uid);
+
+/* What was asked of this pod lately. */
+struct demand tunnels_demand(struct tunnels *t, const char *pod_uid);
+/* So many connections at once may be asked of it, as were of others: dial ahead for them,
+ * until nobody came for `idle_ms` after the last of those did. */
+void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,
+                    const struct demand *of);
 
 /* The machine slept or its network changed: every tunnel has to show within seconds that it
  * is alive. */

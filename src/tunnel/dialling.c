@@ -1,0 +1,204 @@
+/* tunnel/dialling.c - how many tunnels there should be to a pod
+ *
+ * For those who wait: enough for all of them, up to the node's limit.
+ *
+ * Spares: per pod, demand.h remembers how many connections at once there were lately, and
+ * wants tunnels for a few more while that rises.  What is missing is dialled in the
+ * background: when a record is set, when a tunnel is lost or worn out, when upstream/
+ * expects this pod to take another's place.  Who waits comes first: a spare is dialled only
+ * while nobody lacks a dial, and while half of the node's dials and few of all are under
+ * way.  A failure stops it for a second, then two, up to a minute; a refusal (401, 403,
+ * 404, 429) until a dial that somebody needed has succeeded.  A spare counts as used when
+ * the pod was last asked for, so it expires with the others, and what has expired is not
+ * wanted any more.
+ */
+#include "tunnel/dialling.h"
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "base/metrics.h"
+
+#define AHEAD_DIALS 8    /* under way in all, or spares wait */
+#define AHEAD_TUNNELS 64 /* of a pod: no spare beyond */
+#define AHEAD_PAUSE_MS 1000
+#define AHEAD_PAUSE_MAX_MS 60000
+
+static struct metric metric_dials = {
+    .name = "kube_tunnel_dials_total",
+    .help = "Port-forwards dialled, by result.",
+    .type = METRIC_COUNTER,
+    .label = "result",
+    .values = { "ok", "failed" },
+};
+static struct metric metric_carriers = {
+    .name = "kube_tunnel_tunnels_opened_total",
+    .help = "Tunnels opened, by how their bytes travel.",
+    .type = METRIC_COUNTER,
+    .label = "carrier",
+    .values = { "spdy", "websocket" },
+};
+static struct metric metric_dial_time = {
+    .name = "kube_tunnel_dial_seconds",
+    .help = "Time from the first packet to an open tunnel.",
+    .type = METRIC_HISTOGRAM,
+};
+static struct metric metric_ahead = {
+    .name = "kube_tunnel_dials_ahead_total",
+    .help = "Port-forwards dialled before anybody waited for them; the others count them "
+            "too.",
+    .type = METRIC_COUNTER,
+};
+
+static uint32_t dials_to(const struct pod *p)
+{
+    return (uint32_t)(uintptr_t)map_get(&p->owner->node_dials, str_of(p->node));
+}
+
+static void count_dial(struct pod *p, int change)
+{
+    uint32_t n = dials_to(p) + (uint32_t)change;
+
+    p->dialling += (uint32_t)change;
+    p->owner->dialling += (uint32_t)change;
+    if (n)
+        map_set(&p->owner->node_dials, str_of(p->node), (void *)(uintptr_t)n);
+    else
+        map_remove(&p->owner->node_dials, str_of(p->node));
+}
+
+static void dial(struct pod *p)
+{
+    struct tunnels *ts = p->owner;
+    struct log_id id = { 't', ++ts->last_id, 0 };
+    bool shared = p->count >= ts->settings.own_max;
+    struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
+
+    list_append(&p->tunnels, &t->in_pod);
+    count_dial(p, +1);
+    p->coming += tunnel_carries(t);
+    p->count++;
+    tunnels_count(ts, +1);
+    log_debug(id, "dialling", LOG_S("pod", p->label),
+              LOG_S("for", shared ? "many" : "one"));
+}
+
+void dialling_for_waiting(struct pod *p)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+
+    if (p->owner->draining || p->owner->sched->now < p->not_before)
+        return;
+    while (p->coming < p->waiters && dials_to(p) < s->dials_max &&
+           p->count < s->tunnels_max)
+        dial(p);
+    if (p->coming < p->waiters && dials_to(p) >= s->dials_max)
+        p->owner->node_limited = true;
+}
+
+/* For those who may come next. */
+static bool may_dial_ahead(const struct pod *p)
+{
+    const struct tunnels *ts = p->owner;
+    uint64_t now = ts->sched->now;
+
+    return ts->settings.dial_ahead && !ts->draining && !p->gone && now >= p->not_before &&
+           now >= p->ahead_after && p->coming >= p->waiters;
+}
+
+static bool has_dials_to_spare(const struct pod *p)
+{
+    uint32_t half = (p->owner->settings.dials_max + 1) / 2;
+    return p->owner->dialling < AHEAD_DIALS && dials_to(p) < half;
+}
+
+static bool lacks_spares(struct pod *p)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+
+    if (p->open + p->coming >= p->demand.wanted)
+        return false;
+    demand_decay(&p->demand, p->owner->sched->now);
+    return p->open + p->coming < p->demand.wanted && p->count < AHEAD_TUNNELS &&
+           p->count < s->tunnels_max;
+}
+
+void dialling_ahead(struct pod *p)
+{
+    if (!may_dial_ahead(p))
+        return;
+    while (lacks_spares(p)) {
+        if (!has_dials_to_spare(p)) {
+            p->owner->node_limited = true;
+            return;
+        }
+        metric_add(&metric_ahead, 0, 1);
+        dial(p);
+    }
+}
+
+static void dial_enough_for(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    dialling_for_waiting(p);
+}
+
+static void dial_ahead_for(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    dialling_ahead(p);
+}
+
+/* A dial has ended, one way or the other: another pod of its node may be next. */
+void dialling_next(struct tunnels *ts)
+{
+    if (!ts->node_limited)
+        return;
+    ts->node_limited = false;
+    tunnels_each_pod(ts, dial_enough_for, 0);
+    tunnels_each_pod(ts, dial_ahead_for, 0);
+}
+
+void dialling_on_end(struct pod *p, uint32_t carried)
+{
+    count_dial(p, -1);
+    p->coming -= carried;
+}
+
+void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
+{
+    dialling_on_end(p, tunnel_carries(t));
+    p->open += t->retired ? 0 : tunnel_carries(t);
+    p->failures = 0;
+    p->ahead_after = 0;
+    metric_add(&metric_dials, 0, 1);
+    metric_add(&metric_carriers, t->kind, 1);
+    metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
+    pod_on_tunnel_change(p); /* before others dial: somebody may wait for it */
+    dialling_next(p->owner);
+}
+
+/* An answer that the next dial would get again. */
+bool dialling_is_final(const struct api_error *e)
+{
+    return e->is_status && (e->code == ERR_NOT_FOUND || e->code == ERR_FORBIDDEN ||
+                            e->code == ERR_UNAUTHORIZED);
+}
+
+/* Nobody waits for a spare, so it can wait itself. */
+void dialling_on_failure(struct pod *p, const struct api_error *error)
+{
+    uint64_t pause = p->failures < 6 ? AHEAD_PAUSE_MS << p->failures : AHEAD_PAUSE_MAX_MS;
+    bool refused = dialling_is_final(error) || error->code == ERR_THROTTLED;
+
+    metric_add(&metric_dials, 1, 1);
+    p->failures++;
+    p->ahead_after = refused ? UINT64_MAX : p->owner->sched->now + pause;
+}
+
+void dialling_register_metrics(void)
+{
+    metrics_register(&metric_dials);
+    metrics_register(&metric_carriers);
+    metrics_register(&metric_dial_time);
+    metrics_register(&metric_ahead);
+}

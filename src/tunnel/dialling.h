@@ -1,0 +1,21 @@
+/* tunnel/dialling.h - how many tunnels there should be to a pod
+ *
+ * Private to tunnel/: dials for those who wait, and ahead of those who may come.
+ */
+#pragma once
+
+#include "tunnel/pod.h"
+
+void dialling_register_metrics(void);
+
+void dialling_for_waiting(struct pod *p);
+void dialling_ahead(struct pod *p);
+
+/* A dial is over that would have carried so many; then, once what came of it is settled,
+ * somebody else's may be next. */
+void dialling_on_end(struct pod *p, uint32_t carried);
+void dialling_on_failure(struct pod *p, const struct api_error *error);
+void dialling_next(struct tunnels *ts);
+
+/* An answer that the next dial would get again. */
+bool dialling_is_final(const struct api_error *e);

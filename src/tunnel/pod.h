@@ -1,0 +1,64 @@
+/* tunnel/pod.h - the tunnels to one pod, and all pods: private to tunnel/
+ */
+#pragma once
+
+#include "base/map.h"
+#include "tunnel/demand.h"
+#include "tunnel/tunnel.h"
+
+struct farewell;
+
+/* The tunnels to one pod, and those who wait for one. */
+struct pod {
+    struct tunnels *owner;
+    char *uid, *ns, *name;
+    char *node;               /* "" when unknown */
+    char *label;              /* "ns/name", for the log */
+    bool gone;                /* deleted or replaced */
+    struct list_node tunnels; /* the one used last comes first */
+    struct list_node waiting; /* struct opening, oldest first */
+    uint32_t waiters;         /* how many */
+    uint32_t dialling;        /* tunnels not open yet */
+    uint32_t coming;          /* connections that those will be able to carry */
+    uint32_t count;           /* tunnels */
+    uint32_t open;            /* connections that the open, good ones can carry */
+    uint32_t lent;            /* connections in use */
+    struct demand demand;
+    uint32_t failures;    /* dials in a row */
+    uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
+    uint64_t not_before; /* sched ms: the API server asked not to be dialled until then */
+    struct api_error last_error;
+    struct farewell *farewell; /* while it is said to be gone and has tunnels left */
+};
+
+struct tunnels {
+    struct tunnel_origin origin;
+    struct tunnel_settings settings;
+    struct carrier_memory carriers;
+    size_t kept_for_slow;
+    struct sched *sched;
+    struct map pods;       /* by UID */
+    struct map node_dials; /* how many are under way, by node */
+    bool node_limited;     /* somebody waits for a dial to end */
+    uint32_t dialling;
+    uint64_t last_id;
+    struct timer check;
+    bool draining;
+    struct task *drained;
+    size_t live; /* tunnels, dialling ones too */
+};
+
+/* All pods; each may go while it is looked at. */
+void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
+                      uint64_t idle_ms);
+void tunnels_count(struct tunnels *ts, int change);
+
+/* tunnels.c is told, of a new tunnel dialling.c: */
+void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
+void pod_on_tunnel_change(struct pod *p);                    /* perhaps available again */
+void pod_on_tunnel_retired(struct pod *p, struct tunnel *t); /* it was open */
+void pod_on_sandbox_gone(struct pod *p); /* the runtime says so: warm ones are useless */
+void pod_on_lent(struct pod *p, bool lent); /* a connection is in use, or not any more */
+void pod_close_tunnels(struct pod *p, enum err e,
+                       const char *why); /* p may go with them */
+void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);

@@ -1,0 +1,372 @@
+/* tests/session/tunnel_ahead_test.c - tunnels that are dialled before anybody waits for them */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+#define USERS 12
+
+static struct user users[USERS];
+
+static void restart(void)
+{
+    struct diag why;
+
+    tunnels_destroy(rig.tunnels);
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+}
+
+static int begin(void **state)
+{
+    rig_begin(state);
+    memset(users, 0, sizeof(users));
+    rig.settings.dial_ahead = true;
+    rig.settings.own_max = 4;
+    rig.settings.tunnels_max = 8;
+    rig.settings.dials_max = 8;
+    restart();
+    rig_advance(1000);
+    return 0;
+}
+
+static int end(void **state)
+{
+    for (size_t i = 0; i < USERS; i++)
+        if (users[i].wake.sched)
+            user_finish(&users[i]);
+    return rig_end(state);
+}
+
+/* Every dial so far, and those that follow from them, succeeds. */
+static void connect_all(void)
+{
+    rig_run();
+    for (size_t i = 0; i < rig.dials; i++)
+        if (rig.servers[i]->dial && !rig.servers[i]->switched)
+            server_switch(server_connect(i));
+    rig_run();
+}
+
+static void come(size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        user_open(&users[i], "uid-1", 80);
+    connect_all();
+    for (size_t i = first; i < first + count; i++)
+        user_stream(&users[i]);
+}
+
+static void leave(size_t first, size_t count)
+{
+    for (size_t i = first; i < first + count; i++)
+        user_finish(&users[i]);
+    rig_run();
+    for (size_t i = 0; i < rig.dials; i++)
+        for (size_t pair = 0; pair < rig.servers[i]->pair_count; pair++)
+            if (rig.servers[i]->pairs[pair].client_fin &&
+                !rig.servers[i]->pairs[pair].server_fin && !rig.servers[i]->end->in_eof)
+                server_finish_pair(rig.servers[i], pair);
+    rig_advance(50);
+}
+
+static struct endpoint endpoint(const char *uid)
+{
+    static char ns[] = "shop", pod[] = "web-2";
+    return (struct endpoint){ .refs = 1, .ns = ns, .pod = pod, .uid = (char *)uid };
+}
+
+static void refuse_next(int status, const char *head)
+{
+    struct server *s = server_connect(rig.dials - 1);
+    AUTO_FREE char *answer =
+        xasprintf("HTTP/1.1 %d X\r\n%sContent-Length: 17\r\n\r\n{\"kind\":\"Status\"}",
+                  status, head);
+    server_send(s, answer, strlen(answer));
+    rig_run();
+}
+
+static void one_alone_gets_no_spare(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < 5; i++) {
+        come(0, 1);
+        leave(0, 1);
+    }
+    assert_int_equal(rig.dials, 1);
+}
+
+static void a_rising_load_finds_a_warm_tunnel(void **state)
+{
+    (void)state;
+
+    come(0, 1);
+    come(1, 1);
+    for (size_t i = 2; i < 10; i++) {
+        user_open(&users[i], "uid-1", 80);
+        assert_int_equal(users[i].opening.result, OK); /* at once */
+        assert_false(users[i].opening.dialled);
+        connect_all();
+    }
+    assert_int_equal(rig.dials, 6); /* four of their own, two that are shared */
+}
+
+static void a_second_burst_dials_nothing(void **state)
+{
+    (void)state;
+
+    come(0, 7);
+    leave(0, 7);
+    size_t dials = rig.dials;
+    rig_advance(5000);
+    for (size_t i = 0; i < 7; i++) {
+        user_open(&users[i], "uid-1", 80);
+        assert_int_equal(users[i].opening.result, OK);
+    }
+    connect_all();
+    assert_int_equal(rig.dials, dials);
+}
+
+static void a_steady_load_gets_no_more(void **state)
+{
+    (void)state;
+
+    come(0, 3);
+    size_t dials = rig.dials;
+    assert_int_equal(dials, 4);
+    for (int i = 0; i < 20; i++) {
+        leave(0, 3);
+        rig_advance(7000);
+        come(0, 3);
+    }
+    assert_int_equal(tunnels_demand(rig.tunnels, "uid-1").peak, 3);
+    assert_in_range(rig.dials, dials, dials + 1); /* the spare expired, once */
+}
+
+/* Two minutes after anybody came everything has expired, and nothing is dialled for it. */
+static void all_is_gone_after_the_idle_time(void **state)
+{
+    (void)state;
+
+    come(0, 6);
+    leave(0, 6);
+    size_t dials = rig.dials;
+    assert_false(tunnels_idle(rig.tunnels));
+    rig_advance(rig.settings.idle_ms + rig.settings.check_ms);
+    assert_true(tunnels_idle(rig.tunnels));
+    rig_advance(10 * 60 * 1000);
+    assert_int_equal(rig.dials, dials);
+}
+
+/* A spare that opened later is not younger than the need for it. */
+static void a_late_spare_expires_with_the_others(void **state)
+{
+    (void)state;
+
+    come(0, 3);
+    leave(0, 3);
+    rig_advance(rig.settings.idle_ms / 2);
+    server_end(rig.servers[0]);
+    connect_all();
+    assert_int_equal(rig.dials, 5);
+    rig_advance(rig.settings.idle_ms / 2 + rig.settings.check_ms);
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+static void what_is_lost_is_dialled_again(void **state)
+{
+    (void)state;
+
+    come(0, 3);
+    server_end(rig.servers[0]);
+    rig_run();
+    assert_int_equal(rig.dials, 5);
+    connect_all();
+    struct user *lost = &users[0];
+    for (size_t i = 0; i < 3; i++)
+        if (user_stream(&users[i])->end.verdict == V_TUNNEL_LOST)
+            lost = &users[i];
+    user_finish(lost);
+    user_open(lost, "uid-1", 80);
+    assert_int_equal(lost->opening.result, OK);
+}
+
+static void what_is_worn_out_is_dialled_before_it_is_missed(void **state)
+{
+    (void)state;
+    rig.settings.pairs_max = 3;
+    restart();
+
+    for (int i = 0; i < 9; i++) {
+        come(0, 1);
+        assert_int_equal(users[0].opening.dialled, i == 0);
+        leave(0, 1);
+        connect_all();
+    }
+    assert_int_equal(rig.dials, 4);
+}
+
+static void a_refused_pod_gets_no_spares(void **state)
+{
+    (void)state;
+    static const struct {
+        int status;
+        const char *head;
+    } refusals[] = {
+        { 401, "" }, { 403, "" }, { 404, "" }, { 429, "Retry-After: 1\r\n" }
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(refusals); i++) {
+        struct endpoint e = endpoint("uid-2");
+        struct demand of = { .peak = 3, .wanted = 3, .since = rig.sched->now };
+        rig.settings.dials_max = 1;
+        tunnels_expect(rig.tunnels, &e, 3, &of);
+        size_t dials = rig.dials;
+        refuse_next(refusals[i].status, refusals[i].head);
+        rig_advance(120000);
+        assert_int_equal(rig.dials, dials);
+        assert_true(tunnels_idle(rig.tunnels));
+    }
+}
+
+/* Also where a user is served by another of its tunnels meanwhile. */
+static void a_failure_is_followed_by_a_pause(void **state)
+{
+    (void)state;
+
+    user_open(&users[0], "uid-1", 80);
+    user_open(&users[1], "uid-1", 80);
+    rig_run();
+    assert_int_equal(rig.dials, 3); /* two, and a spare */
+    server_switch(server_connect(0));
+    server_switch(server_connect(1));
+    server_refuse(2, ERR_CONNECT, "connection refused");
+    rig_advance(900);
+    assert_int_equal(rig.dials, 3);
+    rig_advance(5000); /* with the next sign of life */
+    assert_int_equal(rig.dials, 4);
+    server_refuse(3, ERR_CONNECT, "connection refused");
+    rig_advance(120000); /* a minute after they came the need has faded */
+    size_t dials = rig.dials;
+    assert_in_range(dials, 5, 8);
+    rig_advance(10 * 60 * 1000);
+    assert_int_equal(rig.dials, dials);
+}
+
+/* Spares take half of a node's dials at most: who waits finds the others. */
+static void spares_leave_dials_to_those_who_wait(void **state)
+{
+    (void)state;
+    struct endpoint e = endpoint("uid-2");
+    struct demand of = { .peak = 4, .wanted = 4, .since = rig.sched->now };
+
+    rig.settings.dials_max = 4;
+    restart();
+    tunnels_expect(rig.tunnels, &e, 4, &of);
+    rig_run();
+    assert_int_equal(rig.dials, 2);
+    user_open(&users[0], "uid-1", 80);
+    rig_run();
+    assert_int_equal(rig.dials, 3);
+    server_switch(server_connect(2));
+    user_stream(&users[0]);
+    connect_all();
+    connect_all();
+    assert_int_equal(rig.dials, 5);
+    assert_int_equal(tunnels_demand(rig.tunnels, "uid-2").wanted, 4);
+}
+
+static void an_expected_pod_is_ready_for_all_of_them(void **state)
+{
+    (void)state;
+    struct endpoint e = endpoint("uid-1");
+
+    come(0, 6);
+    leave(0, 6);
+    struct demand of = tunnels_demand(rig.tunnels, "uid-1");
+    assert_int_equal(of.peak, 6);
+    tunnels_retire(rig.tunnels, "uid-1");
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+    size_t dials = rig.dials;
+
+    e = endpoint("uid-2");
+    tunnels_expect(rig.tunnels, &e, of.peak, &of);
+    connect_all();
+    connect_all();
+    assert_int_equal(rig.dials, dials + 5); /* four, and one for five */
+    for (size_t i = 0; i < 6; i++) {
+        user_open(&users[i], "uid-2", 80);
+        assert_int_equal(users[i].opening.result, OK);
+    }
+    leave(0, 6);
+    rig_advance(rig.settings.idle_ms + rig.settings.check_ms);
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+/* Nobody comes: it goes when its predecessor would have gone. */
+static void an_expected_pod_that_nobody_asks_is_given_up(void **state)
+{
+    (void)state;
+    struct endpoint e = endpoint("uid-2");
+    struct demand of = { .peak = 3, .since = rig.sched->now, .asked_at = rig.sched->now };
+
+    rig_advance(rig.settings.idle_ms / 2);
+    tunnels_expect(rig.tunnels, &e, 3, &of);
+    connect_all();
+    assert_false(tunnels_idle(rig.tunnels));
+    rig_advance(rig.settings.idle_ms / 2 + rig.settings.check_ms);
+    assert_true(tunnels_idle(rig.tunnels));
+    rig_advance(10 * 60 * 1000);
+    assert_int_equal(rig.dials, 3);
+}
+
+static void on_drained(struct task *t)
+{
+    (void)t;
+}
+
+static void neither_the_gone_nor_the_draining_get_any(void **state)
+{
+    (void)state;
+    struct endpoint e = endpoint("uid-2");
+    struct demand of = { .peak = 3, .since = rig.sched->now };
+    struct task done;
+
+    come(0, 3);
+    size_t dials = rig.dials;
+    tunnels_retire(rig.tunnels, "uid-1");
+    rig_run();
+    assert_int_equal(rig.dials, dials);
+    task_init(&done, rig.sched, RANK_WORK, on_drained);
+    tunnels_drain(rig.tunnels, &done);
+    tunnels_expect(rig.tunnels, &e, 3, &of);
+    rig_run();
+    assert_int_equal(rig.dials, dials);
+    leave(0, 3);
+    task_cancel(&done);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(one_alone_gets_no_spare),
+        TEST(a_rising_load_finds_a_warm_tunnel),
+        TEST(a_second_burst_dials_nothing),
+        TEST(a_steady_load_gets_no_more),
+        TEST(all_is_gone_after_the_idle_time),
+        TEST(a_late_spare_expires_with_the_others),
+        TEST(what_is_lost_is_dialled_again),
+        TEST(what_is_worn_out_is_dialled_before_it_is_missed),
+        TEST(a_refused_pod_gets_no_spares),
+        TEST(a_failure_is_followed_by_a_pause),
+        TEST(spares_leave_dials_to_those_who_wait),
+        TEST(an_expected_pod_is_ready_for_all_of_them),
+        TEST(an_expected_pod_that_nobody_asks_is_given_up),
+        TEST(neither_the_gone_nor_the_draining_get_any),
+    };
+    return cmocka_run_group_tests_name("tunnel/ahead", tests, NULL, NULL);
+}
