@@ -51,14 +51,17 @@ static void tell_gone(struct catalog *c, const char *uid)
 /* New before old, so that a pod in both is never gone in between. */
 static void replace_service(struct record *r, struct service *service)
 {
+    struct catalog *c = r->catalog;
     struct service *old = r->service;
 
     if (service)
-        hold_pods(r->catalog, service);
+        hold_pods(c, service);
     r->service = service;
+    if (c->change)
+        c->change(c->change_owner, old, service);
     for (size_t i = 0; old && i < old->endpoint_count; i++)
-        if (drop_pod(r->catalog, str_of(old->endpoints[i]->uid)))
-            tell_gone(r->catalog, old->endpoints[i]->uid);
+        if (drop_pod(c, str_of(old->endpoints[i]->uid)))
+            tell_gone(c, old->endpoints[i]->uid);
     service_unref(old);
 }
 
@@ -538,6 +541,15 @@ void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *po
 {
     c->gone = gone;
     c->gone_owner = owner;
+}
+
+void catalog_on_change(struct catalog *c,
+                       void (*change)(void *owner, const struct service *before,
+                                       const struct service *after),
+                       void *owner)
+{
+    c->change = change;
+    c->change_owner = owner;
 }
 
 static bool is_listed(const struct record *r)

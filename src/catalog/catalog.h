@@ -127,6 +127,14 @@ void catalog_note_missing(struct catalog *c, const char *pod_uid);
 void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
                      void *owner);
 
+/* Tell of every service that was asked for and has changed, in the turn of the event or of
+ * the look-up; before what is gone is told.  Either is NULL where there is none; both are
+ * borrowed.  One listener; it must not ask. */
+void catalog_on_change(struct catalog *c,
+                       void (*change)(void *owner, const struct service *before,
+                                       const struct service *after),
+                       void *owner);
+
 /* All services known now, for `list` and /readyz: calls back for each, in name order.
  * With LOOKUP it holds only what was asked for lately. */
 void catalog_each(const struct catalog *c,

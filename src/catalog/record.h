@@ -82,6 +82,9 @@ struct catalog {
     struct map missing; /* UIDs that slices may have and the API server has not */
     void (*gone)(void *owner, const char *pod_uid);
     void *gone_owner;
+    void (*change)(void *owner, const struct service *before,
+                    const struct service *after);
+    void *change_owner;
     struct watching watching;
     bool slices_refused;      /* 403: do not ask for endpointslices again */
     struct api_error trouble; /* of the last fetch, if the API server was not reached */

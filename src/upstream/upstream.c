@@ -36,6 +36,7 @@
 #include "base/own.h"
 #include "upstream/balance.h"
 #include "upstream/pool.h"
+#include "upstream/successors.h"
 
 #define RETRY_MS 250    /* parked: look again */
 #define NEWS_MS 250     /* ... but not after a failure */
@@ -76,6 +77,7 @@ struct upstream {
     struct upstream_settings settings;
     struct pool *pool;
     struct balance *balance;
+    struct successors *successors;
     struct list_node leases, spares;
     size_t lease_count, spare_count;
     struct task *drained;
@@ -599,6 +601,13 @@ static void on_gone(void *owner, const char *pod_uid)
     balance_forget(u->balance, pod_uid);
 }
 
+static void on_change(void *owner, const struct service *before,
+                      const struct service *after)
+{
+    struct upstream *u = owner;
+    successors_on_change(u->successors, before, after);
+}
+
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  struct tunnels *tunnels,
                                  const struct upstream_settings *settings)
@@ -617,7 +626,9 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     map_init(&u->allowed);
     list_init(&u->leases);
     list_init(&u->spares);
+    u->successors = successors_create(u->sched, tunnels, &u->settings.own);
     catalog_on_gone(catalog, on_gone, u);
+    catalog_on_change(catalog, on_change, u);
     return u;
 }
 
@@ -640,6 +651,8 @@ void upstream_destroy(struct upstream *u)
         return;
     assert(list_empty(&u->leases));
     catalog_on_gone(u->catalog, NULL, NULL);
+    catalog_on_change(u->catalog, NULL, NULL);
+    successors_destroy(u->successors);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
     map_finish(&u->allowed);

@@ -53,7 +53,13 @@ struct upstream_rig {
     const char *only_refuses; /* a uid, or NULL: all */
     struct dial dials[256];
     size_t dial_count;
-    char retired[64]; /* the last uid */
+    char retired[64];         /* the last uid */
+    struct demand carried[8]; /* by the pods a to h */
+    char expected[128];       /* "c:7 " */
+    struct demand expected_of;
+    void (*changed)(void *owner, const struct service *before,
+                    const struct service *after);
+    void *changed_owner;
     void (*gone)(void *owner, const char *pod_uid);
     void *gone_owner;
 };

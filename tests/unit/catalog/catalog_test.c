@@ -48,6 +48,7 @@ struct world {
     struct task wake;
     int woken;
     char gone[256];
+    char changes[256]; /* "1>2 ": so many endpoints before and after; - is no service */
 };
 
 static void on_wake(struct task *t)
@@ -61,6 +62,20 @@ static void on_gone(void *owner, const char *uid)
 
     strcat(w->gone, uid);
     strcat(w->gone, " ");
+}
+
+static void on_change(void *owner, const struct service *before,
+                      const struct service *after)
+{
+    struct world *w = owner;
+    const struct service *sides[] = { before, after };
+
+    assert_string_equal(w->gone, ""); /* before that is told */
+    for (size_t i = 0; i < 2; i++) {
+        size_t len = strlen(w->changes);
+        snprintf(w->changes + len, sizeof(w->changes) - len, "%c%c",
+                 sides[i] ? (char)('0' + sides[i]->endpoint_count) : '-', i ? ' ' : '>');
+    }
 }
 
 static void pass(struct world *w, uint64_t ms)
@@ -449,6 +464,24 @@ static void tells_of_pods_that_are_gone(void **state)
     fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
     pass(w, 0);
     assert_string_equal(w->gone, "u1 ");
+}
+
+/* Also when nobody is subscribed any more; but not of what nobody ever asked for. */
+static void tells_of_changes(void **state)
+{
+    struct world *w = *state;
+
+    catalog_on_change(w->catalog, on_change, w);
+    watch_web(w);
+    assert_string_equal(w->changes, "");
+    ask(w);
+    assert_string_equal(w->changes, "->1 ");
+    lookup_finish(&w->lookup);
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
+    pass(w, 0);
+    assert_string_equal(w->changes, "->1 1>1 ");
+    assert_string_equal(w->gone, "u1 ");
+    catalog_on_change(w->catalog, NULL, NULL);
 }
 
 static void a_slice_that_went_unseen_is_known_by_its_name(void **state)
@@ -1097,6 +1130,7 @@ int main(void)
         TEST(a_list_that_says_nothing_new_wakes_nobody),
         TEST(many_events_are_one_change),
         TEST(tells_of_pods_that_are_gone),
+        TEST(tells_of_changes),
         TEST(a_slice_that_went_unseen_is_known_by_its_name),
         TEST(a_slice_may_change_hands),
         TEST(a_pod_of_two_services_is_gone_when_both_lost_it),

@@ -1,0 +1,162 @@
+#include "upstream/successors.h"
+
+#include <stdio.h>
+
+#include "base/map.h"
+#include "base/own.h"
+#include "upstream/balance.h"
+
+#define REMEMBERED_MAX 2048 /* further ones are dialled when somebody asks */
+#define KEY_ROOM 320
+
+struct successors {
+    struct sched *sched;
+    struct tunnels *tunnels;
+    const struct own_pod *own;
+    struct map remembered; /* "ns/service" and "ns//pod" -> struct demand */
+};
+
+static struct str key_of(const char *ns, const char *between, const char *name,
+                         char room[static KEY_ROOM])
+{
+    int n = snprintf(room, KEY_ROOM, "%s%s%s", ns, between, name);
+    return (struct str){ room, n < KEY_ROOM ? (size_t)n : KEY_ROOM - 1 };
+}
+
+/* Whom nobody asks for any more make room. */
+static bool make_room(struct successors *s)
+{
+    size_t at = 0;
+
+    if (s->remembered.count < REMEMBERED_MAX)
+        return true;
+    for (struct map_entry *e; (e = map_next(&s->remembered, &at));) {
+        struct demand *d = e->value;
+        demand_decay(d, s->sched->now);
+        if (d->peak)
+            continue;
+        map_remove(&s->remembered, (struct str){ e->key, e->key_len });
+        free(d);
+    }
+    return s->remembered.count < REMEMBERED_MAX;
+}
+
+static const struct demand *recall(struct successors *s, struct str key)
+{
+    struct demand *known = map_get(&s->remembered, key);
+
+    if (known)
+        demand_decay(known, s->sched->now);
+    return known && known->peak ? known : NULL;
+}
+
+/* The most that there was: once its pods begin to go it only fades. */
+static void remember(struct successors *s, struct str key, const struct demand *now)
+{
+    const struct demand *before = recall(s, key);
+    struct demand *known = map_get(&s->remembered, key);
+
+    if (now->peak == 0 || (before && before->peak > now->peak))
+        return;
+    if (!known) {
+        if (!make_room(s))
+            return;
+        known = xcalloc(1, sizeof(*known));
+        map_set(&s->remembered, key, known);
+    }
+    *known = *now;
+}
+
+/* A pod with a name of its own (StatefulSet) comes back under it. */
+static bool is_named(const struct endpoint *e)
+{
+    return e->hostname != NULL;
+}
+
+static void remember_all(struct successors *s, const struct service *service)
+{
+    struct demand sum = { 0 };
+    char room[KEY_ROOM];
+
+    for (size_t i = 0; i < service->endpoint_count; i++) {
+        const struct endpoint *e = service->endpoints[i];
+        struct demand d = tunnels_demand(s->tunnels, e->uid);
+        demand_add(&sum, &d);
+        if (is_named(e))
+            remember(s, key_of(e->ns, "//", e->pod, room), &d);
+    }
+    remember(s, key_of(service->ns, "/", service->name, room), &sum);
+}
+
+static bool is_ready(const struct endpoint *e)
+{
+    return e->ready && !e->terminating;
+}
+
+static bool was_ready(const struct service *before, const struct endpoint *e)
+{
+    for (size_t i = 0; before && i < before->endpoint_count; i++)
+        if (strcmp(before->endpoints[i]->uid, e->uid) == 0)
+            return is_ready(before->endpoints[i]);
+    return false;
+}
+
+static uint32_t count_ready(const struct service *s)
+{
+    uint32_t n = 0;
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        n += is_ready(s->endpoints[i]);
+    return n;
+}
+
+/* Its part of what the service carried, or all that its namesake did. */
+static void expect(struct successors *s, const struct service *service,
+                   const struct endpoint *e)
+{
+    char room[KEY_ROOM];
+    const struct demand *all = recall(s, key_of(service->ns, "/", service->name, room));
+    const struct demand *same =
+        is_named(e) ? recall(s, key_of(e->ns, "//", e->pod, room)) : NULL;
+
+    if (!e->uid[0] || balance_is_own(s->own, e))
+        return;
+    if (same)
+        tunnels_expect(s->tunnels, e, same->peak, same);
+    if (!all)
+        return;
+    uint32_t ready = count_ready(service);
+    tunnels_expect(s->tunnels, e, (all->peak + ready - 1) / ready, all);
+}
+
+void successors_on_change(struct successors *s, const struct service *before,
+                          const struct service *after)
+{
+    if (before)
+        remember_all(s, before);
+    for (size_t i = 0; after && i < after->endpoint_count; i++)
+        if (is_ready(after->endpoints[i]) && !was_ready(before, after->endpoints[i]))
+            expect(s, after, after->endpoints[i]);
+}
+
+struct successors *successors_create(struct sched *sched, struct tunnels *tunnels,
+                                     const struct own_pod *own)
+{
+    struct successors *s = xcalloc(1, sizeof(*s));
+
+    s->sched = sched;
+    s->tunnels = tunnels;
+    s->own = own;
+    map_init(&s->remembered);
+    return s;
+}
+
+void successors_destroy(struct successors *s)
+{
+    size_t at = 0;
+    if (!s)
+        return;
+    for (struct map_entry *e; (e = map_next(&s->remembered, &at));)
+        free(e->value);
+    map_finish(&s->remembered);
+    free(s);
+}

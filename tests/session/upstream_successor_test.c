@@ -1,0 +1,146 @@
+/* tests/session/upstream_successor_test.c - a pod that takes another's place is expected */
+#include "upstream_rig.h"
+
+#include <string.h>
+
+#include "base/own.h"
+
+static struct service *last;
+
+static int begin(void **state)
+{
+    rig_begin(state);
+    last = service_ref(rig.service);
+    rig_advance(1000);
+    return 0;
+}
+
+static int end(void **state)
+{
+    service_unref(TAKE(last));
+    return rig_end(state);
+}
+
+/* The service has these endpoints now; what was expected because of it. */
+static const char *change(const char *endpoints)
+{
+    rig.expected[0] = '\0';
+    rig_service(endpoints);
+    rig.changed(rig.changed_owner, last, rig.service);
+    service_unref(last);
+    last = service_ref(rig.service);
+    return rig.expected;
+}
+
+/* As of a Deployment: no names that come back. */
+static void forget_names(void)
+{
+    for (size_t i = 0; i < rig.service->endpoint_count; i++)
+        free(TAKE(rig.service->endpoints[i]->hostname));
+}
+
+static const char *change_unnamed(const char *endpoints)
+{
+    rig.expected[0] = '\0';
+    rig_service(endpoints);
+    forget_names();
+    rig.changed(rig.changed_owner, last, rig.service);
+    service_unref(last);
+    last = service_ref(rig.service);
+    return rig.expected;
+}
+
+static void carry(char pod, uint32_t at_once)
+{
+    uint64_t now = rig.sched->now;
+    rig.carried[pod - 'a'] = (struct demand){
+        .peak = at_once, .wanted = at_once, .since = now, .asked_at = now
+    };
+}
+
+static void a_service_that_nobody_uses_is_left_alone(void **state)
+{
+    (void)state;
+    assert_string_equal(change_unnamed("abc"), "");
+    assert_string_equal(change_unnamed("cd"), "");
+}
+
+/* a goes, is gone for a while, and c comes, not ready at first. */
+static void the_only_pod_is_replaced(void **state)
+{
+    (void)state;
+
+    change_unnamed("a");
+    carry('a', 20);
+    assert_string_equal(change_unnamed("1"), "");
+    rig.carried[0] = (struct demand){ 0 };
+    assert_string_equal(change_unnamed(""), "");
+    rig_advance(5000);
+    assert_string_equal(change_unnamed("C"), "");
+    assert_string_equal(change_unnamed("c"), "c:20 ");
+    assert_int_equal(rig.expected_of.asked_at, rig.sched->now - 5000);
+    assert_string_equal(change_unnamed("cD"), ""); /* once */
+}
+
+static void each_gets_its_part(void **state)
+{
+    (void)state;
+
+    change_unnamed("ab");
+    carry('a', 10);
+    carry('b', 11);
+    assert_string_equal(change_unnamed("abc"), "c:7 ");
+    rig.carried[0] = (struct demand){ 0 };
+    assert_string_equal(change_unnamed("bcd"), "d:7 ");
+    rig.carried[1] = (struct demand){ 0 };
+    assert_string_equal(change_unnamed("cdef"), "e:6 f:6 ");
+}
+
+static void what_was_carried_is_forgotten(void **state)
+{
+    (void)state;
+
+    change_unnamed("a");
+    carry('a', 8);
+    change_unnamed("");
+    rig.carried[0] = (struct demand){ 0 };
+    rig_advance(DEMAND_HALF_MS);
+    assert_string_equal(change_unnamed("b"), "b:4 ");
+    change_unnamed("");
+    rig_advance(3 * DEMAND_HALF_MS);
+    assert_string_equal(change_unnamed("c"), "");
+}
+
+static void a_namesake_gets_all_of_it(void **state)
+{
+    (void)state;
+
+    change("abc");
+    carry('b', 12);
+    change("ac");
+    rig.carried[1] = (struct demand){ 0 };
+    assert_string_equal(change("abc"), "b:12 b:4 ");
+}
+
+static void ourselves_are_never_expected(void **state)
+{
+    (void)state;
+
+    change_unnamed("a");
+    carry('a', 8);
+    assert_string_equal(change_unnamed("am"), "");
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(a_service_that_nobody_uses_is_left_alone),
+        TEST(the_only_pod_is_replaced),
+        TEST(each_gets_its_part),
+        TEST(what_was_carried_is_forgotten),
+        TEST(a_namesake_gets_all_of_it),
+        TEST(ourselves_are_never_expected),
+    };
+    return cmocka_run_group_tests_name("upstream/successor", tests, NULL, NULL);
+}
