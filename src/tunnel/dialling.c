@@ -9,8 +9,8 @@
  * while nobody lacks a dial, and while half of the node's dials and few of all are under
  * way.  A failure stops it for a second, then two, up to a minute; a refusal (401, 403,
  * 404, 429) until a dial that somebody needed has succeeded.  A spare counts as used when
- * the pod was last asked for, so it expires with the others, and what has expired is not
- * wanted any more.
+ * the pod was last asked for, so it expires with the others.  What has expired, or was given
+ * up with its connection, is not wanted any more.
  */
 #include "tunnel/dialling.h"
 
@@ -19,7 +19,7 @@
 #include "base/metrics.h"
 
 #define AHEAD_DIALS 8    /* under way in all, or spares wait */
-#define AHEAD_TUNNELS 64 /* of a pod: no spare beyond */
+#define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */
 #define AHEAD_PAUSE_MS 1000
 #define AHEAD_PAUSE_MAX_MS 60000
 

@@ -209,6 +209,8 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     tunnel_destroy(t);
     p->count--;
     p->open -= was_good ? carried : 0;
+    if (was_good && error.code == ERR_CANCELLED) /* we closed it: it is not missed */
+        demand_limit(&p->demand, p->open);
     if (was_dialling) {
         dialling_on_end(p, carried);
         if (!ts->draining)
@@ -325,7 +327,6 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
         if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
             continue;
         metric_add(&metric_expired, 0, 1);
-        demand_limit(&p->demand, p->open - (t->retired ? 0 : tunnel_carries(t)));
         if (p->count == 1) { /* p goes with its last tunnel */
             tunnel_close(t, ERR_CANCELLED, "idle");
             return;

@@ -193,6 +193,22 @@ static void what_is_lost_is_dialled_again(void **state)
     assert_int_equal(lost->opening.result, OK);
 }
 
+/* Its client vanished: that is no reason to expect another. */
+static void what_is_given_up_is_not(void **state)
+{
+    (void)state;
+
+    come(0, 3);
+    for (size_t i = 0; i < 3; i++) {
+        stream_abort(TAKE(users[i].opening.stream));
+        user_finish(&users[i]);
+    }
+    rig_advance(10000);
+    assert_int_equal(rig.dials, 4);
+    come(0, 1); /* on the spare */
+    assert_false(users[0].opening.dialled);
+}
+
 static void what_is_worn_out_is_dialled_before_it_is_missed(void **state)
 {
     (void)state;
@@ -360,6 +376,7 @@ int main(void)
         TEST(all_is_gone_after_the_idle_time),
         TEST(a_late_spare_expires_with_the_others),
         TEST(what_is_lost_is_dialled_again),
+        TEST(what_is_given_up_is_not),
         TEST(what_is_worn_out_is_dialled_before_it_is_missed),
         TEST(a_refused_pod_gets_no_spares),
         TEST(a_failure_is_followed_by_a_pause),
