@@ -20,8 +20,8 @@
 
 #define AHEAD_DIALS 8    /* under way in all, or spares wait */
 #define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */
-#define AHEAD_PAUSE_MS 1000
-#define AHEAD_PAUSE_MAX_MS 60000
+#define AHEAD_PAUSE_MS 1000u
+#define AHEAD_PAUSE_MAX_MS 60000u
 
 static struct metric metric_dials = {
     .name = "kube_tunnel_dials_total",
