@@ -26,7 +26,7 @@
 #define WRITE_IOV 64
 
 /* What is read in a turn may have to be held if its reader does not go on.  So it is one TLS
- * record at first, and a chunk more after each 24 in a row that filled it and were taken
+ * record at first, and a chunk more after each 24 that filled it and were all taken
  * (but for the beginning of another record). */
 #define IN_FIRST (17 * 1024)
 #define ROUNDS_TO_GROW 24
@@ -45,7 +45,7 @@ struct tcp {
     bool plenty;        /* the last read filled all the room there was */
     struct task flush;
     size_t in_most;     /* up to where in.limit grows */
-    unsigned rounds;    /* in a row in which `in` was filled, and taken by the next one */
+    unsigned rounds;    /* in which `in` was filled, and taken by the next one */
     bool filled;        /* by the last one */
     uint64_t paused_at; /* 0: it is read */
 };
@@ -114,7 +114,9 @@ static void grow(struct tcp *t)
 {
     struct bufq *in = &t->stream.in;
 
-    t->rounds = t->filled && in->len < CHUNK_ROOM ? t->rounds + 1 : 0;
+    if (!t->filled)
+        return;
+    t->rounds = in->len < CHUNK_ROOM ? t->rounds + 1 : 0;
     if (t->rounds < ROUNDS_TO_GROW)
         return;
     t->rounds = 0;
