@@ -545,7 +545,7 @@ void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *po
 
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
-                                       const struct service *after),
+                                      const struct service *after),
                        void *owner)
 {
     c->change = change;

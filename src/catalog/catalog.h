@@ -132,7 +132,7 @@ void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *po
  * borrowed.  One listener; it must not ask. */
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
-                                       const struct service *after),
+                                      const struct service *after),
                        void *owner);
 
 /* All services known now, for `list` and /readyz: calls back for each, in name order.
