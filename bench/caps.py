@@ -1,6 +1,6 @@
-"""Choose how many own tunnels a pod gets, by measuring several values side by side.
+"""Choose how many tunnels of their own HTTP requests get, by measuring several values side by side.
 
-One kube-tunnel for each value of --tunnels-per-pod; every load is put on all of
+One kube-tunnel for each value of --http-tunnels-per-pod; every load is put on all of
 them in turn, as on rivals. SPDX-License-Identifier: MIT
 """
 import argparse
@@ -18,8 +18,8 @@ def parse(text):
         values = [int(word) for word in text.split(",")]
     except ValueError:
         values = [0]
-    if min(values) < 1 or len(set(values)) < len(values):
-        raise argparse.ArgumentTypeError("numbers from 1 on, each once, like 1,2,4,8,16")
+    if min(values) < 0 or len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError("numbers from 0 on, each once, like 0,1,2,4,8")
     return values
 
 
@@ -28,7 +28,7 @@ def name_of(value):
 
 
 def contenders(place, folder, values):
-    return [KubeTunnel(place, folder, name_of(v), ("--tunnels-per-pod", v)) for v in values]
+    return [KubeTunnel(place, folder, name_of(v), ("--http-tunnels-per-pod", v)) for v in values]
 
 
 def spread(numbers):
@@ -44,5 +44,5 @@ def table_of(results, values):
     rows = [[load, value, *(spread([r.get(number) for r in results[load][name_of(value)]])
                             for _, number in NUMBERS)]
             for load in LOADS for value in values]
-    head = ["load", "tunnels per pod", *(title for title, _ in NUMBERS)]
+    head = ["load", "own tunnels per pod", *(title for title, _ in NUMBERS)]
     return table.markdown(head, rows)

@@ -51,7 +51,7 @@ def read_arguments():
     parser.add_argument("--remarks", metavar="FILE", type=Path,
                         help='lines "row: sentence": what to say under a row that does not hold')
     parser.add_argument("--caps", metavar="N,N", type=caps.parse,
-                        help="compare these values of --tunnels-per-pod instead")
+                        help="compare these values of --http-tunnels-per-pod instead")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments

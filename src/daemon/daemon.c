@@ -178,6 +178,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .ping_ms = c->ping_interval_ms,
         .ping_timeout_ms = c->ping_timeout_ms,
         .own_max = c->tunnels_per_pod,
+        .own_brief_max = c->http_tunnels_per_pod,
         .tunnels_max = TUNNELS_PER_POD_MAX,
         .dials_max = DIALS_PER_NODE_MAX,
         .pairs_max = c->tunnel_max_pairs,

@@ -70,13 +70,14 @@ static void dial(struct pod *p)
 {
     struct tunnels *ts = p->owner;
     struct log_id id = { 't', ++ts->last_id, 0 };
-    bool shared = p->count >= ts->settings.own_max;
+    bool shared = !pod_may_own_more(p, p->alone);
     struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
     count_dial(p, +1);
     p->coming += tunnel_carries(t);
     p->count++;
+    p->own += !shared;
     tunnels_count(ts, +1);
     log_debug(id, "dialling", LOG_S("pod", p->label),
               LOG_S("for", shared ? "many" : "one"));

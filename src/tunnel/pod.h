@@ -21,6 +21,8 @@ struct pod {
     uint32_t dialling;        /* tunnels not open yet */
     uint32_t coming;          /* connections that those will be able to carry */
     uint32_t count;           /* tunnels */
+    uint32_t own;             /* of these, the ones that carry one connection each */
+    bool alone;               /* what was asked for last: a tunnel to itself */
     uint32_t open;            /* connections that the open, good ones can carry */
     uint32_t lent;            /* connections in use */
     struct demand demand;
@@ -52,6 +54,9 @@ struct tunnels {
 void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
                       uint64_t idle_ms);
 void tunnels_count(struct tunnels *ts, int change);
+/* May there be more tunnels that carry one connection each, for who wants to be alone or
+ * not? */
+bool pod_may_own_more(const struct pod *p, bool alone);
 
 /* tunnels.c is told, of a new tunnel dialling.c: */
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t);

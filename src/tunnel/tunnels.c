@@ -4,8 +4,9 @@
  * available tunnel, the one used last (so that the others can expire); when there is none
  * it waits, and enough tunnels are dialled for all who wait.  Whichever tunnel becomes
  * available first, dialled or given back, goes to the oldest.  The first own_max tunnels
- * of a pod carry one connection at a time; those dialled beyond them are shared by up to
- * five, one for each worker of the runtime.
+ * of a pod carry one connection at a time (own_brief_max, where only those came who do not
+ * ask for it); those dialled beyond them are shared by up to five, one for each worker of
+ * the runtime.
  *
  * A failed dial fails as many openings as then have nothing left to hope for; an answer
  * about the pod or our rights fails them all.  Who may be tried again is upstream/'s
@@ -104,11 +105,23 @@ static struct tunnel *find_joinable(struct pod *p)
     return NULL;
 }
 
-/* A tunnel of its own while there may be more of them; then one that is shared. */
-static struct tunnel *find(struct pod *p)
+bool pod_may_own_more(const struct pod *p, bool alone)
 {
-    struct tunnel *t = find_available(p);
-    return t || p->count < p->owner->settings.own_max ? t : find_joinable(p);
+    const struct tunnel_settings *s = &p->owner->settings;
+    return p->own < (alone ? s->own_max : s->own_brief_max);
+}
+
+/* A tunnel of its own while there may be more of them; then one that is shared.  Who does
+ * not ask to be alone joins others rather than take an empty one: what travels together
+ * costs the cluster less, and the empty one is there for who comes next. */
+static struct tunnel *find(struct pod *p, bool alone)
+{
+    bool may_own = pod_may_own_more(p, alone);
+    struct tunnel *t = may_own || alone ? NULL : find_joinable(p);
+
+    if (!t)
+        t = find_available(p);
+    return t || may_own ? t : find_joinable(p);
 }
 
 void tunnels_count(struct tunnels *ts, int change)
@@ -160,11 +173,16 @@ static void cancel_waiting(struct pod *p)
         fail_opening(list_first(&p->waiting, struct opening, waiting), &error);
 }
 
+/* The oldest first, but who wants to be alone does not keep back who does not. */
 static void serve_waiting(struct pod *p)
 {
-    struct tunnel *t;
-    while (!list_empty(&p->waiting) && (t = find(p))) {
-        struct opening *o = list_first(&p->waiting, struct opening, waiting);
+    bool served[] = { true, true };
+
+    list_for_each (o, &p->waiting, struct opening, waiting) {
+        struct tunnel *t = served[o->alone] ? find(p, o->alone) : NULL;
+        served[o->alone] = t != NULL;
+        if (!t)
+            continue;
         leave_waiting(o);
         give(p, t, o->port, o);
         task_wake(o->wake);
@@ -206,6 +224,7 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     struct api_error error = t->error;
     uint32_t carried = tunnel_carries(t);
 
+    p->own -= t->share == NULL;
     tunnel_destroy(t);
     p->count--;
     p->open -= was_good ? carried : 0;
@@ -228,8 +247,9 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
                   struct opening *o, struct task *wake)
 {
     struct pod *p = pod_get(ts, endpoint);
-    struct tunnel *t = find(p);
+    struct tunnel *t = find(p, o->alone);
 
+    p->alone = o->alone;
     o->result = ERR_AGAIN;
     o->wake = wake;
     o->port = port;

@@ -32,6 +32,7 @@ struct tunnel_settings {
     uint64_t ping_ms;         /* a PING after this much silence of ours */
     uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
     uint32_t own_max;         /* per pod: up to this many carry one connection each */
+    uint32_t own_brief_max;   /* ... for openings that do not ask to be alone */
     uint32_t tunnels_max;     /* per pod, shared ones included; further openings wait */
     uint32_t dials_max; /* under way at once per node: each costs it a millisecond */
     uint32_t pairs_max; /* a tunnel retires after carrying this many */
@@ -62,7 +63,7 @@ struct opening {
     struct log_id tunnel;
     struct api_error error;
     struct task *wake;
-    bool alone; /* set before: a tunnel of its own is better, while there may be more */
+    bool alone;    /* set before: a tunnel to itself is worth a dial */
     uint16_t port; /* private, like what follows */
     struct pod *pod;
     struct list_node waiting;

@@ -176,6 +176,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
                                         .ping_ms = 5000,
                                         .ping_timeout_ms = 15000,
                                         .own_max = 1,
+                                        .own_brief_max = 1,
                                         .tunnels_max = 2,
                                         .dials_max = 1,
                                         .pairs_max = 8,

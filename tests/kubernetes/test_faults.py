@@ -274,8 +274,10 @@ def free_ports(n):
     return ports
 
 
-# A tunnel for each connection, or one for five of them.
-tunnels = pytest.mark.parametrize("flags", [(), ("--tunnels-per-pod", "1")], ids=["own", "shared"])
+# A tunnel for each connection, one for five of them, or as it comes: requests share, others do not.
+OWN = ("--http-tunnels-per-pod", "8")
+SHARED = ("--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1")
+tunnels = pytest.mark.parametrize("flags", [(), OWN, SHARED], ids=["usual", "own", "shared"])
 
 
 @tunnels
@@ -302,7 +304,7 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
     tell(f"{refused} refused, {download.got >> 20} MB, {sum(e.rounds for e in echoes)} echoes; POST:", figures)
     assert refused == 10
     # On a shared tunnel a client that reads more slowly than the pod sends may be failed, alone.
-    assert download.right or (flags and "reads too slowly for a shared tunnel" in tunnel.log()), download.got
+    assert download.right or (flags != OWN and "reads too slowly for a shared tunnel" in tunnel.log()), download.got
     assert not figures.lost, figures.complaints()
     broken = [e.error for e in echoes if e.error]
     assert not broken and all(e.rounds > 10 for e in echoes), broken
@@ -330,7 +332,7 @@ def test_a_pod_that_never_reads(start_tunnel, tell, flags):
 
 
 def test_slow_readers(start_tunnel, tell):
-    tunnel = start_tunnel("--tunnels-per-pod", "60")
+    tunnel = start_tunnel("--http-tunnels-per-pod", "60")
     before, grown = anonymous_memory(tunnel.process), []
 
     def trouble():
@@ -422,7 +424,7 @@ def one_get(port, host, path):
 def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
     """db-0 comes back under its old name, another pod."""
     host = "db-0.db.shop.svc.cluster.local"
-    tunnel = start_tunnel("--tunnels-per-pod", "20")
+    tunnel = start_tunnel("--http-tunnels-per-pod", "20")
     at_once(tunnel.port, host, "/slow?ms=1000", 20)
     time.sleep(1)
     calm = burst(tunnel.port, host)

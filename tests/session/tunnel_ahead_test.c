@@ -23,7 +23,7 @@ static int begin(void **state)
     rig_begin(state);
     memset(users, 0, sizeof(users));
     rig.settings.dial_ahead = true;
-    rig.settings.own_max = 4;
+    rig.settings.own_max = rig.settings.own_brief_max = 4;
     rig.settings.tunnels_max = 8;
     rig.settings.dials_max = 8;
     restart();

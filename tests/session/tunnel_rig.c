@@ -120,6 +120,7 @@ static const struct tunnel_settings settings = {
     .ping_ms = 5000,
     .ping_timeout_ms = 15000,
     .own_max = 4,
+    .own_brief_max = 4,
     .tunnels_max = 4,
     .dials_max = 2,
     .pairs_max = 1000,
@@ -186,16 +187,26 @@ static void on_user_wake(struct task *task)
     container_of(task, struct user, wake)->wakes++;
 }
 
-void user_open(struct user *u, const char *uid, uint16_t port)
+static void open_as(struct user *u, const char *uid, uint16_t port, bool alone)
 {
     char ns[] = "shop", pod[] = "web-1";
     struct endpoint e = { .refs = 1, .ns = ns, .pod = pod, .uid = (char *)uid };
 
-    *u = (struct user){ 0 };
+    *u = (struct user){ .opening.alone = alone };
     task_init(&u->wake, rig.sched, RANK_WORK, on_user_wake);
     tunnels_open(rig.tunnels, &e, port, &u->opening, &u->wake);
     if (u->opening.stream)
         u->opening.stream->wake = &u->wake;
+}
+
+void user_open(struct user *u, const char *uid, uint16_t port)
+{
+    open_as(u, uid, port, false);
+}
+
+void user_open_alone(struct user *u, const char *uid, uint16_t port)
+{
+    open_as(u, uid, port, true);
 }
 
 struct stream *user_stream(struct user *u)

@@ -14,7 +14,7 @@ static int begin(void **state)
 {
     rig_begin(state);
     tunnels_destroy(rig.tunnels);
-    rig.settings.own_max = 1;
+    rig.settings.own_max = rig.settings.own_brief_max = 1;
     rig.settings.tunnels_max = 3;
     struct diag why;
     assert_int_equal(
@@ -390,6 +390,84 @@ static void the_next_user_of_a_worker_sends_as_much(void **state)
     close_all();
 }
 
+static void opened(struct user *u, size_t dial, bool alone)
+{
+    (alone ? user_open_alone : user_open)(u, "uid-1", 80);
+    rig_run();
+    if (rig.dials > dial)
+        server_switch(server_connect(dial));
+    rig_run();
+    user_stream(u);
+}
+
+/* Requests travel together, and leave tunnels to those who have to be alone. */
+static void who_wants_to_be_alone_is_alone_and_the_others_share(void **state)
+{
+    (void)state;
+    struct user *own = &users[0], *first = &users[1], *second = &users[2];
+    struct user *alone = &users[3], *third = &users[4], *last = &users[5];
+
+    tunnels_destroy(rig.tunnels);
+    rig.settings.own_max = 2;
+    rig.settings.own_brief_max = 1;
+    struct diag why;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+    opened(own, 0, false);
+    opened(first, 1, false);
+    opened(second, 2, false);
+    assert_int_equal(rig.dials, 2);
+    assert_ptr_equal(tunnel_of(second), tunnel_of(first));
+
+    opened(alone, 2, true);
+    assert_int_equal(rig.dials, 3);
+    assert_null(tunnel_of(alone)->share);
+    user_finish(alone);
+    rig_run();
+    opened(third, 3, false); /* an empty tunnel is there, and stays there */
+    assert_ptr_equal(tunnel_of(third), tunnel_of(first));
+    opened(alone, 3, true);
+    assert_null(tunnel_of(alone)->share);
+    opened(last, 3,
+           true); /* there may be no more of them: better together than not at all */
+    assert_int_equal(rig.dials, 3);
+    assert_ptr_equal(tunnel_of(last), tunnel_of(first));
+    close_all();
+}
+
+/* Nobody knows beforehand who will carry much. */
+static void who_carries_much_gets_no_new_neighbours(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *large = sharing(0), *kept = sharing(1), *gone = sharing(2);
+    struct stream *kept_stream = user_stream(kept);
+    char room[16384];
+
+    user_finish(gone);
+    tunnel_stream_lend(kept_stream, false);
+    rig_advance(50);
+    assert_true(tunnel_joinable(tunnel_of(large)));
+    assert_true(tunnel_stream_free(kept_stream, false));
+    assert_false(tunnel_stream_free(kept_stream, true));
+
+    for (size_t sent = 0; sent < SHARE_LADEN_BYTES; sent += sizeof(room)) {
+        server_data(s, s->pairs[pair_of(s, large)].data_id, room, sizeof(room), 0);
+        rig_run();
+        bufq_read(&user_stream(large)->in, room, sizeof(room));
+        stream_update(user_stream(large));
+    }
+    rig_run();
+    assert_false(tunnel_joinable(tunnel_of(large)));
+    assert_false(tunnel_stream_free(kept_stream, false));
+
+    tunnel_stream_lend(user_stream(large), false); /* that request is over */
+    tunnel_stream_lend(user_stream(large), true);
+    assert_true(tunnel_joinable(tunnel_of(large)));
+    assert_true(tunnel_stream_free(kept_stream, false));
+    close_all();
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
@@ -407,6 +485,8 @@ int main(void)
         CASE(those_who_leave_together_share_a_probe),
         CASE(whoever_waits_does_not_wait_for_company),
         CASE(the_next_user_of_a_worker_sends_as_much),
+        CASE(who_wants_to_be_alone_is_alone_and_the_others_share),
+        CASE(who_carries_much_gets_no_new_neighbours),
     };
     return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
 }

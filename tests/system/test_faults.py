@@ -62,7 +62,7 @@ def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tel
     host = "many.many.svc.cluster.local"
     playground = start_playground("--pods", str(PODS))
     # Not all pods get the same share of them: that many are enough for each to be alone.
-    tunnel = start_tunnel("--tunnels-per-pod", "256", "--log-level", "info",
+    tunnel = start_tunnel("--http-tunnels-per-pod", "256", "--log-level", "info",
                           kubeconfig=playground.kubeconfig)
     before, readers = anonymous_memory(tunnel.process), []
 
@@ -89,7 +89,7 @@ def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tel
 def test_slow_readers_on_shared_tunnels(start_playground, start_tunnel, tell):
     """Those that are failed are named, with the reason; the others go on."""
     playground = start_playground("--pods", "1")
-    tunnel = start_tunnel("--tunnels-per-pod", "1", "--log-level", "info",
+    tunnel = start_tunnel("--http-tunnels-per-pod", "1", "--log-level", "info",
                           kubeconfig=playground.kubeconfig)
     host = "many.many.svc.cluster.local"
     readers = []

@@ -74,7 +74,7 @@ def test_a_connection_that_is_reset(start_both, runtime, order):
 
 
 @runtimes
-@pytest.mark.parametrize("flags", [(), ("--tunnels-per-pod", "1")], ids=["own", "shared"])
+@pytest.mark.parametrize("flags", [(), ("--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1")], ids=["own", "shared"])
 def test_refused_connections_beside_long_streams(start_both, runtime, flags):
     """On containerd 1.x each of them, with data on its way, costs a worker of its tunnel."""
     echo_port, closed_port = free_ports(2)
@@ -95,7 +95,8 @@ def test_refused_connections_beside_long_streams(start_both, runtime, flags):
 def test_bytes_after_the_pods_end(start_both):
     """The second frame after it stops a worker for good: it may cost a tunnel, and nobody else."""
     http_port, echo_port = free_ports(2)
-    _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--expose", f"web.shop:80={http_port}",
+    _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1",
+                                   "--expose", f"web.shop:80={http_port}",
                                    "--expose", f"web.shop:9000={echo_port}"])
     echo = Echo(echo_port)
     with socket.create_connection(("127.0.0.1", http_port), 10) as talker:
