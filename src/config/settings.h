@@ -82,7 +82,7 @@
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
       "Tunnels to one pod that carry one connection each") \
-    X(COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "2", 0, 256, TUNNELS, \
+    X(COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "8", 0, 256, TUNNELS, \
       "As many of them for HTTP requests; further ones share") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \

@@ -320,6 +320,7 @@ static void retire_open(struct pod *p)
 
 void pod_on_sandbox_gone(struct pod *p)
 {
+    p->ahead_after = UINT64_MAX; /* until somebody's dial succeeds */
     retire_open(p);
 }
 

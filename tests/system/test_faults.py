@@ -109,7 +109,7 @@ def test_slow_readers_on_shared_tunnels(start_playground, start_tunnel, tell):
 
 
 def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, tell):
-    """On tunnels of their own they hold about as much as slow readers do."""
+    """On tunnels of their own they hold what was read for a fast pod, and no more."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     playground = start_playground()
@@ -134,7 +134,7 @@ def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, t
     assert tunnel.total("kube_tunnel_tunnels") >= len(uploads)
     for upload in uploads:
         upload.close()
-    assert grown <= len(uploads) * 80
+    assert grown <= len(uploads) * 128
 
 
 class Crowd:
