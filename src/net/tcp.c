@@ -284,6 +284,16 @@ int tcp_fd(const struct stream *s)
     return s->ops == &tcp_ops ? container_of(s, const struct tcp, stream)->fd : -1;
 }
 
+bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(tcp_fd(s), IPPROTO_TCP, TCP_INFO, &info, &len))
+        return false;
+    return info.tcpi_retransmits + info.tcpi_probes >= 2 && info.tcpi_last_ack_recv >= ms;
+}
+
 void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT])
 {
     char host[INET6_ADDRSTRLEN] = "";

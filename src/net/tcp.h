@@ -22,6 +22,11 @@ struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limi
  * a tcp stream. */
 int tcp_fd(const struct stream *s);
 
+/* Has the far end's kernel answered nothing for so long, though it was asked twice?  One
+ * whose program does not read does answer, for as long as that takes: it says that there is
+ * no room (RFC 9293, section 3.8.6.1).  False for what is no tcp stream. */
+bool tcp_is_unanswered(const struct stream *s, uint64_t ms);
+
 /* A socket address as text: "127.0.0.1:80", "[::1]:80", "unix". */
 #define ADDRESS_TEXT 64
 void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);

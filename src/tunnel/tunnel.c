@@ -41,7 +41,8 @@
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
  * - Silence means death only while an answer could come: a tunnel that waits for a slow
  *   client cannot be heard, and one that waits for a slow pod cannot ask.  There the kernel
- *   decides (TCP_USER_TIMEOUT).
+ *   is asked whether its own questions are answered (tcp_is_unanswered), and a pod may take
+ *   as long as it likes to read.
  *
  * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
@@ -110,16 +111,15 @@ static enum tunnel_state fail(struct tunnel *t, enum err e, const char *why)
     return TUNNEL_CLOSED;
 }
 
-/* A dead peer is the kernel's business while we are not reading ourselves. */
+/* A dead peer is the kernel's business while we are not reading and have nothing to send.
+ * No TCP_USER_TIMEOUT: it would also end a connection whose far end is alive and has no room. */
 static void set_socket_options(int fd)
 {
     int on = 1, idle = 30, every = 10, count = 3;
-    unsigned unanswered_ms = 30000;
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unanswered_ms, sizeof(unanswered_ms));
 }
 
 static void ask_for_upgrade(struct tunnel *t)
@@ -168,6 +168,7 @@ static enum tunnel_state in_connect(struct tunnel *t)
     if (!t->carrier)
         t->carrier = carrier_open(t->origin, &t->connecting);
     t->carrier->wake = &t->step;
+    t->wire = t->carrier;
     ask_for_upgrade(t);
     return TUNNEL_UPGRADE;
 }
@@ -424,7 +425,8 @@ static void on_ping(struct timer *timer)
     bool listening = tunnel_is_listening(t);
     uint64_t silent_ms = listening ? now(t) - t->heard_at : 0;
 
-    if (silent_ms >= s->ping_timeout_ms) {
+    if (silent_ms >= s->ping_timeout_ms ||
+        tcp_is_unanswered(tls_below(t->wire), s->ping_timeout_ms)) {
         tunnel_close(t, ERR_TIMEOUT, "no sign of life");
         return;
     }

@@ -61,6 +61,7 @@ struct tunnel {
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
     struct stream *carrier; /* SPDY bytes both ways */
+    struct stream *wire;    /* the same, or what its WebSocket stands on */
     struct api_error error; /* why it closed */
 
     struct list_node pairs;

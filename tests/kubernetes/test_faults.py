@@ -228,9 +228,11 @@ class Upload(Raw):
 
     def __init__(self, port):
         self.sent = 0
+        self.pause = 0
         super().__init__(port)
 
     def talk(self):
+        time.sleep(self.pause)
         self.socket.settimeout(0.5)
         try:
             self.sent += self.socket.send(bytes(65536))
@@ -373,8 +375,12 @@ def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
     """20 seconds of silence: waited out, or told, as was wished. Nothing hangs."""
     config = far.kubeconfig(cluster, "watcher", tmp_path)
     patient, usual = start_tunnel("--wait", "30s", kubeconfig=config), start_tunnel(kubeconfig=config)
+    port, = free_ports(1)
+    full = start_tunnel("--expose", f"raw.shop:9001={port}", "--ping-interval", "1s", kubeconfig=config)
+    upload = Upload(port)  # its carrier is full when it is cut: PINGs cannot ask
     with Load(patient.port, rate=100) as patiently, Load(usual.port, rate=100) as usually:
         time.sleep(BEFORE)
+        upload.pause = 0.05
         far.cut()
         cut = time.time()
         time.sleep(20)
@@ -382,12 +388,14 @@ def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
         mended = time.monotonic()
         time.sleep(AFTER)
     figures, told = patiently.figures(), usually.figures()
-    found = [at and at - cut for at in map(found_dead, (patient, usual))]
+    found = [at and at - cut for at in map(found_dead, (patient, usual, full))]
+    upload.stop()
     tell(f"found after {found} s; with --wait 30s:", figures,
          f"; the last {max(r.ended for r in figures.requests) - mended:.1f} s after it was mended")
     tell("with the usual --wait:", told, f"; told after at most {max((r.wait for r in told.lost), default=0):.1f} s")
     assert not figures.lost, figures.complaints()
-    assert all(at and at <= 16 for at in found)
+    assert all(at and at <= 16 + 1 for at in found) and all(at <= 16 for at in found[:2])
+    assert upload.error
     untold = [r for r in told.lost if r.status not in (503, 504)]
     assert not untold, (len(untold), untold[:10])
     longest = max(r.wait for r in told.requests)

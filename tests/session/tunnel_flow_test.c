@@ -284,6 +284,24 @@ static void a_carrier_that_takes_nothing_is_told_to_its_pair(void **state)
     user_finish(&u);
 }
 
+/* While nothing can be asked, the kernel knows whether anybody is there. */
+static void a_carrier_that_takes_nothing_is_dead_when_the_kernel_says_so(void **state)
+{
+    (void)state;
+    struct user u;
+
+    struct server *s = rig_warm(&u);
+    carrier_of(&u)->stuck = true;
+    s->silent = true;
+    rig_advance(120000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    rig.unanswered = true;
+    rig_advance(rig.settings.ping_ms);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_string_equal(user_stream(&u)->end.why.text, "no sign of life");
+    user_finish(&u);
+}
+
 /* Whose user has gone, or only keeps it for later, holds nobody up. */
 static void a_paused_pair_that_is_given_back_lets_the_tunnel_go_on(void **state)
 {
@@ -523,6 +541,7 @@ int main(void)
         TEST(a_full_pair_is_not_a_dead_tunnel),
         TEST(a_paused_pair_stops_its_own_tunnel),
         TEST(a_carrier_that_takes_nothing_is_told_to_its_pair),
+        TEST(a_carrier_that_takes_nothing_is_dead_when_the_kernel_says_so),
         TEST(a_paused_pair_that_is_given_back_lets_the_tunnel_go_on),
         TEST(the_end_of_the_carrier_waits_for_a_full_pair),
         TEST(a_large_request_arrives_whole),

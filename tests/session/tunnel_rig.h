@@ -68,6 +68,7 @@ struct rig {
     struct server *servers[64]; /* by dial */
     size_t dials;
     unsigned turn;
+    bool unanswered;        /* the kernel says so of every carrier */
     struct api_call *asked; /* of the API server, not answered yet */
     char asked_path[128];
 };

@@ -137,6 +137,21 @@ def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, t
     assert grown <= len(uploads) * 128
 
 
+def test_an_upload_may_wait_for_its_pod(start_tunnel):
+    """However long that takes: the API server is there, and so is the pod."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    tunnel = start_tunnel("--expose", f"raw.shop:9002={port}", "--ping-timeout", "5s", "--ping-interval", "1s")
+    with socket.create_connection(("127.0.0.1", port), 10) as upload:
+        upload.settimeout(1)
+        for _ in range(32):  # the old limit was 30 s
+            with contextlib.suppress(socket.timeout):
+                while True:
+                    upload.send(bytes(1 << 16))
+        assert "no sign of life" not in tunnel.log()
+        assert tunnel.total("kube_tunnel_tunnels") == 1
+
+
 class Crowd:
     """Many connections to one port, all asked the same at once."""
 

@@ -350,6 +350,23 @@ static void a_paused_stream_does_not_read(void **state)
     UNTIL(s->in.len == 5);
 }
 
+/* A far end that does not read answers all the same; that one is dead no test can fake. */
+static void who_does_not_read_is_not_unanswered(void **state)
+{
+    (void)state;
+    static char zeros[1 << 16];
+
+    assert_false(tcp_is_unanswered(s, 0));
+    for (int i = 0; i < 200; i++) {
+        bufq_write(&s->out, zeros, sizeof(zeros));
+        stream_update(s);
+        turns(1);
+    }
+    assert_true(s->stuck);
+    usleep(450 * 1000); /* the first probes of the zero window */
+    assert_false(tcp_is_unanswered(s, 0));
+}
+
 static void closing_sends_what_the_kernel_takes(void **state)
 {
     (void)state;
@@ -552,6 +569,7 @@ int main(void)
         TEST(a_slow_reader_bounds_our_memory),
         TEST(what_is_read_at_once_grows_for_a_reader_that_keeps_up),
         TEST(a_paused_stream_does_not_read),
+        TEST(who_does_not_read_is_not_unanswered),
         TEST(closing_sends_what_the_kernel_takes),
         TEST(aborting_resets),
         TEST(unix_sockets_will_do),
