@@ -83,7 +83,7 @@ struct catalog {
     void (*gone)(void *owner, const char *pod_uid);
     void *gone_owner;
     void (*change)(void *owner, const struct service *before,
-                    const struct service *after);
+                   const struct service *after);
     void *change_owner;
     struct watching watching;
     bool slices_refused;      /* 403: do not ask for endpointslices again */

@@ -23,7 +23,7 @@
 
 #define TLS_IN_LIMIT (8 * CHUNK_ROOM)
 #define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
-#define RECORD_ROOM (17 * 1024) /* a full record and its overhead */
+#define RECORD_ROOM (17 * 1024)        /* a full record and its overhead */
 #define RECORD_MAX 16384
 #define RECORD_HEAD 5
 
