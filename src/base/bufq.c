@@ -217,13 +217,14 @@ void bufq_commit(struct bufq *q, size_t n)
 
 void bufq_settle(struct bufq *q)
 {
-    if (q->len == 0) {
+    struct chunk *last = NULL;
+
+    for (struct chunk *c = q->head; c; c = c->next)
+        last = chunk_len(c) ? c : last;
+    if (!last) {
         bufq_clear(q);
         return;
     }
-    struct chunk *last = q->head;
-    for (struct chunk *c = last; c; c = c->next)
-        last = chunk_len(c) ? c : last;
     while (last->next) {
         struct chunk *unused = last->next;
         last->next = unused->next;

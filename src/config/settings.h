@@ -72,10 +72,6 @@
     X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \
       "Pass a client's end of input on to the pod at once") \
     \
-    X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \
-      "Close a tunnel that nobody used for this long") \
-    X(DURATION, idle_check_ms, "idle-check", "1m", 10, MS_DAY, TUNNELS, \
-      "Look for idle tunnels this often") \
     X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
       "Reach pods through tunnels, or dial them directly from in a pod") \
     X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
@@ -86,6 +82,10 @@
       "As many of them for HTTP requests; further ones share") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
+    X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \
+      "Close a tunnel that nobody used for this long") \
+    X(DURATION, idle_check_ms, "idle-check", "1m", 10, MS_DAY, TUNNELS, \
+      "Look for idle tunnels this often") \
     X(DURATION, tunnel_max_age_ms, "tunnel-max-age", "4h", MS_SECOND, 30 * MS_DAY, \
       TUNNELS, \
       "Replace a tunnel after this long") \
