@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import argparse
 import contextlib
+import dataclasses
 import signal
 import sys
 import tempfile
@@ -42,6 +43,7 @@ def read_arguments():
                "binaries.")
     parser.add_argument("--quick", action="store_true",
                         help="one short round: for a look, not for the record")
+    parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds")
     parser.add_argument("--playground", action="store_true", help="in the playground only")
     parser.add_argument("--kubernetes", action="store_true", help="on the real cluster only")
     parser.add_argument("--only", action="append", metavar="NAME", default=[],
@@ -233,6 +235,8 @@ def main():
     arguments = read_arguments()
     names = chosen_names(arguments.only)
     effort = measure.QUICK if arguments.quick else measure.FULL
+    if arguments.rounds:
+        effort = dataclasses.replace(effort, rounds=arguments.rounds)
     if not BINARY.exists():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
