@@ -12,8 +12,6 @@ import statistics
 import threading
 import time
 
-import pytest
-
 TICK = 0.005
 
 numbers = itertools.count(1)
@@ -200,17 +198,6 @@ class Figures:
     def complaints(self, most=12):
         """Said when requests were lost that should not have been."""
         return "\n".join([f"{len(self.lost)} of {len(self.requests)} lost:", *map(repr, self.lost[:most])])
-
-
-def promised(value, limit, guard, what):
-    """Losses are facts; times and sizes also depend on what else the machine does.
-
-    Up to `limit` is what was promised. Beyond it the row is said not to hold (xfail, with its
-    figure), and beyond `guard` something is broken.
-    """
-    assert value <= guard, f"{what}: {value:.3g}, and not even {guard:.3g}"
-    if value > limit:
-        pytest.xfail(f"{what}: {value:.3g} where {limit:.3g} is promised")
 
 
 def kept(measure, runs=3):

@@ -2,6 +2,12 @@
  *
  * For those who wait: enough for all of them, up to the node's limit.
  *
+ * After a failure nobody dials for a while: not this pod, and nobody at all where the API
+ * server gave no answer.  Each time twice as long, up to
+ * half a second, and a little by chance.  Who comes meanwhile is told the last reason at
+ * once, and is upstream/'s to try again: an outage costs a few dials a second, however many
+ * requests wait.
+ *
  * Spares: per pod, demand.h remembers how many connections at once there were lately, and
  * wants tunnels for a few more while that rises.  What is missing is dialled in the
  * background: when a record is set, when a tunnel is lost or worn out, when upstream/
@@ -20,6 +26,8 @@
 
 #define AHEAD_DIALS 8    /* under way in all, or spares wait */
 #define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */
+#define BACKOFF_MS 50u
+#define BACKOFF_MAX_MS 400u
 #define AHEAD_PAUSE_MS 1000u
 #define AHEAD_PAUSE_MAX_MS 60000u
 
@@ -83,11 +91,23 @@ static void dial(struct pod *p)
               LOG_S("for", shared ? "many" : "one"));
 }
 
+const struct api_error *dialling_forbids(const struct pod *p)
+{
+    const struct tunnels *ts = p->owner;
+
+    if (ts->sched->now < p->not_before)
+        return &p->last_error;
+    return ts->sched->now < ts->not_before ? &ts->last_error : NULL;
+}
+
 void dialling_for_waiting(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
+    const struct api_error *forbidden = dialling_forbids(p);
 
-    if (p->owner->draining || p->owner->sched->now < p->not_before)
+    if (forbidden && !p->coming)
+        pod_fail_waiting(p, forbidden);
+    if (p->owner->draining || forbidden)
         return;
     while (p->coming < p->waiters && dials_to(p) < s->dials_max &&
            p->count < s->tunnels_max)
@@ -102,7 +122,7 @@ static bool may_dial_ahead(const struct pod *p)
     const struct tunnels *ts = p->owner;
     uint64_t now = ts->sched->now;
 
-    return ts->settings.dial_ahead && !ts->draining && !p->gone && now >= p->not_before &&
+    return ts->settings.dial_ahead && !ts->draining && !p->gone && !dialling_forbids(p) &&
            now >= p->ahead_after && p->coming >= p->waiters;
 }
 
@@ -169,7 +189,8 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
     dialling_on_end(p, tunnel_carries(t));
     p->open += t->retired ? 0 : tunnel_carries(t);
-    p->failures = 0;
+    p->failures = p->owner->failures = 0;
+    p->not_before = p->owner->not_before = 0;
     p->ahead_after = 0;
     metric_add(&metric_dials, 0, 1);
     metric_add(&metric_carriers, t->kind, 1);
@@ -185,6 +206,37 @@ bool dialling_is_final(const struct api_error *e)
                             e->code == ERR_UNAUTHORIZED);
 }
 
+/* After so many failures in a row. */
+static uint64_t backoff_ms(struct sched *s, uint32_t failures)
+{
+    uint64_t ms = failures < 4 ? BACKOFF_MS << failures : BACKOFF_MAX_MS;
+    return ms - ms / 4 + sched_random_below(s, ms / 2);
+}
+
+/* Those that were under way together count as one. */
+static void note_silence(struct tunnels *ts, const struct api_error *error)
+{
+    uint64_t now = ts->sched->now;
+
+    if (now < ts->not_before)
+        return;
+    ts->not_before = now + backoff_ms(ts->sched, ts->failures++);
+    ts->last_error = *error;
+}
+
+static void note_failure(struct pod *p, const struct api_error *error)
+{
+    uint64_t now = p->owner->sched->now;
+    uint64_t asked = now + (uint64_t)error->retry_after * 1000;
+
+    if (now < p->not_before)
+        return;
+    p->not_before = now + backoff_ms(p->owner->sched, p->failures);
+    if (p->not_before < asked)
+        p->not_before = asked;
+    p->last_error = *error;
+}
+
 /* Nobody waits for a spare, so it can wait itself. */
 void dialling_on_failure(struct pod *p, const struct api_error *error)
 {
@@ -192,6 +244,9 @@ void dialling_on_failure(struct pod *p, const struct api_error *error)
     bool refused = dialling_is_final(error) || error->code == ERR_THROTTLED;
 
     metric_add(&metric_dials, 1, 1);
+    if (error->status == 0)
+        note_silence(p->owner, error);
+    note_failure(p, error);
     p->failures++;
     p->ahead_after = refused ? UINT64_MAX : p->owner->sched->now + pause;
 }

@@ -17,5 +17,8 @@ void dialling_on_end(struct pod *p, uint32_t carried);
 void dialling_on_failure(struct pod *p, const struct api_error *error);
 void dialling_next(struct tunnels *ts);
 
+/* Why nobody may dial this pod now; NULL: they may. */
+const struct api_error *dialling_forbids(const struct pod *p);
+
 /* An answer that the next dial would get again. */
 bool dialling_is_final(const struct api_error *e);

@@ -28,7 +28,7 @@ struct pod {
     struct demand demand;
     uint32_t failures;    /* dials in a row */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
-    uint64_t not_before; /* sched ms: the API server asked not to be dialled until then */
+    uint64_t not_before;  /* sched ms: nor for anybody */
     struct api_error last_error;
     struct farewell *farewell; /* while it is said to be gone and has tunnels left */
 };
@@ -44,6 +44,9 @@ struct tunnels {
     bool node_limited;     /* somebody waits for a dial to end */
     uint32_t dialling;
     uint64_t last_id;
+    uint32_t failures;   /* dials in a row that the API server did not answer */
+    uint64_t not_before; /* sched ms: nobody dials until then */
+    struct api_error last_error;
     struct timer check;
     bool draining;
     struct task *drained;
@@ -62,6 +65,7 @@ bool pod_may_own_more(const struct pod *p, bool alone);
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t);
 void pod_on_tunnel_change(struct pod *p);                    /* perhaps available again */
 void pod_on_tunnel_retired(struct pod *p, struct tunnel *t); /* it was open */
+void pod_fail_waiting(struct pod *p, const struct api_error *error);
 void pod_on_sandbox_gone(struct pod *p); /* the runtime says so: warm ones are useless */
 void pod_on_lent(struct pod *p, bool lent); /* a connection is in use, or not any more */
 void pod_close_tunnels(struct pod *p, enum err e,

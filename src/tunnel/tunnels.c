@@ -51,9 +51,12 @@ static void pod_destroy(struct pod *p)
     free(p);
 }
 
+/* That it is not to be dialled for a while is remembered. */
 static void drop_if_unused(struct pod *p)
 {
-    if (!list_empty(&p->tunnels) || !list_empty(&p->waiting))
+    bool forbidden = p->owner->sched->now < p->not_before && !p->owner->draining;
+
+    if (!list_empty(&p->tunnels) || !list_empty(&p->waiting) || forbidden)
         return;
     map_remove(&p->owner->pods, str_of(p->uid));
     pod_destroy(p);
@@ -165,12 +168,17 @@ static void fail_opening(struct opening *o, const struct api_error *error)
     task_wake(o->wake);
 }
 
+void pod_fail_waiting(struct pod *p, const struct api_error *error)
+{
+    while (!list_empty(&p->waiting))
+        fail_opening(list_first(&p->waiting, struct opening, waiting), error);
+}
+
 static void cancel_waiting(struct pod *p)
 {
     struct api_error error = { .code = ERR_CANCELLED };
     diag_set(&error.why, ERR_CANCELLED, "shutting down");
-    while (!list_empty(&p->waiting))
-        fail_opening(list_first(&p->waiting, struct opening, waiting), &error);
+    pod_fail_waiting(p, &error);
 }
 
 /* The oldest first, but who wants to be alone does not keep back who does not. */
@@ -209,8 +217,6 @@ static void on_dial_failed(struct pod *p, const struct api_error *error)
              LOG_S("reason", diag_text(&error->why, error->code)));
     if (dialling_is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
-    p->last_error = *error;
-    p->not_before = p->owner->sched->now + (uint64_t)error->retry_after * 1000;
     while (!list_empty(&p->waiting) &&
            (dialling_is_final(error) || p->waiters > p->coming))
         fail_opening(list_first(&p->waiting, struct opening, waiting), error);
@@ -267,8 +273,6 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     demand_note(&p->demand, p->lent + p->waiters, ts->sched->now);
     if (ts->draining)
         cancel_waiting(p);
-    else if (ts->sched->now < p->not_before && !p->coming)
-        fail_opening(o, &p->last_error);
     dialling_for_waiting(p);
     dialling_ahead(p);
     drop_if_unused(p);
@@ -344,6 +348,10 @@ void pod_close_tunnels(struct pod *p, enum err e, const char *why)
 static void expire_in(struct pod *p, uint64_t idle_ms)
 {
     uint64_t now = p->owner->sched->now;
+    if (p->count == 0) {
+        drop_if_unused(p);
+        return;
+    }
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
             continue;
@@ -472,7 +480,10 @@ static void close_all_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
     cancel_waiting(p);
-    pod_close_tunnels(p, ERR_CANCELLED, "shutting down");
+    if (p->count == 0)
+        drop_if_unused(p);
+    else
+        pod_close_tunnels(p, ERR_CANCELLED, "shutting down");
 }
 
 void tunnels_destroy(struct tunnels *ts)

@@ -14,7 +14,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from faults_load import Load, SlowReader, anonymous_memory, beside, kept, promised
+from faults_load import Load, SlowReader, anonymous_memory, beside, kept
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
@@ -428,24 +428,32 @@ def one_get(port, host, path):
     connection.close()
 
 
-def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
+def replace_db(cluster):
     """db-0 comes back under its old name, another pod."""
-    host = "db-0.db.shop.svc.cluster.local"
-    tunnel = start_tunnel("--http-tunnels-per-pod", "20")
-    at_once(tunnel.port, host, "/slow?ms=1000", 20)
-    time.sleep(1)
-    calm = burst(tunnel.port, host)
     uid = ("get", "pod", "db-0", "-n", "shop", "-o", "jsonpath={.metadata.uid}")
     old = cluster.kubectl(*uid)
     cluster.kubectl("delete", "pod", "db-0", "-n", "shop", "--grace-period=1")
     eventually(lambda: cluster.kubectl(*uid, check=False) not in ("", old), 30)
     cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/db-0", "--timeout=30s")
-    time.sleep(2)
-    figures = burst(tunnel.port, host)
-    tell(f"undisturbed longest {calm.longest:.3f} s;", figures)
-    assert not calm.lost, calm.complaints()
-    assert not figures.lost, figures.complaints()
-    promised(figures.longest, calm.longest + 0.1, 3, "longest of 50 GETs at once, s")
+
+
+def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
+    host = "db-0.db.shop.svc.cluster.local"
+    tunnel = start_tunnel("--http-tunnels-per-pod", "20")
+
+    def measure():
+        at_once(tunnel.port, host, "/slow?ms=1000", 20)
+        time.sleep(1)
+        calm = burst(tunnel.port, host)
+        replace_db(cluster)
+        time.sleep(2)
+        figures = burst(tunnel.port, host)
+        tell(f"undisturbed longest {calm.longest:.3f} s;", figures)
+        assert not calm.lost, calm.complaints()
+        assert not figures.lost, figures.complaints()
+        return [(figures.longest, calm.longest + 0.1, "longest of 50 GETs at once, s")]
+
+    kept(measure)
 
 
 def test_a_soak(start_tunnel, cluster, tell):
@@ -454,7 +462,7 @@ def test_a_soak(start_tunnel, cluster, tell):
     seed = int(os.environ.get("SOAK_SEED") or time.time())
     # Memory is given back after a minute of rest. A short soak has no time for that, and
     # allows for what lies ready to be used again.
-    rest, growth_kb = (65, 1024) if seconds > 300 else (10, 16 * 1024)
+    rest, growth_kb = (65, 1024) if seconds > 300 else (10, 4 * 1024)
     stuck_port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"raw.shop:9002={stuck_port}", "--log-level", "info",
                           "--idle-timeout", "3s", "--idle-check", "1s")

@@ -426,6 +426,7 @@ static void an_upgrade_that_ends_is_a_failed_opening(void **state)
         assert_true(u.wakes > 0);
         assert_true(tunnels_idle(rig.tunnels));
         user_finish(&u);
+        rig_advance(500); /* nobody dials meanwhile */
     }
 }
 
@@ -439,6 +440,7 @@ static void a_dial_ends_by_failure_by_the_clock_or_by_nobody_waiting(void **stat
     assert_int_equal(u.opening.result, ERR_CONNECT);
     assert_string_equal(u.opening.error.why.text, "no route to host");
     user_finish(&u);
+    rig_advance(500);
 
     user_open(&u, "uid-1", 80);
     rig_advance(9999);
@@ -447,6 +449,7 @@ static void a_dial_ends_by_failure_by_the_clock_or_by_nobody_waiting(void **stat
     assert_int_equal(u.opening.result, ERR_TIMEOUT);
     user_finish(&u);
     assert_true(tunnels_idle(rig.tunnels));
+    rig_advance(500);
 
     user_open(&u, "uid-1", 80);
     user_finish(&u); /* the tunnel comes all the same, and is warm for the next */

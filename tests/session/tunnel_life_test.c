@@ -398,6 +398,103 @@ static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state
     user_finish(&w);
 }
 
+/* Opens, and looks whether that dialled. */
+static bool dials(struct user *u, const char *uid)
+{
+    size_t before = rig.dials;
+
+    user_open(u, uid, 80);
+    rig_run();
+    if (rig.dials == before)
+        assert_int_not_equal(u->opening.result, ERR_AGAIN);
+    return rig.dials > before;
+}
+
+static void
+an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while(void **state)
+{
+    (void)state;
+    static const uint64_t pauses[] = { 50, 100, 200, 400, 400, 400 };
+    struct user u, v;
+
+    assert_true(dials(&u, "uid-1"));
+    for (size_t i = 0; i < ARRAY_LEN(pauses); i++) {
+        server_refuse(i, ERR_CONNECT, "refused");
+        assert_int_equal(u.opening.result, ERR_CONNECT);
+        user_finish(&u);
+        rig_advance(pauses[i] * 3 / 4 - 2);
+        assert_false(dials(&v, i % 2 ? "uid-1" : "uid-2"));
+        assert_int_equal(v.opening.result, ERR_CONNECT);
+        assert_string_equal(v.opening.error.why.text, "refused");
+        user_finish(&v);
+        rig_advance(pauses[i] / 2 + 2);
+        assert_true(dials(&u, "uid-1"));
+    }
+    server_switch(server_connect(ARRAY_LEN(pauses)));
+    user_finish(&u);
+    assert_true(dials(&v, "uid-2")); /* it is back, for all */
+    user_finish(&v);
+}
+
+static void an_outage_costs_a_few_dials_a_second_however_many_wait(void **state)
+{
+    (void)state;
+    struct user u;
+
+    for (int ms = 0; ms < 10000; ms += 5) {
+        if (dials(&u, ms % 2 ? "uid-1" : "uid-2"))
+            server_refuse(rig.dials - 1, ERR_CONNECT, "refused");
+        user_finish(&u);
+        rig_advance(5);
+    }
+    assert_in_range(rig.dials, 20, 45);
+}
+
+/* Answers about one pod are no answers about others. */
+static void a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not(void **state)
+{
+    (void)state;
+    struct user u;
+
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(dials(&u, "uid-1"));
+        refuse_upgrade(server_connect(rig.dials - 1), "500 Internal Server Error", "");
+        assert_int_equal(u.opening.result, ERR_SERVER);
+        user_finish(&u);
+        rig_advance(i ? 73 : 36);
+        assert_false(dials(&u, "uid-1"));
+        assert_int_equal(u.opening.result, ERR_SERVER);
+        user_finish(&u);
+        rig_advance(i ? 53 : 28);
+    }
+    assert_true(dials(&u, "uid-1"));
+    refuse_upgrade(server_connect(rig.dials - 1), "500 Internal Server Error", "");
+    user_finish(&u);
+    assert_true(dials(&u, "uid-2"));
+    user_finish(&u);
+}
+
+static void what_the_api_server_asked_for_is_remembered_when_nobody_waits(void **state)
+{
+    (void)state;
+    static const char throttled[] = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\n"
+                                    "Content-Length: 0\r\n\r\n";
+    struct user u;
+
+    assert_true(dials(&u, "uid-1"));
+    server_send(server_connect(0), throttled, sizeof(throttled) - 1);
+    rig_run();
+    assert_int_equal(u.opening.result, ERR_THROTTLED);
+    user_finish(&u);
+    rig_advance(1900);
+    assert_false(dials(&u, "uid-1"));
+    assert_int_equal(u.opening.result, ERR_THROTTLED);
+    user_finish(&u);
+    rig_advance(200);
+    assert_true(dials(&u, "uid-1"));
+    user_finish(&u);
+}
+
 static void draining_nothing_is_done_at_once(void **state)
 {
     (void)state;
@@ -536,7 +633,7 @@ static void pods_of_one_node_share_its_dials(void **state)
     server_switch(server_connect(0));
     rig_run();
     assert_int_equal(rig.dials, 3);
-    server_refuse(1, ERR_CONNECT, "connection refused");
+    refuse_upgrade(server_connect(1), "500 Internal Server Error", "");
     rig_run();
     assert_int_equal(rig.dials, 4);
     for (size_t i = 0; i < ARRAY_LEN(uids); i++)
@@ -587,6 +684,10 @@ int main(void)
         TEST(a_gone_pod_gets_no_new_connection),
         TEST(a_sandbox_that_is_gone_is_tried_once),
         TEST(draining_closes_what_nobody_uses_and_waits_for_the_rest),
+        TEST(an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while),
+        TEST(an_outage_costs_a_few_dials_a_second_however_many_wait),
+        TEST(a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not),
+        TEST(what_the_api_server_asked_for_is_remembered_when_nobody_waits),
         TEST(draining_nothing_is_done_at_once),
         TEST(destroying_ends_everything_in_any_state),
         TEST(a_refused_carrier_is_followed_by_the_other),
