@@ -160,11 +160,16 @@ static void leave_waiting(struct opening *o)
     o->pod->waiters--;
 }
 
+static void set_failure(struct opening *o, const struct api_error *error)
+{
+    o->error = *error;
+    o->result = error->code ? error->code : ERR_UNAVAILABLE;
+}
+
 static void fail_opening(struct opening *o, const struct api_error *error)
 {
     leave_waiting(o);
-    o->error = *error;
-    o->result = error->code ? error->code : ERR_UNAVAILABLE;
+    set_failure(o, error);
     task_wake(o->wake);
 }
 
@@ -265,6 +270,13 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
         list_init(&o->waiting);
         give(p, t, port, o);
         dialling_ahead(p);
+        return;
+    }
+    const struct api_error *forbidden = dialling_forbids(p);
+    if (forbidden && !p->coming) { /* known at once: nobody has to be woken */
+        list_init(&o->waiting);
+        set_failure(o, forbidden);
+        drop_if_unused(p);
         return;
     }
     o->pod = p;

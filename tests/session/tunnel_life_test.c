@@ -405,8 +405,10 @@ static bool dials(struct user *u, const char *uid)
 
     user_open(u, uid, 80);
     rig_run();
-    if (rig.dials == before)
+    if (rig.dials == before) {
         assert_int_not_equal(u->opening.result, ERR_AGAIN);
+        assert_int_equal(u->wakes, 0); /* a lease that is woken for nothing asks again */
+    }
     return rig.dials > before;
 }
 
