@@ -3,10 +3,9 @@
  * For those who wait: enough for all of them, up to the node's limit.
  *
  * After a failure nobody dials for a while: not this pod, and nobody at all where the API
- * server gave no answer.  Each time twice as long, up to
- * half a second, and a little by chance.  Who comes meanwhile is told the last reason at
- * once, and is upstream/'s to try again: an outage costs a few dials a second, however many
- * requests wait.
+ * server gave no answer.  Each time twice as long, up to half a second, and a little by
+ * chance.  Who comes meanwhile is told the last reason at once, and is upstream/'s to try
+ * again: an outage costs a few dials a second, however many requests wait.
  *
  * Spares: per pod, demand.h remembers how many connections at once there were lately, and
  * wants tunnels for a few more while that rises.  What is missing is dialled in the
@@ -229,9 +228,8 @@ static void note_failure(struct pod *p, const struct api_error *error)
     uint64_t now = p->owner->sched->now;
     uint64_t asked = now + (uint64_t)error->retry_after * 1000;
 
-    if (now < p->not_before)
-        return;
-    p->not_before = now + backoff_ms(p->owner->sched, p->failures);
+    if (now >= p->not_before)
+        p->not_before = now + backoff_ms(p->owner->sched, p->failures);
     if (p->not_before < asked)
         p->not_before = asked;
     p->last_error = *error;
