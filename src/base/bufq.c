@@ -17,25 +17,31 @@ void chunk_pool_init(struct chunk_pool *p, size_t keep)
     *p = (struct chunk_pool){ .keep = keep };
 }
 
-void chunk_pool_trim(struct chunk_pool *p)
+size_t chunk_pool_trim(struct chunk_pool *p, size_t needed)
 {
-    while (p->spare) {
+    size_t before = p->spares;
+
+    while (p->spare && p->live + p->spares > needed) {
         struct chunk *c = p->spare;
         p->spare = c->next;
+        p->spares--;
         free(c);
     }
-    p->spares = 0;
+    p->peak = p->live;
+    return before - p->spares;
 }
 
 void chunk_pool_finish(struct chunk_pool *p)
 {
     assert(p->live == 0);
-    chunk_pool_trim(p);
+    chunk_pool_trim(p, 0);
 }
 
 static struct chunk *chunk_begin(struct chunk_pool *p, struct chunk *c)
 {
     p->live++;
+    if (p->peak < p->live)
+        p->peak = p->live;
     c->next = NULL;
     c->begin = c->end = c->room + CHUNK_HEADROOM;
     return c;

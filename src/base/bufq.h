@@ -34,11 +34,14 @@ struct chunk_pool {
     struct chunk *spare;
     size_t spares, keep;
     size_t live; /* handed out at present: for metrics and leak checks */
+    size_t peak; /* the most of them since chunk_pool_trim */
 };
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
 void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
-void chunk_pool_trim(struct chunk_pool *p);   /* free all spares */
+/* Keep no more spares than bring the chunks back up to `needed`; returns how many were freed.
+ */
+size_t chunk_pool_trim(struct chunk_pool *p, size_t needed);
 
 struct bufq {
     struct chunk *head, *tail;

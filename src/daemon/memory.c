@@ -5,35 +5,34 @@
 
 #include "base/own.h"
 
-#define LOOK_MS 30000
+#define LOOK_MS 10000
+#define MANY_CHUNKS 64 /* a mebibyte: worth a walk over the heap */
+#define FEW_CHUNKS 8   /* a request now and then, as for the metrics, is no load */
 
 struct memory {
     struct loop *loop;
     struct timer look;
-    bool quiet; /* at the look before */
+    size_t peak_before; /* chunks in use at most, in the span before this one */
+    bool trimmed;       /* all of it, and there was no load since */
     void (*trim)(void *owner);
     void *owner;
 };
-
-/* Spare chunks are the sign that something happened since they were freed last. */
-static bool is_quiet(const struct chunk_pool *pool)
-{
-    return pool->live == 0 && pool->spares > 0;
-}
 
 static void on_look(struct timer *t)
 {
     struct memory *m = container_of(t, struct memory, look);
     struct chunk_pool *pool = loop_pool(m->loop);
-    bool was_quiet = m->quiet;
+    size_t peak = pool->peak;
+    size_t needed = peak > m->peak_before ? peak : m->peak_before;
+    bool quiet = needed <= FEW_CHUNKS;
+    size_t freed = chunk_pool_trim(pool, needed);
 
-    m->quiet = is_quiet(pool);
-    if (was_quiet && m->quiet) {
-        if (m->trim)
-            m->trim(m->owner);
-        chunk_pool_trim(pool);
+    if (quiet && !m->trimmed && m->trim)
+        m->trim(m->owner);
+    if (freed >= MANY_CHUNKS || (quiet && !m->trimmed))
         malloc_trim(0);
-    }
+    m->trimmed = quiet;
+    m->peak_before = peak;
     timer_set(&m->look, LOOK_MS);
 }
 

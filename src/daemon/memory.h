@@ -5,9 +5,11 @@
 
 struct memory;
 
-/* Looks twice a minute; frees spare chunks and unused heap after no byte was waiting
- * anywhere at two looks in a row, that is within 30 to 60 s of the last load. */
+/* Looks every ten seconds.  Chunks that no moment of the last two spans needed are freed, and
+ * with many of them, or when hardly any was needed, the unused heap too: what a burst took is
+ * back 20 s after it, also while others go on. */
 struct memory *memory_create(struct loop *loop);
-/* Whoever keeps spares of their own is told then too; one owner, replaced by the next. */
+/* Whoever keeps spares of their own is told when there is no load; one owner, replaced by the
+ * next. */
 void memory_on_quiet(struct memory *m, void (*trim)(void *owner), void *owner);
 void memory_destroy(struct memory *m); /* NULL accepted */

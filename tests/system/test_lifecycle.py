@@ -26,6 +26,8 @@ def refuses(port):
         return False
     except ConnectionRefusedError:
         return True
+    except ConnectionResetError:
+        return False  # the listener was closed while this one waited to be accepted
 
 
 # what it does not start with

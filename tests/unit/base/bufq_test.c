@@ -104,8 +104,25 @@ static void a_queue_that_empties_keeps_no_chunk(void **state)
     assert_null(q.head);
     assert_null(q.tail);
     assert_int_equal(pool.spares, 2);
-    chunk_pool_trim(&pool);
+    assert_int_equal(chunk_pool_trim(&pool, 0), 2);
     assert_int_equal(pool.spares, 0);
+}
+
+static void spares_that_were_not_needed_lately_are_freed(void **state)
+{
+    (void)state;
+    struct bufq q;
+
+    bufq_init(&q, &pool, 100000);
+    fill(&q, 2 * PAYLOAD);
+    assert_int_equal(pool.peak, 2);
+    bufq_skip(&q, 2 * PAYLOAD);
+    assert_int_equal(chunk_pool_trim(&pool, pool.peak), 0);
+    assert_int_equal(pool.peak, 0);
+    fill(&q, PAYLOAD);
+    assert_int_equal(pool.peak, 1);
+    assert_int_equal(chunk_pool_trim(&pool, pool.peak), 1);
+    bufq_finish(&q);
 }
 
 static void a_head_is_written_where_the_payload_lies(void **state)
@@ -613,6 +630,7 @@ int main(void)
         TEST(nothing_passes_the_limit),
         TEST(limits_hold_around_the_size_of_a_chunk),
         TEST(a_queue_that_empties_keeps_no_chunk),
+        TEST(spares_that_were_not_needed_lately_are_freed),
         TEST(a_head_is_written_where_the_payload_lies),
         TEST(a_head_goes_before_nothing_too),
         TEST(skipped_bytes_are_headroom),
