@@ -35,6 +35,15 @@ def eventually(question, seconds=10, pause=0.1):
         time.sleep(pause)
 
 
+def free_ports(n):
+    """Ports that nobody listens on at present."""
+    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
+    ports = [s.getsockname()[1] for s in opened]
+    for s in opened:
+        s.close()
+    return ports
+
+
 def clean_environment(**extra):
     """Nothing of the caller's configuration or proxies reaches what we start."""
     kept = {k: v for k, v in os.environ.items()

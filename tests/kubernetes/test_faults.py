@@ -18,7 +18,7 @@ from faults_load import Load, SlowReader, anonymous_memory, beside, kept
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
-from tunnel_process import clean_environment, eventually
+from tunnel_process import clean_environment, eventually, free_ports
 
 BEFORE = 2  # seconds of load before and after the fault
 AFTER = 3
@@ -266,14 +266,6 @@ def counting(n):
     for left in range(n, 0, -len(block)):
         hashed.update(block[:min(left, len(block))])
     return hashed.digest()
-
-
-def free_ports(n):
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in opened]
-    for s in opened:
-        s.close()
-    return ports
 
 
 # A tunnel for each connection, or one for five of them.

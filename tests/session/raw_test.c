@@ -126,10 +126,7 @@ static void play(void **state, enum place place, enum event first, enum event se
     check_honesty(st, client);
     happen(st, second, &client);
     check_honesty(st, client);
-    serve_drain(stage_serve(st), &st->drained);
-    stage_run(st);
-    stage_pass(st, st->config->drain_timeout_ms);
-    stage_pass(st, 1);
+    stage_drain(st);
     if (!serve_idle(st->serve))
         fail_msg("place %d, events %d and %d: a connection is left", (int)place,
                  (int)first, (int)second);

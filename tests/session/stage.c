@@ -210,6 +210,14 @@ void stage_pass(struct stage *st, uint64_t ms)
     sched_run(&st->sched, st->sched.now + ms);
 }
 
+void stage_drain(struct stage *st)
+{
+    serve_drain(stage_serve(st), &st->drained);
+    stage_run(st);
+    stage_pass(st, st->config->drain_timeout_ms);
+    stage_pass(st, 1);
+}
+
 struct stream *stage_client(struct stage *st)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);

@@ -75,6 +75,7 @@ struct serve *stage_serve(struct stage *st);
 /* Run all tasks; the clock moves on by that much. */
 void stage_run(struct stage *st);
 void stage_pass(struct stage *st, uint64_t ms);
+void stage_drain(struct stage *st); /* and let its time pass */
 
 /* A client has connected: the test's end. */
 struct stream *stage_client(struct stage *st);

@@ -397,8 +397,7 @@ static void a_far_end_that_goes_on_sending_costs_an_own_tunnel(void **state)
     far_end_sends(s, 0, PAIR_DROPPED_MAX / 8192 + 1);
     assert_int_equal(s->ping_count, 5); /* it goes as soon as ours was taken */
     assert_false(tunnels_idle(rig.tunnels));
-    for (size_t i = 0; i < 5; i++)
-        server_pong(s, i);
+    server_pong_from(s, 0);
     rig_run();
     assert_true(tunnels_idle(rig.tunnels));
 }
@@ -715,8 +714,7 @@ static void before_the_proof_a_failure_costs_the_residue(void **state)
     rig_run();
     uint32_t residue = s->pairs[1].data_id % WORKERS;
     assert_int_equal(t->residues[residue], RESIDUE_DEAD);
-    for (size_t i = 0; i < 5; i++)
-        server_pong(s, i);
+    server_pong_from(s, 0);
     rig_run();
     assert_int_equal(t->residues[residue], RESIDUE_DEAD);
     assert_int_equal(t->residues[1], RESIDUE_FREE);
@@ -741,8 +739,7 @@ static void an_abort_cuts_nobody_short_who_left(void **state)
     rig_run();
     assert_false(tunnels_idle(rig.tunnels));
     assert_int_equal(s->ping_count, 5);
-    for (size_t i = 0; i < 5; i++)
-        server_pong(s, i);
+    server_pong_from(s, 0);
     rig_run();
     assert_true(tunnels_idle(rig.tunnels));
 }
@@ -879,16 +876,14 @@ static void a_probe_says_nothing_about_later_ends(void **state)
     server_finish_pair(s, 4);
     user_finish(&v);
     rig_run();
-    for (size_t i = 0; i < 5; i++)
-        server_pong(s, i);
+    server_pong_from(s, 0);
     rig_run();
     assert_int_equal(t->residues[1], RESIDUE_FREE);
     assert_int_not_equal(t->residues[residue], RESIDUE_FREE);
     come_and_leave(3);
     assert_int_equal(s->ping_count, 10);
     assert_int_not_equal(t->residues[residue], RESIDUE_FREE);
-    for (size_t i = 5; i < 10; i++)
-        server_pong(s, i);
+    server_pong_from(s, 5);
     rig_run();
     assert_int_equal(t->residues[residue], RESIDUE_FREE);
 }

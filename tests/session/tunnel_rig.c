@@ -465,6 +465,12 @@ void server_pong(struct server *s, size_t ping)
     s->pong_count++;
 }
 
+void server_pong_from(struct server *s, size_t ping)
+{
+    while (ping < s->ping_count)
+        server_pong(s, ping++);
+}
+
 void server_goaway(struct server *s)
 {
     uint8_t frame[SPDY_GOAWAY_SIZE];

@@ -110,6 +110,7 @@ void server_fin(struct server *s, size_t pair, bool error_stream);
 void server_text(struct server *s, size_t pair, const char *text);
 void server_rst(struct server *s, uint32_t id);
 void server_pong(struct server *s, size_t ping);
+void server_pong_from(struct server *s, size_t ping); /* and all after it */
 void server_goaway(struct server *s);
 void server_end(struct server *s);   /* an orderly end of the carrier */
 void server_break(struct server *s); /* and a reset */

@@ -12,20 +12,12 @@ import time
 import pytest
 
 from http_client import counting
-from tunnel_process import eventually
+from tunnel_process import eventually, free_ports
 
 DB = "db-0.db.shop.svc"
 WEB = "web.shop"
 
 runtimes = pytest.mark.parametrize("runtime", ["1.7", "2.1"])
-
-
-def free_ports(n):
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in opened]
-    for s in opened:
-        s.close()
-    return ports
 
 
 class Echo:
