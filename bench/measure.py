@@ -75,7 +75,9 @@ def watched(contender):
 
 
 def for_a_time(effort, contender, seconds=None, **options):
-    return contender.load(watched(contender), settle=milliseconds(effort.settle),
+    """For many connections the cluster has to open many tunnels first."""
+    settle = max(effort.settle, options.get("connections", 1) / 100)
+    return contender.load(watched(contender), settle=milliseconds(settle),
                           duration=milliseconds(seconds or effort.seconds), **options)
 
 

@@ -31,9 +31,9 @@
 
 #define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
-#include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "upstream/allowed.h"
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 #include "upstream/successors.h"
@@ -44,8 +44,6 @@
 #define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
 #define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
 #define TRIES 3         /* openings that fail in a row before it waits */
-#define DOUBT_MS 30000 /* after something was allowed, a 403 may be a mistake this long */
-#define ALLOWED_MAX 4096 /* namespaces remembered */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -81,7 +79,7 @@ struct upstream {
     struct list_node leases, spares;
     size_t lease_count, spare_count;
     struct task *drained;
-    struct map allowed; /* namespace -> sched ms when a connection was last had there */
+    struct allowed allowed;
 };
 
 static struct metric metric_parked = {
@@ -172,8 +170,6 @@ static enum lease_state park(struct leasing *l, enum err e)
 
 /* ---- succeeding ---- */
 
-static void note_allowed(struct leasing *l);
-
 static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
 {
     struct lease *lease = l->lease;
@@ -184,7 +180,7 @@ static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
     s->wake = l->wake;
     metric_add(&metric_leases, reused ? 0 : 1, 1);
     balance_begin(l->owner->balance, lease->endpoint);
-    note_allowed(l);
+    allowed_note(&l->owner->allowed, route_of(l)->name.ns);
     settle(l, LEASE_HELD, OK);
     return LEASE_HELD;
 }
@@ -273,25 +269,10 @@ static enum lease_state choose(struct leasing *l)
     return connect_to(l, chosen, route_container_port(c.route, s, chosen, c.port_index));
 }
 
-/* An API server that has just come up refuses everybody until it has read its roles: for
- * a while a 403 is believed only where nothing was allowed lately. */
-static bool was_allowed_lately(const struct leasing *l)
-{
-    uint64_t at = (uintptr_t)map_get(&l->owner->allowed, route_of(l)->name.ns);
-    return at && l->owner->sched->now - at < DOUBT_MS;
-}
-
-static void note_allowed(struct leasing *l)
-{
-    struct map *allowed = &l->owner->allowed;
-    if (allowed->count < ALLOWED_MAX || map_get(allowed, route_of(l)->name.ns))
-        map_set(allowed, route_of(l)->name.ns, (void *)(uintptr_t)l->owner->sched->now);
-}
-
 static bool may_pass(const struct leasing *l, enum err e)
 {
     if (e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED)
-        return was_allowed_lately(l);
+        return allowed_lately(&l->owner->allowed, route_of(l)->name.ns);
     return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
 }
 
@@ -623,7 +604,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->settings = *settings;
     u->pool = pool_create(u->sched, settings->idle_ms);
     u->balance = balance_create(u->sched);
-    map_init(&u->allowed);
+    allowed_init(&u->allowed, u->sched);
     list_init(&u->leases);
     list_init(&u->spares);
     u->successors = successors_create(u->sched, tunnels, &u->settings.own);
@@ -655,7 +636,7 @@ void upstream_destroy(struct upstream *u)
     successors_destroy(u->successors);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
-    map_finish(&u->allowed);
+    allowed_finish(&u->allowed);
     while (!list_empty(&u->spares)) {
         struct leasing *l = list_first(&u->spares, struct leasing, node);
         list_remove(&l->node);
