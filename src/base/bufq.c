@@ -17,10 +17,8 @@ void chunk_pool_init(struct chunk_pool *p, size_t keep)
     *p = (struct chunk_pool){ .keep = keep };
 }
 
-size_t chunk_pool_trim(struct chunk_pool *p, size_t needed)
+void chunk_pool_trim(struct chunk_pool *p, size_t needed)
 {
-    size_t before = p->spares;
-
     while (p->spare && p->live + p->spares > needed) {
         struct chunk *c = p->spare;
         p->spare = c->next;
@@ -28,7 +26,6 @@ size_t chunk_pool_trim(struct chunk_pool *p, size_t needed)
         free(c);
     }
     p->peak = p->live;
-    return before - p->spares;
 }
 
 void chunk_pool_finish(struct chunk_pool *p)

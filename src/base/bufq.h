@@ -39,9 +39,8 @@ struct chunk_pool {
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
 void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
-/* Keep no more spares than bring the chunks back up to `needed`; returns how many were freed.
- */
-size_t chunk_pool_trim(struct chunk_pool *p, size_t needed);
+/* Keep no more spares than bring the chunks back up to `needed`. */
+void chunk_pool_trim(struct chunk_pool *p, size_t needed);
 
 struct bufq {
     struct chunk *head, *tail;

@@ -265,6 +265,16 @@ void record_publish(struct record *r, struct service *service)
     tell(r, changed);
 }
 
+bool record_serves_by_pods(const struct record *r)
+{
+    return r->service && r->service->from_pods;
+}
+
+void record_keep(struct record *r)
+{
+    record_publish(r, service_ref(r->service));
+}
+
 static bool is_final(enum err e)
 {
     return e == ERR_NOT_FOUND || e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED;
@@ -338,9 +348,11 @@ void record_build(struct record *r, const struct pod_list *pods)
     }
     struct service *s =
         entry_from_slices(r->spec, &r->slices, pods, &r->catalog->missing);
+    bool serves_by_pods = record_serves_by_pods(r) && !entry_has_ready(s);
     /* Whoever waits also hears why nothing is ready: when the pods are listed, which is a
-     * moment away, and of the objects of that moment. */
-    if (!pods && record_awaited(r) && lacks_note(r, s)) {
+     * moment away, and of the objects of that moment.  And those that serve though their
+     * slices do not know them yet are not gone because a slice has changed. */
+    if (!pods && (serves_by_pods || (record_awaited(r) && lacks_note(r, s)))) {
         service_unref(s);
         ask_for_note(r);
         return;

@@ -201,6 +201,11 @@ static enum fetch_state publish(struct fetch *f, struct service *service)
     return FETCH_DONE;
 }
 
+static enum fetch_state keep(struct fetch *f)
+{
+    return publish(f, service_ref(f->record->service));
+}
+
 /* pods: NULL if they were not, or could not be, asked for. */
 static enum fetch_state publish_objects(struct fetch *f, const struct pod_list *pods)
 {
@@ -268,7 +273,10 @@ static enum fetch_state publish_note(struct fetch *f)
     f->pod_list = (struct pod_list){ 0 };
     fetch_destroy(TAKE(r->fetch));
     r->noted_at = r->catalog->sched->now; /* tried: do not wait for it again */
-    record_build(r, known ? &pods : NULL);
+    if (!known && record_serves_by_pods(r))
+        record_keep(r);
+    else
+        record_build(r, known ? &pods : NULL);
     r->noted_at = r->catalog->sched->now;
     pod_list_finish(&pods);
     return FETCH_DONE;
@@ -282,9 +290,9 @@ static enum fetch_state in_pods(struct fetch *f)
         return publish_note(f);
     if (f->pods.result == OK)
         return publish_objects(f, &f->pod_list);
-    if (f->with_slices)
-        return publish_objects(f, NULL);
-    return fail(f, &f->pods.error, "list", "pods");
+    if (!f->with_slices)
+        return fail(f, &f->pods.error, "list", "pods");
+    return record_serves_by_pods(f->record) ? keep(f) : publish_objects(f, NULL);
 }
 
 static enum fetch_state in_pod(struct fetch *f)

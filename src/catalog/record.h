@@ -102,11 +102,15 @@ void record_touch(struct record *r);
 bool record_awaited(const struct record *r);
 /* Both end a fetch that is under way, answer everyone who waits, and wake everyone else
  * who is subscribed if anything is new.  The service is taken over.  A failure to reach
- * the API server changes nothing about what is known of the pods. */
+ * the API server changes nothing about what is known of the pods: record_keep publishes it
+ * once more. */
 void record_publish(struct record *r, struct service *service);
 void record_fail(struct record *r, const struct api_error *error, const char *verb,
                  const char *resource);
-/* Publish what the watched objects say.  pods: for the note, or NULL. */
+bool record_serves_by_pods(const struct record *r); /* which its slices do not know yet */
+void record_keep(struct record *r);
+/* Publish what the watched objects say.  pods: listed just now, to say why nothing is ready or
+ * to serve, or NULL. */
 void record_build(struct record *r, const struct pod_list *pods);
 
 /* --- watching.c --- */
@@ -120,7 +124,7 @@ bool watching_answers(const struct catalog *c, const struct record *r);
 
 /* Ask the API server; nothing to do while that is under way. */
 void fetch_start(struct record *r);
-/* Only list the pods of a watched service that has nothing ready, to say why. */
+/* Only list the pods of a watched service that has nothing ready by its slices. */
 void fetch_note(struct record *r);
 bool fetch_is_note(const struct fetch *f);
 void fetch_destroy(struct fetch *f); /* NULL accepted */

@@ -6,14 +6,15 @@
 #include "base/own.h"
 
 #define LOOK_MS 10000
-#define MANY_CHUNKS 64 /* a mebibyte: worth a walk over the heap */
+#define MANY_CHUNKS 64 /* fewer, a mebibyte: worth a walk over the heap */
 #define FEW_CHUNKS 8   /* a request now and then, as for the metrics, is no load */
 
 struct memory {
     struct loop *loop;
     struct timer look;
     size_t peak_before; /* chunks in use at most, in the span before this one */
-    bool trimmed;       /* all of it, and there was no load since */
+    size_t needed; /* ... in two spans, when the heap was given back, or more since */
+    bool trimmed;  /* all of it, and there was no load since */
     void (*trim)(void *owner);
     void *owner;
 };
@@ -25,12 +26,15 @@ static void on_look(struct timer *t)
     size_t peak = pool->peak;
     size_t needed = peak > m->peak_before ? peak : m->peak_before;
     bool quiet = needed <= FEW_CHUNKS;
-    size_t freed = chunk_pool_trim(pool, needed);
+    bool fewer = needed + MANY_CHUNKS <= m->needed;
 
+    chunk_pool_trim(pool, needed);
     if (quiet && !m->trimmed && m->trim)
         m->trim(m->owner);
-    if (freed >= MANY_CHUNKS || (quiet && !m->trimmed))
+    if (fewer || (quiet && !m->trimmed))
         malloc_trim(0);
+    if (fewer || needed > m->needed)
+        m->needed = needed;
     m->trimmed = quiet;
     m->peak_before = peak;
     timer_set(&m->look, LOOK_MS);

@@ -5,9 +5,9 @@
 
 struct memory;
 
-/* Looks every ten seconds.  Chunks that no moment of the last two spans needed are freed, and
- * with many of them, or when hardly any was needed, the unused heap too: what a burst took is
- * back 20 s after it, also while others go on. */
+/* Looks every ten seconds.  When the last two spans needed far fewer chunks than those before,
+ * or hardly any, spares are freed and unused heap is given back: what a burst took goes 20 s
+ * after it, also while others go on. */
 struct memory *memory_create(struct loop *loop);
 /* Whoever keeps spares of their own is told when there is no load; one owner, replaced by the
  * next. */

@@ -90,14 +90,16 @@ static bool answer_says_gone(const char *bytes, size_t len)
 }
 
 /* Netlink answers within the call; nothing here waits. */
-static bool is_gone(int fd)
+static bool is_gone(int fd, bool *ret_reset)
 {
     struct ends ends = { 0 };
     char bytes[512] __attribute__((aligned(NLMSG_ALIGNTO)));
     bool gone = false;
 
-    if (!find_ends(fd, &ends))
-        return errno == ENOTCONN; /* it was reset, which nobody read yet */
+    if (!find_ends(fd, &ends)) {
+        *ret_reset = errno == ENOTCONN; /* which nobody read yet */
+        return *ret_reset;
+    }
     int netlink =
         socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
     if (netlink < 0)
@@ -115,7 +117,7 @@ static void look(struct peer_watch *w)
 {
     size_t last = ARRAY_LEN(pauses_ms) - 1;
 
-    if (is_gone(tcp_fd(w->stream))) {
+    if (is_gone(tcp_fd(w->stream), &w->reset)) {
         w->gone = true;
         task_wake(w->wake);
         return;

@@ -10,7 +10,8 @@
 #include "net/stream.h"
 
 struct peer_watch {
-    bool gone; /* nobody holds the other end */
+    bool gone;  /* nobody holds the other end */
+    bool reset; /* ... and nothing it said can be read any more */
     const struct stream *stream;
     struct timer look;
     unsigned looks;

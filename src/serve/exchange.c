@@ -540,9 +540,10 @@ static void on_wake(struct task *t)
     while (x->state != EXCHANGE_DONE) {
         assert(x->client);
         enum exchange_state next = is_abandoned(x) ? give_up(x) : states[x->state].run(x);
-        if (next == x->state)
+        if (next != x->state)
+            enter(x, next);
+        else if (!is_abandoned(x)) /* it may have been paused just now */
             break;
-        enter(x, next);
     }
 }
 

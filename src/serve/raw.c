@@ -15,8 +15,10 @@
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
+#include "serve/whole.h"
 
 #define ATTEMPTS_MAX 5
+#define LINGER_MS 10000 /* for a client that has closed, while no byte of it moves */
 
 #define STATES(X) /* clang-format off */ \
     X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
@@ -52,6 +54,9 @@ struct raw {
     bool clean;       /* both sides said all they had to say */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
+    struct timer linger;    /* for what a client said before it went */
+    uint64_t linger_until;  /* 0: not yet */
+    uint64_t lingered;      /* bytes it had said when that was set */
 };
 
 #define X(NAME, name) static enum raw_state in_##name(struct raw *r);
@@ -93,20 +98,29 @@ static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
     return RAW_CLOSED;
 }
 
+/* All of it, to the next pod: replay-buffer is its bound. */
+static void say_again(struct raw *r)
+{
+    struct bufq *to = &r->lease.stream->out;
+    size_t limit = whole_begin(to);
+
+    for (size_t at = 0; at < r->held.len;) {
+        char part[4096];
+        size_t n = bufq_copy(&r->held, at, part, sizeof(part));
+        bufq_write(to, part, n);
+        at += n;
+    }
+    whole_end(to, limit);
+    stream_update(r->lease.stream);
+}
+
 static enum raw_state in_lease(struct raw *r)
 {
     if (r->lease.result == ERR_AGAIN)
         return RAW_LEASE;
     if (r->lease.result)
         return give_up(r, r->lease.result, &r->lease.why);
-    size_t room = bufq_room(&r->lease.stream->out);
-    for (size_t at = 0; at < r->held.len && at < room;) {
-        char part[4096];
-        size_t n = bufq_copy(&r->held, at, part, sizeof(part));
-        bufq_write(&r->lease.stream->out, part, n);
-        at += n;
-    }
-    stream_update(r->lease.stream);
+    say_again(r);
     return RAW_TALK;
 }
 
@@ -197,6 +211,7 @@ static void release(struct raw *r)
                  LOG_U("ms", r->task.sched->now - r->began));
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
+    timer_stop(&r->linger);
     upstream_return(&r->lease, fate_of(r));
     endpoint_unref(TAKE(r->avoid));
     bufq_finish(&r->held);
@@ -227,12 +242,40 @@ static void raw_free(struct raw *r)
     serve_on_session_gone(serve);
 }
 
-/* A client that will send no more may still wait for the rest, or be gone. */
+static bool has_said_all(const struct raw *r)
+{
+    const struct stream *pod = r->lease.stream;
+    bool handed_on = pod ? bufq_empty(&pod->out) : r->said == 0;
+    return r->client->in_eof && bufq_empty(&r->client->in) && handed_on;
+}
+
+/* Who said something and went: the pod gets it, as long as it goes on taking it. */
+static bool lingers(struct raw *r)
+{
+    uint64_t said = r->said + r->relay.up;
+
+    if (r->peer.reset || has_said_all(r))
+        return false;
+    if (!r->linger_until || said != r->lingered) {
+        r->lingered = said;
+        r->linger_until = r->task.sched->now + LINGER_MS;
+        timer_set_at(&r->linger, r->linger_until);
+    }
+    return r->task.sched->now < r->linger_until;
+}
+
+/* A client that will send no more may still wait for the rest, or be gone; and one that is
+ * not read from could go without anybody seeing it. */
 static bool is_abandoned(struct raw *r)
 {
-    if (r->client->in_eof)
+    if (r->client->in_eof || r->client->paused || bufq_full(&r->client->in))
         peer_watch_start(&r->peer, r->client, &r->task);
-    return r->client->broken || r->peer.gone;
+    return r->client->broken || (r->peer.gone && !lingers(r));
+}
+
+static void on_linger(struct timer *timer)
+{
+    task_wake(&container_of(timer, struct raw, linger)->task);
 }
 
 static void on_wake(struct task *t)
@@ -241,9 +284,10 @@ static void on_wake(struct task *t)
 
     while (r->state != RAW_CLOSED) {
         enum raw_state next = is_abandoned(r) ? RAW_CLOSED : states[r->state].run(r);
-        if (next == r->state)
+        if (next != r->state)
+            enter(r, next);
+        else if (!is_abandoned(r)) /* it may have been paused just now */
             return;
-        enter(r, next);
     }
     raw_free(r);
 }
@@ -262,6 +306,7 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     r->began = serve->sched->now;
     r->holding = true;
     task_init(&r->task, serve->sched, RANK_WORK, on_wake);
+    timer_init(&r->linger, serve->sched, on_linger);
     bufq_init(&r->held, serve->pool, serve->config->replay_buffer);
     list_append(&serve->raws, &r->member);
     client->wake = &r->task;

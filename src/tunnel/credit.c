@@ -2,6 +2,10 @@
 
 #include <stddef.h>
 
+/* A stuck worker may owe all its queue has room for, one of each round of five. */
+_Static_assert(CREDIT_PINGS >= CREDIT_QUEUE * CREDIT_WORKERS,
+               "every answer is understood");
+
 static uint32_t frames_behind(const struct credit_worker *w)
 {
     return w->sent_frames - w->taken_frames;

@@ -18,8 +18,8 @@
 #define CREDIT_ASK_FRAMES 12            /* ask how far it is after this many ... */
 #define CREDIT_ASK_BYTES (256 * 1024)   /* ... or this much */
 #define CREDIT_ANSWER_BYTES (64 * 1024) /* so much an answer proves as well as a PING */
-#define CREDIT_ROUNDS 4 /* of five PINGs each, unanswered at once, usually */
-#define CREDIT_PINGS 64 /* remembered; more are never unanswered */
+#define CREDIT_ROUNDS 4  /* of five PINGs each, unanswered at once, usually */
+#define CREDIT_PINGS 256 /* remembered; more are never unanswered: see CREDIT_QUEUE */
 
 struct credit_mark {
     uint32_t frames, bytes; /* sent to its worker when this PING was */

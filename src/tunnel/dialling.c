@@ -229,23 +229,22 @@ static void note_failure(struct pod *p, const struct api_error *error)
     uint64_t asked = now + (uint64_t)error->retry_after * 1000;
 
     if (now >= p->not_before)
-        p->not_before = now + backoff_ms(p->owner->sched, p->failures);
+        p->not_before = now + backoff_ms(p->owner->sched, p->failures++);
     if (p->not_before < asked)
         p->not_before = asked;
     p->last_error = *error;
 }
 
 /* Nobody waits for a spare, so it can wait itself. */
-void dialling_on_failure(struct pod *p, const struct api_error *error)
+void dialling_on_failure(struct pod *p, const struct api_error *error, bool silent)
 {
     uint64_t pause = p->failures < 6 ? AHEAD_PAUSE_MS << p->failures : AHEAD_PAUSE_MAX_MS;
     bool refused = dialling_is_final(error) || error->code == ERR_THROTTLED;
 
     metric_add(&metric_dials, 1, 1);
-    if (error->status == 0)
+    if (silent)
         note_silence(p->owner, error);
     note_failure(p, error);
-    p->failures++;
     p->ahead_after = refused ? UINT64_MAX : p->owner->sched->now + pause;
 }
 

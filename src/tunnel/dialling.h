@@ -14,7 +14,8 @@ void dialling_ahead(struct pod *p);
 /* A dial is over that would have carried so many; then, once what came of it is settled,
  * somebody else's may be next. */
 void dialling_on_end(struct pod *p, uint32_t carried);
-void dialling_on_failure(struct pod *p, const struct api_error *error);
+/* silent: the API server itself did not answer. */
+void dialling_on_failure(struct pod *p, const struct api_error *error, bool silent);
 void dialling_next(struct tunnels *ts);
 
 /* Why nobody may dial this pod now; NULL: they may. */

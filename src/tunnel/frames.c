@@ -245,17 +245,17 @@ static void flush_pair(struct tunnel *t, struct pair *p)
 static void brake(struct tunnel *t)
 {
     struct stream *carrier = t->carrier;
-    bool paused = false, was_stuck = false;
+    bool paused = false;
 
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         if (t->share || p->left || p->stream.end.verdict != V_OPEN)
             continue;
         paused = paused || p->stream.paused;
-        was_stuck = was_stuck || p->stream.stuck;
         stream_set_stuck(&p->stream, carrier->stuck);
     }
-    if ((carrier->paused && !paused) || (was_stuck && !carrier->stuck))
+    if ((carrier->paused && !paused) || (t->was_stuck && !carrier->stuck))
         t->heard_at = t->flush.sched->now; /* the silence was ours */
+    t->was_stuck = carrier->stuck;
     carrier->paused = paused;
 }
 

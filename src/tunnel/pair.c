@@ -128,6 +128,10 @@ static void settle(struct pair *p)
 static void on_verdict_due(struct timer *timer)
 {
     struct pair *p = container_of(timer, struct pair, verdict_due);
+    if (!tunnel_is_reading(p->tunnel)) { /* the verdict may lie there */
+        timer_set(&p->verdict_due, VERDICT_MS);
+        return;
+    }
     p->reset = true;
     settle(p);
 }
@@ -232,7 +236,7 @@ static void pair_close(struct stream *s)
 static bool has_others(const struct pair *p)
 {
     list_for_each (other, &p->tunnel->pairs, struct pair, in_tunnel)
-        if (other != p && other->lent)
+        if (other != p && !other->left)
             return true;
     return false;
 }
@@ -252,6 +256,7 @@ static void pair_abort(struct stream *s)
     stream_end(s, V_RESET, NULL);
     pair_set_lent(p, false);
     pair_gone(p);
+    task_wake(&t->flush); /* nobody is slow any more */
     if (residues_have_delivered(t))
         tunnel_close(t, ERR_CANCELLED, "its connection was given up");
     else
@@ -283,6 +288,14 @@ void pair_destroy(struct pair *p)
     share_account(p);
     stream_finish(&p->stream);
     free(p);
+}
+
+bool tunnel_stream_lasts(const struct stream *s)
+{
+    const struct pair *p = container_of(s, const struct pair, stream);
+
+    assert(s->ops == &pair_ops);
+    return p->tunnel && !p->tunnel->pod->gone;
 }
 
 bool tunnel_stream_free(const struct stream *s, bool alone)

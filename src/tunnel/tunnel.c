@@ -400,6 +400,8 @@ static void on_deadline(struct timer *timer)
         residues_on_deadline(t);
         return;
     }
+    /* It has the request; who does not answer is the node. */
+    t->reached = t->state == TUNNEL_UPGRADE && (!t->origin->tls || tls_ready(t->wire));
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 

@@ -51,13 +51,14 @@ struct tunnel {
     struct list_node in_pod; /* by the pod's list */
     struct log_id id;
     enum tunnel_state state;
-    struct timer deadline; /* of CONNECT and UPGRADE */
+    struct timer deadline; /* of CONNECT and UPGRADE; then of a probe */
     struct task step;      /* wake of the dial; then of the carrier (RANK_READ) */
     struct task flush;     /* pairs have bytes to frame (RANK_FLUSH) */
 
     enum carrier kind;
     bool second_try;          /* the other carrier was refused */
     bool on_spare;            /* dialled on a connection that was made before */
+    bool reached;             /* it timed out, and not because of the API server */
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
     struct stream *carrier; /* SPDY bytes both ways */
@@ -90,6 +91,7 @@ struct tunnel {
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
     uint64_t heard_at; /* last time anything came; 0: forgotten on purpose */
+    bool was_stuck;    /* the carrier, at the last flush */
 };
 
 struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,
@@ -116,7 +118,8 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      struct task *wake);
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c);
 
-/* False while bytes wait in the carrier for room in a pair. */
+/* False while bytes wait in the carrier for room in a pair, or it is not read for the sake of
+ * a slow client. */
 bool tunnel_is_reading(const struct tunnel *t);
 bool tunnel_is_listening(const struct tunnel *t); /* an answer to a PING would be heard */
 

@@ -51,12 +51,20 @@ static void pod_destroy(struct pod *p)
     free(p);
 }
 
-/* That it is not to be dialled for a while is remembered. */
+static bool is_expected(struct pod *p)
+{
+    demand_decay(&p->demand, p->owner->sched->now);
+    return p->demand.wanted > 0 && !p->gone;
+}
+
+/* That it is not to be dialled for a while, and that spares are due, is remembered. */
 static void drop_if_unused(struct pod *p)
 {
-    bool forbidden = p->owner->sched->now < p->not_before && !p->owner->draining;
+    bool matters = p->owner->sched->now < p->not_before || is_expected(p);
 
-    if (!list_empty(&p->tunnels) || !list_empty(&p->waiting) || forbidden)
+    if (!list_empty(&p->tunnels) || !list_empty(&p->waiting))
+        return;
+    if (matters && !p->owner->draining)
         return;
     map_remove(&p->owner->pods, str_of(p->uid));
     pod_destroy(p);
@@ -214,9 +222,16 @@ void pod_on_tunnel_retired(struct pod *p, struct tunnel *t)
     p->open -= tunnel_carries(t);
 }
 
-static void on_dial_failed(struct pod *p, const struct api_error *error)
+/* The API server itself did not answer: no pod of it need be dialled for a while. */
+static bool is_silence(const struct tunnel *t)
 {
-    dialling_on_failure(p, error);
+    bool ours = t->error.code == ERR_GONE || t->error.code == ERR_CANCELLED;
+    return t->error.status == 0 && !t->reached && !ours;
+}
+
+static void on_dial_failed(struct pod *p, const struct api_error *error, bool silent)
+{
+    dialling_on_failure(p, error, silent);
     log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
              LOG_I("status", error->status),
              LOG_S("reason", diag_text(&error->why, error->code)));
@@ -232,6 +247,7 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     struct tunnels *ts = p->owner;
     bool was_dialling = t->opened_at == 0;
     bool was_good = !was_dialling && !t->retired;
+    bool silent = is_silence(t);
     struct api_error error = t->error;
     uint32_t carried = tunnel_carries(t);
 
@@ -244,7 +260,7 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     if (was_dialling) {
         dialling_on_end(p, carried);
         if (!ts->draining)
-            on_dial_failed(p, &error);
+            on_dial_failed(p, &error, silent);
     }
     dialling_for_waiting(p);
     dialling_ahead(p);
@@ -312,7 +328,10 @@ struct demand tunnels_demand(struct tunnels *ts, const char *pod_uid)
         return none;
     demand_decay(&p->demand, ts->sched->now);
     struct demand d = p->demand;
-    d.peak = d.peak > p->lent ? d.peak : p->lent;
+    if (d.peak < p->lent) { /* old connections count as much as new ones */
+        d.peak = p->lent;
+        d.since = d.asked_at = ts->sched->now;
+    }
     return d;
 }
 

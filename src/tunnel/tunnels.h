@@ -76,6 +76,8 @@ void opening_finish(struct opening *o);
 /* An idle connection that is merely kept does not keep its tunnel from expiring: the
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
+/* Is it worth keeping?  Not when its pod is gone: nobody will ask for it. */
+bool tunnel_stream_lasts(const struct stream *s);
 /* May a kept one be lent out now?  Not while its tunnel, which carries one at a time, carries
  * another; and on a shared one not to somebody who wants it alone. */
 bool tunnel_stream_free(const struct stream *s, bool alone);

@@ -13,7 +13,8 @@
 #define IN_LIMIT (4 * CHUNK_ROOM)
 #define OUT_LIMIT (5 * CHUNK_ROOM)
 #define CONTROL_MAX 125
-#define FRAME_MAX (CHUNK_SIZE - 64)
+#define FRAME_MAX                                                                        \
+    (CHUNK_SIZE - WEBSOCKET_HEADER_MAX) /* a chunk with its SPDY head; a record */
 
 struct websocket {
     struct stream stream;

@@ -110,14 +110,16 @@ static uint32_t count_ready(const struct service *s)
 }
 
 /* Its part of what the service carried, or all that its namesake did. */
-static void expect(struct successors *s, const struct service *service,
-                   const struct endpoint *e)
+static void expect(struct successors *s, const struct service *before,
+                   const struct service *service, const struct endpoint *e)
 {
     char room[KEY_ROOM];
     const struct demand *all = recall(s, key_of(service->ns, "/", service->name, room));
     const struct demand *same =
         is_named(e) ? recall(s, key_of(e->ns, "//", e->pod, room)) : NULL;
 
+    if ((!all && !same) || was_ready(before, e)) /* in this order: the second is dear */
+        return;
     if (!e->uid[0] || balance_is_own(s->own, e))
         return;
     if (same)
@@ -134,8 +136,8 @@ void successors_on_change(struct successors *s, const struct service *before,
     if (before)
         remember_all(s, before);
     for (size_t i = 0; after && i < after->endpoint_count; i++)
-        if (is_ready(after->endpoints[i]) && !was_ready(before, after->endpoints[i]))
-            expect(s, after, after->endpoints[i]);
+        if (is_ready(after->endpoints[i]))
+            expect(s, before, after, after->endpoints[i]);
 }
 
 struct successors *successors_create(struct sched *sched, struct tunnels *tunnels,

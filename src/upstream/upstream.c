@@ -516,8 +516,8 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
     if (u->lease_count < 2)
         return NULL;
     list_for_each (l, &u->leases, struct leasing, node)
-        if (l->state == LEASE_OPENING && l->want.proto == PROTO_HTTP1 &&
-            l->lease->port == like->port &&
+        if (l->state == LEASE_OPENING && l->opening.result == ERR_AGAIN &&
+            l->want.proto == PROTO_HTTP1 && l->lease->port == like->port &&
             strcmp(l->lease->endpoint->uid, like->endpoint->uid) == 0 &&
             tunnel_stream_free(s, l->want.alone))
             return l;
@@ -538,7 +538,8 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
 {
     struct stream *s = TAKE(lease->stream);
     bool keep = fate == FATE_KEEP && s->end.verdict == V_OPEN && !s->broken && !s->shut &&
-                bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained;
+                bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained &&
+                tunnel_stream_lasts(s);
 
     if (s->end.verdict == V_REFUSED)
         balance_on_refusal(u->balance, lease->endpoint, lease->port);

@@ -14,7 +14,7 @@ import time
 from datetime import datetime, timezone
 
 import pytest
-from faults_load import Load, SlowReader, anonymous_memory, beside, kept
+from faults_load import Load, SlowReader, anonymous_memory, beside, kept, side_by_side
 from faults_network import FarNetwork
 from faults_seen import Seen
 from faults_soak import api_server_dies, descriptors, reasons, soak, unexplained, whole_again
@@ -346,6 +346,33 @@ def test_slow_readers(start_tunnel, tell):
         assert max(grown) <= 60 * 64 + 4096  # 4 MB are for the load beside them
 
     beside(tunnel.port, tell, trouble, after=weigh)
+
+
+def test_slow_readers_on_shared_tunnels(start_tunnel, tell):
+    """Whoever holds up others there for too long is failed, alone, and the log says who and why."""
+    tunnel = start_tunnel(*SHARED)
+    before, grown = anonymous_memory(tunnel.process), []
+
+    def trouble():
+        readers = [SlowReader(tunnel.port) for _ in range(60)]
+        time.sleep(0.5)
+        grown.append(anonymous_memory(tunnel.process) - before)
+
+        def end():
+            grown.append(anonymous_memory(tunnel.process) - before)
+            for reader in readers:
+                reader.socket.close()
+        return end
+
+    def weigh():
+        failed = tunnel.total("kube_tunnel_slow_clients_total")
+        named = re.findall(r"reads too slowly for a shared tunnel.* pod=shop/web-\S+ pair=\d+ kept=\d+", tunnel.log())
+        tell(f"60 slow readers: {max(grown) / 1024:.0f} MB of RssAnon; {failed:.0f} failed")
+        assert max(grown) <= 96 * 1024
+        assert len(named) == failed
+
+    # How long the others wait is told, and no promise: a shared tunnel waits, too, for a while.
+    side_by_side(tunnel.port, tell, trouble, seconds=2, rounds=2, after=weigh)
 
 
 # the network

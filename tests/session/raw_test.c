@@ -221,6 +221,30 @@ static void says_everything_again_to_the_next_pod(void **state)
     assert_fate(st, 1, FATE_CLOSE); /* the pod has nothing under way */
 }
 
+/* Also what is more than the next pod's queue has room for. */
+static void says_much_again_to_the_next_pod(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_raw_client(st);
+    char word[101], all[4001] = "";
+
+    st->limit = 1000; /* of the next pod's queues */
+    for (int i = 0; i < 40; i++) {
+        snprintf(word, sizeof(word), "%0100d", i);
+        strcat(all, word);
+        say(st, client, word);
+    }
+    pod_ends(st, 0, V_REFUSED, "connection refused");
+    assert_int_equal(st->lease_count, 2);
+    for (size_t at = 0, n; at < sizeof(all) - 1; at += n) {
+        const char *heard = hear(st, pod(st, 1));
+        n = strlen(heard);
+        assert_in_range(n, 1, sizeof(all) - 1 - at);
+        assert_memory_equal(heard, all + at, n);
+    }
+    drop(st, &client);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -228,6 +252,8 @@ int main(void)
         cmocka_unit_test(shows_clients_what_happened),
         cmocka_unit_test_setup_teardown(says_everything_again_to_the_next_pod,
                                         stage_setup, stage_teardown),
+        cmocka_unit_test_setup_teardown(says_much_again_to_the_next_pod, stage_setup,
+                                        stage_teardown),
     };
     return cmocka_run_group_tests_name("serve/raw", tests, NULL, NULL);
 }

@@ -339,6 +339,42 @@ static void an_expected_pod_that_nobody_asks_is_given_up(void **state)
     assert_int_equal(rig.dials, 3);
 }
 
+/* There were no dials left when it was expected: it is not forgotten. */
+static void an_expected_pod_waits_for_a_dial(void **state)
+{
+    (void)state;
+    struct endpoint first = endpoint("uid-1"), second = endpoint("uid-2");
+    struct demand of = { .peak = 4, .since = rig.sched->now, .asked_at = rig.sched->now };
+
+    rig.settings.dials_max = 4;
+    restart();
+    tunnels_expect(rig.tunnels, &first, 2, &of);
+    tunnels_expect(rig.tunnels, &second, 2, &of);
+    rig_run();
+    assert_int_equal(rig.dials, 2);
+    connect_all();
+    connect_all();
+    assert_int_equal(rig.dials, 4);
+    for (size_t i = 0; i < 2; i++) {
+        user_open(&users[i], "uid-2", 80);
+        assert_int_equal(users[i].opening.result, OK);
+    }
+}
+
+/* Old connections are as many as new ones. */
+static void long_lived_connections_are_a_demand(void **state)
+{
+    (void)state;
+
+    come(0, 5);
+    rig_advance(20 * 60 * 1000);
+    struct demand d = tunnels_demand(rig.tunnels, "uid-1");
+    assert_int_equal(d.peak, 5);
+    demand_decay(&d, rig.sched->now);
+    assert_int_equal(d.peak, 5);
+    assert_int_equal(d.asked_at, rig.sched->now);
+}
+
 static void on_drained(struct task *t)
 {
     (void)t;
@@ -383,6 +419,8 @@ int main(void)
         TEST(spares_leave_dials_to_those_who_wait),
         TEST(an_expected_pod_is_ready_for_all_of_them),
         TEST(an_expected_pod_that_nobody_asks_is_given_up),
+        TEST(an_expected_pod_waits_for_a_dial),
+        TEST(long_lived_connections_are_a_demand),
         TEST(neither_the_gone_nor_the_draining_get_any),
     };
     return cmocka_run_group_tests_name("tunnel/ahead", tests, NULL, NULL);

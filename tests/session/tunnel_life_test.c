@@ -476,6 +476,24 @@ static void a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not(void *
     user_finish(&u);
 }
 
+/* The API server has taken the request: it is the pod's node that does not answer. */
+static void a_node_that_does_not_answer_costs_other_pods_nothing(void **state)
+{
+    (void)state;
+    struct user u;
+
+    assert_true(dials(&u, "uid-1"));
+    server_connect(0);
+    rig_run();
+    rig_advance(rig.settings.dial_ms);
+    assert_int_equal(u.opening.result, ERR_TIMEOUT);
+    user_finish(&u);
+    assert_false(dials(&u, "uid-1"));
+    user_finish(&u);
+    assert_true(dials(&u, "uid-2"));
+    user_finish(&u);
+}
+
 static void what_the_api_server_asked_for_is_remembered_when_nobody_waits(void **state)
 {
     (void)state;
@@ -689,6 +707,7 @@ int main(void)
         TEST(an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while),
         TEST(an_outage_costs_a_few_dials_a_second_however_many_wait),
         TEST(a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not),
+        TEST(a_node_that_does_not_answer_costs_other_pods_nothing),
         TEST(what_the_api_server_asked_for_is_remembered_when_nobody_waits),
         TEST(draining_nothing_is_done_at_once),
         TEST(destroying_ends_everything_in_any_state),

@@ -741,6 +741,25 @@ static void a_connection_given_back_goes_to_who_waits(void **state)
     asker_return(&b, FATE_CLOSE);
 }
 
+/* ... unless a tunnel has just opened for it, of which it has not heard yet. */
+static void a_tunnel_that_has_just_opened_is_not_thrown_away(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig_service("a");
+    asker_get(&a);
+    rig.hold_openings = true;
+    asker_get(&b);
+    rig_open_unheard(1);
+    asker_return(&a, FATE_KEEP);
+    rig_run();
+    assert_int_equal(b.lease.result, OK);
+    assert_ptr_equal(b.lease.stream, &rig_conn(1)->stream);
+    assert_false(rig_conn(1)->aborted);
+    asker_return(&b, FATE_CLOSE);
+}
+
 /* ---- everything that can happen, in every state ---- */
 
 enum event {
@@ -884,6 +903,7 @@ int main(void)
         TEST(who_will_carry_much_takes_no_connection_on_a_shared_tunnel),
         TEST(a_shared_connection_given_back_is_not_for_who_wants_to_be_alone),
         TEST(a_connection_given_back_goes_to_who_waits),
+        TEST(a_tunnel_that_has_just_opened_is_not_thrown_away),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
 }

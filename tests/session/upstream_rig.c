@@ -189,6 +189,11 @@ bool tunnel_stream_free(const struct stream *s, bool alone)
     return s != rig.not_free && !(alone && s == rig.shared);
 }
 
+bool tunnel_stream_lasts(const struct stream *s)
+{
+    return strcmp(conn_of((struct stream *)s)->uid, rig.retired) != 0;
+}
+
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     conn_of(s)->lent = lent;
@@ -322,11 +327,16 @@ void rig_gone(const char *uid)
     rig_run();
 }
 
-void rig_open(size_t dial)
+void rig_open_unheard(size_t dial)
 {
     struct task *wake = rig.dials[dial].opening->wake;
     succeed(&rig.dials[dial]);
     task_wake(wake);
+}
+
+void rig_open(size_t dial)
+{
+    rig_open_unheard(dial);
     rig_run();
 }
 

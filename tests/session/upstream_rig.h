@@ -89,6 +89,7 @@ void rig_answer(void); /* all look-ups under way */
 void rig_gone(const char *uid);
 
 void rig_open(size_t dial);
+void rig_open_unheard(size_t dial); /* the lease has not run yet */
 void rig_refuse(size_t dial, enum err e, const char *why);
 struct conn *rig_conn(size_t dial);
 

@@ -10,7 +10,7 @@ import time
 import pytest
 
 from http_client import Client, chunked, counting, request, seconds_of
-from tunnel_process import eventually
+from tunnel_process import eventually, free_ports
 
 WEB = "web.shop.svc.cluster.local"
 
@@ -285,19 +285,54 @@ def test_clients_that_vanish_in_the_middle_of_a_download(lone_tunnel, leave):
     cleaned_up(tunnel, before + 2)  # two pods, a warm tunnel each
 
 
-def test_a_client_that_vanishes_while_the_pod_does_not_read(lone_tunnel, pod):
+def send_until_stuck(client, piece, pause):
+    with pytest.raises(socket.timeout):
+        while True:
+            client.send(counting(piece))
+            time.sleep(pause)
+
+
+# In one go more waits than was read; in small pieces nothing does, and nothing is read any more.
+paces = pytest.mark.parametrize("piece, pause", [(1 << 20, 0), (4096, 0.0005)], ids=["fast", "slow"])
+
+
+@paces
+def test_a_client_that_vanishes_while_the_pod_does_not_read(lone_tunnel, pod, piece, pause):
     tunnel, before, let_go = lone_tunnel, descriptors(lone_tunnel), threading.Event()
-    pod.plays(lambda connection: let_go.wait(10))
+    pod.plays(lambda connection: let_go.wait(30))
     with Client(tunnel.port, 0.5) as client:
         client.send(request(pod.host, "/", "POST", fields=["Content-Length: 1000000000"]))
-        with pytest.raises(socket.timeout):
-            while True:
-                client.send(counting(1 << 20))
+        send_until_stuck(client, piece, pause)
         client.reset()
     try:
         cleaned_up(tunnel, before, seconds=8)
     finally:
         let_go.set()
+
+
+@paces
+@pytest.mark.parametrize("leave, seconds", [(Client.close, 20), (Client.reset, 8)], ids=["FIN", "RST"])
+def test_a_raw_client_that_vanishes_while_the_pod_does_not_read(start_tunnel, leave, seconds, piece, pause):
+    """What it said before it went is the pod's, but nobody waits for ever for the pod to take it."""
+    port, = free_ports(1)
+    tunnel = start_tunnel("--expose", f"raw.shop:9002={port}")
+    before = descriptors(tunnel)
+    with Client(port, 0.5) as client:
+        send_until_stuck(client, piece, pause)
+        leave(client)
+    cleaned_up(tunnel, before, seconds)
+
+
+@pytest.mark.parametrize("pause", [0, 3], ids=["at once", "late"])
+def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, pause):
+    """As with cat FILE | nc: also a pod that begins to read when the client has long gone gets it."""
+    port, = free_ports(1)
+    tunnel = start_tunnel("--expose", f"many.many:80={port}")
+    pod.plays(lambda connection: (time.sleep(pause), pod.tell(connection.wait_for_end())))
+    with Client(port) as client:
+        client.send(request(pod.host) + counting(3 << 20))
+    assert pod.told() == 3 << 20
+    eventually(lambda: tunnel.total("kube_tunnel_sessions") == 1)
 
 
 def test_a_client_that_vanishes_in_the_middle_of_a_head(lone_tunnel):

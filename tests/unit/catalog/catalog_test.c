@@ -618,6 +618,36 @@ static void a_missing_pod_is_left_for_one_that_is_listed(void **state)
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
 }
 
+/* A slice that is behind says nothing about them, nor does a list that fails. */
+static void pods_that_serve_by_their_list_are_not_gone_before_it_says_so(void **state)
+{
+    struct world *w = *state;
+
+    watch_web(w);
+    ask(w);
+    catalog_note_missing(w->catalog, "u1");
+    ask(w);
+    answer_one(w, SHOP_PODS, POD("2", "Running"));
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+
+    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    pass(w, 1);
+    assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
+    fake_refuse(w->api, SHOP_PODS, ERR_SERVER, "not now");
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+    assert_string_equal(w->gone, "u1 ");
+
+    catalog_note_missing(w->catalog, "u2");
+    pass(w, 1);
+    answer_one(w, SHOP_PODS, POD("3", "Running"));
+    ask(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
+    assert_string_equal(w->gone, "u1 u2 ");
+}
+
 static void does_without_the_reasons_where_pods_are_forbidden(void **state)
 {
     struct world *w = *state;
@@ -1137,6 +1167,7 @@ int main(void)
         TEST(a_service_comes_and_goes),
         TEST(says_why_a_watched_service_has_nothing_ready),
         TEST(a_missing_pod_is_left_for_one_that_is_listed),
+        TEST(pods_that_serve_by_their_list_are_not_gone_before_it_says_so),
         TEST(does_without_the_reasons_where_pods_are_forbidden),
         TEST(a_pod_that_gets_ready_answers_before_the_reasons),
         TEST(remembers_when_it_was_last_ready),

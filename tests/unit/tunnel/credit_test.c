@@ -133,6 +133,32 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     assert_true(credit_wants_pings(&c, 0));
 }
 
+/* However many it came to owe meanwhile, all its answers are understood. */
+static void a_worker_that_runs_again_owes_nothing(void **state)
+{
+    (void)state;
+
+    for (unsigned behind = 0; behind <= CREDIT_FRAMES; behind += 8) {
+        struct credit c = { 0 };
+        send(&c, 0, behind, 1000);
+        for (unsigned i = 0; i < 2000; i++) { /* a neighbour uploads */
+            if (credit_allows(&c, 2))
+                send(&c, 2, 1, 32768);
+            if (!credit_wants_pings(&c, 2))
+                continue;
+            ask(&c);
+            for (uint32_t n = 1; n < CREDIT_WORKERS; n++)
+                credit_on_pong(&c, c.pings - CREDIT_WORKERS + n);
+        }
+        assert_true(credit_is_blind(&c));
+        for (uint32_t n = 0; n < c.pings; n += CREDIT_WORKERS)
+            credit_on_pong(&c, n);
+        assert_int_equal(c.workers[0].pings, 0);
+        assert_false(credit_is_blind(&c));
+        assert_true(credit_allows(&c, 0));
+    }
+}
+
 static void a_pong_nobody_asked_for_changes_nothing(void **state)
 {
     (void)state;
@@ -235,6 +261,7 @@ int main(void)
         cmocka_unit_test(an_answer_proves_as_much_for_little),
         cmocka_unit_test(
             a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only),
+        cmocka_unit_test(a_worker_that_runs_again_owes_nothing),
         cmocka_unit_test(a_pong_nobody_asked_for_changes_nothing),
         cmocka_unit_test(no_queue_overflows_whatever_happens),
         cmocka_unit_test(uploads_that_stop_one_after_the_other_freeze_nothing),
