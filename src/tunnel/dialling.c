@@ -248,6 +248,13 @@ void dialling_on_failure(struct pod *p, const struct api_error *error, bool sile
     p->ahead_after = refused ? UINT64_MAX : p->owner->sched->now + pause;
 }
 
+/* Somebody on the way takes connections and drops them: no spares at the speed of that. */
+void dialling_on_loss(struct pod *p, uint64_t lived_ms)
+{
+    if (lived_ms < AHEAD_PAUSE_MS && p->ahead_after < UINT64_MAX)
+        p->ahead_after = p->owner->sched->now + AHEAD_PAUSE_MS;
+}
+
 void dialling_register_metrics(void)
 {
     metrics_register(&metric_dials);

@@ -17,6 +17,8 @@ void dialling_on_end(struct pod *p, uint32_t carried);
 /* silent: the API server itself did not answer. */
 void dialling_on_failure(struct pod *p, const struct api_error *error, bool silent);
 void dialling_next(struct tunnels *ts);
+/* An open tunnel has ended by itself, after so long. */
+void dialling_on_loss(struct pod *p, uint64_t lived_ms);
 
 /* Why nobody may dial this pod now; NULL: they may. */
 const struct api_error *dialling_forbids(const struct pod *p);

@@ -251,6 +251,8 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     struct api_error error = t->error;
     uint32_t carried = tunnel_carries(t);
 
+    if (!was_dialling && error.code != ERR_CANCELLED)
+        dialling_on_loss(p, ts->sched->now - t->opened_at);
     p->own -= t->share == NULL;
     tunnel_destroy(t);
     p->count--;

@@ -49,7 +49,7 @@ MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfer
                                    struct tunnels **ret, struct diag *why);
 
 /* One connection to be opened.  The caller's struct, zeroed before; result is ERR_AGAIN
- * until known; what is known before tunnels_open returns wakes nobody.
+ * until known; what is known before tunnels_open returns wakes nobody, but for the end.
  *   OK             stream is the caller's: stream_close ends the connection in an orderly
  *                  way (the tunnel serves again), stream_abort gives the tunnel up with
  *                  it where it is not shared.  dialled: no warm one was there

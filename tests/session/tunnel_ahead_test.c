@@ -180,6 +180,7 @@ static void what_is_lost_is_dialled_again(void **state)
     (void)state;
 
     come(0, 3);
+    rig_advance(1000);
     server_end(rig.servers[0]);
     rig_run();
     assert_int_equal(rig.dials, 5);
@@ -191,6 +192,21 @@ static void what_is_lost_is_dialled_again(void **state)
     user_finish(lost);
     user_open(lost, "uid-1", 80);
     assert_int_equal(lost->opening.result, OK);
+}
+
+/* A gateway that takes connections and drops them is not asked at the speed of that. */
+static void what_is_lost_at_once_is_missed_after_a_pause(void **state)
+{
+    (void)state;
+
+    come(0, 3);
+    server_end(rig.servers[3]); /* the spare */
+    rig_run();
+    assert_int_equal(rig.dials, 4);
+    rig_advance(1000);
+    leave(0, 1);
+    come(0, 1);
+    assert_int_equal(rig.dials, 5);
 }
 
 /* Its client vanished: that is no reason to expect another. */
@@ -412,6 +428,7 @@ int main(void)
         TEST(all_is_gone_after_the_idle_time),
         TEST(a_late_spare_expires_with_the_others),
         TEST(what_is_lost_is_dialled_again),
+        TEST(what_is_lost_at_once_is_missed_after_a_pause),
         TEST(what_is_given_up_is_not),
         TEST(what_is_worn_out_is_dialled_before_it_is_missed),
         TEST(a_refused_pod_gets_no_spares),
