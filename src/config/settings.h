@@ -73,7 +73,7 @@
       "Pass a client's end of input on to the pod at once") \
     \
     X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
-      "Reach pods through tunnels, or dial them directly from in a pod") \
+      "How pods are reached; direct is not available in this version") \
     X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
