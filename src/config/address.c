@@ -156,6 +156,18 @@ static enum err expose_malformed(struct str text, struct diag *why)
                     STR_ARG(text));
 }
 
+static enum err expose_no_port(struct str text, struct str port, struct diag *why)
+{
+    uint64_t number;
+    enum err e = str_to_uint(port, UINT16_MAX, &number);
+
+    if (e && e != ERR_LIMIT)
+        return expose_malformed(text, why);
+    return diag_set(why, ERR_CONFIG,
+                    "\"%.*s\": port %.*s is out of range: from 1 to 65535", STR_ARG(text),
+                    STR_ARG(port));
+}
+
 static enum err expose_local(struct str text, struct str port, struct str local,
                              struct listen_address *ret, struct diag *why)
 {
@@ -181,7 +193,7 @@ enum err expose_parse(struct str text, struct expose *ret, struct diag *why)
     if (!is_dns_label(service) || !is_dns_label(namespace))
         return expose_malformed(text, why);
     if (!numeric && !is_port_name(port))
-        return expose_malformed(text, why);
+        return expose_no_port(text, port, why);
 
     enum err e = expose_local(text, port, local, &local_address, why);
     if (e)

@@ -156,6 +156,8 @@ static enum err apply_flag(struct config *c, const struct config_flag *flag,
 
     if (!s)
         return diag_set(why, ERR_CONFIG, "--%s: no such setting", flag->name);
+    if (setting_is_list(s) && !flag->value[0])
+        return diag_set(why, ERR_CONFIG, "--%s: a value is missing", s->name);
     enum err e = layer_apply(c, s, &origin, str_of(flag->value), why);
     return e ? diag_prefix(why, e, "--%s", s->name) : OK;
 }

@@ -64,6 +64,8 @@ static enum err apply_entry(struct config *c, const struct origin *origin,
 
     if (!s)
         return unknown_key(entry, why);
+    if (entry->problem)
+        return diag_set(why, ERR_CONFIG, "%s: %s", s->name, entry->problem);
     if (entry->in_list && !setting_is_list(s))
         return diag_set(why, ERR_CONFIG, "%s: takes one value, not a list", s->name);
     if (entry->first && layer_holds(c, s, origin))

@@ -73,13 +73,13 @@
       "Pass a client's end of input on to the pod at once") \
     \
     X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
-      "Reach pods through tunnels, or dial them directly from in a pod") \
+      "How pods are reached; direct is not available in this version") \
     X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
-      "Tunnels to one pod that carry one connection each") \
+      "Raw connections and large uploads share past so many tunnels to a pod") \
     X(COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "8", 0, 256, TUNNELS, \
-      "As many of them for HTTP requests; further ones share") \
+      "Other HTTP requests share past so many tunnels to a pod") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
     X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \

@@ -24,6 +24,7 @@ struct yaml_reader {
     bool holds_event;
     enum place place;
     char *key;
+    unsigned key_line;
 };
 
 struct yaml_reader *yaml_reader_create(const char *name, struct str text)
@@ -105,7 +106,16 @@ static bool is_null(const struct yaml_reader *r)
 static void lend(const struct yaml_reader *r, struct yaml_entry *ret, struct str value,
                  bool in_list, bool first)
 {
-    *ret = (struct yaml_entry){ str_of(r->key), value, event_line(r), in_list, first };
+    *ret =
+        (struct yaml_entry){ str_of(r->key), value, event_line(r), in_list, first, NULL };
+}
+
+static void lend_key(const struct yaml_reader *r, struct yaml_entry *ret,
+                     const char *problem)
+{
+    *ret = (struct yaml_entry){
+        .key = str_of(r->key), .line = r->key_line, .first = true, .problem = problem
+    };
 }
 
 static enum err at_document(struct yaml_reader *r)
@@ -138,23 +148,24 @@ static enum err at_key(struct yaml_reader *r, struct diag *why)
         return complain(r, why, "expected the name of a setting");
     free(r->key);
     r->key = str_dup(scalar(r));
+    r->key_line = event_line(r);
     r->place = AT_VALUE;
     return ERR_AGAIN;
 }
 
-static enum err at_value(struct yaml_reader *r, struct yaml_entry *ret, struct diag *why)
+static enum err at_value(struct yaml_reader *r, struct yaml_entry *ret)
 {
     if (r->event.type == YAML_SEQUENCE_START_EVENT) {
         r->place = AT_FIRST_ELEMENT;
         return ERR_AGAIN;
     }
-    if (r->event.type != YAML_SCALAR_EVENT || is_null(r))
-        return diag_set(why, ERR_CONFIG, "%s:%u: %s: %s", r->name, event_line(r), r->key,
-                        r->event.type == YAML_SCALAR_EVENT
-                            ? "a value is missing"
-                            : "expected a value or a list");
     r->place = AT_KEY;
-    lend(r, ret, scalar(r), false, true);
+    if (r->event.type != YAML_SCALAR_EVENT)
+        lend_key(r, ret, "expected a value or a list");
+    else if (is_null(r))
+        lend_key(r, ret, "a value is missing");
+    else
+        lend(r, ret, scalar(r), false, true);
     return OK;
 }
 
@@ -193,7 +204,7 @@ static enum err at_place(struct yaml_reader *r, struct yaml_entry *ret, struct d
     case AT_KEY:
         return at_key(r, why);
     case AT_VALUE:
-        return at_value(r, ret, why);
+        return at_value(r, ret);
     case AT_FIRST_ELEMENT:
     case AT_ELEMENT:
         return at_element(r, ret, why);

@@ -5,7 +5,8 @@
  *     listen: [ ":80", ":81" ]    two entries, both in_list
  *
  * A mapping whose values are scalars or lists of scalars.  Deeper nesting, aliases, a key
- * without a value and a second document are errors.  Private to config/.
+ * without a value and a second document are errors; of a key that has no value to lend the
+ * user decides what is wrong, because the key may be.  Private to config/.
  */
 #pragma once
 
@@ -18,7 +19,9 @@ struct yaml_entry {
     struct str value; /* of an empty list: "" */
     unsigned line;    /* of the value, from 1 */
     bool in_list;
-    bool first; /* not a further element of the same list */
+    bool first;          /* not a further element of the same list */
+    const char *problem; /* there is no value, and this is why; the last entry then, and
+                            `line` is the key's.  NULL: it has one */
 };
 
 /* Borrows both until it is destroyed.  Complaints begin with "name:line". */

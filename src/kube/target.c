@@ -218,7 +218,9 @@ static const struct kc_context *choose(const struct kubeconfig *kc, const char *
     char known[128];
 
     list_contexts(kc, known, sizeof(known));
-    if (!name)
+    if (!name && !known[0])
+        diag_set(why, ERR_CONFIG, "it has no contexts, so it is no kubeconfig");
+    else if (!name)
         diag_set(why, ERR_CONFIG,
                  "no current-context is set; choose one with --context (%s)", known);
     else if (!context)
@@ -331,12 +333,13 @@ enum err kube_target_load(const char *kubeconfig, const char *context, const cha
 
     if (e)
         return e;
-    if (!kubeconfig_empty(kc))
+    if (kubeconfig || !kubeconfig_empty(kc))
         return from_kubeconfig(kc, context, ns, origin, ret, why);
-    if (!kubeconfig && !context && service_account_present())
+    if (!context && service_account_present())
         return service_account_load(SERVICE_ACCOUNT_ROOT, ns, ret, why);
-    return diag_set(why, ERR_NOT_FOUND,
-                    "no kubeconfig: %s is missing or empty, and this is not a pod; name "
-                    "one with --kubeconfig or KUBECONFIG",
-                    origin);
+    return diag_set(
+        why, ERR_NOT_FOUND,
+        "no kubeconfig: %s is missing or has no contexts, and this is not a pod; name "
+        "one with --kubeconfig or KUBECONFIG",
+        origin);
 }

@@ -136,6 +136,17 @@ static void say_fallback(void)
              LOG_S("systemd", "sudo systemctl enable --now kube-tunnel.socket"));
 }
 
+/* Nobody asked for this port, so where it comes from is said too. */
+static enum err explain_default(enum err e, uint16_t port, struct diag *why)
+{
+    if (e != ERR_IN_USE || !why)
+        return e;
+    struct diag old = *why;
+    return diag_set(why, e, "%s%s; choose another with --port or --listen", old.text,
+                    port == FALLBACK_PORT ? " (instead of 80, which needs a privilege)"
+                                          : "");
+}
+
 /* Nobody said where.  A pod gets port 80 by its manifest: another one there would only
  * hide that something is missing from it. */
 static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
@@ -150,9 +161,10 @@ static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
         if (!e)
             say_fallback();
     }
-    if (!e)
-        doors_open(l, &doors);
-    return e;
+    if (e)
+        return explain_default(e, address.port, why);
+    doors_open(l, &doors);
+    return OK;
 }
 
 static enum err open_asked(struct listeners *l, const struct config *config, bool in_pod,

@@ -10,6 +10,9 @@
 
 #include "base/own.h"
 
+/* How an exchange begins the reason when an answer is none that it can pass on. */
+#define NOT_HTTP "the answer is not HTTP/1.1"
+
 /* Control characters would break the one line that the first must be. */
 static void write_line(char *to, size_t room, const char *format, va_list args)
 {
@@ -96,11 +99,8 @@ static const char *pod_name(const struct lease *lease)
     return lease->endpoint ? lease->endpoint->pod : "?";
 }
 
-void refusal_from_stream(const struct lease *lease, int status, const char *reason,
-                         struct refusal *ret)
+static void silent_port(const struct lease *lease, struct refusal *ret)
 {
-    refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
-                pod_name(lease), reason);
     refusal_detail(ret,
                    "Port %u of pod %s in namespace %s was reached through the API "
                    "server, and gave no answer.",
@@ -111,6 +111,60 @@ void refusal_from_stream(const struct lease *lease, int status, const char *reas
                  pod_ns(lease), pod_name(lease));
 }
 
+static void foreign_answer(const struct lease *lease, struct refusal *ret)
+{
+    refusal_detail(ret,
+                   "Port %u of pod %s in namespace %s answered, but not in HTTP/1.1 as "
+                   "it should be.",
+                   lease->port, pod_name(lease), pod_ns(lease));
+    refusal_hint(ret, "If it speaks another protocol: kube-tunnel --expose SVC.NS:PORT "
+                      "carries any.");
+}
+
+void refusal_from_stream(const struct lease *lease, int status, const char *reason,
+                         struct refusal *ret)
+{
+    refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
+                pod_name(lease), reason);
+    if (str_starts(str_of(reason), STR(NOT_HTTP)))
+        foreign_answer(lease, ret);
+    else
+        silent_port(lease, ret);
+}
+
+/* The API server's words for a kubelet that it cannot reach. */
+static bool is_lost_node(const struct lease *lease)
+{
+    return strstr(lease->why.text, "error dialing backend") != NULL;
+}
+
+static bool is_unreachable(enum err e)
+{
+    return e == ERR_CONNECT || e == ERR_RESOLVE;
+}
+
+static void unauthorized(struct refusal *ret)
+{
+    refusal_detail(ret, "The API server does not accept the credentials (401).");
+    refusal_hint(ret, "See whether they have expired: kubectl get namespaces");
+}
+
+static void explain_dial(const struct lease *lease, struct refusal *ret)
+{
+    bool unreachable = is_unreachable(lease->result);
+
+    refusal_detail(ret, "The API server could not %s to pod %s in namespace %s.",
+                   unreachable ? "be asked for a port-forward" : "open a port-forward",
+                   pod_name(lease), pod_ns(lease));
+    if (unreachable)
+        refusal_hint(ret, "See whether it is up: kubectl get namespaces");
+    else if (is_lost_node(lease))
+        refusal_hint(ret, "It cannot reach the pod's node; see whether that is ready: "
+                          "kubectl get nodes");
+    else
+        hint_grant(lease, str_of(pod_ns(lease)), ret);
+}
+
 static void failed_dial(const struct lease *lease, struct refusal *ret)
 {
     int status = lease->result == ERR_TIMEOUT     ? 504
@@ -118,11 +172,10 @@ static void failed_dial(const struct lease *lease, struct refusal *ret)
                                                   : 502;
     refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
                 pod_name(lease), diag_text(&lease->why, lease->result));
-    refusal_detail(ret,
-                   "The API server could not open a port-forward to pod %s in namespace "
-                   "%s.",
-                   pod_name(lease), pod_ns(lease));
-    hint_grant(lease, str_of(pod_ns(lease)), ret);
+    if (lease->result == ERR_UNAUTHORIZED)
+        unauthorized(ret);
+    else
+        explain_dial(lease, ret);
 }
 
 static void failed_lookup(const struct lease *lease, const struct object *o,
@@ -147,9 +200,8 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
     case ERR_NOT_FOUND:
         refusal_detail(ret, "The cluster has no %s %.*s in namespace %.*s.", o->kind,
                        STR_ARG(o->name), STR_ARG(o->ns));
-        refusal_hint(ret,
-                     "See what there is: kubectl -n %.*s get %ss, or kube-tunnel list",
-                     STR_ARG(o->ns), o->kind);
+        refusal_hint(ret, "See what there is: kubectl -n %.*s get %ss%s", STR_ARG(o->ns),
+                     o->kind, strcmp(o->kind, "pod") ? ", or kube-tunnel list" : "");
         break;
     case ERR_NO_PORT:
         refusal_detail(ret, "The port in a URL is the service's, not the pod's.");
@@ -161,8 +213,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         hint_grant(lease, o->ns, ret);
         break;
     case ERR_UNAUTHORIZED:
-        refusal_detail(ret, "The API server does not accept the credentials (401).");
-        refusal_hint(ret, "See whether they have expired: kubectl get namespaces");
+        unauthorized(ret);
         break;
     default:
         refusal_detail(ret,

@@ -110,6 +110,8 @@ def test_lists_gather_and_other_flags_replace(cli):
     (["--port", "0"], '--port: "0" is out of range: from 1 to 65535'),
     (["--half-close=maybe"], '--half-close: "maybe" is not true or false'),
     (["--idle-timeout="], "--idle-timeout: a value is missing"),
+    (["--expose", ""], "--expose: a value is missing"),
+    (["--allow-namespace="], "--allow-namespace: a value is missing"),
     (["lsit"], 'unknown command "lsit"; is it "list"?'),
     (["frobnicate"], 'unknown command "frobnicate"; see kube-tunnel --help'),
     (["help", "lsit"], 'unknown command "lsit"; is it "list"?'),

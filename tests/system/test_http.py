@@ -190,6 +190,14 @@ def test_what_is_said_to_this_hop_ends_here(client):
     assert answer.text == request(HEAD, fields=["X-A: 1", "X-B: 2"]).decode()
 
 
+def test_an_answer_in_another_protocol(client, pod):
+    pod.answers("SSH-2.0-OpenSSH_9.2\r\n\r\n")
+    answer = client.ask(request(pod.host))
+    assert answer.status == 502
+    assert "answered, but not in HTTP/1.1" in answer.text
+    assert "--expose SVC.NS:PORT" in answer.text
+
+
 def test_what_the_pod_says_to_its_hop_ends_here(client, pod):
     pod.answers("HTTP/1.1 200 OK\r\nX-A: 1\r\nConnection: X-Mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=9\r\n"
                 "Content-Length: 0\r\nX-B: 2\r\n\r\n")

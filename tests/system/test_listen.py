@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -98,13 +99,21 @@ def test_an_address_of_another_machine(nowhere):
     assert done.returncode == 1 and "192.0.2.1" in done.stderr
 
 
+HOLD = """
+import socket, subprocess, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
+    sys.exit(subprocess.call(sys.argv[2:]))
+"""
+
+
 class Alone:
     """kube-tunnel in a network of its own, where port 80 is free for the taking."""
 
-    def __init__(self, kubeconfig, *flags, privileged):
+    def __init__(self, kubeconfig, *flags, privileged, taken=None):
+        hold = [sys.executable, "-c", HOLD, str(taken)] if taken else []
         drop = [] if privileged else ["setpriv", "--bounding-set=-net_bind_service"]
         self.process = subprocess.Popen(
-            ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *drop,
+            ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *hold, *drop,
              BINARY, "run", "--kubeconfig", kubeconfig, *flags],
             stderr=subprocess.PIPE, text=True, env=clean_environment())
 
@@ -136,6 +145,15 @@ def test_without_the_privilege_it_is_8080_and_the_first_line_says_so(nowhere):
     for word in ("80 ", "8080", "setcap", "net.ipv4.ip_unprivileged_port_start", "systemd"):
         assert word in said[0], said
     assert "address=127.0.0.1:8080\n" in "".join(said)
+
+
+@needs_root
+@pytest.mark.parametrize("privileged, port, instead",
+                         [(True, 80, ""), (False, 8080, " (instead of 80, which needs a privilege)")])
+def test_a_taken_default_port_says_how_to_choose_another(nowhere, privileged, port, instead):
+    said = "".join(Alone(nowhere, privileged=privileged, taken=port).first_lines())
+    assert re.search(rf"port {port} on 127\.0\.0\.1 is already in use.*{re.escape(instead)}; "
+                     "choose another with --port or --listen", said), said
 
 
 @needs_root

@@ -222,6 +222,9 @@ static void looks_for_files_in_order(void **state)
     assert_says(why.text, "/no/such");
     assert_int_equal(kube_target_load(NULL, NULL, NULL, &t, &why), ERR_NOT_FOUND);
     assert_says(why.text, "/nonexistent/.kube/config");
+    const char *other = folder_put(&f, "other", "apiVersion: v1\nkind: Pod\n");
+    assert_int_equal(kube_target_load(other, NULL, NULL, &t, &why), ERR_CONFIG);
+    assert_says(why.text, "/other: it has no contexts");
 
     snprintf(list, sizeof(list), ":%s/missing:%s/one::%s/two:%s/two", f.path, f.path,
              f.path, f.path);

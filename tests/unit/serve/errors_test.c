@@ -123,6 +123,73 @@ static void fits_whatever_it_is_told(void **state)
     assert_string_equal(r.first, "Invalid host");
 }
 
+/* The page for a lease that failed like this, on the way to "web.shop" or to a pod. */
+static struct refusal refused(enum err result, bool dialling, const char *why,
+                              const char *host)
+{
+    struct route *route = xcalloc(1, sizeof(*route));
+    struct lease lease = { .result = result, .dialling = dialling, .port = 80 };
+    struct refusal r;
+
+    name_parse(str_of(host), STR("cluster.local"), &route->name);
+    diag_set(&lease.why, result, "%s", why);
+    refusal_from_lease(&lease, route, &r);
+    free(route);
+    return r;
+}
+
+static void a_failed_port_forward_has_a_hint_for_its_cause(void **state)
+{
+    (void)state;
+    static const struct {
+        enum err result;
+        const char *why, *detail, *hint;
+    } cases[] = {
+        { ERR_UNAUTHORIZED, "Unauthorized", "does not accept the credentials (401)",
+          "expired: kubectl get namespaces" },
+        { ERR_SERVER, "error dialing backend: EOF", "could not open a port-forward",
+          "kubectl get nodes" },
+        { ERR_CONNECT, "cannot reach 127.0.0.1:9: Connection refused",
+          "could not be asked for a port-forward", "up: kubectl get namespaces" },
+        { ERR_SERVER, "boom", "could not open a port-forward", "" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct refusal r = refused(cases[i].result, true, cases[i].why, "web.shop");
+        assert_int_equal(r.status, 502);
+        assert_non_null(strstr(r.first, cases[i].why));
+        assert_non_null(strstr(r.detail, cases[i].detail));
+        assert_non_null(strstr(r.hint, cases[i].hint));
+        assert_int_equal(r.hint[0] == '\0', cases[i].hint[0] == '\0');
+    }
+}
+
+static void kube_tunnel_list_is_a_hint_for_services_only(void **state)
+{
+    (void)state;
+    struct refusal service = refused(ERR_NOT_FOUND, false, "gone", "web.shop");
+    struct refusal pod = refused(ERR_NOT_FOUND, false, "gone", "web-1.shop.pod");
+
+    assert_string_equal(
+        service.hint,
+        "See what there is: kubectl -n shop get services, or kube-tunnel list");
+    assert_string_equal(pod.hint, "See what there is: kubectl -n shop get pods");
+}
+
+static void an_answer_that_is_not_http_is_an_answer(void **state)
+{
+    (void)state;
+    struct lease lease = { .port = 22 };
+    struct refusal r;
+
+    refusal_from_stream(&lease, 502, "the answer is not HTTP/1.1: no status line", &r);
+    assert_non_null(strstr(r.detail, "answered, but not in HTTP/1.1"));
+    assert_non_null(strstr(r.hint, "--expose SVC.NS:PORT"));
+    refusal_from_stream(&lease, 504, "no answer within the time", &r);
+    assert_non_null(strstr(r.detail, "gave no answer"));
+    assert_non_null(strstr(r.hint, "kubectl -n ? logs"));
+}
+
 static void a_page_is_a_whole_message(void **state)
 {
     (void)state;
@@ -158,6 +225,9 @@ int main(void)
         cmocka_unit_test(html_is_escaped),
         cmocka_unit_test(json_can_be_parsed),
         cmocka_unit_test(fits_whatever_it_is_told),
+        cmocka_unit_test(a_failed_port_forward_has_a_hint_for_its_cause),
+        cmocka_unit_test(kube_tunnel_list_is_a_hint_for_services_only),
+        cmocka_unit_test(an_answer_that_is_not_http_is_an_answer),
         cmocka_unit_test(a_page_is_a_whole_message),
     };
     return cmocka_run_group_tests_name("serve/errors", tests, NULL, NULL);
