@@ -2,7 +2,8 @@
  *
  * Asks the API server itself instead of a running kube-tunnel, so it also answers the
  * question what one could reach with one.  What port-forward cannot reach is left out:
- * external names, services without a selector, ports that are not TCP.
+ * external names, services without a selector, ports that are not TCP; and so is what
+ * the settings close.
  */
 #include <stdio.h>
 
@@ -13,6 +14,8 @@
 #include "daemon/table.h"
 #include "kube/api.h"
 #include "net/loop.h"
+#include "serve/errors.h"
+#include "serve/policy.h"
 
 #define EXIT_FAILED 1
 #define LIST_MS 30000
@@ -99,7 +102,8 @@ static void on_object(void *owner, json_t *object)
 
     if (spec_parse(object, &s, NULL))
         return; /* not a service we could serve either */
-    if (s->kind == SERVICE_NORMAL && s->selector)
+    if (s->kind == SERVICE_NORMAL && s->selector &&
+        policy_opens(l->config, str_of(s->ns)))
         add_row(l, s);
 }
 
@@ -171,6 +175,19 @@ static void print(const struct listing *l)
         table_print(l->table, stdout);
 }
 
+/* In the words of the page that a client would get. */
+static void complain(enum err e, const struct diag *why)
+{
+    struct refusal r;
+
+    refusal_set(&r, 502, "%s", diag_text(why, e));
+    if (e == ERR_UNAUTHORIZED)
+        refusal_unauthorized(&r);
+    fprintf(stderr, "kube-tunnel: %s\n", r.first);
+    if (r.detail[0])
+        fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
+}
+
 int daemon_list(const struct config *config)
 {
     struct listing l = { .config = config };
@@ -180,7 +197,7 @@ int daemon_list(const struct config *config)
     if (!e && (e = ask_all(&l)) != OK)
         why = l.call.error.why;
     if (e)
-        fprintf(stderr, "kube-tunnel: %s\n", diag_text(&why, e));
+        complain(e, &why);
     else
         print(&l);
     close_listing(&l);

@@ -143,10 +143,10 @@ static bool is_unreachable(enum err e)
     return e == ERR_CONNECT || e == ERR_RESOLVE;
 }
 
-static void unauthorized(struct refusal *ret)
+void refusal_unauthorized(struct refusal *r)
 {
-    refusal_detail(ret, "The API server does not accept the credentials (401).");
-    refusal_hint(ret, "See whether they have expired: kubectl get namespaces");
+    refusal_detail(r, "The API server does not accept the credentials (401).");
+    refusal_hint(r, "See whether they have expired: kubectl get namespaces");
 }
 
 static void explain_dial(const struct lease *lease, struct refusal *ret)
@@ -173,7 +173,7 @@ static void failed_dial(const struct lease *lease, struct refusal *ret)
     refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
                 pod_name(lease), diag_text(&lease->why, lease->result));
     if (lease->result == ERR_UNAUTHORIZED)
-        unauthorized(ret);
+        refusal_unauthorized(ret);
     else
         explain_dial(lease, ret);
 }
@@ -213,7 +213,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         hint_grant(lease, o->ns, ret);
         break;
     case ERR_UNAUTHORIZED:
-        unauthorized(ret);
+        refusal_unauthorized(ret);
         break;
     default:
         refusal_detail(ret,

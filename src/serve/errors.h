@@ -30,6 +30,8 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
 /* The stream of a lease ended, or gave no proper answer: `status` 502 or 504. */
 void refusal_from_stream(const struct lease *lease, int status, const char *reason,
                          struct refusal *ret);
+/* What to say of a 401 of the API server: detail and hint. */
+void refusal_unauthorized(struct refusal *r);
 /* The host is not one of ours. */
 void refusal_invalid_host(struct str host, const char *problem, const char *zone,
                           struct refusal *ret);

@@ -124,16 +124,22 @@ static enum err check_origin(const struct config *config, const struct http1_hea
     return OK;
 }
 
+bool policy_opens(const struct config *config, struct str ns)
+{
+    if (listed(&config->deny_namespace, ns))
+        return false;
+    return !config->allow_namespace.count || listed(&config->allow_namespace, ns);
+}
+
 static enum err check_namespace(const struct config *config, struct str ns,
                                 struct refusal *why)
 {
-    if (listed(&config->deny_namespace, ns))
-        return forbid(why, "It is in --deny-namespace.",
-                      "Forbidden: namespace %.*s is closed", ns);
-    if (config->allow_namespace.count && !listed(&config->allow_namespace, ns))
-        return forbid(why, "It is not in --allow-namespace.",
-                      "Forbidden: namespace %.*s is closed", ns);
-    return OK;
+    if (policy_opens(config, ns))
+        return OK;
+    return forbid(why,
+                  listed(&config->deny_namespace, ns) ? "It is in --deny-namespace."
+                                                      : "It is not in --allow-namespace.",
+                  "Forbidden: namespace %.*s is closed", ns);
 }
 
 enum err policy_check(const struct config *config, const struct http1_head *head,

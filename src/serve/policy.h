@@ -8,6 +8,9 @@
 #include "config/config.h"
 #include "serve/errors.h"
 
+/* May requests reach this namespace? */
+bool policy_opens(const struct config *config, struct str ns);
+
 /* ERR_FORBIDDEN: *why says it all.  `name` is what the request is for, not invalid. */
 MUST_CHECK enum err policy_check(const struct config *config,
                                  const struct http1_head *head, const struct name *name,

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import re
 import subprocess
 
 from tunnel_process import BINARY, clean_environment
@@ -60,6 +61,28 @@ def test_no_rights(start_playground):
     done = listed("--kubeconfig", start_playground("--rights", "none").kubeconfig)
     assert done.returncode == 1 and done.stdout == ""
     assert "forbidden" in done.stderr and "list" in done.stderr
+
+
+def test_closed_namespaces_are_left_out(playground):
+    def namespaces(*flags):
+        done = listed("--kubeconfig", playground.kubeconfig, *flags)
+        assert done.returncode == 0, done.stderr
+        return {row[0] for row in rows(done.stdout)[1:]}
+
+    every = namespaces()
+    assert "shop" in every and len(every) > 1
+    assert namespaces("--allow-namespace", "shop") == {"shop"}
+    assert namespaces("--deny-namespace", "shop") == every - {"shop"}
+    assert namespaces("--allow-namespace", "shop", "--deny-namespace", "shop") == set()
+
+
+def test_a_refused_token(playground, tmp_path):
+    path = tmp_path / "refused"
+    path.write_text(re.sub(r"token: \S+", "token: wrong", playground.kubeconfig.read_text()))
+    done = listed("--kubeconfig", path)
+    assert done.returncode == 1 and done.stdout == ""
+    assert "Unauthorized" in done.stderr and "does not accept the credentials (401)" in done.stderr
+    assert "kubectl get namespaces" in done.stderr
 
 
 def test_no_api_server(tmp_path):
