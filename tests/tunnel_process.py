@@ -171,6 +171,16 @@ class KubeTunnel:
     def connect(self, seconds=10):
         return socket.create_connection(("127.0.0.1", self.port), seconds)
 
+    def refuses(self):
+        """New connections; one that is reset was still waiting when the listener was closed."""
+        try:
+            self.connect(1).close()
+            return False
+        except ConnectionResetError:
+            return False
+        except ConnectionRefusedError:
+            return True
+
     def talk(self, raw, seconds=10):
         """Send bytes, return all that comes back until the other side closes or is silent."""
         with self.connect(seconds) as s:

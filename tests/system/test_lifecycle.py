@@ -20,16 +20,6 @@ WEB = "web.shop.svc.cluster.local"
 DB = "db-0.db.shop.svc.cluster.local"
 
 
-def refuses(port):
-    try:
-        Client(port, 1).close()
-        return False
-    except ConnectionRefusedError:
-        return True
-    except ConnectionResetError:
-        return False  # the listener was closed while this one waited to be accepted
-
-
 # what it does not start with
 
 
@@ -242,7 +232,7 @@ def test_sigterm_while_answers_are_on_their_way(start_tunnel):
                                stdin=counting(1000000))]
         eventually(lambda: tunnel.total("kube_tunnel_sessions") == 6, pause=0.02)
         tunnel.process.send_signal(signal.SIGTERM)
-        eventually(lambda: refuses(tunnel.port), 2, pause=0.01)
+        eventually(tunnel.refuses, 2, pause=0.01)
         assert idle.is_closed()
         for answer in answers:
             assert (answer.result().exit, answer.result().status) == (0, 200)

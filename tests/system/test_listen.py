@@ -222,14 +222,6 @@ def slow_request(tunnel, ms, answers):
     return thread
 
 
-def refuses(tunnel):
-    try:
-        tunnel.connect(1).close()
-        return False
-    except ConnectionRefusedError:
-        return True
-
-
 def test_a_running_request_is_finished(start_tunnel):
     tunnel = start_tunnel()
     answers = []
@@ -237,7 +229,7 @@ def test_a_running_request_is_finished(start_tunnel):
     idle = tunnel.connect()
     time.sleep(0.5)
     tunnel.process.send_signal(signal.SIGTERM)
-    eventually(lambda: refuses(tunnel), 2)
+    eventually(tunnel.refuses, 2)
     assert idle.recv(1) == b"", "a client that asks for nothing is not waited for"
     request.join()
     idle.close()
