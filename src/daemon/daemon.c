@@ -202,7 +202,9 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
 
 static void on_quiet(void *owner)
 {
-    serve_trim(owner);
+    struct daemon *d = owner;
+    serve_trim(d->serve);
+    upstream_trim(d->upstream);
 }
 
 static enum err start_doors(struct daemon *d, struct diag *why)
@@ -210,7 +212,7 @@ static enum err start_doors(struct daemon *d, struct diag *why)
     d->admin = admin_create(d->catalog, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
                             d->config, d->admin);
-    memory_on_quiet(d->memory, on_quiet, d->serve);
+    memory_on_quiet(d->memory, on_quiet, d);
     return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
 }
 

@@ -188,6 +188,16 @@ void pool_drop_pod(struct pool *p, const char *pod_uid)
     }
 }
 
+void pool_trim(struct pool *p)
+{
+    while (!list_empty(&p->spares)) {
+        struct idle *i = list_first(&p->spares, struct idle, in_place);
+        list_remove(&i->in_place);
+        free(i);
+    }
+    p->spare_count = 0;
+}
+
 struct pool *pool_create(struct sched *sched, uint64_t idle_ms)
 {
     struct pool *p = xcalloc(1, sizeof(*p));
@@ -207,11 +217,7 @@ void pool_destroy(struct pool *p)
     pool_clear(p);
     for (struct map_entry *e; (e = map_next(&p->places, &at));)
         free(e->value);
-    while (!list_empty(&p->spares)) {
-        struct idle *i = list_first(&p->spares, struct idle, in_place);
-        list_remove(&i->in_place);
-        free(i);
-    }
+    pool_trim(p);
     map_finish(&p->places);
     free(p);
 }

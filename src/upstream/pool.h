@@ -16,6 +16,7 @@ struct pool;
 
 struct pool *pool_create(struct sched *sched, uint64_t idle_ms);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
+void pool_trim(struct pool *p);    /* frees its spare structs */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
 /* Keep a clean, open, empty stream; taken over.  keep_ms: the pod's own limit, 0: none.

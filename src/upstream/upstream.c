@@ -614,6 +614,22 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     return u;
 }
 
+static void free_spares(struct upstream *u)
+{
+    while (!list_empty(&u->spares)) {
+        struct leasing *l = list_first(&u->spares, struct leasing, node);
+        list_remove(&l->node);
+        free(l);
+    }
+    u->spare_count = 0;
+}
+
+void upstream_trim(struct upstream *u)
+{
+    free_spares(u);
+    pool_trim(u->pool);
+}
+
 void upstream_drain(struct upstream *u, struct task *done)
 {
     u->drained = done;
@@ -638,10 +654,6 @@ void upstream_destroy(struct upstream *u)
     pool_destroy(u->pool);
     balance_destroy(u->balance);
     allowed_finish(&u->allowed);
-    while (!list_empty(&u->spares)) {
-        struct leasing *l = list_first(&u->spares, struct leasing, node);
-        list_remove(&l->node);
-        free(l);
-    }
+    free_spares(u);
     free(u);
 }

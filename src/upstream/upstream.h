@@ -22,5 +22,6 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  const struct upstream_settings *settings);
 /* Idle connections close at once; *done wakes when no lease is left. */
 void upstream_drain(struct upstream *u, struct task *done);
+void upstream_trim(struct upstream *u);       /* free what is kept for the next lease */
 bool upstream_idle(const struct upstream *u); /* no lease is out */
 void upstream_destroy(struct upstream *u);    /* every lease was returned */

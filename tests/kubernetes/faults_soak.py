@@ -15,8 +15,8 @@ PAUSE = (1, 4)  # seconds between faults
 
 
 def api_server_dies(cluster):
-    """Its return is not waited for. The controllers are started anew when it is back: they may
-    take a minute to see pods again, and their troubles are not what is tested here."""
+    """Its return is not waited for. The controllers and the scheduler are started anew when it is back:
+    they may take a minute to see pods again, and their troubles are not what is tested here."""
     cluster.restart("apiserver")
     cluster.blind = True
 
@@ -26,6 +26,7 @@ def whole_again(cluster):
     eventually(lambda: cluster.kubectl("get", "--raw", "/readyz", check=False) == "ok", 30)
     if getattr(cluster, "blind", False):
         cluster.restart("controller-manager")
+        cluster.restart("scheduler")
         cluster.blind = False
     # Controllers whose leases and watches broke may take minutes to make a pod anew.
     cluster.wait_for_pods("app=web", 2, seconds=180)

@@ -502,5 +502,6 @@ def test_a_soak(start_tunnel, cluster, tell):
     log = tunnel.log()
     silent = unexplained(gets, log) + unexplained(posts, log)
     assert not silent, silent[:20]
-    assert last[0] <= first[0] + 2048, "KB of RssAnon"
+    # What is in use comes back to the byte; between it pages stay that are only partly free.
+    assert last[0] <= first[0] + 4096, "KB of RssAnon"
     assert last[1] <= first[1]
