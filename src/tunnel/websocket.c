@@ -13,8 +13,8 @@
 #define IN_LIMIT (4 * CHUNK_ROOM)
 #define OUT_LIMIT (5 * CHUNK_ROOM)
 #define CONTROL_MAX 125
-#define FRAME_MAX                                                                        \
-    (CHUNK_SIZE - WEBSOCKET_HEADER_MAX) /* a chunk with its SPDY head; a record */
+/* A full chunk with its SPDY head fits, and with ours it is one TLS record. */
+#define FRAME_MAX (CHUNK_SIZE - WEBSOCKET_HEADER_MAX)
 
 struct websocket {
     struct stream stream;
