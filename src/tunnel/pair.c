@@ -12,6 +12,7 @@
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
+#define LATE_MS 10000  /* ... and for a pod to take what was said before our FIN */
 #define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
 
 static struct pair *pair_of(struct stream *s)
@@ -136,13 +137,20 @@ static void on_verdict_due(struct timer *timer)
     settle(p);
 }
 
+static void expect_verdict(struct pair *p, uint64_t ms)
+{
+    uint64_t at = p->verdict_due.sched->now + ms;
+    if (!p->verdict_due.at || at < p->verdict_due.at)
+        timer_set_at(&p->verdict_due, at);
+}
+
 static void ended(struct pair *p)
 {
     task_wake(&p->tunnel->flush);
     if (settled(p))
         settle(p);
-    else if (!p->verdict_due.at)
-        timer_set(&p->verdict_due, VERDICT_MS);
+    else
+        expect_verdict(p, VERDICT_MS);
 }
 
 void pair_on_reply(struct pair *p)
@@ -229,7 +237,7 @@ static void pair_close(struct stream *s)
     }
     tunnel_used(p->tunnel);
     if (s->end.verdict == V_OPEN)
-        timer_set(&p->verdict_due, VERDICT_MS);
+        expect_verdict(p, LATE_MS);
     task_wake(&p->tunnel->flush);
 }
 

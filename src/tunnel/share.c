@@ -166,7 +166,7 @@ static void on_stall(struct timer *timer)
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         if (p->data_id != s->stalled_id || !is_slow(s, p))
             continue;
-        log_warn(t->id, "a client reads too slowly for a shared tunnel",
+        log_info(t->id, "a client reads too slowly for a shared tunnel",
                  LOG_S("pod", t->pod->label), LOG_U("pair", p->data_id),
                  LOG_U("kept", p->stream.in.len));
         metric_add(&metric_slow, 0, 1);

@@ -52,6 +52,10 @@ class Connection:
     def send(self, raw):
         self.socket.sendall(raw.encode("latin-1") if isinstance(raw, str) else raw)
 
+    def takes_at_most(self, n):
+        """Bytes that wait for us in our own socket; more of them wait in the sender's."""
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, n)
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 

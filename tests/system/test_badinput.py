@@ -324,14 +324,22 @@ def test_a_raw_client_that_vanishes_while_the_pod_does_not_read(start_tunnel, le
 
 
 @pytest.mark.parametrize("pause", [0, 3], ids=["at once", "late"])
-def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, pause):
+@pytest.mark.parametrize("n", [1 << 20, 3 << 20], ids=["waits in the cluster", "waits here"])
+def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, n, pause):
     """As with cat FILE | nc: also a pod that begins to read when the client has long gone gets it."""
     port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"many.many:80={port}")
-    pod.plays(lambda connection: (time.sleep(pause), pod.tell(connection.wait_for_end())))
+
+    def reads_later(connection):
+        connection.takes_at_most(4096)  # the rest has to wait before it
+        time.sleep(pause)
+        connection.takes_at_most(1 << 20)
+        pod.tell(connection.wait_for_end())
+
+    pod.plays(reads_later)
     with Client(port) as client:
-        client.send(request(pod.host) + counting(3 << 20))
-    assert pod.told() == 3 << 20
+        client.send(request(pod.host) + counting(n))
+    assert pod.told() == n
     eventually(lambda: tunnel.total("kube_tunnel_sessions") == 1)
 
 
