@@ -85,10 +85,25 @@ bool share_is_laden(const struct tunnel *t)
     return false;
 }
 
+static bool is_used(const struct pair *p)
+{
+    return p->lent && p->stream.end.verdict == V_OPEN;
+}
+
 static bool has_neighbours(const struct tunnel *t, const struct pair *p)
 {
     list_for_each (other, &t->pairs, struct pair, in_tunnel)
-        if (other != p && other->lent)
+        if (other != p && is_used(other))
+            return true;
+    return false;
+}
+
+/* Somebody has taken all that came, and may be waiting for more.  Whoever has not is slow,
+ * too, and misses nothing while the tunnel waits. */
+static bool somebody_waits(const struct tunnel *t, const struct pair *p)
+{
+    list_for_each (other, &t->pairs, struct pair, in_tunnel)
+        if (other != p && is_used(other) && bufq_empty(&other->stream.in))
             return true;
     return false;
 }
@@ -122,7 +137,7 @@ void share_on_full(struct tunnel *t, struct pair *p)
 {
     struct share *s = t->share;
 
-    if (!s || s->stalled_id || !has_neighbours(t, p))
+    if (!s || s->stalled_id || !somebody_waits(t, p))
         return;
     if (now(s) - s->window_at >= SHARE_STALL_WINDOW_MS) {
         s->window_at = now(s);
@@ -158,20 +173,26 @@ static bool is_slow(const struct share *s, const struct pair *p)
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
+/* What was kept for it is the start of something that will never be whole. */
+static void fail(struct pair *p)
+{
+    log_info(p->tunnel->id, "a client reads too slowly for a shared tunnel",
+             LOG_S("pod", p->tunnel->pod->label), LOG_U("pair", p->data_id),
+             LOG_U("kept", p->stream.in.len));
+    metric_add(&metric_slow, 0, 1);
+    bufq_clear(&p->stream.in);
+    share_account(p);
+    pair_fail(p, "its client read too slowly for a shared tunnel");
+}
+
 static void on_stall(struct timer *timer)
 {
     struct share *s = container_of(timer, struct share, stall);
     struct tunnel *t = s->tunnel;
 
-    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
-        if (p->data_id != s->stalled_id || !is_slow(s, p))
-            continue;
-        log_info(t->id, "a client reads too slowly for a shared tunnel",
-                 LOG_S("pod", t->pod->label), LOG_U("pair", p->data_id),
-                 LOG_U("kept", p->stream.in.len));
-        metric_add(&metric_slow, 0, 1);
-        pair_fail(p, "its client read too slowly for a shared tunnel");
-    }
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (p->data_id == s->stalled_id && is_slow(s, p) && somebody_waits(t, p))
+            fail(p);
     share_on_moving(t);
     task_wake(&t->step);
 }

@@ -324,14 +324,18 @@ def test_a_pod_that_never_reads(start_tunnel, tell, flags):
     beside(tunnel.port, tell, trouble, seconds=1)
 
 
-def slow_readers(tunnel, grown, sips):
-    """60 of them, as trouble: what memory they cost, in KB, is added to grown."""
+def slow_readers(tunnel, grown, may_fail=False):
+    """60 of them, as trouble: what memory they cost, in KB, is added to grown.
+
+    Their answers come before the others are measured: they fill every buffer of the cluster, which
+    takes its processors for a second, whoever asks.
+    """
     before = anonymous_memory(tunnel.process)
 
     def trouble():
         readers = [SlowReader(tunnel.port) for _ in range(60)]
-        for _ in range(sips):
-            assert all(r.sip() > 0 for r in readers)
+        for _ in range(2):
+            assert all([r.sip() > 0 or may_fail for r in readers])
             time.sleep(0.5)
         grown.append(anonymous_memory(tunnel.process) - before)
 
@@ -351,7 +355,7 @@ def test_slow_readers(start_tunnel, tell):
         tell(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
         assert max(grown) <= 60 * 64 + 4096  # 4 MB are for the load beside them
 
-    beside(tunnel.port, tell, slow_readers(tunnel, grown, sips=2), after=weigh)
+    beside(tunnel.port, tell, slow_readers(tunnel, grown), after=weigh)
 
 
 def test_slow_readers_on_shared_tunnels(start_tunnel, tell):
@@ -367,8 +371,7 @@ def test_slow_readers_on_shared_tunnels(start_tunnel, tell):
         tell(f"60 slow readers: {max(grown) / 1024:.0f} MB of RssAnon; {named()} failed")
         assert max(grown) <= 96 * 1024
 
-    # How long the others wait is told, and no promise: a shared tunnel waits, too, for a while.
-    side_by_side(tunnel.port, tell, slow_readers(tunnel, grown, sips=0), seconds=2, rounds=2, after=weigh)
+    beside(tunnel.port, tell, slow_readers(tunnel, grown, may_fail=True), after=weigh)
 
 
 # the network

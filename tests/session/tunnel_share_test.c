@@ -327,6 +327,55 @@ static void without_neighbours_nobody_is_failed(void **state)
     close_all();
 }
 
+/* All of them are slow: the tunnel waits, and nobody is kept from anything. */
+static void where_nobody_waits_nobody_is_failed(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0), *quick = sharing(1);
+    char room[16384];
+
+    for (size_t i = 1; i < WORKERS; i++)
+        fill(s, sharing(i), 32000);
+    s->blind = true;
+    fill(s, slow, SIZE_MAX);
+    rig_advance(5000);
+    for (size_t i = 0; i < WORKERS; i++)
+        assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
+
+    while (bufq_read(&user_stream(quick)->in, room, sizeof(room)) > 0)
+        continue;
+    stream_update(user_stream(quick)); /* who has taken all waits for more */
+    rig_run();
+    rig_advance(SHARE_STALL_MS + 1);
+    assert_int_equal(user_stream(slow)->end.verdict, V_RESET);
+    assert_true(bufq_empty(&user_stream(slow)->in)); /* what was kept is of no use */
+    for (size_t i = 1; i < WORKERS; i++)
+        assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
+    close_all();
+}
+
+/* Also not by those who failed before, and have not gone yet. */
+static void who_is_left_alone_is_not_failed(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0);
+
+    for (size_t i = 1; i < WORKERS; i++)
+        server_text(s, pair_of(s, sharing(i)), "failed to do something");
+    for (size_t i = 1; i < WORKERS; i++)
+        server_fin(s, pair_of(s, sharing(i)), true);
+    rig_run();
+    assert_int_equal(user_stream(sharing(1))->end.verdict, V_RESET);
+    s->blind = true;
+    fill(s, slow, SIZE_MAX);
+    rig_advance(5000);
+    assert_int_equal(user_stream(slow)->end.verdict, V_OPEN);
+    assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT);
+    close_all();
+}
+
 static void those_who_leave_together_share_a_probe(void **state)
 {
     (void)state;
@@ -482,6 +531,8 @@ int main(void)
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
         CASE(without_neighbours_nobody_is_failed),
+        CASE(where_nobody_waits_nobody_is_failed),
+        CASE(who_is_left_alone_is_not_failed),
         CASE(those_who_leave_together_share_a_probe),
         CASE(whoever_waits_does_not_wait_for_company),
         CASE(the_next_user_of_a_worker_sends_as_much),
