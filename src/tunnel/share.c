@@ -90,14 +90,6 @@ static bool is_used(const struct pair *p)
     return p->lent && p->stream.end.verdict == V_OPEN;
 }
 
-static bool has_neighbours(const struct tunnel *t, const struct pair *p)
-{
-    list_for_each (other, &t->pairs, struct pair, in_tunnel)
-        if (other != p && is_used(other))
-            return true;
-    return false;
-}
-
 /* Somebody has taken all that came, and may be waiting for more.  Whoever has not is slow,
  * too, and misses nothing while the tunnel waits. */
 static bool somebody_waits(const struct tunnel *t, const struct pair *p)
@@ -111,7 +103,7 @@ static bool somebody_waits(const struct tunnel *t, const struct pair *p)
 void share_set_limit(struct tunnel *t, struct pair *p)
 {
     bool generous =
-        t->share && has_neighbours(t, p) && *t->origin->kept_for_slow < SHARE_ALL_LIMIT;
+        t->share && somebody_waits(t, p) && *t->origin->kept_for_slow < SHARE_ALL_LIMIT;
     p->stream.in.limit = generous ? SHARE_PAIR_LIMIT : PAIR_IN_LIMIT;
 }
 
