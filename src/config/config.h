@@ -20,6 +20,8 @@
 enum carrier_choice { CARRIER_AUTO, CARRIER_SPDY, CARRIER_WEBSOCKET };
 enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
+#define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
+
 struct string_list {
     char **at;
     size_t count;
@@ -36,6 +38,7 @@ struct expose_list {
 };
 
 /* clang-format off */
+#define FIELD_AUTO_COUNT(field)  uint32_t field;
 #define FIELD_BOOL(field)        bool field;
 #define FIELD_CARRIER(field)     enum carrier_choice field;
 #define FIELD_COUNT(field)       uint32_t field;

@@ -78,8 +78,8 @@
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
       "Raw connections and large uploads share past so many tunnels to a pod") \
-    X(COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "8", 0, 256, TUNNELS, \
-      "Other HTTP requests share past so many tunnels to a pod") \
+    X(AUTO_COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "auto", 0, 256, TUNNELS, \
+      "Other HTTP requests share past so many; auto: the small ones share") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
     X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \

@@ -197,6 +197,21 @@ static char *count_print(const struct setting *s, const void *field)
     return xasprintf("%" PRIu32, *(const uint32_t *)field);
 }
 
+static enum err auto_count_parse(const struct setting *s, struct str text, void *field,
+                                 struct diag *why)
+{
+    if (!str_eq(text, STR("auto")))
+        return count_parse(s, text, field, why);
+    *(uint32_t *)field = COUNT_AUTO;
+    return OK;
+}
+
+static char *auto_count_print(const struct setting *s, const void *field)
+{
+    return *(const uint32_t *)field == COUNT_AUTO ? xstrdup("auto")
+                                                  : count_print(s, field);
+}
+
 static enum err port_parse(const struct setting *s, struct str text, void *field,
                            struct diag *why)
 {
@@ -371,6 +386,14 @@ const struct setting_type type_COUNT = {
     .print = count_print,
     .format = count_format,
     .size = FIELD_SIZE_OF(max_connections),
+};
+const struct setting_type type_AUTO_COUNT = {
+    .argument = "auto|N",
+    .expected = "\"auto\" or a number",
+    .parse = auto_count_parse,
+    .print = auto_count_print,
+    .format = count_format,
+    .size = FIELD_SIZE_OF(http_tunnels_per_pod),
 };
 const struct setting_type type_PORT = {
     .argument = "PORT",

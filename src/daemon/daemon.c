@@ -46,6 +46,7 @@
 /* More than any pod is asked for at once, and a bound where one is needed. */
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8
+#define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
 
 #define CALL_MS 10000 /* one question to the API server */
 #define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
@@ -171,6 +172,7 @@ static const enum tunnel_carrier carriers[] = {
 static enum err start_tunnels(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
+    bool coalesce = c->http_tunnels_per_pod == COUNT_AUTO;
     const struct tunnel_settings tunnels = {
         .idle_ms = c->idle_timeout_ms,
         .check_ms = c->idle_check_ms,
@@ -178,7 +180,8 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .ping_ms = c->ping_interval_ms,
         .ping_timeout_ms = c->ping_timeout_ms,
         .own_max = c->tunnels_per_pod,
-        .own_brief_max = c->http_tunnels_per_pod,
+        .own_brief_max = coalesce ? OWN_BRIEF : c->http_tunnels_per_pod,
+        .coalesce = coalesce,
         .tunnels_max = TUNNELS_PER_POD_MAX,
         .dials_max = DIALS_PER_NODE_MAX,
         .pairs_max = c->tunnel_max_pairs,

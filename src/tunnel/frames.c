@@ -8,6 +8,7 @@
  * Writing: once per turn, everything that the pairs have goes into the carrier's queue,
  * each frame with its head written in front of the payload where it already lies.
  */
+#include "tunnel/coalesce.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 
@@ -72,7 +73,7 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     share_on_answer(t, p);
     t->data_left -= (uint32_t)n;
     p->delivered = true;
-    p->moved += n;
+    coalesce_on_moved(p, n);
     p->unheard = 0;
     t->used_at = t->step.sched->now;
     task_wake(p->stream.wake);
@@ -207,7 +208,7 @@ static bool send_frame(struct tunnel *t, struct pair *p)
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
     bufq_move_n(to, from, n + SPDY_HEAD);
     share_on_sent(t, p, n);
-    p->moved += n;
+    coalesce_on_moved(p, n);
     p->unheard++;
     return true;
 }

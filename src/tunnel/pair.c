@@ -5,6 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+#include "tunnel/coalesce.h"
 #include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
@@ -92,9 +93,12 @@ bool pair_may_have_buried_its_worker(const struct pair *p)
 
 void pair_set_lent(struct pair *p, bool lent)
 {
-    if (p->tunnel && p->lent != lent)
-        pod_on_lent(p->tunnel->pod, lent);
+    if (!p->tunnel || p->lent == lent)
+        return;
     p->lent = lent;
+    pod_on_lent(p->tunnel->pod, lent);
+    if (!lent)
+        coalesce_on_end(p);
 }
 
 void pair_gone(struct pair *p)
@@ -303,7 +307,7 @@ bool tunnel_stream_lasts(const struct stream *s)
     const struct pair *p = container_of(s, const struct pair, stream);
 
     assert(s->ops == &pair_ops);
-    return p->tunnel && !p->tunnel->pod->gone;
+    return p->tunnel && !p->tunnel->pod->gone && !coalesce_leaves(p->tunnel);
 }
 
 bool tunnel_stream_free(const struct stream *s, bool alone)
@@ -323,6 +327,10 @@ void tunnel_stream_lend(struct stream *s, bool lent)
     pair_set_lent(pair_of(s), lent);
     pair_of(s)->moved = 0;
     s->paused = false;
-    if (pair_of(s)->tunnel)
-        tunnel_used(pair_of(s)->tunnel);
+    struct tunnel *t = pair_of(s)->tunnel;
+    if (!t)
+        return;
+    if (!lent)
+        coalesce_convert(t);
+    tunnel_used(t);
 }

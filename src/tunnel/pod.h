@@ -25,6 +25,7 @@ struct pod {
     bool alone;               /* what was asked for last: a tunnel to itself */
     uint32_t open;            /* connections that the open, good ones can carry */
     uint32_t lent;            /* connections in use */
+    uint32_t small_run;       /* exchanges in a row that were small */
     struct demand demand;
     uint32_t failures;    /* dials in a row */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */

@@ -5,8 +5,8 @@
  * it waits, and enough tunnels are dialled for all who wait.  Whichever tunnel becomes
  * available first, dialled or given back, goes to the oldest.  The first own_max tunnels
  * of a pod carry one connection at a time (own_brief_max, where only those came who do not
- * ask for it); those dialled beyond them are shared by up to five, one for each worker of
- * the runtime.
+ * ask for it: coalesce.h); those dialled beyond them are shared by up to five, one for each
+ * worker of the runtime.
  *
  * A failed dial fails as many openings as then have nothing left to hope for; an answer
  * about the pod or our rights fails them all.  Who may be tried again is upstream/'s
@@ -18,6 +18,7 @@
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "tunnel/coalesce.h"
 #include "tunnel/dialling.h"
 #include "tunnel/farewell.h"
 #include "tunnel/spare.h"
@@ -77,6 +78,7 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
         return p;
     p = xcalloc(1, sizeof(*p));
     p->owner = ts;
+    p->small_run = COALESCE_AFTER; /* until it shows itself otherwise */
     p->uid = xstrdup(e->uid);
     p->ns = xstrdup(e->ns);
     p->name = xstrdup(e->pod);
@@ -119,7 +121,8 @@ static struct tunnel *find_joinable(struct pod *p)
 bool pod_may_own_more(const struct pod *p, bool alone)
 {
     const struct tunnel_settings *s = &p->owner->settings;
-    return p->own < (alone ? s->own_max : s->own_brief_max);
+    bool large = s->coalesce && !coalesce_is_apt(p);
+    return p->own < (alone || large ? s->own_max : s->own_brief_max);
 }
 
 /* A tunnel of its own while there may be more of them; then one that is shared.  Who does

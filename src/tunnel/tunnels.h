@@ -33,12 +33,13 @@ struct tunnel_settings {
     uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
     uint32_t own_max;         /* per pod: up to this many carry one connection each */
     uint32_t own_brief_max;   /* ... for openings that do not ask to be alone */
-    uint32_t tunnels_max;     /* per pod, shared ones included; further openings wait */
-    uint32_t dials_max; /* under way at once per node: each costs it a millisecond */
-    uint32_t pairs_max; /* a tunnel retires after carrying this many */
-    uint64_t age_ms;    /* ... or at this age */
-    bool connect_ahead; /* make one connection to the API server at start */
-    bool dial_ahead;    /* keep tunnels for as many as came at once lately */
+    bool coalesce; /* ... but own_max for these, too, where answers were large lately */
+    uint32_t tunnels_max; /* per pod, shared ones included; further openings wait */
+    uint32_t dials_max;   /* under way at once per node: each costs it a millisecond */
+    uint32_t pairs_max;   /* a tunnel retires after carrying this many */
+    uint64_t age_ms;      /* ... or at this age */
+    bool connect_ahead;   /* make one connection to the API server at start */
+    bool dial_ahead;      /* keep tunnels for as many as came at once lately */
     enum tunnel_carrier carrier;
 };
 
@@ -76,7 +77,8 @@ void opening_finish(struct opening *o);
 /* An idle connection that is merely kept does not keep its tunnel from expiring: the
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
-/* Is it worth keeping?  Not when its pod is gone: nobody will ask for it. */
+/* Is it worth keeping?  Not when its pod is gone: nobody will ask for it; nor when the next
+ * one does better on a tunnel with others. */
 bool tunnel_stream_lasts(const struct stream *s);
 /* May a kept one be lent out now?  Not while its tunnel, which carries one at a time, carries
  * another; and on a shared one not to somebody who wants it alone. */

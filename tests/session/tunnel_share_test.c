@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "tunnel/coalesce.h"
 #include "tunnel/share.h"
 
 #define USERS 6
@@ -519,6 +520,115 @@ static void who_carries_much_gets_no_new_neighbours(void **state)
     close_all();
 }
 
+/* ---- whom to put together ---- */
+
+static void coalescing(uint32_t own_max)
+{
+    struct diag why;
+
+    tunnels_destroy(rig.tunnels);
+    rig.settings.own_max = own_max;
+    rig.settings.own_brief_max = 1;
+    rig.settings.coalesce = true;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+}
+
+static void answer_large(struct server *s, struct user *u)
+{
+    char room[16384] = { 0 };
+
+    for (size_t sent = 0; sent < SHARE_LADEN_BYTES; sent += sizeof(room)) {
+        server_data(s, s->pairs[pair_of(s, u)].data_id, room, sizeof(room), 0);
+        rig_run();
+        bufq_read(&user_stream(u)->in, room, sizeof(room));
+        stream_update(user_stream(u));
+    }
+    rig_run();
+}
+
+static void exchange_small(struct user *u, size_t times)
+{
+    for (size_t i = 0; i < times; i++) {
+        tunnel_stream_lend(user_stream(u), false);
+        tunnel_stream_lend(user_stream(u), true);
+    }
+}
+
+static bool is_shared(struct user *u)
+{
+    return tunnel_of(u)->share != NULL;
+}
+
+static void after_a_large_answer_the_next_are_alone(void **state)
+{
+    (void)state;
+
+    coalescing(3);
+    for (size_t i = 0; i < 3; i++)
+        opened(&users[i], i < 2 ? i : 2, false);
+    assert_false(is_shared(&users[0]));
+    assert_ptr_equal(tunnel_of(&users[1]), tunnel_of(&users[2]));
+    answer_large(rig.servers[1], &users[1]);
+    opened(&users[3], 2, false);
+    assert_false(is_shared(&users[3]));
+    close_all();
+}
+
+static void after_many_small_ones_they_leave_their_own(void **state)
+{
+    (void)state;
+    struct user *own = &users[2];
+
+    coalescing(3);
+    opened(&users[0], 0, false);
+    opened(&users[1], 1, false);
+    answer_large(rig.servers[1], &users[1]);
+    opened(own, 2, false);
+    exchange_small(own, COALESCE_AFTER - 1);
+    assert_true(tunnel_stream_lasts(user_stream(own)));
+    exchange_small(own, 1);
+    assert_false(is_shared(own));
+    assert_false(tunnel_stream_lasts(user_stream(own))); /* the shared one has room */
+    close_all();
+}
+
+/* Without room on shared ones it becomes one. */
+static void after_many_small_ones_their_own_is_shared(void **state)
+{
+    (void)state;
+    static const char block[8192];
+    struct user *u = &users[0];
+
+    coalescing(3);
+    opened(u, 0, false);
+    answer_large(rig.servers[0], u);
+    opened(&users[1], 1, false);
+    tunnel_stream_lend(user_stream(u), false); /* large, and over */
+    exchange_small(&users[1], COALESCE_AFTER - 1);
+    assert_false(is_shared(u) || is_shared(&users[1]));
+    rig_advance(6000); /* PINGs were sent, and are answered */
+    exchange_small(&users[1], 1);
+    assert_true(is_shared(&users[1]));
+    tunnel_stream_lend(user_stream(u), true);
+    opened(&users[2], 2, false);
+    opened(&users[3], 2, false);
+    assert_int_equal(rig.dials, 2);
+    assert_ptr_equal(tunnel_of(&users[3]), tunnel_of(&users[1]));
+
+    struct server *s = rig.servers[1]; /* and it has credit as any other */
+    size_t sent = 0;
+    for (int i = 0; i < 400; i++) {
+        sent += bufq_write(&user_stream(&users[3])->out, block, sizeof(block));
+        stream_update(user_stream(&users[3]));
+        rig_run();
+    }
+    size_t got = s->pairs[pair_of(s, &users[3])].got.len;
+    assert_int_equal(got + user_stream(&users[3])->out.len, sent);
+    assert_true(got > 200 * sizeof(block));
+    close_all();
+}
+
 int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
@@ -540,6 +650,9 @@ int main(void)
         CASE(the_next_user_of_a_worker_sends_as_much),
         CASE(who_wants_to_be_alone_is_alone_and_the_others_share),
         CASE(who_carries_much_gets_no_new_neighbours),
+        CASE(after_a_large_answer_the_next_are_alone),
+        CASE(after_many_small_ones_they_leave_their_own),
+        CASE(after_many_small_ones_their_own_is_shared),
     };
     return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
 }

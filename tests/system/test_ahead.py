@@ -15,6 +15,7 @@ DIALS = "kube_tunnel_dials_total"
 AHEAD = "kube_tunnel_dials_ahead_total"
 FAILED = 'kube_tunnel_dials_total{result="failed"}'
 OPEN = "kube_tunnel_tunnels"
+OWN = ("--http-tunnels-per-pod", "8")  # what is dialled is easier to count with one for each
 
 
 def burst(tunnel, count, ms=1000):
@@ -60,7 +61,7 @@ def test_a_second_burst_dials_nothing(start_tunnel):
 
 
 def test_a_rising_load_finds_a_warm_tunnel(start_tunnel):
-    tunnel = start_tunnel()
+    tunnel = start_tunnel(*OWN)
     with ThreadPoolExecutor(12) as pool:
         asked = []
         for _ in range(12):
@@ -72,7 +73,7 @@ def test_a_rising_load_finds_a_warm_tunnel(start_tunnel):
 
 
 def test_all_is_gone_after_the_idle_time(start_tunnel):
-    tunnel = start_tunnel("--idle-timeout", "1s", "--idle-check", "200ms")
+    tunnel = start_tunnel(*OWN, "--idle-timeout", "1s", "--idle-check", "200ms")
     burst(tunnel, 20)
     assert tunnel.total(OPEN) > 8
     settled(tunnel)
@@ -86,7 +87,7 @@ def test_all_is_gone_after_the_idle_time(start_tunnel):
     ["throttle 50"], ["deny create pods/portforward", "deny get pods/portforward"]], ids=["429", "403"])
 def test_a_spare_that_was_refused_is_not_dialled_again(start_playground, start_tunnel, trouble):
     playground = start_playground()
-    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    tunnel = start_tunnel(*OWN, kubeconfig=playground.kubeconfig)
     with ThreadPoolExecutor(3) as pool:
         asked = [pool.submit(tunnel.get, DB, "/slow?ms=5000") for _ in range(2)]
         eventually(lambda: tunnel.total(OPEN) == 3)
@@ -101,7 +102,7 @@ def test_a_spare_that_was_refused_is_not_dialled_again(start_playground, start_t
 
 def test_a_replaced_pod_is_dialled_before_it_is_asked(start_playground, start_tunnel):
     playground = start_playground()
-    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    tunnel = start_tunnel(*OWN, kubeconfig=playground.kubeconfig)
     burst(tunnel, 20)
     settled(tunnel)
     waited = dialled(tunnel)

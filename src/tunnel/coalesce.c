@@ -1,0 +1,66 @@
+#include "tunnel/coalesce.h"
+
+#include <assert.h>
+
+#define LOG_MODULE LOG_TUNNEL
+#include "base/log.h"
+#include "tunnel/pod.h"
+#include "tunnel/share.h"
+
+bool coalesce_is_apt(const struct pod *p)
+{
+    return p->owner->settings.coalesce && p->small_run >= COALESCE_AFTER;
+}
+
+static bool is_large(const struct pair *p)
+{
+    return p->moved >= SHARE_LADEN_BYTES;
+}
+
+void coalesce_on_moved(struct pair *p, size_t n)
+{
+    p->moved += n;
+    if (is_large(p))
+        p->tunnel->pod->small_run = 0;
+}
+
+void coalesce_on_end(struct pair *p)
+{
+    struct pod *pod = p->tunnel->pod;
+    if (!is_large(p) && pod->small_run < COALESCE_AFTER)
+        pod->small_run++;
+}
+
+/* One connection too few has this tunnel. */
+static bool is_surplus(const struct tunnel *t)
+{
+    const struct pod *p = t->pod;
+    return !t->share && !t->retired && coalesce_is_apt(p) &&
+           p->own > p->owner->settings.own_brief_max;
+}
+
+static bool has_room_to_share(const struct pod *p)
+{
+    uint32_t room = 0;
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if (t->share && t->state == TUNNEL_OPEN && !t->retired)
+            room += tunnel_carries(t);
+    return room >= p->demand.peak;
+}
+
+bool coalesce_leaves(const struct tunnel *t)
+{
+    return is_surplus(t) && has_room_to_share(t->pod);
+}
+
+void coalesce_convert(struct tunnel *t)
+{
+    if (!is_surplus(t) || t->unanswered || has_room_to_share(t->pod))
+        return;
+    assert(!tunnel_in_use(t));
+    t->pod->open -= tunnel_carries(t);
+    tunnel_share(t);
+    t->pod->open += tunnel_carries(t);
+    t->pod->own--;
+    log_debug(t->id, "from now on for many", LOG_S("pod", t->pod->label));
+}
