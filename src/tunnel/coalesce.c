@@ -59,7 +59,7 @@ void coalesce_convert(struct tunnel *t)
         return;
     assert(!tunnel_in_use(t));
     t->pod->open -= tunnel_carries(t);
-    tunnel_share(t);
+    share_begin(t);
     t->pod->open += tunnel_carries(t);
     t->pod->own--;
     log_debug(t->id, "from now on for many", LOG_S("pod", t->pod->label));

@@ -1,5 +1,7 @@
 #include "tunnel/share.h"
 
+#include <assert.h>
+
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/metrics.h"
@@ -196,6 +198,17 @@ struct share *share_create(struct tunnel *t)
     s->tunnel = t;
     timer_init(&s->stall, t->step.sched, on_stall);
     return s;
+}
+
+void share_begin(struct tunnel *t)
+{
+    assert(!t->share && !t->unanswered);
+    t->share = share_create(t);
+    t->share->credit.pings = (t->next_ping - 1) / 2;
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        p->kept_in_all = t->origin->kept_for_slow;
+        share_account(p);
+    }
 }
 
 void share_destroy(struct share *s)

@@ -40,6 +40,8 @@ struct share {
 };
 
 struct share *share_create(struct tunnel *t);
+/* An own tunnel with nothing under way is for many from now on. */
+void share_begin(struct tunnel *t);
 void share_destroy(struct share *s); /* NULL accepted */
 
 /* All of these accept a tunnel that is not shared, and then do nothing or allow. */

@@ -527,17 +527,6 @@ bool tunnel_joinable(const struct tunnel *t)
     return t->share && takes_pairs(t) && !t->share->stalled_id && !share_is_laden(t);
 }
 
-void tunnel_share(struct tunnel *t)
-{
-    assert(!t->share && !t->unanswered);
-    t->share = share_create(t);
-    t->share->credit.pings = (t->next_ping - 1) / 2;
-    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
-        p->kept_in_all = t->origin->kept_for_slow;
-        share_account(p);
-    }
-}
-
 uint32_t tunnel_carries(const struct tunnel *t)
 {
     return t->share ? WORKERS : 1;

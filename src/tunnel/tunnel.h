@@ -104,7 +104,6 @@ bool tunnel_available(const struct tunnel *t);
 /* Can it take one more, beside those it carries? */
 bool tunnel_joinable(const struct tunnel *t);
 uint32_t tunnel_carries(const struct tunnel *t); /* at once */
-void tunnel_share(struct tunnel *t); /* it was for one; it is for many from now on */
 /* Open a connection; only on an available or joinable one. */
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
