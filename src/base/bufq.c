@@ -1,6 +1,7 @@
 #include "base/bufq.h"
 
 #include <assert.h>
+#include <sys/mman.h>
 
 #include "base/own.h"
 
@@ -12,9 +13,41 @@
 #define PACK_MAX (2 * CHUNK_SIZE)
 #define PACK_GAIN 2048
 
+#if defined(__SANITIZE_ADDRESS__)
+#define ON_THE_HEAP 1 /* where AddressSanitizer looks after it */
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define ON_THE_HEAP 1
+#endif
+#endif
+#ifndef ON_THE_HEAP
+#define ON_THE_HEAP 0
+#endif
+
+#define CHUNK_PAGES 16384
+_Static_assert(sizeof(struct chunk) + CHUNK_SIZE == CHUNK_PAGES, "nothing is wasted");
+
 void chunk_pool_init(struct chunk_pool *p, size_t keep)
 {
     *p = (struct chunk_pool){ .keep = keep };
+}
+
+/* Whole chunks have pages of their own: between them on the heap, the few small objects that
+ * outlive a burst would keep it from shrinking. */
+static struct chunk *chunk_create(size_t size)
+{
+    bool whole = size == CHUNK_SIZE && !ON_THE_HEAP;
+    struct chunk *c = whole ? xpages(CHUNK_PAGES) : xmalloc(sizeof(*c) + size);
+    c->size = size;
+    return c;
+}
+
+static void chunk_free(struct chunk *c)
+{
+    if (c->size == CHUNK_SIZE && !ON_THE_HEAP)
+        munmap(c, CHUNK_PAGES);
+    else
+        free(c);
 }
 
 void chunk_pool_trim(struct chunk_pool *p, size_t needed)
@@ -23,7 +56,7 @@ void chunk_pool_trim(struct chunk_pool *p, size_t needed)
         struct chunk *c = p->spare;
         p->spare = c->next;
         p->spares--;
-        free(c);
+        chunk_free(c);
     }
     p->peak = p->live;
 }
@@ -44,13 +77,6 @@ static struct chunk *chunk_begin(struct chunk_pool *p, struct chunk *c)
     return c;
 }
 
-static struct chunk *chunk_create(size_t size)
-{
-    struct chunk *c = xmalloc(sizeof(*c) + size);
-    c->size = size;
-    return c;
-}
-
 static struct chunk *chunk_get(struct chunk_pool *p)
 {
     struct chunk *c = p->spare;
@@ -65,7 +91,7 @@ static void chunk_put(struct chunk_pool *p, struct chunk *c)
 {
     p->live--;
     if (p->spares >= p->keep || c->size != CHUNK_SIZE) {
-        free(c);
+        chunk_free(c);
         return;
     }
     c->next = p->spare;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void *checked(void *p)
 {
@@ -26,6 +27,12 @@ void *xcalloc(size_t count, size_t n)
 void *xrealloc(void *p, size_t n)
 {
     return checked(realloc(p, n ? n : 1));
+}
+
+void *xpages(size_t n)
+{
+    void *p = mmap(NULL, n, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    return checked(p == MAP_FAILED ? NULL : p);
 }
 
 char *xstrdup(const char *s)

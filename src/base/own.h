@@ -11,6 +11,8 @@
 __attribute__((malloc, returns_nonnull)) void *xmalloc(size_t n);
 __attribute__((malloc, returns_nonnull)) void *xcalloc(size_t count, size_t n);
 __attribute__((returns_nonnull)) void *xrealloc(void *p, size_t n);
+/* Pages of its own, for munmap. */
+__attribute__((malloc, returns_nonnull)) void *xpages(size_t n);
 __attribute__((malloc, returns_nonnull)) char *xstrdup(const char *s); /* s != NULL */
 __attribute__((malloc, returns_nonnull)) char *xstrndup(const char *s, size_t n);
 /* NULL stays NULL. */

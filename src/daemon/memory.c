@@ -2,12 +2,18 @@
 #include "daemon/memory.h"
 
 #include <malloc.h>
+#include <pthread.h>
 
 #include "base/own.h"
 
 #define LOOK_MS 10000
 #define MANY_CHUNKS 64 /* fewer, a mebibyte: worth a walk over the heap */
 #define FEW_CHUNKS 8   /* a request now and then, as for the metrics, is no load */
+
+/* glibc keeps so many freed pieces of each size for the thread that freed them. */
+#define CACHE_SIZES 64
+#define CACHE_EACH 7
+#define CACHE_ALL (CACHE_SIZES * CACHE_EACH)
 
 struct memory {
     struct loop *loop;
@@ -18,6 +24,35 @@ struct memory {
     void (*trim)(void *owner);
     void *owner;
 };
+
+static void *free_all(void *owner)
+{
+    void **pieces = owner;
+    for (size_t i = 0; i < CACHE_ALL; i++)
+        free(pieces[i]);
+    return NULL;
+}
+
+/* What is kept so lies scattered, a page each, and malloc_trim does not touch it; but a thread
+ * that ends gives back what was kept for it. */
+static void empty_cache(void)
+{
+    void *pieces[CACHE_ALL];
+    pthread_t thread;
+
+    for (size_t i = 0; i < CACHE_ALL; i++)
+        pieces[i] = malloc(24 + 16 * (i / CACHE_EACH));
+    if (pthread_create(&thread, NULL, free_all, pieces) == 0)
+        pthread_join(thread, NULL);
+    else
+        free_all(pieces);
+}
+
+static void shrink_heap(void)
+{
+    empty_cache();
+    malloc_trim(0);
+}
 
 static void on_look(struct timer *t)
 {
@@ -32,7 +67,7 @@ static void on_look(struct timer *t)
     if (quiet && !m->trimmed && m->trim)
         m->trim(m->owner);
     if (fewer || (quiet && !m->trimmed))
-        malloc_trim(0);
+        shrink_heap();
     if (fewer || needed > m->needed)
         m->needed = needed;
     m->trimmed = quiet;
