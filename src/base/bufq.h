@@ -16,8 +16,8 @@
 
 #include "base/str.h"
 
-#define CHUNK_SIZE                                                                       \
-    16352 /* payload room, headroom included: four pages with what is before */
+/* Payload room, headroom included: four pages with the struct before it. */
+#define CHUNK_SIZE 16352
 #define CHUNK_HEADROOM 32
 /* What one chunk takes without its headroom.  Limits are multiples of it: a queue that
  * ends in a few bytes of one more chunk makes a frame and a record of them, each time. */

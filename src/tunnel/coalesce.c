@@ -19,8 +19,9 @@ static bool is_large(const struct pair *p)
 
 void coalesce_on_moved(struct pair *p, size_t n)
 {
+    bool was_large = is_large(p);
     p->moved += n;
-    if (is_large(p))
+    if (is_large(p) && !was_large)
         p->tunnel->pod->small_run = 0;
 }
 

@@ -208,6 +208,7 @@ void share_begin(struct tunnel *t)
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         p->kept_in_all = t->origin->kept_for_slow;
         share_account(p);
+        stream_set_stuck(&p->stream, false);
     }
 }
 

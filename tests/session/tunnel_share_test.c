@@ -593,6 +593,27 @@ static void after_many_small_ones_they_leave_their_own(void **state)
     close_all();
 }
 
+/* Whoever goes on for long was large once. */
+static void a_long_connection_does_not_keep_others_apart(void **state)
+{
+    (void)state;
+
+    coalescing(3);
+    opened(&users[0], 0, true);
+    opened(&users[1], 1, false);
+    answer_large(rig.servers[0], &users[0]);
+    for (size_t i = 0; i < COALESCE_AFTER; i++) {
+        server_data(rig.servers[0], rig.servers[0]->pairs[0].data_id, "tick", 4, 0);
+        rig_run();
+        user_expect(&users[0], "tick", 4);
+        exchange_small(&users[1], 1);
+    }
+    opened(&users[2], 2, false);
+    opened(&users[3], 2, false);
+    assert_true(is_shared(&users[2]) && is_shared(&users[3]));
+    close_all();
+}
+
 /* Without room on shared ones it becomes one. */
 static void after_many_small_ones_their_own_is_shared(void **state)
 {
@@ -608,8 +629,14 @@ static void after_many_small_ones_their_own_is_shared(void **state)
     exchange_small(&users[1], COALESCE_AFTER - 1);
     assert_false(is_shared(u) || is_shared(&users[1]));
     rig_advance(6000); /* PINGs were sent, and are answered */
+    stream_set_stuck(tunnel_of(&users[1])->carrier, true);
+    stream_update(user_stream(&users[1]));
+    rig_run();
+    assert_true(user_stream(&users[1])->stuck);
     exchange_small(&users[1], 1);
     assert_true(is_shared(&users[1]));
+    assert_false(user_stream(&users[1])->stuck); /* from now on its credit says so */
+    stream_set_stuck(tunnel_of(&users[1])->carrier, false);
     tunnel_stream_lend(user_stream(u), true);
     opened(&users[2], 2, false);
     opened(&users[3], 2, false);
@@ -652,6 +679,7 @@ int main(void)
         CASE(who_carries_much_gets_no_new_neighbours),
         CASE(after_a_large_answer_the_next_are_alone),
         CASE(after_many_small_ones_they_leave_their_own),
+        CASE(a_long_connection_does_not_keep_others_apart),
         CASE(after_many_small_ones_their_own_is_shared),
     };
     return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
