@@ -181,8 +181,10 @@ enum err frames_read(struct tunnel *t, struct diag *why)
     size_t before = t->carrier->in.len;
     enum err e = read_frames(t, why);
 
-    if (t->carrier->in.len != before) /* half a frame is no sign of life */
+    if (t->carrier->in.len != before) { /* half a frame is no sign of life */
         t->heard_at = t->step.sched->now;
+        t->unheard = 0;
+    }
     return e;
 }
 
@@ -210,6 +212,7 @@ static bool send_frame(struct tunnel *t, struct pair *p)
     share_on_sent(t, p, n);
     coalesce_on_moved(p, n);
     p->unheard++;
+    t->unheard++;
     return true;
 }
 

@@ -13,8 +13,7 @@
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
-#define LATE_MS 10000  /* ... and for a pod to take what was said before our FIN */
-#define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
+#define LATE_MS 10000 /* ... and for a pod to take what was said before our FIN */
 
 static struct pair *pair_of(struct stream *s)
 {

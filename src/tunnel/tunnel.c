@@ -419,13 +419,20 @@ static bool ask_for_life(struct tunnel *t)
     return id != 0;
 }
 
+/* The server may stand still behind what a slow pod has not taken: PINGs say nothing then, and
+ * TCP has to.  (Shared tunnels are not let so far.) */
+static bool may_stand_still(const struct tunnel *t)
+{
+    return !t->share && t->unheard > UNHEARD_MAX;
+}
+
 /* Liveness: silence while we were listening means that nobody is there. */
 static void on_ping(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, ping);
     const struct tunnel_settings *s = t->origin->settings;
     bool listening = tunnel_is_listening(t);
-    uint64_t silent_ms = listening ? now(t) - t->heard_at : 0;
+    uint64_t silent_ms = listening && !may_stand_still(t) ? now(t) - t->heard_at : 0;
 
     if (silent_ms >= s->ping_timeout_ms ||
         tcp_is_unanswered(tls_below(t->wire), s->ping_timeout_ms)) {

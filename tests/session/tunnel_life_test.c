@@ -158,6 +158,40 @@ static void an_idle_tunnel_expires(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
+static void say(struct user *u, size_t frames)
+{
+    for (size_t i = 0; i < frames; i++) {
+        user_write(u, "and another thing", 17);
+        rig_run();
+    }
+}
+
+/* What was sent fills the queue of its worker, and with it the way of our PINGs: a pod that
+ * takes its time is not told from a dead one by them. */
+static void who_is_given_much_may_take_his_time(void **state)
+{
+    (void)state;
+    struct user u, v;
+    struct server *s = rig_warm(&u), *dead = rig_warm(&v);
+
+    s->silent = dead->silent = true;
+    say(&u, 60);
+    say(&v, 20);
+    rig_advance(16000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    assert_int_equal(user_stream(&v)->end.verdict, V_TUNNEL_LOST);
+    rig_advance(60000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    s->silent = false;
+    server_pong_from(s, 0); /* it has taken all */
+    rig_run();
+    s->silent = true;
+    rig_advance(16000);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    user_finish(&u);
+    user_finish(&v);
+}
+
 static void a_lent_connection_keeps_its_tunnel_however_silent(void **state)
 {
     (void)state;
@@ -694,6 +728,7 @@ int main(void)
         TEST(a_word_about_the_pod_fails_all_who_wait),
         TEST(an_idle_tunnel_expires),
         TEST(a_lent_connection_keeps_its_tunnel_however_silent),
+        TEST(who_is_given_much_may_take_his_time),
         TEST(a_pooled_connection_does_not),
         TEST(lending_it_out_again_starts_anew),
         TEST(all_idle_tunnels_of_a_pod_expire_together),
