@@ -14,12 +14,9 @@ NUMBERS = [("requests/s", "rps"), ("p99 ms", "p99_ms"), ("CPU us per request", "
 
 
 def parse(text):
-    try:
-        values = [int(word) for word in text.split(",")]
-    except ValueError:
-        values = [0]
-    if min(values) < 0 or len(set(values)) < len(values):
-        raise argparse.ArgumentTypeError("numbers from 0 on, each once, like 0,1,2,4,8")
+    values = text.split(",")
+    if not all(v == "auto" or v.isdecimal() for v in values) or len(set(values)) < len(values):
+        raise argparse.ArgumentTypeError('"auto" or numbers from 0 on, each once, like auto,0,2,8')
     return values
 
 
