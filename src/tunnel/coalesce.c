@@ -5,6 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "tunnel/pod.h"
+#include "tunnel/residues.h"
 #include "tunnel/share.h"
 
 bool coalesce_is_apt(const struct pod *p)
@@ -44,7 +45,8 @@ static bool has_room_to_share(const struct pod *p)
 {
     uint32_t room = 0;
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        if (t->share && t->state == TUNNEL_OPEN && !t->retired)
+        if (t->share && t->state == TUNNEL_OPEN && !t->retired && !share_is_laden(t) &&
+            !share_is_blind(t))
             room += tunnel_carries(t);
     return room >= p->demand.peak;
 }
@@ -56,7 +58,8 @@ bool coalesce_leaves(const struct tunnel *t)
 
 void coalesce_convert(struct tunnel *t)
 {
-    if (!is_surplus(t) || t->unanswered || has_room_to_share(t->pod))
+    bool quiet = t->unanswered == 0 && residues_are_good(t);
+    if (!is_surplus(t) || !quiet || has_room_to_share(t->pod))
         return;
     assert(!tunnel_in_use(t));
     t->pod->open -= tunnel_carries(t);

@@ -68,7 +68,6 @@ static void read_bytes(struct tunnel *t, struct pair *p)
             share_on_full(t, p);
         return;
     }
-    share_on_moving(t);
     share_account(p);
     share_on_answer(t, p);
     t->data_left -= (uint32_t)n;
@@ -93,6 +92,8 @@ static bool read_payload(struct tunnel *t)
         drop_payload(t, p);
     else
         read_bytes(t, p);
+    if (t->data_left != before)
+        share_on_moving(t);
     if (t->data_left == 0 && t->data_fin) {
         t->data_fin = false;
         p = find(t, t->data_id); /* its text may have been its end */
@@ -181,10 +182,8 @@ enum err frames_read(struct tunnel *t, struct diag *why)
     size_t before = t->carrier->in.len;
     enum err e = read_frames(t, why);
 
-    if (t->carrier->in.len != before) { /* half a frame is no sign of life */
+    if (t->carrier->in.len != before) /* half a frame is no sign of life */
         t->heard_at = t->step.sched->now;
-        t->unheard = 0;
-    }
     return e;
 }
 
@@ -212,7 +211,6 @@ static bool send_frame(struct tunnel *t, struct pair *p)
     share_on_sent(t, p, n);
     coalesce_on_moved(p, n);
     p->unheard++;
-    t->unheard++;
     return true;
 }
 

@@ -10,6 +10,8 @@
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 
+#define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
+
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
@@ -316,7 +318,7 @@ bool tunnel_stream_free(const struct stream *s, bool alone)
     assert(s->ops == &pair_ops);
     if (!p->tunnel)
         return false;
-    return p->tunnel->share ? !alone && !share_is_laden(p->tunnel)
+    return p->tunnel->share ? !alone && share_welcomes(p->tunnel)
                             : !tunnel_in_use(p->tunnel);
 }
 

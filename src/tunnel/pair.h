@@ -16,7 +16,6 @@
 #define PAIR_IN_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_OUT_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_TEXT_MAX 640
-#define UNHEARD_MAX 40               /* frames; a worker's queue has room for 50 */
 #define PAIR_DROPPED_MAX (64 * 1024) /* on an own tunnel, of one that was left */
 
 struct pair {

@@ -135,6 +135,11 @@ bool residues_have_delivered(const struct tunnel *t)
     return true;
 }
 
+bool residues_are_good(const struct tunnel *t)
+{
+    return count_residues(t, RESIDUE_DEAD) == 0 && residues_have_delivered(t);
+}
+
 /* Whatever its verdict will be: a probe can tell from now on that all of it was taken. */
 void residues_on_pair_left(struct tunnel *t, const struct pair *p)
 {

@@ -14,6 +14,7 @@ void residues_finish(struct tunnel *t);
 int residues_find_free(const struct tunnel *t); /* -1: none */
 void residues_take(struct tunnel *t, uint32_t data_id);
 bool residues_are_dead(const struct tunnel *t); /* all of them */
+bool residues_are_good(const struct tunnel *t); /* none is dead, and all was taken */
 /* Has the runtime taken all that those who left have sent? */
 bool residues_have_delivered(const struct tunnel *t);
 

@@ -87,17 +87,23 @@ bool share_is_laden(const struct tunnel *t)
     return false;
 }
 
+bool share_welcomes(const struct tunnel *t)
+{
+    return !t->share || (!t->share->stands && !share_is_laden(t));
+}
+
 static bool is_used(const struct pair *p)
 {
     return p->lent && p->stream.end.verdict == V_OPEN;
 }
 
-/* Somebody has taken all that came, and may be waiting for more.  Whoever has not is slow,
- * too, and misses nothing while the tunnel waits. */
+/* Somebody may be waiting for what comes next: who has taken all, or needs more to go on with,
+ * as with half a head.  Whose own client takes nothing misses nothing while the tunnel waits. */
 static bool somebody_waits(const struct tunnel *t, const struct pair *p)
 {
     list_for_each (other, &t->pairs, struct pair, in_tunnel)
-        if (other != p && is_used(other) && bufq_empty(&other->stream.in))
+        if (other != p && is_used(other) &&
+            (bufq_empty(&other->stream.in) || !other->stream.paused))
             return true;
     return false;
 }
@@ -131,7 +137,10 @@ void share_on_full(struct tunnel *t, struct pair *p)
 {
     struct share *s = t->share;
 
-    if (!s || s->stalled_id || !somebody_waits(t, p))
+    if (!s || s->stalled_id)
+        return;
+    s->stands = true;
+    if (!somebody_waits(t, p))
         return;
     if (now(s) - s->window_at >= SHARE_STALL_WINDOW_MS) {
         s->window_at = now(s);
@@ -151,7 +160,10 @@ void share_on_moving(struct tunnel *t)
 {
     struct share *s = t->share;
 
-    if (!s || !s->stalled_id)
+    if (!s)
+        return;
+    s->stands = false;
+    if (!s->stalled_id)
         return;
     s->stalled_ms += now(s) - s->stalled_at;
     if (s->stalled_ms > SHARE_STALL_MS)

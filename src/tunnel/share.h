@@ -33,7 +33,8 @@ struct share {
     struct tunnel *tunnel;
     struct credit credit;
     struct timer stall;
-    uint32_t stalled_id; /* the pair the tunnel waits for; 0: none */
+    bool stands;         /* the next bytes have no room where they belong */
+    uint32_t stalled_id; /* the pair the tunnel waits for, and others with it; 0: none */
     uint64_t stalled_at;
     uint64_t window_at;  /* the second in which stalls are added up */
     uint64_t stalled_ms; /* ... so far */
@@ -54,6 +55,8 @@ void share_on_answer(struct tunnel *t, const struct pair *p);
 bool share_is_blind(const struct tunnel *t);
 /* Somebody carries much, who is left to himself as the others end: nobody joins him. */
 bool share_is_laden(const struct tunnel *t);
+/* Whoever comes would neither wait nor be waited for; also of a tunnel that is not shared. */
+bool share_welcomes(const struct tunnel *t);
 
 /* Before bytes are moved into the pair: how much it may hold. */
 void share_set_limit(struct tunnel *t, struct pair *p);

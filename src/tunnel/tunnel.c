@@ -48,7 +48,8 @@
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
  * tunnel goes first, its pairs end with V_TUNNEL_LOST and stay their users' until closed.
  *
- * What it cannot do: tell a slow pod from a stuck one early (there is no window), learn
+ * What it cannot do: tell a slow pod from a stuck one early (there is no window), find out
+ * that a node died under an upload before the API server does (PINGs wait behind it), learn
  * that a connection was accepted (there is no such signal), or pass on a client's
  * half-close without the runtime cutting the answer a second later.
  */
@@ -420,10 +421,13 @@ static bool ask_for_life(struct tunnel *t)
 }
 
 /* The server may stand still behind what a slow pod has not taken: PINGs say nothing then, and
- * TCP has to.  (Shared tunnels are not let so far.) */
+ * TCP has to. */
 static bool may_stand_still(const struct tunnel *t)
 {
-    return !t->share && t->unheard > UNHEARD_MAX;
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (pair_may_have_buried_its_worker(p))
+            return true;
+    return false;
 }
 
 /* Liveness: silence while we were listening means that nobody is there. */
@@ -531,7 +535,7 @@ bool tunnel_available(const struct tunnel *t)
 
 bool tunnel_joinable(const struct tunnel *t)
 {
-    return t->share && takes_pairs(t) && !t->share->stalled_id && !share_is_laden(t);
+    return t->share && takes_pairs(t) && share_welcomes(t);
 }
 
 uint32_t tunnel_carries(const struct tunnel *t)

@@ -91,7 +91,6 @@ struct tunnel {
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
     uint64_t heard_at; /* last time anything came; 0: forgotten on purpose */
-    uint32_t unheard;  /* data frames sent since */
     bool was_stuck;    /* the carrier, at the last flush */
 };
 

@@ -174,18 +174,20 @@ static void who_is_given_much_may_take_his_time(void **state)
     struct user u, v;
     struct server *s = rig_warm(&u), *dead = rig_warm(&v);
 
-    s->silent = dead->silent = true;
-    say(&u, 60);
+    s->stuck = 1u << (s->pairs[0].data_id % 5); /* the others answer for a while */
+    say(&u, 30);
+    rig_advance(12000);
+    say(&u, 15);
     say(&v, 20);
+    s->silent = dead->silent = true;
     rig_advance(16000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     assert_int_equal(user_stream(&v)->end.verdict, V_TUNNEL_LOST);
     rig_advance(60000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
-    s->silent = false;
-    server_pong_from(s, 0); /* it has taken all */
+    server_data(s, s->pairs[0].data_id, "thank you", 9, 0);
     rig_run();
-    s->silent = true;
+    user_expect(&u, "thank you", 9);
     rig_advance(16000);
     assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
     user_finish(&u);

@@ -338,10 +338,13 @@ static void where_nobody_waits_nobody_is_failed(void **state)
 
     for (size_t i = 1; i < WORKERS; i++)
         fill(s, sharing(i), 32000);
+    for (size_t i = 0; i < WORKERS; i++)
+        user_stream(sharing(i))->paused = true; /* their clients are stuck */
     s->blind = true;
     fill(s, slow, SIZE_MAX);
     rig_advance(5000);
     assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT); /* nor kept for */
+    assert_false(tunnel_joinable(tunnel_of(slow))); /* who came would not wait in vain */
     for (size_t i = 0; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
 
@@ -355,6 +358,25 @@ static void where_nobody_waits_nobody_is_failed(void **state)
     assert_true(bufq_empty(&user_stream(slow)->in)); /* what was kept is of no use */
     for (size_t i = 1; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
+    close_all();
+}
+
+/* Bytes that its user cannot use yet are no sign that it has enough. */
+static void who_has_half_of_something_waits(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0), *half = sharing(1);
+
+    for (size_t i = 2; i < WORKERS; i++)
+        tunnel_stream_lend(user_stream(sharing(i)), false);
+    server_data(s, s->pairs[pair_of(s, half)].data_id, "HTTP/1.1 200 OK\r\nX-", 20, 0);
+    user_stream(slow)->paused = true;
+    s->blind = true;
+    fill(s, slow, SIZE_MAX);
+    rig_advance(SHARE_STALL_MS + 1);
+    assert_int_equal(user_stream(slow)->end.verdict, V_RESET);
+    assert_int_equal(user_stream(half)->end.verdict, V_OPEN);
     close_all();
 }
 
@@ -585,6 +607,7 @@ static void after_many_small_ones_they_leave_their_own(void **state)
     opened(&users[1], 1, false);
     answer_large(rig.servers[1], &users[1]);
     opened(own, 2, false);
+    exchange_small(&users[1], 1); /* the large one is over */
     exchange_small(own, COALESCE_AFTER - 1);
     assert_true(tunnel_stream_lasts(user_stream(own)));
     exchange_small(own, 1);
@@ -671,6 +694,7 @@ int main(void)
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
         CASE(without_neighbours_nobody_is_failed),
         CASE(where_nobody_waits_nobody_is_failed),
+        CASE(who_has_half_of_something_waits),
         CASE(who_is_left_alone_is_not_failed),
         CASE(those_who_leave_together_share_a_probe),
         CASE(whoever_waits_does_not_wait_for_company),
