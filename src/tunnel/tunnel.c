@@ -420,8 +420,7 @@ static bool ask_for_life(struct tunnel *t)
     return id != 0;
 }
 
-/* The server may stand still behind what a slow pod has not taken: PINGs say nothing then, and
- * TCP has to. */
+/* Behind what a slow pod has not taken.  PINGs say nothing then, and TCP has to. */
 static bool may_stand_still(const struct tunnel *t)
 {
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
