@@ -231,7 +231,7 @@ def cleaned_up(tunnel, before, seconds=5):
 @pytest.fixture
 def lone_tunnel(start_tunnel, pod):
     """A tunnel that has one warm connection to the test's pod, and has all files open it needs."""
-    tunnel = start_tunnel("--drain-timeout", "500ms")
+    tunnel = start_tunnel("--drain-timeout", "500ms", "--http-tunnels-per-pod", "8")  # none is shared: none stays
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
     with Client(tunnel.port) as client:
         assert client.ask(request(pod.host)).status == 200
