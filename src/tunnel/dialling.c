@@ -12,7 +12,7 @@
  * background: when a record is set, when a tunnel is lost or worn out, when upstream/
  * expects this pod to take another's place.  Who waits comes first: a spare is dialled only
  * while nobody lacks a dial, and while half of the node's dials and few of all are under
- * way.  A failure stops it for a second, then two, up to a minute; a refusal (401, 403,
+ * way; of what was lost together one first.  A failure stops it for a second, then two, up to a minute; a refusal (401, 403,
  * 404, 429) until a dial that somebody needed has succeeded.  A spare counts as used when
  * the pod was last asked for, so it expires with the others.  What has expired, or was given
  * up with its connection, is not wanted any more.
@@ -115,6 +115,12 @@ void dialling_for_waiting(struct pod *p)
         p->owner->node_limited = true;
 }
 
+/* The pod may be gone, and nobody has said so yet: one dial shows it. */
+static bool is_tried(const struct pod *p)
+{
+    return p->lost && p->coming;
+}
+
 /* For those who may come next. */
 static bool may_dial_ahead(const struct pod *p)
 {
@@ -122,7 +128,7 @@ static bool may_dial_ahead(const struct pod *p)
     uint64_t now = ts->sched->now;
 
     return ts->settings.dial_ahead && !ts->draining && !p->gone && !dialling_forbids(p) &&
-           now >= p->ahead_after && p->coming >= p->waiters;
+           now >= p->ahead_after && p->coming >= p->waiters && !is_tried(p);
 }
 
 static bool has_dials_to_spare(const struct pod *p)
@@ -146,7 +152,7 @@ void dialling_ahead(struct pod *p)
 {
     if (!may_dial_ahead(p))
         return;
-    while (lacks_spares(p)) {
+    while (lacks_spares(p) && !is_tried(p)) {
         if (!has_dials_to_spare(p)) {
             p->owner->node_limited = true;
             return;
@@ -191,6 +197,7 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     p->failures = p->owner->failures = 0;
     p->not_before = p->owner->not_before = 0;
     p->ahead_after = 0;
+    p->lost = false;
     metric_add(&metric_dials, 0, 1);
     metric_add(&metric_carriers, t->kind, 1);
     metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
@@ -251,6 +258,7 @@ void dialling_on_failure(struct pod *p, const struct api_error *error, bool sile
 /* Somebody on the way takes connections and drops them: no spares at the speed of that. */
 void dialling_on_loss(struct pod *p, uint64_t lived_ms)
 {
+    p->lost = true;
     if (lived_ms < AHEAD_PAUSE_MS && p->ahead_after < UINT64_MAX)
         p->ahead_after = p->owner->sched->now + AHEAD_PAUSE_MS;
 }

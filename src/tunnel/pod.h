@@ -28,6 +28,7 @@ struct pod {
     uint32_t small_run;       /* exchanges in a row that were small */
     struct demand demand;
     uint32_t failures;    /* dials in a row */
+    bool lost;            /* a tunnel ended by itself, and none has opened since */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
     uint64_t not_before;  /* sched ms: nor for anybody */
     struct api_error last_error;

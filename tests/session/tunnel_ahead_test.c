@@ -195,6 +195,23 @@ static void what_is_lost_is_dialled_again(void **state)
 }
 
 /* A gateway that takes connections and drops them is not asked at the speed of that. */
+/* The pod may be gone, and nobody has said so yet. */
+static void of_what_is_lost_together_one_is_dialled_first(void **state)
+{
+    (void)state;
+    come(0, 4);
+    leave(0, 4);
+    size_t before = rig.dials;
+    rig_advance(2000);
+    for (size_t i = 0; i < before; i++)
+        server_end(rig.servers[i]);
+    rig_run();
+    assert_int_equal(rig.dials, before + 1);
+    server_switch(server_connect(before));
+    rig_run();
+    assert_true(rig.dials >= before + 3); /* it is there */
+}
+
 static void what_is_lost_at_once_is_missed_after_a_pause(void **state)
 {
     (void)state;
@@ -428,6 +445,7 @@ int main(void)
         TEST(all_is_gone_after_the_idle_time),
         TEST(a_late_spare_expires_with_the_others),
         TEST(what_is_lost_is_dialled_again),
+        TEST(of_what_is_lost_together_one_is_dialled_first),
         TEST(what_is_lost_at_once_is_missed_after_a_pause),
         TEST(what_is_given_up_is_not),
         TEST(what_is_worn_out_is_dialled_before_it_is_missed),
