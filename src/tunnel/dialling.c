@@ -10,12 +10,13 @@
  * Spares: per pod, demand.h remembers how many connections at once there were lately, and
  * wants tunnels for a few more while that rises.  What is missing is dialled in the
  * background: when a record is set, when a tunnel is lost or worn out, when upstream/
- * expects this pod to take another's place.  Who waits comes first: a spare is dialled only
- * while nobody lacks a dial, and while half of the node's dials and few of all are under
- * way; of what was lost together one first.  A failure stops it for a second, then two, up to a minute; a refusal (401, 403,
- * 404, 429) until a dial that somebody needed has succeeded.  A spare counts as used when
- * the pod was last asked for, so it expires with the others.  What has expired, or was given
- * up with its connection, is not wanted any more.
+ * expects this pod to take another's place.  Who waits comes first: a spare is dialled
+ * only while nobody lacks a dial, and while half of the node's dials and few of all are
+ * under way; of what was lost together one first.  A failure stops it for a second, then
+ * two, up to a minute; a refusal (401, 403, 404, 429) until a dial that somebody needed
+ * has succeeded.  A spare counts as used when the pod was last asked for, so it expires
+ * with the others.  What has expired, or was given up with its connection, is not wanted
+ * any more.
  */
 #include "tunnel/dialling.h"
 
