@@ -9,7 +9,7 @@
 
 /* How many spare chunks a loop keeps (16 KiB each): enough for the steady state of a busy
  * proxy, small enough to be idle with. */
-#define SPARE_CHUNKS 32
+#define SPARE_CHUNKS 128
 
 struct loop {
     uv_loop_t uv;
