@@ -5,11 +5,11 @@
  *
  *   towards the pod   a connection sends only as far ahead of its worker as credit.h
  *                     allows, so that a container that does not read stops its own client
- *   towards a client  while somebody else has nothing to read, a slow reader's bytes are
+ *   towards a client  while somebody else may wait for bytes, a slow reader's bytes are
  *                     kept, up to 1 MiB each and 16 MiB in all; then the tunnel stops
  *                     reading, 200 ms in any second at most; who is still full after that,
- *                     and takes less than 1 MB/s, is failed, alone.  Where all have
- *                     something to read, waiting hurts nobody
+ *                     and takes less than 1 MB/s, is failed, alone.  Where all are
+ *                     slow, waiting hurts nobody
  *
  * Small requests share well: what comes together travels in one record, and every relay
  * on the way wakes up once for all of it.  Large ones do not, and nobody knows beforehand
