@@ -128,10 +128,12 @@ static enum err make_cluster(struct playground *p, struct diag *why)
     return e;
 }
 
-static void on_direct(void *owner, int fd)
+static void on_direct(void *owner, int fd, const struct sockaddr *peer)
 {
     struct playground *p = owner;
     const struct store *s = p->cluster.store;
+
+    (void)peer;
     for (size_t i = 0; i < store_count(s, KIND_POD); i++) {
         const json_t *object = store_at(s, KIND_POD, i);
         struct pod *pod = pods_find(p->cluster.pods, str_of(object_uid(object)));

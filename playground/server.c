@@ -29,10 +29,12 @@ struct server {
     bool away;
 };
 
-static void on_accept(void *owner, int fd)
+static void on_accept(void *owner, int fd, const struct sockaddr *peer)
 {
     struct server *s = owner;
-    struct stream *stream = tcp_open(s->cluster->loop, fd, 0, 0);
+    struct stream *stream = tcp_open_accepted(s->cluster->loop, fd);
+
+    (void)peer;
     if (s->tls)
         stream = tls_server_open(s->cluster->loop, s->tls, stream);
     connection_open(s->cluster, stream, s->tls == NULL);

@@ -36,16 +36,13 @@ static void listeners_closep(struct listeners **l)
     listeners_close(*l);
 }
 
-static void on_client(void *owner, int fd)
+static void on_client(void *owner, int fd, const struct sockaddr *peer)
 {
     struct door *d = owner;
-    struct sockaddr_storage peer = { 0 };
-    socklen_t len = sizeof(peer);
     char address[ADDRESS_TEXT];
 
-    getpeername(fd, (struct sockaddr *)&peer, &len);
-    address_text((struct sockaddr *)&peer, address);
-    struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
+    address_text(peer, address);
+    struct stream *client = tcp_open_accepted(d->all->loop, fd);
     if (d->route)
         serve_accept_raw(d->all->serve, client, address, d->route);
     else

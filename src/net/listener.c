@@ -19,7 +19,7 @@ struct listener {
     bool starved; /* out of descriptors */
     bool said_so; /* ... since the last accepted connection */
     struct timer retry;
-    void (*on_accept)(void *owner, int fd);
+    void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
     void *owner;
 };
 
@@ -58,10 +58,13 @@ static void starve(struct listener *l, int error)
 static void accept_all(struct listener *l)
 {
     for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused; i++) {
-        int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+        struct sockaddr_storage peer = { 0 };
+        struct sockaddr *sa = (struct sockaddr *)&peer;
+        socklen_t len = sizeof(peer);
+        int fd = accept4(l->fd, sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             l->said_so = false;
-            l->on_accept(l->owner, fd);
+            l->on_accept(l->owner, fd, sa);
         } else if (is_starvation(errno)) {
             starve(l, errno);
         }
@@ -80,9 +83,13 @@ static void on_incoming(uv_poll_t *poll, int status, int events)
 }
 
 struct listener *listener_open(struct loop *loop, int fd,
-                               void (*on_accept)(void *owner, int fd), void *owner)
+                               void (*on_accept)(void *owner, int fd,
+                                                 const struct sockaddr *peer),
+                               void *owner)
 {
     struct listener *l = xcalloc(1, sizeof(*l));
+
+    tcp_set_options(fd); /* Linux gives them to each accepted one */
     l->loop = loop;
     l->fd = fd;
     l->on_accept = on_accept;

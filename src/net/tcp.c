@@ -43,6 +43,7 @@ struct tcp {
     int interest;       /* what uv_poll was asked for */
     bool write_blocked; /* the last write said EAGAIN */
     bool plenty;        /* the last read filled all the room there was */
+    bool unread;        /* just accepted: there may be something already */
     struct task flush;
     size_t in_most;     /* up to where in.limit grows */
     unsigned rounds;    /* in which `in` was filled, and taken by the next one */
@@ -199,6 +200,13 @@ static void flush(struct tcp *t)
 static void on_flush(struct task *task)
 {
     struct tcp *t = container_of(task, struct tcp, flush);
+
+    if (t->unread && !t->stream.paused) {
+        t->unread = false;
+        read_all(t);
+        task_wake(task); /* after the reader, who makes room */
+        return;
+    }
     flush(t);
     shrink(t);
     derive_interest(t);
@@ -258,13 +266,18 @@ static void tcp_abort(struct stream *s)
 
 static const struct stream_ops tcp_ops = { tcp_update, tcp_close, tcp_abort };
 
-struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit)
+void tcp_set_options(int fd)
 {
-    struct tcp *t = xcalloc(1, sizeof(*t));
     int on = 1, unsent = UNSENT_MAX;
 
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+static struct tcp *adopt(struct loop *l, int fd, size_t in_limit, size_t out_limit)
+{
+    struct tcp *t = xcalloc(1, sizeof(*t));
+
     t->in_most = in_limit ? in_limit : TCP_IN_LIMIT;
     stream_init(&t->stream, &tcp_ops, loop_pool(l), min(IN_FIRST, t->in_most),
                 out_limit ? out_limit : TCP_OUT_LIMIT);
@@ -276,6 +289,21 @@ struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limi
         abort(); /* not a socket, or the same descriptor twice: ours to get right */
     }
     derive_interest(t);
+    return t;
+}
+
+struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit)
+{
+    tcp_set_options(fd);
+    return &adopt(l, fd, in_limit, out_limit)->stream;
+}
+
+struct stream *tcp_open_accepted(struct loop *l, int fd)
+{
+    struct tcp *t = adopt(l, fd, 0, 0);
+
+    t->unread = true;
+    task_wake(&t->flush);
     return &t->stream;
 }
 

@@ -18,6 +18,10 @@
  * defaults.  Never fails: an error shows as a broken stream. */
 struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit);
 
+/* The same for one that a listener gave, which has its options from there.  Whoever connects
+ * mostly speaks first, and has by now: it is read in this turn, without a poll. */
+struct stream *tcp_open_accepted(struct loop *l, int fd);
+
 /* The descriptor, for socket options and getpeername; still owned by the stream.  -1: not
  * a tcp stream. */
 int tcp_fd(const struct stream *s);
@@ -27,16 +31,21 @@ int tcp_fd(const struct stream *s);
  * no room (RFC 9293, section 3.8.6.1).  False for what is no tcp stream. */
 bool tcp_is_unanswered(const struct stream *s, uint64_t ms);
 
+/* Send at once, and have the kernel hold little of what it cannot send yet. */
+void tcp_set_options(int fd);
+
 /* A socket address as text: "127.0.0.1:80", "[::1]:80", "unix". */
 #define ADDRESS_TEXT 64
 void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);
 
-/* A listening socket.  on_accept gets a connected descriptor and owns it; it is called
- * from the bottom of the stack.  When descriptors run out accepting pauses, is logged
+/* A listening socket.  on_accept gets a connected descriptor, which it owns, and whose it is;
+ * it is called from the bottom of the stack.  When descriptors run out accepting pauses, is logged
  * once, and resumes by itself; nothing spins. */
 struct listener;
 struct listener *listener_open(struct loop *l, int fd,
-                               void (*on_accept)(void *owner, int fd), void *owner);
+                               void (*on_accept)(void *owner, int fd,
+                                                 const struct sockaddr *peer),
+                               void *owner);
 void listener_pause(struct listener *, bool paused);
 int listener_fd(const struct listener *);
 void listener_close(struct listener *); /* NULL accepted; closes the descriptor */

@@ -137,11 +137,19 @@ static bool must_wait(struct tls *t, int result)
     return false;
 }
 
+/* Before an operation, since SSL_get_error looks at what others left. To clear an empty queue
+ * costs as much as to look at it ten times. */
+static void forget_errors(void)
+{
+    if (ERR_peek_error())
+        ERR_clear_error();
+}
+
 static bool shake_hands(struct tls *t)
 {
     if (t->ready)
         return true;
-    ERR_clear_error();
+    forget_errors();
     int result = SSL_do_handshake(t->ssl);
     if (result == 1) {
         t->ready = true;
@@ -183,7 +191,7 @@ static void decrypt(struct tls *t)
         uint8_t *to = bufq_reserve(&s->in, &room);
         if (!to)
             break;
-        ERR_clear_error();
+        forget_errors();
         int n = SSL_read(t->ssl, to, (int)room);
         if (n > 0) {
             bufq_commit(&s->in, (size_t)n);
@@ -206,7 +214,7 @@ static void encrypt(struct tls *t)
            bufq_room(&t->below->out) >= RECORD_ROOM) {
         size_t len;
         const uint8_t *from = bufq_peek(&s->out, &len);
-        ERR_clear_error();
+        forget_errors();
         int n = SSL_write(t->ssl, from, (int)(len < RECORD_MAX ? len : RECORD_MAX));
         if (n <= 0) {
             must_wait(t, n);

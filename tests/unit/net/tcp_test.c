@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -420,9 +421,11 @@ struct host {
     bool close_on_accept;
 };
 
-static void on_accept(void *owner, int fd)
+static void on_accept(void *owner, int fd, const struct sockaddr *from)
 {
     struct host *h = owner;
+
+    assert_int_equal(from->sa_family, AF_INET);
     assert_in_range(h->count, 0, ARRAY_LEN(h->fds) - 1);
     h->fds[h->count++] = fd;
     if (h->close_on_accept)
@@ -459,6 +462,74 @@ static void a_listener_accepts_pauses_and_closes(void **state)
     host_finish(&h);
     for (size_t i = 0; i < 4; i++)
         close(clients[i]);
+}
+
+struct guest {
+    struct stream *stream;
+    uint16_t port;
+    size_t heard;
+    struct task wake;
+};
+
+static void on_words(struct task *task)
+{
+    struct guest *g = container_of(task, struct guest, wake);
+    g->heard += g->stream->in.len;
+    bufq_clear(&g->stream->in);
+}
+
+static void on_guest(void *owner, int fd, const struct sockaddr *from)
+{
+    struct guest *g = owner;
+
+    g->port = ntohs(((const struct sockaddr_in *)(const void *)from)->sin_port);
+    g->stream = tcp_open_accepted(loop, fd);
+    task_init(&g->wake, loop_sched(loop), RANK_WORK, on_words);
+    g->stream->wake = &g->wake;
+}
+
+static void what_came_with_a_client_is_read_in_the_turn_that_accepts_it(void **state)
+{
+    (void)state;
+    struct sockaddr_in sa, own = { 0 };
+    struct guest g = { 0 };
+    struct listener *l = listener_open(loop, listen_on_loopback(&sa), on_guest, &g);
+    int client = connect_to(&sa), on = 0;
+    socklen_t len = sizeof(own), on_len = sizeof(on);
+
+    assert_int_equal(send(client, "hello", 5, 0), 5);
+    while (!g.stream)
+        loop_run_once(loop, 10);
+    assert_int_equal(g.heard, 5);
+    assert_int_equal(getsockname(client, (struct sockaddr *)&own, &len), 0);
+    assert_int_equal(g.port, ntohs(own.sin_port));
+    assert_int_equal(getsockopt(tcp_fd(g.stream), IPPROTO_TCP, TCP_NODELAY, &on, &on_len),
+                     0);
+    assert_true(on); /* the listener's */
+    assert_int_equal(send(client, " again", 6, 0), 6);
+    UNTIL(g.heard == 11);
+    stream_close(g.stream);
+    task_cancel(&g.wake);
+    listener_close(l);
+    close(client);
+}
+
+/* As with what a poll brings, room is looked for after the reader has run. */
+static void more_than_a_queue_that_came_with_a_client_is_read_on(void **state)
+{
+    (void)state;
+    struct sockaddr_in sa;
+    struct guest g = { 0 };
+    struct listener *l = listener_open(loop, listen_on_loopback(&sa), on_guest, &g);
+    int client = connect_to(&sa);
+    static char bytes[60000];
+
+    assert_int_equal(send(client, bytes, sizeof(bytes), 0), sizeof(bytes));
+    UNTIL(g.heard == sizeof(bytes));
+    stream_close(g.stream);
+    task_cancel(&g.wake);
+    listener_close(l);
+    close(client);
 }
 
 /* How many lines about a pause a file of log lines holds. */
@@ -574,6 +645,8 @@ int main(void)
         TEST(aborting_resets),
         TEST(unix_sockets_will_do),
         TEST(a_listener_accepts_pauses_and_closes),
+        TEST(what_came_with_a_client_is_read_in_the_turn_that_accepts_it),
+        TEST(more_than_a_queue_that_came_with_a_client_is_read_on),
         TEST(running_out_of_descriptors_pauses_accepting),
         TEST(what_cannot_be_bound_is_an_error_with_the_address),
         TEST(addresses_have_their_usual_form),
