@@ -11,8 +11,10 @@
 #include "catalog/objects.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
+#include "daemon/process.h"
 #include "daemon/table.h"
 #include "kube/api.h"
+#include "listen/listen.h"
 #include "net/loop.h"
 #include "serve/errors.h"
 #include "serve/policy.h"
@@ -23,6 +25,7 @@
 
 struct listing {
     const struct config *config;
+    uint16_t port; /* of a door, as it stands in a URL */
     struct loop *loop;
     struct transfers *transfers;
     struct api *api;
@@ -59,22 +62,20 @@ static char *ports_text(const struct service_spec *s)
     return all;
 }
 
-/* The port our own door has in a URL; 80 goes without saying. */
+/* The port our own door has in a URL, or would have; 80 goes without saying. */
 static uint16_t door_port(const struct config *c)
 {
     if (c->listen.count)
         return c->listen.at[0].port;
-    return c->port ? c->port : HTTP_PORT;
+    return c->port ? c->port : listen_default_port(in_pod());
 }
 
 static char *url(const struct listing *l, const struct service_spec *s,
                  const char *domain)
 {
-    uint16_t port = door_port(l->config);
-
-    if (port == HTTP_PORT || port == 0)
+    if (l->port == HTTP_PORT || l->port == 0)
         return xasprintf("http://%s.%s.%s/", s->name, s->ns, domain);
-    return xasprintf("http://%s.%s.%s:%u/", s->name, s->ns, domain, port);
+    return xasprintf("http://%s.%s.%s:%u/", s->name, s->ns, domain, l->port);
 }
 
 static void add_row(struct listing *l, const struct service_spec *s)
@@ -190,7 +191,7 @@ static void complain(enum err e, const struct diag *why)
 
 int daemon_list(const struct config *config)
 {
-    struct listing l = { .config = config };
+    struct listing l = { .config = config, .port = door_port(config) };
     struct diag why = { 0 };
 
     enum err e = open_listing(&l, &why);

@@ -3,6 +3,7 @@
 
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #define LOG_MODULE LOG_LISTEN
 #include "base/log.h"
@@ -162,6 +163,17 @@ static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
         return explain_default(e, address.port, why);
     doors_open(l, &doors);
     return OK;
+}
+
+uint16_t listen_default_port(bool in_pod)
+{
+    struct listen_address address = { .port = HTTP_PORT };
+    struct doors doors = { .count = 0 };
+    enum err e = doors_bind(&address, in_pod, &doors, NULL);
+
+    for (size_t i = 0; i < doors.count; i++)
+        close(doors.fds[i]);
+    return e == ERR_ACCESS && !in_pod ? FALLBACK_PORT : HTTP_PORT;
 }
 
 static enum err open_asked(struct listeners *l, const struct config *config, bool in_pod,

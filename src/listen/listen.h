@@ -22,6 +22,9 @@ struct serve;
 MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
+/* The port that the doors nobody asked for would have now: 80, or 8080 where an ordinary user
+ * may not have 80. */
+uint16_t listen_default_port(bool in_pod);
 /* No client comes in any more: connecting is refused from now on (an inherited socket
  * stays with systemd).  NULL accepted. */
 void listeners_close(struct listeners *l);

@@ -2,15 +2,24 @@
 
 SPDX-License-Identifier: MIT
 """
+import os
 import re
 import subprocess
+from pathlib import Path
+
+import pytest
 
 from tunnel_process import BINARY, clean_environment
 
 
-def listed(*arguments):
-    return subprocess.run([BINARY, "list", *map(str, arguments)], capture_output=True, text=True,
+def listed(*arguments, prefix=()):
+    return subprocess.run([*prefix, BINARY, "list", *map(str, arguments)], capture_output=True, text=True,
                           env=clean_environment(), timeout=30)
+
+
+def may_have_port_80():
+    first = Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text()
+    return os.geteuid() == 0 or int(first) <= 80
 
 
 def rows(text):
@@ -25,7 +34,15 @@ def test_every_service_with_its_urls(playground):
     assert services == sorted(services, key=lambda row: row[:2])
     [web] = [row for row in services if row[:2] == ["shop", "web"]]
     assert web[2].startswith("80")
-    assert web[3:] == ["http://web.shop.svc.cluster.local/", "http://web.shop.localhost/"]
+    port = "" if may_have_port_80() else ":8080"
+    assert web[3:] == [f"http://web.shop.svc.cluster.local{port}/", f"http://web.shop.localhost{port}/"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes a privilege away: needs root")
+def test_the_urls_are_those_of_a_user_who_may_not_have_port_80(playground):
+    done = listed("--kubeconfig", playground.kubeconfig, prefix=["setpriv", "--bounding-set=-net_bind_service"])
+    assert "http://web.shop.svc.cluster.local:8080/" in done.stdout, done.stderr
+    assert "http://web.shop.localhost:8080/" in done.stdout
 
 
 def test_columns_line_up(playground):
