@@ -137,8 +137,8 @@ static bool must_wait(struct tls *t, int result)
     return false;
 }
 
-/* Before an operation, since SSL_get_error looks at what others left. To clear an empty queue
- * costs as much as to look at it ten times. */
+/* Before an operation, since SSL_get_error looks at what others left.  To clear an empty queue
+ * costs more than to look whether it is. */
 static void forget_errors(void)
 {
     if (ERR_peek_error())
