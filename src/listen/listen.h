@@ -23,7 +23,7 @@ MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
 /* The port that the doors nobody asked for would have now: 80, or 8080 where an ordinary user
- * may not have 80. */
+ * may not have 80.  Found out by having it for a moment. */
 uint16_t listen_default_port(bool in_pod);
 /* No client comes in any more: connecting is refused from now on (an inherited socket
  * stays with systemd).  NULL accepted. */

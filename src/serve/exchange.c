@@ -340,22 +340,28 @@ static enum exchange_state cut(struct exchange *x)
     return finish(x, FATE_ABORT);
 }
 
-static unsigned attempts_max(enum verdict verdict, bool delivered)
+static bool may_be_delivered(const struct exchange *x)
 {
-    if (verdict == V_TUNNEL_LOST)
-        return LOST_ATTEMPTS_MAX; /* not the pod's doing, nor the request's */
-    return delivered ? ATTEMPTS_MAX : UNDELIVERED_ATTEMPTS_MAX;
+    enum verdict verdict = x->lease.stream->end.verdict;
+    return x->sending.state != SENDING_HEAD && verdict != V_REFUSED &&
+           verdict != V_POD_GONE;
+}
+
+static bool has_attempts_left(const struct exchange *x)
+{
+    if (x->lease.stream->end.verdict == V_TUNNEL_LOST)
+        return x->attempts <
+               LOST_ATTEMPTS_MAX; /* not the pod's doing, nor the request's */
+    if (may_be_delivered(x))
+        return x->deliveries < ATTEMPTS_MAX;
+    return x->attempts < UNDELIVERED_ATTEMPTS_MAX;
 }
 
 /* Never delivered, or harmless when delivered twice; and all of it is at hand. */
 static bool may_repeat(const struct exchange *x)
 {
-    enum verdict verdict = x->lease.stream->end.verdict;
-    bool sent = x->sending.state != SENDING_HEAD;
-    bool delivered = sent && verdict != V_REFUSED && verdict != V_POD_GONE;
-
-    return x->sending.holding && x->attempts < attempts_max(verdict, delivered) &&
-           (!delivered || http1_idempotent(x->request.method));
+    return x->sending.holding && has_attempts_left(x) &&
+           (!may_be_delivered(x) || http1_idempotent(x->request.method));
 }
 
 static const char *reason_of(const struct stream *pod)
@@ -390,6 +396,7 @@ static enum exchange_state no_answer(struct exchange *x)
 {
     struct refusal why;
 
+    x->deliveries += may_be_delivered(x);
     if (!may_repeat(x)) {
         refusal_from_stream(&x->lease, 502, reason_of(x->lease.stream), &why);
         return refuse(x, &why);
@@ -584,7 +591,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     x->began = x->serve->sched->now;
     x->text_len = x->scanned = 0;
     x->known = x->keep = x->cut = false;
-    x->attempts = 0;
+    x->attempts = x->deliveries = 0;
     x->status = 0;
     x->bytes_in = x->bytes_out = 0;
     x->sending.body = (struct body){ 0 };

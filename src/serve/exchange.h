@@ -64,7 +64,8 @@ struct exchange {
     struct target target;
 
     struct lease lease;
-    unsigned attempts;
+    unsigned attempts;      /* leases so far */
+    unsigned deliveries;    /* ... that may have delivered it, and have failed */
     struct endpoint *avoid; /* a reference: it failed this request */
     enum fate fate;         /* of the lease, at DONE */
 

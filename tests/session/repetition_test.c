@@ -131,6 +131,23 @@ static void gives_up_after_enough_attempts(void **state)
     }
 }
 
+/* What was refused cost the request none of the times that it may be delivered. */
+static void refusals_are_no_deliveries(void **state)
+{
+    struct stage *st = *state;
+    static const enum verdict ends[] = { V_REFUSED, V_POD_GONE, V_CLEAN, V_RESET,
+                                         V_CLEAN };
+    struct stream *client = stage_client(st);
+
+    say(st, client, GET);
+    for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
+        assert_int_equal(st->lease_count, i + 1);
+        pod_ends(st, i, ends[i], NULL);
+    }
+    assert_int_equal(st->lease_count, ARRAY_LEN(ends));
+    assert_non_null(strstr(hear(st, client), "HTTP/1.1 502 Bad Gateway\r\n"));
+}
+
 /* The rest of the body follows what had been read before the first connection failed. */
 static void repeats_the_part_of_a_body_that_has_come(void **state)
 {
@@ -234,6 +251,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(repeats_what_is_safe_and_nothing_else),
         TEST(gives_up_after_enough_attempts),
+        TEST(refusals_are_no_deliveries),
         TEST(repeats_the_part_of_a_body_that_has_come),
         TEST(repeats_more_than_a_queue_holds),
         TEST(asks_elsewhere_when_a_kept_connection_has_ended_or_spoken),

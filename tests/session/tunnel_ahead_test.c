@@ -194,7 +194,6 @@ static void what_is_lost_is_dialled_again(void **state)
     assert_int_equal(lost->opening.result, OK);
 }
 
-/* A gateway that takes connections and drops them is not asked at the speed of that. */
 /* The pod may be gone, and nobody has said so yet. */
 static void of_what_is_lost_together_one_is_dialled_first(void **state)
 {
@@ -212,6 +211,7 @@ static void of_what_is_lost_together_one_is_dialled_first(void **state)
     assert_true(rig.dials >= before + 3); /* it is there */
 }
 
+/* A gateway that takes connections and drops them is not asked at the speed of that. */
 static void what_is_lost_at_once_is_missed_after_a_pause(void **state)
 {
     (void)state;
