@@ -503,5 +503,6 @@ def test_a_soak(start_tunnel, cluster, tell):
     log = tunnel.log()
     silent = unexplained(gets, log) + unexplained(posts, log)
     assert not silent, silent[:20]
+    assert not gets.lost, gets.complaints()
     assert last[0] <= first[0] + growth_kb, "KB of RssAnon"
     assert last[1] <= first[1]
