@@ -4,13 +4,15 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "config/setting.h"
+#include "daemon/refusals.h"
 
 static void config_help(void)
 {
     puts("Usage: kube-tunnel config show [SETTING]...\n"
          "       kube-tunnel config check\n\n"
          "show   Print settings, their values and where each came from.\n"
-         "check  Say whether the configuration is right: 0 if it is, else 2.\n\n"
+         "check  Say whether the configuration is right: 0 if it is, else 2.  Neither a\n"
+         "       kubeconfig nor the cluster is looked at.\n\n"
          "From near to far: flags, the environment (KTUN_IDLE_TIMEOUT=5m), the file of\n"
          "--config or KTUN_CONFIG; without one ~/.config/kube-tunnel/config.yaml, then\n"
          "/etc/kube-tunnel/config.yaml, setting by setting; then the defaults.\n\n"
@@ -65,8 +67,12 @@ static int check(const struct config *config, const char *const *words, size_t c
 
     if (status)
         return status;
+    struct diag why = { 0 };
+    enum err e = refusals_check(config, &why);
+    if (e)
+        return complain("%s", diag_text(&why, e));
     if (!config->files.count)
-        puts("ok: no file");
+        puts("ok: there is no configuration file");
     for (size_t i = 0; i < config->files.count; i++)
         printf("ok: %s\n", config->files.at[i]);
     return EXIT_OK;

@@ -59,7 +59,7 @@ struct daemon {
     unsigned signals; /* that came */
     struct task on_signal, on_end, on_change;
     struct timer parting;
-    struct loop_signal *terminate, *interrupt;
+    struct loop_signal *terminate, *interrupt, *hangup;
     char own_name[OWN_NAME_ROOM];
 
     struct loop *loop;
@@ -124,6 +124,22 @@ static void on_signal(struct task *t)
         drain(d);
 }
 
+/* nohup and its like have said that a hangup is not meant. */
+static bool is_ignored(int signum)
+{
+    struct sigaction present;
+    return sigaction(signum, NULL, &present) == 0 && present.sa_handler == SIG_IGN;
+}
+
+static void listen_to_signals(struct daemon *d)
+{
+    task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
+    d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
+    d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
+    if (!is_ignored(SIGHUP))
+        d->hangup = loop_signal_open(d->loop, SIGHUP, &d->signals, &d->on_signal);
+}
+
 static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
@@ -134,13 +150,11 @@ static void on_change(struct task *t)
 static void start_loop(struct daemon *d)
 {
     d->loop = loop_create();
-    task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
+    listen_to_signals(d);
     task_init(&d->on_end, loop_sched(d->loop), RANK_WORK, on_end);
     task_init(&d->on_change, loop_sched(d->loop), RANK_WORK, on_change);
     d->changes = changes_open(d->loop, &d->on_change);
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
-    d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
-    d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
     d->memory = memory_create(d->loop);
     d->transfers = transfers_create(d->loop);
 }
@@ -246,6 +260,7 @@ static void finish(struct daemon *d)
     memory_destroy(d->memory);
     changes_close(d->changes);
     task_cancel(&d->on_change);
+    loop_signal_close(d->hangup);
     loop_signal_close(d->interrupt);
     loop_signal_close(d->terminate);
     timer_stop(&d->parting);
@@ -268,6 +283,7 @@ static void say_started(const struct daemon *d)
 static int complain(const struct config *config, enum err e, const struct diag *why,
                     int status)
 {
+    log_flush(); /* what was done until then comes first */
     if (config->log_format == LOG_JSON)
         log_error(NO_ID, "cannot start", LOG_S("reason", diag_text(why, e)));
     else

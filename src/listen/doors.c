@@ -37,9 +37,9 @@ static enum err explain(enum err e, const char *host, uint16_t port,
     if (e == ERR_ACCESS)
         return diag_set(
             why, e,
-            "port %u on %s needs a privilege: setcap cap_net_bind_service=+ep "
-            "on the program, sysctl net.ipv4.ip_unprivileged_port_start=%u, "
-            "or a socket from systemd",
+            "port %u on %s needs a privilege (setcap cap_net_bind_service=+ep on the "
+            "program, sysctl net.ipv4.ip_unprivileged_port_start=%u, or a socket from "
+            "systemd)",
             port, host, port);
     return e;
 }

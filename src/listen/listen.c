@@ -1,6 +1,7 @@
 /* listen/listen.c - the doors: where clients come in */
 #include "listen/listen.h"
 
+#include <limits.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -113,23 +114,38 @@ static void doors_open(struct listeners *l, const struct doors *doors)
         door_open(l, doors->fds[i], NULL);
 }
 
+/* A port that cannot be had is said together with the flag that chooses another. */
+static enum err advise(enum err e, const char *how, struct diag *why)
+{
+    if (e != ERR_IN_USE && e != ERR_ACCESS)
+        return e;
+    struct diag old = *why;
+    return diag_set(why, e, "%s; choose another with %s", old.text, how);
+}
+
 static enum err open_address(struct listeners *l, const struct listen_address *a,
-                             bool in_pod, struct diag *why)
+                             bool in_pod, const char *flag, struct diag *why)
 {
     struct doors doors;
     enum err e = doors_bind(a, in_pod, &doors, why);
 
-    if (!e)
-        doors_open(l, &doors);
-    return e;
+    if (e)
+        return advise(e, flag, why);
+    doors_open(l, &doors);
+    return OK;
 }
 
 static void say_fallback(void)
 {
+    char program[PATH_MAX] = "";
+    bool known = readlink("/proc/self/exe", program, sizeof(program) - 1) > 0;
+    AUTO_FREE char *setcap = xasprintf("sudo setcap cap_net_bind_service=+ep %s",
+                                       known ? program : "kube-tunnel");
+
     log_warn(NO_ID,
              "port 80 needs a privilege, so it is port 8080 for now "
              "(curl http://SERVICE.NAMESPACE.localhost:8080/); three ways to get 80:",
-             LOG_S("setcap", "sudo setcap cap_net_bind_service=+ep kube-tunnel"),
+             LOG_S("setcap", setcap),
              LOG_S("sysctl", "sudo sysctl net.ipv4.ip_unprivileged_port_start=80"),
              LOG_S("systemd", "sudo systemctl enable --now kube-tunnel.socket"));
 }
@@ -137,12 +153,11 @@ static void say_fallback(void)
 /* Nobody asked for this port, so where it comes from is said too. */
 static enum err explain_default(enum err e, uint16_t port, struct diag *why)
 {
-    if (e != ERR_IN_USE || !why)
-        return e;
-    struct diag old = *why;
-    return diag_set(why, e, "%s%s; choose another with --port or --listen", old.text,
-                    port == FALLBACK_PORT ? " (instead of 80, which needs a privilege)"
-                                          : "");
+    if (e == ERR_IN_USE && port == FALLBACK_PORT) {
+        struct diag old = *why;
+        diag_set(why, e, "%s (instead of 80, which needs a privilege)", old.text);
+    }
+    return advise(e, "--port or --listen", why);
 }
 
 /* Nobody said where.  A pod gets port 80 by its manifest: another one there would only
@@ -183,9 +198,9 @@ static enum err open_asked(struct listeners *l, const struct config *config, boo
     enum err e = OK;
 
     for (size_t i = 0; !e && i < config->listen.count; i++)
-        e = open_address(l, &config->listen.at[i], in_pod, why);
+        e = open_address(l, &config->listen.at[i], in_pod, "--listen", why);
     if (!e && config->listen.count == 0 && config->port)
-        e = open_address(l, &own_port, in_pod, why);
+        e = open_address(l, &own_port, in_pod, "--port", why);
     return e;
 }
 
@@ -204,6 +219,15 @@ static struct route *route_to(const struct expose *e, struct str zone)
     return r;
 }
 
+static enum err refuse_exposed(enum err e, const struct expose *x, struct diag *why)
+{
+    AUTO_FREE char *how =
+        xasprintf("--expose %s.%s:%s=LOCAL", x->service, x->namespace, x->port);
+
+    advise(e, how, why);
+    return diag_prefix(why, e, "expose %s.%s:%s", x->service, x->namespace, x->port);
+}
+
 /* Each address of a pair has a route of its own, because each door owns one. */
 static enum err open_exposed(struct listeners *l, const struct config *config,
                              bool in_pod, struct diag *why)
@@ -213,8 +237,7 @@ static enum err open_exposed(struct listeners *l, const struct config *config,
         struct doors doors;
         enum err e = doors_bind(&x->local, in_pod, &doors, why);
         if (e)
-            return diag_prefix(why, e, "expose %s.%s:%s", x->service, x->namespace,
-                               x->port);
+            return refuse_exposed(e, x, why);
         for (size_t k = 0; k < doors.count; k++)
             door_open(l, doors.fds[k], route_to(x, str_of(config->cluster_domain)));
     }

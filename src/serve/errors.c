@@ -99,12 +99,20 @@ static const char *pod_name(const struct lease *lease)
     return lease->endpoint ? lease->endpoint->pod : "?";
 }
 
+static bool was_refused(const struct lease *lease)
+{
+    return lease->stream && lease->stream->end.verdict == V_REFUSED;
+}
+
 static void silent_port(const struct lease *lease, struct refusal *ret)
 {
-    refusal_detail(ret,
-                   "Port %u of pod %s in namespace %s was reached through the API "
-                   "server, and gave no answer.",
-                   lease->port, pod_name(lease), pod_ns(lease));
+    refusal_detail(
+        ret,
+        was_refused(lease)
+            ? "Nothing accepts connections on port %u of pod %s in namespace %s."
+            : "Port %u of pod %s in namespace %s was reached through the API "
+              "server, and gave no answer.",
+        lease->port, pod_name(lease), pod_ns(lease));
     refusal_hint(ret,
                  "See whether its container listens there: "
                  "kubectl -n %s logs %s",
@@ -149,6 +157,15 @@ void refusal_unauthorized(struct refusal *r)
     refusal_hint(r, "See whether they have expired: kubectl get namespaces");
 }
 
+/* Who runs has read its kubeconfig long ago, and kubectl just now. */
+static void unauthorized_by_now(struct refusal *r)
+{
+    refusal_unauthorized(r);
+    refusal_hint(r, "See whether they have expired: kubectl get namespaces\n"
+                    "Once they are renewed, start kube-tunnel again: it reads its "
+                    "kubeconfig when it starts, and only a token file after that.");
+}
+
 static void explain_dial(const struct lease *lease, struct refusal *ret)
 {
     bool unreachable = is_unreachable(lease->result);
@@ -173,7 +190,7 @@ static void failed_dial(const struct lease *lease, struct refusal *ret)
     refusal_set(ret, status, "Port-forward failed for %s/%s: %s", pod_ns(lease),
                 pod_name(lease), diag_text(&lease->why, lease->result));
     if (lease->result == ERR_UNAUTHORIZED)
-        refusal_unauthorized(ret);
+        unauthorized_by_now(ret);
     else
         explain_dial(lease, ret);
 }
@@ -193,6 +210,17 @@ static void failed_lookup(const struct lease *lease, const struct object *o,
                 STR_ARG(o->name), diag_text(&lease->why, lease->result));
 }
 
+static void hint_what_there_is(const struct object *o, struct refusal *ret)
+{
+    if (strcmp(o->kind, "pod") == 0)
+        refusal_hint(ret, "See what there is: kubectl -n %.*s get pods", STR_ARG(o->ns));
+    else
+        refusal_hint(ret,
+                     "See what there is: kubectl -n %.*s get services, or "
+                     "kube-tunnel list -n %.*s",
+                     STR_ARG(o->ns), STR_ARG(o->ns));
+}
+
 static void explain_lookup(const struct lease *lease, const struct object *o,
                            struct refusal *ret)
 {
@@ -200,8 +228,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
     case ERR_NOT_FOUND:
         refusal_detail(ret, "The cluster has no %s %.*s in namespace %.*s.", o->kind,
                        STR_ARG(o->name), STR_ARG(o->ns));
-        refusal_hint(ret, "See what there is: kubectl -n %.*s get %ss%s", STR_ARG(o->ns),
-                     o->kind, strcmp(o->kind, "pod") ? ", or kube-tunnel list" : "");
+        hint_what_there_is(o, ret);
         break;
     case ERR_NO_PORT:
         refusal_detail(ret, "The port in a URL is the service's, not the pod's.");
@@ -213,7 +240,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         hint_grant(lease, o->ns, ret);
         break;
     case ERR_UNAUTHORIZED:
-        refusal_unauthorized(ret);
+        unauthorized_by_now(ret);
         break;
     default:
         refusal_detail(ret,

@@ -501,6 +501,7 @@ static enum exchange_state late_talk(struct exchange *x)
 
     refusal_from_stream(&x->lease, 504, "no answer within the time of --response-timeout",
                         &why);
+    refusal_hint(&why, "The time it may take is --response-timeout.");
     return refuse(x, &why);
 }
 

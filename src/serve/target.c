@@ -68,6 +68,17 @@ static bool is_origin_form(const struct http1_head *head)
            (str_eq(head->target, STR("*")) && str_eq(head->method, STR("OPTIONS")));
 }
 
+/* A proxy that answered for another server of this machine would be taken for it. */
+static enum err check_own(uint16_t door_port, const struct target *t, struct refusal *why)
+{
+    if (t->route.name.kind != NAME_OWN || !t->route.port || t->route.port == door_port)
+        return OK;
+    return refuse_form(why, 502,
+                       "Bad Gateway: this proxy reaches services of the cluster only",
+                       "Leave the other hosts out of it, for instance with "
+                       "no_proxy=localhost,127.0.0.1.");
+}
+
 enum err target_read(const struct http1_head *head, const struct config *config,
                      uint16_t door_port, struct target *ret, struct refusal *why)
 {
@@ -75,8 +86,10 @@ enum err target_read(const struct http1_head *head, const struct config *config,
     if (str_eq(head->method, STR("CONNECT")))
         return refuse_form(why, 501, "Not Implemented: CONNECT",
                            "Send requests with http:// URLs to this proxy instead.");
-    if (!is_origin_form(head))
-        return read_absolute(head, config, ret, why);
+    if (!is_origin_form(head)) {
+        enum err e = read_absolute(head, config, ret, why);
+        return e ? e : check_own(door_port, ret, why);
+    }
     ret->path = head->target;
     if (head->host)
         return read_authority(head->host->value, config, door_port, ret, why);

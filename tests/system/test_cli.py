@@ -182,10 +182,27 @@ def test_a_wrong_file_is_told_with_its_line(cli, user_file, text, message):
 def test_config_check_names_the_files_it_read(cli, user_file):
     if os.path.exists("/etc/kube-tunnel/config.yaml"):
         pytest.skip("this machine has a configuration of its own")
-    assert cli("config", "check").stdout == "ok: no file\n"
+    assert cli("config", "check").stdout == "ok: there is no configuration file\n"
     user_file.write_text("port: 80\n")
     result = cli("config", "check")
     assert (result.returncode, result.stdout) == (0, f"ok: {user_file}\n")
+
+
+def test_config_check_refuses_what_run_refuses(cli, user_file):
+    user_file.write_text("upstream: direct\n")
+    for command in (["config", "check"], ["run"]):
+        refused(cli(*command), f"upstream=direct ({user_file}:1) is not available in this version")
+
+
+@pytest.mark.parametrize("closed", (">&-", "<&-", "2>&-", "<&- >&- 2>&-"))
+def test_closed_standard_descriptors_are_no_sockets(cli, tmp_path, closed):
+    """What is printed and logged goes nowhere then, and not into a connection."""
+    path = tmp_path / "nowhere"
+    path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9'}}],"
+                    " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
+    script = f'exec "$0" list --kubeconfig {path} {closed}'
+    done = subprocess.run(["sh", "-c", script, BINARY], timeout=20, check=False)
+    assert done.returncode == 1
 
 
 def test_an_unknown_variable_is_a_warning(cli):

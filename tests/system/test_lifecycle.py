@@ -257,10 +257,23 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
     tunnel.process.returncode = 0  # it may say that it was interrupted
 
 
-def test_sigint_is_as_good_as_sigterm(start_tunnel):
+@pytest.mark.parametrize("sig", (signal.SIGINT, signal.SIGHUP))
+def test_other_signals_are_as_good_as_sigterm(start_tunnel, sig):
     tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
-    tunnel.stop(signal.SIGINT)
+    tunnel.stop(sig)
+    assert "daemon stopped" in tunnel.log()
+
+
+def test_a_hangup_is_ignored_under_nohup(start_tunnel):
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        tunnel = start_tunnel()
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    tunnel.process.send_signal(signal.SIGHUP)
+    assert tunnel.get(WEB).status == 200
+    assert "daemon stopping" not in tunnel.log()
 
 
 def test_sigterm_while_it_still_waits_for_the_api_server(start_tunnel, tmp_path):

@@ -70,7 +70,17 @@ def test_a_taken_port_names_its_holder(nowhere):
         done = run("--kubeconfig", nowhere, "--listen", f"127.0.0.1:{port}")
     assert done.returncode == 1
     assert f"port {port} on 127.0.0.1 is already in use, by " in done.stderr
-    assert f"(pid {os.getpid()})" in done.stderr
+    assert f"(pid {os.getpid()}); choose another with --listen" in done.stderr
+
+
+def test_a_taken_port_of_an_exposed_service_says_how_to_choose_another(nowhere):
+    with socket.create_server(("127.0.0.1", 0)) as holder:
+        port = holder.getsockname()[1]
+        done = run("--kubeconfig", nowhere, "--listen", "127.0.0.1:0", "--expose", f"db.shop:{port}")
+    assert done.returncode == 1
+    assert f"expose db.shop:{port}: port {port} on 127.0.0.1 is already in use, by " in done.stderr
+    assert f"; choose another with --expose db.shop:{port}=LOCAL\n" in done.stderr
+    assert done.stderr.index("listening") < done.stderr.index("expose db.shop"), "in the order of events"
 
 
 def port_of_ipv6_alone():
@@ -92,6 +102,7 @@ def test_a_taken_port_on_one_of_two_addresses(nowhere):
         done = run("--kubeconfig", nowhere, "--port", port)
     assert done.returncode == 1
     assert f"port {port} on ::1 is already in use" in done.stderr
+    assert "; choose another with --port\n" in done.stderr
 
 
 def test_an_address_of_another_machine(nowhere):
@@ -144,6 +155,7 @@ def test_without_the_privilege_it_is_8080_and_the_first_line_says_so(nowhere):
     said = Alone(nowhere, privileged=False).first_lines()
     for word in ("80 ", "8080", "setcap", "net.ipv4.ip_unprivileged_port_start", "systemd"):
         assert word in said[0], said
+    assert f"setcap cap_net_bind_service=+ep {os.path.realpath(BINARY)}" in said[0]
     assert "address=127.0.0.1:8080\n" in "".join(said)
 
 
@@ -163,6 +175,7 @@ def test_a_port_that_was_asked_for_is_not_replaced(nowhere, asked):
     said = "".join(alone.first_lines())
     assert alone.process.returncode == 1
     assert "port 80 on 127.0.0.1 needs a privilege" in said and "setcap" in said, said
+    assert f"choose another with {asked[0]}\n" in said
 
 
 # systemd

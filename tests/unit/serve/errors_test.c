@@ -172,7 +172,7 @@ static void kube_tunnel_list_is_a_hint_for_services_only(void **state)
 
     assert_string_equal(
         service.hint,
-        "See what there is: kubectl -n shop get services, or kube-tunnel list");
+        "See what there is: kubectl -n shop get services, or kube-tunnel list -n shop");
     assert_string_equal(pod.hint, "See what there is: kubectl -n shop get pods");
 }
 
@@ -188,6 +188,11 @@ static void an_answer_that_is_not_http_is_an_answer(void **state)
     refusal_from_stream(&lease, 504, "no answer within the time", &r);
     assert_non_null(strstr(r.detail, "gave no answer"));
     assert_non_null(strstr(r.hint, "kubectl -n ? logs"));
+
+    struct stream stream = { .end.verdict = V_REFUSED };
+    lease.stream = &stream;
+    refusal_from_stream(&lease, 502, "connection refused", &r);
+    assert_non_null(strstr(r.detail, "Nothing accepts connections on port 22"));
 }
 
 static void a_page_is_a_whole_message(void **state)

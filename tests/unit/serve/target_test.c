@@ -42,6 +42,7 @@ static void finds_the_service_in_every_form(void **state)
         { "GET http://web.shop:80/a HTTP/1.1\r\nHost: x\r\n\r\n", NAME_SERVICE, 80,
           "/a" },
         { "GET http://web.shop/a HTTP/1.0\r\n\r\n", NAME_SERVICE, 0, "/a" },
+        { "GET http://localhost:80/ HTTP/1.1\r\nHost: x\r\n\r\n", NAME_OWN, 80, "/" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -97,6 +98,7 @@ static void refuses_what_it_cannot_route(void **state)
         { "GET https://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
         { "GET web.shop:80 HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
         { "GET * HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
+        { "GET http://localhost:9999/ HTTP/1.1\r\nHost: localhost:9999\r\n\r\n", 502 },
         { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", 501 },
     };
 
