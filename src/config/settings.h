@@ -53,11 +53,11 @@
     X(STRING, context, "context", "", 0, 0, CLUSTER, \
       "Context of the kubeconfig instead of its current one") \
     X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
-      "Namespace of names that have none") \
+      "Namespace to serve where the rights reach no further; list: only this one") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
       "Domain that the cluster's names end in") \
     X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \
-      "Always go to this port of the pod; 0: the service's target port") \
+      "HTTP always goes to this port of the pod; 0: the service's target port") \
     \
     X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \
       "A pod has this long to begin its answer; 0: as long as it likes") \
@@ -77,9 +77,9 @@
     X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
-      "Raw connections and large uploads share past so many tunnels to a pod") \
+      "Unshared tunnels to a pod for raw connections and large uploads") \
     X(AUTO_COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "auto", 0, 256, TUNNELS, \
-      "Other HTTP requests share past so many; auto: the small ones share") \
+      "The same for other HTTP requests; auto: the small ones share") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
     X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \
