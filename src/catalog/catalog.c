@@ -22,30 +22,29 @@
 static void hold_pods(struct catalog *c, const struct service *s)
 {
     for (size_t i = 0; i < s->endpoint_count; i++) {
-        struct str uid = str_of(s->endpoints[i]->uid);
-        uintptr_t count = (uintptr_t)map_get(&c->uids, uid);
-        if (!str_empty(uid))
-            map_set(&c->uids, uid, (void *)(count + 1));
+        struct str key = str_of(s->endpoints[i]->key);
+        uintptr_t count = (uintptr_t)map_get(&c->held, key);
+        map_set(&c->held, key, (void *)(count + 1));
     }
 }
 
 /* True when this was the last entry that held it. */
-static bool drop_pod(struct catalog *c, struct str uid)
+static bool drop_pod(struct catalog *c, struct str key)
 {
-    uintptr_t count = (uintptr_t)map_get(&c->uids, uid);
+    uintptr_t count = (uintptr_t)map_get(&c->held, key);
 
     if (count > 1)
-        map_set(&c->uids, uid, (void *)(count - 1));
+        map_set(&c->held, key, (void *)(count - 1));
     else if (count == 1)
-        map_remove(&c->uids, uid);
+        map_remove(&c->held, key);
     return count == 1;
 }
 
-static void tell_gone(struct catalog *c, const char *uid)
+static void tell_gone(struct catalog *c, const char *key)
 {
-    log_debug(NO_ID, "endpoint gone", LOG_S("uid", uid));
+    log_debug(NO_ID, "endpoint gone", LOG_S("pod", key));
     if (c->gone)
-        c->gone(c->gone_owner, uid);
+        c->gone(c->gone_owner, key);
 }
 
 /* New before old, so that a pod in both is never gone in between. */
@@ -60,8 +59,8 @@ static void replace_service(struct record *r, struct service *service)
     if (c->change)
         c->change(c->change_owner, old, service);
     for (size_t i = 0; old && i < old->endpoint_count; i++)
-        if (drop_pod(c, str_of(old->endpoints[i]->uid)))
-            tell_gone(c, old->endpoints[i]->uid);
+        if (drop_pod(c, str_of(old->endpoints[i]->key)))
+            tell_gone(c, old->endpoints[i]->key);
     service_unref(old);
 }
 
@@ -117,7 +116,7 @@ static void drop_record(struct record *r)
     struct catalog *c = r->catalog;
 
     for (size_t i = 0; r->service && i < r->service->endpoint_count; i++)
-        (void)drop_pod(c, str_of(r->service->endpoints[i]->uid));
+        (void)drop_pod(c, str_of(r->service->endpoints[i]->key));
     leave_used(r);
     map_remove(&c->records, str_of(r->key));
     record_destroy(r);
@@ -437,25 +436,11 @@ static void refuse(struct lookup *l, enum err e, const char *what, struct str na
         diag_set(&l->error.why, e, "%s \"%.*s\" not found", what, STR_ARG(name));
 }
 
-/* What can stand in a path of the API as it is. */
-static bool is_plain(struct str s)
-{
-    if (str_empty(s) || s.len > 253 || s.at[0] == '.')
-        return false;
-    for (size_t i = 0; i < s.len; i++) {
-        char c = s.at[i];
-        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-              c == ':'))
-            return false;
-    }
-    return true;
-}
-
 static void ask(struct catalog *c, enum what what, struct str ns, struct str name,
                 uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     lookup_finish(l);
-    if (!is_plain(ns) || !is_plain(name)) {
+    if (!is_plain_name(ns) || !is_plain_name(name)) {
         refuse(l, ERR_NOT_FOUND, what == WHAT_POD ? "pods" : "services", name);
         return;
     }
@@ -506,7 +491,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     c->settings = *settings;
     c->home_ns = xstrdup(home);
     map_init(&c->records);
-    map_init(&c->uids);
+    map_init(&c->held);
     map_init(&c->missing);
     list_init(&c->used);
     list_init(&c->changed);
@@ -542,13 +527,13 @@ void catalog_destroy(struct catalog *c)
         record_destroy(e->value);
     }
     map_finish(&c->records);
-    map_finish(&c->uids);
+    map_finish(&c->held);
     map_finish(&c->missing);
     free(c->home_ns);
     free(c);
 }
 
-void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
+void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_key),
                      void *owner)
 {
     c->gone = gone;

@@ -18,7 +18,9 @@
  * and longer through endpoint_ref. */
 struct endpoint {
     unsigned refs;
-    char *ns, *pod, *uid; /* uid identifies it: a replaced pod has another */
+    char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
+    char *key;            /* "NS/POD/UID" identifies it: a replaced pod has another, and a
+                             slice that claims a foreign UID gets nothing by it */
     char *ip, *node;      /* may be NULL */
     char *hostname;       /* the endpoint's own label (StatefulSet), or NULL */
     bool ready;           /* may get new work */
@@ -118,13 +120,13 @@ void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 /* The API server said that there is no such pod (a 404 that names it), while slices still
  * have it: their controller is behind, a minute or so after the API server was restarted.  It
  * is nobody's endpoint any more; where that leaves nothing ready, pods are listed. */
-void catalog_note_missing(struct catalog *c, const char *pod_uid);
+void catalog_note_missing(struct catalog *c, const struct endpoint *e);
 
 /* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it
  * can be retired: when no service that was asked for has the pod any more.  WATCH: in the
  * turn of the event; LOOKUP: when a newer look-up shows it.  One listener; it must not
  * ask. */
-void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_uid),
+void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_key),
                      void *owner);
 
 /* Tell of every service that was asked for and has changed, in the turn of the event or of

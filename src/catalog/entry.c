@@ -25,6 +25,7 @@ void endpoint_unref(struct endpoint *e)
     free(e->ns);
     free(e->pod);
     free(e->uid);
+    free(e->key);
     free(e->ip);
     free(e->node);
     free(e->hostname);
@@ -72,11 +73,11 @@ bool entry_has_ready(const struct service *s)
 
 /* --- building --- */
 
-/* A service under construction.  by_uid finds the pod that several slices name. */
+/* A service under construction.  by_key finds the pod that several slices name. */
 struct builder {
     struct service *service;
     const struct map *missing; /* or NULL */
-    struct map by_uid;
+    struct map by_key;
     size_t strangers; /* endpoints that are not pods */
 };
 
@@ -109,12 +110,12 @@ static void builder_init(struct builder *b, const struct service_spec *spec,
                          const struct map *missing)
 {
     *b = (struct builder){ .service = service_from_spec(spec), .missing = missing };
-    map_init(&b->by_uid);
+    map_init(&b->by_key);
 }
 
-static bool is_missing(const struct builder *b, const char *uid)
+static bool is_missing(const struct builder *b, const char *key)
 {
-    return b->missing && *uid && map_get(b->missing, str_of(uid));
+    return b->missing && map_get(b->missing, str_of(key));
 }
 
 static void add_endpoint(struct builder *b, struct endpoint *e)
@@ -142,7 +143,7 @@ static int by_preference(const void *a, const void *b)
 
     if (!differ)
         differ = strcmp(x->pod, y->pod);
-    return differ ? differ : strcmp(x->uid, y->uid);
+    return differ ? differ : strcmp(x->key, y->key);
 }
 
 static struct service *finish(struct builder *b)
@@ -151,7 +152,7 @@ static struct service *finish(struct builder *b)
 
     if (s->endpoint_count)
         qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
-    map_finish(&b->by_uid);
+    map_finish(&b->by_key);
     return s;
 }
 
@@ -174,17 +175,17 @@ static void take_ports(struct endpoint *e, const struct service *s,
             e->ports[i] = slice_port_for(slice, &s->ports[i]);
 }
 
-static struct endpoint *endpoint_from_slice(const struct slice *slice,
-                                            const struct slice_endpoint *from,
+static struct endpoint *endpoint_from_slice(const struct slice_endpoint *from,
                                             size_t port_count)
 {
     struct endpoint *e = xcalloc(1, sizeof(*e));
 
     *e = (struct endpoint){
         .refs = 1,
-        .ns = xstrdup(from->ns ? from->ns : slice->ns),
+        .ns = xstrdup(from->ns),
         .pod = xstrdup(from->pod),
         .uid = xstrdup(from->uid),
+        .key = xstrdup(from->key),
         .ip = xstrdup_or_null(from->ip),
         .node = xstrdup_or_null(from->node),
         .hostname = xstrdup_or_null(from->hostname),
@@ -216,16 +217,16 @@ static void add_from_slice(struct builder *b, const struct slice *slice,
         b->strangers++;
         return;
     }
-    if ((from->terminating && !from->serving) || is_missing(b, from->uid))
+    if ((from->terminating && !from->serving) || is_missing(b, from->key))
         return;
 
-    struct str key = str_of(*from->uid ? from->uid : from->pod);
-    struct endpoint *e = map_get(&b->by_uid, key);
+    struct str key = str_of(from->key);
+    struct endpoint *e = map_get(&b->by_key, key);
     if (e) {
         merge(e, from);
     } else if (b->service->endpoint_count < ENDPOINTS_MAX) {
-        e = endpoint_from_slice(slice, from, b->service->port_count);
-        map_set(&b->by_uid, key, e);
+        e = endpoint_from_slice(from, b->service->port_count);
+        map_set(&b->by_key, key, e);
         add_endpoint(b, e);
     }
     if (e)
@@ -329,6 +330,7 @@ static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct se
         .ns = xstrdup(pod->ns),
         .pod = xstrdup(pod->name),
         .uid = xstrdup(pod->uid),
+        .key = xstrdup(pod->key),
         .ip = xstrdup_or_null(pod->ips[0]),
         .node = xstrdup_or_null(pod->node),
         .ready = pod->ready && !pod->terminating,
@@ -350,7 +352,7 @@ static bool can_serve(const struct pod *p)
 static struct endpoint *candidate(const struct builder *b,
                                   const struct service_spec *spec, const struct pod *p)
 {
-    if (!can_serve(p) || is_missing(b, p->uid))
+    if (!can_serve(p) || is_missing(b, p->key))
         return NULL;
     struct endpoint *e = endpoint_from_pod(p, b->service);
     e->ready = e->ready || (spec->not_ready_too && !e->terminating);
@@ -390,7 +392,7 @@ static void add_ready_pod(struct builder *b, const struct service_spec *spec,
                           const struct pod *p)
 {
     struct endpoint *e = candidate(b, spec, p);
-    struct endpoint *known = e ? map_get(&b->by_uid, str_of(e->uid)) : NULL;
+    struct endpoint *known = e ? map_get(&b->by_key, str_of(e->key)) : NULL;
 
     if (!e || !e->ready || (known && known->terminating)) {
         endpoint_unref(e);
@@ -470,9 +472,8 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b,
                           size_t ports)
 {
     return a->ready == b->ready && a->terminating == b->terminating &&
-           same_text(a->uid, b->uid) && same_text(a->pod, b->pod) &&
-           same_text(a->ip, b->ip) && same_text(a->hostname, b->hostname) &&
-           same_text(a->node, b->node) &&
+           same_text(a->key, b->key) && same_text(a->ip, b->ip) &&
+           same_text(a->hostname, b->hostname) && same_text(a->node, b->node) &&
            memcmp(a->ports, b->ports, ports * sizeof(*a->ports)) == 0;
 }
 

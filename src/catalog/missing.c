@@ -6,34 +6,36 @@
 #define LOG_MODULE LOG_CATALOG
 #define MISSING_MAX 4096
 
-static bool holds_pod(const struct service *s, const char *uid)
+static bool holds_pod(const struct service *s, const char *key)
 {
     for (size_t i = 0; s && i < s->endpoint_count; i++)
-        if (strcmp(s->endpoints[i]->uid, uid) == 0)
+        if (strcmp(s->endpoints[i]->key, key) == 0)
             return true;
     return false;
 }
 
 /* A UID never comes back, but lists that still have it do not last. */
-static bool is_news(struct catalog *c, const char *pod_uid)
+static bool is_news(struct catalog *c, const char *key)
 {
     if (c->missing.count >= MISSING_MAX) {
         map_finish(&c->missing);
         map_init(&c->missing);
     }
-    return !map_set(&c->missing, str_of(pod_uid), c);
+    return !map_set(&c->missing, str_of(key), c);
 }
 
-void catalog_note_missing(struct catalog *c, const char *pod_uid)
+/* Where no UID is known, the next pod of that name would be taken for this one. */
+void catalog_note_missing(struct catalog *c, const struct endpoint *missing)
 {
     size_t at = 0;
 
-    if (!*pod_uid || !is_news(c, pod_uid))
+    if (!*missing->uid || !is_news(c, missing->key))
         return;
-    log_info(NO_ID, "a pod does not exist, though it is listed", LOG_S("uid", pod_uid));
+    log_info(NO_ID, "a pod does not exist, though it is listed",
+             LOG_S("pod", missing->key));
     for (struct map_entry *e; (e = map_next(&c->records, &at));) {
         struct record *r = e->value;
-        if (!holds_pod(r->service, pod_uid))
+        if (!holds_pod(r->service, missing->key))
             continue;
         r->answered_at = 0;
         record_touch(r);

@@ -3,6 +3,7 @@
 #include "base/own.h"
 
 #define TEXT_MAX 1024
+#define UID_MAX 64 /* real ones have 36 characters */
 #define SELECTOR_MAX 8192
 #define SERVICE_LABEL "kubernetes.io/service-name"
 
@@ -213,6 +214,24 @@ void spec_destroy(struct service_spec *s)
     free(s);
 }
 
+bool is_plain_name(struct str s)
+{
+    if (str_empty(s) || s.len > 253 || s.at[0] == '.')
+        return false;
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
+              c == ':'))
+            return false;
+    }
+    return true;
+}
+
+static char *pod_key(const char *ns, const char *name, const char *uid)
+{
+    return xasprintf("%s/%s/%s", ns, name, uid);
+}
+
 /* --- endpoint slices --- */
 
 static void read_slice_ports(struct reader *r, const json_t *array, struct slice *s)
@@ -230,17 +249,34 @@ static void read_slice_ports(struct reader *r, const json_t *array, struct slice
     }
 }
 
-static void read_target(struct reader *r, const json_t *target, struct slice_endpoint *e)
+/* The API server checks nothing here, and what it says becomes part of requests with our
+ * rights: whoever may write slices of a namespace reaches pods of that one, by names that are
+ * some. */
+static bool is_target(struct reader *r, const json_t *target, const char *ns)
 {
-    if (!target || !text_is(r, target, "kind", "Pod") || !field(target, "name"))
+    const char *name = text_at(r, target, "name");
+
+    return text_is(r, target, "kind", "Pod") && name && is_plain_name(str_of(name)) &&
+           is_plain_name(str_of(ns)) &&
+           (!field(target, "namespace") || text_is(r, target, "namespace", ns));
+}
+
+static void read_target(struct reader *r, const json_t *target, const char *ns,
+                        struct slice_endpoint *e)
+{
+    if (!target || !is_target(r, target, ns))
         return;
-    e->ns = dup_at(r, target, "namespace");
+    e->ns = xstrdup(ns);
     e->pod = dup_at(r, target, "name");
-    e->uid = dup_or_empty(r, target, "uid");
+    const char *uid = text_at(r, target, "uid");
+    bool known = uid && is_plain_name(str_of(uid)) && strlen(uid) <= UID_MAX;
+    e->uid = xstrdup(known ? uid : "");
+    e->key = pod_key(ns, e->pod, e->uid);
 }
 
 /* Of the addresses the first counts; a condition that is not said has its default. */
-static void read_endpoint(struct reader *r, const json_t *o, struct slice_endpoint *e)
+static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
+                          struct slice_endpoint *e)
 {
     const json_t *conditions = object_at(r, o, "conditions");
     const json_t *addresses = array_at(r, o, "addresses");
@@ -252,7 +288,7 @@ static void read_endpoint(struct reader *r, const json_t *o, struct slice_endpoi
     e->ip = ip && strlen(ip) <= TEXT_MAX ? xstrdup(ip) : NULL;
     e->node = dup_at(r, o, "nodeName");
     e->hostname = dup_at(r, o, "hostname");
-    read_target(r, object_at(r, o, "targetRef"), e);
+    read_target(r, object_at(r, o, "targetRef"), ns, e);
 }
 
 static void read_endpoints(struct reader *r, const json_t *array, struct slice *s)
@@ -261,7 +297,7 @@ static void read_endpoints(struct reader *r, const json_t *array, struct slice *
 
     s->endpoints = xcalloc(n ? n : 1, sizeof(*s->endpoints));
     for (; s->endpoint_count < n; s->endpoint_count++)
-        read_endpoint(r, json_array_get(array, s->endpoint_count),
+        read_endpoint(r, json_array_get(array, s->endpoint_count), s->ns,
                       &s->endpoints[s->endpoint_count]);
 }
 
@@ -294,6 +330,7 @@ static void endpoint_finish(struct slice_endpoint *e)
     free(e->ns);
     free(e->pod);
     free(e->uid);
+    free(e->key);
     free(e->ip);
     free(e->node);
     free(e->hostname);
@@ -428,6 +465,7 @@ enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why)
     p->ns = dup_or_empty(&r, metadata, "namespace");
     p->name = dup_or_empty(&r, metadata, "name");
     p->uid = dup_or_empty(&r, metadata, "uid");
+    p->key = pod_key(p->ns, p->name, p->uid);
     p->terminating = field(metadata, "deletionTimestamp") != NULL;
     p->node = dup_at(&r, spec, "nodeName");
     p->hostname = dup_at(&r, spec, "hostname");
@@ -454,6 +492,7 @@ void pod_destroy(struct pod *p)
     free(p->ns);
     free(p->name);
     free(p->uid);
+    free(p->key);
     free(p->node);
     free(p->hostname);
     free(p->subdomain);

@@ -36,7 +36,8 @@ struct slice_port {
 };
 
 struct slice_endpoint {
-    char *ns, *pod, *uid; /* pod NULL: not a pod, cannot be forwarded to */
+    char *ns, *pod, *uid; /* pod NULL: not a pod that can be forwarded to */
+    char *key;            /* as an endpoint's */
     char *ip, *node, *hostname;
     bool ready, serving, terminating;
 };
@@ -59,6 +60,7 @@ struct container_port {
 
 struct pod {
     char *ns, *name, *uid, *node, *hostname, *subdomain;
+    char *key;              /* as an endpoint's */
     char *ips[POD_IPS_MAX]; /* the first is the primary one; NULL after the last */
     char *phase;            /* "Running", "Pending", ... */
     char *reason;           /* why it is not running or ready, or NULL */
@@ -66,6 +68,9 @@ struct pod {
     struct container_port *ports; /* named ones: containers first, then initContainers */
     size_t port_count;
 };
+
+/* What can stand in a path of the API as it is. */
+bool is_plain_name(struct str s);
 
 /* Grow by one; own their elements. */
 struct slice_list {

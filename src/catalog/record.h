@@ -78,9 +78,9 @@ struct catalog {
     struct list_node changed; /* records whose objects changed since the last rebuild */
     struct task rebuild;
     struct timer prune;
-    struct map uids;    /* how many entries hold the pod: a uintptr_t */
-    struct map missing; /* UIDs that slices may have and the API server has not */
-    void (*gone)(void *owner, const char *pod_uid);
+    struct map held;    /* how many entries hold the pod, by its key: a uintptr_t */
+    struct map missing; /* keys of pods that slices may have and the API server has not */
+    void (*gone)(void *owner, const char *pod_key);
     void *gone_owner;
     void (*change)(void *owner, const struct service *before,
                    const struct service *after);

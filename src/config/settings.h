@@ -53,7 +53,7 @@
     X(STRING, context, "context", "", 0, 0, CLUSTER, \
       "Context of the kubeconfig instead of its current one") \
     X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
-      "Namespace to serve where the rights reach no further; list: only this one") \
+      "Namespace to serve where rights end there; list shows only this one") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
       "Domain that the cluster's names end in") \
     X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \

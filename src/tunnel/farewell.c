@@ -12,7 +12,8 @@ struct farewell {
     struct api_call call;
     struct task answered;
     struct timer due;
-    bool still_there; /* a pod with this name and UID was in the answer */
+    bool
+        still_there; /* a pod with this name and UID (any, when unknown) was in the answer */
 };
 
 static void on_pod(void *owner, json_t *object)
@@ -20,7 +21,7 @@ static void on_pod(void *owner, json_t *object)
     struct farewell *f = owner;
     const json_t *metadata = json_object_get(object, "metadata");
     const char *uid = json_string_value(json_object_get(metadata, "uid"));
-    f->still_there = uid && strcmp(uid, f->pod->uid) == 0;
+    f->still_there = uid && (!*f->pod->uid || strcmp(uid, f->pod->uid) == 0);
 }
 
 static void on_due(struct timer *timer)

@@ -12,6 +12,7 @@ struct farewell;
 struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
+    char *key;                /* as an endpoint's */
     char *node;               /* "" when unknown */
     char *label;              /* "ns/name", for the log */
     bool gone;                /* deleted or replaced */
@@ -41,7 +42,7 @@ struct tunnels {
     struct carrier_memory carriers;
     size_t kept_for_slow;
     struct sched *sched;
-    struct map pods;       /* by UID */
+    struct map pods;       /* by key */
     struct map node_dials; /* how many are under way, by node */
     bool node_limited;     /* somebody waits for a dial to end */
     uint32_t dialling;

@@ -44,6 +44,7 @@ static struct metric metric_expired = {
 static void pod_destroy(struct pod *p)
 {
     free(p->uid);
+    free(p->key);
     free(p->ns);
     free(p->name);
     free(p->label);
@@ -67,26 +68,27 @@ static void drop_if_unused(struct pod *p)
         return;
     if (matters && !p->owner->draining)
         return;
-    map_remove(&p->owner->pods, str_of(p->uid));
+    map_remove(&p->owner->pods, str_of(p->key));
     pod_destroy(p);
 }
 
 static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
 {
-    struct pod *p = map_get(&ts->pods, str_of(e->uid));
+    struct pod *p = map_get(&ts->pods, str_of(e->key));
     if (p)
         return p;
     p = xcalloc(1, sizeof(*p));
     p->owner = ts;
     p->small_run = COALESCE_AFTER; /* until it shows itself otherwise */
     p->uid = xstrdup(e->uid);
+    p->key = xstrdup(e->key);
     p->ns = xstrdup(e->ns);
     p->name = xstrdup(e->pod);
     p->label = xasprintf("%s/%s", e->ns, e->pod);
     p->node = xstrdup(e->node ? e->node : "");
     list_init(&p->tunnels);
     list_init(&p->waiting);
-    map_set(&ts->pods, str_of(p->uid), p);
+    map_set(&ts->pods, str_of(p->key), p);
     return p;
 }
 
@@ -324,9 +326,9 @@ void opening_finish(struct opening *o)
     o->result = OK;
 }
 
-struct demand tunnels_demand(struct tunnels *ts, const char *pod_uid)
+struct demand tunnels_demand(struct tunnels *ts, const char *pod_key)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_uid));
+    struct pod *p = map_get(&ts->pods, str_of(pod_key));
     struct demand none = { 0 };
 
     if (!p)
@@ -364,9 +366,9 @@ void pod_on_sandbox_gone(struct pod *p)
     retire_open(p);
 }
 
-void tunnels_retire(struct tunnels *ts, const char *pod_uid)
+void tunnels_retire(struct tunnels *ts, const char *pod_key)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_uid));
+    struct pod *p = map_get(&ts->pods, str_of(pod_key));
     if (!p)
         return;
     p->gone = true;

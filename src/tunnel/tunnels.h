@@ -85,10 +85,10 @@ bool tunnel_stream_lasts(const struct stream *s);
 bool tunnel_stream_free(const struct stream *s, bool alone);
 
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
-void tunnels_retire(struct tunnels *t, const char *pod_uid);
+void tunnels_retire(struct tunnels *t, const char *pod_key);
 
 /* What was asked of this pod lately. */
-struct demand tunnels_demand(struct tunnels *t, const char *pod_uid);
+struct demand tunnels_demand(struct tunnels *t, const char *pod_key);
 /* So many connections at once may be asked of it, as were of others: dial ahead for them,
  * until nobody came for `idle_ms` after the last of those did. */
 void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,

@@ -26,7 +26,7 @@ enum fitness { UNFIT, FIT_TERMINATING, FIT_AVOIDED, FIT_READY };
 
 static bool same(const struct endpoint *a, const struct endpoint *b)
 {
-    return a && b && strcmp(a->uid, b->uid) == 0;
+    return a && b && strcmp(a->key, b->key) == 0;
 }
 
 static bool asked_by_name(const struct route *r)
@@ -44,7 +44,7 @@ bool balance_is_own(const struct own_pod *own, const struct endpoint *e)
 
 static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    const struct load *l = map_get(&b->loads, str_of(e->uid));
+    const struct load *l = map_get(&b->loads, str_of(e->key));
     return l && l->refused_port == port && l->refused_until > b->sched->now;
 }
 
@@ -101,7 +101,7 @@ static struct endpoint *sticky(const struct balance *b, const struct choice *c,
 
     for (size_t i = 0; i < c->service->endpoint_count; i++) {
         struct endpoint *e = c->service->endpoints[i];
-        uint64_t hash = (str_hash(str_of(e->uid)) ^ client) * 0x9e3779b97f4a7c15ull;
+        uint64_t hash = (str_hash(str_of(e->key)) ^ client) * 0x9e3779b97f4a7c15ull;
         if (fitness(b, c, e) != wanted || (best && hash <= best_hash))
             continue;
         best = e;
@@ -114,8 +114,8 @@ static bool better(const struct balance *b, const struct endpoint *a,
                    const struct endpoint *than)
 {
     static const struct load unknown = { 0 };
-    const struct load *x = map_get(&b->loads, str_of(a->uid));
-    const struct load *y = map_get(&b->loads, str_of(than->uid));
+    const struct load *x = map_get(&b->loads, str_of(a->key));
+    const struct load *y = map_get(&b->loads, str_of(than->key));
 
     x = x ? x : &unknown;
     y = y ? y : &unknown;
@@ -142,30 +142,30 @@ struct endpoint *balance_choose(struct balance *b, const struct choice *c)
 
 void balance_begin(struct balance *b, const struct endpoint *e)
 {
-    struct load *l = map_get(&b->loads, str_of(e->uid));
+    struct load *l = map_get(&b->loads, str_of(e->key));
     if (!l) {
         l = xcalloc(1, sizeof(*l));
-        map_set(&b->loads, str_of(e->uid), l);
+        map_set(&b->loads, str_of(e->key), l);
     }
     l->exchanges++;
     l->turn = ++b->turns;
 }
 
-static void drop(struct balance *b, const char *uid)
+static void drop(struct balance *b, const char *key)
 {
-    free(map_remove(&b->loads, str_of(uid)));
+    free(map_remove(&b->loads, str_of(key)));
 }
 
 void balance_end(struct balance *b, const struct endpoint *e)
 {
-    struct load *l = map_get(&b->loads, str_of(e->uid));
+    struct load *l = map_get(&b->loads, str_of(e->key));
     if (l && --l->exchanges == 0 && l->forgotten)
-        drop(b, e->uid);
+        drop(b, e->key);
 }
 
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    struct load *l = map_get(&b->loads, str_of(e->uid));
+    struct load *l = map_get(&b->loads, str_of(e->key));
 
     if (!l)
         return;
@@ -177,7 +177,7 @@ void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t po
 
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    struct load *l = map_get(&b->loads, str_of(e->uid));
+    struct load *l = map_get(&b->loads, str_of(e->key));
 
     if (!l || l->refused_port != port)
         return;
@@ -185,14 +185,25 @@ void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t por
     l->refused_until = 0;
 }
 
-void balance_forget(struct balance *b, const char *pod_uid)
+void balance_forget(struct balance *b, const char *pod_key)
 {
-    struct load *l = map_get(&b->loads, str_of(pod_uid));
+    struct load *l = map_get(&b->loads, str_of(pod_key));
     if (!l)
         return;
     l->forgotten = true;
     if (l->exchanges == 0)
-        drop(b, pod_uid);
+        drop(b, pod_key);
+}
+
+/* Pods that went out of sight are told by nobody. */
+void balance_trim(struct balance *b)
+{
+    size_t at = 0;
+    for (struct map_entry *e; (e = map_next(&b->loads, &at));) {
+        const struct load *l = e->value;
+        if (!l->exchanges && l->refused_until <= b->sched->now)
+            drop(b, e->key);
+    }
 }
 
 struct balance *balance_create(struct sched *sched)

@@ -13,6 +13,7 @@ struct balance;
 
 struct balance *balance_create(struct sched *sched);
 void balance_destroy(struct balance *b); /* NULL accepted */
+void balance_trim(struct balance *b);    /* frees what is known of nobody in use */
 
 struct choice {
     const struct route *route;
@@ -38,4 +39,4 @@ void balance_end(struct balance *b, const struct endpoint *e);
  * choice for that port for half a minute.  Between begin and end. */
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
-void balance_forget(struct balance *b, const char *pod_uid);
+void balance_forget(struct balance *b, const char *pod_key);

@@ -24,7 +24,7 @@ struct idle {
 struct place {
     struct pool *pool;
     struct list_node idle; /* the one used last comes first */
-    char key[POOL_KEY_ROOM];
+    char key[];
 };
 
 struct pool {
@@ -44,7 +44,7 @@ static struct metric metric_idle = {
 static struct str key_of(const struct endpoint *e, uint16_t port,
                          char room[POOL_KEY_ROOM])
 {
-    int n = snprintf(room, POOL_KEY_ROOM, "%s:%u", e->uid, port);
+    int n = snprintf(room, POOL_KEY_ROOM, "%s:%u", e->key, port);
     size_t len = n < POOL_KEY_ROOM ? (size_t)n : POOL_KEY_ROOM - 1;
     return (struct str){ room, len };
 }
@@ -108,7 +108,7 @@ static struct place *place_get(struct pool *p, struct str key)
     struct place *place = map_get(&p->places, key);
     if (place)
         return place;
-    place = xcalloc(1, sizeof(*place));
+    place = xcalloc(1, sizeof(*place) + key.len + 1);
     place->pool = p;
     list_init(&place->idle);
     memcpy(place->key, key.at, key.len);
@@ -174,17 +174,28 @@ void pool_clear(struct pool *p)
         clear_place(e->value);
 }
 
-void pool_drop_pod(struct pool *p, const char *pod_uid)
+static void remove_place(struct place *place)
 {
-    size_t at = 0, len = strlen(pod_uid);
+    clear_place(place);
+    map_remove(&place->pool->places, str_of(place->key));
+    free(place);
+}
+
+void pool_drop_pod(struct pool *p, const char *pod_key)
+{
+    size_t at = 0, len = strlen(pod_key);
+    for (struct map_entry *e; (e = map_next(&p->places, &at));)
+        if (strncmp(e->key, pod_key, len) == 0 && e->key[len] == ':')
+            remove_place(e->value);
+}
+
+static void trim_places(struct pool *p)
+{
+    size_t at = 0;
     for (struct map_entry *e; (e = map_next(&p->places, &at));) {
-        if (strncmp(e->key, pod_uid, len) != 0 || e->key[len] != ':')
-            continue;
         struct place *place = e->value;
-        clear_place(place);
-        map_remove(&p->places, str_of(place->key));
-        free(place);
-        at = 0; /* a removal moves other entries */
+        if (list_empty(&place->idle))
+            remove_place(place);
     }
 }
 
@@ -196,6 +207,7 @@ void pool_trim(struct pool *p)
         free(i);
     }
     p->spare_count = 0;
+    trim_places(p);
 }
 
 struct pool *pool_create(struct sched *sched, uint64_t idle_ms)

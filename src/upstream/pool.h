@@ -1,6 +1,6 @@
 /* upstream/pool.h - idle connections to pods, kept for the next exchange
  *
- * Private to upstream/.  Keyed by pod UID, container port and protocol.  A kept
+ * Private to upstream/.  Keyed by pod and container port.  A kept
  * connection that gets bytes, ends or grows old is closed; nothing else touches it while
  * it lies here.
  */
@@ -10,13 +10,13 @@
 #include "catalog/catalog.h"
 #include "net/stream.h"
 
-#define POOL_KEY_ROOM 80
+#define POOL_KEY_ROOM 640 /* namespace, name, UID and port at their longest */
 
 struct pool;
 
 struct pool *pool_create(struct sched *sched, uint64_t idle_ms);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
-void pool_trim(struct pool *p);    /* frees its spare structs */
+void pool_trim(struct pool *p);    /* frees what holds nothing */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
 /* Keep a clean, open, empty stream; taken over.  keep_ms: the pod's own limit, 0: none.
@@ -31,4 +31,4 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
                          uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel);
 
 /* Close those to any port of this pod, and forget the pod. */
-void pool_drop_pod(struct pool *p, const char *pod_uid);
+void pool_drop_pod(struct pool *p, const char *pod_key);

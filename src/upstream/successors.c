@@ -80,7 +80,7 @@ static void remember_all(struct successors *s, const struct service *service)
 
     for (size_t i = 0; i < service->endpoint_count; i++) {
         const struct endpoint *e = service->endpoints[i];
-        struct demand d = tunnels_demand(s->tunnels, e->uid);
+        struct demand d = tunnels_demand(s->tunnels, e->key);
         demand_add(&sum, &d);
         if (is_named(e))
             remember(s, key_of(e->ns, "//", e->pod, room), &d);
@@ -96,7 +96,7 @@ static bool is_ready(const struct endpoint *e)
 static bool was_ready(const struct service *before, const struct endpoint *e)
 {
     for (size_t i = 0; before && i < before->endpoint_count; i++)
-        if (strcmp(before->endpoints[i]->uid, e->uid) == 0)
+        if (strcmp(before->endpoints[i]->key, e->key) == 0)
             return is_ready(before->endpoints[i]);
     return false;
 }

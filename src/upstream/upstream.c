@@ -325,7 +325,7 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
         return fail(l, e);
     if (missing)
-        catalog_note_missing(l->owner->catalog, l->lease->endpoint->uid);
+        catalog_note_missing(l->owner->catalog, l->lease->endpoint);
     bool enough = ++l->failures == TRIES;
     avoid_this(l);
     if ((tried_before && !missing) || enough)
@@ -518,7 +518,7 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
     list_for_each (l, &u->leases, struct leasing, node)
         if (l->state == LEASE_OPENING && l->opening.result == ERR_AGAIN &&
             l->want.proto == PROTO_HTTP1 && l->lease->port == like->port &&
-            strcmp(l->lease->endpoint->uid, like->endpoint->uid) == 0 &&
+            strcmp(l->lease->endpoint->key, like->endpoint->key) == 0 &&
             tunnel_stream_free(s, l->want.alone))
             return l;
     return NULL;
@@ -575,12 +575,12 @@ void upstream_return(struct lease *lease, enum fate fate)
     *lease = (struct lease){ 0 };
 }
 
-static void on_gone(void *owner, const char *pod_uid)
+static void on_gone(void *owner, const char *pod_key)
 {
     struct upstream *u = owner;
-    pool_drop_pod(u->pool, pod_uid);
-    tunnels_retire(u->tunnels, pod_uid);
-    balance_forget(u->balance, pod_uid);
+    pool_drop_pod(u->pool, pod_key);
+    tunnels_retire(u->tunnels, pod_key);
+    balance_forget(u->balance, pod_key);
 }
 
 static void on_change(void *owner, const struct service *before,
@@ -628,6 +628,7 @@ void upstream_trim(struct upstream *u)
 {
     free_spares(u);
     pool_trim(u->pool);
+    balance_trim(u->balance);
 }
 
 void upstream_drain(struct upstream *u, struct task *done)

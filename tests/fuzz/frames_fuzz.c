@@ -124,7 +124,7 @@ static void answer_dial(void)
 static void open_connection(struct tunnels *tunnels, struct opening *o)
 {
     static char name[] = "web";
-    struct endpoint e = { .refs = 1, .ns = name, .pod = name, .uid = name };
+    struct endpoint e = { .refs = 1, .ns = name, .pod = name, .uid = name, .key = name };
 
     if (o->stream || (o->result == ERR_AGAIN && o->wake))
         return;

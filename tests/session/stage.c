@@ -20,6 +20,7 @@ static struct endpoint *endpoint_make(size_t i)
     e->ns = xstrdup("shop");
     e->pod = xasprintf("web-%zu", i);
     e->uid = xasprintf("uid-%zu", i);
+    e->key = xstrdup(e->uid);
     return e;
 }
 
@@ -37,6 +38,7 @@ void endpoint_unref(struct endpoint *e)
     free(e->ns);
     free(e->pod);
     free(e->uid);
+    free(e->key);
     free(e);
 }
 

@@ -74,7 +74,9 @@ static void leave(size_t first, size_t count)
 static struct endpoint endpoint(const char *uid)
 {
     static char ns[] = "shop", pod[] = "web-2";
-    return (struct endpoint){ .refs = 1, .ns = ns, .pod = pod, .uid = (char *)uid };
+    return (struct endpoint){
+        .refs = 1, .ns = ns, .pod = pod, .uid = (char *)uid, .key = (char *)uid
+    };
 }
 
 static void refuse_next(int status, const char *head)

@@ -48,10 +48,10 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
     look_up(l, max_age_ms, wake);
 }
 
-void catalog_note_missing(struct catalog *c, const char *pod_uid)
+void catalog_note_missing(struct catalog *c, const struct endpoint *e)
 {
     (void)c;
-    snprintf(rig.missing, sizeof(rig.missing), "%s", pod_uid);
+    snprintf(rig.missing, sizeof(rig.missing), "%s", e->key);
 }
 
 void lookup_finish(struct lookup *l)
@@ -268,6 +268,7 @@ static struct endpoint *make_endpoint(char name)
     e->ns = xstrdup(name == 'n' ? "home" : "shop");
     e->pod = xstrdup(name == 'n' ? "tunnel-0" : text);
     e->uid = name == 'm' ? xstrdup("me") : xstrdup(text);
+    e->key = xstrdup(e->uid);
     e->hostname = xstrdup(text);
     e->ready = !isupper(name) && !isdigit(name);
     e->terminating = isdigit(name);

@@ -56,12 +56,21 @@ static void on_wake(struct task *t)
     container_of(t, struct world, wake)->woken++;
 }
 
-static void on_gone(void *owner, const char *uid)
+static void on_gone(void *owner, const char *key)
 {
     struct world *w = owner;
 
-    strcat(w->gone, uid);
+    strcat(w->gone, strrchr(key, '/') + 1);
     strcat(w->gone, " ");
+}
+
+static void note_missing(struct world *w, const char *number)
+{
+    char name[] = "web-?", uid[] = "u?", key[] = "shop/web-?/u?";
+    struct endpoint e = { .ns = "shop", .pod = name, .uid = uid, .key = key };
+
+    name[4] = uid[1] = key[9] = key[12] = number[0];
+    catalog_note_missing(w->catalog, &e);
 }
 
 static void on_change(void *owner, const struct service *before,
@@ -592,7 +601,7 @@ static void a_missing_pod_is_left_for_one_that_is_listed(void **state)
 
     watch_web(w);
     ask(w);
-    catalog_note_missing(w->catalog, "u1");
+    note_missing(w, "1");
     ask(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     assert_string_equal(w->gone, "u1 ");
@@ -625,7 +634,7 @@ static void pods_that_serve_by_their_list_are_not_gone_before_it_says_so(void **
 
     watch_web(w);
     ask(w);
-    catalog_note_missing(w->catalog, "u1");
+    note_missing(w, "1");
     ask(w);
     answer_one(w, SHOP_PODS, POD("2", "Running"));
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
@@ -640,7 +649,7 @@ static void pods_that_serve_by_their_list_are_not_gone_before_it_says_so(void **
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
     assert_string_equal(w->gone, "u1 ");
 
-    catalog_note_missing(w->catalog, "u2");
+    note_missing(w, "2");
     pass(w, 1);
     answer_one(w, SHOP_PODS, POD("3", "Running"));
     ask(w);
@@ -994,7 +1003,7 @@ static void a_missing_pod_is_looked_up_no_more(void **state)
     only_look_up(w);
     look_up_web(w);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u1");
-    catalog_note_missing(w->catalog, "u1");
+    note_missing(w, "1");
     ask(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     answer_one(w, WEB, SERVICE("web", "1"));

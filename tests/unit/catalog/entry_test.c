@@ -308,14 +308,15 @@ static void ready_pods_serve_where_slices_show_none(void **state)
                         " {'conditions': {'ready': false}, " POD("2") "}]");
     for (char n = '1'; n <= '4'; n++) {
         AUTO_FREE char *pod = xasprintf(
-            "{'metadata': {'name': 'web-%c', 'uid': 'u%c'}, 'spec': {'containers':"
+            "{'metadata': {'namespace': 'shop', 'name': 'web-%c', 'uid': 'u%c'},"
+            " 'spec': {'containers':"
             " [{'ports': [{'name': 'http', 'containerPort': 8080}]}]},"
             " 'status': {'phase': 'Running',"
             "            'conditions': [{'type': 'Ready', 'status': '%s'}]}}",
             n, n, n == '2' ? "False" : "True");
         give_pod(&g, pod);
     }
-    map_set(&g.missing, STR("u4"), &g);
+    map_set(&g.missing, STR("shop/web-4/u4"), &g);
     struct service *s = entry_from_slices(g.spec, &g.slices, &g.pods, &g.missing);
     assert_order(s, "web-1 web-3 web-2");
     assert_true(s->from_pods && s->endpoints[1]->ready && !s->endpoints[2]->ready);
@@ -338,7 +339,7 @@ static void a_pod_that_is_missing_is_no_endpoint(void **state)
 
     give_service(&g, WEB);
     give_slice(&g, "s1", PORTS, "[{" POD("1") "}, {" POD("2") "}]");
-    map_set(&g.missing, STR("u1"), &g);
+    map_set(&g.missing, STR("shop/web-1/u1"), &g);
     struct service *s = entry_from_slices(g.spec, &g.slices, NULL, &g.missing);
     assert_order(s, "web-2");
     service_unref(s);

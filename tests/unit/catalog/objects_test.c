@@ -274,6 +274,50 @@ static void a_slice_replaces_the_one_of_its_name(void **state)
     slice_list_finish(&l);
 }
 
+/* The API server checks nothing in a targetRef, and the name goes into requests. */
+static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *target;
+        const char *pod, *key; /* NULL: not a pod that can be forwarded to */
+    } cases[] = {
+        { "'name': 'web-1', 'uid': 'u1'", "web-1", "shop/web-1/u1" },
+        { "'namespace': 'shop', 'name': 'web-1'", "web-1", "shop/web-1/" },
+        { "'namespace': 'vault', 'name': 'db-0', 'uid': 'u1'", NULL, NULL },
+        { "'namespace': '', 'name': 'db-0', 'uid': 'u1'", NULL, NULL },
+        { "'name': 'x HTTP/1.1\\r\\nX: y', 'uid': 'u1'", NULL, NULL },
+        { "'name': 'x/exec?command=sh', 'uid': 'u1'", NULL, NULL },
+        { "'name': '../../secrets', 'uid': 'u1'", NULL, NULL },
+        { "'name': '..', 'uid': 'u1'", NULL, NULL },
+        { "'name': '', 'uid': 'u1'", NULL, NULL },
+        { "'name': 'web-1', 'uid': 'a/b'", "web-1", "shop/web-1/" },
+        { "'name': 'web-1', 'uid': '0123456789012345678901234567890123456789"
+          "0123456789012345678901234'",
+          "web-1", "shop/web-1/" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *text =
+            xasprintf("{'metadata': {'namespace': 'shop', 'name': 's'},"
+                      " 'endpoints': [{'targetRef': {'kind': 'Pod', "
+                      "%s}}]}",
+                      cases[i].target);
+        json_t *object = fake_json(text);
+        struct slice *s = NULL;
+
+        assert_int_equal(slice_parse(object, &s, NULL), OK);
+        if (cases[i].pod) {
+            assert_string_equal(s->endpoints[0].pod, cases[i].pod);
+            assert_string_equal(s->endpoints[0].key, cases[i].key);
+        } else if (s->endpoints[0].pod) {
+            fail_msg("taken: %s", cases[i].target);
+        }
+        slice_destroy(s);
+        json_decref(object);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -284,6 +328,7 @@ int main(void)
         cmocka_unit_test(refuses_fields_of_the_wrong_type),
         cmocka_unit_test(keeps_at_most_100_ports),
         cmocka_unit_test(reads_an_endpoint_slice),
+        cmocka_unit_test(takes_only_pods_of_its_own_namespace_by_plain_names),
         cmocka_unit_test(reads_a_pod),
         cmocka_unit_test(finds_why_a_pod_does_not_run),
         cmocka_unit_test(a_slice_replaces_the_one_of_its_name),
