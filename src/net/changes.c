@@ -49,7 +49,8 @@ static void on_news(uv_poll_t *poll, int status, int events)
 {
     struct changes *c = container_of(poll, struct changes, poll);
     char room[8192];
-    (void)status;
+    if (status < 0) /* more news than its buffer holds, and libuv has stopped polling */
+        uv_poll_start(poll, UV_READABLE, on_news);
     (void)events;
 
     while (recv(c->fd, room, sizeof(room), MSG_DONTWAIT) > 0)

@@ -28,6 +28,7 @@
 #define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */
 #define BACKOFF_MS 50u
 #define BACKOFF_MAX_MS 400u
+#define RETRY_AFTER_MAX_MS 30000u
 #define AHEAD_PAUSE_MS 1000u
 #define AHEAD_PAUSE_MAX_MS 60000u
 
@@ -196,7 +197,8 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     dialling_on_end(p, tunnel_carries(t));
     p->open += t->retired ? 0 : tunnel_carries(t);
     p->failures = p->owner->failures = 0;
-    p->not_before = p->owner->not_before = 0;
+    p->owner->not_before = 0;
+    p->not_before = p->owner->sched->now < p->asked_until ? p->asked_until : 0;
     p->ahead_after = 0;
     p->lost = false;
     metric_add(&metric_dials, 0, 1);
@@ -231,16 +233,26 @@ static void note_silence(struct tunnels *ts, const struct api_error *error)
     ts->last_error = *error;
 }
 
+/* A day would be obeyed to the letter, and nobody would know why nothing works. */
+static uint64_t retry_after_ms(const struct api_error *error)
+{
+    uint64_t ms = (uint64_t)error->retry_after * 1000;
+    return ms < RETRY_AFTER_MAX_MS ? ms : RETRY_AFTER_MAX_MS;
+}
+
 static void note_failure(struct pod *p, const struct api_error *error)
 {
-    uint64_t now = p->owner->sched->now;
-    uint64_t asked = now + (uint64_t)error->retry_after * 1000;
+    uint64_t now = p->owner->sched->now, asked = now + retry_after_ms(error);
+    bool outranked = now < p->asked_until && !error->retry_after;
 
     if (now >= p->not_before)
         p->not_before = now + backoff_ms(p->owner->sched, p->failures++);
-    if (p->not_before < asked)
-        p->not_before = asked;
-    p->last_error = *error;
+    if (p->asked_until < asked)
+        p->asked_until = asked;
+    if (p->not_before < p->asked_until)
+        p->not_before = p->asked_until;
+    if (!outranked)
+        p->last_error = *error;
 }
 
 /* Nobody waits for a spare, so it can wait itself. */

@@ -64,9 +64,9 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     share_set_limit(t, p);
     size_t n = bufq_move_n(&p->stream.in, &t->carrier->in, t->data_left);
     if (n == 0) {
-        if (!bufq_empty(&t->carrier->in))
+        if (t->data_left && !bufq_empty(&t->carrier->in))
             share_on_full(t, p);
-        return;
+        return; /* an empty frame needs no room */
     }
     share_account(p);
     share_on_answer(t, p);

@@ -308,7 +308,8 @@ bool tunnel_stream_lasts(const struct stream *s)
     const struct pair *p = container_of(s, const struct pair, stream);
 
     assert(s->ops == &pair_ops);
-    return p->tunnel && !p->tunnel->pod->gone && !coalesce_leaves(p->tunnel);
+    return p->tunnel && !p->tunnel->retired && !p->tunnel->pod->gone &&
+           !coalesce_leaves(p->tunnel);
 }
 
 bool tunnel_stream_free(const struct stream *s, bool alone)

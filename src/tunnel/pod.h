@@ -32,6 +32,7 @@ struct pod {
     bool lost;            /* a tunnel ended by itself, and none has opened since */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
     uint64_t not_before;  /* sched ms: nor for anybody */
+    uint64_t asked_until; /* sched ms: the same, by a Retry-After: no success ends it */
     struct api_error last_error;
     struct farewell *farewell; /* while it is said to be gone and has tunnels left */
 };

@@ -74,6 +74,11 @@ void share_on_answer(struct tunnel *t, const struct pair *p)
         credit_on_answer(&t->share->credit, worker_of(p));
 }
 
+bool share_owes_pong(const struct tunnel *t, unsigned worker)
+{
+    return t->share && t->share->credit.workers[worker].pings > 0;
+}
+
 bool share_is_blind(const struct tunnel *t)
 {
     return t->share && credit_is_blind(&t->share->credit);
@@ -197,7 +202,8 @@ static void on_stall(struct timer *timer)
     struct tunnel *t = s->tunnel;
 
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (p->data_id == s->stalled_id && is_slow(s, p) && somebody_waits(t, p))
+        if (p->data_id == s->stalled_id && p->stream.end.verdict == V_OPEN &&
+            is_slow(s, p) && somebody_waits(t, p))
             fail(p);
     share_on_moving(t);
     task_wake(&t->step);

@@ -52,6 +52,8 @@ void share_on_sent(struct tunnel *t, const struct pair *p, size_t n);
 void share_on_ping(struct tunnel *t);
 void share_on_pong(struct tunnel *t, uint32_t ping_id);
 void share_on_answer(struct tunnel *t, const struct pair *p);
+/* Has this worker still to answer a PING? */
+bool share_owes_pong(const struct tunnel *t, unsigned worker);
 bool share_is_blind(const struct tunnel *t);
 /* Somebody carries much, who is left to himself as the others end: nobody joins him. */
 bool share_is_laden(const struct tunnel *t);

@@ -211,9 +211,8 @@ static enum tunnel_state upgrade_failed(struct tunnel *t)
 
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
-    if (t->second_try &&
-        (t->refusal.is_status || !t->error.is_status || t->error.code == ERR_FORBIDDEN))
-        t->error = t->refusal; /* the first word was of the usual verb, or of all */
+    if (t->second_try && upgrade_refused_carrier(&t->error))
+        t->error = t->refusal; /* both are: the first word was of the usual verb */
     return TUNNEL_CLOSED;
 }
 
@@ -406,18 +405,35 @@ static void on_deadline(struct timer *timer)
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 
+/* Of the worker that the next PING goes to. */
+static bool may_answer(const struct tunnel *t)
+{
+    unsigned worker = (t->next_ping - 1) / 2 % WORKERS;
+    return t->residues[worker] != RESIDUE_DEAD && !share_owes_pong(t, worker);
+}
+
 /* As many PINGs as it takes for one to go to a worker that may answer. */
 static bool ask_for_life(struct tunnel *t)
 {
-    uint32_t id = 0;
+    bool asked = false, enough = false;
+    uint32_t id;
 
-    for (int i = 0; i < WORKERS; i++) {
-        if (!frames_ping(t, &id))
-            break;
-        if (t->residues[(id - 1) / 2 % WORKERS] != RESIDUE_DEAD)
-            break;
+    for (int i = 0; i < WORKERS && !enough; i++) {
+        enough = may_answer(t);
+        asked = frames_ping(t, &id) || asked;
     }
-    return id != 0;
+    return asked;
+}
+
+/* In a hurry there is no second question: one of the workers will answer. */
+static bool ask_all_for_life(struct tunnel *t)
+{
+    bool asked = false;
+    uint32_t id;
+
+    for (int i = 0; i < WORKERS; i++)
+        asked = frames_ping(t, &id) || asked;
+    return asked;
 }
 
 /* Behind what a slow pod has not taken.  PINGs say nothing then, and TCP has to. */
@@ -450,7 +466,7 @@ static void on_ping(struct timer *timer)
 
 void tunnel_doubt(struct tunnel *t)
 {
-    if (t->state != TUNNEL_OPEN || !tunnel_is_listening(t) || !ask_for_life(t))
+    if (t->state != TUNNEL_OPEN || !tunnel_is_listening(t) || !ask_all_for_life(t))
         return;
     t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);
@@ -513,6 +529,14 @@ bool tunnel_in_use(const struct tunnel *t)
         if (p->lent)
             return true;
     return false;
+}
+
+bool tunnel_has_delivered(const struct tunnel *t)
+{
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (p->left)
+            return false;
+    return residues_have_delivered(t);
 }
 
 static bool takes_pairs(const struct tunnel *t)

@@ -107,8 +107,10 @@ uint32_t tunnel_carries(const struct tunnel *t); /* at once */
 /* Open a connection; only on an available or joinable one. */
 struct stream *tunnel_connect(struct tunnel *t, uint16_t port);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
-void tunnel_doubt(struct tunnel *t);        /* it has to show that it is alive, soon */
-void tunnel_retire(struct tunnel *t);       /* no new pairs; may close at once */
+/* What those said who have left was taken, as far as can be known. */
+bool tunnel_has_delivered(const struct tunnel *t);
+void tunnel_doubt(struct tunnel *t);  /* it has to show that it is alive, soon */
+void tunnel_retire(struct tunnel *t); /* no new pairs; may close at once */
 /* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);
 

@@ -277,12 +277,21 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
         dialling_next(ts);
 }
 
+/* It had only left its services for a moment. */
+static void come_back(struct pod *p)
+{
+    p->gone = false;
+    farewell_destroy(TAKE(p->farewell));
+}
+
 void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
                   struct opening *o, struct task *wake)
 {
     struct pod *p = pod_get(ts, endpoint);
     struct tunnel *t = find(p, o->alone);
 
+    if (p->gone && endpoint->ready && !endpoint->terminating)
+        come_back(p);
     p->alone = o->alone;
     o->result = ERR_AGAIN;
     o->wake = wake;
@@ -429,7 +438,7 @@ static void retire_all_in(struct pod *p, uint64_t unused)
     cancel_waiting(p);
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         bool last = p->count == 1;
-        if (t->state != TUNNEL_OPEN || !tunnel_in_use(t))
+        if (t->state != TUNNEL_OPEN || (!tunnel_in_use(t) && tunnel_has_delivered(t)))
             tunnel_close(t, ERR_CANCELLED, "shutting down");
         else
             tunnel_retire(t);

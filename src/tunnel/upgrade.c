@@ -109,7 +109,7 @@ static uint32_t retry_after(const struct http1_head *head)
 {
     const struct http1_field *f = http1_find(head, FIELD_RETRY_AFTER);
     uint64_t seconds = 0;
-    if (f && str_to_uint(f->value, 3600, &seconds))
+    if (f && str_to_uint(f->value, UINT32_MAX, &seconds))
         seconds = 0;
     return (uint32_t)seconds;
 }

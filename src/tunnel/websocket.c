@@ -13,6 +13,7 @@
 #define IN_LIMIT (4 * CHUNK_ROOM)
 #define OUT_LIMIT (5 * CHUNK_ROOM)
 #define CONTROL_MAX 125
+#define CONTROL_ROOM (WEBSOCKET_HEADER_MAX + CONTROL_MAX) /* kept free for a pong */
 /* A full chunk with its SPDY head fits, and with ours it is one TLS record. */
 #define FRAME_MAX (CHUNK_SIZE - WEBSOCKET_HEADER_MAX)
 
@@ -49,8 +50,8 @@ static void send_control(struct websocket *w, enum websocket_opcode opcode,
     if (n)
         memcpy(frame + head, payload, n);
     websocket_mask(frame + head, n, h.mask, 0);
-    if (!bufq_put(&w->below->out, frame, head + n))
-        stream_end(&w->stream, V_RESET, "no room for a WebSocket control frame");
+    /* One that finds no room is left out: the latest answer will do (RFC 6455, 5.5.3). */
+    (void)!bufq_put(&w->below->out, frame, head + n);
 }
 
 static void send_frames(struct websocket *w)
@@ -70,7 +71,7 @@ static void send_frames(struct websocket *w)
         h.payload = n;
         new_mask(w, h.mask);
         size_t head_len = websocket_header_encode(&h, head);
-        if (bufq_room(to) < head_len + n)
+        if (bufq_room(to) < head_len + n + CONTROL_ROOM)
             break;
         websocket_mask((uint8_t *)bytes, n, h.mask, 0); /* ours: we own the queue */
         memcpy(bufq_prepend(from, head_len), head, head_len);
