@@ -492,6 +492,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     c->home_ns = xstrdup(home);
     map_init(&c->records);
     map_init(&c->held);
+    map_init(&c->slices_refused);
     map_init(&c->missing);
     list_init(&c->used);
     list_init(&c->changed);
@@ -528,6 +529,7 @@ void catalog_destroy(struct catalog *c)
     }
     map_finish(&c->records);
     map_finish(&c->held);
+    map_finish(&c->slices_refused);
     map_finish(&c->missing);
     free(c->home_ns);
     free(c);

@@ -11,6 +11,8 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
+#define REFUSED_MS 60000  /* after that, endpointslices are asked for again */
+#define REFUSALS_MAX 1024 /* namespaces remembered */
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 640
 
@@ -178,6 +180,8 @@ static enum fetch_state fail(struct fetch *f, const struct api_error *error,
     struct api_error e = *error;
     struct record *r = f->record;
 
+    if (e.code == ERR_NOT_FOUND && !e.is_status)
+        e.code = ERR_SERVER; /* somebody on the way, who knows nothing of services */
     r->catalog->trouble = e.status ? (struct api_error){ .code = OK } : e;
     record_fail(r, &e, verb, resource);
     return FETCH_DONE;
@@ -185,10 +189,13 @@ static enum fetch_state fail(struct fetch *f, const struct api_error *error,
 
 static enum fetch_state fail_with(struct fetch *f, enum err code, const char *what)
 {
-    struct api_error e = { .code = code, .status = code == ERR_NOT_FOUND ? 404 : 200 };
+    bool missing = code == ERR_NOT_FOUND;
+    struct api_error e = { .code = code,
+                           .status = missing ? 404 : 200,
+                           .is_status = missing };
 
     diag_set(&e.why, code, "%s \"%s\" %s", what, f->record->name,
-             code == ERR_NOT_FOUND ? "not found" : "is not what it should be");
+             missing ? "not found" : "is not what it should be");
     return fail(f, &e, NULL, NULL);
 }
 
@@ -237,10 +244,28 @@ static enum fetch_state after_slices(struct fetch *f)
     return FETCH_PODS;
 }
 
-static enum fetch_state in_objects(struct fetch *f)
+/* Asking in vain would be half of all questions; but rights differ from namespace to
+ * namespace, and change. */
+static void note_refusal(struct fetch *f)
 {
     struct catalog *c = f->record->catalog;
 
+    if (c->slices_refused.count >= REFUSALS_MAX) {
+        map_finish(&c->slices_refused);
+        map_init(&c->slices_refused);
+    }
+    map_set(&c->slices_refused, str_of(f->record->ns),
+            (void *)(uintptr_t)(c->sched->now + REFUSED_MS));
+}
+
+static bool slices_are_refused(const struct record *r)
+{
+    const struct catalog *c = r->catalog;
+    return (uintptr_t)map_get(&c->slices_refused, str_of(r->ns)) > c->sched->now;
+}
+
+static enum fetch_state in_objects(struct fetch *f)
+{
     if (f->service.result == ERR_AGAIN)
         return FETCH_OBJECTS;
     if (f->service.result)
@@ -258,7 +283,7 @@ static enum fetch_state in_objects(struct fetch *f)
     if (f->slices.result && !refused)
         return fail(f, &f->slices.error, "list", "endpointslices");
     if (refused)
-        c->slices_refused = true;
+        note_refusal(f);
     f->with_slices = !refused;
     return after_slices(f);
 }
@@ -358,7 +383,7 @@ void fetch_start(struct record *r)
         return;
     }
     ask_service(r->fetch);
-    if (!r->catalog->slices_refused)
+    if (!slices_are_refused(r))
         ask_slices(r->fetch);
 }
 

@@ -63,8 +63,12 @@ struct watching {
     struct api_watch *services, *slices;
     struct map owners; /* "ns/name" of a slice -> the record that has it */
     struct task task;
-    struct timer doubt; /* LIVE, but refused: runs until that is believed */
-    bool doubted;       /* it ran out */
+    struct timer
+        doubt;    /* LIVE, but refused: until that is believed; NOTHING: until the rights
+                           are looked for again */
+    bool doubted; /* it ran out */
+    enum rights found;    /* the last time; RIGHTS_UNKNOWN: not yet */
+    const char *found_ns; /* ... with this scope */
 };
 
 struct catalog {
@@ -86,8 +90,8 @@ struct catalog {
                    const struct service *after);
     void *change_owner;
     struct watching watching;
-    bool slices_refused;      /* 403: do not ask for endpointslices again */
-    struct api_error trouble; /* of the last fetch, if the API server was not reached */
+    struct map slices_refused; /* by namespace: when to ask for endpointslices again */
+    struct api_error trouble;  /* of the last fetch, if the API server was not reached */
 };
 
 /* --- catalog.c --- */

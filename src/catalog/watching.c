@@ -16,6 +16,7 @@
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 512
 #define DOUBT_MS 15000
+#define AGAIN_MS (5 * 60 * 1000)
 
 #define X(NAME, name) static enum watching_state in_##name(struct catalog *c);
 WATCHING_STATES(X)
@@ -187,10 +188,19 @@ static const struct api_watch_state *slices_state(const struct catalog *c)
     return api_watch_state(c->watching.slices);
 }
 
-/* A cluster too old for the API group is as good as one that forbids it. */
+/* By the API server itself: what a proxy on the way says passes. */
 static bool is_refused(const struct api_watch_state *s)
 {
-    return s->error.code == ERR_FORBIDDEN || s->error.code == ERR_NOT_FOUND;
+    return s->error.is_status &&
+           (s->error.code == ERR_FORBIDDEN || s->error.code == ERR_NOT_FOUND);
+}
+
+/* A cluster too old for their API group is as good as one that forbids them; its 404 has no
+ * Status, so services must be seen at the same time. */
+static bool slices_are_refused(const struct catalog *c)
+{
+    const struct api_watch_state *s = slices_state(c);
+    return is_refused(s) || (s->error.code == ERR_NOT_FOUND && services_state(c)->live);
 }
 
 /* `here`: not decided yet; `narrower`: not even a list of services. */
@@ -198,13 +208,12 @@ static enum watching_state probe(struct catalog *c, enum watching_state here,
                                  enum watching_state narrower)
 {
     const struct api_watch_state *services = services_state(c);
-    const struct api_watch_state *slices = slices_state(c);
 
     if (is_refused(services) && !services->synced)
         return narrower;
-    if (services->synced && (is_refused(services) || is_refused(slices)))
+    if (services->synced && (is_refused(services) || slices_are_refused(c)))
         return WATCHING_NOTHING;
-    return services->live && slices->live ? WATCHING_LIVE : here;
+    return services->live && slices_state(c)->live ? WATCHING_LIVE : here;
 }
 
 static enum watching_state in_cluster(struct catalog *c)
@@ -223,7 +232,7 @@ static enum watching_state in_live(struct catalog *c)
 {
     struct watching *w = &c->watching;
 
-    if (!is_refused(services_state(c)) && !is_refused(slices_state(c))) {
+    if (!is_refused(services_state(c)) && !slices_are_refused(c)) {
         timer_stop(&w->doubt);
         w->doubted = false;
         return WATCHING_LIVE;
@@ -235,17 +244,23 @@ static enum watching_state in_live(struct catalog *c)
     return WATCHING_LIVE;
 }
 
+/* Rights can also be given; and who refused may have been somebody on the way. */
 static enum watching_state in_nothing(struct catalog *c)
 {
-    (void)c;
-    return WATCHING_NOTHING;
+    return c->watching.doubted ? WATCHING_CLUSTER : WATCHING_NOTHING;
 }
 
-static void announce(const struct catalog *c)
+/* Once; not whenever it is found out that nothing has changed. */
+static void announce(struct catalog *c)
 {
     bool watch = c->watching.state == WATCHING_LIVE;
     const char *ns = c->watching.ns;
+    enum rights rights = watch ? RIGHTS_WATCH : RIGHTS_LOOKUP;
 
+    if (c->watching.found == rights && c->watching.found_ns == ns)
+        return;
+    c->watching.found = rights;
+    c->watching.found_ns = ns;
     log_info(
         NO_ID, "rights found", LOG_S("rights", watch ? "watch" : "lookup"),
         LOG_S("scope", ns ? ns : "cluster"),
@@ -260,6 +275,8 @@ static void enter(struct catalog *c, enum watching_state next)
 
     log_debug(NO_ID, "watching", LOG_S("from", states[w->state].name),
               LOG_S("to", states[next].name));
+    if (w->state == WATCHING_LIVE)
+        w->found = RIGHTS_UNKNOWN; /* they were taken away */
     w->state = next;
     w->doubted = false;
     switch (next) {
@@ -274,6 +291,7 @@ static void enter(struct catalog *c, enum watching_state next)
         break;
     case WATCHING_NOTHING:
         close_watches(c);
+        timer_set(&w->doubt, AGAIN_MS);
     }
     announce(c);
 }
@@ -325,16 +343,10 @@ bool watching_answers(const struct catalog *c, const struct record *r)
     return r->spec || (services_state(c)->live && slices_state(c)->live);
 }
 
+/* While they are looked for anew, the old ones are as good as any. */
 enum rights catalog_rights(const struct catalog *c)
 {
-    switch (c->watching.state) {
-    case WATCHING_LIVE:
-        return RIGHTS_WATCH;
-    case WATCHING_NOTHING:
-        return RIGHTS_LOOKUP;
-    default:
-        return RIGHTS_UNKNOWN;
-    }
+    return c->watching.found;
 }
 
 const char *catalog_scope(const struct catalog *c)

@@ -71,10 +71,11 @@ static bool is_null(const struct reader *r)
     return false;
 }
 
-/* Over one value of any shape. */
-static enum err skip(struct reader *r)
+/* Over one value of any shape; an empty list or mapping has two events. */
+static enum err skip_counting(struct reader *r, size_t *ret_events)
 {
     for (int depth = 0;;) {
+        ++*ret_events;
         yaml_event_type_t type = r->event.type;
         if (type == YAML_ALIAS_EVENT)
             return wanted(r, "a value");
@@ -86,6 +87,12 @@ static enum err skip(struct reader *r)
         if (e)
             return e;
     }
+}
+
+static enum err skip(struct reader *r)
+{
+    size_t events = 0;
+    return skip_counting(r, &events);
 }
 
 static enum err read_text(struct reader *r, void *at)
@@ -125,10 +132,13 @@ static enum err read_bool(struct reader *r, void *at)
 static enum err read_presence(struct reader *r, void *at)
 {
     bool *present = at;
-    bool nothing = r->event.type == YAML_SCALAR_EVENT && str_empty(scalar(r));
+    bool is_text = r->event.type == YAML_SCALAR_EVENT;
+    bool is_something = is_text && !str_empty(scalar(r)) && !is_null(r);
+    size_t events = 0;
+    enum err e = skip_counting(r, &events);
 
-    *present |= !nothing && !is_null(r);
-    return skip(r);
+    *present |= is_something || (!is_text && events > 2);
+    return e;
 }
 
 static enum err read_value(struct reader *r, const struct field *field, void *into)

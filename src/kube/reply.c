@@ -167,7 +167,7 @@ static enum err refused(struct reply *r)
 static enum err parse(struct reply *r, struct str text, json_t **ret)
 {
     json_error_t problem;
-    json_t *object = json_loadb(text.at, text.len, 0, &problem);
+    json_t *object = json_loadb(text.at, text.len, JSON_ALLOW_NUL, &problem);
 
     if (!object)
         return fail(r, ERR_PROTO, "the answer is not JSON");

@@ -28,8 +28,10 @@
 #define PAGE "500"
 #define DELAY_FIRST_MS 800
 #define DELAY_MAX_MS 30000
-#define HEALTHY_MS 120000 /* without a failure: the next one is the first again */
-#define HASTY_MS 1000     /* a watch that ends sooner, having said nothing, has failed */
+#define RETRY_AFTER_MAX_MS 30000u /* nobody asks to be blind for longer */
+#define RELIST_AFTER 3            /* failures in a row */
+#define HEALTHY_MS 120000         /* without a failure: the next one is the first again */
+#define HASTY_MS 1000 /* a watch that ends sooner, having said nothing, has failed */
 #define WATCH_LEAST_S 300
 #define WATCH_SPREAD_S 300
 
@@ -64,6 +66,7 @@ struct api_watch {
     char *more;          /* the next page of the list */
     bool whole;          /* a list lost its place: read it in one piece */
     bool said;           /* an event came since the watch began */
+    unsigned failures;   /* in a row, that the server spoke of */
     bool anew;           /* listed because of a 410, and nothing good has come since */
     bool lost;           /* a failure was logged, the recovery was not */
     uint64_t began;      /* when this reply was asked for */
@@ -249,12 +252,26 @@ static void log_lost(struct api_watch *w)
     }
 }
 
+/* What the server says again and again may be of this version: it was restored from a backup,
+ * or something in between cannot be read. */
+static void doubt_version(struct api_watch *w)
+{
+    enum err e = w->shown.error.code;
+    bool concerns_us = e == ERR_SERVER || e == ERR_PROTO || e == ERR_LIMIT;
+
+    if (concerns_us && ++w->failures >= RELIST_AFTER)
+        free(TAKE(w->version));
+}
+
 static enum watch_state fail(struct api_watch *w)
 {
     uint64_t asked = (uint64_t)w->shown.error.retry_after * 1000;
 
+    if (asked > RETRY_AFTER_MAX_MS)
+        asked = RETRY_AFTER_MAX_MS;
     not_live(w);
     log_lost(w);
+    doubt_version(w);
     w->delay_ms = w->delay_ms ? w->delay_ms * 2 : DELAY_FIRST_MS;
     if (w->delay_ms > DELAY_MAX_MS)
         w->delay_ms = DELAY_MAX_MS;
@@ -345,6 +362,7 @@ static enum err take_event(struct api_watch *w, json_t *event)
     }
     w->said = true;
     w->anew = false;
+    w->failures = 0;
     remember(&w->version, text_at(metadata, "resourceVersion"));
     if (str_eq(type, STR("ADDED")) || str_eq(type, STR("MODIFIED")))
         learn(w, object);

@@ -57,6 +57,7 @@ static void set_connect_only(CURL *curl, const char *url, const char *proxy, uin
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, ""); /* net/proxy.c has looked at $NO_PROXY */
     curl_easy_setopt(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);

@@ -213,6 +213,7 @@ static void set_proxy(CURL *curl, const struct server *s, const char *configured
     AUTO_FREE char *host = without_brackets(s->host);
     AUTO_FREE char *proxy = proxy_choose(configured, server_is_tls(s), host, s->port);
     curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
+    curl_easy_setopt(curl, CURLOPT_NOPROXY, ""); /* net/proxy.c has looked at $NO_PROXY */
 }
 
 static void set_request(struct running *r, const struct transfer_request *request)

@@ -305,6 +305,20 @@ static void a_tunnel_retires_at_an_age(void **state)
     assert_true(s->end->in_eof);
 }
 
+/* Lent again and again it would outlive what its tunnel may. */
+static void a_kept_connection_gets_no_older_than_its_tunnel(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    rig_advance(rig.settings.age_ms - 1000);
+    assert_true(tunnel_stream_lasts(user_stream(&u)));
+    rig_advance(1000 + rig.settings.ping_ms);
+    assert_false(tunnel_stream_lasts(user_stream(&u)));
+    user_finish(&u);
+}
+
 static void goaway_lets_the_live_finish_and_takes_no_new(void **state)
 {
     (void)state;
@@ -432,6 +446,30 @@ static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state
     assert_true(tunnels_idle(rig.tunnels));
     assert_int_equal(done.wakes, 1);
     user_finish(&w);
+}
+
+/* As the daemon stops: its connections end, and in the same turn it drains. */
+static void draining_waits_until_the_last_words_are_taken(void **state)
+{
+    (void)state;
+    struct user u, done;
+    struct server *s = rig_warm(&u);
+
+    s->silent = true;
+    user_write(&u, "important", 9);
+    rig_run();
+    user_finish(&u);
+    done = (struct user){ 0 };
+    task_init(&done.wake, rig.sched, RANK_WORK, u.wake.run);
+    tunnels_drain(rig.tunnels, &done.wake);
+    rig_run();
+    assert_int_equal(s->pairs[0].got.len, 9);
+    assert_true(s->pairs[0].client_fin);
+    assert_false(tunnels_idle(rig.tunnels));
+    server_pong_from(s, 0); /* the proof */
+    rig_run();
+    assert_true(tunnels_idle(rig.tunnels));
+    assert_int_equal(done.wakes, 1);
 }
 
 /* Opens, and looks whether that dialled. */
@@ -676,6 +714,24 @@ static void a_doubted_tunnel_has_to_answer_soon(void **state)
     user_finish(&silent);
 }
 
+/* Whichever worker is asked first. */
+static void a_doubted_tunnel_may_have_a_busy_worker(void **state)
+{
+    (void)state;
+    static const char block[16000];
+    struct user u;
+    struct server *s = rig_warm(&u);
+
+    s->stuck = 1u << s->pairs[0].data_id % 5;
+    user_write(&u, block, sizeof(block));
+    for (int i = 0; i < 5; i++) {
+        tunnels_doubt(rig.tunnels);
+        rig_advance(4000);
+        assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
+    }
+    user_finish(&u);
+}
+
 static void pods_of_one_node_share_its_dials(void **state)
 {
     (void)state;
@@ -718,6 +774,54 @@ static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state
     }
 }
 
+/* It was not ready for a moment, and a long connection has kept it in mind. */
+static void a_pod_that_is_back_counts_as_any_other(void **state)
+{
+    (void)state;
+    struct user stayed, came;
+
+    rig_warm(&stayed);
+    tunnels_retire(rig.tunnels, "uid-1");
+    rig_advance(2500);
+    rig_answer_pod("uid-1");
+    user_open(&came, "uid-1", 80);
+    server_switch(server_connect(1));
+    assert_true(tunnel_stream_lasts(user_stream(&came)));
+    rig_advance(10000);
+    assert_null(rig.asked);
+    assert_int_equal(user_stream(&stayed)->end.verdict, V_OPEN);
+    user_finish(&stayed);
+    user_finish(&came);
+}
+
+/* Who serves as a last resort is on its way out. */
+static void a_pod_that_is_not_ready_is_not_back(void **state)
+{
+    (void)state;
+    static const struct {
+        bool ready, terminating;
+    } cases[] = { { false, false }, { false, true }, { true, true } };
+    char name[] = "uid-1";
+    struct endpoint e = { .refs = 1, .ns = name, .pod = name, .uid = name, .key = name };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct user u, last = { 0 };
+        rig_warm(&u);
+        tunnels_retire(rig.tunnels, "uid-1");
+        e.ready = cases[i].ready;
+        e.terminating = cases[i].terminating;
+        tunnels_open(rig.tunnels, &e, 80, &last.opening, NULL);
+        server_switch(server_connect(rig.dials - 1));
+        assert_false(tunnel_stream_lasts(last.opening.stream));
+        rig_advance(2500);
+        rig_answer_pod(NULL);
+        assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+        opening_finish(&last.opening);
+        user_finish(&u);
+        rig_run();
+    }
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -736,11 +840,13 @@ int main(void)
         TEST(all_idle_tunnels_of_a_pod_expire_together),
         TEST(a_tunnel_retires_after_enough_connections),
         TEST(a_tunnel_retires_at_an_age),
+        TEST(a_kept_connection_gets_no_older_than_its_tunnel),
         TEST(goaway_lets_the_live_finish_and_takes_no_new),
         TEST(goaway_closes_an_idle_tunnel),
         TEST(a_gone_pod_gets_no_new_connection),
         TEST(a_sandbox_that_is_gone_is_tried_once),
         TEST(draining_closes_what_nobody_uses_and_waits_for_the_rest),
+        TEST(draining_waits_until_the_last_words_are_taken),
         TEST(an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while),
         TEST(an_outage_costs_a_few_dials_a_second_however_many_wait),
         TEST(a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not),
@@ -752,8 +858,11 @@ int main(void)
         TEST(two_refusals_are_a_failure),
         TEST(a_refusal_by_name_is_not_tried_otherwise),
         TEST(a_doubted_tunnel_has_to_answer_soon),
+        TEST(a_doubted_tunnel_may_have_a_busy_worker),
         TEST(pods_of_one_node_share_its_dials),
         TEST(a_forgotten_connection_ends_when_the_pod_is_really_gone),
+        TEST(a_pod_that_is_back_counts_as_any_other),
+        TEST(a_pod_that_is_not_ready_is_not_back),
     };
     return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
 }

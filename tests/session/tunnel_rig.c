@@ -197,9 +197,12 @@ static void on_user_wake(struct task *task)
 static void open_as(struct user *u, const char *uid, uint16_t port, bool alone)
 {
     char ns[] = "shop", pod[] = "web-1";
-    struct endpoint e = {
-        .refs = 1, .ns = ns, .pod = pod, .uid = (char *)uid, .key = (char *)uid
-    };
+    struct endpoint e = { .refs = 1,
+                          .ns = ns,
+                          .pod = pod,
+                          .uid = (char *)uid,
+                          .key = (char *)uid,
+                          .ready = true };
 
     *u = (struct user){ .opening.alone = alone };
     task_init(&u->wake, rig.sched, RANK_WORK, on_user_wake);

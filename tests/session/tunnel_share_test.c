@@ -82,6 +82,15 @@ static void open_all_again(void)
         user_stream(&users[i]);
 }
 
+/* More than it will take in the end. */
+static void offer(struct user *u)
+{
+    static const char block[8192];
+
+    bufq_write(&user_stream(u)->out, block, sizeof(block));
+    stream_update(user_stream(u));
+}
+
 static void past_the_cap_up_to_five_share_one_for_each_worker(void **state)
 {
     (void)state;
@@ -149,12 +158,10 @@ static void who_is_not_read_stops_alone(void **state)
     struct server *s = open_all();
     struct user *stuck = sharing(0), *other = sharing(1);
     size_t stuck_pair = pair_of(s, stuck), other_pair = pair_of(s, other);
-    char block[8192] = { 0 };
 
     s->silent = true; /* no PING of any worker is answered from here on */
     for (int i = 0; i < 200; i++) {
-        bufq_write(&user_stream(stuck)->out, block, sizeof(block));
-        stream_update(user_stream(stuck));
+        offer(stuck);
         rig_run();
     }
     size_t far = s->pairs[stuck_pair].got.len;
@@ -176,12 +183,10 @@ static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
     struct server *s = open_all();
     struct user *stuck = sharing(0), late;
     size_t stuck_pair = pair_of(s, stuck), dials = rig.dials;
-    char block[8192] = { 0 };
 
     s->stuck = 1u << s->pairs[stuck_pair].data_id % WORKERS;
     for (int i = 0; i < 400; i++) {
-        bufq_write(&user_stream(stuck)->out, block, sizeof(block));
-        stream_update(user_stream(stuck));
+        offer(stuck);
         for (size_t n = 1; n < 5; n++)
             user_write(sharing(n), "on", 2);
         rig_advance(10);
@@ -202,6 +207,50 @@ static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
     rig_run();
     assert_int_equal(s->pairs[pair_of(s, sharing(1))].got.len, 802);
     user_finish(&late);
+    close_all();
+}
+
+/* These users upload, and their workers take nothing any more. */
+static void get_stuck(struct server *s, size_t count)
+{
+    for (size_t n = 0; n < count; n++)
+        s->stuck |= 1u << s->pairs[pair_of(s, sharing(n))].data_id % WORKERS;
+    for (int i = 0; i < 200; i++) {
+        for (size_t n = 0; n < count; n++)
+            offer(sharing(n));
+        rig_run();
+    }
+}
+
+/* The PINGs of a minute go to the others first, and wait there. */
+static void while_one_worker_answers_the_tunnel_lives(void **state)
+{
+    for (size_t count = 1; count < WORKERS; count++) {
+        struct server *s = open_all();
+        struct user *other = sharing(count);
+        get_stuck(s, count);
+        rig_advance(60000);
+        if (user_stream(other)->end.verdict != V_OPEN)
+            fail_msg("%zu stuck workers: %s", count, user_stream(other)->end.why.text);
+        close_all();
+        rig_end(state);
+        begin(state);
+    }
+}
+
+static void a_doubt_that_meets_a_stuck_worker_is_answered_by_another(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *other = sharing(1);
+    struct tunnel *t = tunnel_of(other);
+
+    get_stuck(s, 1);
+    while (!(s->stuck & 1u << (t->next_ping - 1) / 2 % WORKERS))
+        rig_advance(rig.settings.ping_ms);
+    tunnels_doubt(rig.tunnels);
+    rig_advance(4000);
+    assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
     close_all();
 }
 
@@ -306,6 +355,45 @@ static void a_reader_that_catches_up_in_time_loses_nothing(void **state)
     }
     assert_int_equal(user_stream(slow)->end.verdict, V_OPEN);
     assert_int_equal(got, sent);
+    close_all();
+}
+
+/* FIN and FIN come together, and who has ended still reads. */
+static void an_end_needs_no_room(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0);
+    size_t sent = fill(s, slow, SHARE_PAIR_LIMIT / 2);
+
+    rig_advance(1000);
+    server_finish_pair(s, pair_of(s, slow));
+    rig_advance(SHARE_STALL_MS + 1);
+    assert_int_equal(user_stream(slow)->end.verdict, V_CLEAN);
+    assert_false(user_stream(slow)->broken);
+    assert_int_equal(user_stream(slow)->in.len, sent);
+    close_all();
+}
+
+/* The others lie in a pool: nobody waits, and nothing that comes would say so. */
+static void an_end_leaves_the_tunnel_welcoming(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *ended = sharing(0);
+    struct tunnel *t = tunnel_of(ended);
+    size_t pair = pair_of(s, ended);
+
+    for (size_t n = 1; n < WORKERS; n++)
+        tunnel_stream_lend(user_stream(sharing(n)), false);
+    server_data(s, s->pairs[pair].data_id, "a", 1, 0);
+    rig_run();
+    user_expect(ended, "a", 1);
+    server_finish_pair(s, pair);
+    rig_run();
+    user_finish(ended);
+    rig_advance(2000);
+    assert_true(tunnel_joinable(t));
     close_all();
 }
 
@@ -447,8 +535,7 @@ static void the_next_user_of_a_worker_sends_as_much(void **state)
     struct user *u = sharing(0);
 
     for (int i = 0; i < 200; i++) {
-        bufq_write(&user_stream(u)->out, block, sizeof(block));
-        stream_update(user_stream(u));
+        offer(u);
         rig_run();
     }
     user_finish(u);
@@ -690,10 +777,14 @@ int main(void)
         CASE(who_is_given_up_ends_alone),
         CASE(who_is_not_read_stops_alone),
         CASE(a_ping_behind_a_stuck_worker_stops_nobody_else),
+        CASE(while_one_worker_answers_the_tunnel_lives),
+        CASE(a_doubt_that_meets_a_stuck_worker_is_answered_by_another),
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_carrier_never_stops),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
+        CASE(an_end_needs_no_room),
+        CASE(an_end_leaves_the_tunnel_welcoming),
         CASE(without_neighbours_nobody_is_failed),
         CASE(where_nobody_waits_nobody_is_failed),
         CASE(who_has_half_of_something_waits),

@@ -299,6 +299,67 @@ static void believes_no_refusal_that_passes(void **state)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
 }
 
+/* A load balancer's page for a path it does not know, for instance. */
+static void believes_nobody_on_the_way(void **state)
+{
+    struct world *w = *state;
+
+    fake_proxied(w->api, SERVICES, ERR_NOT_FOUND);
+    fake_proxied(w->api, SLICES, ERR_NOT_FOUND);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
+    watch_web(w);
+    fake_proxied(w->api, SERVICES, ERR_FORBIDDEN);
+    fake_proxied(w->api, SLICES, ERR_NOT_FOUND);
+    pass(w, 60000);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+}
+
+static void a_service_is_missing_only_where_the_api_server_says_so(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    fake_refuse_proxied(w->api, WEB, ERR_NOT_FOUND);
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, ERR_SERVER);
+}
+
+static void looks_for_more_rights_every_five_minutes(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    pass(w, 299000);
+    assert_false(fake_watches(w->api, SERVICES));
+    pass(w, 1000);
+    assert_true(fake_watches(w->api, SERVICES));
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+    only_look_up(w); /* there are none */
+    pass(w, 300000);
+    watch_web(w);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+}
+
+static void asks_for_slices_again_after_a_minute(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    look_up_web(w);
+    pass(w, 59000);
+    ask(w);
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, SHOP_PODS, POD("1", "Running"));
+    pass(w, 4000);
+    ask(w);
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 1);
+}
+
 static void says_what_is_wrong_while_the_server_is_away(void **state)
 {
     struct world *w = *state;
@@ -1157,6 +1218,10 @@ int main(void)
         TEST(looks_up_where_the_cluster_has_no_endpointslices),
         TEST(finds_out_anew_when_rights_are_taken_away),
         TEST(believes_no_refusal_that_passes),
+        TEST(believes_nobody_on_the_way),
+        TEST(a_service_is_missing_only_where_the_api_server_says_so),
+        TEST(looks_for_more_rights_every_five_minutes),
+        TEST(asks_for_slices_again_after_a_minute),
         TEST(says_what_is_wrong_while_the_server_is_away),
         TEST(the_first_question_costs_one_round_trip),
         TEST(the_watch_may_answer_first),

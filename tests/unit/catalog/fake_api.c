@@ -201,6 +201,7 @@ static struct api_error failure(enum err code, const char *why)
         .status = code == ERR_FORBIDDEN   ? 403
                   : code == ERR_NOT_FOUND ? 404
                                           : 0,
+        .is_status = code == ERR_FORBIDDEN || code == ERR_NOT_FOUND,
     };
     diag_set(&e.why, code, "%s", why);
     return e;
@@ -261,6 +262,24 @@ void fake_listed(struct api *a, const char *path)
 void fake_live(struct api *a, const char *path)
 {
     set_state(watch(a, path), true, true, (struct api_error){ .code = OK });
+}
+
+void fake_proxied(struct api *a, const char *path, enum err code)
+{
+    struct api_watch *w = watch(a, path);
+    struct api_error e = failure(code, "<html>");
+
+    e.is_status = false;
+    set_state(w, w->state.synced, false, e);
+}
+
+void fake_refuse_proxied(struct api *a, const char *path, enum err code)
+{
+    struct fake_call *f = find(a, path);
+
+    f->call->error = failure(code, "<html>");
+    f->call->error.is_status = false;
+    done(f, code);
 }
 
 void fake_broken(struct api *a, const char *path, enum err code, const char *why)

@@ -26,3 +26,6 @@ void fake_tell(struct api *a, const char *path, enum api_event event, const char
 void fake_listed(struct api *a, const char *path); /* the list is in, the watch is not */
 void fake_live(struct api *a, const char *path);
 void fake_broken(struct api *a, const char *path, enum err code, const char *why);
+/* The same, and fake_refuse, by somebody on the way: no Status of the API server. */
+void fake_proxied(struct api *a, const char *path, enum err code);
+void fake_refuse_proxied(struct api *a, const char *path, enum err code);
