@@ -801,8 +801,8 @@ static void a_pod_that_is_not_ready_is_not_back(void **state)
     static const struct {
         bool ready, terminating;
     } cases[] = { { false, false }, { false, true }, { true, true } };
-    char name[] = "uid-1";
-    struct endpoint e = { .refs = 1, .ns = name, .pod = name, .uid = name, .key = name };
+    char uid[] = "uid-1"; /* known, so that the rest does not matter */
+    struct endpoint e = { .refs = 1, .ns = uid, .pod = uid, .uid = uid, .key = uid };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct user u, last = { 0 };

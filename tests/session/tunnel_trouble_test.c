@@ -10,6 +10,12 @@
 
 #include "base/own.h"
 
+#define THROTTLED(seconds)                                                               \
+    "HTTP/1.1 429 Too Many Requests\r\nRetry-After: " seconds "\r\n"                     \
+    "Content-Length: 0\r\n\r\n"
+#define REFUSED(status)                                                                  \
+    "HTTP/1.1 " status "\r\nContent-Length: 17\r\n\r\n{\"kind\":\"Status\"}"
+
 /* Where a tunnel and the connection in it are brought before something happens. */
 enum place {
     CONNECTING,
@@ -52,7 +58,7 @@ enum event {
     EVENTS
 };
 
-static struct user user, other;
+static struct user user, other, late;
 static struct task drained;
 
 static void on_drained(struct task *task)
@@ -116,8 +122,7 @@ static bool can_speak(const struct server *s)
 
 static void server_does(enum event event, struct server *s)
 {
-    static const char forbidden[] = "HTTP/1.1 403 Forbidden\r\nContent-Length: 17\r\n\r\n"
-                                    "{\"kind\":\"Status\"}";
+    static const char forbidden[] = REFUSED("403 Forbidden");
     size_t last = s->pair_count - 1;
 
     if (event == FORBIDDEN && !s->switched)
@@ -223,10 +228,118 @@ static void survives_every_two_events_in_every_state(void **state)
                 play(state, (enum place)place, (enum event)first, (enum event)second);
 }
 
+/* ---- answers that are no tunnel ---- */
+
+static void answer(size_t dial, const char *text)
+{
+    struct server *s = server_connect(dial);
+    server_send(s, text, strlen(text));
+    rig_run();
+}
+
+/* Whoever comes now is told at once, and nobody dials. */
+static void expect_throttled(void)
+{
+    size_t dials = rig.dials;
+
+    user_open(&late, "uid-1", 80);
+    rig_run();
+    assert_int_equal(late.opening.result, ERR_THROTTLED);
+    assert_int_equal(rig.dials, dials);
+    user_finish(&late);
+}
+
+static void expect_dial(void)
+{
+    size_t dials = rig.dials;
+
+    user_open(&late, "uid-1", 80);
+    rig_run();
+    assert_int_equal(rig.dials, dials + 1);
+    user_finish(&late);
+}
+
+/* A day would be obeyed to the letter, but no value means "at once". */
+static void the_longest_retry_after_is_half_a_minute(void **state)
+{
+    (void)state;
+
+    user_open(&user, "uid-1", 80);
+    answer(0, THROTTLED("86400"));
+    user_finish(&user);
+    rig_advance(29000);
+    expect_throttled();
+    rig_advance(1000);
+    expect_dial();
+}
+
+/* Two dials were under way; the second has the last word, and it is not about that. */
+static void a_retry_after_outlives(const char *last_word)
+{
+    user_open(&user, "uid-1", 80);
+    user_open(&other, "uid-1", 80);
+    answer(0, THROTTLED("10"));
+    if (last_word)
+        answer(1, last_word);
+    else
+        server_switch(server_connect(1));
+    assert_int_equal(user.opening.result, ERR_THROTTLED);
+    assert_int_equal(other.opening.result, last_word ? ERR_SERVER : OK);
+    rig_advance(9000);
+    expect_throttled();
+    rig_advance(1000);
+    expect_dial();
+    user_finish(&user);
+    user_finish(&other);
+}
+
+static void a_retry_after_outlives_a_success(void **state)
+{
+    (void)state;
+    a_retry_after_outlives(NULL);
+}
+
+static void a_retry_after_outlives_another_failure(void **state)
+{
+    (void)state;
+    a_retry_after_outlives(REFUSED("500 Internal Server Error"));
+}
+
+/* Where the first carrier is forbidden and the second is not, the second word counts: who
+ * is told "forbidden" does not try again. */
+static void what_is_no_refusal_of_the_carrier_is_told(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *uid, *text;
+        enum err told;
+    } cases[] = {
+        { "uid-1", THROTTLED("10"), ERR_THROTTLED },
+        { "uid-2", REFUSED("500 Internal Server Error"), ERR_SERVER },
+    };
+
+    tunnels_destroy(rig.tunnels);
+    rig.settings.carrier = TUNNEL_CARRIER_AUTO;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        user_open(&user, cases[i].uid, 80);
+        answer(2 * i, REFUSED("403 Forbidden"));
+        answer(2 * i + 1, cases[i].text);
+        assert_int_equal(user.opening.result, cases[i].told);
+        user_finish(&user);
+    }
+}
+
 int main(void)
 {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_every_two_events_in_every_state),
+        TEST(the_longest_retry_after_is_half_a_minute),
+        TEST(a_retry_after_outlives_a_success),
+        TEST(a_retry_after_outlives_another_failure),
+        TEST(what_is_no_refusal_of_the_carrier_is_told),
     };
     return cmocka_run_group_tests_name("tunnel/trouble", tests, NULL, NULL);
 }

@@ -220,6 +220,31 @@ static void lists_page_by_page(void **state)
     bench_close(&b);
 }
 
+/* Nobody checks what is in an annotation. */
+static bool has_a_nul(int fd, const char *request, unsigned n)
+{
+    (void)request;
+    (void)n;
+    return json(fd, 200,
+                LIST("", "{\"metadata\":{\"name\":\"a\",\"uid\":\"1\","
+                         "\"annotations\":{\"x\":\"a\\u0000b\"}}}"));
+}
+
+static void takes_a_nul_in_a_text(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call call = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, has_a_nul);
+
+    api_list(b.api, &call, "/api/v1/pods", NULL, 5000);
+    wait_for(&b, &call);
+    assert_int_equal(call.result, OK);
+    assert_string_equal(b.events, "a ");
+    api_call_finish(&call);
+    bench_close(&b);
+}
+
 static bool loses_its_place(int fd, const char *request, unsigned n)
 {
     (void)n;
@@ -518,6 +543,34 @@ static void backs_off_and_recovers(void **state)
     bench_close(&b);
 }
 
+static bool knows_no_such_version(int fd, const char *request, unsigned n)
+{
+    if (n == 0)
+        return json(fd, 200, LIST("\"resourceVersion\":\"99\"", ITEM("a", "1")));
+    if (asks(request, "resourceVersion=99&"))
+        return json(fd, 504, STATUS(504, "Timeout", "Too large resource version"));
+    if (asks(request, "limit="))
+        return json(fd, 200, LIST("\"resourceVersion\":\"5\"", ITEM("b", "2")));
+    say_stream(fd);
+    return hold(fd);
+}
+
+/* As after a restore from a backup. */
+static void lists_anew_when_its_version_is_refused_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, knows_no_such_version);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    for (int turn = 0; !api_watch_state(w)->live && turn < 2 * PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    assert_true(api_watch_state(w)->live);
+    assert_string_equal(b.events, "+a = +b -a(1) = ");
+    api_watch_close(w);
+    bench_close(&b);
+}
+
 static bool forbids(int fd, const char *request, unsigned n)
 {
     (void)request;
@@ -568,6 +621,7 @@ int main(void)
         cmocka_unit_test(gets_an_object_or_the_servers_reason),
         cmocka_unit_test(posts_a_review),
         cmocka_unit_test(lists_page_by_page),
+        cmocka_unit_test(takes_a_nul_in_a_text),
         cmocka_unit_test(starts_a_list_again_in_one_piece),
         cmocka_unit_test(reads_a_replaced_token_on_401_and_asks_once_more),
         cmocka_unit_test(gives_up_on_the_second_401),
@@ -576,6 +630,7 @@ int main(void)
         cmocka_unit_test(lists_then_watches_then_goes_on_from_the_bookmark),
         cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
         cmocka_unit_test(backs_off_and_recovers),
+        cmocka_unit_test(lists_anew_when_its_version_is_refused_again),
         cmocka_unit_test(says_that_watching_is_forbidden),
         cmocka_unit_test(reads_a_status_from_any_answer),
     };

@@ -73,6 +73,7 @@ static void follows_the_current_context(void **state)
         config_of(
             "server: 'https://api.example:6443/k8s/', certificate-authority: ca.pem, "
             "tls-server-name: other, proxy-url: 'socks5://p:1'",
+            "as-groups: [], as-user-extra: {}, as: '', "
             "tokenFile: token, client-certificate-data: " PEM_BASE64
             ", client-key-data: " PEM_BASE64)));
 
@@ -121,6 +122,7 @@ static void refuses_with_file_line_and_name(void **state)
         { "server: 'https://x'", "exec: {command: a}, auth-provider: {name: b}", "exec and auth-provider exclude" },
         { "server: 'https://x'", "token: a, as: root", "it impersonates someone" },
         { "server: 'https://x'", "token: a, as-groups: [g]", "it impersonates someone" },
+        { "server: 'https://x'", "token: a, as-user-extra: {a: [b]}", "it impersonates someone" },
     }; /* clang-format on */
     struct folder f;
     folder_create(&f);

@@ -247,6 +247,52 @@ static void the_end_waits_for_a_slow_reader(void **state)
     assert_int_equal(client->end.verdict, V_RESET);
 }
 
+/* An upload, to where nothing is taken any more. */
+static void fill_the_way_out(void)
+{
+    static const char block[1000];
+
+    far->paused = true;
+    for (int i = 0; i < 400; i++) {
+        bufq_write(&client->out, block, sizeof(block));
+        stream_update(client);
+        run();
+    }
+}
+
+static size_t far_takes_all_and_counts_pongs(void)
+{
+    static uint8_t payload[CHUNK_SIZE];
+    size_t n, pongs = 0;
+
+    far->paused = false;
+    stream_update(far);
+    run();
+    while (!bufq_empty(&far->in)) {
+        pongs += far_takes(payload, sizeof(payload), &n) == WEBSOCKET_PONG;
+        stream_update(far);
+        run();
+    }
+    return pongs;
+}
+
+static void a_pong_that_finds_no_room_is_left_out_and_the_tunnel_lives(void **state)
+{
+    (void)state;
+
+    fill_the_way_out();
+    for (int i = 0; i < 1000; i++) {
+        far_sends_frame(WEBSOCKET_PING, true, "are you still with us?");
+        run();
+    }
+    assert_int_equal(client->end.verdict, V_OPEN);
+    assert_in_range(far_takes_all_and_counts_pongs(), 1, 999);
+    assert_true(bufq_empty(&client->out)); /* all of it whole, and nothing else missing */
+    far_sends_frame(WEBSOCKET_PING, true, "and now?");
+    run();
+    assert_int_equal(far_takes_all_and_counts_pongs(), 1);
+}
+
 static void stuck_and_paused_are_handed_on(void **state)
 {
     (void)state;
@@ -274,6 +320,7 @@ int main(void)
         TEST(a_close_is_an_orderly_end),
         TEST(an_end_without_a_close_is_a_reset),
         TEST(the_end_waits_for_a_slow_reader),
+        TEST(a_pong_that_finds_no_room_is_left_out_and_the_tunnel_lives),
         TEST(stuck_and_paused_are_handed_on),
     };
     return cmocka_run_group_tests_name("tunnel/websocket", tests, NULL, NULL);
