@@ -118,6 +118,16 @@ static void pass_final(struct exchange *x, const struct http1_head *head)
     a->state = ANSWERING_BODY;
 }
 
+/* Nobody who speaks something else need be waited for until a blank line comes. */
+static bool is_http_so_far(const struct bufq *in)
+{
+    static const char version[] = "HTTP/";
+    char first[sizeof(version) - 1];
+    size_t n = bufq_copy(in, 0, first, sizeof(first));
+
+    return memcmp(first, version, n) == 0;
+}
+
 static enum answer read_head(struct exchange *x)
 {
     struct stream *pod = x->lease.stream;
@@ -126,6 +136,8 @@ static enum answer read_head(struct exchange *x)
     size_t len;
 
     enum err e = find_head(x, &text, &len);
+    if (e == ERR_AGAIN && !is_http_so_far(&pod->in))
+        return bad(x, "it does not begin with HTTP/");
     if (e == ERR_AGAIN)
         return pod->in_eof ? bad(x, "it ended in the middle of its head") : ANSWER_WAIT;
     if (e)

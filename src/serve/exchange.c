@@ -230,6 +230,8 @@ static enum exchange_state begin(struct exchange *x)
         e = policy_check(c, &x->request, &x->target.route.name, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
         exchange_log_incoming(x);
+    if (e && str_eq(x->request.method, STR("CONNECT")))
+        return refuse_and_close(x, &why); /* what follows is no request */
     if (e)
         return refuse(x, &why);
     if (x->target.route.name.kind == NAME_OWN)

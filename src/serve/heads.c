@@ -85,19 +85,23 @@ static void put_request_hop(const struct http1_head *head, struct bufq *out)
         put_str(out, STR("Connection: Upgrade\r\n"));
 }
 
-/* Quoted, because an IPv6 address has colons; the host is a token's and a colon's bytes.
- */
-static void put_forwarded(const struct http1_head *head, const char *client,
-                          struct bufq *out)
+/* Quoted, because an IPv6 address has colons.  The host is the one that was routed by, and so
+ * has only a name's bytes. */
+static void put_forwarded(const struct http1_head *head, const struct target *target,
+                          const char *client, struct bufq *out)
 {
     bool v6 = strchr(client, ':') && client[0] != '[';
+    struct str host = target->authority;
+
+    if (!host.at && head->host)
+        host = head->host->value;
 
     put_str(out, v6 ? STR("Forwarded: for=\"[") : STR("Forwarded: for=\""));
     put_str(out, str_of(client));
     put_str(out, v6 ? STR("]\"") : STR("\""));
-    if (head->host && !memchr(head->host->value.at, '"', head->host->value.len)) {
+    if (host.at && !memchr(host.at, '"', host.len)) {
         put_str(out, STR(";host=\""));
-        put_str(out, head->host->value);
+        put_str(out, host);
         put_str(out, STR("\""));
     }
     put_str(out, STR(";proto=http\r\n"));
@@ -112,7 +116,7 @@ void request_head_write(const struct http1_head *head, const struct target *targ
     put_request_fields(head, target, out);
     put_request_hop(head, out);
     if (forwarded_for)
-        put_forwarded(head, forwarded_for, out);
+        put_forwarded(head, target, forwarded_for, out);
     put_str(out, STR("\r\n"));
     whole_end(out, limit);
 }

@@ -52,7 +52,7 @@ static bool is_loopback_address(struct str host)
     return str_starts(host, STR("127."));
 }
 
-static bool is_loopback(struct str host)
+bool policy_is_loopback(struct str host)
 {
     return str_ieq(host, STR("localhost")) || str_iends(host, STR(".localhost")) ||
            str_eq(host, STR("[::1]")) || is_loopback_address(host);
@@ -81,7 +81,7 @@ static bool is_foreign(const struct config *config, struct str origin)
         (!str_empty(host) && listed(&config->allow_origin, host)))
         return false;
     return str_empty(host) ||
-           !(is_loopback(host) || is_cluster_name(host, config->cluster_domain));
+           !(policy_is_loopback(host) || is_cluster_name(host, config->cluster_domain));
 }
 
 /* The first Origin that is foreign, or any that is not, or NULL: there is none. */

@@ -12,8 +12,9 @@
  * than a KiB.  While an exchange runs, the stream's wake is the exchange's.
  *
  * Closing takes two steps, because the kernel resets a connection that is closed with
- * bytes unread, and a reset destroys what the client has not read yet: FLUSH waits until
- * all is sent, LINGER for the client to see the end and stop.
+ * bytes unread, or that more bytes come for, and a reset destroys what the client has not
+ * read yet: FLUSH waits until all is sent, LINGER for the client to see the end and stop.
+ * Who has said nothing more and takes its answer at once needs no LINGER.
  */
 #include "serve/session.h"
 
@@ -23,7 +24,8 @@
 #include "detect/detect.h"
 #include "serve/strangers.h"
 
-#define FLUSH_MS 30000
+#define FLUSH_MS                                                                         \
+    120000 /* without a byte going out: the kernel wakes us each 128 KiB or so */
 #define LINGER_MS 2000
 #define BLANK_LINES_MAX 4
 
@@ -84,6 +86,7 @@ struct session {
     struct visitor from;
     uint64_t requests;
     unsigned blank_lines; /* before the next request */
+    size_t unsent;        /* in FLUSH, when it was last looked at */
     bool reset;           /* closing would make an answer look complete */
     bool unread;          /* the client may still be sending what nobody will read */
 };
@@ -192,17 +195,30 @@ static enum session_state in_exchange(struct session *s)
     return keep && !s->reset && !s->serve->draining ? SESSION_IDLE : SESSION_FLUSH;
 }
 
+/* A slow reader may say something long after we have handed its answer to the kernel. */
+static void look_at_rest(struct session *s)
+{
+    const struct stream *client = s->client;
+    bool looked_before = s->unsent != 0, slow = looked_before && client->out.len != 0;
+
+    s->unread = s->unread || slow || !bufq_empty(&client->in);
+    if (client->out.len != s->unsent)
+        timer_set(&s->deadline, FLUSH_MS);
+    s->unsent = client->out.len;
+}
+
 static enum session_state in_flush(struct session *s)
 {
     struct stream *client = s->client;
 
+    look_at_rest(s);
     bufq_clear(&client->in);
     if (!s->reset)
         stream_shutdown(client);
     stream_update(client);
     if (!bufq_empty(&client->out))
         return SESSION_FLUSH;
-    return s->unread && !s->reset ? SESSION_LINGER : SESSION_CLOSED;
+    return s->unread && !s->reset && !client->in_eof ? SESSION_LINGER : SESSION_CLOSED;
 }
 
 static enum session_state in_linger(struct session *s)

@@ -1,6 +1,8 @@
 /* serve/target.c - whom a request is for: target and Host into a route (RFC 9112, 3.2) */
 #include "serve/target.h"
 
+#include "serve/policy.h"
+
 static enum err refuse_form(struct refusal *why, int status, const char *first,
                             const char *hint)
 {
@@ -68,10 +70,13 @@ static bool is_origin_form(const struct http1_head *head)
            (str_eq(head->target, STR("*")) && str_eq(head->method, STR("OPTIONS")));
 }
 
-/* A proxy that answered for another server of this machine would be taken for it. */
+/* A proxy that answered for another server would be taken for it. */
 static enum err check_own(uint16_t door_port, const struct target *t, struct refusal *why)
 {
-    if (t->route.name.kind != NAME_OWN || !t->route.port || t->route.port == door_port)
+    bool own_port = t->route.port == door_port;
+    bool own_host = !t->route.port && policy_is_loopback(str_of(t->route.name.text));
+
+    if (t->route.name.kind != NAME_OWN || own_port || own_host)
         return OK;
     return refuse_form(why, 502,
                        "Bad Gateway: this proxy reaches services of the cluster only",

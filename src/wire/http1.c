@@ -532,7 +532,10 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
 
     /* HTTP/1.0 knows neither (RFC 9110, sections 7.8 and 10.1.1). */
     if (head->minor > 0) {
-        head->upgrade = r.upgrade && http1_find(head, FIELD_UPGRADE);
+        const struct http1_field *to = http1_find(head, FIELD_UPGRADE);
+        /* h2c is between neighbours, needs fields that Connection names, and is obsolete
+         * (RFC 9113, section 3.1): the answer comes without. */
+        head->upgrade = r.upgrade && to && !str_ieq(to->value, STR("h2c"));
         head->expect_continue = http1_has_token(head, FIELD_EXPECT, STR("100-continue"));
     }
     return OK;

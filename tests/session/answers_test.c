@@ -230,6 +230,52 @@ static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
+/* Closed with something unread, or to come, the kernel would drop what is on its way. */
+static void gives_a_client_with_more_to_say_the_time_to_read(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n" GET GET);
+    say(st, pod(st, 0), EMPTY);
+    assert_non_null(strstr(hear(st, client), " 200 OK"));
+    assert_int_equal(client->end.verdict, V_CLEAN);
+    assert_false(serve_idle(st->serve));
+    hang_up(st, client);
+    assert_true(serve_idle(st->serve));
+}
+
+static size_t swallow(struct stage *st, struct stream *client)
+{
+    size_t n = client->in.len;
+
+    bufq_clear(&client->in);
+    stream_update(client);
+    stage_pass(st, 100000);
+    return n;
+}
+
+/* As long as it takes something: an answer is worth a slow reader's time. */
+static void waits_for_a_slow_reader_as_long_as_it_reads(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    static const char body[200000];
+    size_t said = 0, heard = 0;
+
+    say(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
+    while (said < sizeof(body)) {
+        said += bufq_write(&pod(st, 0)->out, body, sizeof(body) - said);
+        stream_update(pod(st, 0));
+        heard += swallow(st, client);
+    }
+    while (client->end.verdict == V_OPEN || !bufq_empty(&client->in))
+        heard += swallow(st, client);
+    assert_true(heard > sizeof(body));
+    assert_int_equal(client->end.verdict, V_CLEAN);
+}
+
 static void drops_the_rest_of_an_upload_after_an_early_answer(void **state)
 {
     struct stage *st = *state;
@@ -262,6 +308,8 @@ int main(void)
         TEST(answers_a_client_that_has_closed_its_half),
         TEST(lets_an_early_answer_be_read_while_the_upload_goes_on),
         TEST(drops_the_rest_of_an_upload_after_an_early_answer),
+        TEST(gives_a_client_with_more_to_say_the_time_to_read),
+        TEST(waits_for_a_slow_reader_as_long_as_it_reads),
     };
     return cmocka_run_group_tests_name("session/answers", tests, NULL, NULL);
 }

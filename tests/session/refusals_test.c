@@ -124,11 +124,12 @@ static void knows_what_it_cannot_do(void **state)
     static const struct {
         const char *request, *says;
     } cases[] = {
-        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", "HTTP/1.1 501 " },
         { "GET https://web.shop/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
         { "GET web.shop HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
         { "GET * HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
         { "GET http://user:secret@web.shop/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 400 " },
+        { "GET http://10.1.2.3/healthz HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 502 " },
+        { "GET http://localhost:9999/ HTTP/1.1\r\n" HOST "\r\n", "HTTP/1.1 502 " },
     };
     struct stream *client = stage_client(st);
 
@@ -137,6 +138,21 @@ static void knows_what_it_cannot_do(void **state)
         if (strncmp(hear(st, client), cases[i].says, strlen(cases[i].says)) != 0)
             fail_msg("%s\nwas answered\n%s", cases[i].request, st->heard);
     }
+    assert_int_equal(st->lease_count, 0);
+}
+
+/* Who wants a tunnel sends what is for its other end, and no requests. */
+static void runs_nothing_behind_a_connect(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client,
+        "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n" GET);
+    const char *said = hear(st, client);
+    assert_memory_equal(said, "HTTP/1.1 501 Not Implemented\r\n", 30);
+    assert_non_null(strstr(said, "\r\nConnection: close\r\n"));
+    assert_int_equal(client->end.verdict, V_CLEAN);
     assert_int_equal(st->lease_count, 0);
 }
 
@@ -202,6 +218,8 @@ static void refuses_answers_that_are_not_http(void **state)
     struct stage *st = *state;
     static const char *const answers[] = {
         "SSH-2.0-OpenSSH_9.2\r\n\r\n",
+        "220 mail ESMTP\r\n",
+        "ERROR\r\n",
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
@@ -406,6 +424,7 @@ int main(void)
         TEST(refuses_bodies_that_are_no_chunks),
         TEST(refuses_hosts_that_are_not_the_clusters),
         TEST(knows_what_it_cannot_do),
+        TEST(runs_nothing_behind_a_connect),
         TEST(limits_heads),
         TEST(limits_heads_of_answers),
         TEST(refuses_answers_that_are_not_http),

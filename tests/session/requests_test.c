@@ -148,6 +148,24 @@ static void adds_forwarded_only_when_told_to(void **state)
     assert_hears(st, pod(st, 0),
                  "GET / HTTP/1.1\r\nHost: web.shop\r\n"
                  "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
+    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    hear(st, client);
+    say(st, client, "GET http://web.shop/ HTTP/1.1\r\nHost: a\\\r\n\r\n");
+    assert_hears(st, pod(st, 1), /* what the target says, and not the Host beside it */
+                 "GET / HTTP/1.1\r\nHost: web.shop\r\n"
+                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
+}
+
+/* Its HTTP2-Settings would be lost on the way. */
+static void answers_in_http1_who_would_rather_have_h2c(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client,
+        "GET / HTTP/1.1\r\nHost: web.shop\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
+    assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n");
 }
 
 /* Our own service, asked for by its name in a pod: no tunnel to ourselves. */
@@ -170,6 +188,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(passes_messages_on_that_come_byte_by_byte,
                                         stage_setup, stage_teardown),
         cmocka_unit_test_setup_teardown(adds_forwarded_only_when_told_to, stage_setup,
+                                        stage_teardown),
+        cmocka_unit_test_setup_teardown(answers_in_http1_who_would_rather_have_h2c, stage_setup,
                                         stage_teardown),
         cmocka_unit_test_setup_teardown(answers_for_itself_when_the_service_is_itself,
                                         stage_setup, stage_teardown),
