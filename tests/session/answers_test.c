@@ -263,6 +263,7 @@ static void waits_for_a_slow_reader_as_long_as_it_reads(void **state)
     static const char body[200000];
     size_t said = 0, heard = 0;
 
+    client->in.limit = 4096;
     say(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
     say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
     while (said < sizeof(body)) {
