@@ -41,6 +41,11 @@ const char *api_authorization(struct api *a)
     return credentials_header(&a->credentials, loop_sched(a->loop)->now);
 }
 
+bool api_doubt(struct api *a)
+{
+    return credentials_doubt(&a->credentials);
+}
+
 struct request {
     struct api_call *call;
     struct api *api;

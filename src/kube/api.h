@@ -24,6 +24,9 @@ const struct kube_target *api_target(const struct api *a);
  * until the next call.  Never logged. */
 const char *api_authorization(struct api *a);
 
+/* The server did not like them: true when they may be others at the next call. */
+bool api_doubt(struct api *a);
+
 /* What a failed call was about. */
 struct api_error {
     enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,

@@ -193,6 +193,11 @@ static enum exchange_state own_page(struct exchange *x)
 
 /* HEAD: the request's head, copied together and understood. */
 
+static uint64_t rest_of(uint64_t ms, uint64_t spent_ms)
+{
+    return ms > spent_ms ? ms - spent_ms : 0;
+}
+
 static void lease(struct exchange *x)
 {
     const struct config *c = x->serve->config;
@@ -209,10 +214,11 @@ static void lease(struct exchange *x)
         .alone = !will_fit || head->upgrade,
         .avoid = x->avoid,
         .attempt = x->attempts,
-        .wait_until = x->serve->sched->now + c->wait_ms,
+        .wait_until = x->serve->sched->now + rest_of(c->wait_ms, x->waited_ms),
         .id = x->id,
     };
 
+    x->leased_at = x->serve->sched->now;
     x->attempts++;
     answering_begin(x);
     upstream_lease(x->serve->upstream, &want, &x->lease, &x->task);
@@ -292,6 +298,7 @@ static enum exchange_state in_lease(struct exchange *x)
         return give_up(x);
     if (x->lease.result == ERR_AGAIN)
         return EXCHANGE_LEASE;
+    x->waited_ms += x->serve->sched->now - x->leased_at;
     if (!x->lease.result)
         return EXCHANGE_TALK;
     if (x->lease.result == ERR_OURSELVES)
@@ -595,6 +602,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     x->text_len = x->scanned = 0;
     x->known = x->keep = x->cut = false;
     x->attempts = x->deliveries = 0;
+    x->waited_ms = 0;
     x->status = 0;
     x->bytes_in = x->bytes_out = 0;
     x->sending.body = (struct body){ 0 };

@@ -52,7 +52,9 @@ struct exchange {
 
     struct log_id id;
     uint64_t began;
-    struct stream *client;      /* borrowed from the session until DONE */
+    uint64_t leased_at,
+        waited_ms;         /* for leases, earlier ones only: --wait is for all of them */
+    struct stream *client; /* borrowed from the session until DONE */
     const struct visitor *from; /* likewise */
     struct task *owner;         /* wakes at DONE */
 

@@ -45,6 +45,7 @@ struct raw {
     struct route route;
     uint64_t began;
 
+    uint64_t leased_at, waited_ms; /* for leases: --wait is for all of them */
     struct lease lease;
     struct endpoint *avoid; /* a reference: it refused */
     unsigned attempts;
@@ -75,6 +76,7 @@ static const struct {
 static void ask_for_lease(struct raw *r)
 {
     const struct config *c = r->serve->config;
+    bool wait = c->wait_ms > r->waited_ms;
     struct want want = {
         .route = &r->route,
         .client = str_of(r->from.address),
@@ -83,9 +85,10 @@ static void ask_for_lease(struct raw *r)
         .alone = true,
         .avoid = r->avoid,
         .attempt = r->attempts,
-        .wait_until = r->task.sched->now + c->wait_ms,
+        .wait_until = r->task.sched->now + (wait ? c->wait_ms - r->waited_ms : 0),
         .id = r->id,
     };
+    r->leased_at = r->task.sched->now;
     r->attempts++;
     upstream_lease(r->serve->upstream, &want, &r->lease, &r->task);
 }
@@ -118,6 +121,7 @@ static enum raw_state in_lease(struct raw *r)
 {
     if (r->lease.result == ERR_AGAIN)
         return RAW_LEASE;
+    r->waited_ms += r->task.sched->now - r->leased_at;
     if (r->lease.result)
         return give_up(r, r->lease.result, &r->lease.why);
     say_again(r);

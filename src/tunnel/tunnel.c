@@ -39,10 +39,7 @@
  *   probe says, or the verdicts do.
  * - A connection that has its tunnel to itself is braked by TCP, both ways.  Where several
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
- * - Silence means death only while an answer could come: a tunnel that waits for a slow
- *   client cannot be heard, and one that waits for a slow pod cannot ask.  There the kernel
- *   is asked whether its own questions are answered (tcp_is_unanswered), and a pod may take
- *   as long as it likes to read.
+ * - Silence means death only while an answer could come (liveness.c).
  *
  * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
@@ -64,15 +61,14 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
+#include "tunnel/liveness.h"
 #include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 #include "tunnel/spare.h"
 #include "tunnel/websocket.h"
 
-#define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
-#define LEFT_MAX 100  /* pairs that wait for their verdict; the runtime takes a second */
-#define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
+#define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
 
@@ -180,14 +176,28 @@ static void start_connecting(struct tunnel *t)
     carrier_connect(t->origin, &t->connecting, &t->step);
 }
 
-/* The connection was made before, and has died since. */
-static enum tunnel_state leave_spare(struct tunnel *t)
+static enum tunnel_state dial_again(struct tunnel *t)
 {
-    t->on_spare = false;
     t->error = (struct api_error){ 0 };
     stream_close(TAKE(t->carrier));
     start_connecting(t);
     return TUNNEL_CONNECT;
+}
+
+/* The connection was made before, and has died since. */
+static enum tunnel_state leave_spare(struct tunnel *t)
+{
+    t->on_spare = false;
+    return dial_again(t);
+}
+
+/* A token file may hold another one by now. */
+static bool may_have_new_credentials(struct tunnel *t)
+{
+    bool first = !t->doubted;
+
+    t->doubted = true;
+    return first && t->error.code == ERR_UNAUTHORIZED && api_doubt(t->origin->api);
 }
 
 /* This carrier was refused: dial once more, with the other. */
@@ -198,17 +208,16 @@ static enum tunnel_state try_other_carrier(struct tunnel *t)
               LOG_S("reason", diag_text(&t->error.why, t->error.code)));
     t->second_try = true;
     t->refusal = t->error;
-    t->error = (struct api_error){ 0 };
     t->kind = t->kind == CARRIER_KIND_SPDY ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
-    stream_close(TAKE(t->carrier));
-    start_connecting(t);
-    return TUNNEL_CONNECT;
+    return dial_again(t);
 }
 
 static enum tunnel_state upgrade_failed(struct tunnel *t)
 {
     bool may_choose = t->origin->settings->carrier == TUNNEL_CARRIER_AUTO;
 
+    if (may_have_new_credentials(t))
+        return dial_again(t);
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
     if (t->second_try && upgrade_refused_carrier(&t->error))
@@ -264,14 +273,6 @@ static bool is_held_up(const struct tunnel *t)
 bool tunnel_is_reading(const struct tunnel *t)
 {
     return !t->carrier->paused && !is_held_up(t);
-}
-
-/* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
- * where one more PING could be the one that stops the session: there TCP has to notice. */
-bool tunnel_is_listening(const struct tunnel *t)
-{
-    return tunnel_is_reading(t) && !t->carrier->stuck && !share_is_blind(t) &&
-           t->unanswered < UNANSWERED_MAX;
 }
 
 static bool worn_out(const struct tunnel *t)
@@ -347,7 +348,7 @@ static void release(struct tunnel *t)
                  LOG_S("reason", diag_text(&t->error.why, t->error.code)),
                  LOG_U("connections", t->carried), LOG_U("ms", now(t) - t->opened_at));
     timer_stop(&t->deadline);
-    timer_stop(&t->ping);
+    liveness_stop(t);
     residues_finish(t);
     connecting_finish(&t->connecting);
     lose_pairs(t);
@@ -364,7 +365,7 @@ static void enter(struct tunnel *t, enum tunnel_state next)
         t->opened_at = t->heard_at = now(t);
         t->used_at = t->pod->demand.asked_at; /* which may be long ago: dialled ahead */
         timer_stop(&t->deadline);
-        timer_set(&t->ping, t->origin->settings->ping_ms);
+        liveness_start(t);
         log_opened(t);
         pod_on_tunnel_open(t->pod, t);
     }
@@ -405,74 +406,6 @@ static void on_deadline(struct timer *timer)
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 
-/* Of the worker that the next PING goes to. */
-static bool may_answer(const struct tunnel *t)
-{
-    unsigned worker = (t->next_ping - 1) / 2 % WORKERS;
-    return t->residues[worker] != RESIDUE_DEAD && !share_owes_pong(t, worker);
-}
-
-/* As many PINGs as it takes for one to go to a worker that may answer. */
-static bool ask_for_life(struct tunnel *t)
-{
-    bool asked = false, enough = false;
-    uint32_t id;
-
-    for (int i = 0; i < WORKERS && !enough; i++) {
-        enough = may_answer(t);
-        asked = frames_ping(t, &id) || asked;
-    }
-    return asked;
-}
-
-/* In a hurry there is no second question: one of the workers will answer. */
-static bool ask_all_for_life(struct tunnel *t)
-{
-    bool asked = false;
-    uint32_t id;
-
-    for (int i = 0; i < WORKERS; i++)
-        asked = frames_ping(t, &id) || asked;
-    return asked;
-}
-
-/* Behind what a slow pod has not taken.  PINGs say nothing then, and TCP has to. */
-static bool may_stand_still(const struct tunnel *t)
-{
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (pair_may_have_buried_its_worker(p))
-            return true;
-    return false;
-}
-
-/* Liveness: silence while we were listening means that nobody is there. */
-static void on_ping(struct timer *timer)
-{
-    struct tunnel *t = container_of(timer, struct tunnel, ping);
-    const struct tunnel_settings *s = t->origin->settings;
-    bool listening = tunnel_is_listening(t);
-    uint64_t silent_ms = listening && !may_stand_still(t) ? now(t) - t->heard_at : 0;
-
-    if (silent_ms >= s->ping_timeout_ms ||
-        tcp_is_unanswered(tls_below(t->wire), s->ping_timeout_ms)) {
-        tunnel_close(t, ERR_TIMEOUT, "no sign of life");
-        return;
-    }
-    if (listening && ask_for_life(t))
-        task_wake(&t->flush);
-    uint64_t patience_ms = s->ping_timeout_ms - silent_ms;
-    timer_set(&t->ping, patience_ms < s->ping_ms ? patience_ms : s->ping_ms);
-}
-
-void tunnel_doubt(struct tunnel *t)
-{
-    if (t->state != TUNNEL_OPEN || !tunnel_is_listening(t) || !ask_all_for_life(t))
-        return;
-    t->heard_at = 0; /* what came before says nothing any more */
-    task_wake(&t->flush);
-    timer_set(&t->ping, DOUBT_MS);
-}
-
 void tunnel_close(struct tunnel *t, enum err e, const char *why)
 {
     if (t->state == TUNNEL_CLOSED)
@@ -496,9 +429,9 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     list_init(&t->pairs);
     list_init(&t->left);
     timer_init(&t->deadline, sched, on_deadline);
-    timer_init(&t->ping, sched, on_ping);
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
+    liveness_init(t);
     residues_init(t);
     timer_set(&t->deadline, o->settings->dial_ms);
     t->share = shared ? share_create(t) : NULL;

@@ -56,6 +56,7 @@ struct tunnel {
     struct task flush;     /* pairs have bytes to frame (RANK_FLUSH) */
 
     enum carrier kind;
+    bool doubted;             /* the credentials were read again, or were not to blame */
     bool second_try;          /* the other carrier was refused */
     bool on_spare;            /* dialled on a connection that was made before */
     bool reached;             /* it timed out, and not because of the API server */

@@ -234,7 +234,38 @@ static enum lease_state no_such_endpoint(struct leasing *l, const struct service
     return fail(l, ERR_UNAVAILABLE);
 }
 
-static enum lease_state no_endpoint(struct leasing *l, const struct service *s)
+/* Who is ready has not got that port, and time does not mend that. */
+static bool lacks_port(const struct leasing *l, const struct service *s, size_t index)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        const struct endpoint *e = s->endpoints[i];
+        if (!e->ready || !route_matches(route_of(l), e))
+            continue;
+        if (route_container_port(route_of(l), s, e, index))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static enum lease_state no_such_port(struct leasing *l, const struct service *s,
+                                     size_t index)
+{
+    const struct service_port *p = &s->ports[index];
+
+    diag_set(
+        &l->lease->why, ERR_UNAVAILABLE,
+        "port %u of services \"%s\" leads to the container port%s%s, which no ready pod "
+        "has",
+        p->number, s->name, p->target_name ? " " : "",
+        p->target_name ? p->target_name : "");
+    return fail(l, ERR_UNAVAILABLE);
+}
+
+static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
+                                    size_t port_index)
 {
     struct lease *lease = l->lease;
 
@@ -243,6 +274,8 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s)
         return fail(l, ERR_OURSELVES);
     if (route_of(l)->name.kind == NAME_ENDPOINT && s->endpoint_count)
         return no_such_endpoint(l, s);
+    if (port_index < s->port_count && lacks_port(l, s, port_index))
+        return no_such_port(l, s, port_index);
     diag_set(&lease->why, ERR_UNAVAILABLE, "%s",
              s->pods_note        ? s->pods_note
              : s->endpoint_count ? "none of its pods is ready"
@@ -265,7 +298,7 @@ static enum lease_state choose(struct leasing *l)
         return fail(l, e);
     struct endpoint *chosen = balance_choose(u->balance, &c);
     if (!chosen)
-        return no_endpoint(l, s);
+        return no_endpoint(l, s, c.port_index);
     return connect_to(l, chosen, route_container_port(c.route, s, chosen, c.port_index));
 }
 

@@ -78,6 +78,12 @@ const char *api_authorization(struct api *a)
     return NULL;
 }
 
+bool api_doubt(struct api *a)
+{
+    (void)a;
+    return false;
+}
+
 static void on_wake(struct task *task)
 {
     (void)task;

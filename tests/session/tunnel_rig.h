@@ -66,6 +66,7 @@ struct rig {
     struct tunnel_settings settings;
     struct tunnels *tunnels;
     struct server *servers[64]; /* by dial */
+    bool token_file;            /* the credentials may be others at the next dial */
     size_t dials;
     unsigned turn;
     bool unanswered;        /* the kernel says so of every carrier */
