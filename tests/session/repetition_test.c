@@ -246,12 +246,37 @@ static void says_whether_a_request_may_be_repeated(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
+/* --wait is a client's patience, however many pods it is spent on; what the pods take for
+ * themselves does not count. */
+static void waiting_is_counted_over_all_attempts(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    static const struct outcome held = { 0 };
+
+    st->script[0] = st->script[1] = (struct outcome){ .result = ERR_AGAIN };
+    say(st, client, GET);
+    assert_int_equal(st->leases[0].wait_ms, st->config->wait_ms);
+    stage_pass(st, 6000);
+    stage_deliver(st, 0, &held);
+    stage_pass(st, 60000); /* it thinks, and dies over it */
+    pod_ends(st, 0, V_RESET, "reset by peer");
+    assert_int_equal(st->leases[1].wait_ms, st->config->wait_ms - 6000);
+    stage_pass(st, 5000);
+    stage_deliver(st, 1, &held);
+    pod_ends(st, 1, V_RESET, "reset by peer");
+    assert_int_equal(st->leases[2].wait_ms, 0);
+    say(st, pod(st, 2), EMPTY);
+    assert_hears(st, client, EMPTY);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(repeats_what_is_safe_and_nothing_else),
         TEST(gives_up_after_enough_attempts),
         TEST(refusals_are_no_deliveries),
+        TEST(waiting_is_counted_over_all_attempts),
         TEST(repeats_the_part_of_a_body_that_has_come),
         TEST(repeats_more_than_a_queue_holds),
         TEST(asks_elsewhere_when_a_kept_connection_has_ended_or_spoken),

@@ -42,6 +42,7 @@ struct leased {
     char avoid[32]; /* the pod's name; "": none */
     char route[300];
     uint16_t port;
+    uint64_t wait_ms; /* from then on it may be waited for a pod */
     bool returned;
     enum fate fate;
     enum verdict end; /* of its stream, when it was returned */

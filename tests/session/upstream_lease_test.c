@@ -121,6 +121,23 @@ static void no_pod_at_all_is_final(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+/* As where a named target port is misspelt. */
+static void a_port_that_no_ready_pod_has_is_final(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("ab");
+    rig.service->ports[0].target_name = xstrdup("htpp");
+    for (size_t i = 0; i < rig.service->endpoint_count; i++)
+        rig.service->endpoints[i]->ports[0] = 0;
+    asker_get(&a);
+    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
+    assert_non_null(
+        strstr(a.lease.why.text, "leads to the container port htpp, which no"));
+    asker_return(&a, FATE_CLOSE);
+}
+
 static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
 {
     (void)state;
@@ -873,6 +890,7 @@ int main(void)
         TEST(an_undeclared_port_is_final),
         TEST(a_pod_is_asked_for_as_a_pod),
         TEST(no_pod_at_all_is_final),
+        TEST(a_port_that_no_ready_pod_has_is_final),
         TEST(an_endpoint_that_was_ready_lately_is_waited_for),
         TEST(a_change_unparks),
         TEST(the_retry_timer_unparks),
