@@ -34,8 +34,9 @@ struct listing {
     struct table *table;
 };
 
-static const char *const headings[] = { "NAMESPACE", "SERVICE",         "PORTS",
-                                        "URL",       "URL WITHOUT DNS", NULL };
+static const char *const headings[] = {
+    "NAMESPACE", "SERVICE", "URL", "PORTS", "URL WHERE THE CLUSTER'S DNS IS", NULL
+};
 
 static void on_answer(struct task *t)
 {
@@ -86,7 +87,7 @@ static void add_row(struct listing *l, const struct service_spec *s)
     AUTO_FREE char *zone = xasprintf("svc.%s", l->config->cluster_domain);
     AUTO_FREE char *full = url(l, s, zone);
     AUTO_FREE char *local = url(l, s, "localhost");
-    const char *const cells[] = { s->ns, s->name, ports, full, local };
+    const char *const cells[] = { s->ns, s->name, local, ports, full };
 
     table_add(l->table, cells);
 }

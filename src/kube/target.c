@@ -224,7 +224,7 @@ static const struct kc_context *choose(const struct kubeconfig *kc, const char *
         diag_set(why, ERR_CONFIG,
                  "no current-context is set; choose one with --context (%s)", known);
     else if (!context)
-        diag_set(why, ERR_CONFIG, "no context \"%s\" (there is: %s)", name,
+        diag_set(why, ERR_CONFIG, "no context \"%s\" (there are: %s)", name,
                  known[0] ? known : "none");
     return context;
 }

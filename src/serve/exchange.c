@@ -157,7 +157,7 @@ static enum exchange_state refuse(struct exchange *x, const struct refusal *refu
     struct page page;
 
     if (refusal->status >= 500)
-        log_warn(x->id, "no answer for the client", LOG_I("status", refusal->status),
+        log_warn(x->id, "request failed", LOG_I("status", refusal->status),
                  LOG_S("why", refusal->first));
     else
         log_debug(x->id, "refused", LOG_I("status", refusal->status),
