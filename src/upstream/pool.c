@@ -223,13 +223,10 @@ struct pool *pool_create(struct sched *sched, uint64_t idle_ms)
 
 void pool_destroy(struct pool *p)
 {
-    size_t at = 0;
     if (!p)
         return;
     pool_clear(p);
-    for (struct map_entry *e; (e = map_next(&p->places, &at));)
-        free(e->value);
-    pool_trim(p);
+    pool_trim(p); /* the places too, now that they are empty */
     map_finish(&p->places);
     free(p);
 }

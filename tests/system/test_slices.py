@@ -1,0 +1,65 @@
+"""EndpointSlices that somebody wrote by hand: nobody checks what their targetRefs say.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+
+import pytest
+
+
+def pod(name):
+    return {"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"name": name, "namespace": "man", "uid": f"uid-of-{name}"},
+            "spec": {"nodeName": "n1", "containers": [{"name": "c", "ports": [{"containerPort": 8080}]}]},
+            "status": {"phase": "Running", "podIP": "10.9.0.1", "podIPs": [{"ip": "10.9.0.1"}],
+                       "conditions": [{"type": "Ready", "status": "True"}]}}
+
+
+def service(name):
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "man"},
+            "spec": {"clusterIP": "10.0.0.9", "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}}
+
+
+def endpoint_slice(of, **target):
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+            "metadata": {"name": f"{of}-by-hand", "namespace": "man",
+                         "labels": {"kubernetes.io/service-name": of}},
+            "ports": [{"name": "http", "port": 8080, "protocol": "TCP"}],
+            "endpoints": [{"addresses": ["10.9.0.1"], "conditions": {"ready": True},
+                           "targetRef": {"kind": "Pod", **target}}]}
+
+
+TARGETS = {
+    "plain": {"namespace": "man", "name": "plain-0"},
+    "other": {"namespace": "man", "name": "other-0"},
+    "claims": {"namespace": "man", "name": "claims-0", "uid": "uid-of-plain-0"},
+    "crosses": {"namespace": "shop", "name": "db-0"},
+    "smuggles": {"name": "x HTTP/1.1\r\nHost: h\r\n\r\nDELETE /api/v1/namespaces/shop/pods/db-0 HTTP/1.1\r\nX: "},
+    "escapes": {"name": "../../shop/pods/db-0"},
+}
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    path = tmp_path_factory.mktemp("slices") / "objects.json"
+    items = [pod(f"{name}-0") for name in ("plain", "other", "claims")]
+    for name, target in TARGETS.items():
+        items += [service(name), endpoint_slice(name, **target)]
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    return path
+
+
+def test_pods_without_a_uid_are_told_apart(start_both, objects):
+    _, tunnel = start_both("--manifest", str(objects))
+    for name in ("plain", "other", "claims", "plain", "other", "claims"):
+        answer = tunnel.get(f"{name}.man.svc.cluster.local")
+        assert (answer.status, answer.header("x-pod")) == (200, f"{name}-0"), answer
+
+
+@pytest.mark.parametrize("name", ("crosses", "smuggles", "escapes"))
+def test_a_slice_leads_nowhere_else(start_both, objects, name):
+    """It acts with our rights: what it names is never asked for."""
+    _, tunnel = start_both("--manifest", str(objects), tunnel=["--deny-namespace", "shop"])
+    answer = tunnel.get(f"{name}.man.svc.cluster.local")
+    assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer
+    assert "dialling" not in tunnel.log() and "port-forward failed" not in tunnel.log()
