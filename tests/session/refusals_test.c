@@ -147,8 +147,7 @@ static void runs_nothing_behind_a_connect(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client,
-        "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n" GET);
+    say(st, client, "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n" GET);
     const char *said = hear(st, client);
     assert_memory_equal(said, "HTTP/1.1 501 Not Implemented\r\n", 30);
     assert_non_null(strstr(said, "\r\nConnection: close\r\n"));

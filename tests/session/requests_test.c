@@ -189,8 +189,8 @@ int main(void)
                                         stage_setup, stage_teardown),
         cmocka_unit_test_setup_teardown(adds_forwarded_only_when_told_to, stage_setup,
                                         stage_teardown),
-        cmocka_unit_test_setup_teardown(answers_in_http1_who_would_rather_have_h2c, stage_setup,
-                                        stage_teardown),
+        cmocka_unit_test_setup_teardown(answers_in_http1_who_would_rather_have_h2c,
+                                        stage_setup, stage_teardown),
         cmocka_unit_test_setup_teardown(answers_for_itself_when_the_service_is_itself,
                                         stage_setup, stage_teardown),
     };
