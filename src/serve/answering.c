@@ -141,7 +141,9 @@ static enum answer read_head(struct exchange *x)
     if (e == ERR_AGAIN)
         return pod->in_eof ? bad(x, "it ended in the middle of its head") : ANSWER_WAIT;
     if (e)
-        return bad(x, "its head is larger than max-head-size");
+        return bad(x, pod->in.len < x->serve->config->max_head_size
+                          ? "its head is larger than 63 KiB, whatever max-head-size is"
+                          : "its head is larger than max-head-size");
     e = http1_response_parse(text, len, x->request.method, head);
     if (e)
         return bad(x, head->problem);

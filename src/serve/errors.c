@@ -83,7 +83,9 @@ static void hint_grant(const struct lease *lease, struct str ns, struct refusal 
                  "rules:\n"
                  "- apiGroups: [\"%s\"]\n"
                  "  resources: [\"%s\"]\n"
-                 "  verbs: [\"%s\"]",
+                 "  verbs: [\"%s\"]\n\n"
+                 "In all it takes get and list on services and pods, and create on "
+                 "pods/portforward.",
                  lease->missing_verb, lease->missing_resource, STR_ARG(ns),
                  api_group(lease->missing_resource), lease->missing_resource,
                  lease->missing_verb);
