@@ -235,6 +235,7 @@ static void pair_close(struct stream *s)
     p->left = true;
     pair_set_lent(p, false);
     bufq_clear(&s->in);
+    share_account(p);
     bufq_clear(&s->out);
     if (!p->tunnel) {
         pair_destroy(p);

@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "tunnel/coalesce.h"
+#include "tunnel/pod.h"
 #include "tunnel/share.h"
 
 #define USERS 6
@@ -335,6 +336,20 @@ static void a_slow_reader_is_kept_for_and_then_failed_alone(void **state)
     assert_int_equal(user_stream(slow)->end.verdict, V_RESET);
     user_expect(other, "b", 1);
     assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
+    close_all();
+}
+
+/* Its verdict comes a second later: the room that all share is free at once. */
+static void who_leaves_keeps_nothing(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *slow = sharing(0);
+    size_t sent = fill(s, slow, SHARE_PAIR_LIMIT / 2);
+
+    assert_int_equal(rig.tunnels->kept_for_slow, sent);
+    user_finish(slow);
+    assert_int_equal(rig.tunnels->kept_for_slow, 0);
     close_all();
 }
 
@@ -782,6 +797,7 @@ int main(void)
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_carrier_never_stops),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
+        CASE(who_leaves_keeps_nothing),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
         CASE(an_end_needs_no_room),
         CASE(an_end_leaves_the_tunnel_welcoming),

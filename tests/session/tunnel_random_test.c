@@ -1,0 +1,620 @@
+/* tests/session/tunnel_random_test.c - tunnels: anything at any time, and what always holds
+ *
+ * Each seed is a play: people come, talk and leave, API servers answer or do not, pods end
+ * and workers get stuck, in an order and with pauses that the seed says.  After every event
+ * all that must hold whatever has happened is looked at.  In the end everybody leaves, and
+ * everything has to go: by itself, by a drain, or at once.
+ *
+ * `tunnel_random_test FIRST COUNT` plays other seeds than the usual ones.
+ */
+#include "tunnel_rig.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <string.h>
+
+#include "base/own.h"
+#include "tunnel/coalesce.h"
+#include "tunnel/pod.h"
+#include "tunnel/share.h"
+#include "tunnel_rules.h"
+
+#define USUAL_FIRST 1
+#define USUAL_COUNT 300
+#define PEOPLE 14
+#define EVENTS 600
+#define FRAMES_ROOM 4096 /* no server of the rig waits until it can send a frame */
+
+static struct person {
+    struct user user;
+    bool here, lent;
+    uint64_t taken; /* bytes */
+} people[PEOPLE];
+
+static const char *const uids[] = { "uid-1", "uid-2", "uid-3" };
+
+/* ---- the play: what is told of it, and its dice ---- */
+
+static uint64_t first = USUAL_FIRST, count = USUAL_COUNT;
+static uint64_t seed, dice;
+static unsigned event;
+static const char *what;
+static bool over;
+
+static void tell_where(void)
+{
+    print_error("seed %" PRIu64 ", event %u: %s\n", seed, event, what);
+}
+
+static void on_abort(int number)
+{
+    (void)number;
+    tell_where();
+}
+
+/* 0 to n - 1 */
+static uint32_t roll(uint32_t n)
+{
+    dice ^= dice << 13;
+    dice ^= dice >> 7;
+    dice ^= dice << 17;
+    return (uint32_t)((dice >> 11) % n);
+}
+
+static bool one_in(uint32_t n)
+{
+    return roll(n) == 0;
+}
+
+/* ---- what holds of a connection, as its user sees it ---- */
+
+static size_t sent[ARRAY_LEN(rig.servers)][ARRAY_LEN(rig.servers[0]->pairs)];
+
+/* What its server has sent to it, in all. */
+static size_t sent_to(const struct person *p)
+{
+    const struct pair *pair = container_of(p->user.opening.stream, struct pair, stream);
+    size_t dial = p->user.opening.tunnel.number - 1; /* each has one dial */
+
+    for (size_t i = 0; i < rig.servers[dial]->pair_count; i++)
+        if (rig.servers[dial]->pairs[i].data_id == pair->data_id)
+            return sent[dial][i];
+    return 0; /* it was not even heard of */
+}
+
+/* Every byte once: all of them where it says so, and never one more. */
+static void check_bytes(const struct person *p)
+{
+    const struct stream *s = p->user.opening.stream;
+    uint64_t got = p->taken + s->in.len;
+
+    must(got <= sent_to(p), "nobody gets what was not sent to them");
+    must(s->end.verdict != V_CLEAN || got == sent_to(p),
+         "a clean end means that all came");
+}
+
+/* Returns how many bytes it keeps beside those of live tunnels. */
+static size_t check_person(const struct person *p)
+{
+    const struct stream *s = p->user.opening.stream;
+
+    if (!p->here || !s)
+        return 0;
+    const struct pair *pair = container_of(s, struct pair, stream);
+    rules_check_stream(s);
+    check_bytes(p);
+    return pair->tunnel ? 0 : pair->counted;
+}
+
+static void check_all(void)
+{
+    size_t kept = rules_check();
+
+    for (size_t i = 0; i < PEOPLE; i++)
+        kept += check_person(&people[i]);
+    must(kept == rig.tunnels->kept_for_slow, "bytes for slow readers are counted");
+}
+
+/* ---- what may happen ---- */
+
+/* To whom it happens, as the dice say. */
+struct scene {
+    struct person *person;
+    struct stream *stream; /* theirs; NULL: none */
+    size_t dial, pair;
+    struct server *server; /* that can speak; NULL: none */
+};
+
+enum needs { NOTHING, SOMEBODY_AWAY, SOMEBODY, STREAM, OPEN_STREAM, SERVER, PAIR };
+
+static const char block[60000];
+
+static void somebody_comes(const struct scene *s)
+{
+    *s->person = (struct person){ .here = true, .lent = true };
+    (one_in(5) ? user_open_alone : user_open)(&s->person->user, uids[roll(3)], 80);
+}
+
+static void somebody_leaves(const struct scene *s)
+{
+    if (one_in(3))
+        stream_abort(TAKE(s->person->user.opening.stream));
+    user_finish(&s->person->user);
+    s->person->here = false;
+}
+
+static void somebody_writes(const struct scene *s)
+{
+    if (s->stream->shut)
+        return;
+    bufq_write(&s->stream->out, block, one_in(4) ? roll(sizeof(block)) : roll(2000));
+    stream_update(s->stream);
+}
+
+/* As much as is taken now. */
+static void somebody_uploads(const struct scene *s)
+{
+    for (int i = 0; i < 40 && s->stream->end.verdict == V_OPEN; i++) {
+        somebody_writes(s);
+        rig_run();
+    }
+}
+
+static void somebody_says_no_more(const struct scene *s)
+{
+    stream_shutdown(s->stream);
+}
+
+static void somebody_reads(const struct scene *s)
+{
+    size_t n = roll((uint32_t)s->stream->in.len + 1);
+
+    bufq_skip(&s->stream->in, n);
+    s->person->taken += n;
+    s->stream->paused = one_in(3);
+    stream_update(s->stream);
+}
+
+/* As upstream/ does it: not what is unfinished, nor what does not last. */
+static void a_connection_is_kept(const struct scene *s)
+{
+    bool done = bufq_empty(&s->stream->in) && bufq_empty(&s->stream->out);
+
+    if (!s->person->lent || !done || s->stream->shut || !tunnel_stream_lasts(s->stream))
+        return;
+    tunnel_stream_lend(s->stream, false);
+    s->person->lent = false;
+}
+
+static void a_kept_one_is_lent(const struct scene *s)
+{
+    if (s->person->lent || !tunnel_stream_free(s->stream, one_in(4)))
+        return;
+    tunnel_stream_lend(s->stream, true);
+    s->person->lent = true;
+}
+
+/* Small exchanges, until the pod counts as one that has only such. */
+static void a_connection_is_kept_and_lent_for_long(const struct scene *s)
+{
+    for (int i = 0; i < COALESCE_AFTER; i++) {
+        a_connection_is_kept(s);
+        a_kept_one_is_lent(s);
+    }
+}
+
+/* Or with silence, to this one for ever. */
+static void answer(size_t dial)
+{
+    static const char *const answers[] = {
+        "HTTP/1.1 429 Busy\r\nRetry-After: 2\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 500 Oops\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 404 Gone\r\nContent-Length: 17\r\n\r\n{\"kind\":\"Status\"}",
+    };
+    struct server *s = server_connect(dial);
+    uint32_t how = roll(11);
+
+    if (how < ARRAY_LEN(answers))
+        server_send(s, answers[how], strlen(answers[how]));
+    else if (how == 3)
+        server_end(s);
+    else if (how != 4)
+        server_switch(s);
+}
+
+static void a_dial_is_answered(const struct scene *s)
+{
+    (void)s;
+    size_t dial = 0;
+
+    while (dial < rig.dials && (!rig.servers[dial]->dial || rig.servers[dial]->end))
+        dial++;
+    if (dial == rig.dials)
+        return;
+    if (one_in(12))
+        server_refuse(dial, ERR_CONNECT, "no route to host");
+    else
+        answer(dial);
+}
+
+/* Not after the end: no server does. */
+static bool send_bytes(const struct scene *s, size_t n, bool fin)
+{
+    struct wire_pair *p = &s->server->pairs[s->pair];
+
+    if (p->server_fin || n + FRAMES_ROOM > bufq_room(&s->server->end->out))
+        return false;
+    server_data(s->server, p->data_id, block, n, fin ? SPDY_FIN : 0);
+    p->server_fin = fin ? rig.turn + 1 : 0;
+    sent[s->dial][s->pair] += n;
+    return true;
+}
+
+static void bytes_come(const struct scene *s)
+{
+    size_t n = 1 + (one_in(4) ? roll(sizeof(block)) : roll(3000));
+    send_bytes(s, n, one_in(6));
+}
+
+/* More than is kept for a slow reader, if it is taken. */
+static void a_download_comes(const struct scene *s)
+{
+    size_t n = 1 + roll(sizeof(block) / 2);
+
+    for (size_t came = 0; came < 2 * SHARE_PAIR_LIMIT && send_bytes(s, n, false);
+         came += n)
+        rig_run();
+}
+
+static void a_pair_ends(const struct scene *s)
+{
+    server_finish_pair(s->server, s->pair);
+}
+
+static void half_of_a_pair_ends(const struct scene *s)
+{
+    server_fin(s->server, s->pair, one_in(2));
+}
+
+static void a_pair_fails(const struct scene *s)
+{
+    static const char *const texts[] = { "connection refused", "reset",
+                                         "failed to find sandbox \"x\"" };
+
+    server_text(s->server, s->pair, texts[roll(ARRAY_LEN(texts))]);
+    if (one_in(2))
+        server_fin(s->server, s->pair, true);
+}
+
+static void a_pair_is_reset(const struct scene *s)
+{
+    const struct wire_pair *p = &s->server->pairs[s->pair];
+    server_rst(s->server, one_in(2) ? p->data_id : p->error_id);
+}
+
+static void pings_are_not_answered(const struct scene *s)
+{
+    s->server->silent = !s->server->silent;
+}
+
+static void a_worker_is_stuck(const struct scene *s)
+{
+    s->server->stuck = one_in(2) ? 1u << roll(WORKERS) : 0;
+}
+
+static void a_carrier_is_not_read(const struct scene *s)
+{
+    s->server->end->paused = one_in(2);
+    stream_update(s->server->end);
+}
+
+static void a_carrier_ends(const struct scene *s)
+{
+    static void (*const ends[])(struct server *) = { server_goaway, server_end,
+                                                     server_break };
+    ends[roll(ARRAY_LEN(ends))](s->server);
+}
+
+static void the_network_changes(const struct scene *s)
+{
+    (void)s;
+    tunnels_doubt(rig.tunnels);
+}
+
+static void a_pod_leaves_its_service(const struct scene *s)
+{
+    (void)s;
+    tunnels_retire(rig.tunnels, uids[roll(3)]);
+}
+
+static void it_is_known_whether_a_pod_is_there(const struct scene *s)
+{
+    (void)s;
+    if (rig.asked)
+        rig_answer_pod(one_in(2) ? "uid-1" : NULL);
+}
+
+static void a_pod_is_expected(const struct scene *s)
+{
+    (void)s;
+    char uid[] = "uid-1";
+    struct endpoint e = { .ns = uid, .pod = uid, .uid = uid, .key = uid, .ready = true };
+    struct demand of = { .since = rig.sched->now, .asked_at = rig.sched->now };
+
+    of.peak = roll(6);
+    tunnels_expect(rig.tunnels, &e, of.peak, &of);
+}
+
+static void nothing_but_time(const struct scene *s)
+{
+    (void)s;
+}
+
+static const struct {
+    uint32_t weight;
+    enum needs needs;
+    void (*happens)(const struct scene *);
+    const char *what;
+} events[] = {
+/* clang-format off */
+#define EVENT(weight, needs, name) { weight, needs, name, #name }
+    EVENT(48, SOMEBODY_AWAY, somebody_comes),
+    EVENT(36, SOMEBODY,      somebody_leaves),
+    EVENT(12, OPEN_STREAM,   somebody_writes),
+    EVENT(4,  OPEN_STREAM,   somebody_uploads),
+    EVENT(2,  OPEN_STREAM,   somebody_says_no_more),
+    EVENT(24, STREAM,        somebody_reads),
+    EVENT(6,  OPEN_STREAM,   a_connection_is_kept),
+    EVENT(6,  OPEN_STREAM,   a_kept_one_is_lent),
+    EVENT(2,  OPEN_STREAM,   a_connection_is_kept_and_lent_for_long),
+    EVENT(48, NOTHING,       a_dial_is_answered),
+    EVENT(24, PAIR,          bytes_come),
+    EVENT(4,  PAIR,          a_download_comes),
+    EVENT(12, PAIR,          a_pair_ends),
+    EVENT(12, PAIR,          half_of_a_pair_ends),
+    EVENT(12, PAIR,          a_pair_fails),
+    EVENT(12, PAIR,          a_pair_is_reset),
+    EVENT(2,  SERVER,        pings_are_not_answered),
+    EVENT(2,  SERVER,        a_worker_is_stuck),
+    EVENT(12, SERVER,        a_carrier_is_not_read),
+    EVENT(3,  SERVER,        a_carrier_ends),
+    EVENT(4,  NOTHING,       the_network_changes),
+    EVENT(2,  NOTHING,       a_pod_leaves_its_service),
+    EVENT(12, NOTHING,       it_is_known_whether_a_pod_is_there),
+    EVENT(2,  NOTHING,       a_pod_is_expected),
+    EVENT(12, NOTHING,       nothing_but_time),
+#undef EVENT
+}; /* clang-format on */
+
+/* ---- and when ---- */
+
+static bool can_speak(const struct server *s)
+{
+    return s->switched && s->end && !s->end->shut && s->end->end.verdict == V_OPEN &&
+           bufq_room(&s->end->out) > FRAMES_ROOM;
+}
+
+static size_t a_recent_pair(const struct server *s)
+{
+    uint32_t n = (uint32_t)s->pair_count, recent = n < 6 ? n : 6;
+    return n ? n - 1 - roll(recent) : 0;
+}
+
+static struct scene a_scene(void)
+{
+    struct scene s = { .person = &people[roll(PEOPLE)] };
+
+    s.stream = s.person->here ? s.person->user.opening.stream : NULL;
+    for (int i = 0; i < 8 && rig.dials && !s.server; i++) {
+        s.dial = roll((uint32_t)rig.dials);
+        s.server = can_speak(rig.servers[s.dial]) ? rig.servers[s.dial] : NULL;
+    }
+    s.pair = s.server ? a_recent_pair(s.server) : 0;
+    return s;
+}
+
+static bool is_there(enum needs needs, const struct scene *s)
+{
+    switch (needs) {
+    case SOMEBODY_AWAY:
+        return !s->person->here;
+    case SOMEBODY:
+        return s->person->here;
+    case STREAM:
+        return s->stream != NULL;
+    case OPEN_STREAM:
+        return s->stream && s->stream->end.verdict == V_OPEN;
+    case SERVER:
+        return s->server != NULL;
+    case PAIR:
+        return s->server && s->server->pair_count;
+    case NOTHING:
+        break;
+    }
+    return true;
+}
+
+/* Each play has a mood of its own: what is rare in most happens again and again in some. */
+static uint32_t weights[ARRAY_LEN(events)], all_weights;
+
+static void get_into_a_mood(void)
+{
+    static const uint32_t moods[] = { 1, 4, 4, 16 };
+
+    all_weights = 0;
+    for (size_t i = 0; i < ARRAY_LEN(events); i++) {
+        weights[i] = events[i].weight * moods[roll(ARRAY_LEN(moods))];
+        all_weights += weights[i];
+    }
+}
+
+static size_t an_event(void)
+{
+    size_t i = 0;
+
+    for (uint32_t left = roll(all_weights); left >= weights[i]; i++)
+        left -= weights[i];
+    return i;
+}
+
+/* A carrier may not be read: who sends into it need not know of a FIN. */
+static void blind_all(void)
+{
+    for (size_t i = 0; i < rig.dials; i++)
+        rig.servers[i]->blind = true;
+}
+
+/* Mostly little: what follows at once meets what is under way. */
+static void pass_time(void)
+{
+    uint32_t how = roll(10);
+
+    blind_all();
+    if (how < 5)
+        rig_run();
+    else
+        rig_advance(roll(how < 8 ? 60 : how == 8 ? 800 : 9000));
+}
+
+static void let_it_happen(void)
+{
+    size_t i = an_event();
+    struct scene s = a_scene();
+
+    what = events[i].what;
+    if (is_there(events[i].needs, &s))
+        events[i].happens(&s);
+    pass_time();
+    check_all();
+}
+
+/* The rig remembers much, but not all. */
+static bool is_rig_full(void)
+{
+    for (size_t i = 0; i < rig.dials; i++)
+        if (rig.servers[i]->pair_count > 110 || rig.servers[i]->seen_count > 6000 ||
+            rig.servers[i]->ping_count > 3000)
+            return true;
+    return rig.dials >= 40;
+}
+
+/* ---- the end ---- */
+
+static void everybody_leaves(void)
+{
+    for (size_t i = 0; i < PEOPLE; i++)
+        if (people[i].here)
+            user_finish(&people[i].user);
+    memset(people, 0, sizeof(people));
+}
+
+static void on_drained(struct task *t)
+{
+    (void)t;
+}
+
+/* Nothing is left of any pod: no tunnel, no clock and no word. */
+static void all_goes_by_itself(void)
+{
+    what = "all goes by itself";
+    everybody_leaves();
+    rig.tunnels->settings.dial_ahead = false;
+    for (int s = 0; s < 400 && rig.tunnels->pods.count; s++) {
+        rig_advance(1000);
+        if (rig.asked)
+            rig_answer_pod(NULL);
+        check_all();
+    }
+    must(!rig.tunnels->pods.count, "what nobody uses is forgotten");
+}
+
+static void all_is_drained(void)
+{
+    static struct task drained;
+
+    what = "all is drained";
+    task_init(&drained, rig.sched, RANK_WORK, on_drained);
+    tunnels_drain(rig.tunnels, &drained);
+    rig_run();
+    check_all();
+    everybody_leaves();
+    for (int s = 0; s < 30 && !tunnels_idle(rig.tunnels); s++) {
+        rig_advance(1000);
+        check_all();
+    }
+    must(tunnels_idle(rig.tunnels), "a drain comes to an end");
+    task_cancel(&drained);
+}
+
+static void all_is_destroyed(void)
+{
+    what = "all is destroyed";
+    everybody_leaves();
+}
+
+/* ---- the plays ---- */
+
+static void change_settings(void)
+{
+    struct tunnel_settings *s = &rig.settings;
+
+    tunnels_destroy(rig.tunnels);
+    s->own_max = 1 + roll(4);
+    s->own_brief_max = 1 + roll(s->own_max);
+    s->coalesce = one_in(2);
+    s->dial_ahead = one_in(2);
+    s->tunnels_max = 2 + roll(5);
+    s->dials_max = 1 + roll(4);
+    s->pairs_max = one_in(3) ? 3 : 100;
+    enum err e = tunnels_create(rig.loop, NULL, NULL, s, &rig.tunnels, NULL);
+    assert_int_equal(e, OK);
+}
+
+static void play(void)
+{
+    static void (*const ends[])(void) = { all_goes_by_itself, all_is_drained,
+                                          all_is_destroyed };
+
+    dice = seed * 0x9e3779b97f4a7c15u + 88172645463325252u;
+    rig_begin(NULL);
+    rig.sched->random = dice; /* or it would be another play every time */
+    memset(people, 0, sizeof(people));
+    memset(sent, 0, sizeof(sent));
+    change_settings();
+    get_into_a_mood();
+    for (event = 0; event < EVENTS && !is_rig_full(); event++)
+        let_it_happen();
+    ends[roll(ARRAY_LEN(ends))]();
+    rig_end(NULL);
+}
+
+static void whatever_happens_some_things_hold(void **state)
+{
+    (void)state;
+
+    for (seed = first; seed < first + count; seed++)
+        play();
+    over = true;
+}
+
+/* Also of what the rig found, or the program itself. */
+static int tell_unless_over(void **state)
+{
+    (void)state;
+    if (!over)
+        tell_where();
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(whatever_happens_some_things_hold, tell_unless_over),
+    };
+    if (argc > 2) {
+        first = strtoull(argv[1], NULL, 10);
+        count = strtoull(argv[2], NULL, 10);
+    }
+    signal(SIGABRT, on_abort);
+    return cmocka_run_group_tests_name("tunnel/random", tests, NULL, NULL);
+}
