@@ -11,10 +11,10 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define REFUSED_MS 60000  /* after that, endpointslices are asked for again */
-#define REFUSALS_MAX 1024 /* namespaces remembered */
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 640
+#define REFUSED_MS 60000  /* after that, endpointslices are asked for again */
+#define REFUSALS_MAX 1024 /* namespaces remembered */
 
 /* A state function does what it can and names the next state; its own means: wait. Naming
  * DONE, it has published the answer, which ended the fetch. */

@@ -63,10 +63,9 @@ struct watching {
     struct api_watch *services, *slices;
     struct map owners; /* "ns/name" of a slice -> the record that has it */
     struct task task;
-    struct timer
-        doubt;    /* LIVE, but refused: until that is believed; NOTHING: until the rights
-                           are looked for again */
-    bool doubted; /* it ran out */
+    /* LIVE, but refused: until that is believed; NOTHING: until rights are looked for. */
+    struct timer doubt;
+    bool doubted;         /* it ran out */
     enum rights found;    /* the last time; RIGHTS_UNKNOWN: not yet */
     const char *found_ns; /* ... with this scope */
 };

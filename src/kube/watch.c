@@ -29,7 +29,7 @@
 #define DELAY_FIRST_MS 800
 #define DELAY_MAX_MS 30000
 #define RETRY_AFTER_MAX_MS 30000u /* nobody asks to be blind for longer */
-#define RELIST_AFTER 3            /* failures in a row */
+#define RELIST_AFTER 2            /* failures in a row */
 #define HEALTHY_MS 120000         /* without a failure: the next one is the first again */
 #define HASTY_MS 1000 /* a watch that ends sooner, having said nothing, has failed */
 #define WATCH_LEAST_S 300

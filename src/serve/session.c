@@ -24,8 +24,7 @@
 #include "detect/detect.h"
 #include "serve/strangers.h"
 
-#define FLUSH_MS                                                                         \
-    120000 /* without a byte going out: the kernel wakes us each 128 KiB or so */
+#define FLUSH_MS 120000 /* without progress; the kernel tells us of 128 KiB at a time */
 #define LINGER_MS 2000
 #define BLANK_LINES_MAX 4
 

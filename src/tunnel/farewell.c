@@ -12,8 +12,7 @@ struct farewell {
     struct api_call call;
     struct task answered;
     struct timer due;
-    bool
-        still_there; /* a pod with this name and UID (any, when unknown) was in the answer */
+    bool still_there; /* a pod with this name and UID was in the answer */
 };
 
 static void on_pod(void *owner, json_t *object)
@@ -21,6 +20,7 @@ static void on_pod(void *owner, json_t *object)
     struct farewell *f = owner;
     const json_t *metadata = json_object_get(object, "metadata");
     const char *uid = json_string_value(json_object_get(metadata, "uid"));
+    /* "": where a slice does not say it, any UID will do */
     f->still_there = uid && (!*f->pod->uid || strcmp(uid, f->pod->uid) == 0);
 }
 
