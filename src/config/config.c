@@ -204,7 +204,11 @@ static enum err check_pings(const struct config *c, struct diag *why)
 {
     if (c->ping_timeout_ms > c->ping_interval_ms)
         return OK;
-    return diag_set(why, ERR_CONFIG, "ping-timeout must be longer than ping-interval");
+    AUTO_FREE char *timeout = setting_origin(&settings[SETTING_ping_timeout_ms], c);
+    AUTO_FREE char *interval = setting_origin(&settings[SETTING_ping_interval_ms], c);
+    return diag_set(why, ERR_CONFIG,
+                    "ping-timeout (%s) must be longer than ping-interval (%s)", timeout,
+                    interval);
 }
 
 enum err config_load(const struct config_input *input, struct config **ret,

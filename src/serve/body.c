@@ -22,7 +22,8 @@ static size_t measure_length(struct body *b, size_t max)
 }
 
 /* Of the bytes that lie together: all of a chunk of the queue at once, so that it can be
- * handed over whole. */
+ * handed over whole.  What is right before something wrong goes first: it would have gone, had
+ * it come a moment earlier. */
 static enum err measure_chunked(struct body *b, const struct bufq *from, size_t max,
                                 size_t *ret)
 {
@@ -30,16 +31,16 @@ static enum err measure_chunked(struct body *b, const struct bufq *from, size_t 
     const uint8_t *at = bufq_peek(from, &run);
 
     run = min(run, max);
-    while (total < run && !b->done) {
+    while (total < run && !b->done && !b->failed) {
         struct http1_piece piece;
-        enum err e = http1_chunked_decode(&b->chunked, at + total, run - total, &piece);
-        if (e)
-            return e;
+        b->failed = http1_chunked_decode(&b->chunked, at + total, run - total, &piece);
+        if (b->failed)
+            break;
         total += piece.framing + piece.payload;
         b->done = piece.done;
     }
     *ret = total;
-    return OK;
+    return total ? OK : b->failed;
 }
 
 enum err body_measure(struct body *b, const struct bufq *from, size_t max, size_t *ret)
@@ -94,14 +95,11 @@ enum err body_move(struct body *b, struct bufq *from, struct bufq *to, bool deco
     for (;;) {
         size_t n;
         enum err e = body_measure(b, from, bufq_room(to), &n);
-        if (e)
+        *ret_moved = moved;
+        if (e || n == 0)
             return e;
-        if (n == 0)
-            break;
         moved += bufq_move_n(to, from, n);
     }
-    *ret_moved = moved;
-    return OK;
 }
 
 enum err body_discard(struct body *b, struct bufq *from)

@@ -14,6 +14,7 @@ struct body {
     bool done;
     uint64_t left; /* of a BODY_LENGTH */
     struct http1_chunked chunked;
+    enum err failed; /* of the chunks behind what was taken last */
 };
 
 void body_init(struct body *b, const struct http1_head *head);

@@ -239,7 +239,8 @@ static void refuses_settings_that_contradict_each_other(void **state)
                                   "alone can say it all");
     input.flags = pings;
     assert_int_equal(config_load(&input, &c, &why), ERR_CONFIG);
-    assert_string_equal(why.text, "ping-timeout must be longer than ping-interval");
+    assert_string_equal(why.text, "ping-timeout (--ping-timeout) must be longer than "
+                                  "ping-interval (--ping-interval)");
 }
 
 static void is_shared_until_the_last_owner_lets_go(void **state)

@@ -159,6 +159,23 @@ static void refuses_what_are_no_chunks(void **state)
     }
 }
 
+static void what_is_right_before_something_wrong_goes_first(void **state)
+{
+    (void)state;
+    for (int decode = 0; decode <= 1; decode++) {
+        struct body b;
+        size_t moved = 0;
+        start(&b, BODY_CHUNKED, 0);
+        bufq_write(&from, "5\r\nhello\r\n1zz\r\n", 16);
+        enum err e = body_move(&b, &from, &to, decode, &moved);
+        assert_int_equal(e, ERR_PROTO);
+        assert_moved(decode ? "hello" : "5\r\nhello\r\n");
+        assert_string_equal(b.chunked.problem,
+                            "a forbidden character after a chunk size");
+        assert_int_equal(body_move(&b, &from, &to, decode, &moved), ERR_PROTO);
+    }
+}
+
 static void drops_a_body_and_nothing_after_it(void **state)
 {
     (void)state;
@@ -182,6 +199,7 @@ int main(void)
         TEST(takes_everything_until_the_end),
         TEST(fills_what_room_there_is),
         TEST(refuses_what_are_no_chunks),
+        TEST(what_is_right_before_something_wrong_goes_first),
         TEST(drops_a_body_and_nothing_after_it),
     };
     return cmocka_run_group_tests_name("serve/body", tests, NULL, NULL);
