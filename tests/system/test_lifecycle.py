@@ -2,6 +2,7 @@
 
 What of this is about doors is in test_listen.py. SPDX-License-Identifier: MIT
 """
+import contextlib
 import os
 import re
 import resource
@@ -257,20 +258,28 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
     tunnel.process.returncode = 0  # it may say that it was interrupted
 
 
+@contextlib.contextmanager
+def inherited(sig, handler):
+    """What programs that are started in here do about that signal, unless they say otherwise."""
+    before = signal.signal(sig, handler)
+    try:
+        yield
+    finally:
+        signal.signal(sig, before)
+
+
 @pytest.mark.parametrize("sig", (signal.SIGINT, signal.SIGHUP))
 def test_other_signals_are_as_good_as_sigterm(start_tunnel, sig):
-    tunnel = start_tunnel()
+    with inherited(signal.SIGHUP, signal.SIG_DFL):
+        tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
     tunnel.stop(sig)
     assert "daemon stopped" in tunnel.log()
 
 
 def test_a_hangup_is_ignored_under_nohup(start_tunnel):
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
+    with inherited(signal.SIGHUP, signal.SIG_IGN):
         tunnel = start_tunnel()
-    finally:
-        signal.signal(signal.SIGHUP, before)
     tunnel.process.send_signal(signal.SIGHUP)
     assert tunnel.get(WEB).status == 200
     assert "daemon stopping" not in tunnel.log()
