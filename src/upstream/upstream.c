@@ -37,13 +37,13 @@
 #include "upstream/balance.h"
 #include "upstream/pool.h"
 #include "upstream/successors.h"
+#include "upstream/unserved.h"
 
-#define RETRY_MS 250    /* parked: look again */
-#define NEWS_MS 250     /* ... but not after a failure */
-#define FRESH_MS 3000   /* a look-up this old will do */
-#define STALE_MS 1000   /* an idle connection is trusted with a POST this long */
-#define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
-#define TRIES 3         /* openings that fail in a row before it waits */
+#define RETRY_MS 250  /* parked: look again */
+#define NEWS_MS 250   /* ... but not after a failure */
+#define FRESH_MS 3000 /* a look-up this old will do */
+#define STALE_MS 1000 /* an idle connection is trusted with a POST this long */
+#define TRIES 3       /* openings that fail in a row before it waits */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -207,80 +207,15 @@ static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16
 
 /* ---- looking up ---- */
 
-static bool worth_waiting(const struct leasing *l, const struct service *s)
-{
-    uint64_t now = l->owner->sched->now;
-    return s->pods_seen > 0 || s->endpoint_count > 0 ||
-           (s->last_ready && now - s->last_ready < LATELY_MS);
-}
-
-static bool is_ourselves(const struct leasing *l, const struct service *s)
-{
-    for (size_t i = 0; i < s->endpoint_count; i++)
-        if (route_matches(route_of(l), s->endpoints[i]) &&
-            balance_is_own(&l->owner->settings.own, s->endpoints[i]))
-            return true;
-    return false;
-}
-
-/* "db-9.db.shop": waiting is for pods that are expected, and nobody promised this one. */
-static enum lease_state no_such_endpoint(struct leasing *l, const struct service *s)
-{
-    struct str wanted = route_of(l)->name.endpoint;
-
-    diag_set(&l->lease->why, ERR_UNAVAILABLE,
-             "service %s has no endpoint \"%.*s\"; it has %zu others", s->name,
-             STR_ARG(wanted), s->endpoint_count);
-    return fail(l, ERR_UNAVAILABLE);
-}
-
-/* Who is ready has not got that port, and time does not mend that. */
-static bool lacks_port(const struct leasing *l, const struct service *s, size_t index)
-{
-    bool any = false;
-
-    for (size_t i = 0; i < s->endpoint_count; i++) {
-        const struct endpoint *e = s->endpoints[i];
-        if (!e->ready || !route_matches(route_of(l), e))
-            continue;
-        if (route_container_port(route_of(l), s, e, index))
-            return false;
-        any = true;
-    }
-    return any;
-}
-
-static enum lease_state no_such_port(struct leasing *l, const struct service *s,
-                                     size_t index)
-{
-    const struct service_port *p = &s->ports[index];
-
-    diag_set(
-        &l->lease->why, ERR_UNAVAILABLE,
-        "port %u of services \"%s\" leads to the container port%s%s, which no ready pod "
-        "has",
-        p->number, s->name, p->target_name ? " " : "",
-        p->target_name ? p->target_name : "");
-    return fail(l, ERR_UNAVAILABLE);
-}
-
 static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
                                     size_t port_index)
 {
-    struct lease *lease = l->lease;
+    const struct upstream *u = l->owner;
 
-    lease->dialling = false;
-    if (is_ourselves(l, s))
-        return fail(l, ERR_OURSELVES);
-    if (route_of(l)->name.kind == NAME_ENDPOINT && s->endpoint_count)
-        return no_such_endpoint(l, s);
-    if (port_index < s->port_count && lacks_port(l, s, port_index))
-        return no_such_port(l, s, port_index);
-    diag_set(&lease->why, ERR_UNAVAILABLE, "%s",
-             s->pods_note        ? s->pods_note
-             : s->endpoint_count ? "none of its pods is ready"
-                                 : "no pod matches its selector");
-    return worth_waiting(l, s) ? park(l, ERR_UNAVAILABLE) : fail(l, ERR_UNAVAILABLE);
+    l->lease->dialling = false;
+    struct unserved because = unserved_because(
+        route_of(l), s, port_index, &u->settings.own, u->sched->now, &l->lease->why);
+    return because.may_pass ? park(l, because.result) : fail(l, because.result);
 }
 
 static enum lease_state choose(struct leasing *l)

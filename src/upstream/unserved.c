@@ -1,0 +1,80 @@
+#include "upstream/unserved.h"
+
+#include "upstream/balance.h"
+
+#define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
+
+static bool is_expected(const struct service *s, uint64_t now)
+{
+    return s->pods_seen > 0 || s->endpoint_count > 0 ||
+           (s->last_ready && now - s->last_ready < LATELY_MS);
+}
+
+static bool is_ourselves(const struct route *r, const struct service *s,
+                         const struct own_pod *own)
+{
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        if (route_matches(r, s->endpoints[i]) && balance_is_own(own, s->endpoints[i]))
+            return true;
+    return false;
+}
+
+/* Who is ready has not got that port, and time does not mend that. */
+static bool lacks_port(const struct route *r, const struct service *s, size_t index)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        const struct endpoint *e = s->endpoints[i];
+        if (!e->ready || !route_matches(r, e))
+            continue;
+        if (route_container_port(r, s, e, index))
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static struct unserved for_good(enum err e)
+{
+    return (struct unserved){ .result = e };
+}
+
+/* "db-9.db.shop": waiting is for pods that are expected, and nobody promised this one. */
+static struct unserved no_such_endpoint(const struct route *r, const struct service *s,
+                                        struct diag *why)
+{
+    return for_good(diag_set(why, ERR_UNAVAILABLE,
+                             "service %s has no endpoint \"%.*s\"; it has %zu others",
+                             s->name, STR_ARG(r->name.endpoint), s->endpoint_count));
+}
+
+static struct unserved no_such_port(const struct service *s, size_t index,
+                                    struct diag *why)
+{
+    const struct service_port *p = &s->ports[index];
+    bool named = p->target_name != NULL;
+
+    return for_good(
+        diag_set(why, ERR_UNAVAILABLE,
+                 "port %u of services \"%s\" leads to the container port%s%s, "
+                 "which no ready pod has",
+                 p->number, s->name, named ? " " : "", named ? p->target_name : ""));
+}
+
+struct unserved unserved_because(const struct route *route, const struct service *s,
+                                 size_t port_index, const struct own_pod *own,
+                                 uint64_t now, struct diag *why)
+{
+    if (is_ourselves(route, s, own))
+        return for_good(ERR_OURSELVES);
+    if (route->name.kind == NAME_ENDPOINT && s->endpoint_count)
+        return no_such_endpoint(route, s, why);
+    if (port_index < s->port_count && lacks_port(route, s, port_index))
+        return no_such_port(s, port_index, why);
+    diag_set(why, ERR_UNAVAILABLE, "%s",
+             s->pods_note        ? s->pods_note
+             : s->endpoint_count ? "none of its pods is ready"
+                                 : "no pod matches its selector");
+    return (struct unserved){ ERR_UNAVAILABLE, is_expected(s, now) };
+}
