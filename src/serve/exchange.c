@@ -36,10 +36,7 @@
 #include "serve/policy.h"
 #include "serve/session.h"
 
-#define ATTEMPTS_MAX 3             /* of what may have been delivered */
-#define UNDELIVERED_ATTEMPTS_MAX 5 /* of what certainly was not */
-#define LOST_ATTEMPTS_MAX 8        /* when a node's tunnels die, they do so one by one */
-#define TEXT_KEPT 16384            /* more is not kept for the next exchange */
+#define TEXT_KEPT 16384 /* more is not kept for the next exchange */
 #define SPARES_MAX 64
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
@@ -210,7 +207,7 @@ static void lease(struct exchange *x)
         .proto = PROTO_HTTP1,
         /* The last try gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && x->sending.holding && will_fit &&
-                      x->attempts + 1 < ATTEMPTS_MAX,
+                      x->attempts + 1 < DELIVERIES_MAX,
         .alone = !will_fit || head->upgrade,
         .avoid = x->avoid,
         .attempt = x->attempts,
@@ -349,48 +346,6 @@ static enum exchange_state cut(struct exchange *x)
     return finish(x, FATE_ABORT);
 }
 
-static bool may_be_delivered(const struct exchange *x)
-{
-    enum verdict verdict = x->lease.stream->end.verdict;
-    return x->sending.state != SENDING_HEAD && verdict != V_REFUSED &&
-           verdict != V_POD_GONE;
-}
-
-static bool has_attempts_left(const struct exchange *x)
-{
-    if (x->lease.stream->end.verdict == V_TUNNEL_LOST)
-        return x->attempts <
-               LOST_ATTEMPTS_MAX; /* not the pod's doing, nor the request's */
-    if (may_be_delivered(x))
-        return x->deliveries < ATTEMPTS_MAX;
-    return x->attempts < UNDELIVERED_ATTEMPTS_MAX;
-}
-
-/* Never delivered, or harmless when delivered twice; and all of it is at hand. */
-static bool may_repeat(const struct exchange *x)
-{
-    return x->sending.holding && has_attempts_left(x) &&
-           (!may_be_delivered(x) || http1_idempotent(x->request.method));
-}
-
-static const char *reason_of(const struct stream *pod)
-{
-    switch (pod->end.verdict) {
-    case V_OPEN:
-        return "the container spoke before it was asked";
-    case V_CLEAN:
-        return "the container closed the connection without an answer";
-    case V_REFUSED:
-        return diag_text(&pod->end.why, ERR_REFUSED);
-    case V_TUNNEL_LOST:
-        return pod->end.why.text[0] ? pod->end.why.text : "the tunnel was lost";
-    case V_POD_GONE:
-        return pod->end.why.text[0] ? pod->end.why.text : "the pod is gone";
-    default:
-        return diag_text(&pod->end.why, ERR_RESET);
-    }
-}
-
 /* A connection that had served others may just have been closed: no word against the pod.
  */
 static void avoid_failed(struct exchange *x)
@@ -405,14 +360,14 @@ static enum exchange_state no_answer(struct exchange *x)
 {
     struct refusal why;
 
-    x->deliveries += may_be_delivered(x);
-    if (!may_repeat(x)) {
-        refusal_from_stream(&x->lease, 502, reason_of(x->lease.stream), &why);
+    x->deliveries += repeat_after_delivery(x);
+    if (!repeat_is_allowed(x)) {
+        refusal_from_stream(&x->lease, 502, failure_reason(x->lease.stream), &why);
         return refuse(x, &why);
     }
     log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
              LOG_S("failed", x->lease.endpoint ? x->lease.endpoint->pod : ""),
-             LOG_S("why", reason_of(x->lease.stream)));
+             LOG_S("why", failure_reason(x->lease.stream)));
     exchange_count_retry();
     avoid_failed(x);
     upstream_return(&x->lease, FATE_ABORT);

@@ -134,6 +134,15 @@ MUST_CHECK enum err sending_run(struct exchange *x);
 bool sending_flushed(const struct exchange *x); /* all of it has left us */
 void sending_stop_holding(struct exchange *x); /* nothing will be repeated from here on */
 
+#define DELIVERIES_MAX 3 /* of one request */
+
+/* The pod's stream has failed before a byte of an answer: has it perhaps seen the request, and
+ * may that be sent again?  Which it may when it was never delivered, or when that does no harm,
+ * and all of it is at hand; so many times. */
+bool repeat_after_delivery(const struct exchange *x);
+bool repeat_is_allowed(const struct exchange *x);
+const char *failure_reason(const struct stream *pod); /* for a person */
+
 enum answer {
     ANSWER_WAIT,
     ANSWER_COMPLETE,
