@@ -48,17 +48,24 @@ def address(cluster):
     cluster.apply(POD, SERVICE)
     try:
         eventually(lambda: "kube-tunnel" in cluster.pods("app=kube-tunnel", "default"), 30)
-        yield cluster.kubectl("get", "service", "kube-tunnel", "-n", "default",
-                              "-o", "jsonpath={.spec.clusterIP}")
+        ip = cluster.kubectl("get", "service", "kube-tunnel", "-n", "default",
+                             "-o", "jsonpath={.spec.clusterIP}")
+        # After an API server that was killed, kube-proxy may look again half a minute later only.
+        eventually(lambda: ask_from_a_pod(cluster, f"http://{ip}/healthz"), 60)
+        yield ip
     finally:
         cluster.kubectl("delete", "pod,service", "kube-tunnel", "-n", "default", "--ignore-not-found",
                         "--force", "--grace-period=0")
 
 
+def ask_from_a_pod(cluster, url, host=None):
+    """What a pod of the cluster gets there; empty if it gets nothing."""
+    return cluster.kubectl("exec", "-n", "shop", "db-0", "--", "/pod", "get", url,
+                           *([host] if host else []), check=False)
+
+
 def from_a_pod(cluster, url, host=None):
-    """What a pod of the cluster gets there, once the way there is programmed."""
-    ask = ("exec", "-n", "shop", "db-0", "--", "/pod", "get", url, *([host] if host else []))
-    return eventually(lambda: cluster.kubectl(*ask, check=False))
+    return eventually(lambda: ask_from_a_pod(cluster, url, host))
 
 
 def test_a_neighbour_asks_by_the_host_header(cluster, address):
