@@ -242,6 +242,21 @@ static void log_entry(const struct record *r)
               LOG_S("ready", entry_has_ready(r->service) ? "yes" : "no"));
 }
 
+static bool same_left_out(const struct service *before, const struct service *after)
+{
+    size_t ports = before ? before->ports_left_out : 0;
+    size_t endpoints = before ? before->endpoints_left_out : 0;
+    return ports == after->ports_left_out && endpoints == after->endpoints_left_out;
+}
+
+static void log_left_out(const struct record *r, const struct service *s)
+{
+    log_warn(NO_ID, "the service is larger than what is served of it",
+             LOG_S("namespace", r->ns), LOG_S("name", r->name),
+             LOG_U("ports_left_out", s->ports_left_out),
+             LOG_U("endpoints_left_out", s->endpoints_left_out));
+}
+
 void record_publish(struct record *r, struct service *service)
 {
     uint64_t now = r->catalog->sched->now;
@@ -256,6 +271,8 @@ void record_publish(struct record *r, struct service *service)
     r->verb = r->resource = NULL;
     settle(r, OK, r->catalog->settings.keep_ms);
     if (changed) {
+        if (!same_left_out(r->service, service))
+            log_left_out(r, service);
         replace_service(r, service);
         log_entry(r);
     } else {

@@ -25,7 +25,9 @@ struct endpoint {
     char *hostname;       /* the endpoint's own label (StatefulSet), or NULL */
     bool ready;           /* may get new work */
     bool terminating;     /* last resort */
-    uint16_t *ports;      /* per service port: the container's port, 0: it has none */
+    /* Per service port: the container's port, 0: it has none.  A reference, see
+     * container_ports.h; NULL: no port of a service leads here. */
+    const uint16_t *ports;
 };
 
 struct service_port {
@@ -53,6 +55,8 @@ struct service {
     size_t port_count;
     struct endpoint **endpoints; /* ready first, then not ready, terminating last */
     size_t endpoint_count;
+    /* Beyond what is kept of one service (20,000 ports, 5,000 endpoints). */
+    size_t ports_left_out, endpoints_left_out;
     bool from_pods;   /* ready by a list of pods, which its slices do not know yet */
     size_t pods_seen; /* pods that matched, whatever their state: for messages */
     char *pods_note;  /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */

@@ -5,6 +5,7 @@
 
 #include "base/map.h"
 #include "base/own.h"
+#include "catalog/container_ports.h"
 
 #define ENDPOINTS_MAX 5000
 #define NOTE_SIZE 512
@@ -29,7 +30,7 @@ void endpoint_unref(struct endpoint *e)
     free(e->ip);
     free(e->node);
     free(e->hostname);
-    free(e->ports);
+    container_ports_unref(e->ports);
     free(e);
 }
 
@@ -78,6 +79,7 @@ struct builder {
     struct service *service;
     const struct map *missing; /* or NULL */
     struct map by_key;
+    struct container_ports ports;
     size_t strangers; /* endpoints that are not pods */
 };
 
@@ -96,6 +98,7 @@ static struct service *service_from_spec(const struct service_spec *spec)
         .sticky = spec->sticky,
         .ports = xcalloc(spec->port_count + 1, sizeof(*s->ports)),
         .port_count = spec->port_count,
+        .ports_left_out = spec->left_out,
     };
     for (size_t i = 0; i < spec->port_count; i++) {
         s->ports[i] = spec->ports[i];
@@ -111,6 +114,7 @@ static void builder_init(struct builder *b, const struct service_spec *spec,
 {
     *b = (struct builder){ .service = service_from_spec(spec), .missing = missing };
     map_init(&b->by_key);
+    container_ports_init(&b->ports, b->service->ports, b->service->port_count);
 }
 
 static bool is_missing(const struct builder *b, const char *key)
@@ -118,10 +122,16 @@ static bool is_missing(const struct builder *b, const char *key)
     return b->missing && map_get(b->missing, str_of(key));
 }
 
+/* Takes it; one too many is left out. */
 static void add_endpoint(struct builder *b, struct endpoint *e)
 {
     struct service *s = b->service;
 
+    if (s->endpoint_count == ENDPOINTS_MAX) {
+        s->endpoints_left_out++;
+        endpoint_unref(e);
+        return;
+    }
     if ((s->endpoint_count & (s->endpoint_count - 1)) == 0) {
         size_t room = s->endpoint_count ? s->endpoint_count * 2 : 1;
         s->endpoints = xrealloc(s->endpoints, room * sizeof(struct endpoint *));
@@ -153,30 +163,25 @@ static struct service *finish(struct builder *b)
     if (s->endpoint_count)
         qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
     map_finish(&b->by_key);
+    container_ports_finish(&b->ports);
     return s;
 }
 
-/* The container's port that a slice has for a service port; 0: none. */
-static uint16_t slice_port_for(const struct slice *slice, const struct service_port *p)
+/* A pod of several slices has the ports of all of them. */
+static void add_ports(struct builder *b, struct endpoint *e, const uint16_t *more)
 {
-    for (size_t i = 0; i < slice->port_count; i++) {
-        const struct slice_port *q = &slice->ports[i];
-        if (q->tcp == p->tcp && strcmp(q->name, p->name) == 0)
-            return q->number ? q->number : p->target;
-    }
-    return 0;
-}
+    const uint16_t *both = container_ports_merge(&b->ports, e->ports, more);
 
-static void take_ports(struct endpoint *e, const struct service *s,
-                       const struct slice *slice)
-{
-    for (size_t i = 0; i < s->port_count; i++)
-        if (!e->ports[i])
-            e->ports[i] = slice_port_for(slice, &s->ports[i]);
+    if (!both) {
+        b->service->endpoints_left_out++;
+        return;
+    }
+    container_ports_unref(e->ports);
+    e->ports = both;
 }
 
 static struct endpoint *endpoint_from_slice(const struct slice_endpoint *from,
-                                            size_t port_count)
+                                            const uint16_t *ports)
 {
     struct endpoint *e = xcalloc(1, sizeof(*e));
 
@@ -191,7 +196,7 @@ static struct endpoint *endpoint_from_slice(const struct slice_endpoint *from,
         .hostname = xstrdup_or_null(from->hostname),
         .ready = from->ready && !from->terminating,
         .terminating = from->terminating,
-        .ports = xcalloc(port_count + 1, sizeof(uint16_t)),
+        .ports = container_ports_ref(ports),
     };
     return e;
 }
@@ -210,8 +215,8 @@ static void merge(struct endpoint *e, const struct slice_endpoint *from)
     }
 }
 
-static void add_from_slice(struct builder *b, const struct slice *slice,
-                           const struct slice_endpoint *from)
+static void add_from_slice(struct builder *b, const struct slice_endpoint *from,
+                           const uint16_t *ports)
 {
     if (!from->pod) {
         b->strangers++;
@@ -220,17 +225,33 @@ static void add_from_slice(struct builder *b, const struct slice *slice,
     if ((from->terminating && !from->serving) || is_missing(b, from->key))
         return;
 
-    struct str key = str_of(from->key);
-    struct endpoint *e = map_get(&b->by_key, key);
+    struct endpoint *e = map_get(&b->by_key, str_of(from->key));
     if (e) {
         merge(e, from);
-    } else if (b->service->endpoint_count < ENDPOINTS_MAX) {
-        e = endpoint_from_slice(from, b->service->port_count);
-        map_set(&b->by_key, key, e);
-        add_endpoint(b, e);
+        add_ports(b, e, ports);
+        return;
     }
-    if (e)
-        take_ports(e, b->service, slice);
+    if (b->service->endpoint_count < ENDPOINTS_MAX) {
+        e = endpoint_from_slice(from, ports);
+        map_set(&b->by_key, str_of(from->key), e);
+        add_endpoint(b, e);
+    } else {
+        b->service->endpoints_left_out++;
+    }
+}
+
+static void add_slice(struct builder *b, const struct slice *slice)
+{
+    const uint16_t *ports = container_ports_of_slice(&b->ports, slice);
+
+    b->service->endpoints_left_out += slice->left_out;
+    if (!ports) {
+        b->service->endpoints_left_out += slice->endpoint_count;
+        return;
+    }
+    for (size_t i = 0; i < slice->endpoint_count; i++)
+        add_from_slice(b, &slice->endpoints[i], ports);
+    container_ports_unref(ports);
 }
 
 /* --- notes: why nothing can serve --- */
@@ -310,18 +331,9 @@ static void write_note(struct service *s, const struct service_spec *spec,
 
 /* --- from pods --- */
 
-static uint16_t pod_port_for(const struct pod *pod, const struct service_port *p)
-{
-    if (!p->target_name)
-        return p->target;
-    for (size_t i = 0; i < pod->port_count; i++)
-        if (pod->ports[i].tcp == p->tcp &&
-            strcmp(pod->ports[i].name, p->target_name) == 0)
-            return pod->ports[i].number;
-    return 0;
-}
-
-static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct service *s)
+/* The ports are a reference that is taken over; NULL: it has none. */
+static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct service *s,
+                                          const uint16_t *ports)
 {
     struct endpoint *e = xcalloc(1, sizeof(*e));
 
@@ -335,12 +347,10 @@ static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct se
         .node = xstrdup_or_null(pod->node),
         .ready = pod->ready && !pod->terminating,
         .terminating = pod->terminating,
-        .ports = xcalloc(s->port_count + 1, sizeof(uint16_t)),
+        .ports = ports,
     };
     if (pod->hostname && pod->subdomain && strcmp(pod->subdomain, s->name) == 0)
         e->hostname = xstrdup(pod->hostname);
-    for (size_t i = 0; i < s->port_count; i++)
-        e->ports[i] = pod_port_for(pod, &s->ports[i]);
     return e;
 }
 
@@ -349,12 +359,17 @@ static bool can_serve(const struct pod *p)
     return is_running(p) && (!p->terminating || p->ready);
 }
 
-static struct endpoint *candidate(const struct builder *b,
-                                  const struct service_spec *spec, const struct pod *p)
+static struct endpoint *candidate(struct builder *b, const struct service_spec *spec,
+                                  const struct pod *p)
 {
     if (!can_serve(p) || is_missing(b, p->key))
         return NULL;
-    struct endpoint *e = endpoint_from_pod(p, b->service);
+    const uint16_t *ports = container_ports_of_pod(&b->ports, p);
+    if (!ports) {
+        b->service->endpoints_left_out++;
+        return NULL;
+    }
+    struct endpoint *e = endpoint_from_pod(p, b->service, ports);
     e->ready = e->ready || (spec->not_ready_too && !e->terminating);
     return e;
 }
@@ -372,7 +387,8 @@ struct service *entry_from_pods(const struct service_spec *spec,
     }
 
     struct service *s = finish(&b);
-    s->pods_seen = pods->count;
+    s->pods_seen = pods->count + pods->left_out;
+    s->endpoints_left_out += pods->left_out;
     write_note(s, spec, pods, 0);
     return s;
 }
@@ -415,8 +431,7 @@ struct service *entry_from_slices(const struct service_spec *spec,
 
     builder_init(&b, spec, missing);
     for (size_t i = 0; i < slices->count; i++)
-        for (size_t j = 0; j < slices->at[i]->endpoint_count; j++)
-            add_from_slice(&b, slices->at[i], &slices->at[i]->endpoints[j]);
+        add_slice(&b, slices->at[i]);
     bool behind = pods && spec->selector && !any_ready(b.service);
     for (size_t i = 0; behind && i < pods->count; i++)
         add_ready_pod(&b, spec, pods->at[i]);
@@ -443,7 +458,7 @@ struct service *entry_for_pod(const struct pod *pod)
     };
     if (can_serve(pod)) {
         s->endpoints = xcalloc(1, sizeof(struct endpoint *));
-        s->endpoints[s->endpoint_count++] = endpoint_from_pod(pod, s);
+        s->endpoints[s->endpoint_count++] = endpoint_from_pod(pod, s, NULL);
     }
     if (!entry_has_ready(s)) {
         struct note n = { .len = 0 };
@@ -468,13 +483,16 @@ static bool same_port(const struct service_port *a, const struct service_port *b
            same_text(a->app_protocol, b->app_protocol);
 }
 
-static bool same_endpoint(const struct endpoint *a, const struct endpoint *b,
-                          size_t ports)
+static bool same_numbers(const uint16_t *a, const uint16_t *b, size_t count)
+{
+    return a == b || (a && b && memcmp(a, b, count * sizeof(*a)) == 0);
+}
+
+static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
 {
     return a->ready == b->ready && a->terminating == b->terminating &&
            same_text(a->key, b->key) && same_text(a->ip, b->ip) &&
-           same_text(a->hostname, b->hostname) && same_text(a->node, b->node) &&
-           memcmp(a->ports, b->ports, ports * sizeof(*a->ports)) == 0;
+           same_text(a->hostname, b->hostname) && same_text(a->node, b->node);
 }
 
 bool entry_equal(const struct service *a, const struct service *b)
@@ -482,15 +500,25 @@ bool entry_equal(const struct service *a, const struct service *b)
     if (a->kind != b->kind || a->has_selector != b->has_selector ||
         a->headless != b->headless || a->sticky != b->sticky ||
         a->port_count != b->port_count || a->endpoint_count != b->endpoint_count ||
-        a->pods_seen != b->pods_seen || a->from_pods != b->from_pods ||
-        !same_text(a->pods_note, b->pods_note) ||
+        a->ports_left_out != b->ports_left_out ||
+        a->endpoints_left_out != b->endpoints_left_out || a->pods_seen != b->pods_seen ||
+        a->from_pods != b->from_pods || !same_text(a->pods_note, b->pods_note) ||
         !same_text(a->external_name, b->external_name) || !same_text(a->name, b->name))
         return false;
     for (size_t i = 0; i < a->port_count; i++)
         if (!same_port(&a->ports[i], &b->ports[i]))
             return false;
-    for (size_t i = 0; i < a->endpoint_count; i++)
-        if (!same_endpoint(a->endpoints[i], b->endpoints[i], a->port_count))
+    const uint16_t *like_a = NULL, *like_b = NULL; /* known to be the same */
+    for (size_t i = 0; i < a->endpoint_count; i++) {
+        const struct endpoint *x = a->endpoints[i], *y = b->endpoints[i];
+        if (!same_endpoint(x, y))
             return false;
+        if (x->ports == like_a && y->ports == like_b)
+            continue;
+        if (!same_numbers(x->ports, y->ports, a->port_count))
+            return false;
+        like_a = x->ports;
+        like_b = y->ports;
+    }
     return true;
 }

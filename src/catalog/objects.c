@@ -96,10 +96,11 @@ static bool is_tcp(struct reader *r, const json_t *port)
     return !field(port, "protocol") || text_is(r, port, "protocol", "TCP");
 }
 
-static size_t count_of(const json_t *array, size_t max)
+static size_t count_of(const json_t *array, size_t max, size_t *ret_left_out)
 {
     size_t n = json_array_size(array);
-    return n < max ? n : max;
+    *ret_left_out = n > max ? n - max : 0;
+    return n - *ret_left_out;
 }
 
 static uint64_t version_of(struct reader *r, const json_t *metadata)
@@ -159,7 +160,7 @@ static void read_service_port(struct reader *r, const json_t *o, struct service_
 static void read_service_ports(struct reader *r, const json_t *array,
                                struct service_spec *s)
 {
-    size_t n = count_of(array, SERVICE_PORTS_MAX);
+    size_t n = count_of(array, PORTS_MAX, &s->left_out);
 
     s->ports = xcalloc(n ? n : 1, sizeof(*s->ports));
     for (; s->port_count < n; s->port_count++)
@@ -234,9 +235,10 @@ static char *pod_key(const char *ns, const char *name, const char *uid)
 
 /* --- endpoint slices --- */
 
+/* The API server refuses a slice with more ports than are read here. */
 static void read_slice_ports(struct reader *r, const json_t *array, struct slice *s)
 {
-    size_t n = count_of(array, SERVICE_PORTS_MAX);
+    size_t beyond, n = count_of(array, PORTS_MAX, &beyond);
 
     s->ports = xcalloc(n ? n : 1, sizeof(*s->ports));
     for (; s->port_count < n; s->port_count++) {
@@ -293,7 +295,7 @@ static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
 
 static void read_endpoints(struct reader *r, const json_t *array, struct slice *s)
 {
-    size_t n = count_of(array, SLICE_ENDPOINTS_MAX);
+    size_t n = count_of(array, SLICE_ENDPOINTS_MAX, &s->left_out);
 
     s->endpoints = xcalloc(n ? n : 1, sizeof(*s->endpoints));
     for (; s->endpoint_count < n; s->endpoint_count++)
@@ -358,9 +360,11 @@ static void add_named_port(struct reader *r, const json_t *o, struct pod *p)
 {
     const char *name = text_at(r, o, "name");
 
-    if (!name || p->port_count == POD_PORTS_MAX)
+    if (!name || p->port_count == PORTS_MAX)
         return;
-    p->ports = xrealloc(p->ports, (p->port_count + 1) * sizeof(*p->ports));
+    if ((p->port_count & (p->port_count - 1)) == 0)
+        p->ports = xrealloc(p->ports,
+                            (p->port_count ? p->port_count * 2 : 1) * sizeof(*p->ports));
     p->ports[p->port_count++] = (struct container_port){
         .name = xstrdup(name),
         .number = port_at(r, o, "containerPort"),
@@ -560,6 +564,7 @@ void slice_list_finish(struct slice_list *l)
 void pod_list_add(struct pod_list *l, struct pod *p)
 {
     if (l->count == PODS_MAX) {
+        l->left_out++;
         pod_destroy(p);
         return;
     }

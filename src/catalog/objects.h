@@ -2,8 +2,9 @@
  *
  * From parsed JSON to structs, with only the fields that are used.  A missing field has
  * its documented default; one of the wrong type makes the object ERR_PROTO; what can be
- * many is capped and the rest dropped, so that no object costs more than these numbers
- * allow.
+ * many is capped and the rest counted in left_out, so that no object costs more than these
+ * numbers allow.  They are those of the API server where it has any: it allows 20,000 ports
+ * and 1,000 endpoints in an EndpointSlice (pkg/apis/discovery/validation).
  */
 #pragma once
 
@@ -11,10 +12,9 @@
 
 #include "catalog/catalog.h"
 
-#define SERVICE_PORTS_MAX 100
+#define PORTS_MAX 20000
 #define SLICE_ENDPOINTS_MAX 5000
 #define PODS_MAX 5000
-#define POD_PORTS_MAX 100
 #define POD_IPS_MAX 4
 
 struct service_spec {
@@ -27,6 +27,7 @@ struct service_spec {
     bool not_ready_too; /* publishNotReadyAddresses */
     struct service_port *ports;
     size_t port_count;
+    size_t left_out; /* ports beyond PORTS_MAX */
 };
 
 struct slice_port {
@@ -50,6 +51,7 @@ struct slice {
     size_t port_count;
     struct slice_endpoint *endpoints;
     size_t endpoint_count;
+    size_t left_out; /* endpoints beyond SLICE_ENDPOINTS_MAX */
 };
 
 struct container_port {
@@ -80,6 +82,7 @@ struct slice_list {
 struct pod_list {
     struct pod **at;
     size_t count;
+    size_t left_out; /* pods beyond PODS_MAX */
 };
 
 /* *ret is owned by the caller and written only on OK. */
@@ -98,5 +101,5 @@ void slice_list_add(struct slice_list *l, struct slice *s); /* takes it */
 bool slice_list_put(struct slice_list *l, struct slice *s);
 bool slice_list_remove(struct slice_list *l, const char *name);
 void slice_list_finish(struct slice_list *l);         /* empty afterwards, and usable */
-void pod_list_add(struct pod_list *l, struct pod *p); /* takes it; drops it when full */
+void pod_list_add(struct pod_list *l, struct pod *p); /* takes it */
 void pod_list_finish(struct pod_list *l);

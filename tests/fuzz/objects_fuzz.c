@@ -12,7 +12,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static void check(struct service *s)
 {
     assert(s->refs == 1 && s->ns && s->name);
-    assert(s->port_count <= SERVICE_PORTS_MAX);
+    assert(s->port_count <= PORTS_MAX);
     assert(s->endpoint_count <= SLICE_ENDPOINTS_MAX);
     assert(entry_equal(s, s));
     for (size_t i = 0; i < s->endpoint_count; i++) {

@@ -154,7 +154,7 @@ static void an_endpoint_without_the_port_is_not_chosen(void **state)
 {
     (void)state;
 
-    rig.service->endpoints[0]->ports[0] = 0;
+    rig_drop_ports(0);
     for (int i = 0; i < 10; i++)
         assert_int_equal(ask("web.shop", "1"), 'b');
 }

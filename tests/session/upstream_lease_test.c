@@ -130,7 +130,7 @@ static void a_port_that_no_ready_pod_has_is_final(void **state)
     rig_service("ab");
     rig.service->ports[0].target_name = xstrdup("htpp");
     for (size_t i = 0; i < rig.service->endpoint_count; i++)
-        rig.service->endpoints[i]->ports[0] = 0;
+        rig_drop_ports(i);
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
     assert_non_null(

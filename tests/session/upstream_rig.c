@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/container_ports.h"
 
 struct upstream_rig rig;
 
@@ -259,6 +260,18 @@ void rig_advance(uint64_t ms)
     sched_run(rig.sched, until);
 }
 
+static const uint16_t *make_ports(void)
+{
+    const struct service_port http = { .name = "http", .tcp = true, .target = 8080 };
+    const struct pod any = { 0 };
+    struct container_ports ports;
+
+    container_ports_init(&ports, &http, 1);
+    const uint16_t *numbers = container_ports_of_pod(&ports, &any);
+    container_ports_finish(&ports);
+    return numbers;
+}
+
 static struct endpoint *make_endpoint(char name)
 {
     struct endpoint *e = xcalloc(1, sizeof(*e));
@@ -272,8 +285,7 @@ static struct endpoint *make_endpoint(char name)
     e->hostname = xstrdup(text);
     e->ready = !isupper(name) && !isdigit(name);
     e->terminating = isdigit(name);
-    e->ports = xcalloc(1, sizeof(*e->ports));
-    e->ports[0] = 8080;
+    e->ports = make_ports();
     return e;
 }
 
@@ -296,6 +308,13 @@ void rig_service(const char *endpoints)
         s->endpoints[i] = make_endpoint(endpoints[i]);
     service_unref(rig.service);
     rig.service = s;
+}
+
+void rig_drop_ports(size_t endpoint)
+{
+    struct endpoint *e = rig.service->endpoints[endpoint];
+
+    container_ports_unref(TAKE(e->ports));
 }
 
 void rig_no_service(enum err e, int status, const char *why)

@@ -83,6 +83,7 @@ void rig_advance(uint64_t ms);
  * terminating.  Pod, uid and hostname are the letter, but m and n are ourselves: by uid and
  * by name. */
 void rig_service(const char *endpoints);
+void rig_drop_ports(size_t endpoint); /* its container has none of the service's ports */
 void rig_no_service(enum err e, int status, const char *why);
 void rig_change(void); /* whoever has subscribed is woken */
 void rig_answer(void); /* all look-ups under way */

@@ -132,6 +132,110 @@ static void slices_with_other_ports_add_up(void **state)
     take_back(&g);
 }
 
+static struct slice *make_slice(struct given *g, const char *name, size_t ports)
+{
+    struct slice *s = xcalloc(1, sizeof(*s));
+
+    s->ns = xstrdup("shop");
+    s->name = xstrdup(name);
+    s->port_count = ports;
+    s->ports = xcalloc(ports + 1, sizeof(*s->ports));
+    for (size_t i = 0; i < ports; i++)
+        s->ports[i] = (struct slice_port){ .name = xasprintf("p%zu", i),
+                                           .number = (uint16_t)(1 + i),
+                                           .tcp = true };
+    slice_list_add(&g->slices, s);
+    return s;
+}
+
+static void fill_slice(struct slice *s, size_t first, size_t count)
+{
+    s->endpoint_count = count;
+    s->endpoints = xcalloc(count, sizeof(*s->endpoints));
+    for (size_t i = 0; i < count; i++)
+        s->endpoints[i] = (struct slice_endpoint){
+            .ns = xstrdup("shop"),
+            .pod = xasprintf("web-%zu", first + i),
+            .uid = xasprintf("u%zu", first + i),
+            .key = xasprintf("shop/web-%zu/u%zu", first + i, first + i),
+            .ready = true,
+            .serving = true,
+        };
+}
+
+static void give_large_service(struct given *g, size_t ports)
+{
+    g->spec = xcalloc(1, sizeof(*g->spec));
+    g->spec->ns = xstrdup("shop");
+    g->spec->name = xstrdup("web");
+    g->spec->port_count = ports;
+    g->spec->ports = xcalloc(ports, sizeof(*g->spec->ports));
+    for (size_t i = 0; i < ports; i++)
+        g->spec->ports[i] = (struct service_port){ .name = xasprintf("p%zu", i),
+                                                   .number = (uint16_t)(1 + i),
+                                                   .tcp = true };
+}
+
+/* Its ports in two slices, which is what a merge costs most for. */
+static void a_service_of_20000_ports_and_1000_pods_is_served_whole(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_large_service(&g, PORTS_MAX);
+    fill_slice(make_slice(&g, "all", PORTS_MAX), 0, 1000);
+    fill_slice(make_slice(&g, "some", 10), 0, 1000);
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
+
+    assert_int_equal(s->endpoint_count, 1000);
+    assert_int_equal(s->ports_left_out + s->endpoints_left_out, 0);
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        assert_int_equal(endpoint_port(s, s->endpoints[i], PORTS_MAX - 1), PORTS_MAX);
+        assert_ptr_equal(s->endpoints[i]->ports, s->endpoints[0]->ports);
+    }
+    assert_true(entry_equal(s, s));
+    service_unref(s);
+    take_back(&g);
+}
+
+/* Each pod with other ports, so that none can share: the work of a build is bounded, and
+ * what is left out is counted. */
+static void pods_beyond_the_bound_of_a_build_are_counted(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_large_service(&g, PORTS_MAX);
+    for (size_t i = 0; i < 300; i++) {
+        AUTO_FREE char *name = xasprintf("s%zu", i);
+        fill_slice(make_slice(&g, name, i), i, 1);
+    }
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
+
+    assert_in_range(s->endpoint_count, 200, 299);
+    assert_int_equal(s->endpoint_count + s->endpoints_left_out, 300);
+    service_unref(s);
+    take_back(&g);
+}
+
+static void endpoints_beyond_5000_are_counted(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_large_service(&g, 1);
+    for (size_t i = 0; i < 6; i++) {
+        AUTO_FREE char *name = xasprintf("s%zu", i);
+        fill_slice(make_slice(&g, name, 1), i * 1000, 1000);
+    }
+    struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
+
+    assert_int_equal(s->endpoint_count, 5000);
+    assert_int_equal(s->endpoints_left_out, 1000);
+    service_unref(s);
+    take_back(&g);
+}
+
 static void both_address_families_are_one_pod(void **state)
 {
     (void)state;
@@ -441,6 +545,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_come_first_and_terminating_last),
         cmocka_unit_test(slices_with_other_ports_add_up),
+        cmocka_unit_test(a_service_of_20000_ports_and_1000_pods_is_served_whole),
+        cmocka_unit_test(pods_beyond_the_bound_of_a_build_are_counted),
+        cmocka_unit_test(endpoints_beyond_5000_are_counted),
         cmocka_unit_test(both_address_families_are_one_pod),
         cmocka_unit_test(a_pod_that_one_slice_calls_terminating_is),
         cmocka_unit_test(a_slice_port_without_a_number_means_any),

@@ -125,10 +125,10 @@ static void refuses_fields_of_the_wrong_type(void **state)
     }
 }
 
-static void keeps_at_most_100_ports(void **state)
+static void reads_20000_ports_of_a_service_and_counts_the_others(void **state)
 {
     (void)state;
-    for (int n = 99; n <= 101; n++) {
+    for (int n = PORTS_MAX - 1; n <= PORTS_MAX + 1; n++) {
         json_t *ports = json_array();
         for (int i = 0; i < n; i++)
             json_array_append_new(ports, json_pack("{s:i}", "port", i + 1));
@@ -136,7 +136,8 @@ static void keeps_at_most_100_ports(void **state)
                                    "spec", "ports", ports);
         struct service_spec *s = NULL;
         assert_int_equal(spec_parse(object, &s, NULL), OK);
-        assert_int_equal(s->port_count, n < 100 ? n : 100);
+        assert_int_equal(s->port_count, n < PORTS_MAX ? n : PORTS_MAX);
+        assert_int_equal(s->left_out, n < PORTS_MAX ? 0 : n - PORTS_MAX);
         spec_destroy(s);
         json_decref(object);
     }
@@ -326,7 +327,7 @@ int main(void)
         cmocka_unit_test(knows_external_and_headless_services),
         cmocka_unit_test(joins_a_selector),
         cmocka_unit_test(refuses_fields_of_the_wrong_type),
-        cmocka_unit_test(keeps_at_most_100_ports),
+        cmocka_unit_test(reads_20000_ports_of_a_service_and_counts_the_others),
         cmocka_unit_test(reads_an_endpoint_slice),
         cmocka_unit_test(takes_only_pods_of_its_own_namespace_by_plain_names),
         cmocka_unit_test(reads_a_pod),
