@@ -56,13 +56,12 @@ struct leasing {
     enum lease_state state;
     struct task step;
     struct task *wake; /* the user's */
-    struct timer late; /* want.wait_until */
+    struct timer late; /* give_up_at */
     struct timer retry;
     struct lookup lookup;
     struct opening opening;
     struct endpoint *avoid; /* a reference */
     bool parked_once;
-    bool extended;     /* a first attempt gets its time, however short the wait */
     enum err reason;   /* for the last time it was parked */
     unsigned failures; /* openings since it last waited */
 };
@@ -381,11 +380,6 @@ static void on_late(struct timer *timer)
 
     if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
         return;
-    if (!l->parked_once && !l->extended) {
-        l->extended = true;
-        timer_set(&l->late, l->owner->settings.attempt_ms);
-        return;
-    }
     if (!l->parked_once) {
         l->lease->dialling = l->state == LEASE_OPENING;
         e = diag_set(&l->lease->why, ERR_TIMEOUT,
@@ -433,7 +427,7 @@ static void leasing_put(struct leasing *l)
     if (u->spare_count < SPARES_MAX) {
         l->lookup = (struct lookup){ 0 };
         l->opening = (struct opening){ 0 };
-        l->parked_once = l->extended = false;
+        l->parked_once = false;
         list_append(&u->spares, &l->node);
         u->spare_count++;
     } else {
@@ -448,6 +442,13 @@ static uint64_t pause_ms(unsigned attempt)
 {
     static const uint64_t pauses[] = { 0, 0, 100, 200, 300 };
     return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
+}
+
+/* The wait covers look-ups and dials too.  Without one, a single attempt gets its time. */
+static uint64_t give_up_at(const struct upstream *u, const struct want *want)
+{
+    uint64_t now = u->sched->now;
+    return want->wait_until > now ? want->wait_until : now + u->settings.attempt_ms;
 }
 
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
@@ -465,8 +466,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     l->want.avoid = NULL;
     l->state = LEASE_LOOKUP;
     l->failures = 0;
-    if (want->wait_until)
-        timer_set_at(&l->late, want->wait_until);
+    timer_set_at(&l->late, give_up_at(u, want));
     uint64_t pause = pause_ms(want->attempt);
     if (pause) {
         l->state = LEASE_PARKED;

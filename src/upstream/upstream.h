@@ -13,7 +13,7 @@ struct own_pod {
 
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
-    uint64_t attempt_ms; /* what a first look-up and dial may take, beyond any wait */
+    uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
     struct own_pod own;  /* never dialled; zeroed outside a pod */
 };
 

@@ -273,31 +273,57 @@ static void without_time_to_wait_not_now_is_final(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
-static void a_first_attempt_gets_its_time_beyond_the_wait(void **state)
+/* An API server that accepts connections and never answers. */
+static void the_wait_covers_the_first_look_up(void **state)
 {
     (void)state;
     struct asker a;
 
     rig.hold_lookups = true;
-    asker_get(&a);
-    rig_advance(19999);
+    asker_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now + 3000;
+    asker_lease(&a);
+    rig_advance(2999);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
     assert_true(a.lease.why.text[0]);
     assert_false(a.lease.dialling);
     asker_return(&a, FATE_CLOSE);
+}
 
-    rig.hold_lookups = false;
+static void the_wait_covers_the_first_dial(void **state)
+{
+    (void)state;
+    struct asker a;
+
     rig.hold_openings = true;
-    asker_get(&a);
-    rig_advance(19999);
+    asker_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now + 3000;
+    asker_lease(&a);
+    rig_advance(2999);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
     assert_true(a.lease.dialling);
     assert_true(rig.dials[0].cancelled);
     assert_non_null(a.lease.endpoint);
+    asker_return(&a, FATE_CLOSE);
+}
+
+static void without_a_wait_one_attempt_gets_the_dial_timeout(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_openings = true;
+    asker_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now;
+    asker_lease(&a);
+    rig_advance(9999);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(1);
+    assert_int_equal(a.lease.result, ERR_TIMEOUT);
     asker_return(&a, FATE_CLOSE);
 }
 
@@ -898,7 +924,9 @@ int main(void)
         TEST(failing_over_does_not_spin),
         TEST(wait_until_ends_the_waiting),
         TEST(without_time_to_wait_not_now_is_final),
-        TEST(a_first_attempt_gets_its_time_beyond_the_wait),
+        TEST(the_wait_covers_the_first_look_up),
+        TEST(the_wait_covers_the_first_dial),
+        TEST(without_a_wait_one_attempt_gets_the_dial_timeout),
         TEST(an_api_server_that_comes_back_in_time_is_enough),
         TEST(a_refused_opening_goes_to_another_endpoint),
         TEST(a_pod_not_found_asks_afresh),
