@@ -279,6 +279,18 @@ static bool is_running(const struct pod *p)
     return strcmp(p->phase, "Running") == 0;
 }
 
+static bool is_over(const struct pod *p)
+{
+    return strcmp(p->phase, "Succeeded") == 0 || strcmp(p->phase, "Failed") == 0;
+}
+
+static void count_pods(struct service *s, const struct pod_list *pods)
+{
+    s->pods_seen = pods->count + pods->left_out;
+    for (size_t i = 0; i < pods->count; i++)
+        s->pods_over += is_over(pods->at[i]);
+}
+
 /* "web-1 Pending (ImagePullBackOff)" */
 static void say_pod(struct note *n, const struct pod *p)
 {
@@ -387,7 +399,7 @@ struct service *entry_from_pods(const struct service_spec *spec,
     }
 
     struct service *s = finish(&b);
-    s->pods_seen = pods->count + pods->left_out;
+    count_pods(s, pods);
     s->endpoints_left_out += pods->left_out;
     write_note(s, spec, pods, 0);
     return s;
@@ -437,7 +449,9 @@ struct service *entry_from_slices(const struct service_spec *spec,
         add_ready_pod(&b, spec, pods->at[i]);
 
     struct service *s = finish(&b);
-    s->pods_seen = pods ? pods->count : s->endpoint_count;
+    s->pods_seen = s->endpoint_count;
+    if (pods)
+        count_pods(s, pods);
     write_note(s, spec, pods, b.strangers);
     return s;
 }
@@ -455,6 +469,7 @@ struct service *entry_for_pod(const struct pod *pod)
         .name = xstrdup(pod->name),
         .ports = xcalloc(1, sizeof(*s->ports)),
         .pods_seen = 1,
+        .pods_over = is_over(pod),
     };
     if (can_serve(pod)) {
         s->endpoints = xcalloc(1, sizeof(struct endpoint *));

@@ -6,7 +6,7 @@
 
 static bool is_expected(const struct service *s, uint64_t now)
 {
-    return s->pods_seen > 0 || s->endpoint_count > 0 ||
+    return s->pods_seen > s->pods_over || s->endpoint_count > 0 ||
            (s->last_ready && now - s->last_ready < LATELY_MS);
 }
 
