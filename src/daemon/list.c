@@ -16,6 +16,7 @@
 #include "kube/api.h"
 #include "listen/listen.h"
 #include "net/loop.h"
+#include "route/name.h"
 #include "serve/errors.h"
 #include "serve/policy.h"
 
@@ -71,12 +72,11 @@ static uint16_t door_port(const struct config *c)
     return c->port ? c->port : listen_default_port(in_pod());
 }
 
-static char *url(const struct listing *l, const struct service_spec *s,
-                 const char *domain)
+static char *url(const struct listing *l, const char *host)
 {
     if (l->port == HTTP_PORT || l->port == 0)
-        return xasprintf("http://%s.%s.%s/", s->name, s->ns, domain);
-    return xasprintf("http://%s.%s.%s:%u/", s->name, s->ns, domain, l->port);
+        return xasprintf("http://%s/", host);
+    return xasprintf("http://%s:%u/", host, l->port);
 }
 
 static void add_row(struct listing *l, const struct service_spec *s)
@@ -84,9 +84,11 @@ static void add_row(struct listing *l, const struct service_spec *s)
     AUTO_FREE char *ports = ports_text(s);
     if (!ports)
         return;
-    AUTO_FREE char *zone = xasprintf("svc.%s", l->config->cluster_domain);
-    AUTO_FREE char *full = url(l, s, zone);
-    AUTO_FREE char *local = url(l, s, "localhost");
+    const char *zone = l->config->cluster_domain;
+    AUTO_FREE char *full_name = xasprintf("%s.%s.svc.%s", s->name, s->ns, zone);
+    AUTO_FREE char *local_name = name_under_localhost(s->name, s->ns, str_of(zone));
+    AUTO_FREE char *full = url(l, full_name);
+    AUTO_FREE char *local = url(l, local_name ? local_name : full_name);
     const char *const cells[] = { s->ns, s->name, local, ports, full };
 
     table_add(l->table, cells);

@@ -319,6 +319,30 @@ void name_parse(struct str host, struct str zone, struct name *ret)
         parse_labels(ret, text, without_dot(zone));
 }
 
+static bool names_service(const char *host, struct str zone, struct str service,
+                          struct str ns)
+{
+    struct name n;
+
+    name_parse(str_of(host), zone, &n);
+    return n.kind == NAME_SERVICE && str_ieq(n.service, service) && str_ieq(n.ns, ns);
+}
+
+char *name_under_localhost(const char *service, const char *ns, struct str zone)
+{
+    char *host = xasprintf("%s.%s.localhost", service, ns);
+
+    if (!names_service(host, zone, str_of(service), str_of(ns))) {
+        free(host);
+        host = xasprintf("%s.%s.svc.localhost", service, ns);
+    }
+    if (!names_service(host, zone, str_of(service), str_of(ns))) {
+        free(host);
+        host = NULL;
+    }
+    return host;
+}
+
 /* A view into `from` becomes the same view into `to`. */
 static void rebase(struct str *view, struct name *to, const struct name *from)
 {

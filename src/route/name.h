@@ -39,6 +39,9 @@ struct name {
 /* host: without port; may be a bracketed IPv6 literal.  Never fails: the answer may be
  * NAME_INVALID. */
 void name_parse(struct str host, struct str zone, struct name *ret);
+/* The shortest host under localhost that names this service, for the caller to free; NULL:
+ * none does.  In namespaces called svc or pod <svc>.<ns>.localhost names something else. */
+char *name_under_localhost(const char *service, const char *ns, struct str zone);
 void name_copy(struct name *to, const struct name *from);
 
 /* "host:port", "[v6]:port", "host".  ret_port 0: none given.

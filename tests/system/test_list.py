@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import json
 import os
 import re
 import subprocess
@@ -43,6 +44,35 @@ def test_the_urls_are_those_of_a_user_who_may_not_have_port_80(playground):
     done = listed("--kubeconfig", playground.kubeconfig, prefix=["setpriv", "--bounding-set=-net_bind_service"])
     assert "http://web.shop.svc.cluster.local:8080/" in done.stdout, done.stderr
     assert "http://web.shop.localhost:8080/" in done.stdout
+
+
+def test_every_url_routes_also_in_namespaces_called_like_parts_of_names(start_both, tmp_path):
+    """In svc, pod and localhost SERVICE.NAMESPACE.localhost would name something else."""
+    path = tmp_path / "objects.json"
+    items = []
+    for ns in ("svc", "pod", "localhost", "local", "cluster"):
+        for name in ("web", "svc", "cluster"):
+            of = {"namespace": ns, "name": name}
+            items += [
+                {"apiVersion": "v1", "kind": "Service", "metadata": of,
+                 "spec": {"selector": {"app": name}, "ports": [{"port": 80, "targetPort": 8080}]}},
+                {"apiVersion": "v1", "kind": "Pod",
+                 "metadata": {**of, "name": f"{name}-{ns}", "uid": f"{name}-{ns}", "labels": {"app": name}},
+                 "spec": {"nodeName": "n1", "containers": [{"name": "c", "ports": [{"containerPort": 8080}]}]},
+                 "status": {"phase": "Running", "podIP": "10.9.0.1", "podIPs": [{"ip": "10.9.0.1"}],
+                            "conditions": [{"type": "Ready", "status": "True"}]}}]
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    playground, tunnel = start_both("--manifest", str(path))
+    done = listed("--kubeconfig", playground.kubeconfig, "--port", "80")
+    asked = 0
+    for ns, name, *cells in rows(done.stdout)[1:]:
+        if f"{name}-{ns}" not in {item["metadata"]["name"] for item in items}:
+            continue
+        for url in (cell for cell in cells if cell.startswith("http://")):
+            answer = tunnel.get(url.removeprefix("http://").rstrip("/"))
+            assert (answer.status, answer.pod) == (200, f"{name}-{ns}"), (url, answer)
+            asked += 1
+    assert asked == 30, done.stdout
 
 
 def test_columns_line_up(playground):

@@ -343,6 +343,34 @@ static void refuses_a_malformed_authority(void **state)
     }
 }
 
+static void the_host_under_localhost_names_the_service(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *service, *ns, *host;
+    } cases[] = {
+        { "web", "shop", "web.shop.localhost" },
+        { "web", "svc", "web.svc.svc.localhost" },
+        { "web", "pod", "web.pod.svc.localhost" },
+        { "svc", "svc", "svc.svc.svc.localhost" },
+        { "web", "localhost", "web.localhost.localhost" },
+        { "cluster", "local", "cluster.local.localhost" },
+        { "svc", "shop", "svc.shop.localhost" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *host =
+            name_under_localhost(cases[i].service, cases[i].ns, zone());
+        assert_string_equal(host, cases[i].host);
+        struct name n;
+        parse(host, &n);
+        assert_kind(&n, NAME_SERVICE, host);
+        assert_str(n.service, cases[i].service, host);
+        assert_str(n.ns, cases[i].ns, host);
+    }
+    assert_null(name_under_localhost("no service", "shop", zone()));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +387,7 @@ int main(void)
         cmocka_unit_test(a_copy_stands_on_its_own),
         cmocka_unit_test(splits_an_authority),
         cmocka_unit_test(refuses_a_malformed_authority),
+        cmocka_unit_test(the_host_under_localhost_names_the_service),
     };
     return cmocka_run_group_tests_name("route/name", tests, NULL, NULL);
 }
