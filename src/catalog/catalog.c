@@ -56,7 +56,7 @@ static void replace_service(struct record *r, struct service *service)
     if (service)
         hold_pods(c, service);
     r->service = service;
-    if (c->change)
+    if (c->change && (old || service))
         c->change(c->change_owner, old, service);
     for (size_t i = 0; old && i < old->endpoint_count; i++)
         if (drop_pod(c, str_of(old->endpoints[i]->key)))

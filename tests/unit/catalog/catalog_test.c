@@ -554,6 +554,18 @@ static void tells_of_changes(void **state)
     catalog_on_change(w->catalog, NULL, NULL);
 }
 
+static void name_without_service_is_no_change(void **state)
+{
+    struct world *w = *state;
+
+    catalog_on_change(w->catalog, on_change, w);
+    watch_web(w);
+    ask_for(w, &w->lookup, "nope", 3000);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+    assert_string_equal(w->changes, "");
+    catalog_on_change(w->catalog, NULL, NULL);
+}
+
 static void a_slice_that_went_unseen_is_known_by_its_name(void **state)
 {
     struct world *w = *state;
@@ -1235,6 +1247,7 @@ int main(void)
         TEST(many_events_are_one_change),
         TEST(tells_of_pods_that_are_gone),
         TEST(tells_of_changes),
+        TEST(name_without_service_is_no_change),
         TEST(a_slice_that_went_unseen_is_known_by_its_name),
         TEST(a_slice_may_change_hands),
         TEST(a_pod_of_two_services_is_gone_when_both_lost_it),
