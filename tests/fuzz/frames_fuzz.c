@@ -10,6 +10,11 @@
 #include "base/log.h"
 #include "net/tcp.h"
 #include "tunnel/tunnel.h"
+#include "wire/websocket.h"
+
+#ifndef FRAMES_IN_WEBSOCKET
+#define FRAMES_IN_WEBSOCKET 0
+#endif
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -112,18 +117,33 @@ static void far_sends(const void *bytes, size_t n)
     stream_update(far);
 }
 
+/* Or as a message, where there are any. */
+static void far_sends_payload(const void *bytes, size_t n)
+{
+    struct websocket_header h = { .opcode = WEBSOCKET_BINARY, .fin = true, .payload = n };
+    uint8_t head[WEBSOCKET_HEADER_MAX];
+
+    if (FRAMES_IN_WEBSOCKET)
+        far_sends(head, websocket_header_encode(&h, head));
+    far_sends(bytes, n);
+}
+
 static void answer_dial(void)
 {
-    static const char answer[] =
+    static const char spdy[] =
         "HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\n"
         "X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
+    static const char websocket[] =
+        "HTTP/1.1 101 OK\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n";
+    const char *answer = FRAMES_IN_WEBSOCKET ? websocket : spdy;
 
     if (!dialling || dialling->result != ERR_AGAIN)
         return;
     dialling->result = OK;
     task_wake(dialling->wake);
     pass(0);
-    far_sends(answer, sizeof(answer) - 1);
+    far_sends(answer, strlen(answer));
     pass(0);
 }
 
@@ -181,7 +201,9 @@ static void use(struct opening *o, unsigned op, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct tunnel_settings settings = { .carrier = TUNNEL_CARRIER_SPDY,
+    struct tunnel_settings settings = { .carrier = FRAMES_IN_WEBSOCKET
+                                                       ? TUNNEL_CARRIER_WEBSOCKET
+                                                       : TUNNEL_CARRIER_SPDY,
                                         .idle_ms = 60000,
                                         .check_ms = 1000,
                                         .dial_ms = 10000,
@@ -207,10 +229,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         size_t part = n < len - i - 1 ? n : len - i - 1;
         if (op == 0 || op == 1)
             open_connection(tunnels, o);
-        if (op == 1 || op == 7) {
+        if (op == 7)
             far_sends(bytes + i + 1, part);
+        if (op == 1)
+            far_sends_payload(bytes + i + 1, part);
+        if (op == 1 || op == 7)
             i += part;
-        }
         if (op == 6)
             leave(o, n & 1);
         use(o, op, n);

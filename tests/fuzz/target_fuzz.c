@@ -1,0 +1,112 @@
+/* tests/fuzz/target_fuzz.c - any bytes as the files of $KUBECONFIG, up to a target
+ *
+ * The input is one file, or two around a NUL.  Of the files that they name there
+ * are a PEM and a token, from memory; others are missing.  The result is an error with a
+ * sentence, or a target whose texts cannot end a line of a request.
+ */
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "kube/credentials.h"
+#include "kube/file.h"
+#include "kube/target.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
+
+static struct str files[2];
+
+/* In the place of kube/file.c: nothing outside is read. */
+
+static struct str content_of(const char *path)
+{
+    if (strcmp(path, "/k/a") == 0)
+        return files[0];
+    if (strcmp(path, "/k/b") == 0)
+        return files[1];
+    if (strcmp(path, "/k/pem") == 0)
+        return STR("-----BEGIN CERTIFICATE-----\n");
+    if (strcmp(path, "/k/token") == 0)
+        return files[1].len ? files[1] : STR("secret\n");
+    return (struct str){ 0 };
+}
+
+enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                   struct diag *why)
+{
+    struct str content = content_of(path);
+
+    if (!content.at)
+        return diag_set(why, ERR_NOT_FOUND, "%s: missing", path);
+    if (content.len > max)
+        return diag_set(why, ERR_LIMIT, "%s: too long", path);
+    *ret_text = str_dup(content);
+    *ret_len = content.len;
+    return OK;
+}
+
+char *file_beside(const char *from, const char *path)
+{
+    (void)from;
+    return path[0] == '/' ? xstrdup(path) : xasprintf("/k/%s", path);
+}
+
+static void check_line(const char *text)
+{
+    for (; text && *text; text++)
+        assert((unsigned char)*text >= ' ' && *text != 0x7f);
+}
+
+static void check_word(const char *text)
+{
+    assert(text);
+    for (; *text; text++)
+        assert((unsigned char)*text > ' ' && *text != 0x7f);
+}
+
+static void check_credentials(const struct kube_target *t)
+{
+    struct credentials c;
+
+    credentials_init(&c, t);
+    check_line(credentials_header(&c, 1));
+    credentials_doubt(&c);
+    check_line(credentials_header(&c, 2));
+    assert(t->tls || !credentials_header(&c, 3));
+    credentials_finish(&c);
+}
+
+static void check_target(const struct kube_target *t)
+{
+    assert(str_starts(str_of(t->server), t->tls ? STR("https://") : STR("http://")));
+    check_word(t->server);
+    check_word(t->host);
+    check_word(t->host_header);
+    check_word(t->prefix);
+    assert(t->host[0] && t->port);
+    assert(!t->prefix[0] ||
+           (t->prefix[0] == '/' && !str_ends(str_of(t->prefix), STR("/"))));
+    assert(!(t->ca && t->insecure));
+    assert(!t->certificate || t->key);
+    assert(t->context && t->ns && t->origin);
+    check_credentials(t);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
+{
+    struct str rest = { (const char *)bytes, len };
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+
+    log_set_level(LEVEL_ERROR);
+    files[1] = str_cut(rest, '\0', &files[0]);
+    unsetenv("KUBERNETES_SERVICE_HOST");
+    setenv("KUBECONFIG", "/k/a:/k/none:/k/b", 1);
+    if (kube_target_load(NULL, NULL, NULL, &t, &why) == OK)
+        check_target(t);
+    else
+        assert(why.text[0] && !t);
+    kube_target_destroy(t);
+    return 0;
+}
