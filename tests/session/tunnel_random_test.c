@@ -28,7 +28,8 @@
 static struct person {
     struct user user;
     bool here, lent;
-    uint64_t taken; /* bytes */
+    uint64_t taken;            /* bytes */
+    uint64_t written, arrived; /* towards the pod */
 } people[PEOPLE];
 
 static const char *const uids[] = { "uid-1", "uid-2", "uid-3" };
@@ -41,6 +42,9 @@ static unsigned event;
 static const char *what;
 static bool over;
 
+/* The input of a fuzzer, in place of the dice; the play ends with it. */
+static const uint8_t *script, *script_end;
+
 static void tell_where(void)
 {
     print_error("seed %" PRIu64 ", event %u: %s\n", seed, event, what);
@@ -52,9 +56,20 @@ static void on_abort(int number)
     tell_where();
 }
 
+static uint32_t roll_from_script(uint32_t n)
+{
+    uint32_t rolled = 0;
+
+    for (uint32_t range = 1; range < n && script < script_end; range <<= 8)
+        rolled = rolled << 8 | *script++;
+    return rolled % n;
+}
+
 /* 0 to n - 1 */
 static uint32_t roll(uint32_t n)
 {
+    if (script)
+        return roll_from_script(n);
     dice ^= dice << 13;
     dice ^= dice >> 7;
     dice ^= dice << 17;
@@ -70,16 +85,66 @@ static bool one_in(uint32_t n)
 
 static size_t sent[ARRAY_LEN(rig.servers)][ARRAY_LEN(rig.servers[0]->pairs)];
 
+/* The value of a byte follows from its offset in the stream. */
+#define BLOCK 60000
+static uint8_t all_bytes[65536 + BLOCK];
+
+static const uint8_t *bytes_from(uint64_t offset)
+{
+    return all_bytes + offset % 65536;
+}
+
+static void make_bytes(void)
+{
+    for (size_t i = 0; i < sizeof(all_bytes); i++)
+        all_bytes[i] = (uint8_t)(i * 31 + (i % 65536 >> 8));
+}
+
+static struct server *server_of(const struct person *p)
+{
+    return rig.servers[p->user.opening.tunnel.number - 1]; /* each has one dial */
+}
+
+/* NULL: its server has not even heard of it. */
+static struct wire_pair *wire_pair_of(const struct person *p)
+{
+    const struct pair *pair = container_of(p->user.opening.stream, struct pair, stream);
+    struct server *s = server_of(p);
+
+    for (size_t i = 0; i < s->pair_count; i++)
+        if (s->pairs[i].data_id == pair->data_id)
+            return &s->pairs[i];
+    return NULL;
+}
+
 /* What its server has sent to it, in all. */
 static size_t sent_to(const struct person *p)
 {
-    const struct pair *pair = container_of(p->user.opening.stream, struct pair, stream);
-    size_t dial = p->user.opening.tunnel.number - 1; /* each has one dial */
+    const struct wire_pair *pair = wire_pair_of(p);
+    const struct server *s = server_of(p);
 
-    for (size_t i = 0; i < rig.servers[dial]->pair_count; i++)
-        if (rig.servers[dial]->pairs[i].data_id == pair->data_id)
-            return sent[dial][i];
-    return 0; /* it was not even heard of */
+    return pair ? sent[p->user.opening.tunnel.number - 1][pair - s->pairs] : 0;
+}
+
+static void check_order(struct bufq *q, uint64_t *taken, size_t n)
+{
+    uint8_t part[1024];
+    size_t got;
+
+    while (n && (got = bufq_read(q, part, n < sizeof(part) ? n : sizeof(part)))) {
+        must(memcmp(part, bytes_from(*taken), got) == 0, "bytes come in their order");
+        *taken += got;
+        n -= got;
+    }
+}
+
+static void check_upload(struct person *p)
+{
+    struct wire_pair *pair = wire_pair_of(p);
+
+    if (pair)
+        check_order(&pair->got, &p->arrived, SIZE_MAX);
+    must(p->arrived <= p->written, "a pod receives what its client wrote");
 }
 
 /* Every byte once: all of them where it says so, and never one more. */
@@ -94,7 +159,7 @@ static void check_bytes(const struct person *p)
 }
 
 /* Returns how many bytes it keeps beside those of live tunnels. */
-static size_t check_person(const struct person *p)
+static size_t check_person(struct person *p)
 {
     const struct stream *s = p->user.opening.stream;
 
@@ -103,6 +168,7 @@ static size_t check_person(const struct person *p)
     const struct pair *pair = container_of(s, struct pair, stream);
     rules_check_stream(s);
     check_bytes(p);
+    check_upload(p);
     return pair->tunnel ? 0 : pair->counted;
 }
 
@@ -127,8 +193,6 @@ struct scene {
 
 enum needs { NOTHING, SOMEBODY_AWAY, SOMEBODY, STREAM, OPEN_STREAM, SERVER, PAIR };
 
-static const char block[60000];
-
 static void somebody_comes(const struct scene *s)
 {
     *s->person = (struct person){ .here = true, .lent = true };
@@ -145,9 +209,11 @@ static void somebody_leaves(const struct scene *s)
 
 static void somebody_writes(const struct scene *s)
 {
+    size_t n = one_in(4) ? roll(BLOCK) : roll(2000);
+
     if (s->stream->shut)
         return;
-    bufq_write(&s->stream->out, block, one_in(4) ? roll(sizeof(block)) : roll(2000));
+    s->person->written += bufq_write(&s->stream->out, bytes_from(s->person->written), n);
     stream_update(s->stream);
 }
 
@@ -169,8 +235,7 @@ static void somebody_reads(const struct scene *s)
 {
     size_t n = roll((uint32_t)s->stream->in.len + 1);
 
-    bufq_skip(&s->stream->in, n);
-    s->person->taken += n;
+    check_order(&s->stream->in, &s->person->taken, n);
     s->stream->paused = one_in(3);
     stream_update(s->stream);
 }
@@ -244,22 +309,23 @@ static bool send_bytes(const struct scene *s, size_t n, bool fin)
 
     if (p->server_fin || n + FRAMES_ROOM > bufq_room(&s->server->end->out))
         return false;
-    server_data(s->server, p->data_id, block, n, fin ? SPDY_FIN : 0);
+    size_t *at = &sent[s->dial][s->pair];
+    server_data(s->server, p->data_id, bytes_from(*at), n, fin ? SPDY_FIN : 0);
     p->server_fin = fin ? rig.turn + 1 : 0;
-    sent[s->dial][s->pair] += n;
+    *at += n;
     return true;
 }
 
 static void bytes_come(const struct scene *s)
 {
-    size_t n = 1 + (one_in(4) ? roll(sizeof(block)) : roll(3000));
+    size_t n = 1 + (one_in(4) ? roll(BLOCK) : roll(3000));
     send_bytes(s, n, one_in(6));
 }
 
 /* More than is kept for a slow reader, if it is taken. */
 static void a_download_comes(const struct scene *s)
 {
-    size_t n = 1 + roll(sizeof(block) / 2);
+    size_t n = 1 + roll(BLOCK / 2);
 
     for (size_t came = 0; came < 2 * SHARE_PAIR_LIMIT && send_bytes(s, n, false);
          came += n)
@@ -498,6 +564,11 @@ static bool is_rig_full(void)
     return rig.dials >= 40;
 }
 
+static bool is_script_over(void)
+{
+    return script && script == script_end;
+}
+
 /* ---- the end ---- */
 
 static void everybody_leaves(void)
@@ -559,6 +630,7 @@ static void change_settings(void)
     struct tunnel_settings *s = &rig.settings;
 
     tunnels_destroy(rig.tunnels);
+    s->carrier = one_in(3) ? TUNNEL_CARRIER_WEBSOCKET : TUNNEL_CARRIER_SPDY;
     s->own_max = 1 + roll(4);
     s->own_brief_max = 1 + roll(s->own_max);
     s->coalesce = one_in(2);
@@ -580,9 +652,10 @@ static void play(void)
     rig.sched->random = dice; /* or it would be another play every time */
     memset(people, 0, sizeof(people));
     memset(sent, 0, sizeof(sent));
+    make_bytes();
     change_settings();
     get_into_a_mood();
-    for (event = 0; event < EVENTS && !is_rig_full(); event++)
+    for (event = 0; event < EVENTS && !is_rig_full() && !is_script_over(); event++)
         let_it_happen();
     ends[roll(ARRAY_LEN(ends))]();
     rig_end(NULL);

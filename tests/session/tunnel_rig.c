@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
+#include "playground/forward/ws_stream.h"
 
 #define FD_BASE 1000000 /* no descriptor at all: socket options must not hit anything */
 
@@ -419,6 +420,18 @@ void server_send(struct server *s, const void *bytes, size_t n)
     stream_update(s->end);
 }
 
+static void switch_to_websocket(struct server *s)
+{
+    static const char answer[] =
+        "HTTP/1.1 101 Switching Protocols\r\n"
+        "Connection: Upgrade\r\n"
+        "Upgrade: websocket\r\n"
+        "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n";
+    server_send(s, answer, sizeof(answer) - 1);
+    s->end = ws_stream_open(rig.loop, s->end);
+    s->end->wake = &s->wake;
+}
+
 void server_switch(struct server *s)
 {
     static const char answer[] = "HTTP/1.1 101 Switching Protocols\r\n"
@@ -426,7 +439,10 @@ void server_switch(struct server *s)
                                  "Upgrade: SPDY/3.1\r\n"
                                  "X-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
     s->switched = true;
-    server_send(s, answer, sizeof(answer) - 1);
+    if (str_starts(str_of(s->request), STR("GET ")))
+        switch_to_websocket(s);
+    else
+        server_send(s, answer, sizeof(answer) - 1);
     rig_run();
 }
 
