@@ -66,7 +66,8 @@ class Contender:
     """The common part. start() sets address and process."""
 
     tool = True  # a program that stands between client and pod
-    cold_command = None  # with {port}, when it can be timed from its start
+    cold = False  # it can be timed from its start ...
+    cold_command = None  # ... with this, {port} in it
     uploads = True
     loads = None  # which it takes; None: all that it can
 
@@ -114,18 +115,20 @@ class KubeTunnel(Contender):
     """options: further ones of its command line, for a contender of its own name."""
 
     name = "kube-tunnel"
+    cold = True
+    binary = KUBE_TUNNEL
 
-    @staticmethod
-    def missing(_place):
-        return None if os.access(KUBE_TUNNEL, os.X_OK) else "not built"
+    @classmethod
+    def missing(cls, _place):
+        return None if cls.binary and os.access(cls.binary, os.X_OK) else "not built"
 
-    def __init__(self, place, folder, name=name, options=()):
+    def __init__(self, place, folder, name=None, options=()):
         super().__init__(place, folder)
-        self.name, self.options = name, options
+        self.name, self.options = name or self.name, options
         self.cold_command = self.run("{port}")
 
     def run(self, port):
-        return [KUBE_TUNNEL, "run", "--listen", f"127.0.0.1:{port}",
+        return [self.binary, "run", "--listen", f"127.0.0.1:{port}",
                 "--kubeconfig", self.place.kubeconfig, *self.options]
 
     def start(self):
@@ -136,8 +139,16 @@ class KubeTunnel(Contender):
         self.raw_address = self.process.said(door + " exposes=").group(1)
 
 
+class Before(KubeTunnel):
+    """An older one, where KUBE_TUNNEL_BEFORE names it: no worse than that, in the same run."""
+
+    name = "kube-tunnel before"
+    binary = os.environ.get("KUBE_TUNNEL_BEFORE")
+
+
 class Kubectl(Contender):
     name = "kubectl"
+    cold = True
 
     @staticmethod
     def missing(_place):
@@ -260,4 +271,4 @@ def free_ports(count):
 
 
 DOWNLOAD_FILE = 64 << 20
-CONTENDERS = (KubeTunnel, Kubectl, Nginx, Pod, BareSpdy, SharedSpdy)
+CONTENDERS = (KubeTunnel, Before, Kubectl, Nginx, Pod, BareSpdy, SharedSpdy)

@@ -22,13 +22,14 @@ class Effort:
     settle: float
     cold_starts: int
     bursts: int
+    transfers: int
     memory_requests: int
     idle_seconds: int
 
 
-FULL = Effort(rounds=3, seconds=4, settle=0.6, cold_starts=3, bursts=5,
+FULL = Effort(rounds=3, seconds=4, settle=0.6, cold_starts=3, bursts=5, transfers=10,
               memory_requests=1_000_000, idle_seconds=60)
-QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, bursts=3,
+QUICK = Effort(rounds=1, seconds=2, settle=0.3, cold_starts=1, bursts=3, transfers=3,
                memory_requests=100_000, idle_seconds=10)
 
 RATE = 2400  # requests/s over 16 connections, where CPU is compared

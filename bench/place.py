@@ -1,10 +1,11 @@
 """Where measurements are made: the playground, or the project's real cluster.
 
 A place says how a command gets to run there, which kubeconfig leads in, and
-which processes make up the cluster. SPDX-License-Identifier: MIT
+which processes make up the cluster; and either of them, 50 ms away. SPDX-License-Identifier: MIT
 """
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from process import Process, clean_environment, family, in_network
 
 PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
 CLUSTER = ROOT / "tests" / "kubernetes" / "cluster"
+RELAY = Path(os.environ.get("BENCH_DISTANCE", ROOT / "build" / "bench" / "bench-distance"))
 KUBECTL = os.environ.get("KUBECTL", "kubectl")
 CHAIN = {"kube-apiserver", "kubelet", "containerd"}  # what each byte goes through
 SHIMS = {"containerd-shim"}  # beside it, one for each pod; as the kernel abbreviates them
@@ -36,7 +38,7 @@ LIST_PODS = ("get", "pods", "-n", "shop", "-l", "app=web", "-o", "json")
 
 
 class Playground:
-    name = "playground"
+    name = option = "playground"
     title = "playground"
 
     @staticmethod
@@ -88,7 +90,7 @@ def cluster(*words, seconds=60):
 
 
 class Kubernetes:
-    name = "kubernetes"
+    name = option = "kubernetes"
 
     @staticmethod
     def missing():
@@ -127,4 +129,44 @@ class Kubernetes:
             cluster("down")
 
 
-PLACES = {place.name: place for place in (Playground, Kubernetes)}
+def server_of(kubeconfig):
+    """The address and port of its only cluster's API server."""
+    return re.search(r"^\s*server: https://([\d.]+:\d+)", kubeconfig, re.MULTILINE).group(1)
+
+
+class Away:
+    """Mixed into a place: a relay delays all that goes to its API server and back."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        kubeconfig = Path(self.kubeconfig).read_text()
+        server = server_of(kubeconfig)
+        self.relay = Process(self.command([RELAY, server]), folder / f"{self.name}-relay.log")
+        try:
+            address = self.relay.said(r"^ready (\S+)$").group(1)
+        except BaseException:
+            self.relay.stop()
+            super().close()
+            raise
+        self.kubeconfig = folder / f"{self.name}-away.conf"
+        self.kubeconfig.write_text(kubeconfig.replace(server, address))
+
+    def close(self):
+        self.relay.stop()
+        super().close()
+
+
+class PlaygroundAway(Away, Playground):
+    name = "playground-away"
+    title = "playground, 50 ms away"
+
+
+class KubernetesAway(Away, Kubernetes):
+    name = "kubernetes-away"
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.title += ", 50 ms away"
+
+
+PLACES = {place.name: place for place in (Playground, Kubernetes, PlaygroundAway, KubernetesAway)}

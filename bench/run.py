@@ -11,16 +11,17 @@ import tempfile
 import time
 from pathlib import Path
 
+import away
 import caps
 import machine
 import measure
 import table
 from contender import CONTENDERS
 from load import BINARY, LoadFailed
-from place import PLACES
+from place import PLACES, Away
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = [*measure.LOADS, "memory"]
+NAMES = [*measure.LOADS, "memory", *away.LOADS]
 BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 
 INTRODUCTION = """# Results of script/bench
@@ -39,8 +40,9 @@ def read_arguments():
         prog="script/bench",
         description="Measure kube-tunnel, kubectl port-forward, nginx and the pod side by side.",
         epilog="Without --playground or --kubernetes: both, as far as they can run here. "
-               "KUBE_TUNNEL, KUBE_PLAYGROUND, BENCH_LOAD, BENCH_SPDY and KUBECTL name other "
-               "binaries.")
+               "KUBE_TUNNEL, KUBE_PLAYGROUND, BENCH_LOAD, BENCH_SPDY, BENCH_DISTANCE and "
+               "KUBECTL name other binaries; KUBE_TUNNEL_BEFORE an older kube-tunnel, which "
+               "is measured beside this one.")
     parser.add_argument("--quick", action="store_true",
                         help="one short round: for a look, not for the record")
     parser.add_argument("--rounds", type=int, metavar="N", help="so many rounds")
@@ -86,7 +88,7 @@ def chosen_names(only):
 
 
 def chosen_places(arguments):
-    asked = [p for p in PLACES if getattr(arguments, p)]
+    asked = [p for p, kind in PLACES.items() if getattr(arguments, kind.option)]
     for name in asked or PLACES:
         why = PLACES[name].missing()
         if not why:
@@ -143,6 +145,18 @@ def measure_memory(place, folder, effort, results):
             results.setdefault("memory", {})[kind.name] = [numbers]
 
 
+def measure_away(place, folder, names, effort, results):
+    """Each contender afresh for each load, so that what one has opened serves no other."""
+    for number in range(effort.rounds):
+        say(f"{place.title}: round {number + 1} of {effort.rounds}")
+        yield from busy_remark(place, number + 1)
+        for name in names:
+            for kind in (k for k in CONTENDERS if k.cold and not k.missing(place)):
+                numbers = attempt(place, name, kind,
+                                  lambda: away.run(name, effort, kind, place, folder))
+                results.setdefault(name, {}).setdefault(kind.name, []).append(numbers)
+
+
 def busy_remark(place, number):
     busy = machine.background()
     if busy > BUSY:
@@ -178,17 +192,31 @@ def compare_caps(kind, folder, effort, values):
 
 
 def report_caps(arguments, effort, folder):
-    for kind in chosen_places(arguments):
+    for kind in (k for k in chosen_places(arguments) if not is_away(k)):
         results, title, remarks = compare_caps(kind, folder, effort, arguments.caps)
         parts = [f"## Tunnels per pod: {title}", caps.table_of(results, arguments.caps),
                  *(f"- {r}" for r in remarks)]
         print("\n\n".join(parts) + "\n")
 
 
+def is_away(kind):
+    return issubclass(kind, Away)
+
+
+def places_for(arguments, names):
+    """Those where one of the measurements is made."""
+    for kind in chosen_places(arguments):
+        if any((n in away.LOADS) == is_away(kind) for n in names):
+            yield kind
+
+
 def measure_place(kind, folder, names, effort):
     """(results, title, remarks)"""
     results, remarks = {}, []
+    far = [n for n in names if n in away.LOADS]
     with contextlib.closing(kind(folder)) as place:
+        if is_away(kind):
+            return results, place.title, list(measure_away(place, folder, far, effort, results))
         if set(names) & set(measure.LOADS):
             remarks = measure_loads(place, folder, names, effort, results)
         if "memory" in names and place.name == "playground":
@@ -248,7 +276,7 @@ def main():
 
     results, titles, remarks = {}, {}, []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        for kind in chosen_places(arguments):
+        for kind in places_for(arguments, names):
             results[kind.name], titles[kind.name], more = measure_place(
                 kind, Path(folder), names, effort)
             remarks += more

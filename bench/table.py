@@ -107,7 +107,27 @@ ENGINE = [
                                            ("the cluster's own CPU per request", "cluster_us",
                                             "us", False))),
 ]
-TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE}
+# Load, number, unit, limit beside kubectl, at least.
+AWAY = [
+    Figure(f"{load}{', ' if what else ''}{what}", place, f"50 ms away: {load}", number, unit,
+           "kubectl", limit, at_least)
+    for place in ("playground-away", "kubernetes-away")
+    for load, what, number, unit, limit, at_least in (
+        ("page", "", "ms", "ms", 0.85, False),
+        ("page", "again", "again_ms", "ms", 0.85, False),
+        ("16 clients at once", "the slowest", "slowest_ms", "ms", 0.8, False),
+        ("16 clients at once", "the slowest, again", "again_ms", "ms", 0.8, False),
+        ("50 clients at once", "the slowest", "slowest_ms", "ms", 0.7, False),
+        ("50 clients at once", "the slowest, again", "again_ms", "ms", 0.7, False),
+        ("new connections", "p50", "p50_ms", "ms", 0.35, False),
+        ("cold start", "", "ms", "ms", 0.42, False),
+        ("first five seconds of 16 connections", "p99", "p99_ms", "ms", 1, False),
+        ("download of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
+        ("download of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True),
+        ("upload of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
+        ("upload of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True))
+]
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "50 ms away": AWAY}
 
 
 def plain(x):
@@ -254,6 +274,16 @@ SHOWN = {
     "16 downloads at once": BODIES,
     "16 uploads at once": BODIES,
     "cold start": [("ms to the first 200", "ms")],
+    "50 ms away: page": [("ms", "ms"), ("ms, again", "again_ms")],
+    **{f"50 ms away: {n} clients at once": [("ms, the slowest", "slowest_ms"),
+                                            ("ms, the slowest, again", "again_ms")]
+       for n in (16, 50)},
+    "50 ms away: new connections": LATENCY,
+    "50 ms away: first five seconds of 16 connections": LATENCY,
+    **{f"50 ms away: {which} of 100 MB": [("MB/s", "mb_per_s"),
+                                          ("MB/s, the slowest", "worst_mb_per_s")]
+       for which in ("download", "upload")},
+    "50 ms away: cold start": [("ms to the first 200", "ms")],
     "memory": [(f"{kind} MB {when}", f"{short}_{name}_kib")
                for when, name in MOMENTS
                for kind, short in (("RssAnon", "anon"), ("RSS", "rss"))],

@@ -240,14 +240,21 @@ static void finish_dial(struct client *c)
         c->state = CLIENT_TALKS;
 }
 
+bool run_has_begun_all(const struct run *r)
+{
+    return r->counting && r->plan->requests && r->begun >= r->plan->requests;
+}
+
 static bool is_due(const struct client *c)
 {
-    return c->state == CLIENT_WAITS && c->due <= c->run->now;
+    return c->state == CLIENT_WAITS && c->due <= c->run->now &&
+           !run_has_begun_all(c->run);
 }
 
 static void begin(struct client *c)
 {
     c->began = monotonic_ns();
+    c->run->begun += c->run->counting;
     c->sent = 0;
     answer_init(&c->answer);
     if (c->fd < 0)

@@ -35,11 +35,15 @@ struct run {
     uint64_t now; /* monotonic ns, as of this turn */
     uint64_t started;
     bool counting;
+    uint64_t begun; /* requests, since it counts */
     uint32_t dials;
     struct tally tally;
     char *scratch; /* read into, and sent from as body */
     size_t scratch_len;
 };
+
+/* All that the plan asks for are under way or over. */
+bool run_has_begun_all(const struct run *r);
 
 void client_init(struct client *c, struct run *r, uint64_t due);
 void client_finish(struct client *c);

@@ -58,7 +58,7 @@ static uint64_t step_due(struct run *r, struct client *clients)
         client_look_at_clock(c);
         if (c->state == CLIENT_WAITS && c->due <= r->now)
             client_step(c, 0);
-        if (c->state == CLIENT_WAITS && c->due < next)
+        if (c->state == CLIENT_WAITS && c->due < next && !run_has_begun_all(r))
             next = c->due;
     }
     return next;
