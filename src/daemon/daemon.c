@@ -224,11 +224,24 @@ static void on_quiet(void *owner)
     upstream_trim(d->upstream);
 }
 
+static void limit_clients(struct daemon *d)
+{
+    size_t wanted = d->config->max_connections;
+    struct client_limit limit = process_client_limit(wanted);
+
+    serve_limit_clients(d->serve, limit.clients, limit.surplus);
+    if (limit.clients < wanted)
+        log_warn(NO_ID, "the limit on open files (ulimit -n) allows fewer clients",
+                 LOG_U("open_files", limit.files), LOG_U("max_connections", wanted),
+                 LOG_U("clients", limit.clients));
+}
+
 static enum err start_doors(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->catalog, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
                             d->config, d->admin);
+    limit_clients(d);
     memory_on_quiet(d->memory, on_quiet, d);
     return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
 }

@@ -9,6 +9,11 @@
 
 #include "kube/service_account.h"
 
+#define OWN_FILES 64 /* listeners, the API server's connections, files that are read */
+#define SURPLUS_CLIENTS 64 /* that are answered 503 */
+#define FILES_MAX                                                                        \
+    ((size_t)1 << 30) /* RLIM_INFINITY, as a number that sums are safe with */
+
 static void raise_file_limit(void)
 {
     struct rlimit limit;
@@ -17,6 +22,32 @@ static void raise_file_limit(void)
         return;
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/* Three of four go to clients: where many are connected they share tunnels, by five at least,
+ * and few have one to themselves. */
+static struct client_limit share_files(size_t files, size_t max)
+{
+    size_t ours = files / 8 < OWN_FILES ? files / 8 : OWN_FILES;
+    size_t surplus = files / 8 < SURPLUS_CLIENTS ? files / 8 : SURPLUS_CLIENTS;
+    size_t clients = (files - ours - surplus) / 4 * 3;
+
+    return (struct client_limit){
+        .clients = clients < 1     ? 1
+                   : clients < max ? clients
+                                   : max,
+        .surplus = surplus,
+        .files = files,
+    };
+}
+
+struct client_limit process_client_limit(size_t max)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur > FILES_MAX)
+        return share_files(FILES_MAX, max);
+    return share_files((size_t)limit.rlim_cur, max);
 }
 
 void process_prepare(void)

@@ -9,6 +9,14 @@
  * does, and keep malloc and libuv to what one thread needs. */
 void process_prepare(void);
 
+/* How many clients the limit on open files allows, at most `max`: what our own files need and
+ * what is kept for tunnels is taken off.  `surplus` more are accepted, to be refused. */
+struct client_limit {
+    size_t clients, surplus;
+    size_t files; /* the limit on open files */
+};
+struct client_limit process_client_limit(size_t max);
+
 /* Are we in a pod, with a service account to act as? */
 bool in_pod(void);
 /* Which pod: by $POD_UID, which our manifest sets, and by the host name, which is the pod's

@@ -51,6 +51,24 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
         serve_accept(d->all->serve, client, address, d->loopback, d->port);
 }
 
+static bool free_descriptor(void *owner)
+{
+    const struct door *d = owner;
+
+    return serve_free_descriptor(d->all->serve);
+}
+
+static void refuse_client(void *owner, int fd)
+{
+    const struct door *d = owner;
+    struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
+
+    if (d->route)
+        stream_abort(client);
+    else
+        serve_turn_away(d->all->serve, client);
+}
+
 static bool is_loopback(const struct sockaddr *sa)
 {
     const struct in6_addr *v6 =
@@ -92,6 +110,7 @@ static void door_open(struct listeners *l, int fd, struct route *route)
     d->loopback = is_loopback((struct sockaddr *)&at);
     d->route = route;
     d->listener = listener_open(l->loop, fd, on_client, d);
+    listener_on_shortage(d->listener, free_descriptor, refuse_client);
     list_append(&l->doors, &d->node);
     if (route)
         log_info(NO_ID, "listening", LOG_S("address", address),

@@ -1,5 +1,6 @@
 /* net/listener.c - accepting connections; part of net/tcp.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <unistd.h>
 
 #define LOG_MODULE LOG_NET
@@ -10,16 +11,19 @@
 
 #define ACCEPTS_PER_TURN 64
 #define STARVED_MS 100 /* out of descriptors: look again after this */
+#define SAY_MS 10000   /* between two lines about it */
 
 struct listener {
     struct loop *loop;
     uv_poll_t poll;
     int fd;
-    bool paused;  /* by the owner */
-    bool starved; /* out of descriptors */
-    bool said_so; /* ... since the last accepted connection */
+    bool paused;      /* by the owner */
+    bool starved;     /* out of descriptors */
+    uint64_t said_at; /* when that was logged; 0: never */
     struct timer retry;
     void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
+    bool (*free_one)(void *owner);       /* NULL: nothing can be */
+    void (*refuse)(void *owner, int fd); /* likewise */
     void *owner;
 };
 
@@ -45,14 +49,63 @@ static bool is_starvation(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
+static void say_starved(struct listener *l, int error, const char *consequence)
+{
+    uint64_t now = loop_sched(l->loop)->now;
+
+    if (l->said_at && now - l->said_at < SAY_MS)
+        return;
+    l->said_at = now;
+    log_warn(NO_ID, "out of descriptors: raise the limit on open files (ulimit -n)",
+             LOG_S("clients", consequence), LOG_S("error", strerror(error)));
+}
+
 static void starve(struct listener *l, int error)
 {
-    if (!l->said_so)
-        log_warn(NO_ID, "accepting is paused: raise the limit on open files (ulimit -n)",
-                 LOG_S("error", strerror(error)));
-    l->starved = l->said_so = true;
+    say_starved(l, error, "wait");
+    l->starved = true;
     timer_set(&l->retry, STARVED_MS);
     derive_interest(l);
+}
+
+static bool has_reserve(struct listener *l)
+{
+    int *reserve = loop_reserve(l->loop);
+
+    if (*reserve < 0)
+        *reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return l->refuse && *reserve >= 0;
+}
+
+/* One client less waits in the kernel's queue; false: there was none.  (The kernel wants a
+ * descriptor before it looks.) */
+static bool refuse_on_reserve(struct listener *l, int error)
+{
+    int *reserve = loop_reserve(l->loop);
+
+    close(*reserve);
+    int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd >= 0) {
+        say_starved(l, error, "are refused");
+        l->refuse(l->owner, fd);
+    }
+    *reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return fd >= 0;
+}
+
+/* Is there a chance that the next call succeeds? */
+static bool recover(struct listener *l, int error)
+{
+    if (error == ECONNABORTED || error == EINTR)
+        return true;
+    if (!is_starvation(error))
+        return false;
+    if (l->free_one && l->free_one(l->owner))
+        return true;
+    if (has_reserve(l))
+        return refuse_on_reserve(l, error);
+    starve(l, error);
+    return false;
 }
 
 static void accept_all(struct listener *l)
@@ -63,13 +116,10 @@ static void accept_all(struct listener *l)
         socklen_t len = sizeof(peer);
         int fd = accept4(l->fd, sa, &len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            l->said_so = false;
             l->on_accept(l->owner, fd, sa);
-        } else if (is_starvation(errno)) {
-            starve(l, errno);
-        }
-        if (fd < 0 && errno != ECONNABORTED && errno != EINTR)
+        } else if (!recover(l, errno)) {
             return;
+        }
     }
 }
 
@@ -99,6 +149,13 @@ struct listener *listener_open(struct loop *loop, int fd,
         abort(); /* not a socket: ours to get right */
     derive_interest(l);
     return l;
+}
+
+void listener_on_shortage(struct listener *l, bool (*free_one)(void *owner),
+                          void (*refuse)(void *owner, int fd))
+{
+    l->free_one = free_one;
+    l->refuse = refuse;
 }
 
 void listener_pause(struct listener *l, bool paused)

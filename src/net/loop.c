@@ -1,7 +1,9 @@
 #include "net/loop.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -19,6 +21,7 @@ struct loop {
     uv_idle_t spin;  /* active while tasks have yielded: the poll must not block */
     struct sched sched;
     struct chunk_pool pool;
+    int reserve;
 };
 
 struct loop_signal {
@@ -107,6 +110,7 @@ struct loop *loop_create(void)
     sched_init(&l->sched, random_seed());
     l->sched.now = clock_ms(l);
     chunk_pool_init(&l->pool, SPARE_CHUNKS);
+    l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     return l;
 }
 
@@ -124,6 +128,8 @@ void loop_destroy(struct loop *l)
     (void)left;
     sched_finish(&l->sched);
     chunk_pool_finish(&l->pool);
+    if (l->reserve >= 0)
+        close(l->reserve);
     free(l);
 }
 
@@ -135,6 +141,11 @@ struct sched *loop_sched(struct loop *l)
 struct chunk_pool *loop_pool(struct loop *l)
 {
     return &l->pool;
+}
+
+int *loop_reserve(struct loop *l)
+{
+    return &l->reserve;
 }
 
 uv_loop_t *loop_uv(struct loop *l)

@@ -10,3 +10,7 @@ uv_loop_t *loop_uv(struct loop *l);
 /* libuv's callbacks run before the run queue has looked at the clock, which may have stood
  * still for as long as the poll slept: whoever sets timers from one calls this first. */
 void loop_tick(struct loop *l);
+
+/* A descriptor that is open for nothing: it is closed where one is needed and none is left, and
+ * opened again.  -1: not even that. */
+int *loop_reserve(struct loop *l);

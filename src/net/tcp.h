@@ -40,12 +40,18 @@ void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);
 
 /* A listening socket.  on_accept gets a connected descriptor, which it owns, and whose it is;
  * it is called from the bottom of the stack.  When descriptors run out accepting pauses, is logged
- * once, and resumes by itself; nothing spins. */
+ * once, and resumes by itself; nothing spins.  Before that the functions of listener_on_shortage
+ * are called. */
 struct listener;
 struct listener *listener_open(struct loop *l, int fd,
                                void (*on_accept)(void *owner, int fd,
                                                  const struct sockaddr *peer),
                                void *owner);
+/* For when descriptors run out.  free_one closes something less important, at once, or returns
+ * false.  Then the connection is accepted on the loop's reserve and given to `refuse`, which
+ * closes it before it returns. */
+void listener_on_shortage(struct listener *l, bool (*free_one)(void *owner),
+                          void (*refuse)(void *owner, int fd));
 void listener_pause(struct listener *, bool paused);
 int listener_fd(const struct listener *);
 void listener_close(struct listener *); /* NULL accepted; closes the descriptor */

@@ -289,6 +289,14 @@ void refusal_invalid_host(struct str host, const char *problem, const char *zone
                  zone);
 }
 
+void refusal_too_many(struct refusal *ret)
+{
+    refusal_set(ret, 503, "Service Unavailable: too many clients");
+    refusal_hint(ret, "As many as --max-connections and the limit on open files "
+                      "(ulimit -n) allow are connected already.");
+    ret->retry_after = 1;
+}
+
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret)
 {
     int status = result == ERR_LIMIT ? 431 : 400;

@@ -38,6 +38,9 @@ void refusal_invalid_host(struct str host, const char *problem, const char *zone
 /* The request's head could not be read: result is ERR_PROTO or ERR_LIMIT. */
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret);
 
+/* As many clients as there may be are connected. */
+void refusal_too_many(struct refusal *ret);
+
 enum page_format { PAGE_TEXT, PAGE_JSON, PAGE_HTML };
 
 /* From Accept; plain text when it has no preference, or head is NULL. */

@@ -221,12 +221,21 @@ static void lease(struct exchange *x)
     upstream_lease(x->serve->upstream, &want, &x->lease, &x->task);
 }
 
+static enum exchange_state turn_away(struct exchange *x)
+{
+    struct refusal why;
+
+    pressure_note_refusal(&x->serve->pressure);
+    refusal_too_many(&why);
+    return refuse_and_close(x, &why);
+}
+
 static enum exchange_state begin(struct exchange *x)
 {
     const struct config *c = x->serve->config;
     struct refusal why;
 
-    x->keep = x->request.keep_alive;
+    x->keep = x->request.keep_alive && !x->from->surplus;
     sending_begin(x);
     enum err e = target_read(&x->request, c, x->from->door_port, &x->target, &why);
     if (!e)
@@ -239,6 +248,8 @@ static enum exchange_state begin(struct exchange *x)
         return refuse(x, &why);
     if (x->target.route.name.kind == NAME_OWN)
         return own_page(x);
+    if (x->from->surplus)
+        return turn_away(x);
     lease(x);
     return EXCHANGE_LEASE;
 }
@@ -549,6 +560,8 @@ struct exchange *exchange_take(struct serve *serve)
 void exchange_start(struct exchange *x, struct stream *client, const struct visitor *from,
                     struct log_id id, struct task *owner)
 {
+    uint64_t head = head_ms(x->serve->config);
+
     x->client = client;
     x->from = from;
     x->id = id;
@@ -562,7 +575,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     x->bytes_in = x->bytes_out = 0;
     x->sending.body = (struct body){ 0 };
     x->state = EXCHANGE_HEAD;
-    timer_set(&x->deadline, head_ms(x->serve->config));
+    timer_set(&x->deadline, from->surplus && head > SURPLUS_MS ? SURPLUS_MS : head);
     client->wake = &x->task;
     task_wake(&x->task);
 }

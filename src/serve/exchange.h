@@ -15,11 +15,14 @@
 
 struct serve;
 
+#define SURPLUS_MS 1000 /* a client that is one too many sends its request in this time */
+
 /* Who asks, and through which door. */
 struct visitor {
     char address[46]; /* without a port */
     bool loopback;
     uint16_t door_port;
+    bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };
 
 enum sending_state {

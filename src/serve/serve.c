@@ -6,9 +6,11 @@
 #include "base/own.h"
 #include "serve/raw.h"
 #include "serve/session.h"
+#include "serve/strangers.h"
 
-/* Clients over max-connections that are being told so; more are just reset. */
-#define TURNED_AWAY_MAX 64
+/* Clients over max-connections that are answered in full: with one of our own pages (a
+ * probe has to succeed also then), or a 503.  More get the 503 unasked. */
+#define SURPLUS_MAX 64
 
 static void each(struct list_node *list, void (*visit)(struct list_node *member))
 {
@@ -44,6 +46,9 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     s->upstream = upstream;
     s->config = config_ref(config);
     s->admin = admin;
+    s->clients_max = config->max_connections;
+    s->surplus_max = SURPLUS_MAX;
+    pressure_init(&s->pressure, sched);
     list_init(&s->sessions);
     list_init(&s->raws);
     list_init(&s->spare);
@@ -68,17 +73,46 @@ static struct visitor visitor_of(const char *address, bool loopback, uint16_t po
     return v;
 }
 
+void serve_limit_clients(struct serve *s, size_t max, size_t surplus)
+{
+    s->clients_max = max;
+    s->surplus_max = surplus;
+}
+
+bool serve_free_descriptor(struct serve *s)
+{
+    return pressure_free_descriptor(&s->pressure);
+}
+
+/* For one more client, if need be that of an idle one (which is gone by the end of the turn).
+ */
+static bool has_place(struct serve *s)
+{
+    return s->count < s->clients_max || serve_free_descriptor(s);
+}
+
+void serve_turn_away(struct serve *s, struct stream *client)
+{
+    pressure_note_refusal(&s->pressure);
+    stranger_turn_away(&client->out);
+    stream_close(client);
+}
+
 void serve_accept(struct serve *s, struct stream *client, const char *address,
                   bool loopback, uint16_t port)
 {
     struct visitor from = visitor_of(address, loopback, port);
-    size_t max = s->config->max_connections;
 
-    if (s->draining || s->count >= max + TURNED_AWAY_MAX) {
+    if (s->draining) {
         stream_abort(client);
         return;
     }
-    session_open(s, client, &from, s->count >= max);
+    from.surplus = !has_place(s);
+    if (from.surplus && s->count >= s->clients_max + s->surplus_max) {
+        serve_turn_away(s, client);
+        return;
+    }
+    session_open(s, client, &from);
 }
 
 void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
@@ -86,7 +120,7 @@ void serve_accept_raw(struct serve *s, struct stream *client, const char *addres
 {
     struct visitor from = visitor_of(address, false, 0);
 
-    if (s->draining || s->count >= s->config->max_connections) {
+    if (s->draining || !has_place(s)) {
         stream_abort(client);
         return;
     }

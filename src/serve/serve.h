@@ -23,12 +23,21 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct upstream *upstream, const struct config *config,
                            struct admin *admin);
 
+/* No more clients than `max` are served, and `surplus` more get a page: by default
+ * max-connections and a few. */
+void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
+/* Close the connection that was idle for longest, at once.  False: there is none. */
+bool serve_free_descriptor(struct serve *s);
+
 /* A client has come in; the stream is taken over, also when there are too many clients
  * (it gets a 503).  `address` is the client's, with or without a port ("127.0.0.1:5000"),
  * and is copied.  `port` is the door's own; `loopback`: only this machine can reach the
  * door. */
 void serve_accept(struct serve *s, struct stream *client, const char *address,
                   bool loopback, uint16_t port);
+
+/* Answers 503 and closes the stream, both at once: no descriptor is left for it. */
+void serve_turn_away(struct serve *s, struct stream *client);
 
 /* A client has come in through a door that belongs to one service port: bytes are carried
  * as they are.  The stream is taken over, the route copied. */

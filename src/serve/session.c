@@ -83,6 +83,7 @@ struct session {
     struct exchange *exchange; /* owned; NULL between requests */
     struct log_id id;
     struct visitor from;
+    struct holder holder;
     uint64_t requests;
     unsigned blank_lines; /* before the next request */
     size_t unsent;        /* in FLUSH, when it was last looked at */
@@ -245,13 +246,31 @@ static void release(struct session *s)
     task_wake(&s->task);
 }
 
+static void note_holding(struct session *s)
+{
+    bool idle = s->state == SESSION_GREET || s->state == SESSION_IDLE;
+
+    if (idle)
+        holder_idle(&s->holder);
+    else
+        holder_none(&s->holder);
+}
+
+static uint64_t deadline_of(const struct session *s)
+{
+    uint64_t ms = states[s->state].deadline_ms(s->serve->config);
+
+    return s->from.surplus && ms > SURPLUS_MS ? SURPLUS_MS : ms;
+}
+
 /* The only road from one state to another. */
 static void enter(struct session *s, enum session_state next)
 {
     log_debug(s->id, "session", LOG_S("from", states[s->state].name),
               LOG_S("to", states[next].name));
     s->state = next;
-    timer_set(&s->deadline, states[next].deadline_ms(s->serve->config));
+    timer_set(&s->deadline, deadline_of(s));
+    note_holding(s);
     if (next == SESSION_CLOSED)
         release(s);
 }
@@ -262,6 +281,7 @@ static void session_free(struct session *s)
 
     task_cancel(&s->task);
     timer_stop(&s->deadline);
+    holder_none(&s->holder);
     list_remove(&s->member);
     free(s);
     metric_add(&sessions, 0, -1);
@@ -289,17 +309,36 @@ static void on_wake(struct task *t)
     session_free(s);
 }
 
+static void turn_away(struct session *s)
+{
+    pressure_note_refusal(&s->serve->pressure);
+    stranger_turn_away(&s->client->out);
+    s->unread = true;
+}
+
 static void on_deadline(struct timer *t)
 {
     struct session *s = container_of(t, struct session, deadline);
 
     s->reset = s->reset || s->state == SESSION_FLUSH;
+    if (s->from.surplus && s->state == SESSION_GREET)
+        turn_away(s);
     enter(s, states[s->state].late);
     task_wake(&s->task);
 }
 
-void session_open(struct serve *serve, struct stream *client, const struct visitor *from,
-                  bool full)
+/* One with an answer that is not read yet is not idle. */
+static bool give_way(struct holder *h)
+{
+    struct session *s = container_of(h, struct session, holder);
+
+    if (!bufq_empty(&s->client->out))
+        return false;
+    enter(s, SESSION_CLOSED);
+    return true;
+}
+
+void session_open(struct serve *serve, struct stream *client, const struct visitor *from)
 {
     struct session *s = xcalloc(1, sizeof(*s));
 
@@ -315,11 +354,8 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
     client->wake = &s->task;
     log_debug(s->id, "connected", LOG_S("client", from->address),
               LOG_U("door", from->door_port));
-    if (full) {
-        stranger_turn_away(&client->out);
-        s->unread = true;
-    }
-    enter(s, full ? SESSION_FLUSH : SESSION_GREET);
+    holder_init(&s->holder, &serve->pressure, give_way);
+    enter(s, SESSION_GREET);
     task_wake(&s->task);
 }
 

@@ -7,6 +7,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "serve/exchange.h"
+#include "serve/pressure.h"
 
 /* What a serve is, for those who make it up. */
 struct serve {
@@ -19,6 +20,9 @@ struct serve {
     struct list_node sessions;
     struct list_node raws; /* connections through doors of one service port */
     size_t count;          /* of both */
+    size_t clients_max;    /* max-connections, or what descriptors allow */
+    size_t surplus_max;    /* beyond them, to be refused with a page */
+    struct pressure pressure;
     uint64_t next_number;
     struct list_node spare; /* exchanges that wait to be used again */
     size_t spares;
@@ -30,15 +34,11 @@ struct serve {
     struct http1_head answer; /* scratch: the answer's head that is being read just now */
 };
 
-/* One session or raw connection less; in its last moment. */
-void serve_on_session_gone(struct serve *s);
-
 /* A session or a raw connection has freed itself. */
 void serve_on_session_gone(struct serve *serve);
 
-/* Takes the stream over.  `full`: answer 503 and close. */
-void session_open(struct serve *serve, struct stream *client, const struct visitor *from,
-                  bool full);
+/* Takes the stream over. */
+void session_open(struct serve *serve, struct stream *client, const struct visitor *from);
 /* Look whether there is reason to close (draining). */
 void session_nudge(struct list_node *member);
 /* Reset it, with whatever runs in it; its memory goes in this turn. */

@@ -60,8 +60,6 @@ void stranger_turn_away(struct bufq *out)
 {
     struct refusal why;
 
-    refusal_set(&why, 503, "Service Unavailable: too many clients");
-    refusal_hint(&why, "As many as --max-connections allows are connected already.");
-    why.retry_after = 1;
+    refusal_too_many(&why);
     put_refusal(&why, out);
 }

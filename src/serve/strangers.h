@@ -9,5 +9,5 @@
 #include "detect/detect.h"
 
 void stranger_refuse(enum detected protocol, struct bufq *out);
-/* 503: max-connections are there already. */
+/* 503: as many clients as there may be are connected. */
 void stranger_turn_away(struct bufq *out);

@@ -327,6 +327,7 @@ static void turns_clients_away_that_are_too_many(void **state)
     stage_client(st);
     struct stream *third = stage_client(st);
 
+    say(st, third, GET);
     assert_memory_equal(hear(st, third), "HTTP/1.1 503 ", 13);
     assert_non_null(strstr(st->heard, "Retry-After: 1\r\n"));
     assert_int_equal(third->end.verdict, V_CLEAN);

@@ -149,7 +149,7 @@ def test_a_tunnel_that_is_asked_now_and_then_stays(start_tunnel):
 
 
 def test_too_few_descriptors_are_survived(start_tunnel):
-    """It lets clients wait in the kernel's queue, says so, and serves on when some have left."""
+    """It refuses clients with a page, says so, and serves on when some have left."""
     tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
     used = len(os.listdir(f"/proc/{tunnel.process.pid}/fd"))
@@ -162,7 +162,7 @@ def test_too_few_descriptors_are_survived(start_tunnel):
         for client in others[:35]:
             client.close()
         for client in others[35:]:
-            assert client.ask(request(WEB)).status == 200
+            assert client.answer().status == 503
             client.close()
     assert tunnel.get(WEB).status == 200
     assert tunnel.log().count("open files") < 15, "not for each client"

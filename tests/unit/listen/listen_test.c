@@ -56,6 +56,18 @@ void serve_accept_raw(struct serve *s, struct stream *client, const char *addres
     told.route_port = route->port;
 }
 
+void serve_turn_away(struct serve *s, struct stream *client)
+{
+    (void)s;
+    stream_close(client);
+}
+
+bool serve_free_descriptor(struct serve *s)
+{
+    (void)s;
+    return false;
+}
+
 static uint16_t port_of(int fd)
 {
     struct sockaddr_in6 at = { 0 };

@@ -541,7 +541,7 @@ static int count_warnings(int fd)
     log_flush();
     ssize_t n = pread(fd, text, sizeof(text) - 1, 0);
     text[n > 0 ? n : 0] = '\0';
-    for (const char *at = text; (at = strstr(at, "accepting is paused")); at++)
+    for (const char *at = text; (at = strstr(at, "out of descriptors")); at++)
         count++;
     return count;
 }

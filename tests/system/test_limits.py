@@ -1,0 +1,111 @@
+"""What many clients may take: descriptors, memory and time. SPDX-License-Identifier: MIT"""
+import contextlib
+import socket
+import time
+
+import pytest
+
+from http_client import Client, request
+from tunnel_process import BINARY, eventually, free_ports
+
+WEB = "web.shop"
+HEALTHZ = request("localhost", "/healthz")
+
+
+@pytest.fixture
+def few_files(tmp_path):
+    """few_files(n): a kube-tunnel that may open n files."""
+    def wrap(files):
+        script = tmp_path / f"few-files-{files}"
+        script.write_text(f'#!/bin/sh\nulimit -n {files}\nexec "{BINARY}" "$@"\n')
+        script.chmod(0o755)
+        return script
+    return wrap
+
+
+def connect(port, n):
+    """n connections, as far as they are accepted; none of them says anything."""
+    return [socket.create_connection(("127.0.0.1", port), 10) for _ in range(n)]
+
+
+def closing(sockets):
+    stack = contextlib.ExitStack()
+    for s in sockets:
+        stack.callback(s.close)
+    return stack
+
+
+def answer_of(port, raw=HEALTHZ):
+    with Client(port, 5) as client:
+        return client.ask(raw)
+
+
+# descriptors
+
+
+def test_idle_clients_give_way_when_descriptors_run_out(start_tunnel, few_files):
+    """400 connections that say nothing, where 300 files may be open."""
+    tunnel = start_tunnel(binary=few_files(300))
+    tunnel.wait_for_log(r"open files.*clients=168")
+    with closing(connect(tunnel.port, 400)):
+        time.sleep(0.6)  # until then they are not idle but slow
+        for _ in range(20):
+            assert answer_of(tunnel.port).status == 200
+            assert answer_of(tunnel.port, request(WEB)).status == 200
+    assert tunnel.log().count("idle connections are closed") == 1
+    assert tunnel.total("kube_tunnel_connections_shed_total") > 0
+
+
+def test_least_recently_used_connection_is_closed_first(start_tunnel):
+    tunnel = start_tunnel("--max-connections", "3")
+    with Client(tunnel.port) as first, Client(tunnel.port) as second, Client(tunnel.port) as third:
+        for client in first, second, third, first, third:
+            assert client.ask(request(WEB)).status == 200
+        time.sleep(0.6)
+        assert answer_of(tunnel.port, request(WEB)).status == 200
+        assert second.is_closed()
+        assert first.ask(request(WEB)).status == third.ask(request(WEB)).status == 200
+
+
+def test_busy_clients_stay_and_others_are_refused_with_503(start_tunnel, few_files):
+    """Own pages are answered all the same: a probe asks for one."""
+    tunnel = start_tunnel(binary=few_files(64))
+    half = b"GET / HTTP/1.1\r\nHost: web.shop\r\n"
+    clients = connect(tunnel.port, 36)
+    with closing(clients):
+        for s in clients:
+            s.sendall(half)
+        time.sleep(0.6)
+        refused = answer_of(tunnel.port, request(WEB))
+        assert refused.status == 503 and "too many clients" in refused.text, refused
+        assert refused.header("Retry-After") == "1"
+        assert answer_of(tunnel.port).status == 200
+        for s in clients:
+            s.sendall(b"\r\n")
+            assert s.recv(1000).startswith(b"HTTP/1.1 200 ")
+
+
+def test_client_beyond_every_limit_reads_503(start_tunnel, few_files):
+    """Also when the kernel gives no descriptor any more: the reserve accepts and refuses."""
+    tunnel = start_tunnel(binary=few_files(64))
+    half = b"GET / HTTP/1.1\r\nHost: web.shop\r\n"
+    clients = connect(tunnel.port, 120)
+    with closing(clients):
+        said = []
+        for s in clients:
+            with contextlib.suppress(OSError):
+                s.sendall(half)
+        for s in clients[80:]:
+            with contextlib.suppress(OSError):
+                said.append(s.recv(1000))
+        assert sum(b" 503 " in answer for answer in said) >= 39, said
+    eventually(lambda: answer_of(tunnel.port, request(WEB)).status == 200)
+
+
+def test_raw_listener_takes_the_place_of_idle_connections(start_tunnel, few_files):
+    port, = free_ports(1)
+    tunnel = start_tunnel("--expose", f"web.shop:80={port}", binary=few_files(100))
+    with closing(connect(tunnel.port, 150)):
+        time.sleep(0.6)
+        answer = answer_of(port, request("x", fields=["Connection: close"]))
+        assert answer.status == 200, answer
