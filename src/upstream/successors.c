@@ -93,13 +93,14 @@ static bool is_ready(const struct endpoint *e)
     return e->ready && !e->terminating;
 }
 
-static bool was_ready(const struct service *before, const struct endpoint *e)
-{
-    for (size_t i = 0; before && i < before->endpoint_count; i++)
-        if (strcmp(before->endpoints[i]->key, e->key) == 0)
-            return is_ready(before->endpoints[i]);
-    return false;
-}
+/* One change of a service: what is the same for each of its endpoints is found once. */
+struct change {
+    const struct service *before, *after;
+    const struct demand *all; /* of the service; NULL: none */
+    uint32_t ready;           /* endpoints, after it */
+    struct map were_ready;    /* endpoints by key, before it */
+    bool indexed;             /* `were_ready` is filled in */
+};
 
 static uint32_t count_ready(const struct service *s)
 {
@@ -109,35 +110,63 @@ static uint32_t count_ready(const struct service *s)
     return n;
 }
 
+static void index_ready(struct change *c)
+{
+    c->indexed = true;
+    for (size_t i = 0; c->before && i < c->before->endpoint_count; i++) {
+        struct endpoint *e = c->before->endpoints[i];
+        if (is_ready(e))
+            map_set(&c->were_ready, str_of(e->key), e);
+    }
+}
+
+static bool was_ready(struct change *c, const struct endpoint *e)
+{
+    if (!c->indexed)
+        index_ready(c);
+    return map_get(&c->were_ready, str_of(e->key));
+}
+
 /* Its part of what the service carried, or all that its namesake did. */
-static void expect(struct successors *s, const struct service *before,
-                   const struct service *service, const struct endpoint *e)
+static void expect(struct successors *s, struct change *c, const struct endpoint *e)
 {
     char room[KEY_ROOM];
-    const struct demand *all = recall(s, key_of(service->ns, "/", service->name, room));
     const struct demand *same =
         is_named(e) ? recall(s, key_of(e->ns, "//", e->pod, room)) : NULL;
 
-    if ((!all && !same) || was_ready(before, e)) /* in this order: the second is dear */
+    if ((!c->all && !same) || was_ready(c, e)) /* in this order: the second is dear */
         return;
     if (!e->uid[0] || balance_is_own(s->own, e))
         return;
     if (same)
         tunnels_expect(s->tunnels, e, same->peak, same);
-    if (!all)
-        return;
-    uint32_t ready = count_ready(service);
-    tunnels_expect(s->tunnels, e, (all->peak + ready - 1) / ready, all);
+    if (c->all)
+        tunnels_expect(s->tunnels, e, (c->all->peak + c->ready - 1) / c->ready, c->all);
+}
+
+static void expect_all(struct successors *s, struct change *c)
+{
+    const struct service *after = c->after;
+    char room[KEY_ROOM];
+
+    c->all = recall(s, key_of(after->ns, "/", after->name, room));
+    c->ready = count_ready(after);
+    map_init(&c->were_ready);
+    for (size_t i = 0; i < after->endpoint_count; i++)
+        if (is_ready(after->endpoints[i]))
+            expect(s, c, after->endpoints[i]);
+    map_finish(&c->were_ready);
 }
 
 void successors_on_change(struct successors *s, const struct service *before,
                           const struct service *after)
 {
+    struct change c = { .before = before, .after = after };
+
     if (before)
         remember_all(s, before);
-    for (size_t i = 0; after && i < after->endpoint_count; i++)
-        if (is_ready(after->endpoints[i]))
-            expect(s, before, after, after->endpoints[i]);
+    if (after)
+        expect_all(s, &c);
 }
 
 struct successors *successors_create(struct sched *sched, struct tunnels *tunnels,

@@ -2,6 +2,7 @@
 #include "upstream_rig.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/own.h"
 
@@ -131,6 +132,61 @@ static void ourselves_are_never_expected(void **state)
     assert_string_equal(change_unnamed("am"), "");
 }
 
+/* So many endpoints with names of their own. */
+static struct service *large_service(size_t count, const char *prefix)
+{
+    struct service *s = xcalloc(1, sizeof(*s));
+
+    s->refs = 1;
+    s->ns = xstrdup("shop");
+    s->name = xstrdup("web");
+    s->endpoint_count = count;
+    s->endpoints = xcalloc(count, sizeof(struct endpoint *));
+    for (size_t i = 0; i < count; i++) {
+        struct endpoint *e = xcalloc(1, sizeof(*e));
+        e->refs = 1;
+        e->ready = true;
+        e->ns = xstrdup("shop");
+        e->pod = xasprintf("%s-%zu", prefix, i);
+        e->uid = xstrdup(e->pod);
+        e->key = xasprintf("shop/%s/%s", e->pod, e->uid);
+        s->endpoints[i] = e;
+    }
+    return s;
+}
+
+/* CPU seconds that it takes to see all of so many endpoints replaced. */
+static double replace_all(size_t count)
+{
+    struct service *before = large_service(count, "x-old"),
+                   *after = large_service(count, "x-new");
+    struct timespec from, to;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    rig.changed(rig.changed_owner, before, after);
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    service_unref(before);
+    service_unref(after);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Quadratic: 64 times. */
+static void eight_times_the_endpoints_take_less_than_24_times_as_long(void **state)
+{
+    (void)state;
+    double least = 1e9;
+
+    change_unnamed("a");
+    carry('a', 20);
+    change_unnamed("b"); /* the service is remembered */
+    for (int i = 0; i < 3; i++) {
+        double few = replace_all(1000), many = replace_all(8000);
+        least = many / few < least ? many / few : least;
+    }
+    if (least >= 24)
+        fail_msg("%.0f times as long", least);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -141,6 +197,7 @@ int main(void)
         TEST(what_was_carried_is_forgotten),
         TEST(a_namesake_gets_all_of_it),
         TEST(ourselves_are_never_expected),
+        TEST(eight_times_the_endpoints_take_less_than_24_times_as_long),
     };
     return cmocka_run_group_tests_name("upstream/successor", tests, NULL, NULL);
 }
