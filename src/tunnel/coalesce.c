@@ -68,3 +68,21 @@ void coalesce_convert(struct tunnel *t)
     t->pod->own--;
     log_debug(t->id, "from now on for many", LOG_S("pod", t->pod->label));
 }
+
+/* Nothing of its past may concern the next user: no pair that was left, no PING that counts
+ * for credit. */
+bool coalesce_may_separate(const struct tunnel *t)
+{
+    return t->share && tunnel_available(t) && list_empty(&t->pairs) &&
+           list_empty(&t->left) && t->unanswered == 0 && residues_are_good(t);
+}
+
+void coalesce_separate(struct tunnel *t)
+{
+    assert(coalesce_may_separate(t));
+    t->pod->open -= tunnel_carries(t);
+    share_destroy(TAKE(t->share));
+    t->pod->open += tunnel_carries(t);
+    t->pod->own++;
+    log_debug(t->id, "from now on for one", LOG_S("pod", t->pod->label));
+}

@@ -26,3 +26,8 @@ void coalesce_on_end(struct pair *p);
 bool coalesce_leaves(const struct tunnel *t);
 /* ... or it becomes a shared one, because there is not.  Nobody uses it at the moment. */
 void coalesce_convert(struct tunnel *t);
+
+/* A shared tunnel that nothing uses may serve a connection that wants to be alone: it
+ * carries one connection at a time from then on. */
+bool coalesce_may_separate(const struct tunnel *t);
+void coalesce_separate(struct tunnel *t);

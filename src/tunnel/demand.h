@@ -14,6 +14,7 @@
 
 struct demand {
     uint32_t peak;     /* that really were there */
+    uint32_t alone;    /* of these, the ones that wanted a tunnel to themselves */
     uint32_t wanted;   /* for which there should be tunnels */
     uint64_t since;    /* ms: one of them was reached */
     uint64_t asked_at; /* ms: anybody asked */
@@ -21,6 +22,8 @@ struct demand {
 
 /* So many are there now, one of them new. */
 void demand_note(struct demand *d, uint32_t at_once, uint64_t now);
+/* So many of those wanted a tunnel to themselves; after demand_note. */
+void demand_note_alone(struct demand *d, uint32_t at_once);
 /* So many may come, of those who were here before: `of` says when that was. */
 void demand_expect(struct demand *d, uint32_t at_once, const struct demand *of);
 /* Nobody used the others for long. */

@@ -58,33 +58,23 @@ static struct metric metric_ahead = {
     .type = METRIC_COUNTER,
 };
 
-static uint32_t dials_to(const struct pod *p)
-{
-    return (uint32_t)(uintptr_t)map_get(&p->owner->node_dials, str_of(p->node));
-}
-
 static void count_dial(struct pod *p, int change)
 {
-    uint32_t n = dials_to(p) + (uint32_t)change;
-
+    p->node->dials += (uint32_t)change;
     p->dialling += (uint32_t)change;
     p->owner->dialling += (uint32_t)change;
-    if (n)
-        map_set(&p->owner->node_dials, str_of(p->node), (void *)(uintptr_t)n);
-    else
-        map_remove(&p->owner->node_dials, str_of(p->node));
 }
 
-static void dial(struct pod *p)
+static void dial(struct pod *p, bool shared)
 {
     struct tunnels *ts = p->owner;
     struct log_id id = { 't', ++ts->last_id, 0 };
-    bool shared = !pod_may_own_more(p, p->alone);
     struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
     count_dial(p, +1);
     p->coming += tunnel_carries(t);
+    p->coming_own += !shared;
     p->count++;
     p->own += !shared;
     tunnels_count(ts, +1);
@@ -101,6 +91,17 @@ const struct api_error *dialling_forbids(const struct pod *p)
     return ts->sched->now < ts->not_before ? &ts->last_error : NULL;
 }
 
+/* An opening that wants to be alone, and may be, has no dial of its own under way. */
+static bool lacks_own_dial(const struct pod *p)
+{
+    return p->waiting_alone > p->coming_own && pod_may_own_more(p, true);
+}
+
+static bool lacks_dials(const struct pod *p)
+{
+    return p->coming < p->waiters || lacks_own_dial(p);
+}
+
 void dialling_for_waiting(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
@@ -108,13 +109,13 @@ void dialling_for_waiting(struct pod *p)
 
     if (forbidden && !p->coming)
         pod_fail_waiting(p, forbidden);
+    list_remove(&p->lacking);
     if (p->owner->draining || forbidden)
         return;
-    while (p->coming < p->waiters && dials_to(p) < s->dials_max &&
-           p->count < s->tunnels_max)
-        dial(p);
-    if (p->coming < p->waiters && dials_to(p) >= s->dials_max)
-        p->owner->node_limited = true;
+    while (lacks_dials(p) && p->node->dials < s->dials_max && p->count < s->tunnels_max)
+        dial(p, !lacks_own_dial(p) && !pod_may_own_more(p, false));
+    if (lacks_dials(p) && p->node->dials >= s->dials_max)
+        list_append(&p->node->lacking, &p->lacking);
 }
 
 /* The pod may be gone, and nobody has said so yet: one dial shows it. */
@@ -130,13 +131,13 @@ static bool may_dial_ahead(const struct pod *p)
     uint64_t now = ts->sched->now;
 
     return ts->settings.dial_ahead && !ts->draining && !p->gone && !dialling_forbids(p) &&
-           now >= p->ahead_after && p->coming >= p->waiters && !is_tried(p);
+           now >= p->ahead_after && !lacks_dials(p) && !is_tried(p);
 }
 
-static bool has_dials_to_spare(const struct pod *p)
+static bool has_dials_to_spare(const struct tunnels *ts, const struct node *n)
 {
-    uint32_t half = (p->owner->settings.dials_max + 1) / 2;
-    return p->owner->dialling < AHEAD_DIALS && dials_to(p) < half;
+    uint32_t half = (ts->settings.dials_max + 1) / 2;
+    return ts->dialling < AHEAD_DIALS && n->dials < half;
 }
 
 static bool lacks_spares(struct pod *p)
@@ -150,51 +151,73 @@ static bool lacks_spares(struct pod *p)
            p->count < s->tunnels_max;
 }
 
+/* As the connections were lately: those that wanted to be alone, and a few requests. */
+static bool is_next_spare_own(const struct pod *p)
+{
+    uint32_t alone = p->demand.alone + DEMAND_SPARE(p->demand.alone);
+    bool wanted = alone && p->own < alone + p->owner->settings.own_brief_max;
+
+    return pod_may_own_more(p, false) || (wanted && pod_may_own_more(p, true));
+}
+
+static void wait_for_spare_dial(struct pod *p)
+{
+    list_append(&p->node->ahead, &p->ahead);
+    if (list_empty(&p->node->in_blocked))
+        list_append(&p->owner->blocked, &p->node->in_blocked);
+}
+
 void dialling_ahead(struct pod *p)
 {
+    if (!list_empty(&p->ahead))
+        list_remove(&p->ahead);
     if (!may_dial_ahead(p))
         return;
     while (lacks_spares(p) && !is_tried(p)) {
-        if (!has_dials_to_spare(p)) {
-            p->owner->node_limited = true;
+        if (!has_dials_to_spare(p->owner, p->node)) {
+            wait_for_spare_dial(p);
             return;
         }
         metric_add(&metric_ahead, 0, 1);
-        dial(p);
+        dial(p, !is_next_spare_own(p));
     }
 }
 
-static void dial_enough_for(struct pod *p, uint64_t unused)
+/* Each pod that gets a look either takes a dial or lacks none. */
+static void dial_for_lacking(struct tunnels *ts, struct node *n)
 {
-    (void)unused;
-    dialling_for_waiting(p);
+    while (n->dials < ts->settings.dials_max && !list_empty(&n->lacking))
+        dialling_for_waiting(list_first(&n->lacking, struct pod, lacking));
 }
 
-static void dial_ahead_for(struct pod *p, uint64_t unused)
+static void dial_ahead_on(struct tunnels *ts, struct node *n)
 {
-    (void)unused;
-    dialling_ahead(p);
+    while (has_dials_to_spare(ts, n) && !list_empty(&n->ahead))
+        dialling_ahead(list_first(&n->ahead, struct pod, ahead));
+    if (list_empty(&n->ahead))
+        list_remove(&n->in_blocked);
 }
 
-/* A dial has ended, one way or the other: another pod of its node may be next. */
-void dialling_next(struct tunnels *ts)
+void dialling_next(struct tunnels *ts, struct node *n)
 {
-    if (!ts->node_limited)
-        return;
-    ts->node_limited = false;
-    tunnels_each_pod(ts, dial_enough_for, 0);
-    tunnels_each_pod(ts, dial_ahead_for, 0);
+    dial_for_lacking(ts, n);
+    list_for_each (other, &ts->blocked, struct node, in_blocked) {
+        if (ts->dialling >= AHEAD_DIALS)
+            return;
+        dial_ahead_on(ts, other);
+    }
 }
 
-void dialling_on_end(struct pod *p, uint32_t carried)
+void dialling_on_end(struct pod *p, const struct tunnel *t)
 {
     count_dial(p, -1);
-    p->coming -= carried;
+    p->coming -= tunnel_carries(t);
+    p->coming_own -= !t->share;
 }
 
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
-    dialling_on_end(p, tunnel_carries(t));
+    dialling_on_end(p, t);
     p->open += t->retired ? 0 : tunnel_carries(t);
     p->failures = p->owner->failures = 0;
     p->owner->not_before = 0;
@@ -205,7 +228,7 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     metric_add(&metric_carriers, t->kind, 1);
     metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
     pod_on_tunnel_change(p); /* before others dial: somebody may wait for it */
-    dialling_next(p->owner);
+    dialling_next(p->owner, p->node);
 }
 
 /* An answer that the next dial would get again. */

@@ -11,12 +11,12 @@ void dialling_register_metrics(void);
 void dialling_for_waiting(struct pod *p);
 void dialling_ahead(struct pod *p);
 
-/* A dial is over that would have carried so many; then, once what came of it is settled,
- * somebody else's may be next. */
-void dialling_on_end(struct pod *p, uint32_t carried);
+/* The dial of this tunnel is over; then, once what came of it is settled, another pod's may
+ * be next, of the same node first. */
+void dialling_on_end(struct pod *p, const struct tunnel *t);
 /* silent: the API server itself did not answer. */
 void dialling_on_failure(struct pod *p, const struct api_error *error, bool silent);
-void dialling_next(struct tunnels *ts);
+void dialling_next(struct tunnels *ts, struct node *n);
 /* An open tunnel has ended by itself, after so long. */
 void dialling_on_loss(struct pod *p, uint64_t lived_ms);
 

@@ -97,7 +97,7 @@ void pair_set_lent(struct pair *p, bool lent)
     if (!p->tunnel || p->lent == lent)
         return;
     p->lent = lent;
-    pod_on_lent(p->tunnel->pod, lent);
+    pod_on_lent(p->tunnel->pod, lent, p->alone);
     if (!lent)
         coalesce_on_end(p);
 }
@@ -279,15 +279,16 @@ static void pair_abort(struct stream *s)
 
 static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };
 
-struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id)
+struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids, bool alone)
 {
     struct pair *p = xcalloc(1, sizeof(*p));
     stream_init(&p->stream, &pair_ops, loop_pool(t->origin->loop), PAIR_IN_LIMIT,
                 PAIR_OUT_LIMIT);
     timer_init(&p->verdict_due, t->step.sched, on_verdict_due);
     p->tunnel = t;
-    p->error_id = error_id;
-    p->data_id = data_id;
+    p->error_id = ids->error_id;
+    p->data_id = ids->data_id;
+    p->alone = alone;
     pair_set_lent(p, true);
     p->kept_in_all = t->share ? t->origin->kept_for_slow : NULL;
     list_append(&t->pairs, &p->in_tunnel);

@@ -23,6 +23,7 @@ struct pair {
     struct tunnel *tunnel;
     struct list_node in_tunnel;
     uint32_t error_id, data_id;
+    bool alone;     /* its user wanted a tunnel to itself */
     bool lent;      /* in use, and not only kept in a pool; pair_set_lent sets it */
     bool left;      /* the user closed it: only the verdict is waited for */
     bool delivered; /* a byte of the answer came */
@@ -44,7 +45,7 @@ struct pair {
     uint64_t moved; /* bytes since it was lent, both ways */
 };
 
-struct pair *pair_create(struct tunnel *t, uint32_t error_id, uint32_t data_id);
+struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids, bool alone);
 void pair_destroy(struct pair *p);
 /* In use, or only kept, or left. */
 void pair_set_lent(struct pair *p, bool lent);

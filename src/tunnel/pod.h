@@ -4,6 +4,7 @@
 
 #include "base/map.h"
 #include "tunnel/demand.h"
+#include "tunnel/node.h"
 #include "tunnel/tunnel.h"
 
 struct farewell;
@@ -13,19 +14,23 @@ struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
     char *key;                /* as an endpoint's */
-    char *node;               /* "" when unknown */
+    struct node *node;        /* a reference */
+    struct list_node lacking; /* in the node's list of this name, or in none */
+    struct list_node ahead;   /* the same */
     char *label;              /* "ns/name", for the log */
     bool gone;                /* deleted or replaced */
     struct list_node tunnels; /* the one used last comes first */
     struct list_node waiting; /* struct opening, oldest first */
     uint32_t waiters;         /* how many */
+    uint32_t waiting_alone;   /* of these, the ones that want a tunnel to themselves */
     uint32_t dialling;        /* tunnels not open yet */
     uint32_t coming;          /* connections that those will be able to carry */
     uint32_t count;           /* tunnels */
     uint32_t own;             /* of these, the ones that carry one connection each */
-    bool alone;               /* what was asked for last: a tunnel to itself */
+    uint32_t coming_own;      /* ... and are not open yet */
     uint32_t open;            /* connections that the open, good ones can carry */
     uint32_t lent;            /* connections in use */
+    uint32_t lent_alone;      /* of these, the ones that wanted a tunnel to themselves */
     uint32_t small_run;       /* exchanges in a row that were small */
     struct demand demand;
     uint32_t failures;    /* dials in a row */
@@ -43,9 +48,9 @@ struct tunnels {
     struct carrier_memory carriers;
     size_t kept_for_slow;
     struct sched *sched;
-    struct map pods;       /* by key */
-    struct map node_dials; /* how many are under way, by node */
-    bool node_limited;     /* somebody waits for a dial to end */
+    struct map pods;          /* by key */
+    struct map nodes;         /* by name; struct node */
+    struct list_node blocked; /* nodes whose pods lack prewarmed tunnels */
     uint32_t dialling;
     uint64_t last_id;
     uint32_t failures;   /* dials in a row that the API server did not answer */
@@ -61,8 +66,8 @@ struct tunnels {
 void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t idle_ms),
                       uint64_t idle_ms);
 void tunnels_count(struct tunnels *ts, int change);
-/* May there be more tunnels that carry one connection each, for who wants to be alone or
- * not? */
+/* May there be more tunnels that carry one connection each, for an opening that wants to
+ * be alone, or does not? */
 bool pod_may_own_more(const struct pod *p, bool alone);
 
 /* tunnels.c is told, of a new tunnel dialling.c: */
@@ -71,7 +76,8 @@ void pod_on_tunnel_change(struct pod *p);                    /* perhaps availabl
 void pod_on_tunnel_retired(struct pod *p, struct tunnel *t); /* it was open */
 void pod_fail_waiting(struct pod *p, const struct api_error *error);
 void pod_on_sandbox_gone(struct pod *p); /* the runtime says so: warm ones are useless */
-void pod_on_lent(struct pod *p, bool lent); /* a connection is in use, or not any more */
+/* A connection is in use, or not any more. */
+void pod_on_lent(struct pod *p, bool lent, bool alone);
 void pod_close_tunnels(struct pod *p, enum err e,
                        const char *why); /* p may go with them */
 void pod_on_tunnel_closed(struct pod *p, struct tunnel *t);

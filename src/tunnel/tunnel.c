@@ -499,7 +499,7 @@ uint32_t tunnel_carries(const struct tunnel *t)
     return t->share ? WORKERS : 1;
 }
 
-struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
+struct stream *tunnel_connect(struct tunnel *t, uint16_t port, bool alone)
 {
     int residue = residues_find_free(t);
     uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
@@ -518,7 +518,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port)
     residues_take(t, pair.data_id);
     tunnel_used(t);
     task_wake(&t->flush);
-    return &pair_create(t, pair.error_id, pair.data_id)->stream;
+    return &pair_create(t, &pair, alone)->stream;
 }
 
 void tunnel_used(struct tunnel *t)

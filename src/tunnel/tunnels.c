@@ -3,10 +3,10 @@
  * Per pod: the tunnels, and the openings that wait for one.  An opening takes an
  * available tunnel, the one used last (so that the others can expire); when there is none
  * it waits, and enough tunnels are dialled for all who wait.  Whichever tunnel becomes
- * available first, dialled or given back, goes to the oldest.  The first own_max tunnels
- * of a pod carry one connection at a time (own_brief_max, where only those came who do not
- * ask for it: coalesce.h); those dialled beyond them are shared by up to five, one for each
- * worker of the runtime.
+ * available first, dialled or given back, goes to the oldest that may have it.  Up to
+ * own_max tunnels of a pod carry one connection at a time (own_brief_max, for openings that
+ * do not want to be alone); the others are shared by up to five, one for each worker of the
+ * runtime.  placing.c decides which an opening gets.
  *
  * A failed dial fails as many openings as then have nothing left to hope for; an answer
  * about the pod or our rights fails them all.  Who may be tried again is upstream/'s
@@ -21,6 +21,7 @@
 #include "tunnel/coalesce.h"
 #include "tunnel/dialling.h"
 #include "tunnel/farewell.h"
+#include "tunnel/placing.h"
 #include "tunnel/spare.h"
 
 static struct metric metric_live = {
@@ -48,7 +49,9 @@ static void pod_destroy(struct pod *p)
     free(p->ns);
     free(p->name);
     free(p->label);
-    free(p->node);
+    list_remove(&p->lacking);
+    list_remove(&p->ahead);
+    node_unref(p->node);
     farewell_destroy(p->farewell);
     free(p);
 }
@@ -85,7 +88,9 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     p->ns = xstrdup(e->ns);
     p->name = xstrdup(e->pod);
     p->label = xasprintf("%s/%s", e->ns, e->pod);
-    p->node = xstrdup(e->node ? e->node : "");
+    p->node = node_ref(&ts->nodes, e->node ? e->node : "");
+    list_init(&p->lacking);
+    list_init(&p->ahead);
     list_init(&p->tunnels);
     list_init(&p->waiting);
     map_set(&ts->pods, str_of(p->key), p);
@@ -104,42 +109,6 @@ void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t 
     free(pods);
 }
 
-static struct tunnel *find_available(struct pod *p)
-{
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        if (tunnel_available(t))
-            return t;
-    return NULL;
-}
-
-static struct tunnel *find_joinable(struct pod *p)
-{
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        if (tunnel_joinable(t))
-            return t;
-    return NULL;
-}
-
-bool pod_may_own_more(const struct pod *p, bool alone)
-{
-    const struct tunnel_settings *s = &p->owner->settings;
-    bool large = s->coalesce && !coalesce_is_apt(p);
-    return p->own < (alone || large ? s->own_max : s->own_brief_max);
-}
-
-/* A tunnel of its own while there may be more of them; then one that is shared.  Who does
- * not ask to be alone joins others rather than take an empty one: what travels together
- * costs the cluster less, and the empty one is there for who comes next. */
-static struct tunnel *find(struct pod *p, bool alone)
-{
-    bool may_own = pod_may_own_more(p, alone);
-    struct tunnel *t = may_own || alone ? NULL : find_joinable(p);
-
-    if (!t)
-        t = find_available(p);
-    return t || may_own ? t : find_joinable(p);
-}
-
 void tunnels_count(struct tunnels *ts, int change)
 {
     ts->live += (size_t)change;
@@ -148,18 +117,27 @@ void tunnels_count(struct tunnels *ts, int change)
         task_wake(ts->drained);
 }
 
-void pod_on_lent(struct pod *p, bool lent)
+static void note_demand(struct pod *p)
 {
-    p->lent += lent ? 1 : (uint32_t)-1;
+    demand_note(&p->demand, p->lent + p->waiters, p->owner->sched->now);
+    demand_note_alone(&p->demand, p->lent_alone + p->waiting_alone);
+}
+
+void pod_on_lent(struct pod *p, bool lent, bool alone)
+{
+    uint32_t change = lent ? 1 : (uint32_t)-1;
+
+    p->lent += change;
+    p->lent_alone += alone ? change : 0;
     if (lent)
-        demand_note(&p->demand, p->lent + p->waiters, p->owner->sched->now);
+        note_demand(p);
 }
 
 static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening *o)
 {
     list_remove(&t->in_pod);
     list_prepend(&p->tunnels, &t->in_pod);
-    o->stream = tunnel_connect(t, port);
+    o->stream = tunnel_connect(t, port, o->alone);
     o->tunnel = t->id;
     o->result = OK;
     metric_add(&metric_connections, o->dialled, 1);
@@ -171,6 +149,7 @@ static void leave_waiting(struct opening *o)
 {
     list_remove(&o->waiting);
     o->pod->waiters--;
+    o->pod->waiting_alone -= o->alone;
 }
 
 static void set_failure(struct opening *o, const struct api_error *error)
@@ -199,14 +178,18 @@ static void cancel_waiting(struct pod *p)
     pod_fail_waiting(p, &error);
 }
 
-/* The oldest first, but who wants to be alone does not keep back who does not. */
+/* The oldest first, but an opening that wants to be alone does not keep others back, nor
+ * they it. */
 static void serve_waiting(struct pod *p)
 {
-    bool served[] = { true, true };
+    bool in_vain[CLAIMS] = { false };
+    uint32_t own_dials = p->coming_own;
 
     list_for_each (o, &p->waiting, struct opening, waiting) {
-        struct tunnel *t = served[o->alone] ? find(p, o->alone) : NULL;
-        served[o->alone] = t != NULL;
+        enum claim claim = placing_claim(o, own_dials);
+        struct tunnel *t = in_vain[claim] ? NULL : placing_find(p, claim);
+        in_vain[claim] = t == NULL;
+        own_dials -= !t && claim == CLAIM_DIALLED;
         if (!t)
             continue;
         leave_waiting(o);
@@ -255,26 +238,27 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     bool silent = is_silence(t);
     struct api_error error = t->error;
     uint32_t carried = tunnel_carries(t);
+    struct node *node = node_ref(&ts->nodes, p->node->name);
 
     if (!was_dialling && error.code != ERR_CANCELLED)
         dialling_on_loss(p, ts->sched->now - t->opened_at);
     p->own -= t->share == NULL;
+    if (was_dialling)
+        dialling_on_end(p, t);
     tunnel_destroy(t);
     p->count--;
     p->open -= was_good ? carried : 0;
     if (was_good && error.code == ERR_CANCELLED) /* we closed it: it is not missed */
         demand_limit(&p->demand, p->open);
-    if (was_dialling) {
-        dialling_on_end(p, carried);
-        if (!ts->draining)
-            on_dial_failed(p, &error, silent);
-    }
+    if (was_dialling && !ts->draining)
+        on_dial_failed(p, &error, silent);
     dialling_for_waiting(p);
     dialling_ahead(p);
     tunnels_count(ts, -1);
     drop_if_unused(p); /* p may be gone */
     if (was_dialling)
-        dialling_next(ts);
+        dialling_next(ts, node);
+    node_unref(node);
 }
 
 /* It had only left its services for a moment. */
@@ -288,11 +272,11 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
                   struct opening *o, struct task *wake)
 {
     struct pod *p = pod_get(ts, endpoint);
-    struct tunnel *t = find(p, o->alone);
+    struct tunnel *t =
+        placing_find(p, placing_claim(o, p->coming_own > p->waiting_alone));
 
     if (p->gone && endpoint->ready && !endpoint->terminating)
         come_back(p);
-    p->alone = o->alone;
     o->result = ERR_AGAIN;
     o->wake = wake;
     o->port = port;
@@ -314,7 +298,8 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     o->pod = p;
     list_append(&p->waiting, &o->waiting);
     p->waiters++;
-    demand_note(&p->demand, p->lent + p->waiters, ts->sched->now);
+    p->waiting_alone += o->alone;
+    note_demand(p);
     if (ts->draining)
         cancel_waiting(p);
     dialling_for_waiting(p);
@@ -347,6 +332,7 @@ struct demand tunnels_demand(struct tunnels *ts, const char *pod_key)
     if (d.peak < p->lent) { /* old connections count as much as new ones */
         d.peak = p->lent;
         d.since = d.asked_at = ts->sched->now;
+        demand_note_alone(&d, p->lent_alone);
     }
     return d;
 }
@@ -509,7 +495,8 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
                                          .carriers = &ts->carriers,
                                          .kept_for_slow = &ts->kept_for_slow };
     map_init(&ts->pods);
-    map_init(&ts->node_dials);
+    map_init(&ts->nodes);
+    list_init(&ts->blocked);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);
     enum err e = make_tls(ts, why);
@@ -543,7 +530,7 @@ void tunnels_destroy(struct tunnels *ts)
     timer_stop(&ts->check);
     spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);
-    map_finish(&ts->node_dials);
+    map_finish(&ts->nodes);
     tls_context_unref(ts->origin.tls);
     free(ts);
 }

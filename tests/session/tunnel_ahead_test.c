@@ -2,6 +2,7 @@
 #include "tunnel_rig.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/own.h"
 
@@ -436,6 +437,41 @@ static void neither_the_gone_nor_the_draining_get_any(void **state)
     task_cancel(&done);
 }
 
+/* CPU seconds that it takes to open 40 prewarmed tunnels while so many pods lack one. */
+static double open_some_of(size_t pods)
+{
+    struct demand of = { .peak = 1, .since = rig.sched->now, .asked_at = rig.sched->now };
+    struct timespec from, to;
+
+    for (size_t i = 0; i < pods; i++) {
+        AUTO_FREE char *uid = xasprintf("uid-%zu", i);
+        struct endpoint e = endpoint(uid);
+        tunnels_expect(rig.tunnels, &e, 1, &of);
+    }
+    rig_run();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (size_t i = 0; i < 40; i++)
+        server_switch(server_connect(i));
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    end(NULL);
+    begin(NULL);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Else to prewarm a service is quadratic in its endpoints. */
+static void end_of_a_dial_does_not_walk_all_pods(void **state)
+{
+    (void)state;
+    double least = 1e9;
+
+    for (int i = 0; i < 3; i++) {
+        double few = open_some_of(1000), many = open_some_of(32000);
+        least = many / few < least ? many / few : least;
+    }
+    if (least >= 6)
+        fail_msg("with 32 times the pods it takes %.0f times as long", least);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -459,6 +495,7 @@ int main(void)
         TEST(an_expected_pod_waits_for_a_dial),
         TEST(long_lived_connections_are_a_demand),
         TEST(neither_the_gone_nor_the_draining_get_any),
+        TEST(end_of_a_dial_does_not_walk_all_pods),
     };
     return cmocka_run_group_tests_name("tunnel/ahead", tests, NULL, NULL);
 }

@@ -1,5 +1,6 @@
 #include "tunnel_rules.h"
 
+#include "tunnel/coalesce.h"
 #include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
@@ -127,12 +128,13 @@ static struct pod count_tunnels(const struct pod *p)
         n.own += !t->share;
         n.dialling += t->state != TUNNEL_OPEN;
         n.coming += t->state != TUNNEL_OPEN ? carries : 0;
+        n.coming_own += t->state != TUNNEL_OPEN && !t->share;
         n.open += t->state == TUNNEL_OPEN && !t->retired ? carries : 0;
         list_for_each (pair, &t->pairs, struct pair, in_tunnel)
-            n.lent += pair->lent;
+            n.lent += pair->lent, n.lent_alone += pair->lent && pair->alone;
     }
     list_for_each (o, &p->waiting, struct opening, waiting)
-        n.waiters++;
+        n.waiters++, n.waiting_alone += o->alone;
     return n;
 }
 
@@ -147,6 +149,9 @@ static void check_counts(const struct pod *p)
     must(p->open == n.open, "a pod counts what the open ones can carry");
     must(p->lent == n.lent, "a pod counts the connections in use");
     must(p->waiters == n.waiters, "a pod counts who waits");
+    must(p->coming_own == n.coming_own, "a pod counts its dials for one connection");
+    must(p->lent_alone == n.lent_alone, "a pod counts the connections that are alone");
+    must(p->waiting_alone == n.waiting_alone, "a pod counts openings that want that");
     sums.tunnels += n.count;
     sums.dialling += n.dialling;
 }
@@ -156,15 +161,17 @@ static void check_counts(const struct pod *p)
 static void check_hope(const struct pod *p)
 {
     const struct tunnels *ts = p->owner;
-    uint64_t dials = (uintptr_t)map_get(&ts->node_dials, str_of(p->node));
-    bool node_is_busy = dials >= ts->settings.dials_max && ts->node_limited;
+    bool node_is_busy =
+        p->node->dials >= ts->settings.dials_max && !list_empty(&p->lacking);
 
     must(!p->waiters || p->coming || node_is_busy || p->count >= ts->settings.tunnels_max,
          "who waits has something to wait for");
 }
 
-static bool could_serve(const struct tunnel *t, bool may_own)
+static bool could_serve(const struct tunnel *t, bool may_own, bool alone)
 {
+    if (may_own && alone)
+        return coalesce_may_separate(t) || (!t->share && tunnel_available(t));
     return tunnel_available(t) || (!may_own && tunnel_joinable(t));
 }
 
@@ -173,7 +180,7 @@ static void check_nobody_waits_in_vain(const struct pod *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
         list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-            must(p->coming || !could_serve(t, pod_may_own_more(p, o->alone)),
+            must(p->coming || !could_serve(t, pod_may_own_more(p, o->alone), o->alone),
                  "nobody waits beside a tunnel with room");
 }
 

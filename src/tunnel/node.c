@@ -1,0 +1,36 @@
+#include "tunnel/node.h"
+
+#include "base/own.h"
+
+static struct node *node_create(struct map *all, const char *name)
+{
+    size_t len = strlen(name);
+    struct node *n = xcalloc(1, sizeof(*n) + len + 1);
+
+    n->all = all;
+    memcpy(n->name, name, len);
+    list_init(&n->lacking);
+    list_init(&n->ahead);
+    list_init(&n->in_blocked);
+    map_set(all, str_of(n->name), n);
+    return n;
+}
+
+struct node *node_ref(struct map *all, const char *name)
+{
+    struct node *n = map_get(all, str_of(name));
+
+    if (!n)
+        n = node_create(all, name);
+    n->pods++;
+    return n;
+}
+
+void node_unref(struct node *n)
+{
+    if (--n->pods)
+        return;
+    list_remove(&n->in_blocked);
+    map_remove(n->all, str_of(n->name));
+    free(n);
+}

@@ -1,0 +1,103 @@
+#include "tunnel/placing.h"
+
+#include "tunnel/coalesce.h"
+
+static struct tunnel *find_available(struct pod *p, bool shared_only)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if ((t->share || !shared_only) && tunnel_available(t))
+            return t;
+    return NULL;
+}
+
+static struct tunnel *find_joinable(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if (tunnel_joinable(t))
+            return t;
+    return NULL;
+}
+
+static struct tunnel *find_own(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if (!t->share && tunnel_available(t))
+            return t;
+    return NULL;
+}
+
+static struct tunnel *make_own(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
+        if (!coalesce_may_separate(t))
+            continue;
+        coalesce_separate(t);
+        return t;
+    }
+    return NULL;
+}
+
+static uint32_t room_for_own(const struct pod *p, uint32_t own_max)
+{
+    uint32_t tunnels_max = p->owner->settings.tunnels_max;
+    uint32_t all = p->count < tunnels_max ? tunnels_max - p->count : 0;
+    uint32_t own = p->own < own_max ? own_max - p->own : 0;
+    return all < own ? all : own;
+}
+
+bool pod_may_own_more(const struct pod *p, bool alone)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+    bool large = s->coalesce && !coalesce_is_apt(p);
+    return room_for_own(p, alone || large ? s->own_max : s->own_brief_max) > 0;
+}
+
+/* Openings that want to be alone wait for each own tunnel that comes, and the others have
+ * something else to wait for. */
+static bool keeps_own_tunnels(const struct pod *p)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+
+    if (p->waiting_alone <= p->coming_own)
+        return false;
+    if (p->coming > p->coming_own)
+        return true;
+    return room_for_own(p, s->own_max) == 0 && p->count < s->tunnels_max;
+}
+
+/* A tunnel of its own while there may be more of them, worth a dial; then what there is. */
+static struct tunnel *find_alone(struct pod *p, enum claim claim)
+{
+    bool may_own = pod_may_own_more(p, true);
+    struct tunnel *t = find_own(p);
+
+    if (!t && p->own < p->owner->settings.own_max)
+        t = make_own(p);
+    if (t || may_own || claim == CLAIM_DIALLED)
+        return t;
+    t = find_available(p, true);
+    return t ? t : find_joinable(p);
+}
+
+/* A tunnel of its own while there may be more of them; then one that is shared.  It joins
+ * others rather than take an empty one: what travels together costs the cluster less, and
+ * the empty one is there for the next opening. */
+static struct tunnel *find_any(struct pod *p)
+{
+    bool may_own = pod_may_own_more(p, false);
+    struct tunnel *t = may_own ? NULL : find_joinable(p);
+
+    return t ? t : find_available(p, keeps_own_tunnels(p));
+}
+
+struct tunnel *placing_find(struct pod *p, enum claim claim)
+{
+    return claim == CLAIM_ANY ? find_any(p) : find_alone(p, claim);
+}
+
+enum claim placing_claim(const struct opening *o, uint32_t own_dials)
+{
+    if (!o->alone)
+        return CLAIM_ANY;
+    return own_dials ? CLAIM_DIALLED : CLAIM_OWN;
+}
