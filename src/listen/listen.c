@@ -69,23 +69,6 @@ static void refuse_client(void *owner, int fd)
         serve_turn_away(d->all->serve, client);
 }
 
-static bool is_loopback(const struct sockaddr *sa)
-{
-    const struct in6_addr *v6 =
-        &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
-    uint32_t v4 = INADDR_ANY;
-
-    if (sa->sa_family == AF_INET)
-        v4 = ntohl(((const struct sockaddr_in *)(const void *)sa)->sin_addr.s_addr);
-    else if (sa->sa_family != AF_INET6)
-        return true; /* a Unix socket */
-    else if (IN6_IS_ADDR_V4MAPPED(v6))
-        v4 = ntohl(v6->s6_addr32[3]);
-    else
-        return IN6_IS_ADDR_LOOPBACK(v6);
-    return v4 >> IN_CLASSA_NSHIFT == IN_LOOPBACKNET;
-}
-
 static uint16_t port_of(const struct sockaddr *sa)
 {
     if (sa->sa_family == AF_INET)
@@ -107,7 +90,7 @@ static void door_open(struct listeners *l, int fd, struct route *route)
     address_text((struct sockaddr *)&at, address);
     d->all = l;
     d->port = port_of((struct sockaddr *)&at);
-    d->loopback = is_loopback((struct sockaddr *)&at);
+    d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
     d->route = route;
     d->listener = listener_open(l->loop, fd, on_client, d);
     listener_on_shortage(d->listener, free_descriptor, refuse_client);

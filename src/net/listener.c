@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/loop_uv.h"
+#include "net/sock_diag.h"
 #include "net/tcp.h"
 
 #define ACCEPTS_PER_TURN 64
@@ -140,6 +141,8 @@ struct listener *listener_open(struct loop *loop, int fd,
     struct listener *l = xcalloc(1, sizeof(*l));
 
     tcp_set_options(fd); /* Linux gives them to each accepted one */
+    sock_diag_open(
+        loop_sock_diag(loop)); /* for peer_identify, also without descriptors */
     l->loop = loop;
     l->fd = fd;
     l->on_accept = on_accept;

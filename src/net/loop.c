@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "net/loop_uv.h"
+#include "net/sock_diag.h"
 
 /* How many spare chunks a loop keeps (16 KiB each): enough for the steady state of a busy
  * proxy, small enough to be idle with. */
@@ -22,6 +23,7 @@ struct loop {
     struct sched sched;
     struct chunk_pool pool;
     int reserve;
+    struct sock_diag diag;
 };
 
 struct loop_signal {
@@ -111,6 +113,7 @@ struct loop *loop_create(void)
     l->sched.now = clock_ms(l);
     chunk_pool_init(&l->pool, SPARE_CHUNKS);
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    l->diag = SOCK_DIAG_CLOSED;
     return l;
 }
 
@@ -130,6 +133,7 @@ void loop_destroy(struct loop *l)
     chunk_pool_finish(&l->pool);
     if (l->reserve >= 0)
         close(l->reserve);
+    sock_diag_close(&l->diag);
     free(l);
 }
 
@@ -146,6 +150,11 @@ struct chunk_pool *loop_pool(struct loop *l)
 int *loop_reserve(struct loop *l)
 {
     return &l->reserve;
+}
+
+struct sock_diag *loop_sock_diag(struct loop *l)
+{
+    return &l->diag;
 }
 
 uv_loop_t *loop_uv(struct loop *l)

@@ -14,3 +14,5 @@ void loop_tick(struct loop *l);
 /* A descriptor that is open for nothing: it is closed where one is needed and none is left, and
  * opened again.  -1: not even that. */
 int *loop_reserve(struct loop *l);
+/* For questions about the peers of accepted connections. */
+struct sock_diag *loop_sock_diag(struct loop *l);

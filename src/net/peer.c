@@ -1,116 +1,101 @@
 #include "net/peer.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
-#include <linux/inet_diag.h>
-#include <linux/netlink.h>
-#include <linux/sock_diag.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/own.h"
+#include "net/loop_uv.h"
+#include "net/sock_diag.h"
 #include "net/tcp.h"
 
 /* When to look: at once, a moment later (a dying process closes in steps), then seldom. */
 static const uint64_t pauses_ms[] = { 20, 200, 1000, 5000 };
 
-struct ends {
-    struct sockaddr_storage near, far;
-};
+/* The uid that the kernel returns for a user that the reader's user namespace does not have
+ * (/proc/sys/kernel/overflowuid): any of them. */
+#define UID_UNMAPPED 65534
 
-struct question {
-    struct nlmsghdr head;
-    struct inet_diag_req_v2 body;
-};
-
-static bool is_loopback(const struct sockaddr_storage *a)
+/* Of one that has a socket on this machine at either end of its connection.  A connection to
+ * 127.0.0.1 may come from another address of the machine. */
+static bool is_local(const struct sockaddr *near, const struct sockaddr *far)
 {
-    const struct sockaddr_in *v4 = (const void *)a;
-    const struct sockaddr_in6 *v6 = (const void *)a;
-
-    if (a->ss_family == AF_INET)
-        return ntohl(v4->sin_addr.s_addr) >> 24 == 127;
-    return a->ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+    return address_is_loopback(far) || address_is_loopback(near);
 }
 
-/* errno says why not; 0: it is on another machine. */
-static bool find_ends(int fd, struct ends *ret)
+static struct sock_ends ends_of(const struct sockaddr *near, const struct sockaddr *far)
 {
-    socklen_t near = sizeof(ret->near), far = sizeof(ret->far);
-
-    errno = 0;
-    return getsockname(fd, (struct sockaddr *)&ret->near, &near) == 0 &&
-           getpeername(fd, (struct sockaddr *)&ret->far, &far) == 0 &&
-           is_loopback(&ret->far);
+    return (struct sock_ends){ .near = address_plain(near), .far = address_plain(far) };
 }
 
-static void put_end(const struct sockaddr_storage *a, uint32_t address[static 4],
-                    uint16_t *port)
+static bool near_address(int fd, struct sockaddr_storage *ret)
 {
-    const struct sockaddr_in *v4 = (const void *)a;
-    const struct sockaddr_in6 *v6 = (const void *)a;
-
-    *port = a->ss_family == AF_INET ? v4->sin_port : v6->sin6_port;
-    if (a->ss_family == AF_INET)
-        memcpy(address, &v4->sin_addr, sizeof(v4->sin_addr));
-    else
-        memcpy(address, &v6->sin6_addr, sizeof(v6->sin6_addr));
+    socklen_t len = sizeof(*ret);
+    return getsockname(fd, (struct sockaddr *)ret, &len) == 0;
 }
 
-/* The peer's socket, seen from its side. */
-static struct question ask_about(const struct ends *e)
+static bool far_address(int fd, struct sockaddr_storage *ret)
 {
-    struct question q = {
-        .head = { .nlmsg_len = sizeof(q),
-                  .nlmsg_type = SOCK_DIAG_BY_FAMILY,
-                  .nlmsg_flags = NLM_F_REQUEST },
-        .body = { .sdiag_family = (uint8_t)e->far.ss_family,
-                  .sdiag_protocol = IPPROTO_TCP,
-                  .idiag_states = UINT32_MAX },
-    };
-    put_end(&e->far, q.body.id.idiag_src, &q.body.id.idiag_sport);
-    put_end(&e->near, q.body.id.idiag_dst, &q.body.id.idiag_dport);
-    q.body.id.idiag_cookie[0] = q.body.id.idiag_cookie[1] = INET_DIAG_NOCOOKIE;
-    return q;
+    socklen_t len = sizeof(*ret);
+    return getpeername(fd, (struct sockaddr *)ret, &len) == 0;
 }
 
-static bool answer_says_gone(const char *bytes, size_t len)
+static struct peer peer_with(enum err e, uint32_t uid)
 {
-    const struct nlmsghdr *head = (const void *)bytes;
-    const struct inet_diag_msg *found = NLMSG_DATA(head);
-
-    if (!NLMSG_OK(head, len))
-        return false;
-    if (head->nlmsg_type == NLMSG_ERROR) {
-        const struct nlmsgerr *error = NLMSG_DATA(head);
-        return error->error == -ENOENT;
-    }
-    return head->nlmsg_type == SOCK_DIAG_BY_FAMILY && found->idiag_inode == 0;
+    if (e || uid == UID_UNMAPPED)
+        return (struct peer){ .kind = PEER_UNKNOWN };
+    return (struct peer){ .kind = PEER_LOCAL, .uid = uid };
 }
 
-/* Netlink answers within the call; nothing here waits. */
+static struct peer unix_peer(int fd)
+{
+    struct ucred who = { 0 };
+    socklen_t len = sizeof(who);
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0;
+
+    return peer_with(known ? OK : ERR_IO, who.uid);
+}
+
+struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far)
+{
+    struct sockaddr_storage near = { 0 };
+    struct sock_facts facts = { 0 };
+
+    if (far->sa_family != AF_INET && far->sa_family != AF_INET6)
+        return unix_peer(fd);
+    if (!near_address(fd, &near))
+        return (struct peer){ .kind = PEER_UNKNOWN };
+    if (!is_local((struct sockaddr *)&near, far))
+        return (struct peer){ .kind = PEER_REMOTE };
+    struct sock_ends ends = ends_of((struct sockaddr *)&near, far);
+    enum err e = sock_diag_ask(loop_sock_diag(l), &ends, &facts);
+    if (!e && facts.inode == 0)
+        e = ERR_GONE; /* older kernels return uid 0 then */
+    return peer_with(e, facts.uid);
+}
+
+/* In both cases no process has it open. */
+static bool answer_is_gone(enum err e, const struct sock_facts *facts)
+{
+    return e == ERR_NOT_FOUND || (!e && facts->inode == 0);
+}
+
 static bool is_gone(int fd, bool *ret_reset)
 {
-    struct ends ends = { 0 };
-    char bytes[512] __attribute__((aligned(NLMSG_ALIGNTO)));
-    bool gone = false;
+    struct sockaddr_storage near = { 0 }, far = { 0 };
+    struct sock_diag diag = SOCK_DIAG_CLOSED;
+    struct sock_facts facts = { 0 };
 
-    if (!find_ends(fd, &ends)) {
+    if (!near_address(fd, &near) || !far_address(fd, &far)) {
         *ret_reset = errno == ENOTCONN; /* which nobody read yet */
         return *ret_reset;
     }
-    int netlink =
-        socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_SOCK_DIAG);
-    if (netlink < 0)
+    if (!is_local((struct sockaddr *)&near, (struct sockaddr *)&far))
         return false;
-    struct question q = ask_about(&ends);
-    if (send(netlink, &q, sizeof(q), 0) == (ssize_t)sizeof(q)) {
-        ssize_t n = recv(netlink, bytes, sizeof(bytes), 0);
-        gone = n > 0 && answer_says_gone(bytes, (size_t)n);
-    }
-    close(netlink);
-    return gone;
+    struct sock_ends ends = ends_of((struct sockaddr *)&near, (struct sockaddr *)&far);
+    enum err e = sock_diag_ask(&diag, &ends, &facts);
+    sock_diag_close(&diag);
+    return answer_is_gone(e, &facts);
 }
 
 static void look(struct peer_watch *w)

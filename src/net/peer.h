@@ -1,4 +1,7 @@
-/* net/peer.h - has the other end of a connection gone altogether, or only stopped sending?
+/* net/peer.h - the other end of a connection: whose it is, and whether it still exists
+ *
+ * On this machine the kernel knows which user made the socket at the other end of a
+ * connection.  That is the user who may use it, also when another process has it now.
  *
  * A FIN says that no more bytes will come.  A client that shut its sending side down and
  * waits for an answer looks the same on the wire as one that was killed.  When it runs on
@@ -7,7 +10,27 @@
  */
 #pragma once
 
+#include <sys/socket.h>
+
+#include "net/loop.h"
 #include "net/stream.h"
+
+enum peer_kind {
+    PEER_REMOTE, /* not over loopback: it may be anywhere */
+    PEER_LOCAL,  /* over loopback or a Unix socket, by the user `uid` */
+    PEER_UNKNOWN, /* the same, but the kernel does not name a user: the peer is gone already,
+                     its user namespace is not ours, or the kernel does not answer */
+};
+
+struct peer {
+    enum peer_kind kind;
+    uint32_t
+        uid; /* of PEER_LOCAL; never 65534, which stands for any user of another namespace */
+};
+
+/* Of a connected socket, whose peer's address `far` is.  Does not wait: a question costs two
+ * or three system calls on a netlink socket of the loop's. */
+struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far);
 
 struct peer_watch {
     bool gone;  /* nobody holds the other end */

@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "net/address.h"
 
 struct address {
     size_t len; /* 4, 16, or 0: not an address */
@@ -41,15 +42,6 @@ static bool same_network(const struct address *a, const struct address *b, uint6
     if (memcmp(a->bytes, b->bytes, whole) != 0)
         return false;
     return rest == 0 || (a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest) == 0;
-}
-
-static bool is_loopback(const char *host)
-{
-    struct address a = address_of(str_of(host));
-    struct address v4 = address_of(STR("127.0.0.0")), v6 = address_of(STR("::1"));
-
-    return str_ieq(str_of(host), STR("localhost")) || same_network(&a, &v4, 8) ||
-           same_network(&a, &v6, 128);
 }
 
 static bool network_has(struct str entry, const struct address *a)
@@ -134,7 +126,7 @@ static const char *from_environment(bool tls, const char *host, uint16_t port)
 
     if (!proxy || !*proxy)
         proxy = either("ALL_PROXY", "all_proxy");
-    if (!proxy || !*proxy || is_loopback(host))
+    if (!proxy || !*proxy || host_is_loopback(str_of(host)))
         return "";
     return proxy_excludes(either("NO_PROXY", "no_proxy"), host, port) ? "" : proxy;
 }

@@ -7,13 +7,10 @@
  */
 #include "net/tcp.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <stdio.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define LOG_MODULE LOG_NET
@@ -320,23 +317,6 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
     if (getsockopt(tcp_fd(s), IPPROTO_TCP, TCP_INFO, &info, &len))
         return false;
     return info.tcpi_retransmits + info.tcpi_probes >= 2 && info.tcpi_last_ack_recv >= ms;
-}
-
-void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT])
-{
-    char host[INET6_ADDRSTRLEN] = "";
-    const struct sockaddr_in *v4 = (const void *)sa;
-    const struct sockaddr_in6 *v6 = (const void *)sa;
-
-    if (sa->sa_family == AF_INET) {
-        inet_ntop(AF_INET, &v4->sin_addr, host, sizeof(host));
-        snprintf(out, ADDRESS_TEXT, "%s:%u", host, ntohs(v4->sin_port));
-    } else if (sa->sa_family == AF_INET6) {
-        inet_ntop(AF_INET6, &v6->sin6_addr, host, sizeof(host));
-        snprintf(out, ADDRESS_TEXT, "[%s]:%u", host, ntohs(v6->sin6_port));
-    } else {
-        snprintf(out, ADDRESS_TEXT, "unix");
-    }
 }
 
 enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,

@@ -6,8 +6,7 @@
  */
 #pragma once
 
-#include <sys/socket.h>
-
+#include "net/address.h"
 #include "net/loop.h"
 #include "net/stream.h"
 
@@ -33,10 +32,6 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms);
 
 /* Send at once, and have the kernel hold little of what it cannot send yet. */
 void tcp_set_options(int fd);
-
-/* A socket address as text: "127.0.0.1:80", "[::1]:80", "unix". */
-#define ADDRESS_TEXT 64
-void address_text(const struct sockaddr *sa, char out[static ADDRESS_TEXT]);
 
 /* A listening socket.  on_accept gets a connected descriptor, which it owns, and whose it is;
  * it is called from the bottom of the stack.  When descriptors run out accepting pauses, is logged
