@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
+
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -381,10 +383,19 @@ static void says_what_is_wrong_with_an_answer(void **state)
     bench_close(&b);
 }
 
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
 static void is_cancelled_at_any_moment(void **state)
 {
     (void)state;
     struct bench b;
+    unsigned before = open_descriptors();
 
     for (int turns = 0; turns < 6; turns++) {
         struct api_call call = { .on_object = on_object, .owner = &b };
@@ -395,7 +406,11 @@ static void is_cancelled_at_any_moment(void **state)
             loop_run_once(b.loop, 2);
         api_call_finish(&call);
         api_watch_close(w);
+        size_t heard = strlen(b.events);
+        loop_run_once(b.loop, 2);
         bench_close(&b);
+        assert_int_equal(strlen(b.events), heard);
+        assert_int_equal(open_descriptors(), before);
     }
 }
 

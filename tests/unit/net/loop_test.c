@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -144,12 +145,22 @@ static void a_signal_is_counted_and_wakes(void **state)
     loop_signal_close(NULL);
 }
 
-static void destroying_a_fresh_loop_is_fine(void **state)
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+static void destroyed_loop_leaves_no_descriptor(void **state)
 {
     (void)state;
+    unsigned before = open_descriptors();
 
     loop_destroy(NULL);
     loop_destroy(loop_create());
+    assert_int_equal(open_descriptors(), before);
 }
 
 int main(void)
@@ -162,7 +173,7 @@ int main(void)
         TEST(one_turn_ends_with_the_first_event),
         TEST(the_clock_only_rises),
         TEST(a_signal_is_counted_and_wakes),
-        TEST(destroying_a_fresh_loop_is_fine),
+        TEST(destroyed_loop_leaves_no_descriptor),
     };
     return cmocka_run_group_tests_name("net/loop", tests, NULL, NULL);
 }

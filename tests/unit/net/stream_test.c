@@ -184,7 +184,7 @@ static void the_first_verdict_stands(void **state)
     assert_true(b->in_eof && b->broken);
 }
 
-static void nobody_may_be_told_of_nothing(void **state)
+static void stream_without_user_ends_and_no_stream_closes(void **state)
 {
     (void)state;
 
@@ -193,6 +193,9 @@ static void nobody_may_be_told_of_nothing(void **state)
     a->wake = NULL;
     stream_end(a, V_RESET, NULL);
     run();
+    assert_int_equal(a->end.verdict, V_RESET);
+    assert_true(a->broken && a->in_eof);
+    assert_int_equal(b->end.verdict, V_OPEN);
 }
 
 int main(void)
@@ -206,7 +209,7 @@ int main(void)
         TEST(closing_after_the_end_is_orderly_and_before_it_is_not),
         TEST(aborting_breaks_the_other_side),
         TEST(the_first_verdict_stands),
-        TEST(nobody_may_be_told_of_nothing),
+        TEST(stream_without_user_ends_and_no_stream_closes),
     };
     return cmocka_run_group_tests_name("net/stream", tests, NULL, NULL);
 }

@@ -41,6 +41,14 @@ static void bench_close(struct bench *b)
     loop_destroy(b->loop);
 }
 
+static unsigned open_descriptors(void)
+{
+    unsigned count = 0;
+    for (int fd = 0; fd < 1024; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
 #define PATIENCE 400
 
 static void wait_for(struct bench *b, const enum err *result)
@@ -272,6 +280,7 @@ static void is_cancelled_at_any_moment(void **state)
 {
     (void)state;
     struct bench b;
+    unsigned before = open_descriptors();
 
     for (int turns = 0; turns < 8; turns++) {
         bench_open(&b, falls_silent);
@@ -280,6 +289,7 @@ static void is_cancelled_at_any_moment(void **state)
             loop_run_once(b.loop, 5);
         transfer_close(x);
         bench_close(&b);
+        assert_int_equal(open_descriptors(), before);
     }
 }
 
@@ -405,6 +415,7 @@ static void gives_up_connecting_at_any_moment(void **state)
 {
     (void)state;
     struct bench b;
+    unsigned before = open_descriptors();
 
     for (int turns = 0; turns < 5; turns++) {
         struct connecting c;
@@ -415,6 +426,7 @@ static void gives_up_connecting_at_any_moment(void **state)
             loop_run_once(b.loop, 5);
         connecting_finish(&c);
         bench_close(&b);
+        assert_int_equal(open_descriptors(), before);
     }
 }
 
