@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "config/type.h"
+#include "config/web_origin.h"
 
 static enum err check_room(const struct setting *s, size_t count, struct diag *why)
 {
@@ -60,14 +61,6 @@ static enum err labels_parse(const struct setting *s, struct str text, void *fie
     return OK;
 }
 
-static bool is_origin(struct str s)
-{
-    for (size_t i = 0; i < s.len; i++)
-        if (s.at[i] <= ' ' || s.at[i] > '~')
-            return false;
-    return s.len > 0 && s.len <= 300;
-}
-
 static enum err origins_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
@@ -76,9 +69,10 @@ static enum err origins_parse(const struct setting *s, struct str text, void *fi
 
     if (e)
         return e;
-    if (!is_origin(text))
+    if (!origin_pattern_is_valid(text))
         return value_is_not(why, text,
-                            "an origin, like https://app.example or app.example");
+                            "an origin: https://app.example, app.example, *.example, "
+                            "vscode-webview://* or null");
     string_add(list, text);
     return OK;
 }
