@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "cli/command.h"
+#include "daemon/process.h"
 
 #define FILE_NAME "kube-tunnel/config.yaml"
 
@@ -37,6 +38,7 @@ int load_config(const struct args *a, struct config **ret)
         .environment = environ,
         .flags = a->flags,
         .flag_count = a->flag_count,
+        .in_pod = in_pod(),
     };
 
     enum err e = config_load(&input, ret, &why);

@@ -57,6 +57,12 @@ void config_unref(const struct config *shared)
     free(c);
 }
 
+bool config_short_names(const struct config *c)
+{
+    return c->short_names == AUTO_BOOL_AUTO ? c->in_pod
+                                            : c->short_names == AUTO_BOOL_TRUE;
+}
+
 bool config_is_set(const struct config *c, enum setting_id id)
 {
     return c->origins[id].source != FROM_DEFAULT;
@@ -217,6 +223,7 @@ enum err config_load(const struct config_input *input, struct config **ret,
     AUTO(config_unrefp) struct config *c = config_default();
     enum err e = apply_files(c, input, why);
 
+    c->in_pod = input->in_pod;
     if (!e)
         e = apply_environment(c, input, why);
     if (!e)

@@ -22,6 +22,9 @@ enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
 #define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
 
+/* AUTO: it depends on where the process runs. */
+enum auto_bool { AUTO_BOOL_AUTO, AUTO_BOOL_FALSE, AUTO_BOOL_TRUE };
+
 struct string_list {
     char **at;
     size_t count;
@@ -38,6 +41,7 @@ struct expose_list {
 };
 
 /* clang-format off */
+#define FIELD_AUTO_BOOL(field)   enum auto_bool field;
 #define FIELD_AUTO_COUNT(field)  uint32_t field;
 #define FIELD_BOOL(field)        bool field;
 #define FIELD_CARRIER(field)     enum carrier_choice field;
@@ -80,6 +84,7 @@ struct config {
     SETTINGS(X)
 #undef X
 
+    bool in_pod; /* where the process runs: some defaults depend on it */
     struct origin origins[SETTING_COUNT];
     struct string_list files;    /* those that were read, far to near */
     struct string_list warnings; /* sentences for the owner to print once */
@@ -99,6 +104,7 @@ struct config_input {
     char *const *environment; /* "KTUN_PORT=80", ..., NULL; others are ignored */
     const struct config_flag *flags;
     size_t flag_count;
+    bool in_pod;
 };
 
 /* ERR_CONFIG, ERR_IO, ERR_ACCESS, ERR_NOT_FOUND or ERR_LIMIT: *why names the flag, the
@@ -115,6 +121,9 @@ static inline void config_unrefp(struct config **c)
 {
     config_unref(*c);
 }
+
+/* Are two-label names (web.shop) accepted in the Host header? */
+bool config_short_names(const struct config *c);
 
 /* Did anybody ask for this value? */
 bool config_is_set(const struct config *c, enum setting_id id);

@@ -94,8 +94,10 @@
     X(DURATION, ping_timeout_ms, "ping-timeout", "15s", 10, MS_HOUR, TUNNELS, \
       "A tunnel that is silent for this long is dead") \
     \
+    X(AUTO_BOOL, short_names, "short-names", "auto", 0, 0, ACCESS, \
+      "Accept two-label names (Host: web.shop); auto: only in a pod") \
     X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \
-      "Web page origin that may send requests, a host or a URL; repeatable") \
+      "Web pages that may send requests: origin, host, *.DOMAIN; repeatable") \
     X(LABEL_LIST, allow_namespace, "allow-namespace", "", 0, 1024, ACCESS, \
       "Reach services in this namespace only; repeatable") \
     X(LABEL_LIST, deny_namespace, "deny-namespace", "", 0, 1024, ACCESS, \

@@ -40,6 +40,32 @@ static char *bool_print(const struct setting *s, const void *field)
     return xstrdup(*(const bool *)field ? "true" : "false");
 }
 
+static enum err auto_bool_parse(const struct setting *s, struct str text, void *field,
+                                struct diag *why)
+{
+    bool on;
+
+    if (str_ieq(text, STR("auto"))) {
+        *(enum auto_bool *)field = AUTO_BOOL_AUTO;
+        return OK;
+    }
+    if (bool_parse(s, text, &on, NULL))
+        return value_is_not(why, text, "auto, true or false");
+    *(enum auto_bool *)field = on ? AUTO_BOOL_TRUE : AUTO_BOOL_FALSE;
+    return OK;
+}
+
+static char *auto_bool_print(const struct setting *s, const void *field)
+{
+    static const char *const words[] = {
+        [AUTO_BOOL_AUTO] = "auto",
+        [AUTO_BOOL_FALSE] = "false",
+        [AUTO_BOOL_TRUE] = "true",
+    };
+    (void)s;
+    return xstrdup(words[*(const enum auto_bool *)field]);
+}
+
 /* gcc and clang store every enumeration without negative values as an unsigned int. */
 static enum err enum_parse(const struct setting *s, struct str text, void *field,
                            struct diag *why)
@@ -357,6 +383,11 @@ const struct setting_type type_BOOL = {
     .parse = bool_parse,
     .print = bool_print,
     .size = FIELD_SIZE_OF(half_close),
+};
+const struct setting_type type_AUTO_BOOL = {
+    .parse = auto_bool_parse,
+    .print = auto_bool_print,
+    .size = FIELD_SIZE_OF(short_names),
 };
 const struct setting_type type_CARRIER = {
     .argument = "auto|spdy|websocket",

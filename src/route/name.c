@@ -108,23 +108,35 @@ static bool drop(struct str *s, struct str tail)
     return true;
 }
 
-static enum suffix drop_suffix(struct str *text, struct str zone)
+static enum suffix drop_suffix(struct str *text, struct str zone,
+                               enum name_suffix *ret_written)
 {
-    const struct str tails[] = { zone, STR("localhost"), STR("") };
+    const struct {
+        struct str tail;
+        enum name_suffix written;
+    } tails[] = {
+        { zone, NAME_SUFFIX_ZONE },
+        { STR("localhost"), NAME_SUFFIX_SVC_LOCALHOST },
+        { STR(""), NAME_SUFFIX_SVC },
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(tails); i++) {
         struct str rest = *text;
-        if (!str_empty(tails[i]) && !drop(&rest, tails[i]))
+        if (!str_empty(tails[i].tail) && !drop(&rest, tails[i].tail))
             continue;
         enum suffix found = drop(&rest, STR("svc"))   ? SUFFIX_SVC
                             : drop(&rest, STR("pod")) ? SUFFIX_POD
                                                       : SUFFIX_NONE;
         if (found != SUFFIX_NONE) {
             *text = rest;
+            *ret_written = tails[i].written;
             return found;
         }
     }
-    return drop(text, STR("localhost")) ? SUFFIX_LOCALHOST : SUFFIX_NONE;
+    if (!drop(text, STR("localhost")))
+        return SUFFIX_NONE;
+    *ret_written = NAME_SUFFIX_LOCALHOST;
+    return SUFFIX_LOCALHOST;
 }
 
 /* Cut from the left; a result of `max` means that many or more. */
@@ -281,7 +293,7 @@ static void parse_labels(struct name *n, struct str text, struct str zone)
     }
 
     struct str rest = text;
-    switch (drop_suffix(&rest, zone)) {
+    switch (drop_suffix(&rest, zone, &n->suffix)) {
     case SUFFIX_SVC:
         parse_svc(n, rest);
         return;

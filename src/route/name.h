@@ -20,12 +20,22 @@ enum name_kind {
     NAME_OWN,      /* loopback name, an IP literal, or empty: ourselves */
 };
 
+/* What follows the service or pod in the name. */
+enum name_suffix {
+    NAME_SUFFIX_NONE,          /* web.shop: two labels, which may be a domain elsewhere */
+    NAME_SUFFIX_SVC,           /* .svc or .pod */
+    NAME_SUFFIX_ZONE,          /* .svc.<zone> or .pod.<zone> */
+    NAME_SUFFIX_LOCALHOST,     /* web.shop.localhost */
+    NAME_SUFFIX_SVC_LOCALHOST, /* .svc.localhost or .pod.localhost */
+};
+
 #define NAME_MAX_LEN 253
 #define NAME_ROOM 256
 
 /* Views point into `text`; do not copy the struct, parse again or use name_copy. */
 struct name {
     enum name_kind kind;
+    enum name_suffix suffix; /* of a service, endpoint or pod */
     struct str service, ns;
     struct str endpoint;  /* NAME_ENDPOINT: hostname, pod name or dashed address;
                              NAME_POD: pod name or address in its usual form */

@@ -10,6 +10,8 @@
 
 #include "base/own.h"
 
+#define HTTP_PORT 80
+
 /* How an exchange begins the reason when an answer is none that it can pass on. */
 #define NOT_HTTP "the answer is not HTTP/1.1"
 
@@ -295,6 +297,35 @@ void refusal_too_many(struct refusal *ret)
     refusal_hint(ret, "As many as --max-connections and the limit on open files "
                       "(ulimit -n) allow are connected already.");
     ret->retry_after = 1;
+}
+
+/* Terminals and shells get the path only when it is harmless and short. */
+static struct str shown_path(struct str target)
+{
+    for (size_t i = 0; i < target.len; i++)
+        if (target.at[i] <= ' ' || target.at[i] > '~' || strchr("'\"`$\\", target.at[i]))
+            return STR("/");
+    return target.len <= 300 && target.at[0] == '/' ? target : STR("/");
+}
+
+void refusal_short_name(const struct name *name, const char *zone, uint16_t door_port,
+                        struct str target, struct refusal *ret)
+{
+    char port[8] = "";
+
+    if (door_port != HTTP_PORT)
+        snprintf(port, sizeof(port), ":%u", door_port);
+    refusal_set(ret, 403, "Forbidden: short name %s", name->text);
+    refusal_detail(ret,
+                   "%s may also be a domain on the Internet. A web page there could have "
+                   "it point to this machine, and read the service.",
+                   name->text);
+    refusal_hint(
+        ret,
+        "Use http://%s.localhost%s%.*s or the full name %s.svc.%s. "
+        "Through an HTTP proxy (http_proxy=http://127.0.0.1:%u) short names work "
+        "as they are; --short-names accepts them here too.",
+        name->text, port, STR_ARG(shown_path(target)), name->text, zone, door_port);
 }
 
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret)

@@ -35,6 +35,9 @@ void refusal_unauthorized(struct refusal *r);
 /* The host is not one of ours. */
 void refusal_invalid_host(struct str host, const char *problem, const char *zone,
                           struct refusal *ret);
+/* Host has two labels, which short-names does not accept; `target` is the request's. */
+void refusal_short_name(const struct name *name, const char *zone, uint16_t door_port,
+                        struct str target, struct refusal *ret);
 /* The request's head could not be read: result is ERR_PROTO or ERR_LIMIT. */
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret);
 

@@ -239,7 +239,7 @@ static enum exchange_state begin(struct exchange *x)
     sending_begin(x);
     enum err e = target_read(&x->request, c, x->from->door_port, &x->target, &why);
     if (!e)
-        e = policy_check(c, &x->request, &x->target.route.name, &why);
+        e = policy_check(c, &x->request, &x->target, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
         exchange_log_incoming(x);
     if (e && str_eq(x->request.method, STR("CONNECT")))

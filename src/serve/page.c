@@ -25,6 +25,7 @@ void page_write(const struct page *p, struct bufq *out)
     fprintf(f, "Content-Length: %zu\r\n", p->body.len);
     put_field(f, "Cache-Control", "no-store");
     put_field(f, "X-Content-Type-Options", "nosniff");
+    put_field(f, "Content-Security-Policy", "frame-ancestors 'none'");
     if (p->retry_after)
         fprintf(f, "Retry-After: %u\r\n", p->retry_after);
     put_field(f, "Allow", p->allow);

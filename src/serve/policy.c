@@ -1,22 +1,32 @@
-/* serve/policy.c - who may send which request
+/* serve/policy.c - which requests are allowed
  *
  * THE THREAT is a page from anywhere in the user's browser: it can send requests to
- * loopback, and with a rebound name also read the answers.  Browsers tell us who asks:
- * Origin with every request that may change something and every WebSocket, Sec-Fetch-Site
- * with the rest.  Programs send neither and are not concerned.
+ * loopback.  Browsers name the page: Origin with every request that may change something
+ * and every WebSocket, Sec-Fetch-Site with the rest where the URL is loopback's, Referer
+ * if the page does not suppress it.  Programs send none of them and are not concerned.
  *
- * Whether an origin may read an answer is for the service to say (CORS): nothing is added
- * to answers here.
+ * Referer is weaker than Origin: a redirect by a third site leaves it as it is.  So where a
+ * third site may have chosen the URL (cross-site), it counts against the list only.
+ *
+ * Whether a page may read an answer is decided by the service (CORS): nothing is added to
+ * answers here.
  */
 #include "serve/policy.h"
 
-static enum err forbid(struct refusal *why, const char *hint, const char *format,
-                       struct str value)
-{
-    refusal_set(why, 403, format, STR_ARG(str_first(value, 300)));
-    refusal_hint(why, "%s", hint);
-    return ERR_FORBIDDEN;
-}
+#include "config/web_origin.h"
+
+/* How far the page is from the service, as far as the browser reports it. */
+enum distance {
+    NEAR,     /* the same origin or site, or not reported */
+    SAME_TLD, /* "same-site", but that site spans namespaces */
+    FAR,      /* "cross-site" */
+};
+
+struct request {
+    const struct config *config;
+    const struct http1_head *head;
+    const struct target *target;
+};
 
 static bool listed(const struct string_list *list, struct str value)
 {
@@ -24,23 +34,6 @@ static bool listed(const struct string_list *list, struct str value)
         if (str_ieq(str_of(list->at[i]), value))
             return true;
     return false;
-}
-
-/* "http://host:port" into its host; empty when it is not like that ("null"). */
-static struct str origin_host(struct str origin)
-{
-    struct str host = { 0 };
-    uint16_t port;
-
-    for (size_t i = 0; i + 2 < origin.len; i++) {
-        if (memcmp(origin.at + i, "://", 3) != 0)
-            continue;
-        struct str authority = str_skip(origin, i + 3);
-        if (authority_split(authority, &host, &port))
-            host = (struct str){ 0 };
-        break;
-    }
-    return host;
 }
 
 /* Digits and dots only: 127.0.0.1.evil.example begins like an address of loopback. */
@@ -54,74 +47,169 @@ static bool is_loopback_address(struct str host)
 
 bool policy_is_loopback(struct str host)
 {
-    return str_ieq(host, STR("localhost")) || str_iends(host, STR(".localhost")) ||
-           str_eq(host, STR("[::1]")) || is_loopback_address(host);
+    return str_ieq(host, STR("localhost")) || str_eq(host, STR("[::1]")) ||
+           is_loopback_address(host);
 }
 
-/* A name that nobody outside can own: only the full ones, because shop is also a top
- * level domain and web.shop may be a page out there. */
-static bool is_cluster_name(struct str host, const char *zone)
+static struct str without_dot(struct str host)
 {
+    return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
+}
+
+/* A full name of a service in the same namespace as the target. */
+static bool is_neighbour(const struct request *r, struct str host)
+{
+    const struct name *service = &r->target->route.name;
     struct name name;
-    name_parse(host, str_of(zone), &name);
-    if (name.kind == NAME_INVALID || name.kind == NAME_OWN)
+
+    if (service->kind == NAME_OWN)
         return false;
-    struct str text = str_of(name.text);
-    size_t zone_len = strlen(zone);
-    return str_iends(text, STR(".svc")) || str_iends(text, STR(".pod")) ||
-           (text.len > zone_len && text.at[text.len - zone_len - 1] == '.' &&
-            str_iends(text, str_of(zone)));
+    name_parse(host, str_of(r->config->cluster_domain), &name);
+    bool of_service = name.kind == NAME_SERVICE || name.kind == NAME_ENDPOINT;
+    bool full = name.suffix != NAME_SUFFIX_NONE && name.suffix != NAME_SUFFIX_SVC;
+    return of_service && full && str_eq(name.ns, service->ns);
 }
 
-static bool is_foreign(const struct config *config, struct str origin)
+static bool is_listed(const struct request *r, struct str page)
 {
-    struct str host = origin_host(origin);
+    const struct string_list *list = &r->config->allow_origin;
 
-    if (listed(&config->allow_origin, origin) ||
-        (!str_empty(host) && listed(&config->allow_origin, host)))
+    for (size_t i = 0; i < list->count; i++)
+        if (origin_pattern_matches(str_of(list->at[i]), page))
+            return true;
+    return false;
+}
+
+/* `page`: an origin as browsers write it. */
+static bool is_own(const struct request *r, struct str page)
+{
+    struct web_origin o;
+
+    if (is_listed(r, page))
+        return true;
+    if (!web_origin_parse(page, &o) || !web_origin_is_http(&o))
         return false;
-    return str_empty(host) ||
-           !(policy_is_loopback(host) || is_cluster_name(host, config->cluster_domain));
+    return policy_is_loopback(o.host) ||
+           str_ieq(without_dot(o.host), without_dot(r->target->host)) ||
+           is_neighbour(r, o.host);
 }
 
 /* The first Origin that is foreign, or any that is not, or NULL: there is none. */
-static const struct http1_field *
-find_origin(const struct config *config, const struct http1_head *head, bool *ret_foreign)
+static const struct http1_field *find_origin(const struct request *r, bool *ret_foreign)
 {
     const struct http1_field *found = NULL;
 
     *ret_foreign = false;
-    for (size_t i = 0; i < head->count && !*ret_foreign; i++) {
-        if (head->fields[i].id != FIELD_ORIGIN)
+    for (size_t i = 0; i < r->head->count && !*ret_foreign; i++) {
+        if (r->head->fields[i].id != FIELD_ORIGIN)
             continue;
-        found = &head->fields[i];
-        *ret_foreign = is_foreign(config, found->value);
+        found = &r->head->fields[i];
+        *ret_foreign = !is_own(r, found->value);
     }
     return found;
 }
 
-static bool says(const struct http1_head *head, enum http1_name id, struct str value)
+static bool has(const struct http1_head *head, enum http1_name id, struct str value)
 {
-    const struct http1_field *field = http1_find(head, id);
-    return field && str_ieq(field->value, value);
+    for (size_t i = 0; i < head->count; i++)
+        if (head->fields[i].id == id && str_ieq(head->fields[i].value, value))
+            return true;
+    return false;
 }
 
-static enum err check_origin(const struct config *config, const struct http1_head *head,
-                             struct refusal *why)
+/* The registrable domain of web.shop.localhost is shop.localhost, its namespace; that of
+ * web.shop.svc.localhost is svc.localhost, and that of full names the zone's. */
+static bool site_spans_namespaces(const struct name *name)
 {
-    static const char hint[] =
-        "A web page from elsewhere tried to use the cluster through your browser. If you "
-        "trust it, start kube-tunnel with --allow-origin and its origin.";
-    bool foreign;
-    const struct http1_field *origin = find_origin(config, head, &foreign);
+    return name->kind != NAME_OWN && name->suffix != NAME_SUFFIX_NONE &&
+           name->suffix != NAME_SUFFIX_LOCALHOST;
+}
 
-    if (foreign && (head->upgrade || !http1_safe(head->method)))
-        return forbid(why, hint, "Forbidden: foreign origin %.*s", origin->value);
-    bool own_page = origin && !foreign;
-    if (!own_page && says(head, FIELD_SEC_FETCH_SITE, STR("cross-site")) &&
-        !says(head, FIELD_SEC_FETCH_MODE, STR("navigate")))
-        return forbid(why, hint, "Forbidden: cross-site request%.*s", STR(""));
-    return OK;
+static enum distance distance_of(const struct request *r)
+{
+    if (has(r->head, FIELD_SEC_FETCH_SITE, STR("cross-site")))
+        return FAR;
+    bool same_site = has(r->head, FIELD_SEC_FETCH_SITE, STR("same-site"));
+    return same_site && site_spans_namespaces(&r->target->route.name) ? SAME_TLD : NEAR;
+}
+
+static bool may_change(const struct http1_head *head)
+{
+    return head->upgrade || !http1_safe(head->method);
+}
+
+/* A link that was followed, or a new window: the page that it leads to takes the place of
+ * the page that it came from, or stands beside it. */
+static bool is_visit(const struct http1_head *head)
+{
+    return !may_change(head) && has(head, FIELD_SEC_FETCH_MODE, STR("navigate")) &&
+           has(head, FIELD_SEC_FETCH_DEST, STR("document"));
+}
+
+static struct str referer_of(const struct http1_head *head)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (str_ieq(head->fields[i].name, STR("Referer")))
+            return head->fields[i].value;
+    return STR("");
+}
+
+/* "https://app.example/path" without its path; "null" where there is none. */
+static struct str referring_page(const struct http1_head *head)
+{
+    struct str url = referer_of(head);
+    struct web_origin any;
+    size_t end = 0;
+
+    for (unsigned slashes = 0; end < url.len; end++)
+        if (url.at[end] == '/' && ++slashes == 3)
+            break;
+    struct str page = str_first(url, end);
+    return web_origin_parse(page, &any) ? page : STR("null");
+}
+
+/* Only an origin: a pattern would be a flag that allows more than this page. */
+static bool is_origin(struct str page)
+{
+    struct web_origin any;
+    return web_origin_parse(page, &any);
+}
+
+static enum err refuse_page(struct refusal *why, const char *what, struct str page)
+{
+    struct str shown = str_first(page, 300);
+
+    refusal_set(why, 403, "Forbidden: %s %.*s", what, STR_ARG(shown));
+    refusal_detail(why, "A web page that is not of the service's namespace tried to use "
+                        "the cluster through your browser.");
+    if (str_ieq(page, STR("null")))
+        refusal_hint(why, "It does not name its origin, as sandboxed frames and files do "
+                          "not. To allow every page of this kind, start kube-tunnel with "
+                          "--allow-origin null");
+    else if (is_origin(page))
+        refusal_hint(why,
+                     "If you trust that page, start kube-tunnel with "
+                     "--allow-origin %.*s",
+                     STR_ARG(page));
+    else
+        refusal_hint(why, "Its origin is none that --allow-origin could list.");
+    return ERR_FORBIDDEN;
+}
+
+static enum err check_page(const struct request *r, struct refusal *why)
+{
+    bool foreign;
+    const struct http1_field *origin = find_origin(r, &foreign);
+
+    if (foreign && may_change(r->head))
+        return refuse_page(why, "foreign origin", origin->value);
+    enum distance distance = distance_of(r);
+    if ((origin && !foreign) || distance == NEAR || is_visit(r->head))
+        return OK;
+    struct str page = origin ? origin->value : referring_page(r->head);
+    if (!origin && (distance == FAR ? is_listed(r, page) : is_own(r, page)))
+        return OK;
+    return refuse_page(why, "cross-site request from", page);
 }
 
 bool policy_opens(const struct config *config, struct str ns)
@@ -136,17 +224,20 @@ static enum err check_namespace(const struct config *config, struct str ns,
 {
     if (policy_opens(config, ns))
         return OK;
-    return forbid(why,
-                  listed(&config->deny_namespace, ns) ? "It is in --deny-namespace."
-                                                      : "It is not in --allow-namespace.",
-                  "Forbidden: namespace %.*s is closed", ns);
+    refusal_set(why, 403, "Forbidden: namespace %.*s is closed", STR_ARG(ns));
+    refusal_hint(why, "%s",
+                 listed(&config->deny_namespace, ns) ? "It is in --deny-namespace."
+                                                     : "It is not in --allow-namespace.");
+    return ERR_FORBIDDEN;
 }
 
 enum err policy_check(const struct config *config, const struct http1_head *head,
-                      const struct name *name, struct refusal *why)
+                      const struct target *target, struct refusal *why)
 {
-    enum err e = check_origin(config, head, why);
-    if (e || name->kind == NAME_OWN)
+    const struct request r = { config, head, target };
+
+    enum err e = check_page(&r, why);
+    if (e || target->route.name.kind == NAME_OWN)
         return e;
-    return check_namespace(config, name->ns, why);
+    return check_namespace(config, target->route.name.ns, why);
 }

@@ -1,20 +1,20 @@
-/* serve/policy.h - who may send which request
+/* serve/policy.h - which requests are allowed
  *
- * Anybody on this machine may; a web page somebody opened in a browser here may not,
- * unless it comes from the cluster itself.  And namespaces can be closed to all.  Pure.
+ * Programs on this machine are; web pages in a browser on this machine are not, unless they
+ * are of the same namespace as the service or listed (decision 034).  And namespaces can be
+ * closed to all.  Pure.
  */
 #pragma once
 
-#include "config/config.h"
-#include "serve/errors.h"
+#include "serve/target.h"
 
-/* localhost, something.localhost, 127.0.0.0/8 or [::1]? */
+/* localhost, 127.0.0.0/8 or [::1]? */
 bool policy_is_loopback(struct str host);
 
 /* May requests reach this namespace? */
 bool policy_opens(const struct config *config, struct str ns);
 
-/* ERR_FORBIDDEN: *why says it all.  `name` is what the request is for, not invalid. */
+/* ERR_FORBIDDEN: *why says it all.  `target` is of this request, and valid. */
 MUST_CHECK enum err policy_check(const struct config *config,
-                                 const struct http1_head *head, const struct name *name,
-                                 struct refusal *why);
+                                 const struct http1_head *head,
+                                 const struct target *target, struct refusal *why);

@@ -19,6 +19,7 @@ static enum err read_authority(struct str authority, const struct config *config
     const char *problem = "the port is not a number from 1 to 65535, or has no host";
 
     if (!authority_split(authority, &host, &port)) {
+        ret->host = host;
         name_parse(host, str_of(config->cluster_domain), &ret->route.name);
         ret->route.port = port == no_port ? 0 : port;
         ret->route.target_port = (uint16_t)config->target_port;
@@ -84,6 +85,27 @@ static enum err check_own(uint16_t door_port, const struct target *t, struct ref
                        "no_proxy=localhost,127.0.0.1.");
 }
 
+/* "Host: web.shop" without a proxy: whose name that is depends on where it was resolved. */
+static enum err check_short(const struct http1_head *head, const struct config *config,
+                            uint16_t door_port, const struct target *t,
+                            struct refusal *why)
+{
+    const struct name *name = &t->route.name;
+    bool is_short = name->kind != NAME_OWN && name->suffix == NAME_SUFFIX_NONE;
+
+    if (!is_short || config_short_names(config))
+        return OK;
+    refusal_short_name(name, config->cluster_domain, door_port, head->target, why);
+    return ERR_FORBIDDEN;
+}
+
+static enum err read_host(const struct http1_head *head, const struct config *config,
+                          uint16_t door_port, struct target *ret, struct refusal *why)
+{
+    enum err e = read_authority(head->host->value, config, door_port, ret, why);
+    return e ? e : check_short(head, config, door_port, ret, why);
+}
+
 enum err target_read(const struct http1_head *head, const struct config *config,
                      uint16_t door_port, struct target *ret, struct refusal *why)
 {
@@ -97,7 +119,7 @@ enum err target_read(const struct http1_head *head, const struct config *config,
     }
     ret->path = head->target;
     if (head->host)
-        return read_authority(head->host->value, config, door_port, ret, why);
+        return read_host(head, config, door_port, ret, why);
 
     /* HTTP/1.0 may leave it out: then it is us who are meant. */
     ret->route.name.kind = NAME_OWN;

@@ -3,6 +3,10 @@
  * Pure.  An absolute target ("GET http://web.shop/ HTTP/1.1", as clients write it to a
  * proxy) overrides Host, and its port is the service's; in the usual form a port that is
  * the door's own is how the client came here and says nothing about the service.
+ *
+ * A name of two labels (web.shop) is accepted in an absolute target, and in Host only with
+ * short-names: a page under a domain of that name could read the service otherwise
+ * (decision 073).
  */
 #pragma once
 
@@ -12,11 +16,12 @@
 struct target {
     struct str path; /* as the pod gets it, but for a leading "/" when add_slash */
     bool add_slash;
+    struct str host;      /* that the request names, without a port; may be empty */
     struct str authority; /* what Host must say instead; at == NULL: leave it alone */
     struct route route;   /* its name may be NAME_OWN: ourselves */
 };
 
-/* ERR_PROTO: *why says it all.  Views in *ret point into the head's bytes. */
+/* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why says it all.  Views in *ret point into the head's bytes. */
 MUST_CHECK enum err target_read(const struct http1_head *head,
                                 const struct config *config, uint16_t door_port,
                                 struct target *ret, struct refusal *why);

@@ -83,7 +83,7 @@ class Faults:
 
     def fault_refused_connections(self):
         for _ in range(10):
-            self.tunnel.get("closed.shop")
+            self.tunnel.get("closed.shop.svc")
 
     def fault_stuck_uploads(self):
         sockets = []
@@ -108,7 +108,7 @@ class Faults:
     def fault_clients_vanish(self):
         for _ in range(20):
             with socket.create_connection(("127.0.0.1", self.tunnel.port)) as s:
-                s.sendall(b"POST /upload HTTP/1.1\r\nHost: web.shop\r\nContent-Length: 1000000\r\n\r\nbegun")
+                s.sendall(b"POST /upload HTTP/1.1\r\nHost: web.shop.svc\r\nContent-Length: 1000000\r\n\r\nbegun")
 
 
 def descriptors(process):

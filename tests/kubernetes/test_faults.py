@@ -284,7 +284,7 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
         download = Download(tunnel.port, 200 << 20)
         refused = 0
         for _ in range(10):
-            refused += tunnel.get("closed.shop").status == 502
+            refused += tunnel.get("closed.shop.svc").status == 502
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", closed_port)) as raw:
                 raw.sendall(b"is anybody there?")
                 raw.settimeout(5)

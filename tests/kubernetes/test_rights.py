@@ -13,11 +13,11 @@ def rule(text):
 @pytest.mark.parametrize("user", ["watcher", "original"])
 def test_every_namespace(start_tunnel, user):
     tunnel = start_tunnel(user=user)
-    for name in (WEB, "web.other.svc.cluster.local", "seed.shop"):
+    for name in (WEB, "web.other.svc.cluster.local", "seed.shop.svc"):
         assert tunnel.get(name).status == 200
     assert tunnel.get("nope.shop").status == 404
     assert tunnel.get("empty.shop").status == 503
-    assert tunnel.get("closed.shop").status == 502
+    assert tunnel.get("closed.shop.svc").status == 502
 
 
 @pytest.mark.parametrize("user", ["watcher", "original", "scoped"])

@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 
-#define HOST "Host: web.shop\r\n"
+#define HOST "Host: web.shop.svc\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "wire/http1.h"
 
-#define HOST "Host: web.shop\r\n"
+#define HOST "Host: web.shop.svc\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
 #define BODY_MAX (1 << 20)
 

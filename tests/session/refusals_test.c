@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 
-#define HOST "Host: web.shop\r\n"
+#define HOST "Host: web.shop.svc\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
 
 static const char *body_of(const char *answer)
@@ -26,8 +26,8 @@ static void refuses_ambiguous_heads_and_closes(void **state)
         { "GET / HTTP/1.1\r\n" HOST HOST "\r\n", 400 },
         { "GET / HTTP/1.1\r\nHost : web.shop\r\n\r\n", 400 },
         { "GET / HTTP/1.1\r\n" HOST " folded\r\n\r\n", 400 },
-        { "GET / HTTP/1.1\nHost: web.shop\n\n", 400 },
-        { "GET / HTTP/1.1\r\nHost: web.shop\n\r\n", 400 },
+        { "GET / HTTP/1.1\nHost: web.shop.svc\n\n", 400 },
+        { "GET / HTTP/1.1\r\nHost: web.shop.svc\n\r\n", 400 },
         { "GET / HTTP/1.1\r\n" HOST "A\rB: c\r\n\r\n", 400 },
         { "GET / HTTP/2.0\r\n" HOST "\r\n", 400 },
         { "GET /\r\n" HOST "\r\n", 400 },
@@ -147,7 +147,7 @@ static void runs_nothing_behind_a_connect(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n" GET);
+    say(st, client, "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop.svc:80\r\n\r\n" GET);
     const char *said = hear(st, client);
     assert_memory_equal(said, "HTTP/1.1 501 Not Implemented\r\n", 30);
     assert_non_null(strstr(said, "\r\nConnection: close\r\n"));
@@ -357,10 +357,10 @@ static void takes_the_doors_own_port_for_none(void **state)
         const char *request;
         uint16_t port;
     } cases[] = {
-        { "GET / HTTP/1.1\r\nHost: web.shop:8080\r\n\r\n", 0 },
-        { "GET / HTTP/1.1\r\nHost: web.shop:81\r\n\r\n", 81 },
+        { "GET / HTTP/1.1\r\nHost: web.shop.svc:8080\r\n\r\n", 0 },
+        { "GET / HTTP/1.1\r\nHost: web.shop.svc:81\r\n\r\n", 81 },
         { "GET http://web.shop:8080/ HTTP/1.1\r\n" HOST "\r\n", 8080 },
-        { "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop:81\r\n\r\n", 0 },
+        { "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop.svc:81\r\n\r\n", 0 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

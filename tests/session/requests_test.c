@@ -3,7 +3,7 @@
 
 #include "base/own.h"
 
-#define GET_WEB "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n"
+#define GET_WEB "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n"
 
 static const struct {
     const char *name, *request, *pod_sees, *answer, *client_sees;
@@ -16,40 +16,41 @@ static const struct {
       "HTTP/1.1 200 OK\r\nX-a:  b \r\nContent-Length: 2\r\n\r\nhi",
       "HTTP/1.1 200 OK\r\nX-a:  b \r\nContent-Length: 2\r\n\r\nhi" },
     { "fields of this hop stay here",
-      "GET / HTTP/1.1\r\nHost: web.shop\r\nConnection: X-Mine, keep-alive\r\nA: 1\r\n"
+      "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nConnection: X-Mine, keep-alive\r\nA: 1\r\n"
       "X-Mine: 1\r\nKeep-Alive: timeout=5\r\nProxy-Connection: x\r\nB: 2\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: web.shop\r\nA: 1\r\nB: 2\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nA: 1\r\nB: 2\r\n\r\n",
       "HTTP/1.1 200 OK\r\nConnection: X-Its\r\nX-Its: 1\r\nKeep-Alive: timeout=5\r\n"
       "Content-Length: 0\r\nC: 3\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nC: 3\r\n\r\n" },
     { "TE: trailers is said again",
-      "GET / HTTP/1.1\r\nHost: web.shop\r\nTE: trailers, gzip\r\nConnection: TE\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: web.shop\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nTE: trailers, gzip\r\nConnection: "
+      "TE\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nTE: trailers\r\nConnection: TE\r\n\r\n",
       "HTTP/1.1 204 No Content\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n" },
     { "a POST with a length",
-      "POST /p HTTP/1.1\r\nHost: web.shop\r\nContent-Length: 5\r\n\r\nhello",
-      "POST /p HTTP/1.1\r\nHost: web.shop\r\nContent-Length: 5\r\n\r\nhello",
+      "POST /p HTTP/1.1\r\nHost: web.shop.svc\r\nContent-Length: 5\r\n\r\nhello",
+      "POST /p HTTP/1.1\r\nHost: web.shop.svc\r\nContent-Length: 5\r\n\r\nhello",
       "HTTP/1.1 201 Made It\r\nContent-Length: 1\r\n\r\nx",
       "HTTP/1.1 201 Made It\r\nContent-Length: 1\r\n\r\nx" },
     { "chunks and trailers both ways, as they stand",
-      "POST /p HTTP/1.1\r\nHost: web.shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "POST /p HTTP/1.1\r\nHost: web.shop.svc\r\nTransfer-Encoding: chunked\r\n\r\n"
       "5;x=y\r\nhello\r\n00\r\nT: 1\r\n\r\n",
-      "POST /p HTTP/1.1\r\nHost: web.shop\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "POST /p HTTP/1.1\r\nHost: web.shop.svc\r\nTransfer-Encoding: chunked\r\n\r\n"
       "5;x=y\r\nhello\r\n00\r\nT: 1\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTrailer: Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
       "3\r\nabc\r\n0\r\nSum: 9\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTrailer: Sum\r\nTransfer-Encoding: chunked\r\n\r\n"
       "3\r\nabc\r\n0\r\nSum: 9\r\n\r\n" },
-    { "an unknown method", "BREW /pot HTTP/1.1\r\nHost: web.shop\r\n\r\n",
-      "BREW /pot HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+    { "an unknown method", "BREW /pot HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
+      "BREW /pot HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
       "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 418 I'm a teapot\r\nContent-Length: 0\r\n\r\n" },
-    { "HEAD has a length and no body", "HEAD / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
-      "HEAD / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+    { "HEAD has a length and no body", "HEAD / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
+      "HEAD / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n" },
-    { "HEAD of something chunked", "HEAD / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
-      "HEAD / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+    { "HEAD of something chunked", "HEAD / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
+      "HEAD / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" },
     { "304 has a length and no body", GET_WEB, GET_WEB,
@@ -69,11 +70,12 @@ static const struct {
       "OPTIONS * HTTP/1.1\r\nHost: web.shop\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
-    { "a newer minor version", "GET / HTTP/1.9\r\nHost: web.shop\r\n\r\n", GET_WEB,
+    { "a newer minor version", "GET / HTTP/1.9\r\nHost: web.shop.svc\r\n\r\n", GET_WEB,
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
-    { "empty lines before a request", "\r\n\r\nGET / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
-      GET_WEB, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
+    { "empty lines before a request",
+      "\r\n\r\nGET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n", GET_WEB,
+      "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
     { "an answer in HTTP/1.0 with a length", GET_WEB, GET_WEB,
       "HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi",
@@ -84,8 +86,8 @@ static const struct {
       "HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\n"
       "HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n" },
     { "HTTP/1.0 that keeps alive",
-      "GET / HTTP/1.0\r\nHost: web.shop\r\nConnection: keep-alive\r\n\r\n",
-      "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+      "GET / HTTP/1.0\r\nHost: web.shop.svc\r\nConnection: keep-alive\r\n\r\n",
+      "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi",
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\n\r\nhi" },
     { "an answer that would upgrade", GET_WEB, GET_WEB,
@@ -146,8 +148,8 @@ static void adds_forwarded_only_when_told_to(void **state)
 
     say(st, client, GET_WEB);
     assert_hears(st, pod(st, 0),
-                 "GET / HTTP/1.1\r\nHost: web.shop\r\n"
-                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
+                 "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
+                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop.svc\";proto=http\r\n\r\n");
     say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     hear(st, client);
     say(st, client, "GET http://web.shop/ HTTP/1.1\r\nHost: a\\\r\n\r\n");
@@ -163,9 +165,9 @@ static void answers_in_http1_who_would_rather_have_h2c(void **state)
     struct stream *client = stage_client(st);
 
     say(st, client,
-        "GET / HTTP/1.1\r\nHost: web.shop\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+        "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nConnection: Upgrade, HTTP2-Settings\r\n"
         "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
-    assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n");
+    assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
 }
 
 /* Our own service, asked for by its name in a pod: no tunnel to ourselves. */
@@ -175,7 +177,7 @@ static void answers_for_itself_when_the_service_is_itself(void **state)
     struct stream *client = stage_client(st);
 
     st->script[0].result = ERR_OURSELVES;
-    say(st, client, "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default\r\n\r\n");
+    say(st, client, "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default.svc\r\n\r\n");
     assert_non_null(strstr(hear(st, client), "\r\n\r\nown GET /healthz\n"));
     assert_int_equal(client->end.verdict, V_OPEN);
 }

@@ -7,12 +7,14 @@ import json
 import queue
 import re
 import shutil
+import socket
 import subprocess
 import threading
 
 import pytest
 
-from tunnel_process import clean_environment
+from http_client import Client, request
+from tunnel_process import clean_environment, eventually
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here: NOTHING about browsers is tested")
@@ -30,7 +32,7 @@ const attempt = async step => { try { return await step() } catch (e) { return "
 
 @pytest.fixture
 def command(tmp_path):
-    """command(url, *flags, hosts={}): the browser in a home of its own; hosts are names it is to know."""
+    """command(url, *flags, hosts=()): the browser in a home of its own; hosts are names it is to know."""
     def make(url, *flags, hosts=()):
         rules = ",".join(f"MAP {name} 127.0.0.1" for name in hosts)
         return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--no-first-run",
@@ -52,8 +54,8 @@ def look(command):
 @pytest.fixture
 def visit(command):
     """visit(url, told): open a PAGE and return what it told its server, which is what told() returns."""
-    def run(url, told, **options):
-        browser = subprocess.Popen(command(url, **options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    def run(url, told, *flags, **options):
+        browser = subprocess.Popen(command(url, *flags, **options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=clean_environment())
         try:
             return json.loads(told())
@@ -64,30 +66,68 @@ def visit(command):
 
 
 class Elsewhere(http.server.BaseHTTPRequestHandler):
-    """A web server of somebody else, with a PAGE."""
+    """A web server of somebody else: one page, or one for each name it is asked by."""
 
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        self.wfile.write(self.server.page)
+        self.wfile.write(self.server.pages.get(self.headers["Host"].partition(":")[0], self.server.page))
 
     def do_POST(self):
         self.server.told.put(self.rfile.read(int(self.headers["Content-Length"])))
-        self.do_GET()
+        Elsewhere.do_GET(self)
 
     def log_message(self, *_):
         pass
 
 
+class Rebound(Elsewhere):
+    """The same, and after /page its name leads to kube-tunnel, as a hostile DNS server would have it."""
+
+    def do_GET(self):
+        if self.path == "/page":
+            super().do_GET()
+        else:
+            self.pass_on()
+
+    def do_POST(self):
+        if self.path == "/said":
+            super().do_POST()
+        else:
+            self.pass_on(self.rfile.read(int(self.headers["Content-Length"])))
+
+    def pass_on(self, body=b""):
+        self.headers.replace_header("Connection", "close")
+        fields = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
+        with socket.create_connection(("127.0.0.1", self.server.tunnel_port), 10) as tunnel:
+            tunnel.sendall(self.raw_requestline + fields.encode("latin-1") + b"\r\n" + body)
+            while some := tunnel.recv(65536):
+                self.wfile.write(some)
+        self.close_connection = True
+
+
 @pytest.fixture
-def elsewhere():
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Elsewhere)
-    server.told = queue.Queue()
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server
-    server.shutdown()
-    server.server_close()
+def start_server():
+    """start_server(handler): a web server, with a queue of what its pages told it."""
+    running = []
+
+    def start(handler):
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        server.told, server.pages, server.page = queue.Queue(), {}, b""
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        running.append(server)
+        return server
+
+    yield start
+    for server in running:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def elsewhere(start_server):
+    return start_server(Elsewhere)
 
 
 def test_a_browser_needs_no_dns(tunnel, look):
@@ -106,20 +146,13 @@ STEPS_AT_HOME = """
         const source = new EventSource("/events"), seen = [];
         source.onmessage = e => { seen.push(e.data); if (seen.length == 3) { source.close(); done(seen) } };
     }),
-    socket: () => new Promise((done, fail) => {
-        const ws = new WebSocket("ws://web.shop.localhost:PORT/ws");
-        ws.onopen = () => ws.send("x".repeat(1 << 20));
-        ws.onmessage = e => { done(e.data.length); ws.close() };
-        ws.onerror = () => fail(new Error("no WebSocket"));
-    }),
-    other: async () => (await fetch("http://web.shop.localhost:PORT/", {mode: "no-cors"})).type,
 """
 
 
 def test_a_page_of_the_cluster_works(start_tunnel, pod, visit):
-    """It posts to itself, gets events, and talks through a WebSocket to another service."""
+    """It posts to itself and gets events."""
     tunnel = start_tunnel("--target-port", "8080")  # the URL's port is the door's
-    page = (PAGE % STEPS_AT_HOME.replace("PORT", str(tunnel.port))).encode()
+    page = (PAGE % STEPS_AT_HOME).encode()
 
     def script(connection):
         method, path = connection.head.split(b" ")[:2]
@@ -135,7 +168,7 @@ def test_a_page_of_the_cluster_works(start_tunnel, pod, visit):
                         b"Content-Length: %d\r\n\r\n%s" % (kind, len(answer), answer))
     pod.plays(script)
     said = visit(f"http://{pod.name}.many.pod.localhost:{tunnel.port}/", lambda: pod.told(30))
-    assert said == {"post": 200, "events": ["0", "1", "2"], "socket": 1 << 20, "other": "opaque"}
+    assert said == {"post": 200, "events": ["0", "1", "2"]}
     assert any(head.startswith(b"POST /post") and b"\r\nOrigin: http://" in head for head in pod.heads)
 
 
@@ -168,6 +201,148 @@ def test_a_page_from_elsewhere_reaches_nothing(start_tunnel, pod, elsewhere, vis
     assert pod.heads == [], "whatever the page was told, the pod heard nothing of it"
     for path in ("post", "get", "image", "ws"):
         tunnel.wait_for_log(rf"request method=\S+ host=\S+ path=/{path} status=403")
+
+
+# What pages of one origin try against a service; {n} makes the paths of each page its own.
+STEPS_OF_A_PAGE = """
+    post: async () => (await fetch("http://TARGET/post-NAME", {method: "POST", mode: "no-cors", body: "x"})).type,
+    socket: () => new Promise(done => {
+        const ws = new WebSocket("ws://TARGET/ws");
+        ws.onopen = () => ws.send("x".repeat(1 << 20));
+        ws.onmessage = e => { done(e.data.length); ws.close() };
+        ws.onerror = () => done("not open");
+    }),
+    frames: () => Promise.all(["iframe", "object", "embed"].map(kind => new Promise(done => {
+        const frame = document.createElement(kind);
+        frame.onload = frame.onerror = done;
+        setTimeout(done, 2000);
+        frame[kind == "object" ? "data" : "src"] = "http://TARGET/" + kind + "-NAME";
+        document.body.append(frame);
+    }))).then(() => 0),
+    login: () => new Promise(done => {
+        const frame = document.createElement("iframe"), form = document.createElement("form");
+        frame.name = "login";
+        document.body.append(frame, form);
+        Object.assign(form, {method: "POST", action: "http://TARGET/login-NAME", target: "login"});
+        frame.onload = () => done(0);
+        setTimeout(() => done(0), 2000);
+        form.submit();
+    }),
+"""
+# ... and all of them in frames of one page, so that one browser is enough.
+ALL_PAGES = """<!doctype html><body><script>
+for (const url of %s) document.body.append(Object.assign(document.createElement("iframe"), {src: url}));
+</script>"""
+
+
+def statuses(tunnel, name):
+    """What kube-tunnel answered to that page: {path without the name: status}."""
+    found = re.findall(rf"request method=\S+ host=\S+ path=/(\w+)-{name} status=(\d+)", tunnel.log())
+    return {path: int(status) for path, status in found}
+
+
+def test_pages_reach_services_of_their_own_namespace_and_others_that_are_listed(
+        start_tunnel, elsewhere, visit, command):
+    """A single-page application, its API in one namespace and in two, a development server, a login, an IDE."""
+    port = elsewhere.server_port
+    pages = {"spa": "spa.shop.localhost", "dev": "localhost", "far": "spa.other.localhost", "ide": "ide.example",
+             "named": "named.shop"}
+    urls = {name: f"http://{host}:{port}" for name, host in pages.items()}
+    strict = start_tunnel("--target-port", "8080")
+    listed = start_tunnel("--target-port", "8080", "--allow-origin", urls["far"], "--allow-origin", urls["ide"],
+                          "--allow-origin", "*.shop")
+    steps = {tunnel: STEPS_OF_A_PAGE.replace("TARGET", f"web.shop.localhost:{tunnel.port}")
+             for tunnel in (strict, listed)}
+    elsewhere.page = (ALL_PAGES % json.dumps([url + "/page" for url in urls.values()])).encode()
+    for name, host in pages.items():
+        both = "".join(re.sub(r"(?m)^    (\w+):", rf"    {kind}_\1:", text)
+                       for kind, text in (("strict", steps[strict]), ("listed", steps[listed])))
+        page = PAGE % (f'name: () => "{name}",' + both.replace("NAME", name))
+        elsewhere.pages[host] = page.replace("<script>", "<body><script>", 1).encode()
+
+    def told():
+        said = [json.loads(elsewhere.told.get(timeout=30)) for _ in pages]
+        return json.dumps({one["name"]: one for one in said})
+    said = visit(f"http://hub.example:{port}/", told, hosts=["hub.example", "ide.example", "named.shop"])
+
+    for tunnel in (strict, listed):
+        eventually(lambda: all(len(statuses(tunnel, name)) == 5 for name in pages))
+    all_of = dict.fromkeys(("post", "iframe", "object", "embed", "login"), 200)
+    none = dict.fromkeys(all_of, 403)
+    # Frames of a page of the same namespace are same-site; those of localhost are not.
+    assert statuses(strict, "spa") == all_of and said["spa"]["strict_socket"] == 1 << 20
+    assert statuses(strict, "dev") == {**none, "post": 200, "login": 200} and said["dev"]["strict_socket"] == 1 << 20
+    for name in ("far", "ide", "named"):
+        assert statuses(strict, name) == none and said[name]["strict_socket"] == "not open", name
+        assert statuses(listed, name) == all_of and said[name]["listed_socket"] == 1 << 20, name
+        fields = [f"Origin: {urls[name]}", "Content-Length: 0"]
+        with Client(strict.port) as client:
+            refusal = client.ask(request("web.shop.localhost", "/", "POST", fields=fields)).text
+        assert refusal.endswith(f" --allow-origin {urls[name]}\n"), "the flag that allows it"
+
+
+STEPS_OF_A_REBOUND_PAGE = """
+    fetch: async () => (await fetch("/secret")).text(),
+    post: async () => (await fetch("/upload", {method: "POST", body: "x"})).text(),
+    xhr: () => new Promise(done => {
+        const xhr = new XMLHttpRequest();
+        xhr.onloadend = () => done(xhr.responseText);
+        xhr.open("GET", "/secret");
+        xhr.send();
+    }),
+    events: () => new Promise(done => {
+        const source = new EventSource("/sse");
+        source.onmessage = e => { source.close(); done(e.data) };
+        source.onerror = () => { source.close(); done("refused") };
+    }),
+    form: () => new Promise(done => {
+        const frame = document.createElement("iframe"), form = document.createElement("form");
+        frame.name = "form";
+        document.body.append(frame, form);
+        Object.assign(form, {method: "POST", action: "/upload", target: "form"});
+        const read = () => { try { return frame.contentDocument.body.innerText } catch (e) { return "not readable" } };
+        frame.onload = () => done(read());
+        setTimeout(() => done(read()), 3000);
+        form.submit();
+    }),
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--user-agent=curl/8.0"]], ids=["own", "changed"])
+def test_a_domain_named_like_a_service_reads_nothing_of_it(start_tunnel, start_server, visit, flags):
+    """web.shop may exist: its page rebinds the name to this machine, and is same-origin with the service."""
+    tunnel, server = start_tunnel("--target-port", "8080"), start_server(Rebound)
+    server.tunnel_port = tunnel.port
+    page = PAGE % STEPS_OF_A_REBOUND_PAGE
+    server.page = page.replace("<script>", "<body><script>", 1).encode()
+    said = visit(f"http://web.shop:{server.server_port}/page", lambda: server.told.get(timeout=30), *flags,
+                 hosts=["web.shop"])
+    refusal = "Forbidden: short name web.shop"
+    for step in ("fetch", "post", "xhr"):
+        assert said[step].startswith(refusal), said
+    assert said["events"] == "refused" and "method" not in said["form"], said
+    seen = r"request method=\S+ host=web\.shop\S* path=/\w+ status=(\d+)"
+    eventually(lambda: re.findall(seen, tunnel.log()) == ["403"] * 5)
+
+
+NODE_FETCHES = """
+require("dns").lookup = (name, options, done) =>
+    options.all ? done(null, [{address: "127.0.0.1", family: 4}]) : done(null, "127.0.0.1", 4);
+Promise.all(process.argv.slice(1).map(async url => (await fetch(url)).status)).then(all => console.log(all.join()));
+"""
+
+
+@pytest.mark.skipif(not shutil.which("node"), reason="no Node.js here: its fetch is not tested")
+def test_node_fetch_reaches_services_by_full_name_and_localhost(tunnel):
+    """It sends Sec-Fetch-Mode: cors, and is no browser."""
+    names = ("web.shop.svc.cluster.local", "web.shop.localhost")
+    urls = [f"http://{name}:{tunnel.port}/node" for name in names]
+    done = subprocess.run(["node", "-e", NODE_FETCHES, *urls], capture_output=True, text=True, timeout=30,
+                          env=clean_environment())
+    assert done.stdout == "200,200\n", done.stderr
+    with Client(tunnel.port) as client:
+        sent = ["accept: */*", "accept-language: *", "sec-fetch-mode: cors", "user-agent: node"]
+        assert client.ask(request("web.shop", "http://web.shop/", fields=sent)).status == 200
 
 
 def test_a_name_bent_to_this_machine_reads_nothing(tunnel, look):

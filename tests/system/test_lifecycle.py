@@ -110,7 +110,7 @@ def test_every_door_leads_to_the_cluster(start_tunnel):
     for door in doors:
         assert curl(f"http://{door}/", "-H", f"Host: {WEB}").status == 200
         port = door.rpartition(":")[2]
-        assert curl(f"http://{door}/", "-H", f"Host: web.shop:{port}").status == 200, "each door's own port"
+        assert curl(f"http://{door}/", "-H", f"Host: web.shop.localhost:{port}").status == 200, "each door's own port"
 
 
 # idleness

@@ -8,7 +8,7 @@ import pytest
 from http_client import Client, request
 from tunnel_process import BINARY, eventually, free_ports
 
-WEB = "web.shop"
+WEB = "web.shop.svc"
 HEALTHZ = request("localhost", "/healthz")
 
 
@@ -70,7 +70,7 @@ def test_least_recently_used_connection_is_closed_first(start_tunnel):
 def test_busy_clients_stay_and_others_are_refused_with_503(start_tunnel, few_files):
     """Own pages are answered all the same: a probe asks for one."""
     tunnel = start_tunnel(binary=few_files(64))
-    half = b"GET / HTTP/1.1\r\nHost: web.shop\r\n"
+    half = b"GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
     clients = connect(tunnel.port, 36)
     with closing(clients):
         for s in clients:
@@ -88,7 +88,7 @@ def test_busy_clients_stay_and_others_are_refused_with_503(start_tunnel, few_fil
 def test_client_beyond_every_limit_reads_503(start_tunnel, few_files):
     """Also when the kernel gives no descriptor any more: the reserve accepts and refuses."""
     tunnel = start_tunnel(binary=few_files(64))
-    half = b"GET / HTTP/1.1\r\nHost: web.shop\r\n"
+    half = b"GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
     clients = connect(tunnel.port, 120)
     with closing(clients):
         said = []

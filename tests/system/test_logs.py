@@ -21,7 +21,7 @@ def test_every_operation_of_the_original_is_logged(start_tunnel):
     tunnel = start_tunnel("--idle-timeout", "300ms", "--idle-check", "100ms")
     assert tunnel.get(DB, "/upload", "-d", "hello").status == 200
     assert tunnel.get(DB).status == 200
-    assert tunnel.get("empty.shop").status == 503
+    assert tunnel.get("empty.shop.localhost").status == 503
     for wanted in (
             r"INFO +listen listening address=127\.0\.0\.1:\d+",
             r"INFO +daemon started version=\S+ context=playground server=\S+ namespace=shop",
@@ -56,8 +56,8 @@ def test_each_line_of_text_has_the_same_form(start_tunnel):
     tunnel = start_tunnel()
     for target in ("/", '/"quoted"', "/with=equals", "/\\back", "/\xe4\xff"):
         tunnel.talk(request(DB, target, fields=["Connection: close"]))
-    assert tunnel.get('no"such.shop').status == 400
-    assert tunnel.get("nosuch.shop").status == 404
+    assert tunnel.get('no"such.shop.localhost').status == 400
+    assert tunnel.get("nosuch.shop.localhost").status == 404
     tunnel.stop()
     for line in tunnel.log().splitlines():
         assert TEXT_LINE.fullmatch(line), line
@@ -67,7 +67,7 @@ def test_each_line_of_text_has_the_same_form(start_tunnel):
     ("error", set()), ("warn", {"WARN"}), ("info", {"WARN", "INFO"}), ("debug", {"WARN", "INFO", "DEBUG"})])
 def test_levels(start_tunnel, level, said):
     tunnel = start_tunnel("--log-level", f"{level},listen=info")
-    assert tunnel.get("empty.shop").status == 503
+    assert tunnel.get("empty.shop.localhost").status == 503
     assert tunnel.get(WEB).status == 200
     tunnel.stop()
     lines = [line.split() for line in tunnel.log().splitlines()]
@@ -124,7 +124,7 @@ def test_no_secret_reaches_the_log(playground, start_tunnel, pod, form):
     for context in ("playground", "playground-certificate"):
         config = path if context == "playground" else playground.kubeconfig
         tunnel = start_tunnel("--log-format", form, "--context", context, kubeconfig=config, ready=False)
-        for host in (pod.host, "nosuch.shop", "nonsense", DB):
+        for host in (pod.host, "nosuch.shop.localhost", "nonsense", DB):
             tunnel.talk(request(host, "/x?token=hunter2-query", fields=fields))
         tunnel.talk(request(DB, f"http://user:hunter2-url@{DB}/", fields=fields))
         tunnel.talk("POST /x?hunter2-query HTTP/1.1\r\nHost: a\r\nAuthorization : hunter2-authorization\r\n\r\n".encode())
@@ -150,7 +150,7 @@ def test_a_flood_of_errors_is_no_flood_of_lines(start_tunnel):
     """Nobody can fill a disk: lines above info are limited."""
     tunnel = start_tunnel("--log-level", "warn,listen=info")
     with Client(tunnel.port) as client:
-        client.send(request("empty.shop") * 300)
+        client.send(request("empty.shop.localhost") * 300)
         for _ in range(300):
             assert client.answer().status == 503
     tunnel.stop()

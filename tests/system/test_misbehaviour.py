@@ -15,7 +15,7 @@ from http_client import counting
 from tunnel_process import eventually, free_ports
 
 DB = "db-0.db.shop.svc"
-WEB = "web.shop"
+WEB = "web.shop.localhost"
 
 runtimes = pytest.mark.parametrize("runtime", ["1.7", "2.1"])
 
@@ -78,7 +78,7 @@ def test_refused_connections_beside_long_streams(start_both, runtime, flags):
                 ("127.0.0.1", closed_port), 10) as refused:
             refused.sendall(b"is anybody there?")
             assert refused.recv(100) == b""
-    assert tunnel.get("closed.shop").status == 502
+    assert tunnel.get("closed.shop.localhost").status == 502
     assert [tunnel.get(WEB).status for _ in range(10)] == [200] * 10
     for echo in echoes:
         echo.stop()
@@ -133,7 +133,7 @@ def test_a_verdict_that_comes_late(start_both):
 
     playground.order("late-verdict 1000")
     assert end_of_a_connection() == "orderly"
-    refused = tunnel.get("closed.shop", "/", "-d", "x")
+    refused = tunnel.get("closed.shop.localhost", "/", "-d", "x")
     assert refused.status == 502 and "connection refused" in refused.text
     playground.order("late-verdict 4000")
     assert end_of_a_connection() == "reset"

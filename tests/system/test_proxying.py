@@ -25,17 +25,41 @@ def text_of(host, path="/"):
 
 
 @pytest.mark.parametrize("host", [
-    "web.shop.svc.cluster.local", "web.shop.svc", "web.shop", "WEB.Shop.SVC.Cluster.LOCAL",
-    "web.shop.svc.cluster.local.", "web.shop.", "web.shop.localhost", "web.shop.localhost.",
-    "web.shop.svc.cluster.local:80", "web.shop.localhost:80", "web.shop.:80", "web.other",
+    "web.shop.svc.cluster.local", "web.shop.svc", "WEB.Shop.SVC.Cluster.LOCAL",
+    "web.shop.svc.cluster.local.", "web.shop.svc.", "web.shop.localhost", "web.shop.localhost.",
+    "web.shop.svc.cluster.local:80", "web.shop.localhost:80", "web.shop.localhost.:80", "web.other.localhost",
     "_http._tcp.web.shop.svc.cluster.local", "_HTTP._TCP.web.shop.svc", "_http._tcp.web.shop.svc.localhost",
-    "seed.shop", "seed.shop:8080", "db.shop", "db-0.db.shop.svc.cluster.local",
+    "seed.shop.localhost", "seed.shop.svc:8080", "db.shop.svc", "db-0.db.shop.svc.cluster.local",
     "db-1.db.shop.svc:8080", "db-1.db.shop.svc.localhost", f"{POD}.shop.pod:8080",
     f"{POD}.shop.pod.cluster.local:8080", f"{POD}.shop.pod.localhost:8080", "db-0.shop.pod:8080"])
 def test_every_form_of_a_name(client, host):
     """And the pod sees the name as the client wrote it."""
     answer = client.ask(request(host, "/x"))
     assert answer.status == 200 and answer.text.endswith(text_of(host, "/x")), answer
+
+
+SHORT = ["web.shop", "WEB.shop.", "web.shop.:80", "web.other", "seed.shop", "seed.shop:8080", "db.shop"]
+
+
+def test_two_label_names_are_refused_with_the_url_that_works(tunnel, client):
+    for host in SHORT:
+        answer = client.ask(request(host, "/x"))
+        name = host.partition(":")[0].rstrip(".").lower()
+        assert answer.status == 403 and answer.first == f"Forbidden: short name {name}", answer
+        assert f"http://{name}.localhost:{tunnel.port}/x " in answer.text and "--short-names" in answer.text
+
+
+def test_two_label_names_work_with_short_names(start_tunnel):
+    with Client(start_tunnel("--short-names").port) as client:
+        for host in SHORT:
+            answer = client.ask(request(host, "/x"))
+            assert answer.status == 200 and answer.text.endswith(text_of(host, "/x")), answer
+
+
+def test_two_label_names_work_through_the_proxy(client):
+    for host in SHORT:
+        answer = client.ask(request(host, f"http://{host}/x"))
+        assert answer.status == 200 and answer.text.endswith(text_of(host, "/x")), answer
 
 
 @pytest.mark.parametrize("host, pod", [
@@ -74,14 +98,14 @@ def test_another_cluster_domain(start_tunnel):
 def test_one_port_of_the_pods_for_all(start_tunnel):
     """--target-port is how the original did it."""
     with Client(start_tunnel("--target-port", "8081").port) as client:
-        assert client.ask(request("web.shop")).body == request("web.shop")
-        assert client.ask(request("web.shop:9000")).body == request("web.shop:9000")
+        assert client.ask(request("web.shop.localhost")).body == request("web.shop.localhost")
+        assert client.ask(request("web.shop.localhost:9000")).body == request("web.shop.localhost:9000")
 
 
 @pytest.mark.parametrize("host, problem", [
-    ("web.shop:81", 'services "web" has no port 81: it declares 80 (http), 9000 (echo)'),
-    ("web.shop:8080", 'services "web" has no port 8080: it declares 80 (http), 9000 (echo)'),
-    ("seed.shop:80", 'services "seed" has no port 80: it declares 8080 (http)'),
+    ("web.shop.localhost:81", 'services "web" has no port 81: it declares 80 (http), 9000 (echo)'),
+    ("web.shop.svc:8080", 'services "web" has no port 8080: it declares 80 (http), 9000 (echo)'),
+    ("seed.shop.localhost:80", 'services "seed" has no port 80: it declares 8080 (http)'),
     ("_nope._tcp.web.shop.svc", 'services "web" has no port "nope": it declares 80 (http), 9000 (echo)')])
 def test_a_port_that_is_not_declared(client, host, problem):
     answer = client.ask(request(host))
@@ -174,14 +198,14 @@ def asked(client, host, *fields):
 
 
 def test_a_service_that_is_not_there(client):
-    answer = asked(client, "nosuch.shop")
+    answer = asked(client, "nosuch.shop.localhost")
     assert answer.status == 404
     assert answer.first == 'Failed to get service shop/nosuch: services "nosuch" not found'
     assert "kubectl -n shop get services" in answer.text
 
 
 def test_a_namespace_that_is_not_there(client):
-    answer = asked(client, "web.nowhere")
+    answer = asked(client, "web.nowhere.svc")
     assert (answer.status, answer.first) == (
         404, 'Failed to get service nowhere/web: services "web" not found')
 
@@ -195,44 +219,44 @@ def test_a_pod_that_is_not_there(client):
     ("empty", "no pod matches selector app=nobody"), ("manual", "no selector"),
     ("ext", "ExternalName")])
 def test_a_service_without_pods_says_so_at_once(tunnel, service, why):
-    answer = tunnel.get(f"{service}.shop")
+    answer = tunnel.get(f"{service}.shop.svc")
     assert answer.status == 503 and answer.seconds < 1
     assert answer.text.startswith(f"No running pod for {service}/shop\n\n") and why in answer.text
 
 
 def test_a_container_that_does_not_listen(tunnel):
-    answer = tunnel.get("closed.shop", "/", "-d", "x")
+    answer = tunnel.get("closed.shop.localhost", "/", "-d", "x")
     assert answer.status == 502 and answer.seconds < 1
     assert re.match(r"Port-forward failed for shop/web-[\w-]+: .*9999.*connection refused", answer.text)
 
 
 def test_errors_do_not_end_the_connection(client):
-    for host, status in (("nosuch.shop", 404), ("empty.shop", 503), ("closed.shop", 502), ("web", 400)):
+    for host, status in (("nosuch.shop.localhost", 404), ("empty.shop.localhost", 503), ("closed.shop.localhost", 502), ("web", 400)):
         answer = asked(client, host)
         assert answer.status == status and answer.header("Connection") is None
     assert asked(client, WEB).status == 200
 
 
 def test_an_error_after_a_body_does_not_end_the_connection_either(client):
-    answer = client.ask(request("nosuch.shop", "/", "POST", fields=["Content-Length: 5"], body="hello"))
+    answer = client.ask(request("nosuch.shop.localhost", "/", "POST", fields=["Content-Length: 5"], body="hello"))
     assert answer.status == 404 and answer.header("Connection") is None
     assert asked(client, WEB).status == 200
 
 
 def test_an_error_while_the_body_is_still_coming(client):
-    client.send(request("nosuch.shop", "/", "POST", fields=["Content-Length: 500000"]) + counting(1000))
+    client.send(request("nosuch.shop.localhost", "/", "POST", fields=["Content-Length: 500000"]) + counting(1000))
     answer = client.answer()
     assert answer.status == 404 and answer.header("Connection") == "close"
 
 
 def test_an_error_as_the_answer_to_head(client):
-    answer = client.ask(request("nosuch.shop", "/", "HEAD"))
+    answer = client.ask(request("nosuch.shop.localhost", "/", "HEAD"))
     assert answer.status == 404 and int(answer.header("Content-Length")) > 50
     assert asked(client, WEB).status == 200
 
 
 def test_an_error_in_json(client):
-    answer = asked(client, "nosuch.shop", "Accept: application/json")
+    answer = asked(client, "nosuch.shop.localhost", "Accept: application/json")
     assert answer.status == 404 and answer.header("Content-Type") == "application/json"
     told = json.loads(answer.text)
     assert told["error"] == 'Failed to get service shop/nosuch: services "nosuch" not found'
@@ -244,6 +268,7 @@ def test_an_error_in_html_is_escaped(client):
     assert answer.status == 400 and answer.header("Content-Type") == "text/html; charset=utf-8"
     assert "<script" not in answer.text and "&lt;script&gt;alert(&quot;x&quot;)" in answer.text
     assert answer.header("X-Content-Type-Options") == "nosniff"
+    assert answer.header("Content-Security-Policy") == "frame-ancestors 'none'"
 
 
 @pytest.mark.parametrize("accept, kind", [
@@ -251,7 +276,7 @@ def test_an_error_in_html_is_escaped(client):
     ("text/html;q=0, application/json", "application/json"), ("application/problem+json", "application/json"),
     ("image/png", "text/plain"), ("TEXT/HTML", "text/html"), ("", "text/plain"), (";;,=", "text/plain")])
 def test_an_error_in_the_form_that_is_wanted(client, accept, kind):
-    assert asked(client, "nosuch.shop", f"Accept: {accept}").header("Content-Type").split(";")[0] == kind
+    assert asked(client, "nosuch.shop.localhost", f"Accept: {accept}").header("Content-Type").split(";")[0] == kind
 
 
 # rights
@@ -263,18 +288,18 @@ RULE = ('This rule in a {role} bound to them grants it:\n\nrules:\n- apiGroups: 
 
 def test_the_originals_rights_are_enough(start_both):
     _, tunnel = start_both("--rights", "original")
-    for host in ("web.shop", "web.other", "db-0.db.shop.svc", "_http._tcp.web.shop.svc", f"{POD}.shop.pod:8080"):
+    for host in ("web.shop.localhost", "web.other.localhost", "db-0.db.shop.svc", "_http._tcp.web.shop.svc", f"{POD}.shop.pod:8080"):
         assert tunnel.get(host).status == 200
-    answer = tunnel.get("nosuch.shop")
+    answer = tunnel.get("nosuch.shop.localhost")
     assert answer.text.startswith('Failed to get service shop/nosuch: services "nosuch" not found\n')
-    assert tunnel.get("empty.shop").status == 503
+    assert tunnel.get("empty.shop.localhost").status == 503
     assert "rights=watch" not in tunnel.log()
 
 
 def test_rights_in_one_namespace_only(start_both):
     _, tunnel = start_both("--rights", "namespace", tunnel=["-n", "shop"])
-    assert tunnel.get("web.shop").status == 200
-    answer = tunnel.get("web.other")
+    assert tunnel.get("web.shop.localhost").status == 200
+    answer = tunnel.get("web.other.localhost")
     assert answer.status == 502 and answer.text.startswith("Failed to get service other/web: "), answer
     assert 'services "web" is forbidden' in answer.text
     assert RULE.format(role="Role", resource="services", verb="get") in answer.text
@@ -282,7 +307,7 @@ def test_rights_in_one_namespace_only(start_both):
 
 def test_no_rights_at_all(start_both):
     _, tunnel = start_both("--rights", "none", ready=False)
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status == 502 and answer.seconds < 5, answer
     assert answer.text.startswith('Failed to get service shop/web: services "web" is forbidden')
     assert 'The credentials lack the verb "get" on "services" in namespace shop.' in answer.text
@@ -292,12 +317,12 @@ def test_no_rights_at_all(start_both):
 def test_a_port_forward_that_is_forbidden(start_both):
     playground, tunnel = start_both()
     playground.order("deny create pods/portforward", "deny get pods/portforward")
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status == 502, answer
     assert re.match(r"Port-forward failed for shop/web-[\w-]+: .*forbidden", answer.text), answer
     assert RULE.format(role="Role", resource="pods/portforward", verb="create") in answer.text
     playground.order("allow create pods/portforward", "allow get pods/portforward")
-    eventually(lambda: tunnel.get("web.shop").status == 200)
+    eventually(lambda: tunnel.get("web.shop.localhost").status == 200)
 
 
 # trouble with the API server
@@ -321,37 +346,37 @@ def test_it_starts_before_the_api_server_and_finds_it(start_playground, start_tu
     port = free_port()
     tunnel = start_tunnel("--wait", "300ms", ready=False,
                           kubeconfig=kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status in (502, 503) and "refused" in answer.text and str(port) in answer.text, answer
     assert tunnel.own("/healthz").status == 200 and tunnel.own("/readyz").status == 503
     start_playground("--listen", f"127.0.0.1:{port}")
-    eventually(lambda: tunnel.get("web.shop").status == 200, 20)
+    eventually(lambda: tunnel.get("web.shop.localhost").status == 200, 20)
     eventually(lambda: tunnel.own("/readyz").status == 200, 20)
     assert len(re.findall("API server lost", tunnel.log())) == 1, "said once"
 
 
 def test_a_request_waits_for_an_api_server_that_is_away_for_a_moment(start_both):
     playground, tunnel = start_both()
-    assert tunnel.get("web.shop").status == 200
+    assert tunnel.get("web.shop.localhost").status == 200
     playground.order("restart 500")
     eventually(lambda: "tunnel closed" in tunnel.log(), pause=0.02)
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status == 200 and answer.seconds < 8, answer
 
 
 def test_credentials_that_have_expired(start_both):
     playground, tunnel = start_both(tunnel=["--wait", "1s"])
     playground.order("token off")
-    answer = tunnel.get("web.shop", "/", "-d", "x")
+    answer = tunnel.get("web.shop.localhost", "/", "-d", "x")
     assert answer.status in (401, 502, 503), answer
     assert "401" in answer.text or "Unauthorized" in answer.text, answer
     playground.order("token on")
-    eventually(lambda: tunnel.get("web.shop").status == 200, 20)
+    eventually(lambda: tunnel.get("web.shop.localhost").status == 200, 20)
 
 
 def test_credentials_that_were_never_right(playground, start_tunnel, tmp_path):
     tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, "token: wrong-secret"))
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status in (401, 502, 503) and answer.seconds < 5, answer
     assert answer.text.startswith("Failed to get service shop/web: ") and "nauthorized" in answer.text, answer
     assert "wrong-secret" not in tunnel.log() + answer.text
@@ -361,7 +386,7 @@ def test_the_wrong_authority(playground, start_playground, start_tunnel, tmp_pat
     other = start_playground().kubeconfig.read_text()
     authority = re.search(r"certificate-authority-data: \S+", other).group()
     tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, authority=authority))
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status == 502 and answer.seconds < 5, "waiting does not help"
     assert "signed by an unknown authority" in answer.text
     assert "unknown authority" in tunnel.own("/readyz").text
@@ -373,34 +398,34 @@ def test_a_certificate_for_another_name(playground, start_tunnel, tmp_path):
     path = kubeconfig(tmp_path, f"https://127.0.0.2:{playground.port}", authority=authority)
     path.write_text(path.read_text().replace(f"    {authority}", f"    {authority}\n    tls-server-name: elsewhere"))
     path.write_text(path.read_text().replace("127.0.0.2", "127.0.0.1"))
-    answer = start_tunnel(ready=False, kubeconfig=path).get("web.shop")
+    answer = start_tunnel(ready=False, kubeconfig=path).get("web.shop.localhost")
     assert answer.status == 502 and "elsewhere" in answer.text, answer
 
 
 def test_a_client_certificate_instead_of_a_token(playground, start_tunnel):
     tunnel = start_tunnel("--context", "playground-certificate")
-    assert tunnel.get("web.shop").status == 200
+    assert tunnel.get("web.shop.localhost").status == 200
 
 
 def test_a_token_in_a_file(playground, start_tunnel, tmp_path):
     (tmp_path / "token").write_text("playground\n")
     tunnel = start_tunnel(kubeconfig=kubeconfig(tmp_path, playground.server, f"tokenFile: {tmp_path}/token"))
-    assert tunnel.get("web.shop").status == 200
+    assert tunnel.get("web.shop.localhost").status == 200
 
 
 def test_a_throttling_api_server_is_waited_for(start_both):
     playground, tunnel = start_both()
     playground.order("throttle 2")
-    answer = tunnel.get("web.shop")
+    answer = tunnel.get("web.shop.localhost")
     assert answer.status == 200, answer
 
 
 def test_a_gateway_that_knows_no_spdy(start_both):
     playground, tunnel = start_both()
     playground.order("no-spdy on")
-    assert tunnel.get("web.shop").status == 200
+    assert tunnel.get("web.shop.localhost").status == 200
     tunnel.wait_for_log("tunnel opened .*carrier=websocket")
-    assert tunnel.get("web.shop", "/bytes?n=5000000").body == counting(5000000)
+    assert tunnel.get("web.shop.localhost", "/bytes?n=5000000").body == counting(5000000)
 
 
 # pods that come and go
@@ -417,20 +442,20 @@ def test_a_pod_that_is_replaced(start_both):
 
 def test_services_that_come_and_go(start_both):
     playground, tunnel = start_both()
-    assert tunnel.get("late.shop").status == 404
+    assert tunnel.get("late.shop.localhost").status == 404
     playground.order("service create shop/late web 80 8080")
-    eventually(lambda: tunnel.get("late.shop").status == 200, 2, pause=0.02)
+    eventually(lambda: tunnel.get("late.shop.localhost").status == 200, 2, pause=0.02)
     playground.order("service delete shop/late")
-    eventually(lambda: tunnel.get("late.shop").status == 404, 2, pause=0.02)
+    eventually(lambda: tunnel.get("late.shop.localhost").status == 404, 2, pause=0.02)
 
 
 def test_pods_that_are_not_ready_are_left_alone(start_both):
     playground, tunnel = start_both()
     playground.order(f"pod ready shop/{POD} false")
-    eventually(lambda: POD not in [tunnel.get("web.shop").pod for _ in range(5)], 2)
-    assert POD not in [tunnel.get("web.shop").pod for _ in range(10)]
+    eventually(lambda: POD not in [tunnel.get("web.shop.localhost").pod for _ in range(5)], 2)
+    assert POD not in [tunnel.get("web.shop.localhost").pod for _ in range(10)]
     playground.order(f"pod ready shop/{POD} true")
-    eventually(lambda: tunnel.get("web.shop").pod == POD, 3, pause=0)
+    eventually(lambda: tunnel.get("web.shop.localhost").pod == POD, 3, pause=0)
 
 
 def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
@@ -439,7 +464,7 @@ def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
     assert tunnel.get(host).status == 200
     playground.order("pod ready shop/db-0 false", "pod ready shop/db-1 false")
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(tunnel.get, "db.shop")
+        answer = pool.submit(tunnel.get, "db.shop.localhost")
         tunnel.wait_for_log("waiting for an endpoint service=db")
         playground.order("pod ready shop/db-1 true")
         assert answer.result().status == 200 and answer.result().seconds < 3
@@ -460,17 +485,17 @@ def test_endpointslices_that_are_behind(start_both, warm):
     playground, tunnel = start_both()
     if warm:  # to both pods, more than one
         with ThreadPoolExecutor(12) as pool:
-            assert list(pool.map(lambda _: tunnel.get("web.shop", "/slow?ms=300").status, range(12))) == [200] * 12
+            assert list(pool.map(lambda _: tunnel.get("web.shop.localhost", "/slow?ms=300").status, range(12))) == [200] * 12
     listed = json.loads(playground.api("/api/v1/namespaces/shop/pods?labelSelector=app%3Dweb").text)
     old = [p["metadata"]["name"] for p in listed["items"]]
     playground.order("stale on", "pod add shop/web-new web", *(f"pod delete shop/{p}" for p in old))
-    answers = [tunnel.get("web.shop") for _ in range(10)]
+    answers = [tunnel.get("web.shop.localhost") for _ in range(10)]
     assert [a.status for a in answers] == [200] * 10, answers
     assert {a.pod for a in answers} == {"web-new"} and max(a.seconds for a in answers) < 3
     dialled = [line for line in tunnel.log().splitlines() if "port-forward failed" in line]
     assert len(dialled) <= len(old), dialled
     playground.order("stale off", "pod add shop/web-newer web")
-    eventually(lambda: tunnel.get("web.shop").pod == "web-newer", 3, pause=0)
+    eventually(lambda: tunnel.get("web.shop.localhost").pod == "web-newer", 3, pause=0)
 
 
 def test_a_refusal_that_delivered_nothing_goes_to_the_other_pod(start_both):
@@ -478,5 +503,5 @@ def test_a_refusal_that_delivered_nothing_goes_to_the_other_pod(start_both):
     playground, tunnel = start_both()
     playground.order(f"refuse shop/{POD}:8080")
     for _ in range(10):
-        answer = tunnel.get("web.shop", "/upload", "-d", "x")
+        answer = tunnel.get("web.shop.localhost", "/upload", "-d", "x")
         assert answer.status == 200 and answer.pod != POD, answer

@@ -70,6 +70,10 @@ static void reads_every_type(void **state)
         { "listen", "80, [::1]:81", "80,[::1]:81" },
         { "allow-namespace", "a,b", "a,b" },
         { "allow-origin", "https://a.example:8443", "https://a.example:8443" },
+        { "allow-origin", "a.b, *.c,null,x://*", "a.b,*.c,null,x://*" },
+        { "short-names", "Auto", "auto" },
+        { "short-names", "yes", "true" },
+        { "short-names", "0", "false" },
         { "expose", "pg.shop:5432,db.shop:sql=*:1", "pg.shop:5432=5432,db.shop:sql=*:1" },
         { "listen", "", "" },
         { "context", "", "" },
@@ -122,7 +126,9 @@ static void says_what_is_wrong_with_a_value(void **state)
         { "log-level", "info,", "!\"\" is not one of error, warn, info, debug" },
         { "listen", "80,", "!an element is empty" },
         { "allow-origin", "a b",
-          "!\"a b\" is not an origin, like https://app.example or app.example" },
+          "!\"a b\" is not an origin: https://app.example, app.example, *.example, "
+          "vscode-webview://* or null" },
+        { "short-names", "maybe", "!\"maybe\" is not auto, true or false" },
     };
     check(examples, ARRAY_LEN(examples));
 }

@@ -217,6 +217,7 @@ static void a_page_is_a_whole_message(void **state)
                               "Content-Type: text/plain\r\nContent-Length: 6\r\n"
                               "Cache-Control: no-store\r\n"
                               "X-Content-Type-Options: nosniff\r\n"
+                              "Content-Security-Policy: frame-ancestors 'none'\r\n"
                               "Retry-After: 3\r\nConnection: close\r\n\r\nsorry\n");
     assert_int_equal(out.limit, 10);
     chunk_pool_finish(&pool);

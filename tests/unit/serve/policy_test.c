@@ -12,20 +12,24 @@
 static struct http1_head head;
 static struct refusal why;
 
+/* Through a proxy, so that short names are hosts as well. */
 static enum err check(const struct config *c, const char *method, const char *host,
                       const char *fields)
 {
-    struct name name;
-    AUTO_FREE char *text =
-        xasprintf("%s / HTTP/1.1\r\nHost: %s\r\n%s\r\n", method, host, fields);
+    struct target target;
+    AUTO_FREE char *text = xasprintf("%s http://%s/ HTTP/1.1\r\nHost: %s\r\n%s\r\n",
+                                     method, host, host, fields);
 
     assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
-    name_parse(head.host->value, str_of(c->cluster_domain), &name);
+    assert_int_equal(target_read(&head, c, 80, &target, &why), OK);
     why = (struct refusal){ 0 };
-    enum err e = policy_check(c, &head, &name, &why);
+    enum err e = policy_check(c, &head, &target, &why);
     assert_int_equal(why.status, e ? 403 : 0);
     return e;
 }
+
+#define FULL "web.shop.svc.cluster.local"
+#define LOCAL "web.shop.localhost"
 
 static const struct {
     const char *origin;
@@ -34,23 +38,49 @@ static const struct {
     { "http://localhost", false },
     { "http://localhost:3000", false },
     { "HTTPS://LocalHost:3000", false },
-    { "http://web.shop.localhost:8080", false },
     { "http://127.0.0.1", false },
     { "http://127.1.2.3:80", false },
     { "http://[::1]:80", false },
-    { "http://web.shop.svc.cluster.local", false },
-    { "http://web.shop.svc", false },
+    { "http://" FULL, false },
+    { "http://" FULL ".:8080", false },
+    { "http://api.shop.localhost:8080", false },
+    { "http://api.shop.svc.localhost", false },
+    { "https://api.shop.svc.cluster.local", false },
     { "http://db-0.db.shop.svc.cluster.local:5432", false },
-    { "http://10-0-0-7.shop.pod.cluster.local", false },
     { "https://allowed.example", false },
     { "http://allowed.example:8080", false },
     { "https://exact.example:8443", false },
+    { "https://default.example", false },
+    { "http://web.other", false },
+    { "http://a.b.other:81", false },
+    { "vscode-webview://0d5f2c", false },
     { "https://exact.example", true },
     { "http://exact.example:8443", true },
+    { "http://default.example", true },
+    { "evil://allowed.example", true },
+    { "evil://web.other", true },
+    { "http://other", true },
+    { "http://another", true },
+    { "http://1.2.3.other.evil.example", true },
     { "null", true },
     { "", true },
     { "https://evil.example", true },
-    { "http://web.shop", true }, /* anybody can own that name */
+    /* Names of other namespaces, and names that are no full names of a service. */
+    { "http://evil.tenant.svc.cluster.local", true },
+    { "http://evil.tenant.localhost", true },
+    { "http://evil.tenant.svc.localhost", true },
+    { "http://x.evil.svc", true },
+    { "http://api.shop.svc", true },
+    { "http://10-0-0-7.shop.pod.cluster.local", true },
+    { "http://shop.localhost", true },
+    { "http://a.localhost", true },
+    { "http://api.shop", true }, /* anybody can own that name */
+    /* Schemes that are not the web's. */
+    { "evil://localhost", true },
+    { "evil://" FULL, true },
+    { "ftp://127.0.0.1", true },
+    { "javascript://localhost", true },
+    /* What only looks like it. */
     { "http://192.168.0.9", true },
     { "http://[2001:db8::1]", true },
     { "http://127.0.0.1.evil.example", true },
@@ -61,21 +91,34 @@ static const struct {
     { "http://web.shop.svc.cluster.local.evil.example", true },
     { "http://localhost@evil.example", true },
     { "http://localhost:99999", true },
+    { "http://localhost:", true },
+    { "http://localhost/", true },
+    { "http:localhost", true },
     { "file://", true },
     { "localhost", true },
 };
 
+static const char *const patterns[] = {
+    "allowed.example", "https://exact.example:8443", "https://default.example:443",
+    "*.other",         "vscode-webview://*",
+};
+
+static void list_origins(struct config *c, const char *const *at, size_t count)
+{
+    c->allow_origin.at = xcalloc(count, sizeof(char *));
+    c->allow_origin.count = count;
+    for (size_t i = 0; i < count; i++)
+        c->allow_origin.at[i] = xstrdup(at[i]);
+}
+
 static struct config *make_config(void)
 {
     struct config *c = config_default();
-    c->allow_origin.at = xcalloc(2, sizeof(char *));
-    c->allow_origin.at[0] = xstrdup("allowed.example");
-    c->allow_origin.at[1] = xstrdup("https://exact.example:8443");
-    c->allow_origin.count = 2;
+    list_origins(c, patterns, ARRAY_LEN(patterns));
     return c;
 }
 
-static void lets_only_the_clusters_own_pages_change_things(void **state)
+static void lets_only_pages_of_the_same_namespace_change_things(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = make_config();
@@ -85,13 +128,47 @@ static void lets_only_the_clusters_own_pages_change_things(void **state)
         AUTO_FREE char *socket =
             xasprintf("%sUpgrade: websocket\r\nConnection: Upgrade\r\n", field);
         enum err wanted = origins[i].foreign ? ERR_FORBIDDEN : OK;
-        if (check(c, "POST", "web.shop", field) != wanted ||
-            check(c, "BREW", "web.shop", field) != wanted ||
-            check(c, "GET", "web.shop", socket) != wanted)
+        if (check(c, "POST", FULL, field) != wanted ||
+            check(c, "BREW", FULL, field) != wanted ||
+            check(c, "GET", FULL, socket) != wanted)
             fail_msg("Origin: %s", origins[i].origin);
-        assert_int_equal(check(c, "GET", "web.shop", field), OK);
-        assert_int_equal(check(c, "HEAD", "web.shop", field), OK);
+        assert_int_equal(check(c, "GET", FULL, field), OK);
+        assert_int_equal(check(c, "HEAD", FULL, field), OK);
     }
+}
+
+/* A page and what it loads from the host it came from. */
+static void lets_every_host_post_to_itself(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const char *const hosts[] = {
+        "web.shop",
+        "web.shop.svc",
+        FULL,
+        LOCAL,
+        "10-0-0-7.shop.pod.localhost",
+        "db-0.db.shop.svc.localhost",
+        "localhost",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        AUTO_FREE char *own = xasprintf("Origin: http://%s\r\n", hosts[i]);
+        if (check(c, "POST", hosts[i], own))
+            fail_msg("%s", hosts[i]);
+        assert_int_equal(check(c, "POST", "web.elsewhere.svc", own),
+                         i + 1 < ARRAY_LEN(hosts) ? ERR_FORBIDDEN : OK);
+    }
+}
+
+static void keeps_pages_of_services_from_its_own_pages(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    assert_int_equal(check(c, "POST", "localhost", "Origin: http://" LOCAL "\r\n"),
+                     ERR_FORBIDDEN);
+    assert_int_equal(check(c, "POST", "localhost", "Origin: http://127.0.0.1\r\n"), OK);
 }
 
 static void lets_no_second_origin_slip_through(void **state)
@@ -100,40 +177,128 @@ static void lets_no_second_origin_slip_through(void **state)
     AUTO(config_unrefp) struct config *c = make_config();
 
     assert_int_equal(
-        check(c, "POST", "web.shop",
+        check(c, "POST", LOCAL,
               "Origin: http://localhost\r\nOrigin: https://evil.example\r\n"),
         ERR_FORBIDDEN);
 }
+
+#define FAR "Sec-Fetch-Site: cross-site\r\n"
+#define SAME_SITE "Sec-Fetch-Site: same-site\r\n"
+#define NAVIGATE "Sec-Fetch-Mode: navigate\r\n"
+#define NO_CORS "Sec-Fetch-Mode: no-cors\r\n"
+#define DOCUMENT NAVIGATE "Sec-Fetch-Dest: document\r\n"
+
+static const struct {
+    const char *host, *fields;
+    enum err result;
+} loads[] = {
+    { LOCAL, "", OK },
+    { LOCAL, "Sec-Fetch-Mode: cors\r\n", OK }, /* Node's fetch */
+    { LOCAL, "Sec-Fetch-Site: same-origin\r\n", OK },
+    { LOCAL, "Sec-Fetch-Site: none\r\n" NAVIGATE, OK },
+    { LOCAL, FAR DOCUMENT, OK },
+    { LOCAL, FAR DOCUMENT "Sec-Fetch-User: ?1\r\n", OK },
+    { LOCAL, FAR NAVIGATE, ERR_FORBIDDEN },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: iframe\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: frame\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: object\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: embed\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: iframe\r\nSec-Fetch-User: ?1\r\n",
+      ERR_FORBIDDEN },
+    { LOCAL, FAR NO_CORS "Sec-Fetch-Dest: document\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NO_CORS, ERR_FORBIDDEN },
+    { LOCAL, FAR, ERR_FORBIDDEN },
+    { LOCAL, "Sec-Fetch-Site: same-origin\r\n" FAR, ERR_FORBIDDEN },
+    { LOCAL, FAR "Origin: https://evil.example\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR "Origin: http://app.shop.localhost\r\n", OK },
+    { LOCAL, FAR "Origin: https://allowed.example\r\n", OK },
+    /* A redirect may have chosen the URL, so Referer counts only for those listed. */
+    { LOCAL, FAR NO_CORS "Referer: http://localhost:3000/\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NO_CORS "Referer: http://app.shop.localhost/\r\n", ERR_FORBIDDEN },
+    { LOCAL, FAR NO_CORS "Referer: https://allowed.example/a/b\r\n", OK },
+    { LOCAL, FAR NAVIGATE "Sec-Fetch-Dest: iframe\r\nReferer: https://web.other/\r\n",
+      OK },
+    { LOCAL, FAR NO_CORS "Referer: https://evil.example/allowed.example\r\n",
+      ERR_FORBIDDEN },
+    { LOCAL, FAR NO_CORS "Referer: https://allowed.example@evil.example/\r\n",
+      ERR_FORBIDDEN },
+    { LOCAL,
+      FAR NO_CORS "Origin: https://evil.example\r\nReferer: https://allowed.example/\r\n",
+      ERR_FORBIDDEN },
+    /* The site of web.shop.localhost is its namespace, that of other names is not. */
+    { LOCAL, SAME_SITE NO_CORS, OK },
+    { "web.shop.svc.localhost", SAME_SITE NO_CORS, ERR_FORBIDDEN },
+    { FULL, SAME_SITE NO_CORS, ERR_FORBIDDEN },
+    { FULL, SAME_SITE DOCUMENT, OK },
+    { FULL, SAME_SITE NO_CORS "Referer: http://api.shop.svc.cluster.local/\r\n", OK },
+    { FULL, SAME_SITE NO_CORS "Referer: http://evil.tenant.svc.cluster.local/\r\n",
+      ERR_FORBIDDEN },
+    { FULL, SAME_SITE "Origin: http://evil.tenant.svc.cluster.local\r\n", ERR_FORBIDDEN },
+    { "localhost", FAR NO_CORS, ERR_FORBIDDEN },
+    { "127.0.0.1", SAME_SITE NO_CORS, OK },
+};
 
 static void refuses_parts_of_pages_from_elsewhere(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = make_config();
+
+    for (size_t i = 0; i < ARRAY_LEN(loads); i++)
+        if (check(c, "GET", loads[i].host, loads[i].fields) != loads[i].result)
+            fail_msg("%s: %s", loads[i].host, loads[i].fields);
+    /* Only what is safe can be a visit. */
+    assert_int_equal(check(c, "POST", LOCAL, FAR DOCUMENT), ERR_FORBIDDEN);
+    assert_int_equal(check(c, "GET", LOCAL,
+                           FAR DOCUMENT "Upgrade: websocket\r\nConnection: Upgrade\r\n"),
+                     ERR_FORBIDDEN);
+}
+
+/* The page prints a flag; a second kube-tunnel that is started with it allows it. */
+static void prints_the_flag_that_allows_the_page(void **state)
+{
+    (void)state;
     static const struct {
-        const char *fields;
-        enum err result;
+        const char *method, *fields, *flag;
     } cases[] = {
-        { "", OK },
-        { "Sec-Fetch-Site: same-origin\r\n", OK },
-        { "Sec-Fetch-Site: none\r\nSec-Fetch-Mode: navigate\r\n", OK },
-        { "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\n", OK },
-        { "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n", ERR_FORBIDDEN },
-        { "Sec-Fetch-Site: cross-site\r\n", ERR_FORBIDDEN },
-        { "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"
-          "Origin: https://evil.example\r\n",
-          ERR_FORBIDDEN },
-        { "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"
-          "Origin: http://app.shop.localhost\r\n",
-          OK },
-        { "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: cors\r\n"
-          "Origin: https://allowed.example\r\n",
-          OK },
+        { "POST", "Origin: http://a.other.localhost:8080\r\n",
+          "http://a.other.localhost:8080" },
+        { "POST", "Origin: https://login.example\r\n", "https://login.example" },
+        { "POST", "Origin: vscode-webview://0d5f\r\n", "vscode-webview://0d5f" },
+        { "POST", "Origin: null\r\n", "null" },
+        { "GET", FAR NO_CORS "Referer: http://localhost:3000/\r\n",
+          "http://localhost:3000" },
+        { "GET", FAR NAVIGATE "Sec-Fetch-Dest: iframe\r\n", "null" },
+        { "GET", FAR "Origin: https://evil.example\r\n", "https://evil.example" },
     };
 
-    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
-        if (check(c, "GET", "web.shop", cases[i].fields) != cases[i].result)
-            fail_msg("%s", cases[i].fields);
-    assert_int_equal(check(c, "GET", "localhost", cases[4].fields), ERR_FORBIDDEN);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO(config_unrefp) struct config *c = config_default();
+        AUTO_FREE char *end = xasprintf("--allow-origin %s", cases[i].flag);
+        assert_int_equal(check(c, cases[i].method, LOCAL, cases[i].fields),
+                         ERR_FORBIDDEN);
+        if (!str_ends(str_of(why.hint), str_of(end)))
+            fail_msg("%s: %s", cases[i].fields, why.hint);
+        list_origins(c, &cases[i].flag, 1);
+        assert_int_equal(check(c, cases[i].method, LOCAL, cases[i].fields), OK);
+    }
+}
+
+/* What a hostile page chose is not for pasting into a shell. */
+static void prints_no_flag_that_is_no_origin(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const char *const bad[] = {
+        "http://x;reboot",   "http://$(reboot)", "http://*", "http://a b", "*.com", "*",
+        "https://x/\xc2\x80"
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(bad); i++) {
+        AUTO_FREE char *field = xasprintf("Origin: %s\r\n", bad[i]);
+        assert_int_equal(check(c, "POST", LOCAL, field), ERR_FORBIDDEN);
+        if (strstr(why.hint, "start kube-tunnel with"))
+            fail_msg("%s: %s", bad[i], why.hint);
+    }
 }
 
 static void closes_namespaces(void **state)
@@ -158,9 +323,13 @@ static void closes_namespaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lets_only_the_clusters_own_pages_change_things),
+        cmocka_unit_test(lets_only_pages_of_the_same_namespace_change_things),
+        cmocka_unit_test(lets_every_host_post_to_itself),
+        cmocka_unit_test(keeps_pages_of_services_from_its_own_pages),
         cmocka_unit_test(lets_no_second_origin_slip_through),
         cmocka_unit_test(refuses_parts_of_pages_from_elsewhere),
+        cmocka_unit_test(prints_the_flag_that_allows_the_page),
+        cmocka_unit_test(prints_no_flag_that_is_no_origin),
         cmocka_unit_test(closes_namespaces),
     };
     return cmocka_run_group_tests_name("serve/policy", tests, NULL, NULL);

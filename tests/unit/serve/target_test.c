@@ -32,13 +32,14 @@ static void finds_the_service_in_every_form(void **state)
     } cases[] = {
         { "GET /a?b HTTP/1.1\r\nHost: WEB.Shop.svc.cluster.local.\r\n\r\n", NAME_SERVICE,
           0, "/a?b" },
-        { "GET //a HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", NAME_SERVICE, 0, "//a" },
-        { "GET / HTTP/1.1\r\nHost: web.shop:8080\r\n\r\n", NAME_SERVICE, 8080, "/" },
+        { "GET //a HTTP/1.1\r\nHost: web.shop.localhost:80\r\n\r\n", NAME_SERVICE, 0,
+          "//a" },
+        { "GET / HTTP/1.1\r\nHost: web.shop.svc:8080\r\n\r\n", NAME_SERVICE, 8080, "/" },
         { "GET / HTTP/1.1\r\nHost: db-0.db.shop.svc\r\n\r\n", NAME_ENDPOINT, 0, "/" },
         { "GET / HTTP/1.1\r\nHost: db-0.shop.pod:5432\r\n\r\n", NAME_POD, 5432, "/" },
         { "GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", NAME_OWN, 0, "/" },
         { "GET / HTTP/1.0\r\n\r\n", NAME_OWN, 0, "/" },
-        { "OPTIONS * HTTP/1.1\r\nHost: web.shop\r\n\r\n", NAME_SERVICE, 0, "*" },
+        { "OPTIONS * HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n", NAME_SERVICE, 0, "*" },
         { "GET http://web.shop:80/a HTTP/1.1\r\nHost: x\r\n\r\n", NAME_SERVICE, 80,
           "/a" },
         { "GET http://web.shop/a HTTP/1.0\r\n\r\n", NAME_SERVICE, 0, "/a" },
@@ -76,7 +77,7 @@ static void carries_the_fixed_target_port(void **state)
     AUTO(config_unrefp) struct config *c = config_default();
 
     c->target_port = 8080;
-    assert_int_equal(read_target(c, "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n"), OK);
+    assert_int_equal(read_target(c, "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n"), OK);
     assert_int_equal(target.route.target_port, 8080);
 }
 
@@ -109,6 +110,71 @@ static void refuses_what_it_cannot_route(void **state)
     }
 }
 
+static enum err read_short(enum auto_bool setting, bool in_pod, const char *text)
+{
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    c->short_names = setting;
+    c->in_pod = in_pod;
+    return read_target(c, text);
+}
+
+/* A domain of that name may exist, and may be pointed at this machine. */
+static void refuses_two_label_host_outside_a_pod(void **state)
+{
+    (void)state;
+    static const char *const heads[] = {
+        "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: WEB.shop.\r\n\r\n",
+        "GET / HTTP/1.1\r\nHost: web.shop:8080\r\n\r\n",
+        "GET / HTTP/1.0\r\nHost: web.shop\r\n\r\n",
+        "POST //a HTTP/1.1\r\nHost: web.shop:80\r\n\r\n",
+        "OPTIONS * HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
+        assert_int_equal(read_short(AUTO_BOOL_AUTO, false, heads[i]), ERR_FORBIDDEN);
+        assert_int_equal(why.status, 403);
+        assert_string_equal(why.first, "Forbidden: short name web.shop");
+        assert_non_null(strstr(why.hint, "http://web.shop.localhost/"));
+        assert_int_equal(read_short(AUTO_BOOL_FALSE, true, heads[i]), ERR_FORBIDDEN);
+        assert_int_equal(read_short(AUTO_BOOL_AUTO, true, heads[i]), OK);
+        assert_int_equal(read_short(AUTO_BOOL_TRUE, false, heads[i]), OK);
+    }
+}
+
+static void accepts_two_labels_in_an_absolute_target(void **state)
+{
+    (void)state;
+    const char *text = "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n";
+
+    assert_int_equal(read_short(AUTO_BOOL_FALSE, false, text), OK);
+    assert_int_equal(target.route.name.kind, NAME_SERVICE);
+}
+
+static void names_the_url_that_works_instead(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const struct {
+        const char *path, *url;
+    } cases[] = {
+        { "/a/b?c=d&e", " http://web.shop.localhost:8080/a/b?c=d&e " },
+        { "/$(reboot)", " http://web.shop.localhost:8080/ " },
+        { "/`x`", " http://web.shop.localhost:8080/ " },
+        { "/'", " http://web.shop.localhost:8080/ " },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *text =
+            xasprintf("GET %s HTTP/1.1\r\nHost: web.shop\r\n\r\n", cases[i].path);
+        assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+        assert_int_equal(target_read(&head, c, 8080, &target, &why), ERR_FORBIDDEN);
+        if (!strstr(why.hint, cases[i].url))
+            fail_msg("%s: %s", cases[i].path, why.hint);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +182,9 @@ int main(void)
         cmocka_unit_test(knows_when_host_has_to_change),
         cmocka_unit_test(carries_the_fixed_target_port),
         cmocka_unit_test(refuses_what_it_cannot_route),
+        cmocka_unit_test(refuses_two_label_host_outside_a_pod),
+        cmocka_unit_test(accepts_two_labels_in_an_absolute_target),
+        cmocka_unit_test(names_the_url_that_works_instead),
     };
     return cmocka_run_group_tests_name("serve/target", tests, NULL, NULL);
 }
