@@ -41,8 +41,7 @@ static struct metric metric_idle = {
     .type = METRIC_GAUGE,
 };
 
-static struct str key_of(const struct endpoint *e, uint16_t port,
-                         char room[POOL_KEY_ROOM])
+struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM])
 {
     int n = snprintf(room, POOL_KEY_ROOM, "%s:%u", e->key, port);
     size_t len = n < POOL_KEY_ROOM ? (size_t)n : POOL_KEY_ROOM - 1;
@@ -123,7 +122,7 @@ void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct st
     struct idle *i = idle_get(p);
     uint64_t limit = keep_ms && keep_ms < p->idle_ms ? keep_ms : p->idle_ms;
 
-    i->place = place_get(p, key_of(e, port, room));
+    i->place = place_get(p, pool_key(e, port, room));
     i->stream = s;
     i->tunnel = tunnel;
     i->since = p->sched->now;
@@ -144,7 +143,7 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
                          uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel)
 {
     char room[POOL_KEY_ROOM];
-    struct place *place = map_get(&p->places, key_of(e, port, room));
+    struct place *place = map_get(&p->places, pool_key(e, port, room));
 
     if (!place)
         return NULL;

@@ -12,6 +12,9 @@
 
 #define POOL_KEY_ROOM 640 /* namespace, name, UID and port at their longest */
 
+/* Pod and port, as one key. */
+struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM]);
+
 struct pool;
 
 struct pool *pool_create(struct sched *sched, uint64_t idle_ms);

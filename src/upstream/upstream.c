@@ -38,6 +38,7 @@
 #include "upstream/pool.h"
 #include "upstream/successors.h"
 #include "upstream/unserved.h"
+#include "upstream/waiters.h"
 
 #define RETRY_MS 250  /* parked: look again */
 #define NEWS_MS 250   /* ... but not after a failure */
@@ -60,6 +61,7 @@ struct leasing {
     struct timer retry;
     struct lookup lookup;
     struct opening opening;
+    struct waiter waiter;   /* while it opens, and may take a connection instead */
     struct endpoint *avoid; /* a reference */
     bool parked_once;
     enum err reason;   /* for the last time it was parked */
@@ -75,6 +77,7 @@ struct upstream {
     struct pool *pool;
     struct balance *balance;
     struct successors *successors;
+    struct waiters waiters;
     struct list_node leases, spares;
     size_t lease_count, spare_count;
     struct task *drained;
@@ -201,6 +204,8 @@ static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16
     }
     l->opening.alone = l->want.alone;
     tunnels_open(u->tunnels, e, port, &l->opening, &l->step);
+    if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
+        waiters_add(&u->waiters, &l->waiter, e, port, l->want.alone);
     return LEASE_OPENING;
 }
 
@@ -307,6 +312,7 @@ static enum lease_state in_opening(struct leasing *l)
 
     if (e == ERR_AGAIN)
         return LEASE_OPENING;
+    waiters_remove(&l->waiter);
     if (e)
         return opening_failed(l, e);
     l->lease->tunnel = o->tunnel;
@@ -365,6 +371,13 @@ static void on_step(struct task *task)
         task_wake(l->wake);
 }
 
+static void stop_opening(struct leasing *l)
+{
+    waiters_remove(&l->waiter);
+    opening_finish(&l->opening);
+    l->opening = (struct opening){ 0 };
+}
+
 static void on_retry(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, retry);
@@ -385,8 +398,7 @@ static void on_late(struct timer *timer)
         e = diag_set(&l->lease->why, ERR_TIMEOUT,
                      "the API server did not answer in time");
     }
-    opening_finish(&l->opening);
-    l->opening = (struct opening){ 0 };
+    stop_opening(l);
     fail(l, e);
     task_wake(l->wake);
 }
@@ -420,13 +432,12 @@ static void leasing_put(struct leasing *l)
     timer_stop(&l->late);
     timer_stop(&l->retry);
     lookup_finish(&l->lookup);
-    opening_finish(&l->opening);
+    stop_opening(l);
     endpoint_unref(TAKE(l->avoid));
     list_remove(&l->node);
     u->lease_count--;
     if (u->spare_count < SPARES_MAX) {
         l->lookup = (struct lookup){ 0 };
-        l->opening = (struct opening){ 0 };
         l->parked_once = false;
         list_append(&u->spares, &l->node);
         u->spare_count++;
@@ -477,26 +488,27 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
     run(l);
 }
 
-/* Somebody who waits for a tunnel to the same port of the same pod, and may have this. */
+/* The oldest request that waits for a tunnel to the same port of the same pod and may have
+ * this connection.  One whose tunnel has just opened does not wait any more. */
 static struct leasing *find_opening(struct upstream *u, const struct lease *like,
                                     const struct stream *s)
 {
-    if (u->lease_count < 2)
-        return NULL;
-    list_for_each (l, &u->leases, struct leasing, node)
-        if (l->state == LEASE_OPENING && l->opening.result == ERR_AGAIN &&
-            l->want.proto == PROTO_HTTP1 && l->lease->port == like->port &&
-            strcmp(l->lease->endpoint->key, like->endpoint->key) == 0 &&
-            tunnel_stream_free(s, l->want.alone))
+    while (u->waiters.queues.count && tunnel_stream_free(s, false)) {
+        bool shared = !tunnel_stream_free(s, true);
+        struct waiter *w =
+            waiters_oldest(&u->waiters, like->endpoint, like->port, shared);
+        struct leasing *l = w ? container_of(w, struct leasing, waiter) : NULL;
+        if (!l || l->opening.result == ERR_AGAIN)
             return l;
+        waiters_remove(w);
+    }
     return NULL;
 }
 
 /* A connection that is free again need not lie in the pool while others wait. */
 static void hand_over(struct leasing *l, struct stream *s, struct log_id tunnel)
 {
-    opening_finish(&l->opening);
-    l->opening = (struct opening){ 0 };
+    stop_opening(l);
     l->lease->tunnel = tunnel;
     hold(l, s, true);
     task_wake(l->wake);
@@ -574,6 +586,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->pool = pool_create(u->sched, settings->idle_ms);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
+    waiters_init(&u->waiters);
     list_init(&u->leases);
     list_init(&u->spares);
     u->successors = successors_create(u->sched, tunnels, &u->settings.own);
@@ -622,6 +635,7 @@ void upstream_destroy(struct upstream *u)
     successors_destroy(u->successors);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
+    waiters_finish(&u->waiters);
     allowed_finish(&u->allowed);
     free_spares(u);
     free(u);

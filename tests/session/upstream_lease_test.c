@@ -2,6 +2,7 @@
 #include "upstream_rig.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/own.h"
 
@@ -803,6 +804,84 @@ static void a_tunnel_that_has_just_opened_is_not_thrown_away(void **state)
     asker_return(&b, FATE_CLOSE);
 }
 
+/* CPU seconds for so many requests on a kept connection, one after the other. */
+static double keep_and_take(size_t times)
+{
+    struct timespec from, to;
+    struct asker a;
+
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
+    for (size_t i = 0; i < times; i++) {
+        asker_get(&a);
+        assert_int_equal(a.lease.result, OK);
+        asker_return(&a, FATE_KEEP);
+    }
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
+    return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
+}
+
+/* Each kept answer looked at all of them. */
+static void kept_connection_costs_the_same_beside_10000_leases(void **state)
+{
+    (void)state;
+    struct asker *others = xcalloc(10000, sizeof(*others));
+    double alone = 1e9, beside = 1e9;
+
+    rig_service("a");
+    for (int i = 0; i < 3; i++) {
+        double seconds = keep_and_take(3000);
+        alone = seconds < alone ? seconds : alone;
+    }
+    rig.hold_lookups = true;
+    for (size_t i = 0; i < 10000; i++)
+        asker_get(&others[i]);
+    rig.hold_lookups = false;
+    for (int i = 0; i < 3; i++) {
+        double seconds = keep_and_take(3000);
+        beside = seconds < beside ? seconds : beside;
+    }
+    for (size_t i = 0; i < 10000; i++)
+        asker_return(&others[i], FATE_CLOSE);
+    free(others);
+    if (beside > 3 * alone)
+        fail_msg("%.1f times as much", beside / alone);
+}
+
+static void waits(struct asker *a, bool alone)
+{
+    asker_init(a, "web.shop");
+    a->want.alone = alone;
+    asker_lease(a);
+    assert_int_equal(a->lease.result, ERR_AGAIN);
+}
+
+/* ... and one that wants to be alone is left out where the tunnel is shared. */
+static void the_oldest_that_may_have_it_gets_a_connection_given_back(void **state)
+{
+    (void)state;
+    struct asker a, alone, first, second;
+
+    rig_service("a");
+    asker_get(&a);
+    struct stream *s = a.lease.stream;
+    rig.hold_openings = true;
+    waits(&alone, true);
+    waits(&first, false);
+    waits(&second, false);
+    rig.shared = s;
+    asker_return(&a, FATE_KEEP);
+    rig_run();
+    assert_ptr_equal(first.lease.stream, s);
+    rig.shared = NULL;
+    asker_return(&first, FATE_KEEP);
+    rig_run();
+    assert_ptr_equal(alone.lease.stream, s);
+    asker_return(&alone, FATE_KEEP);
+    rig_run();
+    assert_ptr_equal(second.lease.stream, s);
+    asker_return(&second, FATE_CLOSE);
+}
+
 /* ---- everything that can happen, in every state ---- */
 
 enum event {
@@ -950,6 +1029,8 @@ int main(void)
         TEST(a_shared_connection_given_back_is_not_for_who_wants_to_be_alone),
         TEST(a_connection_given_back_goes_to_who_waits),
         TEST(a_tunnel_that_has_just_opened_is_not_thrown_away),
+        TEST(kept_connection_costs_the_same_beside_10000_leases),
+        TEST(the_oldest_that_may_have_it_gets_a_connection_given_back),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
 }
