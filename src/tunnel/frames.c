@@ -74,7 +74,8 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     p->delivered = true;
     coalesce_on_moved(p, n);
     p->unheard = 0;
-    t->used_at = t->step.sched->now;
+    if (p->lent)
+        t->used_at = t->step.sched->now;
     task_wake(p->stream.wake);
 }
 

@@ -226,10 +226,12 @@ static void pair_update(struct stream *s)
     task_wake(&p->tunnel->flush);
 }
 
-/* The user is done: say FIN and wait, without it, for the verdict. */
+/* The user is done: say FIN and wait, without it, for the verdict.  A connection that was
+ * only kept ends no use of its tunnel: the idle time goes on. */
 static void pair_close(struct stream *s)
 {
     struct pair *p = pair_of(s);
+    bool was_lent = p->lent;
 
     s->wake = NULL;
     p->left = true;
@@ -241,7 +243,9 @@ static void pair_close(struct stream *s)
         pair_destroy(p);
         return;
     }
-    tunnel_used(p->tunnel);
+    if (was_lent)
+        tunnel_used(p->tunnel);
+    task_wake(&p->tunnel->step);
     if (s->end.verdict == V_OPEN)
         expect_verdict(p, LATE_MS);
     task_wake(&p->tunnel->flush);

@@ -221,6 +221,65 @@ static void a_pooled_connection_does_not(void **state)
     user_finish(&u);
 }
 
+/* Its pool keeps it as long as its tunnel may be idle, and then closes it. */
+static void expire_in_pool(struct user *users, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        tunnel_stream_lend(user_stream(&users[i]), false);
+    rig_advance(rig.settings.idle_ms - 1);
+    for (size_t i = 0; i < count; i++)
+        user_finish(&users[i]);
+    assert_false(tunnels_idle(rig.tunnels));
+    rig_advance(1 + rig.settings.check_ms);
+    assert_true(tunnels_idle(rig.tunnels));
+}
+
+static void
+idle_time_counts_from_the_last_request_not_from_the_end_of_the_pool(void **state)
+{
+    (void)state;
+    struct user u;
+
+    rig_warm(&u);
+    rig_advance(500);
+    expire_in_pool(&u, 1);
+}
+
+static void idle_time_of_a_shared_tunnel_counts_from_the_last_request(void **state)
+{
+    (void)state;
+    struct user users[4];
+
+    tunnels_destroy(rig.tunnels);
+    rig.settings.own_max = rig.settings.own_brief_max = 1;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
+    for (size_t i = 0; i < 4; i++)
+        user_open(&users[i], "uid-1", 80);
+    server_switch(server_connect(0));
+    server_switch(server_connect(1));
+    rig_advance(500);
+    expire_in_pool(users, 4);
+}
+
+static void idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request(void **state)
+{
+    (void)state;
+    struct user users[2];
+
+    tunnels_destroy(rig.tunnels);
+    rig.settings.dial_ahead = true;
+    rig.settings.dials_max = 4;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
+    rig_warm(&users[0]);
+    rig_warm(&users[1]);
+    assert_int_equal(rig.dials, 3);
+    rig_advance(500);
+    server_switch(server_connect(2)); /* later than anything was asked for */
+    expire_in_pool(users, 2);
+}
+
 static void lending_it_out_again_starts_anew(void **state)
 {
     (void)state;
@@ -836,6 +895,9 @@ int main(void)
         TEST(a_lent_connection_keeps_its_tunnel_however_silent),
         TEST(who_is_given_much_may_take_his_time),
         TEST(a_pooled_connection_does_not),
+        TEST(idle_time_counts_from_the_last_request_not_from_the_end_of_the_pool),
+        TEST(idle_time_of_a_shared_tunnel_counts_from_the_last_request),
+        TEST(idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request),
         TEST(lending_it_out_again_starts_anew),
         TEST(all_idle_tunnels_of_a_pod_expire_together),
         TEST(a_tunnel_retires_after_enough_connections),

@@ -308,3 +308,20 @@ def test_nothing_is_left_behind(start_tunnel):
         assert set(pool.map(lambda _: tunnel.get(WEB, "/slow?ms=50").status, range(40))) == {200}
     eventually(lambda: descriptors() <= before, 8, pause=0.1)
     assert tunnel.total("kube_tunnel_sessions") == 1
+
+
+# idle port-forwards
+
+
+@pytest.mark.parametrize("carrier", ["spdy", "websocket"])
+@pytest.mark.parametrize("requests", [1, 6], ids=["own", "own-shared-and-prewarmed"])
+def test_an_idle_port_forward_is_closed_within_its_time_and_one_check(start_tunnel, carrier, requests):
+    """Whatever connections lie in the pool."""
+    tunnel = start_tunnel("--carrier", carrier, "--idle-timeout", "1500ms", "--idle-check", "250ms")
+    with ThreadPoolExecutor(requests) as pool:
+        asked = [pool.submit(tunnel.get, DB, "/slow?ms=500") for _ in range(requests)]
+        assert [a.result().status for a in asked] == [200] * requests
+    answered = time.monotonic()
+    assert tunnel.total("kube_tunnel_tunnels") >= (2 if requests > 1 else 1)
+    eventually(lambda: tunnel.total("kube_tunnel_tunnels") == 0, 10)
+    assert 1.2 <= time.monotonic() - answered <= 2.7, "twice the time would be 3 s"
