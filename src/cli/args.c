@@ -12,10 +12,12 @@ struct cursor {
 static const struct {
     char letter;
     const char *name;
-} short_flags[] = { { 'h', "help" }, { 'n', "namespace" }, { 'V', "version" } };
+} short_flags[] = {
+    { 'h', "help" }, { 'n', "namespace" }, { 'o', "output" }, { 'V', "version" }
+};
 
 /* What a flag is when it is no setting. */
-static const char *const own_flags[] = { "config", "help", "version", NULL };
+static const char *const own_flags[] = { "config", "help", "output", "version", NULL };
 
 static const char *long_name(char letter)
 {
@@ -94,6 +96,8 @@ static enum err named_flag(struct args *a, struct cursor *c, struct str name,
         add_flag(a, s->name, "false");
     else if (str_eq(name, STR("config")))
         return take_value(c, "config", value, &a->config_file, why);
+    else if (str_eq(name, STR("output")))
+        return take_value(c, "output", value, &a->output, why);
     else if (str_eq(name, STR("help")) && !value.at)
         a->help = true;
     else if (str_eq(name, STR("version")) && !value.at)
@@ -103,13 +107,18 @@ static enum err named_flag(struct args *a, struct cursor *c, struct str name,
     return OK;
 }
 
+static bool takes_value(char letter)
+{
+    return letter == 'n' || letter == 'o';
+}
+
 /* -n shop, -n=shop and -nshop, unless that looks like a misspelt -namespace. */
 static enum err short_flag(struct args *a, struct cursor *c, struct str flag,
                            struct str name, struct str value, struct diag *why)
 {
     const char *full = str_empty(name) ? NULL : long_name(name.at[0]);
 
-    if (!full || (name.len > 1 && (name.at[0] != 'n' || nearest_flag(name))))
+    if (!full || (name.len > 1 && (!takes_value(name.at[0]) || nearest_flag(name))))
         return unknown(flag, name, why);
     if (name.len > 1)
         value = str_skip(name, 1);

@@ -1,7 +1,7 @@
 /* cli/args.h - argv to words and flags
  *
  * Flags are the settings' (config/settings.h) and a few of our own, in any order among
- * the words: --port 80, --port=80, -port 80, -n shop, --half-close, --no-half-close. "--"
+ * the words: --port 80, --port=80, -port 80, -n shop, --half-close, --no-half-close, -o json. "--"
  * ends them.  Values are checked later, by config_load.
  */
 #pragma once
@@ -17,6 +17,7 @@ struct args {
     struct config_flag *flags;
     size_t flag_count;
     const char *config_file; /* --config, or NULL */
+    const char *output;      /* --output, or NULL; of list only */
     bool help, version;
 };
 

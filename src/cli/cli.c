@@ -74,6 +74,8 @@ static int dispatch(const struct args *a)
         command->help();
         return EXIT_OK;
     }
+    if (a->output && command != &list_command)
+        return complain("only \"list\" takes --output");
     size_t named = a->word_count ? 1 : 0;
     return command->run(a, a->words + named, a->word_count - named);
 }

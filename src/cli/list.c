@@ -12,8 +12,30 @@ static void list_help(void)
          "Print the services of the cluster that can be reached, and their URLs.\n"
          "Nothing needs to be running.\n\n"
          "  -n, --namespace NS   Only this namespace\n"
-         "  --context NAME       Context of the kubeconfig\n\n"
+         "  --context NAME       Context of the kubeconfig\n"
+         "  -o, --output FORMAT  wide: nothing is left out; json; name: "
+         "SERVICE.NAMESPACE.\n"
+         "                       Without it the columns fit the terminal\n\n"
          "All settings: kube-tunnel help run.");
+}
+
+static const struct {
+    const char *name;
+    enum list_output output;
+} outputs[] = { { "wide", LIST_WIDE }, { "json", LIST_JSON }, { "name", LIST_NAME } };
+
+static int read_output(const char *name, enum list_output *ret)
+{
+    *ret = LIST_COLUMNS;
+    if (!name)
+        return EXIT_OK;
+    for (size_t i = 0; i < ARRAY_LEN(outputs); i++) {
+        if (strcmp(outputs[i].name, name) == 0) {
+            *ret = outputs[i].output;
+            return EXIT_OK;
+        }
+    }
+    return complain("--output \"%s\": it is wide, json or name", name);
 }
 
 /* The list is what was asked for; unless told otherwise the log says only what went
@@ -22,7 +44,10 @@ static int list(const struct args *a, const char *const *words, size_t word_coun
 {
     AUTO(config_unrefp) struct config *config = NULL;
 
+    enum list_output output;
     int status = refuse_words(words, word_count);
+    if (!status)
+        status = read_output(a->output, &output);
     if (!status)
         status = load_config(a, &config);
     if (!status)
@@ -32,7 +57,7 @@ static int list(const struct args *a, const char *const *words, size_t word_coun
     print_warnings(config);
     if (!config_is_set(config, SETTING_log_level))
         log_set_level(LEVEL_WARN);
-    status = daemon_list(config);
+    status = daemon_list(config, output);
     log_flush();
     return status;
 }

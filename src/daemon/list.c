@@ -1,4 +1,4 @@
-/* daemon/list.c - the services that can be reached, as a table
+/* daemon/list.c - the services that can be reached
  *
  * Asks the API server itself instead of a running kube-tunnel, so it also answers the
  * question what one could reach with one.  What port-forward cannot reach is left out:
@@ -6,13 +6,16 @@
  * the settings close.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "catalog/objects.h"
 #include "config/config.h"
 #include "daemon/daemon.h"
+#include "daemon/listed.h"
 #include "daemon/process.h"
-#include "daemon/table.h"
 #include "kube/api.h"
 #include "listen/listen.h"
 #include "net/loop.h"
@@ -23,6 +26,8 @@
 #define EXIT_FAILED 1
 #define LIST_MS 30000
 #define HTTP_PORT 80
+#define PORTS_WIDTH                                                                      \
+    40 /* in a pipe: the longest names are 253, ports could be thousands */
 
 struct listing {
     const struct config *config;
@@ -32,11 +37,7 @@ struct listing {
     struct api *api;
     struct api_call call;
     struct task on_answer;
-    struct table *table;
-};
-
-static const char *const headings[] = {
-    "NAMESPACE", "SERVICE", "URL", "PORTS", "URL WHERE THE CLUSTER'S DNS IS", NULL
+    struct listed services;
 };
 
 static void on_answer(struct task *t)
@@ -47,21 +48,16 @@ static void on_answer(struct task *t)
         loop_stop(l->loop);
 }
 
-/* "80/http,9090/grpc"; NULL: no port that can be reached. */
-static char *ports_text(const struct service_spec *s)
+/* Those that can be reached. */
+static void copy_ports(const struct service_spec *s, struct listed_service *to)
 {
-    char *all = NULL;
-
+    to->ports = xcalloc(s->port_count + 1, sizeof(*to->ports));
     for (size_t i = 0; i < s->port_count; i++) {
         const struct service_port *p = &s->ports[i];
-        AUTO_FREE char *before = all;
-        if (!p->tcp)
-            before = NULL;
-        else
-            all = xasprintf("%s%s%u%s%s", before ? before : "", before ? "," : "",
-                            p->number, p->name[0] ? "/" : "", p->name);
+        if (p->tcp)
+            to->ports[to->port_count++] =
+                (struct listed_port){ p->number, xstrdup(p->name) };
     }
-    return all;
 }
 
 /* The port our own door has in a URL, or would have; 80 goes without saying. */
@@ -79,19 +75,23 @@ static char *url(const struct listing *l, const char *host)
     return xasprintf("http://%s:%u/", host, l->port);
 }
 
-static void add_row(struct listing *l, const struct service_spec *s)
+static void add_service(struct listing *l, const struct service_spec *s)
 {
-    AUTO_FREE char *ports = ports_text(s);
-    if (!ports)
+    struct listed_service row = { 0 };
+
+    copy_ports(s, &row);
+    if (!row.port_count) {
+        free(row.ports);
         return;
+    }
     const char *zone = l->config->cluster_domain;
     AUTO_FREE char *full_name = xasprintf("%s.%s.svc.%s", s->name, s->ns, zone);
     AUTO_FREE char *local_name = name_under_localhost(s->name, s->ns, str_of(zone));
-    AUTO_FREE char *full = url(l, full_name);
-    AUTO_FREE char *local = url(l, local_name ? local_name : full_name);
-    const char *const cells[] = { s->ns, s->name, local, ports, full };
-
-    table_add(l->table, cells);
+    row.ns = xstrdup(s->ns);
+    row.name = xstrdup(s->name);
+    row.full = url(l, full_name);
+    row.local = url(l, local_name ? local_name : full_name);
+    listed_add(&l->services, &row);
 }
 
 static void spec_destroyp(struct service_spec **s)
@@ -108,7 +108,7 @@ static void on_object(void *owner, json_t *object)
         return; /* not a service we could serve either */
     if (s->kind == SERVICE_NORMAL && s->selector &&
         policy_opens(l->config, str_of(s->ns)))
-        add_row(l, s);
+        add_service(l, s);
 }
 
 /* List one namespace, or all when it is NULL. */
@@ -150,7 +150,6 @@ static enum err open_listing(struct listing *l, struct diag *why)
 
     l->loop = loop_create();
     l->transfers = transfers_create(l->loop);
-    l->table = table_create(headings);
     task_init(&l->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
     enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
     if (!e)
@@ -164,19 +163,37 @@ static void close_listing(struct listing *l)
     api_destroy(l->api);
     transfers_destroy(l->transfers);
     task_cancel(&l->on_answer);
-    table_destroy(l->table);
+    listed_finish(&l->services);
     loop_destroy(l->loop);
 }
 
-static void print(const struct listing *l)
+/* Of the terminal; otherwise as wide as it needs to be, but for the ports. */
+static struct listed_width line_width(enum list_output output)
+{
+    struct winsize size;
+
+    if (output == LIST_WIDE)
+        return (struct listed_width){ 0 };
+    if (isatty(STDOUT_FILENO) && !ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) && size.ws_col)
+        return (struct listed_width){ .line = size.ws_col, .spaced = true };
+    return (struct listed_width){ .ports = PORTS_WIDTH };
+}
+
+static void print_services(struct listing *l, enum list_output output)
 {
     const char *ns = l->config->namespace;
+    struct listed_width width = line_width(output);
 
-    if (table_empty(l->table))
+    listed_sort(&l->services);
+    if (l->services.count == 0)
         fprintf(stderr, "kube-tunnel: no services that can be reached%s%s\n",
                 ns ? " in namespace " : "", ns ? ns : "");
-    else
-        table_print(l->table, stdout);
+    if (output == LIST_JSON)
+        listed_print_json(&l->services, stdout);
+    else if (output == LIST_NAME)
+        listed_print_names(&l->services, stdout);
+    else if (l->services.count)
+        listed_print_columns(&l->services, &width, stdout);
 }
 
 /* In the words of the page that a client would get. */
@@ -192,7 +209,7 @@ static void complain(enum err e, const struct diag *why)
         fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
 }
 
-int daemon_list(const struct config *config)
+int daemon_list(const struct config *config, enum list_output output)
 {
     struct listing l = { .config = config, .port = door_port(config) };
     struct diag why = { 0 };
@@ -203,7 +220,7 @@ int daemon_list(const struct config *config)
     if (e)
         complain(e, &why);
     else
-        print(&l);
+        print_services(&l, output);
     close_listing(&l);
     return e ? EXIT_FAILED : 0;
 }

@@ -6,10 +6,8 @@
 
 #include "base/own.h"
 
-#define GAP 3
-
 struct row {
-    char *cells[8];
+    char *cells[TABLE_COLUMNS_MAX];
 };
 
 struct table {
@@ -18,13 +16,12 @@ struct table {
     struct row *at;
 };
 
-struct table *table_create(const char *const *headings)
+struct table *table_create(const char *const *headings, size_t columns)
 {
     struct table *t = xcalloc(1, sizeof(*t));
 
     t->headings = headings;
-    while (headings[t->columns])
-        t->columns++;
+    t->columns = columns;
     return t;
 }
 
@@ -47,18 +44,6 @@ void table_add(struct table *t, const char *const *cells)
     t->rows++;
 }
 
-bool table_empty(const struct table *t)
-{
-    return t->rows == 0;
-}
-
-static int compare(const void *a, const void *b)
-{
-    const struct row *x = a, *y = b;
-    int order = strcmp(x->cells[0], y->cells[0]);
-    return order ? order : strcmp(x->cells[1], y->cells[1]);
-}
-
 static size_t width_of(const struct table *t, size_t column)
 {
     size_t widest = strlen(t->headings[column]);
@@ -74,16 +59,14 @@ static void print_row(const struct table *t, const char *const *cells,
                       const size_t *widths, FILE *to)
 {
     for (size_t c = 0; c + 1 < t->columns; c++)
-        fprintf(to, "%-*s", (int)widths[c] + GAP, cells[c]);
+        fprintf(to, "%-*s", (int)widths[c] + TABLE_GAP, cells[c]);
     fprintf(to, "%s\n", cells[t->columns - 1]);
 }
 
-void table_print(struct table *t, FILE *to)
+void table_print(const struct table *t, FILE *to)
 {
-    size_t widths[ARRAY_LEN(t->at->cells)] = { 0 };
+    size_t widths[TABLE_COLUMNS_MAX] = { 0 };
 
-    if (t->rows > 1)
-        qsort(t->at, t->rows, sizeof(*t->at), compare);
     for (size_t c = 0; c < t->columns; c++)
         widths[c] = width_of(t, c);
     print_row(t, t->headings, widths, to);

@@ -2,10 +2,14 @@
 
 SPDX-License-Identifier: MIT
 """
+import fcntl
 import json
 import os
+import pty
 import re
+import struct
 import subprocess
+import termios
 from pathlib import Path
 
 import pytest
@@ -78,6 +82,99 @@ def test_every_url_routes_also_in_namespaces_called_like_parts_of_names(start_bo
 def test_columns_line_up(playground):
     lines = listed("--kubeconfig", playground.kubeconfig).stdout.splitlines()
     assert len({line.index("http://") for line in lines[1:]} | {lines[0].index("URL")}) == 1
+
+
+# widths and formats
+
+LONG = "long" * 15 + "est"  # as long as names of services may be
+
+
+@pytest.fixture
+def many_ports(start_playground, tmp_path):
+    """A cluster whose service shop/wide has 100 ports, and one with a long name."""
+    def service(name, ports):
+        return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": name},
+                "spec": {"selector": {"app": name}, "ports": ports}}
+    ports = [{"name": f"port-{n}", "port": 10000 + n, "targetPort": 80} for n in range(100)]
+    path = tmp_path / "wide.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List",
+                                "items": [service("wide", ports), service(LONG, ports[:1])]}))
+    return start_playground("--manifest", str(path))
+
+
+def on_terminal(columns, *arguments):
+    """What list prints on a terminal of that width: its lines."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    with subprocess.Popen([BINARY, "list", *map(str, arguments)], stdin=subprocess.DEVNULL, stdout=theirs,
+                          stderr=subprocess.PIPE, env=clean_environment()) as child:
+        os.close(theirs)
+        text = b""
+        while True:
+            try:
+                chunk = os.read(ours, 65536)
+            except OSError:  # the other side is closed
+                break
+            text += chunk
+        assert child.wait(30) == 0, child.stderr.read()
+    os.close(ours)
+    return text.decode().splitlines()
+
+
+@pytest.mark.parametrize("columns, headings", [
+    (400, ["NAMESPACE", "SERVICE", "URL", "PORTS", "URL WHERE THE CLUSTER'S DNS IS"]),
+    (190, ["NAMESPACE", "SERVICE", "URL", "PORTS"]), (170, ["NAMESPACE", "SERVICE", "URL"]),
+    (80, ["NAMESPACE", "SERVICE"]), (20, ["NAMESPACE", "SERVICE"])])
+def test_lines_on_a_terminal_fit_it_and_names_are_whole(many_ports, columns, headings):
+    lines = on_terminal(columns, "--kubeconfig", many_ports.kubeconfig, "--port", "80")
+    assert re.split(r"\s{3,}", lines[0].strip()) == headings
+    assert len(max(lines, key=len)) <= max(columns, 12 + len(LONG)), lines
+    assert any(LONG in line.split() for line in lines) and any("wide" in line.split() for line in lines)
+
+
+def test_ports_on_a_terminal_are_shortened_to_the_room_there_is(many_ports):
+    [line] = [line for line in on_terminal(190, "--kubeconfig", many_ports.kubeconfig, "--port", "80")
+              if " wide " in line]
+    shown = re.search(r"10000, 10001, (.*, )?\+(\d+)$", line)
+    assert shown and int(shown.group(2)) == 100 - line.count("100"), line
+
+
+def test_a_service_with_100_ports_leaves_lines_in_a_pipe_short(many_ports):
+    done = listed("--kubeconfig", many_ports.kubeconfig, "--port", "80")
+    [wide] = [row for row in rows(done.stdout) if row[1] == "wide"]
+    assert len(wide) == 5 and len(wide[3]) <= 40 and re.fullmatch(r"10000,10001(,\d+)*,\+9\d", wide[3])
+    assert len(max(done.stdout.splitlines(), key=len)) < 12 + 3 * (len(LONG) + 45) and "\t" not in done.stdout
+    [web] = [row for row in rows(done.stdout) if row[:2] == ["shop", "web"]]
+    assert re.fullmatch(r"80(/\w+)?(,\d+(/\w+)?)*", web[3]), "few ports are all there, with their names"
+
+
+def test_wide_leaves_nothing_out(many_ports):
+    flags = "--kubeconfig", many_ports.kubeconfig, "-o", "wide"
+    piped = listed(*flags).stdout.splitlines()
+    [wide] = [line.split() for line in piped if " wide " in line]
+    assert wide[3].split(",") == [f"{10000 + n}/port-{n}" for n in range(100)]
+    assert on_terminal(80, *flags) == piped
+
+
+def test_json_has_every_service_and_port(many_ports):
+    services = json.loads(listed("--kubeconfig", many_ports.kubeconfig, "--port", "80", "--output=json").stdout)
+    [wide] = [s for s in services if s["name"] == "wide"]
+    assert wide == {"namespace": "shop", "name": "wide", "url": "http://wide.shop.localhost/",
+                    "clusterURL": "http://wide.shop.svc.cluster.local/",
+                    "ports": [{"name": f"port-{n}", "port": 10000 + n} for n in range(100)]}
+    nothing = listed("--kubeconfig", many_ports.kubeconfig, "-n", "nothing-here", "-ojson")
+    assert json.loads(nothing.stdout) == []
+
+
+def test_names_are_what_expose_and_urls_take(many_ports):
+    names = listed("--kubeconfig", many_ports.kubeconfig, "-oname").stdout.splitlines()
+    assert {"web.shop", "wide.shop", f"{LONG}.shop"} < set(names)
+
+
+def test_another_format_is_refused(playground):
+    done = listed("--kubeconfig", playground.kubeconfig, "-o", "yaml")
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr == 'kube-tunnel: --output "yaml": it is wide, json or name\n'
 
 
 def test_one_namespace(playground):

@@ -1,0 +1,46 @@
+/* daemon/listed.h - the services of a list, and printing them
+ *
+ * Columns fit a width: the ports of a row are shortened first ("80, 443, +98"), then the
+ * last column is left out, and so on up to the names, which are never cut.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+struct listed_port {
+    uint16_t number;
+    char *name; /* "" when unnamed */
+};
+
+struct listed_service {
+    char *ns, *name;
+    char *local, *full; /* URLs: under .localhost, and by the full name */
+    struct listed_port *ports;
+    size_t port_count; /* not 0 */
+};
+
+struct listed {
+    struct listed_service *at;
+    size_t count;
+};
+
+/* One more; all zero but for the texts, which are taken over. */
+void listed_add(struct listed *l, const struct listed_service *s);
+void listed_finish(struct listed *l); /* a zeroed struct is accepted */
+/* By namespace and name; before anything is printed. */
+void listed_sort(struct listed *l);
+
+/* How wide columns may be. */
+struct listed_width {
+    size_t line;  /* 0: as wide as it needs to be */
+    size_t ports; /* of their column, 0: as wide as it needs to be */
+    bool spaced;  /* "80, 443", else "80,443": one word for programs that split lines */
+};
+
+void listed_print_columns(const struct listed *l, const struct listed_width *width,
+                          FILE *to);
+void listed_print_json(const struct listed *l, FILE *to);
+void listed_print_names(const struct listed *l, FILE *to); /* SERVICE.NAMESPACE */
