@@ -28,6 +28,7 @@
 #define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */
 #define BACKOFF_MS 50u
 #define BACKOFF_MAX_MS 400u
+#define ROW_MS 5000 /* failures that lie farther apart are logged one by one */
 #define RETRY_AFTER_MAX_MS 30000u
 #define AHEAD_PAUSE_MS 1000u
 #define AHEAD_PAUSE_MAX_MS 60000u
@@ -219,6 +220,7 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
     dialling_on_end(p, t);
     p->open += t->retired ? 0 : tunnel_carries(t);
+    dialling_log_end(p, true);
     p->failures = p->owner->failures = 0;
     p->owner->not_before = 0;
     p->not_before = p->owner->sched->now < p->asked_until ? p->asked_until : 0;
@@ -289,6 +291,50 @@ void dialling_on_failure(struct pod *p, const struct api_error *error, bool sile
         note_silence(p->owner, error);
     note_failure(p, error);
     p->ahead_after = refused ? UINT64_MAX : p->owner->sched->now + pause;
+}
+
+bool dialling_is_failing(const struct pod *p)
+{
+    return p->failing.count && p->owner->sched->now - p->failing.last < ROW_MS;
+}
+
+void dialling_log_end(struct pod *p, bool success)
+{
+    const struct dial_failures row = p->failing;
+    uint64_t seconds = (p->owner->sched->now - row.first) / 1000;
+
+    p->failing = (struct dial_failures){ 0 };
+    if (row.count < 2)
+        return;
+    if (success)
+        log_info(NO_ID, "port-forward works again", LOG_S("pod", p->label),
+                 LOG_U("failed_dials", row.count), LOG_U("seconds", seconds));
+    else
+        log_warn(NO_ID, "port-forward failed until it was given up",
+                 LOG_S("pod", p->label), LOG_U("failed_dials", row.count),
+                 LOG_U("seconds", seconds));
+}
+
+void dialling_log_failure(struct pod *p, const struct api_error *error)
+{
+    const char *reason = diag_text(&error->why, error->code);
+    uint64_t hash = str_hash(str_of(reason));
+
+    if (p->failing.count && !dialling_is_failing(p))
+        dialling_log_end(p, false);
+    bool repeated = p->failing.count && p->failing.reason == hash;
+
+    if (!p->failing.count)
+        p->failing.first = p->owner->sched->now;
+    p->failing.last = p->owner->sched->now;
+    p->failing.count++;
+    p->failing.reason = hash;
+    if (repeated)
+        log_debug(NO_ID, "port-forward failed again", LOG_S("pod", p->label),
+                  LOG_I("status", error->status), LOG_S("reason", reason));
+    else
+        log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
+                 LOG_I("status", error->status), LOG_S("reason", reason));
 }
 
 /* Somebody on the way takes connections and drops them: no spares at the speed of that. */

@@ -16,6 +16,11 @@ void dialling_ahead(struct pod *p);
 void dialling_on_end(struct pod *p, const struct tunnel *t);
 /* silent: the API server itself did not answer. */
 void dialling_on_failure(struct pod *p, const struct api_error *error, bool silent);
+void dialling_log_failure(struct pod *p, const struct api_error *error);
+/* A further failure would be of the same row. */
+bool dialling_is_failing(const struct pod *p);
+/* The row of failures is over: by a success, or because the pod is not dialled any more. */
+void dialling_log_end(struct pod *p, bool success);
 void dialling_next(struct tunnels *ts, struct node *n);
 /* An open tunnel has ended by itself, after so long. */
 void dialling_on_loss(struct pod *p, uint64_t lived_ms);

@@ -10,6 +10,14 @@
 struct farewell;
 
 /* The tunnels to one pod, and those who wait for one. */
+/* Dials in a row that failed, as the log has them: a warning for each new reason, and one
+ * line with their number when the row has ended. */
+struct dial_failures {
+    uint64_t first, last; /* sched ms; meaningless while there are none */
+    uint32_t count;       /* dials */
+    uint64_t reason;      /* hash of the last warning's */
+};
+
 struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
@@ -33,7 +41,8 @@ struct pod {
     uint32_t lent_alone;      /* of these, the ones that wanted a tunnel to themselves */
     uint32_t small_run;       /* exchanges in a row that were small */
     struct demand demand;
-    uint32_t failures;    /* dials in a row */
+    uint32_t failures; /* dials in a row */
+    struct dial_failures failing;
     bool lost;            /* a tunnel ended by itself, and none has opened since */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
     uint64_t not_before;  /* sched ms: nor for anybody */

@@ -65,7 +65,8 @@ static bool is_expected(struct pod *p)
 /* That it is not to be dialled for a while, and that spares are due, is remembered. */
 static void drop_if_unused(struct pod *p)
 {
-    bool matters = p->owner->sched->now < p->not_before || is_expected(p);
+    bool matters =
+        p->owner->sched->now < p->not_before || dialling_is_failing(p) || is_expected(p);
 
     if (!list_empty(&p->tunnels) || !list_empty(&p->waiting))
         return;
@@ -220,9 +221,7 @@ static bool is_silence(const struct tunnel *t)
 static void on_dial_failed(struct pod *p, const struct api_error *error, bool silent)
 {
     dialling_on_failure(p, error, silent);
-    log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
-             LOG_I("status", error->status),
-             LOG_S("reason", diag_text(&error->why, error->code)));
+    dialling_log_failure(p, error);
     if (dialling_is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
     while (!list_empty(&p->waiting) &&
@@ -382,6 +381,8 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
 {
     uint64_t now = p->owner->sched->now;
     if (p->count == 0) {
+        if (p->failing.count && !dialling_is_failing(p))
+            dialling_log_end(p, false);
         drop_if_unused(p);
         return;
     }
@@ -413,8 +414,9 @@ static void doubt_in(struct pod *p, uint64_t unused)
 
 void tunnels_doubt(struct tunnels *ts)
 {
-    log_info(NO_ID, "the network changed: every tunnel has to answer",
-             LOG_U("tunnels", ts->live));
+    if (ts->live)
+        log_info(NO_ID, "the network changed: every tunnel has to answer",
+                 LOG_U("tunnels", ts->live));
     tunnels_each_pod(ts, doubt_in, 0);
 }
 

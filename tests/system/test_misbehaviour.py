@@ -211,6 +211,30 @@ def test_a_node_that_is_away(start_both):
     assert answer.status == 200 and 0.9 < answer.seconds < 3, answer
 
 
+def lines_of(tunnel, level, text):
+    return [line for line in tunnel.log().splitlines() if f" {level}" in line and text in line]
+
+
+def test_a_row_of_equal_dial_failures_is_one_warning_and_a_summary(start_both):
+    playground, tunnel = start_both(tunnel=["--wait", "3s"])
+    playground.order("node off")
+    assert tunnel.get(DB).status == 502
+    failed = [line for line in tunnel.log().splitlines() if "port-forward failed again" in line]
+    assert len(failed) >= 4, "too few dials to show anything"
+    assert len(lines_of(tunnel, "WARN", "port-forward failed pod=shop/db-0")) == 1, tunnel.tail()
+    playground.order("node on")
+    eventually(lambda: tunnel.get(DB).status == 200)
+    tunnel.wait_for_log(rf"INFO .*port-forward works again pod=shop/db-0 failed_dials={len(failed) + 1} seconds=\d+")
+
+
+def test_dial_failures_end_with_a_summary_when_the_pod_is_given_up(start_both):
+    playground, tunnel = start_both(tunnel=["--wait", "2s", "--idle-check", "500ms"])
+    playground.order("node off")
+    assert tunnel.get(DB).status == 502
+    tunnel.wait_for_log(r"WARN .*port-forward failed until it was given up pod=shop/db-0 failed_dials=\d+")
+    assert len(lines_of(tunnel, "WARN", "port-forward failed")) == 2, tunnel.tail()
+
+
 @pytest.mark.parametrize("wait, status", [("20s", 200), ("1s", 504)])
 def test_a_black_hole(start_both, wait, status):
     playground, tunnel = start_both(tunnel=[
