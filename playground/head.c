@@ -35,7 +35,13 @@ enum err head_read(struct head_reader *r, struct bufq *in, struct http1_head *he
         head->problem = "the head is too long";
         return ERR_LIMIT;
     }
-    return e ? e : http1_request_parse(at, r->length, head);
+    if (e)
+        return e;
+    if (!r->fields)
+        r->fields = xmalloc(REQUEST_FIELDS_MAX * sizeof(*r->fields));
+    head->fields = r->fields;
+    head->room = REQUEST_FIELDS_MAX;
+    return http1_request_parse(at, r->length, head);
 }
 
 struct str head_bytes(const struct head_reader *r, const struct bufq *in)
@@ -48,12 +54,14 @@ struct str head_bytes(const struct head_reader *r, const struct bufq *in)
 void head_done(struct head_reader *r, struct bufq *in)
 {
     bufq_skip(in, r->length);
-    head_finish(r);
+    free(r->copy);
+    *r = (struct head_reader){ .fields = r->fields };
 }
 
 void head_finish(struct head_reader *r)
 {
     free(r->copy);
+    free(r->fields);
     *r = (struct head_reader){ 0 };
 }
 

@@ -9,11 +9,13 @@
 #include "wire/http1.h"
 
 #define REQUEST_HEAD_MAX (64 * 1024)
+#define REQUEST_FIELDS_MAX 256
 
 struct head_reader {
-    size_t scanned; /* private, like the next two */
+    size_t scanned; /* private, like the next three */
     size_t length;
     char *copy;
+    struct http1_field *fields;
 };
 
 /* OK, ERR_AGAIN (not complete), ERR_PROTO or ERR_LIMIT (head->problem says what). */

@@ -102,6 +102,7 @@ static enum http_state in_head(struct http *h)
         return refuse(h);
     begin(h, &head);
     head_done(&h->reader, &s->in);
+    head_finish(&h->reader); /* an idle connection holds no memory */
     if (h->exchange.refused)
         return HTTP_ANSWER;
     if (h->exchange.continue_wanted)

@@ -40,6 +40,8 @@
       "Clients connected at the same time") \
     X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, DOORS, \
       "Largest request or response head") \
+    X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, DOORS, \
+      "Most fields in a request or response head") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
       "A client has this long to send a request's head") \
     X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \

@@ -1,7 +1,9 @@
 /* serve/answering.c - the answer, from the pod to the client
  *
  * Heads are read where they lie: an answer's head comes in one chunk nearly always, is
- * parsed there, and its lines are written to the client from there.  Interim answers
+ * parsed there, and its lines are written to the client from there.  One that comes in
+ * several chunks is moved into one piece of memory: it may be larger than what a pod's
+ * queue holds.  Interim answers
  * (1xx) are passed on and the head is waited for again.
  */
 #include "serve/exchange.h"
@@ -18,6 +20,7 @@ void answering_begin(struct exchange *x)
     a->began = a->decode = a->pod_keeps = false;
     a->keep_ms = 0;
     a->scanned = 0;
+    head_text_clear(&a->text);
     a->problem = NULL;
 }
 
@@ -27,39 +30,34 @@ static enum answer bad(struct exchange *x, const char *problem)
     return ANSWER_BAD;
 }
 
-/* A head in several chunks is gathered into one text. */
-static const char *gather(struct answering *a, const struct bufq *in, size_t max,
-                          size_t *ret_len)
-{
-    size_t len = in->len < max ? in->len : max;
+struct found {
+    const char *text;
+    size_t len;
+    size_t skip; /* how much of it still lies in the queue */
+};
 
-    if (a->text_room < len) {
-        a->text = xrealloc(a->text, len);
-        a->text_room = len;
-    }
-    *ret_len = bufq_copy(in, 0, a->text, len);
-    return a->text;
-}
-
-/* The text of the head, and its length.  ERR_AGAIN, ERR_LIMIT. */
-static enum err find_head(struct exchange *x, const char **ret_text, size_t *ret_len)
+/* ERR_AGAIN, ERR_LIMIT. */
+static enum err find_head(struct exchange *x, struct found *ret)
 {
     struct answering *a = &x->answering;
-    const struct bufq *in = &x->lease.stream->in;
+    struct bufq *in = &x->lease.stream->in;
     size_t max = (size_t)x->serve->config->max_head_size;
-    size_t run;
-    const char *text = (const char *)bufq_peek(in, &run);
 
-    if (run > max)
-        run = max;
-    enum err e = http1_head_end(text, run, &a->scanned, ret_len);
-    if (e == ERR_AGAIN && run < in->len && run < max) {
-        text = gather(a, in, max, &run);
-        e = http1_head_end(text, run, &a->scanned, ret_len);
+    if (a->text.len == 0) {
+        size_t run;
+        ret->text = (const char *)bufq_peek(in, &run);
+        run = run < max ? run : max;
+        enum err e = http1_head_end(ret->text, run, &a->scanned, &ret->len);
+        ret->skip = ret->len;
+        if (!e)
+            return OK;
+        if (run == max)
+            return ERR_LIMIT;
+        if (run == in->len)
+            return ERR_AGAIN;
     }
-    if (e == ERR_AGAIN && (run >= max || bufq_full(in)))
-        return ERR_LIMIT;
-    *ret_text = text;
+    enum err e = head_text_take(&a->text, in, max);
+    *ret = (struct found){ a->text.at, a->text.len, 0 };
     return e;
 }
 
@@ -128,35 +126,62 @@ static bool is_http_so_far(const struct bufq *in)
     return memcmp(first, version, n) == 0;
 }
 
-static enum answer read_head(struct exchange *x)
+static enum err parse_answer(struct exchange *x, const struct found *found)
 {
-    struct stream *pod = x->lease.stream;
     struct http1_head *head = &x->serve->answer;
-    const char *text;
-    size_t len;
+    enum err e;
 
-    enum err e = find_head(x, &text, &len);
-    if (e == ERR_AGAIN && !is_http_so_far(&pod->in))
+    do
+        e = http1_response_parse(found->text, found->len, x->request.method, head);
+    while (e == ERR_LIMIT && head->count == head->room &&
+           head_fields_grow(head, x->serve->config->max_head_fields));
+    return e;
+}
+
+/* Nothing more can be done with an incomplete head. */
+static enum answer incomplete(struct exchange *x)
+{
+    const struct stream *pod = x->lease.stream;
+
+    if (x->answering.text.len == 0 && !is_http_so_far(&pod->in))
         return bad(x, "it does not begin with HTTP/");
-    if (e == ERR_AGAIN)
-        return pod->in_eof ? bad(x, "it ended in the middle of its head") : ANSWER_WAIT;
-    if (e)
-        return bad(x, pod->in.len < x->serve->config->max_head_size
-                          ? "its head is larger than 63 KiB, whatever max-head-size is"
-                          : "its head is larger than max-head-size");
-    e = http1_response_parse(text, len, x->request.method, head);
-    if (e)
-        return bad(x, head->problem);
+    return pod->in_eof ? bad(x, "it ended in the middle of its head") : ANSWER_WAIT;
+}
 
+/* *ret_read: it was one, and there may be another. */
+static enum answer read_head(struct exchange *x, bool *ret_read)
+{
+    struct http1_head *head = &x->serve->answer;
+    struct found found;
     enum answer answer = ANSWER_WAIT;
+
+    enum err e = find_head(x, &found);
+    if (e == ERR_AGAIN)
+        return incomplete(x);
+    if (e)
+        return bad(x, "its head is larger than max-head-size");
+    e = parse_answer(x, &found);
+    if (e)
+        return bad(x, head_problem(head, e));
     if (head->status / 100 == 1)
         answer = pass_interim(x, head);
     else
         pass_final(x, head);
     if (answer != ANSWER_BAD)
-        bufq_skip(&pod->in, len);
+        bufq_skip(&x->lease.stream->in, found.skip);
     x->answering.scanned = 0;
+    head_text_clear(&x->answering.text);
+    *ret_read = true;
     return answer;
+}
+
+static enum answer no_more_bytes(struct exchange *x)
+{
+    if (!x->lease.stream->in_eof)
+        return ANSWER_WAIT;
+    if (x->answering.text.len > 0)
+        return bad(x, "it ended in the middle of its head");
+    return x->answering.began ? bad(x, "it ended after an interim answer") : ANSWER_NONE;
 }
 
 /* Heads, until one is final or there is nothing more to read or no room to write. */
@@ -164,21 +189,18 @@ static enum answer read_heads(struct exchange *x)
 {
     struct stream *pod = x->lease.stream;
     enum answer answer = ANSWER_WAIT;
+    bool read = true;
 
-    while (x->answering.state == ANSWERING_HEAD && answer == ANSWER_WAIT) {
+    while (read && x->answering.state == ANSWERING_HEAD && answer == ANSWER_WAIT) {
         if (bufq_empty(&pod->in))
-            return !pod->in_eof         ? ANSWER_WAIT
-                   : x->answering.began ? bad(x, "it ended after an interim answer")
-                                        : ANSWER_NONE;
+            return no_more_bytes(x);
         if (!x->answering.began)
             sending_stop_holding(x);
         x->answering.began = true;
         if (bufq_full(&x->client->out))
             return ANSWER_WAIT;
-        size_t before = pod->in.len;
-        answer = read_head(x);
-        if (pod->in.len == before)
-            break;
+        read = false;
+        answer = read_head(x, &read);
     }
     return answer;
 }

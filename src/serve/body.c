@@ -8,7 +8,11 @@ static size_t min(size_t a, size_t b)
 
 void body_init(struct body *b, const struct http1_head *head)
 {
-    *b = (struct body){ .framing = head->framing, .left = head->length };
+    *b = (struct body){
+        .framing = head->framing,
+        .left = head->length,
+        .chunked.answer = head->status > 0,
+    };
     b->done = b->framing == BODY_NONE || (b->framing == BODY_LENGTH && b->left == 0);
 }
 
@@ -33,13 +37,16 @@ static enum err measure_chunked(struct body *b, const struct bufq *from, size_t 
     run = min(run, max);
     while (total < run && !b->done && !b->failed) {
         struct http1_piece piece;
+        if (total && http1_chunked_drops(&b->chunked, (char)at[total]))
+            break;
         b->failed = http1_chunked_decode(&b->chunked, at + total, run - total, &piece);
         if (b->failed)
             break;
-        total += piece.framing + piece.payload;
+        b->dropped += piece.dropped;
+        total += piece.dropped + piece.framing + piece.payload;
         b->done = piece.done;
     }
-    *ret = total;
+    *ret = total - b->dropped;
     return total ? OK : b->failed;
 }
 
@@ -47,6 +54,7 @@ enum err body_measure(struct body *b, const struct bufq *from, size_t max, size_
 {
     size_t available = min(from->len, max);
 
+    b->dropped = 0;
     if (b->done)
         available = 0;
     switch (available ? b->framing : BODY_NONE) {
@@ -77,7 +85,7 @@ static enum err move_decoded(struct body *b, struct bufq *from, struct bufq *to,
             http1_chunked_decode(&b->chunked, at, min(run, bufq_room(to)), &piece);
         if (e)
             return e;
-        bufq_skip(from, piece.framing);
+        bufq_skip(from, piece.dropped + piece.framing);
         moved += bufq_move_n(to, from, piece.payload);
         b->done = piece.done;
     }
@@ -96,8 +104,9 @@ enum err body_move(struct body *b, struct bufq *from, struct bufq *to, bool deco
         size_t n;
         enum err e = body_measure(b, from, bufq_room(to), &n);
         *ret_moved = moved;
-        if (e || n == 0)
+        if (e || n + b->dropped == 0)
             return e;
+        bufq_skip(from, b->dropped);
         moved += bufq_move_n(to, from, n);
     }
 }
@@ -107,8 +116,8 @@ enum err body_discard(struct body *b, struct bufq *from)
     for (;;) {
         size_t n;
         enum err e = body_measure(b, from, SIZE_MAX, &n);
-        if (e || n == 0)
+        if (e || n + b->dropped == 0)
             return e;
-        bufq_skip(from, n);
+        bufq_skip(from, b->dropped + n);
     }
 }

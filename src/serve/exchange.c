@@ -36,7 +36,6 @@
 #include "serve/policy.h"
 #include "serve/session.h"
 
-#define TEXT_KEPT 16384 /* more is not kept for the next exchange */
 #define SPARES_MAX 64
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
@@ -263,18 +262,30 @@ static enum exchange_state refuse_head(struct exchange *x, enum err e,
     return refuse_and_close(x, &why);
 }
 
+static enum err parse_head(struct exchange *x)
+{
+    enum err e;
+
+    do
+        e = http1_request_parse(x->text.at, x->text.len, &x->request);
+    while (e == ERR_LIMIT && x->request.count == x->request.room &&
+           head_fields_grow(&x->request, x->serve->config->max_head_fields));
+    return e;
+}
+
 static enum exchange_state in_head(struct exchange *x)
 {
     if (x->client->broken)
         return finish(x, FATE_ABORT);
-    enum err e = reading_run(x);
+    enum err e =
+        head_text_take(&x->text, &x->client->in, x->serve->config->max_head_size);
     if (e == ERR_AGAIN)
         return x->client->in_eof ? finish(x, FATE_ABORT) : EXCHANGE_HEAD;
     if (e)
         return refuse_head(x, e, "the head is larger than max-head-size");
-    e = http1_request_parse(x->text, x->text_len, &x->request);
+    e = parse_head(x);
     if (e)
-        return refuse_head(x, e, x->request.problem);
+        return refuse_head(x, e, head_problem(&x->request, e));
     x->known = true;
     return begin(x);
 }
@@ -567,7 +578,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     x->id = id;
     x->owner = owner;
     x->began = x->serve->sched->now;
-    x->text_len = x->scanned = 0;
+    head_text_clear(&x->text);
     x->known = x->keep = x->cut = false;
     x->attempts = x->deliveries = 0;
     x->waited_ms = 0;
@@ -593,18 +604,10 @@ void exchange_destroy(struct exchange *x)
     task_cancel(&x->task);
     timer_stop(&x->deadline);
     bufq_finish(&x->sending.held);
-    free(x->text);
-    free(x->answering.text);
+    head_text_finish(&x->text);
+    head_text_finish(&x->answering.text);
+    head_fields_finish(&x->request);
     free(x);
-}
-
-static void shrink(char **text, size_t *room)
-{
-    if (*room <= TEXT_KEPT)
-        return;
-    free(*text);
-    *text = NULL;
-    *room = 0;
 }
 
 void exchange_release(struct exchange *x)
@@ -619,8 +622,9 @@ void exchange_release(struct exchange *x)
         exchange_destroy(x);
         return;
     }
-    shrink(&x->text, &x->text_room);
-    shrink(&x->answering.text, &x->answering.text_room);
+    head_text_shrink(&x->text);
+    head_text_shrink(&x->answering.text);
+    head_fields_shrink(&x->request);
     list_prepend(&serve->spare, &x->spare);
     serve->spares++;
 }

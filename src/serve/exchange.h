@@ -10,6 +10,7 @@
 #include "net/peer.h"
 #include "relay/relay.h"
 #include "serve/body.h"
+#include "serve/reading.h"
 #include "serve/target.h"
 #include "upstream/lease.h"
 
@@ -61,9 +62,8 @@ struct exchange {
     const struct visitor *from; /* likewise */
     struct task *owner;         /* wakes at DONE */
 
-    /* The request's head.  `text` grows once and is kept for the next exchange. */
-    char *text;
-    size_t text_room, text_len, scanned;
+    /* The request's head. */
+    struct head_text text;
     bool known; /* `request` has been parsed */
     struct http1_head request;
     struct target target;
@@ -85,12 +85,12 @@ struct exchange {
     struct answering {
         enum answering_state state;
         struct body body;
-        bool began;       /* a byte of an answer has come */
-        bool decode;      /* the client knows no chunks */
-        bool pod_keeps;   /* the pod's connection serves on after it */
-        uint32_t keep_ms; /* and this long, it says */
-        char *text;       /* a head that came in more than one chunk */
-        size_t text_room, scanned;
+        bool began;            /* a byte of an answer has come */
+        bool decode;           /* the client knows no chunks */
+        bool pod_keeps;        /* the pod's connection serves on after it */
+        uint32_t keep_ms;      /* and this long, it says */
+        struct head_text text; /* a head that came in more than one chunk */
+        size_t scanned;        /* of one that lies in the queue */
         const char *problem;
     } answering;
 
@@ -122,10 +122,6 @@ void exchange_log_incoming(const struct exchange *x);
 void exchange_count_retry(void);
 void exchange_account(const struct exchange *x); /* at DONE */
 struct str without_query(struct str path);
-
-/* Take the head of a request out of client->in, and nothing that follows it.
- * OK: it is text[0..text_len).  ERR_AGAIN: not complete.  ERR_LIMIT. */
-MUST_CHECK enum err reading_run(struct exchange *x);
 
 /* The two halves.  Both do what they can with what is there and never wait.
  *

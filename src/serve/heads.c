@@ -28,6 +28,19 @@ static void run_add(struct run *r, struct str line)
     r->lines.len += line.len;
 }
 
+static void run_add_field(struct run *r, const struct http1_field *field)
+{
+    if (!field->loose) {
+        run_add(r, field->line);
+        return;
+    }
+    run_end(r);
+    put_str(r->out, field->name);
+    put_str(r->out, STR(": "));
+    put_str(r->out, field->value);
+    put_str(r->out, STR("\r\n"));
+}
+
 static void put_host(struct bufq *out, struct str authority)
 {
     put_str(out, STR("Host: "));
@@ -176,7 +189,7 @@ void answer_head_write(const struct http1_head *head, const struct answer_form *
     put_status_line(head, out);
     for (size_t i = 0; i < head->count; i++)
         if (answer_keeps(head, &head->fields[i], form))
-            run_add(&run, head->fields[i].line);
+            run_add_field(&run, &head->fields[i]);
     run_end(&run);
     put_answer_connection(head, form, out);
     put_str(out, STR("\r\n"));

@@ -1,38 +1,78 @@
-/* serve/reading.c - the text of a request's head, out of the queue and into one piece */
-#include "serve/exchange.h"
-#include "serve/session.h"
+#include "serve/reading.h"
 
 #include "base/own.h"
 
 #define TEXT_FIRST 1024 /* room for a head at first */
 #define TEXT_STEP 1024  /* a head is copied in steps: a body may follow it */
+#define TEXT_KEPT 16384 /* more is not kept for the next head */
+#define FIELDS_FIRST 32
+#define FIELDS_KEPT 128
 
-static void text_grow(struct exchange *x, size_t need)
+static void text_grow(struct head_text *t, size_t need)
 {
-    if (x->text_room >= need)
+    if (t->room >= need)
         return;
-    while (x->text_room < need)
-        x->text_room = x->text_room ? x->text_room * 2 : TEXT_FIRST;
-    x->text = xrealloc(x->text, x->text_room);
+    while (t->room < need)
+        t->room = t->room ? t->room * 2 : TEXT_FIRST;
+    t->at = xrealloc(t->at, t->room);
 }
 
-enum err reading_run(struct exchange *x)
+enum err head_text_take(struct head_text *t, struct bufq *in, size_t max)
 {
-    struct bufq *in = &x->client->in;
-    size_t max = (size_t)x->serve->config->max_head_size;
-
-    while (!bufq_empty(in) && x->text_len < max) {
-        size_t n = max - x->text_len, end;
+    while (!bufq_empty(in) && t->len < max) {
+        size_t n = max - t->len, end;
         n = n < TEXT_STEP ? n : TEXT_STEP;
-        text_grow(x, x->text_len + n);
-        n = bufq_copy(in, 0, x->text + x->text_len, n);
-        if (!http1_head_end(x->text, x->text_len + n, &x->scanned, &end)) {
-            bufq_skip(in, end - x->text_len);
-            x->text_len = end;
+        text_grow(t, t->len + n);
+        n = bufq_copy(in, 0, t->at + t->len, n);
+        if (!http1_head_end(t->at, t->len + n, &t->scanned, &end)) {
+            bufq_skip(in, end - t->len);
+            t->len = end;
             return OK;
         }
         bufq_skip(in, n);
-        x->text_len += n;
+        t->len += n;
     }
-    return x->text_len >= max ? ERR_LIMIT : ERR_AGAIN;
+    return t->len >= max ? ERR_LIMIT : ERR_AGAIN;
+}
+
+void head_text_finish(struct head_text *t)
+{
+    free(t->at);
+    *t = (struct head_text){ 0 };
+}
+
+void head_text_shrink(struct head_text *t)
+{
+    if (t->room > TEXT_KEPT)
+        head_text_finish(t);
+}
+
+bool head_fields_grow(struct http1_head *head, size_t max)
+{
+    size_t room = head->room ? head->room * 2 : FIELDS_FIRST;
+
+    if (head->room >= max)
+        return false;
+    head->room = room < max ? room : max;
+    head->fields = xrealloc(head->fields, head->room * sizeof(*head->fields));
+    return true;
+}
+
+const char *head_problem(const struct http1_head *head, enum err e)
+{
+    bool is_full = e == ERR_LIMIT && head->count == head->room;
+
+    return is_full ? "it has more fields than max-head-fields" : head->problem;
+}
+
+void head_fields_finish(struct http1_head *head)
+{
+    free(head->fields);
+    *head = (struct http1_head){ 0 };
+}
+
+void head_fields_shrink(struct http1_head *head)
+{
+    if (head->room > FIELDS_KEPT)
+        head_fields_finish(head);
 }

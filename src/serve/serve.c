@@ -166,6 +166,7 @@ void serve_destroy(struct serve *s)
     each(&s->sessions, session_destroy);
     each(&s->raws, raw_destroy);
     serve_trim(s);
+    head_fields_finish(&s->answer);
     timer_stop(&s->drain_deadline);
     config_unref(s->config);
     free(s);

@@ -6,6 +6,8 @@
 #include "base/own.h"
 #include "wire/http1.h"
 
+#define FIELDS_MAX 256 /* of the API server's answer */
+
 static const char spdy_fields[] = "Content-Length: 0\r\n"
                                   "Connection: Upgrade\r\n"
                                   "Upgrade: SPDY/3.1\r\n"
@@ -117,14 +119,15 @@ static uint32_t retry_after(const struct http1_head *head)
 /* Take the chunked coding off, in place; returns whether the body is complete. */
 static bool unchunk(char *bytes, struct str *body)
 {
-    struct http1_chunked chunked = { 0 };
+    struct http1_chunked chunked = { .answer = true };
     struct http1_piece piece = { 0 };
     size_t at = 0, len = 0;
 
     while (!piece.done && !http1_chunked_decode(&chunked, (const uint8_t *)bytes + at,
                                                 body->len - at, &piece)) {
-        memmove(bytes + len, bytes + at + piece.framing, piece.payload);
-        at += piece.framing + piece.payload;
+        at += piece.dropped + piece.framing;
+        memmove(bytes + len, bytes + at, piece.payload);
+        at += piece.payload;
         len += piece.payload;
     }
     *body = (struct str){ bytes, len };
@@ -166,16 +169,14 @@ static enum err parse(char *text, size_t len, size_t head_len, bool eof,
                       enum carrier carrier, struct api_error *ret)
 {
     bool enough = eof || len == UPGRADE_ANSWER_MAX;
-    struct http1_head *head = xcalloc(1, sizeof(*head));
-    enum err e = http1_response_parse(text, head_len, STR("POST"), head);
+    AUTO_FREE struct http1_field *fields = xcalloc(FIELDS_MAX, sizeof(*fields));
+    struct http1_head head = { .fields = fields, .room = FIELDS_MAX };
+    enum err e = http1_response_parse(text, head_len, STR("POST"), &head);
     if (e)
-        e = mistaken(ret, head->problem ? head->problem : "not an HTTP answer");
-    else if (head->status == 101)
-        e = check_switch(head, carrier, ret);
-    else
-        e = refused(head, text + head_len, len - head_len, enough, ret);
-    free(head);
-    return e;
+        return mistaken(ret, head.problem ? head.problem : "not an HTTP answer");
+    if (head.status == 101)
+        return check_switch(&head, carrier, ret);
+    return refused(&head, text + head_len, len - head_len, enough, ret);
 }
 
 enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier carrier,

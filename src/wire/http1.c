@@ -92,6 +92,7 @@ struct reader {
     const char *at;
     const char *end;
     struct http1_head *head;
+    bool answer;
 
     /* What the framing fields said, before it is known what it means. */
     bool has_length;
@@ -308,14 +309,10 @@ static enum err read_status_line(struct reader *r)
     return e;
 }
 
-static enum err read_content_length(struct reader *r, struct str value)
+/* No body is longer than a signed offset can say. */
+static enum err read_number(struct reader *r, struct str value, uint64_t *ret)
 {
-    if (r->has_length)
-        return refuse(r, "two Content-Length fields");
-    r->has_length = true;
-
-    /* No body is longer than a signed offset can say. */
-    switch (str_to_uint(value, INT64_MAX, &r->length)) {
+    switch (str_to_uint(value, INT64_MAX, ret)) {
     case OK:
         return OK;
     case ERR_LIMIT:
@@ -323,6 +320,40 @@ static enum err read_content_length(struct reader *r, struct str value)
     default:
         return refuse(r, "Content-Length is not a number");
     }
+}
+
+/* RFC 9110, section 8.6: equal lengths, in several fields or in a list, mean one.  It is
+ * passed on once. */
+static enum err read_equal_lengths(struct reader *r, struct http1_field *field)
+{
+    struct str rest = field->value, one;
+
+    field->hop = r->has_length;
+    do {
+        uint64_t length;
+        rest = str_cut(rest, ',', &one);
+        one = trim(one.at, one.at + one.len);
+        enum err e = read_number(r, one, &length);
+        if (e)
+            return e;
+        if (r->has_length && length != r->length)
+            return refuse(r, "Content-Lengths that differ");
+        r->has_length = true;
+        r->length = length;
+    } while (rest.at);
+    field->loose |= one.len != field->value.len;
+    field->value = one;
+    return OK;
+}
+
+static enum err read_content_length(struct reader *r, struct http1_field *field)
+{
+    if (r->answer)
+        return read_equal_lengths(r, field);
+    if (r->has_length)
+        return refuse(r, "two Content-Length fields");
+    r->has_length = true;
+    return read_number(r, field->value, &r->length);
 }
 
 static enum err read_transfer_encoding(struct reader *r, struct str value)
@@ -343,11 +374,11 @@ static enum err read_host(struct reader *r, const struct http1_field *field)
     return OK;
 }
 
-static enum err understand(struct reader *r, const struct http1_field *field)
+static enum err understand(struct reader *r, struct http1_field *field)
 {
     switch (field->id) {
     case FIELD_CONTENT_LENGTH:
-        return read_content_length(r, field->value);
+        return read_content_length(r, field);
     case FIELD_TRANSFER_ENCODING:
         return read_transfer_encoding(r, field->value);
     case FIELD_HOST:
@@ -374,13 +405,21 @@ static enum err refuse_name(struct reader *r, const char *stop)
     return refuse(r, "a forbidden character in a field name");
 }
 
+static const char *after_blanks(const char *at, const char *end)
+{
+    while (at < end && is_blank(*at))
+        at++;
+    return at;
+}
+
 static enum err read_field(struct reader *r)
 {
     const char *line = r->at;
-    const char *colon = after_token(line, r->end);
-    if (colon == line || colon == r->end || *colon != ':')
-        return refuse_name(r, colon);
-    if (r->head->count == HTTP1_FIELDS_MAX)
+    const char *stop = after_token(line, r->end);
+    const char *colon = r->answer ? after_blanks(stop, r->end) : stop;
+    if (stop == line || colon == r->end || *colon != ':')
+        return refuse_name(r, stop);
+    if (r->head->count == r->head->room)
         return limit(r, "too many fields");
 
     r->at = after_value(colon + 1, r->end);
@@ -390,11 +429,12 @@ static enum err read_field(struct reader *r)
         return e;
 
     struct http1_field *field = &r->head->fields[r->head->count++];
-    field->name = view(line, colon);
+    field->name = view(line, stop);
     field->value = value;
     field->line = view(line, r->at);
     field->id = identify(field->name);
     field->hop = known[field->id].hop;
+    field->loose = colon != stop;
     return understand(r, field);
 }
 
@@ -457,7 +497,7 @@ static enum err read_options(struct reader *r, struct str list)
         if (str_empty(option))
             continue;
         /* Each costs a walk over all fields. */
-        if (++r->options > HTTP1_FIELDS_MAX)
+        if (++r->options > HTTP1_OPTIONS_MAX)
             return limit(r, "Connection names too many fields");
         enum err e = read_option(r, option);
         if (e)
@@ -481,10 +521,17 @@ static enum err settle_connection(struct reader *r)
     return OK;
 }
 
+static void drop_lengths(struct reader *r)
+{
+    for (size_t i = 0; r->has_length && i < r->head->count; i++)
+        if (r->head->fields[i].id == FIELD_CONTENT_LENGTH)
+            r->head->fields[i].hop = true;
+}
+
 /* RFC 9112, section 6.3; `otherwise` is what neither length nor coding means. */
 static enum err settle_framing(struct reader *r, enum http1_framing otherwise)
 {
-    if (r->chunked && r->has_length)
+    if (r->chunked && r->has_length && !r->answer)
         return refuse(r, "Content-Length with Transfer-Encoding");
     if (r->chunked && r->head->minor == 0)
         return refuse(r, "Transfer-Encoding in HTTP/1.0");
@@ -495,7 +542,7 @@ static enum err settle_framing(struct reader *r, enum http1_framing otherwise)
         r->head->framing = BODY_LENGTH;
     else
         r->head->framing = otherwise;
-    r->head->length = r->length;
+    r->head->length = r->head->framing == BODY_LENGTH ? r->length : 0;
     return OK;
 }
 
@@ -505,12 +552,9 @@ static void drop_body(struct http1_head *head)
     head->length = 0;
 }
 
-/* Everything but the fields, which are as good as absent while `count` is 0: clearing
- * them too would cost more than reading a small head. */
 static struct reader reader_of(const char *in, size_t len, struct http1_head *head)
 {
-    memset(head, 0, offsetof(struct http1_head, fields));
-    memset(&head->framing, 0, sizeof(*head) - offsetof(struct http1_head, framing));
+    *head = (struct http1_head){ .fields = head->fields, .room = head->room };
     return (struct reader){ .at = in, .end = in + len, .head = head };
 }
 
@@ -541,10 +585,22 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
     return OK;
 }
 
+/* An answer that says two things about its end, of which the next reader of the connection
+ * might believe the other: nothing is read after it.  Returns whether it is one. */
+static bool settle_answer(struct reader *r)
+{
+    bool empty = r->head->status / 100 == 1 || r->head->status == 204;
+
+    if (empty || r->chunked)
+        drop_lengths(r);
+    return (r->chunked && r->has_length) || (empty && (r->chunked || r->length > 0));
+}
+
 enum err http1_response_parse(const char *in, size_t len, struct str request_method,
                               struct http1_head *head)
 {
     struct reader r = reader_of(in, len, head);
+    r.answer = true;
 
     enum err e = read_status_line(&r);
     if (!e)
@@ -563,7 +619,7 @@ enum err http1_response_parse(const char *in, size_t len, struct str request_met
         str_eq(request_method, STR("HEAD")))
         drop_body(head);
     /* After these no message follows: the connection ends, or speaks something else. */
-    if (head->framing == BODY_TO_EOF || head->upgrade || tunnel)
+    if (settle_answer(&r) || head->framing == BODY_TO_EOF || head->upgrade || tunnel)
         head->keep_alive = false;
     return OK;
 }

@@ -12,7 +12,7 @@
 
 #include "base/str.h"
 
-#define HTTP1_FIELDS_MAX 128
+#define HTTP1_OPTIONS_MAX 128 /* names in Connection: each costs a walk over all fields */
 
 /* Names the proxy itself has to look at; everything else is FIELD_OTHER. */
 enum http1_name {
@@ -42,7 +42,10 @@ enum http1_name {
 
 struct http1_field {
     enum http1_name id;
-    bool hop;         /* hop-by-hop: by nature, or because Connection names it */
+    bool hop;         /* not passed on: hop-by-hop by nature, named by Connection, or a
+                         Content-Length that the message does not have */
+    bool loose;       /* answers: the line is not passed on as it stands; a line made of
+                         `name` and `value` is */
     struct str name;  /* as sent */
     struct str value; /* trimmed */
     struct str line;  /* the whole line with its CRLF: adjacent lines adjoin in memory */
@@ -62,8 +65,9 @@ struct http1_head {
     int status;        /* answers; 100..999 */
     struct str reason; /* answers; may be empty */
 
-    size_t count;
-    struct http1_field fields[HTTP1_FIELDS_MAX];
+    /* The caller sets `fields` and `room` before the head is parsed; they stay. */
+    struct http1_field *fields;
+    size_t room, count;
 
     /* What the fields mean together. */
     enum http1_framing framing;
@@ -87,21 +91,30 @@ MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned,
  *
  * OK         *head is filled in; its views point into `in`
  * ERR_PROTO  not HTTP, or ambiguous: head->problem says what (for a 400)
- * ERR_LIMIT  too many fields, or names in Connection: head->problem says what (for a 431)
+ * ERR_LIMIT  too many fields, or names in Connection: head->problem says what (for a 431).
+ *            With head->count == head->room, more room may help
  *
  * Refused besides bad syntax: bare CR, bare LF, NUL; obs-fold; blanks before a colon or
  * before the first field; Content-Length with Transfer-Encoding; two Content-Lengths, or
  * a list, even of equal values; Transfer-Encoding other than exactly "chunked" (and any
  * in HTTP/1.0); two Hosts; no Host in HTTP/1.1; Connection naming Host, Content-Length or
  * Transfer-Encoding.  What a Host value means is not looked at.
- * After a failure only `problem` may be read.  `host` points into *head: do not copy. */
+ * After a failure only `problem` and `count` may be read. */
 MUST_CHECK enum err http1_request_parse(const char *in, size_t len,
                                         struct http1_head *head);
 
 /* The same for an answer.  `request_method` decides about bodies (HEAD, CONNECT).
- * 1xx, 204 and 304 have none (RFC 9112, section 6.3), though a Content-Length among their
- * fields stays.  keep_alive is false after 101 and after a successful CONNECT: what
- * follows there is not another message. */
+ * 1xx, 204 and 304 have none (RFC 9112, section 6.3).
+ *
+ * Accepted here and not in requests, and passed on in one clean form (`hop`, `loose`):
+ *   - blanks before a colon (RFC 9112, section 5.1);
+ *   - equal Content-Lengths, in several fields or as a list: they are one;
+ *   - Content-Length with Transfer-Encoding: the coding wins, the length is dropped;
+ *   - a Content-Length in 1xx and 204: it is dropped.
+ *
+ * keep_alive is false after 101 and after a successful CONNECT: what follows there is not
+ * another message; and where another reader could see a different end of this message:
+ * after a length and a coding, and after a 204 that announced a body. */
 MUST_CHECK enum err http1_response_parse(const char *in, size_t len,
                                          struct str request_method,
                                          struct http1_head *head);
@@ -121,6 +134,7 @@ const char *http1_reason(int status);
 
 /* The chunked coding (RFC 9112, section 7.1).  Zeroed is the start of a body. */
 struct http1_chunked {
+    bool answer;       /* set by the caller: the body is an answer's */
     int state;         /* private, like the next two */
     uint64_t left;     /* payload bytes of the current chunk still to come */
     uint32_t overhead; /* bytes of this size line or of the trailers so far */
@@ -128,25 +142,34 @@ struct http1_chunked {
 };
 
 #define HTTP1_CHUNK_LINE_MAX 256 /* a size line with its extensions and its CRLF */
+#define HTTP1_ANSWER_CHUNK_LINE_MAX 16384 /* ... of an answer: extensions are dropped */
 #define HTTP1_TRAILERS_MAX 16384 /* all trailer lines and the blank line after them */
 
 struct http1_piece {
-    size_t framing; /* this many bytes of framing come first (sizes, CRLFs, trailers) */
+    size_t dropped; /* answers: this many bytes come first and are not passed on */
+    size_t framing; /* then this many bytes of framing (sizes, CRLFs, trailers) */
     size_t payload; /* and then this many bytes of the body itself */
     bool done;      /* the body ends after them */
 };
 
 /* Measure the next piece of a chunked body in in[0..len).
  *
- * OK         *ret says how the first framing + payload bytes (at least 1) divide; the
- *            decoder has moved past them; once done, it stays done and takes no more
+ * OK         *ret says how the first dropped + framing + payload bytes (at least 1)
+ *            divide; the decoder has moved past them; once done, it stays done and takes
+ *            no more
  * ERR_AGAIN  len is 0
  * ERR_PROTO, ERR_LIMIT  c->problem says what
  *
- * The raw bytes may be passed on as they stand: nothing ambiguous is accepted (bare LF,
- * sizes over 2^60, blanks around the size). */
+ * The bytes that are not dropped may be passed on as they stand: nothing ambiguous is
+ * accepted (bare LF, sizes over 2^60, blanks before a size or between its digits).
+ * Requests may have blanks after a size only before an extension, as the grammar allows;
+ * nothing of them is dropped.  Answers may have blanks after a size and before the colon
+ * of a trailer, and long extensions: the blanks and all extensions are dropped. */
 MUST_CHECK enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in,
                                          size_t len, struct http1_piece *ret);
+
+/* Is `byte`, which comes next, one of those that are dropped? */
+bool http1_chunked_drops(const struct http1_chunked *c, char byte);
 
 /* Encode the head of a chunk of n > 0 bytes ("1a\r\n"); returns its length.  The payload
  * is followed by "\r\n", the last chunk by "0\r\n" + trailers + "\r\n". */

@@ -7,14 +7,19 @@
  * needs no copy.  A piece is what one call finds: framing up to the next payload byte,
  * and as much of that chunk as is there.
  *
- *      SIZE ─▶ MORE_SIZE ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD
+ *      SIZE ─▶ MORE_SIZE ─▶ (SIZE_BLANK) ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD
  *       ▲                                     │          │
  *       └───── PAYLOAD_LF ◀─ PAYLOAD_CR ◀─────┼──────────┘
  *                                             │ size 0
  *                                             ▼
  *      DONE ◀──────── LAST_LF ◀──────────── TRAILER ─▶ TRAILER_NAME ─▶ TRAILER_VALUE
- *                                             ▲                           │
+ *                                             ▲         (TRAILER_BLANK)   │
  *                                             └──────── TRAILER_LF ◀──────┘
+ *
+ * Common servers put blanks after a size (Tomcat's Coyote, small devices) and before the
+ * colon of a trailer.  An answer may have them; they are dropped, and so are chunk
+ * extensions, which concern one connection only: the next reader gets "SIZE CRLF" and
+ * "NAME COLON VALUE CRLF".  A request is passed on as it stands and held to the grammar.
  *
  * Trailer lines are held to the rules of field lines, because they are passed on as they
  * stand.  What they are called is the business of whoever merges them into a head: nobody
@@ -29,6 +34,7 @@
 enum {
     SIZE, /* zeroed is the start of a body */
     MORE_SIZE,
+    SIZE_BLANK,
     EXTENSION,
     SIZE_LF,
     PAYLOAD,
@@ -36,6 +42,7 @@ enum {
     PAYLOAD_LF,
     TRAILER,
     TRAILER_NAME,
+    TRAILER_BLANK,
     TRAILER_VALUE,
     TRAILER_LF,
     LAST_LF,
@@ -89,6 +96,20 @@ static enum err on_size(struct http1_chunked *c, char byte)
         return go(c, SIZE_LF);
     if (byte == ';')
         return go(c, EXTENSION);
+    if (is_blank(byte))
+        return go(c, SIZE_BLANK);
+    return refuse(c, "a forbidden character after a chunk size");
+}
+
+/* Never a digit: another reader might take the size to go on. */
+static enum err on_size_blank(struct http1_chunked *c, char byte)
+{
+    if (byte == ';')
+        return go(c, EXTENSION);
+    if (is_blank(byte))
+        return OK;
+    if (byte == '\r' && c->answer)
+        return go(c, SIZE_LF);
     return refuse(c, "a forbidden character after a chunk size");
 }
 
@@ -139,7 +160,16 @@ static enum err on_trailer_name(struct http1_chunked *c, char byte)
         return go(c, TRAILER_VALUE);
     if (is_token_char(byte))
         return OK;
+    if (is_blank(byte) && c->answer)
+        return go(c, TRAILER_BLANK);
     return refuse(c, "a forbidden character in a trailer name");
+}
+
+static enum err on_trailer_blank(struct http1_chunked *c, char byte)
+{
+    if (byte == ':')
+        return go(c, TRAILER_VALUE);
+    return is_blank(byte) ? OK : refuse(c, "a forbidden character in a trailer name");
 }
 
 static enum err on_trailer_value(struct http1_chunked *c, char byte)
@@ -173,12 +203,14 @@ static const struct {
 #define TRAILERS HTTP1_TRAILERS_MAX, "the trailers are too long"
     [SIZE]          = { on_size,          LINE },
     [MORE_SIZE]     = { on_size,          LINE },
+    [SIZE_BLANK]    = { on_size_blank,    LINE },
     [EXTENSION]     = { on_extension,     LINE },
     [SIZE_LF]       = { on_size_lf,       LINE },
     [PAYLOAD_CR]    = { on_payload_cr,    LINE },
     [PAYLOAD_LF]    = { on_payload_lf,    LINE },
     [TRAILER]       = { on_trailer,       TRAILERS },
     [TRAILER_NAME]  = { on_trailer_name,  TRAILERS },
+    [TRAILER_BLANK] = { on_trailer_blank, TRAILERS },
     [TRAILER_VALUE] = { on_trailer_value, TRAILERS },
     [TRAILER_LF]    = { on_trailer_lf,    TRAILERS },
     [LAST_LF]       = { on_last_lf,       TRAILERS },
@@ -187,12 +219,56 @@ static const struct {
     /* clang-format on */
 };
 
+/* The digits of a size keep their narrow room. */
+static uint32_t most(const struct http1_chunked *c)
+{
+    bool is_after_size = c->state > MORE_SIZE && c->state <= SIZE_LF;
+
+    return c->answer && is_after_size ? HTTP1_ANSWER_CHUNK_LINE_MAX
+                                      : states[c->state].max;
+}
+
 static enum err read_framing(struct http1_chunked *c, char byte)
 {
-    if (c->overhead == states[c->state].max)
+    if (c->overhead == most(c))
         return limit(c, states[c->state].too_long);
     c->overhead++;
     return states[c->state].on_byte(c, byte);
+}
+
+bool http1_chunked_drops(const struct http1_chunked *c, char byte)
+{
+    if (!c->answer)
+        return false;
+    switch (c->state) {
+    case MORE_SIZE:
+        return byte == ';' || is_blank(byte);
+    case SIZE_BLANK:
+    case EXTENSION:
+        return byte != '\r';
+    case TRAILER_NAME:
+        return is_blank(byte);
+    case TRAILER_BLANK:
+        return byte != ':';
+    default:
+        return false;
+    }
+}
+
+/* Framing from in[*at] on, as long as it is dropped, or as long as it is not. */
+static enum err read_run(struct http1_chunked *c, const uint8_t *in, size_t len,
+                         bool dropped, size_t *at)
+{
+    while (*at < len && c->state != PAYLOAD && c->state != DONE) {
+        char byte = (char)in[*at];
+        if (http1_chunked_drops(c, byte) != dropped)
+            return OK;
+        enum err e = read_framing(c, byte);
+        if (e)
+            return e;
+        ++*at;
+    }
+    return OK;
 }
 
 static size_t read_payload(struct http1_chunked *c, size_t len)
@@ -212,14 +288,15 @@ enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in, size_t
 
     if (len == 0)
         return ERR_AGAIN;
-    while (piece.framing < len && c->state != PAYLOAD && c->state != DONE) {
-        enum err e = read_framing(c, (char)in[piece.framing]);
-        if (e)
-            return e;
-        piece.framing++;
-    }
+    enum err e = read_run(c, in, len, true, &piece.dropped);
+    size_t at = piece.dropped;
+    if (!e)
+        e = read_run(c, in, len, false, &at);
+    if (e)
+        return e;
+    piece.framing = at - piece.dropped;
     if (c->state == PAYLOAD)
-        piece.payload = read_payload(c, len - piece.framing);
+        piece.payload = read_payload(c, len - at);
     piece.done = c->state == DONE;
     *ret = piece;
     return OK;

@@ -8,6 +8,8 @@
 #include "base/own.h"
 #include "wire/http1.h"
 
+#define FIELDS_MAX 256
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static void lines_adjoin(const struct http1_head *head, const char *end)
@@ -65,7 +67,8 @@ static void reads_the_same_again(const struct http1_head *head, size_t len)
 {
     AUTO_FREE char *out = xmalloc(len);
     size_t n = write_down(head, out);
-    struct http1_head again;
+    static struct http1_field fields[FIELDS_MAX];
+    struct http1_head again = { .fields = fields, .room = FIELDS_MAX };
     enum err e = http1_request_parse(out, n, &again);
 
     assert(e == OK && n <= len);
@@ -99,7 +102,8 @@ static bool find_end(const char *in, size_t len, size_t *ret)
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     AUTO_FREE char *in = xmalloc(len + 1);
-    struct http1_head head;
+    static struct http1_field fields[FIELDS_MAX];
+    struct http1_head head = { .fields = fields, .room = FIELDS_MAX };
     size_t end;
 
     memcpy(in, bytes, len);

@@ -54,7 +54,8 @@ static void end_pod(struct stage *st, uint8_t how)
 /* The first head on each pod's stream was read by nobody yet. */
 static void check_pods(struct stage *st)
 {
-    static struct http1_head head;
+    static struct http1_field fields[512];
+    struct http1_head head = { .fields = fields, .room = ARRAY_LEN(fields) };
     static char text[STAGE_LIMIT * 2];
 
     for (size_t i = 0; i < st->lease_count; i++) {

@@ -186,19 +186,26 @@ static void limits_heads(void **state)
     assert_memory_equal(hear(st, client), "HTTP/1.1 431 ", 13);
 }
 
+static char *answer_head_of(size_t len)
+{
+    const char *start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
+    char *head = xcalloc(1, len + 1);
+
+    memset(head, 'x', len);
+    memcpy(head, start, strlen(start));
+    memcpy(head + len - 4, "\r\n\r\n", 4);
+    return head;
+}
+
 static void limits_heads_of_answers(void **state)
 {
     struct stage *st = *state;
     const size_t max = st->config->max_head_size;
-    const char *start = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ";
 
     st->limit = 4 * max;
     for (size_t len = max - 1; len <= max + 1; len++) {
         struct stream *client = stage_client(st);
-        AUTO_FREE char *head = xcalloc(1, len + 1);
-        memset(head, 'x', len);
-        memcpy(head, start, strlen(start));
-        memcpy(head + len - 4, "\r\n\r\n", 4);
+        AUTO_FREE char *head = answer_head_of(len);
         size_t i = st->lease_count;
         say(st, client, GET);
         say(st, pod(st, i), head);
@@ -212,6 +219,88 @@ static void limits_heads_of_answers(void **state)
     }
 }
 
+/* Up to the largest setting, although a pod's queue holds no more than 63 KiB. */
+static void limits_heads_of_answers_that_no_queue_holds(void **state)
+{
+    struct stage *st = *state;
+    static const size_t sizes[] = { 1024, 65536, 262144 };
+
+    st->limit = 65280;
+    for (size_t i = 0; i < 2 * ARRAY_LEN(sizes); i++) {
+        size_t len = sizes[i / 2] + i % 2, said = 0;
+        AUTO_FREE char *head = answer_head_of(len);
+        st->config->max_head_size = sizes[i / 2];
+        struct stream *client = stage_client(st);
+        client->in.limit = 2 * len;
+        say(st, client, GET);
+        while (said < len && !st->leases[i].returned) {
+            said += bufq_write(&pod(st, i)->out, head + said, len - said);
+            stream_update(pod(st, i));
+            stage_run(st);
+        }
+        if (i % 2 == 0) {
+            assert_hears(st, client, head);
+            assert_fate(st, i, FATE_KEEP);
+        } else {
+            assert_memory_equal(hear(st, client), "HTTP/1.1 502 ", 13);
+            assert_fate(st, i, FATE_ABORT);
+        }
+    }
+}
+
+static void large_head_that_ends_early_is_not_an_answer(void **state)
+{
+    struct stage *st = *state;
+    AUTO_FREE char *head = answer_head_of(50000);
+
+    st->limit = 65280;
+    struct stream *client = stage_client(st);
+    say(st, client, GET);
+    say_bytes(st, pod(st, 0), head, 49000);
+    hang_up(st, pod(st, 0));
+    const char *said = hear(st, client);
+    assert_memory_equal(said, "HTTP/1.1 502 ", 13);
+    assert_non_null(strstr(said, "it ended in the middle of its head"));
+}
+
+static char *head_with_fields(const char *first_line, size_t count)
+{
+    AUTO_FREE char *fields = xcalloc(count, 8);
+
+    for (size_t i = 0; i < count; i++)
+        memcpy(fields + 6 * i, "A: b\r\n", 6);
+    return xasprintf("%s%s\r\n", first_line, fields);
+}
+
+static void limits_fields_of_heads(void **state)
+{
+    struct stage *st = *state;
+    const size_t max = 300;
+
+    st->config->max_head_fields = 300;
+    for (size_t n = max - 1; n <= max + 1; n++) {
+        struct stream *client = stage_client(st);
+        size_t i = st->lease_count;
+        AUTO_FREE char *question = head_with_fields("GET / HTTP/1.1\r\n" HOST, n - 1);
+        AUTO_FREE char *answer =
+            head_with_fields("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n", n - 1);
+        say(st, client, question);
+        if (n > max) {
+            assert_int_equal(st->lease_count, i);
+            assert_memory_equal(hear(st, client), "HTTP/1.1 431 ", 13);
+            client = stage_client(st);
+            say(st, client, GET);
+        } else {
+            assert_hears(st, pod(st, i), question);
+        }
+        say(st, pod(st, i), answer);
+        if (n > max)
+            assert_memory_equal(hear(st, client), "HTTP/1.1 502 ", 13);
+        else
+            assert_hears(st, client, answer);
+    }
+}
+
 static void refuses_answers_that_are_not_http(void **state)
 {
     struct stage *st = *state;
@@ -221,7 +310,8 @@ static void refuses_answers_that_are_not_http(void **state)
         "ERROR\r\n",
         "HTTP/1.1 20 OK\r\n\r\n",
         "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
-        "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nContent-Length: 1, 2\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
         "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     };
     struct stream *client = stage_client(st);
@@ -426,6 +516,9 @@ int main(void)
         TEST(runs_nothing_behind_a_connect),
         TEST(limits_heads),
         TEST(limits_heads_of_answers),
+        TEST(limits_heads_of_answers_that_no_queue_holds),
+        TEST(large_head_that_ends_early_is_not_an_answer),
+        TEST(limits_fields_of_heads),
         TEST(refuses_answers_that_are_not_http),
         TEST(says_why_there_is_no_pod),
         TEST(answers_head_requests_without_a_body),

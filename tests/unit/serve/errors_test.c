@@ -13,14 +13,13 @@
 
 static enum page_format wanted(const char *accept)
 {
-    struct http1_head *head = xcalloc(1, sizeof(*head));
+    struct http1_field fields[8];
+    struct http1_head head = { .fields = fields, .room = ARRAY_LEN(fields) };
     AUTO_FREE char *text =
         xasprintf("GET / HTTP/1.1\r\nHost: x\r\nAccept: %s\r\n\r\n", accept);
 
-    assert_int_equal(http1_request_parse(text, strlen(text), head), OK);
-    enum page_format format = page_format_wanted(head);
-    free(head);
-    return format;
+    assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+    return page_format_wanted(&head);
 }
 
 static void takes_the_format_the_client_prefers(void **state)

@@ -9,7 +9,8 @@
 
 #include "base/own.h"
 
-static struct http1_head head;
+static struct http1_field room[32];
+static struct http1_head head = { .fields = room, .room = ARRAY_LEN(room) };
 static struct target target;
 static struct refusal why;
 

@@ -9,6 +9,7 @@
 #include "wire/http1.h"
 
 #define PAYLOAD_MAX 4096
+#define KEPT_MAX 20000
 
 /* What came out of a body, however it was cut. */
 struct result {
@@ -17,6 +18,8 @@ struct result {
     size_t used;
     size_t len;
     char payload[PAYLOAD_MAX];
+    size_t kept_len; /* all that is not dropped */
+    char kept[KEPT_MAX];
 };
 
 /* Feed bytes of a copy of exactly its size; returns false when there is no point in more.
@@ -32,13 +35,18 @@ static bool feed(struct http1_chunked *c, struct str text, struct result *result
         result->problem = c->problem;
         if (result->err)
             return false;
-        assert_true(piece.framing + piece.payload > 0);
-        assert_true(piece.framing + piece.payload <= text.len - at);
+        size_t n = piece.framing + piece.payload;
+        assert_true(piece.dropped + n > 0);
+        assert_true(piece.dropped + n <= text.len - at);
         assert_true(result->len + piece.payload <= PAYLOAD_MAX);
+        at += piece.dropped;
+        assert_true(result->kept_len + n <= KEPT_MAX);
+        memcpy(result->kept + result->kept_len, in + at, n);
+        result->kept_len += n;
         memcpy(result->payload + result->len, in + at + piece.framing, piece.payload);
         result->len += piece.payload;
-        result->used += piece.framing + piece.payload;
-        at += piece.framing + piece.payload;
+        result->used += piece.dropped + n;
+        at += n;
         if (piece.done)
             return false;
     }
@@ -137,9 +145,9 @@ static void pieces_are_framing_and_then_payload(void **state)
     (void)state;
     static const uint8_t in[] = "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nrest";
     static const struct http1_piece expected[] = {
-        { 3, 3, false },
-        { 5, 2, false },
-        { 7, 0, true },
+        { 0, 3, 3, false },
+        { 0, 5, 2, false },
+        { 0, 7, 0, true },
     };
     struct http1_chunked c = { 0 };
     size_t at = 0;
@@ -200,7 +208,9 @@ static void refuses_what_could_be_read_in_two_ways(void **state)
         { "a chunk size is missing", STR("3\r\nabc\r\n 0\r\n\r\n") },
         { "a forbidden character after a chunk size", STR("0x3\r\nabc\r\n") },
         { "a forbidden character after a chunk size", STR("3 \r\nabc\r\n") },
-        { "a forbidden character after a chunk size", STR("3\t;a\r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3 \t \r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3 0\r\nabc\r\n") },
+        { "a forbidden character after a chunk size", STR("3 \n;a\r\nabc\r\n") },
         { "a forbidden character after a chunk size", STR("3_0\r\n") },
         { "a forbidden character after a chunk size", STR("3,3\r\n") },
         { "a forbidden character after a chunk size", STR("3.0\r\n") },
@@ -247,6 +257,74 @@ static void refuses_what_could_be_read_in_two_ways(void **state)
     }
 }
 
+static struct result answer_split_at(struct str text, size_t split)
+{
+    struct http1_chunked c = { .answer = true };
+    struct result result = { .err = ERR_AGAIN };
+
+    if (feed(&c, str_first(text, split), &result))
+        feed(&c, str_skip(text, split), &result);
+    return result;
+}
+
+static struct result answer(struct str text)
+{
+    return answer_split_at(text, text.len);
+}
+
+/* What the grammar calls BWS (RFC 9112, section 7.1.1). */
+static void requests_may_have_blanks_before_an_extension(void **state)
+{
+    (void)state;
+    static const char bws[] = "3 ;a=b\r\nabc\r\n1\t \t; a = b\r\nd\r\n0 ;x\r\n\r\n";
+
+    body_is(whole(str_of(bws)), "abcd", strlen(bws));
+    body_is(byte_by_byte(str_of(bws)), "abcd", strlen(bws));
+    struct result result = whole(str_of(bws));
+    assert_int_equal(result.kept_len, strlen(bws));
+}
+
+/* As Tomcat's Coyote, small devices and others write them. */
+static void answers_may_be_loose_and_leave_clean(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *in, *kept, *payload;
+    } cases[] = {
+        { "5  \r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello" },
+        { "5 \t\r\nhello\r\n0 \r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello" },
+        { "5 ;a=b\r\nhello\r\n0\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello" },
+        { "5;a=\"b;\" \r\nhello\r\n0;\r\n\r\n", "5\r\nhello\r\n0\r\n\r\n", "hello" },
+        { "1\r\nx\r\n0\r\nA : b\r\nC \t:\r\nD:e \r\n\r\n",
+          "1\r\nx\r\n0\r\nA: b\r\nC:\r\nD:e \r\n\r\n", "x" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        for (size_t split = 0; split <= strlen(cases[i].in); split++) {
+            struct result result = answer_split_at(str_of(cases[i].in), split);
+            body_is(result, cases[i].payload, strlen(cases[i].in));
+            assert_int_equal(result.kept_len, strlen(cases[i].kept));
+            assert_memory_equal(result.kept, cases[i].kept, result.kept_len);
+        }
+}
+
+static void answers_are_refused_where_their_end_is_in_doubt(void **state)
+{
+    (void)state;
+    static const char *const cases[] = {
+        "3 0\r\nabc\r\n",          "3 3\r\nabc\r\n",  " 3\r\nabc\r\n",
+        "3 a\r\nabc\r\n",          "3 \nabc\r\n",     "3 \r \nabc\r\n",
+        "3 \v\r\nabc\r\n",         "3 ;a\nabc\r\n",   "3\r\nabc \r\n0\r\n\r\n",
+        "3 \r\nabcd\r\n",          "0x3 \r\nabc\r\n", "0\r\nA b: c\r\n\r\n",
+        "0\r\n : c\r\n\r\n",       "0\r\nA \r\n\r\n", "0\r\nA: b\r\n c\r\n\r\n",
+        "0\r\nA :b\nC: d\r\n\r\n", "3\t-\r\nabc\r\n",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++)
+        if (answer(str_of(cases[i])).err != ERR_PROTO)
+            fail_msg("case %zu", i);
+}
+
 static void sizes_go_up_to_two_to_the_60(void **state)
 {
     (void)state;
@@ -290,6 +368,31 @@ static void bounds_a_size_line(void **state)
         assert_int_equal(result.err, ERR_LIMIT);
         assert_string_equal(result.problem, "a chunk size line is too long");
     }
+}
+
+static void bounds_a_size_line_of_an_answer(void **state)
+{
+    (void)state;
+    const size_t max = HTTP1_ANSWER_CHUNK_LINE_MAX;
+
+    for (size_t n = max - 1; n <= max + 1; n++) {
+        AUTO_FREE char *line = padded("1 ;", n, "\r\n");
+        AUTO_FREE char *text = xasprintf("%sA\r\n%sB\r\n0\r\n\r\n", line, line);
+        struct result result = answer(str_of(text));
+
+        if (n <= max) {
+            body_is(result, "AB", strlen(text));
+            continue;
+        }
+        assert_int_equal(result.err, ERR_LIMIT);
+        assert_string_equal(result.problem, "a chunk size line is too long");
+    }
+    AUTO_FREE char *blanks = padded("1", 300, " ");
+    memset(blanks + 1, ' ', 299);
+    assert_int_equal(answer(str_of(blanks)).err, ERR_AGAIN);
+    AUTO_FREE char *zeros = padded("", 300, "");
+    memset(zeros, '0', 300);
+    assert_int_equal(answer(str_of(zeros)).err, ERR_LIMIT);
 }
 
 static void bounds_zeros_in_front_of_a_size(void **state)
@@ -364,8 +467,12 @@ int main(void)
         cmocka_unit_test(stays_done),
         cmocka_unit_test(waits_for_bytes),
         cmocka_unit_test(refuses_what_could_be_read_in_two_ways),
+        cmocka_unit_test(requests_may_have_blanks_before_an_extension),
+        cmocka_unit_test(answers_may_be_loose_and_leave_clean),
+        cmocka_unit_test(answers_are_refused_where_their_end_is_in_doubt),
         cmocka_unit_test(sizes_go_up_to_two_to_the_60),
         cmocka_unit_test(bounds_a_size_line),
+        cmocka_unit_test(bounds_a_size_line_of_an_answer),
         cmocka_unit_test(bounds_zeros_in_front_of_a_size),
         cmocka_unit_test(bounds_the_trailers),
         cmocka_unit_test(encodes_chunk_heads),
