@@ -33,6 +33,7 @@
     X(ERR_THROTTLED,   "asked to slow down") \
     X(ERR_SERVER,      "the server failed") \
     X(ERR_UNAVAILABLE, "nothing can serve this at present") \
+    X(ERR_UNSUPPORTED, "a port-forward cannot carry this") \
     X(ERR_NO_PORT,     "no such port") \
     X(ERR_REFUSED,     "the container refused the connection") \
     X(ERR_OURSELVES,   "that is this kube-tunnel itself") \

@@ -103,7 +103,7 @@ static enum err not_tcp(const struct service *s, struct diag *why)
     char declared[DECLARED_ROOM];
 
     list_ports(s, declared);
-    return diag_set(why, ERR_UNAVAILABLE,
+    return diag_set(why, ERR_UNSUPPORTED,
                     "a port-forward carries TCP only, and services \"%s\" declares %s",
                     s->name, declared);
 }
@@ -124,7 +124,7 @@ static enum err check_service(const struct route *r, const struct service *s,
             "is nothing to forward to%s%s",
             s->name, s->pods_note ? "; " : "", s->pods_note ? s->pods_note : "");
     if (r->name.udp)
-        return diag_set(why, ERR_UNAVAILABLE,
+        return diag_set(why, ERR_UNSUPPORTED,
                         "a port-forward carries TCP only: ask for _%.*s._tcp",
                         STR_ARG(r->name.port_name));
     return OK;

@@ -110,17 +110,20 @@ static bool was_refused(const struct lease *lease)
 
 static void silent_port(const struct lease *lease, struct refusal *ret)
 {
+    bool refused = was_refused(lease);
+
     refusal_detail(
         ret,
-        was_refused(lease)
-            ? "Nothing accepts connections on port %u of pod %s in namespace %s."
-            : "Port %u of pod %s in namespace %s was reached through the API "
-              "server, and gave no answer.",
+        refused ? "Nothing accepts connections on port %u of pod %s in namespace %s."
+                : "Port %u of pod %s in namespace %s was reached through the API "
+                  "server, and gave no answer.",
         lease->port, pod_name(lease), pod_ns(lease));
-    refusal_hint(ret,
-                 "See whether its container listens there: "
-                 "kubectl -n %s logs %s",
-                 pod_ns(lease), pod_name(lease));
+    refusal_hint(ret, "See whether its container listens there: kubectl -n %s logs %s%s",
+                 pod_ns(lease), pod_name(lease),
+                 refused
+                     ? "\nA port-forward connects to localhost in the pod: it does not "
+                       "reach a server that listens on the pod's address only."
+                     : "");
 }
 
 static void foreign_answer(const struct lease *lease, struct refusal *ret)
@@ -260,7 +263,22 @@ static void no_pod(const struct lease *lease, const struct object *o, struct ref
     refusal_set(ret, 503, "No running pod for %.*s/%.*s", STR_ARG(o->name),
                 STR_ARG(o->ns));
     refusal_detail(ret, "%s", diag_text(&lease->why, lease->result));
-    refusal_hint(ret, "See its pods: kubectl -n %.*s get pods -o wide", STR_ARG(o->ns));
+    if (lease->has_pods || strcmp(o->kind, "pod") == 0)
+        refusal_hint(ret, "See its pods: kubectl -n %.*s get pods -o wide",
+                     STR_ARG(o->ns));
+    else
+        refusal_hint(
+            ret, "See its type and selector: kubectl -n %.*s get service %.*s -o wide",
+            STR_ARG(o->ns), STR_ARG(o->name));
+}
+
+static void not_tcp(const struct lease *lease, const struct object *o,
+                    struct refusal *ret)
+{
+    refusal_set(ret, 501, "Cannot forward to service %.*s/%.*s: %s", STR_ARG(o->ns),
+                STR_ARG(o->name), diag_text(&lease->why, lease->result));
+    refusal_hint(ret, "See its ports: kubectl -n %.*s get service %.*s", STR_ARG(o->ns),
+                 STR_ARG(o->name));
 }
 
 void refusal_from_lease(const struct lease *lease, const struct route *route,
@@ -270,6 +288,8 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
 
     if (lease->result == ERR_UNAVAILABLE) {
         no_pod(lease, &o, ret);
+    } else if (lease->result == ERR_UNSUPPORTED) {
+        not_tcp(lease, &o, ret);
     } else if (lease->dialling) {
         failed_dial(lease, ret);
     } else {

@@ -251,10 +251,15 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
         return upgraded(t);
     if (t->on_spare && !t->error.status)
         return leave_spare(t);
+    const char *address = api_target(t->origin->api)->host_header;
     if (c->broken && !t->error.status) { /* the carrier knows better why */
-        t->error.code = OK;
-        return fail(t, ERR_CONNECT, diag_text(&c->end.why, e));
+        t->error = (struct api_error){ .code = ERR_CONNECT };
+        diag_set(&t->error.why, ERR_CONNECT, "%s: %s", address,
+                 diag_text(&c->end.why, e));
+        return TUNNEL_CLOSED;
     }
+    if (e == ERR_EOF)
+        diag_prefix(&t->error.why, e, "%s", address);
     return upgrade_failed(t);
 }
 

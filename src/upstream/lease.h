@@ -51,6 +51,7 @@ struct lease {
     /* On failure: what to tell the client (serve/errors.c does).
      *   ERR_NOT_FOUND    why: services "x" not found
      *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
+     *   ERR_UNSUPPORTED  the port is not TCP: why lists the declared ports
      *   ERR_NO_PORT      why lists the declared ports
      *   ERR_OURSELVES    its only endpoint is the pod we run in: answer it yourself
      *   ERR_FORBIDDEN    missing_verb/resource
@@ -58,6 +59,7 @@ struct lease {
      *   other            port-forward to `endpoint` failed: why is the API server's or
      *                    the runtime's reason */
     struct diag why;
+    bool has_pods;  /* the service has some, whatever their state */
     bool dialling;  /* the failure came from opening a port-forward, not from a look-up */
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;

@@ -233,6 +233,7 @@ static enum lease_state choose(struct leasing *l)
                         .own = &u->settings.own };
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
+    l->lease->has_pods = s->pods_seen || s->endpoint_count;
     if (e)
         return fail(l, e);
     struct endpoint *chosen = balance_choose(u->balance, &c);
@@ -386,6 +387,21 @@ static void on_retry(struct timer *timer)
     task_wake(&l->step);
 }
 
+/* The first look-up or dial is under way still.  What the watches know of the API server
+ * is more than that it is late. */
+static enum err note_late(struct leasing *l)
+{
+    struct api_error trouble = { .code = OK };
+    bool looking_up = l->state == LEASE_LOOKUP;
+
+    if (looking_up && !catalog_ready(l->owner->catalog, &trouble) && trouble.code) {
+        note_error(l, &trouble, false);
+        return trouble.code;
+    }
+    l->lease->dialling = !looking_up;
+    return diag_set(&l->lease->why, ERR_TIMEOUT, "the API server did not answer in time");
+}
+
 static void on_late(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, late);
@@ -393,11 +409,8 @@ static void on_late(struct timer *timer)
 
     if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
         return;
-    if (!l->parked_once) {
-        l->lease->dialling = l->state == LEASE_OPENING;
-        e = diag_set(&l->lease->why, ERR_TIMEOUT,
-                     "the API server did not answer in time");
-    }
+    if (!l->parked_once)
+        e = note_late(l);
     stop_opening(l);
     fail(l, e);
     task_wake(l->wake);

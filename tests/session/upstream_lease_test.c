@@ -293,6 +293,22 @@ static void the_wait_covers_the_first_look_up(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+static void a_look_up_that_is_late_has_the_reason_of_the_watches(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_lookups = true;
+    rig.trouble = (struct api_error){ .code = ERR_SERVER, .status = 502 };
+    diag_set(&rig.trouble.why, ERR_SERVER, "the API server answered 502");
+    asker_get(&a);
+    rig_advance(10000);
+    assert_int_equal(a.lease.result, ERR_SERVER);
+    assert_string_equal(a.lease.why.text, "the API server answered 502");
+    assert_int_equal(a.lease.api_status, 502);
+    asker_return(&a, FATE_CLOSE);
+}
+
 static void the_wait_covers_the_first_dial(void **state)
 {
     (void)state;
@@ -1004,6 +1020,7 @@ int main(void)
         TEST(wait_until_ends_the_waiting),
         TEST(without_time_to_wait_not_now_is_final),
         TEST(the_wait_covers_the_first_look_up),
+        TEST(a_look_up_that_is_late_has_the_reason_of_the_watches),
         TEST(the_wait_covers_the_first_dial),
         TEST(without_a_wait_one_attempt_gets_the_dial_timeout),
         TEST(an_api_server_that_comes_back_in_time_is_enough),

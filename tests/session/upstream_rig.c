@@ -63,6 +63,13 @@ void lookup_finish(struct lookup *l)
     *l = (struct lookup){ .result = OK };
 }
 
+bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
+{
+    (void)c;
+    *ret_error = rig.trouble;
+    return rig.trouble.code == OK;
+}
+
 enum rights catalog_rights(const struct catalog *c)
 {
     (void)c;

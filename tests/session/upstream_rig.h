@@ -40,7 +40,8 @@ struct upstream_rig {
     enum rights rights;
     bool hold_lookups; /* answered by rig_answer only */
     struct service *service;
-    struct api_error error; /* of look-ups, while there is no service */
+    struct api_error error;   /* of look-ups, while there is no service */
+    struct api_error trouble; /* of the watches; code OK: their first lists are in */
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;

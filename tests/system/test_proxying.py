@@ -224,6 +224,17 @@ def test_a_service_without_pods_says_so_at_once(tunnel, service, why):
     assert answer.text.startswith(f"No running pod for {service}/shop\n\n") and why in answer.text
 
 
+def test_a_service_with_udp_ports_only_is_not_said_to_lack_pods(start_both, tmp_path):
+    path = tmp_path / "objects.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [
+        {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "dns", "namespace": "shop"},
+         "spec": {"selector": {"app": "web"}, "ports": [{"name": "dns", "port": 53, "protocol": "UDP"}]}}]}))
+    _, tunnel = start_both("--manifest", str(path))
+    answer = tunnel.get("dns.shop.svc.cluster.local")
+    assert answer.status == 501 and answer.seconds < 1, answer
+    assert answer.text.startswith("Cannot forward to service shop/dns: a port-forward carries TCP only"), answer
+
+
 def test_a_container_that_does_not_listen(tunnel):
     answer = tunnel.get("closed.shop.localhost", "/", "-d", "x")
     assert answer.status == 502 and answer.seconds < 1

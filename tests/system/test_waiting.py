@@ -4,14 +4,15 @@ SPDX-License-Identifier: MIT
 """
 import json
 import socket
+import struct
 import threading
+from contextlib import contextmanager
 
 import pytest
 
 
-@pytest.fixture
-def mute_server():
-    """An API server that accepts connections and never answers."""
+@contextmanager
+def listening_server(treat):
     listener = socket.create_server(("127.0.0.1", 0))
     accepted = []
 
@@ -21,6 +22,7 @@ def mute_server():
                 accepted.append(listener.accept()[0])
             except OSError:
                 return
+            treat(accepted[-1])
 
     thread = threading.Thread(target=accept)
     thread.start()
@@ -30,6 +32,25 @@ def mute_server():
     thread.join()
     for connection in accepted:
         connection.close()
+
+
+@pytest.fixture
+def mute_server():
+    """An API server that accepts connections and never answers."""
+    with listening_server(lambda connection: None) as port:
+        yield port
+
+
+def reset(connection):
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    connection.close()
+
+
+@pytest.fixture
+def resetting_server():
+    """An API server whose connections are reset."""
+    with listening_server(reset) as port:
+        yield port
 
 
 def kubeconfig_for(port, path):
@@ -43,6 +64,12 @@ def test_a_mute_api_server_is_answered_for_when_the_wait_is_over(start_tunnel, m
     answer = tunnel.get("web.shop.svc.cluster.local")
     assert answer.status == 504, answer
     assert 1.9 < answer.seconds < 4, answer.seconds
+
+
+def test_an_api_server_that_resets_is_named_with_its_port(start_tunnel, resetting_server, tmp_path):
+    tunnel = start_tunnel("--wait", "1s", kubeconfig=kubeconfig_for(resetting_server, tmp_path / "resets"), ready=False)
+    answer = tunnel.get("web.shop.svc.cluster.local")
+    assert answer.status == 502 and f"127.0.0.1:{resetting_server}: " in answer.text.splitlines()[0], answer
 
 
 def finished_job():

@@ -150,11 +150,11 @@ static void refuses_what_is_not_tcp(void **state)
     (void)state;
     struct service s = web();
 
-    assert_refused("web.shop", 9100, &s, ERR_UNAVAILABLE, "carries TCP only");
-    assert_refused("_dns._udp.web.shop.svc", 0, &s, ERR_UNAVAILABLE, "_dns._tcp");
+    assert_refused("web.shop", 9100, &s, ERR_UNSUPPORTED, "carries TCP only");
+    assert_refused("_dns._udp.web.shop.svc", 0, &s, ERR_UNSUPPORTED, "_dns._tcp");
     s.ports = ports + 1;
     s.port_count = 1;
-    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "53 (dns, not TCP)");
+    assert_refused("web.shop", 0, &s, ERR_UNSUPPORTED, "53 (dns, not TCP)");
 }
 
 static void refuses_a_service_without_pods_of_its_own(void **state)

@@ -192,6 +192,38 @@ static void an_answer_that_is_not_http_is_an_answer(void **state)
     lease.stream = &stream;
     refusal_from_stream(&lease, 502, "connection refused", &r);
     assert_non_null(strstr(r.detail, "Nothing accepts connections on port 22"));
+    assert_non_null(strstr(r.hint, "listens on the pod's address only"));
+}
+
+static void a_service_without_pods_is_not_sent_to_its_pods(void **state)
+{
+    (void)state;
+    struct lease lease = { .result = ERR_UNAVAILABLE };
+    struct route route = { 0 };
+    struct refusal r;
+
+    name_parse(STR("web.shop.svc"), STR("cluster.local"), &route.name);
+    refusal_from_lease(&lease, &route, &r);
+    assert_string_equal(r.first, "No running pod for web/shop");
+    assert_non_null(strstr(r.hint, "kubectl -n shop get service web"));
+    lease.has_pods = true;
+    refusal_from_lease(&lease, &route, &r);
+    assert_non_null(strstr(r.hint, "kubectl -n shop get pods"));
+}
+
+static void a_port_that_is_not_tcp_is_not_a_missing_pod(void **state)
+{
+    (void)state;
+    struct lease lease = { .result = ERR_UNSUPPORTED };
+    struct route route = { 0 };
+    struct refusal r;
+
+    name_parse(STR("dns.shop.svc"), STR("cluster.local"), &route.name);
+    diag_set(&lease.why, OK, "a port-forward carries TCP only");
+    refusal_from_lease(&lease, &route, &r);
+    assert_int_equal(r.status, 501);
+    assert_string_equal(
+        r.first, "Cannot forward to service shop/dns: a port-forward carries TCP only");
 }
 
 static void a_page_is_a_whole_message(void **state)
@@ -233,6 +265,8 @@ int main(void)
         cmocka_unit_test(a_failed_port_forward_has_a_hint_for_its_cause),
         cmocka_unit_test(kube_tunnel_list_is_a_hint_for_services_only),
         cmocka_unit_test(an_answer_that_is_not_http_is_an_answer),
+        cmocka_unit_test(a_service_without_pods_is_not_sent_to_its_pods),
+        cmocka_unit_test(a_port_that_is_not_tcp_is_not_a_missing_pod),
         cmocka_unit_test(a_page_is_a_whole_message),
     };
     return cmocka_run_group_tests_name("serve/errors", tests, NULL, NULL);
