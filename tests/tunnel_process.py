@@ -89,7 +89,7 @@ class KubeTunnel:
     """One running kube-tunnel. Names are asked for by the Host header, unless a test wants more."""
 
     def __init__(self, *flags, kubeconfig=None, folder, binary=BINARY, listen=("127.0.0.1:0",),
-                 environment=None):
+                 environment=None, user=None):
         self.log_path = Path(tempfile.mkstemp(suffix=".log", dir=folder)[1])
         command = [str(binary), "run", "--log-level", "debug"]
         for door in listen:
@@ -102,13 +102,18 @@ class KubeTunnel:
                                              **(environment or {}))
         self.process = None
         self.port = None
+        self.user = {}
+        if user is not None:  # one that cannot look into `home`
+            self.environment = clean_environment(HOME="/nonexistent", **(environment or {}))
+            self.user = {"user": user, "group": user, "extra_groups": []}
 
     # life
 
     def start(self, ready=True):
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL,
-                                            stdout=subprocess.DEVNULL, env=self.environment)
+                                            stdout=subprocess.DEVNULL, env=self.environment,
+                                            **self.user)
         self.port = int(self.wait_for_log(r"listening\b.*address\"?[=:]\"?127\.0\.0\.1:(\d+)").group(1))
         if ready:
             eventually(lambda: self.own("/readyz").status == 200, pause=0.02)

@@ -45,6 +45,7 @@ struct expose_list {
 #define FIELD_AUTO_COUNT(field)  uint32_t field;
 #define FIELD_BOOL(field)        bool field;
 #define FIELD_CARRIER(field)     enum carrier_choice field;
+#define FIELD_CLIENT_LIST(field) struct string_list field;
 #define FIELD_COUNT(field)       uint32_t field;
 #define FIELD_DOMAIN(field)      const char *field;
 #define FIELD_DURATION(field)    uint64_t field;

@@ -96,6 +96,8 @@
     X(DURATION, ping_timeout_ms, "ping-timeout", "15s", 10, MS_HOUR, TUNNELS, \
       "A tunnel that is silent for this long is dead") \
     \
+    X(CLIENT_LIST, clients, "clients", "auto", 0, 256, ACCESS, \
+      "Users of this machine that may connect, @GROUPs too; repeatable") \
     X(AUTO_BOOL, short_names, "short-names", "auto", 0, 0, ACCESS, \
       "Accept two-label names (Host: web.shop); auto: only in a pod") \
     X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \

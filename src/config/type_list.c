@@ -77,6 +77,41 @@ static enum err origins_parse(const struct setting *s, struct str text, void *fi
     return OK;
 }
 
+/* A user or @group as passwd(5) may have it, also of a directory (EXAMPLE\\ann, ann@example).
+ */
+static bool is_client(struct str s)
+{
+    struct str name = str_starts(s, STR("@")) ? str_skip(s, 1) : s;
+
+    for (size_t i = 0; i < name.len; i++)
+        if (name.at[i] <= ' ' || name.at[i] > '~' || strchr("\"'`$:/", name.at[i]))
+            return false;
+    return name.len > 0 && name.len <= 255 && name.at[0] != '-';
+}
+
+static bool list_has(const struct string_list *list, struct str text)
+{
+    for (size_t i = 0; i < list->count; i++)
+        if (str_eq(str_of(list->at[i]), text))
+            return true;
+    return false;
+}
+
+static enum err clients_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_client(text))
+        return value_is_not(why, text, "same-user, any, a user, or a group like @dev");
+    if (!list_has(list, text))
+        string_add(list, text);
+    return OK;
+}
+
 static enum err listens_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
@@ -169,6 +204,14 @@ const struct setting_type type_ORIGIN_LIST = {
     .print = strings_print,
     .clear = strings_clear,
     .size = FIELD_SIZE_OF(allow_origin),
+    .list = true,
+};
+const struct setting_type type_CLIENT_LIST = {
+    .argument = "same-user|any|USER|@GROUP",
+    .parse = clients_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(clients),
     .list = true,
 };
 const struct setting_type type_LISTEN_LIST = {

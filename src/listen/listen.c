@@ -9,6 +9,7 @@
 #define LOG_MODULE LOG_LISTEN
 #include "base/log.h"
 #include "base/own.h"
+#include "listen/clients.h"
 #include "listen/doors.h"
 #include "listen/inherited.h"
 #include "net/tcp.h"
@@ -30,6 +31,7 @@ struct door {
 struct listeners {
     struct loop *loop;
     struct serve *serve;
+    struct clients *clients;
     struct list_node doors;
 };
 
@@ -38,17 +40,45 @@ static void listeners_closep(struct listeners **l)
     listeners_close(*l);
 }
 
+/* Every user that connects can fill the log no faster than warnings are let through. */
+static void refuse_user(const struct door *d, struct stream *client,
+                        const struct arrival *from)
+{
+    AUTO_FREE char *value = clients_that_allow(d->all->clients, &from->peer);
+    AUTO_FREE char *flag = xasprintf("--clients %s", value);
+    const char *text = "a client of this machine is refused";
+
+    if (from->peer.kind == PEER_LOCAL)
+        log_warn(NO_ID, text, LOG_S("client", from->address),
+                 LOG_U("uid", from->peer.uid), LOG_S("allowed_by", flag));
+    else
+        log_warn(NO_ID, text, LOG_S("client", from->address), LOG_S("uid", "unknown"),
+                 LOG_S("allowed_by", flag));
+    if (d->route)
+        stream_abort(client);
+    else
+        serve_refuse_user(d->all->serve, client, from, flag);
+}
+
 static void on_client(void *owner, int fd, const struct sockaddr *peer)
 {
     struct door *d = owner;
     char address[ADDRESS_TEXT];
+    const struct arrival from = {
+        .address = address,
+        .peer = peer_identify(d->all->loop, fd, peer),
+        .port = d->port,
+        .loopback = d->loopback,
+    };
 
     address_text(peer, address);
     struct stream *client = tcp_open_accepted(d->all->loop, fd);
-    if (d->route)
-        serve_accept_raw(d->all->serve, client, address, d->route);
+    if (!clients_allow(d->all->clients, &from.peer))
+        refuse_user(d, client, &from);
+    else if (d->route)
+        serve_accept_raw(d->all->serve, client, &from, d->route);
     else
-        serve_accept(d->all->serve, client, address, d->loopback, d->port);
+        serve_accept(d->all->serve, client, &from);
 }
 
 static bool free_descriptor(void *owner)
@@ -246,6 +276,14 @@ static enum err open_exposed(struct listeners *l, const struct config *config,
     return OK;
 }
 
+static enum err choose_clients(struct listeners *l, const struct config *config,
+                               bool inherited, bool in_pod, struct diag *why)
+{
+    struct start start = start_look(inherited, in_pod);
+
+    return clients_create(&config->clients, &start, &l->clients, why);
+}
+
 enum err listeners_open(struct loop *loop, struct serve *serve,
                         const struct config *config, bool in_pod, struct listeners **ret,
                         struct diag *why)
@@ -257,6 +295,8 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     l->serve = serve;
     list_init(&l->doors);
     enum err e = inherited_take(&inherited, why);
+    if (!e)
+        e = choose_clients(l, config, inherited > 0, in_pod, why);
     for (size_t i = 0; i < inherited; i++)
         door_open(l, INHERITED_FIRST + (int)i, NULL);
     if (!e)
@@ -267,6 +307,8 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
         e = open_exposed(l, config, in_pod, why);
     if (e)
         return e;
+    log_info(NO_ID, "users of this machine that may connect",
+             LOG_S("clients", clients_text(l->clients)));
     *ret = TAKE(l);
     return OK;
 }
@@ -277,5 +319,6 @@ void listeners_close(struct listeners *l)
         return;
     list_for_each (d, &l->doors, struct door, node)
         door_close(d);
+    clients_destroy(l->clients);
     free(l);
 }

@@ -12,10 +12,6 @@
 /* When to look: at once, a moment later (a dying process closes in steps), then seldom. */
 static const uint64_t pauses_ms[] = { 20, 200, 1000, 5000 };
 
-/* The uid that the kernel returns for a user that the reader's user namespace does not have
- * (/proc/sys/kernel/overflowuid): any of them. */
-#define UID_UNMAPPED 65534
-
 /* Of one that has a socket on this machine at either end of its connection.  A connection to
  * 127.0.0.1 may come from another address of the machine. */
 static bool is_local(const struct sockaddr *near, const struct sockaddr *far)

@@ -22,10 +22,13 @@ enum peer_kind {
                      its user namespace is not ours, or the kernel does not answer */
 };
 
+/* The uid that the kernel returns for any user that our user namespace does not have
+ * (/proc/sys/kernel/overflowuid). */
+#define UID_UNMAPPED 65534
+
 struct peer {
     enum peer_kind kind;
-    uint32_t
-        uid; /* of PEER_LOCAL; never 65534, which stands for any user of another namespace */
+    uint32_t uid; /* of PEER_LOCAL; never UID_UNMAPPED */
 };
 
 /* Of a connected socket, whose peer's address `far` is.  Does not wait: a question costs two

@@ -311,6 +311,18 @@ void refusal_invalid_host(struct str host, const char *problem, const char *zone
                  zone);
 }
 
+void refusal_user(const struct peer *peer, const char *flag, struct refusal *ret)
+{
+    if (peer->kind == PEER_LOCAL)
+        refusal_set(ret, 403, "Forbidden: user %u may not connect", peer->uid);
+    else
+        refusal_set(ret, 403, "Forbidden: the user of this connection is not known");
+    refusal_detail(ret,
+                   "Clients act with this kube-tunnel's rights in the cluster, so not "
+                   "every user of this machine may connect.");
+    refusal_hint(ret, "Start kube-tunnel with %s to allow this.", flag);
+}
+
 void refusal_too_many(struct refusal *ret)
 {
     refusal_set(ret, 503, "Service Unavailable: too many clients");

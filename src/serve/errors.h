@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "net/peer.h"
 #include "serve/page.h"
 #include "upstream/lease.h"
 #include "wire/http1.h"
@@ -41,6 +42,8 @@ void refusal_short_name(const struct name *name, const char *zone, uint16_t door
 /* The request's head could not be read: result is ERR_PROTO or ERR_LIMIT. */
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret);
 
+/* The peer's user may not connect; `flag` allows it ("--clients ..."). */
+void refusal_user(const struct peer *peer, const char *flag, struct refusal *ret);
 /* As many clients as there may be are connected. */
 void refusal_too_many(struct refusal *ret);
 

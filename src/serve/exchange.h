@@ -23,6 +23,8 @@ struct visitor {
     char address[46]; /* without a port */
     bool loopback;
     uint16_t door_port;
+    struct peer peer;
+    bool refused; /* its user may not connect: only a 403 is sent */
     bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };
 

@@ -238,12 +238,10 @@ static void enter(struct raw *r, enum raw_state next)
 
 static void raw_free(struct raw *r)
 {
-    struct serve *serve = r->serve;
-
     task_cancel(&r->task);
     list_remove(&r->member);
+    serve_on_session_gone(r->serve, &r->from);
     free(r);
-    serve_on_session_gone(serve);
 }
 
 static bool has_said_all(const struct raw *r)

@@ -12,6 +12,9 @@
  * probe has to succeed also then), or a 503.  More get the 503 unasked. */
 #define SURPLUS_MAX 64
 
+/* Clients whose user may not connect, while they read why; more are just reset. */
+#define REFUSED_MAX 64
+
 static void each(struct list_node *list, void (*visit)(struct list_node *member))
 {
     for (struct list_node *at = list->next, *next; at != list; at = next) {
@@ -28,9 +31,10 @@ static void on_drain_deadline(struct timer *t)
     each(&s->raws, raw_kill);
 }
 
-void serve_on_session_gone(struct serve *s)
+void serve_on_session_gone(struct serve *s, const struct visitor *from)
 {
     s->count--;
+    s->refused -= from->refused;
     if (s->draining && s->count == 0)
         task_wake(s->drained);
 }
@@ -59,14 +63,16 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
 }
 
 /* "127.0.0.1:5000" and "[::1]:5000" without port and brackets; others as they are. */
-static struct visitor visitor_of(const char *address, bool loopback, uint16_t port)
+static struct visitor visitor_of(const struct arrival *from)
 {
-    struct visitor v = { .loopback = loopback, .door_port = port };
+    struct visitor v = { .peer = from->peer,
+                         .loopback = from->loopback,
+                         .door_port = from->port };
     struct str host;
     uint16_t any;
 
-    if (authority_split(str_of(address), &host, &any))
-        host = str_of(address);
+    if (authority_split(str_of(from->address), &host, &any))
+        host = str_of(from->address);
     if (host.len > 2 && host.at[0] == '[')
         host = (struct str){ host.at + 1, host.len - 2 };
     snprintf(v.address, sizeof(v.address), "%.*s", STR_ARG(host));
@@ -98,10 +104,9 @@ void serve_turn_away(struct serve *s, struct stream *client)
     stream_close(client);
 }
 
-void serve_accept(struct serve *s, struct stream *client, const char *address,
-                  bool loopback, uint16_t port)
+void serve_accept(struct serve *s, struct stream *client, const struct arrival *arrival)
 {
-    struct visitor from = visitor_of(address, loopback, port);
+    struct visitor from = visitor_of(arrival);
 
     if (s->draining) {
         stream_abort(client);
@@ -115,10 +120,26 @@ void serve_accept(struct serve *s, struct stream *client, const char *address,
     session_open(s, client, &from);
 }
 
-void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
-                      const struct route *route)
+/* Other users' connections do not give way to one that is refused. */
+void serve_refuse_user(struct serve *s, struct stream *client,
+                       const struct arrival *arrival, const char *flag)
 {
-    struct visitor from = visitor_of(address, false, 0);
+    struct visitor from = visitor_of(arrival);
+
+    if (s->draining || s->refused >= REFUSED_MAX) {
+        stream_abort(client);
+        return;
+    }
+    from.refused = true;
+    s->refused++;
+    stranger_refuse_user(&from.peer, flag, &client->out);
+    session_open(s, client, &from);
+}
+
+void serve_accept_raw(struct serve *s, struct stream *client,
+                      const struct arrival *arrival, const struct route *route)
+{
+    struct visitor from = visitor_of(arrival);
 
     if (s->draining || !has_place(s)) {
         stream_abort(client);

@@ -10,6 +10,7 @@
 #pragma once
 
 #include "config/config.h"
+#include "net/peer.h"
 #include "net/stream.h"
 
 struct admin;
@@ -29,19 +30,28 @@ void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
 /* Close the connection that was idle for longest, at once.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
 
+/* Where a client came from, and through which door. */
+struct arrival {
+    const char *address; /* its own, with or without a port ("127.0.0.1:5000"); copied */
+    struct peer peer;
+    uint16_t port; /* the door's */
+    bool loopback; /* only this machine can reach the door */
+};
+
 /* A client has come in; the stream is taken over, also when there are too many clients
- * (it gets a 503).  `address` is the client's, with or without a port ("127.0.0.1:5000"),
- * and is copied.  `port` is the door's own; `loopback`: only this machine can reach the
- * door. */
-void serve_accept(struct serve *s, struct stream *client, const char *address,
-                  bool loopback, uint16_t port);
+ * (it gets a 503). */
+void serve_accept(struct serve *s, struct stream *client, const struct arrival *from);
+/* The same for one whose user may not connect: it gets a 403 that names the flag which allows
+ * it ("--clients ..."), and nothing that it sends is looked at. */
+void serve_refuse_user(struct serve *s, struct stream *client, const struct arrival *from,
+                       const char *flag);
 
 /* Answers 503 and closes the stream, both at once: no descriptor is left for it. */
 void serve_turn_away(struct serve *s, struct stream *client);
 
 /* A client has come in through a door that belongs to one service port: bytes are carried
  * as they are.  The stream is taken over, the route copied. */
-void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
+void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
                       const struct route *route);
 
 /* Idle sessions close at once, running exchanges answer with Connection: close, and what

@@ -277,15 +277,13 @@ static void enter(struct session *s, enum session_state next)
 
 static void session_free(struct session *s)
 {
-    struct serve *serve = s->serve;
-
     task_cancel(&s->task);
     timer_stop(&s->deadline);
     holder_none(&s->holder);
     list_remove(&s->member);
-    free(s);
     metric_add(&sessions, 0, -1);
-    serve_on_session_gone(serve);
+    serve_on_session_gone(s->serve, &s->from);
+    free(s);
 }
 
 /* A client that broke ends any state; an exchange finds out by itself. */
@@ -355,7 +353,8 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
     log_debug(s->id, "connected", LOG_S("client", from->address),
               LOG_U("door", from->door_port));
     holder_init(&s->holder, &serve->pressure, give_way);
-    enter(s, SESSION_GREET);
+    s->unread = from->refused;
+    enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
     task_wake(&s->task);
 }
 

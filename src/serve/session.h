@@ -20,6 +20,7 @@ struct serve {
     struct list_node sessions;
     struct list_node raws; /* connections through doors of one service port */
     size_t count;          /* of both */
+    size_t refused;        /* ... of those, whose user may not connect */
     size_t clients_max;    /* max-connections, or what descriptors allow */
     size_t surplus_max;    /* beyond them, to be refused with a page */
     struct pressure pressure;
@@ -35,7 +36,7 @@ struct serve {
 };
 
 /* A session or a raw connection has freed itself. */
-void serve_on_session_gone(struct serve *serve);
+void serve_on_session_gone(struct serve *serve, const struct visitor *from);
 
 /* Takes the stream over. */
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from);

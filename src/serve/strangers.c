@@ -63,3 +63,11 @@ void stranger_turn_away(struct bufq *out)
     refusal_too_many(&why);
     put_refusal(&why, out);
 }
+
+void stranger_refuse_user(const struct peer *peer, const char *flag, struct bufq *out)
+{
+    struct refusal why;
+
+    refusal_user(peer, flag, &why);
+    put_refusal(&why, out);
+}

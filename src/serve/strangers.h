@@ -7,7 +7,10 @@
 
 #include "base/bufq.h"
 #include "detect/detect.h"
+#include "net/peer.h"
 
 void stranger_refuse(enum detected protocol, struct bufq *out);
 /* 503: as many clients as there may be are connected. */
 void stranger_turn_away(struct bufq *out);
+/* 403: the user of this machine may not connect, unless `flag` is given ("--clients ..."). */
+void stranger_refuse_user(const struct peer *peer, const char *flag, struct bufq *out);

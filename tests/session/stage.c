@@ -221,13 +221,20 @@ void stage_drain(struct stage *st)
     stage_pass(st, 1);
 }
 
+static const struct arrival from = {
+    .address = "127.0.0.1:40000",
+    .peer = { .kind = PEER_LOCAL, .uid = 1000 },
+    .port = 8080,
+    .loopback = true,
+};
+
 struct stream *stage_client(struct stage *st)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
 
     assert_true(st->client_count < CLIENTS_MAX);
     st->clients[st->client_count++] = pair.b;
-    serve_accept(stage_serve(st), pair.a, "127.0.0.1:40000", true, 8080);
+    serve_accept(stage_serve(st), pair.a, &from);
     stage_run(st);
     return pair.b;
 }
@@ -240,7 +247,7 @@ struct stream *stage_raw_client(struct stage *st)
     name_parse(STR("web.shop"), STR("cluster.local"), &route.name);
     assert_true(st->client_count < CLIENTS_MAX);
     st->clients[st->client_count++] = pair.b;
-    serve_accept_raw(stage_serve(st), pair.a, "127.0.0.1:40000", &route);
+    serve_accept_raw(stage_serve(st), pair.a, &from, &route);
     stage_run(st);
     return pair.b;
 }

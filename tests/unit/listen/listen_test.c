@@ -26,7 +26,9 @@
 
 /* What serve/ was told last. */
 static struct {
-    unsigned clients;
+    unsigned clients, refused;
+    struct peer peer;
+    char flag[64];
     char address[ADDRESS_TEXT];
     bool loopback;
     uint16_t port;
@@ -34,24 +36,34 @@ static struct {
     uint16_t route_port;
 } told;
 
-void serve_accept(struct serve *s, struct stream *client, const char *address,
-                  bool loopback, uint16_t port)
+void serve_accept(struct serve *s, struct stream *client, const struct arrival *from)
 {
     (void)s;
     stream_close(client);
     told.clients++;
-    snprintf(told.address, sizeof(told.address), "%s", address);
-    told.loopback = loopback;
-    told.port = port;
+    snprintf(told.address, sizeof(told.address), "%s", from->address);
+    told.loopback = from->loopback;
+    told.port = from->port;
+    told.peer = from->peer;
 }
 
-void serve_accept_raw(struct serve *s, struct stream *client, const char *address,
+void serve_refuse_user(struct serve *s, struct stream *client, const struct arrival *from,
+                       const char *flag)
+{
+    (void)s;
+    stream_close(client);
+    told.refused++;
+    told.peer = from->peer;
+    snprintf(told.flag, sizeof(told.flag), "%s", flag);
+}
+
+void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
                       const struct route *route)
 {
     (void)s;
     stream_close(client);
     told.clients++;
-    snprintf(told.address, sizeof(told.address), "%s", address);
+    snprintf(told.address, sizeof(told.address), "%s", from->address);
     snprintf(told.route, sizeof(told.route), "%s", route->name.text);
     told.route_port = route->port;
 }

@@ -1,0 +1,234 @@
+#include "listen/clients.h"
+
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/own.h"
+
+/* Users from here on are people, by the usual login.defs(5), except those that systemd makes
+ * up for services (DynamicUser=) and the ones at the end of 16 bits (nobody). */
+#define UID_PEOPLE 1000
+#define UID_DYNAMIC_FIRST 61184
+#define UID_SYSTEM_LAST 65535
+
+struct clients {
+    bool any;
+    uint32_t *uids; /* sorted, once all are there */
+    size_t count;
+    char *text;
+};
+
+/* The start. */
+
+static uint32_t uid_from_file(const char *path)
+{
+    char text[16] = "";
+    uint64_t uid = UID_NONE;
+    FILE *f = fopen(path, "re");
+
+    if (!f)
+        return UID_NONE;
+    size_t len = fread(text, 1, sizeof(text) - 1, f);
+    fclose(f);
+    if (str_to_uint(str_trim_space((struct str){ text, len }), UID_NONE, &uid))
+        return UID_NONE;
+    return (uint32_t)uid;
+}
+
+static uint32_t uid_from_variable(const char *name)
+{
+    uint64_t uid = UID_NONE;
+
+    if (str_to_uint(str_of(getenv(name)), UID_NONE, &uid))
+        return UID_NONE;
+    return (uint32_t)uid;
+}
+
+/* The kernel's word first: it survives sudo and su, and only root can change it. */
+static uint32_t login_uid(void)
+{
+    uint32_t uid = uid_from_file("/proc/self/loginuid");
+
+    if (uid == UID_NONE)
+        uid = uid_from_variable("SUDO_UID");
+    return uid == UID_NONE ? uid_from_variable("PKEXEC_UID") : uid;
+}
+
+static bool has_terminal(void)
+{
+    int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
+
+    if (fd >= 0)
+        close(fd);
+    return fd >= 0;
+}
+
+/* $INVOCATION_ID alone is inherited by all that a service starts, among them desktops; and
+ * the parent of what a user's own manager starts is that manager. */
+static bool is_service(void)
+{
+    return getenv("INVOCATION_ID") && getppid() == 1;
+}
+
+struct start start_look(bool inherited, bool in_pod)
+{
+    return (struct start){
+        .uid = geteuid(),
+        .login_uid = geteuid() == 0 ? login_uid() : UID_NONE,
+        .has_terminal = has_terminal(),
+        .is_service = is_service(),
+        .inherited = inherited,
+        .in_pod = in_pod,
+    };
+}
+
+bool start_is_personal(const struct start *s)
+{
+    if (s->inherited || s->in_pod || s->is_service)
+        return false;
+    if (s->uid == 0)
+        return s->login_uid != UID_NONE || s->has_terminal;
+    return s->uid >= UID_PEOPLE &&
+           (s->uid < UID_DYNAMIC_FIRST || s->uid > UID_SYSTEM_LAST);
+}
+
+/* The users. */
+
+static void add_uid(struct clients *c, uint32_t uid)
+{
+    c->uids = xrealloc(c->uids, (c->count + 1) * sizeof(*c->uids));
+    c->uids[c->count++] = uid;
+}
+
+static void add_same_user(struct clients *c, const struct start *start)
+{
+    add_uid(c, 0);
+    add_uid(c, start->uid);
+    if (start->uid == 0 && start->login_uid != UID_NONE)
+        add_uid(c, start->login_uid);
+}
+
+static enum err add_user(struct clients *c, const char *name, struct diag *why)
+{
+    uint64_t uid;
+
+    if (str_to_uint(str_of(name), UID_NONE - 1, &uid)) {
+        const struct passwd *user = getpwnam(name);
+        if (!user)
+            return diag_set(why, ERR_CONFIG, "clients: there is no user \"%s\"", name);
+        uid = user->pw_uid;
+    }
+    if (uid == UID_UNMAPPED)
+        return diag_set(why, ERR_CONFIG,
+                        "clients: \"%s\" stands for every user of another user namespace",
+                        name);
+    add_uid(c, (uint32_t)uid);
+    return OK;
+}
+
+/* A group's list does not have those whose own group it is. */
+static void add_members_by_primary_group(struct clients *c, gid_t gid)
+{
+    setpwent();
+    for (const struct passwd *user; (user = getpwent());)
+        if (user->pw_gid == gid)
+            add_uid(c, user->pw_uid);
+    endpwent();
+}
+
+static void add_members(struct clients *c, char *const *names)
+{
+    for (; *names; names++) {
+        const struct passwd *user = getpwnam(*names);
+        if (user)
+            add_uid(c, user->pw_uid);
+    }
+}
+
+static enum err add_group(struct clients *c, const char *name, struct diag *why)
+{
+    uint64_t gid;
+    bool numeric = !str_to_uint(str_of(name), UINT32_MAX - 1, &gid);
+    const struct group *group = numeric ? getgrgid((gid_t)gid) : getgrnam(name);
+
+    if (!group)
+        return diag_set(why, ERR_CONFIG, "clients: there is no group \"%s\"", name);
+    gid_t id = group->gr_gid;
+    add_members(c, group->gr_mem);
+    add_members_by_primary_group(c, id);
+    return OK;
+}
+
+static enum err add_word(struct clients *c, const char *word, const struct start *start,
+                         struct diag *why)
+{
+    if (strcmp(word, "auto") == 0)
+        word = start_is_personal(start) ? "same-user" : "any";
+    char *longer = c->text ? xasprintf("%s,%s", c->text, word) : xstrdup(word);
+    free(c->text);
+    c->text = longer;
+    if (word[0] == '@')
+        return add_group(c, word + 1, why);
+    if (strcmp(word, "any") == 0)
+        c->any = true;
+    else if (strcmp(word, "same-user") == 0)
+        add_same_user(c, start);
+    else
+        return add_user(c, word, why);
+    return OK;
+}
+
+static int compare_uids(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+    return x < y ? -1 : x > y;
+}
+
+enum err clients_create(const struct string_list *words, const struct start *start,
+                        struct clients **ret, struct diag *why)
+{
+    AUTO(clients_destroyp) struct clients *c = xcalloc(1, sizeof(*c));
+    enum err e = OK;
+
+    for (size_t i = 0; !e && i < words->count; i++)
+        e = add_word(c, words->at[i], start, why);
+    if (e)
+        return e;
+    if (c->count)
+        qsort(c->uids, c->count, sizeof(*c->uids), compare_uids);
+    *ret = TAKE(c);
+    return OK;
+}
+
+void clients_destroy(struct clients *c)
+{
+    if (!c)
+        return;
+    free(c->uids);
+    free(c->text);
+    free(c);
+}
+
+bool clients_allow(const struct clients *c, const struct peer *peer)
+{
+    if (c->any || peer->kind == PEER_REMOTE)
+        return true;
+    return peer->kind == PEER_LOCAL && c->count &&
+           bsearch(&peer->uid, c->uids, c->count, sizeof(*c->uids), compare_uids);
+}
+
+char *clients_that_allow(const struct clients *c, const struct peer *peer)
+{
+    if (peer->kind == PEER_LOCAL)
+        return xasprintf("%s,%u", c->text, peer->uid);
+    return xstrdup("any");
+}
+
+const char *clients_text(const struct clients *c)
+{
+    return c->text;
+}

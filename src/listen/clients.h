@@ -1,0 +1,49 @@
+/* listen/clients.h - which users of this machine may connect over loopback
+ *
+ * A client acts with our rights in the cluster, and every user of the machine can connect to
+ * 127.0.0.1.  So a kube-tunnel that a person started serves that person and root, unless the
+ * setting `clients` names others.  Users and groups are looked up once, at the start: no
+ * connection waits for a directory service.  Clients on other machines are not affected.
+ *
+ * Private to listen/.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "net/peer.h"
+
+#define UID_NONE UINT32_MAX
+
+/* How this process was started. */
+struct start {
+    uint32_t uid;       /* the effective one */
+    uint32_t login_uid; /* who logged in, or called sudo; UID_NONE */
+    bool has_terminal;
+    bool is_service; /* systemd's system manager is its parent */
+    bool inherited;  /* it has sockets that were opened for it */
+    bool in_pod;
+};
+
+struct start start_look(bool inherited, bool in_pod);
+
+/* Did a person start it, for their own use?  This decides what `auto` means. */
+bool start_is_personal(const struct start *s);
+
+struct clients;
+
+/* ERR_CONFIG: there is no such user or group. */
+MUST_CHECK enum err clients_create(const struct string_list *words,
+                                   const struct start *start, struct clients **ret,
+                                   struct diag *why);
+void clients_destroy(struct clients *c); /* NULL accepted */
+static inline void clients_destroyp(struct clients **c)
+{
+    clients_destroy(*c);
+}
+
+bool clients_allow(const struct clients *c, const struct peer *peer);
+
+/* The value of the setting that would allow this peer too.  Owned by the caller. */
+char *clients_that_allow(const struct clients *c, const struct peer *peer);
+/* The value of the setting, with `auto` resolved. */
+const char *clients_text(const struct clients *c);
