@@ -37,6 +37,7 @@
     X(ERR_NO_PORT,     "no such port") \
     X(ERR_REFUSED,     "the container refused the connection") \
     X(ERR_OURSELVES,   "that is this kube-tunnel itself") \
+    X(ERR_LOOP,        "the request would come back to this kube-tunnel") \
     X(ERR_IN_USE,      "already in use") \
     X(ERR_ACCESS,      "permission denied") \
     X(ERR_NO_FILES,    "out of file descriptors") \

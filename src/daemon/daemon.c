@@ -33,6 +33,7 @@
 #include "listen/listen.h"
 #include "net/changes.h"
 #include "net/loop.h"
+#include "net/own_addresses.h"
 #include "net/transfer.h"
 #include "serve/serve.h"
 #include "tunnel/tunnels.h"
@@ -61,6 +62,8 @@ struct daemon {
     struct timer parting;
     struct loop_signal *terminate, *interrupt, *hangup;
     char own_name[OWN_NAME_ROOM];
+    char *own_ns;
+    struct own_addresses *own_addresses;
 
     struct loop *loop;
     struct changes *changes;
@@ -155,6 +158,7 @@ static void start_loop(struct daemon *d)
     task_init(&d->on_change, loop_sched(d->loop), RANK_WORK, on_change);
     d->changes = changes_open(d->loop, &d->on_change);
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
+    d->own_addresses = own_addresses_create(loop_sched(d->loop));
     d->memory = memory_create(d->loop);
     d->transfers = transfers_create(d->loop);
 }
@@ -183,6 +187,13 @@ static const enum tunnel_carrier carriers[] = {
     [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
 };
 
+static bool listens(void *owner, const char *ip, uint16_t port)
+{
+    const struct daemon *d = owner;
+    return listeners_have_port(d->listeners, port) &&
+           own_addresses_include(d->own_addresses, ip);
+}
+
 static enum err start_tunnels(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
@@ -204,15 +215,19 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .dial_ahead = true,
         .carrier = carriers[c->carrier],
     };
-    const struct upstream_settings upstream = {
+    /* Not the namespace that is served, which a setting may name. */
+    d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
+    struct upstream_settings upstream = {
         .idle_ms = c->idle_timeout_ms,
         .attempt_ms = c->dial_timeout_ms,
-        .own = own_pod(api_target(d->api)->ns, d->own_name),
+        .own = own_pod(d->own_ns, d->own_name),
     };
     enum err e =
         tunnels_create(d->loop, d->transfers, d->api, &tunnels, &d->tunnels, why);
     if (e)
         return e;
+    upstream.own.listens = listens;
+    upstream.own.owner = d;
     d->upstream = upstream_create(d->loop, d->catalog, d->tunnels, &upstream);
     return OK;
 }
@@ -271,6 +286,7 @@ static void finish(struct daemon *d)
     api_destroy(d->api);
     transfers_destroy(d->transfers);
     memory_destroy(d->memory);
+    own_addresses_destroy(d->own_addresses);
     changes_close(d->changes);
     task_cancel(&d->on_change);
     loop_signal_close(d->hangup);
@@ -280,6 +296,7 @@ static void finish(struct daemon *d)
     task_cancel(&d->on_end);
     task_cancel(&d->on_signal);
     loop_destroy(d->loop);
+    free(d->own_ns);
 }
 
 static void say_started(const struct daemon *d)

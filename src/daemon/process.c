@@ -67,9 +67,11 @@ struct own_pod own_pod(const char *ns, char room[static OWN_NAME_ROOM])
 {
     const char *uid = getenv("POD_UID");
 
+    if (uid && !*uid)
+        uid = NULL;
     if (!in_pod())
-        return (struct own_pod){ 0 };
+        return (struct own_pod){ .uid = uid };
     room[0] = room[OWN_NAME_ROOM - 1] = '\0';
     gethostname(room, OWN_NAME_ROOM - 1);
-    return (struct own_pod){ .uid = uid && *uid ? uid : NULL, .ns = ns, .name = room };
+    return (struct own_pod){ .uid = uid, .ns = ns, .name = room };
 }

@@ -19,7 +19,8 @@ struct client_limit process_client_limit(size_t max);
 
 /* Are we in a pod, with a service account to act as? */
 bool in_pod(void);
-/* Which pod: by $POD_UID, which our manifest sets, and by the host name, which is the pod's
- * unless its spec says otherwise.  Zeroed outside a pod.  `room` keeps the name. */
+/* Which pod: by $POD_UID, which our manifest sets, and with a service account also by
+ * namespace and host name, which is the pod's unless its spec says otherwise.  Zeroed outside
+ * a pod.  `room` keeps the name; ns is borrowed. */
 #define OWN_NAME_ROOM 256
 struct own_pod own_pod(const char *ns, char room[static OWN_NAME_ROOM]);

@@ -38,14 +38,13 @@ static enum err set_server(struct kube_target *t, struct diag *why)
 }
 
 /* The namespace is a convenience: without it things still work. */
-static char *own_namespace(const char *root, const char *ns)
+char *service_account_namespace(const char *root)
 {
     AUTO_FREE char *path = xasprintf("%s/namespace", root);
     AUTO_FREE char *text = NULL;
+    const char *ns = set_or_null("POD_NAMESPACE");
     size_t len;
 
-    if (!ns)
-        ns = set_or_null("POD_NAMESPACE");
     if (ns)
         return xstrdup(ns);
     if (file_read(path, FILE_MAX, &text, &len, NULL))
@@ -76,7 +75,7 @@ enum err service_account_load(const char *root, const char *ns, struct kube_targ
     if (e)
         return diag_prefix(why, e, "service account");
     t->context = xstrdup("in-cluster");
-    t->ns = own_namespace(root, ns);
+    t->ns = ns ? xstrdup(ns) : service_account_namespace(root);
     t->origin = xstrdup(root);
     *ret = TAKE(t);
     return OK;

@@ -8,6 +8,10 @@
 /* Are we in a pod, as far as the environment tells? */
 bool service_account_present(void);
 
+/* The namespace of the pod we are in: $POD_NAMESPACE, or else what `root` says; "default" if
+ * neither does.  Owned by the caller. */
+char *service_account_namespace(const char *root);
+
 /* The API server from KUBERNETES_SERVICE_HOST and _PORT; token, ca.crt and namespace from
  * `root`.  The token stays a file: the kubelet replaces it.  ns may be NULL. */
 MUST_CHECK enum err service_account_load(const char *root, const char *ns,

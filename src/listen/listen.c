@@ -313,6 +313,16 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     return OK;
 }
 
+bool listeners_have_port(const struct listeners *l, uint16_t port)
+{
+    if (!l)
+        return false;
+    list_for_each (d, &l->doors, struct door, node)
+        if (d->port == port)
+            return true;
+    return false;
+}
+
 void listeners_close(struct listeners *l)
 {
     if (!l)

@@ -25,6 +25,8 @@ MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
 /* The port that the doors nobody asked for would have now: 80, or 8080 where an ordinary user
  * may not have 80.  Found out by having it for a moment. */
 uint16_t listen_default_port(bool in_pod);
+/* Is there a listener on this port?  NULL accepted: no. */
+bool listeners_have_port(const struct listeners *l, uint16_t port);
 /* No client comes in any more: connecting is refused from now on (an inherited socket
  * stays with systemd).  NULL accepted. */
 void listeners_close(struct listeners *l);

@@ -207,7 +207,9 @@ static void failed_lookup(const struct lease *lease, const struct object *o,
 {
     int status = 502;
 
-    if (lease->result == ERR_NOT_FOUND || lease->result == ERR_NO_PORT)
+    if (lease->result == ERR_LOOP)
+        status = 508;
+    else if (lease->result == ERR_NOT_FOUND || lease->result == ERR_NO_PORT)
         status = 404;
     else if (lease->result == ERR_TIMEOUT)
         status = 504;
@@ -241,6 +243,11 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         refusal_detail(ret, "The port in a URL is the service's, not the pod's.");
         refusal_hint(ret, "Ask for one of the ports it declares, or for none to get its "
                           "first.");
+        break;
+    case ERR_LOOP:
+        refusal_detail(ret, "The request would be forwarded to kube-tunnel for ever.");
+        refusal_hint(ret, "If it is another program's port, let kube-tunnel listen on "
+                          "another one: --port");
         break;
     case ERR_FORBIDDEN:
         refusal_detail(ret, "The API server does not permit the look-up.");

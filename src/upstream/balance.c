@@ -34,14 +34,6 @@ static bool asked_by_name(const struct route *r)
     return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
 }
 
-bool balance_is_own(const struct own_pod *own, const struct endpoint *e)
-{
-    if (own->uid && strcmp(e->uid, own->uid) == 0)
-        return true;
-    return own->ns && own->name && strcmp(e->ns, own->ns) == 0 &&
-           strcmp(e->pod, own->name) == 0;
-}
-
 static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
     const struct load *l = map_get(&b->loads, str_of(e->key));
@@ -54,8 +46,6 @@ static enum fitness fitness(const struct balance *b, const struct choice *c,
     uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
 
     if (!port || !route_matches(c->route, e))
-        return UNFIT;
-    if (balance_is_own(c->own, e))
         return UNFIT;
     if (asked_by_name(c->route))
         return FIT_READY;

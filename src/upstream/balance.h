@@ -21,16 +21,13 @@ struct choice {
     size_t port_index;
     struct str client;
     const struct endpoint *avoid; /* only when there is nothing else; may be NULL */
-    const struct own_pod *own;    /* never */
+    const struct own_pod *own;    /* for loops_check */
 };
 
 /* NULL: nothing may be used now (endpoints that are not ready are used only when asked
  * for by their own name, terminating ones only when nothing is ready).  Borrowed from the
  * service. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
-
-/* Is this the pod we run in? */
-bool balance_is_own(const struct own_pod *own, const struct endpoint *e);
 
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);

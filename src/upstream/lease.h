@@ -53,7 +53,8 @@ struct lease {
      *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
      *   ERR_UNSUPPORTED  the port is not TCP: why lists the declared ports
      *   ERR_NO_PORT      why lists the declared ports
-     *   ERR_OURSELVES    its only endpoint is the pod we run in: answer it yourself
+     *   ERR_OURSELVES    one of its endpoints is the pod we run in: answer it yourself
+     *   ERR_LOOP         why says which endpoint leads back to our listener
      *   ERR_FORBIDDEN    missing_verb/resource
      *   ERR_TIMEOUT      the API server did not answer
      *   other            port-forward to `endpoint` failed: why is the API server's or

@@ -1,22 +1,11 @@
 #include "upstream/unserved.h"
 
-#include "upstream/balance.h"
-
 #define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
 
 static bool is_expected(const struct service *s, uint64_t now)
 {
     return s->pods_seen > s->pods_over || s->endpoint_count > 0 ||
            (s->last_ready && now - s->last_ready < LATELY_MS);
-}
-
-static bool is_ourselves(const struct route *r, const struct service *s,
-                         const struct own_pod *own)
-{
-    for (size_t i = 0; i < s->endpoint_count; i++)
-        if (route_matches(r, s->endpoints[i]) && balance_is_own(own, s->endpoints[i]))
-            return true;
-    return false;
 }
 
 /* Who is ready has not got that port, and time does not mend that. */
@@ -63,11 +52,8 @@ static struct unserved no_such_port(const struct service *s, size_t index,
 }
 
 struct unserved unserved_because(const struct route *route, const struct service *s,
-                                 size_t port_index, const struct own_pod *own,
-                                 uint64_t now, struct diag *why)
+                                 size_t port_index, uint64_t now, struct diag *why)
 {
-    if (is_ourselves(route, s, own))
-        return for_good(ERR_OURSELVES);
     if (route->name.kind == NAME_ENDPOINT && s->endpoint_count)
         return no_such_endpoint(route, s, why);
     if (port_index < s->port_count && lacks_port(route, s, port_index))

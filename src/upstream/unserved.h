@@ -8,11 +8,10 @@
 #include "upstream/upstream.h"
 
 struct unserved {
-    enum err result; /* ERR_UNAVAILABLE, or ERR_OURSELVES: its pod is the one we run in */
+    enum err result; /* ERR_UNAVAILABLE */
     bool may_pass;   /* worth waiting for */
 };
 
 /* After balance_choose found none for this port; *why is a sentence for a person. */
 struct unserved unserved_because(const struct route *route, const struct service *service,
-                                 size_t port_index, const struct own_pod *own,
-                                 uint64_t now, struct diag *why);
+                                 size_t port_index, uint64_t now, struct diag *why);

@@ -35,6 +35,7 @@
 #include "base/own.h"
 #include "upstream/allowed.h"
 #include "upstream/balance.h"
+#include "upstream/loops.h"
 #include "upstream/pool.h"
 #include "upstream/successors.h"
 #include "upstream/unserved.h"
@@ -217,8 +218,8 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
     const struct upstream *u = l->owner;
 
     l->lease->dialling = false;
-    struct unserved because = unserved_because(
-        route_of(l), s, port_index, &u->settings.own, u->sched->now, &l->lease->why);
+    struct unserved because =
+        unserved_because(route_of(l), s, port_index, u->sched->now, &l->lease->why);
     return because.may_pass ? park(l, because.result) : fail(l, because.result);
 }
 
@@ -234,6 +235,8 @@ static enum lease_state choose(struct leasing *l)
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
     l->lease->has_pods = s->pods_seen || s->endpoint_count;
+    if (!e)
+        e = loops_check(&c, &l->lease->why);
     if (e)
         return fail(l, e);
     struct endpoint *chosen = balance_choose(u->balance, &c);

@@ -5,16 +5,20 @@
 #include "tunnel/tunnels.h"
 #include "upstream/lease.h"
 
-/* The pod we run in, as far as it is known; borrowed, outlives the upstream. */
+/* The pod we run in, as far as it is known, and where we listen; borrowed, outlives the
+ * upstream. */
 struct own_pod {
     const char *uid; /* or NULL */
     const char *ns, *name;
+    /* Do we listen on this port of this address?  NULL: not known. */
+    bool (*listens)(void *owner, const char *ip, uint16_t port);
+    void *owner;
 };
 
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
-    struct own_pod own;  /* never dialled; zeroed outside a pod */
+    struct own_pod own;  /* requests for its services are ours; zeroed outside a pod */
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,

@@ -75,9 +75,13 @@ def service_address(cluster):
     return facts(cluster, f"service/{NAME}")["spec"]["clusterIP"]
 
 
+def live_pods(cluster):
+    return [p for p in facts(cluster, "pods", "-l", SELECTOR)["items"]
+            if "deletionTimestamp" not in p["metadata"]]
+
+
 def our_pod(cluster):
-    [pod] = [p for p in facts(cluster, "pods", "-l", SELECTOR)["items"]
-             if "deletionTimestamp" not in p["metadata"]]
+    [pod] = live_pods(cluster)
     return pod
 
 
@@ -124,6 +128,32 @@ def test_it_does_not_forward_to_itself(cluster, deployed):
     said = ask(cluster, service_address(cluster), own)
     assert said.startswith("404") and "kube-tunnel itself" in said, said
     assert ask(cluster, service_address(cluster), own, "/healthz").startswith("200")
+
+
+@pytest.fixture
+def two_replicas(cluster, deployed):
+    """Both ready; afterwards one again, as the other tests expect."""
+    def scale(n):
+        cluster.kubectl("scale", f"deployment/{NAME}", "-n", NAMESPACE, f"--replicas={n}")
+        cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
+        return eventually(lambda: len(live := live_pods(cluster)) == n and live, 60)
+    yield scale(2)
+    scale(1)
+
+
+def test_two_replicas_do_not_forward_to_each_other(cluster, two_replicas):
+    """Whatever leads to both is answered at once, and what leads to one is answered there."""
+    names = [f"{NAME}.{NAMESPACE}.svc.cluster.local"]
+    for pod in two_replicas:
+        dashed = pod["status"]["podIP"].replace(".", "-")
+        names += [f"{pod['metadata']['name']}.{NAMESPACE}.pod.cluster.local", f"{dashed}.{NAMESPACE}.pod"]
+    for pod in two_replicas:
+        for name in names:
+            said = ask(cluster, pod["status"]["podIP"], name, "/healthz")
+            assert said.startswith("200"), (name, said)
+    dials = [line for pod in two_replicas for line in cluster.kubectl(
+        "logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines() if '"msg":"tunnel opened"' in line]
+    assert len(dials) <= 2, dials
 
 
 def test_its_pages_are_on_its_address_only(cluster, deployed):

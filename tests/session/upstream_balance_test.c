@@ -132,22 +132,83 @@ static void by_its_own_name_readiness_does_not_matter(void **state)
     assert_int_equal(ask("c.web.shop.svc", "1"), '-');
 }
 
-static void we_never_choose_ourselves(void **state)
+static enum err result_with_target_port(const char *host, uint16_t target_port)
+{
+    struct asker a;
+
+    asker_init(&a, host);
+    a.route.target_port = target_port;
+    asker_lease(&a);
+    enum err e = a.lease.result;
+    asker_return(&a, FATE_CLOSE);
+    return e;
+}
+
+static enum err result_for(const char *host)
+{
+    return result_with_target_port(host, 0);
+}
+
+/* By uid (m) and by name (n); ready or not, whatever the others are. */
+static void service_that_includes_our_pod_is_never_forwarded(void **state)
+{
+    (void)state;
+    static const char *const services[] = { "m",  "n",  "am", "abn", "aM",
+                                            "aN", "Am", "1m", "am1" };
+
+    for (size_t i = 0; i < ARRAY_LEN(services); i++) {
+        rig_service(services[i]);
+        assert_int_equal(result_for("web.shop"), ERR_OURSELVES);
+        assert_int_equal(result_for("_http._tcp.web.shop.svc"), ERR_OURSELVES);
+    }
+    assert_int_equal(rig.dial_count, 0);
+}
+
+static void name_of_a_replica_leads_to_that_replica_only(void **state)
 {
     (void)state;
 
-    rig_service("amn");
-    for (int i = 0; i < 10; i++)
-        assert_int_equal(ask("web.shop", "1"), 'a');
-    for (const char *own = "mn"; *own; own++) {
-        struct asker a;
-        rig_service((const char[]){ *own, '\0' });
-        asker_get(&a);
-        assert_int_equal(a.lease.result, ERR_OURSELVES);
-        asker_return(&a, FATE_CLOSE);
-    }
     rig_service("am");
-    assert_int_equal(ask("m.web.shop.svc", "1"), '-');
+    assert_int_equal(result_for("m.web.shop.svc"), ERR_OURSELVES);
+    assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_UNAVAILABLE);
+    assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+    rig_service("an");
+    assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_OURSELVES);
+}
+
+static void target_port_does_not_lead_past_our_pod(void **state)
+{
+    (void)state;
+
+    rig_service("am");
+    rig_drop_ports(1);
+    assert_int_equal(result_with_target_port("web.shop", 8080), ERR_OURSELVES);
+}
+
+/* The route cannot use it: no replica that is reached by this port has itself there. */
+static void our_pod_without_the_port_does_not_count(void **state)
+{
+    (void)state;
+
+    rig_service("am");
+    rig_drop_ports(1);
+    assert_int_equal(ask("web.shop", "1"), 'a');
+}
+
+/* A pod of our network namespace, or whatever has a slice that says so. */
+static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
+{
+    (void)state;
+
+    rig_service("aB");
+    rig.service->endpoints[1]->ip = xstrdup("192.0.2.1");
+    assert_int_equal(result_for("web.shop"), ERR_LOOP);
+    assert_int_equal(result_for("b.web.shop.svc"), ERR_LOOP);
+    assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+    assert_int_equal(result_with_target_port("web.shop", 8081), OK);
+    rig_service("am");
+    rig.service->endpoints[0]->ip = xstrdup("192.0.2.1");
+    assert_int_equal(result_for("web.shop"), ERR_OURSELVES);
 }
 
 static void an_endpoint_without_the_port_is_not_chosen(void **state)
@@ -230,7 +291,11 @@ int main(void)
         TEST(the_avoided_one_is_the_last_choice),
         TEST(terminating_ones_are_the_last_resort),
         TEST(by_its_own_name_readiness_does_not_matter),
-        TEST(we_never_choose_ourselves),
+        TEST(service_that_includes_our_pod_is_never_forwarded),
+        TEST(name_of_a_replica_leads_to_that_replica_only),
+        TEST(target_port_does_not_lead_past_our_pod),
+        TEST(our_pod_without_the_port_does_not_count),
+        TEST(endpoint_at_our_listener_is_refused_as_a_loop),
         TEST(an_endpoint_without_the_port_is_not_chosen),
         TEST(forgetting_a_pod_forgets_its_load),
         TEST(who_refused_twice_is_the_last_choice_for_a_while),

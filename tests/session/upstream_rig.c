@@ -215,13 +215,19 @@ void tunnels_retire(struct tunnels *t, const char *pod_uid)
 
 /* ---- the rig ---- */
 
+static bool listens(void *owner, const char *ip, uint16_t port)
+{
+    (void)owner;
+    return strcmp(ip, "192.0.2.1") == 0 && port == 8080;
+}
+
 int rig_begin(void **state)
 {
     (void)state;
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
         .attempt_ms = 10000,
-        .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
+        .own = { .uid = "me", .ns = "home", .name = "tunnel-0", .listens = listens },
     };
 
     log_set_level(LEVEL_ERROR);
@@ -285,9 +291,9 @@ static struct endpoint *make_endpoint(char name)
     char text[2] = { (char)tolower(name), '\0' };
 
     e->refs = 1;
-    e->ns = xstrdup(name == 'n' ? "home" : "shop");
-    e->pod = xstrdup(name == 'n' ? "tunnel-0" : text);
-    e->uid = name == 'm' ? xstrdup("me") : xstrdup(text);
+    e->ns = xstrdup(*text == 'n' ? "home" : "shop");
+    e->pod = xstrdup(*text == 'n' ? "tunnel-0" : text);
+    e->uid = xstrdup(*text == 'm' ? "me" : text);
     e->key = xstrdup(e->uid);
     e->hostname = xstrdup(text);
     e->ready = !isupper(name) && !isdigit(name);

@@ -1,0 +1,53 @@
+/* upstream/loops.c - would a forwarded request come back to kube-tunnel?
+ *
+ * A port-forward ends at a pod's own loopback address.  Two kinds of endpoints lead to
+ * kube-tunnel itself:
+ *
+ * The pod we run in.  Every replica finds itself among the endpoints of the same service.
+ * If it excluded only itself, the replicas would forward one request to each other for
+ * ever.  So the answer is ours as soon as one endpoint is our pod.  A replica that we do
+ * forward to (a service or a name that leads to it and not to us) finds itself there by the
+ * same rule, and answers: one hop is the most there can be.
+ *
+ * A port of our own network namespace on which we listen.  Pods with hostNetwork share the
+ * node's namespace, with each other and with a kube-tunnel that runs on the node.  They show
+ * by an address that is one of ours.  The address is the word of whoever wrote the slice,
+ * so this gives a refusal and not our own pages, which would then appear under that name.
+ */
+#include "upstream/loops.h"
+
+bool loops_is_own(const struct own_pod *own, const struct endpoint *e)
+{
+    if (own->uid && strcmp(e->uid, own->uid) == 0)
+        return true;
+    return own->ns && own->name && strcmp(e->ns, own->ns) == 0 &&
+           strcmp(e->pod, own->name) == 0;
+}
+
+static enum err check_listener(const struct own_pod *own, const struct endpoint *e,
+                               uint16_t port, struct diag *why)
+{
+    if (!e->ip || !own->listens || !own->listens(own->owner, e->ip, port))
+        return OK;
+    return diag_set(why, ERR_LOOP,
+                    "pod %s has the address %s, which is this machine's, and on port %u "
+                    "kube-tunnel itself listens there",
+                    e->pod, e->ip, port);
+}
+
+enum err loops_check(const struct choice *c, struct diag *why)
+{
+    enum err result = OK;
+
+    for (size_t i = 0; i < c->service->endpoint_count; i++) {
+        const struct endpoint *e = c->service->endpoints[i];
+        uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
+        if (!port || !route_matches(c->route, e))
+            continue;
+        if (loops_is_own(c->own, e))
+            return ERR_OURSELVES;
+        if (!result)
+            result = check_listener(c->own, e, port, why);
+    }
+    return result;
+}
