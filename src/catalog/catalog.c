@@ -337,12 +337,13 @@ static void fail_unknown(struct record *r)
     record_fail(r, &e, NULL, NULL);
 }
 
-/* Nothing ready by its slices: the pods are to be listed, to say why, or to serve. */
+/* Nothing ready by its slices, or only addresses: the pods are to be listed, to serve, or to
+ * say why none does. */
 static bool lacks_note(const struct record *r, const struct service *s)
 {
     uint64_t age = r->catalog->sched->now - r->noted_at;
 
-    if (s->kind != SERVICE_NORMAL || !s->has_selector ||
+    if (s->kind != SERVICE_NORMAL || !(s->has_selector || s->by_address) ||
         (entry_has_ready(s) && !s->from_pods))
         return false;
     return r->noted_at == 0 || age >= r->catalog->settings.keep_ms;

@@ -57,10 +57,11 @@ struct service {
     size_t endpoint_count;
     /* Beyond what is kept of one service (20,000 ports, 5,000 endpoints). */
     size_t ports_left_out, endpoints_left_out;
-    bool from_pods;   /* ready by a list of pods, which its slices do not know yet */
-    size_t pods_seen; /* pods that matched, whatever their state: for messages */
-    size_t pods_over; /* of those: Succeeded or Failed, which no pod leaves again */
-    char *pods_note;  /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
+    size_t by_address; /* endpoints of a service without a selector that name no pod */
+    bool from_pods;    /* ready by a list of pods, which its slices do not know yet */
+    size_t pods_seen;  /* pods that matched, whatever their state: for messages */
+    size_t pods_over;  /* of those: Succeeded or Failed, which no pod leaves again */
+    char *pods_note; /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
     uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
 };
 

@@ -80,7 +80,8 @@ struct builder {
     const struct map *missing; /* or NULL */
     struct map by_key;
     struct container_ports ports;
-    size_t strangers; /* endpoints that are not pods */
+    struct map by_address; /* of pods, for slices that name an address only */
+    size_t strangers;      /* endpoints that are not pods */
 };
 
 static struct service *service_from_spec(const struct service_spec *spec)
@@ -114,6 +115,7 @@ static void builder_init(struct builder *b, const struct service_spec *spec,
 {
     *b = (struct builder){ .service = service_from_spec(spec), .missing = missing };
     map_init(&b->by_key);
+    map_init(&b->by_address);
     container_ports_init(&b->ports, b->service->ports, b->service->port_count);
 }
 
@@ -163,8 +165,40 @@ static struct service *finish(struct builder *b)
     if (s->endpoint_count)
         qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
     map_finish(&b->by_key);
+    map_finish(&b->by_address);
     container_ports_finish(&b->ports);
     return s;
+}
+
+static bool is_running(const struct pod *p)
+{
+    return strcmp(p->phase, "Running") == 0;
+}
+
+static bool can_serve(const struct pod *p)
+{
+    return is_running(p) && (!p->terminating || p->ready);
+}
+
+/* An address that several pods of the namespace have. */
+static struct pod ambiguous;
+
+static void add_address(struct map *by_address, const char *ip, struct pod *pod)
+{
+    struct pod *other = map_get(by_address, str_of(ip));
+
+    map_set(by_address, str_of(ip), other && other != pod ? &ambiguous : pod);
+}
+
+/* Pods that have ended keep their addresses, and those of host-network pods are the node's. */
+static void index_addresses(struct builder *b, const struct pod_list *pods)
+{
+    for (size_t i = 0; i < pods->count; i++) {
+        struct pod *p = pods->at[i];
+        bool counts = can_serve(p) && !p->host_network && !is_missing(b, p->key);
+        for (size_t k = 0; counts && k < POD_IPS_MAX && p->ips[k]; k++)
+            add_address(&b->by_address, p->ips[k], p);
+    }
 }
 
 /* A pod of several slices has the ports of all of them. */
@@ -215,13 +249,9 @@ static void merge(struct endpoint *e, const struct slice_endpoint *from)
     }
 }
 
-static void add_from_slice(struct builder *b, const struct slice_endpoint *from,
-                           const uint16_t *ports)
+static void add_named(struct builder *b, const struct slice_endpoint *from,
+                      const uint16_t *ports)
 {
-    if (!from->pod) {
-        b->strangers++;
-        return;
-    }
     if ((from->terminating && !from->serving) || is_missing(b, from->key))
         return;
 
@@ -238,6 +268,42 @@ static void add_from_slice(struct builder *b, const struct slice_endpoint *from,
     } else {
         b->service->endpoints_left_out++;
     }
+}
+
+/* A slice written by hand names an address only.  The pod that has it serves, with the
+ * slice's word for whether it is ready. */
+static void add_by_address(struct builder *b, const struct slice_endpoint *from,
+                           const uint16_t *ports)
+{
+    const struct pod *pod = map_get(&b->by_address, str_of(from->ip));
+
+    if (!pod || pod == &ambiguous) {
+        b->strangers++;
+        return;
+    }
+    struct slice_endpoint named = *from;
+    named.ns = pod->ns;
+    named.pod = pod->name;
+    named.uid = pod->uid;
+    named.key = pod->key;
+    named.node = pod->node;
+    named.terminating = from->terminating || pod->terminating;
+    b->service->from_pods = true;
+    add_named(b, &named, ports);
+}
+
+static void add_from_slice(struct builder *b, const struct slice_endpoint *from,
+                           const uint16_t *ports)
+{
+    bool by_address = from->address_only && !b->service->has_selector;
+
+    b->service->by_address += by_address;
+    if (by_address)
+        add_by_address(b, from, ports);
+    else if (from->pod)
+        add_named(b, from, ports);
+    else
+        b->strangers++;
 }
 
 static void add_slice(struct builder *b, const struct slice *slice)
@@ -272,11 +338,6 @@ PRINTF_LIKE(2, 3) static void say(struct note *n, const char *format, ...)
         n->len += (size_t)wanted;
     if (n->len >= sizeof(n->text))
         n->len = sizeof(n->text) - 1;
-}
-
-static bool is_running(const struct pod *p)
-{
-    return strcmp(p->phase, "Running") == 0;
 }
 
 static bool is_over(const struct pod *p)
@@ -337,6 +398,8 @@ static void write_note(struct service *s, const struct service_spec *spec,
         say(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
             n.len ? "; " : "", strangers, strangers == 1 ? " is" : "s are",
             strangers == 1 ? "" : "s");
+    if (strangers && s->by_address)
+        say(&n, " (an address counts when exactly one pod of the namespace has it)");
     if (n.len)
         s->pods_note = xstrdup(n.text);
 }
@@ -364,11 +427,6 @@ static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct se
     if (pod->hostname && pod->subdomain && strcmp(pod->subdomain, s->name) == 0)
         e->hostname = xstrdup(pod->hostname);
     return e;
-}
-
-static bool can_serve(const struct pod *p)
-{
-    return is_running(p) && (!p->terminating || p->ready);
 }
 
 static struct endpoint *candidate(struct builder *b, const struct service_spec *spec,
@@ -442,6 +500,8 @@ struct service *entry_from_slices(const struct service_spec *spec,
     struct builder b;
 
     builder_init(&b, spec, missing);
+    if (pods && !spec->selector)
+        index_addresses(&b, pods);
     for (size_t i = 0; i < slices->count; i++)
         add_slice(&b, slices->at[i]);
     bool behind = pods && spec->selector && !any_ready(b.service);
@@ -450,7 +510,7 @@ struct service *entry_from_slices(const struct service_spec *spec,
 
     struct service *s = finish(&b);
     s->pods_seen = s->endpoint_count;
-    if (pods)
+    if (pods && spec->selector)
         count_pods(s, pods);
     write_note(s, spec, pods, b.strangers);
     return s;

@@ -35,9 +35,10 @@ struct fetch {
     struct record *record;
     struct task task;
     enum fetch_state state;
-    bool is_note;        /* the objects are the watch's; only the pods are asked for */
-    bool with_slices;    /* slices were asked for and came */
-    const char *address; /* of the pod that is wanted; NULL: it is wanted by name */
+    bool is_note;         /* the objects are the watch's; only the pods are asked for */
+    bool with_slices;     /* slices were asked for and came */
+    const char *address;  /* of the pod that is wanted; NULL: it is wanted by name */
+    struct map addresses; /* that slices of a service without a selector name */
     struct api_call service, slices, pods;
     struct service_spec *spec;
     struct slice_list slice_list;
@@ -102,6 +103,22 @@ static bool has_address(const struct pod *p, const char *address)
     return false;
 }
 
+/* Without a selector the whole namespace is listed. */
+static bool has_any_address(const struct pod *p, const struct map *addresses)
+{
+    for (size_t i = 0; i < POD_IPS_MAX && p->ips[i]; i++)
+        if (map_get(addresses, str_of(p->ips[i])))
+            return true;
+    return false;
+}
+
+static bool is_wanted(const struct fetch *f, const struct pod *p)
+{
+    if (f->addresses.count)
+        return has_any_address(p, &f->addresses);
+    return !f->address || has_address(p, f->address);
+}
+
 static void on_pod(void *owner, json_t *object)
 {
     struct fetch *f = owner;
@@ -110,7 +127,7 @@ static void on_pod(void *owner, json_t *object)
 
     if (pod_parse(object, &p, &why) != OK)
         log_bad(&why);
-    else if (f->address && !has_address(p, f->address))
+    else if (!is_wanted(f, p))
         pod_destroy(p);
     else
         pod_list_add(&f->pod_list, p);
@@ -159,6 +176,20 @@ static void ask_pods(struct fetch *f, const char *selector)
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods", r->ns);
     prepare(f, &f->pods, on_pod);
     api_list(r->catalog->api, &f->pods, path, selector, r->catalog->settings.call_ms);
+}
+
+/* False: the slices name no address that a pod could have. */
+static bool ask_pods_by_address(struct fetch *f, const struct slice_list *slices)
+{
+    for (size_t i = 0; i < slices->count; i++)
+        for (size_t k = 0; k < slices->at[i]->endpoint_count; k++) {
+            const struct slice_endpoint *e = &slices->at[i]->endpoints[k];
+            if (e->address_only)
+                map_set(&f->addresses, str_of(e->ip), f);
+        }
+    if (f->addresses.count)
+        ask_pods(f, NULL);
+    return f->addresses.count;
 }
 
 static void ask_pod(struct fetch *f)
@@ -238,9 +269,12 @@ static bool slices_show_ready(const struct fetch *f)
 /* The slices are in, or will never be. */
 static enum fetch_state after_slices(struct fetch *f)
 {
-    if (!f->spec->selector || (f->with_slices && slices_show_ready(f)))
+    if (f->with_slices && slices_show_ready(f))
         return publish_objects(f, NULL);
-    ask_pods(f, f->spec->selector);
+    if (f->spec->selector)
+        ask_pods(f, f->spec->selector);
+    else if (!ask_pods_by_address(f, &f->slice_list))
+        return publish_objects(f, NULL);
     return FETCH_PODS;
 }
 
@@ -393,7 +427,10 @@ void fetch_note(struct record *r)
         return;
     r->fetch = fetch_create(r, FETCH_PODS);
     r->fetch->is_note = true;
-    ask_pods(r->fetch, r->spec->selector);
+    if (r->spec->selector)
+        ask_pods(r->fetch, r->spec->selector);
+    else if (!ask_pods_by_address(r->fetch, &r->slices))
+        fetch_destroy(TAKE(r->fetch));
 }
 
 bool fetch_is_note(const struct fetch *f)
@@ -412,5 +449,6 @@ void fetch_destroy(struct fetch *f)
     spec_destroy(f->spec);
     slice_list_finish(&f->slice_list);
     pod_list_finish(&f->pod_list);
+    map_finish(&f->addresses);
     free(f);
 }

@@ -290,6 +290,7 @@ static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
     e->ip = ip && strlen(ip) <= TEXT_MAX ? xstrdup(ip) : NULL;
     e->node = dup_at(r, o, "nodeName");
     e->hostname = dup_at(r, o, "hostname");
+    e->address_only = e->ip && !field(o, "targetRef");
     read_target(r, object_at(r, o, "targetRef"), ns, e);
 }
 
@@ -474,6 +475,7 @@ enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why)
     p->node = dup_at(&r, spec, "nodeName");
     p->hostname = dup_at(&r, spec, "hostname");
     p->subdomain = dup_at(&r, spec, "subdomain");
+    p->host_network = flag_at(&r, spec, "hostNetwork", false);
     read_containers(&r, array_at(&r, spec, "containers"), p);
     read_containers(&r, array_at(&r, spec, "initContainers"), p);
     read_status(&r, object_at(&r, object, "status"), p);

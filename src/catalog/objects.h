@@ -37,10 +37,11 @@ struct slice_port {
 };
 
 struct slice_endpoint {
-    char *ns, *pod, *uid; /* pod NULL: not a pod that can be forwarded to */
+    char *ns, *pod, *uid; /* pod NULL: the slice names none, at most an address */
     char *key;            /* as an endpoint's */
     char *ip, *node, *hostname;
     bool ready, serving, terminating;
+    bool address_only; /* it has no targetRef */
 };
 
 struct slice {
@@ -67,6 +68,7 @@ struct pod {
     char *phase;            /* "Running", "Pending", ... */
     char *reason;           /* why it is not running or ready, or NULL */
     bool ready, terminating;
+    bool host_network;            /* its addresses are the node's */
     struct container_port *ports; /* named ones: containers first, then initContainers */
     size_t port_count;
 };

@@ -63,3 +63,52 @@ def test_a_slice_leads_nowhere_else(start_both, objects, name):
     answer = tunnel.get(f"{name}.man.svc.cluster.local")
     assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer
     assert "dialling" not in tunnel.log() and "port-forward failed" not in tunnel.log()
+
+
+BY_ADDRESS = {"one": "10.9.1.1", "shared": "10.9.1.2", "node": "10.9.1.3", "elsewhere": "10.9.1.4",
+              "ended": "10.9.1.5", "second": "fd00:9::1"}
+
+
+def addressed_pod(name, ns="man", phase="Running", ips=(), **spec):
+    made = pod(name)
+    made["metadata"].update(namespace=ns, uid=f"uid-of-{ns}-{name}")
+    made["spec"].update(spec)
+    made["status"].update(phase=phase, podIP=ips[0], podIPs=[{"ip": ip} for ip in ips])
+    return made
+
+
+@pytest.fixture(scope="module")
+def addressed(tmp_path_factory):
+    """Slices that name addresses and no pods, as kubectl apply of an Endpoints object makes them."""
+    path = tmp_path_factory.mktemp("slices") / "addressed.json"
+    items = [addressed_pod("one-0", ips=["10.9.1.1"]),
+             addressed_pod("shared-0", ips=["10.9.1.2"]), addressed_pod("shared-1", ips=["10.9.1.2"]),
+             addressed_pod("node-0", ips=["10.9.1.3"], hostNetwork=True),
+             addressed_pod("elsewhere-0", ns="shop", ips=["10.9.1.4"]),
+             addressed_pod("ended-0", phase="Succeeded", ips=["10.9.1.5"]),
+             addressed_pod("second-0", ips=["10.9.1.6", "fd00:9::1"])]
+    for name, address in BY_ADDRESS.items():
+        by_hand = endpoint_slice(name)
+        by_hand["endpoints"] = [{"addresses": [address], "conditions": {"ready": True}}]
+        items += [service(name), by_hand]
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    return path
+
+
+@pytest.mark.parametrize("rights", ("watch", "namespace"))
+def test_an_address_without_a_target_leads_to_the_one_pod_that_has_it(start_both, addressed, rights):
+    _, tunnel = start_both("--manifest", str(addressed), "--rights", rights, ready=rights == "watch")
+    for name in ("one", "second"):
+        answer = tunnel.get(f"{name}.man.svc.cluster.local")
+        if rights == "namespace":  # of shop: the pods of man may not be listed
+            assert answer.status in (502, 503), answer
+        else:
+            assert (answer.status, answer.header("x-pod")) == (200, f"{name}-0"), answer
+
+
+@pytest.mark.parametrize("name", ("shared", "node", "elsewhere", "ended"))
+def test_an_address_of_no_or_of_several_pods_leads_nowhere(start_both, addressed, name):
+    _, tunnel = start_both("--manifest", str(addressed))
+    answer = tunnel.get(f"{name}.man.svc.cluster.local")
+    assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer
+    assert "exactly one pod" in answer.text and "dialling" not in tunnel.log()

@@ -297,7 +297,37 @@ static void endpoints_that_are_no_pods_are_counted(void **state)
 
     assert_int_equal(s->endpoint_count, 0);
     assert_string_equal(s->pods_note,
-                        "2 endpoints are no pods, which a port-forward cannot reach");
+                        "2 endpoints are no pods, which a port-forward cannot reach (an "
+                        "address counts when exactly one pod of the namespace has it)");
+    assert_int_equal(s->by_address, 2);
+    service_unref(s);
+    take_back(&g);
+}
+
+static void an_address_is_the_pods_that_alone_has_it(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_service(&g, "{'metadata': {'name': 'db'}, 'spec': {'ports': [{'port': 5432}]}}");
+    give_slice(
+        &g, "s1", "[{'port': 5432}]",
+        "[{'addresses': ['10.0.0.1']}, {'addresses': ['10.0.0.2']},"
+        " {'addresses': ['10.0.0.3'], 'targetRef': {'kind': 'Node', 'name': 'x'}}]");
+    static const char *const pods[] = { "a", "b", "c" };
+    static const char *const addresses[] = { "10.0.0.1", "10.0.0.2", "10.0.0.2" };
+    for (size_t i = 0; i < ARRAY_LEN(pods); i++) {
+        AUTO_FREE char *text = xasprintf(
+            "{'metadata': {'namespace': 'shop', 'name': '%s', 'uid': '%s'}, 'spec': {},"
+            " 'status': {'phase': 'Running', 'podIP': '%s'}}",
+            pods[i], pods[i], addresses[i]);
+        give_pod(&g, text);
+    }
+    struct service *s = entry_from_slices(g.spec, &g.slices, &g.pods, NULL);
+
+    assert_order(s, "a");
+    assert_true(s->endpoints[0]->ready && s->from_pods);
+    assert_int_equal(endpoint_port(s, s->endpoints[0], 0), 5432);
     service_unref(s);
     take_back(&g);
 }
@@ -552,6 +582,7 @@ int main(void)
         cmocka_unit_test(a_pod_that_one_slice_calls_terminating_is),
         cmocka_unit_test(a_slice_port_without_a_number_means_any),
         cmocka_unit_test(endpoints_that_are_no_pods_are_counted),
+        cmocka_unit_test(an_address_is_the_pods_that_alone_has_it),
         cmocka_unit_test(takes_running_pods_where_slices_are_forbidden),
         cmocka_unit_test(resolves_a_named_port_in_each_pod),
         cmocka_unit_test(publishes_not_ready_pods_where_asked_to),
