@@ -70,6 +70,7 @@ class Contender:
     cold_command = None  # ... with this, {port} in it
     uploads = True
     loads = None  # which it takes; None: all that it can
+    patience = 20  # seconds until it answers
 
     def __init__(self, place, folder):
         self.place, self.folder = place, folder
@@ -87,7 +88,7 @@ class Contender:
 
     def open(self):
         self.start()
-        if not eventually(lambda: answers(self.place, self.address), 20):
+        if not eventually(lambda: answers(self.place, self.address), self.patience):
             raise RuntimeError(f"{self.name} does not answer:\n"
                                + (self.process.tail() if self.process else ""))
         return self
@@ -135,8 +136,8 @@ class KubeTunnel(Contender):
         words = [*self.run(0), "--expose", "web.shop:echo=127.0.0.1:0"]
         self.process = Process(self.place.command(words), self.log())
         door = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
-        self.address = self.process.said(door + "$").group(1)
-        self.raw_address = self.process.said(door + " exposes=").group(1)
+        self.address = self.process.said(door + "$", self.patience).group(1)
+        self.raw_address = self.process.said(door + " exposes=", self.patience).group(1)
 
 
 class Before(KubeTunnel):

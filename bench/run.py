@@ -13,10 +13,11 @@ from pathlib import Path
 
 import away
 import caps
+import compare
 import machine
 import measure
 import table
-from contender import CONTENDERS
+from contender import CONTENDERS, KUBE_TUNNEL
 from load import BINARY, LoadFailed
 from place import PLACES, Away
 
@@ -56,6 +57,8 @@ def read_arguments():
                         help='lines "row: sentence": what to say under a row that does not hold')
     parser.add_argument("--caps", metavar="N,N", type=caps.parse,
                         help="compare these values of --http-tunnels-per-pod instead")
+    parser.add_argument("--compare", metavar="OLD",
+                        help="compare this build of kube-tunnel with the new one instead")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments
@@ -210,6 +213,14 @@ def places_for(arguments, names):
             yield kind
 
 
+def report_comparison(arguments, effort, folder):
+    compare.check(arguments.compare)
+    effort = dataclasses.replace(effort, rounds=arguments.rounds or
+                                 (3 if arguments.quick else compare.ROUNDS))
+    print(compare.compare(PLACES["playground"], folder, effort, arguments.compare, KUBE_TUNNEL,
+                          say))
+
+
 def measure_place(kind, folder, names, effort):
     """(results, title, remarks)"""
     results, remarks = {}, []
@@ -269,9 +280,10 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    if arguments.caps:
+    if arguments.caps or arguments.compare:
+        action = report_caps if arguments.caps else report_comparison
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-            report_caps(arguments, effort, Path(folder))
+            action(arguments, effort, Path(folder))
         return
 
     results, titles, remarks = {}, {}, []
