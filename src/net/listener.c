@@ -1,4 +1,5 @@
 /* net/listener.c - accepting connections; part of net/tcp.h */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ struct listener {
     struct loop *loop;
     uv_poll_t poll;
     int fd;
+    bool polled;      /* `poll` is open */
     bool paused;      /* by the owner */
     bool starved;     /* out of descriptors */
     uint64_t said_at; /* when that was logged; 0: never */
@@ -32,17 +34,21 @@ static void on_incoming(uv_poll_t *poll, int status, int events);
 
 static void derive_interest(struct listener *l)
 {
+    if (!l->polled)
+        return;
     if (l->paused || l->starved)
         uv_poll_stop(&l->poll);
     else
         uv_poll_start(&l->poll, UV_READABLE, on_incoming);
 }
 
+static void start_polling(struct listener *l);
+
 static void on_retry(struct timer *timer)
 {
     struct listener *l = container_of(timer, struct listener, retry);
     l->starved = false;
-    derive_interest(l);
+    start_polling(l);
 }
 
 static bool is_starvation(int error)
@@ -57,7 +63,10 @@ static void say_starved(struct listener *l, int error, const char *consequence)
     if (l->said_at && now - l->said_at < SAY_MS)
         return;
     l->said_at = now;
-    log_warn(NO_ID, "out of descriptors: raise the limit on open files (ulimit -n)",
+    log_warn(NO_ID,
+             error == ENOSPC
+                 ? "out of epoll watches: raise fs.epoll.max_user_watches (sysctl)"
+                 : "out of descriptors: raise the limit on open files (ulimit -n)",
              LOG_S("clients", consequence), LOG_S("error", strerror(error)));
 }
 
@@ -133,6 +142,19 @@ static void on_incoming(uv_poll_t *poll, int status, int events)
     accept_all(l);
 }
 
+/* ENOSPC: fs.epoll.max_user_watches; ENOMEM.  Either may be over in a moment. */
+static void start_polling(struct listener *l)
+{
+    int error = l->polled ? 0 : -uv_poll_init(loop_uv(l->loop), &l->poll, l->fd);
+
+    assert(error != EEXIST && error != EBADF);
+    l->polled = error == 0;
+    if (error)
+        starve(l, error);
+    else
+        derive_interest(l);
+}
+
 struct listener *listener_open(struct loop *loop, int fd,
                                void (*on_accept)(void *owner, int fd,
                                                  const struct sockaddr *peer),
@@ -148,9 +170,7 @@ struct listener *listener_open(struct loop *loop, int fd,
     l->on_accept = on_accept;
     l->owner = owner;
     timer_init(&l->retry, loop_sched(loop), on_retry);
-    if (uv_poll_init(loop_uv(loop), &l->poll, fd))
-        abort(); /* not a socket: ours to get right */
-    derive_interest(l);
+    start_polling(l);
     return l;
 }
 
@@ -182,7 +202,10 @@ void listener_close(struct listener *l)
     if (!l)
         return;
     timer_stop(&l->retry);
-    uv_close((uv_handle_t *)&l->poll, on_closed);
+    if (l->polled)
+        uv_close((uv_handle_t *)&l->poll, on_closed);
     close(l->fd);
     l->fd = -1;
+    if (!l->polled)
+        free(l);
 }

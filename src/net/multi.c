@@ -133,6 +133,8 @@ static int interest(int what)
            (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
 }
 
+/* To return an error would end all transfers, these and later ones.  One whose socket cannot be
+ * polled (ENOSPC, ENOMEM) ends by its own time-out. */
 static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *assigned)
 {
     struct transfers *t = owner;
@@ -147,9 +149,10 @@ static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *
     if (!w)
         w = watched_open(t, fd);
     if (!w)
-        return -1;
+        return 0;
     w->interest = interest(what);
-    return uv_poll_start(&w->poll, w->interest, on_ready) ? -1 : 0;
+    uv_poll_start(&w->poll, w->interest, on_ready);
+    return 0;
 }
 
 struct transfers *transfers_create(struct loop *l)

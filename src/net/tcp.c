@@ -7,6 +7,7 @@
  */
 #include "net/tcp.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -37,6 +38,7 @@ struct tcp {
     struct stream stream;
     uv_poll_t poll;
     int fd;
+    int poll_error;     /* it cannot be polled: `poll` is not open */
     int interest;       /* what uv_poll was asked for */
     bool write_blocked; /* the last write said EAGAIN */
     bool plenty;        /* the last read filled all the room there was */
@@ -61,6 +63,8 @@ static void derive_interest(struct tcp *t)
     const struct stream *s = &t->stream;
     int want = 0;
 
+    if (t->poll_error)
+        return;
     if (!s->in_eof && !s->paused && !bufq_full(&s->in))
         want |= UV_READABLE;
     if (!s->broken && t->write_blocked)
@@ -198,7 +202,9 @@ static void on_flush(struct task *task)
 {
     struct tcp *t = container_of(task, struct tcp, flush);
 
-    if (t->unread && !t->stream.paused) {
+    if (t->poll_error && !t->stream.broken)
+        break_stream(t, t->poll_error);
+    if (t->unread && !t->stream.paused && !t->poll_error) {
         t->unread = false;
         read_all(t);
         task_wake(task); /* after the reader, who makes room */
@@ -246,9 +252,12 @@ static void tcp_leave(struct stream *s, bool reset)
     stream_finish(s);
     if (reset)
         setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
-    uv_close((uv_handle_t *)&t->poll, on_closed);
+    if (!t->poll_error)
+        uv_close((uv_handle_t *)&t->poll, on_closed);
     close(t->fd);
     t->fd = -1;
+    if (t->poll_error)
+        free(t);
 }
 
 static void tcp_close(struct stream *s)
@@ -280,12 +289,12 @@ static struct tcp *adopt(struct loop *l, int fd, size_t in_limit, size_t out_lim
                 out_limit ? out_limit : TCP_OUT_LIMIT);
     task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
     t->fd = fd;
-    int error = uv_poll_init(loop_uv(l), &t->poll, fd); /* sets O_NONBLOCK */
-    if (error) {
-        log_error(NO_ID, "cannot poll a socket", LOG_S("error", uv_strerror(error)));
-        abort(); /* not a socket, or the same descriptor twice: ours to get right */
-    }
+    /* Sets O_NONBLOCK.  ENOSPC: fs.epoll.max_user_watches; ENOMEM. */
+    t->poll_error = -uv_poll_init(loop_uv(l), &t->poll, fd);
+    assert(t->poll_error != EEXIST && t->poll_error != EBADF);
     derive_interest(t);
+    if (t->poll_error)
+        task_wake(&t->flush);
     return t;
 }
 

@@ -44,6 +44,7 @@ struct tls {
     struct tls_context *context;
     SSL *ssl;
     bool ready;
+    bool unverifiable; /* the server's name cannot be compared with its certificate */
     struct task read;  /* the wake of the stream below */
     struct task flush; /* the user changed the queues */
 };
@@ -241,6 +242,10 @@ static void work(struct tls *t)
 {
     if (t->stream.broken)
         return;
+    if (t->unverifiable) {
+        stream_end(&t->stream, V_RESET, "TLS: the server's name is none to verify");
+        return;
+    }
     decrypt(t);
     if (t->ready && !t->stream.broken) {
         encrypt(t);
@@ -258,7 +263,7 @@ static void work(struct tls *t)
 static void on_read(struct task *task)
 {
     struct tls *t = container_of(task, struct tls, read);
-    if (!t->stream.broken)
+    if (!t->stream.broken && !t->unverifiable)
         decrypt(t);
     task_wake(&t->flush);
 }
@@ -335,6 +340,16 @@ static bool is_address(const char *name)
     return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
 }
 
+/* Where one of these fails, OpenSSL would accept a certificate for any name.  It takes an empty
+ * name as the request to do so. */
+static bool expect_name(SSL *ssl, const char *name)
+{
+    if (is_address(name))
+        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
+    return name[0] && SSL_set_tlsext_host_name(ssl, name) == 1 &&
+           SSL_set1_host(ssl, name) == 1;
+}
+
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name)
 {
@@ -342,12 +357,7 @@ struct stream *tls_client_open(struct loop *l, struct tls_context *c,
     SSL *ssl = tls_of(s)->ssl;
 
     SSL_set_connect_state(ssl);
-    if (is_address(server_name)) {
-        X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), server_name);
-    } else {
-        SSL_set_tlsext_host_name(ssl, server_name);
-        SSL_set1_host(ssl, server_name);
-    }
+    tls_of(s)->unverifiable = !expect_name(ssl, server_name) && !c->insecure;
     if (c->session)
         SSL_set_session(ssl, c->session);
     return s;

@@ -245,6 +245,26 @@ static void a_client_may_show_a_certificate(void **state)
     assert_false(tls_peer_name(server, name, sizeof(name)));
 }
 
+/* OpenSSL verifies no name where it was given none, or none that it takes. */
+static void a_name_that_cannot_be_verified_ends_the_connection(void **state)
+{
+    (void)state;
+    char long_name[300];
+
+    memset(long_name, 'a', sizeof(long_name) - 1);
+    long_name[sizeof(long_name) - 1] = '\0';
+    const char *const names[] = { "", long_name };
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        connect_pair(names[i]);
+        run();
+        assert_true(client->broken);
+        assert_false(tls_ready(client));
+        assert_string_equal(client->end.why.text,
+                            "TLS: the server's name is none to verify");
+        disconnect_pair();
+    }
+}
+
 static void bad_pem_is_named(void **state)
 {
     (void)state;
@@ -564,6 +584,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(bytes_put_before_the_handshake_arrive_after_it),
         TEST(names_and_addresses_are_verified),
+        TEST(a_name_that_cannot_be_verified_ends_the_connection),
         TEST(an_unknown_authority_is_refused),
         TEST(unless_asked_not_to_look),
         TEST(an_expired_certificate_is_refused),
