@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 
 #include "base/own.h"
+#include "base/sched.h"
 
 /* Below this many bytes, copying into the tail beats linking another chunk: small frames
  * gather into one TLS record, and chunks do not pile up nearly empty. */
@@ -29,7 +30,7 @@ _Static_assert(sizeof(struct chunk) + CHUNK_SIZE == CHUNK_PAGES, "nothing is was
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep)
 {
-    *p = (struct chunk_pool){ .keep = keep };
+    *p = (struct chunk_pool){ .keep = keep, .limit = SIZE_MAX };
 }
 
 /* Whole chunks have pages of their own: between them on the heap, the few small objects that
@@ -63,13 +64,27 @@ void chunk_pool_trim(struct chunk_pool *p, size_t needed)
 
 void chunk_pool_finish(struct chunk_pool *p)
 {
-    assert(p->live == 0);
+    assert(p->live == 0 && p->held == 0);
     chunk_pool_trim(p, 0);
+}
+
+void chunk_pool_set_limit(struct chunk_pool *p, size_t limit, struct task *over)
+{
+    p->limit = limit;
+    p->over = over;
+}
+
+void chunk_pool_hold(struct chunk_pool *p, size_t n)
+{
+    p->held += n;
+    if (p->held > p->limit)
+        task_wake(p->over);
 }
 
 static struct chunk *chunk_begin(struct chunk_pool *p, struct chunk *c)
 {
     p->live++;
+    chunk_pool_hold(p, c->size);
     if (p->peak < p->live)
         p->peak = p->live;
     c->next = NULL;
@@ -90,6 +105,7 @@ static struct chunk *chunk_get(struct chunk_pool *p)
 static void chunk_put(struct chunk_pool *p, struct chunk *c)
 {
     p->live--;
+    chunk_pool_release(p, c->size);
     if (p->spares >= p->keep || c->size != CHUNK_SIZE) {
         chunk_free(c);
         return;

@@ -30,18 +30,40 @@ struct chunk {
     uint8_t room[];
 };
 
-/* Spare chunks of one loop; at most `keep` stay when nobody needs them. */
+struct task;
+
+/* Spare chunks of one loop; at most `keep` stay when nobody needs them.  The pool also counts
+ * the memory of all bytes that wait, so that one limit bounds it; the pool itself refuses
+ * nothing. */
 struct chunk_pool {
     struct chunk *spare;
     size_t spares, keep;
     size_t live; /* handed out at present: for metrics and leak checks */
     size_t peak; /* the most of them since chunk_pool_trim */
+    size_t
+        held; /* bytes of memory, of chunks handed out and of what chunk_pool_hold counts */
+    size_t limit;      /* of `held`; SIZE_MAX: none */
+    struct task *over; /* wakes while it is passed; NULL: nothing does */
 };
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
 void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
 /* Keep no more spares than bring the chunks back up to `needed`. */
 void chunk_pool_trim(struct chunk_pool *p, size_t needed);
+/* *over is borrowed until the next call; NULL accepted. */
+void chunk_pool_set_limit(struct chunk_pool *p, size_t limit, struct task *over);
+/* Count bytes that wait in memory outside of chunks, and stop counting them. */
+void chunk_pool_hold(struct chunk_pool *p, size_t n);
+static inline void chunk_pool_release(struct chunk_pool *p, size_t n)
+{
+    p->held -= n;
+}
+
+/* Three quarters are used: who can wait before it reads more does. */
+static inline bool chunk_pool_is_tight(const struct chunk_pool *p)
+{
+    return p->held > p->limit - p->limit / 4;
+}
 
 struct bufq {
     struct chunk *head, *tail;

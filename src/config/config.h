@@ -21,6 +21,7 @@ enum carrier_choice { CARRIER_AUTO, CARRIER_SPDY, CARRIER_WEBSOCKET };
 enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
 #define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
+#define SIZE_AUTO UINT64_MAX  /* ... of a size or a duration */
 
 /* AUTO: it depends on where the process runs. */
 enum auto_bool { AUTO_BOOL_AUTO, AUTO_BOOL_FALSE, AUTO_BOOL_TRUE };
@@ -43,6 +44,8 @@ struct expose_list {
 /* clang-format off */
 #define FIELD_AUTO_BOOL(field)   enum auto_bool field;
 #define FIELD_AUTO_COUNT(field)  uint32_t field;
+#define FIELD_AUTO_DURATION(field) uint64_t field;
+#define FIELD_AUTO_SIZE(field)   uint64_t field;
 #define FIELD_BOOL(field)        bool field;
 #define FIELD_CARRIER(field)     enum carrier_choice field;
 #define FIELD_CLIENT_LIST(field) struct string_list field;

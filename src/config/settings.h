@@ -42,6 +42,8 @@
       "Largest request or response head") \
     X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, DOORS, \
       "Most fields in a request or response head") \
+    X(AUTO_SIZE, buffer_memory, "buffer-memory", "auto", MIB, 1024 * 1024 * MIB, DOORS, \
+      "Memory for all bytes that wait; auto: half of the cgroup's, or 256MiB") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
       "A client has this long to send a request's head") \
     X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \

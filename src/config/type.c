@@ -232,6 +232,24 @@ static enum err auto_count_parse(const struct setting *s, struct str text, void 
     return OK;
 }
 
+/* Of sizes and durations, by the type that a number has. */
+static enum err auto_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    if (!str_eq(text, STR("auto")))
+        return s->type == &type_AUTO_SIZE ? size_parse(s, text, field, why)
+                                          : duration_parse(s, text, field, why);
+    *(uint64_t *)field = SIZE_AUTO;
+    return OK;
+}
+
+static char *auto_print(const struct setting *s, const void *field)
+{
+    if (*(const uint64_t *)field == SIZE_AUTO)
+        return xstrdup("auto");
+    return s->type == &type_AUTO_SIZE ? size_print(s, field) : duration_print(s, field);
+}
+
 static char *auto_count_print(const struct setting *s, const void *field)
 {
     return *(const uint32_t *)field == COUNT_AUTO ? xstrdup("auto")
@@ -425,6 +443,22 @@ const struct setting_type type_AUTO_COUNT = {
     .print = auto_count_print,
     .format = count_format,
     .size = FIELD_SIZE_OF(http_tunnels_per_pod),
+};
+const struct setting_type type_AUTO_SIZE = {
+    .argument = "auto|SIZE",
+    .expected = "\"auto\", a size in bytes, or like 64KiB or 1MiB",
+    .parse = auto_parse,
+    .print = auto_print,
+    .format = size_format,
+    .size = FIELD_SIZE_OF(buffer_memory),
+};
+const struct setting_type type_AUTO_DURATION = {
+    .argument = "auto|DURATION",
+    .expected = "\"auto\", or a duration with its unit, like 500ms, 10s, 5m or 1h30m",
+    .parse = auto_parse,
+    .print = auto_print,
+    .format = duration_format,
+    .size = FIELD_SIZE_OF(idle_timeout_ms),
 };
 const struct setting_type type_PORT = {
     .argument = "PORT",

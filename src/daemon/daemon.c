@@ -24,6 +24,7 @@
 #include "base/own.h"
 #include "catalog/catalog.h"
 #include "config/config.h"
+#include "daemon/cgroup.h"
 #include "daemon/refusals.h"
 #include "daemon/memory.h"
 #include "daemon/notify.h"
@@ -48,6 +49,8 @@
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8
 #define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
+
+#define BUFFER_MEMORY (256 * MIB) /* where no cgroup has a limit */
 
 #define CALL_MS 10000 /* one question to the API server */
 #define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
@@ -251,12 +254,24 @@ static void limit_clients(struct daemon *d)
                  LOG_U("clients", limit.clients));
 }
 
+static void limit_memory(struct daemon *d)
+{
+    uint64_t wanted = d->config->buffer_memory;
+    uint64_t cgroup = wanted == SIZE_AUTO ? cgroup_memory_max("") : 0;
+    uint64_t limit = wanted != SIZE_AUTO ? wanted : cgroup ? cgroup / 2 : BUFFER_MEMORY;
+
+    log_debug(NO_ID, "memory for bytes that wait", LOG_U("bytes", limit),
+              LOG_U("cgroup", cgroup));
+    serve_limit_memory(d->serve, (size_t)limit);
+}
+
 static enum err start_doors(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->catalog, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
                             d->config, d->admin);
     limit_clients(d);
+    limit_memory(d);
     memory_on_quiet(d->memory, on_quiet, d);
     return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
 }

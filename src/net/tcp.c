@@ -42,7 +42,7 @@ struct tcp {
     int interest;       /* what uv_poll was asked for */
     bool write_blocked; /* the last write said EAGAIN */
     bool plenty;        /* the last read filled all the room there was */
-    bool unread;        /* just accepted: there may be something already */
+    bool unread;        /* there may be something: just accepted, or memory is tight */
     struct task flush;
     size_t in_most;     /* up to where in.limit grows */
     unsigned rounds;    /* in which `in` was filled, and taken by the next one */
@@ -223,8 +223,10 @@ static void on_poll(uv_poll_t *poll, int status, int events)
         t->interest = 0;
         t->write_blocked = false;
     }
-    if (status < 0 || (events & UV_READABLE))
+    if (status < 0 || ((events & UV_READABLE) && !chunk_pool_is_tight(t->stream.in.pool)))
         read_all(t);
+    else if (events & UV_READABLE)
+        t->unread = true; /* when those that woke before it have made use of theirs */
     if (events & UV_WRITABLE)
         t->write_blocked = false;
     task_wake(&t->flush);

@@ -367,6 +367,17 @@ void refusal_short_name(const struct name *name, const char *zone, uint16_t door
         name->text, port, STR_ARG(shown_path(target)), name->text, zone, door_port);
 }
 
+void refusal_no_memory(int status, struct refusal *ret)
+{
+    refusal_set(ret, status, "%s: all of --buffer-memory is used",
+                status == 431 ? "Request Header Fields Too Large"
+                              : "Service Unavailable");
+    refusal_detail(ret, status == 431
+                            ? "The largest unfinished requests are refused first."
+                            : "No memory is left for another request.");
+    ret->retry_after = 1;
+}
+
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret)
 {
     int status = result == ERR_LIMIT ? 431 : 400;

@@ -47,6 +47,9 @@ void refusal_user(const struct peer *peer, const char *flag, struct refusal *ret
 /* As many clients as there may be are connected. */
 void refusal_too_many(struct refusal *ret);
 
+/* There is no memory for the request: `status` 503, or 431 for a head that takes much of it. */
+void refusal_no_memory(int status, struct refusal *ret);
+
 enum page_format { PAGE_TEXT, PAGE_JSON, PAGE_HTML };
 
 /* From Accept; plain text when it has no preference, or head is NULL. */

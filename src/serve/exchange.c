@@ -37,6 +37,7 @@
 #include "serve/session.h"
 
 #define SPARES_MAX 64
+#define HEAD_SMALL 8192     /* what other servers accept, too */
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
 static uint64_t head_ms(const struct config *c)
@@ -224,9 +225,24 @@ static enum exchange_state turn_away(struct exchange *x)
 {
     struct refusal why;
 
-    pressure_note_refusal(&x->serve->pressure);
+    pressure_note(&x->serve->pressure, EVENT_CLIENT);
     refusal_too_many(&why);
     return refuse_and_close(x, &why);
+}
+
+static enum exchange_state refuse_for_memory(struct exchange *x, int status)
+{
+    struct refusal why;
+
+    refusal_no_memory(status, &why);
+    return refuse_and_close(x, &why);
+}
+
+/* A small one is not to blame. */
+void exchange_refuse_for_memory(struct exchange *x)
+{
+    assert(x->state == EXCHANGE_HEAD);
+    enter(x, refuse_for_memory(x, x->text.len > HEAD_SMALL ? 431 : 503));
 }
 
 static enum exchange_state begin(struct exchange *x)
@@ -249,6 +265,8 @@ static enum exchange_state begin(struct exchange *x)
         return own_page(x);
     if (x->from->surplus)
         return turn_away(x);
+    if (pressure_refuses(&x->serve->pressure))
+        return refuse_for_memory(x, 503);
     lease(x);
     return EXCHANGE_LEASE;
 }
@@ -279,6 +297,8 @@ static enum exchange_state in_head(struct exchange *x)
         return finish(x, FATE_ABORT);
     enum err e =
         head_text_take(&x->text, &x->client->in, x->serve->config->max_head_size);
+    if (e == ERR_AGAIN && !x->client->in_eof)
+        holder_head(x->holder, x->text.len, x->text.room);
     if (e == ERR_AGAIN)
         return x->client->in_eof ? finish(x, FATE_ABORT) : EXCHANGE_HEAD;
     if (e)
@@ -527,6 +547,18 @@ static bool is_abandoned(struct exchange *x)
     return x->peer.gone;
 }
 
+/* What waits because of it, and how far it has come. */
+static void note_waiting(struct exchange *x)
+{
+    const struct stream *client = x->client, *pod = x->lease.stream;
+    size_t out = client->out.len + (pod ? pod->out.len : 0);
+    size_t in = client->in.len + x->sending.held.len + (pod ? pod->in.len : 0);
+    uint64_t taken = x->bytes_in + x->bytes_out + x->relay.up + x->relay.down;
+
+    holder_wait(x->holder, client->stuck && !bufq_empty(&client->out), out + in,
+                taken - out);
+}
+
 static void on_wake(struct task *t)
 {
     struct exchange *x = container_of(t, struct exchange, task);
@@ -539,6 +571,8 @@ static void on_wake(struct task *t)
         else if (!is_abandoned(x)) /* it may have been paused just now */
             break;
     }
+    if (x->state > EXCHANGE_HEAD && x->state < EXCHANGE_DONE)
+        note_waiting(x);
 }
 
 static void on_deadline(struct timer *t)

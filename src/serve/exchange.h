@@ -14,6 +14,7 @@
 #include "serve/target.h"
 #include "upstream/lease.h"
 
+struct holder;
 struct serve;
 
 #define SURPLUS_MS 1000 /* a client that is one too many sends its request in this time */
@@ -21,6 +22,7 @@ struct serve;
 /* Who asks, and through which door. */
 struct visitor {
     char address[46]; /* without a port */
+    char account[46]; /* who shares one: the user of a local client, else the address */
     bool loopback;
     uint16_t door_port;
     struct peer peer;
@@ -63,6 +65,7 @@ struct exchange {
     struct stream *client; /* borrowed from the session until DONE */
     const struct visitor *from; /* likewise */
     struct task *owner;         /* wakes at DONE */
+    struct holder *holder;      /* the session's; set after exchange_start */
 
     /* The request's head. */
     struct head_text text;
@@ -112,6 +115,8 @@ struct exchange *exchange_take(struct serve *serve);
  * exchange's until DONE, when *owner wakes. */
 void exchange_start(struct exchange *x, struct stream *client, const struct visitor *from,
                     struct log_id id, struct task *owner);
+/* In HEAD: refuse the request, so that the memory of its head is freed. */
+void exchange_refuse_for_memory(struct exchange *x);
 /* Give up whatever runs: DONE, and nobody is told anything more. */
 void exchange_abort(struct exchange *x);
 /* Back to the spare list, aborted if it was not DONE. */

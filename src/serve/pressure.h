@@ -1,43 +1,109 @@
-/* serve/pressure.h - which client gives way when descriptors run short
+/* serve/pressure.h - which client gives way when descriptors or memory run short
  *
- * Each session has a holder, which is in at most one list: idle connections, the least
- * recently used first.  When a descriptor is needed and none is left, pressure_free_descriptor
- * closes one of them.  A busy keep-alive client is between two requests for microseconds, so
- * only a connection that was idle for PRESSURE_IDLE_MS is closed.
+ * Each session and raw connection has a holder, which is in one of these lists or in none:
  *
- * Private to serve/.
+ *     idle      between two requests; the least recently used first
+ *     head      a part of a request's head has come; by size, then by age
+ *     unread    its client takes no more of the answer; the longest without progress first
+ *     waiting   other bytes of it wait, 2 KiB or more; likewise
+ *
+ * For a descriptor an idle connection gives way, then one whose answer is not read.  The
+ * memory of all bytes that wait has one limit, `buffer-memory` (the chunk pool counts it):
+ * unfinished heads may take three quarters of it, past which the largest gives way; past the
+ * limit the largest heads and the connections without progress do, and new requests are
+ * refused.  Each list is also kept per account (the user of a local client, else the
+ * address): one that holds more than half of the limit gives way first.
+ *
+ * Changing lists costs a few instructions, and finding what gives way does not depend on how
+ * many connections there are.  Private to serve/.
  */
 #pragma once
 
+#include "base/bufq.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/sched.h"
 
-#define PRESSURE_IDLE_MS 500
-#define PRESSURE_EVENTS 2
+#define PRESSURE_IDLE_MS 500 /* a busy client is between two requests for microseconds */
+#define PRESSURE_STALL_MS 1000 /* without progress: slow, not busy */
+#define PRESSURE_HEAD_SIZES 9  /* up to 1 KiB, 2 KiB, ... 256 KiB */
+#define PRESSURE_WAITING_MIN 2048
+
+enum holding {
+    HOLDING_NOTHING,
+    HOLDING_IDLE,
+    HOLDING_HEAD,
+    HOLDING_UNREAD,
+    HOLDING_WAITING,
+};
+
+enum pressure_event {
+    EVENT_IDLE,
+    EVENT_HEAD,
+    EVENT_UNREAD,
+    EVENT_WAITING,
+    EVENT_CLIENT,
+    EVENT_REQUEST
+};
+#define PRESSURE_EVENTS 6
+
+/* All that holds something, or all of one account. */
+struct holders {
+    struct list_node heads[PRESSURE_HEAD_SIZES];
+    struct list_node unread, waiting;
+    size_t bytes;      /* of all of them */
+    size_t head_bytes; /* of unfinished heads */
+};
+
+struct account {
+    char *key;
+    size_t sessions;
+    struct holders holders;
+};
 
 struct pressure {
     struct sched *sched;
+    struct chunk_pool *pool;
     struct list_node idle;
+    struct holders all;
+    struct map accounts;
+    struct account *largest; /* it holds more than half of the limit; NULL: none does */
+    struct task relieve;     /* wakes when the pool's limit is passed */
+    struct timer again;
     uint64_t seen[PRESSURE_EVENTS]; /* the last of each kind; 0: none */
 };
 
 struct holder {
     struct pressure *pressure; /* borrowed */
-    struct list_node node;
-    uint64_t since;                     /* when it came into its list */
-    bool (*give_way)(struct holder *h); /* false: it was not idle after all */
+    struct list_node in_all, in_account;
+    enum holding what;
+    unsigned size; /* of a head: which list */
+    size_t bytes;
+    uint64_t since;          /* when it came into its list, or last made progress */
+    uint64_t progress;       /* then */
+    const char *client;      /* its account; borrowed */
+    struct account *account; /* NULL: it has held nothing yet */
+    /* Let go of what it holds.  False: an idle one was not idle after all. */
+    bool (*give_way)(struct holder *h, enum holding what);
 };
 
-void pressure_init(struct pressure *p, struct sched *sched);
+void pressure_init(struct pressure *p, struct sched *sched, struct chunk_pool *pool);
+void pressure_finish(struct pressure *p); /* no holder holds anything any more */
 
-void holder_init(struct holder *h, struct pressure *p,
-                 bool (*give_way)(struct holder *h));
+void holder_init(struct holder *h, struct pressure *p, const char *client,
+                 bool (*give_way)(struct holder *h, enum holding what));
+void holder_finish(struct holder *h);
+void holder_none(struct holder *h);
 void holder_idle(struct holder *h); /* from now on */
-void holder_none(struct holder *h); /* also in every destructor; idempotent */
+/* `len` bytes of a head, in so much memory. */
+void holder_head(struct holder *h, size_t len, size_t memory);
+/* So many bytes wait.  `progress` is any number that changes when some of them have left;
+ * `unread`: the client takes no more. */
+void holder_wait(struct holder *h, bool unread, size_t bytes, uint64_t progress);
 
-/* A client is refused because there is no place for it. */
-void pressure_note_refusal(struct pressure *p);
-
-/* Close the connection that was idle for longest, at once.  False: none was idle for long
- * enough. */
+/* Make one connection give way, at once, for its descriptor.  False: there is none. */
 bool pressure_free_descriptor(struct pressure *p);
+/* The limit is passed, and what might give way has done so. */
+bool pressure_refuses(const struct pressure *p);
+/* Log it, once per episode, and count it. */
+void pressure_note(struct pressure *p, enum pressure_event event);

@@ -42,6 +42,7 @@ struct raw {
     struct stream *client; /* owned */
     struct log_id id;
     struct visitor from;
+    struct holder holder;
     struct route route;
     uint64_t began;
 
@@ -134,7 +135,7 @@ static void say(struct raw *r)
     struct bufq *from = &r->client->in, *to = &r->lease.stream->out;
     size_t n = from->len < bufq_room(to) ? from->len : bufq_room(to);
 
-    if (n > bufq_room(&r->held)) {
+    if (n > bufq_room(&r->held) || chunk_pool_is_tight(r->held.pool)) {
         r->holding = false;
         bufq_clear(&r->held);
     }
@@ -239,6 +240,7 @@ static void enter(struct raw *r, enum raw_state next)
 static void raw_free(struct raw *r)
 {
     task_cancel(&r->task);
+    holder_finish(&r->holder);
     list_remove(&r->member);
     serve_on_session_gone(r->serve, &r->from);
     free(r);
@@ -280,6 +282,26 @@ static void on_linger(struct timer *timer)
     task_wake(&container_of(timer, struct raw, linger)->task);
 }
 
+static void note_waiting(struct raw *r)
+{
+    const struct stream *client = r->client, *pod = r->lease.stream;
+    size_t out = client->out.len + (pod ? pod->out.len : 0);
+    size_t in = client->in.len + r->held.len + (pod ? pod->in.len : 0);
+
+    holder_wait(&r->holder, false, out + in, r->said + r->relay.up + r->relay.down - out);
+}
+
+static bool raw_give_way(struct holder *h, enum holding what)
+{
+    struct raw *r = container_of(h, struct raw, holder);
+
+    (void)what;
+    log_info(r->id, "closed to make room for others", LOG_S("client", r->from.address),
+             LOG_U("stalled_ms", r->task.sched->now - h->since));
+    enter(r, RAW_CLOSED);
+    return true;
+}
+
 static void on_wake(struct task *t)
 {
     struct raw *r = container_of(t, struct raw, task);
@@ -288,8 +310,10 @@ static void on_wake(struct task *t)
         enum raw_state next = is_abandoned(r) ? RAW_CLOSED : states[r->state].run(r);
         if (next != r->state)
             enter(r, next);
-        else if (!is_abandoned(r)) /* it may have been paused just now */
+        else if (!is_abandoned(r)) { /* it may have been paused just now */
+            note_waiting(r);
             return;
+        }
     }
     raw_free(r);
 }
@@ -310,6 +334,7 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     task_init(&r->task, serve->sched, RANK_WORK, on_wake);
     timer_init(&r->linger, serve->sched, on_linger);
     bufq_init(&r->held, serve->pool, serve->config->replay_buffer);
+    holder_init(&r->holder, &serve->pressure, r->from.account, raw_give_way);
     list_append(&serve->raws, &r->member);
     client->wake = &r->task;
     log_debug(r->id, "connected", LOG_S("client", from->address),

@@ -12,13 +12,16 @@ static void text_grow(struct head_text *t, size_t need)
 {
     if (t->room >= need)
         return;
+    size_t before = t->room;
     while (t->room < need)
         t->room = t->room ? t->room * 2 : TEXT_FIRST;
     t->at = xrealloc(t->at, t->room);
+    chunk_pool_hold(t->pool, t->room - before);
 }
 
 enum err head_text_take(struct head_text *t, struct bufq *in, size_t max)
 {
+    t->pool = in->pool;
     while (!bufq_empty(in) && t->len < max) {
         size_t n = max - t->len, end;
         n = n < TEXT_STEP ? n : TEXT_STEP;
@@ -37,6 +40,8 @@ enum err head_text_take(struct head_text *t, struct bufq *in, size_t max)
 
 void head_text_finish(struct head_text *t)
 {
+    if (t->room)
+        chunk_pool_release(t->pool, t->room);
     free(t->at);
     *t = (struct head_text){ 0 };
 }

@@ -12,7 +12,9 @@
 struct head_text {
     char *at; /* len bytes of a head; the head is complete when head_text_take says so */
     size_t len;
-    size_t room, scanned; /* private */
+    size_t room;             /* memory that it takes, also while it is empty */
+    size_t scanned;          /* private */
+    struct chunk_pool *pool; /* private: which counts it */
 };
 
 /* For the next head. */

@@ -73,7 +73,7 @@ static void hold(struct sending *s, const struct bufq *from, size_t n)
 
     if (!s->holding)
         return;
-    if (n > bufq_room(&s->held)) {
+    if (n > bufq_room(&s->held) || chunk_pool_is_tight(s->held.pool)) {
         drop_held(s);
         return;
     }

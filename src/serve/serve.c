@@ -52,7 +52,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     s->admin = admin;
     s->clients_max = config->max_connections;
     s->surplus_max = SURPLUS_MAX;
-    pressure_init(&s->pressure, sched);
+    pressure_init(&s->pressure, sched, pool);
     list_init(&s->sessions);
     list_init(&s->raws);
     list_init(&s->spare);
@@ -76,6 +76,10 @@ static struct visitor visitor_of(const struct arrival *from)
     if (host.len > 2 && host.at[0] == '[')
         host = (struct str){ host.at + 1, host.len - 2 };
     snprintf(v.address, sizeof(v.address), "%.*s", STR_ARG(host));
+    if (from->peer.kind == PEER_LOCAL)
+        snprintf(v.account, sizeof(v.account), "user %u", from->peer.uid);
+    else
+        memcpy(v.account, v.address, sizeof(v.account));
     return v;
 }
 
@@ -83,6 +87,11 @@ void serve_limit_clients(struct serve *s, size_t max, size_t surplus)
 {
     s->clients_max = max;
     s->surplus_max = surplus;
+}
+
+void serve_limit_memory(struct serve *s, size_t max)
+{
+    chunk_pool_set_limit(s->pool, max, &s->pressure.relieve);
 }
 
 bool serve_free_descriptor(struct serve *s)
@@ -99,7 +108,7 @@ static bool has_place(struct serve *s)
 
 void serve_turn_away(struct serve *s, struct stream *client)
 {
-    pressure_note_refusal(&s->pressure);
+    pressure_note(&s->pressure, EVENT_CLIENT);
     stranger_turn_away(&client->out);
     stream_close(client);
 }
@@ -188,6 +197,7 @@ void serve_destroy(struct serve *s)
     each(&s->raws, raw_destroy);
     serve_trim(s);
     head_fields_finish(&s->answer);
+    pressure_finish(&s->pressure);
     timer_stop(&s->drain_deadline);
     config_unref(s->config);
     free(s);

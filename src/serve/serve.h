@@ -27,6 +27,8 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
 /* No more clients than `max` are served, and `surplus` more get a page: by default
  * max-connections and a few. */
 void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
+/* All bytes that wait may take so much memory: by default any (serve/pressure.h). */
+void serve_limit_memory(struct serve *s, size_t max);
 /* Close the connection that was idle for longest, at once.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
 

@@ -167,16 +167,32 @@ static void start_exchange(struct session *s)
     s->blank_lines = 0;
     s->exchange = exchange_take(s->serve);
     exchange_start(s->exchange, s->client, &s->from, id, &s->task);
+    s->exchange->holder = &s->holder;
+}
+
+/* What the client has not read of answers that are complete here. */
+static void note_unread(struct session *s)
+{
+    const struct stream *client = s->client;
+    bool unread = client->stuck && !bufq_empty(&client->out);
+
+    if (unread)
+        holder_wait(&s->holder, true, client->out.len, client->out.len);
+    else if (s->state == SESSION_IDLE && s->holder.what != HOLDING_IDLE)
+        holder_idle(&s->holder);
 }
 
 static enum session_state in_idle(struct session *s)
 {
     if (!skip_blank_lines(s)) {
         stream_update(s->client);
+        note_unread(s);
         return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_IDLE;
     }
-    if (bufq_full(&s->client->out))
+    if (bufq_full(&s->client->out)) {
+        note_unread(s);
         return SESSION_IDLE; /* it should read its answers first */
+    }
     start_exchange(s);
     return SESSION_EXCHANGE;
 }
@@ -216,6 +232,7 @@ static enum session_state in_flush(struct session *s)
     if (!s->reset)
         stream_shutdown(client);
     stream_update(client);
+    note_unread(s);
     if (!bufq_empty(&client->out))
         return SESSION_FLUSH;
     return s->unread && !s->reset && !client->in_eof ? SESSION_LINGER : SESSION_CLOSED;
@@ -279,7 +296,7 @@ static void session_free(struct session *s)
 {
     task_cancel(&s->task);
     timer_stop(&s->deadline);
-    holder_none(&s->holder);
+    holder_finish(&s->holder);
     list_remove(&s->member);
     metric_add(&sessions, 0, -1);
     serve_on_session_gone(s->serve, &s->from);
@@ -309,7 +326,7 @@ static void on_wake(struct task *t)
 
 static void turn_away(struct session *s)
 {
-    pressure_note_refusal(&s->serve->pressure);
+    pressure_note(&s->serve->pressure, EVENT_CLIENT);
     stranger_turn_away(&s->client->out);
     s->unread = true;
 }
@@ -326,12 +343,21 @@ static void on_deadline(struct timer *t)
 }
 
 /* One with an answer that is not read yet is not idle. */
-static bool give_way(struct holder *h)
+static bool session_give_way(struct holder *h, enum holding what)
 {
     struct session *s = container_of(h, struct session, holder);
 
-    if (!bufq_empty(&s->client->out))
+    if (what == HOLDING_IDLE && !bufq_empty(&s->client->out))
         return false;
+    if (what == HOLDING_HEAD) {
+        exchange_refuse_for_memory(s->exchange);
+        return true;
+    }
+    if (what != HOLDING_IDLE)
+        log_info(s->id, "closed to make room for others",
+                 LOG_S("client", s->from.address),
+                 LOG_U("stalled_ms", s->task.sched->now - h->since));
+    s->reset = what != HOLDING_IDLE;
     enter(s, SESSION_CLOSED);
     return true;
 }
@@ -352,7 +378,7 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
     client->wake = &s->task;
     log_debug(s->id, "connected", LOG_S("client", from->address),
               LOG_U("door", from->door_port));
-    holder_init(&s->holder, &serve->pressure, give_way);
+    holder_init(&s->holder, &serve->pressure, s->from.account, session_give_way);
     s->unread = from->refused;
     enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
     task_wake(&s->task);

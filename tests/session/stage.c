@@ -228,15 +228,20 @@ static const struct arrival from = {
     .loopback = true,
 };
 
-struct stream *stage_client(struct stage *st)
+struct stream *stage_client_from(struct stage *st, const struct arrival *arrival)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
 
     assert_true(st->client_count < CLIENTS_MAX);
     st->clients[st->client_count++] = pair.b;
-    serve_accept(stage_serve(st), pair.a, &from);
+    serve_accept(stage_serve(st), pair.a, arrival);
     stage_run(st);
     return pair.b;
+}
+
+struct stream *stage_client(struct stage *st)
+{
+    return stage_client_from(st, &from);
 }
 
 struct stream *stage_raw_client(struct stage *st)

@@ -53,7 +53,7 @@ def test_idle_clients_give_way_when_descriptors_run_out(start_tunnel, few_files)
             assert answer_of(tunnel.port).status == 200
             assert answer_of(tunnel.port, request(WEB)).status == 200
     assert tunnel.log().count("idle connections are closed") == 1
-    assert tunnel.total("kube_tunnel_connections_shed_total") > 0
+    assert tunnel.total("kube_tunnel_shed_total") > 0
 
 
 def test_least_recently_used_connection_is_closed_first(start_tunnel):
