@@ -149,10 +149,23 @@ static bool is_port_name(struct str s)
     return letter && is_dns_label(s);
 }
 
+/* Two labels at least, of the bytes that names of the cluster may have. */
+static bool is_dotted(struct str s)
+{
+    for (size_t i = 0; i < s.len; i++) {
+        char c = s.at[i];
+        bool capital = c >= 'A' && c <= 'Z';
+        if (!is_label_byte(c) && !capital && c != '.' && c != '_')
+            return false;
+    }
+    return s.len <= NAME_MAX_LEN + 1 && s.len > 2 && s.at[0] != '.' &&
+           memchr(s.at, '.', s.len - 1);
+}
+
 static enum err expose_malformed(struct str text, struct diag *why)
 {
     return diag_set(why, ERR_CONFIG,
-                    "\"%.*s\" is not SVC.NS:PORT[=LOCAL], like pg.shop:5432=15432",
+                    "\"%.*s\" is not NAME:PORT[=LOCAL], like pg.shop:5432=15432",
                     STR_ARG(text));
 }
 
@@ -184,13 +197,12 @@ enum err expose_parse(struct str text, struct expose *ret, struct diag *why)
 {
     struct listen_address local_address;
     uint16_t number;
-    struct str remote, host, service;
+    struct str remote, name;
     struct str local = str_cut(text, '=', &remote);
-    struct str port = str_cut_last(remote, ':', &host);
-    struct str namespace = str_cut(host, '.', &service);
+    struct str port = str_cut_last(remote, ':', &name);
     bool numeric = port_parse(port, &number) && number > 0;
 
-    if (!is_dns_label(service) || !is_dns_label(namespace))
+    if (!port.at || !is_dotted(name))
         return expose_malformed(text, why);
     if (!numeric && !is_port_name(port))
         return expose_no_port(text, port, why);
@@ -199,8 +211,7 @@ enum err expose_parse(struct str text, struct expose *ret, struct diag *why)
     if (e)
         return e;
     *ret = (struct expose){
-        .service = str_dup(service),
-        .namespace = str_dup(namespace),
+        .name = str_dup(name),
         .port = str_dup(port),
         .local = local_address,
     };
@@ -209,8 +220,7 @@ enum err expose_parse(struct str text, struct expose *ret, struct diag *why)
 
 void expose_finish(struct expose *e)
 {
-    free(e->service);
-    free(e->namespace);
+    free(e->name);
     free(e->port);
     *e = (struct expose){ 0 };
 }

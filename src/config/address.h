@@ -31,15 +31,16 @@ MUST_CHECK enum err listen_address_parse(struct str text, struct listen_address 
 void listen_address_print(const struct listen_address *a,
                           char out[static LISTEN_TEXT_SIZE]);
 
-/* A service with a local port of its own.  The texts are owned. */
+/* A service or pod with a local port of its own.  The texts are owned. */
 struct expose {
-    char *service;
-    char *namespace;
+    char *
+        name; /* as written: whether it is one of the cluster depends on cluster-domain */
     char *port; /* the service's port: a number or a name */
     struct listen_address local;
+    bool any_host, raw; /* options that follow it in the list */
 };
 
-/* SVC.NS:PORT[=LOCAL], LOCAL being a listen address.  Without LOCAL it is the service's
+/* NAME:PORT[=LOCAL], LOCAL being a listen address.  Without LOCAL it is the service's
  * own port number on the default addresses; a port given by name needs one. ERR_CONFIG
  * and a sentence otherwise; *ret is written only on OK. */
 MUST_CHECK enum err expose_parse(struct str text, struct expose *ret, struct diag *why);

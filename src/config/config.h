@@ -54,6 +54,7 @@ struct expose_list {
 #define FIELD_DURATION(field)    uint64_t field;
 #define FIELD_EXPOSE_LIST(field) struct expose_list field;
 #define FIELD_FILE(field)        const char *field;
+#define FIELD_HOST_LIST(field)   struct string_list field;
 #define FIELD_LABEL(field)       const char *field;
 #define FIELD_LABEL_LIST(field)  struct string_list field;
 #define FIELD_LEVELS(field)      const char *field;

@@ -35,7 +35,7 @@
     X(PORT, port, "port", "", 1, 65535, DOORS, \
       "Port to listen on, on the default addresses") \
     X(EXPOSE_LIST, expose, "expose", "", 0, 256, DOORS, \
-      "Local port for one service: SVC.NS:PORT[=LOCAL]; repeatable") \
+      "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
     X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, DOORS, \
       "Clients connected at the same time") \
     X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, DOORS, \
@@ -104,6 +104,8 @@
       "Accept two-label names (Host: web.shop); auto: only in a pod") \
     X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \
       "Web pages that may send requests: origin, host, *.DOMAIN; repeatable") \
+    X(HOST_LIST, allow_host, "allow-host", "", 0, 256, ACCESS, \
+      "Host that browsers may send to exposed ports; repeatable") \
     X(LABEL_LIST, allow_namespace, "allow-namespace", "", 0, 1024, ACCESS, \
       "Reach services in this namespace only; repeatable") \
     X(LABEL_LIST, deny_namespace, "deny-namespace", "", 0, 1024, ACCESS, \

@@ -112,6 +112,20 @@ static enum err clients_parse(const struct setting *s, struct str text, void *fi
     return OK;
 }
 
+static enum err hosts_parse(const struct setting *s, struct str text, void *field,
+                            struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!host_pattern_is_valid(text))
+        return value_is_not(why, text, "a host: app.example or *.example");
+    string_add(list, text);
+    return OK;
+}
+
 static enum err listens_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
@@ -148,11 +162,28 @@ static void listens_clear(void *field)
     free(list->at);
 }
 
+/* "any-host" and "raw" belong to the element before them; false: it is neither. */
+static bool exposed_option(struct expose_list *list, struct str text)
+{
+    struct expose *last = list->count ? &list->at[list->count - 1] : NULL;
+
+    if (last && str_eq(text, STR("any-host")))
+        last->any_host = true;
+    else if (last && str_eq(text, STR("raw")))
+        last->raw = true;
+    else
+        return false;
+    return true;
+}
+
 static enum err exposes_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
     struct expose_list *list = field;
     struct expose exposed;
+
+    if (exposed_option(list, text))
+        return OK;
     enum err e = check_room(s, list->count, why);
 
     if (!e)
@@ -175,7 +206,8 @@ static char *exposes_print(const struct setting *s, const void *field)
         char local[LISTEN_TEXT_SIZE];
         listen_address_print(&e->local, local);
         AUTO_FREE char *one =
-            xasprintf("%s.%s:%s=%s", e->service, e->namespace, e->port, local);
+            xasprintf("%s:%s=%s%s%s", e->name, e->port, local,
+                      e->any_host ? ",any-host" : "", e->raw ? ",raw" : "");
         text = joined(text, one);
     }
     return text ? text : xstrdup("");
@@ -214,6 +246,14 @@ const struct setting_type type_CLIENT_LIST = {
     .size = FIELD_SIZE_OF(clients),
     .list = true,
 };
+const struct setting_type type_HOST_LIST = {
+    .argument = "NAME",
+    .parse = hosts_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(allow_host),
+    .list = true,
+};
 const struct setting_type type_LISTEN_LIST = {
     .argument = "ADDR:PORT",
     .parse = listens_parse,
@@ -223,7 +263,7 @@ const struct setting_type type_LISTEN_LIST = {
     .list = true,
 };
 const struct setting_type type_EXPOSE_LIST = {
-    .argument = "SVC.NS:PORT",
+    .argument = "NAME:PORT",
     .parse = exposes_parse,
     .print = exposes_print,
     .clear = exposes_clear,

@@ -119,22 +119,33 @@ static bool is_null(struct str s)
     return str_ieq(s, STR("null"));
 }
 
-bool origin_pattern_is_valid(struct str pattern)
+bool host_pattern_is_valid(struct str pattern)
 {
-    struct web_origin any;
-    struct str scheme;
-
     if (str_starts(pattern, STR("*.")))
         return is_host_name(str_skip(pattern, 2));
-    return is_null(pattern) || is_host(pattern) || is_any_host(pattern, &scheme) ||
-           web_origin_parse(pattern, &any);
+    return is_host(pattern);
 }
 
 /* Digits and dots are an address, which is below no name. */
 static bool is_below(struct str host, struct str suffix)
 {
-    return is_letter(host.at[host.len - 1]) && host.len > suffix.len &&
-           str_iends(host, suffix);
+    return !str_empty(host) && is_letter(host.at[host.len - 1]) &&
+           host.len > suffix.len && str_iends(host, suffix);
+}
+
+bool host_pattern_matches(struct str pattern, struct str host)
+{
+    return str_starts(pattern, STR("*.")) ? is_below(host, str_skip(pattern, 1))
+                                          : str_ieq(host, pattern);
+}
+
+bool origin_pattern_is_valid(struct str pattern)
+{
+    struct web_origin any;
+    struct str scheme;
+
+    return host_pattern_is_valid(pattern) || is_any_host(pattern, &scheme) ||
+           web_origin_parse(pattern, &any);
 }
 
 static bool same_origin(const struct web_origin *a, const struct web_origin *b)
@@ -154,8 +165,5 @@ bool origin_pattern_matches(struct str pattern, struct str origin)
         return str_ieq(scheme, o.scheme);
     if (web_origin_parse(pattern, &exact))
         return same_origin(&exact, &o);
-    if (!web_origin_is_http(&o))
-        return false;
-    return str_starts(pattern, STR("*.")) ? is_below(o.host, str_skip(pattern, 1))
-                                          : str_ieq(o.host, pattern);
+    return web_origin_is_http(&o) && host_pattern_matches(pattern, o.host);
 }

@@ -23,6 +23,10 @@ struct web_origin {
 bool web_origin_parse(struct str text, struct web_origin *ret);
 bool web_origin_is_http(const struct web_origin *o); /* or https */
 
+/* "app.example" or "*.example"; `host` is without a port. */
+bool host_pattern_is_valid(struct str pattern);
+bool host_pattern_matches(struct str pattern, struct str host);
+
 bool origin_pattern_is_valid(struct str pattern);
 /* `pattern` is valid.  `origin` is the text of an Origin field, or "null". */
 bool origin_pattern_matches(struct str pattern, struct str origin);

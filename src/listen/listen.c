@@ -13,7 +13,7 @@
 #include "listen/doors.h"
 #include "listen/inherited.h"
 #include "net/tcp.h"
-#include "route/route.h"
+#include "serve/exposed.h"
 #include "serve/serve.h"
 
 #define HTTP_PORT 80
@@ -24,8 +24,8 @@ struct door {
     struct listeners *all;
     struct listener *listener;
     uint16_t port;
-    bool loopback;       /* only this machine can reach it */
-    struct route *route; /* of a door that belongs to one service port; else NULL */
+    bool loopback;           /* only this machine can reach it */
+    struct exposed *exposed; /* of a door that belongs to one service port; else NULL */
 };
 
 struct listeners {
@@ -54,7 +54,7 @@ static void refuse_user(const struct door *d, struct stream *client,
     else
         log_warn(NO_ID, text, LOG_S("client", from->address), LOG_S("uid", "unknown"),
                  LOG_S("allowed_by", flag));
-    if (d->route)
+    if (d->exposed)
         stream_abort(client);
     else
         serve_refuse_user(d->all->serve, client, from, flag);
@@ -75,8 +75,8 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
     struct stream *client = tcp_open_accepted(d->all->loop, fd);
     if (!clients_allow(d->all->clients, &from.peer))
         refuse_user(d, client, &from);
-    else if (d->route)
-        serve_accept_raw(d->all->serve, client, &from, d->route);
+    else if (d->exposed)
+        serve_accept_raw(d->all->serve, client, &from, d->exposed);
     else
         serve_accept(d->all->serve, client, &from);
 }
@@ -93,7 +93,7 @@ static void refuse_client(void *owner, int fd)
     const struct door *d = owner;
     struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
 
-    if (d->route)
+    if (d->exposed)
         stream_abort(client);
     else
         serve_turn_away(d->all->serve, client);
@@ -108,8 +108,8 @@ static uint16_t port_of(const struct sockaddr *sa)
     return HTTP_PORT;
 }
 
-/* A door for a listening socket, which is taken over, and so is the route. */
-static void door_open(struct listeners *l, int fd, struct route *route)
+/* A door for a listening socket, which is taken over. */
+static void door_open(struct listeners *l, int fd, struct exposed *exposed)
 {
     struct door *d = xcalloc(1, sizeof(*d));
     struct sockaddr_storage at = { 0 };
@@ -121,13 +121,14 @@ static void door_open(struct listeners *l, int fd, struct route *route)
     d->all = l;
     d->port = port_of((struct sockaddr *)&at);
     d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
-    d->route = route;
+    d->exposed = exposed_ref(exposed);
     d->listener = listener_open(l->loop, fd, on_client, d);
     listener_on_shortage(d->listener, free_descriptor, refuse_client);
     list_append(&l->doors, &d->node);
-    if (route)
+    if (exposed)
         log_info(NO_ID, "listening", LOG_S("address", address),
-                 LOG_S("exposes", route->name.text), LOG_U("port", route->port));
+                 LOG_S("exposes", exposed->route.name.text),
+                 LOG_U("port", exposed->route.port));
     else
         log_info(NO_ID, "listening", LOG_S("address", address));
 }
@@ -136,7 +137,7 @@ static void door_close(struct door *d)
 {
     list_remove(&d->node);
     listener_close(d->listener);
-    free(d->route);
+    exposed_unref(d->exposed);
     free(d);
 }
 
@@ -236,44 +237,40 @@ static enum err open_asked(struct listeners *l, const struct config *config, boo
     return e;
 }
 
-/* "web.shop" and a number, or "_http._tcp.web.shop.svc" for a port that has a name. */
-static struct route *route_to(const struct expose *e, struct str zone)
-{
-    struct route *r = xcalloc(1, sizeof(*r));
-    uint64_t number = 0;
-    bool named = str_to_uint(str_of(e->port), UINT16_MAX, &number) != OK;
-    AUTO_FREE char *host =
-        named ? xasprintf("_%s._tcp.%s.%s.svc", e->port, e->service, e->namespace)
-              : xasprintf("%s.%s.svc", e->service, e->namespace);
-
-    name_parse(str_of(host), zone, &r->name);
-    r->port = (uint16_t)number;
-    return r;
-}
-
 static enum err refuse_exposed(enum err e, const struct expose *x, struct diag *why)
 {
-    AUTO_FREE char *how =
-        xasprintf("--expose %s.%s:%s=LOCAL", x->service, x->namespace, x->port);
+    AUTO_FREE char *how = xasprintf("--expose %s:%s=LOCAL", x->name, x->port);
 
     advise(e, how, why);
-    return diag_prefix(why, e, "expose %s.%s:%s", x->service, x->namespace, x->port);
+    return diag_prefix(why, e, "expose %s:%s", x->name, x->port);
 }
 
-/* Each address of a pair has a route of its own, because each door owns one. */
+static enum err expose(struct listeners *l, const struct expose *x, struct str zone,
+                       bool in_pod, struct diag *why)
+{
+    AUTO(exposed_unrefp) struct exposed *exposed = NULL;
+    struct doors doors;
+    enum err e = exposed_create(x, zone, &exposed, why);
+
+    if (e)
+        return e;
+    e = doors_bind(&x->local, in_pod, &doors, why);
+    if (e)
+        return refuse_exposed(e, x, why);
+    for (size_t i = 0; i < doors.count; i++)
+        door_open(l, doors.fds[i], exposed);
+    return OK;
+}
+
 static enum err open_exposed(struct listeners *l, const struct config *config,
                              bool in_pod, struct diag *why)
 {
-    for (size_t i = 0; i < config->expose.count; i++) {
-        const struct expose *x = &config->expose.at[i];
-        struct doors doors;
-        enum err e = doors_bind(&x->local, in_pod, &doors, why);
-        if (e)
-            return refuse_exposed(e, x, why);
-        for (size_t k = 0; k < doors.count; k++)
-            door_open(l, doors.fds[k], route_to(x, str_of(config->cluster_domain)));
-    }
-    return OK;
+    struct str zone = str_of(config->cluster_domain);
+    enum err e = OK;
+
+    for (size_t i = 0; !e && i < config->expose.count; i++)
+        e = expose(l, &config->expose.at[i], zone, in_pod, why);
+    return e;
 }
 
 static enum err choose_clients(struct listeners *l, const struct config *config,

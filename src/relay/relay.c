@@ -82,8 +82,8 @@ void relay_run(struct relay *r)
     if (r->client->broken)
         return;
     size_t down = bufq_move(&r->client->out, &r->pod->in);
-    size_t up =
-        r->pod->end.verdict == V_OPEN ? bufq_move(&r->pod->out, &r->client->in) : 0;
+    bool may_go_up = r->pod->end.verdict == V_OPEN && !r->hold_up;
+    size_t up = may_go_up ? bufq_move(&r->pod->out, &r->client->in) : 0;
     r->pod->paused = r->client->stuck;
     r->client->paused = r->pod->stuck && r->pod->end.verdict == V_OPEN;
     r->down += down;

@@ -43,6 +43,12 @@ void exchange_metrics_register(void)
     metrics_register(&bytes);
 }
 
+void account_raw(uint64_t up, uint64_t down)
+{
+    metric_add(&bytes, 0, (int64_t)up);
+    metric_add(&bytes, 1, (int64_t)down);
+}
+
 void exchange_count_retry(void)
 {
     metric_add(&retries, 0, 1);

@@ -99,7 +99,8 @@ static void conclude(struct exchange *x)
     x->relay = (struct relay){ 0 };
     peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
-    upstream_return(&x->lease, x->fate);
+    upstream_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
+    x->adopted = false;
     x->client->wake = x->owner;
     x->client->paused = false;
     stream_update(x->client);
@@ -215,10 +216,14 @@ static void lease(struct exchange *x)
         .id = x->id,
     };
 
+    answering_begin(x);
+    if (x->adopted) {
+        x->adopted = false;
+        return;
+    }
     x->leased_at = x->serve->sched->now;
     x->attempts++;
-    answering_begin(x);
-    upstream_lease(x->serve->upstream, &want, &x->lease, &x->task);
+    serve_lease(x->serve, &want, &x->lease, &x->task);
 }
 
 static enum exchange_state turn_away(struct exchange *x)
@@ -252,7 +257,9 @@ static enum exchange_state begin(struct exchange *x)
 
     x->keep = x->request.keep_alive && !x->from->surplus;
     sending_begin(x);
-    enum err e = target_read(&x->request, c, x->from->door_port, &x->target, &why);
+    enum err e = x->from->exposed
+                     ? target_exposed(&x->request, x->from->exposed, &x->target, &why)
+                     : target_read(&x->request, c, x->from->door_port, &x->target, &why);
     if (!e)
         e = policy_check(c, &x->request, &x->target, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
@@ -623,6 +630,14 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     timer_set(&x->deadline, from->surplus && head > SURPLUS_MS ? SURPLUS_MS : head);
     client->wake = &x->task;
     task_wake(&x->task);
+}
+
+void exchange_adopt(struct exchange *x, struct lease *lease, unsigned attempts)
+{
+    upstream_lease_move(lease, &x->lease, str_of(x->from->address), &x->task);
+    x->adopted = true;
+    x->leased_at = x->serve->sched->now;
+    x->attempts = attempts;
 }
 
 void exchange_abort(struct exchange *x)

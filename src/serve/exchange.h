@@ -10,6 +10,7 @@
 #include "net/peer.h"
 #include "relay/relay.h"
 #include "serve/body.h"
+#include "serve/exposed.h"
 #include "serve/reading.h"
 #include "serve/target.h"
 #include "upstream/lease.h"
@@ -26,7 +27,8 @@ struct visitor {
     bool loopback;
     uint16_t door_port;
     struct peer peer;
-    bool refused; /* its user may not connect: only a 403 is sent */
+    bool refused;            /* its user may not connect: only a 403 is sent */
+    struct exposed *exposed; /* NULL: an HTTP door; else a reference of who has this */
     bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };
 
@@ -74,6 +76,7 @@ struct exchange {
     struct target target;
 
     struct lease lease;
+    bool adopted;           /* it was made before there was a request */
     unsigned attempts;      /* leases so far */
     unsigned deliveries;    /* ... that may have delivered it, and have failed */
     struct endpoint *avoid; /* a reference: it failed this request */
@@ -117,11 +120,17 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
                     struct log_id id, struct task *owner);
 /* In HEAD: refuse the request, so that the memory of its head is freed. */
 void exchange_refuse_for_memory(struct exchange *x);
+/* Use this lease, which may not be answered yet, instead of a first one.  Just after
+ * exchange_start; *lease is zeroed. */
+void exchange_adopt(struct exchange *x, struct lease *lease, unsigned attempts);
 /* Give up whatever runs: DONE, and nobody is told anything more. */
 void exchange_abort(struct exchange *x);
 /* Back to the spare list, aborted if it was not DONE. */
 void exchange_release(struct exchange *x);
 void exchange_destroy(struct exchange *x); /* of the spare list, at the end */
+
+/* Bytes that a raw connection carried, at its end (serve/account.c). */
+void account_raw(uint64_t up, uint64_t down);
 
 /* In the log and in numbers (serve/account.c). */
 void exchange_metrics_register(void);

@@ -125,12 +125,23 @@ static bool site_spans_namespaces(const struct name *name)
            name->suffix != NAME_SUFFIX_LOCALHOST;
 }
 
+/* On an exposed port the route does not come from Host. */
+static bool host_spans_namespaces(const struct request *r)
+{
+    struct name name;
+
+    if (!r->target->exposed)
+        return site_spans_namespaces(&r->target->route.name);
+    name_parse(r->target->host, str_of(r->config->cluster_domain), &name);
+    return name.kind != NAME_INVALID && site_spans_namespaces(&name);
+}
+
 static enum distance distance_of(const struct request *r)
 {
     if (has(r->head, FIELD_SEC_FETCH_SITE, STR("cross-site")))
         return FAR;
     bool same_site = has(r->head, FIELD_SEC_FETCH_SITE, STR("same-site"));
-    return same_site && site_spans_namespaces(&r->target->route.name) ? SAME_TLD : NEAR;
+    return same_site && host_spans_namespaces(r) ? SAME_TLD : NEAR;
 }
 
 static bool may_change(const struct http1_head *head)
@@ -212,6 +223,70 @@ static enum err check_page(const struct request *r, struct refusal *why)
     return refuse_page(why, "cross-site request from", page);
 }
 
+/* On an exposed port programs may send any Host: that of an ingress controller chooses a
+ * site.  A browser that sends a foreign one may be showing a page of that host. */
+static bool is_browser(const struct http1_head *head)
+{
+    const struct str prefix = STR("sec-fetch-");
+
+    for (size_t i = 0; i < head->count; i++) {
+        const struct http1_field *f = &head->fields[i];
+        if (f->id == FIELD_ORIGIN || str_ieq(str_first(f->name, prefix.len), prefix))
+            return true;
+        if (f->id == FIELD_USER_AGENT && memmem(f->value.at, f->value.len, "Mozilla/", 8))
+            return true;
+    }
+    return false;
+}
+
+/* One of the names that lead to the same service or pod. */
+static bool is_name_of_target(const struct request *r)
+{
+    const struct name *own = &r->target->route.name;
+    struct name name;
+
+    name_parse(r->target->host, str_of(r->config->cluster_domain), &name);
+    if (name.kind == NAME_INVALID || name.kind == NAME_OWN || !str_eq(name.ns, own->ns))
+        return false;
+    if (name.suffix == NAME_SUFFIX_NONE && !config_short_names(r->config))
+        return false;
+    if ((own->kind == NAME_POD) != (name.kind == NAME_POD))
+        return false;
+    return own->kind == NAME_POD ? str_eq(name.endpoint, own->endpoint)
+                                 : str_eq(name.service, own->service);
+}
+
+static bool is_allowed_host(const struct request *r)
+{
+    const struct string_list *list = &r->config->allow_host;
+
+    for (size_t i = 0; i < list->count; i++)
+        if (host_pattern_matches(str_of(list->at[i]), r->target->host))
+            return true;
+    return false;
+}
+
+static enum err check_host(const struct request *r, struct refusal *why)
+{
+    const struct target *t = r->target;
+
+    if (!t->exposed || t->exposed->any_host || !is_browser(r->head) ||
+        policy_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
+        return OK;
+    refusal_set(why, 403, "Forbidden: foreign host %.*s",
+                STR_ARG(str_first(t->host, 300)));
+    refusal_detail(why,
+                   "A browser asked this port of %s for a host that is neither "
+                   "loopback nor a name of the service: a page of that host could "
+                   "read the answer.",
+                   t->route.name.text);
+    refusal_hint(why,
+                 "Use http://localhost with this port. If you trust that host, start "
+                 "kube-tunnel with --allow-host and its name, or add the option "
+                 "\"any-host\" to this --expose.");
+    return ERR_FORBIDDEN;
+}
+
 bool policy_opens(const struct config *config, struct str ns)
 {
     if (listed(&config->deny_namespace, ns))
@@ -236,7 +311,9 @@ enum err policy_check(const struct config *config, const struct http1_head *head
 {
     const struct request r = { config, head, target };
 
-    enum err e = check_page(&r, why);
+    enum err e = check_host(&r, why);
+    if (!e)
+        e = check_page(&r, why);
     if (e || target->route.name.kind == NAME_OWN)
         return e;
     return check_namespace(config, target->route.name.ns, why);

@@ -1,8 +1,14 @@
 /* serve/raw.c - carry any TCP protocol to a pod
  *
  *      LEASE ──▶ TALK ──▶ RELAY ──▶ CLOSED
- *        ▲         │
+ *        ▲ │       │ │                ▲
+ *        │ └───────┼─┴────────────────┘ an HTTP/1 request: to a session, with its lease
  *        └─────────┘ refused before the pod said a word: another endpoint
+ *
+ * The client's first bytes stay in its queue while they may become an HTTP/1 request line,
+ * at most HOLD_MS after the last one came; the pod's go to the client meanwhile.  Once the
+ * line is complete the connection is a session's, which checks each request (decision 074).
+ * Anything else is passed on at once.
  *
  * The bytes a client sends before the pod's first are kept, up to replay-buffer, because a
  * refusal comes a few milliseconds after a connection was "opened" (there is no sign that
@@ -15,9 +21,11 @@
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
+#include "detect/request_line.h"
 #include "serve/whole.h"
 
 #define ATTEMPTS_MAX 5
+#define HOLD_MS 500     /* for the rest of what may be a request line */
 #define LINGER_MS 10000 /* for a client that has closed, while no byte of it moves */
 
 #define STATES(X) /* clang-format off */ \
@@ -43,8 +51,13 @@ struct raw {
     struct log_id id;
     struct visitor from;
     struct holder holder;
-    struct route route;
     uint64_t began;
+
+    enum line line; /* the client's first bytes; while MORE they stay in its queue */
+    struct request_line reader;
+    size_t looked; /* bytes of that queue that `reader` has seen */
+    struct timer hold;
+    bool held_long; /* it has fired: unless more has come meanwhile, the wait is over */
 
     uint64_t leased_at, waited_ms; /* for leases: --wait is for all of them */
     struct lease lease;
@@ -74,12 +87,17 @@ static const struct {
 #undef X
 };
 
+static const struct route *route_of(const struct raw *r)
+{
+    return &r->from.exposed->route;
+}
+
 static void ask_for_lease(struct raw *r)
 {
     const struct config *c = r->serve->config;
     bool wait = c->wait_ms > r->waited_ms;
     struct want want = {
-        .route = &r->route,
+        .route = route_of(r),
         .client = str_of(r->from.address),
         .proto = PROTO_RAW,
         .repeatable = r->holding,
@@ -91,14 +109,15 @@ static void ask_for_lease(struct raw *r)
     };
     r->leased_at = r->task.sched->now;
     r->attempts++;
-    upstream_lease(r->serve->upstream, &want, &r->lease, &r->task);
+    serve_lease(r->serve, &want, &r->lease, &r->task);
 }
 
 static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
 {
     log_warn(r->id, "connection failed", LOG_S("client", r->from.address),
-             LOG_V("service", r->route.name.service),
-             LOG_V("namespace", r->route.name.ns), LOG_S("reason", diag_text(why, e)));
+             LOG_V("service", route_of(r)->name.service),
+             LOG_V("namespace", route_of(r)->name.ns),
+             LOG_S("reason", diag_text(why, e)));
     return RAW_CLOSED;
 }
 
@@ -118,8 +137,49 @@ static void say_again(struct raw *r)
     stream_update(r->lease.stream);
 }
 
+/* What no pod would accept as a request line either is left to the session to refuse: its
+ * end may be one. */
+static bool is_too_long(const struct raw *r)
+{
+    return bufq_full(&r->client->in) || r->looked >= r->serve->config->max_head_size;
+}
+
+/* Read on in the client's first bytes.  Is the connection HTTP/1? */
+static bool is_http(struct raw *r)
+{
+    size_t seen = r->looked, n = 1;
+
+    while (r->line == LINE_MORE && n) {
+        uint8_t part[512];
+        n = bufq_copy(&r->client->in, r->looked, part, sizeof(part));
+        r->line = request_line_feed(&r->reader, part, n);
+        r->looked += n;
+    }
+    bool more_came = r->looked != seen;
+    if (r->line == LINE_MORE && is_too_long(r))
+        r->line = LINE_HTTP1;
+    else if (r->line == LINE_MORE && (r->client->in_eof || (r->held_long && !more_came)))
+        r->line = LINE_OTHER;
+    else if (r->line == LINE_MORE && more_came)
+        timer_set(&r->hold, HOLD_MS);
+    r->held_long = false;
+    return r->line == LINE_HTTP1;
+}
+
+/* The pod has been sent nothing yet, so the stream that was leased at the beginning serves
+ * the first request. */
+static enum raw_state hand_over(struct raw *r)
+{
+    peer_watch_stop(&r->peer);
+    session_open_exposed(r->serve, TAKE(r->client), &r->from, r->id, &r->lease,
+                         r->attempts);
+    return RAW_CLOSED;
+}
+
 static enum raw_state in_lease(struct raw *r)
 {
+    if (is_http(r))
+        return hand_over(r);
     if (r->lease.result == ERR_AGAIN)
         return RAW_LEASE;
     r->waited_ms += r->task.sched->now - r->leased_at;
@@ -170,11 +230,14 @@ static enum raw_state in_talk(struct raw *r)
 {
     struct stream *pod = r->lease.stream;
 
+    if (is_http(r))
+        return hand_over(r);
     if (pod->end.verdict != V_OPEN && pod->broken && bufq_empty(&pod->in))
         return was_never_delivered(r) ? try_another(r)
                                       : give_up(r, ERR_RESET, &pod->end.why);
     if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
-        say(r);
+        if (r->line == LINE_OTHER)
+            say(r);
         return RAW_TALK;
     }
     bufq_clear(&r->held);
@@ -182,8 +245,20 @@ static enum raw_state in_talk(struct raw *r)
     return RAW_RELAY;
 }
 
+/* No HTTP server speaks first, so there is no session that could go on from here. */
+static enum raw_state refuse_http(struct raw *r)
+{
+    struct diag why = { 0 };
+    enum err e =
+        diag_set(&why, ERR_PROTO, "an HTTP request to a server that has spoken first");
+    return give_up(r, e, &why);
+}
+
 static enum raw_state in_relay(struct raw *r)
 {
+    if (r->line == LINE_MORE && is_http(r))
+        return refuse_http(r);
+    r->relay.hold_up = r->line == LINE_MORE;
     relay_run(&r->relay);
     if (!relay_done(&r->relay))
         return RAW_RELAY;
@@ -209,22 +284,26 @@ static enum fate fate_of(const struct raw *r)
 
 static void release(struct raw *r)
 {
+    timer_stop(&r->hold);
+    timer_stop(&r->linger);
+    bufq_finish(&r->held);
+    endpoint_unref(TAKE(r->avoid));
+    task_wake(&r->task);
+    if (!r->client)
+        return; /* handed over */
     if (r->lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
                  LOG_U("up", r->said + r->relay.up), LOG_U("down", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
+    account_raw(r->said + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
-    timer_stop(&r->linger);
     upstream_return(&r->lease, fate_of(r));
-    endpoint_unref(TAKE(r->avoid));
-    bufq_finish(&r->held);
     if (r->clean)
         stream_close(TAKE(r->client));
     else
         stream_abort(TAKE(r->client));
-    task_wake(&r->task);
 }
 
 /* The only road from one state to another. */
@@ -242,7 +321,9 @@ static void raw_free(struct raw *r)
     task_cancel(&r->task);
     holder_finish(&r->holder);
     list_remove(&r->member);
+    session_count(-1);
     serve_on_session_gone(r->serve, &r->from);
+    exposed_unref(r->from.exposed);
     free(r);
 }
 
@@ -302,6 +383,14 @@ static bool raw_give_way(struct holder *h, enum holding what)
     return true;
 }
 
+static void on_hold(struct timer *timer)
+{
+    struct raw *r = container_of(timer, struct raw, hold);
+
+    r->held_long = true;
+    task_wake(&r->task);
+}
+
 static void on_wake(struct task *t)
 {
     struct raw *r = container_of(t, struct raw, task);
@@ -318,21 +407,22 @@ static void on_wake(struct task *t)
     raw_free(r);
 }
 
-void raw_open(struct serve *serve, struct stream *client, const struct visitor *from,
-              const struct route *route)
+void raw_open(struct serve *serve, struct stream *client, const struct visitor *from)
 {
     struct raw *r = xcalloc(1, sizeof(*r));
 
     r->serve = serve;
     r->client = client;
     r->from = *from;
-    r->route = *route;
-    name_copy(&r->route.name, &route->name);
+    exposed_ref(r->from.exposed);
+    r->line = from->exposed->raw ? LINE_OTHER : LINE_MORE;
     r->id = (struct log_id){ 's', ++serve->next_number, 0 };
     r->began = serve->sched->now;
     r->holding = true;
     task_init(&r->task, serve->sched, RANK_WORK, on_wake);
     timer_init(&r->linger, serve->sched, on_linger);
+    timer_init(&r->hold, serve->sched, on_hold);
+    session_count(1);
     bufq_init(&r->held, serve->pool, serve->config->replay_buffer);
     holder_init(&r->holder, &serve->pressure, r->from.account, raw_give_way);
     list_append(&serve->raws, &r->member);

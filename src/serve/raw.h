@@ -1,14 +1,14 @@
 /* serve/raw.h - a connection through a door that belongs to one service port
  *
- * No protocol is spoken: bytes are carried as they come, and the pod may speak first.
+ * Bytes are carried as they come, and the pod may speak first; a client that begins with an
+ * HTTP/1 request becomes a session instead, so that each of its requests is checked.
  * Private to serve/ and its owner; listen/ uses serve_accept_raw.
  */
 #pragma once
 
 #include "serve/session.h"
 
-/* Takes the stream over; the route is copied. */
-void raw_open(struct serve *serve, struct stream *client, const struct visitor *from,
-              const struct route *route);
+/* Takes the stream over, and a reference to from->exposed. */
+void raw_open(struct serve *serve, struct stream *client, const struct visitor *from);
 void raw_kill(struct list_node *member); /* reset it; the memory goes in its task */
 void raw_destroy(struct list_node *member);

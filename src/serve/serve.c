@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "serve/policy.h"
 #include "serve/raw.h"
 #include "serve/session.h"
 #include "serve/strangers.h"
@@ -146,16 +147,33 @@ void serve_refuse_user(struct serve *s, struct stream *client,
 }
 
 void serve_accept_raw(struct serve *s, struct stream *client,
-                      const struct arrival *arrival, const struct route *route)
+                      const struct arrival *arrival, struct exposed *exposed)
 {
     struct visitor from = visitor_of(arrival);
 
+    from.exposed = exposed;
     if (s->draining || !has_place(s)) {
         stream_abort(client);
         return;
     }
     s->count++;
-    raw_open(s, client, &from, route);
+    raw_open(s, client, &from);
+}
+
+/* Requests for a closed namespace are refused with a page before this: here every kind of
+ * connection passes. */
+void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
+                 struct task *wake)
+{
+    struct str ns = want->route->name.ns;
+
+    if (policy_opens(s->config, ns)) {
+        upstream_lease(s->upstream, want, lease, wake);
+        return;
+    }
+    lease->result =
+        diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed", STR_ARG(ns));
+    task_wake(wake);
 }
 
 void serve_drain(struct serve *s, struct task *done)

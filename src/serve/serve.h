@@ -14,7 +14,7 @@
 #include "net/stream.h"
 
 struct admin;
-struct route;
+struct exposed;
 struct serve;
 struct upstream;
 
@@ -52,9 +52,9 @@ void serve_refuse_user(struct serve *s, struct stream *client, const struct arri
 void serve_turn_away(struct serve *s, struct stream *client);
 
 /* A client has come in through a door that belongs to one service port: bytes are carried
- * as they are.  The stream is taken over, the route copied. */
+ * as they are, unless they are HTTP/1.  The stream is taken over, and a reference. */
 void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
-                      const struct route *route);
+                      struct exposed *exposed);
 
 /* Idle sessions close at once, running exchanges answer with Connection: close, and what
  * is left after drain-timeout is reset.  *done wakes when no session is left, also when

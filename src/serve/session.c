@@ -118,6 +118,11 @@ void session_metrics_register(void)
     metrics_register(&sessions);
 }
 
+void session_count(int change)
+{
+    metric_add(&sessions, 0, change);
+}
+
 /* It speaks something else: refused in its own language, where it has a word for that. */
 static enum session_state refuse_stranger(struct session *s, enum detected protocol)
 {
@@ -298,8 +303,9 @@ static void session_free(struct session *s)
     timer_stop(&s->deadline);
     holder_finish(&s->holder);
     list_remove(&s->member);
-    metric_add(&sessions, 0, -1);
+    session_count(-1);
     serve_on_session_gone(s->serve, &s->from);
+    exposed_unref(s->from.exposed);
     free(s);
 }
 
@@ -362,26 +368,47 @@ static bool session_give_way(struct holder *h, enum holding what)
     return true;
 }
 
-void session_open(struct serve *serve, struct stream *client, const struct visitor *from)
+static struct session *session_create(struct serve *serve, struct stream *client,
+                                      const struct visitor *from, struct log_id id)
 {
     struct session *s = xcalloc(1, sizeof(*s));
 
     s->serve = serve;
     s->client = client;
     s->from = *from;
-    s->id = (struct log_id){ 's', ++serve->next_number, 0 };
+    exposed_ref(s->from.exposed);
+    s->id = id;
     task_init(&s->task, serve->sched, RANK_WORK, on_wake);
     timer_init(&s->deadline, serve->sched, on_deadline);
     list_append(&serve->sessions, &s->member);
     serve->count++;
-    metric_add(&sessions, 0, 1);
+    session_count(1);
     client->wake = &s->task;
+    holder_init(&s->holder, &serve->pressure, s->from.account, session_give_way);
+    return s;
+}
+
+void session_open(struct serve *serve, struct stream *client, const struct visitor *from)
+{
+    struct log_id id = { 's', ++serve->next_number, 0 };
+    struct session *s = session_create(serve, client, from, id);
+
     log_debug(s->id, "connected", LOG_S("client", from->address),
               LOG_U("door", from->door_port));
-    holder_init(&s->holder, &serve->pressure, s->from.account, session_give_way);
     s->unread = from->refused;
     enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
     task_wake(&s->task);
+}
+
+void session_open_exposed(struct serve *serve, struct stream *client,
+                          const struct visitor *from, struct log_id id,
+                          struct lease *lease, unsigned attempts)
+{
+    struct session *s = session_create(serve, client, from, id);
+
+    start_exchange(s);
+    exchange_adopt(s->exchange, lease, attempts);
+    enter(s, SESSION_EXCHANGE);
 }
 
 static struct session *of_member(struct list_node *member)

@@ -38,8 +38,17 @@ struct serve {
 /* A session or a raw connection has freed itself. */
 void serve_on_session_gone(struct serve *serve, const struct visitor *from);
 
-/* Takes the stream over. */
+/* The only way to a pod: upstream_lease, or ERR_FORBIDDEN for a closed namespace. */
+void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
+                 struct task *wake);
+
+/* Takes the stream over, and a reference to from->exposed. */
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from);
+/* The same for a client that has begun a request on an exposed port: its number is `id`'s,
+ * and its first request gets `lease`, of which `attempts` were made. */
+void session_open_exposed(struct serve *serve, struct stream *client,
+                          const struct visitor *from, struct log_id id,
+                          struct lease *lease, unsigned attempts);
 /* Look whether there is reason to close (draining). */
 void session_nudge(struct list_node *member);
 /* Reset it, with whatever runs in it; its memory goes in this turn. */
@@ -48,3 +57,5 @@ void session_kill(struct list_node *member);
 void session_destroy(struct list_node *member);
 
 void session_metrics_register(void);
+/* Clients of any kind that are connected: more or fewer. */
+void session_count(int change);

@@ -125,3 +125,22 @@ enum err target_read(const struct http1_head *head, const struct config *config,
     ret->route.name.kind = NAME_OWN;
     return OK;
 }
+
+enum err target_exposed(const struct http1_head *head, const struct exposed *exposed,
+                        struct target *ret, struct refusal *why)
+{
+    uint16_t port;
+
+    *ret = (struct target){ .path = head->target, .exposed = exposed };
+    ret->route.port = exposed->route.port;
+    name_copy(&ret->route.name, &exposed->route.name);
+    if (!head->host || authority_split(head->host->value, &ret->host, &port))
+        ret->host = STR("");
+    if (!head->host) /* HTTP/1.0 may leave it out, and the pod gets HTTP/1.1 */
+        ret->authority = str_of(ret->route.name.text);
+    if (!str_eq(head->method, STR("CONNECT")))
+        return OK;
+    return refuse_form(why, 501, "Not Implemented: CONNECT",
+                       "It is carried when it is the first request of its connection, "
+                       "or with the option \"raw\" of --expose.");
+}

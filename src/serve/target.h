@@ -12,6 +12,7 @@
 
 #include "config/config.h"
 #include "serve/errors.h"
+#include "serve/exposed.h"
 
 struct target {
     struct str path; /* as the pod gets it, but for a leading "/" when add_slash */
@@ -19,9 +20,15 @@ struct target {
     struct str host;      /* that the request names, without a port; may be empty */
     struct str authority; /* what Host must say instead; at == NULL: leave it alone */
     struct route route;   /* its name may be NAME_OWN: ourselves */
+    const struct exposed *exposed; /* of target_exposed: route is its; else NULL */
 };
 
 /* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why says it all.  Views in *ret point into the head's bytes. */
 MUST_CHECK enum err target_read(const struct http1_head *head,
                                 const struct config *config, uint16_t door_port,
                                 struct target *ret, struct refusal *why);
+/* Of a request through an exposed port, which is where it goes: the target stays as it is.
+ * ERR_PROTO: CONNECT. */
+MUST_CHECK enum err target_exposed(const struct http1_head *head,
+                                   const struct exposed *exposed, struct target *ret,
+                                   struct refusal *why);

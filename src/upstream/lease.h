@@ -73,5 +73,9 @@ struct lease {
  * before it returns.  The lease is the caller's memory and starts zeroed. */
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
                     struct task *wake);
+/* Another user takes it over, in whatever state it is: *to is zeroed before, *from after.
+ * `client` and `wake` take the place of those of upstream_lease. */
+void upstream_lease_move(struct lease *from, struct lease *to, struct str client,
+                         struct task *wake);
 /* Also cancels; drops the references; idempotent; the struct is zeroed. */
 void upstream_return(struct lease *lease, enum fate fate);

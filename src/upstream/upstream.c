@@ -558,6 +558,23 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
     }
 }
 
+void upstream_lease_move(struct lease *from, struct lease *to, struct str client,
+                         struct task *wake)
+{
+    struct leasing *l = from->private;
+
+    assert(!to->private);
+    *to = *from;
+    *from = (struct lease){ 0 };
+    if (!l)
+        return; /* it failed before it reached us */
+    l->lease = to;
+    l->want.client = client;
+    l->wake = wake;
+    if (to->stream)
+        to->stream->wake = wake;
+}
+
 void upstream_return(struct lease *lease, enum fate fate)
 {
     struct leasing *l = lease->private;

@@ -24,12 +24,12 @@ static const struct {
     bool ends; /* the client's input */
 } places[PLACES] = {
     [LEASING] = { true, NULL, NULL, false },
-    [LEASING_AND_SAID] = { true, "hello", NULL, false },
+    [LEASING_AND_SAID] = { true, "hello\n", NULL, false },
     [SILENT] = { false, NULL, NULL, false },
-    [SAID] = { false, "hello", NULL, false },
-    [SAID_TOO_MUCH] = { false, "hello", NULL, false },
-    [RELAYING] = { false, "hello", "half", false },
-    [HALF_CLOSED] = { false, "hello", "half", true },
+    [SAID] = { false, "hello\n", NULL, false },
+    [SAID_TOO_MUCH] = { false, "hello\n", NULL, false },
+    [RELAYING] = { false, "hello\n", "half", false },
+    [HALF_CLOSED] = { false, "hello\n", "half", true },
 };
 
 enum event {
@@ -206,6 +206,7 @@ static void shows_clients_what_happened(void **state)
 static void says_everything_again_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
+    st->raw = true;
     struct stream *client = stage_raw_client(st);
 
     say(st, client, "hel");
@@ -225,6 +226,7 @@ static void says_everything_again_to_the_next_pod(void **state)
 static void says_much_again_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
+    st->raw = true;
     struct stream *client = stage_raw_client(st);
     char word[101], all[4001] = "";
 

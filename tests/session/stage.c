@@ -5,6 +5,7 @@
 
 #include "admin/admin.h"
 #include "base/own.h"
+#include "serve/exposed.h"
 
 /* upstream/ as the test wants it; `struct upstream` is the stage. */
 
@@ -102,6 +103,22 @@ static struct leased *find_leased(struct stage *st, const struct lease *lease)
             return &st->leases[i];
     fail_msg("a lease that is not out was returned");
     return NULL;
+}
+
+void upstream_lease_move(struct lease *from, struct lease *to, struct str client,
+                         struct task *wake)
+{
+    (void)client;
+    assert_null(to->private);
+    *to = *from;
+    *from = (struct lease){ 0 };
+    if (!to->private)
+        return;
+    struct leased *l = find_leased((struct stage *)(void *)to->private, from);
+    l->lease = to;
+    l->wake = wake;
+    if (l->ours)
+        l->ours->wake = wake;
 }
 
 void upstream_return(struct lease *lease, enum fate fate)
@@ -247,12 +264,16 @@ struct stream *stage_client(struct stage *st)
 struct stream *stage_raw_client(struct stage *st)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
-    struct route route = { .port = 80 };
+    struct expose expose = {
+        .name = "web.shop", .port = "80", .any_host = st->any_host, .raw = st->raw
+    };
+    struct exposed *exposed;
 
-    name_parse(STR("web.shop"), STR("cluster.local"), &route.name);
+    assert_int_equal(exposed_create(&expose, STR("cluster.local"), &exposed, NULL), OK);
     assert_true(st->client_count < CLIENTS_MAX);
     st->clients[st->client_count++] = pair.b;
-    serve_accept_raw(stage_serve(st), pair.a, &from, &route);
+    serve_accept_raw(stage_serve(st), pair.a, &from, exposed);
+    exposed_unref(exposed);
     stage_run(st);
     return pair.b;
 }

@@ -56,7 +56,8 @@ struct stage {
     struct serve *serve;
     struct task drained;
     unsigned drained_count;
-    size_t limit; /* of the queues of streams made from now on */
+    bool any_host, raw; /* options of the exposed port */
+    size_t limit;       /* of the queues of streams made from now on */
 
     struct outcome script[LEASES_MAX]; /* of lease 0, 1, ... */
     struct leased leases[LEASES_MAX];

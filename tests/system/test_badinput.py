@@ -330,7 +330,7 @@ def test_a_raw_client_that_vanishes_while_the_pod_does_not_read(start_tunnel, le
 def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, n, pause):
     """As with cat FILE | nc: also a pod that begins to read when the client has long gone gets it."""
     port, = free_ports(1)
-    tunnel = start_tunnel("--expose", f"many.many:80={port}")
+    tunnel = start_tunnel("--expose", f"many.many:80={port},raw")
 
     def reads_later(connection):
         connection.takes_at_most(4096)  # the rest has to wait before it

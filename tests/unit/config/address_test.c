@@ -84,8 +84,7 @@ static void reads_services_to_expose(void **state)
     struct expose e;
 
     assert_int_equal(expose_parse(STR("pg.shop:5432"), &e, NULL), OK);
-    assert_string_equal(e.service, "pg");
-    assert_string_equal(e.namespace, "shop");
+    assert_string_equal(e.name, "pg.shop");
     assert_string_equal(e.port, "5432");
     assert_string_equal(e.local.host, "");
     assert_int_equal(e.local.port, 5432);
@@ -95,6 +94,11 @@ static void reads_services_to_expose(void **state)
     assert_string_equal(e.port, "sql");
     assert_string_equal(e.local.host, "127.0.0.2");
     assert_int_equal(e.local.port, 15432);
+    expose_finish(&e);
+
+    /* Whether it is a name of the cluster is found out when the zone is known. */
+    assert_int_equal(expose_parse(STR("_sql._tcp.Pg-0.pg.shop.svc.:1"), &e, NULL), OK);
+    assert_string_equal(e.name, "_sql._tcp.Pg-0.pg.shop.svc.");
     expose_finish(&e);
 }
 
@@ -112,9 +116,9 @@ static void refuses_what_is_no_service_to_expose(void **state)
         "pg.shop:sql",
         ".shop:1",
         "pg.:1",
-        "Pg.shop:1",
-        "pg.shop.svc:1",
-        "-pg.shop:1",
+        "pg shop.svc:1",
+        "pg.shop/x:1",
+        "[::1].x:1",
         "pg.shop:5432=",
         "pg.shop:5432=x",
         "pg.shop:Sql=1",

@@ -75,6 +75,9 @@ static void reads_every_type(void **state)
         { "short-names", "yes", "true" },
         { "short-names", "0", "false" },
         { "expose", "pg.shop:5432,db.shop:sql=*:1", "pg.shop:5432=5432,db.shop:sql=*:1" },
+        { "expose", "a.b:1,raw,c.d.svc:x=2,raw, any-host",
+          "a.b:1=1,raw,c.d.svc:x=2,any-host,raw" },
+        { "allow-host", "app.example,*.shop", "app.example,*.shop" },
         { "listen", "", "" },
         { "context", "", "" },
     };
@@ -112,7 +115,7 @@ static void says_what_is_wrong_with_a_value(void **state)
           "!\"a.b:99999\": port 99999 is out of range: from 1 to 65535" },
         { "expose", "a.b:0", "!\"a.b:0\": port 0 is out of range: from 1 to 65535" },
         { "expose",
-          "a.b:", "!\"a.b:\" is not SVC.NS:PORT[=LOCAL], like pg.shop:5432=15432" },
+          "a.b:", "!\"a.b:\" is not NAME:PORT[=LOCAL], like pg.shop:5432=15432" },
         { "context", "a\nb", "!the value has control characters in it" },
         { "namespace", "Shop",
           "!\"Shop\" is not a namespace: up to 63 of a-z, 0-9 and \"-\"" },
@@ -128,6 +131,9 @@ static void says_what_is_wrong_with_a_value(void **state)
         { "allow-origin", "a b",
           "!\"a b\" is not an origin: https://app.example, app.example, *.example, "
           "vscode-webview://* or null" },
+        { "expose", "raw", "!\"raw\" is not NAME:PORT[=LOCAL], like pg.shop:5432=15432" },
+        { "allow-host", "http://x",
+          "!\"http://x\" is not a host: app.example or *.example" },
         { "short-names", "maybe", "!\"maybe\" is not auto, true or false" },
     };
     check(examples, ARRAY_LEN(examples));

@@ -19,7 +19,7 @@
 #include "listen/inherited.h"
 #include "listen/listen.h"
 #include "net/tcp.h"
-#include "route/route.h"
+#include "serve/exposed.h"
 #include "serve/serve.h"
 
 #define TURN_MS 1000
@@ -34,6 +34,7 @@ static struct {
     uint16_t port;
     char route[NAME_ROOM]; /* of a door that belongs to one service port */
     uint16_t route_port;
+    char port_name[PORT_NAME_ROOM];
 } told;
 
 void serve_accept(struct serve *s, struct stream *client, const struct arrival *from)
@@ -58,14 +59,16 @@ void serve_refuse_user(struct serve *s, struct stream *client, const struct arri
 }
 
 void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
-                      const struct route *route)
+                      struct exposed *exposed)
 {
     (void)s;
     stream_close(client);
     told.clients++;
     snprintf(told.address, sizeof(told.address), "%s", from->address);
-    snprintf(told.route, sizeof(told.route), "%s", route->name.text);
-    told.route_port = route->port;
+    snprintf(told.route, sizeof(told.route), "%s", exposed->route.name.text);
+    snprintf(told.port_name, sizeof(told.port_name), "%.*s",
+             STR_ARG(exposed->route.name.port_name));
+    told.route_port = exposed->route.port;
 }
 
 void serve_turn_away(struct serve *s, struct stream *client)
@@ -318,11 +321,11 @@ static void an_exposed_port_is_handed_over_with_its_route(void **state)
 {
     (void)state;
     static const struct {
-        const char *port, *route;
+        const char *port, *port_name;
         uint16_t route_port;
     } cases[] = {
-        { "5432", "pg.shop.svc", 5432 },
-        { "sql", "_sql._tcp.pg.shop.svc", 0 },
+        { "5432", "", 5432 },
+        { "sql", "sql", 0 },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -343,7 +346,8 @@ static void an_exposed_port_is_handed_over_with_its_route(void **state)
             loop_run_once(d.loop, TURN_MS);
 
         assert_int_equal(told.clients, 1);
-        assert_string_equal(told.route, cases[i].route);
+        assert_string_equal(told.route, "pg.shop");
+        assert_string_equal(told.port_name, cases[i].port_name);
         assert_int_equal(told.route_port, cases[i].route_port);
         close(client);
         d.config->expose = (struct expose_list){ 0 };
