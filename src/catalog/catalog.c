@@ -302,6 +302,8 @@ static uint64_t keep_failure_ms(const struct api_error *e)
 
     if (is_final(e->code))
         return NEGATIVE_KEEP_MS;
+    if (e->code == ERR_LIMIT)
+        return THROTTLED_KEEP_MAX_MS; /* a list that is too large is costly to try again */
     if (ms > THROTTLED_KEEP_MAX_MS)
         ms = THROTTLED_KEEP_MAX_MS;
     return ms > TROUBLE_KEEP_MS ? ms : TROUBLE_KEEP_MS;

@@ -517,42 +517,68 @@ static void *grown(void *at, size_t count)
     return xrealloc(at, (count ? count * 2 : 1) * sizeof(void *));
 }
 
+/* Few slices are searched one by one: a map for each service would cost more. */
+#define SLICES_UNINDEXED 16
+
+static void note_place(struct slice_list *l, size_t i)
+{
+    map_set(&l->places, str_of(l->at[i]->name), (void *)(uintptr_t)(i + 1));
+}
+
+/* The index, or l->count when there is no slice of that name. */
+static size_t find_slice(const struct slice_list *l, const char *name)
+{
+    uintptr_t place = (uintptr_t)map_get(&l->places, str_of(name));
+    size_t i = 0;
+
+    if (l->places.count)
+        return place ? place - 1 : l->count;
+    while (i < l->count && strcmp(l->at[i]->name, name) != 0)
+        i++;
+    return i;
+}
+
 void slice_list_add(struct slice_list *l, struct slice *s)
 {
     l->at = grown(l->at, l->count);
     l->at[l->count++] = s;
+    if (l->places.count)
+        note_place(l, l->count - 1);
+    else if (l->count > SLICES_UNINDEXED)
+        for (size_t i = 0; i < l->count; i++)
+            note_place(l, i);
 }
 
 bool slice_list_put(struct slice_list *l, struct slice *s)
 {
-    for (size_t i = 0; i < l->count; i++) {
-        if (strcmp(l->at[i]->name, s->name) != 0)
-            continue;
-        bool changed = s->version == 0 || s->version != l->at[i]->version;
-        slice_destroy(changed ? l->at[i] : s);
-        if (changed)
-            l->at[i] = s;
-        return changed;
+    size_t i = find_slice(l, s->name);
+
+    if (i == l->count) {
+        slice_list_add(l, s);
+        return true;
     }
-    slice_list_add(l, s);
-    return true;
+    bool changed = s->version == 0 || s->version != l->at[i]->version;
+    slice_destroy(changed ? l->at[i] : s);
+    if (changed)
+        l->at[i] = s;
+    return changed;
 }
 
-/* Rebuilt rather than shifted, because grown() reads the room off the count. */
+/* The last one takes its place. */
 bool slice_list_remove(struct slice_list *l, const char *name)
 {
-    struct slice_list kept = { 0 };
-    size_t before = l->count;
+    size_t i = find_slice(l, name);
 
-    for (size_t i = 0; i < before; i++) {
-        if (strcmp(l->at[i]->name, name) == 0)
-            slice_destroy(l->at[i]);
-        else
-            slice_list_add(&kept, l->at[i]);
-    }
-    free(l->at);
-    *l = kept;
-    return l->count != before;
+    if (i == l->count)
+        return false;
+    map_remove(&l->places, str_of(name));
+    slice_destroy(l->at[i]);
+    l->at[i] = l->at[--l->count];
+    if (l->places.count && i < l->count)
+        note_place(l, i);
+    if (l->count == 0)
+        slice_list_finish(l);
+    return true;
 }
 
 void slice_list_finish(struct slice_list *l)
@@ -560,6 +586,7 @@ void slice_list_finish(struct slice_list *l)
     for (size_t i = 0; i < l->count; i++)
         slice_destroy(l->at[i]);
     free(l->at);
+    map_finish(&l->places);
     *l = (struct slice_list){ 0 };
 }
 

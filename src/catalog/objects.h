@@ -10,6 +10,7 @@
 
 #include <jansson.h>
 
+#include "base/map.h"
 #include "catalog/catalog.h"
 
 #define PORTS_MAX 20000
@@ -80,6 +81,7 @@ bool is_plain_name(struct str s);
 struct slice_list {
     struct slice **at;
     size_t count;
+    struct map places; /* by name: index + 1; used once there are many */
 };
 struct pod_list {
     struct pod **at;

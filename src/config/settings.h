@@ -62,6 +62,14 @@
       "Domain that the cluster's names end in") \
     X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \
       "HTTP always goes to this port of the pod; 0: the service's target port") \
+    X(COUNT, max_objects, "max-objects", "100000", 100, 10000000, CLUSTER, \
+      "Objects that one list or watch of the API server may bring") \
+    X(SIZE, max_objects_size, "max-objects-size", "256MiB", MIB, 64 * 1024 * MIB, CLUSTER, \
+      "The same in bytes of JSON") \
+    X(COUNT, lookup_rate, "lookup-rate", "50", 1, 100000, CLUSTER, \
+      "Calls to the API server a second, on average; more wait") \
+    X(COUNT, lookup_burst, "lookup-burst", "100", 1, 100000, CLUSTER, \
+      "Calls to the API server that may come at once") \
     \
     X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \
       "A pod has this long to begin its answer; 0: as long as it likes") \

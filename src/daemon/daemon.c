@@ -179,7 +179,14 @@ static enum err start_cluster(struct daemon *d, struct diag *why)
         .call_ms = CALL_MS,
         .home_ns = target->ns,
     };
+    const struct api_limits limits = {
+        .objects = c->max_objects,
+        .bytes = c->max_objects_size,
+        .calls_per_second = c->lookup_rate,
+        .calls_burst = c->lookup_burst,
+    };
     d->api = api_create(d->loop, d->transfers, target);
+    api_limit(d->api, &limits);
     d->catalog = catalog_create(loop_sched(d->loop), d->api, &catalog);
     return OK;
 }

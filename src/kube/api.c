@@ -10,6 +10,12 @@
 #include "kube/reply.h"
 
 #define PAGE "500"
+#define OBJECTS_MAX 100000
+#define BYTES_MAX ((uint64_t)256 << 20)
+#define CALLS_PER_SECOND 50 /* as client-go's QPS and Burst */
+#define CALLS_BURST 100
+
+static void on_turn(struct timer *t);
 
 struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target)
 {
@@ -19,13 +25,26 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
     a->transfers = t;
     a->target = target;
     credentials_init(&a->credentials, target);
+    list_init(&a->waiting);
+    timer_init(&a->turn, loop_sched(l), on_turn);
+    api_limit(a, &(struct api_limits){ .objects = OBJECTS_MAX,
+                                       .bytes = BYTES_MAX,
+                                       .calls_per_second = CALLS_PER_SECOND,
+                                       .calls_burst = CALLS_BURST });
     return a;
+}
+
+void api_limit(struct api *a, const struct api_limits *limits)
+{
+    a->limits = *limits;
+    call_rate_init(&a->rate, limits->calls_per_second, limits->calls_burst);
 }
 
 void api_destroy(struct api *a)
 {
     if (!a)
         return;
+    timer_stop(&a->turn);
     credentials_finish(&a->credentials);
     kube_target_destroy(a->target);
     free(a);
@@ -51,7 +70,11 @@ struct request {
     struct api *api;
     struct task task;
     struct reply reply;
-    char *path;        /* of a list, without limit and continue */
+    struct list_node waiting; /* in api.waiting until its turn comes */
+    const char *method;       /* static */
+    char *single, *body;      /* of a get or post: its path, and what is posted */
+    char *path;               /* of a list, without limit and continue */
+    struct list_size size;
     char *more;        /* the next page, as the server called it; NULL: none */
     bool whole;        /* no more pages: the list is read in one piece */
     uint64_t deadline; /* 0: none */
@@ -81,16 +104,58 @@ static void open_page(struct request *r)
     free(path);
 }
 
-static void deliver(struct request *r, enum json_piece kind, json_t *object)
+static void open_call(struct request *r)
 {
-    const char *more = json_string_value(json_object_get(object, "continue"));
+    if (r->path)
+        open_page(r);
+    else
+        open_reply(r, REPLY_OBJECT, r->method, r->single, r->body);
+}
 
-    if (kind == JSON_ITEM) {
-        r->call->on_object(r->call->owner, object);
+/* Now, or when the rate of calls allows it. */
+static void call_in_turn(struct request *r)
+{
+    struct api *a = r->api;
+    uint64_t wait = 1;
+
+    if (list_empty(&a->waiting))
+        wait = call_rate_take(&a->rate, r->task.sched->now);
+    if (!wait) {
+        open_call(r);
         return;
     }
-    free(r->more);
+    list_append(&a->waiting, &r->waiting);
+    if (!a->turn.at)
+        timer_set(&a->turn, wait);
+}
+
+static enum err take_metadata(struct request *r, json_t *metadata)
+{
+    const char *more = json_string_value(json_object_get(metadata, "continue"));
+
+    free(TAKE(r->more));
+    if (!limits_allow_tokens(metadata)) {
+        r->reply.error = (struct api_error){ .code = ERR_PROTO, .status = 200 };
+        return diag_set(&r->reply.error.why, ERR_PROTO,
+                        "GET %s: a list whose version or next page is too long", r->path);
+    }
     r->more = more && *more ? xstrdup(more) : NULL;
+    return r->more ? limits_add_page(&r->api->limits, &r->size, r->path, &r->reply.error)
+                   : OK;
+}
+
+static enum err deliver(struct request *r, enum json_piece kind, json_t *object)
+{
+    enum err e = OK;
+
+    if (kind == JSON_METADATA)
+        return take_metadata(r, object);
+    if (r->path)
+        e = limits_add_object(&r->api->limits, &r->size, r->reply.object_len, r->path,
+                              &r->reply.error);
+    if (!e)
+        r->call->on_object(r->call->owner, object);
+    return e;
 }
 
 static void conclude(struct request *r, enum err e)
@@ -107,10 +172,11 @@ static void go_on(struct request *r, enum err e)
 {
     if (e == ERR_GONE && r->path && !r->whole) {
         r->whole = true;
+        r->size = (struct list_size){ 0 };
         free(TAKE(r->more));
-        open_page(r);
+        call_in_turn(r);
     } else if (e == ERR_EOF && r->more) {
-        open_page(r);
+        call_in_turn(r);
     } else {
         conclude(r, e == ERR_EOF ? OK : e);
     }
@@ -123,14 +189,51 @@ static void on_reply(struct task *task)
     json_t *object = NULL;
     enum err e;
 
-    if (r->call->result != ERR_AGAIN)
+    if (r->call->result != ERR_AGAIN || !list_empty(&r->waiting))
         return;
     while ((e = reply_next(&r->reply, &kind, &object)) == OK) {
-        deliver(r, kind, object);
+        e = deliver(r, kind, object);
         json_decref(object);
+        if (e)
+            break;
     }
     if (e != ERR_AGAIN)
         go_on(r, e);
+}
+
+/* The time of a call that waited for its turn is up. */
+static void conclude_late(struct request *r)
+{
+    r->reply.error = (struct api_error){ .code = ERR_THROTTLED };
+    diag_set(&r->reply.error.why, ERR_THROTTLED,
+             "%s %s: more calls to the API server than lookup-rate allows (%u a second)",
+             r->method, r->path ? r->path : r->single, r->api->limits.calls_per_second);
+    conclude(r, ERR_THROTTLED);
+}
+
+static bool is_late(const struct request *r)
+{
+    return r->deadline && r->task.sched->now >= r->deadline;
+}
+
+static void on_turn(struct timer *t)
+{
+    struct api *a = container_of(t, struct api, turn);
+
+    while (!list_empty(&a->waiting)) {
+        struct request *r = list_first(&a->waiting, struct request, waiting);
+        bool late = is_late(r);
+        uint64_t wait = late ? 0 : call_rate_take(&a->rate, r->task.sched->now);
+        if (wait) {
+            timer_set(&a->turn, wait);
+            return;
+        }
+        list_remove(&r->waiting);
+        if (late)
+            conclude_late(r);
+        else
+            open_call(r);
+    }
 }
 
 static struct request *start(struct api *a, struct api_call *call, uint64_t timeout_ms)
@@ -140,6 +243,8 @@ static struct request *start(struct api *a, struct api_call *call, uint64_t time
     r->call = call;
     r->api = a;
     r->deadline = timeout_ms ? loop_sched(a->loop)->now + timeout_ms : 0;
+    r->method = "GET";
+    list_init(&r->waiting);
     task_init(&r->task, loop_sched(a->loop), RANK_READ, on_reply);
     call->result = ERR_AGAIN;
     call->error = (struct api_error){ .code = OK };
@@ -149,13 +254,21 @@ static struct request *start(struct api *a, struct api_call *call, uint64_t time
 
 void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms)
 {
-    open_reply(start(a, call, timeout_ms), REPLY_OBJECT, "GET", path, NULL);
+    struct request *r = start(a, call, timeout_ms);
+
+    r->single = xstrdup(path);
+    call_in_turn(r);
 }
 
 void api_post(struct api *a, struct api_call *call, const char *path, const char *body,
               uint64_t timeout_ms)
 {
-    open_reply(start(a, call, timeout_ms), REPLY_OBJECT, "POST", path, body);
+    struct request *r = start(a, call, timeout_ms);
+
+    r->method = "POST";
+    r->single = xstrdup(path);
+    r->body = xstrdup(body);
+    call_in_turn(r);
 }
 
 void api_list(struct api *a, struct api_call *call, const char *path,
@@ -166,7 +279,7 @@ void api_list(struct api *a, struct api_call *call, const char *path,
     r->path = xstrdup(path);
     if (selector)
         r->path = with_query(r->path, "labelSelector", selector);
-    open_page(r);
+    call_in_turn(r);
 }
 
 void api_call_finish(struct api_call *call)
@@ -176,8 +289,11 @@ void api_call_finish(struct api_call *call)
     if (!r)
         return;
     call->request = NULL;
+    list_remove(&r->waiting);
     task_cancel(&r->task);
     reply_finish(&r->reply);
+    free(r->single);
+    free(r->body);
     free(r->path);
     free(r->more);
     free(r);

@@ -20,6 +20,16 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
 void api_destroy(struct api *a);
 const struct kube_target *api_target(const struct api *a);
 
+/* How much a list or a watch may bring, and how many calls (gets, posts and pages of lists,
+ * not watches) may be made; further ones wait.  What api_create sets is what the settings
+ * have by default. */
+struct api_limits {
+    uint32_t objects; /* of one list or watch */
+    uint64_t bytes;   /* of their JSON */
+    uint32_t calls_per_second, calls_burst;
+};
+void api_limit(struct api *a, const struct api_limits *limits);
+
 /* "Bearer ..." / "Basic ..." for the Authorization header at this moment, or NULL.  Valid
  * until the next call.  Never logged. */
 const char *api_authorization(struct api *a);
@@ -56,7 +66,8 @@ struct api_call {
  * path: below the prefix, for instance "/api/v1/namespaces/shop/services/web".  A list is
  * read in pages of 500 and each item goes to on_object; a get calls it once.  When the
  * server loses its place in a list it is read again from the beginning: items may come
- * twice. */
+ * twice.  ERR_LIMIT: the list is larger than the limits; ERR_THROTTLED: the call's turn did
+ * not come within timeout_ms. */
 void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms);
 void api_list(struct api *a, struct api_call *call, const char *path,
               const char *selector, uint64_t timeout_ms);

@@ -171,6 +171,7 @@ static enum err parse(struct reply *r, struct str text, json_t **ret)
 
     if (!object)
         return fail(r, ERR_PROTO, "the answer is not JSON");
+    r->object_len = text.len;
     *ret = object;
     return OK;
 }

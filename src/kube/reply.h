@@ -7,6 +7,7 @@
 
 #include "kube/api.h"
 #include "kube/credentials.h"
+#include "kube/limits.h"
 #include "wire/json_items.h"
 
 struct api {
@@ -15,6 +16,10 @@ struct api {
     struct kube_target *target;
     struct credentials credentials;
     bool unreachable; /* said so; the watches say when it is back */
+    struct api_limits limits;
+    struct call_rate rate;
+    struct list_node waiting; /* struct request, in order: for the rate */
+    struct timer turn;        /* while any waits */
 };
 
 #define OBJECT_MAX (4u << 20) /* etcd refuses objects half that size */
@@ -32,8 +37,9 @@ struct reply {
     struct json_items *items;  /* lists and watches */
     char *text;                /* an object, or what an error says */
     size_t len;
-    bool delivered; /* REPLY_OBJECT: it was handed out */
-    bool retried;   /* after a 401, with credentials read anew */
+    size_t object_len; /* of the JSON of the object that was returned last */
+    bool delivered;    /* REPLY_OBJECT: it was handed out */
+    bool retried;      /* after a 401, with credentials read anew */
 
     struct api_error error; /* of the failure reply_next returned */
 };

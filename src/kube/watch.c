@@ -60,22 +60,25 @@ struct api_watch {
     enum watch_state state;
     struct reply reply;
 
-    struct map known;    /* "namespace/name" -> struct known */
-    uint64_t generation; /* number of the list being read */
-    char *version;       /* to watch from; NULL: list first */
-    char *more;          /* the next page of the list */
-    bool whole;          /* a list lost its place: read it in one piece */
-    bool said;           /* an event came since the watch began */
-    unsigned failures;   /* in a row, that the server spoke of */
-    bool anew;           /* listed because of a 410, and nothing good has come since */
-    bool lost;           /* a failure was logged, the recovery was not */
-    uint64_t began;      /* when this reply was asked for */
-    uint64_t well_since; /* when it last became live */
-    uint64_t delay_ms;   /* the last one, without its jitter */
+    struct map known;      /* "namespace/name" -> struct known */
+    uint64_t known_bytes;  /* of their JSON */
+    struct list_size size; /* of the list being read */
+    uint64_t generation;   /* number of the list being read */
+    char *version;         /* to watch from; NULL: list first */
+    char *more;            /* the next page of the list */
+    bool whole;            /* a list lost its place: read it in one piece */
+    bool said;             /* an event came since the watch began */
+    unsigned failures;     /* in a row, that the server spoke of */
+    bool anew;             /* listed because of a 410, and nothing good has come since */
+    bool lost;             /* a failure was logged, the recovery was not */
+    uint64_t began;        /* when this reply was asked for */
+    uint64_t well_since;   /* when it last became live */
+    uint64_t delay_ms;     /* the last one, without its jitter */
 };
 
 struct known {
     uint64_t generation;
+    size_t bytes; /* of its JSON, as it came last */
     char uid[];
 };
 
@@ -122,11 +125,19 @@ static char *key_of(json_t *metadata)
     return xasprintf("%s/%s", text_at(metadata, "namespace"), text_at(metadata, "name"));
 }
 
+static void drop_known(struct api_watch *w, const char *key)
+{
+    struct known *known = map_remove(&w->known, str_of(key));
+
+    w->known_bytes -= known ? known->bytes : 0;
+    free(known);
+}
+
 static void forget(struct api_watch *w, json_t *object)
 {
     AUTO_FREE char *key = key_of(json_object_get(object, "metadata"));
 
-    free(map_remove(&w->known, str_of(key)));
+    drop_known(w, key);
     w->on_event(w->owner, API_DELETED, object);
 }
 
@@ -140,7 +151,7 @@ static void learn(struct api_watch *w, json_t *object)
 
     if (known && !str_eq(str_of(known->uid), str_of(uid))) {
         report_gone(w, key, known->uid);
-        free(map_remove(&w->known, str_of(key)));
+        drop_known(w, key);
         known = NULL;
     }
     if (!known) {
@@ -151,23 +162,31 @@ static void learn(struct api_watch *w, json_t *object)
         event = API_ADDED;
     }
     known->generation = w->generation;
+    w->known_bytes += w->reply.object_len - known->bytes;
+    known->bytes = w->reply.object_len;
     w->on_event(w->owner, event, object);
 }
 
-/* A list is complete: what it did not name is gone. */
-static void sweep(struct api_watch *w)
+/* What the list of this generation did not name is gone. */
+static void drop_older(struct api_watch *w)
 {
     struct map_entry *e;
 
     for (size_t at = 0; (e = map_next(&w->known, &at));) {
-        struct known *known = e->value;
+        const struct known *known = e->value;
         if (known->generation == w->generation)
             continue;
         AUTO_FREE char *key = xstrdup(e->key);
-        map_remove(&w->known, str_of(key));
-        report_gone(w, key, known->uid);
-        free(known);
+        AUTO_FREE char *uid = xstrdup(known->uid);
+        drop_known(w, key);
+        report_gone(w, key, uid);
     }
+}
+
+/* A list is complete. */
+static void sweep(struct api_watch *w)
+{
+    drop_older(w);
     w->shown.synced = true;
     w->on_event(w->owner, API_SYNCED, NULL);
 }
@@ -219,6 +238,7 @@ static enum watch_state begin_list(struct api_watch *w)
     not_live(w);
     free(TAKE(w->version));
     free(TAKE(w->more));
+    w->size = (struct list_size){ 0 };
     w->generation++;
     ask_page(w);
     return STATE_LIST;
@@ -297,15 +317,54 @@ static void note_live(struct api_watch *w)
     task_wake(w->wake);
 }
 
-static void take_list_piece(struct api_watch *w, enum json_piece kind, json_t *object)
+static enum err bad_object(struct api_watch *w, const char *what)
 {
-    if (kind == JSON_ITEM) {
-        learn(w, object);
-        return;
-    }
-    remember(&w->version, text_at(object, "resourceVersion"));
+    w->reply.error = (struct api_error){ .code = ERR_PROTO, .status = 200 };
+    return diag_set(&w->reply.error.why, ERR_PROTO, "GET %s: %s", w->path, what);
+}
+
+/* Lists that fail leave their objects behind, beside those of the last good one. */
+static bool holds_too_much(const struct api_watch *w)
+{
+    const struct api_limits *limits = &w->api->limits;
+    uint64_t lists = w->state == STATE_LIST ? 2 : 1;
+
+    return w->known.count > lists * limits->objects ||
+           w->known_bytes > lists * limits->bytes;
+}
+
+static enum err take_object(struct api_watch *w, json_t *object)
+{
+    struct list_size held = { .objects = w->api->limits.objects };
+
+    if (!limits_allow_names(json_object_get(object, "metadata")))
+        return bad_object(w, "an object whose name is too long");
+    learn(w, object);
+    if (!holds_too_much(w))
+        return OK;
+    if (w->state == STATE_LIST)
+        drop_older(w);
+    return limits_add_object(&w->api->limits, &held, 0, w->path, &w->reply.error);
+}
+
+static enum err take_list_metadata(struct api_watch *w, json_t *metadata)
+{
+    if (!limits_allow_tokens(metadata))
+        return bad_object(w, "a list whose version or next page is too long");
+    remember(&w->version, text_at(metadata, "resourceVersion"));
     free(TAKE(w->more));
-    remember(&w->more, text_at(object, "continue"));
+    remember(&w->more, text_at(metadata, "continue"));
+    return w->more ? limits_add_page(&w->api->limits, &w->size, w->path, &w->reply.error)
+                   : OK;
+}
+
+static enum err take_list_piece(struct api_watch *w, enum json_piece kind, json_t *object)
+{
+    if (kind == JSON_METADATA)
+        return take_list_metadata(w, object);
+    enum err e = limits_add_object(&w->api->limits, &w->size, w->reply.object_len,
+                                   w->path, &w->reply.error);
+    return e ? e : take_object(w, object);
 }
 
 static enum watch_state end_of_page(struct api_watch *w)
@@ -332,8 +391,10 @@ static enum watch_state in_list(struct api_watch *w)
     enum err e;
 
     while ((e = reply_next(&w->reply, &kind, &object)) == OK) {
-        take_list_piece(w, kind, object);
+        e = take_list_piece(w, kind, object);
         json_decref(object);
+        if (e)
+            break;
     }
     if (e == ERR_AGAIN)
         return STATE_LIST;
@@ -360,14 +421,21 @@ static enum err take_event(struct api_watch *w, json_t *event)
         status_read(&w->shown.error, object);
         return w->shown.error.code;
     }
+    enum err e = OK;
+    if (!limits_allow_names(metadata))
+        e = bad_object(w, "an event whose object has too long a name");
+    else if (str_eq(type, STR("ADDED")) || str_eq(type, STR("MODIFIED")))
+        e = take_object(w, object);
+    else if (str_eq(type, STR("DELETED")))
+        forget(w, object);
+    if (e) {
+        w->shown.error = w->reply.error;
+        return e;
+    }
     w->said = true;
     w->anew = false;
     w->failures = 0;
     remember(&w->version, text_at(metadata, "resourceVersion"));
-    if (str_eq(type, STR("ADDED")) || str_eq(type, STR("MODIFIED")))
-        learn(w, object);
-    else if (str_eq(type, STR("DELETED")))
-        forget(w, object);
     return OK;
 }
 

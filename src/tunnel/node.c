@@ -16,12 +16,21 @@ static struct node *node_create(struct map *all, const char *name)
     return n;
 }
 
-struct node *node_ref(struct map *all, const char *name)
+struct node *node_ref(struct map *all, const char *ns, const char *node)
 {
+    /* The upper bits of the hash depend on every byte of the name. */
+    unsigned bucket = (unsigned)(str_hash(str_of(node)) >> 48) % NODE_BUCKETS;
+    AUTO_FREE char *name = xasprintf("%s/%u", ns, bucket);
     struct node *n = map_get(all, str_of(name));
 
     if (!n)
         n = node_create(all, name);
+    n->pods++;
+    return n;
+}
+
+struct node *node_share(struct node *n)
+{
     n->pods++;
     return n;
 }

@@ -1,6 +1,9 @@
 /* tunnel/node.h - the dials under way to one node, and the pods that wait for one of them
  *
  * Private to tunnel/.  Each dial costs its node a millisecond, so there is a limit per node.
+ * The name of the node comes from a slice, and is the word of whoever wrote that: so the
+ * pods of each namespace have limits of their own, and share at most NODE_BUCKETS of them,
+ * whatever names of nodes they claim (decision 069).
  * A pod that lacks a dial because of a limit is queued here; the end of a dial serves these
  * queues only, and never looks at other pods.  A node lives as long as one of its pods.
  */
@@ -18,8 +21,12 @@ struct node {
     struct list_node lacking;    /* struct pod: its openings need more dials */
     struct list_node ahead;      /* struct pod: it lacks prewarmed tunnels */
     struct list_node in_blocked; /* of all nodes with pods in `ahead` */
-    char name[];                 /* "" when unknown */
+    char name[];                 /* "NAMESPACE/BUCKET" */
 };
 
-struct node *node_ref(struct map *all, const char *name); /* creates it if need be */
+#define NODE_BUCKETS 32 /* per namespace */
+
+/* node: its name, "" when unknown.  Creates it if need be. */
+struct node *node_ref(struct map *all, const char *ns, const char *node);
+struct node *node_share(struct node *n);
 void node_unref(struct node *n);

@@ -89,7 +89,7 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     p->ns = xstrdup(e->ns);
     p->name = xstrdup(e->pod);
     p->label = xasprintf("%s/%s", e->ns, e->pod);
-    p->node = node_ref(&ts->nodes, e->node ? e->node : "");
+    p->node = node_ref(&ts->nodes, e->ns, e->node ? e->node : "");
     list_init(&p->lacking);
     list_init(&p->ahead);
     list_init(&p->tunnels);
@@ -237,7 +237,7 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     bool silent = is_silence(t);
     struct api_error error = t->error;
     uint32_t carried = tunnel_carries(t);
-    struct node *node = node_ref(&ts->nodes, p->node->name);
+    struct node *node = node_share(p->node);
 
     if (!was_dialling && error.code != ERR_CANCELLED)
         dialling_on_loss(p, ts->sched->now - t->opened_at);

@@ -1,6 +1,7 @@
 /* tests/session/tunnel_ahead_test.c - tunnels that are dialled before anybody waits for them */
 #include "tunnel_rig.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -330,6 +331,68 @@ static void spares_leave_dials_to_those_who_wait(void **state)
     assert_int_equal(tunnels_demand(rig.tunnels, "uid-2").wanted, 4);
 }
 
+static struct endpoint claimed_endpoint(char *ns, char *node, char key[static 16],
+                                        unsigned n)
+{
+    snprintf(key, 16, "pod-%u", n);
+    return (struct endpoint){ .refs = 1,
+                              .ns = ns,
+                              .pod = key,
+                              .uid = key,
+                              .key = key,
+                              .node = node,
+                              .ready = true };
+}
+
+static void on_opening(struct task *task)
+{
+    (void)task;
+}
+
+/* Who writes slices chooses the names of nodes in them. */
+static void claimed_node_takes_no_dials_from_other_namespaces(void **state)
+{
+    (void)state;
+    struct opening openings[8] = { 0 };
+    char keys[ARRAY_LEN(openings)][16], evil[] = "evil", shop[] = "shop",
+                                        node[] = "node-1";
+    struct task wake;
+
+    task_init(&wake, rig.sched, RANK_WORK, on_opening);
+    rig.settings.dials_max = 2;
+    restart();
+    for (unsigned i = 0; i < ARRAY_LEN(openings); i++) {
+        bool hostile = i < 4;
+        struct endpoint e = claimed_endpoint(hostile ? evil : shop, node, keys[i], i);
+        tunnels_open(rig.tunnels, &e, 80, &openings[i], &wake);
+    }
+    rig_run();
+    assert_int_equal(rig.dials, 4);
+    for (unsigned i = 0; i < ARRAY_LEN(openings); i++)
+        opening_finish(&openings[i]);
+}
+
+static void invented_nodes_get_a_bounded_number_of_dials(void **state)
+{
+    (void)state;
+    struct opening openings[60] = { 0 };
+    char keys[ARRAY_LEN(openings)][16], node[16], evil[] = "evil";
+    struct task wake;
+
+    task_init(&wake, rig.sched, RANK_WORK, on_opening);
+    rig.settings.dials_max = 1;
+    restart();
+    for (unsigned i = 0; i < ARRAY_LEN(openings); i++) {
+        snprintf(node, sizeof(node), "node-%u", i);
+        struct endpoint e = claimed_endpoint(evil, node, keys[i], i);
+        tunnels_open(rig.tunnels, &e, 80, &openings[i], &wake);
+    }
+    rig_run();
+    assert_in_range(rig.dials, 16, 32); /* of 60; NODE_BUCKETS */
+    for (unsigned i = 0; i < ARRAY_LEN(openings); i++)
+        opening_finish(&openings[i]);
+}
+
 static void an_expected_pod_is_ready_for_all_of_them(void **state)
 {
     (void)state;
@@ -490,6 +553,8 @@ int main(void)
         TEST(a_refused_pod_gets_no_spares),
         TEST(a_failure_is_followed_by_a_pause),
         TEST(spares_leave_dials_to_those_who_wait),
+        TEST(claimed_node_takes_no_dials_from_other_namespaces),
+        TEST(invented_nodes_get_a_bounded_number_of_dials),
         TEST(an_expected_pod_is_ready_for_all_of_them),
         TEST(an_expected_pod_that_nobody_asks_is_given_up),
         TEST(an_expected_pod_waits_for_a_dial),

@@ -4,6 +4,7 @@
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
+#include <time.h>
 
 #include "base/own.h"
 #include "catalog/objects.h"
@@ -275,6 +276,63 @@ static void a_slice_replaces_the_one_of_its_name(void **state)
     slice_list_finish(&l);
 }
 
+#define MANY 40000
+
+static struct slice *numbered_slice(size_t n)
+{
+    AUTO_FREE char *name = xasprintf("slice-%zu", n);
+    return named_slice(name, 1);
+}
+
+/* Seconds of CPU time, not of the clock. */
+static double seconds_for(size_t count)
+{
+    struct slice_list l = { 0 };
+    clock_t began = clock();
+
+    for (int round = 0; round < 2; round++)
+        for (size_t i = 0; i < count; i++)
+            assert_int_equal(slice_list_put(&l, numbered_slice(i)), round == 0);
+    assert_int_equal(l.count, count);
+    for (size_t i = 0; i < count; i++) {
+        AUTO_FREE char *name = xasprintf("slice-%zu", (i * 7919) % count);
+        assert_true(slice_list_remove(&l, name));
+    }
+    assert_int_equal(l.count, 0);
+    slice_list_finish(&l);
+    return (double)(clock() - began) / CLOCKS_PER_SEC;
+}
+
+/* A search of all of them for each one takes tens of times as long, eight times as many. */
+static void many_slices_of_one_service_take_linear_time(void **state)
+{
+    (void)state;
+    double few = seconds_for(MANY / 8), many = seconds_for(MANY);
+
+    assert_true(many < 32 * few + 0.05);
+}
+
+static void slice_list_keeps_every_slice_across_its_index(void **state)
+{
+    (void)state;
+    struct slice_list l = { 0 };
+
+    for (size_t i = 0; i < 40; i++)
+        assert_true(slice_list_put(&l, numbered_slice(i)));
+    for (size_t i = 0; i < 40; i += 2) {
+        AUTO_FREE char *name = xasprintf("slice-%zu", i);
+        assert_true(slice_list_remove(&l, name));
+        assert_false(slice_list_remove(&l, name));
+    }
+    assert_int_equal(l.count, 20);
+    for (size_t i = 0; i < 40; i++)
+        assert_int_equal(slice_list_put(&l, numbered_slice(i)), i % 2 == 0);
+    assert_int_equal(l.count, 40);
+    slice_list_finish(&l);
+    assert_true(slice_list_put(&l, numbered_slice(1)));
+    slice_list_finish(&l);
+}
+
 /* The API server checks nothing in a targetRef, and the name goes into requests. */
 static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
 {
@@ -333,6 +391,8 @@ int main(void)
         cmocka_unit_test(reads_a_pod),
         cmocka_unit_test(finds_why_a_pod_does_not_run),
         cmocka_unit_test(a_slice_replaces_the_one_of_its_name),
+        cmocka_unit_test(many_slices_of_one_service_take_linear_time),
+        cmocka_unit_test(slice_list_keeps_every_slice_across_its_index),
     };
     return cmocka_run_group_tests_name("catalog/objects", tests, NULL, NULL);
 }

@@ -630,6 +630,190 @@ static void reads_a_status_from_any_answer(void **state)
     assert_int_equal(e.code, ERR_PROTO);
 }
 
+static const struct api_limits tight = {
+    .objects = 200, .bytes = 1 << 20, .calls_per_second = 1000, .calls_burst = 1000
+};
+
+/* A page without an object, and always another one. */
+static bool has_no_last_page(int fd, const char *request, unsigned n)
+{
+    char page[128];
+    (void)request;
+    snprintf(page, sizeof(page), LIST("\"continue\":\"%u\"", ""), n);
+    return json(fd, 200, page);
+}
+
+/* As many objects as the client reads, each time under other names. */
+static bool has_no_last_object(int fd, const char *request, unsigned n)
+{
+    char item[256];
+    (void)request;
+    say_stream(fd);
+    http_chunk(fd, "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[");
+    for (unsigned i = 0; i < 400; i++) {
+        snprintf(item, sizeof(item), "%s{\"metadata\":{\"name\":\"o%u-%u\"}}",
+                 i ? "," : "", n, i);
+        http_chunk(fd, item);
+    }
+    return hold(fd);
+}
+
+static bool has_large_objects(int fd, const char *request, unsigned n)
+{
+    AUTO_FREE char *body = xmalloc(3 << 20);
+    AUTO_FREE char *filler = xcalloc(1, 600001);
+    (void)request;
+    (void)n;
+    memset(filler, 'x', 600000);
+    snprintf(body, 3 << 20,
+             LIST("", "{\"metadata\":{\"name\":\"a\"},\"x\":\"%s\"},"
+                      "{\"metadata\":{\"name\":\"b\"},\"x\":\"%s\"}"),
+             filler, filler);
+    return json(fd, 200, body);
+}
+
+/* One that no API server has: it would be kept, and as long as one object may be. */
+static bool has_a_long_name(int fd, const char *request, unsigned n)
+{
+    char body[1024];
+    (void)request;
+    (void)n;
+    snprintf(body, sizeof(body),
+             LIST("\"resourceVersion\":\"1\"", "{\"metadata\":{\"name\":\"%0300d\"}}"),
+             0);
+    return json(fd, 200, body);
+}
+
+static void list_beyond_the_limits_fails(void **state)
+{
+    (void)state;
+    static const struct {
+        bool (*answer)(int fd, const char *request, unsigned n);
+        const char *why;
+    } cases[] = {
+        { has_no_last_page, "more pages than max-objects allows" },
+        { has_no_last_object, "more objects than max-objects allows" },
+        { has_large_objects, "more bytes than max-objects-size allows" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+        struct api_call call = { .on_object = on_object, .owner = &b };
+        bench_open(&b, false, cases[i].answer);
+        api_limit(b.api, &tight);
+        api_list(b.api, &call, "/api/v1/pods", NULL, 20000);
+        wait_for(&b, &call);
+        assert_int_equal(call.result, ERR_LIMIT);
+        assert_non_null(strstr(call.error.why.text, cases[i].why));
+        assert_true(atomic_load(&b.requests) <= 4);
+        api_call_finish(&call);
+        bench_close(&b);
+    }
+}
+
+static void count_events(void *owner, enum api_event event, json_t *object)
+{
+    long *held = owner;
+    (void)object;
+    *held += event == API_ADDED ? 1 : event == API_DELETED ? -1 : 0;
+}
+
+/* However often it is tried, and under however many names. */
+static void watch_beyond_the_limits_fails_and_backs_off(void **state)
+{
+    (void)state;
+    static const struct {
+        bool (*answer)(int fd, const char *request, unsigned n);
+        enum err error;
+    } cases[] = {
+        { has_no_last_page, ERR_LIMIT },
+        { has_no_last_object, ERR_LIMIT },
+        { has_a_long_name, ERR_PROTO },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct bench b;
+        long held = 0;
+        bench_open(&b, false, cases[i].answer);
+        api_limit(b.api, &tight);
+        struct api_watch *w =
+            api_watch_open(b.api, "/api/v1/pods", count_events, &held, NULL);
+        const struct api_watch_state *shown = api_watch_state(w);
+        for (int turn = 0; !shown->error.code && turn < PATIENCE; turn++)
+            loop_run_once(b.loop, 20);
+        assert_int_equal(shown->error.code, cases[i].error);
+        assert_false(shown->synced);
+        unsigned after_first = atomic_load(&b.requests);
+        for (int turn = 0; turn < 20; turn++)
+            loop_run_once(b.loop, 20);
+        assert_int_equal(atomic_load(&b.requests), after_first);
+        assert_in_range(held, 0, 200);
+        api_watch_close(w);
+        bench_close(&b);
+    }
+}
+
+static void failed_lists_do_not_add_up(void **state)
+{
+    (void)state;
+    struct bench b;
+    long held = 0, most = 0;
+    bench_open(&b, false, has_no_last_object);
+    api_limit(b.api, &tight);
+
+    struct api_watch *w =
+        api_watch_open(b.api, "/api/v1/pods", count_events, &held, NULL);
+    for (int turns_left = 5 * PATIENCE; turns_left > 0; turns_left--) {
+        loop_run_once(b.loop, 20);
+        most = held > most ? held : most;
+        if (atomic_load(&b.requests) == 3 && turns_left > 10)
+            turns_left = 10; /* to read the third list */
+    }
+    assert_true(atomic_load(&b.requests) >= 3);
+    assert_in_range(most, 200, 401);
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static bool is_there(int fd, const char *request, unsigned n)
+{
+    (void)request;
+    (void)n;
+    return json(fd, 200, ITEM("a", "1"));
+}
+
+#define CALLS 12
+
+static void calls_beyond_the_burst_come_at_the_rate(void **state)
+{
+    (void)state;
+    const struct api_limits slow = {
+        .objects = 200, .bytes = 1 << 20, .calls_per_second = 20, .calls_burst = 4
+    };
+    struct bench b;
+    struct api_call calls[CALLS];
+    bench_open(&b, false, is_there);
+    api_limit(b.api, &slow);
+    uint64_t began = loop_sched(b.loop)->now;
+
+    for (size_t i = 0; i < CALLS; i++) {
+        calls[i] = (struct api_call){ .on_object = on_object, .owner = &b };
+        api_get(b.api, &calls[i], "/x", i == 5 ? 20 : 5000);
+    }
+    api_call_finish(&calls[4]); /* it waited, and takes no turn */
+    for (size_t i = 0; i < CALLS; i++)
+        if (i != 4)
+            wait_for(&b, &calls[i]);
+    assert_true(loop_sched(b.loop)->now - began >= (CALLS - 2 - 4) * 50);
+    assert_int_equal(calls[5].result, ERR_THROTTLED);
+    assert_non_null(strstr(calls[5].error.why.text, "lookup-rate"));
+    assert_int_equal(calls[CALLS - 1].result, OK);
+    assert_int_equal(b.requests, CALLS - 2);
+    for (size_t i = 0; i < CALLS; i++)
+        api_call_finish(&calls[i]);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -648,6 +832,10 @@ int main(void)
         cmocka_unit_test(lists_anew_when_its_version_is_refused_again),
         cmocka_unit_test(says_that_watching_is_forbidden),
         cmocka_unit_test(reads_a_status_from_any_answer),
+        cmocka_unit_test(list_beyond_the_limits_fails),
+        cmocka_unit_test(watch_beyond_the_limits_fails_and_backs_off),
+        cmocka_unit_test(failed_lists_do_not_add_up),
+        cmocka_unit_test(calls_beyond_the_burst_come_at_the_rate),
     };
     return cmocka_run_group_tests_name("kube/api", tests, NULL, NULL);
 }
