@@ -87,7 +87,7 @@ def test_raw_connection_to_our_own_service_ends(replicas):
     local, = free_ports(1)
     one, = replicas("--expose", f"kt.ktns:80={local}", count=1)
     with contextlib.suppress(ConnectionResetError), socket.create_connection(("127.0.0.1", local), 5) as raw:
-        raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: kt.ktns\r\n\r\n")
+        raw.sendall(b"\0\0\0\x08\x04\xd2\x16\x2f")  # a protocol that is not HTTP
         assert raw.recv(100) == b""
     assert dials(one) == 0
 
