@@ -46,6 +46,10 @@
       "Memory for all bytes that wait; auto: half of the cgroup's, or 256MiB") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
       "A client has this long to send a request's head") \
+    X(AUTO_DURATION, body_timeout_ms, "body-timeout", "auto", 0, MS_DAY, DOORS, \
+      "A client may pause this long in a body; auto: 5m, in a pod 60s") \
+    X(AUTO_DURATION, send_timeout_ms, "send-timeout", "auto", 0, MS_DAY, DOORS, \
+      "An answer may be left unread this long; auto: any, in a pod 60s") \
     X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \
       DOORS, \
       "Close a client's connection after this long between requests") \

@@ -279,6 +279,7 @@ static enum err start_doors(struct daemon *d, struct diag *why)
                             d->config, d->admin);
     limit_clients(d);
     limit_memory(d);
+    serve_set_in_pod(d->serve, in_pod());
     memory_on_quiet(d->memory, on_quiet, d);
     return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
 }

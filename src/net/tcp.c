@@ -10,8 +10,10 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #define LOG_MODULE LOG_NET
@@ -318,6 +320,13 @@ struct stream *tcp_open_accepted(struct loop *l, int fd)
 int tcp_fd(const struct stream *s)
 {
     return s->ops == &tcp_ops ? container_of(s, const struct tcp, stream)->fd : -1;
+}
+
+size_t tcp_queued(const struct stream *s)
+{
+    int queued = 0;
+
+    return ioctl(tcp_fd(s), SIOCOUTQ, &queued) == 0 && queued > 0 ? (size_t)queued : 0;
 }
 
 bool tcp_is_unanswered(const struct stream *s, uint64_t ms)

@@ -25,6 +25,10 @@ struct stream *tcp_open_accepted(struct loop *l, int fd);
  * a tcp stream. */
 int tcp_fd(const struct stream *s);
 
+/* Bytes that the kernel has and the far end's has not acknowledged.  0 for what is no tcp
+ * stream. */
+size_t tcp_queued(const struct stream *s);
+
 /* Has the far end's kernel answered nothing for so long, though it was asked twice?  One
  * whose program does not read does answer, for as long as that takes: it says that there is
  * no room (RFC 9293, section 3.8.6.1).  False for what is no tcp stream. */

@@ -97,6 +97,7 @@ static void conclude(struct exchange *x)
     exchange_account(x);
     relay_finish(&x->relay);
     x->relay = (struct relay){ 0 };
+    stall_watch(&x->stall, false, 0, 0);
     peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
     upstream_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
@@ -554,6 +555,61 @@ static bool is_abandoned(struct exchange *x)
     return x->peer.gone;
 }
 
+static bool is_unread(const struct exchange *x)
+{
+    return x->client->stuck && !bufq_empty(&x->client->out);
+}
+
+/* The rest of the body is due, and there is room for it.  (A client that asked for a
+ * 100-continue may be waiting for the pod.) */
+static bool is_half_sent(const struct exchange *x)
+{
+    bool is_permitted = x->bytes_in || x->answering.began || !x->request.expect_continue;
+
+    return x->sending.state == SENDING_BODY && is_permitted && !x->client->paused &&
+           bufq_empty(&x->client->in);
+}
+
+/* Time runs while only the client can go on, and nothing moves in either direction. */
+static void watch_client(struct exchange *x)
+{
+    bool talk = x->state == EXCHANGE_TALK, unread = talk && is_unread(x);
+    bool waiting = unread || (talk && is_half_sent(x));
+    uint64_t moved = x->bytes_in + x->bytes_out - x->client->out.len;
+
+    if (waiting || x->stall.waiting)
+        stall_watch(&x->stall, waiting, moved * 2 + unread,
+                    unread ? stall_send_ms(x->serve, x->from)
+                           : stall_body_ms(x->serve, x->from));
+}
+
+static enum exchange_state refuse_half_sent(struct exchange *x)
+{
+    struct refusal why;
+
+    if (x->answering.state != ANSWERING_HEAD)
+        return cut(x);
+    refusal_set(&why, 408, "Request Timeout: the body did not arrive in time");
+    refusal_detail(&why, "What had come of it may have reached the pod already.");
+    refusal_hint(&why, "The time that a client may pause is --body-timeout.");
+    return refuse_and_close(x, &why);
+}
+
+static void on_stall(struct timer *t)
+{
+    struct exchange *x = container_of(t, struct exchange, stall.timer);
+    bool unread = is_unread(x);
+
+    if (!stall_look(&x->stall, x->client))
+        return;
+    log_info(x->id, "the client has stalled", LOG_S("client", x->from->address),
+             LOG_S("what", unread ? "does not read its answer" : "paused in the body"),
+             LOG_U("ms", x->stall.ms));
+    if (unread)
+        bufq_clear(&x->client->out); /* nothing is left to wait for before the reset */
+    enter(x, unread ? give_up(x) : refuse_half_sent(x));
+}
+
 /* What waits because of it, and how far it has come. */
 static void note_waiting(struct exchange *x)
 {
@@ -562,8 +618,7 @@ static void note_waiting(struct exchange *x)
     size_t in = client->in.len + x->sending.held.len + (pod ? pod->in.len : 0);
     uint64_t taken = x->bytes_in + x->bytes_out + x->relay.up + x->relay.down;
 
-    holder_wait(x->holder, client->stuck && !bufq_empty(&client->out), out + in,
-                taken - out);
+    holder_wait(x->holder, is_unread(x), out + in, taken - out);
 }
 
 static void on_wake(struct task *t)
@@ -580,6 +635,8 @@ static void on_wake(struct task *t)
     }
     if (x->state > EXCHANGE_HEAD && x->state < EXCHANGE_DONE)
         note_waiting(x);
+    if (x->state != EXCHANGE_DONE)
+        watch_client(x);
 }
 
 static void on_deadline(struct timer *t)
@@ -605,6 +662,7 @@ struct exchange *exchange_take(struct serve *serve)
     list_init(&x->spare);
     task_init(&x->task, serve->sched, RANK_WORK, on_wake);
     timer_init(&x->deadline, serve->sched, on_deadline);
+    timer_init(&x->stall.timer, serve->sched, on_stall);
     bufq_init(&x->sending.held, serve->pool, 0);
     return x;
 }
@@ -652,6 +710,7 @@ void exchange_destroy(struct exchange *x)
 {
     task_cancel(&x->task);
     timer_stop(&x->deadline);
+    timer_stop(&x->stall.timer);
     bufq_finish(&x->sending.held);
     head_text_finish(&x->text);
     head_text_finish(&x->answering.text);

@@ -12,6 +12,7 @@
 #include "serve/body.h"
 #include "serve/exposed.h"
 #include "serve/reading.h"
+#include "serve/stall.h"
 #include "serve/target.h"
 #include "upstream/lease.h"
 
@@ -102,6 +103,7 @@ struct exchange {
         const char *problem;
     } answering;
 
+    struct stall stall; /* in TALK: of the client */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
 

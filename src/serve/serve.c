@@ -95,6 +95,11 @@ void serve_limit_memory(struct serve *s, size_t max)
     chunk_pool_set_limit(s->pool, max, &s->pressure.relieve);
 }
 
+void serve_set_in_pod(struct serve *s, bool in_pod)
+{
+    s->in_pod = in_pod;
+}
+
 bool serve_free_descriptor(struct serve *s)
 {
     return pressure_free_descriptor(&s->pressure);

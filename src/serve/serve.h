@@ -29,6 +29,8 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
 void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
 /* All bytes that wait may take so much memory: by default any (serve/pressure.h). */
 void serve_limit_memory(struct serve *s, size_t max);
+/* We are in a pod: what is "auto" of --body-timeout and --send-timeout is shorter. */
+void serve_set_in_pod(struct serve *s, bool in_pod);
 /* Close the connection that was idle for longest, at once.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
 

@@ -24,7 +24,6 @@
 #include "detect/detect.h"
 #include "serve/strangers.h"
 
-#define FLUSH_MS 120000 /* without progress; the kernel tells us of 128 KiB at a time */
 #define LINGER_MS 2000
 #define BLANK_LINES_MAX 4
 
@@ -36,12 +35,6 @@ static uint64_t idle_ms(const struct config *c)
 static uint64_t head_ms(const struct config *c)
 {
     return c->head_timeout_ms;
-}
-
-static uint64_t flush_ms(const struct config *c)
-{
-    (void)c;
-    return FLUSH_MS;
 }
 
 static uint64_t linger_ms(const struct config *c)
@@ -61,7 +54,7 @@ static uint64_t no_ms(const struct config *c)
     X(GREET,    greet,    head_ms,   FLUSH)  /* the first bytes, that say which protocol */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
     X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and keeps the clock            */ \
-    X(FLUSH,    flush,    flush_ms,  CLOSED) /* the last bytes go out                    */ \
+    X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` is the clock */ \
     X(LINGER,   linger,   linger_ms, CLOSED) /* the end is sent; what comes is dropped   */ \
     X(CLOSED,   closed,   no_ms,     CLOSED) /* the memory goes when the task has run    */
 /* clang-format on */
@@ -77,6 +70,7 @@ struct session {
     struct list_node member; /* of the serve's sessions */
     struct task task;
     struct timer deadline;
+    struct stall stall; /* in FLUSH */
     enum session_state state;
 
     struct stream *client;     /* owned */
@@ -223,8 +217,8 @@ static void look_at_rest(struct session *s)
     bool looked_before = s->unsent != 0, slow = looked_before && client->out.len != 0;
 
     s->unread = s->unread || slow || !bufq_empty(&client->in);
-    if (client->out.len != s->unsent)
-        timer_set(&s->deadline, FLUSH_MS);
+    stall_watch(&s->stall, client->out.len != 0, client->out.len,
+                stall_send_ms(s->serve, &s->from));
     s->unsent = client->out.len;
 }
 
@@ -301,6 +295,7 @@ static void session_free(struct session *s)
 {
     task_cancel(&s->task);
     timer_stop(&s->deadline);
+    timer_stop(&s->stall.timer);
     holder_finish(&s->holder);
     list_remove(&s->member);
     session_count(-1);
@@ -341,7 +336,6 @@ static void on_deadline(struct timer *t)
 {
     struct session *s = container_of(t, struct session, deadline);
 
-    s->reset = s->reset || s->state == SESSION_FLUSH;
     if (s->from.surplus && s->state == SESSION_GREET)
         turn_away(s);
     enter(s, states[s->state].late);
@@ -368,6 +362,18 @@ static bool session_give_way(struct holder *h, enum holding what)
     return true;
 }
 
+static void on_answer_stall(struct timer *t)
+{
+    struct session *s = container_of(t, struct session, stall.timer);
+
+    if (s->state != SESSION_FLUSH || !stall_look(&s->stall, s->client))
+        return;
+    log_info(s->id, "the client has stalled", LOG_S("client", s->from.address),
+             LOG_S("what", "does not read its answer"), LOG_U("ms", s->stall.ms));
+    s->reset = true;
+    enter(s, SESSION_CLOSED);
+}
+
 static struct session *session_create(struct serve *serve, struct stream *client,
                                       const struct visitor *from, struct log_id id)
 {
@@ -380,6 +386,7 @@ static struct session *session_create(struct serve *serve, struct stream *client
     s->id = id;
     task_init(&s->task, serve->sched, RANK_WORK, on_wake);
     timer_init(&s->deadline, serve->sched, on_deadline);
+    timer_init(&s->stall.timer, serve->sched, on_answer_stall);
     list_append(&serve->sessions, &s->member);
     serve->count++;
     session_count(1);

@@ -24,6 +24,7 @@ struct serve {
     size_t clients_max;    /* max-connections, or what descriptors allow */
     size_t surplus_max;    /* beyond them, to be refused with a page */
     struct pressure pressure;
+    bool in_pod; /* clients that stall are less patiently waited for */
     uint64_t next_number;
     struct list_node spare; /* exchanges that wait to be used again */
     size_t spares;

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from http_client import Client, request
+from http_client import Client, counting, request
 from tunnel_process import BINARY, eventually, free_ports
 
 WEB = "web.shop.svc"
@@ -109,3 +109,47 @@ def test_raw_listener_takes_the_place_of_idle_connections(start_tunnel, few_file
         time.sleep(0.6)
         answer = answer_of(port, request("x", fields=["Connection: close"]))
         assert answer.status == 200, answer
+
+
+# time
+
+
+def leave_unread(port, n=20_000_000):
+    """A client of a large answer that reads its head only."""
+    client = Client(port, receive_buffer=4096)
+    client.send(request(WEB, f"/bytes?n={n}"))
+    assert b" 200 " in client.head()
+    return client
+
+
+def test_unread_answer_is_kept_by_default(start_tunnel):
+    tunnel = start_tunnel("--client-idle-timeout", "300ms", "--head-timeout", "300ms")
+    with leave_unread(tunnel.port) as client:
+        time.sleep(1.5)  # a pager, which is read on later
+        assert client.take(20_000_000) == counting(20_000_000)
+
+
+def test_unread_answer_is_reset_after_send_timeout(start_tunnel):
+    tunnel = start_tunnel("--send-timeout", "1s")
+    with leave_unread(tunnel.port) as client:
+        tunnel.wait_for_log("stalled.*does not read its answer", 5)
+        with pytest.raises((ConnectionResetError, EOFError)):
+            client.take(20_000_000)
+
+
+def test_slow_reader_that_makes_progress_is_not_reset(start_tunnel):
+    """Its kernel takes a few KB a second: nothing else shows that it reads."""
+    tunnel = start_tunnel("--send-timeout", "1s")
+    with leave_unread(tunnel.port) as client:
+        for _ in range(30):
+            client.take(4096)
+            time.sleep(0.1)
+    assert "stalled" not in tunnel.log()
+
+
+def test_half_sent_body_is_refused_after_body_timeout(start_tunnel):
+    tunnel = start_tunnel("--body-timeout", "500ms")
+    with Client(tunnel.port) as client:
+        client.send(request(WEB, "/upload", "POST", fields=["Content-Length: 1000"], body="half"))
+        answer = client.answer("POST")
+        assert answer.status == 408 and "--body-timeout" in answer.text
