@@ -277,18 +277,22 @@ class SlowReader:
     """Asks for 100 MB, and takes a few bytes now and then."""
 
     def __init__(self, port, host="web.shop.svc.cluster.local"):
+        self.seen = 0
         self.socket = socket.socket()
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         self.socket.connect(("127.0.0.1", port))
         self.socket.sendall(f"GET /bytes?n=104857600 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
 
     def sip(self):
-        """How many bytes came; 0 when the connection was ended."""
+        """How many bytes of the answer came; 0 when the connection was ended."""
         self.socket.settimeout(10)
         try:
-            return len(self.socket.recv(512))
+            bytes_read = self.socket.recv(512)
         except ConnectionResetError:
             return 0
+        assert self.seen or bytes_read.startswith(b"HTTP/1.1 200 "), bytes_read
+        self.seen += len(bytes_read)
+        return len(bytes_read)
 
 
 def anonymous_memory(process):
