@@ -178,9 +178,41 @@ void sched_run(struct sched *s, uint64_t now)
     }
 }
 
+static bool is_late(const struct sched *s, uint64_t now)
+{
+    return s->timers && now > s->heap[0]->queued + SCHED_STOPPED_MS &&
+           now > s->now + SCHED_STOPPED_MS;
+}
+
+void sched_tick(struct sched *s, uint64_t real)
+{
+    uint64_t now = real > s->now + s->held ? real - s->held : s->now;
+
+    if (!s->stands && is_late(s, now)) {
+        s->stands = true;
+        s->stopped = now - s->now;
+    }
+    if (s->stands)
+        s->held = real - s->now;
+    else
+        s->now = now;
+}
+
+void sched_turn(struct sched *s, uint64_t real, bool polled)
+{
+    bool goes_on = s->stands && polled;
+
+    sched_tick(s, real);
+    if (goes_on) {
+        s->stands = false;
+        task_wake(s->wake);
+    }
+    sched_run(s, s->now);
+}
+
 uint64_t sched_wait(const struct sched *s)
 {
-    if (!list_empty(&s->yielded))
+    if (s->stands || !list_empty(&s->yielded))
         return 0;
     for (int r = 0; r < RANKS; r++)
         if (!list_empty(&s->ready[r]))

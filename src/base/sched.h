@@ -7,6 +7,11 @@
  * makes one TLS record of many small frames.
  *
  * No event loop in here: net/loop.c drives it from libuv, tests call sched_run(s, now).
+ *
+ * Time in which the process did not run (SIGSTOP, a frozen machine, a debugger) does not
+ * count: every deadline would pass before one byte that came meanwhile was read.  When the
+ * clock is far beyond the first timer, the queue's own clock stands still until the sockets
+ * have been polled once, and goes on from there.
  */
 #pragma once
 
@@ -18,6 +23,8 @@
 
 enum rank { RANK_READ, RANK_WORK, RANK_FLUSH };
 #define RANKS 3
+
+#define SCHED_STOPPED_MS 1000 /* a timer this late: the process was stopped */
 
 struct sched;
 
@@ -53,6 +60,11 @@ struct sched {
     struct timer **heap;
     size_t timers, heap_room;
     uint64_t random;
+    uint64_t held;    /* private: ms by which the real clock is ahead of `now` */
+    bool stands;      /* private: stopped, and the sockets were not polled since */
+    uint64_t stopped; /* ms of the last stop */
+    struct task
+        *wake; /* when the process goes on, and the sockets were polled; or NULL */
 };
 
 void sched_init(struct sched *s, uint64_t seed);
@@ -60,6 +72,11 @@ void sched_finish(struct sched *s);
 
 /* Fire the timers due at `now`, then run tasks until no rank has one. */
 void sched_run(struct sched *s, uint64_t now);
+/* The same at this reading of the real clock, without the time in which the process was
+ * stopped.  polled: after a poll of the sockets. */
+void sched_turn(struct sched *s, uint64_t real, bool polled);
+/* Bring `now` up to date within a turn. */
+void sched_tick(struct sched *s, uint64_t real);
 /* ms until something is due: 0 with yielded tasks, UINT64_MAX with nothing to wait for.
  */
 uint64_t sched_wait(const struct sched *s);

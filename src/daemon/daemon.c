@@ -48,7 +48,8 @@
 /* More than any pod is asked for at once, and a bound where one is needed. */
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8
-#define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
+#define STOPPED_ASK_MS 5000 /* a shorter stop puts no tunnel in doubt */
+#define OWN_BRIEF 1         /* requests with a tunnel of their own, where all are small */
 
 #define BUFFER_MEMORY (256 * MIB) /* where no cgroup has a limit */
 
@@ -61,7 +62,7 @@ struct daemon {
     const struct config *config;
     enum daemon_state state;
     unsigned signals; /* that came */
-    struct task on_signal, on_end, on_change;
+    struct task on_signal, on_end, on_change, on_stopped;
     struct timer parting;
     struct loop_signal *terminate, *interrupt, *hangup;
     char own_name[OWN_NAME_ROOM];
@@ -150,7 +151,20 @@ static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
     if (d->tunnels)
-        tunnels_doubt(d->tunnels);
+        tunnels_doubt(d->tunnels, "the network changed");
+}
+
+/* What the far ends sent meanwhile was read before this.  A busy machine pauses for less. */
+static void on_stopped(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_stopped);
+    const struct sched *s = loop_sched(d->loop);
+
+    if (s->stopped < STOPPED_ASK_MS)
+        return;
+    log_info(NO_ID, "the process was stopped", LOG_U("ms", s->stopped));
+    if (d->tunnels)
+        tunnels_doubt(d->tunnels, "the process was stopped");
 }
 
 static void start_loop(struct daemon *d)
@@ -160,6 +174,8 @@ static void start_loop(struct daemon *d)
     task_init(&d->on_end, loop_sched(d->loop), RANK_WORK, on_end);
     task_init(&d->on_change, loop_sched(d->loop), RANK_WORK, on_change);
     d->changes = changes_open(d->loop, &d->on_change);
+    task_init(&d->on_stopped, loop_sched(d->loop), RANK_WORK, on_stopped);
+    loop_sched(d->loop)->wake = &d->on_stopped;
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
     d->own_addresses = own_addresses_create(loop_sched(d->loop));
     d->memory = memory_create(d->loop);
@@ -312,6 +328,8 @@ static void finish(struct daemon *d)
     own_addresses_destroy(d->own_addresses);
     changes_close(d->changes);
     task_cancel(&d->on_change);
+    loop_sched(d->loop)->wake = NULL;
+    task_cancel(&d->on_stopped);
     loop_signal_close(d->hangup);
     loop_signal_close(d->interrupt);
     loop_signal_close(d->terminate);

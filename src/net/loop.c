@@ -34,8 +34,7 @@ struct loop_signal {
 
 static uint64_t clock_ms(struct loop *l)
 {
-    uint64_t now = uv_now(&l->uv) + 1; /* 0 means "not set" in timers */
-    return now > l->sched.now ? now : l->sched.now;
+    return uv_now(&l->uv) + 1; /* 0 means "not set" in timers */
 }
 
 static void on_wait(uv_timer_t *timer)
@@ -50,7 +49,7 @@ static void on_spin(uv_idle_t *idle)
 
 void loop_tick(struct loop *l)
 {
-    l->sched.now = clock_ms(l);
+    sched_tick(&l->sched, clock_ms(l));
 }
 
 static void arm(struct loop *l)
@@ -69,22 +68,22 @@ static void arm(struct loop *l)
         uv_timer_stop(&l->wait);
 }
 
-static void turn(struct loop *l)
+static void turn(struct loop *l, bool polled)
 {
-    sched_run(&l->sched, clock_ms(l));
+    sched_turn(&l->sched, clock_ms(l), polled);
     log_turn(l->sched.now);
 }
 
 static void on_prepare(uv_prepare_t *prepare)
 {
     struct loop *l = container_of(prepare, struct loop, before_poll);
-    turn(l);
+    turn(l, false);
     arm(l);
 }
 
 static void on_check(uv_check_t *check)
 {
-    turn(container_of(check, struct loop, after_poll));
+    turn(container_of(check, struct loop, after_poll), true);
 }
 
 static uint64_t random_seed(void)
@@ -192,7 +191,8 @@ void loop_run_once(struct loop *l, uint64_t max_ms)
     timer_init(&bound.timer, &l->sched, on_bound);
     task_init(&bound.end, &l->sched, RANK_READ, on_end);
     uv_update_time(&l->uv);
-    timer_set_at(&bound.timer, max_ms ? clock_ms(l) + max_ms : 0);
+    loop_tick(l);
+    timer_set(&bound.timer, max_ms);
     uv_ref((uv_handle_t *)&l->before_poll);
     uv_run(&l->uv, max_ms ? UV_RUN_ONCE : UV_RUN_NOWAIT);
     uv_unref((uv_handle_t *)&l->before_poll);

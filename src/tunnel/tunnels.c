@@ -412,10 +412,10 @@ static void doubt_in(struct pod *p, uint64_t unused)
         tunnel_doubt(t);
 }
 
-void tunnels_doubt(struct tunnels *ts)
+void tunnels_doubt(struct tunnels *ts, const char *why)
 {
     if (ts->live)
-        log_info(NO_ID, "the network changed: every tunnel has to answer",
+        log_info(NO_ID, "every tunnel has to answer", LOG_S("reason", why),
                  LOG_U("tunnels", ts->live));
     tunnels_each_pod(ts, doubt_in, 0);
 }

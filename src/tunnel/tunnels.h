@@ -94,9 +94,9 @@ struct demand tunnels_demand(struct tunnels *t, const char *pod_key);
 void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,
                     const struct demand *of);
 
-/* The machine slept or its network changed: every tunnel has to show within seconds that it
- * is alive. */
-void tunnels_doubt(struct tunnels *t);
+/* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
+ * has to show within seconds that it is alive. */
+void tunnels_doubt(struct tunnels *t, const char *why);
 
 /* No new tunnels; those without a connection close at once, the others as they end. */
 void tunnels_drain(struct tunnels *t, struct task *done);

@@ -384,7 +384,7 @@ static void a_carrier_ends(const struct scene *s)
 static void the_network_changes(const struct scene *s)
 {
     (void)s;
-    tunnels_doubt(rig.tunnels);
+    tunnels_doubt(rig.tunnels, "a test");
 }
 
 static void a_pod_leaves_its_service(const struct scene *s)

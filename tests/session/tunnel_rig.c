@@ -194,6 +194,19 @@ void rig_advance(uint64_t ms)
     sched_run(rig.sched, until);
 }
 
+/* As net/loop.c does it: the poll that was under way ends without an event, as after
+ * SIGCONT, and the next one finds what came meanwhile. */
+void rig_stop_process(uint64_t ms)
+{
+    uint64_t real = rig.sched->now + rig.sched->held + ms;
+
+    rig.turn++;
+    sched_turn(rig.sched, real, true);
+    sched_turn(rig.sched, real, false);
+    assert_int_equal(sched_wait(rig.sched), 0);
+    sched_turn(rig.sched, real, true);
+}
+
 /* ---- users ---- */
 
 static void on_user_wake(struct task *task)

@@ -88,7 +88,8 @@ struct user {
 int rig_begin(void **state);
 int rig_end(void **state); /* everything must be given back by then */
 void rig_run(void);
-void rig_advance(uint64_t ms); /* stopping at every timer on the way */
+void rig_advance(uint64_t ms);      /* stopping at every timer on the way */
+void rig_stop_process(uint64_t ms); /* it does not run for so long, and goes on */
 
 void user_open(struct user *u, const char *uid, uint16_t port);
 void user_open_alone(struct user *u, const char *uid, uint16_t port);

@@ -249,7 +249,7 @@ static void a_doubt_that_meets_a_stuck_worker_is_answered_by_another(void **stat
     get_stuck(s, 1);
     while (!(s->stuck & 1u << (t->next_ping - 1) / 2 % WORKERS))
         rig_advance(rig.settings.ping_ms);
-    tunnels_doubt(rig.tunnels);
+    tunnels_doubt(rig.tunnels, "a test");
     rig_advance(4000);
     assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
     close_all();

@@ -429,6 +429,76 @@ static void randomness_is_the_seed(void **state)
     assert_int_equal(sched_random_below(&sched, 1), 0);
 }
 
+static unsigned fired;
+
+static void on_fired(struct timer *timer)
+{
+    (void)timer;
+    fired++;
+}
+
+/* The process was stopped for a minute: no timer fires before the sockets were polled, and
+ * each then has the time left that it had before. */
+static void a_stop_of_the_process_is_not_counted(void **state)
+{
+    (void)state;
+    struct timer t;
+    struct actor a;
+
+    actor_init(&a, 'w', RANK_WORK);
+    sched.wake = &a.task;
+    fired = 0;
+    timer_init(&t, &sched, on_fired);
+    sched_turn(&sched, 1000, false);
+    timer_set(&t, 5000);
+    sched_turn(&sched, 3000, true);
+    sched_turn(&sched, 63000, true); /* the poll was interrupted, and saw nothing */
+    sched_turn(&sched, 63000, false);
+    assert_int_equal(sched_wait(&sched), 0); /* the poll does not block */
+    assert_string_equal(trace, "");
+    sched_turn(&sched, 63001, true);
+    assert_string_equal(trace, "w");
+    assert_int_equal(sched.stopped, 60000);
+    assert_int_equal(fired, 0);
+    assert_int_equal(sched_wait(&sched), 3000);
+    sched_turn(&sched, 66000, true);
+    assert_int_equal(fired, 0);
+    sched_turn(&sched, 66001, true);
+    assert_int_equal(fired, 1);
+    assert_string_equal(trace, "w");
+}
+
+/* ... nor is one that a libuv callback notices first. */
+static void a_tick_after_a_stop_does_not_move_the_clock(void **state)
+{
+    (void)state;
+    struct timer t;
+
+    fired = 0;
+    timer_init(&t, &sched, on_fired);
+    sched_turn(&sched, 1000, false);
+    timer_set(&t, 5000);
+    sched_tick(&sched, 61000);
+    assert_int_equal(sched.now, 1000);
+    sched_turn(&sched, 61000, true);
+    sched_turn(&sched, 65999, true);
+    assert_int_equal(fired, 0);
+    sched_turn(&sched, 66000, true);
+    assert_int_equal(fired, 1);
+}
+
+/* A loop that waits for nothing may wait for long. */
+static void a_wait_without_timers_is_no_stop(void **state)
+{
+    (void)state;
+
+    sched_turn(&sched, 1000, false);
+    sched_turn(&sched, 100000, true);
+    assert_int_equal(sched.now, 100000);
+    sched_turn(&sched, 99000, false); /* and no clock goes back */
+    assert_int_equal(sched.now, 100000);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -451,6 +521,9 @@ int main(void)
         TEST(thousands_of_timers_agree_with_a_model),
         TEST(timers_fire_in_the_order_of_their_times),
         TEST(randomness_is_the_seed),
+        TEST(a_stop_of_the_process_is_not_counted),
+        TEST(a_tick_after_a_stop_does_not_move_the_clock),
+        TEST(a_wait_without_timers_is_no_stop),
     };
     return cmocka_run_group_tests_name("base/sched", tests, NULL, NULL);
 }
