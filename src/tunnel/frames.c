@@ -199,20 +199,45 @@ static size_t payload(const struct bufq *from)
     return n;
 }
 
-/* One DATA frame from the front of the pair's queue. */
-static bool send_frame(struct tunnel *t, struct pair *p)
-{
-    struct bufq *from = &p->stream.out, *to = &t->carrier->out;
-    size_t n = payload(from);
+enum flushed {
+    FLUSHED_ALL,  /* that it may send now */
+    FLUSHED_SOME, /* a turn, and there is more */
+    FLUSHED_NONE  /* the carrier has no room for its next frame */
+};
 
-    if (n == 0 || bufq_room(to) < n + SPDY_HEAD || !share_may_send(t, p))
-        return false;
+/* One DATA frame of n bytes from the front of the pair's queue. */
+static void send_frame(struct tunnel *t, struct pair *p, size_t n)
+{
+    struct bufq *from = &p->stream.out;
+
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
-    bufq_move_n(to, from, n + SPDY_HEAD);
+    bufq_move_n(&t->carrier->out, from, n + SPDY_HEAD);
     share_on_sent(t, p, n);
     coalesce_on_moved(p, n);
     p->unheard++;
-    return true;
+    p->allowance -= (uint32_t)n;
+    t->used_at = t->flush.sched->now;
+    task_wake(p->stream.wake);
+}
+
+/* A turn is PAYLOAD_MAX bytes, however they are cut into frames; what one leaves is added
+ * to the next (deficit round robin). */
+static enum flushed send_turn(struct tunnel *t, struct pair *p)
+{
+    bool begun = false;
+
+    while (pair_may_send(p) && !bufq_empty(&p->stream.out) && share_may_send(t, p)) {
+        size_t n = payload(&p->stream.out);
+        if (p->allowance < n && begun)
+            return FLUSHED_SOME;
+        if (bufq_room(&t->carrier->out) < n + SPDY_HEAD)
+            return FLUSHED_NONE;
+        p->allowance += p->allowance < n ? PAYLOAD_MAX : 0;
+        begun = true;
+        send_frame(t, p, n);
+    }
+    p->allowance = 0;
+    return FLUSHED_ALL;
 }
 
 static void send_fin(struct tunnel *t, struct pair *p)
@@ -227,20 +252,33 @@ static void send_fin(struct tunnel *t, struct pair *p)
     p->stream.out_eof = true;
 }
 
-static void flush_pair(struct tunnel *t, struct pair *p)
+static enum flushed flush_pair(struct tunnel *t, struct pair *p)
 {
-    bool sent = false;
+    enum flushed flushed = send_turn(t, p);
 
-    while (pair_may_send(p) && send_frame(t, p))
-        sent = true;
     if (pair_owes_fin(p))
         send_fin(t, p);
-    if (sent) {
-        t->used_at = t->flush.sched->now;
-        task_wake(p->stream.wake);
-    }
     if (p->left && p->fin_sent)
         tunnel_on_pair_left(t, p);
+    return flushed;
+}
+
+/* The pairs take turns.  The one for whose frame there was no room is the
+ * first the next time: on a slow uplink each gets its part. */
+static bool flush_round(struct tunnel *t)
+{
+    bool more = false;
+
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        enum flushed flushed = flush_pair(t, p);
+        more = more || flushed == FLUSHED_SOME;
+        if (flushed != FLUSHED_NONE)
+            continue;
+        list_remove(&t->pairs);
+        list_insert_before(&p->in_tunnel, &t->pairs);
+        return false;
+    }
+    return more;
 }
 
 /* Who has the tunnel to himself is braked by TCP, at once: what his client does not take is
@@ -265,8 +303,8 @@ static void brake(struct tunnel *t)
 void frames_flush(struct tunnel *t)
 {
     share_ask(t);
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        flush_pair(t, p);
+    while (flush_round(t))
+        continue;
     share_ask(t);
     brake(t);
     stream_update(t->carrier);

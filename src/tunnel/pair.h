@@ -31,9 +31,10 @@ struct pair {
     bool error_done;
     bool reset; /* RST on either stream */
     bool fin_sent;
-    uint32_t unheard; /* data frames sent since the pod last said something */
-    bool parted;      /* left, and FIN is sent: nothing of it uses the tunnel any more */
-    size_t dropped;   /* what came after it was left */
+    uint32_t allowance; /* bytes it may still send in this turn: frames.c */
+    uint32_t unheard;   /* data frames sent since the pod last said something */
+    bool parted;    /* left, and FIN is sent: nothing of it uses the tunnel any more */
+    size_t dropped; /* what came after it was left */
     size_t text_len;
     char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
     struct timer verdict_due;

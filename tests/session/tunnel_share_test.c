@@ -299,6 +299,64 @@ static void an_upload_through_a_full_carrier_never_stops(void **state)
     close_all();
 }
 
+/* These users always have something to send, and the API server takes 40 KB a turn. */
+static void upload_slowly(struct server *s, size_t count, size_t least)
+{
+    static const char block[65536];
+    size_t all = 0;
+
+    s->end->wake = NULL;
+    s->end->in.limit = 40000;
+    for (int turn = 0; turn < 4000 && all < least; turn++) {
+        all = 0;
+        for (size_t i = 0; i < count; i++) {
+            struct stream *u = user_stream(sharing(i));
+            bufq_write(&u->out, block, sizeof(block));
+            stream_update(u);
+            all += s->pairs[pair_of(s, sharing(i))].got.len;
+        }
+        rig_run();
+        s->wake.run(&s->wake);
+    }
+    s->end->wake = &s->wake;
+    s->end->in.limit = CARRIER_LIMIT;
+    assert_true(all >= least);
+}
+
+static void equal_uploads_on_a_slow_uplink_get_equal_parts(void **state)
+{
+    for (size_t count = 2; count <= WORKERS; count++) {
+        struct server *s = open_all();
+        upload_slowly(s, count, 8 * 1024 * 1024);
+        size_t all = 0;
+        for (size_t i = 0; i < count; i++)
+            all += s->pairs[pair_of(s, sharing(i))].got.len;
+        for (size_t i = 0; i < count; i++) {
+            size_t part = 100 * s->pairs[pair_of(s, sharing(i))].got.len / all;
+            if (part < 80 / count || part > 120 / count)
+                fail_msg("upload %zu of %zu gets %zu %%", i, count, part);
+        }
+        close_all();
+        rig_end(state);
+        begin(state);
+    }
+}
+
+/* Nor does a small request wait until all of them are done. */
+static void small_request_beside_uploads_takes_its_turn(void **state)
+{
+    (void)state;
+    struct server *s = open_all();
+    struct user *small = sharing(4);
+    size_t pair = pair_of(s, small);
+
+    upload_slowly(s, 4, 1024 * 1024);
+    user_write(small, "hello", 5);
+    upload_slowly(s, 4, 1024 * 1024 + 4 * 65536);
+    assert_int_equal(s->pairs[pair].got.len, 5);
+    close_all();
+}
+
 /* Send so much, or until nothing more is taken; returns how much that was. */
 static size_t fill(struct server *s, struct user *u, size_t total)
 {
@@ -796,6 +854,8 @@ int main(void)
         CASE(a_doubt_that_meets_a_stuck_worker_is_answered_by_another),
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_carrier_never_stops),
+        CASE(equal_uploads_on_a_slow_uplink_get_equal_parts),
+        CASE(small_request_beside_uploads_takes_its_turn),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
         CASE(who_leaves_keeps_nothing),
         CASE(a_reader_that_catches_up_in_time_loses_nothing),
