@@ -6,7 +6,7 @@
 #define BODY_LIMIT (256u << 10)
 #define ERROR_TEXT_MAX (64u << 10)
 #define STALL_MS 60000        /* as long as the API server itself takes at most */
-#define WATCH_STALL_MS 180000 /* bookmarks come once a minute */
+#define WATCH_STALL_MS 180000 /* longer than a watch is asked for: see WATCH_LEAST_S */
 
 char *with_query(char *path, const char *key, const char *value)
 {

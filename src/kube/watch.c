@@ -13,6 +13,12 @@
  * the next list; therefore every object is known here by its key, with the number of the
  * list that saw it last, and a completed list is followed by a sweep.  An object that
  * came back under the same name is another one: its old uid is reported as deleted first.
+ *
+ * Silence is no loss.  A server sends bookmarks only where the version has moved, and a
+ * proxy may end a connection on which nothing moves.  So a watch that was answered, and then
+ * fell silent or was cut off, is followed by another one from the last version, without a
+ * word; only where that gets no answer the server is lost.  Dead connections are found by
+ * TCP: keep-alive, and a limit on what is not acknowledged (net/transfer.c).
  */
 #include "kube/api.h"
 
@@ -31,9 +37,9 @@
 #define RETRY_AFTER_MAX_MS 30000u /* nobody asks to be blind for longer */
 #define RELIST_AFTER 2            /* failures in a row */
 #define HEALTHY_MS 120000         /* without a failure: the next one is the first again */
-#define HASTY_MS 1000 /* a watch that ends sooner, having said nothing, has failed */
-#define WATCH_LEAST_S 300
-#define WATCH_SPREAD_S 300
+#define HASTY_MS 1000     /* a watch that ends sooner, having said nothing, has failed */
+#define WATCH_LEAST_S 100 /* the server ends it then: below WATCH_STALL_MS, or */
+#define WATCH_SPREAD_S 50 /* a server with nothing to report would look dead */
 
 #define STATES(X) /* clang-format off */ \
     X(LIST,  list)  /* reading pages; the last one ends in a sweep   */ \
@@ -461,6 +467,20 @@ static enum watch_state end_of_watch(struct api_watch *w)
     return fail(w);
 }
 
+/* It was answered, and ended without a word of the server. */
+static bool was_only_cut_off(const struct api_watch *w)
+{
+    bool lasted = w->task.sched->now - w->began >= HASTY_MS;
+    return lasted && reply_good(&w->reply) && w->reply.error.status == 0;
+}
+
+static enum watch_state watch_on(struct api_watch *w)
+{
+    log_debug(NO_ID, "watch cut off, watching on", LOG_S("path", w->path),
+              LOG_S("why", diag_text(&w->reply.error.why, w->reply.error.code)));
+    return begin_watch(w);
+}
+
 static enum watch_state in_watch(struct api_watch *w)
 {
     enum json_piece kind;
@@ -481,6 +501,8 @@ static enum watch_state in_watch(struct api_watch *w)
         return STATE_WATCH;
     if (e == ERR_EOF)
         return end_of_watch(w);
+    if (was_only_cut_off(w))
+        return watch_on(w);
     w->shown.error = w->reply.error;
     return e == ERR_GONE ? list_anew(w) : fail(w);
 }

@@ -7,10 +7,12 @@
 #include <cmocka.h>
 
 #include <fcntl.h>
+#include <limits.h>
 
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -586,6 +588,114 @@ static void lists_anew_when_its_version_is_refused_again(void **state)
     bench_close(&b);
 }
 
+/* All its timers see so much time pass at once; libcurl does not. */
+static void pass_time(struct bench *b, uint64_t ms)
+{
+    struct sched *s = loop_sched(b->loop);
+    s->now += ms;
+    s->held -= ms;
+}
+
+static void wait_for_requests(struct bench *b, unsigned n)
+{
+    for (int turn = 0; atomic_load(&b->requests) < n && turn < PATIENCE; turn++)
+        loop_run_once(b->loop, 20);
+    loop_run_once(b->loop, 20);
+    assert_int_equal(atomic_load(&b->requests), n);
+}
+
+static bool has_nothing_to_report(int fd, const char *request, unsigned n)
+{
+    if (n == 0)
+        return json(fd, 200, LIST("\"resourceVersion\":\"10\"", ITEM("a", "1")));
+    if (!asks(request, "watch=1&resourceVersion=10&"))
+        return false;
+    say_stream(fd);
+    return hold(fd);
+}
+
+/* It sends no bookmark, as the version does not move, and does not end the watch either. */
+static void silent_watch_is_followed_by_another_and_is_no_loss(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, has_nothing_to_report);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    wait_for_requests(&b, 2);
+    for (unsigned n = 2; n < 5; n++) {
+        assert_true(api_watch_state(w)->live);
+        pass_time(&b, 181000);
+        wait_for_requests(&b, n + 1);
+    }
+    assert_true(api_watch_state(w)->live);
+    assert_int_equal(api_watch_state(w)->error.code, OK);
+    assert_string_equal(b.events, "+a = "); /* no new list */
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static bool cuts_off_the_first_watch(int fd, const char *request, unsigned n)
+{
+    if (n != 1)
+        return has_nothing_to_report(fd, request, n);
+    say_stream(fd);
+    return false;
+}
+
+/* As a proxy does it after a minute. */
+static void watch_cut_off_while_silent_is_no_loss(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, cuts_off_the_first_watch);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    for (int turn = 0; atomic_load(&b.requests) < 2 && turn < PATIENCE; turn++) {
+        loop_run_once(b.loop, 20);
+        pass_time(&b, 2000); /* it has lasted */
+    }
+    for (int turn = 0; atomic_load(&b.requests) < 3 && turn < PATIENCE; turn++) {
+        assert_int_equal(api_watch_state(w)->error.code, OK);
+        loop_run_once(b.loop, 20);
+    }
+    wait_for_requests(&b, 3);
+    assert_true(api_watch_state(w)->live);
+    assert_string_equal(b.events, "+a = ");
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static atomic_ulong longest_s;
+
+static bool notes_how_long(int fd, const char *request, unsigned n)
+{
+    static const char name[] = "timeoutSeconds=";
+    const char *at = strstr(request, name);
+    unsigned long seconds = at ? strtoul(at + strlen(name), NULL, 10) : 0;
+
+    if (n > 0 && seconds == 0)
+        seconds = ULONG_MAX; /* no limit at all */
+    if (seconds > atomic_load(&longest_s))
+        atomic_store(&longest_s, seconds);
+    return has_nothing_to_report(fd, request, n);
+}
+
+static void server_is_asked_to_end_a_watch_before_silence_counts(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < 20; i++) {
+        struct bench b;
+        bench_open(&b, false, notes_how_long);
+        struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+        wait_for_requests(&b, 2);
+        api_watch_close(w);
+        bench_close(&b);
+    }
+    assert_in_range(atomic_load(&longest_s), 60, 170);
+}
+
 static bool forbids(int fd, const char *request, unsigned n)
 {
     (void)request;
@@ -830,6 +940,9 @@ int main(void)
         cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
         cmocka_unit_test(backs_off_and_recovers),
         cmocka_unit_test(lists_anew_when_its_version_is_refused_again),
+        cmocka_unit_test(silent_watch_is_followed_by_another_and_is_no_loss),
+        cmocka_unit_test(watch_cut_off_while_silent_is_no_loss),
+        cmocka_unit_test(server_is_asked_to_end_a_watch_before_silence_counts),
         cmocka_unit_test(says_that_watching_is_forbidden),
         cmocka_unit_test(reads_a_status_from_any_answer),
         cmocka_unit_test(list_beyond_the_limits_fails),
