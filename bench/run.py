@@ -14,12 +14,13 @@ from pathlib import Path
 import away
 import caps
 import compare
+import idle
 import machine
 import measure
 import table
 from contender import CONTENDERS, KUBE_TUNNEL
 from load import BINARY, LoadFailed
-from place import PLACES, Away
+from place import Away, PLACES, Playground
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
 NAMES = [*measure.LOADS, "memory", *away.LOADS]
@@ -59,6 +60,9 @@ def read_arguments():
                         help="compare these values of --http-tunnels-per-pod instead")
     parser.add_argument("--compare", metavar="OLD",
                         help="compare this build of kube-tunnel with the new one instead")
+    parser.add_argument("--idle", action="store_true",
+                        help="instead, count instructions per request with and without "
+                             "10,000 idle WebSockets, under callgrind")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments
@@ -202,6 +206,14 @@ def report_caps(arguments, effort, folder):
         print("\n\n".join(parts) + "\n")
 
 
+def report_idle(_arguments, effort, folder):
+    if why := idle.missing() or Playground.missing():
+        sys.exit(f"script/bench: {why}")
+    with contextlib.closing(Playground(folder)) as place:
+        counted = idle.measure(place, folder, max(3, effort.rounds), say)
+    print(f"## Idle WebSockets: {Playground.title}\n\n{idle.table_of(*counted)}\n")
+
+
 def is_away(kind):
     return issubclass(kind, Away)
 
@@ -280,8 +292,9 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    if arguments.caps or arguments.compare:
-        action = report_caps if arguments.caps else report_comparison
+    if arguments.caps or arguments.compare or arguments.idle:
+        action = (report_caps if arguments.caps else
+                  report_comparison if arguments.compare else report_idle)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             action(arguments, effort, Path(folder))
         return
