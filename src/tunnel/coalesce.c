@@ -56,17 +56,34 @@ bool coalesce_leaves(const struct tunnel *t)
     return is_surplus(t) && has_room_to_share(t->pod);
 }
 
-void coalesce_convert(struct tunnel *t)
+static void begin_sharing(struct tunnel *t)
 {
-    bool quiet = t->unanswered == 0 && residues_are_good(t);
-    if (!is_surplus(t) || !quiet || has_room_to_share(t->pod))
-        return;
-    assert(!tunnel_in_use(t));
     t->pod->open -= tunnel_carries(t);
     share_begin(t);
     t->pod->open += tunnel_carries(t);
     t->pod->own--;
     log_debug(t->id, "from now on for many", LOG_S("pod", t->pod->label));
+}
+
+void coalesce_convert(struct tunnel *t)
+{
+    bool quiet = t->unanswered == 0 && residues_are_good(t);
+    if (!is_surplus(t) || !quiet || has_room_to_share(t->pod) || !share_may_begin(t))
+        return;
+    assert(!tunnel_in_use(t));
+    begin_sharing(t);
+}
+
+bool coalesce_may_join(const struct tunnel *t)
+{
+    return !t->share && coalesce_is_apt(t->pod) && tunnel_takes_pairs(t) &&
+           share_may_begin(t);
+}
+
+void coalesce_open_up(struct tunnel *t)
+{
+    assert(coalesce_may_join(t));
+    begin_sharing(t);
 }
 
 /* Nothing of its past may concern the next user: no pair that was left, no PING that counts

@@ -27,6 +27,11 @@ bool coalesce_leaves(const struct tunnel *t);
 /* ... or it becomes a shared one, because there is not.  Nobody uses it at the moment. */
 void coalesce_convert(struct tunnel *t);
 
+/* A tunnel of one small exchange, which a second one may join rather than wait for a dial;
+ * it is shared from then on. */
+bool coalesce_may_join(const struct tunnel *t);
+void coalesce_open_up(struct tunnel *t);
+
 /* A shared tunnel that nothing uses may serve a connection that wants to be alone: it
  * carries one connection at a time from then on. */
 bool coalesce_may_separate(const struct tunnel *t);

@@ -53,6 +53,11 @@ static bool goes_uncounted(const struct credit *c, const struct credit_worker *w
     return credit_is_blind(c) && w->pings == 0 && !room_for_pings(c);
 }
 
+void credit_begin(struct credit *c, uint32_t pings)
+{
+    c->pings = c->first_ping = pings;
+}
+
 void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes)
 {
     struct credit_worker *w = &c->workers[worker];
@@ -83,7 +88,8 @@ void credit_on_pong(struct credit *c, uint32_t number)
     struct credit_worker *w = &c->workers[number % CREDIT_WORKERS];
     const struct credit_mark *mark = &c->marks[number % CREDIT_PINGS];
 
-    if (number >= c->pings || c->pings - number > CREDIT_PINGS || !w->pings)
+    if (number >= c->pings || number < c->first_ping ||
+        c->pings - number > CREDIT_PINGS || !w->pings)
         return;
     w->pings--;
     /* An answer may already have proven more. */

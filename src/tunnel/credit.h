@@ -34,8 +34,11 @@ struct credit {
     } workers[CREDIT_WORKERS];
     struct credit_mark marks[CREDIT_PINGS]; /* by the number of the PING */
     uint32_t pings;                         /* sent so far */
+    uint32_t first_ping;                    /* older ones do not count */
 };
 
+/* So many PINGs were sent before it is counted what is behind them. */
+void credit_begin(struct credit *c, uint32_t pings);
 /* A data frame for this worker was queued; a PING was (they are numbered from 0, and must
  * all be told); PING number n was answered; the connection that alone uses this worker has
  * answered, which proves as much for a small number of bytes. */

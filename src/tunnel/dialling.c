@@ -141,10 +141,19 @@ static bool has_dials_to_spare(const struct tunnels *ts, const struct node *n)
     return ts->dialling < AHEAD_DIALS && n->dials < half;
 }
 
+/* A pod that is in use has one more than it needs: what comes at once needs no dial then. */
+static bool lacks_prewarmed(const struct pod *p)
+{
+    const struct tunnel_settings *s = &p->owner->settings;
+    return p->prewarms && p->count <= s->prewarmed && p->count < s->tunnels_max;
+}
+
 static bool lacks_spares(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
 
+    if (lacks_prewarmed(p))
+        return true;
     if (p->open + p->coming >= p->demand.wanted)
         return false;
     demand_decay(&p->demand, p->owner->sched->now);

@@ -9,6 +9,7 @@
  * each frame with its head written in front of the payload where it already lies.
  */
 #include "tunnel/coalesce.h"
+#include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
 
@@ -71,6 +72,8 @@ static void read_bytes(struct tunnel *t, struct pair *p)
     share_account(p);
     share_on_answer(t, p);
     t->data_left -= (uint32_t)n;
+    if (!p->delivered)
+        pod_on_answer(t->pod, p->port);
     p->delivered = true;
     coalesce_on_moved(p, n);
     p->unheard = 0;
@@ -296,6 +299,8 @@ static void brake(struct tunnel *t)
     }
     if ((carrier->paused && !paused) || (t->was_stuck && !carrier->stuck))
         t->heard_at = t->flush.sched->now; /* the silence was ours */
+    if (carrier->paused && !paused && t->pod->waiters)
+        task_wake(&t->step); /* it may be joined again */
     t->was_stuck = carrier->stuck;
     carrier->paused = paused;
 }

@@ -89,7 +89,8 @@ static bool settled(const struct pair *p)
 
 bool pair_may_have_buried_its_worker(const struct pair *p)
 {
-    return !p->tunnel->share && p->unheard > UNHEARD_MAX; /* there credit sees to it */
+    bool braked = p->tunnel->share && !p->unbraked; /* there credit sees to it */
+    return !braked && p->unheard > UNHEARD_MAX;
 }
 
 void pair_set_lent(struct pair *p, bool lent)
@@ -124,9 +125,13 @@ static void settle(struct pair *p)
         log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),
                   LOG_S("why", p->text_len ? text : "reset"));
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
+    if (v == V_REFUSED)
+        ports_on_refusal(&p->tunnel->pod->ports, p->port);
     if (p->text_len && pair_classify(reason) == V_POD_GONE)
         pod_on_sandbox_gone(p->tunnel->pod);
     task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
+    if (p->proves)
+        task_wake(&p->tunnel->step); /* others may join now */
     if (p->parted)
         pair_gone(p);
 }
@@ -283,7 +288,7 @@ static void pair_abort(struct stream *s)
 
 static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };
 
-struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids, bool alone)
+struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids)
 {
     struct pair *p = xcalloc(1, sizeof(*p));
     stream_init(&p->stream, &pair_ops, loop_pool(t->origin->loop), PAIR_IN_LIMIT,
@@ -292,8 +297,7 @@ struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids, bool alo
     p->tunnel = t;
     p->error_id = ids->error_id;
     p->data_id = ids->data_id;
-    p->alone = alone;
-    pair_set_lent(p, true);
+    p->port = ids->port;
     p->kept_in_all = t->share ? t->origin->kept_for_slow : NULL;
     list_append(&t->pairs, &p->in_tunnel);
     return p;
@@ -334,6 +338,7 @@ void tunnel_stream_lend(struct stream *s, bool lent)
     assert(s->ops == &pair_ops);
     pair_set_lent(pair_of(s), lent);
     pair_of(s)->moved = 0;
+    pair_of(s)->unbraked = false;
     s->paused = false;
     struct tunnel *t = pair_of(s)->tunnel;
     if (!t)
@@ -341,4 +346,10 @@ void tunnel_stream_lend(struct stream *s, bool lent)
     if (!lent)
         coalesce_convert(t);
     tunnel_used(t);
+}
+
+void tunnel_stream_set_alone(struct stream *s, bool alone)
+{
+    assert(s->ops == &pair_ops && !pair_of(s)->lent);
+    pair_of(s)->alone = alone;
 }

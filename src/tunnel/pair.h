@@ -23,7 +23,10 @@ struct pair {
     struct tunnel *tunnel;
     struct list_node in_tunnel;
     uint32_t error_id, data_id;
-    bool alone;     /* its user wanted a tunnel to itself */
+    bool alone;    /* its user wanted a tunnel to itself */
+    bool proves;   /* the first one to its port: not joined before it is answered */
+    bool unbraked; /* alone on a shared tunnel, it went on without credit */
+    uint16_t port;
     bool lent;      /* in use, and not only kept in a pool; pair_set_lent sets it */
     bool left;      /* the user closed it: only the verdict is waited for */
     bool delivered; /* a byte of the answer came */
@@ -46,7 +49,7 @@ struct pair {
     uint64_t moved; /* bytes since it was lent, both ways */
 };
 
-struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids, bool alone);
+struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids);
 void pair_destroy(struct pair *p);
 /* In use, or only kept, or left. */
 void pair_set_lent(struct pair *p, bool lent);

@@ -26,6 +26,14 @@ static struct tunnel *find_own(struct pod *p)
     return NULL;
 }
 
+static struct tunnel *find_with_company(struct pod *p)
+{
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        if (coalesce_may_join(t))
+            return t;
+    return NULL;
+}
+
 static struct tunnel *make_own(struct pod *p)
 {
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
@@ -90,14 +98,59 @@ static struct tunnel *find_any(struct pod *p)
     return t ? t : find_available(p, keeps_own_tunnels(p));
 }
 
-struct tunnel *placing_find(struct pod *p, enum claim claim)
+/* One that it joins beside others comes last: they were there first. */
+static struct tunnel *find_small(struct pod *p)
 {
-    return claim == CLAIM_ANY ? find_any(p) : find_alone(p, claim);
+    struct tunnel *t = find_joinable(p);
+
+    if (!t)
+        t = find_available(p, keeps_own_tunnels(p));
+    if (t || keeps_own_tunnels(p))
+        return t;
+    t = find_with_company(p);
+    if (t)
+        coalesce_open_up(t);
+    return t;
 }
 
-enum claim placing_claim(const struct opening *o, uint32_t own_dials)
+static struct tunnel *find_proving(struct pod *p)
 {
-    if (!o->alone)
-        return CLAIM_ANY;
-    return own_dials ? CLAIM_DIALLED : CLAIM_OWN;
+    struct tunnel *t = find_available(p, keeps_own_tunnels(p));
+    bool none_will_come = p->count >= p->owner->settings.tunnels_max;
+
+    return t || !none_will_come ? t : find_joinable(p);
+}
+
+struct tunnel *placing_find(struct pod *p, enum claim claim)
+{
+    switch (claim) {
+    case CLAIM_SMALL:
+        return find_small(p);
+    case CLAIM_ANY:
+        return find_any(p);
+    case CLAIM_PROVING:
+        return find_proving(p);
+    case CLAIM_OWN:
+    case CLAIM_DIALLED:
+        break;
+    }
+    return find_alone(p, claim);
+}
+
+enum claim placing_claim(const struct pod *p, const struct opening *o, uint32_t own_dials)
+{
+    if (o->alone)
+        return own_dials ? CLAIM_DIALLED : CLAIM_OWN;
+    if (!ports_know(&p->ports, o->port))
+        return CLAIM_PROVING;
+    return o->small && coalesce_is_apt(p) ? CLAIM_SMALL : CLAIM_ANY;
+}
+
+bool placing_has_room(struct pod *p, uint16_t port)
+{
+    if (find_available(p, keeps_own_tunnels(p)))
+        return true;
+    if (!ports_know(&p->ports, port))
+        return false;
+    return find_joinable(p) || (!keeps_own_tunnels(p) && find_with_company(p));
 }

@@ -5,6 +5,7 @@
 #include "base/map.h"
 #include "tunnel/demand.h"
 #include "tunnel/node.h"
+#include "tunnel/ports.h"
 #include "tunnel/tunnel.h"
 
 struct farewell;
@@ -40,6 +41,8 @@ struct pod {
     uint32_t lent;            /* connections in use */
     uint32_t lent_alone;      /* of these, the ones that wanted a tunnel to themselves */
     uint32_t small_run;       /* exchanges in a row that were small */
+    struct ports ports;
+    bool prewarms; /* wants some beside the one it has */
     struct demand demand;
     uint32_t failures; /* dials in a row */
     struct dial_failures failing;
@@ -85,6 +88,8 @@ void pod_on_tunnel_change(struct pod *p);                    /* perhaps availabl
 void pod_on_tunnel_retired(struct pod *p, struct tunnel *t); /* it was open */
 void pod_fail_waiting(struct pod *p, const struct api_error *error);
 void pod_on_sandbox_gone(struct pod *p); /* the runtime says so: warm ones are useless */
+/* A connection got its first byte. */
+void pod_on_answer(struct pod *p, uint16_t port);
 /* A connection is in use, or not any more. */
 void pod_on_lent(struct pod *p, bool lent, bool alone);
 void pod_close_tunnels(struct pod *p, enum err e,

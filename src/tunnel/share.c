@@ -15,6 +15,24 @@ static struct metric metric_slow = {
     .type = METRIC_COUNTER,
 };
 
+static bool is_used(const struct pair *p)
+{
+    return p->lent && p->stream.end.verdict == V_OPEN;
+}
+
+/* Credit is for the sake of neighbours, and costs the rest of a round trip after each 24
+ * frames.  Nothing joins a pair that carries much, nor is an idle neighbour lent, so it has
+ * none until its end. */
+bool share_is_unbraked(const struct tunnel *t, const struct pair *p)
+{
+    if (p->moved < SHARE_LADEN_BYTES)
+        return false;
+    list_for_each (other, &t->pairs, struct pair, in_tunnel)
+        if (other != p && (is_used(other) || other->left))
+            return false;
+    return true;
+}
+
 static unsigned worker_of(const struct pair *p)
 {
     return p->data_id % WORKERS;
@@ -22,7 +40,8 @@ static unsigned worker_of(const struct pair *p)
 
 bool share_may_send(const struct tunnel *t, const struct pair *p)
 {
-    return !t->share || credit_allows(&t->share->credit, worker_of(p));
+    return !t->share || share_is_unbraked(t, p) ||
+           credit_allows(&t->share->credit, worker_of(p));
 }
 
 /* Five, one for each worker, because which worker gets a PING is the server's order. */
@@ -36,9 +55,12 @@ static void ask(struct tunnel *t)
             return;
 }
 
-void share_on_sent(struct tunnel *t, const struct pair *p, size_t n)
+/* What goes without credit is not counted: an answer may be all that is ever heard of it. */
+void share_on_sent(struct tunnel *t, struct pair *p, size_t n)
 {
-    if (t->share)
+    if (t->share && share_is_unbraked(t, p))
+        p->unbraked = true;
+    else if (t->share)
         credit_on_data(&t->share->credit, worker_of(p), (uint32_t)n);
 }
 
@@ -92,14 +114,29 @@ bool share_is_laden(const struct tunnel *t)
     return false;
 }
 
-bool share_welcomes(const struct tunnel *t)
+/* The first pair to its port, which may cost a worker. */
+static bool is_proving(const struct tunnel *t)
 {
-    return !t->share || (!t->share->stands && !share_is_laden(t));
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (is_used(p) && p->proves && !p->delivered)
+            return true;
+    return false;
 }
 
-static bool is_used(const struct pair *p)
+bool share_welcomes(const struct tunnel *t)
 {
-    return p->lent && p->stream.end.verdict == V_OPEN;
+    return !t->share || (!t->share->stands && !share_is_laden(t) && !is_proving(t));
+}
+
+bool share_may_begin(const struct tunnel *t)
+{
+    if (t->share || !tunnel_is_reading(t) || is_proving(t))
+        return false;
+    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+        if (p->lent && (p->alone || p->moved >= SHARE_LADEN_BYTES ||
+                        p->unheard > SHARE_BEGIN_FRAMES))
+            return false;
+    return true;
 }
 
 /* Somebody may be waiting for what comes next: who has taken all, or needs more to go on with,
@@ -220,9 +257,9 @@ struct share *share_create(struct tunnel *t)
 
 void share_begin(struct tunnel *t)
 {
-    assert(!t->share && !t->unanswered);
+    assert(share_may_begin(t));
     t->share = share_create(t);
-    t->share->credit.pings = (t->next_ping - 1) / 2;
+    credit_begin(&t->share->credit, (t->next_ping - 1) / 2);
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         p->kept_in_all = t->origin->kept_for_slow;
         share_account(p);

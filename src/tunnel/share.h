@@ -24,6 +24,7 @@
 #define SHARE_PAIR_LIMIT (1024 * 1024)
 #define SHARE_ALL_LIMIT (16 * 1024 * 1024)
 #define SHARE_LADEN_BYTES (256 * 1024) /* of one request, or one connection */
+#define SHARE_BEGIN_FRAMES 4 /* uncounted, of who has a tunnel when others join */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
 #define SHARE_LOOK_MS 20             /* between looks at one that is full, but not slow */
@@ -41,20 +42,24 @@ struct share {
 };
 
 struct share *share_create(struct tunnel *t);
-/* An own tunnel with nothing under way is for many from now on. */
+/* A tunnel of one connection may be for many from now on, while that one sends and was
+ * sent little. */
+bool share_may_begin(const struct tunnel *t);
 void share_begin(struct tunnel *t);
 void share_destroy(struct share *s); /* NULL accepted */
 
 /* All of these accept a tunnel that is not shared, and then do nothing or allow. */
 bool share_may_send(const struct tunnel *t, const struct pair *p);
 void share_ask(struct tunnel *t); /* in each turn, first */
-void share_on_sent(struct tunnel *t, const struct pair *p, size_t n);
+void share_on_sent(struct tunnel *t, struct pair *p, size_t n);
 void share_on_ping(struct tunnel *t);
 void share_on_pong(struct tunnel *t, uint32_t ping_id);
 void share_on_answer(struct tunnel *t, const struct pair *p);
 /* Has this worker still to answer a PING? */
 bool share_owes_pong(const struct tunnel *t, unsigned worker);
 bool share_is_blind(const struct tunnel *t);
+/* Nothing brakes this pair but TCP: it carries much, and no other uses the tunnel. */
+bool share_is_unbraked(const struct tunnel *t, const struct pair *p);
 /* Somebody carries much, who is left to himself as the others end: nobody joins him. */
 bool share_is_laden(const struct tunnel *t);
 /* Whoever comes would neither wait nor be waited for; also of a tunnel that is not shared. */

@@ -477,7 +477,7 @@ bool tunnel_has_delivered(const struct tunnel *t)
     return residues_have_delivered(t);
 }
 
-static bool takes_pairs(const struct tunnel *t)
+bool tunnel_takes_pairs(const struct tunnel *t)
 {
     return t->state == TUNNEL_OPEN && !t->retired && residues_find_free(t) >= 0 &&
            t->left_count < LEFT_MAX && bufq_room(&t->carrier->out) >= SYN_ROOM &&
@@ -491,12 +491,12 @@ bool tunnel_available(const struct tunnel *t)
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
         if (!p->left || pair_may_have_buried_its_worker(p))
             return false;
-    return takes_pairs(t);
+    return tunnel_takes_pairs(t);
 }
 
 bool tunnel_joinable(const struct tunnel *t)
 {
-    return t->share && takes_pairs(t) && share_welcomes(t);
+    return t->share && tunnel_takes_pairs(t) && share_welcomes(t);
 }
 
 uint32_t tunnel_carries(const struct tunnel *t)
@@ -504,7 +504,19 @@ uint32_t tunnel_carries(const struct tunnel *t)
     return t->share ? WORKERS : 1;
 }
 
-struct stream *tunnel_connect(struct tunnel *t, uint16_t port, bool alone)
+/* The first one to its port has to show that something listens there. */
+static struct stream *add_pair(struct tunnel *t, const struct spdy_pair *ids, bool alone)
+{
+    struct pair *p = pair_create(t, ids);
+
+    p->alone = alone;
+    p->proves = !ports_know(&t->pod->ports, ids->port) && !tunnel_in_use(t);
+    ports_on_connect(&t->pod->ports, ids->port);
+    pair_set_lent(p, true);
+    return &p->stream;
+}
+
+struct stream *tunnel_connect(struct tunnel *t, const struct opening *o)
 {
     int residue = residues_find_free(t);
     uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
@@ -513,7 +525,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port, bool alone)
     assert(tunnel_available(t) || tunnel_joinable(t));
     while ((int)(error_id % WORKERS) != residue)
         error_id += 2;
-    struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, port, t->carried };
+    struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, o->port, t->carried };
     size_t n = spdy_pair_encode(&pair, t->carried == 0, bytes);
     bool fits = bufq_put(&t->carrier->out, bytes, n);
     assert(fits);
@@ -523,7 +535,7 @@ struct stream *tunnel_connect(struct tunnel *t, uint16_t port, bool alone)
     residues_take(t, pair.data_id);
     tunnel_used(t);
     task_wake(&t->flush);
-    return &pair_create(t, &pair, alone)->stream;
+    return add_pair(t, &pair, o->alone);
 }
 
 void tunnel_used(struct tunnel *t)

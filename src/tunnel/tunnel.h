@@ -105,9 +105,10 @@ bool tunnel_available(const struct tunnel *t);
 /* Can it take one more, beside those it carries? */
 bool tunnel_joinable(const struct tunnel *t);
 uint32_t tunnel_carries(const struct tunnel *t); /* at once */
-/* Open a connection, of a user that wanted to be alone or not; only on an available or
- * joinable one. */
-struct stream *tunnel_connect(struct tunnel *t, uint16_t port, bool alone);
+/* Room for a pair, whether or not it carries others. */
+bool tunnel_takes_pairs(const struct tunnel *t);
+/* Open a connection; only on an available or joinable one. */
+struct stream *tunnel_connect(struct tunnel *t, const struct opening *o);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
 /* What those said who have left was taken, as far as can be known. */
 bool tunnel_has_delivered(const struct tunnel *t);

@@ -124,6 +124,12 @@ static void note_demand(struct pod *p)
     demand_note_alone(&p->demand, p->lent_alone + p->waiting_alone);
 }
 
+/* Those that wait for it to be proven may share a tunnel now. */
+void pod_on_answer(struct pod *p, uint16_t port)
+{
+    ports_on_answer(&p->ports, port);
+}
+
 void pod_on_lent(struct pod *p, bool lent, bool alone)
 {
     uint32_t change = lent ? 1 : (uint32_t)-1;
@@ -134,16 +140,16 @@ void pod_on_lent(struct pod *p, bool lent, bool alone)
         note_demand(p);
 }
 
-static void give(struct pod *p, struct tunnel *t, uint16_t port, struct opening *o)
+static void give(struct pod *p, struct tunnel *t, struct opening *o)
 {
     list_remove(&t->in_pod);
     list_prepend(&p->tunnels, &t->in_pod);
-    o->stream = tunnel_connect(t, port, o->alone);
+    o->stream = tunnel_connect(t, o);
     o->tunnel = t->id;
     o->result = OK;
     metric_add(&metric_connections, o->dialled, 1);
     log_debug(t->id, o->dialled ? "connection" : "connection on a warm tunnel",
-              LOG_S("pod", p->label), LOG_U("port", port));
+              LOG_S("pod", p->label), LOG_U("port", o->port));
 }
 
 static void leave_waiting(struct opening *o)
@@ -187,14 +193,14 @@ static void serve_waiting(struct pod *p)
     uint32_t own_dials = p->coming_own;
 
     list_for_each (o, &p->waiting, struct opening, waiting) {
-        enum claim claim = placing_claim(o, own_dials);
+        enum claim claim = placing_claim(p, o, own_dials);
         struct tunnel *t = in_vain[claim] ? NULL : placing_find(p, claim);
         in_vain[claim] = t == NULL;
         own_dials -= !t && claim == CLAIM_DIALLED;
         if (!t)
             continue;
         leave_waiting(o);
-        give(p, t, o->port, o);
+        give(p, t, o);
         task_wake(o->wake);
     }
 }
@@ -247,8 +253,10 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
     tunnel_destroy(t);
     p->count--;
     p->open -= was_good ? carried : 0;
-    if (was_good && error.code == ERR_CANCELLED) /* we closed it: it is not missed */
+    if (was_good && error.code == ERR_CANCELLED) { /* we closed it: it is not missed */
         demand_limit(&p->demand, p->open);
+        p->prewarms = false;
+    }
     if (was_dialling && !ts->draining)
         on_dial_failed(p, &error, silent);
     dialling_for_waiting(p);
@@ -271,19 +279,19 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
                   struct opening *o, struct task *wake)
 {
     struct pod *p = pod_get(ts, endpoint);
-    struct tunnel *t =
-        placing_find(p, placing_claim(o, p->coming_own > p->waiting_alone));
 
-    if (p->gone && endpoint->ready && !endpoint->terminating)
-        come_back(p);
     o->result = ERR_AGAIN;
     o->wake = wake;
     o->port = port;
     o->stream = NULL;
+    struct tunnel *t =
+        placing_find(p, placing_claim(p, o, p->coming_own > p->waiting_alone));
+    if (p->gone && endpoint->ready && !endpoint->terminating)
+        come_back(p);
     o->dialled = !t;
     if (t) {
         list_init(&o->waiting);
-        give(p, t, port, o);
+        give(p, t, o);
         dialling_ahead(p);
         return;
     }
@@ -319,6 +327,18 @@ void opening_finish(struct opening *o)
     o->result = OK;
 }
 
+bool tunnels_have_room(struct tunnels *ts, const char *pod_key, uint16_t port)
+{
+    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    return p && !p->gone && !ts->draining && placing_has_room(p, port);
+}
+
+bool tunnels_carry_much(struct tunnels *ts, const char *pod_key)
+{
+    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    return p && ts->settings.coalesce && !coalesce_is_apt(p);
+}
+
 struct demand tunnels_demand(struct tunnels *ts, const char *pod_key)
 {
     struct pod *p = map_get(&ts->pods, str_of(pod_key));
@@ -334,6 +354,22 @@ struct demand tunnels_demand(struct tunnels *ts, const char *pod_key)
         demand_note_alone(&d, p->lent_alone);
     }
     return d;
+}
+
+uint32_t tunnels_to(struct tunnels *ts, const char *pod_key)
+{
+    const struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    return p ? p->count : 0;
+}
+
+void tunnels_prewarm(struct tunnels *ts, const char *pod_key)
+{
+    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+
+    if (!p || list_empty(&p->tunnels))
+        return;
+    p->prewarms = true;
+    dialling_ahead(p);
 }
 
 void tunnels_expect(struct tunnels *ts, const struct endpoint *endpoint, uint32_t at_once,

@@ -40,6 +40,7 @@ struct tunnel_settings {
     uint64_t age_ms;      /* ... or at this age */
     bool connect_ahead;   /* make one connection to the API server at start */
     bool dial_ahead;      /* keep tunnels for as many as came at once lately */
+    uint32_t prewarmed;   /* with dial_ahead: this many beside the first of a used pod */
     enum tunnel_carrier carrier;
 };
 
@@ -65,6 +66,7 @@ struct opening {
     struct api_error error;
     struct task *wake;
     bool alone;    /* set before: a tunnel to itself is worth a dial */
+    bool small;    /* set before: with `coalesce`, it joins others rather than wait */
     uint16_t port; /* private, like what follows */
     struct pod *pod;
     struct list_node waiting;
@@ -77,6 +79,9 @@ void opening_finish(struct opening *o);
 /* An idle connection that is merely kept does not keep its tunnel from expiring: the
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);
+/* A kept one, before it is lent: does its next user want to be alone?  Else others may join
+ * its tunnel. */
+void tunnel_stream_set_alone(struct stream *s, bool alone);
 /* Is it worth keeping?  Not when its pod is gone: nobody will ask for it; nor when the next
  * one does better on a tunnel with others. */
 bool tunnel_stream_lasts(const struct stream *s);
@@ -87,12 +92,23 @@ bool tunnel_stream_free(const struct stream *s, bool alone);
 /* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
 void tunnels_retire(struct tunnels *t, const char *pod_key);
 
+/* Would an opening that is small be served at once? */
+bool tunnels_have_room(struct tunnels *t, const char *pod_key, uint16_t port);
+/* Did this pod send or receive much at once lately?  Then no request to it is small. */
+bool tunnels_carry_much(struct tunnels *t, const char *pod_key);
+
 /* What was asked of this pod lately. */
 struct demand tunnels_demand(struct tunnels *t, const char *pod_key);
 /* So many connections at once may be asked of it, as were of others: dial ahead for them,
  * until nobody came for `idle_ms` after the last of those did. */
 void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,
                     const struct demand *of);
+
+/* How many there are to it, or are being dialled. */
+uint32_t tunnels_to(struct tunnels *t, const char *pod_key);
+/* It was used, and may be asked for more at once: dial `prewarmed` beside the one it has,
+ * until tunnels to it were idle too long. */
+void tunnels_prewarm(struct tunnels *t, const char *pod_key);
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */

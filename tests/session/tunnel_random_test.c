@@ -196,7 +196,11 @@ enum needs { NOTHING, SOMEBODY_AWAY, SOMEBODY, STREAM, OPEN_STREAM, SERVER, PAIR
 static void somebody_comes(const struct scene *s)
 {
     *s->person = (struct person){ .here = true, .lent = true };
-    (one_in(5) ? user_open_alone : user_open)(&s->person->user, uids[roll(3)], 80);
+    static void (*const ways[])(struct user *, const char *,
+                                uint16_t) = { user_open_alone, user_open, user_open,
+                                              user_open_small, user_open_small };
+    uint16_t port = one_in(4) ? 81 : 80;
+    ways[roll(5)](&s->person->user, uids[roll(3)], port);
 }
 
 static void somebody_leaves(const struct scene *s)
@@ -253,8 +257,11 @@ static void a_connection_is_kept(const struct scene *s)
 
 static void a_kept_one_is_lent(const struct scene *s)
 {
-    if (s->person->lent || !tunnel_stream_free(s->stream, one_in(4)))
+    bool alone = one_in(4);
+
+    if (s->person->lent || !tunnel_stream_free(s->stream, alone))
         return;
+    tunnel_stream_set_alone(s->stream, alone);
     tunnel_stream_lend(s->stream, true);
     s->person->lent = true;
 }
@@ -635,6 +642,7 @@ static void change_settings(void)
     s->own_brief_max = 1 + roll(s->own_max);
     s->coalesce = one_in(2);
     s->dial_ahead = one_in(2);
+    s->prewarmed = roll(3);
     s->tunnels_max = 2 + roll(5);
     s->dials_max = 1 + roll(4);
     s->pairs_max = one_in(3) ? 3 : 100;

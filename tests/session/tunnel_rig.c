@@ -214,7 +214,8 @@ static void on_user_wake(struct task *task)
     container_of(task, struct user, wake)->wakes++;
 }
 
-static void open_as(struct user *u, const char *uid, uint16_t port, bool alone)
+static void open_as(struct user *u, const char *uid, uint16_t port,
+                    const struct opening *how)
 {
     char ns[] = "shop", pod[] = "web-1";
     struct endpoint e = { .refs = 1,
@@ -224,7 +225,7 @@ static void open_as(struct user *u, const char *uid, uint16_t port, bool alone)
                           .key = (char *)uid,
                           .ready = true };
 
-    *u = (struct user){ .opening.alone = alone };
+    *u = (struct user){ .opening = *how };
     task_init(&u->wake, rig.sched, RANK_WORK, on_user_wake);
     tunnels_open(rig.tunnels, &e, port, &u->opening, &u->wake);
     if (u->opening.stream)
@@ -233,12 +234,17 @@ static void open_as(struct user *u, const char *uid, uint16_t port, bool alone)
 
 void user_open(struct user *u, const char *uid, uint16_t port)
 {
-    open_as(u, uid, port, false);
+    open_as(u, uid, port, &(struct opening){ 0 });
 }
 
 void user_open_alone(struct user *u, const char *uid, uint16_t port)
 {
-    open_as(u, uid, port, true);
+    open_as(u, uid, port, &(struct opening){ .alone = true });
+}
+
+void user_open_small(struct user *u, const char *uid, uint16_t port)
+{
+    open_as(u, uid, port, &(struct opening){ .small = true });
 }
 
 struct stream *user_stream(struct user *u)

@@ -93,6 +93,7 @@ void rig_stop_process(uint64_t ms); /* it does not run for so long, and goes on 
 
 void user_open(struct user *u, const char *uid, uint16_t port);
 void user_open_alone(struct user *u, const char *uid, uint16_t port);
+void user_open_small(struct user *u, const char *uid, uint16_t port);
 struct stream *user_stream(struct user *u); /* the opening must have succeeded */
 void user_write(struct user *u, const void *bytes, size_t n);
 void user_expect(struct user *u, const void *bytes, size_t n);

@@ -1,6 +1,7 @@
 #include "tunnel_rules.h"
 
 #include "tunnel/coalesce.h"
+#include "tunnel/placing.h"
 #include "tunnel/pod.h"
 #include "tunnel/residues.h"
 #include "tunnel/share.h"
@@ -77,6 +78,24 @@ static void check_own(const struct tunnel *t)
     must(t->share || connections <= 1, "an own tunnel carries one at a time");
 }
 
+static bool is_in_use(const struct pair *p)
+{
+    return p->lent && p->stream.end.verdict == V_OPEN;
+}
+
+/* A refused connection may cost its worker. */
+static void check_proving(const struct tunnel *t)
+{
+    uint32_t in_use = 0, proving = 0;
+
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        in_use += is_in_use(p);
+        proving += is_in_use(p) && p->proves && !p->delivered;
+    }
+    must(!proving || in_use == 1,
+         "the first connection to a port is beside no other until its answer comes");
+}
+
 /* What no clock ends is waited for until the world does. */
 static void check_clocks(const struct tunnel *t)
 {
@@ -110,6 +129,7 @@ static void check_tunnel(const struct tunnel *t)
         return;
     check_residues(t);
     check_own(t);
+    check_proving(t);
     check_clocks(t);
     check_stand(t);
     check_retired(t);
@@ -175,13 +195,31 @@ static bool could_serve(const struct tunnel *t, bool may_own, bool alone)
     return tunnel_available(t) || (!may_own && tunnel_joinable(t));
 }
 
+/* The first one to its port joins no other, while there may be more tunnels. */
+static bool has_to_be_first(const struct pod *p, const struct opening *o)
+{
+    return !o->alone && !ports_know(&p->ports, o->port) &&
+           p->count < p->owner->settings.tunnels_max;
+}
+
 /* With a dial under way they may: it is for them. */
 static void check_nobody_waits_in_vain(const struct pod *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
         list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-            must(p->coming || !could_serve(t, pod_may_own_more(p, o->alone), o->alone),
+            must(p->coming ||
+                     !could_serve(t,
+                                  pod_may_own_more(p, o->alone) || has_to_be_first(p, o),
+                                  o->alone),
                  "nobody waits beside a tunnel with room");
+}
+
+/* Not even for a dial: another slot is as good, and is there now. */
+static void check_small_waits_for_no_slot(struct pod *p)
+{
+    list_for_each (o, &p->waiting, struct opening, waiting)
+        must(!o->small || !coalesce_is_apt(p) || !placing_has_room(p, o->port),
+             "nothing small waits while there is a worker slot for it");
 }
 
 static void check_pod(struct pod *p, uint64_t unused)
@@ -192,6 +230,7 @@ static void check_pod(struct pod *p, uint64_t unused)
     check_counts(p);
     check_hope(p);
     check_nobody_waits_in_vain(p);
+    check_small_waits_for_no_slot(p);
 }
 
 size_t rules_check(void)

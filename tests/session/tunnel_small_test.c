@@ -1,0 +1,329 @@
+/* tests/session/tunnel_small_test.c - small requests go out on whatever tunnel is open */
+#include "tunnel_rig.h"
+
+#include <string.h>
+
+#include "tunnel/coalesce.h"
+#include "tunnel/pod.h"
+#include "tunnel/share.h"
+
+#define USERS 16
+#define A "uid-1"
+
+static struct user users[USERS];
+
+static int begin(void **state)
+{
+    struct diag why;
+
+    rig_begin(state);
+    memset(users, 0, sizeof(users));
+    tunnels_destroy(rig.tunnels);
+    rig.settings.own_max = 4;
+    rig.settings.own_brief_max = 1;
+    rig.settings.coalesce = true;
+    rig.settings.tunnels_max = 12;
+    rig.settings.dials_max = 12;
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+    return 0;
+}
+
+static int end(void **state)
+{
+    for (size_t i = 0; i < USERS; i++)
+        if (users[i].wake.sched)
+            user_finish(&users[i]);
+    return rig_end(state);
+}
+
+static void use_settings_again(void)
+{
+    struct diag why;
+
+    tunnels_destroy(rig.tunnels);
+    assert_int_equal(
+        tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, &why), OK);
+}
+
+static struct pair *pair_of(size_t i)
+{
+    return container_of(user_stream(&users[i]), struct pair, stream);
+}
+
+static struct tunnel *tunnel_of(size_t i)
+{
+    return pair_of(i)->tunnel;
+}
+
+static void connect_dial(size_t dial)
+{
+    server_switch(server_connect(dial));
+    rig_run();
+}
+
+/* Its server sends it so much, and it takes that. */
+static void answer(size_t i, size_t n)
+{
+    static char bytes[16384];
+    struct server *s = rig.servers[tunnel_of(i)->id.number - 1];
+
+    rig_run();
+    for (size_t part; n; n -= part) {
+        part = n < sizeof(bytes) ? n : sizeof(bytes);
+        server_data(s, pair_of(i)->data_id, bytes, part, 0);
+        rig_run();
+        bufq_clear(&user_stream(&users[i])->in);
+        stream_update(user_stream(&users[i]));
+    }
+    rig_run();
+}
+
+/* Port 80 has answered, on the only tunnel there is. */
+static void use_once(void)
+{
+    user_open_small(&users[0], A, 80);
+    connect_dial(0);
+    answer(0, 100);
+    assert_null(tunnel_of(0)->share);
+}
+
+static bool is_served(size_t i)
+{
+    return users[i].opening.result == OK;
+}
+
+static void four_join_the_only_tunnel_without_a_dial(void **state)
+{
+    (void)state;
+
+    use_once();
+    for (size_t i = 1; i < WORKERS; i++) {
+        user_open_small(&users[i], A, 80);
+        assert_true(is_served(i));
+        assert_false(users[i].opening.dialled);
+        assert_ptr_equal(tunnel_of(i), tunnel_of(0));
+    }
+    assert_non_null(tunnel_of(0)->share);
+    assert_int_equal(rig.dials, 1);
+
+    user_open_small(&users[WORKERS], A, 80); /* a worker slot each, and there are five */
+    assert_false(is_served(WORKERS));
+    assert_int_equal(rig.dials, 2);
+}
+
+/* PINGs that were under way before are none of its credit's. */
+static void pings_of_before_do_not_count_for_credit(void **state)
+{
+    (void)state;
+
+    use_once();
+    rig.servers[0]->silent = true;
+    rig_advance(rig.settings.ping_ms + 100); /* one is under way */
+    assert_int_equal(tunnel_of(0)->unanswered, 1);
+    user_open_small(&users[1], A, 80);
+    assert_ptr_equal(tunnel_of(1), tunnel_of(0));
+    rig.servers[0]->silent = false;
+    server_pong_from(rig.servers[0], 0);
+    rig_run();
+    for (size_t w = 0; w < WORKERS; w++)
+        assert_int_equal(tunnel_of(0)->share->credit.workers[w].pings, 0);
+}
+
+static void a_dial_is_not_waited_for_once_a_slot_is_free(void **state)
+{
+    (void)state;
+
+    use_once();
+    for (size_t i = 1; i <= WORKERS; i++)
+        user_open_small(&users[i], A, 80);
+    assert_false(is_served(WORKERS));
+    size_t pair = 1;
+    user_finish(&users[1]);
+    rig_run();
+    server_finish_pair(rig.servers[0], pair);
+    rig_advance(50);
+    assert_true(is_served(WORKERS));
+    assert_non_null(rig.servers[1]->dial); /* is still under way */
+}
+
+static void the_first_one_to_a_port_is_beside_no_other(void **state)
+{
+    (void)state;
+
+    user_open_small(&users[0], A, 80);
+    connect_dial(0); /* it is there, and nothing was heard of port 80 */
+    user_open_small(&users[1], A, 80);
+    assert_false(is_served(1));
+    assert_int_equal(rig.dials, 2);
+    answer(0, 1);
+    assert_true(is_served(1)); /* with the first byte of the answer */
+    assert_ptr_equal(tunnel_of(1), tunnel_of(0));
+
+    user_open_small(&users[2], A, 81); /* another port: it has to show, too */
+    assert_false(is_served(2));
+    connect_dial(1);
+    assert_true(is_served(2));
+    assert_ptr_not_equal(tunnel_of(2), tunnel_of(0));
+    user_open_small(&users[3], A, 80);
+    assert_ptr_equal(tunnel_of(3), tunnel_of(0));
+}
+
+static void a_port_that_refuses_has_to_be_proven_again(void **state)
+{
+    (void)state;
+
+    use_once();
+    user_open_small(&users[1], A, 80);
+    rig_run();
+    server_text(rig.servers[0], 1, "error forwarding port 80: connection refused");
+    server_fin(rig.servers[0], 1, true);
+    rig_run();
+    assert_int_equal(user_stream(&users[1])->end.verdict, V_REFUSED);
+    user_open_small(&users[2], A, 80);
+    assert_false(is_served(2));
+}
+
+static void nothing_joins_a_connection_that_wants_to_be_alone(void **state)
+{
+    (void)state;
+
+    use_once();
+    user_finish(&users[0]);
+    rig_run();
+    server_finish_pair(rig.servers[0], 0);
+    rig_run();
+    user_open_alone(&users[1], A, 80);
+    assert_int_equal(rig.dials, 1);
+    user_open_small(&users[2], A, 80);
+    assert_false(is_served(2));
+    assert_null(tunnel_of(1)->share);
+}
+
+static void nothing_joins_a_kept_one_that_was_lent_to_be_alone(void **state)
+{
+    (void)state;
+
+    use_once();
+    tunnel_stream_lend(user_stream(&users[0]), false);
+    tunnel_stream_set_alone(user_stream(&users[0]), true);
+    tunnel_stream_lend(user_stream(&users[0]), true);
+    user_open_small(&users[1], A, 80);
+    assert_false(is_served(1));
+    assert_null(tunnel_of(0)->share);
+}
+
+static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state)
+{
+    (void)state;
+
+    use_once();
+    answer(0, SHARE_LADEN_BYTES);
+    tunnel_stream_lend(user_stream(&users[0]), false);
+    tunnel_stream_lend(user_stream(&users[0]), true);
+    assert_true(tunnels_carry_much(rig.tunnels, A));
+    user_open_small(&users[1], A, 80);
+    assert_false(is_served(1));
+    assert_null(tunnel_of(0)->share);
+}
+
+static void with_a_fixed_number_of_own_tunnels_none_is_joined(void **state)
+{
+    (void)state;
+
+    rig.settings.coalesce = false;
+    use_settings_again();
+    use_once();
+    user_open_small(&users[1], A, 80);
+    assert_false(is_served(1));
+    assert_null(tunnel_of(0)->share);
+}
+
+static void a_pod_in_use_has_one_tunnel_more(void **state)
+{
+    (void)state;
+
+    rig.settings.dial_ahead = true;
+    rig.settings.prewarmed = 1;
+    use_settings_again();
+    user_open_small(&users[0], A, 80);
+    connect_dial(0);
+    answer(0, 100);
+    assert_int_equal(rig.dials, 1);
+    tunnels_prewarm(rig.tunnels, A);
+    tunnels_prewarm(rig.tunnels, A);
+    assert_int_equal(rig.dials, 2);
+    connect_dial(1);
+    for (size_t i = 1; i < 2 * WORKERS; i++) {
+        user_open_small(&users[i], A, 80);
+        assert_true(is_served(i));
+    }
+}
+
+static void what_expired_is_not_dialled_again_before_it_is_used(void **state)
+{
+    (void)state;
+
+    rig.settings.dial_ahead = true;
+    rig.settings.prewarmed = 1;
+    use_settings_again();
+    user_open_small(&users[0], A, 80);
+    connect_dial(0);
+    answer(0, 100);
+    tunnels_prewarm(rig.tunnels, A);
+    connect_dial(1);
+    tunnel_stream_lend(user_stream(&users[0]), false);
+    rig_advance(rig.settings.idle_ms + 2 * rig.settings.check_ms);
+    assert_int_equal(rig.tunnels->live, 0);
+    assert_int_equal(rig.dials, 2);
+}
+
+/* Nothing else uses that tunnel: TCP brakes it, and no credit. */
+static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **state)
+{
+    static char block[16384];
+    (void)state;
+
+    use_once();
+    user_open_small(&users[1], A, 80);
+    rig_run();
+    struct server *s = rig.servers[0];
+    s->silent = true;
+    for (int i = 0; i < 64; i++) {
+        bufq_write(&user_stream(&users[1])->out, block, sizeof(block));
+        stream_update(user_stream(&users[1]));
+        rig_run();
+    }
+    size_t with_a_neighbour = s->pairs[1].got.len;
+    assert_in_range(with_a_neighbour, SHARE_LADEN_BYTES, 32 * sizeof(block));
+
+    tunnel_stream_lend(user_stream(&users[0]), false);
+    for (int i = 0; i < 128; i++) {
+        bufq_write(&user_stream(&users[1])->out, block, sizeof(block));
+        stream_update(user_stream(&users[1]));
+        rig_run();
+    }
+    assert_in_range(s->pairs[1].got.len, with_a_neighbour + 100 * sizeof(block),
+                    UINT32_MAX);
+    assert_false(tunnel_stream_free(user_stream(&users[0]), false));
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+    const struct CMUnitTest tests[] = {
+        TEST(four_join_the_only_tunnel_without_a_dial),
+        TEST(pings_of_before_do_not_count_for_credit),
+        TEST(a_dial_is_not_waited_for_once_a_slot_is_free),
+        TEST(the_first_one_to_a_port_is_beside_no_other),
+        TEST(a_port_that_refuses_has_to_be_proven_again),
+        TEST(nothing_joins_a_connection_that_wants_to_be_alone),
+        TEST(nothing_joins_a_kept_one_that_was_lent_to_be_alone),
+        TEST(after_a_large_answer_a_request_waits_for_its_own_tunnel),
+        TEST(with_a_fixed_number_of_own_tunnels_none_is_joined),
+        TEST(a_pod_in_use_has_one_tunnel_more),
+        TEST(what_expired_is_not_dialled_again_before_it_is_used),
+        TEST(an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit),
+    };
+    return cmocka_run_group_tests_name("tunnel/small", tests, NULL, NULL);
+}
