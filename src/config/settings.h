@@ -96,6 +96,10 @@
       "Unshared tunnels to a pod for raw connections and large uploads") \
     X(AUTO_COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "auto", 0, 256, TUNNELS, \
       "The same for other HTTP requests; auto: the small ones share") \
+    X(SIZE, small_request, "small-request", "16KiB", 0, 64 * KIB, TUNNELS, \
+      "Smaller requests share an open tunnel rather than wait; 0: none do") \
+    X(COUNT, prewarmed_tunnels, "prewarmed-tunnels", "1", 0, 16, TUNNELS, \
+      "More tunnels to a pod in use, and one to a second pod; 0: none") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
     X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \

@@ -239,12 +239,14 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .age_ms = c->tunnel_max_age_ms,
         .connect_ahead = true,
         .dial_ahead = true,
+        .prewarmed = c->prewarmed_tunnels,
         .carrier = carriers[c->carrier],
     };
     /* Not the namespace that is served, which a setting may name. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
     struct upstream_settings upstream = {
         .idle_ms = c->idle_timeout_ms,
+        .prepare_second = c->prewarmed_tunnels > 0,
         .attempt_ms = c->dial_timeout_ms,
         .own = own_pod(d->own_ns, d->own_name),
     };

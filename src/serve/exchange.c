@@ -197,6 +197,14 @@ static uint64_t rest_of(uint64_t ms, uint64_t spent_ms)
     return ms > spent_ms ? ms - spent_ms : 0;
 }
 
+/* It may share a tunnel with others, and need not wait for a dial. */
+static bool is_small(const struct config *c, const struct http1_head *head)
+{
+    bool fits = head->framing == BODY_NONE ||
+                (head->framing == BODY_LENGTH && head->length <= c->small_request);
+    return c->small_request && fits && !head->upgrade;
+}
+
 static void lease(struct exchange *x)
 {
     const struct config *c = x->serve->config;
@@ -211,6 +219,7 @@ static void lease(struct exchange *x)
         .repeatable = http1_idempotent(head->method) && x->sending.holding && will_fit &&
                       x->attempts + 1 < DELIVERIES_MAX,
         .alone = !will_fit || head->upgrade,
+        .small = is_small(c, head),
         .avoid = x->avoid,
         .attempt = x->attempts,
         .wait_until = x->serve->sched->now + rest_of(c->wait_ms, x->waited_ms),

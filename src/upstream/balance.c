@@ -112,6 +112,18 @@ static bool better(const struct balance *b, const struct endpoint *a,
     return x->exchanges != y->exchanges ? x->exchanges < y->exchanges : x->turn < y->turn;
 }
 
+bool balance_prefers(const struct balance *b, const struct endpoint *e,
+                     const struct endpoint *than)
+{
+    return better(b, e, than);
+}
+
+bool balance_is_fit(const struct balance *b, const struct choice *c,
+                    const struct endpoint *e)
+{
+    return fitness(b, c, e) == FIT_READY;
+}
+
 struct endpoint *balance_choose(struct balance *b, const struct choice *c)
 {
     size_t count = 0;

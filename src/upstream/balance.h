@@ -29,6 +29,13 @@ struct choice {
  * service. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
 
+/* Is this one as good as any, not to be avoided? */
+bool balance_is_fit(const struct balance *b, const struct choice *c,
+                    const struct endpoint *e);
+/* Has `e` less to do than that one? */
+bool balance_prefers(const struct balance *b, const struct endpoint *e,
+                     const struct endpoint *than);
+
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);
 void balance_end(struct balance *b, const struct endpoint *e);

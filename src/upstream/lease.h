@@ -29,9 +29,11 @@ struct want {
     const struct route *route; /* borrowed until the lease is returned */
     struct str client;         /* the client's address, for sessionAffinity; borrowed */
     enum app_proto proto;
-    bool repeatable;              /* idempotent, and all of the request is held */
-    bool alone;                   /* it will carry much, or for long: a tunnel to itself,
+    bool repeatable; /* idempotent, and all of the request is held */
+    bool alone;      /* it will carry much, or for long: a tunnel to itself,
                                      while there are any */
+    bool small;      /* little is sent, and nothing large was answered: it goes
+                                     out on whatever tunnel is open */
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
     unsigned attempt;             /* how often this request was tried before: from the
                                      third time on with a pause, for the news to arrive */

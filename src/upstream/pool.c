@@ -160,6 +160,20 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
     return NULL;
 }
 
+bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
+              uint64_t max_idle_ms)
+{
+    char room[POOL_KEY_ROOM];
+    struct place *place = map_get(&p->places, pool_key(e, port, room));
+
+    if (!place)
+        return false;
+    list_for_each (i, &place->idle, struct idle, in_place)
+        if (usable(i->stream, false))
+            return p->sched->now - i->since <= max_idle_ms;
+    return false;
+}
+
 static void clear_place(struct place *place)
 {
     while (!list_empty(&place->idle))

@@ -33,5 +33,9 @@ void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct st
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
                          uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel);
 
+/* Would pool_take find one, for a request that need not be alone? */
+bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
+              uint64_t max_idle_ms);
+
 /* Close those to any port of this pod, and forget the pod. */
 void pool_drop_pod(struct pool *p, const char *pod_key);

@@ -34,6 +34,7 @@
 #include "base/metrics.h"
 #include "base/own.h"
 #include "upstream/allowed.h"
+#include "upstream/at_once.h"
 #include "upstream/balance.h"
 #include "upstream/loops.h"
 #include "upstream/pool.h"
@@ -62,8 +63,10 @@ struct leasing {
     struct timer retry;
     struct lookup lookup;
     struct opening opening;
-    struct waiter waiter;   /* while it opens, and may take a connection instead */
-    struct endpoint *avoid; /* a reference */
+    struct waiter waiter;    /* while it opens, and may take a connection instead */
+    struct endpoint *avoid;  /* a reference */
+    struct endpoint *second; /* the same: to be prepared when this lease ends; or NULL */
+    bool prewarm;            /* more tunnels to its own endpoint, too */
     bool parked_once;
     enum err reason;   /* for the last time it was parked */
     unsigned failures; /* openings since it last waited */
@@ -188,25 +191,45 @@ static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
     return LEASE_HELD;
 }
 
-static enum lease_state connect_to(struct leasing *l, struct endpoint *e, uint16_t port)
+static uint64_t max_idle_ms(const struct leasing *l)
+{
+    return l->want.repeatable ? UINT64_MAX : STALE_MS;
+}
+
+static uint16_t port_on(const struct choice *c, const struct endpoint *e)
+{
+    return route_container_port(c->route, c->service, e, c->port_index);
+}
+
+/* NULL: no idle connection to it. */
+static struct stream *take_idle(struct leasing *l, const struct choice *c,
+                                struct endpoint *e)
 {
     struct upstream *u = l->owner;
-    uint64_t max_idle = l->want.repeatable ? UINT64_MAX : STALE_MS;
-    struct stream *s = NULL;
+    struct lease *lease = l->lease;
 
     set_endpoint(l, e);
-    l->lease->port = port;
-    log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port));
-    if (l->want.proto == PROTO_HTTP1)
-        s = pool_take(u->pool, e, port, max_idle, l->want.alone, &l->lease->tunnel);
-    if (s) {
-        tunnel_stream_lend(s, true);
-        return hold(l, s, true);
-    }
+    lease->port = port_on(c, e);
+    log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", lease->port));
+    if (l->want.proto != PROTO_HTTP1)
+        return NULL;
+    struct stream *s =
+        pool_take(u->pool, e, lease->port, max_idle_ms(l), l->want.alone, &lease->tunnel);
+    if (!s)
+        return NULL;
+    tunnel_stream_set_alone(s, l->want.alone);
+    tunnel_stream_lend(s, true);
+    return s;
+}
+
+/* To an endpoint that has no idle connection. */
+static enum lease_state open_one(struct leasing *l, struct endpoint *e)
+{
     l->opening.alone = l->want.alone;
-    tunnels_open(u->tunnels, e, port, &l->opening, &l->step);
+    l->opening.small = l->want.small;
+    tunnels_open(l->owner->tunnels, e, l->lease->port, &l->opening, &l->step);
     if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
-        waiters_add(&u->waiters, &l->waiter, e, port, l->want.alone);
+        waiters_add(&l->owner->waiters, &l->waiter, e, l->lease->port, l->want.alone);
     return LEASE_OPENING;
 }
 
@@ -221,6 +244,39 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
     struct unserved because =
         unserved_because(route_of(l), s, port_index, u->sched->now, &l->lease->why);
     return because.may_pass ? park(l, because.result) : fail(l, because.result);
+}
+
+/* A small request takes an endpoint that needs no dial; the dial happens beside it, and
+ * another ready endpoint is prepared when the request is over. */
+static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c,
+                                       struct endpoint *chosen)
+{
+    struct upstream *u = l->owner;
+    struct at_once a = { u->pool, u->tunnels, u->balance, max_idle_ms(l) };
+
+    l->want.small = l->want.small && !at_once_carries_much(&a, c->service);
+    if (!l->want.small)
+        return chosen;
+    struct endpoint *e = at_once_choose(&a, c, chosen);
+    if (e != chosen)
+        at_once_prepare(u->tunnels, u->sched->now, chosen);
+    struct endpoint *second =
+        u->settings.prepare_second ? at_once_second(&a, c, e) : NULL;
+    endpoint_unref(l->second);
+    l->second = second ? endpoint_ref(second) : NULL;
+    l->prewarm = at_once_lacks_more(&a, c, e);
+    return e;
+}
+
+static enum lease_state connect_to(struct leasing *l, const struct choice *c,
+                                   struct endpoint *chosen)
+{
+    struct stream *s = take_idle(l, c, chosen);
+    struct endpoint *e = s ? chosen : choose_at_once(l, c, chosen);
+
+    if (e != chosen)
+        s = take_idle(l, c, e);
+    return s ? hold(l, s, true) : open_one(l, e);
 }
 
 static enum lease_state choose(struct leasing *l)
@@ -240,9 +296,7 @@ static enum lease_state choose(struct leasing *l)
     if (e)
         return fail(l, e);
     struct endpoint *chosen = balance_choose(u->balance, &c);
-    if (!chosen)
-        return no_endpoint(l, s, c.port_index);
-    return connect_to(l, chosen, route_container_port(c.route, s, chosen, c.port_index));
+    return chosen ? connect_to(l, &c, chosen) : no_endpoint(l, s, c.port_index);
 }
 
 static bool may_pass(const struct leasing *l, enum err e)
@@ -450,6 +504,8 @@ static void leasing_put(struct leasing *l)
     lookup_finish(&l->lookup);
     stop_opening(l);
     endpoint_unref(TAKE(l->avoid));
+    endpoint_unref(TAKE(l->second));
+    l->prewarm = false;
     list_remove(&l->node);
     u->lease_count--;
     if (u->spare_count < SPARES_MAX) {
@@ -547,6 +603,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
         tunnel_stream_lend(s, false);
     struct leasing *next = keep ? find_opening(u, lease, s) : NULL;
     if (next) {
+        tunnel_stream_set_alone(s, next->want.alone);
         tunnel_stream_lend(s, true);
         hand_over(next, s, lease->tunnel);
     } else if (keep) {
@@ -575,6 +632,17 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
         to->stream->wake = wake;
 }
 
+/* The service is in use: what comes next should find a tunnel, also to a second endpoint. */
+static void prepare(struct leasing *l)
+{
+    struct upstream *u = l->owner;
+
+    if (l->prewarm)
+        tunnels_prewarm(u->tunnels, l->lease->endpoint->key);
+    if (l->second)
+        at_once_prepare(u->tunnels, u->sched->now, l->second);
+}
+
 void upstream_return(struct lease *lease, enum fate fate)
 {
     struct leasing *l = lease->private;
@@ -583,6 +651,8 @@ void upstream_return(struct lease *lease, enum fate fate)
         return;
     if (lease->stream)
         give_back(l->owner, lease, fate);
+    if (fate != FATE_ABORT && l->state == LEASE_HELD)
+        prepare(l);
     endpoint_unref(TAKE(lease->endpoint));
     leasing_put(l);
     *lease = (struct lease){ 0 };

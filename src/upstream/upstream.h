@@ -17,6 +17,7 @@ struct own_pod {
 
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
+    bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
     struct own_pod own;  /* requests for its services are ours; zeroed outside a pod */
 };

@@ -113,6 +113,31 @@ void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t
     rig.expected_of = *of;
 }
 
+bool tunnels_have_room(struct tunnels *t, const char *pod_uid, uint16_t port)
+{
+    (void)t;
+    (void)port;
+    return rig.room && strchr(rig.room, pod_uid[0]);
+}
+
+uint32_t tunnels_to(struct tunnels *t, const char *pod_uid)
+{
+    (void)t;
+    return rig.several && strchr(rig.several, pod_uid[0]) ? 2 : 1;
+}
+
+void tunnels_prewarm(struct tunnels *t, const char *pod_uid)
+{
+    (void)t;
+    snprintf(rig.prewarmed, sizeof(rig.prewarmed), "%s", pod_uid);
+}
+
+bool tunnels_carry_much(struct tunnels *t, const char *pod_uid)
+{
+    (void)t;
+    return rig.large && strchr(rig.large, pod_uid[0]);
+}
+
 static struct conn *conn_of(struct stream *s)
 {
     return container_of(s, struct conn, stream);
@@ -166,7 +191,7 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
     bool refused = rig.refusal.code &&
                    (!rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0);
 
-    *d = (struct dial){ .opening = o, .alone = o->alone };
+    *d = (struct dial){ .opening = o, .alone = o->alone, .small = o->small };
     snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
     d->conn.port = port;
     o->result = ERR_AGAIN;
@@ -202,6 +227,12 @@ bool tunnel_stream_lasts(const struct stream *s)
     return strcmp(conn_of((struct stream *)s)->uid, rig.retired) != 0;
 }
 
+void tunnel_stream_set_alone(struct stream *s, bool alone)
+{
+    assert_false(conn_of(s)->lent);
+    conn_of(s)->alone = alone;
+}
+
 void tunnel_stream_lend(struct stream *s, bool lent)
 {
     conn_of(s)->lent = lent;
@@ -227,6 +258,7 @@ int rig_begin(void **state)
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
         .attempt_ms = 10000,
+        .prepare_second = true,
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0", .listens = listens },
     };
 

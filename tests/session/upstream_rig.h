@@ -19,13 +19,13 @@ struct conn {
     struct stream stream;
     char uid[32];
     uint16_t port;
-    bool lent, closed, aborted;
+    bool lent, alone, closed, aborted;
 };
 
 struct dial {
     struct opening *opening; /* NULL: answered or cancelled */
     struct conn conn;
-    bool alone; /* as was asked */
+    bool alone, small; /* as was asked */
     bool cancelled;
 };
 
@@ -54,6 +54,10 @@ struct upstream_rig {
     const char *only_refuses; /* a uid, or NULL: all */
     struct dial dials[256];
     size_t dial_count;
+    const char *room;         /* the pods with a free worker slot, by letter */
+    const char *large;        /* those that carry much */
+    const char *several;      /* those with several tunnels */
+    char prewarmed[64];       /* the last uid */
     char retired[64];         /* the last uid */
     struct demand carried[8]; /* by the pods a to h */
     char expected[128];       /* "c:7 " */

@@ -42,11 +42,28 @@ def settled(tunnel):
     eventually(quiet)
 
 
-def test_one_client_alone_gets_one_tunnel(start_tunnel):
-    tunnel = start_tunnel()
+@pytest.mark.parametrize("prewarmed", [0, 1, 3])
+def test_one_client_alone_gets_one_tunnel_and_what_is_prewarmed(start_tunnel, prewarmed):
+    tunnel = start_tunnel("--prewarmed-tunnels", str(prewarmed))
     for _ in range(3):
         burst(tunnel, 1, 1)
-    assert (tunnel.total(DIALS), tunnel.total(AHEAD)) == (1, 0)
+    settled(tunnel)
+    assert (tunnel.total(DIALS), tunnel.total(AHEAD)) == (1 + prewarmed, prewarmed)
+
+
+def test_ten_small_requests_at_once_after_the_first_wait_for_no_dial(start_tunnel):
+    tunnel = start_tunnel()
+    burst(tunnel, 1, 1)
+    settled(tunnel)
+    burst(tunnel, 10, 500)
+    assert dialled(tunnel) == 1, "the first of all"
+
+
+def test_a_second_pod_of_a_service_in_use_is_dialled_too(start_tunnel):
+    tunnel = start_tunnel()
+    assert tunnel.get("web.shop.svc").status == 200
+    settled(tunnel)
+    assert tunnel.total(OPEN) == 3, "two to the pod that answered, and one to the other"
 
 
 def test_a_second_burst_dials_nothing(start_tunnel):

@@ -1,0 +1,167 @@
+/* tests/session/upstream_small_test.c - a small request takes an endpoint without a dial */
+#include "upstream_rig.h"
+
+#include <string.h>
+
+static void lease_small(struct asker *a, bool small)
+{
+    asker_init(a, "web.shop");
+    a->want.small = small;
+    asker_lease(a);
+    assert_int_equal(a->lease.result, OK);
+}
+
+static char endpoint_of(const struct asker *a)
+{
+    return a->lease.endpoint->uid[0];
+}
+
+static void where_a_slot_is_free_it_goes(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("abcdef");
+    rig.room = "d";
+    for (int i = 0; i < 10; i++) {
+        lease_small(&a, true);
+        assert_int_equal(endpoint_of(&a), 'd');
+        assert_true(rig.dials[rig.dial_count - 1].small);
+        asker_return(&a, FATE_CLOSE);
+    }
+    assert_non_null(
+        strstr(rig.expected, ":1 ")); /* the one it would have taken is dialled */
+}
+
+static void an_idle_connection_is_as_good_as_a_slot(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    lease_small(&a, true);
+    char used = endpoint_of(&a);
+    asker_return(&a, FATE_KEEP);
+    lease_small(&b, true);
+    assert_int_equal(endpoint_of(&b), used);
+    assert_true(b.lease.reused);
+    asker_return(&b, FATE_CLOSE);
+}
+
+static void others_go_where_the_load_is_least(void **state)
+{
+    (void)state;
+    struct asker a;
+    bool elsewhere = false;
+
+    rig_service("abcdef");
+    rig.room = "d";
+    for (int i = 0; i < 20; i++) {
+        lease_small(&a, false);
+        elsewhere = elsewhere || endpoint_of(&a) != 'd';
+        assert_false(rig.dials[rig.dial_count - 1].small);
+        asker_return(&a, FATE_CLOSE);
+    }
+    assert_true(elsewhere);
+    assert_string_equal(rig.expected, "");
+}
+
+/* Whichever of its pods it was: the next answer may come from another. */
+static void in_a_service_that_carries_much_no_request_is_small(void **state)
+{
+    (void)state;
+    struct asker a;
+    bool elsewhere = false;
+
+    rig_service("abcdef");
+    rig.room = "d";
+    rig.large = "b";
+    for (int i = 0; i < 20; i++) {
+        lease_small(&a, true);
+        elsewhere = elsewhere || endpoint_of(&a) != 'd';
+        assert_false(rig.dials[rig.dial_count - 1].small);
+        asker_return(&a, FATE_CLOSE);
+    }
+    assert_true(elsewhere);
+}
+
+static void a_second_endpoint_is_prepared_when_the_first_request_is_over(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    lease_small(&a, true);
+    char first = endpoint_of(&a);
+    assert_string_equal(rig.expected, "");
+    asker_return(&a, FATE_KEEP);
+    assert_string_equal(rig.expected, first == 'a' ? "b:1 " : "a:1 ");
+    assert_int_equal(rig.expected_of.asked_at, rig.sched->now);
+    assert_int_equal(rig.prewarmed[0], first); /* and one more tunnel to that one */
+}
+
+static void one_endpoint_of_a_service_has_one_more(void **state)
+{
+    (void)state;
+    struct asker a, b;
+
+    rig.several = "ab"; /* whichever it is, the other one has it already */
+    lease_small(&a, true);
+    lease_small(&b, true);
+    asker_return(&a, FATE_KEEP);
+    asker_return(&b, FATE_KEEP);
+    assert_string_equal(rig.prewarmed, "");
+}
+
+static void what_is_given_up_prepares_nothing(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    lease_small(&a, true);
+    asker_return(&a, FATE_ABORT);
+    assert_string_equal(rig.expected, "");
+    assert_string_equal(rig.prewarmed, "");
+}
+
+static void one_endpoint_has_no_second(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("a");
+    lease_small(&a, true);
+    asker_return(&a, FATE_KEEP);
+    assert_string_equal(rig.expected, "");
+}
+
+static void a_client_that_sticks_to_its_endpoint_stays_there(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig_service("abcdef");
+    rig.service->sticky = true;
+    lease_small(&a, true);
+    char own = endpoint_of(&a);
+    asker_return(&a, FATE_CLOSE);
+    rig.room = own == 'a' ? "b" : "a";
+    lease_small(&a, true);
+    assert_int_equal(endpoint_of(&a), own);
+    asker_return(&a, FATE_CLOSE);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
+    const struct CMUnitTest tests[] = {
+        TEST(where_a_slot_is_free_it_goes),
+        TEST(an_idle_connection_is_as_good_as_a_slot),
+        TEST(others_go_where_the_load_is_least),
+        TEST(in_a_service_that_carries_much_no_request_is_small),
+        TEST(a_second_endpoint_is_prepared_when_the_first_request_is_over),
+        TEST(one_endpoint_of_a_service_has_one_more),
+        TEST(what_is_given_up_prepares_nothing),
+        TEST(one_endpoint_has_no_second),
+        TEST(a_client_that_sticks_to_its_endpoint_stays_there),
+    };
+    return cmocka_run_group_tests_name("upstream/small", tests, NULL, NULL);
+}
