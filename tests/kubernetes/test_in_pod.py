@@ -1,4 +1,5 @@
 """In the cluster: with the service account of a pod, for its neighbours."""
+import copy
 import re
 import subprocess
 
@@ -82,6 +83,33 @@ def test_the_original_rights_are_enough(cluster, address):
 def test_our_own_name_does_not_loop(cluster, address):
     said = from_a_pod(cluster, f"http://{address}/healthz", "kube-tunnel.default.svc.cluster.local")
     assert said.startswith("200"), said
+
+
+@pytest.fixture
+def second_replica(cluster, address):
+    """Another pod of the Service; it knows itself by its host name only. Yields both addresses."""
+    pod = copy.deepcopy(POD)
+    pod["metadata"]["name"] = "kube-tunnel-1"
+    cluster.apply(pod)
+    try:
+        eventually(lambda: "kube-tunnel-1" in cluster.pods("app=kube-tunnel", "default"), 30)
+        yield [cluster.kubectl("get", "pod", name, "-n", "default", "-o", "jsonpath={.status.podIP}")
+               for name in ("kube-tunnel", "kube-tunnel-1")]
+    finally:
+        cluster.kubectl("delete", "pod", "kube-tunnel-1", "-n", "default", "--force", "--grace-period=0")
+
+
+def test_two_replicas_do_not_forward_to_each_other(cluster, second_replica):
+    """Whatever leads to both is answered at once, and what leads to one is answered there."""
+    names = ["kube-tunnel.default.svc.cluster.local", "kube-tunnel.default.pod", "kube-tunnel-1.default.pod",
+             *(ip.replace(".", "-") + ".default.pod" for ip in second_replica)]
+    for ip in second_replica:
+        for name in names:
+            said = from_a_pod(cluster, f"http://{ip}/healthz", name)
+            assert said.startswith("200"), (name, said)
+    opened = [line for pod in ("kube-tunnel", "kube-tunnel-1") for line in cluster.kubectl(
+        "logs", "-n", "default", pod).splitlines() if "tunnel opened" in line and "pod=default/kube-tunnel" in line]
+    assert 1 <= len(opened) <= 2, opened
 
 
 def test_it_ends_cleanly_with_its_pod(cluster, address):
