@@ -57,15 +57,16 @@ struct raw {
     struct request_line reader;
     size_t looked; /* bytes of that queue that `reader` has seen */
     struct timer hold;
-    bool held_long; /* it has fired: unless more has come meanwhile, the wait is over */
 
     uint64_t leased_at, waited_ms; /* for leases: --wait is for all of them */
     struct lease lease;
     struct endpoint *avoid; /* a reference: it refused */
     unsigned attempts;
     struct bufq held; /* what the client sent before the pod's first byte */
-    bool holding;     /* ... and `held` is all of it */
     uint64_t said;    /* bytes the client sent before the pod's first */
+    bool holding;     /* ... and `held` is all of it */
+    bool handed_over; /* the client and the lease are a session's */
+    bool held_long;   /* `hold` has fired: unless more has come, the wait is over */
     bool clean;       /* both sides said all they had to say */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
@@ -171,6 +172,7 @@ static bool is_http(struct raw *r)
 static enum raw_state hand_over(struct raw *r)
 {
     peer_watch_stop(&r->peer);
+    r->handed_over = true;
     session_open_exposed(r->serve, TAKE(r->client), &r->from, r->id, &r->lease,
                          r->attempts);
     return RAW_CLOSED;
@@ -282,15 +284,8 @@ static enum fate fate_of(const struct raw *r)
     return r->clean || (r->client->in_eof && quiet) ? FATE_CLOSE : FATE_ABORT;
 }
 
-static void release(struct raw *r)
+static void end_connection(struct raw *r)
 {
-    timer_stop(&r->hold);
-    timer_stop(&r->linger);
-    bufq_finish(&r->held);
-    endpoint_unref(TAKE(r->avoid));
-    task_wake(&r->task);
-    if (!r->client)
-        return; /* handed over */
     if (r->lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
@@ -304,6 +299,17 @@ static void release(struct raw *r)
         stream_close(TAKE(r->client));
     else
         stream_abort(TAKE(r->client));
+}
+
+static void release(struct raw *r)
+{
+    if (!r->handed_over)
+        end_connection(r);
+    timer_stop(&r->hold);
+    timer_stop(&r->linger);
+    endpoint_unref(TAKE(r->avoid));
+    bufq_finish(&r->held);
+    task_wake(&r->task);
 }
 
 /* The only road from one state to another. */
