@@ -79,7 +79,8 @@ static struct str host_of(const struct exchange *x)
 /* Values are shown only of fields known to hold no secrets. */
 static bool may_show(enum http1_name id)
 {
-    return id != FIELD_OTHER && id != FIELD_PROXY_AUTHORIZATION && id != FIELD_HOST;
+    return id != FIELD_OTHER && id != FIELD_AUTHORIZATION &&
+           id != FIELD_PROXY_AUTHORIZATION && id != FIELD_HOST;
 }
 
 void exchange_log_incoming(const struct exchange *x)

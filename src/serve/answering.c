@@ -103,6 +103,7 @@ static void pass_final(struct exchange *x, const struct http1_head *head)
     a->decode = head->framing == BODY_CHUNKED && x->request.minor == 0;
     a->pod_keeps = head->keep_alive;
     a->keep_ms = keep_alive_ms(head);
+    x->paired = x->request.binds_connection || head->binds_connection;
     x->status = head->status;
     x->keep = x->request.keep_alive && !x->serve->draining && !a->decode &&
               head->framing != BODY_TO_EOF && x->sending.state == SENDING_DONE;

@@ -100,6 +100,8 @@ static void conclude(struct exchange *x)
     stall_watch(&x->stall, false, 0, 0);
     peer_watch_stop(&x->peer);
     x->lease.keep_ms = x->answering.keep_ms;
+    if (x->paired)
+        x->lease.pair = x->id.number;
     upstream_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
     x->adopted = false;
     x->client->wake = x->owner;
@@ -221,6 +223,7 @@ static void lease(struct exchange *x)
         .alone = !will_fit || head->upgrade,
         .small = is_small(c, head),
         .avoid = x->avoid,
+        .pair = x->from->paired ? x->id.number : 0,
         .attempt = x->attempts,
         .wait_until = x->serve->sched->now + rest_of(c->wait_ms, x->waited_ms),
         .id = x->id,
@@ -687,7 +690,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
     x->owner = owner;
     x->began = x->serve->sched->now;
     head_text_clear(&x->text);
-    x->known = x->keep = x->cut = false;
+    x->known = x->keep = x->cut = x->paired = false;
     x->attempts = x->deliveries = 0;
     x->waited_ms = 0;
     x->status = 0;

@@ -30,6 +30,7 @@ struct visitor {
     struct peer peer;
     bool refused;            /* its user may not connect: only a 403 is sent */
     struct exposed *exposed; /* NULL: an HTTP door; else a reference of who has this */
+    bool paired;             /* a connection to a pod is for its own use (lease.pair) */
     bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };
 
@@ -109,8 +110,10 @@ struct exchange {
 
     /* What became of it, for the session and the log. */
     int status; /* that the client was told; 0: nothing */
-    bool keep;  /* the connection may be used for another request */
-    bool cut;   /* the answer's end would look like a proper one: reset */
+    bool
+        paired; /* the pod may have authenticated the client's connection, not the request */
+    bool keep; /* the connection may be used for another request */
+    bool cut;  /* the answer's end would look like a proper one: reset */
     uint64_t bytes_in, bytes_out; /* of bodies */
 };
 

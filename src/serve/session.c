@@ -205,6 +205,7 @@ static enum session_state in_exchange(struct session *s)
     bool keep = x->keep;
     s->reset = x->cut;
     s->unread = !x->sending.body.done;
+    s->from.paired |= x->paired;
     s->exchange = NULL;
     exchange_release(x);
     return keep && !s->reset && !s->serve->draining ? SESSION_IDLE : SESSION_FLUSH;
@@ -255,6 +256,8 @@ static void release(struct session *s)
 {
     if (s->exchange)
         exchange_release(TAKE(s->exchange));
+    if (s->from.paired)
+        upstream_unpair(s->serve->upstream, s->id.number);
     if (s->reset)
         stream_abort(TAKE(s->client));
     else

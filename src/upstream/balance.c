@@ -124,6 +124,12 @@ bool balance_is_fit(const struct balance *b, const struct choice *c,
     return fitness(b, c, e) == FIT_READY;
 }
 
+bool balance_may_choose(const struct balance *b, const struct choice *c,
+                        const struct endpoint *e)
+{
+    return fitness(b, c, e) != UNFIT;
+}
+
 struct endpoint *balance_choose(struct balance *b, const struct choice *c)
 {
     size_t count = 0;

@@ -35,6 +35,9 @@ bool balance_is_fit(const struct balance *b, const struct choice *c,
 /* Has `e` less to do than that one? */
 bool balance_prefers(const struct balance *b, const struct endpoint *e,
                      const struct endpoint *than);
+/* Does the route lead to this endpoint of the service? */
+bool balance_may_choose(const struct balance *b, const struct choice *c,
+                        const struct endpoint *e);
 
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);

@@ -37,8 +37,10 @@ struct want {
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
     unsigned attempt;             /* how often this request was tried before: from the
                                      third time on with a pause, for the news to arrive */
-    uint64_t wait_until;          /* sched ms: no waiting for better times after this */
-    struct log_id id;             /* of the exchange, for the log */
+    uint64_t pair; /* a connection that was paired with this one of the client's is taken
+                      first; 0: there is none */
+    uint64_t wait_until; /* sched ms: no waiting for better times after this */
+    struct log_id id;    /* of the exchange, for the log */
 };
 
 struct lease {
@@ -48,6 +50,9 @@ struct lease {
     uint16_t port;             /* the container's port */
     bool reused;               /* an idle connection: its failure may be a stale one */
     struct log_id tunnel;
+    uint64_t pair; /* set by the user before FATE_KEEP: the pod may take what comes on the
+                         stream for this client's, so it is lent only for want.pair again.
+                         0: anybody's; a paired one that is lent has its number already */
     uint32_t keep_ms; /* set by the user before FATE_KEEP: Keep-Alive: timeout; 0: none */
 
     /* On failure: what to tell the client (serve/errors.c does).
@@ -79,5 +84,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
  * `client` and `wake` take the place of those of upstream_lease. */
 void upstream_lease_move(struct lease *from, struct lease *to, struct str client,
                          struct task *wake);
+/* Close the idle connections that were paired with this number. */
+void upstream_unpair(struct upstream *u, uint64_t pair);
 /* Also cancels; drops the references; idempotent; the struct is zeroed. */
 void upstream_return(struct lease *lease, enum fate fate);

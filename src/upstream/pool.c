@@ -16,6 +16,8 @@ struct idle {
     struct place *place;
     struct stream *stream;
     struct log_id tunnel;
+    uint64_t pair;             /* 0: anybody's */
+    struct list_node in_pairs; /* of the pool, when it is paired */
     uint64_t since;
     struct task watch; /* wake of the stream: whatever happens to it here ends it */
     struct timer expiry;
@@ -31,7 +33,7 @@ struct pool {
     struct sched *sched;
     uint64_t idle_ms;
     struct map places;
-    struct list_node spares;
+    struct list_node spares, pairs;
     size_t spare_count, count;
 };
 
@@ -59,6 +61,7 @@ static struct stream *release(struct idle *i)
     task_cancel(&i->watch);
     timer_stop(&i->expiry);
     list_remove(&i->in_place);
+    list_remove(&i->in_pairs);
     metric_set(&metric_idle, 0, (int64_t)--p->count);
     if (p->spare_count < SPARES_MAX) {
         list_append(&p->spares, &i->in_place);
@@ -92,6 +95,7 @@ static struct idle *idle_get(struct pool *p)
     if (list_empty(&p->spares)) {
         struct idle *i = xcalloc(1, sizeof(*i));
         list_init(&i->in_place);
+        list_init(&i->in_pairs);
         task_init(&i->watch, p->sched, RANK_WORK, on_event);
         timer_init(&i->expiry, p->sched, on_expiry);
         return i;
@@ -115,16 +119,19 @@ static struct place *place_get(struct pool *p, struct str key)
     return place;
 }
 
-void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct stream *s,
-              struct log_id tunnel, uint32_t keep_ms)
+void pool_put(struct pool *p, const struct lease *lease, struct stream *s)
 {
+    uint32_t keep_ms = lease->keep_ms;
     char room[POOL_KEY_ROOM];
     struct idle *i = idle_get(p);
     uint64_t limit = keep_ms && keep_ms < p->idle_ms ? keep_ms : p->idle_ms;
 
-    i->place = place_get(p, pool_key(e, port, room));
+    i->place = place_get(p, pool_key(lease->endpoint, lease->port, room));
     i->stream = s;
-    i->tunnel = tunnel;
+    i->tunnel = lease->tunnel;
+    i->pair = lease->pair;
+    if (i->pair)
+        list_append(&p->pairs, &i->in_pairs);
     i->since = p->sched->now;
     list_prepend(&i->place->idle, &i->in_place);
     timer_set(&i->expiry, limit);
@@ -148,7 +155,7 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
     if (!place)
         return NULL;
     list_for_each (i, &place->idle, struct idle, in_place) {
-        if (!usable(i->stream, alone))
+        if (i->pair || !usable(i->stream, alone))
             continue; /* its own task is about to drop it, or its tunnel is taken */
         if (p->sched->now - i->since > max_idle_ms) {
             drop(i); /* a fresh one takes its place, and comes here in its turn */
@@ -169,9 +176,47 @@ bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
     if (!place)
         return false;
     list_for_each (i, &place->idle, struct idle, in_place)
-        if (usable(i->stream, false))
+        if (!i->pair && usable(i->stream, false))
             return p->sched->now - i->since <= max_idle_ms;
     return false;
+}
+
+static struct idle *find_paired(const struct pool *p, const struct endpoint *e,
+                                uint16_t port, uint64_t pair)
+{
+    char room[POOL_KEY_ROOM];
+    struct place *place = map_get(&p->places, pool_key(e, port, room));
+
+    if (!place)
+        return NULL;
+    list_for_each (i, &place->idle, struct idle, in_place)
+        if (i->pair == pair && usable(i->stream, false))
+            return i;
+    return NULL;
+}
+
+struct stream *pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+                                uint64_t pair, struct log_id *ret_tunnel)
+{
+    struct idle *i = find_paired(p, e, port, pair);
+
+    if (!i)
+        return NULL;
+    *ret_tunnel = i->tunnel;
+    return release(i);
+}
+
+bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
+                     uint64_t pair)
+{
+    return find_paired(p, e, port, pair) != NULL;
+}
+
+void pool_drop_pair(struct pool *p, uint64_t pair)
+{
+    list_for_each (i, &p->pairs, struct idle, in_pairs)
+        if (i->pair == pair)
+            drop(i);
 }
 
 static void clear_place(struct place *place)
@@ -231,6 +276,7 @@ struct pool *pool_create(struct sched *sched, uint64_t idle_ms)
     p->idle_ms = idle_ms;
     map_init(&p->places);
     list_init(&p->spares);
+    list_init(&p->pairs);
     return p;
 }
 

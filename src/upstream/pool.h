@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "catalog/catalog.h"
 #include "net/stream.h"
+#include "upstream/lease.h"
 
 #define POOL_KEY_ROOM 640 /* namespace, name, UID and port at their longest */
 
@@ -22,12 +23,10 @@ void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
-/* Keep a clean, open, empty stream; taken over.  keep_ms: the pod's own limit, 0: none.
- */
-void pool_put(struct pool *p, const struct endpoint *e, uint16_t port, struct stream *s,
-              struct log_id tunnel, uint32_t keep_ms);
+/* Keep a clean, open, empty stream, which is taken over, for what the lease says of it. */
+void pool_put(struct pool *p, const struct lease *lease, struct stream *s);
 
-/* The connection used last, owned by the caller; `alone`: of those whose tunnel is nobody
+/* The unpaired connection used last, owned by the caller; `alone`: of those whose tunnel is nobody
  * else's.  When that was longer than max_idle_ms ago it is closed and the answer is NULL:
  * the caller opens a fresh one, and the number of idle connections does not grow. */
 struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
@@ -36,6 +35,12 @@ struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port
 /* Would pool_take find one, for a request that need not be alone? */
 bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
               uint64_t max_idle_ms);
+/* The one that is paired with this number, however long it was idle; or NULL. */
+struct stream *pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+                                uint64_t pair, struct log_id *ret_tunnel);
+bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
+                     uint64_t pair);
+void pool_drop_pair(struct pool *p, uint64_t pair); /* close those with this number */
 
 /* Close those to any port of this pod, and forget the pod. */
 void pool_drop_pod(struct pool *p, const char *pod_key);

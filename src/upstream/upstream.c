@@ -201,6 +201,17 @@ static uint16_t port_on(const struct choice *c, const struct endpoint *e)
     return route_container_port(c->route, c->service, e, c->port_index);
 }
 
+static struct stream *take_paired(struct leasing *l, const struct endpoint *e)
+{
+    struct lease *lease = l->lease;
+    struct stream *s = l->want.pair ? pool_take_paired(l->owner->pool, e, lease->port,
+                                                       l->want.pair, &lease->tunnel)
+                                    : NULL;
+
+    lease->pair = s ? l->want.pair : 0;
+    return s;
+}
+
 /* NULL: no idle connection to it. */
 static struct stream *take_idle(struct leasing *l, const struct choice *c,
                                 struct endpoint *e)
@@ -213,8 +224,10 @@ static struct stream *take_idle(struct leasing *l, const struct choice *c,
     log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", lease->port));
     if (l->want.proto != PROTO_HTTP1)
         return NULL;
-    struct stream *s =
-        pool_take(u->pool, e, lease->port, max_idle_ms(l), l->want.alone, &lease->tunnel);
+    struct stream *s = take_paired(l, e);
+    if (!s)
+        s = pool_take(u->pool, e, lease->port, max_idle_ms(l), l->want.alone,
+                      &lease->tunnel);
     if (!s)
         return NULL;
     tunnel_stream_set_alone(s, l->want.alone);
@@ -279,6 +292,20 @@ static enum lease_state connect_to(struct leasing *l, const struct choice *c,
     return s ? hold(l, s, true) : open_one(l, e);
 }
 
+/* The pod at the other end of a paired connection, as long as the route leads there. */
+static struct endpoint *choose_paired(const struct leasing *l, const struct choice *c)
+{
+    const struct service *s = c->service;
+
+    for (size_t i = 0; l->want.pair && i < s->endpoint_count; i++) {
+        struct endpoint *e = s->endpoints[i];
+        if (balance_may_choose(l->owner->balance, c, e) &&
+            pool_has_paired(l->owner->pool, e, port_on(c, e), l->want.pair))
+            return e;
+    }
+    return NULL;
+}
+
 static enum lease_state choose(struct leasing *l)
 {
     struct upstream *u = l->owner;
@@ -295,7 +322,9 @@ static enum lease_state choose(struct leasing *l)
         e = loops_check(&c, &l->lease->why);
     if (e)
         return fail(l, e);
-    struct endpoint *chosen = balance_choose(u->balance, &c);
+    struct endpoint *chosen = choose_paired(l, &c);
+    if (!chosen)
+        chosen = balance_choose(u->balance, &c);
     return chosen ? connect_to(l, &c, chosen) : no_endpoint(l, s, c.port_index);
 }
 
@@ -601,13 +630,13 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
     s->wake = NULL;
     if (keep)
         tunnel_stream_lend(s, false);
-    struct leasing *next = keep ? find_opening(u, lease, s) : NULL;
+    struct leasing *next = keep && !lease->pair ? find_opening(u, lease, s) : NULL;
     if (next) {
         tunnel_stream_set_alone(s, next->want.alone);
         tunnel_stream_lend(s, true);
         hand_over(next, s, lease->tunnel);
     } else if (keep) {
-        pool_put(u->pool, lease->endpoint, lease->port, s, lease->tunnel, lease->keep_ms);
+        pool_put(u->pool, lease, s);
     } else if (fate == FATE_ABORT) {
         stream_abort(s);
     } else {
@@ -641,6 +670,11 @@ static void prepare(struct leasing *l)
         tunnels_prewarm(u->tunnels, l->lease->endpoint->key);
     if (l->second)
         at_once_prepare(u->tunnels, u->sched->now, l->second);
+}
+
+void upstream_unpair(struct upstream *u, uint64_t pair)
+{
+    pool_drop_pair(u->pool, pair);
 }
 
 void upstream_return(struct lease *lease, enum fate fate)

@@ -47,6 +47,7 @@ static const struct {
     bool hop;
 } known[] = {
     [FIELD_ACCEPT]              = { "accept",              false },
+    [FIELD_AUTHORIZATION]       = { "authorization",       false },
     [FIELD_CONNECTION]          = { "connection",          true },
     [FIELD_CONTENT_LENGTH]      = { "content-length",      false },
     [FIELD_CONTENT_TYPE]        = { "content-type",        false },
@@ -67,6 +68,7 @@ static const struct {
     [FIELD_TRANSFER_ENCODING]   = { "transfer-encoding",   true },
     [FIELD_UPGRADE]             = { "upgrade",             true },
     [FIELD_USER_AGENT]          = { "user-agent",          false },
+    [FIELD_WWW_AUTHENTICATE]    = { "www-authenticate",    false },
 };
 
 /* The same names by length; FIELD_OTHER, which is 0, ends a row. */
@@ -79,9 +81,10 @@ static const enum http1_name of_length[][5] = {
     [10] = { FIELD_USER_AGENT, FIELD_CONNECTION, FIELD_KEEP_ALIVE },
     [11] = { FIELD_RETRY_AFTER },
     [12] = { FIELD_CONTENT_TYPE },
+    [13] = { FIELD_AUTHORIZATION },
     [14] = { FIELD_CONTENT_LENGTH, FIELD_SEC_FETCH_DEST, FIELD_SEC_FETCH_MODE,
              FIELD_SEC_FETCH_SITE },
-    [16] = { FIELD_PROXY_CONNECTION },
+    [16] = { FIELD_PROXY_CONNECTION, FIELD_WWW_AUTHENTICATE },
     [17] = { FIELD_TRANSFER_ENCODING },
     [18] = { FIELD_PROXY_AUTHENTICATE },
     [19] = { FIELD_PROXY_AUTHORIZATION },
@@ -374,9 +377,37 @@ static enum err read_host(struct reader *r, const struct http1_field *field)
     return OK;
 }
 
+/* Schemes whose credentials are those of a connection (RFC 4559 and its relatives). */
+static bool is_of_connection(struct str scheme)
+{
+    return str_ieq(scheme, STR("NTLM")) || str_ieq(scheme, STR("Negotiate")) ||
+           str_ieq(scheme, STR("Kerberos")) || str_ieq(scheme, STR("Nego2")) ||
+           str_ieq(scheme, STR("CredSSP"));
+}
+
+/* A list of challenges is not easily told from one challenge's parameters: any element that
+ * begins with such a scheme counts. */
+static bool names_connection_scheme(struct str list)
+{
+    while (!str_empty(list)) {
+        struct str one, scheme;
+        list = str_cut(list, ',', &one);
+        str_cut(str_trim(one), ' ', &scheme);
+        if (is_of_connection(str_trim(scheme)))
+            return true;
+    }
+    return false;
+}
+
 static enum err understand(struct reader *r, struct http1_field *field)
 {
     switch (field->id) {
+    case FIELD_AUTHORIZATION:
+    case FIELD_PROXY_AUTHENTICATE:
+    case FIELD_PROXY_AUTHORIZATION:
+    case FIELD_WWW_AUTHENTICATE:
+        r->head->binds_connection |= names_connection_scheme(field->value);
+        return OK;
     case FIELD_CONTENT_LENGTH:
         return read_content_length(r, field);
     case FIELD_TRANSFER_ENCODING:
@@ -576,10 +607,11 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
 
     /* HTTP/1.0 knows neither (RFC 9110, sections 7.8 and 10.1.1). */
     if (head->minor > 0) {
-        const struct http1_field *to = http1_find(head, FIELD_UPGRADE);
         /* h2c is between neighbours, needs fields that Connection names, and is obsolete
-         * (RFC 9113, section 3.1): the answer comes without. */
-        head->upgrade = r.upgrade && to && !str_ieq(to->value, STR("h2c"));
+         * (RFC 9113, section 3.1): the answer comes without.  Offered together with others
+         * it would be the pod's choice. */
+        head->upgrade = r.upgrade && http1_find(head, FIELD_UPGRADE) &&
+                        !http1_has_token(head, FIELD_UPGRADE, STR("h2c"));
         head->expect_continue = http1_has_token(head, FIELD_EXPECT, STR("100-continue"));
     }
     return OK;

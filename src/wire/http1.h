@@ -18,6 +18,7 @@
 enum http1_name {
     FIELD_OTHER,
     FIELD_ACCEPT,
+    FIELD_AUTHORIZATION,
     FIELD_CONNECTION,
     FIELD_CONTENT_LENGTH,
     FIELD_CONTENT_TYPE,
@@ -38,6 +39,7 @@ enum http1_name {
     FIELD_TRANSFER_ENCODING,
     FIELD_UPGRADE,
     FIELD_USER_AGENT,
+    FIELD_WWW_AUTHENTICATE,
 };
 
 struct http1_field {
@@ -72,8 +74,10 @@ struct http1_head {
     /* What the fields mean together. */
     enum http1_framing framing;
     uint64_t length;
-    bool keep_alive;      /* the sender allows another message after this one */
-    bool expect_continue; /* Expect: 100-continue in an HTTP/1.1 request */
+    bool keep_alive;       /* the sender allows another message after this one */
+    bool expect_continue;  /* Expect: 100-continue in an HTTP/1.1 request */
+    bool binds_connection; /* a credential or challenge of a scheme that authenticates the
+                              connection and not the request: NTLM, Negotiate */
     bool upgrade; /* Connection: upgrade with an Upgrade field; answers: status 101 */
     const struct http1_field *host; /* requests; NULL when absent, in HTTP/1.0 only */
 

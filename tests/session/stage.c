@@ -121,6 +121,12 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
         l->ours->wake = wake;
 }
 
+void upstream_unpair(struct upstream *u, uint64_t pair)
+{
+    (void)u;
+    (void)pair;
+}
+
 void upstream_return(struct lease *lease, enum fate fate)
 {
     if (!lease->private)

@@ -797,6 +797,40 @@ static void looks_for_tokens_in_all_lines_of_a_list(void **state)
     assert_false(http1_has_token(&head, FIELD_ACCEPT, STR("x")));
 }
 
+static void an_offer_of_h2c_is_no_upgrade_wherever_it_stands(void **state)
+{
+    (void)state;
+    struct http1_head head = HEAD;
+
+    must_parse(REQUEST("Connection: Upgrade\r\nUpgrade: websocket\r\n"), &head);
+    assert_true(head.upgrade);
+    must_parse(REQUEST("Connection: Upgrade\r\nUpgrade: h2c\r\n"), &head);
+    assert_false(head.upgrade);
+    must_parse(REQUEST("Connection: Upgrade\r\nUpgrade: H2C, x\r\n"), &head);
+    assert_false(head.upgrade);
+    must_parse(REQUEST("Connection: Upgrade\r\nUpgrade: x\r\nUpgrade: h2c\r\n"), &head);
+    assert_false(head.upgrade);
+}
+
+static void schemes_that_authenticate_a_connection_are_found(void **state)
+{
+    (void)state;
+    struct http1_head head = HEAD;
+
+    must_parse(REQUEST("Authorization: NTLM TlRM\r\n"), &head);
+    assert_true(head.binds_connection);
+    must_parse(REQUEST("authorization: negotiate YII\r\n"), &head);
+    assert_true(head.binds_connection);
+    must_parse(REQUEST("Proxy-Authorization: Kerberos x\r\n"), &head);
+    assert_true(head.binds_connection);
+    must_parse(REQUEST("WWW-Authenticate: Basic realm=\"a\", NTLM\r\n"), &head);
+    assert_true(head.binds_connection);
+    must_parse(REQUEST("Authorization: Basic TlRM\r\n"), &head);
+    assert_false(head.binds_connection);
+    must_parse(REQUEST("Authorization: Bearer NTLM\r\nX: NTLM\r\n"), &head);
+    assert_false(head.binds_connection);
+}
+
 static char *with_fields(size_t count)
 {
     AUTO_FREE char *text = xstrdup("GET / HTTP/1.1\r\nHost: a\r\n");
@@ -945,6 +979,8 @@ int main(void)
         cmocka_unit_test(upgrade_takes_both_fields),
         cmocka_unit_test(expectations_count_in_http_1_1_only),
         cmocka_unit_test(looks_for_tokens_in_all_lines_of_a_list),
+        cmocka_unit_test(an_offer_of_h2c_is_no_upgrade_wherever_it_stands),
+        cmocka_unit_test(schemes_that_authenticate_a_connection_are_found),
         cmocka_unit_test(counts_fields_up_to_the_room_there_is),
         cmocka_unit_test(asks_for_room_where_there_is_none),
         cmocka_unit_test(counts_connection_options_up_to_the_limit),
