@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/str.h"
+
 static const char *const texts[] = {
 #define X(NAME, text) [NAME] = text,
     ERRORS(X)
@@ -24,6 +26,7 @@ enum err diag_set(struct diag *why, enum err e, const char *format, ...)
     va_start(args, format);
     vsnprintf(why->text, sizeof(why->text), format, args);
     va_end(args);
+    text_make_printable(why->text, false);
     return e;
 }
 
@@ -39,6 +42,7 @@ enum err diag_prefix(struct diag *why, enum err e, const char *format, ...)
     if (n >= 0 && (size_t)n < sizeof(why->text) - 2)
         snprintf(why->text + n, sizeof(why->text) - (size_t)n, ": %s",
                  diag_text(&old, e));
+    text_make_printable(why->text, false);
     return e;
 }
 

@@ -215,32 +215,18 @@ static void put_text_str(struct line *l, const char *key, struct str value)
         put(l, STR("\""));
 }
 
-/* The length of the UTF-8 sequence at s (RFC 3629, section 4), 0 if there is none. */
-static size_t utf8_length(struct str s)
-{
-    const unsigned char *u = (const unsigned char *)s.at;
-    size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-    if (u[0] > 0xf4 || n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((u[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
-    bool surrogate = u[0] == 0xed && u[1] > 0x9f;
-    bool too_large = u[0] == 0xf4 && u[1] > 0x8f;
-    return overlong || surrogate || too_large ? 0 : n;
-}
-
 /* JSON wants valid UTF-8: a byte that is not part of any becomes U+FFFD. */
 static void put_json_escaped(struct line *l, struct str s)
 {
     while (s.len && !l->cut) {
         unsigned char c = (unsigned char)s.at[0];
-        size_t n = utf8_length(s);
+        size_t n = str_utf8_length(s);
         if (c == '"' || c == '\\')
             put_format(l, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             put_format(l, "\\u%04x", c);
+        else if (n && str_is_control(str_first(s, n)))
+            put_format(l, "\\u%04x", str_code_point(str_first(s, n)));
         else if (n)
             put(l, str_first(s, n));
         else

@@ -349,6 +349,11 @@ static void say_started(const struct daemon *d)
     log_info(NO_ID, "started", LOG_S("version", VERSION),
              LOG_S("context", target->context), LOG_S("server", target->host_header),
              LOG_S("namespace", target->ns), LOG_I("pid", getpid()));
+    if (target->insecure)
+        log_warn(NO_ID,
+                 "insecure-skip-tls-verify: the API server is not verified, and whoever "
+                 "answers in its place gets the credentials",
+                 LOG_S("context", target->context));
     notify("READY=1");
 }
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/str.h"
 #include "daemon/table.h"
 
 #define PORTS_COLUMN 3
@@ -206,13 +207,16 @@ void listed_print_json(const struct listed *l, FILE *to)
                                         "name", s->name, "url", s->local, "clusterURL",
                                         s->full, "ports", ports_json(s)));
     }
-    json_dumpf(all, to, JSON_INDENT(2));
+    json_dumpf(all, to, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     fputc('\n', to);
     json_decref(all);
 }
 
 void listed_print_names(const struct listed *l, FILE *to)
 {
-    for (size_t i = 0; i < l->count; i++)
-        fprintf(to, "%s.%s\n", l->at[i].name, l->at[i].ns);
+    for (size_t i = 0; i < l->count; i++) {
+        AUTO_FREE char *name = xasprintf("%s.%s", l->at[i].name, l->at[i].ns);
+        text_make_printable(name, false);
+        fprintf(to, "%s\n", name);
+    }
 }

@@ -4,10 +4,19 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "kube/service_account.h"
+
+#if defined(__has_feature)
+#define IS_SANITIZED __has_feature(address_sanitizer)
+#elif defined(__SANITIZE_ADDRESS__)
+#define IS_SANITIZED 1
+#else
+#define IS_SANITIZED 0
+#endif
 
 #define OWN_FILES 64 /* listeners, the API server's connections, files that are read */
 #define SURPLUS_CLIENTS 64 /* that are answered 503 */
@@ -50,8 +59,21 @@ struct client_limit process_client_limit(size_t max)
     return share_files((size_t)limit.rlim_cur, max);
 }
 
+/* Memory holds credentials.  Another process of the same user may not attach, and no core is
+ * written; debug builds and sanitizers (LeakSanitizer attaches to its own threads) need both. */
+static void forbid_dumps(void)
+{
+#if defined(__OPTIMIZE__) && !IS_SANITIZED
+    const struct rlimit none = { 0 };
+
+    prctl(PR_SET_DUMPABLE, 0);
+    setrlimit(RLIMIT_CORE, &none);
+#endif
+}
+
 void process_prepare(void)
 {
+    forbid_dumps();
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     mallopt(M_ARENA_MAX, 1); /* curl's resolver threads would get their own */

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/own.h"
+#include "base/str.h"
 
 struct row {
     char *cells[TABLE_COLUMNS_MAX];
@@ -39,8 +40,10 @@ void table_destroy(struct table *t)
 void table_add(struct table *t, const char *const *cells)
 {
     t->at = xrealloc(t->at, (t->rows + 1) * sizeof(*t->at));
-    for (size_t c = 0; c < t->columns; c++)
-        t->at[t->rows].cells[c] = xstrdup(cells[c]);
+    for (size_t c = 0; c < t->columns; c++) {
+        char *cell = t->at[t->rows].cells[c] = xstrdup(cells[c]);
+        text_make_printable(cell, false);
+    }
     t->rows++;
 }
 

@@ -46,7 +46,7 @@ static enum err read_token(struct credentials *c, struct diag *why)
     const char *path = c->target->token_file;
     AUTO_FREE char *text = NULL;
     size_t len;
-    enum err e = file_read(path, TOKEN_MAX, &text, &len, why);
+    enum err e = file_read_regular(path, TOKEN_MAX, &text, &len, why);
 
     if (e)
         return e;

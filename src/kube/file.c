@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -26,15 +27,12 @@ static enum err failed(const char *path, int number, struct diag *why)
     return diag_set(why, e, "%s: %s", path, strerror(number));
 }
 
-enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
-                   struct diag *why)
+static enum err read_all(int fd, const char *path, size_t max, char **ret_text,
+                         size_t *ret_len, struct diag *why)
 {
-    AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
     size_t room = 4096, len = 0;
     ssize_t n;
 
-    if (fd < 0)
-        return failed(path, errno, why);
     AUTO_FREE char *text = xmalloc(room);
     while ((n = read(fd, text + len, room - len - 1)) != 0) {
         if (n < 0 && errno == EINTR)
@@ -51,6 +49,29 @@ enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_le
     *ret_len = len;
     *ret_text = TAKE(text);
     return OK;
+}
+
+enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                   struct diag *why)
+{
+    AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return failed(path, errno, why);
+    return read_all(fd, path, max, ret_text, ret_len, why);
+}
+
+enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                           struct diag *why)
+{
+    AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat facts;
+
+    if (fd < 0 || fstat(fd, &facts))
+        return failed(path, errno, why);
+    if (!S_ISREG(facts.st_mode))
+        return diag_set(why, ERR_CONFIG, "%s: not a regular file", path);
+    return read_all(fd, path, max, ret_text, ret_len, why);
 }
 
 char *file_beside(const char *from, const char *path)

@@ -8,6 +8,10 @@
  * sentence that names the path. */
 MUST_CHECK enum err file_read(const char *path, size_t max, char **ret_text,
                               size_t *ret_len, struct diag *why);
+/* The same, of a regular file only: opening a FIFO or a device may wait, also for ever.
+ * ERR_CONFIG: it is something else. */
+MUST_CHECK enum err file_read_regular(const char *path, size_t max, char **ret_text,
+                                      size_t *ret_len, struct diag *why);
 
 /* `path` as seen from the file `from`: as it is when absolute, else below from's folder.
  * Owned by the caller. */

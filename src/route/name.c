@@ -45,11 +45,14 @@ static struct str fold(struct name *n, struct str host)
     return (struct str){ n->text, len };
 }
 
+/* Also in the forms that resolvers take for one: 127.1, 0x7f.1, 2130706433. */
 static bool is_address(const char *text)
 {
     struct in6_addr any;
+    bool may_be_number = text[0] >= '0' && text[0] <= '9';
 
-    return inet_pton(AF_INET, text, &any) == 1 || inet_pton(AF_INET6, text, &any) == 1;
+    return (may_be_number && inet_aton(text, (struct in_addr *)&any)) ||
+           inet_pton(AF_INET6, text, &any) == 1;
 }
 
 static void parse_bracketed(struct name *n, struct str text)

@@ -15,13 +15,11 @@
 /* How an exchange begins the reason when an answer is none that it can pass on. */
 #define NOT_HTTP "the answer is not HTTP/1.1"
 
-/* Control characters would break the one line that the first must be. */
+/* Control characters would break the one line that the first must be, and act on terminals. */
 static void write_line(char *to, size_t room, const char *format, va_list args)
 {
     vsnprintf(to, room, format, args);
-    for (char *c = to; *c; c++)
-        if ((unsigned char)*c < ' ' || *c == 0x7f)
-            *c = ' ';
+    text_make_printable(to, false);
 }
 
 void refusal_set(struct refusal *r, int status, const char *format, ...)
@@ -52,6 +50,7 @@ void refusal_hint(struct refusal *r, const char *format, ...)
     va_start(args, format);
     vsnprintf(r->hint, sizeof(r->hint), format, args);
     va_end(args);
+    text_make_printable(r->hint, true);
 }
 
 /* What the route names, as the original wrote it. */

@@ -39,6 +39,16 @@ static size_t find_any(struct str s, const char *set)
     return at;
 }
 
+/* A fragment is for the client, and no part of a request (RFC 9110, section 7.1): servers
+ * differ on what it is in a path. */
+static struct str without_fragment(struct str target)
+{
+    struct str before;
+
+    str_cut(target, '#', &before);
+    return before;
+}
+
 /* "http://host:port/path?query" */
 static enum err read_absolute(const struct http1_head *head, const struct config *config,
                               struct target *ret, struct refusal *why)
@@ -54,7 +64,7 @@ static enum err read_absolute(const struct http1_head *head, const struct config
     size_t stop = find_any(rest, "/?#");
     struct str authority = str_first(rest, stop);
 
-    ret->path = str_skip(rest, stop);
+    ret->path = without_fragment(str_skip(rest, stop));
     ret->add_slash = str_empty(ret->path) || ret->path.at[0] != '/';
     if (str_empty(ret->path) && str_eq(head->method, STR("OPTIONS"))) {
         ret->path = STR("*");
@@ -117,7 +127,7 @@ enum err target_read(const struct http1_head *head, const struct config *config,
         enum err e = read_absolute(head, config, ret, why);
         return e ? e : check_own(door_port, ret, why);
     }
-    ret->path = head->target;
+    ret->path = without_fragment(head->target);
     if (head->host)
         return read_host(head, config, door_port, ret, why);
 

@@ -46,6 +46,12 @@ enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_le
     return OK;
 }
 
+enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                           struct diag *why)
+{
+    return file_read(path, max, ret_text, ret_len, why);
+}
+
 char *file_beside(const char *from, const char *path)
 {
     (void)from;

@@ -182,6 +182,8 @@ static void json_strings_are_valid_utf8(void **state)
         { "\xc3\xa9 \xe2\x82\xac \xf0\x9f\x9a\x80",
           "\"k\":\"\xc3\xa9 \xe2\x82\xac \xf0\x9f\x9a\x80\"}\n" },
         { "\xff", "\"k\":\"\\ufffd\"}\n" },
+        { "\xc2\x9b", "\"k\":\"\\u009b\"}\n" },
+        { "\xe2\x80\xae", "\"k\":\"\\u202e\"}\n" },
         { "\xc3", "\"k\":\"\\ufffd\"}\n" },
         { "\xc3x", "\"k\":\"\\ufffdx\"}\n" },
         { "\xc0\x80", "\"k\":\"\\ufffd\\ufffd\"}\n" },

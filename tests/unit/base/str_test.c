@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
+
 #include "base/own.h"
 #include "base/str.h"
 
@@ -185,6 +187,38 @@ static void hashes_tell_texts_apart(void **state)
     assert_true(str_hash(STR("")) != str_hash(STR("\0")));
 }
 
+static void controls_of_terminals_are_replaced(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "web", "web" },
+        { "a\x1b[31mb", "a?[31mb" },
+        { "bell\x07", "bell?" },
+        { "a\rb\nc\td", "a b c d" },
+        { "\x7f", "?" },
+        { "a\xc2\x9b"
+          "31m",
+          "a?31m" },
+        { "\xc2\x80\xc2\x9f\xc2\xa0", "??\xc2\xa0" },
+        { "raw \x9b", "raw ?" },
+        { "caf\xc3\xa9 \xf0\x9f\x98\x80", "caf\xc3\xa9 \xf0\x9f\x98\x80" },
+        { "a\xe2\x80\xae"
+          "b\xe2\x81\xa6",
+          "a?b?" },
+        { "", "" },
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[64];
+        snprintf(text, sizeof(text), "%s", cases[i][0]);
+        text_make_printable(text, false);
+        assert_string_equal(text, cases[i][1]);
+    }
+    char lines[] = "a\nb\r";
+    text_make_printable(lines, true);
+    assert_string_equal(lines, "a\nb ");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +232,7 @@ int main(void)
         cmocka_unit_test(reads_durations_with_units),
         cmocka_unit_test(copies_are_terminated),
         cmocka_unit_test(hashes_tell_texts_apart),
+        cmocka_unit_test(controls_of_terminals_are_replaced),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }

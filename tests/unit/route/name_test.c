@@ -127,8 +127,9 @@ static void knows_itself(void **state)
 {
     (void)state;
     static const char *const hosts[] = {
-        "",         "localhost", "LocalHost.", "127.0.0.1", "127.8.9.1",
-        "10.0.0.1", "[::1]",     "::1",        "[fd00::1]",
+        "",       "localhost", "LocalHost.", "127.0.0.1",  "127.8.9.1",
+        "0x7f.1", "127.1",     "2130706433", "0177.0.0.1", "10.0.0.1",
+        "[::1]",  "::1",       "[fd00::1]",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {

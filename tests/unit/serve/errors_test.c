@@ -71,7 +71,7 @@ static void plain_text_has_the_first_line_first(void **state)
     refusal_page(&r, PAGE_TEXT, &page, &text);
     assert_int_equal(page.status, 404);
     assert_string_equal(text, "not \"found\": <script>alert('x')</script> &   Set: x\n\n"
-                              "back\\slash, tab , caf\xc3\xa9,  \none\ntwo\n");
+                              "back\\slash, tab , caf\xc3\xa9, ?\none\ntwo\n");
 }
 
 static void html_is_escaped(void **state)

@@ -33,6 +33,9 @@ static void finds_the_service_in_every_form(void **state)
     } cases[] = {
         { "GET /a?b HTTP/1.1\r\nHost: WEB.Shop.svc.cluster.local.\r\n\r\n", NAME_SERVICE,
           0, "/a?b" },
+        { "GET /a#b HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n", NAME_SERVICE, 0, "/a" },
+        { "GET http://web.shop/a?b#c?d HTTP/1.1\r\nHost: x\r\n\r\n", NAME_SERVICE, 0,
+          "/a?b" },
         { "GET //a HTTP/1.1\r\nHost: web.shop.localhost:80\r\n\r\n", NAME_SERVICE, 0,
           "//a" },
         { "GET / HTTP/1.1\r\nHost: web.shop.svc:8080\r\n\r\n", NAME_SERVICE, 8080, "/" },
