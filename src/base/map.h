@@ -21,6 +21,10 @@ struct map {
     size_t used; /* private: slots that hold an entry or did */
 };
 
+/* Once, before any map has an entry: keys are hashed with it.  Without it, as in tests, runs
+ * are reproducible, and whoever chooses keys can make them collide. */
+void map_set_seed(uint64_t seed);
+
 void map_init(struct map *m);
 void map_finish(struct map *m);
 

@@ -218,23 +218,32 @@ char *str_dup(struct str s)
     return ret;
 }
 
-static uint64_t mix(uint64_t h, uint64_t word)
+__extension__ typedef unsigned __int128 product;
+
+/* Every bit of both changes about half of the bits of the result (wyhash's multiplication). */
+static uint64_t fold(uint64_t a, uint64_t b)
 {
-    h = (h ^ word) * 0x9e3779b97f4a7c15ull;
-    return h ^ (h >> 32);
+    product p = (product)a * b;
+    return (uint64_t)p ^ (uint64_t)(p >> 64);
 }
 
 /* A word at a time: names and UIDs are hashed several times for each request. */
-uint64_t str_hash(struct str s)
+uint64_t str_hash_seeded(struct str s, uint64_t seed)
 {
-    uint64_t h = s.len, word;
+    uint64_t h = seed ^ s.len, word;
 
     for (; s.len >= sizeof(word); s = str_skip(s, sizeof(word))) {
         memcpy(&word, s.at, sizeof(word));
-        h = mix(h, word);
+        h = fold(h ^ 0x9e3779b97f4a7c15ull, word ^ 0xa0761d6478bd642full ^ seed);
     }
     word = 0;
     if (s.len)
         memcpy(&word, s.at, s.len);
-    return mix(h, word);
+    h = fold(h ^ 0x9e3779b97f4a7c15ull, word ^ 0xe7037ed1a0b428dbull ^ seed);
+    return fold(h, 0x8ebc6af09c88c6e3ull);
+}
+
+uint64_t str_hash(struct str s)
+{
+    return str_hash_seeded(s, 0);
 }

@@ -72,4 +72,7 @@ void text_make_printable(char *text, bool lines);
 
 /* An owned, terminated copy. */
 char *str_dup(struct str s);
+/* The same in every process, so that replicas agree. */
 uint64_t str_hash(struct str s);
+/* For tables: without the seed no texts can be chosen that collide. */
+uint64_t str_hash_seeded(struct str s, uint64_t seed);

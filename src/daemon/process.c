@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "base/map.h"
 #include "kube/service_account.h"
 
 #if defined(__has_feature)
@@ -71,9 +73,19 @@ static void forbid_dumps(void)
 #endif
 }
 
+/* Names in the cluster are chosen by others. */
+static void choose_map_seed(void)
+{
+    uint64_t seed;
+
+    if (getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed))
+        map_set_seed(seed);
+}
+
 void process_prepare(void)
 {
     forbid_dumps();
+    choose_map_seed();
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     mallopt(M_ARENA_MAX, 1); /* curl's resolver threads would get their own */

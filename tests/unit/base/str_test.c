@@ -185,6 +185,25 @@ static void hashes_tell_texts_apart(void **state)
     assert_true(str_hash(STR("ab")) == str_hash(STR("ab")));
     assert_true(str_hash(STR("ab")) != str_hash(STR("ba")));
     assert_true(str_hash(STR("")) != str_hash(STR("\0")));
+    assert_true(str_hash_seeded(STR("ab"), 1) != str_hash_seeded(STR("ab"), 2));
+}
+
+/* A table takes the low bits: every byte of a text has to reach them. */
+static void every_byte_reaches_the_low_bits_of_a_hash(void **state)
+{
+    (void)state;
+    for (size_t at = 0; at < 16; at++) {
+        bool seen[256] = { false };
+        size_t distinct = 0;
+        for (int c = 0; c < 256; c++) {
+            char text[16] = "namespace/pod-0";
+            text[at] = (char)c;
+            uint8_t low = (uint8_t)str_hash((struct str){ text, sizeof(text) });
+            distinct += !seen[low];
+            seen[low] = true;
+        }
+        assert_in_range(distinct, 120, 200); /* 162 expected of random ones */
+    }
 }
 
 static void controls_of_terminals_are_replaced(void **state)
@@ -233,6 +252,7 @@ int main(void)
         cmocka_unit_test(copies_are_terminated),
         cmocka_unit_test(hashes_tell_texts_apart),
         cmocka_unit_test(controls_of_terminals_are_replaced),
+        cmocka_unit_test(every_byte_reaches_the_low_bits_of_a_hash),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }
