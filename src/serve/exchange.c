@@ -422,6 +422,7 @@ static enum exchange_state no_answer(struct exchange *x)
 {
     struct refusal why;
 
+    x->lease.unanswered = true;
     x->deliveries += repeat_after_delivery(x);
     if (!repeat_is_allowed(x)) {
         refusal_from_stream(&x->lease, 502, failure_reason(x->lease.stream), &why);

@@ -25,7 +25,7 @@ static bool serves_at_once(const struct at_once *a, const struct choice *c,
                            const struct endpoint *e)
 {
     uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
-    return pool_has(a->pool, e, port, a->max_idle_ms) ||
+    return pool_has(a->pool, e, port, a->repeatable) ||
            tunnels_have_room(a->tunnels, e->key, port);
 }
 

@@ -16,7 +16,7 @@ struct at_once {
     struct pool *pool;
     struct tunnels *tunnels;
     struct balance *balance;
-    uint64_t max_idle_ms; /* of an idle connection, for this request */
+    bool repeatable; /* this request may be sent again */
 };
 
 /* Do endpoints of this service carry much?  Then no request to it is small. */

@@ -54,6 +54,7 @@ struct lease {
                          stream for this client's, so it is lent only for want.pair again.
                          0: anybody's; a paired one that is lent has its number already */
     uint32_t keep_ms; /* set by the user before FATE_KEEP: Keep-Alive: timeout; 0: none */
+    bool unanswered;  /* set by the user: the stream ended before a byte of an answer */
 
     /* On failure: what to tell the client (serve/errors.c does).
      *   ERR_NOT_FOUND    why: services "x" not found

@@ -2,12 +2,17 @@
 
 #include <stdio.h>
 
+#define LOG_MODULE LOG_UPSTREAM
+#include "base/log.h"
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
 #include "tunnel/tunnels.h"
+#include "upstream/lifetime.h"
 
-#define SPARES_MAX 64 /* structs kept for the next pool_put */
+#define SPARES_MAX 64   /* structs kept for the next pool_put */
+#define PLACES_MAX 4096 /* with more, those that hold no connection are forgotten */
+#define WITNESSES 2 /* kept though no request may use them: they show what the pod does */
 
 struct place; /* where the connections to one port of one pod lie */
 
@@ -16,9 +21,10 @@ struct idle {
     struct place *place;
     struct stream *stream;
     struct log_id tunnel;
-    uint64_t pair;             /* 0: anybody's */
+    uint64_t pair;             /* 0: of no client */
     struct list_node in_pairs; /* of the pool, when it is paired */
-    uint64_t since;
+    uint64_t since;            /* its last answer */
+    bool counted;              /* for lifetime_on_alive */
     struct task watch; /* wake of the stream: whatever happens to it here ends it */
     struct timer expiry;
 };
@@ -26,11 +32,15 @@ struct idle {
 struct place {
     struct pool *pool;
     struct list_node idle; /* the one used last comes first */
+    size_t count;
+    bool several; /* more than one at once was needed: a further tunnel pays */
+    struct lifetime lifetime;
     char key[];
 };
 
 struct pool {
     struct sched *sched;
+    struct tunnels *tunnels;
     uint64_t idle_ms;
     struct map places;
     struct list_node spares, pairs;
@@ -62,6 +72,7 @@ static struct stream *release(struct idle *i)
     timer_stop(&i->expiry);
     list_remove(&i->in_place);
     list_remove(&i->in_pairs);
+    place->count -= !i->pair;
     metric_set(&metric_idle, 0, (int64_t)--p->count);
     if (p->spare_count < SPARES_MAX) {
         list_append(&p->spares, &i->in_place);
@@ -77,17 +88,53 @@ static void drop(struct idle *i)
     stream_close(release(i));
 }
 
+static uint64_t idle_ms(const struct idle *i)
+{
+    return i->place->pool->sched->now - i->since;
+}
+
+static void note_end(struct place *place, uint64_t ms, uint64_t seen_ms)
+{
+    struct lifetime *l = &place->lifetime;
+    uint64_t before = l->ended_ms;
+
+    lifetime_on_failure(l, ms, seen_ms, place->pool->sched->now);
+    if (l->ended_ms != before)
+        log_debug(NO_ID, "the pod ends idle connections", LOG_S("place", place->key),
+                  LOG_U("seen_after_ms", l->ended_ms));
+}
+
+/* By the pod, and not with its tunnel or with the pod itself. */
+static bool ended_by_pod(const struct stream *s)
+{
+    enum verdict verdict = s->end.verdict;
+
+    return verdict == V_CLEAN || verdict == V_RESET || !bufq_empty(&s->in);
+}
+
 static void on_event(struct task *task)
 {
     struct idle *i = container_of(task, struct idle, watch);
-    if (i->stream->end.verdict != V_OPEN || i->stream->broken ||
-        !bufq_empty(&i->stream->in))
-        drop(i);
+    const struct stream *s = i->stream;
+
+    if (s->end.verdict == V_OPEN && !s->broken && bufq_empty(&s->in))
+        return;
+    if (ended_by_pod(s))
+        note_end(i->place, idle_ms(i), idle_ms(i));
+    drop(i);
+}
+
+static void note_alive(struct idle *i)
+{
+    struct place *place = i->place;
+    lifetime_on_alive(&place->lifetime, idle_ms(i), place->pool->sched->now, &i->counted);
 }
 
 static void on_expiry(struct timer *timer)
 {
-    drop(container_of(timer, struct idle, expiry));
+    struct idle *i = container_of(timer, struct idle, expiry);
+    note_alive(i);
+    drop(i);
 }
 
 static struct idle *idle_get(struct pool *p)
@@ -106,11 +153,15 @@ static struct idle *idle_get(struct pool *p)
     return i;
 }
 
+static void trim_places(struct pool *p);
+
 static struct place *place_get(struct pool *p, struct str key)
 {
     struct place *place = map_get(&p->places, key);
     if (place)
         return place;
+    if (p->places.count >= PLACES_MAX)
+        trim_places(p);
     place = xcalloc(1, sizeof(*place) + key.len + 1);
     place->pool = p;
     list_init(&place->idle);
@@ -119,23 +170,34 @@ static struct place *place_get(struct pool *p, struct str key)
     return place;
 }
 
-void pool_put(struct pool *p, const struct lease *lease, struct stream *s)
+void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
+              uint64_t was_idle_ms)
 {
     uint32_t keep_ms = lease->keep_ms;
     char room[POOL_KEY_ROOM];
-    struct idle *i = idle_get(p);
+    struct place *place = place_get(p, pool_key(lease->endpoint, lease->port, room));
     uint64_t limit = keep_ms && keep_ms < p->idle_ms ? keep_ms : p->idle_ms;
 
-    i->place = place_get(p, pool_key(lease->endpoint, lease->port, room));
+    lifetime_on_answer(&place->lifetime, was_idle_ms);
+    if (!lease->pair && place->count >= WITNESSES &&
+        !lifetime_trusts(&place->lifetime, 0, true)) {
+        stream_close(s);
+        return;
+    }
+    struct idle *i = idle_get(p);
+    i->place = place;
     i->stream = s;
     i->tunnel = lease->tunnel;
     i->pair = lease->pair;
     if (i->pair)
         list_append(&p->pairs, &i->in_pairs);
     i->since = p->sched->now;
-    list_prepend(&i->place->idle, &i->in_place);
+    i->counted = false;
+    list_prepend(&place->idle, &i->in_place);
+    place->count += !i->pair;
+    place->several |= place->count > 1;
     timer_set(&i->expiry, limit);
-    s->wake = &i->watch;
+    i->stream->wake = &i->watch;
     task_wake(&i->watch); /* it may have ended between its last wake-up and this one */
     metric_set(&metric_idle, 0, (int64_t)++p->count);
 }
@@ -146,29 +208,71 @@ static bool usable(const struct stream *s, bool alone)
            tunnel_stream_free(s, alone);
 }
 
-struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
-                         uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel)
+/* Of those that any client may use; NULL: there is none. */
+static struct idle *oldest(const struct place *place)
+{
+    const struct list_node *at = place->idle.prev;
+
+    while (at != &place->idle && container_of(at, struct idle, in_place)->pair)
+        at = at->prev;
+    return at != &place->idle ? container_of(at, struct idle, in_place) : NULL;
+}
+
+/* `i` cannot be trusted, and so no older one.  A fresh one will take the place of one of
+ * them; the oldest has most to tell, until it has told it.  Where one connection at a time
+ * is all that is needed, no second tunnel is dialled to keep an idle one. */
+static void make_room(struct place *place, struct idle *i, const struct endpoint *e,
+                      uint16_t port)
+{
+    if (place->count > WITNESSES)
+        drop(oldest(place)->counted ? oldest(place) : i);
+    else if ((place->count > 1 || !place->several) &&
+             !tunnels_have_room(place->pool->tunnels, e->key, port))
+        drop(i);
+}
+
+bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
+               struct pool_want want, struct pooled *ret)
 {
     char room[POOL_KEY_ROOM];
     struct place *place = map_get(&p->places, pool_key(e, port, room));
 
-    if (!place)
-        return NULL;
+    if (!place || place->count == 0)
+        return false;
+    note_alive(oldest(place));
     list_for_each (i, &place->idle, struct idle, in_place) {
-        if (i->pair || !usable(i->stream, alone))
+        if (i->pair || !usable(i->stream, want.alone))
             continue; /* its own task is about to drop it, or its tunnel is taken */
-        if (p->sched->now - i->since > max_idle_ms) {
-            drop(i); /* a fresh one takes its place, and comes here in its turn */
-            return NULL;
+        *ret = (struct pooled){ i->stream, i->tunnel, idle_ms(i) };
+        if (lifetime_trusts(&place->lifetime, ret->idle_ms, want.repeatable)) {
+            release(i);
+            return true;
         }
-        *ret_tunnel = i->tunnel;
-        return release(i);
+        make_room(place, i, e, port);
+        return false;
     }
-    return NULL;
+    return false;
+}
+
+bool pool_trusts(const struct pool *p, const struct endpoint *e, uint16_t port,
+                 bool repeatable)
+{
+    static const struct lifetime unknown;
+    char room[POOL_KEY_ROOM];
+    const struct place *place = map_get(&p->places, pool_key(e, port, room));
+
+    return lifetime_trusts(place ? &place->lifetime : &unknown, 0, repeatable);
+}
+
+void pool_on_failure(struct pool *p, const struct endpoint *e, uint16_t port,
+                     uint64_t idle_ms, uint64_t seen_ms)
+{
+    char room[POOL_KEY_ROOM];
+    note_end(place_get(p, pool_key(e, port, room)), idle_ms, seen_ms);
 }
 
 bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
-              uint64_t max_idle_ms)
+              bool repeatable)
 {
     char room[POOL_KEY_ROOM];
     struct place *place = map_get(&p->places, pool_key(e, port, room));
@@ -177,7 +281,7 @@ bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
         return false;
     list_for_each (i, &place->idle, struct idle, in_place)
         if (!i->pair && usable(i->stream, false))
-            return p->sched->now - i->since <= max_idle_ms;
+            return lifetime_trusts(&place->lifetime, idle_ms(i), repeatable);
     return false;
 }
 
@@ -195,15 +299,16 @@ static struct idle *find_paired(const struct pool *p, const struct endpoint *e,
     return NULL;
 }
 
-struct stream *pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
-                                uint64_t pair, struct log_id *ret_tunnel)
+bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+                      uint64_t pair, struct pooled *ret)
 {
     struct idle *i = find_paired(p, e, port, pair);
 
     if (!i)
-        return NULL;
-    *ret_tunnel = i->tunnel;
-    return release(i);
+        return false;
+    *ret = (struct pooled){ i->stream, i->tunnel, idle_ms(i) };
+    release(i);
+    return true;
 }
 
 bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
@@ -247,12 +352,15 @@ void pool_drop_pod(struct pool *p, const char *pod_key)
             remove_place(e->value);
 }
 
+/* What is known of pods that are only resting stays, as long as there are not too many. */
 static void trim_places(struct pool *p)
 {
+    bool many = p->places.count >= PLACES_MAX;
     size_t at = 0;
+
     for (struct map_entry *e; (e = map_next(&p->places, &at));) {
         struct place *place = e->value;
-        if (list_empty(&place->idle))
+        if (list_empty(&place->idle) && (many || lifetime_is_blank(&place->lifetime)))
             remove_place(place);
     }
 }
@@ -268,11 +376,12 @@ void pool_trim(struct pool *p)
     trim_places(p);
 }
 
-struct pool *pool_create(struct sched *sched, uint64_t idle_ms)
+struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms)
 {
     struct pool *p = xcalloc(1, sizeof(*p));
     metrics_register(&metric_idle);
     p->sched = sched;
+    p->tunnels = tunnels;
     p->idle_ms = idle_ms;
     map_init(&p->places);
     list_init(&p->spares);
@@ -282,10 +391,13 @@ struct pool *pool_create(struct sched *sched, uint64_t idle_ms)
 
 void pool_destroy(struct pool *p)
 {
+    size_t at = 0;
+
     if (!p)
         return;
-    pool_clear(p);
-    pool_trim(p); /* the places too, now that they are empty */
+    for (struct map_entry *e; (e = map_next(&p->places, &at));)
+        remove_place(e->value);
+    pool_trim(p);
     map_finish(&p->places);
     free(p);
 }

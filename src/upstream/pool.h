@@ -2,7 +2,8 @@
  *
  * Private to upstream/.  Keyed by pod and container port.  A kept
  * connection that gets bytes, ends or grows old is closed; nothing else touches it while
- * it lies here.
+ * it lies here.  How long a pod keeps idle connections is learnt from what becomes of them
+ * (upstream/lifetime.h) and forgotten with the pod.
  */
 #pragma once
 
@@ -17,27 +18,50 @@
 struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM]);
 
 struct pool;
+struct tunnels;
 
-struct pool *pool_create(struct sched *sched, uint64_t idle_ms);
+struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
-/* Keep a clean, open, empty stream, which is taken over, for what the lease says of it. */
-void pool_put(struct pool *p, const struct lease *lease, struct stream *s);
+struct pooled {
+    struct stream *stream;
+    struct log_id tunnel;
+    uint64_t idle_ms; /* how long it was idle before the request that took it; 0: fresh */
+};
 
-/* The unpaired connection used last, owned by the caller; `alone`: of those whose tunnel is nobody
- * else's.  When that was longer than max_idle_ms ago it is closed and the answer is NULL:
- * the caller opens a fresh one, and the number of idle connections does not grow. */
-struct stream *pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
-                         uint64_t max_idle_ms, bool alone, struct log_id *ret_tunnel);
+/* Keep a clean, open, empty stream after an answer, which is taken over, for what the lease
+ * says of it.  It was idle for was_idle_ms before the request that was answered; 0: fresh. */
+void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
+              uint64_t was_idle_ms);
+
+struct pool_want {
+    bool repeatable; /* a failure costs time only */
+    bool alone;      /* of those whose tunnel no other connection uses */
+};
+
+/* The unpaired connection used last, owned by the caller.  False: there is none, or the pod
+ * may have closed it by now.  Then the number of idle connections does not grow, though the
+ * caller opens a fresh one. */
+bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
+               struct pool_want want, struct pooled *ret);
+
+/* May a connection that was answered on just now carry another request? */
+bool pool_trusts(const struct pool *p, const struct endpoint *e, uint16_t port,
+                 bool repeatable);
+
+/* A connection from the pool ended without an answer, seen_ms after its last one. */
+void pool_on_failure(struct pool *p, const struct endpoint *e, uint16_t port,
+                     uint64_t idle_ms, uint64_t seen_ms);
 
 /* Would pool_take find one, for a request that need not be alone? */
 bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
-              uint64_t max_idle_ms);
-/* The one that is paired with this number, however long it was idle; or NULL. */
-struct stream *pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
-                                uint64_t pair, struct log_id *ret_tunnel);
+              bool repeatable);
+
+/* The one that is paired with this number, however long it was idle.  False: there is none. */
+bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+                      uint64_t pair, struct pooled *ret);
 bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
                      uint64_t pair);
 void pool_drop_pair(struct pool *p, uint64_t pair); /* close those with this number */

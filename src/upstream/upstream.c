@@ -45,7 +45,6 @@
 #define RETRY_MS 250  /* parked: look again */
 #define NEWS_MS 250   /* ... but not after a failure */
 #define FRESH_MS 3000 /* a look-up this old will do */
-#define STALE_MS 1000 /* an idle connection is trusted with a POST this long */
 #define TRIES 3       /* openings that fail in a row before it waits */
 #define SPARES_MAX 256
 
@@ -63,6 +62,8 @@ struct leasing {
     struct timer retry;
     struct lookup lookup;
     struct opening opening;
+    uint64_t held_at;
+    uint64_t idle_ms;        /* of its connection, when it was taken */
     struct waiter waiter;    /* while it opens, and may take a connection instead */
     struct endpoint *avoid;  /* a reference */
     struct endpoint *second; /* the same: to be prepared when this lease ends; or NULL */
@@ -176,12 +177,17 @@ static enum lease_state park(struct leasing *l, enum err e)
 
 /* ---- succeeding ---- */
 
-static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
+static enum lease_state hold(struct leasing *l, const struct pooled *connection,
+                             bool reused)
 {
     struct lease *lease = l->lease;
+    struct stream *s = connection->stream;
 
     lease->stream = s;
+    lease->tunnel = connection->tunnel;
     lease->reused = reused;
+    l->idle_ms = connection->idle_ms;
+    l->held_at = l->owner->sched->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
     metric_add(&metric_leases, reused ? 0 : 1, 1);
@@ -191,48 +197,41 @@ static enum lease_state hold(struct leasing *l, struct stream *s, bool reused)
     return LEASE_HELD;
 }
 
-static uint64_t max_idle_ms(const struct leasing *l)
-{
-    return l->want.repeatable ? UINT64_MAX : STALE_MS;
-}
-
 static uint16_t port_on(const struct choice *c, const struct endpoint *e)
 {
     return route_container_port(c->route, c->service, e, c->port_index);
 }
 
-static struct stream *take_paired(struct leasing *l, const struct endpoint *e)
+static bool take_paired(struct leasing *l, const struct endpoint *e, struct pooled *ret)
 {
     struct lease *lease = l->lease;
-    struct stream *s = l->want.pair ? pool_take_paired(l->owner->pool, e, lease->port,
-                                                       l->want.pair, &lease->tunnel)
-                                    : NULL;
 
-    lease->pair = s ? l->want.pair : 0;
-    return s;
+    lease->pair = 0;
+    if (!l->want.pair ||
+        !pool_take_paired(l->owner->pool, e, lease->port, l->want.pair, ret))
+        return false;
+    lease->pair = l->want.pair;
+    return true;
 }
 
-/* NULL: no idle connection to it. */
-static struct stream *take_idle(struct leasing *l, const struct choice *c,
-                                struct endpoint *e)
+/* False: no idle connection to it may be used. */
+static bool take_idle(struct leasing *l, const struct choice *c, struct endpoint *e,
+                      struct pooled *ret)
 {
     struct upstream *u = l->owner;
+    struct pool_want want = { .repeatable = l->want.repeatable, .alone = l->want.alone };
     struct lease *lease = l->lease;
 
     set_endpoint(l, e);
     lease->port = port_on(c, e);
     log_debug(l->want.id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", lease->port));
     if (l->want.proto != PROTO_HTTP1)
-        return NULL;
-    struct stream *s = take_paired(l, e);
-    if (!s)
-        s = pool_take(u->pool, e, lease->port, max_idle_ms(l), l->want.alone,
-                      &lease->tunnel);
-    if (!s)
-        return NULL;
-    tunnel_stream_set_alone(s, l->want.alone);
-    tunnel_stream_lend(s, true);
-    return s;
+        return false;
+    if (!take_paired(l, e, ret) && !pool_take(u->pool, e, lease->port, want, ret))
+        return false;
+    tunnel_stream_set_alone(ret->stream, l->want.alone);
+    tunnel_stream_lend(ret->stream, true);
+    return true;
 }
 
 /* To an endpoint that has no idle connection. */
@@ -265,7 +264,7 @@ static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c
                                        struct endpoint *chosen)
 {
     struct upstream *u = l->owner;
-    struct at_once a = { u->pool, u->tunnels, u->balance, max_idle_ms(l) };
+    struct at_once a = { u->pool, u->tunnels, u->balance, l->want.repeatable };
 
     l->want.small = l->want.small && !at_once_carries_much(&a, c->service);
     if (!l->want.small)
@@ -284,12 +283,13 @@ static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c
 static enum lease_state connect_to(struct leasing *l, const struct choice *c,
                                    struct endpoint *chosen)
 {
-    struct stream *s = take_idle(l, c, chosen);
-    struct endpoint *e = s ? chosen : choose_at_once(l, c, chosen);
+    struct pooled idle;
+    bool found = take_idle(l, c, chosen, &idle);
+    struct endpoint *e = found ? chosen : choose_at_once(l, c, chosen);
 
     if (e != chosen)
-        s = take_idle(l, c, e);
-    return s ? hold(l, s, true) : open_one(l, e);
+        found = take_idle(l, c, e, &idle);
+    return found ? hold(l, &idle, true) : open_one(l, e);
 }
 
 /* The pod at the other end of a paired connection, as long as the route leads there. */
@@ -402,8 +402,8 @@ static enum lease_state in_opening(struct leasing *l)
     waiters_remove(&l->waiter);
     if (e)
         return opening_failed(l, e);
-    l->lease->tunnel = o->tunnel;
-    return hold(l, TAKE(o->stream), false);
+    struct pooled fresh = { .stream = TAKE(o->stream), .tunnel = o->tunnel };
+    return hold(l, &fresh, false);
 }
 
 /* ---- the machine ---- */
@@ -599,8 +599,12 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
         struct waiter *w =
             waiters_oldest(&u->waiters, like->endpoint, like->port, shared);
         struct leasing *l = w ? container_of(w, struct leasing, waiter) : NULL;
-        if (!l || l->opening.result == ERR_AGAIN)
-            return l;
+        if (!l)
+            return NULL;
+        if (l->opening.result == ERR_AGAIN)
+            return pool_trusts(u->pool, like->endpoint, like->port, l->want.repeatable)
+                       ? l
+                       : NULL;
         waiters_remove(w);
     }
     return NULL;
@@ -609,10 +613,21 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
 /* A connection that is free again need not lie in the pool while others wait. */
 static void hand_over(struct leasing *l, struct stream *s, struct log_id tunnel)
 {
+    struct pooled connection = { .stream = s, .tunnel = tunnel };
+
     stop_opening(l);
-    l->lease->tunnel = tunnel;
-    hold(l, s, true);
+    hold(l, &connection, true);
     task_wake(l->wake);
+}
+
+/* What a connection that was idle tells of how long the pod keeps one. */
+static void learn(struct upstream *u, const struct leasing *l, enum verdict verdict)
+{
+    const struct lease *lease = l->lease;
+    uint64_t seen_ms = l->idle_ms + (u->sched->now - l->held_at);
+
+    if (lease->unanswered && lease->reused && (verdict == V_CLEAN || verdict == V_RESET))
+        pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
 }
 
 static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
@@ -622,6 +637,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
                 bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained &&
                 tunnel_stream_lasts(s);
 
+    learn(u, lease->private, s->end.verdict);
     if (s->end.verdict == V_REFUSED)
         balance_on_refusal(u->balance, lease->endpoint, lease->port);
     else if (fate != FATE_ABORT)
@@ -636,7 +652,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
         tunnel_stream_lend(s, true);
         hand_over(next, s, lease->tunnel);
     } else if (keep) {
-        pool_put(u->pool, lease, s);
+        pool_put(u->pool, lease, s, lease->private->idle_ms);
     } else if (fate == FATE_ABORT) {
         stream_abort(s);
     } else {
@@ -720,7 +736,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->catalog = catalog;
     u->tunnels = tunnels;
     u->settings = *settings;
-    u->pool = pool_create(u->sched, settings->idle_ms);
+    u->pool = pool_create(u->sched, tunnels, settings->idle_ms);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
     waiters_init(&u->waiters);

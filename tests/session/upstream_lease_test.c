@@ -478,28 +478,6 @@ static void a_kept_connection_serves_the_next(void **state)
     asker_return(&b, FATE_CLOSE);
 }
 
-/* The pod's own close shows a second late, so a POST trusts nothing older. */
-static void what_may_not_be_repeated_takes_a_fresh_one(void **state)
-{
-    (void)state;
-
-    for (uint64_t idle = 1000; idle <= 1001; idle++) {
-        struct asker a;
-        rig_service("a");
-        asker_get(&a);
-        asker_return(&a, FATE_KEEP);
-        size_t dials = rig.dial_count;
-        rig_advance(idle);
-        asker_init(&a, "web.shop");
-        a.want.repeatable = false;
-        asker_lease(&a);
-        assert_int_equal(a.lease.result, OK);
-        assert_int_equal(a.lease.reused, idle == 1000);
-        assert_int_equal(rig.dial_count, idle == 1000 ? dials : dials + 1);
-        asker_return(&a, FATE_CLOSE);
-    }
-}
-
 static void raw_connections_are_always_fresh(void **state)
 {
     (void)state;
@@ -1030,7 +1008,6 @@ int main(void)
         TEST(a_404_that_names_no_pod_says_nothing_of_it),
         TEST(an_unauthorized_opening_is_final),
         TEST(a_kept_connection_serves_the_next),
-        TEST(what_may_not_be_repeated_takes_a_fresh_one),
         TEST(raw_connections_are_always_fresh),
         TEST(the_one_used_last_goes_first),
         TEST(another_port_is_another_connection),
