@@ -230,6 +230,7 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     dialling_on_end(p, t);
     p->open += t->retired ? 0 : tunnel_carries(t);
     dialling_log_end(p, true);
+    p->opened_at = p->owner->sched->now;
     p->failures = p->owner->failures = 0;
     p->owner->not_before = 0;
     p->not_before = p->owner->sched->now < p->asked_until ? p->asked_until : 0;

@@ -46,6 +46,7 @@ struct pod {
     struct demand demand;
     uint32_t failures; /* dials in a row */
     struct dial_failures failing;
+    uint64_t opened_at;   /* sched ms: a tunnel to it opened the last time; 0: none did */
     bool lost;            /* a tunnel ended by itself, and none has opened since */
     uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
     uint64_t not_before;  /* sched ms: nor for anybody */

@@ -14,6 +14,7 @@
  */
 #include "tunnel/tunnels.h"
 
+#define OPENING_PROGRESS_MS 1000
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/metrics.h"
@@ -312,6 +313,14 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     dialling_for_waiting(p);
     dialling_ahead(p);
     drop_if_unused(p);
+}
+
+bool opening_progresses(const struct opening *o)
+{
+    const struct pod *p = o->pod;
+
+    return o->result == ERR_AGAIN && p && p->opened_at &&
+           p->owner->sched->now - p->opened_at < OPENING_PROGRESS_MS;
 }
 
 void opening_finish(struct opening *o)

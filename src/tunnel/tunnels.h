@@ -76,6 +76,10 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
 /* Cancels; aborts a stream nobody took; idempotent; a zeroed struct is accepted. */
 void opening_finish(struct opening *o);
 
+/* Does it only wait for its turn?  Tunnels to its pod are being opened, the last one within
+ * OPENING_PROGRESS_MS, but not enough of them yet. */
+bool opening_progresses(const struct opening *o);
+
 /* An idle connection that is merely kept does not keep its tunnel from expiring: the
  * owner of the stream says when it is lent out and when it only lies in a pool. */
 void tunnel_stream_lend(struct stream *s, bool lent);

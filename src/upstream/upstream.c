@@ -69,6 +69,7 @@ struct leasing {
     struct endpoint *second; /* the same: to be prepared when this lease ends; or NULL */
     bool prewarm;            /* more tunnels to its own endpoint, too */
     bool parked_once;
+    bool extended;     /* the wait was over, but a tunnel was about to come */
     enum err reason;   /* for the last time it was parked */
     unsigned failures; /* openings since it last waited */
 };
@@ -495,6 +496,12 @@ static void on_late(struct timer *timer)
 
     if (l->state == LEASE_HELD || l->state == LEASE_FAILED)
         return;
+    if (l->state == LEASE_OPENING && !l->extended && opening_progresses(&l->opening)) {
+        l->extended =
+            true; /* a burst: the API server answers, one dial after the other */
+        timer_set(&l->late, l->owner->settings.attempt_ms);
+        return;
+    }
     if (!l->parked_once)
         e = note_late(l);
     stop_opening(l);
@@ -539,7 +546,7 @@ static void leasing_put(struct leasing *l)
     u->lease_count--;
     if (u->spare_count < SPARES_MAX) {
         l->lookup = (struct lookup){ 0 };
-        l->parked_once = false;
+        l->parked_once = l->extended = false;
         list_append(&u->spares, &l->node);
         u->spare_count++;
     } else {

@@ -133,7 +133,7 @@ static void requests_stay_below_a_time_out_that_was_seen(void **state)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
         for (int post = 0; post < 2; post++) {
             rig_service("a");
-    rig.room = "a";
+            rig.room = "a";
             get_kept();
             rig_advance(3000); /* the pod closed after 2 s */
             end_idle(rig.dial_count - 1, V_CLEAN);

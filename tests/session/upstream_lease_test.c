@@ -328,6 +328,22 @@ static void the_wait_covers_the_first_dial(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
+static void a_dial_in_a_burst_gets_its_time_beyond_the_wait(void **state)
+{
+    (void)state;
+    struct asker a;
+
+    rig.hold_openings = rig.opening_progresses = true;
+    asker_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now + 3000;
+    asker_lease(&a);
+    rig_advance(12999);
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    rig_advance(1);
+    assert_int_equal(a.lease.result, ERR_TIMEOUT);
+    asker_return(&a, FATE_CLOSE);
+}
+
 static void without_a_wait_one_attempt_gets_the_dial_timeout(void **state)
 {
     (void)state;
@@ -1000,6 +1016,7 @@ int main(void)
         TEST(the_wait_covers_the_first_look_up),
         TEST(a_look_up_that_is_late_has_the_reason_of_the_watches),
         TEST(the_wait_covers_the_first_dial),
+        TEST(a_dial_in_a_burst_gets_its_time_beyond_the_wait),
         TEST(without_a_wait_one_attempt_gets_the_dial_timeout),
         TEST(an_api_server_that_comes_back_in_time_is_enough),
         TEST(a_refused_opening_goes_to_another_endpoint),

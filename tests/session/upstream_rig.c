@@ -205,6 +205,11 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
         succeed(d);
 }
 
+bool opening_progresses(const struct opening *o)
+{
+    return o->result == ERR_AGAIN && rig.opening_progresses;
+}
+
 void opening_finish(struct opening *o)
 {
     for (size_t i = 0; i < rig.dial_count; i++) {

@@ -49,6 +49,7 @@ struct upstream_rig {
     uint64_t last_max_age;
 
     /* The tunnels. */
+    bool opening_progresses;  /* others of the same pod are answered meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
     struct api_error refusal; /* code OK: openings succeed */
     const char *only_refuses; /* a uid, or NULL: all */
