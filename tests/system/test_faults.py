@@ -63,8 +63,7 @@ def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tel
     host = "many.many.svc.cluster.local"
     playground = start_playground("--pods", str(PODS))
     # Not all pods get the same share of them: that many are enough for each to be alone.
-    # A thousand dials at once may take longer than the usual --wait.
-    tunnel = start_tunnel("--http-tunnels-per-pod", "256", "--log-level", "info", "--wait", "60s",
+    tunnel = start_tunnel("--http-tunnels-per-pod", "256", "--log-level", "info",
                           kubeconfig=playground.kubeconfig)
     before, readers = anonymous_memory(tunnel.process), []
 
