@@ -190,6 +190,18 @@ void transfers_destroy(struct transfers *t)
 
 /* Small buffers, because watches keep theirs for ever; no signals, because curl would
  * otherwise use SIGALRM; an unfinished name look-up is left behind, not waited for. */
+/* As curl's own, which does not report why it failed. */
+static curl_socket_t open_socket(void *owner, curlsocktype purpose,
+                                 struct curl_sockaddr *a)
+{
+    struct easy *e = owner;
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
+
+    (void)purpose;
+    e->no_files |= fd < 0 && (errno == EMFILE || errno == ENFILE);
+    return fd < 0 ? CURL_SOCKET_BAD : fd;
+}
+
 void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code))
 {
@@ -198,7 +210,10 @@ void easy_open(struct easy *e, struct transfers *t,
     e->transfers = t;
     e->on_done = on_done;
     e->said[0] = '\0';
+    e->no_files = false;
     curl_easy_setopt(e->curl, CURLOPT_PRIVATE, e);
+    curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETDATA, e);
     curl_easy_setopt(e->curl, CURLOPT_ERRORBUFFER, e->said);
     curl_easy_setopt(e->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e->curl, CURLOPT_QUICK_EXIT, 1L);
@@ -321,7 +336,7 @@ static enum err connect_error(const struct easy *e, const char *where, struct di
     long number = 0;
     curl_easy_getinfo(e->curl, CURLINFO_OS_ERRNO, &number);
 
-    if (number == EMFILE || number == ENFILE)
+    if (e->no_files || number == EMFILE || number == ENFILE)
         return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", where,
                         err_text(ERR_NO_FILES));
     return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", where,

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -430,6 +431,29 @@ static void gives_up_connecting_at_any_moment(void **state)
     }
 }
 
+static void connecting_without_descriptor_is_err_no_files(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct connecting c;
+    struct rlimit before, tight;
+    bench_open(&b, says_hello);
+    getrlimit(RLIMIT_NOFILE, &before);
+    int next = dup(0);
+    close(next);
+
+    tight = (struct rlimit){ (rlim_t)next, before.rlim_max };
+    setrlimit(RLIMIT_NOFILE, &tight);
+    connecting_start(&c, b.transfers, "127.0.0.1", http_server_port(b.server), NULL, 5000,
+                     NULL);
+    wait_for(&b, &c.result);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_int_equal(c.result, ERR_NO_FILES);
+    assert_says(c.why.text, "out of file descriptors");
+    connecting_finish(&c);
+    bench_close(&b);
+}
+
 static void says_why_it_cannot_connect(void **state)
 {
     (void)state;
@@ -598,6 +622,7 @@ int main(void)
         cmocka_unit_test(connects_and_hands_over_the_socket),
         cmocka_unit_test(closes_a_socket_nobody_took),
         cmocka_unit_test(gives_up_connecting_at_any_moment),
+        cmocka_unit_test(connecting_without_descriptor_is_err_no_files),
         cmocka_unit_test(says_why_it_cannot_connect),
         cmocka_unit_test(goes_through_an_http_proxy),
         cmocka_unit_test(says_what_the_proxy_said),
