@@ -220,6 +220,19 @@ static bool listens(void *owner, const char *ip, uint16_t port)
            own_addresses_include(d->own_addresses, ip);
 }
 
+static bool free_tunnel(void *owner, const char *pod_key)
+{
+    const struct daemon *d = owner;
+    return d->serve && serve_free_tunnel(d->serve, pod_key);
+}
+
+static void free_descriptor(void *owner)
+{
+    const struct daemon *d = owner;
+    if (d->serve)
+        serve_free_descriptor(d->serve);
+}
+
 static enum err start_tunnels(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
@@ -241,6 +254,7 @@ static enum err start_tunnels(struct daemon *d, struct diag *why)
         .dial_ahead = true,
         .prewarmed = c->prewarmed_tunnels,
         .carrier = carriers[c->carrier],
+        .room = { free_tunnel, free_descriptor, d },
     };
     /* Not the namespace that is served, which a setting may name. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);

@@ -1,4 +1,4 @@
-/* serve/pressure.c - which client gives way when descriptors or memory run short */
+/* serve/pressure.c - which client gives way when descriptors, memory or tunnels run short */
 #include "serve/pressure.h"
 
 #define LOG_MODULE LOG_SERVE
@@ -10,7 +10,8 @@
 
 static struct metric shed = {
     .name = "kube_tunnel_shed_total",
-    .help = "What was closed or refused because descriptors or memory ran short, by kind",
+    .help = "What was closed or refused because descriptors, memory or tunnels ran "
+            "short, by kind",
     .type = METRIC_COUNTER,
     .label = "kind",
     .values = { "idle", "head", "unread", "waiting", "client", "request" },
@@ -267,18 +268,25 @@ static void on_again(struct timer *timer)
     task_wake(&container_of(timer, struct pressure, again)->relieve);
 }
 
+static bool free_holder(struct holder *h, enum pressure_event event)
+{
+    enum holding what = h->what;
+
+    holder_none(h);
+    if (!h->give_way(h, what))
+        return false;
+    pressure_note(h->pressure, event);
+    return true;
+}
+
 static bool free_from(struct pressure *p, struct list_node *list, uint64_t min_ms,
                       enum pressure_event event)
 {
     list_for_each (h, list, struct holder, in_all) {
         if (p->sched->now - h->since < min_ms)
             return false;
-        enum holding what = h->what;
-        holder_none(h);
-        if (!h->give_way(h, what))
-            continue;
-        pressure_note(p, event);
-        return true;
+        if (free_holder(h, event))
+            return true;
     }
     return false;
 }
@@ -287,6 +295,19 @@ bool pressure_free_descriptor(struct pressure *p)
 {
     return free_from(p, &p->idle, PRESSURE_IDLE_MS, EVENT_IDLE) ||
            free_from(p, &p->all.unread, PRESSURE_STALL_MS, EVENT_UNREAD);
+}
+
+bool pressure_free_tunnel(struct pressure *p,
+                          bool (*uses)(const struct holder *h, const char *pod_key),
+                          const char *pod_key)
+{
+    list_for_each (h, &p->all.unread, struct holder, in_all) {
+        if (p->sched->now - h->since < PRESSURE_STALL_MS)
+            return false;
+        if (uses(h, pod_key) && free_holder(h, EVENT_UNREAD))
+            return true;
+    }
+    return false;
 }
 
 bool pressure_refuses(const struct pressure *p)

@@ -1,4 +1,4 @@
-/* serve/pressure.h - which client gives way when descriptors or memory run short
+/* serve/pressure.h - which client gives way when descriptors, memory or tunnels run short
  *
  * Each session and raw connection has a holder, which is in one of these lists or in none:
  *
@@ -7,7 +7,8 @@
  *     unread    its client takes no more of the answer; the longest without progress first
  *     waiting   other bytes of it wait, 2 KiB or more; likewise
  *
- * For a descriptor an idle connection gives way, then one whose answer is not read.  The
+ * For a descriptor an idle connection gives way, then one whose answer is not read; for a
+ * tunnel to a pod that has as many as it may, one of that pod whose answer is not read.  The
  * memory of all bytes that wait has one limit, `buffer-memory` (the chunk pool counts it):
  * unfinished heads may take three quarters of it, past which the largest gives way; past the
  * limit the largest heads and the connections without progress do, and new requests are
@@ -15,7 +16,7 @@
  * address): one that holds more than half of the limit gives way first.
  *
  * Changing lists costs a few instructions, and finding what gives way does not depend on how
- * many connections there are.  Private to serve/.
+ * many connections there are, but for tunnels.  Private to serve/.
  */
 #pragma once
 
@@ -103,6 +104,11 @@ void holder_wait(struct holder *h, bool unread, size_t bytes, uint64_t progress)
 
 /* Make one connection give way, at once, for its descriptor.  False: there is none. */
 bool pressure_free_descriptor(struct pressure *p);
+/* The same for its tunnel: of those whose answer is not read and that `uses` says use this
+ * pod.  It looks at each that has stalled, which is once per opening that waits. */
+bool pressure_free_tunnel(struct pressure *p,
+                          bool (*uses)(const struct holder *h, const char *pod_key),
+                          const char *pod_key);
 /* The limit is passed, and what might give way has done so. */
 bool pressure_refuses(const struct pressure *p);
 /* Log it, once per episode, and count it. */

@@ -105,6 +105,11 @@ bool serve_free_descriptor(struct serve *s)
     return pressure_free_descriptor(&s->pressure);
 }
 
+bool serve_free_tunnel(struct serve *s, const char *pod_key)
+{
+    return pressure_free_tunnel(&s->pressure, session_uses_pod, pod_key);
+}
+
 /* For one more client, if need be that of an idle one (which is gone by the end of the turn).
  */
 static bool has_place(struct serve *s)

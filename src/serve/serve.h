@@ -33,6 +33,8 @@ void serve_limit_memory(struct serve *s, size_t max);
 void serve_set_in_pod(struct serve *s, bool in_pod);
 /* Close the connection that was idle for longest, at once.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
+/* The same for a connection to this pod whose answer is not read: the longest-stalled. */
+bool serve_free_tunnel(struct serve *s, const char *pod_key);
 
 /* Where a client came from, and through which door. */
 struct arrival {

@@ -345,6 +345,14 @@ static void on_deadline(struct timer *t)
     task_wake(&s->task);
 }
 
+bool session_uses_pod(const struct holder *h, const char *pod_key)
+{
+    const struct session *s = container_of(h, const struct session, holder);
+    const struct endpoint *e = s->exchange ? s->exchange->lease.endpoint : NULL;
+
+    return e && strcmp(e->key, pod_key) == 0;
+}
+
 /* One with an answer that is not read yet is not idle. */
 static bool session_give_way(struct holder *h, enum holding what)
 {

@@ -52,6 +52,8 @@ void session_open_exposed(struct serve *serve, struct stream *client,
                           struct lease *lease, unsigned attempts);
 /* Look whether there is reason to close (draining). */
 void session_nudge(struct list_node *member);
+/* Does the session of this holder have a connection to that pod? */
+bool session_uses_pod(const struct holder *h, const char *pod_key);
 /* Reset it, with whatever runs in it; its memory goes in this turn. */
 void session_kill(struct list_node *member);
 /* The same, memory included. */

@@ -117,6 +117,7 @@ void dialling_for_waiting(struct pod *p)
         dial(p, !lacks_own_dial(p) && !pod_may_own_more(p, false));
     if (lacks_dials(p) && p->node->dials >= s->dials_max)
         list_append(&p->node->lacking, &p->lacking);
+    shortage_look(p);
 }
 
 /* The pod may be gone, and nobody has said so yet: one dial shows it. */

@@ -6,6 +6,7 @@
 #include "tunnel/demand.h"
 #include "tunnel/node.h"
 #include "tunnel/ports.h"
+#include "tunnel/shortage.h"
 #include "tunnel/tunnel.h"
 
 struct farewell;
@@ -26,6 +27,7 @@ struct pod {
     struct node *node;        /* a reference */
     struct list_node lacking; /* in the node's list of this name, or in none */
     struct list_node ahead;   /* the same */
+    struct list_node full;    /* in shortage's list of this name, or in none */
     char *label;              /* "ns/name", for the log */
     bool gone;                /* deleted or replaced */
     struct list_node tunnels; /* the one used last comes first */
@@ -64,6 +66,7 @@ struct tunnels {
     struct map pods;          /* by key */
     struct map nodes;         /* by name; struct node */
     struct list_node blocked; /* nodes whose pods lack prewarmed tunnels */
+    struct shortage shortage;
     uint32_t dialling;
     uint64_t last_id;
     uint32_t failures;   /* dials in a row that the API server did not answer */

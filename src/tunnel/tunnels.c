@@ -52,6 +52,7 @@ static void pod_destroy(struct pod *p)
     free(p->label);
     list_remove(&p->lacking);
     list_remove(&p->ahead);
+    list_remove(&p->full);
     node_unref(p->node);
     farewell_destroy(p->farewell);
     free(p);
@@ -93,6 +94,7 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     p->node = node_ref(&ts->nodes, e->ns, e->node ? e->node : "");
     list_init(&p->lacking);
     list_init(&p->ahead);
+    list_init(&p->full);
     list_init(&p->tunnels);
     list_init(&p->waiting);
     map_set(&ts->pods, str_of(p->key), p);
@@ -228,6 +230,8 @@ static bool is_silence(const struct tunnel *t)
 static void on_dial_failed(struct pod *p, const struct api_error *error, bool silent)
 {
     dialling_on_failure(p, error, silent);
+    if (error->code == ERR_NO_FILES && p->waiters)
+        shortage_of_descriptor(p->owner);
     dialling_log_failure(p, error);
     if (dialling_is_final(error) && error->code == ERR_NOT_FOUND)
         p->gone = true;
@@ -544,6 +548,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     map_init(&ts->pods);
     map_init(&ts->nodes);
     list_init(&ts->blocked);
+    shortage_init(ts);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);
     enum err e = make_tls(ts, why);
@@ -575,6 +580,7 @@ void tunnels_destroy(struct tunnels *ts)
     ts->drained = NULL;
     tunnels_each_pod(ts, close_all_in, 0);
     timer_stop(&ts->check);
+    shortage_finish(ts);
     spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);
     map_finish(&ts->nodes);

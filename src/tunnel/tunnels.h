@@ -26,6 +26,16 @@ enum tunnel_carrier {
     TUNNEL_CARRIER_WEBSOCKET,
 };
 
+/* Called from a task when openings lack something, for one of them at a time. */
+struct tunnel_room {
+    /* The pod has as many tunnels as it may: end a connection on one of them that makes no
+     * progress.  False: there is none. */
+    bool (*free_tunnel)(void *owner, const char *pod_key);
+    /* A dial got none; before the next. */
+    void (*free_descriptor)(void *owner);
+    void *owner; /* NULL: there is nothing to free */
+};
+
 struct tunnel_settings {
     uint64_t idle_ms, check_ms;
     uint64_t dial_ms;         /* from the first packet to the 101 */
@@ -42,6 +52,7 @@ struct tunnel_settings {
     bool dial_ahead;      /* keep tunnels for as many as came at once lately */
     uint32_t prewarmed;   /* with dial_ahead: this many beside the first of a used pod */
     enum tunnel_carrier carrier;
+    struct tunnel_room room;
 };
 
 /* Fails only where the target's certificates cannot be read. */

@@ -139,6 +139,41 @@ static void connection_without_progress_is_reset_past_the_limit(void **state)
     chunk_pool_release(&st->pool, rest);
 }
 
+/* Lease i is a part of an answer of which this client takes no more. */
+static struct stream *open_unread(struct stage *st, size_t i)
+{
+    struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
+    char body[20000];
+
+    memset(body, 'x', sizeof(body));
+    st->clients[st->client_count++] = pair.b;
+    serve_accept(stage_serve(st), pair.a, &remote[i]);
+    say(st, pair.b, GET);
+    pair.b->paused = pair.a->stuck = true;
+    say(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
+    say_bytes(st, pod(st, i), body, sizeof(body));
+    return pair.b;
+}
+
+static void unread_answer_of_the_full_pod_gives_way_after_1s(void **state)
+{
+    struct stage *st = *state;
+    struct stream *longest = open_unread(st, 0);
+    stage_pass(st, 500);
+    struct stream *other = open_unread(st, 1);
+
+    stage_pass(st, 998);
+    assert_false(serve_free_tunnel(stage_serve(st), "uid-1"));
+    stage_pass(st, 2);
+    assert_false(serve_free_tunnel(stage_serve(st), "uid-2"));
+    assert_true(serve_free_tunnel(stage_serve(st), "uid-1"));
+    stage_run(st);
+    assert_int_equal(other->end.verdict, V_RESET);
+    assert_int_equal(longest->end.verdict, V_OPEN);
+    assert_true(st->leases[1].returned);
+    assert_false(serve_free_tunnel(stage_serve(st), "uid-1"));
+}
+
 /* Kept copies are the first to go: what is sent is sent without one. */
 static void nothing_is_kept_for_a_retry_while_memory_is_tight(void **state)
 {
@@ -164,6 +199,7 @@ int main(void)
         TEST(user_with_more_than_half_gives_way_first),
         TEST(new_requests_are_refused_past_the_limit_and_own_pages_are_not),
         TEST(connection_without_progress_is_reset_past_the_limit),
+        TEST(unread_answer_of_the_full_pod_gives_way_after_1s),
         TEST(nothing_is_kept_for_a_retry_while_memory_is_tight),
     };
     return cmocka_run_group_tests_name("session/pressure", tests, NULL, NULL);

@@ -1,5 +1,7 @@
 """What many clients may take: descriptors, memory and time. SPDX-License-Identifier: MIT"""
 import contextlib
+import os
+import resource
 import socket
 import time
 
@@ -109,6 +111,23 @@ def test_raw_listener_takes_the_place_of_idle_connections(start_tunnel, few_file
         time.sleep(0.6)
         answer = answer_of(port, request("x", fields=["Connection: close"]))
         assert answer.status == 200, answer
+
+
+def allow_no_more_files(pid):
+    """Unless a number below the highest that is open was given back."""
+    highest = max(int(fd) for fd in os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (highest + 1, highest + 1))
+
+
+def test_dial_without_descriptor_takes_that_of_an_idle_connection(start_tunnel):
+    tunnel = start_tunnel("--prewarmed-tunnels", "0")
+    with Client(tunnel.port) as client, closing(connect(tunnel.port, 10)):
+        assert client.ask(request(WEB)).status == 200  # on the spare connection
+        time.sleep(0.6)
+        allow_no_more_files(tunnel.process.pid)
+        assert client.ask(request("db-0.db.shop.svc")).status == 200
+    assert "out of file descriptors" in tunnel.log()
+    assert tunnel.log().count("idle connections are closed") == 1
 
 
 # time
