@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "kube/file.h"
+#include "kube/file_reader.h"
 #include "kube/server_url.h"
 
 #define FILE_MAX (1u << 20)
@@ -60,7 +61,7 @@ static enum err set_files(struct kube_target *t, const char *root, struct diag *
     size_t len;
 
     t->token_file = xasprintf("%s/token", root);
-    enum err e = file_read_regular(t->token_file, FILE_MAX, &token, &len, why);
+    enum err e = file_read_in_time(t->token_file, FILE_MAX, &token, &len, why);
     return e ? e : file_read(ca, FILE_MAX, &t->ca, &len, why);
 }
 

@@ -12,6 +12,7 @@
 #include "base/own.h"
 #include "base/base64.h"
 #include "kube/file.h"
+#include "kube/file_reader.h"
 #include "kube/kubeconfig.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
@@ -169,7 +170,7 @@ static enum err set_token_file(struct kube_target *t, const struct kc_user *u,
     t->token_file = file_beside(u->entry.file, u->token_file);
     if (t->token)
         return OK;
-    enum err e = file_read_regular(t->token_file, TOKEN_MAX, &text, &len, why);
+    enum err e = file_read_in_time(t->token_file, TOKEN_MAX, &text, &len, why);
     return e ? diag_prefix(why, e, "tokenFile") : OK;
 }
 

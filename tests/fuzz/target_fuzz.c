@@ -11,6 +11,7 @@
 #include "base/own.h"
 #include "kube/credentials.h"
 #include "kube/file.h"
+#include "kube/file_reader.h"
 #include "kube/target.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -46,7 +47,33 @@ enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_le
     return OK;
 }
 
-enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
+/* In the place of kube/file_reader.c: no threads. */
+
+struct file_reader {
+    const char *path;
+    size_t max;
+};
+
+struct file_reader *file_reader_create(const char *path, size_t max)
+{
+    struct file_reader *r = xmalloc(sizeof(*r));
+    *r = (struct file_reader){ path, max };
+    return r;
+}
+
+void file_reader_destroy(struct file_reader *r)
+{
+    free(r);
+}
+
+enum err file_reader_wait(struct file_reader *r, unsigned max_ms, char **ret_text,
+                          size_t *ret_len, struct diag *why)
+{
+    (void)max_ms;
+    return file_read(r->path, r->max, ret_text, ret_len, why);
+}
+
+enum err file_read_in_time(const char *path, size_t max, char **ret_text, size_t *ret_len,
                            struct diag *why)
 {
     return file_read(path, max, ret_text, ret_len, why);
