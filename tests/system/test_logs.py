@@ -42,7 +42,7 @@ def test_ids_tie_a_request_to_its_tunnel(start_tunnel):
     with Client(tunnel.port) as client:
         for host in (DB, "db-1.db.shop.svc", DB):
             assert client.ask(request(host)).status == 200
-    tunnel.wait_for_log(r"s\d+\.3 request")
+    tunnel.wait_for_log(r"s\d+\.3 request method=.* tunnel=")
     lines = re.findall(r"(s\d+)\.(\d+) request .* pod=(\S+) tunnel=(t\d+) ", tunnel.log())
     session = lines[-1][0]
     asked = [line[1:] for line in lines if line[0] == session]

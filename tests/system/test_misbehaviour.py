@@ -88,7 +88,7 @@ def test_bytes_after_the_pods_end(start_both):
     """The second frame after it stops a worker for good: it may cost a tunnel, and nobody else."""
     http_port, echo_port = free_ports(2)
     _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1",
-                                   "--expose", f"web.shop:80={http_port}",
+                                   "--expose", f"web.shop:80={http_port},raw",
                                    "--expose", f"web.shop:9000={echo_port}"])
     echo = Echo(echo_port)
     with socket.create_connection(("127.0.0.1", http_port), 10) as talker:
@@ -119,7 +119,7 @@ def test_the_end_of_a_clients_input_does_not_cut_its_answer(start_both):
 def test_a_verdict_that_comes_late(start_both):
     """A data stream's end alone proves nothing: until the error stream speaks, or for 2 s."""
     port, = free_ports(1)
-    playground, tunnel = start_both(tunnel=["--expose", f"web.shop:80={port}"])
+    playground, tunnel = start_both(tunnel=["--expose", f"web.shop:80={port},raw"])
 
     def end_of_a_connection():
         with socket.create_connection(("127.0.0.1", port), 10) as s:

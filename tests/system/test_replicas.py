@@ -45,7 +45,7 @@ def replicas(request, start_playground, start_tunnel, tmp_path):
         playground = start_playground(
             "--manifest", str(manifest), "--rights", request.param,
             *(word for i in range(2) for word in ("--backend", f"kt-{i}:{PORT}=127.0.0.1:{ports[i]}")))
-        return [start_tunnel(*flags, kubeconfig=playground.kubeconfig, listen=[f"127.0.0.1:{ports[i]}"],
+        return [start_tunnel("--prewarmed-tunnels", "0", *flags, kubeconfig=playground.kubeconfig, listen=[f"127.0.0.1:{ports[i]}"],
                              environment={"POD_UID": f"uid-of-kt-{i}"}) for i in range(count)]
     return start
 
