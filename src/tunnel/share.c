@@ -139,13 +139,18 @@ bool share_may_begin(const struct tunnel *t)
     return true;
 }
 
-/* Somebody may be waiting for what comes next: who has taken all, or needs more to go on with,
- * as with half a head.  Whose own client takes nothing misses nothing while the tunnel waits. */
+/* May this pair be waiting for what comes next?  It has taken all, or needs more to go on
+ * with, as with half a head.  One whose own client takes nothing misses nothing while the
+ * tunnel waits. */
+static bool waits(const struct pair *p)
+{
+    return is_used(p) && (bufq_empty(&p->stream.in) || !p->stream.paused);
+}
+
 static bool somebody_waits(const struct tunnel *t, const struct pair *p)
 {
     list_for_each (other, &t->pairs, struct pair, in_tunnel)
-        if (other != p && is_used(other) &&
-            (bufq_empty(&other->stream.in) || !other->stream.paused))
+        if (other != p && waits(other))
             return true;
     return false;
 }
@@ -221,6 +226,26 @@ static bool is_slow(const struct share *s, const struct pair *p)
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
+/* How long this pair may have to wait for a slow one.  Failing that one loses an answer, and
+ * what came onto one tunnel in a burst, before its size was known, may be large on both
+ * sides: only a pair that was answered already, and not with much, cannot wait. */
+static uint64_t patience_ms(const struct pair *p)
+{
+    if (p->moved >= SHARE_LADEN_BYTES)
+        return SHARE_LARGE_STALL_MS;
+    return p->delivered ? 0 : SHARE_UNANSWERED_STALL_MS;
+}
+
+static bool may_stall_longer(const struct tunnel *t, const struct pair *p)
+{
+    uint64_t stalled_ms = now(t->share) - t->share->stalled_at;
+
+    list_for_each (other, &t->pairs, struct pair, in_tunnel)
+        if (other != p && waits(other) && stalled_ms >= patience_ms(other))
+            return false;
+    return true;
+}
+
 /* What was kept for it is the start of something that will never be whole. */
 static void fail(struct pair *p)
 {
@@ -238,10 +263,16 @@ static void on_stall(struct timer *timer)
     struct share *s = container_of(timer, struct share, stall);
     struct tunnel *t = s->tunnel;
 
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (p->data_id == s->stalled_id && p->stream.end.verdict == V_OPEN &&
-            is_slow(s, p) && somebody_waits(t, p))
-            fail(p);
+    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+        if (p->data_id != s->stalled_id || p->stream.end.verdict != V_OPEN ||
+            !is_slow(s, p) || !somebody_waits(t, p))
+            continue;
+        if (may_stall_longer(t, p)) {
+            timer_set(&s->stall, SHARE_LOOK_MS);
+            return;
+        }
+        fail(p);
+    }
     share_on_moving(t);
     task_wake(&t->step);
 }

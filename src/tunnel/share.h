@@ -8,8 +8,10 @@
  *   towards a client  while somebody else may wait for bytes, a slow reader's bytes are
  *                     kept, up to 1 MiB each and 16 MiB in all; then the tunnel stops
  *                     reading, 200 ms in any second at most; who is still full after that,
- *                     and takes less than 1 MB/s, is failed, alone.  Where all are
- *                     slow, waiting hurts nobody
+ *                     and takes less than 1 MB/s, is failed, alone; after 5 s where
+ *                     only connections without an answer wait for it, after 10 s where
+ *                     these are large themselves.  Where all are slow, waiting
+ *                     hurts none of them
  *
  * Small requests share well: what comes together travels in one record, and every relay
  * on the way wakes up once for all of it.  Large ones do not, and nobody knows beforehand
@@ -27,6 +29,8 @@
 #define SHARE_BEGIN_FRAMES 4 /* uncounted, of who has a tunnel when others join */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
+#define SHARE_LARGE_STALL_MS 10000 /* while those that wait are large themselves ... */
+#define SHARE_UNANSWERED_STALL_MS 5000 /* ... or were not answered yet */
 #define SHARE_LOOK_MS 20             /* between looks at one that is full, but not slow */
 #define SHARE_SLOW_BYTES_PER_MS 1024 /* who takes 1 MB/s is not failed for being slow */
 
