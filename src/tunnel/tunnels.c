@@ -314,7 +314,10 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     note_demand(p);
     if (ts->draining)
         cancel_waiting(p);
+    uint32_t own_before = p->coming_own;
     dialling_for_waiting(p);
+    if (p->coming_own != own_before) /* a tunnel that is there is kept for it no longer */
+        serve_waiting(p);
     dialling_ahead(p);
     drop_if_unused(p);
 }
