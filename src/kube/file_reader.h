@@ -3,7 +3,9 @@
  * open and read of a file on a file system that hangs (NFS without its server, FUSE without
  * its daemon) return never, and nothing cancels them.  Here they stop a thread that has
  * nothing else to do: the caller waits as long as it likes, and leaves a reader that is not
- * done.  What the thread needs lives until it is through; the process ends without it.
+ * done.  What the thread needs lives until it is through; the process ends without it,
+ * unless the kernel cannot kill a thread in that read (a FUSE daemon that has taken the
+ * request and never answers).
  */
 #pragma once
 
