@@ -74,9 +74,10 @@ def test_posts_in_a_row_to_a_pod_that_closes_silently_all_succeed(start_tunnel, 
     pod, closing = pods.take(), pods.take()
     pod.plays(keeps_for(seconds))
     closing.answers(CLOSES)
-    took, fresh = alternating(tunnel, pod, closing, 20)
-    assert SANITIZED or statistics.median(took) < 2 * statistics.median(fresh), (took, fresh)
-    assert max(took) < 0.25, "none waits for what the runtime hides"
+    runs = [alternating(tunnel, pod, closing, 20) for _ in range(3)]
+    ratios = [statistics.median(took) / statistics.median(fresh) for took, fresh in runs]
+    assert SANITIZED or statistics.median(ratios) < 2, (ratios, runs)
+    assert max(max(took) for took, _ in runs) < 0.25, "none waits for what the runtime hides"
 
 
 @pytest.mark.parametrize("seconds", [0, 0.05, 0.5, 1.0])
