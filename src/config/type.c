@@ -43,7 +43,7 @@ static char *bool_print(const struct setting *s, const void *field)
 static enum err auto_bool_parse(const struct setting *s, struct str text, void *field,
                                 struct diag *why)
 {
-    bool on;
+    bool on = false;
 
     if (str_ieq(text, STR("auto"))) {
         *(enum auto_bool *)field = AUTO_BOOL_AUTO;
