@@ -1,12 +1,15 @@
 /* tests/fuzz/request_line_fuzz.c - any first bytes: the same answer however they are cut
  *
- * What is a request line must be one for our own strict parser too, once a Host follows.
+ * What is a request line must be one for our own strict parser too, once a Host follows; but for
+ * a method that is longer than the parser allows, which the session refuses with a page.
  */
 #include <assert.h>
 
 #include "base/own.h"
 #include "detect/request_line.h"
 #include "wire/http1.h"
+
+#define METHOD_MAX 64 /* of wire/http1.c */
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -18,7 +21,8 @@ static void check_parser(const uint8_t *bytes, size_t len)
         xasprintf("%.*sHost: a\r\n\r\n", (int)len, (const char *)bytes);
 
     assert(!memchr(bytes, '\0', len));
-    assert(http1_request_parse(text, strlen(text), &head) == OK);
+    if (strcspn(text, " ") <= METHOD_MAX)
+        assert(http1_request_parse(text, strlen(text), &head) == OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
