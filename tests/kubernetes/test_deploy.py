@@ -151,9 +151,11 @@ def test_two_replicas_do_not_forward_to_each_other(cluster, two_replicas):
         for name in names:
             said = ask(cluster, pod["status"]["podIP"], name, "/healthz")
             assert said.startswith("200"), (name, said)
-    dials = [line for pod in two_replicas for line in cluster.kubectl(
-        "logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines() if '"msg":"tunnel opened"' in line]
-    assert len(dials) <= 2, dials
+    opened = [line for pod in two_replicas for line in cluster.kubectl(
+        "logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines()
+        if '"msg":"tunnel opened"' in line and f'"pod":"{NAMESPACE}/{NAME}-' in line]
+    # Each has one to the other, and a prewarmed one beside it.
+    assert 1 <= len(opened) <= 4, opened
 
 
 def test_its_pages_are_on_its_address_only(cluster, deployed):

@@ -15,8 +15,8 @@ def test_every_namespace(start_tunnel, user):
     tunnel = start_tunnel(user=user)
     for name in (WEB, "web.other.svc.cluster.local", "seed.shop.svc"):
         assert tunnel.get(name).status == 200
-    assert tunnel.get("nope.shop").status == 404
-    assert tunnel.get("empty.shop").status == 503
+    assert tunnel.get("nope.shop.svc").status == 404
+    assert tunnel.get("empty.shop.svc").status == 503
     assert tunnel.get("closed.shop.svc").status == 502
 
 
@@ -24,7 +24,7 @@ def test_every_namespace(start_tunnel, user):
 def test_ports_by_name_and_number(start_tunnel, user):
     tunnel = start_tunnel(user=user)
     assert tunnel.get(WEB).status == 200
-    assert "GET /n HTTP/1.1" in tunnel.get("head.shop", "/n").text
+    assert "GET /n HTTP/1.1" in tunnel.get("head.shop.svc", "/n").text
 
 
 @pytest.mark.parametrize("user", ["original", "scoped"])

@@ -56,20 +56,25 @@ def test_a_service_without_selector(tunnel):
 
 
 def test_both_pods_are_used(tunnel, cluster):
-    pods = cluster.pods("app=web")
-    seen = {tunnel.get(WEB, "/", "-H", "Connection: close").pod for _ in range(30)}
-    assert seen == pods
+    """While the second one is being dialled, requests go to the first."""
+    pods, seen = cluster.pods("app=web"), set()
+
+    def both():
+        seen.update(tunnel.get(WEB, "/", "-H", "Connection: close").pod for _ in range(10))
+        return seen == pods
+
+    eventually(both)
 
 
 @users
 def test_a_service_comes_and_goes(start_tunnel, cluster, service, user):
     tunnel = start_tunnel(user=user)
     name = f"fresh-{user}"
-    assert tunnel.get(f"{name}.shop").status == 404
+    assert tunnel.get(f"{name}.shop.svc").status == 404
     service(name)
-    eventually(lambda: tunnel.get(f"{name}.shop").status == 200)
+    eventually(lambda: tunnel.get(f"{name}.shop.svc").status == 200)
     cluster.kubectl("delete", "service", name, "-n", "shop")
-    eventually(lambda: tunnel.get(f"{name}.shop").status == 404, 15)
+    eventually(lambda: tunnel.get(f"{name}.shop.svc").status == 404, 15)
 
 
 @users
@@ -77,9 +82,9 @@ def test_a_service_changes_its_port(start_tunnel, service, user):
     tunnel = start_tunnel(user=user)
     name = f"moved-{user}"
     service(name, target=9999)
-    eventually(lambda: tunnel.get(f"{name}.shop").status == 502)
+    eventually(lambda: tunnel.get(f"{name}.shop.svc").status == 502)
     service(name, target=8080)
-    eventually(lambda: tunnel.get(f"{name}.shop").status == 200, 15)
+    eventually(lambda: tunnel.get(f"{name}.shop.svc").status == 200, 15)
 
 
 def deployment(name, replicas=1):
@@ -114,10 +119,10 @@ def test_a_pod_is_replaced(start_tunnel, cluster, app, user):
     name = f"replaced-{user}"
     old, = app(name)
     tunnel = start_tunnel(user=user)
-    assert tunnel.get(f"{name}.shop").pod == old
+    assert tunnel.get(f"{name}.shop.svc").pod == old
     cluster.kubectl("delete", "pod", old, "-n", "shop", "--wait=true")
     new, = cluster.wait_for_pods(f"app={name}", 1)
-    answer = eventually(lambda: (a := tunnel.get(f"{name}.shop")).status == 200 and a, 15)
+    answer = eventually(lambda: (a := tunnel.get(f"{name}.shop.svc")).status == 200 and a, 15)
     assert answer.pod == new
 
 
@@ -130,7 +135,7 @@ def test_a_pod_is_replaced_without_a_lost_request(start_tunnel, cluster, app):
 
     def ask():
         while not stop.is_set():
-            answers.append(tunnel.get(f"{name}.shop"))
+            answers.append(tunnel.get(f"{name}.shop.svc"))
 
     asking = threading.Thread(target=ask)
     asking.start()
@@ -149,7 +154,7 @@ def test_a_pod_that_is_deleted_during_a_request(start_tunnel, cluster, app):
     pod, = app("cut")
     tunnel = start_tunnel()
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(tunnel.get("cut.shop", "/slow?ms=30000", "-X", "POST")))
+    asking = threading.Thread(target=lambda: answers.append(tunnel.get("cut.shop.svc", "/slow?ms=30000", "-X", "POST")))
     asking.start()
     under_way(tunnel, 1)
     cluster.kubectl("delete", "pod", pod, "-n", "shop", "--force", "--grace-period=0")
@@ -160,10 +165,10 @@ def test_a_pod_that_is_deleted_during_a_request(start_tunnel, cluster, app):
 def test_scaled_to_nothing_and_back(start_tunnel, cluster, app):
     app("scaled")
     tunnel = start_tunnel()
-    assert tunnel.get("scaled.shop").status == 200
+    assert tunnel.get("scaled.shop.svc").status == 200
     cluster.kubectl("scale", "deployment", "scaled", "-n", "shop", "--replicas=0")
     cluster.wait_for_pods("app=scaled", 0) if cluster.pods("app=scaled") else None
-    answer = eventually(lambda: (a := tunnel.get("scaled.shop")).status == 503 and a, 20)
+    answer = eventually(lambda: (a := tunnel.get("scaled.shop.svc")).status == 503 and a, 20)
     assert answer.text.startswith("No running pod for scaled/shop")
     cluster.kubectl("scale", "deployment", "scaled", "-n", "shop", "--replicas=1")
-    eventually(lambda: tunnel.get("scaled.shop").status == 200, 30)
+    eventually(lambda: tunnel.get("scaled.shop.svc").status == 200, 30)

@@ -65,7 +65,7 @@ def test_endpointslices_that_are_behind(start_tunnel, cluster, service, warm):
     try:
         cluster.wait_for_pods("app=behind", 1)
         if warm:
-            eventually(lambda: tunnel.get("behind.shop").pod == "behind-1", 20)
+            eventually(lambda: tunnel.get("behind.shop.svc").pod == "behind-1", 20)
         tunnel.wait_for_log("endpoints=1 ready=yes" if warm else "rights found")
         targets = ("get", "endpointslices", "-n", "shop", "-l", "kubernetes.io/service-name=behind",
                    "-o", "jsonpath={.items[*].endpoints[*].targetRef.name}")
@@ -75,7 +75,7 @@ def test_endpointslices_that_are_behind(start_tunnel, cluster, service, warm):
             cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/behind-2", "--timeout=30s")
             cluster.kubectl("delete", "pod", "-n", "shop", "behind-1")
             assert cluster.kubectl(*targets).split() == ["behind-1"]
-            answers = [tunnel.get("behind.shop") for _ in range(5)]
+            answers = [tunnel.get("behind.shop.svc") for _ in range(5)]
         assert [(a.status, a.pod) for a in answers] == [(200, "behind-2")] * 5, answers
         assert max(a.seconds for a in answers) < 3, answers
     finally:
