@@ -32,7 +32,7 @@ struct chunk {
 
 struct task;
 
-/* Spare chunks of one loop; at most `keep` stay when nobody needs them.  The pool also counts
+/* Spare chunks of one loop; at most `keep` stay when none is needed.  The pool also counts
  * the memory of all bytes that wait, so that one limit bounds it; the pool itself refuses
  * nothing. */
 struct chunk_pool {

@@ -1,6 +1,6 @@
 /* net/own_addresses.h - which addresses belong to this machine, or to the pod it runs in
  *
- * The kernel is asked at most every ten seconds, and only while somebody wants to know.
+ * The kernel is asked at most every ten seconds, and only when there is a question.
  */
 #pragma once
 

@@ -29,7 +29,7 @@ struct visitor {
     uint16_t door_port;
     struct peer peer;
     bool refused;            /* its user may not connect: only a 403 is sent */
-    struct exposed *exposed; /* NULL: an HTTP door; else a reference of who has this */
+    struct exposed *exposed; /* NULL: an HTTP door; else a reference, held here */
     bool paired;             /* a connection to a pod is for its own use (lease.pair) */
     bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };

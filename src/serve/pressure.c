@@ -206,7 +206,7 @@ static struct holder *older(struct holder *a, struct holder *b)
     return !a ? b : !b || a->since <= b->since ? a : b;
 }
 
-/* Far beyond the limit there is no time to find out who is only busy. */
+/* Far beyond the limit there is no time to tell a busy connection from a stalled one. */
 static struct holder *longest_stalled(struct pressure *p)
 {
     struct account *a = p->largest;

@@ -26,7 +26,7 @@
 #define SHARE_PAIR_LIMIT (1024 * 1024)
 #define SHARE_ALL_LIMIT (16 * 1024 * 1024)
 #define SHARE_LADEN_BYTES (256 * 1024) /* of one request, or one connection */
-#define SHARE_BEGIN_FRAMES 4 /* uncounted, of who has a tunnel when others join */
+#define SHARE_BEGIN_FRAMES 4 /* uncounted, of the only pair when others join it */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
 #define SHARE_LARGE_STALL_MS 10000 /* while those that wait are large themselves ... */

@@ -176,7 +176,7 @@ static void a_change_unparks(void **state)
     asker_return(&a, FATE_CLOSE);
 }
 
-/* Without a watch nobody tells; a parked lease looks every 250 ms. */
+/* Without a watch no change wakes it; a parked lease looks every 250 ms. */
 static void the_retry_timer_unparks(void **state)
 {
     (void)state;
