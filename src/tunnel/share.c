@@ -193,6 +193,10 @@ void share_on_full(struct tunnel *t, struct pair *p)
         s->window_at = now(s);
         s->stalled_ms = 0;
     }
+    if (now(s) - s->long_at >= SHARE_LONG_WINDOW_MS) {
+        s->long_at = now(s);
+        s->long_ms = 0;
+    }
     if (now(s) - p->marked_at >= SHARE_STALL_WINDOW_MS) {
         p->marked_at = now(s);
         p->taken_mark = p->taken;
@@ -212,7 +216,9 @@ void share_on_moving(struct tunnel *t)
     s->stands = false;
     if (!s->stalled_id)
         return;
-    s->stalled_ms += now(s) - s->stalled_at;
+    uint64_t stalled_ms = now(s) - s->stalled_at;
+    s->long_ms += stalled_ms > SHARE_STALL_MS + SHARE_LOOK_MS ? stalled_ms : 0;
+    s->stalled_ms += stalled_ms;
     if (s->stalled_ms > SHARE_STALL_MS)
         s->stalled_ms = SHARE_STALL_MS;
     s->stalled_id = 0;
@@ -226,24 +232,23 @@ static bool is_slow(const struct share *s, const struct pair *p)
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
-/* How long this pair may have to wait for a slow one.  Failing that one loses an answer, and
- * what came onto one tunnel in a burst, before its size was known, may be large on both
- * sides: only a pair that was answered already, and not with much, cannot wait. */
-static uint64_t patience_ms(const struct pair *p)
+/* What came onto one tunnel in a burst, before its size was known, may be large on all sides,
+ * and failing a connection loses an answer.  Only a pair that was answered already, and not
+ * with much, cannot wait. */
+static bool is_in_a_hurry(const struct pair *p)
 {
-    if (p->moved >= SHARE_LADEN_BYTES)
-        return SHARE_LARGE_STALL_MS;
-    return p->delivered ? 0 : SHARE_UNANSWERED_STALL_MS;
+    return waits(p) && p->delivered && p->moved < SHARE_LADEN_BYTES;
 }
 
+/* Once in a while: the neighbours of several slow readers wait for all of them. */
 static bool may_stall_longer(const struct tunnel *t, const struct pair *p)
 {
-    uint64_t stalled_ms = now(t->share) - t->share->stalled_at;
+    const struct share *s = t->share;
 
     list_for_each (other, &t->pairs, struct pair, in_tunnel)
-        if (other != p && waits(other) && stalled_ms >= patience_ms(other))
+        if (other != p && is_in_a_hurry(other))
             return false;
-    return true;
+    return s->long_ms + (now(s) - s->stalled_at) < SHARE_LONG_STALL_MS;
 }
 
 /* What was kept for it is the start of something that will never be whole. */

@@ -8,10 +8,9 @@
  *   towards a client  while somebody else may wait for bytes, a slow reader's bytes are
  *                     kept, up to 1 MiB each and 16 MiB in all; then the tunnel stops
  *                     reading, 200 ms in any second at most; who is still full after that,
- *                     and takes less than 1 MB/s, is failed, alone; after 5 s where
- *                     only connections without an answer wait for it, after 10 s where
- *                     these are large themselves.  Where all are slow, waiting
- *                     hurts none of them
+ *                     and takes less than 1 MB/s, is failed, alone; up to 3 s later,
+ *                     once a minute, where those that wait have no answer yet or are
+ *                     large themselves.  Where all are slow, waiting hurts none of them
  *
  * Small requests share well: what comes together travels in one record, and every relay
  * on the way wakes up once for all of it.  Large ones do not, and nobody knows beforehand
@@ -29,8 +28,8 @@
 #define SHARE_BEGIN_FRAMES 4 /* uncounted, of the only pair when others join it */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
-#define SHARE_LARGE_STALL_MS 10000 /* while those that wait are large themselves ... */
-#define SHARE_UNANSWERED_STALL_MS 5000 /* ... or were not answered yet */
+#define SHARE_LONG_STALL_MS 3000     /* in all, where none that waits is in a hurry ... */
+#define SHARE_LONG_WINDOW_MS 60000   /* ... in a minute */
 #define SHARE_LOOK_MS 20             /* between looks at one that is full, but not slow */
 #define SHARE_SLOW_BYTES_PER_MS 1024 /* who takes 1 MB/s is not failed for being slow */
 
@@ -43,6 +42,8 @@ struct share {
     uint64_t stalled_at;
     uint64_t window_at;  /* the second in which stalls are added up */
     uint64_t stalled_ms; /* ... so far */
+    uint64_t long_at;    /* likewise the minute of the stalls that took longer */
+    uint64_t long_ms;
 };
 
 struct share *share_create(struct tunnel *t);
