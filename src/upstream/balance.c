@@ -19,6 +19,7 @@ struct load {
 struct balance {
     struct sched *sched;
     struct map loads; /* by pod UID */
+    size_t outliers;  /* loads with a refused_until: mostly 0, and then none is looked up */
     uint64_t turns;
 };
 
@@ -36,8 +37,15 @@ static bool asked_by_name(const struct route *r)
 
 static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    const struct load *l = map_get(&b->loads, str_of(e->key));
+    const struct load *l = b->outliers ? map_get(&b->loads, str_of(e->key)) : NULL;
     return l && l->refused_port == port && l->refused_until > b->sched->now;
+}
+
+static void set_refused_until(struct balance *b, struct load *l, uint64_t until)
+{
+    b->outliers -= l->refused_until != 0;
+    l->refused_until = until;
+    b->outliers += until != 0;
 }
 
 static enum fitness fitness(const struct balance *b, const struct choice *c,
@@ -161,7 +169,10 @@ void balance_begin(struct balance *b, const struct endpoint *e)
 
 static void drop(struct balance *b, const char *key)
 {
-    free(map_remove(&b->loads, str_of(key)));
+    struct load *l = map_remove(&b->loads, str_of(key));
+
+    set_refused_until(b, l, 0);
+    free(l);
 }
 
 void balance_end(struct balance *b, const struct endpoint *e)
@@ -180,7 +191,7 @@ void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t po
     l->refusals = l->refused_port == port ? l->refusals + 1 : 1;
     l->refused_port = port;
     if (l->refusals >= REFUSALS_MAX)
-        l->refused_until = b->sched->now + REFUSED_MS;
+        set_refused_until(b, l, b->sched->now + REFUSED_MS);
 }
 
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port)
@@ -190,7 +201,7 @@ void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t por
     if (!l || l->refused_port != port)
         return;
     l->refusals = 0;
-    l->refused_until = 0;
+    set_refused_until(b, l, 0);
 }
 
 void balance_forget(struct balance *b, const char *pod_key)
