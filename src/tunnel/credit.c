@@ -124,16 +124,15 @@ static bool all_rounds_are_out(const struct credit *c)
     return false;
 }
 
+/* Called in every turn of every shared tunnel, so what is mostly false comes first. */
 bool credit_wants_pings(const struct credit *c, unsigned worker)
 {
     const struct credit_worker *w = &c->workers[worker];
+    bool much = w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
 
-    if (!room_for_pings(c))
+    if ((frames_behind(w) < CREDIT_ASK_FRAMES && !much) || !room_for_pings(c))
         return false;
-    if (all_rounds_are_out(
-            c)) /* what is left of the queues, for who cannot go on without */
+    if (all_rounds_are_out(c)) /* what is left is for a worker that is at its limit */
         return w->pings == 0 && frames_behind(w) >= CREDIT_FRAMES;
-    bool many = frames_behind(w) >= CREDIT_ASK_FRAMES &&
-                w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;
-    return many || w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
+    return much || w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;
 }
