@@ -22,6 +22,7 @@ enum rights {
 #define RIGHTS_HOME "shop"
 
 struct server;
+struct scale;
 
 /* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts.
  * */
@@ -31,6 +32,7 @@ struct cluster {
     struct loop *loop;
     struct store *store;
     struct pods *pods;
+    struct scale *scale;
     struct faults faults;
     const char *token, *user; /* borrowed from the options */
     enum rights rights;

@@ -6,6 +6,7 @@
 #include "playground/demo.h"
 #include "playground/forward/session.h"
 #include "playground/head.h"
+#include "playground/scale.h"
 #include "playground/server.h"
 
 #define WORDS_MAX 6
@@ -417,6 +418,26 @@ static enum err well(struct cluster *c, const struct command_line *l, struct dia
     return OK;
 }
 
+/* Size. */
+
+static enum err churn(struct cluster *c, const struct command_line *l, struct diag *why)
+{
+    uint64_t n;
+    enum err e = take_number(l->words[1], &n, why);
+    if (!e)
+        scale_churn(c->scale, (uint32_t)n);
+    return e;
+}
+
+static enum err roll(struct cluster *c, const struct command_line *l, struct diag *why)
+{
+    uint64_t n;
+    enum err e = take_number(l->words[1], &n, why);
+    if (!e)
+        scale_roll(c->scale, (uint32_t)n);
+    return e;
+}
+
 /* clang-format off */
 static const struct command {
     const char *name; /* one word or two */
@@ -456,6 +477,8 @@ static const struct command {
     { "forget",         1, "",               "old revisions are gone: 410",  forget },
     { "restart",        2, "MS",             "away for so long",             restart },
     { "blackhole",      2, "on|off",         "read and send nothing",        blackhole },
+    { "churn",          2, "N",              "N slices change each second", churn },
+    { "roll",           2, "N",              "replace roll/roll's pods, N/s", roll },
     { "well",           1, "",               "end all misbehaviour",         well },
 };
 /* clang-format on */

@@ -4,6 +4,7 @@
 
 #include "base/own.h"
 #include "playground/api/object.h"
+#include "playground/scale.h"
 
 #define MANAGER "endpointslice-controller.k8s.io"
 #define GROUPS_MAX 64 /* slices of one service */
@@ -244,7 +245,7 @@ void endpoints_sync(struct store *s)
 {
     for (size_t i = 0; i < store_count(s, KIND_SERVICE); i++) {
         const json_t *service = store_at(s, KIND_SERVICE, i);
-        if (has_selector(service))
+        if (has_selector(service) && !scale_owns(object_namespace(service)))
             sync_service(s, service);
     }
     drop_orphans(s);

@@ -18,6 +18,7 @@
 #include "playground/forward/session.h"
 #include "playground/kubeconfig.h"
 #include "playground/options.h"
+#include "playground/scale.h"
 #include "playground/server.h"
 
 #define CERTIFICATE_DAYS 30
@@ -112,6 +113,7 @@ static enum err make_cluster(struct playground *p, struct diag *why)
 
     c->store = store_create();
     c->pods = pods_create(c->loop);
+    c->scale = scale_create(c);
     c->token = o->token;
     c->user = o->user;
     c->rights = o->rights;
@@ -120,6 +122,10 @@ static enum err make_cluster(struct playground *p, struct diag *why)
     demo_fill(c->store);
     if (o->pods)
         demo_fill_many(c->store, o->pods);
+    if (o->services)
+        scale_fill(c->scale, o->services, o->endpoints);
+    if (o->roll_pods)
+        scale_fill_roll(c->scale, o->roll_pods);
     enum err e = load_manifest(p, why);
     for (size_t i = 0; !e && i < o->backend_count; i++)
         e = map_backend(p, o->backends[i], why);
@@ -234,6 +240,7 @@ static void finish(struct playground *p)
     server_close(p->server);
     connections_drop(c, DROP_ORDERLY);
     sessions_drop(c, DROP_ORDERLY);
+    scale_destroy(c->scale);
     pods_destroy(c->pods);
     store_destroy(c->store);
     faults_finish(&c->faults);

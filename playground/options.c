@@ -80,6 +80,30 @@ static enum err set_pods(struct options *o, const char *v)
     return e;
 }
 
+static enum err set_roll_pods(struct options *o, const char *v)
+{
+    uint64_t n;
+    enum err e = take_number(v, 10000, &n);
+    if (!e)
+        o->roll_pods = (size_t)n;
+    return e;
+}
+
+/* "SERVICES:ENDPOINTS" */
+static enum err set_scale(struct options *o, const char *v)
+{
+    struct str services;
+    struct str endpoints = str_cut(str_of(v), ':', &services);
+    uint64_t s, n;
+
+    if (str_to_uint(services, 100000, &s) || s == 0 || !endpoints.at ||
+        str_to_uint(endpoints, 1000000, &n))
+        return ERR_CONFIG;
+    o->services = (size_t)s;
+    o->endpoints = (size_t)n;
+    return OK;
+}
+
 static enum err set_rights(struct options *o, const char *v)
 {
     static const char *const names[] = { "watch", "original", "namespace", "none", NULL };
@@ -118,6 +142,10 @@ static const struct option_row {
     { "--listen", "ADDR:PORT", "of the API server (127.0.0.1:0: any free port)", set_listen },
     { "--manifest", "FILE.json", "objects to add: one, a List, or an array", set_manifest },
     { "--pods", "N", "also a service many/many with N pods", set_pods },
+    { "--roll-pods", "N", "also a service roll/roll with N pods, for the command roll",
+      set_roll_pods },
+    { "--scale", "SERVICES:ENDPOINTS", "also so many in namespaces scale-N, without pods",
+      set_scale },
     { "--backend", "APP:PORT=ADDR:PORT", "serve that port of APP's pods there", set_backend },
     { "--direct", "ADDR:PORT", "also serve shop/web's port 8080 there, without a tunnel",
       set_direct },

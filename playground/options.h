@@ -12,7 +12,7 @@ struct options {
     const char *listen, *token, *user, *log;
     const char *backends[BACKENDS_MAX];
     size_t backend_count;
-    size_t pods;
+    size_t pods, roll_pods, services, endpoints;
     enum rights rights;
     enum runtime runtime;
     unsigned minor;

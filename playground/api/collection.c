@@ -66,14 +66,23 @@ static enum err parse_token(const char *token, struct page_request *ret)
     return OK;
 }
 
-static bool is_after(const json_t *object, const char *token)
+/* Where a page begins: objects are in order of namespace and name. */
+static size_t first_place(const struct store *s, const struct view *v, const char *after)
 {
+    if (!after)
+        return *v->ns ? store_place(s, v->kind, v->ns, "") : 0;
     struct str ns;
-    struct str name = str_cut(str_of(token), '/', &ns);
-    AUTO_FREE char *token_ns = str_dup(ns);
-    AUTO_FREE char *token_name = str_dup(name);
-    int order = strcmp(object_namespace(object), token_ns);
-    return order ? order > 0 : strcmp(object_name(object), token_name) > 0;
+    struct str name = str_cut(str_of(after), '/', &ns);
+    AUTO_FREE char *ns_text = str_dup(ns);
+    AUTO_FREE char *next = xasprintf("%.*s\x01", STR_ARG(name)); /* just after it */
+    return store_place(s, v->kind, ns_text, next);
+}
+
+/* One past the last object that a view of one namespace may show. */
+static size_t last_place(const struct store *s, const struct view *v)
+{
+    AUTO_FREE char *next = xasprintf("%s\x01", v->ns);
+    return *v->ns ? store_place(s, v->kind, next, "") : store_count(s, v->kind);
 }
 
 /* Objects in typed lists do not say what they are. */
@@ -104,13 +113,33 @@ static void add_object(json_t *list, const struct view *v, json_t *object)
 }
 
 static void set_continue(json_t *list, const char *revision, const json_t *last,
-                         size_t left)
+                         size_t left, bool counted)
 {
     json_t *metadata = json_object_get(list, "metadata");
     AUTO_FREE char *token =
         xasprintf("%s:%s/%s", revision, object_namespace(last), object_name(last));
     json_object_set_new(metadata, "continue", json_string(token));
-    json_object_set_new(metadata, "remainingItemCount", json_integer((json_int_t)left));
+    if (counted)
+        json_object_set_new(metadata, "remainingItemCount",
+                            json_integer((json_int_t)left));
+}
+
+static bool has_selectors(const struct view *v)
+{
+    return v->labels.count || v->fields.count;
+}
+
+/* Without selectors all of them are shown. */
+static size_t count_left(const struct store *s, const struct view *v, size_t from,
+                         size_t end)
+{
+    size_t left = 0;
+
+    if (!has_selectors(v))
+        return end - from;
+    for (size_t i = from; i < end; i++)
+        left += view_shows(v, store_at(s, v->kind, i));
+    return left;
 }
 
 /* Fill the list; how many shown objects did not fit, and the last that did. */
@@ -119,21 +148,20 @@ static size_t fill_list(const struct store *s, const struct view *v,
                         const json_t **ret_last)
 {
     size_t shown = 0;
-    size_t left = 0;
+    size_t end = last_place(s, v);
+    size_t i = first_place(s, v, page->after);
 
-    for (size_t i = 0; i < store_count(s, v->kind); i++) {
+    for (; i < end; i++) {
         json_t *object = store_at(s, v->kind, i);
-        if (!view_shows(v, object) || (page->after && !is_after(object, page->after)))
+        if (!view_shows(v, object))
             continue;
-        if (page->limit && shown == page->limit) {
-            left++;
-            continue;
-        }
+        if (page->limit && shown == page->limit)
+            return count_left(s, v, i, end);
         add_object(list, v, object);
         *ret_last = object;
         shown++;
     }
-    return left;
+    return 0;
 }
 
 static void answer_list(struct cluster *c, const struct view *v,
@@ -148,7 +176,7 @@ static void answer_list(struct cluster *c, const struct view *v,
                             : empty_list(&kinds[v->kind], revision);
     size_t left = fill_list(c->store, v, page, list, &last);
     if (left)
-        set_continue(list, revision, last, left);
+        set_continue(list, revision, last, left, !has_selectors(v));
     answer_json(a, 200, list);
 }
 

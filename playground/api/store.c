@@ -92,6 +92,13 @@ size_t store_count(const struct store *s, enum kind_id kind)
     return s->shelves[kind].count;
 }
 
+size_t store_place(const struct store *s, enum kind_id kind, const char *ns,
+                   const char *name)
+{
+    bool found;
+    return place_of(&s->shelves[kind], ns, name, &found);
+}
+
 json_t *store_at(const struct store *s, enum kind_id kind, size_t i)
 {
     return s->shelves[kind].objects[i];

@@ -37,6 +37,9 @@ json_t *store_get(const struct store *s, enum kind_id kind, const char *ns,
 
 /* All objects of a kind, in order of namespace and name. */
 size_t store_count(const struct store *s, enum kind_id kind);
+/* The index of the first that is not before this one in that order. */
+size_t store_place(const struct store *s, enum kind_id kind, const char *ns,
+                   const char *name);
 json_t *store_at(const struct store *s, enum kind_id kind, size_t i);
 
 /* Add or replace; the store takes the reference.  uid and creationTimestamp are kept from

@@ -149,7 +149,7 @@ static void name_sandbox(struct pod *pod)
     snprintf(pod->netns, sizeof(pod->netns), "/var/run/netns/cni-%s", pod->uid);
 }
 
-static void pod_start(struct pods *p, const json_t *object)
+void pods_start(struct pods *p, const json_t *object)
 {
     const char *app = json_string_value(json_object_get(object_labels(object), "app"));
     struct pod *pod = xcalloc(1, sizeof(*pod));
@@ -161,6 +161,13 @@ static void pod_start(struct pods *p, const json_t *object)
     list_init(&pod->connections);
     list_append(&p->pods, &pod->node);
     map_set(&p->by_uid, str_of(pod->uid), pod);
+}
+
+void pods_stop(struct pods *p, struct str uid)
+{
+    struct pod *pod = pods_find(p, uid);
+    if (pod)
+        pod_stop(p, pod);
 }
 
 static bool is_running(const json_t *object)
@@ -179,7 +186,7 @@ void pods_sync(struct pods *p, const struct store *s)
     for (size_t i = 0; i < store_count(s, KIND_POD); i++) {
         const json_t *object = store_at(s, KIND_POD, i);
         if (is_running(object) && !pods_find(p, str_of(object_uid(object))))
-            pod_start(p, object);
+            pods_start(p, object);
     }
 }
 

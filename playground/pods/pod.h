@@ -7,6 +7,8 @@
  */
 #pragma once
 
+#include <jansson.h>
+
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -45,6 +47,10 @@ void pods_map(struct pods *p, struct str app, uint16_t port,
 
 /* Start what the store's running pods need, stop (FIN) what is no longer there. */
 void pods_sync(struct pods *p, const struct store *s);
+
+/* The same for one pod: start it, or stop the one with this UID. */
+void pods_start(struct pods *p, const json_t *object);
+void pods_stop(struct pods *p, struct str uid);
 
 /* By UID: NULL when that sandbox is gone. */
 struct pod *pods_find(const struct pods *p, struct str uid);
