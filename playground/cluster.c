@@ -1,5 +1,6 @@
 #include "playground/cluster.h"
 
+#include "playground/api/kind.h"
 #include "playground/endpoints.h"
 
 void cluster_settle(struct cluster *c)
@@ -25,8 +26,9 @@ static bool reads(struct str verb, bool watches)
 
 static bool watcher_may(struct str verb, struct str resource)
 {
-    static const char *const seen[] = { "services", "pods", "endpointslices",
-                                        "namespaces", NULL };
+    static const char *const seen[] = { "services",   "pods",        "endpointslices",
+                                        "namespaces", "deployments", "configmaps",
+                                        NULL };
     if (str_eq(resource, STR("pods/portforward")))
         return str_eq(verb, STR("create")) || str_eq(verb, STR("get"));
     return reads(verb, true) && is_one_of(resource, seen);
@@ -40,13 +42,18 @@ static bool original_may(struct str verb, struct str resource)
     return reads(verb, false) && is_one_of(resource, seen);
 }
 
+static struct str group_of(struct str resource)
+{
+    for (size_t i = 0; i < KINDS; i++)
+        if (str_eq(resource, str_of(kinds[i].plural)))
+            return str_of(kinds[i].group);
+    return STR("");
+}
+
 bool cluster_allows(const struct cluster *c, struct str verb, struct str group,
                     struct str resource, struct str ns)
 {
-    bool slices = str_eq(resource, STR("endpointslices"));
-    struct str right_group = slices ? STR("discovery.k8s.io") : STR("");
-
-    if (!str_eq(group, right_group) || faults_denied(&c->faults, verb, resource))
+    if (!str_eq(group, group_of(resource)) || faults_denied(&c->faults, verb, resource))
         return false;
     switch (c->rights) {
     case RIGHTS_WATCH:

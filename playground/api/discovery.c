@@ -20,8 +20,9 @@ static json_t *group(const char *name)
 
 static json_t *groups(void)
 {
-    return json_pack("{s:s, s:s, s:[o,o]}", "kind", "APIGroupList", "apiVersion", "v1",
-                     "groups", group("discovery.k8s.io"), group("authorization.k8s.io"));
+    return json_pack("{s:s, s:s, s:[o,o,o]}", "kind", "APIGroupList", "apiVersion", "v1",
+                     "groups", group("discovery.k8s.io"), group("apps"),
+                     group("authorization.k8s.io"));
 }
 
 static json_t *versions(void)
@@ -89,6 +90,8 @@ static json_t *document(const struct cluster *c, struct str path)
         return group("discovery.k8s.io");
     if (str_eq(path, STR("/apis/discovery.k8s.io/v1")))
         return resources("discovery.k8s.io", "discovery.k8s.io/v1");
+    if (str_eq(path, STR("/apis/apps/v1")))
+        return resources("apps", "apps/v1");
     if (str_eq(path, STR("/apis/authorization.k8s.io/v1")))
         return review_resources();
     return NULL;

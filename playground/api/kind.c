@@ -205,6 +205,12 @@ static const struct column slice_columns[] = {
     { NULL },
 };
 
+static const struct column plain_columns[] = {
+    { "Name", "string", "name", 0, cell_name },
+    { "Age",  "string", "",     0, cell_age },
+    { NULL },
+};
+
 const struct kind kinds[KINDS] = {
     [KIND_NAMESPACE]     = { "", "v1", "namespaces", "namespace", "Namespace", "ns",
                              false, namespace_columns },
@@ -213,6 +219,10 @@ const struct kind kinds[KINDS] = {
                              true, service_columns },
     [KIND_ENDPOINTSLICE] = { "discovery.k8s.io", "v1", "endpointslices", "endpointslice",
                              "EndpointSlice", NULL, true, slice_columns },
+    [KIND_DEPLOYMENT]    = { "apps", "v1", "deployments", "deployment", "Deployment",
+                             "deploy", true, plain_columns },
+    [KIND_CONFIGMAP]     = { "", "v1", "configmaps", "configmap", "ConfigMap", "cm", true,
+                             plain_columns },
 };
 /* clang-format on */
 

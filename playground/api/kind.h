@@ -10,7 +10,15 @@
 
 #include "base/str.h"
 
-enum kind_id { KIND_NAMESPACE, KIND_POD, KIND_SERVICE, KIND_ENDPOINTSLICE, KINDS };
+enum kind_id {
+    KIND_NAMESPACE,
+    KIND_POD,
+    KIND_SERVICE,
+    KIND_ENDPOINTSLICE,
+    KIND_DEPLOYMENT, /* without a controller: nothing makes its pods */
+    KIND_CONFIGMAP,
+    KINDS
+};
 
 /* A column of `kubectl get`: priority 1 shows with -o wide only. */
 struct column {
