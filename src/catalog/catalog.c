@@ -69,8 +69,13 @@ static void replace_service(struct record *r, struct service *service)
 static struct str record_key(enum what what, struct str ns, struct str name,
                              char room[static KEY_ROOM])
 {
-    int n = snprintf(room, KEY_ROOM, "%.*s%s%.*s", STR_ARG(ns),
-                     what == WHAT_POD ? "//" : "/", STR_ARG(name));
+    static const char *const separators[] = {
+        [WHAT_SERVICE] = "/",
+        [WHAT_POD] = "//",
+        [WHAT_DEPLOYMENT] = "///",
+    };
+    int n = snprintf(room, KEY_ROOM, "%.*s%s%.*s", STR_ARG(ns), separators[what],
+                     STR_ARG(name));
     return (struct str){ room, n < KEY_ROOM ? (size_t)n : KEY_ROOM - 1 };
 }
 
@@ -456,12 +461,18 @@ static void refuse(struct lookup *l, enum err e, const char *what, struct str na
         diag_set(&l->error.why, e, "%s \"%.*s\" not found", what, STR_ARG(name));
 }
 
+static const char *const plurals[] = {
+    [WHAT_SERVICE] = "services",
+    [WHAT_POD] = "pods",
+    [WHAT_DEPLOYMENT] = "deployments",
+};
+
 static void ask(struct catalog *c, enum what what, struct str ns, struct str name,
                 uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     lookup_finish(l);
     if (!is_plain_name(ns) || !is_plain_name(name)) {
-        refuse(l, ERR_NOT_FOUND, what == WHAT_POD ? "pods" : "services", name);
+        refuse(l, ERR_NOT_FOUND, plurals[what], name);
         return;
     }
     struct record *r = record_obtain(c, what, ns, name);
@@ -487,6 +498,12 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
                         uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     ask(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
+}
+
+void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
+                               uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    ask(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
 }
 
 void lookup_finish(struct lookup *l)

@@ -41,8 +41,10 @@ struct service_port {
 
 enum service_kind {
     SERVICE_NORMAL,
-    SERVICE_EXTERNAL, /* type ExternalName: nothing to forward to */
-    SERVICE_POD,      /* not a service: one pod asked for by name; any port goes */
+    SERVICE_EXTERNAL,   /* type ExternalName: nothing to forward to */
+    SERVICE_POD,        /* not a service: one pod asked for by name; any port goes */
+    SERVICE_DEPLOYMENT, /* not a service: the pods of one; its ports are the template's
+                           container ports, and any other goes too */
 };
 
 struct service {
@@ -121,6 +123,10 @@ void catalog_lookup(struct catalog *c, struct str ns, struct str name,
  */
 void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
                         uint64_t max_age_ms, struct lookup *l, struct task *wake);
+/* The pods of a Deployment: a SERVICE_DEPLOYMENT.  Where Deployments may not be read the
+ * namespace's pods are listed, and those that its ReplicaSets made are taken. */
+void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
+                               uint64_t max_age_ms, struct lookup *l, struct task *wake);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
 /* The API server said that there is no such pod (a 404 that names it), while slices still

@@ -9,6 +9,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/deployment.h"
 #include "catalog/record.h"
 
 #define LOG_MODULE LOG_CATALOG
@@ -21,7 +22,9 @@
 #define FETCH_STATES(X) /* clang-format off */ \
     X(OBJECTS, objects) /* the service, and its slices if they may be read */ \
     X(PODS,    pods)    /* the pods its selector matches */ \
-    X(POD,     pod)     /* one pod */
+    X(POD,     pod)     /* one pod */ \
+    X(DEPLOYMENT, deployment) /* one Deployment; its pods follow */ \
+    X(MADE,    made)    /* all pods, for those that a Deployment made */
 /* clang-format on */
 
 enum fetch_state {
@@ -119,12 +122,30 @@ static bool is_wanted(const struct fetch *f, const struct pod *p)
     return !f->address || has_address(p, f->address);
 }
 
+static void on_deployment(void *owner, json_t *object)
+{
+    struct fetch *f = owner;
+    struct service_spec *spec;
+    struct diag why = { "" };
+
+    if (deployment_parse(object, &spec, &why) != OK) {
+        log_bad(&why);
+        return;
+    }
+    spec_destroy(f->spec);
+    f->spec = spec;
+}
+
 static void on_pod(void *owner, json_t *object)
 {
     struct fetch *f = owner;
     struct pod *p;
     struct diag why = { "" };
 
+    if (f->state == FETCH_MADE && !deployment_made(f->record->name, object))
+        return;
+    if (f->state == FETCH_MADE && !f->spec)
+        f->spec = deployment_from_pod(f->record->ns, f->record->name, object);
     if (pod_parse(object, &p, &why) != OK)
         log_bad(&why);
     else if (!is_wanted(f, p))
@@ -200,6 +221,17 @@ static void ask_pod(struct fetch *f)
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", r->ns, r->name);
     prepare(f, &f->pods, on_pod);
     api_get(r->catalog->api, &f->pods, path, r->catalog->settings.call_ms);
+}
+
+static void ask_deployment(struct fetch *f)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments/%s", r->ns,
+             r->name);
+    prepare(f, &f->service, on_deployment);
+    api_get(r->catalog->api, &f->service, path, r->catalog->settings.call_ms);
 }
 
 /* --- answers --- */
@@ -365,6 +397,33 @@ static enum fetch_state in_pod(struct fetch *f)
     return publish(f, entry_for_pod(f->pod_list.at[0]));
 }
 
+static enum fetch_state in_deployment(struct fetch *f)
+{
+    if (f->service.result == ERR_AGAIN)
+        return FETCH_DEPLOYMENT;
+    if (f->service.result == ERR_FORBIDDEN) {
+        ask_pods(f, NULL);
+        return FETCH_MADE;
+    }
+    if (f->service.result)
+        return fail(f, &f->service.error, "get", "deployments");
+    if (!f->spec)
+        return fail_with(f, ERR_PROTO, "deployments");
+    ask_pods(f, f->spec->selector);
+    return FETCH_PODS;
+}
+
+/* Without a pod it is not known whether there is such a Deployment: the 403 is the answer. */
+static enum fetch_state in_made(struct fetch *f)
+{
+    if (f->pods.result == ERR_AGAIN)
+        return FETCH_MADE;
+    if (f->pods.result || !f->spec)
+        return fail(f, &f->service.error, "get", "deployments");
+    return publish(f,
+                   entry_from_pods(f->spec, &f->pod_list, &f->record->catalog->missing));
+}
+
 /* --- the life of a fetch --- */
 
 static void on_fetch(struct task *t)
@@ -407,18 +466,28 @@ static void start_pod(struct fetch *f)
     }
 }
 
+static void start_objects(struct fetch *f)
+{
+    ask_service(f);
+    if (!slices_are_refused(f->record))
+        ask_slices(f);
+}
+
 void fetch_start(struct record *r)
 {
+    static const struct {
+        enum fetch_state state;
+        void (*start)(struct fetch *f);
+    } starts[] = {
+        [WHAT_SERVICE] = { FETCH_OBJECTS, start_objects },
+        [WHAT_POD] = { FETCH_POD, start_pod },
+        [WHAT_DEPLOYMENT] = { FETCH_DEPLOYMENT, ask_deployment },
+    };
+
     if (r->fetch)
         return;
-    r->fetch = fetch_create(r, r->what == WHAT_POD ? FETCH_POD : FETCH_OBJECTS);
-    if (r->what == WHAT_POD) {
-        start_pod(r->fetch);
-        return;
-    }
-    ask_service(r->fetch);
-    if (!slices_are_refused(r))
-        ask_slices(r->fetch);
+    r->fetch = fetch_create(r, starts[r->what].state);
+    starts[r->what].start(r->fetch);
 }
 
 void fetch_note(struct record *r)

@@ -17,7 +17,7 @@
 
 struct fetch;
 
-enum what { WHAT_SERVICE, WHAT_POD };
+enum what { WHAT_SERVICE, WHAT_POD, WHAT_DEPLOYMENT };
 
 struct record {
     struct catalog *catalog;
@@ -75,7 +75,7 @@ struct catalog {
     struct api *api;
     struct catalog_settings settings;
     char *home_ns;
-    struct map records;    /* "ns/name" of a service, "ns//name" of a pod */
+    struct map records; /* "ns/name" of a service, "ns//name" of a pod, and "ns///name" */
     struct list_node used; /* records that no watch holds, least lately asked first */
     size_t used_count;
     struct list_node changed; /* records whose objects changed since the last rebuild */

@@ -15,7 +15,7 @@
  */
 #define LABELS_MAX 5
 
-enum suffix { SUFFIX_SVC, SUFFIX_POD, SUFFIX_LOCALHOST, SUFFIX_NONE };
+enum suffix { SUFFIX_SVC, SUFFIX_POD, SUFFIX_DEPLOY, SUFFIX_LOCALHOST, SUFFIX_NONE };
 
 static void invalid(struct name *n, const char *problem)
 {
@@ -111,6 +111,17 @@ static bool drop(struct str *s, struct str tail)
     return true;
 }
 
+/* "deploy" came later than namespaces of that name: with one label left of it, it is one. */
+static bool drop_deploy(struct str *s)
+{
+    struct str rest = *s;
+
+    if (!drop(&rest, STR("deploy")) || !memchr(rest.at, '.', rest.len))
+        return false;
+    *s = rest;
+    return true;
+}
+
 static enum suffix drop_suffix(struct str *text, struct str zone,
                                enum name_suffix *ret_written)
 {
@@ -129,6 +140,7 @@ static enum suffix drop_suffix(struct str *text, struct str zone,
             continue;
         enum suffix found = drop(&rest, STR("svc"))   ? SUFFIX_SVC
                             : drop(&rest, STR("pod")) ? SUFFIX_POD
+                            : drop_deploy(&rest)      ? SUFFIX_DEPLOY
                                                       : SUFFIX_NONE;
         if (found != SUFFIX_NONE) {
             *text = rest;
@@ -182,20 +194,24 @@ static void endpoint_name(struct name *n, const struct str labels[3])
     n->endpoint = labels[0];
 }
 
+/* CoreDNS takes the underscores off where they are, and does not miss them. */
+static struct str without_mark(struct str label)
+{
+    return is_marked(label) ? str_skip(label, 1) : label;
+}
+
 static void port_form(struct name *n, const struct str labels[4])
 {
-    if (!is_marked(labels[0]) || !is_marked(labels[1])) {
-        invalid(n, "too many labels before the service");
-        return;
-    }
-    struct str proto = str_skip(labels[1], 1);
+    struct str proto = without_mark(labels[1]);
     bool tcp = str_eq(proto, STR("tcp"));
+
     if (!tcp && !str_eq(proto, STR("udp")) && !str_eq(proto, STR("sctp"))) {
-        invalid(n, "a protocol other than _tcp, _udp or _sctp");
+        invalid(n, "two labels before a service are a port and its protocol: "
+                   "_<port>._tcp, _udp or _sctp");
         return;
     }
     service_name(n, labels[2], labels[3]);
-    n->port_name = str_skip(labels[0], 1);
+    n->port_name = without_mark(labels[0]);
     n->udp = !tcp;
 }
 
@@ -219,6 +235,21 @@ static void parse_svc(struct name *n, struct str text)
     default:
         invalid(n, "too many labels before the service");
     }
+}
+
+static void parse_deploy(struct name *n, struct str text)
+{
+    struct str labels[LABELS_MAX];
+    size_t count = split(text, labels, LABELS_MAX);
+
+    if (count == 2)
+        service_name(n, labels[0], labels[1]);
+    else if (count == 4)
+        port_form(n, labels);
+    else
+        invalid(n, "not a Deployment: say <deployment>.<namespace>.deploy");
+    if (n->kind == NAME_SERVICE)
+        n->kind = NAME_DEPLOYMENT;
 }
 
 /* "10-1-2-3" and "fd00--7" are addresses as DNS writes them; *ret gets the usual form. */
@@ -302,6 +333,9 @@ static void parse_labels(struct name *n, struct str text, struct str zone)
         return;
     case SUFFIX_POD:
         parse_pod(n, rest);
+        return;
+    case SUFFIX_DEPLOY:
+        parse_deploy(n, rest);
         return;
     case SUFFIX_LOCALHOST:
         parse_localhost(n, rest);

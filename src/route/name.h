@@ -4,9 +4,11 @@
  * cluster domain (facts: Kubernetes DNS specification 1.1; CoreDNS plugin/kubernetes):
  *   <svc>.<ns>.svc.<zone>   <svc>.<ns>.svc   <svc>.<ns>   <svc>.<ns>.localhost
  *   <endpoint>.<svc>.<ns>.svc[.<zone>|.localhost]   a pod of a headless service
- *   _<port>._<proto>.<svc>.<ns>.svc[...]            a port by its name
+ *   _<port>._<proto>.<svc>.<ns>.svc[...]            a port by its name; as CoreDNS has it,
+ *                                                   the underscores may be left out
  *   <pod>.<ns>.pod[.<zone>|.localhost]              any port of one pod
  *   <a-b-c-d>.<ns>.pod[...]                         a pod by its address
+ *   [_<port>._<proto>.]<deployment>.<ns>.deploy[...]  any ready pod of a Deployment
  */
 #pragma once
 
@@ -15,18 +17,19 @@
 enum name_kind {
     NAME_INVALID, /* not a name of the cluster: `problem` says why */
     NAME_SERVICE,
-    NAME_ENDPOINT, /* one endpoint of a service */
-    NAME_POD,      /* a pod by name or address */
-    NAME_OWN,      /* loopback name, an IP literal, or empty: ourselves */
+    NAME_ENDPOINT,   /* one endpoint of a service */
+    NAME_POD,        /* a pod by name or address */
+    NAME_DEPLOYMENT, /* any pod of one; `service` is its name */
+    NAME_OWN,        /* loopback name, an IP literal, or empty: ourselves */
 };
 
 /* What follows the service or pod in the name. */
 enum name_suffix {
     NAME_SUFFIX_NONE,          /* web.shop: two labels, which may be a domain elsewhere */
-    NAME_SUFFIX_SVC,           /* .svc or .pod */
-    NAME_SUFFIX_ZONE,          /* .svc.<zone> or .pod.<zone> */
+    NAME_SUFFIX_SVC,           /* .svc, .pod or .deploy */
+    NAME_SUFFIX_ZONE,          /* the same and .<zone> */
     NAME_SUFFIX_LOCALHOST,     /* web.shop.localhost */
-    NAME_SUFFIX_SVC_LOCALHOST, /* .svc.localhost or .pod.localhost */
+    NAME_SUFFIX_SVC_LOCALHOST, /* .svc.localhost and so on */
 };
 
 #define NAME_MAX_LEN 253
@@ -35,7 +38,7 @@ enum name_suffix {
 /* Views point into `text`; do not copy the struct, parse again or use name_copy. */
 struct name {
     enum name_kind kind;
-    enum name_suffix suffix; /* of a service, endpoint or pod */
+    enum name_suffix suffix; /* of all but NAME_OWN */
     struct str service, ns;
     struct str endpoint;  /* NAME_ENDPOINT: hostname, pod name or dashed address;
                              NAME_POD: pod name or address in its usual form */

@@ -19,6 +19,19 @@ static bool takes_any_port(const struct service *s)
     return s->kind == SERVICE_POD || (s->headless && s->port_count == 0);
 }
 
+/* As a pod takes any port; but the ports of its containers are known. */
+static bool takes_port(const struct route *r, const struct service *s)
+{
+    return takes_any_port(s) ||
+           (s->kind == SERVICE_DEPLOYMENT && str_empty(r->name.port_name) &&
+            (r->port || !s->port_count));
+}
+
+static const char *plural_of(const struct service *s)
+{
+    return s->kind == SERVICE_DEPLOYMENT ? "deployments" : "services";
+}
+
 static bool means(const struct route *r, const struct service_port *p)
 {
     if (!str_empty(r->name.port_name))
@@ -89,11 +102,12 @@ static enum err no_such_port(const struct route *r, const struct service *s,
 
     list_ports(s, declared);
     if (s->port_count == 0)
-        return diag_set(why, ERR_NO_PORT, "services \"%s\" declares no ports", s->name);
+        return diag_set(why, ERR_NO_PORT, "%s \"%s\" declares no ports", plural_of(s),
+                        s->name);
     if (!str_empty(r->name.port_name))
         return diag_set(why, ERR_NO_PORT,
-                        "services \"%s\" has no port \"%.*s\": it declares %s", s->name,
-                        STR_ARG(r->name.port_name), declared);
+                        "%s \"%s\" has no port \"%.*s\": it declares %s", plural_of(s),
+                        s->name, STR_ARG(r->name.port_name), declared);
     return diag_set(why, ERR_NO_PORT, "services \"%s\" has no port %u: it declares %s",
                     s->name, r->port, declared);
 }
@@ -104,8 +118,8 @@ static enum err not_tcp(const struct service *s, struct diag *why)
 
     list_ports(s, declared);
     return diag_set(why, ERR_UNSUPPORTED,
-                    "a port-forward carries TCP only, and services \"%s\" declares %s",
-                    s->name, declared);
+                    "a port-forward carries TCP only, and %s \"%s\" declares %s",
+                    plural_of(s), s->name, declared);
 }
 
 /* What no port of this service could change. */
@@ -136,13 +150,13 @@ enum err route_port(const struct route *r, const struct service *s, size_t *ret_
     enum err e = check_service(r, s, why);
     if (e)
         return e;
-    if (takes_any_port(s)) {
+    bool named = r->port != 0 || !str_empty(r->name.port_name);
+    const struct service_port *p = named ? find_meant(r, s) : find_default(s);
+
+    if (takes_port(r, s) && (!p || p->tcp)) {
         *ret_index = 0;
         return OK;
     }
-
-    bool named = r->port != 0 || !str_empty(r->name.port_name);
-    const struct service_port *p = named ? find_meant(r, s) : find_default(s);
     if (!p && (named || s->port_count == 0))
         return no_such_port(r, s, why);
     if (!p || !p->tcp)
@@ -156,7 +170,7 @@ uint16_t route_container_port(const struct route *r, const struct service *s,
 {
     if (r->target_port)
         return r->target_port;
-    if (takes_any_port(s))
+    if (takes_port(r, s))
         return r->port ? r->port : PORT_DEFAULT;
     return endpoint_port(s, e, index);
 }

@@ -65,11 +65,15 @@ static struct object object_of(const struct route *route)
 
     if (n->kind == NAME_POD)
         return (struct object){ "pod", n->ns, n->endpoint };
+    if (n->kind == NAME_DEPLOYMENT)
+        return (struct object){ "deployment", n->ns, n->service };
     return (struct object){ "service", n->ns, n->service };
 }
 
 static const char *api_group(const char *resource)
 {
+    if (strcmp(resource, "deployments") == 0)
+        return "apps";
     return strcmp(resource, "endpointslices") == 0 ? "discovery.k8s.io" : "";
 }
 
@@ -220,8 +224,9 @@ static void failed_lookup(const struct lease *lease, const struct object *o,
 
 static void hint_what_there_is(const struct object *o, struct refusal *ret)
 {
-    if (strcmp(o->kind, "pod") == 0)
-        refusal_hint(ret, "See what there is: kubectl -n %.*s get pods", STR_ARG(o->ns));
+    if (strcmp(o->kind, "service") != 0)
+        refusal_hint(ret, "See what there is: kubectl -n %.*s get %ss", STR_ARG(o->ns),
+                     o->kind);
     else
         refusal_hint(ret,
                      "See what there is: kubectl -n %.*s get services, or "
@@ -273,18 +278,18 @@ static void no_pod(const struct lease *lease, const struct object *o, struct ref
         refusal_hint(ret, "See its pods: kubectl -n %.*s get pods -o wide",
                      STR_ARG(o->ns));
     else
-        refusal_hint(
-            ret, "See its type and selector: kubectl -n %.*s get service %.*s -o wide",
-            STR_ARG(o->ns), STR_ARG(o->name));
+        refusal_hint(ret,
+                     "See its type and selector: kubectl -n %.*s get %s %.*s -o wide",
+                     STR_ARG(o->ns), o->kind, STR_ARG(o->name));
 }
 
 static void not_tcp(const struct lease *lease, const struct object *o,
                     struct refusal *ret)
 {
-    refusal_set(ret, 501, "Cannot forward to service %.*s/%.*s: %s", STR_ARG(o->ns),
+    refusal_set(ret, 501, "Cannot forward to %s %.*s/%.*s: %s", o->kind, STR_ARG(o->ns),
                 STR_ARG(o->name), diag_text(&lease->why, lease->result));
-    refusal_hint(ret, "See its ports: kubectl -n %.*s get service %.*s", STR_ARG(o->ns),
-                 STR_ARG(o->name));
+    refusal_hint(ret, "See its ports: kubectl -n %.*s get %s %.*s -o wide",
+                 STR_ARG(o->ns), o->kind, STR_ARG(o->name));
 }
 
 void refusal_from_lease(const struct lease *lease, const struct route *route,

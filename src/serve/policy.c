@@ -65,7 +65,8 @@ static bool is_neighbour(const struct request *r, struct str host)
     if (service->kind == NAME_OWN)
         return false;
     name_parse(host, str_of(r->config->cluster_domain), &name);
-    bool of_service = name.kind == NAME_SERVICE || name.kind == NAME_ENDPOINT;
+    bool of_service = name.kind == NAME_SERVICE || name.kind == NAME_ENDPOINT ||
+                      name.kind == NAME_DEPLOYMENT;
     bool full = name.suffix != NAME_SUFFIX_NONE && name.suffix != NAME_SUFFIX_SVC;
     return of_service && full && str_eq(name.ns, service->ns);
 }
@@ -250,7 +251,8 @@ static bool is_name_of_target(const struct request *r)
         return false;
     if (name.suffix == NAME_SUFFIX_NONE && !config_short_names(r->config))
         return false;
-    if ((own->kind == NAME_POD) != (name.kind == NAME_POD))
+    if ((own->kind == NAME_POD) != (name.kind == NAME_POD) ||
+        (own->kind == NAME_DEPLOYMENT) != (name.kind == NAME_DEPLOYMENT))
         return false;
     return own->kind == NAME_POD ? str_eq(name.endpoint, own->endpoint)
                                  : str_eq(name.service, own->service);

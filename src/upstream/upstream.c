@@ -116,6 +116,9 @@ static void ask(struct leasing *l, uint64_t max_age_ms)
     if (n->kind == NAME_POD)
         catalog_lookup_pod(l->owner->catalog, n->ns, n->endpoint, max_age_ms, &l->lookup,
                            &l->step);
+    else if (n->kind == NAME_DEPLOYMENT)
+        catalog_lookup_deployment(l->owner->catalog, n->ns, n->service, max_age_ms,
+                                  &l->lookup, &l->step);
     else
         catalog_lookup(l->owner->catalog, n->ns, n->service, max_age_ms, &l->lookup,
                        &l->step);

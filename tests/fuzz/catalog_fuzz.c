@@ -6,7 +6,7 @@
  *     d0{...  ... and this body
  *     e0      ... which ends
  *     x0      ... or is reset
- *     lshop/web, pshop/db-0    a look-up of a service, or of a pod
+ *     lshop/web, pshop/db-0, yshop/web    a look-up of a service, a pod, a Deployment
  *     n       a dial has shown that the first pod of a look-up is missing
  *     t5      five tenths of a second pass
  *
@@ -196,6 +196,8 @@ static void ask(char what, struct str rest)
         name = str_first(rest, 0);
     if (what == 'l')
         catalog_lookup(catalog, ns, name, 3000, l, &wake);
+    else if (what == 'y')
+        catalog_lookup_deployment(catalog, ns, name, 0, l, &wake);
     else
         catalog_lookup_pod(catalog, ns, name, 0, l, &wake);
 }
@@ -216,7 +218,7 @@ static void step(struct str line)
 
     if (strchr("adex", what))
         answer(what, rest);
-    if (what == 'l' || what == 'p')
+    if (what == 'l' || what == 'p' || what == 'y')
         ask(what, rest);
     if (what == 'n')
         miss();

@@ -28,7 +28,7 @@ static void check(const struct name *n)
     check_view(n, n->port_name);
     assert((n->kind == NAME_INVALID) == (n->problem != NULL));
     assert(memchr(n->text, '\0', sizeof(n->text)));
-    if (n->kind == NAME_SERVICE || n->kind == NAME_ENDPOINT)
+    if (n->kind == NAME_SERVICE || n->kind == NAME_ENDPOINT || n->kind == NAME_DEPLOYMENT)
         assert(!str_empty(n->service) && !str_empty(n->ns));
     if (n->kind == NAME_POD)
         assert(!str_empty(n->endpoint) && !str_empty(n->ns));

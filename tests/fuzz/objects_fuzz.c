@@ -1,10 +1,11 @@
-/* tests/fuzz/objects_fuzz.c - any JSON as a service, a slice and a pod, and made an entry
+/* tests/fuzz/objects_fuzz.c - any JSON as a service, a slice, a pod and a Deployment, and made an entry
  *
  * Whatever the API server sends either is refused or becomes an entry within its limits.
- * One input is read as all three kinds, so that one seed covers what they have in common.
+ * One input is read as all kinds, so that one seed covers what they have in common.
  */
 #include <assert.h>
 
+#include "catalog/deployment.h"
 #include "catalog/entry.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -33,6 +34,14 @@ static void build(const struct service_spec *spec, const struct slice_list *slic
         check(entry_for_pod(pods->at[i]));
 }
 
+static void build_and_destroy(struct service_spec *spec, const struct slice_list *slices,
+                              const struct pod_list *pods)
+{
+    assert(spec->selector && *spec->selector);
+    build(spec, slices, pods);
+    spec_destroy(spec);
+}
+
 static void read_object(const json_t *object)
 {
     struct service_spec *spec = NULL;
@@ -49,6 +58,10 @@ static void read_object(const json_t *object)
     if (spec_parse(object, &spec, &why) == OK)
         build(spec, &slices, &pods);
     spec_destroy(spec);
+    if (deployment_parse(object, &spec, &why) == OK)
+        build_and_destroy(spec, &slices, &pods);
+    build_and_destroy(deployment_from_pod("shop", "web", object), &slices, &pods);
+    (void)deployment_made("web", object);
     slice_list_finish(&slices);
     pod_list_finish(&pods);
 }

@@ -49,6 +49,12 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
     look_up(l, max_age_ms, wake);
 }
 
+void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
+                               uint64_t max_age_ms, struct lookup *l, struct task *wake)
+{
+    catalog_lookup(c, ns, name, max_age_ms, l, wake);
+}
+
 void catalog_note_missing(struct catalog *c, const struct endpoint *e)
 {
     (void)c;

@@ -1217,6 +1217,123 @@ static void a_replaced_pod_is_gone(void **state)
     assert_string_equal(w->gone, "u1 ");
 }
 
+/* --- Deployments --- */
+
+#define DEPLOYMENT "/apis/apps/v1/namespaces/shop/deployments/web"
+#define DEPLOYMENT_OBJECT                                                                \
+    "{'metadata': {'namespace': 'shop', 'name': 'web'},"                                 \
+    " 'spec': {'selector': {'matchLabels': {'app': 'web'}}, 'template': {'spec': "       \
+    "  {'containers': [{'ports': [{'name': 'http', 'containerPort': 8080}]}]}}}}"
+/* A pod of a ReplicaSet. */
+#define MADE(n, replica_set)                                                             \
+    "{'metadata': {'namespace': 'shop', 'name': 'web-" n "', 'uid': 'u" n "',"           \
+    "  'labels': {'pod-template-hash': '5d9'}, 'ownerReferences': [{'kind': "            \
+    "  'ReplicaSet', 'controller': true, 'name': '" replica_set "'}]},"                  \
+    " 'spec': {'containers': [{'ports': [{'name': 'http', 'containerPort': 8080}]}]},"   \
+    " 'status': {'phase': 'Running', 'podIP': '10.1.0." n "',"                           \
+    "            'conditions': [{'type': 'Ready', 'status': 'True'}]}}"
+
+static void ask_deployment(struct world *w)
+{
+    catalog_lookup_deployment(w->catalog, STR("shop"), STR("web"), 0, &w->lookup,
+                              &w->wake);
+}
+
+static void a_deployment_is_its_pods_by_its_selector(void **state)
+{
+    struct world *w = *state;
+
+    watch_all(w);
+    ask_deployment(w);
+    answer_one(w, DEPLOYMENT, DEPLOYMENT_OBJECT);
+    assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
+    answer_one(w, SHOP_PODS, MADE("1", "web-5d9"));
+    assert_int_equal(w->lookup.result, OK);
+    const struct service *s = w->lookup.service;
+    assert_int_equal(s->kind, SERVICE_DEPLOYMENT);
+    assert_string_equal(s->endpoints[0]->uid, "u1");
+    assert_int_equal(endpoint_port(s, s->endpoints[0], 0), 8080);
+
+    ask(w); /* a service of the same name is another */
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+}
+
+static void a_deployment_that_does_not_exist_is_not_found(void **state)
+{
+    struct world *w = *state;
+
+    ask_deployment(w);
+    refuse_one(w, DEPLOYMENT, ERR_NOT_FOUND);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+}
+
+/* Where they may not be read, the owner of each pod decides. */
+static void the_pods_of_an_unreadable_deployment_are_found_by_owner(void **state)
+{
+    struct world *w = *state;
+
+    ask_deployment(w);
+    refuse_one(w, DEPLOYMENT, ERR_FORBIDDEN);
+    assert_null(fake_selector(w->api, SHOP_PODS));
+    fake_answer(w->api, SHOP_PODS,
+                (const char *const[]){ MADE("1", "web-admin-5d9"), MADE("2", "web-5d9"),
+                                       POD("3", "Running"), MADE("4", "web-7f4"), NULL });
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 1);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+    assert_int_equal(w->lookup.service->ports[0].target, 0);
+    assert_string_equal(w->lookup.service->ports[0].target_name, "http");
+
+    ask_deployment(w);
+    refuse_one(w, DEPLOYMENT, ERR_FORBIDDEN);
+    answer_one(w, SHOP_PODS, POD("3", "Running"));
+    assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
+    assert_string_equal(w->lookup.missing_verb, "get");
+    assert_string_equal(w->lookup.missing_resource, "deployments");
+}
+
+static void selectors_of_deployments_become_queries(void **state)
+{
+    struct world *w = *state;
+    static const struct {
+        const char *selector, *query; /* NULL: refused */
+    } cases[] = {
+        { "{'matchLabels': {'a': 'b', 'c/d': ''}}", "a=b,c/d=" },
+        { "{'matchExpressions': [{'key': 'a', 'operator': 'In', 'values': ['b', 'c']}]}",
+          "a in (b,c)" },
+        { "{'matchLabels': {'x': 'y'}, 'matchExpressions': [{'key': 'a', 'operator':"
+          " 'NotIn', 'values': ['b']}, {'key': 'k', 'operator': 'Exists'}, {'key': 'l',"
+          " 'operator': 'DoesNotExist'}]}",
+          "x=y,a notin (b),k,!l" },
+        { "{}", NULL },
+        { "{'matchLabels': {}}", NULL },
+        { "{'matchLabels': {'a': 'b,c=d'}}", NULL },
+        { "{'matchLabels': {'a&limit': 'b'}}", NULL },
+        { "{'matchLabels': {'a': 7}}", NULL },
+        { "{'matchExpressions': [{'key': 'a', 'operator': 'Like', 'values': ['b']}]}",
+          NULL },
+        { "{'matchExpressions': [{'operator': 'Exists'}]}", NULL },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        AUTO_FREE char *object = xasprintf("{'metadata': {'namespace': 'shop', 'name': "
+                                           "'web'}, 'spec': {'selector': %s}}",
+                                           cases[i].selector);
+        ask_deployment(w);
+        answer_one(w, DEPLOYMENT, object);
+        if (!cases[i].query) {
+            assert_int_equal(w->lookup.result, ERR_PROTO);
+            pass(w, 10000);
+            continue;
+        }
+        assert_string_equal(fake_selector(w->api, SHOP_PODS), cases[i].query);
+        fake_answer(w->api, SHOP_PODS, (const char *const[]){ NULL });
+        pass(w, 1);
+        assert_int_equal(w->lookup.service->endpoint_count, 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -1284,6 +1401,10 @@ int main(void)
         TEST(looks_up_a_pod_by_name),
         TEST(looks_up_a_pod_by_address),
         TEST(a_replaced_pod_is_gone),
+        TEST(a_deployment_is_its_pods_by_its_selector),
+        TEST(a_deployment_that_does_not_exist_is_not_found),
+        TEST(the_pods_of_an_unreadable_deployment_are_found_by_owner),
+        TEST(selectors_of_deployments_become_queries),
     };
     return cmocka_run_group_tests_name("catalog/catalog", tests, NULL, NULL);
 }

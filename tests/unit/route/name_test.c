@@ -96,6 +96,87 @@ static void knows_a_port_by_its_name(void **state)
     assert_true(n.udp);
 }
 
+/* The rule of CoreDNS' parser: an underscore in front is taken off, and not missed. */
+static void underscores_of_a_port_may_be_left_out(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = {
+        "_http._tcp.web.shop.svc.cluster.local",
+        "http.tcp.web.shop.svc.cluster.local",
+        "_http.tcp.web.shop.svc",
+        "http._TCP.web.shop.svc.localhost",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct name n;
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_SERVICE, hosts[i]);
+        assert_str(n.port_name, "http", hosts[i]);
+        assert_str(n.service, "web", hosts[i]);
+        assert_false(n.udp);
+    }
+}
+
+static void knows_any_pod_of_a_deployment(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host, *port;
+    } cases[] = {
+        { "web.shop.deploy", "" },
+        { "web.shop.deploy.", "" },
+        { "WEB.shop.Deploy.cluster.local", "" },
+        { "web.shop.deploy.localhost", "" },
+        { "_http._tcp.web.shop.deploy.localhost", "http" },
+        { "http.tcp.web.shop.deploy", "http" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name n;
+        parse(cases[i].host, &n);
+        assert_kind(&n, NAME_DEPLOYMENT, cases[i].host);
+        assert_str(n.service, "web", cases[i].host);
+        assert_str(n.ns, "shop", cases[i].host);
+        assert_str(n.port_name, cases[i].port, cases[i].host);
+    }
+}
+
+static void a_namespace_may_be_called_deploy(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = { "web.deploy", "web.deploy.localhost",
+                                         "web.deploy.svc", "web.deploy.svc.localhost" };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct name n;
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_SERVICE, hosts[i]);
+        assert_str(n.service, "web", hosts[i]);
+        assert_str(n.ns, "deploy", hosts[i]);
+    }
+}
+
+static void names_may_be_digits(void **state)
+{
+    (void)state;
+    static const char *const hosts[] = { "1.2.svc.cluster.local", "1.2.localhost",
+                                         "1.2.svc", "1.2.svc.localhost" };
+    struct name n;
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        parse(hosts[i], &n);
+        assert_kind(&n, NAME_SERVICE, hosts[i]);
+        assert_str(n.service, "1", hosts[i]);
+        assert_str(n.ns, "2", hosts[i]);
+    }
+    parse("web.2", &n);
+    assert_kind(&n, NAME_SERVICE, "web.2");
+    parse("1.2", &n);
+    assert_kind(&n, NAME_OWN, "1.2"); /* resolvers take it for 1.0.0.2 */
+    parse("2.0.shop.pod", &n);
+    assert_kind(&n, NAME_POD, "2.0.shop.pod");
+}
+
 static void knows_a_pod_by_name_and_by_address(void **state)
 {
     (void)state;
@@ -174,9 +255,13 @@ static void refuses_what_is_no_name_of_the_cluster(void **state)
         { "web._shop.svc", "an underscore" },
         { "_db.shop.pod", "an underscore" },
         { "_http.web.shop.svc", "_<port>._tcp" },
-        { "http.tcp.web.shop.svc", "too many labels" },
-        { "_http.tcp.web.shop.svc", "too many labels" },
-        { "_http._quic.web.shop.svc", "a protocol" },
+        { "_http._quic.web.shop.svc", "its protocol" },
+        { "a.db-0.db.shop.svc", "its protocol" },
+        { "web.deploy.cluster.local", "not a name of the cluster" },
+        { "x.web.shop.deploy", "<deployment>.<namespace>.deploy" },
+        { "a.b.web.shop.deploy", "its protocol" },
+        { "a.b.c.d.e.deploy", "<deployment>.<namespace>.deploy" },
+        { "_web.shop.deploy", "an underscore" },
         { "a.b.c.d.e.svc", "too many labels" },
         { "[::1", "in brackets" },
         { "[]", "in brackets" },
@@ -357,6 +442,7 @@ static void the_host_under_localhost_names_the_service(void **state)
         { "web", "localhost", "web.localhost.localhost" },
         { "cluster", "local", "cluster.local.localhost" },
         { "svc", "shop", "svc.shop.localhost" },
+        { "web", "deploy", "web.deploy.localhost" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -378,6 +464,10 @@ int main(void)
         cmocka_unit_test(knows_every_form_of_a_service),
         cmocka_unit_test(knows_one_endpoint_of_a_service),
         cmocka_unit_test(knows_a_port_by_its_name),
+        cmocka_unit_test(underscores_of_a_port_may_be_left_out),
+        cmocka_unit_test(knows_any_pod_of_a_deployment),
+        cmocka_unit_test(a_namespace_may_be_called_deploy),
+        cmocka_unit_test(names_may_be_digits),
         cmocka_unit_test(knows_a_pod_by_name_and_by_address),
         cmocka_unit_test(knows_itself),
         cmocka_unit_test(refuses_what_is_no_name_of_the_cluster),

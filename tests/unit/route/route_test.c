@@ -238,6 +238,31 @@ static void picks_an_endpoint_by_its_label(void **state)
     assert_false(route_matches(&r, &e));
 }
 
+static void a_deployment_takes_any_port_and_prefers_its_containers(void **state)
+{
+    (void)state;
+    struct service s = web();
+    struct route r;
+
+    s.kind = SERVICE_DEPLOYMENT;
+    assert_index("web.shop.deploy", 0, &s, 2);
+    assert_index("_admin._tcp.web.shop.deploy", 0, &s, 0);
+    assert_index("web.shop.deploy", 9001, &s, 0);
+    route_to("web.shop.deploy", 7777, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 7777);
+    route_to("web.shop.deploy", 0, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 2), 8080);
+    assert_refused("_grpc._tcp.web.shop.deploy", 0, &s, ERR_NO_PORT,
+                   "deployments \"web\" has no port \"grpc\"");
+    assert_refused("web.shop.deploy", 9100, &s, ERR_UNSUPPORTED, "TCP only");
+
+    s.port_count = 0;
+    assert_index("web.shop.deploy", 0, &s, 0);
+    route_to("web.shop.deploy", 0, &r);
+    assert_int_equal(route_container_port(&r, &s, &pod, 0), 80);
+    assert_refused("_http._tcp.web.shop.deploy", 0, &s, ERR_NO_PORT, "no ports");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -253,6 +278,7 @@ int main(void)
         cmocka_unit_test(a_headless_service_without_ports_takes_any_port),
         cmocka_unit_test(resolves_the_port_of_the_container),
         cmocka_unit_test(picks_an_endpoint_by_its_label),
+        cmocka_unit_test(a_deployment_takes_any_port_and_prefers_its_containers),
     };
     return cmocka_run_group_tests_name("route/route", tests, NULL, NULL);
 }

@@ -1,0 +1,231 @@
+"""Every shape of a name, through the real program.
+
+SPDX-License-Identifier: MIT
+"""
+import json
+
+import pytest
+
+LONG = "a" * 63
+
+
+def pod(name, *, ip, ports=(("http", 8080),), labels=None, ready=True, ips=None, owner=None, **spec):
+    metadata = {"name": name, "namespace": "names", "uid": f"uid-of-{name}", "labels": labels or {}}
+    if owner:
+        metadata["labels"] = {**metadata["labels"], "pod-template-hash": "5d9"}
+        metadata["ownerReferences"] = [{"apiVersion": "apps/v1", "kind": "ReplicaSet", "controller": True,
+                                        "name": f"{owner}-5d9", "uid": "uid-of-the-set"}]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata,
+            "spec": {"nodeName": "n1", **spec, "containers": [
+                {"name": "c", "ports": [{"name": n, "containerPort": p} for n, p in ports]}]},
+            "status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": i} for i in ips or [ip]],
+                       "conditions": [{"type": "Ready", "status": str(ready)}]}}
+
+
+def service(name, *ports, **spec):
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "names"},
+            "spec": {"clusterIP": "10.0.0.9", "ports": list(ports), **spec}}
+
+
+def port(number, target=None, name="", protocol="TCP"):
+    return {"name": name, "port": number, "targetPort": target or number, "protocol": protocol}
+
+
+def endpoint_slice(name, of, family, *endpoints, ports=(8080,)):
+    return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": family,
+            "metadata": {"name": name, "namespace": "names", "labels": {"kubernetes.io/service-name": of}},
+            "ports": [{"name": "", "port": p, "protocol": "TCP"} for p in ports],
+            "endpoints": [{"addresses": [address], "conditions": {"ready": True},
+                           "targetRef": {"kind": "Pod", "namespace": "names", "name": to, "uid": f"uid-of-{to}"}}
+                          for address, to in endpoints]}
+
+
+def deployment(name, selector, ports):
+    return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "namespace": "names"},
+            "spec": {"selector": selector, "template": {"spec": {"containers": [
+                {"name": "c", "ports": ports}]}}}}
+
+
+def external(name, target):
+    return {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": "names"},
+            "spec": {"type": "ExternalName", "externalName": target}}
+
+
+OBJECTS = [
+    # one service, whose named target port is another number on each pod
+    pod("app-1", ip="10.9.0.1", labels={"app": "app"}),
+    pod("app-2", ip="10.9.0.2", labels={"app": "app"}, ports=(("http", 8081),)),
+    service("app", port(80, "http", "web"), port(9000, name="echo"), port(53, name="dns", protocol="UDP"),
+            selector={"app": "app"}),
+    service("udp", port(53, name="dns", protocol="UDP"), port(9, name="sig", protocol="SCTP"),
+            selector={"app": "app"}),
+    # pods that no service selects
+    pod("free-1", ip="10.9.0.3", labels={"app": "free", "tier": "a"}, owner="free"),
+    pod("free-2", ip="10.9.0.4", labels={"app": "free", "tier": "b"}, ready=False, owner="free"),
+    pod("v6", ip="fd00::7", ips=["fd00::7", "10.9.0.5"]),
+    pod("v6-end", ip="fd00:1::"),
+    deployment("free", {"matchLabels": {"app": "free"}},
+               [{"name": "side", "containerPort": 9000}, {"name": "http", "containerPort": 8080}]),
+    deployment("by-set", {"matchExpressions": [{"key": "tier", "operator": "In", "values": ["a", "c"]}]}, []),
+    deployment("nothing", {"matchLabels": {"app": "nothing"}}, []),
+    # a headless service by hostname and subdomain
+    pod("db-x7", ip="10.9.0.6", labels={"app": "db"}, hostname="primary", subdomain="db"),
+    pod("db-x8", ip="10.9.0.7", labels={"app": "db"}, hostname="second", subdomain="db"),
+    service("db", port(80, 8080), selector={"app": "db"}, clusterIP="None"),
+    # one slice for each family, both of the same pod
+    service("dual", port(80, 8080)),
+    pod("dual-1", ip="10.9.0.8", ips=["10.9.0.8", "fd00::8"]),
+    endpoint_slice("dual-v4", "dual", "IPv4", ("10.9.0.8", "dual-1")),
+    endpoint_slice("dual-v6", "dual", "IPv6", ("fd00::8", "dual-1")),
+    # without a selector, with slices that lead to pods
+    service("manual", port(80, 8080)),
+    endpoint_slice("manual-1", "manual", "IPv4", ("10.9.0.3", "free-1")),
+    # names of digits, and as long as they may be
+    pod("4", ip="10.9.0.10", labels={"app": "digits"}),
+    service("1", port(80, 8080), selector={"app": "digits"}),
+    pod(LONG, ip="10.9.0.11", labels={"app": "long"}),
+    service(LONG, port(80, 8080), selector={"app": "long"}),
+]
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    path = tmp_path_factory.mktemp("names") / "objects.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def names(tmp_path_factory, objects):
+    """A playground with these objects, and a kube-tunnel for it."""
+    from conftest import Playground
+    from tunnel_process import KubeTunnel
+    playground = Playground(tmp_path_factory.mktemp("playground"), "--manifest", str(objects))
+    tunnel = KubeTunnel("--short-names", kubeconfig=playground.kubeconfig,
+                        folder=tmp_path_factory.mktemp("tunnel"))
+    yield tunnel.start()
+    tunnel.stop()
+    playground.stop()
+
+
+FULL = ("app.names.svc.cluster.local", "app.names.svc.cluster.local.", "app.names.svc", "app.names",
+        "app.names.localhost", "app.names.svc.localhost", "APP.Names.SVC.Cluster.Local")
+
+
+@pytest.mark.parametrize("name", FULL)
+def test_a_service(names, name):
+    assert names.get(name).pod in ("app-1", "app-2")
+
+
+@pytest.mark.parametrize("suffix", ("svc.cluster.local", "svc.cluster.local.", "svc", "svc.localhost"))
+@pytest.mark.parametrize("prefix", ("_web._tcp", "web.tcp", "_web.tcp", "web._tcp"))
+def test_a_port_by_name_with_and_without_underscores(names, prefix, suffix):
+    assert names.get(f"{prefix}.app.names.{suffix}").pod in ("app-1", "app-2")
+
+
+def test_a_port_by_a_name_that_the_service_has_not(names):
+    answer = names.get("_nope._tcp.app.names.svc")
+    assert answer.status == 404 and "80 (web)" in answer.text, answer
+
+
+@pytest.mark.parametrize("name", ("_dns._udp.app.names.svc", "dns.udp.app.names.svc", "udp.names.svc",
+                                  "udp.names.svc:53", "_sig._sctp.udp.names.svc", "udp.names.svc:9"))
+def test_what_is_not_tcp_is_refused_in_so_many_words(names, name):
+    answer = names.get(name)
+    assert answer.status == 501 and "TCP only" in answer.text, answer
+
+
+def test_a_named_target_port_may_differ_from_pod_to_pod(names):
+    """app-2 has it at 8081, which answers with the head of the request."""
+    seen = {names.get("app.names.svc", "/", "-H", "Connection: close").text[:3] for _ in range(12)}
+    assert len(seen) == 2, seen
+
+
+@pytest.mark.parametrize("suffix", ("pod", "pod.cluster.local", "pod.cluster.local.", "pod.localhost"))
+@pytest.mark.parametrize("name, pod", (("free-1", "free-1"), ("10-9-0-3", "free-1"), ("fd00--7", "v6"),
+                                       ("10-9-0-5", "v6"), ("fd00-0-0-0-0-0-0-7", "v6"),
+                                       ("fd00-1--0", "v6-end"), ("4", "4"), (LONG, LONG)))
+def test_one_pod_by_name_and_by_address(names, name, pod, suffix):
+    answer = names.get(f"{name}.names.{suffix}:8080")
+    assert (answer.status, answer.pod) == (200, pod), answer
+
+
+@pytest.mark.parametrize("suffix", ("svc", "svc.cluster.local", "svc.localhost"))
+@pytest.mark.parametrize("label, pod", (("primary", "db-x7"), ("second", "db-x8"), ("db-x7", "db-x7"),
+                                        ("10-9-0-7", "db-x8")))
+def test_hostname_and_subdomain(names, label, pod, suffix):
+    assert names.get(f"{label}.db.names.{suffix}").pod == pod
+
+
+@pytest.mark.parametrize("suffix", ("deploy", "deploy.cluster.local", "deploy.cluster.local.", "deploy.localhost"))
+def test_a_deployment_leads_to_a_ready_pod(names, suffix):
+    for _ in range(4):
+        answer = names.get(f"_http._tcp.free.names.{suffix}", "/", "-H", "Connection: close")
+        assert (answer.status, answer.pod) == (200, "free-1"), answer
+    assert names.get(f"free.names.{suffix}:8080").pod == "free-1"
+
+
+def test_a_deployment_without_declared_ports_takes_any(names):
+    answer = names.get("by-set.names.deploy:8080")
+    assert (answer.status, answer.pod) == (200, "free-1"), answer
+
+
+def test_a_deployment_by_a_port_name_it_has_not(names):
+    answer = names.get("_nope._tcp.free.names.deploy")
+    assert answer.status == 404 and "9000 (side), 8080 (http)" in answer.text, answer
+
+
+def test_a_deployment_that_does_not_exist(names):
+    answer = names.get("nope.names.deploy")
+    assert answer.status == 404, answer
+    assert answer.text.startswith("Failed to get deployment names/nope: "), answer
+    assert "kubectl -n names get deployments" in answer.text, answer
+
+
+def test_a_deployment_without_pods(start_both, objects):
+    _, tunnel = start_both("--manifest", str(objects), tunnel=("--wait", "0"))
+    answer = tunnel.get("nothing.names.deploy")
+    assert answer.status == 503 and "no pod matches selector app=nothing" in answer.text, answer
+
+
+def test_a_deployment_that_may_not_be_read(start_both, objects):
+    """Its pods are known by the ReplicaSet that made them."""
+    playground, tunnel = start_both("--manifest", str(objects))
+    playground.order("deny get deployments")
+    assert tunnel.get("free.names.deploy:8080").pod == "free-1"
+    answer = tunnel.get("nothing.names.deploy")
+    assert answer.status == 502 and "deployments" in answer.text and "apps" in answer.text, answer
+
+
+def test_a_slice_for_each_family_names_each_pod_once(names):
+    assert names.get("dual.names.svc").pod == "dual-1"
+    entry = names.wait_for_log(r"catalog entry .*\bname=dual\b.*")
+    assert "endpoints=1 " in entry.group(0), entry.group(0)
+
+
+def test_without_a_selector_slices_lead_to_pods(names):
+    assert names.get("manual.names.svc").pod == "free-1"
+
+
+@pytest.mark.parametrize("name", ("1.names.svc.cluster.local", "1.names.svc", "1.names", "1.names.localhost"))
+def test_names_of_digits(names, name):
+    assert names.get(name).pod == "4"
+
+
+def test_labels_of_63_bytes(names):
+    assert names.get(f"{LONG}.names.svc.cluster.local").pod == LONG
+    answer = names.get(f"{LONG}a.names.svc.cluster.local")
+    assert answer.status == 400 and "63 bytes" in answer.text, answer
+
+
+def test_pods_that_are_not_ready_where_the_service_publishes_them(start_both, tmp_path):
+    """Both by their slices, where the controller has made them ready, and by the pods alone."""
+    items = [pod("slow-1", ip="10.9.1.1", labels={"app": "slow"}, ready=False),
+             service("eager", port(80, 8080), selector={"app": "slow"}, publishNotReadyAddresses=True),
+             service("strict", port(80, 8080), selector={"app": "slow"})]
+    manifest = tmp_path / "objects.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+    for rights in ("watch", "original"):
+        _, tunnel = start_both("--manifest", str(manifest), "--rights", rights, tunnel=("--wait", "0"))
+        assert tunnel.get("eager.names.svc").pod == "slow-1", rights
+        assert tunnel.get("strict.names.svc").status == 503, rights
