@@ -3,20 +3,20 @@
 
 #include "base/metrics.h"
 #include "base/own.h"
-#include "catalog/catalog.h"
+#include "cluster/clusters.h"
 
 #define TEXT "text/plain; charset=utf-8"
 
 struct admin {
-    struct catalog *catalog;
+    struct clusters *clusters;
     char *cluster_domain;
 };
 
-struct admin *admin_create(struct catalog *catalog, const char *cluster_domain)
+struct admin *admin_create(struct clusters *clusters, const char *cluster_domain)
 {
     struct admin *a = xcalloc(1, sizeof(*a));
 
-    a->catalog = catalog;
+    a->clusters = clusters;
     a->cluster_domain = xstrdup(cluster_domain);
     return a;
 }
@@ -65,7 +65,7 @@ static void on_readyz(struct admin *a, struct admin_page *ret)
 {
     struct api_error error = { 0 };
 
-    if (catalog_ready(a->catalog, &error))
+    if (clusters_ready(a->clusters, &error))
         page(ret, 200, xstrdup("ok\n"));
     else if (error.code)
         page(ret, 503,

@@ -8,10 +8,10 @@
 #include "base/str.h"
 
 struct admin;
-struct catalog;
+struct clusters;
 
-/* The catalog is borrowed and outlives it. */
-struct admin *admin_create(struct catalog *catalog, const char *cluster_domain);
+/* The clusters are borrowed and outlive it. */
+struct admin *admin_create(struct clusters *clusters, const char *cluster_domain);
 void admin_destroy(struct admin *a); /* NULL accepted */
 
 struct admin_page {

@@ -540,6 +540,11 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     return c;
 }
 
+void catalog_stop(struct catalog *c)
+{
+    watching_stop(c);
+}
+
 /* Subscribers may outlive us; they hear nothing more. */
 static void detach_lookups(struct record *r)
 {

@@ -87,6 +87,8 @@ struct catalog_settings {
 struct catalog;
 struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings);
+/* Watch no longer: what is known gets no newer, and look-ups ask the API server. */
+void catalog_stop(struct catalog *c);
 void catalog_destroy(struct catalog *c);
 enum rights catalog_rights(const struct catalog *c);
 const char *

@@ -119,7 +119,7 @@ void record_build(struct record *r, const struct pod_list *pods);
 /* --- watching.c --- */
 
 void watching_start(struct catalog *c);
-void watching_stop(struct catalog *c);
+void watching_stop(struct catalog *c); /* idempotent */
 /* Can the watches answer for this record? */
 bool watching_answers(const struct catalog *c, const struct record *r);
 

@@ -327,8 +327,10 @@ void watching_stop(struct catalog *c)
     api_watch_close(TAKE(c->watching.services));
     api_watch_close(TAKE(c->watching.slices));
     map_finish(&c->watching.owners);
+    map_init(&c->watching.owners);
     timer_stop(&c->watching.doubt);
     task_cancel(&c->watching.task);
+    c->watching.state = WATCHING_NOTHING;
 }
 
 /* What was known stays good while the API server is away; that something does not exist

@@ -2,7 +2,7 @@
  *
  * THEORY OF OPERATION
  *
- *      loop ─ transfers ─ api ─ catalog ─ tunnels ─ upstream ─ admin ─ serve ─ listeners
+ *      loop ─ clusters ─ admin ─ serve ─ listeners
  *
  * Each one borrows from those to its left and knows nothing of those to its right, so
  * stopping in the opposite order never leaves anyone holding something that is gone.
@@ -22,39 +22,29 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "catalog/catalog.h"
+#include "cluster/clusters.h"
 #include "config/config.h"
 #include "daemon/cgroup.h"
+#include "daemon/cluster_settings.h"
 #include "daemon/refusals.h"
 #include "daemon/memory.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
-#include "kube/api.h"
 #include "kube/service_account.h"
 #include "listen/listen.h"
 #include "net/changes.h"
 #include "net/loop.h"
 #include "net/own_addresses.h"
-#include "net/transfer.h"
 #include "serve/serve.h"
-#include "tunnel/tunnels.h"
-#include "upstream/upstream.h"
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2
 
 #define PARTING_MS 500
 
-/* More than any pod is asked for at once, and a bound where one is needed. */
-#define TUNNELS_PER_POD_MAX 1024
-#define DIALS_PER_NODE_MAX 8
 #define STOPPED_ASK_MS 5000 /* a shorter stop puts no tunnel in doubt */
-#define OWN_BRIEF 1         /* requests with a tunnel of their own, where all are small */
 
 #define BUFFER_MEMORY (256 * MIB) /* where no cgroup has a limit */
-
-#define CALL_MS 10000 /* one question to the API server */
-#define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
 
@@ -72,11 +62,8 @@ struct daemon {
     struct loop *loop;
     struct changes *changes;
     struct memory *memory;
-    struct transfers *transfers;
-    struct api *api;
-    struct catalog *catalog;
-    struct tunnels *tunnels;
-    struct upstream *upstream;
+    struct cluster_settings settings;
+    struct clusters *clusters;
     struct admin *admin;
     struct serve *serve;
     struct listeners *listeners;
@@ -101,8 +88,7 @@ static void part(struct daemon *d)
 {
     enter(d, DAEMON_PARTING);
     timer_set(&d->parting, PARTING_MS);
-    upstream_drain(d->upstream, &d->on_end);
-    tunnels_drain(d->tunnels, &d->on_end);
+    clusters_drain(d->clusters, &d->on_end);
 }
 
 static void on_parted(struct timer *t)
@@ -117,7 +103,7 @@ static void on_end(struct task *t)
 
     if (d->state == DAEMON_DRAINING && serve_idle(d->serve))
         part(d);
-    if (d->state == DAEMON_PARTING && tunnels_idle(d->tunnels))
+    if (d->state == DAEMON_PARTING && clusters_idle(d->clusters))
         loop_stop(d->loop);
 }
 
@@ -150,8 +136,8 @@ static void listen_to_signals(struct daemon *d)
 static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
-    if (d->tunnels)
-        tunnels_doubt(d->tunnels, "the network changed");
+    if (d->clusters)
+        clusters_doubt(d->clusters, "the network changed");
 }
 
 /* What the far ends sent meanwhile was read before this.  A busy machine pauses for less. */
@@ -163,8 +149,8 @@ static void on_stopped(struct task *t)
     if (s->stopped < STOPPED_ASK_MS)
         return;
     log_info(NO_ID, "the process was stopped", LOG_U("ms", s->stopped));
-    if (d->tunnels)
-        tunnels_doubt(d->tunnels, "the process was stopped");
+    if (d->clusters)
+        clusters_doubt(d->clusters, "the process was stopped");
 }
 
 static void start_loop(struct daemon *d)
@@ -179,39 +165,7 @@ static void start_loop(struct daemon *d)
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
     d->own_addresses = own_addresses_create(loop_sched(d->loop));
     d->memory = memory_create(d->loop);
-    d->transfers = transfers_create(d->loop);
 }
-
-static enum err start_cluster(struct daemon *d, struct diag *why)
-{
-    const struct config *c = d->config;
-    struct kube_target *target;
-    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
-    if (e)
-        return e;
-
-    const struct catalog_settings catalog = {
-        .keep_ms = KEEP_MS,
-        .call_ms = CALL_MS,
-        .home_ns = target->ns,
-    };
-    const struct api_limits limits = {
-        .objects = c->max_objects,
-        .bytes = c->max_objects_size,
-        .calls_per_second = c->lookup_rate,
-        .calls_burst = c->lookup_burst,
-    };
-    d->api = api_create(d->loop, d->transfers, target);
-    api_limit(d->api, &limits);
-    d->catalog = catalog_create(loop_sched(d->loop), d->api, &catalog);
-    return OK;
-}
-
-static const enum tunnel_carrier carriers[] = {
-    [CARRIER_AUTO] = TUNNEL_CARRIER_AUTO,
-    [CARRIER_SPDY] = TUNNEL_CARRIER_SPDY,
-    [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
-};
 
 static bool listens(void *owner, const char *ip, uint16_t port)
 {
@@ -233,52 +187,28 @@ static void free_descriptor(void *owner)
         serve_free_descriptor(d->serve);
 }
 
-static enum err start_tunnels(struct daemon *d, struct diag *why)
+static enum err start_clusters(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
-    bool coalesce = c->http_tunnels_per_pod == COUNT_AUTO;
-    const struct tunnel_settings tunnels = {
-        .idle_ms = c->idle_timeout_ms,
-        .check_ms = c->idle_check_ms,
-        .dial_ms = c->dial_timeout_ms,
-        .ping_ms = c->ping_interval_ms,
-        .ping_timeout_ms = c->ping_timeout_ms,
-        .own_max = c->tunnels_per_pod,
-        .own_brief_max = coalesce ? OWN_BRIEF : c->http_tunnels_per_pod,
-        .coalesce = coalesce,
-        .tunnels_max = TUNNELS_PER_POD_MAX,
-        .dials_max = DIALS_PER_NODE_MAX,
-        .pairs_max = c->tunnel_max_pairs,
-        .age_ms = c->tunnel_max_age_ms,
-        .connect_ahead = true,
-        .dial_ahead = true,
-        .prewarmed = c->prewarmed_tunnels,
-        .carrier = carriers[c->carrier],
-        .room = { free_tunnel, free_descriptor, d },
-    };
+    struct kube_target *target;
+
     /* Not the namespace that is served, which a setting may name. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
-    struct upstream_settings upstream = {
-        .idle_ms = c->idle_timeout_ms,
-        .prepare_second = c->prewarmed_tunnels > 0,
-        .attempt_ms = c->dial_timeout_ms,
-        .own = own_pod(d->own_ns, d->own_name),
-    };
-    enum err e =
-        tunnels_create(d->loop, d->transfers, d->api, &tunnels, &d->tunnels, why);
-    if (e)
-        return e;
-    upstream.own.listens = listens;
-    upstream.own.owner = d;
-    d->upstream = upstream_create(d->loop, d->catalog, d->tunnels, &upstream);
-    return OK;
+    d->settings = cluster_settings_of(c);
+    d->settings.tunnels.room = (struct tunnel_room){ free_tunnel, free_descriptor, d };
+    d->settings.upstream.own = own_pod(d->own_ns, d->own_name);
+    d->settings.upstream.own.listens = listens;
+    d->settings.upstream.own.owner = d;
+    d->clusters = clusters_create(d->loop, &d->settings);
+    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
+    return e ? e : clusters_add(d->clusters, target, why);
 }
 
 static void on_quiet(void *owner)
 {
     struct daemon *d = owner;
     serve_trim(d->serve);
-    upstream_trim(d->upstream);
+    clusters_trim(d->clusters);
 }
 
 static void limit_clients(struct daemon *d)
@@ -306,8 +236,8 @@ static void limit_memory(struct daemon *d)
 
 static enum err start_doors(struct daemon *d, struct diag *why)
 {
-    d->admin = admin_create(d->catalog, d->config->cluster_domain);
-    d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->upstream,
+    d->admin = admin_create(d->clusters, d->config->cluster_domain);
+    d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->clusters,
                             d->config, d->admin);
     limit_clients(d);
     limit_memory(d);
@@ -319,9 +249,7 @@ static enum err start_doors(struct daemon *d, struct diag *why)
 static enum err start(struct daemon *d, struct diag *why)
 {
     start_loop(d);
-    enum err e = start_cluster(d, why);
-    if (!e)
-        e = start_tunnels(d, why);
+    enum err e = start_clusters(d, why);
     if (!e)
         e = start_doors(d, why);
     return e;
@@ -335,11 +263,7 @@ static void finish(struct daemon *d)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
     admin_destroy(d->admin);
-    upstream_destroy(d->upstream);
-    tunnels_destroy(d->tunnels);
-    catalog_destroy(d->catalog);
-    api_destroy(d->api);
-    transfers_destroy(d->transfers);
+    clusters_destroy(d->clusters);
     memory_destroy(d->memory);
     own_addresses_destroy(d->own_addresses);
     changes_close(d->changes);
@@ -358,7 +282,7 @@ static void finish(struct daemon *d)
 
 static void say_started(const struct daemon *d)
 {
-    const struct kube_target *target = api_target(d->api);
+    const struct kube_target *target = api_target(clusters_primary(d->clusters)->api);
 
     log_info(NO_ID, "started", LOG_S("version", VERSION),
              LOG_S("context", target->context), LOG_S("server", target->host_header),

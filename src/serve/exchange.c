@@ -102,7 +102,7 @@ static void conclude(struct exchange *x)
     x->lease.keep_ms = x->answering.keep_ms;
     if (x->paired)
         x->lease.pair = x->id.number;
-    upstream_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
+    serve_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
     x->adopted = false;
     x->client->wake = x->owner;
     x->client->paused = false;
@@ -349,6 +349,14 @@ static enum exchange_state give_up(struct exchange *x)
     return finish(x, FATE_ABORT);
 }
 
+static enum exchange_state lease_again(struct exchange *x)
+{
+    serve_return(&x->lease, FATE_ABORT);
+    x->attempts--;
+    lease(x);
+    return EXCHANGE_LEASE;
+}
+
 static enum exchange_state in_lease(struct exchange *x)
 {
     struct refusal why;
@@ -360,6 +368,8 @@ static enum exchange_state in_lease(struct exchange *x)
     x->waited_ms += x->serve->sched->now - x->leased_at;
     if (!x->lease.result)
         return EXCHANGE_TALK;
+    if (serve_was_replaced(&x->lease))
+        return lease_again(x);
     if (x->lease.result == ERR_OURSELVES)
         return own_page(x);
     refusal_from_lease(&x->lease, &x->target.route, &why);
@@ -433,7 +443,7 @@ static enum exchange_state no_answer(struct exchange *x)
              LOG_S("why", failure_reason(x->lease.stream)));
     exchange_count_retry();
     avoid_failed(x);
-    upstream_return(&x->lease, FATE_ABORT);
+    serve_return(&x->lease, FATE_ABORT);
     sending_again(x);
     lease(x);
     return EXCHANGE_LEASE;

@@ -178,6 +178,14 @@ static enum raw_state hand_over(struct raw *r)
     return RAW_CLOSED;
 }
 
+static enum raw_state lease_again(struct raw *r)
+{
+    serve_return(&r->lease, FATE_ABORT);
+    r->attempts--;
+    ask_for_lease(r);
+    return RAW_LEASE;
+}
+
 static enum raw_state in_lease(struct raw *r)
 {
     if (is_http(r))
@@ -185,6 +193,8 @@ static enum raw_state in_lease(struct raw *r)
     if (r->lease.result == ERR_AGAIN)
         return RAW_LEASE;
     r->waited_ms += r->task.sched->now - r->leased_at;
+    if (serve_was_replaced(&r->lease))
+        return lease_again(r);
     if (r->lease.result)
         return give_up(r, r->lease.result, &r->lease.why);
     say_again(r);
@@ -223,7 +233,7 @@ static enum raw_state try_another(struct raw *r)
 {
     endpoint_unref(r->avoid);
     r->avoid = endpoint_ref(r->lease.endpoint);
-    upstream_return(&r->lease, FATE_ABORT);
+    serve_return(&r->lease, FATE_ABORT);
     ask_for_lease(r);
     return RAW_LEASE;
 }
@@ -294,7 +304,7 @@ static void end_connection(struct raw *r)
     account_raw(r->said + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
-    upstream_return(&r->lease, fate_of(r));
+    serve_return(&r->lease, fate_of(r));
     if (r->clean)
         stream_close(TAKE(r->client));
     else

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "cluster/clusters.h"
 #include "serve/policy.h"
 #include "serve/raw.h"
 #include "serve/session.h"
@@ -41,14 +42,14 @@ void serve_on_session_gone(struct serve *s, const struct visitor *from)
 }
 
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
-                           struct upstream *upstream, const struct config *config,
+                           struct clusters *clusters, const struct config *config,
                            struct admin *admin)
 {
     struct serve *s = xcalloc(1, sizeof(*s));
 
     s->sched = sched;
     s->pool = pool;
-    s->upstream = upstream;
+    s->clusters = clusters;
     s->config = config_ref(config);
     s->admin = admin;
     s->clients_max = config->max_connections;
@@ -177,13 +178,29 @@ void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
 {
     struct str ns = want->route->name.ns;
 
-    if (policy_opens(s->config, ns)) {
-        upstream_lease(s->upstream, want, lease, wake);
+    enum err e = policy_opens(s->config, ns)
+                     ? clusters_find(s->clusters, STR(""), &lease->cluster, &lease->why)
+                     : diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed",
+                                STR_ARG(ns));
+    if (!e) {
+        upstream_lease(lease->cluster->upstream, want, lease, wake);
         return;
     }
-    lease->result =
-        diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed", STR_ARG(ns));
+    lease->result = e;
     task_wake(wake);
+}
+
+bool serve_was_replaced(const struct lease *lease)
+{
+    return lease->result == ERR_CANCELLED && lease->cluster && lease->cluster->retired;
+}
+
+void serve_return(struct lease *lease, enum fate fate)
+{
+    struct cluster *cluster = TAKE(lease->cluster);
+
+    upstream_return(lease, fate);
+    cluster_unref(cluster);
 }
 
 void serve_drain(struct serve *s, struct task *done)

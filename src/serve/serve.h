@@ -14,14 +14,14 @@
 #include "net/stream.h"
 
 struct admin;
+struct clusters;
 struct exposed;
 struct serve;
-struct upstream;
 
 /* Everything is borrowed and outlives the serve, but the config, of which it takes a
  * reference. */
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
-                           struct upstream *upstream, const struct config *config,
+                           struct clusters *clusters, const struct config *config,
                            struct admin *admin);
 
 /* No more clients than `max` are served, and `surplus` more get a page: by default

@@ -21,6 +21,7 @@
 #include "base/metrics.h"
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
+#include "cluster/clusters.h"
 #include "detect/detect.h"
 #include "serve/strangers.h"
 
@@ -257,7 +258,7 @@ static void release(struct session *s)
     if (s->exchange)
         exchange_release(TAKE(s->exchange));
     if (s->from.paired)
-        upstream_unpair(s->serve->upstream, s->id.number);
+        clusters_unpair(s->serve->clusters, s->id.number);
     if (s->reset)
         stream_abort(TAKE(s->client));
     else

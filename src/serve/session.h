@@ -13,7 +13,7 @@
 struct serve {
     struct sched *sched;
     struct chunk_pool *pool;
-    struct upstream *upstream;
+    struct clusters *clusters;
     const struct config *config; /* a reference */
     struct admin *admin;
 
@@ -39,9 +39,14 @@ struct serve {
 /* A session or a raw connection has freed itself. */
 void serve_on_session_gone(struct serve *serve, const struct visitor *from);
 
-/* The only way to a pod: upstream_lease, or ERR_FORBIDDEN for a closed namespace. */
+/* The only way to a pod: upstream_lease of the route's cluster, to which the lease holds a
+ * reference; or ERR_FORBIDDEN for a closed namespace. */
 void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
                  struct task *wake);
+/* Did it fail because its cluster was replaced while it waited?  Lease again. */
+bool serve_was_replaced(const struct lease *lease);
+/* upstream_return, and drops the reference. */
+void serve_return(struct lease *lease, enum fate fate);
 
 /* Takes the stream over, and a reference to from->exposed. */
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from);

@@ -13,6 +13,7 @@
 #include "net/stream.h"
 #include "route/route.h"
 
+struct cluster;
 struct upstream;
 
 enum app_proto { PROTO_HTTP1, PROTO_RAW };
@@ -64,6 +65,7 @@ struct lease {
      *   ERR_OURSELVES    one of its endpoints is the pod we run in: answer it yourself
      *   ERR_LOOP         why says which endpoint leads back to our listener
      *   ERR_FORBIDDEN    missing_verb/resource
+     *   ERR_CANCELLED    the upstream is being drained
      *   ERR_TIMEOUT      the API server did not answer
      *   other            port-forward to `endpoint` failed: why is the API server's or
      *                    the runtime's reason */
@@ -74,6 +76,8 @@ struct lease {
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;
 
+    struct cluster
+        *cluster; /* the user's own: the upstream that lends it is of this one */
     struct leasing *private;
 };
 

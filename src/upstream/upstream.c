@@ -775,10 +775,21 @@ void upstream_trim(struct upstream *u)
     balance_trim(u->balance);
 }
 
+static void cancel_lease(struct leasing *l)
+{
+    stop_opening(l);
+    diag_set(&l->lease->why, ERR_CANCELLED, "the way to the API server has changed");
+    fail(l, ERR_CANCELLED);
+    task_wake(l->wake);
+}
+
 void upstream_drain(struct upstream *u, struct task *done)
 {
     u->drained = done;
     pool_clear(u->pool);
+    list_for_each (l, &u->leases, struct leasing, node)
+        if (l->state != LEASE_HELD && l->state != LEASE_FAILED)
+            cancel_lease(l);
     if (u->lease_count == 0)
         task_wake(done);
 }

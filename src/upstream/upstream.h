@@ -25,7 +25,8 @@ struct upstream_settings {
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  struct tunnels *tunnels,
                                  const struct upstream_settings *settings);
-/* Idle connections close at once; *done wakes when no lease is left. */
+/* Idle connections close at once, and leases that wait fail with ERR_CANCELLED; *done wakes
+ * when no lease is left. */
 void upstream_drain(struct upstream *u, struct task *done);
 void upstream_trim(struct upstream *u);       /* free what is kept for the next lease */
 bool upstream_idle(const struct upstream *u); /* no lease is out */

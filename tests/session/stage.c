@@ -5,6 +5,7 @@
 
 #include "admin/admin.h"
 #include "base/own.h"
+#include "cluster/clusters.h"
 #include "serve/exposed.h"
 
 /* upstream/ as the test wants it; `struct upstream` is the stage. */
@@ -121,9 +122,25 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
         l->ours->wake = wake;
 }
 
-void upstream_unpair(struct upstream *u, uint64_t pair)
+/* There is one cluster, and its upstream is the stage. */
+enum err clusters_find(struct clusters *cs, struct str label, struct cluster **ret,
+                       struct diag *why)
 {
-    (void)u;
+    (void)label;
+    (void)why;
+    *ret = cluster_ref(&((struct stage *)(void *)cs)->cluster);
+    return OK;
+}
+
+void cluster_unref(struct cluster *c)
+{
+    if (c)
+        c->refs--;
+}
+
+void clusters_unpair(struct clusters *cs, uint64_t pair)
+{
+    (void)cs;
     (void)pair;
 }
 
@@ -193,6 +210,7 @@ int stage_setup(void **state)
     chunk_pool_init(&st->pool, 16);
     st->config = config_default();
     st->limit = STAGE_LIMIT;
+    st->cluster.upstream = (struct upstream *)(void *)st;
     task_init(&st->drained, &st->sched, RANK_WORK, on_drained);
     *state = st;
     return 0;
@@ -201,7 +219,7 @@ int stage_setup(void **state)
 struct serve *stage_serve(struct stage *st)
 {
     if (!st->serve)
-        st->serve = serve_create(&st->sched, &st->pool, (struct upstream *)(void *)st,
+        st->serve = serve_create(&st->sched, &st->pool, (struct clusters *)(void *)st,
                                  st->config, NULL);
     return st->serve;
 }
@@ -211,6 +229,7 @@ int stage_teardown(void **state)
     struct stage *st = *state;
 
     serve_destroy(st->serve);
+    assert_int_equal(st->cluster.refs, 0);
     for (size_t i = 0; i < st->lease_count; i++) {
         assert_true(st->leases[i].returned);
         stream_abort(st->leases[i].pod);

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "cluster/cluster.h"
 #include "config/config.h"
 #include "net/stream.h"
 #include "serve/serve.h"
@@ -54,6 +55,7 @@ struct stage {
     struct chunk_pool pool;
     struct config *config;
     struct serve *serve;
+    struct cluster cluster; /* its upstream is the stage */
     struct task drained;
     unsigned drained_count;
     bool any_host, raw; /* options of the exposed port */

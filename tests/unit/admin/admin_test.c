@@ -9,13 +9,13 @@
 
 #include "base/metrics.h"
 #include "base/own.h"
-#include "catalog/catalog.h"
+#include "cluster/clusters.h"
 
-/* The catalog of these tests. */
+/* The clusters of these tests. */
 static bool ready;
 static const char *trouble;
 
-bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
+bool clusters_ready(const struct clusters *c, struct api_error *ret_error)
 {
     (void)c;
     if (!ready && trouble) {

@@ -1,0 +1,84 @@
+/* cluster/cluster.c - everything that belongs to one API server and one user of it
+ *
+ *      transfers ─ api ─ catalog ─ tunnels ─ upstream
+ *
+ * Each one borrows from those to its left and knows nothing of those to its right, so they
+ * are destroyed in the opposite order.
+ */
+#include "cluster/cluster.h"
+
+#include <assert.h>
+
+#include "base/own.h"
+
+static void cluster_destroyp(struct cluster **c)
+{
+    cluster_destroy(*c);
+}
+
+static void start_catalog(struct cluster *c, struct loop *loop,
+                          const struct cluster_settings *settings)
+{
+    struct catalog_settings catalog = settings->catalog;
+
+    catalog.home_ns = api_target(c->api)->ns;
+    c->catalog = catalog_create(loop_sched(loop), c->api, &catalog);
+}
+
+enum err cluster_create(struct loop *loop, const struct cluster_settings *settings,
+                        struct kube_target *target, struct cluster **ret,
+                        struct diag *why)
+{
+    AUTO(cluster_destroyp) struct cluster *c = xcalloc(1, sizeof(*c));
+
+    c->refs = 1;
+    c->name = xstrdup(target->context);
+    c->transfers = transfers_create(loop);
+    c->api = api_create(loop, c->transfers, target);
+    api_limit(c->api, &settings->limits);
+    enum err e =
+        tunnels_create(loop, c->transfers, c->api, &settings->tunnels, &c->tunnels, why);
+    if (e)
+        return e;
+    start_catalog(c, loop, settings);
+    c->upstream = upstream_create(loop, c->catalog, c->tunnels, &settings->upstream);
+    *ret = TAKE(c);
+    return OK;
+}
+
+void cluster_unref(struct cluster *c)
+{
+    if (!c)
+        return;
+    assert(c->refs);
+    if (--c->refs == 0)
+        task_wake(c->ended);
+}
+
+void cluster_retire(struct cluster *c, struct task *ended)
+{
+    c->retired = true;
+    c->ended = ended;
+    catalog_stop(c->catalog);
+    upstream_drain(c->upstream, ended);
+    tunnels_drain(c->tunnels, ended);
+    task_wake(ended);
+}
+
+bool cluster_ended(const struct cluster *c)
+{
+    return c->retired && c->refs == 0 && tunnels_idle(c->tunnels);
+}
+
+void cluster_destroy(struct cluster *c)
+{
+    if (!c)
+        return;
+    upstream_destroy(c->upstream);
+    tunnels_destroy(c->tunnels);
+    catalog_destroy(c->catalog);
+    api_destroy(c->api);
+    transfers_destroy(c->transfers);
+    free(c->name);
+    free(c);
+}

@@ -1,0 +1,63 @@
+/* cluster/cluster.h - everything that belongs to one API server and one user of it
+ *
+ * Made from one kubeconfig context: its target and credentials (api), what is known of its
+ * services (catalog), the way to its pods (tunnels) and the connections that are lent
+ * (upstream).  Several clusters live side by side and share nothing but the loop: neither
+ * curl's connections nor credentials.
+ *
+ * A cluster is reference-counted: each lease holds a reference, and so does the table
+ * (cluster/clusters.h).  One that the table has replaced is retired: it does not watch, its
+ * idle connections and tunnels close, and those in use end with their leases.
+ */
+#pragma once
+
+#include "catalog/catalog.h"
+#include "tunnel/tunnels.h"
+#include "upstream/upstream.h"
+
+/* How clusters are built; the same for all of them. */
+struct cluster_settings {
+    struct catalog_settings catalog; /* home_ns is each target's own */
+    struct api_limits limits;
+    struct tunnel_settings tunnels;
+    struct upstream_settings upstream;
+};
+
+struct cluster {
+    unsigned refs; /* private */
+    char *name;    /* of the context, for people */
+
+    struct transfers *transfers;
+    struct api *api;
+    struct catalog *catalog;
+    struct tunnels *tunnels;
+    struct upstream *upstream;
+
+    bool retired;
+    struct task *ended; /* private: of who retired it */
+};
+
+/* One with one reference, which begins to watch at once.  The target is taken over, also on
+ * failure: ERR_CONFIG and others, where its certificates cannot be read. */
+MUST_CHECK enum err cluster_create(struct loop *loop,
+                                   const struct cluster_settings *settings,
+                                   struct kube_target *target, struct cluster **ret,
+                                   struct diag *why);
+
+static inline struct cluster *cluster_ref(struct cluster *c)
+{
+    c->refs++;
+    return c;
+}
+
+/* The last one wakes who retired it, who may then destroy it.  NULL accepted. */
+void cluster_unref(struct cluster *c);
+
+/* No new leases from now on: close what is idle, and stop watching.  *ended wakes when
+ * cluster_ended may have become true. */
+void cluster_retire(struct cluster *c, struct task *ended);
+/* No lease and no tunnel is left of a retired one. */
+bool cluster_ended(const struct cluster *c);
+
+/* The references of leases are gone. */
+void cluster_destroy(struct cluster *c); /* NULL accepted */

@@ -1,0 +1,62 @@
+/* daemon/cluster_settings.c - what the settings say about every cluster */
+#include "daemon/cluster_settings.h"
+
+/* More than any pod is asked for at once, and a bound where one is needed. */
+#define TUNNELS_PER_POD_MAX 1024
+#define DIALS_PER_NODE_MAX 8
+#define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
+
+#define CALL_MS 10000 /* one question to the API server */
+#define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
+
+static const enum tunnel_carrier carriers[] = {
+    [CARRIER_AUTO] = TUNNEL_CARRIER_AUTO,
+    [CARRIER_SPDY] = TUNNEL_CARRIER_SPDY,
+    [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
+};
+
+static struct api_limits limits_of(const struct config *c)
+{
+    return (struct api_limits){
+        .objects = c->max_objects,
+        .bytes = c->max_objects_size,
+        .calls_per_second = c->lookup_rate,
+        .calls_burst = c->lookup_burst,
+    };
+}
+
+static struct tunnel_settings tunnels_of(const struct config *c)
+{
+    bool coalesce = c->http_tunnels_per_pod == COUNT_AUTO;
+
+    return (struct tunnel_settings){
+        .idle_ms = c->idle_timeout_ms,
+        .check_ms = c->idle_check_ms,
+        .dial_ms = c->dial_timeout_ms,
+        .ping_ms = c->ping_interval_ms,
+        .ping_timeout_ms = c->ping_timeout_ms,
+        .own_max = c->tunnels_per_pod,
+        .own_brief_max = coalesce ? OWN_BRIEF : c->http_tunnels_per_pod,
+        .coalesce = coalesce,
+        .tunnels_max = TUNNELS_PER_POD_MAX,
+        .dials_max = DIALS_PER_NODE_MAX,
+        .pairs_max = c->tunnel_max_pairs,
+        .age_ms = c->tunnel_max_age_ms,
+        .connect_ahead = true,
+        .dial_ahead = true,
+        .prewarmed = c->prewarmed_tunnels,
+        .carrier = carriers[c->carrier],
+    };
+}
+
+struct cluster_settings cluster_settings_of(const struct config *c)
+{
+    return (struct cluster_settings){
+        .catalog = { .keep_ms = KEEP_MS, .call_ms = CALL_MS },
+        .limits = limits_of(c),
+        .tunnels = tunnels_of(c),
+        .upstream = { .idle_ms = c->idle_timeout_ms,
+                      .prepare_second = c->prewarmed_tunnels > 0,
+                      .attempt_ms = c->dial_timeout_ms },
+    };
+}
