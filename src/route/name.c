@@ -122,6 +122,14 @@ static bool drop_deploy(struct str *s)
     return true;
 }
 
+static enum suffix drop_kind(struct str *s)
+{
+    return drop(s, STR("svc"))   ? SUFFIX_SVC
+           : drop(s, STR("pod")) ? SUFFIX_POD
+           : drop_deploy(s)      ? SUFFIX_DEPLOY
+                                 : SUFFIX_NONE;
+}
+
 static enum suffix drop_suffix(struct str *text, struct str zone,
                                enum name_suffix *ret_written)
 {
@@ -138,10 +146,7 @@ static enum suffix drop_suffix(struct str *text, struct str zone,
         struct str rest = *text;
         if (!str_empty(tails[i].tail) && !drop(&rest, tails[i].tail))
             continue;
-        enum suffix found = drop(&rest, STR("svc"))   ? SUFFIX_SVC
-                            : drop(&rest, STR("pod")) ? SUFFIX_POD
-                            : drop_deploy(&rest)      ? SUFFIX_DEPLOY
-                                                      : SUFFIX_NONE;
+        enum suffix found = drop_kind(&rest);
         if (found != SUFFIX_NONE) {
             *text = rest;
             *ret_written = tails[i].written;
@@ -299,7 +304,8 @@ static void parse_localhost(struct name *n, struct str text)
     else if (count < 2)
         invalid(n, "no namespace: say <service>.<namespace>.localhost");
     else
-        invalid(n, "too many labels: say <service>.<namespace>.localhost, or "
+        invalid(n, "too many labels: say <service>.<namespace>.localhost, "
+                   "<service>.<namespace>.<context>.localhost, or "
                    "<pod>.<service>.<namespace>.svc.localhost");
 }
 
@@ -318,6 +324,77 @@ static void parse_bare(struct name *n, struct str text, struct str zone)
         service_name(n, labels[0], labels[1]);
 }
 
+static void parse_form(struct name *n, enum suffix suffix, struct str text)
+{
+    if (suffix == SUFFIX_SVC)
+        parse_svc(n, text);
+    else if (suffix == SUFFIX_POD)
+        parse_pod(n, text);
+    else if (suffix == SUFFIX_DEPLOY)
+        parse_deploy(n, text);
+    else
+        parse_localhost(n, text);
+}
+
+static bool is_kind_label(struct str label)
+{
+    return str_eq(label, STR("svc")) || str_eq(label, STR("pod")) ||
+           str_eq(label, STR("deploy"));
+}
+
+/* Take "<cluster>.<tail>" off what ends in .svc, .pod or .deploy. */
+static bool drop_cluster(struct str *text, struct str tail, struct str *ret_cluster)
+{
+    struct str rest = *text, form;
+
+    if (!drop(&rest, tail))
+        return false;
+    struct str cluster = str_cut_last(rest, '.', &form);
+    struct str kind = cluster.at ? str_cut_last(form, '.', &rest) : STR("");
+    if (!is_kind_label(kind) || is_kind_label(cluster) || is_marked(cluster))
+        return false;
+    *text = form;
+    *ret_cluster = cluster;
+    return true;
+}
+
+/* Exactly three labels before .localhost. */
+static bool parse_three(struct name *n, struct str text)
+{
+    struct str labels[4];
+
+    if (!drop(&text, STR("localhost")) || split(text, labels, 4) != 3 ||
+        is_kind_label(labels[2]) || is_marked(labels[2]))
+        return false;
+    n->suffix = NAME_SUFFIX_LOCALHOST;
+    n->cluster = labels[2];
+    service_name(n, labels[0], labels[1]);
+    return true;
+}
+
+/* A name with the label of its cluster in it; false: it is of another form. */
+static bool parse_in_cluster(struct name *n, struct str text, struct str zone)
+{
+    struct str rest = text;
+
+    if (!str_empty(zone) && drop(&rest, zone))
+        return false;
+    if (parse_three(n, text))
+        return true;
+    if (drop_cluster(&rest, STR("k8s"), &n->cluster))
+        n->suffix = NAME_SUFFIX_K8S;
+    else if (drop_cluster(&rest, STR("localhost"), &n->cluster))
+        n->suffix = NAME_SUFFIX_SVC_LOCALHOST;
+    else
+        return false;
+    enum suffix kind = drop_kind(&rest);
+    if (kind == SUFFIX_NONE)
+        invalid(n, "no namespace: say <deployment>.<namespace>.deploy");
+    else
+        parse_form(n, kind, rest);
+    return true;
+}
+
 static void parse_labels(struct name *n, struct str text, struct str zone)
 {
     const char *fault = labels_fault(text);
@@ -327,22 +404,13 @@ static void parse_labels(struct name *n, struct str text, struct str zone)
     }
 
     struct str rest = text;
-    switch (drop_suffix(&rest, zone, &n->suffix)) {
-    case SUFFIX_SVC:
-        parse_svc(n, rest);
+    if (parse_in_cluster(n, text, zone))
         return;
-    case SUFFIX_POD:
-        parse_pod(n, rest);
-        return;
-    case SUFFIX_DEPLOY:
-        parse_deploy(n, rest);
-        return;
-    case SUFFIX_LOCALHOST:
-        parse_localhost(n, rest);
-        return;
-    case SUFFIX_NONE:
+    enum suffix suffix = drop_suffix(&rest, zone, &n->suffix);
+    if (suffix == SUFFIX_NONE)
         parse_bare(n, text, zone);
-    }
+    else
+        parse_form(n, suffix, rest);
 }
 
 static struct str without_dot(struct str zone)
@@ -355,7 +423,7 @@ void name_parse(struct str host, struct str zone, struct name *ret)
     const struct str nothing = STR("");
 
     memset(ret, 0, sizeof(*ret));
-    ret->service = ret->ns = ret->endpoint = ret->port_name = nothing;
+    ret->service = ret->ns = ret->endpoint = ret->port_name = ret->cluster = nothing;
     struct str text = fold(ret, host);
 
     if (str_empty(host) || str_eq(text, STR("localhost")) || is_address(ret->text))
@@ -408,6 +476,7 @@ void name_copy(struct name *to, const struct name *from)
     rebase(&to->ns, to, from);
     rebase(&to->endpoint, to, from);
     rebase(&to->port_name, to, from);
+    rebase(&to->cluster, to, from);
 }
 
 /* The host keeps its brackets. */

@@ -9,6 +9,8 @@
  *   <pod>.<ns>.pod[.<zone>|.localhost]              any port of one pod
  *   <a-b-c-d>.<ns>.pod[...]                         a pod by its address
  *   [_<port>._<proto>.]<deployment>.<ns>.deploy[...]  any ready pod of a Deployment
+ *   <svc>.<ns>.<cluster>.localhost                  in another cluster, by its label
+ *   <any form that ends in .svc, .pod or .deploy>.<cluster>.(k8s|localhost)
  */
 #pragma once
 
@@ -29,6 +31,7 @@ enum name_suffix {
     NAME_SUFFIX_SVC,           /* .svc, .pod or .deploy */
     NAME_SUFFIX_ZONE,          /* the same and .<zone> */
     NAME_SUFFIX_LOCALHOST,     /* web.shop.localhost */
+    NAME_SUFFIX_K8S,           /* .svc.<cluster>.k8s */
     NAME_SUFFIX_SVC_LOCALHOST, /* .svc.localhost and so on */
 };
 
@@ -40,6 +43,7 @@ struct name {
     enum name_kind kind;
     enum name_suffix suffix; /* of all but NAME_OWN */
     struct str service, ns;
+    struct str cluster;   /* its label; empty: the one of plain names */
     struct str endpoint;  /* NAME_ENDPOINT: hostname, pod name or dashed address;
                              NAME_POD: pod name or address in its usual form */
     struct str port_name; /* from _port._proto, without the underscore; else empty */

@@ -26,6 +26,9 @@ static void check(const struct name *n)
     check_view(n, n->ns);
     check_view(n, n->endpoint);
     check_view(n, n->port_name);
+    check_view(n, n->cluster);
+    assert(str_empty(n->cluster) || n->suffix == NAME_SUFFIX_K8S ||
+           n->suffix == NAME_SUFFIX_LOCALHOST || n->suffix == NAME_SUFFIX_SVC_LOCALHOST);
     assert((n->kind == NAME_INVALID) == (n->problem != NULL));
     assert(memchr(n->text, '\0', sizeof(n->text)));
     if (n->kind == NAME_SERVICE || n->kind == NAME_ENDPOINT || n->kind == NAME_DEPLOYMENT)
@@ -46,11 +49,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     check(&n);
     name_copy(&copy, &n);
     check(&copy);
-    assert(str_eq(copy.service, n.service) && str_eq(copy.endpoint, n.endpoint));
+    assert(str_eq(copy.service, n.service) && str_eq(copy.endpoint, n.endpoint) &&
+           str_eq(copy.cluster, n.cluster));
 
     name_parse(str_of(n.text), STR("cluster.local"), &again);
     if (n.kind != NAME_INVALID)
         assert(again.kind == n.kind && str_eq(again.service, n.service) &&
-               str_eq(again.ns, n.ns) && str_eq(again.endpoint, n.endpoint));
+               str_eq(again.ns, n.ns) && str_eq(again.endpoint, n.endpoint) &&
+               str_eq(again.cluster, n.cluster));
     return 0;
 }

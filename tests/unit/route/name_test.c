@@ -238,7 +238,13 @@ static void refuses_what_is_no_name_of_the_cluster(void **state)
         { "web.pod.cluster.local", "no namespace" },
         { "foo.localhost", "<service>.<namespace>.localhost" },
         { "localhost.localhost", "<service>.<namespace>.localhost" },
-        { "db-0.db.shop.localhost", "too many labels" },
+        { "db-0.db.shop.prod.localhost", "too many labels" },
+        { "web.svc.prod.k8s", "no namespace" },
+        { "web.deploy.prod.k8s", "no namespace" },
+        { "web.shop.prod.k8s", "not a name of the cluster" },
+        { "web.shop.svc.k8s", "not a name of the cluster" },
+        { "web.shop.svc._prod.k8s", "not a name of the cluster" },
+        { "a.b.c.d.e.svc.prod.k8s", "too many labels" },
         { "web.shop.svc..", "an empty label" },
         { "web.shop..", "an empty label" },
         { ".", "an empty label" },
@@ -429,6 +435,64 @@ static void refuses_a_malformed_authority(void **state)
     }
 }
 
+static void every_form_may_name_its_cluster(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        enum name_kind kind;
+        enum name_suffix suffix;
+        const char *first, *ns, *cluster; /* service, or what endpoint has */
+    } cases[] = {
+        /* clang-format off */
+        { "web.shop.prod.localhost", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "shop", "prod" },
+        { "WEB.Shop.PROD.Localhost.", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "shop", "prod" },
+        { "web.svc.prod.localhost", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "svc", "prod" },
+        { "web.pod.prod.localhost", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "pod", "prod" },
+        { "web.shop.deploy.prod.k8s", NAME_DEPLOYMENT, NAME_SUFFIX_K8S, "web", "shop", "prod" },
+        { "web.deploy.prod.localhost", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "deploy", "prod" },
+        { "web.shop.deploy.localhost", NAME_DEPLOYMENT, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "" },
+        { "web.shop.svc.prod.localhost", NAME_SERVICE, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "prod" },
+        { "web.shop.svc.prod.k8s", NAME_SERVICE, NAME_SUFFIX_K8S, "web", "shop", "prod" },
+        { "db-0.db.shop.svc.prod.k8s", NAME_ENDPOINT, NAME_SUFFIX_K8S, "db-0", "shop", "prod" },
+        { "db-0.db.shop.svc.prod.localhost", NAME_ENDPOINT, NAME_SUFFIX_SVC_LOCALHOST, "db-0", "shop", "prod" },
+        { "_http._tcp.web.shop.svc.prod.k8s", NAME_SERVICE, NAME_SUFFIX_K8S, "web", "shop", "prod" },
+        { "web-abc.shop.pod.prod.k8s", NAME_POD, NAME_SUFFIX_K8S, "web-abc", "shop", "prod" },
+        { "10-1-2-3.shop.pod.prod.localhost", NAME_POD, NAME_SUFFIX_SVC_LOCALHOST, "10.1.2.3", "shop", "prod" },
+        /* ... and these name none. */
+        { "web.shop.svc.localhost", NAME_SERVICE, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "" },
+        { "web.svc.svc.localhost", NAME_SERVICE, NAME_SUFFIX_SVC_LOCALHOST, "web", "svc", "" },
+        { "web.shop.pod.localhost", NAME_POD, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "" },
+        { "web.shop.localhost", NAME_SERVICE, NAME_SUFFIX_LOCALHOST, "web", "shop", "" },
+    }; /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct name n, copy;
+        const char *host = cases[i].host;
+        parse(host, &n);
+        name_copy(&copy, &n);
+        memset(&n, 0, sizeof(n));
+        assert_kind(&copy, cases[i].kind, host);
+        assert_int_equal(copy.suffix, cases[i].suffix);
+        bool service = cases[i].kind == NAME_SERVICE || cases[i].kind == NAME_DEPLOYMENT;
+        assert_str(service ? copy.service : copy.endpoint, cases[i].first, host);
+        assert_str(copy.ns, cases[i].ns, host);
+        assert_str(copy.cluster, cases[i].cluster, host);
+    }
+}
+
+/* Where the cluster's own domain is one of ours, it is that. */
+static void the_zone_is_read_before_a_cluster(void **state)
+{
+    (void)state;
+    struct name n;
+
+    name_parse(STR("web.shop.svc.prod.k8s"), STR("prod.k8s"), &n);
+    assert_int_equal(n.kind, NAME_SERVICE);
+    assert_int_equal(n.suffix, NAME_SUFFIX_ZONE);
+    assert_true(str_empty(n.cluster));
+}
+
 static void the_host_under_localhost_names_the_service(void **state)
 {
     (void)state;
@@ -478,6 +542,8 @@ int main(void)
         cmocka_unit_test(a_copy_stands_on_its_own),
         cmocka_unit_test(splits_an_authority),
         cmocka_unit_test(refuses_a_malformed_authority),
+        cmocka_unit_test(every_form_may_name_its_cluster),
+        cmocka_unit_test(the_zone_is_read_before_a_cluster),
         cmocka_unit_test(the_host_under_localhost_names_the_service),
     };
     return cmocka_run_group_tests_name("route/name", tests, NULL, NULL);
