@@ -35,6 +35,7 @@
     X(ERR_UNAVAILABLE, "nothing can serve this at present") \
     X(ERR_UNSUPPORTED, "a port-forward cannot carry this") \
     X(ERR_NO_PORT,     "no such port") \
+    X(ERR_NO_CONTEXT,  "no such context") \
     X(ERR_REFUSED,     "the container refused the connection") \
     X(ERR_OURSELVES,   "that is this kube-tunnel itself") \
     X(ERR_LOOP,        "the request would come back to this kube-tunnel") \

@@ -27,8 +27,8 @@ enum err clusters_add(struct clusters *cs, struct kube_target *target, struct di
 enum err clusters_find(struct clusters *cs, struct str label, struct cluster **ret,
                        struct diag *why)
 {
-    (void)label;
-    (void)why;
+    if (!str_empty(label))
+        return diag_set(why, ERR_NO_CONTEXT, "no context \"%.*s\"", STR_ARG(label));
     *ret = cluster_ref(cs->primary);
     return OK;
 }

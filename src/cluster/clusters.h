@@ -18,7 +18,8 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 MUST_CHECK enum err clusters_add(struct clusters *cs, struct kube_target *target,
                                  struct diag *why);
 
-/* The cluster of this label, "" for that of plain names; *ret is a reference. */
+/* The cluster of this label, "" for that of plain names; *ret is a reference.
+ * ERR_NO_CONTEXT: there is none, and *why says which there are. */
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 

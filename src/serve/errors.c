@@ -261,6 +261,11 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         unauthorized_by_now(ret);
         break;
     default:
+        if (!lease->cluster) {
+            refusal_detail(ret, "The context of the kubeconfig cannot be used.");
+            refusal_hint(ret, "The kubeconfig is read again when it changes.");
+            break;
+        }
         refusal_detail(ret,
                        "The API server could not be asked about %s %.*s in "
                        "namespace %.*s.",
@@ -292,12 +297,23 @@ static void not_tcp(const struct lease *lease, const struct object *o,
                  STR_ARG(o->ns), o->kind, STR_ARG(o->name));
 }
 
+static void no_context(const struct lease *lease, struct refusal *ret)
+{
+    refusal_set(ret, 404, "Not Found: %s", diag_text(&lease->why, lease->result));
+    refusal_detail(ret, "The label before .localhost or .k8s names a context of the "
+                        "kubeconfig; names without one belong to the first.");
+    refusal_hint(ret, "See which kube-tunnel knows: kube-tunnel list. "
+                      "More are added with --context, or all with --context all.");
+}
+
 void refusal_from_lease(const struct lease *lease, const struct route *route,
                         struct refusal *ret)
 {
     struct object o = object_of(route);
 
-    if (lease->result == ERR_UNAVAILABLE) {
+    if (lease->result == ERR_NO_CONTEXT) {
+        no_context(lease, ret);
+    } else if (lease->result == ERR_UNAVAILABLE) {
         no_pod(lease, &o, ret);
     } else if (lease->result == ERR_UNSUPPORTED) {
         not_tcp(lease, &o, ret);

@@ -179,7 +179,8 @@ void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
     struct str ns = want->route->name.ns;
 
     enum err e = policy_opens(s->config, ns)
-                     ? clusters_find(s->clusters, STR(""), &lease->cluster, &lease->why)
+                     ? clusters_find(s->clusters, want->route->name.cluster,
+                                     &lease->cluster, &lease->why)
                      : diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed",
                                 STR_ARG(ns));
     if (!e) {
