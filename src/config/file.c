@@ -7,7 +7,7 @@
 
 #include "base/own.h"
 #include "config/layer.h"
-#include "config/yaml_reader.h"
+#include "config/entries.h"
 
 static enum err of_errno(const char *path, struct diag *why)
 {
@@ -46,7 +46,7 @@ enum err config_file_read(const char *path, char **ret, size_t *ret_len, struct 
     return OK;
 }
 
-static enum err unknown_key(const struct yaml_entry *entry, struct diag *why)
+static enum err unknown_key(const struct entry *entry, struct diag *why)
 {
     const char *nearest = setting_nearest(entry->key);
 
@@ -58,7 +58,7 @@ static enum err unknown_key(const struct yaml_entry *entry, struct diag *why)
 }
 
 static enum err apply_entry(struct config *c, const struct origin *origin,
-                            const struct yaml_entry *entry, struct diag *why)
+                            const struct entry *entry, struct diag *why)
 {
     const struct setting *s = setting_find_loosely(entry->key);
 
@@ -78,11 +78,11 @@ static enum err apply_entry(struct config *c, const struct origin *origin,
 enum err config_file_apply(struct config *c, enum source source, const char *path,
                            struct str text, struct diag *why)
 {
-    AUTO(yaml_reader_destroyp) struct yaml_reader *r = yaml_reader_create(path, text);
-    struct yaml_entry entry;
+    AUTO(entries_destroyp) struct entries *s = entries_create(path, text, why);
+    struct entry entry;
     enum err e;
 
-    while (!(e = yaml_reader_next(r, &entry, why))) {
+    while (!(e = entries_next(s, &entry))) {
         struct origin origin = { source, path, entry.line };
         e = apply_entry(c, &origin, &entry, why);
         if (e)

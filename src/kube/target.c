@@ -25,11 +25,6 @@ static void target_freep(struct kube_target **t)
     kube_target_destroy(*t);
 }
 
-static void kubeconfig_freep(struct kubeconfig **kc)
-{
-    kubeconfig_destroy(*kc);
-}
-
 void kube_target_destroy(struct kube_target *t)
 {
     if (!t)
@@ -40,6 +35,8 @@ void kube_target_destroy(struct kube_target *t)
                             t->context, t->ns,       t->origin,   t->tls_server_name };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
+    kc_cluster_destroy(t->cluster);
+    kc_user_destroy(t->user);
     free(t);
 }
 
@@ -107,6 +104,7 @@ static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
         return diag_set(why, ERR_CONFIG,
                         "a certificate authority and insecure-skip-tls-verify exclude "
                         "each other");
+    t->cluster = kc_cluster_copy(c);
     t->insecure = c->insecure;
     t->tls_server_name = xstrdup_or_null(c->tls_server_name);
     t->proxy = xstrdup_or_null(c->proxy);
@@ -127,9 +125,9 @@ static enum err check_user(const struct kc_user *u, struct diag *why)
     for (const char *c = u->token; c && *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return diag_set(why, ERR_CONFIG, "blanks in the token");
-    if (u->exec_command && u->auth_provider)
+    if (u->exec && u->auth_provider)
         return diag_set(why, ERR_CONFIG, "exec and auth-provider exclude each other");
-    if (u->impersonates)
+    if (u->as || u->as_uid || u->as_groups.count || u->as_extra.count)
         return diag_set(
             why, ERR_CONFIG,
             "it impersonates someone (as, as-groups, ...), which this version "
@@ -142,19 +140,19 @@ static enum err run_plugin(const struct kc_user *u, struct diag *why)
 {
     if (u->token || u->token_file || u->username || u->password || has_certificate(u))
         return OK;
-    if (u->exec_command)
+    if (u->exec)
         return diag_set(
             why, ERR_CONFIG,
             "it uses an exec plugin (%s), which this version does not run yet: "
             "use a service account's token (kubectl create token) or a client "
             "certificate instead",
-            u->exec_command);
+            u->exec->command ? u->exec->command : "");
     if (u->auth_provider)
         return diag_set(why, ERR_CONFIG,
                         "it uses the auth-provider \"%s\", which this version does not "
                         "speak yet: use a service account's token (kubectl create token) "
                         "or a client certificate instead",
-                        u->auth_provider);
+                        u->auth_provider->name ? u->auth_provider->name : "");
     return OK;
 }
 
@@ -182,6 +180,7 @@ static enum err set_user(struct kube_target *t, const struct kc_user *u, struct 
     struct pem key = { "client-key", u->key_file, u->key_data };
     enum err e = check_user(u, why);
 
+    t->user = kc_user_copy(u);
     if (!e)
         e = run_plugin(u, why);
     if (e || !t->tls)
@@ -202,7 +201,7 @@ static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
 {
     size_t used = 0;
     out[0] = '\0';
-    list_for_each (e, (struct list_node *)(uintptr_t)&kc->contexts, struct kc_entry,
+    list_for_each (e, (struct list_node *)(uintptr_t)&kc->contexts.list, struct kc_entry,
                    node) {
         int n = snprintf(out + used, room - used, "%s%s", used ? ", " : "", e->name);
         if (n < 0 || (size_t)n >= room - used)
@@ -230,91 +229,36 @@ static const struct kc_context *choose(const struct kubeconfig *kc, const char *
     return context;
 }
 
+/* A user that is not there has no credentials, as with kubectl. */
 static enum err follow(const struct kubeconfig *kc, const struct kc_context *context,
                        struct kube_target *t, struct diag *why)
 {
     const struct kc_cluster *cluster = kubeconfig_cluster(kc, context->cluster);
     const struct kc_user *user = kubeconfig_user(kc, context->user);
 
-    if (!context->cluster || !context->user)
-        diag_set(why, ERR_CONFIG, "no %s is given",
-                 context->cluster ? "user" : "cluster");
-    else if (!cluster)
+    if (!cluster && context->cluster)
         diag_set(why, ERR_CONFIG, "no cluster \"%s\"", context->cluster);
-    else if (!user)
-        diag_set(why, ERR_CONFIG, "no user \"%s\"", context->user);
-    if (!cluster || !user)
+    else if (!cluster)
+        diag_set(why, ERR_CONFIG, "no cluster is given");
+    if (!cluster)
         return blame(&context->entry, "context", ERR_CONFIG, why);
     enum err e = set_cluster(t, cluster, why);
     if (e)
         return blame(&cluster->entry, "cluster", e, why);
+    if (!user)
+        return OK;
     e = set_user(t, user, why);
     return e ? blame(&user->entry, "user", e, why) : OK;
 }
 
-/* Read a file and merge it in.  `optional`: it may be missing. */
-static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,
-                         struct diag *why)
-{
-    AUTO_FREE char *text = NULL;
-    struct kubeconfig *file = NULL;
-    size_t len = 0;
-    enum err e = file_read(path, KUBECONFIG_MAX, &text, &len, why);
-
-    if (e == ERR_NOT_FOUND && optional)
-        return OK;
-    if (!e)
-        e = kubeconfig_parse((struct str){ text, len }, path, &file, why);
-    if (e)
-        return e;
-    kubeconfig_merge(kc, file);
-    return OK;
-}
-
-/* $KUBECONFIG: a list, missing files skipped.  A file named twice adds nothing new. */
-static enum err add_list(struct kubeconfig *kc, const char *list, struct diag *why)
-{
-    struct str rest = str_of(list);
-    enum err e = OK;
-
-    while (!e && !str_empty(rest)) {
-        struct str entry;
-        rest = str_cut(rest, ':', &entry);
-        AUTO_FREE char *path = str_dup(entry);
-        if (!str_empty(entry))
-            e = add_file(kc, path, true, why);
-    }
-    return e;
-}
-
-/* *ret_origin: what to call it all in messages. */
-static enum err add_files(struct kubeconfig *kc, const char *chosen, char **ret_origin,
-                          struct diag *why)
-{
-    const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
-
-    if (chosen) {
-        *ret_origin = xstrdup(chosen);
-        return add_file(kc, chosen, false, why);
-    }
-    if (list && *list) {
-        *ret_origin = xasprintf("$KUBECONFIG (%s)", list);
-        return add_list(kc, list, why);
-    }
-    *ret_origin = xasprintf("%s/.kube/config", home ? home : "");
-    return add_file(kc, *ret_origin, true, why);
-}
-
-static enum err from_kubeconfig(const struct kubeconfig *kc, const char *context_name,
-                                const char *ns, const char *origin,
-                                struct kube_target **ret, struct diag *why)
+enum err kube_target_from(const struct kubeconfig *kc, const char *name, const char *ns,
+                          struct kube_target **ret, struct diag *why)
 {
     AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
-    const struct kc_context *context =
-        choose(kc, context_name ? context_name : kc->current, why);
+    const struct kc_context *context = choose(kc, name ? name : kc->current, why);
 
     if (!context)
-        return diag_prefix(why, ERR_CONFIG, "%s", origin);
+        return kc->origin ? diag_prefix(why, ERR_CONFIG, "%s", kc->origin) : ERR_CONFIG;
     enum err e = follow(kc, context, t, why);
     if (e)
         return e;
@@ -328,19 +272,19 @@ static enum err from_kubeconfig(const struct kubeconfig *kc, const char *context
 enum err kube_target_load(const char *kubeconfig, const char *context, const char *ns,
                           struct kube_target **ret, struct diag *why)
 {
-    AUTO(kubeconfig_freep) struct kubeconfig *kc = kubeconfig_create();
-    AUTO_FREE char *origin = NULL;
-    enum err e = add_files(kc, kubeconfig, &origin, why);
+    AUTO(kubeconfig_destroyp) struct kubeconfig *kc = NULL;
+    enum err e = kubeconfig_load(kubeconfig, &kc, why);
 
     if (e)
         return e;
-    if (kubeconfig || !kubeconfig_empty(kc))
-        return from_kubeconfig(kc, context, ns, origin, ret, why);
-    if (!context && service_account_present())
+    kubeconfig_log_warnings(kc);
+    if (!context && !kc->current && service_account_present())
         return service_account_load(SERVICE_ACCOUNT_ROOT, ns, ret, why);
+    if (kubeconfig || !kubeconfig_empty(kc))
+        return kube_target_from(kc, context, ns, ret, why);
     return diag_set(
         why, ERR_NOT_FOUND,
         "no kubeconfig: %s is missing or has no contexts, and this is not a pod; name "
         "one with --kubeconfig or KUBECONFIG",
-        origin);
+        kc->origin);
 }

@@ -10,6 +10,7 @@
 
 #include "base/err.h"
 #include "base/str.h"
+#include "kube/kubeconfig.h"
 
 struct kube_target {
     char
@@ -27,6 +28,11 @@ struct kube_target {
 
     char *token, *token_file, *username, *password; /* or NULL */
 
+    /* Copies of the entries all that came from, file and line included; NULL for a service
+     * account, and `user` NULL for a context whose user is not defined. */
+    struct kc_cluster *cluster;
+    struct kc_user *user;
+
     char *context; /* name, for people; "in-cluster" for a service account */
     char *ns;      /* default namespace */
     char *origin;  /* file it came from, for messages */
@@ -36,6 +42,11 @@ struct kube_target {
  * ~/.kube/config, then the service account.  `context` and `ns` override (may be NULL).
  * ERR_CONFIG, ERR_NOT_FOUND, ERR_ACCESS with a sentence naming file, line and name. */
 MUST_CHECK enum err kube_target_load(const char *kubeconfig, const char *context,
+                                     const char *ns, struct kube_target **ret,
+                                     struct diag *why);
+/* The same of a kubeconfig that was loaded before; `context` NULL: the current one.  *ret
+ * borrows nothing from it. */
+MUST_CHECK enum err kube_target_from(const struct kubeconfig *kc, const char *context,
                                      const char *ns, struct kube_target **ret,
                                      struct diag *why);
 void kube_target_destroy(struct kube_target *t); /* NULL accepted */

@@ -62,6 +62,18 @@ static void takes_a_file_that_says_nothing(void **state)
     }
 }
 
+static void follows_aliases_and_merge_keys(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    struct diag why = { 0 };
+
+    if (apply(c, "port: &p 81\ntarget-port: *p\n<<: {idle-timeout: 5m}\n", &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(c->port, 81);
+    assert_int_equal(c->idle_timeout_ms, 300000);
+}
+
 static void empties_a_list_that_another_file_filled(void **state)
 {
     (void)state;
@@ -105,8 +117,8 @@ static void names_the_line_of_every_mistake(void **state)
         { "- port\n", "c.yaml:1: expected settings, like \"port: 8080\"" },
         { "port\n", "c.yaml:1: expected settings, like \"port: 8080\"" },
         { "[a]: b\n", "c.yaml:1: expected the name of a setting" },
-        { "port: &a 80\ntarget-port: *a\n",
-          "c.yaml:2: target-port: expected a value or a list" },
+        { "port: &a 80\ntarget-port: *b\n",
+          "c.yaml:2: nothing is called &b before this *b" },
         { "port: 80\n---\nport: 81\n",
           "c.yaml:2: a second document; one file holds one" },
         { "port: 80\n\tx: 1\n", NULL },
@@ -182,6 +194,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_scalars_and_lists_in_every_spelling),
         cmocka_unit_test(takes_a_file_that_says_nothing),
+        cmocka_unit_test(follows_aliases_and_merge_keys),
         cmocka_unit_test(empties_a_list_that_another_file_filled),
         cmocka_unit_test(names_the_line_of_every_mistake),
         cmocka_unit_test(does_not_follow_nesting),

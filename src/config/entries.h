@@ -1,0 +1,37 @@
+/* config/entries.h - a configuration file, one value at a time
+ *
+ *     port: 8080                  one entry
+ *     listen: [ ":80", ":81" ]    two entries, both in_list
+ *
+ * A mapping whose values are scalars or lists of scalars.  Deeper nesting, a key without a
+ * value and a second document are errors; of a key that has no value to lend the user
+ * decides what is wrong, because the key may be.  Private to config/.
+ */
+#pragma once
+
+#include "base/str.h"
+
+struct entries;
+
+struct entry {
+    struct str key;
+    struct str value; /* of an empty list: "" */
+    unsigned line;    /* of the value, from 1 */
+    bool in_list;
+    bool first;          /* not a further element of the same list */
+    const char *problem; /* there is no value, and this is why; the last entry then, and
+                            `line` is the key's.  NULL: it has one */
+};
+
+/* Borrows all until it is destroyed.  Complaints begin with "name:line". */
+struct entries *entries_create(const char *name, struct str text, struct diag *why);
+void entries_destroy(struct entries *s); /* NULL accepted */
+static inline void entries_destroyp(struct entries **s)
+{
+    entries_destroy(*s);
+}
+
+/* OK          *ret is the next entry; its texts are valid until the next call
+ * ERR_EOF     there are no more
+ * ERR_CONFIG, ERR_LIMIT  *why says what is wrong and where; do not call again */
+MUST_CHECK enum err entries_next(struct entries *s, struct entry *ret);
