@@ -12,7 +12,7 @@ void map_set_seed(uint64_t seed)
     map_seed = seed;
 }
 
-static uint64_t hash_key(struct str key)
+uint64_t map_hash(struct str key)
 {
     return str_hash_seeded(key, map_seed);
 }
@@ -62,7 +62,7 @@ static struct map_entry *probe(const struct map *m, struct str key, uint64_t has
 
 void *map_get(const struct map *m, struct str key)
 {
-    return m->capacity ? probe(m, key, hash_key(key))->value : NULL;
+    return m->capacity ? probe(m, key, map_hash(key))->value : NULL;
 }
 
 /* A larger table, or the same size when dead slots were what filled it. */
@@ -85,7 +85,7 @@ void *map_set(struct map *m, struct str key, void *value)
 {
     if (m->used + 1 > m->capacity / 4 * 3)
         rebuild(m);
-    uint64_t hash = hash_key(key);
+    uint64_t hash = map_hash(key);
     struct map_entry *e = probe(m, key, hash);
     void *old = e->value;
     if (!e->key) {
@@ -101,7 +101,7 @@ void *map_remove(struct map *m, struct str key)
 {
     if (!m->capacity)
         return NULL;
-    struct map_entry *e = probe(m, key, hash_key(key));
+    struct map_entry *e = probe(m, key, map_hash(key));
     if (!e->key)
         return NULL;
     void *value = e->value;

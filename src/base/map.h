@@ -25,6 +25,8 @@ struct map {
  * are reproducible, and whoever chooses keys can make them collide. */
 void map_set_seed(uint64_t seed);
 
+uint64_t map_hash(struct str key); /* as maps hash it */
+
 void map_init(struct map *m);
 void map_finish(struct map *m);
 

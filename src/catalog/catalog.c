@@ -17,53 +17,6 @@
 #define THROTTLED_KEEP_MAX_MS 10000
 #define KEY_ROOM 520
 
-/* --- pods: how many entries hold each --- */
-
-static void hold_pods(struct catalog *c, const struct service *s)
-{
-    for (size_t i = 0; i < s->endpoint_count; i++) {
-        struct str key = str_of(s->endpoints[i]->key);
-        uintptr_t count = (uintptr_t)map_get(&c->held, key);
-        map_set(&c->held, key, (void *)(count + 1));
-    }
-}
-
-/* True when this was the last entry that held it. */
-static bool drop_pod(struct catalog *c, struct str key)
-{
-    uintptr_t count = (uintptr_t)map_get(&c->held, key);
-
-    if (count > 1)
-        map_set(&c->held, key, (void *)(count - 1));
-    else if (count == 1)
-        map_remove(&c->held, key);
-    return count == 1;
-}
-
-static void tell_gone(struct catalog *c, const char *key)
-{
-    log_debug(NO_ID, "endpoint gone", LOG_S("pod", key));
-    if (c->gone)
-        c->gone(c->gone_owner, key);
-}
-
-/* New before old, so that a pod in both is never gone in between. */
-static void replace_service(struct record *r, struct service *service)
-{
-    struct catalog *c = r->catalog;
-    struct service *old = r->service;
-
-    if (service)
-        hold_pods(c, service);
-    r->service = service;
-    if (c->change && (old || service))
-        c->change(c->change_owner, old, service);
-    for (size_t i = 0; old && i < old->endpoint_count; i++)
-        if (drop_pod(c, str_of(old->endpoints[i]->key)))
-            tell_gone(c, old->endpoints[i]->key);
-    service_unref(old);
-}
-
 /* --- records --- */
 
 static struct str record_key(enum what what, struct str ns, struct str name,
@@ -84,12 +37,10 @@ static void record_destroy(struct record *r)
     fetch_destroy(r->fetch);
     list_remove(&r->used);
     list_remove(&r->changed);
-    spec_destroy(r->spec);
+    spec_unref(r->spec);
     slice_list_finish(&r->slices);
     service_unref(r->service);
-    free(r->key);
-    free(r->ns);
-    free(r->name);
+    free(r->failure);
     free(r);
 }
 
@@ -120,8 +71,7 @@ static void drop_record(struct record *r)
 {
     struct catalog *c = r->catalog;
 
-    for (size_t i = 0; r->service && i < r->service->endpoint_count; i++)
-        (void)drop_pod(c, str_of(r->service->endpoints[i]->key));
+    held_forget(r);
     leave_used(r);
     map_remove(&c->records, str_of(r->key));
     record_destroy(r);
@@ -165,6 +115,37 @@ struct record *record_find(const struct catalog *c, enum what what, struct str n
     return map_get(&c->records, record_key(what, ns, name, room));
 }
 
+static const char *put(char **at, struct str text)
+{
+    char *to = *at;
+
+    memcpy(to, text.at, text.len);
+    to[text.len] = '\0';
+    *at += text.len + 1;
+    return to;
+}
+
+static struct record *record_create(struct catalog *c, enum what what, struct str key,
+                                    struct str ns, struct str name)
+{
+    struct record *r = xcalloc(1, sizeof(*r) + key.len + ns.len + name.len + 3);
+    char *at = (char *)(r + 1);
+
+    *r = (struct record){
+        .catalog = c,
+        .what = what,
+        .key = put(&at, key),
+        .ns = put(&at, ns),
+        .name = put(&at, name),
+        .result = ERR_AGAIN,
+        .used_at = c->sched->now,
+    };
+    list_init(&r->lookups);
+    list_init(&r->used);
+    list_init(&r->changed);
+    return r;
+}
+
 struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
                              struct str name)
 {
@@ -176,19 +157,7 @@ struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
         return r;
     if (c->used_count >= RECORDS_MAX && !make_room(c))
         return NULL;
-    r = xcalloc(1, sizeof(*r));
-    *r = (struct record){
-        .catalog = c,
-        .what = what,
-        .key = str_dup(key),
-        .ns = str_dup(ns),
-        .name = str_dup(name),
-        .result = ERR_AGAIN,
-        .used_at = c->sched->now,
-    };
-    list_init(&r->lookups);
-    list_init(&r->used);
-    list_init(&r->changed);
+    r = record_create(c, what, key, ns, name);
     map_set(&c->records, key, r);
     place_in_used(r);
     return r;
@@ -215,9 +184,14 @@ bool record_awaited(const struct record *r)
 static void answer(struct lookup *l, const struct record *r)
 {
     l->result = r->result;
-    l->error = r->error;
-    l->missing_verb = r->verb;
-    l->missing_resource = r->resource;
+    if (r->failure) {
+        l->error = r->failure->error;
+        l->missing_verb = r->failure->verb;
+        l->missing_resource = r->failure->resource;
+    } else {
+        l->error = (struct api_error){ .code = OK };
+        l->missing_verb = l->missing_resource = NULL;
+    }
     l->service = r->result == OK ? service_ref(r->service) : NULL;
 }
 
@@ -272,13 +246,12 @@ void record_publish(struct record *r, struct service *service)
     else if (r->service)
         service->last_ready = r->service->last_ready;
 
-    r->error = (struct api_error){ .code = OK };
-    r->verb = r->resource = NULL;
+    free(TAKE(r->failure));
     settle(r, OK, r->catalog->settings.keep_ms);
     if (changed) {
         if (!same_left_out(r->service, service))
             log_left_out(r, service);
-        replace_service(r, service);
+        held_replace(r, service);
         log_entry(r);
     } else {
         service_unref(service);
@@ -314,6 +287,17 @@ static uint64_t keep_failure_ms(const struct api_error *e)
     return ms > TROUBLE_KEEP_MS ? ms : TROUBLE_KEEP_MS;
 }
 
+/* The error may be the one that is noted already. */
+static void note_failure(struct record *r, const struct api_error *error,
+                         const char *verb, const char *resource)
+{
+    struct failure failure = { *error, verb, resource };
+
+    if (!r->failure)
+        r->failure = xmalloc(sizeof(*r->failure));
+    *r->failure = failure;
+}
+
 void record_fail(struct record *r, const struct api_error *error, const char *verb,
                  const char *resource)
 {
@@ -327,12 +311,10 @@ void record_fail(struct record *r, const struct api_error *error, const char *ve
         return;
     }
     bool changed = r->result != error->code;
-    r->error = *error;
-    r->verb = forbidden ? verb : NULL;
-    r->resource = forbidden ? resource : NULL;
+    note_failure(r, error, forbidden ? verb : NULL, forbidden ? resource : NULL);
     settle(r, error->code, keep_ms);
     if (error->code == ERR_NOT_FOUND)
-        replace_service(r, NULL);
+        held_replace(r, NULL);
     tell(r, changed);
 }
 

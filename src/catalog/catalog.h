@@ -14,29 +14,31 @@
 #include "base/sched.h"
 #include "kube/api.h"
 
+struct service_spec;
+
 /* One pod that can serve.  Immutable; lives as long as its service entry is referenced,
  * and longer through endpoint_ref. */
 struct endpoint {
     unsigned refs;
-    char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
-    char *key;            /* "NS/POD/UID" identifies it: a replaced pod has another, and a
+    const char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
+    const char *key; /* "NS/POD/UID" identifies it: a replaced pod has another, and a
                              slice that claims a foreign UID gets nothing by it */
-    char *ip, *node;      /* may be NULL */
-    char *hostname;       /* the endpoint's own label (StatefulSet), or NULL */
-    bool ready;           /* may get new work */
-    bool terminating;     /* last resort */
+    const char *ip, *node; /* may be NULL */
+    const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
+    bool ready;            /* may get new work */
+    bool terminating;      /* last resort */
     /* Per service port: the container's port, 0: it has none.  A reference, see
      * container_ports.h; NULL: no port of a service leads here. */
     const uint16_t *ports;
 };
 
 struct service_port {
-    char *name; /* "" when unnamed */
+    const char *name; /* "" when unnamed */
     uint16_t number;
-    bool tcp;           /* false: UDP or SCTP, which port-forward cannot carry */
-    char *app_protocol; /* or NULL */
-    char *target_name;  /* a named targetPort, or NULL */
-    uint16_t target;    /* a numeric targetPort (number itself when absent), 0 if named */
+    bool tcp;                 /* false: UDP or SCTP, which port-forward cannot carry */
+    const char *app_protocol; /* or NULL */
+    const char *target_name;  /* a named targetPort, or NULL */
+    uint16_t target; /* a numeric targetPort (number itself when absent), 0 if named */
 };
 
 enum service_kind {
@@ -50,10 +52,10 @@ enum service_kind {
 struct service {
     unsigned refs;
     enum service_kind kind;
-    char *ns, *name;
-    char *external_name; /* SERVICE_EXTERNAL */
+    const char *ns, *name;
+    const char *external_name; /* SERVICE_EXTERNAL */
     bool has_selector, headless, sticky /* sessionAffinity: ClientIP */;
-    struct service_port *ports;
+    const struct service_port *ports;
     size_t port_count;
     struct endpoint **endpoints; /* ready first, then not ready, terminating last */
     size_t endpoint_count;
@@ -65,6 +67,7 @@ struct service {
     size_t pods_over;  /* of those: Succeeded or Failed, which no pod leaves again */
     char *pods_note; /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
     uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
+    struct service_spec *spec; /* private: a reference; owns the texts and ports above */
 };
 
 struct endpoint *endpoint_ref(const struct endpoint *e);

@@ -121,7 +121,18 @@ static char *selector_of(const json_t *spec)
 
 /* --- ports --- */
 
-static void add_port(struct service_spec *s, const json_t *o)
+struct ports {
+    struct service_port *at;
+    size_t count, left_out;
+};
+
+static void ports_finish(struct ports *p)
+{
+    free(p->at);
+}
+
+/* Borrows the names. */
+static void add_port(struct ports *p, const json_t *o)
 {
     json_int_t number = json_integer_value(json_object_get(o, "containerPort"));
     const char *name = json_string_value(json_object_get(o, "name"));
@@ -130,45 +141,49 @@ static void add_port(struct service_spec *s, const json_t *o)
 
     if (number <= 0 || number > UINT16_MAX)
         return;
-    if (s->port_count == PORTS_MAX) {
-        s->left_out++;
+    if (p->count == PORTS_MAX) {
+        p->left_out++;
         return;
     }
-    if ((s->port_count & (s->port_count - 1)) == 0)
-        s->ports = xrealloc(s->ports,
-                            (s->port_count ? s->port_count * 2 : 1) * sizeof(*s->ports));
-    s->ports[s->port_count++] = (struct service_port){
-        .name = xstrdup(named ? name : ""),
+    if ((p->count & (p->count - 1)) == 0)
+        p->at = xrealloc(p->at, (p->count ? p->count * 2 : 1) * sizeof(*p->at));
+    p->at[p->count++] = (struct service_port){
+        .name = named ? name : "",
         .number = (uint16_t)number,
         .tcp = !protocol || strcmp(protocol, "TCP") == 0,
-        .target_name = named ? xstrdup(name) : NULL, /* it may differ from pod to pod */
+        .target_name = named ? name : NULL, /* it may differ from pod to pod */
         .target = named ? 0 : (uint16_t)number,
     };
 }
 
-static void add_ports(struct service_spec *s, const json_t *pod_spec)
+static void add_ports(struct ports *p, const json_t *pod_spec)
 {
     size_t i, j;
     json_t *container, *port;
 
     json_array_foreach(json_object_get(pod_spec, "containers"), i, container)
         json_array_foreach(json_object_get(container, "ports"), j, port)
-            add_port(s, port);
+            add_port(p, port);
 }
 
 /* --- the whole --- */
 
-static struct service_spec *spec_of(const char *ns, const char *name, char *selector,
-                                    const json_t *pod_spec)
+static struct service_spec *spec_of(const char *ns, const char *name,
+                                    const char *selector, const json_t *pod_spec)
 {
-    struct service_spec *s = xcalloc(1, sizeof(*s));
+    AUTO(ports_finish) struct ports ports = { 0 };
 
-    s->kind = SERVICE_DEPLOYMENT;
-    s->ns = xstrdup(ns);
-    s->name = xstrdup(name);
-    s->selector = selector;
-    add_ports(s, pod_spec);
-    return s;
+    add_ports(&ports, pod_spec);
+    const struct service_spec loose = {
+        .kind = SERVICE_DEPLOYMENT,
+        .ns = ns,
+        .name = name,
+        .selector = selector,
+        .ports = ports.at,
+        .port_count = ports.count,
+        .left_out = ports.left_out,
+    };
+    return spec_pack(&loose);
 }
 
 enum err deployment_parse(const json_t *object, struct service_spec **ret,
@@ -181,7 +196,7 @@ enum err deployment_parse(const json_t *object, struct service_spec **ret,
 
     if (!ns || !name || !is_plain_name(str_of(ns)) || !is_plain_name(str_of(name)))
         return diag_set(why, ERR_PROTO, "deployments without a name");
-    char *selector = selector_of(spec);
+    AUTO_FREE char *selector = selector_of(spec);
     if (!selector)
         return diag_set(why, ERR_PROTO, "deployments \"%s\": selector is not usable",
                         name);
@@ -221,7 +236,8 @@ bool deployment_made(const char *deployment, const json_t *pod)
 struct service_spec *deployment_from_pod(const char *ns, const char *name,
                                          const json_t *pod)
 {
-    char *selector = xasprintf("of deployment %s", name); /* for messages only */
+    AUTO_FREE char *selector =
+        xasprintf("of deployment %s", name); /* for messages only */
 
     return spec_of(ns, name, selector, json_object_get(pod, "spec"));
 }

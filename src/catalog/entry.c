@@ -1,71 +1,12 @@
 #include "catalog/entry.h"
 
-#include <stdarg.h>
-#include <stdio.h>
-
 #include "base/map.h"
 #include "base/own.h"
 #include "catalog/container_ports.h"
+#include "catalog/endpoint.h"
+#include "catalog/note.h"
 
 #define ENDPOINTS_MAX 5000
-#define NOTE_SIZE 512
-#define NOTE_PODS 5
-
-struct endpoint *endpoint_ref(const struct endpoint *e)
-{
-    struct endpoint *shared = (struct endpoint *)e;
-
-    shared->refs++;
-    return shared;
-}
-
-void endpoint_unref(struct endpoint *e)
-{
-    if (!e || --e->refs)
-        return;
-    free(e->ns);
-    free(e->pod);
-    free(e->uid);
-    free(e->key);
-    free(e->ip);
-    free(e->node);
-    free(e->hostname);
-    container_ports_unref(e->ports);
-    free(e);
-}
-
-struct service *service_ref(const struct service *s)
-{
-    struct service *shared = (struct service *)s;
-
-    shared->refs++;
-    return shared;
-}
-
-void service_unref(struct service *s)
-{
-    if (!s || --s->refs)
-        return;
-    for (size_t i = 0; i < s->endpoint_count; i++)
-        endpoint_unref(s->endpoints[i]);
-    for (size_t i = 0; i < s->port_count; i++) {
-        free(s->ports[i].name);
-        free(s->ports[i].app_protocol);
-        free(s->ports[i].target_name);
-    }
-    free(s->endpoints);
-    free(s->ports);
-    free(s->ns);
-    free(s->name);
-    free(s->external_name);
-    free(s->pods_note);
-    free(s);
-}
-
-uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index)
-{
-    return index < s->port_count && e->ports ? e->ports[index] : 0;
-}
 
 bool entry_has_ready(const struct service *s)
 {
@@ -78,50 +19,28 @@ bool entry_has_ready(const struct service *s)
 struct builder {
     struct service *service;
     const struct map *missing; /* or NULL */
-    struct map by_key;
+    struct endpoint_index by_key;
     struct container_ports ports;
     struct map by_address; /* of pods, for slices that name an address only */
     size_t strangers;      /* endpoints that are not pods */
 };
 
-static struct service *service_from_spec(const struct service_spec *spec)
-{
-    struct service *s = xcalloc(1, sizeof(*s));
-
-    *s = (struct service){
-        .refs = 1,
-        .kind = spec->kind,
-        .ns = xstrdup(spec->ns),
-        .name = xstrdup(spec->name),
-        .external_name = xstrdup_or_null(spec->external_name),
-        .has_selector = spec->selector != NULL,
-        .headless = spec->headless,
-        .sticky = spec->sticky,
-        .ports = xcalloc(spec->port_count + 1, sizeof(*s->ports)),
-        .port_count = spec->port_count,
-        .ports_left_out = spec->left_out,
-    };
-    for (size_t i = 0; i < spec->port_count; i++) {
-        s->ports[i] = spec->ports[i];
-        s->ports[i].name = xstrdup(spec->ports[i].name);
-        s->ports[i].app_protocol = xstrdup_or_null(spec->ports[i].app_protocol);
-        s->ports[i].target_name = xstrdup_or_null(spec->ports[i].target_name);
-    }
-    return s;
-}
-
 static void builder_init(struct builder *b, const struct service_spec *spec,
                          const struct map *missing)
 {
-    *b = (struct builder){ .service = service_from_spec(spec), .missing = missing };
-    map_init(&b->by_key);
+    *b = (struct builder){ .service = service_create(spec), .missing = missing };
     map_init(&b->by_address);
     container_ports_init(&b->ports, b->service->ports, b->service->port_count);
 }
 
-static bool is_missing(const struct builder *b, const char *key)
+static bool is_missing(const struct builder *b, struct str key)
 {
-    return b->missing && map_get(b->missing, str_of(key));
+    return b->missing && map_get(b->missing, key);
+}
+
+static bool is_full(const struct builder *b)
+{
+    return b->service->endpoint_count == ENDPOINTS_MAX;
 }
 
 /* Takes it; one too many is left out. */
@@ -129,16 +48,20 @@ static void add_endpoint(struct builder *b, struct endpoint *e)
 {
     struct service *s = b->service;
 
-    if (s->endpoint_count == ENDPOINTS_MAX) {
+    if (is_full(b)) {
         s->endpoints_left_out++;
         endpoint_unref(e);
         return;
     }
-    if ((s->endpoint_count & (s->endpoint_count - 1)) == 0) {
-        size_t room = s->endpoint_count ? s->endpoint_count * 2 : 1;
-        s->endpoints = xrealloc(s->endpoints, room * sizeof(struct endpoint *));
-    }
-    s->endpoints[s->endpoint_count++] = e;
+    service_add_endpoint(s, e);
+    endpoint_index_add(&b->by_key, s->endpoints, s->endpoint_count - 1);
+}
+
+/* The place of the endpoint with that key, or NULL. */
+static struct endpoint **find_endpoint(const struct builder *b, struct str key)
+{
+    size_t place = endpoint_index_find(&b->by_key, b->service->endpoints, key);
+    return place == SIZE_MAX ? NULL : &b->service->endpoints[place];
 }
 
 /* 0 is the best. */
@@ -164,20 +87,15 @@ static struct service *finish(struct builder *b)
 
     if (s->endpoint_count)
         qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
-    map_finish(&b->by_key);
+    endpoint_index_finish(&b->by_key);
     map_finish(&b->by_address);
     container_ports_finish(&b->ports);
     return s;
 }
 
-static bool is_running(const struct pod *p)
-{
-    return strcmp(p->phase, "Running") == 0;
-}
-
 static bool can_serve(const struct pod *p)
 {
-    return is_running(p) && (!p->terminating || p->ready);
+    return pod_is_running(p) && (!p->terminating || p->ready);
 }
 
 /* An address that several pods of the namespace have. */
@@ -195,7 +113,7 @@ static void index_addresses(struct builder *b, const struct pod_list *pods)
 {
     for (size_t i = 0; i < pods->count; i++) {
         struct pod *p = pods->at[i];
-        bool counts = can_serve(p) && !p->host_network && !is_missing(b, p->key);
+        bool counts = can_serve(p) && !p->host_network && !is_missing(b, str_of(p->key));
         for (size_t k = 0; counts && k < POD_IPS_MAX && p->ips[k]; k++)
             add_address(&b->by_address, p->ips[k], p);
     }
@@ -214,66 +132,74 @@ static void add_ports(struct builder *b, struct endpoint *e, const uint16_t *mor
     e->ports = both;
 }
 
-static struct endpoint *endpoint_from_slice(const struct slice_endpoint *from,
-                                            const uint16_t *ports)
+/* Borrows all but the ports. */
+static struct endpoint endpoint_from_slice(const struct slice *slice,
+                                           const struct slice_endpoint *from,
+                                           const uint16_t *ports)
 {
-    struct endpoint *e = xcalloc(1, sizeof(*e));
-
-    *e = (struct endpoint){
-        .refs = 1,
-        .ns = xstrdup(from->ns),
-        .pod = xstrdup(from->pod),
-        .uid = xstrdup(from->uid),
-        .key = xstrdup(from->key),
-        .ip = xstrdup_or_null(from->ip),
-        .node = xstrdup_or_null(from->node),
-        .hostname = xstrdup_or_null(from->hostname),
+    return (struct endpoint){
+        .ns = slice->ns,
+        .pod = from->pod,
+        .uid = from->uid,
+        .ip = from->ip,
+        .node = from->node,
+        .hostname = from->hostname,
         .ready = from->ready && !from->terminating,
         .terminating = from->terminating,
         .ports = container_ports_ref(ports),
     };
-    return e;
+}
+
+/* IPv4 where there are both. */
+static bool is_better_address(const char *ip, const char *than)
+{
+    return ip && (!than || (strchr(than, ':') && !strchr(ip, ':')));
 }
 
 /* The same pod again: its other address family, a slice for another port, or one that is
  * about to lose it.  Whichever says more wins. */
-static void merge(struct endpoint *e, const struct slice_endpoint *from)
+static void merge(struct endpoint **place, const struct slice_endpoint *from)
 {
+    struct endpoint *e = *place, both;
+
     e->terminating = e->terminating || from->terminating;
     e->ready = (e->ready || from->ready) && !e->terminating;
-    if (!e->hostname)
-        e->hostname = xstrdup_or_null(from->hostname);
-    if (from->ip && (!e->ip || (strchr(e->ip, ':') && !strchr(from->ip, ':')))) {
-        free(e->ip);
-        e->ip = xstrdup(from->ip);
-    }
+    bool names_it = !e->hostname && from->hostname;
+    bool better = is_better_address(from->ip, e->ip);
+    if (!names_it && !better)
+        return;
+    both = *e;
+    both.hostname = names_it ? from->hostname : e->hostname;
+    both.ip = better ? from->ip : e->ip;
+    container_ports_ref(both.ports);
+    *place = endpoint_pack(&both);
+    endpoint_unref(e);
 }
 
-static void add_named(struct builder *b, const struct slice_endpoint *from,
-                      const uint16_t *ports)
+static void add_named(struct builder *b, const struct slice *slice,
+                      const struct slice_endpoint *from, const uint16_t *ports)
 {
-    if ((from->terminating && !from->serving) || is_missing(b, from->key))
-        return;
+    char room[ENDPOINT_KEY_ROOM];
+    struct str key = endpoint_key(slice->ns, from->pod, from->uid, room);
 
-    struct endpoint *e = map_get(&b->by_key, str_of(from->key));
-    if (e) {
-        merge(e, from);
-        add_ports(b, e, ports);
+    if ((from->terminating && !from->serving) || is_missing(b, key))
         return;
-    }
-    if (b->service->endpoint_count < ENDPOINTS_MAX) {
-        e = endpoint_from_slice(from, ports);
-        map_set(&b->by_key, str_of(from->key), e);
-        add_endpoint(b, e);
-    } else {
+    struct endpoint **known = find_endpoint(b, key);
+    if (known) {
+        merge(known, from);
+        add_ports(b, *known, ports);
+    } else if (is_full(b)) {
         b->service->endpoints_left_out++;
+    } else {
+        struct endpoint e = endpoint_from_slice(slice, from, ports);
+        add_endpoint(b, endpoint_pack(&e));
     }
 }
 
 /* A slice written by hand names an address only.  The pod that has it serves, with the
  * slice's word for whether it is ready. */
-static void add_by_address(struct builder *b, const struct slice_endpoint *from,
-                           const uint16_t *ports)
+static void add_by_address(struct builder *b, const struct slice *slice,
+                           const struct slice_endpoint *from, const uint16_t *ports)
 {
     const struct pod *pod = map_get(&b->by_address, str_of(from->ip));
 
@@ -282,26 +208,24 @@ static void add_by_address(struct builder *b, const struct slice_endpoint *from,
         return;
     }
     struct slice_endpoint named = *from;
-    named.ns = pod->ns;
     named.pod = pod->name;
     named.uid = pod->uid;
-    named.key = pod->key;
     named.node = pod->node;
     named.terminating = from->terminating || pod->terminating;
     b->service->from_pods = true;
-    add_named(b, &named, ports);
+    add_named(b, slice, &named, ports);
 }
 
-static void add_from_slice(struct builder *b, const struct slice_endpoint *from,
-                           const uint16_t *ports)
+static void add_from_slice(struct builder *b, const struct slice *slice,
+                           const struct slice_endpoint *from, const uint16_t *ports)
 {
     bool by_address = from->address_only && !b->service->has_selector;
 
     b->service->by_address += by_address;
     if (by_address)
-        add_by_address(b, from, ports);
+        add_by_address(b, slice, from, ports);
     else if (from->pod)
-        add_named(b, from, ports);
+        add_named(b, slice, from, ports);
     else
         b->strangers++;
 }
@@ -316,132 +240,57 @@ static void add_slice(struct builder *b, const struct slice *slice)
         return;
     }
     for (size_t i = 0; i < slice->endpoint_count; i++)
-        add_from_slice(b, &slice->endpoints[i], ports);
+        add_from_slice(b, slice, &slice->endpoints[i], ports);
     container_ports_unref(ports);
 }
 
-/* --- notes: why nothing can serve --- */
-
-struct note {
-    char text[NOTE_SIZE];
-    size_t len;
-};
-
-PRINTF_LIKE(2, 3) static void say(struct note *n, const char *format, ...)
+static void write_note(struct service *s, const struct service_spec *spec,
+                       const struct pod_list *pods, size_t strangers)
 {
-    va_list args;
-
-    va_start(args, format);
-    int wanted = vsnprintf(n->text + n->len, sizeof(n->text) - n->len, format, args);
-    va_end(args);
-    if (wanted > 0)
-        n->len += (size_t)wanted;
-    if (n->len >= sizeof(n->text))
-        n->len = sizeof(n->text) - 1;
-}
-
-static bool is_over(const struct pod *p)
-{
-    return strcmp(p->phase, "Succeeded") == 0 || strcmp(p->phase, "Failed") == 0;
+    if (!entry_has_ready(s))
+        s->pods_note = note_of_service(s, spec->selector, pods, strangers);
 }
 
 static void count_pods(struct service *s, const struct pod_list *pods)
 {
     s->pods_seen = pods->count + pods->left_out;
     for (size_t i = 0; i < pods->count; i++)
-        s->pods_over += is_over(pods->at[i]);
-}
-
-/* "web-1 Pending (ImagePullBackOff)" */
-static void say_pod(struct note *n, const struct pod *p)
-{
-    const char *state = p->terminating               ? "terminating"
-                        : is_running(p) && !p->ready ? "not ready"
-                                                     : p->phase;
-
-    say(n, "%s %s", p->name, state);
-    if (p->reason)
-        say(n, " (%s)", p->reason);
-}
-
-static void say_pods(struct note *n, const struct pod_list *pods, const char *selector)
-{
-    bool running = false;
-
-    if (pods->count == 0) {
-        say(n, "no pod matches selector %s", selector);
-        return;
-    }
-    for (size_t i = 0; i < pods->count; i++)
-        running = running || is_running(pods->at[i]);
-    say(n, "%zu pod%s selector %s, none is %s: ", pods->count,
-        pods->count == 1 ? " matches" : "s match", selector,
-        running ? "ready" : "running");
-    for (size_t i = 0; i < pods->count && i < NOTE_PODS; i++) {
-        say(n, "%s", i ? ", " : "");
-        say_pod(n, pods->at[i]);
-    }
-    if (pods->count > NOTE_PODS)
-        say(n, " and %zu more", pods->count - NOTE_PODS);
-}
-
-static void write_note(struct service *s, const struct service_spec *spec,
-                       const struct pod_list *pods, size_t strangers)
-{
-    struct note n = { .len = 0 };
-
-    if (entry_has_ready(s))
-        return;
-    if (pods && spec->selector)
-        say_pods(&n, pods, spec->selector);
-    if (strangers)
-        say(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
-            n.len ? "; " : "", strangers, strangers == 1 ? " is" : "s are",
-            strangers == 1 ? "" : "s");
-    if (strangers && s->by_address)
-        say(&n, " (an address counts when exactly one pod of the namespace has it)");
-    if (n.len)
-        s->pods_note = xstrdup(n.text);
+        s->pods_over += pod_is_over(pods->at[i]);
 }
 
 /* --- from pods --- */
 
-/* The ports are a reference that is taken over; NULL: it has none. */
+/* The ports are a reference that is taken over; NULL: it has none.  not_ready_too: ready
+ * or not, unless it is terminating. */
 static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct service *s,
-                                          const uint16_t *ports)
+                                          const uint16_t *ports, bool not_ready_too)
 {
-    struct endpoint *e = xcalloc(1, sizeof(*e));
-
-    *e = (struct endpoint){
-        .refs = 1,
-        .ns = xstrdup(pod->ns),
-        .pod = xstrdup(pod->name),
-        .uid = xstrdup(pod->uid),
-        .key = xstrdup(pod->key),
-        .ip = xstrdup_or_null(pod->ips[0]),
-        .node = xstrdup_or_null(pod->node),
-        .ready = pod->ready && !pod->terminating,
+    bool member = pod->hostname && pod->subdomain && strcmp(pod->subdomain, s->name) == 0;
+    struct endpoint e = {
+        .ns = pod->ns,
+        .pod = pod->name,
+        .uid = pod->uid,
+        .ip = pod->ips[0],
+        .node = pod->node,
+        .hostname = member ? pod->hostname : NULL,
+        .ready = (pod->ready || not_ready_too) && !pod->terminating,
         .terminating = pod->terminating,
         .ports = ports,
     };
-    if (pod->hostname && pod->subdomain && strcmp(pod->subdomain, s->name) == 0)
-        e->hostname = xstrdup(pod->hostname);
-    return e;
+    return endpoint_pack(&e);
 }
 
 static struct endpoint *candidate(struct builder *b, const struct service_spec *spec,
                                   const struct pod *p)
 {
-    if (!can_serve(p) || is_missing(b, p->key))
+    if (!can_serve(p) || is_missing(b, str_of(p->key)))
         return NULL;
     const uint16_t *ports = container_ports_of_pod(&b->ports, p);
     if (!ports) {
         b->service->endpoints_left_out++;
         return NULL;
     }
-    struct endpoint *e = endpoint_from_pod(p, b->service, ports);
-    e->ready = e->ready || (spec->not_ready_too && !e->terminating);
-    return e;
+    return endpoint_from_pod(p, b->service, ports, spec->not_ready_too);
 }
 
 struct service *entry_from_pods(const struct service_spec *spec,
@@ -478,15 +327,15 @@ static void add_ready_pod(struct builder *b, const struct service_spec *spec,
                           const struct pod *p)
 {
     struct endpoint *e = candidate(b, spec, p);
-    struct endpoint *known = e ? map_get(&b->by_key, str_of(e->key)) : NULL;
+    struct endpoint **known = e ? find_endpoint(b, str_of(e->key)) : NULL;
 
-    if (!e || !e->ready || (known && known->terminating)) {
+    if (!e || !e->ready || (known && (*known)->terminating)) {
         endpoint_unref(e);
         return;
     }
     b->service->from_pods = true;
     if (known) {
-        known->ready = true;
+        (*known)->ready = true;
         endpoint_unref(e);
     } else {
         add_endpoint(b, e);
@@ -520,27 +369,19 @@ struct service *entry_from_slices(const struct service_spec *spec,
 
 struct service *entry_for_pod(const struct pod *pod)
 {
-    struct service *s = xcalloc(1, sizeof(*s));
+    const struct service_spec loose = { .kind = SERVICE_POD,
+                                        .ns = pod->ns,
+                                        .name = pod->name };
+    struct service_spec *spec = spec_pack(&loose);
+    struct service *s = service_create(spec);
 
-    *s = (struct service){
-        .refs = 1,
-        .kind = SERVICE_POD,
-        .ns = xstrdup(pod->ns),
-        .name = xstrdup(pod->name),
-        .ports = xcalloc(1, sizeof(*s->ports)),
-        .pods_seen = 1,
-        .pods_over = is_over(pod),
-    };
-    if (can_serve(pod)) {
-        s->endpoints = xcalloc(1, sizeof(struct endpoint *));
-        s->endpoints[s->endpoint_count++] = endpoint_from_pod(pod, s, NULL);
-    }
-    if (!entry_has_ready(s)) {
-        struct note n = { .len = 0 };
-        say(&n, "pod ");
-        say_pod(&n, pod);
-        s->pods_note = xstrdup(n.text);
-    }
+    spec_unref(spec);
+    s->pods_seen = 1;
+    s->pods_over = pod_is_over(pod);
+    if (can_serve(pod))
+        service_add_endpoint(s, endpoint_from_pod(pod, s, NULL, false));
+    if (!entry_has_ready(s))
+        s->pods_note = note_of_pod(pod);
     return s;
 }
 

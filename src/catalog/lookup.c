@@ -78,7 +78,7 @@ static void on_service(void *owner, json_t *object)
         log_bad(&why);
         return;
     }
-    spec_destroy(f->spec);
+    spec_unref(f->spec);
     f->spec = spec;
 }
 
@@ -132,7 +132,7 @@ static void on_deployment(void *owner, json_t *object)
         log_bad(&why);
         return;
     }
-    spec_destroy(f->spec);
+    spec_unref(f->spec);
     f->spec = spec;
 }
 
@@ -515,7 +515,7 @@ void fetch_destroy(struct fetch *f)
     api_call_finish(&f->slices);
     api_call_finish(&f->pods);
     task_cancel(&f->task);
-    spec_destroy(f->spec);
+    spec_unref(f->spec);
     slice_list_finish(&f->slice_list);
     pod_list_finish(&f->pod_list);
     map_finish(&f->addresses);

@@ -1,126 +1,86 @@
+/* catalog/objects.c - what is read of a service and of an endpoint slice
+ *
+ * Parsers gather fields that are borrowed from the JSON, and the result is copied into one
+ * block of memory: of a large cluster there are tens of thousands.
+ */
 #include "catalog/objects.h"
 
 #include "base/own.h"
+#include "catalog/reader.h"
 
-#define TEXT_MAX 1024
 #define UID_MAX 64 /* real ones have 36 characters */
 #define SELECTOR_MAX 8192
 #define SERVICE_LABEL "kubernetes.io/service-name"
 
-/* Reads fields and remembers the first whose type was wrong, so that a parser is a list
- * of fields and one question at its end. */
-struct reader {
-    const char *wrong;
-};
+/* --- packing --- */
 
-static const json_t *field(const json_t *o, const char *key)
+static size_t room_of(const char *text)
 {
-    const json_t *v = json_object_get(o, key);
-    return json_is_null(v) ? NULL : v;
+    return text ? strlen(text) + 1 : 0;
 }
 
-static const json_t *checked(struct reader *r, const json_t *v, json_type type,
-                             const char *key)
+/* Copies a text to *at, and moves that behind it. */
+static const char *put(char **at, const char *text)
 {
-    if (v && json_typeof(v) != type) {
-        if (!r->wrong)
-            r->wrong = key;
+    size_t room = room_of(text);
+    char *to = *at;
+
+    if (!text)
         return NULL;
-    }
-    return v;
-}
-
-static const json_t *object_at(struct reader *r, const json_t *o, const char *key)
-{
-    return checked(r, field(o, key), JSON_OBJECT, key);
-}
-
-static const json_t *array_at(struct reader *r, const json_t *o, const char *key)
-{
-    return checked(r, field(o, key), JSON_ARRAY, key);
-}
-
-/* Borrowed from the object; NULL when missing. */
-static const char *text_at(struct reader *r, const json_t *o, const char *key)
-{
-    const json_t *v = checked(r, field(o, key), JSON_STRING, key);
-
-    if (v && json_string_length(v) > TEXT_MAX) {
-        r->wrong = r->wrong ? r->wrong : key;
-        return NULL;
-    }
-    return json_string_value(v);
-}
-
-static char *dup_at(struct reader *r, const json_t *o, const char *key)
-{
-    return xstrdup_or_null(text_at(r, o, key));
-}
-
-static char *dup_or_empty(struct reader *r, const json_t *o, const char *key)
-{
-    const char *text = text_at(r, o, key);
-    return xstrdup(text ? text : "");
-}
-
-static bool flag_at(struct reader *r, const json_t *o, const char *key, bool missing)
-{
-    const json_t *v = field(o, key);
-
-    if (v && !json_is_boolean(v) && !r->wrong)
-        r->wrong = key;
-    return v ? json_is_true(v) : missing;
-}
-
-static bool text_is(struct reader *r, const json_t *o, const char *key, const char *value)
-{
-    const char *text = text_at(r, o, key);
-    return text && strcmp(text, value) == 0;
-}
-
-/* 0 when missing. */
-static uint16_t port_at(struct reader *r, const json_t *o, const char *key)
-{
-    const json_t *v = checked(r, field(o, key), JSON_INTEGER, key);
-    json_int_t n = json_integer_value(v);
-
-    if (n < 0 || n > UINT16_MAX) {
-        r->wrong = r->wrong ? r->wrong : key;
-        return 0;
-    }
-    return (uint16_t)n;
-}
-
-static bool is_tcp(struct reader *r, const json_t *port)
-{
-    return !field(port, "protocol") || text_is(r, port, "protocol", "TCP");
-}
-
-static size_t count_of(const json_t *array, size_t max, size_t *ret_left_out)
-{
-    size_t n = json_array_size(array);
-    *ret_left_out = n > max ? n - max : 0;
-    return n - *ret_left_out;
-}
-
-static uint64_t version_of(struct reader *r, const json_t *metadata)
-{
-    const char *version = text_at(r, metadata, "resourceVersion");
-    return version ? str_hash(str_of(version)) : 0;
-}
-
-static enum err verdict(const struct reader *r, const char *what, const char *name,
-                        struct diag *why)
-{
-    if (r->wrong)
-        return diag_set(why, ERR_PROTO, "%s \"%s\": field %s is not what it should be",
-                        what, name ? name : "", r->wrong);
-    if (!name || !*name)
-        return diag_set(why, ERR_PROTO, "%s without a name", what);
-    return OK;
+    memcpy(to, text, room);
+    *at += room;
+    return to;
 }
 
 /* --- services --- */
+
+static size_t spec_texts(const struct service_spec *s)
+{
+    size_t room = room_of(s->ns) + room_of(s->name) + room_of(s->external_name) +
+                  room_of(s->selector);
+
+    for (size_t i = 0; i < s->port_count; i++)
+        room += room_of(s->ports[i].name) + room_of(s->ports[i].app_protocol) +
+                room_of(s->ports[i].target_name);
+    return room;
+}
+
+struct service_spec *spec_pack(const struct service_spec *from)
+{
+    size_t ports = from->port_count * sizeof(*from->ports);
+    struct service_spec *s = xmalloc(sizeof(*s) + ports + spec_texts(from));
+    struct service_port *port = (struct service_port *)(s + 1);
+    char *at = (char *)(port + from->port_count);
+
+    *s = *from;
+    s->refs = 1;
+    s->ns = put(&at, from->ns);
+    s->name = put(&at, from->name);
+    s->external_name = put(&at, from->external_name);
+    s->selector = put(&at, from->selector);
+    s->ports = port;
+    for (size_t i = 0; i < from->port_count; i++) {
+        port[i] = from->ports[i];
+        port[i].name = put(&at, from->ports[i].name);
+        port[i].app_protocol = put(&at, from->ports[i].app_protocol);
+        port[i].target_name = put(&at, from->ports[i].target_name);
+    }
+    return s;
+}
+
+struct service_spec *spec_ref(const struct service_spec *s)
+{
+    struct service_spec *shared = (struct service_spec *)(uintptr_t)s;
+
+    shared->refs++;
+    return shared;
+}
+
+void spec_unref(struct service_spec *s)
+{
+    if (s && --s->refs == 0)
+        free(s);
+}
 
 /* {"app": "web", "tier": "front"} -> "app=web,tier=front" */
 static char *selector_text(struct reader *r, const json_t *selector)
@@ -145,74 +105,56 @@ static char *selector_text(struct reader *r, const json_t *selector)
 
 static void read_service_port(struct reader *r, const json_t *o, struct service_port *p)
 {
-    p->name = dup_or_empty(r, o, "name");
+    p->name = text_or_empty(r, o, "name");
     p->number = port_at(r, o, "port");
     p->tcp = is_tcp(r, o);
-    p->app_protocol = dup_at(r, o, "appProtocol");
+    p->app_protocol = text_at(r, o, "appProtocol");
     if (json_is_string(field(o, "targetPort")))
-        p->target_name = dup_at(r, o, "targetPort");
+        p->target_name = text_at(r, o, "targetPort");
     else
         p->target = port_at(r, o, "targetPort");
     if (!p->target_name && p->target == 0)
         p->target = p->number;
 }
 
-static void read_service_ports(struct reader *r, const json_t *array,
-                               struct service_spec *s)
+/* Owned by the caller, as long as the JSON is there. */
+static struct service_port *read_service_ports(struct reader *r, const json_t *array,
+                                               struct service_spec *s)
 {
-    size_t n = count_of(array, PORTS_MAX, &s->left_out);
+    struct service_port *ports;
 
-    s->ports = xcalloc(n ? n : 1, sizeof(*s->ports));
-    for (; s->port_count < n; s->port_count++)
-        read_service_port(r, json_array_get(array, s->port_count),
-                          &s->ports[s->port_count]);
-}
-
-static void spec_destroyp(struct service_spec **s)
-{
-    spec_destroy(*s);
+    s->port_count = count_of(array, PORTS_MAX, &s->left_out);
+    s->ports = ports = xcalloc(s->port_count + 1, sizeof(*ports));
+    for (size_t i = 0; i < s->port_count; i++)
+        read_service_port(r, json_array_get(array, i), &ports[i]);
+    return ports;
 }
 
 enum err spec_parse(const json_t *object, struct service_spec **ret, struct diag *why)
 {
     struct reader r = { NULL };
-    AUTO(spec_destroyp) struct service_spec *s = xcalloc(1, sizeof(*s));
     const json_t *metadata = object_at(&r, object, "metadata");
     const json_t *spec = object_at(&r, object, "spec");
+    bool external = text_is(&r, spec, "type", "ExternalName");
+    AUTO_FREE char *selector = selector_text(&r, object_at(&r, spec, "selector"));
+    struct service_spec s = {
+        .ns = text_or_empty(&r, metadata, "namespace"),
+        .name = text_or_empty(&r, metadata, "name"),
+        .version = version_of(&r, metadata),
+        .kind = external ? SERVICE_EXTERNAL : SERVICE_NORMAL,
+        .external_name = text_at(&r, spec, "externalName"),
+        .selector = selector,
+        .headless = text_is(&r, spec, "clusterIP", "None"),
+        .sticky = text_is(&r, spec, "sessionAffinity", "ClientIP"),
+        .not_ready_too = flag_at(&r, spec, "publishNotReadyAddresses", false),
+    };
+    AUTO_FREE struct service_port *ports =
+        read_service_ports(&r, array_at(&r, spec, "ports"), &s);
 
-    s->ns = dup_or_empty(&r, metadata, "namespace");
-    s->name = dup_or_empty(&r, metadata, "name");
-    s->version = version_of(&r, metadata);
-    s->kind =
-        text_is(&r, spec, "type", "ExternalName") ? SERVICE_EXTERNAL : SERVICE_NORMAL;
-    s->external_name = dup_at(&r, spec, "externalName");
-    s->selector = selector_text(&r, object_at(&r, spec, "selector"));
-    s->headless = text_is(&r, spec, "clusterIP", "None");
-    s->sticky = text_is(&r, spec, "sessionAffinity", "ClientIP");
-    s->not_ready_too = flag_at(&r, spec, "publishNotReadyAddresses", false);
-    read_service_ports(&r, array_at(&r, spec, "ports"), s);
-
-    enum err e = verdict(&r, "services", s->name, why);
+    enum err e = verdict(&r, "services", s.name, why);
     if (!e)
-        *ret = TAKE(s);
+        *ret = spec_pack(&s);
     return e;
-}
-
-void spec_destroy(struct service_spec *s)
-{
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->port_count; i++) {
-        free(s->ports[i].name);
-        free(s->ports[i].app_protocol);
-        free(s->ports[i].target_name);
-    }
-    free(s->ports);
-    free(s->ns);
-    free(s->name);
-    free(s->external_name);
-    free(s->selector);
-    free(s);
 }
 
 bool is_plain_name(struct str s)
@@ -228,27 +170,97 @@ bool is_plain_name(struct str s)
     return true;
 }
 
-static char *pod_key(const char *ns, const char *name, const char *uid)
-{
-    return xasprintf("%s/%s/%s", ns, name, uid);
-}
-
 /* --- endpoint slices --- */
 
-/* The API server refuses a slice with more ports than are read here. */
-static void read_slice_ports(struct reader *r, const json_t *array, struct slice *s)
-{
-    size_t beyond, n = count_of(array, PORTS_MAX, &beyond);
+#define SHARED_AMONG 4 /* endpoints next to each other are often on the same node */
 
-    s->ports = xcalloc(n ? n : 1, sizeof(*s->ports));
-    for (; s->port_count < n; s->port_count++) {
-        const json_t *o = json_array_get(array, s->port_count);
-        s->ports[s->port_count] = (struct slice_port){
-            .name = dup_or_empty(r, o, "name"),
+/* The text of an endpoint before, if it is equal. */
+static const char *shared_node(const struct slice_endpoint *before, size_t count,
+                               const char *node)
+{
+    for (size_t i = 0; node && i < count && i < SHARED_AMONG; i++) {
+        const char *other = before[-1 - (ptrdiff_t)i].node;
+        if (other && strcmp(other, node) == 0)
+            return other;
+    }
+    return NULL;
+}
+
+static size_t slice_texts(const struct slice *s)
+{
+    size_t room = room_of(s->ns) + room_of(s->name) + room_of(s->service);
+
+    for (size_t i = 0; i < s->port_count; i++)
+        room += room_of(s->ports[i].name);
+    for (size_t i = 0; i < s->endpoint_count; i++) {
+        const struct slice_endpoint *e = &s->endpoints[i];
+        room += room_of(e->pod) + room_of(e->uid) + room_of(e->ip) + room_of(e->hostname);
+        room += shared_node(e, i, e->node) ? 0 : room_of(e->node);
+    }
+    return room;
+}
+
+static void pack_endpoint(const struct slice_endpoint *from, size_t before, char **at,
+                          struct slice_endpoint *e)
+{
+    const char *node = shared_node(e, before, from->node);
+
+    *e = *from;
+    e->pod = put(at, from->pod);
+    e->uid = put(at, from->uid);
+    e->ip = put(at, from->ip);
+    e->hostname = put(at, from->hostname);
+    e->node = node ? node : put(at, from->node);
+}
+
+struct slice *slice_pack(const struct slice *from)
+{
+    size_t endpoints = from->endpoint_count * sizeof(*from->endpoints);
+    size_t ports = from->port_count * sizeof(*from->ports);
+    struct slice *s = xmalloc(sizeof(*s) + endpoints + ports + slice_texts(from));
+    struct slice_endpoint *endpoint = (struct slice_endpoint *)(s + 1);
+    struct slice_port *port = (struct slice_port *)(endpoint + from->endpoint_count);
+    char *at = (char *)(port + from->port_count);
+
+    *s = *from;
+    s->ns = put(&at, from->ns);
+    s->name = put(&at, from->name);
+    s->service = put(&at, from->service);
+    s->ports = port;
+    s->endpoints = endpoint;
+    for (size_t i = 0; i < from->port_count; i++) {
+        port[i] = from->ports[i];
+        port[i].name = put(&at, from->ports[i].name);
+    }
+    for (size_t i = 0; i < from->endpoint_count; i++)
+        pack_endpoint(&from->endpoints[i], i, &at, &endpoint[i]);
+    return s;
+}
+
+void slice_destroy(struct slice *s)
+{
+    free(s);
+}
+
+/* The API server refuses a slice with more ports than are read here.  Owned by the caller,
+ * as long as the JSON is there. */
+static struct slice_port *read_slice_ports(struct reader *r, const json_t *array,
+                                           struct slice *s)
+{
+    struct slice_port *ports;
+    size_t beyond;
+
+    s->port_count = count_of(array, PORTS_MAX, &beyond);
+    s->ports = ports = xcalloc(s->port_count + 1, sizeof(*ports));
+    for (size_t i = 0; i < s->port_count; i++) {
+        const json_t *o = json_array_get(array, i);
+        ports[i] = (struct slice_port){
+            .name = text_or_empty(r, o, "name"),
             .number = port_at(r, o, "port"),
             .tcp = is_tcp(r, o),
         };
     }
+    return ports;
 }
 
 /* The API server checks nothing here, and what it says becomes part of requests with our
@@ -268,12 +280,10 @@ static void read_target(struct reader *r, const json_t *target, const char *ns,
 {
     if (!target || !is_target(r, target, ns))
         return;
-    e->ns = xstrdup(ns);
-    e->pod = dup_at(r, target, "name");
+    e->pod = text_at(r, target, "name");
     const char *uid = text_at(r, target, "uid");
     bool known = uid && is_plain_name(str_of(uid)) && strlen(uid) <= UID_MAX;
-    e->uid = xstrdup(known ? uid : "");
-    e->key = pod_key(ns, e->pod, e->uid);
+    e->uid = known ? uid : "";
 }
 
 /* Of the addresses the first counts; a condition that is not said has its default. */
@@ -287,324 +297,44 @@ static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
     e->ready = flag_at(r, conditions, "ready", true);
     e->serving = flag_at(r, conditions, "serving", e->ready);
     e->terminating = flag_at(r, conditions, "terminating", false);
-    e->ip = ip && strlen(ip) <= TEXT_MAX ? xstrdup(ip) : NULL;
-    e->node = dup_at(r, o, "nodeName");
-    e->hostname = dup_at(r, o, "hostname");
+    e->ip = ip && strlen(ip) <= TEXT_MAX ? ip : NULL;
+    e->node = text_at(r, o, "nodeName");
+    e->hostname = text_at(r, o, "hostname");
     e->address_only = e->ip && !field(o, "targetRef");
     read_target(r, object_at(r, o, "targetRef"), ns, e);
 }
 
-static void read_endpoints(struct reader *r, const json_t *array, struct slice *s)
+/* As read_slice_ports. */
+static struct slice_endpoint *read_endpoints(struct reader *r, const json_t *array,
+                                             struct slice *s)
 {
-    size_t n = count_of(array, SLICE_ENDPOINTS_MAX, &s->left_out);
+    struct slice_endpoint *endpoints;
 
-    s->endpoints = xcalloc(n ? n : 1, sizeof(*s->endpoints));
-    for (; s->endpoint_count < n; s->endpoint_count++)
-        read_endpoint(r, json_array_get(array, s->endpoint_count), s->ns,
-                      &s->endpoints[s->endpoint_count]);
-}
-
-static void slice_destroyp(struct slice **s)
-{
-    slice_destroy(*s);
+    s->endpoint_count = count_of(array, SLICE_ENDPOINTS_MAX, &s->left_out);
+    s->endpoints = endpoints = xcalloc(s->endpoint_count + 1, sizeof(*endpoints));
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        read_endpoint(r, json_array_get(array, i), s->ns, &endpoints[i]);
+    return endpoints;
 }
 
 enum err slice_parse(const json_t *object, struct slice **ret, struct diag *why)
 {
     struct reader r = { NULL };
-    AUTO(slice_destroyp) struct slice *s = xcalloc(1, sizeof(*s));
     const json_t *metadata = object_at(&r, object, "metadata");
-
-    s->ns = dup_or_empty(&r, metadata, "namespace");
-    s->name = dup_or_empty(&r, metadata, "name");
-    s->version = version_of(&r, metadata);
-    s->service = dup_at(&r, object_at(&r, metadata, "labels"), SERVICE_LABEL);
-    read_slice_ports(&r, array_at(&r, object, "ports"), s);
-    read_endpoints(&r, array_at(&r, object, "endpoints"), s);
-
-    enum err e = verdict(&r, "endpointslices", s->name, why);
-    if (!e)
-        *ret = TAKE(s);
-    return e;
-}
-
-static void endpoint_finish(struct slice_endpoint *e)
-{
-    free(e->ns);
-    free(e->pod);
-    free(e->uid);
-    free(e->key);
-    free(e->ip);
-    free(e->node);
-    free(e->hostname);
-}
-
-void slice_destroy(struct slice *s)
-{
-    if (!s)
-        return;
-    for (size_t i = 0; i < s->port_count; i++)
-        free(s->ports[i].name);
-    for (size_t i = 0; i < s->endpoint_count; i++)
-        endpoint_finish(&s->endpoints[i]);
-    free(s->ports);
-    free(s->endpoints);
-    free(s->ns);
-    free(s->name);
-    free(s->service);
-    free(s);
-}
-
-/* --- pods --- */
-
-static void add_named_port(struct reader *r, const json_t *o, struct pod *p)
-{
-    const char *name = text_at(r, o, "name");
-
-    if (!name || p->port_count == PORTS_MAX)
-        return;
-    if ((p->port_count & (p->port_count - 1)) == 0)
-        p->ports = xrealloc(p->ports,
-                            (p->port_count ? p->port_count * 2 : 1) * sizeof(*p->ports));
-    p->ports[p->port_count++] = (struct container_port){
-        .name = xstrdup(name),
-        .number = port_at(r, o, "containerPort"),
-        .tcp = is_tcp(r, o),
+    const json_t *labels = object_at(&r, metadata, "labels");
+    struct slice s = {
+        .ns = text_or_empty(&r, metadata, "namespace"),
+        .name = text_or_empty(&r, metadata, "name"),
+        .version = version_of(&r, metadata),
+        .service = text_at(&r, labels, SERVICE_LABEL),
     };
-}
+    AUTO_FREE struct slice_port *ports =
+        read_slice_ports(&r, array_at(&r, object, "ports"), &s);
+    AUTO_FREE struct slice_endpoint *endpoints =
+        read_endpoints(&r, array_at(&r, object, "endpoints"), &s);
 
-static void read_containers(struct reader *r, const json_t *containers, struct pod *p)
-{
-    size_t i, j;
-    json_t *container, *port;
-
-    json_array_foreach((json_t *)containers, i, container)
-        json_array_foreach((json_t *)array_at(r, container, "ports"), j, port)
-            add_named_port(r, port, p);
-}
-
-static void add_address(struct pod *p, const char *ip)
-{
-    size_t i = 0;
-
-    if (!ip || strlen(ip) > TEXT_MAX)
-        return;
-    while (i < POD_IPS_MAX && p->ips[i] && strcmp(p->ips[i], ip) != 0)
-        i++;
-    if (i < POD_IPS_MAX && !p->ips[i])
-        p->ips[i] = xstrdup(ip);
-}
-
-static void read_addresses(struct reader *r, const json_t *status, struct pod *p)
-{
-    size_t i;
-    json_t *o;
-
-    add_address(p, text_at(r, status, "podIP"));
-    json_array_foreach((json_t *)array_at(r, status, "podIPs"), i, o)
-        add_address(p, text_at(r, o, "ip"));
-}
-
-static const json_t *condition(struct reader *r, const json_t *status, const char *type)
-{
-    size_t i;
-    json_t *o;
-
-    json_array_foreach((json_t *)array_at(r, status, "conditions"), i,
-                       o) if (text_is(r, o, "type", type)) return o;
-    return NULL;
-}
-
-/* "ImagePullBackOff", "CrashLoopBackOff", "Error", ...: of the first container that has
- * not come up. */
-static const char *container_reason(struct reader *r, const json_t *statuses)
-{
-    size_t i;
-    json_t *o;
-
-    json_array_foreach((json_t *)statuses, i, o)
-    {
-        const json_t *state = object_at(r, o, "state");
-        const json_t *waiting = object_at(r, state, "waiting");
-        const json_t *ended = object_at(r, state, "terminated");
-        const char *reason = text_at(r, waiting ? waiting : ended, "reason");
-        if (reason && strcmp(reason, "Completed") != 0)
-            return reason;
-    }
-    return NULL;
-}
-
-static const char *reason_of(struct reader *r, const json_t *status)
-{
-    const char *reason = text_at(r, status, "reason");
-
-    if (!reason)
-        reason = container_reason(r, array_at(r, status, "initContainerStatuses"));
-    if (!reason || strcmp(reason, "PodInitializing") == 0) {
-        const char *later = container_reason(r, array_at(r, status, "containerStatuses"));
-        reason = later ? later : reason;
-    }
-    return reason ? reason : text_at(r, condition(r, status, "PodScheduled"), "reason");
-}
-
-static void read_status(struct reader *r, const json_t *status, struct pod *p)
-{
-    p->phase = dup_or_empty(r, status, "phase");
-    p->ready = text_is(r, condition(r, status, "Ready"), "status", "True");
-    p->reason = xstrdup_or_null(reason_of(r, status));
-    read_addresses(r, status, p);
-}
-
-static void pod_destroyp(struct pod **p)
-{
-    pod_destroy(*p);
-}
-
-enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why)
-{
-    struct reader r = { NULL };
-    AUTO(pod_destroyp) struct pod *p = xcalloc(1, sizeof(*p));
-    const json_t *metadata = object_at(&r, object, "metadata");
-    const json_t *spec = object_at(&r, object, "spec");
-
-    p->ns = dup_or_empty(&r, metadata, "namespace");
-    p->name = dup_or_empty(&r, metadata, "name");
-    p->uid = dup_or_empty(&r, metadata, "uid");
-    p->key = pod_key(p->ns, p->name, p->uid);
-    p->terminating = field(metadata, "deletionTimestamp") != NULL;
-    p->node = dup_at(&r, spec, "nodeName");
-    p->hostname = dup_at(&r, spec, "hostname");
-    p->subdomain = dup_at(&r, spec, "subdomain");
-    p->host_network = flag_at(&r, spec, "hostNetwork", false);
-    read_containers(&r, array_at(&r, spec, "containers"), p);
-    read_containers(&r, array_at(&r, spec, "initContainers"), p);
-    read_status(&r, object_at(&r, object, "status"), p);
-
-    enum err e = verdict(&r, "pods", p->name, why);
+    enum err e = verdict(&r, "endpointslices", s.name, why);
     if (!e)
-        *ret = TAKE(p);
+        *ret = slice_pack(&s);
     return e;
-}
-
-void pod_destroy(struct pod *p)
-{
-    if (!p)
-        return;
-    for (size_t i = 0; i < p->port_count; i++)
-        free(p->ports[i].name);
-    for (size_t i = 0; i < POD_IPS_MAX; i++)
-        free(p->ips[i]);
-    free(p->ports);
-    free(p->ns);
-    free(p->name);
-    free(p->uid);
-    free(p->key);
-    free(p->node);
-    free(p->hostname);
-    free(p->subdomain);
-    free(p->phase);
-    free(p->reason);
-    free(p);
-}
-
-/* --- lists --- */
-
-/* Room for one more: the array doubles whenever its length is a power of two. */
-static void *grown(void *at, size_t count)
-{
-    if (count & (count - 1))
-        return at;
-    return xrealloc(at, (count ? count * 2 : 1) * sizeof(void *));
-}
-
-/* Few slices are searched one by one: a map for each service would cost more. */
-#define SLICES_UNINDEXED 16
-
-static void note_place(struct slice_list *l, size_t i)
-{
-    map_set(&l->places, str_of(l->at[i]->name), (void *)(uintptr_t)(i + 1));
-}
-
-/* The index, or l->count when there is no slice of that name. */
-static size_t find_slice(const struct slice_list *l, const char *name)
-{
-    uintptr_t place = (uintptr_t)map_get(&l->places, str_of(name));
-    size_t i = 0;
-
-    if (l->places.count)
-        return place ? place - 1 : l->count;
-    while (i < l->count && strcmp(l->at[i]->name, name) != 0)
-        i++;
-    return i;
-}
-
-void slice_list_add(struct slice_list *l, struct slice *s)
-{
-    l->at = grown(l->at, l->count);
-    l->at[l->count++] = s;
-    if (l->places.count)
-        note_place(l, l->count - 1);
-    else if (l->count > SLICES_UNINDEXED)
-        for (size_t i = 0; i < l->count; i++)
-            note_place(l, i);
-}
-
-bool slice_list_put(struct slice_list *l, struct slice *s)
-{
-    size_t i = find_slice(l, s->name);
-
-    if (i == l->count) {
-        slice_list_add(l, s);
-        return true;
-    }
-    bool changed = s->version == 0 || s->version != l->at[i]->version;
-    slice_destroy(changed ? l->at[i] : s);
-    if (changed)
-        l->at[i] = s;
-    return changed;
-}
-
-/* The last one takes its place. */
-bool slice_list_remove(struct slice_list *l, const char *name)
-{
-    size_t i = find_slice(l, name);
-
-    if (i == l->count)
-        return false;
-    map_remove(&l->places, str_of(name));
-    slice_destroy(l->at[i]);
-    l->at[i] = l->at[--l->count];
-    if (l->places.count && i < l->count)
-        note_place(l, i);
-    if (l->count == 0)
-        slice_list_finish(l);
-    return true;
-}
-
-void slice_list_finish(struct slice_list *l)
-{
-    for (size_t i = 0; i < l->count; i++)
-        slice_destroy(l->at[i]);
-    free(l->at);
-    map_finish(&l->places);
-    *l = (struct slice_list){ 0 };
-}
-
-void pod_list_add(struct pod_list *l, struct pod *p)
-{
-    if (l->count == PODS_MAX) {
-        l->left_out++;
-        pod_destroy(p);
-        return;
-    }
-    l->at = grown(l->at, l->count);
-    l->at[l->count++] = p;
-}
-
-void pod_list_finish(struct pod_list *l)
-{
-    for (size_t i = 0; i < l->count; i++)
-        pod_destroy(l->at[i]);
-    free(l->at);
-    *l = (struct pod_list){ 0 };
 }

@@ -18,40 +18,43 @@
 #define PODS_MAX 5000
 #define POD_IPS_MAX 4
 
+/* Immutable, shared, and one block of memory. */
 struct service_spec {
-    char *ns, *name;
-    uint64_t version; /* hash of resourceVersion; 0: none */
+    unsigned refs;
     enum service_kind kind;
-    char *external_name;
-    char *selector; /* "app=web,tier=front"; NULL: the service has none */
+    const char *ns, *name;
+    uint64_t version; /* hash of resourceVersion; 0: none */
+    const char *external_name;
+    const char *selector; /* "app=web,tier=front"; NULL: the service has none */
     bool headless, sticky;
     bool not_ready_too; /* publishNotReadyAddresses */
-    struct service_port *ports;
+    const struct service_port *ports;
     size_t port_count;
     size_t left_out; /* ports beyond PORTS_MAX */
 };
 
 struct slice_port {
-    char *name;      /* of the service's port; "" when unnamed */
-    uint16_t number; /* the container's port; 0: any */
+    const char *name; /* of the service's port; "" when unnamed */
+    uint16_t number;  /* the container's port; 0: any */
     bool tcp;
 };
 
+/* Its pod is in the slice's namespace. */
 struct slice_endpoint {
-    char *ns, *pod, *uid; /* pod NULL: the slice names none, at most an address */
-    char *key;            /* as an endpoint's */
-    char *ip, *node, *hostname;
+    const char *pod, *uid; /* pod NULL: the slice names none, at most an address */
+    const char *ip, *node, *hostname;
     bool ready, serving, terminating;
     bool address_only; /* it has no targetRef */
 };
 
+/* Immutable, and one block of memory. */
 struct slice {
-    char *ns, *name;
-    char *service; /* NULL: belongs to none */
+    const char *ns, *name;
+    const char *service; /* NULL: belongs to none */
     uint64_t version;
-    struct slice_port *ports;
+    const struct slice_port *ports;
     size_t port_count;
-    struct slice_endpoint *endpoints;
+    const struct slice_endpoint *endpoints;
     size_t endpoint_count;
     size_t left_out; /* endpoints beyond SLICE_ENDPOINTS_MAX */
 };
@@ -95,9 +98,14 @@ MUST_CHECK enum err spec_parse(const json_t *object, struct service_spec **ret,
 MUST_CHECK enum err slice_parse(const json_t *object, struct slice **ret,
                                 struct diag *why);
 MUST_CHECK enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why);
-void spec_destroy(struct service_spec *s); /* NULL accepted, here and below */
+struct service_spec *spec_ref(const struct service_spec *s);
+void spec_unref(struct service_spec *s); /* NULL accepted, here and below */
 void slice_destroy(struct slice *s);
 void pod_destroy(struct pod *p);
+
+/* A copy of what is pointed to, with one reference. */
+struct service_spec *spec_pack(const struct service_spec *from);
+struct slice *slice_pack(const struct slice *from);
 
 void slice_list_add(struct slice_list *l, struct slice *s); /* takes it */
 /* Replaces the one of the same name; false: it was there in this version, and `s` is

@@ -4,7 +4,8 @@
  *                                    ├──▶ record_publish ──▶ lookups wake, uids leave
  *      lookup.c ───▶ one fetch ──────┘
  *
- * A record is one question that can be asked: a service, or a pod.  What the watches tell
+ * A record is one question that can be asked: a service, or a pod.  There is one for each
+ * service that is watched, so it is small.  What the watches tell
  * about a service is kept in its objects and made into an entry only once somebody asks,
  * so that a large cluster costs little.  Where no watch answers (its first list is not
  * in, it is not allowed, or the namespace is another), a fetch does: at most one per
@@ -19,22 +20,26 @@ struct fetch;
 
 enum what { WHAT_SERVICE, WHAT_POD, WHAT_DEPLOYMENT };
 
+struct failure {
+    struct api_error error;
+    const char *verb, *resource; /* that a 403 was about */
+};
+
 struct record {
     struct catalog *catalog;
     enum what what;
-    char *key, *ns, *name;
+    const char *key, *ns, *name; /* behind the struct */
 
     struct service_spec *spec; /* from the watch; NULL: it knows none */
     struct slice_list slices;  /* likewise */
 
     enum err result;         /* ERR_AGAIN: never answered */
     struct service *service; /* the last known, even while result is a failure to ask */
-    struct api_error error;
-    const char *verb, *resource; /* that a 403 was about */
-    uint64_t answered_at;        /* 0: what is known is not to be given out */
-    uint64_t keep_ms;            /* for how long the answer is good */
-    uint64_t retry_at;           /* no refresh ahead of need before this */
-    uint64_t noted_at; /* pods were listed for the note; 0: not for this entry */
+    struct failure *failure; /* of a result that is not OK; else NULL */
+    uint64_t answered_at;    /* 0: what is known is not to be given out */
+    uint64_t keep_ms;        /* for how long the answer is good */
+    uint64_t retry_at;       /* no refresh ahead of need before this */
+    uint64_t noted_at;       /* pods were listed for the note; 0: not for this entry */
     uint64_t used_at;
 
     struct fetch *fetch;      /* under way, or NULL */
@@ -115,6 +120,14 @@ void record_keep(struct record *r);
 /* Publish what the watched objects say.  pods: listed just now, to say why nothing is ready or
  * to serve, or NULL. */
 void record_build(struct record *r, const struct pod_list *pods);
+
+/* --- held.c --- */
+
+/* The record's entry is another one (the reference is taken over; NULL: there is none).
+ * Reports the change, and the pods that no entry holds any more. */
+void held_replace(struct record *r, struct service *service);
+/* The record goes.  Its pods are not gone, only out of sight. */
+void held_forget(struct record *r);
 
 /* --- watching.c --- */
 

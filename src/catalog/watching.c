@@ -49,13 +49,13 @@ static void on_service(void *owner, enum api_event event, json_t *object)
         record_obtain(c, WHAT_SERVICE, str_of(spec->ns), str_of(spec->name));
     bool known = r && r->spec && spec->version && r->spec->version == spec->version;
     if (!r || (known && event != API_DELETED)) {
-        spec_destroy(spec);
+        spec_unref(spec);
         return;
     }
-    spec_destroy(r->spec);
+    spec_unref(r->spec);
     r->spec = event == API_DELETED ? NULL : spec;
     if (event == API_DELETED)
-        spec_destroy(spec);
+        spec_unref(spec);
     record_touch(r);
 }
 
@@ -120,7 +120,7 @@ static void on_slice(void *owner, enum api_event event, json_t *object)
 
 static void forget_record(struct record *r)
 {
-    spec_destroy(TAKE(r->spec));
+    spec_unref(TAKE(r->spec));
     slice_list_finish(&r->slices);
     r->answered_at = 0;
     record_touch(r);

@@ -94,15 +94,15 @@ static void add_service(struct listing *l, const struct service_spec *s)
     listed_add(&l->services, &row);
 }
 
-static void spec_destroyp(struct service_spec **s)
+static void spec_unrefp(struct service_spec **s)
 {
-    spec_destroy(*s);
+    spec_unref(*s);
 }
 
 static void on_object(void *owner, json_t *object)
 {
     struct listing *l = owner;
-    AUTO(spec_destroyp) struct service_spec *s = NULL;
+    AUTO(spec_unrefp) struct service_spec *s = NULL;
 
     if (spec_parse(object, &s, NULL))
         return; /* not a service we could serve either */

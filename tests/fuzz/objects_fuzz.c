@@ -39,7 +39,7 @@ static void build_and_destroy(struct service_spec *spec, const struct slice_list
 {
     assert(spec->selector && *spec->selector);
     build(spec, slices, pods);
-    spec_destroy(spec);
+    spec_unref(spec);
 }
 
 static void read_object(const json_t *object)
@@ -57,7 +57,7 @@ static void read_object(const json_t *object)
         pod_list_add(&pods, pod);
     if (spec_parse(object, &spec, &why) == OK)
         build(spec, &slices, &pods);
-    spec_destroy(spec);
+    spec_unref(spec);
     if (deployment_parse(object, &spec, &why) == OK)
         build_and_destroy(spec, &slices, &pods);
     build_and_destroy(deployment_from_pod("shop", "web", object), &slices, &pods);

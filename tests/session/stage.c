@@ -15,15 +15,21 @@ static struct stage *stage_of(struct upstream *u)
     return (struct stage *)(void *)u;
 }
 
+/* One block with its texts. */
+struct named_endpoint {
+    struct endpoint endpoint;
+    char pod[32], uid[32];
+};
+
 static struct endpoint *endpoint_make(size_t i)
 {
-    struct endpoint *e = xcalloc(1, sizeof(*e));
-    e->refs = 1;
-    e->ns = xstrdup("shop");
-    e->pod = xasprintf("web-%zu", i);
-    e->uid = xasprintf("uid-%zu", i);
-    e->key = xstrdup(e->uid);
-    return e;
+    struct named_endpoint *n = xcalloc(1, sizeof(*n));
+    snprintf(n->pod, sizeof(n->pod), "web-%zu", i);
+    snprintf(n->uid, sizeof(n->uid), "uid-%zu", i);
+    n->endpoint = (struct endpoint){
+        .refs = 1, .ns = "shop", .pod = n->pod, .uid = n->uid, .key = n->uid
+    };
+    return &n->endpoint;
 }
 
 struct endpoint *endpoint_ref(const struct endpoint *e)
@@ -37,10 +43,6 @@ void endpoint_unref(struct endpoint *e)
 {
     if (!e || --e->refs)
         return;
-    free(e->ns);
-    free(e->pod);
-    free(e->uid);
-    free(e->key);
     free(e);
 }
 

@@ -128,8 +128,10 @@ static void a_port_that_no_ready_pod_has_is_final(void **state)
     (void)state;
     struct asker a;
 
-    rig_service("ab");
-    rig.service->ports[0].target_name = xstrdup("htpp");
+    const struct service_port misspelt = {
+        .name = "http", .number = 80, .tcp = true, .target_name = "htpp"
+    };
+    rig_service_with_port("ab", &misspelt);
     for (size_t i = 0; i < rig.service->endpoint_count; i++)
         rig_drop_ports(i);
     asker_get(&a);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/container_ports.h"
+#include "catalog/endpoint.h"
 
 struct upstream_rig rig;
 
@@ -330,15 +331,17 @@ static const uint16_t *make_ports(void)
 
 static struct endpoint *make_endpoint(char name)
 {
+    static char texts[128][2];
     struct endpoint *e = xcalloc(1, sizeof(*e));
-    char text[2] = { (char)tolower(name), '\0' };
+    char *text = texts[tolower(name)];
 
+    *text = (char)tolower(name);
     e->refs = 1;
-    e->ns = xstrdup(*text == 'n' ? "home" : "shop");
-    e->pod = xstrdup(*text == 'n' ? "tunnel-0" : text);
-    e->uid = xstrdup(*text == 'm' ? "me" : text);
-    e->key = xstrdup(e->uid);
-    e->hostname = xstrdup(text);
+    e->ns = *text == 'n' ? "home" : "shop";
+    e->pod = *text == 'n' ? "tunnel-0" : text;
+    e->uid = *text == 'm' ? "me" : text;
+    e->key = e->uid;
+    e->hostname = text;
     e->ready = !isupper(name) && !isdigit(name);
     e->terminating = isdigit(name);
     e->ports = make_ports();
@@ -347,21 +350,26 @@ static struct endpoint *make_endpoint(char name)
 
 void rig_service(const char *endpoints)
 {
-    struct service *s = xcalloc(1, sizeof(*s));
+    rig_service_with_port(endpoints, &(struct service_port){
+                                         .name = "http",
+                                         .number = 80,
+                                         .tcp = true,
+                                         .target = 8080,
+                                     });
+}
 
-    s->refs = 1;
-    s->ns = xstrdup("shop");
-    s->name = xstrdup("web");
-    s->has_selector = true;
-    s->port_count = 1;
-    s->ports = xcalloc(1, sizeof(*s->ports));
-    s->ports[0] = (struct service_port){
-        .name = xstrdup("http"), .number = 80, .tcp = true, .target = 8080
+void rig_service_with_port(const char *endpoints, const struct service_port *port)
+{
+    const struct service_spec loose = {
+        .ns = "shop", .name = "web", .selector = "app=web", .ports = port, .port_count = 1
     };
-    s->endpoint_count = s->pods_seen = strlen(endpoints);
-    s->endpoints = xcalloc(s->endpoint_count, sizeof(struct endpoint *));
-    for (size_t i = 0; i < s->endpoint_count; i++)
-        s->endpoints[i] = make_endpoint(endpoints[i]);
+    struct service_spec *spec = spec_pack(&loose);
+    struct service *s = service_create(spec);
+
+    spec_unref(spec);
+    s->pods_seen = strlen(endpoints);
+    for (size_t i = 0; endpoints[i]; i++)
+        service_add_endpoint(s, make_endpoint(endpoints[i]));
     service_unref(rig.service);
     rig.service = s;
 }

@@ -5,6 +5,7 @@
 #include <time.h>
 
 #include "base/own.h"
+#include "catalog/endpoint.h"
 
 static struct service *last;
 
@@ -37,7 +38,7 @@ static const char *change(const char *endpoints)
 static void forget_names(void)
 {
     for (size_t i = 0; i < rig.service->endpoint_count; i++)
-        free(TAKE(rig.service->endpoints[i]->hostname));
+        rig.service->endpoints[i]->hostname = NULL;
 }
 
 static const char *change_unnamed(const char *endpoints)
@@ -135,22 +136,15 @@ static void ourselves_are_never_expected(void **state)
 /* So many endpoints with names of their own. */
 static struct service *large_service(size_t count, const char *prefix)
 {
-    struct service *s = xcalloc(1, sizeof(*s));
+    const struct service_spec loose = { .ns = "shop", .name = "web" };
+    struct service_spec *spec = spec_pack(&loose);
+    struct service *s = service_create(spec);
 
-    s->refs = 1;
-    s->ns = xstrdup("shop");
-    s->name = xstrdup("web");
-    s->endpoint_count = count;
-    s->endpoints = xcalloc(count, sizeof(struct endpoint *));
+    spec_unref(spec);
     for (size_t i = 0; i < count; i++) {
-        struct endpoint *e = xcalloc(1, sizeof(*e));
-        e->refs = 1;
-        e->ready = true;
-        e->ns = xstrdup("shop");
-        e->pod = xasprintf("%s-%zu", prefix, i);
-        e->uid = xstrdup(e->pod);
-        e->key = xasprintf("shop/%s/%s", e->pod, e->uid);
-        s->endpoints[i] = e;
+        AUTO_FREE char *pod = xasprintf("%s-%zu", prefix, i);
+        const struct endpoint e = { .ns = "shop", .pod = pod, .uid = pod, .ready = true };
+        service_add_endpoint(s, endpoint_pack(&e));
     }
     return s;
 }

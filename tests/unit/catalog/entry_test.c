@@ -60,7 +60,7 @@ static void give_pod(struct given *g, const char *text)
 
 static void take_back(struct given *g)
 {
-    spec_destroy(g->spec);
+    spec_unref(g->spec);
     slice_list_finish(&g->slices);
     pod_list_finish(&g->pods);
     map_finish(&g->missing);
@@ -132,48 +132,55 @@ static void slices_with_other_ports_add_up(void **state)
     take_back(&g);
 }
 
-static struct slice *make_slice(struct given *g, const char *name, size_t ports)
+/* Named p0, p1, ...; as long as the test runs. */
+static const char *port_name(size_t i)
 {
-    struct slice *s = xcalloc(1, sizeof(*s));
+    static char names[PORTS_MAX][8];
 
-    s->ns = xstrdup("shop");
-    s->name = xstrdup(name);
-    s->port_count = ports;
-    s->ports = xcalloc(ports + 1, sizeof(*s->ports));
-    for (size_t i = 0; i < ports; i++)
-        s->ports[i] = (struct slice_port){ .name = xasprintf("p%zu", i),
-                                           .number = (uint16_t)(1 + i),
-                                           .tcp = true };
-    slice_list_add(&g->slices, s);
-    return s;
+    snprintf(names[i], sizeof(names[i]), "p%zu", i);
+    return names[i];
 }
 
-static void fill_slice(struct slice *s, size_t first, size_t count)
+/* A slice with so many ports, and so many pods, the first of which is web-FIRST. */
+static void give_large_slice(struct given *g, const char *name, size_t ports,
+                             size_t first, size_t count)
 {
-    s->endpoint_count = count;
-    s->endpoints = xcalloc(count, sizeof(*s->endpoints));
-    for (size_t i = 0; i < count; i++)
-        s->endpoints[i] = (struct slice_endpoint){
-            .ns = xstrdup("shop"),
-            .pod = xasprintf("web-%zu", first + i),
-            .uid = xasprintf("u%zu", first + i),
-            .key = xasprintf("shop/web-%zu/u%zu", first + i, first + i),
-            .ready = true,
-            .serving = true,
+    static char pods[1000][16], uids[1000][16];
+    AUTO_FREE struct slice_port *port = xcalloc(ports + 1, sizeof(*port));
+    AUTO_FREE struct slice_endpoint *endpoint = xcalloc(count, sizeof(*endpoint));
+
+    for (size_t i = 0; i < ports; i++)
+        port[i] = (struct slice_port){ port_name(i), (uint16_t)(1 + i), true };
+    for (size_t i = 0; i < count; i++) {
+        snprintf(pods[i], sizeof(pods[i]), "web-%zu", first + i);
+        snprintf(uids[i], sizeof(uids[i]), "u%zu", first + i);
+        endpoint[i] = (struct slice_endpoint){
+            .pod = pods[i], .uid = uids[i], .ready = true, .serving = true
         };
+    }
+    const struct slice loose = {
+        .ns = "shop",
+        .name = name,
+        .ports = port,
+        .port_count = ports,
+        .endpoints = endpoint,
+        .endpoint_count = count,
+    };
+    slice_list_add(&g->slices, slice_pack(&loose));
 }
 
 static void give_large_service(struct given *g, size_t ports)
 {
-    g->spec = xcalloc(1, sizeof(*g->spec));
-    g->spec->ns = xstrdup("shop");
-    g->spec->name = xstrdup("web");
-    g->spec->port_count = ports;
-    g->spec->ports = xcalloc(ports, sizeof(*g->spec->ports));
+    AUTO_FREE struct service_port *port = xcalloc(ports, sizeof(*port));
+
     for (size_t i = 0; i < ports; i++)
-        g->spec->ports[i] = (struct service_port){ .name = xasprintf("p%zu", i),
-                                                   .number = (uint16_t)(1 + i),
-                                                   .tcp = true };
+        port[i] = (struct service_port){ .name = port_name(i),
+                                         .number = (uint16_t)(1 + i),
+                                         .tcp = true };
+    const struct service_spec loose = {
+        .ns = "shop", .name = "web", .ports = port, .port_count = ports
+    };
+    g->spec = spec_pack(&loose);
 }
 
 /* Its ports in two slices, which is what a merge costs most for. */
@@ -183,8 +190,8 @@ static void a_service_of_20000_ports_and_1000_pods_is_served_whole(void **state)
     struct given g = { 0 };
 
     give_large_service(&g, PORTS_MAX);
-    fill_slice(make_slice(&g, "all", PORTS_MAX), 0, 1000);
-    fill_slice(make_slice(&g, "some", 10), 0, 1000);
+    give_large_slice(&g, "all", PORTS_MAX, 0, 1000);
+    give_large_slice(&g, "some", 10, 0, 1000);
     struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
     assert_int_equal(s->endpoint_count, 1000);
@@ -208,7 +215,7 @@ static void pods_beyond_the_bound_of_a_build_are_counted(void **state)
     give_large_service(&g, PORTS_MAX);
     for (size_t i = 0; i < 300; i++) {
         AUTO_FREE char *name = xasprintf("s%zu", i);
-        fill_slice(make_slice(&g, name, i), i, 1);
+        give_large_slice(&g, name, i, i, 1);
     }
     struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 
@@ -226,7 +233,7 @@ static void endpoints_beyond_5000_are_counted(void **state)
     give_large_service(&g, 1);
     for (size_t i = 0; i < 6; i++) {
         AUTO_FREE char *name = xasprintf("s%zu", i);
-        fill_slice(make_slice(&g, name, 1), i * 1000, 1000);
+        give_large_slice(&g, name, 1, i * 1000, 1000);
     }
     struct service *s = entry_from_slices(g.spec, &g.slices, NULL, NULL);
 

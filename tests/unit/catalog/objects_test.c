@@ -48,7 +48,7 @@ static void reads_a_service(void **state)
     assert_string_equal(s->ports[1].app_protocol, "grpc");
     assert_false(s->ports[2].tcp);
     assert_int_equal(s->ports[2].target, 53);
-    spec_destroy(s);
+    spec_unref(s);
 }
 
 static void a_missing_field_has_its_default(void **state)
@@ -62,11 +62,11 @@ static void a_missing_field_has_its_default(void **state)
     assert_string_equal(s->ports[0].name, "");
     assert_true(s->ports[0].tcp);
     assert_int_equal(s->ports[0].target, 80);
-    spec_destroy(s);
+    spec_unref(s);
 
     s = spec_of("{'metadata': {'name': 'web'}}");
     assert_int_equal(s->port_count, 0);
-    spec_destroy(s);
+    spec_unref(s);
 }
 
 static void knows_external_and_headless_services(void **state)
@@ -78,12 +78,12 @@ static void knows_external_and_headless_services(void **state)
 
     assert_int_equal(s->kind, SERVICE_EXTERNAL);
     assert_string_equal(s->external_name, "db.example.com");
-    spec_destroy(s);
+    spec_unref(s);
 
     s = spec_of("{'metadata': {'name': 'db'}, 'spec': {'clusterIP': 'None',"
                 " 'publishNotReadyAddresses': true}}");
     assert_true(s->headless && s->not_ready_too);
-    spec_destroy(s);
+    spec_unref(s);
 }
 
 static void joins_a_selector(void **state)
@@ -94,7 +94,7 @@ static void joins_a_selector(void **state)
                 " {'app.kubernetes.io/name': 'db', 'tier': 'back'}}}");
 
     assert_string_equal(s->selector, "app.kubernetes.io/name=db,tier=back");
-    spec_destroy(s);
+    spec_unref(s);
 }
 
 static void refuses_fields_of_the_wrong_type(void **state)
@@ -139,7 +139,7 @@ static void reads_20000_ports_of_a_service_and_counts_the_others(void **state)
         assert_int_equal(spec_parse(object, &s, NULL), OK);
         assert_int_equal(s->port_count, n < PORTS_MAX ? n : PORTS_MAX);
         assert_int_equal(s->left_out, n < PORTS_MAX ? 0 : n - PORTS_MAX);
-        spec_destroy(s);
+        spec_unref(s);
         json_decref(object);
     }
 }
@@ -250,11 +250,8 @@ static void finds_why_a_pod_does_not_run(void **state)
 
 static struct slice *named_slice(const char *name, uint64_t version)
 {
-    struct slice *s = xcalloc(1, sizeof(*s));
-
-    s->name = xstrdup(name);
-    s->version = version;
-    return s;
+    const struct slice loose = { .ns = "shop", .name = name, .version = version };
+    return slice_pack(&loose);
 }
 
 static void a_slice_replaces_the_one_of_its_name(void **state)
@@ -339,10 +336,10 @@ static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
     (void)state;
     static const struct {
         const char *target;
-        const char *pod, *key; /* NULL: not a pod that can be forwarded to */
+        const char *pod, *uid; /* NULL: not a pod that can be forwarded to */
     } cases[] = {
-        { "'name': 'web-1', 'uid': 'u1'", "web-1", "shop/web-1/u1" },
-        { "'namespace': 'shop', 'name': 'web-1'", "web-1", "shop/web-1/" },
+        { "'name': 'web-1', 'uid': 'u1'", "web-1", "u1" },
+        { "'namespace': 'shop', 'name': 'web-1'", "web-1", "" },
         { "'namespace': 'vault', 'name': 'db-0', 'uid': 'u1'", NULL, NULL },
         { "'namespace': '', 'name': 'db-0', 'uid': 'u1'", NULL, NULL },
         { "'name': 'x HTTP/1.1\\r\\nX: y', 'uid': 'u1'", NULL, NULL },
@@ -350,10 +347,10 @@ static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
         { "'name': '../../secrets', 'uid': 'u1'", NULL, NULL },
         { "'name': '..', 'uid': 'u1'", NULL, NULL },
         { "'name': '', 'uid': 'u1'", NULL, NULL },
-        { "'name': 'web-1', 'uid': 'a/b'", "web-1", "shop/web-1/" },
+        { "'name': 'web-1', 'uid': 'a/b'", "web-1", "" },
         { "'name': 'web-1', 'uid': '0123456789012345678901234567890123456789"
           "0123456789012345678901234'",
-          "web-1", "shop/web-1/" },
+          "web-1", "" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -368,7 +365,7 @@ static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
         assert_int_equal(slice_parse(object, &s, NULL), OK);
         if (cases[i].pod) {
             assert_string_equal(s->endpoints[0].pod, cases[i].pod);
-            assert_string_equal(s->endpoints[0].key, cases[i].key);
+            assert_string_equal(s->endpoints[0].uid, cases[i].uid);
         } else if (s->endpoints[0].pod) {
             fail_msg("taken: %s", cases[i].target);
         }

@@ -1,0 +1,181 @@
+/* catalog/endpoint.c - endpoints and services: how they are stored and shared */
+#include "catalog/endpoint.h"
+
+#include <stdio.h>
+
+#include "base/own.h"
+#include "catalog/container_ports.h"
+
+/* --- endpoints --- */
+
+struct endpoint *endpoint_ref(const struct endpoint *e)
+{
+    struct endpoint *shared = (struct endpoint *)(uintptr_t)e;
+
+    shared->refs++;
+    return shared;
+}
+
+void endpoint_unref(struct endpoint *e)
+{
+    if (!e || --e->refs)
+        return;
+    container_ports_unref(e->ports);
+    free(e);
+}
+
+static size_t room_of(const char *text)
+{
+    return text ? strlen(text) + 1 : 0;
+}
+
+static const char *put(char **at, const char *text)
+{
+    size_t room = room_of(text);
+    char *to = *at;
+
+    if (!text)
+        return NULL;
+    memcpy(to, text, room);
+    *at += room;
+    return to;
+}
+
+struct endpoint *endpoint_pack(const struct endpoint *from)
+{
+    size_t ns = room_of(from->ns), pod = room_of(from->pod), uid = room_of(from->uid);
+    size_t room = 2 * (ns + pod + uid) + room_of(from->ip) + room_of(from->node) +
+                  room_of(from->hostname);
+    struct endpoint *e = xmalloc(sizeof(*e) + room);
+    char *at = (char *)(e + 1);
+
+    *e = *from;
+    e->refs = 1;
+    e->key = at;
+    memcpy(at, from->ns, ns);
+    at[ns - 1] = '/';
+    memcpy(at + ns, from->pod, pod);
+    at[ns + pod - 1] = '/';
+    memcpy(at + ns + pod, from->uid, uid);
+    e->uid = at + ns + pod;
+    at += ns + pod + uid;
+    e->ns = put(&at, from->ns);
+    e->pod = put(&at, from->pod);
+    e->ip = put(&at, from->ip);
+    e->node = put(&at, from->node);
+    e->hostname = put(&at, from->hostname);
+    return e;
+}
+
+struct str endpoint_key(const char *ns, const char *pod, const char *uid,
+                        char room[static ENDPOINT_KEY_ROOM])
+{
+    int n = snprintf(room, ENDPOINT_KEY_ROOM, "%s/%s/%s", ns, pod, uid);
+    return (struct str){ room,
+                         n < ENDPOINT_KEY_ROOM ? (size_t)n : ENDPOINT_KEY_ROOM - 1 };
+}
+
+/* --- services --- */
+
+struct service *service_ref(const struct service *s)
+{
+    struct service *shared = (struct service *)(uintptr_t)s;
+
+    shared->refs++;
+    return shared;
+}
+
+void service_unref(struct service *s)
+{
+    if (!s || --s->refs)
+        return;
+    for (size_t i = 0; i < s->endpoint_count; i++)
+        endpoint_unref(s->endpoints[i]);
+    free(s->endpoints);
+    free(s->pods_note);
+    spec_unref(s->spec);
+    free(s);
+}
+
+struct service *service_create(const struct service_spec *spec)
+{
+    struct service *s = xcalloc(1, sizeof(*s));
+
+    *s = (struct service){
+        .refs = 1,
+        .kind = spec->kind,
+        .ns = spec->ns,
+        .name = spec->name,
+        .external_name = spec->external_name,
+        .has_selector = spec->selector != NULL,
+        .headless = spec->headless,
+        .sticky = spec->sticky,
+        .ports = spec->ports,
+        .port_count = spec->port_count,
+        .ports_left_out = spec->left_out,
+        .spec = spec_ref(spec),
+    };
+    return s;
+}
+
+void service_add_endpoint(struct service *s, struct endpoint *e)
+{
+    if ((s->endpoint_count & (s->endpoint_count - 1)) == 0) {
+        size_t room = s->endpoint_count ? s->endpoint_count * 2 : 1;
+        s->endpoints = xrealloc(s->endpoints, room * sizeof(struct endpoint *));
+    }
+    s->endpoints[s->endpoint_count++] = e;
+}
+
+uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index)
+{
+    return index < s->port_count && e->ports ? e->ports[index] : 0;
+}
+
+/* --- the index: open addressing, at most half full --- */
+
+void endpoint_index_finish(struct endpoint_index *x)
+{
+    free(x->slots);
+    *x = (struct endpoint_index){ 0 };
+}
+
+/* The slot of the key, or the empty one where it belongs. */
+static uint32_t *slot_of(const struct endpoint_index *x,
+                         struct endpoint *const *endpoints, struct str key)
+{
+    size_t mask = x->capacity - 1;
+
+    for (size_t i = map_hash(key) & mask;; i = (i + 1) & mask)
+        if (!x->slots[i] || str_eq(str_of(endpoints[x->slots[i] - 1]->key), key))
+            return &x->slots[i];
+}
+
+size_t endpoint_index_find(const struct endpoint_index *x,
+                           struct endpoint *const *endpoints, struct str key)
+{
+    uint32_t slot = x->count ? *slot_of(x, endpoints, key) : 0;
+    return slot ? slot - 1 : SIZE_MAX;
+}
+
+static void grow(struct endpoint_index *x, struct endpoint *const *endpoints)
+{
+    struct endpoint_index old = *x;
+
+    x->capacity = old.capacity ? old.capacity * 2 : 16;
+    x->slots = xcalloc(x->capacity, sizeof(*x->slots));
+    for (size_t i = 0; i < old.capacity; i++)
+        if (old.slots[i])
+            *slot_of(x, endpoints, str_of(endpoints[old.slots[i] - 1]->key)) =
+                old.slots[i];
+    free(old.slots);
+}
+
+void endpoint_index_add(struct endpoint_index *x, struct endpoint *const *endpoints,
+                        size_t place)
+{
+    if (2 * (x->count + 1) > x->capacity)
+        grow(x, endpoints);
+    *slot_of(x, endpoints, str_of(endpoints[place]->key)) = (uint32_t)place + 1;
+    x->count++;
+}

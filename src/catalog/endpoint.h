@@ -1,0 +1,32 @@
+/* catalog/endpoint.h - make the endpoints and services that everyone else reads
+ *
+ * Private to catalog/.
+ */
+#pragma once
+
+#include "catalog/objects.h"
+
+/* A copy of what is pointed to in one block of memory, with one reference.  Its key is made
+ * from ns, pod and uid; the ports are a reference that is taken over. */
+struct endpoint *endpoint_pack(const struct endpoint *from);
+/* A service without endpoints that shares the spec's texts and ports. */
+struct service *service_create(const struct service_spec *spec);
+void service_add_endpoint(struct service *s, struct endpoint *e); /* takes it */
+
+/* "NS/POD/UID" */
+#define ENDPOINT_KEY_ROOM 640
+struct str endpoint_key(const char *ns, const char *pod, const char *uid,
+                        char room[static ENDPOINT_KEY_ROOM]);
+
+/* Endpoints of an array by their keys, without copies of those. */
+struct endpoint_index {
+    uint32_t *slots; /* place in the array + 1; 0: empty */
+    size_t capacity, count;
+};
+void endpoint_index_finish(struct endpoint_index *x);
+/* The place; SIZE_MAX: it is not there. */
+size_t endpoint_index_find(const struct endpoint_index *x,
+                           struct endpoint *const *endpoints, struct str key);
+/* The endpoint at that place, which is not there yet. */
+void endpoint_index_add(struct endpoint_index *x, struct endpoint *const *endpoints,
+                        size_t place);
