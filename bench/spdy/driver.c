@@ -244,18 +244,23 @@ static enum err open_stream(struct tunnel *t, int fd)
 static enum err send_upgrade(struct tunnel *t)
 {
     const struct driver_goal *g = t->driver->goal;
-    struct credentials credentials;
+    struct credentials *credentials = credentials_create(t->driver->loop, g->target);
+    struct credentials_want want = { 0 };
+    struct credential *user = NULL;
+    struct diag why;
 
-    credentials_init(&credentials, g->target);
-    const char *authorization = credentials_header(&credentials, 1);
+    enum err e = credentials_get(credentials, &want, &user, &why);
+    credentials_destroy(credentials);
+    if (e)
+        return fail(t->driver, e, diag_text(&why, e));
+    const char *authorization = user->fields[0];
     AUTO_FREE char *head = xasprintf(
         "POST %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
-        "Host: %s\r\n%s%s%sContent-Length: 0\r\nConnection: Upgrade\r\n"
+        "Host: %s\r\n%s%sContent-Length: 0\r\nConnection: Upgrade\r\n"
         "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n",
         g->target->prefix, g->ns, g->pod, g->target->host_header,
-        authorization ? "Authorization: " : "", authorization ? authorization : "",
-        authorization ? "\r\n" : "");
-    credentials_finish(&credentials);
+        authorization ? authorization : "", authorization ? "\r\n" : "");
+    credential_unref(user);
     bool sent = bufq_put(&t->stream->out, head, strlen(head));
     stream_update(t->stream);
     return sent ? OK : fail(t->driver, ERR_LIMIT, "the upgrade does not fit");

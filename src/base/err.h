@@ -27,6 +27,7 @@
     X(ERR_TLS,         "TLS failed") \
     X(ERR_UPGRADE,     "the server did not switch protocols") \
     X(ERR_UNAUTHORIZED,"not authenticated") \
+    X(ERR_CREDENTIALS, "no credentials") \
     X(ERR_FORBIDDEN,   "not permitted") \
     X(ERR_NOT_FOUND,   "not found") \
     X(ERR_GONE,        "no longer available") \

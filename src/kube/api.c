@@ -24,7 +24,7 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
     a->loop = l;
     a->transfers = t;
     a->target = target;
-    credentials_init(&a->credentials, target);
+    a->credentials = credentials_create(l, target);
     list_init(&a->waiting);
     timer_init(&a->turn, loop_sched(l), on_turn);
     api_limit(a, &(struct api_limits){ .objects = OBJECTS_MAX,
@@ -45,7 +45,7 @@ void api_destroy(struct api *a)
     if (!a)
         return;
     timer_stop(&a->turn);
-    credentials_finish(&a->credentials);
+    credentials_destroy(a->credentials);
     kube_target_destroy(a->target);
     free(a);
 }
@@ -55,14 +55,9 @@ const struct kube_target *api_target(const struct api *a)
     return a->target;
 }
 
-const char *api_authorization(struct api *a)
+struct credentials *api_credentials(struct api *a)
 {
-    return credentials_header(&a->credentials, loop_sched(a->loop)->now);
-}
-
-bool api_doubt(struct api *a)
-{
-    return credentials_doubt(&a->credentials);
+    return a->credentials;
 }
 
 struct request {

@@ -1,7 +1,7 @@
 /* kube/api.h - calls to one API server: get, paged lists, watches
  *
- * Owns the connection to the server (net/transfer.h), the credentials (a token file is
- * read again each minute) and the translation of failures: every error says verb,
+ * Owns the connection to the server (net/transfer.h), the credentials
+ * (kube/credentials.h) and the translation of failures: every error says verb,
  * resource and the server's own reason.  Objects are parsed one at a time (jansson), cut
  * out of the stream by wire/json_items; the callback borrows each for its duration.
  */
@@ -14,6 +14,7 @@
 #include "net/transfer.h"
 
 struct api;
+struct credentials;
 
 /* The target is taken over. */
 struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target);
@@ -30,17 +31,14 @@ struct api_limits {
 };
 void api_limit(struct api *a, const struct api_limits *limits);
 
-/* "Bearer ..." / "Basic ..." for the Authorization header at this moment, or NULL.  Valid
- * until the next call.  Never logged. */
-const char *api_authorization(struct api *a);
-
-/* The server did not like them: true when they may be others at the next call. */
-bool api_doubt(struct api *a);
+/* Of its user; for requests that do not go through here. */
+struct credentials *api_credentials(struct api *a);
 
 /* What a failed call was about. */
 struct api_error {
     enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
-                       ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport */
+                       ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport;
+                       ERR_CREDENTIALS: it was not even sent */
     int status;     /* HTTP status, 0: no answer, or not all of one */
     bool is_status; /* the body was a metav1.Status: a final word of the API server */
     uint32_t retry_after; /* seconds */

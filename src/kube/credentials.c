@@ -1,16 +1,23 @@
-/* kube/credentials.c - what goes into the Authorization header, at this moment */
+/* kube/credentials.c - the credential of one user, at this moment */
 #include "kube/credentials.h"
 
+#include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "base/base64.h"
-#include "kube/file_reader.h"
+#include "kube/watched_file.h"
 
 #define LOG_MODULE LOG_KUBE
 #define TOKEN_MAX (64u << 10)
-#define TOKEN_FRESH_MS 60000
-#define WAIT_MS 100
-#define PATIENCE_MS 60000
+
+struct credentials {
+    const struct kube_target *target; /* borrowed */
+    struct loop *loop;
+    struct credential *current; /* NULL: none yet */
+    uint64_t generation;        /* of the last one that was made */
+    struct list_node waiting;   /* struct credentials_want */
+    struct watched_file token;
+    struct timer poll; /* while a file is read for the first time */
+};
 
 static char *basic(const char *username, const char *password)
 {
@@ -20,19 +27,63 @@ static char *basic(const char *username, const char *password)
     return xasprintf("Basic %s", encoded);
 }
 
-void credentials_init(struct credentials *c, const struct kube_target *target)
+static void set_authorization(struct credentials *c, const char *authorization)
 {
-    *c = (struct credentials){ .target = target, .patience = PATIENCE_MS };
-    if (target->token)
-        c->header = xasprintf("Bearer %s", target->token);
-    else if (target->username || target->password)
-        c->header = basic(target->username, target->password);
+    credential_unref(c->current);
+    c->current = credential_create(c->target, authorization, ++c->generation);
 }
 
-void credentials_finish(struct credentials *c)
+static void wake_all(struct credentials *c)
 {
-    file_reader_destroy(TAKE(c->reader));
-    free(TAKE(c->header));
+    list_for_each (w, &c->waiting, struct credentials_want, waiting) {
+        list_remove(&w->waiting);
+        task_wake(w->wake);
+    }
+}
+
+static void on_poll(struct timer *t)
+{
+    wake_all(container_of(t, struct credentials, poll));
+}
+
+static void set_at_once(struct credentials *c)
+{
+    const struct kube_target *t = c->target;
+    AUTO_FREE char *authorization = NULL;
+
+    if (t->token)
+        authorization = xasprintf("Bearer %s", t->token);
+    else if (t->username || t->password)
+        authorization = basic(t->username, t->password);
+    if (authorization || !t->token_file)
+        set_authorization(c, authorization);
+    if (authorization)
+        explicit_bzero(authorization, strlen(authorization));
+}
+
+struct credentials *credentials_create(struct loop *l, const struct kube_target *target)
+{
+    struct credentials *c = xcalloc(1, sizeof(*c));
+
+    c->target = target;
+    c->loop = l;
+    list_init(&c->waiting);
+    timer_init(&c->poll, loop_sched(l), on_poll);
+    watched_file_init(&c->token, "tokenFile", target->token_file, NULL, TOKEN_MAX);
+    set_at_once(c);
+    return c;
+}
+
+void credentials_destroy(struct credentials *c)
+{
+    if (!c)
+        return;
+    list_for_each (w, &c->waiting, struct credentials_want, waiting)
+        list_remove(&w->waiting);
+    timer_stop(&c->poll);
+    watched_file_finish(&c->token);
+    credential_unref(c->current);
+    free(c);
 }
 
 /* A token is one word; anything else would end up as another header field. */
@@ -44,93 +95,55 @@ static bool is_token(struct str s)
     return !str_empty(s);
 }
 
-static enum err take_token(struct credentials *c, struct str text, struct diag *why)
+static void take_token(struct credentials *c)
 {
-    struct str token = str_trim_space(text);
+    struct str token = str_trim_space(str_of(c->token.text));
 
-    if (!is_token(token))
-        return diag_set(why, ERR_CONFIG, "%s: holds no token", c->target->token_file);
-    free(c->header);
-    c->header = xasprintf("Bearer %.*s", STR_ARG(token));
-    return OK;
-}
-
-static void note_unreadable(struct credentials *c, enum err e, const struct diag *why)
-{
-    if (e && !c->unreadable)
-        log_warn(NO_ID, "token file unreadable, keeping the old token",
-                 LOG_S("why", diag_text(why, e)));
-    c->unreadable = e != OK;
-}
-
-/* One that hangs is left, and the file read anew: it may be another mount by now.  Each time
- * the patience doubles, so that few threads hang. */
-static void leave_reader(struct credentials *c)
-{
-    file_reader_destroy(TAKE(c->reader));
-    c->patience *= 2;
-    c->left = true;
-    c->fresh_until = 0;
-}
-
-static void on_late(struct credentials *c, uint64_t now)
-{
-    uint64_t took = now - c->read_at;
-    struct diag why;
-
-    if (took < FILE_READ_MS)
-        return;
-    diag_set(&why, ERR_TIMEOUT, "%s: its file system does not answer",
-             c->target->token_file);
-    note_unreadable(c, ERR_TIMEOUT, &why);
-    if (took >= c->patience)
-        leave_reader(c);
-}
-
-static void look_at_reader(struct credentials *c, uint64_t now, unsigned max_ms)
-{
-    struct diag why = { "" };
-    AUTO_FREE char *text = NULL;
-    size_t len = 0;
-    enum err e = file_reader_wait(c->reader, max_ms, &text, &len, &why);
-
-    if (e == ERR_AGAIN) {
-        on_late(c, now);
+    if (!is_token(token)) {
+        log_warn(NO_ID, "the token file holds no token, keeping the old one",
+                 LOG_S("file", c->token.path));
         return;
     }
-    file_reader_destroy(TAKE(c->reader));
-    c->patience = PATIENCE_MS;
-    c->left = false;
-    if (!e)
-        e = take_token(c, (struct str){ text, len }, &why);
-    note_unreadable(c, e, &why);
+    AUTO_FREE char *authorization = xasprintf("Bearer %.*s", STR_ARG(token));
+    set_authorization(c, authorization);
+    explicit_bzero(authorization, strlen(authorization));
 }
 
-/* A file system that answers does so within microseconds: the token is there for the request
- * at hand.  One that does not costs the loop WAIT_MS once; then it is only looked at. */
-static void begin_reader(struct credentials *c, uint64_t now)
+static enum err wait_for(struct credentials *c, struct credentials_want *w, uint64_t ms)
 {
-    unsigned wait = c->left ? 0 : c->header ? WAIT_MS : FILE_READ_MS;
-
-    c->fresh_until = now + TOKEN_FRESH_MS;
-    c->read_at = now;
-    c->reader = file_reader_create(c->target->token_file, TOKEN_MAX);
-    look_at_reader(c, now, wait);
+    if (!w->waiting.next)
+        list_init(&w->waiting);
+    list_remove(&w->waiting);
+    list_append(&c->waiting, &w->waiting);
+    if (!c->poll.at)
+        timer_set(&c->poll, ms);
+    return ERR_AGAIN;
 }
 
-const char *credentials_header(struct credentials *c, uint64_t now)
+enum err credentials_get(struct credentials *c, struct credentials_want *w,
+                         struct credential **ret, struct diag *why)
 {
-    if (!c->target->token_file)
-        return c->header;
-    if (c->reader)
-        look_at_reader(c, now, 0);
-    if (!c->reader && now >= c->fresh_until)
-        begin_reader(c, now);
-    return c->header;
+    if (watched_file_look(&c->token, loop_sched(c->loop)->now))
+        take_token(c);
+    if (c->current) {
+        *ret = credential_ref(c->current);
+        return OK;
+    }
+    if (watched_file_is_pending(&c->token) && !c->token.unreadable)
+        return wait_for(c, w, WATCHED_FILE_POLL_MS);
+    return diag_set(why, ERR_CREDENTIALS, "tokenFile %s: %s", c->token.path,
+                    c->token.text ? "it holds no token" : "it cannot be read");
 }
 
-bool credentials_doubt(struct credentials *c)
+void credentials_leave(struct credentials_want *w)
 {
-    c->fresh_until = 0;
-    return c->target->token_file != NULL;
+    if (w->waiting.next)
+        list_remove(&w->waiting);
+}
+
+bool credentials_reject(struct credentials *c, uint64_t generation)
+{
+    if (!c->current || generation != c->current->generation)
+        return true;
+    return watched_file_doubt(&c->token);
 }

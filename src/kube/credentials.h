@@ -1,30 +1,40 @@
-/* kube/credentials.h - what goes into the Authorization header, at this moment
+/* kube/credentials.h - the credential of one user, at this moment
  *
- * A token file is read again once a minute, because whoever wrote it replaces it; while
- * it cannot be read the old token stays.  Never logged, never in an error.  It is read on a
- * thread (kube/file_reader.h): a file system that hangs does not stop the loop.
+ * Where it comes from depends on the kubeconfig: it is written there, or in a file that is
+ * read again when it changes.  Getting it may take a while (ERR_AGAIN): whoever wants it
+ * waits, and is woken when there is news.  Nobody else waits longer than the loop takes for
+ * a turn.
+ *
+ * A credential has a generation.  When the API server does not accept one (401), the
+ * request names it: a hundred requests that fail with the same one cause one renewal.
  */
 #pragma once
 
-#include "kube/file_reader.h"
-#include "kube/target.h"
+#include "base/list.h"
+#include "kube/credential.h"
+#include "net/loop.h"
 
-struct credentials {
-    const struct kube_target *target; /* borrowed */
-    char *header;                     /* "Bearer ..." or "Basic ...", or NULL */
-    uint64_t fresh_until;             /* ms; the file is not read before */
-    struct file_reader *reader;       /* under way, or NULL */
-    uint64_t read_at;                 /* ms; since then */
-    uint64_t patience;                /* ms after which it is left, when it hangs */
-    bool left;                        /* the last one hung: do not wait for the next */
-    bool unreadable;                  /* said so already */
+struct credentials;
+
+/* Somebody who waits.  The struct is the caller's, zeroed before; one want may be used for
+ * many calls. */
+struct credentials_want {
+    struct task *wake;
+    struct list_node waiting; /* private */
 };
 
-void credentials_init(struct credentials *c, const struct kube_target *target);
-void credentials_finish(struct credentials *c);
+/* The target is borrowed for as long as the credentials live. */
+struct credentials *credentials_create(struct loop *l, const struct kube_target *target);
+void credentials_destroy(struct credentials *c); /* NULL accepted; forgets who waits */
 
-/* Or NULL: none.  Valid until the next call. */
-const char *credentials_header(struct credentials *c, uint64_t now);
+/* OK         *ret is the caller's reference
+ * ERR_AGAIN  w->wake is woken, once, when it is worth a new call; credentials_leave ends
+ *            the wait
+ * else       there is none at present: *why says so, complete */
+MUST_CHECK enum err credentials_get(struct credentials *c, struct credentials_want *w,
+                                    struct credential **ret, struct diag *why);
+void credentials_leave(struct credentials_want *w); /* idempotent; zeroed accepted */
 
-/* The server did not like them: read the file at the next call.  False: there is none. */
-bool credentials_doubt(struct credentials *c);
+/* The API server did not accept the one of this generation.  True: the next call may bring
+ * another one. */
+bool credentials_reject(struct credentials *c, uint64_t generation);

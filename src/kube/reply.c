@@ -43,25 +43,35 @@ static uint64_t time_left(const struct reply *r)
     return r->deadline > now_of(r) ? r->deadline - now_of(r) : 1;
 }
 
+#define FIELDS_OWN 4 /* Accept, User-Agent, Content-Type, the end */
+
+/* The fields of the credential among ours; only the array is the caller's. */
+static const char **collect_fields(const struct reply *r)
+{
+    char *const *of_user = r->credential->fields;
+    size_t count = 0, more = 0;
+
+    while (of_user[more])
+        more++;
+    const char **fields = xcalloc(FIELDS_OWN + more, sizeof(*fields));
+    fields[count++] = "Accept: application/json";
+    fields[count++] = "User-Agent: kube-tunnel/" VERSION;
+    if (r->body)
+        fields[count++] = "Content-Type: application/json";
+    for (size_t i = 0; i < more; i++)
+        fields[count++] = of_user[i];
+    return fields;
+}
+
 static void send_request(struct reply *r)
 {
     const struct kube_target *t = r->api->target;
-    const char *secret = credentials_header(&r->api->credentials, now_of(r));
-    AUTO_FREE char *authorization =
-        secret ? xasprintf("Authorization: %s", secret) : NULL;
     AUTO_FREE char *url = xasprintf("%s%s", t->server, r->path);
-    const char *headers[5] = { "Accept: application/json",
-                               "User-Agent: kube-tunnel/" VERSION };
-    size_t count = 2;
-
-    if (r->body)
-        headers[count++] = "Content-Type: application/json";
-    if (authorization)
-        headers[count++] = authorization;
+    AUTO_FREE const char **fields = collect_fields(r);
     struct transfer_request request = {
         .method = r->method,
         .url = url,
-        .headers = headers,
+        .headers = fields,
         .body = r->body,
         .tls = { t->ca, t->certificate, t->key, t->insecure, t->tls_server_name },
         .proxy = t->proxy,
@@ -70,25 +80,50 @@ static void send_request(struct reply *r)
         .body_limit = BODY_LIMIT,
     };
     r->transfer = transfer_open(r->api->transfers, &request, r->wake);
-    if (authorization)
-        explicit_bzero(authorization, strlen(authorization));
 }
 
 static void forget_answer(struct reply *r)
 {
+    credentials_leave(&r->want);
+    credential_unref(TAKE(r->credential));
     transfer_close(TAKE(r->transfer));
     json_items_destroy(TAKE(r->items));
     free(TAKE(r->text));
     r->len = 0;
 }
 
-static void begin(struct reply *r)
+static bool is_late(const struct reply *r)
 {
+    return r->deadline && now_of(r) >= r->deadline;
+}
+
+static void on_late(struct timer *t)
+{
+    task_wake(container_of(t, struct reply, late)->wake);
+}
+
+/* Send it, when there is a credential.  Not OK: wait, or r->error says why there is none. */
+static enum err begin(struct reply *r)
+{
+    struct diag why = { "" };
+    enum err e = credentials_get(r->api->credentials, &r->want, &r->credential, &why);
+
+    timer_stop(&r->late);
+    if (e == ERR_AGAIN && !is_late(r)) {
+        timer_set_at(&r->late, r->deadline);
+        return ERR_AGAIN;
+    }
+    if (e) {
+        credentials_leave(&r->want);
+        r->error = (struct api_error){ .code = ERR_CREDENTIALS, .why = why };
+        return ERR_CREDENTIALS;
+    }
     if (r->mode != REPLY_OBJECT)
         r->items =
             json_items_create(r->mode == REPLY_LIST ? JSON_LIST : JSON_WATCH, OBJECT_MAX);
     send_request(r);
     task_wake(r->wake); /* it may have failed at once */
+    return OK;
 }
 
 void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char *method,
@@ -100,12 +135,16 @@ void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char
     r->path = xstrdup(path);
     r->body = xstrdup_or_null(body);
     r->deadline = timeout_ms ? now_of(r) + timeout_ms : 0;
-    begin(r);
+    r->want.wake = wake;
+    timer_init(&r->late, loop_sched(a->loop), on_late);
+    if (begin(r))
+        task_wake(wake);
 }
 
 void reply_finish(struct reply *r)
 {
     forget_answer(r);
+    timer_stop(&r->late);
     free(TAKE(r->method));
     free(TAKE(r->path));
     free(TAKE(r->body));
@@ -143,6 +182,16 @@ static enum err lost(struct reply *r)
     return r->error.code;
 }
 
+/* The API server did not accept the credential; is there another one? */
+static bool try_another(struct reply *r)
+{
+    if (r->retried || !credentials_reject(r->api->credentials, r->credential->generation))
+        return false;
+    r->retried = true;
+    forget_answer(r);
+    return true;
+}
+
 /* What a refusal says beyond ERROR_TEXT_MAX is dropped. */
 static enum err refused(struct reply *r)
 {
@@ -153,12 +202,8 @@ static enum err refused(struct reply *r)
     transfer_resume(x);
     if (x->result == ERR_AGAIN)
         return ERR_AGAIN;
-    if (x->status == 401 && !r->retried && credentials_doubt(&r->api->credentials)) {
-        r->retried = true;
-        forget_answer(r);
-        begin(r);
-        return ERR_AGAIN;
-    }
+    if (x->status == 401 && try_another(r))
+        return begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
     api_error_from_answer(&r->error, x->status, x->retry_after,
                           (struct str){ r->text, r->len });
     return r->error.code;
@@ -231,8 +276,11 @@ static enum err next_piece(struct reply *r, enum json_piece *ret_kind, json_t **
 
 enum err reply_next(struct reply *r, enum json_piece *ret_kind, json_t **ret_object)
 {
+    enum err e = r->transfer ? OK : r->error.code ? r->error.code : begin(r);
     struct transfer *x = r->transfer;
 
+    if (e)
+        return e;
     if (x->status == 0)
         return x->result == ERR_AGAIN ? ERR_AGAIN
                : x->result            ? lost(r)

@@ -14,7 +14,7 @@ struct api {
     struct loop *loop;
     struct transfers *transfers;
     struct kube_target *target;
-    struct credentials credentials;
+    struct credentials *credentials;
     bool unreachable; /* said so; the watches say when it is back */
     struct api_limits limits;
     struct call_rate rate;
@@ -33,13 +33,16 @@ struct reply {
     uint64_t deadline; /* 0: none */
     struct task *wake;
 
-    struct transfer *transfer; /* NULL: not open */
-    struct json_items *items;  /* lists and watches */
-    char *text;                /* an object, or what an error says */
+    struct credentials_want want;
+    struct credential *credential; /* it was sent with this one; NULL: not sent yet */
+    struct timer late;             /* at the deadline, while it waits for one */
+    struct transfer *transfer;     /* NULL: not open */
+    struct json_items *items;      /* lists and watches */
+    char *text;                    /* an object, or what an error says */
     size_t len;
     size_t object_len; /* of the JSON of the object that was returned last */
     bool delivered;    /* REPLY_OBJECT: it was handed out */
-    bool retried;      /* after a 401, with credentials read anew */
+    bool retried;      /* after a 401, with another credential */
 
     struct api_error error; /* of the failure reply_next returned */
 };

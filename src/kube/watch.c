@@ -265,6 +265,8 @@ static void log_lost(struct api_watch *w)
 
     if (e->code == ERR_FORBIDDEN) {
         log_debug(NO_ID, "watch not permitted", LOG_S("path", w->path));
+    } else if (e->code == ERR_CREDENTIALS) { /* which logs for itself */
+        log_debug(NO_ID, "watch waits for credentials", LOG_S("path", w->path));
     } else if (e->status == 0) {
         if (!w->api->unreachable)
             log_warn(NO_ID, "API server lost, trying again",

@@ -70,11 +70,13 @@
 
 #define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
+#define UNUSED_MS 5000 /* a connection that waits for a credential */
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
 
 static const char *const carrier_names[] = { "spdy", "websocket" };
 
 #define STATES(X) /* clang-format off */ \
+    X(ASK,     ask)     /* waiting for the credential                       */ \
     X(CONNECT, connect) /* waiting for the TCP connection to the API server */ \
     X(UPGRADE, upgrade) /* TLS, the upgrade request, waiting for its answer */ \
     X(OPEN,    open)    /* SPDY                                             */ \
@@ -128,7 +130,7 @@ static void ask_for_upgrade(struct tunnel *t)
                                        .key = key,
                                        .prefix = target->prefix,
                                        .host = target->host_header,
-                                       .authorization = api_authorization(t->origin->api),
+                                       .fields = t->credential->fields,
                                        .ns = t->pod->ns,
                                        .pod = t->pod->name };
     upgrade_request_write(&request, &t->carrier->out);
@@ -154,6 +156,40 @@ struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c)
     return o->tls ? tls_client_open(o->loop, o->tls, s, name) : s;
 }
 
+static void start_connecting(struct tunnel *t)
+{
+    connecting_finish(&t->connecting);
+    carrier_connect(t->origin, &t->connecting, &t->step);
+}
+
+/* An API server closes a connection on which nothing comes. */
+static void refresh_connection(struct tunnel *t)
+{
+    if (now(t) - t->started_at < UNUSED_MS)
+        return;
+    t->on_spare = false;
+    stream_close(TAKE(t->carrier));
+    start_connecting(t);
+}
+
+/* The time of a dial does not run before there is a credential: a plugin may ask a person
+ * for a password.  The connection is made meanwhile. */
+static enum tunnel_state in_ask(struct tunnel *t)
+{
+    struct diag why = { "" };
+    enum err e =
+        credentials_get(api_credentials(t->origin->api), &t->want, &t->credential, &why);
+
+    if (e == ERR_AGAIN)
+        return TUNNEL_ASK;
+    if (e)
+        return fail(t, ERR_CREDENTIALS, diag_text(&why, e));
+    refresh_connection(t);
+    t->started_at = now(t);
+    timer_set(&t->deadline, t->origin->settings->dial_ms);
+    return TUNNEL_CONNECT;
+}
+
 static enum tunnel_state in_connect(struct tunnel *t)
 {
     enum err e = t->carrier ? OK : t->connecting.result;
@@ -168,12 +204,6 @@ static enum tunnel_state in_connect(struct tunnel *t)
     t->wire = t->carrier;
     ask_for_upgrade(t);
     return TUNNEL_UPGRADE;
-}
-
-static void start_connecting(struct tunnel *t)
-{
-    connecting_finish(&t->connecting);
-    carrier_connect(t->origin, &t->connecting, &t->step);
 }
 
 static enum tunnel_state dial_again(struct tunnel *t)
@@ -191,13 +221,26 @@ static enum tunnel_state leave_spare(struct tunnel *t)
     return dial_again(t);
 }
 
-/* A token file may hold another one by now. */
-static bool may_have_new_credentials(struct tunnel *t)
+/* The credential was not accepted: dial once more, if there may be another one. */
+static bool may_ask_again(struct tunnel *t)
 {
-    bool first = !t->doubted;
+    bool first = !t->rejected;
 
-    t->doubted = true;
-    return first && t->error.code == ERR_UNAUTHORIZED && api_doubt(t->origin->api);
+    if (t->error.code != ERR_UNAUTHORIZED)
+        return false;
+    t->rejected = true;
+    return credentials_reject(api_credentials(t->origin->api),
+                              t->credential->generation) &&
+           first;
+}
+
+static enum tunnel_state ask_again(struct tunnel *t)
+{
+    dial_again(t);
+    t->started_at = now(t);
+    timer_stop(&t->deadline);
+    credential_unref(TAKE(t->credential));
+    return TUNNEL_ASK;
 }
 
 /* This carrier was refused: dial once more, with the other. */
@@ -216,8 +259,8 @@ static enum tunnel_state upgrade_failed(struct tunnel *t)
 {
     bool may_choose = t->origin->settings->carrier == TUNNEL_CARRIER_AUTO;
 
-    if (may_have_new_credentials(t))
-        return dial_again(t);
+    if (may_ask_again(t))
+        return ask_again(t);
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
     if (t->second_try && upgrade_refused_carrier(&t->error))
@@ -353,6 +396,8 @@ static void release(struct tunnel *t)
                  LOG_S("reason", diag_text(&t->error.why, t->error.code)),
                  LOG_U("connections", t->carried), LOG_U("ms", now(t) - t->opened_at));
     timer_stop(&t->deadline);
+    credentials_leave(&t->want);
+    credential_unref(TAKE(t->credential));
     liveness_stop(t);
     residues_finish(t);
     connecting_finish(&t->connecting);
@@ -367,6 +412,7 @@ static void enter(struct tunnel *t, enum tunnel_state next)
               LOG_S("to", states[next].name));
     t->state = next;
     if (next == TUNNEL_OPEN) {
+        credential_unref(TAKE(t->credential));
         t->opened_at = t->heard_at = now(t);
         t->used_at = t->pod->demand.asked_at; /* which may be long ago: dialled ahead */
         timer_stop(&t->deadline);
@@ -438,7 +484,7 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
     liveness_init(t);
     residues_init(t);
-    timer_set(&t->deadline, o->settings->dial_ms);
+    t->want.wake = &t->step;
     t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
     t->carrier = spare_take(o->spare);

@@ -2,6 +2,7 @@
  */
 #pragma once
 
+#include "kube/credentials.h"
 #include "net/connecting.h"
 #include "net/tls.h"
 #include "tunnel/tunnels.h"
@@ -35,7 +36,13 @@ struct tunnel_origin {
     size_t *kept_for_slow; /* bytes that pairs of shared tunnels hold for slow clients */
 };
 
-enum tunnel_state { TUNNEL_CONNECT, TUNNEL_UPGRADE, TUNNEL_OPEN, TUNNEL_CLOSED };
+enum tunnel_state {
+    TUNNEL_ASK,
+    TUNNEL_CONNECT,
+    TUNNEL_UPGRADE,
+    TUNNEL_OPEN,
+    TUNNEL_CLOSED
+};
 
 enum residue {
     RESIDUE_FREE,
@@ -56,10 +63,12 @@ struct tunnel {
     struct task flush;     /* pairs have bytes to frame (RANK_FLUSH) */
 
     enum carrier kind;
-    bool doubted;             /* the credentials were read again, or were not to blame */
-    bool second_try;          /* the other carrier was refused */
-    bool on_spare;            /* dialled on a connection that was made before */
-    bool reached;             /* it timed out, and not because of the API server */
+    struct credentials_want want;
+    struct credential *credential; /* of the upgrade request */
+    bool rejected;   /* the API server did not accept one: the next is the last */
+    bool second_try; /* the other carrier was refused */
+    bool on_spare;   /* dialled on a connection that was made before */
+    bool reached;    /* it timed out, and not because of the API server */
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
     struct stream *carrier; /* SPDY bytes both ways */

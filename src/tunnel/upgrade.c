@@ -34,9 +34,8 @@ void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
                   spdy ? "POST" : "GET", r->prefix, r->ns, r->pod, r->host);
 
     put(out, head);
-    if (r->authorization) {
-        put(out, "Authorization: ");
-        put(out, r->authorization);
+    for (char *const *field = r->fields; *field; field++) {
+        put(out, *field);
         put(out, "\r\n");
     }
     put(out, spdy ? spdy_fields : websocket_fields);

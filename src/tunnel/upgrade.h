@@ -16,10 +16,10 @@ enum carrier { CARRIER_KIND_SPDY, CARRIER_KIND_WEBSOCKET };
 
 struct upgrade_request {
     enum carrier carrier;
-    const char *key;           /* WEBSOCKET: 16 random bytes in base64 */
-    const char *prefix;        /* path of the server's URL, "" or "/k8s" */
-    const char *host;          /* Host header */
-    const char *authorization; /* or NULL */
+    const char *key;     /* WEBSOCKET: 16 random bytes in base64 */
+    const char *prefix;  /* path of the server's URL, "" or "/k8s" */
+    const char *host;    /* Host header */
+    char *const *fields; /* of the user, "Name: value"; NULL at the end */
     const char *ns, *pod;
 };
 

@@ -68,16 +68,57 @@ const struct kube_target *api_target(const struct api *a)
     return &target;
 }
 
-const char *api_authorization(struct api *a)
+struct credentials *api_credentials(struct api *a)
 {
     (void)a;
-    return "Bearer secret";
+    return NULL;
 }
 
-bool api_doubt(struct api *a)
+enum err credentials_get(struct credentials *c, struct credentials_want *w,
+                         struct credential **ret, struct diag *why)
 {
-    (void)a;
-    return rig.token_file;
+    static char secret[] = "Authorization: Bearer secret";
+    static char user[] = "Impersonate-User: jane";
+    static char *fields[] = { secret, user, NULL };
+    static struct credential credential = { .refs = 1, .fields = fields };
+
+    (void)c;
+    if (rig.credentials == ERR_AGAIN)
+        rig.asking = w->wake;
+    if (rig.credentials)
+        return rig.credentials == ERR_AGAIN
+                   ? ERR_AGAIN
+                   : diag_set(why, rig.credentials, "the plugin failed");
+    credential.generation = rig.generation;
+    *ret = credential_ref(&credential);
+    return OK;
+}
+
+void credentials_leave(struct credentials_want *w)
+{
+    if (rig.asking == w->wake)
+        rig.asking = NULL;
+}
+
+struct credential *credential_ref(struct credential *c)
+{
+    c->refs++;
+    return c;
+}
+
+void credential_unref(struct credential *c)
+{
+    if (c)
+        c->refs--;
+}
+
+bool credentials_reject(struct credentials *c, uint64_t generation)
+{
+    (void)c;
+    assert_int_equal(generation, rig.generation);
+    if (rig.renewable)
+        rig.generation++;
+    return rig.renewable;
 }
 
 void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,

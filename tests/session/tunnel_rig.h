@@ -66,7 +66,10 @@ struct rig {
     struct tunnel_settings settings;
     struct tunnels *tunnels;
     struct server *servers[64]; /* by dial */
-    bool token_file;            /* the credentials may be others at the next dial */
+    enum err credentials;       /* what asking for a credential comes to */
+    struct task *asking;        /* who waits for one, the last of them */
+    bool renewable;             /* after a 401 there may be another credential */
+    uint64_t generation;
     size_t dials;
     unsigned turn;
     bool unanswered;        /* the kernel says so of every carrier */

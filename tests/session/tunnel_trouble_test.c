@@ -338,10 +338,10 @@ static void what_is_no_refusal_of_the_carrier_is_told(void **state)
 
 /* A token that was replaced a moment ago costs one more dial, and one that is refused again no
  * third. */
-static void a_401_reads_the_token_file_again(void **state)
+static void a_401_asks_once_for_another_credential(void **state)
 {
     (void)state;
-    rig.token_file = true;
+    rig.renewable = true;
     user_open(&user, "uid-1", 80);
     answer(0, REFUSED("401 Unauthorized"));
     assert_int_equal(user.opening.result, ERR_AGAIN);
@@ -357,6 +357,50 @@ static void a_401_reads_the_token_file_again(void **state)
     user_finish(&other);
 }
 
+/* A plugin may run for minutes, because it asks a person: that is not the dial's time. */
+static void dial_waits_for_the_credential_beyond_its_own_time(void **state)
+{
+    (void)state;
+    rig.credentials = ERR_AGAIN;
+    user_open(&user, "uid-1", 80);
+    rig_advance(2 * rig.settings.dial_ms);
+    assert_int_equal(user.opening.result, ERR_AGAIN);
+    assert_non_null(rig.asking);
+    rig.credentials = OK;
+    task_wake(rig.asking);
+    rig_run();
+    assert_int_equal(rig.dials, 2); /* the first connection has waited for too long */
+    struct server *s = server_connect(1);
+    assert_non_null(strstr(s->request, "\r\nAuthorization: Bearer secret\r\n"
+                                       "Impersonate-User: jane\r\n"));
+    server_switch(s);
+    assert_int_equal(user.opening.result, OK);
+    user_finish(&user);
+}
+
+static void opening_that_waits_for_a_credential_is_cancelled(void **state)
+{
+    (void)state;
+    rig.credentials = ERR_AGAIN;
+    user_open(&user, "uid-1", 80);
+    rig_run();
+    assert_non_null(rig.asking);
+    user_finish(&user);
+    rig_advance(1000);
+}
+
+static void missing_credential_fails_the_opening_with_its_reason(void **state)
+{
+    (void)state;
+    rig.credentials = ERR_CREDENTIALS;
+    user_open(&user, "uid-1", 80);
+    rig_run();
+    assert_int_equal(user.opening.result, ERR_CREDENTIALS);
+    assert_string_equal(user.opening.error.why.text, "the plugin failed");
+    rig.credentials = OK;
+    user_finish(&user);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -366,7 +410,10 @@ int main(void)
         TEST(a_retry_after_outlives_a_success),
         TEST(a_retry_after_outlives_another_failure),
         TEST(what_is_no_refusal_of_the_carrier_is_told),
-        TEST(a_401_reads_the_token_file_again),
+        TEST(a_401_asks_once_for_another_credential),
+        TEST(dial_waits_for_the_credential_beyond_its_own_time),
+        TEST(opening_that_waits_for_a_credential_is_cancelled),
+        TEST(missing_credential_fails_the_opening_with_its_reason),
     };
     return cmocka_run_group_tests_name("tunnel/trouble", tests, NULL, NULL);
 }

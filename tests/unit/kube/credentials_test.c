@@ -1,244 +1,155 @@
-/* tests/unit/kube/credentials_test.c - a token file on a file system that hangs */
+/* tests/unit/kube/credentials_test.c - what a request shows of its user, and when another */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <poll.h>
-#include <pthread.h>
-#include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "base/own.h"
+#include "folder.h"
 #include "kube/credentials.h"
-#include "kube/file.h"
 
-#define MINUTE ((uint64_t)60000)
+static struct loop *loop;
+static struct folder folder;
+static struct kube_target target;
+static struct credentials *credentials;
+static struct credentials_want want;
+static struct task wake;
+static unsigned wakes;
 
-/* In the place of kube/file.c: a file whose read waits while its file system hangs. */
-
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
-static bool hangs;
-static const char *content;
-static unsigned begun, ended;
-
-enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
-                           struct diag *why)
+static void on_wake(struct task *t)
 {
-    (void)max;
-    enum err e = OK;
-
-    pthread_mutex_lock(&lock);
-    begun++;
-    pthread_cond_broadcast(&changed);
-    while (hangs)
-        pthread_cond_wait(&changed, &lock);
-    if (content) {
-        *ret_text = xstrdup(content);
-        *ret_len = strlen(content);
-    } else {
-        e = diag_set(why, ERR_NOT_FOUND, "%s: missing", path);
-    }
-    ended++;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-    return e;
+    (void)t;
+    wakes++;
 }
-
-enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_len,
-                   struct diag *why)
-{
-    return file_read_regular(path, max, ret_text, ret_len, why);
-}
-
-char *file_beside(const char *from, const char *path)
-{
-    (void)from;
-    return xstrdup(path);
-}
-
-static void set_file(const char *text, bool hanging)
-{
-    pthread_mutex_lock(&lock);
-    content = text;
-    hangs = hanging;
-    pthread_cond_broadcast(&changed);
-    pthread_mutex_unlock(&lock);
-}
-
-static unsigned await_reads(unsigned n)
-{
-    pthread_mutex_lock(&lock);
-    while (begun < n)
-        pthread_cond_wait(&changed, &lock);
-    unsigned all = begun;
-    pthread_mutex_unlock(&lock);
-    return all;
-}
-
-/* The threads of all reads are through with the file. */
-static void await_all_reads(void)
-{
-    pthread_mutex_lock(&lock);
-    while (ended < begun)
-        pthread_cond_wait(&changed, &lock);
-    pthread_mutex_unlock(&lock);
-}
-
-/* A thread gives its result away after it has read. */
-static void await_token(struct credentials *c, uint64_t now, const char *expected)
-{
-    for (int i = 0; i < 1000 && strcmp(credentials_header(c, now), expected) != 0; i++)
-        poll(NULL, 0, 10);
-    assert_string_equal(credentials_header(c, now), expected);
-}
-
-static uint64_t real_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-static struct kube_target target = { .token_file = (char *)"/mount/token" };
-static struct credentials credentials;
 
 static int begin(void **state)
 {
     (void)state;
-    alarm(30); /* a read on this thread hangs for ever */
-    begun = ended = 0;
-    set_file("one\n", false);
-    credentials_init(&credentials, &target);
+    loop = loop_create();
+    folder_create(&folder);
+    task_init(&wake, loop_sched(loop), RANK_WORK, on_wake);
+    target = (struct kube_target){ .tls = true };
+    want = (struct credentials_want){ .wake = &wake };
+    wakes = 0;
     return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
-    AUTO_FREE char *text = NULL;
-    size_t len;
-
-    set_file("one\n", false);
-    if (credentials.reader)
-        assert_int_not_equal(
-            file_reader_wait(credentials.reader, 20000, &text, &len, NULL), ERR_AGAIN);
-    credentials_finish(&credentials);
-    await_all_reads();
+    credentials_leave(&want);
+    credentials_destroy(TAKE(credentials));
+    task_cancel(&wake);
+    folder_destroy(&folder);
+    loop_destroy(loop);
     return 0;
 }
 
-static void token_that_is_read_in_time_serves_the_call_at_hand(void **state)
+static uint64_t expect_fields(const char *first, const char *second)
 {
-    (void)state;
-    assert_string_equal(credentials_header(&credentials, 1), "Bearer one");
-    set_file("two\n", false);
-    assert_string_equal(credentials_header(&credentials, 1 + MINUTE), "Bearer two");
-    set_file("three\n", false);
-    assert_string_equal(credentials_header(&credentials, 2 + MINUTE), "Bearer two");
-    assert_true(credentials_doubt(&credentials));
-    assert_string_equal(credentials_header(&credentials, 3 + MINUTE), "Bearer three");
-    set_file(NULL, false);
-    assert_string_equal(credentials_header(&credentials, 4 + 2 * MINUTE), "Bearer three");
-    assert_true(credentials.unreadable);
-}
-
-/* A hundred calls, also after refusals: one of them waits, for a tenth of a second. */
-static void hung_token_file_keeps_the_old_token_and_the_loop_running(void **state)
-{
-    (void)state;
-    assert_string_equal(credentials_header(&credentials, 1), "Bearer one");
-    set_file("two\n", true);
-    uint64_t began = real_ms();
-    for (uint64_t i = 0; i < 100; i++) {
-        assert_string_equal(credentials_header(&credentials, 1 + MINUTE + i),
-                            "Bearer one");
-        assert_true(credentials_doubt(&credentials));
-    }
-    assert_true(real_ms() - began < 3000);
-    assert_int_equal(await_reads(2), 2);
-    assert_false(credentials.unreadable);
-    credentials_header(&credentials, 1 + MINUTE + FILE_READ_MS);
-    assert_true(credentials.unreadable);
-    set_file("two\n", false);
-    await_token(&credentials, 2 + MINUTE + FILE_READ_MS, "Bearer two");
-    assert_false(credentials.unreadable);
-}
-
-/* In an hour of calls a second: after 1, 2, 4, 8, 16 and 32 minutes. */
-static void hung_reads_are_left_and_begun_anew_ever_more_rarely(void **state)
-{
-    (void)state;
-    assert_string_equal(credentials_header(&credentials, 1), "Bearer one");
-    set_file("two\n", true);
-    uint64_t began = real_ms();
-    for (uint64_t ms = 1; ms < 60 * MINUTE; ms += 1000)
-        assert_string_equal(credentials_header(&credentials, ms), "Bearer one");
-    assert_true(real_ms() - began < 3000);
-    assert_in_range(credentials.patience, 32 * MINUTE, 64 * MINUTE);
-    set_file("two\n", false);
-    await_token(&credentials, 61 * MINUTE, "Bearer two");
-    assert_int_equal(await_reads(8), 8);
-    await_all_reads();
-    assert_int_equal(credentials.patience, MINUTE);
-}
-
-static void destroyed_reader_outlives_its_caller(void **state)
-{
-    (void)state;
-    char path[] = "/mount/token", *text = NULL;
-    size_t len;
+    struct credential *got = NULL;
     struct diag why;
 
-    set_file("one\n", true);
-    struct file_reader *r = file_reader_create(path, 100);
-    assert_int_equal(file_reader_wait(r, 0, &text, &len, &why), ERR_AGAIN);
-    assert_int_equal(file_reader_wait(r, 1, &text, &len, &why), ERR_AGAIN);
-    assert_int_equal(await_reads(1), 1);
-    file_reader_destroy(r);
-    file_reader_destroy(NULL);
-    memset(path, 'x', sizeof(path) - 1);
+    assert_int_equal(credentials_get(credentials, &want, &got, &why), OK);
+    uint64_t generation = got->generation;
+    if (first)
+        assert_string_equal(got->fields[0], first);
+    else
+        assert_null(got->fields[0]);
+    if (first && second)
+        assert_string_equal(got->fields[1], second);
+    else if (first)
+        assert_null(got->fields[1]);
+    credential_unref(got);
+    return generation;
 }
 
-static void hung_read_does_not_keep_the_process(void **state)
+static void token_is_a_bearer(void **state)
 {
     (void)state;
-    int status = -1;
-    pid_t child = fork();
-
-    if (child == 0) {
-        alarm(20);
-        set_file("two\n", true);
-        credentials_header(&credentials, 1 + MINUTE);
-        await_reads(2);
-        credentials_finish(&credentials);
-        _exit(0);
-    }
-    assert_int_equal(waitpid(child, &status, 0), child);
-    assert_int_equal(status, 0);
+    target.token = (char *)"abc";
+    credentials = credentials_create(loop, &target);
+    uint64_t first = expect_fields("Authorization: Bearer abc", NULL);
+    assert_false(credentials_reject(credentials, first));
+    assert_int_equal(expect_fields("Authorization: Bearer abc", NULL), first);
 }
 
-static int begin_with_a_token(void **state)
+static void user_and_password_are_basic(void **state)
 {
-    begin(state);
-    credentials_header(&credentials, 1);
-    return 0;
+    (void)state;
+    target.username = (char *)"Aladdin";
+    target.password = (char *)"open sesame";
+    credentials = credentials_create(loop, &target);
+    expect_fields("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", NULL);
+}
+
+static void user_without_anything_shows_nothing(void **state)
+{
+    (void)state;
+    credentials = credentials_create(loop, &target);
+    uint64_t first = expect_fields(NULL, NULL);
+    assert_false(credentials_reject(credentials, first));
+}
+
+static void changed_token_file_is_another_generation(void **state)
+{
+    (void)state;
+    target.token_file = xstrdup(folder_put(&folder, "token", "one\n"));
+    credentials = credentials_create(loop, &target);
+    uint64_t first = expect_fields("Authorization: Bearer one", NULL);
+    folder_put(&folder, "token", "two\n");
+    assert_int_equal(expect_fields("Authorization: Bearer one", NULL), first);
+
+    /* A hundred requests failed with the first: one reading, and no more doubt of the second. */
+    for (int i = 0; i < 100; i++)
+        assert_true(credentials_reject(credentials, first));
+    uint64_t second = expect_fields("Authorization: Bearer two", NULL);
+    assert_int_not_equal(second, first);
+    folder_put(&folder, "token", "three\n");
+    assert_true(credentials_reject(credentials, first));
+    assert_int_equal(expect_fields("Authorization: Bearer two", NULL), second);
+    folder_put(&folder, "token", "not a token\n");
+    assert_true(credentials_reject(credentials, second));
+    assert_int_equal(expect_fields("Authorization: Bearer two", NULL), second);
+    free(target.token_file);
+}
+
+static void token_of_the_kubeconfig_serves_until_the_file_was_read(void **state)
+{
+    (void)state;
+    AUTO_FREE char *path = xasprintf("%s/later", folder.path);
+    target.token = (char *)"zero";
+    target.token_file = path;
+    credentials = credentials_create(loop, &target);
+    uint64_t first = expect_fields("Authorization: Bearer zero", NULL);
+    folder_put(&folder, "later", "one");
+    assert_true(credentials_reject(credentials, first));
+    expect_fields("Authorization: Bearer one", NULL);
+}
+
+static void missing_token_file_is_named(void **state)
+{
+    (void)state;
+    struct credential *got = NULL;
+    struct diag why;
+    target.token_file = (char *)"/nowhere/token";
+    credentials = credentials_create(loop, &target);
+    assert_int_equal(credentials_get(credentials, &want, &got, &why), ERR_CREDENTIALS);
+    assert_string_equal(why.text, "tokenFile /nowhere/token: it cannot be read");
 }
 
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(token_that_is_read_in_time_serves_the_call_at_hand),
-        TEST(hung_token_file_keeps_the_old_token_and_the_loop_running),
-        TEST(hung_reads_are_left_and_begun_anew_ever_more_rarely),
-        TEST(destroyed_reader_outlives_its_caller),
-        cmocka_unit_test_setup_teardown(hung_read_does_not_keep_the_process,
-                                        begin_with_a_token, end),
+        TEST(token_is_a_bearer),
+        TEST(user_and_password_are_basic),
+        TEST(user_without_anything_shows_nothing),
+        TEST(changed_token_file_is_another_generation),
+        TEST(token_of_the_kubeconfig_serves_until_the_file_was_read),
+        TEST(missing_token_file_is_named),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("kube/credentials", tests, NULL, NULL);

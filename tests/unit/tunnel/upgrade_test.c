@@ -60,16 +60,19 @@ static enum err read_answer(const char *text, size_t len, bool eof, enum carrier
 static void the_request_is_what_client_go_sends(void **state)
 {
     (void)state;
+    char secret[] = "Authorization: Bearer t", group[] = "Impersonate-Group: g";
+    char *const fields[] = { secret, group, NULL }, *const none[] = { NULL };
     struct upgrade_request r = { .carrier = CARRIER_KIND_SPDY,
                                  .prefix = "/k8s",
                                  .host = "api:6443",
-                                 .authorization = "Bearer t",
+                                 .fields = fields,
                                  .ns = "shop",
                                  .pod = "web-1" };
     static const char spdy[] =
         "POST /k8s/api/v1/namespaces/shop/pods/web-1/portforward HTTP/1.1\r\n"
         "Host: api:6443\r\nUser-Agent: kube-tunnel/" VERSION "\r\n"
-        "Authorization: Bearer t\r\nContent-Length: 0\r\nConnection: Upgrade\r\n"
+        "Authorization: Bearer t\r\nImpersonate-Group: g\r\n"
+        "Content-Length: 0\r\nConnection: Upgrade\r\n"
         "Upgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: portforward.k8s.io\r\n\r\n";
     static const char websocket[] =
         "GET /api/v1/namespaces/shop/pods/web-1/portforward HTTP/1.1\r\n"
@@ -86,7 +89,7 @@ static void the_request_is_what_client_go_sends(void **state)
 
     r.carrier = CARRIER_KIND_WEBSOCKET;
     r.prefix = "";
-    r.authorization = NULL;
+    r.fields = none;
     r.key = "AAAAAAAAAAAAAAAAAAAAAA==";
     upgrade_request_write(&r, &in);
     n = bufq_read(&in, text, sizeof(text));
