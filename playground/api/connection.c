@@ -362,7 +362,7 @@ void connection_open(struct cluster *cluster, struct stream *stream, bool truste
     struct sched *sched = loop_sched(cluster->loop);
 
     c->cluster = cluster;
-    c->id = (struct log_id){ 'c', ++cluster->connections_opened, 0 };
+    c->id = (struct log_id){ .kind = 'c', .number = ++cluster->connections_opened };
     c->stream = stream;
     c->trusted = trusted;
     task_init(&c->work, sched, RANK_WORK, step);

@@ -324,7 +324,7 @@ void session_open(struct cluster *c, struct stream *stream, int fd, struct str p
     struct sched *sched = loop_sched(c->loop);
 
     s->cluster = c;
-    s->id = (struct log_id){ 't', ++c->sessions_opened, 0 };
+    s->id = (struct log_id){ .kind = 't', .number = ++c->sessions_opened };
     s->stream = stream;
     s->fd = fd;
     s->pod_uid = str_dup(pod_uid);

@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/partition.h"
 
 #define LINE_SIZE 2048
 #define LINE_TAIL 16 /* kept free for what closes a line that was cut */
@@ -400,6 +401,8 @@ static void emit_fields(enum log_module m, enum log_level level, struct log_id i
             break;
         put_field(&l, &f);
     }
+    if (partition_name(id.cluster))
+        put_str(&l, PARTITION_LABEL, str_of(partition_name(id.cluster)));
     finish_line(&l);
     gather(&l);
 }

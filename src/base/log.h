@@ -29,10 +29,12 @@ enum log_module {
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
-/* s41, s41.3, t7: kind 0 is "no id", sub 0 is "no sub". */
+/* s41, s41.3, t7: kind 0 is "no id", sub 0 is "no sub".  `cluster` is a number of
+ * base/partition.h: 0 or without a name, nothing is said of it. */
 struct log_id {
     char kind;
     uint64_t number, sub;
+    uint16_t cluster;
 };
 
 enum log_type { FIELD_END, FIELD_STR, FIELD_UINT, FIELD_INT, FIELD_ID };
@@ -75,6 +77,8 @@ static inline bool log_enabled(enum log_module m, enum log_level level)
 #define log_info(id, ...) log_at(LEVEL_INFO, id, __VA_ARGS__)
 #define log_debug(id, ...) log_at(LEVEL_DEBUG, id, __VA_ARGS__)
 #define NO_ID ((struct log_id){ 0 })
+/* Of what belongs to one cluster as a whole, by its number. */
+#define CLUSTER_ID(n) ((struct log_id){ .cluster = (n) })
 
 /* Fields follow as struct log_field by value, the last is LOG_END. */
 void log_event(enum log_module m, enum log_level level, struct log_id id,

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "base/partition.h"
 
 static struct {
     struct metric *first, *last;
@@ -43,17 +44,54 @@ void metrics_register(struct metric *m)
     registry.last = m;
 }
 
+struct metric_part {
+    int64_t series[METRIC_SERIES_MAX];
+    uint64_t buckets[METRIC_BUCKETS];
+    double sum;
+};
+
+static struct metric_part *part_of(struct metric *m, uint16_t cluster)
+{
+    if (cluster >= m->part_count) {
+        m->parts = xrealloc(m->parts, (cluster + 1u) * sizeof(*m->parts));
+        while (m->part_count <= cluster)
+            m->parts[m->part_count++] = NULL;
+    }
+    if (!m->parts[cluster])
+        m->parts[cluster] = xcalloc(1, sizeof(struct metric_part));
+    return m->parts[cluster];
+}
+
 /* A histogram's series[0] counts all observations, those above the last bound included.
  */
-void metric_observe_ms(struct metric *m, uint64_t ms)
+static void observe(int64_t *count, uint64_t *buckets, double *sum, uint64_t ms)
 {
     size_t i = 0;
     while (i < METRIC_BUCKETS && ms > bounds[i].ms)
         i++;
     if (i < METRIC_BUCKETS)
-        m->buckets[i]++;
-    m->series[0]++;
-    m->sum += (double)ms / 1000;
+        buckets[i]++;
+    ++*count;
+    *sum += (double)ms / 1000;
+}
+
+void metric_observe_ms(struct metric *m, uint64_t ms)
+{
+    observe(m->series, m->buckets, &m->sum, ms);
+}
+
+void metric_observe_ms_for(struct metric *m, uint16_t cluster, uint64_t ms)
+{
+    struct metric_part *p = part_of(m, cluster);
+
+    metric_observe_ms(m, ms);
+    observe(p->series, p->buckets, &p->sum, ms);
+}
+
+void metric_add_for(struct metric *m, uint16_t cluster, size_t series, int64_t n)
+{
+    metric_add(m, series, n);
+    part_of(m, cluster)->series[series] += n;
 }
 
 static void put_escaped(FILE *out, const char *s, bool in_quotes)
@@ -68,30 +106,85 @@ static void put_escaped(FILE *out, const char *s, bool in_quotes)
     }
 }
 
-static void put_series(FILE *out, const struct metric *m)
+/* The labels of one sample; either may be NULL. */
+struct labels {
+    const char *cluster, *key, *value;
+};
+
+static void put_label(FILE *out, const char **before, const char *key, const char *value)
 {
-    if (!m->label) {
-        fprintf(out, "%s %" PRId64 "\n", m->name, m->series[0]);
+    if (!value)
         return;
-    }
-    for (size_t i = 0; i < METRIC_SERIES_MAX && m->values[i]; i++) {
-        fprintf(out, "%s{%s=\"", m->name, m->label);
-        put_escaped(out, m->values[i], true);
-        fprintf(out, "\"} %" PRId64 "\n", m->series[i]);
+    fprintf(out, "%s%s=\"", *before, key);
+    put_escaped(out, value, true);
+    fputc('"', out);
+    *before = ",";
+}
+
+static void put_labels(FILE *out, const struct labels *l)
+{
+    const char *before = "{";
+
+    put_label(out, &before, PARTITION_LABEL, l->cluster);
+    put_label(out, &before, l->key, l->value);
+    if (before[0] == ',')
+        fputc('}', out);
+}
+
+static void put_series(FILE *out, const struct metric *m, const int64_t *series,
+                       const char *cluster)
+{
+    size_t count = 0;
+
+    while (m->label && count < METRIC_SERIES_MAX && m->values[count])
+        count++;
+    for (size_t i = 0; i < (m->label ? count : 1); i++) {
+        const struct labels l = { cluster, m->label, m->label ? m->values[i] : NULL };
+        fputs(m->name, out);
+        put_labels(out, &l);
+        fprintf(out, " %" PRId64 "\n", series[i]);
     }
 }
 
-static void put_histogram(FILE *out, const struct metric *m)
+static void put_histogram(FILE *out, const struct metric *m, const int64_t *series,
+                          const uint64_t *buckets, double sum, const char *cluster)
 {
+    const struct labels l = { .cluster = cluster };
     uint64_t below = 0;
-    for (size_t i = 0; i < METRIC_BUCKETS; i++) {
-        below += m->buckets[i];
-        fprintf(out, "%s_bucket{le=\"%s\"} %" PRIu64 "\n", m->name, bounds[i].seconds,
-                below);
+
+    for (size_t i = 0; i <= METRIC_BUCKETS; i++) {
+        bool last = i == METRIC_BUCKETS;
+        const struct labels le = { cluster, "le", last ? "+Inf" : bounds[i].seconds };
+        below = last ? (uint64_t)series[0] : below + buckets[i];
+        fprintf(out, "%s_bucket", m->name);
+        put_labels(out, &le);
+        fprintf(out, " %" PRIu64 "\n", below);
     }
-    fprintf(out, "%s_bucket{le=\"+Inf\"} %" PRId64 "\n", m->name, m->series[0]);
-    fprintf(out, "%s_sum %.3f\n", m->name, m->sum);
-    fprintf(out, "%s_count %" PRId64 "\n", m->name, m->series[0]);
+    fprintf(out, "%s_sum", m->name);
+    put_labels(out, &l);
+    fprintf(out, " %.3f\n%s_count", sum, m->name);
+    put_labels(out, &l);
+    fprintf(out, " %" PRId64 "\n", series[0]);
+}
+
+static void put_samples(FILE *out, const struct metric *m, const int64_t *series,
+                        const uint64_t *buckets, double sum, const char *cluster)
+{
+    if (m->type == METRIC_HISTOGRAM)
+        put_histogram(out, m, series, buckets, sum, cluster);
+    else
+        put_series(out, m, series, cluster);
+}
+
+/* What belongs to no cluster has an empty label. */
+static void put_parts(FILE *out, const struct metric *m)
+{
+    for (size_t i = 0; i < m->part_count; i++) {
+        const struct metric_part *p = m->parts[i];
+        const char *name = i ? partition_name((uint16_t)i) : "";
+        if (p && name)
+            put_samples(out, m, p->series, p->buckets, p->sum, name);
+    }
 }
 
 static void put_metric(FILE *out, const struct metric *m)
@@ -99,10 +192,10 @@ static void put_metric(FILE *out, const struct metric *m)
     fprintf(out, "# HELP %s ", m->name);
     put_escaped(out, m->help, false);
     fprintf(out, "\n# TYPE %s %s\n", m->name, types[m->type]);
-    if (m->type == METRIC_HISTOGRAM)
-        put_histogram(out, m);
+    if (m->parts && partition_count())
+        put_parts(out, m);
     else
-        put_series(out, m);
+        put_samples(out, m, m->series, m->buckets, m->sum, NULL);
 }
 
 char *metrics_text(void)

@@ -3,6 +3,7 @@
  * A metric is a static in the module that counts; metrics_register (from that module's
  * constructor-free init) puts it into the registry that /metrics walks.  A metric may have
  * one label with a fixed set of values, so that nothing a peer sends can grow the registry.
+ * With several clusters, what was counted for one of them is printed for each, by its label.
  */
 #pragma once
 
@@ -12,6 +13,9 @@
 #include "base/str.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
+
+/* What one cluster counted (base/partition.h); the metric itself has the sum. */
+struct metric_part;
 
 #define METRIC_SERIES_MAX 12
 #define METRIC_BUCKETS 14
@@ -26,8 +30,10 @@ struct metric {
     uint64_t buckets[METRIC_BUCKETS]; /* histograms of seconds: 1 ms .. 100 s, cumulative
                                               only when printed */
     double sum;
-    struct metric *next; /* private */
-    bool registered;     /* private */
+    struct metric_part **parts; /* private: by number, with holes */
+    size_t part_count;          /* private */
+    struct metric *next;        /* private */
+    bool registered;            /* private */
 };
 
 void metrics_register(struct metric *m); /* idempotent */
@@ -41,6 +47,11 @@ static inline void metric_set(struct metric *m, size_t series, int64_t value)
     m->series[series] = value;
 }
 void metric_observe_ms(struct metric *m, uint64_t ms);
+
+/* The same for one cluster, by its number; 0: for the process as a whole.  Gauges are only
+ * added to, so that the sum is one. */
+void metric_add_for(struct metric *m, uint16_t cluster, size_t series, int64_t n);
+void metric_observe_ms_for(struct metric *m, uint16_t cluster, uint64_t ms);
 
 /* The text exposition format 0.0.4 of all of them; owned by the caller. */
 char *metrics_text(void);

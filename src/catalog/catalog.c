@@ -216,7 +216,8 @@ static void settle(struct record *r, enum err result, uint64_t keep_ms)
 
 static void log_entry(const struct record *r)
 {
-    log_debug(NO_ID, "entry", LOG_S("namespace", r->ns), LOG_S("name", r->name),
+    log_debug(CLUSTER_ID(r->catalog->settings.cluster), "entry",
+              LOG_S("namespace", r->ns), LOG_S("name", r->name),
               LOG_U("endpoints", r->service->endpoint_count),
               LOG_S("ready", entry_has_ready(r->service) ? "yes" : "no"));
 }
@@ -230,9 +231,9 @@ static bool same_left_out(const struct service *before, const struct service *af
 
 static void log_left_out(const struct record *r, const struct service *s)
 {
-    log_warn(NO_ID, "the service is larger than what is served of it",
-             LOG_S("namespace", r->ns), LOG_S("name", r->name),
-             LOG_U("ports_left_out", s->ports_left_out),
+    log_warn(CLUSTER_ID(r->catalog->settings.cluster),
+             "the service is larger than what is served of it", LOG_S("namespace", r->ns),
+             LOG_S("name", r->name), LOG_U("ports_left_out", s->ports_left_out),
              LOG_U("endpoints_left_out", s->endpoints_left_out));
 }
 

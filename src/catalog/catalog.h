@@ -85,6 +85,7 @@ struct catalog_settings {
     uint64_t call_ms; /* deadline of one API call; 10000 */
     const char
         *home_ns; /* the namespace to fall back to; borrowed, outlives the catalog */
+    uint16_t cluster; /* its number, for the log */
 };
 
 struct catalog;

@@ -28,7 +28,7 @@ static bool drop_pod(struct catalog *c, struct str key)
 
 static void tell_gone(struct catalog *c, const char *key)
 {
-    log_debug(NO_ID, "endpoint gone", LOG_S("pod", key));
+    log_debug(CLUSTER_ID(c->settings.cluster), "endpoint gone", LOG_S("pod", key));
     if (c->gone)
         c->gone(c->gone_owner, key);
 }

@@ -63,9 +63,10 @@ static const struct {
 
 /* --- what comes --- */
 
-static void log_bad(const struct diag *why)
+static void log_bad(const struct fetch *f, const struct diag *why)
 {
-    log_warn(NO_ID, "object ignored", LOG_S("why", why->text));
+    log_warn(CLUSTER_ID(f->record->catalog->settings.cluster), "object ignored",
+             LOG_S("why", why->text));
 }
 
 static void on_service(void *owner, json_t *object)
@@ -75,7 +76,7 @@ static void on_service(void *owner, json_t *object)
     struct diag why = { "" };
 
     if (spec_parse(object, &spec, &why) != OK) {
-        log_bad(&why);
+        log_bad(f, &why);
         return;
     }
     spec_unref(f->spec);
@@ -89,7 +90,7 @@ static void on_slice(void *owner, json_t *object)
     struct diag why = { "" };
 
     if (slice_parse(object, &s, &why) != OK)
-        log_bad(&why);
+        log_bad(f, &why);
     else
         slice_list_put(&f->slice_list, s);
 }
@@ -129,7 +130,7 @@ static void on_deployment(void *owner, json_t *object)
     struct diag why = { "" };
 
     if (deployment_parse(object, &spec, &why) != OK) {
-        log_bad(&why);
+        log_bad(f, &why);
         return;
     }
     spec_unref(f->spec);
@@ -147,7 +148,7 @@ static void on_pod(void *owner, json_t *object)
     if (f->state == FETCH_MADE && !f->spec)
         f->spec = deployment_from_pod(f->record->ns, f->record->name, object);
     if (pod_parse(object, &p, &why) != OK)
-        log_bad(&why);
+        log_bad(f, &why);
     else if (!is_wanted(f, p))
         pod_destroy(p);
     else
@@ -434,8 +435,9 @@ static void on_fetch(struct task *t)
         enum fetch_state next = states[f->state].run(f);
         if (next == FETCH_DONE || next == f->state)
             return;
-        log_debug(NO_ID, "fetch", LOG_S("name", f->record->key),
-                  LOG_S("from", states[f->state].name), LOG_S("to", states[next].name));
+        log_debug(CLUSTER_ID(f->record->catalog->settings.cluster), "fetch",
+                  LOG_S("name", f->record->key), LOG_S("from", states[f->state].name),
+                  LOG_S("to", states[next].name));
         f->state = next;
     }
 }

@@ -42,7 +42,8 @@ static void on_service(void *owner, enum api_event event, json_t *object)
     if (event == API_SYNCED)
         return;
     if (spec_parse(object, &spec, &why) != OK) {
-        log_warn(NO_ID, "object ignored", LOG_S("why", why.text));
+        log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
+                 LOG_S("why", why.text));
         return;
     }
     struct record *r =
@@ -100,7 +101,8 @@ static void on_slice(void *owner, enum api_event event, json_t *object)
     if (event == API_SYNCED)
         return;
     if (slice_parse(object, &s, &why) != OK) {
-        log_warn(NO_ID, "object ignored", LOG_S("why", why.text));
+        log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
+                 LOG_S("why", why.text));
         return;
     }
     struct record *before = owner_of(c, s);
@@ -262,8 +264,8 @@ static void announce(struct catalog *c)
     c->watching.found = rights;
     c->watching.found_ns = ns;
     log_info(
-        NO_ID, "rights found", LOG_S("rights", watch ? "watch" : "lookup"),
-        LOG_S("scope", ns ? ns : "cluster"),
+        CLUSTER_ID(c->settings.cluster), "rights found",
+        LOG_S("rights", watch ? "watch" : "lookup"), LOG_S("scope", ns ? ns : "cluster"),
         LOG_S("means", watch ? "services and endpointslices are watched"
                        : ns ? "services and pods of one namespace are looked up on demand"
                             : "services and pods are looked up on demand"));
@@ -273,8 +275,8 @@ static void enter(struct catalog *c, enum watching_state next)
 {
     struct watching *w = &c->watching;
 
-    log_debug(NO_ID, "watching", LOG_S("from", states[w->state].name),
-              LOG_S("to", states[next].name));
+    log_debug(CLUSTER_ID(c->settings.cluster), "watching",
+              LOG_S("from", states[w->state].name), LOG_S("to", states[next].name));
     if (w->state == WATCHING_LIVE)
         w->found = RIGHTS_UNKNOWN; /* they were taken away */
     w->state = next;

@@ -21,27 +21,30 @@ static void start_catalog(struct cluster *c, struct loop *loop,
 {
     struct catalog_settings catalog = settings->catalog;
 
+    catalog.cluster = c->number;
     catalog.home_ns = api_target(c->api)->ns;
     c->catalog = catalog_create(loop_sched(loop), c->api, &catalog);
 }
 
 enum err cluster_create(struct loop *loop, const struct cluster_settings *settings,
-                        struct kube_target *target, struct cluster **ret,
+                        uint16_t number, struct kube_target *target, struct cluster **ret,
                         struct diag *why)
 {
     AUTO(cluster_destroyp) struct cluster *c = xcalloc(1, sizeof(*c));
+    struct tunnel_settings tunnels = settings->tunnels;
+    struct upstream_settings upstream = settings->upstream;
 
     c->refs = 1;
+    c->number = tunnels.cluster = upstream.cluster = number;
     c->name = xstrdup(target->context);
     c->transfers = transfers_create(loop);
     c->api = api_create(loop, c->transfers, target);
     api_limit(c->api, &settings->limits);
-    enum err e =
-        tunnels_create(loop, c->transfers, c->api, &settings->tunnels, &c->tunnels, why);
+    enum err e = tunnels_create(loop, c->transfers, c->api, &tunnels, &c->tunnels, why);
     if (e)
         return e;
     start_catalog(c, loop, settings);
-    c->upstream = upstream_create(loop, c->catalog, c->tunnels, &settings->upstream);
+    c->upstream = upstream_create(loop, c->catalog, c->tunnels, &upstream);
     *ret = TAKE(c);
     return OK;
 }

@@ -24,8 +24,9 @@ struct cluster_settings {
 };
 
 struct cluster {
-    unsigned refs; /* private */
-    char *name;    /* of the context, for people */
+    unsigned refs;   /* private */
+    uint16_t number; /* of base/partition.h, for logs and metrics */
+    char *name;      /* of the context, for people */
 
     struct transfers *transfers;
     struct api *api;
@@ -41,8 +42,8 @@ struct cluster {
  * failure: ERR_CONFIG and others, where its certificates cannot be read. */
 MUST_CHECK enum err cluster_create(struct loop *loop,
                                    const struct cluster_settings *settings,
-                                   struct kube_target *target, struct cluster **ret,
-                                   struct diag *why);
+                                   uint16_t number, struct kube_target *target,
+                                   struct cluster **ret, struct diag *why);
 
 static inline struct cluster *cluster_ref(struct cluster *c)
 {

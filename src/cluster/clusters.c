@@ -21,7 +21,7 @@ struct clusters *clusters_create(struct loop *loop,
 
 enum err clusters_add(struct clusters *cs, struct kube_target *target, struct diag *why)
 {
-    return cluster_create(cs->loop, cs->settings, target, &cs->primary, why);
+    return cluster_create(cs->loop, cs->settings, 1, target, &cs->primary, why);
 }
 
 enum err clusters_find(struct clusters *cs, struct str label, struct cluster **ret,

@@ -43,15 +43,15 @@ void exchange_metrics_register(void)
     metrics_register(&bytes);
 }
 
-void account_raw(uint64_t up, uint64_t down)
+void account_raw(uint16_t cluster, uint64_t up, uint64_t down)
 {
-    metric_add(&bytes, 0, (int64_t)up);
-    metric_add(&bytes, 1, (int64_t)down);
+    metric_add_for(&bytes, cluster, 0, (int64_t)up);
+    metric_add_for(&bytes, cluster, 1, (int64_t)down);
 }
 
-void exchange_count_retry(void)
+void exchange_count_retry(const struct exchange *x)
 {
-    metric_add(&retries, 0, 1);
+    metric_add_for(&retries, x->id.cluster, 0, 1);
 }
 
 struct str without_query(struct str path)
@@ -116,13 +116,15 @@ static void log_bad_request(const struct exchange *x)
 void exchange_account(const struct exchange *x)
 {
     uint64_t ms = x->serve->sched->now - x->began;
+    uint16_t cluster = x->id.cluster;
 
     if (!x->known && !x->status)
         return; /* a client that left before it had asked for anything */
-    metric_add(&requests, x->status / 100 <= 5 ? (size_t)x->status / 100 : 0, 1);
-    metric_observe_ms(&duration, ms);
-    metric_add(&bytes, 0, (int64_t)x->bytes_in);
-    metric_add(&bytes, 1, (int64_t)x->bytes_out);
+    metric_add_for(&requests, cluster, x->status / 100 <= 5 ? (size_t)x->status / 100 : 0,
+                   1);
+    metric_observe_ms_for(&duration, cluster, ms);
+    metric_add_for(&bytes, cluster, 0, (int64_t)x->bytes_in);
+    metric_add_for(&bytes, cluster, 1, (int64_t)x->bytes_out);
     if (x->known)
         log_request(x, ms);
     else

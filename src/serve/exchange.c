@@ -237,6 +237,7 @@ static void lease(struct exchange *x)
     x->leased_at = x->serve->sched->now;
     x->attempts++;
     serve_lease(x->serve, &want, &x->lease, &x->task);
+    x->id.cluster = want.id.cluster;
 }
 
 static enum exchange_state turn_away(struct exchange *x)
@@ -441,7 +442,7 @@ static enum exchange_state no_answer(struct exchange *x)
     log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
              LOG_S("failed", x->lease.endpoint ? x->lease.endpoint->pod : ""),
              LOG_S("why", failure_reason(x->lease.stream)));
-    exchange_count_retry();
+    exchange_count_retry(x);
     avoid_failed(x);
     serve_return(&x->lease, FATE_ABORT);
     sending_again(x);

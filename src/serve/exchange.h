@@ -135,12 +135,12 @@ void exchange_release(struct exchange *x);
 void exchange_destroy(struct exchange *x); /* of the spare list, at the end */
 
 /* Bytes that a raw connection carried, at its end (serve/account.c). */
-void account_raw(uint64_t up, uint64_t down);
+void account_raw(uint16_t cluster, uint64_t up, uint64_t down);
 
 /* In the log and in numbers (serve/account.c). */
 void exchange_metrics_register(void);
 void exchange_log_incoming(const struct exchange *x);
-void exchange_count_retry(void);
+void exchange_count_retry(const struct exchange *x);
 void exchange_account(const struct exchange *x); /* at DONE */
 struct str without_query(struct str path);
 

@@ -111,6 +111,7 @@ static void ask_for_lease(struct raw *r)
     r->leased_at = r->task.sched->now;
     r->attempts++;
     serve_lease(r->serve, &want, &r->lease, &r->task);
+    r->id.cluster = want.id.cluster;
 }
 
 static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
@@ -301,7 +302,7 @@ static void end_connection(struct raw *r)
                  LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
                  LOG_U("up", r->said + r->relay.up), LOG_U("down", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
-    account_raw(r->said + r->relay.up, r->relay.down);
+    account_raw(r->id.cluster, r->said + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
     serve_return(&r->lease, fate_of(r));
@@ -432,7 +433,7 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     r->from = *from;
     exposed_ref(r->from.exposed);
     r->line = from->exposed->raw ? LINE_OTHER : LINE_MORE;
-    r->id = (struct log_id){ 's', ++serve->next_number, 0 };
+    r->id = (struct log_id){ .kind = 's', .number = ++serve->next_number };
     r->began = serve->sched->now;
     r->holding = true;
     task_init(&r->task, serve->sched, RANK_WORK, on_wake);

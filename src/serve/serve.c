@@ -173,7 +173,7 @@ void serve_accept_raw(struct serve *s, struct stream *client,
 
 /* Requests for a closed namespace are refused with a page before this: here every kind of
  * connection passes. */
-void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
+void serve_lease(struct serve *s, struct want *want, struct lease *lease,
                  struct task *wake)
 {
     struct str ns = want->route->name.ns;
@@ -184,6 +184,7 @@ void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
                      : diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed",
                                 STR_ARG(ns));
     if (!e) {
+        want->id.cluster = lease->cluster->number;
         upstream_lease(lease->cluster->upstream, want, lease, wake);
         return;
     }

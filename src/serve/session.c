@@ -162,7 +162,9 @@ static bool skip_blank_lines(struct session *s)
 
 static void start_exchange(struct session *s)
 {
-    struct log_id id = { s->id.kind, s->id.number, ++s->requests };
+    struct log_id id = { .kind = s->id.kind,
+                         .number = s->id.number,
+                         .sub = ++s->requests };
 
     s->blank_lines = 0;
     s->exchange = exchange_take(s->serve);
@@ -409,7 +411,7 @@ static struct session *session_create(struct serve *serve, struct stream *client
 
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from)
 {
-    struct log_id id = { 's', ++serve->next_number, 0 };
+    struct log_id id = { .kind = 's', .number = ++serve->next_number };
     struct session *s = session_create(serve, client, from, id);
 
     log_debug(s->id, "connected", LOG_S("client", from->address),

@@ -41,7 +41,7 @@ void serve_on_session_gone(struct serve *serve, const struct visitor *from);
 
 /* The only way to a pod: upstream_lease of the route's cluster, to which the lease holds a
  * reference; or ERR_FORBIDDEN for a closed namespace. */
-void serve_lease(struct serve *s, const struct want *want, struct lease *lease,
+void serve_lease(struct serve *s, struct want *want, struct lease *lease,
                  struct task *wake);
 /* Did it fail because its cluster was replaced while it waited?  Lease again. */
 bool serve_was_replaced(const struct lease *lease);

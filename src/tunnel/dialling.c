@@ -69,7 +69,9 @@ static void count_dial(struct pod *p, int change)
 static void dial(struct pod *p, bool shared)
 {
     struct tunnels *ts = p->owner;
-    struct log_id id = { 't', ++ts->last_id, 0 };
+    struct log_id id = { .kind = 't',
+                         .cluster = ts->settings.cluster,
+                         .number = ++*ts->settings.last_id };
     struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
@@ -189,7 +191,7 @@ void dialling_ahead(struct pod *p)
             wait_for_spare_dial(p);
             return;
         }
-        metric_add(&metric_ahead, 0, 1);
+        metric_add_for(&metric_ahead, p->owner->settings.cluster, 0, 1);
         dial(p, !is_next_spare_own(p));
     }
 }
@@ -228,6 +230,8 @@ void dialling_on_end(struct pod *p, const struct tunnel *t)
 
 void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
 {
+    uint16_t cluster = p->owner->settings.cluster;
+
     dialling_on_end(p, t);
     p->open += t->retired ? 0 : tunnel_carries(t);
     dialling_log_end(p, true);
@@ -237,9 +241,9 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     p->not_before = p->owner->sched->now < p->asked_until ? p->asked_until : 0;
     p->ahead_after = 0;
     p->lost = false;
-    metric_add(&metric_dials, 0, 1);
-    metric_add(&metric_carriers, t->kind, 1);
-    metric_observe_ms(&metric_dial_time, t->opened_at - t->started_at);
+    metric_add_for(&metric_dials, cluster, 0, 1);
+    metric_add_for(&metric_carriers, cluster, t->kind, 1);
+    metric_observe_ms_for(&metric_dial_time, cluster, t->opened_at - t->started_at);
     pod_on_tunnel_change(p); /* before others dial: somebody may wait for it */
     dialling_next(p->owner, p->node);
 }
@@ -297,7 +301,7 @@ void dialling_on_failure(struct pod *p, const struct api_error *error, bool sile
     uint64_t pause = p->failures < 6 ? AHEAD_PAUSE_MS << p->failures : AHEAD_PAUSE_MAX_MS;
     bool refused = dialling_is_final(error) || error->code == ERR_THROTTLED;
 
-    metric_add(&metric_dials, 1, 1);
+    metric_add_for(&metric_dials, p->owner->settings.cluster, 1, 1);
     if (silent)
         note_silence(p->owner, error);
     note_failure(p, error);
@@ -318,12 +322,13 @@ void dialling_log_end(struct pod *p, bool success)
     if (row.count < 2)
         return;
     if (success)
-        log_info(NO_ID, "port-forward works again", LOG_S("pod", p->label),
-                 LOG_U("failed_dials", row.count), LOG_U("seconds", seconds));
-    else
-        log_warn(NO_ID, "port-forward failed until it was given up",
+        log_info(CLUSTER_ID(p->owner->settings.cluster), "port-forward works again",
                  LOG_S("pod", p->label), LOG_U("failed_dials", row.count),
                  LOG_U("seconds", seconds));
+    else
+        log_warn(CLUSTER_ID(p->owner->settings.cluster),
+                 "port-forward failed until it was given up", LOG_S("pod", p->label),
+                 LOG_U("failed_dials", row.count), LOG_U("seconds", seconds));
 }
 
 void dialling_log_failure(struct pod *p, const struct api_error *error)
@@ -341,11 +346,13 @@ void dialling_log_failure(struct pod *p, const struct api_error *error)
     p->failing.count++;
     p->failing.reason = hash;
     if (repeated)
-        log_debug(NO_ID, "port-forward failed again", LOG_S("pod", p->label),
-                  LOG_I("status", error->status), LOG_S("reason", reason));
+        log_debug(CLUSTER_ID(p->owner->settings.cluster), "port-forward failed again",
+                  LOG_S("pod", p->label), LOG_I("status", error->status),
+                  LOG_S("reason", reason));
     else
-        log_warn(NO_ID, "port-forward failed", LOG_S("pod", p->label),
-                 LOG_I("status", error->status), LOG_S("reason", reason));
+        log_warn(CLUSTER_ID(p->owner->settings.cluster), "port-forward failed",
+                 LOG_S("pod", p->label), LOG_I("status", error->status),
+                 LOG_S("reason", reason));
 }
 
 /* Somebody on the way takes connections and drops them: no spares at the speed of that. */

@@ -257,7 +257,7 @@ static void fail(struct pair *p)
     log_info(p->tunnel->id, "a client reads too slowly for a shared tunnel",
              LOG_S("pod", p->tunnel->pod->label), LOG_U("pair", p->data_id),
              LOG_U("kept", p->stream.in.len));
-    metric_add(&metric_slow, 0, 1);
+    metric_add_for(&metric_slow, p->tunnel->id.cluster, 0, 1);
     bufq_clear(&p->stream.in);
     share_account(p);
     pair_fail(p, "its client read too slowly for a shared tunnel");

@@ -116,7 +116,7 @@ void tunnels_each_pod(struct tunnels *ts, void (*visit)(struct pod *p, uint64_t 
 void tunnels_count(struct tunnels *ts, int change)
 {
     ts->live += (size_t)change;
-    metric_set(&metric_live, 0, (int64_t)ts->live);
+    metric_add_for(&metric_live, ts->settings.cluster, 0, change);
     if (ts->draining && ts->live == 0)
         task_wake(ts->drained);
 }
@@ -441,7 +441,7 @@ static void expire_in(struct pod *p, uint64_t idle_ms)
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         if (t->state != TUNNEL_OPEN || tunnel_in_use(t) || now - t->used_at < idle_ms)
             continue;
-        metric_add(&metric_expired, 0, 1);
+        metric_add_for(&metric_expired, p->owner->settings.cluster, 0, 1);
         if (p->count == 1) { /* p goes with its last tunnel */
             tunnel_close(t, ERR_CANCELLED, "idle");
             return;
@@ -467,8 +467,8 @@ static void doubt_in(struct pod *p, uint64_t unused)
 void tunnels_doubt(struct tunnels *ts, const char *why)
 {
     if (ts->live)
-        log_info(NO_ID, "every tunnel has to answer", LOG_S("reason", why),
-                 LOG_U("tunnels", ts->live));
+        log_info(CLUSTER_ID(ts->settings.cluster), "every tunnel has to answer",
+                 LOG_S("reason", why), LOG_U("tunnels", ts->live));
     tunnels_each_pod(ts, doubt_in, 0);
 }
 
@@ -540,6 +540,8 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     register_metrics();
     dialling_register_metrics();
     ts->settings = *settings;
+    if (!ts->settings.last_id)
+        ts->settings.last_id = &ts->last_id;
     ts->sched = loop_sched(loop);
     ts->carriers.usual = usual_carrier(api_target(api), settings);
     ts->origin = (struct tunnel_origin){ .loop = loop,

@@ -53,6 +53,8 @@ struct tunnel_settings {
     uint32_t prewarmed;   /* with dial_ahead: this many beside the first of a used pod */
     enum tunnel_carrier carrier;
     struct tunnel_room room;
+    uint16_t cluster;  /* its number, for logs and metrics */
+    uint64_t *last_id; /* the last tunnel's of the process; borrowed; NULL: of these */
 };
 
 /* Fails only where the target's certificates cannot be read. */

@@ -42,6 +42,7 @@ struct pool {
     struct sched *sched;
     struct tunnels *tunnels;
     uint64_t idle_ms;
+    uint16_t cluster;
     struct map places;
     struct list_node spares, pairs;
     size_t spare_count, count;
@@ -73,7 +74,8 @@ static struct stream *release(struct idle *i)
     list_remove(&i->in_place);
     list_remove(&i->in_pairs);
     place->count -= !i->pair;
-    metric_set(&metric_idle, 0, (int64_t)--p->count);
+    p->count--;
+    metric_add_for(&metric_idle, p->cluster, 0, -1);
     if (p->spare_count < SPARES_MAX) {
         list_append(&p->spares, &i->in_place);
         p->spare_count++;
@@ -100,8 +102,8 @@ static void note_end(struct place *place, uint64_t ms, uint64_t seen_ms)
 
     lifetime_on_failure(l, ms, seen_ms, place->pool->sched->now);
     if (l->ended_ms != before)
-        log_debug(NO_ID, "the pod ends idle connections", LOG_S("place", place->key),
-                  LOG_U("seen_after_ms", l->ended_ms));
+        log_debug(CLUSTER_ID(place->pool->cluster), "the pod ends idle connections",
+                  LOG_S("place", place->key), LOG_U("seen_after_ms", l->ended_ms));
 }
 
 /* By the pod, and not with its tunnel or with the pod itself. */
@@ -199,7 +201,8 @@ void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
     timer_set(&i->expiry, limit);
     i->stream->wake = &i->watch;
     task_wake(&i->watch); /* it may have ended between its last wake-up and this one */
-    metric_set(&metric_idle, 0, (int64_t)++p->count);
+    p->count++;
+    metric_add_for(&metric_idle, p->cluster, 0, 1);
 }
 
 static bool usable(const struct stream *s, bool alone)
@@ -376,13 +379,15 @@ void pool_trim(struct pool *p)
     trim_places(p);
 }
 
-struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms)
+struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms,
+                         uint16_t cluster)
 {
     struct pool *p = xcalloc(1, sizeof(*p));
     metrics_register(&metric_idle);
     p->sched = sched;
     p->tunnels = tunnels;
     p->idle_ms = idle_ms;
+    p->cluster = cluster;
     map_init(&p->places);
     list_init(&p->spares);
     list_init(&p->pairs);

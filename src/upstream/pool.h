@@ -20,7 +20,8 @@ struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_
 struct pool;
 struct tunnels;
 
-struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms);
+struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms,
+                         uint16_t cluster);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */

@@ -143,7 +143,7 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 
 static enum lease_state fail(struct leasing *l, enum err e)
 {
-    metric_add(&metric_leases, 2, 1);
+    metric_add_for(&metric_leases, l->owner->settings.cluster, 2, 1);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
     settle(l, LEASE_FAILED, e);
     return LEASE_FAILED;
@@ -168,7 +168,7 @@ static enum lease_state park(struct leasing *l, enum err e)
         return fail(l, e);
     if (!l->parked_once) {
         l->parked_once = true;
-        metric_add(&metric_parked, 0, 1);
+        metric_add_for(&metric_parked, l->owner->settings.cluster, 0, 1);
         log_info(l->want.id, "waiting for an endpoint",
                  LOG_V("service", route_of(l)->name.service),
                  LOG_V("namespace", route_of(l)->name.ns),
@@ -194,7 +194,7 @@ static enum lease_state hold(struct leasing *l, const struct pooled *connection,
     l->held_at = l->owner->sched->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
-    metric_add(&metric_leases, reused ? 0 : 1, 1);
+    metric_add_for(&metric_leases, l->owner->settings.cluster, reused ? 0 : 1, 1);
     balance_begin(l->owner->balance, lease->endpoint);
     allowed_note(&l->owner->allowed, route_of(l)->name.ns);
     settle(l, LEASE_HELD, OK);
@@ -746,7 +746,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->catalog = catalog;
     u->tunnels = tunnels;
     u->settings = *settings;
-    u->pool = pool_create(u->sched, tunnels, settings->idle_ms);
+    u->pool = pool_create(u->sched, tunnels, settings->idle_ms, settings->cluster);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
     waiters_init(&u->waiters);

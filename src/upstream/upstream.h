@@ -19,6 +19,7 @@ struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
+    uint16_t cluster;    /* its number, for logs and metrics */
     struct own_pod own;  /* requests for its services are ours; zeroed outside a pod */
 };
 

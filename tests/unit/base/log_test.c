@@ -15,6 +15,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/partition.h"
 
 #define LOG_MODULE LOG_TUNNEL
 #define TIME "2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"
@@ -408,10 +409,32 @@ static void ids_read_as_on_the_dashboard(void **state)
 
 #define LOG_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
+static void lines_of_a_cluster_name_it_while_it_has_a_name(void **state)
+{
+    (void)state;
+    const struct log_id t9 = { .kind = 't', .number = 9, .cluster = 2 };
+
+    log_info(t9, "opened", LOG_U("ms", 20));
+    assert_log(" t9 opened ms=20\n$");
+    partition_set_name(2, "prod");
+    log_info(t9, "opened", LOG_U("ms", 20));
+    assert_log(" t9 opened ms=20 cluster=prod\n$");
+    log_info(CLUSTER_ID(2), "watching");
+    assert_log(" tunnel watching cluster=prod\n$");
+    log_info(CLUSTER_ID(1), "watching");
+    assert_log(" tunnel watching\n$");
+    log_set_format(LOG_JSON);
+    log_info(t9, "opened");
+    assert_log("\"id\":\"t9\",\"msg\":\"opened\",\"cluster\":\"prod\"}\n$");
+    partition_set_name(2, NULL);
+    assert_int_equal(partition_count(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         LOG_TEST(a_line_has_time_level_module_id_text_and_fields),
+        LOG_TEST(lines_of_a_cluster_name_it_while_it_has_a_name),
         LOG_TEST(every_level_has_its_name),
         LOG_TEST(the_time_is_now),
         LOG_TEST(colours_only_the_level_and_only_when_asked),

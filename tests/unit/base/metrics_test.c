@@ -9,6 +9,7 @@
 
 #include "base/metrics.h"
 #include "base/own.h"
+#include "base/partition.h"
 
 /* The registry has no way back: each test counts in metrics of its own. */
 static void assert_text_has(const char *expected)
@@ -140,6 +141,46 @@ static void metrics_come_in_the_order_of_registration(void **state)
     assert_text_has("t_zz 0\n# HELP t_aa x\n");
 }
 
+/* What one cluster counted is told apart once clusters have names, from the start on. */
+static void clusters_with_names_have_samples_of_their_own(void **state)
+{
+    (void)state;
+    static struct metric m = { .name = "t_dials_total",
+                               .help = "x",
+                               .label = "result",
+                               .values = { "ok", "failed" } };
+    static struct metric h = { .name = "t_dial_seconds",
+                               .help = "x",
+                               .type = METRIC_HISTOGRAM };
+
+    metrics_register(&m);
+    metrics_register(&h);
+    metric_add_for(&m, 1, 0, 3);
+    metric_add_for(&m, 3, 1, 4);
+    metric_add_for(&m, 0, 0, 5);
+    metric_observe_ms_for(&h, 3, 1500);
+    assert_text_has("t_dials_total{result=\"ok\"} 8\n"
+                    "t_dials_total{result=\"failed\"} 4\n");
+    assert_text_has("t_dial_seconds_count 1\n");
+
+    partition_set_name(1, "prod");
+    partition_set_name(3, "staging");
+    assert_text_has("t_dials_total{cluster=\"\",result=\"ok\"} 5\n"
+                    "t_dials_total{cluster=\"\",result=\"failed\"} 0\n"
+                    "t_dials_total{cluster=\"prod\",result=\"ok\"} 3\n"
+                    "t_dials_total{cluster=\"prod\",result=\"failed\"} 0\n"
+                    "t_dials_total{cluster=\"staging\",result=\"ok\"} 0\n"
+                    "t_dials_total{cluster=\"staging\",result=\"failed\"} 4\n");
+    assert_text_has("t_dial_seconds_bucket{cluster=\"staging\",le=\"2.5\"} 1\n");
+    assert_text_has("t_dial_seconds_sum{cluster=\"staging\"} 1.500\n"
+                    "t_dial_seconds_count{cluster=\"staging\"} 1\n");
+
+    partition_set_name(1, NULL);
+    partition_set_name(3, NULL);
+    assert_text_has("t_dials_total{result=\"ok\"} 8\n");
+    assert_int_equal(partition_count(), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +192,7 @@ int main(void)
         cmocka_unit_test(help_and_label_values_are_escaped),
         cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),
         cmocka_unit_test(metrics_come_in_the_order_of_registration),
+        cmocka_unit_test(clusters_with_names_have_samples_of_their_own),
     };
     return cmocka_run_group_tests_name("base/metrics", tests, NULL, NULL);
 }
