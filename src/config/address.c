@@ -224,3 +224,52 @@ void expose_finish(struct expose *e)
     free(e->port);
     *e = (struct expose){ 0 };
 }
+
+static struct str without_final_dot(struct str s)
+{
+    return str_ends(s, STR(".")) ? str_first(s, s.len - 1) : s;
+}
+
+/* In any case: names are compared without it. */
+static bool is_alias_name(struct str s)
+{
+    AUTO_FREE char *lower = str_dup(without_final_dot(s));
+
+    for (char *c = lower; *c; c++)
+        if (*c >= 'A' && *c <= 'Z')
+            *c = (char)(*c - 'A' + 'a');
+    return is_dns_name(str_of(lower));
+}
+
+enum err alias_parse(struct str text, struct alias_text *ret, struct diag *why)
+{
+    uint16_t number;
+    struct str name, target;
+    struct str port = str_cut_last(str_cut(text, '=', &name), ':', &target);
+
+    if (!port.at)
+        target = str_cut(text, '=', &name);
+    if (!target.at || !is_alias_name(name) || !is_dotted(target))
+        return diag_set(why, ERR_CONFIG,
+                        "\"%.*s\" is not NAME=SERVICE.NAMESPACE[:PORT], like "
+                        "shop=web.shop:8080",
+                        STR_ARG(text));
+    if (port.at && !is_port_name(port) && (!port_parse(port, &number) || !number))
+        return diag_set(why, ERR_CONFIG,
+                        "\"%.*s\": port %.*s is no number from 1 to 65535 and no name",
+                        STR_ARG(text), STR_ARG(port));
+    *ret = (struct alias_text){
+        .name = str_dup(name),
+        .target = str_dup(target),
+        .port = port.at ? str_dup(port) : NULL,
+    };
+    return OK;
+}
+
+void alias_text_finish(struct alias_text *a)
+{
+    free(a->name);
+    free(a->target);
+    free(a->port);
+    *a = (struct alias_text){ 0 };
+}

@@ -46,6 +46,18 @@ struct expose {
 MUST_CHECK enum err expose_parse(struct str text, struct expose *ret, struct diag *why);
 void expose_finish(struct expose *e);
 
+/* A name of the user's own for a service or pod.  The texts are owned. */
+struct alias_text {
+    char *name;   /* as written, at most 253 bytes */
+    char *target; /* as written: whether it is one depends on cluster-domain */
+    char *port;   /* the service's port, a number or a name; or NULL */
+};
+
+/* NAME=TARGET[:PORT].  ERR_CONFIG and a sentence otherwise; *ret is written only on OK. */
+MUST_CHECK enum err alias_parse(struct str text, struct alias_text *ret,
+                                struct diag *why);
+void alias_text_finish(struct alias_text *a);
+
 /* RFC 1123: up to 63 of a-z, 0-9 and '-', which neither begins nor ends it. */
 bool is_dns_label(struct str s);
 /* Labels between dots, 253 bytes at most, no trailing dot. */

@@ -41,7 +41,13 @@ struct expose_list {
     size_t count;
 };
 
+struct alias_text_list {
+    struct alias_text *at;
+    size_t count;
+};
+
 /* clang-format off */
+#define FIELD_ALIAS_LIST(field)  struct alias_text_list field;
 #define FIELD_AUTO_BOOL(field)   enum auto_bool field;
 #define FIELD_AUTO_COUNT(field)  uint32_t field;
 #define FIELD_AUTO_DURATION(field) uint64_t field;

@@ -64,6 +64,8 @@
       "Namespace to serve where rights end there; list shows only this one") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
       "Domain that the cluster's names end in") \
+    X(ALIAS_LIST, alias, "alias", "", 0, 256, CLUSTER, \
+      "A name of your own for a service: NAME=SVC.NS[:PORT]; repeatable") \
     X(COUNT, target_port, "target-port", "0", 0, 65535, CLUSTER, \
       "HTTP always goes to this port of the pod; 0: the service's target port") \
     X(COUNT, max_objects, "max-objects", "100000", 100, 10000000, CLUSTER, \

@@ -222,6 +222,54 @@ static void exposes_clear(void *field)
     free(list->at);
 }
 
+static enum err aliases_parse(const struct setting *s, struct str text, void *field,
+                              struct diag *why)
+{
+    struct alias_text_list *list = field;
+    struct alias_text alias;
+    enum err e = check_room(s, list->count, why);
+
+    if (!e)
+        e = alias_parse(text, &alias, why);
+    if (e)
+        return e;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = alias;
+    return OK;
+}
+
+static char *aliases_print(const struct setting *s, const void *field)
+{
+    const struct alias_text_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        const struct alias_text *a = &list->at[i];
+        AUTO_FREE char *one = xasprintf("%s=%s%s%s", a->name, a->target,
+                                        a->port ? ":" : "", a->port ? a->port : "");
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void aliases_clear(void *field)
+{
+    struct alias_text_list *list = field;
+
+    for (size_t i = 0; i < list->count; i++)
+        alias_text_finish(&list->at[i]);
+    free(list->at);
+}
+
+const struct setting_type type_ALIAS_LIST = {
+    .argument = "NAME=TARGET",
+    .parse = aliases_parse,
+    .print = aliases_print,
+    .clear = aliases_clear,
+    .size = FIELD_SIZE_OF(alias),
+    .list = true,
+};
 const struct setting_type type_LABEL_LIST = {
     .argument = "NAME",
     .parse = labels_parse,

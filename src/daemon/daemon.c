@@ -28,6 +28,7 @@
 #include "daemon/cluster_settings.h"
 #include "daemon/refusals.h"
 #include "daemon/memory.h"
+#include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
 #include "kube/service_account.h"
@@ -64,6 +65,7 @@ struct daemon {
     struct memory *memory;
     struct cluster_settings settings;
     struct clusters *clusters;
+    struct naming naming;
     struct admin *admin;
     struct serve *serve;
     struct listeners *listeners;
@@ -238,7 +240,7 @@ static enum err start_doors(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->clusters,
-                            d->config, d->admin);
+                            d->config, &d->naming, d->admin);
     limit_clients(d);
     limit_memory(d);
     serve_set_in_pod(d->serve, in_pod());
@@ -249,7 +251,9 @@ static enum err start_doors(struct daemon *d, struct diag *why)
 static enum err start(struct daemon *d, struct diag *why)
 {
     start_loop(d);
-    enum err e = start_clusters(d, why);
+    enum err e = names_of(d->config, &d->naming, why);
+    if (!e)
+        e = start_clusters(d, why);
     if (!e)
         e = start_doors(d, why);
     return e;
@@ -277,6 +281,7 @@ static void finish(struct daemon *d)
     task_cancel(&d->on_end);
     task_cancel(&d->on_signal);
     loop_destroy(d->loop);
+    naming_finish(&d->naming);
     free(d->own_ns);
 }
 

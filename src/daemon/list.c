@@ -15,6 +15,7 @@
 #include "config/config.h"
 #include "daemon/daemon.h"
 #include "daemon/listed.h"
+#include "daemon/names.h"
 #include "daemon/process.h"
 #include "kube/api.h"
 #include "listen/listen.h"
@@ -179,10 +180,51 @@ static struct listed_width line_width(enum list_output output)
     return (struct listed_width){ .ports = PORTS_WIDTH };
 }
 
+static void add_alias(struct listing *l, const struct alias *a,
+                      const struct alias_text *text)
+{
+    AUTO_FREE char *host = xasprintf("%s.localhost", a->name);
+    bool of_service = a->target.kind == NAME_SERVICE;
+    struct listed_alias row = {
+        .name = xstrdup(a->name),
+        .url = url(l, host),
+        .target = xasprintf("%s%s%s", text->target, text->port ? ":" : "",
+                            text->port ? text->port : ""),
+        .service = of_service ? str_dup(a->target.service) : NULL,
+        .ns = str_dup(a->target.ns),
+    };
+
+    listed_add_alias(&l->services, &row);
+}
+
+/* Those of the namespace that is listed. */
+static enum err add_aliases(struct listing *l, struct diag *why)
+{
+    const char *ns = l->config->namespace;
+    struct naming naming;
+    enum err e = names_of(l->config, &naming, why);
+
+    for (size_t i = 0; !e && i < naming.alias_count; i++)
+        if (!ns || str_eq(naming.aliases[i]->target.ns, str_of(ns)))
+            add_alias(l, naming.aliases[i], &l->config->alias.at[i]);
+    naming_finish(&naming);
+    return e;
+}
+
+static void print_columns(struct listing *l, enum list_output output)
+{
+    struct listed_width width = line_width(output);
+
+    if (l->services.count)
+        listed_print_columns(&l->services, &width, stdout);
+    if (l->services.count && l->services.alias_count)
+        putchar('\n');
+    listed_print_aliases(&l->services, stdout);
+}
+
 static void print_services(struct listing *l, enum list_output output)
 {
     const char *ns = l->config->namespace;
-    struct listed_width width = line_width(output);
 
     listed_sort(&l->services);
     if (l->services.count == 0)
@@ -192,8 +234,8 @@ static void print_services(struct listing *l, enum list_output output)
         listed_print_json(&l->services, stdout);
     else if (output == LIST_NAME)
         listed_print_names(&l->services, stdout);
-    else if (l->services.count)
-        listed_print_columns(&l->services, &width, stdout);
+    else
+        print_columns(l, output);
 }
 
 /* In the words of the page that a client would get. */
@@ -215,6 +257,8 @@ int daemon_list(const struct config *config, enum list_output output)
     struct diag why = { 0 };
 
     enum err e = open_listing(&l, &why);
+    if (!e)
+        e = add_aliases(&l, &why);
     if (!e && (e = ask_all(&l)) != OK)
         why = l.call.error.why;
     if (e)

@@ -23,8 +23,28 @@ void listed_add(struct listed *l, const struct listed_service *s)
     l->at[l->count++] = *s;
 }
 
+void listed_add_alias(struct listed *l, const struct listed_alias *a)
+{
+    l->aliases = xrealloc(l->aliases, (l->alias_count + 1) * sizeof(*l->aliases));
+    l->aliases[l->alias_count++] = *a;
+}
+
+static void aliases_finish(struct listed *l)
+{
+    for (size_t i = 0; i < l->alias_count; i++) {
+        struct listed_alias *a = &l->aliases[i];
+        free(a->name);
+        free(a->url);
+        free(a->target);
+        free(a->service);
+        free(a->ns);
+    }
+    free(l->aliases);
+}
+
 void listed_finish(struct listed *l)
 {
+    aliases_finish(l);
     for (size_t i = 0; i < l->count; i++) {
         struct listed_service *s = &l->at[i];
         for (size_t p = 0; p < s->port_count; p++)
@@ -184,7 +204,35 @@ void listed_print_columns(const struct listed *l, const struct listed_width *wid
     table_destroy(t);
 }
 
+void listed_print_aliases(const struct listed *l, FILE *to)
+{
+    static const char *const columns[] = { "ALIAS", "URL", "LEADS TO", NULL };
+
+    if (!l->alias_count)
+        return;
+    struct table *t = table_create(columns, ARRAY_LEN(columns) - 1);
+    for (size_t i = 0; i < l->alias_count; i++) {
+        const struct listed_alias *a = &l->aliases[i];
+        table_add(t, (const char *const[]){ a->name, a->url, a->target });
+    }
+    table_print(t, to);
+    table_destroy(t);
+}
+
 /* ---- other formats ---- */
+
+/* The URLs of its aliases. */
+static json_t *aliases_json(const struct listed *l, const struct listed_service *s)
+{
+    json_t *urls = json_array();
+
+    for (size_t i = 0; i < l->alias_count; i++) {
+        const struct listed_alias *a = &l->aliases[i];
+        if (a->service && strcmp(a->service, s->name) == 0 && strcmp(a->ns, s->ns) == 0)
+            json_array_append_new(urls, json_string(a->url));
+    }
+    return urls;
+}
 
 static json_t *ports_json(const struct listed_service *s)
 {
@@ -202,10 +250,10 @@ void listed_print_json(const struct listed *l, FILE *to)
 
     for (size_t i = 0; i < l->count; i++) {
         const struct listed_service *s = &l->at[i];
-        json_array_append_new(all,
-                              json_pack("{s:s,s:s,s:s,s:s,s:o}", "namespace", s->ns,
-                                        "name", s->name, "url", s->local, "clusterURL",
-                                        s->full, "ports", ports_json(s)));
+        json_array_append_new(
+            all, json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "namespace", s->ns, "name",
+                           s->name, "url", s->local, "clusterURL", s->full, "ports",
+                           ports_json(s), "aliases", aliases_json(l, s)));
     }
     json_dumpf(all, to, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     fputc('\n', to);

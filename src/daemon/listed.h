@@ -22,13 +22,22 @@ struct listed_service {
     size_t port_count; /* not 0 */
 };
 
+/* A name of the user's own (--alias). */
+struct listed_alias {
+    char *name, *url, *target; /* "front", "http://front.localhost/", "web.shop:80" */
+    char *service, *ns;        /* that it leads to, or a pod; service: NULL */
+};
+
 struct listed {
     struct listed_service *at;
     size_t count;
+    struct listed_alias *aliases; /* in the order of the settings */
+    size_t alias_count;
 };
 
 /* One more; all zero but for the texts, which are taken over. */
 void listed_add(struct listed *l, const struct listed_service *s);
+void listed_add_alias(struct listed *l, const struct listed_alias *a); /* likewise */
 void listed_finish(struct listed *l); /* a zeroed struct is accepted */
 /* By namespace and name; before anything is printed. */
 void listed_sort(struct listed *l);
@@ -42,5 +51,7 @@ struct listed_width {
 
 void listed_print_columns(const struct listed *l, const struct listed_width *width,
                           FILE *to);
+/* A table of their own; nothing where there are none. */
+void listed_print_aliases(const struct listed *l, FILE *to);
 void listed_print_json(const struct listed *l, FILE *to);
 void listed_print_names(const struct listed *l, FILE *to); /* SERVICE.NAMESPACE */

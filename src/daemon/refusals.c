@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "config/setting.h"
+#include "daemon/names.h"
 #include "serve/exposed.h"
 #include "serve/policy.h"
 
@@ -33,11 +34,20 @@ static enum err check_exposed(const struct config *c, const struct expose *x,
                     x->name, x->port, STR_ARG(ns));
 }
 
+static enum err check_aliases(const struct config *c, struct diag *why)
+{
+    struct naming naming;
+    enum err e = names_of(c, &naming, why);
+
+    naming_finish(&naming);
+    return e;
+}
+
 enum err refusals_check(const struct config *c, struct diag *why)
 {
     if (c->upstream == UPSTREAM_DIRECT)
         return refuse(c, SETTING_upstream, why);
-    enum err e = OK;
+    enum err e = check_aliases(c, why);
     for (size_t i = 0; !e && i < c->expose.count; i++)
         e = check_exposed(c, &c->expose.at[i], why);
     return e;

@@ -33,6 +33,7 @@ enum name_suffix {
     NAME_SUFFIX_LOCALHOST,     /* web.shop.localhost */
     NAME_SUFFIX_K8S,           /* .svc.<cluster>.k8s */
     NAME_SUFFIX_SVC_LOCALHOST, /* .svc.localhost and so on */
+    NAME_SUFFIX_ALIAS,         /* none of these: an alias (route/naming.h) */
 };
 
 #define NAME_MAX_LEN 253

@@ -27,7 +27,7 @@ static bool takes_port(const struct route *r, const struct service *s)
             (r->port || !s->port_count));
 }
 
-static const char *plural_of(const struct service *s)
+const char *route_plural(const struct service *s)
 {
     return s->kind == SERVICE_DEPLOYMENT ? "deployments" : "services";
 }
@@ -102,11 +102,11 @@ static enum err no_such_port(const struct route *r, const struct service *s,
 
     list_ports(s, declared);
     if (s->port_count == 0)
-        return diag_set(why, ERR_NO_PORT, "%s \"%s\" declares no ports", plural_of(s),
+        return diag_set(why, ERR_NO_PORT, "%s \"%s\" declares no ports", route_plural(s),
                         s->name);
     if (!str_empty(r->name.port_name))
         return diag_set(why, ERR_NO_PORT,
-                        "%s \"%s\" has no port \"%.*s\": it declares %s", plural_of(s),
+                        "%s \"%s\" has no port \"%.*s\": it declares %s", route_plural(s),
                         s->name, STR_ARG(r->name.port_name), declared);
     return diag_set(why, ERR_NO_PORT, "services \"%s\" has no port %u: it declares %s",
                     s->name, r->port, declared);
@@ -119,7 +119,7 @@ static enum err not_tcp(const struct service *s, struct diag *why)
     list_ports(s, declared);
     return diag_set(why, ERR_UNSUPPORTED,
                     "a port-forward carries TCP only, and %s \"%s\" declares %s",
-                    plural_of(s), s->name, declared);
+                    route_plural(s), s->name, declared);
 }
 
 /* What no port of this service could change. */

@@ -28,6 +28,9 @@ struct route {
 MUST_CHECK enum err route_port(const struct route *r, const struct service *s,
                                size_t *ret_index, struct diag *why);
 
+/* "services" or "deployments", for messages. */
+const char *route_plural(const struct service *s);
+
 /* The container's port for this endpoint under this route, 0: it does not have it. */
 uint16_t route_container_port(const struct route *r, const struct service *s,
                               const struct endpoint *e, size_t index);

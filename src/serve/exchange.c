@@ -266,16 +266,17 @@ void exchange_refuse_for_memory(struct exchange *x)
 
 static enum exchange_state begin(struct exchange *x)
 {
-    const struct config *c = x->serve->config;
+    const struct rules rules = { x->serve->config, x->serve->naming };
     struct refusal why;
 
     x->keep = x->request.keep_alive && !x->from->surplus;
     sending_begin(x);
-    enum err e = x->from->exposed
-                     ? target_exposed(&x->request, x->from->exposed, &x->target, &why)
-                     : target_read(&x->request, c, x->from->door_port, &x->target, &why);
+    enum err e =
+        x->from->exposed
+            ? target_exposed(&x->request, x->from->exposed, &x->target, &why)
+            : target_read(&x->request, &rules, x->from->door_port, &x->target, &why);
     if (!e)
-        e = policy_check(c, &x->request, &x->target, &why);
+        e = policy_check(&rules, &x->request, &x->target, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
         exchange_log_incoming(x);
     if (e && str_eq(x->request.method, STR("CONNECT")))

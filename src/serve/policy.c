@@ -24,6 +24,7 @@ enum distance {
 
 struct request {
     const struct config *config;
+    const struct naming *naming;
     const struct http1_head *head;
     const struct target *target;
 };
@@ -56,6 +57,15 @@ static struct str without_dot(struct str host)
     return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
 }
 
+/* Where nobody else can serve a page.  An alias may be a domain on the Internet: it is accepted
+ * as the host of a request, but a page of that name may be somebody else's. */
+static bool is_full(const struct name *name, struct str host)
+{
+    if (name->suffix == NAME_SUFFIX_ALIAS)
+        return str_iends(without_dot(host), STR(".localhost"));
+    return name->suffix != NAME_SUFFIX_NONE && name->suffix != NAME_SUFFIX_SVC;
+}
+
 /* A full name of a service in the same namespace as the target. */
 static bool is_neighbour(const struct request *r, struct str host)
 {
@@ -64,11 +74,10 @@ static bool is_neighbour(const struct request *r, struct str host)
 
     if (service->kind == NAME_OWN)
         return false;
-    name_parse(host, str_of(r->config->cluster_domain), &name);
+    naming_read(r->naming, host, &name, NULL);
     bool of_service = name.kind == NAME_SERVICE || name.kind == NAME_ENDPOINT ||
                       name.kind == NAME_DEPLOYMENT;
-    bool full = name.suffix != NAME_SUFFIX_NONE && name.suffix != NAME_SUFFIX_SVC;
-    return of_service && full && str_eq(name.ns, service->ns);
+    return of_service && is_full(&name, host) && str_eq(name.ns, service->ns);
 }
 
 static bool is_listed(const struct request *r, struct str page)
@@ -133,7 +142,7 @@ static bool host_spans_namespaces(const struct request *r)
 
     if (!r->target->exposed)
         return site_spans_namespaces(&r->target->route.name);
-    name_parse(r->target->host, str_of(r->config->cluster_domain), &name);
+    naming_read(r->naming, r->target->host, &name, NULL);
     return name.kind != NAME_INVALID && site_spans_namespaces(&name);
 }
 
@@ -246,7 +255,7 @@ static bool is_name_of_target(const struct request *r)
     const struct name *own = &r->target->route.name;
     struct name name;
 
-    name_parse(r->target->host, str_of(r->config->cluster_domain), &name);
+    naming_read(r->naming, r->target->host, &name, NULL);
     if (name.kind == NAME_INVALID || name.kind == NAME_OWN || !str_eq(name.ns, own->ns))
         return false;
     if (name.suffix == NAME_SUFFIX_NONE && !config_short_names(r->config))
@@ -308,10 +317,11 @@ static enum err check_namespace(const struct config *config, struct str ns,
     return ERR_FORBIDDEN;
 }
 
-enum err policy_check(const struct config *config, const struct http1_head *head,
+enum err policy_check(const struct rules *rules, const struct http1_head *head,
                       const struct target *target, struct refusal *why)
 {
-    const struct request r = { config, head, target };
+    const struct config *config = rules->config;
+    const struct request r = { config, rules->naming, head, target };
 
     enum err e = check_host(&r, why);
     if (!e)

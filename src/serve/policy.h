@@ -15,6 +15,5 @@ bool policy_is_loopback(struct str host);
 bool policy_opens(const struct config *config, struct str ns);
 
 /* ERR_FORBIDDEN: *why says it all.  `target` is of this request, and valid. */
-MUST_CHECK enum err policy_check(const struct config *config,
-                                 const struct http1_head *head,
+MUST_CHECK enum err policy_check(const struct rules *rules, const struct http1_head *head,
                                  const struct target *target, struct refusal *why);

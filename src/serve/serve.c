@@ -43,7 +43,7 @@ void serve_on_session_gone(struct serve *s, const struct visitor *from)
 
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
-                           struct admin *admin)
+                           const struct naming *naming, struct admin *admin)
 {
     struct serve *s = xcalloc(1, sizeof(*s));
 
@@ -51,6 +51,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     s->pool = pool;
     s->clusters = clusters;
     s->config = config_ref(config);
+    s->naming = naming;
     s->admin = admin;
     s->clients_max = config->max_connections;
     s->surplus_max = SURPLUS_MAX;

@@ -16,13 +16,14 @@
 struct admin;
 struct clusters;
 struct exposed;
+struct naming;
 struct serve;
 
 /* Everything is borrowed and outlives the serve, but the config, of which it takes a
  * reference. */
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
-                           struct admin *admin);
+                           const struct naming *naming, struct admin *admin);
 
 /* No more clients than `max` are served, and `surplus` more get a page: by default
  * max-connections and a few. */

@@ -11,23 +11,31 @@ static enum err refuse_form(struct refusal *why, int status, const char *first,
     return ERR_PROTO;
 }
 
-static enum err read_authority(struct str authority, const struct config *config,
+/* The request's own goes before the alias'. */
+static void take_port(uint16_t port, uint16_t alias_port, struct route *ret)
+{
+    if (port && ret->name.suffix == NAME_SUFFIX_ALIAS)
+        ret->name.port_name = STR("");
+    ret->port = port ? port : alias_port;
+}
+
+static enum err read_authority(struct str authority, const struct rules *rules,
                                uint16_t no_port, struct target *ret, struct refusal *why)
 {
     struct str host;
-    uint16_t port;
+    uint16_t port, alias_port;
     const char *problem = "the port is not a number from 1 to 65535, or has no host";
 
     if (!authority_split(authority, &host, &port)) {
         ret->host = host;
-        name_parse(host, str_of(config->cluster_domain), &ret->route.name);
-        ret->route.port = port == no_port ? 0 : port;
-        ret->route.target_port = (uint16_t)config->target_port;
+        naming_read(rules->naming, host, &ret->route.name, &alias_port);
+        take_port(port == no_port ? 0 : port, alias_port, &ret->route);
+        ret->route.target_port = (uint16_t)rules->config->target_port;
         if (ret->route.name.kind != NAME_INVALID && !str_empty(host))
             return OK;
         problem = str_empty(host) ? "it is empty" : ret->route.name.problem;
     }
-    refusal_invalid_host(authority, problem, config->cluster_domain, why);
+    refusal_invalid_host(authority, problem, naming_zone(rules->naming), why);
     return ERR_PROTO;
 }
 
@@ -50,7 +58,7 @@ static struct str without_fragment(struct str target)
 }
 
 /* "http://host:port/path?query" */
-static enum err read_absolute(const struct http1_head *head, const struct config *config,
+static enum err read_absolute(const struct http1_head *head, const struct rules *rules,
                               struct target *ret, struct refusal *why)
 {
     struct str scheme = STR("http://");
@@ -72,7 +80,7 @@ static enum err read_absolute(const struct http1_head *head, const struct config
     }
     if (!head->host || !str_eq(head->host->value, authority))
         ret->authority = authority;
-    return read_authority(authority, config, 0, ret, why);
+    return read_authority(authority, rules, 0, ret, why);
 }
 
 static bool is_origin_form(const struct http1_head *head)
@@ -96,27 +104,27 @@ static enum err check_own(uint16_t door_port, const struct target *t, struct ref
 }
 
 /* "Host: web.shop" without a proxy: whose name that is depends on where it was resolved. */
-static enum err check_short(const struct http1_head *head, const struct config *config,
+static enum err check_short(const struct http1_head *head, const struct rules *rules,
                             uint16_t door_port, const struct target *t,
                             struct refusal *why)
 {
     const struct name *name = &t->route.name;
     bool is_short = name->kind != NAME_OWN && name->suffix == NAME_SUFFIX_NONE;
 
-    if (!is_short || config_short_names(config))
+    if (!is_short || config_short_names(rules->config))
         return OK;
-    refusal_short_name(name, config->cluster_domain, door_port, head->target, why);
+    refusal_short_name(name, naming_zone(rules->naming), door_port, head->target, why);
     return ERR_FORBIDDEN;
 }
 
-static enum err read_host(const struct http1_head *head, const struct config *config,
+static enum err read_host(const struct http1_head *head, const struct rules *rules,
                           uint16_t door_port, struct target *ret, struct refusal *why)
 {
-    enum err e = read_authority(head->host->value, config, door_port, ret, why);
-    return e ? e : check_short(head, config, door_port, ret, why);
+    enum err e = read_authority(head->host->value, rules, door_port, ret, why);
+    return e ? e : check_short(head, rules, door_port, ret, why);
 }
 
-enum err target_read(const struct http1_head *head, const struct config *config,
+enum err target_read(const struct http1_head *head, const struct rules *rules,
                      uint16_t door_port, struct target *ret, struct refusal *why)
 {
     *ret = (struct target){ .path = STR("") }; /* other forms may hold a password */
@@ -124,12 +132,12 @@ enum err target_read(const struct http1_head *head, const struct config *config,
         return refuse_form(why, 501, "Not Implemented: CONNECT",
                            "Send requests with http:// URLs to this proxy instead.");
     if (!is_origin_form(head)) {
-        enum err e = read_absolute(head, config, ret, why);
+        enum err e = read_absolute(head, rules, ret, why);
         return e ? e : check_own(door_port, ret, why);
     }
     ret->path = without_fragment(head->target);
     if (head->host)
-        return read_host(head, config, door_port, ret, why);
+        return read_host(head, rules, door_port, ret, why);
 
     /* HTTP/1.0 may leave it out: then it is us who are meant. */
     ret->route.name.kind = NAME_OWN;

@@ -11,8 +11,15 @@
 #pragma once
 
 #include "config/config.h"
+#include "route/naming.h"
 #include "serve/errors.h"
 #include "serve/exposed.h"
+
+/* By what a request is read and judged; borrowed. */
+struct rules {
+    const struct config *config;
+    const struct naming *naming;
+};
 
 struct target {
     struct str path; /* as the pod gets it, but for a leading "/" when add_slash */
@@ -24,9 +31,9 @@ struct target {
 };
 
 /* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why says it all.  Views in *ret point into the head's bytes. */
-MUST_CHECK enum err target_read(const struct http1_head *head,
-                                const struct config *config, uint16_t door_port,
-                                struct target *ret, struct refusal *why);
+MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
+                                uint16_t door_port, struct target *ret,
+                                struct refusal *why);
 /* Of a request through an exposed port, which is where it goes: the target stays as it is.
  * ERR_PROTO: CONNECT. */
 MUST_CHECK enum err target_exposed(const struct http1_head *head,

@@ -44,11 +44,11 @@ static struct unserved no_such_port(const struct service *s, size_t index,
     const struct service_port *p = &s->ports[index];
     bool named = p->target_name != NULL;
 
-    return for_good(
-        diag_set(why, ERR_UNAVAILABLE,
-                 "port %u of services \"%s\" leads to the container port%s%s, "
-                 "which no ready pod has",
-                 p->number, s->name, named ? " " : "", named ? p->target_name : ""));
+    return for_good(diag_set(why, ERR_UNAVAILABLE,
+                             "port %u of %s \"%s\" leads to the container port%s%s, "
+                             "which no ready pod has",
+                             p->number, route_plural(s), s->name, named ? " " : "",
+                             named ? p->target_name : ""));
 }
 
 struct unserved unserved_because(const struct route *route, const struct service *s,

@@ -211,6 +211,7 @@ int stage_setup(void **state)
     st->sched.now = 1000;
     chunk_pool_init(&st->pool, 16);
     st->config = config_default();
+    naming_init(&st->naming, st->config->cluster_domain);
     st->limit = STAGE_LIMIT;
     st->cluster.upstream = (struct upstream *)(void *)st;
     task_init(&st->drained, &st->sched, RANK_WORK, on_drained);
@@ -222,7 +223,7 @@ struct serve *stage_serve(struct stage *st)
 {
     if (!st->serve)
         st->serve = serve_create(&st->sched, &st->pool, (struct clusters *)(void *)st,
-                                 st->config, NULL);
+                                 st->config, &st->naming, NULL);
     return st->serve;
 }
 
@@ -242,6 +243,7 @@ int stage_teardown(void **state)
     chunk_pool_finish(&st->pool);
     sched_finish(&st->sched);
     config_unref(st->config);
+    naming_finish(&st->naming);
     free(st->heard);
     free(st);
     return 0;

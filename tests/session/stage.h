@@ -13,6 +13,7 @@
 
 #include "cluster/cluster.h"
 #include "config/config.h"
+#include "route/naming.h"
 #include "net/stream.h"
 #include "serve/serve.h"
 #include "upstream/lease.h"
@@ -54,6 +55,7 @@ struct stage {
     struct sched sched;
     struct chunk_pool pool;
     struct config *config;
+    struct naming naming;
     struct serve *serve;
     struct cluster cluster; /* its upstream is the stage */
     struct task drained;

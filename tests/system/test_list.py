@@ -161,7 +161,7 @@ def test_json_has_every_service_and_port(many_ports):
     [wide] = [s for s in services if s["name"] == "wide"]
     assert wide == {"namespace": "shop", "name": "wide", "url": "http://wide.shop.localhost/",
                     "clusterURL": "http://wide.shop.svc.cluster.local/",
-                    "ports": [{"name": f"port-{n}", "port": 10000 + n} for n in range(100)]}
+                    "ports": [{"name": f"port-{n}", "port": 10000 + n} for n in range(100)], "aliases": []}
     nothing = listed("--kubeconfig", many_ports.kubeconfig, "-n", "nothing-here", "-ojson")
     assert json.loads(nothing.stdout) == []
 

@@ -229,3 +229,84 @@ def test_pods_that_are_not_ready_where_the_service_publishes_them(start_both, tm
         _, tunnel = start_both("--manifest", str(manifest), "--rights", rights, tunnel=("--wait", "0"))
         assert tunnel.get("eager.names.svc").pod == "slow-1", rights
         assert tunnel.get("strict.names.svc").status == 503, rights
+
+
+# --- aliases ---
+
+ALIASES = ("--alias", "front=app.names", "--alias", "first=db-x7.db.names,sock=app.names:echo",
+           "--alias", "pg.corp.example=free.names.deploy:8080")
+
+
+@pytest.fixture(scope="module")
+def aliases(names, tmp_path_factory):
+    from tunnel_process import KubeTunnel
+    kubeconfig = names.command[names.command.index("--kubeconfig") + 1]
+    tunnel = KubeTunnel(*ALIASES, kubeconfig=kubeconfig, folder=tmp_path_factory.mktemp("tunnel"))
+    yield tunnel.start()
+    tunnel.stop()
+
+
+@pytest.mark.parametrize("host, pods", (
+    ("front", ("app-1", "app-2")), ("front.localhost", ("app-1", "app-2")), ("FRONT.", ("app-1", "app-2")),
+    ("first", ("db-x7",)), ("pg.corp.example", ("free-1",)), ("pg.corp.example.localhost", ("free-1",))))
+def test_an_alias_is_another_name(aliases, host, pods):
+    assert aliases.get(host).pod in pods
+
+
+def test_an_alias_through_the_proxy(aliases):
+    from tunnel_process import curl
+    answer = curl("-x", f"http://127.0.0.1:{aliases.port}", "http://first/")
+    assert answer.pod == "db-x7", answer
+
+
+def test_the_port_of_a_request_goes_before_that_of_an_alias(aliases):
+    assert aliases.get("pg.corp.example:9999").status == 502
+    assert aliases.get("sock:80").pod in ("app-1", "app-2")
+
+
+def test_a_host_that_only_looks_like_an_alias_is_refused(aliases):
+    for host in ("fron", "front.example", "x.front.y", "pg.corp.example.com"):
+        assert aliases.get(host).status in (400, 403, 404), host
+    assert aliases.get("fron").status == 400
+
+
+def test_pages_of_an_alias_are_of_its_namespace(aliases):
+    def post(origin):
+        return aliases.get("front.localhost", "/", "-X", "POST", "-H", f"Origin: {origin}").status
+    assert post("http://first.localhost") == 200
+    assert post("http://front.localhost:8080") == 200
+    assert post("http://pg.corp.example") == 403
+    assert post("http://web.shop.localhost") == 403
+
+
+def test_an_alias_of_a_closed_namespace(aliases):
+    import subprocess
+    from tunnel_process import BINARY
+    done = subprocess.run([BINARY, "config", "check", "--alias", "a=web.shop", "--deny-namespace", "shop"],
+                          capture_output=True, text=True)
+    assert done.returncode == 2 and "namespace shop is closed" in done.stderr, done
+
+
+def test_list_shows_aliases(aliases):
+    import subprocess
+    from tunnel_process import BINARY
+    kubeconfig = aliases.command[aliases.command.index("--kubeconfig") + 1]
+
+    def listed(*flags):
+        return subprocess.run([BINARY, "list", "--kubeconfig", kubeconfig, *ALIASES, *flags],
+                              capture_output=True, text=True, check=True).stdout
+    assert ["front", "http://front.localhost/", "app.names"] in [line.split() for line in listed().splitlines()]
+    assert "free.names.deploy:8080" in listed()
+    assert "front" not in listed("-n", "shop")
+    rows = {(s["namespace"], s["name"]): s["aliases"] for s in json.loads(listed("-o", "json"))}
+    assert [u.split("/")[2].split(":")[0] for u in rows["names", "app"]] == ["front.localhost", "sock.localhost"]
+    assert rows["shop", "web"] == []
+
+
+def test_config_show_has_aliases(tmp_path):
+    import subprocess
+    from tunnel_process import BINARY
+    file = tmp_path / "config.yaml"
+    file.write_text("alias:\n  - front=web.shop\n  - pg=pg.shop:5432\n")
+    done = subprocess.run([BINARY, "config", "show", "alias", "--config", file], capture_output=True, text=True)
+    assert "front=web.shop,pg=pg.shop:5432" in done.stdout and "config.yaml:2" in done.stdout, done

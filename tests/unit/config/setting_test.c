@@ -79,6 +79,16 @@ static void reads_every_type(void **state)
         { "short-names", "Auto", "auto" },
         { "short-names", "yes", "true" },
         { "short-names", "0", "false" },
+        { "alias", "front=web.shop, Pg.example.=pg.shop.svc:5432,a=b.c:http",
+          "front=web.shop,Pg.example.=pg.shop.svc:5432,a=b.c:http" },
+        { "alias", "front",
+          "!\"front\" is not NAME=SERVICE.NAMESPACE[:PORT], like "
+          "shop=web.shop:8080" },
+        { "alias", "a_b=web.shop",
+          "!\"a_b=web.shop\" is not NAME=SERVICE.NAMESPACE[:PORT], "
+          "like shop=web.shop:8080" },
+        { "alias", "a=web.shop:0",
+          "!\"a=web.shop:0\": port 0 is no number from 1 to 65535 and no name" },
         { "expose", "pg.shop:5432,db.shop:sql=*:1", "pg.shop:5432=5432,db.shop:sql=*:1" },
         { "expose", "a.b:1,raw,c.d.svc:x=2,raw, any-host",
           "a.b:1=1,raw,c.d.svc:x=2,any-host,raw" },

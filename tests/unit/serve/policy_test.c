@@ -9,6 +9,9 @@
 
 #include "base/own.h"
 
+#define FULL "web.shop.svc.cluster.local"
+#define LOCAL "web.shop.localhost"
+
 static struct http1_field room[32];
 static struct http1_head head = { .fields = room, .room = ARRAY_LEN(room) };
 static struct refusal why;
@@ -17,20 +20,28 @@ static struct refusal why;
 static enum err check(const struct config *c, const char *method, const char *host,
                       const char *fields)
 {
+    static char zone[] = "cluster.local";
+    static char local_alias[] = "front", public_alias[] = "front.example";
+    static struct alias aliases[] = { { .name = local_alias }, { .name = public_alias } };
+    static struct alias *const list[] = { &aliases[0], &aliases[1] };
+    const struct naming naming = { .zone = zone,
+                                   .aliases = (struct alias **)(uintptr_t)list,
+                                   .alias_count = ARRAY_LEN(list) };
+    const struct rules rules = { c, &naming };
     struct target target;
+
+    for (size_t i = 0; i < ARRAY_LEN(list); i++)
+        name_parse(STR(FULL), STR("cluster.local"), &aliases[i].target);
     AUTO_FREE char *text = xasprintf("%s http://%s/ HTTP/1.1\r\nHost: %s\r\n%s\r\n",
                                      method, host, host, fields);
 
     assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
-    assert_int_equal(target_read(&head, c, 80, &target, &why), OK);
+    assert_int_equal(target_read(&head, &rules, 80, &target, &why), OK);
     why = (struct refusal){ 0 };
-    enum err e = policy_check(c, &head, &target, &why);
+    enum err e = policy_check(&rules, &head, &target, &why);
     assert_int_equal(why.status, e ? 403 : 0);
     return e;
 }
-
-#define FULL "web.shop.svc.cluster.local"
-#define LOCAL "web.shop.localhost"
 
 static const struct {
     const char *origin;
@@ -76,6 +87,12 @@ static const struct {
     { "http://shop.localhost", true },
     { "http://a.localhost", true },
     { "http://api.shop", true }, /* anybody can own that name */
+    /* Aliases of a service of the same namespace. */
+    { "http://front.localhost:8080", false },
+    { "http://front.example.localhost", false },
+    { "http://front", true },
+    { "http://front.example", true },
+    { "https://front.example", true },
     /* Schemes that are not the web's. */
     { "evil://localhost", true },
     { "evil://" FULL, true },

@@ -14,11 +14,21 @@ static struct http1_head head = { .fields = room, .room = ARRAY_LEN(room) };
 static struct target target;
 static struct refusal why;
 
+/* Of the default domain. */
+static struct rules rules_of(const struct config *c)
+{
+    static char zone[] = "cluster.local";
+    static const struct naming naming = { .zone = zone };
+
+    return (struct rules){ c, &naming };
+}
+
 /* The views in `target` point into `text`. */
 static enum err read_target(const struct config *c, const char *text)
 {
     assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
-    return target_read(&head, c, 80, &target, &why);
+    const struct rules rules = rules_of(c);
+    return target_read(&head, &rules, 80, &target, &why);
 }
 
 static void finds_the_service_in_every_form(void **state)
@@ -172,8 +182,9 @@ static void names_the_url_that_works_instead(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         AUTO_FREE char *text =
             xasprintf("GET %s HTTP/1.1\r\nHost: web.shop\r\n\r\n", cases[i].path);
+        const struct rules rules = rules_of(c);
         assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
-        assert_int_equal(target_read(&head, c, 8080, &target, &why), ERR_FORBIDDEN);
+        assert_int_equal(target_read(&head, &rules, 8080, &target, &why), ERR_FORBIDDEN);
         if (!strstr(why.hint, cases[i].url))
             fail_msg("%s: %s", cases[i].path, why.hint);
     }

@@ -1,0 +1,185 @@
+/* route/naming.c - names beyond the fixed forms: the cluster's domain and aliases */
+#include "route/naming.h"
+
+#include "base/own.h"
+
+#define LOCALHOST ".localhost"
+
+void naming_init(struct naming *n, const char *zone)
+{
+    *n = (struct naming){ .zone = xstrdup(zone) };
+}
+
+static void alias_free(struct alias *a)
+{
+    if (!a)
+        return;
+    free(a->name);
+    free(a);
+}
+
+static void alias_freep(struct alias **a)
+{
+    alias_free(*a);
+}
+
+void naming_finish(struct naming *n)
+{
+    for (size_t i = 0; i < n->alias_count; i++)
+        alias_free(n->aliases[i]);
+    free(n->aliases);
+    free(n->zone);
+    free(n->found_zone);
+    *n = (struct naming){ 0 };
+}
+
+const char *naming_zone(const struct naming *n)
+{
+    return n->found_zone ? n->found_zone : n->zone;
+}
+
+bool naming_set_found_zone(struct naming *n, const char *zone)
+{
+    if (str_ieq(str_of(zone), str_of(naming_zone(n))))
+        return false;
+    free(n->found_zone);
+    n->found_zone = xstrdup(zone);
+    return true;
+}
+
+/* --- aliases --- */
+
+static struct str without_dot(struct str host)
+{
+    return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
+}
+
+static const struct alias *find_exactly(const struct naming *n, struct str name)
+{
+    for (size_t i = 0; i < n->alias_count; i++)
+        if (str_ieq(str_of(n->aliases[i]->name), name))
+            return n->aliases[i];
+    return NULL;
+}
+
+static const struct alias *find(const struct naming *n, struct str host)
+{
+    const struct str tail = STR(LOCALHOST);
+
+    if (!n->alias_count)
+        return NULL;
+    host = without_dot(host);
+    const struct alias *a = find_exactly(n, host);
+    if (!a && host.len > tail.len && str_iends(host, tail))
+        a = find_exactly(n, str_first(host, host.len - tail.len));
+    return a;
+}
+
+/* A name of the cluster, or of ourselves, would change its meaning.  Three labels may be
+ * taken: they are only a cluster's where a context has that label. */
+static const char *name_fault(const struct naming *n, struct str name)
+{
+    struct name meant;
+
+    if (str_iends(name, STR(LOCALHOST)))
+        return "leave out \".localhost\": it is accepted after every alias";
+    naming_read(n, name, &meant, NULL);
+    if (meant.suffix == NAME_SUFFIX_ALIAS)
+        return "it is an alias already";
+    if (meant.kind == NAME_OWN)
+        return "it is kube-tunnel's own";
+    if (meant.kind != NAME_INVALID)
+        return "it is a name of the cluster already";
+    if (str_ieq(name, str_of(n->zone)))
+        return "it is the cluster's domain";
+    return NULL;
+}
+
+/* db-0.db.shop is a target too, as it is for --expose. */
+static void read_target(struct str target, struct str zone, struct name *ret)
+{
+    struct name longer;
+    struct str any;
+    bool three = str_cut(str_cut(target, '.', &any), '.', &any).at;
+
+    name_parse(target, zone, ret);
+    if (ret->kind != NAME_INVALID || !three)
+        return;
+    AUTO_FREE char *full = xasprintf("%.*s.svc", STR_ARG(target));
+    name_parse(str_of(full), zone, &longer);
+    if (longer.kind != NAME_INVALID && longer.kind != NAME_OWN)
+        name_copy(ret, &longer);
+}
+
+/* "http" of web.shop is _http._tcp.web.shop.svc. */
+static void read_port_name(struct str port, struct str target, struct str zone,
+                           struct name *ret)
+{
+    AUTO_FREE char *host = NULL;
+
+    if (ret->kind != NAME_SERVICE && ret->kind != NAME_DEPLOYMENT)
+        return;
+    if (ret->suffix == NAME_SUFFIX_NONE || ret->suffix == NAME_SUFFIX_LOCALHOST)
+        host = xasprintf("_%.*s._tcp.%.*s.%.*s.svc", STR_ARG(port), STR_ARG(ret->service),
+                         STR_ARG(ret->ns));
+    else
+        host = xasprintf("_%.*s._tcp.%.*s", STR_ARG(port), STR_ARG(target));
+    name_parse(str_of(host), zone, ret);
+}
+
+static const char *target_fault(const struct naming *n, struct str target,
+                                const struct name *read)
+{
+    if (find(n, target))
+        return "its target is an alias itself";
+    if (read->kind == NAME_OWN)
+        return "its target is no name of the cluster";
+    return read->kind == NAME_INVALID ? read->problem : NULL;
+}
+
+enum err naming_add_alias(struct naming *n, struct str name, struct str target,
+                          struct str port, struct diag *why)
+{
+    AUTO(alias_freep) struct alias *a = xcalloc(1, sizeof(*a));
+    uint64_t number = 0;
+    bool named = port.at && str_to_uint(port, UINT16_MAX, &number) != OK;
+
+    name = without_dot(name);
+    const char *fault = name_fault(n, name);
+    target = without_dot(target);
+    if (!fault) {
+        read_target(target, str_of(n->zone), &a->target);
+        if (named)
+            read_port_name(port, target, str_of(n->zone), &a->target);
+        fault = target_fault(n, target, &a->target);
+    }
+    if (!fault && named && str_empty(a->target.port_name))
+        fault = "the port of one pod is a number";
+    if (fault)
+        return diag_set(why, ERR_CONFIG, "alias %.*s=%.*s: %s", STR_ARG(name),
+                        STR_ARG(target), fault);
+    a->name = str_dup(name);
+    a->port = (uint16_t)number;
+    n->aliases = xrealloc(n->aliases, (n->alias_count + 1) * sizeof(struct alias *));
+    n->aliases[n->alias_count++] = TAKE(a);
+    return OK;
+}
+
+/* --- reading --- */
+
+void naming_read(const struct naming *n, struct str host, struct name *ret,
+                 uint16_t *ret_port)
+{
+    const struct alias *a = find(n, host);
+
+    if (ret_port)
+        *ret_port = a ? a->port : 0;
+    if (a) {
+        name_copy(ret, &a->target);
+        ret->suffix = NAME_SUFFIX_ALIAS;
+        return;
+    }
+    name_parse(host, str_of(n->zone), ret);
+    if (ret->kind == NAME_INVALID && n->found_zone)
+        name_parse(host, str_of(n->found_zone), ret);
+}

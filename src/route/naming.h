@@ -1,0 +1,40 @@
+/* route/naming.h - names beyond the fixed forms: the cluster's domain and aliases
+ *
+ * One for the process.  It belongs to the daemon, which adds aliases at the start and the
+ * domain that the cluster was found to have; everyone else reads it.
+ */
+#pragma once
+
+#include "route/name.h"
+
+struct alias {
+    char *name; /* lower case, without a final dot and without ".localhost" */
+    struct name target;
+    uint16_t port; /* where the request names none; 0: none */
+};
+
+struct naming {
+    char *zone;       /* --cluster-domain or its default */
+    char *found_zone; /* the cluster's own, accepted beside it; or NULL */
+    struct alias **aliases;
+    size_t alias_count;
+};
+
+void naming_init(struct naming *n, const char *zone);
+void naming_finish(struct naming *n);
+
+/* The name, or "" and ".localhost" after it, means the target; port: number or name, at ==
+ * NULL: none.  ERR_CONFIG: *why says what is wrong: the name or the target is none, the
+ * name means something already, or the target is no name of the cluster itself. */
+MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct str target,
+                                     struct str port, struct diag *why);
+
+/* False: it is that one already. */
+bool naming_set_found_zone(struct naming *n, const char *zone);
+/* The domain that full names are shown with; borrowed. */
+const char *naming_zone(const struct naming *n);
+
+/* As name_parse; an alias becomes the name of its target, with NAME_SUFFIX_ALIAS.  *ret_port
+ * (may be NULL) is the alias' port, else 0. */
+void naming_read(const struct naming *n, struct str host, struct name *ret,
+                 uint16_t *ret_port);
