@@ -2,7 +2,8 @@
  *
  * A call is one reply after the other: a get has one, a list as many as it has pages. The
  * server forgets where a list stood after some minutes (410 in the middle); then it is
- * read once more, from the beginning and in one piece.
+ * read once more, from the beginning and in one piece.  A 429 (priority and fairness) is
+ * waited out as long as the call has time.
  */
 #include "kube/api.h"
 
@@ -14,6 +15,9 @@
 #define BYTES_MAX ((uint64_t)256 << 20)
 #define CALLS_PER_SECOND 50 /* as client-go's QPS and Burst */
 #define CALLS_BURST 100
+#define REFUSALS_MAX 3 /* of one call, that are waited out */
+#define MS_PER_SECOND 1000u
+#define PAUSE_SPREAD_MS 250
 
 static void on_turn(struct timer *t);
 
@@ -70,9 +74,12 @@ struct request {
     char *single, *body;      /* of a get or post: its path, and what is posted */
     char *path;               /* of a list, without limit and continue */
     struct list_size size;
-    char *more;        /* the next page, as the server called it; NULL: none */
-    bool whole;        /* no more pages: the list is read in one piece */
-    uint64_t deadline; /* 0: none */
+    char *page;         /* that is being read, as the server called it; NULL: the first */
+    char *more;         /* the next one; NULL: none */
+    struct timer pause; /* while it waits, because the server refused it for now */
+    unsigned refusals;  /* of that kind */
+    bool whole;         /* no more pages: the list is read in one piece */
+    uint64_t deadline;  /* 0: none */
 };
 
 static void open_reply(struct request *r, enum reply_mode mode, const char *method,
@@ -92,9 +99,8 @@ static void open_page(struct request *r)
 
     if (!r->whole)
         path = with_query(path, "limit", PAGE);
-    if (r->more)
-        path = with_query(path, "continue", r->more);
-    free(TAKE(r->more));
+    if (r->page)
+        path = with_query(path, "continue", r->page);
     open_reply(r, REPLY_LIST, "GET", path, NULL);
     free(path);
 }
@@ -162,15 +168,45 @@ static void conclude(struct request *r, enum err e)
     task_wake(r->call->wake);
 }
 
+/* 429: the server has more requests of our priority than it serves, and names the seconds
+ * after which to try again.  As long as there is time for that, and not for ever. */
+static bool may_wait(const struct request *r)
+{
+    uint64_t until =
+        r->task.sched->now + (uint64_t)r->reply.error.retry_after * MS_PER_SECOND;
+
+    return r->reply.error.retry_after && r->refusals < REFUSALS_MAX && r->deadline &&
+           until < r->deadline;
+}
+
+static void wait_as_asked(struct request *r)
+{
+    uint64_t ms = (uint64_t)r->reply.error.retry_after * MS_PER_SECOND;
+
+    r->refusals++;
+    reply_finish(&r->reply);
+    timer_set(&r->pause, ms + sched_random_below(r->task.sched, PAUSE_SPREAD_MS));
+}
+
+static void on_pause(struct timer *t)
+{
+    call_in_turn(container_of(t, struct request, pause));
+}
+
 /* The answer at hand has ended. */
 static void go_on(struct request *r, enum err e)
 {
     if (e == ERR_GONE && r->path && !r->whole) {
         r->whole = true;
         r->size = (struct list_size){ 0 };
+        free(TAKE(r->page));
         free(TAKE(r->more));
         call_in_turn(r);
+    } else if (e == ERR_THROTTLED && may_wait(r)) {
+        wait_as_asked(r);
     } else if (e == ERR_EOF && r->more) {
+        free(r->page);
+        r->page = TAKE(r->more);
         call_in_turn(r);
     } else {
         conclude(r, e == ERR_EOF ? OK : e);
@@ -184,7 +220,7 @@ static void on_reply(struct task *task)
     json_t *object = NULL;
     enum err e;
 
-    if (r->call->result != ERR_AGAIN || !list_empty(&r->waiting))
+    if (r->call->result != ERR_AGAIN || !list_empty(&r->waiting) || r->pause.at)
         return;
     while ((e = reply_next(&r->reply, &kind, &object)) == OK) {
         e = deliver(r, kind, object);
@@ -241,6 +277,7 @@ static struct request *start(struct api *a, struct api_call *call, uint64_t time
     r->method = "GET";
     list_init(&r->waiting);
     task_init(&r->task, loop_sched(a->loop), RANK_READ, on_reply);
+    timer_init(&r->pause, loop_sched(a->loop), on_pause);
     call->result = ERR_AGAIN;
     call->error = (struct api_error){ .code = OK };
     call->request = r;
@@ -286,10 +323,12 @@ void api_call_finish(struct api_call *call)
     call->request = NULL;
     list_remove(&r->waiting);
     task_cancel(&r->task);
+    timer_stop(&r->pause);
     reply_finish(&r->reply);
     free(r->single);
     free(r->body);
     free(r->path);
+    free(r->page);
     free(r->more);
     free(r);
 }

@@ -65,7 +65,7 @@ struct api_call {
  * read in pages of 500 and each item goes to on_object; a get calls it once.  When the
  * server loses its place in a list it is read again from the beginning: items may come
  * twice.  ERR_LIMIT: the list is larger than the limits; ERR_THROTTLED: the call's turn did
- * not come within timeout_ms. */
+ * not come within timeout_ms, or the server refused it again and again. */
 void api_get(struct api *a, struct api_call *call, const char *path, uint64_t timeout_ms);
 void api_list(struct api *a, struct api_call *call, const char *path,
               const char *selector, uint64_t timeout_ms);
@@ -78,11 +78,14 @@ void api_call_finish(struct api_call *call); /* cancels; idempotent; zeroed acce
  * Retry-After, bookmarks.  Deletions missed meanwhile are reported by the re-list: after
  * API_SYNCED every object not reported since the list began is gone, which the callback
  * learns as API_DELETED before API_SYNCED.  Such an object is only
- * {"metadata":{"namespace","name","uid"}}.  on_event may not close the watch. */
+ * {"metadata":{"namespace","name"}}.  on_event may not close the watch. */
 struct api_watch;
 struct api_watch_state {
     bool synced;            /* a list has completed at least once */
     bool live;              /* list done and watch connected */
+    uint64_t objects;       /* that the list has: those to come as the server counts them,
+                               if it does; known while it is read, which wakes, too */
+    uint64_t bytes;         /* of their JSON, as far as they have come */
     struct api_error error; /* of the last failure; code OK when live */
 };
 struct api_watch *api_watch_open(struct api *a, const char *path,

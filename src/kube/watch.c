@@ -6,13 +6,14 @@
  *      ▲ ▲ │       │ │                    server ends one in its own time
  *      │ │ └▶ WAIT ◀┘│                    after a failure: longer each time; then WATCH
  *      │ └─────┘     │                    again, if a version is known
- *      └─────────────┘                    410: that version is too old
+ *      └─────────────┘                    410: that version is too old; 429 in a list:
+ *                                         the same page once more
  *
  * The user is told what exists as ADDED and MODIFIED and must not care which, and what
  * has gone as DELETED.  What was deleted while nobody watched shows only as missing from
- * the next list; therefore every object is known here by its key, with the number of the
- * list that saw it last, and a completed list is followed by a sweep.  An object that
- * came back under the same name is another one: its old uid is reported as deleted first.
+ * the next list; therefore every object is known by its key, with the number of the list
+ * that saw it last, and a completed list is followed by a sweep (known.c).  An object that
+ * came back under the same name is another one: the old one is reported as deleted first.
  *
  * Silence is no loss.  A server sends bookmarks only where the version has moved, and a
  * proxy may end a connection on which nothing moves.  So a watch that was answered, and then
@@ -25,8 +26,8 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "base/map.h"
 #include "base/own.h"
+#include "kube/known.h"
 #include "kube/reply.h"
 #include "kube/status.h"
 
@@ -57,8 +58,6 @@ struct api_watch {
     struct api_watch_state shown;
     struct api *api;
     char *path;
-    void (*on_event)(void *owner, enum api_event, json_t *object);
-    void *owner;
     struct task *wake;
 
     struct task task;
@@ -66,26 +65,20 @@ struct api_watch {
     enum watch_state state;
     struct reply reply;
 
-    struct map known;      /* "namespace/name" -> struct known */
-    uint64_t known_bytes;  /* of their JSON */
+    struct known known;
     struct list_size size; /* of the list being read */
-    uint64_t generation;   /* number of the list being read */
     char *version;         /* to watch from; NULL: list first */
+    char *page;            /* of the list, that is being read; NULL: the first */
     char *more;            /* the next page of the list */
-    bool whole;            /* a list lost its place: read it in one piece */
-    bool said;             /* an event came since the watch began */
-    unsigned failures;     /* in a row, that the server spoke of */
-    bool anew;             /* listed because of a 410, and nothing good has come since */
-    bool lost;             /* a failure was logged, the recovery was not */
-    uint64_t began;        /* when this reply was asked for */
-    uint64_t well_since;   /* when it last became live */
-    uint64_t delay_ms;     /* the last one, without its jitter */
-};
-
-struct known {
-    uint64_t generation;
-    size_t bytes; /* of its JSON, as it came last */
-    char uid[];
+    bool throttled;      /* the page was refused for now, and is to be asked for again */
+    bool whole;          /* a list lost its place: read it in one piece */
+    bool said;           /* an event came since the watch began */
+    unsigned failures;   /* in a row, that the server spoke of */
+    bool anew;           /* listed because of a 410, and nothing good has come since */
+    bool lost;           /* a failure was logged, the recovery was not */
+    uint64_t began;      /* when this reply was asked for */
+    uint64_t well_since; /* when it last became live */
+    uint64_t delay_ms;   /* the last one, without its jitter */
 };
 
 #define X(NAME, name) static enum watch_state in_##name(struct api_watch *w);
@@ -115,86 +108,12 @@ static void remember(char **slot, const char *text)
     *slot = xstrdup(text);
 }
 
-static void report_gone(struct api_watch *w, const char *key, const char *uid)
-{
-    struct str ns, name = str_cut(str_of(key), '/', &ns);
-    AUTO_FREE char *ns_text = str_dup(ns);
-    json_t *object = json_pack("{s:{s:s,s:s%,s:s}}", "metadata", "namespace", ns_text,
-                               "name", name.at, name.len, "uid", uid);
-    if (object)
-        w->on_event(w->owner, API_DELETED, object);
-    json_decref(object);
-}
-
-static char *key_of(json_t *metadata)
-{
-    return xasprintf("%s/%s", text_at(metadata, "namespace"), text_at(metadata, "name"));
-}
-
-static void drop_known(struct api_watch *w, const char *key)
-{
-    struct known *known = map_remove(&w->known, str_of(key));
-
-    w->known_bytes -= known ? known->bytes : 0;
-    free(known);
-}
-
-static void forget(struct api_watch *w, json_t *object)
-{
-    AUTO_FREE char *key = key_of(json_object_get(object, "metadata"));
-
-    drop_known(w, key);
-    w->on_event(w->owner, API_DELETED, object);
-}
-
-static void learn(struct api_watch *w, json_t *object)
-{
-    json_t *metadata = json_object_get(object, "metadata");
-    const char *uid = text_at(metadata, "uid");
-    AUTO_FREE char *key = key_of(metadata);
-    struct known *known = map_get(&w->known, str_of(key));
-    enum api_event event = API_MODIFIED;
-
-    if (known && !str_eq(str_of(known->uid), str_of(uid))) {
-        report_gone(w, key, known->uid);
-        drop_known(w, key);
-        known = NULL;
-    }
-    if (!known) {
-        size_t size = strlen(uid) + 1;
-        known = xcalloc(1, sizeof(*known) + size);
-        memcpy(known->uid, uid, size);
-        map_set(&w->known, str_of(key), known);
-        event = API_ADDED;
-    }
-    known->generation = w->generation;
-    w->known_bytes += w->reply.object_len - known->bytes;
-    known->bytes = w->reply.object_len;
-    w->on_event(w->owner, event, object);
-}
-
-/* What the list of this generation did not name is gone. */
-static void drop_older(struct api_watch *w)
-{
-    struct map_entry *e;
-
-    for (size_t at = 0; (e = map_next(&w->known, &at));) {
-        const struct known *known = e->value;
-        if (known->generation == w->generation)
-            continue;
-        AUTO_FREE char *key = xstrdup(e->key);
-        AUTO_FREE char *uid = xstrdup(known->uid);
-        drop_known(w, key);
-        report_gone(w, key, uid);
-    }
-}
-
 /* A list is complete. */
 static void sweep(struct api_watch *w)
 {
-    drop_older(w);
+    known_drop_older(&w->known);
     w->shown.synced = true;
-    w->on_event(w->owner, API_SYNCED, NULL);
+    w->known.on_event(w->known.owner, API_SYNCED, NULL);
 }
 
 static void not_live(struct api_watch *w)
@@ -218,11 +137,17 @@ static void ask_page(struct api_watch *w)
 
     if (!w->whole)
         path = with_query(path, "limit", PAGE);
-    if (w->more)
-        path = with_query(path, "continue", w->more);
-    free(TAKE(w->more));
+    if (w->page)
+        path = with_query(path, "continue", w->page);
     ask(w, REPLY_LIST, path);
     free(path);
+}
+
+static void ask_next_page(struct api_watch *w)
+{
+    free(w->page);
+    w->page = TAKE(w->more);
+    ask_page(w);
 }
 
 static void ask_watch(struct api_watch *w)
@@ -243,9 +168,11 @@ static enum watch_state begin_list(struct api_watch *w)
 {
     not_live(w);
     free(TAKE(w->version));
+    free(TAKE(w->page));
     free(TAKE(w->more));
     w->size = (struct list_size){ 0 };
-    w->generation++;
+    w->shown.objects = w->shown.bytes = 0;
+    w->known.generation++;
     ask_page(w);
     return STATE_LIST;
 }
@@ -337,8 +264,8 @@ static bool holds_too_much(const struct api_watch *w)
     const struct api_limits *limits = &w->api->limits;
     uint64_t lists = w->state == STATE_LIST ? 2 : 1;
 
-    return w->known.count > lists * limits->objects ||
-           w->known_bytes > lists * limits->bytes;
+    return w->known.objects.count > lists * limits->objects ||
+           w->known.bytes > lists * limits->bytes;
 }
 
 static enum err take_object(struct api_watch *w, json_t *object)
@@ -347,12 +274,24 @@ static enum err take_object(struct api_watch *w, json_t *object)
 
     if (!limits_allow_names(json_object_get(object, "metadata")))
         return bad_object(w, "an object whose name is too long");
-    learn(w, object);
+    known_learn(&w->known, object, w->reply.object_len);
     if (!holds_too_much(w))
         return OK;
     if (w->state == STATE_LIST)
-        drop_older(w);
+        known_drop_older(&w->known);
     return limits_add_object(&w->api->limits, &held, 0, w->path, &w->reply.error);
+}
+
+/* The count comes before the objects, so that a large list is known for one at once. */
+static void note_size(struct api_watch *w, json_t *metadata)
+{
+    json_int_t left = json_integer_value(json_object_get(metadata, "remainingItemCount"));
+    uint64_t expected = w->size.objects + (left > 0 ? (uint64_t)left : 0);
+
+    if (expected <= w->shown.objects)
+        return;
+    w->shown.objects = expected;
+    task_wake(w->wake);
 }
 
 static enum err take_list_metadata(struct api_watch *w, json_t *metadata)
@@ -362,6 +301,7 @@ static enum err take_list_metadata(struct api_watch *w, json_t *metadata)
     remember(&w->version, text_at(metadata, "resourceVersion"));
     free(TAKE(w->more));
     remember(&w->more, text_at(metadata, "continue"));
+    note_size(w, metadata);
     return w->more ? limits_add_page(&w->api->limits, &w->size, w->path, &w->reply.error)
                    : OK;
 }
@@ -372,13 +312,18 @@ static enum err take_list_piece(struct api_watch *w, enum json_piece kind, json_
         return take_list_metadata(w, object);
     enum err e = limits_add_object(&w->api->limits, &w->size, w->reply.object_len,
                                    w->path, &w->reply.error);
+
+    w->shown.bytes = w->size.bytes;
+    if (w->shown.objects < w->size.objects)
+        w->shown.objects = w->size.objects;
     return e ? e : take_object(w, object);
 }
 
 static enum watch_state end_of_page(struct api_watch *w)
 {
     if (w->more) {
-        ask_page(w);
+        ask_next_page(w);
+        task_wake(w->wake);
         return STATE_LIST;
     }
     w->whole = false;
@@ -412,8 +357,10 @@ static enum watch_state in_list(struct api_watch *w)
         w->whole = true;
         return begin_list(w);
     }
-    free(TAKE(w->version)); /* a list that failed half way starts anew */
     w->shown.error = w->reply.error;
+    w->throttled = e == ERR_THROTTLED;
+    if (!w->throttled)
+        free(TAKE(w->version)); /* a list that failed half way starts anew */
     return fail(w);
 }
 
@@ -435,7 +382,7 @@ static enum err take_event(struct api_watch *w, json_t *event)
     else if (str_eq(type, STR("ADDED")) || str_eq(type, STR("MODIFIED")))
         e = take_object(w, object);
     else if (str_eq(type, STR("DELETED")))
-        forget(w, object);
+        known_forget(&w->known, object);
     if (e) {
         w->shown.error = w->reply.error;
         return e;
@@ -513,6 +460,11 @@ static enum watch_state in_wait(struct api_watch *w)
 {
     if (w->delay.at)
         return STATE_WAIT;
+    if (w->throttled) {
+        w->throttled = false;
+        ask_page(w);
+        return STATE_LIST;
+    }
     return w->version ? begin_watch(w) : begin_list(w);
 }
 
@@ -545,10 +497,8 @@ struct api_watch *api_watch_open(struct api *a, const char *path,
 
     w->api = a;
     w->path = xstrdup(path);
-    w->on_event = on_event;
-    w->owner = owner;
     w->wake = wake;
-    map_init(&w->known);
+    known_init(&w->known, on_event, owner);
     task_init(&w->task, loop_sched(a->loop), RANK_READ, on_wake);
     timer_init(&w->delay, loop_sched(a->loop), on_delay);
     enter(w, begin_list(w));
@@ -562,18 +512,15 @@ const struct api_watch_state *api_watch_state(const struct api_watch *w)
 
 void api_watch_close(struct api_watch *w)
 {
-    struct map_entry *e;
-
     if (!w)
         return;
     task_cancel(&w->task);
     timer_stop(&w->delay);
     reply_finish(&w->reply);
-    for (size_t at = 0; (e = map_next(&w->known, &at));)
-        free(e->value);
-    map_finish(&w->known);
+    known_finish(&w->known);
     free(w->path);
     free(w->version);
+    free(w->page);
     free(w->more);
     free(w);
 }

@@ -250,7 +250,7 @@ static void set_state(struct api_watch *w, bool synced, bool live, struct api_er
 {
     if (synced && !w->state.synced)
         w->on_event(w->owner, API_SYNCED, NULL);
-    w->state = (struct api_watch_state){ synced, live, error };
+    w->state = (struct api_watch_state){ .synced = synced, .live = live, .error = error };
     task_wake(w->wake);
 }
 

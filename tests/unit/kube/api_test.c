@@ -523,11 +523,12 @@ static void lists_again_after_410_and_tells_what_has_gone(void **state)
     bench_open(&b, false, forgets);
 
     struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
-    wait_for_events(&b, "+a +b +c = ~a -b(2) +b -c(3) = ");
+    wait_for_events(&b, "+a +b +c = ~a -b() +b -c() = ");
     for (int turn = 0; atomic_load(&b.requests) < 7 && turn < PATIENCE; turn++)
         loop_run_once(b.loop, 20);
     loop_run_once(b.loop, 20);
-    assert_true(strstr(b.events, "-a(1)") && strstr(b.events, "-b(9)"));
+    const char *later = strchr(strstr(b.events, "-c()"), '=') + 1;
+    assert_true(strstr(later, "-a()") && strstr(later, "-b()"));
     assert_string_equal(b.events + strlen(b.events) - 2, "= ");
     api_watch_close(w);
     bench_close(&b);
@@ -572,6 +573,82 @@ static void backs_off_and_recovers(void **state)
     bench_close(&b);
 }
 
+/* The second page is refused once; the first counts what is to come. */
+static bool throttles_the_second_page(int fd, const char *request, unsigned n)
+{
+    if (n == 0)
+        return json(fd, 200,
+                    LIST("\"resourceVersion\":\"5\",\"continue\":\"next\","
+                         "\"remainingItemCount\":1",
+                         ITEM("a", "1")));
+    if (n == 1 && asks(request, "continue=next")) {
+        http_answer(fd, 429, "Retry-After: 1\r\n", "slow down");
+        return true;
+    }
+    if (n == 2 && asks(request, "continue=next"))
+        return json(fd, 200, LIST("\"resourceVersion\":\"5\"", ITEM("b", "2")));
+    if (!asks(request, "watch=1"))
+        return json(fd, 500, "");
+    say_stream(fd);
+    return hold(fd);
+}
+
+static void a_page_that_is_throttled_is_read_again_and_not_the_whole_list(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, throttles_the_second_page);
+    uint64_t began = loop_sched(b.loop)->now;
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    for (int turn = 0; !api_watch_state(w)->live && turn < PATIENCE; turn++)
+        loop_run_once(b.loop, 20);
+    assert_true(api_watch_state(w)->live);
+    assert_string_equal(b.events, "+a +b = ");
+    assert_int_equal(b.requests, 4);
+    assert_true(loop_sched(b.loop)->now - began >= 1000);
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static void a_watch_shows_the_size_of_its_list_after_one_page(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, false, throttles_the_second_page);
+
+    struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+    wait_for_events(&b, "+a ");
+    assert_int_equal(api_watch_state(w)->objects, 1);
+    assert_in_range(api_watch_state(w)->bytes, 10, 1000);
+    assert_false(api_watch_state(w)->synced);
+    api_watch_close(w);
+    bench_close(&b);
+}
+
+static void a_throttled_call_waits_as_long_as_it_has_time(void **state)
+{
+    (void)state;
+    struct bench b;
+    struct api_call list = { .on_object = on_object, .owner = &b };
+    bench_open(&b, false, throttles_the_second_page);
+
+    api_list(b.api, &list, "/api/v1/pods", NULL, 5000);
+    wait_for(&b, &list);
+    assert_int_equal(list.result, OK);
+    assert_string_equal(b.events, "a b ");
+    assert_int_equal(b.requests, 3);
+    api_call_finish(&list);
+
+    atomic_store(&b.requests, 0);
+    api_list(b.api, &list, "/api/v1/pods", NULL, 900);
+    wait_for(&b, &list);
+    assert_int_equal(list.result, ERR_THROTTLED);
+    assert_int_equal(list.error.retry_after, 1);
+    api_call_finish(&list);
+    bench_close(&b);
+}
+
 static bool knows_no_such_version(int fd, const char *request, unsigned n)
 {
     if (n == 0)
@@ -595,7 +672,7 @@ static void lists_anew_when_its_version_is_refused_again(void **state)
     for (int turn = 0; !api_watch_state(w)->live && turn < 2 * PATIENCE; turn++)
         loop_run_once(b.loop, 20);
     assert_true(api_watch_state(w)->live);
-    assert_string_equal(b.events, "+a = +b -a(1) = ");
+    assert_string_equal(b.events, "+a = +b -a() = ");
     api_watch_close(w);
     bench_close(&b);
 }
@@ -951,6 +1028,9 @@ int main(void)
         cmocka_unit_test(lists_then_watches_then_goes_on_from_the_bookmark),
         cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
         cmocka_unit_test(backs_off_and_recovers),
+        cmocka_unit_test(a_page_that_is_throttled_is_read_again_and_not_the_whole_list),
+        cmocka_unit_test(a_watch_shows_the_size_of_its_list_after_one_page),
+        cmocka_unit_test(a_throttled_call_waits_as_long_as_it_has_time),
         cmocka_unit_test(lists_anew_when_its_version_is_refused_again),
         cmocka_unit_test(silent_watch_is_followed_by_another_and_is_no_loss),
         cmocka_unit_test(watch_cut_off_while_silent_is_no_loss),

@@ -1,0 +1,32 @@
+/* kube/known.h - which objects a watch has reported, so that it can report those that are gone
+ *
+ * Private to kube/.  Of each object only a hash of its UID, the number of the list that saw
+ * it last and the length of its JSON are kept.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "base/map.h"
+#include "kube/api.h"
+
+struct known {
+    struct map objects;  /* "namespace/name" -> struct known_object */
+    uint64_t bytes;      /* of their JSON */
+    uint32_t generation; /* number of the list that is being read */
+    void (*on_event)(void *owner, enum api_event, json_t *object);
+    void *owner;
+};
+
+void known_init(struct known *k,
+                void (*on_event)(void *owner, enum api_event, json_t *object),
+                void *owner);
+void known_finish(struct known *k);
+
+/* It exists: reported as API_ADDED or API_MODIFIED.  One that has another UID than the one
+ * of its name is reported as API_DELETED first. */
+void known_learn(struct known *k, json_t *object, size_t bytes);
+/* It is gone: reported as API_DELETED. */
+void known_forget(struct known *k, json_t *object);
+/* Those that no list of this generation named are gone. */
+void known_drop_older(struct known *k);
