@@ -26,7 +26,7 @@ static enum err dial(const struct plan *p, struct pollfd *ret)
 static enum err send_byte(struct pollfd *c)
 {
     c->events = POLLIN;
-    return send(c->fd, "x", 1, MSG_NOSIGNAL) == 1 ? OK : ERR_RESET;
+    return send(c->fd, "\1", 1, MSG_NOSIGNAL) == 1 ? OK : ERR_RESET;
 }
 
 /* Has its byte: poll looks at it no more. */
@@ -35,7 +35,7 @@ static enum err receive_byte(struct pollfd *c)
     char byte = 0;
 
     c->events = 0;
-    return recv(c->fd, &byte, 1, 0) == 1 && byte == 'x' ? OK : ERR_RESET;
+    return recv(c->fd, &byte, 1, 0) == 1 && byte == 1 ? OK : ERR_RESET;
 }
 
 static enum err step(struct pollfd *c, size_t *left)

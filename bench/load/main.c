@@ -140,7 +140,7 @@ static struct plan make_plan(const struct options *o)
 {
     struct plan p = {
         .head =
-            o->raw ? xstrdup("x") : plan_request(o->host, o->path, o->header, o->upload),
+            o->raw ? xstrdup("\1") : plan_request(o->host, o->path, o->header, o->upload),
         .upload = o->upload,
         .connections = (size_t)o->connections,
         .fresh = o->fresh || o->raw,

@@ -80,3 +80,8 @@ enum line request_line_feed(struct request_line *l, const uint8_t *in, size_t le
         line = feed_byte(l, in[i]);
     return line;
 }
+
+bool request_line_is_word(const struct request_line *l)
+{
+    return l->state == IN_METHOD;
+}

@@ -26,3 +26,7 @@ struct request_line {
 /* The next bytes of the connection.  Not to be called after an answer other than
  * LINE_MORE. */
 enum line request_line_feed(struct request_line *l, const uint8_t *in, size_t len);
+
+/* Are the bytes so far a bare word, which a method may be?  A program that writes requests
+ * sends what follows the method with it. */
+bool request_line_is_word(const struct request_line *l);

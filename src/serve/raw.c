@@ -6,9 +6,9 @@
  *        └─────────┘ refused before the pod said a word: another endpoint
  *
  * The client's first bytes stay in its queue while they may become an HTTP/1 request line,
- * at most HOLD_MS after the last one came; the pod's go to the client meanwhile.  Once the
- * line is complete the connection is a session's, which checks each request (decision 074).
- * Anything else is passed on at once.
+ * at most HOLD_MS (a bare word: HOLD_WORD_MS) after the last one came; the pod's go to the
+ * client meanwhile.  Once the line is complete the connection is a session's, which checks
+ * each request (decision 074).  Anything else is passed on at once.
  *
  * The bytes a client sends before the pod's first are kept, up to replay-buffer, because a
  * refusal comes a few milliseconds after a connection was "opened" (there is no sign that
@@ -26,6 +26,8 @@
 
 #define ATTEMPTS_MAX 5
 #define HOLD_MS 500     /* for the rest of what may be a request line */
+#define HOLD_WORD_MS 50 /* ... after a word that may be its method */
+#define WORD_MAX 64     /* longer methods are not written by any program */
 #define LINGER_MS 10000 /* for a client that has closed, while no byte of it moves */
 
 #define STATES(X) /* clang-format off */ \
@@ -146,6 +148,13 @@ static bool is_too_long(const struct raw *r)
     return bufq_full(&r->client->in) || r->looked >= r->serve->config->max_head_size;
 }
 
+/* No browser sends a method alone, so a word that waits for an answer is another protocol's. */
+static uint64_t hold_ms(const struct raw *r)
+{
+    bool word = r->looked <= WORD_MAX && request_line_is_word(&r->reader);
+    return word ? HOLD_WORD_MS : HOLD_MS;
+}
+
 /* Read on in the client's first bytes.  Is the connection HTTP/1? */
 static bool is_http(struct raw *r)
 {
@@ -163,7 +172,7 @@ static bool is_http(struct raw *r)
     else if (r->line == LINE_MORE && (r->client->in_eof || (r->held_long && !more_came)))
         r->line = LINE_OTHER;
     else if (r->line == LINE_MORE && more_came)
-        timer_set(&r->hold, HOLD_MS);
+        timer_set(&r->hold, hold_ms(r));
     r->held_long = false;
     return r->line == LINE_HTTP1;
 }

@@ -14,6 +14,7 @@
     "Content-Length: 0\r\n\r\n"
 
 #define HOLD_MS 500
+#define HOLD_WORD_MS 50
 
 static void say_bytewise(struct stage *st, struct stream *to, const char *text)
 {
@@ -162,18 +163,45 @@ static void other_protocols_are_passed_on_at_once(void **state)
 }
 
 /* ZooKeeper's words have no line end: they could begin a request. */
-static void unfinished_word_is_held_for_half_a_second(void **state)
+static void bare_word_is_held_for_50_ms(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
     say(st, client, "ruok");
-    stage_pass(st, HOLD_MS - 1);
+    stage_pass(st, HOLD_WORD_MS - 1);
     assert_hears(st, pod(st, 0), "");
     stage_pass(st, 1);
     assert_hears(st, pod(st, 0), "ruok");
     say(st, pod(st, 0), "imok");
     assert_hears(st, client, "imok");
+}
+
+static void word_and_blank_are_held_for_half_a_second(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_raw_client(st);
+
+    say(st, client, "set x");
+    stage_pass(st, HOLD_MS - 1);
+    assert_hears(st, pod(st, 0), "");
+    stage_pass(st, 1);
+    assert_hears(st, pod(st, 0), "set x");
+}
+
+/* A page chooses its method's length: what is left of the line may come late. */
+static void long_word_is_held_for_half_a_second(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_raw_client(st);
+    char word[66] = { 0 };
+
+    memset(word, 'M', sizeof(word) - 1);
+    say(st, client, word);
+    stage_pass(st, HOLD_MS - 1);
+    assert_hears(st, pod(st, 0), "");
+    stage_pass(st, 1);
+    assert_hears(st, pod(st, 0), word);
 }
 
 static void end_of_input_ends_the_wait(void **state)
@@ -356,7 +384,9 @@ int main(void)
         CASE(foreign_post_is_refused_however_it_is_split),
         CASE(option_raw_leaves_bytes_untouched),
         CASE(other_protocols_are_passed_on_at_once),
-        CASE(unfinished_word_is_held_for_half_a_second),
+        CASE(bare_word_is_held_for_50_ms),
+        CASE(word_and_blank_are_held_for_half_a_second),
+        CASE(long_word_is_held_for_half_a_second),
         CASE(end_of_input_ends_the_wait),
         CASE(server_that_speaks_first_is_heard_at_once),
         CASE(http_request_after_a_greeting_is_reset),
