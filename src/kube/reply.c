@@ -73,7 +73,7 @@ static void send_request(struct reply *r)
         .url = url,
         .headers = fields,
         .body = r->body,
-        .tls = { t->ca, t->certificate, t->key, t->insecure, t->tls_server_name },
+        .identity = api_identity(r->api),
         .proxy = t->proxy,
         .timeout_ms = time_left(r),
         .stall_ms = r->mode == REPLY_WATCH ? WATCH_STALL_MS : STALL_MS,

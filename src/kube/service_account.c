@@ -62,7 +62,10 @@ static enum err set_files(struct kube_target *t, const char *root, struct diag *
 
     t->token_file = xasprintf("%s/token", root);
     enum err e = file_read_in_time(t->token_file, FILE_MAX, &token, &len, why);
-    return e ? e : file_read(ca, FILE_MAX, &t->ca, &len, why);
+    if (!e)
+        e = file_read(ca, FILE_MAX, &t->ca, &len, why);
+    t->ca_name = TAKE(ca);
+    return e ? e : kube_target_set_identity(t, why);
 }
 
 enum err service_account_load(const char *root, const char *ns, struct kube_target **ret,

@@ -9,14 +9,16 @@
 
 #include <stdio.h>
 
-#include "base/own.h"
 #include "base/base64.h"
+#include "base/log.h"
+#include "base/own.h"
 #include "kube/file.h"
 #include "kube/file_reader.h"
 #include "kube/kubeconfig.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
 
+#define LOG_MODULE LOG_KUBE
 #define PEM_MAX (1u << 20)
 #define TOKEN_MAX (64u << 10)
 
@@ -29,12 +31,28 @@ void kube_target_destroy(struct kube_target *t)
 {
     if (!t)
         return;
-    char *const texts[] = { t->server,  t->host,     t->prefix,   t->host_header,
-                            t->ca,      t->key,      t->proxy,    t->certificate,
-                            t->token,   t->username, t->password, t->token_file,
-                            t->context, t->ns,       t->origin,   t->tls_server_name };
+    char *const texts[] = { t->server,
+                            t->host,
+                            t->prefix,
+                            t->host_header,
+                            t->ca,
+                            t->key,
+                            t->proxy,
+                            t->certificate,
+                            t->token,
+                            t->username,
+                            t->password,
+                            t->token_file,
+                            t->context,
+                            t->ns,
+                            t->origin,
+                            t->tls_server_name,
+                            t->certificate_name,
+                            t->key_name,
+                            t->ca_name };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         free(texts[i]);
+    tls_identity_unref(t->identity);
     kc_cluster_destroy(t->cluster);
     kc_user_destroy(t->user);
     free(t);
@@ -49,49 +67,64 @@ static enum err blame(const struct kc_entry *entry, const char *kind, enum err e
 }
 
 struct pem {
+    const struct kc_entry *entry;
+    const char *kind;        /* "cluster" */
     const char *what;        /* "certificate-authority" */
     const char *file, *text; /* as the entry has them; text in base64 */
 };
 
-static enum err decode(const struct pem *pem, char **ret, struct diag *why)
+/* What "kubectl config view" prints where secrets stand. */
+static bool is_left_out(const char *text)
 {
-    size_t len;
-    enum err e = base64_decode(str_of(pem->text), ret, &len);
-
-    if (e)
-        return diag_set(why, ERR_CONFIG, "%s-data is not base64", pem->what);
-    return OK;
+    return text && (str_eq(str_of(text), STR("DATA+OMITTED")) ||
+                    str_eq(str_of(text), STR("REDACTED")));
 }
 
-static enum err load_pem(const struct kc_entry *entry, const struct pem *pem, char **ret,
+static enum err left_out(const char *what, const char *text, struct diag *why)
+{
+    return diag_set(why, ERR_CONFIG,
+                    "%s is \"%s\": this file was printed without its secrets; print it "
+                    "with \"kubectl config view --raw\"",
+                    what, text);
+}
+
+static enum err decode(const struct pem *pem, char **ret, struct diag *why)
+{
+    AUTO_FREE char *what = xasprintf("%s-data", pem->what);
+    size_t len;
+
+    if (is_left_out(pem->text))
+        return left_out(what, pem->text, why);
+    enum err e = base64_decode(str_of(pem->text), ret, &len);
+    return e ? diag_set(why, ERR_CONFIG, "%s is not base64", what) : OK;
+}
+
+/* *ret_name: for the errors about what is in it. */
+static enum err load_pem(const struct pem *pem, char **ret, char **ret_name,
                          struct diag *why)
 {
-    AUTO_FREE char *text = NULL;
+    const struct kc_entry *entry = pem->entry;
     AUTO_FREE char *path = pem->file ? file_beside(entry->file, pem->file) : NULL;
     size_t len;
-    enum err e = OK;
 
     if (!pem->file && !pem->text)
         return OK;
     if (pem->file && pem->text)
         return diag_set(why, ERR_CONFIG, "both %s and %s-data are given: keep one",
                         pem->what, pem->what);
-    e = path ? file_read(path, PEM_MAX, &text, &len, why) : decode(pem, &text, why);
-    if (e && path)
-        return diag_prefix(why, e, "%s", pem->what);
+    enum err e = path ? file_read(path, PEM_MAX, ret, &len, why) : decode(pem, ret, why);
     if (e)
-        return e;
-    if (!strstr(text, "-----BEGIN "))
-        return diag_set(why, ERR_CONFIG, "%s%s holds no PEM (no \"-----BEGIN\" line)",
-                        pem->what, path ? "" : "-data");
-    *ret = TAKE(text);
+        return path ? diag_prefix(why, e, "%s", pem->what) : e;
+    *ret_name = xasprintf("%s:%u: %s \"%s\": %s%s%s", entry->file, entry->line, pem->kind,
+                          entry->name, pem->what, path ? " " : "-data", path ? path : "");
     return OK;
 }
 
 static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
                             struct diag *why)
 {
-    struct pem ca = { "certificate-authority", c->ca_file, c->ca_data };
+    struct pem ca = { &c->entry, "cluster", "certificate-authority", c->ca_file,
+                      c->ca_data };
     bool has_ca = c->ca_file || c->ca_data;
 
     if (!c->server)
@@ -108,7 +141,7 @@ static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
     t->insecure = c->insecure;
     t->tls_server_name = xstrdup_or_null(c->tls_server_name);
     t->proxy = xstrdup_or_null(c->proxy);
-    return load_pem(&c->entry, &ca, &t->ca, why);
+    return load_pem(&ca, &t->ca, &t->ca_name, why);
 }
 
 static bool has_certificate(const struct kc_user *u)
@@ -122,6 +155,8 @@ static enum err check_user(const struct kc_user *u, struct diag *why)
         return diag_set(why, ERR_CONFIG, "a client-certificate without a client-key");
     if ((u->token || u->token_file) && (u->username || u->password))
         return diag_set(why, ERR_CONFIG, "a token and a username: keep one");
+    if (is_left_out(u->token) || is_left_out(u->password))
+        return left_out(is_left_out(u->token) ? "token" : "password", "REDACTED", why);
     for (const char *c = u->token; c && *c; c++)
         if ((unsigned char)*c <= ' ' || *c == 0x7f)
             return diag_set(why, ERR_CONFIG, "blanks in the token");
@@ -175,9 +210,9 @@ static enum err set_token_file(struct kube_target *t, const struct kc_user *u,
 /* client-go gives a server without TLS no credentials either. */
 static enum err set_user(struct kube_target *t, const struct kc_user *u, struct diag *why)
 {
-    struct pem certificate = { "client-certificate", u->certificate_file,
-                               u->certificate_data };
-    struct pem key = { "client-key", u->key_file, u->key_data };
+    struct pem certificate = { &u->entry, "user", "client-certificate",
+                               u->certificate_file, u->certificate_data };
+    struct pem key = { &u->entry, "user", "client-key", u->key_file, u->key_data };
     enum err e = check_user(u, why);
 
     t->user = kc_user_copy(u);
@@ -190,9 +225,9 @@ static enum err set_user(struct kube_target *t, const struct kc_user *u, struct 
     t->password = xstrdup_or_null(u->password);
     e = set_token_file(t, u, why);
     if (!e && has_certificate(u))
-        e = load_pem(&u->entry, &certificate, &t->certificate, why);
+        e = load_pem(&certificate, &t->certificate, &t->certificate_name, why);
     if (!e && has_certificate(u))
-        e = load_pem(&u->entry, &key, &t->key, why);
+        e = load_pem(&key, &t->key, &t->key_name, why);
     return e;
 }
 
@@ -251,6 +286,40 @@ static enum err follow(const struct kubeconfig *kc, const struct kc_context *con
     return e ? blame(&user->entry, "user", e, why) : OK;
 }
 
+enum err kube_target_identity(const struct kube_target *t,
+                              const struct tls_pem *certificate,
+                              const struct tls_pem *key, struct tls_identity **ret,
+                              struct diag *why)
+{
+    struct tls_identity_settings settings = { .ca = { t->ca, t->ca_name },
+                                              .certificate = *certificate,
+                                              .key = *key,
+                                              .insecure = t->insecure,
+                                              .server_name = t->tls_server_name };
+
+    return tls_identity_create(&settings, ret, NULL, why);
+}
+
+enum err kube_target_set_identity(struct kube_target *t, struct diag *why)
+{
+    struct tls_identity_settings settings = {
+        .ca = { t->ca, t->ca_name },
+        .certificate = { t->certificate, t->certificate_name },
+        .key = { t->key, t->key_name },
+        .insecure = t->insecure,
+        .server_name = t->tls_server_name,
+    };
+    struct texts warnings = { 0 };
+
+    if (!t->tls)
+        return OK;
+    enum err e = tls_identity_create(&settings, &t->identity, &warnings, why);
+    for (size_t i = 0; !e && i < warnings.count; i++)
+        log_warn(NO_ID, "kubeconfig", LOG_S("why", warnings.at[i]));
+    texts_finish(&warnings);
+    return e;
+}
+
 enum err kube_target_from(const struct kubeconfig *kc, const char *name, const char *ns,
                           struct kube_target **ret, struct diag *why)
 {
@@ -260,6 +329,8 @@ enum err kube_target_from(const struct kubeconfig *kc, const char *name, const c
     if (!context)
         return kc->origin ? diag_prefix(why, ERR_CONFIG, "%s", kc->origin) : ERR_CONFIG;
     enum err e = follow(kc, context, t, why);
+    if (!e)
+        e = kube_target_set_identity(t, why);
     if (e)
         return e;
     t->context = xstrdup(context->entry.name);

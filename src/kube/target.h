@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "kube/kubeconfig.h"
+#include "net/tls_identity.h"
 
 struct kube_target {
     char
@@ -21,7 +22,9 @@ struct kube_target {
     bool tls;
     char *host_header; /* "host[:port]" as HTTP wants it */
 
-    char *ca, *certificate, *key; /* PEM text or NULL */
+    char *ca, *certificate, *key;                /* PEM text or NULL */
+    char *ca_name, *certificate_name, *key_name; /* of each, for errors; NULL with it */
+    struct tls_identity *identity;               /* of all these; NULL without tls */
     bool insecure;
     char *tls_server_name; /* or NULL: host */
     char *proxy;           /* or NULL: environment's; "" none */
@@ -49,4 +52,12 @@ MUST_CHECK enum err kube_target_load(const char *kubeconfig, const char *context
 MUST_CHECK enum err kube_target_from(const struct kubeconfig *kc, const char *context,
                                      const char *ns, struct kube_target **ret,
                                      struct diag *why);
+/* The identity of a target with another client certificate, from a plugin or because its
+ * files have changed; texts NULL: with none.  ERR_TLS with "name: what". */
+MUST_CHECK enum err kube_target_identity(const struct kube_target *t,
+                                         const struct tls_pem *certificate,
+                                         const struct tls_pem *key,
+                                         struct tls_identity **ret, struct diag *why);
+/* For those who fill in a target themselves: make its identity, of what it has. */
+MUST_CHECK enum err kube_target_set_identity(struct kube_target *t, struct diag *why);
 void kube_target_destroy(struct kube_target *t); /* NULL accepted */

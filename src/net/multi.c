@@ -20,7 +20,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <openssl/x509_vfy.h>
 #include <uv.h>
 
 #include "net/loop_uv.h"
@@ -211,6 +210,8 @@ void easy_open(struct easy *e, struct transfers *t,
     e->on_done = on_done;
     e->said[0] = '\0';
     e->no_files = false;
+    e->refused = (struct diag){ "" };
+    e->of_proxy = false;
     curl_easy_setopt(e->curl, CURLOPT_PRIVATE, e);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETDATA, e);
@@ -281,30 +282,6 @@ static enum err code_of(CURLcode code)
     }
 }
 
-/* What a person calls it when a certificate is not trusted; NULL: say what curl said. */
-static const char *certificate_problem(long verified)
-{
-    switch (verified) {
-    case X509_V_ERR_CERT_HAS_EXPIRED:
-        return "its certificate has expired";
-    case X509_V_ERR_CERT_NOT_YET_VALID:
-        return "its certificate is not valid yet (is this machine's clock right?)";
-    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
-    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
-    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
-    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
-        return "its certificate is signed by an unknown authority";
-    case X509_V_ERR_CERT_REVOKED:
-        return "its certificate was revoked";
-    case X509_V_OK:
-    case X509_V_ERR_UNSPECIFIED: /* curl found fault with it, not OpenSSL */
-        return NULL;
-    default:
-        return X509_verify_cert_error_string(verified);
-    }
-}
-
 /* curl keeps its first complaint, and the first about a socket that has just been reset
  * is that it has no addresses any more. */
 static const char *what_curl_said(const struct easy *e, CURLcode code)
@@ -317,18 +294,11 @@ static const char *what_curl_said(const struct easy *e, CURLcode code)
 static enum err tls_error(const struct easy *e, CURLcode code, const char *where,
                           struct diag *why)
 {
-    long verified = X509_V_OK;
-    curl_easy_getinfo(e->curl, CURLINFO_SSL_VERIFYRESULT, &verified);
-    const char *problem = certificate_problem(verified);
-
     const char *said = what_curl_said(e, code);
 
-    if (code != CURLE_PEER_FAILED_VERIFICATION)
-        return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where, said);
-    if (problem)
-        return diag_set(why, ERR_TLS, "%s: %s", where, problem);
-    return diag_set(why, ERR_TLS, "%s: its certificate is for another name (%s)", where,
-                    said);
+    if (e->refused.text[0])
+        return diag_set(why, ERR_TLS, "%s: its certificate %s", where, e->refused.text);
+    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where, said);
 }
 
 static enum err connect_error(const struct easy *e, const char *where, struct diag *why)
@@ -355,7 +325,7 @@ enum err easy_error(const struct easy *e, CURLcode code, const char *where,
         return diag_set(why, ERR_CONNECT,
                         "the proxy refused to connect to %s: status %ld", where,
                         proxy_status);
-    if (result == ERR_TLS || strstr(said, " alert "))
+    if (result == ERR_TLS || e->refused.text[0] || strstr(said, " alert "))
         return tls_error(e, code, where, why);
     if (code == CURLE_COULDNT_CONNECT)
         return connect_error(e, where, why);

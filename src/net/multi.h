@@ -29,7 +29,9 @@ struct easy {
     /* The end, once; may close the handle, may not call anyone's code. */
     void (*on_done)(struct easy *e, CURLcode code);
     char said[CURL_ERROR_SIZE];
-    bool no_files; /* a socket could not be made for want of descriptors */
+    struct diag refused; /* why a certificate was, after "its certificate" */
+    bool of_proxy;       /* that was the proxy's */
+    bool no_files;       /* a socket could not be made for want of descriptors */
 };
 
 /* A handle with the options all of ours have in common; easy_start hands it to curl,

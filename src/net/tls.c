@@ -10,16 +10,15 @@
  */
 #include "net/tls.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
-#include <openssl/pem.h>
 #include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "base/own.h"
+#include "net/tls_identity_ssl.h"
+#include "net/tls_pem.h"
 
 #define TLS_IN_LIMIT (8 * CHUNK_ROOM)
 #define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
@@ -30,7 +29,7 @@
 struct tls_context {
     unsigned refs;
     bool server;
-    bool insecure;
+    struct tls_identity *identity; /* client */
     SSL_CTX *ssl;
     BIO_METHOD *bio;
     SSL_SESSION *session;   /* client: the newest ticket of the one server this is for */
@@ -44,9 +43,11 @@ struct tls {
     struct tls_context *context;
     SSL *ssl;
     bool ready;
-    bool unverifiable; /* the server's name cannot be compared with its certificate */
-    struct task read;  /* the wake of the stream below */
-    struct task flush; /* the user changed the queues */
+    char *server_name;    /* client: verified; NULL: server */
+    struct diag *refused; /* client: why its certificate was; NULL after the handshake */
+    bool unverifiable;    /* the server's name cannot be compared with its certificate */
+    struct task read;     /* the wake of the stream below */
+    struct task flush;    /* the user changed the queues */
 };
 
 static struct tls *tls_of(struct stream *s)
@@ -102,12 +103,10 @@ static BIO_METHOD *bio_method(void)
 /* Why the last operation failed, for a person. */
 static void explain(const struct tls *t, struct diag *ret)
 {
-    long verify = SSL_get_verify_result(t->ssl);
     unsigned long code = ERR_peek_last_error();
 
-    if (verify != X509_V_OK && !t->context->insecure)
-        diag_set(ret, OK, "certificate of the server: %s",
-                 X509_verify_cert_error_string(verify));
+    if (t->refused && t->refused->text[0])
+        diag_set(ret, OK, "the certificate of %s %s", t->server_name, t->refused->text);
     else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING || !code)
         diag_set(ret, OK, "%s",
                  t->below->end.why.text[0] ? t->below->end.why.text
@@ -154,6 +153,8 @@ static bool shake_hands(struct tls *t)
     int result = SSL_do_handshake(t->ssl);
     if (result == 1) {
         t->ready = true;
+        tls_explain_in(t->ssl, NULL);
+        free(TAKE(t->refused));
         task_wake(t->stream.wake);
         return true;
     }
@@ -284,6 +285,8 @@ static void tls_free(struct tls *t)
     task_cancel(&t->flush);
     SSL_free(t->ssl);
     tls_context_unref(t->context);
+    free(t->server_name);
+    free(t->refused);
     stream_finish(&t->stream);
     free(t);
 }
@@ -334,20 +337,12 @@ static struct stream *open_tls(struct loop *l, struct tls_context *c,
     return &t->stream;
 }
 
-static bool is_address(const char *name)
-{
-    struct in6_addr room;
-    return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
-}
-
-/* Where one of these fails, OpenSSL would accept a certificate for any name.  It takes an empty
- * name as the request to do so. */
+/* SNI is for names only. */
 static bool expect_name(SSL *ssl, const char *name)
 {
-    if (is_address(name))
-        return X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), name) == 1;
-    return name[0] && SSL_set_tlsext_host_name(ssl, name) == 1 &&
-           SSL_set1_host(ssl, name) == 1;
+    if (!tls_verify_name(SSL_get0_param(ssl), name))
+        return false;
+    return tls_is_address(name) || SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
@@ -357,7 +352,11 @@ struct stream *tls_client_open(struct loop *l, struct tls_context *c,
     SSL *ssl = tls_of(s)->ssl;
 
     SSL_set_connect_state(ssl);
-    tls_of(s)->unverifiable = !expect_name(ssl, server_name) && !c->insecure;
+    tls_of(s)->refused = xcalloc(1, sizeof(struct diag));
+    tls_explain_in(ssl, tls_of(s)->refused);
+    tls_of(s)->server_name = xstrdup(server_name);
+    tls_of(s)->unverifiable =
+        !expect_name(ssl, server_name) && !tls_identity_insecure(c->identity);
     if (c->session)
         SSL_set_session(ssl, c->session);
     return s;
@@ -433,19 +432,65 @@ static void set_alpn(struct tls_context *c, const char *name)
         SSL_CTX_set_alpn_protos(c->ssl, c->alpn, c->alpn_len);
 }
 
-static BIO *text_bio(const char *text)
+static void set_modes(SSL_CTX *ssl)
 {
-    return BIO_new_mem_buf(text, -1);
+    SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
+    SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
+                              SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
+                              SSL_MODE_RELEASE_BUFFERS);
 }
 
-static void free_bio(BIO **bio)
+static struct tls_context *new_context(bool server, const char *alpn)
 {
-    BIO_free(*bio);
+    struct tls_context *c = xcalloc(1, sizeof(*c));
+
+    c->refs = 1;
+    c->server = server;
+    c->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    c->bio = bio_method();
+    if (!c->ssl || !c->bio)
+        abort(); /* out of memory */
+    set_modes(c->ssl);
+    set_alpn(c, alpn);
+    return c;
 }
 
-static void free_x509(X509 **certificate)
+static struct tls_context *new_client(struct tls_identity *i, const char *alpn)
 {
-    X509_free(*certificate);
+    struct tls_context *c = new_context(false, alpn);
+
+    c->identity = tls_identity_ref(i);
+    SSL_CTX_set_session_cache_mode(c->ssl,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
+    return c;
+}
+
+struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn)
+{
+    struct tls_context *c = new_client(i, alpn);
+
+    if (!tls_identity_apply(i, c->ssl))
+        abort(); /* it was tried when the identity was made */
+    return c;
+}
+
+struct tls_context *tls_context_of_proxy(struct tls_identity *i)
+{
+    struct tls_context *c = new_client(i, "http/1.1");
+
+    tls_identity_apply_to_proxy(i, c->ssl);
+    return c;
+}
+
+bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i)
+{
+    return c && c->identity == i;
+}
+
+static void free_chain(STACK_OF(X509) * *chain)
+{
+    sk_X509_pop_free(*chain, X509_free);
 }
 
 static void free_key(EVP_PKEY **key)
@@ -453,109 +498,75 @@ static void free_key(EVP_PKEY **key)
     EVP_PKEY_free(*key);
 }
 
-static enum err bad(struct diag *why, const char *what)
+/* Which authorities a client's certificate may be of. */
+static void name_authorities(SSL_CTX *ssl)
 {
-    const char *reason = ERR_reason_error_string(ERR_peek_last_error());
-    enum err e =
-        diag_set(why, ERR_TLS, "%s: %s", what, reason ? reason : "not valid PEM");
-    ERR_clear_error();
-    return e;
-}
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
 
-static enum err load_ca(struct tls_context *c, const char *pem, struct diag *why)
-{
-    AUTO(free_bio) BIO *bio = text_bio(pem);
-    int count = 0;
-
-    for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL)); count++) {
-        X509_STORE_add_cert(SSL_CTX_get_cert_store(c->ssl), x);
-        if (c->server)
-            SSL_CTX_add_client_CA(c->ssl, x);
-        X509_free(x);
+    for (int n = 0; n < sk_X509_OBJECT_num(objects); n++) {
+        X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, n));
+        if (x)
+            SSL_CTX_add_client_CA(ssl, x);
     }
-    if (count == 0)
-        return bad(why, "certificate authority");
-    ERR_clear_error();
-    return OK;
 }
 
-static enum err load_certificate(struct tls_context *c, const char *pem, struct diag *why)
+static enum err load_server(struct tls_context *c, const struct tls_settings *s,
+                            struct diag *why)
 {
-    AUTO(free_bio) BIO *bio = text_bio(pem);
-    AUTO(free_x509) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+    struct tls_pem certificate = { s->certificate, "certificate" };
+    struct tls_pem key_pem = { s->key, "private key" };
+    struct tls_pem ca = { s->ca, "certificate authority" };
+    AUTO(free_chain) STACK_OF(X509) *chain = NULL;
+    AUTO(free_key) EVP_PKEY *key = NULL;
+    X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
 
-    if (!leaf || SSL_CTX_use_certificate(c->ssl, leaf) != 1)
-        return bad(why, "certificate");
-    for (X509 *x; (x = PEM_read_bio_X509(bio, NULL, NULL, NULL));)
-        if (SSL_CTX_add0_chain_cert(c->ssl, x) != 1)
-            X509_free(x);
-    ERR_clear_error();
-    return OK;
+    enum err e = s->ca ? pem_read_authorities(&ca, store, NULL, why) : OK;
+    if (!e)
+        e = pem_read_chain(&certificate, &chain, why);
+    if (!e)
+        e = pem_read_key(&key_pem, sk_X509_value(chain, 0), &key, why);
+    if (e)
+        return e;
+    X509 *leaf = sk_X509_shift(chain);
+    bool ok = SSL_CTX_use_cert_and_key(c->ssl, leaf, key, chain, 1) == 1;
+    X509_free(leaf);
+    return ok ? OK : diag_set(why, ERR_TLS, "certificate: %s", tls_reason("refused"));
 }
 
-static enum err load_key(struct tls_context *c, const char *pem, struct diag *why)
+static enum err create_server(const struct tls_settings *s, struct tls_context **ret,
+                              struct diag *why)
 {
-    AUTO(free_bio) BIO *bio = text_bio(pem);
-    AUTO(free_key) EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+    struct tls_context *c = new_context(true, s->alpn);
+    enum err e = load_server(c, s, why);
 
-    if (!key || SSL_CTX_use_PrivateKey(c->ssl, key) != 1)
-        return bad(why, "private key");
-    return OK;
-}
-
-static enum err load(struct tls_context *c, const struct tls_settings *s,
-                     struct diag *why)
-{
-    enum err e = OK;
-    if (s->ca)
-        e = load_ca(c, s->ca, why);
-    else if (!c->server && !s->insecure)
-        SSL_CTX_set_default_verify_paths(c->ssl);
-    if (!e && s->certificate)
-        e = load_certificate(c, s->certificate, why);
-    if (!e && s->key)
-        e = load_key(c, s->key, why);
-    return e;
-}
-
-static void set_modes(struct tls_context *c, const struct tls_settings *s)
-{
-    SSL_CTX_set_min_proto_version(c->ssl, TLS1_2_VERSION);
-    SSL_CTX_set_mode(c->ssl, SSL_MODE_ENABLE_PARTIAL_WRITE |
-                                 SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
-                                 SSL_MODE_RELEASE_BUFFERS);
-    if (c->server) {
-        SSL_CTX_set_session_id_context(c->ssl, (const unsigned char *)"kube-tunnel", 11);
-        SSL_CTX_set_verify(
-            c->ssl, s->ask_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-        return;
-    }
-    SSL_CTX_set_verify(c->ssl, s->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, NULL);
-    SSL_CTX_set_session_cache_mode(c->ssl,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
-}
-
-enum err tls_context_create(const struct tls_settings *settings, bool server,
-                            struct tls_context **ret, struct diag *why)
-{
-    struct tls_context *c = xcalloc(1, sizeof(*c));
-    c->refs = 1;
-    c->server = server;
-    c->insecure = settings->insecure;
-    c->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
-    c->bio = bio_method();
-    if (!c->ssl || !c->bio)
-        abort(); /* out of memory */
-    set_modes(c, settings);
-    set_alpn(c, settings->alpn);
-    enum err e = load(c, settings, why);
     if (e) {
         tls_context_unref(c);
         return e;
     }
+    name_authorities(c->ssl);
+    SSL_CTX_set_session_id_context(c->ssl, (const unsigned char *)"kube-tunnel", 11);
+    SSL_CTX_set_verify(
+        c->ssl, s->ask_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     *ret = c;
     return OK;
+}
+
+enum err tls_context_create(const struct tls_settings *s, bool server,
+                            struct tls_context **ret, struct diag *why)
+{
+    AUTO(tls_identity_unrefp) struct tls_identity *identity = NULL;
+    struct tls_identity_settings client = { .ca = { s->ca, "certificate authority" },
+                                            .certificate = { s->certificate,
+                                                             "certificate" },
+                                            .key = { s->key, "private key" },
+                                            .insecure = s->insecure };
+
+    if (server)
+        return create_server(s, ret, why);
+    enum err e = tls_identity_create(&client, &identity, NULL, why);
+    if (!e)
+        *ret = tls_context_of(identity, s->alpn);
+    return e;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *c)
@@ -571,5 +582,6 @@ void tls_context_unref(struct tls_context *c)
     SSL_SESSION_free(c->session);
     SSL_CTX_free(c->ssl);
     BIO_meth_free(c->bio);
+    tls_identity_unref(c->identity);
     free(c);
 }

@@ -8,6 +8,7 @@
 
 #include "net/loop.h"
 #include "net/stream.h"
+#include "net/tls_identity.h"
 
 struct tls_context;
 
@@ -24,6 +25,12 @@ struct tls_settings {
 /* ERR_TLS with a sentence naming the item that cannot be read. */
 MUST_CHECK enum err tls_context_create(const struct tls_settings *settings, bool server,
                                        struct tls_context **ret, struct diag *why);
+/* A client's, with what `i` trusts and shows; a reference to it is held. */
+struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn);
+bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i);
+/* The same for a proxy that is spoken to over TLS: its certificate may also be signed by one
+ * of the system's authorities, and it is shown no certificate. */
+struct tls_context *tls_context_of_proxy(struct tls_identity *i);
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context *c); /* NULL accepted */
 

@@ -12,12 +12,14 @@
  */
 #include "net/transfer.h"
 
+#include <assert.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/socket.h>
 
 #include "net/multi.h"
 #include "net/proxy.h"
+#include "net/tls_identity_ssl.h"
 
 #define CONNECT_MS 20000L /* TLS included */
 #define UNACKNOWLEDGED_MS 30000
@@ -29,6 +31,8 @@ struct running {
     struct easy easy;
     struct curl_slist *headers, *connect_to; /* curl borrows them */
     char *where;                             /* "host:port" */
+    struct tls_identity *identity;           /* NULL: plain http */
+    char *server_name;                       /* to verify */
     struct task *wake;
     struct timer stall;
     uint64_t stall_ms, heard; /* when the last byte came */
@@ -155,28 +159,67 @@ static int on_new_socket(void *owner, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-static void set_blob(CURL *curl, CURLoption option, const char *text)
+/* Marks the proxy's context for on_context, which is called for either. */
+#define PROXY_VERSIONS (CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_3)
+
+static bool is_proxys(SSL_CTX *context)
 {
-    struct curl_blob blob = { (void *)(uintptr_t)text, text ? strlen(text) : 0,
-                              CURL_BLOB_COPY };
-    if (text)
-        curl_easy_setopt(curl, option, &blob);
+    return SSL_CTX_get_max_proto_version(context) == TLS1_3_VERSION;
 }
 
-/* A CA of one's own replaces the system's: without the two NULLs curl would trust the
- * roots in its default folder as well. */
-static void set_tls(CURL *curl, const struct transfer_tls *tls)
+/* curl made a context that trusts nobody; if this were not called, nothing would be
+ * verified successfully. */
+static CURLcode on_context(CURL *curl, void *ssl_context, void *owner)
 {
-    if (tls->ca) {
-        curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
-        curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
-        set_blob(curl, CURLOPT_CAINFO_BLOB, tls->ca);
+    struct running *r = owner;
+    SSL_CTX *context = ssl_context;
+    (void)curl;
+
+    r->easy.of_proxy = is_proxys(context);
+    r->easy.refused = (struct diag){ "" };
+    tls_explain_in_context(context, &r->easy.refused);
+    if (r->easy.of_proxy) {
+        tls_identity_apply_to_proxy(r->identity, context);
+        return CURLE_OK;
     }
-    set_blob(curl, CURLOPT_SSLCERT_BLOB, tls->certificate);
-    set_blob(curl, CURLOPT_SSLKEY_BLOB, tls->key);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, tls->insecure ? 0L : 1L);
-    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, tls->insecure ? 0L : 2L);
+    if (!tls_identity_apply(r->identity, context))
+        return CURLE_SSL_CERTPROBLEM;
+    if (!tls_verify_name(SSL_CTX_get0_param(context), r->server_name) &&
+        !tls_identity_insecure(r->identity))
+        return CURLE_SSL_CONNECT_ERROR;
+    return CURLE_OK;
+}
+
+/* curl compares these texts before it uses a connection or a session again, and so keeps
+ * apart what was made with different identities; as a folder of authorities it is empty. */
+static void set_key(CURL *curl, const struct tls_identity *identity)
+{
+    AUTO_FREE char *key = xasprintf("/nonexistent/%s", tls_identity_key(identity));
+
+    curl_easy_setopt(curl, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(curl, CURLOPT_CAPATH, key);
+    curl_easy_setopt(curl, CURLOPT_PROXY_CAINFO, NULL);
+    curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, key);
+}
+
+/* The identity verifies, also names: curl would take the subject's for one. */
+static enum err set_tls(struct running *r)
+{
+    CURL *curl = r->easy.curl;
+    long verify = tls_identity_insecure(r->identity) ? 0L : 1L;
+
+    set_key(curl, r->identity);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, verify);
+    curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
     curl_easy_setopt(curl, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYPEER, verify);
+    curl_easy_setopt(curl, CURLOPT_PROXY_SSL_VERIFYHOST, verify ? 2L : 0L);
+    curl_easy_setopt(curl, CURLOPT_PROXY_SSLVERSION, (long)PROXY_VERSIONS);
+    curl_easy_setopt(curl, CURLOPT_SSL_CTX_DATA, r);
+    if (curl_easy_setopt(curl, CURLOPT_SSL_CTX_FUNCTION, on_context))
+        return diag_set(&r->transfer.why, ERR_TLS,
+                        "this libcurl was built without OpenSSL, which is needed");
+    return OK;
 }
 
 static void add(struct curl_slist **list, const char *text)
@@ -264,19 +307,35 @@ static void set_connection(struct running *r)
     set_trust(r);
 }
 
+static enum err set_identity(struct running *r, struct server *s,
+                             struct tls_identity *identity)
+{
+    AUTO_FREE char *host = without_brackets(s->host);
+
+    assert(identity);
+    r->identity = tls_identity_ref(identity);
+    r->server_name = tls_identity_name(identity, host);
+    enum err e = set_tls(r);
+    if (!e && strcmp(r->server_name, host) != 0 && set_server_name(r, s, r->server_name))
+        e = diag_set(&r->transfer.why, ERR_CONFIG, "bad TLS server name \"%s\"",
+                     r->server_name);
+    return e;
+}
+
 static enum err set_server(struct running *r, const struct transfer_request *request)
 {
     AUTO(server_finish) struct server s = { 0 };
     AUTO(curl_freep) char *url = NULL;
-    const char *name = request->tls.server_name;
 
     if (server_parse(&s, request->url))
         return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
     r->where = xasprintf("%s:%u", s.host, s.port);
     set_proxy(r->easy.curl, &s, request->proxy);
-    set_tls(r->easy.curl, &request->tls);
-    if (name && server_is_tls(&s) && set_server_name(r, &s, name))
-        return diag_set(&r->transfer.why, ERR_CONFIG, "bad TLS server name \"%s\"", name);
+    if (server_is_tls(&s)) {
+        enum err e = set_identity(r, &s, request->identity);
+        if (e)
+            return e;
+    }
     if (curl_url_get(s.url, CURLUPART_URL, &url, 0))
         return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
     curl_easy_setopt(r->easy.curl, CURLOPT_URL, url);
@@ -298,8 +357,9 @@ struct transfer *transfer_open(struct transfers *t,
     timer_init(&r->stall, loop_sched(t->loop), on_stall);
     timer_set(&r->stall, r->stall_ms);
     easy_open(&r->easy, t, on_done);
-    if (set_server(r, request)) {
-        end(r, ERR_CONFIG);
+    enum err e = set_server(r, request);
+    if (e) {
+        end(r, e);
         return &r->transfer;
     }
     set_request(r, request);
@@ -329,6 +389,8 @@ void transfer_close(struct transfer *x)
     curl_slist_free_all(r->headers);
     curl_slist_free_all(r->connect_to);
     bufq_finish(&x->body);
+    tls_identity_unref(r->identity);
+    free(r->server_name);
     free(r->where);
     free(r);
 }

@@ -10,29 +10,23 @@
 
 #include "base/bufq.h"
 #include "net/loop.h"
+#include "net/tls_identity.h"
 
 struct transfers; /* one curl multi handle on one loop */
 
 struct transfers *transfers_create(struct loop *l);
 void transfers_destroy(struct transfers *t); /* after every transfer was closed */
 
-/* How to reach and trust a server; borrowed until transfer_open returns. */
-struct transfer_tls {
-    const char *ca, *certificate, *key; /* PEM text; NULL: system's roots; none; none */
-    bool insecure;
-    const char *server_name; /* verified (and sent as SNI) instead of the URL's host */
-};
-
 struct transfer_request {
     const char *method; /* "GET", "POST" */
     const char *url;
-    const char *const *headers; /* "Name: value", NULL at the end; may be NULL */
-    const char *body;           /* may be NULL */
-    struct transfer_tls tls;
-    const char *proxy;   /* as in net/connecting.h */
-    uint64_t timeout_ms; /* for the whole exchange; 0: none (watches) */
-    uint64_t stall_ms;   /* without a single byte; 0: never */
-    size_t body_limit;   /* how much may wait in `body` before the transfer pauses */
+    const char *const *headers;    /* "Name: value", NULL at the end; may be NULL */
+    const char *body;              /* may be NULL */
+    struct tls_identity *identity; /* for https; a reference is held until the close */
+    const char *proxy;             /* as in net/connecting.h */
+    uint64_t timeout_ms;           /* for the whole exchange; 0: none (watches) */
+    uint64_t stall_ms;             /* without a single byte; 0: never */
+    size_t body_limit; /* how much may wait in `body` before the transfer pauses */
 };
 
 struct transfer {

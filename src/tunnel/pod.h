@@ -59,6 +59,7 @@ struct pod {
 
 struct tunnels {
     struct tunnel_origin origin;
+    struct tls_context *tls; /* see tunnel_origin */
     struct tunnel_settings settings;
     struct carrier_memory carriers;
     size_t kept_for_slow;

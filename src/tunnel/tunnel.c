@@ -145,15 +145,29 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      o->settings->dial_ms, wake);
 }
 
+/* Sessions are kept with the context, which is made anew when the identity has changed.
+ * HTTP/2 cannot be upgraded. */
+static struct tls_context *current_context(const struct tunnel_origin *o,
+                                           struct tls_identity *identity)
+{
+    if (!tls_context_is_of(*o->tls, identity)) {
+        tls_context_unref(*o->tls);
+        *o->tls = tls_context_of(identity, "http/1.1");
+    }
+    return *o->tls;
+}
+
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c)
 {
-    const struct kube_target *target = api_target(o->api);
-    const char *name = target->tls_server_name ? target->tls_server_name : target->host;
+    struct tls_identity *identity = api_identity(o->api);
 
     set_socket_options(c->fd);
     struct stream *s = tcp_open(o->loop, c->fd, 0, 0);
     c->fd = -1;
-    return o->tls ? tls_client_open(o->loop, o->tls, s, name) : s;
+    if (!identity)
+        return s;
+    AUTO_FREE char *name = tls_identity_name(identity, api_target(o->api)->host);
+    return tls_client_open(o->loop, current_context(o, identity), s, name);
 }
 
 static void start_connecting(struct tunnel *t)
@@ -453,7 +467,8 @@ static void on_deadline(struct timer *timer)
         return;
     }
     /* It has the request; who does not answer is the node. */
-    t->reached = t->state == TUNNEL_UPGRADE && (!t->origin->tls || tls_ready(t->wire));
+    t->reached = t->state == TUNNEL_UPGRADE &&
+                 (!api_target(t->origin->api)->tls || tls_ready(t->wire));
     tunnel_close(t, ERR_TIMEOUT, "the API server did not open the port-forward in time");
 }
 

@@ -29,7 +29,7 @@ struct tunnel_origin {
     struct loop *loop;
     struct transfers *transfers;
     struct api *api;
-    struct tls_context *tls; /* NULL: plain http */
+    struct tls_context **tls; /* of the identity at the last dial; *tls NULL: none yet */
     const struct tunnel_settings *settings;
     struct carrier_memory *carriers;
     struct spare *spare;   /* NULL: none */

@@ -501,19 +501,6 @@ bool tunnels_idle(const struct tunnels *ts)
     return ts->live == 0;
 }
 
-static enum err make_tls(struct tunnels *ts, struct diag *why)
-{
-    const struct kube_target *target = api_target(ts->origin.api);
-    struct tls_settings s = {
-        .ca = target->ca,
-        .certificate = target->certificate,
-        .key = target->key,
-        .insecure = target->insecure,
-        .alpn = "http/1.1", /* HTTP/2 cannot be upgraded */
-    };
-    return target->tls ? tls_context_create(&s, false, &ts->origin.tls, why) : OK;
-}
-
 /* Gateways know WebSocket; plain API servers take either, and SPDY is cheaper. */
 static enum carrier usual_carrier(const struct kube_target *target,
                                   const struct tunnel_settings *s)
@@ -547,6 +534,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     ts->origin = (struct tunnel_origin){ .loop = loop,
                                          .transfers = transfers,
                                          .api = api,
+                                         .tls = &ts->tls,
                                          .settings = &ts->settings,
                                          .carriers = &ts->carriers,
                                          .kept_for_slow = &ts->kept_for_slow };
@@ -556,11 +544,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     shortage_init(ts);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);
-    enum err e = make_tls(ts, why);
-    if (e) {
-        tunnels_destroy(ts);
-        return e;
-    }
+    (void)why; /* certificates were read with the kubeconfig */
     if (settings->connect_ahead)
         ts->origin.spare = spare_create(&ts->origin);
     *ret = ts;
@@ -589,6 +573,6 @@ void tunnels_destroy(struct tunnels *ts)
     spare_destroy(ts->origin.spare);
     map_finish(&ts->pods);
     map_finish(&ts->nodes);
-    tls_context_unref(ts->origin.tls);
+    tls_context_unref(ts->tls);
     free(ts);
 }

@@ -57,6 +57,12 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
     return false;
 }
 
+struct tls_identity *api_identity(const struct api *a)
+{
+    (void)a;
+    return NULL;
+}
+
 const struct kube_target *api_target(const struct api *a)
 {
     static char host[] = "api.test", prefix[] = "";

@@ -10,11 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
 #include "base/own.h"
 #include "folder.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
 #include "kube/target.h"
+#include "net/ca.h"
 
 static void forget_environment(void)
 {
@@ -34,7 +36,7 @@ static void assert_says(const char *text, const char *part)
 /* A kubeconfig with one of each, `cluster` and `user` being what stands in the braces. */
 static const char *config_of(const char *cluster, const char *user)
 {
-    static char text[2048];
+    static char text[8192];
     snprintf(text, sizeof(text),
              "current-context: dev\n"
              "contexts:\n"
@@ -47,9 +49,34 @@ static const char *config_of(const char *cluster, const char *user)
     return text;
 }
 
-#define PEM_TEXT "-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n"
-#define PEM_BASE64                                                                       \
-    "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURS0tLS0tCkFBPT0KLS0tLS1FTkQgQ0VSVElGSUNBVEUtLS0tLQo="
+/* A certificate and its key, as text and in base64. */
+static struct identity pem;
+static char *certificate_base64, *key_base64;
+
+static int make_certificate(void **state)
+{
+    (void)state;
+    struct certificate_request request = { .common_name = "u", .days = 1 };
+    struct local_ca *ca;
+    struct diag why;
+
+    if (local_ca_create("authority", &ca, &why) ||
+        local_ca_issue(ca, &request, &pem, &why))
+        return -1;
+    local_ca_destroy(ca);
+    certificate_base64 = base64_encode(str_of(pem.certificate));
+    key_base64 = base64_encode(str_of(pem.key));
+    return 0;
+}
+
+static int drop_certificate(void **state)
+{
+    (void)state;
+    identity_finish(&pem);
+    free(certificate_base64);
+    free(key_base64);
+    return 0;
+}
 
 static struct kube_target *load(const char *path)
 {
@@ -66,16 +93,18 @@ static void follows_the_current_context(void **state)
     (void)state;
     struct folder f;
     folder_create(&f);
-    folder_put(&f, "ca.pem", PEM_TEXT);
+    folder_put(&f, "ca.pem", pem.certificate);
     folder_put(&f, "token", "abc\n");
+    AUTO_FREE char *user =
+        xasprintf("as-groups: [], as-user-extra: {}, as: '', tokenFile: token, "
+                  "client-certificate-data: %s, client-key-data: %s",
+                  certificate_base64, key_base64);
     struct kube_target *t = load(folder_put(
         &f, "config",
         config_of(
             "server: 'https://api.example:6443/k8s/', certificate-authority: ca.pem, "
             "tls-server-name: other, proxy-url: 'socks5://p:1'",
-            "as-groups: [], as-user-extra: {}, as: '', "
-            "tokenFile: token, client-certificate-data: " PEM_BASE64
-            ", client-key-data: " PEM_BASE64)));
+            user)));
 
     assert_string_equal(t->server, "https://api.example:6443/k8s");
     assert_string_equal(t->host, "api.example");
@@ -83,9 +112,10 @@ static void follows_the_current_context(void **state)
     assert_string_equal(t->prefix, "/k8s");
     assert_string_equal(t->host_header, "api.example:6443");
     assert_true(t->tls);
-    assert_string_equal(t->ca, PEM_TEXT);
-    assert_string_equal(t->certificate, PEM_TEXT);
-    assert_string_equal(t->key, PEM_TEXT);
+    assert_string_equal(t->ca, pem.certificate);
+    assert_non_null(t->identity);
+    assert_string_equal(t->certificate, pem.certificate);
+    assert_string_equal(t->key, pem.key);
     assert_string_equal(t->tls_server_name, "other");
     assert_string_equal(t->proxy, "socks5://p:1");
     assert_null(t->token);
@@ -106,11 +136,14 @@ static void refuses_with_file_line_and_name(void **state)
         { "", "", ":5: cluster \"c\": no server is given" },
         { "server: 'ftp://x'", "", ":5: cluster \"c\": server \"ftp://x\": the scheme" },
         { "server: x, certificate-authority: no.pem", "", ":5: cluster \"c\": certificate-authority: " },
-        { "server: x, certificate-authority: config", "", "certificate-authority holds no PEM" },
+        { "server: x, certificate-authority: config", "", ":5: cluster \"c\": certificate-authority " },
         { "server: x, certificate-authority: a, certificate-authority-data: b", "", "both certificate-authority and" },
         { "server: x, certificate-authority-data: '!!'", "", "certificate-authority-data is not base64" },
-        { "server: x, certificate-authority-data: aGk=", "", "certificate-authority-data holds no PEM" },
-        { "server: x, insecure-skip-tls-verify: true, certificate-authority-data: " PEM_BASE64, "", "exclude each other" },
+        { "server: x, certificate-authority-data: aGk=", "", "certificate-authority-data: holds no PEM" },
+        { "server: x, certificate-authority-data: DATA+OMITTED", "", "kubectl config view --raw" },
+        { "server: 'https://x'", "token: REDACTED", ":7: user \"u\": token is \"REDACTED\": this file was printed without" },
+        { "server: 'https://x'", "client-certificate: config, client-key: config", ":7: user \"u\": client-certificate " },
+        { "server: x, insecure-skip-tls-verify: true, certificate-authority-data: aGk=", "", "exclude each other" },
         { "server: 'https://x'", "client-certificate: a", ":7: user \"u\": a client-certificate without" },
         { "server: 'https://x'", "client-certificate: a, client-key: b", ":7: user \"u\": client-certificate: " },
         { "server: 'https://x'", "token: a, username: b", ":7: user \"u\": a token and a username" },
@@ -265,7 +298,7 @@ static void uses_the_service_account_of_its_pod(void **state)
     assert_says(why.text, "/token");
 
     folder_put(&f, "token", "t1\n");
-    folder_put(&f, "ca.crt", PEM_TEXT);
+    folder_put(&f, "ca.crt", pem.certificate);
     folder_put(&f, "namespace", "shop\n");
     assert_int_equal(service_account_load(f.path, NULL, &t, &why), OK);
     assert_string_equal(t->server, "https://[fd00::1]");
@@ -274,7 +307,8 @@ static void uses_the_service_account_of_its_pod(void **state)
     assert_string_equal(t->host_header, "[fd00::1]");
     assert_string_equal(t->context, "in-cluster");
     assert_string_equal(t->ns, "shop");
-    assert_string_equal(t->ca, PEM_TEXT);
+    assert_string_equal(t->ca, pem.certificate);
+    assert_non_null(t->identity);
     kube_target_destroy(t);
 
     setenv("POD_NAMESPACE", "pod-ns", 1);
@@ -348,5 +382,6 @@ int main(void)
         cmocka_unit_test(takes_server_urls_apart),
     };
     forget_environment();
-    return cmocka_run_group_tests_name("kube/target", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("kube/target", tests, make_certificate,
+                                       drop_certificate);
 }

@@ -6,95 +6,31 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <openssl/pem.h>
-#include <openssl/ssl.h>
-#include <openssl/x509v3.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#include "certificates.h"
 #include "http_server.h"
 #include "net/transfer.h"
 
-struct identity {
-    X509 *certificate;
-    EVP_PKEY *key;
-    char *certificate_pem, *key_pem;
+/* What makes an identity. */
+struct trust {
+    const char *ca, *certificate, *key, *server_name;
+    bool insecure;
 };
-
-static char *pem_text(BIO *bio)
-{
-    char *at;
-    long len = BIO_get_mem_data(bio, &at);
-    char *text = xstrndup(at, (size_t)len);
-    BIO_free(bio);
-    return text;
-}
-
-static void add_extension(X509 *x, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX about;
-    X509V3_set_ctx(&about, issuer, x, NULL, NULL, 0);
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &about, nid, value);
-    assert_non_null(e);
-    X509_add_ext(x, e, -1);
-    X509_EXTENSION_free(e);
-}
-
-static const unsigned char *bytes_of(const char *text)
-{
-    return (const unsigned char *)text;
-}
-
-/* Valid from `from` to `until` seconds from now; names NULL: a certificate authority. */
-static struct identity issue(const char *name, const char *names,
-                             const struct identity *issuer, long from, long until)
-{
-    struct identity i = { .certificate = X509_new(), .key = EVP_EC_gen("P-256") };
-    X509 *x = i.certificate, *by = issuer ? issuer->certificate : x;
-    X509_NAME *subject = X509_get_subject_name(x);
-    static long serial = 1;
-
-    X509_set_version(x, 2);
-    ASN1_INTEGER_set(X509_get_serialNumber(x), serial++);
-    X509_gmtime_adj(X509_getm_notBefore(x), from);
-    X509_gmtime_adj(X509_getm_notAfter(x), until);
-    X509_set_pubkey(x, i.key);
-    X509_NAME_add_entry_by_txt(subject, "CN", MBSTRING_ASC, bytes_of(name), -1, -1, 0);
-    X509_set_issuer_name(x, X509_get_subject_name(by));
-    if (names)
-        add_extension(x, by, NID_subject_alt_name, names);
-    else
-        add_extension(x, by, NID_basic_constraints, "critical,CA:TRUE");
-    assert_true(X509_sign(x, issuer ? issuer->key : i.key, EVP_sha256()) > 0);
-
-    BIO *certificate = BIO_new(BIO_s_mem()), *key = BIO_new(BIO_s_mem());
-    PEM_write_bio_X509(certificate, x);
-    PEM_write_bio_PrivateKey(key, i.key, NULL, NULL, 0, NULL, NULL);
-    i.certificate_pem = pem_text(certificate);
-    i.key_pem = pem_text(key);
-    return i;
-}
-
-static void identity_finish(struct identity *i)
-{
-    X509_free(i->certificate);
-    EVP_PKEY_free(i->key);
-    free(i->certificate_pem);
-    free(i->key_pem);
-}
-
-#define DAY 86400L
 
 struct bench {
     struct loop *loop;
     struct transfers *transfers;
     struct http_server *server;
-    struct identity ca, stranger, user;
+    struct issued ca, stranger, user;
     SSL_CTX *context;
     char sni[64], client[64], request[REQUEST_MAX]; /* of the last connection */
     struct transfer *transfer;
+    unsigned connections; /* with a complete handshake */
+    bool keeps;           /* them open */
 };
 
 static void note_peer(struct bench *b, SSL *ssl)
@@ -119,12 +55,16 @@ static void serve(int fd, unsigned nth, void *owner)
     (void)nth;
 
     SSL_set_fd(ssl, fd);
-    if (SSL_accept(ssl) == 1)
-        n = SSL_read(ssl, b->request, sizeof(b->request) - 1);
-    if (n > 0) {
-        b->request[n] = '\0';
-        note_peer(b, ssl);
-        SSL_write(ssl, answer, sizeof(answer) - 1);
+    if (SSL_accept(ssl) == 1) {
+        b->connections++;
+        do {
+            n = SSL_read(ssl, b->request, sizeof(b->request) - 1);
+            if (n <= 0)
+                break;
+            b->request[n] = '\0';
+            note_peer(b, ssl);
+            SSL_write(ssl, answer, sizeof(answer) - 1);
+        } while (b->keeps);
         SSL_shutdown(ssl);
     }
     SSL_free(ssl);
@@ -140,11 +80,11 @@ static void bench_open(struct bench *b, const char *names, long from, long until
     b->ca = issue("our authority", NULL, NULL, -DAY, DAY);
     b->stranger = issue("another authority", NULL, NULL, -DAY, DAY);
     b->user = issue("somebody", "DNS:somebody", &b->ca, -DAY, DAY);
-    struct identity server = issue("server", names, &b->ca, from, until);
+    struct issued server = issue("server", names, &b->ca, from, until);
     b->context = SSL_CTX_new(TLS_server_method());
     SSL_CTX_use_certificate(b->context, server.certificate);
     SSL_CTX_use_PrivateKey(b->context, server.key);
-    identity_finish(&server);
+    issued_finish(&server);
     X509_STORE_add_cert(SSL_CTX_get_cert_store(b->context), b->ca.certificate);
     SSL_CTX_set_verify(b->context, SSL_VERIFY_PEER, NULL);
     b->loop = loop_create();
@@ -159,16 +99,31 @@ static void bench_close(struct bench *b)
     http_server_destroy(b->server);
     loop_destroy(b->loop);
     SSL_CTX_free(b->context);
-    identity_finish(&b->ca);
-    identity_finish(&b->stranger);
-    identity_finish(&b->user);
+    issued_finish(&b->ca);
+    issued_finish(&b->stranger);
+    issued_finish(&b->user);
 }
 
-static const struct transfer *get(struct bench *b, const struct transfer_tls *tls)
+static struct tls_identity *identity_of(const struct trust *tls)
+{
+    struct tls_identity *identity = NULL;
+    struct tls_identity_settings settings = { .ca = { tls->ca, "ca" },
+                                              .certificate = { tls->certificate, "cert" },
+                                              .key = { tls->key, "key" },
+                                              .server_name = tls->server_name,
+                                              .insecure = tls->insecure };
+    struct diag why = { "" };
+
+    if (tls_identity_create(&settings, &identity, NULL, &why))
+        fail_msg("%s", why.text);
+    return identity;
+}
+
+static const struct transfer *get_with(struct bench *b, struct tls_identity *identity)
 {
     char url[64];
     struct transfer_request r = {
-        .method = "GET", .url = url, .tls = *tls, .timeout_ms = 5000, .proxy = ""
+        .method = "GET", .url = url, .identity = identity, .timeout_ms = 5000, .proxy = ""
     };
 
     transfer_close(b->transfer);
@@ -179,8 +134,14 @@ static const struct transfer *get(struct bench *b, const struct transfer_tls *tl
     return b->transfer;
 }
 
-static void assert_fails(struct bench *b, const struct transfer_tls *tls,
-                         const char *says)
+static const struct transfer *get(struct bench *b, const struct trust *tls)
+{
+    AUTO(tls_identity_unrefp) struct tls_identity *identity = identity_of(tls);
+
+    return get_with(b, identity);
+}
+
+static void assert_fails(struct bench *b, const struct trust *tls, const char *says)
 {
     const struct transfer *x = get(b, tls);
 
@@ -189,7 +150,7 @@ static void assert_fails(struct bench *b, const struct transfer_tls *tls,
         fail_msg("%s: %s", err_text(x->result), x->why.text);
 }
 
-static void assert_works(struct bench *b, const struct transfer_tls *tls)
+static void assert_works(struct bench *b, const struct trust *tls)
 {
     const struct transfer *x = get(b, tls);
 
@@ -202,16 +163,14 @@ static void trusts_the_given_authority_and_no_other(void **state)
     (void)state;
     struct bench b;
     bench_open(&b, "IP:127.0.0.1", -DAY, DAY);
-    struct transfer_tls ours = { .ca = b.ca.certificate_pem };
-    struct transfer_tls other = { .ca = b.stranger.certificate_pem };
-    struct transfer_tls systems = { 0 }, any = { .insecure = true };
-    struct transfer_tls broken = { .ca = "-----BEGIN CERTIFICATE-----\nx\n" };
+    struct trust ours = { .ca = b.ca.certificate_pem };
+    struct trust other = { .ca = b.stranger.certificate_pem };
+    struct trust systems = { 0 }, any = { .insecure = true };
 
     assert_works(&b, &ours);
     assert_string_equal(b.sni, ""); /* an address has none */
     assert_fails(&b, &other, "its certificate is signed by an unknown authority");
     assert_fails(&b, &systems, "its certificate is signed by an unknown authority");
-    assert_fails(&b, &broken, "TLS failed: ");
     assert_works(&b, &any);
     bench_close(&b);
 }
@@ -221,7 +180,7 @@ static void says_that_a_certificate_is_out_of_date(void **state)
     (void)state;
     struct bench b;
     bench_open(&b, "IP:127.0.0.1", -2 * DAY, -DAY);
-    struct transfer_tls tls = { .ca = b.ca.certificate_pem };
+    struct trust tls = { .ca = b.ca.certificate_pem };
     assert_fails(&b, &tls, "its certificate has expired");
     bench_close(&b);
 
@@ -237,20 +196,24 @@ static void verifies_the_name_it_was_told(void **state)
     struct bench b;
     char host[64];
     bench_open(&b, "DNS:api.example", -DAY, DAY);
-    struct transfer_tls plain = { .ca = b.ca.certificate_pem };
-    struct transfer_tls named = { .ca = b.ca.certificate_pem,
-                                  .server_name = "api.example" };
-    struct transfer_tls wrong = { .ca = b.ca.certificate_pem,
-                                  .server_name = "api.other" };
+    struct trust plain = { .ca = b.ca.certificate_pem };
+    struct trust named = { .ca = b.ca.certificate_pem, .server_name = "api.example" };
+    struct trust wrong = { .ca = b.ca.certificate_pem, .server_name = "api.other" };
 
-    assert_fails(&b, &plain, "its certificate is for another name");
+    assert_fails(&b, &plain,
+                 "its certificate is for another name (api.example, not "
+                 "127.0.0.1)");
     assert_works(&b, &named);
     assert_string_equal(b.sni, "api.example");
     snprintf(host, sizeof(host), "\r\nHost: 127.0.0.1:%u\r\n",
              http_server_port(b.server));
     assert_non_null(strstr(b.request, host));
     assert_null(strstr(b.request, "api.example"));
-    assert_fails(&b, &wrong, "api.other");
+    assert_fails(&b, &wrong,
+                 "its certificate is for another name (api.example, not api.other)");
+    struct trust dotted = { .ca = b.ca.certificate_pem, .server_name = "api.example." };
+    assert_works(&b, &dotted);
+    assert_string_equal(b.sni, "api.example");
     bench_close(&b);
 }
 
@@ -259,20 +222,52 @@ static void shows_its_certificate(void **state)
     (void)state;
     struct bench b;
     bench_open(&b, "IP:127.0.0.1", -DAY, DAY);
-    struct transfer_tls tls = { .ca = b.ca.certificate_pem,
-                                .certificate = b.user.certificate_pem,
-                                .key = b.user.key_pem };
-    struct transfer_tls mixed = { .ca = b.ca.certificate_pem,
-                                  .certificate = b.user.certificate_pem,
-                                  .key = b.ca.key_pem };
-    struct transfer_tls none = { .ca = b.ca.certificate_pem };
+    struct trust tls = { .ca = b.ca.certificate_pem,
+                         .certificate = b.user.certificate_pem,
+                         .key = b.user.key_pem };
+    struct trust none = { .ca = b.ca.certificate_pem };
 
     assert_works(&b, &tls);
     assert_string_equal(b.client, "somebody");
-    assert_fails(&b, &mixed, "TLS failed: ");
     SSL_CTX_set_verify(b.context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                        NULL);
     assert_fails(&b, &none, "alert");
+    bench_close(&b);
+}
+
+/* A rotated certificate: what was connected with the old one is not used for the new. */
+static void keeps_the_connections_of_identities_apart(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, "IP:127.0.0.1", -DAY, DAY);
+    b.keeps = true;
+    struct issued other = issue("other user", "DNS:other", &b.ca, -DAY, DAY);
+    struct trust trust = { .ca = b.ca.certificate_pem,
+                           .certificate = b.user.certificate_pem,
+                           .key = b.user.key_pem };
+    struct tls_identity *first = identity_of(&trust);
+    struct tls_identity *same = identity_of(&trust);
+    trust.certificate = other.certificate_pem;
+    trust.key = other.key_pem;
+    struct tls_identity *second = identity_of(&trust);
+
+    assert_int_equal(get_with(&b, first)->result, OK);
+    assert_int_equal(get_with(&b, first)->result, OK);
+    assert_int_equal(b.connections, 1);
+    assert_string_equal(b.client, "somebody");
+    assert_int_equal(get_with(&b, second)->result, OK);
+    assert_int_equal(b.connections, 2);
+    assert_string_equal(b.client, "other user");
+    assert_int_equal(get_with(&b, first)->result, OK);
+    assert_string_equal(b.client, "somebody");
+    assert_int_equal(b.connections, 2);
+    assert_int_equal(get_with(&b, same)->result, OK);
+    assert_int_equal(b.connections, 3);
+    tls_identity_unref(first);
+    tls_identity_unref(same);
+    tls_identity_unref(second);
+    issued_finish(&other);
     bench_close(&b);
 }
 
@@ -283,6 +278,7 @@ int main(void)
         cmocka_unit_test(says_that_a_certificate_is_out_of_date),
         cmocka_unit_test(verifies_the_name_it_was_told),
         cmocka_unit_test(shows_its_certificate),
+        cmocka_unit_test(keeps_the_connections_of_identities_apart),
     };
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that are closed already */
     return cmocka_run_group_tests_name("net/transfer_tls", tests, NULL, NULL);

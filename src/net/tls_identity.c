@@ -1,0 +1,336 @@
+/* net/tls_identity.c - whom a cluster's connections trust, and what they show */
+#include "net/tls_identity_ssl.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <openssl/err.h>
+#include <openssl/x509v3.h>
+#include <stdio.h>
+#include <time.h>
+
+#include "base/own.h"
+#include "net/tls_pem.h"
+#include "net/tls_roots.h"
+
+struct tls_identity {
+    unsigned refs;
+    X509_STORE *trusted, *trusted_for_proxies;
+    STACK_OF(X509) * chain; /* leaf first; NULL: no certificate */
+    EVP_PKEY *key;
+    char *server_name; /* or NULL */
+    bool insecure;
+    char unique[32];
+};
+
+static X509_STORE *new_store(void)
+{
+    X509_STORE *store = X509_STORE_new();
+
+    if (!store)
+        abort(); /* out of memory */
+    X509_STORE_set_flags(store, X509_V_FLAG_PARTIAL_CHAIN);
+    return store;
+}
+
+static enum err read_trust(struct tls_identity *i, const struct tls_pem *ca,
+                           struct texts *warnings, struct diag *why)
+{
+    i->trusted = new_store();
+    if (ca->text)
+        return pem_read_authorities(ca, i->trusted, warnings, why);
+    if (!i->insecure)
+        tls_roots_add(i->trusted);
+    return OK;
+}
+
+static enum err read_certificate(struct tls_identity *i,
+                                 const struct tls_identity_settings *s, struct diag *why)
+{
+    if (!s->certificate.text)
+        return OK;
+    enum err e = pem_read_chain(&s->certificate, &i->chain, why);
+    if (e)
+        return e;
+    if (!s->key.text)
+        return diag_set(why, ERR_TLS, "%s: there is no key for it", s->certificate.name);
+    return pem_read_key(&s->key, sk_X509_value(i->chain, 0), &i->key, why);
+}
+
+/* What OpenSSL finds too weak, it refuses when it is used. */
+static enum err try_certificate(const struct tls_identity *i,
+                                const struct tls_identity_settings *s, struct diag *why)
+{
+    SSL_CTX *context = SSL_CTX_new(TLS_client_method());
+
+    if (!context)
+        abort(); /* out of memory */
+    bool ok = tls_identity_apply(i, context);
+    SSL_CTX_free(context);
+    return ok ? OK
+              : diag_set(why, ERR_TLS, "%s: cannot be used (%s)", s->certificate.name,
+                         tls_reason("no reason given"));
+}
+
+enum err tls_identity_create(const struct tls_identity_settings *s,
+                             struct tls_identity **ret, struct texts *warnings,
+                             struct diag *why)
+{
+    static unsigned long long last;
+    AUTO(tls_identity_unrefp) struct tls_identity *i = xcalloc(1, sizeof(*i));
+
+    i->refs = 1;
+    i->insecure = s->insecure;
+    i->server_name = xstrdup_or_null(s->server_name);
+    snprintf(i->unique, sizeof(i->unique), "identity-%llu", ++last);
+    enum err e = read_trust(i, &s->ca, warnings, why);
+    if (!e)
+        e = read_certificate(i, s, why);
+    if (!e && i->chain)
+        e = try_certificate(i, s, why);
+    if (!e)
+        *ret = TAKE(i);
+    return e;
+}
+
+struct tls_identity *tls_identity_ref(struct tls_identity *i)
+{
+    if (i)
+        i->refs++;
+    return i;
+}
+
+void tls_identity_unref(struct tls_identity *i)
+{
+    if (!i || --i->refs)
+        return;
+    X509_STORE_free(i->trusted);
+    X509_STORE_free(i->trusted_for_proxies);
+    sk_X509_pop_free(i->chain, X509_free);
+    EVP_PKEY_free(i->key);
+    free(i->server_name);
+    free(i);
+}
+
+char *tls_identity_name(const struct tls_identity *i, const char *host)
+{
+    const char *name = i->server_name ? i->server_name : host;
+    size_t len = strlen(name);
+
+    return xstrndup(name, len && name[len - 1] == '.' ? len - 1 : len);
+}
+
+long long tls_identity_expiry(const struct tls_identity *i)
+{
+    struct tm until;
+
+    if (!i->chain ||
+        !ASN1_TIME_to_tm(X509_get0_notAfter(sk_X509_value(i->chain, 0)), &until))
+        return 0;
+    return (long long)timegm(&until);
+}
+
+const char *tls_identity_key(const struct tls_identity *i)
+{
+    return i->unique;
+}
+
+bool tls_identity_insecure(const struct tls_identity *i)
+{
+    return i->insecure;
+}
+
+bool tls_is_address(const char *name)
+{
+    struct in6_addr room;
+    return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
+}
+
+/* An empty name would be taken as the request to verify none. */
+bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name)
+{
+    X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
+                                               X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+    if (tls_is_address(name))
+        return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
+    return name[0] && X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
+}
+
+/* Why a certificate was refused. */
+
+static int explain_index(bool of_context)
+{
+    static int context_index = -1, ssl_index = -1;
+
+    if (context_index < 0) {
+        context_index = SSL_CTX_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+        ssl_index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    }
+    assert(context_index >= 0 && ssl_index >= 0);
+    return of_context ? context_index : ssl_index;
+}
+
+void tls_explain_in_context(SSL_CTX *context, struct diag *why)
+{
+    SSL_CTX_set_ex_data(context, explain_index(true), why);
+}
+
+void tls_explain_in(SSL *ssl, struct diag *why)
+{
+    SSL_set_ex_data(ssl, explain_index(false), why);
+}
+
+static const char *date_of(const ASN1_TIME *time, char *out, size_t room)
+{
+    struct tm at;
+
+    if (!ASN1_TIME_to_tm(time, &at) || !strftime(out, room, "%Y-%m-%d %H:%M:%S UTC", &at))
+        snprintf(out, room, "an unreadable date");
+    return out;
+}
+
+static size_t put_name(char *out, size_t room, size_t used, const char *name, size_t len)
+{
+    int n = used + len + 2 < room ? snprintf(out + used, room - used, "%s%.*s",
+                                             used ? ", " : "", (int)len, name)
+                                  : 0;
+    return used + (size_t)(n > 0 ? n : 0);
+}
+
+static size_t put_address(char *out, size_t room, size_t used, const ASN1_STRING *address)
+{
+    char text[INET6_ADDRSTRLEN];
+    int len = ASN1_STRING_length(address);
+    int family = len == 4 ? AF_INET : AF_INET6;
+
+    if ((len != 4 && len != 16) ||
+        !inet_ntop(family, ASN1_STRING_get0_data(address), text, sizeof(text)))
+        return used;
+    return put_name(out, room, used, text, strlen(text));
+}
+
+/* The names a certificate is for, as many as there is room for. */
+static void list_names(const X509 *x, char *out, size_t room)
+{
+    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+    size_t used = 0;
+
+    out[0] = '\0';
+    for (int n = 0; n < sk_GENERAL_NAME_num(names); n++) {
+        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, n);
+        if (g->type == GEN_DNS)
+            used = put_name(out, room, used,
+                            (const char *)ASN1_STRING_get0_data(g->d.dNSName),
+                            (size_t)ASN1_STRING_length(g->d.dNSName));
+        else if (g->type == GEN_IPADD)
+            used = put_address(out, room, used, g->d.iPAddress);
+    }
+    GENERAL_NAMES_free(names);
+    text_make_printable(out, false);
+}
+
+static void explain_name(struct diag *why, X509_STORE_CTX *store)
+{
+    X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
+    const char *host = X509_VERIFY_PARAM_get0_host(param, 0);
+    char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(param);
+    const char *wanted = host ? host : address ? address : "";
+    char names[128];
+
+    list_names(X509_STORE_CTX_get_current_cert(store), names, sizeof(names));
+    diag_set(why, ERR_TLS, "is for another name (%s, not %s)",
+             names[0] ? names : "it has no subjectAltName", wanted);
+    OPENSSL_free(address);
+}
+
+static void explain(struct diag *why, X509_STORE_CTX *store)
+{
+    const X509 *x = X509_STORE_CTX_get_current_cert(store);
+    int error = X509_STORE_CTX_get_error(store);
+    char date[40];
+
+    switch (error) {
+    case X509_V_ERR_CERT_HAS_EXPIRED:
+        diag_set(why, ERR_TLS, "has expired (%s)",
+                 date_of(X509_get0_notAfter(x), date, sizeof(date)));
+        break;
+    case X509_V_ERR_CERT_NOT_YET_VALID:
+        diag_set(why, ERR_TLS,
+                 "is not valid yet (from %s; is this machine's clock right?)",
+                 date_of(X509_get0_notBefore(x), date, sizeof(date)));
+        break;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH:
+        explain_name(why, store);
+        break;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE:
+        diag_set(why, ERR_TLS, "is signed by an unknown authority");
+        break;
+    default:
+        diag_set(why, ERR_TLS, "is not accepted: %s",
+                 X509_verify_cert_error_string(error));
+    }
+}
+
+static int on_verify(int ok, X509_STORE_CTX *store)
+{
+    const SSL *ssl =
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    struct diag *why = SSL_get_ex_data(ssl, explain_index(false));
+
+    if (ok)
+        return ok;
+    if (!why)
+        why = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), explain_index(true));
+    if (why)
+        explain(why, store);
+    return 0;
+}
+
+/* Level 1 is what Go accepts: RSA from 1024 bits, no SHA-1. */
+#define SECURITY_LEVEL 1
+
+bool tls_identity_apply(const struct tls_identity *i, SSL_CTX *context)
+{
+    bool ok;
+
+    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
+    SSL_CTX_set1_cert_store(context, i->trusted);
+    SSL_CTX_set_verify(context, i->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                       on_verify);
+    if (!i->chain)
+        return true;
+    ok = SSL_CTX_use_certificate(context, sk_X509_value(i->chain, 0)) == 1;
+    for (int n = 1; ok && n < sk_X509_num(i->chain); n++)
+        ok = SSL_CTX_add1_chain_cert(context, sk_X509_value(i->chain, n)) == 1;
+    return ok && SSL_CTX_use_PrivateKey(context, i->key) == 1;
+}
+
+static void add_all(X509_STORE *into, X509_STORE *from)
+{
+    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(from);
+
+    for (int n = 0; n < sk_X509_OBJECT_num(objects); n++) {
+        X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, n));
+        if (x)
+            X509_STORE_add_cert(into, x);
+    }
+}
+
+void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
+{
+    struct tls_identity *own = (struct tls_identity *)(uintptr_t)i;
+
+    if (!own->trusted_for_proxies) { /* a cache: few identities meet a proxy with TLS */
+        own->trusted_for_proxies = new_store();
+        add_all(own->trusted_for_proxies, i->trusted);
+        tls_roots_add(own->trusted_for_proxies);
+    }
+    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
+    SSL_CTX_set1_cert_store(context, i->trusted_for_proxies);
+    SSL_CTX_set_verify(context, i->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
+                       on_verify);
+}

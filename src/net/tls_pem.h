@@ -1,0 +1,22 @@
+/* net/tls_pem.h - certificates and keys out of PEM text; private to net/
+ *
+ * Read block by block, as Go does: text around the blocks and blocks of other kinds are
+ * passed over.  Nothing ever asks for a password.
+ */
+#pragma once
+
+#include <openssl/ssl.h>
+
+#include "net/tls_identity.h"
+
+/* At least one, added to the store; what cannot be read of the others is a warning. */
+MUST_CHECK enum err pem_read_authorities(const struct tls_pem *pem, X509_STORE *into,
+                                         struct texts *warnings, struct diag *why);
+/* The first is the leaf; *ret is the caller's. */
+MUST_CHECK enum err pem_read_chain(const struct tls_pem *pem, STACK_OF(X509) * *ret,
+                                   struct diag *why);
+/* The key, which must be that of the leaf. */
+MUST_CHECK enum err pem_read_key(const struct tls_pem *pem, X509 *leaf, EVP_PKEY **ret,
+                                 struct diag *why);
+/* What "openssl" reports of its last error, or `otherwise`; the queue is empty then. */
+const char *tls_reason(const char *otherwise);

@@ -1,0 +1,9 @@
+/* net/tls_roots.h - the system's certificate authorities; private to net/ */
+#pragma once
+
+#include <openssl/x509.h>
+
+/* Those that Go, and so kubectl, would trust: of $SSL_CERT_FILE, else of the first bundle
+ * that exists where distributions put it; and all of the folders in $SSL_CERT_DIR, else
+ * those that are found by hash in the usual folders. */
+void tls_roots_add(X509_STORE *into);
