@@ -29,6 +29,7 @@
     X(ERR_UNAUTHORIZED,"not authenticated") \
     X(ERR_CREDENTIALS, "no credentials") \
     X(ERR_FORBIDDEN,   "not permitted") \
+    X(ERR_CLOSED,      "closed by this kube-tunnel's settings") \
     X(ERR_NOT_FOUND,   "not found") \
     X(ERR_GONE,        "no longer available") \
     X(ERR_THROTTLED,   "asked to slow down") \

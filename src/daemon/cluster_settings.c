@@ -57,6 +57,7 @@ struct cluster_settings cluster_settings_of(const struct config *c)
         .tunnels = tunnels_of(c),
         .upstream = { .idle_ms = c->idle_timeout_ms,
                       .prepare_second = c->prewarmed_tunnels > 0,
-                      .attempt_ms = c->dial_timeout_ms },
+                      .attempt_ms = c->dial_timeout_ms,
+                      .zone = c->cluster_domain },
     };
 }

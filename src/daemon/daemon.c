@@ -36,6 +36,7 @@
 #include "net/changes.h"
 #include "net/loop.h"
 #include "net/own_addresses.h"
+#include "serve/policy.h"
 #include "serve/serve.h"
 
 #define EXIT_FAILED 1
@@ -176,6 +177,12 @@ static bool listens(void *owner, const char *ip, uint16_t port)
            own_addresses_include(d->own_addresses, ip);
 }
 
+static bool opens(void *owner, struct str ns)
+{
+    const struct daemon *d = owner;
+    return policy_opens(d->config, ns);
+}
+
 static bool free_tunnel(void *owner, const char *pod_key)
 {
     const struct daemon *d = owner;
@@ -201,6 +208,8 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.upstream.own = own_pod(d->own_ns, d->own_name);
     d->settings.upstream.own.listens = listens;
     d->settings.upstream.own.owner = d;
+    d->settings.upstream.opens = opens;
+    d->settings.upstream.opens_owner = d;
     d->clusters = clusters_create(d->loop, &d->settings);
     enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
     return e ? e : clusters_add(d->clusters, target, why);

@@ -127,10 +127,9 @@ static enum err check_service(const struct route *r, const struct service *s,
                               struct diag *why)
 {
     if (s->kind == SERVICE_EXTERNAL)
-        return diag_set(
-            why, ERR_UNAVAILABLE,
-            "services \"%s\" is an ExternalName: it has no pods, ask %s itself", s->name,
-            s->external_name ? s->external_name : "its target");
+        return diag_set(why, ERR_UNAVAILABLE,
+                        "services \"%s\" is an ExternalName for %s: it has no endpoints",
+                        s->name, s->external_name ? s->external_name : "nothing");
     if (s->kind == SERVICE_NORMAL && !s->has_selector && s->endpoint_count == 0)
         return diag_set(
             why, ERR_UNAVAILABLE,

@@ -255,7 +255,7 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         break;
     case ERR_FORBIDDEN:
         refusal_detail(ret, "The API server does not permit the look-up.");
-        hint_grant(lease, o->ns, ret);
+        hint_grant(lease, lease->missing_ns[0] ? str_of(lease->missing_ns) : o->ns, ret);
         break;
     case ERR_UNAUTHORIZED:
         unauthorized_by_now(ret);
@@ -313,6 +313,8 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
 
     if (lease->result == ERR_NO_CONTEXT) {
         no_context(lease, ret);
+    } else if (lease->result == ERR_CLOSED) {
+        refusal_set(ret, 403, "Forbidden: %s", diag_text(&lease->why, lease->result));
     } else if (lease->result == ERR_UNAVAILABLE) {
         no_pod(lease, &o, ret);
     } else if (lease->result == ERR_UNSUPPORTED) {

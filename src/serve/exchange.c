@@ -210,6 +210,7 @@ static bool is_small(const struct config *c, const struct http1_head *head)
 static void lease(struct exchange *x)
 {
     const struct config *c = x->serve->config;
+    const struct rules rules = { c, x->serve->naming };
     const struct http1_head *head = &x->request;
     bool will_fit = head->framing == BODY_NONE ||
                     (head->framing == BODY_LENGTH && head->length <= c->replay_buffer);
@@ -222,6 +223,7 @@ static void lease(struct exchange *x)
                       x->attempts + 1 < DELIVERIES_MAX,
         .alone = !will_fit || head->upgrade,
         .small = is_small(c, head),
+        .same_ns = policy_is_of_neighbour(&rules, head, &x->target),
         .avoid = x->avoid,
         .pair = x->from->paired ? x->id.number : 0,
         .attempt = x->attempts,

@@ -90,6 +90,12 @@ static bool is_listed(const struct request *r, struct str page)
     return false;
 }
 
+static bool is_host_itself(const struct request *r, struct str host)
+{
+    return policy_is_loopback(host) ||
+           str_ieq(without_dot(host), without_dot(r->target->host));
+}
+
 /* `page`: an origin as browsers write it. */
 static bool is_own(const struct request *r, struct str page)
 {
@@ -99,9 +105,7 @@ static bool is_own(const struct request *r, struct str page)
         return true;
     if (!web_origin_parse(page, &o) || !web_origin_is_http(&o))
         return false;
-    return policy_is_loopback(o.host) ||
-           str_ieq(without_dot(o.host), without_dot(r->target->host)) ||
-           is_neighbour(r, o.host);
+    return is_host_itself(r, o.host) || is_neighbour(r, o.host);
 }
 
 /* The first Origin that is foreign, or any that is not, or NULL: there is none. */
@@ -329,4 +333,20 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
     if (e || target->route.name.kind == NAME_OWN)
         return e;
     return check_namespace(config, target->route.name.ns, why);
+}
+
+bool policy_is_of_neighbour(const struct rules *rules, const struct http1_head *head,
+                            const struct target *target)
+{
+    const struct request r = { rules->config, rules->naming, head, target };
+
+    for (size_t i = 0; i < head->count; i++) {
+        struct str page = head->fields[i].value;
+        struct web_origin o;
+        if (head->fields[i].id != FIELD_ORIGIN || is_listed(&r, page))
+            continue;
+        if (!web_origin_parse(page, &o) || !is_host_itself(&r, o.host))
+            return true;
+    }
+    return false;
 }

@@ -14,6 +14,11 @@ bool policy_is_loopback(struct str host);
 /* May requests reach this namespace? */
 bool policy_opens(const struct config *config, struct str ns);
 
+/* The request is of a web page that is neither listed, nor on loopback, nor on the host that
+ * it asks for: it is let in as of the same namespace, and reaches no other by it. */
+bool policy_is_of_neighbour(const struct rules *rules, const struct http1_head *head,
+                            const struct target *target);
+
 /* ERR_FORBIDDEN: *why says it all.  `target` is of this request, and valid. */
 MUST_CHECK enum err policy_check(const struct rules *rules, const struct http1_head *head,
                                  const struct target *target, struct refusal *why);

@@ -179,11 +179,11 @@ void serve_lease(struct serve *s, struct want *want, struct lease *lease,
 {
     struct str ns = want->route->name.ns;
 
-    enum err e = policy_opens(s->config, ns)
-                     ? clusters_find(s->clusters, want->route->name.cluster,
-                                     &lease->cluster, &lease->why)
-                     : diag_set(&lease->why, ERR_FORBIDDEN, "namespace %.*s is closed",
-                                STR_ARG(ns));
+    enum err e =
+        policy_opens(s->config, ns)
+            ? clusters_find(s->clusters, want->route->name.cluster, &lease->cluster,
+                            &lease->why)
+            : diag_set(&lease->why, ERR_CLOSED, "namespace %.*s is closed", STR_ARG(ns));
     if (!e) {
         want->id.cluster = lease->cluster->number;
         upstream_lease(lease->cluster->upstream, want, lease, wake);

@@ -19,7 +19,8 @@ struct load {
 struct balance {
     struct sched *sched;
     struct map loads; /* by pod UID */
-    size_t outliers;  /* loads with a refused_until: mostly 0, and then none is looked up */
+    size_t
+        outliers; /* loads with a refused_until: mostly 0, and then none is looked up */
     uint64_t turns;
 };
 

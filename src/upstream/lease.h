@@ -38,6 +38,7 @@ struct want {
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
     unsigned attempt;             /* how often this request was tried before: from the
                                      third time on with a pause, for the news to arrive */
+    bool same_ns;  /* of a web page: an ExternalName is not followed elsewhere */
     uint64_t pair; /* a connection that was paired with this one of the client's is taken
                       first; 0: there is none */
     uint64_t wait_until; /* sched ms: no waiting for better times after this */
@@ -64,7 +65,8 @@ struct lease {
      *   ERR_NO_PORT      why lists the declared ports
      *   ERR_OURSELVES    one of its endpoints is the pod we run in: answer it yourself
      *   ERR_LOOP         why says which endpoint leads back to our listener
-     *   ERR_FORBIDDEN    missing_verb/resource
+     *   ERR_FORBIDDEN    missing_verb/resource, in missing_ns
+     *   ERR_CLOSED       why says which namespace this request may not reach
      *   ERR_CANCELLED    the upstream is being drained
      *   ERR_TIMEOUT      the API server did not answer
      *   other            port-forward to `endpoint` failed: why is the API server's or
@@ -75,6 +77,7 @@ struct lease {
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;
+    char missing_ns[64];
 
     struct cluster
         *cluster; /* the user's own: the upstream that lends it is of this one */

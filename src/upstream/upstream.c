@@ -28,6 +28,7 @@
 #include "upstream/upstream.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
@@ -36,6 +37,7 @@
 #include "upstream/allowed.h"
 #include "upstream/at_once.h"
 #include "upstream/balance.h"
+#include "upstream/external.h"
 #include "upstream/loops.h"
 #include "upstream/pool.h"
 #include "upstream/successors.h"
@@ -62,6 +64,7 @@ struct leasing {
     struct timer retry;
     struct lookup lookup;
     struct opening opening;
+    struct external external; /* where ExternalNames have led */
     uint64_t held_at;
     uint64_t idle_ms;        /* of its connection, when it was taken */
     struct waiter waiter;    /* while it opens, and may take a connection instead */
@@ -88,6 +91,7 @@ struct upstream {
     size_t lease_count, spare_count;
     struct task *drained;
     struct allowed allowed;
+    char *found_zone; /* or NULL */
 };
 
 static struct metric metric_parked = {
@@ -105,7 +109,7 @@ static struct metric metric_leases = {
 
 static const struct route *route_of(const struct leasing *l)
 {
-    return l->want.route;
+    return l->external.route ? l->external.route : l->want.route;
 }
 
 static void ask(struct leasing *l, uint64_t max_age_ms)
@@ -144,6 +148,9 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 static enum lease_state fail(struct leasing *l, enum err e)
 {
     metric_add_for(&metric_leases, l->owner->settings.cluster, 2, 1);
+    if (l->external.route)
+        diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
+                    STR_ARG(l->want.route->name.service), l->external.route->name.text);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
     settle(l, LEASE_FAILED, e);
     return LEASE_FAILED;
@@ -310,6 +317,34 @@ static struct endpoint *choose_paired(const struct leasing *l, const struct choi
     return NULL;
 }
 
+static enum lease_state in_lookup(struct leasing *l);
+
+/* To what an ExternalName is another name of; the look-ups on the way are at most as many as
+ * external_follow allows. */
+static enum lease_state follow(struct leasing *l)
+{
+    const struct upstream *u = l->owner;
+    const struct external_rules rules = { .zone = u->settings.zone,
+                                          .found_zone = u->found_zone,
+                                          .opens = u->settings.opens,
+                                          .owner = u->settings.opens_owner };
+    enum err e = external_follow(&l->external, &rules, route_of(l), l->lookup.service,
+                                 l->want.same_ns, &l->lease->why);
+
+    if (e)
+        return fail(l, e);
+    log_debug(l->want.id, "external name",
+              LOG_S("leads_to", l->external.route->name.text));
+    ask(l, FRESH_MS);
+    return in_lookup(l);
+}
+
+static bool is_alias(const struct leasing *l)
+{
+    return l->lookup.service->kind == SERVICE_EXTERNAL &&
+           route_of(l)->name.kind == NAME_SERVICE;
+}
+
 static enum lease_state choose(struct leasing *l)
 {
     struct upstream *u = l->owner;
@@ -339,6 +374,16 @@ static bool may_pass(const struct leasing *l, enum err e)
     return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
 }
 
+static void note_missing(struct leasing *l, const char *verb, const char *resource)
+{
+    struct lease *lease = l->lease;
+
+    lease->missing_verb = verb;
+    lease->missing_resource = resource;
+    snprintf(lease->missing_ns, sizeof(lease->missing_ns), "%.*s",
+             STR_ARG(route_of(l)->name.ns));
+}
+
 static enum lease_state in_lookup(struct leasing *l)
 {
     const struct lookup *found = &l->lookup;
@@ -346,10 +391,9 @@ static enum lease_state in_lookup(struct leasing *l)
     if (found->result == ERR_AGAIN)
         return LEASE_LOOKUP;
     if (found->result == OK)
-        return choose(l);
+        return is_alias(l) ? follow(l) : choose(l);
     note_error(l, &found->error, false);
-    l->lease->missing_verb = found->missing_verb;
-    l->lease->missing_resource = found->missing_resource;
+    note_missing(l, found->missing_verb, found->missing_resource);
     return may_pass(l, found->result) ? park(l, found->result) : fail(l, found->result);
 }
 
@@ -357,6 +401,7 @@ static enum lease_state in_lookup(struct leasing *l)
 
 static enum lease_state look_again(struct leasing *l, uint64_t max_age_ms)
 {
+    external_finish(&l->external); /* it may lead elsewhere by now */
     ask(l, max_age_ms);
     return LEASE_LOOKUP;
 }
@@ -381,10 +426,8 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     bool missing = names_the_pod(l, error); /* and then it will not be chosen again */
 
     note_error(l, error, true);
-    if (e == ERR_FORBIDDEN) {
-        l->lease->missing_verb = "create";
-        l->lease->missing_resource = "pods/portforward";
-    }
+    if (e == ERR_FORBIDDEN)
+        note_missing(l, "create", "pods/portforward");
     if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
         return fail(l, e);
     if (missing)
@@ -544,6 +587,7 @@ static void leasing_put(struct leasing *l)
     stop_opening(l);
     endpoint_unref(TAKE(l->avoid));
     endpoint_unref(TAKE(l->second));
+    external_finish(&l->external);
     l->prewarm = false;
     list_remove(&l->node);
     u->lease_count--;
@@ -758,6 +802,12 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     return u;
 }
 
+void upstream_set_zone(struct upstream *u, const char *found)
+{
+    free(u->found_zone);
+    u->found_zone = xstrdup(found);
+}
+
 static void free_spares(struct upstream *u)
 {
     while (!list_empty(&u->spares)) {
@@ -812,5 +862,6 @@ void upstream_destroy(struct upstream *u)
     waiters_finish(&u->waiters);
     allowed_finish(&u->allowed);
     free_spares(u);
+    free(u->found_zone);
     free(u);
 }

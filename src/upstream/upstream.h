@@ -20,12 +20,17 @@ struct upstream_settings {
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
     uint16_t cluster;    /* its number, for logs and metrics */
-    struct own_pod own;  /* requests for its services are ours; zeroed outside a pod */
+    const char *zone;    /* the cluster's domain, borrowed */
+    bool (*opens)(void *owner, struct str ns); /* NULL: every namespace */
+    void *opens_owner;
+    struct own_pod own; /* requests for its services are ours; zeroed outside a pod */
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  struct tunnels *tunnels,
                                  const struct upstream_settings *settings);
+/* The domain that the cluster has besides settings.zone. */
+void upstream_set_zone(struct upstream *u, const char *found);
 /* Idle connections close at once, and leases that wait fail with ERR_CANCELLED; *done wakes
  * when no lease is left. */
 void upstream_drain(struct upstream *u, struct task *done);

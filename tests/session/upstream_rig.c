@@ -271,6 +271,7 @@ int rig_begin(void **state)
         .idle_ms = 90000,
         .attempt_ms = 10000,
         .prepare_second = true,
+        .zone = "cluster.local",
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0", .listens = listens },
     };
 

@@ -231,6 +231,79 @@ def test_pods_that_are_not_ready_where_the_service_publishes_them(start_both, tm
         assert tunnel.get("strict.names.svc").status == 503, rights
 
 
+# --- ExternalName ---
+
+ZONE = "names.svc.cluster.local"
+EXTERNALS = [
+    external("to-app", f"app.{ZONE}"), external("to-dot", f"APP.{ZONE}."),
+    external("to-ext", f"to-app.{ZONE}"), external("to-end", f"primary.db.{ZONE}"),
+    external("to-pod", "10-9-0-3.names.pod.cluster.local"), external("to-other", "web.other.svc.cluster.local"),
+    external("to-web", "example.org"), external("to-short", "app.names.svc"), external("to-nothing", f"nope.{ZONE}"),
+    external("to-itself", f"to-itself.{ZONE}"), external("round-1", f"round-2.{ZONE}"),
+    external("round-2", f"round-1.{ZONE}"), external("to-local", "app.names.localhost"),
+    *(external(f"long-{n}", f"long-{n + 1}.{ZONE}") for n in range(10)), external("long-10", f"app.{ZONE}"),
+]
+
+
+@pytest.fixture(scope="module")
+def externals(tmp_path_factory):
+    path = tmp_path_factory.mktemp("names") / "objects.json"
+    path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS + EXTERNALS}))
+    return path
+
+
+@pytest.fixture(params=("watch", "original"))
+def led(request, start_both, externals):
+    """Where services are watched, and where they are looked up."""
+    _, tunnel = start_both("--manifest", str(externals), "--rights", request.param, tunnel=("--wait", "0"))
+    return tunnel
+
+
+def test_external_names_that_lead_to_a_service_are_followed(led):
+    for name, pods in (("to-app", ("app-1", "app-2")), ("to-dot", ("app-1", "app-2")),
+                       ("to-ext", ("app-1", "app-2")), ("to-end", ("db-x7",)), ("long-3", ("app-1", "app-2"))):
+        for suffix in ("svc", "svc.cluster.local", "localhost"):
+            answer = led.get(f"{name}.names.{suffix}")
+            assert answer.pod in pods, (name, answer)
+    assert led.get("to-pod.names.svc:8080").pod == "free-1"
+    assert led.get("_web._tcp.to-app.names.svc").pod in ("app-1", "app-2")
+    assert led.get("to-other.names.svc").pod.startswith("web-5d8c")
+
+
+@pytest.mark.parametrize("name, words", (
+    ("to-web", ("ExternalName for example.org", "no full name of a service of this cluster", "ask example.org itself")),
+    ("to-short", ("app.names.svc, which is no full name",)),
+    ("to-local", ("app.names.localhost, which is no full name",)),
+    ("to-itself", ("names/to-itself leads back to names/to-itself", "a loop")),
+    ("round-1", ("names/round-1 leads back to names/round-1", "a loop")),
+    ("long-0", ("names/long-0 leads through more than 8 ExternalNames",)),
+    ("to-nothing", ("to-nothing is an ExternalName for nope.names.svc.cluster.local", '"nope" not found')),
+))
+def test_an_external_name_that_leads_nowhere_is_explained(led, name, words):
+    answer = led.get(f"{name}.names.svc")
+    assert answer.status in (404, 503) and answer.seconds < 2, answer
+    for word in words:
+        assert word in answer.text, answer
+
+
+def test_an_external_name_into_a_closed_namespace(start_both, externals):
+    _, tunnel = start_both("--manifest", str(externals), tunnel=("--deny-namespace", "other"))
+    answer = tunnel.get("to-other.names.svc")
+    assert answer.status == 403 and "namespace other is closed" in answer.text, answer
+    assert tunnel.get("to-app.names.svc").status == 200
+
+
+def test_web_pages_reach_no_other_namespace_by_an_external_name(start_both, externals):
+    _, tunnel = start_both("--manifest", str(externals))
+
+    def post(to, origin):
+        return tunnel.get(f"{to}.names.localhost", "/", "-X", "POST", "-H", f"Origin: {origin}").status
+    assert post("to-app", "http://app.names.localhost") == 200
+    assert post("to-other", "http://app.names.localhost") == 403
+    assert post("to-other", "http://to-other.names.localhost") == 200
+    assert post("to-other", "http://localhost:3000") == 200
+
+
 # --- aliases ---
 
 ALIASES = ("--alias", "front=app.names", "--alias", "first=db-x7.db.names,sock=app.names:echo",

@@ -164,7 +164,7 @@ static void refuses_a_service_without_pods_of_its_own(void **state)
 
     s.kind = SERVICE_EXTERNAL;
     s.external_name = (char *)"db.example.com";
-    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "ask db.example.com itself");
+    assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "ExternalName for db.example.com");
 
     s = web();
     s.has_selector = false;
