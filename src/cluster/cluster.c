@@ -39,6 +39,7 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     c->name = xstrdup(target->context);
     c->transfers = transfers_create(loop);
     c->api = api_create(loop, c->transfers, target);
+    api_set_cluster(c->api, number);
     api_limit(c->api, &settings->limits);
     enum err e = tunnels_create(loop, c->transfers, c->api, &tunnels, &c->tunnels, why);
     if (e)

@@ -38,6 +38,11 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
     return a;
 }
 
+void api_set_cluster(struct api *a, uint16_t cluster)
+{
+    a->cluster = cluster;
+}
+
 void api_limit(struct api *a, const struct api_limits *limits)
 {
     a->limits = *limits;

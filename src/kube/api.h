@@ -18,6 +18,8 @@ struct credentials;
 
 /* The target is taken over. */
 struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target);
+/* Its number, for the log: 0 by default. */
+void api_set_cluster(struct api *a, uint16_t cluster);
 void api_destroy(struct api *a);
 const struct kube_target *api_target(const struct api *a);
 /* What connections made from now on trust and show; NULL: plain http.  Borrowed until the

@@ -191,18 +191,20 @@ static void log_lost(struct api_watch *w)
     const char *why = diag_text(&e->why, e->code);
 
     if (e->code == ERR_FORBIDDEN) {
-        log_debug(NO_ID, "watch not permitted", LOG_S("path", w->path));
+        log_debug(CLUSTER_ID(w->api->cluster), "watch not permitted",
+                  LOG_S("path", w->path));
     } else if (e->code == ERR_CREDENTIALS) { /* which logs for itself */
-        log_debug(NO_ID, "watch waits for credentials", LOG_S("path", w->path));
+        log_debug(CLUSTER_ID(w->api->cluster), "watch waits for credentials",
+                  LOG_S("path", w->path));
     } else if (e->status == 0) {
         if (!w->api->unreachable)
-            log_warn(NO_ID, "API server lost, trying again",
+            log_warn(CLUSTER_ID(w->api->cluster), "API server lost, trying again",
                      LOG_S("server", w->api->target->server), LOG_S("why", why));
         w->api->unreachable = true;
     } else {
         if (!w->lost)
-            log_warn(NO_ID, "watch failed, trying again", LOG_S("path", w->path),
-                     LOG_S("why", why));
+            log_warn(CLUSTER_ID(w->api->cluster), "watch failed, trying again",
+                     LOG_S("path", w->path), LOG_S("why", why));
         w->lost = true;
     }
 }
@@ -245,9 +247,10 @@ static void note_live(struct api_watch *w)
     w->shown.error = (struct api_error){ .code = OK };
     w->well_since = w->task.sched->now;
     if (w->api->unreachable)
-        log_info(NO_ID, "API server back", LOG_S("server", w->api->target->server));
+        log_info(CLUSTER_ID(w->api->cluster), "API server back",
+                 LOG_S("server", w->api->target->server));
     if (w->lost)
-        log_info(NO_ID, "watch resumed", LOG_S("path", w->path));
+        log_info(CLUSTER_ID(w->api->cluster), "watch resumed", LOG_S("path", w->path));
     w->api->unreachable = w->lost = false;
     task_wake(w->wake);
 }
@@ -425,7 +428,8 @@ static bool was_only_cut_off(const struct api_watch *w)
 
 static enum watch_state watch_on(struct api_watch *w)
 {
-    log_debug(NO_ID, "watch cut off, watching on", LOG_S("path", w->path),
+    log_debug(CLUSTER_ID(w->api->cluster), "watch cut off, watching on",
+              LOG_S("path", w->path),
               LOG_S("why", diag_text(&w->reply.error.why, w->reply.error.code)));
     return begin_watch(w);
 }
@@ -472,7 +476,7 @@ static enum watch_state in_wait(struct api_watch *w)
 static void enter(struct api_watch *w, enum watch_state next)
 {
     if (next != w->state)
-        log_debug(NO_ID, "watch", LOG_S("path", w->path),
+        log_debug(CLUSTER_ID(w->api->cluster), "watch", LOG_S("path", w->path),
                   LOG_S("from", states[w->state].name), LOG_S("to", states[next].name));
     w->state = next;
 }
