@@ -63,14 +63,12 @@ static void on_healthz(struct admin *a, struct admin_page *ret)
 
 static void on_readyz(struct admin *a, struct admin_page *ret)
 {
-    struct api_error error = { 0 };
+    const struct cluster_status first = clusters_status(a->clusters, 0);
 
-    if (clusters_ready(a->clusters, &error))
+    if (first.ready)
         page(ret, 200, xstrdup("ok\n"));
-    else if (error.code)
-        page(ret, 503,
-             xasprintf("The cluster is not known yet: %s\n",
-                       diag_text(&error.why, error.code)));
+    else if (first.error.text[0])
+        page(ret, 503, xasprintf("The cluster is not known yet: %s\n", first.error.text));
     else
         page(ret, 503, xstrdup("The cluster is not known yet: still asking.\n"));
 }

@@ -14,7 +14,7 @@
 
 /* clang-format off */
 #define LOG_MODULES(X) \
-    X(ADMIN, admin) X(CATALOG, catalog) X(CLI, cli) X(CONFIG, config) X(DAEMON, daemon) \
+    X(ADMIN, admin) X(CATALOG, catalog) X(CLI, cli) X(CLUSTER, cluster) X(CONFIG, config) X(DAEMON, daemon) \
     X(KUBE, kube) X(LISTEN, listen) X(NET, net) X(PLAYGROUND, playground) X(RELAY, relay) \
     X(ROUTE, route) X(SERVE, serve) X(TUNNEL, tunnel) X(UPSTREAM, upstream)
 /* clang-format on */

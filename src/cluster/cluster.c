@@ -35,6 +35,7 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     struct upstream_settings upstream = settings->upstream;
 
     c->refs = 1;
+    list_init(&c->node);
     c->number = tunnels.cluster = upstream.cluster = number;
     c->name = xstrdup(target->context);
     c->transfers = transfers_create(loop);

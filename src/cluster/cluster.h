@@ -35,7 +35,8 @@ struct cluster {
     struct upstream *upstream;
 
     bool retired;
-    struct task *ended; /* private: of who retired it */
+    struct list_node node; /* the table's, while it is retired */
+    struct task *ended;    /* private: of who retired it */
 };
 
 /* One with one reference, which begins to watch at once.  The target is taken over, also on

@@ -2,37 +2,72 @@
  *
  * The one place that knows how many there are.  Everyone else is handed a cluster, or names
  * one by its label.
+ *
+ * A member is one context of the kubeconfig: those that --context names, all of them, or the
+ * current one.  One of them, the first, owns the names without a label and is connected at
+ * the start; the others are connected when a request is for them.  The kubeconfig is
+ * watched: cluster/reload.c.
  */
 #pragma once
 
+#include "base/texts.h"
 #include "cluster/cluster.h"
 
 struct clusters;
 
-/* No cluster yet.  The settings are borrowed and outlive it. */
-struct clusters *clusters_create(struct loop *loop,
-                                 const struct cluster_settings *settings);
+/* Which contexts; borrowed until the clusters are destroyed. */
+struct clusters_choice {
+    const char *kubeconfig;      /* --kubeconfig, or NULL */
+    const char *const *contexts; /* --context; "all" is every one */
+    size_t context_count;        /* 0: the current one */
+    const char *ns;              /* --namespace, or NULL */
+    struct str zone;             /* the clusters' domain */
+    bool offline;                /* only to know of them: nothing is connected */
+};
+
+/* Reads the kubeconfig and connects the first.  The settings are borrowed and outlive it.
+ * ERR_CONFIG and others: it cannot be read, or has no such context, or the only context
+ * cannot be used. */
+MUST_CHECK enum err clusters_create(struct loop *loop,
+                                    const struct cluster_settings *settings,
+                                    const struct clusters_choice *choice,
+                                    struct clusters **ret, struct diag *why);
 void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were returned */
 
-/* Connect the cluster that plain names belong to; the target is taken over. */
-MUST_CHECK enum err clusters_add(struct clusters *cs, struct kube_target *target,
-                                 struct diag *why);
-
-/* The cluster of this label, "" for that of plain names; *ret is a reference.
- * ERR_NO_CONTEXT: there is none, and *why says which there are. */
+/* The cluster of this label, "" for that of plain names; *ret is a reference.  Connects it,
+ * which does not wait for anything.
+ * ERR_NO_CONTEXT: there is none, and *why says which there are.
+ * else: the context cannot be used, and *why says what is wrong with it. */
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 
-/* That of plain names; borrowed. */
-const struct cluster *clusters_primary(const struct clusters *cs);
-/* Is it known?  See catalog_ready. */
-bool clusters_ready(const struct clusters *cs, struct api_error *ret_error);
+/* For status pages and messages; the texts are borrowed. */
+struct cluster_status {
+    const char *name, *label;
+    bool plain;        /* names without a label are its */
+    bool several;      /* there are others */
+    bool connected;    /* it was asked for */
+    bool ready;        /* what it has is known: catalog_ready */
+    struct diag error; /* of the last failure, when it cannot be reached or used; "" */
+    const struct kube_target *target; /* NULL: not connected */
+};
+
+/* Of one of them: the first is 0. */
+struct cluster_status clusters_status(const struct clusters *cs, size_t i);
+/* What it would be connected to; owned by the caller. */
+MUST_CHECK enum err clusters_target(const struct clusters *cs, size_t i,
+                                    struct kube_target **ret, struct diag *why);
+/* Of each, the first one first. */
+void clusters_each(const struct clusters *cs,
+                   void (*each)(void *owner, const struct cluster_status *), void *owner);
+size_t clusters_count(const struct clusters *cs);
 
 /* To all of them: upstream_unpair, upstream_trim, tunnels_doubt. */
 void clusters_unpair(struct clusters *cs, uint64_t pair);
 void clusters_trim(struct clusters *cs);
 void clusters_doubt(struct clusters *cs, const char *why);
 
-/* Close what is idle, and let the rest end.  *done wakes when clusters_idle may be true. */
+/* No new leases: close what is idle, and let the rest end.  *done wakes when clusters_idle
+ * may have become true. */
 void clusters_drain(struct clusters *cs, struct task *done);
-bool clusters_idle(const struct clusters *cs); /* no tunnel is left */
+bool clusters_idle(const struct clusters *cs); /* nothing is left of any */

@@ -5,7 +5,7 @@
  * reference, and a reload makes a new one.  The fields come from the table in
  * config/settings.h, for instance
  *
- *     uint64_t idle_timeout_ms;          const char *context;      (NULL: not set)
+ *     uint64_t idle_timeout_ms;          const char *kubeconfig;   (NULL: not set)
  *     struct listen_list listen;         enum carrier_choice carrier;
  *
  * Settings are checked here and nowhere else: who reads a field may rely on its limits.
@@ -55,6 +55,7 @@ struct alias_text_list {
 #define FIELD_BOOL(field)        bool field;
 #define FIELD_CARRIER(field)     enum carrier_choice field;
 #define FIELD_CLIENT_LIST(field) struct string_list field;
+#define FIELD_CONTEXT_LIST(field) struct string_list field;
 #define FIELD_COUNT(field)       uint32_t field;
 #define FIELD_DOMAIN(field)      const char *field;
 #define FIELD_DURATION(field)    uint64_t field;
@@ -69,7 +70,6 @@ struct alias_text_list {
 #define FIELD_ORIGIN_LIST(field) struct string_list field;
 #define FIELD_PORT(field)        uint16_t field;
 #define FIELD_SIZE(field)        uint64_t field;
-#define FIELD_STRING(field)      const char *field;
 #define FIELD_UPSTREAM(field)    enum upstream_choice field;
 /* clang-format on */
 

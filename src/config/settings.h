@@ -58,8 +58,8 @@
     \
     X(FILE, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \
       "Kubeconfig file instead of $KUBECONFIG or ~/.kube/config") \
-    X(STRING, context, "context", "", 0, 0, CLUSTER, \
-      "Context of the kubeconfig instead of its current one") \
+    X(CONTEXT_LIST, contexts, "context", "", 0, 1024, CLUSTER, \
+      "Contexts of the kubeconfig instead of its current one; repeatable") \
     X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
       "Namespace to serve where rights end there; list shows only this one") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \

@@ -276,7 +276,7 @@ static char *port_print(const struct setting *s, const void *field)
 
 /* Text. */
 
-static bool is_printable(struct str s)
+bool is_printable_text(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if ((unsigned char)s.at[i] < ' ' || s.at[i] == 0x7f)
@@ -288,7 +288,7 @@ static enum err string_parse(const struct setting *s, struct str text, void *fie
                              struct diag *why)
 {
     (void)s;
-    if (!is_printable(text))
+    if (!is_printable_text(text))
         return diag_set(why, ERR_CONFIG, "the value has control characters in it");
     *(char **)field = str_dup(text);
     return OK;
@@ -490,13 +490,6 @@ const struct setting_type type_FILE = {
     .print = string_print,
     .clear = string_clear,
     .size = FIELD_SIZE_OF(kubeconfig),
-};
-const struct setting_type type_STRING = {
-    .argument = "NAME",
-    .parse = string_parse,
-    .print = string_print,
-    .clear = string_clear,
-    .size = FIELD_SIZE_OF(context),
 };
 const struct setting_type type_LABEL = {
     .argument = "NAME",

@@ -26,12 +26,15 @@ struct setting_type {
  * a type, so each is declared by name. */
 extern const struct setting_type type_ALIAS_LIST, type_AUTO_BOOL, type_AUTO_COUNT,
     type_AUTO_DURATION, type_AUTO_SIZE, type_BOOL, type_CARRIER, type_CLIENT_LIST,
-    type_COUNT, type_DOMAIN, type_DURATION, type_EXPOSE_LIST, type_FILE, type_HOST_LIST,
-    type_LABEL, type_LABEL_LIST, type_LEVELS, type_LISTEN_LIST, type_LOG_FORMAT,
-    type_ORIGIN_LIST, type_PORT, type_SIZE, type_STRING, type_UPSTREAM;
+    type_CONTEXT_LIST, type_COUNT, type_DOMAIN, type_DURATION, type_EXPOSE_LIST,
+    type_FILE, type_HOST_LIST, type_LABEL, type_LABEL_LIST, type_LEVELS, type_LISTEN_LIST,
+    type_LOG_FORMAT, type_ORIGIN_LIST, type_PORT, type_SIZE, type_UPSTREAM;
 
 #define FIELD_SIZE_OF(field) sizeof(((struct config *)0)->field)
 #define EXPECTED_LABEL "a namespace: up to 63 of a-z, 0-9 and \"-\""
+
+/* Without control characters? */
+bool is_printable_text(struct str text);
 
 /* "..." is not `expected`: ERR_CONFIG.  Every complaint begins with the value; the caller
  * puts where it stood before it. */

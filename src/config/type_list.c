@@ -112,6 +112,22 @@ static enum err clients_parse(const struct setting *s, struct str text, void *fi
     return OK;
 }
 
+/* Any name: whether the kubeconfig has it is found out when that is read. */
+static enum err contexts_parse(const struct setting *s, struct str text, void *field,
+                               struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (!is_printable_text(text))
+        return diag_set(why, ERR_CONFIG, "the value has control characters in it");
+    if (!list_has(list, text))
+        string_add(list, text);
+    return OK;
+}
+
 static enum err hosts_parse(const struct setting *s, struct str text, void *field,
                             struct diag *why)
 {
@@ -292,6 +308,14 @@ const struct setting_type type_CLIENT_LIST = {
     .print = strings_print,
     .clear = strings_clear,
     .size = FIELD_SIZE_OF(clients),
+    .list = true,
+};
+const struct setting_type type_CONTEXT_LIST = {
+    .argument = "NAME|all",
+    .parse = contexts_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(contexts),
     .list = true,
 };
 const struct setting_type type_HOST_LIST = {

@@ -61,3 +61,15 @@ struct cluster_settings cluster_settings_of(const struct config *c)
                       .zone = c->cluster_domain },
     };
 }
+
+struct clusters_choice clusters_choice_of(const struct config *c, bool offline)
+{
+    return (struct clusters_choice){
+        .kubeconfig = c->kubeconfig,
+        .contexts = (const char *const *)c->contexts.at,
+        .context_count = c->contexts.count,
+        .ns = c->namespace,
+        .zone = str_of(c->cluster_domain),
+        .offline = offline,
+    };
+}

@@ -1,8 +1,11 @@
 /* daemon/cluster_settings.h - what the settings say about every cluster */
 #pragma once
 
-#include "cluster/cluster.h"
+#include "cluster/clusters.h"
 #include "config/config.h"
 
 /* All but tunnels.room and upstream.own, which are about this process. */
 struct cluster_settings cluster_settings_of(const struct config *c);
+
+/* Which contexts; borrowed from the config.  `offline`: only to know of them. */
+struct clusters_choice clusters_choice_of(const struct config *c, bool offline);

@@ -199,7 +199,7 @@ static void free_descriptor(void *owner)
 static enum err start_clusters(struct daemon *d, struct diag *why)
 {
     const struct config *c = d->config;
-    struct kube_target *target;
+    const struct clusters_choice choice = clusters_choice_of(c, false);
 
     /* Not the namespace that is served, which a setting may name. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
@@ -210,9 +210,7 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.upstream.own.owner = d;
     d->settings.upstream.opens = opens;
     d->settings.upstream.opens_owner = d;
-    d->clusters = clusters_create(d->loop, &d->settings);
-    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
-    return e ? e : clusters_add(d->clusters, target, why);
+    return clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
 }
 
 static void on_quiet(void *owner)
@@ -294,18 +292,28 @@ static void finish(struct daemon *d)
     free(d->own_ns);
 }
 
-static void say_started(const struct daemon *d)
+static void warn_insecure(void *owner, const struct cluster_status *s)
 {
-    const struct kube_target *target = api_target(clusters_primary(d->clusters)->api);
-
-    log_info(NO_ID, "started", LOG_S("version", VERSION),
-             LOG_S("context", target->context), LOG_S("server", target->host_header),
-             LOG_S("namespace", target->ns), LOG_I("pid", getpid()));
-    if (target->insecure)
+    (void)owner;
+    if (s->target && s->target->insecure)
         log_warn(NO_ID,
                  "insecure-skip-tls-verify: the API server is not verified, and whoever "
                  "answers in its place gets the credentials",
-                 LOG_S("context", target->context));
+                 LOG_S("context", s->name));
+}
+
+static void say_started(const struct daemon *d)
+{
+    const struct cluster_status first = clusters_status(d->clusters, 0);
+    const struct kube_target *target = first.target;
+
+    log_info(NO_ID, "started", LOG_S("version", VERSION), LOG_S("context", first.name),
+             LOG_S("server", target ? target->host_header : "none"),
+             LOG_S("namespace", target ? target->ns : ""), LOG_I("pid", getpid()));
+    if (first.several)
+        log_info(NO_ID, "several contexts", LOG_U("count", clusters_count(d->clusters)),
+                 LOG_S("plain_names", first.name));
+    clusters_each(d->clusters, warn_insecure, NULL);
     notify("READY=1");
 }
 

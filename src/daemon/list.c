@@ -12,7 +12,9 @@
 
 #include "base/own.h"
 #include "catalog/objects.h"
+#include "cluster/clusters.h"
 #include "config/config.h"
+#include "daemon/cluster_settings.h"
 #include "daemon/daemon.h"
 #include "daemon/listed.h"
 #include "daemon/names.h"
@@ -26,28 +28,36 @@
 
 #define EXIT_FAILED 1
 #define LIST_MS 30000
+#define AT_ONCE 16 /* clusters */
 #define HTTP_PORT 80
 #define PORTS_WIDTH                                                                      \
     40 /* in a pipe: the longest names are 253, ports could be thousands */
+
+/* One cluster that is asked. */
+struct listing_of {
+    struct listing *listing;
+    size_t number;                /* among the clusters */
+    struct cluster_status status; /* borrowed of them */
+    char *home;
+    struct transfers *transfers;
+    struct api *api;
+    struct api_call call;
+    struct task on_answer;
+    bool narrowed; /* only its home namespace may be listed */
+    bool done;
+    enum err result;
+    struct diag why;
+};
 
 struct listing {
     const struct config *config;
     uint16_t port; /* of a door, as it stands in a URL */
     struct loop *loop;
-    struct transfers *transfers;
-    struct api *api;
-    struct api_call call;
-    struct task on_answer;
+    struct clusters *clusters;
+    struct listing_of *sources;
+    size_t count, begun, running;
     struct listed services;
 };
-
-static void on_answer(struct task *t)
-{
-    struct listing *l = container_of(t, struct listing, on_answer);
-
-    if (l->call.result != ERR_AGAIN)
-        loop_stop(l->loop);
-}
 
 /* Those that can be reached. */
 static void copy_ports(const struct service_spec *s, struct listed_service *to)
@@ -69,14 +79,37 @@ static uint16_t door_port(const struct config *c)
     return c->port ? c->port : listen_default_port(in_pod());
 }
 
-static char *url(const struct listing *l, const char *host)
+static char *url(const struct listing *l, char *host) /* taken over */
 {
+    AUTO_FREE char *owned = host;
+
     if (l->port == HTTP_PORT || l->port == 0)
-        return xasprintf("http://%s/", host);
-    return xasprintf("http://%s:%u/", host, l->port);
+        return xasprintf("http://%s/", owned);
+    return xasprintf("http://%s:%u/", owned, l->port);
 }
 
-static void add_service(struct listing *l, const struct service_spec *s)
+/* Names without a label, or with the cluster's. */
+static void set_names(const struct listing_of *from, const struct service_spec *s,
+                      struct listed_service *row)
+{
+    const struct listing *l = from->listing;
+    const char *zone = l->config->cluster_domain, *label = from->status.label;
+    char *full, *local;
+
+    if (from->status.plain) {
+        full = xasprintf("%s.%s.svc.%s", s->name, s->ns, zone);
+        local = name_under_localhost(s->name, s->ns, str_of(zone));
+        row->short_name = xasprintf("%s.%s", s->name, s->ns);
+    } else {
+        full = xasprintf("%s.%s.svc.%s.k8s", s->name, s->ns, label);
+        local = xasprintf("%s.%s.%s.localhost", s->name, s->ns, label);
+        row->short_name = xstrdup(full);
+    }
+    row->local = url(l, local ? local : xstrdup(full));
+    row->full = url(l, full);
+}
+
+static void add_service(struct listing_of *from, const struct service_spec *s)
 {
     struct listed_service row = { 0 };
 
@@ -85,14 +118,15 @@ static void add_service(struct listing *l, const struct service_spec *s)
         free(row.ports);
         return;
     }
-    const char *zone = l->config->cluster_domain;
-    AUTO_FREE char *full_name = xasprintf("%s.%s.svc.%s", s->name, s->ns, zone);
-    AUTO_FREE char *local_name = name_under_localhost(s->name, s->ns, str_of(zone));
+    row.plain = from->status.plain;
     row.ns = xstrdup(s->ns);
     row.name = xstrdup(s->name);
-    row.full = url(l, full_name);
-    row.local = url(l, local_name ? local_name : full_name);
-    listed_add(&l->services, &row);
+    if (from->status.several) {
+        row.context = xstrdup(from->status.name);
+        row.cluster = xstrdup(from->status.label);
+    }
+    set_names(from, s, &row);
+    listed_add(&from->listing->services, &row);
 }
 
 static void spec_unrefp(struct service_spec **s)
@@ -102,68 +136,127 @@ static void spec_unrefp(struct service_spec **s)
 
 static void on_object(void *owner, json_t *object)
 {
-    struct listing *l = owner;
+    struct listing_of *from = owner;
     AUTO(spec_unrefp) struct service_spec *s = NULL;
 
     if (spec_parse(object, &s, NULL))
         return; /* not a service we could serve either */
     if (s->kind == SERVICE_NORMAL && s->selector &&
-        policy_opens(l->config, str_of(s->ns)))
-        add_service(l, s);
+        policy_opens(from->listing->config, str_of(s->ns)))
+        add_service(from, s);
 }
 
 /* List one namespace, or all when it is NULL. */
-static enum err ask(struct listing *l, const char *ns)
+static void ask(struct listing_of *s, const char *ns)
 {
     AUTO_FREE char *path = ns ? xasprintf("/api/v1/namespaces/%s/services", ns)
                               : xstrdup("/api/v1/services");
 
-    l->call =
-        (struct api_call){ .on_object = on_object, .owner = l, .wake = &l->on_answer };
-    api_list(l->api, &l->call, path, NULL, LIST_MS);
-    if (l->call.result == ERR_AGAIN)
-        loop_run(l->loop);
-    return l->call.result;
+    s->call =
+        (struct api_call){ .on_object = on_object, .owner = s, .wake = &s->on_answer };
+    api_list(s->api, &s->call, path, NULL, LIST_MS);
+    task_wake(&s->on_answer);
 }
 
-static enum err ask_all(struct listing *l)
+static enum err open_api(struct listing_of *s, struct diag *why)
 {
-    const char *chosen = l->config->namespace;
-    enum err e = ask(l, chosen);
+    struct listing *l = s->listing;
+    struct kube_target *target;
+    enum err e = clusters_target(l->clusters, s->number, &target, why);
 
-    if (e != ERR_FORBIDDEN || chosen)
+    if (e)
         return e;
-    const char *home = api_target(l->api)->ns;
-    api_call_finish(&l->call);
-    e = ask(l, home);
-    if (!e)
-        fprintf(stderr,
-                "kube-tunnel: services may not be listed in the whole cluster; these are "
-                "those of namespace %s (another one: -n)\n",
-                home);
-    return e;
+    s->home = xstrdup(target->ns);
+    s->transfers = transfers_create(l->loop);
+    s->api = api_create(l->loop, s->transfers, target);
+    return OK;
+}
+
+static void close_api(struct listing_of *s)
+{
+    api_call_finish(&s->call);
+    api_destroy(TAKE(s->api));
+    if (s->transfers)
+        transfers_destroy(TAKE(s->transfers));
+    free(TAKE(s->home));
+    task_cancel(&s->on_answer);
+}
+
+/* So many at a time, in their order. */
+static void begin_more(struct listing *l)
+{
+    while (l->running < AT_ONCE && l->begun < l->count) {
+        struct listing_of *s = &l->sources[l->begun++];
+        s->result = open_api(s, &s->why);
+        s->done = s->result != OK;
+        l->running += !s->done;
+        if (!s->done)
+            ask(s, l->config->namespace);
+    }
+    if (!l->running)
+        loop_stop(l->loop);
+}
+
+static void say_narrowed(const struct listing_of *s)
+{
+    fprintf(stderr,
+            "kube-tunnel: services may not be listed in the whole cluster%s%s; these are "
+            "those of namespace %s (another one: -n)\n",
+            s->status.several ? " of context " : "",
+            s->status.several ? s->status.name : "", s->home);
+}
+
+static void on_answer(struct task *t)
+{
+    struct listing_of *s = container_of(t, struct listing_of, on_answer);
+    struct listing *l = s->listing;
+
+    if (s->done || s->call.result == ERR_AGAIN)
+        return;
+    if (s->call.result == ERR_FORBIDDEN && !l->config->namespace && !s->narrowed) {
+        s->narrowed = true;
+        api_call_finish(&s->call);
+        ask(s, s->home);
+        return;
+    }
+    s->done = true;
+    s->result = s->call.result;
+    s->why = s->call.error.why;
+    if (!s->result && s->narrowed)
+        say_narrowed(s);
+    close_api(s);
+    l->running--;
+    begin_more(l);
 }
 
 static enum err open_listing(struct listing *l, struct diag *why)
 {
-    const struct config *c = l->config;
-    struct kube_target *target;
+    static const struct cluster_settings none; /* nothing is connected */
+    const struct clusters_choice choice = clusters_choice_of(l->config, true);
 
     l->loop = loop_create();
-    l->transfers = transfers_create(l->loop);
-    task_init(&l->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
-    enum err e = kube_target_load(c->kubeconfig, c->context, c->namespace, &target, why);
-    if (!e)
-        l->api = api_create(l->loop, l->transfers, target);
-    return e;
+    enum err e = clusters_create(l->loop, &none, &choice, &l->clusters, why);
+    if (e)
+        return e;
+    l->count = clusters_count(l->clusters);
+    l->services.several = l->count > 1;
+    l->sources = xcalloc(l->count, sizeof(*l->sources));
+    for (size_t i = 0; i < l->count; i++) {
+        struct listing_of *s = &l->sources[i];
+        s->listing = l;
+        s->number = i;
+        s->status = clusters_status(l->clusters, i);
+        task_init(&s->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
+    }
+    return OK;
 }
 
 static void close_listing(struct listing *l)
 {
-    api_call_finish(&l->call);
-    api_destroy(l->api);
-    transfers_destroy(l->transfers);
-    task_cancel(&l->on_answer);
+    for (size_t i = 0; i < l->count; i++)
+        close_api(&l->sources[i]);
+    free(l->sources);
+    clusters_destroy(l->clusters);
     listed_finish(&l->services);
     loop_destroy(l->loop);
 }
@@ -183,15 +276,15 @@ static struct listed_width line_width(enum list_output output)
 static void add_alias(struct listing *l, const struct alias *a,
                       const struct alias_text *text)
 {
-    AUTO_FREE char *host = xasprintf("%s.localhost", a->name);
     bool of_service = a->target.kind == NAME_SERVICE;
     struct listed_alias row = {
         .name = xstrdup(a->name),
-        .url = url(l, host),
+        .url = url(l, xasprintf("%s.localhost", a->name)),
         .target = xasprintf("%s%s%s", text->target, text->port ? ":" : "",
                             text->port ? text->port : ""),
         .service = of_service ? str_dup(a->target.service) : NULL,
         .ns = str_dup(a->target.ns),
+        .cluster = str_empty(a->target.cluster) ? NULL : str_dup(a->target.cluster),
     };
 
     listed_add_alias(&l->services, &row);
@@ -239,11 +332,12 @@ static void print_services(struct listing *l, enum list_output output)
 }
 
 /* In the words of the page that a client would get. */
-static void complain(enum err e, const struct diag *why)
+static void complain(const char *context, enum err e, const struct diag *why)
 {
     struct refusal r;
 
-    refusal_set(&r, 502, "%s", diag_text(why, e));
+    refusal_set(&r, 502, "%s%s%s%s", context ? "context " : "", context ? context : "",
+                context ? ": " : "", diag_text(why, e));
     if (e == ERR_UNAUTHORIZED)
         refusal_unauthorized(&r);
     fprintf(stderr, "kube-tunnel: %s\n", r.first);
@@ -251,20 +345,39 @@ static void complain(enum err e, const struct diag *why)
         fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
 }
 
+/* How many could not be listed. */
+static size_t complain_of_sources(const struct listing *l)
+{
+    size_t failed = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        const struct listing_of *s = &l->sources[i];
+        failed += s->result != OK;
+        if (s->result)
+            complain(s->status.several ? s->status.name : NULL, s->result, &s->why);
+    }
+    return failed;
+}
+
 int daemon_list(const struct config *config, enum list_output output)
 {
     struct listing l = { .config = config, .port = door_port(config) };
     struct diag why = { 0 };
+    size_t failed = 0;
 
     enum err e = open_listing(&l, &why);
     if (!e)
         e = add_aliases(&l, &why);
-    if (!e && (e = ask_all(&l)) != OK)
-        why = l.call.error.why;
-    if (e)
-        complain(e, &why);
-    else
-        print_services(&l, output);
+    if (e) {
+        complain(NULL, e, &why);
+    } else {
+        begin_more(&l);
+        if (l.running)
+            loop_run(l.loop);
+        failed = complain_of_sources(&l);
+        if (failed < l.count)
+            print_services(&l, output);
+    }
     close_listing(&l);
-    return e ? EXIT_FAILED : 0;
+    return e || failed ? EXIT_FAILED : 0;
 }

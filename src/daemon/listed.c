@@ -9,13 +9,20 @@
 #include "base/str.h"
 #include "daemon/table.h"
 
-#define PORTS_COLUMN 3
+#define PORTS_COLUMN 4
 
-static const char *const headings[] = {
-    "NAMESPACE", "SERVICE", "URL", "PORTS", "URL WHERE THE CLUSTER'S DNS IS", NULL
-};
+static const char *const headings[] = { "CLUSTER", "NAMESPACE",
+                                        "SERVICE", "URL",
+                                        "PORTS",   "URL WHERE THE CLUSTER'S DNS IS",
+                                        NULL };
 #define COLUMNS (ARRAY_LEN(headings) - 1)
-#define COLUMNS_LEAST 2 /* the names */
+#define COLUMNS_LEAST 3 /* the names */
+
+/* The first column there is. */
+static size_t begin(const struct listed *l)
+{
+    return l->several ? 0 : 1;
+}
 
 void listed_add(struct listed *l, const struct listed_service *s)
 {
@@ -38,6 +45,7 @@ static void aliases_finish(struct listed *l)
         free(a->target);
         free(a->service);
         free(a->ns);
+        free(a->cluster);
     }
     free(l->aliases);
 }
@@ -50,6 +58,9 @@ void listed_finish(struct listed *l)
         for (size_t p = 0; p < s->port_count; p++)
             free(s->ports[p].name);
         free(s->ports);
+        free(s->context);
+        free(s->cluster);
+        free(s->short_name);
         free(s->ns);
         free(s->name);
         free(s->local);
@@ -62,7 +73,10 @@ void listed_finish(struct listed *l)
 static int compare(const void *a, const void *b)
 {
     const struct listed_service *x = a, *y = b;
-    int order = strcmp(x->ns, y->ns);
+    int order = x->cluster && y->cluster ? strcmp(x->cluster, y->cluster) : 0;
+
+    if (!order)
+        order = strcmp(x->ns, y->ns);
     return order ? order : strcmp(x->name, y->name);
 }
 
@@ -133,7 +147,9 @@ static char *ports_within(const struct listed_service *s, size_t room, bool spac
 /* Of column c; borrowed, `ports` is what stands in its column. */
 static const char *cell(const struct listed_service *s, size_t c, const char *ports)
 {
-    const char *const cells[COLUMNS] = { s->ns, s->name, s->local, ports, s->full };
+    const char *const cells[COLUMNS] = {
+        s->cluster ? s->cluster : "", s->ns, s->name, s->local, ports, s->full
+    };
     return cells[c];
 }
 
@@ -160,9 +176,9 @@ static size_t column_width(const struct listed *l, size_t c, size_t room, bool s
 /* What a line of the first `columns` takes besides its ports. */
 static size_t names_width(const struct listed *l, size_t columns)
 {
-    size_t width = (columns - 1) * TABLE_GAP;
+    size_t width = (columns - begin(l) - 1) * TABLE_GAP;
 
-    for (size_t c = 0; c < columns; c++)
+    for (size_t c = begin(l); c < columns; c++)
         if (c != PORTS_COLUMN)
             width += column_width(l, c, 0, false);
     return width;
@@ -190,7 +206,7 @@ void listed_print_columns(const struct listed *l, const struct listed_width *wid
                           FILE *to)
 {
     size_t room, columns = choose_columns(l, width, &room);
-    struct table *t = table_create(headings, columns);
+    struct table *t = table_create(headings + begin(l), columns - begin(l));
 
     for (size_t i = 0; i < l->count; i++) {
         const struct listed_service *s = &l->at[i];
@@ -198,7 +214,7 @@ void listed_print_columns(const struct listed *l, const struct listed_width *wid
         const char *cells[COLUMNS];
         for (size_t c = 0; c < columns; c++)
             cells[c] = cell(s, c, ports);
-        table_add(t, cells);
+        table_add(t, cells + begin(l));
     }
     table_print(t, to);
     table_destroy(t);
@@ -228,7 +244,10 @@ static json_t *aliases_json(const struct listed *l, const struct listed_service 
 
     for (size_t i = 0; i < l->alias_count; i++) {
         const struct listed_alias *a = &l->aliases[i];
-        if (a->service && strcmp(a->service, s->name) == 0 && strcmp(a->ns, s->ns) == 0)
+        bool here =
+            a->cluster ? s->cluster && strcmp(a->cluster, s->cluster) == 0 : s->plain;
+        if (here && a->service && strcmp(a->service, s->name) == 0 &&
+            strcmp(a->ns, s->ns) == 0)
             json_array_append_new(urls, json_string(a->url));
     }
     return urls;
@@ -244,17 +263,25 @@ static json_t *ports_json(const struct listed_service *s)
     return ports;
 }
 
+static json_t *service_json(const struct listed *l, const struct listed_service *s)
+{
+    json_t *o = json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "namespace", s->ns, "name",
+                          s->name, "url", s->local, "clusterURL", s->full, "ports",
+                          ports_json(s), "aliases", aliases_json(l, s));
+
+    if (s->cluster) {
+        json_object_set_new(o, "context", json_string(s->context));
+        json_object_set_new(o, "cluster", json_string(s->cluster));
+    }
+    return o;
+}
+
 void listed_print_json(const struct listed *l, FILE *to)
 {
     json_t *all = json_array();
 
-    for (size_t i = 0; i < l->count; i++) {
-        const struct listed_service *s = &l->at[i];
-        json_array_append_new(
-            all, json_pack("{s:s,s:s,s:s,s:s,s:o,s:o}", "namespace", s->ns, "name",
-                           s->name, "url", s->local, "clusterURL", s->full, "ports",
-                           ports_json(s), "aliases", aliases_json(l, s)));
-    }
+    for (size_t i = 0; i < l->count; i++)
+        json_array_append_new(all, service_json(l, &l->at[i]));
     json_dumpf(all, to, JSON_INDENT(2) | JSON_ENSURE_ASCII);
     fputc('\n', to);
     json_decref(all);
@@ -263,7 +290,7 @@ void listed_print_json(const struct listed *l, FILE *to)
 void listed_print_names(const struct listed *l, FILE *to)
 {
     for (size_t i = 0; i < l->count; i++) {
-        AUTO_FREE char *name = xasprintf("%s.%s", l->at[i].name, l->at[i].ns);
+        AUTO_FREE char *name = xstrdup(l->at[i].short_name);
         text_make_printable(name, false);
         fprintf(to, "%s\n", name);
     }

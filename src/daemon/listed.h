@@ -16,7 +16,10 @@ struct listed_port {
 };
 
 struct listed_service {
+    char *context, *cluster; /* and its label; NULL: there is one only */
     char *ns, *name;
+    bool plain;         /* names without a label are of its cluster */
+    char *short_name;   /* for programs: SERVICE.NAMESPACE where that is enough */
     char *local, *full; /* URLs: under .localhost, and by the full name */
     struct listed_port *ports;
     size_t port_count; /* not 0 */
@@ -26,9 +29,12 @@ struct listed_service {
 struct listed_alias {
     char *name, *url, *target; /* "front", "http://front.localhost/", "web.shop:80" */
     char *service, *ns;        /* that it leads to, or a pod; service: NULL */
+    char *cluster;             /* its label; NULL: that of plain names */
 };
 
+/* `several`: a column says of which cluster each one is. */
 struct listed {
+    bool several;
     struct listed_service *at;
     size_t count;
     struct listed_alias *aliases; /* in the order of the settings */
@@ -39,7 +45,7 @@ struct listed {
 void listed_add(struct listed *l, const struct listed_service *s);
 void listed_add_alias(struct listed *l, const struct listed_alias *a); /* likewise */
 void listed_finish(struct listed *l); /* a zeroed struct is accepted */
-/* By namespace and name; before anything is printed. */
+/* By cluster, namespace and name; before anything is printed. */
 void listed_sort(struct listed *l);
 
 /* How wide columns may be. */
@@ -54,4 +60,4 @@ void listed_print_columns(const struct listed *l, const struct listed_width *wid
 /* A table of their own; nothing where there are none. */
 void listed_print_aliases(const struct listed *l, FILE *to);
 void listed_print_json(const struct listed *l, FILE *to);
-void listed_print_names(const struct listed *l, FILE *to); /* SERVICE.NAMESPACE */
+void listed_print_names(const struct listed *l, FILE *to); /* short_name */

@@ -105,6 +105,9 @@ MUST_CHECK enum err kubeconfig_load(const char *chosen, struct kubeconfig **ret,
 
 void kubeconfig_log_warnings(const struct kubeconfig *kc);
 
+/* The files that make it up, those that do not exist included; *ret is zeroed before. */
+void kubeconfig_paths(const char *chosen, struct texts *ret);
+
 /* Read one file's text; path is for messages and for `file`.
  * ERR_CONFIG or ERR_LIMIT with "path:line: what". */
 MUST_CHECK enum err kubeconfig_parse(struct str text, const char *path,

@@ -30,36 +30,54 @@ static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,
     return OK;
 }
 
-/* $KUBECONFIG: a list, missing files skipped.  A file named twice adds nothing new. */
-static enum err add_list(struct kubeconfig *kc, const char *list, struct diag *why)
+static const char *variable(const char *name)
 {
-    struct str rest = str_of(list);
-    enum err e = OK;
+    const char *value = getenv(name);
+    return value && *value ? value : NULL;
+}
 
-    while (!e && !str_empty(rest)) {
+static char *home_path(void)
+{
+    const char *home = getenv("HOME");
+    return xasprintf("%s/.kube/config", home ? home : "");
+}
+
+/* $KUBECONFIG is a list.  A file named twice adds nothing new. */
+void kubeconfig_paths(const char *chosen, struct texts *ret)
+{
+    const char *list = chosen ? NULL : variable("KUBECONFIG");
+    struct str rest = str_of(list);
+
+    if (!list)
+        texts_add(ret, chosen ? xstrdup(chosen) : home_path());
+    while (!str_empty(rest)) {
         struct str entry;
         rest = str_cut(rest, ':', &entry);
-        AUTO_FREE char *path = str_dup(entry);
         if (!str_empty(entry))
-            e = add_file(kc, path, true, why);
+            texts_add(ret, str_dup(entry));
     }
-    return e;
+}
+
+static char *origin_of(const char *chosen)
+{
+    const char *list = variable("KUBECONFIG");
+
+    if (chosen)
+        return xstrdup(chosen);
+    return list ? xasprintf("$KUBECONFIG (%s)", list) : home_path();
 }
 
 static enum err add_files(struct kubeconfig *kc, const char *chosen, struct diag *why)
 {
-    const char *list = getenv("KUBECONFIG"), *home = getenv("HOME");
+    struct texts paths = { 0 };
+    enum err e = OK;
 
-    if (chosen) {
-        kc->origin = xstrdup(chosen);
-        return add_file(kc, chosen, false, why);
-    }
-    if (list && *list) {
-        kc->origin = xasprintf("$KUBECONFIG (%s)", list);
-        return add_list(kc, list, why);
-    }
-    kc->origin = xasprintf("%s/.kube/config", home ? home : "");
-    return add_file(kc, kc->origin, true, why);
+    kc->origin = origin_of(chosen);
+    kubeconfig_paths(chosen, &paths);
+    for (size_t i = 0; !e && i < paths.count; i++)
+        e = add_file(kc, paths.at[i], !chosen, why);
+    texts_finish(&paths);
+    return e;
 }
 
 enum err kubeconfig_load(const char *chosen, struct kubeconfig **ret, struct diag *why)

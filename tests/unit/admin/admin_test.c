@@ -15,14 +15,15 @@
 static bool ready;
 static const char *trouble;
 
-bool clusters_ready(const struct clusters *c, struct api_error *ret_error)
+struct cluster_status clusters_status(const struct clusters *c, size_t i)
 {
+    struct cluster_status s = { .ready = ready };
+
     (void)c;
-    if (!ready && trouble) {
-        ret_error->code = ERR_CONNECT;
-        diag_set(&ret_error->why, ERR_CONNECT, "%s", trouble);
-    }
-    return ready;
+    (void)i;
+    if (!ready && trouble)
+        diag_set(&s.error, ERR_CONNECT, "%s", trouble);
+    return s;
 }
 
 static struct admin_page ask(const char *method, const char *path)
