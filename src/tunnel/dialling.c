@@ -75,6 +75,7 @@ static void dial(struct pod *p, bool shared)
     struct tunnel *t = tunnel_create(&ts->origin, p, id, shared);
 
     list_append(&p->tunnels, &t->in_pod);
+    list_append(&p->with_room, &t->in_room);
     count_dial(p, +1);
     p->coming += tunnel_carries(t);
     p->coming_own += !shared;

@@ -4,7 +4,7 @@
 
 static struct tunnel *find_available(struct pod *p, bool shared_only)
 {
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+    list_for_each (t, &p->with_room, struct tunnel, in_room)
         if ((t->share || !shared_only) && tunnel_available(t))
             return t;
     return NULL;
@@ -12,7 +12,7 @@ static struct tunnel *find_available(struct pod *p, bool shared_only)
 
 static struct tunnel *find_joinable(struct pod *p)
 {
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+    list_for_each (t, &p->with_room, struct tunnel, in_room)
         if (tunnel_joinable(t))
             return t;
     return NULL;
@@ -20,7 +20,7 @@ static struct tunnel *find_joinable(struct pod *p)
 
 static struct tunnel *find_own(struct pod *p)
 {
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+    list_for_each (t, &p->with_room, struct tunnel, in_room)
         if (!t->share && tunnel_available(t))
             return t;
     return NULL;
@@ -28,7 +28,7 @@ static struct tunnel *find_own(struct pod *p)
 
 static struct tunnel *find_with_company(struct pod *p)
 {
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+    list_for_each (t, &p->with_room, struct tunnel, in_room)
         if (coalesce_may_join(t))
             return t;
     return NULL;
@@ -36,7 +36,7 @@ static struct tunnel *find_with_company(struct pod *p)
 
 static struct tunnel *make_own(struct pod *p)
 {
-    list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
+    list_for_each (t, &p->with_room, struct tunnel, in_room) {
         if (!coalesce_may_separate(t))
             continue;
         coalesce_separate(t);

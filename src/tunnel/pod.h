@@ -23,26 +23,27 @@ struct dial_failures {
 struct pod {
     struct tunnels *owner;
     char *uid, *ns, *name;
-    char *key;                /* as an endpoint's */
-    struct node *node;        /* a reference */
-    struct list_node lacking; /* in the node's list of this name, or in none */
-    struct list_node ahead;   /* the same */
-    struct list_node full;    /* in shortage's list of this name, or in none */
-    char *label;              /* "ns/name", for the log */
-    bool gone;                /* deleted or replaced */
-    struct list_node tunnels; /* the one used last comes first */
-    struct list_node waiting; /* struct opening, oldest first */
-    uint32_t waiters;         /* how many */
-    uint32_t waiting_alone;   /* of these, the ones that want a tunnel to themselves */
-    uint32_t dialling;        /* tunnels not open yet */
-    uint32_t coming;          /* connections that those will be able to carry */
-    uint32_t count;           /* tunnels */
-    uint32_t own;             /* of these, the ones that carry one connection each */
-    uint32_t coming_own;      /* ... and are not open yet */
-    uint32_t open;            /* connections that the open, good ones can carry */
-    uint32_t lent;            /* connections in use */
-    uint32_t lent_alone;      /* of these, the ones that wanted a tunnel to themselves */
-    uint32_t small_run;       /* exchanges in a row that were small */
+    char *key;                  /* as an endpoint's */
+    struct node *node;          /* a reference */
+    struct list_node lacking;   /* in the node's list of this name, or in none */
+    struct list_node ahead;     /* the same */
+    struct list_node full;      /* in shortage's list of this name, or in none */
+    char *label;                /* "ns/name", for the log */
+    bool gone;                  /* deleted or replaced */
+    struct list_node tunnels;   /* the one used last comes first */
+    struct list_node with_room; /* of these, the ones with a free worker; same order */
+    struct list_node waiting;   /* struct opening, oldest first */
+    uint32_t waiters;           /* how many */
+    uint32_t waiting_alone;     /* of these, the ones that want a tunnel to themselves */
+    uint32_t dialling;          /* tunnels not open yet */
+    uint32_t coming;            /* connections that those will be able to carry */
+    uint32_t count;             /* tunnels */
+    uint32_t own;               /* of these, the ones that carry one connection each */
+    uint32_t coming_own;        /* ... and are not open yet */
+    uint32_t open;              /* connections that the open, good ones can carry */
+    uint32_t lent;              /* connections in use */
+    uint32_t lent_alone; /* of these, the ones that wanted a tunnel to themselves */
+    uint32_t small_run;  /* exchanges in a row that were small */
     struct ports ports;
     bool prewarms; /* wants some beside the one it has */
     struct demand demand;

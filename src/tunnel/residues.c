@@ -9,11 +9,24 @@
 #define PROBE_MS 2000 /* five PINGs must be back after this */
 #define GATHER_MS 20  /* a probe of a shared tunnel waits for more to prove */
 
+/* Thousands of tunnels may be full: room is looked for only in those with a free worker. */
+static void list_by_room(struct tunnel *t)
+{
+    bool has_room = residues_find_free(t) >= 0;
+
+    if (has_room == !list_empty(&t->in_room))
+        return;
+    list_remove(&t->in_room);
+    if (has_room)
+        list_prepend(&t->pod->with_room, &t->in_room);
+}
+
 static void turn_residues(struct tunnel *t, enum residue from, enum residue to)
 {
     for (int r = 0; r < WORKERS; r++)
         if (t->residues[r] == from)
             t->residues[r] = to;
+    list_by_room(t);
 }
 
 static int count_residues(const struct tunnel *t, enum residue wanted)
@@ -118,6 +131,7 @@ void residues_take(struct tunnel *t, uint32_t data_id)
 {
     t->residues[data_id % WORKERS] = RESIDUE_BUSY;
     t->residue_pair[data_id % WORKERS] = data_id;
+    list_by_room(t);
 }
 
 bool residues_are_dead(const struct tunnel *t)

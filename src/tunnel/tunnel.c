@@ -492,6 +492,7 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     t->next_ping = 1;
     t->started_at = sched->now;
     list_init(&t->in_pod);
+    list_init(&t->in_room);
     list_init(&t->pairs);
     list_init(&t->left);
     timer_init(&t->deadline, sched, on_deadline);
@@ -518,6 +519,7 @@ void tunnel_destroy(struct tunnel *t)
     task_cancel(&t->step);
     task_cancel(&t->flush);
     list_remove(&t->in_pod);
+    list_remove(&t->in_room);
     share_destroy(t->share);
     free(t);
 }

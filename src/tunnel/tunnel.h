@@ -54,8 +54,9 @@ enum residue {
 
 struct tunnel {
     const struct tunnel_origin *origin;
-    struct pod *pod;         /* borrowed: it outlives its tunnels */
-    struct list_node in_pod; /* by the pod's list */
+    struct pod *pod;          /* borrowed: it outlives its tunnels */
+    struct list_node in_pod;  /* by the pod's list */
+    struct list_node in_room; /* in the pod's list, while a worker is free */
     struct log_id id;
     enum tunnel_state state;
     struct timer deadline; /* of CONNECT and UPGRADE; then of a probe */

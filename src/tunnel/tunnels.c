@@ -96,6 +96,7 @@ static struct pod *pod_get(struct tunnels *ts, const struct endpoint *e)
     list_init(&p->ahead);
     list_init(&p->full);
     list_init(&p->tunnels);
+    list_init(&p->with_room);
     list_init(&p->waiting);
     map_set(&ts->pods, str_of(p->key), p);
     return p;
@@ -147,6 +148,8 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
 {
     list_remove(&t->in_pod);
     list_prepend(&p->tunnels, &t->in_pod);
+    list_remove(&t->in_room);
+    list_prepend(&p->with_room, &t->in_room);
     o->stream = tunnel_connect(t, o);
     o->tunnel = t->id;
     o->result = OK;
