@@ -247,3 +247,11 @@ uint64_t str_hash(struct str s)
 {
     return str_hash_seeded(s, 0);
 }
+
+size_t str_append(char *room, size_t size, size_t len, struct str s)
+{
+    size_t n = s.len < size - len ? s.len : size - len;
+
+    memcpy(room + len, s.at, n);
+    return len + n;
+}

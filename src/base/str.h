@@ -70,6 +70,10 @@ bool str_is_control(struct str sequence);
  * '?', white space a blank.  `lines`: line feeds stay. */
 void text_make_printable(char *text, bool lines);
 
+/* Put s behind the first `len` bytes of room, as much as fits in `size`, unterminated; the
+ * new length.  For keys that are made several times for each request. */
+size_t str_append(char *room, size_t size, size_t len, struct str s);
+
 /* An owned, terminated copy. */
 char *str_dup(struct str s);
 /* The same in every process, so that replicas agree. */

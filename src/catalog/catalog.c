@@ -1,8 +1,6 @@
 /* catalog/catalog.c - the records, who is subscribed to them, and which pods they hold */
 #include "catalog/catalog.h"
 
-#include <stdio.h>
-
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/record.h"
@@ -27,9 +25,9 @@ static struct str record_key(enum what what, struct str ns, struct str name,
         [WHAT_POD] = "//",
         [WHAT_DEPLOYMENT] = "///",
     };
-    int n = snprintf(room, KEY_ROOM, "%.*s%s%.*s", STR_ARG(ns), separators[what],
-                     STR_ARG(name));
-    return (struct str){ room, n < KEY_ROOM ? (size_t)n : KEY_ROOM - 1 };
+    size_t len = str_append(room, KEY_ROOM, 0, ns);
+    len = str_append(room, KEY_ROOM, len, str_of(separators[what]));
+    return (struct str){ room, str_append(room, KEY_ROOM, len, name) };
 }
 
 static void record_destroy(struct record *r)

@@ -1,7 +1,5 @@
 #include "upstream/pool.h"
 
-#include <stdio.h>
-
 #define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
 #include "base/map.h"
@@ -56,8 +54,12 @@ static struct metric metric_idle = {
 
 struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM])
 {
-    int n = snprintf(room, POOL_KEY_ROOM, "%s:%u", e->key, port);
-    size_t len = n < POOL_KEY_ROOM ? (size_t)n : POOL_KEY_ROOM - 1;
+    char digits[] = { ':', '0', '0', '0', '0', '0' };
+
+    for (size_t i = sizeof(digits); port; port /= 10)
+        digits[--i] = (char)('0' + port % 10);
+    size_t len = str_append(room, POOL_KEY_ROOM, 0, str_of(e->key));
+    len = str_append(room, POOL_KEY_ROOM, len, (struct str){ digits, sizeof(digits) });
     return (struct str){ room, len };
 }
 

@@ -179,6 +179,18 @@ static void copies_are_terminated(void **state)
     assert_non_null(str_of(NULL).at);
 }
 
+static void appends_no_more_than_fits(void **state)
+{
+    char room[] = "........";
+
+    (void)state;
+    size_t len = str_append(room, 5, 0, STR("abc"));
+    assert_int_equal(len, 3);
+    assert_int_equal(str_append(room, 5, len, STR("defg")), 5);
+    assert_int_equal(str_append(room, 5, 5, STR("h")), 5);
+    assert_string_equal(room, "abcde...");
+}
+
 static void hashes_tell_texts_apart(void **state)
 {
     (void)state;
@@ -250,6 +262,7 @@ int main(void)
         cmocka_unit_test(reads_decimal_numbers_up_to_a_maximum),
         cmocka_unit_test(reads_durations_with_units),
         cmocka_unit_test(copies_are_terminated),
+        cmocka_unit_test(appends_no_more_than_fits),
         cmocka_unit_test(hashes_tell_texts_apart),
         cmocka_unit_test(controls_of_terminals_are_replaced),
         cmocka_unit_test(every_byte_reaches_the_low_bits_of_a_hash),
