@@ -364,6 +364,22 @@ static enum err token(struct cluster *c, const struct command_line *l, struct di
     return e;
 }
 
+static enum err accept_token(struct cluster *c, const struct command_line *l,
+                             struct diag *why)
+{
+    (void)why;
+    faults_set_token(&c->faults, l->words[1], true);
+    return OK;
+}
+
+static enum err revoke_token(struct cluster *c, const struct command_line *l,
+                             struct diag *why)
+{
+    (void)why;
+    faults_set_token(&c->faults, l->words[1], false);
+    return OK;
+}
+
 static enum err no_spdy(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     return take_switch(l->words[1], &c->faults.no_spdy, why);
@@ -473,6 +489,8 @@ static const struct command {
     { "deny",           3, "VERB RESOURCE",  "403, whatever the rights",     deny },
     { "allow",          3, "VERB RESOURCE",  "take that back",               allow },
     { "token",          2, "on|off",         "off: it has expired, 401",     token },
+    { "accept",         2, "TOKEN",          "it is good, too",              accept_token },
+    { "revoke",         2, "TOKEN",          "take that back",               revoke_token },
     { "stale",          2, "on|off",         "slices do not follow pods",    stale },
     { "forget",         1, "",               "old revisions are gone: 410",  forget },
     { "restart",        2, "MS",             "away for so long",             restart },

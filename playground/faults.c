@@ -13,6 +13,7 @@ void faults_init(struct faults *f)
     *f = (struct faults){ .cut_ms = CUT_MS };
     list_init(&f->targets);
     list_init(&f->denied);
+    list_init(&f->tokens);
 }
 
 static void remove_rule(struct rule *r)
@@ -28,6 +29,8 @@ void faults_finish(struct faults *f)
         remove_rule(t);
     list_for_each (d, &f->denied, struct rule, node)
         remove_rule(d);
+    list_for_each (k, &f->tokens, struct rule, node)
+        remove_rule(k);
 }
 
 static struct rule *find(const struct list_node *list, struct str text)
@@ -71,4 +74,14 @@ bool faults_denied(const struct faults *f, struct str verb, struct str resource)
 {
     AUTO_FREE char *rule = xasprintf("%.*s %.*s", STR_ARG(verb), STR_ARG(resource));
     return !list_empty(&f->denied) && find(&f->denied, str_of(rule));
+}
+
+void faults_set_token(struct faults *f, struct str token, bool good)
+{
+    set(&f->tokens, token, good ? POD_REFUSES : POD_WELL);
+}
+
+bool faults_accept_token(const struct faults *f, struct str token)
+{
+    return find(&f->tokens, token) != NULL;
 }

@@ -26,7 +26,7 @@ struct faults {
     uint32_t cut_ms; /* how long an answer may go on after a FIN */
     uint32_t
         verdict_ms; /* how long the error stream is silent after the data stream's end */
-    struct list_node targets, denied;
+    struct list_node targets, denied, tokens;
 };
 
 #define CUT_MS 1000 /* containerd's */
@@ -37,6 +37,10 @@ void faults_finish(struct faults *f); /* frees; faults_init makes all well again
 /* target is "namespace/pod:port". */
 void faults_set_target(struct faults *f, struct str target, enum pod_fault fault);
 enum pod_fault faults_of_target(const struct faults *f, struct str target);
+
+/* Tokens that are good beside that of the user, which may have expired. */
+void faults_set_token(struct faults *f, struct str token, bool good);
+bool faults_accept_token(const struct faults *f, struct str token);
 
 /* rule is "verb resource", for instance "create pods/portforward". */
 void faults_deny(struct faults *f, struct str rule, bool denied);

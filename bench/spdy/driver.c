@@ -244,7 +244,7 @@ static enum err open_stream(struct tunnel *t, int fd)
 static enum err send_upgrade(struct tunnel *t)
 {
     const struct driver_goal *g = t->driver->goal;
-    struct credentials *credentials = credentials_create(t->driver->loop, g->target);
+    struct credentials *credentials = credentials_create(t->driver->loop, g->target, NULL);
     struct credentials_want want = { 0 };
     struct credential *user = NULL;
     struct diag why;

@@ -39,7 +39,7 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     c->number = tunnels.cluster = upstream.cluster = number;
     c->name = xstrdup(target->context);
     c->transfers = transfers_create(loop);
-    c->api = api_create(loop, c->transfers, target);
+    c->api = api_create(loop, c->transfers, target, settings->plugins);
     api_set_cluster(c->api, number);
     api_limit(c->api, &settings->limits);
     enum err e = tunnels_create(loop, c->transfers, c->api, &tunnels, &c->tunnels, why);

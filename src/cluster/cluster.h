@@ -21,6 +21,7 @@ struct cluster_settings {
     struct api_limits limits;
     struct tunnel_settings tunnels;
     struct upstream_settings upstream;
+    struct exec_plugins *plugins; /* shared by all clusters */
 };
 
 struct cluster {

@@ -72,6 +72,8 @@
       "Objects that one list or watch of the API server may bring") \
     X(SIZE, max_objects_size, "max-objects-size", "256MiB", MIB, 64 * 1024 * MIB, CLUSTER, \
       "The same in bytes of JSON") \
+    X(DURATION, plugin_timeout_ms, "plugin-timeout", "60s", 100, MS_HOUR, CLUSTER, \
+      "An exec plugin may run this long; at the terminal at least 5m") \
     X(COUNT, lookup_rate, "lookup-rate", "50", 1, 100000, CLUSTER, \
       "Calls to the API server a second, on average; more wait") \
     X(COUNT, lookup_burst, "lookup-burst", "100", 1, 100000, CLUSTER, \

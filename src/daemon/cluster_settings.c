@@ -6,8 +6,9 @@
 #define DIALS_PER_NODE_MAX 8
 #define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
 
-#define CALL_MS 10000 /* one question to the API server */
-#define KEEP_MS 3000  /* how long its answer is good, where we may not watch */
+#define CALL_MS 10000               /* one question to the API server */
+#define TERMINAL_MS (5 * 60 * 1000) /* a person types, or fetches a token from a drawer */
+#define KEEP_MS 3000 /* how long its answer is good, where we may not watch */
 
 static const enum tunnel_carrier carriers[] = {
     [CARRIER_AUTO] = TUNNEL_CARRIER_AUTO,
@@ -72,4 +73,12 @@ struct clusters_choice clusters_choice_of(const struct config *c, bool offline)
         .zone = str_of(c->cluster_domain),
         .offline = offline,
     };
+}
+
+struct exec_settings exec_settings_of(const struct config *c)
+{
+    uint64_t ms = c->plugin_timeout_ms;
+
+    return (struct exec_settings){ .run_ms = ms,
+                                   .terminal_ms = ms > TERMINAL_MS ? ms : TERMINAL_MS };
 }

@@ -3,9 +3,12 @@
 
 #include "cluster/clusters.h"
 #include "config/config.h"
+#include "kube/exec_plugin.h"
 
-/* All but tunnels.room and upstream.own, which are about this process. */
+/* All but tunnels.room, upstream.own and plugins, which are about this process. */
 struct cluster_settings cluster_settings_of(const struct config *c);
 
 /* Which contexts; borrowed from the config.  `offline`: only to know of them. */
 struct clusters_choice clusters_choice_of(const struct config *c, bool offline);
+
+struct exec_settings exec_settings_of(const struct config *c);

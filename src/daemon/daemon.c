@@ -203,7 +203,9 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
 
     /* Not the namespace that is served, which a setting may name. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
+    const struct exec_settings exec = exec_settings_of(c);
     d->settings = cluster_settings_of(c);
+    d->settings.plugins = exec_plugins_create(d->loop, &exec);
     d->settings.tunnels.room = (struct tunnel_room){ free_tunnel, free_descriptor, d };
     d->settings.upstream.own = own_pod(d->own_ns, d->own_name);
     d->settings.upstream.own.listens = listens;
@@ -275,6 +277,7 @@ static void finish(struct daemon *d)
     serve_destroy(d->serve);
     admin_destroy(d->admin);
     clusters_destroy(d->clusters);
+    exec_plugins_destroy(d->settings.plugins);
     memory_destroy(d->memory);
     own_addresses_destroy(d->own_addresses);
     changes_close(d->changes);

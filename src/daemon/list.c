@@ -20,6 +20,8 @@
 #include "daemon/names.h"
 #include "daemon/process.h"
 #include "kube/api.h"
+#include "kube/credentials.h"
+#include "kube/exec_plugin.h"
 #include "listen/listen.h"
 #include "net/loop.h"
 #include "route/name.h"
@@ -43,7 +45,9 @@ struct listing_of {
     struct api *api;
     struct api_call call;
     struct task on_answer;
-    bool narrowed; /* only its home namespace may be listed */
+    struct credentials_want want;
+    bool authenticated; /* it has credentials */
+    bool narrowed;      /* only its home namespace may be listed */
     bool done;
     enum err result;
     struct diag why;
@@ -53,6 +57,7 @@ struct listing {
     const struct config *config;
     uint16_t port; /* of a door, as it stands in a URL */
     struct loop *loop;
+    struct exec_plugins *plugins;
     struct clusters *clusters;
     struct listing_of *sources;
     size_t count, begun, running;
@@ -168,13 +173,14 @@ static enum err open_api(struct listing_of *s, struct diag *why)
         return e;
     s->home = xstrdup(target->ns);
     s->transfers = transfers_create(l->loop);
-    s->api = api_create(l->loop, s->transfers, target);
+    s->api = api_create(l->loop, s->transfers, target, l->plugins);
     return OK;
 }
 
 static void close_api(struct listing_of *s)
 {
     api_call_finish(&s->call);
+    credentials_leave(&s->want);
     api_destroy(TAKE(s->api));
     if (s->transfers)
         transfers_destroy(TAKE(s->transfers));
@@ -190,8 +196,7 @@ static void begin_more(struct listing *l)
         s->result = open_api(s, &s->why);
         s->done = s->result != OK;
         l->running += !s->done;
-        if (!s->done)
-            ask(s, l->config->namespace);
+        task_wake(&s->on_answer);
     }
     if (!l->running)
         loop_stop(l->loop);
@@ -206,27 +211,57 @@ static void say_narrowed(const struct listing_of *s)
             s->status.several ? s->status.name : "", s->home);
 }
 
+static void conclude(struct listing_of *s, enum err e, const struct diag *why)
+{
+    struct listing *l = s->listing;
+
+    s->done = true;
+    s->result = e;
+    s->why = *why;
+    if (!e && s->narrowed)
+        say_narrowed(s);
+    close_api(s);
+    l->running--;
+    begin_more(l);
+}
+
+/* A plugin may take its time, and ask at the terminal: that is not the list's. */
+static void authenticate(struct listing_of *s)
+{
+    struct credential *credential = NULL;
+    struct diag why = { "" };
+    enum err e = credentials_get(api_credentials(s->api), &s->want, &credential, &why);
+
+    credential_unref(credential);
+    if (e == ERR_AGAIN)
+        return;
+    s->authenticated = true;
+    if (e)
+        conclude(s, e, &why);
+    else
+        ask(s, s->listing->config->namespace);
+}
+
 static void on_answer(struct task *t)
 {
     struct listing_of *s = container_of(t, struct listing_of, on_answer);
-    struct listing *l = s->listing;
 
-    if (s->done || s->call.result == ERR_AGAIN)
+    if (s->done)
         return;
-    if (s->call.result == ERR_FORBIDDEN && !l->config->namespace && !s->narrowed) {
+    if (!s->authenticated) {
+        authenticate(s);
+        return;
+    }
+    if (s->call.result == ERR_AGAIN)
+        return;
+    if (s->call.result == ERR_FORBIDDEN && !s->listing->config->namespace &&
+        !s->narrowed) {
         s->narrowed = true;
         api_call_finish(&s->call);
         ask(s, s->home);
         return;
     }
-    s->done = true;
-    s->result = s->call.result;
-    s->why = s->call.error.why;
-    if (!s->result && s->narrowed)
-        say_narrowed(s);
-    close_api(s);
-    l->running--;
-    begin_more(l);
+    conclude(s, s->call.result, &s->call.error.why);
 }
 
 static enum err open_listing(struct listing *l, struct diag *why)
@@ -234,7 +269,10 @@ static enum err open_listing(struct listing *l, struct diag *why)
     static const struct cluster_settings none; /* nothing is connected */
     const struct clusters_choice choice = clusters_choice_of(l->config, true);
 
+    const struct exec_settings exec = exec_settings_of(l->config);
+
     l->loop = loop_create();
+    l->plugins = exec_plugins_create(l->loop, &exec);
     enum err e = clusters_create(l->loop, &none, &choice, &l->clusters, why);
     if (e)
         return e;
@@ -247,6 +285,7 @@ static enum err open_listing(struct listing *l, struct diag *why)
         s->number = i;
         s->status = clusters_status(l->clusters, i);
         task_init(&s->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
+        s->want.wake = &s->on_answer;
     }
     return OK;
 }
@@ -256,6 +295,7 @@ static void close_listing(struct listing *l)
     for (size_t i = 0; i < l->count; i++)
         close_api(&l->sources[i]);
     free(l->sources);
+    exec_plugins_destroy(l->plugins);
     clusters_destroy(l->clusters);
     listed_finish(&l->services);
     loop_destroy(l->loop);
@@ -340,6 +380,8 @@ static void complain(const char *context, enum err e, const struct diag *why)
                 context ? ": " : "", diag_text(why, e));
     if (e == ERR_UNAUTHORIZED)
         refusal_unauthorized(&r);
+    if (e == ERR_CREDENTIALS)
+        refusal_credentials(&r);
     fprintf(stderr, "kube-tunnel: %s\n", r.first);
     if (r.detail[0])
         fprintf(stderr, "%s\n%s\n", r.detail, r.hint);

@@ -21,14 +21,15 @@
 
 static void on_turn(struct timer *t);
 
-struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target)
+struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target,
+                       struct exec_plugins *plugins)
 {
     struct api *a = xcalloc(1, sizeof(*a));
 
     a->loop = l;
     a->transfers = t;
     a->target = target;
-    a->credentials = credentials_create(l, target);
+    a->credentials = credentials_create(l, target, plugins);
     list_init(&a->waiting);
     timer_init(&a->turn, loop_sched(l), on_turn);
     api_limit(a, &(struct api_limits){ .objects = OBJECTS_MAX,

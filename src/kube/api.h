@@ -15,9 +15,11 @@
 
 struct api;
 struct credentials;
+struct exec_plugins;
 
-/* The target is taken over. */
-struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target);
+/* The target is taken over; the plugins are borrowed, NULL where its user has none. */
+struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target,
+                       struct exec_plugins *plugins);
 /* Its number, for the log: 0 by default. */
 void api_set_cluster(struct api *a, uint16_t cluster);
 void api_destroy(struct api *a);

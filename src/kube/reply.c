@@ -130,12 +130,14 @@ void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char
                 const char *path, const char *body, uint64_t timeout_ms,
                 struct task *wake)
 {
-    *r = (struct reply){ .api = a, .mode = mode, .wake = wake };
+    *r = (struct reply){ .api = a,
+                         .mode = mode,
+                         .wake = wake,
+                         .want = { .wake = wake, .background = r->want.background } };
     r->method = xstrdup(method);
     r->path = xstrdup(path);
     r->body = xstrdup_or_null(body);
     r->deadline = timeout_ms ? now_of(r) + timeout_ms : 0;
-    r->want.wake = wake;
     timer_init(&r->late, loop_sched(a->loop), on_late);
     if (begin(r))
         task_wake(wake);

@@ -34,7 +34,7 @@ struct reply {
     uint64_t deadline; /* 0: none */
     struct task *wake;
 
-    struct credentials_want want;
+    struct credentials_want want;  /* its `background` is set before, and kept */
     struct credential *credential; /* it was sent with this one; NULL: not sent yet */
     struct timer late;             /* at the deadline, while it waits for one */
     struct transfer *transfer;     /* NULL: not open */

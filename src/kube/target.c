@@ -1,9 +1,8 @@
 /* kube/target.c - choose a context and turn it into plain values
  *
  * The rules are client-go's, checks included: what kubectl refuses is refused here, with
- * the line that says it.  Three things it accepts are refused as well, because going on
- * without them would act as somebody else: exec plugins, auth providers and
- * impersonation.
+ * the line that says it.  An auth provider that is not supported is refused, too, because
+ * going on without it would act as somebody else.
  */
 #include "kube/target.h"
 
@@ -12,8 +11,10 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "kube/exec_plugin.h"
 #include "kube/file.h"
 #include "kube/file_reader.h"
+#include "kube/impersonation.h"
 #include "kube/kubeconfig.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
@@ -162,26 +163,19 @@ static enum err check_user(const struct kc_user *u, struct diag *why)
             return diag_set(why, ERR_CONFIG, "blanks in the token");
     if (u->exec && u->auth_provider)
         return diag_set(why, ERR_CONFIG, "exec and auth-provider exclude each other");
-    if (u->as || u->as_uid || u->as_groups.count || u->as_extra.count)
-        return diag_set(
-            why, ERR_CONFIG,
-            "it impersonates someone (as, as-groups, ...), which this version "
-            "does not do yet; use a context without");
-    return OK;
+    enum err e = u->exec ? exec_plugin_check(u->exec, false, why) : OK;
+    return e ? e : impersonation_check(u, why);
 }
 
-/* The place of the plugins: a user with credentials of its own never needs one. */
-static enum err run_plugin(const struct kc_user *u, struct diag *why)
+/* A user with credentials of its own needs no plugin. */
+static enum err set_source(struct kube_target *t, const struct kc_user *u,
+                           struct diag *why)
 {
     if (u->token || u->token_file || u->username || u->password || has_certificate(u))
         return OK;
+    t->source = u->exec ? SOURCE_EXEC : SOURCE_NONE;
     if (u->exec)
-        return diag_set(
-            why, ERR_CONFIG,
-            "it uses an exec plugin (%s), which this version does not run yet: "
-            "use a service account's token (kubectl create token) or a client "
-            "certificate instead",
-            u->exec->command ? u->exec->command : "");
+        return exec_plugin_check(u->exec, true, why);
     if (u->auth_provider)
         return diag_set(why, ERR_CONFIG,
                         "it uses the auth-provider \"%s\", which this version does not "
@@ -216,9 +210,10 @@ static enum err set_user(struct kube_target *t, const struct kc_user *u, struct 
     enum err e = check_user(u, why);
 
     t->user = kc_user_copy(u);
-    if (!e)
-        e = run_plugin(u, why);
     if (e || !t->tls)
+        return e;
+    e = set_source(t, u, why);
+    if (e)
         return e;
     t->token = xstrdup_or_null(u->token);
     t->username = xstrdup_or_null(u->username);

@@ -13,6 +13,9 @@
 #include "kube/kubeconfig.h"
 #include "net/tls_identity.h"
 
+/* Where credentials come from that are not written in the kubeconfig. */
+enum credential_source { SOURCE_NONE, SOURCE_EXEC };
+
 struct kube_target {
     char
         *server; /* as configured, without a trailing slash: "https://1.2.3.4:6443/k8s" */
@@ -30,6 +33,8 @@ struct kube_target {
     char *proxy;           /* or NULL: environment's; "" none */
 
     char *token, *token_file, *username, *password; /* or NULL */
+    enum credential_source
+        source; /* none where one of these, or a certificate, is there */
 
     /* Copies of the entries all that came from, file and line included; NULL for a service
      * account, and `user` NULL for a context whose user is not defined. */

@@ -393,3 +393,8 @@ void process_close(struct process *p)
         uv_timer_start(&p->reap, on_reap, REAP_MS, 0);
     free_if_unused(p);
 }
+
+bool process_has_terminal(void)
+{
+    return isatty(STDIN_FILENO) && tcgetpgrp(STDIN_FILENO) == getpgrp();
+}

@@ -43,3 +43,6 @@ void process_stop(struct process *p);
 
 /* Kills the group if the program runs, at once, and waits for nothing; NULL accepted. */
 void process_close(struct process *p);
+
+/* Are we in the foreground of a terminal, which is our standard input? */
+bool process_has_terminal(void);

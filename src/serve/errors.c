@@ -176,6 +176,22 @@ static void unauthorized_by_now(struct refusal *r)
                     "kubeconfig when it starts, and only a token file after that.");
 }
 
+void refusal_credentials(struct refusal *r)
+{
+    refusal_detail(r, "kube-tunnel has no valid credentials for the cluster.");
+    refusal_hint(r,
+                 "Once they are renewed (log in again with the tool that issues them), "
+                 "requests work again: nothing has to be started anew.");
+}
+
+/* In front of any dial or look-up, so the pod and the service do not matter. */
+static void no_credentials(const struct lease *lease, struct refusal *ret)
+{
+    refusal_set(ret, 502, "No credentials for the cluster: %s",
+                diag_text(&lease->why, lease->result));
+    refusal_credentials(ret);
+}
+
 static void explain_dial(const struct lease *lease, struct refusal *ret)
 {
     bool unreachable = is_unreachable(lease->result);
@@ -319,6 +335,8 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
         no_pod(lease, &o, ret);
     } else if (lease->result == ERR_UNSUPPORTED) {
         not_tcp(lease, &o, ret);
+    } else if (lease->result == ERR_CREDENTIALS) {
+        no_credentials(lease, ret);
     } else if (lease->dialling) {
         failed_dial(lease, ret);
     } else {

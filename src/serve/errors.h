@@ -33,6 +33,8 @@ void refusal_from_stream(const struct lease *lease, int status, const char *reas
                          struct refusal *ret);
 /* What to say of a 401 of the API server: detail and hint. */
 void refusal_unauthorized(struct refusal *r);
+/* The same where there are no credentials to show it. */
+void refusal_credentials(struct refusal *r);
 /* The host is not one of ours. */
 void refusal_invalid_host(struct str host, const char *problem, const char *zone,
                           struct refusal *ret);

@@ -460,6 +460,11 @@ static void on_check(struct timer *timer)
     timer_set(&ts->check, ts->settings.check_ms);
 }
 
+bool tunnels_lack_credentials(const struct tunnels *ts, struct diag *why)
+{
+    return credentials_are_missing(api_credentials(ts->origin.api), why);
+}
+
 static void doubt_in(struct pod *p, uint64_t unused)
 {
     (void)unused;

@@ -127,6 +127,9 @@ uint32_t tunnels_to(struct tunnels *t, const char *pod_key);
  * until tunnels to it were idle too long. */
 void tunnels_prewarm(struct tunnels *t, const char *pod_key);
 
+/* Does every dial wait for credentials, or fail for the lack of them?  *why says which. */
+bool tunnels_lack_credentials(const struct tunnels *t, struct diag *why);
+
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */
 void tunnels_doubt(struct tunnels *t, const char *why);

@@ -527,6 +527,8 @@ static enum err note_late(struct leasing *l)
     struct api_error trouble = { .code = OK };
     bool looking_up = l->state == LEASE_LOOKUP;
 
+    if (tunnels_lack_credentials(l->owner->tunnels, &l->lease->why))
+        return ERR_CREDENTIALS;
     if (looking_up && !catalog_ready(l->owner->catalog, &trouble) && trouble.code) {
         note_error(l, &trouble, false);
         return trouble.code;

@@ -234,7 +234,7 @@ static struct api *make_api(void)
 
     t->server = xstrdup("http://api.test");
     t->prefix = xstrdup("");
-    return api_create(loop, NULL, t);
+    return api_create(loop, NULL, t, NULL);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

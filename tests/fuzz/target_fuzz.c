@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "kube/credentials.h"
+#include "kube/exec_plugin.h"
 #include "kube/file.h"
 #include "kube/file_reader.h"
 #include "kube/target.h"
@@ -118,12 +119,17 @@ static void check_credential(struct credentials *c, const struct kube_target *t)
 static void check_credentials(const struct kube_target *t)
 {
     static struct loop *loop;
+    static struct exec_plugins *plugins;
 
-    if (!loop)
+    if (!loop) {
         loop = loop_create();
-    struct credentials *c = credentials_create(loop, t);
-    check_credential(c, t);
-    check_credential(c, t);
+        plugins = exec_plugins_create(loop, &(struct exec_settings){ 0 });
+    }
+    struct credentials *c = credentials_create(loop, t, plugins);
+    if (t->source == SOURCE_NONE) { /* else it would run programs */
+        check_credential(c, t);
+        check_credential(c, t);
+    }
     credentials_destroy(c);
 }
 

@@ -118,6 +118,12 @@ void credential_unref(struct credential *c)
         c->refs--;
 }
 
+bool credentials_are_missing(struct credentials *c, struct diag *why)
+{
+    (void)c, (void)why;
+    return false;
+}
+
 bool credentials_reject(struct credentials *c, uint64_t generation)
 {
     (void)c;

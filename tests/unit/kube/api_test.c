@@ -66,7 +66,7 @@ static void bench_open(struct bench *b, bool token_file,
     b->loop = loop_create();
     b->transfers = transfers_create(b->loop);
     b->server = http_server_create(serve, b);
-    b->api = api_create(b->loop, b->transfers, target_of(b, token_file));
+    b->api = api_create(b->loop, b->transfers, target_of(b, token_file), NULL);
 }
 
 static void bench_close(struct bench *b)

@@ -9,10 +9,12 @@
 #include "base/own.h"
 #include "folder.h"
 #include "kube/credentials.h"
+#include "kube/exec_plugin.h"
 
 static struct loop *loop;
 static struct folder folder;
 static struct kube_target target;
+static struct exec_plugins *plugins;
 static struct credentials *credentials;
 static struct credentials_want want;
 static struct task wake;
@@ -29,6 +31,8 @@ static int begin(void **state)
     (void)state;
     loop = loop_create();
     folder_create(&folder);
+    plugins = exec_plugins_create(
+        loop, &(struct exec_settings){ .run_ms = 5000, .terminal_ms = 10000 });
     task_init(&wake, loop_sched(loop), RANK_WORK, on_wake);
     target = (struct kube_target){ .tls = true };
     want = (struct credentials_want){ .wake = &wake };
@@ -41,6 +45,7 @@ static int end(void **state)
     (void)state;
     credentials_leave(&want);
     credentials_destroy(TAKE(credentials));
+    exec_plugins_destroy(plugins);
     task_cancel(&wake);
     folder_destroy(&folder);
     loop_destroy(loop);
@@ -70,7 +75,7 @@ static void token_is_a_bearer(void **state)
 {
     (void)state;
     target.token = (char *)"abc";
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer abc", NULL);
     assert_false(credentials_reject(credentials, first));
     assert_int_equal(expect_fields("Authorization: Bearer abc", NULL), first);
@@ -81,14 +86,14 @@ static void user_and_password_are_basic(void **state)
     (void)state;
     target.username = (char *)"Aladdin";
     target.password = (char *)"open sesame";
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     expect_fields("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", NULL);
 }
 
 static void user_without_anything_shows_nothing(void **state)
 {
     (void)state;
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields(NULL, NULL);
     assert_false(credentials_reject(credentials, first));
 }
@@ -97,7 +102,7 @@ static void changed_token_file_is_another_generation(void **state)
 {
     (void)state;
     target.token_file = xstrdup(folder_put(&folder, "token", "one\n"));
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer one", NULL);
     folder_put(&folder, "token", "two\n");
     assert_int_equal(expect_fields("Authorization: Bearer one", NULL), first);
@@ -122,7 +127,7 @@ static void token_of_the_kubeconfig_serves_until_the_file_was_read(void **state)
     AUTO_FREE char *path = xasprintf("%s/later", folder.path);
     target.token = (char *)"zero";
     target.token_file = path;
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer zero", NULL);
     folder_put(&folder, "later", "one");
     assert_true(credentials_reject(credentials, first));
@@ -135,7 +140,7 @@ static void missing_token_file_is_named(void **state)
     struct credential *got = NULL;
     struct diag why;
     target.token_file = (char *)"/nowhere/token";
-    credentials = credentials_create(loop, &target);
+    credentials = credentials_create(loop, &target, plugins);
     assert_int_equal(credentials_get(credentials, &want, &got, &why), ERR_CREDENTIALS);
     assert_string_equal(why.text, "tokenFile /nowhere/token: it cannot be read");
 }

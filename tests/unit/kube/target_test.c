@@ -15,6 +15,7 @@
 #include "folder.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
+#include "kube/exec_credential.h"
 #include "kube/target.h"
 #include "net/ca.h"
 
@@ -150,12 +151,20 @@ static void refuses_with_file_line_and_name(void **state)
         { "server: 'https://x'", "tokenFile: a, username: b", "a token and a username" },
         { "server: 'https://x'", "tokenFile: none", ":7: user \"u\": tokenFile: " },
         { "server: 'https://x'", "token: 'a b'", "blanks in the token" },
-        { "server: 'https://x'", "exec: {command: aws}", ":7: user \"u\": it uses an exec plugin (aws), which this version does not run yet" },
+        { "server: 'https://x'", "exec: {command: aws}", ":7: user \"u\": apiVersion must be specified" },
         { "server: 'https://x'", "auth-provider: {name: oidc}", "the auth-provider \"oidc\"" },
         { "server: 'https://x'", "exec: {command: a}, auth-provider: {name: b}", "exec and auth-provider exclude" },
-        { "server: 'https://x'", "token: a, as: root", "it impersonates someone" },
-        { "server: 'https://x'", "token: a, as-groups: [g]", "it impersonates someone" },
-        { "server: 'https://x'", "token: a, as-user-extra: {a: [b]}", "it impersonates someone" },
+        { "server: 'https://x'", "exec: {apiVersion: a}", "command must be specified" },
+        { "server: 'https://x'", "token: a, exec: {command: b}", "apiVersion must be specified" },
+        { "server: 'https://x'", "exec: {command: a, apiVersion: " EXEC_API_V1 "}", "interactiveMode must be specified" },
+        { "server: 'https://x'", "exec: {command: a, apiVersion: " EXEC_API_V1 ", interactiveMode: Sometimes}", "interactiveMode \"Sometimes\" is none of" },
+        { "server: 'https://x'", "exec: {command: a, apiVersion: " EXEC_API_V1ALPHA1 "}", "of v1alpha1 are not supported" },
+        { "server: 'https://x'", "exec: {command: a, apiVersion: v3}", "apiVersion \"v3\" is not known" },
+        { "server: 'https://x'", "exec: {command: a, apiVersion: " EXEC_API_V1BETA1 ", env: [{value: b}]}", "has no name" },
+        { "server: 'https://x'", "token: a, as-groups: [g]", "without impersonating a user" },
+        { "server: 'https://x'", "token: a, as-uid: u", "without impersonating a user" },
+        { "server: 'https://x'", "token: a, as-user-extra: {a: [b]}", "without impersonating a user" },
+        { "server: 'https://x'", "token: a, as: \"a\\r\\nb\"", "a control character in what it impersonates" },
     }; /* clang-format on */
     struct folder f;
     folder_create(&f);
@@ -181,7 +190,9 @@ static void prefers_credentials_to_a_plugin(void **state)
     struct folder f;
     folder_create(&f);
     struct kube_target *t = load(folder_put(
-        &f, "config", config_of("server: 'https://x'", "token: a, exec: {command: b}")));
+        &f, "config",
+        config_of("server: 'https://x'",
+                  "token: a, exec: {command: b, apiVersion: " EXEC_API_V1BETA1 "}")));
 
     assert_string_equal(t->token, "a");
     kube_target_destroy(t);

@@ -1,0 +1,63 @@
+/* kube/renewal.h - a secret that is obtained again and again, for all that want it
+ *
+ * One run (of a plugin, of a request to a provider) serves everybody who waits.  A secret is
+ * kept until it expires or the API server has not accepted it.  After a failure, and after a
+ * secret was not accepted though it was new, there is a pause that doubles, with jitter.
+ * Whoever asks during the pause is given the last failure at once; a request of a person has
+ * the shorter pause, so that credentials that were renewed elsewhere (a login in another
+ * window) are found soon.
+ *
+ * How it is obtained is the owner's: it looks, runs when RENEWAL_DUE, and hands in what came
+ * of it.  Log lines name failures once, and their end.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/sched.h"
+#include "kube/credentials.h"
+#include "kube/secret.h"
+
+#define RENEWAL_PAUSE_MS 1000
+#define RENEWAL_REQUEST_MAX_MS 5000
+#define RENEWAL_BACKGROUND_MAX_MS 60000
+
+struct renewal {
+    struct sched *sched;
+    int64_t (*wall_ms)(void);
+    char *label; /* "exec plugin \"aws\"", for messages */
+    struct secret secret;
+    uint64_t generation; /* of the secret, from 1; 0: none yet */
+    uint64_t obtained_at;
+    uint64_t used_until; /* one that had expired when it came is used until then */
+    bool rejected;       /* by the API server */
+    bool running;
+    bool patient;        /* failures bother a person: pauses for requests are long, too */
+    unsigned failures;   /* in a row */
+    unsigned rejections; /* of secrets that were new, in a row */
+    uint64_t request_after, background_after;
+    struct diag why;          /* of the last failure */
+    uint64_t logged;          /* hash of the failure that was logged; 0: none */
+    struct list_node waiting; /* struct credentials_want */
+};
+
+enum renewal_state {
+    RENEWAL_VALID,  /* use the secret */
+    RENEWAL_RUNS,   /* wait */
+    RENEWAL_DUE,    /* run now */
+    RENEWAL_PAUSED, /* ->why */
+};
+
+void renewal_init(struct renewal *r, struct sched *s, char *label); /* label taken over */
+void renewal_finish(struct renewal *r); /* forgets who waits */
+
+enum renewal_state renewal_look(const struct renewal *r, bool background);
+void renewal_wait(struct renewal *r, struct credentials_want *w);
+void renewal_wake(struct renewal *r); /* all who wait */
+
+/* A run has begun; it ends with one of the other two, which wake all who wait. */
+void renewal_begin(struct renewal *r);
+void renewal_succeed(struct renewal *r, struct secret *s); /* taken over */
+void renewal_fail(struct renewal *r, const struct diag *why);
+
+/* The API server did not accept the secret of this generation. */
+void renewal_reject(struct renewal *r, uint64_t generation);
