@@ -198,8 +198,6 @@ static void begin_more(struct listing *l)
         l->running += !s->done;
         task_wake(&s->on_answer);
     }
-    if (!l->running)
-        loop_stop(l->loop);
 }
 
 static void say_narrowed(const struct listing_of *s)
@@ -223,6 +221,8 @@ static void conclude(struct listing_of *s, enum err e, const struct diag *why)
     close_api(s);
     l->running--;
     begin_more(l);
+    if (!l->running)
+        loop_stop(l->loop);
 }
 
 /* A plugin may take its time, and ask at the terminal: that is not the list's. */
