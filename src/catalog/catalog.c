@@ -15,6 +15,9 @@
 #define THROTTLED_KEEP_MAX_MS 10000
 #define KEY_ROOM 520
 
+#define LARGE_SERVICE 200         /* endpoints */
+#define LARGE_ENDPOINTS_PER_MS 10 /* 5,000: every 500 ms */
+
 /* --- records --- */
 
 static struct str record_key(enum what what, struct str ns, struct str name,
@@ -33,6 +36,7 @@ static struct str record_key(enum what what, struct str ns, struct str name,
 static void record_destroy(struct record *r)
 {
     fetch_destroy(r->fetch);
+    lazy_finish(r);
     list_remove(&r->used);
     list_remove(&r->changed);
     spec_unref(r->spec);
@@ -96,6 +100,7 @@ static void on_prune(struct timer *t)
 {
     struct catalog *c = container_of(t, struct catalog, prune);
 
+    lazy_close_unused(c, UNUSED_MS);
     list_for_each (r, &c->used, struct record, used) {
         if (c->sched->now - r->used_at < UNUSED_MS)
             break;
@@ -347,6 +352,7 @@ static void ask_for_note(struct record *r)
 void record_build(struct record *r, const struct pod_list *pods)
 {
     list_remove(&r->changed);
+    r->built_at = r->catalog->sched->now;
     if (!r->spec) {
         fail_unknown(r);
         return;
@@ -366,18 +372,47 @@ void record_build(struct record *r, const struct pod_list *pods)
     record_publish(r, s);
 }
 
+/* Of a large service, whose pods change one after the other in a rollout, not each change
+ * is a new entry: it would take milliseconds, again and again. */
+static uint64_t due_at(const struct record *r)
+{
+    size_t count = r->service ? r->service->endpoint_count : 0;
+
+    return count < LARGE_SERVICE ? 0 : r->built_at + count / LARGE_ENDPOINTS_PER_MS;
+}
+
+static bool is_due(const struct record *r)
+{
+    return r->catalog->sched->now >= due_at(r);
+}
+
+static void rebuild(struct record *r)
+{
+    bool asked = r->result != ERR_AGAIN || !list_empty(&r->lookups);
+
+    list_remove(&r->changed);
+    if (asked && watching_answers(r->catalog, r))
+        record_build(r, NULL);
+}
+
 /* Only what somebody asked for is built. */
 static void on_rebuild(struct task *t)
 {
     struct catalog *c = container_of(t, struct catalog, rebuild);
+    uint64_t next = 0;
 
-    while (!list_empty(&c->changed)) {
-        struct record *r = list_first(&c->changed, struct record, changed);
-        bool asked = r->result != ERR_AGAIN || !list_empty(&r->lookups);
-        list_remove(&r->changed);
-        if (asked && watching_answers(c, r))
-            record_build(r, NULL);
+    list_for_each (r, &c->changed, struct record, changed) {
+        if (is_due(r))
+            rebuild(r);
+        else if (!next || due_at(r) < next)
+            next = due_at(r);
     }
+    timer_set_at(&c->rebuild_later, next);
+}
+
+static void on_rebuild_later(struct timer *t)
+{
+    task_wake(&container_of(t, struct catalog, rebuild_later)->rebuild);
 }
 
 /* --- questions --- */
@@ -387,7 +422,9 @@ static bool ask_watched(struct record *r)
 {
     enum err wanted = r->spec ? OK : ERR_NOT_FOUND;
 
-    if (r->result != wanted || r->answered_at == 0 || !list_empty(&r->changed))
+    bool changed = !list_empty(&r->changed) && is_due(r);
+
+    if (r->result != wanted || r->answered_at == 0 || changed)
         record_build(r, NULL);
     if (!r->fetch && r->result == OK && lacks_note(r, r->service))
         fetch_note(r);
@@ -467,6 +504,7 @@ static void ask(struct catalog *c, enum what what, struct str ns, struct str nam
     subscribe(l, r, wake);
     if (known)
         answer(l, r);
+    watching_note_question(r);
 }
 
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
@@ -485,6 +523,12 @@ void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name
                                uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     ask(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
+}
+
+bool lookup_is_watched(const struct lookup *l)
+{
+    const struct record *r = l->entry;
+    return r && watching_answers(r->catalog, r);
 }
 
 void lookup_finish(struct lookup *l)
@@ -510,11 +554,15 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     c->home_ns = xstrdup(home);
     map_init(&c->records);
     map_init(&c->held);
-    map_init(&c->slices_refused);
+    map_init(&c->slice_owners);
+    map_init(&c->refusals);
+    list_init(&c->scopes);
+    list_init(&c->lazy);
     map_init(&c->missing);
     list_init(&c->used);
     list_init(&c->changed);
     task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
+    timer_init(&c->rebuild_later, sched, on_rebuild_later);
     timer_init(&c->prune, sched, on_prune);
     timer_set(&c->prune, PRUNE_EVERY_MS);
     watching_start(c);
@@ -545,6 +593,7 @@ void catalog_destroy(struct catalog *c)
         return;
     watching_stop(c);
     task_cancel(&c->rebuild);
+    timer_stop(&c->rebuild_later);
     timer_stop(&c->prune);
     for (struct map_entry *e; (e = map_next(&c->records, &at));) {
         detach_lookups(e->value);
@@ -552,7 +601,8 @@ void catalog_destroy(struct catalog *c)
     }
     map_finish(&c->records);
     map_finish(&c->held);
-    map_finish(&c->slices_refused);
+    map_finish(&c->slice_owners);
+    refusals_finish(c);
     map_finish(&c->missing);
     free(c->home_ns);
     free(c);

@@ -1,9 +1,13 @@
 /* catalog/catalog.h - what the cluster told us about services and who serves them
  *
- * Works with three levels of rights and says which one it found:
- *   WATCH   list and watch services and endpointslices: everything known, always fresh
- *   LOOKUP  get services, list pods: looked up when asked for and kept a few seconds
- * either for the whole cluster or, when that is forbidden, for one namespace.
+ * Works with what rights and size allow, and says which it found:
+ *   WATCH   list and watch services and endpointslices (or endpoints): everything known,
+ *           always fresh
+ *   LAZY    the same rights, but very many services: each is looked up when it is asked
+ *           for, and watched by itself once it is asked for again
+ *   LOOKUP  get services, and list endpointslices, get endpoints or list pods: looked up
+ *           when asked for and kept a few seconds
+ * either for the whole cluster or, when that is forbidden, namespace by namespace.
  *
  * An entry is one immutable, shared object per service: a change replaces it, whoever
  * holds a reference keeps what they started with.  Look-ups never block: ERR_AGAIN and a
@@ -78,14 +82,27 @@ void service_unref(struct service *s); /* NULL accepted */
 /* The container's port of service port `index` on this endpoint; 0: it has none. */
 uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index);
 
-enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LOOKUP };
+enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LAZY, RIGHTS_LOOKUP };
+
+enum discovery {
+    DISCOVERY_AUTO,  /* watch, but lazily above a size */
+    DISCOVERY_WATCH, /* watch whatever there is */
+    DISCOVERY_LAZY,  /* watch single services, those that are asked for */
+};
 
 struct catalog_settings {
     uint64_t keep_ms; /* how long a look-up is good for (LOOKUP); 3000 */
     uint64_t call_ms; /* deadline of one API call; 10000 */
     const char
-        *home_ns; /* the namespace to fall back to; borrowed, outlives the catalog */
+        *home_ns;     /* the namespace to fall back to; borrowed, outlives the catalog */
     uint16_t cluster; /* its number, for the log */
+    /* Watch in these namespaces only; none: in the whole cluster, or where that is
+     * forbidden, namespace by namespace.  Borrowed, and they outlive the catalog. */
+    char *const *namespaces;
+    size_t namespace_count;
+    enum discovery discovery;
+    /* AUTO: more services or endpointslices, or bytes of their JSON, are large. */
+    uint64_t lazy_above, lazy_above_bytes;
 };
 
 struct catalog;
@@ -94,6 +111,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
 /* Watch no longer: what is known gets no newer, and look-ups ask the API server. */
 void catalog_stop(struct catalog *c);
 void catalog_destroy(struct catalog *c);
+/* Of the first scope: there are several with namespaces, or where the cluster is forbidden. */
 enum rights catalog_rights(const struct catalog *c);
 const char *
 catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
@@ -133,6 +151,8 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
  * namespace's pods are listed, and those that its ReplicaSets made are taken. */
 void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
                                uint64_t max_age_ms, struct lookup *l, struct task *wake);
+/* Does a watch tell of every change, so that nothing is to be gained by asking again? */
+bool lookup_is_watched(const struct lookup *l);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
 /* The API server said that there is no such pod (a 404 that names it), while slices still

@@ -1,9 +1,9 @@
 /* catalog/lookup.c - ask the API server for one service or pod, when somebody wants it
  *
  * The first answer should cost one round trip, so the service and its endpointslices are
- * asked for at once.  Where slices are forbidden, the pods follow by the service's
- * selector; where they show nothing ready, the pods follow too, to say why, or because the
- * slices are behind.
+ * asked for at once.  Where slices are forbidden, the endpoints of that name follow, and the
+ * pods by the service's selector; where they show nothing ready, the pods follow too, to say
+ * why, or because the slices are behind.
  */
 #include <stdio.h>
 
@@ -14,13 +14,12 @@
 
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 640
-#define REFUSED_MS 60000  /* after that, endpointslices are asked for again */
-#define REFUSALS_MAX 1024 /* namespaces remembered */
 
 /* A state function does what it can and names the next state; its own means: wait. Naming
  * DONE, it has published the answer, which ended the fetch. */
 #define FETCH_STATES(X) /* clang-format off */ \
     X(OBJECTS, objects) /* the service, and its slices if they may be read */ \
+    X(ENDPOINTS, endpoints) /* those, where slices may not be read */ \
     X(PODS,    pods)    /* the pods its selector matches */ \
     X(POD,     pod)     /* one pod */ \
     X(DEPLOYMENT, deployment) /* one Deployment; its pods follow */ \
@@ -38,11 +37,13 @@ struct fetch {
     struct record *record;
     struct task task;
     enum fetch_state state;
-    bool is_note;         /* the objects are the watch's; only the pods are asked for */
-    bool with_slices;     /* slices were asked for and came */
-    const char *address;  /* of the pod that is wanted; NULL: it is wanted by name */
+    bool is_note;        /* the objects are the watch's; only the pods are asked for */
+    bool with_slices;    /* slices were asked for and came, or endpoints in their place */
+    bool listed;         /* get was refused: the object is listed by its name */
+    const char *address; /* of the pod that is wanted; NULL: it is wanted by name */
     struct map addresses; /* that slices of a service without a selector name */
-    struct api_call service, slices, pods;
+    struct api_call service, slices, endpoints, pods;
+    struct api_error refusal; /* of the get */
     struct service_spec *spec;
     struct slice_list slice_list;
     struct pod_list pod_list;
@@ -93,6 +94,23 @@ static void on_slice(void *owner, json_t *object)
         log_bad(f, &why);
     else
         slice_list_put(&f->slice_list, s);
+}
+
+static void on_endpoints(void *owner, json_t *object)
+{
+    struct fetch *f = owner;
+    struct slice_list slices = { 0 };
+    struct diag why = { "" };
+    char *ns, *name;
+
+    if (endpoints_parse(object, &slices, &ns, &name, &why) != OK) {
+        log_bad(f, &why);
+        return;
+    }
+    free(ns);
+    free(name);
+    slice_list_finish(&f->slice_list);
+    f->slice_list = slices;
 }
 
 /* Of the pods that have an address only those that it may belong to are kept: pods that
@@ -176,6 +194,33 @@ static void ask_service(struct fetch *f)
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/%s", r->ns, r->name);
     prepare(f, &f->service, on_service);
     api_get(r->catalog->api, &f->service, path, r->catalog->settings.call_ms);
+}
+
+/* A role may allow to list but not to get; the server then compares the name itself. */
+static void list_by_name(struct fetch *f, struct api_call *call, const char *plural,
+                         void (*on_object)(void *owner, json_t *object))
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path),
+             "/api/v1/namespaces/%s/%s?fieldSelector=metadata.name%%3D%s", r->ns, plural,
+             r->name);
+    f->refusal = call->error;
+    f->listed = true;
+    api_call_finish(call);
+    prepare(f, call, on_object);
+    api_list(r->catalog->api, call, path, NULL, r->catalog->settings.call_ms);
+}
+
+static void ask_endpoints(struct fetch *f)
+{
+    struct record *r = f->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/endpoints/%s", r->ns, r->name);
+    prepare(f, &f->endpoints, on_endpoints);
+    api_get(r->catalog->api, &f->endpoints, path, r->catalog->settings.call_ms);
 }
 
 static void ask_slices(struct fetch *f)
@@ -299,11 +344,13 @@ static bool slices_show_ready(const struct fetch *f)
 
 /* --- states --- */
 
-/* The slices are in, or will never be. */
+/* The slices are in, or the endpoints in their place, or they will never be. */
 static enum fetch_state after_slices(struct fetch *f)
 {
     if (f->with_slices && slices_show_ready(f))
         return publish_objects(f, NULL);
+    if (f->pods.on_object) /* were asked for beside the endpoints */
+        return FETCH_PODS;
     if (f->spec->selector)
         ask_pods(f, f->spec->selector);
     else if (!ask_pods_by_address(f, &f->slice_list))
@@ -311,24 +358,50 @@ static enum fetch_state after_slices(struct fetch *f)
     return FETCH_PODS;
 }
 
-/* Asking in vain would be half of all questions; but rights differ from namespace to
- * namespace, and change. */
-static void note_refusal(struct fetch *f)
+/* The Endpoints of that name may be readable, also by a role that names it.  The pods may
+ * be needed then, too: both cost one round trip. */
+static enum fetch_state instead_of_slices(struct fetch *f)
 {
-    struct catalog *c = f->record->catalog;
+    const struct record *r = f->record;
 
-    if (c->slices_refused.count >= REFUSALS_MAX) {
-        map_finish(&c->slices_refused);
-        map_init(&c->slices_refused);
-    }
-    map_set(&c->slices_refused, str_of(f->record->ns),
-            (void *)(uintptr_t)(c->sched->now + REFUSED_MS));
+    if (refusals_have(r->catalog, r->ns, REFUSED_ENDPOINTS))
+        return after_slices(f);
+    ask_endpoints(f);
+    if (f->spec->selector)
+        ask_pods(f, f->spec->selector);
+    return FETCH_ENDPOINTS;
 }
 
-static bool slices_are_refused(const struct record *r)
+static bool is_refusal(enum err e)
 {
-    const struct catalog *c = r->catalog;
-    return (uintptr_t)map_get(&c->slices_refused, str_of(r->ns)) > c->sched->now;
+    return e == ERR_FORBIDDEN || e == ERR_NOT_FOUND;
+}
+
+static enum fetch_state in_endpoints(struct fetch *f)
+{
+    enum err e = f->endpoints.result;
+    bool none = e == ERR_NOT_FOUND && f->endpoints.error.is_status;
+
+    if (e == ERR_AGAIN)
+        return FETCH_ENDPOINTS;
+    if (e && !is_refusal(e))
+        return fail(f, &f->endpoints.error, "get", "endpoints");
+    if (e && !none)
+        refusals_note(f->record->catalog, f->record->ns, REFUSED_ENDPOINTS);
+    f->with_slices = !e || none;
+    return after_slices(f);
+}
+
+static enum fetch_state fail_service(struct fetch *f)
+{
+    const struct api_error *error = &f->service.error;
+
+    if (f->service.result != ERR_FORBIDDEN)
+        return fail(f, error, f->listed ? "list" : "get", "services");
+    if (f->listed)
+        return fail(f, &f->refusal, "get", "services");
+    list_by_name(f, &f->service, "services", on_service);
+    return FETCH_OBJECTS;
 }
 
 static enum fetch_state in_objects(struct fetch *f)
@@ -336,23 +409,23 @@ static enum fetch_state in_objects(struct fetch *f)
     if (f->service.result == ERR_AGAIN)
         return FETCH_OBJECTS;
     if (f->service.result)
-        return fail(f, &f->service.error, "get", "services");
+        return fail_service(f);
     if (!f->spec)
-        return fail_with(f, ERR_PROTO, "services");
+        return fail_with(f, f->listed ? ERR_NOT_FOUND : ERR_PROTO, "services");
     if (f->spec->kind == SERVICE_EXTERNAL)
         return publish_objects(f, NULL);
     if (!f->slices.on_object)
-        return after_slices(f);
+        return instead_of_slices(f);
 
     if (f->slices.result == ERR_AGAIN)
         return FETCH_OBJECTS;
-    bool refused = f->slices.result == ERR_FORBIDDEN || f->slices.result == ERR_NOT_FOUND;
-    if (f->slices.result && !refused)
+    if (f->slices.result && !is_refusal(f->slices.result))
         return fail(f, &f->slices.error, "list", "endpointslices");
-    if (refused)
-        note_refusal(f);
-    f->with_slices = !refused;
-    return after_slices(f);
+    f->with_slices = f->slices.result == OK;
+    if (f->with_slices)
+        return after_slices(f);
+    refusals_note(f->record->catalog, f->record->ns, REFUSED_SLICES);
+    return instead_of_slices(f);
 }
 
 /* The note goes to the objects of the watch as they are by now. */
@@ -374,6 +447,19 @@ static enum fetch_state publish_note(struct fetch *f)
     return FETCH_DONE;
 }
 
+/* Neither slices nor endpoints nor pods: any of them would do. */
+static enum fetch_state fail_pods(struct fetch *f)
+{
+    struct api_error e = f->pods.error;
+
+    if (e.code == ERR_FORBIDDEN)
+        diag_set(&e.why, e.code,
+                 "%s (nor are endpointslices or endpoints readable, either of "
+                 "which would do)",
+                 f->pods.error.why.text);
+    return fail(f, &e, "list", "pods");
+}
+
 static enum fetch_state in_pods(struct fetch *f)
 {
     if (f->pods.result == ERR_AGAIN)
@@ -383,7 +469,7 @@ static enum fetch_state in_pods(struct fetch *f)
     if (f->pods.result == OK)
         return publish_objects(f, &f->pod_list);
     if (!f->with_slices)
-        return fail(f, &f->pods.error, "list", "pods");
+        return fail_pods(f);
     return record_serves_by_pods(f->record) ? keep(f) : publish_objects(f, NULL);
 }
 
@@ -391,10 +477,16 @@ static enum fetch_state in_pod(struct fetch *f)
 {
     if (f->pods.result == ERR_AGAIN)
         return FETCH_POD;
+    if (f->pods.result == ERR_FORBIDDEN && !f->address && !f->listed) {
+        list_by_name(f, &f->pods, "pods", on_pod);
+        return FETCH_POD;
+    }
+    if (f->pods.result == ERR_FORBIDDEN && f->listed)
+        return fail(f, &f->refusal, "get", "pods");
     if (f->pods.result)
         return fail(f, &f->pods.error, f->address ? "list" : "get", "pods");
     if (f->pod_list.count == 0)
-        return fail_with(f, f->address ? ERR_NOT_FOUND : ERR_PROTO, "pods");
+        return fail_with(f, f->address || f->listed ? ERR_NOT_FOUND : ERR_PROTO, "pods");
     return publish(f, entry_for_pod(f->pod_list.at[0]));
 }
 
@@ -471,7 +563,7 @@ static void start_pod(struct fetch *f)
 static void start_objects(struct fetch *f)
 {
     ask_service(f);
-    if (!slices_are_refused(f->record))
+    if (!refusals_have(f->record->catalog, f->record->ns, REFUSED_SLICES))
         ask_slices(f);
 }
 
@@ -515,6 +607,7 @@ void fetch_destroy(struct fetch *f)
         return;
     api_call_finish(&f->service);
     api_call_finish(&f->slices);
+    api_call_finish(&f->endpoints);
     api_call_finish(&f->pods);
     task_cancel(&f->task);
     spec_unref(f->spec);

@@ -338,3 +338,73 @@ enum err slice_parse(const json_t *object, struct slice **ret, struct diag *why)
         *ret = slice_pack(&s);
     return e;
 }
+
+/* --- endpoints --- */
+
+/* They do not know of pods that still serve though they are to go. */
+static void read_address(struct reader *r, const json_t *o, const char *ns, bool ready,
+                         struct slice_endpoint *e)
+{
+    e->ready = e->serving = ready;
+    e->ip = text_at(r, o, "ip");
+    e->node = text_at(r, o, "nodeName");
+    e->hostname = text_at(r, o, "hostname");
+    e->address_only = e->ip && !field(o, "targetRef");
+    read_target(r, object_at(r, o, "targetRef"), ns, e);
+}
+
+/* Appends to *endpoints, which is s->endpoints. */
+static void read_addresses(struct reader *r, const json_t *array, bool ready,
+                           struct slice *s, struct slice_endpoint **endpoints)
+{
+    size_t left_out, n = count_of(array, SLICE_ENDPOINTS_MAX, &left_out);
+
+    *endpoints = xrealloc(*endpoints, (s->endpoint_count + n + 1) * sizeof(**endpoints));
+    memset(*endpoints + s->endpoint_count, 0, n * sizeof(**endpoints));
+    for (size_t i = 0; i < n; i++)
+        read_address(r, json_array_get(array, i), s->ns, ready,
+                     *endpoints + s->endpoint_count++);
+    s->left_out += left_out;
+    s->endpoints = *endpoints;
+}
+
+static struct slice *read_subset(struct reader *r, const json_t *o, struct slice s)
+{
+    const json_t *ready = array_at(r, o, "addresses");
+    const json_t *not_ready = array_at(r, o, "notReadyAddresses");
+    AUTO_FREE struct slice_port *ports = read_slice_ports(r, array_at(r, o, "ports"), &s);
+    AUTO_FREE struct slice_endpoint *endpoints = NULL;
+
+    read_addresses(r, ready, true, &s, &endpoints);
+    read_addresses(r, not_ready, false, &s, &endpoints);
+    return slice_pack(&s);
+}
+
+enum err endpoints_parse(const json_t *object, struct slice_list *ret, char **ret_ns,
+                         char **ret_name, struct diag *why)
+{
+    struct reader r = { NULL };
+    const json_t *metadata = object_at(&r, object, "metadata");
+    const json_t *subsets = array_at(&r, object, "subsets");
+    const char *name = text_or_empty(&r, metadata, "name");
+    const char *ns = text_or_empty(&r, metadata, "namespace");
+    struct slice_list slices = { 0 };
+    size_t beyond, n = count_of(subsets, SUBSETS_MAX, &beyond);
+
+    for (size_t i = 0; i < n; i++) {
+        AUTO_FREE char *own = xasprintf("%s/%zu", name, i); /* as no slice is called */
+        struct slice loose = {
+            .ns = ns, .name = own, .service = name, .version = version_of(&r, metadata)
+        };
+        slice_list_add(&slices, read_subset(&r, json_array_get(subsets, i), loose));
+    }
+    enum err e = verdict(&r, "endpoints", name, why);
+    if (e) {
+        slice_list_finish(&slices);
+        return e;
+    }
+    *ret = slices;
+    *ret_ns = xstrdup(ns);
+    *ret_name = xstrdup(name);
+    return OK;
+}

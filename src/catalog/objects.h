@@ -16,6 +16,7 @@
 #define PORTS_MAX 20000
 #define SLICE_ENDPOINTS_MAX 5000
 #define PODS_MAX 5000
+#define SUBSETS_MAX 1000 /* of Endpoints */
 #define POD_IPS_MAX 4
 
 /* Immutable, shared, and one block of memory. */
@@ -97,6 +98,10 @@ MUST_CHECK enum err spec_parse(const json_t *object, struct service_spec **ret,
                                struct diag *why);
 MUST_CHECK enum err slice_parse(const json_t *object, struct slice **ret,
                                 struct diag *why);
+/* The Endpoints of a service, as the slices they would be: one for each subset; *ret is
+ * the caller's, too.  *ret_ns and *ret_name are the caller's. */
+MUST_CHECK enum err endpoints_parse(const json_t *object, struct slice_list *ret,
+                                    char **ret_ns, char **ret_name, struct diag *why);
 MUST_CHECK enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why);
 struct service_spec *spec_ref(const struct service_spec *s);
 void spec_unref(struct service_spec *s); /* NULL accepted, here and below */

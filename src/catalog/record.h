@@ -1,6 +1,6 @@
 /* catalog/record.h - what the parts of the catalog share; nobody else includes it
  *
- *      watching.c ──▶ spec, slices ──┐
+ *   scope, lazy ──▶ spec, slices ──┐
  *                                    ├──▶ record_publish ──▶ lookups wake, uids leave
  *      lookup.c ───▶ one fetch ──────┘
  *
@@ -17,6 +17,7 @@
 #include "catalog/entry.h"
 
 struct fetch;
+struct lazy_watch;
 
 enum what { WHAT_SERVICE, WHAT_POD, WHAT_DEPLOYMENT };
 
@@ -41,39 +42,16 @@ struct record {
     uint64_t retry_at;       /* no refresh ahead of need before this */
     uint64_t noted_at;       /* pods were listed for the note; 0: not for this entry */
     uint64_t used_at;
+    uint64_t built_at; /* from what is watched */
 
     struct fetch *fetch;      /* under way, or NULL */
+    struct lazy_watch *lazy;  /* of this service alone, or NULL */
     struct list_node lookups; /* struct lookup.subscribed */
     struct list_node used;    /* in catalog.used unless a watch holds it */
     struct list_node changed; /* in catalog.changed while its entry is out of date */
 };
 
-/* Which rights there are is found by using them, the widest first. */
-#define WATCHING_STATES(X) /* clang-format off */ \
-    X(CLUSTER, cluster) /* tries to list and watch the whole cluster */ \
-    X(HOME,    home)    /* that is forbidden: tries the home namespace */ \
-    X(LIVE,    live)    /* both watches run, or did and will again */ \
-    X(NOTHING, nothing) /* may not watch: every question is a fetch */
-/* clang-format on */
-
-enum watching_state {
-#define X(NAME, name) WATCHING_##NAME,
-    WATCHING_STATES(X)
-#undef X
-};
-
-struct watching {
-    enum watching_state state;
-    const char *ns; /* the scope; NULL: the whole cluster */
-    struct api_watch *services, *slices;
-    struct map owners; /* "ns/name" of a slice -> the record that has it */
-    struct task task;
-    /* LIVE, but refused: until that is believed; NOTHING: until rights are looked for. */
-    struct timer doubt;
-    bool doubted;         /* it ran out */
-    enum rights found;    /* the last time; RIGHTS_UNKNOWN: not yet */
-    const char *found_ns; /* ... with this scope */
-};
+struct scope;
 
 struct catalog {
     struct sched *sched;
@@ -85,6 +63,7 @@ struct catalog {
     size_t used_count;
     struct list_node changed; /* records whose objects changed since the last rebuild */
     struct task rebuild;
+    struct timer rebuild_later; /* while those of large services wait */
     struct timer prune;
     struct map held;    /* how many entries hold the pod, by its key: a uintptr_t */
     struct map missing; /* keys of pods that slices may have and the API server has not */
@@ -93,9 +72,13 @@ struct catalog {
     void (*change)(void *owner, const struct service *before,
                    const struct service *after);
     void *change_owner;
-    struct watching watching;
-    struct map slices_refused; /* by namespace: when to ask for endpointslices again */
-    struct api_error trouble;  /* of the last fetch, if the API server was not reached */
+    struct list_node scopes; /* what is watched, or was tried to be */
+    size_t scope_count;
+    struct map slice_owners; /* "ns/name" of a slice -> the record that has it */
+    struct list_node lazy;   /* struct lazy_watch, least lately asked first */
+    size_t lazy_count;
+    struct map refusals;      /* by namespace: struct refusals */
+    struct api_error trouble; /* of the last fetch, if the API server was not reached */
 };
 
 /* --- catalog.c --- */
@@ -129,12 +112,65 @@ void held_replace(struct record *r, struct service *service);
 /* The record goes.  Its pods are not gone, only out of sight. */
 void held_forget(struct record *r);
 
-/* --- watching.c --- */
+/* --- watching.c: which scopes there are --- */
 
 void watching_start(struct catalog *c);
 void watching_stop(struct catalog *c); /* idempotent */
 /* Can the watches answer for this record? */
 bool watching_answers(const struct catalog *c, const struct record *r);
+/* It was asked for: watch more, where that is allowed and of use. */
+void watching_note_question(struct record *r);
+
+/* --- scope.c: one namespace, or the whole cluster --- */
+
+/* ns: the only namespace that it is for; NULL: the whole cluster, or else the home
+ * namespace.  kept: it stays until the catalog goes. */
+struct scope *scope_open(struct catalog *c, const char *ns, bool kept);
+struct scope *scope_first(const struct catalog *c);              /* NULL: there is none */
+struct scope *scope_of(const struct catalog *c, const char *ns); /* likewise */
+/* Close those that are not kept, or all. */
+void scopes_close(struct catalog *c, bool kept_too);
+/* Is it known of all what may be watched?  *ret_error is the last failure. */
+bool scopes_are_decided(const struct catalog *c, struct api_error *ret_error);
+/* It was found out what is allowed, and it is one namespace at most. */
+bool scope_is_narrow(const struct scope *s);
+bool scope_is_lazy(const struct scope *s);
+bool scope_is_live(const struct scope *s);
+bool scope_sees_all(const struct scope *s); /* live, and both watches are connected */
+bool scope_by_endpoints(const struct scope *s);
+const char *scope_ns(const struct scope *s);
+enum rights scope_rights(const struct scope *s);
+/* A watch of one service was refused: none is tried for a while. */
+void scope_suspend_lazy(struct scope *s);
+
+/* --- feed.c: from watches to records --- */
+
+/* For api_watch_open, with the catalog as owner. */
+void feed_service(void *catalog, enum api_event event, json_t *object);
+void feed_slice(void *catalog, enum api_event event, json_t *object);
+void feed_endpoints(void *catalog, enum api_event event, json_t *object);
+/* What watches told about the record is no longer kept up to date. */
+void feed_forget(struct record *r);
+
+/* --- lazy.c: watches of single services --- */
+
+/* Watch this service; the one that was not asked for for longest makes room. */
+void lazy_watch(struct record *r, bool by_endpoints);
+bool lazy_answers(const struct record *r);
+void lazy_touch(struct record *r); /* it was asked for */
+void lazy_close(struct record *r); /* idempotent */
+/* The same, for a record or a catalog that goes: what is known is not touched. */
+void lazy_finish(struct record *r);
+void lazy_close_unused(struct catalog *c, uint64_t unused_ms);
+
+/* --- refusals.c --- */
+
+enum refused { REFUSED_SLICES, REFUSED_ENDPOINTS, REFUSED_KINDS };
+
+void refusals_note(struct catalog *c, const char *ns, enum refused what);
+/* In the last minute. */
+bool refusals_have(const struct catalog *c, const char *ns, enum refused what);
+void refusals_finish(struct catalog *c); /* usable again */
 
 /* --- lookup.c --- */
 

@@ -18,6 +18,7 @@
 #include "config/settings.h"
 
 enum carrier_choice { CARRIER_AUTO, CARRIER_SPDY, CARRIER_WEBSOCKET };
+enum discovery_choice { DISCOVER_AUTO, DISCOVER_WATCH, DISCOVER_LAZY };
 enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
 #define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
@@ -57,6 +58,7 @@ struct alias_text_list {
 #define FIELD_CLIENT_LIST(field) struct string_list field;
 #define FIELD_CONTEXT_LIST(field) struct string_list field;
 #define FIELD_COUNT(field)       uint32_t field;
+#define FIELD_DISCOVERY(field)   enum discovery_choice field;
 #define FIELD_DOMAIN(field)      const char *field;
 #define FIELD_DURATION(field)    uint64_t field;
 #define FIELD_EXPOSE_LIST(field) struct expose_list field;

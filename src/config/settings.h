@@ -62,6 +62,12 @@
       "Contexts of the kubeconfig instead of its current one; repeatable") \
     X(LABEL, namespace, "namespace", "", 0, 0, CLUSTER, \
       "Namespace to serve where rights end there; list shows only this one") \
+    X(LABEL_LIST, namespaces, "namespaces", "", 0, 64, CLUSTER, \
+      "Watch in these namespaces only, not in the whole cluster; repeatable") \
+    X(DISCOVERY, discovery, "discovery", "auto", 0, 0, CLUSTER, \
+      "Watch all services, or lazily those asked for; auto: by their number") \
+    X(COUNT, lazy_above, "lazy-above", "20000", 1, 10000000, CLUSTER, \
+      "More services or endpointslices make --discovery auto lazy") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
       "Domain that the cluster's names end in") \
     X(ALIAS_LIST, alias, "alias", "", 0, 256, CLUSTER, \

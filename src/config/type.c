@@ -414,6 +414,13 @@ const struct setting_type type_CARRIER = {
     .print = enum_print,
     .size = FIELD_SIZE_OF(carrier),
 };
+const struct setting_type type_DISCOVERY = {
+    .argument = "auto|watch|lazy",
+    .choices = CHOICES("auto", "watch", "lazy"),
+    .parse = enum_parse,
+    .print = enum_print,
+    .size = FIELD_SIZE_OF(discovery),
+};
 const struct setting_type type_UPSTREAM = {
     .argument = "auto|tunnel|direct",
     .choices = CHOICES("auto", "tunnel", "direct"),

@@ -8,6 +8,7 @@
 
 #define CALL_MS 10000               /* one question to the API server */
 #define TERMINAL_MS (5 * 60 * 1000) /* a person types, or fetches a token from a drawer */
+#define LAZY_ABOVE_BYTES (64 * MIB) /* of JSON: half of that when it is held */
 #define KEEP_MS 3000 /* how long its answer is good, where we may not watch */
 
 static const enum tunnel_carrier carriers[] = {
@@ -15,6 +16,25 @@ static const enum tunnel_carrier carriers[] = {
     [CARRIER_SPDY] = TUNNEL_CARRIER_SPDY,
     [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
 };
+
+static const enum discovery discoveries[] = {
+    [DISCOVER_AUTO] = DISCOVERY_AUTO,
+    [DISCOVER_WATCH] = DISCOVERY_WATCH,
+    [DISCOVER_LAZY] = DISCOVERY_LAZY,
+};
+
+static struct catalog_settings catalog_of(const struct config *c)
+{
+    return (struct catalog_settings){
+        .keep_ms = KEEP_MS,
+        .call_ms = CALL_MS,
+        .namespaces = c->namespaces.at,
+        .namespace_count = c->namespaces.count,
+        .discovery = discoveries[c->discovery],
+        .lazy_above = c->lazy_above,
+        .lazy_above_bytes = LAZY_ABOVE_BYTES,
+    };
+}
 
 static struct api_limits limits_of(const struct config *c)
 {
@@ -53,7 +73,7 @@ static struct tunnel_settings tunnels_of(const struct config *c)
 struct cluster_settings cluster_settings_of(const struct config *c)
 {
     return (struct cluster_settings){
-        .catalog = { .keep_ms = KEEP_MS, .call_ms = CALL_MS },
+        .catalog = catalog_of(c),
         .limits = limits_of(c),
         .tunnels = tunnels_of(c),
         .upstream = { .idle_ms = c->idle_timeout_ms,

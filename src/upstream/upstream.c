@@ -458,7 +458,7 @@ static enum lease_state in_opening(struct leasing *l)
 static enum lease_state in_parked(struct leasing *l)
 {
     bool changed = l->lookup.result == OK || l->lookup.result == ERR_AGAIN;
-    bool watching = catalog_rights(l->owner->catalog) == RIGHTS_WATCH;
+    bool watching = lookup_is_watched(&l->lookup);
     if (!changed && !watching)
         return LEASE_PARKED;
     return look_again(l, watching ? FRESH_MS : RETRY_MS);

@@ -239,7 +239,11 @@ static struct api *make_api(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct catalog_settings settings = { 3000, 10000, "home" };
+    struct catalog_settings settings = { .keep_ms = 3000,
+                                         .call_ms = 10000,
+                                         .home_ns = "home",
+                                         .lazy_above = 20,
+                                         .lazy_above_bytes = 1000000 };
     struct str rest = { (const char *)bytes, len }, line;
 
     log_set_level(LEVEL_ERROR);

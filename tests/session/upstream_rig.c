@@ -70,6 +70,12 @@ void lookup_finish(struct lookup *l)
     *l = (struct lookup){ .result = OK };
 }
 
+bool lookup_is_watched(const struct lookup *l)
+{
+    (void)l;
+    return catalog_rights(NULL) == RIGHTS_WATCH;
+}
+
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
 {
     (void)c;

@@ -93,7 +93,8 @@ def long_names(n):
 @pytest.mark.parametrize("slices", [endless_pages, endless_list, long_names])
 def test_endless_answers_fail_and_are_backed_off(start_tunnel, tmp_path, slices):
     server = Server(services=one_page(SERVICE), endpointslices=slices)
-    tunnel = start_tunnel("--max-objects", "1000", kubeconfig=server.kubeconfig(tmp_path), ready=False)
+    tunnel = start_tunnel("--max-objects", "1000", "--discovery", "watch",
+                          kubeconfig=server.kubeconfig(tmp_path), ready=False)
     tunnel.wait_for_log(r"watch failed, trying again .*(max-objects allows|name is too long)")
     asked = len(server.paths)
     assert asked <= 20
@@ -101,6 +102,18 @@ def test_endless_answers_fail_and_are_backed_off(start_tunnel, tmp_path, slices)
     pages = [path for path in server.paths if "endpointslices" in path]
     eventually(lambda: len([p for p in server.paths if "endpointslices" in p]) > len(pages), 5)
     assert len(re.findall("watch failed, .*endpointslices", tunnel.log())) == 1, "once, not for each attempt"
+    server.shutdown()
+
+
+@pytest.mark.parametrize("slices", [endless_pages, endless_list])
+def test_endless_lists_are_not_read_again_where_services_may_be_watched_lazily(start_tunnel, tmp_path, slices):
+    server = Server(services=one_page(SERVICE), endpointslices=slices)
+    tunnel = start_tunnel("--max-objects", "1000", kubeconfig=server.kubeconfig(tmp_path), ready=False)
+    tunnel.wait_for_log("rights found .*rights=lazy")
+    asked = len(server.paths)
+    time.sleep(2)
+    assert len(server.paths) == asked
+    assert tunnel.own("/readyz").status == 200
     server.shutdown()
 
 

@@ -20,6 +20,14 @@
 #define HOME_SLICES "/apis/discovery.k8s.io/v1/namespaces/home/endpointslices"
 #define WEB "/api/v1/namespaces/shop/services/web"
 #define WEB_SLICES "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices"
+#define ENDPOINTS "/api/v1/endpoints"
+#define HOME_ENDPOINTS "/api/v1/namespaces/home/endpoints"
+#define WEB_ENDPOINTS "/api/v1/namespaces/shop/endpoints/web"
+#define WEB_BY_NAME "/api/v1/namespaces/shop/services?fieldSelector=metadata.name%3Dweb"
+#define WEB_WATCH WEB_BY_NAME
+#define WEB_SLICES_WATCH                                                                 \
+    "/apis/discovery.k8s.io/v1/namespaces/shop/"                                         \
+    "endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dweb"
 #define SHOP_PODS "/api/v1/namespaces/shop/pods"
 
 /* A service of one port; v is its version. */
@@ -95,7 +103,11 @@ static void pass(struct world *w, uint64_t ms)
 static int set_up(void **state)
 {
     struct world *w = xcalloc(1, sizeof(*w));
-    struct catalog_settings settings = { 3000, 10000, "home" };
+    struct catalog_settings settings = { .keep_ms = 3000,
+                                         .call_ms = 10000,
+                                         .home_ns = "home",
+                                         .lazy_above = 1000,
+                                         .lazy_above_bytes = 1000000 };
 
     log_set_level(LEVEL_ERROR);
     sched_init(&w->sched, 1);
@@ -176,6 +188,8 @@ static void look_up_web(struct world *w)
     answer_one(w, WEB, SERVICE("web", "1"));
     if (fake_waiting(w->api, WEB_SLICES))
         refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    if (fake_waiting(w->api, WEB_ENDPOINTS))
+        refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
     answer_one(w, SHOP_PODS, POD("1", "Running"));
     assert_int_equal(w->lookup.result, OK);
 }
@@ -247,18 +261,64 @@ static void looks_up_when_home_may_be_listed_but_not_watched(void **state)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
     fake_listed(w->api, HOME_SERVICES);
     pass(w, 1);
+    fake_broken(w->api, HOME_ENDPOINTS, ERR_FORBIDDEN, "no");
+    pass(w, 1);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
     assert_string_equal(catalog_scope(w->catalog), "home");
 }
 
-static void looks_up_where_the_cluster_has_no_endpointslices(void **state)
+#define WEB_ENDPOINTS_OBJECT(n)                                                          \
+    "{'metadata': {'namespace': 'shop', 'name': 'web', 'resourceVersion': '1'},"         \
+    " 'subsets': [{'ports': [{'port': 8080}], 'addresses': [{'ip': '10.1.0." n "',"      \
+    "   'targetRef': {'kind': 'Pod', 'namespace': 'shop', 'name': 'web-" n               \
+    "', 'uid': 'u" n "'}}],"                                                             \
+    "   'notReadyAddresses': [{'targetRef': {'kind': 'Pod', 'name': 'web-9',"            \
+    "     'uid': 'u9'}}]}]}"
+
+/* 404 of an API server that does not know the group, 403 of one whose roles do not. */
+static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void **state)
 {
     struct world *w = *state;
 
     fake_broken(w->api, SLICES, ERR_NOT_FOUND, "no such group");
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     fake_live(w->api, SERVICES);
     pass(w, 1);
+    assert_false(fake_watches(w->api, SLICES));
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
+    fake_tell(w->api, ENDPOINTS, API_ADDED, WEB_ENDPOINTS_OBJECT("1"));
+    fake_live(w->api, ENDPOINTS);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(w->lookup.service->endpoint_count, 2);
+    assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
+    assert_true(w->lookup.service->endpoints[0]->ready);
+    assert_false(w->lookup.service->endpoints[1]->ready);
+    assert_int_equal(fake_asked(w->api), 0);
+
+    fake_tell(w->api, ENDPOINTS, API_MODIFIED, WEB_ENDPOINTS_OBJECT("2"));
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    fake_tell(w->api, ENDPOINTS, API_DELETED,
+              "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
+}
+
+static void looks_up_where_neither_slices_nor_endpoints_may_be_watched(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no");
+    fake_live(w->api, SERVICES);
+    pass(w, 1);
+    fake_broken(w->api, ENDPOINTS, ERR_FORBIDDEN, "no");
+    pass(w, 1);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_LOOKUP);
+    assert_int_equal(fake_watch_count(w->api), 0);
 }
 
 static void finds_out_anew_when_rights_are_taken_away(void **state)
@@ -806,9 +866,309 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
     ask(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB, ERR_FORBIDDEN);
+    refuse_one(w, WEB_BY_NAME, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
     assert_string_equal(w->lookup.missing_verb, "get");
     assert_string_equal(w->lookup.missing_resource, "services");
+}
+
+#define SHOP_SERVICES "/api/v1/namespaces/shop/services"
+#define SHOP_SLICES WEB_SLICES
+
+/* Several Roles and no ClusterRole: each namespace is watched once it is asked for. */
+static void another_namespace_is_watched_once_it_is_asked_for(void **state)
+{
+    struct world *w = *state;
+
+    falls_back_to_the_home_namespace(state);
+    assert_int_equal(fake_watch_count(w->api), 2);
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->lookup.result, OK);
+    assert_false(lookup_is_watched(&w->lookup));
+    fake_tell(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_tell(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_live(w->api, SHOP_SERVICES);
+    fake_live(w->api, SHOP_SLICES);
+    pass(w, 1);
+    size_t asked = fake_asked(w->api);
+    pass(w, 10000);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_true(lookup_is_watched(&w->lookup));
+    assert_int_equal(fake_asked(w->api), asked);
+    assert_string_equal(catalog_scope(w->catalog), "home");
+}
+
+static void narrow_scopes_go_when_the_cluster_is_tried_again(void **state)
+{
+    struct world *w = *state;
+
+    another_namespace_is_watched_once_it_is_asked_for(state);
+    fake_broken(w->api, HOME_SLICES, ERR_FORBIDDEN, "no more");
+    pass(w, 1);
+    pass(w, 15001);
+    assert_false(fake_watches(w->api, SHOP_SERVICES));
+    assert_true(fake_watches(w->api, SERVICES));
+}
+
+/* --- namespaces --- */
+
+static char *const two[] = { (char *)"shop", (char *)"other" };
+
+static void watch_two(struct world *w)
+{
+    catalog_destroy(w->catalog);
+    w->catalog =
+        catalog_create(&w->sched, w->api,
+                       &(struct catalog_settings){ .keep_ms = 3000,
+                                                   .call_ms = 10000,
+                                                   .home_ns = "home",
+                                                   .namespaces = two,
+                                                   .namespace_count = 2,
+                                                   .discovery = DISCOVERY_WATCH });
+    pass(w, 1);
+}
+
+static void only_the_named_namespaces_are_watched(void **state)
+{
+    struct world *w = *state;
+    struct lookup l = { 0 };
+
+    watch_two(w);
+    assert_int_equal(fake_watch_count(w->api), 4);
+    assert_false(fake_watches(w->api, SERVICES));
+    fake_tell(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_tell(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_live(w->api, SHOP_SERVICES);
+    fake_live(w->api, SHOP_SLICES);
+    pass(w, 1);
+    assert_false(catalog_ready(w->catalog, NULL));
+    fake_broken(w->api, "/api/v1/namespaces/other/services", ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_true(catalog_ready(w->catalog, NULL));
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_asked(w->api), 0);
+
+    catalog_lookup(w->catalog, STR("third"), STR("web"), 0, &l, &w->wake);
+    assert_int_equal(l.result, ERR_AGAIN);
+    assert_int_equal(fake_watch_count(w->api), 2);
+    lookup_finish(&l);
+}
+
+static void a_namespace_that_may_not_be_watched_is_looked_up(void **state)
+{
+    struct world *w = *state;
+
+    watch_two(w);
+    fake_broken(w->api, SHOP_SERVICES, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->lookup.result, OK);
+    assert_false(lookup_is_watched(&w->lookup));
+    pass(w, 5 * 60 * 1000);
+    assert_true(fake_watches(w->api, SHOP_SERVICES)); /* it may be allowed by now */
+}
+
+/* --- lazily --- */
+
+/* More services than the 1,000 of the settings are to come. */
+static void too_many(struct world *w)
+{
+    fake_sized(w->api, SERVICES, 1001);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LAZY);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    assert_true(catalog_ready(w->catalog, NULL));
+}
+
+static void a_large_cluster_is_not_watched(void **state)
+{
+    struct world *w = *state;
+
+    fake_sized(w->api, SERVICES, 1000);
+    pass(w, 1);
+    assert_true(fake_watches(w->api, SERVICES));
+    too_many(w);
+}
+
+static void many_endpointslices_are_large_too(void **state)
+{
+    struct world *w = *state;
+
+    fake_sized(w->api, SLICES, 1001);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LAZY);
+}
+
+/* Limits that were an error: max-objects. */
+static void a_list_beyond_the_limits_is_large_too(void **state)
+{
+    struct world *w = *state;
+
+    fake_broken(w->api, SLICES, ERR_LIMIT, "more objects than max-objects allows");
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_LAZY);
+}
+
+static void look_up_by_slices(struct world *w)
+{
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->lookup.result, OK);
+}
+
+static void a_service_that_is_asked_for_again_is_watched(void **state)
+{
+    struct world *w = *state;
+
+    too_many(w);
+    look_up_by_slices(w);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_watch_count(w->api), 2);
+    fake_tell(w->api, WEB_WATCH, API_ADDED, SERVICE("web", "1"));
+    fake_live(w->api, WEB_WATCH);
+    fake_tell(w->api, WEB_SLICES_WATCH, API_ADDED,
+              SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_live(w->api, WEB_SLICES_WATCH);
+    pass(w, 1);
+    size_t asked = fake_asked(w->api);
+    fake_tell(w->api, WEB_SLICES_WATCH, API_MODIFIED,
+              SLICE("web-a", "web", "2", ENDPOINT("2")));
+    pass(w, 1);
+    assert_string_equal(w->gone, "u1 ");
+    pass(w, 60000);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
+    assert_true(lookup_is_watched(&w->lookup));
+    assert_int_equal(fake_asked(w->api), asked);
+}
+
+static void a_single_watch_ends_when_nobody_asks_any_more(void **state)
+{
+    struct world *w = *state;
+
+    a_service_that_is_asked_for_again_is_watched(state);
+    lookup_finish(&w->lookup);
+    pass(w, 540000);
+    assert_int_equal(fake_watch_count(w->api), 2);
+    pass(w, 120000);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    assert_string_equal(w->gone, "u1 "); /* not u2: it is only out of sight */
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+}
+
+static void fifty_services_are_watched_at_most(void **state)
+{
+    struct world *w = *state;
+    char name[32], path[160], object[512];
+    struct lookup l = { 0 };
+
+    too_many(w);
+    for (int i = 0; i < 60; i++) {
+        snprintf(name, sizeof(name), "s%d", i);
+        snprintf(object, sizeof(object),
+                 "{'metadata': {'namespace': 'shop', 'name': '%s'}, 'spec': {"
+                 "'type': 'ExternalName', 'externalName': 'x'}}",
+                 name);
+        snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
+        ask_for(w, &l, name, UINT64_MAX);
+        answer_one(w, path, object);
+        ask_for(w, &l, name, UINT64_MAX);
+        assert_int_equal(l.result, OK);
+        assert_int_equal(fake_watch_count(w->api), i < 50 ? 2 * (i + 1) : 100);
+    }
+    snprintf(path, sizeof(path),
+             "/api/v1/namespaces/shop/services?fieldSelector="
+             "metadata.name%%3Ds9");
+    assert_false(fake_watches(w->api, path));
+    snprintf(path, sizeof(path),
+             "/api/v1/namespaces/shop/services?fieldSelector="
+             "metadata.name%%3Ds10");
+    assert_true(fake_watches(w->api, path));
+    lookup_finish(&l);
+}
+
+static void what_may_not_be_watched_singly_is_looked_up(void **state)
+{
+    struct world *w = *state;
+
+    too_many(w);
+    look_up_by_slices(w);
+    ask(w);
+    fake_broken(w->api, WEB_WATCH, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    ask(w);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    pass(w, 5 * 60 * 1000 + 1);
+    look_up_by_slices(w);
+    ask(w);
+    assert_int_equal(fake_watch_count(w->api), 2);
+}
+
+static void a_single_watch_takes_endpoints_where_slices_are_forbidden(void **state)
+{
+    struct world *w = *state;
+
+    too_many(w);
+    look_up_by_slices(w);
+    ask(w);
+    fake_broken(w->api, WEB_SLICES_WATCH, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    assert_false(fake_watches(w->api, WEB_SLICES_WATCH));
+    assert_true(fake_watches(w->api, "/api/v1/namespaces/shop/endpoints?fieldSelector="
+                                     "metadata.name%3Dweb"));
+}
+
+/* --- large services --- */
+
+/* So many pods in one slice; `v` is its version and part of the first one's UID. */
+static void tell_large_slice(struct world *w, int v, int count)
+{
+    AUTO_FREE char *endpoints = xstrdup("");
+
+    for (int i = 0; i < count; i++) {
+        char *more = xasprintf("%s%s{'targetRef': {'kind': 'Pod', 'name': 'p%d',"
+                               " 'uid': 'u%d-%d'}}",
+                               endpoints, i ? "," : "", i, i, i ? 0 : v);
+        free(endpoints);
+        endpoints = more;
+    }
+    AUTO_FREE char *text = xasprintf(SLICE("web-a", "web", "%d", "%s"), v, endpoints);
+    fake_tell(w->api, SLICES, API_MODIFIED, text);
+    pass(w, 1);
+}
+
+static void an_entry_of_many_endpoints_is_not_built_for_each_change(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    tell_large_slice(w, 1, 1000);
+    watch_all(w);
+    ask(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-1");
+    pass(w, 1000);
+    tell_large_slice(w, 2, 1000);
+    assert_string_equal(w->gone, "u0-1 "); /* the first change for a while: at once */
+    tell_large_slice(w, 3, 1000);
+    tell_large_slice(w, 4, 1000);
+    ask(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-2");
+    pass(w, 100);
+    assert_string_equal(w->gone, "u0-1 u0-2 ");
+    ask(w);
+    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-4");
 }
 
 static void count_each(void *owner, const struct service *s)
@@ -869,6 +1229,7 @@ static void looks_up_the_pods_by_the_selector(void **state)
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
     assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
+    refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
     answer_one(w, SHOP_PODS, POD("1", "Running"));
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->lookup.service->endpoint_count, 1);
@@ -1007,6 +1368,8 @@ static void a_refused_call_names_the_missing_right(void **state)
     only_look_up(w);
     ask(w);
     refuse_one(w, WEB, ERR_FORBIDDEN);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    refuse_one(w, WEB_BY_NAME, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
     assert_string_equal(w->lookup.missing_verb, "get");
     assert_string_equal(w->lookup.missing_resource, "services");
@@ -1016,7 +1379,9 @@ static void a_refused_call_names_the_missing_right(void **state)
     ask(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
     refuse_one(w, SHOP_PODS, ERR_FORBIDDEN);
+    assert_non_null(strstr(w->lookup.error.why.text, "nor are endpointslices"));
     assert_string_equal(w->lookup.missing_verb, "list");
     assert_string_equal(w->lookup.missing_resource, "pods");
 }
@@ -1029,8 +1394,47 @@ static void a_service_without_selector_is_an_answer(void **state)
     ask(w);
     answer_one(w, WEB, "{'metadata': {'namespace': 'shop', 'name': 'web'}, 'spec': {}}");
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, OK);
     assert_false(w->lookup.service->has_selector);
+}
+
+static void a_service_that_may_only_be_listed_is_listed_by_its_name(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    refuse_one(w, WEB, ERR_FORBIDDEN);
+    answer_one(w, WEB_BY_NAME, SERVICE("web", "1"));
+    answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    assert_int_equal(w->lookup.result, OK);
+    ask_for(w, &w->lookup, "web", 0);
+    refuse_one(w, WEB, ERR_FORBIDDEN);
+    fake_answer(w->api, WEB_BY_NAME, (const char *const[]){ NULL });
+    pass(w, 1);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
+}
+
+/* The role names this service: `get` on services and endpoints with resourceNames. */
+static void endpoints_serve_where_slices_and_pods_may_not_be_read(void **state)
+{
+    struct world *w = *state;
+
+    only_look_up(w);
+    ask(w);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
+    answer_one(w, WEB_ENDPOINTS, WEB_ENDPOINTS_OBJECT("1"));
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
+    assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
+
+    ask_for(w, &w->lookup, "web", 0);
+    answer_one(w, WEB, SERVICE("web", "1"));
+    assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
+    answer_one(w, WEB_ENDPOINTS, WEB_ENDPOINTS_OBJECT("2"));
+    assert_string_equal(w->gone, "u1 ");
 }
 
 static void an_external_name_needs_no_more_calls(void **state)
@@ -1158,8 +1562,10 @@ static void the_catalog_may_go_before_its_lookups(void **state)
 {
     struct world *w = *state;
     struct lookup l = { .result = ERR_AGAIN };
-    struct catalog *c =
-        catalog_create(&w->sched, w->api, &(struct catalog_settings){ 1, 10000 });
+    struct catalog *c = catalog_create(
+        &w->sched, w->api,
+        &(struct catalog_settings){
+            .keep_ms = 1, .call_ms = 10000, .discovery = DISCOVERY_WATCH });
 
     catalog_lookup(c, STR("shop"), STR("web"), 0, &l, &w->wake);
     catalog_destroy(c);
@@ -1183,6 +1589,7 @@ static void looks_up_a_pod_by_name(void **state)
 
     catalog_lookup_pod(w->catalog, STR("shop"), STR("web-9"), 3000, &w->lookup, &w->wake);
     refuse_one(w, SHOP_PODS "/web-9", ERR_FORBIDDEN);
+    refuse_one(w, SHOP_PODS "?fieldSelector=metadata.name%3Dweb-9", ERR_FORBIDDEN);
     assert_string_equal(w->lookup.missing_verb, "get");
     assert_string_equal(w->lookup.missing_resource, "pods");
 }
@@ -1339,12 +1746,28 @@ static void selectors_of_deployments_become_queries(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(looks_up_where_neither_slices_nor_endpoints_may_be_watched),
+        TEST(another_namespace_is_watched_once_it_is_asked_for),
+        TEST(narrow_scopes_go_when_the_cluster_is_tried_again),
+        TEST(only_the_named_namespaces_are_watched),
+        TEST(a_namespace_that_may_not_be_watched_is_looked_up),
+        TEST(a_large_cluster_is_not_watched),
+        TEST(many_endpointslices_are_large_too),
+        TEST(a_list_beyond_the_limits_is_large_too),
+        TEST(a_service_that_is_asked_for_again_is_watched),
+        TEST(a_single_watch_ends_when_nobody_asks_any_more),
+        TEST(fifty_services_are_watched_at_most),
+        TEST(what_may_not_be_watched_singly_is_looked_up),
+        TEST(a_single_watch_takes_endpoints_where_slices_are_forbidden),
+        TEST(an_entry_of_many_endpoints_is_not_built_for_each_change),
+        TEST(a_service_that_may_only_be_listed_is_listed_by_its_name),
+        TEST(endpoints_serve_where_slices_and_pods_may_not_be_read),
         TEST(finds_the_right_to_watch_the_cluster),
         TEST(falls_back_to_the_home_namespace),
         TEST(looks_up_when_even_home_may_not_be_listed),
         TEST(looks_up_when_lists_work_and_watches_do_not),
         TEST(looks_up_when_home_may_be_listed_but_not_watched),
-        TEST(looks_up_where_the_cluster_has_no_endpointslices),
+        TEST(endpoints_are_watched_where_slices_are_not_served_or_forbidden),
         TEST(finds_out_anew_when_rights_are_taken_away),
         TEST(believes_no_refusal_that_passes),
         TEST(believes_nobody_on_the_way),

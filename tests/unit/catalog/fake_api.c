@@ -7,7 +7,7 @@
 #include "base/own.h"
 
 #define CALLS_MAX 64
-#define WATCHES_MAX 4
+#define WATCHES_MAX 256
 
 struct fake_call {
     struct api_call *call;
@@ -250,7 +250,9 @@ static void set_state(struct api_watch *w, bool synced, bool live, struct api_er
 {
     if (synced && !w->state.synced)
         w->on_event(w->owner, API_SYNCED, NULL);
-    w->state = (struct api_watch_state){ .synced = synced, .live = live, .error = error };
+    w->state.synced = synced;
+    w->state.live = live;
+    w->state.error = error;
     task_wake(w->wake);
 }
 
@@ -262,6 +264,23 @@ void fake_listed(struct api *a, const char *path)
 void fake_live(struct api *a, const char *path)
 {
     set_state(watch(a, path), true, true, (struct api_error){ .code = OK });
+}
+
+void fake_sized(struct api *a, const char *path, uint64_t objects)
+{
+    struct api_watch *w = watch(a, path);
+
+    w->state.objects = objects;
+    task_wake(w->wake);
+}
+
+size_t fake_watch_count(struct api *a)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < WATCHES_MAX; i++)
+        count += a->watches[i] != NULL;
+    return count;
 }
 
 void fake_proxied(struct api *a, const char *path, enum err code)

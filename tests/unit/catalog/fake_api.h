@@ -25,6 +25,9 @@ bool fake_watches(struct api *a, const char *path);
 void fake_tell(struct api *a, const char *path, enum api_event event, const char *object);
 void fake_listed(struct api *a, const char *path); /* the list is in, the watch is not */
 void fake_live(struct api *a, const char *path);
+void fake_sized(struct api *a, const char *path,
+                uint64_t objects); /* so far, and to come */
+size_t fake_watch_count(struct api *a);
 void fake_broken(struct api *a, const char *path, enum err code, const char *why);
 /* The same, and fake_refuse, by somebody on the way: no Status of the API server. */
 void fake_proxied(struct api *a, const char *path, enum err code);

@@ -232,7 +232,6 @@ static void suggests_the_nearest_name(void **state)
         { "loglevel", "log-level" },
         { "log-lvl", "log-level" },
         { "name-space", "namespace" },
-        { "namespaces", "namespace" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -1,0 +1,137 @@
+/* catalog/feed.c - what watches report goes into records
+ *
+ * Whoever watches (a whole cluster, a namespace, one service), it arrives here.
+ */
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/record.h"
+
+#define LOG_MODULE LOG_CATALOG
+
+void feed_service(void *owner, enum api_event event, json_t *object)
+{
+    struct catalog *c = owner;
+    struct service_spec *spec;
+    struct diag why = { "" };
+
+    if (event == API_SYNCED)
+        return;
+    if (spec_parse(object, &spec, &why) != OK) {
+        log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
+                 LOG_S("why", why.text));
+        return;
+    }
+    struct record *r =
+        record_obtain(c, WHAT_SERVICE, str_of(spec->ns), str_of(spec->name));
+    bool known = r && r->spec && spec->version && r->spec->version == spec->version;
+    if (!r || (known && event != API_DELETED)) {
+        spec_unref(spec);
+        return;
+    }
+    spec_unref(r->spec);
+    r->spec = event == API_DELETED ? NULL : spec;
+    if (event == API_DELETED)
+        spec_unref(spec);
+    record_touch(r);
+}
+
+static void set_owner(struct catalog *c, const struct slice *s, struct record *owner)
+{
+    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
+
+    if (owner)
+        map_set(&c->slice_owners, str_of(key), owner);
+    else
+        map_remove(&c->slice_owners, str_of(key));
+}
+
+static struct record *owner_of(const struct catalog *c, const struct slice *s)
+{
+    AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
+    return map_get(&c->slice_owners, str_of(key));
+}
+
+static void remove_slice(struct catalog *c, struct record *owner, const struct slice *s)
+{
+    set_owner(c, s, NULL);
+    if (slice_list_remove(&owner->slices, s->name))
+        record_touch(owner);
+}
+
+static struct record *record_named_by(struct catalog *c, const struct slice *s)
+{
+    if (!s->service)
+        return NULL;
+    return record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
+}
+
+/* One that went unseen is reported by its name alone, without the label that says whose
+ * it was; that is why the owners are kept. */
+void feed_slice(void *owner, enum api_event event, json_t *object)
+{
+    struct catalog *c = owner;
+    struct slice *s;
+    struct diag why = { "" };
+
+    if (event == API_SYNCED)
+        return;
+    if (slice_parse(object, &s, &why) != OK) {
+        log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
+                 LOG_S("why", why.text));
+        return;
+    }
+    struct record *before = owner_of(c, s);
+    struct record *now = event == API_DELETED ? NULL : record_named_by(c, s);
+    if (before && before != now)
+        remove_slice(c, before, s);
+    if (!now) {
+        slice_destroy(s);
+        return;
+    }
+    set_owner(c, s, now);
+    if (slice_list_put(&now->slices, s))
+        record_touch(now);
+}
+
+/* Endpoints have the name of their service.  Each event brings all of them. */
+void feed_endpoints(void *owner, enum api_event event, json_t *object)
+{
+    struct catalog *c = owner;
+    struct slice_list slices = { 0 };
+    struct diag why = { "" };
+    char *ns, *name;
+
+    if (event == API_SYNCED)
+        return;
+    if (endpoints_parse(object, &slices, &ns, &name, &why) != OK) {
+        log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
+                 LOG_S("why", why.text));
+        return;
+    }
+    struct record *r = record_obtain(c, WHAT_SERVICE, str_of(ns), str_of(name));
+    free(ns);
+    free(name);
+    if (!r) {
+        slice_list_finish(&slices);
+        return;
+    }
+    slice_list_finish(&r->slices);
+    r->slices = slices;
+    if (event == API_DELETED)
+        slice_list_finish(&r->slices);
+    record_touch(r);
+}
+
+void feed_forget(struct record *r)
+{
+    for (size_t i = 0; i < r->slices.count; i++)
+        set_owner(r->catalog, r->slices.at[i], NULL);
+    spec_unref(TAKE(r->spec));
+    slice_list_finish(&r->slices);
+    r->answered_at = 0;
+    record_touch(r);
+    if (r->fetch && fetch_is_note(r->fetch))
+        fetch_destroy(TAKE(r->fetch));
+    if (record_awaited(r))
+        fetch_start(r);
+}

@@ -1,0 +1,158 @@
+/* catalog/lazy.c - watches of single services, of those that were asked for lately
+ *
+ * Two watches with selectors, of the service by its name and of its endpointslices by their
+ * label, which a role for that one name allows, too.  Their number is bounded: one that was
+ * not asked for for longest makes room, and is looked up from then on.
+ */
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/record.h"
+
+#define LOG_MODULE LOG_CATALOG
+#define LAZY_MAX 50 /* 100 streams: what one HTTP/2 connection of curl carries */
+#define PATH_ROOM 1024
+
+struct lazy_watch {
+    struct record *record;
+    struct list_node node; /* in catalog.lazy */
+    struct api_watch *services, *slices;
+    bool by_endpoints;
+    bool live; /* both were connected */
+    struct task task;
+};
+
+static bool is_connected(const struct lazy_watch *l)
+{
+    return api_watch_state(l->services)->live && api_watch_state(l->slices)->live;
+}
+
+static bool is_refused(const struct api_watch *w)
+{
+    const struct api_error *e = &api_watch_state(w)->error;
+    return e->code == ERR_FORBIDDEN || e->code == ERR_NOT_FOUND;
+}
+
+static struct api_watch *open_watch(struct lazy_watch *l, const char *group,
+                                    const char *plural, const char *selector,
+                                    void (*on_event)(void *, enum api_event, json_t *))
+{
+    struct record *r = l->record;
+    char path[PATH_ROOM];
+
+    snprintf(path, sizeof(path), "%s/namespaces/%s/%s?%s%s", group, r->ns, plural,
+             selector, r->name);
+    return api_watch_open(r->catalog->api, path, on_event, r->catalog, &l->task);
+}
+
+static void open_slices(struct lazy_watch *l)
+{
+    if (l->by_endpoints)
+        l->slices = open_watch(l, "/api/v1", "endpoints",
+                               "fieldSelector=metadata.name%3D", feed_endpoints);
+    else
+        l->slices =
+            open_watch(l, "/apis/discovery.k8s.io/v1", "endpointslices",
+                       "labelSelector=kubernetes.io%2Fservice-name%3D", feed_slice);
+}
+
+static void give_up(struct lazy_watch *l)
+{
+    struct record *r = l->record;
+    struct scope *s = scope_of(r->catalog, r->ns);
+
+    log_info(CLUSTER_ID(r->catalog->settings.cluster),
+             "a single service may not be watched: it is looked up",
+             LOG_S("service", r->key));
+    if (s)
+        scope_suspend_lazy(s);
+    lazy_close(r);
+}
+
+static void on_lazy(struct task *t)
+{
+    struct lazy_watch *l = container_of(t, struct lazy_watch, task);
+    bool slices_refused = is_refused(l->slices);
+
+    if (is_refused(l->services) || (slices_refused && l->by_endpoints)) {
+        give_up(l);
+        return;
+    }
+    if (slices_refused) {
+        l->by_endpoints = true;
+        api_watch_close(TAKE(l->slices));
+        open_slices(l);
+        return;
+    }
+    if (l->live || !is_connected(l))
+        return;
+    l->live = true;
+    record_touch(l->record);
+}
+
+static void close_least_used(struct catalog *c)
+{
+    lazy_close(list_first(&c->lazy, struct lazy_watch, node)->record);
+}
+
+void lazy_watch(struct record *r, bool by_endpoints)
+{
+    struct catalog *c = r->catalog;
+    struct lazy_watch *l = xcalloc(1, sizeof(*l));
+
+    if (c->lazy_count >= LAZY_MAX)
+        close_least_used(c);
+    l->record = r;
+    l->by_endpoints = by_endpoints;
+    task_init(&l->task, c->sched, RANK_READ, on_lazy);
+    list_append(&c->lazy, &l->node);
+    c->lazy_count++;
+    r->lazy = l;
+    l->services = open_watch(l, "/api/v1", "services", "fieldSelector=metadata.name%3D",
+                             feed_service);
+    open_slices(l);
+}
+
+bool lazy_answers(const struct record *r)
+{
+    const struct lazy_watch *l = r->lazy;
+    return l->live && (r->spec || is_connected(l));
+}
+
+void lazy_touch(struct record *r)
+{
+    list_remove(&r->lazy->node);
+    list_append(&r->catalog->lazy, &r->lazy->node);
+}
+
+void lazy_finish(struct record *r)
+{
+    struct lazy_watch *l = TAKE(r->lazy);
+
+    if (!l)
+        return;
+    api_watch_close(l->services);
+    api_watch_close(l->slices);
+    task_cancel(&l->task);
+    list_remove(&l->node);
+    r->catalog->lazy_count--;
+    free(l);
+}
+
+void lazy_close(struct record *r)
+{
+    if (!r->lazy)
+        return;
+    lazy_finish(r);
+    feed_forget(r);
+}
+
+void lazy_close_unused(struct catalog *c, uint64_t unused_ms)
+{
+    list_for_each (l, &c->lazy, struct lazy_watch, node) {
+        if (c->sched->now - l->record->used_at < unused_ms)
+            return;
+        lazy_close(l->record);
+    }
+}
