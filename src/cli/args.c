@@ -17,7 +17,44 @@ static const struct {
 };
 
 /* What a flag is when it is no setting. */
-static const char *const own_flags[] = { "config", "help", "output", "version", NULL };
+static const char *const own_flags[] = {
+    "check",     "config",          "group", "help",    "level", "output",
+    "role-name", "service-account", "user",  "version", NULL
+};
+
+static const struct {
+    const char *name, *command;
+    bool value;
+} command_flags[] = {
+    { "output", "list", true },    { "level", "rbac", true },
+    { "check", "rbac", false },    { "service-account", "rbac", true },
+    { "user", "rbac", true },      { "group", "rbac", true },
+    { "role-name", "rbac", true },
+};
+
+static size_t find_command_flag(struct str name)
+{
+    size_t i = 0;
+    while (i < ARRAY_LEN(command_flags) && !str_eq(name, str_of(command_flags[i].name)))
+        i++;
+    return i;
+}
+
+const char *args_owner(const char *name)
+{
+    size_t i = find_command_flag(str_of(name));
+    return i < ARRAY_LEN(command_flags) ? command_flags[i].command : NULL;
+}
+
+const char *args_own(const struct args *a, const char *name)
+{
+    const char *value = NULL;
+
+    for (size_t i = 0; i < a->own_count; i++)
+        if (strcmp(a->own[i].name, name) == 0)
+            value = a->own[i].value;
+    return value;
+}
 
 static const char *long_name(char letter)
 {
@@ -83,6 +120,24 @@ static const struct setting *negated(struct str name, struct str value)
     return s && setting_is_bool(s) ? s : NULL;
 }
 
+/* Of one command; ERR_NOT_FOUND: none has it. */
+static enum err command_flag(struct args *a, struct cursor *c, struct str name,
+                             struct str value, struct diag *why)
+{
+    size_t i = find_command_flag(name);
+    const char *text = "true";
+
+    if (i == ARRAY_LEN(command_flags) || (!command_flags[i].value && value.at))
+        return ERR_NOT_FOUND;
+    if (command_flags[i].value) {
+        enum err e = take_value(c, command_flags[i].name, value, &text, why);
+        if (e)
+            return e;
+    }
+    a->own[a->own_count++] = (struct config_flag){ command_flags[i].name, text };
+    return OK;
+}
+
 /* ERR_NOT_FOUND: no flag has this name. */
 static enum err named_flag(struct args *a, struct cursor *c, struct str name,
                            struct str value, struct diag *why)
@@ -96,14 +151,12 @@ static enum err named_flag(struct args *a, struct cursor *c, struct str name,
         add_flag(a, s->name, "false");
     else if (str_eq(name, STR("config")))
         return take_value(c, "config", value, &a->config_file, why);
-    else if (str_eq(name, STR("output")))
-        return take_value(c, "output", value, &a->output, why);
     else if (str_eq(name, STR("help")) && !value.at)
         a->help = true;
     else if (str_eq(name, STR("version")) && !value.at)
         a->version = true;
     else
-        return ERR_NOT_FOUND;
+        return command_flag(a, c, name, value, why);
     return OK;
 }
 
@@ -147,6 +200,7 @@ enum err args_parse(struct args *a, int argc, char **argv, struct diag *why)
     *a = (struct args){
         .words = xcalloc((size_t)argc + 1, sizeof(*a->words)),
         .flags = xcalloc((size_t)argc + 1, sizeof(*a->flags)),
+        .own = xcalloc((size_t)argc + 1, sizeof(*a->own)),
     };
     while (c.at < c.end) {
         const char *arg = *c.at++;
@@ -167,5 +221,6 @@ void args_finish(struct args *a)
 {
     free(a->words);
     free(a->flags);
+    free(a->own);
     *a = (struct args){ 0 };
 }

@@ -17,9 +17,15 @@ struct args {
     struct config_flag *flags;
     size_t flag_count;
     const char *config_file; /* --config, or NULL */
-    const char *output;      /* --output, or NULL; of list only */
+    struct config_flag *own; /* of one command only: --output, --level, ... */
+    size_t own_count;
     bool help, version;
 };
+
+/* The last value of such a flag ("true" where it has none), or NULL. */
+const char *args_own(const struct args *a, const char *name);
+/* The command that this flag belongs to. */
+const char *args_owner(const char *name);
 
 /* ERR_CONFIG: *why names the flag.  Borrows argv; args_finish also after a failure. */
 MUST_CHECK enum err args_parse(struct args *a, int argc, char **argv, struct diag *why);

@@ -8,7 +8,8 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command, &list_command, &config_command, &version_command, &help_command,
+    &run_command,    &list_command,    &rbac_command,
+    &config_command, &version_command, &help_command,
 };
 
 const struct command *command_find(const char *name)
@@ -74,8 +75,10 @@ static int dispatch(const struct args *a)
         command->help();
         return EXIT_OK;
     }
-    if (a->output && command != &list_command)
-        return complain("only \"list\" takes --output");
+    for (size_t i = 0; i < a->own_count; i++)
+        if (strcmp(args_owner(a->own[i].name), command->name) != 0)
+            return complain("only \"%s\" takes --%s", args_owner(a->own[i].name),
+                            a->own[i].name);
     size_t named = a->word_count ? 1 : 0;
     return command->run(a, a->words + named, a->word_count - named);
 }

@@ -47,7 +47,7 @@ static int list(const struct args *a, const char *const *words, size_t word_coun
     enum list_output output;
     int status = refuse_words(words, word_count);
     if (!status)
-        status = read_output(a->output, &output);
+        status = read_output(args_own(a, "output"), &output);
     if (!status)
         status = load_config(a, &config);
     if (!status)

@@ -14,6 +14,7 @@
 #include "catalog/objects.h"
 #include "cluster/clusters.h"
 #include "config/config.h"
+#include "daemon/asking.h"
 #include "daemon/cluster_settings.h"
 #include "daemon/daemon.h"
 #include "daemon/listed.h"
@@ -25,7 +26,6 @@
 #include "listen/listen.h"
 #include "net/loop.h"
 #include "route/name.h"
-#include "serve/errors.h"
 #include "serve/policy.h"
 
 #define EXIT_FAILED 1
@@ -371,22 +371,6 @@ static void print_services(struct listing *l, enum list_output output)
         print_columns(l, output);
 }
 
-/* In the words of the page that a client would get. */
-static void complain(const char *context, enum err e, const struct diag *why)
-{
-    struct refusal r;
-
-    refusal_set(&r, 502, "%s%s%s%s", context ? "context " : "", context ? context : "",
-                context ? ": " : "", diag_text(why, e));
-    if (e == ERR_UNAUTHORIZED)
-        refusal_unauthorized(&r);
-    if (e == ERR_CREDENTIALS)
-        refusal_credentials(&r);
-    fprintf(stderr, "kube-tunnel: %s\n", r.first);
-    if (r.detail[0])
-        fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
-}
-
 /* How many could not be listed. */
 static size_t complain_of_sources(const struct listing *l)
 {
@@ -396,7 +380,8 @@ static size_t complain_of_sources(const struct listing *l)
         const struct listing_of *s = &l->sources[i];
         failed += s->result != OK;
         if (s->result)
-            complain(s->status.several ? s->status.name : NULL, s->result, &s->why);
+            asking_complain(s->status.several ? s->status.name : NULL, s->result,
+                            &s->why);
     }
     return failed;
 }
@@ -411,7 +396,7 @@ int daemon_list(const struct config *config, enum list_output output)
     if (!e)
         e = add_aliases(&l, &why);
     if (e) {
-        complain(NULL, e, &why);
+        asking_complain(NULL, e, &why);
     } else {
         begin_more(&l);
         if (l.running)

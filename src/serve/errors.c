@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "rights/role.h"
 
 #define HTTP_PORT 80
 
@@ -70,30 +71,24 @@ static struct object object_of(const struct route *route)
     return (struct object){ "service", n->ns, n->service };
 }
 
-static const char *api_group(const char *resource)
-{
-    if (strcmp(resource, "deployments") == 0)
-        return "apps";
-    return strcmp(resource, "endpointslices") == 0 ? "discovery.k8s.io" : "";
-}
-
-/* What failed concerns one namespace, so a right in that one is enough. */
+/* What failed concerns one namespace, so a role in that one is enough. */
 static void hint_grant(const struct lease *lease, struct str ns, struct refusal *ret)
 {
     if (!lease->missing_verb || !lease->missing_resource)
         return;
+    AUTO_FREE char *namespace = str_dup(ns);
+    AUTO_FREE char *role = role_text(&(struct role){
+        .level = ROLE_LOOKUP,
+        .name = ROLE_NAME,
+        .ns = namespace,
+        .deployments = strcmp(lease->missing_resource, "deployments") == 0,
+    });
     refusal_hint(ret,
-                 "The credentials lack the verb \"%s\" on \"%s\" in namespace %.*s. "
-                 "This rule in a Role bound to them grants it:\n\n"
-                 "rules:\n"
-                 "- apiGroups: [\"%s\"]\n"
-                 "  resources: [\"%s\"]\n"
-                 "  verbs: [\"%s\"]\n\n"
-                 "In all it takes get and list on services and pods, and create on "
-                 "pods/portforward.",
-                 lease->missing_verb, lease->missing_resource, STR_ARG(ns),
-                 api_group(lease->missing_resource), lease->missing_resource,
-                 lease->missing_verb);
+                 "The credentials lack the verb \"%s\" on \"%s\" in namespace %s. This "
+                 "role has what is needed there; kube-tunnel rbac --namespace %s --user "
+                 "NAME | kubectl apply -f - creates and binds it:\n\n%s",
+                 lease->missing_verb, lease->missing_resource, namespace, namespace,
+                 role);
 }
 
 static const char *pod_ns(const struct lease *lease)

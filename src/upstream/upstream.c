@@ -39,6 +39,7 @@
 #include "upstream/balance.h"
 #include "upstream/external.h"
 #include "upstream/loops.h"
+#include "upstream/missing.h"
 #include "upstream/pool.h"
 #include "upstream/successors.h"
 #include "upstream/unserved.h"
@@ -91,6 +92,7 @@ struct upstream {
     size_t lease_count, spare_count;
     struct task *drained;
     struct allowed allowed;
+    struct missing missing;
     char *found_zone; /* or NULL */
 };
 
@@ -152,6 +154,8 @@ static enum lease_state fail(struct leasing *l, enum err e)
         diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
                     STR_ARG(l->want.route->name.service), l->external.route->name.text);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
+    if (e == ERR_FORBIDDEN)
+        missing_note(&l->owner->missing, l->lease, l->want.id);
     settle(l, LEASE_FAILED, e);
     return LEASE_FAILED;
 }
@@ -795,6 +799,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->pool = pool_create(u->sched, tunnels, settings->idle_ms, settings->cluster);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
+    missing_init(&u->missing);
     waiters_init(&u->waiters);
     list_init(&u->leases);
     list_init(&u->spares);
@@ -863,6 +868,7 @@ void upstream_destroy(struct upstream *u)
     balance_destroy(u->balance);
     waiters_finish(&u->waiters);
     allowed_finish(&u->allowed);
+    missing_finish(&u->missing);
     free_spares(u);
     free(u->found_zone);
     free(u);

@@ -357,8 +357,8 @@ static void says_why_there_is_no_pod(void **state)
           502,
           "Failed to get service shop/web: services is forbidden: User \"dev\" cannot "
           "list\n",
-          "rules:\n- apiGroups: [\"\"]\n  resources: [\"services\"]\n  verbs: "
-          "[\"list\"]\n" },
+          "kind: Role\nmetadata:\n  name: \"kube-tunnel\"\n  namespace: \"shop\"\n"
+          "rules:\n  - apiGroups: [\"\"]\n    resources: [\"services\"]\n" },
         { { ERR_FORBIDDEN, .why = "no", .verb = "watch", .resource = "endpointslices" },
           502,
           "Failed to get service shop/web: no\n",

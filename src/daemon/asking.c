@@ -1,0 +1,84 @@
+/* daemon/asking.c - one API server, for a command that asks it something and ends */
+#include "daemon/asking.h"
+
+#include <stdio.h>
+
+#include "cluster/clusters.h"
+#include "daemon/cluster_settings.h"
+#include "kube/exec_plugin.h"
+#include "serve/errors.h"
+
+static void on_credentials(struct task *t)
+{
+    struct asking *a = container_of(t, struct asking, on_credentials);
+    struct credential *credential = NULL;
+
+    if (a->authenticated != ERR_AGAIN)
+        return;
+    a->authenticated =
+        credentials_get(api_credentials(a->api), &a->want, &credential, &a->why);
+    credential_unref(credential);
+    if (a->authenticated != ERR_AGAIN)
+        loop_stop(a->loop);
+}
+
+static enum err load_target(struct asking *a, const struct config *config,
+                            struct kube_target **ret, struct diag *why)
+{
+    static const struct cluster_settings none; /* nothing is connected */
+    const struct clusters_choice choice = clusters_choice_of(config, true);
+    struct clusters *clusters;
+    enum err e = clusters_create(a->loop, &none, &choice, &clusters, why);
+
+    if (e)
+        return e;
+    e = clusters_target(clusters, 0, ret, why);
+    clusters_destroy(clusters);
+    return e;
+}
+
+enum err asking_open(struct asking *a, const struct config *config, struct diag *why)
+{
+    const struct exec_settings exec = exec_settings_of(config);
+    struct kube_target *target;
+
+    a->loop = loop_create();
+    a->plugins = exec_plugins_create(a->loop, &exec);
+    a->authenticated = ERR_AGAIN;
+    task_init(&a->on_credentials, loop_sched(a->loop), RANK_WORK, on_credentials);
+    a->want.wake = &a->on_credentials;
+    enum err e = load_target(a, config, &target, why);
+    if (e)
+        return e;
+    a->transfers = transfers_create(a->loop);
+    a->api = api_create(a->loop, a->transfers, target, a->plugins);
+    task_wake(&a->on_credentials);
+    loop_run(a->loop);
+    *why = a->why;
+    return a->authenticated;
+}
+
+void asking_close(struct asking *a)
+{
+    credentials_leave(&a->want);
+    api_destroy(a->api);
+    transfers_destroy(a->transfers);
+    exec_plugins_destroy(a->plugins);
+    task_cancel(&a->on_credentials);
+    loop_destroy(a->loop);
+}
+
+void asking_complain(const char *context, enum err e, const struct diag *why)
+{
+    struct refusal r;
+
+    refusal_set(&r, 502, "%s%s%s%s", context ? "context " : "", context ? context : "",
+                context ? ": " : "", diag_text(why, e));
+    if (e == ERR_UNAUTHORIZED)
+        refusal_unauthorized(&r);
+    if (e == ERR_CREDENTIALS)
+        refusal_credentials(&r);
+    fprintf(stderr, "kube-tunnel: %s\n", r.first);
+    if (r.detail[0])
+        fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
+}

@@ -1,0 +1,260 @@
+/* daemon/rights.c - which of the rights that kube-tunnel needs do the credentials have?
+ *
+ * One SelfSubjectAccessReview for each verb: the list of all rules of a user has not got what
+ * a webhook decides (EKS, GKE, AKS), which a review of one verb has.
+ */
+#include "daemon/rights.h"
+
+#include <stdlib.h>
+
+#include "base/own.h"
+#include "daemon/asking.h"
+#include "daemon/table.h"
+
+#define EXIT_FAILED 1
+#define CALL_MS 30000
+#define REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+struct review {
+    const struct right *right;
+    const char *verb;
+    struct str ns; /* empty: every namespace */
+    bool needed, answered, allowed;
+    struct api_call call;
+};
+
+struct check {
+    const struct rights_question *question;
+    struct asking asking;
+    struct task on_answer;
+    struct str *scopes; /* namespaces, or "" and then the kubeconfig's */
+    size_t scope_count;
+    struct review *reviews; /* scope by scope */
+    size_t count, per_scope;
+};
+
+static void on_review(void *owner, json_t *object)
+{
+    struct review *r = owner;
+    const json_t *allowed = json_object_get(json_object_get(object, "status"), "allowed");
+
+    r->answered = json_is_boolean(allowed);
+    r->allowed = json_is_true(allowed);
+}
+
+static void on_answer(struct task *t)
+{
+    struct check *c = container_of(t, struct check, on_answer);
+
+    for (size_t i = 0; i < c->count; i++)
+        if (c->reviews[i].call.result == ERR_AGAIN)
+            return;
+    loop_stop(c->asking.loop);
+}
+
+static char *review_body(const struct review *r)
+{
+    struct str resource, all = str_of(r->right->resource);
+    struct str subresource = str_cut(all, '/', &resource);
+    json_t *o = json_pack(
+        "{s:s, s:s, s:{s:{s:s%, s:s, s:s, s:s%, s:s%}}}", "apiVersion",
+        "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
+        "resourceAttributes", "namespace", r->ns.len ? r->ns.at : "", r->ns.len, "verb",
+        r->verb, "group", r->right->group, "resource", resource.at, resource.len,
+        "subresource", subresource.len ? subresource.at : "", subresource.len);
+    char *text = json_dumps(o, JSON_COMPACT);
+
+    json_decref(o);
+    return text;
+}
+
+static void ask(struct check *c, struct review *r)
+{
+    AUTO_FREE char *body = review_body(r);
+
+    r->call =
+        (struct api_call){ .on_object = on_review, .owner = r, .wake = &c->on_answer };
+    api_post(c->asking.api, &r->call, REVIEWS, body, CALL_MS);
+}
+
+/* --- which reviews --- */
+
+/* A POST opens a SPDY tunnel, for which create is enough. */
+static bool is_needed(const struct config *config, const struct rights_question *q,
+                      const struct right *r, const char *verb)
+{
+    if (r->core && strcmp(r->core, verb) == 0)
+        return true;
+    if (strcmp(r->resource, "pods/portforward") == 0)
+        return config->carrier == CARRIER_WEBSOCKET;
+    return q->all_needed;
+}
+
+static void add_scope(struct check *c, const struct config *config, struct str ns)
+{
+    const struct right *rights = role_rights(c->question->level);
+
+    for (size_t i = 0; i < RIGHTS; i++)
+        for (size_t v = 0; v < RIGHT_VERBS && rights[i].verbs[v]; v++)
+            c->reviews[c->count++] = (struct review){
+                .right = &rights[i],
+                .verb = rights[i].verbs[v],
+                .ns = ns,
+                .needed = is_needed(config, c->question, &rights[i], rights[i].verbs[v]),
+            };
+}
+
+/* Where none is named, rights in one namespace will do. */
+static void add_scopes(struct check *c, const struct config *config)
+{
+    const struct rights_question *q = c->question;
+    size_t count = q->namespace_count ? q->namespace_count : 2;
+
+    c->scopes = xcalloc(count, sizeof(*c->scopes));
+    c->reviews = xcalloc(count * RIGHTS * RIGHT_VERBS, sizeof(*c->reviews));
+    for (size_t i = 0; i < q->namespace_count; i++)
+        c->scopes[c->scope_count++] = q->namespaces[i];
+    if (!q->namespace_count) {
+        c->scopes[c->scope_count++] = STR("");
+        c->scopes[c->scope_count++] = str_of(api_target(c->asking.api)->ns);
+    }
+    for (size_t i = 0; i < c->scope_count; i++)
+        add_scope(c, config, c->scopes[i]);
+    c->per_scope = c->count / c->scope_count;
+}
+
+static const struct review *reviews_of(const struct check *c, size_t scope)
+{
+    return &c->reviews[scope * c->per_scope];
+}
+
+static bool is_missing(const struct check *c, size_t scope, bool needed_only)
+{
+    const struct review *r = reviews_of(c, scope);
+
+    for (size_t i = 0; i < c->per_scope; i++)
+        if (!r[i].allowed && (r[i].needed || !needed_only))
+            return true;
+    return false;
+}
+
+/* --- what is printed --- */
+
+static void add_rows(struct table *t, const struct check *c, size_t scope)
+{
+    const struct review *r = reviews_of(c, scope);
+    AUTO_FREE char *ns = str_dup(c->scopes[scope]);
+
+    for (size_t i = 0; i < c->per_scope; i++) {
+        const char *cells[] = {
+            ns[0] ? ns : "(all)",
+            r[i].right->resource,
+            r[i].verb,
+            r[i].allowed  ? "yes"
+            : r[i].needed ? "no"
+                          : "no, not needed",
+            r[i].right->why,
+        };
+        table_add(t, cells);
+    }
+}
+
+/* The namespace of the kubeconfig is only of interest where the cluster is not open. */
+static size_t shown_scopes(const struct check *c)
+{
+    if (!c->question->namespace_count && !is_missing(c, 0, false))
+        return 1;
+    return c->scope_count;
+}
+
+static void print_table(const struct check *c)
+{
+    static const char *const headings[] = { "NAMESPACE", "RESOURCE", "VERB",
+                                            "ALLOWED",   "FOR",      NULL };
+    struct table *t = table_create(headings, ARRAY_LEN(headings) - 1);
+
+    for (size_t i = 0; i < shown_scopes(c); i++)
+        add_rows(t, c, i);
+    table_print(t, stdout);
+    table_destroy(t);
+}
+
+static bool lacks_needed(const struct check *c)
+{
+    bool any_will_do = c->question->namespace_count == 0;
+    size_t lacking = 0;
+
+    for (size_t i = 0; i < c->scope_count; i++)
+        lacking += is_missing(c, i, true);
+    return any_will_do ? lacking == c->scope_count : lacking > 0;
+}
+
+static void explain_missing(const struct check *c)
+{
+    const char *level = c->question->level == ROLE_WATCH ? "" : " --level lookup";
+
+    fflush(stdout);
+    fputs("kube-tunnel: rights are missing; whoever administers the cluster can grant "
+          "them:\n"
+          "    kube-tunnel rbac",
+          stderr);
+    for (size_t i = 0; i < c->question->namespace_count; i++)
+        if (is_missing(c, i, true))
+            fprintf(stderr, " --namespace %.*s", STR_ARG(c->scopes[i]));
+    fprintf(stderr, "%s --user NAME | kubectl apply -f -\n", level);
+}
+
+/* --- the whole --- */
+
+static enum err ask_all(struct check *c, struct diag *why)
+{
+    for (size_t i = 0; i < c->count; i++)
+        ask(c, &c->reviews[i]);
+    task_wake(&c->on_answer);
+    loop_run(c->asking.loop);
+    for (size_t i = 0; i < c->count; i++) {
+        const struct review *r = &c->reviews[i];
+        if (r->call.result)
+            *why = r->call.error.why;
+        if (r->call.result)
+            return r->call.result;
+        if (!r->answered)
+            return diag_set(why, ERR_PROTO,
+                            "the API server's access review does not say whether it is "
+                            "allowed");
+    }
+    return OK;
+}
+
+static void check_finish(struct check *c)
+{
+    for (size_t i = 0; i < c->count; i++)
+        api_call_finish(&c->reviews[i].call);
+    if (c->count)
+        task_cancel(&c->on_answer);
+    free(c->reviews);
+    free(c->scopes);
+    asking_close(&c->asking);
+}
+
+int daemon_check_rights(const struct config *config, const struct rights_question *q)
+{
+    struct check c = { .question = q };
+    struct diag why = { 0 };
+
+    enum err e = asking_open(&c.asking, config, &why);
+    if (!e) {
+        task_init(&c.on_answer, loop_sched(c.asking.loop), RANK_WORK, on_answer);
+        add_scopes(&c, config);
+        e = ask_all(&c, &why);
+    }
+    if (e)
+        asking_complain(NULL, e, &why);
+    else
+        print_table(&c);
+    bool lacks = !e && lacks_needed(&c);
+    if (lacks)
+        explain_missing(&c);
+    check_finish(&c);
+    return e || lacks ? EXIT_FAILED : 0;
+}

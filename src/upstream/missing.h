@@ -1,0 +1,18 @@
+/* upstream/missing.h - rights that were missing: said in the log once
+ *
+ * Private to upstream/.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "base/map.h"
+#include "upstream/lease.h"
+
+struct missing {
+    struct map said; /* "NS VERB RESOURCE" */
+};
+
+void missing_init(struct missing *m);
+void missing_finish(struct missing *m);
+/* A lease has failed because of lease->missing_verb on missing_resource in missing_ns. */
+void missing_note(struct missing *m, const struct lease *lease, struct log_id id);
