@@ -201,13 +201,13 @@ static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
     (void)state;
 
     rig_service("aB");
-    rig.service->endpoints[1]->ip = xstrdup("192.0.2.1");
+    rig.service->endpoints[1]->ip = "192.0.2.1";
     assert_int_equal(result_for("web.shop"), ERR_LOOP);
     assert_int_equal(result_for("b.web.shop.svc"), ERR_LOOP);
     assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
     assert_int_equal(result_with_target_port("web.shop", 8081), OK);
     rig_service("am");
-    rig.service->endpoints[0]->ip = xstrdup("192.0.2.1");
+    rig.service->endpoints[0]->ip = "192.0.2.1";
     assert_int_equal(result_for("web.shop"), ERR_OURSELVES);
 }
 

@@ -17,8 +17,8 @@
 static struct kube_target *target_at(const char *text, const char *path)
 {
     struct diag why = { "" };
-    struct kubeconfig *kc;
-    struct kube_target *t;
+    struct kubeconfig *kc = NULL;
+    struct kube_target *t = NULL;
 
     enum err e = kubeconfig_parse(str_of(text), path, &kc, &why);
     if (!e)
