@@ -26,7 +26,8 @@ static inline void own_freep(void *p)
 }
 
 /* AUTO(foo_destroyp) struct foo *f: calls foo_destroyp(&f) at the end of the scope. */
-#define AUTO(freep) __attribute__((cleanup(freep)))
+/* clang takes a variable that only its cleanup reads for unused. */
+#define AUTO(freep) __attribute__((cleanup(freep), unused))
 #define AUTO_FREE AUTO(own_freep)
 
 /* Hand a pointer over: the value, while the variable becomes NULL. */
