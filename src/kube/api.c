@@ -60,11 +60,6 @@ void api_destroy(struct api *a)
     free(a);
 }
 
-struct tls_identity *api_identity(const struct api *a)
-{
-    return a->target->identity;
-}
-
 const struct kube_target *api_target(const struct api *a)
 {
     return a->target;

@@ -24,10 +24,6 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
 void api_set_cluster(struct api *a, uint16_t cluster);
 void api_destroy(struct api *a);
 const struct kube_target *api_target(const struct api *a);
-/* What connections made from now on trust and show; NULL: plain http.  Borrowed until the
- * next call. */
-struct tls_identity *api_identity(const struct api *a);
-
 /* How much a list or a watch may bring, and how many calls (gets, posts and pages of lists,
  * not watches) may be made; further ones wait.  What api_create sets is what the settings
  * have by default. */

@@ -11,13 +11,20 @@
 
 struct credential {
     unsigned refs;
-    uint64_t generation; /* rises from 1, per struct credentials */
-    char **
-        fields; /* "Authorization: Bearer ...", "Impersonate-User: ..."; NULL at the end */
+    uint64_t generation;           /* rises from 1, per struct credentials */
+    struct tls_identity *identity; /* for the connection; NULL: plain http */
+    int64_t expires_at;            /* of the token, as far as it says; ms, wall clock */
+    /* "Authorization: Bearer ...", "Impersonate-User: ..."; NULL at the end */
+    char **fields;
 };
 
-/* authorization: "Bearer ..." or "Basic ...", or NULL; copied. */
+/* authorization: "Bearer ..." or "Basic ...", or NULL; copied.  The identity is shared. */
 struct credential *credential_create(const struct kube_target *target,
-                                     const char *authorization, uint64_t generation);
+                                     const char *authorization,
+                                     struct tls_identity *identity, uint64_t generation);
 struct credential *credential_ref(struct credential *c);
 void credential_unref(struct credential *c); /* NULL accepted; the secrets are wiped */
+
+/* It was not accepted, or a connection failed: put in front of *why that it has expired, if
+ * its token or certificate says so. */
+void credential_explain(const struct credential *c, struct diag *why);

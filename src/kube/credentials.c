@@ -1,10 +1,15 @@
-/* kube/credentials.c - the credential of one user, at this moment */
+/* kube/credentials.c - the credential of one user, at this moment
+ *
+ * Two things make it: what goes into header fields, and the identity of the connection.
+ * Either may change, and each change is another credential with the next generation.
+ */
 #include "kube/credentials.h"
 
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "kube/exec_plugin.h"
+#include "kube/identity_files.h"
 #include "kube/secret.h"
 #include "kube/watched_file.h"
 
@@ -16,10 +21,14 @@ struct credentials {
     struct loop *loop;
     struct credential *current; /* NULL: none yet */
     uint64_t generation;        /* of the last one that was made */
-    struct list_node waiting;   /* struct credentials_want, for files */
+    char *authorization;        /* of the next one */
+    struct tls_identity *identity;
+    struct list_node waiting; /* struct credentials_want, for files */
     struct watched_file token;
+    struct identity_files files;
     struct exec_plugin *plugin; /* or NULL */
     uint64_t source_generation; /* of the plugin's secret that `current` was made of */
+    struct secret pair;         /* certificate and key of that secret, if it has them */
     struct timer poll;          /* while a file is read for the first time */
 };
 
@@ -31,10 +40,19 @@ static char *basic(const char *username, const char *password)
     return xasprintf("Basic %s", encoded);
 }
 
-static void set_authorization(struct credentials *c, const char *authorization)
+static void make_current(struct credentials *c)
 {
     credential_unref(c->current);
-    c->current = credential_create(c->target, authorization, ++c->generation);
+    c->current =
+        credential_create(c->target, c->authorization, c->identity, ++c->generation);
+}
+
+/* Taken over. */
+static void set_authorization(struct credentials *c, char *authorization)
+{
+    secret_free(c->authorization);
+    c->authorization = authorization;
+    make_current(c);
 }
 
 static void wake_all(struct credentials *c)
@@ -53,15 +71,13 @@ static void on_poll(struct timer *t)
 static void set_at_once(struct credentials *c)
 {
     const struct kube_target *t = c->target;
-    AUTO_FREE char *authorization = NULL;
 
     if (t->token)
-        authorization = xasprintf("Bearer %s", t->token);
+        set_authorization(c, xasprintf("Bearer %s", t->token));
     else if (t->username || t->password)
-        authorization = basic(t->username, t->password);
-    if (authorization || !(t->token_file || t->source))
-        set_authorization(c, authorization);
-    secret_free(TAKE(authorization));
+        set_authorization(c, basic(t->username, t->password));
+    else if (!t->token_file && t->source == SOURCE_NONE)
+        set_authorization(c, NULL);
 }
 
 struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
@@ -71,9 +87,11 @@ struct credentials *credentials_create(struct loop *l, const struct kube_target 
 
     c->target = target;
     c->loop = l;
+    c->identity = tls_identity_ref(target->identity);
     list_init(&c->waiting);
     timer_init(&c->poll, loop_sched(l), on_poll);
     watched_file_init(&c->token, "tokenFile", target->token_file, NULL, TOKEN_MAX);
+    identity_files_init(&c->files, target);
     if (target->source == SOURCE_EXEC)
         c->plugin = exec_plugin_get(plugins, target);
     set_at_once(c);
@@ -88,10 +106,21 @@ void credentials_destroy(struct credentials *c)
         list_remove(&w->waiting);
     timer_stop(&c->poll);
     watched_file_finish(&c->token);
+    identity_files_finish(&c->files);
     exec_plugin_unref(c->plugin);
     credential_unref(c->current);
+    tls_identity_unref(c->identity);
+    secret_free(c->authorization);
+    secret_finish(&c->pair);
     free(c);
 }
+
+static uint64_t now_of(const struct credentials *c)
+{
+    return loop_sched(c->loop)->now;
+}
+
+/* ---- files ---- */
 
 /* A token is one word; anything else would end up as another header field. */
 static bool is_token(struct str s)
@@ -106,14 +135,11 @@ static void take_token(struct credentials *c)
 {
     struct str token = str_trim_space(str_of(c->token.text));
 
-    if (!is_token(token)) {
+    if (is_token(token))
+        set_authorization(c, xasprintf("Bearer %.*s", STR_ARG(token)));
+    else
         log_warn(NO_ID, "the token file holds no token, keeping the old one",
                  LOG_S("file", c->token.path));
-        return;
-    }
-    AUTO_FREE char *authorization = xasprintf("Bearer %.*s", STR_ARG(token));
-    set_authorization(c, authorization);
-    explicit_bzero(authorization, strlen(authorization));
 }
 
 static enum err wait_for_file(struct credentials *c, struct credentials_want *w,
@@ -126,10 +152,10 @@ static enum err wait_for_file(struct credentials *c, struct credentials_want *w,
     return diag_set(why, ERR_AGAIN, "tokenFile %s is being read", c->token.path);
 }
 
-static enum err look_at_file(struct credentials *c, struct credentials_want *w,
-                             struct diag *why)
+static enum err look_at_token(struct credentials *c, struct credentials_want *w,
+                              struct diag *why)
 {
-    if (watched_file_look(&c->token, loop_sched(c->loop)->now))
+    if (watched_file_look(&c->token, now_of(c)))
         take_token(c);
     if (c->current)
         return OK;
@@ -139,12 +165,49 @@ static enum err look_at_file(struct credentials *c, struct credentials_want *w,
                     c->token.text ? "it holds no token" : "it cannot be read");
 }
 
+/* Connections made from now on use it; those of the old one are not used again. */
+static bool make_identity(struct credentials *c)
+{
+    struct tls_identity *made = NULL;
+
+    if (!c->target->tls || identity_files_make(&c->files, &c->pair, now_of(c), &made))
+        return false;
+    tls_identity_unref(c->identity);
+    c->identity = made;
+    return true;
+}
+
+static void look_at_files(struct credentials *c)
+{
+    if (!identity_files_look(&c->files, now_of(c)) || !make_identity(c))
+        return;
+    log_info(NO_ID, "certificates were replaced", LOG_S("context", c->target->context));
+    if (c->current)
+        make_current(c);
+}
+
+/* ---- plugins ---- */
+
+static bool is_same(const char *a, const char *b)
+{
+    return str_eq(str_of(a), str_of(b));
+}
+
+/* A new certificate with the same text would only close connections. */
+static void take_pair(struct credentials *c, const struct secret *s)
+{
+    if (is_same(c->pair.certificate, s->certificate) && is_same(c->pair.key, s->key))
+        return;
+    secret_finish(&c->pair);
+    c->pair.certificate = xstrdup_or_null(s->certificate);
+    c->pair.key = xstrdup_or_null(s->key);
+    make_identity(c);
+}
+
 static void take_secret(struct credentials *c, const struct secret *s)
 {
-    char *authorization = s->token ? xasprintf("Bearer %s", s->token) : NULL;
-
-    set_authorization(c, authorization);
-    secret_free(authorization);
+    take_pair(c, s);
+    set_authorization(c, s->token ? xasprintf("Bearer %s", s->token) : NULL);
 }
 
 static enum err look_at_plugin(struct credentials *c, struct credentials_want *w,
@@ -164,8 +227,8 @@ static enum err look_at_plugin(struct credentials *c, struct credentials_want *w
 enum err credentials_get(struct credentials *c, struct credentials_want *w,
                          struct credential **ret, struct diag *why)
 {
-    enum err e = c->plugin ? look_at_plugin(c, w, why) : look_at_file(c, w, why);
-
+    look_at_files(c);
+    enum err e = c->plugin ? look_at_plugin(c, w, why) : look_at_token(c, w, why);
     if (e)
         return e;
     *ret = credential_ref(c->current);
@@ -186,7 +249,19 @@ bool credentials_reject(struct credentials *c, uint64_t generation)
         return true;
     if (c->plugin)
         exec_plugin_reject(c->plugin, c->source_generation);
-    return c->plugin || watched_file_doubt(&c->token);
+    bool files = identity_files_doubt(&c->files);
+    bool token = watched_file_doubt(&c->token);
+    return c->plugin || files || token;
+}
+
+void credentials_on_tls_failure(struct credentials *c)
+{
+    identity_files_doubt(&c->files);
+}
+
+struct tls_identity *credentials_identity(const struct credentials *c)
+{
+    return c->identity;
 }
 
 bool credentials_are_missing(struct credentials *c, struct diag *why)

@@ -45,6 +45,13 @@ void credentials_leave(struct credentials_want *w); /* idempotent; zeroed accept
  * another one. */
 bool credentials_reject(struct credentials *c, uint64_t generation);
 
+/* A connection failed in TLS: certificates may have been replaced. */
+void credentials_on_tls_failure(struct credentials *c);
+
+/* For connections that are made before there is a credential; borrowed until the next
+ * credentials_get.  NULL: plain http. */
+struct tls_identity *credentials_identity(const struct credentials *c);
+
 /* Is there none now that could be used?  *why: what is waited for, or what failed last. */
 bool credentials_are_missing(struct credentials *c, struct diag *why);
 

@@ -18,6 +18,7 @@
 #include "kube/exec_environment.h"
 #include "kube/exec_words.h"
 #include "net/process.h"
+#include "net/tls_identity.h"
 
 #define LOG_MODULE LOG_KUBE
 #define OUTPUT_MAX (256u << 10)
@@ -336,6 +337,19 @@ static void explain(const struct exec_plugin *p, const struct process_result *r,
         add_hint(p, why);
 }
 
+/* Do they belong together?  Whom to trust does not matter here. */
+static enum err check_pair(const struct secret *s, struct diag *why)
+{
+    AUTO(tls_identity_unrefp) struct tls_identity *made = NULL;
+    const struct tls_identity_settings settings = {
+        .certificate = { s->certificate, "the certificate it returned" },
+        .key = { s->key, "the key it returned" },
+        .insecure = true,
+    };
+
+    return s->certificate ? tls_identity_create(&settings, &made, NULL, why) : OK;
+}
+
 static enum err take_result(struct exec_plugin *p, struct secret *ret, struct diag *why)
 {
     const struct process_result *r = process_result(p->process);
@@ -346,7 +360,8 @@ static enum err take_result(struct exec_plugin *p, struct secret *ret, struct di
     }
     if (r->result)
         return diag_set(why, r->result, "%s", r->why.text);
-    return exec_credential_parse(r->output, p->user->exec->api_version, ret, why);
+    enum err e = exec_credential_parse(r->output, p->user->exec->api_version, ret, why);
+    return e ? e : check_pair(ret, why);
 }
 
 static void on_ended(struct task *t)
@@ -366,6 +381,7 @@ static void on_ended(struct task *t)
         renewal_fail(&p->renewal, &why);
     else
         renewal_succeed(&p->renewal, &secret);
+    secret_finish(&secret);
 }
 
 /* ---- who wants it ---- */

@@ -73,7 +73,7 @@ static void send_request(struct reply *r)
         .url = url,
         .headers = fields,
         .body = r->body,
-        .identity = api_identity(r->api),
+        .identity = r->credential->identity,
         .proxy = t->proxy,
         .timeout_ms = time_left(r),
         .stall_ms = r->mode == REPLY_WATCH ? WATCH_STALL_MS : STALL_MS,
@@ -181,6 +181,10 @@ static enum err fail(struct reply *r, enum err code, const char *what)
 static enum err lost(struct reply *r)
 {
     r->error = (struct api_error){ .code = r->transfer->result, .why = r->transfer->why };
+    if (r->error.code == ERR_TLS) {
+        credentials_on_tls_failure(r->api->credentials);
+        credential_explain(r->credential, &r->error.why);
+    }
     return r->error.code;
 }
 
@@ -208,6 +212,8 @@ static enum err refused(struct reply *r)
         return begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
     api_error_from_answer(&r->error, x->status, x->retry_after,
                           (struct str){ r->text, r->len });
+    if (x->status == 401)
+        credential_explain(r->credential, &r->error.why);
     return r->error.code;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "kube/secret.h"
 
 #define LOG_MODULE LOG_KUBE
 #define FRESH_MS 60000
@@ -17,18 +18,11 @@ void watched_file_init(struct watched_file *w, const char *what, const char *pat
     w->text = xstrdup_or_null(text);
 }
 
-static void wipe(char *text)
-{
-    if (text)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
 void watched_file_finish(struct watched_file *w)
 {
     file_reader_destroy(TAKE(w->reader));
     free(TAKE(w->path));
-    wipe(TAKE(w->text));
+    secret_free(TAKE(w->text));
 }
 
 static void note_unreadable(struct watched_file *w, enum err e, const struct diag *why)
@@ -66,7 +60,7 @@ static bool take(struct watched_file *w, char *text)
 {
     bool same = w->text && strcmp(w->text, text) == 0;
 
-    wipe(same ? text : w->text);
+    secret_free(same ? text : w->text);
     if (!same)
         w->text = text;
     return !same;
@@ -114,6 +108,12 @@ bool watched_file_doubt(struct watched_file *w)
 {
     w->fresh_until = 0;
     return w->path != NULL;
+}
+
+void watched_file_again(struct watched_file *w, uint64_t at)
+{
+    if (w->fresh_until > at)
+        w->fresh_until = at;
 }
 
 bool watched_file_is_pending(const struct watched_file *w)

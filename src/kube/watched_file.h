@@ -32,6 +32,8 @@ void watched_file_finish(struct watched_file *w); /* zeroed accepted; text is wi
 bool watched_file_look(struct watched_file *w, uint64_t now);
 /* Read it at the next look.  False: there is no file. */
 bool watched_file_doubt(struct watched_file *w);
+/* ... or at a look from that time on. */
+void watched_file_again(struct watched_file *w, uint64_t at);
 /* A read is under way, and nothing was read yet: look again in WATCHED_FILE_POLL_MS. */
 #define WATCHED_FILE_POLL_MS 20
 bool watched_file_is_pending(const struct watched_file *w);

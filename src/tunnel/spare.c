@@ -5,6 +5,7 @@
 struct spare {
     const struct tunnel_origin *origin;
     struct connecting connecting;
+    struct tls_identity *identity;
     struct stream *stream; /* NULL: not connected, taken, or given up */
     struct task step;
     struct timer expiry;
@@ -27,7 +28,7 @@ static void on_step(struct task *task)
     if (s->stream || !s->connecting.request || s->connecting.result == ERR_AGAIN)
         return;
     if (s->connecting.result == OK) {
-        s->stream = carrier_open(s->origin, &s->connecting);
+        s->stream = carrier_open(s->origin, &s->connecting, s->identity);
         s->stream->wake = &s->step;
     }
     connecting_finish(&s->connecting);
@@ -44,6 +45,7 @@ struct spare *spare_create(const struct tunnel_origin *origin)
     struct sched *sched = loop_sched(origin->loop);
 
     s->origin = origin;
+    s->identity = tls_identity_ref(credentials_identity(api_credentials(origin->api)));
     task_init(&s->step, sched, RANK_READ, on_step);
     timer_init(&s->expiry, sched, on_expiry);
     timer_set(&s->expiry, SPARE_MS);
@@ -51,9 +53,9 @@ struct spare *spare_create(const struct tunnel_origin *origin)
     return s;
 }
 
-struct stream *spare_take(struct spare *s)
+struct stream *spare_take(struct spare *s, const struct tls_identity *identity)
 {
-    if (!s || !s->stream || s->stream->end.verdict != V_OPEN)
+    if (!s || !s->stream || s->stream->end.verdict != V_OPEN || s->identity != identity)
         return NULL;
     struct stream *taken = TAKE(s->stream);
     taken->wake = NULL;
@@ -67,5 +69,6 @@ void spare_destroy(struct spare *s)
         return;
     drop(s);
     task_cancel(&s->step);
+    tls_identity_unref(s->identity);
     free(s);
 }

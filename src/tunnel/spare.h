@@ -15,5 +15,6 @@ struct spare;
 struct spare *spare_create(const struct tunnel_origin *origin);
 void spare_destroy(struct spare *s); /* NULL accepted */
 
-/* The stream, TLS perhaps still shaking hands, is the caller's; NULL: there is none. */
-struct stream *spare_take(struct spare *s);
+/* The stream, TLS perhaps still shaking hands, is the caller's; NULL: there is none that was
+ * made with this identity. */
+struct stream *spare_take(struct spare *s, const struct tls_identity *identity);

@@ -70,7 +70,6 @@
 
 #define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
-#define UNUSED_MS 5000 /* a connection that waits for a credential */
 #define CARRIER_LEARNT_MS (10 * 60 * 1000)
 
 static const char *const carrier_names[] = { "spdy", "websocket" };
@@ -151,16 +150,17 @@ static struct tls_context *current_context(const struct tunnel_origin *o,
                                            struct tls_identity *identity)
 {
     if (!tls_context_is_of(*o->tls, identity)) {
+        if (*o->tls)
+            tunnels_on_new_identity(o);
         tls_context_unref(*o->tls);
         *o->tls = tls_context_of(identity, "http/1.1");
     }
     return *o->tls;
 }
 
-struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c)
+struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
+                            struct tls_identity *identity)
 {
-    struct tls_identity *identity = api_identity(o->api);
-
     set_socket_options(c->fd);
     struct stream *s = tcp_open(o->loop, c->fd, 0, 0);
     c->fd = -1;
@@ -176,32 +176,37 @@ static void start_connecting(struct tunnel *t)
     carrier_connect(t->origin, &t->connecting, &t->step);
 }
 
-/* An API server closes a connection on which nothing comes. */
-static void refresh_connection(struct tunnel *t)
+/* On the spare connection, if there is one that shows the same certificate. */
+static void begin_connecting(struct tunnel *t)
 {
-    if (now(t) - t->started_at < UNUSED_MS)
-        return;
-    t->on_spare = false;
-    stream_close(TAKE(t->carrier));
-    start_connecting(t);
+    t->carrier = spare_take(t->origin->spare, t->credential->identity);
+    t->on_spare = t->carrier != NULL;
+    if (!t->on_spare)
+        start_connecting(t);
+}
+
+static enum err ask(struct tunnel *t, struct diag *why)
+{
+    enum err e =
+        credentials_get(api_credentials(t->origin->api), &t->want, &t->credential, why);
+    if (e)
+        return e;
+    t->started_at = now(t);
+    begin_connecting(t);
+    timer_set(&t->deadline, t->origin->settings->dial_ms);
+    return OK;
 }
 
 /* The time of a dial does not run before there is a credential: a plugin may ask a person
- * for a password.  The connection is made meanwhile. */
+ * for a password. */
 static enum tunnel_state in_ask(struct tunnel *t)
 {
     struct diag why = { "" };
-    enum err e =
-        credentials_get(api_credentials(t->origin->api), &t->want, &t->credential, &why);
+    enum err e = ask(t, &why);
 
     if (e == ERR_AGAIN)
         return TUNNEL_ASK;
-    if (e)
-        return fail(t, ERR_CREDENTIALS, diag_text(&why, e));
-    refresh_connection(t);
-    t->started_at = now(t);
-    timer_set(&t->deadline, t->origin->settings->dial_ms);
-    return TUNNEL_CONNECT;
+    return e ? fail(t, ERR_CREDENTIALS, diag_text(&why, e)) : TUNNEL_CONNECT;
 }
 
 static enum tunnel_state in_connect(struct tunnel *t)
@@ -213,7 +218,7 @@ static enum tunnel_state in_connect(struct tunnel *t)
     if (e)
         return fail(t, e, diag_text(&t->connecting.why, e));
     if (!t->carrier)
-        t->carrier = carrier_open(t->origin, &t->connecting);
+        t->carrier = carrier_open(t->origin, &t->connecting, t->credential->identity);
     t->carrier->wake = &t->step;
     t->wire = t->carrier;
     ask_for_upgrade(t);
@@ -250,8 +255,9 @@ static bool may_ask_again(struct tunnel *t)
 
 static enum tunnel_state ask_again(struct tunnel *t)
 {
-    dial_again(t);
-    t->started_at = now(t);
+    t->error = (struct api_error){ 0 };
+    t->on_spare = false;
+    stream_close(TAKE(t->carrier));
     timer_stop(&t->deadline);
     credential_unref(TAKE(t->credential));
     return TUNNEL_ASK;
@@ -269,12 +275,21 @@ static enum tunnel_state try_other_carrier(struct tunnel *t)
     return dial_again(t);
 }
 
+/* Certificates may have been replaced, or have expired. */
+static void on_tls_failure(struct tunnel *t)
+{
+    credentials_on_tls_failure(api_credentials(t->origin->api));
+    credential_explain(t->credential, &t->error.why);
+}
+
 static enum tunnel_state upgrade_failed(struct tunnel *t)
 {
     bool may_choose = t->origin->settings->carrier == TUNNEL_CARRIER_AUTO;
 
     if (may_ask_again(t))
         return ask_again(t);
+    if (t->error.code == ERR_UNAUTHORIZED)
+        credential_explain(t->credential, &t->error.why);
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
     if (t->second_try && upgrade_refused_carrier(&t->error))
@@ -313,6 +328,8 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
         t->error = (struct api_error){ .code = ERR_CONNECT };
         diag_set(&t->error.why, ERR_CONNECT, "%s: %s", address,
                  diag_text(&c->end.why, e));
+        if (t->credential->identity && !tls_ready(t->wire))
+            on_tls_failure(t);
         return TUNNEL_CLOSED;
     }
     if (e == ERR_EOF)
@@ -485,6 +502,7 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
 {
     struct sched *sched = loop_sched(o->loop);
     struct tunnel *t = xcalloc(1, sizeof(*t));
+    struct diag why;
 
     t->origin = o;
     t->pod = pod;
@@ -503,10 +521,8 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     t->want.wake = &t->step;
     t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
-    t->carrier = spare_take(o->spare);
-    t->on_spare = t->carrier != NULL;
-    if (!t->on_spare)
-        start_connecting(t);
+    if (ask(t, &why) == OK) /* without them it fails, or waits, in its own turn */
+        t->state = TUNNEL_CONNECT;
     task_wake(&t->step);
     return t;
 }

@@ -131,7 +131,12 @@ void tunnel_close(struct tunnel *t, enum err e, const char *why);
  * is spoken, may still be shaking hands). */
 void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      struct task *wake);
-struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c);
+struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
+                            struct tls_identity *identity);
+
+/* Another certificate, or other authorities: what was opened with the old ones ends with the
+ * connections it carries. */
+void tunnels_on_new_identity(const struct tunnel_origin *o);
 
 /* False while bytes wait in the carrier for room in a pair, or it is not read for the sake of
  * a slow client. */

@@ -409,6 +409,22 @@ static void retire_open(struct pod *p)
     }
 }
 
+static void retire_in(struct pod *p, uint64_t unused)
+{
+    (void)unused;
+    retire_open(p);
+}
+
+void tunnels_on_new_identity(const struct tunnel_origin *o)
+{
+    struct tunnels *ts =
+        container_of((struct tunnel_origin *)(uintptr_t)o, struct tunnels, origin);
+
+    log_info(NO_ID, "another certificate: tunnels end with their connections",
+             LOG_U("tunnels", ts->live));
+    tunnels_each_pod(ts, retire_in, 0);
+}
+
 void pod_on_sandbox_gone(struct pod *p)
 {
     p->ahead_after = UINT64_MAX; /* until somebody's dial succeeds */

@@ -57,7 +57,7 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
     return false;
 }
 
-struct tls_identity *api_identity(const struct api *a)
+struct tls_identity *credentials_identity(const struct credentials *a)
 {
     (void)a;
     return NULL;
@@ -108,6 +108,16 @@ void credentials_leave(struct credentials_want *w)
 void credential_unref(struct credential *c)
 {
     (void)c;
+}
+
+void credentials_on_tls_failure(struct credentials *c)
+{
+    (void)c;
+}
+
+void credential_explain(const struct credential *c, struct diag *why)
+{
+    (void)c, (void)why;
 }
 
 bool credentials_are_missing(struct credentials *c, struct diag *why)

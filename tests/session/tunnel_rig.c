@@ -55,7 +55,7 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
     return rig.unanswered;
 }
 
-struct tls_identity *api_identity(const struct api *a)
+struct tls_identity *credentials_identity(const struct credentials *a)
 {
     (void)a;
     return NULL;
@@ -116,6 +116,16 @@ void credential_unref(struct credential *c)
 {
     if (c)
         c->refs--;
+}
+
+void credentials_on_tls_failure(struct credentials *c)
+{
+    (void)c;
+}
+
+void credential_explain(const struct credential *c, struct diag *why)
+{
+    (void)c, (void)why;
 }
 
 bool credentials_are_missing(struct credentials *c, struct diag *why)
