@@ -191,7 +191,12 @@ static enum err connect_socket(struct tunnel *t, struct transfers *transfers, in
     const struct kube_target *to = d->goal->target;
     struct connecting way = { 0 };
 
-    connecting_start(&way, transfers, to->host, to->port, to->proxy, DIAL_MS, &t->wake);
+    connecting_start(&way, transfers,
+                     &(struct connecting_to){ .host = to->host,
+                                              .port = to->port,
+                                              .proxy = to->proxy,
+                                              .timeout_ms = DIAL_MS },
+                     &t->wake);
     while (way.result == ERR_AGAIN)
         loop_run_once(d->loop, TURN_MS);
     enum err e = way.result;
@@ -244,7 +249,8 @@ static enum err open_stream(struct tunnel *t, int fd)
 static enum err send_upgrade(struct tunnel *t)
 {
     const struct driver_goal *g = t->driver->goal;
-    struct credentials *credentials = credentials_create(t->driver->loop, g->target, NULL);
+    struct credentials *credentials =
+        credentials_create(t->driver->loop, g->target, NULL);
     struct credentials_want want = { 0 };
     struct credential *user = NULL;
     struct diag why;

@@ -14,6 +14,7 @@
 #include "net/transfer.h"
 
 struct api;
+struct credential;
 struct credentials;
 struct exec_plugins;
 
@@ -48,9 +49,20 @@ struct api_error {
     struct diag why;      /* the Status message, or what the transport said */
 };
 
+/* An answer that is no success; the texts may be empty. */
+struct api_answer {
+    int status;
+    uint32_t retry_after;
+    struct str body;
+    struct str location; /* of a redirect */
+};
+
 /* Fill in from an answer: used here and by tunnel/ for refused upgrades. */
-void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,
-                           struct str body);
+void api_error_from_answer(struct api_error *e, const struct api_answer *answer);
+
+/* After a 401: put before its text that there were no credentials to show, if so. */
+void api_explain_refusal(const struct api *a, const struct credential *shown,
+                         struct api_error *e);
 
 enum api_event { API_ADDED, API_MODIFIED, API_DELETED, API_SYNCED /* object is NULL */ };
 

@@ -210,11 +210,24 @@ static enum err refused(struct reply *r)
         return ERR_AGAIN;
     if (x->status == 401 && try_another(r))
         return begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
-    api_error_from_answer(&r->error, x->status, x->retry_after,
-                          (struct str){ r->text, r->len });
+    api_error_from_answer(&r->error,
+                          &(struct api_answer){ .status = x->status,
+                                                .retry_after = x->retry_after,
+                                                .body = { r->text, r->len },
+                                                .location = str_of(x->location) });
     if (x->status == 401)
         credential_explain(r->credential, &r->error.why);
+    api_explain_refusal(r->api, r->credential, &r->error);
     return r->error.code;
+}
+
+static const char *what_instead(struct str text)
+{
+    return str_starts(str_trim_space(text), STR("<"))
+               ? "the answer is HTML, not JSON: this is not the API server, but perhaps "
+                 "a "
+                 "login page before it"
+               : "the answer is not JSON";
 }
 
 static enum err parse(struct reply *r, struct str text, json_t **ret)
@@ -223,7 +236,7 @@ static enum err parse(struct reply *r, struct str text, json_t **ret)
     json_t *object = json_loadb(text.at, text.len, JSON_ALLOW_NUL, &problem);
 
     if (!object)
-        return fail(r, ERR_PROTO, "the answer is not JSON");
+        return fail(r, ERR_PROTO, what_instead(text));
     r->object_len = text.len;
     *ret = object;
     return OK;
@@ -254,11 +267,13 @@ static enum err feed(struct reply *r)
     const uint8_t *bytes = bufq_peek(&x->body, &len);
 
     if (len) {
-        enum err e = json_items_feed(r->items, (const char *)bytes, len);
+        struct str chunk = { (const char *)bytes, len };
+        enum err e = json_items_feed(r->items, chunk.at, chunk.len);
+        const char *instead = e ? what_instead(chunk) : NULL;
         bufq_skip(&x->body, len);
         if (e == ERR_LIMIT)
             return fail(r, e, "an object is over 4 MiB");
-        return e ? fail(r, e, "the answer is not the JSON that belongs here") : OK;
+        return e ? fail(r, e, instead) : OK;
     }
     transfer_resume(x);
     if (x->result == ERR_AGAIN)

@@ -2,6 +2,7 @@
 #include "kube/server_url.h"
 
 #include "base/own.h"
+#include "base/url.h"
 
 struct parts {
     bool tls, v6;
@@ -16,11 +17,10 @@ static bool any_of(struct str s, const char *set)
     return false;
 }
 
-static const char *cut_scheme(struct parts *p, struct str *rest, bool wants_tls)
+static const char *cut_scheme(struct parts *p, struct str *rest)
 {
     size_t at = 0;
 
-    p->tls = wants_tls;
     while (at + 2 < rest->len && memcmp(rest->at + at, "://", 3) != 0)
         at++;
     if (at + 2 >= rest->len)
@@ -55,18 +55,16 @@ static const char *cut_authority(struct parts *p, struct str authority)
                : NULL;
 }
 
-static const char *take_apart(struct parts *p, struct str text, bool wants_tls)
+static const char *take_apart(struct parts *p, struct str text)
 {
     struct str authority;
-    const char *problem = cut_scheme(p, &text, wants_tls);
+    const char *problem = cut_scheme(p, &text);
 
     if (problem)
         return problem;
     if (any_of(text, "?#"))
         return "blanks, ? and # have no place in it";
     p->path = str_cut(text, '/', &authority);
-    while (str_ends(p->path, STR("/")))
-        p->path.len--;
     return cut_authority(p, authority);
 }
 
@@ -80,24 +78,47 @@ static enum err port_of(const struct parts *p, uint16_t *ret)
     return port ? OK : ERR_CONFIG;
 }
 
-enum err server_url_set(struct kube_target *t, const char *text, bool wants_tls,
-                        struct diag *why)
+/* "a//./b/../c/" is "/a/c". */
+static char *clean_path(struct str path)
+{
+    char *clean = xcalloc(1, path.len + 2);
+    size_t len = 0;
+
+    while (!str_empty(path)) {
+        struct str part;
+        path = str_cut(path, '/', &part);
+        if (str_eq(part, STR(".."))) {
+            while (len && clean[--len] != '/')
+                ;
+        } else if (!str_empty(part) && !str_eq(part, STR("."))) {
+            clean[len++] = '/';
+            memcpy(clean + len, part.at, part.len);
+            len += part.len;
+        }
+        clean[len] = '\0';
+    }
+    return clean;
+}
+
+enum err server_url_set(struct kube_target *t, const char *text, struct diag *why)
 {
     struct parts p = { 0 };
     uint16_t port = 0;
-    const char *problem = take_apart(&p, str_trim_space(str_of(text)), wants_tls);
+    const char *problem = take_apart(&p, str_trim_space(str_of(text)));
 
     if (!problem && port_of(&p, &port))
         problem = "the port is not one";
-    if (problem)
-        return diag_set(why, ERR_CONFIG, "server \"%s\": %s", text, problem);
+    if (problem) {
+        AUTO_FREE char *shown = url_redacted(str_of(text));
+        return diag_set(why, ERR_CONFIG, "server \"%s\": %s", shown, problem);
+    }
 
     const char *format = p.v6 ? "[%.*s]" : "%.*s";
     AUTO_FREE char *bracketed = xasprintf(format, STR_ARG(p.host));
     t->tls = p.tls;
     t->port = port;
     t->host = str_dup(p.host);
-    t->prefix = str_empty(p.path) ? xstrdup("") : xasprintf("/%.*s", STR_ARG(p.path));
+    t->prefix = clean_path(p.path);
     t->host_header = port == (p.tls ? 443 : 80) ? xstrdup(bracketed)
                                                 : xasprintf("%s:%u", bracketed, port);
     t->server =

@@ -35,7 +35,7 @@ static enum err set_server(struct kube_target *t, struct diag *why)
                         host ? "KUBERNETES_SERVICE_PORT" : "KUBERNETES_SERVICE_HOST");
     const char *format = strchr(host, ':') ? "https://[%s]:%s" : "https://%s:%s";
     AUTO_FREE char *url = xasprintf(format, host, port);
-    return server_url_set(t, url, true, why);
+    return server_url_set(t, url, why);
 }
 
 /* The namespace is a convenience: without it things still work. */

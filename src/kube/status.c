@@ -7,6 +7,7 @@
 #include "kube/status.h"
 
 #include "base/own.h"
+#include "base/url.h"
 
 static enum err code_of(int status)
 {
@@ -64,23 +65,47 @@ void status_read(struct api_error *e, json_t *body)
     quote(e, body);
 }
 
-void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,
-                           struct str body)
+/* What stands between us and the API server has answered. */
+static void quote_other(struct api_error *e, const struct api_answer *a, struct str line)
+{
+    struct str place;
+
+    str_cut(a->location, '?', &place); /* what follows may be a secret */
+    AUTO_FREE char *location = url_redacted(place);
+    text_make_printable(location, false);
+    if (a->status / 100 == 3 && !str_empty(a->location))
+        diag_set(
+            &e->why, e->code,
+            "it answered %d and refers to %.200s, which is not followed: is this the "
+            "address of the API server?",
+            a->status, location);
+    else if (str_starts(line, STR("<")))
+        diag_set(
+            &e->why, e->code,
+            "it answered %d with an HTML page, as no API server does: a gateway or a "
+            "login page stands in between",
+            a->status);
+    else if (str_empty(line))
+        diag_set(&e->why, e->code, "the API server answered %d without a reason",
+                 a->status);
+    else
+        diag_set(&e->why, e->code, "the API server answered %d: %.*s", a->status,
+                 STR_ARG(str_trim_space(str_first(line, 160))));
+}
+
+void api_error_from_answer(struct api_error *e, const struct api_answer *a)
 {
     struct str line;
-    json_t *json = json_loadb(body.at ? body.at : "", body.len, 0, NULL);
+    json_t *json = json_loadb(a->body.at ? a->body.at : "", a->body.len, 0, NULL);
 
-    *e = (struct api_error){ .code = code_of(status),
-                             .status = status,
-                             .retry_after = retry_after };
-    str_cut(str_trim_space(body), '\n', &line);
+    *e = (struct api_error){ .code = code_of(a->status),
+                             .status = a->status,
+                             .retry_after = a->retry_after };
+    str_cut(str_trim_space(a->body), '\n', &line);
     if (is_status(json))
         status_read(e, json);
-    else if (str_empty(line))
-        diag_set(&e->why, e->code, "the API server answered %d without a reason", status);
     else
-        diag_set(&e->why, e->code, "the API server answered %d: %.*s", status,
-                 STR_ARG(str_trim_space(str_first(line, 160))));
-    e->status = status;
+        quote_other(e, a, line);
+    e->status = a->status;
     json_decref(json);
 }

@@ -11,6 +11,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/url.h"
 #include "kube/exec_plugin.h"
 #include "kube/file.h"
 #include "kube/file_reader.h"
@@ -121,6 +122,23 @@ static enum err load_pem(const struct pem *pem, char **ret, char **ret_name,
     return OK;
 }
 
+/* As client-go: a scheme is needed, and one that is known. */
+static enum err check_proxy(const struct kc_cluster *c, struct diag *why)
+{
+    static const char *const known[] = { "http", "https", "socks5", "socks5h" };
+    struct str scheme = url_scheme(str_of(c->proxy));
+    AUTO_FREE char *shown = url_redacted(str_of(c->proxy));
+
+    for (size_t i = 0; i < ARRAY_LEN(known); i++)
+        if (str_ieq(scheme, str_of(known[i])))
+            return OK;
+    return c->proxy ? diag_set(why, ERR_CONFIG,
+                               "proxy-url \"%s\": it begins with http://, https:// or "
+                               "socks5://",
+                               shown)
+                    : OK;
+}
+
 static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
                             struct diag *why)
 {
@@ -130,14 +148,16 @@ static enum err set_cluster(struct kube_target *t, const struct kc_cluster *c,
 
     if (!c->server)
         return diag_set(why, ERR_CONFIG, "no server is given");
-    enum err e =
-        server_url_set(t, c->server, has_ca || c->insecure || c->tls_server_name, why);
+    enum err e = server_url_set(t, c->server, why);
     if (e)
         return e;
     if (has_ca && c->insecure)
         return diag_set(why, ERR_CONFIG,
                         "a certificate authority and insecure-skip-tls-verify exclude "
                         "each other");
+    e = check_proxy(c, why);
+    if (e)
+        return e;
     t->cluster = kc_cluster_copy(c);
     t->insecure = c->insecure;
     t->tls_server_name = xstrdup_or_null(c->tls_server_name);

@@ -9,22 +9,47 @@
 #include "net/connecting.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/url.h"
 #include "net/multi.h"
 #include "net/proxy.h"
+#include "net/proxy_stream.h"
 
 struct attempt {
     struct connecting *owner;
     struct easy easy;
     char *where; /* "host:port" */
+    /* A proxy spoken to over TLS; NULL: none. */
+    char *proxy;
+    struct tls_identity *identity;
+    struct proxy_stream through;
+    struct task on_through; /* its wake */
 };
 
 static void attempt_destroy(struct attempt *a)
 {
     easy_close(&a->easy);
+    proxy_stream_finish(&a->through);
+    task_cancel(&a->on_through);
+    tls_identity_unref(a->identity);
+    free(a->proxy);
     free(a->where);
     free(a);
+}
+
+/* A dead peer is the kernel's business while we are not reading and have nothing to send.
+ * No TCP_USER_TIMEOUT: it would also end a connection whose far end is alive and has no room. */
+static void set_socket_options(int fd)
+{
+    int on = 1, idle = 30, every = 10, count = 3;
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
+    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
 static enum err take_socket(struct attempt *a)
@@ -38,7 +63,32 @@ static enum err take_socket(struct attempt *a)
     if (c->fd < 0)
         return diag_set(&c->why, ERR_NO_FILES, "cannot reach %s: %s", a->where,
                         err_text(ERR_NO_FILES));
+    set_socket_options(c->fd);
     return OK;
+}
+
+static void on_through(struct task *task)
+{
+    struct attempt *a = container_of(task, struct attempt, on_through);
+    struct connecting *c = a->owner;
+
+    if (a->through.result == ERR_AGAIN || c->result != ERR_AGAIN)
+        return;
+    c->result = a->through.result;
+    c->why = a->through.why;
+    c->stream = TAKE(a->through.stream);
+    task_wake(c->wake);
+}
+
+static void go_through_proxy(struct attempt *a)
+{
+    struct loop *l = a->easy.transfers->loop;
+    struct proxy_through through = { a->proxy, a->where, a->identity };
+    int fd = a->owner->fd;
+
+    a->owner->fd = -1;
+    task_init(&a->on_through, loop_sched(l), RANK_READ, on_through);
+    proxy_stream_start(&a->through, l, fd, &through, &a->on_through);
 }
 
 static void on_done(struct easy *e, CURLcode code)
@@ -46,18 +96,21 @@ static void on_done(struct easy *e, CURLcode code)
     struct attempt *a = container_of(e, struct attempt, easy);
     struct connecting *c = a->owner;
 
-    c->result = code ? easy_error(e, code, a->where, &c->why) : take_socket(a);
+    enum err result = code ? easy_error(e, code, a->where, &c->why) : take_socket(a);
     easy_close(e);
+    if (!result && a->proxy) {
+        go_through_proxy(a);
+        return;
+    }
+    c->result = result;
     task_wake(c->wake);
 }
 
 /* Not FORBID_REUSE: it would close the socket before on_done sees it.  curl never reuses
  * a CONNECT_ONLY connection, and closes its side with the handle. */
-static void set_connect_only(CURL *curl, const char *url, const char *proxy, uint64_t ms)
+static void set_connect_only(CURL *curl, const char *url, uint64_t ms)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
-    curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, ""); /* net/proxy.c has looked at $NO_PROXY */
     curl_easy_setopt(curl, CURLOPT_HTTPPROXYTUNNEL, 1L);
     curl_easy_setopt(curl, CURLOPT_CONNECT_ONLY, 1L);
     curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT, 1L);
@@ -65,27 +118,32 @@ static void set_connect_only(CURL *curl, const char *url, const char *proxy, uin
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ms);
 }
 
-void connecting_start(struct connecting *c, struct transfers *t, const char *host,
-                      uint16_t port, const char *proxy, uint64_t timeout_ms,
-                      struct task *wake)
+/* To a proxy spoken to over TLS curl goes as if it were the server. */
+static char *first_hop(const struct attempt *a)
+{
+    AUTO_FREE char *place = a->proxy ? url_host_port(str_of(a->proxy), 443) : NULL;
+
+    return xasprintf("http://%s/", place ? place : a->where);
+}
+
+void connecting_start(struct connecting *c, struct transfers *t,
+                      const struct connecting_to *to, struct task *wake)
 {
     struct attempt *a = xcalloc(1, sizeof(*a));
-    AUTO_FREE char *through = proxy_choose(proxy, true, host, port);
+    AUTO_FREE char *proxy = proxy_choose(to->proxy, true, to->host, to->port);
+    bool over_tls = str_ieq(url_scheme(str_of(proxy)), STR("https"));
 
     *c = (struct connecting){ .result = ERR_AGAIN, .fd = -1, .wake = wake, .request = a };
     a->owner = c;
-    a->where = xasprintf(strchr(host, ':') ? "[%s]:%u" : "%s:%u", host, port);
-    if (str_starts(str_of(through), STR("https://"))) {
-        c->result = diag_set(&c->why, ERR_CONFIG,
-                             "cannot reach %s: proxies spoken to over TLS (https://) are "
-                             "not supported yet; use http:// or socks5://",
-                             a->where);
-        task_wake(wake);
-        return;
-    }
-    AUTO_FREE char *url = xasprintf("http://%s/", a->where);
+    a->where = xasprintf(strchr(to->host, ':') ? "[%s]:%u" : "%s:%u", to->host, to->port);
+    a->proxy = over_tls ? xstrdup(proxy) : NULL;
+    a->identity = tls_identity_ref(to->identity);
+    AUTO_FREE char *url = first_hop(a);
     easy_open(&a->easy, t, on_done);
-    set_connect_only(a->easy.curl, url, through, timeout_ms);
+    set_connect_only(a->easy.curl, url, to->timeout_ms);
+    easy_set_proxy(&a->easy, over_tls ? "" : proxy);
+    if (over_tls) /* for messages */
+        a->easy.proxy = url_host_port(str_of(proxy), 443);
     easy_start(&a->easy);
 }
 
@@ -99,5 +157,6 @@ void connecting_finish(struct connecting *c)
     attempt_destroy(a);
     if (c->result == OK && c->fd >= 0)
         close(c->fd);
+    stream_close(TAKE(c->stream));
     c->fd = -1;
 }

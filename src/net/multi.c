@@ -22,7 +22,9 @@
 #include <errno.h>
 #include <uv.h>
 
+#include "base/url.h"
 #include "net/loop_uv.h"
+#include "net/tls_identity_ssl.h"
 
 #define KEPT_CONNECTIONS 8L
 
@@ -212,6 +214,9 @@ void easy_open(struct easy *e, struct transfers *t,
     e->no_files = false;
     e->refused = (struct diag){ "" };
     e->of_proxy = false;
+    e->proxy = NULL;
+    e->proxy_tls = false;
+    e->identity = NULL;
     curl_easy_setopt(e->curl, CURLOPT_PRIVATE, e);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETDATA, e);
@@ -223,6 +228,16 @@ void easy_open(struct easy *e, struct transfers *t,
     curl_easy_setopt(e->curl, CURLOPT_BUFFERSIZE, 16384L);
     curl_easy_setopt(e->curl, CURLOPT_UPLOAD_BUFFERSIZE, 16384L);
     curl_easy_setopt(e->curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
+}
+
+/* net/proxy.c has looked at $NO_PROXY. */
+void easy_set_proxy(struct easy *e, const char *url)
+{
+    curl_easy_setopt(e->curl, CURLOPT_PROXY, url);
+    curl_easy_setopt(e->curl, CURLOPT_NOPROXY, "");
+    free(e->proxy);
+    e->proxy = *url ? url_host_port(str_of(url), 1080) : NULL; /* curl's default port */
+    e->proxy_tls = str_ieq(url_scheme(str_of(url)), STR("https"));
 }
 
 void easy_start(struct easy *e)
@@ -238,6 +253,7 @@ void easy_close(struct easy *e)
     curl_multi_remove_handle(e->transfers->multi, e->curl);
     curl_easy_cleanup(e->curl);
     e->curl = NULL;
+    free(TAKE(e->proxy));
 }
 
 void easy_distrust(struct easy *e)
@@ -291,26 +307,47 @@ static const char *what_curl_said(const struct easy *e, CURLcode code)
     return useless ? curl_easy_strerror(code) : e->said;
 }
 
-static enum err tls_error(const struct easy *e, CURLcode code, const char *where,
+/* `peer`: "host:port" or "the proxy host:port". */
+static enum err tls_error(const struct easy *e, const char *said, const char *peer,
                           struct diag *why)
 {
-    const char *said = what_curl_said(e, code);
-
     if (e->refused.text[0])
-        return diag_set(why, ERR_TLS, "%s: its certificate %s", where, e->refused.text);
-    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", where, said);
+        return diag_set(why, ERR_TLS, "%s: its certificate %s", peer, e->refused.text);
+    if (tls_explain_alert(e->of_proxy ? NULL : e->identity, said, why))
+        return diag_prefix(why, ERR_TLS, "%s", peer);
+    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", peer, said);
 }
 
-static enum err connect_error(const struct easy *e, const char *where, struct diag *why)
+static enum err connect_error(const struct easy *e, const char *peer, struct diag *why)
 {
     long number = 0;
     curl_easy_getinfo(e->curl, CURLINFO_OS_ERRNO, &number);
 
     if (e->no_files || number == EMFILE || number == ENFILE)
-        return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", where,
+        return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", peer,
                         err_text(ERR_NO_FILES));
-    return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", where,
+    return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", peer,
                     number ? strerror((int)number) : e->said);
+}
+
+static enum err refusal_of_proxy(const struct easy *e, long status, const char *where,
+                                 struct diag *why)
+{
+    return diag_set(why, ERR_CONNECT,
+                    "the proxy %s refused to connect to %s: status %ld%s",
+                    e->proxy ? e->proxy : "", where, status,
+                    status == 407 ? " (it wants a user and password in its URL)" : "");
+}
+
+/* A proxy that could not do its part; what curl says names addresses. */
+static enum err error_at_proxy(const struct easy *e, CURLcode code, const char *where,
+                               const char *said, struct diag *why)
+{
+    if (code == CURLE_COULDNT_RESOLVE_PROXY)
+        return diag_set(why, ERR_RESOLVE, "the name of the proxy %s is not known",
+                        e->proxy);
+    return diag_set(why, ERR_CONNECT, "the proxy %s could not connect to %s: %s",
+                    e->proxy, where, said);
 }
 
 enum err easy_error(const struct easy *e, CURLcode code, const char *where,
@@ -320,14 +357,17 @@ enum err easy_error(const struct easy *e, CURLcode code, const char *where,
     const char *said = what_curl_said(e, code);
     long proxy_status = 0;
 
+    AUTO_FREE char *proxy = e->proxy ? xasprintf("the proxy %s", e->proxy) : NULL;
     curl_easy_getinfo(e->curl, CURLINFO_HTTP_CONNECTCODE, &proxy_status);
     if (proxy_status >= 300)
-        return diag_set(why, ERR_CONNECT,
-                        "the proxy refused to connect to %s: status %ld", where,
-                        proxy_status);
-    if (result == ERR_TLS || e->refused.text[0] || strstr(said, " alert "))
-        return tls_error(e, code, where, why);
+        return refusal_of_proxy(e, proxy_status, where, why);
+    if (proxy && (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY))
+        return error_at_proxy(e, code, where, said, why);
     if (code == CURLE_COULDNT_CONNECT)
-        return connect_error(e, where, why);
+        return connect_error(e, proxy ? proxy : where, why);
+    if (result == ERR_TLS || e->refused.text[0] || tls_is_reason(said))
+        return tls_error(e, said, e->of_proxy && proxy ? proxy : where, why);
+    if (proxy)
+        return diag_set(why, result, "%s, by %s: %s", where, proxy, said);
     return diag_set(why, result, "%s: %s", where, said);
 }

@@ -29,9 +29,12 @@ struct easy {
     /* The end, once; may close the handle, may not call anyone's code. */
     void (*on_done)(struct easy *e, CURLcode code);
     char said[CURL_ERROR_SIZE];
-    struct diag refused; /* why a certificate was, after "its certificate" */
-    bool of_proxy;       /* that was the proxy's */
-    bool no_files;       /* a socket could not be made for want of descriptors */
+    struct diag refused;           /* why a certificate was, after "its certificate" */
+    bool of_proxy;                 /* that was the proxy's */
+    char *proxy;                   /* "host:port", or NULL: none */
+    bool proxy_tls;                /* it is spoken to over TLS */
+    struct tls_identity *identity; /* borrowed; NULL: no TLS */
+    bool no_files; /* a socket could not be made for want of descriptors */
 };
 
 /* A handle with the options all of ours have in common; easy_start hands it to curl,
@@ -40,6 +43,8 @@ void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code));
 void easy_start(struct easy *e);
 void easy_close(struct easy *e); /* cancels; idempotent */
+/* As proxy_choose says; "" for none. */
+void easy_set_proxy(struct easy *e, const char *url);
 /* The connection under it has gone silent. */
 void easy_distrust(struct easy *e);
 

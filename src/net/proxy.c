@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "base/url.h"
 #include "net/address.h"
 
 struct address {
@@ -131,11 +132,27 @@ static const char *from_environment(bool tls, const char *host, uint16_t port)
     return proxy_excludes(either("NO_PROXY", "no_proxy"), host, port) ? "" : proxy;
 }
 
+/* curl's default is 1080 for each kind, Go's is the scheme's. */
+static char *with_port(struct str url)
+{
+    struct str scheme = url_scheme(url), user;
+    bool tls = str_ieq(scheme, STR("https"));
+    struct str rest = scheme.at ? str_skip(url, scheme.len + 3) : url;
+    AUTO_FREE char *place = url_host_port(url, tls ? 443 : 80);
+    struct str host = str_cut_last(rest, '@', &user);
+
+    if (scheme.at && !tls && !str_ieq(scheme, STR("http")))
+        return str_dup(url); /* SOCKS: 1080 */
+    if (!host.at)
+        return xasprintf("%s://%s", tls ? "https" : "http", place);
+    return xasprintf("%s://%.*s@%s", tls ? "https" : "http", STR_ARG(user), place);
+}
+
 char *proxy_choose(const char *configured, bool tls, const char *host, uint16_t port)
 {
     const char *proxy = configured ? configured : from_environment(tls, host, port);
 
     if (str_starts(str_of(proxy), STR("socks5://")))
         return xasprintf("socks5h://%s", proxy + strlen("socks5://"));
-    return xstrdup(proxy);
+    return *proxy ? with_port(str_of(proxy)) : xstrdup("");
 }

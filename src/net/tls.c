@@ -25,6 +25,8 @@
 #define RECORD_ROOM (17 * 1024)        /* a full record and its overhead */
 #define RECORD_MAX 16384
 #define RECORD_HEAD 5
+#define RECORD_FIRST 20 /* the first byte of a record is its type */
+#define RECORD_LAST 24
 
 struct tls_context {
     unsigned refs;
@@ -100,6 +102,12 @@ static BIO_METHOD *bio_method(void)
     return m;
 }
 
+static const char *reason_of(unsigned long code)
+{
+    const char *reason = ERR_reason_error_string(code);
+    return reason ? reason : "no reason given";
+}
+
 /* Why the last operation failed, for a person. */
 static void explain(const struct tls *t, struct diag *ret)
 {
@@ -112,8 +120,8 @@ static void explain(const struct tls *t, struct diag *ret)
                  t->below->end.why.text[0] ? t->below->end.why.text
                  : t->ready                ? "closed by the peer"
                                            : "closed during the TLS handshake");
-    else
-        diag_set(ret, OK, "TLS: %s", ERR_reason_error_string(code));
+    else if (!tls_explain_alert(t->context->identity, reason_of(code), ret))
+        diag_set(ret, OK, "TLS: %s", reason_of(code));
     ERR_clear_error();
 }
 
@@ -170,6 +178,8 @@ static bool has_record(const struct bufq *in)
 
     if (bufq_copy(in, 0, head, sizeof(head)) < sizeof(head))
         return false;
+    if (head[0] < RECORD_FIRST || head[0] > RECORD_LAST)
+        return true; /* it is none, and OpenSSL says so */
     size_t len = sizeof(head) + ((size_t)head[3] << 8 | head[4]);
     return in->len >= len || bufq_full(in);
 }

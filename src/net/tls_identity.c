@@ -334,3 +334,45 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
     SSL_CTX_set_verify(context, i->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
                        on_verify);
 }
+
+static bool speaks_no_tls(const char *said)
+{
+    return strstr(said, "wrong version number") || strstr(said, "http request");
+}
+
+bool tls_is_reason(const char *said)
+{
+    return strstr(said, " alert ") || speaks_no_tls(said);
+}
+
+/* The alerts that are about a client's certificate. */
+static const char *certificate_alert(const char *said)
+{
+    static const char *const alerts[] = {
+        "unknown ca",          "bad certificate",     "certificate expired",
+        "certificate revoked", "certificate unknown", "unsupported certificate",
+        "access denied",       "certificate required"
+    };
+    const char *alert = strstr(said, " alert ");
+
+    for (size_t i = 0; alert && i < ARRAY_LEN(alerts); i++)
+        if (strncmp(alert + strlen(" alert "), alerts[i], strlen(alerts[i])) == 0)
+            return alerts[i];
+    return NULL;
+}
+
+bool tls_explain_alert(const struct tls_identity *i, const char *said, struct diag *why)
+{
+    const char *alert = certificate_alert(said);
+
+    if (speaks_no_tls(said))
+        diag_set(why, ERR_TLS,
+                 "it does not speak TLS but perhaps plain HTTP (http:// instead of "
+                 "https://)");
+    else if (alert && i && i->chain)
+        diag_set(why, ERR_TLS, "it did not accept your client certificate (%s)", alert);
+    else if (alert)
+        diag_set(why, ERR_TLS, "it wants a client certificate, and there is none (%s)",
+                 alert);
+    return speaks_no_tls(said) || alert;
+}

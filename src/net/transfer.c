@@ -129,12 +129,25 @@ static void note_head(struct running *r)
     task_wake(r->wake);
 }
 
+static void note_location(struct running *r, struct str line)
+{
+    struct str name, value = str_trim_space(str_cut(line, ':', &name));
+    size_t room = sizeof(r->transfer.location) - 1;
+
+    if (!str_ieq(name, STR("Location")))
+        return;
+    value = str_first(value, room);
+    memcpy(r->transfer.location, value.at, value.len);
+    r->transfer.location[value.len] = '\0';
+}
+
 /* Called line by line; the empty one ends a head. */
 static size_t on_head_line(char *line, size_t size, size_t n, void *owner)
 {
     struct running *r = owner;
 
     r->heard = r->stall.sched->now;
+    note_location(r, (struct str){ line, n });
     if (str_empty(str_trim_space((struct str){ line, n })))
         note_head(r);
     return size * n;
@@ -208,6 +221,7 @@ static enum err set_tls(struct running *r)
     CURL *curl = r->easy.curl;
     long verify = tls_identity_insecure(r->identity) ? 0L : 1L;
 
+    r->easy.identity = r->identity;
     set_key(curl, r->identity);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYPEER, verify);
     curl_easy_setopt(curl, CURLOPT_SSL_VERIFYHOST, 0L);
@@ -251,12 +265,12 @@ static char *without_brackets(const char *host)
     return host[0] == '[' && len > 2 ? xstrndup(host + 1, len - 2) : xstrdup(host);
 }
 
-static void set_proxy(CURL *curl, const struct server *s, const char *configured)
+static void set_proxy(struct running *r, const struct server *s, const char *configured)
 {
     AUTO_FREE char *host = without_brackets(s->host);
     AUTO_FREE char *proxy = proxy_choose(configured, server_is_tls(s), host, s->port);
-    curl_easy_setopt(curl, CURLOPT_PROXY, proxy);
-    curl_easy_setopt(curl, CURLOPT_NOPROXY, ""); /* net/proxy.c has looked at $NO_PROXY */
+
+    easy_set_proxy(&r->easy, proxy);
 }
 
 static void set_request(struct running *r, const struct transfer_request *request)
@@ -307,11 +321,22 @@ static void set_connection(struct running *r)
     set_trust(r);
 }
 
+/* Plain HTTP through a proxy that is spoken to over TLS: only the proxy is verified. */
+static enum err set_proxys_identity(struct running *r)
+{
+    struct tls_identity_settings nothing = { 0 };
+    enum err e = tls_identity_create(&nothing, &r->identity, NULL, &r->transfer.why);
+
+    return e ? e : set_tls(r);
+}
+
 static enum err set_identity(struct running *r, struct server *s,
                              struct tls_identity *identity)
 {
     AUTO_FREE char *host = without_brackets(s->host);
 
+    if (!server_is_tls(s))
+        return r->easy.proxy_tls ? set_proxys_identity(r) : OK;
     assert(identity);
     r->identity = tls_identity_ref(identity);
     r->server_name = tls_identity_name(identity, host);
@@ -330,12 +355,10 @@ static enum err set_server(struct running *r, const struct transfer_request *req
     if (server_parse(&s, request->url))
         return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
     r->where = xasprintf("%s:%u", s.host, s.port);
-    set_proxy(r->easy.curl, &s, request->proxy);
-    if (server_is_tls(&s)) {
-        enum err e = set_identity(r, &s, request->identity);
-        if (e)
-            return e;
-    }
+    set_proxy(r, &s, request->proxy);
+    enum err e = set_identity(r, &s, request->identity);
+    if (e)
+        return e;
     if (curl_url_get(s.url, CURLUPART_URL, &url, 0))
         return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
     curl_easy_setopt(r->easy.curl, CURLOPT_URL, url);

@@ -53,8 +53,6 @@
 #include "tunnel/tunnel.h"
 
 #include <assert.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/base64.h"
@@ -109,17 +107,6 @@ static enum tunnel_state fail(struct tunnel *t, enum err e, const char *why)
     return TUNNEL_CLOSED;
 }
 
-/* A dead peer is the kernel's business while we are not reading and have nothing to send.
- * No TCP_USER_TIMEOUT: it would also end a connection whose far end is alive and has no room. */
-static void set_socket_options(int fd)
-{
-    int on = 1, idle = 30, every = 10, count = 3;
-    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every, sizeof(every));
-    setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
-}
-
 static void ask_for_upgrade(struct tunnel *t)
 {
     const struct kube_target *target = api_target(t->origin->api);
@@ -140,8 +127,12 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
                      struct task *wake)
 {
     const struct kube_target *target = api_target(o->api);
-    connecting_start(c, o->transfers, target->host, target->port, target->proxy,
-                     o->settings->dial_ms, wake);
+    struct connecting_to to = { .host = target->host,
+                                .port = target->port,
+                                .proxy = target->proxy,
+                                .identity = credentials_identity(api_credentials(o->api)),
+                                .timeout_ms = o->settings->dial_ms };
+    connecting_start(c, o->transfers, &to, wake);
 }
 
 /* Sessions are kept with the context, which is made anew when the identity has changed.
@@ -161,8 +152,7 @@ static struct tls_context *current_context(const struct tunnel_origin *o,
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
                             struct tls_identity *identity)
 {
-    set_socket_options(c->fd);
-    struct stream *s = tcp_open(o->loop, c->fd, 0, 0);
+    struct stream *s = c->stream ? TAKE(c->stream) : tcp_open(o->loop, c->fd, 0, 0);
     c->fd = -1;
     if (!identity)
         return s;
@@ -290,6 +280,7 @@ static enum tunnel_state upgrade_failed(struct tunnel *t)
         return ask_again(t);
     if (t->error.code == ERR_UNAUTHORIZED)
         credential_explain(t->credential, &t->error.why);
+    api_explain_refusal(t->origin->api, t->credential, &t->error);
     if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
         return try_other_carrier(t);
     if (t->second_try && upgrade_refused_carrier(&t->error))

@@ -159,7 +159,12 @@ static enum err refused(const struct http1_head *head, char *bytes, size_t len,
 
     if (!take_body(head, bytes, &body) && !enough)
         return ERR_AGAIN;
-    api_error_from_answer(ret, head->status, retry_after(head), body);
+    const struct http1_field *location = find_named(head, STR("Location"));
+    api_error_from_answer(
+        ret, &(struct api_answer){ .status = head->status,
+                                   .retry_after = retry_after(head),
+                                   .body = body,
+                                   .location = location ? location->value : STR("") });
     return ret->code ? ret->code
                      : mistaken(ret, "the API server did not switch protocols");
 }

@@ -26,11 +26,10 @@ static struct connecting *dialling;
 static struct opening openings[USERS];
 static struct task wake;
 
-void connecting_start(struct connecting *c, struct transfers *t, const char *host,
-                      uint16_t port, const char *proxy, uint64_t timeout_ms,
-                      struct task *on_result)
+void connecting_start(struct connecting *c, struct transfers *t,
+                      const struct connecting_to *to, struct task *on_result)
 {
-    (void)t, (void)host, (void)port, (void)proxy, (void)timeout_ms;
+    (void)t, (void)to;
     *c = (struct connecting){ .result = ERR_AGAIN, .fd = -1, .wake = on_result };
     dialling = c;
 }
@@ -55,6 +54,12 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
 {
     (void)s, (void)ms;
     return false;
+}
+
+void api_explain_refusal(const struct api *a, const struct credential *shown,
+                         struct api_error *e)
+{
+    (void)a, (void)shown, (void)e;
 }
 
 struct tls_identity *credentials_identity(const struct credentials *a)

@@ -14,8 +14,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     struct api_error e;
 
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
-        api_error_from_answer(&e, statuses[i], 0,
-                              (struct str){ (const char *)bytes, len });
+        struct str text = { (const char *)bytes, len };
+        api_error_from_answer(
+            &e, &(struct api_answer){ .status = statuses[i],
+                                      .body = text,
+                                      .location = str_first(text, len / 2) });
         assert(e.code != OK && e.why.text[0] && memchr(e.why.text, '\0', DIAG_SIZE));
     }
     return 0;

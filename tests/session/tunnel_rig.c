@@ -14,11 +14,10 @@ struct rig rig;
 
 /* ---- in the place of net/connecting.h, net/tcp.h and kube/api.h ---- */
 
-void connecting_start(struct connecting *c, struct transfers *t, const char *host,
-                      uint16_t port, const char *proxy, uint64_t timeout_ms,
-                      struct task *wake)
+void connecting_start(struct connecting *c, struct transfers *t,
+                      const struct connecting_to *to, struct task *wake)
 {
-    (void)t, (void)host, (void)port, (void)proxy, (void)timeout_ms;
+    (void)t, (void)to;
     assert_in_range(rig.dials, 0, ARRAY_LEN(rig.servers) - 1);
     struct server *s = xcalloc(1, sizeof(*s));
     rig.servers[rig.dials++] = s;
@@ -143,11 +142,21 @@ bool credentials_reject(struct credentials *c, uint64_t generation)
     return rig.renewable;
 }
 
-void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,
-                           struct str body)
+void api_explain_refusal(const struct api *a, const struct credential *shown,
+                         struct api_error *e)
 {
+    (void)a;
+    (void)shown;
+    (void)e;
+}
+
+void api_error_from_answer(struct api_error *e, const struct api_answer *a)
+{
+    struct str body = a->body;
+    int status = a->status;
+
     e->status = status;
-    e->retry_after = retry_after;
+    e->retry_after = a->retry_after;
     e->is_status = memmem(body.at, body.len, "\"Status\"", 8) != NULL;
     e->code = status == 401   ? ERR_UNAUTHORIZED
               : status == 403 ? ERR_FORBIDDEN

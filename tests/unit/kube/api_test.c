@@ -52,7 +52,7 @@ static struct kube_target *target_of(struct bench *b, bool token_file)
     char url[64];
 
     snprintf(url, sizeof(url), "http://127.0.0.1:%u/prefix", http_server_port(b->server));
-    assert_int_equal(server_url_set(t, url, false, NULL), OK);
+    assert_int_equal(server_url_set(t, url, NULL), OK);
     if (token_file)
         t->token_file = xstrdup(folder_put(&b->folder, "token", "one\n"));
     return t;
@@ -371,8 +371,8 @@ static void says_what_is_wrong_with_an_answer(void **state)
         const char *says;
     } cases[] = {
         /* clang-format off */
-        { "/html",  false, ERR_PROTO,  "GET /html: the answer is not JSON" },
-        { "/html",  true,  ERR_PROTO,  "the answer is not" },
+        { "/html",  false, ERR_PROTO,  "GET /html: the answer is HTML, not JSON" },
+        { "/html",  true,  ERR_PROTO,  "the answer is HTML, not JSON" },
         { "/cut",   true,  ERR_RESET,  "cut short" },
         { "/plain", false, ERR_SERVER, "the API server answered 502: bad gateway" },
         { "/empty", true,  ERR_SERVER, "the API server answered 500 without a reason" },
@@ -807,26 +807,51 @@ static void says_that_watching_is_forbidden(void **state)
     bench_close(&b);
 }
 
+static void read_answer(struct api_error *e, int status, uint32_t retry_after,
+                        const char *body)
+{
+    api_error_from_answer(e, &(struct api_answer){ .status = status,
+                                                   .retry_after = retry_after,
+                                                   .body = str_of(body) });
+}
+
 static void reads_a_status_from_any_answer(void **state)
 {
     (void)state;
     struct api_error e;
 
-    api_error_from_answer(
-        &e, 429, 0,
-        STR("{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"code\":429,"
-            "\"details\":{\"retryAfterSeconds\":3},\"reason\":\"Busy\"}"));
+    read_answer(&e, 429, 0,
+                "{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"code\":429,"
+                "\"details\":{\"retryAfterSeconds\":3},\"reason\":\"Busy\"}");
     assert_int_equal(e.code, ERR_THROTTLED);
     assert_int_equal(e.retry_after, 3);
     assert_string_equal(e.why.text, "Busy");
-    api_error_from_answer(&e, 404, 0, STR(""));
+    read_answer(&e, 404, 0, "");
     assert_int_equal(e.code, ERR_NOT_FOUND);
     assert_false(e.is_status);
-    api_error_from_answer(&e, 403, 9, STR("{\"kind\":\"Pod\"}"));
+    read_answer(&e, 403, 9, "{\"kind\":\"Pod\"}");
     assert_false(e.is_status);
     assert_int_equal(e.retry_after, 9);
-    api_error_from_answer(&e, 302, 0, (struct str){ NULL, 0 });
+    read_answer(&e, 302, 0, NULL);
     assert_int_equal(e.code, ERR_PROTO);
+    read_answer(&e, 503, 0, "\n <html><body>Sorry</body></html>");
+    assert_int_equal(e.code, ERR_SERVER);
+    assert_non_null(strstr(e.why.text, "it answered 503 with an HTML page"));
+}
+
+static void names_the_place_a_redirect_leads_to(void **state)
+{
+    (void)state;
+    struct api_error e;
+    struct api_answer answer = {
+        .status = 302,
+        .location = STR("https://u:secret@login.test/\x1b[2J?ticket=secret")
+    };
+
+    api_error_from_answer(&e, &answer);
+    assert_int_equal(e.code, ERR_PROTO);
+    assert_non_null(strstr(e.why.text, "https://u:xxxxx@login.test/?[2J, which is not"));
+    assert_null(strstr(e.why.text, "secret"));
 }
 
 static const struct api_limits tight = {
@@ -1037,6 +1062,7 @@ int main(void)
         cmocka_unit_test(server_is_asked_to_end_a_watch_before_silence_counts),
         cmocka_unit_test(says_that_watching_is_forbidden),
         cmocka_unit_test(reads_a_status_from_any_answer),
+        cmocka_unit_test(names_the_place_a_redirect_leads_to),
         cmocka_unit_test(list_beyond_the_limits_fails),
         cmocka_unit_test(watch_beyond_the_limits_fails_and_backs_off),
         cmocka_unit_test(failed_lists_do_not_add_up),

@@ -136,15 +136,18 @@ static void refuses_with_file_line_and_name(void **state)
         /* clang-format off */
         { "", "", ":5: cluster \"c\": no server is given" },
         { "server: 'ftp://x'", "", ":5: cluster \"c\": server \"ftp://x\": the scheme" },
-        { "server: x, certificate-authority: no.pem", "", ":5: cluster \"c\": certificate-authority: " },
-        { "server: x, certificate-authority: config", "", ":5: cluster \"c\": certificate-authority " },
-        { "server: x, certificate-authority: a, certificate-authority-data: b", "", "both certificate-authority and" },
-        { "server: x, certificate-authority-data: '!!'", "", "certificate-authority-data is not base64" },
-        { "server: x, certificate-authority-data: aGk=", "", "certificate-authority-data: holds no PEM" },
-        { "server: x, certificate-authority-data: DATA+OMITTED", "", "kubectl config view --raw" },
+        { "server: 'https://u:hunter2@x'", "", "server \"https://u:xxxxx@x\": credentials belong" },
+        { "server: x, proxy-url: 'ftp://u:hunter2@x'", "", "proxy-url \"ftp://u:xxxxx@x\": it begins with" },
+        { "server: x, proxy-url: 'p:1'", "", "proxy-url \"p:1\": it begins with" },
+        { "server: 'https://x', certificate-authority: no.pem", "", ":5: cluster \"c\": certificate-authority: " },
+        { "server: 'https://x', certificate-authority: config", "", ":5: cluster \"c\": certificate-authority " },
+        { "server: 'https://x', certificate-authority: a, certificate-authority-data: b", "", "both certificate-authority and" },
+        { "server: 'https://x', certificate-authority-data: '!!'", "", "certificate-authority-data is not base64" },
+        { "server: 'https://x', certificate-authority-data: aGk=", "", "certificate-authority-data: holds no PEM" },
+        { "server: 'https://x', certificate-authority-data: DATA+OMITTED", "", "kubectl config view --raw" },
         { "server: 'https://x'", "token: REDACTED", ":7: user \"u\": token is \"REDACTED\": this file was printed without" },
         { "server: 'https://x'", "client-certificate: config, client-key: config", ":7: user \"u\": client-certificate " },
-        { "server: x, insecure-skip-tls-verify: true, certificate-authority-data: aGk=", "", "exclude each other" },
+        { "server: 'https://x', insecure-skip-tls-verify: true, certificate-authority-data: aGk=", "", "exclude each other" },
         { "server: 'https://x'", "client-certificate: a", ":7: user \"u\": a client-certificate without" },
         { "server: 'https://x'", "client-certificate: a, client-key: b", ":7: user \"u\": client-certificate: " },
         { "server: 'https://x'", "token: a, username: b", ":7: user \"u\": a token and a username" },
@@ -338,36 +341,37 @@ static void takes_server_urls_apart(void **state)
     (void)state;
     static const struct {
         const char *text;
-        bool wants_tls;
         const char *server, *host; /* server NULL: refused */
         uint16_t port;
     } cases[] = {
         /* clang-format off */
-        { "https://h",             false, "https://h",           "h",       443 },
-        { "HTTPS://h:443/",        false, "https://h",           "h",       443 },
-        { "http://h:8001/a/b//",   true,  "http://h:8001/a/b",   "h",       8001 },
-        { "h:1",                   true,  "https://h:1",         "h",       1 },
-        { "h",                     false, "http://h",            "h",       80 },
-        { "https://[fd00::1]:6443", true, "https://[fd00::1]:6443", "fd00::1", 6443 },
-        { "https://[fd00::1]",     true,  "https://[fd00::1]",   "fd00::1", 443 },
-        { "https://",              true,  NULL, NULL, 0 },
-        { "",                      true,  NULL, NULL, 0 },
-        { "https://h:x",           true,  NULL, NULL, 0 },
-        { "https://h:0",           true,  NULL, NULL, 0 },
-        { "https://h:65536",       true,  NULL, NULL, 0 },
-        { "https://fd00::1",       true,  NULL, NULL, 0 },
-        { "https://[fd00::1",      true,  NULL, NULL, 0 },
-        { "https://[fd00::1]x",    true,  NULL, NULL, 0 },
-        { "https://u:p@h",         true,  NULL, NULL, 0 },
-        { "https://h/?q",          true,  NULL, NULL, 0 },
-        { "https://h/\r\nX: y",    true,  NULL, NULL, 0 },
-        { "unix:///x",             true,  NULL, NULL, 0 },
+        { "https://h",              "https://h",           "h",       443 },
+        { "HTTPS://h:443/",         "https://h",           "h",       443 },
+        { "http://h:8001/a/b//",    "http://h:8001/a/b",   "h",       8001 },
+        { "h:1",                    "http://h:1",          "h",       1 },
+        { "https://h//a//./b/../c/", "https://h/a/c",      "h",       443 },
+        { "https://h/..",           "https://h",           "h",       443 },
+        { "h",                      "http://h",            "h",       80 },
+        { "https://[fd00::1]:6443", "https://[fd00::1]:6443", "fd00::1", 6443 },
+        { "https://[fd00::1]",      "https://[fd00::1]",   "fd00::1", 443 },
+        { "https://",               NULL, NULL, 0 },
+        { "",                       NULL, NULL, 0 },
+        { "https://h:x",            NULL, NULL, 0 },
+        { "https://h:0",            NULL, NULL, 0 },
+        { "https://h:65536",        NULL, NULL, 0 },
+        { "https://fd00::1",        NULL, NULL, 0 },
+        { "https://[fd00::1",       NULL, NULL, 0 },
+        { "https://[fd00::1]x",     NULL, NULL, 0 },
+        { "https://u:p@h",          NULL, NULL, 0 },
+        { "https://h/?q",           NULL, NULL, 0 },
+        { "https://h/\r\nX: y",     NULL, NULL, 0 },
+        { "unix:///x",              NULL, NULL, 0 },
     }; /* clang-format on */
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct kube_target *t = xcalloc(1, sizeof(*t));
         struct diag why = { "" };
-        enum err e = server_url_set(t, cases[i].text, cases[i].wants_tls, &why);
+        enum err e = server_url_set(t, cases[i].text, &why);
 
         if (e != (cases[i].server ? OK : ERR_CONFIG))
             fail_msg("%s: %s", cases[i].text, why.text);

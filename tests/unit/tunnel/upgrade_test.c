@@ -16,13 +16,15 @@ static struct str last_body; /* of the last api_error_from_answer */
 static char last_body_text[UPGRADE_ANSWER_MAX + 1];
 
 /* In the place of kube/api.c, which knows JSON: here it matters what it is given. */
-void api_error_from_answer(struct api_error *e, int status, uint32_t retry_after,
-                           struct str body)
+void api_error_from_answer(struct api_error *e, const struct api_answer *a)
 {
+    struct str body = a->body;
+    int status = a->status;
+
     memcpy(last_body_text, body.at, body.len);
     last_body = (struct str){ last_body_text, body.len };
     e->status = status;
-    e->retry_after = retry_after;
+    e->retry_after = a->retry_after;
     e->is_status = str_starts(body, STR("{"));
     e->code = status == 403   ? ERR_FORBIDDEN
               : status == 404 ? ERR_NOT_FOUND
