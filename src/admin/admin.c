@@ -5,6 +5,8 @@
 #include "base/own.h"
 #include "cluster/clusters.h"
 
+#include <stdio.h>
+
 #define TEXT "text/plain; charset=utf-8"
 
 struct admin {
@@ -34,8 +36,42 @@ static void page(struct admin_page *ret, int status, char *text)
     *ret = (struct admin_page){ .status = status, .type = TEXT, .text = text };
 }
 
+struct list {
+    FILE *out;
+};
+
+static void put_names(void *owner, const struct cluster_status *s)
+{
+    const struct list *l = owner;
+
+    AUTO_FREE char *name = xstrdup(s->name);
+
+    text_make_printable(name, false);
+    if (s->several)
+        fprintf(l->out, "    http://<service>.<namespace>.%s.localhost/    %s%s\n",
+                s->label, name, s->plain ? " (also the names above)" : "");
+}
+
+static char *names_of_clusters(const struct admin *a)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct list l = { open_memstream(&text, &len) };
+
+    if (!l.out)
+        abort();
+    if (clusters_count(a->clusters) > 1)
+        fputs("\nIn each of the contexts of the kubeconfig:\n\n", l.out);
+    clusters_each(a->clusters, put_names, &l);
+    if (fclose(l.out))
+        abort();
+    return text;
+}
+
 static void on_front(struct admin *a, struct admin_page *ret)
 {
+    AUTO_FREE char *clusters = names_of_clusters(a);
+
     page(
         ret, 200,
         xasprintf("This is kube-tunnel " VERSION ".\n"
@@ -46,13 +82,13 @@ static void on_front(struct admin *a, struct admin_page *ret)
                   "    curl http://<service>.<namespace>.svc.%s/\n"
                   "    curl http://<service>.<namespace>.localhost/      (needs no DNS)\n"
                   "    curl -H 'Host: <service>.<namespace>' http://<this address>/\n"
-                  "\n"
+                  "%s\n"
                   "Pages of its own, on its own names only:\n"
                   "\n"
                   "    /healthz    it is alive\n"
                   "    /readyz     it knows the cluster\n"
                   "    /metrics    what it counted, for Prometheus\n",
-                  a->cluster_domain));
+                  a->cluster_domain, clusters));
 }
 
 static void on_healthz(struct admin *a, struct admin_page *ret)
@@ -61,16 +97,47 @@ static void on_healthz(struct admin *a, struct admin_page *ret)
     page(ret, 200, xstrdup("ok\n"));
 }
 
+static const char *state_of(const struct cluster_status *s)
+{
+    if (s->error.text[0])
+        return s->error.text;
+    if (!s->connected)
+        return "not asked for yet";
+    return s->ready ? "ok" : "still asking";
+}
+
+static void put_cluster(void *owner, const struct cluster_status *s)
+{
+    const struct list *l = owner;
+
+    if (s->several)
+        fprintf(l->out, "%s: %s\n", s->label, state_of(s));
+}
+
+/* Of each cluster, where there are several: readiness is that of the first alone. */
+static char *with_clusters(const struct admin *a, const char *first_line)
+{
+    char *text = NULL;
+    size_t len = 0;
+    struct list l = { open_memstream(&text, &len) };
+
+    if (!l.out)
+        abort();
+    fputs(first_line, l.out);
+    clusters_each(a->clusters, put_cluster, &l);
+    if (fclose(l.out))
+        abort();
+    return text;
+}
+
 static void on_readyz(struct admin *a, struct admin_page *ret)
 {
     const struct cluster_status first = clusters_status(a->clusters, 0);
+    AUTO_FREE char *trouble =
+        xasprintf("The cluster is not known yet: %s\n",
+                  first.error.text[0] ? first.error.text : "still asking.");
 
-    if (first.ready)
-        page(ret, 200, xstrdup("ok\n"));
-    else if (first.error.text[0])
-        page(ret, 503, xasprintf("The cluster is not known yet: %s\n", first.error.text));
-    else
-        page(ret, 503, xstrdup("The cluster is not known yet: still asking.\n"));
+    page(ret, first.ready ? 200 : 503, with_clusters(a, first.ready ? "ok\n" : trouble));
 }
 
 static void on_metrics(struct admin *a, struct admin_page *ret)

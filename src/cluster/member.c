@@ -12,15 +12,15 @@ static bool is_first(const struct member *m)
     return m->table->members[0] == m;
 }
 
-static enum err fail(struct member *m, enum err e, const struct diag *why)
+static enum err note_failure(struct member *m, enum err e, struct diag *why)
 {
     m->failed_until = m->table->sched->now + FAILED_MS;
     if (m->failed == OK || strcmp(m->why.text, why->text) != 0)
         log_warn(CLUSTER_ID(m->number), "a context cannot be used",
                  LOG_S("context", m->name), LOG_S("why", diag_text(why, e)));
-    m->failed = e;
+    m->failed = ERR_CONFIG; /* also when a file that it names is missing */
     m->why = *why;
-    return e;
+    return ERR_CONFIG;
 }
 
 /* By namespace and name our pod is known in one cluster only; its UID is unique anywhere. */
@@ -66,7 +66,7 @@ static enum err connect_member(struct member *m, struct diag *why)
     if (!e)
         e = member_replace(m, target, why);
     if (e)
-        return fail(m, e, why);
+        return note_failure(m, e, why);
     if (!is_first(m))
         log_info(CLUSTER_ID(m->number), "context in use", LOG_S("context", m->name),
                  LOG_S("server", api_target(m->cluster->api)->server));

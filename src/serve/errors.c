@@ -272,11 +272,6 @@ static void explain_lookup(const struct lease *lease, const struct object *o,
         unauthorized_by_now(ret);
         break;
     default:
-        if (!lease->cluster) {
-            refusal_detail(ret, "The context of the kubeconfig cannot be used.");
-            refusal_hint(ret, "The kubeconfig is read again when it changes.");
-            break;
-        }
         refusal_detail(ret,
                        "The API server could not be asked about %s %.*s in "
                        "namespace %.*s.",
@@ -317,6 +312,16 @@ static void no_context(const struct lease *lease, struct refusal *ret)
                       "More are added with --context, or all with --context all.");
 }
 
+static void bad_context(const struct lease *lease, struct refusal *ret)
+{
+    refusal_set(ret, 502, "The context cannot be used: %s",
+                diag_text(&lease->why, lease->result));
+    refusal_detail(ret,
+                   "Its entries in the kubeconfig, or files that they name, are not as "
+                   "they should be.");
+    refusal_hint(ret, "The kubeconfig is read again when it changes.");
+}
+
 void refusal_from_lease(const struct lease *lease, const struct route *route,
                         struct refusal *ret)
 {
@@ -324,6 +329,8 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
 
     if (lease->result == ERR_NO_CONTEXT) {
         no_context(lease, ret);
+    } else if (lease->result == ERR_CONFIG) {
+        bad_context(lease, ret);
     } else if (lease->result == ERR_CLOSED) {
         refusal_set(ret, 403, "Forbidden: %s", diag_text(&lease->why, lease->result));
     } else if (lease->result == ERR_UNAVAILABLE) {

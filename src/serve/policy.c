@@ -66,7 +66,7 @@ static bool is_full(const struct name *name, struct str host)
     return name->suffix != NAME_SUFFIX_NONE && name->suffix != NAME_SUFFIX_SVC;
 }
 
-/* A full name of a service in the same namespace as the target. */
+/* A full name of a service in the same namespace as the target, and of the same cluster. */
 static bool is_neighbour(const struct request *r, struct str host)
 {
     const struct name *service = &r->target->route.name;
@@ -77,7 +77,8 @@ static bool is_neighbour(const struct request *r, struct str host)
     naming_read(r->naming, host, &name, NULL);
     bool of_service = name.kind == NAME_SERVICE || name.kind == NAME_ENDPOINT ||
                       name.kind == NAME_DEPLOYMENT;
-    return of_service && is_full(&name, host) && str_eq(name.ns, service->ns);
+    return of_service && is_full(&name, host) && str_eq(name.ns, service->ns) &&
+           str_eq(name.cluster, service->cluster);
 }
 
 static bool is_listed(const struct request *r, struct str page)
@@ -132,11 +133,12 @@ static bool has(const struct http1_head *head, enum http1_name id, struct str va
 }
 
 /* The registrable domain of web.shop.localhost is shop.localhost, its namespace; that of
- * web.shop.svc.localhost is svc.localhost, and that of full names the zone's. */
+ * web.shop.svc.localhost is svc.localhost, that of web.shop.prod.localhost is prod.localhost,
+ * a cluster, and that of full names the zone's. */
 static bool site_spans_namespaces(const struct name *name)
 {
     return name->kind != NAME_OWN && name->suffix != NAME_SUFFIX_NONE &&
-           name->suffix != NAME_SUFFIX_LOCALHOST;
+           (name->suffix != NAME_SUFFIX_LOCALHOST || !str_empty(name->cluster));
 }
 
 /* On an exposed port the route does not come from Host. */
@@ -260,7 +262,8 @@ static bool is_name_of_target(const struct request *r)
     struct name name;
 
     naming_read(r->naming, r->target->host, &name, NULL);
-    if (name.kind == NAME_INVALID || name.kind == NAME_OWN || !str_eq(name.ns, own->ns))
+    if (name.kind == NAME_INVALID || name.kind == NAME_OWN || !str_eq(name.ns, own->ns) ||
+        !str_eq(name.cluster, own->cluster))
         return false;
     if (name.suffix == NAME_SUFFIX_NONE && !config_short_names(r->config))
         return false;

@@ -153,7 +153,7 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
     o->stream = tunnel_connect(t, o);
     o->tunnel = t->id;
     o->result = OK;
-    metric_add(&metric_connections, o->dialled, 1);
+    metric_add_for(&metric_connections, p->owner->settings.cluster, o->dialled, 1);
     log_debug(t->id, o->dialled ? "connection" : "connection on a warm tunnel",
               LOG_S("pod", p->label), LOG_U("port", o->port));
 }

@@ -26,6 +26,28 @@ struct cluster_status clusters_status(const struct clusters *c, size_t i)
     return s;
 }
 
+static const struct cluster_status *others;
+static size_t other_count;
+
+size_t clusters_count(const struct clusters *c)
+{
+    (void)c;
+    return 1 + other_count;
+}
+
+void clusters_each(const struct clusters *c,
+                   void (*each)(void *owner, const struct cluster_status *), void *owner)
+{
+    struct cluster_status first = clusters_status(c, 0);
+
+    first.name = first.label = "prod";
+    first.plain = first.connected = true;
+    first.several = other_count > 0;
+    each(owner, &first);
+    for (size_t i = 0; i < other_count; i++)
+        each(owner, &others[i]);
+}
+
 static struct admin_page ask(const char *method, const char *path)
 {
     struct admin *a = admin_create(NULL, "cluster.local");
@@ -107,6 +129,43 @@ static void has_no_other_pages(void **state)
         assert_page("GET", paths[i], 404, "kube-tunnel itself");
 }
 
+static void lists_the_clusters_where_there_are_several(void **state)
+{
+    (void)state;
+    const struct cluster_status several[] = {
+        { .name = "gke_p_z_dev\n", .label = "dev", .several = true },
+        { .name = "dead", .label = "dead", .several = true, .connected = true },
+        { .name = "ok",
+          .label = "ok",
+          .several = true,
+          .connected = true,
+          .ready = true },
+        { .name = "new", .label = "new", .several = true, .connected = true },
+    };
+    struct cluster_status copy[ARRAY_LEN(several)];
+
+    memcpy(copy, several, sizeof(copy));
+    diag_set(&copy[1].error, ERR_CONNECT, "connection refused");
+    others = copy;
+    other_count = ARRAY_LEN(copy);
+    ready = true;
+    assert_page("GET", "/readyz", 200,
+                "ok\nprod: ok\ndev: not asked for yet\ndead: connection refused\n"
+                "ok: ok\nnew: still asking\n");
+    assert_page("GET", "/", 200,
+                "    http://<service>.<namespace>.prod.localhost/    prod (also the "
+                "names above)\n"
+                "    http://<service>.<namespace>.dev.localhost/    gke_p_z_dev \n");
+    ready = false;
+    trouble = "refused";
+    assert_page("GET", "/readyz", 503,
+                "The cluster is not known yet: refused\nprod: refused\n");
+    trouble = NULL;
+    other_count = 0;
+    ready = true;
+    assert_page("GET", "/readyz", 200, "ok\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -116,6 +175,7 @@ int main(void)
         cmocka_unit_test(shows_metrics),
         cmocka_unit_test(can_only_be_read),
         cmocka_unit_test(has_no_other_pages),
+        cmocka_unit_test(lists_the_clusters_where_there_are_several),
     };
     return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
 }

@@ -226,6 +226,18 @@ static const struct {
     { LOCAL, FAR NO_CORS "Sec-Fetch-Dest: document\r\n", ERR_FORBIDDEN },
     { LOCAL, FAR NO_CORS, ERR_FORBIDDEN },
     { LOCAL, FAR, ERR_FORBIDDEN },
+    /* The same service of another cluster is another service. */
+    { "web.shop.prod.localhost", FAR "Origin: http://app.shop.localhost\r\n",
+      ERR_FORBIDDEN },
+    { "web.shop.prod.localhost", FAR "Origin: http://app.shop.dev.localhost\r\n",
+      ERR_FORBIDDEN },
+    { "web.shop.prod.localhost", FAR "Origin: http://app.shop.prod.localhost\r\n", OK },
+    { "web.shop.prod.localhost", FAR "Origin: http://app.shop.svc.prod.k8s\r\n", OK },
+    { LOCAL, FAR "Origin: http://app.shop.prod.localhost\r\n", ERR_FORBIDDEN },
+    /* Whose site is the cluster. */
+    { "web.shop.prod.localhost", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
+    { "web.shop.svc.prod.k8s", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
+    { "web.shop.prod.localhost", "Sec-Fetch-Site: same-origin\r\n", OK },
     { LOCAL, "Sec-Fetch-Site: same-origin\r\n" FAR, ERR_FORBIDDEN },
     { LOCAL, FAR "Origin: https://evil.example\r\n", ERR_FORBIDDEN },
     { LOCAL, FAR "Origin: http://app.shop.localhost\r\n", OK },
