@@ -10,6 +10,7 @@
 #include "base/own.h"
 #include "kube/exec_plugin.h"
 #include "kube/identity_files.h"
+#include "kube/oidc.h"
 #include "kube/secret.h"
 #include "kube/watched_file.h"
 
@@ -26,8 +27,9 @@ struct credentials {
     struct list_node waiting; /* struct credentials_want, for files */
     struct watched_file token;
     struct identity_files files;
-    struct exec_plugin *plugin; /* or NULL */
-    uint64_t source_generation; /* of the plugin's secret that `current` was made of */
+    struct exec_plugin *plugin; /* one of them, or neither */
+    struct oidc *oidc;
+    uint64_t source_generation; /* of their secret that `current` was made of */
     struct secret pair;         /* certificate and key of that secret, if it has them */
     struct timer poll;          /* while a file is read for the first time */
 };
@@ -80,7 +82,8 @@ static void set_at_once(struct credentials *c)
         set_authorization(c, NULL);
 }
 
-struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
+struct credentials *credentials_create(struct loop *l, struct transfers *t,
+                                       const struct kube_target *target,
                                        struct exec_plugins *plugins)
 {
     struct credentials *c = xcalloc(1, sizeof(*c));
@@ -94,6 +97,8 @@ struct credentials *credentials_create(struct loop *l, const struct kube_target 
     identity_files_init(&c->files, target);
     if (target->source == SOURCE_EXEC)
         c->plugin = exec_plugin_get(plugins, target);
+    if (target->source == SOURCE_OIDC)
+        c->oidc = oidc_create(l, t, target);
     set_at_once(c);
     return c;
 }
@@ -108,6 +113,7 @@ void credentials_destroy(struct credentials *c)
     watched_file_finish(&c->token);
     identity_files_finish(&c->files);
     exec_plugin_unref(c->plugin);
+    oidc_destroy(c->oidc);
     credential_unref(c->current);
     tls_identity_unref(c->identity);
     secret_free(c->authorization);
@@ -186,7 +192,7 @@ static void look_at_files(struct credentials *c)
         make_current(c);
 }
 
-/* ---- plugins ---- */
+/* ---- plugins and providers ---- */
 
 static bool is_same(const char *a, const char *b)
 {
@@ -210,12 +216,13 @@ static void take_secret(struct credentials *c, const struct secret *s)
     set_authorization(c, s->token ? xasprintf("Bearer %s", s->token) : NULL);
 }
 
-static enum err look_at_plugin(struct credentials *c, struct credentials_want *w,
+static enum err look_at_source(struct credentials *c, struct credentials_want *w,
                                struct diag *why)
 {
     const struct secret *secret;
     uint64_t generation;
-    enum err e = exec_plugin_want(c->plugin, w, &secret, &generation, why);
+    enum err e = c->plugin ? exec_plugin_want(c->plugin, w, &secret, &generation, why)
+                           : oidc_want(c->oidc, w, &secret, &generation, why);
 
     if (e || generation == c->source_generation)
         return e;
@@ -228,7 +235,9 @@ enum err credentials_get(struct credentials *c, struct credentials_want *w,
                          struct credential **ret, struct diag *why)
 {
     look_at_files(c);
-    enum err e = c->plugin ? look_at_plugin(c, w, why) : look_at_token(c, w, why);
+    bool written = c->target->source == SOURCE_NONE;
+    enum err e = written ? look_at_token(c, w, why) : look_at_source(c, w, why);
+
     if (e)
         return e;
     *ret = credential_ref(c->current);
@@ -249,9 +258,11 @@ bool credentials_reject(struct credentials *c, uint64_t generation)
         return true;
     if (c->plugin)
         exec_plugin_reject(c->plugin, c->source_generation);
+    if (c->oidc)
+        oidc_reject(c->oidc, c->source_generation);
     bool files = identity_files_doubt(&c->files);
     bool token = watched_file_doubt(&c->token);
-    return c->plugin || files || token;
+    return c->plugin || c->oidc || files || token;
 }
 
 void credentials_on_tls_failure(struct credentials *c)
@@ -266,7 +277,8 @@ struct tls_identity *credentials_identity(const struct credentials *c)
 
 bool credentials_are_missing(struct credentials *c, struct diag *why)
 {
-    return c->plugin && exec_plugin_is_missing(c->plugin, why);
+    return (c->plugin && exec_plugin_is_missing(c->plugin, why)) ||
+           (c->oidc && oidc_is_missing(c->oidc, why));
 }
 
 bool credentials_are_interactive(struct credentials *c)

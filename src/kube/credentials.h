@@ -1,7 +1,7 @@
 /* kube/credentials.h - the credential of one user, at this moment
  *
  * Where it comes from depends on the kubeconfig: it is written there, or in a file that is
- * read again when it changes, or an exec plugin prints it.  Getting it may take a while (ERR_AGAIN): whoever wants it
+ * read again when it changes, or an exec plugin prints it, or an OIDC provider.  Getting it may take a while (ERR_AGAIN): whoever wants it
  * waits, and is woken when there is news.  Nobody else waits longer than the loop takes for
  * a turn.
  *
@@ -16,6 +16,7 @@
 
 struct credentials;
 struct exec_plugins;
+struct transfers;
 
 /* Somebody who waits.  The struct is the caller's, zeroed before; one want may be used for
  * many calls. */
@@ -29,7 +30,8 @@ struct credentials_want {
 
 /* All borrowed for as long as the credentials live.  plugins: NULL where the target's user
  * has none. */
-struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
+struct credentials *credentials_create(struct loop *l, struct transfers *t,
+                                       const struct kube_target *target,
                                        struct exec_plugins *plugins);
 void credentials_destroy(struct credentials *c); /* NULL accepted; forgets who waits */
 

@@ -1,8 +1,7 @@
 /* kube/target.c - choose a context and turn it into plain values
  *
  * The rules are client-go's, checks included: what kubectl refuses is refused here, with
- * the line that says it.  An auth provider that is not supported is refused, too, because
- * going on without it would act as somebody else.
+ * the line that says it.
  */
 #include "kube/target.h"
 
@@ -17,6 +16,7 @@
 #include "kube/file_reader.h"
 #include "kube/impersonation.h"
 #include "kube/kubeconfig.h"
+#include "kube/oidc.h"
 #include "kube/server_url.h"
 #include "kube/service_account.h"
 
@@ -193,15 +193,11 @@ static enum err set_source(struct kube_target *t, const struct kc_user *u,
 {
     if (u->token || u->token_file || u->username || u->password || has_certificate(u))
         return OK;
-    t->source = u->exec ? SOURCE_EXEC : SOURCE_NONE;
+    t->source = u->exec ? SOURCE_EXEC : u->auth_provider ? SOURCE_OIDC : SOURCE_NONE;
     if (u->exec)
         return exec_plugin_check(u->exec, true, why);
     if (u->auth_provider)
-        return diag_set(why, ERR_CONFIG,
-                        "it uses the auth-provider \"%s\", which this version does not "
-                        "speak yet: use a service account's token (kubectl create token) "
-                        "or a client certificate instead",
-                        u->auth_provider->name ? u->auth_provider->name : "");
+        return auth_provider_check(u, why);
     return OK;
 }
 

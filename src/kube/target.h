@@ -14,7 +14,7 @@
 #include "net/tls_identity.h"
 
 /* Where credentials come from that are not written in the kubeconfig. */
-enum credential_source { SOURCE_NONE, SOURCE_EXEC };
+enum credential_source { SOURCE_NONE, SOURCE_EXEC, SOURCE_OIDC };
 
 struct kube_target {
     char

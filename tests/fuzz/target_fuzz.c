@@ -48,6 +48,12 @@ enum err file_read(const char *path, size_t max, char **ret_text, size_t *ret_le
     return OK;
 }
 
+enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t *ret_len,
+                           struct diag *why)
+{
+    return file_read(path, max, ret_text, ret_len, why);
+}
+
 /* In the place of kube/file_reader.c: no threads. */
 
 struct file_reader {
@@ -125,7 +131,7 @@ static void check_credentials(const struct kube_target *t)
         loop = loop_create();
         plugins = exec_plugins_create(loop, &(struct exec_settings){ 0 });
     }
-    struct credentials *c = credentials_create(loop, t, plugins);
+    struct credentials *c = credentials_create(loop, NULL, t, plugins);
     if (t->source == SOURCE_NONE) { /* else it would run programs */
         check_credential(c, t);
         check_credential(c, t);

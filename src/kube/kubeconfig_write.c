@@ -1,0 +1,150 @@
+#include "kube/kubeconfig_write.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/own.h"
+#include "kube/file.h"
+#include "kube/kubeconfig.h"
+
+static enum err io_error(const char *path, struct diag *why)
+{
+    enum err e =
+        errno == EACCES || errno == EROFS || errno == EPERM ? ERR_ACCESS : ERR_IO;
+    return diag_set(why, e, "%s: %s", path, strerror(errno));
+}
+
+/* ---- the lock ---- */
+
+static enum err take_lock(const char *lock, struct diag *why)
+{
+    int fd = open(lock, O_CREAT | O_EXCL | O_CLOEXEC | O_WRONLY, 0);
+
+    if (fd < 0 && errno == EEXIST)
+        return diag_set(why, ERR_IN_USE, "%s: another program is writing the kubeconfig",
+                        lock);
+    if (fd < 0)
+        return io_error(lock, why);
+    close(fd);
+    return OK;
+}
+
+/* ---- the text ---- */
+
+static enum err edit_text(const char *path, const char *user,
+                          const struct yaml_edit *edits, size_t count, char **ret,
+                          struct diag *why)
+{
+    const struct yaml_step steps[] = {
+        { "users", user },
+        { "user", NULL },
+        { "auth-provider", NULL },
+        { "config", NULL },
+    };
+    AUTO_FREE char *text = NULL;
+    size_t len;
+
+    enum err e = file_read_regular(path, KUBECONFIG_MAX, &text, &len, why);
+    if (e)
+        return e;
+    e = yaml_edit((struct str){ text, len }, steps, ARRAY_LEN(steps), edits, count, ret,
+                  why);
+    return e ? diag_prefix(why, e, "%s: user \"%s\"", path, user) : OK;
+}
+
+/* What is written has to mean what was meant. */
+static enum err check_text(const char *path, const char *user,
+                           const struct yaml_edit *edits, size_t count, const char *text,
+                           struct diag *why)
+{
+    AUTO(kubeconfig_destroyp) struct kubeconfig *kc = NULL;
+    enum err e = kubeconfig_parse(str_of(text), path, &kc, why);
+    const struct kc_user *u = e ? NULL : kubeconfig_user(kc, user);
+    bool good = u && u->auth_provider;
+
+    for (size_t i = 0; good && i < count; i++) {
+        const char *value = kc_pair(&u->auth_provider->config, edits[i].key);
+        good = value && strcmp(value, edits[i].value) == 0;
+    }
+    return e      ? e
+           : good ? OK
+                  : diag_set(why, ERR_CONFIG, "%s: it cannot be changed", path);
+}
+
+/* ---- the file ---- */
+
+static bool write_all(int fd, const char *text)
+{
+    for (size_t len = strlen(text); len;) {
+        ssize_t n = write(fd, text, len);
+        if (n < 0 && errno != EINTR)
+            return false;
+        text += n > 0 ? n : 0;
+        len -= n > 0 ? (size_t)n : 0;
+    }
+    return true;
+}
+
+/* A copy of somebody else's file would be ours: only root may give it back. */
+static bool take_over_owner(int fd, const struct stat *like)
+{
+    return fchmod(fd, like->st_mode & 07777) == 0 &&
+           (like->st_uid == geteuid() || fchown(fd, like->st_uid, like->st_gid) == 0);
+}
+
+static enum err replace_file(const char *path, const char *text, struct diag *why)
+{
+    AUTO_FREE char *beside = xasprintf("%s.XXXXXX", path);
+    struct stat like;
+
+    if (stat(path, &like))
+        return io_error(path, why);
+    int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
+    if (fd < 0)
+        return io_error(beside, why);
+    bool written = write_all(fd, text) && take_over_owner(fd, &like) && fsync(fd) == 0;
+    enum err e = written ? OK : io_error(beside, why);
+    close(fd);
+    if (!e && rename(beside, path))
+        e = io_error(path, why);
+    if (e)
+        unlink(beside);
+    return e;
+}
+
+static enum err write_locked(const char *path, const char *user,
+                             const struct yaml_edit *edits, size_t count,
+                             struct diag *why)
+{
+    AUTO_FREE char *real = realpath(path, NULL);
+    AUTO_FREE char *text = NULL;
+
+    if (!real)
+        return io_error(path, why);
+    enum err e = edit_text(real, user, edits, count, &text, why);
+    if (!e)
+        e = check_text(real, user, edits, count, text, why);
+    if (!e)
+        e = replace_file(real, text, why);
+    if (text)
+        explicit_bzero(text, strlen(text));
+    return e;
+}
+
+enum err kubeconfig_write_provider(const char *path, const char *user,
+                                   const struct yaml_edit *edits, size_t count,
+                                   struct diag *why)
+{
+    AUTO_FREE char *lock = xasprintf("%s.lock", path);
+    enum err e = take_lock(lock, why);
+
+    if (e)
+        return e;
+    e = write_locked(path, user, edits, count, why);
+    unlink(lock);
+    return e;
+}

@@ -1,0 +1,26 @@
+/* yaml/edit.h - replace texts in a mapping of a YAML text, and not one other byte
+ *
+ * For files that people wrote, or other programs: comments, order, quotes and indentation
+ * of everything else stay.  Pure text, no files.
+ */
+#pragma once
+
+#include "base/str.h"
+
+/* A step from a mapping to what is in it: the value of `key`; with `name`, that is a list
+ * and the step goes on to its item whose "name" is this. */
+struct yaml_step {
+    const char *key, *name;
+};
+
+struct yaml_edit {
+    const char *key,
+        *value; /* the value: printable ASCII without quotes and backslashes */
+};
+
+/* In the mapping at the end of the steps: of a key given twice the last one counts, one that
+ * is not there is added in front of the others.  *ret is the caller's.  ERR_CONFIG, with a
+ * sentence: no such mapping, an empty one, a value that cannot be replaced. */
+MUST_CHECK enum err yaml_edit(struct str text, const struct yaml_step *steps,
+                              size_t step_count, const struct yaml_edit *edits,
+                              size_t edit_count, char **ret, struct diag *why);
