@@ -14,6 +14,8 @@
 #define CHURNED_SLICES 50
 #define TICK_MS 20
 #define NODES 500
+#define GRACE_MS 2000 /* a pod serves for so long after its slice has lost it */
+#define GRACE_STEPS (GRACE_MS / TICK_MS + 10)
 
 struct scale {
     struct cluster *cluster;
@@ -25,6 +27,12 @@ struct scale {
     bool churn_made;
     size_t roll_pods; /* of roll/roll */
     size_t rolled;    /* of them, replaced in this rollout */
+    size_t dropped;   /* of those they replaced, gone */
+    struct {
+        uint64_t at; /* sched ms */
+        size_t rolled;
+    } grace[GRACE_STEPS]; /* the rollout so far: the oldest first */
+    size_t graces;
     unsigned generation;
 };
 
@@ -134,10 +142,14 @@ static void churn(struct scale *s)
 
 /* --- a rollout --- */
 
+static char *pod_name(unsigned generation, size_t n)
+{
+    return xasprintf("roll-6c9f7d%04x-%05zu", generation & 0xffff, n);
+}
+
 static char *roll_pod_name(const struct scale *s, size_t n)
 {
-    unsigned generation = n < s->rolled ? s->generation : s->generation - 1;
-    return xasprintf("roll-6c9f7d%04x-%05zu", generation & 0xffff, n);
+    return pod_name(n < s->rolled ? s->generation : s->generation - 1, n);
 }
 
 static void put_roll_pod(struct scale *s, size_t n)
@@ -151,7 +163,7 @@ static void put_roll_pod(struct scale *s, size_t n)
 
 static void drop_roll_pod(struct scale *s, size_t n)
 {
-    AUTO_FREE char *name = roll_pod_name(s, n);
+    AUTO_FREE char *name = pod_name(s->generation - 1, n);
     const json_t *object = store_get(s->cluster->store, KIND_POD, ROLL, name);
 
     if (!object)
@@ -176,7 +188,7 @@ static void put_roll_slice(struct scale *s, size_t slice)
 
 void scale_fill_roll(struct scale *s, size_t pods)
 {
-    s->rolled = s->roll_pods = pods;
+    s->rolled = s->dropped = s->roll_pods = pods;
     put_service(s, ROLL, ROLL);
     for (size_t n = 0; n < pods; n++)
         put_roll_pod(s, n);
@@ -196,10 +208,28 @@ static void roll(struct scale *s, size_t count)
     }
     for (size_t slice = first / SLICE_ENDPOINTS; slice * SLICE_ENDPOINTS < last; slice++)
         put_roll_slice(s, slice);
-    s->rolled = first;
-    for (size_t n = first; n < last; n++)
-        drop_roll_pod(s, n);
-    s->rolled = last;
+}
+
+static void drop_upto(struct scale *s, size_t end)
+{
+    for (; s->dropped < end; s->dropped++)
+        drop_roll_pod(s, s->dropped);
+}
+
+/* What was replaced GRACE_MS ago goes now. */
+static void drop_rolled(struct scale *s)
+{
+    uint64_t now = s->tick.sched->now;
+
+    while (s->graces && (now - s->grace[0].at >= GRACE_MS || s->graces == GRACE_STEPS)) {
+        drop_upto(s, s->grace[0].rolled);
+        s->graces--;
+        memmove(s->grace, s->grace + 1, s->graces * sizeof(s->grace[0]));
+    }
+    if (s->rolled > s->dropped) {
+        s->grace[s->graces].at = now;
+        s->grace[s->graces++].rolled = s->rolled;
+    }
 }
 
 size_t scale_left_to_roll(const struct scale *s)
@@ -224,6 +254,7 @@ static void serve_rates(struct scale *s)
         roll(s, count);
     if (!scale_left_to_roll(s))
         s->roll_rate = 0;
+    drop_rolled(s);
 }
 
 static void on_tick(struct timer *t)
@@ -231,7 +262,7 @@ static void on_tick(struct timer *t)
     struct scale *s = container_of(t, struct scale, tick);
 
     serve_rates(s);
-    if (s->churn_rate || s->roll_rate)
+    if (s->churn_rate || s->roll_rate || s->rolled > s->dropped)
         timer_set(&s->tick, TICK_MS);
 }
 
@@ -253,8 +284,9 @@ void scale_churn(struct scale *s, uint32_t per_second)
 void scale_roll(struct scale *s, uint32_t pods_per_second)
 {
     if (pods_per_second && !scale_left_to_roll(s)) {
+        drop_upto(s, s->rolled);
         s->generation++;
-        s->rolled = 0;
+        s->rolled = s->dropped = s->graces = 0;
     }
     s->roll_rate = pods_per_second;
     s->roll_due = 0;

@@ -29,6 +29,7 @@ struct endpoint {
                              slice that claims a foreign UID gets nothing by it */
     const char *ip, *node; /* may be NULL */
     const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
+    uint32_t rank;         /* at random, and another one in each process */
     bool ready;            /* may get new work */
     bool terminating;      /* last resort */
     /* Per service port: the container's port, 0: it has none.  A reference, see
@@ -73,6 +74,11 @@ struct service {
     uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
     struct service_spec *spec; /* private: a reference; owns the texts and ports above */
 };
+
+/* Of a service with more endpoints than this, work goes to so many: each has tunnels of its
+ * own, and thousands of them would be used once each.  They come first among the ready ones
+ * (by rank), and stay so while they exist. */
+#define SERVICE_SUBSET 64
 
 struct endpoint *endpoint_ref(const struct endpoint *e);
 void endpoint_unref(struct endpoint *e); /* NULL accepted */

@@ -41,38 +41,77 @@ static const char *put(char **at, const char *text)
     return to;
 }
 
-struct endpoint *endpoint_pack(const struct endpoint *from)
+static void put_part(char **at, const char *text, char end)
 {
-    size_t ns = room_of(from->ns), pod = room_of(from->pod), uid = room_of(from->uid);
-    size_t room = 2 * (ns + pod + uid) + room_of(from->ip) + room_of(from->node) +
-                  room_of(from->hostname);
-    struct endpoint *e = xmalloc(sizeof(*e) + room);
-    char *at = (char *)(e + 1);
+    size_t len = strlen(text);
 
-    *e = *from;
-    e->refs = 1;
-    e->key = at;
-    memcpy(at, from->ns, ns);
-    at[ns - 1] = '/';
-    memcpy(at + ns, from->pod, pod);
-    at[ns + pod - 1] = '/';
-    memcpy(at + ns + pod, from->uid, uid);
-    e->uid = at + ns + pod;
-    at += ns + pod + uid;
-    e->ns = put(&at, from->ns);
-    e->pod = put(&at, from->pod);
-    e->ip = put(&at, from->ip);
-    e->node = put(&at, from->node);
-    e->hostname = put(&at, from->hostname);
-    return e;
+    memcpy(*at, text, len);
+    (*at)[len] = end;
+    *at += len + 1;
+}
+
+/* Names are longer than API servers allow: cut off, so that none is mistaken for another. */
+static bool fits(const char *ns, const char *pod, const char *uid)
+{
+    return strlen(ns) + strlen(pod) + strlen(uid) + 3 <= ENDPOINT_KEY_ROOM;
 }
 
 struct str endpoint_key(const char *ns, const char *pod, const char *uid,
                         char room[static ENDPOINT_KEY_ROOM])
 {
-    int n = snprintf(room, ENDPOINT_KEY_ROOM, "%s/%s/%s", ns, pod, uid);
-    return (struct str){ room,
-                         n < ENDPOINT_KEY_ROOM ? (size_t)n : ENDPOINT_KEY_ROOM - 1 };
+    char *at = room;
+
+    if (!fits(ns, pod, uid)) {
+        snprintf(room, ENDPOINT_KEY_ROOM, "%s/%s/%s", ns, pod, uid);
+        return (struct str){ room, strlen(room) };
+    }
+    put_part(&at, ns, '/');
+    put_part(&at, pod, '/');
+    put_part(&at, uid, '\0');
+    return (struct str){ room, (size_t)(at - room) - 1 };
+}
+
+uint32_t endpoint_rank(struct str key)
+{
+    return (uint32_t)map_hash(key);
+}
+
+struct endpoint *endpoint_pack(const struct endpoint *from)
+{
+    char room[ENDPOINT_KEY_ROOM];
+    const char *key =
+        from->key ? from->key : endpoint_key(from->ns, from->pod, from->uid, room).at;
+    size_t size = room_of(key) + room_of(from->ns) + room_of(from->pod) +
+                  room_of(from->uid) + room_of(from->ip) + room_of(from->node) +
+                  room_of(from->hostname);
+    struct endpoint *e = xmalloc(sizeof(*e) + size);
+    char *at = (char *)(e + 1);
+
+    *e = *from;
+    e->refs = 1;
+    e->key = put(&at, key);
+    e->ns = put(&at, from->ns);
+    e->pod = put(&at, from->pod);
+    e->uid = put(&at, from->uid);
+    e->ip = put(&at, from->ip);
+    e->node = put(&at, from->node);
+    e->hostname = put(&at, from->hostname);
+    e->rank = from->key ? from->rank : endpoint_rank(str_of(e->key));
+    return e;
+}
+
+int endpoint_preference(const struct endpoint *e)
+{
+    return e->terminating ? 2 : e->ready ? 0 : 1;
+}
+
+int endpoint_order(const struct endpoint *a, const struct endpoint *b)
+{
+    int differ = endpoint_preference(a) - endpoint_preference(b);
+
+    if (!differ)
+        differ = (a->rank > b->rank) - (a->rank < b->rank);
+    return differ ? differ : strcmp(a->key, b->key);
 }
 
 /* --- services --- */
@@ -142,19 +181,29 @@ void endpoint_index_finish(struct endpoint_index *x)
 
 /* The slot of the key, or the empty one where it belongs. */
 static uint32_t *slot_of(const struct endpoint_index *x,
-                         struct endpoint *const *endpoints, struct str key)
+                         struct endpoint *const *endpoints, struct str key, uint32_t rank)
 {
     size_t mask = x->capacity - 1;
 
-    for (size_t i = map_hash(key) & mask;; i = (i + 1) & mask)
-        if (!x->slots[i] || str_eq(str_of(endpoints[x->slots[i] - 1]->key), key))
+    for (size_t i = rank & mask;; i = (i + 1) & mask) {
+        const struct endpoint *e = x->slots[i] ? endpoints[x->slots[i] - 1] : NULL;
+        if (!e || (e->rank == rank && str_eq(str_of(e->key), key)))
             return &x->slots[i];
+    }
+}
+
+static uint32_t *slot_for(const struct endpoint_index *x,
+                          struct endpoint *const *endpoints, size_t place)
+{
+    const struct endpoint *e = endpoints[place];
+    return slot_of(x, endpoints, str_of(e->key), e->rank);
 }
 
 size_t endpoint_index_find(const struct endpoint_index *x,
-                           struct endpoint *const *endpoints, struct str key)
+                           struct endpoint *const *endpoints, struct str key,
+                           uint32_t rank)
 {
-    uint32_t slot = x->count ? *slot_of(x, endpoints, key) : 0;
+    uint32_t slot = x->count ? *slot_of(x, endpoints, key, rank) : 0;
     return slot ? slot - 1 : SIZE_MAX;
 }
 
@@ -162,12 +211,11 @@ static void grow(struct endpoint_index *x, struct endpoint *const *endpoints)
 {
     struct endpoint_index old = *x;
 
-    x->capacity = old.capacity ? old.capacity * 2 : 16;
+    x->capacity = old.capacity ? old.capacity * 4 : 16;
     x->slots = xcalloc(x->capacity, sizeof(*x->slots));
     for (size_t i = 0; i < old.capacity; i++)
         if (old.slots[i])
-            *slot_of(x, endpoints, str_of(endpoints[old.slots[i] - 1]->key)) =
-                old.slots[i];
+            *slot_for(x, endpoints, old.slots[i] - 1) = old.slots[i];
     free(old.slots);
 }
 
@@ -176,6 +224,6 @@ void endpoint_index_add(struct endpoint_index *x, struct endpoint *const *endpoi
 {
     if (2 * (x->count + 1) > x->capacity)
         grow(x, endpoints);
-    *slot_of(x, endpoints, str_of(endpoints[place]->key)) = (uint32_t)place + 1;
+    *slot_for(x, endpoints, place) = (uint32_t)place + 1;
     x->count++;
 }

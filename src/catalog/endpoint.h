@@ -7,7 +7,8 @@
 #include "catalog/objects.h"
 
 /* A copy of what is pointed to in one block of memory, with one reference.  Its key is made
- * from ns, pod and uid; the ports are a reference that is taken over. */
+ * from ns, pod and uid, unless it has one with its rank; the ports are a reference that is
+ * taken over. */
 struct endpoint *endpoint_pack(const struct endpoint *from);
 /* A service without endpoints that shares the spec's texts and ports. */
 struct service *service_create(const struct service_spec *spec);
@@ -17,8 +18,12 @@ void service_add_endpoint(struct service *s, struct endpoint *e); /* takes it */
 #define ENDPOINT_KEY_ROOM 640
 struct str endpoint_key(const char *ns, const char *pod, const char *uid,
                         char room[static ENDPOINT_KEY_ROOM]);
+uint32_t endpoint_rank(struct str key);
+int endpoint_preference(const struct endpoint *e); /* 0 is the best */
+/* The order of many: ready, then not ready, terminating last; by rank. */
+int endpoint_order(const struct endpoint *a, const struct endpoint *b);
 
-/* Endpoints of an array by their keys, without copies of those. */
+/* Endpoints of an array by their keys, without copies of those.  The rank is the key's. */
 struct endpoint_index {
     uint32_t *slots; /* place in the array + 1; 0: empty */
     size_t capacity, count;
@@ -26,7 +31,8 @@ struct endpoint_index {
 void endpoint_index_finish(struct endpoint_index *x);
 /* The place; SIZE_MAX: it is not there. */
 size_t endpoint_index_find(const struct endpoint_index *x,
-                           struct endpoint *const *endpoints, struct str key);
+                           struct endpoint *const *endpoints, struct str key,
+                           uint32_t rank);
 /* The endpoint at that place, which is not there yet. */
 void endpoint_index_add(struct endpoint_index *x, struct endpoint *const *endpoints,
                         size_t place);

@@ -35,7 +35,7 @@ static void builder_init(struct builder *b, const struct service_spec *spec,
 
 static bool is_missing(const struct builder *b, struct str key)
 {
-    return b->missing && map_get(b->missing, key);
+    return b->missing && b->missing->count && map_get(b->missing, key);
 }
 
 static bool is_full(const struct builder *b)
@@ -58,27 +58,27 @@ static void add_endpoint(struct builder *b, struct endpoint *e)
 }
 
 /* The place of the endpoint with that key, or NULL. */
-static struct endpoint **find_endpoint(const struct builder *b, struct str key)
+static struct endpoint **find_endpoint(const struct builder *b, struct str key,
+                                       uint32_t rank)
 {
-    size_t place = endpoint_index_find(&b->by_key, b->service->endpoints, key);
+    size_t place = endpoint_index_find(&b->by_key, b->service->endpoints, key, rank);
     return place == SIZE_MAX ? NULL : &b->service->endpoints[place];
-}
-
-/* 0 is the best. */
-static int preference(const struct endpoint *e)
-{
-    return e->terminating ? 2 : e->ready ? 0 : 1;
 }
 
 static int by_preference(const void *a, const void *b)
 {
     const struct endpoint *x = *(struct endpoint *const *)a;
     const struct endpoint *y = *(struct endpoint *const *)b;
-    int differ = preference(x) - preference(y);
+    int differ = endpoint_preference(x) - endpoint_preference(y);
 
     if (!differ)
         differ = strcmp(x->pod, y->pod);
     return differ ? differ : strcmp(x->key, y->key);
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    return endpoint_order(*(struct endpoint *const *)a, *(struct endpoint *const *)b);
 }
 
 static struct service *finish(struct builder *b)
@@ -86,7 +86,8 @@ static struct service *finish(struct builder *b)
     struct service *s = b->service;
 
     if (s->endpoint_count)
-        qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *), by_preference);
+        qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *),
+              s->endpoint_count > SERVICE_SUBSET ? by_rank : by_preference);
     endpoint_index_finish(&b->by_key);
     map_finish(&b->by_address);
     container_ports_finish(&b->ports);
@@ -184,7 +185,8 @@ static void add_named(struct builder *b, const struct slice *slice,
 
     if ((from->terminating && !from->serving) || is_missing(b, key))
         return;
-    struct endpoint **known = find_endpoint(b, key);
+    uint32_t rank = endpoint_rank(key);
+    struct endpoint **known = find_endpoint(b, key, rank);
     if (known) {
         merge(known, from);
         add_ports(b, *known, ports);
@@ -192,6 +194,8 @@ static void add_named(struct builder *b, const struct slice *slice,
         b->service->endpoints_left_out++;
     } else {
         struct endpoint e = endpoint_from_slice(slice, from, ports);
+        e.key = key.at;
+        e.rank = rank;
         add_endpoint(b, endpoint_pack(&e));
     }
 }
@@ -327,7 +331,7 @@ static void add_ready_pod(struct builder *b, const struct service_spec *spec,
                           const struct pod *p)
 {
     struct endpoint *e = candidate(b, spec, p);
-    struct endpoint **known = e ? find_endpoint(b, str_of(e->key)) : NULL;
+    struct endpoint **known = e ? find_endpoint(b, str_of(e->key), e->rank) : NULL;
 
     if (!e || !e->ready || (known && (*known)->terminating)) {
         endpoint_unref(e);

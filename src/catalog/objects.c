@@ -124,7 +124,7 @@ static struct service_port *read_service_ports(struct reader *r, const json_t *a
     struct service_port *ports;
 
     s->port_count = count_of(array, PORTS_MAX, &s->left_out);
-    s->ports = ports = xcalloc(s->port_count + 1, sizeof(*ports));
+    ports = xcalloc(s->port_count + 1, sizeof(*ports));
     for (size_t i = 0; i < s->port_count; i++)
         read_service_port(r, json_array_get(array, i), &ports[i]);
     return ports;
@@ -151,6 +151,7 @@ enum err spec_parse(const json_t *object, struct service_spec **ret, struct diag
     AUTO_FREE struct service_port *ports =
         read_service_ports(&r, array_at(&r, spec, "ports"), &s);
 
+    s.ports = ports;
     enum err e = verdict(&r, "services", s.name, why);
     if (!e)
         *ret = spec_pack(&s);
@@ -251,7 +252,7 @@ static struct slice_port *read_slice_ports(struct reader *r, const json_t *array
     size_t beyond;
 
     s->port_count = count_of(array, PORTS_MAX, &beyond);
-    s->ports = ports = xcalloc(s->port_count + 1, sizeof(*ports));
+    ports = xcalloc(s->port_count + 1, sizeof(*ports));
     for (size_t i = 0; i < s->port_count; i++) {
         const json_t *o = json_array_get(array, i);
         ports[i] = (struct slice_port){
@@ -311,7 +312,7 @@ static struct slice_endpoint *read_endpoints(struct reader *r, const json_t *arr
     struct slice_endpoint *endpoints;
 
     s->endpoint_count = count_of(array, SLICE_ENDPOINTS_MAX, &s->left_out);
-    s->endpoints = endpoints = xcalloc(s->endpoint_count + 1, sizeof(*endpoints));
+    endpoints = xcalloc(s->endpoint_count + 1, sizeof(*endpoints));
     for (size_t i = 0; i < s->endpoint_count; i++)
         read_endpoint(r, json_array_get(array, i), s->ns, &endpoints[i]);
     return endpoints;
@@ -333,6 +334,8 @@ enum err slice_parse(const json_t *object, struct slice **ret, struct diag *why)
     AUTO_FREE struct slice_endpoint *endpoints =
         read_endpoints(&r, array_at(&r, object, "endpoints"), &s);
 
+    s.ports = ports;
+    s.endpoints = endpoints;
     enum err e = verdict(&r, "endpointslices", s.name, why);
     if (!e)
         *ret = slice_pack(&s);
@@ -375,6 +378,7 @@ static struct slice *read_subset(struct reader *r, const json_t *o, struct slice
     AUTO_FREE struct slice_port *ports = read_slice_ports(r, array_at(r, o, "ports"), &s);
     AUTO_FREE struct slice_endpoint *endpoints = NULL;
 
+    s.ports = ports;
     read_addresses(r, ready, true, &s, &endpoints);
     read_addresses(r, not_ready, false, &s, &endpoints);
     return slice_pack(&s);

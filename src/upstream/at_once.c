@@ -1,6 +1,6 @@
 #include "upstream/at_once.h"
 
-#define LOOKED_AT_MAX 64 /* endpoints of a service */
+#define LOOKED_AT_MAX SERVICE_SUBSET
 
 static size_t count_looked_at(const struct service *s)
 {

@@ -36,6 +36,26 @@ static bool asked_by_name(const struct route *r)
     return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
 }
 
+/* The first ones may have no port for it where others have. */
+static bool subset_serves(const struct choice *c)
+{
+    for (size_t i = 0; i < SERVICE_SUBSET; i++) {
+        const struct endpoint *e = c->service->endpoints[i];
+        if (e->ready && !e->terminating &&
+            route_container_port(c->route, c->service, e, c->port_index))
+            return true;
+    }
+    return false;
+}
+
+size_t choice_limit(const struct choice *c)
+{
+    size_t count = c->service->endpoint_count;
+    bool all = count <= SERVICE_SUBSET || asked_by_name(c->route) || c->service->sticky;
+
+    return all || !subset_serves(c) ? count : SERVICE_SUBSET;
+}
+
 static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
     const struct load *l = b->outliers ? map_get(&b->loads, str_of(e->key)) : NULL;
@@ -70,7 +90,9 @@ static enum fitness best_fitness(const struct balance *b, const struct choice *c
                                  size_t *ret_count)
 {
     enum fitness best = UNFIT;
-    for (size_t i = 0; i < c->service->endpoint_count; i++) {
+    size_t limit = choice_limit(c);
+
+    for (size_t i = 0; i < limit; i++) {
         enum fitness f = fitness(b, c, c->service->endpoints[i]);
         if (f > best)
             *ret_count = 0;

@@ -29,6 +29,10 @@ struct choice {
  * service. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
 
+/* So many of the service's endpoints, from the first on, are looked at: all, or of many
+ * that are alike SERVICE_SUBSET. */
+size_t choice_limit(const struct choice *c);
+
 /* Is this one as good as any, not to be avoided? */
 bool balance_is_fit(const struct balance *b, const struct choice *c,
                     const struct endpoint *e);

@@ -16,6 +16,8 @@
  */
 #include "upstream/loops.h"
 
+#include "upstream/balance.h"
+
 bool loops_is_own(const struct own_pod *own, const struct endpoint *e)
 {
     if (own->uid && strcmp(e->uid, own->uid) == 0)
@@ -37,6 +39,7 @@ static enum err check_listener(const struct own_pod *own, const struct endpoint 
 
 enum err loops_check(const struct choice *c, struct diag *why)
 {
+    size_t limit = choice_limit(c);
     enum err result = OK;
 
     for (size_t i = 0; i < c->service->endpoint_count; i++) {
@@ -46,7 +49,7 @@ enum err loops_check(const struct choice *c, struct diag *why)
             continue;
         if (loops_is_own(c->own, e))
             return ERR_OURSELVES;
-        if (!result)
+        if (!result && i < limit) /* others are not chosen */
             result = check_listener(c->own, e, port, why);
     }
     return result;

@@ -73,12 +73,18 @@ static bool is_named(const struct endpoint *e)
     return e->hostname != NULL;
 }
 
+/* Others are not chosen. */
+static size_t count_used(const struct service *s)
+{
+    return s->endpoint_count < SERVICE_SUBSET ? s->endpoint_count : SERVICE_SUBSET;
+}
+
 static void remember_all(struct successors *s, const struct service *service)
 {
     struct demand sum = { 0 };
     char room[KEY_ROOM];
 
-    for (size_t i = 0; i < service->endpoint_count; i++) {
+    for (size_t i = 0; i < count_used(service); i++) {
         const struct endpoint *e = service->endpoints[i];
         struct demand d = tunnels_demand(s->tunnels, e->key);
         demand_add(&sum, &d);
@@ -105,7 +111,7 @@ struct change {
 static uint32_t count_ready(const struct service *s)
 {
     uint32_t n = 0;
-    for (size_t i = 0; i < s->endpoint_count; i++)
+    for (size_t i = 0; i < count_used(s); i++)
         n += is_ready(s->endpoints[i]);
     return n;
 }
@@ -113,7 +119,7 @@ static uint32_t count_ready(const struct service *s)
 static void index_ready(struct change *c)
 {
     c->indexed = true;
-    for (size_t i = 0; c->before && i < c->before->endpoint_count; i++) {
+    for (size_t i = 0; c->before && i < count_used(c->before); i++) {
         struct endpoint *e = c->before->endpoints[i];
         if (is_ready(e))
             map_set(&c->were_ready, str_of(e->key), e);
@@ -152,7 +158,7 @@ static void expect_all(struct successors *s, struct change *c)
     c->all = recall(s, key_of(after->ns, "/", after->name, room));
     c->ready = count_ready(after);
     map_init(&c->were_ready);
-    for (size_t i = 0; i < after->endpoint_count; i++)
+    for (size_t i = 0; i < count_used(after); i++)
         if (is_ready(after->endpoints[i]))
             expect(s, c, after->endpoints[i]);
     map_finish(&c->were_ready);

@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "base/map.h"
 #include "base/own.h"
 
 /* One request that ends at once; the endpoint's letter. */
@@ -280,6 +281,46 @@ static void alone_it_is_chosen_all_the_same(void **state)
     assert_int_equal(ask("web.shop", "1"), 'a');
 }
 
+/* How many endpoints so many requests go to, one after the other. */
+static size_t spread(int requests)
+{
+    struct map seen;
+    map_init(&seen);
+    for (int i = 0; i < requests; i++) {
+        struct asker a;
+        asker_init(&a, "web.shop");
+        asker_lease(&a);
+        assert_int_equal(a.lease.result, OK);
+        map_set(&seen, str_of(a.lease.endpoint->key), rig.service);
+        asker_return(&a, FATE_CLOSE);
+        rig.dial_count = 0; /* the rig has room for some only */
+    }
+    size_t count = seen.count;
+    map_finish(&seen);
+    return count;
+}
+
+/* 5,000 pods with a tunnel each would be used once each. */
+static void of_many_endpoints_64_are_used(void **state)
+{
+    (void)state;
+
+    rig_large_service(64);
+    assert_int_equal(spread(1000), 64);
+    rig_large_service(1000);
+    assert_int_equal(spread(1000), 64);
+}
+
+static void where_the_first_64_lack_the_port_others_are_used(void **state)
+{
+    (void)state;
+
+    rig_large_service(100);
+    for (size_t i = 0; i < 64; i++)
+        rig_drop_ports(i);
+    assert_int_equal(spread(500), 36);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
@@ -300,6 +341,8 @@ int main(void)
         TEST(forgetting_a_pod_forgets_its_load),
         TEST(who_refused_twice_is_the_last_choice_for_a_while),
         TEST(alone_it_is_chosen_all_the_same),
+        TEST(of_many_endpoints_64_are_used),
+        TEST(where_the_first_64_lack_the_port_others_are_used),
     };
     return cmocka_run_group_tests_name("upstream/balance", tests, NULL, NULL);
 }

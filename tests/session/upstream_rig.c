@@ -387,6 +387,19 @@ void rig_service_with_port(const char *endpoints, const struct service_port *por
     rig.service = s;
 }
 
+void rig_large_service(size_t count)
+{
+    rig_service("");
+    for (size_t i = 0; i < count; i++) {
+        AUTO_FREE char *pod = xasprintf("pod-%zu", i);
+        const struct endpoint e = {
+            .ns = "shop", .pod = pod, .uid = pod, .ready = true, .ports = make_ports()
+        };
+        service_add_endpoint(rig.service, endpoint_pack(&e));
+    }
+    rig.service->pods_seen = count;
+}
+
 void rig_drop_ports(size_t endpoint)
 {
     struct endpoint *e = rig.service->endpoints[endpoint];

@@ -89,6 +89,7 @@ void rig_advance(uint64_t ms);
  * terminating.  Pod, uid and hostname are the letter, but m and n are ourselves: by uid and
  * by name.  We listen on 192.0.2.1:8080; endpoints have no address until a test gives one. */
 void rig_service(const char *endpoints);
+void rig_large_service(size_t count); /* all ready: pod-0, pod-1, ... */
 void rig_service_with_port(const char *endpoints, const struct service_port *port);
 void rig_drop_ports(size_t endpoint); /* its container has none of the service's ports */
 void rig_no_service(enum err e, int status, const char *why);

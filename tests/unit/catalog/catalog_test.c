@@ -1149,6 +1149,15 @@ static void tell_large_slice(struct world *w, int v, int count)
     pass(w, 1);
 }
 
+/* The UID of pod p0, wherever in the entry it is. */
+static const char *first_uid(const struct lookup *l)
+{
+    for (size_t i = 0; i < l->service->endpoint_count; i++)
+        if (strcmp(l->service->endpoints[i]->pod, "p0") == 0)
+            return l->service->endpoints[i]->uid;
+    return "";
+}
+
 static void an_entry_of_many_endpoints_is_not_built_for_each_change(void **state)
 {
     struct world *w = *state;
@@ -1157,18 +1166,18 @@ static void an_entry_of_many_endpoints_is_not_built_for_each_change(void **state
     tell_large_slice(w, 1, 1000);
     watch_all(w);
     ask(w);
-    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-1");
+    assert_string_equal(first_uid(&w->lookup), "u0-1");
     pass(w, 1000);
     tell_large_slice(w, 2, 1000);
     assert_string_equal(w->gone, "u0-1 "); /* the first change for a while: at once */
     tell_large_slice(w, 3, 1000);
     tell_large_slice(w, 4, 1000);
     ask(w);
-    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-2");
+    assert_string_equal(first_uid(&w->lookup), "u0-2");
     pass(w, 100);
     assert_string_equal(w->gone, "u0-1 u0-2 ");
     ask(w);
-    assert_string_equal(w->lookup.service->endpoints[0]->uid, "u0-4");
+    assert_string_equal(first_uid(&w->lookup), "u0-4");
 }
 
 static void count_each(void *owner, const struct service *s)
@@ -1397,6 +1406,42 @@ static void a_service_without_selector_is_an_answer(void **state)
     refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, OK);
     assert_false(w->lookup.service->has_selector);
+}
+
+static void count_gone(void *owner, const char *key)
+{
+    (void)key;
+    ++*(size_t *)owner;
+}
+
+/* Pods that stay are not counted again at each change, and those that go are reported. */
+static void each_pod_of_a_large_service_is_reported_gone_once(void **state)
+{
+    struct world *w = *state;
+    size_t gone = 0;
+
+    catalog_on_gone(w->catalog, count_gone, &gone);
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    tell_large_slice(w, 1, 300);
+    watch_all(w);
+    ask(w);
+    for (int v = 2; v < 10; v++) {
+        pass(w, 1000);
+        tell_large_slice(w, v, 300);
+    }
+    assert_int_equal(gone, 8);
+    pass(w, 1000);
+    tell_large_slice(w, 10, 20); /* it is small now */
+    assert_int_equal(gone, 8 + 281);
+    pass(w, 1000);
+    tell_large_slice(w, 11, 300);
+    pass(w, 1000);
+    fake_tell(w->api, SLICES, API_DELETED,
+              "{'metadata': {'namespace': 'shop', 'name': 'web-a'}}");
+    pass(w, 1000);
+    if (fake_waiting(w->api, SHOP_PODS))
+        answer_one(w, SHOP_PODS, POD("1", "Pending"));
+    assert_int_equal(gone, 8 + 281 + 1 + 300);
 }
 
 static void a_service_that_may_only_be_listed_is_listed_by_its_name(void **state)
@@ -1760,6 +1805,7 @@ int main(void)
         TEST(what_may_not_be_watched_singly_is_looked_up),
         TEST(a_single_watch_takes_endpoints_where_slices_are_forbidden),
         TEST(an_entry_of_many_endpoints_is_not_built_for_each_change),
+        TEST(each_pod_of_a_large_service_is_reported_gone_once),
         TEST(a_service_that_may_only_be_listed_is_listed_by_its_name),
         TEST(endpoints_serve_where_slices_and_pods_may_not_be_read),
         TEST(finds_the_right_to_watch_the_cluster),
