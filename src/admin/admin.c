@@ -23,6 +23,12 @@ struct admin *admin_create(struct clusters *clusters, const char *cluster_domain
     return a;
 }
 
+void admin_set_zone(struct admin *a, const char *cluster_domain)
+{
+    free(a->cluster_domain);
+    a->cluster_domain = xstrdup(cluster_domain);
+}
+
 void admin_destroy(struct admin *a)
 {
     if (!a)

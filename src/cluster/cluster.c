@@ -26,6 +26,28 @@ static void start_catalog(struct cluster *c, struct loop *loop,
     c->catalog = catalog_create(loop_sched(loop), c->api, &catalog);
 }
 
+static void on_zone(void *owner, const char *zone)
+{
+    struct cluster *c = owner;
+
+    if (zone)
+        upstream_set_zone(c->upstream, zone);
+    if (c->on_zone)
+        c->on_zone(c->zone_owner, c->number, zone);
+}
+
+/* After the first lists, so that these go out before. */
+static void find_zone(struct cluster *c, struct loop *loop,
+                      const struct cluster_settings *settings)
+{
+    if (!settings->find_zone)
+        return;
+    c->on_zone = settings->on_zone;
+    c->zone_owner = settings->zone_owner;
+    c->zone = zone_finder_create(loop_sched(loop), c->api, settings->catalog.call_ms,
+                                 on_zone, c);
+}
+
 enum err cluster_create(struct loop *loop, const struct cluster_settings *settings,
                         uint16_t number, struct kube_target *target, struct cluster **ret,
                         struct diag *why)
@@ -47,6 +69,7 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
         return e;
     start_catalog(c, loop, settings);
     c->upstream = upstream_create(loop, c->catalog, c->tunnels, &upstream);
+    find_zone(c, loop, settings);
     *ret = TAKE(c);
     return OK;
 }
@@ -65,6 +88,7 @@ void cluster_retire(struct cluster *c, struct task *ended)
     c->retired = true;
     c->ended = ended;
     catalog_stop(c->catalog);
+    zone_finder_destroy(TAKE(c->zone));
     upstream_drain(c->upstream, ended);
     tunnels_drain(c->tunnels, ended);
     task_wake(ended);
@@ -79,6 +103,7 @@ void cluster_destroy(struct cluster *c)
 {
     if (!c)
         return;
+    zone_finder_destroy(c->zone);
     upstream_destroy(c->upstream);
     tunnels_destroy(c->tunnels);
     catalog_destroy(c->catalog);

@@ -12,6 +12,7 @@
 #pragma once
 
 #include "catalog/catalog.h"
+#include "catalog/zone.h"
 #include "tunnel/tunnels.h"
 #include "upstream/upstream.h"
 
@@ -22,6 +23,10 @@ struct cluster_settings {
     struct tunnel_settings tunnels;
     struct upstream_settings upstream;
     struct exec_plugins *plugins; /* shared by all clusters */
+    bool find_zone;               /* the domain is not a setting: look for it */
+    /* The look is over; zone NULL: it was not found.  */
+    void (*on_zone)(void *owner, uint16_t number, const char *zone);
+    void *zone_owner;
 };
 
 struct cluster {
@@ -34,6 +39,9 @@ struct cluster {
     struct catalog *catalog;
     struct tunnels *tunnels;
     struct upstream *upstream;
+    struct zone_finder *zone; /* or NULL */
+    void (*on_zone)(void *owner, uint16_t number, const char *zone);
+    void *zone_owner;
 
     bool retired;
     struct list_node node; /* the table's, while it is retired */

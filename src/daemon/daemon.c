@@ -43,6 +43,7 @@
 #define EXIT_USAGE 2
 
 #define PARTING_MS 500
+#define FIRST_CLUSTER 1 /* its number */
 
 #define STOPPED_ASK_MS 5000 /* a shorter stop puts no tunnel in doubt */
 
@@ -183,6 +184,21 @@ static bool opens(void *owner, struct str ns)
     return policy_opens(d->config, ns);
 }
 
+/* Names without a label are the first cluster's. */
+static void on_zone(void *owner, uint16_t number, const char *zone)
+{
+    struct daemon *d = owner;
+
+    if (number != FIRST_CLUSTER)
+        return;
+    if (zone && naming_set_found_zone(&d->naming, zone)) {
+        log_info(NO_ID, "cluster domain found", LOG_S("domain", zone));
+        if (d->admin)
+            admin_set_zone(d->admin, zone);
+    }
+    naming_end_look(&d->naming);
+}
+
 static bool free_tunnel(void *owner, const char *pod_key)
 {
     const struct daemon *d = owner;
@@ -212,6 +228,9 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.upstream.own.owner = d;
     d->settings.upstream.opens = opens;
     d->settings.upstream.opens_owner = d;
+    d->settings.on_zone = on_zone;
+    d->settings.zone_owner = d;
+    d->naming.looking = d->settings.find_zone;
     return clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
 }
 

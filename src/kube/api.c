@@ -306,6 +306,7 @@ static struct request *start(struct api *a, struct api_call *call, uint64_t time
     list_init(&r->waiting);
     task_init(&r->task, loop_sched(a->loop), RANK_READ, on_reply);
     timer_init(&r->pause, loop_sched(a->loop), on_pause);
+    r->reply.want.background = call->background;
     call->result = ERR_AGAIN;
     call->error = (struct api_error){ .code = OK };
     call->request = r;

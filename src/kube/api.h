@@ -73,7 +73,8 @@ struct api_call {
     void (*on_object)(void *owner, json_t *object); /* borrowed for the call */
     void *owner;
     struct task *wake;
-    void *request; /* private */
+    bool background; /* no person waits: see kube/credentials.h */
+    void *request;   /* private */
 };
 /* Set on_object, owner and wake, then call; on_object may not finish the call.
  * path: below the prefix, for instance "/api/v1/namespaces/shop/services/web".  A list is

@@ -8,6 +8,7 @@
 void naming_init(struct naming *n, const char *zone)
 {
     *n = (struct naming){ .zone = xstrdup(zone) };
+    list_init(&n->waiting);
 }
 
 static void alias_free(struct alias *a)
@@ -45,6 +46,54 @@ bool naming_set_found_zone(struct naming *n, const char *zone)
     free(n->found_zone);
     n->found_zone = xstrdup(zone);
     return true;
+}
+
+void naming_end_look(struct naming *n)
+{
+    n->looking = false;
+    while (!list_empty(&n->waiting)) {
+        struct naming_want *w = list_first(&n->waiting, struct naming_want, node);
+        list_remove(&w->node);
+        task_wake(w->wake);
+    }
+}
+
+/* Where the first of these labels stands, the domain begins. */
+static struct str after_kind(struct str host)
+{
+    while (host.at) {
+        struct str label;
+        host = str_cut(host, '.', &label);
+        if (str_ieq(label, STR("svc")) || str_ieq(label, STR("pod")) ||
+            str_ieq(label, STR("deploy")))
+            return host;
+    }
+    return host;
+}
+
+bool naming_may_be_found(const struct naming *n, struct str host)
+{
+    struct str zone = after_kind(host);
+    struct name name;
+
+    if (!n->looking || str_empty(zone))
+        return false;
+    name_parse(host, zone, &name);
+    return name.kind != NAME_INVALID && name.suffix == NAME_SUFFIX_ZONE;
+}
+
+void naming_wait(struct naming *n, struct naming_want *w, struct task *wake)
+{
+    naming_leave(w);
+    w->wake = wake;
+    list_append(&n->waiting, &w->node);
+}
+
+void naming_leave(struct naming_want *w)
+{
+    if (w->wake)
+        list_remove(&w->node);
+    w->wake = NULL;
 }
 
 /* --- aliases --- */

@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include "base/list.h"
+#include "base/sched.h"
 #include "route/name.h"
 
 struct alias {
@@ -16,8 +18,16 @@ struct alias {
 struct naming {
     char *zone;       /* --cluster-domain or its default */
     char *found_zone; /* the cluster's own, accepted beside it; or NULL */
+    bool looking;     /* it is being looked for: naming_may_be_found waits for that */
+    struct list_node waiting; /* struct naming_want */
     struct alias **aliases;
     size_t alias_count;
+};
+
+/* Somebody who waits for the domain; zeroed before. */
+struct naming_want {
+    struct list_node node;
+    struct task *wake;
 };
 
 void naming_init(struct naming *n, const char *zone);
@@ -31,6 +41,12 @@ MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct s
 
 /* False: it is that one already. */
 bool naming_set_found_zone(struct naming *n, const char *zone);
+/* The look is over: looking ends, and who waits is woken. */
+void naming_end_look(struct naming *n);
+/* Would this host be a full name if its last labels were the cluster's domain? */
+bool naming_may_be_found(const struct naming *n, struct str host);
+void naming_wait(struct naming *n, struct naming_want *w, struct task *wake);
+void naming_leave(struct naming_want *w); /* idempotent; zeroed accepted */
 /* The domain that full names are shown with; borrowed. */
 const char *naming_zone(const struct naming *n);
 

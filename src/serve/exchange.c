@@ -38,6 +38,7 @@
 
 #define SPARES_MAX 64
 #define HEAD_SMALL 8192     /* what other servers accept, too */
+#define ZONE_MS 2000        /* for the cluster's domain, while it is looked for */
 #define LEASE_GRACE_MS 5000 /* upstream/ gives up by itself; this is if it does not */
 
 static uint64_t head_ms(const struct config *c)
@@ -48,6 +49,12 @@ static uint64_t head_ms(const struct config *c)
 static uint64_t lease_ms(const struct config *c)
 {
     return c->wait_ms + c->dial_timeout_ms + LEASE_GRACE_MS;
+}
+
+static uint64_t zone_ms(const struct config *c)
+{
+    (void)c;
+    return ZONE_MS;
 }
 
 static uint64_t talk_ms(const struct config *c)
@@ -64,6 +71,7 @@ static uint64_t no_ms(const struct config *c)
 /* State, deadline, and what to do when it passes. */
 #define STATES(X) /* clang-format off */ \
     X(HEAD,  head,  head_ms,  late_head)  /* reading the request's head            */ \
+    X(ZONE,  zone,  zone_ms,  late_zone)  /* its name may be one of the cluster    */ \
     X(LEASE, lease, lease_ms, late_lease) /* waiting for a stream to a pod         */ \
     X(TALK,  talk,  talk_ms,  late_talk)  /* both ways; the clock waits for a head */ \
     X(RELAY, relay, no_ms,    never)      /* both ways, and nobody looks           */ \
@@ -74,6 +82,7 @@ static uint64_t no_ms(const struct config *c)
 STATES(X)
 #undef X
 static enum exchange_state late_head(struct exchange *x);
+static enum exchange_state late_zone(struct exchange *x);
 static enum exchange_state late_lease(struct exchange *x);
 static enum exchange_state late_talk(struct exchange *x);
 static enum exchange_state never(struct exchange *x);
@@ -95,6 +104,7 @@ static void conclude(struct exchange *x)
     x->bytes_in += x->relay.up; /* however it ended */
     x->bytes_out += x->relay.down;
     exchange_account(x);
+    naming_leave(&x->zone);
     relay_finish(&x->relay);
     x->relay = (struct relay){ 0 };
     stall_watch(&x->stall, false, 0, 0);
@@ -266,17 +276,26 @@ void exchange_refuse_for_memory(struct exchange *x)
     enter(x, refuse_for_memory(x, x->text.len > HEAD_SMALL ? 431 : 503));
 }
 
-static enum exchange_state begin(struct exchange *x)
+/* A full name, were its end the cluster's domain, which is not known yet. */
+static bool must_wait_for_zone(const struct exchange *x, enum err e)
+{
+    return e == ERR_PROTO && !x->from->exposed && x->state == EXCHANGE_HEAD &&
+           naming_may_be_found(x->serve->naming, x->target.host);
+}
+
+static enum exchange_state judge(struct exchange *x)
 {
     const struct rules rules = { x->serve->config, x->serve->naming };
     struct refusal why;
 
-    x->keep = x->request.keep_alive && !x->from->surplus;
-    sending_begin(x);
     enum err e =
         x->from->exposed
             ? target_exposed(&x->request, x->from->exposed, &x->target, &why)
             : target_read(&x->request, &rules, x->from->door_port, &x->target, &why);
+    if (must_wait_for_zone(x, e)) {
+        naming_wait(x->serve->naming, &x->zone, &x->task);
+        return EXCHANGE_ZONE;
+    }
     if (!e)
         e = policy_check(&rules, &x->request, &x->target, &why);
     if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
@@ -293,6 +312,29 @@ static enum exchange_state begin(struct exchange *x)
         return refuse_for_memory(x, 503);
     lease(x);
     return EXCHANGE_LEASE;
+}
+
+static enum exchange_state begin(struct exchange *x)
+{
+    x->keep = x->request.keep_alive && !x->from->surplus;
+    sending_begin(x);
+    return judge(x);
+}
+
+static enum exchange_state in_zone(struct exchange *x)
+{
+    if (x->client->broken)
+        return finish(x, FATE_ABORT);
+    if (x->serve->naming->looking)
+        return EXCHANGE_ZONE;
+    naming_leave(&x->zone);
+    return judge(x);
+}
+
+static enum exchange_state late_zone(struct exchange *x)
+{
+    naming_leave(&x->zone);
+    return judge(x);
 }
 
 static enum exchange_state refuse_head(struct exchange *x, enum err e,

@@ -49,6 +49,7 @@ enum answering_state {
 
 enum exchange_state {
     EXCHANGE_HEAD,  /* reading the request's head */
+    EXCHANGE_ZONE,  /* waiting for the cluster's domain */
     EXCHANGE_LEASE, /* waiting for a stream to a pod */
     EXCHANGE_TALK,  /* sending and answering */
     EXCHANGE_RELAY, /* switched protocols: bytes both ways */
@@ -76,6 +77,7 @@ struct exchange {
     bool known; /* `request` has been parsed */
     struct http1_head request;
     struct target target;
+    struct naming_want zone; /* in ZONE */
 
     struct lease lease;
     bool adopted;           /* it was made before there was a request */

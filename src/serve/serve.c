@@ -43,7 +43,7 @@ void serve_on_session_gone(struct serve *s, const struct visitor *from)
 
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
-                           const struct naming *naming, struct admin *admin)
+                           struct naming *naming, struct admin *admin)
 {
     struct serve *s = xcalloc(1, sizeof(*s));
 

@@ -23,7 +23,7 @@ struct serve;
  * reference. */
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
-                           const struct naming *naming, struct admin *admin);
+                           struct naming *naming, struct admin *admin);
 
 /* No more clients than `max` are served, and `surplus` more get a page: by default
  * max-connections and a few. */

@@ -15,7 +15,7 @@ struct serve {
     struct chunk_pool *pool;
     struct clusters *clusters;
     const struct config *config; /* a reference */
-    const struct naming *naming;
+    struct naming *naming;
     struct admin *admin;
 
     struct list_node sessions;

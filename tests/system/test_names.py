@@ -383,3 +383,86 @@ def test_config_show_has_aliases(tmp_path):
     file.write_text("alias:\n  - front=web.shop\n  - pg=pg.shop:5432\n")
     done = subprocess.run([BINARY, "config", "show", "alias", "--config", file], capture_output=True, text=True)
     assert "front=web.shop,pg=pg.shop:5432" in done.stdout and "config.yaml:2" in done.stdout, done
+
+
+# --- the cluster's domain ---
+
+def config_map(zone, name="coredns", namespace="kube-system"):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": namespace},
+            "data": {"Corefile": f""".:53 {{
+    errors
+    kubernetes {zone} in-addr.arpa ip6.arpa {{
+       pods insecure
+    }}
+    forward . /etc/resolv.conf
+}}
+"""}}
+
+
+@pytest.fixture
+def domain(start_both, tmp_path):
+    """domain(*flags, **of the ConfigMap): a kube-tunnel for a cluster of the domain corp.example."""
+    def start(*flags, items=None, order=None, **where):
+        manifest = tmp_path / "objects.json"
+        items = items or OBJECTS + [config_map("corp.example", **where), external("to-app", "app.names.svc.corp.example")]
+        manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
+        return start_both("--manifest", str(manifest), tunnel=flags)
+    return start
+
+
+@pytest.mark.parametrize("where", ({}, {"name": "rke2-coredns-rke2-coredns"},
+                                   {"name": "dns-default", "namespace": "openshift-dns"}))
+def test_the_domain_is_found_in_the_config_map_of_the_dns_server(domain, where):
+    _, tunnel = domain(**where)
+    tunnel.wait_for_log("cluster domain found.* domain=corp.example")
+    for name in ("app.names.svc.corp.example", "app.names.svc.CORP.example.", "app.names.svc.cluster.local"):
+        assert tunnel.get(name).pod in ("app-1", "app-2"), name
+    assert tunnel.get("to-app.names.svc").pod in ("app-1", "app-2"), "external names lead to it"
+    assert tunnel.get("app.names.svc.other.example").status == 400
+    assert "svc.corp.example" in tunnel.get("app.names.svc.other.example").text
+    assert "svc.corp.example" in tunnel.own("/").text
+
+
+def test_pages_of_the_found_domain_are_of_their_namespace(domain):
+    _, tunnel = domain()
+    tunnel.wait_for_log("cluster domain found")
+
+    def post(origin):
+        return tunnel.get("app.names.svc.corp.example", "/", "-X", "POST", "-H", f"Origin: {origin}").status
+    assert post("http://db.names.svc.corp.example") == 200
+    assert post("http://web.shop.svc.corp.example") == 403
+    assert post("http://db.names.svc.evil.example") == 403
+
+
+def test_the_flag_wins_over_the_domain_of_the_cluster(domain):
+    playground, tunnel = domain("--cluster-domain", "k8s.example")
+    assert tunnel.get("app.names.svc.k8s.example").pod in ("app-1", "app-2")
+    assert tunnel.get("app.names.svc.corp.example").status == 400
+    assert "configmaps" not in tunnel.log() and "cluster domain" not in tunnel.log(), "it is not even asked for"
+
+
+def test_a_domain_that_may_not_be_read_is_no_reason_for_a_word(start_both):
+    _, tunnel = start_both("--rights", "original")
+    assert tunnel.get("web.shop.svc.cluster.local").status == 200
+    tunnel.wait_for_log("cluster domain found=none")
+    lines = [line for line in tunnel.log().splitlines() if " WARN " in line or " ERROR " in line]
+    assert not [line for line in lines if "domain" in line or "configmap" in line.lower()], lines
+    assert tunnel.get("web.shop.svc.corp.example").status == 400
+
+
+def test_what_is_no_domain_in_a_corefile_changes_nothing(domain):
+    items = OBJECTS + [config_map("{$DOMAIN}")]
+    _, tunnel = domain(items=items)
+    tunnel.wait_for_log("cluster domain found=none")
+    assert tunnel.get("app.names.svc.cluster.local").status == 200
+
+
+def test_a_first_request_by_the_domain_of_the_cluster_waits_for_it(start_playground, tmp_path, start_tunnel):
+    """Sent as soon as the port is open: while the domain may not be known yet."""
+    manifest = tmp_path / "objects.json"
+    manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS + [config_map("corp.example")]}))
+    playground = start_playground("--manifest", str(manifest))
+    for _ in range(5):
+        tunnel = start_tunnel(kubeconfig=playground.kubeconfig, ready=False)
+        answer = tunnel.get("app.names.svc.corp.example")
+        assert answer.pod in ("app-1", "app-2"), answer

@@ -1,0 +1,115 @@
+#include "catalog/zone.h"
+
+#define LOG_MODULE LOG_CATALOG
+#include "base/log.h"
+#include "base/own.h"
+#include "catalog/corefile.h"
+
+#define AGAIN_MS 5000
+#define AGAIN_MAX_MS (5 * 60 * 1000)
+
+/* Where kubeadm, kind, minikube, k3s, EKS and AKS have it; RKE2; OpenShift. */
+static const char *const places[] = {
+    "/api/v1/namespaces/kube-system/configmaps/coredns",
+    "/api/v1/namespaces/kube-system/configmaps/rke2-coredns-rke2-coredns",
+    "/api/v1/namespaces/openshift-dns/configmaps/dns-default",
+};
+
+struct zone_finder {
+    struct api *api;
+    uint64_t call_ms, again_ms;
+    void (*answered)(void *owner, const char *zone);
+    void *owner;
+    size_t place;
+    char zone[ZONE_ROOM];
+    bool found;
+    struct api_call call;
+    struct task task;
+    struct timer again;
+};
+
+static void on_config_map(void *owner, json_t *object)
+{
+    struct zone_finder *z = owner;
+    const json_t *text = json_object_get(json_object_get(object, "data"), "Corefile");
+
+    if (json_is_string(text))
+        z->found = corefile_zone(
+            (struct str){ json_string_value(text), json_string_length(text) }, z->zone);
+}
+
+static void ask(struct zone_finder *z)
+{
+    z->call = (struct api_call){ .result = ERR_AGAIN,
+                                 .on_object = on_config_map,
+                                 .owner = z,
+                                 .wake = &z->task,
+                                 .background = true };
+    api_get(z->api, &z->call, places[z->place], z->call_ms);
+}
+
+static bool is_final(enum err e)
+{
+    return e == OK || e == ERR_NOT_FOUND || e == ERR_FORBIDDEN;
+}
+
+static void answer(struct zone_finder *z)
+{
+    log_debug(NO_ID, "cluster domain", LOG_S("found", z->found ? z->zone : "none"),
+              LOG_S("in", places[z->place]));
+    z->answered(z->owner, z->found ? z->zone : NULL);
+}
+
+/* Who may not read it in one place may not in the others. */
+static void on_answer(struct task *t)
+{
+    struct zone_finder *z = container_of(t, struct zone_finder, task);
+    enum err e = z->call.result;
+
+    if (e == ERR_AGAIN)
+        return;
+    api_call_finish(&z->call);
+    if (e == ERR_NOT_FOUND && z->place + 1 < ARRAY_LEN(places)) {
+        z->place++;
+        ask(z);
+        return;
+    }
+    if (!is_final(e)) {
+        timer_set(&z->again, z->again_ms);
+        z->again_ms = z->again_ms * 2 < AGAIN_MAX_MS ? z->again_ms * 2 : AGAIN_MAX_MS;
+    }
+    answer(z);
+}
+
+static void on_again(struct timer *t)
+{
+    ask(container_of(t, struct zone_finder, again));
+}
+
+struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
+                                       uint64_t call_ms,
+                                       void (*answered)(void *owner, const char *zone),
+                                       void *owner)
+{
+    struct zone_finder *z = xcalloc(1, sizeof(*z));
+
+    z->api = api;
+    z->call_ms = call_ms;
+    z->again_ms = AGAIN_MS;
+    z->answered = answered;
+    z->owner = owner;
+    task_init(&z->task, sched, RANK_READ, on_answer);
+    timer_init(&z->again, sched, on_again);
+    ask(z);
+    return z;
+}
+
+void zone_finder_destroy(struct zone_finder *z)
+{
+    if (!z)
+        return;
+    api_call_finish(&z->call);
+    timer_stop(&z->again);
+    task_cancel(&z->task);
+    free(z);
+}

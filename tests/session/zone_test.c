@@ -1,0 +1,147 @@
+/* tests/session/zone_test.c - requests that come while the cluster's domain is looked for */
+#include "stage.h"
+
+#include "base/own.h"
+
+#define HELD "GET / HTTP/1.1\r\nHost: web.shop.svc.corp.example\r\n\r\n"
+#define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+
+static struct stream *ask(struct stage *st, const char *request)
+{
+    struct stream *client = stage_client(st);
+
+    say(st, client, request);
+    return client;
+}
+
+static void find(struct stage *st, const char *zone)
+{
+    if (zone)
+        naming_set_found_zone(&st->naming, zone);
+    naming_end_look(&st->naming);
+    stage_run(st);
+}
+
+static void a_name_that_may_be_the_clusters_waits_for_its_domain(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    struct stream *client = ask(st, HELD);
+    assert_int_equal(st->lease_count, 0);
+    assert_hears(st, client, "");
+    find(st, "corp.example");
+    assert_int_equal(st->lease_count, 1);
+    say(st, pod(st, 0), OK_ANSWER);
+    assert_hears(st, client, OK_ANSWER);
+}
+
+static void other_names_do_not_wait(void **state)
+{
+    struct stage *st = *state;
+    static const char *const hosts[] = { "web.shop.svc.cluster.local", "web.shop.svc",
+                                         "web.shop.localhost", "web.shop.svc.localhost",
+                                         "db-0.shop.pod" };
+
+    st->naming.looking = true;
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        AUTO_FREE char *request =
+            xasprintf("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
+        ask(st, request);
+        assert_int_equal(st->lease_count, i + 1);
+    }
+    static const char *const wrong[] = { "www.example.org", "web.svc.example.org",
+                                         "a.b.c.d.e.svc.example.org", "svc.example.org" };
+    for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
+        AUTO_FREE char *request =
+            xasprintf("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", wrong[i]);
+        assert_non_null(strstr(hear(st, ask(st, request)), " 400 "));
+    }
+}
+
+static void another_domain_is_refused_once_it_is_known(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    struct stream *client = ask(st, HELD);
+    find(st, "other.example");
+    const char *answer = hear(st, client);
+    assert_non_null(strstr(answer, " 400 "));
+    assert_non_null(strstr(answer, "svc.other.example"));
+}
+
+static void nothing_found_is_refused(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    struct stream *client = ask(st, HELD);
+    find(st, NULL);
+    assert_non_null(strstr(hear(st, client), " 400 "));
+}
+
+static void the_wait_is_two_seconds_at_most(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    struct stream *client = ask(st, HELD);
+    stage_pass(st, 1999);
+    assert_hears(st, client, "");
+    stage_pass(st, 2);
+    assert_non_null(strstr(hear(st, client), " 400 "));
+    find(st, "corp.example");
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void a_client_may_leave_meanwhile(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    struct stream *client = ask(st, HELD);
+    drop(st, &client);
+    stage_run(st);
+    assert_true(list_empty(&st->naming.waiting));
+    find(st, "corp.example");
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void the_end_does_not_wait(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    ask(st, HELD);
+    stage_drain(st);
+    assert_true(list_empty(&st->naming.waiting));
+}
+
+static void a_body_that_came_meanwhile_is_sent(void **state)
+{
+    struct stage *st = *state;
+
+    st->naming.looking = true;
+    ask(st, "POST / HTTP/1.1\r\nHost: web.shop.svc.corp.example\r\nContent-Length: "
+            "5\r\n\r\nhello");
+    find(st, "corp.example");
+    assert_non_null(strstr(hear(st, pod(st, 0)), "\r\n\r\nhello"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(a_name_that_may_be_the_clusters_waits_for_its_domain),
+        TEST(other_names_do_not_wait),
+        TEST(another_domain_is_refused_once_it_is_known),
+        TEST(nothing_found_is_refused),
+        TEST(the_wait_is_two_seconds_at_most),
+        TEST(a_client_may_leave_meanwhile),
+        TEST(the_end_does_not_wait),
+        TEST(a_body_that_came_meanwhile_is_sent),
+    };
+    return cmocka_run_group_tests_name("session/zone", tests, NULL, NULL);
+}
