@@ -120,11 +120,12 @@ enum err rfc3339_parse(struct str text, int64_t *ret_ms)
 void rfc3339_write(int64_t ms, char out[static RFC3339_ROOM])
 {
     time_t seconds = (time_t)(ms / MS - (ms % MS < 0));
-    struct tm utc;
+    char date[20] = "?"; /* 16 of them are used */
+    struct tm utc = { 0 };
 
-    if (!gmtime_r(&seconds, &utc) ||
-        !strftime(out, RFC3339_ROOM, "%Y-%m-%dT%H:%M:%SZ", &utc))
-        snprintf(out, RFC3339_ROOM, "?");
+    if (gmtime_r(&seconds, &utc)) /* glibc's %Y has no leading zeros */
+        strftime(date, sizeof(date), "-%m-%dT%H:%M:%SZ", &utc);
+    snprintf(out, RFC3339_ROOM, "%04d%s", utc.tm_year % 10000 + 1900, date);
 }
 
 int64_t wall_clock_ms(void)

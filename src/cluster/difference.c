@@ -49,12 +49,28 @@ static bool same_exec(const struct kc_user *u, const struct kc_user *v)
            a->provide_cluster_info == b->provide_cluster_info;
 }
 
+/* Those that are written back: kube/oidc.c takes them over by itself. */
+static bool is_token(const char *key)
+{
+    return same(key, "id-token") || same(key, "refresh-token");
+}
+
+static bool has_all(const struct yaml_pairs *a, const struct yaml_pairs *of)
+{
+    for (size_t i = 0; i < of->count; i++)
+        if (!is_token(of->at[i].name) &&
+            !same(kc_pair(a, of->at[i].name), kc_pair(of, of->at[i].name)))
+            return false;
+    return true;
+}
+
 static bool same_provider(const struct kc_auth_provider *a,
                           const struct kc_auth_provider *b)
 {
     if (!a || !b)
         return a == b;
-    return same(a->name, b->name) && same_pairs(&a->config, &b->config);
+    return same(a->name, b->name) && has_all(&a->config, &b->config) &&
+           has_all(&b->config, &a->config);
 }
 
 static bool same_extras(const struct kc_extras *a, const struct kc_extras *b)

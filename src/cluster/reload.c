@@ -23,6 +23,7 @@
 #include "base/own.h"
 #include "cluster/difference.h"
 #include "cluster/table.h"
+#include "kube/credentials.h"
 
 static void keep_old(struct clusters *cs, enum err e, const struct diag *why)
 {
@@ -79,6 +80,7 @@ static void apply_target(struct member *m, struct kube_target *target)
         }
         break;
     case DIFFERENCE_NONE:
+        credentials_on_kubeconfig(api_credentials(m->cluster->api));
         break;
     }
     kube_target_destroy(target);

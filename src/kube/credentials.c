@@ -270,6 +270,12 @@ void credentials_on_tls_failure(struct credentials *c)
     identity_files_doubt(&c->files);
 }
 
+void credentials_on_kubeconfig(struct credentials *c)
+{
+    if (c->oidc)
+        oidc_on_kubeconfig(c->oidc);
+}
+
 struct tls_identity *credentials_identity(const struct credentials *c)
 {
     return c->identity;

@@ -50,6 +50,9 @@ bool credentials_reject(struct credentials *c, uint64_t generation);
 /* A connection failed in TLS: certificates may have been replaced. */
 void credentials_on_tls_failure(struct credentials *c);
 
+/* The kubeconfig was written: there may be new tokens of an OIDC provider in it. */
+void credentials_on_kubeconfig(struct credentials *c);
+
 /* For connections that are made before there is a credential; borrowed until the next
  * credentials_get.  NULL: plain http. */
 struct tls_identity *credentials_identity(const struct credentials *c);

@@ -439,6 +439,12 @@ enum err oidc_want(struct oidc *o, struct credentials_want *w, const struct secr
     return OK;
 }
 
+void oidc_on_kubeconfig(struct oidc *o)
+{
+    if (o->state == OIDC_IDLE && read_again(o))
+        use_id_token(o);
+}
+
 void oidc_reject(struct oidc *o, uint64_t generation)
 {
     renewal_reject(&o->renewal, generation);

@@ -27,5 +27,7 @@ void oidc_destroy(struct oidc *o); /* NULL accepted */
 MUST_CHECK enum err oidc_want(struct oidc *o, struct credentials_want *w,
                               const struct secret **ret, uint64_t *ret_generation,
                               struct diag *why);
+/* The kubeconfig was written: take over an id-token that is new in it. */
+void oidc_on_kubeconfig(struct oidc *o);
 void oidc_reject(struct oidc *o, uint64_t generation);
 bool oidc_is_missing(const struct oidc *o, struct diag *why);

@@ -162,13 +162,12 @@ void refusal_unauthorized(struct refusal *r)
     refusal_hint(r, "See whether they have expired: kubectl get namespaces");
 }
 
-/* Who runs has read its kubeconfig long ago, and kubectl just now. */
 static void unauthorized_by_now(struct refusal *r)
 {
     refusal_unauthorized(r);
     refusal_hint(r, "See whether they have expired: kubectl get namespaces\n"
-                    "Once they are renewed, start kube-tunnel again: it reads its "
-                    "kubeconfig when it starts, and only a token file after that.");
+                    "Once they are renewed, requests work again: changed files are "
+                    "noticed, and nothing has to be started anew.");
 }
 
 void refusal_credentials(struct refusal *r)

@@ -157,6 +157,8 @@ def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(cluster, 
     assert json.loads(path.read_text()) == expected
     assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert not os.path.exists(f"{path}.lock")
+    time.sleep(1)
+    assert "a context has other credentials" not in tunnel.log()  # what we wrote is no news
     assert "refresh-1" not in tunnel.log() and issuer.issued[0] not in tunnel.log()
 
 
@@ -207,6 +209,17 @@ def test_a_refresh_by_another_program_is_taken_over(cluster, issuer, tmp_path, s
     time.sleep(2.5)
     assert tunnel.get(HOST).status == 200
     assert issuer.refreshes == 0
+
+
+def test_a_new_login_in_the_kubeconfig_is_taken_over_at_once(cluster, issuer, tmp_path, start_tunnel):
+    first, second = issuer.sign(3600), issuer.sign(3600)
+    path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": first}))
+    tunnel = start_tunnel(kubeconfig=path)
+    kubeconfig_for(cluster, path, issuer.user(**{"id-token": second}))
+    tunnel.wait_for_log("credentials renewed")
+    cluster.order(f"revoke {first}", "kill-tunnels")
+    assert tunnel.get(HOST).status == 200
+    assert issuer.refreshes == 0 and "a context has other credentials" not in tunnel.log()
 
 
 def test_a_refusal_is_shown_in_the_providers_words_and_recovers(cluster, issuer, tmp_path, start_tunnel):
