@@ -5,6 +5,7 @@ cluster). SPDX-License-Identifier: MIT
 """
 import json
 import os
+import random
 import re
 import signal
 import socket
@@ -35,13 +36,18 @@ def eventually(question, seconds=10, pause=0.1):
         time.sleep(pause)
 
 
+def is_free(port):
+    try:
+        socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return False
+    return True
+
+
 def free_ports(n):
-    """Ports that nobody listens on at present."""
-    opened = [socket.create_server(("127.0.0.1", 0)) for _ in range(n)]
-    ports = [s.getsockname()[1] for s in opened]
-    for s in opened:
-        s.close()
-    return ports
+    """Ports that nobody listens on at present, below those that the kernel gives out, which any
+    other test may get at any time."""
+    return random.sample([p for p in random.sample(range(10240, 32768), n + 20) if is_free(p)], n)
 
 
 def clean_environment(**extra):

@@ -17,7 +17,7 @@ import pytest
 from conftest import SANITIZED
 from faults_load import Load, SlowReader, anonymous_memory, beside
 from http_client import Client, request
-from tunnel_process import eventually
+from tunnel_process import eventually, free_ports
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="sanitizers change what is measured")
 
@@ -117,8 +117,7 @@ def test_slow_readers_on_shared_tunnels(start_playground, start_tunnel, tell):
 
 def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, tell):
     """On tunnels of their own they hold what was read for a fast pod, and no more."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port, = free_ports(1)
     playground = start_playground()
     tunnel = start_tunnel("--tunnels-per-pod", "256", "--expose", f"raw.shop:9002={port}",
                           "--log-level", "info", kubeconfig=playground.kubeconfig)
@@ -146,8 +145,7 @@ def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, t
 
 def test_an_upload_may_wait_for_its_pod(start_tunnel):
     """However long that takes: the API server is there, and so is the pod."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"raw.shop:9002={port}", "--ping-timeout", "5s", "--ping-interval", "1s")
     with socket.create_connection(("127.0.0.1", port), 10) as upload:
         upload.settimeout(1)
@@ -258,8 +256,7 @@ def echo_server(many_files):
 
 def test_ten_thousand_idle_raw_connections(start_playground, start_tunnel, echo_server, tell, tmp_path):
     (tmp_path / "echo.json").write_text(json.dumps(ECHO))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port, = free_ports(1)
     playground = start_playground("--pods", str(PODS), "--manifest", tmp_path / "echo.json",
                                   "--backend", f"many:9000=127.0.0.1:{echo_server}")
     tunnel = start_tunnel("--max-connections", "12000", "--expose", f"echo.many:9000={port}",

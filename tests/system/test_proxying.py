@@ -4,14 +4,13 @@ SPDX-License-Identifier: MIT
 """
 import json
 import re
-import socket
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from http_client import Client, counting, request
-from tunnel_process import curl, eventually
+from tunnel_process import curl, eventually, free_ports
 
 WEB = "web.shop.svc.cluster.local"
 POD = "web-6c9f7d5b8-4xk2p"
@@ -348,13 +347,8 @@ def kubeconfig(folder, server, user="token: playground", authority="insecure-ski
     return path
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as s:
-        return s.getsockname()[1]
-
-
 def test_it_starts_before_the_api_server_and_finds_it(start_playground, start_tunnel, tmp_path):
-    port = free_port()
+    port, = free_ports(1)
     tunnel = start_tunnel("--wait", "300ms", ready=False,
                           kubeconfig=kubeconfig(tmp_path, f"https://127.0.0.1:{port}"))
     answer = tunnel.get("web.shop.localhost")
