@@ -8,6 +8,8 @@
 #include <stdio.h>
 
 #define TEXT "text/plain; charset=utf-8"
+#define HTML "text/html; charset=utf-8"
+#define LOGIN "/login/"
 
 struct admin {
     struct clusters *clusters;
@@ -171,9 +173,73 @@ static void not_allowed(struct admin_page *ret)
     ret->allow = "GET, HEAD";
 }
 
+static void put_escaped(FILE *out, const char *s)
+{
+    for (; *s; s++) {
+        if (strchr("<>&\"'", *s))
+            fprintf(out, "&#%d;", *s);
+        else
+            fputc(*s, out);
+    }
+}
+
+/* While a plugin runs the page looks again by itself; a button does not come back before the
+ * pause after a failure is over, because a press then starts nothing. */
+static char *login_text(const char *name, bool needed, bool runs, const char *why)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        abort();
+    fprintf(out,
+            "<!doctype html>\n<meta charset=\"utf-8\">\n%s<title>Login</title>\n<h1>",
+            runs ? "<meta http-equiv=\"refresh\" content=\"2\">\n" : "");
+    put_escaped(out, name);
+    fputs(needed ? "</h1>\n<p>"
+                 : "</h1>\n<p>You are logged in. Go back to your page, and "
+                   "load it again.</p>\n",
+          out);
+    if (needed)
+        put_escaped(out, why);
+    if (needed)
+        fputs("</p>\n<p>The program asks at the terminal of kube-tunnel, or in a window "
+              "that "
+              "it opens.</p>\n<form method=\"post\"><button>Log in</button></form>\n",
+              out);
+    if (fclose(out))
+        abort();
+    return text;
+}
+
+static void on_login(struct admin *a, struct str method, struct str label,
+                     struct admin_page *ret)
+{
+    bool press = str_eq(method, STR("POST"));
+    struct diag why = { "" }, said = { "" };
+    AUTO_FREE char *shown = str_dup(label);
+    enum err e = press ? clusters_login(a->clusters, label, &said) : OK;
+
+    if (!press && !str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD"))) {
+        not_allowed(ret);
+        ret->allow = "GET, HEAD, POST";
+        return;
+    }
+    bool needed = clusters_need_login(a->clusters, label, &why);
+    page(ret, e == ERR_NO_CONTEXT ? 404 : 200,
+         login_text(label.len ? shown : "kube-tunnel", needed || (e && e != ERR_AGAIN),
+                    e == ERR_AGAIN, said.text[0] ? said.text : why.text));
+    ret->type = HTML;
+}
+
 void admin_answer(struct admin *a, struct str method, struct str path,
                   struct admin_page *ret)
 {
+    if (str_starts(path, STR(LOGIN))) {
+        on_login(a, method, str_skip(path, sizeof(LOGIN) - 1), ret);
+        return;
+    }
     for (size_t i = 0; i < ARRAY_LEN(pages); i++) {
         if (!str_eq(path, str_of(pages[i].path)))
             continue;

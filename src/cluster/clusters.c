@@ -247,10 +247,15 @@ static enum err find_none(const struct clusters *cs, struct str label, struct di
                     STR_ARG(label), known, used < sizeof(known) ? "" : "...");
 }
 
+struct member *clusters_member(const struct clusters *cs, struct str label)
+{
+    return str_empty(label) ? cs->members[0] : map_get(&cs->by_label, label);
+}
+
 enum err clusters_find(struct clusters *cs, struct str label, struct cluster **ret,
                        struct diag *why)
 {
-    struct member *m = str_empty(label) ? cs->members[0] : map_get(&cs->by_label, label);
+    struct member *m = clusters_member(cs, label);
 
     return m ? member_connect(m, ret, why) : find_none(cs, label, why);
 }

@@ -41,6 +41,14 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 
+/* Would a request to this cluster make an exec plugin ask a person at the terminal?  *why: of
+ * which one, or what it said last.  Connects nothing. */
+bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why);
+/* A person wants that now: connect it, and run the plugin if it is not pausing after a failure.
+ * OK: there are credentials.  ERR_AGAIN: it runs.  else: *why. */
+MUST_CHECK enum err clusters_login(struct clusters *cs, struct str label,
+                                   struct diag *why);
+
 /* For status pages and messages; the texts are borrowed. */
 struct cluster_status {
     const char *name, *label;

@@ -61,6 +61,8 @@ MUST_CHECK enum err member_replace(struct member *m, struct kube_target *target,
                                    struct diag *why);
 void member_destroy(struct member *m);
 
+/* NULL: there is none of that label; "": the first. */
+struct member *clusters_member(const struct clusters *cs, struct str label);
 /* A new member; NULL: there are as many as there may be. */
 struct member *clusters_add(struct clusters *cs, const char *name);
 /* Those of the kubeconfig that were chosen and are no members yet. */

@@ -29,7 +29,7 @@ void refusal_set(struct refusal *r, int status, const char *format, ...)
 
     r->status = status;
     r->retry_after = 0;
-    r->detail[0] = r->hint[0] = '\0';
+    r->detail[0] = r->hint[0] = r->link[0] = '\0';
     va_start(args, format);
     write_line(r->first, sizeof(r->first), format, args);
     va_end(args);
@@ -371,6 +371,16 @@ void refusal_user(const struct peer *peer, const char *flag, struct refusal *ret
     refusal_hint(ret, "Start kube-tunnel with %s to allow this.", flag);
 }
 
+void refusal_login(const char *url, const struct diag *why, struct refusal *ret)
+{
+    refusal_set(ret, 503, "Login needed: %s", diag_text(why, ERR_CREDENTIALS));
+    refusal_detail(ret,
+                   "The credentials of this context come from a program that asks at "
+                   "the terminal of kube-tunnel. Web pages do not start it.");
+    refusal_hint(ret, "Start it on this page: %s", url);
+    snprintf(ret->link, sizeof(ret->link), "%s", url);
+}
+
 void refusal_too_many(struct refusal *ret)
 {
     refusal_set(ret, 503, "Service Unavailable: too many clients");
@@ -573,6 +583,11 @@ static void print_html(FILE *out, const struct refusal *r)
     print_element(out, "h1", r->first);
     print_element(out, "p", r->detail);
     print_element(out, "pre", r->hint);
+    if (r->link[0]) {
+        fputs("<p><a href=\"", out);
+        print_escaped(out, r->link);
+        fputs("\">Log in</a></p>\n", out);
+    }
     fprintf(out, "<p><small>%d, from kube-tunnel</small></p>\n", r->status);
 }
 

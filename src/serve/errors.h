@@ -17,6 +17,7 @@ struct refusal {
     char first[512]; /* one line */
     char detail[512];
     char hint[1024]; /* may have lines */
+    char link[128];  /* of a page that helps; "": none */
 };
 
 /* Starts a refusal: no detail, no hint yet. */
@@ -46,6 +47,8 @@ void refusal_bad_head(enum err result, const char *problem, struct refusal *ret)
 
 /* The peer's user may not connect; `flag` allows it ("--clients ..."). */
 void refusal_user(const struct peer *peer, const char *flag, struct refusal *ret);
+/* A person has to log in first, on our page at `url`; `why` is the plugin's. */
+void refusal_login(const char *url, const struct diag *why, struct refusal *ret);
 /* As many clients as there may be are connected. */
 void refusal_too_many(struct refusal *ret);
 

@@ -33,6 +33,7 @@
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
+#include "serve/login.h"
 #include "serve/policy.h"
 #include "serve/session.h"
 
@@ -306,6 +307,8 @@ static enum exchange_state judge(struct exchange *x)
         return refuse(x, &why);
     if (x->target.route.name.kind == NAME_OWN)
         return own_page(x);
+    if (login_is_needed(x, &why))
+        return refuse(x, &why);
     if (x->from->surplus)
         return turn_away(x);
     if (pressure_refuses(&x->serve->pressure))
@@ -761,6 +764,8 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
 
 void exchange_adopt(struct exchange *x, struct lease *lease, unsigned attempts)
 {
+    if (!lease->private && !lease->result)
+        return; /* none was made: a login is needed */
     upstream_lease_move(lease, &x->lease, str_of(x->from->address), &x->task);
     x->adopted = true;
     x->leased_at = x->serve->sched->now;

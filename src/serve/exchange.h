@@ -128,7 +128,7 @@ void exchange_start(struct exchange *x, struct stream *client, const struct visi
 /* In HEAD: refuse the request, so that the memory of its head is freed. */
 void exchange_refuse_for_memory(struct exchange *x);
 /* Use this lease, which may not be answered yet, instead of a first one.  Just after
- * exchange_start; *lease is zeroed. */
+ * exchange_start; *lease is zeroed.  One that was never made is accepted, as none. */
 void exchange_adopt(struct exchange *x, struct lease *lease, unsigned attempts);
 /* Give up whatever runs: DONE, and nobody is told anything more. */
 void exchange_abort(struct exchange *x);

@@ -241,7 +241,7 @@ static enum err check_page(const struct request *r, struct refusal *why)
 
 /* On an exposed port programs may send any Host: that of an ingress controller chooses a
  * site.  A browser that sends a foreign one may be showing a page of that host. */
-static bool is_browser(const struct http1_head *head)
+bool policy_is_browser(const struct http1_head *head)
 {
     const struct str prefix = STR("sec-fetch-");
 
@@ -288,7 +288,7 @@ static enum err check_host(const struct request *r, struct refusal *why)
 {
     const struct target *t = r->target;
 
-    if (!t->exposed || t->exposed->any_host || !is_browser(r->head) ||
+    if (!t->exposed || t->exposed->any_host || !policy_is_browser(r->head) ||
         policy_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
         return OK;
     refusal_set(why, 403, "Forbidden: foreign host %.*s",

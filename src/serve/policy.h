@@ -19,6 +19,9 @@ bool policy_opens(const struct config *config, struct str ns);
 bool policy_is_of_neighbour(const struct rules *rules, const struct http1_head *head,
                             const struct target *target);
 
+/* Does the request come from a browser, by its fields? */
+bool policy_is_browser(const struct http1_head *head);
+
 /* ERR_FORBIDDEN: *why says it all.  `target` is of this request, and valid. */
 MUST_CHECK enum err policy_check(const struct rules *rules, const struct http1_head *head,
                                  const struct target *target, struct refusal *why);

@@ -21,14 +21,16 @@
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
+#include "cluster/clusters.h"
 #include "detect/request_line.h"
 #include "serve/whole.h"
 
 #define ATTEMPTS_MAX 5
-#define HOLD_MS 500     /* for the rest of what may be a request line */
-#define HOLD_WORD_MS 50 /* ... after a word that may be its method */
-#define WORD_MAX 64     /* longer methods are not written by any program */
-#define LINGER_MS 10000 /* for a client that has closed, while no byte of it moves */
+#define HOLD_MS 500        /* for the rest of what may be a request line */
+#define HOLD_WORD_MS 50    /* ... after a word that may be its method */
+#define WORD_MAX 64        /* longer methods are not written by any program */
+#define LOGIN_HOLD_MS 1000 /* for the first byte, where none starts a login */
+#define LINGER_MS 10000    /* for a client that has closed, while no byte of it moves */
 
 #define STATES(X) /* clang-format off */ \
     X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
@@ -69,6 +71,7 @@ struct raw {
     bool holding;     /* ... and `held` is all of it */
     bool handed_over; /* the client and the lease are a session's */
     bool held_long;   /* `hold` has fired: unless more has come, the wait is over */
+    bool login;       /* there is no lease: a person has to log in first */
     bool clean;       /* both sides said all they had to say */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
@@ -95,6 +98,17 @@ static const struct route *route_of(const struct raw *r)
     return &r->from.exposed->route;
 }
 
+/* Behind any connection there may be a web page, also before it has sent a byte: none starts
+ * a plugin that asks at the terminal.  A session asks again, of an HTTP request. */
+static bool needs_login(struct raw *r)
+{
+    r->login =
+        clusters_need_login(r->serve->clusters, route_of(r)->name.cluster, &r->lease.why);
+    if (r->login)
+        timer_set(&r->hold, LOGIN_HOLD_MS);
+    return r->login;
+}
+
 static void ask_for_lease(struct raw *r)
 {
     const struct config *c = r->serve->config;
@@ -111,6 +125,8 @@ static void ask_for_lease(struct raw *r)
         .id = r->id,
     };
     r->leased_at = r->task.sched->now;
+    if (needs_login(r))
+        return;
     r->attempts++;
     serve_lease(r->serve, &want, &r->lease, &r->task);
     r->id.cluster = want.id.cluster;
@@ -188,6 +204,14 @@ static enum raw_state hand_over(struct raw *r)
     return RAW_CLOSED;
 }
 
+static enum raw_state refuse_login(struct raw *r)
+{
+    return give_up(r,
+                   diag_prefix(&r->lease.why, ERR_CREDENTIALS,
+                               "log in first, by an HTTP request or at /login/"),
+                   &r->lease.why);
+}
+
 static enum raw_state lease_again(struct raw *r)
 {
     serve_return(&r->lease, FATE_ABORT);
@@ -200,6 +224,8 @@ static enum raw_state in_lease(struct raw *r)
 {
     if (is_http(r))
         return hand_over(r);
+    if (r->login)
+        return r->line == LINE_MORE ? RAW_LEASE : refuse_login(r);
     if (r->lease.result == ERR_AGAIN)
         return RAW_LEASE;
     r->waited_ms += r->task.sched->now - r->leased_at;

@@ -140,6 +140,13 @@ void cluster_unref(struct cluster *c)
         c->refs--;
 }
 
+bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why)
+{
+    (void)label;
+    diag_set(why, ERR_CREDENTIALS, "exec plugin \"login\" is still running");
+    return ((const struct stage *)(const void *)cs)->login;
+}
+
 void clusters_unpair(struct clusters *cs, uint64_t pair)
 {
     (void)cs;

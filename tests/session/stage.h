@@ -58,6 +58,7 @@ struct stage {
     struct naming naming;
     struct serve *serve;
     struct cluster cluster; /* its upstream is the stage */
+    bool login;             /* a person would have to log in to it */
     struct task drained;
     unsigned drained_count;
     bool any_host, raw; /* options of the exposed port */

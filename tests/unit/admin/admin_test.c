@@ -48,6 +48,27 @@ void clusters_each(const struct clusters *c,
         each(owner, &others[i]);
 }
 
+/* The plugin of "prod" needs a person; others have no plugin. */
+static bool logged_in;
+static unsigned logins;
+static enum err login_result;
+
+bool clusters_need_login(const struct clusters *c, struct str label, struct diag *why)
+{
+    (void)c;
+    diag_set(why, OK, "plugin <b>: still running");
+    return str_eq(label, STR("prod")) && !logged_in;
+}
+
+enum err clusters_login(struct clusters *c, struct str label, struct diag *why)
+{
+    (void)c;
+    logins++;
+    if (!str_eq(label, STR("prod")))
+        return diag_set(why, ERR_NO_CONTEXT, "no context");
+    return login_result ? diag_set(why, login_result, "wrong <password>") : OK;
+}
+
 static struct admin_page ask(const char *method, const char *path)
 {
     struct admin *a = admin_create(NULL, "cluster.local");
@@ -129,6 +150,31 @@ static void has_no_other_pages(void **state)
         assert_page("GET", paths[i], 404, "kube-tunnel itself");
 }
 
+#define BUTTON "<form method=\"post\"><button>Log in</button></form>"
+
+static void has_a_button_that_starts_a_login(void **state)
+{
+    (void)state;
+    assert_page("GET", "/login/prod", 200, "plugin &#60;b&#62;: still running");
+    assert_page("GET", "/login/prod", 200, BUTTON);
+    assert_int_equal(logins, 0);
+    login_result = ERR_AGAIN;
+    assert_page("POST", "/login/prod", 200, "http-equiv=\"refresh\"");
+    assert_int_equal(logins, 1);
+    login_result = ERR_CREDENTIALS;
+    assert_page("POST", "/login/prod", 200, "wrong &#60;password&#62;");
+    assert_int_equal(logins, 2);
+    login_result = OK;
+    logged_in = true;
+    assert_page("POST", "/login/prod", 200, "You are logged in");
+    assert_page("POST", "/login/<x>", 404, "&#60;x&#62;");
+    assert_page("PUT", "/login/prod", 405, "");
+    struct admin_page page = ask("GET", "/login/prod");
+    assert_null(strstr(page.text, "<form"));
+    assert_string_equal(page.type, "text/html; charset=utf-8");
+    free(page.text);
+}
+
 static void lists_the_clusters_where_there_are_several(void **state)
 {
     (void)state;
@@ -175,6 +221,7 @@ int main(void)
         cmocka_unit_test(shows_metrics),
         cmocka_unit_test(can_only_be_read),
         cmocka_unit_test(has_no_other_pages),
+        cmocka_unit_test(has_a_button_that_starts_a_login),
         cmocka_unit_test(lists_the_clusters_where_there_are_several),
     };
     return cmocka_run_group_tests_name("admin", tests, NULL, NULL);

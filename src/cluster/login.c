@@ -1,0 +1,53 @@
+/* cluster/login.c - contexts whose exec plugin asks a person at the terminal
+ *
+ * A page in a browser may send requests by itself, so a request with a browser's marks never
+ * is the reason for such a plugin to run (decision 097): it is told to log in, by a button on
+ * one of our own pages.  That, and what programs send, starts it.
+ */
+#include "cluster/table.h"
+#include "kube/credentials.h"
+#include "net/process.h"
+
+/* By its kubeconfig: the plugin of a context that is not connected has not run for it. */
+static bool would_ask(const struct member *m)
+{
+    const struct kubeconfig *kc = m->table->kubeconfig;
+    const struct kc_context *context = kubeconfig_context(kc, m->name);
+    const struct kc_user *u = context ? kubeconfig_user(kc, context->user) : NULL;
+
+    if (!u || !u->exec || u->token || u->token_file || u->username ||
+        u->certificate_file || u->certificate_data || !process_has_terminal())
+        return false;
+    const char *mode = u->exec->interactive_mode;
+    return !mode || strcmp(mode, "Never") != 0;
+}
+
+bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why)
+{
+    const struct member *m = clusters_member(cs, label);
+
+    if (!m || !m->present)
+        return false;
+    if (!m->cluster) {
+        diag_set(why, ERR_CREDENTIALS, "an exec plugin asks at the terminal");
+        return would_ask(m);
+    }
+    struct credentials *c = api_credentials(m->cluster->api);
+    return credentials_are_interactive(c) && credentials_are_missing(c, why);
+}
+
+enum err clusters_login(struct clusters *cs, struct str label, struct diag *why)
+{
+    struct cluster *cluster;
+    struct credentials_want want = { 0 };
+    struct credential *credential = NULL;
+    enum err e = clusters_find(cs, label, &cluster, why);
+
+    if (e)
+        return e;
+    e = credentials_get(api_credentials(cluster->api), &want, &credential, why);
+    credentials_leave(&want);
+    credential_unref(credential);
+    cluster_unref(cluster);
+    return e;
+}
