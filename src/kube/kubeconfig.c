@@ -191,6 +191,8 @@ static enum err read_extra(struct yaml_cursor *c, struct kc_extras *extras)
 
     if (e)
         return e;
+    if (!extra.name)
+        extra.name = xstrdup("");
     e = yaml_next(c);
     if (!e)
         e = yaml_texts.read(c, NULL, &extra.values);

@@ -98,6 +98,23 @@ static void user_without_anything_shows_nothing(void **state)
     assert_false(credentials_reject(credentials, first));
 }
 
+/* As client-go: the name of an extra may be empty. */
+static void impersonates_with_an_extra_without_a_name(void **state)
+{
+    (void)state;
+    struct kubeconfig *kc = NULL;
+    struct diag why;
+    assert_int_equal(kubeconfig_parse(STR("users: [{name: u, user: {as: jane, "
+                                          "as-user-extra: {'': [x]}}}]"),
+                                      "f", &kc, &why),
+                     OK);
+    target.user = kc_user_copy(kubeconfig_user(kc, "u"));
+    kubeconfig_destroy(kc);
+    credentials = credentials_create(loop, NULL, &target, plugins);
+    expect_fields("Impersonate-User: jane", "Impersonate-Extra-: x");
+    kc_user_destroy(target.user);
+}
+
 static void changed_token_file_is_another_generation(void **state)
 {
     (void)state;
@@ -152,6 +169,7 @@ int main(void)
         TEST(token_is_a_bearer),
         TEST(user_and_password_are_basic),
         TEST(user_without_anything_shows_nothing),
+        TEST(impersonates_with_an_extra_without_a_name),
         TEST(changed_token_file_is_another_generation),
         TEST(token_of_the_kubeconfig_serves_until_the_file_was_read),
         TEST(missing_token_file_is_named),
