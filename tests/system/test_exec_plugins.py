@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 import datetime
+import json
 import os
 import pty
 import re
@@ -306,6 +307,17 @@ def test_secrets_are_neither_logged_nor_shown(cluster, plugin, tmp_path, start_t
     assert "hunter2" not in answer.text + tunnel.log()
     command = open(f"/proc/{tunnel.process.pid}/cmdline").read()
     assert "hunter2" not in command
+
+
+def test_two_contexts_with_the_same_plugin_share_a_run(cluster, plugin, tmp_path, start_tunnel):
+    path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
+    config = json.loads(path.read_text())
+    config["contexts"].append({"name": "second", "context": {"cluster": "c", "user": "u"}})
+    path.write_text(json.dumps(config))
+    tunnel = start_tunnel("--context", "test", "--context", "second", kubeconfig=path)
+    assert tunnel.get(HOST).status == 200
+    assert tunnel.get("web.shop.second.localhost").status == 200
+    assert plugin.runs == 1
 
 
 # ---- the terminal ----
