@@ -48,6 +48,6 @@ struct cluster {
 void cluster_settle(struct cluster *c);
 
 /* Have the rights of the user, and of what was denied on command, a say.
- * resource is "pods", "pods/portforward"; ns "" means the whole cluster. */
+ * resource is "pods", "pods/portforward"; ns "" means the whole cluster, name "" any. */
 bool cluster_allows(const struct cluster *c, struct str verb, struct str group,
-                    struct str resource, struct str ns);
+                    struct str resource, struct str ns, struct str name);

@@ -323,6 +323,34 @@ static enum err throttle(struct cluster *c, const struct command_line *l,
     return take_count(l, &c->faults.throttled, why);
 }
 
+static enum err throttle_calls(struct cluster *c, const struct command_line *l,
+                               struct diag *why)
+{
+    return take_count(l, &c->faults.calls_throttled, why);
+}
+
+static enum err watch_seconds(struct cluster *c, const struct command_line *l,
+                              struct diag *why)
+{
+    return take_count(l, &c->faults.watch_s, why);
+}
+
+static enum err no_slices(struct cluster *c, const struct command_line *l,
+                          struct diag *why)
+{
+    return take_switch(l->words[1], &c->faults.no_slices, why);
+}
+
+static enum err grant(struct cluster *c, const struct command_line *l, struct diag *why)
+{
+    AUTO_FREE char *rule =
+        xasprintf("%.*s %.*s %.*s %.*s", STR_ARG(l->words[1]), STR_ARG(l->words[2]),
+                  STR_ARG(l->words[3]), STR_ARG(l->words[4]));
+    (void)why;
+    faults_grant(&c->faults, str_of(rule));
+    return OK;
+}
+
 static enum err empty_500(struct cluster *c, const struct command_line *l,
                           struct diag *why)
 {
@@ -483,6 +511,10 @@ static const struct command {
     { "trickle",        2, "on|off",         "tunnels write single bytes",   trickle },
     { "node",           2, "on|off",         "off: tunnels end, dials: 500", node },
     { "throttle",       2, "N",              "the next N dials get 429",     throttle },
+    { "throttle-calls", 2, "N",              "... the next N other calls",   throttle_calls },
+    { "watch-seconds",  2, "N",              "watches end after N seconds",  watch_seconds },
+    { "no-slices",      2, "on|off",         "no EndpointSlice v1",          no_slices },
+    { "grant",          5, "VERB RESOURCE NS NAME", "* is any",              grant },
     { "empty-500",      2, "N",              "... an empty 500",             empty_500 },
     { "bare-404",       2, "N",              "... a 404 without a Status",   bare_404 },
     { "no-spdy",        2, "on|off",         "on: as behind a gateway",      no_spdy },

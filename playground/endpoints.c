@@ -205,10 +205,59 @@ static void drop_slices(struct store *s, const json_t *service, size_t from)
     }
 }
 
+static void add_address(json_t *subset, json_t *endpoint)
+{
+    const json_t *conditions = json_object_get(endpoint, "conditions");
+    bool ready = json_is_true(json_object_get(conditions, "ready"));
+    const char *key = ready ? "addresses" : "notReadyAddresses";
+    json_t *address = json_pack("{s:O, s:O}", "ip",
+                                json_array_get(json_object_get(endpoint, "addresses"), 0),
+                                "targetRef", json_object_get(endpoint, "targetRef"));
+
+    if (json_is_true(json_object_get(conditions, "terminating"))) {
+        json_decref(address);
+        return;
+    }
+    if (!json_object_get(subset, key))
+        json_object_set_new(subset, key, json_array());
+    json_array_append_new(json_object_get(subset, key), address);
+}
+
+static json_t *subset_of(const struct group *g)
+{
+    json_t *subset = json_pack("{s:O}", "ports", g->ports);
+    size_t i;
+    json_t *endpoint;
+
+    json_array_foreach(g->endpoints, i, endpoint) add_address(subset, endpoint);
+    return subset;
+}
+
+/* The same as Endpoints, which are called as their service. */
+static void put_endpoints(struct store *s, const json_t *service,
+                          const struct groups *groups)
+{
+    const char *ns = object_namespace(service), *name = object_name(service);
+    json_t *subsets = json_array();
+
+    for (size_t i = 0; i < groups->count; i++)
+        if (json_array_size(groups->at[i].endpoints))
+            json_array_append_new(subsets, subset_of(&groups->at[i]));
+    const json_t *old = store_get(s, KIND_ENDPOINTS, ns, name);
+    if (old && json_equal(json_object_get(old, "subsets"), subsets))
+        json_decref(subsets);
+    else
+        store_put(s, KIND_ENDPOINTS,
+                  json_pack("{s:s, s:s, s:{s:s, s:s}, s:o}", "apiVersion", "v1", "kind",
+                            "Endpoints", "metadata", "name", name, "namespace", ns,
+                            "subsets", subsets));
+}
+
 static void sync_service(struct store *s, const json_t *service)
 {
     struct groups groups = { .count = 0 };
     gather(s, service, &groups);
+    put_endpoints(s, service, &groups);
     for (size_t i = 0; i < groups.count; i++) {
         put_slice(s, service, i, &groups.at[i]);
         json_decref(groups.at[i].ports);
@@ -241,6 +290,17 @@ static void drop_orphans(struct store *s)
     }
 }
 
+static void drop_orphaned_endpoints(struct store *s)
+{
+    for (size_t i = store_count(s, KIND_ENDPOINTS); i-- > 0;) {
+        const json_t *o = store_at(s, KIND_ENDPOINTS, i);
+        AUTO_FREE char *ns = xstrdup(object_namespace(o));
+        AUTO_FREE char *name = xstrdup(object_name(o));
+        if (!store_get(s, KIND_SERVICE, ns, name))
+            store_delete(s, KIND_ENDPOINTS, ns, name);
+    }
+}
+
 void endpoints_sync(struct store *s)
 {
     for (size_t i = 0; i < store_count(s, KIND_SERVICE); i++) {
@@ -249,4 +309,5 @@ void endpoints_sync(struct store *s)
             sync_service(s, service);
     }
     drop_orphans(s);
+    drop_orphaned_endpoints(s);
 }

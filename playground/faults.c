@@ -13,6 +13,7 @@ void faults_init(struct faults *f)
     *f = (struct faults){ .cut_ms = CUT_MS };
     list_init(&f->targets);
     list_init(&f->denied);
+    list_init(&f->granted);
     list_init(&f->tokens);
 }
 
@@ -29,6 +30,8 @@ void faults_finish(struct faults *f)
         remove_rule(t);
     list_for_each (d, &f->denied, struct rule, node)
         remove_rule(d);
+    list_for_each (g, &f->granted, struct rule, node)
+        remove_rule(g);
     list_for_each (k, &f->tokens, struct rule, node)
         remove_rule(k);
 }
@@ -68,6 +71,34 @@ enum pod_fault faults_of_target(const struct faults *f, struct str target)
 void faults_deny(struct faults *f, struct str rule, bool denied)
 {
     set(&f->denied, rule, denied ? POD_REFUSES : POD_WELL);
+}
+
+void faults_grant(struct faults *f, struct str rule)
+{
+    set(&f->granted, rule, POD_REFUSES);
+}
+
+static bool covers(const char *rule, const struct str asked[4])
+{
+    struct str left = str_of(rule), word;
+
+    for (size_t i = 0; i < 4; i++) {
+        left = str_cut(left, ' ', &word);
+        if (!str_eq(word, STR("*")) && !str_eq(word, asked[i]))
+            return false;
+    }
+    return true;
+}
+
+bool faults_granted(const struct faults *f, struct str verb, struct str resource,
+                    struct str ns, struct str name)
+{
+    const struct str asked[4] = { verb, resource, ns, name };
+
+    list_for_each (g, &f->granted, struct rule, node)
+        if (covers(g->text, asked))
+            return true;
+    return false;
 }
 
 bool faults_denied(const struct faults *f, struct str verb, struct str resource)

@@ -17,6 +17,9 @@ enum pod_fault {
 struct faults {
     /* The next so many port-forward dials are answered so. */
     unsigned throttled, empty_500, bare_404;
+    unsigned calls_throttled; /* the next so many gets, lists and watches: 429 */
+    uint32_t watch_s;         /* watches end after so long; 0: when they asked to */
+    bool no_slices;           /* an API server of before EndpointSlice v1 */
     bool token_expired;
     bool node_down;  /* the API server does not reach the kubelet */
     bool blackhole;  /* nothing is read, nothing is written, nobody is told */
@@ -26,7 +29,7 @@ struct faults {
     uint32_t cut_ms; /* how long an answer may go on after a FIN */
     uint32_t
         verdict_ms; /* how long the error stream is silent after the data stream's end */
-    struct list_node targets, denied, tokens;
+    struct list_node targets, denied, granted, tokens;
 };
 
 #define CUT_MS 1000 /* containerd's */
@@ -44,4 +47,9 @@ bool faults_accept_token(const struct faults *f, struct str token);
 
 /* rule is "verb resource", for instance "create pods/portforward". */
 void faults_deny(struct faults *f, struct str rule, bool denied);
+/* Four words: verb, resource, namespace, name; "*" is any.  Beside what the user may do
+ * anyway. */
+void faults_grant(struct faults *f, struct str rule);
+bool faults_granted(const struct faults *f, struct str verb, struct str resource,
+                    struct str ns, struct str name);
 bool faults_denied(const struct faults *f, struct str verb, struct str resource);

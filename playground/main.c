@@ -119,6 +119,8 @@ static enum err make_cluster(struct playground *p, struct diag *why)
     c->rights = o->rights;
     c->runtime = o->runtime;
     c->minor = o->minor;
+    for (size_t i = 0; i < o->grant_count; i++)
+        faults_grant(&c->faults, str_of(o->grants[i]));
     demo_fill(c->store);
     if (o->pods)
         demo_fill_many(c->store, o->pods);

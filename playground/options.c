@@ -80,6 +80,14 @@ static enum err set_pods(struct options *o, const char *v)
     return e;
 }
 
+static enum err set_grant(struct options *o, const char *v)
+{
+    if (o->grant_count == GRANTS_MAX)
+        return ERR_CONFIG;
+    o->grants[o->grant_count++] = v;
+    return OK;
+}
+
 static enum err set_roll_pods(struct options *o, const char *v)
 {
     uint64_t n;
@@ -154,6 +162,7 @@ static const struct option_row {
     { "--token", "TEXT", "of the user (playground)", set_token },
     { "--user", "NAME", "of the user, in refusals (dev)", set_user },
     { "--rights", "LEVEL", "watch, original, namespace or none (watch)", set_rights },
+    { "--grant", "VERB RESOURCE NS NAME", "allow that, too; * is any", set_grant },
     { "--containerd", "VERSION", "behave like 1.7 or 2.1 (1.7)", set_runtime },
     { "--kubernetes", "VERSION", "behave like 1.34, 1.35, ... (1.34)", set_version },
     { "--log", "LEVELS", "error, warn, info, debug (warn)", set_log },

@@ -95,10 +95,16 @@ static json_t *details_of(const struct api_path *path)
 bool authorize(const struct cluster *c, const struct api_path *path, struct str verb,
                struct answer *a)
 {
+    return authorize_name(c, path, verb, path->name, a);
+}
+
+bool authorize_name(const struct cluster *c, const struct api_path *path, struct str verb,
+                    struct str name, struct answer *a)
+{
     const char *slash = str_empty(path->subresource) ? "" : "/";
     AUTO_FREE char *resource =
         xasprintf("%.*s%s%.*s", STR_ARG(path->plural), slash, STR_ARG(path->subresource));
-    if (cluster_allows(c, verb, path->group, str_of(resource), path->ns))
+    if (cluster_allows(c, verb, path->group, str_of(resource), path->ns, name))
         return true;
 
     AUTO_FREE char *subject = subject_text(path);
@@ -129,6 +135,26 @@ static void respond_object(struct cluster *c, const struct api_path *path,
                        kind->plural, name);
 }
 
+static void throttle(struct answer *a)
+{
+    answer_failure(a, 429, "TooManyRequests", NULL,
+                   "too many requests, please try again later");
+    text_printf(&a->fields, "Retry-After: 1\r\n");
+}
+
+static bool is_missing(const struct cluster *c, const struct kind *kind)
+{
+    return !kind || (kind == &kinds[KIND_ENDPOINTSLICE] && c->faults.no_slices);
+}
+
+static bool is_throttled(struct cluster *c)
+{
+    if (!c->faults.calls_throttled)
+        return false;
+    c->faults.calls_throttled--;
+    return true;
+}
+
 static void respond_resource(struct cluster *c, const struct call *call, struct answer *a)
 {
     struct api_path path;
@@ -138,10 +164,12 @@ static void respond_resource(struct cluster *c, const struct call *call, struct 
     }
     const struct kind *kind = kind_by_plural(path.group, path.version, path.plural);
     bool is_get = str_eq(call->head->method, STR("GET"));
-    if (!kind)
+    if (is_missing(c, kind))
         unknown_path(a);
     else if (kind == &kinds[KIND_POD] && str_eq(path.subresource, STR("portforward")))
         respond_forward(c, call, &path, a);
+    else if (is_throttled(c))
+        throttle(a);
     else if (!str_empty(path.subresource) || !is_get)
         answer_failure(a, 405, "MethodNotAllowed", NULL,
                        "the server does not allow this method on the requested resource");

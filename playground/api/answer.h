@@ -78,3 +78,6 @@ void respond_forward(struct cluster *c, const struct call *call,
 /* Is the user allowed to?  If not, the answer says so. */
 bool authorize(const struct cluster *c, const struct api_path *path, struct str verb,
                struct answer *a);
+/* The same for the object of that name, which a field selector may give. */
+bool authorize_name(const struct cluster *c, const struct api_path *path, struct str verb,
+                    struct str name, struct answer *a);

@@ -242,7 +242,12 @@ void respond_collection(struct cluster *c, const struct call *call,
     bool watch = query_flag(call, "watch");
     struct view *v = &a->watch.view;
 
-    if (!authorize(c, path, watch ? STR("watch") : STR("list"), a))
+    AUTO_FREE char *fields = value_or_empty(call, "fieldSelector");
+    struct str name = str_starts(str_of(fields), STR("metadata.name="))
+                          ? str_skip(str_of(fields), 14)
+                          : STR("");
+
+    if (!authorize_name(c, path, watch ? STR("watch") : STR("list"), name, a))
         return;
     if (view_init(v, call, path, kind))
         answer_failure(a, 400, "BadRequest", NULL, "unable to parse requirement");

@@ -178,6 +178,8 @@ static void begin_watch(struct connection *c)
 {
     uint64_t seconds =
         c->answer.watch.timeout_s ? c->answer.watch.timeout_s : WATCH_SECONDS;
+    if (c->cluster->faults.watch_s && seconds > c->cluster->faults.watch_s)
+        seconds = c->cluster->faults.watch_s;
     c->watch = (struct watch){ .start = c->answer.watch };
     c->answer.watch = (struct watch_start){ 0 };
     c->watch_until = c->deadline.sched->now + seconds * 1000;

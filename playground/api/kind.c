@@ -219,6 +219,8 @@ const struct kind kinds[KINDS] = {
                              true, service_columns },
     [KIND_ENDPOINTSLICE] = { "discovery.k8s.io", "v1", "endpointslices", "endpointslice",
                              "EndpointSlice", NULL, true, slice_columns },
+    [KIND_ENDPOINTS]     = { "", "v1", "endpoints", "endpoints", "Endpoints", "ep", true,
+                             plain_columns },
     [KIND_DEPLOYMENT]    = { "apps", "v1", "deployments", "deployment", "Deployment",
                              "deploy", true, plain_columns },
     [KIND_CONFIGMAP]     = { "", "v1", "configmaps", "configmap", "ConfigMap", "cm", true,

@@ -15,6 +15,7 @@ enum kind_id {
     KIND_POD,
     KIND_SERVICE,
     KIND_ENDPOINTSLICE,
+    KIND_ENDPOINTS,  /* the same, as before 1.21 */
     KIND_DEPLOYMENT, /* without a controller: nothing makes its pods */
     KIND_CONFIGMAP,
     KINDS

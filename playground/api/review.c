@@ -20,7 +20,8 @@ static bool is_allowed(const struct cluster *c, const json_t *review)
         text_add(&resource, STR("/"));
     text_add(&resource, attribute(asked, "subresource"));
     bool allowed = cluster_allows(c, attribute(asked, "verb"), attribute(asked, "group"),
-                                  text_str(&resource), attribute(asked, "namespace"));
+                                  text_str(&resource), attribute(asked, "namespace"),
+                                  attribute(asked, "name"));
     text_finish(&resource);
     return allowed;
 }

@@ -67,7 +67,7 @@ struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
                                 const struct endpoint *first)
 {
     const struct service *s = c->service;
-    size_t n = s->endpoint_count, at = 0;
+    size_t n = choice_limit(c), at = 0;
 
     if (is_bound(c))
         return NULL;

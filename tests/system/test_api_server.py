@@ -123,3 +123,61 @@ def test_names_that_are_looked_up_wait_for_their_turn(start_both):
     answers = [tunnel.get(f"none-{i}.shop.svc.cluster.local") for i in range(10)]
     assert [a.status for a in answers] == [404] * 10
     assert time.monotonic() - began >= 1.9, "four a second after the first two"
+
+
+# what API servers do from 1.22 to 1.37
+
+
+def pods_of(tunnel):
+    return {tunnel.get("web.shop.svc.cluster.local").pod for _ in range(8)}
+
+
+def test_watches_that_end_every_second_lose_nothing(start_playground, start_tunnel):
+    playground = start_playground()
+    playground.order("watch-seconds 1")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    for i in range(4):
+        playground.order(f"pod add shop/web-new-{i} web")
+        eventually(lambda i=i: f"web-new-{i}" in pods_of(tunnel), 5)
+        time.sleep(0.6)
+    assert "API server lost" not in tunnel.log() and "watch failed" not in tunnel.log()
+
+
+def test_old_revisions_that_are_gone_are_listed_anew(start_both):
+    """410: at the watch, and when it begins again."""
+    playground, tunnel = start_both()
+    assert tunnel.get("web.shop.svc.cluster.local").status == 200
+    playground.order("watch-seconds 1", "pod add shop/web-late web", "forget")
+    eventually(lambda: "web-late" in pods_of(tunnel), 10)
+    assert "watch failed" not in tunnel.log()
+
+
+@pytest.mark.parametrize("rights", ["watch", "original"])
+def test_calls_that_are_throttled_are_made_again(start_playground, start_tunnel, rights):
+    """429 with Retry-After, as priority and fairness has it."""
+    playground = start_playground("--rights", rights)
+    playground.order("throttle-calls 3")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig, ready=False)
+    answer = tunnel.get("web.shop.svc.cluster.local")
+    assert answer.status == 200
+    assert answer.seconds >= 0.9, "as long as the server named"
+    eventually(lambda: tunnel.own("/readyz").status == 200, 10)
+
+
+def test_endpoints_are_watched_where_the_server_has_no_endpointslices(start_playground, start_tunnel):
+    playground = start_playground("--grant", "list endpoints * *", "--grant", "watch endpoints * *")
+    playground.order("no-slices on")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    tunnel.wait_for_log('rights found .*rights=watch .*means="services and endpoints are watched"')
+    assert tunnel.get("web.shop.svc.cluster.local").status == 200
+    assert tunnel.get("db-0.db.shop.svc.cluster.local").status == 200
+    playground.order("pod add shop/web-new web")
+    eventually(lambda: "web-new" in pods_of(tunnel), 5)
+
+
+def test_without_endpointslices_and_the_right_to_watch_endpoints_it_looks_up(start_playground, start_tunnel):
+    playground = start_playground()
+    playground.order("no-slices on")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    tunnel.wait_for_log("rights found .*rights=lookup")
+    assert tunnel.get("web.shop.svc.cluster.local").status == 200
