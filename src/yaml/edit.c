@@ -131,6 +131,14 @@ static enum err replace(struct editing *e, const yaml_node_t *n,
                : diag_set(e->why, ERR_CONFIG, "too many changes");
 }
 
+/* "? key" on a line of its own: nothing can be put in front of the key. */
+static bool is_explicit(struct str text, size_t key)
+{
+    while (key && (text.at[key - 1] == ' ' || text.at[key - 1] == '\t'))
+        key--;
+    return key && text.at[key - 1] == '?';
+}
+
 /* In front of the first key: there its indentation is known. */
 static enum err insert(struct editing *e, const yaml_node_t *mapping,
                        const struct yaml_edit *edit)
@@ -141,6 +149,8 @@ static enum err insert(struct editing *e, const yaml_node_t *mapping,
         return diag_set(e->why, ERR_CONFIG, "an empty mapping");
     const yaml_node_t *key = node_at(e, first->key);
     size_t at = byte_of(e->text, key->start_mark.index);
+    if (is_explicit(e->text, at))
+        return diag_set(e->why, ERR_CONFIG, "a key with a question mark");
     bool flow = mapping->data.mapping.style == YAML_FLOW_MAPPING_STYLE;
     int indent = (int)key->start_mark.column;
     char *text = flow ? xasprintf("\"%s\": \"%s\", ", edit->key, edit->value)

@@ -65,6 +65,7 @@ static void what_cannot_be_replaced_is_refused(void **state)
         "[1",
         "users: [{name: v, user: {config: {id: a}}}]",
         "users: [{name: u, user: {config: []}}]",
+        "users:\n- name: u\n  user:\n    config:\n      ? k\n      : v\n",
         "users: [{name: u, user: {config: {}}}]",
         "users: [{name: u, user: {config: {id: [a], refresh: b}}}]",
         "x: &a y\nusers: [{name: u, user: {config: {id: &b c, refresh: *b}}}]",
