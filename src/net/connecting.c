@@ -144,6 +144,7 @@ void connecting_start(struct connecting *c, struct transfers *t,
     easy_set_proxy(&a->easy, over_tls ? "" : proxy);
     if (over_tls) /* for messages */
         a->easy.proxy = url_host_port(str_of(proxy), 443);
+    easy_set_peer(&a->easy, to->host, to->port);
     easy_start(&a->easy);
 }
 

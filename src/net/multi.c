@@ -45,6 +45,10 @@ static void collect(struct transfers *t)
         struct easy *e = NULL;
         CURLcode code = message->data.result;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &e);
+        if (code == CURLE_COULDNT_CONNECT)
+            reach_on_failure(&e->reach);
+        else if (code == CURLE_OK)
+            easy_on_connected(e);
         e->on_done(e, code);
     }
 }
@@ -83,7 +87,26 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 static void on_kick(struct task *kick)
 {
-    act(container_of(kick, struct transfers, kick), CURL_SOCKET_TIMEOUT, 0);
+    struct transfers *t = container_of(kick, struct transfers, kick);
+    int running;
+
+    if (t->all) {
+        t->all = false;
+        /* No other function of curl's looks at a handle that waits for no socket and no time,
+         * and tells of the socket it opens. */
+        CURL_IGNORE_DEPRECATION(curl_multi_socket_all(t->multi, &running);)
+        collect(t);
+        return;
+    }
+    act(t, CURL_SOCKET_TIMEOUT, 0);
+}
+
+static void on_attempt_ended(struct reach *r)
+{
+    struct transfers *t = container_of(r, struct easy, reach)->transfers;
+
+    t->all = true;
+    task_yield(&t->kick);
 }
 
 static void on_due(struct timer *timeout)
@@ -189,20 +212,25 @@ void transfers_destroy(struct transfers *t)
     curl_global_cleanup();
 }
 
-/* Small buffers, because watches keep theirs for ever; no signals, because curl would
- * otherwise use SIGALRM; an unfinished name look-up is left behind, not waited for. */
 /* As curl's own, which does not report why it failed. */
 static curl_socket_t open_socket(void *owner, curlsocktype purpose,
                                  struct curl_sockaddr *a)
 {
     struct easy *e = owner;
-    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
-
     (void)purpose;
+
+    if (reach_is_dead(&e->reach, &a->addr))
+        return CURL_SOCKET_BAD;
+    int fd = socket(a->family, a->socktype | SOCK_CLOEXEC, a->protocol);
     e->no_files |= fd < 0 && (errno == EMFILE || errno == ENFILE);
-    return fd < 0 ? CURL_SOCKET_BAD : fd;
+    if (fd < 0)
+        return CURL_SOCKET_BAD;
+    reach_on_attempt(&e->reach, fd, &a->addr, a->addrlen);
+    return fd;
 }
 
+/* Small buffers, because watches keep theirs for ever; no signals, because curl would
+ * otherwise use SIGALRM; an unfinished name look-up is left behind, not waited for. */
 void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code))
 {
@@ -212,6 +240,7 @@ void easy_open(struct easy *e, struct transfers *t,
     e->on_done = on_done;
     e->said[0] = '\0';
     e->no_files = false;
+    reach_init(&e->reach, &t->memory, loop_sched(t->loop), on_attempt_ended);
     e->refused = (struct diag){ "" };
     e->of_proxy = false;
     e->proxy = NULL;
@@ -240,6 +269,27 @@ void easy_set_proxy(struct easy *e, const char *url)
     e->proxy_tls = str_ieq(url_scheme(str_of(url)), STR("https"));
 }
 
+void easy_set_peer(struct easy *e, const char *host, uint16_t port)
+{
+    struct str name, number = str_cut_last(str_of(e->proxy), ':', &name);
+    uint64_t proxys_port = 0;
+
+    if (!e->proxy || str_to_uint(number, UINT16_MAX, &proxys_port)) {
+        reach_set_host(&e->reach, host, port);
+        return;
+    }
+    AUTO_FREE char *proxys_name = str_dup(name);
+    reach_set_host(&e->reach, proxys_name, (uint16_t)proxys_port);
+}
+
+void easy_on_connected(struct easy *e)
+{
+    char *address = NULL;
+
+    curl_easy_getinfo(e->curl, CURLINFO_PRIMARY_IP, &address);
+    reach_on_success(&e->reach, address);
+}
+
 void easy_start(struct easy *e)
 {
     CURLMcode code = curl_multi_add_handle(e->transfers->multi, e->curl);
@@ -253,6 +303,7 @@ void easy_close(struct easy *e)
     curl_multi_remove_handle(e->transfers->multi, e->curl);
     curl_easy_cleanup(e->curl);
     e->curl = NULL;
+    reach_finish(&e->reach);
     free(TAKE(e->proxy));
 }
 

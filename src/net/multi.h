@@ -10,6 +10,7 @@
 
 #include "base/list.h"
 #include "net/loop.h"
+#include "net/reach.h"
 #include "net/transfer.h"
 
 struct transfers {
@@ -18,8 +19,10 @@ struct transfers {
     struct list_node sockets;
     struct timer timeout; /* curl's next */
     struct task kick;     /* curl asked to be called at once */
+    bool all;             /* ... and for each of its handles */
     bool distrust;        /* a transfer timed out: the next one wants a new connection */
     uint64_t distrusted;  /* when that was: no older connection is used again */
+    struct reach_memory memory;
 };
 
 /* One curl handle, embedded in whatever it is for. */
@@ -34,6 +37,7 @@ struct easy {
     char *proxy;                   /* "host:port", or NULL: none */
     bool proxy_tls;                /* it is spoken to over TLS */
     struct tls_identity *identity; /* borrowed; NULL: no TLS */
+    struct reach reach;            /* which of the addresses answers */
     bool no_files; /* a socket could not be made for want of descriptors */
 };
 
@@ -45,6 +49,10 @@ void easy_start(struct easy *e);
 void easy_close(struct easy *e); /* cancels; idempotent */
 /* As proxy_choose says; "" for none. */
 void easy_set_proxy(struct easy *e, const char *url);
+/* What curl connects to, unless there is a proxy; before easy_start, after easy_set_proxy. */
+void easy_set_peer(struct easy *e, const char *host, uint16_t port);
+/* It is connected.  Called more than once for one handle. */
+void easy_on_connected(struct easy *e);
 /* The connection under it has gone silent. */
 void easy_distrust(struct easy *e);
 

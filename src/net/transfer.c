@@ -124,6 +124,7 @@ static void note_head(struct running *r)
     curl_easy_getinfo(r->easy.curl, CURLINFO_RETRY_AFTER, &seconds);
     if (status < 200)
         return;
+    easy_on_connected(&r->easy);
     r->transfer.status = (int)status;
     r->transfer.retry_after = seconds < UINT32_MAX ? (uint32_t)seconds : UINT32_MAX;
     task_wake(r->wake);
@@ -271,6 +272,7 @@ static void set_proxy(struct running *r, const struct server *s, const char *con
     AUTO_FREE char *proxy = proxy_choose(configured, server_is_tls(s), host, s->port);
 
     easy_set_proxy(&r->easy, proxy);
+    easy_set_peer(&r->easy, host, s->port);
 }
 
 static void set_request(struct running *r, const struct transfer_request *request)

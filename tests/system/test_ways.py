@@ -10,6 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -311,3 +312,69 @@ def test_plain_http_where_tls_is_expected(start_tunnel, changed):
         assert "plain HTTP" in list_services(kubeconfig).stderr
         tunnel = start_tunnel("--wait", "300ms", kubeconfig=kubeconfig, ready=False)
         assert "plain HTTP" in tunnel.get("web.shop.localhost").text
+
+
+class Blackhole:
+    """An address that answers no SYN: its queue is full, and nobody accepts."""
+
+    def __init__(self, host):
+        self.listener = socket.socket()
+        self.listener.bind((host, 0))
+        self.listener.listen(0)
+        self.port = self.listener.getsockname()[1]
+        self.fillers = [socket.socket() for _ in range(4)]
+        for s in self.fillers:
+            s.setblocking(False)
+            s.connect_ex((host, self.port))
+
+    def close(self):
+        for s in (self.listener, *self.fillers):
+            s.close()
+
+
+@pytest.fixture
+def two_addresses(start_playground, tmp_path):
+    """A name with an address that is dead and, after it, one that works: kubeconfig, and what to start
+    kube-tunnel with so that it knows the name."""
+    hole = Blackhole("127.0.0.2")
+    playground = start_playground("--listen", f"127.0.0.3:{hole.port}")
+    hosts = tmp_path / "hosts"
+    hosts.write_text("127.0.0.1 localhost\n127.0.0.2 api.test\n127.0.0.3 api.test\n")
+    path = tmp_path / "two"
+    path.write_text(re.sub(r"server: .*", f"server: https://api.test:{hole.port}\n    tls-server-name: localhost",
+                           playground.kubeconfig.read_text()))
+    wrapper = tmp_path / "kube-tunnel"
+    wrapper.write_text(f"#!/bin/sh\nmount --bind {hosts} /etc/hosts && exec {BINARY.resolve()} \"$@\"\n")
+    outer = tmp_path / "outer"
+    user = "" if os.getuid() == 0 else "--map-root-user --user"
+    outer.write_text(f"#!/bin/sh\nexec unshare {user} --mount {wrapper} \"$@\"\n")
+    for script in (wrapper, outer):
+        script.chmod(0o755)
+    yield path, outer
+    hole.close()
+
+
+def test_one_of_two_addresses_is_dead_and_remembered(start_tunnel, two_addresses):
+    kubeconfig, program = two_addresses
+    began = time.monotonic()
+    done = subprocess.run([program, "list", "-n", "shop", "--kubeconfig", kubeconfig], capture_output=True,
+                          text=True, env=clean_environment(HOME="/nonexistent"), timeout=30)
+    assert done.returncode == 0 and "web.shop" in done.stdout, done.stderr
+    assert time.monotonic() - began < 2, "curl alone takes half of its 20 s"
+
+    tunnel = start_tunnel("--prewarmed-tunnels", "0", kubeconfig=kubeconfig, binary=program)
+    seconds = [tunnel.get(f"{name}.localhost").seconds for name in ("web.shop", "web.other", "slow.shop")]
+    assert min(seconds[1:]) < 0.25, f"the dead address is tried again: {seconds}"
+
+
+def test_only_address_is_slow_to_answer_but_not_given_up(changed, tmp_path):
+    """No race ends an attempt for which there is no other address."""
+    hole = Blackhole("127.0.0.1")
+    began = time.monotonic()
+    process = subprocess.Popen([BINARY, "list", "--kubeconfig", changed(server=f"https://localhost:{hole.port}")],
+                               stderr=subprocess.DEVNULL, env=clean_environment(HOME="/nonexistent"))
+    time.sleep(1)
+    assert process.poll() is None, f"given up after {time.monotonic() - began} s"
+    process.kill()
+    process.wait()
+    hole.close()
