@@ -23,7 +23,7 @@
 #define LOG_MODULE LOG_KUBE
 #define OUTPUT_MAX (256u << 10)
 #define COMMAND_SHOWN 60 /* bytes of it in messages */
-#define HINT_SHOWN 120
+#define HINT_SHOWN 170   /* those of GKE and AKS have up to 160 bytes, and end in a URL */
 
 struct exec_plugins {
     struct loop *loop;
