@@ -115,19 +115,27 @@ void feed_endpoints(void *owner, enum api_event event, json_t *object)
         slice_list_finish(&slices);
         return;
     }
-    slice_list_finish(&r->slices);
-    r->slices = slices;
+    feed_forget_slices(r);
     if (event == API_DELETED)
-        slice_list_finish(&r->slices);
+        slice_list_finish(&slices);
+    r->slices = slices;
+    record_touch(r);
+}
+
+void feed_forget_slices(struct record *r)
+{
+    if (!r->slices.count)
+        return;
+    for (size_t i = 0; i < r->slices.count; i++)
+        set_owner(r->catalog, r->slices.at[i], NULL);
+    slice_list_finish(&r->slices);
     record_touch(r);
 }
 
 void feed_forget(struct record *r)
 {
-    for (size_t i = 0; i < r->slices.count; i++)
-        set_owner(r->catalog, r->slices.at[i], NULL);
+    feed_forget_slices(r);
     spec_unref(TAKE(r->spec));
-    slice_list_finish(&r->slices);
     r->answered_at = 0;
     record_touch(r);
     if (r->fetch && fetch_is_note(r->fetch))

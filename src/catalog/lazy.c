@@ -81,7 +81,9 @@ static void on_lazy(struct task *t)
     }
     if (slices_refused) {
         l->by_endpoints = true;
+        l->live = false;
         api_watch_close(TAKE(l->slices));
+        feed_forget_slices(l->record);
         open_slices(l);
         return;
     }

@@ -151,6 +151,8 @@ void feed_slice(void *catalog, enum api_event event, json_t *object);
 void feed_endpoints(void *catalog, enum api_event event, json_t *object);
 /* What watches told about the record is no longer kept up to date. */
 void feed_forget(struct record *r);
+/* Only of its slices: others, or endpoints, are to take their place. */
+void feed_forget_slices(struct record *r);
 
 /* --- lazy.c: watches of single services --- */
 

@@ -106,10 +106,16 @@ static void open_watches(struct scope *s, const char *ns)
     s->slices = open_watch(s, "/apis/discovery.k8s.io/v1", "endpointslices", feed_slice);
 }
 
-/* What an API server of before 1.21 has, and what narrow roles allow. */
+/* What an API server of before 1.21 has, and what narrow roles allow.  Slices may have come
+ * in a list, where they may be listed and not watched. */
 static void watch_endpoints(struct scope *s)
 {
+    size_t at = 0;
+
     api_watch_close(s->slices);
+    for (struct map_entry *e; (e = map_next(&s->catalog->records, &at));)
+        if (covers(s, e->value))
+            feed_forget_slices(e->value);
     s->by_endpoints = true;
     s->slices = open_watch(s, "/api/v1", "endpoints", feed_endpoints);
 }
@@ -353,7 +359,7 @@ struct scope *scope_open(struct catalog *c, const char *ns, bool kept)
     return s;
 }
 
-/* Records keep what they know; it gets no newer. */
+/* Records keep what they know; unless that is forgotten, it gets no newer. */
 static void scope_close(struct scope *s)
 {
     api_watch_close(TAKE(s->services));
@@ -451,9 +457,13 @@ bool scopes_are_decided(const struct catalog *c, struct api_error *ret_error)
 
 void scopes_close(struct catalog *c, bool kept_too)
 {
-    list_for_each (s, &c->scopes, struct scope, node)
-        if (kept_too || !s->kept)
-            scope_close(s);
+    list_for_each (s, &c->scopes, struct scope, node) {
+        if (!kept_too && s->kept)
+            continue;
+        if (!kept_too)
+            close_watches(s); /* what goes from now on would never be reported */
+        scope_close(s);
+    }
 }
 
 void scope_suspend_lazy(struct scope *s)

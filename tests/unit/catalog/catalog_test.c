@@ -308,6 +308,36 @@ static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void 
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
 }
 
+/* A role may list slices and not watch them: what the list said gets no newer. */
+static void slices_that_were_listed_give_way_to_endpoints(void **state)
+{
+    struct world *w = *state;
+
+    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_live(w->api, SERVICES);
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_listed(w->api, SLICES);
+    fake_broken(w->api, SLICES, ERR_FORBIDDEN, "may not watch");
+    pass(w, 1);
+    fake_live(w->api, ENDPOINTS);
+    pass(w, 1);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_AGAIN);
+    answer_one(w, SHOP_PODS, NULL);
+    assert_int_equal(w->lookup.service->endpoint_count, 0);
+    lookup_finish(&w->lookup);
+
+    /* The record goes; the slice is seen once more by its name. */
+    fake_tell(w->api, SERVICES, API_DELETED,
+              "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
+    pass(w, 15 * 60 * 1000);
+    fake_broken(w->api, ENDPOINTS, ERR_FORBIDDEN, "no");
+    pass(w, 1);
+    pass(w, 15001);
+    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    pass(w, 1);
+}
+
 static void looks_up_where_neither_slices_nor_endpoints_may_be_watched(void **state)
 {
     struct world *w = *state;
@@ -911,6 +941,20 @@ static void narrow_scopes_go_when_the_cluster_is_tried_again(void **state)
     pass(w, 15001);
     assert_false(fake_watches(w->api, SHOP_SERVICES));
     assert_true(fake_watches(w->api, SERVICES));
+}
+
+/* A service that went in between is in no list that could report it. */
+static void the_cluster_knows_nothing_of_what_narrow_scopes_saw(void **state)
+{
+    struct world *w = *state;
+
+    narrow_scopes_go_when_the_cluster_is_tried_again(state);
+    fake_live(w->api, SERVICES);
+    fake_live(w->api, SLICES);
+    pass(w, 1);
+    assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
+    ask(w);
+    assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
 /* --- namespaces --- */
@@ -1794,6 +1838,7 @@ int main(void)
         TEST(looks_up_where_neither_slices_nor_endpoints_may_be_watched),
         TEST(another_namespace_is_watched_once_it_is_asked_for),
         TEST(narrow_scopes_go_when_the_cluster_is_tried_again),
+        TEST(the_cluster_knows_nothing_of_what_narrow_scopes_saw),
         TEST(only_the_named_namespaces_are_watched),
         TEST(a_namespace_that_may_not_be_watched_is_looked_up),
         TEST(a_large_cluster_is_not_watched),
@@ -1814,6 +1859,7 @@ int main(void)
         TEST(looks_up_when_lists_work_and_watches_do_not),
         TEST(looks_up_when_home_may_be_listed_but_not_watched),
         TEST(endpoints_are_watched_where_slices_are_not_served_or_forbidden),
+        TEST(slices_that_were_listed_give_way_to_endpoints),
         TEST(finds_out_anew_when_rights_are_taken_away),
         TEST(believes_no_refusal_that_passes),
         TEST(believes_nobody_on_the_way),
