@@ -79,9 +79,10 @@ static void drop_record(struct record *r)
     record_destroy(r);
 }
 
+/* A watch of its own may be telling just now what makes room necessary. */
 static bool in_use(const struct record *r)
 {
-    return !list_empty(&r->lookups) || r->fetch || !list_empty(&r->changed);
+    return !list_empty(&r->lookups) || r->fetch || r->lazy || !list_empty(&r->changed);
 }
 
 /* Drop the least lately asked one that nobody is subscribed to. */

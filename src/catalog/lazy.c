@@ -2,7 +2,7 @@
  *
  * Two watches with selectors, of the service by its name and of its endpointslices by their
  * label, which a role for that one name allows, too.  Their number is bounded: one that was
- * not asked for for longest makes room, and is looked up from then on.
+ * not asked for for longest, and not lately, makes room, and is looked up from then on.
  */
 #include <stdio.h>
 
@@ -11,7 +11,8 @@
 #include "catalog/record.h"
 
 #define LOG_MODULE LOG_CATALOG
-#define LAZY_MAX 50 /* 100 streams: what one HTTP/2 connection of curl carries */
+#define LAZY_MAX 50     /* 100 streams: what one HTTP/2 connection of curl carries */
+#define IN_USE_MS 10000 /* since it was asked for: it makes no room */
 #define PATH_ROOM 1024
 
 struct lazy_watch {
@@ -93,18 +94,25 @@ static void on_lazy(struct task *t)
     record_touch(l->record);
 }
 
-static void close_least_used(struct catalog *c)
+/* False: all are in use, and taking turns would cost more than looking up. */
+static bool make_room(struct catalog *c)
 {
-    lazy_close(list_first(&c->lazy, struct lazy_watch, node)->record);
+    if (c->lazy_count < LAZY_MAX)
+        return true;
+    struct record *least = list_first(&c->lazy, struct lazy_watch, node)->record;
+    if (c->sched->now - least->used_at < IN_USE_MS)
+        return false;
+    lazy_close(least);
+    return true;
 }
 
 void lazy_watch(struct record *r, bool by_endpoints)
 {
     struct catalog *c = r->catalog;
-    struct lazy_watch *l = xcalloc(1, sizeof(*l));
 
-    if (c->lazy_count >= LAZY_MAX)
-        close_least_used(c);
+    if (!make_room(c))
+        return;
+    struct lazy_watch *l = xcalloc(1, sizeof(*l));
     l->record = r;
     l->by_endpoints = by_endpoints;
     task_init(&l->task, c->sched, RANK_READ, on_lazy);

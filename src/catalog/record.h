@@ -156,7 +156,8 @@ void feed_forget_slices(struct record *r);
 
 /* --- lazy.c: watches of single services --- */
 
-/* Watch this service; the one that was not asked for for longest makes room. */
+/* Watch this service, if there is room: the one that was not asked for for longest makes it,
+ * unless that was lately. */
 void lazy_watch(struct record *r, bool by_endpoints);
 bool lazy_answers(const struct record *r);
 void lazy_touch(struct record *r); /* it was asked for */

@@ -1130,6 +1130,7 @@ static void fifty_services_are_watched_at_most(void **state)
         ask_for(w, &l, name, UINT64_MAX);
         assert_int_equal(l.result, OK);
         assert_int_equal(fake_watch_count(w->api), i < 50 ? 2 * (i + 1) : 100);
+        pass(w, 1000);
     }
     snprintf(path, sizeof(path),
              "/api/v1/namespaces/shop/services?fieldSelector="
@@ -1140,6 +1141,46 @@ static void fifty_services_are_watched_at_most(void **state)
              "metadata.name%%3Ds10");
     assert_true(fake_watches(w->api, path));
     lookup_finish(&l);
+}
+
+static void ask_twice(struct world *w, int number)
+{
+    char name[32], path[160], object[512];
+    struct lookup l = { 0 };
+
+    snprintf(name, sizeof(name), "s%d", number);
+    snprintf(object, sizeof(object),
+             "{'metadata': {'namespace': 'shop', 'name': '%s'}, 'spec': {"
+             "'type': 'ExternalName', 'externalName': 'x'}}",
+             name);
+    snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
+    ask_for(w, &l, name, UINT64_MAX);
+    if (fake_waiting(w->api, path))
+        answer_one(w, path, object);
+    ask_for(w, &l, name, UINT64_MAX);
+    assert_int_equal(l.result, OK);
+    lookup_finish(&l);
+}
+
+/* Two watches opened and closed for each request would be worse than look-ups. */
+static void services_in_use_make_no_room_for_others(void **state)
+{
+    struct world *w = *state;
+    const char *first = "/api/v1/namespaces/shop/services?fieldSelector="
+                        "metadata.name%3Ds0";
+    const char *last = "/api/v1/namespaces/shop/services?fieldSelector="
+                       "metadata.name%3Ds50";
+
+    too_many(w);
+    for (int round = 0; round < 3; round++)
+        for (int i = 0; i < 51; i++)
+            ask_twice(w, i);
+    assert_true(fake_watches(w->api, first));
+    assert_false(fake_watches(w->api, last));
+    pass(w, 20000);
+    ask_twice(w, 50);
+    assert_false(fake_watches(w->api, first));
+    assert_true(fake_watches(w->api, last));
 }
 
 static void what_may_not_be_watched_singly_is_looked_up(void **state)
@@ -1619,6 +1660,28 @@ static void ten_thousand_names_are_enough(void **state)
         lookup_finish(&many[i]);
 }
 
+/* It may be what tells of the name that needs the room. */
+static void a_name_that_is_watched_singly_makes_no_room(void **state)
+{
+    struct world *w = *state;
+    struct lookup one = { 0 };
+    char name[32], path[128];
+
+    too_many(w);
+    look_up_by_slices(w);
+    ask(w);
+    lookup_finish(&w->lookup);
+    assert_true(fake_watches(w->api, WEB_WATCH));
+    for (size_t i = 0; i < 10001; i++) {
+        snprintf(name, sizeof(name), "n%zu", i);
+        snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
+        ask_for(w, &one, name, 0);
+        refuse_one(w, path, ERR_NOT_FOUND);
+    }
+    lookup_finish(&one);
+    assert_true(fake_watches(w->api, WEB_WATCH));
+}
+
 static void a_name_that_cannot_be_is_not_asked_for(void **state)
 {
     struct world *w = *state;
@@ -1847,6 +1910,7 @@ int main(void)
         TEST(a_service_that_is_asked_for_again_is_watched),
         TEST(a_single_watch_ends_when_nobody_asks_any_more),
         TEST(fifty_services_are_watched_at_most),
+        TEST(services_in_use_make_no_room_for_others),
         TEST(what_may_not_be_watched_singly_is_looked_up),
         TEST(a_single_watch_takes_endpoints_where_slices_are_forbidden),
         TEST(an_entry_of_many_endpoints_is_not_built_for_each_change),
@@ -1910,6 +1974,7 @@ int main(void)
         TEST(a_missing_pod_is_looked_up_no_more),
         TEST(names_nobody_asks_for_are_forgotten),
         TEST(ten_thousand_names_are_enough),
+        TEST(a_name_that_is_watched_singly_makes_no_room),
         TEST(a_name_that_cannot_be_is_not_asked_for),
         TEST(a_lookup_may_be_cancelled_at_any_time),
         TEST(the_catalog_may_go_before_its_lookups),
