@@ -14,12 +14,32 @@
 #include "kube/file.h"
 #include "kube/file_reader.h"
 #include "kube/target.h"
+#include "net/ca.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static struct str files[2];
 
 /* In the place of kube/file.c: nothing outside is read. */
+
+/* A certificate and its key. */
+static const char *pem(void)
+{
+    struct certificate_request request = { .common_name = "user", .days = 1 };
+    struct identity user;
+    struct local_ca *ca;
+    static char *text;
+
+    if (text)
+        return text;
+    if (local_ca_create("authority", &ca, NULL) ||
+        local_ca_issue(ca, &request, &user, NULL))
+        abort();
+    text = xasprintf("%s%s", user.certificate, user.key);
+    identity_finish(&user);
+    local_ca_destroy(ca);
+    return text;
+}
 
 static struct str content_of(const char *path)
 {
@@ -28,7 +48,7 @@ static struct str content_of(const char *path)
     if (strcmp(path, "/k/b") == 0)
         return files[1];
     if (strcmp(path, "/k/pem") == 0)
-        return STR("-----BEGIN CERTIFICATE-----\n");
+        return str_of(pem());
     if (strcmp(path, "/k/token") == 0)
         return files[1].len ? files[1] : STR("secret\n");
     return (struct str){ 0 };
