@@ -113,14 +113,20 @@ static void add_namespace(struct request *r, const char *text)
         r->namespaces[r->namespace_count++] = str_of(text);
 }
 
-/* Each that was given as a flag, else the setting's; they were checked with the settings. */
+/* Each that was given as a flag, else those that are watched, else the one that is served; all
+ * were checked with the settings. */
 static void read_namespaces(const struct args *a, const struct config *config,
                             struct request *r)
 {
-    r->namespaces = xcalloc(a->flag_count + 1, sizeof(*r->namespaces));
+    r->namespaces =
+        xcalloc(a->flag_count + config->namespaces.count + 1, sizeof(*r->namespaces));
     for (size_t i = 0; i < a->flag_count; i++)
         if (strcmp(a->flags[i].name, "namespace") == 0 && a->flags[i].value[0])
             add_namespace(r, a->flags[i].value);
+    if (r->namespace_count)
+        return;
+    for (size_t i = 0; i < config->namespaces.count; i++)
+        add_namespace(r, config->namespaces.at[i]);
     if (!r->namespace_count && config->namespace)
         add_namespace(r, config->namespace);
 }

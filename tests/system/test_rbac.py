@@ -185,3 +185,10 @@ def test_the_page_and_the_log_have_a_role_to_apply(start_both):
     assert "verb=create resource=pods/portforward namespace=shop" in line, line
     role = yaml.safe_load(line[line.index('role="') + 6:line.rindex('"')])
     assert rules(role) == RIGHTS["lookup"] and role["metadata"]["namespace"] == "shop"
+
+
+def test_the_namespaces_that_are_watched_are_those_of_the_role(tmp_path):
+    config = tmp_path / "config.yaml"
+    config.write_text("namespaces: [shop, blog]\nnamespace: other\n")
+    assert [r["metadata"]["namespace"] for r in documents("--config", config)] == ["shop", "blog"]
+    assert [r["metadata"]["namespace"] for r in documents("--config", config, "-n", "one")] == ["one"]
