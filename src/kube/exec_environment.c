@@ -51,6 +51,21 @@ enum err exec_find_program(const struct kc_user *user, char **ret, struct diag *
     return OK;
 }
 
+/* What is meant for kube-tunnel itself: by its service manager, and by its start, where a
+ * plugin that uses libuv would have one thread. */
+static bool is_ours(struct str variable)
+{
+    static const char *const ours[] = {
+        "NOTIFY_SOCKET=", "LISTEN_FDS=",   "LISTEN_PID=",         "LISTEN_FDNAMES=",
+        "WATCHDOG_USEC=", "WATCHDOG_PID=", "UV_THREADPOOL_SIZE=1"
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(ours); i++)
+        if (str_starts(variable, str_of(ours[i])))
+            return true;
+    return false;
+}
+
 static bool is_overridden(const struct kc_exec *exec, struct str name)
 {
     AUTO_FREE char *text = str_dup(name);
@@ -67,7 +82,7 @@ char **exec_environment_create(const struct kc_exec *exec, const char *spec)
     for (char **e = environ; *e; e++) {
         struct str name;
         str_cut(str_of(*e), '=', &name);
-        if (!is_overridden(exec, name))
+        if (!is_ours(str_of(*e)) && !is_overridden(exec, name))
             all[n++] = xstrdup(*e);
     }
     for (size_t i = 0; i < exec->env.count; i++) {

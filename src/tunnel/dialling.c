@@ -340,13 +340,14 @@ void dialling_log_failure(struct pod *p, const struct api_error *error)
     if (p->failing.count && !dialling_is_failing(p))
         dialling_log_end(p, false);
     bool repeated = p->failing.count && p->failing.reason == hash;
+    bool logged = error->code == ERR_CREDENTIALS; /* once, by those who renew them */
 
     if (!p->failing.count)
         p->failing.first = p->owner->sched->now;
     p->failing.last = p->owner->sched->now;
     p->failing.count++;
     p->failing.reason = hash;
-    if (repeated)
+    if (repeated || logged)
         log_debug(CLUSTER_ID(p->owner->settings.cluster), "port-forward failed again",
                   LOG_S("pod", p->label), LOG_I("status", error->status),
                   LOG_S("reason", reason));

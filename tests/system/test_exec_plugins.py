@@ -82,11 +82,12 @@ def test_arguments_environment_and_cluster_info(cluster, plugin, tmp_path):
                        provideClusterInfo=True)
     path = kubeconfig_for(cluster, tmp_path / "config", user, extensions=[
         {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x", "n": [1, None]}}])
-    assert list_services(path, INHERITED="yes").returncode == 0
+    assert list_services(path, INHERITED="yes", NOTIFY_SOCKET="/x", LISTEN_FDS="0").returncode == 0
     assert plugin.arguments[1:] == ["get", "a b", ""]
     environment = plugin.environment
     assert (environment["HOME"], environment["WORD"], environment["INHERITED"]) == (
         "/elsewhere", "last", "yes")
+    assert not {"NOTIFY_SOCKET", "LISTEN_FDS", "UV_THREADPOOL_SIZE"} & set(environment)
     given = plugin.info["spec"]["cluster"]
     assert given["server"] == cluster.server
     assert given["config"] == {"audience": "x", "n": [1, None]}
@@ -204,8 +205,9 @@ def test_expired_credentials_are_named_and_recover_by_themselves(cluster, plugin
     assert refused.status == 502
     assert "exit code 255: Error loading SSO Token SSO session expired, run ?[1maws sso login" in refused.text
     assert "\x1b" not in refused.text + tunnel.log()
-    warned = [l for l in tunnel.log().splitlines() if "credentials expired" in l and " warn " in l.lower()]
+    warned = [l for l in tunnel.log().splitlines() if "credentials expired" in l and " WARN " in l]
     assert len(warned) == 1, warned
+    assert "port-forward failed" not in "".join(l for l in tunnel.log().splitlines() if " WARN " in l)
 
     waiting = []
     thread = threading.Thread(target=lambda: waiting.append(tunnel.get(HOST, seconds=40)))
