@@ -50,7 +50,7 @@ void command_overview(void)
         print_command(commands[i]);
     print_heading("Settings asked for most");
     print_row("--port PORT", 18, "Listen on this port of the loopback addresses");
-    print_row("--context NAME", 18, "Context of the kubeconfig");
+    print_row("--context NAME", 18, "Context of the kubeconfig; repeatable, or all");
     print_row("-n, --namespace NS", 18, "For list: only this namespace");
     print_row("--log-level debug", 18, "Say more");
     print_row("--config FILE", 18, "Configuration file, instead of the usual ones");

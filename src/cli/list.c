@@ -12,7 +12,7 @@ static void list_help(void)
          "Print the services of the cluster that can be reached, and their URLs.\n"
          "Nothing needs to be running.\n\n"
          "  -n, --namespace NS   Only this namespace\n"
-         "  --context NAME       Context of the kubeconfig\n"
+         "  --context NAME       Context of the kubeconfig; all: each of them\n"
          "  -o, --output FORMAT  wide: nothing is left out; json; name: "
          "SERVICE.NAMESPACE.\n"
          "                       Without it the columns fit the terminal\n\n"
