@@ -250,7 +250,7 @@ static enum err send_upgrade(struct tunnel *t)
 {
     const struct driver_goal *g = t->driver->goal;
     struct credentials *credentials =
-        credentials_create(t->driver->loop, NULL, g->target, NULL);
+        credentials_create(t->driver->loop, g->target, NULL);
     struct credentials_want want = { 0 };
     struct credential *user = NULL;
     struct diag why;

@@ -29,7 +29,7 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
     a->loop = l;
     a->transfers = t;
     a->target = target;
-    a->credentials = credentials_create(l, t, target, plugins);
+    a->credentials = credentials_create(l, target, plugins);
     list_init(&a->waiting);
     timer_init(&a->turn, loop_sched(l), on_turn);
     api_limit(a, &(struct api_limits){ .objects = OBJECTS_MAX,

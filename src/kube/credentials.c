@@ -82,8 +82,7 @@ static void set_at_once(struct credentials *c)
         set_authorization(c, NULL);
 }
 
-struct credentials *credentials_create(struct loop *l, struct transfers *t,
-                                       const struct kube_target *target,
+struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
                                        struct exec_plugins *plugins)
 {
     struct credentials *c = xcalloc(1, sizeof(*c));
@@ -98,7 +97,7 @@ struct credentials *credentials_create(struct loop *l, struct transfers *t,
     if (target->source == SOURCE_EXEC)
         c->plugin = exec_plugin_get(plugins, target);
     if (target->source == SOURCE_OIDC)
-        c->oidc = oidc_create(l, t, target);
+        c->oidc = oidc_get(l, exec_plugins_providers(plugins), target);
     set_at_once(c);
     return c;
 }
@@ -113,7 +112,7 @@ void credentials_destroy(struct credentials *c)
     watched_file_finish(&c->token);
     identity_files_finish(&c->files);
     exec_plugin_unref(c->plugin);
-    oidc_destroy(c->oidc);
+    oidc_unref(c->oidc);
     credential_unref(c->current);
     tls_identity_unref(c->identity);
     secret_free(c->authorization);

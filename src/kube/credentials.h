@@ -16,7 +16,6 @@
 
 struct credentials;
 struct exec_plugins;
-struct transfers;
 
 /* Somebody who waits.  The struct is the caller's, zeroed before; one want may be used for
  * many calls. */
@@ -30,8 +29,7 @@ struct credentials_want {
 
 /* All borrowed for as long as the credentials live.  plugins: NULL where the target's user
  * has none. */
-struct credentials *credentials_create(struct loop *l, struct transfers *t,
-                                       const struct kube_target *target,
+struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
                                        struct exec_plugins *plugins);
 void credentials_destroy(struct credentials *c); /* NULL accepted; forgets who waits */
 

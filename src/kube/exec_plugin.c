@@ -28,7 +28,7 @@
 struct exec_plugins {
     struct loop *loop;
     struct exec_settings settings;
-    struct list_node plugins;
+    struct list_node plugins, providers;
     struct exec_plugin *on_terminal; /* has it, or NULL */
 };
 
@@ -113,12 +113,18 @@ struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_setti
     ps->loop = l;
     ps->settings = *s;
     list_init(&ps->plugins);
+    list_init(&ps->providers);
     return ps;
 }
 
 void exec_plugins_destroy(struct exec_plugins *ps)
 {
     free(ps);
+}
+
+struct list_node *exec_plugins_providers(struct exec_plugins *ps)
+{
+    return &ps->providers;
 }
 
 static char *add_part(char *key, const char *part)

@@ -7,7 +7,8 @@
  * foreground of one.
  *
  * Contexts whose plugins have the same command, arguments, environment and cluster
- * information share one: struct exec_plugins is the table, one per loop.
+ * information share one: struct exec_plugins is the table, one per loop.  It has the OIDC
+ * providers (kube/oidc.h), which are shared likewise, too.
  */
 #pragma once
 
@@ -24,6 +25,9 @@ struct exec_settings {
 
 struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_settings *s);
 void exec_plugins_destroy(struct exec_plugins *ps); /* after its plugins; NULL accepted */
+
+/* struct oidc; for kube/oidc.c. */
+struct list_node *exec_plugins_providers(struct exec_plugins *ps);
 
 /* Is what the kubeconfig says of a plugin complete, and (used) of a version that can be run?
  * ERR_CONFIG. */

@@ -33,9 +33,11 @@
 enum oidc_state { OIDC_IDLE, OIDC_DISCOVERY, OIDC_TOKEN };
 
 struct oidc {
+    unsigned refs;
+    struct list_node node;
     struct loop *loop;
-    struct transfers *transfers;
-    char *path, *user; /* where the tokens stand */
+    struct transfers *transfers; /* its own: clusters come and go */
+    char *path, *user;           /* where the tokens stand */
     char *issuer, *client_id, *client_secret;
     char *ca, *ca_file; /* PEM; its file */
     char *id, *refresh; /* tokens, or NULL */
@@ -124,16 +126,14 @@ static void use_id_token(struct oidc *o)
 static void on_step(struct task *t);
 static void on_lock(struct timer *t);
 
-struct oidc *oidc_create(struct loop *l, struct transfers *t,
-                         const struct kube_target *target)
+static struct oidc *create(struct loop *l, const struct kc_user *u)
 {
-    const struct kc_user *u = target->user;
     AUTO_FREE char *ca_data = config_of(u, "idp-certificate-authority-data");
     AUTO_FREE char *ca_file = config_of(u, "idp-certificate-authority");
     struct oidc *o = xcalloc(1, sizeof(*o));
 
     o->loop = l;
-    o->transfers = t;
+    o->transfers = transfers_create(l);
     o->path = xstrdup(u->entry.file);
     o->user = xstrdup(u->entry.name);
     o->issuer = config_of(u, "idp-issuer-url");
@@ -154,11 +154,43 @@ struct oidc *oidc_create(struct loop *l, struct transfers *t,
     return o;
 }
 
-void oidc_destroy(struct oidc *o)
+static bool is_same(const char *a, const char *b)
 {
-    if (!o)
+    return str_eq(str_of(a), str_of(b));
+}
+
+/* The tokens are not compared: they change. */
+static bool is_of(const struct oidc *o, const struct kc_user *u)
+{
+    const struct yaml_pairs *config = &u->auth_provider->config;
+
+    return is_same(o->path, u->entry.file) && is_same(o->user, u->entry.name) &&
+           is_same(o->issuer, kc_pair(config, "idp-issuer-url")) &&
+           is_same(o->client_id, kc_pair(config, "client-id")) &&
+           is_same(o->client_secret, kc_pair(config, "client-secret"));
+}
+
+struct oidc *oidc_get(struct loop *l, struct list_node *among,
+                      const struct kube_target *target)
+{
+    list_for_each (o, among, struct oidc, node)
+        if (is_of(o, target->user)) {
+            o->refs++;
+            return o;
+        }
+    struct oidc *made = create(l, target->user);
+    made->refs = 1;
+    list_append(among, &made->node);
+    return made;
+}
+
+void oidc_unref(struct oidc *o)
+{
+    if (!o || --o->refs)
         return;
+    list_remove(&o->node);
     transfer_close(o->transfer);
+    transfers_destroy(o->transfers);
     task_cancel(&o->step);
     timer_stop(&o->lock);
     renewal_finish(&o->renewal);

@@ -18,10 +18,12 @@ struct oidc;
  * kubectl does not support any more either, what to use instead. */
 MUST_CHECK enum err auth_provider_check(const struct kc_user *user, struct diag *why);
 
-/* Of the target's user, who was checked.  All borrowed. */
-struct oidc *oidc_create(struct loop *l, struct transfers *t,
-                         const struct kube_target *target);
-void oidc_destroy(struct oidc *o); /* NULL accepted */
+/* A reference to that of the target's user, who was checked.  Contexts with the same user
+ * of the same file share it, and so each refresh-token is used once.  `among`: all there
+ * are; borrowed. */
+struct oidc *oidc_get(struct loop *l, struct list_node *among,
+                      const struct kube_target *target);
+void oidc_unref(struct oidc *o); /* NULL accepted */
 
 /* See exec_plugin_want and its neighbours. */
 MUST_CHECK enum err oidc_want(struct oidc *o, struct credentials_want *w,

@@ -151,7 +151,7 @@ static void check_credentials(const struct kube_target *t)
         loop = loop_create();
         plugins = exec_plugins_create(loop, &(struct exec_settings){ 0 });
     }
-    struct credentials *c = credentials_create(loop, NULL, t, plugins);
+    struct credentials *c = credentials_create(loop, t, plugins);
     if (t->source == SOURCE_NONE) { /* else it would run programs */
         check_credential(c, t);
         check_credential(c, t);

@@ -275,6 +275,17 @@ def test_the_loop_runs_while_a_plugin_does(cluster, plugin, tmp_path, start_tunn
     assert waiting[0].status == 200 and plugin.runs == 1
 
 
+def test_a_request_that_waits_in_vain_is_told_for_what(cluster, plugin, tmp_path, start_tunnel):
+    plugin.token("playground", before="sleep 4")
+    path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
+    tunnel = start_tunnel("--wait", "1s", kubeconfig=path, ready=False)
+    answer = tunnel.get(HOST)
+    assert answer.status == 502 and answer.seconds < 3
+    assert "is still running" in answer.text
+    eventually(lambda: tunnel.get(HOST).status == 200, seconds=15)
+    assert plugin.runs == 1
+
+
 def test_nothing_is_left_of_a_plugin_at_the_end(cluster, plugin, tmp_path, start_tunnel):
     plugin.behave("trap '' TERM INT; while :; do sleep 1; done")
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())

@@ -199,6 +199,22 @@ def test_fifty_requests_that_meet_an_expired_id_token_cause_one_refresh(cluster,
     assert issuer.refreshes == 1
 
 
+def test_contexts_with_the_same_user_share_a_refresh(cluster, issuer, tmp_path, start_tunnel):
+    path = kubeconfig_for(cluster, tmp_path / "config", issuer.user())
+    config = json.loads(path.read_text())
+    config["contexts"].append({"name": "second", "context": {"cluster": "c", "user": "u"}})
+    path.write_text(json.dumps(config))
+    tunnel = start_tunnel("--context", "test", "--context", "second", kubeconfig=path)
+    answers = []
+    threads = [threading.Thread(target=lambda h=h: answers.append(tunnel.get(h).status))
+               for h in (HOST, "web.shop.second.localhost")]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    assert answers == [200, 200] and issuer.refreshes == 1
+
+
 def test_a_refresh_by_another_program_is_taken_over(cluster, issuer, tmp_path, start_tunnel):
     """kubectl in another window has used the refresh-token, which the provider takes once."""
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": issuer.sign(12)}))

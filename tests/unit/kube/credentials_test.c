@@ -75,7 +75,7 @@ static void token_is_a_bearer(void **state)
 {
     (void)state;
     target.token = (char *)"abc";
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer abc", NULL);
     assert_false(credentials_reject(credentials, first));
     assert_int_equal(expect_fields("Authorization: Bearer abc", NULL), first);
@@ -86,14 +86,14 @@ static void user_and_password_are_basic(void **state)
     (void)state;
     target.username = (char *)"Aladdin";
     target.password = (char *)"open sesame";
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     expect_fields("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", NULL);
 }
 
 static void user_without_anything_shows_nothing(void **state)
 {
     (void)state;
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields(NULL, NULL);
     assert_false(credentials_reject(credentials, first));
 }
@@ -110,7 +110,7 @@ static void impersonates_with_an_extra_without_a_name(void **state)
                      OK);
     target.user = kc_user_copy(kubeconfig_user(kc, "u"));
     kubeconfig_destroy(kc);
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     expect_fields("Impersonate-User: jane", "Impersonate-Extra-: x");
     kc_user_destroy(target.user);
 }
@@ -119,7 +119,7 @@ static void changed_token_file_is_another_generation(void **state)
 {
     (void)state;
     target.token_file = xstrdup(folder_put(&folder, "token", "one\n"));
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer one", NULL);
     folder_put(&folder, "token", "two\n");
     assert_int_equal(expect_fields("Authorization: Bearer one", NULL), first);
@@ -144,7 +144,7 @@ static void token_of_the_kubeconfig_serves_until_the_file_was_read(void **state)
     AUTO_FREE char *path = xasprintf("%s/later", folder.path);
     target.token = (char *)"zero";
     target.token_file = path;
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     uint64_t first = expect_fields("Authorization: Bearer zero", NULL);
     folder_put(&folder, "later", "one");
     assert_true(credentials_reject(credentials, first));
@@ -157,7 +157,7 @@ static void missing_token_file_is_named(void **state)
     struct credential *got = NULL;
     struct diag why;
     target.token_file = (char *)"/nowhere/token";
-    credentials = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
     assert_int_equal(credentials_get(credentials, &want, &got, &why), ERR_CREDENTIALS);
     assert_string_equal(why.text, "tokenFile /nowhere/token: it cannot be read");
 }
