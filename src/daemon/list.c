@@ -12,6 +12,7 @@
 
 #include "base/own.h"
 #include "catalog/objects.h"
+#include "catalog/zone.h"
 #include "cluster/clusters.h"
 #include "config/config.h"
 #include "daemon/asking.h"
@@ -30,7 +31,8 @@
 
 #define EXIT_FAILED 1
 #define LIST_MS 30000
-#define AT_ONCE 16 /* clusters */
+#define ZONE_MS 2000 /* where the cluster's domain is not a setting */
+#define AT_ONCE 16   /* clusters */
 #define HTTP_PORT 80
 #define PORTS_WIDTH                                                                      \
     40 /* in a pipe: the longest names are 253, ports could be thousands */
@@ -46,8 +48,10 @@ struct listing_of {
     struct api_call call;
     struct task on_answer;
     struct credentials_want want;
-    bool authenticated; /* it has credentials */
-    bool narrowed;      /* only its home namespace may be listed */
+    bool authenticated;       /* it has credentials */
+    bool narrowed;            /* only its home namespace may be listed */
+    struct zone_finder *zone; /* of names without a label, where it is no setting */
+    bool zone_known;          /* or it cannot be */
     bool done;
     enum err result;
     struct diag why;
@@ -61,6 +65,7 @@ struct listing {
     struct clusters *clusters;
     struct listing_of *sources;
     size_t count, begun, running;
+    char *found_zone; /* the domain of names without a label; NULL: the setting's */
     struct listed services;
 };
 
@@ -163,6 +168,40 @@ static void ask(struct listing_of *s, const char *ns)
     task_wake(&s->on_answer);
 }
 
+static void on_zone(void *owner, const char *zone)
+{
+    struct listing_of *s = owner;
+
+    s->zone_known = true;
+    if (zone) {
+        free(s->listing->found_zone);
+        s->listing->found_zone = xstrdup(zone);
+    }
+    task_wake(&s->on_answer);
+}
+
+/* Beside the list; the output waits for it. */
+static void find_zone(struct listing_of *s)
+{
+    if (!s->status.plain || config_is_set(s->listing->config, SETTING_cluster_domain))
+        s->zone_known = true;
+    else
+        s->zone =
+            zone_finder_create(loop_sched(s->listing->loop), s->api, ZONE_MS, on_zone, s);
+}
+
+/* The rows came before it. */
+static void apply_zone(struct listing *l)
+{
+    for (size_t i = 0; l->found_zone && i < l->services.count; i++) {
+        struct listed_service *row = &l->services.at[i];
+        if (!row->plain)
+            continue;
+        free(row->full);
+        row->full = url(l, xasprintf("%s.%s.svc.%s", row->name, row->ns, l->found_zone));
+    }
+}
+
 static enum err open_api(struct listing_of *s, struct diag *why)
 {
     struct listing *l = s->listing;
@@ -180,6 +219,7 @@ static enum err open_api(struct listing_of *s, struct diag *why)
 static void close_api(struct listing_of *s)
 {
     api_call_finish(&s->call);
+    zone_finder_destroy(TAKE(s->zone));
     credentials_leave(&s->want);
     api_destroy(TAKE(s->api));
     if (s->transfers)
@@ -236,10 +276,12 @@ static void authenticate(struct listing_of *s)
     if (e == ERR_AGAIN)
         return;
     s->authenticated = true;
-    if (e)
+    if (e) {
         conclude(s, e, &why);
-    else
-        ask(s, s->listing->config->namespace);
+        return;
+    }
+    ask(s, s->listing->config->namespace);
+    find_zone(s);
 }
 
 static void on_answer(struct task *t)
@@ -261,7 +303,8 @@ static void on_answer(struct task *t)
         ask(s, s->home);
         return;
     }
-    conclude(s, s->call.result, &s->call.error.why);
+    if (s->call.result || s->zone_known)
+        conclude(s, s->call.result, &s->call.error.why);
 }
 
 static enum err open_listing(struct listing *l, struct diag *why)
@@ -298,6 +341,7 @@ static void close_listing(struct listing *l)
     exec_plugins_destroy(l->plugins);
     clusters_destroy(l->clusters);
     listed_finish(&l->services);
+    free(l->found_zone);
     loop_destroy(l->loop);
 }
 
@@ -402,6 +446,7 @@ int daemon_list(const struct config *config, enum list_output output)
         if (l.running)
             loop_run(l.loop);
         failed = complain_of_sources(&l);
+        apply_zone(&l);
         if (failed < l.count)
             print_services(&l, output);
     }

@@ -423,6 +423,22 @@ def test_the_domain_is_found_in_the_config_map_of_the_dns_server(domain, where):
     assert "svc.corp.example" in tunnel.own("/").text
 
 
+def test_list_shows_names_of_the_found_domain(domain):
+    import subprocess
+    from tunnel_process import BINARY
+    playground, _ = domain()
+
+    def urls(*flags):
+        done = subprocess.run([BINARY, "list", "--kubeconfig", playground.kubeconfig, "-o", "json", *flags],
+                              capture_output=True, text=True, check=True)
+        assert done.stderr == ""
+        return {s["clusterURL"].split("/")[2].split(":")[0] for s in json.loads(done.stdout) if s["name"] == "app"}
+    assert urls() == {"app.names.svc.corp.example"}
+    assert urls("--cluster-domain", "k8s.example") == {"app.names.svc.k8s.example"}
+    playground.order("deny get configmaps")
+    assert urls() == {"app.names.svc.cluster.local"}
+
+
 def test_pages_of_the_found_domain_are_of_their_namespace(domain):
     _, tunnel = domain()
     tunnel.wait_for_log("cluster domain found")
