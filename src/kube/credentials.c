@@ -30,6 +30,7 @@ struct credentials {
     struct exec_plugin *plugin; /* one of them, or neither */
     struct oidc *oidc;
     uint64_t source_generation; /* of their secret that `current` was made of */
+    uint64_t source_refused;    /* of that which our API server did not accept, or 0 */
     struct secret pair;         /* certificate and key of that secret, if it has them */
     struct timer poll;          /* while a file is read for the first time */
 };
@@ -220,7 +221,8 @@ static enum err look_at_source(struct credentials *c, struct credentials_want *w
 {
     const struct secret *secret;
     uint64_t generation;
-    enum err e = c->plugin ? exec_plugin_want(c->plugin, w, &secret, &generation, why)
+    enum err e = c->plugin ? exec_plugin_want(c->plugin, c->source_refused, w, &secret,
+                                              &generation, why)
                            : oidc_want(c->oidc, w, &secret, &generation, why);
 
     if (e || generation == c->source_generation)
@@ -255,6 +257,7 @@ bool credentials_reject(struct credentials *c, uint64_t generation)
 {
     if (!c->current || generation != c->current->generation)
         return true;
+    c->source_refused = c->source_generation;
     if (c->plugin)
         exec_plugin_reject(c->plugin, c->source_generation);
     if (c->oidc)
@@ -282,7 +285,7 @@ struct tls_identity *credentials_identity(const struct credentials *c)
 
 bool credentials_are_missing(struct credentials *c, struct diag *why)
 {
-    return (c->plugin && exec_plugin_is_missing(c->plugin, why)) ||
+    return (c->plugin && exec_plugin_is_missing(c->plugin, c->source_refused, why)) ||
            (c->oidc && oidc_is_missing(c->oidc, why));
 }
 

@@ -417,9 +417,8 @@ static enum err wait_for_run(struct exec_plugin *p, struct credentials_want *w,
     return diag_set(why, ERR_AGAIN, "%s is still running", p->renewal.label);
 }
 
-enum err exec_plugin_want(struct exec_plugin *p, struct credentials_want *w,
-                          const struct secret **ret, uint64_t *ret_generation,
-                          struct diag *why)
+/* For somebody who has no secret that serves. */
+static enum err renew(struct exec_plugin *p, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&p->renewal, w->background);
 
@@ -431,8 +430,19 @@ enum err exec_plugin_want(struct exec_plugin *p, struct credentials_want *w,
     }
     if (state == RENEWAL_RUNS)
         return wait_for_run(p, w, why);
-    if (state == RENEWAL_PAUSED)
-        return diag_set(why, ERR_CREDENTIALS, "%s", p->renewal.why.text);
+    return state == RENEWAL_PAUSED
+               ? diag_set(why, ERR_CREDENTIALS, "%s", p->renewal.why.text)
+               : OK;
+}
+
+enum err exec_plugin_want(struct exec_plugin *p, uint64_t refused,
+                          struct credentials_want *w, const struct secret **ret,
+                          uint64_t *ret_generation, struct diag *why)
+{
+    enum err e = renewal_serves(&p->renewal, refused) ? OK : renew(p, w, why);
+
+    if (e)
+        return e;
     *ret = &p->renewal.secret;
     *ret_generation = p->renewal.generation;
     return OK;
@@ -443,11 +453,12 @@ void exec_plugin_reject(struct exec_plugin *p, uint64_t generation)
     renewal_reject(&p->renewal, generation);
 }
 
-bool exec_plugin_is_missing(const struct exec_plugin *p, struct diag *why)
+bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
+                            struct diag *why)
 {
     enum renewal_state state = renewal_look(&p->renewal, true);
 
-    if (state == RENEWAL_VALID)
+    if (state == RENEWAL_VALID || renewal_serves(&p->renewal, refused))
         return false;
     if (state == RENEWAL_RUNS || !p->renewal.why.text[0])
         diag_set(why, ERR_CREDENTIALS, "%s is still running", p->renewal.label);

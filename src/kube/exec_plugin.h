@@ -40,12 +40,15 @@ struct exec_plugin *exec_plugin_get(struct exec_plugins *ps,
 /* The last one stops a run under way; NULL accepted. */
 void exec_plugin_unref(struct exec_plugin *p);
 
-/* As credentials_get; *ret is borrowed until the next turn. */
-MUST_CHECK enum err exec_plugin_want(struct exec_plugin *p, struct credentials_want *w,
+/* As credentials_get; *ret is borrowed until the next turn.  refused: the generation that the
+ * caller's own API server has not accepted, or 0. */
+MUST_CHECK enum err exec_plugin_want(struct exec_plugin *p, uint64_t refused,
+                                     struct credentials_want *w,
                                      const struct secret **ret, uint64_t *ret_generation,
                                      struct diag *why);
 void exec_plugin_reject(struct exec_plugin *p, uint64_t generation);
 /* As credentials_are_missing. */
-bool exec_plugin_is_missing(const struct exec_plugin *p, struct diag *why);
+bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
+                            struct diag *why);
 /* Would a run now ask at the terminal? */
 bool exec_plugin_is_interactive(const struct exec_plugin *p);

@@ -38,10 +38,15 @@ static bool has_expired(const struct renewal *r)
     return r->wall_ms() >= r->secret.expires_at;
 }
 
+bool renewal_serves(const struct renewal *r, uint64_t refused)
+{
+    return r->generation && r->generation != refused &&
+           (!has_expired(r) || r->sched->now < r->used_until);
+}
+
 static bool is_valid(const struct renewal *r)
 {
-    return r->generation && !r->rejected &&
-           (!has_expired(r) || r->sched->now < r->used_until);
+    return !r->rejected && renewal_serves(r, 0);
 }
 
 enum renewal_state renewal_look(const struct renewal *r, bool background)

@@ -51,6 +51,9 @@ void renewal_init(struct renewal *r, struct sched *s, char *label); /* label tak
 void renewal_finish(struct renewal *r); /* forgets who waits */
 
 enum renewal_state renewal_look(const struct renewal *r, bool background);
+/* Several may share it, with different API servers.  Is there a secret for one whose own has
+ * not accepted that of generation `refused` (0: has accepted all)? */
+bool renewal_serves(const struct renewal *r, uint64_t refused);
 void renewal_wait(struct renewal *r, struct credentials_want *w);
 void renewal_wake(struct renewal *r); /* all who wait */
 

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <sys/stat.h>
+
 #include "base/log.h"
 #include "base/own.h"
 #include "folder.h"
@@ -162,6 +164,74 @@ static void missing_token_file_is_named(void **state)
     assert_string_equal(why.text, "tokenFile /nowhere/token: it cannot be read");
 }
 
+/* The user of a target with a plugin that prints the number of its run. */
+static struct kc_user *user_with_plugin(void)
+{
+    AUTO_FREE char *script = xasprintf(
+        "#!/bin/sh\necho >>%s/runs; n=$(wc -l <%s/runs)\n"
+        "echo "
+        "'{\"kind\":\"ExecCredential\",\"apiVersion\":\"client.authentication.k8s.io/"
+        "v1\",\"status\":{\"token\":\"'$n'\"}}'\n",
+        folder.path, folder.path);
+    const char *path = folder_put(&folder, "plugin", script);
+    AUTO_FREE char *text =
+        xasprintf("users: [{name: u, user: {exec: {command: %s, interactiveMode: Never, "
+                  "apiVersion: client.authentication.k8s.io/v1}}}]",
+                  path);
+    struct kubeconfig *kc = NULL;
+    struct diag why;
+    assert_int_equal(chmod(path, 0755), 0);
+    assert_int_equal(kubeconfig_parse(str_of(text), "f", &kc, &why), OK);
+    struct kc_user *user = kc_user_copy(kubeconfig_user(kc, "u"));
+    kubeconfig_destroy(kc);
+    return user;
+}
+
+static enum err get_in_time(struct credentials *c, struct credential **ret)
+{
+    enum err e = ERR_AGAIN;
+    struct diag why;
+
+    for (int i = 0; i < 200 && e == ERR_AGAIN; i++) {
+        e = credentials_get(c, &want, ret, &why);
+        if (e == ERR_AGAIN)
+            loop_run_once(loop, 50);
+    }
+    credentials_leave(&want);
+    return e;
+}
+
+/* Two clusters with one plugin: what one of them does not accept serves the other, also while
+ * there is a run or a pause because of it. */
+static void refusal_of_one_server_is_not_that_of_another(void **state)
+{
+    (void)state;
+    struct credential *got = NULL, *of_other = NULL;
+    struct diag why;
+    target.source = SOURCE_EXEC;
+    target.user = user_with_plugin();
+    credentials = credentials_create(loop, NULL, &target, plugins);
+    struct credentials *other = credentials_create(loop, NULL, &target, plugins);
+
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(get_in_time(credentials, &got), i < 2 ? OK : ERR_CREDENTIALS);
+        if (i == 2)
+            break; /* it pauses */
+        assert_int_equal(get_in_time(other, &of_other), OK);
+        credential_unref(TAKE(of_other));
+        assert_true(credentials_reject(credentials, got->generation));
+        credential_unref(TAKE(got));
+    }
+    assert_int_equal(credentials_get(other, &want, &of_other, &why), OK);
+    assert_string_equal(of_other->fields[0], "Authorization: Bearer 2");
+    assert_false(credentials_are_missing(other, &why));
+    assert_true(credentials_are_missing(credentials, &why));
+    credential_unref(of_other);
+    credentials_destroy(other);
+    credentials_destroy(TAKE(credentials));
+    kc_user_destroy(target.user);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -173,6 +243,7 @@ int main(void)
         TEST(changed_token_file_is_another_generation),
         TEST(token_of_the_kubeconfig_serves_until_the_file_was_read),
         TEST(missing_token_file_is_named),
+        TEST(refusal_of_one_server_is_not_that_of_another),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("kube/credentials", tests, NULL, NULL);

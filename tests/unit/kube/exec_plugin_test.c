@@ -103,7 +103,7 @@ static enum err want(struct exec_plugin *p, bool no_terminal, struct diag *why)
     struct credentials_want w = { .wake = &wake, .no_terminal = no_terminal };
     const struct secret *secret;
     uint64_t generation;
-    enum err e = exec_plugin_want(p, &w, &secret, &generation, why);
+    enum err e = exec_plugin_want(p, 0, &w, &secret, &generation, why);
 
     credentials_leave(&w);
     return e;
