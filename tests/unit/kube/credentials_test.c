@@ -210,8 +210,8 @@ static void refusal_of_one_server_is_not_that_of_another(void **state)
     struct diag why;
     target.source = SOURCE_EXEC;
     target.user = user_with_plugin();
-    credentials = credentials_create(loop, NULL, &target, plugins);
-    struct credentials *other = credentials_create(loop, NULL, &target, plugins);
+    credentials = credentials_create(loop, &target, plugins);
+    struct credentials *other = credentials_create(loop, &target, plugins);
 
     for (int i = 0; i < 3; i++) {
         assert_int_equal(get_in_time(credentials, &got), i < 2 ? OK : ERR_CREDENTIALS);
