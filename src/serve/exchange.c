@@ -234,7 +234,7 @@ static void lease(struct exchange *x)
                       x->attempts + 1 < DELIVERIES_MAX,
         .alone = !will_fit || head->upgrade,
         .small = is_small(c, head),
-        .same_ns = policy_is_of_neighbour(&rules, head, &x->target),
+        .same_ns = policy_stays_in_namespace(&rules, head, &x->target),
         .avoid = x->avoid,
         .pair = x->from->paired ? x->id.number : 0,
         .attempt = x->attempts,

@@ -91,12 +91,6 @@ static bool is_listed(const struct request *r, struct str page)
     return false;
 }
 
-static bool is_host_itself(const struct request *r, struct str host)
-{
-    return policy_is_loopback(host) ||
-           str_ieq(without_dot(host), without_dot(r->target->host));
-}
-
 /* `page`: an origin as browsers write it. */
 static bool is_own(const struct request *r, struct str page)
 {
@@ -106,7 +100,9 @@ static bool is_own(const struct request *r, struct str page)
         return true;
     if (!web_origin_parse(page, &o) || !web_origin_is_http(&o))
         return false;
-    return is_host_itself(r, o.host) || is_neighbour(r, o.host);
+    return policy_is_loopback(o.host) ||
+           str_ieq(without_dot(o.host), without_dot(r->target->host)) ||
+           is_neighbour(r, o.host);
 }
 
 /* The first Origin that is foreign, or any that is not, or NULL: there is none. */
@@ -338,18 +334,21 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
     return check_namespace(config, target->route.name.ns, why);
 }
 
-bool policy_is_of_neighbour(const struct rules *rules, const struct http1_head *head,
-                            const struct target *target)
+bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,
+                               const struct target *target)
 {
     const struct request r = { rules->config, rules->naming, head, target };
+    bool trusted = false;
 
     for (size_t i = 0; i < head->count; i++) {
         struct str page = head->fields[i].value;
         struct web_origin o;
-        if (head->fields[i].id != FIELD_ORIGIN || is_listed(&r, page))
+        if (head->fields[i].id != FIELD_ORIGIN)
             continue;
-        if (!web_origin_parse(page, &o) || !is_host_itself(&r, o.host))
+        trusted = is_listed(&r, page) ||
+                  (web_origin_parse(page, &o) && policy_is_loopback(o.host));
+        if (!trusted)
             return true;
     }
-    return false;
+    return !trusted && policy_is_browser(head);
 }

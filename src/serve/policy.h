@@ -14,10 +14,11 @@ bool policy_is_loopback(struct str host);
 /* May requests reach this namespace? */
 bool policy_opens(const struct config *config, struct str ns);
 
-/* The request is of a web page that is neither listed, nor on loopback, nor on the host that
- * it asks for: it is let in as of the same namespace, and reaches no other by it. */
-bool policy_is_of_neighbour(const struct rules *rules, const struct http1_head *head,
-                            const struct target *target);
+/* The request is a browser's, and of no page that is listed or on loopback: an ExternalName
+ * leads it to no other namespace.  Not even on the host that it asks for: whoever may write
+ * the Service has served a page under that name, and could read the answer with it. */
+bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,
+                               const struct target *target);
 
 /* Does the request come from a browser, by its fields? */
 bool policy_is_browser(const struct http1_head *head);

@@ -74,11 +74,10 @@ static enum err check_namespace(const struct external_rules *rules,
                         "services \"%s\" leads to %s, and namespace %.*s is closed",
                         s->name, s->external_name, STR_ARG(target->ns));
     if (same_ns && !str_eq(target->ns, str_of(s->ns)))
-        return diag_set(
-            why, ERR_CLOSED,
-            "services \"%s\" leads to %s, which web pages of namespace %s may "
-            "not use",
-            s->name, s->external_name, s->ns);
+        return diag_set(why, ERR_CLOSED,
+                        "services \"%s\" leads to %s, and a browser is led to no other "
+                        "namespace: open that one by its own name",
+                        s->name, s->external_name);
     return OK;
 }
 

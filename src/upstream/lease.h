@@ -38,7 +38,7 @@ struct want {
     const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
     unsigned attempt;             /* how often this request was tried before: from the
                                      third time on with a pause, for the news to arrive */
-    bool same_ns;  /* of a web page: an ExternalName is not followed elsewhere */
+    bool same_ns;  /* a browser's: an ExternalName is followed to no other namespace */
     uint64_t pair; /* a connection that was paired with this one of the client's is taken
                       first; 0: there is none */
     uint64_t wait_until; /* sched ms: no waiting for better times after this */

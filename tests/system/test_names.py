@@ -300,8 +300,20 @@ def test_web_pages_reach_no_other_namespace_by_an_external_name(start_both, exte
         return tunnel.get(f"{to}.names.localhost", "/", "-X", "POST", "-H", f"Origin: {origin}").status
     assert post("to-app", "http://app.names.localhost") == 200
     assert post("to-other", "http://app.names.localhost") == 403
-    assert post("to-other", "http://to-other.names.localhost") == 200
     assert post("to-other", "http://localhost:3000") == 200
+
+
+def test_a_page_reads_no_other_namespace_under_its_own_name(start_both, externals):
+    """Its Service was one with pods, and has become an ExternalName while the page is shown."""
+    _, tunnel = start_both("--manifest", str(externals))
+    same_origin, visit = "Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: navigate"
+    for fields in (("-H", "Origin: http://to-other.names.localhost", "-X", "POST"),
+                   ("-H", same_origin), ("-H", same_origin, "-H", visit, "-H", "Sec-Fetch-Dest: document"),
+                   ("-A", "Mozilla/5.0")):
+        answer = tunnel.get("to-other.names.localhost", "/", *fields)
+        assert answer.status == 403 and "open that one by its own name" in answer.text, (fields, answer)
+    assert tunnel.get("to-app.names.localhost", "/", "-H", same_origin).status == 200
+    assert tunnel.get("to-other.names.localhost").status == 200
 
 
 # --- aliases ---
