@@ -25,6 +25,8 @@ struct credential *credential_create(const struct kube_target *target,
     if (authorization)
         texts_add(&fields, xasprintf("Authorization: %s", authorization));
     impersonation_fields(target->user, &fields);
+    for (size_t i = 0; i < fields.count; i++)
+        c->length += strlen(fields.at[i]);
     texts_add(&fields, NULL);
     c->fields = fields.at;
     return c;

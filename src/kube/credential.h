@@ -9,11 +9,16 @@
 
 #include "kube/target.h"
 
+/* Longer ones are not sent: with the rest of a request they would not fit into the queue of a
+ * connection, and no server takes them. */
+#define CREDENTIAL_MAX (60u << 10)
+
 struct credential {
     unsigned refs;
     uint64_t generation;           /* rises from 1, per struct credentials */
     struct tls_identity *identity; /* for the connection; NULL: plain http */
     int64_t expires_at;            /* of the token, as far as it says; ms, wall clock */
+    size_t length;                 /* of all fields */
     /* "Authorization: Bearer ...", "Impersonate-User: ..."; NULL at the end */
     char **fields;
 };

@@ -241,6 +241,11 @@ enum err credentials_get(struct credentials *c, struct credentials_want *w,
 
     if (e)
         return e;
+    if (c->current->length > CREDENTIAL_MAX)
+        return diag_set(why, ERR_CREDENTIALS,
+                        "the credentials are too long for a request: %zu bytes of header "
+                        "fields",
+                        c->current->length);
     *ret = credential_ref(c->current);
     return OK;
 }

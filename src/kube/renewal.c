@@ -82,7 +82,7 @@ void renewal_begin(struct renewal *r)
 /* The pause after so many failures in a row; between three quarters and five quarters. */
 static uint64_t pause_ms(struct renewal *r, unsigned failures, uint64_t max_ms)
 {
-    uint64_t ms = failures < 8 ? (uint64_t)RENEWAL_PAUSE_MS << (failures - 1) : max_ms;
+    uint64_t ms = failures < 12 ? (uint64_t)RENEWAL_PAUSE_MS << (failures - 1) : max_ms;
 
     if (ms > max_ms)
         ms = max_ms;
@@ -92,11 +92,12 @@ static uint64_t pause_ms(struct renewal *r, unsigned failures, uint64_t max_ms)
 static void pause_after(struct renewal *r, unsigned failures)
 {
     uint64_t request_max =
-        r->patient ? RENEWAL_BACKGROUND_MAX_MS : RENEWAL_REQUEST_MAX_MS;
+        r->patient ? RENEWAL_PATIENT_REQUEST_MAX_MS : RENEWAL_REQUEST_MAX_MS;
+    uint64_t background_max =
+        r->patient ? RENEWAL_PATIENT_MAX_MS : RENEWAL_BACKGROUND_MAX_MS;
 
     r->request_after = r->sched->now + pause_ms(r, failures, request_max);
-    r->background_after =
-        r->sched->now + pause_ms(r, failures, RENEWAL_BACKGROUND_MAX_MS);
+    r->background_after = r->sched->now + pause_ms(r, failures, background_max);
     if (r->background_after < r->request_after)
         r->background_after = r->request_after;
 }

@@ -20,6 +20,9 @@
 #define RENEWAL_PAUSE_MS 1000
 #define RENEWAL_REQUEST_MAX_MS 5000
 #define RENEWAL_BACKGROUND_MAX_MS 60000
+/* Where a person is bothered each time. */
+#define RENEWAL_PATIENT_REQUEST_MAX_MS 60000
+#define RENEWAL_PATIENT_MAX_MS 600000
 
 struct renewal {
     struct sched *sched;

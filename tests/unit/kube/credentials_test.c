@@ -83,6 +83,21 @@ static void token_is_a_bearer(void **state)
     assert_int_equal(expect_fields("Authorization: Bearer abc", NULL), first);
 }
 
+/* A connection's queue would take a part of it, and the server wait for the rest. */
+static void token_that_fits_into_no_request_is_refused(void **state)
+{
+    (void)state;
+    struct credential *got = NULL;
+    struct diag why;
+    target.token = xmalloc(CREDENTIAL_MAX + 1);
+    memset(target.token, 'a', CREDENTIAL_MAX);
+    target.token[CREDENTIAL_MAX] = '\0';
+    credentials = credentials_create(loop, &target, plugins);
+    assert_int_equal(credentials_get(credentials, &want, &got, &why), ERR_CREDENTIALS);
+    assert_non_null(strstr(why.text, "too long for a request"));
+    free(target.token);
+}
+
 static void user_and_password_are_basic(void **state)
 {
     (void)state;
@@ -237,6 +252,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(token_is_a_bearer),
+        TEST(token_that_fits_into_no_request_is_refused),
         TEST(user_and_password_are_basic),
         TEST(user_without_anything_shows_nothing),
         TEST(impersonates_with_an_extra_without_a_name),

@@ -121,9 +121,10 @@ static void runs_that_bother_a_person_pause_longer(void **state)
 {
     (void)state;
     renewal.patient = true;
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 20; i++)
         fail_once();
     assert_in_range(pause(false), 45000, 75010);
+    assert_in_range(pause(true), 450000, 750010);
 }
 
 static void refused_secret_is_renewed_once_at_once_then_after_pauses(void **state)
