@@ -314,7 +314,9 @@ static void set_connection(struct running *r)
     CURL *curl = r->easy.curl;
 
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    curl_easy_setopt(curl, CURLOPT_PIPEWAIT, 1L);
+    /* Not for plain HTTP: what a server speaks is known by its first answer then, which may be
+     * that of a watch, and curl does not look again. */
+    curl_easy_setopt(curl, CURLOPT_PIPEWAIT, r->server_name ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPIDLE, PROBE_AFTER_S);

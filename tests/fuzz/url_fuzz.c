@@ -15,10 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 static void check_password(struct str host)
 {
     AUTO_FREE char *url = xasprintf("https://user:hunter2@%.*s", STR_ARG(host));
+    AUTO_FREE char *wanted = xasprintf("https://user:xxxxx@%.*s", STR_ARG(host));
     AUTO_FREE char *shown = url_redacted(str_of(url));
 
-    assert(!strstr(shown, "hunter2"));
-    assert(str_starts(str_of(shown), STR("https://user:xxxxx@")));
+    assert(str_eq(str_of(shown), str_of(wanted)));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

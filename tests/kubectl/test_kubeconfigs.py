@@ -13,6 +13,7 @@ differ, DIFFERENCES says why that is right; no other difference passes.
 SPDX-License-Identifier: MIT
 """
 import base64
+import json
 import re
 import shutil
 import string
@@ -96,7 +97,32 @@ def write_files(folder, root, inter, leaf):
     put("token-blanks", " \n playground \r\n\n")
     put("empty", " \n")
     put("broken", "{\n")
+    write_plugins(folder)
     put("other-user", "users: [{name: u, user: {token: wrong}}]\n")
+
+
+def write_plugins(folder):
+    """Exec plugins, as small as they can be."""
+    def put(name, *lines):
+        (folder / name).write_text("\n".join(["#!/bin/sh", *lines, ""]))
+        (folder / name).chmod(0o755)
+
+    def credential(status, version="v1"):
+        return json.dumps({"kind": "ExecCredential", "apiVersion": f"client.authentication.k8s.io/{version}",
+                           "status": status})
+
+    token = credential({"token": "playground"})
+    certificate = credential({"clientCertificateData": (folder / "client.pem").read_text(),
+                              "clientKeyData": (folder / "client.key").read_text()})
+    put("plugin", f"echo '{token}'")
+    put("plugin-beta", f"echo '{credential({'token': 'playground'}, 'v1beta1')}'")
+    put("plugin-env", f"""echo '{token}' | sed "s/playground/$PLUGIN_TOKEN/" """)
+    put("plugin-args", f"""[ "$2" = "b c" ] && echo '{token}' | sed "s/playground/$1/" """)
+    put("plugin-cluster", 'echo "$KUBERNETES_EXEC_INFO" | grep -q certificate-authority-data || exit 1',
+        f"echo '{token}'")
+    put("plugin-certificate", f"cat <<'END'\n{certificate}\nEND")
+    put("plugin-fails", "echo log in first >&2; exit 1")
+    put("plugin-text", "echo hello")
 
 
 class Places:
@@ -210,7 +236,8 @@ class Trial:
         return ("works" if good else "fails"), done.stdout + done.stderr
 
     def request(self):
-        tunnel = KubeTunnel("--wait", "500ms", *self.flags, folder=self.folder,
+        patience = "10s" if self.case.ours == "works" else "500ms"
+        tunnel = KubeTunnel("--wait", patience, *self.flags, folder=self.folder,
                             environment=self.env)
         try:
             tunnel.start(ready=False)
@@ -231,7 +258,7 @@ class Trial:
         for way in (self.list, self.request):
             ours, said = way()
             if ours != self.case.ours:
-                wrong.append(f"{way.__name__} {ours}, not {self.case.ours}: {said.strip()[-600:]}")
+                wrong.append(f"{way.__name__} {ours}, not {self.case.ours}: {said.strip()[-3000:]}")
             elif ours == "fails" and self.says not in said:
                 wrong.append(f"{way.__name__} does not say \"{self.says}\": {said.strip()[-600:]}")
             if "hunter2" in said:

@@ -111,6 +111,39 @@ static void brings_status_and_body(void **state)
     bench_close(&b);
 }
 
+/* A watch whose head comes late, and then nothing. */
+static void is_slow_to_watch(int fd, unsigned nth, void *owner)
+{
+    struct bench *b = owner;
+
+    if (nth > 0) {
+        says_hello(fd, nth, owner);
+        return;
+    }
+    http_request(fd, b->seen);
+    usleep(300000);
+    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_request(fd, b->seen);
+}
+
+/* curl would wait for the watch to tell whether it speaks HTTP/2, and not look again. */
+static void a_watch_over_plain_http_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, is_slow_to_watch);
+
+    struct transfer *watch = get(&b, 0, 0);
+    for (int turn = 0; turn < 4; turn++)
+        loop_run_once(b.loop, 25);
+    struct transfer *x = get(&b, 2000, 0);
+    wait_for(&b, &x->result);
+    assert_int_equal(x->result, OK);
+    transfer_close(x);
+    transfer_close(watch);
+    bench_close(&b);
+}
+
 static void posts_a_body_without_asking_first(void **state)
 {
     (void)state;
@@ -649,6 +682,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(brings_status_and_body),
+        cmocka_unit_test(a_watch_over_plain_http_holds_nothing_up),
         cmocka_unit_test(posts_a_body_without_asking_first),
         cmocka_unit_test(reads_retry_after),
         cmocka_unit_test(reads_retry_after_as_a_date),
