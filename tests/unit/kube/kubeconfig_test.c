@@ -326,7 +326,7 @@ static void reads_26000_contexts_by_hashing_their_names(void **state)
     AUTO_FREE char *text = large_file(26000);
     uint64_t best = UINT64_MAX;
 
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < (SLOW ? 1 : 5); i++) {
         uint64_t start = cpu_ms();
         struct kubeconfig *kc = kubeconfig_create();
         kubeconfig_merge(kc, parse(text, "f"));
