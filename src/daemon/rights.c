@@ -118,9 +118,11 @@ static void add_scopes(struct check *c, const struct config *config)
         c->scopes[c->scope_count++] = STR("");
         c->scopes[c->scope_count++] = str_of(api_target(c->asking.api)->ns);
     }
-    for (size_t i = 0; i < c->scope_count; i++)
+    for (size_t i = 0; i < c->scope_count; i++) {
         add_scope(c, config, c->scopes[i]);
-    c->per_scope = c->count / c->scope_count;
+        if (i == 0)
+            c->per_scope = c->count;
+    }
 }
 
 static const struct review *reviews_of(const struct check *c, size_t scope)

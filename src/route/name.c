@@ -171,7 +171,7 @@ static size_t split(struct str text, struct str *ret_labels, size_t max)
 
 static bool is_marked(struct str label)
 {
-    return label.at[0] == '_';
+    return str_starts(label, STR("_"));
 }
 
 static void service_name(struct name *n, struct str service, struct str ns)

@@ -231,6 +231,15 @@ def test_pods_that_are_not_ready_where_the_service_publishes_them(start_both, tm
         assert tunnel.get("strict.names.svc").status == 503, rights
 
 
+def test_a_deployment_has_a_port_of_its_own(start_both, objects):
+    from tunnel_process import curl, free_ports
+    number, named = free_ports(2)
+    _, tunnel = start_both("--manifest", str(objects), tunnel=(
+        "--expose", f"free.names.deploy:8080={number}", "--expose", f"free.names.deploy:http={named}"))
+    for port in (number, named):
+        assert curl(f"http://127.0.0.1:{port}/").pod == "free-1"
+
+
 # --- ExternalName ---
 
 ZONE = "names.svc.cluster.local"
@@ -284,6 +293,17 @@ def test_an_external_name_that_leads_nowhere_is_explained(led, name, words):
     assert answer.status in (404, 503) and answer.seconds < 2, answer
     for word in words:
         assert word in answer.text, answer
+
+
+def test_an_external_name_has_a_port_of_its_own(start_both, externals):
+    from tunnel_process import curl, free_ports
+    port, closed = free_ports(2)
+    _, tunnel = start_both("--manifest", str(externals), tunnel=(
+        "--expose", f"to-app.names:80={port}", "--expose", f"to-other.names:80={closed},raw",
+        "--deny-namespace", "other"))
+    assert curl(f"http://127.0.0.1:{port}/").pod in ("app-1", "app-2")
+    assert curl(f"http://127.0.0.1:{closed}/").status == 0, "a raw connection has no page: it is reset"
+    tunnel.wait_for_log("connection failed.*namespace other is closed")
 
 
 def test_an_external_name_into_a_closed_namespace(start_both, externals):

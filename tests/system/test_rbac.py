@@ -192,3 +192,19 @@ def test_the_namespaces_that_are_watched_are_those_of_the_role(tmp_path):
     config.write_text("namespaces: [shop, blog]\nnamespace: other\n")
     assert [r["metadata"]["namespace"] for r in documents("--config", config)] == ["shop", "blog"]
     assert [r["metadata"]["namespace"] for r in documents("--config", config, "-n", "one")] == ["one"]
+
+
+@pytest.mark.parametrize("version, carrier, verb, enough", (
+    ("1.34", "spdy", "get", True), ("1.34", "spdy", "create", False),
+    ("1.34", "websocket", "get", False), ("1.34", "websocket", "create", True),
+    ("1.35", "spdy", "get", True), ("1.35", "spdy", "create", False),
+    ("1.35", "websocket", "get", False), ("1.35", "websocket", "create", False)))
+def test_which_verb_on_portforward_each_transport_takes(start_both, version, carrier, verb, enough):
+    """Without one of the two that are printed; from 1.35 on a WebSocket takes both."""
+    playground, tunnel = start_both("--kubernetes", version, tunnel=("--carrier", carrier, "--wait", "0"))
+    playground.order(f"deny {verb} pods/portforward")
+    answer = tunnel.get("web.shop.svc")
+    assert answer.status == (200 if enough else 502), answer
+    if not enough:
+        role = yaml.safe_load(answer.text[answer.text.index("apiVersion:"):])
+        assert rules(role)[FORWARD] == ["get", "create"]
