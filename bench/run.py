@@ -17,6 +17,7 @@ import compare
 import idle
 import machine
 import measure
+import scale
 import table
 from contender import CONTENDERS, KUBE_TUNNEL
 from load import BINARY, LoadFailed
@@ -63,6 +64,8 @@ def read_arguments():
     parser.add_argument("--idle", action="store_true",
                         help="instead, count instructions per request with and without "
                              "10,000 idle WebSockets, under callgrind")
+    parser.add_argument("--scale", action="store_true",
+                        help="instead, measure a cluster of 10,000 services and 50,000 endpoints")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments
@@ -214,6 +217,15 @@ def report_idle(_arguments, effort, folder):
     print(f"## Idle WebSockets: {Playground.title}\n\n{idle.table_of(*counted)}\n")
 
 
+def report_scale(_arguments, effort, folder):
+    if why := Playground.missing():
+        sys.exit(f"script/bench: {why}")
+    rows = scale.measure(KUBE_TUNNEL, folder, effort, say)
+    sizes = [] if effort is measure.QUICK else list(scale.threshold(KUBE_TUNNEL, folder, say))
+    print(f"## Scale: {scale.SERVICES:,} services, {scale.ENDPOINTS:,} endpoints, playground\n\n"
+          f"{scale.table_of(rows, sizes)}\n")
+
+
 def is_away(kind):
     return issubclass(kind, Away)
 
@@ -292,9 +304,9 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    if arguments.caps or arguments.compare or arguments.idle:
-        action = (report_caps if arguments.caps else
-                  report_comparison if arguments.compare else report_idle)
+    if arguments.caps or arguments.compare or arguments.idle or arguments.scale:
+        action = (report_caps if arguments.caps else report_comparison if arguments.compare else
+                  report_scale if arguments.scale else report_idle)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             action(arguments, effort, Path(folder))
         return

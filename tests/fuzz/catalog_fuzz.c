@@ -20,7 +20,8 @@
 #include "base/own.h"
 #include "catalog/catalog.h"
 
-#define OPEN_MAX 16
+#define OPEN_MAX                                                                         \
+    256 /* two watches for each scope and each service that is watched by itself */
 #define QUESTIONS 4
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -50,7 +51,7 @@ struct transfer *transfer_open(struct transfers *t, const struct transfer_reques
         open_now[i] = s;
         return &s->transfer;
     }
-    abort(); /* four questions and two watches need no more */
+    abort(); /* no question needs more than four, and there are 17 scopes and 50 services */
 }
 
 void transfer_resume(struct transfer *x)

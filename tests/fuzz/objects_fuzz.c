@@ -42,6 +42,29 @@ static void build_and_destroy(struct service_spec *spec, const struct slice_list
     spec_unref(spec);
 }
 
+/* As slices, which serve a service that has no selector and one that has. */
+static void read_endpoints(const json_t *object)
+{
+    const struct service_port port = { .name = "", .number = 80, .tcp = true };
+    const struct service_spec loose = {
+        .ns = "shop", .name = "web", .selector = "a=b", .ports = &port, .port_count = 1
+    };
+    struct slice_list slices = { 0 };
+    struct pod_list none = { 0 };
+    struct diag why;
+    char *ns, *name;
+
+    if (endpoints_parse(object, &slices, &ns, &name, &why) != OK)
+        return;
+    assert(*name);
+    for (size_t i = 0; i < slices.count; i++)
+        assert(strcmp(slices.at[i]->service, name) == 0);
+    build_and_destroy(spec_pack(&loose), &slices, &none);
+    slice_list_finish(&slices);
+    free(ns);
+    free(name);
+}
+
 static void read_object(const json_t *object)
 {
     struct service_spec *spec = NULL;
@@ -53,6 +76,7 @@ static void read_object(const json_t *object)
 
     if (slice_parse(object, &slice, &why) == OK)
         slice_list_put(&slices, slice);
+    read_endpoints(object);
     if (pod_parse(object, &pod, &why) == OK)
         pod_list_add(&pods, pod);
     if (spec_parse(object, &spec, &why) == OK)
