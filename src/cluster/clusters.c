@@ -252,6 +252,11 @@ struct member *clusters_member(const struct clusters *cs, struct str label)
     return str_empty(label) ? cs->members[0] : map_get(&cs->by_label, label);
 }
 
+bool clusters_have_label(const struct clusters *cs, struct str label)
+{
+    return map_get(&cs->by_label, label) != NULL;
+}
+
 enum err clusters_find(struct clusters *cs, struct str label, struct cluster **ret,
                        struct diag *why)
 {

@@ -41,6 +41,8 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 
+bool clusters_have_label(const struct clusters *cs, struct str label);
+
 /* Would a request to this cluster make an exec plugin ask a person at the terminal?  *why: of
  * which one, or what it said last.  Connects nothing. */
 bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why);

@@ -221,7 +221,7 @@ static bool is_small(const struct config *c, const struct http1_head *head)
 static void lease(struct exchange *x)
 {
     const struct config *c = x->serve->config;
-    const struct rules rules = { c, x->serve->naming };
+    const struct rules rules = serve_rules(x->serve);
     const struct http1_head *head = &x->request;
     bool will_fit = head->framing == BODY_NONE ||
                     (head->framing == BODY_LENGTH && head->length <= c->replay_buffer);
@@ -286,7 +286,7 @@ static bool must_wait_for_zone(const struct exchange *x, enum err e)
 
 static enum exchange_state judge(struct exchange *x)
 {
-    const struct rules rules = { x->serve->config, x->serve->naming };
+    const struct rules rules = serve_rules(x->serve);
     struct refusal why;
 
     enum err e =

@@ -25,6 +25,7 @@ enum distance {
 struct request {
     const struct config *config;
     const struct naming *naming;
+    const struct rules *rules;
     const struct http1_head *head;
     const struct target *target;
 };
@@ -128,13 +129,15 @@ static bool has(const struct http1_head *head, enum http1_name id, struct str va
     return false;
 }
 
-/* The registrable domain of web.shop.localhost is shop.localhost, its namespace; that of
- * web.shop.svc.localhost is svc.localhost, that of web.shop.prod.localhost is prod.localhost,
- * a cluster, and that of full names the zone's. */
-static bool site_spans_namespaces(const struct name *name)
+/* The registrable domain of web.shop.localhost is shop.localhost, its namespace, unless a
+ * cluster has that label; that of web.shop.svc.localhost is svc.localhost, that of
+ * web.shop.prod.localhost is prod.localhost, a cluster, and that of full names the zone's. */
+static bool site_spans_namespaces(const struct rules *rules, const struct name *name)
 {
-    return name->kind != NAME_OWN && name->suffix != NAME_SUFFIX_NONE &&
-           (name->suffix != NAME_SUFFIX_LOCALHOST || !str_empty(name->cluster));
+    if (name->kind == NAME_OWN || name->suffix == NAME_SUFFIX_NONE)
+        return false;
+    return name->suffix != NAME_SUFFIX_LOCALHOST || !str_empty(name->cluster) ||
+           (rules->is_label && rules->is_label(rules->owner, name->ns));
 }
 
 /* On an exposed port the route does not come from Host. */
@@ -143,9 +146,9 @@ static bool host_spans_namespaces(const struct request *r)
     struct name name;
 
     if (!r->target->exposed)
-        return site_spans_namespaces(&r->target->route.name);
+        return site_spans_namespaces(r->rules, &r->target->route.name);
     naming_read(r->naming, r->target->host, &name, NULL);
-    return name.kind != NAME_INVALID && site_spans_namespaces(&name);
+    return name.kind != NAME_INVALID && site_spans_namespaces(r->rules, &name);
 }
 
 static enum distance distance_of(const struct request *r)
@@ -324,7 +327,7 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
                       const struct target *target, struct refusal *why)
 {
     const struct config *config = rules->config;
-    const struct request r = { config, rules->naming, head, target };
+    const struct request r = { config, rules->naming, rules, head, target };
 
     enum err e = check_host(&r, why);
     if (!e)
@@ -337,7 +340,7 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
 bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,
                                const struct target *target)
 {
-    const struct request r = { rules->config, rules->naming, head, target };
+    const struct request r = { rules->config, rules->naming, rules, head, target };
     bool trusted = false;
 
     for (size_t i = 0; i < head->count; i++) {

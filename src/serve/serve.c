@@ -172,6 +172,16 @@ void serve_accept_raw(struct serve *s, struct stream *client,
     raw_open(s, client, &from);
 }
 
+static bool is_label(const void *owner, struct str label)
+{
+    return clusters_have_label(owner, label);
+}
+
+struct rules serve_rules(const struct serve *s)
+{
+    return (struct rules){ s->config, s->naming, is_label, s->clusters };
+}
+
 /* Requests for a closed namespace are refused with a page before this: here every kind of
  * connection passes. */
 void serve_lease(struct serve *s, struct want *want, struct lease *lease,

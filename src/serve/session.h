@@ -46,6 +46,8 @@ void serve_lease(struct serve *s, struct want *want, struct lease *lease,
                  struct task *wake);
 /* Did it fail because its cluster was replaced while it waited?  Lease again. */
 bool serve_was_replaced(const struct lease *lease);
+/* By what its requests are read and judged. */
+struct rules serve_rules(const struct serve *s);
 /* upstream_return, and drops the reference. */
 void serve_return(struct lease *lease, enum fate fate);
 

@@ -19,6 +19,9 @@
 struct rules {
     const struct config *config;
     const struct naming *naming;
+    /* Is it the label of a cluster?  NULL: nothing is. */
+    bool (*is_label)(const void *owner, struct str label);
+    const void *owner;
 };
 
 struct target {

@@ -16,6 +16,12 @@ static struct http1_field room[32];
 static struct http1_head head = { .fields = room, .room = ARRAY_LEN(room) };
 static struct refusal why;
 
+static bool is_label(const void *owner, struct str label)
+{
+    (void)owner;
+    return str_eq(label, STR("prod"));
+}
+
 /* Through a proxy, so that short names are hosts as well. */
 static enum err check(const struct config *c, const char *method, const char *host,
                       const char *fields)
@@ -27,7 +33,7 @@ static enum err check(const struct config *c, const char *method, const char *ho
     const struct naming naming = { .zone = zone,
                                    .aliases = (struct alias **)(uintptr_t)list,
                                    .alias_count = ARRAY_LEN(list) };
-    const struct rules rules = { c, &naming };
+    const struct rules rules = { c, &naming, is_label, NULL };
     struct target target;
 
     for (size_t i = 0; i < ARRAY_LEN(list); i++)
@@ -237,6 +243,12 @@ static const struct {
     /* Whose site is the cluster. */
     { "web.shop.prod.localhost", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
     { "web.shop.svc.prod.k8s", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
+    { "web.prod.localhost", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
+    { "web.prod.localhost",
+      "Sec-Fetch-Site: same-site\r\nReferer: http://api.prod.localhost/\r\n", OK },
+    { "web.prod.localhost",
+      "Sec-Fetch-Site: same-site\r\nReferer: http://evil.other.prod.localhost/\r\n",
+      ERR_FORBIDDEN },
     { "web.shop.prod.localhost", "Sec-Fetch-Site: same-origin\r\n", OK },
     { LOCAL, "Sec-Fetch-Site: same-origin\r\n" FAR, ERR_FORBIDDEN },
     { LOCAL, FAR "Origin: https://evil.example\r\n", ERR_FORBIDDEN },
