@@ -221,9 +221,10 @@ static enum err look_at_source(struct credentials *c, struct credentials_want *w
 {
     const struct secret *secret;
     uint64_t generation;
-    enum err e = c->plugin ? exec_plugin_want(c->plugin, c->source_refused, w, &secret,
-                                              &generation, why)
-                           : oidc_want(c->oidc, w, &secret, &generation, why);
+    enum err e =
+        c->plugin
+            ? exec_plugin_want(c->plugin, c->source_refused, w, &secret, &generation, why)
+            : oidc_want(c->oidc, c->source_refused, w, &secret, &generation, why);
 
     if (e || generation == c->source_generation)
         return e;
@@ -291,7 +292,7 @@ struct tls_identity *credentials_identity(const struct credentials *c)
 bool credentials_are_missing(struct credentials *c, struct diag *why)
 {
     return (c->plugin && exec_plugin_is_missing(c->plugin, c->source_refused, why)) ||
-           (c->oidc && oidc_is_missing(c->oidc, why));
+           (c->oidc && oidc_is_missing(c->oidc, c->source_refused, why));
 }
 
 bool credentials_are_interactive(struct credentials *c)

@@ -451,8 +451,8 @@ static void on_step(struct task *t)
 
 /* ---- who wants it ---- */
 
-enum err oidc_want(struct oidc *o, struct credentials_want *w, const struct secret **ret,
-                   uint64_t *ret_generation, struct diag *why)
+/* For somebody who has no id-token that serves. */
+static enum err renew(struct oidc *o, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&o->renewal, w->background);
 
@@ -464,8 +464,18 @@ enum err oidc_want(struct oidc *o, struct credentials_want *w, const struct secr
         renewal_wait(&o->renewal, w);
         return diag_set(why, ERR_AGAIN, "%s has not answered yet", o->renewal.label);
     }
-    if (state == RENEWAL_PAUSED)
-        return diag_set(why, ERR_CREDENTIALS, "%s", o->renewal.why.text);
+    return state == RENEWAL_PAUSED
+               ? diag_set(why, ERR_CREDENTIALS, "%s", o->renewal.why.text)
+               : OK;
+}
+
+enum err oidc_want(struct oidc *o, uint64_t refused, struct credentials_want *w,
+                   const struct secret **ret, uint64_t *ret_generation, struct diag *why)
+{
+    enum err e = renewal_serves(&o->renewal, refused) ? OK : renew(o, w, why);
+
+    if (e)
+        return e;
     *ret = &o->renewal.secret;
     *ret_generation = o->renewal.generation;
     return OK;
@@ -482,11 +492,11 @@ void oidc_reject(struct oidc *o, uint64_t generation)
     renewal_reject(&o->renewal, generation);
 }
 
-bool oidc_is_missing(const struct oidc *o, struct diag *why)
+bool oidc_is_missing(const struct oidc *o, uint64_t refused, struct diag *why)
 {
     enum renewal_state state = renewal_look(&o->renewal, true);
 
-    if (state == RENEWAL_VALID)
+    if (state == RENEWAL_VALID || renewal_serves(&o->renewal, refused))
         return false;
     if (state == RENEWAL_RUNS || !o->renewal.why.text[0])
         diag_set(why, ERR_CREDENTIALS, "%s has not answered yet", o->renewal.label);

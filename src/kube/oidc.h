@@ -26,10 +26,10 @@ struct oidc *oidc_get(struct loop *l, struct list_node *among,
 void oidc_unref(struct oidc *o); /* NULL accepted */
 
 /* See exec_plugin_want and its neighbours. */
-MUST_CHECK enum err oidc_want(struct oidc *o, struct credentials_want *w,
-                              const struct secret **ret, uint64_t *ret_generation,
-                              struct diag *why);
+MUST_CHECK enum err oidc_want(struct oidc *o, uint64_t refused,
+                              struct credentials_want *w, const struct secret **ret,
+                              uint64_t *ret_generation, struct diag *why);
 /* The kubeconfig was written: take over an id-token that is new in it. */
 void oidc_on_kubeconfig(struct oidc *o);
 void oidc_reject(struct oidc *o, uint64_t generation);
-bool oidc_is_missing(const struct oidc *o, struct diag *why);
+bool oidc_is_missing(const struct oidc *o, uint64_t refused, struct diag *why);
