@@ -9,6 +9,7 @@ void naming_init(struct naming *n, const char *zone)
 {
     *n = (struct naming){ .zone = xstrdup(zone) };
     list_init(&n->waiting);
+    map_init(&n->by_name);
 }
 
 static void alias_free(struct alias *a)
@@ -29,6 +30,7 @@ void naming_finish(struct naming *n)
     for (size_t i = 0; i < n->alias_count; i++)
         alias_free(n->aliases[i]);
     free(n->aliases);
+    map_finish(&n->by_name);
     free(n->zone);
     free(n->found_zone);
     *n = (struct naming){ 0 };
@@ -103,24 +105,31 @@ static struct str without_dot(struct str host)
     return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
 }
 
-static const struct alias *find_exactly(const struct naming *n, struct str name)
+/* False: it is too long for a name. */
+static bool fold(struct str host, char ret[static NAME_ROOM], struct str *ret_folded)
 {
-    for (size_t i = 0; i < n->alias_count; i++)
-        if (str_ieq(str_of(n->aliases[i]->name), name))
-            return n->aliases[i];
-    return NULL;
+    host = without_dot(host);
+    if (host.len >= NAME_ROOM)
+        return false;
+    for (size_t i = 0; i < host.len; i++) {
+        char c = host.at[i];
+        ret[i] = c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
+    }
+    *ret_folded = (struct str){ ret, host.len };
+    return true;
 }
 
 static const struct alias *find(const struct naming *n, struct str host)
 {
     const struct str tail = STR(LOCALHOST);
+    char room[NAME_ROOM];
+    struct str name;
 
-    if (!n->alias_count)
+    if (!n->alias_count || !fold(host, room, &name))
         return NULL;
-    host = without_dot(host);
-    const struct alias *a = find_exactly(n, host);
-    if (!a && host.len > tail.len && str_iends(host, tail))
-        a = find_exactly(n, str_first(host, host.len - tail.len));
+    const struct alias *a = map_get(&n->by_name, name);
+    if (!a && name.len > tail.len && str_ends(name, tail))
+        a = map_get(&n->by_name, str_first(name, name.len - tail.len));
     return a;
 }
 
@@ -207,9 +216,15 @@ enum err naming_add_alias(struct naming *n, struct str name, struct str target,
     if (fault)
         return diag_set(why, ERR_CONFIG, "alias %.*s=%.*s: %s", STR_ARG(name),
                         STR_ARG(target), fault);
-    a->name = str_dup(name);
+    char room[NAME_ROOM];
+    struct str folded = name;
+    if (!fold(name, room, &folded))
+        return diag_set(why, ERR_CONFIG, "alias %.*s: longer than 253 bytes",
+                        STR_ARG(name));
+    a->name = str_dup(folded);
     a->port = (uint16_t)number;
     n->aliases = xrealloc(n->aliases, (n->alias_count + 1) * sizeof(struct alias *));
+    map_set(&n->by_name, folded, a);
     n->aliases[n->alias_count++] = TAKE(a);
     return OK;
 }

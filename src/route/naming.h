@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/list.h"
+#include "base/map.h"
 #include "base/sched.h"
 #include "route/name.h"
 
@@ -20,8 +21,9 @@ struct naming {
     char *found_zone; /* the cluster's own, accepted beside it; or NULL */
     bool looking;     /* it is being looked for: naming_may_be_found waits for that */
     struct list_node waiting; /* struct naming_want */
-    struct alias **aliases;
+    struct alias **aliases;   /* in the order in which they were added */
     size_t alias_count;
+    struct map by_name; /* the same */
 };
 
 /* Somebody who waits for the domain; zeroed before. */

@@ -26,18 +26,16 @@ static bool is_label(const void *owner, struct str label)
 static enum err check(const struct config *c, const char *method, const char *host,
                       const char *fields)
 {
-    static char zone[] = "cluster.local";
-    static char local_alias[] = "front", public_alias[] = "front.example";
-    static struct alias aliases[] = { { .name = local_alias }, { .name = public_alias } };
-    static struct alias *const list[] = { &aliases[0], &aliases[1] };
-    const struct naming naming = { .zone = zone,
-                                   .aliases = (struct alias **)(uintptr_t)list,
-                                   .alias_count = ARRAY_LEN(list) };
+    static const char *const aliases[] = { "front", "front.example.com" };
+    AUTO(naming_finish) struct naming naming;
     const struct rules rules = { c, &naming, is_label, NULL };
     struct target target;
 
-    for (size_t i = 0; i < ARRAY_LEN(list); i++)
-        name_parse(STR(FULL), STR("cluster.local"), &aliases[i].target);
+    naming_init(&naming, "cluster.local");
+    for (size_t i = 0; i < ARRAY_LEN(aliases); i++)
+        assert_int_equal(naming_add_alias(&naming, str_of(aliases[i]), STR(FULL),
+                                          (struct str){ 0 }, NULL),
+                         OK);
     AUTO_FREE char *text = xasprintf("%s http://%s/ HTTP/1.1\r\nHost: %s\r\n%s\r\n",
                                      method, host, host, fields);
 
@@ -95,10 +93,10 @@ static const struct {
     { "http://api.shop", true }, /* anybody can own that name */
     /* Aliases of a service of the same namespace. */
     { "http://front.localhost:8080", false },
-    { "http://front.example.localhost", false },
+    { "http://front.example.com.localhost", false },
     { "http://front", true },
-    { "http://front.example", true },
-    { "https://front.example", true },
+    { "http://front.example.com", true },
+    { "https://front.example.com", true },
     /* Schemes that are not the web's. */
     { "evil://localhost", true },
     { "evil://" FULL, true },
