@@ -362,7 +362,7 @@ enum err kube_target_load(const char *kubeconfig, const char *context, const cha
     kubeconfig_log_warnings(kc);
     if (!context && !kc->current && service_account_present())
         return service_account_load(SERVICE_ACCOUNT_ROOT, ns, ret, why);
-    if (kubeconfig || !kubeconfig_empty(kc))
+    if (kubeconfig || !kubeconfig_empty(kc) || service_account_present())
         return kube_target_from(kc, context, ns, ret, why);
     return diag_set(
         why, ERR_NOT_FOUND,

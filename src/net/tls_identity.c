@@ -369,10 +369,15 @@ bool tls_explain_alert(const struct tls_identity *i, const char *said, struct di
         diag_set(why, ERR_TLS,
                  "it does not speak TLS but perhaps plain HTTP (http:// instead of "
                  "https://)");
+    else if (strstr(said, "alert no application protocol"))
+        diag_set(why, ERR_TLS,
+                 "it does not speak HTTP/1.1, which tunnels need: HTTP/2 has no Upgrade");
     else if (alert && i && i->chain)
         diag_set(why, ERR_TLS, "it did not accept your client certificate (%s)", alert);
     else if (alert)
         diag_set(why, ERR_TLS, "it wants a client certificate, and there is none (%s)",
                  alert);
-    return speaks_no_tls(said) || alert;
+    else
+        return false;
+    return true;
 }

@@ -253,15 +253,19 @@ def test_gateway_that_wants_a_login(start_tunnel, changed, gateway, path, says):
 
 
 @needs("nghttpx")
-def test_gateway_that_speaks_http_2_only_serves_rest(start_program, changed, playground, authority):
-    """It chooses h2 or nothing; `list` needs no more."""
+def test_gateway_that_speaks_http_2_only_serves_rest(start_program, start_tunnel, changed, playground, authority):
+    """It chooses h2 or nothing; `list` needs no more. A tunnel does, and its request ends."""
     port, = free_ports(1)
     certificate, key = authority.issue("h2-only")
     start_program(port, "nghttpx", "--conf=/dev/null", f"--frontend=127.0.0.1,{port}", "--npn-list=h2",
                   f"--backend=127.0.0.1,{playground.port};;tls;proto=http/1.1", "--insecure", key, certificate)
     ca = base64.b64encode(authority.path.read_bytes()).decode()
-    done = list_services(changed(server=f"https://127.0.0.1:{port}", certificate_authority_data=ca))
+    kubeconfig = changed(server=f"https://127.0.0.1:{port}", certificate_authority_data=ca)
+    done = list_services(kubeconfig)
     assert done.returncode == 0 and "web.shop" in done.stdout, done.stderr
+    tunnel = start_tunnel("--wait", "300ms", kubeconfig=kubeconfig, ready=False)
+    answer = tunnel.get("web.shop.localhost")
+    assert answer.status == 502, answer
 
 
 # Addresses

@@ -341,6 +341,47 @@ static void uses_the_service_account_of_its_pod(void **state)
     folder_destroy(&f);
 }
 
+/* Its files are not here, so what is wrong is said of the service account. */
+static void uses_the_service_account_where_the_kubeconfig_is_empty(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *context;
+        bool in_pod;
+        const char *says;
+    } cases[] = {
+        { "", NULL, true, "service account: " },
+        { "# nothing\n", NULL, true, "service account: " },
+        { "clusters: [{name: c}]\n", NULL, true, "service account: " },
+        { "", "dev", true, "no context \"dev\"" },
+        { "current-context: dev\n", NULL, true, "no context \"dev\"" },
+        { "", NULL, false, "it has no contexts" },
+    };
+    struct folder f;
+    folder_create(&f);
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct kube_target *t = NULL;
+        struct diag why = { "" };
+        forget_environment();
+        if (cases[i].in_pod) {
+            setenv("KUBERNETES_SERVICE_HOST", "127.0.0.1", 1);
+            setenv("KUBERNETES_SERVICE_PORT", "1", 1);
+        }
+        const char *path = folder_put(&f, "config", cases[i].text);
+        assert_int_not_equal(kube_target_load(path, cases[i].context, NULL, &t, &why),
+                             OK);
+        assert_says(why.text, cases[i].says);
+        setenv("KUBECONFIG", path, 1);
+        if (kube_target_load(NULL, cases[i].context, NULL, &t, &why) == OK)
+            fail_msg("case %zu", i);
+        if (cases[i].in_pod)
+            assert_says(why.text, cases[i].says);
+    }
+    forget_environment();
+    folder_destroy(&f);
+}
+
 static void takes_server_urls_apart(void **state)
 {
     (void)state;
@@ -399,6 +440,7 @@ int main(void)
         cmocka_unit_test(chooses_context_and_namespace),
         cmocka_unit_test(looks_for_files_in_order),
         cmocka_unit_test(uses_the_service_account_of_its_pod),
+        cmocka_unit_test(uses_the_service_account_where_the_kubeconfig_is_empty),
         cmocka_unit_test(takes_server_urls_apart),
     };
     forget_environment();

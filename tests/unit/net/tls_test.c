@@ -225,7 +225,7 @@ static void protocols_must_agree(void **state)
     disconnect_pair();
     with((struct setup){ .days = 1, .server_alpn = "h2", .client_alpn = "http/1.1" },
          "api.test");
-    expect_refused("protocol");
+    expect_refused("it does not speak HTTP/1.1, which tunnels need");
     disconnect_pair();
     with((struct setup){ .days = 1, .client_alpn = "http/1.1" }, "api.test");
     assert_true(tls_ready(client)); /* a server that knows no ALPN */
