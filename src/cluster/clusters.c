@@ -30,15 +30,22 @@ static bool may_have_label(const struct clusters *cs, const char *label)
            !map_get(&cs->by_label, str_of(label));
 }
 
-/* The first of LABEL, LABEL-2, LABEL-3, ... that is free. */
-static void choose_label(const struct clusters *cs, struct member *m)
+/* The first of LABEL, LABEL-2, LABEL-3, ... that is free; numbers that were tried once are not
+ * tried again, as none becomes free. */
+static void choose_label(struct clusters *cs, struct member *m)
 {
     char wanted[LABEL_ROOM];
 
     label_of_context(str_of(m->name), wanted);
     memcpy(m->label, wanted, sizeof(wanted));
-    for (unsigned n = 2; !may_have_label(cs, m->label); n++)
-        label_with_number(wanted, n, m->label);
+    if (!may_have_label(cs, m->label)) {
+        uintptr_t n = (uintptr_t)map_get(&cs->numbers, str_of(wanted));
+        n = n ? n : 1;
+        do
+            label_with_number(wanted, (unsigned)++n, m->label);
+        while (!may_have_label(cs, m->label));
+        map_set(&cs->numbers, str_of(wanted), (void *)n);
+    }
     if (strcmp(m->label, wanted) != 0)
         log_warn(NO_ID, "a context has another label than its name: that one is taken",
                  LOG_S("context", m->name), LOG_S("wanted", wanted),
@@ -200,6 +207,7 @@ enum err clusters_create(struct loop *loop, const struct cluster_settings *setti
     cs->choice = *choice;
     map_init(&cs->by_name);
     map_init(&cs->by_label);
+    map_init(&cs->numbers);
     list_init(&cs->retired);
     task_init(&cs->on_ended, cs->sched, RANK_WORK, on_ended);
     reload_init(cs);
@@ -227,6 +235,7 @@ void clusters_destroy(struct clusters *cs)
     free(cs->members);
     map_finish(&cs->by_name);
     map_finish(&cs->by_label);
+    map_finish(&cs->numbers);
     kubeconfig_destroy(cs->kubeconfig);
     free(cs);
 }

@@ -18,6 +18,8 @@
  * The current context is the one of the start: another terminal's "kubectl config
  * use-context" does not move the names that programs here are using (decision 098).
  */
+#include <assert.h>
+
 #define LOG_MODULE LOG_CLUSTER
 #include "base/log.h"
 #include "base/own.h"
@@ -153,6 +155,7 @@ static void on_file(struct task *t)
         keep_old(cs, e, &why);
         return;
     }
+    assert(fresh);
     cs->unreadable = (struct diag){ "" };
     log_debug(NO_ID, "the kubeconfig was read again");
     kubeconfig_destroy(cs->kubeconfig);

@@ -34,6 +34,7 @@ struct clusters {
     struct member **members;       /* the first owns plain names */
     size_t count;
     struct map by_name, by_label;
+    struct map numbers; /* the last that a label got, as uintptr_t */
     uint64_t last_tunnel_id;
 
     struct list_node retired; /* clusters that drain */

@@ -320,6 +320,22 @@ def test_200_contexts_cost_nothing_until_they_are_used(start_cluster, start_tunn
     assert rss["many"] - rss["alone"] < 2048
 
 
+@pytest.mark.skipif(SANITIZED, reason="figures")
+def test_20000_contexts_with_one_label_start_within_seconds(start_cluster, start_tunnel, tmp_path):
+    config = Kubeconfig(tmp_path / "many", current="one", one=start_cluster("one"))
+    for i in range(20000):
+        config.add(f"arn:aws:eks:eu-west-1:{i}:cluster/prod", server="https://127.0.0.1:1")
+    config.write()
+    begun = time.monotonic()
+    tunnel = start_tunnel("--context", "all", kubeconfig=config.path)
+    took, rss = time.monotonic() - begun, rss_kib(tunnel)
+    print(f"{took:.2f} s, {rss} KiB")
+    assert took < 5 and rss < 100 << 10
+    assert tunnel.get("web.shop.prod-20000.localhost").status == 502
+    assert tunnel.get("web.shop.prod-20001.localhost").status == 404
+    assert said(tunnel.get("web.shop.localhost")) == "one"
+
+
 # failures
 
 

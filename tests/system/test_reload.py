@@ -2,20 +2,23 @@
 
 SPDX-License-Identifier: MIT
 """
+import datetime
 import os
+import re
 import shutil
-import socket
 import threading
 import time
 
 import pytest
 
+from conftest import SANITIZED
 from http_client import Client
 from kubeconfigs import Kubeconfig
 from test_contexts import said, start_cluster  # noqa: F401 (a fixture)
 from tunnel_process import KubeTunnel, eventually
 
 WITHIN = 1.0  # seconds that a change may take to be in effect
+LATEST = 10 if SANITIZED else 4  # the same with the question, on a busy machine
 
 
 @pytest.fixture
@@ -29,10 +32,13 @@ def one_and_two(start_cluster, tmp_path):  # noqa: F811
 
 
 def now_says(tunnel, name, host="web.shop.localhost"):
-    begun = time.monotonic()
-    eventually(lambda: said(tunnel.get(host)) == name, WITHIN + 1, pause=0.02)
-    took = time.monotonic() - begun
-    assert took < WITHIN + 0.5, took  # the question itself takes some of it
+    """The next requests reach that cluster; by the log that was so within a second."""
+    changed = time.time()
+    eventually(lambda: said(tunnel.get(host)) == name, 10, pause=0.02)
+    line = re.findall(r"(\S+)Z INFO  cluster a context has (?:another server|other credentials|another namespace)",
+                      tunnel.log())[-1]
+    took = datetime.datetime.fromisoformat(line + "+00:00").timestamp() - changed
+    assert SANITIZED or took < WITHIN, took
 
 
 # ways to change it
@@ -119,10 +125,10 @@ def test_each_file_of_the_list_counts_also_one_that_appears_later(one_and_two, t
     assert tunnel.get("web.shop.other.localhost").status == 404
     late.path.parent.mkdir(parents=True)
     late.write()
-    eventually(lambda: said(tunnel.get("web.shop.other.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.other.localhost")) == "two", LATEST)
     third = Kubeconfig(last).add("third", config.two)
     third.write()
-    eventually(lambda: said(tunnel.get("web.shop.third.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.third.localhost")) == "two", LATEST)
     tunnel.stop()
 
 
@@ -134,13 +140,13 @@ def test_contexts_come_and_go(one_and_two, start_tunnel):
     tunnel = start_tunnel("--context", "all", kubeconfig=config.path)
     assert tunnel.get("web.shop.new.localhost").status == 404
     config.add("new", config.two).write()
-    eventually(lambda: said(tunnel.get("web.shop.new.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.new.localhost")) == "two", LATEST)
     config.remove("new").write()
-    eventually(lambda: tunnel.get("web.shop.new.localhost").status == 404, WITHIN + 1)
+    eventually(lambda: tunnel.get("web.shop.new.localhost").status == 404, LATEST)
     assert 'context "new" is no longer in the kubeconfig' in tunnel.get("web.shop.new.localhost").text
     assert "new: it is no longer in the kubeconfig" in tunnel.own("/readyz").text
     config.add("new", config.two).write()
-    eventually(lambda: said(tunnel.get("web.shop.new.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.new.localhost")) == "two", LATEST)
     assert said(tunnel.get("web.shop.localhost")) == "one"
 
 
@@ -151,7 +157,7 @@ def test_a_label_stays_with_its_context(one_and_two, start_tunnel):
     tunnel = start_tunnel("--context", "all", kubeconfig=config.path)
     assert said(tunnel.get("web.shop.prod.localhost")) == "one"
     config.remove("arn:aws:eks:a:1:cluster/prod").add("prod", config.two).write()
-    eventually(lambda: said(tunnel.get("web.shop.prod-2.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.prod-2.localhost")) == "two", LATEST)
     assert tunnel.get("web.shop.prod.localhost").status == 404
 
 
@@ -179,10 +185,10 @@ def test_a_removed_only_context_is_said_and_comes_back(one_and_two, start_tunnel
     tunnel = start_tunnel(kubeconfig=config.path)
     assert said(tunnel.get("web.shop.localhost")) == "one"
     config.remove("ctx").add("unrelated", server="https://127.0.0.1:1").write()
-    eventually(lambda: tunnel.get("web.shop.localhost").status == 404, WITHIN + 1)
+    eventually(lambda: tunnel.get("web.shop.localhost").status == 404, LATEST)
     assert tunnel.own("/readyz").status == 503
     config.add("ctx", config.two).write()
-    eventually(lambda: said(tunnel.get("web.shop.localhost")) == "two", WITHIN + 1)
+    eventually(lambda: said(tunnel.get("web.shop.localhost")) == "two", LATEST)
     eventually(lambda: tunnel.own("/readyz").status == 200)
 
 
@@ -193,7 +199,7 @@ def test_changed_credentials_take_effect_within_a_second(start_playground, start
     tunnel = start_tunnel("--wait", "0", kubeconfig=config.path, ready=False)
     assert tunnel.get("web.shop.localhost").status == 502
     config.add("ctx", playground, token="second").write()
-    eventually(lambda: tunnel.get("web.shop.localhost").status == 200, WITHIN + 1)
+    eventually(lambda: tunnel.get("web.shop.localhost").status == 200, LATEST)
     config.add("ctx", playground, token="third").write()
     eventually(lambda: tunnel.get("web.shop.localhost").status == 502, 15)
 
@@ -212,7 +218,7 @@ def test_requests_that_wait_for_the_old_server_are_served_by_the_new_one(one_and
     config.add("ctx", config.two).write()
     for thread in waiting:
         thread.join(20)
-    assert time.monotonic() - changed < WITHIN + 1
+    assert time.monotonic() - changed < LATEST
     assert [said(answer) for answer in answers] == ["two"] * 5
 
 
