@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 import json
+import re
 
 import pytest
 
@@ -285,6 +286,7 @@ def test_external_names_that_lead_to_a_service_are_followed(led):
     ("to-local", ("app.names.localhost, which is no full name",)),
     ("to-itself", ("names/to-itself leads back to names/to-itself", "a loop")),
     ("round-1", ("names/round-1 leads back to names/round-1", "a loop")),
+    ("long-2", ("names/long-2 leads through more than 8 ExternalNames",)),
     ("long-0", ("names/long-0 leads through more than 8 ExternalNames",)),
     ("to-nothing", ("to-nothing is an ExternalName for nope.names.svc.cluster.local", '"nope" not found')),
 ))
@@ -334,6 +336,33 @@ def test_a_page_reads_no_other_namespace_under_its_own_name(start_both, external
         assert answer.status == 403 and "open that one by its own name" in answer.text, (fields, answer)
     assert tunnel.get("to-app.names.localhost", "/", "-H", same_origin).status == 200
     assert tunnel.get("to-other.names.localhost").status == 200
+
+
+# --- what the documents promise ---
+
+def documented():
+    """The names of README's tables and of the manual, but for the alias."""
+    from tunnel_process import ROOT
+    manual = (ROOT / "docs/kube-tunnel.1").read_text().split(".Sh NAMES")[1].split(".Sh CONTEXTS")[0]
+    readme = (ROOT / "README.md").read_text().split("## Names")[1].split("## Doors")[0]
+    found = re.findall(r"^\.It Li (\S+)$", manual, re.M) + re.findall(r"^\| `([^`]*\.[^`]*)` ", readme, re.M)
+    return sorted(set(name for name in found if "shop`" not in name))
+
+
+@pytest.mark.parametrize("name", documented())
+def test_every_name_of_the_documents_is_one(tunnel, name):
+    """It leads to something, or to a pod or address that the playground has not: never "Invalid host"."""
+    from tunnel_process import curl
+    forms = [name]
+    if name.endswith(".cluster.local"):
+        forms += [name.removesuffix(".cluster.local"), name.replace(".cluster.local", ".localhost"), name + "."]
+    for form in forms:
+        answer = curl("-x", f"http://127.0.0.1:{tunnel.port}", f"http://{form}/")
+        assert answer.status not in (0, 400) and "This is kube-tunnel" not in answer.text, (form, answer)
+
+
+def test_the_documents_have_the_same_names():
+    assert len(documented()) >= 8, documented()
 
 
 # --- aliases ---

@@ -117,6 +117,22 @@ static void a_target_may_have_any_form(void **state)
     }
 }
 
+static void a_target_may_be_in_another_cluster(void **state)
+{
+    struct naming *n = *state;
+    struct name name;
+
+    add(n, "a", "web.shop.svc.prod.k8s", "80");
+    add(n, "b", "web.shop.prod.localhost", NULL);
+    naming_read(n, STR("a.localhost"), &name, NULL);
+    assert_true(str_eq(name.cluster, STR("prod")) && str_eq(name.service, STR("web")));
+    naming_read(n, STR("b"), &name, NULL);
+    assert_true(str_eq(name.cluster, STR("prod")) && str_eq(name.ns, STR("shop")));
+    add(n, "c", "web.shop.svc.prod.k8s", "http");
+    naming_read(n, STR("c"), &name, NULL);
+    assert_true(str_eq(name.cluster, STR("prod")) && str_eq(name.port_name, STR("http")));
+}
+
 static void collisions_and_loops_are_refused(void **state)
 {
     struct naming *n = *state;
@@ -168,6 +184,7 @@ int main(void)
         TEST(an_alias_is_its_target),
         TEST(other_hosts_are_read_as_before),
         TEST(a_target_may_have_any_form),
+        TEST(a_target_may_be_in_another_cluster),
         TEST(collisions_and_loops_are_refused),
         TEST(the_domain_of_the_cluster_is_accepted_beside_the_default),
     };
