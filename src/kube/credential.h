@@ -17,7 +17,7 @@ struct credential {
     unsigned refs;
     uint64_t generation;           /* rises from 1, per struct credentials */
     struct tls_identity *identity; /* for the connection; NULL: plain http */
-    int64_t expires_at;            /* of the token, as far as it says; ms, wall clock */
+    int64_t expires_at;            /* of the token, if it is a JWT; ms, wall clock */
     size_t length;                 /* of all fields */
     /* "Authorization: Bearer ...", "Impersonate-User: ..."; NULL at the end */
     char **fields;
@@ -31,5 +31,5 @@ struct credential *credential_ref(struct credential *c);
 void credential_unref(struct credential *c); /* NULL accepted; the secrets are wiped */
 
 /* It was not accepted, or a connection failed: put in front of *why that it has expired, if
- * its token or certificate says so. */
+ * its token or certificate shows that. */
 void credential_explain(const struct credential *c, struct diag *why);

@@ -1,9 +1,8 @@
 /* kube/credentials.h - the credential of one user, at this moment
  *
- * Where it comes from depends on the kubeconfig: it is written there, or in a file that is
- * read again when it changes, or an exec plugin prints it, or an OIDC provider.  Getting it may take a while (ERR_AGAIN): whoever wants it
- * waits, and is woken when there is news.  Nobody else waits longer than the loop takes for
- * a turn.
+ * The kubeconfig names its source: itself, a file that is read again when it changes, an exec
+ * plugin, an OIDC provider.  Getting one may take a while (ERR_AGAIN): the caller is woken when
+ * there is news.  The loop is not blocked meanwhile.
  *
  * A credential has a generation.  When the API server does not accept one (401), the
  * request names it: a hundred requests that fail with the same one cause one renewal.
@@ -17,7 +16,7 @@
 struct credentials;
 struct exec_plugins;
 
-/* Somebody who waits.  The struct is the caller's, zeroed before; one want may be used for
+/* A caller that waits.  The struct is its own, zeroed before; one want may be used for
  * many calls. */
 struct credentials_want {
     struct task *wake;
@@ -31,12 +30,12 @@ struct credentials_want {
  * has none. */
 struct credentials *credentials_create(struct loop *l, const struct kube_target *target,
                                        struct exec_plugins *plugins);
-void credentials_destroy(struct credentials *c); /* NULL accepted; forgets who waits */
+void credentials_destroy(struct credentials *c); /* NULL accepted; ends all waits */
 
 /* OK         *ret is the caller's reference
  * ERR_AGAIN  w->wake is woken, once, when it is worth a new call; credentials_leave ends
- *            the wait; *why says what it waits for
- * else       there is none at present: *why says so, complete */
+ *            the wait; *why names what it waits for
+ * else       there is none at present: *why is the whole reason */
 MUST_CHECK enum err credentials_get(struct credentials *c, struct credentials_want *w,
                                     struct credential **ret, struct diag *why);
 void credentials_leave(struct credentials_want *w); /* idempotent; zeroed accepted */

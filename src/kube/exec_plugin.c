@@ -2,11 +2,10 @@
  *
  * THEORY OF OPERATION
  *
- * A plugin is idle or has one run.  Who wants its credential and finds none that is valid
- * begins the run, or joins those who wait for it (renewal.h, which decides).  Its end wakes
- * all of them.  A run that takes too long is stopped, with its process group; so is one
+ * A plugin is idle or has one run.  A caller that finds no valid credential begins the run,
+ * or waits for the one under way (renewal.h decides which).  Its end wakes all of them.  A run that takes too long is stopped, with its process group; so is one
  * that prints too much.  Where the terminal is wanted and another plugin has it, the run
- * waits for its turn: those who want it are woken when the terminal is free.
+ * waits for its turn: the callers are woken when the terminal is free.
  */
 #include "kube/exec_plugin.h"
 
@@ -50,7 +49,7 @@ struct exec_plugin {
     uint64_t cap_ms; /* of the run */
 };
 
-/* ---- what the kubeconfig says ---- */
+/* ---- the kubeconfig ---- */
 
 static enum err read_mode(const struct kc_exec *exec, enum interactive *ret,
                           struct diag *why)
@@ -254,7 +253,7 @@ bool exec_plugin_is_interactive(const struct exec_plugin *p)
     return p->mode != MODE_NEVER && process_has_terminal();
 }
 
-/* The kubeconfig may say where to get it. */
+/* The kubeconfig may name where to get it. */
 static void add_hint(const struct exec_plugin *p, struct diag *why)
 {
     const char *hint = p->user->exec->install_hint;
@@ -343,7 +342,7 @@ static void explain(const struct exec_plugin *p, const struct process_result *r,
         add_hint(p, why);
 }
 
-/* Do they belong together?  Whom to trust does not matter here. */
+/* Do they belong together?  Authorities do not matter here. */
 static enum err check_pair(const struct secret *s, struct diag *why)
 {
     AUTO(tls_identity_unrefp) struct tls_identity *made = NULL;
@@ -390,7 +389,7 @@ static void on_ended(struct task *t)
     secret_finish(&secret);
 }
 
-/* ---- who wants it ---- */
+/* ---- callers ---- */
 
 static enum err begin_if_allowed(struct exec_plugin *p, struct credentials_want *w,
                                  struct diag *why)
@@ -417,7 +416,7 @@ static enum err wait_for_run(struct exec_plugin *p, struct credentials_want *w,
     return diag_set(why, ERR_AGAIN, "%s is still running", p->renewal.label);
 }
 
-/* For somebody who has no secret that serves. */
+/* For a caller whose API server has refused the present secret, or where there is none. */
 static enum err renew(struct exec_plugin *p, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&p->renewal, w->background);

@@ -29,7 +29,7 @@ void exec_plugins_destroy(struct exec_plugins *ps); /* after its plugins; NULL a
 /* struct oidc; for kube/oidc.c. */
 struct list_node *exec_plugins_providers(struct exec_plugins *ps);
 
-/* Is what the kubeconfig says of a plugin complete, and (used) of a version that can be run?
+/* Is the plugin's entry in the kubeconfig complete, and (used) of a version that can be run?
  * ERR_CONFIG. */
 MUST_CHECK enum err exec_plugin_check(const struct kc_exec *exec, bool used,
                                       struct diag *why);

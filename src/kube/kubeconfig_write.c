@@ -89,7 +89,7 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-/* A copy of somebody else's file would be ours: only root may give it back. */
+/* A copy of another user's file would be ours: only root may give it back. */
 static bool take_over_owner(int fd, const struct stat *like)
 {
     return fchmod(fd, like->st_mode & 07777) == 0 &&

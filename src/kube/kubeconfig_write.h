@@ -1,7 +1,7 @@
 /* kube/kubeconfig_write.h - write new tokens of a user's auth-provider into a kubeconfig
  *
  * As kubectl does: FILE.lock keeps others out meanwhile; the file is replaced by a rename,
- * so nobody reads half of it, and keeps its mode and owner.  A link is followed.  Nothing
+ * so no program reads half of it, and keeps its mode and owner.  A link is followed.  Nothing
  * else in it changes, comments included.
  */
 #pragma once
@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "yaml/edit.h"
 
-/* ERR_IN_USE: somebody has the lock; try again.  ERR_CONFIG, ERR_ACCESS, ERR_IO with a
+/* ERR_IN_USE: another program has the lock; try again.  ERR_CONFIG, ERR_ACCESS, ERR_IO with a
  * sentence that names the file; then it is as it was. */
 MUST_CHECK enum err kubeconfig_write_provider(const char *path, const char *user,
                                               const struct yaml_edit *edits, size_t count,

@@ -6,7 +6,7 @@
  *                                                       │
  *                                                    writing: tried until the lock is free
  *
- * One refresh at a time, for all that wait (renewal.h).  The token endpoint is asked with
+ * One refresh at a time, for all that wait (renewal.h).  The token endpoint gets
  * the client's secret in the header, as OAuth prefers, and with it in the body where that is
  * refused.
  */
@@ -102,7 +102,7 @@ static char *decode(const char *encoded)
     return encoded && base64_decode(str_of(encoded), &text, &len) == OK ? text : NULL;
 }
 
-/* Ten seconds early; one that does not say has expired. */
+/* Ten seconds early; a token without an expiry has expired. */
 static int64_t expiry_of(const char *id)
 {
     int64_t at = 0;
@@ -449,9 +449,9 @@ static void on_step(struct task *t)
     take_answer(o);
 }
 
-/* ---- who wants it ---- */
+/* ---- callers ---- */
 
-/* For somebody who has no id-token that serves. */
+/* For a caller whose API server has refused the present id-token, or where there is none. */
 static enum err renew(struct oidc *o, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&o->renewal, w->background);

@@ -14,11 +14,11 @@
 
 struct oidc;
 
-/* Is what the kubeconfig says complete?  ERR_CONFIG; and for the other providers, which
+/* Is the entry in the kubeconfig complete?  ERR_CONFIG; and for the other providers, which
  * kubectl does not support any more either, what to use instead. */
 MUST_CHECK enum err auth_provider_check(const struct kc_user *user, struct diag *why);
 
-/* A reference to that of the target's user, who was checked.  Contexts with the same user
+/* A reference to that of the target's user, which was checked.  Contexts with the same user
  * of the same file share it, and so each refresh-token is used once.  `among`: all there
  * are; borrowed. */
 struct oidc *oidc_get(struct loop *l, struct list_node *among,

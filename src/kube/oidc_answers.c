@@ -101,8 +101,8 @@ enum err oidc_read_tokens(int status, struct str text, struct oidc_tokens *ret,
     if (!*id)
         return diag_set(
             why, ERR_PROTO,
-            "its answer holds no id_token: the scope openid was not asked for "
-            "at the login, or it gives none for a refresh-token");
+            "its answer holds no id_token: the login did not request the scope "
+            "openid, or the provider gives none for a refresh-token");
     if (!is_token(id) || !is_token(refresh))
         return diag_set(why, ERR_PROTO, "its answer holds tokens that are none");
     *ret = (struct oidc_tokens){ .id = xstrdup(id),

@@ -1,4 +1,4 @@
-/* kube/oidc_answers.h - what an OpenID provider is asked, and what it answers: pure texts */
+/* kube/oidc_answers.h - requests to an OpenID provider and its answers: pure texts */
 #pragma once
 
 #include "base/str.h"

@@ -1,9 +1,9 @@
 /* kube/renewal.h - a secret that is obtained again and again, for all that want it
  *
- * One run (of a plugin, of a request to a provider) serves everybody who waits.  A secret is
+ * One run (of a plugin, of a request to a provider) serves all callers that wait.  A secret is
  * kept until it expires or the API server has not accepted it.  After a failure, and after a
  * secret was not accepted though it was new, there is a pause that doubles, with jitter.
- * Whoever asks during the pause is given the last failure at once; a request of a person has
+ * A call during the pause gets the last failure at once; a request of a person has
  * the shorter pause, so that credentials that were renewed elsewhere (a login in another
  * window) are found soon.
  *
@@ -51,16 +51,16 @@ enum renewal_state {
 };
 
 void renewal_init(struct renewal *r, struct sched *s, char *label); /* label taken over */
-void renewal_finish(struct renewal *r); /* forgets who waits */
+void renewal_finish(struct renewal *r);                             /* ends all waits */
 
 enum renewal_state renewal_look(const struct renewal *r, bool background);
 /* Several may share it, with different API servers.  Is there a secret for one whose own has
  * not accepted that of generation `refused` (0: has accepted all)? */
 bool renewal_serves(const struct renewal *r, uint64_t refused);
 void renewal_wait(struct renewal *r, struct credentials_want *w);
-void renewal_wake(struct renewal *r); /* all who wait */
+void renewal_wake(struct renewal *r); /* all that wait */
 
-/* A run has begun; it ends with one of the other two, which wake all who wait. */
+/* A run has begun; it ends with one of the other two, which wake all that wait. */
 void renewal_begin(struct renewal *r);
 void renewal_succeed(struct renewal *r, struct secret *s); /* taken over */
 void renewal_fail(struct renewal *r, const struct diag *why);

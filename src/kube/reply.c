@@ -102,7 +102,7 @@ static void on_late(struct timer *t)
     task_wake(container_of(t, struct reply, late)->wake);
 }
 
-/* Send it, when there is a credential.  Not OK: wait, or r->error says why there is none. */
+/* Send it, when there is a credential.  Not OK: wait, or r->error has the reason. */
 static enum err begin(struct reply *r)
 {
     struct diag why = { "" };
