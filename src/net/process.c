@@ -31,7 +31,7 @@ struct process {
     uv_process_t uv;
     uv_pipe_t output, words;
     unsigned handles; /* that are open */
-    bool exited, closed;
+    bool exited, killed, closed;
     bool has_output, has_words; /* the pipe is being read */
     bool terminal;
     enum err stopped; /* why it was stopped, or OK */
@@ -167,10 +167,13 @@ static void on_deadline(struct timer *t)
 {
     struct process *p = container_of(t, struct process, deadline);
 
-    if (p->exited)
+    if (p->exited || p->killed) {
         conclude(p);
-    else
-        signal_group(p, SIGKILL);
+        return;
+    }
+    p->killed = true;
+    signal_group(p, SIGKILL);
+    timer_set(&p->deadline, REAP_MS);
 }
 
 static void stop(struct process *p, enum err why)
