@@ -41,8 +41,11 @@ struct oidc {
     char *issuer, *client_id, *client_secret;
     char *ca, *ca_file; /* PEM; its file */
     char *id, *refresh; /* tokens, or NULL */
-    char *endpoint;     /* of tokens, once it is known */
-    bool in_body;       /* the client's secret: the header was refused */
+    /* What the file held when it was read or written last: where ours could not be written
+     * into it, its old ones are no news. */
+    char *file_id, *file_refresh;
+    char *endpoint; /* of tokens, once it is known */
+    bool in_body;   /* the client's secret: the header was refused */
     enum oidc_state state;
     struct transfer *transfer;
     struct task step;
@@ -143,6 +146,8 @@ static struct oidc *create(struct loop *l, const struct kc_user *u)
     o->ca_file = ca_file ? file_beside(u->entry.file, ca_file) : NULL;
     o->id = config_of(u, "id-token");
     o->refresh = config_of(u, "refresh-token");
+    o->file_id = xstrdup_or_null(o->id);
+    o->file_refresh = xstrdup_or_null(o->refresh);
     renewal_init(&o->renewal, loop_sched(l),
                  xasprintf("oidc provider \"%.*s\"",
                            STR_ARG(str_first(str_of(o->issuer), SHOWN))));
@@ -159,6 +164,16 @@ static bool is_same(const char *a, const char *b)
     return str_eq(str_of(a), str_of(b));
 }
 
+static bool is_same_authority(const struct oidc *o, const struct kc_user *u)
+{
+    AUTO_FREE char *data = config_of(u, "idp-certificate-authority-data");
+    AUTO_FREE char *file = config_of(u, "idp-certificate-authority");
+    AUTO_FREE char *ca = decode(data);
+    AUTO_FREE char *ca_file = file ? file_beside(u->entry.file, file) : NULL;
+
+    return is_same(o->ca, ca) && is_same(o->ca_file, ca_file);
+}
+
 /* The tokens are not compared: they change. */
 static bool is_of(const struct oidc *o, const struct kc_user *u)
 {
@@ -167,7 +182,8 @@ static bool is_of(const struct oidc *o, const struct kc_user *u)
     return is_same(o->path, u->entry.file) && is_same(o->user, u->entry.name) &&
            is_same(o->issuer, kc_pair(config, "idp-issuer-url")) &&
            is_same(o->client_id, kc_pair(config, "client-id")) &&
-           is_same(o->client_secret, kc_pair(config, "client-secret"));
+           is_same(o->client_secret, kc_pair(config, "client-secret")) &&
+           is_same_authority(o, u);
 }
 
 struct oidc *oidc_get(struct loop *l, struct list_node *among,
@@ -194,9 +210,9 @@ void oidc_unref(struct oidc *o)
     task_cancel(&o->step);
     timer_stop(&o->lock);
     renewal_finish(&o->renewal);
-    char *const texts[] = { o->path,     o->user,   o->issuer,  o->client_id,
-                            o->ca,       o->id,     o->refresh, o->client_secret,
-                            o->endpoint, o->ca_file };
+    char *const texts[] = { o->path,     o->user,    o->issuer,  o->client_id,
+                            o->ca,       o->id,      o->refresh, o->client_secret,
+                            o->endpoint, o->ca_file, o->file_id, o->file_refresh };
     for (size_t i = 0; i < ARRAY_LEN(texts); i++)
         secret_free(texts[i]);
     free(o);
@@ -210,6 +226,14 @@ static void take(char **slot, const char *value)
         return;
     secret_free(*slot);
     *slot = xstrdup(value);
+}
+
+static void take_from_file(char **slot, char **seen, const char *value)
+{
+    if (is_same(*seen, value))
+        return;
+    take(seen, value);
+    take(slot, value);
 }
 
 /* True: there is another id-token in it, and a good one. */
@@ -227,8 +251,9 @@ static bool read_again(struct oidc *o)
     const struct kc_user *u = kubeconfig_user(kc, o->user);
     if (!u || !u->auth_provider)
         return false;
-    take(&o->id, kc_pair(&u->auth_provider->config, "id-token"));
-    take(&o->refresh, kc_pair(&u->auth_provider->config, "refresh-token"));
+    const struct yaml_pairs *config = &u->auth_provider->config;
+    take_from_file(&o->id, &o->file_id, kc_pair(config, "id-token"));
+    take_from_file(&o->refresh, &o->file_refresh, kc_pair(config, "refresh-token"));
     return is_usable(o->id) && (!before || strcmp(before, o->id) != 0);
 }
 
@@ -244,12 +269,15 @@ static void write_tokens(struct oidc *o)
         timer_set(&o->lock, LOCK_POLL_MS);
         return;
     }
-    if (e)
+    if (e) {
         log_warn(NO_ID, "the new tokens could not be written into the kubeconfig",
                  LOG_S("why", diag_text(&why, e)));
-    else
-        log_info(NO_ID, "new tokens written into the kubeconfig", LOG_S("file", o->path),
-                 LOG_S("user", o->user));
+        return;
+    }
+    take(&o->file_id, o->id);
+    take(&o->file_refresh, o->refresh);
+    log_info(NO_ID, "new tokens written into the kubeconfig", LOG_S("file", o->path),
+             LOG_S("user", o->user));
 }
 
 static void on_lock(struct timer *t)

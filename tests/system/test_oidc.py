@@ -6,6 +6,7 @@ import base64
 import http.server
 import json
 import os
+import re
 import ssl
 import stat
 import subprocess
@@ -131,6 +132,12 @@ def list_services(path):
 
 def provider_of(path):
     return json.loads(path.read_text())["users"][0]["user"]["auth-provider"]["config"]
+
+
+def cluster_authority(cluster):
+    """Of the API server, which is not the provider's."""
+    data = re.search(r"certificate-authority-data: (\S+)", cluster.kubeconfig.read_text()).group(1)
+    return base64.b64decode(data)
 
 
 def test_an_id_token_that_has_not_expired_is_used(cluster, issuer, tmp_path, start_tunnel):
@@ -317,6 +324,31 @@ def test_a_file_that_cannot_be_written_costs_no_request(cluster, issuer, tmp_pat
     assert tunnel.get(HOST).status == 200
     tunnel.wait_for_log("the new tokens could not be written into the kubeconfig", seconds=15)
     assert issuer.refreshes == 1
+
+
+def test_a_refresh_token_that_could_not_be_written_is_not_forgotten(cluster, issuer, tmp_path, start_tunnel):
+    """The file holds the one of the login still, which the provider takes only once."""
+    issuer.life = 13
+    path = kubeconfig_for(cluster, tmp_path / "config", issuer.user())
+    (tmp_path / "config.lock").touch()
+    tunnel = start_tunnel(kubeconfig=path)
+    assert tunnel.get(HOST).status == 200
+    tunnel.wait_for_log("the new tokens could not be written into the kubeconfig", seconds=15)
+    path.write_text(path.read_text() + "\n")    # by another program, about something else
+    cluster.order(f"revoke {issuer.issued[0]}", "kill-tunnels")
+    issuer.life = 600
+    assert tunnel.get(HOST).status == 200, tunnel.log()
+    assert issuer.refreshes == 2
+
+
+def test_another_authority_of_the_provider_counts_at_once(cluster, issuer, tmp_path, start_tunnel):
+    wrong = base64.b64encode(cluster_authority(cluster)).decode()
+    path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(
+        **{"idp-certificate-authority": None, "idp-certificate-authority-data": wrong}))
+    tunnel = start_tunnel("--wait", "0", kubeconfig=path, ready=False)
+    assert tunnel.get(HOST).status == 502
+    kubeconfig_for(cluster, path, issuer.user())
+    eventually(lambda: tunnel.get(HOST).status == 200, seconds=10)
 
 
 @pytest.mark.parametrize("name, advice", [("gcp", "gke-gcloud-auth-plugin"), ("azure", "kubelogin")])
