@@ -41,12 +41,24 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason=why))
 
 
+LIBC = ctypes.CDLL(None, use_errno=True)
+MACHINE_NETWORK = os.open("/proc/self/ns/net", os.O_RDONLY)  # before any test enters the cluster's
+
+
+def set_network(fd):
+    if LIBC.setns(fd, CLONE_NEWNET) != 0:
+        raise OSError(ctypes.get_errno(), "setns")
+
+
 def enter_network():
-    libc = ctypes.CDLL(None, use_errno=True)
     fd = os.open(NETWORK, os.O_RDONLY)
-    if libc.setns(fd, CLONE_NEWNET) != 0:
-        raise OSError(ctypes.get_errno(), "setns", NETWORK)
+    set_network(fd)
     os.close(fd)
+
+
+def run_outside(command):
+    """In the machine's own network: the cluster's has no way to Debian's archive."""
+    subprocess.run(command, check=True, preexec_fn=lambda: set_network(MACHINE_NETWORK))
 
 
 class Cluster:

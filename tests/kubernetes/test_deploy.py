@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import CLUSTER
+from conftest import CLUSTER, run_outside
 from tunnel_process import ROOT, eventually
 
 IMAGE = "localhost/kube-tunnel"
@@ -56,7 +56,7 @@ def roll_out(cluster, folder, watches):
 
 @pytest.fixture(scope="module")
 def deployed(cluster, tmp_path_factory):
-    subprocess.run([Path(CLUSTER).with_name("image"), f"{IMAGE}:{TAG}"], check=True)
+    run_outside([Path(CLUSTER).with_name("image"), f"{IMAGE}:{TAG}"])
     folder = overlay(tmp_path_factory.mktemp("base"), "base")
     try:
         roll_out(cluster, folder, watches=True)
