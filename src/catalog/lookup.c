@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/deployment.h"
+#include "catalog/note.h"
 #include "catalog/record.h"
 
 #define LOG_MODULE LOG_CATALOG
@@ -113,18 +114,6 @@ static void on_endpoints(void *owner, json_t *object)
     f->slice_list = slices;
 }
 
-/* Of the pods that have an address only those that it may belong to are kept: pods that
- * have ended keep theirs. */
-static bool has_address(const struct pod *p, const char *address)
-{
-    if (strcmp(p->phase, "Succeeded") == 0 || strcmp(p->phase, "Failed") == 0)
-        return false;
-    for (size_t i = 0; i < POD_IPS_MAX && p->ips[i]; i++)
-        if (strcmp(p->ips[i], address) == 0)
-            return true;
-    return false;
-}
-
 /* Without a selector the whole namespace is listed. */
 static bool has_any_address(const struct pod *p, const struct map *addresses)
 {
@@ -134,11 +123,13 @@ static bool has_any_address(const struct pod *p, const struct map *addresses)
     return false;
 }
 
+/* Of the pods that have an address only those that it may belong to are kept: pods that
+ * have ended keep theirs. */
 static bool is_wanted(const struct fetch *f, const struct pod *p)
 {
     if (f->addresses.count)
         return has_any_address(p, &f->addresses);
-    return !f->address || has_address(p, f->address);
+    return !f->address || (!pod_is_over(p) && pod_has_address(p, f->address));
 }
 
 static void on_deployment(void *owner, json_t *object)
@@ -544,15 +535,9 @@ static struct fetch *fetch_create(struct record *r, enum fetch_state state)
     return f;
 }
 
-static bool is_address(const char *pod)
-{
-    size_t digits = strspn(pod, "0123456789.");
-    return strchr(pod, ':') || (pod[digits] == '\0' && strchr(pod, '.'));
-}
-
 static void start_pod(struct fetch *f)
 {
-    if (is_address(f->record->name)) {
+    if (is_pod_address(f->record->name)) {
         f->address = f->record->name;
         ask_pods(f, NULL);
     } else {

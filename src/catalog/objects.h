@@ -78,6 +78,10 @@ struct pod {
     size_t port_count;
 };
 
+bool pod_has_address(const struct pod *p, const char *address);
+/* Is this an address, and not the name of a pod? */
+bool is_pod_address(const char *pod);
+
 /* What can stand in a path of the API as it is. */
 bool is_plain_name(struct str s);
 

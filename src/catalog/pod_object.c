@@ -162,3 +162,17 @@ void pod_destroy(struct pod *p)
     free(p->reason);
     free(p);
 }
+
+bool pod_has_address(const struct pod *p, const char *address)
+{
+    for (size_t i = 0; i < POD_IPS_MAX && p->ips[i]; i++)
+        if (strcmp(p->ips[i], address) == 0)
+            return true;
+    return false;
+}
+
+bool is_pod_address(const char *pod)
+{
+    size_t digits = strspn(pod, "0123456789.");
+    return strchr(pod, ':') || (pod[digits] == '\0' && strchr(pod, '.'));
+}

@@ -81,16 +81,24 @@ struct catalog {
     struct api_error trouble; /* of the last fetch, if the API server was not reached */
 };
 
-/* --- catalog.c --- */
+/* --- records.c --- */
 
 /* Find, or make.  NULL: too many are in use. */
 struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
                              struct str name);
 struct record *record_find(const struct catalog *c, enum what what, struct str ns,
                            struct str name);
+/* It was asked for just now, or what it holds has changed. */
+void record_used(struct record *r);
+void record_destroy(struct record *r);
+#define RECORDS_PRUNE_MS 60000
+void records_prune(struct timer *prune); /* drops what is unused, and sets it again */
 /* Its objects changed: rebuild the entry once this turn's events are in. */
 void record_touch(struct record *r);
 bool record_awaited(const struct record *r);
+
+/* --- catalog.c --- */
+
 /* Both end a fetch that is under way, answer everyone who waits, and wake everyone else
  * who is subscribed if anything is new.  The service is taken over.  A failure to reach
  * the API server changes nothing about what is known of the pods: record_keep publishes it
