@@ -69,8 +69,15 @@ static void print_quoted(struct str s, FILE *to)
 
 static void print_verbs(const struct right *r, char quote, FILE *to)
 {
-    for (size_t i = 0; i < RIGHT_VERBS && r->verbs[i]; i++)
-        fprintf(to, "%s%c%s%c", i ? ", " : "", quote, r->verbs[i], quote);
+    const char *between = "";
+
+    for (size_t i = 0; i < RIGHT_VERBS; i++) {
+        const char *verb = r->verbs[i];
+        if (!verb)
+            break;
+        fprintf(to, "%s%c%s%c", between, quote, verb, quote);
+        between = ", ";
+    }
 }
 
 static void print_rule(const struct right *r, bool explained, FILE *to)
