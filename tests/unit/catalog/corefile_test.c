@@ -69,7 +69,7 @@ static void a_domain_has_at_most_253_bytes(void **state)
 
     for (size_t i = 0; i < 253; i++)
         text[at + i] = i % 2 ? '.' : 'a';
-    strcpy(text + at + 253, "\n}\n");
+    memcpy(text + at + 253, "\n}\n", 4);
     assert_true(corefile_zone(str_of(text), zone));
     assert_int_equal(strlen(zone), 253);
     memcpy(text + at + 253, ".a\n}\n", 6);
