@@ -290,17 +290,23 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     return 0;
 }
 
-/* Level 1 is what Go accepts: RSA from 1024 bits, no SHA-1. */
+/* Level 1 is what Go accepts: RSA from 1024 bits, no SHA-1.  Like Go, a server is verified
+ * once: what tls_explain_in_context was given is gone when a connection is used again. */
 #define SECURITY_LEVEL 1
+
+static void trust(SSL_CTX *context, X509_STORE *trusted, bool insecure)
+{
+    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
+    SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+    SSL_CTX_set1_cert_store(context, trusted);
+    SSL_CTX_set_verify(context, insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, on_verify);
+}
 
 bool tls_identity_apply(const struct tls_identity *i, SSL_CTX *context)
 {
     bool ok;
 
-    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
-    SSL_CTX_set1_cert_store(context, i->trusted);
-    SSL_CTX_set_verify(context, i->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
-                       on_verify);
+    trust(context, i->trusted, i->insecure);
     if (!i->chain)
         return true;
     ok = SSL_CTX_use_certificate(context, sk_X509_value(i->chain, 0)) == 1;
@@ -329,10 +335,7 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
         add_all(own->trusted_for_proxies, i->trusted);
         tls_roots_add(own->trusted_for_proxies);
     }
-    SSL_CTX_set_security_level(context, SECURITY_LEVEL);
-    SSL_CTX_set1_cert_store(context, i->trusted_for_proxies);
-    SSL_CTX_set_verify(context, i->insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER,
-                       on_verify);
+    trust(context, i->trusted_for_proxies, i->insecure);
 }
 
 static bool speaks_no_tls(const char *said)

@@ -18,7 +18,7 @@ MUST_CHECK bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name);
 bool tls_is_address(const char *name);
 
 /* Where a failed verification is explained, as what is to be said after "its certificate":
- * of this context's connections, or of this one. */
+ * of this context's connections, or of this one.  For as long as the handshake takes. */
 void tls_explain_in_context(SSL_CTX *context, struct diag *why);
 void tls_explain_in(SSL *ssl, struct diag *why);
 

@@ -31,6 +31,7 @@ struct bench {
     struct transfer *transfer;
     unsigned connections; /* with a complete handshake */
     bool keeps;           /* them open */
+    bool renegotiates;    /* after each answer: TLS 1.2 */
 };
 
 static void note_peer(struct bench *b, SSL *ssl)
@@ -64,6 +65,8 @@ static void serve(int fd, unsigned nth, void *owner)
             b->request[n] = '\0';
             note_peer(b, ssl);
             SSL_write(ssl, answer, sizeof(answer) - 1);
+            if (b->renegotiates && SSL_renegotiate(ssl) == 1)
+                SSL_do_handshake(ssl);
         } while (b->keeps);
         SSL_shutdown(ssl);
     }
@@ -271,6 +274,24 @@ static void keeps_the_connections_of_identities_apart(void **state)
     bench_close(&b);
 }
 
+/* The transfer that made the connection is gone when the server asks to begin anew. */
+static void does_not_verify_a_server_again(void **state)
+{
+    (void)state;
+    struct bench b;
+    bench_open(&b, "IP:127.0.0.1", -DAY, DAY);
+    SSL_CTX_set_max_proto_version(b.context, TLS1_2_VERSION);
+    b.keeps = b.renegotiates = true;
+    struct trust trust = { .ca = b.ca.certificate_pem };
+
+    assert_works(&b, &trust);
+    transfer_close(TAKE(b.transfer));
+    for (int turn = 0; turn < 10; turn++)
+        loop_run_once(b.loop, 10);
+    assert_works(&b, &trust);
+    bench_close(&b);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -279,6 +300,7 @@ int main(void)
         cmocka_unit_test(verifies_the_name_it_was_told),
         cmocka_unit_test(shows_its_certificate),
         cmocka_unit_test(keeps_the_connections_of_identities_apart),
+        cmocka_unit_test(does_not_verify_a_server_again),
     };
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that are closed already */
     return cmocka_run_group_tests_name("net/transfer_tls", tests, NULL, NULL);

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/own.h"
@@ -14,6 +15,7 @@ static struct chunk_pool pool;
 static struct bufq in;
 static struct str last_body; /* of the last api_error_from_answer */
 static char last_body_text[UPGRADE_ANSWER_MAX + 1];
+static char last_location[64];
 
 /* In the place of kube/api.c, which knows JSON: here it matters what it is given. */
 void api_error_from_answer(struct api_error *e, const struct api_answer *a)
@@ -23,6 +25,7 @@ void api_error_from_answer(struct api_error *e, const struct api_answer *a)
 
     memcpy(last_body_text, body.at, body.len);
     last_body = (struct str){ last_body_text, body.len };
+    snprintf(last_location, sizeof(last_location), "%.*s", STR_ARG(a->location));
     e->status = status;
     e->retry_after = a->retry_after;
     e->is_status = str_starts(body, STR("{"));
@@ -230,6 +233,8 @@ static void a_refusal_is_the_status_and_the_body(void **state)
         if (e != cases[i].code || error.code != e || error.status != cases[i].status)
             fail_msg("case %zu: %s, status %d", i, err_text(e), error.status);
         assert_int_equal(error.retry_after, cases[i].retry_after);
+        if (cases[i].status == 302)
+            assert_string_equal(last_location, "/login");
         if (!str_eq(last_body, str_of(cases[i].body)))
             fail_msg("case %zu: the body is \"%.*s\"", i, STR_ARG(last_body));
     }
