@@ -69,14 +69,11 @@ static void print_quoted(struct str s, FILE *to)
 
 static void print_verbs(const struct right *r, char quote, FILE *to)
 {
-    const char *between = "";
-
-    for (size_t i = 0; i < RIGHT_VERBS; i++) {
-        const char *verb = r->verbs[i];
-        if (!verb)
-            break;
-        fprintf(to, "%s%c%s%c", between, quote, verb, quote);
-        between = ", ";
+    for (size_t i = 0; i < RIGHT_VERBS && r->verbs[i]; i++) {
+        fputs(i ? ", " : "", to);
+        fputc(quote, to);
+        fputs(r->verbs[i], to);
+        fputc(quote, to);
     }
 }
 
