@@ -401,11 +401,6 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     return c;
 }
 
-void catalog_stop(struct catalog *c)
-{
-    watching_stop(c);
-}
-
 /* Subscribers may outlive us; they hear nothing more. */
 static void detach_lookups(struct record *r)
 {
@@ -417,25 +412,36 @@ static void detach_lookups(struct record *r)
     }
 }
 
-void catalog_destroy(struct catalog *c)
+static void forget_all(struct catalog *c)
 {
     size_t at = 0;
 
-    if (!c)
-        return;
-    watching_stop(c);
-    task_cancel(&c->rebuild);
-    timer_stop(&c->rebuild_later);
-    timer_stop(&c->prune);
     for (struct map_entry *e; (e = map_next(&c->records, &at));) {
         detach_lookups(e->value);
         record_destroy(e->value);
     }
+    c->used_count = 0;
     map_finish(&c->records);
     map_finish(&c->held);
     map_finish(&c->slice_owners);
     refusals_finish(c);
     map_finish(&c->missing);
+}
+
+void catalog_stop(struct catalog *c)
+{
+    watching_stop(c);
+    forget_all(c);
+}
+
+void catalog_destroy(struct catalog *c)
+{
+    if (!c)
+        return;
+    catalog_stop(c);
+    task_cancel(&c->rebuild);
+    timer_stop(&c->rebuild_later);
+    timer_stop(&c->prune);
     free(c->home_ns);
     free(c);
 }

@@ -114,7 +114,8 @@ struct catalog_settings {
 struct catalog;
 struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings);
-/* Watch no longer: what is known gets no newer, and look-ups ask the API server. */
+/* Watch no longer and forget what is known, which may be much; what was lent stays good.
+ * Lookups that wait get ERR_CANCELLED, without a wake-up; later ones ask the API server. */
 void catalog_stop(struct catalog *c);
 void catalog_destroy(struct catalog *c);
 /* Of the first scope: there are several with namespaces, or where the cluster is forbidden. */

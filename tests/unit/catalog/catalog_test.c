@@ -1728,6 +1728,26 @@ static void the_catalog_may_go_before_its_lookups(void **state)
 
 /* --- pods --- */
 
+/* A cluster that was replaced may have connections for days. */
+static void a_catalog_that_stopped_holds_nothing(void **state)
+{
+    struct world *w = *state;
+    struct lookup waits = { 0 };
+
+    watch_web(w);
+    ask(w);
+    ask_for(w, &waits, "other", 0);
+    catalog_stop(w->catalog);
+    pass(w, 1000);
+    assert_int_equal(catalog_count(w->catalog), 0);
+    assert_int_equal(fake_watch_count(w->api), 0);
+    assert_int_equal(w->lookup.result, OK);
+    assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
+    assert_string_equal(w->gone, "");
+    lookup_finish(&waits);
+    pass(w, 1000000);
+}
+
 static void looks_up_a_pod_by_name(void **state)
 {
     struct world *w = *state;
@@ -1978,6 +1998,7 @@ int main(void)
         TEST(a_name_that_cannot_be_is_not_asked_for),
         TEST(a_lookup_may_be_cancelled_at_any_time),
         TEST(the_catalog_may_go_before_its_lookups),
+        TEST(a_catalog_that_stopped_holds_nothing),
         TEST(looks_up_a_pod_by_name),
         TEST(looks_up_a_pod_by_address),
         TEST(a_replaced_pod_is_gone),
