@@ -19,12 +19,13 @@ struct review {
     const struct right *right;
     const char *verb;
     struct str ns; /* empty: every namespace */
-    bool needed, answered, allowed;
+    bool answered, allowed;
     struct api_call call;
 };
 
 struct check {
     const struct rights_question *question;
+    bool websocket; /* --carrier insists */
     struct asking asking;
     struct task on_answer;
     struct str *scopes; /* namespaces, or "" and then the kubeconfig's */
@@ -79,18 +80,28 @@ static void ask(struct check *c, struct review *r)
 
 /* --- which reviews --- */
 
-/* A POST opens a SPDY tunnel, for which create is enough. */
-static bool is_needed(const struct config *config, const struct rights_question *q,
-                      const struct right *r, const char *verb)
+/* What every request takes: one of each group. */
+static const struct {
+    const char *resource, *verb;
+    unsigned group; /* 1 and up */
+} core[] = {
+    { "services", "get", 1 },
+    { "services", "list", 1 },
+    { "endpointslices", "list", 2 },
+    { "pods", "list", 2 },
+    { "pods/portforward", "create", 3 },
+};
+
+static unsigned core_group(const struct review *r)
 {
-    if (r->core && strcmp(r->core, verb) == 0)
-        return true;
-    if (strcmp(r->resource, "pods/portforward") == 0)
-        return config->carrier == CARRIER_WEBSOCKET;
-    return q->all_needed;
+    for (size_t i = 0; i < ARRAY_LEN(core); i++)
+        if (strcmp(r->right->resource, core[i].resource) == 0 &&
+            strcmp(r->verb, core[i].verb) == 0)
+            return core[i].group;
+    return 0;
 }
 
-static void add_scope(struct check *c, const struct config *config, struct str ns)
+static void add_scope(struct check *c, struct str ns)
 {
     const struct right *rights = role_rights(c->question->level);
 
@@ -100,12 +111,11 @@ static void add_scope(struct check *c, const struct config *config, struct str n
                 .right = &rights[i],
                 .verb = rights[i].verbs[v],
                 .ns = ns,
-                .needed = is_needed(config, c->question, &rights[i], rights[i].verbs[v]),
             };
 }
 
 /* Where none is named, rights in one namespace will do. */
-static void add_scopes(struct check *c, const struct config *config)
+static void add_scopes(struct check *c)
 {
     const struct rights_question *q = c->question;
     size_t count = q->namespace_count ? q->namespace_count : 2;
@@ -119,7 +129,7 @@ static void add_scopes(struct check *c, const struct config *config)
         c->scopes[c->scope_count++] = str_of(api_target(c->asking.api)->ns);
     }
     for (size_t i = 0; i < c->scope_count; i++) {
-        add_scope(c, config, c->scopes[i]);
+        add_scope(c, c->scopes[i]);
         if (i == 0)
             c->per_scope = c->count;
     }
@@ -130,12 +140,34 @@ static const struct review *reviews_of(const struct check *c, size_t scope)
     return &c->reviews[scope * c->per_scope];
 }
 
+static bool has_one_of(const struct check *c, size_t scope, unsigned group)
+{
+    const struct review *r = reviews_of(c, scope);
+
+    for (size_t i = 0; i < c->per_scope; i++)
+        if (r[i].allowed && core_group(&r[i]) == group)
+            return true;
+    return false;
+}
+
+/* A POST opens a SPDY tunnel, for which create is enough. */
+static bool is_needed(const struct check *c, size_t scope, const struct review *r)
+{
+    unsigned group = core_group(r);
+
+    if (group && !has_one_of(c, scope, group))
+        return true;
+    if (strcmp(r->right->resource, "pods/portforward") == 0)
+        return c->websocket;
+    return c->question->all_needed;
+}
+
 static bool is_missing(const struct check *c, size_t scope, bool needed_only)
 {
     const struct review *r = reviews_of(c, scope);
 
     for (size_t i = 0; i < c->per_scope; i++)
-        if (!r[i].allowed && (r[i].needed || !needed_only))
+        if (!r[i].allowed && (!needed_only || is_needed(c, scope, &r[i])))
             return true;
     return false;
 }
@@ -152,9 +184,9 @@ static void add_rows(struct table *t, const struct check *c, size_t scope)
             ns[0] ? ns : "(all)",
             r[i].right->resource,
             r[i].verb,
-            r[i].allowed  ? "yes"
-            : r[i].needed ? "no"
-                          : "no, not needed",
+            r[i].allowed                 ? "yes"
+            : is_needed(c, scope, &r[i]) ? "no"
+                                         : "no, not needed",
             r[i].right->why,
         };
         table_add(t, cells);
@@ -241,13 +273,13 @@ static void check_finish(struct check *c)
 
 int daemon_check_rights(const struct config *config, const struct rights_question *q)
 {
-    struct check c = { .question = q };
+    struct check c = { .question = q, .websocket = config->carrier == CARRIER_WEBSOCKET };
     struct diag why = { 0 };
 
     enum err e = asking_open(&c.asking, config, &why);
     if (!e) {
         task_init(&c.on_answer, loop_sched(c.asking.loop), RANK_WORK, on_answer);
-        add_scopes(&c, config);
+        add_scopes(&c);
         e = ask_all(&c, &why);
     }
     if (e)

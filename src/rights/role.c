@@ -10,23 +10,15 @@
 /* From 1.35 on a WebSocket takes both verbs on pods/portforward; before, POST (SPDY) takes
  * create and GET (WebSocket) takes get. */
 #define COMMON_RIGHTS                                                                    \
-    { "",                                                                                \
-      "pods",                                                                            \
-      { "get", "list" },                                                                 \
-      "list",                                                                            \
-      "pods by name or address, and why none is ready" },                                \
+    { "", "pods", { "get", "list" }, "pods by name or address, and why none is ready" }, \
     {                                                                                    \
-        "", "pods/portforward", { "get", "create" }, "create",                           \
+        "", "pods/portforward", { "get", "create" },                                     \
             "tunnels: create for SPDY, both for WebSockets"                              \
     }
 
 static const struct right lookup_rights[RIGHTS] = {
-    { "",
-      "services",
-      { "get", "list" },
-      "get",
-      "services of requests, and kube-tunnel list" },
-    { "discovery.k8s.io", "endpointslices", { "list" }, NULL, "their pods and ports" },
+    { "", "services", { "get", "list" }, "services of requests, and kube-tunnel list" },
+    { "discovery.k8s.io", "endpointslices", { "list" }, "their pods and ports" },
     COMMON_RIGHTS,
 };
 
@@ -34,12 +26,10 @@ static const struct right watch_rights[RIGHTS] = {
     { "",
       "services",
       { "get", "list", "watch" },
-      "get",
       "services, known before they are asked for" },
     { "discovery.k8s.io",
       "endpointslices",
       { "list", "watch" },
-      NULL,
       "their pods and ports, as they change" },
     COMMON_RIGHTS,
 };

@@ -18,7 +18,6 @@ enum role_level { ROLE_LOOKUP, ROLE_WATCH };
 struct right {
     const char *group, *resource;   /* "" and "pods/portforward" */
     const char *verbs[RIGHT_VERBS]; /* NULL after the last one */
-    const char *core; /* the verb without which no request is served, or NULL */
     const char *why;  /* one line */
 };
 

@@ -144,12 +144,27 @@ def test_rights_in_one_namespace(start_playground):
     assert "kube-tunnel rbac --namespace other --user NAME" in done.stderr
 
 
-@pytest.mark.parametrize("verb, resource", (("get", "services"), ("list", "pods"), ("create", "pods/portforward")))
-def test_each_right_that_every_request_takes(start_playground, verb, resource):
-    playground = start_playground()
-    playground.order(f"deny {verb} {resource}")
+@pytest.mark.parametrize("one, other", ((("get", "services"), ("list", "services")),
+                                        (("list", "pods"), ("list", "endpointslices")),
+                                        (("create", "pods/portforward"), None)))
+def test_each_right_that_every_request_takes(start_both, start_tunnel, one, other):
+    """One of the two is enough, and then the other one is not needed: requests go the same way. Before 1.35
+    a WebSocket takes no create."""
+    playground, tunnel = start_both("--kubernetes", "1.35", tunnel=("--wait", "0"))
+    if other:
+        playground.order("deny {} {}".format(*one))
+        rows, done = check(playground)
+        assert rows["(all)", one[1], one[0]] == "no, not needed", done
+        assert tunnel.get("web.shop.svc").status == 200
+        playground.order("deny {} {}".format(*other))
+    else:
+        playground.order("deny {} {}".format(*one))
     rows, done = check(playground, status=1)
-    assert rows["(all)", resource, verb] == "no", done
+    assert rows["(all)", one[1], one[0]] == "no", done
+    if other:
+        assert rows["(all)", other[1], other[0]] == "no", done
+        tunnel = start_tunnel("--wait", "0", kubeconfig=playground.kubeconfig, ready=False)
+    assert tunnel.get("seed.shop.svc:8080").status == 502
 
 
 def test_no_rights_at_all(start_playground):
