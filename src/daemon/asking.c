@@ -39,10 +39,11 @@ static enum err load_target(struct asking *a, const struct config *config,
 
 enum err asking_open(struct asking *a, const struct config *config, struct diag *why)
 {
-    const struct exec_settings exec = exec_settings_of(config);
+    struct exec_settings exec = exec_settings_of(config);
     struct kube_target *target;
 
     a->loop = loop_create();
+    exec.shown = true;
     a->plugins = exec_plugins_create(a->loop, &exec);
     a->authenticated = ERR_AGAIN;
     task_init(&a->on_credentials, loop_sched(a->loop), RANK_WORK, on_credentials);

@@ -312,9 +312,10 @@ static enum err open_listing(struct listing *l, struct diag *why)
     static const struct cluster_settings none; /* nothing is connected */
     const struct clusters_choice choice = clusters_choice_of(l->config, true);
 
-    const struct exec_settings exec = exec_settings_of(l->config);
+    struct exec_settings exec = exec_settings_of(l->config);
 
     l->loop = loop_create();
+    exec.shown = true;
     l->plugins = exec_plugins_create(l->loop, &exec);
     enum err e = clusters_create(l->loop, &none, &choice, &l->clusters, why);
     if (e)

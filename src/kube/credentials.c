@@ -299,3 +299,8 @@ bool credentials_are_interactive(struct credentials *c)
 {
     return c->plugin && exec_plugin_is_interactive(c->plugin);
 }
+
+const char *credentials_words(const struct credentials *c)
+{
+    return c->plugin ? exec_plugin_words(c->plugin) : NULL;
+}

@@ -46,7 +46,8 @@ struct exec_plugin {
     struct exec_words words;
     struct task ended;
     struct timer cap;
-    uint64_t cap_ms; /* of the run */
+    uint64_t cap_ms;  /* of the run */
+    char *last_words; /* of the last run, if it failed */
 };
 
 /* ---- the kubeconfig ---- */
@@ -232,6 +233,7 @@ void exec_plugin_unref(struct exec_plugin *p)
     kc_user_destroy(p->user);
     free(p->spec);
     free(p->interactive_spec);
+    free(p->last_words);
     free(p->key);
     free(p);
 }
@@ -291,7 +293,7 @@ static void start_process(struct exec_plugin *p, const char *path, bool interact
         .owner = p,
     };
 
-    exec_words_begin(&p->words, p->renewal.label, interactive);
+    exec_words_begin(&p->words, p->renewal.label, interactive || s->shown);
     p->process = process_start(p->owner->loop, &request, &p->ended);
     exec_environment_destroy(environment);
     p->cap_ms = interactive ? s->terminal_ms : s->run_ms;
@@ -379,9 +381,12 @@ static void on_ended(struct task *t)
         return;
     timer_stop(&p->cap);
     exec_words_end(&p->words);
+    free(TAKE(p->last_words));
     enum err e = take_result(p, &secret, &why);
     process_close(TAKE(p->process));
     release_terminal(p);
+    if (e && p->words.tail_len)
+        p->last_words = xstrdup(p->words.tail);
     if (e)
         renewal_fail(&p->renewal, &why);
     else
@@ -464,4 +469,9 @@ bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
     else
         diag_set(why, ERR_CREDENTIALS, "%s", p->renewal.why.text);
     return true;
+}
+
+const char *exec_plugin_words(const struct exec_plugin *p)
+{
+    return p->last_words;
 }

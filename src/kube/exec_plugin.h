@@ -21,6 +21,7 @@ struct exec_plugin;
 struct exec_settings {
     uint64_t run_ms;      /* a run is stopped after this long ... */
     uint64_t terminal_ms; /* ... and one that has the terminal after this long */
+    bool shown; /* a command for a person: words go to standard error as they are */
 };
 
 struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_settings *s);
@@ -50,5 +51,7 @@ void exec_plugin_reject(struct exec_plugin *p, uint64_t generation);
 /* As credentials_are_missing. */
 bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
                             struct diag *why);
+/* What the last run has written, if it failed: lines, borrowed until the next turn; or NULL. */
+const char *exec_plugin_words(const struct exec_plugin *p);
 /* Would a run now ask at the terminal? */
 bool exec_plugin_is_interactive(const struct exec_plugin *p);

@@ -55,6 +55,8 @@ void refusal_hint(struct refusal *r, const char *format, ...)
 }
 
 /* What the route names, as the original wrote it. */
+#define WORDS_SHOWN 800 /* bytes of what a plugin has written */
+
 struct object {
     const char *kind;
     struct str ns, name;
@@ -181,9 +183,19 @@ void refusal_credentials(struct refusal *r)
 /* In front of any dial or look-up, so the pod and the service do not matter. */
 static void no_credentials(const struct lease *lease, struct refusal *ret)
 {
+    struct str words = str_of(lease->words);
+
     refusal_set(ret, 502, "No credentials for the cluster: %s",
                 diag_text(&lease->why, lease->result));
     refusal_credentials(ret);
+    if (words.len > WORDS_SHOWN)
+        words = str_skip(words, words.len - WORDS_SHOWN);
+    if (!str_empty(words))
+        refusal_hint(
+            ret,
+            "%.*s\nOnce they are renewed, requests work again: nothing has to be "
+            "started anew.",
+            STR_ARG(words));
 }
 
 static void explain_dial(const struct lease *lease, struct refusal *ret)

@@ -481,6 +481,11 @@ bool tunnels_lack_credentials(const struct tunnels *ts, struct diag *why)
     return credentials_are_missing(api_credentials(ts->origin.api), why);
 }
 
+const char *tunnels_credential_words(const struct tunnels *ts)
+{
+    return credentials_words(api_credentials(ts->origin.api));
+}
+
 static void doubt_in(struct pod *p, uint64_t unused)
 {
     (void)unused;

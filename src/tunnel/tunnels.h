@@ -129,6 +129,7 @@ void tunnels_prewarm(struct tunnels *t, const char *pod_key);
 
 /* Does every dial wait for credentials, or fail for the lack of them?  *why says which. */
 bool tunnels_lack_credentials(const struct tunnels *t, struct diag *why);
+const char *tunnels_credential_words(const struct tunnels *t); /* see credentials_words */
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */

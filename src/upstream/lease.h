@@ -77,6 +77,7 @@ struct lease {
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;
+    const char *words; /* ERR_CREDENTIALS: of the plugin that failed, in lines; or NULL */
     char missing_ns[64];
 
     struct cluster

@@ -74,6 +74,7 @@ struct leasing {
     bool prewarm;            /* more tunnels to its own endpoint, too */
     bool parked_once;
     bool extended;     /* the wait was over, but a tunnel was about to come */
+    char *words;       /* the lease's */
     enum err reason;   /* for the last time it was parked */
     unsigned failures; /* openings since it last waited */
 };
@@ -147,6 +148,13 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 
 /* ---- failing ---- */
 
+static void note_words(struct leasing *l)
+{
+    free(l->words);
+    l->words = xstrdup_or_null(tunnels_credential_words(l->owner->tunnels));
+    l->lease->words = l->words;
+}
+
 static enum lease_state fail(struct leasing *l, enum err e)
 {
     metric_add_for(&metric_leases, l->owner->settings.cluster, 2, 1);
@@ -154,6 +162,8 @@ static enum lease_state fail(struct leasing *l, enum err e)
         diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
                     STR_ARG(l->want.route->name.service), l->external.route->name.text);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
+    if (e == ERR_CREDENTIALS)
+        note_words(l);
     if (e == ERR_FORBIDDEN)
         missing_note(&l->owner->missing, l->lease, l->want.id);
     settle(l, LEASE_FAILED, e);
@@ -593,6 +603,7 @@ static void leasing_put(struct leasing *l)
     stop_opening(l);
     endpoint_unref(TAKE(l->avoid));
     endpoint_unref(TAKE(l->second));
+    free(TAKE(l->words));
     external_finish(&l->external);
     l->prewarm = false;
     list_remove(&l->node);
@@ -630,6 +641,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
 
     assert(!lease->private);
     lease->private = l;
+    lease->words = NULL;
     lease->result = ERR_AGAIN;
     l->lease = lease;
     l->want = *want;

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import base64
 import json
+import os
 import shutil
 import socket
 import statistics
@@ -162,6 +163,42 @@ def test_the_aws_cli_prints_a_token_which_this_cluster_refuses(cluster, tmp_path
                           capture_output=True, text=True, timeout=60,
                           env=clean_environment(HOME=str(tmp_path), AWS_CONFIG_FILE="/nonexistent"))
     assert done.returncode == 1 and "Unable to locate credentials" in done.stderr, done.stderr
+
+
+GCLOUD = """#!/bin/sh
+# In the place of gcloud's login, which needs Google: a token of this cluster, as config-helper prints it.
+test "$1 $2" = "config config-helper" || exit 64
+cat <<END
+{{"configuration": {{"active_configuration": "default", "properties": {{"core": {{"project": "p"}}}}}},
+ "credential": {{"access_token": "{token}", "token_expiry": "{expiry}"}}}}
+END
+"""
+
+
+@pytest.mark.skipif(not shutil.which("gke-gcloud-auth-plugin"),
+                    reason="gke-gcloud-auth-plugin is not in Debian; it is tested where it is installed")
+def test_the_plugin_of_gke(cluster, account, tmp_path, start_tunnel):
+    """The real plugin, which asks gcloud: a stand-in first, then the real one without a login."""
+    token = cluster.kubectl("-n", NAMESPACE, "create", "token", account).strip()
+    expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3000))
+    bin_folder = tmp_path / "bin"
+    bin_folder.mkdir()
+    (bin_folder / "gcloud").write_text(GCLOUD.format(token=token, expiry=expiry))
+    (bin_folder / "gcloud").chmod(0o755)
+    environment = [{"name": "PATH", "value": f"{bin_folder}:{os.environ['PATH']}"},
+                   {"name": "HOME", "value": str(tmp_path)}]
+    user = plugin_user("gke-gcloud-auth-plugin", V1BETA1, provideClusterInfo=True, interactiveMode="IfAvailable",
+                       installHint="Install gke-gcloud-auth-plugin", env=environment)
+    tunnel = start_tunnel(kubeconfig=kubeconfig(cluster, tmp_path / "config", user))
+    assert tunnel.get(WEB).status == 200
+
+    environment[0]["value"] = os.environ["PATH"]
+    environment += [{"name": "CLOUDSDK_CONFIG", "value": str(tmp_path / "gcloud")},
+                    {"name": "HOME", "value": str(tmp_path / "other")}]
+    (tmp_path / "other").mkdir()
+    done = subprocess.run([BINARY, "list", "--kubeconfig", kubeconfig(cluster, tmp_path / "config2", user)],
+                          capture_output=True, text=True, timeout=90, env=clean_environment())
+    assert done.returncode == 1 and "gcloud auth login" in done.stderr, done.stderr
 
 
 def first_200_of_kubectl(path):

@@ -220,6 +220,22 @@ def test_expired_credentials_are_named_and_recover_by_themselves(cluster, plugin
     tunnel.wait_for_log("credentials renewed")
 
 
+def test_all_of_a_plugins_words_are_on_the_page_and_at_the_terminal(cluster, plugin, tmp_path, start_tunnel):
+    """As gcloud has it: what to do stands in the middle of many lines."""
+    plugin.fail("F1129 12:00:00 print credential failed: failure while executing gcloud, with args "
+                "[config config-helper --format=json]: exit status 1 (err: ERROR: no active account\n"
+                "Please run:\n\n  $ gcloud auth login\n\nto obtain <new> credentials.\n\n"
+                "If you have already logged in with a different account, run:\n\n"
+                "  $ gcloud config set account ACCOUNT\n\nto select an already authenticated account.\n)\n")
+    path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
+    tunnel = start_tunnel("--wait", "1s", kubeconfig=path, ready=False)
+    answer = tunnel.get(HOST)
+    assert answer.status == 502 and "gcloud auth login" in answer.text, answer
+    assert "gcloud auth login" in tunnel.log()
+    assert "<new>" not in tunnel.get(HOST, "/", "-H", "Accept: text/html").text
+    assert "gcloud auth login" in list_services(path).stderr
+
+
 # ---- what goes wrong ----
 
 @pytest.mark.parametrize("output, problem", [
