@@ -35,12 +35,8 @@ static X509_STORE *new_store(void)
 static enum err read_trust(struct tls_identity *i, const struct tls_pem *ca,
                            struct texts *warnings, struct diag *why)
 {
-    i->trusted = new_store();
-    if (ca->text)
-        return pem_read_authorities(ca, i->trusted, warnings, why);
-    if (!i->insecure)
-        tls_roots_add(i->trusted);
-    return OK;
+    i->trusted = ca->text || i->insecure ? new_store() : tls_roots();
+    return ca->text ? pem_read_authorities(ca, i->trusted, warnings, why) : OK;
 }
 
 static enum err read_certificate(struct tls_identity *i,

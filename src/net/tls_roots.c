@@ -79,3 +79,24 @@ void tls_roots_add(X509_STORE *into)
     add_files(into);
     add_folders(into);
 }
+
+X509_STORE *tls_roots(void)
+{
+    static X509_STORE *loaded;
+    static char *loaded_from;
+    const char *file = variable("SSL_CERT_FILE"), *folder = variable("SSL_CERT_DIR");
+    AUTO_FREE char *from = xasprintf("%s\n%s", file ? file : "", folder ? folder : "");
+
+    if (!loaded || strcmp(from, loaded_from) != 0) {
+        X509_STORE_free(loaded);
+        free(loaded_from);
+        loaded = X509_STORE_new();
+        loaded_from = TAKE(from);
+        if (!loaded)
+            abort(); /* out of memory */
+        X509_STORE_set_flags(loaded, X509_V_FLAG_PARTIAL_CHAIN);
+        tls_roots_add(loaded);
+    }
+    X509_STORE_up_ref(loaded);
+    return loaded;
+}

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -173,6 +174,43 @@ static void takes_the_systems_authorities_from_the_environment(void **state)
     rmdir(folder);
 }
 
+static double cpu_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
+}
+
+static double ms_of_identities(unsigned count)
+{
+    double start = cpu_ms();
+
+    for (unsigned i = 0; i < count; i++)
+        tls_identity_unref(trusting(NULL, NULL));
+    return cpu_ms() - start;
+}
+
+static void reads_the_systems_authorities_once(void **state)
+{
+    (void)state;
+    char folder[] = "/tmp/kube-tunnel-test-XXXXXX";
+    assert_non_null(mkdtemp(folder));
+    AUTO_FREE char *file = xasprintf("%s/bundle", folder);
+    FILE *f = fopen(file, "w");
+    assert_non_null(f);
+    for (int i = 0; i < 200; i++)
+        fputs(ca.certificate_pem, f);
+    assert_int_equal(fclose(f), 0);
+
+    setenv("SSL_CERT_FILE", file, 1);
+    double first = ms_of_identities(1), more = ms_of_identities(20);
+    unsetenv("SSL_CERT_FILE");
+    unlink(file);
+    rmdir(folder);
+    if (more > first * 5)
+        fail_msg("%.1f ms, then %.1f ms for twenty", first, more);
+}
+
 static void skips_damaged_authorities_with_a_warning(void **state)
 {
     (void)state;
@@ -293,6 +331,7 @@ int main(void)
         cmocka_unit_test(verifies_names_as_go_does),
         cmocka_unit_test(verifies_the_server_name_instead_of_the_host),
         cmocka_unit_test(takes_the_systems_authorities_from_the_environment),
+        cmocka_unit_test(reads_the_systems_authorities_once),
         cmocka_unit_test(skips_damaged_authorities_with_a_warning),
         cmocka_unit_test(refuses_what_cannot_be_used_by_its_name),
         cmocka_unit_test(finds_certificate_and_key_among_other_blocks),
