@@ -72,7 +72,7 @@ struct api_watch {
     char *more;            /* the next page of the list */
     bool throttled;      /* the page was refused for now, and is to be asked for again */
     bool whole;          /* a list lost its place: read it in one piece */
-    bool said;           /* an event came since the watch began */
+    bool said;           /* a newer version came since the watch began */
     unsigned failures;   /* in a row, that the server spoke of */
     bool anew;           /* listed because of a 410, and nothing good has come since */
     bool lost;           /* a failure was logged, the recovery was not */
@@ -367,6 +367,16 @@ static enum watch_state in_list(struct api_watch *w)
     return fail(w);
 }
 
+/* What moves no version is no news: an end at once after it is as good as one without. */
+static void note_version(struct api_watch *w, const char *version)
+{
+    if (!*version || (w->version && strcmp(w->version, version) == 0))
+        return;
+    w->said = true;
+    w->anew = false;
+    remember(&w->version, version);
+}
+
 /* One event.  Not OK: what an ERROR event said, in w->shown.error. */
 static enum err take_event(struct api_watch *w, json_t *event)
 {
@@ -390,10 +400,8 @@ static enum err take_event(struct api_watch *w, json_t *event)
         w->shown.error = w->reply.error;
         return e;
     }
-    w->said = true;
-    w->anew = false;
     w->failures = 0;
-    remember(&w->version, text_at(metadata, "resourceVersion"));
+    note_version(w, text_at(metadata, "resourceVersion"));
     return OK;
 }
 

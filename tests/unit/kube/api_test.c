@@ -534,6 +534,42 @@ static void lists_again_after_410_and_tells_what_has_gone(void **state)
     bench_close(&b);
 }
 
+/* Or 410, in every second test. */
+static atomic_bool forgotten;
+
+static bool has_no_news(int fd, const char *request, unsigned n)
+{
+    (void)n;
+    if (!asks(request, "watch=1"))
+        return json(fd, 200, LIST("\"resourceVersion\":\"1\"", ITEM("a", "1")));
+    say_stream(fd);
+    http_chunk(fd, BOOKMARK("1"));
+    if (atomic_load(&forgotten))
+        http_chunk(fd, EVENT("ERROR", STATUS(410, "Expired", "too old")));
+    http_say(fd, "0\r\n\r\n");
+    return true;
+}
+
+/* A bookmark of the version that is known already is no news. */
+static void a_watch_that_ends_without_news_is_not_repeated_at_once(void **state)
+{
+    (void)state;
+
+    for (int i = 0; i < 2; i++) {
+        struct bench b;
+        atomic_store(&forgotten, i == 1);
+        bench_open(&b, false, has_no_news);
+        uint64_t began = loop_sched(b.loop)->now;
+
+        struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
+        while (loop_sched(b.loop)->now - began < 700)
+            loop_run_once(b.loop, 20);
+        assert_in_range(atomic_load(&b.requests), 2, 5);
+        api_watch_close(w);
+        bench_close(&b);
+    }
+}
+
 static bool fails_twice(int fd, const char *request, unsigned n)
 {
     (void)request;
@@ -1052,6 +1088,7 @@ int main(void)
         cmocka_unit_test(is_cancelled_at_any_moment),
         cmocka_unit_test(lists_then_watches_then_goes_on_from_the_bookmark),
         cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
+        cmocka_unit_test(a_watch_that_ends_without_news_is_not_repeated_at_once),
         cmocka_unit_test(backs_off_and_recovers),
         cmocka_unit_test(a_page_that_is_throttled_is_read_again_and_not_the_whole_list),
         cmocka_unit_test(a_watch_shows_the_size_of_its_list_after_one_page),
