@@ -359,6 +359,15 @@ void refusal_from_lease(const struct lease *lease, const struct route *route,
     ret->retry_after = lease->retry_after;
 }
 
+void refusal_add_context(struct refusal *r, const char *context)
+{
+    char hint[sizeof(r->hint)];
+
+    memcpy(hint, r->hint, sizeof(hint));
+    refusal_hint(r, "%s%sThis is context %s; kubectl takes --context for it.", hint,
+                 hint[0] ? "\n" : "", context);
+}
+
 void refusal_invalid_host(struct str host, const char *problem, const char *zone,
                           struct refusal *ret)
 {

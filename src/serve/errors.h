@@ -29,6 +29,8 @@ void refusal_hint(struct refusal *r, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A lease failed: its result is neither OK nor ERR_AGAIN. */
 void refusal_from_lease(const struct lease *lease, const struct route *route,
                         struct refusal *ret);
+/* One of several contexts is what it is about: say so, and what kubectl needs for it. */
+void refusal_add_context(struct refusal *r, const char *context);
 /* The stream of a lease ended, or gave no proper answer: `status` 502 or 504. */
 void refusal_from_stream(const struct lease *lease, int status, const char *reason,
                          struct refusal *ret);

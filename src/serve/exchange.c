@@ -33,6 +33,8 @@
 #define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
+#include "base/partition.h"
+#include "cluster/cluster.h"
 #include "serve/login.h"
 #include "serve/policy.h"
 #include "serve/session.h"
@@ -163,11 +165,14 @@ static enum exchange_state tell(struct exchange *x, struct page *page)
     return finish(x, FATE_ABORT);
 }
 
-static enum exchange_state refuse(struct exchange *x, const struct refusal *refusal)
+static enum exchange_state refuse(struct exchange *x, struct refusal *refusal)
 {
     AUTO_FREE char *text = NULL;
+    const struct cluster *cluster = x->lease.cluster;
     struct page page;
 
+    if (cluster && partition_name(cluster->number))
+        refusal_add_context(refusal, cluster->name);
     if (refusal->status >= 500)
         log_warn(x->id, "request failed", LOG_I("status", refusal->status),
                  LOG_S("why", refusal->first));
@@ -180,8 +185,7 @@ static enum exchange_state refuse(struct exchange *x, const struct refusal *refu
 }
 
 /* The connection cannot be used again, whatever the rest of the request says. */
-static enum exchange_state refuse_and_close(struct exchange *x,
-                                            const struct refusal *refusal)
+static enum exchange_state refuse_and_close(struct exchange *x, struct refusal *refusal)
 {
     x->keep = false;
     return refuse(x, refusal);

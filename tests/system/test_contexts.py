@@ -263,6 +263,15 @@ def test_logs_and_metrics_have_the_cluster_only_where_there_are_several(two, sta
     assert len(ids) == len(set(ids))
 
 
+def test_error_pages_name_the_context_only_where_there_are_several(two, start_tunnel):
+    one = start_tunnel(kubeconfig=two.path)
+    both = start_tunnel("--context", "all", kubeconfig=two.path)
+    assert "kubectl takes --context" not in one.get("nothing.shop.localhost").text
+    for label, host in (("one", "nothing.shop.localhost"), ("two", "nothing.shop.two.localhost")):
+        page = both.get(host)
+        assert page.status == 404 and f"This is context {label}; kubectl takes --context for it." in page.text, page
+
+
 # connecting
 
 
