@@ -23,6 +23,7 @@
 #define OUTPUT_MAX (256u << 10)
 #define COMMAND_SHOWN 60 /* bytes of it in messages */
 #define HINT_SHOWN 170   /* those of GKE and AKS have up to 160 bytes, and end in a URL */
+#define UNATTENDED_MS 3000 /* nobody answers a question in less */
 
 struct exec_plugins {
     struct loop *loop;
@@ -48,6 +49,8 @@ struct exec_plugin {
     struct timer cap;
     uint64_t cap_ms;  /* of the run */
     char *last_words; /* of the last run, if it failed */
+    uint64_t began;   /* it */
+    bool unattended;  /* it has shown that it needs no person to succeed */
 };
 
 /* ---- the kubeconfig ---- */
@@ -250,9 +253,27 @@ static void on_cap(struct timer *t)
     process_stop(container_of(t, struct exec_plugin, cap)->process);
 }
 
-bool exec_plugin_is_interactive(const struct exec_plugin *p)
+static bool gets_terminal(const struct exec_plugin *p)
 {
     return p->mode != MODE_NEVER && process_has_terminal();
+}
+
+/* IfAvailable is what cloud providers write, or leave out: most of their plugins never ask. */
+bool exec_plugin_is_interactive(const struct exec_plugin *p)
+{
+    return gets_terminal(p) && (p->mode == MODE_ALWAYS || !p->unattended);
+}
+
+/* A success within seconds, without a word, was nobody's answer; a failure within seconds
+ * shows neither. */
+static void note_attendance(struct exec_plugin *p, enum err result)
+{
+    bool soon = p->renewal.sched->now - p->began < UNATTENDED_MS;
+
+    if (!result)
+        p->unattended = soon && !p->words.lines;
+    else if (!soon)
+        p->unattended = false;
 }
 
 /* The kubeconfig may name where to get it. */
@@ -296,6 +317,7 @@ static void start_process(struct exec_plugin *p, const char *path, bool interact
     exec_words_begin(&p->words, p->renewal.label, interactive || s->shown);
     p->process = process_start(p->owner->loop, &request, &p->ended);
     exec_environment_destroy(environment);
+    p->began = p->renewal.sched->now;
     p->cap_ms = interactive ? s->terminal_ms : s->run_ms;
     timer_set(&p->cap, p->cap_ms);
 }
@@ -303,12 +325,12 @@ static void start_process(struct exec_plugin *p, const char *path, bool interact
 static void begin(struct exec_plugin *p)
 {
     AUTO_FREE char *path = NULL;
-    bool interactive = exec_plugin_is_interactive(p);
+    bool interactive = gets_terminal(p);
     struct diag why = { "" };
     enum err e = exec_find_program(p->user, &path, &why);
 
     renewal_begin(&p->renewal);
-    p->renewal.patient = interactive;
+    p->renewal.patient = exec_plugin_is_interactive(p);
     if (e == ERR_NOT_FOUND)
         add_hint(p, &why);
     if (!e && p->mode == MODE_ALWAYS && !interactive)
@@ -383,6 +405,7 @@ static void on_ended(struct task *t)
     exec_words_end(&p->words);
     free(TAKE(p->last_words));
     enum err e = take_result(p, &secret, &why);
+    note_attendance(p, e);
     process_close(TAKE(p->process));
     release_terminal(p);
     if (e && p->words.tail_len)
@@ -399,14 +422,12 @@ static void on_ended(struct task *t)
 static enum err begin_if_allowed(struct exec_plugin *p, struct credentials_want *w,
                                  struct diag *why)
 {
-    bool interactive = exec_plugin_is_interactive(p);
-
-    if (interactive && w->no_terminal)
+    if (exec_plugin_is_interactive(p) && w->no_terminal)
         return diag_set(why, ERR_CREDENTIALS,
                         "%s asks at the terminal of kube-tunnel, which this request may "
                         "not start",
                         p->renewal.label);
-    if (interactive && p->owner->on_terminal) {
+    if (gets_terminal(p) && p->owner->on_terminal) {
         renewal_wait(&p->renewal, w);
         return diag_set(why, ERR_AGAIN, "%s waits for the terminal", p->renewal.label);
     }

@@ -15,6 +15,7 @@ import pytest
 from http_client import Client
 from kubeconfigs import Kubeconfig
 from plugins import Plugin
+from test_exec_plugins import in_seconds
 from test_contexts import Answer, Backend, said, start_cluster  # noqa: F401 (a fixture)
 from tunnel_process import BINARY, clean_environment, curl, eventually
 
@@ -149,6 +150,25 @@ def test_a_cancelled_login_is_not_tried_again_before_its_pause(tunnel, plugin):
             assert "cancelled by the user" in page.text
         tunnel.get("web.shop.asks.localhost", "/", *BROWSER)
     assert plugin.runs == 1
+
+
+def test_a_plugin_that_has_asked_nothing_needs_no_button(tunnel, plugin):
+    """aws, gcloud and kubelogin get the terminal, and renew a token without a word."""
+    plugin.token("playground", expirationTimestamp=in_seconds(3))
+    assert said(tunnel.get("web.shop.asks.localhost")) == "asks"
+    for again in range(2):
+        time.sleep(3.2)
+        runs = plugin.runs
+        plugin.token("playground", expirationTimestamp=in_seconds(3))
+        if again:   # a connection that says nothing, too
+            with Client(exposed_port(tunnel)) as raw:
+                raw.socket.sendall(b"\x16\x03\x01")
+                raw.socket.settimeout(1.5)
+                with pytest.raises(TimeoutError):   # it is not closed
+                    raw.socket.recv(1)
+        else:
+            assert said(tunnel.get("web.shop.asks.localhost", "/", *BROWSER)) == "asks"
+            assert plugin.runs >= runs
 
 
 def test_a_process_without_a_terminal_needs_no_button(start_cluster, start_tunnel, plugin, tmp_path):  # noqa: F811
