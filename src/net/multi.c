@@ -355,6 +355,11 @@ static const char *what_curl_said(const struct easy *e, CURLcode code)
 {
     bool useless = e->said[0] == '\0' || strncmp(e->said, "getpeername", 11) == 0 ||
                    strncmp(e->said, "getsockname", 11) == 0;
+    bool quotes_proxy =
+        strncmp(e->said, "Unsupported proxy", 17) == 0; /* and its password */
+
+    if (quotes_proxy)
+        return "the proxy's URL is none that is supported";
     return useless ? curl_easy_strerror(code) : e->said;
 }
 
@@ -378,7 +383,8 @@ static enum err connect_error(const struct easy *e, const char *peer, struct dia
         return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", peer,
                         err_text(ERR_NO_FILES));
     return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", peer,
-                    number ? strerror((int)number) : e->said);
+                    number ? strerror((int)number)
+                           : what_curl_said(e, CURLE_COULDNT_CONNECT));
 }
 
 static enum err refusal_of_proxy(const struct easy *e, long status, const char *where,

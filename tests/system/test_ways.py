@@ -143,6 +143,18 @@ def test_http_proxy_with_a_password_that_no_message_shows(start_tunnel, changed,
     assert "hunter" not in done.stderr + done.stdout + answer.text + pages + tunnel.log()
 
 
+@pytest.mark.parametrize("url", ["ftp://me:hunter2@127.0.0.1:1", "http://me:hun ter2@127.0.0.1:1",
+                                 "http://me:hunter2@127.0.0.1:x", "http://me:hunter2@[::1", "socks5://me:hunter2@"])
+def test_proxy_of_the_environment_that_is_none_shows_no_password(start_tunnel, changed, playground, url):
+    kubeconfig = changed(server=f"https://api.test:{playground.port}")
+    done = list_services(kubeconfig, HTTPS_PROXY=url)
+    assert done.returncode == 1 and done.stderr
+    tunnel = start_tunnel("--wait", "300ms", kubeconfig=kubeconfig, ready=False, environment={"HTTPS_PROXY": url})
+    answer = tunnel.get("web.shop.localhost")
+    assert answer.status in (502, 504), answer
+    assert "ter2" not in done.stderr + answer.text + tunnel.log()
+
+
 @needs("tinyproxy")
 @needs("socat")
 @pytest.mark.parametrize("signed_by", ["the cluster's authority", "one of the system's", "neither"])
