@@ -156,7 +156,7 @@ def test_old_revisions_that_are_gone_are_listed_anew(start_both):
 def test_calls_that_are_throttled_are_made_again(start_playground, start_tunnel, rights):
     """429 with Retry-After, as priority and fairness has it."""
     playground = start_playground("--rights", rights)
-    playground.order("throttle-calls 3")
+    playground.order("throttle-calls 4")  # two lists, the look for the domain, and one of the request
     tunnel = start_tunnel(kubeconfig=playground.kubeconfig, ready=False)
     answer = tunnel.get("web.shop.svc.cluster.local")
     assert answer.status == 200
