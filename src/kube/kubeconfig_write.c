@@ -89,11 +89,19 @@ static bool write_all(int fd, const char *text)
     return true;
 }
 
-/* A copy of another user's file would be ours: only root may give it back. */
+/* A copy of another user's file would be ours: only root may give it back.  What a group may
+ * do is not for our own, where the file cannot be given to the first. */
 static bool take_over_owner(int fd, const struct stat *like)
 {
-    return fchmod(fd, like->st_mode & 07777) == 0 &&
-           (like->st_uid == geteuid() || fchown(fd, like->st_uid, like->st_gid) == 0);
+    mode_t mode = like->st_mode & 07777;
+    struct stat own;
+
+    if (fstat(fd, &own) ||
+        (own.st_uid != like->st_uid && fchown(fd, like->st_uid, (gid_t)-1)))
+        return false;
+    if (own.st_gid != like->st_gid && fchown(fd, (uid_t)-1, like->st_gid))
+        mode &= ~(mode_t)S_IRWXG;
+    return fchmod(fd, mode) == 0;
 }
 
 static enum err replace_file(const char *path, const char *text, struct diag *why)

@@ -152,6 +152,9 @@ def test_an_id_token_that_has_not_expired_is_used(cluster, issuer, tmp_path, sta
 def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(cluster, issuer, tmp_path, start_tunnel):
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": issuer.sign(9)}))
     path.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(path, -1, 4321)
+    group = path.stat().st_gid
     before = json.loads(path.read_text())
     tunnel = start_tunnel(kubeconfig=path)
     assert tunnel.get(HOST).status == 200
@@ -162,7 +165,7 @@ def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(cluster, 
     expected["users"][0]["user"]["auth-provider"]["config"].update(
         {"id-token": after["id-token"], "refresh-token": "refresh-1"})
     assert json.loads(path.read_text()) == expected
-    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640 and path.stat().st_gid == group
     assert not os.path.exists(f"{path}.lock")
     time.sleep(1)
     assert "a context has other credentials" not in tunnel.log()  # what we wrote is no news
