@@ -139,17 +139,17 @@ def test_a_program_starts_it(tunnel, plugin):
 
 def test_a_cancelled_login_is_not_tried_again_before_its_pause(tunnel, plugin):
     plugin.fail("cancelled by the user")
+    pressed = time.monotonic()
     press = [*BROWSER, "-X", "POST", "-H", f"Origin: http://localhost:{tunnel.port}"]
     tunnel.get(f"localhost:{tunnel.port}", "/login/asks", *press)
     eventually(lambda: plugin.runs == 1)
     eventually(lambda: "cancelled by the user" in tunnel.get("localhost", "/login/asks", *BROWSER).text)
-    begun = time.monotonic()
-    while time.monotonic() - begun < 0.5:
+    while time.monotonic() - pressed < 0.5:  # the pause is 1 s, and more after each failure
         for arguments in (press, BROWSER):
             page = tunnel.get(f"localhost:{tunnel.port}", "/login/asks", *arguments)
             assert "cancelled by the user" in page.text
         tunnel.get("web.shop.asks.localhost", "/", *BROWSER)
-    assert plugin.runs == 1
+    assert plugin.runs <= 1 + (time.monotonic() - pressed) // 1
 
 
 def test_a_plugin_that_has_asked_nothing_needs_no_button(tunnel, plugin):
