@@ -12,13 +12,16 @@
  *   the context is gone       its cluster drains, and requests get a 404
  *   there is a new context    a new member, where all contexts were chosen
  *
- * A kubeconfig that cannot be read, or is empty, changes nothing: programs write it in place.
+ * A kubeconfig that cannot be read, is empty or has a pipe among its files changes nothing:
+ * programs write it in place.
  * A context that has become unusable (a file that it names is missing) keeps its cluster.
  *
  * The current context is the one of the start: another terminal's "kubectl config
  * use-context" does not move the names that programs here are using (decision 098).
  */
 #include <assert.h>
+
+#include <sys/stat.h>
 
 #define LOG_MODULE LOG_CLUSTER
 #include "base/log.h"
@@ -35,11 +38,28 @@ static void keep_old(struct clusters *cs, enum err e, const struct diag *why)
     diag_set(&cs->unreadable, e, "%s", diag_text(why, e));
 }
 
+/* A pipe ("<(...)") can be read once, at the start: now it would block, or be empty. */
+static enum err check_no_pipe(const struct clusters *cs, struct diag *why)
+{
+    struct texts paths = { 0 };
+    enum err e = OK;
+    struct stat st;
+
+    kubeconfig_paths(cs->choice.kubeconfig, &paths);
+    for (size_t i = 0; !e && i < paths.count; i++)
+        if (!stat(paths.at[i], &st) && S_ISFIFO(st.st_mode))
+            e = diag_set(why, ERR_CONFIG, "%s: it is a pipe", paths.at[i]);
+    texts_finish(&paths);
+    return e;
+}
+
 static enum err read_kubeconfig(struct clusters *cs, struct kubeconfig **ret,
                                 struct diag *why)
 {
-    enum err e = kubeconfig_load(cs->choice.kubeconfig, ret, why);
+    enum err e = check_no_pipe(cs, why);
 
+    if (!e)
+        e = kubeconfig_load(cs->choice.kubeconfig, ret, why);
     if (e || !list_empty(&(*ret)->contexts.list))
         return e;
     kubeconfig_destroy(TAKE(*ret));

@@ -250,6 +250,19 @@ def test_an_unreadable_or_missing_file_keeps_the_old_one(one_and_two, start_tunn
     now_says(tunnel, "two")
 
 
+def test_a_pipe_in_place_of_the_file_is_not_waited_for(one_and_two, start_tunnel):
+    config = one_and_two
+    tunnel = start_tunnel(kubeconfig=config.path)
+    pipe = config.path.with_name("pipe")
+    os.mkfifo(pipe)
+    pipe.rename(config.path)
+    tunnel.wait_for_log("the kubeconfig cannot be read: what it was stays.*it is a pipe")
+    assert said(tunnel.get("web.shop.localhost")) == "one"
+    config.path.unlink()
+    config.add("ctx", config.two).write()
+    now_says(tunnel, "two")
+
+
 def test_a_context_that_becomes_unusable_keeps_its_cluster(one_and_two, start_tunnel):
     config = one_and_two
     tunnel = start_tunnel(kubeconfig=config.path)
