@@ -135,18 +135,21 @@ void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
     connecting_start(c, o->transfers, &to, wake);
 }
 
-/* Sessions are kept with the context, which is made anew when the identity has changed.
- * HTTP/2 cannot be upgraded. */
-static struct tls_context *current_context(const struct tunnel_origin *o,
-                                           struct tls_identity *identity)
+/* Sessions are kept with the context, which is made anew when the identity has changed.  A
+ * connection that was begun with an older one gets a context of its own.  HTTP/2 cannot be
+ * upgraded.  The result is the caller's reference. */
+static struct tls_context *context_for(const struct tunnel_origin *o,
+                                       struct tls_identity *identity)
 {
-    if (!tls_context_is_of(*o->tls, identity)) {
-        if (*o->tls)
-            tunnels_on_new_identity(o);
-        tls_context_unref(*o->tls);
-        *o->tls = tls_context_of(identity, "http/1.1");
-    }
-    return *o->tls;
+    if (tls_context_is_of(*o->tls, identity))
+        return tls_context_ref(*o->tls);
+    if (identity != credentials_identity(api_credentials(o->api)))
+        return tls_context_of(identity, "http/1.1");
+    if (*o->tls)
+        tunnels_on_new_identity(o);
+    tls_context_unref(*o->tls);
+    *o->tls = tls_context_of(identity, "http/1.1");
+    return tls_context_ref(*o->tls);
 }
 
 struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
@@ -157,7 +160,10 @@ struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
     if (!identity)
         return s;
     AUTO_FREE char *name = tls_identity_name(identity, api_target(o->api)->host);
-    return tls_client_open(o->loop, current_context(o, identity), s, name);
+    struct tls_context *context = context_for(o, identity);
+    struct stream *tls = tls_client_open(o->loop, context, s, name);
+    tls_context_unref(context);
+    return tls;
 }
 
 static void start_connecting(struct tunnel *t)
@@ -434,6 +440,8 @@ static void enter(struct tunnel *t, enum tunnel_state next)
               LOG_S("to", states[next].name));
     t->state = next;
     if (next == TUNNEL_OPEN) {
+        bool outdated = t->credential->identity !=
+                        credentials_identity(api_credentials(t->origin->api));
         credential_unref(TAKE(t->credential));
         t->opened_at = t->heard_at = now(t);
         t->used_at = t->pod->demand.asked_at; /* which may be long ago: dialled ahead */
@@ -441,6 +449,8 @@ static void enter(struct tunnel *t, enum tunnel_state next)
         liveness_start(t);
         log_opened(t);
         pod_on_tunnel_open(t->pod, t);
+        if (outdated)
+            tunnel_retire(t);
     }
     if (next == TUNNEL_CLOSED) {
         release(t);

@@ -5,11 +5,15 @@ SPDX-License-Identifier: MIT
 import base64
 import os
 import re
+import socket
 import subprocess
+import threading
+import time
 
 import pytest
 
 from plugins import Plugin, kubeconfig_for
+from test_exec_plugins import in_seconds
 from tunnel_process import BINARY, clean_environment, eventually
 
 HOST = "web.shop.localhost"
@@ -156,3 +160,73 @@ def test_an_expired_token_of_the_kubeconfig_is_named(cluster, tmp_path, start_tu
     done = subprocess.run([BINARY, "list", "--kubeconfig", path], capture_output=True, text=True,
                           env=clean_environment(), timeout=60)
     assert done.returncode == 1 and "the token expired at 2023-11-14T22:13:20Z" in done.stderr
+
+
+class HoldingProxy:
+    """A CONNECT proxy that keeps connections waiting while `hold` is set."""
+
+    def __init__(self):
+        self.hold, self.held = threading.Event(), 0
+        self.release = threading.Event()
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self.listener.getsockname()[1]}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def _accept(self):
+        try:
+            while True:
+                threading.Thread(target=self._serve, args=(self.listener.accept()[0],), daemon=True).start()
+        except OSError:
+            pass
+
+    def _serve(self, client):
+        head = b""
+        while b"\r\n\r\n" not in head:
+            head += client.recv(4096)
+        if self.hold.is_set():
+            self.hold.clear()   # one of them
+            self.held += 1
+            self.release.wait(20)
+        host, port = head.split()[1].decode().rsplit(":", 1)
+        server = socket.create_connection((host, int(port)))
+        client.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        threading.Thread(target=self._copy, args=(server, client), daemon=True).start()
+        self._copy(client, server)
+
+    @staticmethod
+    def _copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+
+def test_a_dial_that_began_before_a_new_certificate_retires_no_tunnel(cluster, plugin, tmp_path, start_tunnel):
+    certificate, key = pair_of(cluster)
+    proxy = HoldingProxy()
+    plugin.print(plugin.credential(clientCertificateData=certificate, clientKeyData=key,
+                                   expirationTimestamp=in_seconds(4)))
+    path = kubeconfig_for(cluster, tmp_path / "config", plugin.user(), **{"proxy-url": proxy.url})
+    tunnel = start_tunnel("--prewarmed-tunnels", "0", kubeconfig=path)
+    assert tunnel.get(HOST).status == 200
+    plugin.print(plugin.credential(clientCertificateData=certificate + "\n", clientKeyData=key))
+    proxy.hold.set()
+    cluster.order("kill-tunnels")
+    answers = []
+    first = threading.Thread(target=lambda: answers.append(tunnel.get(HOST).status))
+    first.start()
+    eventually(lambda: proxy.held == 1)
+    time.sleep(4.2)
+    assert tunnel.get(HOST).status == 200 and plugin.runs == 2
+    proxy.release.set()
+    first.join()
+    eventually(lambda: tunnel.log().count("tunnel opened") == 3)
+    time.sleep(0.5)
+    assert answers == [200] and tunnel.get(HOST).status == 200
+    # the plugin's first one, and its second
+    assert tunnel.log().count("another certificate: tunnels end") == 2
+    # that of the held dial ends by itself, and not that of the new certificate
+    eventually(lambda: tunnel.log().count("reason=retired") == 1)
+    proxy.listener.close()
