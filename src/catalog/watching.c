@@ -1,8 +1,8 @@
 /* catalog/watching.c - which scopes there are, and which of them answers
  *
  * Without --namespaces there is one, for the whole cluster; where that is forbidden it is
- * the home namespace, and other namespaces get a scope of their own when a service of
- * theirs is asked for.  With --namespaces there is one for each of those, and no other.
+ * the home namespace, and other namespaces get a scope of their own when a service that was
+ * found there is asked for again: names that are mistaken take no place.  With --namespaces there is one for each of those, and no other.
  */
 #include "base/own.h"
 #include "catalog/record.h"
@@ -58,7 +58,7 @@ void watching_note_question(struct record *r)
         return;
     if (r->lazy)
         lazy_touch(r);
-    else if (!s && may_open_narrow(c))
+    else if (!s && r->result == OK && may_open_narrow(c))
         scope_open(c, r->ns, false);
     else if (s && scope_is_lazy(s) && r->result == OK)
         lazy_watch(r, scope_by_endpoints(s));

@@ -69,10 +69,10 @@ def test_services_without_anything_about_their_pods_name_all_that_would_do(start
 
 @pytest.mark.parametrize("flags", [(), ("--namespaces", "shop,other")])
 def test_several_namespaces_by_role_are_each_watched(start, flags):
-    """Without --namespaces the second one is watched once it is asked for."""
+    """Without --namespaces the second one is watched once a service of it is asked for again."""
     _, tunnel = start(*(f"{WATCH} {kind} {ns} *" for kind in ("services", SLICES) for ns in ("shop", "other")),
                       FORWARD, tunnel=flags)
-    for name in (WEB, OTHER):
+    for name in (WEB, OTHER, OTHER):
         assert tunnel.get(name).status == 200
     for ns in ("shop", "other"):
         eventually(lambda ns=ns: re.search(f"rights found .*rights=watch scope={ns}", tunnel.log()))

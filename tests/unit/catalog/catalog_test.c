@@ -916,6 +916,9 @@ static void another_namespace_is_watched_once_it_is_asked_for(void **state)
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->lookup.result, OK);
+    assert_int_equal(fake_watch_count(w->api), 2);
+    ask(w);
+    assert_int_equal(w->lookup.result, OK);
     assert_false(lookup_is_watched(&w->lookup));
     fake_tell(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
     fake_tell(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
@@ -929,6 +932,27 @@ static void another_namespace_is_watched_once_it_is_asked_for(void **state)
     assert_true(lookup_is_watched(&w->lookup));
     assert_int_equal(fake_asked(w->api), asked);
     assert_string_equal(catalog_scope(w->catalog), "home");
+}
+
+static void namespaces_without_the_service_take_no_place(void **state)
+{
+    struct world *w = *state;
+    struct lookup l = { 0 };
+    char ns[32], path[128];
+
+    falls_back_to_the_home_namespace(state);
+    for (int i = 0; i < 20; i++) {
+        snprintf(ns, sizeof(ns), "mistaken-%d", i);
+        snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/web", ns);
+        for (int again = 0; again < 2; again++) {
+            catalog_lookup(w->catalog, str_of(ns), STR("web"), 3000, &l, &w->wake);
+            if (fake_waiting(w->api, path))
+                refuse_one(w, path, ERR_NOT_FOUND);
+            assert_int_equal(l.result, ERR_NOT_FOUND);
+        }
+    }
+    lookup_finish(&l);
+    assert_int_equal(fake_watch_count(w->api), 2);
 }
 
 static void narrow_scopes_go_when_the_cluster_is_tried_again(void **state)
@@ -1920,6 +1944,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(looks_up_where_neither_slices_nor_endpoints_may_be_watched),
         TEST(another_namespace_is_watched_once_it_is_asked_for),
+        TEST(namespaces_without_the_service_take_no_place),
         TEST(narrow_scopes_go_when_the_cluster_is_tried_again),
         TEST(the_cluster_knows_nothing_of_what_narrow_scopes_saw),
         TEST(only_the_named_namespaces_are_watched),
