@@ -135,6 +135,15 @@ static const struct alias *find(const struct naming *n, struct str host)
 
 /* A name of the cluster, or of ourselves, would change its meaning.  Three labels may be
  * taken: they are only a cluster's where a context has that label. */
+static bool is_full_under_localhost(const struct naming *n, struct str name)
+{
+    AUTO_FREE char *host = xasprintf("%.*s" LOCALHOST, STR_ARG(name));
+    struct name meant;
+
+    name_parse(str_of(host), str_of(n->zone), &meant);
+    return meant.kind != NAME_INVALID && meant.suffix == NAME_SUFFIX_SVC_LOCALHOST;
+}
+
 static const char *name_fault(const struct naming *n, struct str name)
 {
     struct name meant;
@@ -148,6 +157,8 @@ static const char *name_fault(const struct naming *n, struct str name)
         return "it is kube-tunnel's own";
     if (meant.kind != NAME_INVALID)
         return "it is a name of the cluster already";
+    if (is_full_under_localhost(n, name))
+        return "with \".localhost\" it is a name of a cluster already";
     if (str_ieq(name, str_of(n->zone)))
         return "it is the cluster's domain";
     return NULL;

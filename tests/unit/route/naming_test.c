@@ -144,6 +144,8 @@ static void collisions_and_loops_are_refused(void **state)
     assert_refused(n, "web.shop", "web.other", "a name of the cluster already");
     assert_refused(n, "web.shop.svc", "web.other", "a name of the cluster already");
     assert_refused(n, "x.y.pod", "web.other", "a name of the cluster already");
+    assert_refused(n, "web.shop.svc.prod", "web.other", "a name of a cluster already");
+    assert_refused(n, "x.y.pod.prod", "web.other", "a name of a cluster already");
     assert_refused(n, "localhost", "web.other", "kube-tunnel's own");
     assert_refused(n, "127.0.0.1", "web.other", "kube-tunnel's own");
     assert_refused(n, "1.2", "web.other", "kube-tunnel's own");
