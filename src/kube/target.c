@@ -114,7 +114,8 @@ static enum err load_pem(const struct pem *pem, char **ret, char **ret_name,
     if (pem->file && pem->text)
         return diag_set(why, ERR_CONFIG, "both %s and %s-data are given: keep one",
                         pem->what, pem->what);
-    enum err e = path ? file_read(path, PEM_MAX, ret, &len, why) : decode(pem, ret, why);
+    enum err e =
+        path ? file_read_in_time(path, PEM_MAX, ret, &len, why) : decode(pem, ret, why);
     if (e)
         return path ? diag_prefix(why, e, "%s", pem->what) : e;
     *ret_name = xasprintf("%s:%u: %s \"%s\": %s%s%s", entry->file, entry->line, pem->kind,

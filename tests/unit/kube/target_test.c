@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/base64.h"
 #include "base/own.h"
@@ -189,6 +191,27 @@ static void refuses_with_file_line_and_name(void **state)
         assert_says(why.text, cases[i].says);
         assert_says(why.text, path);
     }
+    folder_destroy(&f);
+}
+
+/* The loop reads a changed kubeconfig, too, and must not wait for a writer. */
+static void refuses_a_pipe_for_a_certificate(void **state)
+{
+    (void)state;
+    struct folder f;
+    folder_create(&f);
+    AUTO_FREE char *pipe = xasprintf("%s/pipe", f.path);
+    AUTO_FREE char *cluster =
+        xasprintf("server: 'https://x', certificate-authority: %s", pipe);
+    struct kube_target *t = NULL;
+    struct diag why = { "" };
+
+    assert_int_equal(mkfifo(pipe, 0600), 0);
+    alarm(20);
+    const char *path = folder_put(&f, "config", config_of(cluster, "token: a"));
+    assert_int_not_equal(kube_target_load(path, NULL, NULL, &t, &why), OK);
+    alarm(0);
+    assert_says(why.text, "not a regular file");
     folder_destroy(&f);
 }
 
@@ -435,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(follows_the_current_context),
         cmocka_unit_test(refuses_with_file_line_and_name),
+        cmocka_unit_test(refuses_a_pipe_for_a_certificate),
         cmocka_unit_test(prefers_credentials_to_a_plugin),
         cmocka_unit_test(gives_a_plain_server_no_credentials),
         cmocka_unit_test(chooses_context_and_namespace),
