@@ -133,8 +133,6 @@ static const struct alias *find(const struct naming *n, struct str host)
     return a;
 }
 
-/* A name of the cluster, or of ourselves, would change its meaning.  Three labels may be
- * taken: they are only a cluster's where a context has that label. */
 static bool is_full_under_localhost(const struct naming *n, struct str name)
 {
     AUTO_FREE char *host = xasprintf("%.*s" LOCALHOST, STR_ARG(name));
@@ -144,6 +142,8 @@ static bool is_full_under_localhost(const struct naming *n, struct str name)
     return meant.kind != NAME_INVALID && meant.suffix == NAME_SUFFIX_SVC_LOCALHOST;
 }
 
+/* A name of the cluster, or of ourselves, would change its meaning.  Three labels may be
+ * taken: they are only a cluster's where a context has that label. */
 static const char *name_fault(const struct naming *n, struct str name)
 {
     struct name meant;
