@@ -106,7 +106,8 @@ static void add_address(struct map *by_address, const char *ip, struct pod *pod)
 {
     struct pod *other = map_get(by_address, str_of(ip));
 
-    map_set(by_address, str_of(ip), other && other != pod ? &ambiguous : pod);
+    bool same = !other || (other->key && strcmp(other->key, pod->key) == 0);
+    map_set(by_address, str_of(ip), same ? pod : &ambiguous);
 }
 
 /* Pods that have ended keep their addresses, and those of host-network pods are the node's. */
@@ -305,8 +306,10 @@ struct service *entry_from_pods(const struct service_spec *spec,
     builder_init(&b, spec, missing);
     for (size_t i = 0; i < pods->count; i++) {
         struct endpoint *e = candidate(&b, spec, pods->at[i]);
-        if (e)
+        if (e && !find_endpoint(&b, str_of(e->key), e->rank))
             add_endpoint(&b, e);
+        else
+            endpoint_unref(e); /* a list that was begun again has some twice */
     }
 
     struct service *s = finish(&b);

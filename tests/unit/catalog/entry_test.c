@@ -321,8 +321,9 @@ static void an_address_is_the_pods_that_alone_has_it(void **state)
         &g, "s1", "[{'port': 5432}]",
         "[{'addresses': ['10.0.0.1']}, {'addresses': ['10.0.0.2']},"
         " {'addresses': ['10.0.0.3'], 'targetRef': {'kind': 'Node', 'name': 'x'}}]");
-    static const char *const pods[] = { "a", "b", "c" };
-    static const char *const addresses[] = { "10.0.0.1", "10.0.0.2", "10.0.0.2" };
+    static const char *const pods[] = { "a", "b", "c", "a" }; /* a list begun again */
+    static const char *const addresses[] = { "10.0.0.1", "10.0.0.2", "10.0.0.2",
+                                             "10.0.0.1" };
     for (size_t i = 0; i < ARRAY_LEN(pods); i++) {
         AUTO_FREE char *text = xasprintf(
             "{'metadata': {'namespace': 'shop', 'name': '%s', 'uid': '%s'}, 'spec': {},"
@@ -372,6 +373,23 @@ static void takes_running_pods_where_slices_are_forbidden(void **state)
     assert_order(s, "web-2 web-1 web-4");
     assert_int_equal(s->pods_seen, 4);
     assert_string_equal(s->endpoints[0]->hostname, "h");
+    service_unref(s);
+    take_back(&g);
+}
+
+/* The API server lost its place in the list, and it was begun again. */
+static void a_pod_that_is_listed_twice_is_one(void **state)
+{
+    (void)state;
+    struct given g = { 0 };
+
+    give_running(&g);
+    give_pod(&g, "{'metadata': {'namespace': 'shop', 'name': 'web-2', 'uid': 'u2'},"
+                 " 'status': {'phase': 'Running',"
+                 "            'conditions': [{'type': 'Ready', 'status': 'True'}]}}");
+    struct service *s = entry_from_pods(g.spec, &g.pods, NULL);
+
+    assert_order(s, "web-2 web-1 web-4");
     service_unref(s);
     take_back(&g);
 }
@@ -591,6 +609,7 @@ int main(void)
         cmocka_unit_test(endpoints_that_are_no_pods_are_counted),
         cmocka_unit_test(an_address_is_the_pods_that_alone_has_it),
         cmocka_unit_test(takes_running_pods_where_slices_are_forbidden),
+        cmocka_unit_test(a_pod_that_is_listed_twice_is_one),
         cmocka_unit_test(resolves_a_named_port_in_each_pod),
         cmocka_unit_test(publishes_not_ready_pods_where_asked_to),
         cmocka_unit_test(says_why_nothing_can_serve),
