@@ -1,6 +1,6 @@
 /* catalog/feed.c - what watches report goes into records
  *
- * Whoever watches (a whole cluster, a namespace, one service), it arrives here.
+ * Watches of a whole cluster, of a namespace and of one service report to these functions.
  */
 #include "base/log.h"
 #include "base/own.h"

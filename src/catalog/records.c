@@ -1,6 +1,6 @@
 /* catalog/records.c - which records there are, and which may be dropped
  *
- * Those that no watch holds are bounded, and go when nobody has asked for them for long.
+ * Those that no watch holds are bounded, and are dropped when no request named them for long.
  */
 #include <stdio.h>
 
@@ -59,7 +59,7 @@ void record_used(struct record *r)
     r->catalog->used_count++;
 }
 
-/* Nobody asks any more.  Its pods are not gone, only out of sight. */
+/* No request names it any more.  Its pods are not gone, only out of sight. */
 static void drop_record(struct record *r)
 {
     struct catalog *c = r->catalog;
@@ -76,7 +76,7 @@ static bool in_use(const struct record *r)
     return !list_empty(&r->lookups) || r->fetch || r->lazy || !list_empty(&r->changed);
 }
 
-/* Drop the least lately asked one that nobody is subscribed to. */
+/* Drop the least recently used one without a subscriber. */
 static bool make_room(struct catalog *c)
 {
     list_for_each (r, &c->used, struct record, used) {

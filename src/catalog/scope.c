@@ -4,7 +4,7 @@
  * else in the home namespace; where endpointslices may not, or do not exist, endpoints.
  * Pods are not watched (decision 020).
  * Lazy: they may be watched, but there are very many: each service is watched by itself
- * once it is asked for (lazy.c).
+ * once a request names it (lazy.c).
  * Lookup: they may only be read; lookup.c asks for what is needed when it is needed.
  * That a cluster-wide list of services works decides the scope even where the watch does
  * not: look-ups in every namespace are worth more than a watch on one.
@@ -25,7 +25,7 @@
     X(CLUSTER, cluster) /* tries to list and watch the whole cluster */ \
     X(HOME,    home)    /* that is forbidden, or not wanted: tries one namespace */ \
     X(LIVE,    live)    /* both watches run, or did and will again */ \
-    X(LAZY,    lazy)    /* allowed, but large: watches what is asked for */ \
+    X(LAZY,    lazy)    /* allowed, but large: watches services in use */ \
     X(NOTHING, nothing) /* may not watch: every question is a fetch */
 /* clang-format on */
 
@@ -120,7 +120,7 @@ static void watch_endpoints(struct scope *s)
     s->slices = open_watch(s, "/api/v1", "endpoints", feed_endpoints);
 }
 
-/* Whoever asked before gets their next answer from the watches. */
+/* Records that were answered by look-ups are answered by the watches from now on. */
 static void touch_all(struct scope *s)
 {
     size_t at = 0;
@@ -154,7 +154,7 @@ static const struct api_watch_state *slices_state(const struct scope *s)
     return api_watch_state(s->slices);
 }
 
-/* By the API server itself: what a proxy on the way says passes. */
+/* By the API server itself: a refusal by a proxy on the way is not final. */
 static bool is_refused(const struct api_watch_state *w)
 {
     return w->error.is_status &&
@@ -245,14 +245,14 @@ static enum scope_state in_live(struct scope *s)
     return SCOPE_LIVE;
 }
 
-/* Until it is asked for, nothing is known of what changes. */
+/* Changes of a service that no request named are not known. */
 static enum scope_state in_lazy(struct scope *s)
 {
     s->doubted = false;
     return SCOPE_LAZY;
 }
 
-/* Rights can also be given; and who refused may have been somebody on the way. */
+/* Rights can also be given, and the refusal may have been that of a proxy. */
 static enum scope_state in_nothing(struct scope *s)
 {
     return s->doubted ? first_state(s) : SCOPE_NOTHING;
