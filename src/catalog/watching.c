@@ -1,8 +1,9 @@
 /* catalog/watching.c - which scopes there are, and which of them answers
  *
  * Without --namespaces there is one, for the whole cluster; where that is forbidden it is
- * the home namespace, and other namespaces get a scope of their own when a service that was
- * found there is asked for again: names that are mistaken take no place.  With --namespaces there is one for each of those, and no other.
+ * the home namespace, and another namespace gets a scope of its own when a service that was
+ * found there is requested again: names that are mistaken take no place.  With --namespaces
+ * there is one for each of those, and no other.
  */
 #include "base/own.h"
 #include "catalog/record.h"

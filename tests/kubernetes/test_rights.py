@@ -189,7 +189,7 @@ def test_services_without_slices_endpoints_and_pods_say_what_would_do(start_tunn
 def test_several_namespaces_by_role_are_each_watched(start_tunnel, account, flags):
     rules = [*ROWS["watch"][0], FORWARD]
     tunnel = start_tunnel(*flags, kubeconfig=account({"shop": rules, "other": rules}))
-    for name in (WEB, "web.other.svc.cluster.local"):
+    for name in 2 * (WEB, "web.other.svc.cluster.local"):  # the second request shows that it is in use
         assert tunnel.get(name).status == 200
     for ns in ("shop", "other"):
         tunnel.wait_for_log(f"rights found .*rights=watch scope={ns}")
