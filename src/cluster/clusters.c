@@ -117,8 +117,8 @@ static enum err add_named(struct clusters *cs, const char *name, struct diag *wh
         return OK;
     if (kubeconfig_context(cs->kubeconfig, name))
         return clusters_add(cs, name) ? OK : ERR_LIMIT;
-    enum err e = kube_target_load(cs->choice.kubeconfig, name, NULL, &unused, why);
-    assert(e); /* it knows no such context, and lists those it has */
+    enum err e = kube_target_from(cs->kubeconfig, name, NULL, &unused, why);
+    assert(e); /* it has no such context, and *why lists those it has */
     return e;
 }
 

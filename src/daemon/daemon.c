@@ -231,7 +231,10 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.on_zone = on_zone;
     d->settings.zone_owner = d;
     d->naming.looking = d->settings.find_zone;
-    return clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
+    enum err e = clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
+    if (!e && !clusters_status(d->clusters, 0).connected)
+        naming_end_look(&d->naming); /* it begins when the first is connected */
+    return e;
 }
 
 static void on_quiet(void *owner)

@@ -426,6 +426,8 @@ def test_the_first_context_being_broken_does_not_stop_the_others(start_cluster, 
     assert tunnel.own("/readyz").status == 503
     assert tunnel.get("web.shop.localhost").status == 502
     assert said(tunnel.get("web.shop.one.localhost")) == "one"
+    answer = tunnel.get("web.shop.svc.company.example")
+    assert answer.status == 400 and answer.seconds < 1, "its domain is not looked for, so it is not waited for"
 
 
 def test_two_contexts_with_one_server_keep_their_credentials_apart(start_cluster, start_tunnel, tmp_path):
