@@ -104,6 +104,20 @@ static bool take_over_owner(int fd, const struct stat *like)
     return fchmod(fd, mode) == 0;
 }
 
+/* A file that is a mount point of its own, as in many containers, cannot be replaced. */
+static enum err overwrite_file(const char *path, const char *text, struct diag *why)
+{
+    int fd = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0)
+        return io_error(path, why);
+    bool written = write_all(fd, text) && ftruncate(fd, (off_t)strlen(text)) == 0 &&
+                   fsync(fd) == 0;
+    enum err e = written ? OK : io_error(path, why);
+    close(fd);
+    return e;
+}
+
 static enum err replace_file(const char *path, const char *text, struct diag *why)
 {
     AUTO_FREE char *beside = xasprintf("%s.XXXXXX", path);
@@ -117,9 +131,10 @@ static enum err replace_file(const char *path, const char *text, struct diag *wh
     bool written = write_all(fd, text) && take_over_owner(fd, &like) && fsync(fd) == 0;
     enum err e = written ? OK : io_error(beside, why);
     close(fd);
-    if (!e && rename(beside, path))
-        e = io_error(path, why);
-    if (e)
+    bool renamed = !e && rename(beside, path) == 0;
+    if (!e && !renamed)
+        e = errno == EBUSY ? overwrite_file(path, text, why) : io_error(path, why);
+    if (!renamed)
         unlink(beside);
     return e;
 }

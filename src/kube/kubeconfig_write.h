@@ -1,8 +1,9 @@
 /* kube/kubeconfig_write.h - write new tokens of a user's auth-provider into a kubeconfig
  *
- * As kubectl does: FILE.lock keeps others out meanwhile; the file is replaced by a rename,
- * so no program reads half of it, and keeps its mode and owner.  A link is followed.  Nothing
- * else in it changes, comments included.
+ * As kubectl does: FILE.lock keeps others out meanwhile.  The file is replaced by a rename,
+ * so no program reads half of it, and keeps its mode and owner; a mount point is overwritten,
+ * because it cannot be replaced.  A link is followed.  Nothing else in it changes, comments
+ * included.
  */
 #pragma once
 

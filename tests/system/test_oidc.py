@@ -277,6 +277,18 @@ def test_a_link_is_followed_and_stays(cluster, issuer, tmp_path):
     assert sorted(p.name for p in real.iterdir()) == ["real-config"]
 
 
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can mount")
+def test_a_file_that_is_a_mount_point_is_overwritten(cluster, issuer, tmp_path):
+    """As a kubeconfig in a container often is: a rename is refused there (EBUSY)."""
+    path = kubeconfig_for(cluster, tmp_path / "config", issuer.user())
+    inode = path.stat().st_ino
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", 'mount --bind "$1" "$1" && exec "$0" list --kubeconfig "$1"',
+                           BINARY, path], capture_output=True, text=True, timeout=60, env=clean_environment())
+    assert done.returncode == 0 and not done.stderr, done
+    assert provider_of(path)["refresh-token"] == "refresh-1" and path.stat().st_ino == inode
+    assert sorted(p.name for p in tmp_path.glob("config*")) == ["config"]
+
+
 def test_comments_and_order_of_the_file_stay(cluster, issuer, tmp_path):
     config = json.loads(kubeconfig_for(cluster, tmp_path / "json", issuer.user()).read_text())
     c, p = config["clusters"][0]["cluster"], config["users"][0]["user"]["auth-provider"]["config"]
