@@ -111,8 +111,8 @@ static enum err overwrite_file(const char *path, const char *text, struct diag *
 
     if (fd < 0)
         return io_error(path, why);
-    bool written = write_all(fd, text) && ftruncate(fd, (off_t)strlen(text)) == 0 &&
-                   fsync(fd) == 0;
+    bool written =
+        write_all(fd, text) && ftruncate(fd, (off_t)strlen(text)) == 0 && fsync(fd) == 0;
     enum err e = written ? OK : io_error(path, why);
     close(fd);
     return e;
