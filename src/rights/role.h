@@ -18,7 +18,7 @@ enum role_level { ROLE_LOOKUP, ROLE_WATCH };
 struct right {
     const char *group, *resource;   /* "" and "pods/portforward" */
     const char *verbs[RIGHT_VERBS]; /* NULL after the last one */
-    const char *why;  /* one line */
+    const char *why;                /* one line */
 };
 
 #define RIGHTS 4 /* at each level */

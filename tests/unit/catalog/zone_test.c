@@ -16,7 +16,7 @@
 #define OPENSHIFT "/api/v1/namespaces/openshift-dns/configmaps/dns-default"
 #define CONFIG_MAP(zone)                                                                 \
     "{'data': {'Corefile': '.:53 {\\n  kubernetes " zone " in-addr.arpa {\\n  "          \
-                                                         "}\\n}\\n'}}"
+    "}\\n}\\n'}}"
 
 struct world {
     struct sched sched;
