@@ -50,22 +50,25 @@ static void aliases_finish(struct listed *l)
     free(l->aliases);
 }
 
+static void service_finish(struct listed_service *s)
+{
+    for (size_t p = 0; p < s->port_count; p++)
+        free(s->ports[p].name);
+    free(s->ports);
+    free(s->context);
+    free(s->cluster);
+    free(s->short_name);
+    free(s->ns);
+    free(s->name);
+    free(s->local);
+    free(s->full);
+}
+
 void listed_finish(struct listed *l)
 {
     aliases_finish(l);
-    for (size_t i = 0; i < l->count; i++) {
-        struct listed_service *s = &l->at[i];
-        for (size_t p = 0; p < s->port_count; p++)
-            free(s->ports[p].name);
-        free(s->ports);
-        free(s->context);
-        free(s->cluster);
-        free(s->short_name);
-        free(s->ns);
-        free(s->name);
-        free(s->local);
-        free(s->full);
-    }
+    for (size_t i = 0; i < l->count; i++)
+        service_finish(&l->at[i]);
     free(l->at);
     *l = (struct listed){ 0 };
 }
@@ -80,10 +83,25 @@ static int compare(const void *a, const void *b)
     return order ? order : strcmp(x->name, y->name);
 }
 
+/* A list that was read again from its beginning (410) has brought some of them twice. */
+static void drop_repeated(struct listed *l)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < l->count; i++) {
+        if (kept && compare(&l->at[kept - 1], &l->at[i]) == 0)
+            service_finish(&l->at[i]);
+        else
+            l->at[kept++] = l->at[i];
+    }
+    l->count = kept;
+}
+
 void listed_sort(struct listed *l)
 {
     if (l->count > 1)
         qsort(l->at, l->count, sizeof(*l->at), compare);
+    drop_repeated(l);
 }
 
 /* ---- ports ---- */

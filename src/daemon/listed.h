@@ -45,7 +45,7 @@ struct listed {
 void listed_add(struct listed *l, const struct listed_service *s);
 void listed_add_alias(struct listed *l, const struct listed_alias *a); /* likewise */
 void listed_finish(struct listed *l); /* a zeroed struct is accepted */
-/* By cluster, namespace and name; before anything is printed. */
+/* By cluster, namespace and name, each once; before anything is printed. */
 void listed_sort(struct listed *l);
 
 /* How wide columns may be. */
