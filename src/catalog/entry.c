@@ -85,7 +85,7 @@ static struct service *finish(struct builder *b)
 {
     struct service *s = b->service;
 
-    if (s->endpoint_count)
+    if (s->endpoints)
         qsort(s->endpoints, s->endpoint_count, sizeof(struct endpoint *),
               s->endpoint_count > SERVICE_SUBSET ? by_rank : by_preference);
     endpoint_index_finish(&b->by_key);
