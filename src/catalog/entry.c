@@ -22,7 +22,7 @@ struct builder {
     struct endpoint_index by_key;
     struct container_ports ports;
     struct map by_address; /* of pods, for slices that name an address only */
-    size_t strangers;      /* endpoints that are not pods */
+    size_t not_pods;       /* endpoints that are not pods */
 };
 
 static void builder_init(struct builder *b, const struct service_spec *spec,
@@ -209,7 +209,7 @@ static void add_by_address(struct builder *b, const struct slice *slice,
     const struct pod *pod = map_get(&b->by_address, str_of(from->ip));
 
     if (!pod || pod == &ambiguous) {
-        b->strangers++;
+        b->not_pods++;
         return;
     }
     struct slice_endpoint named = *from;
@@ -232,7 +232,7 @@ static void add_from_slice(struct builder *b, const struct slice *slice,
     else if (from->pod)
         add_named(b, slice, from, ports);
     else
-        b->strangers++;
+        b->not_pods++;
 }
 
 static void add_slice(struct builder *b, const struct slice *slice)
@@ -250,10 +250,10 @@ static void add_slice(struct builder *b, const struct slice *slice)
 }
 
 static void write_note(struct service *s, const struct service_spec *spec,
-                       const struct pod_list *pods, size_t strangers)
+                       const struct pod_list *pods, size_t not_pods)
 {
     if (!entry_has_ready(s))
-        s->pods_note = note_of_service(s, spec->selector, pods, strangers);
+        s->pods_note = note_of_service(s, spec->selector, pods, not_pods);
 }
 
 static void count_pods(struct service *s, const struct pod_list *pods)
@@ -368,7 +368,7 @@ struct service *entry_from_slices(const struct service_spec *spec,
     s->pods_seen = s->endpoint_count;
     if (pods && spec->selector)
         count_pods(s, pods);
-    write_note(s, spec, pods, b.strangers);
+    write_note(s, spec, pods, b.not_pods);
     return s;
 }
 

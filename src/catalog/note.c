@@ -70,17 +70,17 @@ static void say_pods(struct note *n, const struct pod_list *pods, const char *se
 }
 
 char *note_of_service(const struct service *s, const char *selector,
-                      const struct pod_list *pods, size_t strangers)
+                      const struct pod_list *pods, size_t not_pods)
 {
     struct note n = { .len = 0 };
 
     if (pods && selector)
         say_pods(&n, pods, selector);
-    if (strangers)
+    if (not_pods)
         say(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
-            n.len ? "; " : "", strangers, strangers == 1 ? " is" : "s are",
-            strangers == 1 ? "" : "s");
-    if (strangers && s->by_address)
+            n.len ? "; " : "", not_pods, not_pods == 1 ? " is" : "s are",
+            not_pods == 1 ? "" : "s");
+    if (not_pods && s->by_address)
         say(&n, " (an address counts when exactly one pod of the namespace has it)");
     return n.len ? xstrdup(n.text) : NULL;
 }

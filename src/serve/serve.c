@@ -8,7 +8,7 @@
 #include "serve/policy.h"
 #include "serve/raw.h"
 #include "serve/session.h"
-#include "serve/strangers.h"
+#include "serve/early_refusal.h"
 
 /* Clients over max-connections that are answered in full: with one of our own pages (a
  * probe has to succeed also then), or a 503.  More get the 503 unasked. */
@@ -122,7 +122,7 @@ static bool has_place(struct serve *s)
 void serve_turn_away(struct serve *s, struct stream *client)
 {
     pressure_note(&s->pressure, EVENT_CLIENT);
-    stranger_turn_away(&client->out);
+    early_refuse_too_many(&client->out);
     stream_close(client);
 }
 
@@ -154,7 +154,7 @@ void serve_refuse_user(struct serve *s, struct stream *client,
     }
     from.refused = true;
     s->refused++;
-    stranger_refuse_user(&from.peer, flag, &client->out);
+    early_refuse_user(&from.peer, flag, &client->out);
     session_open(s, client, &from);
 }
 

@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "cluster/clusters.h"
 #include "detect/detect.h"
-#include "serve/strangers.h"
+#include "serve/early_refusal.h"
 
 #define LINGER_MS 2000
 #define BLANK_LINES_MAX 4
@@ -119,11 +119,11 @@ void session_count(int change)
 }
 
 /* It speaks something else: refused in its own language, where it has a word for that. */
-static enum session_state refuse_stranger(struct session *s, enum detected protocol)
+static enum session_state refuse_protocol(struct session *s, enum detected protocol)
 {
     log_info(s->id, "not HTTP/1.1", LOG_S("protocol", detected_name(protocol)),
              LOG_S("client", s->from.address));
-    stranger_refuse(protocol, &s->client->out);
+    early_refuse_protocol(protocol, &s->client->out);
     s->unread = true;
     return SESSION_FLUSH;
 }
@@ -137,7 +137,7 @@ static enum session_state in_greet(struct session *s)
     if (protocol == DETECT_HTTP1)
         return SESSION_IDLE;
     if (protocol != DETECT_MORE)
-        return refuse_stranger(s, protocol);
+        return refuse_protocol(s, protocol);
     if (s->client->in_eof || s->serve->draining)
         return SESSION_FLUSH;
     return SESSION_GREET;
@@ -334,7 +334,7 @@ static void on_wake(struct task *t)
 static void turn_away(struct session *s)
 {
     pressure_note(&s->serve->pressure, EVENT_CLIENT);
-    stranger_turn_away(&s->client->out);
+    early_refuse_too_many(&s->client->out);
     s->unread = true;
 }
 

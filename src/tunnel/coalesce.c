@@ -15,7 +15,7 @@ bool coalesce_is_apt(const struct pod *p)
 
 static bool is_large(const struct pair *p)
 {
-    return p->moved >= SHARE_LADEN_BYTES;
+    return p->moved >= SHARE_SATURATED_BYTES;
 }
 
 void coalesce_on_moved(struct pair *p, size_t n)
@@ -45,8 +45,8 @@ static bool has_room_to_share(const struct pod *p)
 {
     uint32_t room = 0;
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        if (t->share && t->state == TUNNEL_OPEN && !t->retired && !share_is_laden(t) &&
-            !share_is_blind(t))
+        if (t->share && t->state == TUNNEL_OPEN && !t->retired &&
+            !share_is_saturated(t) && !share_is_blind(t))
             room += tunnel_carries(t);
     return room >= p->demand.peak;
 }

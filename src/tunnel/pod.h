@@ -9,7 +9,7 @@
 #include "tunnel/shortage.h"
 #include "tunnel/tunnel.h"
 
-struct farewell;
+struct pod_removal;
 
 /* The tunnels to one pod, and those who wait for one. */
 /* Dials in a row that failed, as the log has them: a warning for each new reason, and one
@@ -55,7 +55,7 @@ struct pod {
     uint64_t not_before;  /* sched ms: nor for anybody */
     uint64_t asked_until; /* sched ms: the same, by a Retry-After: no success ends it */
     struct api_error last_error;
-    struct farewell *farewell; /* while it is said to be gone and has tunnels left */
+    struct pod_removal *removal; /* while it is said to be gone and has tunnels left */
 };
 
 struct tunnels {

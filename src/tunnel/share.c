@@ -25,7 +25,7 @@ static bool is_used(const struct pair *p)
  * none until its end. */
 bool share_is_unbraked(const struct tunnel *t, const struct pair *p)
 {
-    if (p->moved < SHARE_LADEN_BYTES)
+    if (p->moved < SHARE_SATURATED_BYTES)
         return false;
     list_for_each (other, &t->pairs, struct pair, in_tunnel)
         if (other != p && (is_used(other) || other->left))
@@ -106,10 +106,10 @@ bool share_is_blind(const struct tunnel *t)
     return t->share && credit_is_blind(&t->share->credit);
 }
 
-bool share_is_laden(const struct tunnel *t)
+bool share_is_saturated(const struct tunnel *t)
 {
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (t->share && p->lent && p->moved >= SHARE_LADEN_BYTES)
+        if (t->share && p->lent && p->moved >= SHARE_SATURATED_BYTES)
             return true;
     return false;
 }
@@ -125,7 +125,7 @@ static bool is_proving(const struct tunnel *t)
 
 bool share_welcomes(const struct tunnel *t)
 {
-    return !t->share || (!t->share->stands && !share_is_laden(t) && !is_proving(t));
+    return !t->share || (!t->share->stands && !share_is_saturated(t) && !is_proving(t));
 }
 
 bool share_may_begin(const struct tunnel *t)
@@ -133,7 +133,7 @@ bool share_may_begin(const struct tunnel *t)
     if (t->share || !tunnel_is_reading(t) || is_proving(t))
         return false;
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        if (p->lent && (p->alone || p->moved >= SHARE_LADEN_BYTES ||
+        if (p->lent && (p->alone || p->moved >= SHARE_SATURATED_BYTES ||
                         p->unheard > SHARE_BEGIN_FRAMES))
             return false;
     return true;
@@ -237,7 +237,7 @@ static bool is_slow(const struct share *s, const struct pair *p)
  * with much, cannot wait. */
 static bool is_in_a_hurry(const struct pair *p)
 {
-    return waits(p) && p->delivered && p->moved < SHARE_LADEN_BYTES;
+    return waits(p) && p->delivered && p->moved < SHARE_SATURATED_BYTES;
 }
 
 /* Once in a while: the neighbours of several slow readers wait for all of them. */

@@ -24,7 +24,7 @@
 
 #define SHARE_PAIR_LIMIT (1024 * 1024)
 #define SHARE_ALL_LIMIT (16 * 1024 * 1024)
-#define SHARE_LADEN_BYTES (256 * 1024) /* of one request, or one connection */
+#define SHARE_SATURATED_BYTES (256 * 1024) /* of one request, or one connection */
 #define SHARE_BEGIN_FRAMES 4 /* uncounted, of the only pair when others join it */
 #define SHARE_STALL_MS 200
 #define SHARE_STALL_WINDOW_MS 1000
@@ -66,7 +66,7 @@ bool share_is_blind(const struct tunnel *t);
 /* Nothing brakes this pair but TCP: it carries much, and no other uses the tunnel. */
 bool share_is_unbraked(const struct tunnel *t, const struct pair *p);
 /* Somebody carries much, who is left to himself as the others end: nobody joins him. */
-bool share_is_laden(const struct tunnel *t);
+bool share_is_saturated(const struct tunnel *t);
 /* Whoever comes would neither wait nor be waited for; also of a tunnel that is not shared. */
 bool share_welcomes(const struct tunnel *t);
 

@@ -21,7 +21,7 @@
 #include "base/own.h"
 #include "tunnel/coalesce.h"
 #include "tunnel/dialling.h"
-#include "tunnel/farewell.h"
+#include "tunnel/pod_removal.h"
 #include "tunnel/placing.h"
 #include "tunnel/spare.h"
 
@@ -54,7 +54,7 @@ static void pod_destroy(struct pod *p)
     list_remove(&p->ahead);
     list_remove(&p->full);
     node_unref(p->node);
-    farewell_destroy(p->farewell);
+    pod_removal_destroy(p->removal);
     free(p);
 }
 
@@ -280,7 +280,7 @@ void pod_on_tunnel_closed(struct pod *p, struct tunnel *t)
 static void come_back(struct pod *p)
 {
     p->gone = false;
-    farewell_destroy(TAKE(p->farewell));
+    pod_removal_destroy(TAKE(p->removal));
 }
 
 void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
@@ -437,8 +437,8 @@ void tunnels_retire(struct tunnels *ts, const char *pod_key)
     if (!p)
         return;
     p->gone = true;
-    if (!p->farewell && !list_empty(&p->tunnels))
-        p->farewell = farewell_create(p);
+    if (!p->removal && !list_empty(&p->tunnels))
+        p->removal = pod_removal_create(p);
     retire_open(p);
 }
 

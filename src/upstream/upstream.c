@@ -41,8 +41,8 @@
 #include "upstream/loops.h"
 #include "upstream/missing.h"
 #include "upstream/pool.h"
-#include "upstream/successors.h"
-#include "upstream/unserved.h"
+#include "upstream/prewarming.h"
+#include "upstream/no_endpoint.h"
 #include "upstream/waiters.h"
 
 #define RETRY_MS 250  /* parked: look again */
@@ -87,7 +87,7 @@ struct upstream {
     struct upstream_settings settings;
     struct pool *pool;
     struct balance *balance;
-    struct successors *successors;
+    struct prewarming *prewarming;
     struct waiters waiters;
     struct list_node leases, spares;
     size_t lease_count, spare_count;
@@ -278,8 +278,8 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
     const struct upstream *u = l->owner;
 
     l->lease->dialling = false;
-    struct unserved because =
-        unserved_because(route_of(l), s, port_index, u->sched->now, &l->lease->why);
+    struct no_endpoint because =
+        no_endpoint_cause(route_of(l), s, port_index, u->sched->now, &l->lease->why);
     return because.may_pass ? park(l, because.result) : fail(l, because.result);
 }
 
@@ -792,7 +792,7 @@ static void on_change(void *owner, const struct service *before,
                       const struct service *after)
 {
     struct upstream *u = owner;
-    successors_on_change(u->successors, before, after);
+    prewarming_on_change(u->prewarming, before, after);
 }
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
@@ -815,7 +815,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     waiters_init(&u->waiters);
     list_init(&u->leases);
     list_init(&u->spares);
-    u->successors = successors_create(u->sched, tunnels, &u->settings.own);
+    u->prewarming = prewarming_create(u->sched, tunnels, &u->settings.own);
     catalog_on_gone(catalog, on_gone, u);
     catalog_on_change(catalog, on_change, u);
     return u;
@@ -875,7 +875,7 @@ void upstream_destroy(struct upstream *u)
     assert(list_empty(&u->leases));
     catalog_on_gone(u->catalog, NULL, NULL);
     catalog_on_change(u->catalog, NULL, NULL);
-    successors_destroy(u->successors);
+    prewarming_destroy(u->prewarming);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
     waiters_finish(&u->waiters);

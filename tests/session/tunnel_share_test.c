@@ -709,7 +709,7 @@ static void who_carries_much_gets_no_new_neighbours(void **state)
     assert_true(tunnel_stream_free(kept_stream, false));
     assert_false(tunnel_stream_free(kept_stream, true));
 
-    for (size_t sent = 0; sent < SHARE_LADEN_BYTES; sent += sizeof(room)) {
+    for (size_t sent = 0; sent < SHARE_SATURATED_BYTES; sent += sizeof(room)) {
         server_data(s, s->pairs[pair_of(s, large)].data_id, room, sizeof(room), 0);
         rig_run();
         bufq_read(&user_stream(large)->in, room, sizeof(room));
@@ -744,7 +744,7 @@ static void answer_large(struct server *s, struct user *u)
 {
     char room[16384] = { 0 };
 
-    for (size_t sent = 0; sent < SHARE_LADEN_BYTES; sent += sizeof(room)) {
+    for (size_t sent = 0; sent < SHARE_SATURATED_BYTES; sent += sizeof(room)) {
         server_data(s, s->pairs[pair_of(s, u)].data_id, room, sizeof(room), 0);
         rig_run();
         bufq_read(&user_stream(u)->in, room, sizeof(room));

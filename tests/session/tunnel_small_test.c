@@ -218,7 +218,7 @@ static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state
     (void)state;
 
     use_once();
-    answer(0, SHARE_LADEN_BYTES);
+    answer(0, SHARE_SATURATED_BYTES);
     tunnel_stream_lend(user_stream(&users[0]), false);
     tunnel_stream_lend(user_stream(&users[0]), true);
     assert_true(tunnels_carry_much(rig.tunnels, A));
@@ -295,7 +295,7 @@ static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **st
         rig_run();
     }
     size_t with_a_neighbour = s->pairs[1].got.len;
-    assert_in_range(with_a_neighbour, SHARE_LADEN_BYTES, 32 * sizeof(block));
+    assert_in_range(with_a_neighbour, SHARE_SATURATED_BYTES, 32 * sizeof(block));
 
     tunnel_stream_lend(user_stream(&users[0]), false);
     for (int i = 0; i < 128; i++) {

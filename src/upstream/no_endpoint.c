@@ -1,4 +1,4 @@
-#include "upstream/unserved.h"
+#include "upstream/no_endpoint.h"
 
 #define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
 
@@ -24,22 +24,22 @@ static bool lacks_port(const struct route *r, const struct service *s, size_t in
     return any;
 }
 
-static struct unserved for_good(enum err e)
+static struct no_endpoint for_good(enum err e)
 {
-    return (struct unserved){ .result = e };
+    return (struct no_endpoint){ .result = e };
 }
 
 /* "db-9.db.shop": waiting is for pods that are expected, and nobody promised this one. */
-static struct unserved no_such_endpoint(const struct route *r, const struct service *s,
-                                        struct diag *why)
+static struct no_endpoint no_such_endpoint(const struct route *r, const struct service *s,
+                                           struct diag *why)
 {
     return for_good(diag_set(why, ERR_UNAVAILABLE,
                              "service %s has no endpoint \"%.*s\"; it has %zu others",
                              s->name, STR_ARG(r->name.endpoint), s->endpoint_count));
 }
 
-static struct unserved no_such_port(const struct service *s, size_t index,
-                                    struct diag *why)
+static struct no_endpoint no_such_port(const struct service *s, size_t index,
+                                       struct diag *why)
 {
     const struct service_port *p = &s->ports[index];
     bool named = p->target_name != NULL;
@@ -51,8 +51,8 @@ static struct unserved no_such_port(const struct service *s, size_t index,
                              named ? p->target_name : ""));
 }
 
-struct unserved unserved_because(const struct route *route, const struct service *s,
-                                 size_t port_index, uint64_t now, struct diag *why)
+struct no_endpoint no_endpoint_cause(const struct route *route, const struct service *s,
+                                     size_t port_index, uint64_t now, struct diag *why)
 {
     if (route->name.kind == NAME_ENDPOINT && s->endpoint_count)
         return no_such_endpoint(route, s, why);
@@ -62,5 +62,5 @@ struct unserved unserved_because(const struct route *route, const struct service
              s->pods_note        ? s->pods_note
              : s->endpoint_count ? "none of its pods is ready"
                                  : "no pod matches its selector");
-    return (struct unserved){ ERR_UNAVAILABLE, is_expected(s, now) };
+    return (struct no_endpoint){ ERR_UNAVAILABLE, is_expected(s, now) };
 }

@@ -1,4 +1,4 @@
-#include "tunnel/farewell.h"
+#include "tunnel/pod_removal.h"
 
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
@@ -6,18 +6,18 @@
 
 #define CALL_MS 10000
 
-struct farewell {
+struct pod_removal {
     struct pod *pod;
     struct api *api;
     struct api_call call;
     struct task answered;
     struct timer due;
-    bool still_there; /* a pod with this name and UID was in the answer */
+    bool still_there; /* the answer has a pod with this name and UID */
 };
 
 static void on_pod(void *owner, json_t *object)
 {
-    struct farewell *f = owner;
+    struct pod_removal *f = owner;
     const json_t *metadata = json_object_get(object, "metadata");
     const char *uid = json_string_value(json_object_get(metadata, "uid"));
     /* "": where a slice does not say it, any UID will do */
@@ -26,7 +26,7 @@ static void on_pod(void *owner, json_t *object)
 
 static void on_due(struct timer *timer)
 {
-    struct farewell *f = container_of(timer, struct farewell, due);
+    struct pod_removal *f = container_of(timer, struct pod_removal, due);
     AUTO_FREE char *path =
         xasprintf("/api/v1/namespaces/%s/pods/%s", f->pod->ns, f->pod->name);
 
@@ -40,7 +40,7 @@ static void on_due(struct timer *timer)
 
 static void on_answer(struct task *task)
 {
-    struct farewell *f = container_of(task, struct farewell, answered);
+    struct pod_removal *f = container_of(task, struct pod_removal, answered);
     enum err e = f->call.result;
     bool gone =
         (e == OK && !f->still_there) || (e == ERR_NOT_FOUND && f->call.error.is_status);
@@ -51,23 +51,23 @@ static void on_answer(struct task *task)
     if (gone)
         pod_close_tunnels(f->pod, ERR_GONE, "the pod is gone"); /* and us with it */
     else
-        timer_set(&f->due, FAREWELL_MS);
+        timer_set(&f->due, POD_REMOVAL_MS);
 }
 
-struct farewell *farewell_create(struct pod *p)
+struct pod_removal *pod_removal_create(struct pod *p)
 {
-    struct farewell *f = xcalloc(1, sizeof(*f));
+    struct pod_removal *f = xcalloc(1, sizeof(*f));
     const struct tunnel *any = list_first(&p->tunnels, struct tunnel, in_pod);
 
     f->pod = p;
     f->api = any->origin->api;
     task_init(&f->answered, any->step.sched, RANK_WORK, on_answer);
     timer_init(&f->due, any->step.sched, on_due);
-    timer_set(&f->due, FAREWELL_MS);
+    timer_set(&f->due, POD_REMOVAL_MS);
     return f;
 }
 
-void farewell_destroy(struct farewell *f)
+void pod_removal_destroy(struct pod_removal *f)
 {
     if (!f)
         return;

@@ -1,4 +1,4 @@
-#include "upstream/successors.h"
+#include "upstream/prewarming.h"
 
 #include <stdio.h>
 
@@ -9,7 +9,7 @@
 #define REMEMBERED_MAX 2048 /* further ones are dialled when somebody asks */
 #define KEY_ROOM 320
 
-struct successors {
+struct prewarming {
     struct sched *sched;
     struct tunnels *tunnels;
     const struct own_pod *own;
@@ -24,7 +24,7 @@ static struct str key_of(const char *ns, const char *between, const char *name,
 }
 
 /* Whom nobody asks for any more make room. */
-static bool make_room(struct successors *s)
+static bool make_room(struct prewarming *s)
 {
     size_t at = 0;
 
@@ -41,7 +41,7 @@ static bool make_room(struct successors *s)
     return s->remembered.count < REMEMBERED_MAX;
 }
 
-static const struct demand *recall(struct successors *s, struct str key)
+static const struct demand *recall(struct prewarming *s, struct str key)
 {
     struct demand *known = map_get(&s->remembered, key);
 
@@ -51,7 +51,7 @@ static const struct demand *recall(struct successors *s, struct str key)
 }
 
 /* The most that there was: once its pods begin to go it only fades. */
-static void remember(struct successors *s, struct str key, const struct demand *now)
+static void remember(struct prewarming *s, struct str key, const struct demand *now)
 {
     const struct demand *before = recall(s, key);
     struct demand *known = map_get(&s->remembered, key);
@@ -79,7 +79,7 @@ static size_t count_used(const struct service *s)
     return s->endpoint_count < SERVICE_SUBSET ? s->endpoint_count : SERVICE_SUBSET;
 }
 
-static void remember_all(struct successors *s, const struct service *service)
+static void remember_all(struct prewarming *s, const struct service *service)
 {
     struct demand sum = { 0 };
     char room[KEY_ROOM];
@@ -134,7 +134,7 @@ static bool was_ready(struct change *c, const struct endpoint *e)
 }
 
 /* Its part of what the service carried, or all that its namesake did. */
-static void expect(struct successors *s, struct change *c, const struct endpoint *e)
+static void expect(struct prewarming *s, struct change *c, const struct endpoint *e)
 {
     char room[KEY_ROOM];
     const struct demand *same =
@@ -150,7 +150,7 @@ static void expect(struct successors *s, struct change *c, const struct endpoint
         tunnels_expect(s->tunnels, e, (c->all->peak + c->ready - 1) / c->ready, c->all);
 }
 
-static void expect_all(struct successors *s, struct change *c)
+static void expect_all(struct prewarming *s, struct change *c)
 {
     const struct service *after = c->after;
     char room[KEY_ROOM];
@@ -164,7 +164,7 @@ static void expect_all(struct successors *s, struct change *c)
     map_finish(&c->were_ready);
 }
 
-void successors_on_change(struct successors *s, const struct service *before,
+void prewarming_on_change(struct prewarming *s, const struct service *before,
                           const struct service *after)
 {
     struct change c = { .before = before, .after = after };
@@ -175,10 +175,10 @@ void successors_on_change(struct successors *s, const struct service *before,
         expect_all(s, &c);
 }
 
-struct successors *successors_create(struct sched *sched, struct tunnels *tunnels,
+struct prewarming *prewarming_create(struct sched *sched, struct tunnels *tunnels,
                                      const struct own_pod *own)
 {
-    struct successors *s = xcalloc(1, sizeof(*s));
+    struct prewarming *s = xcalloc(1, sizeof(*s));
 
     s->sched = sched;
     s->tunnels = tunnels;
@@ -187,7 +187,7 @@ struct successors *successors_create(struct sched *sched, struct tunnels *tunnel
     return s;
 }
 
-void successors_destroy(struct successors *s)
+void prewarming_destroy(struct prewarming *s)
 {
     size_t at = 0;
     if (!s)

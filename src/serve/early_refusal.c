@@ -1,5 +1,5 @@
-/* serve/strangers.c - a word for clients that get no exchange */
-#include "serve/strangers.h"
+/* serve/early_refusal.c - the reply to a client that gets no exchange */
+#include "serve/early_refusal.h"
 
 #include "base/own.h"
 #include "serve/errors.h"
@@ -36,7 +36,7 @@ static void refuse_in_http(struct bufq *out)
     put_refusal(&why, out);
 }
 
-void stranger_refuse(enum detected protocol, struct bufq *out)
+void early_refuse_protocol(enum detected protocol, struct bufq *out)
 {
     switch (protocol) {
     case DETECT_TLS:
@@ -56,7 +56,7 @@ void stranger_refuse(enum detected protocol, struct bufq *out)
     }
 }
 
-void stranger_turn_away(struct bufq *out)
+void early_refuse_too_many(struct bufq *out)
 {
     struct refusal why;
 
@@ -64,7 +64,7 @@ void stranger_turn_away(struct bufq *out)
     put_refusal(&why, out);
 }
 
-void stranger_refuse_user(const struct peer *peer, const char *flag, struct bufq *out)
+void early_refuse_user(const struct peer *peer, const char *flag, struct bufq *out)
 {
     struct refusal why;
 

@@ -1,4 +1,4 @@
-/* tests/session/upstream_successor_test.c - a pod that takes another's place is expected */
+/* tests/session/upstream_prewarming_test.c - a pod that takes another's place is expected */
 #include "upstream_rig.h"
 
 #include <string.h>
@@ -193,5 +193,5 @@ int main(void)
         TEST(ourselves_are_never_expected),
         TEST(eight_times_the_endpoints_take_less_than_24_times_as_long),
     };
-    return cmocka_run_group_tests_name("upstream/successor", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("upstream/prewarming", tests, NULL, NULL);
 }

@@ -1,0 +1,16 @@
+/* serve/early_refusal.h - the reply to a client that gets no exchange
+ *
+ * The client speaks an unsupported protocol (the reply is in that protocol, where it has a
+ * refusal), the limit on clients is reached, or its user may not connect.  Pure: writes bytes.
+ */
+#pragma once
+
+#include "base/bufq.h"
+#include "detect/detect.h"
+#include "net/peer.h"
+
+void early_refuse_protocol(enum detected protocol, struct bufq *out);
+/* 503: as many clients as there may be are connected. */
+void early_refuse_too_many(struct bufq *out);
+/* 403: the user of this machine may not connect, unless `flag` is given ("--clients ..."). */
+void early_refuse_user(const struct peer *peer, const char *flag, struct bufq *out);

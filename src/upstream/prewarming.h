@@ -1,0 +1,21 @@
+/* upstream/prewarming.h - dial a pod that replaces another one before it is requested
+ *
+ * Private to upstream/.  Remembers, for each service in recent use, how many connections its
+ * pods carried at the same time, summed over the pods: the replaced pod has usually left the
+ * service before its replacement is ready.  When an endpoint becomes ready, tunnels_expect is
+ * called with its share; for a pod of a StatefulSet with what the pod of the same name
+ * carried.  Works on changes from the catalog only and makes no look-ups.
+ */
+#pragma once
+
+#include "upstream/upstream.h"
+
+struct prewarming;
+
+struct prewarming *prewarming_create(struct sched *sched, struct tunnels *tunnels,
+                                     const struct own_pod *own);
+void prewarming_destroy(struct prewarming *s); /* NULL accepted */
+
+/* A service changed; either may be NULL. */
+void prewarming_on_change(struct prewarming *s, const struct service *before,
+                          const struct service *after);
