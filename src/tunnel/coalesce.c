@@ -5,7 +5,7 @@
 #define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "tunnel/pod.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
 bool coalesce_is_apt(const struct pod *p)
@@ -67,7 +67,7 @@ static void begin_sharing(struct tunnel *t)
 
 void coalesce_convert(struct tunnel *t)
 {
-    bool quiet = t->unanswered == 0 && residues_are_good(t);
+    bool quiet = t->unanswered == 0 && slots_are_good(t);
     if (!is_surplus(t) || !quiet || has_room_to_share(t->pod) || !share_may_begin(t))
         return;
     assert(!tunnel_in_use(t));
@@ -91,7 +91,7 @@ void coalesce_open_up(struct tunnel *t)
 bool coalesce_may_separate(const struct tunnel *t)
 {
     return t->share && tunnel_available(t) && list_empty(&t->pairs) &&
-           list_empty(&t->left) && t->unanswered == 0 && residues_are_good(t);
+           list_empty(&t->left) && t->unanswered == 0 && slots_are_good(t);
 }
 
 void coalesce_separate(struct tunnel *t)

@@ -10,7 +10,7 @@
  */
 #include "tunnel/coalesce.h"
 #include "tunnel/pod.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
 #define LOG_MODULE LOG_TUNNEL
@@ -89,7 +89,7 @@ static bool read_payload(struct tunnel *t)
     uint32_t before = t->data_left;
 
     if (p && t->data_id == p->error_id)
-        read_text(t, p); /* also of one whose user has left: it may cost the residue */
+        read_text(t, p); /* also of one whose user has left: it may cost the slot */
     else if (!p)
         skip_payload(t);
     else if (p->left || p->stream.end.verdict != V_OPEN)
@@ -112,7 +112,7 @@ static void on_pong(struct tunnel *t, uint32_t id)
     if (t->unanswered)
         t->unanswered--;
     share_on_pong(t, id);
-    residues_on_pong(t, id);
+    slots_on_pong(t, id);
 }
 
 static enum err on_control(struct tunnel *t, const struct spdy_head *head,

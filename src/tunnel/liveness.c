@@ -8,7 +8,7 @@
 #include "tunnel/liveness.h"
 
 #include "net/tcp.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
 #define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
@@ -26,7 +26,7 @@ bool tunnel_is_listening(const struct tunnel *t)
 static bool may_answer(const struct tunnel *t)
 {
     unsigned worker = (t->next_ping - 1) / 2 % WORKERS;
-    return t->residues[worker] != RESIDUE_DEAD && !share_owes_pong(t, worker);
+    return t->slots[worker] != SLOT_DEAD && !share_owes_pong(t, worker);
 }
 
 /* As many PINGs as it takes for one to go to a worker that may answer. */

@@ -7,7 +7,7 @@
 #include "base/own.h"
 #include "tunnel/coalesce.h"
 #include "tunnel/pod.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
 #define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
@@ -280,7 +280,7 @@ static void pair_abort(struct stream *s)
     pair_set_lent(p, false);
     pair_gone(p);
     task_wake(&t->flush); /* nobody is slow any more */
-    if (residues_have_delivered(t))
+    if (slots_have_delivered(t))
         tunnel_close(t, ERR_CANCELLED, "its connection was given up");
     else
         tunnel_retire(t); /* closes once that is so */

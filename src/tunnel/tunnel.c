@@ -12,30 +12,30 @@
  *
  * The peer is moby/spdystream in the container runtime on the pod's node; the API server
  * and the kubelet only copy bytes.  It has no flow control.  It has five frame workers: a
- * stream belongs to the worker `id mod 5` (its residue), and a worker whose consumer does
+ * stream belongs to the worker `id mod 5` (its worker slot), and a worker whose consumer does
  * not read stops for ever, with everything behind it.  From that follows what this file
  * keeps to:
  *
  * - A connection is opened without waiting: the SYN_STREAMs of its error and data stream
  *   and the first bytes leave together.  Ids are (a, a + 10), so that both streams of a
- *   pair have the same residue, and a stuck worker hurts one pair.
+ *   pair have the same slot, and a stuck worker hurts one pair.
  * - Only the error stream says how a connection ended (pair.c).  A failed connection is
  *   that connection's matter; the tunnel is not given up because of it.
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
- * - A residue is used again only after our FIN and five PINGs behind it, which the server
+ * - A slot is used again only after our FIN and five PINGs behind it, which the server
  *   deals to the five workers in turn, have all come back (the probe): its worker has then
  *   taken everything we ever sent it, and nothing more will come of that pair.  The
  *   verdict is not waited for: the runtime gives it a second after our FIN.  So a tunnel,
  *   also an own one, may serve while those who left (`left`, at most LEFT_MAX) still wait
  *   for theirs; what comes for them is dropped, and is much only on a tunnel that retires.
- * - A verdict that is not clean and comes before the proof means a dead residue: with data
+ * - A verdict that is not clean and comes before the proof means a dead slot: with data
  *   in flight to a refused port the worker never comes back.  After the proof it means
- *   nothing to the tunnel: `residue_pair` knows whether the residue is still that pair's.
+ *   nothing to the tunnel: `slot_pair` knows whether the slot is still that pair's.
  * - Probes are shared and late, since each costs the chain a round trip: an own tunnel
- *   makes one when it has come to its last good residue, a shared one GATHER_MS after a
+ *   makes one when it has come to its last good slot, a shared one GATHER_MS after a
  *   pair has left, or when somebody waits.
- * - Until then, or when a residue is dead, new pairs use another one; a tunnel without a
- *   good residue retires.  It closes when nobody uses it and what was sent was taken: as a
+ * - Until then, or when a slot is dead, new pairs use another one; a tunnel without a
+ *   good slot retires.  It closes when nobody uses it and what was sent was taken: as a
  *   probe says, or the verdicts do.
  * - A connection that has its tunnel to itself is braked by TCP, both ways.  Where several
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
@@ -61,7 +61,7 @@
 #include "net/tcp.h"
 #include "tunnel/liveness.h"
 #include "tunnel/pod.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 #include "tunnel/spare.h"
 #include "tunnel/websocket.h"
@@ -355,7 +355,7 @@ static bool worn_out(const struct tunnel *t)
 {
     const struct tunnel_settings *s = t->origin->settings;
     return t->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
-           t->last_id > SPDY_ID_MAX - 64 || residues_are_dead(t);
+           t->last_id > SPDY_ID_MAX - 64 || slots_are_dead(t);
 }
 
 static void retire(struct tunnel *t)
@@ -380,8 +380,8 @@ static enum tunnel_state in_open(struct tunnel *t)
         return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
     if (worn_out(t))
         retire(t);
-    residues_run(t);
-    if (t->retired && list_empty(&t->pairs) && residues_have_delivered(t))
+    slots_run(t);
+    if (t->retired && list_empty(&t->pairs) && slots_have_delivered(t))
         return fail(t, ERR_CANCELLED, "retired");
     if (!list_empty(&t->pairs))
         task_wake(&t->flush);
@@ -427,7 +427,7 @@ static void release(struct tunnel *t)
     credentials_leave(&t->want);
     credential_unref(TAKE(t->credential));
     liveness_stop(t);
-    residues_finish(t);
+    slots_finish(t);
     connecting_finish(&t->connecting);
     lose_pairs(t);
     stream_close(TAKE(t->carrier));
@@ -481,7 +481,7 @@ static void on_deadline(struct timer *timer)
 {
     struct tunnel *t = container_of(timer, struct tunnel, deadline);
     if (t->state == TUNNEL_OPEN) {
-        residues_on_deadline(t);
+        slots_on_deadline(t);
         return;
     }
     /* It has the request; who does not answer is the node. */
@@ -518,7 +518,7 @@ struct tunnel *tunnel_create(const struct tunnel_origin *o, struct pod *pod,
     task_init(&t->step, sched, RANK_READ, on_step);
     task_init(&t->flush, sched, RANK_FLUSH, on_flush);
     liveness_init(t);
-    residues_init(t);
+    slots_init(t);
     t->want.wake = &t->step;
     t->share = shared ? share_create(t) : NULL;
     t->kind = first_choice(o, sched->now);
@@ -554,12 +554,12 @@ bool tunnel_has_delivered(const struct tunnel *t)
     list_for_each (p, &t->pairs, struct pair, in_tunnel)
         if (p->left)
             return false;
-    return residues_have_delivered(t);
+    return slots_have_delivered(t);
 }
 
 bool tunnel_takes_pairs(const struct tunnel *t)
 {
-    return t->state == TUNNEL_OPEN && !t->retired && residues_find_free(t) >= 0 &&
+    return t->state == TUNNEL_OPEN && !t->retired && slots_find_free(t) >= 0 &&
            t->left_count < LEFT_MAX && bufq_room(&t->carrier->out) >= SYN_ROOM &&
            !share_is_blind(t);
 }
@@ -598,12 +598,12 @@ static struct stream *add_pair(struct tunnel *t, const struct spdy_pair *ids, bo
 
 struct stream *tunnel_connect(struct tunnel *t, const struct opening *o)
 {
-    int residue = residues_find_free(t);
+    int slot = slots_find_free(t);
     uint32_t error_id = t->last_id ? t->last_id + 2 : 1;
     uint8_t bytes[SPDY_PAIR_MAX];
 
     assert(tunnel_available(t) || tunnel_joinable(t));
-    while ((int)(error_id % WORKERS) != residue)
+    while ((int)(error_id % WORKERS) != slot)
         error_id += 2;
     struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, o->port, t->carried };
     size_t n = spdy_pair_encode(&pair, t->carried == 0, bytes);
@@ -612,7 +612,7 @@ struct stream *tunnel_connect(struct tunnel *t, const struct opening *o)
     (void)fits;
     t->last_id = pair.data_id;
     t->carried++;
-    residues_take(t, pair.data_id);
+    slots_take(t, pair.data_id);
     tunnel_used(t);
     task_wake(&t->flush);
     return add_pair(t, &pair, o->alone);
@@ -631,7 +631,7 @@ void tunnel_on_pair_left(struct tunnel *t, struct pair *p)
     list_remove(&p->in_tunnel);
     list_append(&t->left, &p->in_tunnel);
     t->left_count++;
-    residues_on_pair_left(t, p);
+    slots_on_pair_left(t, p);
     if (pair_may_have_buried_its_worker(p))
         tunnel_retire(t);
     if (p->stream.end.verdict != V_OPEN)
@@ -642,7 +642,7 @@ void tunnel_on_pair_left(struct tunnel *t, struct pair *p)
 void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p)
 {
     t->left_count -= p->parted;
-    residues_on_pair_gone(t, p);
+    slots_on_pair_gone(t, p);
     task_wake(&t->step);
 }
 

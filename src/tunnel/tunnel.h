@@ -44,12 +44,12 @@ enum tunnel_state {
     TUNNEL_CLOSED
 };
 
-enum residue {
-    RESIDUE_FREE,
-    RESIDUE_BUSY,   /* a pair lives there */
-    RESIDUE_SPENT,  /* we have sent all we will; a probe has to say that it was taken */
-    RESIDUE_PROBED, /* ... and the probe under way will */
-    RESIDUE_DEAD,   /* a pair ended otherwise: the worker may be stuck for ever */
+enum worker_slot {
+    SLOT_FREE,
+    SLOT_BUSY,   /* a pair lives there */
+    SLOT_SPENT,  /* we have sent all we will; a probe has to say that it was taken */
+    SLOT_PROBED, /* ... and the probe under way will */
+    SLOT_DEAD,   /* a pair ended otherwise: the worker may be stuck for ever */
 };
 
 struct tunnel {
@@ -79,11 +79,11 @@ struct tunnel {
     struct list_node pairs;
     struct list_node left; /* pairs whose user has left and whose FIN is queued */
     uint32_t left_count;
-    enum residue residues[WORKERS];
-    uint32_t residue_pair[WORKERS]; /* data id of the pair that had each one last */
-    uint32_t last_id;               /* stream ids only rise */
-    uint32_t carried;               /* pairs opened so far */
-    bool retired;                   /* no new pairs; closes with its last one */
+    enum worker_slot slots[WORKERS];
+    uint32_t slot_pair[WORKERS]; /* data id of the pair that had each one last */
+    uint32_t last_id;            /* stream ids only rise */
+    uint32_t carried;            /* pairs opened so far */
+    bool retired;                /* no new pairs; closes with its last one */
     struct share *share; /* it carries several at once; NULL: one connection at a time */
 
     /* The frame being read. */
@@ -97,7 +97,7 @@ struct tunnel {
     unsigned probe_missing; /* bit mask of those unanswered */
     uint32_t unanswered;    /* PINGs, all in all */
     struct timer ping;
-    struct timer gather; /* shared: spent residues wait this long for others */
+    struct timer gather; /* shared: spent slots wait this long for others */
 
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */

@@ -380,8 +380,8 @@ static void after_a_close_the_verdict_is_awaited_and_bytes_dropped(void **state)
     server_finish_pair(s, 0);
     rig_run();
     assert_int_equal(t->left_count, 0);
-    assert_int_equal(t->residues[1], RESIDUE_SPENT);
-    assert_int_equal(s->ping_count, 0); /* four good residues are left */
+    assert_int_equal(t->slots[1], SLOT_SPENT);
+    assert_int_equal(s->ping_count, 0); /* four good slots are left */
 }
 
 /* Whoever came next would wait behind all that. */
@@ -429,7 +429,7 @@ static void a_close_lets_a_full_tunnel_go_on(void **state)
     assert_true(tunnels_idle(rig.tunnels)); /* 64 KiB of the rest were too many */
 }
 
-static void no_verdict_after_a_close_costs_the_residue(void **state)
+static void no_verdict_after_a_close_costs_the_slot(void **state)
 {
     (void)state;
     struct user u, v;
@@ -438,9 +438,9 @@ static void no_verdict_after_a_close_costs_the_residue(void **state)
 
     user_finish(&u);
     rig_advance(9999);
-    assert_int_equal(t->residues[1], RESIDUE_SPENT);
+    assert_int_equal(t->slots[1], SLOT_SPENT);
     rig_advance(1);
-    assert_int_equal(t->residues[1], RESIDUE_DEAD);
+    assert_int_equal(t->slots[1], SLOT_DEAD);
     assert_true(s->ping_count < 5); /* those of liveness */
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, OK);
@@ -450,7 +450,7 @@ static void no_verdict_after_a_close_costs_the_residue(void **state)
 }
 
 /* The user has gone, but what the error stream says still counts. */
-static void a_failure_after_a_close_costs_the_residue(void **state)
+static void a_failure_after_a_close_costs_the_slot(void **state)
 {
     (void)state;
     struct user u;
@@ -465,11 +465,11 @@ static void a_failure_after_a_close_costs_the_residue(void **state)
     server_text(s, 0, containerd_refused);
     server_fin(s, 0, true);
     rig_run();
-    assert_int_equal(t->residues[1], RESIDUE_DEAD);
+    assert_int_equal(t->slots[1], SLOT_DEAD);
     assert_int_equal(s->ping_count, 0);
 }
 
-static void a_failed_connection_costs_its_residue_only(void **state)
+static void a_failed_connection_costs_its_slot_only(void **state)
 {
     (void)state;
     struct user users[5];
@@ -495,7 +495,7 @@ static void a_failed_connection_costs_its_residue_only(void **state)
     assert_int_equal(used, 0x1f);
     assert_int_equal(rig.dials, 1);
     assert_int_equal(server_count(s, SPDY_PING), 0);
-    assert_true(tunnels_idle(rig.tunnels)); /* no good residue is left: it closes */
+    assert_true(tunnels_idle(rig.tunnels)); /* no good slot is left: it closes */
 }
 
 /* So many connections of a tunnel failed with data on their way, and cost their workers; one
@@ -662,7 +662,7 @@ static void nobody_waits_for_a_verdict(void **state)
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
 
-/* Its residue is another's by then. */
+/* Its slot is another's by then. */
 static void a_late_verdict_says_nothing_about_who_came_after(void **state)
 {
     (void)state;
@@ -672,7 +672,7 @@ static void a_late_verdict_says_nothing_about_who_came_after(void **state)
 
     user_finish(&u);
     rig_run();
-    come_and_leave(4); /* the next one gets the first residue again, or one like it */
+    come_and_leave(4); /* the next one gets the first slot again, or one like it */
     user_open(&v, "uid-1", 80);
     rig_run();
     uint32_t id = s->pairs[5].data_id;
@@ -686,7 +686,7 @@ static void a_late_verdict_says_nothing_about_who_came_after(void **state)
     server_rst(s, s->pairs[before].error_id);
     rig_run();
     assert_int_equal(t->left_count, 4);
-    assert_int_equal(t->residues[id % WORKERS], RESIDUE_BUSY);
+    assert_int_equal(t->slots[id % WORKERS], SLOT_BUSY);
     assert_int_equal(user_stream(&v)->end.verdict, V_OPEN);
     server_data(s, s->pairs[before].data_id, "old", 3, 0); /* and a straggler */
     server_data(s, id, "new", 3, 0);
@@ -706,17 +706,17 @@ static void after_the_proof_a_failure_costs_nothing(void **state)
     rig_run();
     come_and_leave(3);
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(t->residues[s->pairs[i].data_id % WORKERS], RESIDUE_FREE);
+        assert_int_equal(t->slots[s->pairs[i].data_id % WORKERS], SLOT_FREE);
         server_rst(s, s->pairs[i].error_id);
     }
     rig_run();
     assert_int_equal(t->left_count, 0);
     for (size_t r = 0; r < WORKERS; r++)
-        assert_int_equal(t->residues[r], RESIDUE_FREE);
+        assert_int_equal(t->slots[r], SLOT_FREE);
 }
 
 /* Nobody told us: also a refused one may have stopped its worker. */
-static void before_the_proof_a_failure_costs_the_residue(void **state)
+static void before_the_proof_a_failure_costs_the_slot(void **state)
 {
     (void)state;
     struct user u;
@@ -730,12 +730,12 @@ static void before_the_proof_a_failure_costs_the_residue(void **state)
     assert_int_equal(s->ping_count, 5);
     server_rst(s, s->pairs[1].data_id);
     rig_run();
-    uint32_t residue = s->pairs[1].data_id % WORKERS;
-    assert_int_equal(t->residues[residue], RESIDUE_DEAD);
+    uint32_t slot = s->pairs[1].data_id % WORKERS;
+    assert_int_equal(t->slots[slot], SLOT_DEAD);
     server_pong_from(s, 0);
     rig_run();
-    assert_int_equal(t->residues[residue], RESIDUE_DEAD);
-    assert_int_equal(t->residues[1], RESIDUE_FREE);
+    assert_int_equal(t->slots[slot], SLOT_DEAD);
+    assert_int_equal(t->slots[1], SLOT_FREE);
 }
 
 /* The tunnel closes with the one that is given up, but not before the others' last bytes
@@ -786,7 +786,7 @@ static void so_many_may_wait_for_their_verdict(void **state)
 
 /* ---- the probe ---- */
 
-/* The pair of `u` has ended well, and those after it, so that one good residue is left.
+/* The pair of `u` has ended well, and those after it, so that one good slot is left.
  * Their pairs: 0 to 3. */
 static void use_up(struct server *s, struct user *u)
 {
@@ -800,7 +800,7 @@ static void use_up(struct server *s, struct user *u)
     }
 }
 
-static void five_pings_follow_when_one_residue_is_left(void **state)
+static void five_pings_follow_when_one_slot_is_left(void **state)
 {
     (void)state;
     struct user u, v;
@@ -825,11 +825,11 @@ static void five_pings_follow_when_one_residue_is_left(void **state)
         assert_int_equal(s->seen[s->seen_count - 1 - i].type, SPDY_PING);
     }
     for (size_t i = 0; i < 5; i++) { /* any order will do */
-        assert_int_equal(t->residues[1], RESIDUE_PROBED);
+        assert_int_equal(t->slots[1], SLOT_PROBED);
         server_pong(s, (i * 2) % 5);
         rig_run();
     }
-    assert_int_equal(t->residues[1], RESIDUE_FREE);
+    assert_int_equal(t->slots[1], SLOT_FREE);
     assert_false(t->retired);
     rig_advance(10000);
     assert_int_equal(t->state, TUNNEL_OPEN);
@@ -890,20 +890,20 @@ static void a_probe_says_nothing_about_later_ends(void **state)
     assert_int_equal(s->ping_count, 5);
     user_open(&v, "uid-1", 80);
     rig_run();
-    uint32_t residue = s->pairs[4].data_id % 5;
+    uint32_t slot = s->pairs[4].data_id % 5;
     server_finish_pair(s, 4);
     user_finish(&v);
     rig_run();
     server_pong_from(s, 0);
     rig_run();
-    assert_int_equal(t->residues[1], RESIDUE_FREE);
-    assert_int_not_equal(t->residues[residue], RESIDUE_FREE);
+    assert_int_equal(t->slots[1], SLOT_FREE);
+    assert_int_not_equal(t->slots[slot], SLOT_FREE);
     come_and_leave(3);
     assert_int_equal(s->ping_count, 10);
-    assert_int_not_equal(t->residues[residue], RESIDUE_FREE);
+    assert_int_not_equal(t->slots[slot], SLOT_FREE);
     server_pong_from(s, 5);
     rig_run();
-    assert_int_equal(t->residues[residue], RESIDUE_FREE);
+    assert_int_equal(t->slots[slot], SLOT_FREE);
 }
 
 /* Where five PINGs do not fit, none is sent, and nothing is taken for proven. */
@@ -931,16 +931,16 @@ static void a_probe_waits_for_room(void **state)
     user_finish(&u);
     rig_run();
     assert_in_range(bufq_room(&t->carrier->out), 12, 59);
-    assert_int_equal(t->residues[1], RESIDUE_SPENT);
+    assert_int_equal(t->slots[1], SLOT_SPENT);
     s->blind = true;
     s->end->paused = false;
     stream_update(s->end);
     rig_run();
     assert_int_equal(s->ping_count, 5);
-    assert_int_equal(t->residues[1], RESIDUE_FREE);
+    assert_int_equal(t->slots[1], SLOT_FREE);
 }
 
-static void a_probed_residue_serves_again(void **state)
+static void a_probed_slot_serves_again(void **state)
 {
     (void)state;
     struct user u;
@@ -980,9 +980,9 @@ int main(void)
         TEST(after_a_close_the_verdict_is_awaited_and_bytes_dropped),
         TEST(a_far_end_that_goes_on_sending_costs_an_own_tunnel),
         TEST(a_close_lets_a_full_tunnel_go_on),
-        TEST(no_verdict_after_a_close_costs_the_residue),
-        TEST(a_failure_after_a_close_costs_the_residue),
-        TEST(a_failed_connection_costs_its_residue_only),
+        TEST(no_verdict_after_a_close_costs_the_slot),
+        TEST(a_failure_after_a_close_costs_the_slot),
+        TEST(a_failed_connection_costs_its_slot_only),
         TEST(dead_workers_are_not_buried_under_pings),
         TEST(dead_workers_do_not_make_a_dead_tunnel),
         TEST(who_sent_much_into_silence_leaves_no_tunnel),
@@ -992,15 +992,15 @@ int main(void)
         TEST(nobody_waits_for_a_verdict),
         TEST(a_late_verdict_says_nothing_about_who_came_after),
         TEST(after_the_proof_a_failure_costs_nothing),
-        TEST(before_the_proof_a_failure_costs_the_residue),
+        TEST(before_the_proof_a_failure_costs_the_slot),
         TEST(an_abort_cuts_nobody_short_who_left),
         TEST(so_many_may_wait_for_their_verdict),
-        TEST(five_pings_follow_when_one_residue_is_left),
+        TEST(five_pings_follow_when_one_slot_is_left),
         TEST(four_of_five_retire_the_tunnel),
         TEST(a_failed_probe_leaves_a_live_connection_alone),
         TEST(a_probe_says_nothing_about_later_ends),
         TEST(a_probe_waits_for_room),
-        TEST(a_probed_residue_serves_again),
+        TEST(a_probed_slot_serves_again),
     };
     return cmocka_run_group_tests_name("tunnel/pair", tests, NULL, NULL);
 }

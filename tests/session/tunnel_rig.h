@@ -48,7 +48,7 @@ struct server {
     size_t request_len;
     bool switched;
     bool silent;    /* answer no PING */
-    unsigned stuck; /* ... of these workers, a bit mask by residue */
+    unsigned stuck; /* ... of these workers, a bit mask by slot */
     bool blind;     /* the client is not reading: it may not know of our FINs */
     unsigned writes;
     struct seen seen[8192];

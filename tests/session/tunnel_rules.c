@@ -3,7 +3,7 @@
 #include "tunnel/coalesce.h"
 #include "tunnel/placing.h"
 #include "tunnel/pod.h"
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
 void must(bool holds, const char *rule)
@@ -59,13 +59,13 @@ static void check_left(const struct tunnel *t)
 }
 
 /* One more and two pairs would share a worker; one less and a worker would be lost. */
-static void check_residues(const struct tunnel *t)
+static void check_slots(const struct tunnel *t)
 {
     int busy = 0;
 
     for (size_t i = 0; i < WORKERS; i++)
-        busy += t->residues[i] == RESIDUE_BUSY;
-    must(busy == count_pairs(t), "a residue is busy while a pair lives there");
+        busy += t->slots[i] == SLOT_BUSY;
+    must(busy == count_pairs(t), "a slot is busy while a pair lives there");
 }
 
 /* TCP brakes it for the sake of that one; and who is only kept may be lent at any time. */
@@ -116,7 +116,7 @@ static void check_stand(const struct tunnel *t)
 /* Nothing would ever close it. */
 static void check_retired(const struct tunnel *t)
 {
-    must(!t->retired || !list_empty(&t->pairs) || !residues_have_delivered(t),
+    must(!t->retired || !list_empty(&t->pairs) || !slots_have_delivered(t),
          "a retired tunnel goes with its last pair");
 }
 
@@ -127,7 +127,7 @@ static void check_tunnel(const struct tunnel *t)
     check_left(t);
     if (t->state != TUNNEL_OPEN)
         return;
-    check_residues(t);
+    check_slots(t);
     check_own(t);
     check_proving(t);
     check_clocks(t);

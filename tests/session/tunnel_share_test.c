@@ -145,7 +145,7 @@ static void who_is_given_up_ends_alone(void **state)
     server_data(s, s->pairs[gone_pair].data_id, "late", 4, 0);
     server_finish_pair(s, gone_pair);
     rig_advance(50);
-    assert_int_equal(t->residues[s->pairs[gone_pair].data_id % WORKERS], RESIDUE_FREE);
+    assert_int_equal(t->slots[s->pairs[gone_pair].data_id % WORKERS], SLOT_FREE);
     user_write(other, "on", 2);
     rig_run();
     assert_int_equal(s->pairs[other_pair].got.len, 2);
@@ -197,7 +197,7 @@ static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
     for (size_t n = 1; n < 5; n++)
         assert_int_equal(s->pairs[pair_of(s, sharing(n))].got.len, 800);
 
-    user_finish(sharing(4)); /* its residue is free, and nobody gets it */
+    user_finish(sharing(4)); /* its slot is free, and nobody gets it */
     rig_advance(60000);      /* and silence is not taken for death */
     assert_int_equal(user_stream(sharing(1))->end.verdict, V_OPEN);
     user_open(&late, "uid-1", 80);

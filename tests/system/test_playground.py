@@ -480,7 +480,7 @@ def test_a_refused_connection(own, runtime):
         assert len(text) == 458 and "connection refused" in text and seconds < 0.9
         assert seen[-1][0] == (DATA if runtime == "1.7" else RST)
         assert spdy.pings() == alive
-        if alive == 4:  # its residue is dead, the others live on
+        if alive == 4:  # its slot is dead, the others live on
             spdy.next_id = 25
             _, data = spdy.pair(8080, GET)
             assert b"pod web-" in bodies(spdy.frames(0.5), data)

@@ -1,4 +1,4 @@
-#include "tunnel/residues.h"
+#include "tunnel/worker_slots.h"
 
 #include <assert.h>
 
@@ -12,7 +12,7 @@
 /* Thousands of tunnels may be full: room is looked for only in those with a free worker. */
 static void list_by_room(struct tunnel *t)
 {
-    bool has_room = residues_find_free(t) >= 0;
+    bool has_room = slots_find_free(t) >= 0;
 
     if (has_room == !list_empty(&t->in_room))
         return;
@@ -21,19 +21,19 @@ static void list_by_room(struct tunnel *t)
         list_prepend(&t->pod->with_room, &t->in_room);
 }
 
-static void turn_residues(struct tunnel *t, enum residue from, enum residue to)
+static void turn_slots(struct tunnel *t, enum worker_slot from, enum worker_slot to)
 {
     for (int r = 0; r < WORKERS; r++)
-        if (t->residues[r] == from)
-            t->residues[r] = to;
+        if (t->slots[r] == from)
+            t->slots[r] = to;
     list_by_room(t);
 }
 
-static int count_residues(const struct tunnel *t, enum residue wanted)
+static int count_slots(const struct tunnel *t, enum worker_slot wanted)
 {
     int n = 0;
     for (int r = 0; r < WORKERS; r++)
-        n += t->residues[r] == wanted;
+        n += t->slots[r] == wanted;
     return n;
 }
 
@@ -43,19 +43,19 @@ static void judge_probe(struct tunnel *t)
     if (!t->probe_first || t->probe_missing)
         return;
     t->probe_first = 0;
-    turn_residues(t, RESIDUE_PROBED, RESIDUE_FREE);
+    turn_slots(t, SLOT_PROBED, SLOT_FREE);
     timer_stop(&t->deadline);
 }
 
-/* An own tunnel needs no more than one good residue at a time, and proves the others when
+/* An own tunnel needs no more than one good slot at a time, and proves the others when
  * it comes to the last one.  On a shared one the next burst may need them all. */
 static bool wants_probe(const struct tunnel *t)
 {
-    if (t->probe_first || !count_residues(t, RESIDUE_SPENT) || !tunnel_is_listening(t))
+    if (t->probe_first || !count_slots(t, SLOT_SPENT) || !tunnel_is_listening(t))
         return false;
     if (t->share)
         return !t->gather.at || t->pod->waiters;
-    return list_empty(&t->pairs) && (t->retired || count_residues(t, RESIDUE_FREE) <= 1);
+    return list_empty(&t->pairs) && (t->retired || count_slots(t, SLOT_FREE) <= 1);
 }
 
 static void start_probe(struct tunnel *t)
@@ -70,20 +70,20 @@ static void start_probe(struct tunnel *t)
         (void)sent;
     }
     t->probe_first = id - 2 * (WORKERS - 1);
-    turn_residues(t, RESIDUE_SPENT, RESIDUE_PROBED);
+    turn_slots(t, SLOT_SPENT, SLOT_PROBED);
     t->probe_missing = (1u << WORKERS) - 1;
     timer_set(&t->deadline, PROBE_MS);
     task_wake(&t->flush);
 }
 
-void residues_run(struct tunnel *t)
+void slots_run(struct tunnel *t)
 {
     judge_probe(t);
     if (wants_probe(t))
         start_probe(t);
 }
 
-void residues_on_pong(struct tunnel *t, uint32_t id)
+void slots_on_pong(struct tunnel *t, uint32_t id)
 {
     uint32_t n = (id - t->probe_first) / 2;
 
@@ -91,14 +91,14 @@ void residues_on_pong(struct tunnel *t, uint32_t id)
         t->probe_missing &= ~(1u << n);
 }
 
-void residues_on_deadline(struct tunnel *t)
+void slots_on_deadline(struct tunnel *t)
 {
     if (!tunnel_is_reading(t)) { /* the answers may lie there */
         timer_set(&t->deadline, PROBE_MS);
         return;
     }
     t->probe_first = 0; /* a worker is stuck for good */
-    turn_residues(t, RESIDUE_PROBED, RESIDUE_DEAD);
+    turn_slots(t, SLOT_PROBED, SLOT_DEAD);
     tunnel_retire(t);
 }
 
@@ -107,68 +107,68 @@ static void on_gathered(struct timer *timer)
     task_wake(&container_of(timer, struct tunnel, gather)->step);
 }
 
-void residues_init(struct tunnel *t)
+void slots_init(struct tunnel *t)
 {
     timer_init(&t->gather, t->step.sched, on_gathered);
 }
 
-void residues_finish(struct tunnel *t)
+void slots_finish(struct tunnel *t)
 {
     timer_stop(&t->gather);
 }
 
-int residues_find_free(const struct tunnel *t)
+int slots_find_free(const struct tunnel *t)
 {
     for (int i = 0; i < WORKERS; i++) {
         uint32_t id = (t->last_id ? t->last_id + 2 : 1) + 2 * (uint32_t)i;
-        if (t->residues[id % WORKERS] == RESIDUE_FREE)
+        if (t->slots[id % WORKERS] == SLOT_FREE)
             return (int)(id % WORKERS);
     }
     return -1;
 }
 
-void residues_take(struct tunnel *t, uint32_t data_id)
+void slots_take(struct tunnel *t, uint32_t data_id)
 {
-    t->residues[data_id % WORKERS] = RESIDUE_BUSY;
-    t->residue_pair[data_id % WORKERS] = data_id;
+    t->slots[data_id % WORKERS] = SLOT_BUSY;
+    t->slot_pair[data_id % WORKERS] = data_id;
     list_by_room(t);
 }
 
-bool residues_are_dead(const struct tunnel *t)
+bool slots_are_dead(const struct tunnel *t)
 {
-    return count_residues(t, RESIDUE_DEAD) == WORKERS;
+    return count_slots(t, SLOT_DEAD) == WORKERS;
 }
 
-bool residues_have_delivered(const struct tunnel *t)
+bool slots_have_delivered(const struct tunnel *t)
 {
     list_for_each (p, &t->left, struct pair, in_tunnel) {
         unsigned r = p->data_id % WORKERS;
-        if (t->residue_pair[r] == p->data_id && t->residues[r] != RESIDUE_FREE)
+        if (t->slot_pair[r] == p->data_id && t->slots[r] != SLOT_FREE)
             return false;
     }
     return true;
 }
 
-bool residues_are_good(const struct tunnel *t)
+bool slots_are_good(const struct tunnel *t)
 {
-    return count_residues(t, RESIDUE_DEAD) == 0 && residues_have_delivered(t);
+    return count_slots(t, SLOT_DEAD) == 0 && slots_have_delivered(t);
 }
 
 /* Whatever its verdict will be: a probe can tell from now on that all of it was taken. */
-void residues_on_pair_left(struct tunnel *t, const struct pair *p)
+void slots_on_pair_left(struct tunnel *t, const struct pair *p)
 {
-    t->residues[p->data_id % WORKERS] = RESIDUE_SPENT;
+    t->slots[p->data_id % WORKERS] = SLOT_SPENT;
     if (t->share && !t->gather.at)
         timer_set(&t->gather, GATHER_MS);
 }
 
 /* One that failed may have stopped its worker, unless a probe has said more since: then
- * the residue is free, or another's. */
-void residues_on_pair_gone(struct tunnel *t, const struct pair *p)
+ * the slot is free, or another's. */
+void slots_on_pair_gone(struct tunnel *t, const struct pair *p)
 {
     unsigned r = p->data_id % WORKERS;
-    bool proven = t->residue_pair[r] != p->data_id || t->residues[r] == RESIDUE_FREE;
+    bool proven = t->slot_pair[r] != p->data_id || t->slots[r] == SLOT_FREE;
 
     if (!proven && p->stream.end.verdict != V_CLEAN)
-        t->residues[r] = RESIDUE_DEAD;
+        t->slots[r] = SLOT_DEAD;
 }
