@@ -135,9 +135,9 @@ class KubeTunnel(Contender):
     def start(self):
         words = [*self.run(0), "--expose", "web.shop:echo=127.0.0.1:0"]
         self.process = Process(self.place.command(words), self.log())
-        door = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
-        self.address = self.process.said(door + "$", self.patience).group(1)
-        self.raw_address = self.process.said(door + " exposes=", self.patience).group(1)
+        listener = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
+        self.address = self.process.said(listener + "$", self.patience).group(1)
+        self.raw_address = self.process.said(listener + " exposes=", self.patience).group(1)
 
 
 class Before(KubeTunnel):
@@ -165,9 +165,9 @@ class Kubectl(Contender):
 
     def start(self):
         self.process = Process(self.place.command([*self.run(""), f":{RAW_PORT}"]), self.log())
-        door = r"Forwarding from (127\.0\.0\.1:\d+) -> "
-        self.address = self.process.said(f"{door}{HTTP_PORT}$").group(1)
-        self.raw_address = self.process.said(f"{door}{RAW_PORT}$").group(1)
+        listener = r"Forwarding from (127\.0\.0\.1:\d+) -> "
+        self.address = self.process.said(f"{listener}{HTTP_PORT}$").group(1)
+        self.raw_address = self.process.said(f"{listener}{RAW_PORT}$").group(1)
 
 
 class Nginx(Contender):

@@ -169,7 +169,7 @@ static enum err open_direct(struct playground *p, struct diag *why)
     return e;
 }
 
-static enum err open_doors(struct playground *p, struct diag *why)
+static enum err open_listeners(struct playground *p, struct diag *why)
 {
     const struct options *o = &p->options;
     enum err e = server_open(&p->cluster, str_of(o->listen), p->tls, &p->server, why);
@@ -261,7 +261,7 @@ static enum err serve(struct playground *p, struct diag *why)
     if (!e)
         e = make_tls(p, why);
     if (!e)
-        e = open_doors(p, why);
+        e = open_listeners(p, why);
     if (!e)
         e = tell(p, why);
     if (!e)

@@ -1,4 +1,4 @@
-/* playground/server.h - the door of the API server: listening, TLS, being restarted */
+/* playground/server.h - the listener of the API server: listening, TLS, being restarted */
 #pragma once
 
 #include "net/tls.h"

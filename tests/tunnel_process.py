@@ -98,8 +98,8 @@ class KubeTunnel:
                  environment=None, user=None):
         self.log_path = Path(tempfile.mkstemp(suffix=".log", dir=folder)[1])
         command = [str(binary), "run", "--log-level", "debug"]
-        for door in listen:
-            command += ["--listen", door]
+        for listener in listen:
+            command += ["--listen", listener]
         if kubeconfig:
             command += ["--kubeconfig", str(kubeconfig)]
         self.command = [*command, *map(str, flags)]

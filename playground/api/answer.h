@@ -49,7 +49,7 @@ struct answer {
 struct call {
     const struct http1_head *head;
     struct str body;
-    bool known; /* by a certificate, or by the door it came through */
+    bool known; /* by a certificate, or by the listener it came through */
 };
 
 /* *a is zeroed by the caller, who finishes it. */

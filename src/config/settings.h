@@ -22,7 +22,7 @@
 
 /* clang-format off */
 #define SETTING_GROUPS(X) \
-    X(DOORS,    "Where clients come in") \
+    X(LISTENERS, "Listeners and clients") \
     X(CLUSTER,  "The cluster") \
     X(REQUESTS, "Requests") \
     X(TUNNELS,  "Tunnels to pods") \
@@ -30,30 +30,30 @@
     X(LOGS,     "Logs")
 
 #define SETTINGS(X) \
-    X(LISTEN_LIST, listen, "listen", "", 0, 64, DOORS, \
+    X(LISTEN_LIST, listen, "listen", "", 0, 64, LISTENERS, \
       "Address and port to listen on, e.g. 127.0.0.1:80; repeatable") \
-    X(PORT, port, "port", "", 1, 65535, DOORS, \
+    X(PORT, port, "port", "", 1, 65535, LISTENERS, \
       "Port to listen on, on the default addresses") \
-    X(EXPOSE_LIST, expose, "expose", "", 0, 256, DOORS, \
+    X(EXPOSE_LIST, expose, "expose", "", 0, 256, LISTENERS, \
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
-    X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, DOORS, \
+    X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, LISTENERS, \
       "Clients connected at the same time") \
-    X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, DOORS, \
+    X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, LISTENERS, \
       "Largest request or response head") \
-    X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, DOORS, \
+    X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, LISTENERS, \
       "Most fields in a request or response head") \
-    X(AUTO_SIZE, buffer_memory, "buffer-memory", "auto", MIB, 1024 * 1024 * MIB, DOORS, \
+    X(AUTO_SIZE, buffer_memory, "buffer-memory", "auto", MIB, 1024 * 1024 * MIB, LISTENERS, \
       "Memory for all bytes that wait; auto: half of the cgroup's, or 256MiB") \
-    X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, DOORS, \
+    X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, LISTENERS, \
       "A client has this long to send a request's head") \
-    X(AUTO_DURATION, body_timeout_ms, "body-timeout", "auto", 0, MS_DAY, DOORS, \
+    X(AUTO_DURATION, body_timeout_ms, "body-timeout", "auto", 0, MS_DAY, LISTENERS, \
       "A client may pause this long in a body; auto: 5m, in a pod 60s") \
-    X(AUTO_DURATION, send_timeout_ms, "send-timeout", "auto", 0, MS_DAY, DOORS, \
+    X(AUTO_DURATION, send_timeout_ms, "send-timeout", "auto", 0, MS_DAY, LISTENERS, \
       "An answer may be left unread this long; auto: any, in a pod 60s") \
     X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \
-      DOORS, \
+      LISTENERS, \
       "Close a client's connection after this long between requests") \
-    X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, DOORS, \
+    X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, LISTENERS, \
       "At the end, running requests have this long to finish") \
     \
     X(FILE, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \

@@ -8,7 +8,7 @@
  * stopping in the opposite order never leaves anyone holding something that is gone.
  *
  * The end comes in three steps, each begun when the one before is over: DRAINING (the
- * doors close, sessions finish their exchange or are reset after drain-timeout), PARTING
+ * listeners close, sessions finish their exchange or are reset after drain-timeout), PARTING
  * (idle connections and tunnels say goodbye, for which they get PARTING_MS), and then the
  * loop stops.  A second signal skips what is left of them.
  */
@@ -267,7 +267,7 @@ static void limit_memory(struct daemon *d)
     serve_limit_memory(d->serve, (size_t)limit);
 }
 
-static enum err start_doors(struct daemon *d, struct diag *why)
+static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->clusters,
@@ -286,7 +286,7 @@ static enum err start(struct daemon *d, struct diag *why)
     if (!e)
         e = start_clusters(d, why);
     if (!e)
-        e = start_doors(d, why);
+        e = start_listeners(d, why);
     return e;
 }
 

@@ -59,7 +59,7 @@ struct listing_of {
 
 struct listing {
     const struct config *config;
-    uint16_t port; /* of a door, as it stands in a URL */
+    uint16_t port; /* of a listener, as it stands in a URL */
     struct loop *loop;
     struct exec_plugins *plugins;
     struct clusters *clusters;
@@ -81,8 +81,8 @@ static void copy_ports(const struct service_spec *s, struct listed_service *to)
     }
 }
 
-/* The port our own door has in a URL, or would have; 80 goes without saying. */
-static uint16_t door_port(const struct config *c)
+/* The port our own listener has in a URL, or would have; 80 goes without saying. */
+static uint16_t listener_port(const struct config *c)
 {
     if (c->listen.count)
         return c->listen.at[0].port;
@@ -433,7 +433,7 @@ static size_t complain_of_sources(const struct listing *l)
 
 int daemon_list(const struct config *config, enum list_output output)
 {
-    struct listing l = { .config = config, .port = door_port(config) };
+    struct listing l = { .config = config, .port = listener_port(config) };
     struct diag why = { 0 };
     size_t failed = 0;
 

@@ -1,4 +1,4 @@
-/* listen/listen.c - the doors: where clients come in */
+/* listen/listen.c - the sockets that accept clients */
 #include "listen/listen.h"
 
 #include <limits.h>
@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/clients.h"
-#include "listen/doors.h"
+#include "listen/listen_sockets.h"
 #include "listen/inherited.h"
 #include "net/tcp.h"
 #include "serve/exposed.h"
@@ -19,20 +19,21 @@
 #define HTTP_PORT 80
 #define FALLBACK_PORT 8080
 
-struct door {
+struct listen_socket {
     struct list_node node;
     struct listeners *all;
     struct listener *listener;
     uint16_t port;
-    bool loopback;           /* only this machine can reach it */
-    struct exposed *exposed; /* of a door that belongs to one service port; else NULL */
+    bool loopback; /* only this machine can reach it */
+    struct exposed
+        *exposed; /* of a listener that belongs to one service port; else NULL */
 };
 
 struct listeners {
     struct loop *loop;
     struct serve *serve;
     struct clients *clients;
-    struct list_node doors;
+    struct list_node sockets;
 };
 
 static void listeners_closep(struct listeners **l)
@@ -41,7 +42,7 @@ static void listeners_closep(struct listeners **l)
 }
 
 /* Every user that connects can fill the log no faster than warnings are let through. */
-static void refuse_user(const struct door *d, struct stream *client,
+static void refuse_user(const struct listen_socket *d, struct stream *client,
                         const struct arrival *from)
 {
     AUTO_FREE char *value = clients_that_allow(d->all->clients, &from->peer);
@@ -62,7 +63,7 @@ static void refuse_user(const struct door *d, struct stream *client,
 
 static void on_client(void *owner, int fd, const struct sockaddr *peer)
 {
-    struct door *d = owner;
+    struct listen_socket *d = owner;
     char address[ADDRESS_TEXT];
     const struct arrival from = {
         .address = address,
@@ -83,14 +84,14 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
 
 static bool free_descriptor(void *owner)
 {
-    const struct door *d = owner;
+    const struct listen_socket *d = owner;
 
     return serve_free_descriptor(d->all->serve);
 }
 
 static void refuse_client(void *owner, int fd)
 {
-    const struct door *d = owner;
+    const struct listen_socket *d = owner;
     struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
 
     if (d->exposed)
@@ -108,10 +109,10 @@ static uint16_t port_of(const struct sockaddr *sa)
     return HTTP_PORT;
 }
 
-/* A door for a listening socket, which is taken over. */
-static void door_open(struct listeners *l, int fd, struct exposed *exposed)
+/* Accept on this socket, which is taken over. */
+static void listen_socket_open(struct listeners *l, int fd, struct exposed *exposed)
 {
-    struct door *d = xcalloc(1, sizeof(*d));
+    struct listen_socket *d = xcalloc(1, sizeof(*d));
     struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof(at);
     char address[ADDRESS_TEXT];
@@ -124,7 +125,7 @@ static void door_open(struct listeners *l, int fd, struct exposed *exposed)
     d->exposed = exposed_ref(exposed);
     d->listener = listener_open(l->loop, fd, on_client, d);
     listener_on_shortage(d->listener, free_descriptor, refuse_client);
-    list_append(&l->doors, &d->node);
+    list_append(&l->sockets, &d->node);
     if (exposed)
         log_info(NO_ID, "listening", LOG_S("address", address),
                  LOG_S("exposes", exposed->route.name.text),
@@ -133,7 +134,7 @@ static void door_open(struct listeners *l, int fd, struct exposed *exposed)
         log_info(NO_ID, "listening", LOG_S("address", address));
 }
 
-static void door_close(struct door *d)
+static void listen_socket_close(struct listen_socket *d)
 {
     list_remove(&d->node);
     listener_close(d->listener);
@@ -141,10 +142,10 @@ static void door_close(struct door *d)
     free(d);
 }
 
-static void doors_open(struct listeners *l, const struct doors *doors)
+static void open_all(struct listeners *l, const struct listen_sockets *sockets)
 {
-    for (size_t i = 0; i < doors->count; i++)
-        door_open(l, doors->fds[i], NULL);
+    for (size_t i = 0; i < sockets->count; i++)
+        listen_socket_open(l, sockets->fds[i], NULL);
 }
 
 /* A port that cannot be had is said together with the flag that chooses another. */
@@ -159,12 +160,12 @@ static enum err advise(enum err e, const char *how, struct diag *why)
 static enum err open_address(struct listeners *l, const struct listen_address *a,
                              bool in_pod, const char *flag, struct diag *why)
 {
-    struct doors doors;
-    enum err e = doors_bind(a, in_pod, &doors, why);
+    struct listen_sockets sockets;
+    enum err e = listen_sockets_bind(a, in_pod, &sockets, why);
 
     if (e)
         return advise(e, flag, why);
-    doors_open(l, &doors);
+    open_all(l, &sockets);
     return OK;
 }
 
@@ -198,29 +199,29 @@ static enum err explain_default(enum err e, uint16_t port, struct diag *why)
 static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
 {
     struct listen_address address = { .port = HTTP_PORT };
-    struct doors doors;
-    enum err e = doors_bind(&address, in_pod, &doors, why);
+    struct listen_sockets sockets;
+    enum err e = listen_sockets_bind(&address, in_pod, &sockets, why);
 
     if (e == ERR_ACCESS && !in_pod) {
         address.port = FALLBACK_PORT;
-        e = doors_bind(&address, in_pod, &doors, why);
+        e = listen_sockets_bind(&address, in_pod, &sockets, why);
         if (!e)
             say_fallback();
     }
     if (e)
         return explain_default(e, address.port, why);
-    doors_open(l, &doors);
+    open_all(l, &sockets);
     return OK;
 }
 
 uint16_t listen_default_port(bool in_pod)
 {
     struct listen_address address = { .port = HTTP_PORT };
-    struct doors doors = { .count = 0 };
-    enum err e = doors_bind(&address, in_pod, &doors, NULL);
+    struct listen_sockets sockets = { .count = 0 };
+    enum err e = listen_sockets_bind(&address, in_pod, &sockets, NULL);
 
-    for (size_t i = 0; i < doors.count; i++)
-        close(doors.fds[i]);
+    for (size_t i = 0; i < sockets.count; i++)
+        close(sockets.fds[i]);
     return e == ERR_ACCESS && !in_pod ? FALLBACK_PORT : HTTP_PORT;
 }
 
@@ -249,16 +250,16 @@ static enum err expose(struct listeners *l, const struct expose *x, struct str z
                        bool in_pod, struct diag *why)
 {
     AUTO(exposed_unrefp) struct exposed *exposed = NULL;
-    struct doors doors;
+    struct listen_sockets sockets;
     enum err e = exposed_create(x, zone, &exposed, why);
 
     if (e)
         return e;
-    e = doors_bind(&x->local, in_pod, &doors, why);
+    e = listen_sockets_bind(&x->local, in_pod, &sockets, why);
     if (e)
         return refuse_exposed(e, x, why);
-    for (size_t i = 0; i < doors.count; i++)
-        door_open(l, doors.fds[i], exposed);
+    for (size_t i = 0; i < sockets.count; i++)
+        listen_socket_open(l, sockets.fds[i], exposed);
     return OK;
 }
 
@@ -290,15 +291,15 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
 
     l->loop = loop;
     l->serve = serve;
-    list_init(&l->doors);
+    list_init(&l->sockets);
     enum err e = inherited_take(&inherited, why);
     if (!e)
         e = choose_clients(l, config, inherited > 0, in_pod, why);
     for (size_t i = 0; i < inherited; i++)
-        door_open(l, INHERITED_FIRST + (int)i, NULL);
+        listen_socket_open(l, INHERITED_FIRST + (int)i, NULL);
     if (!e)
         e = open_asked(l, config, in_pod, why);
-    if (!e && list_empty(&l->doors))
+    if (!e && list_empty(&l->sockets))
         e = open_default(l, in_pod, why);
     if (!e)
         e = open_exposed(l, config, in_pod, why);
@@ -314,7 +315,7 @@ bool listeners_have_port(const struct listeners *l, uint16_t port)
 {
     if (!l)
         return false;
-    list_for_each (d, &l->doors, struct door, node)
+    list_for_each (d, &l->sockets, struct listen_socket, node)
         if (d->port == port)
             return true;
     return false;
@@ -324,8 +325,8 @@ void listeners_close(struct listeners *l)
 {
     if (!l)
         return;
-    list_for_each (d, &l->doors, struct door, node)
-        door_close(d);
+    list_for_each (d, &l->sockets, struct listen_socket, node)
+        listen_socket_close(d);
     clients_destroy(l->clients);
     free(l);
 }

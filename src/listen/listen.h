@@ -1,11 +1,11 @@
-/* listen/listen.h - the doors: where clients come in
+/* listen/listen.h - the sockets that accept clients
  *
- * Which doors there are: sockets inherited from systemd, and what --listen and --port ask
+ * Which listeners there are: sockets inherited from systemd, and what --listen and --port ask
  * for; when nobody asks for anything, port 80 on the default addresses (127.0.0.1 and
- * ::1; in a pod all), or 8080 where an ordinary user may not have 80.  Besides, a raw door
+ * ::1; in a pod all), or 8080 where an ordinary user may not have 80.  Besides, an exposed port
  * for each --expose.
  *
- * A door knows nothing of what is said through it: each client becomes a stream and is
+ * A listener does not read what clients send: each client becomes a stream and is
  * handed to serve/ at once.
  */
 #pragma once
@@ -16,13 +16,13 @@
 struct listeners;
 struct serve;
 
-/* `serve` is borrowed until listeners_close; the config only for the call.  All doors or
+/* `serve` is borrowed until listeners_close; the config only for the call.  All listeners or
  * none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why says which
- * door and what to do. */
+ * listener and what to do. */
 MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
-/* The port that the doors nobody asked for would have now: 80, or 8080 where an ordinary user
+/* The port that the listeners nobody asked for would have now: 80, or 8080 where an ordinary user
  * may not have 80.  Found out by having it for a moment. */
 uint16_t listen_default_port(bool in_pod);
 /* Is there a listener on this port?  NULL accepted: no. */

@@ -419,13 +419,13 @@ static struct str shown_path(struct str target)
     return target.len <= 300 && target.at[0] == '/' ? target : STR("/");
 }
 
-void refusal_short_name(const struct name *name, const char *zone, uint16_t door_port,
+void refusal_short_name(const struct name *name, const char *zone, uint16_t listener_port,
                         struct str target, struct refusal *ret)
 {
     char port[8] = "";
 
-    if (door_port != HTTP_PORT)
-        snprintf(port, sizeof(port), ":%u", door_port);
+    if (listener_port != HTTP_PORT)
+        snprintf(port, sizeof(port), ":%u", listener_port);
     refusal_set(ret, 403, "Forbidden: short name %s", name->text);
     refusal_detail(ret,
                    "%s may also be a domain on the Internet. A web page there could have "
@@ -436,7 +436,7 @@ void refusal_short_name(const struct name *name, const char *zone, uint16_t door
         "Use http://%s.localhost%s%.*s or the full name %s.svc.%s. "
         "Through an HTTP proxy (http_proxy=http://127.0.0.1:%u) short names work "
         "as they are; --short-names accepts them here too.",
-        name->text, port, STR_ARG(shown_path(target)), name->text, zone, door_port);
+        name->text, port, STR_ARG(shown_path(target)), name->text, zone, listener_port);
 }
 
 void refusal_no_memory(int status, struct refusal *ret)

@@ -42,7 +42,7 @@ void refusal_credentials(struct refusal *r);
 void refusal_invalid_host(struct str host, const char *problem, const char *zone,
                           struct refusal *ret);
 /* Host has two labels, which short-names does not accept; `target` is the request's. */
-void refusal_short_name(const struct name *name, const char *zone, uint16_t door_port,
+void refusal_short_name(const struct name *name, const char *zone, uint16_t listener_port,
                         struct str target, struct refusal *ret);
 /* The request's head could not be read: result is ERR_PROTO or ERR_LIMIT. */
 void refusal_bad_head(enum err result, const char *problem, struct refusal *ret);

@@ -296,7 +296,7 @@ static enum exchange_state judge(struct exchange *x)
     enum err e =
         x->from->exposed
             ? target_exposed(&x->request, x->from->exposed, &x->target, &why)
-            : target_read(&x->request, &rules, x->from->door_port, &x->target, &why);
+            : target_read(&x->request, &rules, x->from->listener_port, &x->target, &why);
     if (must_wait_for_zone(x, e)) {
         naming_wait(x->serve->naming, &x->zone, &x->task);
         return EXCHANGE_ZONE;

@@ -21,15 +21,15 @@ struct serve;
 
 #define SURPLUS_MS 1000 /* a client that is one too many sends its request in this time */
 
-/* Who asks, and through which door. */
+/* The client, and the listener that accepted it. */
 struct visitor {
     char address[46]; /* without a port */
     char account[46]; /* who shares one: the user of a local client, else the address */
     bool loopback;
-    uint16_t door_port;
+    uint16_t listener_port;
     struct peer peer;
     bool refused;            /* its user may not connect: only a 403 is sent */
-    struct exposed *exposed; /* NULL: an HTTP door; else a reference, held here */
+    struct exposed *exposed; /* NULL: an HTTP listener; else a reference, held here */
     bool paired;             /* a connection to a pod is for its own use (lease.pair) */
     bool surplus; /* one too many: only own pages are answered, the rest is a 503 */
 };

@@ -9,13 +9,13 @@
 
 #define HTTP_PORT 80
 
-/* Of the door the client came through, if our own pages are there, or of the first one. */
+/* Of the listener the client came through, if our own pages are there, or of the first one. */
 static uint16_t own_port(const struct exchange *x)
 {
     const struct config *c = x->serve->config;
 
     if (!x->from->exposed)
-        return x->from->door_port;
+        return x->from->listener_port;
     return c->listen.count ? c->listen.at[0].port : c->port;
 }
 

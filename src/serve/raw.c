@@ -480,7 +480,7 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     list_append(&serve->raws, &r->member);
     client->wake = &r->task;
     log_debug(r->id, "connected", LOG_S("client", from->address),
-              LOG_U("door", from->door_port));
+              LOG_U("listener", from->listener_port));
     ask_for_lease(r);
     task_wake(&r->task);
 }

@@ -1,4 +1,4 @@
-/* serve/raw.h - a connection through a door that belongs to one service port
+/* serve/raw.h - a connection through a listener that belongs to one service port
  *
  * Bytes are carried as they come, and the pod may speak first; a client that begins with an
  * HTTP/1 request becomes a session instead, so that each of its requests is checked.

@@ -70,7 +70,7 @@ static struct visitor visitor_of(const struct arrival *from)
 {
     struct visitor v = { .peer = from->peer,
                          .loopback = from->loopback,
-                         .door_port = from->port };
+                         .listener_port = from->port };
     struct str host;
     uint16_t any;
 

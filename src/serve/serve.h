@@ -37,12 +37,12 @@ bool serve_free_descriptor(struct serve *s);
 /* The same for a connection to this pod whose answer is not read: the longest-stalled. */
 bool serve_free_tunnel(struct serve *s, const char *pod_key);
 
-/* Where a client came from, and through which door. */
+/* The address a client came from, and the listener that accepted it. */
 struct arrival {
     const char *address; /* its own, with or without a port ("127.0.0.1:5000"); copied */
     struct peer peer;
-    uint16_t port; /* the door's */
-    bool loopback; /* only this machine can reach the door */
+    uint16_t port; /* the listener's */
+    bool loopback; /* only this machine can reach the listener */
 };
 
 /* A client has come in; the stream is taken over, also when there are too many clients
@@ -56,7 +56,7 @@ void serve_refuse_user(struct serve *s, struct stream *client, const struct arri
 /* Answers 503 and closes the stream, both at once: no descriptor is left for it. */
 void serve_turn_away(struct serve *s, struct stream *client);
 
-/* A client has come in through a door that belongs to one service port: bytes are carried
+/* A client has come in through a listener that belongs to one service port: bytes are carried
  * as they are, unless they are HTTP/1.  The stream is taken over, and a reference. */
 void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
                       struct exposed *exposed);

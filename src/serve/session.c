@@ -415,7 +415,7 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
     struct session *s = session_create(serve, client, from, id);
 
     log_debug(s->id, "connected", LOG_S("client", from->address),
-              LOG_U("door", from->door_port));
+              LOG_U("listener", from->listener_port));
     s->unread = from->refused;
     enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
     task_wake(&s->task);

@@ -19,7 +19,7 @@ struct serve {
     struct admin *admin;
 
     struct list_node sessions;
-    struct list_node raws; /* connections through doors of one service port */
+    struct list_node raws; /* connections through listeners of one service port */
     size_t count;          /* of both */
     size_t refused;        /* ... of those, whose user may not connect */
     size_t clients_max;    /* max-connections, or what descriptors allow */

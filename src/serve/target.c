@@ -90,9 +90,10 @@ static bool is_origin_form(const struct http1_head *head)
 }
 
 /* A proxy that answered for another server would be taken for it. */
-static enum err check_own(uint16_t door_port, const struct target *t, struct refusal *why)
+static enum err check_own(uint16_t listener_port, const struct target *t,
+                          struct refusal *why)
 {
-    bool own_port = t->route.port == door_port;
+    bool own_port = t->route.port == listener_port;
     bool own_host = !t->route.port && policy_is_loopback(str_of(t->route.name.text));
 
     if (t->route.name.kind != NAME_OWN || own_port || own_host)
@@ -105,7 +106,7 @@ static enum err check_own(uint16_t door_port, const struct target *t, struct ref
 
 /* "Host: web.shop" without a proxy: whose name that is depends on where it was resolved. */
 static enum err check_short(const struct http1_head *head, const struct rules *rules,
-                            uint16_t door_port, const struct target *t,
+                            uint16_t listener_port, const struct target *t,
                             struct refusal *why)
 {
     const struct name *name = &t->route.name;
@@ -113,19 +114,20 @@ static enum err check_short(const struct http1_head *head, const struct rules *r
 
     if (!is_short || config_short_names(rules->config))
         return OK;
-    refusal_short_name(name, naming_zone(rules->naming), door_port, head->target, why);
+    refusal_short_name(name, naming_zone(rules->naming), listener_port, head->target,
+                       why);
     return ERR_FORBIDDEN;
 }
 
 static enum err read_host(const struct http1_head *head, const struct rules *rules,
-                          uint16_t door_port, struct target *ret, struct refusal *why)
+                          uint16_t listener_port, struct target *ret, struct refusal *why)
 {
-    enum err e = read_authority(head->host->value, rules, door_port, ret, why);
-    return e ? e : check_short(head, rules, door_port, ret, why);
+    enum err e = read_authority(head->host->value, rules, listener_port, ret, why);
+    return e ? e : check_short(head, rules, listener_port, ret, why);
 }
 
 enum err target_read(const struct http1_head *head, const struct rules *rules,
-                     uint16_t door_port, struct target *ret, struct refusal *why)
+                     uint16_t listener_port, struct target *ret, struct refusal *why)
 {
     *ret = (struct target){ .path = STR("") }; /* other forms may hold a password */
     if (str_eq(head->method, STR("CONNECT")))
@@ -133,11 +135,11 @@ enum err target_read(const struct http1_head *head, const struct rules *rules,
                            "Send requests with http:// URLs to this proxy instead.");
     if (!is_origin_form(head)) {
         enum err e = read_absolute(head, rules, ret, why);
-        return e ? e : check_own(door_port, ret, why);
+        return e ? e : check_own(listener_port, ret, why);
     }
     ret->path = without_fragment(head->target);
     if (head->host)
-        return read_host(head, rules, door_port, ret, why);
+        return read_host(head, rules, listener_port, ret, why);
 
     /* HTTP/1.0 may leave it out: then it is us who are meant. */
     ret->route.name.kind = NAME_OWN;

@@ -2,7 +2,7 @@
  *
  * Pure.  An absolute target ("GET http://web.shop/ HTTP/1.1", as clients write it to a
  * proxy) overrides Host, and its port is the service's; in the usual form a port that is
- * the door's own is how the client came here and says nothing about the service.
+ * the listener's own is how the client came here and says nothing about the service.
  *
  * A name of two labels (web.shop) is accepted in an absolute target, and in Host only with
  * short-names: a page under a domain of that name could read the service otherwise
@@ -35,7 +35,7 @@ struct target {
 
 /* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why says it all.  Views in *ret point into the head's bytes. */
 MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
-                                uint16_t door_port, struct target *ret,
+                                uint16_t listener_port, struct target *ret,
                                 struct refusal *why);
 /* Of a request through an exposed port, which is where it goes: the target stays as it is.
  * ERR_PROTO: CONNECT. */

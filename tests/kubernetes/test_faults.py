@@ -182,7 +182,7 @@ def test_posts_in_a_rolling_restart(start_tunnel, cluster, tell, user):
 
 
 class Raw:
-    """A connection through a fixed door, kept busy by a thread of its own."""
+    """A connection through a fixed listener, kept busy by a thread of its own."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)

@@ -440,7 +440,7 @@ static void answers_for_itself_on_its_own_names_only(void **state)
     assert_hears(st, pod(st, 0), "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
 }
 
-static void takes_the_doors_own_port_for_none(void **state)
+static void takes_the_listeners_own_port_for_none(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -523,7 +523,7 @@ int main(void)
         TEST(says_why_there_is_no_pod),
         TEST(answers_head_requests_without_a_body),
         TEST(answers_for_itself_on_its_own_names_only),
-        TEST(takes_the_doors_own_port_for_none),
+        TEST(takes_the_listeners_own_port_for_none),
         TEST(refuses_other_protocols_in_their_own_words),
         TEST(refuses_pages_from_elsewhere),
     };

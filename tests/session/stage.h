@@ -87,7 +87,7 @@ void stage_drain(struct stage *st); /* and let its time pass */
 /* A client has connected: the test's end. */
 struct stream *stage_client(struct stage *st);
 struct stream *stage_client_from(struct stage *st, const struct arrival *from);
-/* ... through a door that belongs to port 80 of the service web.shop. */
+/* ... through a listener that belongs to port 80 of the service web.shop. */
 struct stream *stage_raw_client(struct stage *st);
 /* Write it and run. */
 void say(struct stage *st, struct stream *to, const char *text);

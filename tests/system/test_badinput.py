@@ -528,7 +528,7 @@ def test_a_closed_namespace(start_tunnel, flag):
             assert answer.status == 403 and answer.first == "Forbidden: namespace other is closed"
 
 
-# other protocols at the door
+# other protocols at the listener
 
 
 @pytest.mark.parametrize("first, refusal", [

@@ -151,7 +151,7 @@ STEPS_AT_HOME = """
 
 def test_a_page_of_the_cluster_works(start_tunnel, pod, visit):
     """It posts to itself and gets events."""
-    tunnel = start_tunnel("--target-port", "8080")  # the URL's port is the door's
+    tunnel = start_tunnel("--target-port", "8080")  # the URL's port is the listener's
     page = (PAGE % STEPS_AT_HOME).encode()
 
     def script(connection):

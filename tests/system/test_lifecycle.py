@@ -1,6 +1,6 @@
 """From start to end: sockets, idleness, too many of everything, and the signals.
 
-What of this is about doors is in test_listen.py. SPDX-License-Identifier: MIT
+What of this is about listeners is in test_listen.py. SPDX-License-Identifier: MIT
 """
 import contextlib
 import os
@@ -80,7 +80,7 @@ def test_kubeconfigs_from_the_environment(playground, tmp_path):
     assert done.returncode == 0 and "web.shop" in done.stdout, done.stderr
 
 
-# doors
+# listeners
 
 
 def test_the_port_of_all_default_addresses(start_tunnel):
@@ -103,14 +103,14 @@ def test_requests_through_a_socket_of_systemd(playground):
     assert answer.status == 200 and answer.text.endswith(" path /x\n")
 
 
-def test_every_door_leads_to_the_cluster(start_tunnel):
+def test_every_listener_leads_to_the_cluster(start_tunnel):
     tunnel = start_tunnel(listen=["127.0.0.1:0", "127.0.0.2:0", "127.0.0.1:0"])
-    doors = re.findall(r"listening address=(\S+)", tunnel.log())
-    assert len(set(doors)) == 3
-    for door in doors:
-        assert curl(f"http://{door}/", "-H", f"Host: {WEB}").status == 200
-        port = door.rpartition(":")[2]
-        assert curl(f"http://{door}/", "-H", f"Host: web.shop.localhost:{port}").status == 200, "each door's own port"
+    listeners = re.findall(r"listening address=(\S+)", tunnel.log())
+    assert len(set(listeners)) == 3
+    for listener in listeners:
+        assert curl(f"http://{listener}/", "-H", f"Host: {WEB}").status == 200
+        port = listener.rpartition(":")[2]
+        assert curl(f"http://{listener}/", "-H", f"Host: web.shop.localhost:{port}").status == 200, "each listener's own port"
 
 
 # idleness

@@ -188,7 +188,7 @@ def test_a_namespace_without_services(playground):
     assert "no services" in done.stderr and "nothing-here" in done.stderr
 
 
-def test_the_urls_have_the_doors_port_and_the_clusters_domain(playground):
+def test_the_urls_have_the_listeners_port_and_the_clusters_domain(playground):
     done = listed("--kubeconfig", playground.kubeconfig, "--port", "8080", "--cluster-domain", "k8s.example")
     assert "http://web.shop.svc.k8s.example:8080/" in done.stdout
     assert "http://web.shop.localhost:8080/" in done.stdout

@@ -1,4 +1,4 @@
-"""Doors, and the life of the process: where it listens, what it refuses, how it ends.
+"""Listeners, and the life of the process: where it listens, what it refuses, how it ends.
 
 SPDX-License-Identifier: MIT
 """
@@ -20,7 +20,7 @@ WEB = "web.shop.svc.cluster.local"
 
 @pytest.fixture
 def nowhere(tmp_path):
-    """A kubeconfig whose API server is not there: doors open all the same."""
+    """A kubeconfig whose API server is not there: listeners open all the same."""
     path = tmp_path / "nowhere"
     path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}],"
                     " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
@@ -56,7 +56,7 @@ def test_a_random_port_is_the_same_on_both_addresses(start_tunnel, nowhere):
         assert curl(f"http://{address}/healthz").status == 200
 
 
-def test_several_doors(start_tunnel, nowhere):
+def test_several_listeners(start_tunnel, nowhere):
     tunnel = start_tunnel(kubeconfig=nowhere, ready=False, listen=["127.0.0.1:0", "127.0.0.2:0"])
     first, second = addresses(tunnel)
     assert second.startswith("127.0.0.2:")

@@ -77,7 +77,7 @@ def test_the_address_of_a_pod_is_a_name(playground, client):
         assert answer.header("X-Pod") == pod["metadata"]["name"], answer
 
 
-def test_the_port_of_the_door_says_nothing_about_the_service(tunnel, client):
+def test_the_port_of_the_listener_says_nothing_about_the_service(tunnel, client):
     host = f"seed.shop.localhost:{tunnel.port}"
     assert client.ask(request(host)).text.endswith(text_of(host))
 

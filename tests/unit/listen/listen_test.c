@@ -1,4 +1,4 @@
-/* tests/unit/listen/listen_test.c - doors on real sockets, with a serve that only notes
+/* tests/unit/listen/listen_test.c - sockets on real sockets, with a serve that only notes
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "listen/doors.h"
+#include "listen/listen_sockets.h"
 #include "listen/inherited.h"
 #include "listen/listen.h"
 #include "net/tcp.h"
@@ -32,7 +32,7 @@ static struct {
     char address[ADDRESS_TEXT];
     bool loopback;
     uint16_t port;
-    char route[NAME_ROOM]; /* of a door that belongs to one service port */
+    char route[NAME_ROOM]; /* of a listener that belongs to one service port */
     uint16_t route_port;
     char port_name[PORT_NAME_ROOM];
 } told;
@@ -91,7 +91,7 @@ static uint16_t port_of(int fd)
     return ntohs(at.sin6_port); /* sin_port is in the same place */
 }
 
-static void close_doors(const struct doors *d)
+static void close_sockets(const struct listen_sockets *d)
 {
     for (size_t i = 0; i < d->count; i++)
         close(d->fds[i]);
@@ -122,15 +122,15 @@ static void a_random_port_is_the_same_on_both_loopback_addresses(void **state)
 {
     (void)state;
     struct listen_address a = parse("localhost:0");
-    struct doors doors;
+    struct listen_sockets sockets;
 
-    assert_int_equal(doors_bind(&a, false, &doors, NULL), OK);
+    assert_int_equal(listen_sockets_bind(&a, false, &sockets, NULL), OK);
 
-    assert_in_range(doors.count, 1, 2); /* 1: no IPv6 here */
-    assert_int_not_equal(port_of(doors.fds[0]), 0);
-    if (doors.count == 2)
-        assert_int_equal(port_of(doors.fds[0]), port_of(doors.fds[1]));
-    close_doors(&doors);
+    assert_in_range(sockets.count, 1, 2); /* 1: no IPv6 here */
+    assert_int_not_equal(port_of(sockets.fds[0]), 0);
+    if (sockets.count == 2)
+        assert_int_equal(port_of(sockets.fds[0]), port_of(sockets.fds[1]));
+    close_sockets(&sockets);
 }
 
 static void the_default_is_loopback_and_in_a_pod_everything(void **state)
@@ -141,13 +141,13 @@ static void the_default_is_loopback_and_in_a_pod_everything(void **state)
     for (int in_pod = 0; in_pod < 2; in_pod++) {
         struct sockaddr_in at = { 0 };
         socklen_t len = sizeof(at);
-        struct doors doors;
+        struct listen_sockets sockets;
 
-        assert_int_equal(doors_bind(&a, in_pod, &doors, NULL), OK);
-        getsockname(doors.fds[0], (struct sockaddr *)&at, &len);
+        assert_int_equal(listen_sockets_bind(&a, in_pod, &sockets, NULL), OK);
+        getsockname(sockets.fds[0], (struct sockaddr *)&at, &len);
         assert_int_equal(ntohl(at.sin_addr.s_addr),
                          in_pod ? INADDR_ANY : INADDR_LOOPBACK);
-        close_doors(&doors);
+        close_sockets(&sockets);
     }
 }
 
@@ -155,13 +155,13 @@ static void a_taken_port_names_its_holder(void **state)
 {
     (void)state;
     struct listen_address a = parse("127.0.0.1:0");
-    struct doors first, second;
+    struct listen_sockets first, second;
     struct diag why;
     int ready[2], over[2];
     char byte;
 
     assert_int_equal(pipe(ready) | pipe(over), 0);
-    assert_int_equal(doors_bind(&a, false, &first, NULL), OK);
+    assert_int_equal(listen_sockets_bind(&a, false, &first, NULL), OK);
     a.port = port_of(first.fds[0]);
     pid_t child = fork();
     if (child == 0) { /* it alone has the socket once we have closed ours */
@@ -171,9 +171,9 @@ static void a_taken_port_names_its_holder(void **state)
         _exit(0);
     }
     assert_int_equal(read(ready[0], &byte, 1), 1);
-    close_doors(&first);
+    close_sockets(&first);
 
-    assert_int_equal(doors_bind(&a, false, &second, &why), ERR_IN_USE);
+    assert_int_equal(listen_sockets_bind(&a, false, &second, &why), ERR_IN_USE);
 
     AUTO_FREE char *wanted = xasprintf(
         "port %u on 127.0.0.1 is already in use, by listen_test (pid %d)", a.port, child);
@@ -189,24 +189,24 @@ static void a_port_asked_for_twice_is_said_to_be(void **state)
 {
     (void)state;
     struct listen_address a = parse("127.0.0.1:0");
-    struct doors first, second;
+    struct listen_sockets first, second;
     struct diag why;
 
-    assert_int_equal(doors_bind(&a, false, &first, NULL), OK);
+    assert_int_equal(listen_sockets_bind(&a, false, &first, NULL), OK);
     a.port = port_of(first.fds[0]);
-    assert_int_equal(doors_bind(&a, false, &second, &why), ERR_IN_USE);
+    assert_int_equal(listen_sockets_bind(&a, false, &second, &why), ERR_IN_USE);
     assert_non_null(strstr(why.text, "asked for twice"));
-    close_doors(&first);
+    close_sockets(&first);
 }
 
 static void an_address_of_another_machine_is_an_error(void **state)
 {
     (void)state;
     struct listen_address a = parse("192.0.2.1:0"); /* RFC 5737 */
-    struct doors doors;
+    struct listen_sockets sockets;
     struct diag why;
 
-    assert_int_equal(doors_bind(&a, false, &doors, &why), ERR_CONFIG);
+    assert_int_equal(listen_sockets_bind(&a, false, &sockets, &why), ERR_CONFIG);
     assert_non_null(strstr(why.text, "192.0.2.1"));
 }
 
@@ -215,18 +215,18 @@ static void a_privileged_port_says_how_to_get_it(void **state)
 {
     (void)state;
     struct listen_address a = parse("127.0.0.1:1");
-    struct doors doors;
+    struct listen_sockets sockets;
     struct diag why;
     uid_t self = geteuid();
 
     if (self == 0)
         assert_int_equal(seteuid(65534), 0);
-    enum err e = doors_bind(&a, false, &doors, &why);
+    enum err e = listen_sockets_bind(&a, false, &sockets, &why);
     if (self == 0)
         assert_int_equal(seteuid(self), 0);
 
     if (e == OK) { /* net.ipv4.ip_unprivileged_port_start allows it to everyone */
-        close_doors(&doors);
+        close_sockets(&sockets);
         skip();
     }
     assert_int_equal(e, ERR_ACCESS);
@@ -235,13 +235,13 @@ static void a_privileged_port_says_how_to_get_it(void **state)
     assert_non_null(strstr(why.text, "systemd"));
 }
 
-struct doorway {
+struct listening {
     struct loop *loop;
     struct config *config;
     struct listeners *listeners;
 };
 
-static void doorway_open(struct doorway *d, const char *listen)
+static void listening_open(struct listening *d, const char *listen)
 {
     static struct listen_address one;
 
@@ -256,7 +256,7 @@ static void doorway_open(struct doorway *d, const char *listen)
                      OK);
 }
 
-static void doorway_close(struct doorway *d)
+static void listening_close(struct listening *d)
 {
     listeners_close(d->listeners);
     d->config->listen = (struct listen_list){ 0 };
@@ -267,23 +267,23 @@ static void doorway_close(struct doorway *d)
 static uint16_t free_port(void)
 {
     struct listen_address a = parse("127.0.0.1:0");
-    struct doors doors;
+    struct listen_sockets sockets;
 
-    assert_int_equal(doors_bind(&a, false, &doors, NULL), OK);
-    uint16_t port = port_of(doors.fds[0]);
-    close_doors(&doors);
+    assert_int_equal(listen_sockets_bind(&a, false, &sockets, NULL), OK);
+    uint16_t port = port_of(sockets.fds[0]);
+    close_sockets(&sockets);
     return port;
 }
 
-static void a_client_is_handed_over_with_its_address_and_the_door(void **state)
+static void a_client_is_handed_over_with_its_address_and_the_listener(void **state)
 {
     (void)state;
-    struct doorway d = { 0 };
+    struct listening d = { 0 };
     uint16_t port = free_port();
     AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
     char client_address[ADDRESS_TEXT];
 
-    doorway_open(&d, listen);
+    listening_open(&d, listen);
     int client = connect_to(port);
     assert_true(client >= 0);
     for (int i = 0; i < 10 && !told.clients; i++)
@@ -295,17 +295,17 @@ static void a_client_is_handed_over_with_its_address_and_the_door(void **state)
     assert_true(told.loopback);
     assert_int_equal(told.port, port);
     close(client);
-    doorway_close(&d);
+    listening_close(&d);
 }
 
-static void a_door_to_everywhere_is_not_a_loopback_door(void **state)
+static void a_listener_to_everywhere_is_not_a_loopback_listener(void **state)
 {
     (void)state;
-    struct doorway d = { 0 };
+    struct listening d = { 0 };
     uint16_t port = free_port();
     AUTO_FREE char *listen = xasprintf("0.0.0.0:%u", port);
 
-    doorway_open(&d, listen);
+    listening_open(&d, listen);
     int client = connect_to(port);
     for (int i = 0; i < 10 && !told.clients; i++)
         loop_run_once(d.loop, TURN_MS);
@@ -313,7 +313,7 @@ static void a_door_to_everywhere_is_not_a_loopback_door(void **state)
     assert_int_equal(told.clients, 1);
     assert_false(told.loopback);
     close(client);
-    doorway_close(&d);
+    listening_close(&d);
 }
 
 /* By number the port is the route's, by name it is part of its name. */
@@ -329,13 +329,13 @@ static void an_exposed_port_is_handed_over_with_its_route(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct doorway d = { 0 };
+        struct listening d = { 0 };
         uint16_t port = free_port();
         AUTO_FREE char *text = xasprintf("pg.shop:%s=127.0.0.1:%u", cases[i].port, port);
         struct expose exposed;
 
         assert_int_equal(expose_parse(str_of(text), &exposed, NULL), OK);
-        doorway_open(&d, "127.0.0.1:0");
+        listening_open(&d, "127.0.0.1:0");
         listeners_close(d.listeners);
         d.config->expose = (struct expose_list){ .at = &exposed, .count = 1 };
         assert_int_equal(
@@ -351,23 +351,23 @@ static void an_exposed_port_is_handed_over_with_its_route(void **state)
         assert_int_equal(told.route_port, cases[i].route_port);
         close(client);
         d.config->expose = (struct expose_list){ 0 };
-        doorway_close(&d);
+        listening_close(&d);
         expose_finish(&exposed);
     }
 }
 
-static void a_closed_door_refuses(void **state)
+static void a_closed_listener_refuses(void **state)
 {
     (void)state;
-    struct doorway d = { 0 };
+    struct listening d = { 0 };
     uint16_t port = free_port();
     AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
 
-    doorway_open(&d, listen);
+    listening_open(&d, listen);
     listeners_close(TAKE(d.listeners));
 
     assert_int_equal(connect_to(port), -1);
-    doorway_close(&d);
+    listening_close(&d);
 }
 
 static void offer(pid_t pid, const char *count)
@@ -450,10 +450,10 @@ int main(void)
         cmocka_unit_test(a_port_asked_for_twice_is_said_to_be),
         cmocka_unit_test(an_address_of_another_machine_is_an_error),
         cmocka_unit_test(a_privileged_port_says_how_to_get_it),
-        cmocka_unit_test(a_client_is_handed_over_with_its_address_and_the_door),
-        cmocka_unit_test(a_door_to_everywhere_is_not_a_loopback_door),
+        cmocka_unit_test(a_client_is_handed_over_with_its_address_and_the_listener),
+        cmocka_unit_test(a_listener_to_everywhere_is_not_a_loopback_listener),
         cmocka_unit_test(an_exposed_port_is_handed_over_with_its_route),
-        cmocka_unit_test(a_closed_door_refuses),
+        cmocka_unit_test(a_closed_listener_refuses),
         cmocka_unit_test(takes_sockets_from_systemd),
     };
     return cmocka_run_group_tests_name("listen/listen", tests, NULL, NULL);

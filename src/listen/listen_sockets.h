@@ -1,4 +1,4 @@
-/* listen/doors.h - bind one address of the settings, which may be two of the machine
+/* listen/listen_sockets.h - bind one address of the settings, which may be two of the machine
  *
  * "localhost:80" and the default are 127.0.0.1 and ::1, "*:80" is 0.0.0.0 and ::.  Such a
  * pair has one port, on both or not at all; a machine without IPv6 is fine.  Private to
@@ -8,7 +8,7 @@
 
 #include "config/address.h"
 
-struct doors {
+struct listen_sockets {
     int fds[2]; /* listening; the caller's */
     size_t count;
 };
@@ -17,5 +17,5 @@ struct doors {
  * ERR_IN_USE   *why names who has the port, as far as we may see
  * ERR_ACCESS   the port needs a privilege; *why says how to get it
  * ERR_CONFIG   not an address of this machine;  ERR_NO_FILES */
-MUST_CHECK enum err doors_bind(const struct listen_address *a, bool in_pod,
-                               struct doors *ret, struct diag *why);
+MUST_CHECK enum err listen_sockets_bind(const struct listen_address *a, bool in_pod,
+                                        struct listen_sockets *ret, struct diag *why);

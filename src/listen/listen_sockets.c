@@ -1,5 +1,5 @@
-/* listen/doors.c - bind one address of the settings, which may be two of the machine */
-#include "listen/doors.h"
+/* listen/listen_sockets.c - bind one address of the settings, which may be two of the machine */
+#include "listen/listen_sockets.h"
 
 #include <netdb.h>
 #include <netinet/in.h>
@@ -71,28 +71,28 @@ static uint16_t port_of(int fd)
     return ntohs(at.sin6_port);
 }
 
-static enum err bind_hosts(struct hosts hosts, uint16_t port, struct doors *ret,
+static enum err bind_hosts(struct hosts hosts, uint16_t port, struct listen_sockets *ret,
                            struct diag *why)
 {
-    struct doors doors = { .fds = { -1, -1 }, .count = 1 };
+    struct listen_sockets sockets = { .fds = { -1, -1 }, .count = 1 };
 
-    enum err e = bind_host(hosts.at[0], port, &doors.fds[0], why);
+    enum err e = bind_host(hosts.at[0], port, &sockets.fds[0], why);
     if (e)
         return e;
     if (hosts.at[1]) {
-        e = bind_host(hosts.at[1], port_of(doors.fds[0]), &doors.fds[1], why);
-        doors.count += e == OK;
+        e = bind_host(hosts.at[1], port_of(sockets.fds[0]), &sockets.fds[1], why);
+        sockets.count += e == OK;
     }
     if (e && e != ERR_CONFIG) { /* ERR_CONFIG: no IPv6 here */
-        close(doors.fds[0]);
+        close(sockets.fds[0]);
         return e;
     }
-    *ret = doors;
+    *ret = sockets;
     return OK;
 }
 
-enum err doors_bind(const struct listen_address *a, bool in_pod, struct doors *ret,
-                    struct diag *why)
+enum err listen_sockets_bind(const struct listen_address *a, bool in_pod,
+                             struct listen_sockets *ret, struct diag *why)
 {
     struct hosts hosts = hosts_of(a, in_pod);
     enum err e = bind_hosts(hosts, a->port, ret, why);
