@@ -18,7 +18,7 @@
 #include "wire/spdy_headers.h"
 
 #define STREAM_BUCKETS 64
-#define SESSION_ROOM (64 * 1024) /* frames made ahead of the carrier */
+#define SESSION_ROOM (64 * 1024) /* frames made ahead of the transport */
 
 struct pair;
 

@@ -2,8 +2,8 @@
  *
  * Everything that lives is a task.  Waking one only puts it on a list; sched_run calls it
  * later, from the bottom of the stack, so nothing ever runs inside something else.  Ranks
- * run in order, and a rank runs only while the lower ones are empty: carriers read first,
- * exchanges work on what came, and each carrier flushes once per turn, which is what
+ * run in order, and a rank runs only while the lower ones are empty: transports read first,
+ * exchanges work on what came, and each transport flushes once per turn, which is what
  * makes one TLS record of many small frames.
  *
  * No event loop in here: net/loop.c drives it from libuv, tests call sched_run(s, now).

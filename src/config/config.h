@@ -6,7 +6,7 @@
  * config/settings.h, for instance
  *
  *     uint64_t idle_timeout_ms;          const char *kubeconfig;   (NULL: not set)
- *     struct listen_list listen;         enum carrier_choice carrier;
+ *     struct listen_list listen;         enum transport_choice transport;
  *
  * Settings are checked here and nowhere else: who reads a field may rely on its limits.
  */
@@ -17,7 +17,7 @@
 #include "config/address.h"
 #include "config/settings.h"
 
-enum carrier_choice { CARRIER_AUTO, CARRIER_SPDY, CARRIER_WEBSOCKET };
+enum transport_choice { TRANSPORT_AUTO, TRANSPORT_SPDY, TRANSPORT_WEBSOCKET };
 enum discovery_choice { DISCOVER_AUTO, DISCOVER_WATCH, DISCOVER_LAZY };
 enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
@@ -54,7 +54,7 @@ struct alias_text_list {
 #define FIELD_AUTO_DURATION(field) uint64_t field;
 #define FIELD_AUTO_SIZE(field)   uint64_t field;
 #define FIELD_BOOL(field)        bool field;
-#define FIELD_CARRIER(field)     enum carrier_choice field;
+#define FIELD_TRANSPORT(field)     enum transport_choice field;
 #define FIELD_CLIENT_LIST(field) struct string_list field;
 #define FIELD_CONTEXT_LIST(field) struct string_list field;
 #define FIELD_COUNT(field)       uint32_t field;

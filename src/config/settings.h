@@ -100,7 +100,7 @@
     \
     X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
       "How pods are reached; direct is not available in this version") \
-    X(CARRIER, carrier, "carrier", "auto", 0, 0, TUNNELS, \
+    X(TRANSPORT, transport, "transport", "auto", 0, 0, TUNNELS, \
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
       "Unshared tunnels to a pod for raw connections and large uploads") \

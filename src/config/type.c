@@ -407,12 +407,12 @@ const struct setting_type type_AUTO_BOOL = {
     .print = auto_bool_print,
     .size = FIELD_SIZE_OF(short_names),
 };
-const struct setting_type type_CARRIER = {
+const struct setting_type type_TRANSPORT = {
     .argument = "auto|spdy|websocket",
     .choices = CHOICES("auto", "spdy", "websocket"),
     .parse = enum_parse,
     .print = enum_print,
-    .size = FIELD_SIZE_OF(carrier),
+    .size = FIELD_SIZE_OF(transport),
 };
 const struct setting_type type_DISCOVERY = {
     .argument = "auto|watch|lazy",

@@ -11,10 +11,10 @@
 #define LAZY_ABOVE_BYTES (64 * MIB) /* of JSON: half of that when it is held */
 #define KEEP_MS 3000 /* how long its answer is good, where we may not watch */
 
-static const enum tunnel_carrier carriers[] = {
-    [CARRIER_AUTO] = TUNNEL_CARRIER_AUTO,
-    [CARRIER_SPDY] = TUNNEL_CARRIER_SPDY,
-    [CARRIER_WEBSOCKET] = TUNNEL_CARRIER_WEBSOCKET,
+static const enum tunnel_transport transports[] = {
+    [TRANSPORT_AUTO] = TUNNEL_TRANSPORT_AUTO,
+    [TRANSPORT_SPDY] = TUNNEL_TRANSPORT_SPDY,
+    [TRANSPORT_WEBSOCKET] = TUNNEL_TRANSPORT_WEBSOCKET,
 };
 
 static const enum discovery discoveries[] = {
@@ -66,7 +66,7 @@ static struct tunnel_settings tunnels_of(const struct config *c)
         .connect_ahead = true,
         .dial_ahead = true,
         .prewarmed = c->prewarmed_tunnels,
-        .carrier = carriers[c->carrier],
+        .transport = transports[c->transport],
     };
 }
 

@@ -25,7 +25,7 @@ struct review {
 
 struct check {
     const struct rights_question *question;
-    bool websocket; /* --carrier insists */
+    bool websocket; /* --transport insists */
     struct asking asking;
     struct task on_answer;
     struct str *scopes; /* namespaces, or "" and then the kubeconfig's */
@@ -273,7 +273,8 @@ static void check_finish(struct check *c)
 
 int daemon_check_rights(const struct config *config, const struct rights_question *q)
 {
-    struct check c = { .question = q, .websocket = config->carrier == CARRIER_WEBSOCKET };
+    struct check c = { .question = q,
+                       .websocket = config->transport == TRANSPORT_WEBSOCKET };
     struct diag why = { 0 };
 
     enum err e = asking_open(&c.asking, config, &why);

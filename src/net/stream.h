@@ -81,7 +81,7 @@ static inline void stream_shutdown(struct stream *s)
 }
 
 /* The pointer is dead to the caller and no wake-up will come.  Bytes still in `out` are
- * dropped (wait for bufq_empty first); the far end sees an orderly end where the carrier
+ * dropped (wait for bufq_empty first); the far end sees an orderly end where the transport
  * allows it.  NULL accepted. */
 static inline void stream_close(struct stream *s)
 {

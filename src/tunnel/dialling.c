@@ -40,11 +40,11 @@ static struct metric metric_dials = {
     .label = "result",
     .values = { "ok", "failed" },
 };
-static struct metric metric_carriers = {
+static struct metric metric_transports = {
     .name = "kube_tunnel_tunnels_opened_total",
     .help = "Tunnels opened, by how their bytes travel.",
     .type = METRIC_COUNTER,
-    .label = "carrier",
+    .label = "transport",
     .values = { "spdy", "websocket" },
 };
 static struct metric metric_dial_time = {
@@ -243,7 +243,7 @@ void pod_on_tunnel_open(struct pod *p, struct tunnel *t)
     p->ahead_after = 0;
     p->lost = false;
     metric_add_for(&metric_dials, cluster, 0, 1);
-    metric_add_for(&metric_carriers, cluster, t->kind, 1);
+    metric_add_for(&metric_transports, cluster, t->kind, 1);
     metric_observe_ms_for(&metric_dial_time, cluster, t->opened_at - t->started_at);
     pod_on_tunnel_change(p); /* before others dial: somebody may wait for it */
     dialling_next(p->owner, p->node);
@@ -368,7 +368,7 @@ void dialling_on_loss(struct pod *p, uint64_t lived_ms)
 void dialling_register_metrics(void)
 {
     metrics_register(&metric_dials);
-    metrics_register(&metric_carriers);
+    metrics_register(&metric_transports);
     metrics_register(&metric_dial_time);
     metrics_register(&metric_ahead);
 }

@@ -1,11 +1,11 @@
-/* tunnel/frames.c - SPDY frames between the carrier and the pairs
+/* tunnel/frames.c - SPDY frames between the transport and the pairs
  *
- * Reading: a data frame's payload moves from the carrier's queue to the pair's without a
+ * Reading: a data frame's payload moves from the transport's queue to the pair's without a
  * copy where whole chunks can change hands.  A pair that is full stops the tunnel: its
  * own client is slow, and TCP carries that back to the pod.  Frames for pairs that are
  * gone are dropped; the server may send them for a second after it was told.
  *
- * Writing: once per turn, everything that the pairs have goes into the carrier's queue,
+ * Writing: once per turn, everything that the pairs have goes into the transport's queue,
  * each frame with its head written in front of the payload where it already lies.
  */
 #include "tunnel/coalesce.h"
@@ -36,7 +36,7 @@ static struct pair *find(struct tunnel *t, uint32_t id)
 
 static size_t skip_payload(struct tunnel *t)
 {
-    struct bufq *in = &t->carrier->in;
+    struct bufq *in = &t->transport->in;
     size_t n = in->len < t->data_left ? in->len : t->data_left;
     bufq_skip(in, n);
     t->data_left -= (uint32_t)n;
@@ -55,7 +55,7 @@ static void read_text(struct tunnel *t, struct pair *p)
 {
     uint8_t text[DIAG_SIZE];
     size_t want = t->data_left < sizeof(text) ? t->data_left : sizeof(text);
-    size_t n = bufq_read(&t->carrier->in, text, want);
+    size_t n = bufq_read(&t->transport->in, text, want);
     t->data_left -= (uint32_t)n;
     pair_on_text(p, text, n);
 }
@@ -63,9 +63,9 @@ static void read_text(struct tunnel *t, struct pair *p)
 static void read_bytes(struct tunnel *t, struct pair *p)
 {
     share_set_limit(t, p);
-    size_t n = bufq_move_n(&p->stream.in, &t->carrier->in, t->data_left);
+    size_t n = bufq_move_n(&p->stream.in, &t->transport->in, t->data_left);
     if (n == 0) {
-        if (t->data_left && !bufq_empty(&t->carrier->in))
+        if (t->data_left && !bufq_empty(&t->transport->in))
             share_on_full(t, p);
         return; /* an empty frame needs no room */
     }
@@ -137,7 +137,7 @@ static enum err on_control(struct tunnel *t, const struct spdy_head *head,
 
 static void expect_payload(struct tunnel *t, uint32_t id, uint32_t length, bool fin)
 {
-    bufq_skip(&t->carrier->in, SPDY_HEAD);
+    bufq_skip(&t->transport->in, SPDY_HEAD);
     t->data_id = id;
     t->data_left = length;
     t->data_fin = fin;
@@ -146,7 +146,7 @@ static void expect_payload(struct tunnel *t, uint32_t id, uint32_t length, bool 
 /* Read one frame's head, and all of a control frame.  ERR_AGAIN: not there yet. */
 static enum err read_head(struct tunnel *t, struct diag *why)
 {
-    struct bufq *in = &t->carrier->in;
+    struct bufq *in = &t->transport->in;
     uint8_t bytes[SPDY_HEAD + CONTROL_READ_MAX];
     size_t len = bufq_copy(in, 0, bytes, SPDY_HEAD);
     struct spdy_head head;
@@ -183,10 +183,10 @@ static enum err read_frames(struct tunnel *t, struct diag *why)
 
 enum err frames_read(struct tunnel *t, struct diag *why)
 {
-    size_t before = t->carrier->in.len;
+    size_t before = t->transport->in.len;
     enum err e = read_frames(t, why);
 
-    if (t->carrier->in.len != before) /* half a frame is no sign of life */
+    if (t->transport->in.len != before) /* half a frame is no sign of life */
         t->heard_at = t->step.sched->now;
     return e;
 }
@@ -205,7 +205,7 @@ static size_t payload(const struct bufq *from)
 enum flushed {
     FLUSHED_ALL,  /* that it may send now */
     FLUSHED_SOME, /* a turn, and there is more */
-    FLUSHED_NONE  /* the carrier has no room for its next frame */
+    FLUSHED_NONE  /* the transport has no room for its next frame */
 };
 
 /* One DATA frame of n bytes from the front of the pair's queue. */
@@ -214,7 +214,7 @@ static void send_frame(struct tunnel *t, struct pair *p, size_t n)
     struct bufq *from = &p->stream.out;
 
     spdy_data_head_encode(p->data_id, 0, (uint32_t)n, bufq_prepend(from, SPDY_HEAD));
-    bufq_move_n(&t->carrier->out, from, n + SPDY_HEAD);
+    bufq_move_n(&t->transport->out, from, n + SPDY_HEAD);
     share_on_sent(t, p, n);
     coalesce_on_moved(p, n);
     p->unheard++;
@@ -233,7 +233,7 @@ static enum flushed send_turn(struct tunnel *t, struct pair *p)
         size_t n = payload(&p->stream.out);
         if (p->allowance < n && begun)
             return FLUSHED_SOME;
-        if (bufq_room(&t->carrier->out) < n + SPDY_HEAD)
+        if (bufq_room(&t->transport->out) < n + SPDY_HEAD)
             return FLUSHED_NONE;
         p->allowance += p->allowance < n ? PAYLOAD_MAX : 0;
         begun = true;
@@ -248,7 +248,7 @@ static void send_fin(struct tunnel *t, struct pair *p)
     uint8_t frame[SPDY_HEAD];
 
     spdy_data_head_encode(p->data_id, SPDY_FIN, 0, frame);
-    if (!bufq_put(&t->carrier->out, frame, sizeof(frame)))
+    if (!bufq_put(&t->transport->out, frame, sizeof(frame)))
         return;
     bufq_clear(&p->stream.out);
     p->fin_sent = true;
@@ -285,24 +285,24 @@ static bool flush_round(struct tunnel *t)
 }
 
 /* Who has the tunnel to himself is braked by TCP, at once: what his client does not take is
- * not read, and what the carrier does not take is not asked for. */
+ * not read, and what the transport does not take is not asked for. */
 static void brake(struct tunnel *t)
 {
-    struct stream *carrier = t->carrier;
+    struct stream *transport = t->transport;
     bool paused = false;
 
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
         if (t->share || p->left || p->stream.end.verdict != V_OPEN)
             continue;
         paused = paused || p->stream.paused;
-        stream_set_stuck(&p->stream, carrier->stuck);
+        stream_set_stuck(&p->stream, transport->stuck);
     }
-    if ((carrier->paused && !paused) || (t->was_stuck && !carrier->stuck))
+    if ((transport->paused && !paused) || (t->was_stuck && !transport->stuck))
         t->heard_at = t->flush.sched->now; /* the silence was ours */
-    if (carrier->paused && !paused && t->pod->waiters)
+    if (transport->paused && !paused && t->pod->waiters)
         task_wake(&t->step); /* it may be joined again */
-    t->was_stuck = carrier->stuck;
-    carrier->paused = paused;
+    t->was_stuck = transport->stuck;
+    transport->paused = paused;
 }
 
 void frames_flush(struct tunnel *t)
@@ -312,7 +312,7 @@ void frames_flush(struct tunnel *t)
         continue;
     share_ask(t);
     brake(t);
-    stream_update(t->carrier);
+    stream_update(t->transport);
 }
 
 bool frames_ping(struct tunnel *t, uint32_t *ret_id)
@@ -320,7 +320,7 @@ bool frames_ping(struct tunnel *t, uint32_t *ret_id)
     uint8_t frame[SPDY_PING_SIZE];
 
     spdy_ping_encode(t->next_ping, frame);
-    if (!bufq_put(&t->carrier->out, frame, sizeof(frame)))
+    if (!bufq_put(&t->transport->out, frame, sizeof(frame)))
         return false;
     *ret_id = t->next_ping;
     t->next_ping += 2;

@@ -18,7 +18,7 @@
  * where one more PING could be the one that stops the session: there TCP has to notice. */
 bool tunnel_is_listening(const struct tunnel *t)
 {
-    return tunnel_is_reading(t) && !t->carrier->stuck && !share_is_blind(t) &&
+    return tunnel_is_reading(t) && !t->transport->stuck && !share_is_blind(t) &&
            t->unanswered < UNANSWERED_MAX;
 }
 

@@ -227,7 +227,7 @@ static void pair_update(struct stream *s)
     share_account(p);
     if (!p->tunnel)
         return;
-    task_wake(&p->tunnel->step); /* room for bytes that wait in the carrier */
+    task_wake(&p->tunnel->step); /* room for bytes that wait in the transport */
     task_wake(&p->tunnel->flush);
 }
 

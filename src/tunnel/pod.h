@@ -62,7 +62,7 @@ struct tunnels {
     struct tunnel_origin origin;
     struct tls_context *tls; /* see tunnel_origin */
     struct tunnel_settings settings;
-    struct carrier_memory carriers;
+    struct transport_memory transports;
     size_t kept_for_slow;
     struct sched *sched;
     struct map pods;          /* by key */

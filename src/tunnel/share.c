@@ -48,7 +48,7 @@ bool share_may_send(const struct tunnel *t, const struct pair *p)
 static void ask(struct tunnel *t)
 {
     uint32_t id;
-    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
+    if (bufq_room(&t->transport->out) < WORKERS * SPDY_PING_SIZE)
         return;
     for (int i = 0; i < WORKERS; i++)
         if (!frames_ping(t, &id))

@@ -28,7 +28,7 @@ static void on_step(struct task *task)
     if (s->stream || !s->connecting.request || s->connecting.result == ERR_AGAIN)
         return;
     if (s->connecting.result == OK) {
-        s->stream = carrier_open(s->origin, &s->connecting, s->identity);
+        s->stream = transport_open(s->origin, &s->connecting, s->identity);
         s->stream->wake = &s->step;
     }
     connecting_finish(&s->connecting);
@@ -49,7 +49,7 @@ struct spare *spare_create(const struct tunnel_origin *origin)
     task_init(&s->step, sched, RANK_READ, on_step);
     timer_init(&s->expiry, sched, on_expiry);
     timer_set(&s->expiry, SPARE_MS);
-    carrier_connect(origin, &s->connecting, &s->step);
+    transport_connect(origin, &s->connecting, &s->step);
     return s;
 }
 

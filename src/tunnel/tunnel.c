@@ -2,12 +2,12 @@
  *
  * THEORY OF OPERATION
  *
- *   pairs: one forwarded           tunnel                     carrier
+ *   pairs: one forwarded           tunnel                     transport
  *   connection each
  *   stream ─ out ─▶ ┐  frames_flush, once a turn (RANK_FLUSH)
- *   stream ─ out ─▶ ┴─────────▶ SPDY frames ─▶ carrier->out ─▶ TLS ─▶ API server ─▶
+ *   stream ─ out ─▶ ┴─────────▶ SPDY frames ─▶ transport->out ─▶ TLS ─▶ API server ─▶
  *   stream ◀─ in ── ┐                                             kubelet ─▶ runtime
- *   stream ◀─ in ── ┴───────── SPDY frames ◀─ carrier->in ◀─ TLS ◀─
+ *   stream ◀─ in ── ┴───────── SPDY frames ◀─ transport->in ◀─ TLS ◀─
  *                      frames_read, as bytes come (RANK_READ)
  *
  * The peer is moby/spdystream in the container runtime on the pod's node; the API server
@@ -41,7 +41,7 @@
  *   share one, TCP would brake all of them: share.h says how each is braked for itself.
  * - Silence means death only while an answer could come (liveness.c).
  *
- * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the carrier and the pairs;
+ * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the transport and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
  * tunnel goes first, its pairs end with V_TUNNEL_LOST and stay their users' until closed.
  *
@@ -68,9 +68,9 @@
 
 #define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
-#define CARRIER_LEARNT_MS (10 * 60 * 1000)
+#define TRANSPORT_LEARNT_MS (10 * 60 * 1000)
 
-static const char *const carrier_names[] = { "spdy", "websocket" };
+static const char *const transport_names[] = { "spdy", "websocket" };
 
 #define STATES(X) /* clang-format off */ \
     X(ASK,     ask)     /* waiting for the credential                       */ \
@@ -112,19 +112,19 @@ static void ask_for_upgrade(struct tunnel *t)
     const struct kube_target *target = api_target(t->origin->api);
     uint64_t random[2] = { sched_random(t->step.sched), sched_random(t->step.sched) };
     AUTO_FREE char *key = base64_encode((struct str){ (char *)random, sizeof(random) });
-    struct upgrade_request request = { .carrier = t->kind,
+    struct upgrade_request request = { .transport = t->kind,
                                        .key = key,
                                        .prefix = target->prefix,
                                        .host = target->host_header,
                                        .fields = t->credential->fields,
                                        .ns = t->pod->ns,
                                        .pod = t->pod->name };
-    upgrade_request_write(&request, &t->carrier->out);
-    stream_update(t->carrier);
+    upgrade_request_write(&request, &t->transport->out);
+    stream_update(t->transport);
 }
 
-void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
-                     struct task *wake)
+void transport_connect(const struct tunnel_origin *o, struct connecting *c,
+                       struct task *wake)
 {
     const struct kube_target *target = api_target(o->api);
     struct connecting_to to = { .host = target->host,
@@ -152,8 +152,8 @@ static struct tls_context *context_for(const struct tunnel_origin *o,
     return tls_context_ref(*o->tls);
 }
 
-struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
-                            struct tls_identity *identity)
+struct stream *transport_open(const struct tunnel_origin *o, struct connecting *c,
+                              struct tls_identity *identity)
 {
     struct stream *s = c->stream ? TAKE(c->stream) : tcp_open(o->loop, c->fd, 0, 0);
     c->fd = -1;
@@ -169,14 +169,14 @@ struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
 static void start_connecting(struct tunnel *t)
 {
     connecting_finish(&t->connecting);
-    carrier_connect(t->origin, &t->connecting, &t->step);
+    transport_connect(t->origin, &t->connecting, &t->step);
 }
 
 /* On the spare connection, if there is one that shows the same certificate. */
 static void begin_connecting(struct tunnel *t)
 {
-    t->carrier = spare_take(t->origin->spare, t->credential->identity);
-    t->on_spare = t->carrier != NULL;
+    t->transport = spare_take(t->origin->spare, t->credential->identity);
+    t->on_spare = t->transport != NULL;
     if (!t->on_spare)
         start_connecting(t);
 }
@@ -207,16 +207,16 @@ static enum tunnel_state in_ask(struct tunnel *t)
 
 static enum tunnel_state in_connect(struct tunnel *t)
 {
-    enum err e = t->carrier ? OK : t->connecting.result;
+    enum err e = t->transport ? OK : t->connecting.result;
 
     if (e == ERR_AGAIN)
         return TUNNEL_CONNECT;
     if (e)
         return fail(t, e, diag_text(&t->connecting.why, e));
-    if (!t->carrier)
-        t->carrier = carrier_open(t->origin, &t->connecting, t->credential->identity);
-    t->carrier->wake = &t->step;
-    t->wire = t->carrier;
+    if (!t->transport)
+        t->transport = transport_open(t->origin, &t->connecting, t->credential->identity);
+    t->transport->wake = &t->step;
+    t->wire = t->transport;
     ask_for_upgrade(t);
     return TUNNEL_UPGRADE;
 }
@@ -224,7 +224,7 @@ static enum tunnel_state in_connect(struct tunnel *t)
 static enum tunnel_state dial_again(struct tunnel *t)
 {
     t->error = (struct api_error){ 0 };
-    stream_close(TAKE(t->carrier));
+    stream_close(TAKE(t->transport));
     start_connecting(t);
     return TUNNEL_CONNECT;
 }
@@ -253,21 +253,22 @@ static enum tunnel_state ask_again(struct tunnel *t)
 {
     t->error = (struct api_error){ 0 };
     t->on_spare = false;
-    stream_close(TAKE(t->carrier));
+    stream_close(TAKE(t->transport));
     timer_stop(&t->deadline);
     credential_unref(TAKE(t->credential));
     return TUNNEL_ASK;
 }
 
-/* This carrier was refused: dial once more, with the other. */
-static enum tunnel_state try_other_carrier(struct tunnel *t)
+/* This transport was refused: dial once more, with the other. */
+static enum tunnel_state try_other_transport(struct tunnel *t)
 {
-    log_debug(t->id, "carrier refused", LOG_S("carrier", carrier_names[t->kind]),
+    log_debug(t->id, "transport refused", LOG_S("transport", transport_names[t->kind]),
               LOG_I("status", t->error.status),
               LOG_S("reason", diag_text(&t->error.why, t->error.code)));
     t->second_try = true;
     t->refusal = t->error;
-    t->kind = t->kind == CARRIER_KIND_SPDY ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
+    t->kind =
+        t->kind == TRANSPORT_KIND_SPDY ? TRANSPORT_KIND_WEBSOCKET : TRANSPORT_KIND_SPDY;
     return dial_again(t);
 }
 
@@ -280,38 +281,38 @@ static void on_tls_failure(struct tunnel *t)
 
 static enum tunnel_state upgrade_failed(struct tunnel *t)
 {
-    bool may_choose = t->origin->settings->carrier == TUNNEL_CARRIER_AUTO;
+    bool may_choose = t->origin->settings->transport == TUNNEL_TRANSPORT_AUTO;
 
     if (may_ask_again(t))
         return ask_again(t);
     if (t->error.code == ERR_UNAUTHORIZED)
         credential_explain(t->credential, &t->error.why);
     api_explain_refusal(t->origin->api, t->credential, &t->error);
-    if (may_choose && !t->second_try && upgrade_refused_carrier(&t->error))
-        return try_other_carrier(t);
-    if (t->second_try && upgrade_refused_carrier(&t->error))
+    if (may_choose && !t->second_try && upgrade_refused_transport(&t->error))
+        return try_other_transport(t);
+    if (t->second_try && upgrade_refused_transport(&t->error))
         t->error = t->refusal; /* both are: the first word was of the usual verb */
     return TUNNEL_CLOSED;
 }
 
 static enum tunnel_state upgraded(struct tunnel *t)
 {
-    struct carrier_memory *m = t->origin->carriers;
+    struct transport_memory *m = t->origin->transports;
 
     if (t->second_try && upgrade_teaches(&t->refusal)) {
         m->learnt = t->kind;
-        m->learnt_until = now(t) + CARRIER_LEARNT_MS;
+        m->learnt_until = now(t) + TRANSPORT_LEARNT_MS;
     }
-    if (t->kind == CARRIER_KIND_WEBSOCKET) {
-        t->carrier = websocket_open(t->origin->loop, t->carrier);
-        t->carrier->wake = &t->step;
+    if (t->kind == TRANSPORT_KIND_WEBSOCKET) {
+        t->transport = websocket_open(t->origin->loop, t->transport);
+        t->transport->wake = &t->step;
     }
     return TUNNEL_OPEN;
 }
 
 static enum tunnel_state in_upgrade(struct tunnel *t)
 {
-    struct stream *c = t->carrier;
+    struct stream *c = t->transport;
     enum err e = upgrade_answer_read(&c->in, c->in_eof, t->kind, &t->error);
 
     if (e == ERR_AGAIN)
@@ -321,7 +322,7 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
     if (t->on_spare && !t->error.status)
         return leave_spare(t);
     const char *address = api_target(t->origin->api)->host_header;
-    if (c->broken && !t->error.status) { /* the carrier knows better why */
+    if (c->broken && !t->error.status) { /* the transport knows better why */
         t->error = (struct api_error){ .code = ERR_CONNECT };
         diag_set(&t->error.why, ERR_CONNECT, "%s: %s", address,
                  diag_text(&c->end.why, e));
@@ -334,21 +335,21 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
     return upgrade_failed(t);
 }
 
-static enum carrier first_choice(const struct tunnel_origin *o, uint64_t at)
+static enum transport first_choice(const struct tunnel_origin *o, uint64_t at)
 {
-    const struct carrier_memory *m = o->carriers;
+    const struct transport_memory *m = o->transports;
     return m->learnt_until > at ? m->learnt : m->usual;
 }
 
-/* Bytes wait in the carrier for room in a pair. */
+/* Bytes wait in the transport for room in a pair. */
 static bool is_held_up(const struct tunnel *t)
 {
-    return t->data_left && !bufq_empty(&t->carrier->in);
+    return t->data_left && !bufq_empty(&t->transport->in);
 }
 
 bool tunnel_is_reading(const struct tunnel *t)
 {
-    return !t->carrier->paused && !is_held_up(t);
+    return !t->transport->paused && !is_held_up(t);
 }
 
 static bool worn_out(const struct tunnel *t)
@@ -374,10 +375,10 @@ static enum tunnel_state in_open(struct tunnel *t)
 
     if (e)
         return fail(t, e, diag_text(&why, e));
-    if (t->carrier->in_eof && !is_held_up(t)) /* half a frame may be left */
-        return fail(t, ERR_EOF, diag_text(&t->carrier->end.why, ERR_EOF));
-    if (t->carrier->broken)
-        return fail(t, ERR_RESET, diag_text(&t->carrier->end.why, ERR_RESET));
+    if (t->transport->in_eof && !is_held_up(t)) /* half a frame may be left */
+        return fail(t, ERR_EOF, diag_text(&t->transport->end.why, ERR_EOF));
+    if (t->transport->broken)
+        return fail(t, ERR_RESET, diag_text(&t->transport->end.why, ERR_RESET));
     if (worn_out(t))
         retire(t);
     slots_run(t);
@@ -398,7 +399,7 @@ static enum tunnel_state in_closed(struct tunnel *t)
 static void log_opened(struct tunnel *t)
 {
     log_info(t->id, "tunnel opened", LOG_S("pod", t->pod->label),
-             LOG_S("carrier", carrier_names[t->kind]),
+             LOG_S("transport", transport_names[t->kind]),
              LOG_U("ms", now(t) - t->started_at));
 }
 
@@ -430,7 +431,7 @@ static void release(struct tunnel *t)
     slots_finish(t);
     connecting_finish(&t->connecting);
     lose_pairs(t);
-    stream_close(TAKE(t->carrier));
+    stream_close(TAKE(t->transport));
 }
 
 /* The only road from one state to another. */
@@ -560,7 +561,7 @@ bool tunnel_has_delivered(const struct tunnel *t)
 bool tunnel_takes_pairs(const struct tunnel *t)
 {
     return t->state == TUNNEL_OPEN && !t->retired && slots_find_free(t) >= 0 &&
-           t->left_count < LEFT_MAX && bufq_room(&t->carrier->out) >= SYN_ROOM &&
+           t->left_count < LEFT_MAX && bufq_room(&t->transport->out) >= SYN_ROOM &&
            !share_is_blind(t);
 }
 
@@ -607,7 +608,7 @@ struct stream *tunnel_connect(struct tunnel *t, const struct opening *o)
         error_id += 2;
     struct spdy_pair pair = { error_id, error_id + 2 * WORKERS, o->port, t->carried };
     size_t n = spdy_pair_encode(&pair, t->carried == 0, bytes);
-    bool fits = bufq_put(&t->carrier->out, bytes, n);
+    bool fits = bufq_put(&t->transport->out, bytes, n);
     assert(fits);
     (void)fits;
     t->last_id = pair.data_id;

@@ -17,10 +17,10 @@ struct pod;
 struct share;
 struct spare;
 
-/* Which carrier this API server takes: the other one than the usual, once the usual was
+/* Which transport this API server takes: the other one than the usual, once the usual was
  * refused and that one was not; for a while, since servers are replaced too. */
-struct carrier_memory {
-    enum carrier usual, learnt;
+struct transport_memory {
+    enum transport usual, learnt;
     uint64_t learnt_until; /* sched ms; 0: nothing learnt */
 };
 
@@ -31,7 +31,7 @@ struct tunnel_origin {
     struct api *api;
     struct tls_context **tls; /* of the identity at the last dial; *tls NULL: none yet */
     const struct tunnel_settings *settings;
-    struct carrier_memory *carriers;
+    struct transport_memory *transports;
     struct spare *spare;   /* NULL: none */
     size_t *kept_for_slow; /* bytes that pairs of shared tunnels hold for slow clients */
 };
@@ -60,21 +60,21 @@ struct tunnel {
     struct log_id id;
     enum tunnel_state state;
     struct timer deadline; /* of CONNECT and UPGRADE; then of a probe */
-    struct task step;      /* wake of the dial; then of the carrier (RANK_READ) */
+    struct task step;      /* wake of the dial; then of the transport (RANK_READ) */
     struct task flush;     /* pairs have bytes to frame (RANK_FLUSH) */
 
-    enum carrier kind;
+    enum transport kind;
     struct credentials_want want;
     struct credential *credential; /* of the upgrade request */
     bool rejected;   /* the API server did not accept one: the next is the last */
-    bool second_try; /* the other carrier was refused */
+    bool second_try; /* the other transport was refused */
     bool on_spare;   /* dialled on a connection that was made before */
     bool reached;    /* it timed out, and not because of the API server */
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
-    struct stream *carrier; /* SPDY bytes both ways */
-    struct stream *wire;    /* the same, or what its WebSocket stands on */
-    struct api_error error; /* why it closed */
+    struct stream *transport; /* SPDY bytes both ways */
+    struct stream *wire;      /* the same, or what its WebSocket stands on */
+    struct api_error error;   /* why it closed */
 
     struct list_node pairs;
     struct list_node left; /* pairs whose user has left and whose FIN is queued */
@@ -102,7 +102,7 @@ struct tunnel {
     uint64_t started_at, opened_at;
     uint64_t used_at;  /* last time a lent pair moved a byte or was given back */
     uint64_t heard_at; /* last time anything came; 0: forgotten on purpose */
-    bool was_stuck;    /* the carrier, at the last flush */
+    bool was_stuck;    /* the transport, at the last flush */
 };
 
 struct tunnel *tunnel_create(const struct tunnel_origin *origin, struct pod *pod,
@@ -129,16 +129,16 @@ void tunnel_close(struct tunnel *t, enum err e, const char *why);
 
 /* The way to the API server: start to connect; then, connected, the stream (TLS, where it
  * is spoken, may still be shaking hands). */
-void carrier_connect(const struct tunnel_origin *o, struct connecting *c,
-                     struct task *wake);
-struct stream *carrier_open(const struct tunnel_origin *o, struct connecting *c,
-                            struct tls_identity *identity);
+void transport_connect(const struct tunnel_origin *o, struct connecting *c,
+                       struct task *wake);
+struct stream *transport_open(const struct tunnel_origin *o, struct connecting *c,
+                              struct tls_identity *identity);
 
 /* Another certificate, or other authorities: what was opened with the old ones ends with the
  * connections it carries. */
 void tunnels_on_new_identity(const struct tunnel_origin *o);
 
-/* False while bytes wait in the carrier for room in a pair, or it is not read for the sake of
+/* False while bytes wait in the transport for room in a pair, or it is not read for the sake of
  * a slow client. */
 bool tunnel_is_reading(const struct tunnel *t);
 bool tunnel_is_listening(const struct tunnel *t); /* an answer to a PING would be heard */
@@ -148,7 +148,7 @@ void tunnel_on_pair_left(struct tunnel *t, struct pair *p);
 void tunnel_on_pair_gone(struct tunnel *t, const struct pair *p);
 void tunnel_used(struct tunnel *t);
 
-/* frames.c: between the carrier and the pairs. */
+/* frames.c: between the transport and the pairs. */
 MUST_CHECK enum err frames_read(struct tunnel *t, struct diag *why);
 void frames_flush(struct tunnel *t);
 bool frames_ping(struct tunnel *t, uint32_t *ret_id);

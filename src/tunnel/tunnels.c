@@ -531,13 +531,14 @@ bool tunnels_idle(const struct tunnels *ts)
 }
 
 /* Gateways know WebSocket; plain API servers take either, and SPDY is cheaper. */
-static enum carrier usual_carrier(const struct kube_target *target,
-                                  const struct tunnel_settings *s)
+static enum transport usual_transport(const struct kube_target *target,
+                                      const struct tunnel_settings *s)
 {
     bool gateway = target->prefix[0] || (target->proxy && target->proxy[0]);
-    if (s->carrier == TUNNEL_CARRIER_AUTO)
-        return gateway ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
-    return s->carrier == TUNNEL_CARRIER_SPDY ? CARRIER_KIND_SPDY : CARRIER_KIND_WEBSOCKET;
+    if (s->transport == TUNNEL_TRANSPORT_AUTO)
+        return gateway ? TRANSPORT_KIND_WEBSOCKET : TRANSPORT_KIND_SPDY;
+    return s->transport == TUNNEL_TRANSPORT_SPDY ? TRANSPORT_KIND_SPDY
+                                                 : TRANSPORT_KIND_WEBSOCKET;
 }
 
 static void register_metrics(void)
@@ -559,13 +560,13 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     if (!ts->settings.last_id)
         ts->settings.last_id = &ts->last_id;
     ts->sched = loop_sched(loop);
-    ts->carriers.usual = usual_carrier(api_target(api), settings);
+    ts->transports.usual = usual_transport(api_target(api), settings);
     ts->origin = (struct tunnel_origin){ .loop = loop,
                                          .transfers = transfers,
                                          .api = api,
                                          .tls = &ts->tls,
                                          .settings = &ts->settings,
-                                         .carriers = &ts->carriers,
+                                         .transports = &ts->transports,
                                          .kept_for_slow = &ts->kept_for_slow };
     map_init(&ts->pods);
     map_init(&ts->nodes);

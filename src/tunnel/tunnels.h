@@ -20,10 +20,10 @@
 struct pod;
 struct tunnels;
 
-enum tunnel_carrier {
-    TUNNEL_CARRIER_AUTO, /* the usual one first, the other when it is refused */
-    TUNNEL_CARRIER_SPDY,
-    TUNNEL_CARRIER_WEBSOCKET,
+enum tunnel_transport {
+    TUNNEL_TRANSPORT_AUTO, /* the usual one first, the other when it is refused */
+    TUNNEL_TRANSPORT_SPDY,
+    TUNNEL_TRANSPORT_WEBSOCKET,
 };
 
 /* Called from a task when openings lack something, for one of them at a time. */
@@ -51,7 +51,7 @@ struct tunnel_settings {
     bool connect_ahead;   /* make one connection to the API server at start */
     bool dial_ahead;      /* keep tunnels for as many as came at once lately */
     uint32_t prewarmed;   /* with dial_ahead: this many beside the first of a used pod */
-    enum tunnel_carrier carrier;
+    enum tunnel_transport transport;
     struct tunnel_room room;
     uint16_t cluster;  /* its number, for logs and metrics */
     uint64_t *last_id; /* the last tunnel's of the process; borrowed; NULL: of these */

@@ -26,7 +26,7 @@ static void put(struct bufq *out, const char *text)
 
 void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
 {
-    bool spdy = r->carrier == CARRIER_KIND_SPDY;
+    bool spdy = r->transport == TRANSPORT_KIND_SPDY;
     AUTO_FREE char *head =
         xasprintf("%s %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
                   "Host: %s\r\n"
@@ -69,10 +69,10 @@ static bool has_value(const struct http1_head *head, const char *name, const cha
 
 /* A 101 that is not what was asked for.  The key's echo is not checked: it protects
  * against caches that do not know WebSocket, and this runs inside verified TLS. */
-static enum err check_switch(const struct http1_head *head, enum carrier carrier,
+static enum err check_switch(const struct http1_head *head, enum transport transport,
                              struct api_error *ret)
 {
-    bool spdy = carrier == CARRIER_KIND_SPDY;
+    bool spdy = transport == TRANSPORT_KIND_SPDY;
     const char *protocol = spdy ? "portforward.k8s.io" : "SPDY/3.1+portforward.k8s.io";
     const char *field = spdy ? "X-Stream-Protocol-Version" : "Sec-WebSocket-Protocol";
 
@@ -84,7 +84,7 @@ static enum err check_switch(const struct http1_head *head, enum carrier carrier
     return OK;
 }
 
-bool upgrade_refused_carrier(const struct api_error *e)
+bool upgrade_refused_transport(const struct api_error *e)
 {
     switch (e->status) {
     case 400:
@@ -103,7 +103,7 @@ bool upgrade_refused_carrier(const struct api_error *e)
 
 bool upgrade_teaches(const struct api_error *e)
 {
-    return upgrade_refused_carrier(e) && e->status != 403 && e->status != 404;
+    return upgrade_refused_transport(e) && e->status != 403 && e->status != 404;
 }
 
 static uint32_t retry_after(const struct http1_head *head)
@@ -170,7 +170,7 @@ static enum err refused(const struct http1_head *head, char *bytes, size_t len,
 }
 
 static enum err parse(char *text, size_t len, size_t head_len, bool eof,
-                      enum carrier carrier, struct api_error *ret)
+                      enum transport transport, struct api_error *ret)
 {
     bool enough = eof || len == UPGRADE_ANSWER_MAX;
     AUTO_FREE struct http1_field *fields = xcalloc(FIELDS_MAX, sizeof(*fields));
@@ -179,11 +179,11 @@ static enum err parse(char *text, size_t len, size_t head_len, bool eof,
     if (e)
         return mistaken(ret, head.problem ? head.problem : "not an HTTP answer");
     if (head.status == 101)
-        return check_switch(&head, carrier, ret);
+        return check_switch(&head, transport, ret);
     return refused(&head, text + head_len, len - head_len, enough, ret);
 }
 
-enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier carrier,
+enum err upgrade_answer_read(struct bufq *in, bool eof, enum transport transport,
                              struct api_error *ret)
 {
     size_t len = in->len < UPGRADE_ANSWER_MAX ? in->len : UPGRADE_ANSWER_MAX;
@@ -195,7 +195,7 @@ enum err upgrade_answer_read(struct bufq *in, bool eof, enum carrier carrier,
     if (e == ERR_AGAIN && len == UPGRADE_ANSWER_MAX)
         return mistaken(ret, "the API server's answer has an endless head");
     if (!e)
-        e = parse(text, len, head_len, eof, carrier, ret);
+        e = parse(text, len, head_len, eof, transport, ret);
     if (!e)
         bufq_skip(in, head_len);
     if (e == ERR_AGAIN && eof) {

@@ -1,4 +1,4 @@
-/* tunnel/websocket.h - the second carrier: SPDY bytes inside WebSocket messages
+/* tunnel/websocket.h - the second transport: SPDY bytes inside WebSocket messages
  *
  * A stream on a stream, after the upgrade was answered (facts: KEP-4006; apiserver
  * pkg/util/proxy/streamtunnel.go).  Message boundaries mean nothing; all is binary.

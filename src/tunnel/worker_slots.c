@@ -62,7 +62,7 @@ static void start_probe(struct tunnel *t)
 {
     uint32_t id = 0;
 
-    if (bufq_room(&t->carrier->out) < WORKERS * SPDY_PING_SIZE)
+    if (bufq_room(&t->transport->out) < WORKERS * SPDY_PING_SIZE)
         return; /* the next chance is when there is room */
     for (int i = 0; i < WORKERS; i++) {
         bool sent = frames_ping(t, &id);

@@ -255,9 +255,9 @@ static void use(struct opening *o, unsigned op, size_t n)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct tunnel_settings settings = { .carrier = FRAMES_IN_WEBSOCKET
-                                                       ? TUNNEL_CARRIER_WEBSOCKET
-                                                       : TUNNEL_CARRIER_SPDY,
+    struct tunnel_settings settings = { .transport = FRAMES_IN_WEBSOCKET
+                                                         ? TUNNEL_TRANSPORT_WEBSOCKET
+                                                         : TUNNEL_TRANSPORT_SPDY,
                                         .idle_ms = 60000,
                                         .check_ms = 1000,
                                         .dial_ms = 10000,

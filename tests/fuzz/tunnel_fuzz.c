@@ -1,4 +1,4 @@
-/* tests/fuzz/tunnel_fuzz.c - tunnels end to end, on both carriers
+/* tests/fuzz/tunnel_fuzz.c - tunnels end to end, on both transports
  *
  * The random test of tunnel_random_test.c with the input in place of its random numbers: bytes
  * go through the real tunnels both ways and arrive in order, and the rules of

@@ -1,6 +1,6 @@
-/* tests/fuzz/upgrade_fuzz.c - the answer to an upgrade, over either carrier
+/* tests/fuzz/upgrade_fuzz.c - the answer to an upgrade, over either transport
  *
- * The first byte says which carrier, and whether the connection ends after the answer.
+ * The first byte says which transport, and whether the connection ends after the answer.
  */
 #include <assert.h>
 #include <stdint.h>
@@ -17,12 +17,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
     if (len == 0)
         return 0;
-    enum carrier carrier = bytes[0] & 1 ? CARRIER_KIND_WEBSOCKET : CARRIER_KIND_SPDY;
+    enum transport transport =
+        bytes[0] & 1 ? TRANSPORT_KIND_WEBSOCKET : TRANSPORT_KIND_SPDY;
     bool eof = bytes[0] & 2;
     chunk_pool_init(&pool, 0);
     bufq_init(&in, &pool, 64 * 1024);
     size_t n = bufq_write(&in, bytes + 1, len - 1);
-    enum err e = upgrade_answer_read(&in, eof, carrier, &error);
+    enum err e = upgrade_answer_read(&in, eof, transport, &error);
 
     assert(e == OK ? in.len < n : in.len == n);
     assert(e != ERR_AGAIN || (!eof && n < UPGRADE_ANSWER_MAX));

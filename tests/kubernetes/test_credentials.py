@@ -82,10 +82,10 @@ def token_plugin(cluster, account, tmp_path):
     return make
 
 
-@pytest.mark.parametrize("carrier", ["spdy", "websocket"])
-def test_a_service_accounts_token_by_a_plugin(cluster, token_plugin, tmp_path, start_tunnel, carrier):
+@pytest.mark.parametrize("transport", ["spdy", "websocket"])
+def test_a_service_accounts_token_by_a_plugin(cluster, token_plugin, tmp_path, start_tunnel, transport):
     path = token_plugin()
-    tunnel = start_tunnel("--carrier", carrier, kubeconfig=kubeconfig(cluster, tmp_path / "config", plugin_user(path)))
+    tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig(cluster, tmp_path / "config", plugin_user(path)))
     assert tunnel.get(WEB).status == 200
     assert tunnel.get("web.other.svc.cluster.local").status == 200
     assert runs_of(path.parent) == 1

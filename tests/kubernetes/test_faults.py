@@ -404,7 +404,7 @@ def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
     patient, usual = start_tunnel("--wait", "30s", kubeconfig=config), start_tunnel(kubeconfig=config)
     port, = free_ports(1)
     full = start_tunnel("--expose", f"raw.shop:9001={port}", "--ping-interval", "1s", kubeconfig=config)
-    upload = Upload(port)  # its carrier is full when it is cut: PINGs cannot ask
+    upload = Upload(port)  # its transport is full when it is cut: PINGs cannot ask
     with Load(patient.port, rate=100) as patiently, Load(usual.port, rate=100) as usually:
         time.sleep(BEFORE)
         upload.pause = 0.05

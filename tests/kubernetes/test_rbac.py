@@ -62,15 +62,15 @@ def granted(cluster, accounts):
         cluster.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=role)
 
 
-@pytest.mark.parametrize("carrier", ("spdy", "websocket"))
+@pytest.mark.parametrize("transport", ("spdy", "websocket"))
 @pytest.mark.parametrize("scope", ("cluster", "namespace"))
 @pytest.mark.parametrize("level", ("watch", "lookup"))
-def test_a_role_serves_requests(start_tunnel, granted, level, scope, carrier):
+def test_a_role_serves_requests(start_tunnel, granted, level, scope, transport):
     flags = ("--level", level, *(("--namespace", "shop") if scope == "namespace" else ()))
-    kubeconfig = granted(f"{level}-{scope}-{carrier}", *flags)
-    eventually(lambda: allowed(kubeconfig, carrier, *flags))
+    kubeconfig = granted(f"{level}-{scope}-{transport}", *flags)
+    eventually(lambda: allowed(kubeconfig, transport, *flags))
 
-    tunnel = start_tunnel("--carrier", carrier, kubeconfig=kubeconfig)
+    tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig)
     for name in (WEB, "db-0.db.shop.svc", "seed.shop.svc:8080"):
         answer = tunnel.get(name)
         assert answer.status == 200, answer
@@ -89,18 +89,18 @@ def minor_version(cluster):
     return int(json.loads(cluster.kubectl("get", "--raw", "/version"))["minor"].rstrip("+"))
 
 
-def allowed(kubeconfig, carrier, *flags):
+def allowed(kubeconfig, transport, *flags):
     """Roles take a moment to be known everywhere."""
-    return subprocess.run([BINARY, "rbac", "--check", "--kubeconfig", kubeconfig, "--carrier", carrier, *flags],
+    return subprocess.run([BINARY, "rbac", "--check", "--kubeconfig", kubeconfig, "--transport", transport, *flags],
                           capture_output=True, text=True).returncode == 0
 
 
-@pytest.mark.parametrize("verb, resource, carrier", (
+@pytest.mark.parametrize("verb, resource, transport", (
     ("get", "services", "spdy"), ("list", "pods", "spdy"), ("create", "pods/portforward", "spdy"),
     ("create", "pods/portforward", "websocket"), ("get", "pods/portforward", "websocket")))
-def test_a_role_without_one_of_its_verbs_does_not(start_tunnel, cluster, accounts, verb, resource, carrier):
+def test_a_role_without_one_of_its_verbs_does_not(start_tunnel, cluster, accounts, verb, resource, transport):
     """At the level lookup, of a service with one pod. From 1.35 on a WebSocket takes both verbs."""
-    name = f"less-{verb}-{resource.replace('/', '-')}-{carrier}"
+    name = f"less-{verb}-{resource.replace('/', '-')}-{transport}"
     kubeconfig = accounts(name)
     role = rbac("--role-name", f"{NAME}-{name}", "--service-account", f"{NAMESPACE}:{name}",
                 "--namespace", "shop", "--level", "lookup")
@@ -115,14 +115,14 @@ def test_a_role_without_one_of_its_verbs_does_not(start_tunnel, cluster, account
             rule["verbs"] = ["get"]  # then pods are all there is
     text = json.dumps({"apiVersion": "v1", "kind": "List", "items": documents})
     cluster.kubectl("apply", "-f", "-", stdin=text)
-    needed = carrier == "spdy" or verb == "get" or minor_version(cluster) >= 35
+    needed = transport == "spdy" or verb == "get" or minor_version(cluster) >= 35
     try:  # the binding is known once something else of it is
         eventually(lambda: "yes" in subprocess.run([BINARY, "rbac", "--check", "-n", "shop", "--kubeconfig", kubeconfig],
                                                    capture_output=True, text=True).stdout)
         done = subprocess.run([BINARY, "rbac", "--check", "-n", "shop", "--kubeconfig", kubeconfig,
-                               "--carrier", carrier], capture_output=True, text=True)
+                               "--transport", transport], capture_output=True, text=True)
         assert done.returncode == 1, done
-        tunnel = start_tunnel("--carrier", carrier, kubeconfig=kubeconfig, ready=False)
+        tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig, ready=False)
         answer = tunnel.get(WEB)
         if needed:
             assert answer.status == 502 and "kind: Role" in answer.text, answer

@@ -207,7 +207,7 @@ def test_one_namespace_is_watched_and_one_looked_up(start_tunnel, account):
 def test_port_forward_by_create_only_is_spdy(start_tunnel, account):
     tunnel = start_tunnel(kubeconfig=account({"": [*ROWS["get and list"][0], FORWARD]}))
     assert tunnel.get(WEB).status == 200
-    tunnel.wait_for_log("tunnel opened .*carrier=spdy")
+    tunnel.wait_for_log("tunnel opened .*transport=spdy")
 
 
 def test_port_forward_by_get_only_is_a_websocket_before_1_35(start_tunnel, account, cluster):
@@ -217,6 +217,6 @@ def test_port_forward_by_get_only_is_a_websocket_before_1_35(start_tunnel, accou
     answer = tunnel.get(WEB)
     if minor < 35:
         assert answer.status == 200
-        tunnel.wait_for_log("tunnel opened .*carrier=websocket")
+        tunnel.wait_for_log("tunnel opened .*transport=websocket")
     else:
         assert answer.status == 502 and "pods/portforward" in answer.text and rule(answer.text), answer

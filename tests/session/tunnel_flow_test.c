@@ -229,9 +229,9 @@ static void a_full_pair_is_not_a_dead_tunnel(void **state)
     user_finish(&u);
 }
 
-static struct stream *carrier_of(struct user *u)
+static struct stream *transport_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel->carrier;
+    return container_of(user_stream(u), struct pair, stream)->tunnel->transport;
 }
 
 /* Who has a tunnel to himself brakes it before anything is full, and lets go again; the
@@ -245,14 +245,14 @@ static void a_paused_pair_stops_its_own_tunnel(void **state)
     user_stream(&u)->paused = true;
     stream_update(user_stream(&u));
     rig_run();
-    assert_true(carrier_of(&u)->paused);
+    assert_true(transport_of(&u)->paused);
     size_t pings = s->ping_count;
     rig_advance(120000);
     assert_int_equal(s->ping_count, pings);
     user_stream(&u)->paused = false;
     stream_update(user_stream(&u));
     rig_run();
-    assert_false(carrier_of(&u)->paused);
+    assert_false(transport_of(&u)->paused);
     s->silent = true;
     rig_advance(14000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
@@ -261,19 +261,19 @@ static void a_paused_pair_stops_its_own_tunnel(void **state)
     user_finish(&u);
 }
 
-static void a_carrier_that_takes_nothing_is_told_to_its_pair(void **state)
+static void a_transport_that_takes_nothing_is_told_to_its_pair(void **state)
 {
     (void)state;
     struct user u;
 
     struct server *s = rig_warm(&u);
-    carrier_of(&u)->stuck = true;
+    transport_of(&u)->stuck = true;
     stream_update(user_stream(&u));
     rig_run();
     assert_true(user_stream(&u)->stuck);
     s->silent = true; /* a PING would wait behind what the pod does not read */
     rig_advance(120000);
-    carrier_of(&u)->stuck = false;
+    transport_of(&u)->stuck = false;
     stream_update(user_stream(&u));
     rig_run();
     assert_false(user_stream(&u)->stuck);
@@ -285,13 +285,13 @@ static void a_carrier_that_takes_nothing_is_told_to_its_pair(void **state)
 }
 
 /* While nothing can be asked, the kernel knows whether anybody is there. */
-static void a_carrier_that_takes_nothing_is_dead_when_the_kernel_says_so(void **state)
+static void a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so(void **state)
 {
     (void)state;
     struct user u;
 
     struct server *s = rig_warm(&u);
-    carrier_of(&u)->stuck = true;
+    transport_of(&u)->stuck = true;
     s->silent = true;
     rig_advance(120000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
@@ -314,11 +314,11 @@ static void a_paused_pair_that_is_given_back_lets_the_tunnel_go_on(void **state)
     rig_run();
     tunnel_stream_lend(user_stream(&u), false);
     rig_run();
-    assert_false(carrier_of(&u)->paused);
+    assert_false(transport_of(&u)->paused);
     user_finish(&u);
 }
 
-static void the_end_of_the_carrier_waits_for_a_full_pair(void **state)
+static void the_end_of_the_transport_waits_for_a_full_pair(void **state)
 {
     (void)state;
     struct user u;
@@ -387,11 +387,11 @@ static void many_small_writes_are_one_frame(void **state)
     user_finish(&u);
 }
 
-/* ---- the end of the carrier, in every state ---- */
+/* ---- the end of the transport, in every state ---- */
 
 enum end_kind { END_EOF, END_BREAK, END_DEADLINE, END_KINDS };
 
-static void end_carrier(struct server *s, enum end_kind kind)
+static void end_transport(struct server *s, enum end_kind kind)
 {
     if (kind == END_EOF)
         server_end(s);
@@ -417,7 +417,7 @@ static void an_upgrade_that_ends_is_a_failed_opening(void **state)
         struct server *s = server_connect(rig.dials - 1);
         server_send(s, parts[i / END_KINDS], strlen(parts[i / END_KINDS]));
         rig_run();
-        end_carrier(s, kind);
+        end_transport(s, kind);
         assert_int_not_equal(u.opening.result, OK);
         assert_int_not_equal(u.opening.result, ERR_AGAIN);
         if (kind == END_DEADLINE)
@@ -496,7 +496,7 @@ static void a_tunnel_that_ends_takes_its_connections_along(void **state)
         if (what == HALF_A_PAYLOAD)
             server_send(s, "\x00\x00\x00\x0b\x00\x00\x00\x09half", 12);
         rig_run();
-        end_carrier(s, kind);
+        end_transport(s, kind);
         if (!tunnels_idle(rig.tunnels))
             fail_msg("still there: state %d, end %d", what, kind);
         if (what == LIVE || what >= HALF_A_HEAD) {
@@ -543,10 +543,10 @@ int main(void)
         TEST(a_full_pair_stops_the_tunnel_and_loses_nothing),
         TEST(a_full_pair_is_not_a_dead_tunnel),
         TEST(a_paused_pair_stops_its_own_tunnel),
-        TEST(a_carrier_that_takes_nothing_is_told_to_its_pair),
-        TEST(a_carrier_that_takes_nothing_is_dead_when_the_kernel_says_so),
+        TEST(a_transport_that_takes_nothing_is_told_to_its_pair),
+        TEST(a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so),
         TEST(a_paused_pair_that_is_given_back_lets_the_tunnel_go_on),
-        TEST(the_end_of_the_carrier_waits_for_a_full_pair),
+        TEST(the_end_of_the_transport_waits_for_a_full_pair),
         TEST(a_large_request_arrives_whole),
         TEST(many_small_writes_are_one_frame),
         TEST(an_upgrade_that_ends_is_a_failed_opening),

@@ -686,22 +686,22 @@ static void destroying_ends_everything_in_any_state(void **state)
     user_finish(&waiting);
 }
 
-/* ---- the other carrier ---- */
+/* ---- the other transport ---- */
 
-static void with_carrier(enum tunnel_carrier carrier)
+static void with_transport(enum tunnel_transport transport)
 {
     tunnels_destroy(rig.tunnels);
-    rig.settings.carrier = carrier;
+    rig.settings.transport = transport;
     assert_int_equal(
         tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
 }
 
-static void a_refused_carrier_is_followed_by_the_other(void **state)
+static void a_refused_transport_is_followed_by_the_other(void **state)
 {
     (void)state;
     struct user u;
 
-    with_carrier(TUNNEL_CARRIER_AUTO);
+    with_transport(TUNNEL_TRANSPORT_AUTO);
     user_open(&u, "uid-1", 80);
     struct server *first = server_connect(0);
     assert_non_null(strstr(first->request, "Upgrade: websocket\r\n")); /* a gateway */
@@ -728,7 +728,7 @@ static void two_refusals_are_a_failure(void **state)
     (void)state;
     struct user u;
 
-    with_carrier(TUNNEL_CARRIER_AUTO);
+    with_transport(TUNNEL_TRANSPORT_AUTO);
     user_open(&u, "uid-1", 80);
     refuse_upgrade(server_connect(0), "403 Forbidden",
                    "{\"kind\":\"Status\",\"message\":\"get is not allowed\"}");
@@ -745,7 +745,7 @@ static void a_refusal_by_name_is_not_tried_otherwise(void **state)
     (void)state;
     struct user u;
 
-    with_carrier(TUNNEL_CARRIER_AUTO);
+    with_transport(TUNNEL_TRANSPORT_AUTO);
     user_open(&u, "uid-1", 80);
     refuse_upgrade(server_connect(0), "404 Not Found", "{\"kind\":\"Status\"}");
     assert_int_equal(u.opening.result, ERR_NOT_FOUND);
@@ -916,7 +916,7 @@ int main(void)
         TEST(what_the_api_server_asked_for_is_remembered_when_nobody_waits),
         TEST(draining_nothing_is_done_at_once),
         TEST(destroying_ends_everything_in_any_state),
-        TEST(a_refused_carrier_is_followed_by_the_other),
+        TEST(a_refused_transport_is_followed_by_the_other),
         TEST(two_refusals_are_a_failure),
         TEST(a_refusal_by_name_is_not_tried_otherwise),
         TEST(a_doubted_tunnel_has_to_answer_soon),

@@ -913,7 +913,7 @@ static void a_probe_waits_for_room(void **state)
     struct user u;
     struct server *s = rig_warm(&u);
     struct tunnel *t = tunnel_of(&u);
-    AUTO_FREE uint8_t *zeros = xcalloc(1, CARRIER_LIMIT);
+    AUTO_FREE uint8_t *zeros = xcalloc(1, TRANSPORT_LIMIT);
 
     user_finish(&u);
     come_and_leave(2);
@@ -921,7 +921,7 @@ static void a_probe_waits_for_room(void **state)
     rig_run();
     assert_int_equal(s->ping_count, 0);
     s->end->paused = true;
-    size_t room = bufq_room(&t->carrier->out) - 30 - SPDY_HEAD; /* and the FIN */
+    size_t room = bufq_room(&t->transport->out) - 30 - SPDY_HEAD; /* and the FIN */
     while (room) { /* whole frames: a chunk's payload and a head each */
         size_t part = room < 10000 ? room : room - 9000 > 9000 ? 9000 : room / 2;
         user_write(&u, zeros, part - SPDY_HEAD);
@@ -930,7 +930,7 @@ static void a_probe_waits_for_room(void **state)
     }
     user_finish(&u);
     rig_run();
-    assert_in_range(bufq_room(&t->carrier->out), 12, 59);
+    assert_in_range(bufq_room(&t->transport->out), 12, 59);
     assert_int_equal(t->slots[1], SLOT_SPENT);
     s->blind = true;
     s->end->paused = false;

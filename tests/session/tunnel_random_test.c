@@ -375,13 +375,13 @@ static void a_worker_is_stuck(const struct scene *s)
     s->server->stuck = one_in(2) ? 1u << roll(WORKERS) : 0;
 }
 
-static void a_carrier_is_not_read(const struct scene *s)
+static void a_transport_is_not_read(const struct scene *s)
 {
     s->server->end->paused = one_in(2);
     stream_update(s->server->end);
 }
 
-static void a_carrier_ends(const struct scene *s)
+static void a_transport_ends(const struct scene *s)
 {
     static void (*const ends[])(struct server *) = { server_goaway, server_end,
                                                      server_break };
@@ -449,8 +449,8 @@ static const struct {
     EVENT(12, PAIR,          a_pair_is_reset),
     EVENT(2,  SERVER,        pings_are_not_answered),
     EVENT(2,  SERVER,        a_worker_is_stuck),
-    EVENT(12, SERVER,        a_carrier_is_not_read),
-    EVENT(3,  SERVER,        a_carrier_ends),
+    EVENT(12, SERVER,        a_transport_is_not_read),
+    EVENT(3,  SERVER,        a_transport_ends),
     EVENT(4,  NOTHING,       the_network_changes),
     EVENT(2,  NOTHING,       a_pod_leaves_its_service),
     EVENT(12, NOTHING,       it_is_known_whether_a_pod_is_there),
@@ -530,7 +530,7 @@ static size_t an_event(void)
     return i;
 }
 
-/* A carrier may not be read: who sends into it need not know of a FIN. */
+/* A transport may not be read: who sends into it need not know of a FIN. */
 static void blind_all(void)
 {
     for (size_t i = 0; i < rig.dials; i++)
@@ -637,7 +637,7 @@ static void change_settings(void)
     struct tunnel_settings *s = &rig.settings;
 
     tunnels_destroy(rig.tunnels);
-    s->carrier = one_in(3) ? TUNNEL_CARRIER_WEBSOCKET : TUNNEL_CARRIER_SPDY;
+    s->transport = one_in(3) ? TUNNEL_TRANSPORT_WEBSOCKET : TUNNEL_TRANSPORT_SPDY;
     s->own_max = 1 + roll(4);
     s->own_brief_max = 1 + roll(s->own_max);
     s->coalesce = one_in(2);

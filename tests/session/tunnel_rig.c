@@ -39,7 +39,8 @@ struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limi
 {
     (void)in_limit, (void)out_limit;
     struct server *s = rig.servers[fd - FD_BASE];
-    struct stream_pair ends = mem_stream_pair(loop_sched(l), loop_pool(l), CARRIER_LIMIT);
+    struct stream_pair ends =
+        mem_stream_pair(loop_sched(l), loop_pool(l), TRANSPORT_LIMIT);
     s->end = ends.b;
     s->inflater = spdy_inflater_create();
     task_init(&s->wake, loop_sched(l), RANK_WORK, on_server_wake);
@@ -205,7 +206,7 @@ void rig_answer_pod(const char *uid)
 /* ---- the rig ---- */
 
 static const struct tunnel_settings settings = {
-    .carrier = TUNNEL_CARRIER_SPDY,
+    .transport = TUNNEL_TRANSPORT_SPDY,
     .idle_ms = 60000,
     .check_ms = 1000,
     .dial_ms = 10000,

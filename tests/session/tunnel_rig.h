@@ -2,7 +2,7 @@
  *
  * The real tunnel/, on a clock that the test moves and on streams in memory: the rig takes
  * the place of net/connecting.h, tcp_open and kube/api.h.  Each dial gets a struct server,
- * the far end of its carrier, which reads what comes, checks what must hold of everything
+ * the far end of its transport, which reads what comes, checks what must hold of everything
  * a client ever sends, remembers it, and answers only as told.
  *
  * What is checked of every frame, in every test: pairs are two SYN_STREAMs in a row with ids
@@ -22,14 +22,14 @@
 #include "tunnel/tunnels.h"
 #include "wire/spdy_headers.h"
 
-#define CARRIER_LIMIT (64 * 1024)
+#define TRANSPORT_LIMIT (64 * 1024)
 
 struct seen {
     enum spdy_type type;
     uint32_t id;
     uint8_t flags;
     uint32_t length;
-    unsigned write; /* which write of the carrier brought it */
+    unsigned write; /* which write of the transport brought it */
 };
 
 struct wire_pair {
@@ -72,7 +72,7 @@ struct rig {
     uint64_t generation;
     size_t dials;
     unsigned turn;
-    bool unanswered;        /* the kernel says so of every carrier */
+    bool unanswered;        /* the kernel says so of every transport */
     struct api_call *asked; /* of the API server, not answered yet */
     char asked_path[128];
 };
@@ -118,7 +118,7 @@ void server_rst(struct server *s, uint32_t id);
 void server_pong(struct server *s, size_t ping);
 void server_pong_from(struct server *s, size_t ping); /* and all after it */
 void server_goaway(struct server *s);
-void server_end(struct server *s);   /* an orderly end of the carrier */
+void server_end(struct server *s);   /* an orderly end of the transport */
 void server_break(struct server *s); /* and a reset */
 /* All of one pair: FIN and FIN without text. */
 void server_finish_pair(struct server *s, size_t pair);

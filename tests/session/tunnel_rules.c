@@ -108,7 +108,7 @@ static void check_clocks(const struct tunnel *t)
 /* Nobody is welcome meanwhile, and only those bytes end it. */
 static void check_stand(const struct tunnel *t)
 {
-    bool bytes_wait = t->data_left && !bufq_empty(&t->carrier->in);
+    bool bytes_wait = t->data_left && !bufq_empty(&t->transport->in);
 
     must(!t->share || !t->share->stands || bytes_wait, "a tunnel stands before bytes");
 }

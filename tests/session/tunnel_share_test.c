@@ -275,8 +275,8 @@ static void answered_pings_let_it_go_on(void **state)
     close_all();
 }
 
-/* A carrier that is full all the time leaves room for PINGs only now and then. */
-static void an_upload_through_a_full_carrier_never_stops(void **state)
+/* A transport that is full all the time leaves room for PINGs only now and then. */
+static void an_upload_through_a_full_transport_never_stops(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -295,7 +295,8 @@ static void an_upload_through_a_full_carrier_never_stops(void **state)
     stream_update(s->end);
     rig_run();
     assert_true(sent >= 8 * 1024 * 1024);
-    assert_true(s->pairs[pair].got.len + user_stream(u)->out.len + CARRIER_LIMIT >= sent);
+    assert_true(s->pairs[pair].got.len + user_stream(u)->out.len + TRANSPORT_LIMIT >=
+                sent);
     close_all();
 }
 
@@ -319,7 +320,7 @@ static void upload_slowly(struct server *s, size_t count, size_t least)
         s->wake.run(&s->wake);
     }
     s->end->wake = &s->wake;
-    s->end->in.limit = CARRIER_LIMIT;
+    s->end->in.limit = TRANSPORT_LIMIT;
     assert_true(all >= least);
 }
 
@@ -836,14 +837,14 @@ static void after_many_small_ones_their_own_is_shared(void **state)
     exchange_small(&users[1], COALESCE_AFTER - 1);
     assert_false(is_shared(u) || is_shared(&users[1]));
     rig_advance(6000); /* PINGs were sent, and are answered */
-    stream_set_stuck(tunnel_of(&users[1])->carrier, true);
+    stream_set_stuck(tunnel_of(&users[1])->transport, true);
     stream_update(user_stream(&users[1]));
     rig_run();
     assert_true(user_stream(&users[1])->stuck);
     exchange_small(&users[1], 1);
     assert_true(is_shared(&users[1]));
     assert_false(user_stream(&users[1])->stuck); /* from now on its credit says so */
-    stream_set_stuck(tunnel_of(&users[1])->carrier, false);
+    stream_set_stuck(tunnel_of(&users[1])->transport, false);
     tunnel_stream_lend(user_stream(u), true);
     opened(&users[2], 2, false);
     opened(&users[3], 2, false);
@@ -875,7 +876,7 @@ int main(void)
         CASE(while_one_worker_answers_the_tunnel_lives),
         CASE(a_doubt_that_meets_a_stuck_worker_is_answered_by_another),
         CASE(answered_pings_let_it_go_on),
-        CASE(an_upload_through_a_full_carrier_never_stops),
+        CASE(an_upload_through_a_full_transport_never_stops),
         CASE(equal_uploads_on_a_slow_uplink_get_equal_parts),
         CASE(small_request_beside_uploads_takes_its_turn),
         CASE(a_slow_reader_is_kept_for_and_then_failed_alone),

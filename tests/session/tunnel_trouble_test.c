@@ -1,6 +1,6 @@
 /* tests/session/tunnel_trouble_test.c - tunnels: every state, and everything that can happen
  *
- * The end of the carrier in each way, the clock, the server's words and the user's: in each
+ * The end of the transport in each way, the clock, the server's words and the user's: in each
  * state of a tunnel and of its pair, and in every order of two.  Whatever happens, openings
  * are answered, streams end with a verdict, tunnels go, and no chunk is left in memory.
  */
@@ -38,8 +38,8 @@ enum event {
     NOT_CONNECTED,
     SWITCHED,
     FORBIDDEN,
-    CARRIER_ENDS,
-    CARRIER_BREAKS,
+    TRANSPORT_ENDS,
+    TRANSPORT_BREAKS,
     BYTES_COME,
     DATA_FIN,
     ERROR_FIN,
@@ -128,9 +128,9 @@ static void server_does(enum event event, struct server *s)
 
     if (event == FORBIDDEN && !s->switched)
         server_send(s, forbidden, sizeof(forbidden) - 1);
-    else if (event == CARRIER_ENDS)
+    else if (event == TRANSPORT_ENDS)
         server_end(s);
-    else if (event == CARRIER_BREAKS)
+    else if (event == TRANSPORT_BREAKS)
         server_break(s);
     else if (event == GOAWAY_COMES && s->switched)
         server_goaway(s);
@@ -310,9 +310,9 @@ static void a_retry_after_outlives_another_failure(void **state)
     a_retry_after_outlives(REFUSED("500 Internal Server Error"));
 }
 
-/* Where the first carrier is forbidden and the second is not, the second word counts: who
+/* Where the first transport is forbidden and the second is not, the second word counts: who
  * is told "forbidden" does not try again. */
-static void what_is_no_refusal_of_the_carrier_is_told(void **state)
+static void what_is_no_refusal_of_the_transport_is_told(void **state)
 {
     (void)state;
     static const struct {
@@ -324,7 +324,7 @@ static void what_is_no_refusal_of_the_carrier_is_told(void **state)
     };
 
     tunnels_destroy(rig.tunnels);
-    rig.settings.carrier = TUNNEL_CARRIER_AUTO;
+    rig.settings.transport = TUNNEL_TRANSPORT_AUTO;
     assert_int_equal(
         tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -409,7 +409,7 @@ int main(void)
         TEST(the_longest_retry_after_is_half_a_minute),
         TEST(a_retry_after_outlives_a_success),
         TEST(a_retry_after_outlives_another_failure),
-        TEST(what_is_no_refusal_of_the_carrier_is_told),
+        TEST(what_is_no_refusal_of_the_transport_is_told),
         TEST(a_401_asks_once_for_another_credential),
         TEST(dial_waits_for_the_credential_beyond_its_own_time),
         TEST(opening_that_waits_for_a_credential_is_cancelled),

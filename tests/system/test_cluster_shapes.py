@@ -266,10 +266,10 @@ def shapes(playground, tmp_path, request):
     return make
 
 
-@pytest.mark.parametrize("carrier", ("spdy", "websocket"))
+@pytest.mark.parametrize("transport", ("spdy", "websocket"))
 @pytest.mark.parametrize("shape", [pytest.param(s, marks=needs("nginx")) if s in ("rancher", "teleport") else s
                                    for s in SHAPES])
-def test_a_kubeconfig_of_this_shape_serves_requests(shapes, start_tunnel, shape, carrier):
+def test_a_kubeconfig_of_this_shape_serves_requests(shapes, start_tunnel, shape, transport):
     made, kubeconfig = shapes(shape)
     environment = clean_environment(HOME=str(made.folder), **made.environment)
     for command in ("list", ["rbac", "--check"]):
@@ -277,7 +277,7 @@ def test_a_kubeconfig_of_this_shape_serves_requests(shapes, start_tunnel, shape,
         done = subprocess.run([BINARY, *command, "--kubeconfig", kubeconfig], env=environment, capture_output=True,
                               text=True, timeout=60)
         assert done.returncode == 0, (command, done)
-    tunnel = start_tunnel("--carrier", carrier, kubeconfig=kubeconfig, environment=made.environment, ready=False)
+    tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig, environment=made.environment, ready=False)
     for name in ("web.shop.localhost", "web.shop.svc.cluster.local", "db-0.db.shop.svc"):
         answer = tunnel.get(name)
         assert answer.status == 200, answer

@@ -318,11 +318,11 @@ def test_nothing_is_left_behind(start_tunnel):
 # idle port-forwards
 
 
-@pytest.mark.parametrize("carrier", ["spdy", "websocket"])
+@pytest.mark.parametrize("transport", ["spdy", "websocket"])
 @pytest.mark.parametrize("requests", [1, 6], ids=["own", "own-shared-and-prewarmed"])
-def test_an_idle_port_forward_is_closed_within_its_time_and_one_check(start_tunnel, carrier, requests):
+def test_an_idle_port_forward_is_closed_within_its_time_and_one_check(start_tunnel, transport, requests):
     """Whatever connections lie in the pool."""
-    tunnel = start_tunnel("--carrier", carrier, "--idle-timeout", "1500ms", "--idle-check", "250ms")
+    tunnel = start_tunnel("--transport", transport, "--idle-timeout", "1500ms", "--idle-check", "250ms")
     with ThreadPoolExecutor(requests) as pool:
         asked = [pool.submit(tunnel.get, DB, "/slow?ms=500") for _ in range(requests)]
         assert [a.result().status for a in asked] == [200] * requests

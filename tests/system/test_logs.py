@@ -27,7 +27,7 @@ def test_every_operation_of_the_original_is_logged(start_tunnel):
             r"INFO +daemon started version=\S+ context=playground server=\S+ namespace=shop",
             r"INFO +catalog rights found rights=watch",
             r"catalog entry namespace=shop name=db endpoints=2 ready=yes",
-            r"INFO +tunnel t1 tunnel opened pod=shop/db-0 carrier=spdy ms=\d+",
+            r"INFO +tunnel t1 tunnel opened pod=shop/db-0 transport=spdy ms=\d+",
             r"INFO +serve s\d+\.1 request method=POST host=" + re.escape(DB) + r" path=/upload status=200 in=5 "
             r"out=\d+ ms=\d+ pod=db-0 tunnel=t1 reused=no",
             r"INFO +serve s\d+\.1 request method=GET host=" + re.escape(DB) + r" path=/ status=200 in=0 out=\d+ "
@@ -48,8 +48,8 @@ def test_ids_tie_a_request_to_its_tunnel(start_tunnel):
     asked = [line[1:] for line in lines if line[0] == session]
     assert [number for number, _, _ in asked] == ["1", "2", "3"]
     assert asked[0][2] == asked[2][2] != asked[1][2]
-    for _, pod, carrier in asked:
-        assert re.search(rf"{carrier} tunnel opened pod=shop/{pod} ", tunnel.log())
+    for _, pod, transport in asked:
+        assert re.search(rf"{transport} tunnel opened pod=shop/{pod} ", tunnel.log())
 
 
 def test_each_line_of_text_has_the_same_form(start_tunnel):

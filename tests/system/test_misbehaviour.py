@@ -186,15 +186,15 @@ def test_dials_that_fail_for_now(start_both, order):
     assert answer.status == 200 and answer.seconds < 5, answer
 
 
-@pytest.mark.parametrize("version, denied, carrier", [
+@pytest.mark.parametrize("version, denied, transport", [
     ("1.34", "create", "websocket"), ("1.34", "get", "spdy"), ("1.35", "get", "spdy"), ("1.35", "create", None)])
-def test_a_right_that_one_carrier_needs(start_both, version, denied, carrier):
+def test_a_right_that_one_transport_needs(start_both, version, denied, transport):
     playground, tunnel = start_both("--kubernetes", version)
     playground.order(f"deny {denied} pods/portforward")
     answer = tunnel.get(DB)
-    assert answer.status == (200 if carrier else 502), answer
-    if carrier:
-        tunnel.wait_for_log(f"tunnel opened .*carrier={carrier}")
+    assert answer.status == (200 if transport else 502), answer
+    if transport:
+        tunnel.wait_for_log(f"tunnel opened .*transport={transport}")
     else:
         assert '"create" on "pods/portforward"' in answer.text
 

@@ -280,11 +280,11 @@ def port_forward(playground, target, *ports, websockets):
         process.wait(10)
 
 
-carriers = pytest.mark.parametrize("websockets", [False, True], ids=["spdy", "websocket"])
+transports = pytest.mark.parametrize("websockets", [False, True], ids=["spdy", "websocket"])
 
 
 @needs_kubectl
-@carriers
+@transports
 def test_kubectl_forwards_to_a_service(playground, websockets):
     with port_forward(playground, "svc/web", "80", "9000", websockets=websockets) as (ports, _):
         url = f"http://127.0.0.1:{ports[8080]}"
@@ -299,7 +299,7 @@ def test_kubectl_forwards_to_a_service(playground, websockets):
 
 
 @needs_kubectl
-@carriers
+@transports
 def test_kubectl_forwards_to_a_pod(playground, api, websockets):
     pod = api.pods()[1]
     with port_forward(playground, f"pod/{pod}", "8080", "9004", websockets=websockets) as (ports, _):
@@ -311,7 +311,7 @@ def test_kubectl_forwards_to_a_pod(playground, api, websockets):
 
 
 @needs_kubectl
-@carriers
+@transports
 def test_kubectl_is_told_of_a_refused_port(playground, api, websockets):
     with port_forward(playground, f"pod/{api.pods()[0]}", "9999", websockets=websockets) as (ports, lines):
         assert curl(f"http://127.0.0.1:{ports[9999]}/").exit in (52, 56)

@@ -432,7 +432,7 @@ def test_a_gateway_that_knows_no_spdy(start_both):
     playground, tunnel = start_both()
     playground.order("no-spdy on")
     assert tunnel.get("web.shop.localhost").status == 200
-    tunnel.wait_for_log("tunnel opened .*carrier=websocket")
+    tunnel.wait_for_log("tunnel opened .*transport=websocket")
     assert tunnel.get("web.shop.localhost", "/bytes?n=5000000").body == counting(5000000)
 
 

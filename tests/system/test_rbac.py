@@ -131,7 +131,7 @@ def test_the_original_role_serves_requests_and_lacks_the_rest(start_playground):
     rows, done = check(playground, "--level", "lookup", status=1)
     assert rows["(all)", "endpointslices", "list"] == "no", done
     assert "rbac --level lookup --user NAME" in done.stderr
-    rows, done = check(playground, "--carrier", "websocket", status=1)
+    rows, done = check(playground, "--transport", "websocket", status=1)
     assert rows["(all)", "pods/portforward", "get"] == "no", done
 
 
@@ -209,14 +209,14 @@ def test_the_namespaces_that_are_watched_are_those_of_the_role(tmp_path):
     assert [r["metadata"]["namespace"] for r in documents("--config", config, "-n", "one")] == ["one"]
 
 
-@pytest.mark.parametrize("version, carrier, verb, enough", (
+@pytest.mark.parametrize("version, transport, verb, enough", (
     ("1.34", "spdy", "get", True), ("1.34", "spdy", "create", False),
     ("1.34", "websocket", "get", False), ("1.34", "websocket", "create", True),
     ("1.35", "spdy", "get", True), ("1.35", "spdy", "create", False),
     ("1.35", "websocket", "get", False), ("1.35", "websocket", "create", False)))
-def test_which_verb_on_portforward_each_transport_takes(start_both, version, carrier, verb, enough):
+def test_which_verb_on_portforward_each_transport_takes(start_both, version, transport, verb, enough):
     """Without one of the two that are printed; from 1.35 on a WebSocket takes both."""
-    playground, tunnel = start_both("--kubernetes", version, tunnel=("--carrier", carrier, "--wait", "0"))
+    playground, tunnel = start_both("--kubernetes", version, tunnel=("--transport", transport, "--wait", "0"))
     playground.order(f"deny {verb} pods/portforward")
     answer = tunnel.get("web.shop.svc")
     assert answer.status == (200 if enough else 502), answer

@@ -87,9 +87,9 @@ def test_one_namespace_watched_and_one_looked_up(start):
         eventually(lambda ns=ns, level=level: f"rights={level} scope={ns}" in tunnel.log())
 
 
-@pytest.mark.parametrize("verb, carrier", [("create", "spdy"), ("get", "websocket")])
-def test_port_forward_by_one_verb_only(start, verb, carrier):
+@pytest.mark.parametrize("verb, transport", [("create", "spdy"), ("get", "websocket")])
+def test_port_forward_by_one_verb_only(start, verb, transport):
     """SPDY is a POST and needs create; a WebSocket is a GET and needs get, before 1.35."""
     _, tunnel = start("get,list services * *", "list pods * *", f"{verb} pods/portforward * *")
     assert tunnel.get(WEB).status == 200
-    tunnel.wait_for_log(f"carrier={carrier}")
+    tunnel.wait_for_log(f"transport={transport}")

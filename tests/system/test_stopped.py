@@ -87,9 +87,9 @@ def send_events(connection):
         time.sleep(0.2)  # five in a second, or a little fewer
 
 
-def start(start_tunnel, carrier, pod):
+def start(start_tunnel, transport, pod):
     port, = free_ports(1)
-    tunnel = start_tunnel("--carrier", carrier, "--expose", f"web.shop:80={port}")
+    tunnel = start_tunnel("--transport", transport, "--expose", f"web.shop:80={port}")
     tunnel.raw_port = port
     tunnel.events_host = pod.host
     return tunnel
@@ -101,20 +101,20 @@ def test_connections_outlive_a_stop_of_20_and_of_60_seconds(start_tunnel, pod):
     began = time.monotonic()
     stopped = []
     for seconds in (20, 60):
-        for carrier in ("spdy", "websocket"):
-            tunnel = start(start_tunnel, carrier, pod)
+        for transport in ("spdy", "websocket"):
+            tunnel = start(start_tunnel, transport, pod)
             talks = [kind(tunnel) for kind in (Raw, Events, WebSocket, Download)]
             tunnel.process.send_signal(signal.SIGSTOP)
-            stopped.append((began + seconds, carrier, tunnel, talks))
+            stopped.append((began + seconds, transport, tunnel, talks))
     lost = []
-    for until, carrier, tunnel, talks in stopped:
+    for until, transport, tunnel, talks in stopped:
         time.sleep(max(0, until - time.monotonic()))  # what this is about
         tunnel.process.send_signal(signal.SIGCONT)
         for talk in talks:
             try:
                 talk.go_on()
             except (OSError, EOFError, AssertionError) as e:
-                lost.append(f"{type(talk).__name__} in {carrier} after {until - began:.0f} s: {e!r}")
+                lost.append(f"{type(talk).__name__} in {transport} after {until - began:.0f} s: {e!r}")
     assert not lost, "\n".join(lost)
     for _, _, tunnel, _ in stopped:
         tunnel.wait_for_log(r"INFO .*every tunnel has to answer reason=\"the process was stopped\"")

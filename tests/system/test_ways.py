@@ -20,7 +20,7 @@ from tunnel_process import BINARY, clean_environment, eventually, free_ports
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kubectl"))
 from pki import Authority  # noqa: E402
 
-CARRIERS = ("spdy", "websocket")
+TRANSPORTS = ("spdy", "websocket")
 
 
 def needs(program):
@@ -111,11 +111,11 @@ def list_services(kubeconfig, **environment):
 
 
 def check_both_transports(start_tunnel, kubeconfig, environment=None):
-    for carrier in CARRIERS:
-        tunnel = start_tunnel("--carrier", carrier, kubeconfig=kubeconfig, environment=environment, ready=False)
+    for transport in TRANSPORTS:
+        tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig, environment=environment, ready=False)
         answer = tunnel.get("web.shop.localhost")
         assert answer.status == 200, answer
-        assert tunnel.metrics()[f'kube_tunnel_tunnels_opened_total{{carrier="{carrier}"}}'] >= 1
+        assert tunnel.metrics()[f'kube_tunnel_tunnels_opened_total{{transport="{transport}"}}'] >= 1
         tunnel.stop()  # so that whoever stood in between writes its log
 
 

@@ -64,15 +64,15 @@ static void a_label_gives_one_series_per_value(void **state)
     static struct metric m = { .name = "t_open",
                                .help = "x",
                                .type = METRIC_GAUGE,
-                               .label = "carrier",
+                               .label = "transport",
                                .values = { "spdy", "websocket" } };
 
     metrics_register(&m);
     metric_set(&m, 0, 3);
     metric_set(&m, 1, -1);
     assert_text_has("# TYPE t_open gauge\n"
-                    "t_open{carrier=\"spdy\"} 3\n"
-                    "t_open{carrier=\"websocket\"} -1\n");
+                    "t_open{transport=\"spdy\"} 3\n"
+                    "t_open{transport=\"websocket\"} -1\n");
     assert_int_equal(occurrences("t_open{"), 2);
 }
 

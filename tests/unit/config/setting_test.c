@@ -43,8 +43,8 @@ static void reads_every_type(void **state)
         { "half-close", "true", "true" },
         { "half-close", "Yes", "true" },
         { "half-close", "0", "false" },
-        { "carrier", "SPDY", "spdy" },
-        { "carrier", "websocket", "websocket" },
+        { "transport", "SPDY", "spdy" },
+        { "transport", "websocket", "websocket" },
         { "upstream", "direct", "direct" },
         { "log-format", "json", "json" },
         { "port", "8080", "8080" },
@@ -106,7 +106,7 @@ static void says_what_is_wrong_with_a_value(void **state)
         "!\"10\" is not a duration with its unit, like 500ms, 10s, 5m or 1h30m";
     static const struct example examples[] = {
         { "half-close", "maybe", "!\"maybe\" is not true or false" },
-        { "carrier", "http", "!\"http\" is not one of auto|spdy|websocket" },
+        { "transport", "http", "!\"http\" is not one of auto|spdy|websocket" },
         { "port", "http", "!\"http\" is not a port number" },
         { "port", "0", "!\"0\" is out of range: from 1 to 65535" },
         { "port", "65536", "!\"65536\" is out of range: from 1 to 65535" },

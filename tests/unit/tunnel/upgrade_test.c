@@ -53,13 +53,13 @@ static int end(void **state)
     return 0;
 }
 
-static enum err read_answer(const char *text, size_t len, bool eof, enum carrier carrier,
-                            struct api_error *ret)
+static enum err read_answer(const char *text, size_t len, bool eof,
+                            enum transport transport, struct api_error *ret)
 {
     bufq_clear(&in);
     assert_int_equal(bufq_write(&in, text, len), len);
     *ret = (struct api_error){ 0 };
-    return upgrade_answer_read(&in, eof, carrier, ret);
+    return upgrade_answer_read(&in, eof, transport, ret);
 }
 
 static void the_request_is_what_client_go_sends(void **state)
@@ -67,7 +67,7 @@ static void the_request_is_what_client_go_sends(void **state)
     (void)state;
     char secret[] = "Authorization: Bearer t", group[] = "Impersonate-Group: g";
     char *const fields[] = { secret, group, NULL }, *const none[] = { NULL };
-    struct upgrade_request r = { .carrier = CARRIER_KIND_SPDY,
+    struct upgrade_request r = { .transport = TRANSPORT_KIND_SPDY,
                                  .prefix = "/k8s",
                                  .host = "api:6443",
                                  .fields = fields,
@@ -92,7 +92,7 @@ static void the_request_is_what_client_go_sends(void **state)
     assert_int_equal(n, sizeof(spdy) - 1);
     assert_memory_equal(text, spdy, n);
 
-    r.carrier = CARRIER_KIND_WEBSOCKET;
+    r.transport = TRANSPORT_KIND_WEBSOCKET;
     r.prefix = "";
     r.fields = none;
     r.key = "AAAAAAAAAAAAAAAAAAAAAA==";
@@ -114,16 +114,16 @@ static void waits_for_every_missing_byte(void **state)
     struct api_error error;
 
     for (size_t n = 0; n < sizeof(SWITCHED) - 1; n++) {
-        assert_int_equal(read_answer(SWITCHED, n, false, CARRIER_KIND_SPDY, &error),
+        assert_int_equal(read_answer(SWITCHED, n, false, TRANSPORT_KIND_SPDY, &error),
                          ERR_AGAIN);
         assert_int_equal(in.len, n);
         assert_int_equal(error.code, OK);
-        assert_int_equal(read_answer(SWITCHED, n, true, CARRIER_KIND_SPDY, &error),
+        assert_int_equal(read_answer(SWITCHED, n, true, TRANSPORT_KIND_SPDY, &error),
                          ERR_EOF);
         assert_true(error.why.text[0]);
     }
     assert_int_equal(
-        read_answer(SWITCHED, sizeof(SWITCHED) - 1, false, CARRIER_KIND_SPDY, &error),
+        read_answer(SWITCHED, sizeof(SWITCHED) - 1, false, TRANSPORT_KIND_SPDY, &error),
         OK);
     assert_true(bufq_empty(&in));
 }
@@ -136,7 +136,7 @@ static void what_follows_is_left_in_the_queue(void **state)
     char rest[16];
 
     assert_int_equal(
-        read_answer(text, sizeof(text) - 1, false, CARRIER_KIND_SPDY, &error), OK);
+        read_answer(text, sizeof(text) - 1, false, TRANSPORT_KIND_SPDY, &error), OK);
     assert_int_equal(bufq_read(&in, rest, sizeof(rest)), 10);
     assert_memory_equal(rest, "\x80\x03spdy\r\n\r\n", 10);
 }
@@ -151,13 +151,13 @@ static void the_websocket_answer_is_another(void **state)
         "Sec-WebSocket-Protocol: SPDY/3.1+portforward.k8s.io\r\n\r\n\x82";
 
     assert_int_equal(
-        read_answer(text, sizeof(text) - 1, false, CARRIER_KIND_WEBSOCKET, &error), OK);
+        read_answer(text, sizeof(text) - 1, false, TRANSPORT_KIND_WEBSOCKET, &error), OK);
     assert_int_equal(in.len, 1);
     assert_int_equal(
-        read_answer(text, sizeof(text) - 1, false, CARRIER_KIND_SPDY, &error),
+        read_answer(text, sizeof(text) - 1, false, TRANSPORT_KIND_SPDY, &error),
         ERR_UPGRADE);
     assert_int_equal(read_answer(SWITCHED, sizeof(SWITCHED) - 1, false,
-                                 CARRIER_KIND_WEBSOCKET, &error),
+                                 TRANSPORT_KIND_WEBSOCKET, &error),
                      ERR_UPGRADE);
 }
 
@@ -180,8 +180,8 @@ static void refuses_a_101_that_nobody_asked_for(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         struct api_error error;
-        enum err e =
-            read_answer(answers[i], strlen(answers[i]), false, CARRIER_KIND_SPDY, &error);
+        enum err e = read_answer(answers[i], strlen(answers[i]), false,
+                                 TRANSPORT_KIND_SPDY, &error);
         if (e != ERR_UPGRADE || error.code != e || !error.why.text[0])
             fail_msg("case %zu: %s, %s", i, err_text(e), error.why.text);
     }
@@ -226,10 +226,10 @@ static void a_refusal_is_the_status_and_the_body(void **state)
         struct api_error error;
         size_t len = strlen(cases[i].text);
         for (size_t n = 0; n < len; n++)
-            if (read_answer(cases[i].text, n, false, CARRIER_KIND_SPDY, &error) !=
+            if (read_answer(cases[i].text, n, false, TRANSPORT_KIND_SPDY, &error) !=
                 ERR_AGAIN)
                 fail_msg("case %zu: decided after %zu of %zu bytes", i, n, len);
-        enum err e = read_answer(cases[i].text, len, false, CARRIER_KIND_SPDY, &error);
+        enum err e = read_answer(cases[i].text, len, false, TRANSPORT_KIND_SPDY, &error);
         if (e != cases[i].code || error.code != e || error.status != cases[i].status)
             fail_msg("case %zu: %s, status %d", i, err_text(e), error.status);
         assert_int_equal(error.retry_after, cases[i].retry_after);
@@ -247,9 +247,11 @@ static void a_body_without_a_length_ends_with_the_connection(void **state)
     struct api_error error;
 
     assert_int_equal(
-        read_answer(text, sizeof(text) - 1, false, CARRIER_KIND_SPDY, &error), ERR_AGAIN);
-    assert_int_equal(read_answer(text, sizeof(text) - 1, true, CARRIER_KIND_SPDY, &error),
-                     ERR_SERVER);
+        read_answer(text, sizeof(text) - 1, false, TRANSPORT_KIND_SPDY, &error),
+        ERR_AGAIN);
+    assert_int_equal(
+        read_answer(text, sizeof(text) - 1, true, TRANSPORT_KIND_SPDY, &error),
+        ERR_SERVER);
     assert_true(str_eq(last_body, STR("please wait")));
 }
 
@@ -264,7 +266,7 @@ static void a_cut_refusal_still_says_what_came(void **state)
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         struct api_error error;
         assert_int_equal(
-            read_answer(texts[i], strlen(texts[i]), true, CARRIER_KIND_SPDY, &error),
+            read_answer(texts[i], strlen(texts[i]), true, TRANSPORT_KIND_SPDY, &error),
             ERR_FORBIDDEN);
         assert_true(str_eq(last_body, STR("half")));
     }
@@ -278,7 +280,7 @@ static void nothing_endless_is_waited_for(void **state)
 
     memset(text, 'x', sizeof(text)); /* a head without an end */
     memcpy(text, "HTTP/1.1 101 OK\r\nA: ", 20);
-    assert_int_equal(read_answer(text, sizeof(text), false, CARRIER_KIND_SPDY, &error),
+    assert_int_equal(read_answer(text, sizeof(text), false, TRANSPORT_KIND_SPDY, &error),
                      ERR_UPGRADE);
     for (size_t head = 0; head < 16000; head += 4000) { /* a body without one */
         memset(text, 'x', sizeof(text));
@@ -287,12 +289,12 @@ static void nothing_endless_is_waited_for(void **state)
                          (int)head + 1, 0);
         text[n] = 'x';
         assert_int_equal(
-            read_answer(text, sizeof(text), false, CARRIER_KIND_SPDY, &error),
+            read_answer(text, sizeof(text), false, TRANSPORT_KIND_SPDY, &error),
             ERR_SERVER);
     }
 }
 
-static void only_a_refused_carrier_is_worth_the_other(void **state)
+static void only_a_refused_transport_is_worth_the_other(void **state)
 {
     (void)state;
     static const struct {
@@ -310,7 +312,7 @@ static void only_a_refused_carrier_is_worth_the_other(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct api_error e = { .status = cases[i].status,
                                .is_status = cases[i].is_status };
-        assert_int_equal(upgrade_refused_carrier(&e), cases[i].other);
+        assert_int_equal(upgrade_refused_transport(&e), cases[i].other);
     }
 }
 
@@ -327,7 +329,7 @@ int main(void)
         TEST(a_body_without_a_length_ends_with_the_connection),
         TEST(a_cut_refusal_still_says_what_came),
         TEST(nothing_endless_is_waited_for),
-        TEST(only_a_refused_carrier_is_worth_the_other),
+        TEST(only_a_refused_transport_is_worth_the_other),
     };
     return cmocka_run_group_tests_name("tunnel/upgrade", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* tests/unit/tunnel/websocket_test.c - the WebSocket carrier against a plain far end */
+/* tests/unit/tunnel/websocket_test.c - the WebSocket transport against a plain far end */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -13,7 +13,7 @@
 
 static struct loop *loop;
 static struct stream *client, *below,
-    *far; /* the carrier, what it stands on, its far end */
+    *far; /* the transport, what it stands on, its far end */
 static struct task wake;
 static unsigned wakes;
 
