@@ -17,7 +17,7 @@
 
 #define LOG_MODULE LOG_CATALOG
 #define PATH_ROOM 512
-#define DOUBT_MS 15000
+#define RECHECK_MS 15000
 #define AGAIN_MS (5 * 60 * 1000)
 
 /* Which rights there are is found by using them, the widest first. */
@@ -47,8 +47,8 @@ struct scope {
     struct task task;
     /* LIVE, but refused: until that is believed; NOTHING: until rights are looked for;
      * LAZY: until single services are watched again. */
-    struct timer doubt;
-    bool doubted;         /* it ran out */
+    struct timer recheck;
+    bool recheck_due;     /* it ran out */
     enum rights found;    /* the last time; RIGHTS_UNKNOWN: not yet */
     const char *found_ns; /* ... with this scope */
 };
@@ -234,28 +234,28 @@ static enum scope_state in_live(struct scope *s)
     if (is_large(s))
         return SCOPE_LAZY;
     if (!is_refused(services_state(s)) && !slices_are_refused(s)) {
-        timer_stop(&s->doubt);
-        s->doubted = false;
+        timer_stop(&s->recheck);
+        s->recheck_due = false;
         return SCOPE_LIVE;
     }
-    if (s->doubted)
+    if (s->recheck_due)
         return first_state(s);
-    if (!s->doubt.at)
-        timer_set(&s->doubt, DOUBT_MS);
+    if (!s->recheck.at)
+        timer_set(&s->recheck, RECHECK_MS);
     return SCOPE_LIVE;
 }
 
 /* Changes of a service that no request named are not known. */
 static enum scope_state in_lazy(struct scope *s)
 {
-    s->doubted = false;
+    s->recheck_due = false;
     return SCOPE_LAZY;
 }
 
 /* Rights can also be given, and the refusal may have been that of a proxy. */
 static enum scope_state in_nothing(struct scope *s)
 {
-    return s->doubted ? first_state(s) : SCOPE_NOTHING;
+    return s->recheck_due ? first_state(s) : SCOPE_NOTHING;
 }
 
 static const char *meaning(const struct scope *s)
@@ -294,8 +294,8 @@ static void leave(struct scope *s)
         s->found = RIGHTS_UNKNOWN; /* they were taken away */
     if (s->state == SCOPE_LAZY)
         close_lazy(s);
-    s->doubted = false;
-    timer_stop(&s->doubt);
+    s->recheck_due = false;
+    timer_stop(&s->recheck);
 }
 
 static void enter(struct scope *s, enum scope_state next)
@@ -321,7 +321,7 @@ static void enter(struct scope *s, enum scope_state next)
         break;
     case SCOPE_NOTHING:
         close_watches(s);
-        timer_set(&s->doubt, AGAIN_MS);
+        timer_set(&s->recheck, AGAIN_MS);
     }
     announce(s);
 }
@@ -335,11 +335,11 @@ static void on_scope(struct task *t)
         enter(s, next);
 }
 
-static void on_doubt(struct timer *t)
+static void on_recheck(struct timer *t)
 {
-    struct scope *s = container_of(t, struct scope, doubt);
+    struct scope *s = container_of(t, struct scope, recheck);
 
-    s->doubted = true;
+    s->recheck_due = true;
     task_wake(&s->task);
 }
 
@@ -351,7 +351,7 @@ struct scope *scope_open(struct catalog *c, const char *ns, bool kept)
     s->only = xstrdup_or_null(ns);
     s->kept = kept;
     task_init(&s->task, c->sched, RANK_READ, on_scope);
-    timer_init(&s->doubt, c->sched, on_doubt);
+    timer_init(&s->recheck, c->sched, on_recheck);
     list_append(&c->scopes, &s->node);
     c->scope_count++;
     s->state = first_state(s);
@@ -364,7 +364,7 @@ static void scope_close(struct scope *s)
 {
     api_watch_close(TAKE(s->services));
     api_watch_close(TAKE(s->slices));
-    timer_stop(&s->doubt);
+    timer_stop(&s->recheck);
     task_cancel(&s->task);
     list_remove(&s->node);
     s->catalog->scope_count--;
@@ -401,7 +401,7 @@ bool scope_is_narrow(const struct scope *s)
 
 bool scope_is_lazy(const struct scope *s)
 {
-    return s->state == SCOPE_LAZY && !s->doubt.at;
+    return s->state == SCOPE_LAZY && !s->recheck.at;
 }
 
 bool scope_is_live(const struct scope *s)
@@ -468,5 +468,5 @@ void scopes_close(struct catalog *c, bool kept_too)
 
 void scope_suspend_lazy(struct scope *s)
 {
-    timer_set(&s->doubt, AGAIN_MS);
+    timer_set(&s->recheck, AGAIN_MS);
 }

@@ -337,13 +337,13 @@ void clusters_trim(struct clusters *cs)
             upstream_trim(cs->members[i]->cluster->upstream);
 }
 
-void clusters_doubt(struct clusters *cs, const char *why)
+void clusters_probe(struct clusters *cs, const char *why)
 {
     for (size_t i = 0; i < cs->count; i++)
         if (cs->members[i]->cluster)
-            tunnels_doubt(cs->members[i]->cluster->tunnels, why);
+            tunnels_probe(cs->members[i]->cluster->tunnels, why);
     list_for_each (c, &cs->retired, struct cluster, node)
-        tunnels_doubt(c->tunnels, why);
+        tunnels_probe(c->tunnels, why);
 }
 
 void clusters_drain(struct clusters *cs, struct task *done)

@@ -72,10 +72,10 @@ void clusters_each(const struct clusters *cs,
                    void (*each)(void *owner, const struct cluster_status *), void *owner);
 size_t clusters_count(const struct clusters *cs);
 
-/* To all of them: upstream_unpair, upstream_trim, tunnels_doubt. */
+/* To all of them: upstream_unpair, upstream_trim, tunnels_probe. */
 void clusters_unpair(struct clusters *cs, uint64_t pair);
 void clusters_trim(struct clusters *cs);
-void clusters_doubt(struct clusters *cs, const char *why);
+void clusters_probe(struct clusters *cs, const char *why);
 
 /* No new leases: close what is idle, and let the rest end.  *done wakes when clusters_idle
  * may have become true. */

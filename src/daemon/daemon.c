@@ -45,7 +45,7 @@
 #define PARTING_MS 500
 #define FIRST_CLUSTER 1 /* its number */
 
-#define STOPPED_ASK_MS 5000 /* a shorter stop puts no tunnel in doubt */
+#define STOPPED_ASK_MS 5000 /* after a shorter stop no tunnel is probed */
 
 #define BUFFER_MEMORY (256 * MIB) /* where no cgroup has a limit */
 
@@ -141,7 +141,7 @@ static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
     if (d->clusters)
-        clusters_doubt(d->clusters, "the network changed");
+        clusters_probe(d->clusters, "the network changed");
 }
 
 /* What the far ends sent meanwhile was read before this.  A busy machine pauses for less. */
@@ -154,7 +154,7 @@ static void on_stopped(struct task *t)
         return;
     log_info(NO_ID, "the process was stopped", LOG_U("ms", s->stopped));
     if (d->clusters)
-        clusters_doubt(d->clusters, "the process was stopped");
+        clusters_probe(d->clusters, "the process was stopped");
 }
 
 static void start_loop(struct daemon *d)

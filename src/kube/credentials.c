@@ -268,14 +268,14 @@ bool credentials_reject(struct credentials *c, uint64_t generation)
         exec_plugin_reject(c->plugin, c->source_generation);
     if (c->oidc)
         oidc_reject(c->oidc, c->source_generation);
-    bool files = identity_files_doubt(&c->files);
-    bool token = watched_file_doubt(&c->token);
+    bool files = identity_files_recheck(&c->files);
+    bool token = watched_file_recheck(&c->token);
     return c->plugin || c->oidc || files || token;
 }
 
 void credentials_on_tls_failure(struct credentials *c)
 {
-    identity_files_doubt(&c->files);
+    identity_files_recheck(&c->files);
 }
 
 void credentials_on_kubeconfig(struct credentials *c)

@@ -51,11 +51,11 @@ bool identity_files_look(struct identity_files *f, uint64_t now)
     return ca || certificate || key;
 }
 
-bool identity_files_doubt(struct identity_files *f)
+bool identity_files_recheck(struct identity_files *f)
 {
-    bool ca = watched_file_doubt(&f->ca);
-    bool certificate = watched_file_doubt(&f->certificate);
-    bool key = watched_file_doubt(&f->key);
+    bool ca = watched_file_recheck(&f->ca);
+    bool certificate = watched_file_recheck(&f->certificate);
+    bool key = watched_file_recheck(&f->key);
 
     return ca || certificate || key;
 }

@@ -24,7 +24,7 @@ void identity_files_finish(struct identity_files *f);
 /* True: one of them holds something else than before. */
 bool identity_files_look(struct identity_files *f, uint64_t now);
 /* Read them at the next look.  False: there are none. */
-bool identity_files_doubt(struct identity_files *f);
+bool identity_files_recheck(struct identity_files *f);
 
 /* Of what they hold, and of the certificate of a plugin if it has one (NULL: none).  After a
  * failure, which is logged once, they are read again within a second. */

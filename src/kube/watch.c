@@ -211,7 +211,7 @@ static void log_lost(struct api_watch *w)
 
 /* What the server says again and again may be of this version: it was restored from a backup,
  * or something in between cannot be read. */
-static void doubt_version(struct api_watch *w)
+static void invalidate_version(struct api_watch *w)
 {
     enum err e = w->shown.error.code;
     bool concerns_us = e == ERR_SERVER || e == ERR_PROTO || e == ERR_LIMIT;
@@ -228,7 +228,7 @@ static enum watch_state fail(struct api_watch *w)
         asked = RETRY_AFTER_MAX_MS;
     not_live(w);
     log_lost(w);
-    doubt_version(w);
+    invalidate_version(w);
     w->delay_ms = w->delay_ms ? w->delay_ms * 2 : DELAY_FIRST_MS;
     if (w->delay_ms > DELAY_MAX_MS)
         w->delay_ms = DELAY_MAX_MS;

@@ -104,7 +104,7 @@ bool watched_file_look(struct watched_file *w, uint64_t now)
     return changed;
 }
 
-bool watched_file_doubt(struct watched_file *w)
+bool watched_file_recheck(struct watched_file *w)
 {
     w->fresh_until = 0;
     return w->path != NULL;

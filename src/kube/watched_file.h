@@ -1,6 +1,6 @@
 /* kube/watched_file.h - a small file that others replace: tokens, certificates, keys, CAs
  *
- * It is read again once a minute, and after a doubt, on a thread (kube/file_reader.h): a
+ * It is read again once a minute, and after watched_file_recheck, on a thread (kube/file_reader.h): a
  * file system that hangs does not stop the loop.  While it cannot be read the old content
  * stays.  The path is opened each time, so a symlink that now leads elsewhere is followed,
  * as Kubernetes swaps the files of a secret.
@@ -31,7 +31,7 @@ void watched_file_finish(struct watched_file *w); /* zeroed accepted; text is wi
  * another one than before. */
 bool watched_file_look(struct watched_file *w, uint64_t now);
 /* Read it at the next look.  False: there is no file. */
-bool watched_file_doubt(struct watched_file *w);
+bool watched_file_recheck(struct watched_file *w);
 /* ... or at a look from that time on. */
 void watched_file_again(struct watched_file *w, uint64_t at);
 /* A read is under way, and nothing was read yet: look again in WATCHED_FILE_POLL_MS. */

@@ -35,8 +35,8 @@ void demand_note(struct demand *d, uint32_t at_once, uint64_t now)
     if (at_once == d->peak)
         return;
     d->peak = at_once;
-    if (d->wanted < at_once + DEMAND_SPARE(at_once))
-        d->wanted = at_once + DEMAND_SPARE(at_once);
+    if (d->wanted < at_once + DEMAND_PREWARMED(at_once))
+        d->wanted = at_once + DEMAND_PREWARMED(at_once);
 }
 
 void demand_note_alone(struct demand *d, uint32_t at_once)

@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 #define DEMAND_HALF_MS 60000
-#define DEMAND_SPARE(peak) ((peak) > 1 ? 1 + (peak) / 8 : 0)
+#define DEMAND_PREWARMED(peak) ((peak) > 1 ? 1 + (peak) / 8 : 0)
 
 struct demand {
     uint32_t peak;     /* that really were there */

@@ -139,7 +139,7 @@ static bool may_dial_ahead(const struct pod *p)
            now >= p->ahead_after && !lacks_dials(p) && !is_tried(p);
 }
 
-static bool has_dials_to_spare(const struct tunnels *ts, const struct node *n)
+static bool has_free_dials(const struct tunnels *ts, const struct node *n)
 {
     uint32_t half = (ts->settings.dials_max + 1) / 2;
     return ts->dialling < AHEAD_DIALS && n->dials < half;
@@ -152,7 +152,7 @@ static bool lacks_prewarmed(const struct pod *p)
     return p->prewarms && p->count <= s->prewarmed && p->count < s->tunnels_max;
 }
 
-static bool lacks_spares(struct pod *p)
+static bool wants_dial_ahead(struct pod *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
 
@@ -166,15 +166,15 @@ static bool lacks_spares(struct pod *p)
 }
 
 /* As the connections were lately: those that wanted to be alone, and a few requests. */
-static bool is_next_spare_own(const struct pod *p)
+static bool is_next_prewarmed_own(const struct pod *p)
 {
-    uint32_t alone = p->demand.alone + DEMAND_SPARE(p->demand.alone);
+    uint32_t alone = p->demand.alone + DEMAND_PREWARMED(p->demand.alone);
     bool wanted = alone && p->own < alone + p->owner->settings.own_brief_max;
 
     return pod_may_own_more(p, false) || (wanted && pod_may_own_more(p, true));
 }
 
-static void wait_for_spare_dial(struct pod *p)
+static void wait_for_free_dial(struct pod *p)
 {
     list_append(&p->node->ahead, &p->ahead);
     if (list_empty(&p->node->in_blocked))
@@ -187,13 +187,13 @@ void dialling_ahead(struct pod *p)
         list_remove(&p->ahead);
     if (!may_dial_ahead(p))
         return;
-    while (lacks_spares(p) && !is_tried(p)) {
-        if (!has_dials_to_spare(p->owner, p->node)) {
-            wait_for_spare_dial(p);
+    while (wants_dial_ahead(p) && !is_tried(p)) {
+        if (!has_free_dials(p->owner, p->node)) {
+            wait_for_free_dial(p);
             return;
         }
         metric_add_for(&metric_ahead, p->owner->settings.cluster, 0, 1);
-        dial(p, !is_next_spare_own(p));
+        dial(p, !is_next_prewarmed_own(p));
     }
 }
 
@@ -206,7 +206,7 @@ static void dial_for_lacking(struct tunnels *ts, struct node *n)
 
 static void dial_ahead_on(struct tunnels *ts, struct node *n)
 {
-    while (has_dials_to_spare(ts, n) && !list_empty(&n->ahead))
+    while (has_free_dials(ts, n) && !list_empty(&n->ahead))
         dialling_ahead(list_first(&n->ahead, struct pod, ahead));
     if (list_empty(&n->ahead))
         list_remove(&n->in_blocked);

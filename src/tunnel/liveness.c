@@ -12,7 +12,7 @@
 #include "tunnel/share.h"
 
 #define UNANSWERED_MAX 32 /* PINGs: they wait for ever before a worker that is stuck */
-#define DOUBT_MS 3000 /* after sleep or a change of network something must come in this */
+#define PROBE_MS 3000 /* after sleep or a change of network something must come in this */
 
 /* Would an answer to a PING come, and come through?  Not behind bytes that nobody takes, nor
  * where one more PING could be the one that stops the session: there TCP has to notice. */
@@ -82,13 +82,13 @@ static void on_ping(struct timer *timer)
     timer_set(&t->ping, patience_ms < s->ping_ms ? patience_ms : s->ping_ms);
 }
 
-void tunnel_doubt(struct tunnel *t)
+void tunnel_probe(struct tunnel *t)
 {
     if (t->state != TUNNEL_OPEN || !tunnel_is_listening(t) || !ask_all_for_life(t))
         return;
     t->heard_at = 0; /* what came before says nothing any more */
     task_wake(&t->flush);
-    timer_set(&t->ping, DOUBT_MS);
+    timer_set(&t->ping, PROBE_MS);
 }
 
 void liveness_init(struct tunnel *t)

@@ -2,7 +2,7 @@
  *
  * Private to tunnel/.  A PING every ping_ms; a tunnel from which nothing came for
  * ping_timeout_ms, while we could have heard it, is closed.  After a change of network all
- * of its workers are asked at once (tunnel_doubt).
+ * of its workers are asked at once (tunnel_probe).
  */
 #pragma once
 

@@ -63,7 +63,7 @@
 #include "tunnel/pod.h"
 #include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
-#include "tunnel/spare.h"
+#include "tunnel/prewarmed_connection.h"
 #include "tunnel/websocket.h"
 
 #define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
@@ -175,9 +175,10 @@ static void start_connecting(struct tunnel *t)
 /* On the spare connection, if there is one that shows the same certificate. */
 static void begin_connecting(struct tunnel *t)
 {
-    t->transport = spare_take(t->origin->spare, t->credential->identity);
-    t->on_spare = t->transport != NULL;
-    if (!t->on_spare)
+    t->transport =
+        prewarmed_connection_take(t->origin->prewarmed, t->credential->identity);
+    t->on_prewarmed = t->transport != NULL;
+    if (!t->on_prewarmed)
         start_connecting(t);
 }
 
@@ -230,9 +231,9 @@ static enum tunnel_state dial_again(struct tunnel *t)
 }
 
 /* The connection was made before, and has died since. */
-static enum tunnel_state leave_spare(struct tunnel *t)
+static enum tunnel_state leave_prewarmed(struct tunnel *t)
 {
-    t->on_spare = false;
+    t->on_prewarmed = false;
     return dial_again(t);
 }
 
@@ -252,7 +253,7 @@ static bool may_ask_again(struct tunnel *t)
 static enum tunnel_state ask_again(struct tunnel *t)
 {
     t->error = (struct api_error){ 0 };
-    t->on_spare = false;
+    t->on_prewarmed = false;
     stream_close(TAKE(t->transport));
     timer_stop(&t->deadline);
     credential_unref(TAKE(t->credential));
@@ -319,8 +320,8 @@ static enum tunnel_state in_upgrade(struct tunnel *t)
         return TUNNEL_UPGRADE;
     if (e == OK)
         return upgraded(t);
-    if (t->on_spare && !t->error.status)
-        return leave_spare(t);
+    if (t->on_prewarmed && !t->error.status)
+        return leave_prewarmed(t);
     const char *address = api_target(t->origin->api)->host_header;
     if (c->broken && !t->error.status) { /* the transport knows better why */
         t->error = (struct api_error){ .code = ERR_CONNECT };

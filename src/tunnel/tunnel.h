@@ -15,7 +15,7 @@
 struct pair;
 struct pod;
 struct share;
-struct spare;
+struct prewarmed_connection;
 
 /* Which transport this API server takes: the other one than the usual, once the usual was
  * refused and that one was not; for a while, since servers are replaced too. */
@@ -32,7 +32,7 @@ struct tunnel_origin {
     struct tls_context **tls; /* of the identity at the last dial; *tls NULL: none yet */
     const struct tunnel_settings *settings;
     struct transport_memory *transports;
-    struct spare *spare;   /* NULL: none */
+    struct prewarmed_connection *prewarmed; /* NULL: none */
     size_t *kept_for_slow; /* bytes that pairs of shared tunnels hold for slow clients */
 };
 
@@ -66,10 +66,10 @@ struct tunnel {
     enum transport kind;
     struct credentials_want want;
     struct credential *credential; /* of the upgrade request */
-    bool rejected;   /* the API server did not accept one: the next is the last */
-    bool second_try; /* the other transport was refused */
-    bool on_spare;   /* dialled on a connection that was made before */
-    bool reached;    /* it timed out, and not because of the API server */
+    bool rejected;     /* the API server did not accept one: the next is the last */
+    bool second_try;   /* the other transport was refused */
+    bool on_prewarmed; /* dialled on a connection that was made before */
+    bool reached;      /* it timed out, and not because of the API server */
     struct api_error refusal; /* ... with this */
     struct connecting connecting;
     struct stream *transport; /* SPDY bytes both ways */
@@ -122,7 +122,7 @@ struct stream *tunnel_connect(struct tunnel *t, const struct opening *o);
 bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
 /* What those said who have left was taken, as far as can be known. */
 bool tunnel_has_delivered(const struct tunnel *t);
-void tunnel_doubt(struct tunnel *t);  /* it has to show that it is alive, soon */
+void tunnel_probe(struct tunnel *t);  /* it has to show that it is alive, soon */
 void tunnel_retire(struct tunnel *t); /* no new pairs; may close at once */
 /* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);

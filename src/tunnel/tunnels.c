@@ -23,7 +23,7 @@
 #include "tunnel/dialling.h"
 #include "tunnel/pod_removal.h"
 #include "tunnel/placing.h"
-#include "tunnel/spare.h"
+#include "tunnel/prewarmed_connection.h"
 
 static struct metric metric_live = {
     .name = "kube_tunnel_tunnels",
@@ -486,19 +486,19 @@ const char *tunnels_credential_words(const struct tunnels *ts)
     return credentials_words(api_credentials(ts->origin.api));
 }
 
-static void doubt_in(struct pod *p, uint64_t unused)
+static void probe_in(struct pod *p, uint64_t unused)
 {
     (void)unused;
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        tunnel_doubt(t);
+        tunnel_probe(t);
 }
 
-void tunnels_doubt(struct tunnels *ts, const char *why)
+void tunnels_probe(struct tunnels *ts, const char *why)
 {
     if (ts->live)
         log_info(CLUSTER_ID(ts->settings.cluster), "every tunnel has to answer",
                  LOG_S("reason", why), LOG_U("tunnels", ts->live));
-    tunnels_each_pod(ts, doubt_in, 0);
+    tunnels_each_pod(ts, probe_in, 0);
 }
 
 static void retire_all_in(struct pod *p, uint64_t unused)
@@ -576,7 +576,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     timer_set(&ts->check, settings->check_ms);
     (void)why; /* certificates were read with the kubeconfig */
     if (settings->connect_ahead)
-        ts->origin.spare = spare_create(&ts->origin);
+        ts->origin.prewarmed = prewarmed_connection_create(&ts->origin);
     *ret = ts;
     return OK;
 }
@@ -600,7 +600,7 @@ void tunnels_destroy(struct tunnels *ts)
     tunnels_each_pod(ts, close_all_in, 0);
     timer_stop(&ts->check);
     shortage_finish(ts);
-    spare_destroy(ts->origin.spare);
+    prewarmed_connection_destroy(ts->origin.prewarmed);
     map_finish(&ts->pods);
     map_finish(&ts->nodes);
     tls_context_unref(ts->tls);

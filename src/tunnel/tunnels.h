@@ -133,7 +133,7 @@ const char *tunnels_credential_words(const struct tunnels *t); /* see credential
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */
-void tunnels_doubt(struct tunnels *t, const char *why);
+void tunnels_probe(struct tunnels *t, const char *why);
 
 /* No new tunnels; those without a connection close at once, the others as they end. */
 void tunnels_drain(struct tunnels *t, struct task *done);

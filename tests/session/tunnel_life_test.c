@@ -754,7 +754,7 @@ static void a_refusal_by_name_is_not_tried_otherwise(void **state)
 }
 
 /* After sleep or a change of network. */
-static void a_doubted_tunnel_has_to_answer_soon(void **state)
+static void a_probed_tunnel_has_to_answer_soon(void **state)
 {
     (void)state;
     struct user answers, silent;
@@ -762,7 +762,7 @@ static void a_doubted_tunnel_has_to_answer_soon(void **state)
     struct server *b = rig_warm(&silent);
 
     b->silent = true;
-    tunnels_doubt(rig.tunnels, "a test");
+    tunnels_probe(rig.tunnels, "a test");
     rig_run();
     assert_int_equal(user_stream(&silent)->end.verdict, V_OPEN);
     rig_advance(3001);
@@ -774,7 +774,7 @@ static void a_doubted_tunnel_has_to_answer_soon(void **state)
 }
 
 /* Whichever worker is asked first. */
-static void a_doubted_tunnel_may_have_a_busy_worker(void **state)
+static void a_probed_tunnel_may_have_a_busy_worker(void **state)
 {
     (void)state;
     static const char block[16000];
@@ -784,7 +784,7 @@ static void a_doubted_tunnel_may_have_a_busy_worker(void **state)
     s->stuck = 1u << s->pairs[0].data_id % 5;
     user_write(&u, block, sizeof(block));
     for (int i = 0; i < 5; i++) {
-        tunnels_doubt(rig.tunnels, "a test");
+        tunnels_probe(rig.tunnels, "a test");
         rig_advance(4000);
         assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     }
@@ -919,8 +919,8 @@ int main(void)
         TEST(a_refused_transport_is_followed_by_the_other),
         TEST(two_refusals_are_a_failure),
         TEST(a_refusal_by_name_is_not_tried_otherwise),
-        TEST(a_doubted_tunnel_has_to_answer_soon),
-        TEST(a_doubted_tunnel_may_have_a_busy_worker),
+        TEST(a_probed_tunnel_has_to_answer_soon),
+        TEST(a_probed_tunnel_may_have_a_busy_worker),
         TEST(pods_of_one_node_share_its_dials),
         TEST(a_forgotten_connection_ends_when_the_pod_is_really_gone),
         TEST(a_pod_that_is_back_counts_as_any_other),

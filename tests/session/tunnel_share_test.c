@@ -239,7 +239,7 @@ static void while_one_worker_answers_the_tunnel_lives(void **state)
     }
 }
 
-static void a_doubt_that_meets_a_stuck_worker_is_answered_by_another(void **state)
+static void a_probe_that_meets_a_stuck_worker_is_answered_by_another(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -249,7 +249,7 @@ static void a_doubt_that_meets_a_stuck_worker_is_answered_by_another(void **stat
     get_stuck(s, 1);
     while (!(s->stuck & 1u << (t->next_ping - 1) / 2 % WORKERS))
         rig_advance(rig.settings.ping_ms);
-    tunnels_doubt(rig.tunnels, "a test");
+    tunnels_probe(rig.tunnels, "a test");
     rig_advance(4000);
     assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
     close_all();
@@ -874,7 +874,7 @@ int main(void)
         CASE(who_is_not_read_stops_alone),
         CASE(a_ping_behind_a_stuck_worker_stops_nobody_else),
         CASE(while_one_worker_answers_the_tunnel_lives),
-        CASE(a_doubt_that_meets_a_stuck_worker_is_answered_by_another),
+        CASE(a_probe_that_meets_a_stuck_worker_is_answered_by_another),
         CASE(answered_pings_let_it_go_on),
         CASE(an_upload_through_a_full_transport_never_stops),
         CASE(equal_uploads_on_a_slow_uplink_get_equal_parts),

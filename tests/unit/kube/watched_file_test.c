@@ -145,7 +145,7 @@ static void token_that_is_read_in_time_serves_the_call_at_hand(void **state)
     assert_string_equal(text_at(1 + MINUTE), "two\n");
     set_file("three\n", false);
     assert_string_equal(text_at(2 + MINUTE), "two\n");
-    assert_true(watched_file_doubt(&file));
+    assert_true(watched_file_recheck(&file));
     assert_string_equal(text_at(3 + MINUTE), "three\n");
     set_file(NULL, false);
     assert_string_equal(text_at(4 + 2 * MINUTE), "three\n");
@@ -161,7 +161,7 @@ static void hung_token_file_keeps_the_old_token_and_the_loop_running(void **stat
     uint64_t began = real_ms();
     for (uint64_t i = 0; i < 100; i++) {
         assert_string_equal(text_at(1 + MINUTE + i), "one\n");
-        assert_true(watched_file_doubt(&file));
+        assert_true(watched_file_recheck(&file));
     }
     assert_true(real_ms() - began < 3000);
     assert_int_equal(await_reads(2), 2);

@@ -1,7 +1,7 @@
-/* tests/session/tunnel_spare_test.c - the connection that is made before anybody asks */
+/* tests/session/tunnel_prewarmed_test.c - the connection that is made before anybody asks */
 #include "tunnel_rig.h"
 
-#include "tunnel/spare.h"
+#include "tunnel/prewarmed_connection.h"
 
 static int begin(void **state)
 {
@@ -75,7 +75,7 @@ static void one_that_nobody_takes_is_closed(void **state)
 
     rig_run();
     struct server *s = server_connect(0);
-    rig_advance(SPARE_MS);
+    rig_advance(PREWARMED_MS);
     assert_true(s->end->in_eof);
     user_open(&u, "uid-1", 80);
     rig_run();
@@ -107,5 +107,5 @@ int main(void)
         TEST(one_that_nobody_takes_is_closed),
         TEST(one_that_never_connects_hurts_nobody),
     };
-    return cmocka_run_group_tests_name("tunnel/spare", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("tunnel/prewarmed", tests, NULL, NULL);
 }

@@ -1,8 +1,8 @@
-#include "tunnel/spare.h"
+#include "tunnel/prewarmed_connection.h"
 
 #include "base/own.h"
 
-struct spare {
+struct prewarmed_connection {
     const struct tunnel_origin *origin;
     struct connecting connecting;
     struct tls_identity *identity;
@@ -11,7 +11,7 @@ struct spare {
     struct timer expiry;
 };
 
-static void drop(struct spare *s)
+static void drop(struct prewarmed_connection *s)
 {
     connecting_finish(&s->connecting);
     stream_close(TAKE(s->stream));
@@ -21,7 +21,8 @@ static void drop(struct spare *s)
 /* Connected; or the API server ended a connection that nobody used. */
 static void on_step(struct task *task)
 {
-    struct spare *s = container_of(task, struct spare, step);
+    struct prewarmed_connection *s =
+        container_of(task, struct prewarmed_connection, step);
 
     if (s->stream && s->stream->end.verdict != V_OPEN)
         drop(s);
@@ -36,24 +37,26 @@ static void on_step(struct task *task)
 
 static void on_expiry(struct timer *timer)
 {
-    drop(container_of(timer, struct spare, expiry));
+    drop(container_of(timer, struct prewarmed_connection, expiry));
 }
 
-struct spare *spare_create(const struct tunnel_origin *origin)
+struct prewarmed_connection *
+prewarmed_connection_create(const struct tunnel_origin *origin)
 {
-    struct spare *s = xcalloc(1, sizeof(*s));
+    struct prewarmed_connection *s = xcalloc(1, sizeof(*s));
     struct sched *sched = loop_sched(origin->loop);
 
     s->origin = origin;
     s->identity = tls_identity_ref(credentials_identity(api_credentials(origin->api)));
     task_init(&s->step, sched, RANK_READ, on_step);
     timer_init(&s->expiry, sched, on_expiry);
-    timer_set(&s->expiry, SPARE_MS);
+    timer_set(&s->expiry, PREWARMED_MS);
     transport_connect(origin, &s->connecting, &s->step);
     return s;
 }
 
-struct stream *spare_take(struct spare *s, const struct tls_identity *identity)
+struct stream *prewarmed_connection_take(struct prewarmed_connection *s,
+                                         const struct tls_identity *identity)
 {
     if (!s || !s->stream || s->stream->end.verdict != V_OPEN || s->identity != identity)
         return NULL;
@@ -63,7 +66,7 @@ struct stream *spare_take(struct spare *s, const struct tls_identity *identity)
     return taken;
 }
 
-void spare_destroy(struct spare *s)
+void prewarmed_connection_destroy(struct prewarmed_connection *s)
 {
     if (!s)
         return;

@@ -1,0 +1,22 @@
+/* tunnel/prewarmed_connection.h - one connection to the API server, made before anybody asks
+ *
+ * Private to tunnel/.  TCP and TLS take as long as the upgrade itself, and need to know
+ * nothing of pods: at start they happen while the first look-ups do.  Kept PREWARMED_MS, which
+ * is less than an API server waits for a request.
+ */
+#pragma once
+
+#include "tunnel/tunnel.h"
+
+#define PREWARMED_MS 20000
+
+struct prewarmed_connection;
+
+struct prewarmed_connection *
+prewarmed_connection_create(const struct tunnel_origin *origin);
+void prewarmed_connection_destroy(struct prewarmed_connection *s); /* NULL accepted */
+
+/* The stream, TLS perhaps still shaking hands, is the caller's; NULL: there is none that was
+ * made with this identity. */
+struct stream *prewarmed_connection_take(struct prewarmed_connection *s,
+                                         const struct tls_identity *identity);
