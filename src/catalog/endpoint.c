@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "catalog/container_ports.h"
+#include "catalog/pack.h"
 
 /* --- endpoints --- */
 
@@ -22,23 +23,6 @@ void endpoint_unref(struct endpoint *e)
         return;
     container_ports_unref(e->ports);
     free(e);
-}
-
-static size_t room_of(const char *text)
-{
-    return text ? strlen(text) + 1 : 0;
-}
-
-static const char *put(char **at, const char *text)
-{
-    size_t room = room_of(text);
-    char *to = *at;
-
-    if (!text)
-        return NULL;
-    memcpy(to, text, room);
-    *at += room;
-    return to;
 }
 
 static void put_part(char **at, const char *text, char end)
@@ -81,21 +65,21 @@ struct endpoint *endpoint_pack(const struct endpoint *from)
     char room[ENDPOINT_KEY_ROOM];
     const char *key =
         from->key ? from->key : endpoint_key(from->ns, from->pod, from->uid, room).at;
-    size_t size = room_of(key) + room_of(from->ns) + room_of(from->pod) +
-                  room_of(from->uid) + room_of(from->ip) + room_of(from->node) +
-                  room_of(from->hostname);
+    size_t size = pack_room(key) + pack_room(from->ns) + pack_room(from->pod) +
+                  pack_room(from->uid) + pack_room(from->ip) + pack_room(from->node) +
+                  pack_room(from->hostname);
     struct endpoint *e = xmalloc(sizeof(*e) + size);
     char *at = (char *)(e + 1);
 
     *e = *from;
     e->refs = 1;
-    e->key = put(&at, key);
-    e->ns = put(&at, from->ns);
-    e->pod = put(&at, from->pod);
-    e->uid = put(&at, from->uid);
-    e->ip = put(&at, from->ip);
-    e->node = put(&at, from->node);
-    e->hostname = put(&at, from->hostname);
+    e->key = pack_text(&at, key);
+    e->ns = pack_text(&at, from->ns);
+    e->pod = pack_text(&at, from->pod);
+    e->uid = pack_text(&at, from->uid);
+    e->ip = pack_text(&at, from->ip);
+    e->node = pack_text(&at, from->node);
+    e->hostname = pack_text(&at, from->hostname);
     e->rank = from->key ? from->rank : endpoint_rank(str_of(e->key));
     return e;
 }

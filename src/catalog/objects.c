@@ -6,42 +6,23 @@
 #include "catalog/objects.h"
 
 #include "base/own.h"
+#include "catalog/pack.h"
 #include "catalog/reader.h"
 
 #define UID_MAX 64 /* real ones have 36 characters */
 #define SELECTOR_MAX 8192
 #define SERVICE_LABEL "kubernetes.io/service-name"
 
-/* --- packing --- */
-
-static size_t room_of(const char *text)
-{
-    return text ? strlen(text) + 1 : 0;
-}
-
-/* Copies a text to *at, and moves that behind it. */
-static const char *put(char **at, const char *text)
-{
-    size_t room = room_of(text);
-    char *to = *at;
-
-    if (!text)
-        return NULL;
-    memcpy(to, text, room);
-    *at += room;
-    return to;
-}
-
 /* --- services --- */
 
 static size_t spec_texts(const struct service_spec *s)
 {
-    size_t room = room_of(s->ns) + room_of(s->name) + room_of(s->external_name) +
-                  room_of(s->selector);
+    size_t room = pack_room(s->ns) + pack_room(s->name) + pack_room(s->external_name) +
+                  pack_room(s->selector);
 
     for (size_t i = 0; i < s->port_count; i++)
-        room += room_of(s->ports[i].name) + room_of(s->ports[i].app_protocol) +
-                room_of(s->ports[i].target_name);
+        room += pack_room(s->ports[i].name) + pack_room(s->ports[i].app_protocol) +
+                pack_room(s->ports[i].target_name);
     return room;
 }
 
@@ -54,16 +35,16 @@ struct service_spec *spec_pack(const struct service_spec *from)
 
     *s = *from;
     s->refs = 1;
-    s->ns = put(&at, from->ns);
-    s->name = put(&at, from->name);
-    s->external_name = put(&at, from->external_name);
-    s->selector = put(&at, from->selector);
+    s->ns = pack_text(&at, from->ns);
+    s->name = pack_text(&at, from->name);
+    s->external_name = pack_text(&at, from->external_name);
+    s->selector = pack_text(&at, from->selector);
     s->ports = port;
     for (size_t i = 0; i < from->port_count; i++) {
         port[i] = from->ports[i];
-        port[i].name = put(&at, from->ports[i].name);
-        port[i].app_protocol = put(&at, from->ports[i].app_protocol);
-        port[i].target_name = put(&at, from->ports[i].target_name);
+        port[i].name = pack_text(&at, from->ports[i].name);
+        port[i].app_protocol = pack_text(&at, from->ports[i].app_protocol);
+        port[i].target_name = pack_text(&at, from->ports[i].target_name);
     }
     return s;
 }
@@ -189,14 +170,15 @@ static const char *shared_node(const struct slice_endpoint *before, size_t count
 
 static size_t slice_texts(const struct slice *s)
 {
-    size_t room = room_of(s->ns) + room_of(s->name) + room_of(s->service);
+    size_t room = pack_room(s->ns) + pack_room(s->name) + pack_room(s->service);
 
     for (size_t i = 0; i < s->port_count; i++)
-        room += room_of(s->ports[i].name);
+        room += pack_room(s->ports[i].name);
     for (size_t i = 0; i < s->endpoint_count; i++) {
         const struct slice_endpoint *e = &s->endpoints[i];
-        room += room_of(e->pod) + room_of(e->uid) + room_of(e->ip) + room_of(e->hostname);
-        room += shared_node(e, i, e->node) ? 0 : room_of(e->node);
+        room += pack_room(e->pod) + pack_room(e->uid) + pack_room(e->ip) +
+                pack_room(e->hostname);
+        room += shared_node(e, i, e->node) ? 0 : pack_room(e->node);
     }
     return room;
 }
@@ -207,11 +189,11 @@ static void pack_endpoint(const struct slice_endpoint *from, size_t before, char
     const char *node = shared_node(e, before, from->node);
 
     *e = *from;
-    e->pod = put(at, from->pod);
-    e->uid = put(at, from->uid);
-    e->ip = put(at, from->ip);
-    e->hostname = put(at, from->hostname);
-    e->node = node ? node : put(at, from->node);
+    e->pod = pack_text(at, from->pod);
+    e->uid = pack_text(at, from->uid);
+    e->ip = pack_text(at, from->ip);
+    e->hostname = pack_text(at, from->hostname);
+    e->node = node ? node : pack_text(at, from->node);
 }
 
 struct slice *slice_pack(const struct slice *from)
@@ -224,14 +206,14 @@ struct slice *slice_pack(const struct slice *from)
     char *at = (char *)(port + from->port_count);
 
     *s = *from;
-    s->ns = put(&at, from->ns);
-    s->name = put(&at, from->name);
-    s->service = put(&at, from->service);
+    s->ns = pack_text(&at, from->ns);
+    s->name = pack_text(&at, from->name);
+    s->service = pack_text(&at, from->service);
     s->ports = port;
     s->endpoints = endpoint;
     for (size_t i = 0; i < from->port_count; i++) {
         port[i] = from->ports[i];
-        port[i].name = put(&at, from->ports[i].name);
+        port[i].name = pack_text(&at, from->ports[i].name);
     }
     for (size_t i = 0; i < from->endpoint_count; i++)
         pack_endpoint(&from->endpoints[i], i, &at, &endpoint[i]);

@@ -59,8 +59,9 @@ static const struct yaml_field extension_fields[] = {
     END,
 };
 
-static enum err read_extension(struct yaml_cursor *c, char **json)
+static enum err read_extension(struct yaml_cursor *c, void *at)
 {
+    char **json = at;
     struct extension x = { NULL, NULL };
     enum err e = yaml_read_fields(c, extension_fields, &x);
 
@@ -75,17 +76,8 @@ static enum err read_extension(struct yaml_cursor *c, char **json)
 static enum err read_extensions(struct yaml_cursor *c, const struct yaml_field *f,
                                 void *at)
 {
-    bool is_list;
-    enum err e = yaml_expect(c, YAML_LIST, &is_list);
     (void)f;
-
-    while (!e && is_list) {
-        e = yaml_next(c);
-        if (e || yaml_at(c)->kind == YAML_LIST_END)
-            return e;
-        e = read_extension(c, at);
-    }
-    return e;
+    return yaml_read_each(c, YAML_LIST, read_extension, at);
 }
 
 static const struct yaml_type extensions_type = { read_extensions, clear_json,
@@ -117,8 +109,9 @@ static const struct yaml_field variable_fields[] = {
     END,
 };
 
-static enum err read_variable(struct yaml_cursor *c, struct yaml_pairs *pairs)
+static enum err read_variable(struct yaml_cursor *c, void *at)
 {
+    struct yaml_pairs *pairs = at;
     struct yaml_pair v = { NULL, NULL };
     enum err e = yaml_read_fields(c, variable_fields, &v);
 
@@ -133,17 +126,8 @@ static enum err read_variable(struct yaml_cursor *c, struct yaml_pairs *pairs)
 static enum err read_variables(struct yaml_cursor *c, const struct yaml_field *f,
                                void *at)
 {
-    bool is_list;
-    enum err e = yaml_expect(c, YAML_LIST, &is_list);
     (void)f;
-
-    while (!e && is_list) {
-        e = yaml_next(c);
-        if (e || yaml_at(c)->kind == YAML_LIST_END)
-            return e;
-        e = read_variable(c, at);
-    }
-    return e;
+    return yaml_read_each(c, YAML_LIST, read_variable, at);
 }
 
 static void clear_variables(const struct yaml_field *f, void *at)
@@ -184,8 +168,9 @@ static void extras_add(struct kc_extras *x, struct kc_extra extra)
 }
 
 /* The list is the extra's even when it could not be read to its end. */
-static enum err read_extra(struct yaml_cursor *c, struct kc_extras *extras)
+static enum err read_extra(struct yaml_cursor *c, void *at)
 {
+    struct kc_extras *extras = at;
     struct kc_extra extra = { 0 };
     enum err e = yaml_read_text(c, &extra.name);
 
@@ -202,17 +187,8 @@ static enum err read_extra(struct yaml_cursor *c, struct kc_extras *extras)
 
 static enum err read_extras(struct yaml_cursor *c, const struct yaml_field *f, void *at)
 {
-    bool is_map;
-    enum err e = yaml_expect(c, YAML_MAP, &is_map);
     (void)f;
-
-    while (!e && is_map) {
-        e = yaml_next(c);
-        if (e || yaml_at(c)->kind == YAML_MAP_END)
-            return e;
-        e = read_extra(c, at);
-    }
-    return e;
+    return yaml_read_each(c, YAML_MAP, read_extra, at);
 }
 
 static void clear_extras(const struct yaml_field *f, void *at)

@@ -124,8 +124,9 @@ void yaml_pairs_add(struct yaml_pairs *p, char *name, char *value)
     p->at[p->count++] = (struct yaml_pair){ name, value };
 }
 
-static enum err read_pair(struct yaml_cursor *c, struct yaml_pairs *pairs)
+static enum err read_pair(struct yaml_cursor *c, void *at)
 {
+    struct yaml_pairs *pairs = at;
     AUTO_FREE char *name = NULL;
     char *value = NULL;
     enum err e = yaml_read_text(c, &name);
@@ -140,19 +141,26 @@ static enum err read_pair(struct yaml_cursor *c, struct yaml_pairs *pairs)
     return e;
 }
 
-static enum err read_pairs(struct yaml_cursor *c, const struct yaml_field *f, void *at)
+enum err yaml_read_each(struct yaml_cursor *c, enum yaml_kind kind,
+                        enum err (*read)(struct yaml_cursor *c, void *at), void *at)
 {
-    bool is_map;
-    enum err e = yaml_expect(c, YAML_MAP, &is_map);
-    (void)f;
+    enum yaml_kind end = kind == YAML_LIST ? YAML_LIST_END : YAML_MAP_END;
+    bool is_there;
+    enum err e = yaml_expect(c, kind, &is_there);
 
-    while (!e && is_map) {
+    while (!e && is_there) {
         e = yaml_next(c);
-        if (e || yaml_at(c)->kind == YAML_MAP_END)
+        if (e || yaml_at(c)->kind == end)
             return e;
-        e = read_pair(c, at);
+        e = read(c, at);
     }
     return e;
+}
+
+static enum err read_pairs(struct yaml_cursor *c, const struct yaml_field *f, void *at)
+{
+    (void)f;
+    return yaml_read_each(c, YAML_MAP, read_pair, at);
 }
 
 static void clear_pairs(const struct yaml_field *f, void *at)

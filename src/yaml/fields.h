@@ -56,7 +56,12 @@ void yaml_clear_fields(const struct yaml_field *fields, void *from);
 /* Into a zeroed struct. */
 void yaml_copy_fields(const struct yaml_field *fields, void *into, const void *from);
 
-/* For types of one's own: the text at hand, or *ret NULL for nothing.  Never with a NUL. */
+/* For types of one's own: `read` for each entry of a list or a mapping (kind: YAML_LIST or
+ * YAML_MAP), with the entry's first event at hand, for a mapping its key; null has none. */
+MUST_CHECK enum err yaml_read_each(struct yaml_cursor *c, enum yaml_kind kind,
+                                   enum err (*read)(struct yaml_cursor *c, void *at),
+                                   void *at);
+/* Likewise: the text at hand, or *ret NULL for nothing.  Never with a NUL. */
 MUST_CHECK enum err yaml_read_text(struct yaml_cursor *c, char **ret);
 /* Is the value at hand a mapping (a list)?  *ret false: it is null, and that was all of it;
  * anything else is refused. */
