@@ -93,7 +93,7 @@ static bool is_all(const char *name)
     return strcmp(name, ALL) == 0;
 }
 
-/* Whom plain names belong to: the first that is named, else the current context, else the
+/* The context that owns plain names: the first that is named, else the current context, else the
  * first of the kubeconfig.  NULL: there is none. */
 static const char *choose_first(const struct clusters *cs)
 {

@@ -1,4 +1,4 @@
-/* cluster/reload.c - the kubeconfig has changed: what does that mean for whom
+/* cluster/reload.c - apply a changed kubeconfig to the members that it concerns
  *
  * THEORY OF OPERATION
  *
@@ -151,7 +151,7 @@ static void add_new(struct clusters *cs)
                  LOG_S("label", cs->members[i]->label));
 }
 
-/* Somebody may expect plain names to follow. */
+/* After `kubectl config use-context` a user may expect plain names to follow. */
 static void note_current(struct clusters *cs)
 {
     const char *now = cs->kubeconfig->current;

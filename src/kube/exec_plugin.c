@@ -3,8 +3,8 @@
  * THEORY OF OPERATION
  *
  * A plugin is idle or has one run.  A caller that finds no valid credential begins the run,
- * or waits for the one under way (renewal.h decides which).  Its end wakes all of them.  A run that takes too long is stopped, with its process group; so is one
- * that prints too much.  Where the terminal is wanted and another plugin has it, the run
+ * or waits for the one under way (renewal.h decides which).  Its end wakes all of them.  A run
+ * that takes too long or prints too much is stopped, with its process group.  Where the terminal is wanted and another plugin has it, the run
  * waits for its turn: the callers are woken when the terminal is free.
  */
 #include "kube/exec_plugin.h"
@@ -23,7 +23,7 @@
 #define OUTPUT_MAX (256u << 10)
 #define COMMAND_SHOWN 60 /* bytes of it in messages */
 #define HINT_SHOWN 170   /* those of GKE and AKS have up to 160 bytes, and end in a URL */
-#define UNATTENDED_MS 3000 /* nobody answers a question in less */
+#define UNATTENDED_MS 3000 /* a person takes longer to answer a question */
 
 struct exec_plugins {
     struct loop *loop;
@@ -264,7 +264,7 @@ bool exec_plugin_is_interactive(const struct exec_plugin *p)
     return gets_terminal(p) && (p->mode == MODE_ALWAYS || !p->unattended);
 }
 
-/* A success within seconds, without a word, was nobody's answer; a failure within seconds
+/* A success within seconds, without output, needed no person; a failure within seconds
  * shows neither. */
 static void note_attendance(struct exec_plugin *p, enum err result)
 {

@@ -22,7 +22,7 @@ struct serve;
 MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
-/* The port that the listeners nobody asked for would have now: 80, or 8080 where an ordinary user
+/* The port that the default listeners would have now: 80, or 8080 where an ordinary user
  * may not have 80.  Found out by having it for a moment. */
 uint16_t listen_default_port(bool in_pod);
 /* Is there a listener on this port?  NULL accepted: no. */

@@ -33,5 +33,5 @@ struct connecting_to {
  * connecting_finish. */
 void connecting_start(struct connecting *c, struct transfers *t,
                       const struct connecting_to *to, struct task *wake);
-/* Cancels, or closes what nobody took; idempotent; a zeroed struct is accepted. */
+/* Cancels, or closes a result that was not taken; idempotent; a zeroed struct is accepted. */
 void connecting_finish(struct connecting *c);

@@ -1,4 +1,4 @@
-/* net/tls_identity.c - whom a cluster's connections trust, and what they show */
+/* net/tls_identity.c - which servers connections trust, and which certificate they show */
 #include "net/tls_identity_ssl.h"
 
 #include <arpa/inet.h>

@@ -1,4 +1,4 @@
-/* net/tls_identity.h - whom a cluster's connections trust, and what they show
+/* net/tls_identity.h - which servers connections trust, and which certificate they show
  *
  * Certificate authorities, client certificate, key and the name to verify, read once from
  * PEM text and checked: immutable and reference-counted.  REST calls (net/transfer.h) and

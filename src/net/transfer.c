@@ -181,7 +181,7 @@ static bool is_proxys(SSL_CTX *context)
     return SSL_CTX_get_max_proto_version(context) == TLS1_3_VERSION;
 }
 
-/* curl made a context that trusts nobody; if this were not called, nothing would be
+/* curl made a context without trusted certificates; if this were not called, nothing would be
  * verified successfully. */
 static CURLcode on_context(CURL *curl, void *ssl_context, void *owner)
 {

@@ -26,7 +26,7 @@ struct naming {
     struct map by_name; /* the same */
 };
 
-/* Somebody who waits for the domain; zeroed before. */
+/* A request that waits for the domain; zeroed before. */
 struct naming_want {
     struct list_node node;
     struct task *wake;
@@ -43,7 +43,7 @@ MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct s
 
 /* False: it is that one already. */
 bool naming_set_found_zone(struct naming *n, const char *zone);
-/* The look is over: looking ends, and who waits is woken. */
+/* The domain was looked for: wake the requests that wait. */
 void naming_end_look(struct naming *n);
 /* Would this host be a full name if its last labels were the cluster's domain? */
 bool naming_may_be_found(const struct naming *n, struct str host);

@@ -58,7 +58,7 @@ static struct str without_dot(struct str host)
     return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
 }
 
-/* Where nobody else can serve a page.  An alias may be a domain on the Internet: it is accepted
+/* Hosts under which no foreign page can be served.  An alias may be a domain on the Internet: it is accepted
  * as the host of a request, but a page of that name may be somebody else's. */
 static bool is_full(const struct name *name, struct str host)
 {
