@@ -32,6 +32,7 @@ struct pod {
     bool gone;                  /* deleted or replaced */
     struct list_node tunnels;   /* the one used last comes first */
     struct list_node with_room; /* of these, the ones with a free worker; same order */
+    uint64_t given;             /* pairs so far */
     struct list_node waiting;   /* struct opening, oldest first */
     uint32_t waiters;           /* how many */
     uint32_t waiting_alone;     /* of these, the ones that want a tunnel to themselves */

@@ -57,6 +57,7 @@ struct tunnel {
     struct pod *pod;          /* borrowed: it outlives its tunnels */
     struct list_node in_pod;  /* by the pod's list */
     struct list_node in_room; /* in the pod's list, while a worker is free */
+    uint64_t given;           /* the pod's count when it last got a pair; 0: never */
     struct log_id id;
     enum tunnel_state state;
     struct timer deadline; /* of CONNECT and UPGRADE; then of a probe */

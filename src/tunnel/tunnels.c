@@ -150,6 +150,7 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
     list_prepend(&p->tunnels, &t->in_pod);
     list_remove(&t->in_room);
     list_prepend(&p->with_room, &t->in_room);
+    t->given = ++p->given;
     o->stream = tunnel_connect(t, o);
     o->tunnel = t->id;
     o->result = OK;

@@ -9,6 +9,16 @@
 #define PROBE_MS 2000 /* five PINGs must be back after this */
 #define GATHER_MS 20  /* a probe of a shared tunnel waits for more to prove */
 
+/* The one used last comes first, whenever its worker became free: the uploads of a pod that
+ * does not read would otherwise draw requests to their own tunnels. */
+static struct list_node *place_by_use(const struct tunnel *t)
+{
+    list_for_each (other, &t->pod->with_room, struct tunnel, in_room)
+        if (other->given < t->given)
+            return &other->in_room;
+    return &t->pod->with_room;
+}
+
 /* Thousands of tunnels may be full: room is looked for only in those with a free worker. */
 static void list_by_room(struct tunnel *t)
 {
@@ -18,7 +28,7 @@ static void list_by_room(struct tunnel *t)
         return;
     list_remove(&t->in_room);
     if (has_room)
-        list_prepend(&t->pod->with_room, &t->in_room);
+        list_insert_before(place_by_use(t), &t->in_room);
 }
 
 static void turn_slots(struct tunnel *t, enum worker_slot from, enum worker_slot to)
