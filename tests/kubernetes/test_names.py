@@ -44,8 +44,6 @@ HTTP = {"name": "http", "port": 80, "targetPort": "http"}
 DNS = {"name": "dns", "port": 53, "protocol": "UDP"}
 PLAIN = {"port": 80, "targetPort": 8080}
 OBJECTS = [
-    {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
-    {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": NAMESPACE}},
     deployment("app", 2), deployment("slow", ready=False), deployment("alone", ports=(("side", 9000), ("http", 8080))),
     deployment("shifted", ports=(("http", 8081),), labels={"app": "mixed", "number": "8081"}),
     deployment("straight", labels={"app": "mixed", "number": "8080"}),
@@ -63,6 +61,9 @@ OBJECTS = [
 
 @pytest.fixture(scope="module")
 def objects(cluster):
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}})
+    # Kubernetes makes the account that pods need, a moment later.
+    eventually(lambda: "default" in cluster.kubectl("get", "serviceaccounts", "-n", NAMESPACE, "-o", "name"), 30)
     cluster.apply(*OBJECTS)
     for app, count in (("app", 2), ("alone", 1), ("mixed", 2), ("hosts", 2)):
         cluster.wait_for_pods(f"app={app}", count, NAMESPACE)
