@@ -24,8 +24,14 @@ func serveTCP() {
 
 func echo(c net.Conn)  { io.Copy(c, c) }
 func sink(c net.Conn)  { io.Copy(io.Discard, c) }
-func stuck(c net.Conn) { time.Sleep(time.Hour) }
 func reset(c net.Conn) { c.(*net.TCPConn).SetLinger(0) }
+
+// Never reads. The kernel would keep megabytes for each, also when the other side
+// is gone, and drop everyone's packets when it has no more (tcp_mem).
+func stuck(c net.Conn) {
+	c.(*net.TCPConn).SetReadBuffer(256 << 10)
+	time.Sleep(time.Hour)
+}
 
 func afterEOF(c net.Conn) {
 	n, _ := io.Copy(io.Discard, c)
