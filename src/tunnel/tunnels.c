@@ -382,6 +382,14 @@ uint32_t tunnels_to(struct tunnels *ts, const char *pod_key)
     return p ? p->count : 0;
 }
 
+void tunnels_make_room(struct tunnels *ts, const char *pod_key)
+{
+    const struct pod *p = map_get(&ts->pods, str_of(pod_key));
+
+    if (p && !p->dialling)
+        tunnels_prewarm(ts, pod_key);
+}
+
 void tunnels_prewarm(struct tunnels *ts, const char *pod_key)
 {
     struct pod *p = map_get(&ts->pods, str_of(pod_key));

@@ -126,6 +126,9 @@ uint32_t tunnels_to(struct tunnels *t, const char *pod_key);
 /* It was used, and may be asked for more at once: dial `prewarmed` beside the one it has,
  * until tunnels to it were idle too long. */
 void tunnels_prewarm(struct tunnels *t, const char *pod_key);
+/* The same where it has open tunnels and none has room, as when idle connections to other
+ * ports keep them; nothing while one is dialled. */
+void tunnels_make_room(struct tunnels *t, const char *pod_key);
 
 /* Does every dial wait for credentials, or fail for the lack of them?  *why says which. */
 bool tunnels_lack_credentials(const struct tunnels *t, struct diag *why);

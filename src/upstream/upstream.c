@@ -295,8 +295,10 @@ static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c
     if (!l->want.small)
         return chosen;
     struct endpoint *e = at_once_choose(&a, c, chosen);
-    if (e != chosen)
+    if (e != chosen) {
+        tunnels_make_room(u->tunnels, chosen->key);
         at_once_prepare(u->tunnels, u->sched->now, chosen);
+    }
     struct endpoint *second =
         u->settings.prepare_second ? at_once_second(&a, c, e) : NULL;
     endpoint_unref(l->second);

@@ -260,6 +260,31 @@ static void a_pod_in_use_has_one_tunnel_more(void **state)
     }
 }
 
+/* An idle connection to port 81 keeps the only tunnel: requests to port 80 went to other pods
+ * as long as it lay there. */
+static void pod_whose_tunnel_another_port_keeps_gets_one_more(void **state)
+{
+    (void)state;
+
+    rig.settings.dial_ahead = true;
+    rig.settings.prewarmed = 1;
+    use_settings_again();
+    tunnels_make_room(rig.tunnels, A); /* it has none: that is a dial's business */
+    assert_int_equal(rig.dials, 0);
+    user_open_small(&users[0], A, 81);
+    tunnels_make_room(rig.tunnels, A); /* one is on its way */
+    assert_int_equal(rig.dials, 1);
+    connect_dial(0);
+    answer(0, 100);
+    tunnel_stream_lend(user_stream(&users[0]), false);
+    assert_false(tunnels_have_room(rig.tunnels, A, 80));
+    tunnels_make_room(rig.tunnels, A);
+    tunnels_make_room(rig.tunnels, A);
+    assert_int_equal(rig.dials, 2);
+    connect_dial(1);
+    assert_true(tunnels_have_room(rig.tunnels, A, 80));
+}
+
 static void what_expired_is_not_dialled_again_before_it_is_used(void **state)
 {
     (void)state;
@@ -322,6 +347,7 @@ int main(void)
         TEST(after_a_large_answer_a_request_waits_for_its_own_tunnel),
         TEST(with_a_fixed_number_of_own_tunnels_none_is_joined),
         TEST(a_pod_in_use_has_one_tunnel_more),
+        TEST(pod_whose_tunnel_another_port_keeps_gets_one_more),
         TEST(what_expired_is_not_dialled_again_before_it_is_used),
         TEST(an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit),
     };

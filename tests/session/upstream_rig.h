@@ -59,6 +59,7 @@ struct upstream_rig {
     const char *large;        /* those that carry much */
     const char *several;      /* those with several tunnels */
     char prewarmed[64];       /* the last uid */
+    char made_room[64];       /* the key that tunnels_make_room got last */
     char retired[64];         /* the last uid */
     struct demand carried[8]; /* by the pods a to h */
     char expected[128];       /* "c:7 " */

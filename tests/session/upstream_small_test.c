@@ -31,6 +31,9 @@ static void where_a_slot_is_free_it_goes(void **state)
     }
     assert_non_null(
         strstr(rig.expected, ":1 ")); /* the one it would have taken is dialled */
+    /* ... also where it has a tunnel that an idle connection to another port keeps */
+    assert_string_not_equal(rig.made_room, "");
+    assert_int_not_equal(rig.made_room[strlen(rig.made_room) - 1], 'd');
 }
 
 static void an_idle_connection_is_as_good_as_a_slot(void **state)
