@@ -9,8 +9,8 @@
 #define PROBE_MS 2000 /* five PINGs must be back after this */
 #define GATHER_MS 20  /* a probe of a shared tunnel waits for more to prove */
 
-/* The one used last comes first, whenever its worker became free: the uploads of a pod that
- * does not read would otherwise draw requests to their own tunnels. */
+/* The tunnel that got a pair last comes first, as in the pod's list of all tunnels; when its
+ * worker became free does not matter. */
 static struct list_node *place_by_use(const struct tunnel *t)
 {
     list_for_each (other, &t->pod->with_room, struct tunnel, in_room)

@@ -1,4 +1,4 @@
-/* tests/unit/net/tls_identity_test.c - what makes an identity, and whom it trusts
+/* tests/unit/net/tls_identity_test.c - what an identity is made of, and which servers it trusts
  *
  * Handshakes are between tls.c and a server of OpenSSL's, in memory.
  */
