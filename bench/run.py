@@ -30,7 +30,7 @@ BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 INTRODUCTION = """# Results of script/bench
 
 Ratios are ours divided by the rival's, made within each round; the median of the rounds is
-shown, and how far they were apart. How it is measured: docs/decisions/040-benchmarks.md.
+shown, and how far they were apart. How it is measured: docs/decisions/040-benchmark-method.md.
 """
 
 
