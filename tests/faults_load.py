@@ -38,8 +38,8 @@ class Request:
         return self.status != 200 or self.error is not None
 
     def __repr__(self):
-        fate = self.error or f"{self.status} {self.body[:160].decode(errors='replace').strip()!r}"
-        return f"<{self.number}: {fate} after {self.wait:.3f} s>"
+        outcome = self.error or f"{self.status} {self.body[:160].decode(errors='replace').strip()!r}"
+        return f"<{self.number}: {outcome} after {self.wait:.3f} s>"
 
 
 class Connection(asyncio.Protocol):

@@ -13,9 +13,9 @@
  * request is then the session's to drop.  This file decides what the halves' results
  * mean:
  *
- *   - the fate of the lease: the pod's connection serves on only when both messages are
+ *   - the release mode of the lease: the pod's connection serves on only when both messages are
  *     complete and nothing is left in either direction;
- *   - the fate of the client's connection: `keep`, or it is closed after the answer, or
+ *   - whether the client's connection is kept (`keep`), closed after the answer, or
  *     `cut`, because closing it would make an answer look complete that is not;
  *   - another try: while no byte of an answer has come and all that was read of the
  *     request is held, a request that was never delivered, or that may be delivered
@@ -115,7 +115,7 @@ static void conclude(struct exchange *x)
     x->lease.keep_ms = x->answering.keep_ms;
     if (x->paired)
         x->lease.pair = x->id.number;
-    serve_return(&x->lease, x->adopted ? FATE_CLOSE : x->fate);
+    serve_return(&x->lease, x->adopted ? RELEASE_CLOSE : x->release);
     x->adopted = false;
     x->client->wake = x->owner;
     x->client->paused = false;
@@ -135,9 +135,9 @@ static void enter(struct exchange *x, enum exchange_state next)
         conclude(x);
 }
 
-static enum exchange_state finish(struct exchange *x, enum fate fate)
+static enum exchange_state finish(struct exchange *x, enum release_mode release)
 {
-    x->fate = fate;
+    x->release = release;
     return EXCHANGE_DONE;
 }
 
@@ -162,7 +162,7 @@ static enum exchange_state tell(struct exchange *x, struct page *page)
     stream_update(x->client);
     x->status = page->status;
     x->bytes_out += page->head_only ? 0 : page->body.len;
-    return finish(x, FATE_ABORT);
+    return finish(x, RELEASE_ABORT);
 }
 
 static enum exchange_state refuse(struct exchange *x, struct refusal *refusal)
@@ -331,7 +331,7 @@ static enum exchange_state begin(struct exchange *x)
 static enum exchange_state in_zone(struct exchange *x)
 {
     if (x->client->broken)
-        return finish(x, FATE_ABORT);
+        return finish(x, RELEASE_ABORT);
     if (x->serve->naming->looking)
         return EXCHANGE_ZONE;
     naming_leave(&x->zone);
@@ -367,13 +367,13 @@ static enum err parse_head(struct exchange *x)
 static enum exchange_state in_head(struct exchange *x)
 {
     if (x->client->broken)
-        return finish(x, FATE_ABORT);
+        return finish(x, RELEASE_ABORT);
     enum err e =
         head_text_take(&x->text, &x->client->in, x->serve->config->max_head_size);
     if (e == ERR_AGAIN && !x->client->in_eof)
         holder_head(x->holder, x->text.len, x->text.room);
     if (e == ERR_AGAIN)
-        return x->client->in_eof ? finish(x, FATE_ABORT) : EXCHANGE_HEAD;
+        return x->client->in_eof ? finish(x, RELEASE_ABORT) : EXCHANGE_HEAD;
     if (e)
         return refuse_head(x, e, "the head is larger than max-head-size");
     e = parse_head(x);
@@ -399,12 +399,12 @@ static enum exchange_state give_up(struct exchange *x)
 {
     x->keep = false;
     x->cut = true;
-    return finish(x, FATE_ABORT);
+    return finish(x, RELEASE_ABORT);
 }
 
 static enum exchange_state lease_again(struct exchange *x)
 {
-    serve_return(&x->lease, FATE_ABORT);
+    serve_return(&x->lease, RELEASE_ABORT);
     x->attempts--;
     lease(x);
     return EXCHANGE_LEASE;
@@ -441,19 +441,19 @@ static enum exchange_state late_lease(struct exchange *x)
 /* TALK */
 
 /* The pod's connection can serve on: nothing is left over in either direction. */
-static enum fate fate_of_complete(const struct exchange *x)
+static enum release_mode release_of_complete(const struct exchange *x)
 {
     const struct stream *pod = x->lease.stream;
     bool keep = x->answering.pod_keeps && sending_flushed(x) && bufq_empty(&pod->in) &&
                 pod->end.verdict == V_OPEN;
 
-    return keep ? FATE_KEEP : FATE_CLOSE;
+    return keep ? RELEASE_KEEP : RELEASE_CLOSE;
 }
 
 static enum exchange_state complete(struct exchange *x)
 {
     x->keep = x->keep && x->sending.state == SENDING_DONE;
-    return finish(x, fate_of_complete(x));
+    return finish(x, release_of_complete(x));
 }
 
 /* A length or chunks tell the client by themselves that something is missing; a body that
@@ -468,7 +468,7 @@ static enum exchange_state cut(struct exchange *x)
                               : diag_text(&x->lease.stream->end.why, ERR_RESET)));
     x->keep = false;
     x->cut = framing == BODY_TO_EOF || x->answering.decode;
-    return finish(x, FATE_ABORT);
+    return finish(x, RELEASE_ABORT);
 }
 
 /* A connection that had served others may just have been closed: no word against the pod.
@@ -496,7 +496,7 @@ static enum exchange_state no_answer(struct exchange *x)
              LOG_S("why", failure_reason(x->lease.stream)));
     exchange_count_retry(x);
     avoid_failed(x);
-    serve_return(&x->lease, FATE_ABORT);
+    serve_return(&x->lease, RELEASE_ABORT);
     sending_again(x);
     lease(x);
     return EXCHANGE_LEASE;
@@ -603,7 +603,7 @@ static enum exchange_state in_relay(struct exchange *x)
     if (!relay_done(&x->relay))
         return EXCHANGE_RELAY;
     x->cut = !relay_clean(&x->relay);
-    return finish(x, x->cut ? FATE_ABORT : FATE_CLOSE);
+    return finish(x, x->cut ? RELEASE_ABORT : RELEASE_CLOSE);
 }
 
 static enum exchange_state in_done(struct exchange *x)

@@ -1,6 +1,6 @@
 /* serve/exchange.h - one request and its answer
  *
- * Two small machines that share a fate: sending carries the request to the pod, answering
+ * Two small machines that run at the same time: sending carries the request to the pod, answering
  * carries the answer back, and the answer may come before the request has ended.  Private
  * to serve/.
  */
@@ -80,11 +80,11 @@ struct exchange {
     struct naming_want zone; /* in ZONE */
 
     struct lease lease;
-    bool adopted;           /* it was made before there was a request */
-    unsigned attempts;      /* leases so far */
-    unsigned deliveries;    /* ... that may have delivered it, and have failed */
-    struct endpoint *avoid; /* a reference: it failed this request */
-    enum fate fate;         /* of the lease, at DONE */
+    bool adopted;              /* it was made before there was a request */
+    unsigned attempts;         /* leases so far */
+    unsigned deliveries;       /* ... that may have delivered it, and have failed */
+    struct endpoint *avoid;    /* a reference: it failed this request */
+    enum release_mode release; /* of the lease, at DONE */
 
     struct sending {
         enum sending_state state;

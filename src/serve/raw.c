@@ -214,7 +214,7 @@ static enum raw_state refuse_login(struct raw *r)
 
 static enum raw_state lease_again(struct raw *r)
 {
-    serve_return(&r->lease, FATE_ABORT);
+    serve_return(&r->lease, RELEASE_ABORT);
     r->attempts--;
     ask_for_lease(r);
     return RAW_LEASE;
@@ -269,7 +269,7 @@ static enum raw_state try_another(struct raw *r)
 {
     endpoint_unref(r->avoid);
     r->avoid = endpoint_ref(r->lease.endpoint);
-    serve_return(&r->lease, FATE_ABORT);
+    serve_return(&r->lease, RELEASE_ABORT);
     ask_for_lease(r);
     return RAW_LEASE;
 }
@@ -322,12 +322,12 @@ static enum raw_state in_closed(struct raw *r)
 
 /* A client that is done, with a pod that has nothing more under way, ends in an orderly
  * manner also when the pod would have gone on listening: its tunnel serves again. */
-static enum fate fate_of(const struct raw *r)
+static enum release_mode release_of(const struct raw *r)
 {
     const struct stream *pod = r->lease.stream;
     bool quiet = pod && pod->end.verdict == V_OPEN && bufq_empty(&pod->in) &&
                  bufq_empty(&pod->out);
-    return r->clean || (r->client->in_eof && quiet) ? FATE_CLOSE : FATE_ABORT;
+    return r->clean || (r->client->in_eof && quiet) ? RELEASE_CLOSE : RELEASE_ABORT;
 }
 
 static void end_connection(struct raw *r)
@@ -340,7 +340,7 @@ static void end_connection(struct raw *r)
     account_raw(r->id.cluster, r->said + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
-    serve_return(&r->lease, fate_of(r));
+    serve_return(&r->lease, release_of(r));
     if (r->clean)
         stream_close(TAKE(r->client));
     else

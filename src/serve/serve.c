@@ -208,11 +208,11 @@ bool serve_was_replaced(const struct lease *lease)
     return lease->result == ERR_CANCELLED && lease->cluster && lease->cluster->retired;
 }
 
-void serve_return(struct lease *lease, enum fate fate)
+void serve_return(struct lease *lease, enum release_mode release)
 {
     struct cluster *cluster = TAKE(lease->cluster);
 
-    upstream_return(lease, fate);
+    upstream_return(lease, release);
     cluster_unref(cluster);
 }
 

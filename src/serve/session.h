@@ -49,7 +49,7 @@ bool serve_was_replaced(const struct lease *lease);
 /* By what its requests are read and judged. */
 struct rules serve_rules(const struct serve *s);
 /* upstream_return, and drops the reference. */
-void serve_return(struct lease *lease, enum fate fate);
+void serve_return(struct lease *lease, enum release_mode release);
 
 /* Takes the stream over, and a reference to from->exposed. */
 void session_open(struct serve *serve, struct stream *client, const struct visitor *from);

@@ -18,12 +18,12 @@ struct upstream;
 
 enum app_proto { PROTO_HTTP1, PROTO_RAW };
 
-/* How a lease ends. */
-enum fate {
-    FATE_KEEP,  /* both messages complete, `in` empty: back to the pool */
-    FATE_CLOSE, /* the answer is complete: drop unsent bytes, FIN; the tunnel serves again
-                   after verdict and probe */
-    FATE_ABORT, /* give the pair up: an own tunnel closes */
+/* What happens to the stream of a lease when it is returned. */
+enum release_mode {
+    RELEASE_KEEP,  /* both messages complete, `in` empty: back to the pool */
+    RELEASE_CLOSE, /* the answer is complete: drop unsent bytes, FIN; the tunnel serves
+                      again after verdict and probe */
+    RELEASE_ABORT, /* give the pair up: an own tunnel closes */
 };
 
 struct want {
@@ -52,10 +52,11 @@ struct lease {
     uint16_t port;             /* the container's port */
     bool reused;               /* an idle connection: its failure may be a stale one */
     struct log_id tunnel;
-    uint64_t pair; /* set by the user before FATE_KEEP: the pod may take what comes on the
-                         stream for this client's, so it is lent only for want.pair again.
-                         0: anybody's; a paired one that is lent has its number already */
-    uint32_t keep_ms; /* set by the user before FATE_KEEP: Keep-Alive: timeout; 0: none */
+    /* Set by the user before RELEASE_KEEP: the pod may take what comes on the stream for
+     * this client's, so it is lent only for want.pair again.  0: any request's; a paired
+     * one that is lent has its number already. */
+    uint64_t pair;
+    uint32_t keep_ms; /* set likewise: Keep-Alive: timeout; 0: none */
     bool unanswered;  /* set by the user: the stream ended before a byte of an answer */
 
     /* On failure: what to tell the client (serve/errors.c does).
@@ -96,4 +97,4 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
 /* Close the idle connections that were paired with this number. */
 void upstream_unpair(struct upstream *u, uint64_t pair);
 /* Also cancels; drops the references; idempotent; the struct is zeroed. */
-void upstream_return(struct lease *lease, enum fate fate);
+void upstream_return(struct lease *lease, enum release_mode release);

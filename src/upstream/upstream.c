@@ -704,17 +704,17 @@ static void learn(struct upstream *u, const struct leasing *l, enum verdict verd
         pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
 }
 
-static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
+static void give_back(struct upstream *u, struct lease *lease, enum release_mode release)
 {
     struct stream *s = TAKE(lease->stream);
-    bool keep = fate == FATE_KEEP && s->end.verdict == V_OPEN && !s->broken && !s->shut &&
-                bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained &&
+    bool keep = release == RELEASE_KEEP && s->end.verdict == V_OPEN && !s->broken &&
+                !s->shut && bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained &&
                 tunnel_stream_lasts(s);
 
     learn(u, lease->private, s->end.verdict);
     if (s->end.verdict == V_REFUSED)
         balance_on_refusal(u->balance, lease->endpoint, lease->port);
-    else if (fate != FATE_ABORT)
+    else if (release != RELEASE_ABORT)
         balance_on_answer(u->balance, lease->endpoint, lease->port);
     balance_end(u->balance, lease->endpoint);
     s->wake = NULL;
@@ -727,7 +727,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum fate fate)
         hand_over(next, s, lease->tunnel);
     } else if (keep) {
         pool_put(u->pool, lease, s, lease->private->idle_ms);
-    } else if (fate == FATE_ABORT) {
+    } else if (release == RELEASE_ABORT) {
         stream_abort(s);
     } else {
         stream_close(s);
@@ -767,15 +767,15 @@ void upstream_unpair(struct upstream *u, uint64_t pair)
     pool_drop_pair(u->pool, pair);
 }
 
-void upstream_return(struct lease *lease, enum fate fate)
+void upstream_return(struct lease *lease, enum release_mode release)
 {
     struct leasing *l = lease->private;
 
     if (!l)
         return;
     if (lease->stream)
-        give_back(l->owner, lease, fate);
-    if (fate != FATE_ABORT && l->state == LEASE_HELD)
+        give_back(l->owner, lease, release);
+    if (release != RELEASE_ABORT && l->state == LEASE_HELD)
         prepare(l);
     endpoint_unref(TAKE(lease->endpoint));
     leasing_put(l);

@@ -19,100 +19,102 @@ static const struct {
     enum pod_end pod;
     const char *client_sees;
     enum client_end client;
-    enum fate fate;
+    enum release_mode release;
 } cases[] = {
     { "Connection: close of the client",
       "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n", EMPTY, STAYS,
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
-      FATE_KEEP },
+      RELEASE_KEEP },
     { "Connection: close of the pod", GET,
       "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", STAYS, EMPTY,
-      KEPT, FATE_CLOSE },
+      KEPT, RELEASE_CLOSE },
     { "a body to the end", GET, "HTTP/1.1 200 OK\r\n\r\nall of it", ENDS,
-      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it", CLOSED, FATE_CLOSE },
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nall of it", CLOSED, RELEASE_CLOSE },
     { "a body to a reset", GET, "HTTP/1.1 200 OK\r\n\r\nsome of it", RESETS,
-      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome of it", CUT, FATE_ABORT },
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nsome of it", CUT, RELEASE_ABORT },
     { "a short length, ended", GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
-      ENDS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED, FATE_ABORT },
+      ENDS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED, RELEASE_ABORT },
     { "a short length, reset", GET, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort",
-      RESETS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED, FATE_ABORT },
+      RESETS, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort", CLOSED,
+      RELEASE_ABORT },
     { "chunks without the last", GET,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", ENDS,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", CLOSED,
-      FATE_ABORT },
+      RELEASE_ABORT },
     { "chunks that are none", GET,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi!\r\n", STAYS,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi", CLOSED,
-      FATE_ABORT },
-    { "all of a length, then a reset", GET, EMPTY, RESETS, EMPTY, KEPT, FATE_CLOSE },
-    { "more than the length", GET, EMPTY "surplus", STAYS, EMPTY, KEPT, FATE_CLOSE },
+      RELEASE_ABORT },
+    { "all of a length, then a reset", GET, EMPTY, RESETS, EMPTY, KEPT, RELEASE_CLOSE },
+    { "more than the length", GET, EMPTY "surplus", STAYS, EMPTY, KEPT, RELEASE_CLOSE },
     { "HTTP/1.0", "GET / HTTP/1.0\r\n" HOST "\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", STAYS,
       "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\nhi", CLOSED,
-      FATE_KEEP },
+      RELEASE_KEEP },
     { "HTTP/1.0 knows no chunks",
       "GET / HTTP/1.0\r\n" HOST "Connection: keep-alive\r\n\r\n",
       "HTTP/1.1 200 OK\r\nTrailer: T\r\nTransfer-Encoding: chunked\r\nA: b\r\n\r\n"
       "2\r\nhi\r\n4;x\r\n you\r\n0\r\nT: 1\r\n\r\n",
       STAYS, "HTTP/1.1 200 OK\r\nA: b\r\nConnection: close\r\n\r\nhi you", CLOSED,
-      FATE_KEEP },
+      RELEASE_KEEP },
     { "HTTP/1.0 cannot see cut chunks", "GET / HTTP/1.0\r\n" HOST "\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n", ENDS,
-      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", CUT, FATE_ABORT },
+      "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", CUT, RELEASE_ABORT },
     { "HTTP/1.0 sees no interim answers", "GET / HTTP/1.0\r\n" HOST "\r\n",
       "HTTP/1.1 103 Early Hints\r\n\r\n" EMPTY, STAYS,
       "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
-      FATE_KEEP },
+      RELEASE_KEEP },
     { "an answer before the request's end",
       "POST / HTTP/1.1\r\n" HOST "Content-Length: 100\r\n\r\nten bytes.",
       "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\n\r\nno", STAYS,
       "HTTP/1.1 413 Too Large\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno",
-      CLOSED, FATE_CLOSE },
+      CLOSED, RELEASE_CLOSE },
     { "a length with chunks", GET,
       "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n"
       "2\r\nhi\r\n0\r\n\r\n",
       STAYS, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n\r\n",
-      KEPT, FATE_CLOSE },
+      KEPT, RELEASE_CLOSE },
     { "a length with chunks, for HTTP/1.0", "GET / HTTP/1.0\r\n" HOST "\r\n",
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nContent-Length: 1\r\n\r\n"
       "2 \r\nhi\r\n0\r\nA : b\r\n\r\n",
-      STAYS, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", CLOSED, FATE_CLOSE },
+      STAYS, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhi", CLOSED, RELEASE_CLOSE },
     { "equal lengths", GET,
       "HTTP/1.1 200 OK\r\nContent-Length: 2, 2\r\nA: b\r\nContent-Length: 2\r\n\r\nhi",
-      STAYS, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: b\r\n\r\nhi", KEPT, FATE_KEEP },
+      STAYS, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nA: b\r\n\r\nhi", KEPT,
+      RELEASE_KEEP },
     { "blanks before colons", GET,
       "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length : 2\r\nC\t:d\r\nE: f\r\n\r\nhi", STAYS,
       "HTTP/1.1 200 OK\r\nA: b\r\nContent-Length: 2\r\nC: d\r\nE: f\r\n\r\nhi", KEPT,
-      FATE_KEEP },
+      RELEASE_KEEP },
     { "loose chunks", GET,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
       "2  \r\nhi\r\n1 ;a=b\r\n!\r\n0\r\nT : 1\r\n\r\n",
       STAYS,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
       "2\r\nhi\r\n1\r\n!\r\n0\r\nT: 1\r\n\r\n",
-      KEPT, FATE_KEEP },
+      KEPT, RELEASE_KEEP },
     { "digits after a blank", GET,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1 1\r\n", STAYS,
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n1", CLOSED,
-      FATE_ABORT },
+      RELEASE_ABORT },
     { "a 204 with a length", GET, "HTTP/1.1 204 No\r\nContent-Length: 0\r\n\r\n", STAYS,
-      "HTTP/1.1 204 No\r\n\r\n", KEPT, FATE_KEEP },
+      "HTTP/1.1 204 No\r\n\r\n", KEPT, RELEASE_KEEP },
     { "a 204 that speaks of a body", GET, "HTTP/1.1 204 No\r\nContent-Length: 5\r\n\r\n",
-      STAYS, "HTTP/1.1 204 No\r\n\r\n", KEPT, FATE_CLOSE },
+      STAYS, "HTTP/1.1 204 No\r\n\r\n", KEPT, RELEASE_CLOSE },
     { "an interim answer with a length", GET,
       "HTTP/1.1 103 Early Hints\r\nContent-Length: 5\r\nLink: a\r\n\r\n" EMPTY, STAYS,
-      "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" EMPTY, KEPT, FATE_KEEP },
+      "HTTP/1.1 103 Early Hints\r\nLink: a\r\n\r\n" EMPTY, KEPT, RELEASE_KEEP },
     { "a 304 with a length", GET,
       "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", STAYS,
-      "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", KEPT, FATE_KEEP },
+      "HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", KEPT, RELEASE_KEEP },
     { "the answer to HEAD, with equal lengths", "HEAD / HTTP/1.1\r\n" HOST "\r\n",
       "HTTP/1.1 200 OK\r\nContent-Length: 5,5\r\n\r\n", STAYS,
-      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", KEPT, FATE_KEEP },
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", KEPT, RELEASE_KEEP },
     { "a refused expectation",
       "POST / HTTP/1.1\r\n" HOST "Content-Length: 100\r\nExpect: 100-continue\r\n\r\n",
       "HTTP/1.1 417 No\r\nContent-Length: 0\r\n\r\n", STAYS,
       "HTTP/1.1 417 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", CLOSED,
-      FATE_CLOSE },
+      RELEASE_CLOSE },
 };
 
 /* A reset comes in the same turn as the last bytes. */
@@ -151,9 +153,9 @@ static void ends_connections_as_the_messages_mean(void **state)
         answer(st, i, cases[i].answer, cases[i].pod);
         if (strcmp(hear(st, client), cases[i].client_sees) != 0)
             fail_msg("%s: the client saw\n%s", cases[i].name, st->heard);
-        if (!st->leases[i].returned || st->leases[i].fate != cases[i].fate)
-            fail_msg("%s: the lease's fate is %d", cases[i].name,
-                     (int)st->leases[i].fate);
+        if (!st->leases[i].returned || st->leases[i].release != cases[i].release)
+            fail_msg("%s: the lease's release mode is %d", cases[i].name,
+                     (int)st->leases[i].release);
         if ((client->end.verdict == V_OPEN) != (cases[i].client == KEPT))
             fail_msg("%s: the client's end is %d", cases[i].name,
                      (int)client->end.verdict);
@@ -171,7 +173,7 @@ static void tells_the_pool_how_long_the_pod_keeps_a_connection(void **state)
     say(st, client, GET);
     say(st, pod(st, 0),
         "HTTP/1.1 200 OK\r\nKeep-Alive: max=9, Timeout=5\r\nContent-Length: 0\r\n\r\n");
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
     assert_int_equal(st->leases[0].keep_ms, 5000);
 }
 
@@ -190,7 +192,7 @@ static void passes_expect_and_100_continue_on(void **state)
     assert_hears(st, pod(st, 0), "hello");
     say(st, pod(st, 0), EMPTY);
     assert_hears(st, client, EMPTY);
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
 }
 
 static void passes_events_on_as_they_come(void **state)
@@ -209,7 +211,7 @@ static void passes_events_on_as_they_come(void **state)
     }
     say(st, pod(st, 0), "0\r\n\r\n");
     assert_hears(st, client, "0\r\n\r\n");
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
 }
 
 static void answers_a_pipeline_in_order(void **state)
@@ -248,7 +250,7 @@ static void answers_a_client_that_has_closed_its_half(void **state)
     say(st, pod(st, 0), EMPTY);
     assert_hears(st, client, EMPTY);
     assert_int_equal(client->end.verdict, V_CLEAN);
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
 }
 
 static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
@@ -267,7 +269,7 @@ static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
     assert_non_null(strstr(hear(st, pod(st, 0)), "\r\n5\r\nagain\r\n0\r\n\r\n"));
     say(st, pod(st, 0), "0\r\n\r\n");
     assert_hears(st, client, "0\r\n\r\n");
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
@@ -326,7 +328,7 @@ static void drops_the_rest_of_an_upload_after_an_early_answer(void **state)
 
     say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
     say(st, pod(st, 0), "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
-    assert_fate(st, 0, FATE_CLOSE);
+    assert_release(st, 0, RELEASE_CLOSE);
     for (int i = 0; i < 500; i++)
         say_bytes(st, client, filler, sizeof(filler));
     assert_non_null(strstr(hear(st, client), " 403 No"));

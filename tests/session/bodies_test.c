@@ -116,7 +116,7 @@ static void download(struct stage *st, size_t body, size_t chunk, size_t step)
     flow_init(&f, pod(st, i), client, body, chunk);
     flow_run(st, &f, step);
     flow_finish(&f);
-    assert_fate(st, i, FATE_KEEP);
+    assert_release(st, i, RELEASE_KEEP);
     drop(st, &client);
     drop(st, &st->leases[i].pod);
 }
@@ -135,7 +135,7 @@ static void upload(struct stage *st, size_t body, size_t chunk, size_t step)
     flow_finish(&f);
     say(st, pod(st, i), "HTTP/1.1 204 No Content\r\n\r\n");
     assert_hears(st, client, "HTTP/1.1 204 No Content\r\n\r\n");
-    assert_fate(st, i, FATE_KEEP);
+    assert_release(st, i, RELEASE_KEEP);
     drop(st, &client);
     drop(st, &st->leases[i].pod);
 }
@@ -194,7 +194,7 @@ static void a_reader_that_stops_stops_the_writer(void **state)
     }
     assert_true(taken <= 5 * st->limit);
     drop(st, &client);
-    assert_fate(st, 0, FATE_ABORT);
+    assert_release(st, 0, RELEASE_ABORT);
 }
 
 static void an_idle_session_holds_nothing(void **state)

@@ -41,7 +41,7 @@ static void first_request_is_sent_on_the_stream_leased_at_accept(void **state)
     say(st, pod(st, 0), ANSWER);
     assert_hears(st, client, ANSWER);
     assert_int_equal(st->lease_count, 1);
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
 }
 
 static void request_may_come_before_the_lease_and_byte_by_byte(void **state)
@@ -113,7 +113,8 @@ static void foreign_post_is_refused_however_it_is_split(void **state)
         say_bytes(st, client, text + cut, sizeof(text) - 1 - cut);
         assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
         assert_hears(st, client, "");
-        assert_fate(st, st->lease_count - 1, FATE_CLOSE); /* its tunnel serves again */
+        assert_release(st, st->lease_count - 1,
+                       RELEASE_CLOSE); /* its tunnel serves again */
     }
 }
 

@@ -219,7 +219,7 @@ static void says_everything_again_to_the_next_pod(void **state)
     say(st, pod(st, 1), "yes?");
     assert_hears(st, client, "yes?");
     drop(st, &client);
-    assert_fate(st, 1, FATE_CLOSE); /* the pod has nothing under way */
+    assert_release(st, 1, RELEASE_CLOSE); /* the pod has nothing under way */
 }
 
 /* Also what is more than the next pod's queue has room for. */

@@ -81,7 +81,7 @@ static void refuses_bodies_that_are_no_chunks(void **state)
         const char *said = hear(st, client);
         if (strncmp(said, "HTTP/1.1 400 Bad Request\r\n", 26) != 0)
             fail_msg("%s\nwas answered\n%s", bodies[i], said);
-        assert_fate(st, i, FATE_ABORT);
+        assert_release(st, i, RELEASE_ABORT);
         assert_int_equal(client->end.verdict, V_CLEAN);
     }
 }
@@ -211,10 +211,10 @@ static void limits_heads_of_answers(void **state)
         say(st, pod(st, i), head);
         if (len <= max) {
             assert_hears(st, client, head);
-            assert_fate(st, i, FATE_KEEP);
+            assert_release(st, i, RELEASE_KEEP);
         } else {
             assert_memory_equal(hear(st, client), "HTTP/1.1 502 ", 13);
-            assert_fate(st, i, FATE_ABORT);
+            assert_release(st, i, RELEASE_ABORT);
         }
     }
 }
@@ -240,10 +240,10 @@ static void limits_heads_of_answers_that_no_queue_holds(void **state)
         }
         if (i % 2 == 0) {
             assert_hears(st, client, head);
-            assert_fate(st, i, FATE_KEEP);
+            assert_release(st, i, RELEASE_KEEP);
         } else {
             assert_memory_equal(hear(st, client), "HTTP/1.1 502 ", 13);
-            assert_fate(st, i, FATE_ABORT);
+            assert_release(st, i, RELEASE_ABORT);
         }
     }
 }
@@ -322,7 +322,7 @@ static void refuses_answers_that_are_not_http(void **state)
         const char *said = hear(st, client);
         assert_memory_equal(said, "HTTP/1.1 502 Bad Gateway\r\n", 26);
         assert_non_null(strstr(said, "Port-forward failed for shop/web-"));
-        assert_fate(st, i, FATE_ABORT);
+        assert_release(st, i, RELEASE_ABORT);
     }
     say(st, client, GET);
     say(st, pod(st, ARRAY_LEN(answers)), "HTTP/1.1 200 OK\r\nContent-Le");

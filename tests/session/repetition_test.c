@@ -64,7 +64,7 @@ static void try(struct stage *st, const struct trial *t)
     if (t->some_bytes)
         say(st, pod(st, first), "HTTP/1.1 2");
     pod_ends(st, first, t->verdict, NULL);
-    assert_fate(st, first, FATE_ABORT);
+    assert_release(st, first, RELEASE_ABORT);
 
     bool again = should_repeat(st, t);
     check(t, (st->lease_count == 2) == again, again ? "not repeated" : "repeated");
@@ -73,7 +73,7 @@ static void try(struct stage *st, const struct trial *t)
         check(t, strcmp(st->leases[1].avoid, t->reused ? "" : "web-0") == 0, "avoid");
         say(st, pod(st, 1), EMPTY);
         check(t, strcmp(hear(st, client), EMPTY) == 0, "the answer");
-        assert_fate(st, 1, FATE_KEEP);
+        assert_release(st, 1, RELEASE_KEEP);
     } else {
         check(t, strncmp(hear(st, client), "HTTP/1.1 502 ", 13) == 0, "not 502");
         check(t, client->end.verdict == V_OPEN, "closed");
@@ -165,7 +165,7 @@ static void repeats_the_part_of_a_body_that_has_come(void **state)
     assert_hears(st, pod(st, 2), whole);
     say(st, pod(st, 2), EMPTY);
     assert_hears(st, client, EMPTY);
-    assert_fate(st, 2, FATE_KEEP);
+    assert_release(st, 2, RELEASE_KEEP);
 }
 
 /* Held bytes go out in parts when the second pod reads slowly. */
@@ -192,7 +192,7 @@ static void repeats_more_than_a_queue_holds(void **state)
     }
     assert_memory_equal(seen + len - BODY, body, BODY);
     say(st, pod(st, 1), EMPTY);
-    assert_fate(st, 1, FATE_KEEP);
+    assert_release(st, 1, RELEASE_KEEP);
 }
 
 /* What lies in a connection before anything was asked is nobody's answer. */
@@ -214,7 +214,7 @@ static void asks_elsewhere_when_a_kept_connection_has_ended_or_spoken(void **sta
         else
             stream_end(st->leases[i].ours, V_CLEAN, NULL);
         stage_run(st);
-        assert_fate(st, i, FATE_ABORT);
+        assert_release(st, i, RELEASE_ABORT);
         assert_int_equal(st->lease_count, i + 2);
     }
     stage_deliver(st, 2, &(struct outcome){ 0 });

@@ -112,7 +112,7 @@ static void passes_messages_on_byte_for_byte(void **state)
         say(st, pod(st, i), passing[i].answer);
         if (strcmp(hear(st, client), passing[i].client_sees) != 0)
             fail_msg("%s: the client saw\n%s", passing[i].name, st->heard);
-        if (!st->leases[i].returned || st->leases[i].fate != FATE_KEEP)
+        if (!st->leases[i].returned || st->leases[i].release != RELEASE_KEEP)
             fail_msg("%s: the pod's connection was not kept", passing[i].name);
     }
     assert_int_equal(client->end.verdict, V_OPEN);
@@ -136,7 +136,7 @@ static void passes_messages_on_that_come_byte_by_byte(void **state)
         say_slowly(st, pod(st, i), passing[i].answer);
         if (strcmp(hear(st, client), passing[i].client_sees) != 0)
             fail_msg("%s: the client saw\n%s", passing[i].name, st->heard);
-        assert_fate(st, i, FATE_KEEP);
+        assert_release(st, i, RELEASE_KEEP);
     }
 }
 

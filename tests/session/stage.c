@@ -160,24 +160,24 @@ void clusters_unpair(struct clusters *cs, uint64_t pair)
     (void)pair;
 }
 
-void upstream_return(struct lease *lease, enum fate fate)
+void upstream_return(struct lease *lease, enum release_mode release)
 {
     if (!lease->private)
         return;
     struct stage *st = (struct stage *)(void *)lease->private;
     struct leased *l = find_leased(st, lease);
 
-    if (fate == FATE_KEEP) {
+    if (release == RELEASE_KEEP) {
         assert_int_equal(l->ours->end.verdict, V_OPEN);
         assert_true(bufq_empty(&l->ours->in));
         assert_true(bufq_empty(&l->ours->out));
     }
     l->returned = true;
-    l->fate = fate;
+    l->release = release;
     l->end = l->ours ? l->ours->end.verdict : V_OPEN;
     l->keep_ms = lease->keep_ms;
     l->lease = NULL;
-    if (fate == FATE_ABORT)
+    if (release == RELEASE_ABORT)
         stream_abort(TAKE(l->ours));
     else
         stream_close(TAKE(l->ours));

@@ -46,7 +46,7 @@ struct leased {
     uint16_t port;
     uint64_t wait_ms; /* from then on it may be waited for a pod */
     bool returned;
-    enum fate fate;
+    enum release_mode release;
     enum verdict end; /* of its stream, when it was returned */
     uint32_t keep_ms;
 };
@@ -109,8 +109,8 @@ void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome);
 
 /* One request and its answer, whole. */
 #define assert_hears(st, at, text) assert_string_equal(hear(st, at), text)
-#define assert_fate(st, i, wanted)                                                       \
+#define assert_release(st, i, wanted)                                                    \
     do {                                                                                 \
         assert_true((st)->leases[i].returned);                                           \
-        assert_int_equal((st)->leases[i].fate, wanted);                                  \
+        assert_int_equal((st)->leases[i].release, wanted);                               \
     } while (0)

@@ -29,7 +29,7 @@ static void check_half_sent(struct stage *st, struct stream *client, uint64_t ms
     assert_hears(st, client, "");
     stage_pass(st, 1);
     assert_memory_equal(hear(st, client), "HTTP/1.1 408 ", 13);
-    assert_fate(st, st->lease_count - 1, FATE_ABORT);
+    assert_release(st, st->lease_count - 1, RELEASE_ABORT);
 }
 
 static void half_sent_body_is_refused_after_5_minutes_on_loopback(void **state)
@@ -88,7 +88,7 @@ static struct stream *leave_answer_unread(struct stage *st, struct stream *clien
     say(st, client, CLOSING);
     say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
     say_bytes(st, pod(st, 0), body, sizeof(body));
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
     return client;
 }
 

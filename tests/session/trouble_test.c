@@ -127,7 +127,7 @@ static void check_honesty(struct stage *st, enum place place, struct stream *cli
     if (!client || place != IN_BODY_TO_EOF || client->end.verdict != V_CLEAN)
         return;
     assert_true(st->leases[0].returned);
-    assert_int_equal(st->leases[0].fate, FATE_CLOSE);
+    assert_int_equal(st->leases[0].release, RELEASE_CLOSE);
 }
 
 static void play(void **state, enum place place, enum event first, enum event second)
@@ -249,7 +249,7 @@ static void waits_for_an_answer_only_so_long(void **state)
     assert_hears(st, client, "");
     stage_pass(st, 1);
     assert_memory_equal(hear(st, client), "HTTP/1.1 504 Gateway Timeout\r\n", 30);
-    assert_fate(st, 0, FATE_ABORT);
+    assert_release(st, 0, RELEASE_ABORT);
     assert_int_equal(client->end.verdict, V_OPEN);
 
     say(st, client, GET);
@@ -257,7 +257,7 @@ static void waits_for_an_answer_only_so_long(void **state)
     say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh");
     stage_pass(st, 100000);
     say(st, pod(st, 1), "i");
-    assert_fate(st, 1, FATE_KEEP);
+    assert_release(st, 1, RELEASE_KEEP);
 }
 
 static void carries_both_ways_after_an_upgrade(void **state)
@@ -278,7 +278,7 @@ static void carries_both_ways_after_an_upgrade(void **state)
     assert_int_equal(pod(st, 0)->end.verdict, V_OPEN);
     hang_up(st, pod(st, 0));
     assert_int_equal(client->end.verdict, V_CLEAN);
-    assert_fate(st, 0, FATE_CLOSE);
+    assert_release(st, 0, RELEASE_CLOSE);
 }
 
 static void an_upgrade_that_is_refused_is_an_ordinary_answer(void **state)
@@ -289,7 +289,7 @@ static void an_upgrade_that_is_refused_is_an_ordinary_answer(void **state)
     say(st, client, UPGRADE);
     say(st, pod(st, 0), EMPTY);
     assert_hears(st, client, EMPTY);
-    assert_fate(st, 0, FATE_KEEP);
+    assert_release(st, 0, RELEASE_KEEP);
     say(st, client, GET);
     assert_hears(st, pod(st, 1), GET);
 }

@@ -16,7 +16,7 @@ static char ask(const char *host, const char *client)
     a.want.wait_until = rig.sched->now;
     asker_lease(&a);
     char chosen = a.lease.result == OK ? a.lease.endpoint->uid[0] : '-';
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     return chosen;
 }
 
@@ -56,7 +56,7 @@ static void the_less_loaded_one_is_taken(void **state)
     for (int i = 0; i < 20; i++)
         assert_int_not_equal(ask("web.shop", "1"), busy);
     for (int i = 0; i < 3; i++)
-        asker_return(&held[i], FATE_CLOSE);
+        asker_return(&held[i], RELEASE_CLOSE);
 }
 
 static void a_sticky_client_stays(void **state)
@@ -95,7 +95,7 @@ static void the_avoided_one_is_the_last_choice(void **state)
         a.want.avoid = avoid;
         asker_lease(&a);
         assert_string_equal(a.lease.endpoint->uid, "b");
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
     struct asker a;
     rig_service("a1");
@@ -103,7 +103,7 @@ static void the_avoided_one_is_the_last_choice(void **state)
     a.want.avoid = avoid;
     asker_lease(&a);
     assert_string_equal(a.lease.endpoint->uid, "a"); /* still before a terminating one */
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     endpoint_unref(avoid);
 }
 
@@ -141,7 +141,7 @@ static enum err result_with_target_port(const char *host, uint16_t target_port)
     a.route.target_port = target_port;
     asker_lease(&a);
     enum err e = a.lease.result;
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     return e;
 }
 
@@ -230,7 +230,7 @@ static void forgetting_a_pod_forgets_its_load(void **state)
     rig_service("a");
     asker_get(&a);
     rig_gone("a");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     rig_gone("a");
     assert_int_equal(ask("web.shop", "1"), 'a');
     rig_gone("a");
@@ -245,7 +245,7 @@ static void refuse(char uid)
         bool found = a.lease.endpoint->uid[0] == uid;
         if (found)
             stream_end(a.lease.stream, V_REFUSED, "connection refused");
-        asker_return(&a, found ? FATE_ABORT : FATE_CLOSE);
+        asker_return(&a, found ? RELEASE_ABORT : RELEASE_CLOSE);
         if (found)
             return;
     }
@@ -292,7 +292,7 @@ static size_t spread(int requests)
         asker_lease(&a);
         assert_int_equal(a.lease.result, OK);
         map_set(&seen, str_of(a.lease.endpoint->key), rig.service);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
         rig.dial_count = 0; /* the rig has room for some only */
     }
     size_t count = seen.count;

@@ -16,7 +16,7 @@ static bool get_kept(void)
     struct asker a;
     bool reused = ask(&a, true);
 
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_run();
     return reused;
 }
@@ -26,7 +26,7 @@ static bool post_kept(void)
     struct asker a;
     bool reused = ask(&a, false);
 
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_run();
     return reused;
 }
@@ -158,7 +158,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
     rig_advance(700);
     stream_end(a.lease.stream, V_CLEAN, NULL);
     a.lease.unanswered = true;
-    asker_return(&a, FATE_ABORT);
+    asker_return(&a, RELEASE_ABORT);
     assert_false(get_kept());
     rig_advance(1899);
     assert_true(get_kept());
@@ -183,12 +183,12 @@ static void end_that_is_not_the_pods_teaches_nothing(void **state)
         assert_true(ask(&a, true));
         stream_end(a.lease.stream, verdicts[i], NULL);
         a.lease.unanswered = true;
-        asker_return(&a, FATE_ABORT);
+        asker_return(&a, RELEASE_ABORT);
     }
     get_kept();
     assert_true(ask(&a, true));
     stream_end(a.lease.stream, V_CLEAN, NULL);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     get_kept();
     rig_advance(1000);
     assert_true(get_kept());
@@ -225,14 +225,14 @@ static void post_that_waits_gets_no_unproven_connection(void **state)
     asker_init(&b, "web.shop");
     b.want.repeatable = false;
     asker_lease(&b);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, ERR_AGAIN);
     rig_open(1);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
     assert_false(b.lease.reused);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)

@@ -20,7 +20,7 @@ static void a_known_service_answers_at_once(void **state)
     assert_ptr_equal(a.lease.stream->wake, &a.wake);
     rig_run();
     assert_int_equal(a.wakes, 0); /* it was answered before it returned */
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     assert_true(rig_conn(0)->closed);
 }
 
@@ -41,7 +41,7 @@ static void a_late_look_up_and_a_late_opening_wake(void **state)
     rig_open(0);
     assert_int_equal(a.lease.result, OK);
     assert_int_equal(a.wakes, 1);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void an_unknown_service_is_final(void **state)
@@ -55,7 +55,7 @@ static void an_unknown_service_is_final(void **state)
     assert_string_equal(a.lease.why.text, "services \"web\" not found");
     assert_int_equal(a.lease.api_status, 404);
     assert_false(a.lease.dialling);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void a_missing_right_is_named(void **state)
@@ -70,7 +70,7 @@ static void a_missing_right_is_named(void **state)
     assert_int_equal(a.lease.result, ERR_FORBIDDEN);
     assert_string_equal(a.lease.missing_verb, "get");
     assert_string_equal(a.lease.missing_resource, "services");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 
     rig_service("a");
     rig.refusal = (struct api_error){ .code = ERR_FORBIDDEN, .status = 403 };
@@ -80,7 +80,7 @@ static void a_missing_right_is_named(void **state)
     assert_string_equal(a.lease.missing_resource, "pods/portforward");
     assert_true(a.lease.dialling);
     assert_string_equal(a.lease.endpoint->uid, "a"); /* the last one tried */
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void an_undeclared_port_is_final(void **state)
@@ -93,7 +93,7 @@ static void an_undeclared_port_is_final(void **state)
     asker_lease(&a);
     assert_int_equal(a.lease.result, ERR_NO_PORT);
     assert_non_null(strstr(a.lease.why.text, "80 (http)"));
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void a_pod_is_asked_for_as_a_pod(void **state)
@@ -105,7 +105,7 @@ static void a_pod_is_asked_for_as_a_pod(void **state)
     asker_lease(&a);
     assert_int_equal(rig.pod_lookup_count, 1);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- parking ---- */
@@ -119,7 +119,7 @@ static void no_pod_at_all_is_final(void **state)
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
     assert_string_equal(a.lease.why.text, "no pod matches its selector");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* As where a named target port is misspelt. */
@@ -138,7 +138,7 @@ static void a_port_that_no_ready_pod_has_is_final(void **state)
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
     assert_non_null(
         strstr(a.lease.why.text, "leads to the container port htpp, which no"));
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
@@ -150,11 +150,11 @@ static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
     rig.service->last_ready = rig.sched->now;
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     rig_advance(60000);
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void a_change_unparks(void **state)
@@ -175,7 +175,7 @@ static void a_change_unparks(void **state)
     assert_string_equal(a.lease.endpoint->uid, "b");
     assert_string_equal(a.lease.why.text, "");
     assert_int_equal(a.wakes, 1);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* Without a watch no change wakes it; a parked lease looks every 250 ms. */
@@ -195,7 +195,7 @@ static void the_retry_timer_unparks(void **state)
     assert_int_equal(rig.lookup_count, 2);
     assert_int_equal(rig.last_max_age, 250);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void the_retry_timer_dials_again(void **state)
@@ -216,7 +216,7 @@ static void the_retry_timer_dials_again(void **state)
     rig.refusal.code = OK;
     rig_advance(250);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* With two endpoints that both cannot be dialled there is no ping-pong between them. */
@@ -241,7 +241,7 @@ static void failing_over_does_not_spin(void **state)
     assert_int_equal(rig.dial_count, dials + 1);
     rig_open(dials);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void wait_until_ends_the_waiting(void **state)
@@ -260,7 +260,7 @@ static void wait_until_ends_the_waiting(void **state)
     assert_int_equal(a.wakes, 1);
     rig_advance(60000);
     assert_int_equal(a.wakes, 1);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void without_time_to_wait_not_now_is_final(void **state)
@@ -273,7 +273,7 @@ static void without_time_to_wait_not_now_is_final(void **state)
     a.want.wait_until = rig.sched->now;
     asker_lease(&a);
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* An API server that accepts connections and never answers. */
@@ -292,7 +292,7 @@ static void the_wait_covers_the_first_look_up(void **state)
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
     assert_true(a.lease.why.text[0]);
     assert_false(a.lease.dialling);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void a_look_up_that_is_late_has_the_reason_of_the_watches(void **state)
@@ -308,7 +308,7 @@ static void a_look_up_that_is_late_has_the_reason_of_the_watches(void **state)
     assert_int_equal(a.lease.result, ERR_SERVER);
     assert_string_equal(a.lease.why.text, "the API server answered 502");
     assert_int_equal(a.lease.api_status, 502);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void the_wait_covers_the_first_dial(void **state)
@@ -327,7 +327,7 @@ static void the_wait_covers_the_first_dial(void **state)
     assert_true(a.lease.dialling);
     assert_true(rig.dials[0].cancelled);
     assert_non_null(a.lease.endpoint);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void a_dial_in_a_burst_gets_its_time_beyond_the_wait(void **state)
@@ -343,7 +343,7 @@ static void a_dial_in_a_burst_gets_its_time_beyond_the_wait(void **state)
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void without_a_wait_one_attempt_gets_the_dial_timeout(void **state)
@@ -359,7 +359,7 @@ static void without_a_wait_one_attempt_gets_the_dial_timeout(void **state)
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(1);
     assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void an_api_server_that_comes_back_in_time_is_enough(void **state)
@@ -375,7 +375,7 @@ static void an_api_server_that_comes_back_in_time_is_enough(void **state)
     rig_service("a");
     rig_advance(500);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- failing over ---- */
@@ -391,7 +391,7 @@ static void a_refused_opening_goes_to_another_endpoint(void **state)
         asker_get(&a);
         assert_int_equal(a.lease.result, OK);
         assert_string_equal(a.lease.endpoint->uid, "b");
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
 }
 
@@ -411,7 +411,7 @@ static void a_pod_not_found_asks_afresh(void **state)
     rig_open(1);
     assert_int_equal(a.lease.result, OK);
     assert_string_equal(a.lease.endpoint->uid, "b");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* All of them, one after the other: the slices are behind.  Nobody waits for that. */
@@ -433,7 +433,7 @@ static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
     rig_open(2);
     assert_int_equal(a.lease.result, OK);
     assert_string_equal(a.lease.endpoint->uid, "c");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* It was a proxy, or a kubelet, who said so: the pod may well be there. */
@@ -449,13 +449,13 @@ static void a_404_that_names_no_pod_says_nothing_of_it(void **state)
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_string_equal(rig.missing, "");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 
     rig.refusal = (struct api_error){ .code = ERR_NOT_FOUND, .status = 404 };
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_string_equal(rig.missing, "");
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void an_unauthorized_opening_is_final(void **state)
@@ -467,7 +467,7 @@ static void an_unauthorized_opening_is_final(void **state)
     asker_get(&a);
     assert_int_equal(a.lease.result, ERR_UNAUTHORIZED);
     assert_int_equal(rig.dial_count, 1);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- returning ---- */
@@ -480,7 +480,7 @@ static void a_kept_connection_serves_the_next(void **state)
     rig_service("a");
     asker_get(&a);
     struct stream *s = a.lease.stream;
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     assert_false(rig_conn(0)->lent);
     rig_advance(5000);
     asker_get(&b);
@@ -489,11 +489,11 @@ static void a_kept_connection_serves_the_next(void **state)
     assert_true(rig_conn(0)->lent);
     assert_ptr_equal(s->wake, &b.wake);
     assert_int_equal(rig.dial_count, 1);
-    asker_return(&b, FATE_ABORT);
+    asker_return(&b, RELEASE_ABORT);
     assert_true(rig_conn(0)->aborted);
     asker_get(&b);
     assert_false(b.lease.reused);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 static void raw_connections_are_always_fresh(void **state)
@@ -503,13 +503,13 @@ static void raw_connections_are_always_fresh(void **state)
 
     rig_service("a");
     asker_get(&a);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     asker_init(&a, "web.shop");
     a.want.proto = PROTO_RAW;
     asker_lease(&a);
     assert_false(a.lease.reused);
     assert_int_equal(rig.dial_count, 2);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 static void the_one_used_last_goes_first(void **state)
@@ -520,11 +520,11 @@ static void the_one_used_last_goes_first(void **state)
     rig_service("a");
     asker_get(&a);
     asker_get(&b);
-    asker_return(&b, FATE_KEEP);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&b, RELEASE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     asker_get(&c);
     assert_ptr_equal(c.lease.stream, &rig_conn(0)->stream);
-    asker_return(&c, FATE_CLOSE);
+    asker_return(&c, RELEASE_CLOSE);
 }
 
 static void another_port_is_another_connection(void **state)
@@ -534,13 +534,13 @@ static void another_port_is_another_connection(void **state)
 
     rig_service("a");
     asker_get(&a);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     asker_init(&a, "web.shop");
     a.route.target_port = 9090;
     asker_lease(&a);
     assert_false(a.lease.reused);
     assert_int_equal(rig_conn(1)->port, 9090);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* Kept means: open, and nothing under way in either direction. */
@@ -562,7 +562,7 @@ static void what_is_not_clean_is_closed_instead(void **state)
             stream_shutdown(s);
         if (dirt == ENDED || dirt == BROKEN)
             stream_end(s, dirt == ENDED ? V_CLEAN : V_RESET, NULL);
-        asker_return(&a, FATE_KEEP);
+        asker_return(&a, RELEASE_KEEP);
         assert_true(rig_conn(i)->closed);
     }
 }
@@ -576,7 +576,7 @@ static void what_stirs_in_the_pool_is_closed(void **state)
         asker_get(&a);
         struct stream *s = a.lease.stream;
         size_t i = rig.dial_count - 1;
-        asker_return(&a, FATE_KEEP);
+        asker_return(&a, RELEASE_KEEP);
         rig_run();
         assert_false(rig_conn(i)->closed);
         if (how == 0)
@@ -586,7 +586,7 @@ static void what_stirs_in_the_pool_is_closed(void **state)
         task_wake(s->wake);
         asker_get(&a); /* before the pool has looked: it is not given out */
         assert_false(a.lease.reused);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
         rig_run();
         assert_true(rig_conn(i)->closed);
     }
@@ -598,7 +598,7 @@ static void idle_connections_expire(void **state)
     struct asker a;
 
     asker_get(&a);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_advance(89999);
     assert_false(rig_conn(0)->closed);
     rig_advance(1);
@@ -606,7 +606,7 @@ static void idle_connections_expire(void **state)
 
     asker_get(&a);
     a.lease.keep_ms = 4000; /* the pod said so */
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_advance(3999);
     assert_false(rig_conn(1)->closed);
     rig_advance(1);
@@ -621,14 +621,14 @@ static void a_gone_pod_loses_its_idle_connections_only(void **state)
     rig_service("a");
     asker_get(&a);
     asker_get(&b);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_gone("unheard-of");
     assert_false(rig_conn(0)->closed);
     rig_gone("a");
     assert_true(rig_conn(0)->closed);
     assert_false(rig_conn(1)->closed);
     assert_string_equal(rig.retired, "a");
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 /* ---- cancelling ---- */
@@ -649,8 +649,8 @@ static void a_lease_may_be_returned_in_any_state(void **state)
         assert_int_equal(a.lease.result, at == HELD     ? OK
                                          : at == FAILED ? ERR_UNAVAILABLE
                                                         : ERR_AGAIN);
-        asker_return(&a, (enum fate)(i % 3));
-        upstream_return(&a.lease, FATE_CLOSE); /* once more does no harm */
+        asker_return(&a, (enum release_mode)(i % 3));
+        upstream_return(&a.lease, RELEASE_CLOSE); /* once more does no harm */
         if (at == OPENING)
             assert_true(rig.dials[rig.dial_count - 1].cancelled);
         assert_true(upstream_idle(rig.upstream));
@@ -669,12 +669,12 @@ static void draining_waits_for_the_last_lease_and_keeps_nothing(void **state)
     asker_init(&done, "web.shop");
     asker_get(&a);
     asker_get(&b);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     upstream_drain(rig.upstream, &done.wake);
     rig_run();
     assert_true(rig_conn(0)->closed);
     assert_int_equal(done.wakes, 0);
-    asker_return(&b, FATE_KEEP);
+    asker_return(&b, RELEASE_KEEP);
     rig_run();
     assert_true(rig_conn(1)->closed);
     assert_int_equal(done.wakes, 1);
@@ -697,7 +697,7 @@ static void from_the_third_attempt_on_there_is_a_pause(void **state)
             rig_advance(1);
         }
         assert_int_equal(a.lease.result, OK);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
 }
 
@@ -710,18 +710,18 @@ static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
     rig_service("a");
     asker_get(&a);
     struct stream *kept = a.lease.stream;
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
 
     rig.not_free = kept;
     asker_get(&a);
     assert_ptr_not_equal(a.lease.stream, kept);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 
     rig.not_free = NULL;
     asker_get(&a);
     assert_ptr_equal(a.lease.stream, kept);
     assert_true(a.lease.reused);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* A large upload is better off on a tunnel that no other uses. */
@@ -734,14 +734,14 @@ static void who_will_carry_much_takes_no_connection_on_a_shared_tunnel(void **st
     asker_get(&a);
     assert_false(rig.dials[0].alone);
     rig.shared = a.lease.stream;
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
 
     asker_init(&b, "web.shop");
     b.want.alone = true;
     asker_lease(&b);
     assert_int_equal(rig.dial_count, 2);
     assert_true(rig.dials[1].alone);
-    asker_return(&b, FATE_KEEP);
+    asker_return(&b, RELEASE_KEEP);
 
     asker_init(&b, "web.shop");
     b.want.alone = true;
@@ -750,8 +750,8 @@ static void who_will_carry_much_takes_no_connection_on_a_shared_tunnel(void **st
     assert_ptr_equal(b.lease.stream, &rig.dials[1].conn.stream);
     asker_get(&a);
     assert_ptr_equal(a.lease.stream, rig.shared);
-    asker_return(&a, FATE_CLOSE);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 /* ... nor the one that another has just finished with. */
@@ -767,13 +767,13 @@ static void a_shared_connection_given_back_is_not_for_who_wants_to_be_alone(void
     asker_init(&b, "web.shop");
     b.want.alone = true;
     asker_lease(&b);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, ERR_AGAIN);
     rig_open(1);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 /* Who waits for a tunnel gets the connection that another has just finished with. */
@@ -788,13 +788,13 @@ static void a_connection_given_back_goes_to_who_waits(void **state)
     rig.hold_openings = true;
     asker_get(&b);
     assert_int_equal(b.lease.result, ERR_AGAIN);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
     assert_ptr_equal(b.lease.stream, s);
     assert_true(b.lease.reused);
     assert_true(rig.dials[rig.dial_count - 1].cancelled);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 /* ... unless a tunnel has just opened for it, of which it has not heard yet. */
@@ -808,12 +808,12 @@ static void a_tunnel_that_has_just_opened_is_not_thrown_away(void **state)
     rig.hold_openings = true;
     asker_get(&b);
     rig_open_unheard(1);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_run();
     assert_int_equal(b.lease.result, OK);
     assert_ptr_equal(b.lease.stream, &rig_conn(1)->stream);
     assert_false(rig_conn(1)->aborted);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 /* CPU seconds for so many requests on a kept connection, one after the other. */
@@ -826,7 +826,7 @@ static double keep_and_take(size_t times)
     for (size_t i = 0; i < times; i++) {
         asker_get(&a);
         assert_int_equal(a.lease.result, OK);
-        asker_return(&a, FATE_KEEP);
+        asker_return(&a, RELEASE_KEEP);
     }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
@@ -853,7 +853,7 @@ static void kept_connection_costs_the_same_beside_10000_leases(void **state)
         beside = seconds < beside ? seconds : beside;
     }
     for (size_t i = 0; i < 10000; i++)
-        asker_return(&others[i], FATE_CLOSE);
+        asker_return(&others[i], RELEASE_CLOSE);
     free(others);
     if (beside > 3 * alone)
         fail_msg("%.1f times as much", beside / alone);
@@ -881,17 +881,17 @@ static void the_oldest_that_may_have_it_gets_a_connection_given_back(void **stat
     waits(&first, false);
     waits(&second, false);
     rig.shared = s;
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(first.lease.stream, s);
     rig.shared = NULL;
-    asker_return(&first, FATE_KEEP);
+    asker_return(&first, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(alone.lease.stream, s);
-    asker_return(&alone, FATE_KEEP);
+    asker_return(&alone, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(second.lease.stream, s);
-    asker_return(&second, FATE_CLOSE);
+    asker_return(&second, RELEASE_CLOSE);
 }
 
 /* ---- everything that can happen, in every state ---- */
@@ -979,7 +979,7 @@ static void play(void **state, enum at at, enum event first, enum event second)
         assert_int_not_equal(a.lease.result, ERR_AGAIN);
     if (was_known && !a.lease.stream)
         assert_int_equal(a.wakes, wakes);
-    asker_return(&a, (enum fate)((first + second) % 3));
+    asker_return(&a, (enum release_mode)((first + second) % 3));
     rig.hold_lookups = rig.hold_openings = false;
     rig_answer();
     task_cancel(&drained.wake);

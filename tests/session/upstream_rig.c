@@ -509,9 +509,9 @@ void asker_get(struct asker *a)
     asker_lease(a);
 }
 
-void asker_return(struct asker *a, enum fate fate)
+void asker_return(struct asker *a, enum release_mode release)
 {
-    upstream_return(&a->lease, fate);
+    upstream_return(&a->lease, release);
     assert_null(a->lease.private);
     assert_null(a->lease.stream);
     assert_null(a->lease.endpoint);

@@ -107,4 +107,4 @@ struct conn *rig_conn(size_t dial);
 void asker_init(struct asker *a, const char *host);
 void asker_lease(struct asker *a);
 void asker_get(struct asker *a); /* init and lease */
-void asker_return(struct asker *a, enum fate fate);
+void asker_return(struct asker *a, enum release_mode release);

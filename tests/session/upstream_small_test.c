@@ -27,7 +27,7 @@ static void where_a_slot_is_free_it_goes(void **state)
         lease_small(&a, true);
         assert_int_equal(endpoint_of(&a), 'd');
         assert_true(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
     assert_non_null(
         strstr(rig.expected, ":1 ")); /* the one it would have taken is dialled */
@@ -43,11 +43,11 @@ static void an_idle_connection_is_as_good_as_a_slot(void **state)
 
     lease_small(&a, true);
     char used = endpoint_of(&a);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     lease_small(&b, true);
     assert_int_equal(endpoint_of(&b), used);
     assert_true(b.lease.reused);
-    asker_return(&b, FATE_CLOSE);
+    asker_return(&b, RELEASE_CLOSE);
 }
 
 static void others_go_where_the_load_is_least(void **state)
@@ -62,7 +62,7 @@ static void others_go_where_the_load_is_least(void **state)
         lease_small(&a, false);
         elsewhere = elsewhere || endpoint_of(&a) != 'd';
         assert_false(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
     assert_true(elsewhere);
     assert_string_equal(rig.expected, "");
@@ -82,7 +82,7 @@ static void in_a_service_that_carries_much_no_request_is_small(void **state)
         lease_small(&a, true);
         elsewhere = elsewhere || endpoint_of(&a) != 'd';
         assert_false(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, FATE_CLOSE);
+        asker_return(&a, RELEASE_CLOSE);
     }
     assert_true(elsewhere);
 }
@@ -95,7 +95,7 @@ static void a_second_endpoint_is_prepared_when_the_first_request_is_over(void **
     lease_small(&a, true);
     char first = endpoint_of(&a);
     assert_string_equal(rig.expected, "");
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     assert_string_equal(rig.expected, first == 'a' ? "b:1 " : "a:1 ");
     assert_int_equal(rig.expected_of.asked_at, rig.sched->now);
     assert_int_equal(rig.prewarmed[0], first); /* and one more tunnel to that one */
@@ -109,8 +109,8 @@ static void one_endpoint_of_a_service_has_one_more(void **state)
     rig.several = "ab"; /* whichever it is, the other one has it already */
     lease_small(&a, true);
     lease_small(&b, true);
-    asker_return(&a, FATE_KEEP);
-    asker_return(&b, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
+    asker_return(&b, RELEASE_KEEP);
     assert_string_equal(rig.prewarmed, "");
 }
 
@@ -120,7 +120,7 @@ static void what_is_given_up_prepares_nothing(void **state)
     struct asker a;
 
     lease_small(&a, true);
-    asker_return(&a, FATE_ABORT);
+    asker_return(&a, RELEASE_ABORT);
     assert_string_equal(rig.expected, "");
     assert_string_equal(rig.prewarmed, "");
 }
@@ -132,7 +132,7 @@ static void one_endpoint_has_no_second(void **state)
 
     rig_service("a");
     lease_small(&a, true);
-    asker_return(&a, FATE_KEEP);
+    asker_return(&a, RELEASE_KEEP);
     assert_string_equal(rig.expected, "");
 }
 
@@ -145,11 +145,11 @@ static void a_client_that_sticks_to_its_endpoint_stays_there(void **state)
     rig.service->sticky = true;
     lease_small(&a, true);
     char own = endpoint_of(&a);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
     rig.room = own == 'a' ? "b" : "a";
     lease_small(&a, true);
     assert_int_equal(endpoint_of(&a), own);
-    asker_return(&a, FATE_CLOSE);
+    asker_return(&a, RELEASE_CLOSE);
 }
 
 int main(void)
