@@ -28,11 +28,11 @@
 /* clang-format off */
 enum verdict {
     V_OPEN,
-    V_CLEAN,       /* the far end finished; everything it sent is in `in` */
-    V_REFUSED,     /* never delivered: even a POST may be repeated */
-    V_RESET,       /* cut: what came may not be all */
-    V_TUNNEL_LOST, /* the tunnel under it went away: cut, and not the pod's fault */
-    V_POD_GONE,    /* the pod does not exist any more; never delivered */
+    V_CLEAN,          /* the far end finished; everything it sent is in `in` */
+    V_REFUSED,        /* never delivered: even a POST may be repeated */
+    V_RESET,          /* cut: what came may not be all */
+    V_TRANSPORT_LOST, /* what it stands on has ended: cut, and not by its far end */
+    V_TARGET_GONE,    /* the far end does not exist any more; never delivered */
 };
 /* clang-format on */
 

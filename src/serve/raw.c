@@ -261,7 +261,7 @@ static void say(struct raw *r)
 static bool was_never_delivered(const struct raw *r)
 {
     enum verdict v = r->lease.stream->end.verdict;
-    return (v == V_REFUSED || v == V_POD_GONE) && r->holding &&
+    return (v == V_REFUSED || v == V_TARGET_GONE) && r->holding &&
            r->attempts < ATTEMPTS_MAX;
 }
 

@@ -8,12 +8,12 @@ bool repeat_after_delivery(const struct exchange *x)
 {
     enum verdict verdict = x->lease.stream->end.verdict;
     return x->sending.state != SENDING_HEAD && verdict != V_REFUSED &&
-           verdict != V_POD_GONE;
+           verdict != V_TARGET_GONE;
 }
 
 static bool has_attempts_left(const struct exchange *x)
 {
-    if (x->lease.stream->end.verdict == V_TUNNEL_LOST)
+    if (x->lease.stream->end.verdict == V_TRANSPORT_LOST)
         return x->attempts <
                LOST_ATTEMPTS_MAX; /* not the pod's doing, nor the request's */
     if (repeat_after_delivery(x))
@@ -37,9 +37,9 @@ const char *failure_reason(const struct stream *pod)
         return "the container closed the connection without an answer";
     case V_REFUSED:
         return diag_text(&pod->end.why, ERR_REFUSED);
-    case V_TUNNEL_LOST:
+    case V_TRANSPORT_LOST:
         return pod->end.why.text[0] ? pod->end.why.text : "the tunnel was lost";
-    case V_POD_GONE:
+    case V_TARGET_GONE:
         return pod->end.why.text[0] ? pod->end.why.text : "the pod is gone";
     default:
         return diag_text(&pod->end.why, ERR_RESET);

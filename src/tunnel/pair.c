@@ -45,7 +45,7 @@ enum verdict pair_classify(struct str text)
 
     for (size_t i = 0; i < ARRAY_LEN(gone); i++)
         if (text_has(text, gone[i]))
-            return V_POD_GONE;
+            return V_TARGET_GONE;
     for (size_t i = 0; i < ARRAY_LEN(refused); i++)
         if (text_has(text, refused[i]))
             return V_REFUSED;
@@ -76,7 +76,7 @@ static enum verdict judge(const struct pair *p)
         v = pair_classify((struct str){ p->text, p->text_len });
     else if (p->data_done && p->error_done && !p->reset)
         v = V_CLEAN;
-    bool undelivered = v == V_REFUSED || v == V_POD_GONE;
+    bool undelivered = v == V_REFUSED || v == V_TARGET_GONE;
     return undelivered && p->delivered ? V_RESET : v;
 }
 
@@ -127,7 +127,7 @@ static void settle(struct pair *p)
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
     if (v == V_REFUSED)
         ports_on_refusal(&p->tunnel->pod->ports, p->port);
-    if (p->text_len && pair_classify(reason) == V_POD_GONE)
+    if (p->text_len && pair_classify(reason) == V_TARGET_GONE)
         pod_on_sandbox_gone(p->tunnel->pod);
     task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
     if (p->proves)
@@ -203,7 +203,7 @@ void pair_fail(struct pair *p, const char *why)
 void pair_on_tunnel_lost(struct pair *p, const char *why)
 {
     timer_stop(&p->verdict_due);
-    stream_end(&p->stream, V_TUNNEL_LOST, why);
+    stream_end(&p->stream, V_TRANSPORT_LOST, why);
 }
 
 bool pair_may_send(const struct pair *p)

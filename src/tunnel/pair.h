@@ -5,7 +5,7 @@
  *
  *     error stream           data stream     verdict
  *     FIN without text       FIN             V_CLEAN
- *     text                   any             V_REFUSED, V_POD_GONE, V_RESET: by the text
+ *     text                   any             V_REFUSED, V_TARGET_GONE, V_RESET: by the text
  *     RST                    any             V_RESET
  *     nothing for 2 s        FIN             V_RESET
  */

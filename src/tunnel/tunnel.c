@@ -43,7 +43,7 @@
  *
  * Ownership: pod (tunnels.c) owns the tunnel; the tunnel owns the transport and the pairs;
  * a pair's stream is its user's, who ends it with stream_close or stream_abort.  When the
- * tunnel goes first, its pairs end with V_TUNNEL_LOST and stay their users' until closed.
+ * tunnel goes first, its pairs end with V_TRANSPORT_LOST and stay their users' until closed.
  *
  * What it cannot do: tell a slow pod from a stuck one early (there is no window), find out
  * that a node died under an upload before the API server does (PINGs wait behind it), learn

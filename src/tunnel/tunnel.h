@@ -125,7 +125,7 @@ bool tunnel_in_use(const struct tunnel *t); /* a pair is lent out */
 bool tunnel_has_delivered(const struct tunnel *t);
 void tunnel_probe(struct tunnel *t);  /* it has to show that it is alive, soon */
 void tunnel_retire(struct tunnel *t); /* no new pairs; may close at once */
-/* At once; its pairs end with V_TUNNEL_LOST, and the pod is told. */
+/* At once; its pairs end with V_TRANSPORT_LOST, and the pod is told. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);
 
 /* The way to the API server: start to connect; then, connected, the stream (TLS, where it

@@ -126,7 +126,8 @@ static void answer_lease(enum err result, bool dialling)
 
 static void break_pod(size_t how)
 {
-    static const enum verdict ends[] = { V_REFUSED, V_RESET, V_TUNNEL_LOST, V_POD_GONE };
+    static const enum verdict ends[] = { V_REFUSED, V_RESET, V_TRANSPORT_LOST,
+                                         V_TARGET_GONE };
 
     if (last_pod() && play.stage->leases[last()].ours)
         pod_ends(play.stage, last(), ends[how % ARRAY_LEN(ends)], "so it ended");

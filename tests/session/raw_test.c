@@ -50,8 +50,8 @@ enum event {
 };
 
 static const enum verdict verdicts[EVENTS] = {
-    [POD_ENDS] = V_CLEAN,       [POD_REFUSED] = V_REFUSED, [POD_RESET] = V_RESET,
-    [POD_LOST] = V_TUNNEL_LOST, [POD_GONE] = V_POD_GONE,
+    [POD_ENDS] = V_CLEAN,          [POD_REFUSED] = V_REFUSED,  [POD_RESET] = V_RESET,
+    [POD_LOST] = V_TRANSPORT_LOST, [POD_GONE] = V_TARGET_GONE,
 };
 
 static void bring(struct stage *st, enum place place, struct stream **ret_client)

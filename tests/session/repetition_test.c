@@ -9,8 +9,8 @@
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-static const enum verdict verdicts[] = { V_CLEAN, V_REFUSED, V_RESET, V_TUNNEL_LOST,
-                                         V_POD_GONE };
+static const enum verdict verdicts[] = { V_CLEAN, V_REFUSED, V_RESET, V_TRANSPORT_LOST,
+                                         V_TARGET_GONE };
 static const char *const methods[] = { "GET",  "HEAD",  "OPTIONS", "PUT",   "DELETE",
                                        "POST", "PATCH", "BREW",    "TRACE", "get" };
 
@@ -22,7 +22,7 @@ static bool idempotent(const char *method)
 
 static bool never_delivered(enum verdict v)
 {
-    return v == V_REFUSED || v == V_POD_GONE;
+    return v == V_REFUSED || v == V_TARGET_GONE;
 }
 
 struct trial {
@@ -108,7 +108,7 @@ static void gives_up_after_enough_attempts(void **state)
         enum verdict verdict;
         size_t attempts;
     } cases[] = {
-        { V_REFUSED, 5 }, { V_POD_GONE, 5 }, { V_RESET, 3 }, { V_TUNNEL_LOST, 8 }
+        { V_REFUSED, 5 }, { V_TARGET_GONE, 5 }, { V_RESET, 3 }, { V_TRANSPORT_LOST, 8 }
     };
 
     for (size_t c = 0; c < ARRAY_LEN(cases); c++) {
@@ -135,7 +135,7 @@ static void gives_up_after_enough_attempts(void **state)
 static void refusals_are_no_deliveries(void **state)
 {
     struct stage *st = *state;
-    static const enum verdict ends[] = { V_REFUSED, V_POD_GONE, V_CLEAN, V_RESET,
+    static const enum verdict ends[] = { V_REFUSED, V_TARGET_GONE, V_CLEAN, V_RESET,
                                          V_CLEAN };
     struct stream *client = stage_client(st);
 
@@ -158,7 +158,7 @@ static void repeats_the_part_of_a_body_that_has_come(void **state)
 
     say(st, client, head);
     say(st, client, "5\r\nhe");
-    pod_ends(st, 0, V_TUNNEL_LOST, NULL);
+    pod_ends(st, 0, V_TRANSPORT_LOST, NULL);
     say(st, client, "l");
     pod_ends(st, 1, V_RESET, NULL);
     say(st, client, "lo\r\n0\r\n\r\n");

@@ -100,8 +100,8 @@ static void lease_event(struct stage *st, enum err result)
 static void happen(struct stage *st, enum event event, struct stream **client)
 {
     static const enum verdict verdicts[EVENTS] = {
-        [POD_ENDS] = V_CLEAN,       [POD_REFUSED] = V_REFUSED, [POD_RESET] = V_RESET,
-        [POD_LOST] = V_TUNNEL_LOST, [POD_GONE] = V_POD_GONE,
+        [POD_ENDS] = V_CLEAN,          [POD_REFUSED] = V_REFUSED,  [POD_RESET] = V_RESET,
+        [POD_LOST] = V_TRANSPORT_LOST, [POD_GONE] = V_TARGET_GONE,
     };
 
     if (event == CLIENT_ENDS && *client)

@@ -191,7 +191,7 @@ static void what_is_lost_is_dialled_again(void **state)
     connect_all();
     struct user *lost = &users[0];
     for (size_t i = 0; i < 3; i++)
-        if (user_stream(&users[i])->end.verdict == V_TUNNEL_LOST)
+        if (user_stream(&users[i])->end.verdict == V_TRANSPORT_LOST)
             lost = &users[i];
     user_finish(lost);
     user_open(lost, "uid-1", 80);

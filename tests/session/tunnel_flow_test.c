@@ -141,7 +141,7 @@ static void what_is_not_spdy_ends_the_tunnel_with_a_sentence(void **state)
         struct server *s = rig_warm(&u);
         server_send(s, cases[i].bytes, cases[i].n);
         rig_run();
-        assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+        assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
         assert_true(user_stream(&u)->broken);
         if (!strstr(user_stream(&u)->end.why.text, cases[i].says))
             fail_msg("case %zu says: %s", i, user_stream(&u)->end.why.text);
@@ -257,7 +257,7 @@ static void a_paused_pair_stops_its_own_tunnel(void **state)
     rig_advance(14000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(7000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     user_finish(&u);
 }
 
@@ -280,7 +280,7 @@ static void a_transport_that_takes_nothing_is_told_to_its_pair(void **state)
     rig_advance(14000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(7000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     user_finish(&u);
 }
 
@@ -297,7 +297,7 @@ static void a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so(void 
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig.unanswered = true;
     rig_advance(rig.settings.ping_ms);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     assert_string_equal(user_stream(&u)->end.why.text, "no sign of life");
     user_finish(&u);
 }
@@ -502,7 +502,7 @@ static void a_tunnel_that_ends_takes_its_connections_along(void **state)
         if (what == LIVE || what >= HALF_A_HEAD) {
             if (what == PROBING)
                 continue;
-            assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+            assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
             assert_true(user_stream(&u)->in_eof && user_stream(&u)->broken);
             assert_true(user_stream(&u)->end.why.text[0]);
         }
@@ -527,7 +527,7 @@ static void silence_is_death_after_fifteen_seconds(void **state)
     rig_advance(14000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(6000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     assert_string_equal(user_stream(&u)->end.why.text, "no sign of life");
     user_finish(&u);
 }

@@ -182,14 +182,14 @@ static void who_is_given_much_may_take_his_time(void **state)
     s->silent = dead->silent = true;
     rig_advance(16000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
-    assert_int_equal(user_stream(&v)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&v)->end.verdict, V_TRANSPORT_LOST);
     rig_advance(60000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     server_data(s, s->pairs[0].data_id, "thank you", 9, 0);
     rig_run();
     user_expect(&u, "thank you", 9);
     rig_advance(16000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     user_finish(&u);
     user_finish(&v);
 }
@@ -216,7 +216,7 @@ static void a_pooled_connection_does_not(void **state)
     rig_advance(59000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(2000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     assert_true(tunnels_idle(rig.tunnels));
     user_finish(&u);
 }
@@ -457,7 +457,7 @@ static void a_sandbox_that_is_gone_is_tried_once(void **state)
                 "\"4f1b\" in store: not found");
     server_fin(t, 1, true);
     rig_run();
-    assert_int_equal(user_stream(&failed)->end.verdict, V_POD_GONE);
+    assert_int_equal(user_stream(&failed)->end.verdict, V_TARGET_GONE);
     user_finish(&failed);
     assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
     server_finish_pair(s, 0);
@@ -678,7 +678,7 @@ static void destroying_ends_everything_in_any_state(void **state)
     user_finish(&idle);
     tunnels_destroy(TAKE(rig.tunnels));
     rig_run();
-    assert_int_equal(user_stream(&live)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&live)->end.verdict, V_TRANSPORT_LOST);
     assert_int_not_equal(upgrading.opening.result, ERR_AGAIN);
     user_finish(&live);
     user_finish(&dialling);
@@ -766,7 +766,7 @@ static void a_probed_tunnel_has_to_answer_soon(void **state)
     rig_run();
     assert_int_equal(user_stream(&silent)->end.verdict, V_OPEN);
     rig_advance(3001);
-    assert_int_equal(user_stream(&silent)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&silent)->end.verdict, V_TRANSPORT_LOST);
     assert_int_equal(user_stream(&answers)->end.verdict, V_OPEN);
     assert_true(a->pong_count > 0);
     user_finish(&answers);
@@ -827,7 +827,7 @@ static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state
         assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
         rig_advance(2500);
         rig_answer_pod(others[i]);
-        assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+        assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
         user_finish(&u);
         rig_run();
     }
@@ -874,7 +874,7 @@ static void a_pod_that_is_not_ready_is_not_back(void **state)
         assert_false(tunnel_stream_lasts(last.opening.stream));
         rig_advance(2500);
         rig_answer_pod(NULL);
-        assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+        assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
         opening_finish(&last.opening);
         user_finish(&u);
         rig_run();

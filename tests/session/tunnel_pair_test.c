@@ -192,16 +192,11 @@ static void the_text_says_what_failed(void **state)
         const char *text;
         enum verdict verdict;
     } cases[] = {
-        { containerd_refused, V_REFUSED },
-        { crio_refused, V_REFUSED },
-        { containerd_refused_long, V_REFUSED },
-        { dockerd_refused, V_REFUSED },
-        { containerd_gone, V_POD_GONE },
-        { containerd_unknown, V_POD_GONE },
-        { crio_gone, V_POD_GONE },
-        { crio_unknown, V_POD_GONE },
-        { containerd_reset, V_RESET },
-        { "something new", V_RESET },
+        { containerd_refused, V_REFUSED },      { crio_refused, V_REFUSED },
+        { containerd_refused_long, V_REFUSED }, { dockerd_refused, V_REFUSED },
+        { containerd_gone, V_TARGET_GONE },     { containerd_unknown, V_TARGET_GONE },
+        { crio_gone, V_TARGET_GONE },           { crio_unknown, V_TARGET_GONE },
+        { containerd_reset, V_RESET },          { "something new", V_RESET },
     };
     enum how { FINS, DATA_FIN_FIRST, RST_AFTER, ONLY_TEXT, IN_PIECES, HOWS };
 

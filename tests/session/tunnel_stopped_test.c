@@ -70,7 +70,7 @@ static void tunnel_that_died_during_a_stop_is_found_in_seconds(void **state)
     rig_stop_process(20000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(3000);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     user_finish(&u);
 }
 
@@ -113,7 +113,7 @@ static void idle_time_does_not_count_a_stop(void **state)
     rig_stop_process(2 * rig.settings.idle_ms);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(rig.settings.idle_ms + rig.settings.check_ms);
-    assert_int_equal(user_stream(&u)->end.verdict, V_TUNNEL_LOST);
+    assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
     user_finish(&u);
 }
 

@@ -170,7 +170,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
 static void end_that_is_not_the_pods_teaches_nothing(void **state)
 {
     (void)state;
-    static const enum verdict verdicts[] = { V_TUNNEL_LOST, V_POD_GONE };
+    static const enum verdict verdicts[] = { V_TRANSPORT_LOST, V_TARGET_GONE };
     struct asker a;
 
     rig_service("a");

@@ -582,7 +582,7 @@ static void what_stirs_in_the_pool_is_closed(void **state)
         if (how == 0)
             bufq_write(&s->in, "HTTP/1.1 408", 12);
         else
-            stream_end(s, how == 1 ? V_CLEAN : V_TUNNEL_LOST, NULL);
+            stream_end(s, how == 1 ? V_CLEAN : V_TRANSPORT_LOST, NULL);
         task_wake(s->wake);
         asker_get(&a); /* before the pool has looked: it is not given out */
         assert_false(a.lease.reused);
@@ -945,7 +945,7 @@ static void happen(enum event event, struct asker *a, struct task *drained)
     } else if (event == POD_GONE_TOO) {
         rig_gone("a");
     } else if (event == STREAM_BROKE && a->lease.stream) {
-        stream_end(a->lease.stream, V_TUNNEL_LOST, "gone");
+        stream_end(a->lease.stream, V_TRANSPORT_LOST, "gone");
     } else if (event == DRAINS) {
         upstream_drain(rig.upstream, drained);
     }

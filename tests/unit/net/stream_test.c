@@ -172,7 +172,7 @@ static void the_first_verdict_stands(void **state)
     assert_int_equal(a->end.verdict, V_CLEAN);
     assert_true(a->broken);
     assert_string_equal(a->end.why.text, "then reset");
-    stream_end(a, V_TUNNEL_LOST, "no news");
+    stream_end(a, V_TRANSPORT_LOST, "no news");
     assert_string_equal(a->end.why.text, "then reset");
     run();
     assert_int_equal(a_wakes, 1);

@@ -188,8 +188,8 @@ static void waits_for_a_client_that_does_not_stop_only_so_long(void **state)
 /* What came is delivered; that it is not all must not look like a proper end. */
 static void never_makes_a_cut_look_clean(void **state)
 {
-    static const enum verdict verdicts[] = { V_REFUSED, V_RESET, V_TUNNEL_LOST,
-                                             V_POD_GONE };
+    static const enum verdict verdicts[] = { V_REFUSED, V_RESET, V_TRANSPORT_LOST,
+                                             V_TARGET_GONE };
 
     for (size_t i = 0; i < ARRAY_LEN(verdicts); i++) {
         begin(state, false);
