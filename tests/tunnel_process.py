@@ -122,8 +122,14 @@ class KubeTunnel:
                                             **self.user)
         self.port = int(self.wait_for_log(r"listening\b.*address\"?[=:]\"?127\.0\.0\.1:(\d+)").group(1))
         if ready:
-            eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
+            self.wait_until_ready()
         return self
+
+    def wait_until_ready(self):
+        try:
+            eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
+        except AssertionError:
+            raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail()}") from None
 
     def stop(self, sig=signal.SIGTERM):
         """Ends it as a service manager would. Anything but a clean end is a failure."""
