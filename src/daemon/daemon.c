@@ -224,8 +224,7 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.plugins = exec_plugins_create(d->loop, &exec);
     d->settings.tunnels.room = (struct tunnel_room){ free_tunnel, free_descriptor, d };
     d->settings.upstream.own = own_pod(d->own_ns, d->own_name);
-    d->settings.upstream.own.listens = listens;
-    d->settings.upstream.own.owner = d;
+    d->settings.upstream.listeners = (struct own_listeners){ listens, d };
     d->settings.upstream.opens = opens;
     d->settings.upstream.opens_owner = d;
     d->settings.on_zone = on_zone;

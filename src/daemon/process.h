@@ -3,7 +3,7 @@
 
 #include <stdbool.h>
 
-#include "upstream/upstream.h"
+#include "catalog/own_pod.h"
 
 /* Before the loop is created: ignore SIGPIPE, allow as many descriptors as the hard limit
  * does, and keep malloc and libuv to what one thread needs. */

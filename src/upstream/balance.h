@@ -21,7 +21,8 @@ struct choice {
     size_t port_index;
     struct str client;
     const struct endpoint *avoid; /* only when there is nothing else; may be NULL */
-    const struct own_pod *own;    /* for loops_check */
+    const struct own_pod *own;    /* for loops_check, as are the listeners */
+    const struct own_listeners *listeners;
 };
 
 /* NULL: nothing may be used now (endpoints that are not ready are used only when asked

@@ -18,18 +18,10 @@
 
 #include "upstream/balance.h"
 
-bool loops_is_own(const struct own_pod *own, const struct endpoint *e)
+static enum err check_listener(const struct own_listeners *listeners,
+                               const struct endpoint *e, uint16_t port, struct diag *why)
 {
-    if (own->uid && strcmp(e->uid, own->uid) == 0)
-        return true;
-    return own->ns && own->name && strcmp(e->ns, own->ns) == 0 &&
-           strcmp(e->pod, own->name) == 0;
-}
-
-static enum err check_listener(const struct own_pod *own, const struct endpoint *e,
-                               uint16_t port, struct diag *why)
-{
-    if (!e->ip || !own->listens || !own->listens(own->owner, e->ip, port))
+    if (!e->ip || !listeners->has || !listeners->has(listeners->owner, e->ip, port))
         return OK;
     return diag_set(why, ERR_LOOP,
                     "pod %s has the address %s, which is this machine's, and on port %u "
@@ -47,10 +39,10 @@ enum err loops_check(const struct choice *c, struct diag *why)
         uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
         if (!port || !route_matches(c->route, e))
             continue;
-        if (loops_is_own(c->own, e))
+        if (own_pod_is(c->own, e))
             return ERR_OURSELVES;
         if (!result && i < limit) /* others are not chosen */
-            result = check_listener(c->own, e, port, why);
+            result = check_listener(c->listeners, e, port, why);
     }
     return result;
 }

@@ -7,9 +7,6 @@
 
 #include "upstream/balance.h"
 
-/* Is this the pod we run in? */
-bool loops_is_own(const struct own_pod *own, const struct endpoint *e);
-
 /* OK             no endpoint that this choice could use, ready or not, is kube-tunnel
  * ERR_OURSELVES  one of them is the pod we run in; another one may be our replica
  * ERR_LOOP       one of them is a port of this machine on which we listen; *why says which */

@@ -4,7 +4,6 @@
 
 #include "base/map.h"
 #include "base/own.h"
-#include "upstream/loops.h"
 
 #define REMEMBERED_MAX 2048 /* further ones are dialled when somebody asks */
 #define KEY_ROOM 320
@@ -142,7 +141,7 @@ static void expect(struct prewarming *s, struct change *c, const struct endpoint
 
     if ((!c->all && !same) || was_ready(c, e)) /* in this order: the second is dear */
         return;
-    if (!e->uid[0] || loops_is_own(s->own, e))
+    if (!e->uid[0] || own_pod_is(s->own, e))
         return;
     if (same)
         tunnels_expect(s->tunnels, e, same->peak, same);

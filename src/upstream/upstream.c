@@ -369,7 +369,8 @@ static enum lease_state choose(struct leasing *l)
                         .service = s,
                         .client = l->want.client,
                         .avoid = l->avoid,
-                        .own = &u->settings.own };
+                        .own = &u->settings.own,
+                        .listeners = &u->settings.listeners };
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
     l->lease->has_pods = s->pods_seen || s->endpoint_count;

@@ -2,16 +2,14 @@
 #pragma once
 
 #include "catalog/catalog.h"
+#include "catalog/own_pod.h"
 #include "tunnel/tunnels.h"
 #include "upstream/lease.h"
 
-/* The pod we run in, as far as it is known, and where we listen; borrowed, outlives the
- * upstream. */
-struct own_pod {
-    const char *uid; /* or NULL */
-    const char *ns, *name;
-    /* Do we listen on this port of this address?  NULL: not known. */
-    bool (*listens)(void *owner, const char *ip, uint16_t port);
+/* Where this process listens; borrowed, outlives the upstream. */
+struct own_listeners {
+    /* Is this port of this address one of them?  NULL: not known. */
+    bool (*has)(void *owner, const char *ip, uint16_t port);
     void *owner;
 };
 
@@ -23,7 +21,8 @@ struct upstream_settings {
     const char *zone;    /* the cluster's domain, borrowed */
     bool (*opens)(void *owner, struct str ns); /* NULL: every namespace */
     void *opens_owner;
-    struct own_pod own; /* requests for its services are ours; zeroed outside a pod */
+    struct own_pod own; /* requests for its services are answered by our own pages */
+    struct own_listeners listeners; /* an endpoint that is one of them is a loop */
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,

@@ -296,7 +296,8 @@ int rig_begin(void **state)
         .attempt_ms = 10000,
         .prepare_second = true,
         .zone = "cluster.local",
-        .own = { .uid = "me", .ns = "home", .name = "tunnel-0", .listens = listens },
+        .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
+        .listeners = { .has = listens },
     };
 
     log_set_level(LEVEL_ERROR);
