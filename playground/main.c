@@ -8,7 +8,6 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_PLAYGROUND
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
@@ -20,6 +19,8 @@
 #include "playground/options.h"
 #include "playground/scale.h"
 #include "playground/server.h"
+
+LOG_MODULE(playground);
 
 #define CERTIFICATE_DAYS 30
 #define DIRECT_NAMESPACE "shop"

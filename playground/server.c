@@ -6,12 +6,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_PLAYGROUND
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
 #include "playground/api/connection.h"
 #include "playground/forward/session.h"
+
+LOG_MODULE(playground);
 
 #define RESTART_DELAY_MS 20 /* so that whoever asked for it hears the answer */
 #define REOPEN_MS 50        /* when the port is not free again yet */

@@ -2,7 +2,6 @@
 
 #include <stdio.h>
 
-#define LOG_MODULE LOG_PLAYGROUND
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tls.h"
@@ -11,6 +10,8 @@
 #include "playground/forward/session.h"
 #include "playground/forward/ws_stream.h"
 #include "playground/head.h"
+
+LOG_MODULE(playground);
 
 #define BODY_MAX (1024 * 1024)
 #define WATCH_GATHER (32 * 1024) /* text made ahead of the socket */

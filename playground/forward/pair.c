@@ -10,8 +10,9 @@
 
 #include <stdio.h>
 
-#define LOG_MODULE LOG_PLAYGROUND
 #include "base/own.h"
+
+LOG_MODULE(playground);
 
 #define JOIN_MS 30000    /* for the other half of a pair to come */
 #define FRAME_DATA 32768 /* the runtime copies with a buffer of this size */

@@ -2,9 +2,10 @@
 
 #include <stdio.h>
 
-#define LOG_MODULE LOG_PLAYGROUND
 #include "base/own.h"
 #include "playground/forward/pair.h"
+
+LOG_MODULE(playground);
 
 #define FLUSH_AT_ONCE (64 * 1024)
 #define LOOK_MS 5000

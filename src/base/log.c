@@ -8,7 +8,7 @@
  * sink does not take stays gathered; when the buffer is full, lines are dropped, counted,
  * and the number is logged once there is room again.
  *
- * The sink below is one of the two mutable globals of the program.
+ * The sink and the modules below are mutable globals.
  */
 #include "base/log.h"
 
@@ -23,6 +23,8 @@
 
 #include "base/own.h"
 #include "base/partition.h"
+
+LOG_MODULE(log);
 
 #define LINE_SIZE 2048
 #define LINE_TAIL 16 /* kept free for what closes a line that was cut */
@@ -41,37 +43,19 @@ static const struct {
 };
 /* clang-format on */
 
-static const char *const modules[] = {
-#define X(NAME, name) [LOG_##NAME] = #name,
-    LOG_MODULES(X)
-#undef X
-};
-
-uint8_t log_levels[LOG_MODULE_COUNT] = {
-#define X(NAME, name) [LOG_##NAME] = LEVEL_INFO,
-    LOG_MODULES(X)
-#undef X
-};
-
-/* Errors and warnings of one module in one second. */
-struct throttle {
-    time_t second;
-    unsigned lines;
-    uint64_t suppressed;
-};
+static struct log_module *modules; /* those that are registered, in any order */
 
 static struct {
     int fd;
     bool colour;
     bool regular;      /* a file: always writable */
-    bool terminal;     /* somebody is watching: no delay */
+    bool terminal;     /* a person may be watching: no delay */
     uint64_t since_ms; /* when log_turn first saw what is gathered; 0: nothing */
     enum log_format format;
     time_t second; /* the one that `date` spells out */
     char date[24]; /* 2026-11-23T07:30:00 */
     uint64_t dropped;
-    uint64_t suppressed; /* of all throttles together */
-    struct throttle throttles[LOG_MODULE_COUNT];
+    uint64_t suppressed; /* of all modules together */
     size_t len;
     char gathered[GATHER_SIZE];
 } sink = { .fd = STDERR_FILENO, .second = -1 };
@@ -297,14 +281,14 @@ static void put_field(struct line *l, const struct log_field *f)
     }
 }
 
-static void begin_text(struct line *l, enum log_module m, enum log_level level,
+static void begin_text(struct line *l, struct log_module *m, enum log_level level,
                        struct str id, const char *text)
 {
     put_time(l);
     put(l, STR(" "));
     put_text(l, sink.colour ? levels[level].coloured : levels[level].padded);
     put(l, STR(" "));
-    put_text(l, modules[m]);
+    put_text(l, m->name);
     put(l, STR(" "));
     put(l, id);
     if (id.len)
@@ -312,13 +296,12 @@ static void begin_text(struct line *l, enum log_module m, enum log_level level,
     put_escaped(l, str_of(text), false);
 }
 
-static void begin_json(struct line *l, enum log_module m, enum log_level level,
+static void begin_json(struct line *l, struct log_module *m, enum log_level level,
                        struct str id, const char *text)
 {
     put(l, STR("{\"time\":\""));
     put_time(l);
-    put_format(l, "\",\"level\":\"%s\",\"module\":\"%s\"", levels[level].name,
-               modules[m]);
+    put_format(l, "\",\"level\":\"%s\",\"module\":\"%s\"", levels[level].name, m->name);
     if (id.len)
         put_json_str(l, "id", id);
     put_json_str(l, "msg", str_of(text));
@@ -382,7 +365,7 @@ static void gather(const struct line *l)
     sink.len += l->len;
 }
 
-static void emit_fields(enum log_module m, enum log_level level, struct log_id id,
+static void emit_fields(struct log_module *m, enum log_level level, struct log_id id,
                         const char *text, va_list *fields)
 {
     struct line l;
@@ -407,7 +390,7 @@ static void emit_fields(enum log_module m, enum log_level level, struct log_id i
     gather(&l);
 }
 
-static void emit(enum log_module m, enum log_level level, const char *text, ...)
+static void emit(struct log_module *m, enum log_level level, const char *text, ...)
 {
     va_list fields;
     va_start(fields, text);
@@ -422,36 +405,36 @@ static time_t this_second(void)
     return now.tv_sec;
 }
 
-/* Begin another second, and say what the last one kept quiet about. */
-static void renew(enum log_module m, time_t second)
+/* Begin another second, and log how many lines of the last one were suppressed. */
+static void renew(struct log_module *m, time_t second)
 {
-    struct throttle *t = &sink.throttles[m];
-    uint64_t suppressed = t->suppressed;
+    uint64_t suppressed = m->suppressed;
 
     sink.suppressed -= suppressed;
-    *t = (struct throttle){ .second = second };
+    m->second = second;
+    m->lines = 0;
+    m->suppressed = 0;
     if (suppressed)
         emit(m, LEVEL_WARN, "errors and warnings suppressed", LOG_U("lines", suppressed),
              LOG_END);
 }
 
-static bool throttled(enum log_module m)
+static bool throttled(struct log_module *m)
 {
-    struct throttle *t = &sink.throttles[m];
     time_t second = this_second();
 
-    if (t->second != second)
+    if (m->second != second)
         renew(m, second);
-    if (t->lines < COMPLAINTS_PER_SECOND) {
-        t->lines++;
+    if (m->lines < COMPLAINTS_PER_SECOND) {
+        m->lines++;
         return false;
     }
-    t->suppressed++;
+    m->suppressed++;
     sink.suppressed++;
     return true;
 }
 
-void log_event(enum log_module m, enum log_level level, struct log_id id,
+void log_event(struct log_module *m, enum log_level level, struct log_id id,
                const char *text, ...)
 {
     bool complaint = level <= LEVEL_WARN;
@@ -469,16 +452,17 @@ void log_event(enum log_module m, enum log_level level, struct log_id id,
 static void report_suppressed(void)
 {
     time_t second = this_second();
-    for (size_t m = 0; m < LOG_MODULE_COUNT; m++)
-        if (sink.throttles[m].suppressed && sink.throttles[m].second != second)
-            renew((enum log_module)m, second);
+
+    for (struct log_module *m = modules; m; m = m->next)
+        if (m->suppressed && m->second != second)
+            renew(m, second);
 }
 
 /* Called with nothing gathered, so the line fits; if it is lost too, the count stays. */
 static void report_dropped(void)
 {
     uint64_t lines = sink.dropped;
-    emit(LOG_DAEMON, LEVEL_WARN, "log lines dropped", LOG_U("lines", lines), LOG_END);
+    emit(log_module, LEVEL_WARN, "log lines dropped", LOG_U("lines", lines), LOG_END);
     drain();
     sink.dropped = sink.dropped > lines ? lines : 0;
 }
@@ -521,23 +505,46 @@ static bool find_level(struct str name, uint8_t *ret)
     return false;
 }
 
-static bool find_module(struct str name, size_t *ret)
+void log_register(struct log_module *m)
 {
-    for (size_t i = 0; i < ARRAY_LEN(modules); i++) {
-        if (str_ieq(name, str_of(modules[i]))) {
-            *ret = i;
-            return true;
-        }
-    }
-    return false;
+    if (m->registered)
+        return;
+    m->registered = true;
+    m->next = modules;
+    modules = m;
+}
+
+static struct log_module *find_module(struct str name)
+{
+    struct log_module *m = modules;
+
+    while (m && !str_ieq(name, str_of(m->name)))
+        m = m->next;
+    return m;
+}
+
+bool log_has_module(struct str name)
+{
+    return find_module(name) != NULL;
+}
+
+static void set_next_levels(uint8_t level)
+{
+    for (struct log_module *m = modules; m; m = m->next)
+        m->next_level = level;
+}
+
+static void apply_next_levels(void)
+{
+    for (struct log_module *m = modules; m; m = m->next)
+        m->level = m->next_level;
 }
 
 /* One item of the list: a level for all modules, or module=level. */
-static enum err set_item(struct str item, bool for_all,
-                         uint8_t to[static LOG_MODULE_COUNT], struct diag *why)
+static enum err set_item(struct str item, bool for_all, struct diag *why)
 {
     struct str module, name = str_cut(item, '=', &module);
-    size_t m = 0;
+    struct log_module *m = NULL;
     uint8_t level;
 
     if (for_all != !name.at)
@@ -546,37 +553,36 @@ static enum err set_item(struct str item, bool for_all,
         return diag_set(why, ERR_CONFIG,
                         "no log level in \"%.*s\" (error, warn, info or debug)",
                         STR_ARG(item));
-    if (name.at && !find_module(module, &m))
+    if (name.at && !(m = find_module(module)))
         return diag_set(why, ERR_CONFIG, "no log module \"%.*s\"", STR_ARG(module));
-    if (name.at)
-        to[m] = level;
+    if (m)
+        m->next_level = level;
     else
-        memset(to, level, LOG_MODULE_COUNT);
+        set_next_levels(level);
     return OK;
 }
 
 /* Levels for all go first, wherever they stand: the order of the list has no meaning. */
 enum err log_set_levels(struct str spec, struct diag *why)
 {
-    uint8_t set[LOG_MODULE_COUNT];
-    memset(set, LEVEL_INFO, sizeof(set));
-
+    set_next_levels(LEVEL_INFO);
     for (int pass = 0; pass < 2; pass++) {
         struct str rest = spec, item;
         do {
             rest = str_cut(rest, ',', &item);
-            enum err e = set_item(str_trim(item), pass == 0, set, why);
+            enum err e = set_item(str_trim(item), pass == 0, why);
             if (e)
                 return e;
         } while (rest.at);
     }
-    memcpy(log_levels, set, sizeof(set));
+    apply_next_levels();
     return OK;
 }
 
 void log_set_level(enum log_level level)
 {
-    memset(log_levels, (uint8_t)level, sizeof(log_levels));
+    set_next_levels((uint8_t)level);
+    apply_next_levels();
 }
 
 void log_set_format(enum log_format format)

@@ -1,7 +1,7 @@
 /* base/log.h - one line per event: time, level, module, id, text, key=value
  *
- * Who owns what failed logs it, once.  A disabled line costs one branch.  Lines gather in a
- * buffer that is written in one call: by the loop after LOG_LAG_MS at the latest, with
+ * The owner of what failed logs it, once.  A disabled line costs one branch.  Lines gather in
+ * a buffer that is written in one call: by the loop after LOG_LAG_MS at the latest, with
  * warnings and errors at once.  Values are escaped, so a peer cannot forge lines; secrets
  * are never passed in.
  */
@@ -12,25 +12,11 @@
 
 #include "base/str.h"
 
-/* clang-format off */
-#define LOG_MODULES(X) \
-    X(ADMIN, admin) X(CATALOG, catalog) X(CLI, cli) X(CLUSTER, cluster) X(CONFIG, config) X(DAEMON, daemon) \
-    X(KUBE, kube) X(LISTEN, listen) X(NET, net) X(PLAYGROUND, playground) X(RELAY, relay) \
-    X(ROUTE, route) X(SERVE, serve) X(TUNNEL, tunnel) X(UPSTREAM, upstream)
-/* clang-format on */
-
-enum log_module {
-#define X(NAME, name) LOG_##NAME,
-    LOG_MODULES(X)
-#undef X
-        LOG_MODULE_COUNT
-};
-
 enum log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
 enum log_format { LOG_TEXT, LOG_JSON };
 
 /* s41, s41.3, t7: kind 0 is "no id", sub 0 is "no sub".  `cluster` is a number of
- * base/partition.h: 0 or without a name, nothing is said of it. */
+ * base/partition.h: 0, or a number without a name, is not logged. */
 struct log_id {
     char kind;
     uint64_t number, sub;
@@ -58,19 +44,44 @@ struct log_field {
 #define LOG_END      ((struct log_field){ .type = FIELD_END })
 /* clang-format on */
 
-extern uint8_t log_levels[LOG_MODULE_COUNT]; /* written by log_set_level only */
+/* A part of the program, by whose name lines are marked and levels are set. */
+struct log_module {
+    const char *name;
+    uint8_t level; /* lines above it are not logged; written by base/log.c only */
+    bool registered;
+    uint8_t next_level;
+    /* Errors and warnings in one second. */
+    unsigned lines;
+    int64_t second;
+    uint64_t suppressed;
+    struct log_module *next;
+};
 
-static inline bool log_enabled(enum log_module m, enum log_level level)
+void log_register(struct log_module *m); /* idempotent */
+
+/* Each file that logs has this line once, with the name of its folder.  The files of a folder
+ * share one module, which is registered before main begins. */
+#define LOG_MODULE(NAME)                                                                 \
+    __attribute__((weak)) struct log_module log_module_##NAME = { .name = #NAME,         \
+                                                                  .level = LEVEL_INFO }; \
+    static struct log_module *const log_module = &log_module_##NAME;                     \
+    __attribute__((constructor)) static void register_log_module(void)                   \
+    {                                                                                    \
+        log_register(log_module);                                                        \
+    }                                                                                    \
+    struct log_module
+
+static inline bool log_enabled(const struct log_module *m, enum log_level level)
 {
-    return level <= log_levels[m];
+    return level <= m->level;
 }
 
-/* The including file defines LOG_MODULE (for instance LOG_TUNNEL).
+/* LOG_MODULE(tunnel);
  *     log_info(t->id, "opened", LOG_S("pod", name), LOG_U("ms", took)); */
 #define log_at(level, id, ...)                                                           \
     do {                                                                                 \
-        if (log_enabled(LOG_MODULE, level))                                              \
-            log_event(LOG_MODULE, level, id, __VA_ARGS__, LOG_END);                      \
+        if (log_enabled(log_module, level))                                              \
+            log_event(log_module, level, id, __VA_ARGS__, LOG_END);                      \
     } while (0)
 #define log_error(id, ...) log_at(LEVEL_ERROR, id, __VA_ARGS__)
 #define log_warn(id, ...) log_at(LEVEL_WARN, id, __VA_ARGS__)
@@ -81,14 +92,15 @@ static inline bool log_enabled(enum log_module m, enum log_level level)
 #define CLUSTER_ID(n) ((struct log_id){ .cluster = (n) })
 
 /* Fields follow as struct log_field by value, the last is LOG_END. */
-void log_event(enum log_module m, enum log_level level, struct log_id id,
+void log_event(struct log_module *m, enum log_level level, struct log_id id,
                const char *text, ...);
 
 /* "info", "debug", or per module "info,tunnel=debug,serve=warn". */
 MUST_CHECK enum err log_set_levels(struct str spec, struct diag *why);
 void log_set_level(enum log_level level);
+bool log_has_module(struct str name);
 void log_set_format(enum log_format format);
-void log_set_fd(int fd, bool colour); /* 2 and false until said otherwise */
+void log_set_fd(int fd, bool colour); /* 2 and false until it is called */
 void log_flush(void);
 
 /* At the end of each turn of the loop: write what has gathered when it is enough for a call

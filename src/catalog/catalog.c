@@ -5,7 +5,7 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
 
 #define NEGATIVE_KEEP_MS 1000
 #define TROUBLE_KEEP_MS 250

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
 
 void feed_service(void *owner, enum api_event event, json_t *object)
 {

@@ -4,7 +4,7 @@
 #include "catalog/endpoint.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
 
 static void hold_pod(struct catalog *c, struct str key)
 {

@@ -10,7 +10,8 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
+
 #define LAZY_MAX 50     /* 100 streams: what one HTTP/2 connection of curl carries */
 #define IN_USE_MS 10000 /* since it was asked for: it makes no room */
 #define PATH_ROOM 1024

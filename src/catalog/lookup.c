@@ -13,7 +13,8 @@
 #include "catalog/note.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
+
 #define PATH_ROOM 640
 
 /* A state function does what it can and names the next state; its own means: wait. Naming

@@ -3,7 +3,8 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
+
 #define MISSING_MAX 4096
 
 static bool holds_pod(const struct service *s, const char *key)

@@ -15,7 +15,8 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define LOG_MODULE LOG_CATALOG
+LOG_MODULE(catalog);
+
 #define PATH_ROOM 512
 #define RECHECK_MS 15000
 #define AGAIN_MS (5 * 60 * 1000)

@@ -1,9 +1,10 @@
 #include "catalog/zone.h"
 
-#define LOG_MODULE LOG_CATALOG
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/corefile.h"
+
+LOG_MODULE(catalog);
 
 #define AGAIN_MS 5000
 #define AGAIN_MAX_MS (5 * 60 * 1000)

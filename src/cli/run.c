@@ -7,7 +7,8 @@
 #include "config/setting.h"
 #include "daemon/daemon.h"
 
-#define LOG_MODULE LOG_CLI
+LOG_MODULE(cli);
+
 #define LEFT_WIDTH 30
 
 static void print_setting(const struct setting *s)

@@ -4,11 +4,12 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define LOG_MODULE LOG_CLUSTER
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"
 #include "cluster/table.h"
+
+LOG_MODULE(cluster);
 
 #define MEMBERS_MAX PARTITIONS_MAX
 #define ALL "all"

@@ -1,9 +1,10 @@
 /* cluster/member.c - one context of the kubeconfig, connected when it is asked for */
-#define LOG_MODULE LOG_CLUSTER
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"
 #include "cluster/table.h"
+
+LOG_MODULE(cluster);
 
 #define FAILED_MS 1000 /* a context that cannot be used is not read again sooner */
 

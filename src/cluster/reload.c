@@ -23,12 +23,13 @@
 
 #include <sys/stat.h>
 
-#define LOG_MODULE LOG_CLUSTER
 #include "base/log.h"
 #include "base/own.h"
 #include "cluster/difference.h"
 #include "cluster/table.h"
 #include "kube/credentials.h"
+
+LOG_MODULE(cluster);
 
 static void keep_old(struct clusters *cs, enum err e, const struct diag *why)
 {

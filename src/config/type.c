@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/log.h"
 #include "base/own.h"
 
 enum err value_is_not(struct diag *why, struct str text, const char *expected)
@@ -353,20 +354,6 @@ static bool is_level(struct str s)
     return false;
 }
 
-static bool is_log_module(struct str s)
-{
-    static const char *const names[] = {
-#define X(NAME, name) #name,
-        LOG_MODULES(X)
-#undef X
-    };
-
-    for (size_t i = 0; i < ARRAY_LEN(names); i++)
-        if (str_eq(s, str_of(names[i])))
-            return true;
-    return false;
-}
-
 static enum err level_check(struct str part, struct diag *why)
 {
     struct str module;
@@ -374,7 +361,7 @@ static enum err level_check(struct str part, struct diag *why)
 
     if (!level.at)
         level = module;
-    else if (!is_log_module(module))
+    else if (!log_has_module(module))
         return value_is_not(why, module, "a part of the program that logs");
     return is_level(level) ? OK
                            : value_is_not(why, level, "one of error, warn, info, debug");

@@ -18,7 +18,6 @@
 #include <stdio.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_DAEMON
 #include "admin/admin.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -38,6 +37,8 @@
 #include "net/own_addresses.h"
 #include "serve/policy.h"
 #include "serve/serve.h"
+
+LOG_MODULE(daemon);
 
 #define EXIT_FAILED 1
 #define EXIT_USAGE 2

@@ -14,7 +14,8 @@
 #include "kube/secret.h"
 #include "kube/watched_file.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define TOKEN_MAX (64u << 10)
 
 struct credentials {

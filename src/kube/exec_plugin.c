@@ -19,7 +19,8 @@
 #include "net/process.h"
 #include "net/tls_identity.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define OUTPUT_MAX (256u << 10)
 #define COMMAND_SHOWN 60 /* bytes of it in messages */
 #define HINT_SHOWN 170   /* those of GKE and AKS have up to 160 bytes, and end in a URL */

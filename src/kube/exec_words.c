@@ -6,7 +6,7 @@
 #include "base/log.h"
 #include "base/own.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
 
 void exec_words_begin(struct exec_words *w, const char *label, bool to_terminal)
 {

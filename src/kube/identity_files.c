@@ -4,7 +4,8 @@
 #include "base/own.h"
 #include "kube/file.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define PEM_MAX (1u << 20)
 #define AGAIN_MS 500
 

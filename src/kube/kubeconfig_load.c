@@ -9,7 +9,7 @@
 #include "base/own.h"
 #include "kube/file.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
 
 /* Read a file and merge it in.  `optional`: it may be missing. */
 static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,

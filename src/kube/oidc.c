@@ -21,7 +21,8 @@
 #include "kube/kubeconfig_write.h"
 #include "kube/oidc_answers.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define LEEWAY_MS 10000 /* the id-token is not used in its last ten seconds */
 #define CALL_MS 30000
 #define BODY_MAX (256u << 10)

@@ -6,7 +6,8 @@
 #include "base/own.h"
 #include "base/rfc3339.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define EXPIRED_USE_MS 30000 /* our clock may be wrong; no run for each request, though */
 #define TRUSTED_MS 60000     /* a secret that was accepted for this long was good */
 

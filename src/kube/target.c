@@ -20,7 +20,8 @@
 #include "kube/server_url.h"
 #include "kube/service_account.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define PEM_MAX (1u << 20)
 #define TOKEN_MAX (64u << 10)
 

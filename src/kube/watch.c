@@ -31,7 +31,8 @@
 #include "kube/reply.h"
 #include "kube/status.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define PAGE "500"
 #define DELAY_FIRST_MS 800
 #define DELAY_MAX_MS 30000

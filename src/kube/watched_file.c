@@ -5,7 +5,8 @@
 #include "base/own.h"
 #include "kube/secret.h"
 
-#define LOG_MODULE LOG_KUBE
+LOG_MODULE(kube);
+
 #define FRESH_MS 60000
 #define WAIT_MS 100
 #define PATIENCE_MS 60000

@@ -6,7 +6,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_LISTEN
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/clients.h"
@@ -15,6 +14,8 @@
 #include "net/tcp.h"
 #include "serve/exposed.h"
 #include "serve/serve.h"
+
+LOG_MODULE(listen);
 
 #define HTTP_PORT 80
 #define FALLBACK_PORT 8080

@@ -12,10 +12,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_NET
 #include "base/log.h"
 #include "base/own.h"
 #include "net/loop_uv.h"
+
+LOG_MODULE(net);
 
 #define SYMLINKS_MAX 40 /* as the kernel's */
 

@@ -4,12 +4,13 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_NET
 #include "base/log.h"
 #include "base/own.h"
 #include "net/loop_uv.h"
 #include "net/sock_diag.h"
 #include "net/tcp.h"
+
+LOG_MODULE(net);
 
 #define ACCEPTS_PER_TURN 64
 #define STARVED_MS 100 /* out of descriptors: look again after this */

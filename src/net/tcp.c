@@ -16,10 +16,11 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define LOG_MODULE LOG_NET
 #include "base/log.h"
 #include "base/own.h"
 #include "net/loop_uv.h"
+
+LOG_MODULE(net);
 
 #define READS_PER_TURN 16 /* then others get their turn */
 #define READ_IOV 4        /* chunks at once, once one was not enough */

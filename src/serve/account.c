@@ -3,10 +3,11 @@
  * No value of a field that may hold a secret, no query and no body is ever logged.
  */
 #include "base/metrics.h"
-#define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "serve/exchange.h"
 #include "serve/session.h"
+
+LOG_MODULE(serve);
 
 #define STATUS_GONE 499 /* in the log: the client left before an answer */
 

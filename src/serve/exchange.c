@@ -30,7 +30,6 @@
 #include <stdio.h>
 
 #include "admin/admin.h"
-#define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"
@@ -38,6 +37,8 @@
 #include "serve/login.h"
 #include "serve/policy.h"
 #include "serve/session.h"
+
+LOG_MODULE(serve);
 
 #define SPARES_MAX 64
 #define HEAD_SMALL 8192     /* what other servers accept, too */
@@ -303,7 +304,7 @@ static enum exchange_state judge(struct exchange *x)
     }
     if (!e)
         e = policy_check(&rules, &x->request, &x->target, &why);
-    if (log_enabled(LOG_SERVE, LEVEL_DEBUG))
+    if (log_enabled(log_module, LEVEL_DEBUG))
         exchange_log_incoming(x);
     if (e && str_eq(x->request.method, STR("CONNECT")))
         return refuse_and_close(x, &why); /* what follows is no request */

@@ -1,9 +1,10 @@
 /* serve/pressure.c - which client gives way when descriptors, memory or tunnels run short */
 #include "serve/pressure.h"
 
-#define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/metrics.h"
+
+LOG_MODULE(serve);
 
 #define EPISODE_MS 10000 /* without an event: the next one is logged again */
 #define AGAIN_MS 100     /* while over the limit, and nothing may give way yet */

@@ -18,12 +18,13 @@
  */
 #include "serve/raw.h"
 
-#define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "base/own.h"
 #include "cluster/clusters.h"
 #include "detect/request_line.h"
 #include "serve/whole.h"
+
+LOG_MODULE(serve);
 
 #define ATTEMPTS_MAX 5
 #define HOLD_MS 500        /* for the rest of what may be a request line */

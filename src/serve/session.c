@@ -19,11 +19,12 @@
 #include "serve/session.h"
 
 #include "base/metrics.h"
-#define LOG_MODULE LOG_SERVE
 #include "base/log.h"
 #include "cluster/clusters.h"
 #include "detect/detect.h"
 #include "serve/early_refusal.h"
+
+LOG_MODULE(serve);
 
 #define LINGER_MS 2000
 #define BLANK_LINES_MAX 4

@@ -2,11 +2,12 @@
 
 #include <assert.h>
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "tunnel/pod.h"
 #include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
+
+LOG_MODULE(tunnel);
 
 bool coalesce_is_apt(const struct pod *p)
 {

@@ -20,9 +20,10 @@
  */
 #include "tunnel/dialling.h"
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/metrics.h"
+
+LOG_MODULE(tunnel);
 
 #define AHEAD_DIALS 8    /* under way in all, or spares wait */
 #define AHEAD_TUNNELS 32 /* of a pod: no spare beyond */

@@ -13,9 +13,10 @@
 #include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+
+LOG_MODULE(tunnel);
 
 #define CONTROL_READ_MAX 256 /* longer control frames say nothing to us: skipped */
 #define PAYLOAD_MAX 32768    /* what client-go and the runtime send at most */

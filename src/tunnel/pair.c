@@ -2,13 +2,14 @@
 
 #include <assert.h>
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
 #include "tunnel/coalesce.h"
 #include "tunnel/pod.h"
 #include "tunnel/worker_slots.h"
 #include "tunnel/share.h"
+
+LOG_MODULE(tunnel);
 
 #define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
 

@@ -1,8 +1,9 @@
 #include "tunnel/pod_removal.h"
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/own.h"
+
+LOG_MODULE(tunnel);
 
 #define CALL_MS 10000
 

@@ -2,11 +2,12 @@
 
 #include <assert.h>
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
 #include "tunnel/pod.h"
+
+LOG_MODULE(tunnel);
 
 static struct metric metric_slow = {
     .name = "kube_tunnel_slow_clients_total",

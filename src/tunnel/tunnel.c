@@ -54,7 +54,6 @@
 
 #include <assert.h>
 
-#define LOG_MODULE LOG_TUNNEL
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -65,6 +64,8 @@
 #include "tunnel/share.h"
 #include "tunnel/prewarmed_connection.h"
 #include "tunnel/websocket.h"
+
+LOG_MODULE(tunnel);
 
 #define LEFT_MAX 100 /* pairs that wait for their verdict; the runtime takes a second */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)

@@ -15,7 +15,6 @@
 #include "tunnel/tunnels.h"
 
 #define OPENING_PROGRESS_MS 1000
-#define LOG_MODULE LOG_TUNNEL
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
@@ -24,6 +23,8 @@
 #include "tunnel/pod_removal.h"
 #include "tunnel/placing.h"
 #include "tunnel/prewarmed_connection.h"
+
+LOG_MODULE(tunnel);
 
 static struct metric metric_live = {
     .name = "kube_tunnel_tunnels",

@@ -1,9 +1,10 @@
 /* upstream/missing.c - rights that were missing: said in the log once */
 #include "upstream/missing.h"
 
-#define LOG_MODULE LOG_UPSTREAM
 #include "base/own.h"
 #include "rights/role.h"
+
+LOG_MODULE(upstream);
 
 #define SAID_MAX 256 /* then they are said again */
 

@@ -1,12 +1,13 @@
 #include "upstream/pool.h"
 
-#define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
 #include "tunnel/tunnels.h"
 #include "upstream/lifetime.h"
+
+LOG_MODULE(upstream);
 
 #define SPARES_MAX 64   /* structs kept for the next pool_put */
 #define PLACES_MAX 4096 /* with more, those that hold no connection are forgotten */

@@ -30,7 +30,6 @@
 #include <assert.h>
 #include <stdio.h>
 
-#define LOG_MODULE LOG_UPSTREAM
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
@@ -44,6 +43,8 @@
 #include "upstream/prewarming.h"
 #include "upstream/no_endpoint.h"
 #include "upstream/waiters.h"
+
+LOG_MODULE(upstream);
 
 #define RETRY_MS 250  /* parked: look again */
 #define NEWS_MS 250   /* ... but not after a failure */

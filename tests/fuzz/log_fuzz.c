@@ -13,7 +13,8 @@
 #include "base/log.h"
 #include "base/own.h"
 
-#define LOG_MODULE LOG_SERVE
+LOG_MODULE(serve);
+
 #define FIELDS 4
 #define LINE_ROOM 65536
 #define LONG 0x80 /* of a length: the part is repeated */

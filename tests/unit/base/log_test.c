@@ -17,8 +17,13 @@
 #include "base/own.h"
 #include "base/partition.h"
 
-#define LOG_MODULE LOG_TUNNEL
+LOG_MODULE(tunnel);
+
 #define TIME "2[0-9]{3}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\\.[0-9]{3}Z"
+
+/* As other folders have theirs; two files of one folder register once. */
+static struct log_module log_module_serve = { .name = "serve" },
+                         log_module_net = { .name = "net" };
 
 static const struct log_id t7 = { 't', 7, 0 }, s41_3 = { 's', 41, 3 };
 
@@ -252,26 +257,49 @@ static void a_cut_line_is_still_json(void **state)
     }
 }
 
+static void register_two(void)
+{
+    log_register(&log_module_serve);
+    log_register(&log_module_net);
+}
+
+static void only_registered_modules_have_levels(void **state)
+{
+    (void)state;
+    static struct log_module late = { .name = "late", .level = LEVEL_INFO };
+    struct diag why = { 0 };
+
+    assert_int_equal(log_set_levels(STR("late=debug"), &why), ERR_CONFIG);
+    assert_false(log_has_module(STR("late")));
+    log_register(&late);
+    log_register(&late);
+    assert_true(log_has_module(STR("late")));
+    assert_int_equal(log_set_levels(STR("late=debug"), &why), OK);
+    assert_true(log_enabled(&late, LEVEL_DEBUG));
+    assert_true(log_has_module(STR("tunnel")));
+}
+
 static void levels_are_set_for_all_and_for_one(void **state)
 {
     (void)state;
     struct diag why = { 0 };
 
+    register_two();
     assert_int_equal(log_set_levels(STR("info,tunnel=debug, serve=WARN"), &why), OK);
-    assert_true(log_enabled(LOG_TUNNEL, LEVEL_DEBUG));
-    assert_true(log_enabled(LOG_SERVE, LEVEL_WARN));
-    assert_false(log_enabled(LOG_SERVE, LEVEL_INFO));
-    assert_true(log_enabled(LOG_NET, LEVEL_INFO));
-    assert_false(log_enabled(LOG_NET, LEVEL_DEBUG));
+    assert_true(log_enabled(&log_module_tunnel, LEVEL_DEBUG));
+    assert_true(log_enabled(&log_module_serve, LEVEL_WARN));
+    assert_false(log_enabled(&log_module_serve, LEVEL_INFO));
+    assert_true(log_enabled(&log_module_net, LEVEL_INFO));
+    assert_false(log_enabled(&log_module_net, LEVEL_DEBUG));
 
     assert_int_equal(log_set_levels(STR("tunnel=debug,error"), &why), OK);
-    assert_true(log_enabled(LOG_TUNNEL, LEVEL_DEBUG));
-    assert_false(log_enabled(LOG_NET, LEVEL_WARN));
+    assert_true(log_enabled(&log_module_tunnel, LEVEL_DEBUG));
+    assert_false(log_enabled(&log_module_net, LEVEL_WARN));
 
     assert_int_equal(log_set_levels(STR("net=error"), &why), OK);
-    assert_false(log_enabled(LOG_NET, LEVEL_WARN));
-    assert_true(log_enabled(LOG_TUNNEL, LEVEL_INFO));
-    assert_false(log_enabled(LOG_TUNNEL, LEVEL_DEBUG));
+    assert_false(log_enabled(&log_module_net, LEVEL_WARN));
+    assert_true(log_enabled(&log_module_tunnel, LEVEL_INFO));
+    assert_false(log_enabled(&log_module_tunnel, LEVEL_DEBUG));
 }
 
 static void names_the_level_or_module_that_is_wrong(void **state)
@@ -292,8 +320,8 @@ static void names_the_level_or_module_that_is_wrong(void **state)
         struct diag why = { 0 };
         assert_int_equal(log_set_levels(str_of(cases[i].spec), &why), ERR_CONFIG);
         assert_string_equal(why.text, cases[i].why);
-        assert_true(log_enabled(LOG_TUNNEL, LEVEL_INFO));
-        assert_false(log_enabled(LOG_TUNNEL, LEVEL_DEBUG));
+        assert_true(log_enabled(&log_module_tunnel, LEVEL_INFO));
+        assert_false(log_enabled(&log_module_tunnel, LEVEL_DEBUG));
     }
 }
 
@@ -324,7 +352,7 @@ static void complaints_of_one_module_are_limited_each_second(void **state)
         log_error(t7, "e");
         log_info(t7, "i");
     }
-    log_event(LOG_SERVE, LEVEL_ERROR, NO_ID, "another module", LOG_END);
+    log_event(&log_module_serve, LEVEL_ERROR, NO_ID, "another module", LOG_END);
     assert_int_equal(count_lines(read_log()), 50 + 60 + 1);
 
     wait_for_a_new_second();
@@ -370,7 +398,7 @@ static void a_sink_that_takes_nothing_is_survived(void **state)
     log_set_fd(ends[1], false);
     close(full);
     log_info(t7, "back");
-    assert_log("t7 back\n.* WARN  daemon log lines dropped lines=3\n$");
+    assert_log("t7 back\n.* WARN  log log lines dropped lines=3\n$");
 }
 
 static void a_file_gets_everything(void **state)
@@ -443,6 +471,7 @@ int main(void)
         LOG_TEST(json_strings_are_valid_utf8),
         LOG_TEST(long_lines_are_cut_and_say_so),
         LOG_TEST(a_cut_line_is_still_json),
+        LOG_TEST(only_registered_modules_have_levels),
         LOG_TEST(levels_are_set_for_all_and_for_one),
         LOG_TEST(names_the_level_or_module_that_is_wrong),
         LOG_TEST(a_disabled_line_is_not_written),

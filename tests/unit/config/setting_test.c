@@ -7,7 +7,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "base/log.h"
 #include "base/own.h"
+
+/* Modules are registered by the folders that log. */
+LOG_MODULE(tunnel);
+static struct log_module log_module_serve = { .name = "serve" };
 
 /* The value after `text` was applied to a fresh config, or the complaint after "!". */
 static char *outcome(const char *name, const char *text)
@@ -274,6 +279,8 @@ static void has_a_sentence_and_a_group_for_each_row(void **state)
 
 int main(void)
 {
+    log_register(&log_module_serve);
+
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_type),
         cmocka_unit_test(says_what_is_wrong_with_a_value),
