@@ -6,6 +6,25 @@
 
 #include "base/own.h"
 
+/* A request like asker_get's whose bytes want a tunnel of their own. */
+static void asker_get_alone(struct asker *a)
+{
+    asker_init(a, "web.shop");
+    a->want.alone = true;
+    asker_lease(a);
+}
+
+/* The connection of a request that has ended, which is idle now. */
+static struct stream *idle_connection(void)
+{
+    struct asker a;
+
+    asker_get(&a);
+    struct stream *s = a.lease.stream;
+    asker_return(&a, RELEASE_KEEP);
+    return s;
+}
+
 static void a_known_service_answers_at_once(void **state)
 {
     (void)state;
@@ -19,12 +38,12 @@ static void a_known_service_answers_at_once(void **state)
     assert_ptr_equal(a.lease.stream, &rig_conn(0)->stream);
     assert_ptr_equal(a.lease.stream->wake, &a.wake);
     rig_run();
-    assert_int_equal(a.wakes, 0); /* it was answered before it returned */
+    assert_int_equal(a.wakes, 0); /* it completed before the call returned */
     asker_return(&a, RELEASE_CLOSE);
     assert_true(rig_conn(0)->closed);
 }
 
-static void a_late_look_up_and_a_late_opening_wake(void **state)
+static void a_late_look_up_and_a_late_opening_wake_the_lease_once(void **state)
 {
     (void)state;
     struct asker a;
@@ -44,21 +63,85 @@ static void a_late_look_up_and_a_late_opening_wake(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void an_unknown_service_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
+/* ---- failing at once ---- */
 
+static void service_is_unknown(struct asker *a)
+{
+    (void)a;
     rig_no_service(ERR_NOT_FOUND, 404, "services \"web\" not found");
-    asker_get(&a);
-    assert_int_equal(a.lease.result, ERR_NOT_FOUND);
-    assert_string_equal(a.lease.why.text, "services \"web\" not found");
-    assert_int_equal(a.lease.api_status, 404);
-    assert_false(a.lease.dialling);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
-static void a_missing_right_is_named(void **state)
+static void port_is_not_declared(struct asker *a)
+{
+    a->route.port = 81;
+}
+
+static void service_has_no_pod(struct asker *a)
+{
+    (void)a;
+    rig_service("");
+}
+
+/* As where a named target port is misspelt. */
+static void no_ready_pod_has_the_port(struct asker *a)
+{
+    const struct service_port misspelt = {
+        .name = "http", .number = 80, .tcp = true, .target_name = "htpp"
+    };
+
+    (void)a;
+    rig_service_with_port("ab", &misspelt);
+    for (size_t i = 0; i < rig.service->endpoint_count; i++)
+        rig_drop_ports(i);
+}
+
+static void no_pod_is_ready_and_no_time_is_left(struct asker *a)
+{
+    rig_service("A");
+    a->want.wait_until = rig.sched->now;
+}
+
+static void opening_is_unauthorized(struct asker *a)
+{
+    (void)a;
+    rig.refusal = (struct api_error){ .code = ERR_UNAUTHORIZED, .status = 401 };
+}
+
+static void a_lease_that_waiting_cannot_help_fails_at_once(void **state)
+{
+    static const struct {
+        void (*prepare)(struct asker *a);
+        enum err result;
+        int api_status;
+        size_t dials;
+        const char *why;
+    } cases[] = {
+        { service_is_unknown, ERR_NOT_FOUND, 404, 0, "services \"web\" not found" },
+        { port_is_not_declared, ERR_NO_PORT, 0, 0, "80 (http)" },
+        { service_has_no_pod, ERR_UNAVAILABLE, 0, 0, "no pod matches its selector" },
+        { no_ready_pod_has_the_port, ERR_UNAVAILABLE, 0, 0,
+          "leads to the container port htpp, which no" },
+        { no_pod_is_ready_and_no_time_is_left, ERR_UNAVAILABLE, 0, 0, "" },
+        { opening_is_unauthorized, ERR_UNAUTHORIZED, 401, 1, "" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct asker a;
+        asker_init(&a, "web.shop");
+        cases[i].prepare(&a);
+        asker_lease(&a);
+        assert_int_equal(a.lease.result, cases[i].result);
+        assert_int_equal(a.lease.api_status, cases[i].api_status);
+        assert_non_null(strstr(a.lease.why.text, cases[i].why));
+        assert_int_equal(a.lease.dialling, cases[i].dials > 0);
+        assert_int_equal(rig.dial_count, cases[i].dials);
+        asker_return(&a, RELEASE_CLOSE);
+        rig_end(state);
+        rig_begin(state);
+    }
+}
+
+static void a_missing_right_is_reported_with_verb_and_resource(void **state)
 {
     (void)state;
     struct asker a;
@@ -83,20 +166,7 @@ static void a_missing_right_is_named(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void an_undeclared_port_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
-
-    asker_init(&a, "web.shop");
-    a.route.port = 81;
-    asker_lease(&a);
-    assert_int_equal(a.lease.result, ERR_NO_PORT);
-    assert_non_null(strstr(a.lease.why.text, "80 (http)"));
-    asker_return(&a, RELEASE_CLOSE);
-}
-
-static void a_pod_is_asked_for_as_a_pod(void **state)
+static void a_pod_name_is_looked_up_as_a_pod(void **state)
 {
     (void)state;
     struct asker a;
@@ -110,38 +180,7 @@ static void a_pod_is_asked_for_as_a_pod(void **state)
 
 /* ---- parking ---- */
 
-static void no_pod_at_all_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
-
-    rig_service("");
-    asker_get(&a);
-    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    assert_string_equal(a.lease.why.text, "no pod matches its selector");
-    asker_return(&a, RELEASE_CLOSE);
-}
-
-/* As where a named target port is misspelt. */
-static void a_port_that_no_ready_pod_has_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
-
-    const struct service_port misspelt = {
-        .name = "http", .number = 80, .tcp = true, .target_name = "htpp"
-    };
-    rig_service_with_port("ab", &misspelt);
-    for (size_t i = 0; i < rig.service->endpoint_count; i++)
-        rig_drop_ports(i);
-    asker_get(&a);
-    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    assert_non_null(
-        strstr(a.lease.why.text, "leads to the container port htpp, which no"));
-    asker_return(&a, RELEASE_CLOSE);
-}
-
-static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
+static void a_lease_waits_where_an_endpoint_was_ready_within_a_minute(void **state)
 {
     (void)state;
     struct asker a;
@@ -157,7 +196,7 @@ static void an_endpoint_that_was_ready_lately_is_waited_for(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void a_change_unparks(void **state)
+static void a_change_of_the_endpoints_answers_a_parked_lease(void **state)
 {
     (void)state;
     struct asker a;
@@ -179,7 +218,7 @@ static void a_change_unparks(void **state)
 }
 
 /* Without a watch no change wakes it; a parked lease looks every 250 ms. */
-static void the_retry_timer_unparks(void **state)
+static void a_parked_lease_looks_up_again_every_250_ms(void **state)
 {
     (void)state;
     struct asker a;
@@ -198,7 +237,7 @@ static void the_retry_timer_unparks(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void the_retry_timer_dials_again(void **state)
+static void a_parked_lease_dials_again_every_250_ms(void **state)
 {
     (void)state;
     struct asker a;
@@ -220,7 +259,7 @@ static void the_retry_timer_dials_again(void **state)
 }
 
 /* With two endpoints that both cannot be dialled there is no ping-pong between them. */
-static void failing_over_does_not_spin(void **state)
+static void failing_over_between_two_endpoints_pauses_250_ms(void **state)
 {
     (void)state;
     struct asker a;
@@ -244,125 +283,84 @@ static void failing_over_does_not_spin(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void wait_until_ends_the_waiting(void **state)
+static void no_endpoint_is_ready(void)
 {
-    (void)state;
-    struct asker a;
-
     rig_service("A");
     rig.service->pods_note = xstrdup("1 pod matches: a Pending");
-    asker_get(&a);
-    rig_advance(9999);
-    assert_int_equal(a.lease.result, ERR_AGAIN);
-    rig_advance(1);
-    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    assert_string_equal(a.lease.why.text, "1 pod matches: a Pending");
-    assert_int_equal(a.wakes, 1);
-    rig_advance(60000);
-    assert_int_equal(a.wakes, 1);
-    asker_return(&a, RELEASE_CLOSE);
-}
-
-static void without_time_to_wait_not_now_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
-
-    rig_service("A");
-    asker_init(&a, "web.shop");
-    a.want.wait_until = rig.sched->now;
-    asker_lease(&a);
-    assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
 /* An API server that accepts connections and never answers. */
-static void the_wait_covers_the_first_look_up(void **state)
+static void look_up_hangs(void)
 {
-    (void)state;
-    struct asker a;
-
     rig.hold_lookups = true;
-    asker_init(&a, "web.shop");
-    a.want.wait_until = rig.sched->now + 3000;
-    asker_lease(&a);
-    rig_advance(2999);
-    assert_int_equal(a.lease.result, ERR_AGAIN);
-    rig_advance(1);
-    assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    assert_true(a.lease.why.text[0]);
-    assert_false(a.lease.dialling);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
-static void a_look_up_that_is_late_has_the_reason_of_the_watches(void **state)
+static void look_up_hangs_and_the_watch_has_failed(void)
 {
-    (void)state;
-    struct asker a;
-
     rig.hold_lookups = true;
     rig.trouble = (struct api_error){ .code = ERR_SERVER, .status = 502 };
     diag_set(&rig.trouble.why, ERR_SERVER, "the API server answered 502");
-    asker_get(&a);
-    rig_advance(10000);
-    assert_int_equal(a.lease.result, ERR_SERVER);
-    assert_string_equal(a.lease.why.text, "the API server answered 502");
-    assert_int_equal(a.lease.api_status, 502);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
-static void the_wait_covers_the_first_dial(void **state)
+static void dial_hangs(void)
 {
-    (void)state;
-    struct asker a;
-
     rig.hold_openings = true;
-    asker_init(&a, "web.shop");
-    a.want.wait_until = rig.sched->now + 3000;
-    asker_lease(&a);
-    rig_advance(2999);
-    assert_int_equal(a.lease.result, ERR_AGAIN);
-    rig_advance(1);
-    assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    assert_true(a.lease.dialling);
-    assert_true(rig.dials[0].cancelled);
-    assert_non_null(a.lease.endpoint);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
-static void a_dial_in_a_burst_gets_its_time_beyond_the_wait(void **state)
+static void dial_hangs_in_a_burst(void)
 {
-    (void)state;
-    struct asker a;
-
     rig.hold_openings = rig.opening_progresses = true;
-    asker_init(&a, "web.shop");
-    a.want.wait_until = rig.sched->now + 3000;
-    asker_lease(&a);
-    rig_advance(12999);
-    assert_int_equal(a.lease.result, ERR_AGAIN);
-    rig_advance(1);
-    assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    asker_return(&a, RELEASE_CLOSE);
 }
 
-static void without_a_wait_one_attempt_gets_the_dial_timeout(void **state)
+/* --wait covers the first look-up and the first dial.  A dial gets 10 s without a wait, and in
+ * a burst, in which others of the same pod are answered, 10 s beyond it. */
+static void a_lease_fails_when_its_wait_is_over(void **state)
 {
-    (void)state;
-    struct asker a;
+    static const struct {
+        void (*prepare)(void);
+        uint64_t wait_ms, ends_ms;
+        enum err result;
+        int api_status;
+        bool dialling;
+        const char *why;
+    } cases[] = {
+        { no_endpoint_is_ready, 10000, 10000, ERR_UNAVAILABLE, 0, false,
+          "1 pod matches: a Pending" },
+        { look_up_hangs, 3000, 3000, ERR_TIMEOUT, 0, false, "" },
+        { look_up_hangs_and_the_watch_has_failed, 10000, 10000, ERR_SERVER, 502, false,
+          "the API server answered 502" },
+        { dial_hangs, 3000, 3000, ERR_TIMEOUT, 0, true, "" },
+        { dial_hangs, 0, 10000, ERR_TIMEOUT, 0, true, "" },
+        { dial_hangs_in_a_burst, 3000, 13000, ERR_TIMEOUT, 0, true, "" },
+    };
 
-    rig.hold_openings = true;
-    asker_init(&a, "web.shop");
-    a.want.wait_until = rig.sched->now;
-    asker_lease(&a);
-    rig_advance(9999);
-    assert_int_equal(a.lease.result, ERR_AGAIN);
-    rig_advance(1);
-    assert_int_equal(a.lease.result, ERR_TIMEOUT);
-    asker_return(&a, RELEASE_CLOSE);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct asker a;
+        cases[i].prepare();
+        asker_init(&a, "web.shop");
+        a.want.wait_until = rig.sched->now + cases[i].wait_ms;
+        asker_lease(&a);
+        rig_advance(cases[i].ends_ms - 1);
+        assert_int_equal(a.lease.result, ERR_AGAIN);
+        rig_advance(1);
+        assert_int_equal(a.lease.result, cases[i].result);
+        assert_int_equal(a.lease.api_status, cases[i].api_status);
+        assert_int_equal(a.lease.dialling, cases[i].dialling);
+        assert_true(a.lease.why.text[0]);
+        assert_non_null(strstr(a.lease.why.text, cases[i].why));
+        if (cases[i].dialling)
+            assert_non_null(a.lease.endpoint);
+        for (size_t dial = 0; dial < rig.dial_count; dial++)
+            assert_true(rig.dials[dial].cancelled);
+        rig_advance(60000);
+        assert_int_equal(a.wakes, 1);
+        asker_return(&a, RELEASE_CLOSE);
+        rig_end(state);
+        rig_begin(state);
+    }
 }
 
-static void an_api_server_that_comes_back_in_time_is_enough(void **state)
+static void a_lease_succeeds_when_the_api_server_is_back_in_time(void **state)
 {
     (void)state;
     struct asker a;
@@ -395,8 +393,8 @@ static void a_refused_opening_goes_to_another_endpoint(void **state)
     }
 }
 
-/* The pod is gone: what the catalog says about the others may be old too. */
-static void a_pod_not_found_asks_afresh(void **state)
+/* The pod is gone: the other endpoints in the catalog may be out of date too. */
+static void a_missing_pod_causes_a_fresh_look_up(void **state)
 {
     (void)state;
     struct asker a;
@@ -414,8 +412,8 @@ static void a_pod_not_found_asks_afresh(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-/* All of them, one after the other: the slices are behind.  Nobody waits for that. */
-static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
+/* All of them, one after the other: the slices are out of date.  No pause is made. */
+static void missing_pods_are_reported_to_the_catalog_and_replaced_at_once(void **state)
 {
     (void)state;
     struct asker a;
@@ -436,8 +434,8 @@ static void pods_that_do_not_exist_are_told_of_and_left_at_once(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-/* It was a proxy, or a kubelet, who said so: the pod may well be there. */
-static void a_404_that_names_no_pod_says_nothing_of_it(void **state)
+/* It comes from a proxy or a kubelet: the pod may exist. */
+static void a_404_that_names_no_pod_does_not_make_it_missing(void **state)
 {
     (void)state;
     struct asker a;
@@ -458,29 +456,15 @@ static void a_404_that_names_no_pod_says_nothing_of_it(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void an_unauthorized_opening_is_final(void **state)
-{
-    (void)state;
-    struct asker a;
-
-    rig.refusal = (struct api_error){ .code = ERR_UNAUTHORIZED, .status = 401 };
-    asker_get(&a);
-    assert_int_equal(a.lease.result, ERR_UNAUTHORIZED);
-    assert_int_equal(rig.dial_count, 1);
-    asker_return(&a, RELEASE_CLOSE);
-}
-
 /* ---- returning ---- */
 
 static void a_kept_connection_serves_the_next(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct asker b;
 
     rig_service("a");
-    asker_get(&a);
-    struct stream *s = a.lease.stream;
-    asker_return(&a, RELEASE_KEEP);
+    struct stream *s = idle_connection();
     assert_false(rig_conn(0)->lent);
     rig_advance(5000);
     asker_get(&b);
@@ -502,8 +486,7 @@ static void raw_connections_are_always_fresh(void **state)
     struct asker a;
 
     rig_service("a");
-    asker_get(&a);
-    asker_return(&a, RELEASE_KEEP);
+    idle_connection();
     asker_init(&a, "web.shop");
     a.want.proto = PROTO_RAW;
     asker_lease(&a);
@@ -512,7 +495,7 @@ static void raw_connections_are_always_fresh(void **state)
     asker_return(&a, RELEASE_CLOSE);
 }
 
-static void the_one_used_last_goes_first(void **state)
+static void the_connection_used_last_is_lent_first(void **state)
 {
     (void)state;
     struct asker a, b, c;
@@ -527,14 +510,13 @@ static void the_one_used_last_goes_first(void **state)
     asker_return(&c, RELEASE_CLOSE);
 }
 
-static void another_port_is_another_connection(void **state)
+static void a_connection_to_one_port_is_not_lent_for_another(void **state)
 {
     (void)state;
     struct asker a;
 
     rig_service("a");
-    asker_get(&a);
-    asker_return(&a, RELEASE_KEEP);
+    idle_connection();
     asker_init(&a, "web.shop");
     a.route.target_port = 9090;
     asker_lease(&a);
@@ -544,7 +526,7 @@ static void another_port_is_another_connection(void **state)
 }
 
 /* Kept means: open, and nothing under way in either direction. */
-static void what_is_not_clean_is_closed_instead(void **state)
+static void a_connection_with_bytes_or_an_end_is_not_kept(void **state)
 {
     (void)state;
     enum dirt { BYTES_IN, BYTES_OUT, SHUT, ENDED, BROKEN, DIRTS };
@@ -567,16 +549,14 @@ static void what_is_not_clean_is_closed_instead(void **state)
     }
 }
 
-static void what_stirs_in_the_pool_is_closed(void **state)
+static void an_idle_connection_that_receives_anything_is_closed(void **state)
 {
     (void)state;
 
     for (int how = 0; how < 3; how++) {
         struct asker a;
-        asker_get(&a);
-        struct stream *s = a.lease.stream;
+        struct stream *s = idle_connection();
         size_t i = rig.dial_count - 1;
-        asker_return(&a, RELEASE_KEEP);
         rig_run();
         assert_false(rig_conn(i)->closed);
         if (how == 0)
@@ -584,7 +564,7 @@ static void what_stirs_in_the_pool_is_closed(void **state)
         else
             stream_end(s, how == 1 ? V_CLEAN : V_TRANSPORT_LOST, NULL);
         task_wake(s->wake);
-        asker_get(&a); /* before the pool has looked: it is not given out */
+        asker_get(&a); /* before the pool has run: it is not lent */
         assert_false(a.lease.reused);
         asker_return(&a, RELEASE_CLOSE);
         rig_run();
@@ -592,20 +572,19 @@ static void what_stirs_in_the_pool_is_closed(void **state)
     }
 }
 
-static void idle_connections_expire(void **state)
+static void idle_connections_expire_after_90_s_or_the_keep_time_of_the_pod(void **state)
 {
     (void)state;
     struct asker a;
 
-    asker_get(&a);
-    asker_return(&a, RELEASE_KEEP);
+    idle_connection();
     rig_advance(89999);
     assert_false(rig_conn(0)->closed);
     rig_advance(1);
     assert_true(rig_conn(0)->closed);
 
     asker_get(&a);
-    a.lease.keep_ms = 4000; /* the pod said so */
+    a.lease.keep_ms = 4000; /* from the pod's Keep-Alive */
     asker_return(&a, RELEASE_KEEP);
     rig_advance(3999);
     assert_false(rig_conn(1)->closed);
@@ -613,7 +592,7 @@ static void idle_connections_expire(void **state)
     assert_true(rig_conn(1)->closed);
 }
 
-static void a_gone_pod_loses_its_idle_connections_only(void **state)
+static void a_deleted_pod_loses_its_idle_connections_only(void **state)
 {
     (void)state;
     struct asker a, b;
@@ -661,7 +640,7 @@ static void a_lease_may_be_returned_in_any_state(void **state)
     }
 }
 
-static void draining_waits_for_the_last_lease_and_keeps_nothing(void **state)
+static void draining_waits_for_the_last_lease_and_keeps_no_connection(void **state)
 {
     (void)state;
     struct asker a, b, done;
@@ -680,8 +659,8 @@ static void draining_waits_for_the_last_lease_and_keeps_nothing(void **state)
     assert_int_equal(done.wakes, 1);
 }
 
-/* A pod that goes away refuses before the cluster says so: not at once again. */
-static void from_the_third_attempt_on_there_is_a_pause(void **state)
+/* A pod that is stopping refuses connections before its endpoint changes. */
+static void from_the_third_attempt_on_a_lease_pauses(void **state)
 {
     (void)state;
     static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 300 };
@@ -701,16 +680,14 @@ static void from_the_third_attempt_on_there_is_a_pause(void **state)
     }
 }
 
-/* Its tunnel carries one connection at a time, and another one just now. */
-static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
+/* Its tunnel carries one connection at a time, and carries another one now. */
+static void an_idle_connection_on_a_busy_tunnel_is_not_lent(void **state)
 {
     (void)state;
     struct asker a;
 
     rig_service("a");
-    asker_get(&a);
-    struct stream *kept = a.lease.stream;
-    asker_return(&a, RELEASE_KEEP);
+    struct stream *kept = idle_connection();
 
     rig.not_free = kept;
     asker_get(&a);
@@ -725,27 +702,21 @@ static void an_idle_connection_on_a_taken_tunnel_stays_where_it_is(void **state)
 }
 
 /* A large upload is better off on a tunnel that no other uses. */
-static void who_will_carry_much_takes_no_connection_on_a_shared_tunnel(void **state)
+static void an_upload_is_not_lent_a_connection_on_a_shared_tunnel(void **state)
 {
     (void)state;
     struct asker a, b;
 
     rig_service("a");
-    asker_get(&a);
+    rig.shared = idle_connection();
     assert_false(rig.dials[0].alone);
-    rig.shared = a.lease.stream;
-    asker_return(&a, RELEASE_KEEP);
 
-    asker_init(&b, "web.shop");
-    b.want.alone = true;
-    asker_lease(&b);
+    asker_get_alone(&b);
     assert_int_equal(rig.dial_count, 2);
     assert_true(rig.dials[1].alone);
     asker_return(&b, RELEASE_KEEP);
 
-    asker_init(&b, "web.shop");
-    b.want.alone = true;
-    asker_lease(&b);
+    asker_get_alone(&b);
     assert_true(b.lease.reused);
     assert_ptr_equal(b.lease.stream, &rig.dials[1].conn.stream);
     asker_get(&a);
@@ -754,8 +725,7 @@ static void who_will_carry_much_takes_no_connection_on_a_shared_tunnel(void **st
     asker_return(&b, RELEASE_CLOSE);
 }
 
-/* ... nor the one that another has just finished with. */
-static void a_shared_connection_given_back_is_not_for_who_wants_to_be_alone(void **state)
+static void a_returned_shared_connection_is_not_lent_to_a_waiting_upload(void **state)
 {
     (void)state;
     struct asker a, b;
@@ -764,9 +734,7 @@ static void a_shared_connection_given_back_is_not_for_who_wants_to_be_alone(void
     asker_get(&a);
     rig.shared = a.lease.stream;
     rig.hold_openings = true;
-    asker_init(&b, "web.shop");
-    b.want.alone = true;
-    asker_lease(&b);
+    asker_get_alone(&b);
     asker_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, ERR_AGAIN);
@@ -776,8 +744,7 @@ static void a_shared_connection_given_back_is_not_for_who_wants_to_be_alone(void
     asker_return(&b, RELEASE_CLOSE);
 }
 
-/* Who waits for a tunnel gets the connection that another has just finished with. */
-static void a_connection_given_back_goes_to_who_waits(void **state)
+static void a_returned_connection_goes_to_a_waiting_lease(void **state)
 {
     (void)state;
     struct asker a, b;
@@ -797,8 +764,9 @@ static void a_connection_given_back_goes_to_who_waits(void **state)
     asker_return(&b, RELEASE_CLOSE);
 }
 
-/* ... unless a tunnel has just opened for it, of which it has not heard yet. */
-static void a_tunnel_that_has_just_opened_is_not_thrown_away(void **state)
+/* The lease has not run since its tunnel opened. */
+static void
+a_tunnel_that_has_just_opened_is_used_before_a_returned_connection(void **state)
 {
     (void)state;
     struct asker a, b;
@@ -832,7 +800,7 @@ static double keep_and_take(size_t times)
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* Each kept answer looked at all of them. */
+/* Returning a connection does not walk all leases. */
 static void kept_connection_costs_the_same_beside_10000_leases(void **state)
 {
     (void)state;
@@ -867,8 +835,8 @@ static void waits(struct asker *a, bool alone)
     assert_int_equal(a->lease.result, ERR_AGAIN);
 }
 
-/* ... and one that wants to be alone is left out where the tunnel is shared. */
-static void the_oldest_that_may_have_it_gets_a_connection_given_back(void **state)
+/* A lease that wants a tunnel of its own is passed over where the tunnel is shared. */
+static void a_returned_connection_goes_to_the_oldest_lease_that_may_use_it(void **state)
 {
     (void)state;
     struct asker a, alone, first, second;
@@ -958,7 +926,7 @@ static void check(const struct asker *a)
 
     assert_true((l->result == OK) == (l->stream != NULL));
     if (l->result != OK && l->result != ERR_AGAIN)
-        assert_true(l->why.text[0]); /* whoever is told no is told why */
+        assert_true(l->why.text[0]); /* a failure has a reason */
 }
 
 static void play(void **state, enum at at, enum event first, enum event second)
@@ -974,7 +942,7 @@ static void play(void **state, enum at at, enum event first, enum event second)
     check(&a);
     bool was_known = a.lease.result != ERR_AGAIN;
     unsigned wakes = a.wakes;
-    rig_advance(60000); /* no lease waits for ever, and none is answered twice */
+    rig_advance(60000); /* no lease waits for ever, and none completes twice */
     if (!rig.hold_lookups && !rig.hold_openings)
         assert_int_not_equal(a.lease.result, ERR_AGAIN);
     if (was_known && !a.lease.stream)
@@ -1001,49 +969,39 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(survives_every_two_events_in_every_state),
         TEST(a_known_service_answers_at_once),
-        TEST(a_late_look_up_and_a_late_opening_wake),
-        TEST(an_unknown_service_is_final),
-        TEST(a_missing_right_is_named),
-        TEST(an_undeclared_port_is_final),
-        TEST(a_pod_is_asked_for_as_a_pod),
-        TEST(no_pod_at_all_is_final),
-        TEST(a_port_that_no_ready_pod_has_is_final),
-        TEST(an_endpoint_that_was_ready_lately_is_waited_for),
-        TEST(a_change_unparks),
-        TEST(the_retry_timer_unparks),
-        TEST(the_retry_timer_dials_again),
-        TEST(failing_over_does_not_spin),
-        TEST(wait_until_ends_the_waiting),
-        TEST(without_time_to_wait_not_now_is_final),
-        TEST(the_wait_covers_the_first_look_up),
-        TEST(a_look_up_that_is_late_has_the_reason_of_the_watches),
-        TEST(the_wait_covers_the_first_dial),
-        TEST(a_dial_in_a_burst_gets_its_time_beyond_the_wait),
-        TEST(without_a_wait_one_attempt_gets_the_dial_timeout),
-        TEST(an_api_server_that_comes_back_in_time_is_enough),
+        TEST(a_late_look_up_and_a_late_opening_wake_the_lease_once),
+        TEST(a_lease_that_waiting_cannot_help_fails_at_once),
+        TEST(a_missing_right_is_reported_with_verb_and_resource),
+        TEST(a_pod_name_is_looked_up_as_a_pod),
+        TEST(a_lease_waits_where_an_endpoint_was_ready_within_a_minute),
+        TEST(a_change_of_the_endpoints_answers_a_parked_lease),
+        TEST(a_parked_lease_looks_up_again_every_250_ms),
+        TEST(a_parked_lease_dials_again_every_250_ms),
+        TEST(failing_over_between_two_endpoints_pauses_250_ms),
+        TEST(a_lease_fails_when_its_wait_is_over),
+        TEST(a_lease_succeeds_when_the_api_server_is_back_in_time),
         TEST(a_refused_opening_goes_to_another_endpoint),
-        TEST(a_pod_not_found_asks_afresh),
-        TEST(pods_that_do_not_exist_are_told_of_and_left_at_once),
-        TEST(a_404_that_names_no_pod_says_nothing_of_it),
-        TEST(an_unauthorized_opening_is_final),
+        TEST(a_missing_pod_causes_a_fresh_look_up),
+        TEST(missing_pods_are_reported_to_the_catalog_and_replaced_at_once),
+        TEST(a_404_that_names_no_pod_does_not_make_it_missing),
         TEST(a_kept_connection_serves_the_next),
         TEST(raw_connections_are_always_fresh),
-        TEST(the_one_used_last_goes_first),
-        TEST(another_port_is_another_connection),
-        TEST(what_is_not_clean_is_closed_instead),
-        TEST(what_stirs_in_the_pool_is_closed),
-        TEST(idle_connections_expire),
-        TEST(a_gone_pod_loses_its_idle_connections_only),
+        TEST(the_connection_used_last_is_lent_first),
+        TEST(a_connection_to_one_port_is_not_lent_for_another),
+        TEST(a_connection_with_bytes_or_an_end_is_not_kept),
+        TEST(an_idle_connection_that_receives_anything_is_closed),
+        TEST(idle_connections_expire_after_90_s_or_the_keep_time_of_the_pod),
+        TEST(a_deleted_pod_loses_its_idle_connections_only),
         TEST(a_lease_may_be_returned_in_any_state),
-        TEST(draining_waits_for_the_last_lease_and_keeps_nothing),
-        TEST(from_the_third_attempt_on_there_is_a_pause),
-        TEST(an_idle_connection_on_a_taken_tunnel_stays_where_it_is),
-        TEST(who_will_carry_much_takes_no_connection_on_a_shared_tunnel),
-        TEST(a_shared_connection_given_back_is_not_for_who_wants_to_be_alone),
-        TEST(a_connection_given_back_goes_to_who_waits),
-        TEST(a_tunnel_that_has_just_opened_is_not_thrown_away),
+        TEST(draining_waits_for_the_last_lease_and_keeps_no_connection),
+        TEST(from_the_third_attempt_on_a_lease_pauses),
+        TEST(an_idle_connection_on_a_busy_tunnel_is_not_lent),
+        TEST(an_upload_is_not_lent_a_connection_on_a_shared_tunnel),
+        TEST(a_returned_shared_connection_is_not_lent_to_a_waiting_upload),
+        TEST(a_returned_connection_goes_to_a_waiting_lease),
+        TEST(a_tunnel_that_has_just_opened_is_used_before_a_returned_connection),
         TEST(kept_connection_costs_the_same_beside_10000_leases),
-        TEST(the_oldest_that_may_have_it_gets_a_connection_given_back),
+        TEST(a_returned_connection_goes_to_the_oldest_lease_that_may_use_it),
     };
     return cmocka_run_group_tests_name("upstream/lease", tests, NULL, NULL);
 }
