@@ -7,7 +7,7 @@
 #pragma once
 
 #include "net/peer.h"
-#include "serve/page.h"
+#include "http/page.h"
 #include "upstream/lease.h"
 #include "wire/http1.h"
 

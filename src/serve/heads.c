@@ -4,7 +4,7 @@
 
 #include <stdio.h>
 
-#include "serve/whole.h"
+#include "http/whole.h"
 
 /* Lines that adjoin in memory, gathered until one is left out. */
 struct run {

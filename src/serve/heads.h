@@ -1,7 +1,7 @@
 /* serve/heads.h - heads as they travel on: the same lines, but for what ends at this hop
  *
  * Pure: a parsed head in, bytes out.  Field lines that stay are written as they came, in
- * order, adjacent ones in one copy.  Each is written whole (serve/whole.h).
+ * order, adjacent ones in one copy.  Each is written whole (http/whole.h).
  */
 #pragma once
 

@@ -22,7 +22,7 @@
 #include "base/own.h"
 #include "cluster/clusters.h"
 #include "detect/request_line.h"
-#include "serve/whole.h"
+#include "http/whole.h"
 
 LOG_MODULE(serve);
 

@@ -1,5 +1,5 @@
-/* serve/body.c - how much of a queue is body, and moving it on */
-#include "serve/body.h"
+/* http/body.c - how much of a queue is body, and moving it on */
+#include "http/body.h"
 
 static size_t min(size_t a, size_t b)
 {

@@ -1,4 +1,4 @@
-/* serve/reading.h - the text of a head, out of a queue and into one piece
+/* http/head_text.h - the text of a head, out of a queue and into one piece
  *
  * Requests are read like this always, answers when their head comes in more than one
  * chunk.  Both structs are kept for the next head: a request costs no allocation once

@@ -1,4 +1,4 @@
-/* serve/body.h - how much of a queue is body, and moving it on
+/* http/body.h - how much of a queue is body, and moving it on
  *
  * A message's body as it lies in a queue of bytes: so many bytes, chunks, or all that
  * comes.  Bodies are passed on as they stand, coding included, but for the chunk

@@ -1,4 +1,4 @@
-/* serve/page.h - an answer of our own: head and body, as bytes for the client */
+/* http/page.h - an answer of our own: head and body, as bytes for the client */
 #pragma once
 
 #include <stdbool.h>

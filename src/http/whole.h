@@ -1,4 +1,4 @@
-/* serve/whole.h - put something into a queue whole, though it may pass the limit
+/* http/whole.h - put something into a queue whole, though it may pass the limit
  *
  * Heads and pages are bounded by themselves (max-head-size, and a few KiB), and to stop
  * in the middle of one would take a state of its own.  So they are written whole, once

@@ -1,10 +1,10 @@
-/* serve/page.c - an answer of our own: head and body, as bytes for the client */
-#include "serve/page.h"
+/* http/page.c - an answer of our own: head and body, as bytes for the client */
+#include "http/page.h"
 
 #include <stdio.h>
 
 #include "base/own.h"
-#include "serve/whole.h"
+#include "http/whole.h"
 #include "wire/http1.h"
 
 static void put_field(FILE *head, const char *name, const char *value)

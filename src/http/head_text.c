@@ -1,4 +1,4 @@
-#include "serve/reading.h"
+#include "http/head_text.h"
 
 #include "base/own.h"
 

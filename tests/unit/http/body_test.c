@@ -5,7 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "serve/body.h"
+#include "http/body.h"
 
 #include "base/own.h"
 
