@@ -8,7 +8,7 @@
 #define SANDBOX "4f1b0a6c2e5d8f7a9b3c1d0e4f6a8b2c5d7e9f1a3b4c6d8e0f2a4b6c8d0e1f3a"
 #define NETNS "/var/run/netns/cni-5d3e8a6f-0b1c-2d4e-9f8a-7b6c5d4e3f2a"
 
-/* As containerd 1.6 to 2.1 says it (internal/cri/server/sandbox_portforward_linux.go). */
+/* The text of containerd 1.6 to 2.1 (internal/cri/server/sandbox_portforward_linux.go). */
 static const char containerd_refused[] =
     "error forwarding port 9001 to pod " SANDBOX
     ", uid : failed to execute portforward in network namespace \"" NETNS
@@ -49,6 +49,32 @@ static const char dockerd_refused[] =
     ", uid : exit status 1: 2026/11/02 10:00:00 socat[4711] E connect(5, AF=2 "
     "127.0.0.1:9001, 16): Connection refused";
 
+/* The runtime reports that the container refuses the connection, and ends the error stream. */
+static void refuse_pair(struct server *s, size_t pair)
+{
+    server_text(s, pair, containerd_refused);
+    server_fin(s, pair, true);
+    rig_run();
+}
+
+/* The pair ends cleanly, and its user closes it. */
+static void end_cleanly(struct server *s, size_t pair, struct user *u)
+{
+    server_finish_pair(s, pair);
+    rig_run();
+    user_finish(u);
+    rig_run();
+}
+
+/* As many frames as are more than the queue of the runtime's worker holds. */
+static void write_60_frames(struct user *u)
+{
+    for (int i = 0; i < 60; i++) {
+        user_write(u, "and another thing", 17);
+        rig_run();
+    }
+}
+
 static void a_connection_and_its_first_bytes_leave_in_one_write(void **state)
 {
     (void)state;
@@ -70,7 +96,7 @@ static void a_connection_and_its_first_bytes_leave_in_one_write(void **state)
     user_finish(&u);
 }
 
-static void on_a_warm_tunnel_too(void **state)
+static void on_an_open_tunnel_a_pair_and_its_first_bytes_leave_in_one_write(void **state)
 {
     (void)state;
     struct user u, v;
@@ -132,7 +158,7 @@ static void bytes_go_both_ways(void **state)
     user_finish(&u);
 }
 
-static void clean_is_both_ends_and_no_text(void **state)
+static void a_pair_ends_cleanly_with_both_fins_and_no_error_text(void **state)
 {
     (void)state;
 
@@ -162,7 +188,7 @@ static void clean_is_both_ends_and_no_text(void **state)
     }
 }
 
-/* The end of the data stream alone proves nothing, and is not believed for ever. */
+/* The error stream decides; without it the verdict is a reset after two seconds. */
 static void data_fin_alone_is_a_reset_after_two_seconds(void **state)
 {
     (void)state;
@@ -179,13 +205,13 @@ static void data_fin_alone_is_a_reset_after_two_seconds(void **state)
     assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
     assert_true(user_stream(&u)->broken);
     user_expect(&u, "half", 4);
-    server_fin(s, 0, true); /* too late to change anything */
+    server_fin(s, 0, true); /* comes too late */
     rig_run();
     assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
     user_finish(&u);
 }
 
-static void the_text_says_what_failed(void **state)
+static void the_error_text_selects_the_verdict(void **state)
 {
     (void)state;
     static const struct {
@@ -236,8 +262,8 @@ static void the_text_says_what_failed(void **state)
     }
 }
 
-/* Whatever the text says: an answer that has begun was delivered. */
-static void after_the_first_byte_nothing_is_undelivered(void **state)
+/* The request was delivered if an answer has begun, whatever the error text. */
+static void after_the_first_byte_of_an_answer_a_failure_is_a_reset(void **state)
 {
     (void)state;
     static const char *const texts[] = { containerd_refused, containerd_gone };
@@ -256,7 +282,7 @@ static void after_the_first_byte_nothing_is_undelivered(void **state)
     }
 }
 
-static void a_reset_of_either_stream_is_one(void **state)
+static void rst_stream_of_either_stream_is_a_reset(void **state)
 {
     (void)state;
 
@@ -276,7 +302,7 @@ static void a_reset_of_either_stream_is_one(void **state)
     }
 }
 
-/* in_eof means that no byte will follow: also where the server goes on after its RST. */
+/* in_eof means that no byte follows, also where the server goes on after its RST. */
 static void bytes_after_the_verdict_are_dropped(void **state)
 {
     (void)state;
@@ -297,7 +323,7 @@ static void bytes_after_the_verdict_are_dropped(void **state)
     user_finish(&u);
 }
 
-static void after_the_far_end_nothing_is_sent(void **state)
+static void nothing_is_sent_after_the_fin_of_the_pod(void **state)
 {
     (void)state;
     struct user u;
@@ -319,7 +345,7 @@ static void after_the_far_end_nothing_is_sent(void **state)
     user_finish(&u);
 }
 
-static void shutting_down_says_so_after_the_last_byte(void **state)
+static void shutdown_sends_fin_after_the_last_byte(void **state)
 {
     (void)state;
     struct user u;
@@ -357,7 +383,7 @@ static void far_end_sends(struct server *s, size_t pair, size_t times)
     }
 }
 
-static void after_a_close_the_verdict_is_awaited_and_bytes_dropped(void **state)
+static void a_closed_pair_drops_bytes_until_its_verdict(void **state)
 {
     (void)state;
     struct user u;
@@ -379,8 +405,8 @@ static void after_a_close_the_verdict_is_awaited_and_bytes_dropped(void **state)
     assert_int_equal(s->ping_count, 0); /* four good slots are left */
 }
 
-/* Whoever came next would wait behind all that. */
-static void a_far_end_that_goes_on_sending_costs_an_own_tunnel(void **state)
+/* The next pair of the tunnel would wait behind those bytes. */
+static void a_pod_that_goes_on_sending_after_a_close_costs_an_own_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -397,8 +423,8 @@ static void a_far_end_that_goes_on_sending_costs_an_own_tunnel(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-/* The one that stopped the tunnel's reading has left: reading goes on at once. */
-static void a_close_lets_a_full_tunnel_go_on(void **state)
+/* The pair whose queue was full stopped the reading of its tunnel. */
+static void a_close_of_a_full_pair_resumes_reading(void **state)
 {
     (void)state;
     struct user u;
@@ -444,7 +470,7 @@ static void no_verdict_after_a_close_costs_the_slot(void **state)
     user_finish(&v);
 }
 
-/* The user has gone, but what the error stream says still counts. */
+/* The error stream counts after the user has closed the pair. */
 static void a_failure_after_a_close_costs_the_slot(void **state)
 {
     (void)state;
@@ -457,9 +483,7 @@ static void a_failure_after_a_close_costs_the_slot(void **state)
     user_finish(&u);
     rig_run();
     server_fin(s, 0, false);
-    server_text(s, 0, containerd_refused);
-    server_fin(s, 0, true);
-    rig_run();
+    refuse_pair(s, 0);
     assert_int_equal(t->slots[1], SLOT_DEAD);
     assert_int_equal(s->ping_count, 0);
 }
@@ -478,9 +502,7 @@ static void a_failed_connection_costs_its_slot_only(void **state)
         assert_int_equal(users[i].opening.result, OK);
         rig_run();
         used |= 1u << s->pairs[i].data_id % 5;
-        server_text(s, i, containerd_refused);
-        server_fin(s, i, true);
-        rig_run();
+        refuse_pair(s, i);
         assert_int_equal(user_stream(&users[i])->end.verdict, V_REFUSED);
         if (i < 4)
             assert_int_equal(t->state, TUNNEL_OPEN);
@@ -493,18 +515,16 @@ static void a_failed_connection_costs_its_slot_only(void **state)
     assert_true(tunnels_idle(rig.tunnels)); /* no good slot is left: it closes */
 }
 
-/* So many connections of a tunnel failed with data on their way, and cost their workers; one
- * lives on the last, and has nothing to say. */
+/* A tunnel of which `dead` pairs failed with data on their way, which stops their workers; one
+ * idle pair lives on the last worker. */
 static struct server *with_dead_workers(size_t dead, struct user *live)
 {
     struct server *s = rig_warm(live);
 
     for (size_t i = 0; i < dead; i++) {
         rig_run();
-        server_text(s, i, containerd_refused);
-        server_fin(s, i, true);
         s->stuck |= 1u << s->pairs[i].data_id % 5;
-        rig_run();
+        refuse_pair(s, i);
         user_finish(live);
         rig_run();
         user_open(live, "uid-1", 80);
@@ -514,8 +534,8 @@ static struct server *with_dead_workers(size_t dead, struct user *live)
     return s;
 }
 
-/* PINGs wait in the dead worker's queue, which has room for 50 frames. */
-static void dead_workers_are_not_buried_under_pings(void **state)
+/* PINGs wait in the dead worker's queue, which holds 50 frames. */
+static void at_most_40_pings_wait_in_the_queue_of_a_dead_worker(void **state)
 {
     (void)state;
     struct user live;
@@ -541,9 +561,9 @@ static void dead_workers_do_not_make_a_dead_tunnel(void **state)
     user_finish(&live);
 }
 
-/* The pod may have ended long before its FIN comes, which takes the runtime a second: then
- * nobody takes the frames that are sent meanwhile, and from the 50th on it reads no more. */
-static void who_sent_much_into_silence_leaves_no_tunnel(void **state)
+/* The pod may have ended a second before the runtime passes on its FIN: frames that are sent
+ * meanwhile stay in the worker's queue, and from the 50th on the runtime reads no more. */
+static void a_pair_that_sent_60_frames_without_an_answer_costs_its_tunnel(void **state)
 {
     (void)state;
 
@@ -551,17 +571,11 @@ static void who_sent_much_into_silence_leaves_no_tunnel(void **state)
         struct user u, next;
         struct server *s = rig_warm(&u);
 
-        for (int i = 0; i < 60; i++) {
-            user_write(&u, "and another thing", 17);
-            rig_run();
-        }
+        write_60_frames(&u);
         if (heard)
             server_data(s, s->pairs[0].data_id, "yes", 3, 0);
         rig_run();
-        server_finish_pair(s, 0);
-        rig_run();
-        user_finish(&u);
-        rig_run();
+        end_cleanly(s, 0, &u);
         user_open(&next, "uid-1", 80);
         rig_run();
         assert_int_equal(next.opening.result, heard ? OK : ERR_AGAIN);
@@ -569,16 +583,13 @@ static void who_sent_much_into_silence_leaves_no_tunnel(void **state)
     }
 }
 
-static void much_said_before_a_close_has_its_time(void **state)
+static void frames_sent_before_a_close_have_10_s_to_be_read(void **state)
 {
     (void)state;
     struct user u;
     struct server *s = rig_warm(&u);
 
-    for (int i = 0; i < 60; i++) {
-        user_write(&u, "and another thing", 17);
-        rig_run();
-    }
+    write_60_frames(&u);
     s->stuck = 1u << (s->pairs[0].data_id % 5);
     user_finish(&u);
     rig_advance(9999);
@@ -587,7 +598,7 @@ static void much_said_before_a_close_has_its_time(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-static void an_abort_gives_its_tunnel_up(void **state)
+static void an_abort_closes_the_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -619,7 +630,7 @@ static void an_abort_after_a_clean_end_costs_nothing(void **state)
     user_finish(&v);
 }
 
-/* ---- those who left ---- */
+/* ---- closed pairs without a verdict ---- */
 
 /* Pairs 0, 1, ... of an own tunnel, one after the other, all without a verdict. */
 static void come_and_leave(size_t times)
@@ -636,16 +647,25 @@ static void come_and_leave(size_t times)
     }
 }
 
-static void nobody_waits_for_a_verdict(void **state)
+/* A tunnel of which a pair was closed without a verdict, and `more` pairs after it. */
+static struct tunnel *closed_pairs(struct server **ret_server, size_t more)
 {
-    (void)state;
     struct user u;
-    struct server *s = rig_warm(&u);
-    struct tunnel *t = tunnel_of(&u);
 
+    *ret_server = rig_warm(&u);
+    struct tunnel *t = tunnel_of(&u);
     user_finish(&u);
     rig_run();
-    come_and_leave(12);
+    come_and_leave(more);
+    return t;
+}
+
+static void a_pair_opens_while_closed_pairs_have_no_verdict(void **state)
+{
+    (void)state;
+    struct server *s;
+    struct tunnel *t = closed_pairs(&s, 12);
+
     assert_int_equal(rig.dials, 1);
     assert_int_equal(s->pair_count, 13);
     assert_int_equal(t->left_count, 13);
@@ -657,17 +677,15 @@ static void nobody_waits_for_a_verdict(void **state)
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
 
-/* Its slot is another's by then. */
-static void a_late_verdict_says_nothing_about_who_came_after(void **state)
+/* Its slot has another pair by then. */
+static void a_late_verdict_does_not_concern_the_next_pair_of_its_slot(void **state)
 {
     (void)state;
-    struct user u, v;
-    struct server *s = rig_warm(&u);
-    struct tunnel *t = tunnel_of(&u);
+    struct user v;
+    struct server *s;
+    struct tunnel *t =
+        closed_pairs(&s, 4); /* the next pair gets a slot of one of these */
 
-    user_finish(&u);
-    rig_run();
-    come_and_leave(4); /* the next one gets the first slot again, or one like it */
     user_open(&v, "uid-1", 80);
     rig_run();
     uint32_t id = s->pairs[5].data_id;
@@ -683,23 +701,19 @@ static void a_late_verdict_says_nothing_about_who_came_after(void **state)
     assert_int_equal(t->left_count, 4);
     assert_int_equal(t->slots[id % WORKERS], SLOT_BUSY);
     assert_int_equal(user_stream(&v)->end.verdict, V_OPEN);
-    server_data(s, s->pairs[before].data_id, "old", 3, 0); /* and a straggler */
+    server_data(s, s->pairs[before].data_id, "old", 3, 0); /* a late frame */
     server_data(s, id, "new", 3, 0);
     rig_run();
     user_expect(&v, "new", 3);
     user_finish(&v);
 }
 
-static void after_the_proof_a_failure_costs_nothing(void **state)
+static void a_failure_after_its_slot_was_probed_costs_nothing(void **state)
 {
     (void)state;
-    struct user u;
-    struct server *s = rig_warm(&u);
-    struct tunnel *t = tunnel_of(&u);
+    struct server *s;
+    struct tunnel *t = closed_pairs(&s, 3);
 
-    user_finish(&u);
-    rig_run();
-    come_and_leave(3);
     for (size_t i = 0; i < 4; i++) {
         assert_int_equal(t->slots[s->pairs[i].data_id % WORKERS], SLOT_FREE);
         server_rst(s, s->pairs[i].error_id);
@@ -710,8 +724,8 @@ static void after_the_proof_a_failure_costs_nothing(void **state)
         assert_int_equal(t->slots[r], SLOT_FREE);
 }
 
-/* Nobody told us: also a refused one may have stopped its worker. */
-static void before_the_proof_a_failure_costs_the_slot(void **state)
+/* A refused pair too may have stopped its worker. */
+static void a_failure_before_its_slot_was_probed_costs_the_slot(void **state)
 {
     (void)state;
     struct user u;
@@ -733,9 +747,9 @@ static void before_the_proof_a_failure_costs_the_slot(void **state)
     assert_int_equal(t->slots[1], SLOT_FREE);
 }
 
-/* The tunnel closes with the one that is given up, but not before the others' last bytes
- * were taken. */
-static void an_abort_cuts_nobody_short_who_left(void **state)
+/* The tunnel closes with the aborted pair, but not before the last bytes of closed pairs
+ * were read. */
+static void an_abort_lets_closed_pairs_deliver_their_last_bytes(void **state)
 {
     (void)state;
     struct user u, v;
@@ -757,15 +771,13 @@ static void an_abort_cuts_nobody_short_who_left(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-static void so_many_may_wait_for_their_verdict(void **state)
+static void at_most_100_closed_pairs_wait_for_a_verdict(void **state)
 {
     (void)state;
     struct user u;
-    struct server *s = rig_warm(&u);
-    struct tunnel *t = tunnel_of(&u);
+    struct server *s;
+    struct tunnel *t = closed_pairs(&s, 0);
 
-    user_finish(&u);
-    rig_run();
     while (t->left_count < 100)
         come_and_leave(1);
     user_open(&u, "uid-1", 80);
@@ -775,7 +787,7 @@ static void so_many_may_wait_for_their_verdict(void **state)
     rig_run();
     assert_int_equal(u.opening.result, OK);
     user_finish(&u);
-    rig_advance(10000); /* no verdict at all: they end all the same */
+    rig_advance(10000); /* without a verdict they end too */
     assert_int_equal(t->left_count, 0);
 }
 
@@ -785,9 +797,7 @@ static void so_many_may_wait_for_their_verdict(void **state)
  * Their pairs: 0 to 3. */
 static void use_up(struct server *s, struct user *u)
 {
-    server_finish_pair(s, 0);
-    user_finish(u);
-    rig_run();
+    end_cleanly(s, 0, u);
     for (size_t i = 1; i < 4; i++) {
         come_and_leave(1);
         server_finish_pair(s, i);
@@ -803,15 +813,13 @@ static void five_pings_follow_when_one_slot_is_left(void **state)
     struct tunnel *t = tunnel_of(&u);
 
     s->silent = true;
-    server_finish_pair(s, 0);
-    user_finish(&u);
-    rig_run();
+    end_cleanly(s, 0, &u);
     come_and_leave(2);
     user_open(&v, "uid-1", 80);
     rig_run();
     server_finish_pair(s, 3);
     rig_run();
-    assert_int_equal(s->ping_count, 0); /* not before its user has left */
+    assert_int_equal(s->ping_count, 0); /* not before its user has closed it */
     user_finish(&v);
     rig_run();
     assert_int_equal(s->ping_count, 5);
@@ -830,7 +838,7 @@ static void five_pings_follow_when_one_slot_is_left(void **state)
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
 
-static void four_of_five_retire_the_tunnel(void **state)
+static void four_of_five_pongs_retire_the_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -847,7 +855,7 @@ static void four_of_five_retire_the_tunnel(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-/* A failed probe says that a worker is stuck, not that others are. */
+/* A failed probe shows that one worker is stuck, not that all are. */
 static void a_failed_probe_leaves_a_live_connection_alone(void **state)
 {
     (void)state;
@@ -872,8 +880,8 @@ static void a_failed_probe_leaves_a_live_connection_alone(void **state)
     assert_true(tunnels_idle(rig.tunnels)); /* it was retired, and this was the last */
 }
 
-/* A probe vouches for those that had ended when it began. */
-static void a_probe_says_nothing_about_later_ends(void **state)
+/* PINGs follow the frames of pairs that had ended when they were sent, not of later ones. */
+static void a_probe_proves_only_slots_that_ended_before_it(void **state)
 {
     (void)state;
     struct user u, v;
@@ -901,8 +909,8 @@ static void a_probe_says_nothing_about_later_ends(void **state)
     assert_int_equal(t->slots[slot], SLOT_FREE);
 }
 
-/* Where five PINGs do not fit, none is sent, and nothing is taken for proven. */
-static void a_probe_waits_for_room(void **state)
+/* Where five PINGs do not fit, none is sent, and no slot becomes free. */
+static void a_probe_is_sent_only_where_five_pings_fit(void **state)
 {
     (void)state;
     struct user u;
@@ -946,11 +954,7 @@ static void a_probed_slot_serves_again(void **state)
             user_open(&u, "uid-1", 80);
         assert_int_equal(u.opening.result, OK);
         rig_run();
-        server_finish_pair(s, i);
-        rig_run();
-        assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
-        user_finish(&u);
-        rig_run();
+        end_cleanly(s, i, &u);
     }
     assert_int_equal(rig.dials, 1);
     assert_in_range(s->ping_count, 10, 20);
@@ -961,40 +965,40 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
         TEST(a_connection_and_its_first_bytes_leave_in_one_write),
-        TEST(on_a_warm_tunnel_too),
+        TEST(on_an_open_tunnel_a_pair_and_its_first_bytes_leave_in_one_write),
         TEST(nothing_is_sent_before_the_101),
         TEST(bytes_go_both_ways),
-        TEST(clean_is_both_ends_and_no_text),
+        TEST(a_pair_ends_cleanly_with_both_fins_and_no_error_text),
         TEST(data_fin_alone_is_a_reset_after_two_seconds),
-        TEST(the_text_says_what_failed),
-        TEST(after_the_first_byte_nothing_is_undelivered),
-        TEST(a_reset_of_either_stream_is_one),
+        TEST(the_error_text_selects_the_verdict),
+        TEST(after_the_first_byte_of_an_answer_a_failure_is_a_reset),
+        TEST(rst_stream_of_either_stream_is_a_reset),
         TEST(bytes_after_the_verdict_are_dropped),
-        TEST(after_the_far_end_nothing_is_sent),
-        TEST(shutting_down_says_so_after_the_last_byte),
-        TEST(after_a_close_the_verdict_is_awaited_and_bytes_dropped),
-        TEST(a_far_end_that_goes_on_sending_costs_an_own_tunnel),
-        TEST(a_close_lets_a_full_tunnel_go_on),
+        TEST(nothing_is_sent_after_the_fin_of_the_pod),
+        TEST(shutdown_sends_fin_after_the_last_byte),
+        TEST(a_closed_pair_drops_bytes_until_its_verdict),
+        TEST(a_pod_that_goes_on_sending_after_a_close_costs_an_own_tunnel),
+        TEST(a_close_of_a_full_pair_resumes_reading),
         TEST(no_verdict_after_a_close_costs_the_slot),
         TEST(a_failure_after_a_close_costs_the_slot),
         TEST(a_failed_connection_costs_its_slot_only),
-        TEST(dead_workers_are_not_buried_under_pings),
+        TEST(at_most_40_pings_wait_in_the_queue_of_a_dead_worker),
         TEST(dead_workers_do_not_make_a_dead_tunnel),
-        TEST(who_sent_much_into_silence_leaves_no_tunnel),
-        TEST(much_said_before_a_close_has_its_time),
-        TEST(an_abort_gives_its_tunnel_up),
+        TEST(a_pair_that_sent_60_frames_without_an_answer_costs_its_tunnel),
+        TEST(frames_sent_before_a_close_have_10_s_to_be_read),
+        TEST(an_abort_closes_the_tunnel),
         TEST(an_abort_after_a_clean_end_costs_nothing),
-        TEST(nobody_waits_for_a_verdict),
-        TEST(a_late_verdict_says_nothing_about_who_came_after),
-        TEST(after_the_proof_a_failure_costs_nothing),
-        TEST(before_the_proof_a_failure_costs_the_slot),
-        TEST(an_abort_cuts_nobody_short_who_left),
-        TEST(so_many_may_wait_for_their_verdict),
+        TEST(a_pair_opens_while_closed_pairs_have_no_verdict),
+        TEST(a_late_verdict_does_not_concern_the_next_pair_of_its_slot),
+        TEST(a_failure_after_its_slot_was_probed_costs_nothing),
+        TEST(a_failure_before_its_slot_was_probed_costs_the_slot),
+        TEST(an_abort_lets_closed_pairs_deliver_their_last_bytes),
+        TEST(at_most_100_closed_pairs_wait_for_a_verdict),
         TEST(five_pings_follow_when_one_slot_is_left),
-        TEST(four_of_five_retire_the_tunnel),
+        TEST(four_of_five_pongs_retire_the_tunnel),
         TEST(a_failed_probe_leaves_a_live_connection_alone),
-        TEST(a_probe_says_nothing_about_later_ends),
-        TEST(a_probe_waits_for_room),
+        TEST(a_probe_proves_only_slots_that_ended_before_it),
+        TEST(a_probe_is_sent_only_where_five_pings_fit),
         TEST(a_probed_slot_serves_again),
     };
     return cmocka_run_group_tests_name("tunnel/pair", tests, NULL, NULL);
