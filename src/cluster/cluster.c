@@ -68,7 +68,8 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     if (e)
         return e;
     start_catalog(c, loop, settings);
-    c->upstream = upstream_create(loop, c->catalog, c->tunnels, &upstream);
+    c->upstream =
+        upstream_create(loop, c->catalog, tunnels_connector(c->tunnels), &upstream);
     find_zone(c, loop, settings);
     *ret = TAKE(c);
     return OK;

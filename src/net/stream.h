@@ -48,6 +48,13 @@ struct stream_ops {
     void (*update)(struct stream *);
     void (*close)(struct stream *);
     void (*abort)(struct stream *);
+
+    /* For a pool that keeps streams between two uses.  NULL, here and below: the stream
+     * shares its path with no other, and any kept one may be used again. */
+    void (*lend)(struct stream *, bool lent);
+    void (*set_alone)(struct stream *, bool alone);
+    bool (*is_reusable)(const struct stream *);
+    bool (*is_free)(const struct stream *, bool alone);
 };
 
 /* Embedded in its implementation; fields are read by the user, written by the stream,
@@ -94,6 +101,36 @@ static inline void stream_abort(struct stream *s)
 {
     if (s)
         s->ops->abort(s);
+}
+
+/* In use from now on, or only kept: one that is kept does not keep its path from expiring. */
+static inline void stream_lend(struct stream *s, bool lent)
+{
+    s->paused = false;
+    if (s->ops->lend)
+        s->ops->lend(s, lent);
+}
+
+/* Of a kept one, before it is lent: does its next user need the path to itself?  Else other
+ * streams may join it. */
+static inline void stream_set_alone(struct stream *s, bool alone)
+{
+    if (s->ops->set_alone)
+        s->ops->set_alone(s, alone);
+}
+
+/* Is it worth keeping?  Not when its path opens no more streams, or the next user does better
+ * on another path. */
+static inline bool stream_is_reusable(const struct stream *s)
+{
+    return !s->ops->is_reusable || s->ops->is_reusable(s);
+}
+
+/* May a kept one be lent now?  Not while another stream uses its path and does not share
+ * it, nor a shared one to a user that needs it alone. */
+static inline bool stream_is_free(const struct stream *s, bool alone)
+{
+    return !s->ops->is_free || s->ops->is_free(s, alone);
 }
 
 /* For implementations: fill in the common part, and finish it. */

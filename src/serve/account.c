@@ -104,7 +104,7 @@ static void log_request(const struct exchange *x, uint64_t ms)
              LOG_V("host", host_of(x)), LOG_V("path", without_query(x->target.path)),
              LOG_I("status", x->status ? x->status : STATUS_GONE),
              LOG_U("in", x->bytes_in), LOG_U("out", x->bytes_out), LOG_U("ms", ms),
-             LOG_S("pod", pod ? pod->pod : ""), LOG_ID("tunnel", x->lease.tunnel),
+             LOG_S("pod", pod ? pod->pod : ""), LOG_ID("tunnel", x->lease.via),
              LOG_S("reused", x->lease.reused ? "yes" : "no"));
 }
 

@@ -335,7 +335,7 @@ static void end_connection(struct raw *r)
 {
     if (r->lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
-                 LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.tunnel),
+                 LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.via),
                  LOG_U("up", r->said + r->relay.up), LOG_U("down", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
     account_raw(r->id.cluster, r->said + r->relay.up, r->relay.down);

@@ -287,7 +287,53 @@ static void pair_abort(struct stream *s)
         tunnel_retire(t); /* closes once that is so */
 }
 
-static const struct stream_ops pair_ops = { pair_update, pair_close, pair_abort };
+static bool pair_is_reusable(const struct stream *s)
+{
+    const struct pair *p = container_of(s, const struct pair, stream);
+
+    return p->tunnel && !p->tunnel->retired && !p->tunnel->pod->gone &&
+           !coalesce_leaves(p->tunnel);
+}
+
+static bool pair_is_free(const struct stream *s, bool alone)
+{
+    const struct pair *p = container_of(s, const struct pair, stream);
+
+    if (!p->tunnel)
+        return false;
+    return p->tunnel->share ? !alone && share_welcomes(p->tunnel)
+                            : !tunnel_in_use(p->tunnel);
+}
+
+static void pair_lend(struct stream *s, bool lent)
+{
+    struct pair *p = pair_of(s);
+
+    pair_set_lent(p, lent);
+    p->moved = 0;
+    p->unbraked = false;
+    if (!p->tunnel)
+        return;
+    if (!lent)
+        coalesce_convert(p->tunnel);
+    tunnel_used(p->tunnel);
+}
+
+static void pair_set_alone(struct stream *s, bool alone)
+{
+    assert(!pair_of(s)->lent);
+    pair_of(s)->alone = alone;
+}
+
+static const struct stream_ops pair_ops = {
+    .update = pair_update,
+    .close = pair_close,
+    .abort = pair_abort,
+    .lend = pair_lend,
+    .set_alone = pair_set_alone,
+    .is_reusable = pair_is_reusable,
+    .is_free = pair_is_free,
+};
 
 struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids)
 {
@@ -312,45 +358,4 @@ void pair_destroy(struct pair *p)
     share_account(p);
     stream_finish(&p->stream);
     free(p);
-}
-
-bool tunnel_stream_lasts(const struct stream *s)
-{
-    const struct pair *p = container_of(s, const struct pair, stream);
-
-    assert(s->ops == &pair_ops);
-    return p->tunnel && !p->tunnel->retired && !p->tunnel->pod->gone &&
-           !coalesce_leaves(p->tunnel);
-}
-
-bool tunnel_stream_free(const struct stream *s, bool alone)
-{
-    const struct pair *p = container_of(s, const struct pair, stream);
-
-    assert(s->ops == &pair_ops);
-    if (!p->tunnel)
-        return false;
-    return p->tunnel->share ? !alone && share_welcomes(p->tunnel)
-                            : !tunnel_in_use(p->tunnel);
-}
-
-void tunnel_stream_lend(struct stream *s, bool lent)
-{
-    assert(s->ops == &pair_ops);
-    pair_set_lent(pair_of(s), lent);
-    pair_of(s)->moved = 0;
-    pair_of(s)->unbraked = false;
-    s->paused = false;
-    struct tunnel *t = pair_of(s)->tunnel;
-    if (!t)
-        return;
-    if (!lent)
-        coalesce_convert(t);
-    tunnel_used(t);
-}
-
-void tunnel_stream_set_alone(struct stream *s, bool alone)
-{
-    assert(s->ops == &pair_ops && !pair_of(s)->lent);
-    pair_of(s)->alone = alone;
 }

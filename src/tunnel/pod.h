@@ -3,7 +3,6 @@
 #pragma once
 
 #include "base/map.h"
-#include "tunnel/demand.h"
 #include "tunnel/node.h"
 #include "tunnel/ports.h"
 #include "tunnel/shortage.h"
@@ -60,6 +59,7 @@ struct pod {
 };
 
 struct tunnels {
+    struct connector connector;
     struct tunnel_origin origin;
     struct tls_context *tls; /* see tunnel_origin */
     struct tunnel_settings settings;

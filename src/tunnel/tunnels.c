@@ -44,6 +44,11 @@ static struct metric metric_expired = {
     .type = METRIC_COUNTER,
 };
 
+static struct tunnels *tunnels_of(struct connector *c)
+{
+    return container_of(c, struct tunnels, connector);
+}
+
 static void pod_destroy(struct pod *p)
 {
     free(p->uid);
@@ -153,7 +158,7 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
     list_prepend(&p->with_room, &t->in_room);
     t->given = ++p->given;
     o->stream = tunnel_connect(t, o);
-    o->tunnel = t->id;
+    o->via = t->id;
     o->result = OK;
     metric_add_for(&metric_connections, p->owner->settings.cluster, o->dialled, 1);
     log_debug(t->id, o->dialled ? "connection" : "connection on a warm tunnel",
@@ -162,9 +167,11 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
 
 static void leave_waiting(struct opening *o)
 {
+    struct pod *p = o->private;
+
     list_remove(&o->waiting);
-    o->pod->waiters--;
-    o->pod->waiting_alone -= o->alone;
+    p->waiters--;
+    p->waiting_alone -= o->alone;
 }
 
 static void set_failure(struct opening *o, const struct api_error *error)
@@ -285,15 +292,11 @@ static void come_back(struct pod *p)
     pod_removal_destroy(TAKE(p->removal));
 }
 
-void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t port,
-                  struct opening *o, struct task *wake)
+static void open_connection(struct connector *c, const struct endpoint *endpoint,
+                            struct opening *o)
 {
+    struct tunnels *ts = tunnels_of(c);
     struct pod *p = pod_get(ts, endpoint);
-
-    o->result = ERR_AGAIN;
-    o->wake = wake;
-    o->port = port;
-    o->stream = NULL;
     struct tunnel *t =
         placing_find(p, placing_claim(p, o, p->coming_own > p->waiting_alone));
     if (p->gone && endpoint->ready && !endpoint->terminating)
@@ -312,7 +315,7 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
         drop_if_unused(p);
         return;
     }
-    o->pod = p;
+    o->private = p;
     list_append(&p->waiting, &o->waiting);
     p->waiters++;
     p->waiting_alone += o->alone;
@@ -327,73 +330,66 @@ void tunnels_open(struct tunnels *ts, const struct endpoint *endpoint, uint16_t 
     drop_if_unused(p);
 }
 
-bool opening_progresses(const struct opening *o)
+static bool opening_waits_its_turn(const struct opening *o)
 {
-    const struct pod *p = o->pod;
+    const struct pod *p = o->private;
 
-    return o->result == ERR_AGAIN && p && p->opened_at &&
+    return o->result == ERR_AGAIN && p->opened_at &&
            p->owner->sched->now - p->opened_at < OPENING_PROGRESS_MS;
 }
 
-void opening_finish(struct opening *o)
+static void cancel_opening(struct opening *o)
 {
-    struct pod *p = o->pod;
+    struct pod *p = o->private;
 
-    if (o->result == ERR_AGAIN && p) {
-        leave_waiting(o);
-        drop_if_unused(p);
-    }
-    o->pod = NULL;
-    stream_abort(TAKE(o->stream));
-    o->result = OK;
+    leave_waiting(o);
+    drop_if_unused(p);
 }
 
-bool tunnels_have_room(struct tunnels *ts, const char *pod_key, uint16_t port)
+static struct pod *pod_find(struct connector *c, const char *pod_key)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_key));
-    return p && !p->gone && !ts->draining && placing_has_room(p, port);
+    return map_get(&tunnels_of(c)->pods, str_of(pod_key));
 }
 
-bool tunnels_carry_much(struct tunnels *ts, const char *pod_key)
+static bool has_room(struct connector *c, const char *pod_key, uint16_t port)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_key));
-    return p && ts->settings.coalesce && !coalesce_is_apt(p);
+    struct pod *p = pod_find(c, pod_key);
+    return p && !p->gone && !p->owner->draining && placing_has_room(p, port);
 }
 
-struct demand tunnels_demand(struct tunnels *ts, const char *pod_key)
+static bool carries_much(struct connector *c, const char *pod_key)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    struct pod *p = pod_find(c, pod_key);
+    return p && p->owner->settings.coalesce && !coalesce_is_apt(p);
+}
+
+static struct demand recent_demand(struct connector *c, const char *pod_key)
+{
+    struct sched *sched = tunnels_of(c)->sched;
+    struct pod *p = pod_find(c, pod_key);
     struct demand none = { 0 };
 
     if (!p)
         return none;
-    demand_decay(&p->demand, ts->sched->now);
+    demand_decay(&p->demand, sched->now);
     struct demand d = p->demand;
     if (d.peak < p->lent) { /* old connections count as much as new ones */
         d.peak = p->lent;
-        d.since = d.asked_at = ts->sched->now;
+        d.since = d.asked_at = sched->now;
         demand_note_alone(&d, p->lent_alone);
     }
     return d;
 }
 
-uint32_t tunnels_to(struct tunnels *ts, const char *pod_key)
+static uint32_t count_tunnels(struct connector *c, const char *pod_key)
 {
-    const struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    const struct pod *p = pod_find(c, pod_key);
     return p ? p->count : 0;
 }
 
-void tunnels_make_room(struct tunnels *ts, const char *pod_key)
+static void prewarm(struct connector *c, const char *pod_key)
 {
-    const struct pod *p = map_get(&ts->pods, str_of(pod_key));
-
-    if (p && !p->dialling)
-        tunnels_prewarm(ts, pod_key);
-}
-
-void tunnels_prewarm(struct tunnels *ts, const char *pod_key)
-{
-    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    struct pod *p = pod_find(c, pod_key);
 
     if (!p || list_empty(&p->tunnels))
         return;
@@ -401,10 +397,18 @@ void tunnels_prewarm(struct tunnels *ts, const char *pod_key)
     dialling_ahead(p);
 }
 
-void tunnels_expect(struct tunnels *ts, const struct endpoint *endpoint, uint32_t at_once,
-                    const struct demand *of)
+static void make_room(struct connector *c, const char *pod_key)
 {
-    struct pod *p = pod_get(ts, endpoint);
+    const struct pod *p = pod_find(c, pod_key);
+
+    if (p && !p->dialling)
+        prewarm(c, pod_key);
+}
+
+static void expect(struct connector *c, const struct endpoint *endpoint, uint32_t at_once,
+                   const struct demand *of)
+{
+    struct pod *p = pod_get(tunnels_of(c), endpoint);
 
     demand_expect(&p->demand, at_once, of);
     dialling_ahead(p);
@@ -441,9 +445,9 @@ void pod_on_sandbox_gone(struct pod *p)
     retire_open(p);
 }
 
-void tunnels_retire(struct tunnels *ts, const char *pod_key)
+static void retire_tunnels(struct connector *c, const char *pod_key)
 {
-    struct pod *p = map_get(&ts->pods, str_of(pod_key));
+    struct pod *p = pod_find(c, pod_key);
     if (!p)
         return;
     p->gone = true;
@@ -486,14 +490,36 @@ static void on_check(struct timer *timer)
     timer_set(&ts->check, ts->settings.check_ms);
 }
 
-bool tunnels_lack_credentials(const struct tunnels *ts, struct diag *why)
+static bool lacks_credentials(struct connector *c, struct diag *why)
 {
-    return credentials_are_missing(api_credentials(ts->origin.api), why);
+    return credentials_are_missing(api_credentials(tunnels_of(c)->origin.api), why);
 }
 
-const char *tunnels_credential_words(const struct tunnels *ts)
+static const char *credential_words(struct connector *c)
 {
-    return credentials_words(api_credentials(ts->origin.api));
+    return credentials_words(api_credentials(tunnels_of(c)->origin.api));
+}
+
+static const struct connector_ops tunnel_connector = {
+    .name = "tunnel",
+    .open = open_connection,
+    .cancel = cancel_opening,
+    .progresses = opening_waits_its_turn,
+    .has_room = has_room,
+    .carries_much = carries_much,
+    .count = count_tunnels,
+    .demand = recent_demand,
+    .expect = expect,
+    .prewarm = prewarm,
+    .make_room = make_room,
+    .retire = retire_tunnels,
+    .lacks_credentials = lacks_credentials,
+    .credential_words = credential_words,
+};
+
+struct connector *tunnels_connector(struct tunnels *ts)
+{
+    return &ts->connector;
 }
 
 static void probe_in(struct pod *p, uint64_t unused)
@@ -566,6 +592,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
 
     register_metrics();
     dialling_register_metrics();
+    ts->connector.ops = &tunnel_connector;
     ts->settings = *settings;
     if (!ts->settings.last_id)
         ts->settings.last_id = &ts->last_id;

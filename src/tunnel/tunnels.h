@@ -11,13 +11,9 @@
  */
 #pragma once
 
-#include "base/log.h"
-#include "catalog/catalog.h"
+#include "connect/connector.h"
 #include "kube/api.h"
-#include "net/stream.h"
-#include "tunnel/demand.h"
 
-struct pod;
 struct tunnels;
 
 enum tunnel_transport {
@@ -63,76 +59,9 @@ MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfer
                                    const struct tunnel_settings *settings,
                                    struct tunnels **ret, struct diag *why);
 
-/* One connection to be opened.  The caller's struct, zeroed before; result is ERR_AGAIN
- * until known; what is known before tunnels_open returns wakes nobody, but for the end.
- *   OK             stream is the caller's: stream_close ends the connection in an orderly
- *                  way (the tunnel serves again), stream_abort gives the tunnel up with
- *                  it where it is not shared.  dialled: no warm one was there
- *   ERR_NOT_FOUND  the API server says that the pod does not exist
- *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED, ERR_SERVER, ERR_CONNECT, ERR_TLS, ...
- *                  `error` says why */
-struct opening {
-    enum err result;
-    struct stream *stream;
-    bool dialled;
-    struct log_id tunnel;
-    struct api_error error;
-    struct task *wake;
-    bool alone;    /* set before: a tunnel to itself is worth a dial */
-    bool small;    /* set before: with `coalesce`, it joins others rather than wait */
-    uint16_t port; /* private, like what follows */
-    struct pod *pod;
-    struct list_node waiting;
-};
-void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t port,
-                  struct opening *opening, struct task *wake);
-/* Cancels; aborts a stream nobody took; idempotent; a zeroed struct is accepted. */
-void opening_finish(struct opening *o);
-
-/* Does it only wait for its turn?  Tunnels to its pod are being opened, the last one within
- * OPENING_PROGRESS_MS, but not enough of them yet. */
-bool opening_progresses(const struct opening *o);
-
-/* An idle connection that is merely kept does not keep its tunnel from expiring: the
- * owner of the stream says when it is lent out and when it only lies in a pool. */
-void tunnel_stream_lend(struct stream *s, bool lent);
-/* A kept one, before it is lent: does its next user want to be alone?  Else others may join
- * its tunnel. */
-void tunnel_stream_set_alone(struct stream *s, bool alone);
-/* Is it worth keeping?  Not when its pod is gone: nobody will ask for it; nor when the next
- * one does better on a tunnel with others. */
-bool tunnel_stream_lasts(const struct stream *s);
-/* May a kept one be lent out now?  Not while its tunnel, which carries one at a time, carries
- * another; and on a shared one not to somebody who wants it alone. */
-bool tunnel_stream_free(const struct stream *s, bool alone);
-
-/* The pod is gone: no new connection on its tunnels; live ones end by themselves. */
-void tunnels_retire(struct tunnels *t, const char *pod_key);
-
-/* Would an opening that is small be served at once? */
-bool tunnels_have_room(struct tunnels *t, const char *pod_key, uint16_t port);
-/* Did this pod send or receive much at once lately?  Then no request to it is small. */
-bool tunnels_carry_much(struct tunnels *t, const char *pod_key);
-
-/* What was asked of this pod lately. */
-struct demand tunnels_demand(struct tunnels *t, const char *pod_key);
-/* So many connections at once may be asked of it, as were of others: dial ahead for them,
- * until nobody came for `idle_ms` after the last of those did. */
-void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,
-                    const struct demand *of);
-
-/* How many there are to it, or are being dialled. */
-uint32_t tunnels_to(struct tunnels *t, const char *pod_key);
-/* It was used, and may be asked for more at once: dial `prewarmed` beside the one it has,
- * until tunnels to it were idle too long. */
-void tunnels_prewarm(struct tunnels *t, const char *pod_key);
-/* The same where it has open tunnels and none has room, as when idle connections to other
- * ports keep them; nothing while one is dialled. */
-void tunnels_make_room(struct tunnels *t, const char *pod_key);
-
-/* Does every dial wait for credentials, or fail for the lack of them?  *why says which. */
-bool tunnels_lack_credentials(const struct tunnels *t, struct diag *why);
-const char *tunnels_credential_words(const struct tunnels *t); /* see credentials_words */
+/* Opens connections in tunnels; as long as `t` exists.  An opening dials where no tunnel has
+ * room for it (`dialled`); stream_abort gives up the tunnel, too, unless it is shared. */
+struct connector *tunnels_connector(struct tunnels *t);
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */

@@ -10,7 +10,7 @@ static size_t count_looked_at(const struct service *s)
 bool at_once_carries_much(const struct at_once *a, const struct service *s)
 {
     for (size_t i = 0; i < count_looked_at(s); i++)
-        if (tunnels_carry_much(a->tunnels, s->endpoints[i]->key))
+        if (connector_carries_much(a->connector, s->endpoints[i]->key))
             return true;
     return false;
 }
@@ -26,7 +26,7 @@ static bool serves_at_once(const struct at_once *a, const struct choice *c,
 {
     uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
     return pool_has(a->pool, e, port, a->repeatable) ||
-           tunnels_have_room(a->tunnels, e->key, port);
+           connector_has_room(a->connector, e->key, port);
 }
 
 static struct endpoint *find_least_loaded(const struct at_once *a, const struct choice *c)
@@ -57,7 +57,7 @@ bool at_once_lacks_more(const struct at_once *a, const struct choice *c,
 {
     for (size_t i = 0; i < count_looked_at(c->service); i++) {
         const struct endpoint *other = c->service->endpoints[i];
-        if (other != e && tunnels_to(a->tunnels, other->key) > 1)
+        if (other != e && connector_count(a->connector, other->key) > 1)
             return false;
     }
     return true;
@@ -81,8 +81,8 @@ struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
     return NULL;
 }
 
-void at_once_prepare(struct tunnels *t, uint64_t now, const struct endpoint *e)
+void at_once_prepare(struct connector *connector, uint64_t now, const struct endpoint *e)
 {
     struct demand one = { .peak = 1, .since = now, .asked_at = now };
-    tunnels_expect(t, e, 1, &one);
+    connector_expect(connector, e, 1, &one);
 }

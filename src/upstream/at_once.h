@@ -14,7 +14,7 @@
 
 struct at_once {
     struct pool *pool;
-    struct tunnels *tunnels;
+    struct connector *connector;
     struct balance *balance;
     bool repeatable; /* this request may be sent again */
 };
@@ -35,4 +35,4 @@ bool at_once_lacks_more(const struct at_once *a, const struct choice *c,
 struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
                                 const struct endpoint *first);
 /* Have a tunnel to it. */
-void at_once_prepare(struct tunnels *t, uint64_t now, const struct endpoint *e);
+void at_once_prepare(struct connector *connector, uint64_t now, const struct endpoint *e);

@@ -51,7 +51,7 @@ struct lease {
     struct endpoint *endpoint; /* a reference; also on failure: the last one tried */
     uint16_t port;             /* the container's port */
     bool reused;               /* an idle connection: its failure may be a stale one */
-    struct log_id tunnel;
+    struct log_id via;         /* what carries it: a tunnel, or a connection of its own */
     /* Set by the user before RELEASE_KEEP: the pod may take what comes on the stream for
      * this client's, so it is lent only for want.pair again.  0: any request's; a paired
      * one that is lent has its number already. */

@@ -4,7 +4,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
-#include "tunnel/tunnels.h"
+#include "connect/connector.h"
 #include "upstream/lifetime.h"
 
 LOG_MODULE(upstream);
@@ -19,7 +19,7 @@ struct idle {
     struct list_node in_place; /* or in the pool's spares */
     struct place *place;
     struct stream *stream;
-    struct log_id tunnel;
+    struct log_id via;
     uint64_t pair;             /* 0: of no client */
     struct list_node in_pairs; /* of the pool, when it is paired */
     uint64_t since;            /* its last answer */
@@ -39,7 +39,7 @@ struct place {
 
 struct pool {
     struct sched *sched;
-    struct tunnels *tunnels;
+    struct connector *connector;
     uint64_t idle_ms;
     uint16_t cluster;
     struct map places;
@@ -192,7 +192,7 @@ void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
     struct idle *i = idle_get(p);
     i->place = place;
     i->stream = s;
-    i->tunnel = lease->tunnel;
+    i->via = lease->via;
     i->pair = lease->pair;
     if (i->pair)
         list_append(&p->pairs, &i->in_pairs);
@@ -211,7 +211,7 @@ void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
 static bool usable(const struct stream *s, bool alone)
 {
     return s->end.verdict == V_OPEN && !s->broken && bufq_empty(&s->in) &&
-           tunnel_stream_free(s, alone);
+           stream_is_free(s, alone);
 }
 
 /* Of those that any client may use; NULL: there is none. */
@@ -233,7 +233,7 @@ static void make_room(struct place *place, struct idle *i, const struct endpoint
     if (place->count > WITNESSES)
         drop(oldest(place)->counted ? oldest(place) : i);
     else if ((place->count > 1 || !place->several) &&
-             !tunnels_have_room(place->pool->tunnels, e->key, port))
+             !connector_has_room(place->pool->connector, e->key, port))
         drop(i);
 }
 
@@ -249,7 +249,7 @@ bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
     list_for_each (i, &place->idle, struct idle, in_place) {
         if (i->pair || !usable(i->stream, want.alone))
             continue; /* its own task is about to drop it, or its tunnel is taken */
-        *ret = (struct pooled){ i->stream, i->tunnel, idle_ms(i) };
+        *ret = (struct pooled){ i->stream, i->via, idle_ms(i) };
         if (lifetime_trusts(&place->lifetime, ret->idle_ms, want.repeatable)) {
             release(i);
             return true;
@@ -312,7 +312,7 @@ bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
 
     if (!i)
         return false;
-    *ret = (struct pooled){ i->stream, i->tunnel, idle_ms(i) };
+    *ret = (struct pooled){ i->stream, i->via, idle_ms(i) };
     release(i);
     return true;
 }
@@ -382,13 +382,13 @@ void pool_trim(struct pool *p)
     trim_places(p);
 }
 
-struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms,
-                         uint16_t cluster)
+struct pool *pool_create(struct sched *sched, struct connector *connector,
+                         uint64_t idle_ms, uint16_t cluster)
 {
     struct pool *p = xcalloc(1, sizeof(*p));
     metrics_register(&metric_idle);
     p->sched = sched;
-    p->tunnels = tunnels;
+    p->connector = connector;
     p->idle_ms = idle_ms;
     p->cluster = cluster;
     map_init(&p->places);

@@ -17,18 +17,18 @@
 /* Pod and port, as one key. */
 struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM]);
 
+struct connector;
 struct pool;
-struct tunnels;
 
-struct pool *pool_create(struct sched *sched, struct tunnels *tunnels, uint64_t idle_ms,
-                         uint16_t cluster);
+struct pool *pool_create(struct sched *sched, struct connector *connector,
+                         uint64_t idle_ms, uint16_t cluster);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */
 void pool_clear(struct pool *p);   /* closes everything that is idle now */
 
 struct pooled {
     struct stream *stream;
-    struct log_id tunnel;
+    struct log_id via;
     uint64_t idle_ms; /* how long it was idle before the request that took it; 0: fresh */
 };
 

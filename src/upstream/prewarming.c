@@ -10,7 +10,7 @@
 
 struct prewarming {
     struct sched *sched;
-    struct tunnels *tunnels;
+    struct connector *connector;
     const struct own_pod *own;
     struct map remembered; /* "ns/service" and "ns//pod" -> struct demand */
 };
@@ -85,7 +85,7 @@ static void remember_all(struct prewarming *s, const struct service *service)
 
     for (size_t i = 0; i < count_used(service); i++) {
         const struct endpoint *e = service->endpoints[i];
-        struct demand d = tunnels_demand(s->tunnels, e->key);
+        struct demand d = connector_demand(s->connector, e->key);
         demand_add(&sum, &d);
         if (is_named(e))
             remember(s, key_of(e->ns, "//", e->pod, room), &d);
@@ -144,9 +144,10 @@ static void expect(struct prewarming *s, struct change *c, const struct endpoint
     if (!e->uid[0] || own_pod_is(s->own, e))
         return;
     if (same)
-        tunnels_expect(s->tunnels, e, same->peak, same);
+        connector_expect(s->connector, e, same->peak, same);
     if (c->all)
-        tunnels_expect(s->tunnels, e, (c->all->peak + c->ready - 1) / c->ready, c->all);
+        connector_expect(s->connector, e, (c->all->peak + c->ready - 1) / c->ready,
+                         c->all);
 }
 
 static void expect_all(struct prewarming *s, struct change *c)
@@ -174,13 +175,13 @@ void prewarming_on_change(struct prewarming *s, const struct service *before,
         expect_all(s, &c);
 }
 
-struct prewarming *prewarming_create(struct sched *sched, struct tunnels *tunnels,
+struct prewarming *prewarming_create(struct sched *sched, struct connector *connector,
                                      const struct own_pod *own)
 {
     struct prewarming *s = xcalloc(1, sizeof(*s));
 
     s->sched = sched;
-    s->tunnels = tunnels;
+    s->connector = connector;
     s->own = own;
     map_init(&s->remembered);
     return s;

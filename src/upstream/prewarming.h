@@ -2,7 +2,7 @@
  *
  * Private to upstream/.  Remembers, for each service in recent use, how many connections its
  * pods carried at the same time, summed over the pods: the replaced pod has usually left the
- * service before its replacement is ready.  When an endpoint becomes ready, tunnels_expect is
+ * service before its replacement is ready.  When an endpoint becomes ready, connector_expect is
  * called with its share; for a pod of a StatefulSet with what the pod of the same name
  * carried.  Works on changes from the catalog only and makes no look-ups.
  */
@@ -12,7 +12,7 @@
 
 struct prewarming;
 
-struct prewarming *prewarming_create(struct sched *sched, struct tunnels *tunnels,
+struct prewarming *prewarming_create(struct sched *sched, struct connector *connector,
                                      const struct own_pod *own);
 void prewarming_destroy(struct prewarming *s); /* NULL accepted */
 

@@ -84,7 +84,7 @@ struct upstream {
     struct loop *loop;
     struct sched *sched;
     struct catalog *catalog;
-    struct tunnels *tunnels;
+    struct connector *connector;
     struct upstream_settings settings;
     struct pool *pool;
     struct balance *balance;
@@ -152,7 +152,7 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 static void note_words(struct leasing *l)
 {
     free(l->words);
-    l->words = xstrdup_or_null(tunnels_credential_words(l->owner->tunnels));
+    l->words = xstrdup_or_null(connector_credential_words(l->owner->connector));
     l->lease->words = l->words;
 }
 
@@ -210,7 +210,7 @@ static enum lease_state hold(struct leasing *l, const struct pooled *connection,
     struct stream *s = connection->stream;
 
     lease->stream = s;
-    lease->tunnel = connection->tunnel;
+    lease->via = connection->via;
     lease->reused = reused;
     l->idle_ms = connection->idle_ms;
     l->held_at = l->owner->sched->now;
@@ -255,8 +255,8 @@ static bool take_idle(struct leasing *l, const struct choice *c, struct endpoint
         return false;
     if (!take_paired(l, e, ret) && !pool_take(u->pool, e, lease->port, want, ret))
         return false;
-    tunnel_stream_set_alone(ret->stream, l->want.alone);
-    tunnel_stream_lend(ret->stream, true);
+    stream_set_alone(ret->stream, l->want.alone);
+    stream_lend(ret->stream, true);
     return true;
 }
 
@@ -265,7 +265,7 @@ static enum lease_state open_one(struct leasing *l, struct endpoint *e)
 {
     l->opening.alone = l->want.alone;
     l->opening.small = l->want.small;
-    tunnels_open(l->owner->tunnels, e, l->lease->port, &l->opening, &l->step);
+    connector_open(l->owner->connector, e, l->lease->port, &l->opening, &l->step);
     if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
         waiters_add(&l->owner->waiters, &l->waiter, e, l->lease->port, l->want.alone);
     return LEASE_OPENING;
@@ -290,15 +290,15 @@ static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c
                                        struct endpoint *chosen)
 {
     struct upstream *u = l->owner;
-    struct at_once a = { u->pool, u->tunnels, u->balance, l->want.repeatable };
+    struct at_once a = { u->pool, u->connector, u->balance, l->want.repeatable };
 
     l->want.small = l->want.small && !at_once_carries_much(&a, c->service);
     if (!l->want.small)
         return chosen;
     struct endpoint *e = at_once_choose(&a, c, chosen);
     if (e != chosen) {
-        tunnels_make_room(u->tunnels, chosen->key);
-        at_once_prepare(u->tunnels, u->sched->now, chosen);
+        connector_make_room(u->connector, chosen->key);
+        at_once_prepare(u->connector, u->sched->now, chosen);
     }
     struct endpoint *second =
         u->settings.prepare_second ? at_once_second(&a, c, e) : NULL;
@@ -467,7 +467,7 @@ static enum lease_state in_opening(struct leasing *l)
     waiters_remove(&l->waiter);
     if (e)
         return opening_failed(l, e);
-    struct pooled fresh = { .stream = TAKE(o->stream), .tunnel = o->tunnel };
+    struct pooled fresh = { .stream = TAKE(o->stream), .via = o->via };
     return hold(l, &fresh, false);
 }
 
@@ -545,7 +545,7 @@ static enum err note_late(struct leasing *l)
     struct api_error trouble = { .code = OK };
     bool looking_up = l->state == LEASE_LOOKUP;
 
-    if (tunnels_lack_credentials(l->owner->tunnels, &l->lease->why))
+    if (connector_lacks_credentials(l->owner->connector, &l->lease->why))
         return ERR_CREDENTIALS;
     if (looking_up && !catalog_ready(l->owner->catalog, &trouble) && trouble.code) {
         note_error(l, &trouble, false);
@@ -670,8 +670,8 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
 static struct leasing *find_opening(struct upstream *u, const struct lease *like,
                                     const struct stream *s)
 {
-    while (u->waiters.queues.count && tunnel_stream_free(s, false)) {
-        bool shared = !tunnel_stream_free(s, true);
+    while (u->waiters.queues.count && stream_is_free(s, false)) {
+        bool shared = !stream_is_free(s, true);
         struct waiter *w =
             waiters_oldest(&u->waiters, like->endpoint, like->port, shared);
         struct leasing *l = w ? container_of(w, struct leasing, waiter) : NULL;
@@ -687,9 +687,9 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
 }
 
 /* A connection that is free again need not lie in the pool while others wait. */
-static void hand_over(struct leasing *l, struct stream *s, struct log_id tunnel)
+static void hand_over(struct leasing *l, struct stream *s, struct log_id via)
 {
-    struct pooled connection = { .stream = s, .tunnel = tunnel };
+    struct pooled connection = { .stream = s, .via = via };
 
     stop_opening(l);
     hold(l, &connection, true);
@@ -711,7 +711,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum release_mode
     struct stream *s = TAKE(lease->stream);
     bool keep = release == RELEASE_KEEP && s->end.verdict == V_OPEN && !s->broken &&
                 !s->shut && bufq_empty(&s->in) && bufq_empty(&s->out) && !u->drained &&
-                tunnel_stream_lasts(s);
+                stream_is_reusable(s);
 
     learn(u, lease->private, s->end.verdict);
     if (s->end.verdict == V_REFUSED)
@@ -721,12 +721,12 @@ static void give_back(struct upstream *u, struct lease *lease, enum release_mode
     balance_end(u->balance, lease->endpoint);
     s->wake = NULL;
     if (keep)
-        tunnel_stream_lend(s, false);
+        stream_lend(s, false);
     struct leasing *next = keep && !lease->pair ? find_opening(u, lease, s) : NULL;
     if (next) {
-        tunnel_stream_set_alone(s, next->want.alone);
-        tunnel_stream_lend(s, true);
-        hand_over(next, s, lease->tunnel);
+        stream_set_alone(s, next->want.alone);
+        stream_lend(s, true);
+        hand_over(next, s, lease->via);
     } else if (keep) {
         pool_put(u->pool, lease, s, lease->private->idle_ms);
     } else if (release == RELEASE_ABORT) {
@@ -759,9 +759,9 @@ static void prepare(struct leasing *l)
     struct upstream *u = l->owner;
 
     if (l->prewarm)
-        tunnels_prewarm(u->tunnels, l->lease->endpoint->key);
+        connector_prewarm(u->connector, l->lease->endpoint->key);
     if (l->second)
-        at_once_prepare(u->tunnels, u->sched->now, l->second);
+        at_once_prepare(u->connector, u->sched->now, l->second);
 }
 
 void upstream_unpair(struct upstream *u, uint64_t pair)
@@ -788,7 +788,7 @@ static void on_gone(void *owner, const char *pod_key)
 {
     struct upstream *u = owner;
     pool_drop_pod(u->pool, pod_key);
-    tunnels_retire(u->tunnels, pod_key);
+    connector_retire(u->connector, pod_key);
     balance_forget(u->balance, pod_key);
 }
 
@@ -800,7 +800,7 @@ static void on_change(void *owner, const struct service *before,
 }
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
-                                 struct tunnels *tunnels,
+                                 struct connector *connector,
                                  const struct upstream_settings *settings)
 {
     struct upstream *u = xcalloc(1, sizeof(*u));
@@ -810,16 +810,16 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->loop = loop;
     u->sched = loop_sched(loop);
     u->catalog = catalog;
-    u->tunnels = tunnels;
+    u->connector = connector;
     u->settings = *settings;
-    u->pool = pool_create(u->sched, tunnels, settings->idle_ms, settings->cluster);
+    u->pool = pool_create(u->sched, connector, settings->idle_ms, settings->cluster);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
     missing_init(&u->missing);
     waiters_init(&u->waiters);
     list_init(&u->leases);
     list_init(&u->spares);
-    u->prewarming = prewarming_create(u->sched, tunnels, &u->settings.own);
+    u->prewarming = prewarming_create(u->sched, connector, &u->settings.own);
     catalog_on_gone(catalog, on_gone, u);
     catalog_on_change(catalog, on_change, u);
     return u;

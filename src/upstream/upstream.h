@@ -3,7 +3,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/own_pod.h"
-#include "tunnel/tunnels.h"
+#include "connect/connector.h"
 #include "upstream/lease.h"
 
 /* Where this process listens; borrowed, outlives the upstream. */
@@ -26,7 +26,7 @@ struct upstream_settings {
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
-                                 struct tunnels *tunnels,
+                                 struct connector *connector,
                                  const struct upstream_settings *settings);
 /* The domain that the cluster has besides settings.zone. */
 void upstream_set_zone(struct upstream *u, const char *found);

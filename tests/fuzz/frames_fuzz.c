@@ -208,7 +208,7 @@ static void open_connection(struct tunnels *tunnels, struct opening *o)
 
     if (o->stream || (o->result == ERR_AGAIN && o->wake))
         return;
-    tunnels_open(tunnels, &e, 80, o, &wake);
+    connector_open(tunnels_connector(tunnels), &e, 80, o, &wake);
     answer_dial();
 }
 

@@ -67,7 +67,7 @@ static void answer_lease(struct stage *st, struct leased *l)
         return;
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
     lease->port = 8080;
-    lease->tunnel = (struct log_id){ .kind = 't', .number = 1 };
+    lease->via = (struct log_id){ .kind = 't', .number = 1 };
     lease->stream = l->ours = pair.a;
     l->pod = pair.b;
     pair.a->wake = l->wake;

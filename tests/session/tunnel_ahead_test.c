@@ -145,7 +145,7 @@ static void a_steady_load_gets_no_more(void **state)
         rig_advance(7000);
         come(0, 3);
     }
-    assert_int_equal(tunnels_demand(rig.tunnels, "uid-1").peak, 3);
+    assert_int_equal(connector_demand(tunnels_connector(rig.tunnels), "uid-1").peak, 3);
     assert_in_range(rig.dials, dials, dials + 1); /* the spare expired, once */
 }
 
@@ -275,7 +275,7 @@ static void a_refused_pod_gets_no_spares(void **state)
         struct endpoint e = endpoint("uid-2");
         struct demand of = { .peak = 3, .wanted = 3, .since = rig.sched->now };
         rig.settings.dials_max = 1;
-        tunnels_expect(rig.tunnels, &e, 3, &of);
+        connector_expect(tunnels_connector(rig.tunnels), &e, 3, &of);
         size_t dials = rig.dials;
         refuse_next(refusals[i].status, refusals[i].head);
         rig_advance(120000);
@@ -317,7 +317,7 @@ static void spares_leave_dials_to_those_who_wait(void **state)
 
     rig.settings.dials_max = 4;
     restart();
-    tunnels_expect(rig.tunnels, &e, 4, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &e, 4, &of);
     rig_run();
     assert_int_equal(rig.dials, 2);
     user_open(&users[0], "uid-1", 80);
@@ -328,7 +328,7 @@ static void spares_leave_dials_to_those_who_wait(void **state)
     connect_all();
     connect_all();
     assert_int_equal(rig.dials, 5);
-    assert_int_equal(tunnels_demand(rig.tunnels, "uid-2").wanted, 4);
+    assert_int_equal(connector_demand(tunnels_connector(rig.tunnels), "uid-2").wanted, 4);
 }
 
 static struct endpoint claimed_endpoint(char *ns, char *node, char key[static 16],
@@ -364,7 +364,7 @@ static void claimed_node_takes_no_dials_from_other_namespaces(void **state)
     for (unsigned i = 0; i < ARRAY_LEN(openings); i++) {
         bool hostile = i < 4;
         struct endpoint e = claimed_endpoint(hostile ? evil : shop, node, keys[i], i);
-        tunnels_open(rig.tunnels, &e, 80, &openings[i], &wake);
+        connector_open(tunnels_connector(rig.tunnels), &e, 80, &openings[i], &wake);
     }
     rig_run();
     assert_int_equal(rig.dials, 4);
@@ -385,7 +385,7 @@ static void invented_nodes_get_a_bounded_number_of_dials(void **state)
     for (unsigned i = 0; i < ARRAY_LEN(openings); i++) {
         snprintf(node, sizeof(node), "node-%u", i);
         struct endpoint e = claimed_endpoint(evil, node, keys[i], i);
-        tunnels_open(rig.tunnels, &e, 80, &openings[i], &wake);
+        connector_open(tunnels_connector(rig.tunnels), &e, 80, &openings[i], &wake);
     }
     rig_run();
     assert_in_range(rig.dials, 16, 32); /* of 60; NODE_BUCKETS */
@@ -400,15 +400,15 @@ static void an_expected_pod_is_ready_for_all_of_them(void **state)
 
     come(0, 6);
     leave(0, 6);
-    struct demand of = tunnels_demand(rig.tunnels, "uid-1");
+    struct demand of = connector_demand(tunnels_connector(rig.tunnels), "uid-1");
     assert_int_equal(of.peak, 6);
-    tunnels_retire(rig.tunnels, "uid-1");
+    connector_retire(tunnels_connector(rig.tunnels), "uid-1");
     rig_run();
     assert_true(tunnels_idle(rig.tunnels));
     size_t dials = rig.dials;
 
     e = endpoint("uid-2");
-    tunnels_expect(rig.tunnels, &e, of.peak, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &e, of.peak, &of);
     connect_all();
     connect_all();
     assert_int_equal(rig.dials, dials + 5); /* four, and one for five */
@@ -429,7 +429,7 @@ static void an_expected_pod_that_nobody_asks_is_given_up(void **state)
     struct demand of = { .peak = 3, .since = rig.sched->now, .asked_at = rig.sched->now };
 
     rig_advance(rig.settings.idle_ms / 2);
-    tunnels_expect(rig.tunnels, &e, 3, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &e, 3, &of);
     connect_all();
     assert_false(tunnels_idle(rig.tunnels));
     rig_advance(rig.settings.idle_ms / 2 + rig.settings.check_ms);
@@ -447,8 +447,8 @@ static void an_expected_pod_waits_for_a_dial(void **state)
 
     rig.settings.dials_max = 4;
     restart();
-    tunnels_expect(rig.tunnels, &first, 2, &of);
-    tunnels_expect(rig.tunnels, &second, 2, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &first, 2, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &second, 2, &of);
     rig_run();
     assert_int_equal(rig.dials, 2);
     connect_all();
@@ -467,7 +467,7 @@ static void long_lived_connections_are_a_demand(void **state)
 
     come(0, 5);
     rig_advance(20 * 60 * 1000);
-    struct demand d = tunnels_demand(rig.tunnels, "uid-1");
+    struct demand d = connector_demand(tunnels_connector(rig.tunnels), "uid-1");
     assert_int_equal(d.peak, 5);
     demand_decay(&d, rig.sched->now);
     assert_int_equal(d.peak, 5);
@@ -488,12 +488,12 @@ static void neither_the_gone_nor_the_draining_get_any(void **state)
 
     come(0, 3);
     size_t dials = rig.dials;
-    tunnels_retire(rig.tunnels, "uid-1");
+    connector_retire(tunnels_connector(rig.tunnels), "uid-1");
     rig_run();
     assert_int_equal(rig.dials, dials);
     task_init(&done, rig.sched, RANK_WORK, on_drained);
     tunnels_drain(rig.tunnels, &done);
-    tunnels_expect(rig.tunnels, &e, 3, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &e, 3, &of);
     rig_run();
     assert_int_equal(rig.dials, dials);
     leave(0, 3);
@@ -509,7 +509,7 @@ static double open_some_of(size_t pods)
     for (size_t i = 0; i < pods; i++) {
         AUTO_FREE char *uid = xasprintf("uid-%zu", i);
         struct endpoint e = endpoint(uid);
-        tunnels_expect(rig.tunnels, &e, 1, &of);
+        connector_expect(tunnels_connector(rig.tunnels), &e, 1, &of);
     }
     rig_run();
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);

@@ -312,7 +312,7 @@ static void a_paused_pair_that_is_given_back_lets_the_tunnel_go_on(void **state)
     user_stream(&u)->paused = true;
     stream_update(user_stream(&u));
     rig_run();
-    tunnel_stream_lend(user_stream(&u), false);
+    stream_lend(user_stream(&u), false);
     rig_run();
     assert_false(transport_of(&u)->paused);
     user_finish(&u);

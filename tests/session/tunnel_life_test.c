@@ -86,8 +86,7 @@ static void dials_and_tunnels_have_their_limits(void **state)
     rig_run();
     assert_int_equal(users[4].opening.result, OK);
     assert_int_equal(users[5].opening.result, ERR_AGAIN);
-    tunnel_stream_lend(users[0].opening.stream,
-                       false); /* into a pool: it may come back */
+    stream_lend(users[0].opening.stream, false); /* into a pool: it may come back */
     rig_run();
     assert_int_equal(users[5].opening.result, ERR_AGAIN);
     user_finish(&users[0]);
@@ -212,7 +211,7 @@ static void a_pooled_connection_does_not(void **state)
 
     rig_warm(&u);
     rig_advance(50000);
-    tunnel_stream_lend(user_stream(&u), false);
+    stream_lend(user_stream(&u), false);
     rig_advance(59000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(2000);
@@ -225,7 +224,7 @@ static void a_pooled_connection_does_not(void **state)
 static void expire_in_pool(struct user *users, size_t count)
 {
     for (size_t i = 0; i < count; i++)
-        tunnel_stream_lend(user_stream(&users[i]), false);
+        stream_lend(user_stream(&users[i]), false);
     rig_advance(rig.settings.idle_ms - 1);
     for (size_t i = 0; i < count; i++)
         user_finish(&users[i]);
@@ -286,11 +285,11 @@ static void lending_it_out_again_starts_anew(void **state)
     struct user u;
 
     rig_warm(&u);
-    tunnel_stream_lend(user_stream(&u), false);
+    stream_lend(user_stream(&u), false);
     rig_advance(50000);
-    tunnel_stream_lend(user_stream(&u), true);
+    stream_lend(user_stream(&u), true);
     rig_advance(50000);
-    tunnel_stream_lend(user_stream(&u), false);
+    stream_lend(user_stream(&u), false);
     rig_advance(50000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     user_finish(&u);
@@ -331,7 +330,7 @@ static void a_tunnel_retires_after_enough_connections(void **state)
     user_open(&u, "uid-1", 80);
     rig_run();
     user_open(&v, "uid-1", 80);
-    tunnel_stream_lend(u.opening.stream, false);
+    stream_lend(u.opening.stream, false);
     rig_run();
     assert_int_equal(v.opening.result, ERR_AGAIN);
     assert_int_equal(rig.dials, 2);
@@ -354,7 +353,7 @@ static void a_tunnel_retires_at_an_age(void **state)
     rig_advance(4 * 3600 * 1000 + 5000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     assert_true(tunnel_of(&u)->retired);
-    tunnel_stream_lend(u.opening.stream, false);
+    stream_lend(u.opening.stream, false);
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, ERR_AGAIN);
     user_finish(&v);
@@ -372,9 +371,9 @@ static void a_kept_connection_gets_no_older_than_its_tunnel(void **state)
 
     rig_warm(&u);
     rig_advance(rig.settings.age_ms - 1000);
-    assert_true(tunnel_stream_lasts(user_stream(&u)));
+    assert_true(stream_is_reusable(user_stream(&u)));
     rig_advance(1000 + rig.settings.ping_ms);
-    assert_false(tunnel_stream_lasts(user_stream(&u)));
+    assert_false(stream_is_reusable(user_stream(&u)));
     user_finish(&u);
 }
 
@@ -386,7 +385,7 @@ static void goaway_lets_the_live_finish_and_takes_no_new(void **state)
 
     server_goaway(s);
     rig_run();
-    tunnel_stream_lend(u.opening.stream, false);
+    stream_lend(u.opening.stream, false);
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, ERR_AGAIN);
     server_data(s, 11, "still here", 10, 0);
@@ -424,8 +423,8 @@ static void a_gone_pod_gets_no_new_connection(void **state)
     server_finish_pair(idle, 0);
     user_finish(&v);
     rig_run();
-    tunnels_retire(rig.tunnels, "uid-1");
-    tunnels_retire(rig.tunnels, "uid-unheard-of");
+    connector_retire(tunnels_connector(rig.tunnels), "uid-1");
+    connector_retire(tunnels_connector(rig.tunnels), "uid-unheard-of");
     rig_run();
     assert_true(idle->end->in_eof); /* the idle one closes at once */
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
@@ -482,7 +481,7 @@ static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state
     server_finish_pair(idle, 0);
     user_finish(&v);
     rig_run();
-    tunnel_stream_lend(user_stream(&u), true);
+    stream_lend(user_stream(&u), true);
     user_open(&w, "uid-2", 80); /* is being dialled */
     done = (struct user){ 0 };
     user_open(&done, "uid-1", 80);
@@ -820,7 +819,7 @@ static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         struct user u;
         rig_warm(&u);
-        tunnels_retire(rig.tunnels, "uid-1");
+        connector_retire(tunnels_connector(rig.tunnels), "uid-1");
         rig_advance(2500);
         assert_string_equal(rig.asked_path, "/api/v1/namespaces/shop/pods/web-1");
         rig_answer_pod("uid-1"); /* it still finishes its work */
@@ -840,12 +839,12 @@ static void a_pod_that_is_back_counts_as_any_other(void **state)
     struct user stayed, came;
 
     rig_warm(&stayed);
-    tunnels_retire(rig.tunnels, "uid-1");
+    connector_retire(tunnels_connector(rig.tunnels), "uid-1");
     rig_advance(2500);
     rig_answer_pod("uid-1");
     user_open(&came, "uid-1", 80);
     server_switch(server_connect(1));
-    assert_true(tunnel_stream_lasts(user_stream(&came)));
+    assert_true(stream_is_reusable(user_stream(&came)));
     rig_advance(10000);
     assert_null(rig.asked);
     assert_int_equal(user_stream(&stayed)->end.verdict, V_OPEN);
@@ -866,12 +865,12 @@ static void a_pod_that_is_not_ready_is_not_back(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct user u, last = { 0 };
         rig_warm(&u);
-        tunnels_retire(rig.tunnels, "uid-1");
+        connector_retire(tunnels_connector(rig.tunnels), "uid-1");
         e.ready = cases[i].ready;
         e.terminating = cases[i].terminating;
-        tunnels_open(rig.tunnels, &e, 80, &last.opening, NULL);
+        connector_open(tunnels_connector(rig.tunnels), &e, 80, &last.opening, NULL);
         server_switch(server_connect(rig.dials - 1));
-        assert_false(tunnel_stream_lasts(last.opening.stream));
+        assert_false(stream_is_reusable(last.opening.stream));
         rig_advance(2500);
         rig_answer_pod(NULL);
         assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);

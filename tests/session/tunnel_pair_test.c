@@ -182,7 +182,7 @@ static void a_pair_ends_cleanly_with_both_fins_and_no_error_text(void **state)
         assert_true(s->pairs[i].client_fin); /* ours follows at once */
         user_expect(&u, "bye", 3);
         user_finish(&u);
-        tunnels_retire(rig.tunnels, "uid-1");
+        connector_retire(tunnels_connector(rig.tunnels), "uid-1");
         rig_run();
         assert_true(tunnels_idle(rig.tunnels));
     }

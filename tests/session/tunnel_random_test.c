@@ -102,7 +102,7 @@ static void make_bytes(void)
 
 static struct server *server_of(const struct person *p)
 {
-    return rig.servers[p->user.opening.tunnel.number - 1]; /* each has one dial */
+    return rig.servers[p->user.opening.via.number - 1]; /* each has one dial */
 }
 
 /* NULL: its server has not even heard of it. */
@@ -123,7 +123,7 @@ static size_t sent_to(const struct person *p)
     const struct wire_pair *pair = wire_pair_of(p);
     const struct server *s = server_of(p);
 
-    return pair ? sent[p->user.opening.tunnel.number - 1][pair - s->pairs] : 0;
+    return pair ? sent[p->user.opening.via.number - 1][pair - s->pairs] : 0;
 }
 
 static void check_order(struct bufq *q, uint64_t *taken, size_t n)
@@ -249,9 +249,9 @@ static void a_connection_is_kept(const struct scene *s)
 {
     bool done = bufq_empty(&s->stream->in) && bufq_empty(&s->stream->out);
 
-    if (!s->person->lent || !done || s->stream->shut || !tunnel_stream_lasts(s->stream))
+    if (!s->person->lent || !done || s->stream->shut || !stream_is_reusable(s->stream))
         return;
-    tunnel_stream_lend(s->stream, false);
+    stream_lend(s->stream, false);
     s->person->lent = false;
 }
 
@@ -259,10 +259,10 @@ static void a_kept_one_is_lent(const struct scene *s)
 {
     bool alone = one_in(4);
 
-    if (s->person->lent || !tunnel_stream_free(s->stream, alone))
+    if (s->person->lent || !stream_is_free(s->stream, alone))
         return;
-    tunnel_stream_set_alone(s->stream, alone);
-    tunnel_stream_lend(s->stream, true);
+    stream_set_alone(s->stream, alone);
+    stream_lend(s->stream, true);
     s->person->lent = true;
 }
 
@@ -397,7 +397,7 @@ static void the_network_changes(const struct scene *s)
 static void a_pod_leaves_its_service(const struct scene *s)
 {
     (void)s;
-    tunnels_retire(rig.tunnels, uids[roll(3)]);
+    connector_retire(tunnels_connector(rig.tunnels), uids[roll(3)]);
 }
 
 static void it_is_known_whether_a_pod_is_there(const struct scene *s)
@@ -415,7 +415,7 @@ static void a_pod_is_expected(const struct scene *s)
     struct demand of = { .since = rig.sched->now, .asked_at = rig.sched->now };
 
     of.peak = roll(6);
-    tunnels_expect(rig.tunnels, &e, of.peak, &of);
+    connector_expect(tunnels_connector(rig.tunnels), &e, of.peak, &of);
 }
 
 static void nothing_but_time(const struct scene *s)

@@ -306,7 +306,7 @@ static void open_as(struct user *u, const char *uid, uint16_t port,
 
     *u = (struct user){ .opening = *how };
     task_init(&u->wake, rig.sched, RANK_WORK, on_user_wake);
-    tunnels_open(rig.tunnels, &e, port, &u->opening, &u->wake);
+    connector_open(tunnels_connector(rig.tunnels), &e, port, &u->opening, &u->wake);
     if (u->opening.stream)
         u->opening.stream->wake = &u->wake;
 }

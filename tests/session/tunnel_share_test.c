@@ -481,7 +481,7 @@ static void an_end_leaves_the_tunnel_welcoming(void **state)
     size_t pair = pair_of(s, ended);
 
     for (size_t n = 1; n < WORKERS; n++)
-        tunnel_stream_lend(user_stream(sharing(n)), false);
+        stream_lend(user_stream(sharing(n)), false);
     server_data(s, s->pairs[pair].data_id, "a", 1, 0);
     rig_run();
     user_expect(ended, "a", 1);
@@ -559,7 +559,7 @@ static void who_has_half_of_something_waits(void **state)
     struct user *slow = sharing(0), *half = sharing(1);
 
     for (size_t i = 2; i < WORKERS; i++)
-        tunnel_stream_lend(user_stream(sharing(i)), false);
+        stream_lend(user_stream(sharing(i)), false);
     server_data(s, s->pairs[pair_of(s, half)].data_id, "HTTP/1.1 200 OK\r\nX-", 20, 0);
     user_stream(slow)->paused = true;
     s->blind = true;
@@ -704,11 +704,11 @@ static void who_carries_much_gets_no_new_neighbours(void **state)
     char room[16384];
 
     user_finish(gone);
-    tunnel_stream_lend(kept_stream, false);
+    stream_lend(kept_stream, false);
     rig_advance(50);
     assert_true(tunnel_joinable(tunnel_of(large)));
-    assert_true(tunnel_stream_free(kept_stream, false));
-    assert_false(tunnel_stream_free(kept_stream, true));
+    assert_true(stream_is_free(kept_stream, false));
+    assert_false(stream_is_free(kept_stream, true));
 
     for (size_t sent = 0; sent < SHARE_SATURATED_BYTES; sent += sizeof(room)) {
         server_data(s, s->pairs[pair_of(s, large)].data_id, room, sizeof(room), 0);
@@ -718,12 +718,12 @@ static void who_carries_much_gets_no_new_neighbours(void **state)
     }
     rig_run();
     assert_false(tunnel_joinable(tunnel_of(large)));
-    assert_false(tunnel_stream_free(kept_stream, false));
+    assert_false(stream_is_free(kept_stream, false));
 
-    tunnel_stream_lend(user_stream(large), false); /* that request is over */
-    tunnel_stream_lend(user_stream(large), true);
+    stream_lend(user_stream(large), false); /* that request is over */
+    stream_lend(user_stream(large), true);
     assert_true(tunnel_joinable(tunnel_of(large)));
-    assert_true(tunnel_stream_free(kept_stream, false));
+    assert_true(stream_is_free(kept_stream, false));
     close_all();
 }
 
@@ -757,8 +757,8 @@ static void answer_large(struct server *s, struct user *u)
 static void exchange_small(struct user *u, size_t times)
 {
     for (size_t i = 0; i < times; i++) {
-        tunnel_stream_lend(user_stream(u), false);
-        tunnel_stream_lend(user_stream(u), true);
+        stream_lend(user_stream(u), false);
+        stream_lend(user_stream(u), true);
     }
 }
 
@@ -794,10 +794,10 @@ static void after_many_small_ones_they_leave_their_own(void **state)
     opened(own, 2, false);
     exchange_small(&users[1], 1); /* the large one is over */
     exchange_small(own, COALESCE_AFTER - 1);
-    assert_true(tunnel_stream_lasts(user_stream(own)));
+    assert_true(stream_is_reusable(user_stream(own)));
     exchange_small(own, 1);
     assert_false(is_shared(own));
-    assert_false(tunnel_stream_lasts(user_stream(own))); /* the shared one has room */
+    assert_false(stream_is_reusable(user_stream(own))); /* the shared one has room */
     close_all();
 }
 
@@ -833,7 +833,7 @@ static void after_many_small_ones_their_own_is_shared(void **state)
     opened(u, 0, false);
     answer_large(rig.servers[0], u);
     opened(&users[1], 1, false);
-    tunnel_stream_lend(user_stream(u), false); /* large, and over */
+    stream_lend(user_stream(u), false); /* large, and over */
     exchange_small(&users[1], COALESCE_AFTER - 1);
     assert_false(is_shared(u) || is_shared(&users[1]));
     rig_advance(6000); /* PINGs were sent, and are answered */
@@ -845,7 +845,7 @@ static void after_many_small_ones_their_own_is_shared(void **state)
     assert_true(is_shared(&users[1]));
     assert_false(user_stream(&users[1])->stuck); /* from now on its credit says so */
     stream_set_stuck(tunnel_of(&users[1])->transport, false);
-    tunnel_stream_lend(user_stream(u), true);
+    stream_lend(user_stream(u), true);
     opened(&users[2], 2, false);
     opened(&users[3], 2, false);
     assert_int_equal(rig.dials, 2);

@@ -65,7 +65,7 @@ static void opening_beyond_tunnels_max_makes_one_connection_give_way(void **stat
     open_as_many_as_may_be();
     stalled = 2;
     user_open(&late, "uid-1", 80);
-    assert_int_equal(asked, 0); /* not from within tunnels_open */
+    assert_int_equal(asked, 0); /* not from within connector_open */
     rig_run();
     assert_string_equal(full_pod, "uid-1");
     assert_int_equal(late.opening.result, OK);

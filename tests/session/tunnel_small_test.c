@@ -205,9 +205,9 @@ static void nothing_joins_a_kept_one_that_was_lent_to_be_alone(void **state)
     (void)state;
 
     use_once();
-    tunnel_stream_lend(user_stream(&users[0]), false);
-    tunnel_stream_set_alone(user_stream(&users[0]), true);
-    tunnel_stream_lend(user_stream(&users[0]), true);
+    stream_lend(user_stream(&users[0]), false);
+    stream_set_alone(user_stream(&users[0]), true);
+    stream_lend(user_stream(&users[0]), true);
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
     assert_null(tunnel_of(0)->share);
@@ -219,9 +219,9 @@ static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state
 
     use_once();
     answer(0, SHARE_SATURATED_BYTES);
-    tunnel_stream_lend(user_stream(&users[0]), false);
-    tunnel_stream_lend(user_stream(&users[0]), true);
-    assert_true(tunnels_carry_much(rig.tunnels, A));
+    stream_lend(user_stream(&users[0]), false);
+    stream_lend(user_stream(&users[0]), true);
+    assert_true(connector_carries_much(tunnels_connector(rig.tunnels), A));
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
     assert_null(tunnel_of(0)->share);
@@ -250,8 +250,8 @@ static void a_pod_in_use_has_one_tunnel_more(void **state)
     connect_dial(0);
     answer(0, 100);
     assert_int_equal(rig.dials, 1);
-    tunnels_prewarm(rig.tunnels, A);
-    tunnels_prewarm(rig.tunnels, A);
+    connector_prewarm(tunnels_connector(rig.tunnels), A);
+    connector_prewarm(tunnels_connector(rig.tunnels), A);
     assert_int_equal(rig.dials, 2);
     connect_dial(1);
     for (size_t i = 1; i < 2 * WORKERS; i++) {
@@ -269,20 +269,21 @@ static void pod_whose_tunnel_another_port_keeps_gets_one_more(void **state)
     rig.settings.dial_ahead = true;
     rig.settings.prewarmed = 1;
     use_settings_again();
-    tunnels_make_room(rig.tunnels, A); /* it has none: that is a dial's business */
+    connector_make_room(tunnels_connector(rig.tunnels),
+                        A); /* it has none: that is a dial's business */
     assert_int_equal(rig.dials, 0);
     user_open_small(&users[0], A, 81);
-    tunnels_make_room(rig.tunnels, A); /* one is on its way */
+    connector_make_room(tunnels_connector(rig.tunnels), A); /* one is on its way */
     assert_int_equal(rig.dials, 1);
     connect_dial(0);
     answer(0, 100);
-    tunnel_stream_lend(user_stream(&users[0]), false);
-    assert_false(tunnels_have_room(rig.tunnels, A, 80));
-    tunnels_make_room(rig.tunnels, A);
-    tunnels_make_room(rig.tunnels, A);
+    stream_lend(user_stream(&users[0]), false);
+    assert_false(connector_has_room(tunnels_connector(rig.tunnels), A, 80));
+    connector_make_room(tunnels_connector(rig.tunnels), A);
+    connector_make_room(tunnels_connector(rig.tunnels), A);
     assert_int_equal(rig.dials, 2);
     connect_dial(1);
-    assert_true(tunnels_have_room(rig.tunnels, A, 80));
+    assert_true(connector_has_room(tunnels_connector(rig.tunnels), A, 80));
 }
 
 static void what_expired_is_not_dialled_again_before_it_is_used(void **state)
@@ -295,9 +296,9 @@ static void what_expired_is_not_dialled_again_before_it_is_used(void **state)
     user_open_small(&users[0], A, 80);
     connect_dial(0);
     answer(0, 100);
-    tunnels_prewarm(rig.tunnels, A);
+    connector_prewarm(tunnels_connector(rig.tunnels), A);
     connect_dial(1);
-    tunnel_stream_lend(user_stream(&users[0]), false);
+    stream_lend(user_stream(&users[0]), false);
     rig_advance(rig.settings.idle_ms + 2 * rig.settings.check_ms);
     assert_int_equal(rig.tunnels->live, 0);
     assert_int_equal(rig.dials, 2);
@@ -322,7 +323,7 @@ static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **st
     size_t with_a_neighbour = s->pairs[1].got.len;
     assert_in_range(with_a_neighbour, SHARE_SATURATED_BYTES, 32 * sizeof(block));
 
-    tunnel_stream_lend(user_stream(&users[0]), false);
+    stream_lend(user_stream(&users[0]), false);
     for (int i = 0; i < 128; i++) {
         bufq_write(&user_stream(&users[1])->out, block, sizeof(block));
         stream_update(user_stream(&users[1]));
@@ -330,7 +331,7 @@ static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **st
     }
     assert_in_range(s->pairs[1].got.len, with_a_neighbour + 100 * sizeof(block),
                     UINT32_MAX);
-    assert_false(tunnel_stream_free(user_stream(&users[0]), false));
+    assert_false(stream_is_free(user_stream(&users[0]), false));
 }
 
 int main(void)

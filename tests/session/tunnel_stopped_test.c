@@ -109,7 +109,7 @@ static void idle_time_does_not_count_a_stop(void **state)
     struct user u;
 
     rig_warm(&u);
-    tunnel_stream_lend(user_stream(&u), false);
+    stream_lend(user_stream(&u), false);
     rig_stop_process(2 * rig.settings.idle_ms);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(rig.settings.idle_ms + rig.settings.check_ms);

@@ -173,7 +173,7 @@ static void happen(enum event event)
     else if (event == NO_MORE_PONGS)
         s->silent = true;
     else if (event == POD_IS_GONE)
-        tunnels_retire(rig.tunnels, "uid-1");
+        connector_retire(tunnels_connector(rig.tunnels), "uid-1");
     else if (event == DOUBT)
         tunnels_probe(rig.tunnels, "a test");
     else if (event == DRAIN)

@@ -102,6 +102,25 @@ static void get_takes_any_idle_connection_while_nothing_is_known(void **state)
     assert_true(get_kept());
 }
 
+/* A TCP stream has none of the operations for a pool. */
+static void stream_without_pool_operations_is_kept_and_lent_again(void **state)
+{
+    (void)state;
+    struct asker first, second;
+
+    rig_service("a");
+    rig.plain = true;
+    assert_false(get_kept());
+    assert_true(ask(&second, true));
+    assert_false(ask(&first, true));
+    assert_int_equal(rig.dial_count, 2);
+    asker_return(&first, RELEASE_KEEP);
+    asker_return(&second, RELEASE_KEEP);
+    rig_run();
+    assert_true(get_kept());
+    assert_int_equal(rig.dial_count, 2);
+}
+
 /* The first end shows it; nothing more than two connections is kept of such a pod. */
 static void no_request_takes_a_connection_of_a_pod_that_closes_at_once(void **state)
 {
@@ -249,6 +268,7 @@ int main(void)
         TEST(end_that_is_not_the_pods_teaches_nothing),
         TEST(pod_that_is_gone_is_forgotten),
         TEST(post_that_waits_gets_no_unproven_connection),
+        TEST(stream_without_pool_operations_is_kept_and_lent_again),
     };
     return cmocka_run_group_tests_name("session/upstream_idle", tests, NULL, NULL);
 }

@@ -107,53 +107,52 @@ void catalog_on_change(struct catalog *c,
     rig.changed_owner = owner;
 }
 
-/* ---- in the place of tunnels.h ---- */
+/* ---- the fake connector ---- */
 
-struct demand tunnels_demand(struct tunnels *t, const char *pod_uid)
+static struct demand fake_demand(struct connector *c, const char *pod_uid)
 {
-    (void)t;
+    (void)c;
     const char *letter = strchr("abcdefgh", pod_uid[0]);
     return letter ? rig.carried[pod_uid[0] - 'a'] : (struct demand){ 0 };
 }
 
-void tunnels_expect(struct tunnels *t, const struct endpoint *endpoint, uint32_t at_once,
-                    const struct demand *of)
+static void fake_expect(struct connector *c, const struct endpoint *endpoint,
+                        uint32_t at_once, const struct demand *of)
 {
-    (void)t;
+    (void)c;
     size_t len = strlen(rig.expected);
     snprintf(rig.expected + len, sizeof(rig.expected) - len, "%s:%u ", endpoint->uid,
              at_once);
     rig.expected_of = *of;
 }
 
-bool tunnels_have_room(struct tunnels *t, const char *pod_uid, uint16_t port)
+static bool fake_has_room(struct connector *c, const char *pod_uid, uint16_t port)
 {
-    (void)t;
-    (void)port;
+    (void)c, (void)port;
     return rig.room && strchr(rig.room, pod_uid[0]);
 }
 
-uint32_t tunnels_to(struct tunnels *t, const char *pod_uid)
+static uint32_t fake_count(struct connector *c, const char *pod_uid)
 {
-    (void)t;
+    (void)c;
     return rig.several && strchr(rig.several, pod_uid[0]) ? 2 : 1;
 }
 
-void tunnels_make_room(struct tunnels *t, const char *pod_uid)
+static void fake_make_room(struct connector *c, const char *pod_uid)
 {
-    (void)t;
+    (void)c;
     snprintf(rig.made_room, sizeof(rig.made_room), "%s", pod_uid);
 }
 
-void tunnels_prewarm(struct tunnels *t, const char *pod_uid)
+static void fake_prewarm(struct connector *c, const char *pod_uid)
 {
-    (void)t;
+    (void)c;
     snprintf(rig.prewarmed, sizeof(rig.prewarmed), "%s", pod_uid);
 }
 
-bool tunnels_carry_much(struct tunnels *t, const char *pod_uid)
+static bool fake_carries_much(struct connector *c, const char *pod_uid)
 {
-    (void)t;
+    (void)c;
     return rig.large && strchr(rig.large, pod_uid[0]);
 }
 
@@ -183,12 +182,49 @@ static void conn_abort(struct stream *s)
     stream_finish(s);
 }
 
-static const struct stream_ops conn_ops = { conn_update, conn_close, conn_abort };
+static bool conn_is_free(const struct stream *s, bool alone)
+{
+    return s != rig.not_free && !(alone && s == rig.shared);
+}
+
+static bool conn_is_reusable(const struct stream *s)
+{
+    return strcmp(conn_of((struct stream *)s)->uid, rig.retired) != 0;
+}
+
+static void conn_set_alone(struct stream *s, bool alone)
+{
+    assert_false(conn_of(s)->lent);
+    conn_of(s)->alone = alone;
+}
+
+static void conn_lend(struct stream *s, bool lent)
+{
+    conn_of(s)->lent = lent;
+}
+
+static const struct stream_ops conn_ops = {
+    .update = conn_update,
+    .close = conn_close,
+    .abort = conn_abort,
+    .lend = conn_lend,
+    .set_alone = conn_set_alone,
+    .is_reusable = conn_is_reusable,
+    .is_free = conn_is_free,
+};
+
+/* Every kept connection is as good as another: a TCP connection's operations. */
+static const struct stream_ops plain_ops = {
+    .update = conn_update,
+    .close = conn_close,
+    .abort = conn_abort,
+};
 
 static void succeed(struct dial *d)
 {
     struct opening *o = TAKE(d->opening);
-    stream_init(&d->conn.stream, &conn_ops, loop_pool(rig.loop), 65536, 65536);
+    stream_init(&d->conn.stream, rig.plain ? &plain_ops : &conn_ops, loop_pool(rig.loop),
+                65536, 65536);
     d->conn.lent = true;
     o->stream = &d->conn.stream;
     o->result = OK;
@@ -201,33 +237,19 @@ static void refuse(struct dial *d, const struct api_error *error)
     o->result = error->code;
 }
 
-const char *tunnels_credential_words(const struct tunnels *t)
+static void fake_open(struct connector *c, const struct endpoint *endpoint,
+                      struct opening *o)
 {
-    (void)t;
-    return NULL;
-}
-
-bool tunnels_lack_credentials(const struct tunnels *t, struct diag *why)
-{
-    (void)t, (void)why;
-    return false;
-}
-
-void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t port,
-                  struct opening *o, struct task *wake)
-{
-    (void)t;
+    (void)c;
     assert_in_range(rig.dial_count, 0, ARRAY_LEN(rig.dials) - 1);
     struct dial *d = &rig.dials[rig.dial_count++];
     bool refused = rig.refusal.code &&
                    (!rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0);
 
     *d = (struct dial){ .opening = o, .alone = o->alone, .small = o->small };
+    o->private = d;
     snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
-    d->conn.port = port;
-    o->result = ERR_AGAIN;
-    o->wake = wake;
-    o->stream = NULL;
+    d->conn.port = o->port;
     if (rig.hold_openings)
         return;
     if (refused)
@@ -236,49 +258,40 @@ void tunnels_open(struct tunnels *t, const struct endpoint *endpoint, uint16_t p
         succeed(d);
 }
 
-bool opening_progresses(const struct opening *o)
+static bool fake_progresses(const struct opening *o)
 {
     return o->result == ERR_AGAIN && rig.opening_progresses;
 }
 
-void opening_finish(struct opening *o)
+static void fake_cancel(struct opening *o)
 {
-    for (size_t i = 0; i < rig.dial_count; i++) {
-        if (rig.dials[i].opening != o)
-            continue;
-        rig.dials[i].opening = NULL;
-        rig.dials[i].cancelled = true;
-    }
-    stream_abort(TAKE(o->stream));
-    o->result = OK;
+    struct dial *d = o->private;
+
+    assert_ptr_equal(d->opening, o);
+    d->opening = NULL;
+    d->cancelled = true;
 }
 
-bool tunnel_stream_free(const struct stream *s, bool alone)
+static void fake_retire(struct connector *c, const char *pod_uid)
 {
-    return s != rig.not_free && !(alone && s == rig.shared);
-}
-
-bool tunnel_stream_lasts(const struct stream *s)
-{
-    return strcmp(conn_of((struct stream *)s)->uid, rig.retired) != 0;
-}
-
-void tunnel_stream_set_alone(struct stream *s, bool alone)
-{
-    assert_false(conn_of(s)->lent);
-    conn_of(s)->alone = alone;
-}
-
-void tunnel_stream_lend(struct stream *s, bool lent)
-{
-    conn_of(s)->lent = lent;
-}
-
-void tunnels_retire(struct tunnels *t, const char *pod_uid)
-{
-    (void)t;
+    (void)c;
     snprintf(rig.retired, sizeof(rig.retired), "%s", pod_uid);
 }
+
+static const struct connector_ops fake_connector = {
+    .name = "fake",
+    .open = fake_open,
+    .cancel = fake_cancel,
+    .progresses = fake_progresses,
+    .has_room = fake_has_room,
+    .carries_much = fake_carries_much,
+    .count = fake_count,
+    .demand = fake_demand,
+    .expect = fake_expect,
+    .prewarm = fake_prewarm,
+    .make_room = fake_make_room,
+    .retire = fake_retire,
+};
 
 /* ---- the rig ---- */
 
@@ -302,9 +315,10 @@ int rig_begin(void **state)
 
     log_set_level(LEVEL_ERROR);
     rig = (struct upstream_rig){ .loop = loop_create(), .rights = RIGHTS_WATCH };
+    rig.connector.ops = &fake_connector;
     list_init(&rig.lookups);
     rig.sched = loop_sched(rig.loop);
-    rig.upstream = upstream_create(rig.loop, NULL, NULL, &settings);
+    rig.upstream = upstream_create(rig.loop, NULL, &rig.connector, &settings);
     rig_service("ab");
     return 0;
 }

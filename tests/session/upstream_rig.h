@@ -1,7 +1,8 @@
-/* tests/session/upstream_rig.h - leases whose cluster and tunnels are a script
+/* tests/session/upstream_rig.h - leases on a scripted catalog and a fake connector
  *
  * The real upstream/ and route/, on a clock that the test moves: the rig takes the place of
- * catalog.h (look-ups are answered when the test says) and of tunnels.h (openings too).
+ * catalog.h (look-ups are answered when the test says), and its connector opens streams in
+ * memory when the test says.
  */
 #pragma once
 
@@ -48,7 +49,9 @@ struct upstream_rig {
     char missing[64]; /* the last uid that was said to be */
     uint64_t last_max_age;
 
-    /* The tunnels. */
+    /* The connector. */
+    struct connector connector;
+    bool plain;               /* its streams have no operations for a pool */
     bool opening_progresses;  /* others of the same pod are answered meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
     struct api_error refusal; /* code OK: openings succeed */
@@ -59,7 +62,7 @@ struct upstream_rig {
     const char *large;        /* those that carry much */
     const char *several;      /* those with several tunnels */
     char prewarmed[64];       /* the last uid */
-    char made_room[64];       /* the key that tunnels_make_room got last */
+    char made_room[64];       /* the key that make_room got last */
     char retired[64];         /* the last uid */
     struct demand carried[8]; /* by the pods a to h */
     char expected[128];       /* "c:7 " */

@@ -1,4 +1,4 @@
-#include "tunnel/demand.h"
+#include "connect/demand.h"
 
 static uint32_t lesser(uint32_t a, uint32_t b)
 {

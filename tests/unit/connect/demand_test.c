@@ -1,11 +1,11 @@
-/* tests/unit/tunnel/demand_test.c - how many at once, lately */
+/* tests/unit/connect/demand_test.c - how many at once, lately */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "tunnel/demand.h"
+#include "connect/demand.h"
 
 static void one_alone_wants_no_spare(void **state)
 {
@@ -99,5 +99,5 @@ int main(void)
         cmocka_unit_test(what_nobody_used_is_not_wanted),
         cmocka_unit_test(what_is_expected_is_as_old_as_its_model),
     };
-    return cmocka_run_group_tests_name("tunnel/demand", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("connect/demand", tests, NULL, NULL);
 }

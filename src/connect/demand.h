@@ -1,4 +1,4 @@
-/* tunnel/demand.h - how many connections at once were asked for lately
+/* connect/demand.h - how many connections at once a pod had lately
  *
  * Pure arithmetic on a clock that the caller reads.  The most at once is remembered and
  * halved every DEMAND_HALF_MS from when it was last reached.  `wanted` is for how many there

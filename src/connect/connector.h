@@ -1,0 +1,170 @@
+/* connect/connector.h - a pod and a port in, a byte stream to the container out
+ *
+ * The interface between upstream/, which decides what is opened, and the folders that open
+ * connections: tunnel/ (port-forward through the API server) and direct/ (TCP to the pod's
+ * address).  upstream/ includes none of the two.
+ *
+ * A connector embeds `struct connector` and implements `open` and `cancel`.  The other
+ * operations may be NULL.  The wrapper of each one says what NULL stands for: a connector
+ * whose connections share nothing and cost one round trip needs none of them.
+ *
+ * Pods are identified by endpoint->key (namespace, name and UID): a pod that was replaced is
+ * another one.  Connectors know nothing of HTTP, services or retries.
+ */
+#pragma once
+
+#include "base/log.h"
+#include "catalog/catalog.h"
+#include "connect/demand.h"
+#include "net/stream.h"
+
+struct connector;
+
+/* One connection that is being opened.  The caller's struct, zeroed before.  result is
+ * ERR_AGAIN until the outcome is known, and then `wake` is woken, unless it was known before
+ * connector_open returned.
+ *   OK             `stream` is the caller's.  stream_close ends the connection in an orderly
+ *                  way, stream_abort resets it
+ *   ERR_NOT_FOUND  the API server has no such pod
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_THROTTLED, ERR_SERVER, ERR_CONNECT, ERR_TLS,
+ *   ERR_TIMEOUT, ...
+ *                  `error` has the reason */
+struct opening {
+    enum err result;
+    struct stream *stream;
+    bool dialled;      /* on OK: nothing that was open before could carry it */
+    struct log_id via; /* on OK: what carries the connection, for the log */
+    struct api_error error;
+    struct task *wake;
+    bool alone; /* set before: the connection should share its path with no other */
+    bool small; /* set before: it may join others rather than wait for a dial */
+    uint16_t port;
+    struct connector *connector; /* NULL: nothing is being opened */
+    void *private;               /* the connector's; NULL: it has nothing to cancel */
+    struct list_node waiting;    /* the connector's */
+};
+
+struct connector_ops {
+    const char *name; /* for logs and metrics */
+    void (*open)(struct connector *c, const struct endpoint *endpoint, struct opening *o);
+    void (*cancel)(struct opening *o);
+
+    bool (*progresses)(const struct opening *o);
+    bool (*has_room)(struct connector *c, const char *pod_key, uint16_t port);
+    bool (*carries_much)(struct connector *c, const char *pod_key);
+    uint32_t (*count)(struct connector *c, const char *pod_key);
+    struct demand (*demand)(struct connector *c, const char *pod_key);
+    void (*expect)(struct connector *c, const struct endpoint *endpoint, uint32_t at_once,
+                   const struct demand *of);
+    void (*prewarm)(struct connector *c, const char *pod_key);
+    void (*make_room)(struct connector *c, const char *pod_key);
+    void (*retire)(struct connector *c, const char *pod_key);
+    bool (*lacks_credentials)(struct connector *c, struct diag *why);
+    const char *(*credential_words)(struct connector *c);
+};
+
+struct connector {
+    const struct connector_ops *ops;
+};
+
+/* `endpoint` is borrowed for the call. */
+static inline void connector_open(struct connector *c, const struct endpoint *endpoint,
+                                  uint16_t port, struct opening *o, struct task *wake)
+{
+    o->result = ERR_AGAIN;
+    o->wake = wake;
+    o->port = port;
+    o->stream = NULL;
+    o->connector = c;
+    c->ops->open(c, endpoint, o);
+}
+
+/* Cancels; aborts a stream that was not taken; idempotent; a zeroed struct is accepted. */
+static inline void opening_finish(struct opening *o)
+{
+    struct stream *s = o->stream;
+
+    if (o->connector && o->result == ERR_AGAIN)
+        o->connector->ops->cancel(o);
+    o->connector = NULL;
+    o->stream = NULL;
+    o->result = OK;
+    stream_abort(s);
+}
+
+/* Does it wait for its turn only, while other openings to its pod succeed? */
+static inline bool opening_progresses(const struct opening *o)
+{
+    return o->connector && o->connector->ops->progresses &&
+           o->connector->ops->progresses(o);
+}
+
+/* Would a small opening succeed without a dial?  NULL: a dial is as quick. */
+static inline bool connector_has_room(struct connector *c, const char *pod_key,
+                                      uint16_t port)
+{
+    return !c->ops->has_room || c->ops->has_room(c, pod_key, port);
+}
+
+/* Did this pod send or receive so much at once lately that no request to it counts as small?
+ * NULL: connections do not compete. */
+static inline bool connector_carries_much(struct connector *c, const char *pod_key)
+{
+    return c->ops->carries_much && c->ops->carries_much(c, pod_key);
+}
+
+/* How many paths to this pod are open or being dialled.  NULL: none is kept. */
+static inline uint32_t connector_count(struct connector *c, const char *pod_key)
+{
+    return c->ops->count ? c->ops->count(c, pod_key) : 0;
+}
+
+/* How many connections at once this pod had lately.  NULL: it is not measured. */
+static inline struct demand connector_demand(struct connector *c, const char *pod_key)
+{
+    return c->ops->demand ? c->ops->demand(c, pod_key) : (struct demand){ 0 };
+}
+
+/* Dial ahead for so many connections at once as other pods had; `of` has when they had
+ * them.  NULL: nothing is dialled ahead, here and in the next two. */
+static inline void connector_expect(struct connector *c, const struct endpoint *endpoint,
+                                    uint32_t at_once, const struct demand *of)
+{
+    if (c->ops->expect)
+        c->ops->expect(c, endpoint, at_once, of);
+}
+
+/* Dial one more beside those that are open to a pod in use. */
+static inline void connector_prewarm(struct connector *c, const char *pod_key)
+{
+    if (c->ops->prewarm)
+        c->ops->prewarm(c, pod_key);
+}
+
+/* The same where none of the open ones has room and none is being dialled. */
+static inline void connector_make_room(struct connector *c, const char *pod_key)
+{
+    if (c->ops->make_room)
+        c->ops->make_room(c, pod_key);
+}
+
+/* The pod is gone: forget it and open nothing more to it; open connections end by
+ * themselves. */
+static inline void connector_retire(struct connector *c, const char *pod_key)
+{
+    if (c->ops->retire)
+        c->ops->retire(c, pod_key);
+}
+
+/* Does every opening wait for credentials, or fail for the lack of them?  *why has the
+ * reason, and connector_credential_words what the plugin printed (see credentials_words).
+ * NULL: it needs none. */
+static inline bool connector_lacks_credentials(struct connector *c, struct diag *why)
+{
+    return c->ops->lacks_credentials && c->ops->lacks_credentials(c, why);
+}
+
+static inline const char *connector_credential_words(struct connector *c)
+{
+    return c->ops->credential_words ? c->ops->credential_words(c) : NULL;
+}
