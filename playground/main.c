@@ -99,7 +99,7 @@ static enum err map_backend(struct playground *p, const char *text, struct diag 
     if (e)
         return diag_set(why, ERR_CONFIG, "--backend: not APP:PORT=ADDR:PORT: \"%s\"",
                         text);
-    e = address_parse(right, &address, &len, why);
+    e = server_address_parse(right, &address, &len, why);
     if (e)
         return diag_prefix(why, e, "--backend");
     pods_map(p->cluster.pods, app, (uint16_t)port, (const struct sockaddr *)&address,
@@ -162,7 +162,7 @@ static enum err open_direct(struct playground *p, struct diag *why)
     int fd;
     if (!p->options.direct)
         return OK;
-    enum err e = address_parse(str_of(p->options.direct), &address, &len, why);
+    enum err e = server_address_parse(str_of(p->options.direct), &address, &len, why);
     if (!e)
         e = listen_socket((const struct sockaddr *)&address, len, &fd, why);
     if (!e)

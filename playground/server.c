@@ -106,7 +106,7 @@ enum err server_open(struct cluster *c, struct str address, struct tls_context *
                      struct server **ret, struct diag *why)
 {
     struct server *s = create(c, tls);
-    enum err e = address_parse(address, &s->address, &s->address_len, why);
+    enum err e = server_address_parse(address, &s->address, &s->address_len, why);
     if (e) {
         server_close(s);
         return e;
@@ -161,28 +161,20 @@ void server_pause(struct server *s, bool paused)
         listener_pause(s->listener, paused);
 }
 
-enum err address_parse(struct str text, struct sockaddr_storage *ret, socklen_t *ret_len,
-                       struct diag *why)
+enum err server_address_parse(struct str text, struct sockaddr_storage *ret,
+                              socklen_t *ret_len, struct diag *why)
 {
-    struct sockaddr_in v4 = { .sin_family = AF_INET };
-    struct sockaddr_in6 v6 = { .sin6_family = AF_INET6 };
     struct str host;
     uint64_t port;
-    enum err e = str_to_uint(str_cut_last(text, ':', &host), 65535, &port);
-    bool bracketed = host.len > 1 && host.at[0] == '[' && host.at[host.len - 1] == ']';
-    AUTO_FREE char *name =
-        str_dup(bracketed ? str_first(str_skip(host, 1), host.len - 2) : host);
+    enum err e = str_to_uint(str_cut_last(text, ':', &host), UINT16_MAX, &port);
+    bool bracketed = str_starts(host, STR("[")) && str_ends(host, STR("]"));
+    struct sockaddr_in *v4 = (void *)ret;
 
-    v4.sin_port = v6.sin6_port = htons((uint16_t)(e ? 0 : port));
-    if (!e && !bracketed && inet_pton(AF_INET, name, &v4.sin_addr) == 1) {
-        *ret_len = sizeof(v4);
-        memcpy(ret, &v4, sizeof(v4));
-        return OK;
-    }
-    if (!e && bracketed && inet_pton(AF_INET6, name, &v6.sin6_addr) == 1) {
-        *ret_len = sizeof(v6);
-        memcpy(ret, &v6, sizeof(v6));
-        return OK;
-    }
-    return diag_set(why, ERR_CONFIG, "\"%.*s\" is not ADDRESS:PORT", STR_ARG(text));
+    if (bracketed)
+        host = str_skip(str_first(host, host.len - 1), 1);
+    if (e || !address_parse(host, ret) || bracketed != (ret->ss_family == AF_INET6))
+        return diag_set(why, ERR_CONFIG, "\"%.*s\" is not ADDRESS:PORT", STR_ARG(text));
+    v4->sin_port = htons((uint16_t)port); /* IPv6 has its port in the same place */
+    *ret_len = bracketed ? sizeof(struct sockaddr_in6) : sizeof(*v4);
+    return OK;
 }

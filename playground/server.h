@@ -21,10 +21,10 @@ const char *server_address(const struct server *s);
 
 /* Shortly from now: lose every connection, be away for ms, come back on the same port. */
 void server_restart(struct server *s, uint64_t ms);
-/* Accept nobody; what was accepted is the connections' business. */
+/* Accept no connection; those that were accepted go on. */
 void server_pause(struct server *s, bool paused);
 
 /* Numeric "ADDR:PORT".  ERR_CONFIG. */
 struct sockaddr_storage;
-MUST_CHECK enum err address_parse(struct str text, struct sockaddr_storage *ret,
-                                  socklen_t *ret_len, struct diag *why);
+MUST_CHECK enum err server_address_parse(struct str text, struct sockaddr_storage *ret,
+                                         socklen_t *ret_len, struct diag *why);

@@ -1,11 +1,10 @@
 /* config/address.c - addresses to listen on and services to expose */
 #include "config/address.h"
 
-#include <arpa/inet.h>
 #include <net/if.h>
-#include <netinet/in.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/own.h"
 
 #define LABEL_MAX 63
@@ -47,36 +46,23 @@ static bool is_zone(struct str s)
     return s.len > 0 && s.len < IF_NAMESIZE;
 }
 
-static bool ipv4_canonical(struct str s, char out[static LISTEN_HOST_SIZE])
+static bool ip_canonical(struct str s, sa_family_t family,
+                         char out[static LISTEN_HOST_SIZE])
 {
-    char text[INET_ADDRSTRLEN];
-    struct in_addr address;
+    struct sockaddr_storage at;
 
-    if (s.len >= sizeof(text) || memchr(s.at, '\0', s.len))
-        return false;
-    memcpy(text, s.at, s.len);
-    text[s.len] = '\0';
-    return inet_pton(AF_INET, text, &address) == 1 &&
-           inet_ntop(AF_INET, &address, out, LISTEN_HOST_SIZE);
+    return address_parse(s, &at) && at.ss_family == family &&
+           address_ip_text((struct sockaddr *)&at, out);
 }
 
 /* fe80::1%eth0: only the kernel knows whether there is an eth0. */
 static bool ipv6_canonical(struct str s, char out[static LISTEN_HOST_SIZE])
 {
-    char text[INET6_ADDRSTRLEN];
-    struct in6_addr address;
     struct str literal;
     struct str zone = str_cut(s, '%', &literal);
 
-    if (literal.len >= sizeof(text) || memchr(literal.at, '\0', literal.len))
+    if ((zone.at && !is_zone(zone)) || !ip_canonical(literal, AF_INET6, out))
         return false;
-    if (zone.at && !is_zone(zone))
-        return false;
-    memcpy(text, literal.at, literal.len);
-    text[literal.len] = '\0';
-    if (inet_pton(AF_INET6, text, &address) != 1)
-        return false;
-    inet_ntop(AF_INET6, &address, out, LISTEN_HOST_SIZE);
     if (zone.at) {
         size_t len = strlen(out);
         snprintf(out + len, LISTEN_HOST_SIZE - len, "%%%.*s", STR_ARG(zone));
@@ -93,7 +79,7 @@ static bool host_parse(struct str s, char out[static LISTEN_HOST_SIZE])
     }
     if (s.at[0] == '[' && s.at[s.len - 1] == ']')
         return ipv6_canonical(str_first(str_skip(s, 1), s.len - 2), out);
-    return ipv4_canonical(s, out);
+    return ip_canonical(s, AF_INET, out);
 }
 
 static bool port_parse(struct str s, uint16_t *ret)

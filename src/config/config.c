@@ -4,6 +4,7 @@
 #include <assert.h>
 #include <stdio.h>
 
+#include "base/file.h"
 #include "base/own.h"
 #include "config/file.h"
 #include "config/layer.h"
@@ -92,7 +93,7 @@ static enum err apply_file(struct config *c, enum source source, const char *pat
 
     if (!path)
         return OK;
-    enum err e = config_file_read(path, &text, &len, why);
+    enum err e = file_read(path, CONFIG_FILE_MAX, &text, &len, why);
     if (e == ERR_NOT_FOUND && !needed)
         return OK;
     if (e)

@@ -1,50 +1,9 @@
 /* config/file.c - read one configuration file and apply its settings */
 #include "config/file.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <sys/stat.h>
-
 #include "base/own.h"
 #include "config/layer.h"
 #include "config/entries.h"
-
-static enum err of_errno(const char *path, struct diag *why)
-{
-    enum err e = errno == ENOENT || errno == ENOTDIR ? ERR_NOT_FOUND
-                 : errno == EACCES || errno == EPERM ? ERR_ACCESS
-                                                     : ERR_IO;
-    return diag_set(why, e, "%s: %s", path, strerror(errno));
-}
-
-static void file_closep(FILE **f)
-{
-    if (*f)
-        fclose(*f);
-}
-
-enum err config_file_read(const char *path, char **ret, size_t *ret_len, struct diag *why)
-{
-    AUTO(file_closep) FILE *f = fopen(path, "re");
-    struct stat status;
-
-    if (!f || fstat(fileno(f), &status))
-        return of_errno(path, why);
-    if (S_ISDIR(status.st_mode))
-        return diag_set(why, ERR_IO, "%s: is a directory", path);
-
-    /* Not the size that stat says: it may be a pipe. */
-    AUTO_FREE char *text = xmalloc(CONFIG_FILE_MAX + 1);
-    size_t len = fread(text, 1, CONFIG_FILE_MAX + 1, f);
-    if (ferror(f))
-        return of_errno(path, why);
-    if (len > CONFIG_FILE_MAX)
-        return diag_set(why, ERR_LIMIT, "%s: larger than 1 MiB", path);
-    text[len] = '\0';
-    *ret = TAKE(text);
-    *ret_len = len;
-    return OK;
-}
 
 static enum err unknown_key(const struct entry *entry, struct diag *why)
 {

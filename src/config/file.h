@@ -8,11 +8,6 @@
 
 #define CONFIG_FILE_MAX (1 * MIB)
 
-/* Owned text, terminated.  ERR_NOT_FOUND, ERR_ACCESS, ERR_IO or ERR_LIMIT; *why says it
- * with the path. */
-MUST_CHECK enum err config_file_read(const char *path, char **ret, size_t *ret_len,
-                                     struct diag *why);
-
 /* Put the settings in `text` over those from farther sources.  `path` is for origins and
  * complaints, and must live as long as c. */
 MUST_CHECK enum err config_file_apply(struct config *c, enum source source,

@@ -1,30 +1,24 @@
 /* daemon/cgroup.c - how much memory the container or the service we run in may use */
 #include "daemon/cgroup.h"
 
-#include <limits.h>
-#include <stdbool.h>
-#include <stdio.h>
-#include <stdlib.h>
-
+#include "base/file.h"
 #include "base/own.h"
 #include "base/str.h"
 
 /* cgroup v1 has a number for "no limit": the largest one that is a multiple of a page. */
 #define NO_LIMIT ((uint64_t)1 << 62)
-
-static void file_closep(FILE **f)
-{
-    if (*f)
-        fclose(*f);
-}
+#define LIMIT_FILE_MAX 63
+#define GROUPS_FILE_MAX 65536
 
 /* 0: no such file, or "max". */
 static uint64_t read_limit(const char *path)
 {
-    AUTO(file_closep) FILE *f = fopen(path, "re");
-    unsigned long long limit = 0;
+    AUTO_FREE char *text = NULL;
+    uint64_t limit = 0;
+    size_t len;
 
-    if (!f || fscanf(f, "%llu", &limit) != 1 || limit >= NO_LIMIT)
+    if (file_read(path, LIMIT_FILE_MAX, &text, &len, NULL) ||
+        str_to_uint(str_trim_space((struct str){ text, len }), NO_LIMIT - 1, &limit))
         return 0;
     return limit;
 }
@@ -69,7 +63,6 @@ static uint64_t limit_of_line(const char *root, char *line)
     if (!group)
         return 0;
     *group++ = '\0';
-    group[strcspn(group, "\n")] = '\0';
     controllers = str_of(strchr(line, ':') + 1);
     bool v1 = has_controller(controllers, STR("memory"));
     if (!v1 && !str_empty(controllers))
@@ -81,11 +74,17 @@ static uint64_t limit_of_line(const char *root, char *line)
 uint64_t cgroup_memory_max(const char *root)
 {
     AUTO_FREE char *path = xasprintf("%s/proc/self/cgroup", root);
-    AUTO(file_closep) FILE *f = fopen(path, "re");
-    char line[PATH_MAX];
+    AUTO_FREE char *text = NULL;
     uint64_t least = 0;
+    size_t len;
 
-    while (f && fgets(line, sizeof(line), f))
+    if (file_read(path, GROUPS_FILE_MAX, &text, &len, NULL))
+        return 0;
+    for (char *end, *line = text; line; line = end) {
+        end = strchr(line, '\n');
+        if (end)
+            *end++ = '\0';
         least = lesser(least, limit_of_line(root, line));
+    }
     return least;
 }

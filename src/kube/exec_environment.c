@@ -4,7 +4,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 
 #define INFO "KUBERNETES_EXEC_INFO"
 

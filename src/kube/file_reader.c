@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 
 struct file_reader {
     pthread_mutex_t lock;

@@ -2,7 +2,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 
 LOG_MODULE(kube);
 

@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/kubeconfig.h"
 
 static enum err io_error(const char *path, struct diag *why)

@@ -16,7 +16,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/rfc3339.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/jwt.h"
 #include "kube/kubeconfig_write.h"
 #include "kube/oidc_answers.h"

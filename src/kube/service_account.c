@@ -2,7 +2,7 @@
 #include "kube/service_account.h"
 
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/file_reader.h"
 #include "kube/server_url.h"
 

@@ -12,7 +12,7 @@
 #include "base/own.h"
 #include "base/url.h"
 #include "kube/exec_plugin.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/file_reader.h"
 #include "kube/impersonation.h"
 #include "kube/kubeconfig.h"

@@ -3,14 +3,15 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <pwd.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/own.h"
 
 /* Users from here on are people, by the usual login.defs(5), except those that systemd makes
  * up for services (DynamicUser=) and the ones at the end of 16 bits (nobody). */
+#define UID_TEXT_MAX 15 /* of a file with one */
 #define UID_PEOPLE 1000
 #define UID_DYNAMIC_FIRST 61184
 #define UID_SYSTEM_LAST 65535
@@ -26,15 +27,12 @@ struct clients {
 
 static uint32_t uid_from_file(const char *path)
 {
-    char text[16] = "";
+    AUTO_FREE char *text = NULL;
     uint64_t uid = UID_NONE;
-    FILE *f = fopen(path, "re");
+    size_t len;
 
-    if (!f)
-        return UID_NONE;
-    size_t len = fread(text, 1, sizeof(text) - 1, f);
-    fclose(f);
-    if (str_to_uint(str_trim_space((struct str){ text, len }), UID_NONE, &uid))
+    if (file_read(path, UID_TEXT_MAX, &text, &len, NULL) ||
+        str_to_uint(str_trim_space((struct str){ text, len }), UID_NONE, &uid))
         return UID_NONE;
     return (uint32_t)uid;
 }

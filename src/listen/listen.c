@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/clients.h"
@@ -101,15 +102,6 @@ static void refuse_client(void *owner, int fd)
         serve_turn_away(d->all->serve, client);
 }
 
-static uint16_t port_of(const struct sockaddr *sa)
-{
-    if (sa->sa_family == AF_INET)
-        return ntohs(((const struct sockaddr_in *)(const void *)sa)->sin_port);
-    if (sa->sa_family == AF_INET6)
-        return ntohs(((const struct sockaddr_in6 *)(const void *)sa)->sin6_port);
-    return HTTP_PORT;
-}
-
 /* Accept on this socket, which is taken over. */
 static void listen_socket_open(struct listeners *l, int fd, struct exposed *exposed)
 {
@@ -121,7 +113,7 @@ static void listen_socket_open(struct listeners *l, int fd, struct exposed *expo
     getsockname(fd, (struct sockaddr *)&at, &len);
     address_text((struct sockaddr *)&at, address);
     d->all = l;
-    d->port = port_of((struct sockaddr *)&at);
+    d->port = at.ss_family == AF_UNIX ? HTTP_PORT : address_port((struct sockaddr *)&at);
     d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
     d->exposed = exposed_ref(exposed);
     d->listener = listener_open(l->loop, fd, on_client, d);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/own.h"
 #include "listen/holder.h"
 #include "net/tcp.h"
@@ -62,13 +63,13 @@ static enum err bind_host(const char *host, uint16_t port, int *ret_fd, struct d
     return e;
 }
 
-static uint16_t port_of(int fd)
+static uint16_t bound_port(int fd)
 {
-    struct sockaddr_in6 at = { 0 }; /* IPv4 has its port in the same place */
+    struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof(at);
 
     getsockname(fd, (struct sockaddr *)&at, &len);
-    return ntohs(at.sin6_port);
+    return address_port((struct sockaddr *)&at);
 }
 
 static enum err bind_hosts(struct hosts hosts, uint16_t port, struct listen_sockets *ret,
@@ -80,7 +81,7 @@ static enum err bind_hosts(struct hosts hosts, uint16_t port, struct listen_sock
     if (e)
         return e;
     if (hosts.at[1]) {
-        e = bind_host(hosts.at[1], port_of(sockets.fds[0]), &sockets.fds[1], why);
+        e = bind_host(hosts.at[1], bound_port(sockets.fds[0]), &sockets.fds[1], why);
         sockets.count += e == OK;
     }
     if (e && e != ERR_CONFIG) { /* ERR_CONFIG: no IPv6 here */

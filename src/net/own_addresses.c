@@ -1,10 +1,9 @@
 #include "net/own_addresses.h"
 
-#include <arpa/inet.h>
 #include <ifaddrs.h>
 #include <net/if.h>
-#include <netinet/in.h>
 
+#include "base/address.h"
 #include "base/map.h"
 #include "base/own.h"
 
@@ -37,14 +36,8 @@ void own_addresses_destroy(struct own_addresses *o)
 static void add_address(struct own_addresses *o, const struct sockaddr *sa)
 {
     char text[INET6_ADDRSTRLEN];
-    const void *binary = NULL;
 
-    if (sa && sa->sa_family == AF_INET)
-        binary = &((const struct sockaddr_in *)(const void *)sa)->sin_addr;
-    else if (sa && sa->sa_family == AF_INET6)
-        binary = &((const struct sockaddr_in6 *)(const void *)sa)->sin6_addr;
-    if (binary && inet_ntop(sa->sa_family, binary, text, sizeof(text)) &&
-        o->known.count < ADDRESSES_MAX)
+    if (sa && address_ip_text(sa, text) && o->known.count < ADDRESSES_MAX)
         map_set(&o->known, str_of(text), o);
 }
 

@@ -4,56 +4,33 @@
  */
 #include "net/proxy.h"
 
-#include <arpa/inet.h>
 #include <stdlib.h>
 
+#include "base/address.h"
 #include "base/own.h"
 #include "base/str.h"
 #include "base/url.h"
-#include "net/address.h"
 
-struct address {
-    size_t len; /* 4, 16, or 0: not an address */
-    uint8_t bytes[16];
-};
-
-static struct address address_of(struct str text)
-{
-    struct address a = { 0 };
-    char copy[INET6_ADDRSTRLEN];
-
-    if (text.len >= sizeof(copy))
-        return a;
-    memcpy(copy, text.at, text.len);
-    copy[text.len] = '\0';
-    if (inet_pton(AF_INET, copy, a.bytes) == 1)
-        a.len = 4;
-    else if (inet_pton(AF_INET6, copy, a.bytes) == 1)
-        a.len = 16;
-    return a;
-}
-
-static bool same_network(const struct address *a, const struct address *b, uint64_t bits)
+static bool same_network(struct str a, struct str b, uint64_t bits)
 {
     size_t whole = (size_t)(bits / 8);
     unsigned rest = (unsigned)(bits % 8);
 
-    if (a->len == 0 || a->len != b->len || bits > a->len * 8)
+    if (a.len != b.len || bits > a.len * 8 || memcmp(a.at, b.at, whole) != 0)
         return false;
-    if (memcmp(a->bytes, b->bytes, whole) != 0)
-        return false;
-    return rest == 0 || (a->bytes[whole] ^ b->bytes[whole]) >> (8 - rest) == 0;
+    return rest == 0 || ((uint8_t)a.at[whole] ^ (uint8_t)b.at[whole]) >> (8 - rest) == 0;
 }
 
-static bool network_has(struct str entry, const struct address *a)
+static bool network_has(struct str entry, struct str address)
 {
     struct str head, bits_text = str_cut(entry, '/', &head);
-    struct address network = address_of(head);
-    uint64_t bits = 0;
+    struct sockaddr_storage network;
+    uint64_t bits = address.len * 8;
 
-    if (!bits_text.at)
-        return same_network(a, &network, network.len * 8);
-    return str_to_uint(bits_text, 128, &bits) == OK && same_network(a, &network, bits);
+    if (!address_parse(head, &network) ||
+        (bits_text.at && str_to_uint(bits_text, 128, &bits)))
+        return false;
+    return same_network(address, address_bytes((struct sockaddr *)&network), bits);
 }
 
 /* Take ":443" off the end, if that is what it is: "::1" has no port. */
@@ -90,7 +67,7 @@ static bool domain_has(struct str domain, struct str host)
 
 static bool entry_names(struct str entry, const char *host, uint16_t port)
 {
-    struct address a = address_of(str_of(host));
+    struct sockaddr_storage address;
     uint64_t wanted = 0;
 
     if (str_eq(entry, STR("*")))
@@ -98,7 +75,9 @@ static bool entry_names(struct str entry, const char *host, uint16_t port)
     entry = cut_port(entry, &wanted);
     if (str_empty(entry) || (wanted && wanted != port))
         return false;
-    return a.len ? network_has(entry, &a) : domain_has(entry, str_of(host));
+    if (!address_parse(str_of(host), &address))
+        return domain_has(entry, str_of(host));
+    return network_has(entry, address_bytes((struct sockaddr *)&address));
 }
 
 bool proxy_excludes(const char *list, const char *host, uint16_t port)

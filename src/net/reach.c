@@ -6,7 +6,6 @@
  */
 #include "net/reach.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/tcp.h>
@@ -17,6 +16,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/own.h"
 #include "base/str.h"
 
@@ -41,30 +41,16 @@ struct race {
     size_t count;
 };
 
-static const void *ip_of(const struct sockaddr *a, size_t *len)
-{
-    *len = a->sa_family == AF_INET6 ? 16 : 4;
-    if (a->sa_family == AF_INET6)
-        return &((const struct sockaddr_in6 *)(const void *)a)->sin6_addr;
-    return &((const struct sockaddr_in *)(const void *)a)->sin_addr;
-}
-
 static bool same_ip(const struct sockaddr_storage *a, const struct sockaddr *b)
 {
-    size_t len;
-    const void *ip = ip_of((const struct sockaddr *)a, &len);
-
-    return a->ss_family && a->ss_family == b->sa_family &&
-           !memcmp(ip, ip_of(b, &len), len);
+    struct str ip = address_bytes((const struct sockaddr *)a);
+    return ip.len && str_eq(ip, address_bytes(b));
 }
 
 static bool is_ip(const struct sockaddr_storage *a, const char *text)
 {
     char own[INET6_ADDRSTRLEN];
-    size_t len;
-    const void *ip = ip_of((const struct sockaddr *)a, &len);
-
-    return inet_ntop(a->ss_family, ip, own, sizeof(own)) && strcmp(own, text) == 0;
+    return address_ip_text((const struct sockaddr *)a, own) && strcmp(own, text) == 0;
 }
 
 /* Is curl still waiting for an answer on the socket of this attempt? */
@@ -228,12 +214,8 @@ void reach_init(struct reach *r, struct reach_memory *memory, struct sched *sche
 
 void reach_set_host(struct reach *r, const char *host, uint16_t port)
 {
-    struct in6_addr room;
-    bool is_address =
-        inet_pton(AF_INET, host, &room) == 1 || inet_pton(AF_INET6, host, &room) == 1;
-
     free(TAKE(r->host));
-    if (!is_address)
+    if (!host_is_address(str_of(host)))
         r->host = xstrdup(host);
     r->port = port;
 }

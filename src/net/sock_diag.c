@@ -9,6 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/address.h"
+
 /* Answers to earlier questions, which nothing should have left there. */
 #define STALE_MAX 8
 
@@ -20,14 +22,10 @@ struct question {
 static void put_end(const struct sockaddr_storage *a, uint32_t address[static 4],
                     uint16_t *port)
 {
-    const struct sockaddr_in *v4 = (const void *)a;
-    const struct sockaddr_in6 *v6 = (const void *)a;
+    struct str bytes = address_bytes((const struct sockaddr *)a);
 
-    *port = a->ss_family == AF_INET ? v4->sin_port : v6->sin6_port;
-    if (a->ss_family == AF_INET)
-        memcpy(address, &v4->sin_addr, sizeof(v4->sin_addr));
-    else
-        memcpy(address, &v6->sin6_addr, sizeof(v6->sin6_addr));
+    *port = htons(address_port((const struct sockaddr *)a));
+    memcpy(address, bytes.at, bytes.len);
 }
 
 /* About the socket that is bound to `own` and connected to `other`. */

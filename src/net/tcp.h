@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "net/address.h"
+#include "base/address.h"
 #include "net/loop.h"
 #include "net/stream.h"
 

@@ -16,6 +16,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/own.h"
 #include "net/tls_identity_ssl.h"
 #include "net/tls_pem.h"
@@ -352,7 +353,7 @@ static bool expect_name(SSL *ssl, const char *name)
 {
     if (!tls_verify_name(SSL_get0_param(ssl), name))
         return false;
-    return tls_is_address(name) || SSL_set_tlsext_host_name(ssl, name) == 1;
+    return host_is_address(str_of(name)) || SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "base/address.h"
 #include "base/own.h"
 #include "net/tls_pem.h"
 #include "net/tls_roots.h"
@@ -135,18 +136,12 @@ bool tls_identity_insecure(const struct tls_identity *i)
     return i->insecure;
 }
 
-bool tls_is_address(const char *name)
-{
-    struct in6_addr room;
-    return inet_pton(AF_INET, name, &room) == 1 || inet_pton(AF_INET6, name, &room) == 1;
-}
-
 /* An empty name would be taken as the request to verify none. */
 bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name)
 {
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
                                                X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
-    if (tls_is_address(name))
+    if (host_is_address(str_of(name)))
         return X509_VERIFY_PARAM_set1_ip_asc(param, name) == 1;
     return name[0] && X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
 }

@@ -15,7 +15,6 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
 /* The name to verify, for all connections of a context, or for one.  Where it fails OpenSSL
  * would accept a certificate for any name. */
 MUST_CHECK bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name);
-bool tls_is_address(const char *name);
 
 /* Where a failed verification is explained, as what is to be said after "its certificate":
  * of this context's connections, or of this one.  For as long as the handshake takes. */

@@ -6,8 +6,7 @@
  */
 #include "route/name.h"
 
-#include <arpa/inet.h>
-
+#include "base/address.h"
 #include "base/own.h"
 
 #define LABEL_MAX 63
@@ -45,25 +44,13 @@ static struct str fold(struct name *n, struct str host)
     return (struct str){ n->text, len };
 }
 
-/* Also in the forms that resolvers take for one: 127.1, 0x7f.1, 2130706433. */
-static bool is_address(const char *text)
-{
-    struct in6_addr any;
-    bool may_be_number = text[0] >= '0' && text[0] <= '9';
-
-    return (may_be_number && inet_aton(text, (struct in_addr *)&any)) ||
-           inet_pton(AF_INET6, text, &any) == 1;
-}
-
 static void parse_bracketed(struct name *n, struct str text)
 {
-    char address[INET6_ADDRSTRLEN] = "";
-    struct in6_addr any;
+    struct sockaddr_storage at = { 0 };
+    bool closed = str_ends(text, STR("]"));
+    struct str inside = closed ? str_skip(str_first(text, text.len - 1), 1) : text;
 
-    if (text.len > 2 && text.len - 2 < sizeof(address))
-        memcpy(address, text.at + 1, text.len - 2);
-    if (text.len < 3 || text.at[text.len - 1] != ']' ||
-        inet_pton(AF_INET6, address, &any) != 1) {
+    if (!closed || !address_parse(inside, &at) || at.ss_family != AF_INET6) {
         invalid(n, "not an IPv6 address in brackets");
         return;
     }
@@ -260,17 +247,16 @@ static void parse_deploy(struct name *n, struct str text)
 /* "10-1-2-3" and "fd00--7" are addresses as DNS writes them; *ret gets the usual form. */
 static bool undash(struct str label, char ret[static INET6_ADDRSTRLEN])
 {
-    unsigned char binary[sizeof(struct in6_addr)];
+    struct sockaddr_storage at;
     char text[LABEL_MAX + 1] = "";
 
     if (label.len > LABEL_MAX)
         return false;
     for (int v6 = 0; v6 < 2; v6++) {
-        int family = v6 ? AF_INET6 : AF_INET;
         for (size_t i = 0; i < label.len; i++)
             text[i] = label.at[i] != '-' ? label.at[i] : v6 ? ':' : '.';
-        if (inet_pton(family, text, binary) == 1)
-            return inet_ntop(family, binary, ret, INET6_ADDRSTRLEN) != NULL;
+        if (address_parse(str_first((struct str){ text, sizeof(text) }, label.len), &at))
+            return address_ip_text((struct sockaddr *)&at, ret);
     }
     return false;
 }
@@ -426,7 +412,8 @@ void name_parse(struct str host, struct str zone, struct name *ret)
     ret->service = ret->ns = ret->endpoint = ret->port_name = ret->cluster = nothing;
     struct str text = fold(ret, host);
 
-    if (str_empty(host) || str_eq(text, STR("localhost")) || is_address(ret->text))
+    if (str_empty(host) || str_eq(text, STR("localhost")) ||
+        host_is_number(str_of(ret->text)))
         ret->kind = NAME_OWN;
     else if (text.len > NAME_MAX_LEN)
         invalid(ret, "longer than 253 bytes");

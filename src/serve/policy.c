@@ -13,6 +13,7 @@
  */
 #include "serve/policy.h"
 
+#include "base/address.h"
 #include "config/web_origin.h"
 
 /* How far the page is from the service, as far as the browser reports it. */
@@ -36,21 +37,6 @@ static bool listed(const struct string_list *list, struct str value)
         if (str_ieq(str_of(list->at[i]), value))
             return true;
     return false;
-}
-
-/* Digits and dots only: 127.0.0.1.evil.example begins like an address of loopback. */
-static bool is_loopback_address(struct str host)
-{
-    for (size_t i = 0; i < host.len; i++)
-        if (host.at[i] != '.' && (host.at[i] < '0' || host.at[i] > '9'))
-            return false;
-    return str_starts(host, STR("127."));
-}
-
-bool policy_is_loopback(struct str host)
-{
-    return str_ieq(host, STR("localhost")) || str_eq(host, STR("[::1]")) ||
-           is_loopback_address(host);
 }
 
 static struct str without_dot(struct str host)
@@ -101,7 +87,7 @@ static bool is_own(const struct request *r, struct str page)
         return true;
     if (!web_origin_parse(page, &o) || !web_origin_is_http(&o))
         return false;
-    return policy_is_loopback(o.host) ||
+    return host_is_loopback(o.host) ||
            str_ieq(without_dot(o.host), without_dot(r->target->host)) ||
            is_neighbour(r, o.host);
 }
@@ -288,7 +274,7 @@ static enum err check_host(const struct request *r, struct refusal *why)
     const struct target *t = r->target;
 
     if (!t->exposed || t->exposed->any_host || !policy_is_browser(r->head) ||
-        policy_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
+        host_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
         return OK;
     refusal_set(why, 403, "Forbidden: foreign host %.*s",
                 STR_ARG(str_first(t->host, 300)));
@@ -349,7 +335,7 @@ bool policy_stays_in_namespace(const struct rules *rules, const struct http1_hea
         if (head->fields[i].id != FIELD_ORIGIN)
             continue;
         trusted = is_listed(&r, page) ||
-                  (web_origin_parse(page, &o) && policy_is_loopback(o.host));
+                  (web_origin_parse(page, &o) && host_is_loopback(o.host));
         if (!trusted)
             return true;
     }

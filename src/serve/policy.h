@@ -8,9 +8,6 @@
 
 #include "serve/target.h"
 
-/* localhost, 127.0.0.0/8 or [::1]? */
-bool policy_is_loopback(struct str host);
-
 /* May requests reach this namespace? */
 bool policy_opens(const struct config *config, struct str ns);
 

@@ -1,6 +1,7 @@
 /* serve/target.c - whom a request is for: target and Host into a route (RFC 9112, 3.2) */
 #include "serve/target.h"
 
+#include "base/address.h"
 #include "serve/policy.h"
 
 static enum err refuse_form(struct refusal *why, int status, const char *first,
@@ -94,7 +95,7 @@ static enum err check_own(uint16_t listener_port, const struct target *t,
                           struct refusal *why)
 {
     bool own_port = t->route.port == listener_port;
-    bool own_host = !t->route.port && policy_is_loopback(str_of(t->route.name.text));
+    bool own_host = !t->route.port && host_is_loopback(str_of(t->route.name.text));
 
     if (t->route.name.kind != NAME_OWN || own_port || own_host)
         return OK;

@@ -11,7 +11,7 @@
 #include "base/own.h"
 #include "kube/credentials.h"
 #include "kube/exec_plugin.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/file_reader.h"
 #include "kube/target.h"
 #include "net/ca.h"
@@ -20,7 +20,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
 static struct str files[2];
 
-/* In the place of kube/file.c: nothing outside is read. */
+/* In the place of base/file.c: nothing outside is read. */
 
 /* A certificate and its key. */
 static const char *pem(void)

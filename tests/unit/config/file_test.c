@@ -153,42 +153,6 @@ static void does_not_follow_nesting(void **state)
         ERR_CONFIG);
 }
 
-static void write_file(const char *path, size_t len)
-{
-    FILE *f = fopen(path, "w");
-    assert_non_null(f);
-    for (size_t i = 0; i < len; i++)
-        fputc('#', f);
-    assert_int_equal(fclose(f), 0);
-}
-
-static enum err read_len(const char *path, size_t *ret_len, struct diag *why)
-{
-    AUTO_FREE char *text = NULL;
-    return config_file_read(path, &text, ret_len, why);
-}
-
-static void reads_files_up_to_a_mebibyte(void **state)
-{
-    (void)state;
-    char path[] = "/tmp/kube-tunnel-test-XXXXXX";
-    struct diag why = { 0 };
-    size_t len = 0;
-
-    close(mkstemp(path));
-    write_file(path, CONFIG_FILE_MAX);
-    assert_int_equal(read_len(path, &len, &why), OK);
-    assert_int_equal(len, CONFIG_FILE_MAX);
-    write_file(path, CONFIG_FILE_MAX + 1);
-    assert_int_equal(read_len(path, &len, &why), ERR_LIMIT);
-    assert_non_null(strstr(why.text, "larger than 1 MiB"));
-    unlink(path);
-    assert_int_equal(read_len(path, &len, &why), ERR_NOT_FOUND);
-    assert_non_null(strstr(why.text, path));
-    assert_int_equal(read_len("/tmp", &len, &why), ERR_IO);
-    assert_string_equal(why.text, "/tmp: is a directory");
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,7 +162,6 @@ int main(void)
         cmocka_unit_test(empties_a_list_that_another_file_filled),
         cmocka_unit_test(names_the_line_of_every_mistake),
         cmocka_unit_test(does_not_follow_nesting),
-        cmocka_unit_test(reads_files_up_to_a_mebibyte),
     };
     return cmocka_run_group_tests_name("config/file", tests, NULL, NULL);
 }

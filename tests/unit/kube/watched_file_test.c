@@ -13,12 +13,12 @@
 
 #include "base/log.h"
 #include "base/own.h"
-#include "kube/file.h"
+#include "base/file.h"
 #include "kube/watched_file.h"
 
 #define MINUTE ((uint64_t)60000)
 
-/* In the place of kube/file.c: a file whose read waits while its file system hangs. */
+/* In the place of base/file.c: a file whose read waits while its file system hangs. */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;

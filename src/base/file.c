@@ -1,5 +1,5 @@
-/* kube/file.c - small files, whole */
-#include "kube/file.h"
+/* base/file.c - small files, whole */
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,4 +1,4 @@
-/* kube/file.h - small files, whole */
+/* base/file.h - small files, whole */
 #pragma once
 
 #include "base/str.h"
