@@ -1,6 +1,7 @@
 /* admin/admin.c - our own pages: what this is, whether it is well, what it counted */
 #include "admin/admin.h"
 
+#include "admin/pac.h"
 #include "base/metrics.h"
 #include "base/own.h"
 #include "cluster/clusters.h"
@@ -76,8 +77,11 @@ static char *names_of_clusters(const struct admin *a)
     return text;
 }
 
-static void on_front(struct admin *a, struct admin_page *ret)
+static void on_front(struct admin *a, const struct admin_request *r,
+                     struct admin_page *ret)
 {
+    (void)r;
+
     AUTO_FREE char *clusters = names_of_clusters(a);
 
     page(
@@ -95,13 +99,16 @@ static void on_front(struct admin *a, struct admin_page *ret)
                   "\n"
                   "    /healthz    it is alive\n"
                   "    /readyz     it knows the cluster\n"
-                  "    /metrics    what it counted, for Prometheus\n",
+                  "    /metrics    what it counted, for Prometheus\n"
+                  "    /proxy.pac  proxy settings for browsers\n",
                   a->cluster_domain, clusters));
 }
 
-static void on_healthz(struct admin *a, struct admin_page *ret)
+static void on_healthz(struct admin *a, const struct admin_request *r,
+                       struct admin_page *ret)
 {
     (void)a;
+    (void)r;
     page(ret, 200, xstrdup("ok\n"));
 }
 
@@ -138,8 +145,11 @@ static char *with_clusters(const struct admin *a, const char *first_line)
     return text;
 }
 
-static void on_readyz(struct admin *a, struct admin_page *ret)
+static void on_readyz(struct admin *a, const struct admin_request *r,
+                      struct admin_page *ret)
 {
+    (void)r;
+
     const struct cluster_status first = clusters_status(a->clusters, 0);
     AUTO_FREE char *trouble =
         xasprintf("The cluster is not known yet: %s\n",
@@ -148,21 +158,28 @@ static void on_readyz(struct admin *a, struct admin_page *ret)
     page(ret, first.ready ? 200 : 503, with_clusters(a, first.ready ? "ok\n" : trouble));
 }
 
-static void on_metrics(struct admin *a, struct admin_page *ret)
+static void on_metrics(struct admin *a, const struct admin_request *r,
+                       struct admin_page *ret)
 {
     (void)a;
+    (void)r;
     page(ret, 200, metrics_text());
     ret->type = "text/plain; version=0.0.4; charset=utf-8";
 }
 
+static void on_pac(struct admin *a, const struct admin_request *r, struct admin_page *ret)
+{
+    page(ret, 200, pac_text(a->clusters, a->cluster_domain, r->authority));
+    ret->type = PAC_TYPE;
+}
+
 static const struct {
     const char *path;
-    void (*answer)(struct admin *a, struct admin_page *ret);
+    void (*answer)(struct admin *a, const struct admin_request *r,
+                   struct admin_page *ret);
 } pages[] = {
-    { "/", on_front },
-    { "/healthz", on_healthz },
-    { "/readyz", on_readyz },
-    { "/metrics", on_metrics },
+    { "/", on_front },          { "/healthz", on_healthz }, { "/readyz", on_readyz },
+    { "/metrics", on_metrics }, { "/proxy.pac", on_pac },
 };
 
 static void not_allowed(struct admin_page *ret)
@@ -233,9 +250,10 @@ static void on_login(struct admin *a, struct str method, struct str label,
     ret->type = HTML;
 }
 
-void admin_answer(struct admin *a, struct str method, struct str path,
-                  struct admin_page *ret)
+void admin_answer(struct admin *a, const struct admin_request *r, struct admin_page *ret)
 {
+    struct str method = r->method, path = r->path;
+
     if (str_starts(path, STR(LOGIN))) {
         on_login(a, method, str_skip(path, sizeof(LOGIN) - 1), ret);
         return;
@@ -244,7 +262,7 @@ void admin_answer(struct admin *a, struct str method, struct str path,
         if (!str_eq(path, str_of(pages[i].path)))
             continue;
         if (str_eq(method, STR("GET")) || str_eq(method, STR("HEAD")))
-            pages[i].answer(a, ret);
+            pages[i].answer(a, r, ret);
         else
             not_allowed(ret);
         return;

@@ -22,6 +22,10 @@ struct admin_page {
     char *text;        /* owned by the caller */
 };
 
-/* `path` without its query.  A HEAD gets the page of the GET. */
-void admin_answer(struct admin *a, struct str method, struct str path,
-                  struct admin_page *ret);
+struct admin_request {
+    struct str method, path; /* `path` without its query */
+    struct str authority;    /* of Host, as the client wrote it; may be empty */
+};
+
+/* A HEAD gets the page of the GET. */
+void admin_answer(struct admin *a, const struct admin_request *r, struct admin_page *ret);

@@ -194,10 +194,15 @@ static enum exchange_state refuse_and_close(struct exchange *x, struct refusal *
 
 static enum exchange_state own_page(struct exchange *x)
 {
+    const struct http1_head *head = &x->request;
+    const struct admin_request request = {
+        .method = head->method,
+        .path = without_query(x->target.path),
+        .authority = head->host ? head->host->value : STR(""),
+    };
     struct admin_page answer;
 
-    admin_answer(x->serve->admin, x->request.method, without_query(x->target.path),
-                 &answer);
+    admin_answer(x->serve->admin, &request, &answer);
     AUTO_FREE char *text = answer.text;
     struct page page = {
         .status = answer.status,

@@ -200,14 +200,13 @@ void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome)
 }
 
 /* Our own pages, as far as a session is concerned with them. */
-void admin_answer(struct admin *a, struct str method, struct str path,
-                  struct admin_page *ret)
+void admin_answer(struct admin *a, const struct admin_request *r, struct admin_page *ret)
 {
     (void)a;
     *ret = (struct admin_page){
         .status = 200,
         .type = "text/plain",
-        .text = xasprintf("own %.*s %.*s\n", STR_ARG(method), STR_ARG(path)),
+        .text = xasprintf("own %.*s %.*s\n", STR_ARG(r->method), STR_ARG(r->path)),
     };
 }
 

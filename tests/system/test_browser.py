@@ -35,16 +35,17 @@ def command(tmp_path):
     """command(url, *flags, hosts=()): the browser in a home of its own; hosts are names it is to know."""
     def make(url, *flags, hosts=()):
         rules = ",".join(f"MAP {name} 127.0.0.1" for name in hosts)
-        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--no-first-run",
+        proxy = [] if any(flag.startswith("--proxy-") for flag in flags) else ["--no-proxy-server"]
+        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", *proxy, "--no-first-run",
                 f"--user-data-dir={tmp_path}/profile", f"--host-resolver-rules={rules}", *flags, url]
     return make
 
 
 @pytest.fixture
 def look(command):
-    """look(url): the page, as text."""
-    def run(url, **options):
-        done = subprocess.run(command(url, "--dump-dom", **options), capture_output=True, text=True, timeout=60,
+    """look(url, *flags): the page, as text."""
+    def run(url, *flags, **options):
+        done = subprocess.run(command(url, "--dump-dom", *flags, **options), capture_output=True, text=True, timeout=60,
                               env=clean_environment())
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -138,6 +139,19 @@ def test_a_browser_needs_no_dns(tunnel, look):
 def test_an_error_is_a_page(tunnel, look):
     page = look(f"http://nosuch.shop.localhost:{tunnel.port}/")
     assert '<h1>Failed to get service shop/nosuch: services "nosuch" not found</h1>' in page
+
+
+def test_full_names_work_with_the_pac_file(tunnel, look):
+    """http://localhost:PORT/proxy.pac sends them here, and no DNS knows them."""
+    page = look("http://web.shop.svc.cluster.local/x", f"--proxy-pac-url=http://localhost:{tunnel.port}/proxy.pac")
+    assert "method GET host web.shop.svc.cluster.local path /x" in page
+
+
+def test_other_names_are_direct_with_the_pac_file(tunnel, elsewhere, look):
+    elsewhere.page = b"a page from elsewhere"
+    page = look(f"http://web.shop.example:{elsewhere.server_port}/",
+                f"--proxy-pac-url=http://localhost:{tunnel.port}/proxy.pac", hosts=["web.shop.example"])
+    assert "a page from elsewhere" in page
 
 
 STEPS_AT_HOME = """

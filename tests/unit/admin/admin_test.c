@@ -69,12 +69,16 @@ enum err clusters_login(struct clusters *c, struct str label, struct diag *why)
     return login_result ? diag_set(why, login_result, "wrong <password>") : OK;
 }
 
+static const char *authority = "localhost:8080";
+
 static struct admin_page ask(const char *method, const char *path)
 {
     struct admin *a = admin_create(NULL, "cluster.local");
     struct admin_page page;
 
-    admin_answer(a, str_of(method), str_of(path), &page);
+    const struct admin_request request = { str_of(method), str_of(path),
+                                           str_of(authority) };
+    admin_answer(a, &request, &page);
     admin_destroy(a);
     return page;
 }
@@ -126,6 +130,54 @@ static void shows_metrics(void **state)
     assert_string_equal(page.type, "text/plain; version=0.0.4; charset=utf-8");
     assert_non_null(strstr(page.text, "# TYPE kube_tunnel_x counter\n"));
     free(page.text);
+}
+
+static void the_pac_file_lists_full_names_only(void **state)
+{
+    (void)state;
+    struct admin_page page = ask("GET", "/proxy.pac");
+
+    assert_string_equal(page.type, "application/x-ns-proxy-autoconfig");
+    assert_non_null(strstr(page.text, "function FindProxyForURL(url, host)"));
+    assert_non_null(strstr(page.text, "[\n"
+                                      "        \".svc.cluster.local\",\n"
+                                      "        \".pod.cluster.local\",\n"
+                                      "        \".deploy.cluster.local\",\n"
+                                      "    ];"));
+    assert_non_null(strstr(page.text, "return \"PROXY localhost:8080\";"));
+    assert_non_null(strstr(page.text, "return \"DIRECT\";"));
+    free(page.text);
+}
+
+static void the_pac_file_names_the_clusters_by_label(void **state)
+{
+    (void)state;
+    const struct cluster_status dev = { .label = "dev", .several = true };
+
+    others = &dev;
+    other_count = 1;
+    assert_page("GET", "/proxy.pac", 200, "\".svc.dev.k8s\",");
+    assert_page("GET", "/proxy.pac", 200, "\".svc.prod.k8s\",");
+    other_count = 0;
+}
+
+static void the_pac_file_repeats_only_plain_authorities(void **state)
+{
+    (void)state;
+    static const char *const cases[][2] = {
+        { "127.0.0.1:8080", "PROXY 127.0.0.1:8080\"" },
+        { "[::1]:80", "PROXY [::1]:80\"" },
+        { "", "PROXY localhost\"" },
+        { "a\";x\"", "PROXY localhost\"" },
+        { "a b", "PROXY localhost\"" },
+        { "a\\", "PROXY localhost\"" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        authority = cases[i][0];
+        assert_page("GET", "/proxy.pac", 200, cases[i][1]);
+    }
+    authority = "localhost:8080";
 }
 
 static void can_only_be_read(void **state)
@@ -219,6 +271,9 @@ int main(void)
         cmocka_unit_test(is_alive_whatever_the_cluster_does),
         cmocka_unit_test(is_ready_when_it_knows_the_cluster),
         cmocka_unit_test(shows_metrics),
+        cmocka_unit_test(the_pac_file_lists_full_names_only),
+        cmocka_unit_test(the_pac_file_names_the_clusters_by_label),
+        cmocka_unit_test(the_pac_file_repeats_only_plain_authorities),
         cmocka_unit_test(can_only_be_read),
         cmocka_unit_test(has_no_other_pages),
         cmocka_unit_test(has_a_button_that_starts_a_login),
