@@ -276,7 +276,7 @@ def test_each_kubeconfig_is_accepted_or_refused_as_by_kubectl(places):
     assert not wrong, "\n" + "\n".join(wrong)
 
 
-def test_the_ways_of_the_comparison_were_taken(places):
+def test_every_proxy_of_the_comparison_was_used(places):
     """The proxies of the comparison saw a connection: none of it went past them."""
     unused = [type(f).__name__ for f in places.fronts if isinstance(f, (HttpProxy, Socks5)) and not f.seen
               and f.context is None]

@@ -60,7 +60,7 @@ def test_both_clusters_answer_under_names_of_their_own(cluster, both, files):
     assert metrics['kube_tunnel_requests_total{cluster="playground",code="2xx"}'] == 3
 
 
-def test_both_carry_much_at_the_same_time(both, files):
+def test_both_clusters_carry_large_bodies_at_the_same_time(both, files):
     n, sums = 32 << 20, {}
     hosts = ("web.shop.localhost", "web.shop.playground.localhost")
 
@@ -76,7 +76,7 @@ def test_both_carry_much_at_the_same_time(both, files):
     assert {s[:3] for s in sums.values()} == {(0, 200, n)}, sums
 
 
-def test_a_download_from_one_survives_that_the_other_is_removed_and_changed(both, files):
+def test_a_download_survives_the_removal_and_change_of_the_other_context(both, files):
     real, playground = files
     answers, text = [], playground.read_text()
     slow = threading.Thread(target=lambda: answers.append(
@@ -91,7 +91,7 @@ def test_a_download_from_one_survives_that_the_other_is_removed_and_changed(both
     assert answers[0].exit == 0 and len(answers[0].body) == 8 << 20
 
 
-def test_credentials_of_the_real_cluster_that_change_take_effect(cluster, files, both):
+def test_changed_credentials_of_the_real_cluster_take_effect(cluster, files, both):
     real, _ = files
     good = real.read_text()
     assert both.get("web.shop.localhost").status == 200

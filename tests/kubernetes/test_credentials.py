@@ -83,7 +83,8 @@ def token_plugin(cluster, account, tmp_path):
 
 
 @pytest.mark.parametrize("transport", ["spdy", "websocket"])
-def test_a_service_accounts_token_by_a_plugin(cluster, token_plugin, tmp_path, start_tunnel, transport):
+def test_a_service_account_token_from_a_plugin_serves_requests(cluster, token_plugin, tmp_path,
+                                                               start_tunnel, transport):
     path = token_plugin()
     tunnel = start_tunnel("--transport", transport, kubeconfig=kubeconfig(cluster, tmp_path / "config", plugin_user(path)))
     assert tunnel.get(WEB).status == 200
@@ -91,7 +92,8 @@ def test_a_service_accounts_token_by_a_plugin(cluster, token_plugin, tmp_path, s
     assert runs_of(path.parent) == 1
 
 
-def test_fifty_requests_that_meet_an_expired_token(cluster, token_plugin, tmp_path, start_tunnel):
+def test_fifty_requests_with_an_expired_token_cause_one_renewal(cluster, token_plugin, tmp_path,
+                                                                start_tunnel):
     path = token_plugin(life=6)
     tunnel = start_tunnel("--prewarmed-tunnels", "0",
                           kubeconfig=kubeconfig(cluster, tmp_path / "config", plugin_user(path)))
@@ -108,7 +110,7 @@ def test_fifty_requests_that_meet_an_expired_token(cluster, token_plugin, tmp_pa
     assert runs_of(path.parent) == 2
 
 
-def test_a_users_certificate_by_a_plugin(cluster, tmp_path, start_tunnel):
+def test_a_certificate_from_a_plugin_serves_requests(cluster, tmp_path, start_tunnel):
     """The user's own certificate, as a plugin hands it out; the API server knows its name and rights."""
     scoped = json.loads(subprocess.run(["kubectl", "--kubeconfig", cluster.config("scoped"), "config", "view",
                                         "--raw", "--flatten", "-o", "json"], check=True, capture_output=True,
@@ -177,7 +179,7 @@ END
 
 @pytest.mark.skipif(not shutil.which("gke-gcloud-auth-plugin"),
                     reason="gke-gcloud-auth-plugin is not in Debian; it is tested where it is installed")
-def test_the_plugin_of_gke(cluster, account, tmp_path, start_tunnel):
+def test_the_plugin_of_gke_serves_requests(cluster, account, tmp_path, start_tunnel):
     """The real plugin, which asks gcloud: a stand-in first, then the real one without a login."""
     token = cluster.kubectl("-n", NAMESPACE, "create", "token", account).strip()
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3000))
@@ -234,7 +236,7 @@ def first_200_of_ours(path, folder):
         tunnel.stop()
 
 
-def test_first_answer_with_a_plugin_of_300_ms(cluster, tmp_path):
+def test_first_answer_with_a_plugin_takes_at_most_1_1_times_that_of_kubectl(cluster, tmp_path):
     """At most 1.1 times what kubectl port-forward and curl take with the same plugin; medians of seven."""
     admin = json.loads(cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))["users"][0]["user"]
     status = {"clientCertificateData": base64.b64decode(admin["client-certificate-data"]).decode(),

@@ -95,16 +95,16 @@ def log_of(cluster):
     return cluster.kubectl("logs", "-n", NAMESPACE, our_pod(cluster)["metadata"]["name"])
 
 
-def test_through_its_service(cluster, deployed):
+def test_requests_through_its_service_are_answered(cluster, deployed):
     said = ask(cluster, service_address(cluster), WEB)
     assert said.startswith("200") and f"host {WEB} path /in" in said, said
 
 
-def test_through_its_pods_address(cluster, deployed):
+def test_requests_to_its_pod_address_are_answered(cluster, deployed):
     assert ask(cluster, our_pod(cluster)["status"]["podIP"], WEB).startswith("200")
 
 
-def test_any_namespace(cluster, deployed):
+def test_a_service_of_any_namespace_is_answered(cluster, deployed):
     for host in ("web.other.svc.cluster.local", "db-1.db.shop.svc.cluster.local"):
         assert ask(cluster, service_address(cluster), host).startswith("200")
 
@@ -174,7 +174,7 @@ def test_it_stops_cleanly_with_its_pod(cluster, deployed):
     cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
 
 
-def test_with_exactly_the_original_rights(cluster, deployed, tmp_path):
+def test_the_original_rights_are_enough(cluster, deployed, tmp_path):
     roll_out(cluster, overlay(tmp_path, "original-role"), watches=False)
     assert ask(cluster, service_address(cluster), WEB).startswith("200")
     assert eventually(lambda: "lookup" in log_of(cluster))

@@ -102,7 +102,7 @@ class FreshForward:
 
 
 @users
-def test_a_rolling_restart(start_tunnel, cluster, tell, user):
+def test_a_rolling_restart_fails_no_request(start_tunnel, cluster, tell, user):
     tunnel = start_tunnel(user=user)
 
     def once():
@@ -117,7 +117,7 @@ def test_a_rolling_restart(start_tunnel, cluster, tell, user):
 
 
 @users
-def test_both_pods_deleted_at_once(start_tunnel, cluster, tell, user):
+def test_deleting_both_pods_at_once_fails_no_request(start_tunnel, cluster, tell, user):
     tunnel = start_tunnel(user=user)
 
     def once():
@@ -147,7 +147,7 @@ def kill(cluster, component):
 
 @users
 @pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
-def test_a_component_is_killed(start_tunnel, cluster, tell, component, user):
+def test_requests_survive_the_kill_of_a_component(start_tunnel, cluster, tell, component, user):
     tunnel = start_tunnel(user=user)
 
     def once():
@@ -163,7 +163,7 @@ def test_a_component_is_killed(start_tunnel, cluster, tell, component, user):
 
 
 @users
-def test_posts_in_a_rolling_restart(start_tunnel, cluster, tell, user):
+def test_no_post_runs_twice_in_a_rolling_restart(start_tunnel, cluster, tell, user):
     """What may have been delivered is not sent again; what failed is said to have failed."""
     tunnel = start_tunnel(user=user)
     with Seen(cluster) as seen:
@@ -274,7 +274,7 @@ tunnels = pytest.mark.parametrize("flags", [(), SHARED], ids=["own", "shared"])
 
 
 @tunnels
-def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
+def test_a_refused_connection_does_not_disturb_others(start_tunnel, tell, flags):
     """During a download, long streams and long answers, another port of the same pods refuses."""
     echo_port, closed_port = free_ports(2)
     tunnel = start_tunnel(*flags, "--expose", f"web.shop:9000={echo_port}",
@@ -305,7 +305,7 @@ def test_a_refused_connection_is_nobody_elses_matter(start_tunnel, tell, flags):
 
 
 @tunnels
-def test_a_pod_that_never_reads(start_tunnel, tell, flags):
+def test_a_pod_that_never_reads_does_not_delay_others(start_tunnel, tell, flags):
     """20 uploads into it stop, and nothing else does."""
     port, = free_ports(1)
     tunnel = start_tunnel(*flags, "--expose", f"raw.shop:9002={port}")
@@ -360,7 +360,7 @@ def slow_readers(tunnel, grown):
     return trouble
 
 
-def test_slow_readers(start_tunnel, tell):
+def test_slow_readers_do_not_delay_others(start_tunnel, tell):
     tunnel, grown = start_tunnel("--http-tunnels-per-pod", "60"), []
 
     def weigh():
@@ -371,7 +371,7 @@ def test_slow_readers(start_tunnel, tell):
     beside(tunnel.port, tell, slow_readers(tunnel, grown), after=weigh)
 
 
-def test_slow_readers_on_shared_tunnels(start_tunnel, tell):
+def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_tunnel, tell):
     """Whoever holds up others there for too long is failed, alone, and the log says who and why."""
     tunnel, grown = start_tunnel(*SHARED), []
 
@@ -398,7 +398,8 @@ def found_dead(tunnel):
     return line and datetime.fromisoformat(line.group(1)).replace(tzinfo=timezone.utc).timestamp()
 
 
-def test_a_black_hole(start_tunnel, cluster, far, tell, tmp_path):
+def test_a_black_hole_of_20_s_is_waited_out_or_answered_in_time(start_tunnel, cluster, far, tell,
+                                                                tmp_path):
     """20 seconds of silence: waited out, or told, as was wished. Nothing hangs."""
     config = far.kubeconfig(cluster, "watcher", tmp_path)
     patient, usual = start_tunnel("--wait", "30s", kubeconfig=config), start_tunnel(kubeconfig=config)
@@ -464,7 +465,7 @@ def replace_db(cluster):
     cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/db-0", "--timeout=30s")
 
 
-def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
+def test_a_warm_pool_of_a_replaced_pod_fails_no_request(start_tunnel, cluster, tell):
     host = "db-0.db.shop.svc.cluster.local"
     tunnel = start_tunnel("--http-tunnels-per-pod", "20")
 
@@ -483,7 +484,7 @@ def test_a_warm_pool_to_a_replaced_pod(start_tunnel, cluster, tell):
     kept(measure)
 
 
-def test_a_soak(start_tunnel, cluster, tell):
+def test_a_soak_with_random_faults_keeps_its_limits(start_tunnel, cluster, tell):
     """Faults at random: script/soak [SECONDS [SEED]] runs it for longer."""
     seconds = int(os.environ.get("SOAK_SECONDS", "120"))
     seed = int(os.environ.get("SOAK_SEED") or time.time())

@@ -19,7 +19,7 @@ def pattern(n):
 
 
 @pytest.mark.parametrize("n", [0, 1, 16383, 16384, 16385, 65536, MB, 64 * MB])
-def test_download(tunnel, n):
+def test_a_download_arrives_whole(tunnel, n):
     answer = tunnel.get(WEB, f"/bytes?n={n}")
     assert answer.exit == 0 and answer.status == 200, answer
     assert hashlib.sha256(answer.body).digest() == hashlib.sha256(pattern(n)).digest()
@@ -27,7 +27,7 @@ def test_download(tunnel, n):
 
 @pytest.mark.parametrize("n", [0, 1, 65537, 64 * MB])
 @pytest.mark.parametrize("framing", ["Content-Length:", "Transfer-Encoding: chunked"])
-def test_upload(tunnel, tmp_path, n, framing):
+def test_an_upload_arrives_whole(tunnel, tmp_path, n, framing):
     body = tmp_path / "body"
     body.write_bytes(pattern(n))
     flags = ["-H", framing] if "chunked" in framing else []
@@ -35,7 +35,7 @@ def test_upload(tunnel, tmp_path, n, framing):
     assert answer.text == f"{n} {hashlib.sha256(pattern(n)).hexdigest()} <nil>\n", answer
 
 
-def test_the_head_reaches_the_pod_as_it_was(tunnel):
+def test_the_head_reaches_the_pod_as_it_was_sent(tunnel):
     raw = (f"GET /a/../b?c=%2F&d HTTP/1.1\r\nHost: {HEAD}\r\nUser-Agent: x\r\nX-Two: 1\r\n"
            "x-tWO:   2\r\nAccept: */*\r\nCookie: a=b\r\n\r\n")
     with tunnel.connect() as s:
@@ -49,13 +49,13 @@ def test_the_head_reaches_the_pod_as_it_was(tunnel):
     assert not re.search(r"(?im)^(x-)?forwarded|^via:", seen), "nothing is added"
 
 
-def test_hop_by_hop_headers_stay_here(tunnel):
+def test_hop_by_hop_headers_are_not_forwarded(tunnel):
     answer = tunnel.get(HEAD, "/", "-H", "Connection: X-Mine", "-H", "X-Mine: 1",
                         "-H", "Keep-Alive: timeout=5", "-H", "TE: trailers")
     assert "X-Mine" not in answer.text and "Keep-Alive" not in answer.text, answer
 
 
-def test_keep_alive_and_pipelining(tunnel):
+def test_pipelined_requests_are_answered_on_one_connection(tunnel):
     request = "GET /n{} HTTP/1.1\r\nHost: {}\r\n{}\r\n"
     raw = "".join(request.format(i, WEB, "Connection: close\r\n" if i == 9 else "") for i in range(10))
     answer = tunnel.talk(raw.encode()).decode()
@@ -67,35 +67,35 @@ def test_connection_close_is_obeyed(tunnel):
     assert answer.startswith(b"HTTP/1.1 200 ")
 
 
-def test_http_1_0(tunnel):
+def test_http_1_0_is_answered(tunnel):
     answer = tunnel.talk(f"GET /old HTTP/1.0\r\nHost: {WEB}\r\n\r\n".encode(), 5)
     assert b" 200 " in answer.split(b"\r\n")[0] and b"path /old" in answer
 
 
 @pytest.mark.parametrize("code", [201, 204, 301, 304, 404, 418, 500, 503])
-def test_the_pods_status_is_the_answer(tunnel, code):
+def test_the_status_of_the_pod_is_passed_on(tunnel, code):
     answer = tunnel.get(WEB, f"/status?code={code}")
     assert (answer.status, answer.exit) == (code, 0), answer
 
 
-def test_trailers(tunnel):
+def test_trailers_are_passed_on(tunnel):
     answer = tunnel.get(WEB, "/trailers")
     assert answer.text == "part 0\npart 1\npart 2\n"
     assert answer.header("X-Sum") == "3 parts"
 
 
-def test_expect_100_continue(tunnel):
+def test_expect_100_continue_is_passed_on(tunnel):
     answer = tunnel.get(WEB, "/expect", "-H", "Expect: 100-continue", "-d", "x" * 5000)
     assert answer.head.startswith("HTTP/1.1 100 "), answer.head
     assert "5000 <nil>" in answer.text
 
 
-def test_a_refused_expectation(tunnel):
+def test_a_refused_expectation_is_passed_on(tunnel):
     answer = tunnel.get(WEB, "/expect?refuse", "-H", "Expect: 100-continue", "-d", "x" * 5000)
     assert answer.status == 417, answer
 
 
-def test_server_sent_events_come_when_they_are_sent(tunnel):
+def test_server_sent_events_arrive_when_they_are_sent(tunnel):
     """The machine is one, so is its clock."""
     late = []
     with tunnel.connect() as s:
@@ -107,7 +107,7 @@ def test_server_sent_events_come_when_they_are_sent(tunnel):
     assert max(late) < 90e6, "each before the next is sent"
 
 
-def test_websocket(tunnel):
+def test_a_websocket_carries_both_ways(tunnel):
     async def talk():
         uri = "ws://web.shop.localhost/ws"
         async with websockets.connect(uri, host="127.0.0.1", port=tunnel.port, max_size=None) as ws:
@@ -117,17 +117,17 @@ def test_websocket(tunnel):
     asyncio.run(talk())
 
 
-def test_a_short_answer_is_seen_as_cut(tunnel):
+def test_a_short_answer_reaches_the_client_as_incomplete(tunnel):
     answer = tunnel.get(WEB, "/short")
     assert answer.exit == 18, answer
 
 
-def test_a_cut_chunked_answer_is_seen_as_cut(tunnel):
+def test_a_cut_chunked_answer_reaches_the_client_as_incomplete(tunnel):
     answer = tunnel.get(WEB, "/cut")
     assert answer.exit in (18, 56), answer
 
 
-def test_many_at_once(tunnel):
+def test_many_requests_at_once_are_answered(tunnel):
     with ThreadPoolExecutor(50) as pool:
         answers = list(pool.map(lambda i: tunnel.get(WEB, f"/slow?ms=100&n={i}"), range(50)))
     assert [a.text for a in answers] == ["slept 100\n"] * 50
@@ -137,7 +137,7 @@ def test_many_at_once(tunnel):
     "", "web", "a..b.svc.cluster.local", "-web.shop", "web.shop:99999", "web.shop:x", "web shop.svc",
     "[::1", pytest.param("x" * 300 + ".shop", id="300-byte-label"), "web.shop.svc.example.org",
 ])
-def test_invalid_hosts(tunnel, host):
+def test_invalid_hosts_are_refused(tunnel, host):
     answer = tunnel.talk(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
     assert answer.startswith(b"HTTP/1.1 400 "), answer[:300]
     assert b"Invalid host" in answer
@@ -165,7 +165,7 @@ def test_ambiguous_requests_are_refused(tunnel, raw):
     assert answer.count(b"HTTP/1.1 ") == 1, "and the connection ends there"
 
 
-def test_own_pages_answer_on_own_names_only(tunnel):
+def test_own_pages_are_served_on_own_names_only(tunnel):
     assert tunnel.own("/healthz").status == 200
     assert tunnel.get("localhost", "/healthz").status == 200
     assert "path /healthz" in tunnel.get(WEB, "/healthz").text

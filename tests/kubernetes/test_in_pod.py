@@ -69,7 +69,7 @@ def from_a_pod(cluster, url, host=None):
     return eventually(lambda: ask_from_a_pod(cluster, url, host))
 
 
-def test_a_neighbour_asks_by_the_host_header(cluster, address):
+def test_another_pod_reaches_services_by_the_host_header(cluster, address):
     said = from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local")
     assert said.startswith("200"), said
     assert "host web.shop.svc.cluster.local path /in" in said

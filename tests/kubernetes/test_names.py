@@ -80,7 +80,7 @@ def ip_of(cluster, name):
     return json.loads(cluster.kubectl("get", "pod", name, "-n", NAMESPACE, "-o", "json"))["status"]["podIP"]
 
 
-def test_services_ports_and_pods(names, objects):
+def test_names_of_services_ports_and_pods_are_answered(names, objects):
     pods = objects.pods("app=app", NAMESPACE)
     for name in ("app.names.svc.cluster.local", "app.names.svc.cluster.local.", "app.names.svc", "app.names",
                  "app.names.localhost", "_http._tcp.app.names.svc.cluster.local", "http.tcp.app.names.svc",
@@ -96,14 +96,14 @@ def test_services_ports_and_pods(names, objects):
         assert answer.status == 501 and "TCP only" in answer.text, answer
 
 
-def test_hostname_and_subdomain(names):
+def test_hostname_and_subdomain_name_a_pod(names):
     assert names.get("primary.hosts.names.svc.cluster.local").pod == "primary"
     assert names.get("primary.hosts.names.svc.localhost").pod == "primary"
     assert names.get("secondary.hosts.names.svc").status == 503
 
 
 @pytest.mark.parametrize("user", ("watcher", "original"))
-def test_deployments(start_tunnel, objects, user):
+def test_a_deployment_name_leads_to_its_pods(start_tunnel, objects, user):
     """Neither of them may read Deployments: the pods' owners tell."""
     names = start_tunnel("--wait", "3s", user=user)
     alone, = objects.pods("app=alone", NAMESPACE)
@@ -113,7 +113,7 @@ def test_deployments(start_tunnel, objects, user):
     assert names.get("nope.names.deploy").status == 502
 
 
-def test_a_deployment_by_its_selector(start_tunnel, objects):
+def test_pods_of_a_deployment_are_found_by_its_selector(start_tunnel, objects):
     names = start_tunnel(user="admin")
     alone, = objects.pods("app=alone", NAMESPACE)
     assert names.get("alone.names.deploy:8080").pod == alone
@@ -126,7 +126,7 @@ def test_a_deployment_by_its_selector(start_tunnel, objects):
     assert answer.status == 200 and answer.pod != alone, answer
 
 
-def test_external_names(names):
+def test_external_names_that_lead_to_a_service_are_followed(names):
     assert names.get("to-app.names.svc").status == 200
     assert names.get("to-host.names.svc:80").pod == "primary"
     assert names.get("to-other.names.svc").status == 200
@@ -135,18 +135,18 @@ def test_external_names(names):
         assert answer.status == 503 and words in answer.text, answer
 
 
-def test_ports_that_differ_per_pod(names):
+def test_a_named_target_port_may_differ_per_pod(names):
     seen = set()
     eventually(lambda: seen.add(names.get("mixed.names.svc", "/", "-H", "Connection: close").text[:4])
                or len(seen) == 2, 20)
 
 
-def test_pods_that_are_not_ready(names):
+def test_pods_that_are_not_ready_serve_where_published(names):
     assert names.get("eager.names.svc").status == 200
     assert names.get("strict.names.svc").status == 503
 
 
-def test_slices_of_a_service_without_selector_that_lead_to_pods(names, objects):
+def test_slices_of_a_service_without_selector_may_lead_to_pods(names, objects):
     one = sorted(objects.pods("app=app", NAMESPACE))[0]
     objects.apply({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
                    "metadata": {"name": "manual-1", "namespace": NAMESPACE,
@@ -158,14 +158,14 @@ def test_slices_of_a_service_without_selector_that_lead_to_pods(names, objects):
         eventually(lambda: names.get("manual.names.svc").pod == one)
 
 
-def test_aliases(start_tunnel, objects):
+def test_an_alias_leads_to_its_target(start_tunnel, objects):
     names = start_tunnel("--alias", "front=app.names:http", "--alias", "first=primary.hosts.names,web=alone.names.deploy:8080")
     assert names.get("front").status == names.get("front.localhost").status == 200
     assert names.get("first.localhost").pod == "primary"
     assert names.get("web.localhost").status == 200
 
 
-def test_the_domain_in_corednss_config_map(start_tunnel, objects):
+def test_the_domain_is_read_from_the_config_map_of_coredns(start_tunnel, objects):
     """Of a kube-tunnel that may read it; others are refused and say nothing of it."""
     corefile = ".:53 {\n    kubernetes names.example in-addr.arpa ip6.arpa {\n    }\n}\n"
     objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "data": {"Corefile": corefile},

@@ -98,7 +98,8 @@ def allowed(kubeconfig, transport, *flags):
 @pytest.mark.parametrize("verb, resource, transport", (
     ("get", "services", "spdy"), ("list", "pods", "spdy"), ("create", "pods/portforward", "spdy"),
     ("create", "pods/portforward", "websocket"), ("get", "pods/portforward", "websocket")))
-def test_a_role_without_one_of_its_verbs_does_not(start_tunnel, cluster, accounts, verb, resource, transport):
+def test_a_role_without_one_of_its_verbs_serves_none(start_tunnel, cluster, accounts, verb,
+                                                     resource, transport):
     """At the level lookup, of a service with one pod. From 1.35 on a WebSocket takes both verbs."""
     name = f"less-{verb}-{resource.replace('/', '-')}-{transport}"
     kubeconfig = accounts(name)
@@ -132,7 +133,7 @@ def test_a_role_without_one_of_its_verbs_does_not(start_tunnel, cluster, account
         cluster.kubectl("delete", "-f", "-", "--ignore-not-found", stdin=text)
 
 
-def test_the_role_of_a_page_mends_it(start_tunnel, cluster, accounts):
+def test_applying_the_role_of_an_error_page_removes_the_error(start_tunnel, cluster, accounts):
     """What an error page shows is applied as it is, and bound."""
     kubeconfig = accounts("mended")
     tunnel = start_tunnel("--wait", "0", kubeconfig=kubeconfig, ready=False)

@@ -33,13 +33,13 @@ def test_json_is_posted(tunnel):
     "web.shop.svc.cluster.local", "web.shop.svc", "web.shop.localhost",
     "WEB.Shop.svc.cluster.local", "web.shop.svc.cluster.local.",
 ])
-def test_every_form_of_a_name(tunnel, name):
+def test_every_form_of_a_name_is_answered(tunnel, name):
     answer = tunnel.get(name)
     assert answer.status == 200, answer
     assert f"host {name} " in answer.text, "the Host header reaches the pod untouched"
 
 
-def test_a_name_resolved_by_curl(tunnel):
+def test_a_name_resolved_by_curl_is_answered(tunnel):
     address = f"{WEB}:{tunnel.port}"
     answer = curl("--resolve", f"{address}:127.0.0.1", f"http://{address}/")
     assert answer.status == 200, answer
@@ -56,7 +56,7 @@ def test_it_can_be_used_as_a_proxy(tunnel):
     assert f"host {WEB} path /page" in answer.text
 
 
-def test_services_of_two_namespaces(tunnel, cluster):
+def test_services_of_two_namespaces_are_told_apart_by_name(tunnel, cluster):
     answer = tunnel.get("web.other.svc.cluster.local")
     assert answer.pod in cluster.pods("app=web", "other"), answer
 
@@ -89,12 +89,12 @@ def test_a_tunnel_in_use_does_not_expire(start_tunnel):
     assert answer.text == "slept 4000\n", answer
 
 
-def test_a_fixed_target_port(start_tunnel):
+def test_a_fixed_target_port_serves_any_service(start_tunnel):
     tunnel = start_tunnel("--target-port", "8081")
     assert tunnel.get(WEB, "/raw").text.startswith("GET /raw HTTP/1.1\r\n")
 
 
-def test_the_seeds_port(tunnel):
+def test_a_service_without_port_80_is_answered(tunnel):
     assert tunnel.get("seed.shop.svc.cluster.local").status == 200
 
 
@@ -106,26 +106,26 @@ def test_operations_are_logged(start_tunnel, cluster):
     assert answer.pod in log, "the pod that was chosen"
 
 
-def test_service_not_found(tunnel):
+def test_an_unknown_service_is_a_404(tunnel):
     answer = tunnel.get("nope.shop.svc.cluster.local")
     assert answer.status == 404, answer
     assert answer.text.splitlines()[0] == 'Failed to get service shop/nope: services "nope" not found'
 
 
-def test_namespace_not_found(tunnel):
+def test_an_unknown_namespace_is_a_404(tunnel):
     answer = tunnel.get("web.nowhere.svc.cluster.local")
     assert answer.status == 404, answer
     assert answer.text.startswith("Failed to get service nowhere/web: ")
 
 
-def test_no_running_pod(tunnel):
+def test_a_service_without_running_pod_is_a_503(tunnel):
     answer = tunnel.get("empty.shop.svc.cluster.local")
     assert answer.status == 503, answer
     assert answer.text.splitlines()[0].startswith("No running pod for empty/shop")
     assert answer.seconds < 2, "nothing to wait for"
 
 
-def test_nobody_listens_in_the_container(tunnel, cluster):
+def test_a_container_that_does_not_listen_is_a_502(tunnel, cluster):
     answer = tunnel.get("closed.shop.svc.cluster.local")
     assert answer.status == 502, answer
     first = answer.text.splitlines()[0]

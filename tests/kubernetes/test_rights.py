@@ -15,7 +15,7 @@ def rule(text):
 
 
 @pytest.mark.parametrize("user", ["watcher", "original"])
-def test_every_namespace(start_tunnel, user):
+def test_rights_to_the_whole_cluster_reach_every_namespace(start_tunnel, user):
     tunnel = start_tunnel(user=user)
     for name in (WEB, "web.other.svc.cluster.local", "seed.shop.svc"):
         assert tunnel.get(name).status == 200
@@ -25,18 +25,18 @@ def test_every_namespace(start_tunnel, user):
 
 
 @pytest.mark.parametrize("user", ["watcher", "original", "scoped"])
-def test_ports_by_name_and_number(start_tunnel, user):
+def test_ports_are_found_by_name_and_number(start_tunnel, user):
     tunnel = start_tunnel(user=user)
     assert tunnel.get(WEB).status == 200
     assert "GET /n HTTP/1.1" in tunnel.get("head.shop.svc", "/n").text
 
 
 @pytest.mark.parametrize("user", ["original", "scoped"])
-def test_a_pod_of_a_stateful_set_without_watches(start_tunnel, user):
+def test_a_pod_of_a_stateful_set_is_found_without_watches(start_tunnel, user):
     assert start_tunnel(user=user).get("db-0.db.shop.svc.cluster.local").pod == "db-0"
 
 
-def test_one_namespace_only(start_tunnel):
+def test_rights_to_one_namespace_reach_that_namespace_only(start_tunnel):
     tunnel = start_tunnel(user="scoped")
     assert tunnel.get(WEB).status == 200
     answer = tunnel.get("web.other.svc.cluster.local")
@@ -44,7 +44,7 @@ def test_one_namespace_only(start_tunnel):
     assert "other" in answer.text and "services" in answer.text and rule(answer.text), answer
 
 
-def test_the_level_is_said(start_tunnel):
+def test_the_level_of_rights_is_logged(start_tunnel):
     """Which of the three it works at is a line of the log, once it knows."""
     for user, word in (("watcher", "rights=watch"), ("original", "rights=lookup"), ("scoped", "scope=shop")):
         tunnel = start_tunnel("--log-level", "info", user=user)
@@ -67,7 +67,7 @@ def test_a_missing_right_is_named(start_tunnel, user, verbs, resource):
     assert user in answer.text, "the API server's own words name the user"
 
 
-def test_rights_that_come_later_are_used(start_tunnel, cluster):
+def test_rights_granted_later_are_used(start_tunnel, cluster):
     tunnel = start_tunnel(user="dev", ready=False)
     assert tunnel.get(WEB).status != 200
     binding = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
@@ -155,7 +155,7 @@ ROWS = {
 
 @pytest.mark.parametrize("row", ROWS)
 @pytest.mark.parametrize("where", ["", "shop"])
-def test_the_least_is_enough(start_tunnel, account, row, where):
+def test_the_least_rights_are_enough(start_tunnel, account, row, where):
     rules, level = ROWS[row]
     tunnel = start_tunnel(kubeconfig=account({where: [*rules, FORWARD]}))
     for _ in range(2):
@@ -177,7 +177,8 @@ def test_a_named_service_is_watched_by_itself(start_tunnel, account):
         assert tunnel.get(WEB).status == 200
 
 
-def test_services_without_slices_endpoints_and_pods_say_what_would_do(start_tunnel, account):
+def test_without_slices_endpoints_and_pods_the_error_names_the_rights_that_suffice(
+        start_tunnel, account):
     tunnel = start_tunnel(kubeconfig=account({"": [grant(["get", "list"], "services"), FORWARD]}))
     answer = tunnel.get(WEB)
     assert answer.status == 502 and rule(answer.text), answer

@@ -9,18 +9,18 @@ WEB = "web.shop.svc.cluster.local"
 users = pytest.mark.parametrize("user", ["watcher", "original"])
 
 
-def test_named_ports(tunnel):
+def test_a_named_port_is_resolved(tunnel):
     """The port in the authority is the service's; its target is a port's name in the pod."""
     answer = tunnel.get(f"{WEB}:80")
     assert answer.status == 200 and f"host {WEB}:80 " in answer.text, answer
 
 
-def test_another_port_of_the_service(tunnel):
+def test_another_port_of_the_service_is_reached(tunnel):
     answer = tunnel.get("raw.shop.svc.cluster.local:8081", "/other")
     assert "GET /other HTTP/1.1" in answer.text, answer
 
 
-def test_a_port_the_service_does_not_have(tunnel):
+def test_a_port_the_service_does_not_have_is_refused(tunnel):
     answer = tunnel.get(f"{WEB}:81")
     assert 400 <= answer.status < 500, answer
     for port in ("80", "9090", "9000"):
@@ -29,27 +29,27 @@ def test_a_port_the_service_does_not_have(tunnel):
 
 @pytest.mark.parametrize("pod", ["db-0", "db-1"])
 @pytest.mark.parametrize("name", ["{}.db.shop.svc.cluster.local", "{}.db.shop.svc"])
-def test_a_pod_of_a_stateful_set(tunnel, pod, name):
+def test_a_pod_of_a_stateful_set_is_reached_by_name(tunnel, pod, name):
     assert tunnel.get(name.format(pod)).pod == pod
 
 
-def test_a_headless_service(tunnel):
+def test_a_headless_service_is_answered(tunnel):
     assert tunnel.get("db.shop.svc.cluster.local").pod in ("db-0", "db-1")
 
 
-def test_a_pod_that_does_not_exist(tunnel):
+def test_a_pod_that_does_not_exist_is_a_404(tunnel):
     answer = tunnel.get("db-9.db.shop.svc.cluster.local")
     assert answer.status in (404, 503), answer
     assert "db-9" in answer.text
 
 
-def test_an_external_name(tunnel):
+def test_an_external_name_is_explained(tunnel):
     answer = tunnel.get("ext.shop.svc.cluster.local")
     assert 400 <= answer.status < 600 and answer.seconds < 2, answer
     assert "ExternalName" in answer.text and "example.org" in answer.text, answer
 
 
-def test_a_service_without_selector(tunnel):
+def test_a_service_without_selector_is_explained(tunnel):
     answer = tunnel.get("manual.shop.svc.cluster.local")
     assert answer.status == 503 and answer.seconds < 2, answer
     assert "selector" in answer.text, answer
@@ -67,7 +67,7 @@ def test_both_pods_are_used(tunnel, cluster):
 
 
 @users
-def test_a_service_comes_and_goes(start_tunnel, cluster, service, user):
+def test_a_created_and_deleted_service_is_noticed(start_tunnel, cluster, service, user):
     tunnel = start_tunnel(user=user)
     name = f"fresh-{user}"
     assert tunnel.get(f"{name}.shop.svc").status == 404
@@ -78,7 +78,7 @@ def test_a_service_comes_and_goes(start_tunnel, cluster, service, user):
 
 
 @users
-def test_a_service_changes_its_port(start_tunnel, service, user):
+def test_a_changed_port_of_a_service_is_used(start_tunnel, service, user):
     tunnel = start_tunnel(user=user)
     name = f"moved-{user}"
     service(name, target=9999)
@@ -115,7 +115,7 @@ def app(cluster, service):
 
 
 @users
-def test_a_pod_is_replaced(start_tunnel, cluster, app, user):
+def test_a_replaced_pod_is_followed(start_tunnel, cluster, app, user):
     name = f"replaced-{user}"
     old, = app(name)
     tunnel = start_tunnel(user=user)
@@ -126,7 +126,7 @@ def test_a_pod_is_replaced(start_tunnel, cluster, app, user):
     assert answer.pod == new
 
 
-def test_a_pod_is_replaced_without_a_lost_request(start_tunnel, cluster, app):
+def test_replacing_a_pod_loses_no_request(start_tunnel, cluster, app):
     """Two pods, one is deleted under a stream of requests that may be repeated."""
     name = "steady"
     victim = sorted(app(name, 2))[0]
@@ -150,7 +150,7 @@ def test_a_pod_is_replaced_without_a_lost_request(start_tunnel, cluster, app):
     assert not bad, bad[:3]
 
 
-def test_a_pod_that_is_deleted_during_a_request(start_tunnel, cluster, app):
+def test_deleting_a_pod_cuts_its_request(start_tunnel, cluster, app):
     pod, = app("cut")
     tunnel = start_tunnel()
     answers = []
@@ -162,7 +162,7 @@ def test_a_pod_that_is_deleted_during_a_request(start_tunnel, cluster, app):
     assert answers[0].status in (502, 504) and answers[0].seconds < 20, answers
 
 
-def test_scaled_to_nothing_and_back(start_tunnel, cluster, app):
+def test_scaling_to_zero_and_back_is_followed(start_tunnel, cluster, app):
     app("scaled")
     tunnel = start_tunnel()
     assert tunnel.get("scaled.shop.svc").status == 200

@@ -17,7 +17,7 @@ def run(*arguments, **environment):
 
 
 @pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
-def test_a_component_dies_and_comes_back(start_tunnel, cluster, component):
+def test_requests_succeed_after_a_component_is_back(start_tunnel, cluster, component):
     tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
     cluster.restart(component)
@@ -26,7 +26,7 @@ def test_a_component_dies_and_comes_back(start_tunnel, cluster, component):
     cluster.wait_for_pods("app=web", 2)
 
 
-def test_started_before_the_api_server(start_tunnel, cluster):
+def test_it_starts_before_the_api_server(start_tunnel, cluster):
     cluster.restart("apiserver")
     tunnel = start_tunnel(ready=False)
     eventually(lambda: tunnel.get(WEB).status == 200, 30, pause=0.5)
@@ -54,7 +54,7 @@ def lone_pod(name):
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_endpointslices_that_are_behind(start_tunnel, cluster, service, warm):
+def test_outdated_endpointslices_do_not_fail_requests(start_tunnel, cluster, service, warm):
     """They name a pod that is gone, and not the one that has taken its place.
 
     Who they name is asked of their targets: a slice's own name is the service's with letters
@@ -90,7 +90,7 @@ def edited(cluster, tmp_path, old, new):
     return path
 
 
-def test_no_kubeconfig(cluster, tmp_path):
+def test_without_a_kubeconfig_it_names_where_it_looked(cluster, tmp_path):
     done = run("run", "--listen", "127.0.0.1:0", "--kubeconfig", tmp_path / "none")
     assert done.returncode != 0
     assert str(tmp_path / "none") in done.stderr, done.stderr
@@ -104,13 +104,13 @@ def test_a_malformed_kubeconfig_names_the_line(cluster, tmp_path):
     assert str(path) in done.stderr and any(n in done.stderr for n in ("line 5", ":5", "line 6", ":6")), done.stderr
 
 
-def test_an_unknown_context(cluster):
+def test_an_unknown_context_is_refused_at_start(cluster):
     done = run("run", "--listen", "127.0.0.1:0", "--kubeconfig", cluster.config(), "--context", "nope")
     assert done.returncode != 0
     assert '"nope"' in done.stderr, done.stderr
 
 
-def test_the_wrong_authority(start_tunnel, cluster, tmp_path):
+def test_a_wrong_certificate_authority_is_named(start_tunnel, cluster, tmp_path):
     """The certificate of the API server is checked; kube-tunnel starts and says what is wrong."""
     other = tmp_path / "other-ca.crt"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
@@ -123,7 +123,7 @@ def test_the_wrong_authority(start_tunnel, cluster, tmp_path):
     assert "certificate" in answer.text.lower(), answer
 
 
-def test_nobody_at_the_servers_address(start_tunnel, cluster, tmp_path):
+def test_an_api_server_address_without_listener_is_named(start_tunnel, cluster, tmp_path):
     tunnel = start_tunnel(kubeconfig=edited(cluster, tmp_path, ":6443", ":6444"), ready=False)
     answer = tunnel.get(WEB)
     assert answer.status in (502, 503) and answer.seconds < 15, answer
@@ -132,7 +132,7 @@ def test_nobody_at_the_servers_address(start_tunnel, cluster, tmp_path):
     assert tunnel.own("/readyz").status != 200
 
 
-def test_a_token_that_is_not_accepted(start_tunnel, cluster, tmp_path):
+def test_a_refused_token_is_named(start_tunnel, cluster, tmp_path):
     pki = cluster.config().parent / "pki"
     path = tmp_path / "kubeconfig"
     text = cluster.config("watcher").read_text()
@@ -145,7 +145,7 @@ def test_a_token_that_is_not_accepted(start_tunnel, cluster, tmp_path):
     assert "not-a-token" not in tunnel.log() + answer.text, "no secret in a log or a page"
 
 
-def test_a_service_accounts_token(start_tunnel, cluster, tmp_path):
+def test_a_service_account_token_serves_requests(start_tunnel, cluster, tmp_path):
     pki = cluster.config().parent / "pki"
     token = cluster.kubectl("create", "token", "kube-tunnel", "-n", "default").strip()
     (tmp_path / "token").write_text(token)
@@ -158,21 +158,21 @@ def test_a_service_accounts_token(start_tunnel, cluster, tmp_path):
     assert token not in tunnel.log()
 
 
-def test_a_port_that_is_taken(start_tunnel, cluster):
+def test_a_port_in_use_is_refused_at_start(start_tunnel, cluster):
     tunnel = start_tunnel()
     done = run("run", "--listen", f"127.0.0.1:{tunnel.port}", "--kubeconfig", cluster.config())
     assert done.returncode != 0
     assert str(tunnel.port) in done.stderr and "in use" in done.stderr, done.stderr
 
 
-def test_response_timeout(start_tunnel):
+def test_response_timeout_ends_a_request_with_504(start_tunnel):
     tunnel = start_tunnel("--response-timeout", "1s")
     began = time.monotonic()
     answer = tunnel.get(WEB, "/slow?ms=20000", "-X", "POST")
     assert answer.status == 504 and time.monotonic() - began < 5, answer
 
 
-def test_list(cluster):
+def test_list_prints_the_services(cluster):
     done = run("list", "--kubeconfig", cluster.config("watcher"))
     assert done.returncode == 0, done.stderr
     for name in ("web.shop", "web.other", "db.shop", "seed.shop"):
@@ -180,7 +180,7 @@ def test_list(cluster):
     assert "http://" in done.stdout
 
 
-def test_list_without_rights(cluster):
+def test_list_without_rights_names_the_missing_right(cluster):
     done = run("list", "--kubeconfig", cluster.config("dev"))
     assert done.returncode != 0
     assert "list" in done.stderr and "services" in done.stderr, done.stderr

@@ -89,7 +89,7 @@ def test_a_rising_load_finds_a_warm_tunnel(start_tunnel):
     assert tunnel.total(AHEAD) >= 6
 
 
-def test_all_is_gone_after_the_idle_time(start_tunnel):
+def test_prewarmed_tunnels_close_after_the_idle_time(start_tunnel):
     tunnel = start_tunnel(*OWN, "--idle-timeout", "1s", "--idle-check", "200ms")
     burst(tunnel, 20)
     assert tunnel.total(OPEN) > 8
@@ -102,7 +102,7 @@ def test_all_is_gone_after_the_idle_time(start_tunnel):
 
 @pytest.mark.parametrize("trouble", [
     ["throttle 50"], ["deny create pods/portforward", "deny get pods/portforward"]], ids=["429", "403"])
-def test_a_spare_that_was_refused_is_not_dialled_again(start_playground, start_tunnel, trouble):
+def test_a_refused_prewarmed_tunnel_is_not_dialled_again(start_playground, start_tunnel, trouble):
     playground = start_playground()
     tunnel = start_tunnel(*OWN, kubeconfig=playground.kubeconfig)
     with ThreadPoolExecutor(3) as pool:
@@ -117,7 +117,7 @@ def test_a_spare_that_was_refused_is_not_dialled_again(start_playground, start_t
         assert [a.result().status for a in asked] == [200] * 3
 
 
-def test_a_replaced_pod_is_dialled_before_it_is_asked(start_playground, start_tunnel):
+def test_a_replacement_pod_is_dialled_before_its_first_request(start_playground, start_tunnel):
     playground = start_playground()
     tunnel = start_tunnel(*OWN, kubeconfig=playground.kubeconfig)
     burst(tunnel, 20)

@@ -106,7 +106,8 @@ def test_endless_answers_fail_and_are_backed_off(start_tunnel, tmp_path, slices)
 
 
 @pytest.mark.parametrize("slices", [endless_pages, endless_list])
-def test_endless_lists_are_not_read_again_where_services_may_be_watched_lazily(start_tunnel, tmp_path, slices):
+def test_endless_lists_are_not_read_again_where_services_may_be_watched_lazily(
+        start_tunnel, tmp_path, slices):
     server = Server(services=one_page(SERVICE), endpointslices=slices)
     tunnel = start_tunnel("--max-objects", "1000", kubeconfig=server.kubeconfig(tmp_path), ready=False)
     tunnel.wait_for_log("rights found .*rights=lazy")
@@ -117,7 +118,7 @@ def test_endless_lists_are_not_read_again_where_services_may_be_watched_lazily(s
     server.shutdown()
 
 
-def test_names_that_are_looked_up_wait_for_their_turn(start_both):
+def test_look_ups_are_limited_in_rate(start_both):
     _, tunnel = start_both("--rights", "original", tunnel=["--lookup-rate", "4", "--lookup-burst", "2"])
     began = time.monotonic()
     answers = [tunnel.get(f"none-{i}.shop.svc.cluster.local") for i in range(10)]
@@ -143,7 +144,7 @@ def test_watches_that_end_every_second_lose_nothing(start_playground, start_tunn
     assert "API server lost" not in tunnel.log() and "watch failed" not in tunnel.log()
 
 
-def test_old_revisions_that_are_gone_are_listed_anew(start_both):
+def test_expired_revisions_are_listed_again(start_both):
     """410: at the watch, and when it begins again."""
     playground, tunnel = start_both()
     assert tunnel.get("web.shop.svc.cluster.local").status == 200
@@ -153,7 +154,7 @@ def test_old_revisions_that_are_gone_are_listed_anew(start_both):
 
 
 @pytest.mark.parametrize("rights", ["watch", "original"])
-def test_calls_that_are_throttled_are_made_again(start_playground, start_tunnel, rights):
+def test_throttled_calls_are_retried(start_playground, start_tunnel, rights):
     """429 with Retry-After, as priority and fairness has it."""
     playground = start_playground("--rights", rights)
     playground.order("throttle-calls 4")  # two lists, the look for the domain, and one of the request
@@ -164,7 +165,8 @@ def test_calls_that_are_throttled_are_made_again(start_playground, start_tunnel,
     eventually(lambda: tunnel.own("/readyz").status == 200, 10)
 
 
-def test_endpoints_are_watched_where_the_server_has_no_endpointslices(start_playground, start_tunnel):
+def test_endpoints_are_watched_where_the_server_has_no_endpointslices(start_playground,
+                                                                      start_tunnel):
     playground = start_playground("--grant", "list endpoints * *", "--grant", "watch endpoints * *")
     playground.order("no-slices on")
     tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
@@ -175,7 +177,8 @@ def test_endpoints_are_watched_where_the_server_has_no_endpointslices(start_play
     eventually(lambda: "web-new" in pods_of(tunnel), 5)
 
 
-def test_without_endpointslices_and_the_right_to_watch_endpoints_it_looks_up(start_playground, start_tunnel):
+def test_without_endpointslices_and_the_right_to_watch_endpoints_it_looks_up(
+        start_playground, start_tunnel):
     playground = start_playground()
     playground.order("no-slices on")
     tunnel = start_tunnel(kubeconfig=playground.kubeconfig)

@@ -40,7 +40,7 @@ def still_well(tunnel):
     pytest.param("x" * 300 + ".shop", "longer than 253", id="300-byte label"),
     pytest.param("x" * 64 + ".shop", "63", id="64-byte label"),
     pytest.param(".".join(["x" * 60] * 6) + ".svc.cluster.local", "longer than 253", id="384-byte name")])
-def test_a_host_that_is_none_of_ours(client, host, problem):
+def test_a_host_outside_the_cluster_is_refused(client, host, problem):
     answer = client.ask(request(host))
     assert (answer.status, answer.first) == (400, "Invalid host"), answer
     assert f'"{host[:300]}": ' in answer.text and problem in answer.text
@@ -49,7 +49,7 @@ def test_a_host_that_is_none_of_ours(client, host, problem):
 
 
 @pytest.mark.parametrize("host", ["[::1]", "[::1]:80", "127.0.0.1", "localhost", "LOCALHOST."])
-def test_literal_addresses_are_ourselves(client, host):
+def test_literal_addresses_serve_our_own_pages(client, host):
     assert client.ask(request(host, "/healthz")).text == "ok\n"
 
 
@@ -127,7 +127,7 @@ BAD_CHUNKS = {
 
 
 @pytest.mark.parametrize("raw", BAD_CHUNKS.values(), ids=BAD_CHUNKS)
-def test_bad_chunks_end_the_request(client, pod, raw):
+def test_malformed_chunks_end_the_request(client, pod, raw):
     """The pod may have seen the head by then, but never an end of the body."""
     def script(connection):
         connection.seen = b""
@@ -159,14 +159,14 @@ def test_a_target_of_100_kb_is_too_large(client):
 
 
 @pytest.mark.parametrize("over, status", [(-1, 200), (0, 200), (1, 431)])
-def test_the_largest_head(start_tunnel, over, status):
+def test_the_largest_head_is_max_head_size(start_tunnel, over, status):
     with Client(start_tunnel("--max-head-size", "4KiB").port) as client:
         small = request(WEB, fields=["X-A: "])
         client.send(request(WEB, fields=["X-A: " + "v" * (4096 + over - len(small))]))
         assert client.answer().status == status
 
 
-def test_too_many_fields_are_refused_not_dropped(client, pod):
+def test_too_many_fields_are_refused(client, pod):
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
     fields = ["A: "] * 5000
     answer = client.ask(request(pod.host, fields=fields))
@@ -176,7 +176,7 @@ def test_too_many_fields_are_refused_not_dropped(client, pod):
 # time
 
 
-def test_a_head_that_drips_in_is_not_waited_for(start_tunnel):
+def test_a_slow_head_is_cut_off(start_tunnel):
     tunnel = start_tunnel("--head-timeout", "500ms")
     with Client(tunnel.port) as client:
         began = time.monotonic()
@@ -188,18 +188,18 @@ def test_a_head_that_drips_in_is_not_waited_for(start_tunnel):
         assert time.monotonic() - began < 4, "each byte does not prolong it"
 
 
-def test_a_late_head_is_told_so(start_tunnel):
+def test_a_late_head_is_answered_408(start_tunnel):
     with Client(start_tunnel("--head-timeout", "300ms").port) as client:
         client.send("GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n")
         assert "head-timeout" in refused(client, 408, "Request Timeout: ").text
 
 
-def test_a_client_that_says_nothing_is_let_go(start_tunnel):
+def test_a_silent_client_is_closed(start_tunnel):
     with Client(start_tunnel("--head-timeout", "300ms").port) as client:
         assert seconds_of(lambda: client.is_closed()) < 3
 
 
-def test_a_connection_without_requests_is_closed_in_the_end(start_tunnel):
+def test_an_idle_connection_is_closed(start_tunnel):
     with Client(start_tunnel("--client-idle-timeout", "300ms").port) as client:
         assert client.ask(request(WEB)).status == 200
         assert seconds_of(lambda: client.is_closed()) < 3
@@ -242,7 +242,7 @@ def lone_tunnel(start_tunnel, pod):
 
 @pytest.mark.parametrize("leave", [Client.close, Client.reset], ids=["FIN", "RST"])
 @pytest.mark.parametrize("body", ["Content-Length: 1000000", "Transfer-Encoding: chunked"])
-def test_clients_that_vanish_in_the_middle_of_an_upload(lone_tunnel, pod, leave, body):
+def test_a_client_that_vanishes_during_an_upload_is_released(lone_tunnel, pod, leave, body):
     """The pod sees its connection end, and never a complete request."""
     tunnel, before = lone_tunnel, descriptors(lone_tunnel)
     pod.plays(lambda connection: pod.tell((connection.wait_for_end(), connection.seen)))
@@ -262,7 +262,7 @@ def test_clients_that_vanish_in_the_middle_of_an_upload(lone_tunnel, pod, leave,
 
 
 @pytest.mark.parametrize("leave", [Client.close, Client.reset], ids=["FIN", "RST"])
-def test_clients_that_vanish_while_the_pod_thinks(lone_tunnel, pod, leave):
+def test_a_client_that_vanishes_before_the_answer_is_released(lone_tunnel, pod, leave):
     tunnel, before = lone_tunnel, descriptors(lone_tunnel)
     pod.plays(lambda connection: pod.tell(connection.wait_for_end()))
     clients = [Client(tunnel.port) for _ in range(5)]
@@ -277,7 +277,7 @@ def test_clients_that_vanish_while_the_pod_thinks(lone_tunnel, pod, leave):
 
 
 @pytest.mark.parametrize("leave", [Client.close, Client.reset], ids=["FIN", "RST"])
-def test_clients_that_vanish_in_the_middle_of_a_download(lone_tunnel, leave):
+def test_a_client_that_vanishes_during_a_download_is_released(lone_tunnel, leave):
     tunnel, before = lone_tunnel, descriptors(lone_tunnel)
     for _ in range(5):
         client = Client(tunnel.port)
@@ -299,7 +299,8 @@ paces = pytest.mark.parametrize("piece, pause", [(1 << 20, 0), (4096, 0.0005)], 
 
 
 @paces
-def test_a_client_that_vanishes_while_the_pod_does_not_read(lone_tunnel, pod, piece, pause):
+def test_a_client_that_vanishes_while_the_pod_does_not_read_is_released(
+        lone_tunnel, pod, piece, pause):
     tunnel, before, let_go = lone_tunnel, descriptors(lone_tunnel), threading.Event()
     pod.plays(lambda connection: let_go.wait(30))
     with Client(tunnel.port, 0.5) as client:
@@ -314,7 +315,8 @@ def test_a_client_that_vanishes_while_the_pod_does_not_read(lone_tunnel, pod, pi
 
 @paces
 @pytest.mark.parametrize("leave, seconds", [(Client.close, 20), (Client.reset, 8)], ids=["FIN", "RST"])
-def test_a_raw_client_that_vanishes_while_the_pod_does_not_read(start_tunnel, leave, seconds, piece, pause):
+def test_a_raw_client_that_vanishes_while_the_pod_does_not_read_is_released(
+        start_tunnel, leave, seconds, piece, pause):
     """What it said before it went is the pod's, but nobody waits for ever for the pod to take it."""
     port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"raw.shop:9002={port}")
@@ -327,7 +329,7 @@ def test_a_raw_client_that_vanishes_while_the_pod_does_not_read(start_tunnel, le
 
 @pytest.mark.parametrize("pause", [0, 3], ids=["at once", "late"])
 @pytest.mark.parametrize("n", [1 << 20, 3 << 20], ids=["waits in the cluster", "waits here"])
-def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, n, pause):
+def test_the_bytes_of_a_raw_client_that_sends_and_closes_are_delivered(start_tunnel, pod, n, pause):
     """As with cat FILE | nc: also a pod that begins to read when the client has long gone gets it."""
     port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"many.many:80={port},raw")
@@ -345,7 +347,7 @@ def test_a_raw_client_that_sends_and_goes_has_said_all(start_tunnel, pod, n, pau
     eventually(lambda: tunnel.total("kube_tunnel_sessions") == 1)
 
 
-def test_a_client_that_vanishes_in_the_middle_of_a_head(lone_tunnel):
+def test_a_client_that_vanishes_during_its_head_is_released(lone_tunnel):
     tunnel, before = lone_tunnel, descriptors(lone_tunnel)
     for leave in (Client.close, Client.reset, Client.half_close):
         client = Client(tunnel.port)
@@ -358,15 +360,15 @@ def test_a_client_that_vanishes_in_the_middle_of_a_head(lone_tunnel):
 # pods that cut their answers short: never a success
 
 
-def test_an_answer_shorter_than_its_length(tunnel):
+def test_an_answer_shorter_than_its_length_reaches_the_client_as_incomplete(tunnel):
     assert tunnel.get(WEB, "/short").exit == 18
 
 
-def test_an_answer_without_its_last_chunk(tunnel):
+def test_an_answer_without_its_last_chunk_reaches_the_client_as_incomplete(tunnel):
     assert tunnel.get(WEB, "/cut").exit in (18, 56)
 
 
-def test_a_cut_answer_to_http_1_0(tunnel):
+def test_a_cut_answer_to_http_1_0_is_reset(tunnel):
     """Chunks are taken off for such a client, so only a reset can tell it."""
     assert tunnel.get(WEB, "/cut", "--http1.0").exit == 56
 
@@ -379,7 +381,7 @@ def test_a_cut_answer_to_http_1_0(tunnel):
     "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\nxyz\r\n",
     "HTTP/1.1 200 OK\r\n\r\nuntil the end"], ids=["length", "in a chunk", "after a chunk", "before the trailer",
                                                   "bad chunk", "until the end"])
-def test_an_answer_that_a_reset_cuts_short(tunnel, pod, raw):
+def test_an_answer_cut_by_a_reset_reaches_the_client_as_incomplete(tunnel, pod, raw):
     def script(connection):
         connection.send(raw)
         pod.told()
@@ -396,7 +398,8 @@ def test_an_answer_that_a_reset_cuts_short(tunnel, pod, raw):
                 client.rest()
 
 
-def test_a_pod_deleted_in_the_middle_of_its_answer(start_playground, start_tunnel):
+def test_an_answer_of_a_deleted_pod_reaches_the_client_as_incomplete(start_playground,
+                                                                     start_tunnel):
     playground = start_playground()
     tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
     with Client(tunnel.port) as client:
@@ -426,7 +429,7 @@ BAD_ANSWERS = {
 
 
 @pytest.mark.parametrize("raw", BAD_ANSWERS.values(), ids=BAD_ANSWERS)
-def test_an_answer_that_is_none(client, pod, raw):
+def test_an_answer_that_is_not_http_is_a_502(client, pod, raw):
     pod.answers(raw)
     client.send(request(pod.host, "/", "POST", fields=["Content-Length: 0"]))
     answer = client.answer()
@@ -436,7 +439,7 @@ def test_an_answer_that_is_none(client, pod, raw):
     assert answer.first.startswith(f"Port-forward failed for many/{pod.name}: "), answer
 
 
-def test_an_answer_before_any_question_is_not_for_the_next_client(tunnel, pod):
+def test_bytes_on_an_idle_connection_do_not_reach_the_next_client(tunnel, pod):
     """A pod that says more than it was asked: what is left over is nobody's answer."""
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
                 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
@@ -456,7 +459,7 @@ EVIL = "https://evil.example"
                                     "http://localhost.evil.example", "http://svc.cluster.local.evil.example",
                                     "http://evil.tenant.svc.cluster.local", "http://web.other.localhost",
                                     "http://x.evil.svc", "evil://localhost"])
-def test_a_foreign_page_changes_nothing(client, method, origin):
+def test_a_foreign_page_cannot_change_anything(client, method, origin):
     answer = client.ask(request(WEB, "/", method, fields=[f"Origin: {origin}", "Content-Length: 0"]))
     assert answer.status == 403 and answer.first == f"Forbidden: foreign origin {origin}", answer
     assert answer.text.endswith(f" --allow-origin {origin}\n"), answer
@@ -466,18 +469,18 @@ def test_a_foreign_page_changes_nothing(client, method, origin):
 @pytest.mark.parametrize("origin", [
     "http://localhost", "http://localhost:3000", "http://web.shop.localhost:8080", "http://127.0.0.1:8080",
     "http://[::1]:80", f"http://{WEB}", f"https://{WEB}", "http://other.shop.svc.cluster.local:81"])
-def test_pages_of_the_same_namespace_and_of_this_machine_may(client, origin):
+def test_pages_of_the_same_namespace_and_of_this_machine_are_allowed(client, origin):
     assert client.ask(request(WEB, "/", "POST", fields=[f"Origin: {origin}", "Content-Length: 0"])).status == 200
 
 
-def test_a_foreign_page_may_be_allowed(start_tunnel):
+def test_allow_origin_admits_a_foreign_page(start_tunnel):
     with Client(start_tunnel("--allow-origin", EVIL).port) as client:
         for origin, status in ((EVIL, 200), ("https://other.example", 403)):
             fields = [f"Origin: {origin}", "Content-Length: 0"]
             assert client.ask(request(WEB, "/", "POST", fields=fields)).status == status
 
 
-def test_a_foreign_page_opens_no_websocket(client):
+def test_a_foreign_page_cannot_open_a_websocket(client):
     answer = client.ask(request(WEB, "/ws", fields=[
         f"Origin: {EVIL}", "Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="]))
@@ -494,12 +497,12 @@ def test_a_foreign_page_opens_no_websocket(client):
     (["Sec-Fetch-Mode: cors"], 200),
     (["Sec-Fetch-Site: same-origin", "Sec-Fetch-Mode: cors"], 200),
     (["Sec-Fetch-Site: none", "Sec-Fetch-Mode: navigate"], 200)])
-def test_what_a_browser_says_about_who_asks(client, fields, status):
+def test_fetch_metadata_of_browsers_is_honoured(client, fields, status):
     assert client.ask(request(WEB, fields=fields)).status == status
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/metrics"])
-def test_a_rebound_name_reads_nothing(client, path):
+def test_a_rebound_name_cannot_read_services(client, path):
     """A page's own name, bent to 127.0.0.1: neither our pages nor a service answer to it."""
     for host, status in (("www.evil.example", 400), ("evil.example", 403)):
         answer = client.ask(request(host, path))
@@ -507,11 +510,11 @@ def test_a_rebound_name_reads_nothing(client, path):
 
 
 @pytest.mark.parametrize("path", ["/", "/healthz", "/readyz", "/metrics"])
-def test_a_service_has_its_own_pages_under_the_names_of_ours(client, path):
+def test_a_service_serves_pages_at_the_paths_of_ours(client, path):
     assert client.ask(request(WEB, path)).text.endswith(f"host {WEB} path {path}\n")
 
 
-def test_our_own_pages_can_only_be_read(client):
+def test_our_own_pages_accept_get_and_head_only(client):
     answer = client.ask(request("localhost", "/metrics", "POST", fields=["Content-Length: 0"]))
     assert answer.status == 405 and answer.header("Allow") == "GET, HEAD"
     answer = client.ask(request("localhost", "/metrics", "HEAD"))
@@ -520,7 +523,7 @@ def test_our_own_pages_can_only_be_read(client):
 
 
 @pytest.mark.parametrize("flag", [["--deny-namespace", "other"], ["--allow-namespace", "shop"]])
-def test_a_closed_namespace(start_tunnel, flag):
+def test_a_denied_namespace_is_refused(start_tunnel, flag):
     with Client(start_tunnel(*flag).port) as client:
         assert client.ask(request("web.shop.localhost")).status == 200
         for host in ("web.other.localhost", "WEB.OTHER.svc", "web-5d8c6b7f9-q7l4s.other.pod:8080"):
@@ -537,7 +540,7 @@ def test_a_closed_namespace(start_tunnel, flag):
     ("\x05\x01\x00", b"\5\xff"), ("\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b"\0\x5b\0\0\0\0\0\0"),
     ("\0" * 100, b"HTTP/1.1 400 "), ("EHLO me\r\n\r\n", b"HTTP/1.1 400 "),
     ("\xff" * 70000, b"HTTP/1.1 400 ")], ids=["TLS", "HTTP/2", "SOCKS5", "SOCKS4", "NULs", "SMTP", "noise"])
-def test_other_protocols_are_refused_in_their_own_words_at_once(tunnel, client, first, refusal):
+def test_other_protocols_are_refused_at_once_in_their_own_format(tunnel, client, first, refusal):
     def answer():
         client.send(first)
         assert client.take(len(refusal)) == refusal
@@ -546,7 +549,7 @@ def test_other_protocols_are_refused_in_their_own_words_at_once(tunnel, client, 
     still_well(tunnel)
 
 
-def test_connect_is_not_for_now(client):
+def test_connect_is_refused(client):
     assert client.ask(request(WEB, "web.shop.localhost:80", "CONNECT")).status == 501
 
 

@@ -203,7 +203,7 @@ STEPS_ELSEWHERE = """
 """
 
 
-def test_a_page_from_elsewhere_reaches_nothing(start_tunnel, pod, elsewhere, visit):
+def test_a_page_from_elsewhere_reaches_no_service(start_tunnel, pod, elsewhere, visit):
     """Not by a form's kind of request, not by a subresource, not by a WebSocket."""
     tunnel = start_tunnel("--target-port", "8080")
     pod.answers("HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
@@ -323,7 +323,7 @@ STEPS_OF_A_REBOUND_PAGE = """
 
 
 @pytest.mark.parametrize("flags", [[], ["--user-agent=curl/8.0"]], ids=["own", "changed"])
-def test_a_domain_named_like_a_service_reads_nothing_of_it(start_tunnel, start_server, visit, flags):
+def test_a_domain_named_like_a_service_cannot_read_it(start_tunnel, start_server, visit, flags):
     """web.shop may exist: its page rebinds the name to this machine, and is same-origin with the service."""
     tunnel, server = start_tunnel("--target-port", "8080"), start_server(Rebound)
     server.tunnel_port = tunnel.port
@@ -359,6 +359,6 @@ def test_node_fetch_reaches_services_by_full_name_and_localhost(tunnel):
         assert client.ask(request("web.shop", "http://web.shop/", fields=sent)).status == 200
 
 
-def test_a_name_bent_to_this_machine_reads_nothing(tunnel, look):
+def test_a_name_resolved_to_this_machine_cannot_read_services(tunnel, look):
     page = look(f"http://www.evil.example:{tunnel.port}/metrics", hosts=["www.evil.example"])
     assert "Invalid host" in page and "kube_tunnel_" not in page

@@ -70,7 +70,7 @@ def test_version_is_one_line(cli):
         assert re.fullmatch(r"kube-tunnel \d+\.\d+\.\d+\n", cli(*args).stdout)
 
 
-def test_every_spelling_of_a_flag(cli):
+def test_every_spelling_of_a_flag_is_read(cli):
     for args in (["--port", "8080"], ["--port=8080"], ["-port", "8080"], ["-port=8080"]):
         for line in ([*args, "config", "show", "port"], ["config", "show", *args, "port"]):
             assert shown(cli(*line))["port"] == ("8080", "--port")
@@ -79,7 +79,7 @@ def test_every_spelling_of_a_flag(cli):
         assert shown(result)["namespace"] == ("shop", "--namespace")
 
 
-def test_booleans_stand_alone(cli):
+def test_boolean_flags_take_no_value(cli):
     for flag, value in (("--half-close", "true"), ("--no-half-close", "false"),
                         ("-half-close", "true"), ("--half-close=false", "false"),
                         ("--half-close=no", "false")):
@@ -87,7 +87,7 @@ def test_booleans_stand_alone(cli):
         assert shown(result)["half-close"] == (value, "--half-close")
 
 
-def test_lists_gather_and_other_flags_replace(cli):
+def test_repeated_list_flags_add_up_and_others_replace(cli):
     result = cli("config", "show", "--listen", "127.0.0.1:1", "--listen", "[::1]:2,:3",
                  "--wait", "1s", "--wait", "2s")
     assert shown(result)["listen"] == ("127.0.0.1:1,[::1]:2,3", "--listen")
@@ -153,7 +153,7 @@ def test_config_file_given_by_flag_or_variable(cli, user_file, tmp_path):
             "/nowhere.yaml: No such file or directory")
 
 
-def test_the_users_file_follows_xdg_config_home(cli, tmp_path):
+def test_the_config_file_of_the_user_follows_xdg_config_home(cli, tmp_path):
     path = tmp_path / "xdg" / "kube-tunnel" / "config.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("port: 81\n")
@@ -169,7 +169,7 @@ def test_the_users_file_follows_xdg_config_home(cli, tmp_path):
     ("listen:\n- 80\n- [81]\n", ":3: listen: expected a list of values"),
     ("port: [\n", None),
 ])
-def test_a_wrong_file_is_told_with_its_line(cli, user_file, text, message):
+def test_a_mistake_in_a_config_file_is_named_with_its_line(cli, user_file, text, message):
     user_file.write_text(text)
     for args in (["config", "check"], ["config", "show"], ["list"], ["run"], []):
         result = cli(*args)
@@ -228,7 +228,7 @@ def on_a_terminal(**variables):
     return text
 
 
-def test_colours_are_for_terminals_only(cli):
+def test_colours_appear_on_terminals_only(cli):
     assert "\033[" in on_a_terminal()
     assert "\033[" not in on_a_terminal(NO_COLOR="1")
     assert "\033[" not in on_a_terminal(TERM="dumb")

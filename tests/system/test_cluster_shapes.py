@@ -318,7 +318,7 @@ def test_a_missing_plugin_is_named_with_its_hint(shapes, shape, words):
 
 
 @pytest.mark.parametrize("provider, words", (("gcp", "gke-gcloud-auth-plugin"), ("azure", "kubelogin")))
-def test_kubeconfigs_of_old_are_refused_with_advice(shapes, provider, words):
+def test_outdated_kubeconfigs_are_refused_with_advice(shapes, provider, words):
     made, _ = shapes("kind")
     kubeconfig = made.config(context="old", cluster=f"    server: {made.server}",
                              user=f"    auth-provider:\n      name: {provider}\n      config:\n        x: y")

@@ -30,7 +30,7 @@ def test_small_requests_share_tunnels_until_an_answer_is_large(start_tunnel):
     assert len(tunnels_of(tunnel, 20)) >= 6, "what is free is used; the others are alone"
 
 
-def test_many_small_ones_bring_them_together_again(start_tunnel):
+def test_many_small_answers_make_requests_share_again(start_tunnel):
     tunnel = start_tunnel()
     assert len(tunnel.get(DB, f"/bytes?n={LARGE}").body) == LARGE
     assert len(tunnels_of(tunnel, 8)) >= 6
@@ -42,7 +42,7 @@ def test_many_small_ones_bring_them_together_again(start_tunnel):
     assert len(tunnels_of(tunnel, 8)) <= 4
 
 
-def test_a_number_is_a_limit_that_stays(start_tunnel):
+def test_a_fixed_number_of_own_tunnels_does_not_change(start_tunnel):
     tunnel = start_tunnel("--http-tunnels-per-pod", "4")
     assert len(tunnel.get(DB, f"/bytes?n={LARGE}").body) == LARGE
     assert 4 <= len(tunnels_of(tunnel, 9)) <= 6

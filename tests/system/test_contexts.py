@@ -135,7 +135,8 @@ def test_each_context_has_its_services_under_its_label(two, start_tunnel):
 @pytest.mark.parametrize("form", ["web.shop.svc", "_http._tcp.web.shop.svc", "db-0.db.shop.svc", "web-6c9f7d5b8-4xk2p.shop.pod",
                                   "web.shop.deploy"])
 @pytest.mark.parametrize("tail", ["k8s", "localhost"])
-def test_every_form_of_a_name_works_with_a_label(two, start_cluster, start_tunnel, tmp_path, form, tail):
+def test_every_form_of_a_name_works_with_a_label(two, start_cluster, start_tunnel, tmp_path, form,
+                                                 tail):
     (tmp_path / "objects.json").write_text(json.dumps(DEPLOYMENT))
     two.add("three", start_cluster("three", "--manifest", tmp_path / "objects.json")).write()
     tunnel = start_tunnel("--context", "all", kubeconfig=two.path)
@@ -150,7 +151,7 @@ def test_the_host_that_the_client_sent_reaches_the_pod(two, start_tunnel):
     assert tunnel.get("web.shop.two.localhost").text == "two web.shop.two.localhost"
 
 
-def test_absolute_targets_as_for_a_proxy_reach_each_context(two, start_tunnel):
+def test_absolute_targets_reach_each_context(two, start_tunnel):
     tunnel = start_tunnel("--context", "all", kubeconfig=two.path)
     for host, name in (("web.shop.two.localhost", "two"), ("web.shop.svc.two.k8s", "two"), ("web.shop", "one")):
         answer = curl("--noproxy", "", "-x", f"http://127.0.0.1:{tunnel.port}", f"http://{host}/")
@@ -173,7 +174,8 @@ def test_an_exposed_port_and_an_alias_may_lead_to_another_context(two, start_tun
     ("one", ["--context", "two", "--context", "all"], "two"),
     ("one", [], "one"),
 ])
-def test_plain_names_belong_to_the_first_named_or_the_current_or_the_first_context(two, start_tunnel, current, flags, plain):
+def test_plain_names_belong_to_the_first_named_or_the_current_or_the_first_context(
+        two, start_tunnel, current, flags, plain):
     two.current = current
     two.write()
     tunnel = start_tunnel(*flags, kubeconfig=two.path)
@@ -181,7 +183,7 @@ def test_plain_names_belong_to_the_first_named_or_the_current_or_the_first_conte
     assert said(tunnel.get(f"web.shop.{plain}.localhost")) == plain
 
 
-def test_a_context_that_was_not_chosen_is_none(two, start_tunnel):
+def test_a_context_that_was_not_chosen_is_not_reached(two, start_tunnel):
     tunnel = start_tunnel(kubeconfig=two.path)
     answer = tunnel.get("web.shop.two.localhost")
     assert answer.status == 404
@@ -233,7 +235,7 @@ def test_labels_follow_the_rule_and_collisions_are_logged(start_cluster, start_t
             tunnel.wait_for_log(rf"WARN  cluster .*another label.*context={name} wanted=\S+ label={label}\b")
 
 
-def test_the_front_page_and_readyz_say_which_there_are(two, start_tunnel):
+def test_the_front_page_and_readyz_list_the_contexts(two, start_tunnel):
     tunnel = start_tunnel("--context", "all", kubeconfig=two.path)
     assert tunnel.own("/readyz").text == "ok\none: ok\ntwo: not asked for yet\n"
     said(tunnel.get("web.shop.two.localhost"))
@@ -275,7 +277,8 @@ def test_error_pages_name_the_context_only_where_there_are_several(two, start_tu
 # connecting
 
 
-def test_a_context_is_connected_by_its_first_request(start_cluster, start_tunnel, counter, tmp_path):
+def test_a_context_is_connected_by_its_first_request(start_cluster, start_tunnel, counter,
+                                                     tmp_path):
     config = Kubeconfig(tmp_path / "kubeconfig", current="one", one=start_cluster("one"))
     config.add("quiet", server=counter.server).write()
     tunnel = start_tunnel("--context", "all", "--wait", "0", "--dial-timeout", "500ms", kubeconfig=config.path)
@@ -286,7 +289,8 @@ def test_a_context_is_connected_by_its_first_request(start_cluster, start_tunnel
     assert counter.count > 0
 
 
-def test_a_page_that_the_policy_refuses_connects_nothing(start_cluster, start_tunnel, counter, tmp_path):
+def test_a_request_that_the_policy_refuses_connects_no_context(start_cluster, start_tunnel, counter,
+                                                               tmp_path):
     config = Kubeconfig(tmp_path / "kubeconfig", current="one", one=start_cluster("one"))
     config.add("quiet", server=counter.server).write()
     tunnel = start_tunnel("--context", "all", "--deny-namespace", "closed", kubeconfig=config.path)
@@ -305,7 +309,8 @@ def rss_kib(tunnel):
 
 
 @pytest.mark.skipif(SANITIZED, reason="figures")
-def test_200_contexts_cost_nothing_until_they_are_used(start_cluster, start_tunnel, counter, tmp_path):
+def test_200_contexts_cost_nothing_until_they_are_used(start_cluster, start_tunnel, counter,
+                                                       tmp_path):
     cluster = start_cluster("one")
     alone = Kubeconfig(tmp_path / "alone", current="one", one=cluster)
     many = Kubeconfig(tmp_path / "many", current="one", one=cluster)
@@ -369,7 +374,8 @@ def p99_of_one_second(tunnel, host):
 
 
 @pytest.mark.skipif(SANITIZED, reason="figures")
-def test_clusters_that_are_dead_silent_or_unknown_cost_the_others_nothing(start_cluster, start_tunnel, counter, tmp_path):
+def test_dead_silent_or_unknown_clusters_do_not_delay_the_others(start_cluster, start_tunnel,
+                                                                 counter, tmp_path):
     config = Kubeconfig(tmp_path / "kubeconfig", current="one", one=start_cluster("one"))
     config.add("refused", server="https://127.0.0.1:1")
     config.add("silent", server=counter.server)
@@ -402,7 +408,7 @@ def test_clusters_that_are_dead_silent_or_unknown_cost_the_others_nothing(start_
     assert tunnel.own("/readyz").status == 200
 
 
-def test_a_context_that_is_broken_says_why_on_its_own_pages(start_cluster, start_tunnel, tmp_path):
+def test_a_broken_context_is_explained_on_its_error_pages(start_cluster, start_tunnel, tmp_path):
     config = Kubeconfig(tmp_path / "kubeconfig", current="one", one=start_cluster("one"))
     config.add("broken", server="https://127.0.0.1:1")
     config.entries["broken"]["cluster"]["certificate-authority"] = "/nonexistent/ca.crt"
@@ -417,7 +423,7 @@ def test_a_context_that_is_broken_says_why_on_its_own_pages(start_cluster, start
     assert tunnel.log().count("a context cannot be used") == 1
 
 
-def test_the_first_context_being_broken_does_not_stop_the_others(start_cluster, start_tunnel, tmp_path):
+def test_a_broken_first_context_does_not_stop_the_others(start_cluster, start_tunnel, tmp_path):
     config = Kubeconfig(tmp_path / "kubeconfig", current="broken", one=start_cluster("one"))
     config.add("broken", server="https://127.0.0.1:1")
     config.entries["broken"]["cluster"]["certificate-authority"] = "/nonexistent/ca.crt"
@@ -430,7 +436,8 @@ def test_the_first_context_being_broken_does_not_stop_the_others(start_cluster, 
     assert answer.status == 400 and answer.seconds < 1, "its domain is not looked for, so it is not waited for"
 
 
-def test_two_contexts_with_one_server_keep_their_credentials_apart(start_cluster, start_tunnel, tmp_path):
+def test_two_contexts_with_one_server_keep_their_credentials_apart(start_cluster, start_tunnel,
+                                                                   tmp_path):
     cluster = start_cluster("one")
     config = Kubeconfig(tmp_path / "kubeconfig", current="good", good=cluster)
     config.add("bad", cluster, token="wrong").write()
@@ -466,7 +473,7 @@ def test_names_and_urls_of_list_are_answered(two, start_tunnel):
             assert said(tunnel.get(re.match(r"http://([^/:]+)", url).group(1))) == service["context"] == service["cluster"]
 
 
-def test_list_of_one_context_has_no_such_column(two):
+def test_list_of_one_context_has_no_cluster_column(two):
     done = listed("--kubeconfig", two.path, "--context", "two")
     assert done.stdout.split()[:2] == ["NAMESPACE", "SERVICE"]
     assert "context" not in json.loads(listed("--kubeconfig", two.path, "-o", "json").stdout)[0]

@@ -75,7 +75,7 @@ def test_v1alpha1_is_refused_with_advice(cluster, tmp_path):
     assert plugin.runs == 0
 
 
-def test_arguments_environment_and_cluster_info(cluster, plugin, tmp_path):
+def test_a_plugin_gets_its_arguments_environment_and_cluster_info(cluster, plugin, tmp_path):
     user = plugin.user(args=["get", "a b", ""], env=[{"name": "HOME", "value": "/elsewhere"},
                                                      {"name": "WORD", "value": "first"},
                                                      {"name": "WORD", "value": "last"}],
@@ -146,7 +146,8 @@ def test_credentials_of_the_kubeconfig_come_before_a_plugin(cluster, plugin, tmp
 
 # ---- expiry ----
 
-def test_fifty_requests_that_meet_an_expired_token_cause_one_run(cluster, plugin, tmp_path, start_tunnel):
+def test_fifty_requests_that_meet_an_expired_token_cause_one_run(cluster, plugin, tmp_path,
+                                                                 start_tunnel):
     plugin.token("playground", expirationTimestamp=in_seconds(4))
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel(kubeconfig=path)
@@ -182,7 +183,8 @@ def test_fifty_requests_that_are_refused_cause_one_run(cluster, plugin, tmp_path
     assert plugin.runs == 2
 
 
-def test_a_plugin_whose_token_is_never_accepted_is_not_run_in_a_storm(cluster, plugin, tmp_path, start_tunnel):
+def test_a_plugin_whose_token_is_never_accepted_is_run_with_pauses(cluster, plugin, tmp_path,
+                                                                   start_tunnel):
     plugin.token("bad")
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel("--wait", "0", kubeconfig=path, ready=False)
@@ -194,7 +196,8 @@ def test_a_plugin_whose_token_is_never_accepted_is_not_run_in_a_storm(cluster, p
     assert "401" in answer.text
 
 
-def test_expired_credentials_are_named_and_recover_by_themselves(cluster, plugin, tmp_path, start_tunnel):
+def test_expired_credentials_are_named_and_recover_by_themselves(cluster, plugin, tmp_path,
+                                                                 start_tunnel):
     plugin.token("playground", expirationTimestamp=in_seconds(3))
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel("--wait", "9s", "--prewarmed-tunnels", "0", kubeconfig=path)
@@ -220,7 +223,8 @@ def test_expired_credentials_are_named_and_recover_by_themselves(cluster, plugin
     tunnel.wait_for_log("credentials renewed")
 
 
-def test_all_of_a_plugins_words_are_on_the_page_and_at_the_terminal(cluster, plugin, tmp_path, start_tunnel):
+def test_the_messages_of_a_plugin_are_on_the_page_and_at_the_terminal(cluster, plugin, tmp_path,
+                                                                      start_tunnel):
     """As gcloud has it: what to do stands in the middle of many lines."""
     plugin.fail("F1129 12:00:00 print credential failed: failure while executing gcloud, with args "
                 "[config config-helper --format=json]: exit status 1 (err: ERROR: no active account\n"
@@ -254,7 +258,7 @@ def test_all_of_a_plugins_words_are_on_the_page_and_at_the_terminal(cluster, plu
     ('{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1",'
      '"status":{"token":"a\\r\\nX-Evil: 1"}}', "blanks in the token"),
 ])
-def test_what_is_no_credential_is_named(cluster, plugin, tmp_path, output, problem):
+def test_output_that_is_no_credential_is_named(cluster, plugin, tmp_path, output, problem):
     plugin.print(output)
     done = list_services(kubeconfig_for(cluster, tmp_path / "config", plugin.user()))
     assert done.returncode == 1
@@ -278,7 +282,7 @@ def test_a_plugin_that_hangs_is_stopped_with_its_children(cluster, plugin, tmp_p
     assert re.search(r'the plugin writes.*line="?waiting for a browser', tunnel.log())
 
 
-def test_the_loop_runs_while_a_plugin_does(cluster, plugin, tmp_path, start_tunnel):
+def test_other_requests_are_answered_while_a_plugin_runs(cluster, plugin, tmp_path, start_tunnel):
     plugin.token("playground", before="sleep 3")
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel(kubeconfig=path, ready=False)
@@ -291,7 +295,8 @@ def test_the_loop_runs_while_a_plugin_does(cluster, plugin, tmp_path, start_tunn
     assert waiting[0].status == 200 and plugin.runs == 1
 
 
-def test_a_request_that_waits_in_vain_is_told_for_what(cluster, plugin, tmp_path, start_tunnel):
+def test_a_request_that_waits_in_vain_names_what_it_waited_for(cluster, plugin, tmp_path,
+                                                               start_tunnel):
     plugin.token("playground", before="sleep 4")
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel("--wait", "1s", kubeconfig=path, ready=False)
@@ -302,7 +307,7 @@ def test_a_request_that_waits_in_vain_is_told_for_what(cluster, plugin, tmp_path
     assert plugin.runs == 1
 
 
-def test_nothing_is_left_of_a_plugin_at_the_end(cluster, plugin, tmp_path, start_tunnel):
+def test_no_plugin_is_left_at_the_end(cluster, plugin, tmp_path, start_tunnel):
     plugin.behave("trap '' TERM INT; while :; do sleep 1; done")
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     tunnel = start_tunnel(kubeconfig=path, ready=False)
@@ -351,7 +356,7 @@ def test_two_contexts_with_the_same_plugin_share_a_run(cluster, plugin, tmp_path
 
 # ---- the terminal ----
 
-def test_always_without_a_terminal_is_an_error(cluster, plugin, tmp_path):
+def test_interactive_mode_always_without_a_terminal_is_an_error(cluster, plugin, tmp_path):
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user(interactiveMode="Always"))
     done = list_services(path)
     assert done.returncode == 1 and "it needs a terminal (interactiveMode: Always)" in done.stderr
@@ -380,7 +385,7 @@ def on_terminal(arguments, typed, until, seconds=30):
 
 
 @pytest.mark.parametrize("mode", ["IfAvailable", "Always"])
-def test_a_plugin_asks_at_the_terminal(cluster, plugin, tmp_path, mode):
+def test_a_plugin_may_prompt_at_the_terminal(cluster, plugin, tmp_path, mode):
     plugin.behave(f'printf "Password: " >&2; read -r word; cat "{plugin.folder}/$word"')
     (plugin.folder / "sesame").write_text(plugin.credential(token="playground"))
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user(interactiveMode=mode))
@@ -389,7 +394,7 @@ def test_a_plugin_asks_at_the_terminal(cluster, plugin, tmp_path, mode):
     assert plugin.info["spec"]["interactive"] is True
 
 
-def test_never_gets_no_terminal_where_there_is_one(cluster, plugin, tmp_path):
+def test_interactive_mode_never_gets_no_terminal(cluster, plugin, tmp_path):
     plugin.token("playground", before=f'(read -r word </dev/tty) 2>"{plugin.folder}/tty" || echo none >>"{plugin.folder}/tty"')
     path = kubeconfig_for(cluster, tmp_path / "config", plugin.user())
     seen = on_terminal([BINARY, "list", "--kubeconfig", path], b"", b"web.shop")

@@ -58,7 +58,8 @@ def quiet(*processes):
     eventually(still, 60)
 
 
-def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tell):
+def test_a_thousand_slow_readers_do_not_delay_others(start_playground, start_tunnel, many_files,
+                                                     tell):
     """Each asks for 100 MB and sips; on own tunnels nobody else notices, and memory stays small."""
     host = "many.many.svc.cluster.local"
     playground = start_playground("--pods", str(PODS))
@@ -87,7 +88,7 @@ def test_a_thousand_slow_readers(start_playground, start_tunnel, many_files, tel
         reader.socket.close()
 
 
-def test_slow_readers_on_shared_tunnels(start_playground, start_tunnel, tell):
+def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_playground, start_tunnel, tell):
     """Those that keep others waiting are failed and named, with the reason; the others go on."""
     playground = start_playground("--pods", "1")
     tunnel = start_tunnel("--http-tunnels-per-pod", "1", "--log-level", "info",
@@ -115,7 +116,8 @@ def test_slow_readers_on_shared_tunnels(start_playground, start_tunnel, tell):
     assert not load.figures().lost, load.figures().complaints()
 
 
-def test_uploads_that_no_pod_reads(start_playground, start_tunnel, many_files, tell):
+def test_uploads_that_no_pod_reads_hold_little_memory(start_playground, start_tunnel, many_files,
+                                                      tell):
     """On tunnels of their own they hold what was read for a fast pod, and no more."""
     port, = free_ports(1)
     playground = start_playground()
@@ -209,7 +211,8 @@ def settled(process):
     return seen[-1]
 
 
-def test_ten_thousand_idle_http_clients(start_playground, start_tunnel, many_files, tell):
+def test_ten_thousand_idle_http_clients_take_little_memory(start_playground, start_tunnel,
+                                                           many_files, tell):
     playground = start_playground()
     tunnel = start_tunnel("--max-connections", "12000", "--client-idle-timeout", "10m",
                           "--log-level", "info", kubeconfig=playground.kubeconfig)
@@ -254,7 +257,8 @@ def echo_server(many_files):
         server.kill()
 
 
-def test_ten_thousand_idle_raw_connections(start_playground, start_tunnel, echo_server, tell, tmp_path):
+def test_ten_thousand_idle_raw_connections_take_little_memory(start_playground, start_tunnel,
+                                                              echo_server, tell, tmp_path):
     (tmp_path / "echo.json").write_text(json.dumps(ECHO))
     port, = free_ports(1)
     playground = start_playground("--pods", str(PODS), "--manifest", tmp_path / "echo.json",

@@ -12,7 +12,8 @@ from conftest import SANITIZED
 from tunnel_process import BINARY, clean_environment
 
 
-def test_a_kubeconfig_that_skips_verification_is_warned_of_at_start(start_tunnel, playground, tmp_path):
+def test_a_kubeconfig_that_skips_verification_is_warned_of_at_start(start_tunnel, playground,
+                                                                    tmp_path):
     loose = tmp_path / "loose"
     lines = [line for line in playground.kubeconfig.read_text().splitlines() if "certificate-authority" not in line]
     if not any("insecure-skip-tls-verify" in line for line in lines):
@@ -49,7 +50,7 @@ def test_a_fifo_for_a_token_file_does_not_stop_the_loop(start_tunnel, tmp_path):
     assert tunnel.own("/healthz").status == 200
 
 
-def test_controls_in_a_name_do_not_reach_the_terminal(tmp_path):
+def test_control_characters_in_a_name_do_not_reach_the_terminal(tmp_path):
     path = tmp_path / "config"
     path.write_text('{"current-context": "a\\u001b[31m\\u009b\\u0007b"}')
     done = subprocess.run([BINARY, "run", "--listen", "127.0.0.1:0", "--kubeconfig", path], capture_output=True,

@@ -19,7 +19,7 @@ def times(*values):
     return measure, made
 
 
-def test_a_promise_is_kept_when_two_of_three_runs_keep_it():
+def test_a_limit_is_kept_when_two_of_three_runs_keep_it():
     measure, made = times(0.5, 1.6, 0.7)
     kept(measure)
     assert made == [0.5, 1.6, 0.7]
@@ -32,7 +32,7 @@ def test_two_runs_that_agree_leave_the_third_out():
 
 
 @pytest.mark.parametrize("values", [(1.6, 1.6, 0.5), (0.5, 1.6, 1.6), (1.6, 0.5, 1.6)])
-def test_one_good_run_of_three_keeps_no_promise(values):
+def test_one_good_run_of_three_does_not_keep_a_limit(values):
     measure, _ = times(*values)
     with pytest.raises(AssertionError, match=r"OVER: longest wait, s: .*1\.6 of 1.*\nkept: p99, s"):
         kept(measure)

@@ -50,7 +50,7 @@ def test_fifty_requests_in_one_write_are_answered_in_order(client):
         assert client.answer().text.endswith(text_of(f"/{i}"))
 
 
-def test_pipelined_requests_with_bodies(client):
+def test_pipelined_requests_with_bodies_are_answered_in_order(client):
     bodies = [counting(n) for n in (0, 1, 5000, 70000)]
     client.send(b"".join(
         request(WEB, "/upload", "POST", fields=[f"Content-Length: {len(b)}"]) + b for b in bodies))
@@ -58,7 +58,7 @@ def test_pipelined_requests_with_bodies(client):
         assert client.answer().text == f"{len(body)} {digest(body)} <nil>\n"
 
 
-def test_requests_that_come_byte_by_byte(client):
+def test_requests_that_come_byte_by_byte_are_answered(client):
     client.send_bytewise(
         request(WEB, "/a") + request(WEB, "/upload", "POST", fields=["Content-Length: 3"], body="abc") +
         request(WEB, "/upload", "POST", fields=["Transfer-Encoding: chunked"]) + chunked(b"defgh", 2) +
@@ -69,7 +69,7 @@ def test_requests_that_come_byte_by_byte(client):
     assert client.answer().text.endswith(text_of("/b"))
 
 
-def test_an_empty_line_before_a_request_is_forgiven(client):
+def test_an_empty_line_before_a_request_is_skipped(client):
     client.send(b"\r\n" + request(WEB, "/a") + b"\r\n\r\n" + request(WEB, "/b"))
     assert client.answer().text.endswith(text_of("/a"))
     assert client.answer().text.endswith(text_of("/b"))
@@ -90,14 +90,14 @@ def test_a_pod_that_closes_does_not_end_the_clients_connection(client, pod):
     assert len(pod.heads) == 3
 
 
-def test_an_answer_that_ends_with_the_connection(client, pod):
+def test_an_answer_that_ends_with_the_connection_is_complete(client, pod):
     pod.answers(b"HTTP/1.1 200 OK\r\n\r\n" + counting(50000))
     answer = client.ask(request(pod.host))
     assert answer.header("Connection") == "close"
     assert same(answer.body, counting(50000))
 
 
-def test_many_clients_at_once(tunnel):
+def test_many_clients_at_once_are_answered(tunnel):
     def ask(i):
         with Client(tunnel.port, 20) as client:
             return client.ask(request(WEB, f"/slow?ms=100&n={i}")).text
@@ -111,40 +111,40 @@ def test_many_clients_at_once(tunnel):
 @pytest.mark.parametrize("method", [
     "GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "M-SEARCH", "get",
     "x!#$%&'*+-.^_`|~0", pytest.param("LONG" * 16, id="LONG")])
-def test_any_method_passes(client, method):
+def test_any_method_is_passed_on(client, method):
     assert client.ask(request(WEB, "/x", method)).text.endswith(text_of("/x", method=method))
 
 
 @pytest.mark.parametrize("target", [
     "/", "/a/../b/./c//d", "/%2F%00%zz", "/?", "/?a=b?c=d&&e", "/a?q=http://x/y", "//web.other.localhost/x",
     "/{}|\\^`\"<>", pytest.param("/" + "x" * 8000, id="long")])
-def test_a_target_is_not_touched(client, target):
+def test_a_target_is_passed_on_unchanged(client, target):
     assert client.ask(request(HEAD, target)).text == request(HEAD, target).decode("latin-1")
 
 
-def test_options_asterisk(client):
+def test_options_asterisk_is_passed_on(client):
     assert client.ask(request(HEAD, "*", "OPTIONS")).text == request(HEAD, "*", "OPTIONS").decode()
 
 
-def test_a_get_may_have_a_body(client):
+def test_a_get_with_a_body_is_passed_on(client):
     answer = client.ask(request(WEB, "/upload", "GET", fields=["Content-Length: 5"], body="12345"))
     assert answer.text == f"5 {digest(b'12345')} <nil>\n"
 
 
-def test_a_request_as_to_a_proxy(client):
+def test_an_absolute_target_is_passed_on_as_a_path(client):
     """The host in the target counts (RFC 9112, 3.2.2), and the pod gets the usual form."""
     answer = client.ask(request("elsewhere.example", f"http://{HEAD}/a?b", fields=["X-A: 1"]))
     assert answer.text == request(HEAD, "/a?b", fields=["X-A: 1"]).decode()
 
 
-def test_a_target_without_a_path(client):
+def test_a_target_without_a_path_gets_a_slash(client):
     assert client.ask(request(HEAD, f"http://{HEAD}")).text == request(HEAD, "/").decode()
     assert client.ask(request(HEAD, f"http://{HEAD}?q")).text == request(HEAD, "/?q").decode()
     assert client.ask(request(HEAD, f"http://{HEAD}", "OPTIONS")).text == \
         request(HEAD, "*", "OPTIONS").decode()
 
 
-def test_as_the_http_proxy_of_curl(tunnel):
+def test_curl_may_use_it_as_its_http_proxy(tunnel):
     answer = curl("-x", f"http://127.0.0.1:{tunnel.port}", f"http://{WEB}/x")
     assert answer.status == 200 and answer.text.endswith(text_of("/x"))
 
@@ -165,7 +165,7 @@ def test_the_pod_gets_the_head_as_it_was_sent_and_nothing_more(client):
     assert client.ask(sent).body == sent
 
 
-def test_the_host_stays_where_it_was(client):
+def test_the_host_field_keeps_its_place(client):
     sent = f"GET / HTTP/1.1\r\nX-First: 1\r\nhOsT:  {HEAD}\r\nX-Last: 2\r\n\r\n"
     assert client.ask(sent).text == sent
 
@@ -178,19 +178,19 @@ def test_the_client_gets_the_answers_head_as_it_was_sent(client, pod):
     assert answer.head == head.encode("latin-1") and answer.text == "ok"
 
 
-def test_a_status_without_a_phrase(client, pod):
+def test_a_status_without_a_phrase_is_passed_on(client, pod):
     pod.answers("HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n")
     assert client.ask(request(pod.host)).head == b"HTTP/1.1 200 \r\nContent-Length: 0\r\n\r\n"
 
 
-def test_what_is_said_to_this_hop_ends_here(client):
+def test_hop_by_hop_fields_of_a_request_are_not_forwarded(client):
     hop = ["Connection: X-Mine, keep-alive", "X-Mine: 1", "Keep-Alive: timeout=5",
            "Proxy-Connection: keep-alive"]
     answer = client.ask(request(HEAD, fields=["X-A: 1", *hop, "X-B: 2"]))
     assert answer.text == request(HEAD, fields=["X-A: 1", "X-B: 2"]).decode()
 
 
-def test_an_answer_in_another_protocol(client, pod):
+def test_an_answer_in_another_protocol_is_a_502(client, pod):
     pod.answers("SSH-2.0-OpenSSH_9.2\r\n\r\n")
     answer = client.ask(request(pod.host))
     assert answer.status == 502
@@ -198,7 +198,7 @@ def test_an_answer_in_another_protocol(client, pod):
     assert "--expose SVC.NS:PORT" in answer.text
 
 
-def test_what_the_pod_says_to_its_hop_ends_here(client, pod):
+def test_hop_by_hop_fields_of_an_answer_are_not_forwarded(client, pod):
     pod.answers("HTTP/1.1 200 OK\r\nX-A: 1\r\nConnection: X-Mine\r\nX-Mine: 1\r\nKeep-Alive: timeout=9\r\n"
                 "Content-Length: 0\r\nX-B: 2\r\n\r\n")
     assert client.ask(request(pod.host)).fields == ["X-A: 1", "Content-Length: 0", "X-B: 2"]
@@ -215,7 +215,7 @@ def test_a_large_head_passes_both_ways(client, pod, fields):
     assert answer.fields == [f"Host: {pod.host}", *fields, "Content-Length: 0"]
 
 
-def test_forwarded_is_added_when_it_is_wanted(start_tunnel):
+def test_option_forwarded_adds_the_field(start_tunnel):
     with Client(start_tunnel("--forwarded").port) as client:
         seen = client.ask(request(HEAD, fields=["X-A: 1"])).text
     assert re.fullmatch(re.escape(request(HEAD, fields=["X-A: 1"]).decode()[:-2]) +
@@ -224,21 +224,21 @@ def test_forwarded_is_added_when_it_is_wanted(start_tunnel):
 
 @pytest.mark.parametrize("code", [200, 201, 202, 206, 301, 302, 400, 401, 404, 407, 418, 429, 500,
                                   502, 503, 504, 599, 799])
-def test_the_pods_status_is_the_answer(client, code):
+def test_the_status_of_the_pod_is_passed_on(client, code):
     assert client.ask(request(WEB, f"/status?code={code}")).status == code
 
 
 # answers without a body
 
 
-def test_head_has_the_length_and_no_body(client):
+def test_an_answer_to_head_has_a_length_and_no_body(client):
     answer = client.ask(request(WEB, "/bytes?n=1000", "HEAD"))
     assert (answer.status, answer.header("Content-Length")) == (200, "1000")
     assert client.ask(request(WEB, "/after")).text.endswith(text_of("/after"))
 
 
 @pytest.mark.parametrize("code", [204, 304])
-def test_an_answer_that_never_has_a_body(client, code):
+def test_answers_with_204_and_304_have_no_body(client, code):
     answer = client.ask(request(WEB, f"/status?code={code}"))
     assert (answer.status, answer.header("Content-Length")) == (code, None)
     assert client.ask(request(WEB, "/after")).text.endswith(text_of("/after"))
@@ -247,7 +247,7 @@ def test_an_answer_that_never_has_a_body(client, code):
 @pytest.mark.parametrize("head", [
     "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\nETag: \"x\"\r\n\r\n",
     "HTTP/1.1 304 Not Modified\r\nTransfer-Encoding: chunked\r\n\r\n"], ids=["length", "chunked"])
-def test_a_304_may_speak_of_the_body_it_does_not_have(client, pod, head):
+def test_a_304_keeps_the_length_of_the_missing_body(client, pod, head):
     pod.answers(head)
     client.send(request(pod.host) + request(WEB, "/after"))
     assert client.head().decode() == head
@@ -258,13 +258,13 @@ def test_a_304_may_speak_of_the_body_it_does_not_have(client, pod, head):
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_a_download_with_a_length(client, n):
+def test_a_download_with_a_length_arrives_whole(client, n):
     answer = client.ask(request(WEB, f"/bytes?n={n}"))
     assert answer.header("Content-Length") == str(n) and same(answer.body, counting(n))
 
 
 @pytest.mark.parametrize("n", SIZES)
-def test_a_download_in_chunks(client, pod, n):
+def test_a_download_in_chunks_arrives_whole(client, pod, n):
     body = chunked(counting(n), 5000)
     pod.answers(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body)
     answer = client.ask(request(pod.host))
@@ -274,7 +274,7 @@ def test_a_download_in_chunks(client, pod, n):
 
 @pytest.mark.parametrize("n", SIZES)
 @pytest.mark.parametrize("framing", ["length", "chunked"])
-def test_an_upload(client, n, framing):
+def test_an_upload_arrives_whole(client, n, framing):
     body = counting(n)
     if framing == "length":
         client.send(request(WEB, "/upload", "POST", fields=[f"Content-Length: {n}"]) + body)
@@ -298,14 +298,14 @@ def test_an_upload_in_chunks_reaches_the_pod_as_it_was_sent(client, pod):
     assert pod.told().decode() == body
 
 
-def test_trailers_of_an_answer(client):
+def test_trailers_of_an_answer_are_passed_on(client):
     answer = client.ask(request(WEB, "/trailers"))
     assert answer.header("Trailer") == "X-Sum"
     assert answer.text == "part 0\npart 1\npart 2\n"
     assert answer.raw_body.endswith(b"0\r\nX-Sum: 3 parts\r\n\r\n")
 
 
-def test_a_slow_upload_is_passed_on_as_it_comes(client, pod):
+def test_a_slow_upload_is_passed_on_as_it_arrives(client, pod):
     """Each piece waits for the pod to have seen the one before."""
     def script(connection):
         for _ in range(5):
@@ -319,7 +319,7 @@ def test_a_slow_upload_is_passed_on_as_it_comes(client, pod):
     assert client.answer("POST").status == 200
 
 
-def test_both_directions_at_once(client, pod):
+def test_both_directions_carry_at_once(client, pod):
     """An answer that begins before the request has ended, and needs it to go on."""
     def script(connection):
         connection.send("HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n")
@@ -333,7 +333,7 @@ def test_both_directions_at_once(client, pod):
         assert client.take(4) == b"%04d" % i
 
 
-def test_an_answer_before_the_upload_has_ended(client, pod):
+def test_an_answer_before_the_end_of_the_upload_is_passed_on(client, pod):
     """The pod has read enough: the client hears so, though it is still sending."""
     pod.answers("HTTP/1.1 413 Payload Too Large\r\nConnection: close\r\nContent-Length: 4\r\n\r\nmuch")
     client.send(request(pod.host, "/", "POST", fields=["Content-Length: 100000000"]) + counting(100000))
@@ -352,26 +352,26 @@ def test_a_body_is_held_until_the_pod_wants_it(client):
     assert client.answer("POST").text == 'expect="100-continue" 5 <nil>\n'
 
 
-def test_curl_and_its_expectation(tunnel):
+def test_an_upload_of_curl_with_expect_arrives_whole(tunnel):
     answer = tunnel.get(WEB, "/expect", "-H", "Expect: 100-continue", "-d", "x" * 5000)
     assert answer.head.startswith("HTTP/1.1 100 "), answer.head
     assert answer.text == 'expect="100-continue" 5000 <nil>\n'
 
 
-def test_a_pod_that_refuses_the_body_without_reading_it(client):
+def test_a_refusal_instead_of_100_continue_is_passed_on(client):
     answer = client.ask(request(WEB, "/expect?refuse", "POST",
                                 fields=["Expect: 100-continue", "Content-Length: 5"]))
     assert (answer.status, answer.text) == (417, "no, thank you\n")
     assert answer.header("Connection") == "close", "nobody knows whether the body will come"
 
 
-def test_a_client_that_sends_the_body_anyway(client):
+def test_a_body_sent_before_100_continue_arrives_whole(client):
     answer = client.ask(request(WEB, "/expect?refuse", "POST", body="x" * 50000,
                                 fields=["Expect: 100-continue", "Content-Length: 50000"]))
     assert (answer.status, answer.text) == (417, "no, thank you\n")
 
 
-def test_interim_answers_pass_at_once(client, pod):
+def test_interim_answers_are_passed_on_at_once(client, pod):
     def script(connection):
         for hint in ("103 Early Hints\r\nLink: </a.css>; rel=preload", "102 Processing", "199 Odd"):
             connection.send(f"HTTP/1.1 {hint}\r\n\r\n")
@@ -402,7 +402,7 @@ def test_http_1_0_closes_after_the_answer(client):
     assert client.rest().decode().endswith(text_of("/old"))
 
 
-def test_http_1_0_without_a_host_is_meant_for_us(client):
+def test_http_1_0_without_a_host_gets_our_own_page(client):
     client.send("GET /healthz HTTP/1.0\r\n\r\n")
     assert client.rest().endswith(b"\r\n\r\nok\n")
 
@@ -417,20 +417,20 @@ def test_http_1_0_gets_no_chunks(client):
     assert answer.text == "part 0\npart 1\npart 2\n"
 
 
-def test_http_1_0_with_keep_alive(client):
+def test_http_1_0_with_keep_alive_is_kept(client):
     for i in range(3):
         answer = client.ask(request(WEB, f"/{i}", version="1.0", fields=["Connection: keep-alive"]))
         assert answer.text.endswith(text_of(f"/{i}"))
         assert answer.header("Connection").lower() == "keep-alive"
 
 
-def test_http_1_0_with_keep_alive_and_chunks_has_to_close(client):
+def test_http_1_0_with_keep_alive_is_closed_after_a_chunked_answer(client):
     answer = client.ask(request(WEB, "/trailers", version="1.0", fields=["Connection: keep-alive"]))
     assert answer.header("Connection") == "close"
     assert answer.text == "part 0\npart 1\npart 2\n"
 
 
-def test_a_pod_that_speaks_http_1_0(client, pod):
+def test_an_answer_in_http_1_0_is_passed_on(client, pod):
     pod.answers("HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok")
     answer = client.ask(request(pod.host))
     assert answer.status == 200 and answer.text == "ok"
@@ -448,7 +448,7 @@ def test_a_half_closed_client_gets_its_whole_answer(client, target, size):
     assert client.is_closed()
 
 
-def test_a_half_closed_client_and_its_upload(client):
+def test_the_upload_of_a_half_closed_client_arrives_whole(client):
     client.send(request(WEB, "/upload", "POST", fields=["Content-Length: 100000"]) + counting(100000))
     client.half_close()
     assert client.answer().text == f"100000 {digest(counting(100000))} <nil>\n"
@@ -466,7 +466,7 @@ def test_a_half_closed_client_gets_all_the_answers_to_its_pipeline(client):
 # time and memory
 
 
-def test_events_come_when_they_are_sent(client):
+def test_events_arrive_when_they_are_sent(client):
     """The machine is one, so is its clock."""
     client.send(request(WEB, "/sse"))
     assert Answer(client.head()).header("Content-Type") == "text/event-stream"
@@ -500,7 +500,7 @@ def read_slowly(port, n, go_on):
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers keep memory for themselves")
-def test_slow_readers_cost_no_memory(start_tunnel):
+def test_slow_readers_hold_little_memory(start_tunnel):
     """Eight clients that ask for 8 MB each and do not read: the pods have to wait."""
     tunnel, n = start_tunnel(), 8 * MB
     assert tunnel.get(WEB).status == 200
@@ -514,7 +514,7 @@ def test_slow_readers_cost_no_memory(start_tunnel):
 
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers keep memory for themselves")
-def test_a_pod_that_does_not_read_costs_no_memory(start_tunnel, pod):
+def test_a_pod_that_does_not_read_holds_little_memory(start_tunnel, pod):
     tunnel, let_go = start_tunnel(), threading.Event()
     assert tunnel.get(WEB).status == 200
     before = peak_memory(tunnel.process)

@@ -99,7 +99,7 @@ def test_gets_after_a_keep_alive_timeout_was_seen_once_do_not_wait(start_tunnel,
     assert max(others) < 0.05, others
 
 
-def test_a_timeout_that_was_seen_in_the_pool_costs_no_request_anything(start_tunnel, pod):
+def test_a_timeout_seen_on_an_idle_connection_delays_no_request(start_tunnel, pod):
     tunnel = start_tunnel()
     pod.plays(keeps_for(0.5))
     with Client(tunnel.port) as client:

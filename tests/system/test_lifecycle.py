@@ -30,12 +30,12 @@ def run(*arguments, **environment):
                           capture_output=True, env=clean_environment(**environment), timeout=20)
 
 
-def test_a_kubeconfig_that_is_not_there(tmp_path):
+def test_a_missing_kubeconfig_is_named(tmp_path):
     done = run("--kubeconfig", tmp_path / "none")
     assert done.returncode == 1 and f"{tmp_path}/none" in done.stderr and "No such file" in done.stderr
 
 
-def test_a_kubeconfig_that_may_not_be_read(tmp_path):
+def test_an_unreadable_kubeconfig_is_named(tmp_path):
     path = tmp_path / "secret"
     path.touch(0o000)
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"] if os.getuid() == 0 else []
@@ -44,7 +44,7 @@ def test_a_kubeconfig_that_may_not_be_read(tmp_path):
     assert done.returncode == 1 and str(path) in done.stderr and "Permission denied" in done.stderr
 
 
-def test_a_kubeconfig_that_is_a_folder(tmp_path):
+def test_a_folder_in_place_of_a_kubeconfig_is_named(tmp_path):
     done = run("--kubeconfig", tmp_path)
     assert done.returncode == 1 and f"{tmp_path}: " in done.stderr
 
@@ -60,20 +60,20 @@ def test_a_malformed_kubeconfig_names_its_line(tmp_path, text, place):
     assert done.returncode == 1 and f"{path}{place}" in done.stderr, done.stderr
 
 
-def test_an_empty_kubeconfig(tmp_path):
+def test_an_empty_kubeconfig_is_refused(tmp_path):
     path = tmp_path / "empty"
     path.touch()
     done = run("--kubeconfig", path)
     assert done.returncode == 1 and str(path) in done.stderr, done.stderr
 
 
-def test_an_unknown_context(playground):
+def test_an_unknown_context_is_refused_at_start(playground):
     done = run("--kubeconfig", playground.kubeconfig, "--context", "nope")
     assert done.returncode == 1 and '"nope"' in done.stderr, done.stderr
     assert "playground" in done.stderr, "says which there are"
 
 
-def test_kubeconfigs_from_the_environment(playground, tmp_path):
+def test_a_missing_kubeconfig_of_the_environment_is_skipped(playground, tmp_path):
     """As kubectl has it: a list, of which some may be missing."""
     done = subprocess.run([BINARY, "list"], text=True, capture_output=True, timeout=20,
                           env=clean_environment(KUBECONFIG=f"{tmp_path}/missing:{playground.kubeconfig}"))
@@ -83,14 +83,14 @@ def test_kubeconfigs_from_the_environment(playground, tmp_path):
 # listeners
 
 
-def test_the_port_of_all_default_addresses(start_tunnel):
+def test_option_port_moves_all_default_addresses(start_tunnel):
     with socket.create_server(("127.0.0.1", 0)) as s:
         port = s.getsockname()[1]
     tunnel = start_tunnel("--port", str(port), listen=[])
     assert tunnel.port == port and tunnel.get(WEB).status == 200
 
 
-def test_requests_through_a_socket_of_systemd(playground):
+def test_requests_through_a_socket_of_systemd_are_answered(playground):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         process = subprocess.Popen(
@@ -141,7 +141,7 @@ def test_a_tunnel_in_use_is_not_idle(start_tunnel):
     assert tunnel.total("kube_tunnel_dials_total") == 1
 
 
-def test_a_tunnel_that_is_asked_now_and_then_stays(start_tunnel):
+def test_a_tunnel_with_a_request_now_and_then_stays_open(start_tunnel):
     tunnel = start_tunnel("--idle-timeout", "800ms", "--idle-check", "100ms",
                           "--prewarmed-tunnels", "0")
     for _ in range(8):
@@ -173,7 +173,7 @@ def test_too_few_descriptors_are_survived(start_tunnel):
     assert tunnel.log().count("open files") < 15, "not for each client"
 
 
-def test_more_clients_than_max_connections(start_tunnel):
+def test_a_client_beyond_max_connections_gets_503_or_waits(start_tunnel):
     tunnel = start_tunnel("--max-connections", "5")
     clients = [Client(tunnel.port) for _ in range(5)]
     for client in clients:
@@ -213,7 +213,7 @@ def keep_asking(port, whole, i):
                 return "told to close"
 
 
-def test_sigterm_under_load(start_tunnel):
+def test_sigterm_under_load_ends_it_in_time(start_tunnel):
     tunnel, whole = start_tunnel(), [0] * 20
     with ThreadPoolExecutor(20) as pool:
         clients = [pool.submit(keep_asking, tunnel.port, whole, i) for i in range(20)]
@@ -226,7 +226,7 @@ def test_sigterm_under_load(start_tunnel):
     assert "told to close" in ends, ends
 
 
-def test_sigterm_while_answers_are_on_their_way(start_tunnel):
+def test_sigterm_lets_answers_finish(start_tunnel):
     """Running requests finish, idle clients and new ones are turned away, and the exit is 0."""
     tunnel = start_tunnel()
     idle, half = Client(tunnel.port), Client(tunnel.port)
@@ -274,7 +274,7 @@ def inherited(sig, handler):
 
 
 @pytest.mark.parametrize("sig", (signal.SIGINT, signal.SIGHUP))
-def test_other_signals_are_as_good_as_sigterm(start_tunnel, sig):
+def test_sigint_and_sighup_end_it_like_sigterm(start_tunnel, sig):
     with inherited(signal.SIGHUP, signal.SIG_DFL):
         tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
@@ -282,7 +282,7 @@ def test_other_signals_are_as_good_as_sigterm(start_tunnel, sig):
     assert "daemon stopped" in tunnel.log()
 
 
-def test_a_hangup_is_ignored_under_nohup(start_tunnel):
+def test_sighup_is_ignored_under_nohup(start_tunnel):
     with inherited(signal.SIGHUP, signal.SIG_IGN):
         tunnel = start_tunnel()
     tunnel.process.send_signal(signal.SIGHUP)
@@ -290,7 +290,7 @@ def test_a_hangup_is_ignored_under_nohup(start_tunnel):
     assert "daemon stopping" not in tunnel.log()
 
 
-def test_sigterm_while_it_still_waits_for_the_api_server(start_tunnel, tmp_path):
+def test_sigterm_ends_it_while_it_waits_for_the_api_server(start_tunnel, tmp_path):
     path = tmp_path / "nowhere"
     path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'https://127.0.0.1:9'}}],"
                     " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
@@ -303,7 +303,7 @@ def test_sigterm_while_it_still_waits_for_the_api_server(start_tunnel, tmp_path)
     assert time.monotonic() - began < 3
 
 
-def test_nothing_is_left_behind(start_tunnel):
+def test_no_descriptor_is_left_after_a_burst_of_clients(start_tunnel):
     """After a burst of clients it has no more descriptors than before."""
     tunnel = start_tunnel("--idle-timeout", "300ms", "--idle-check", "100ms")
     def descriptors():
@@ -320,7 +320,8 @@ def test_nothing_is_left_behind(start_tunnel):
 
 @pytest.mark.parametrize("transport", ["spdy", "websocket"])
 @pytest.mark.parametrize("requests", [1, 6], ids=["own", "own-shared-and-prewarmed"])
-def test_an_idle_port_forward_is_closed_within_its_time_and_one_check(start_tunnel, transport, requests):
+def test_an_idle_port_forward_is_closed_within_its_time_and_one_check(start_tunnel, transport,
+                                                                      requests):
     """Whatever connections lie in the pool."""
     tunnel = start_tunnel("--transport", transport, "--idle-timeout", "1500ms", "--idle-check", "250ms")
     with ThreadPoolExecutor(requests) as pool:

@@ -45,7 +45,7 @@ def answer_of(port, raw=HEALTHZ):
 # descriptors
 
 
-def test_idle_clients_give_way_when_descriptors_run_out(start_tunnel, few_files):
+def test_idle_clients_are_closed_when_descriptors_run_out(start_tunnel, few_files):
     """400 connections that say nothing, where 300 files may be open."""
     tunnel = start_tunnel(binary=few_files(300))
     tunnel.wait_for_log(r"open files.*clients=168")
@@ -69,7 +69,7 @@ def test_least_recently_used_connection_is_closed_first(start_tunnel):
         assert first.ask(request(WEB)).status == third.ask(request(WEB)).status == 200
 
 
-def test_busy_clients_stay_and_others_are_refused_with_503(start_tunnel, few_files):
+def test_clients_are_refused_with_503_where_all_are_busy(start_tunnel, few_files):
     """Own pages are answered all the same: a probe asks for one."""
     tunnel = start_tunnel(binary=few_files(64))
     half = b"GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"

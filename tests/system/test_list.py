@@ -31,7 +31,7 @@ def rows(text):
     return [line.split() for line in text.splitlines()]
 
 
-def test_every_service_with_its_urls(playground):
+def test_every_service_is_listed_with_its_urls(playground):
     done = listed("--kubeconfig", playground.kubeconfig)
     assert done.returncode == 0, done.stderr
     head, *services = rows(done.stdout)
@@ -44,7 +44,7 @@ def test_every_service_with_its_urls(playground):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="takes a privilege away: needs root")
-def test_the_urls_are_those_of_a_user_who_may_not_have_port_80(playground):
+def test_the_urls_have_port_8080_where_80_is_privileged(playground):
     done = listed("--kubeconfig", playground.kubeconfig, prefix=["setpriv", "--bounding-set=-net_bind_service"])
     assert "http://web.shop.svc.cluster.local:8080/" in done.stdout, done.stderr
     assert "http://web.shop.localhost:8080/" in done.stdout
@@ -79,7 +79,7 @@ def test_every_url_routes_also_in_namespaces_called_like_parts_of_names(start_bo
     assert asked == 30, done.stdout
 
 
-def test_columns_line_up(playground):
+def test_columns_are_aligned(playground):
     lines = listed("--kubeconfig", playground.kubeconfig).stdout.splitlines()
     assert len({line.index("http://") for line in lines[1:]} | {lines[0].index("URL")}) == 1
 
@@ -132,7 +132,7 @@ def test_lines_on_a_terminal_fit_it_and_names_are_whole(many_ports, columns, hea
     assert any(LONG in line.split() for line in lines) and any("wide" in line.split() for line in lines)
 
 
-def test_ports_on_a_terminal_are_shortened_to_the_room_there_is(many_ports):
+def test_ports_on_a_terminal_are_shortened_to_its_width(many_ports):
     [line] = [line for line in on_terminal(190, "--kubeconfig", many_ports.kubeconfig, "--port", "80")
               if " wide " in line]
     shown = re.search(r"10000, 10001, (.*, )?\+(\d+)$", line)
@@ -148,7 +148,7 @@ def test_a_service_with_100_ports_leaves_lines_in_a_pipe_short(many_ports):
     assert re.fullmatch(r"80(/\w+)?(,\d+(/\w+)?)*", web[3]), "few ports are all there, with their names"
 
 
-def test_wide_leaves_nothing_out(many_ports):
+def test_output_wide_shortens_nothing(many_ports):
     flags = "--kubeconfig", many_ports.kubeconfig, "-o", "wide"
     piped = listed(*flags).stdout.splitlines()
     [wide] = [line.split() for line in piped if " wide " in line]
@@ -166,7 +166,7 @@ def test_json_has_every_service_and_port(many_ports):
     assert json.loads(nothing.stdout) == []
 
 
-def test_names_are_what_expose_and_urls_take(many_ports):
+def test_names_of_json_are_accepted_by_expose_and_urls(many_ports):
     names = listed("--kubeconfig", many_ports.kubeconfig, "-oname").stdout.splitlines()
     assert {"web.shop", "wide.shop", f"{LONG}.shop"} < set(names)
 
@@ -177,12 +177,12 @@ def test_another_format_is_refused(playground):
     assert done.stderr == 'kube-tunnel: --output "yaml": it is wide, json or name\n'
 
 
-def test_one_namespace(playground):
+def test_option_namespace_lists_one_namespace(playground):
     done = listed("--kubeconfig", playground.kubeconfig, "-n", "shop")
     assert {row[0] for row in rows(done.stdout)[1:]} == {"shop"}
 
 
-def test_a_namespace_without_services(playground):
+def test_a_namespace_without_services_is_reported(playground):
     done = listed("--kubeconfig", playground.kubeconfig, "-n", "nothing-here")
     assert done.returncode == 0 and done.stdout == ""
     assert "no services" in done.stderr and "nothing-here" in done.stderr
@@ -194,20 +194,20 @@ def test_the_urls_have_the_listeners_port_and_the_clusters_domain(playground):
     assert "http://web.shop.localhost:8080/" in done.stdout
 
 
-def test_rights_in_one_namespace(start_playground):
+def test_rights_in_one_namespace_list_that_namespace(start_playground):
     done = listed("--kubeconfig", start_playground("--rights", "namespace").kubeconfig)
     assert done.returncode == 0, done.stderr
     assert {row[0] for row in rows(done.stdout)[1:]} == {"shop"}
     assert "namespace shop" in done.stderr and "-n" in done.stderr
 
 
-def test_no_rights(start_playground):
+def test_no_rights_at_all_are_an_error(start_playground):
     done = listed("--kubeconfig", start_playground("--rights", "none").kubeconfig)
     assert done.returncode == 1 and done.stdout == ""
     assert "forbidden" in done.stderr and "list" in done.stderr
 
 
-def test_closed_namespaces_are_left_out(playground):
+def test_denied_namespaces_are_left_out(playground):
     def namespaces(*flags):
         done = listed("--kubeconfig", playground.kubeconfig, *flags)
         assert done.returncode == 0, done.stderr
@@ -220,7 +220,7 @@ def test_closed_namespaces_are_left_out(playground):
     assert namespaces("--allow-namespace", "shop", "--deny-namespace", "shop") == set()
 
 
-def test_a_refused_token(playground, tmp_path):
+def test_a_refused_token_is_an_error(playground, tmp_path):
     path = tmp_path / "refused"
     path.write_text(re.sub(r"token: \S+", "token: wrong", playground.kubeconfig.read_text()))
     done = listed("--kubeconfig", path)
@@ -229,7 +229,7 @@ def test_a_refused_token(playground, tmp_path):
     assert "kubectl get namespaces" in done.stderr
 
 
-def test_no_api_server(tmp_path):
+def test_an_absent_api_server_is_an_error(tmp_path):
     path = tmp_path / "nowhere"
     path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}],"
                     " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")

@@ -56,7 +56,7 @@ def test_a_random_port_is_the_same_on_both_addresses(start_tunnel, nowhere):
         assert curl(f"http://{address}/healthz").status == 200
 
 
-def test_several_listeners(start_tunnel, nowhere):
+def test_several_listeners_serve_the_same_cluster(start_tunnel, nowhere):
     tunnel = start_tunnel(kubeconfig=nowhere, ready=False, listen=["127.0.0.1:0", "127.0.0.2:0"])
     first, second = addresses(tunnel)
     assert second.startswith("127.0.0.2:")
@@ -94,7 +94,7 @@ def port_of_ipv6_alone():
             holder.close()
 
 
-def test_a_taken_port_on_one_of_two_addresses(nowhere):
+def test_a_port_taken_on_one_of_two_addresses_is_named(nowhere):
     if not has_ipv6():
         pytest.skip("no IPv6 on this machine")
     with port_of_ipv6_alone() as holder:
@@ -105,7 +105,7 @@ def test_a_taken_port_on_one_of_two_addresses(nowhere):
     assert "; choose another with --port\n" in done.stderr
 
 
-def test_an_address_of_another_machine(nowhere):
+def test_an_address_of_another_machine_is_refused(nowhere):
     done = run("--kubeconfig", nowhere, "--listen", "192.0.2.1:0")
     assert done.returncode == 1 and "192.0.2.1" in done.stderr
 
@@ -151,7 +151,7 @@ def test_port_80_is_the_default(nowhere):
 
 
 @needs_root
-def test_without_the_privilege_it_is_8080_and_the_first_line_says_so(nowhere):
+def test_without_the_privilege_the_default_is_8080_and_is_logged_first(nowhere):
     said = Alone(nowhere, privileged=False).first_lines()
     for word in ("80 ", "8080", "setcap", "net.ipv4.ip_unprivileged_port_start", "systemd"):
         assert word in said[0], said
@@ -170,7 +170,7 @@ def test_a_taken_default_port_says_how_to_choose_another(nowhere, privileged, po
 
 @needs_root
 @pytest.mark.parametrize("asked", (["--port", "80"], ["--listen", "127.0.0.1:80"]))
-def test_a_port_that_was_asked_for_is_not_replaced(nowhere, asked):
+def test_a_port_given_by_flag_is_not_replaced(nowhere, asked):
     alone = Alone(nowhere, *asked, privileged=False)
     said = "".join(alone.first_lines())
     assert alone.process.returncode == 1
@@ -199,7 +199,7 @@ def test_a_socket_from_systemd_replaces_the_default(nowhere):
     assert re.findall(r"listening address=(\S+)", said) == [address]
 
 
-def test_the_service_manager_is_told(nowhere, tmp_path):
+def test_the_service_manager_is_notified(nowhere, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, \
             socket.create_server(("127.0.0.1", 0)) as listener:
         manager.bind(str(tmp_path / "notify"))
@@ -235,7 +235,7 @@ def slow_request(tunnel, ms, answers):
     return thread
 
 
-def test_a_running_request_is_finished(start_tunnel):
+def test_a_running_request_is_finished_at_sigterm(start_tunnel):
     tunnel = start_tunnel()
     answers = []
     request = slow_request(tunnel, 2000, answers)
@@ -251,7 +251,7 @@ def test_a_running_request_is_finished(start_tunnel):
     assert tunnel.process.wait(2) == 0
 
 
-def test_what_does_not_finish_is_reset(start_tunnel):
+def test_a_request_that_does_not_finish_in_time_is_reset(start_tunnel):
     tunnel = start_tunnel("--drain-timeout", "1s")
     answers = []
     request = slow_request(tunnel, 20000, answers)
@@ -275,7 +275,7 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
     request.join()
 
 
-def test_it_is_small_when_it_has_nothing_to_do(start_tunnel):
+def test_it_holds_little_memory_when_idle(start_tunnel):
     if b"__asan_init" in BINARY.read_bytes():
         pytest.skip("the sanitizer needs more than the program")
     tunnel = start_tunnel()
@@ -295,7 +295,7 @@ def limited(tmp_path, most):
     return script
 
 
-def test_out_of_descriptors_it_waits_and_goes_on(start_tunnel, tmp_path):
+def test_without_descriptors_it_accepts_again_later(start_tunnel, tmp_path):
     tunnel = start_tunnel(binary=limited(tmp_path, 64))
     assert tunnel.get(WEB).status == 200
     clients = [tunnel.connect() for _ in range(80)]

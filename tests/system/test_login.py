@@ -83,7 +83,7 @@ def exposed_port(tunnel):
     return int(tunnel.wait_for(rb"address=127\.0\.0\.1:(\d+) exposes").group(1))
 
 
-def test_nothing_of_a_browser_starts_the_plugin(tunnel, plugin):
+def test_no_request_of_a_browser_starts_the_plugin(tunnel, plugin):
     for arguments in (BROWSER, ["-H", "Origin: http://web.shop.asks.localhost"], ["-H", "Sec-Fetch-Site: none"],
                       [*BROWSER, "-X", "POST", "-d", "x"]):
         answer = tunnel.get("web.shop.asks.localhost", "/", *arguments)
@@ -103,7 +103,7 @@ def test_nothing_of_a_browser_starts_the_plugin(tunnel, plugin):
     assert said(tunnel.get("web.shop.localhost", "/", *BROWSER)) == "one"
 
 
-def test_the_button_starts_it_and_the_page_works_then(tunnel, plugin):
+def test_the_button_starts_the_plugin_and_the_page_is_served_then(tunnel, plugin):
     page = tunnel.get(f"localhost:{tunnel.port}", "/login/asks", *BROWSER)
     assert '<form method="post"><button>Log in</button></form>' in page.text
     assert page.header("Content-Security-Policy") == "frame-ancestors 'none'"
@@ -119,14 +119,14 @@ def test_the_button_starts_it_and_the_page_works_then(tunnel, plugin):
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "http://web.shop.asks.localhost", "null",
                                     "http://web.shop.localhost"])
-def test_no_other_origin_presses_the_button(tunnel, plugin, origin):
+def test_another_origin_cannot_press_the_button(tunnel, plugin, origin):
     answer = tunnel.get(f"localhost:{tunnel.port}", "/login/asks", *BROWSER, "-X", "POST", "-H", f"Origin: {origin}")
     assert answer.status == 403, answer
     time.sleep(0.3)
     assert plugin.runs == 0
 
 
-def test_a_program_starts_it(tunnel, plugin):
+def test_a_request_of_a_program_starts_the_plugin(tunnel, plugin):
     answers = []
     asking = threading.Thread(target=lambda: answers.append(tunnel.get("web.shop.asks.localhost")))
     asking.start()
@@ -137,7 +137,7 @@ def test_a_program_starts_it(tunnel, plugin):
     assert plugin.runs == 1
 
 
-def test_a_cancelled_login_is_not_tried_again_before_its_pause(tunnel, plugin):
+def test_a_cancelled_login_is_retried_after_a_pause(tunnel, plugin):
     plugin.fail("cancelled by the user")
     pressed = time.monotonic()
     press = [*BROWSER, "-X", "POST", "-H", f"Origin: http://localhost:{tunnel.port}"]
@@ -152,7 +152,7 @@ def test_a_cancelled_login_is_not_tried_again_before_its_pause(tunnel, plugin):
     assert plugin.runs <= 1 + (time.monotonic() - pressed) // 1
 
 
-def test_a_plugin_that_has_asked_nothing_needs_no_button(tunnel, plugin):
+def test_a_plugin_that_has_not_prompted_needs_no_button(tunnel, plugin):
     """aws, gcloud and kubelogin get the terminal, and renew a token without a word."""
     plugin.token("playground", expirationTimestamp=in_seconds(3))
     assert said(tunnel.get("web.shop.asks.localhost")) == "asks"
@@ -171,7 +171,8 @@ def test_a_plugin_that_has_asked_nothing_needs_no_button(tunnel, plugin):
             assert plugin.runs >= runs
 
 
-def test_a_process_without_a_terminal_needs_no_button(start_cluster, start_tunnel, plugin, tmp_path):  # noqa: F811
+def test_a_process_without_a_terminal_needs_no_button(start_cluster, start_tunnel, plugin,
+                                                      tmp_path):  # noqa: F8):
     plugin.token("playground")
     config = Kubeconfig(tmp_path / "kubeconfig", current="one", one=start_cluster("one"))
     config.add("asks", start_cluster("asks"), **plugin.user(interactiveMode="IfAvailable")).write()

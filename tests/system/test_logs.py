@@ -37,7 +37,7 @@ def test_every_operation_of_the_original_is_logged(start_tunnel):
         tunnel.wait_for_log(wanted)
 
 
-def test_ids_tie_a_request_to_its_tunnel(start_tunnel):
+def test_ids_connect_a_request_with_its_tunnel(start_tunnel):
     tunnel = start_tunnel()
     with Client(tunnel.port) as client:
         for host in (DB, "db-1.db.shop.svc", DB):
@@ -65,7 +65,7 @@ def test_each_line_of_text_has_the_same_form(start_tunnel):
 
 @pytest.mark.parametrize("level, said", [
     ("error", set()), ("warn", {"WARN"}), ("info", {"WARN", "INFO"}), ("debug", {"WARN", "INFO", "DEBUG"})])
-def test_levels(start_tunnel, level, said):
+def test_option_log_level_limits_the_lines(start_tunnel, level, said):
     tunnel = start_tunnel("--log-level", f"{level},listen=info")
     assert tunnel.get("empty.shop.localhost").status == 503
     assert tunnel.get(WEB).status == 200
@@ -74,7 +74,7 @@ def test_levels(start_tunnel, level, said):
     assert {line[1] for line in lines if line[2] != "listen"} == said
 
 
-def test_levels_of_parts(start_tunnel):
+def test_option_log_sets_levels_by_module(start_tunnel):
     tunnel = start_tunnel("--log-level", "info,serve=error,tunnel=debug")
     assert tunnel.get(WEB).status == 200
     tunnel.stop()
@@ -92,7 +92,7 @@ def start_json(start_tunnel):
     return lambda *flags, **options: start_tunnel("--log-format", "json", *flags, **options)
 
 
-def test_json(start_json):
+def test_json_lines_are_objects(start_json):
     tunnel = start_json()
     for target in ("/", '/"quoted"\\', "/\xe4\xff\x7f"):
         tunnel.talk(request(DB, target, fields=["Connection: close", 'X-A: "\\\t\x80']))
@@ -137,7 +137,7 @@ def test_no_secret_reaches_the_log(playground, start_tunnel, pod, form):
         assert "hunter2" not in said
 
 
-def test_the_token_is_not_in_a_page(playground, start_tunnel):
+def test_no_page_contains_the_token(playground, start_tunnel):
     path = playground.kubeconfig.with_name("wrong-token")
     path.write_text(playground.kubeconfig.read_text().replace("token: playground", "token: hunter2"))
     tunnel = start_tunnel(kubeconfig=path, ready=False)
@@ -146,7 +146,7 @@ def test_the_token_is_not_in_a_page(playground, start_tunnel):
     assert "hunter2" not in tunnel.own("/readyz").text
 
 
-def test_a_flood_of_errors_is_no_flood_of_lines(start_tunnel):
+def test_many_errors_are_limited_to_a_few_lines(start_tunnel):
     """Nobody can fill a disk: lines above info are limited."""
     tunnel = start_tunnel("--log-level", "warn,listen=info")
     with Client(tunnel.port) as client:

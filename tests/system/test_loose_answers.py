@@ -20,7 +20,8 @@ LOOSE_CHUNKS = {
 
 @pytest.mark.parametrize("sent, passed_on", LOOSE_CHUNKS.values(), ids=LOOSE_CHUNKS)
 @pytest.mark.parametrize("pace", ["at once", "byte by byte"])
-def test_loose_chunks_of_an_answer_arrive_clean(client, pod, sent, passed_on, pace):
+def test_loosely_framed_chunks_of_an_answer_are_passed_on_strictly_framed(
+        client, pod, sent, passed_on, pace):
     def script(connection):
         for piece in [CHUNKED + sent] if pace == "at once" else CHUNKED + sent:
             connection.send(piece)
@@ -80,7 +81,7 @@ def test_the_framing_of_an_answer_arrives_in_one_form(client, pod, fields, passe
 
 
 @pytest.mark.parametrize("length", ["1\r\nContent-Length: 2", "1, 2", "1,", "1 1", "0x2"])
-def test_lengths_that_differ_are_no_answer(client, pod, length):
+def test_an_answer_with_two_lengths_is_a_502(client, pod, length):
     pod.answers(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nhi")
     answer = client.ask(request(pod.host))
     assert answer.status == 502 and "Content-Length" in answer.text, answer
@@ -89,7 +90,8 @@ def test_lengths_that_differ_are_no_answer(client, pod, length):
 @pytest.mark.parametrize("status, method, passed_on", [
     ("204 No Content", "GET", []), ("304 Not Modified", "GET", [b"Content-Length: 5"]),
     ("200 OK", "HEAD", [b"Content-Length: 5"])])
-def test_the_length_of_a_body_that_an_answer_does_not_have(client, pod, status, method, passed_on):
+def test_the_length_of_a_body_that_an_answer_lacks_is_passed_on(client, pod, status, method,
+                                                                passed_on):
     pod.answers(f"HTTP/1.1 {status}\r\nContent-Length: 5\r\n\r\n")
     answer = client.ask(request(pod.host, "/", method))
     assert framing_of(answer) == passed_on and answer.body == b"", answer

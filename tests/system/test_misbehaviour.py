@@ -52,7 +52,7 @@ class Echo:
 
 @runtimes
 @pytest.mark.parametrize("order", ["reset", "reset-silently"])
-def test_a_connection_that_is_reset(start_both, runtime, order):
+def test_a_reset_connection_is_reset_for_its_client(start_both, runtime, order):
     """Told as that, a GET after its repetitions, and the port is not given up."""
     playground, tunnel = start_both("--containerd", runtime)
     playground.order(f"{order} shop/db-0:8080")
@@ -67,7 +67,7 @@ def test_a_connection_that_is_reset(start_both, runtime, order):
 
 @runtimes
 @pytest.mark.parametrize("flags", [(), ("--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1")], ids=["own", "shared"])
-def test_refused_connections_beside_long_streams(start_both, runtime, flags):
+def test_refused_connections_do_not_end_long_streams(start_both, runtime, flags):
     """On containerd 1.x each of them, with data on its way, costs a worker of its tunnel."""
     echo_port, closed_port = free_ports(2)
     _, tunnel = start_both("--containerd", runtime, tunnel=[
@@ -84,7 +84,7 @@ def test_refused_connections_beside_long_streams(start_both, runtime, flags):
         echo.stop()
 
 
-def test_bytes_after_the_pods_end(start_both):
+def test_bytes_after_the_end_of_the_pod_do_not_stop_the_tunnel(start_both):
     """The second frame after it stops a worker for good: it may cost a tunnel, and nobody else."""
     http_port, echo_port = free_ports(2)
     _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1",
@@ -116,7 +116,7 @@ def test_the_end_of_a_clients_input_does_not_cut_its_answer(start_both):
         assert answer.endswith(b"slept 1300\n")
 
 
-def test_a_verdict_that_comes_late(start_both):
+def test_an_end_without_a_verdict_is_a_reset_after_two_seconds(start_both):
     """A data stream's end alone proves nothing: until the error stream speaks, or for 2 s."""
     port, = free_ports(1)
     playground, tunnel = start_both(tunnel=["--expose", f"web.shop:80={port},raw"])
@@ -143,7 +143,7 @@ def test_a_verdict_that_comes_late(start_both):
 # tunnels
 
 
-def test_a_worker_that_stands_still(start_both):
+def test_a_stuck_worker_delays_no_other_request(start_both):
     """Whichever it is, and whoever sits there: the others go on, and new ones go elsewhere."""
     playground, tunnel = start_both()
     for worker in range(5):
@@ -157,7 +157,7 @@ def test_a_worker_that_stands_still(start_both):
         playground.order("drop-tunnels")
 
 
-def test_a_session_that_freezes(start_both):
+def test_a_frozen_session_is_replaced(start_both):
     playground, tunnel = start_both(tunnel=["--ping-interval", "500ms", "--ping-timeout", "2s"])
     assert tunnel.get(DB).status == 200
     playground.order("freeze")
@@ -166,7 +166,7 @@ def test_a_session_that_freezes(start_both):
     tunnel.wait_for_log("tunnel closed .*no sign of life")
 
 
-def test_frames_that_come_byte_by_byte(start_both):
+def test_frames_that_come_byte_by_byte_are_read(start_both):
     playground, tunnel = start_both()
     playground.order("trickle on")
     assert tunnel.get(DB, "/bytes?n=5000").body == counting(5000)
@@ -178,7 +178,7 @@ def test_frames_that_come_byte_by_byte(start_both):
 
 
 @pytest.mark.parametrize("order", ["throttle 2", "empty-500 3", "bare-404 3"])
-def test_dials_that_fail_for_now(start_both, order):
+def test_failing_dials_are_retried(start_both, order):
     """None of these says anything about the pod."""
     playground, tunnel = start_both()
     playground.order(order)
@@ -188,7 +188,8 @@ def test_dials_that_fail_for_now(start_both, order):
 
 @pytest.mark.parametrize("version, denied, transport", [
     ("1.34", "create", "websocket"), ("1.34", "get", "spdy"), ("1.35", "get", "spdy"), ("1.35", "create", None)])
-def test_a_right_that_one_transport_needs(start_both, version, denied, transport):
+def test_a_transport_without_the_right_is_replaced_by_the_other(start_both, version, denied,
+                                                                transport):
     playground, tunnel = start_both("--kubernetes", version)
     playground.order(f"deny {denied} pods/portforward")
     answer = tunnel.get(DB)
@@ -199,7 +200,7 @@ def test_a_right_that_one_transport_needs(start_both, version, denied, transport
         assert '"create" on "pods/portforward"' in answer.text
 
 
-def test_a_node_that_is_away(start_both):
+def test_an_unreachable_node_does_not_delay_other_pods(start_both):
     """Its tunnels end, and dials to it are answered 500."""
     playground, tunnel = start_both()
     assert tunnel.get(DB).status == 200
@@ -236,7 +237,7 @@ def test_dial_failures_end_with_a_summary_when_the_pod_is_given_up(start_both):
 
 
 @pytest.mark.parametrize("wait, status", [("20s", 200), ("1s", 504)])
-def test_a_black_hole(start_both, wait, status):
+def test_a_black_hole_is_waited_out_or_answered_in_time(start_both, wait, status):
     playground, tunnel = start_both(tunnel=[
         "--ping-interval", "500ms", "--ping-timeout", "2s", "--wait", wait, "--dial-timeout", "2s"])
     assert tunnel.get(DB).status == 200

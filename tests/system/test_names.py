@@ -114,24 +114,24 @@ FULL = ("app.names.svc.cluster.local", "app.names.svc.cluster.local.", "app.name
 
 
 @pytest.mark.parametrize("name", FULL)
-def test_a_service(names, name):
+def test_a_service_is_reached_by_every_form_of_its_name(names, name):
     assert names.get(name).pod in ("app-1", "app-2")
 
 
 @pytest.mark.parametrize("suffix", ("svc.cluster.local", "svc.cluster.local.", "svc", "svc.localhost"))
 @pytest.mark.parametrize("prefix", ("_web._tcp", "web.tcp", "_web.tcp", "web._tcp"))
-def test_a_port_by_name_with_and_without_underscores(names, prefix, suffix):
+def test_a_port_name_may_have_underscores(names, prefix, suffix):
     assert names.get(f"{prefix}.app.names.{suffix}").pod in ("app-1", "app-2")
 
 
-def test_a_port_by_a_name_that_the_service_has_not(names):
+def test_an_unknown_port_name_is_refused(names):
     answer = names.get("_nope._tcp.app.names.svc")
     assert answer.status == 404 and "80 (web)" in answer.text, answer
 
 
 @pytest.mark.parametrize("name", ("_dns._udp.app.names.svc", "dns.udp.app.names.svc", "udp.names.svc",
                                   "udp.names.svc:53", "_sig._sctp.udp.names.svc", "udp.names.svc:9"))
-def test_what_is_not_tcp_is_refused_in_so_many_words(names, name):
+def test_a_port_that_is_not_tcp_is_refused_by_name(names, name):
     answer = names.get(name)
     assert answer.status == 501 and "TCP only" in answer.text, answer
 
@@ -146,7 +146,7 @@ def test_a_named_target_port_may_differ_from_pod_to_pod(names):
 @pytest.mark.parametrize("name, pod", (("free-1", "free-1"), ("10-9-0-3", "free-1"), ("fd00--7", "v6"),
                                        ("10-9-0-5", "v6"), ("fd00-0-0-0-0-0-0-7", "v6"),
                                        ("fd00-1--0", "v6-end"), ("4", "4"), (LONG, LONG)))
-def test_one_pod_by_name_and_by_address(names, name, pod, suffix):
+def test_one_pod_is_reached_by_name_and_by_address(names, name, pod, suffix):
     answer = names.get(f"{name}.names.{suffix}:8080")
     assert (answer.status, answer.pod) == (200, pod), answer
 
@@ -154,7 +154,7 @@ def test_one_pod_by_name_and_by_address(names, name, pod, suffix):
 @pytest.mark.parametrize("suffix", ("svc", "svc.cluster.local", "svc.localhost"))
 @pytest.mark.parametrize("label, pod", (("primary", "db-x7"), ("second", "db-x8"), ("db-x7", "db-x7"),
                                         ("10-9-0-7", "db-x8")))
-def test_hostname_and_subdomain(names, label, pod, suffix):
+def test_hostname_and_subdomain_name_a_pod(names, label, pod, suffix):
     assert names.get(f"{label}.db.names.{suffix}").pod == pod
 
 
@@ -166,30 +166,30 @@ def test_a_deployment_leads_to_a_ready_pod(names, suffix):
     assert names.get(f"free.names.{suffix}:8080").pod == "free-1"
 
 
-def test_a_deployment_without_declared_ports_takes_any(names):
+def test_a_deployment_without_declared_ports_accepts_any_port(names):
     answer = names.get("by-set.names.deploy:8080")
     assert (answer.status, answer.pod) == (200, "free-1"), answer
 
 
-def test_a_deployment_by_a_port_name_it_has_not(names):
+def test_an_unknown_port_name_of_a_deployment_is_refused(names):
     answer = names.get("_nope._tcp.free.names.deploy")
     assert answer.status == 404 and "9000 (side), 8080 (http)" in answer.text, answer
 
 
-def test_a_deployment_that_does_not_exist(names):
+def test_an_unknown_deployment_is_a_404(names):
     answer = names.get("nope.names.deploy")
     assert answer.status == 404, answer
     assert answer.text.startswith("Failed to get deployment names/nope: "), answer
     assert "kubectl -n names get deployments" in answer.text, answer
 
 
-def test_a_deployment_without_pods(start_both, objects):
+def test_a_deployment_without_pods_is_a_503(start_both, objects):
     _, tunnel = start_both("--manifest", str(objects), tunnel=("--wait", "0"))
     answer = tunnel.get("nothing.names.deploy")
     assert answer.status == 503 and "no pod matches selector app=nothing" in answer.text, answer
 
 
-def test_a_deployment_that_may_not_be_read(start_both, objects):
+def test_a_deployment_that_may_not_be_read_names_the_right(start_both, objects):
     """Its pods are known by the ReplicaSet that made them."""
     playground, tunnel = start_both("--manifest", str(objects))
     playground.order("deny get deployments")
@@ -209,17 +209,17 @@ def test_without_a_selector_slices_lead_to_pods(names):
 
 
 @pytest.mark.parametrize("name", ("1.names.svc.cluster.local", "1.names.svc", "1.names", "1.names.localhost"))
-def test_names_of_digits(names, name):
+def test_names_may_consist_of_digits(names, name):
     assert names.get(name).pod == "4"
 
 
-def test_labels_of_63_bytes(names):
+def test_labels_may_have_63_bytes(names):
     assert names.get(f"{LONG}.names.svc.cluster.local").pod == LONG
     answer = names.get(f"{LONG}a.names.svc.cluster.local")
     assert answer.status == 400 and "63 bytes" in answer.text, answer
 
 
-def test_pods_that_are_not_ready_where_the_service_publishes_them(start_both, tmp_path):
+def test_pods_that_are_not_ready_serve_where_published(start_both, tmp_path):
     """Both by their slices, where the controller has made them ready, and by the pods alone."""
     items = [pod("slow-1", ip="10.9.1.1", labels={"app": "slow"}, ready=False),
              service("eager", port(80, 8080), selector={"app": "slow"}, publishNotReadyAddresses=True),
@@ -308,7 +308,7 @@ def test_an_external_name_has_a_port_of_its_own(start_both, externals):
     tunnel.wait_for_log("connection failed.*namespace other is closed")
 
 
-def test_an_external_name_into_a_closed_namespace(start_both, externals):
+def test_an_external_name_into_a_denied_namespace_is_refused(start_both, externals):
     _, tunnel = start_both("--manifest", str(externals), tunnel=("--deny-namespace", "other"))
     answer = tunnel.get("to-other.names.svc")
     assert answer.status == 403 and "namespace other is closed" in answer.text, answer
@@ -350,7 +350,7 @@ def documented():
 
 
 @pytest.mark.parametrize("name", documented())
-def test_every_name_of_the_documents_is_one(tunnel, name):
+def test_every_name_in_the_documents_is_accepted(tunnel, name):
     """It leads to something, or to a pod or address that the playground has not: never "Invalid host"."""
     from tunnel_process import curl
     forms = [name]
@@ -387,7 +387,7 @@ def test_an_alias_is_another_name(aliases, host, pods):
     assert aliases.get(host).pod in pods
 
 
-def test_an_alias_through_the_proxy(aliases):
+def test_an_alias_works_through_the_proxy(aliases):
     from tunnel_process import curl
     answer = curl("-x", f"http://127.0.0.1:{aliases.port}", "http://first/")
     assert answer.pod == "db-x7", answer
@@ -413,7 +413,7 @@ def test_pages_of_an_alias_are_of_its_namespace(aliases):
     assert post("http://web.shop.localhost") == 403
 
 
-def test_an_alias_of_a_closed_namespace(aliases):
+def test_an_alias_of_a_denied_namespace_is_refused(aliases):
     import subprocess
     from tunnel_process import BINARY
     done = subprocess.run([BINARY, "config", "check", "--alias", "a=web.shop", "--deny-namespace", "shop"],
@@ -518,7 +518,7 @@ def test_the_flag_wins_over_the_domain_of_the_cluster(domain):
     assert "configmaps" not in tunnel.log() and "cluster domain" not in tunnel.log(), "it is not even asked for"
 
 
-def test_a_domain_that_may_not_be_read_is_no_reason_for_a_word(start_both):
+def test_a_domain_that_may_not_be_read_is_not_logged(start_both):
     _, tunnel = start_both("--rights", "original")
     assert tunnel.get("web.shop.svc.cluster.local").status == 200
     tunnel.wait_for_log("cluster domain found=none")
@@ -527,14 +527,15 @@ def test_a_domain_that_may_not_be_read_is_no_reason_for_a_word(start_both):
     assert tunnel.get("web.shop.svc.corp.example").status == 400
 
 
-def test_what_is_no_domain_in_a_corefile_changes_nothing(domain):
+def test_a_corefile_without_a_domain_changes_nothing(domain):
     items = OBJECTS + [config_map("{$DOMAIN}")]
     _, tunnel = domain(items=items)
     tunnel.wait_for_log("cluster domain found=none")
     assert tunnel.get("app.names.svc.cluster.local").status == 200
 
 
-def test_a_first_request_by_the_domain_of_the_cluster_waits_for_it(start_playground, tmp_path, start_tunnel):
+def test_a_first_request_by_the_domain_of_the_cluster_waits_for_it(start_playground, tmp_path,
+                                                                   start_tunnel):
     """Sent as soon as the port is open: while the domain may not be known yet."""
     manifest = tmp_path / "objects.json"
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": OBJECTS + [config_map("corp.example")]}))

@@ -149,7 +149,8 @@ def test_an_id_token_that_has_not_expired_is_used(cluster, issuer, tmp_path, sta
     assert issuer.refreshes == 0 and path.read_text() == before
 
 
-def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(cluster, issuer, tmp_path, start_tunnel):
+def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(
+        cluster, issuer, tmp_path, start_tunnel):
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": issuer.sign(9)}))
     path.chmod(0o640)
     if os.geteuid() == 0:
@@ -188,14 +189,15 @@ def test_the_authority_of_the_provider_may_be_in_the_kubeconfig(cluster, issuer,
     assert list_services(path).returncode == 0
 
 
-def test_a_provider_that_is_not_trusted_gets_nothing(cluster, issuer, tmp_path):
+def test_a_provider_that_is_not_trusted_gets_no_secret(cluster, issuer, tmp_path):
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"idp-certificate-authority": None}))
     done = list_services(path)
     assert done.returncode == 1 and "oidc provider" in done.stderr and "certificate" in done.stderr, done.stderr
     assert issuer.discoveries == issuer.refreshes == 0
 
 
-def test_fifty_requests_that_meet_an_expired_id_token_cause_one_refresh(cluster, issuer, tmp_path, start_tunnel):
+def test_fifty_requests_that_meet_an_expired_id_token_cause_one_refresh(
+        cluster, issuer, tmp_path, start_tunnel):
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": issuer.sign(13)}))
     tunnel = start_tunnel(kubeconfig=path)
     time.sleep(3.5)
@@ -237,7 +239,8 @@ def test_a_refresh_by_another_program_is_taken_over(cluster, issuer, tmp_path, s
     assert issuer.refreshes == 0
 
 
-def test_a_new_login_in_the_kubeconfig_is_taken_over_at_once(cluster, issuer, tmp_path, start_tunnel):
+def test_a_new_login_in_the_kubeconfig_is_taken_over_at_once(cluster, issuer, tmp_path,
+                                                             start_tunnel):
     first, second = issuer.sign(3600), issuer.sign(3600)
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": first}))
     tunnel = start_tunnel(kubeconfig=path)
@@ -248,7 +251,8 @@ def test_a_new_login_in_the_kubeconfig_is_taken_over_at_once(cluster, issuer, tm
     assert issuer.refreshes == 0 and "a context has other credentials" not in tunnel.log()
 
 
-def test_a_refusal_is_shown_in_the_providers_words_and_recovers(cluster, issuer, tmp_path, start_tunnel):
+def test_a_refusal_is_shown_in_the_words_of_the_provider_and_retried(cluster, issuer, tmp_path,
+                                                                     start_tunnel):
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"refresh-token": "stale"}))
     tunnel = start_tunnel("--wait", "1s", kubeconfig=path, ready=False)
     answer = tunnel.get(HOST)
@@ -259,14 +263,14 @@ def test_a_refusal_is_shown_in_the_providers_words_and_recovers(cluster, issuer,
     assert "s:cret" not in tunnel.log() and "stale" not in tunnel.log()
 
 
-def test_without_a_refresh_token_the_login_is_asked_for(cluster, issuer, tmp_path):
+def test_without_a_refresh_token_the_error_names_the_login(cluster, issuer, tmp_path):
     done = list_services(kubeconfig_for(cluster, tmp_path / "config", issuer.user(
         **{"id-token": issuer.sign(-5), "refresh-token": None})))
     assert done.returncode == 1
     assert "the id-token has expired, and there is no refresh-token: log in again" in done.stderr
 
 
-def test_a_link_is_followed_and_stays(cluster, issuer, tmp_path):
+def test_a_symbolic_link_is_followed_and_kept(cluster, issuer, tmp_path):
     real = tmp_path / "elsewhere"
     real.mkdir()
     path = kubeconfig_for(cluster, real / "real-config", issuer.user())
@@ -341,7 +345,8 @@ def test_a_file_that_cannot_be_written_costs_no_request(cluster, issuer, tmp_pat
     assert issuer.refreshes == 1
 
 
-def test_a_refresh_token_that_could_not_be_written_is_not_forgotten(cluster, issuer, tmp_path, start_tunnel):
+def test_a_refresh_token_that_could_not_be_written_is_not_forgotten(cluster, issuer, tmp_path,
+                                                                    start_tunnel):
     """The file holds the one of the login still, which the provider takes only once."""
     issuer.life = 13
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user())

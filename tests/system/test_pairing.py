@@ -66,7 +66,7 @@ def test_an_authenticated_connection_serves_its_own_client_only(tunnel, pod, sch
         assert server.ask(other).status == 401
 
 
-def test_the_handshake_stays_on_one_connection(tunnel, pod):
+def test_the_handshake_uses_one_connection(tunnel, pod):
     server = Server(pod)
     with Client(tunnel.port) as alice:
         server.log_in(alice, "alice")
@@ -82,7 +82,7 @@ def test_a_paired_connection_ends_with_its_client(tunnel, pod):
     eventually(lambda: server.ended == server.connections == 1)
 
 
-def test_credentials_that_nobody_asked_for_pair_as_well(tunnel, pod):
+def test_credentials_without_a_challenge_pair_as_well(tunnel, pod):
     server = Server(pod)
     with Client(tunnel.port) as alice, Client(tunnel.port) as bob:
         server.ask(alice, "NTLM hello-alice", "/public")
@@ -90,7 +90,7 @@ def test_credentials_that_nobody_asked_for_pair_as_well(tunnel, pod):
         assert server.ask(bob, path="/public").text == "nobody"
 
 
-def test_a_connection_with_basic_credentials_serves_all(tunnel, pod):
+def test_a_connection_with_basic_credentials_serves_every_client(tunnel, pod):
     def script(connection):
         while True:
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")

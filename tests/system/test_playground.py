@@ -83,18 +83,18 @@ def own(start_playground):
     ("/api/v1/namespaces/shop/pods/nope", 'pods "nope" not found'),
     ("/api/v1/namespaces/shop/pods/nope/portforward", 'pods "nope" not found'),
 ])
-def test_what_is_not_there_is_a_status(api, path, message):
+def test_an_unknown_path_is_a_status(api, path, message):
     code, status = api.get(path)
     assert (code, status["kind"], status["reason"]) == (404, "Status", "NotFound")
     assert status["message"] == message
 
 
-def test_a_wrong_token_is_not_let_in(api):
+def test_a_wrong_token_is_refused(api):
     code, status = api.get("/api/v1/namespaces/shop/pods", token="wrong")
     assert (code, status["message"]) == (401, "Unauthorized")
 
 
-def test_what_is_not_allowed_is_said_in_the_real_words(own):
+def test_a_forbidden_request_has_the_message_of_kubernetes(own):
     api = own("--rights", "namespace")
     assert api.get("/api/v1/pods")[1]["message"] == (
         'pods is forbidden: User "dev" cannot list resource "pods" in API group "" at the cluster scope')
@@ -114,7 +114,7 @@ def test_what_is_not_allowed_is_said_in_the_real_words(own):
     ("namespace", "list", "pods", "shop", True),
     ("none", "get", "pods", "shop", False),
 ])
-def test_access_reviews_tell_what_the_rights_are(own, level, verb, resource, ns, allowed):
+def test_access_reviews_return_the_rights(own, level, verb, resource, ns, allowed):
     review = {"kind": "SelfSubjectAccessReview", "apiVersion": "authorization.k8s.io/v1", "spec": {
         "resourceAttributes": {"verb": verb, "resource": resource, "namespace": ns}}}
     code, answer = own("--rights", level).get(
@@ -138,7 +138,7 @@ def test_lists_come_in_pages(own):
     ("app=web", {"web"}), ("app==db", {"db"}), ("app!=web", {"db"}), ("app in (web, db)", {"web", "db"}),
     ("app notin (web)", {"db"}), ("app", {"web", "db"}), ("!app", set()), ("app=web,app=db", set()),
 ])
-def test_labels_select(api, selector, apps):
+def test_a_label_selector_selects_objects(api, selector, apps):
     quoted = urllib.request.quote(selector)
     items = api.get(f"/api/v1/namespaces/shop/pods?labelSelector={quoted}")[1]["items"]
     assert {pod["metadata"]["labels"]["app"] for pod in items} == apps
@@ -162,7 +162,7 @@ class Watch:
         return [(kind, o["metadata"].get("name")) for kind, o in self.events]
 
 
-def test_a_watch_tells_what_changes(own):
+def test_a_watch_returns_changes(own):
     api = own()
     revision = api.get("/api/v1/pods")[1]["metadata"]["resourceVersion"]
     watch = Watch(api, f"/api/v1/namespaces/shop/pods?watch=1&resourceVersion={revision}&timeoutSeconds=2")
@@ -178,7 +178,7 @@ def test_a_watch_tells_what_changes(own):
     assert ready == [[True] * 3, [True, True, False], [True, True]]
 
 
-def test_a_selector_that_is_none_is_refused(api):
+def test_a_malformed_selector_is_refused(api):
     assert api.get("/api/v1/pods?labelSelector=%3D%3D")[0] == 400
 
 
@@ -223,7 +223,7 @@ def kubectl(playground, *arguments, **environment):
 
 
 @needs_kubectl
-def test_kubectl_gets(playground):
+def test_kubectl_get_prints_objects(playground):
     code, out, err = kubectl(playground, "get", "pods,svc,endpointslices", "-o", "wide")
     assert code == 0, err
     for column in ("NOMINATED NODE", "SELECTOR", "ADDRESSTYPE"):
@@ -237,13 +237,13 @@ def test_kubectl_gets(playground):
 
 
 @needs_kubectl
-def test_kubectl_by_certificate(playground):
+def test_kubectl_may_authenticate_by_certificate(playground):
     code, out, err = kubectl(playground, "--context", "playground-certificate", "get", "svc", "-o", "name")
     assert code == 0 and "service/web" in out.split(), err
 
 
 @needs_kubectl
-def test_kubectl_watches(start_playground):
+def test_kubectl_get_watch_prints_changes(start_playground):
     playground = start_playground()
     process = subprocess.Popen(["kubectl", "get", "pods", "-w"], stdout=subprocess.PIPE, text=True,
                                env=clean_environment(KUBECONFIG=str(playground.kubeconfig)))
@@ -285,7 +285,7 @@ transports = pytest.mark.parametrize("websockets", [False, True], ids=["spdy", "
 
 @needs_kubectl
 @transports
-def test_kubectl_forwards_to_a_service(playground, websockets):
+def test_kubectl_port_forward_reaches_a_service(playground, websockets):
     with port_forward(playground, "svc/web", "80", "9000", websockets=websockets) as (ports, _):
         url = f"http://127.0.0.1:{ports[8080]}"
         assert re.match(r"pod web-\S+ method GET host 127.0.0.1:\d+ path /a\?b\n", curl(url + "/a?b").text)
@@ -300,7 +300,7 @@ def test_kubectl_forwards_to_a_service(playground, websockets):
 
 @needs_kubectl
 @transports
-def test_kubectl_forwards_to_a_pod(playground, api, websockets):
+def test_kubectl_port_forward_reaches_a_pod(playground, api, websockets):
     pod = api.pods()[1]
     with port_forward(playground, f"pod/{pod}", "8080", "9004", websockets=websockets) as (ports, _):
         body = os.urandom(3000000)
@@ -312,7 +312,7 @@ def test_kubectl_forwards_to_a_pod(playground, api, websockets):
 
 @needs_kubectl
 @transports
-def test_kubectl_is_told_of_a_refused_port(playground, api, websockets):
+def test_kubectl_port_forward_prints_a_refused_port(playground, api, websockets):
     with port_forward(playground, f"pod/{api.pods()[0]}", "9999", websockets=websockets) as (ports, lines):
         assert curl(f"http://127.0.0.1:{ports[9999]}/").exit in (52, 56)
         eventually(lambda: "connection refused" in "".join(lines))
@@ -435,7 +435,7 @@ def test_opening_costs_no_round_trip(api):
     assert spdy.pings() == 5
 
 
-def test_who_may_open_one_by_get_and_by_post(own):
+def test_port_forward_takes_get_or_post_by_right(own):
     def statuses(api):
         pod = api.pods()[0]
         return [int(Spdy(api, pod, method=method).head.split()[1]) for method in ("POST", "GET")]
@@ -470,7 +470,7 @@ def test_both_ends_at_once_when_both_have_finished(api):
     assert text == "" and seconds < 0.9
 
 
-def test_a_refused_connection(own, runtime):
+def test_a_refused_connection_has_the_text_of_containerd(own, runtime):
     """The text is as long as a real one; 1.7 loses the worker if data was pipelined."""
     api = own("--containerd", runtime)
     for payload, alive in (b"", 5), (b"x", 4 if runtime == "1.7" else 5):
@@ -486,7 +486,7 @@ def test_a_refused_connection(own, runtime):
             assert b"pod web-" in bodies(spdy.frames(0.5), data)
 
 
-def test_a_reset_connection(own, runtime):
+def test_a_reset_connection_has_the_text_of_containerd(own, runtime):
     api = own("--containerd", runtime)
     spdy = Spdy(api, api.pods()[0])
     error, _ = spdy.pair(9005)
@@ -496,7 +496,7 @@ def test_a_reset_connection(own, runtime):
     assert seen[-1][0] == (DATA if runtime == "1.7" else RST)
 
 
-def test_a_connection_that_is_reset_in_the_middle_of_an_answer(api):
+def test_a_connection_reset_during_an_answer_ends_both_streams(api):
     spdy = Spdy(api, api.pods()[0])
     error, data = spdy.pair(8080, b"GET /reset HTTP/1.1\r\nHost: x\r\n\r\n")
     seen, text, _ = spdy.verdict(error)
@@ -504,7 +504,7 @@ def test_a_connection_that_is_reset_in_the_middle_of_an_answer(api):
     assert text.endswith("read: connection reset by peer")
 
 
-def test_the_second_frame_after_the_end_poisons(api):
+def test_the_second_frame_after_the_end_stops_the_worker(api):
     for late, alive in (1, 5), (2, 4):
         spdy = Spdy(api, api.pods()[0])
         error, data = spdy.pair(8080, CLOSE)
@@ -536,7 +536,7 @@ def test_a_stuck_reader_stops_a_fifth_of_the_pings(api):
     assert answered[-1] == 4, "the other four workers live on"
 
 
-def test_even_pings_and_low_ids_get_what_they_deserve(api):
+def test_even_pings_and_low_ids_are_refused(api):
     spdy = Spdy(api, api.pods()[0])
     spdy.socket.sendall(spdy.control(PING, 0, struct.pack(">I", 2)))
     spdy.pair(8080)
@@ -546,7 +546,7 @@ def test_even_pings_and_low_ids_get_what_they_deserve(api):
     assert not [f for f in seen if f[0] == PING]
 
 
-def test_a_wish_without_a_port_is_reset(api):
+def test_a_stream_without_a_port_is_reset(api):
     spdy = Spdy(api, api.pods()[0])
     spdy.socket.sendall(spdy.syn(1, 0, {"streamtype": "data", "requestid": "1"}))
     assert spdy.frame() == (RST, 1, 0, struct.pack(">I", 5))
@@ -555,7 +555,7 @@ def test_a_wish_without_a_port_is_reset(api):
     assert bodies(spdy.frames(0.5), data), "the session lives on"
 
 
-def test_a_deleted_pod(own):
+def test_a_deleted_pod_ends_its_connections(own):
     api = own()
     pod = api.pods()[0]
     spdy = Spdy(api, pod)
@@ -601,7 +601,7 @@ def test_a_port_can_be_served_from_outside(own):
 # misbehaviour on command
 
 
-def test_dials_fail_as_they_are_told(own):
+def test_dials_fail_as_commanded(own):
     api = own()
     pod = api.pods()[0]
     api.command("throttle 1", "empty-500 1", "bare-404 1")
@@ -610,7 +610,7 @@ def test_dials_fail_as_they_are_told(own):
     assert b"\r\nRetry-After: 1\r\n" in heads[0] and b"\r\nContent-Length: 0" in heads[1]
 
 
-def test_connections_fail_as_they_are_told(own):
+def test_connections_fail_as_commanded(own):
     api = own()
     pod = api.pods()[0]
     for command, text in ("refuse", "connection refused"), ("reset", "reset by peer"), ("heal", None):
@@ -623,7 +623,7 @@ def test_connections_fail_as_they_are_told(own):
             assert b"pod web-" in bodies(spdy.frames(0.3), data)
 
 
-def test_a_reset_can_come_without_a_word(own, runtime):
+def test_a_reset_may_come_without_a_text(own, runtime):
     api = own("--containerd", runtime)
     pod = api.pods()[0]
     api.command(f"reset-silently shop/{pod}:8080")
@@ -633,7 +633,7 @@ def test_a_reset_can_come_without_a_word(own, runtime):
     assert text == "" and [f[:2] for f in seen[-2:]] == [(RST, data), (RST, error)]
 
 
-def test_tunnels_fail_as_they_are_told(own):
+def test_tunnels_fail_as_commanded(own):
     api = own()
     pod = api.pods()[0]
     spdy = Spdy(api, pod)
@@ -651,7 +651,7 @@ def test_tunnels_fail_as_they_are_told(own):
                 spdy.frame(2)
 
 
-def test_the_ends_of_tunnels_differ(own):
+def test_tunnels_may_end_by_close_or_reset(own):
     """A relay says goodbye in TLS, a killed process does not, a reset is one."""
     api = own()
     pod = api.pods()[0]
@@ -684,7 +684,7 @@ def test_a_verdict_can_be_late(own):
         assert words in text and 0.6 < seconds < 1.2
 
 
-def test_slices_can_be_behind(own):
+def test_slices_can_be_outdated(own):
     api = own()
     path = "/apis/discovery.k8s.io/v1/namespaces/shop/endpointslices?labelSelector=kubernetes.io/service-name%3Dweb"
 
@@ -698,7 +698,7 @@ def test_slices_can_be_behind(own):
     assert named() == before - {min(before)} | {"web-new"}
 
 
-def test_trickled_frames_are_still_frames(own):
+def test_trickled_frames_are_complete(own):
     api = own()
     api.command("trickle on")
     spdy = Spdy(api, api.pods()[0])
@@ -706,7 +706,7 @@ def test_trickled_frames_are_still_frames(own):
     assert b"path /\n" in bodies(spdy.frames(0.5), data)
 
 
-def test_rights_and_tokens_are_taken_away(own):
+def test_rights_and_tokens_can_be_revoked(own):
     api = own()
     api.command("deny create pods/portforward")
     assert Spdy(api, api.pods()[0]).head.startswith(b"HTTP/1.1 403 ")
@@ -714,7 +714,7 @@ def test_rights_and_tokens_are_taken_away(own):
     assert api.get("/api/v1/pods")[0] == 401
 
 
-def test_a_restart_loses_all_and_comes_back(own):
+def test_a_restart_ends_all_connections(own):
     api = own()
     spdy = Spdy(api, api.pods()[0])
     api.command("restart 300")
@@ -746,7 +746,7 @@ def test_a_black_hole_opens_and_closes(start_playground, tmp_path):
     assert len([f for f in spdy.frames(0.5) if f[0] == PING]) == 5
 
 
-def test_commands_explain_themselves(api):
+def test_help_lists_the_commands(api):
     assert "pod delete" in api.command("help")
     with pytest.raises(urllib.error.HTTPError) as error:
         api.command("dance")

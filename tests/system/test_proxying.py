@@ -31,7 +31,7 @@ def text_of(host, path="/"):
     "seed.shop.localhost", "seed.shop.svc:8080", "db.shop.svc", "db-0.db.shop.svc.cluster.local",
     "db-1.db.shop.svc:8080", "db-1.db.shop.svc.localhost", f"{POD}.shop.pod:8080",
     f"{POD}.shop.pod.cluster.local:8080", f"{POD}.shop.pod.localhost:8080", "db-0.shop.pod:8080"])
-def test_every_form_of_a_name(client, host):
+def test_every_form_of_a_name_is_answered(client, host):
     """And the pod sees the name as the client wrote it."""
     answer = client.ask(request(host, "/x"))
     assert answer.status == 200 and answer.text.endswith(text_of(host, "/x")), answer
@@ -77,7 +77,7 @@ def test_the_address_of_a_pod_is_a_name(playground, client):
         assert answer.header("X-Pod") == pod["metadata"]["name"], answer
 
 
-def test_the_port_of_the_listener_says_nothing_about_the_service(tunnel, client):
+def test_the_port_of_the_listener_is_not_a_service_port(tunnel, client):
     host = f"seed.shop.localhost:{tunnel.port}"
     assert client.ask(request(host)).text.endswith(text_of(host))
 
@@ -87,14 +87,14 @@ def test_a_fresh_machine_needs_no_dns(tunnel):
     assert answer.text.endswith(text_of(f"web.shop.localhost:{tunnel.port}", "/x"))
 
 
-def test_another_cluster_domain(start_tunnel):
+def test_option_cluster_domain_changes_the_names(start_tunnel):
     with Client(start_tunnel("--cluster-domain", "k8s.example").port) as client:
         assert client.ask(request("web.shop.svc.k8s.example")).status == 200
         assert client.ask(request("web.shop.svc")).status == 200
         assert client.ask(request("web.shop.svc.cluster.local")).status == 400
 
 
-def test_one_port_of_the_pods_for_all(start_tunnel):
+def test_option_target_port_applies_to_all_services(start_tunnel):
     """--target-port is how the original did it."""
     with Client(start_tunnel("--target-port", "8081").port) as client:
         assert client.ask(request("web.shop.localhost")).body == request("web.shop.localhost")
@@ -106,7 +106,7 @@ def test_one_port_of_the_pods_for_all(start_tunnel):
     ("web.shop.svc:8080", 'services "web" has no port 8080: it declares 80 (http), 9000 (echo)'),
     ("seed.shop.localhost:80", 'services "seed" has no port 80: it declares 8080 (http)'),
     ("_nope._tcp.web.shop.svc", 'services "web" has no port "nope": it declares 80 (http), 9000 (echo)')])
-def test_a_port_that_is_not_declared(client, host, problem):
+def test_an_undeclared_port_is_refused(client, host, problem):
     answer = client.ask(request(host))
     service = re.search(r"(web|seed)\.shop", host).group(1)
     assert answer.status == 404
@@ -151,7 +151,7 @@ def test_a_post_takes_a_fresh_connection_in_the_same_tunnel(start_tunnel):
     assert leases(tunnel, "idle") == 0, "not even at once: test_keepalive.py has when"
 
 
-def test_a_get_that_an_idle_connection_failed_is_asked_again(tunnel, pod):
+def test_a_get_that_failed_on_an_idle_connection_is_retried(tunnel, pod):
     """The pod closed it without a word: nobody but the log hears of that."""
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     for _ in range(3):
@@ -159,7 +159,7 @@ def test_a_get_that_an_idle_connection_failed_is_asked_again(tunnel, pod):
     assert len(pod.heads) == 3
 
 
-def test_a_pod_that_says_how_long_it_waits_is_believed(start_tunnel, pod):
+def test_the_keep_alive_time_of_a_pod_is_honoured(start_tunnel, pod):
     """After `Keep-Alive: timeout=1` an idle connection is not used again a second later."""
     def script(connection):
         connection.send("HTTP/1.1 200 OK\r\nKeep-Alive: timeout=1\r\nContent-Length: 2\r\n\r\nok")
@@ -172,7 +172,7 @@ def test_a_pod_that_says_how_long_it_waits_is_believed(start_tunnel, pod):
     assert leases(tunnel, "idle") == 0
 
 
-def test_an_answer_that_never_ends_holds_nobody_up(tunnel):
+def test_an_endless_answer_delays_no_other_request(tunnel):
     with Client(tunnel.port) as stuck:
         stuck.send(request(WEB, "/bytes?n=1000000000"))
         stuck.head()
@@ -181,7 +181,7 @@ def test_an_answer_that_never_ends_holds_nobody_up(tunnel):
     assert answers == [200] * 30
 
 
-def test_many_connections_to_one_pod_at_once(start_tunnel):
+def test_many_connections_to_one_pod_carry_at_once(start_tunnel):
     """More than have a tunnel each."""
     tunnel = start_tunnel()
     with ThreadPoolExecutor(30) as pool:
@@ -196,20 +196,20 @@ def asked(client, host, *fields):
     return client.ask(request(host, fields=fields))
 
 
-def test_a_service_that_is_not_there(client):
+def test_an_unknown_service_is_a_404(client):
     answer = asked(client, "nosuch.shop.localhost")
     assert answer.status == 404
     assert answer.first == 'Failed to get service shop/nosuch: services "nosuch" not found'
     assert "kubectl -n shop get services" in answer.text
 
 
-def test_a_namespace_that_is_not_there(client):
+def test_an_unknown_namespace_is_a_404(client):
     answer = asked(client, "web.nowhere.svc")
     assert (answer.status, answer.first) == (
         404, 'Failed to get service nowhere/web: services "web" not found')
 
 
-def test_a_pod_that_is_not_there(client):
+def test_an_unknown_pod_is_a_404(client):
     answer = asked(client, "nosuch.shop.pod:8080")
     assert (answer.status, answer.first) == (404, 'Failed to get pod shop/nosuch: pods "nosuch" not found')
 
@@ -217,13 +217,13 @@ def test_a_pod_that_is_not_there(client):
 @pytest.mark.parametrize("service, why", [
     ("empty", "no pod matches selector app=nobody"), ("manual", "no selector"),
     ("ext", "ExternalName")])
-def test_a_service_without_pods_says_so_at_once(tunnel, service, why):
+def test_a_service_without_pods_is_a_503_at_once(tunnel, service, why):
     answer = tunnel.get(f"{service}.shop.svc")
     assert answer.status == 503 and answer.seconds < 1
     assert answer.text.startswith(f"No running pod for {service}/shop\n\n") and why in answer.text
 
 
-def test_a_service_with_udp_ports_only_is_not_said_to_lack_pods(start_both, tmp_path):
+def test_a_service_with_udp_ports_only_is_refused_for_its_ports(start_both, tmp_path):
     path = tmp_path / "objects.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": [
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "dns", "namespace": "shop"},
@@ -234,7 +234,7 @@ def test_a_service_with_udp_ports_only_is_not_said_to_lack_pods(start_both, tmp_
     assert answer.text.startswith("Cannot forward to service shop/dns: a port-forward carries TCP only"), answer
 
 
-def test_a_container_that_does_not_listen(tunnel):
+def test_a_container_that_does_not_listen_is_a_502(tunnel):
     answer = tunnel.get("closed.shop.localhost", "/", "-d", "x")
     assert answer.status == 502 and answer.seconds < 1
     assert re.match(r"Port-forward failed for shop/web-[\w-]+: .*9999.*connection refused", answer.text)
@@ -247,25 +247,25 @@ def test_errors_do_not_end_the_connection(client):
     assert asked(client, WEB).status == 200
 
 
-def test_an_error_after_a_body_does_not_end_the_connection_either(client):
+def test_an_error_after_a_body_does_not_end_the_connection(client):
     answer = client.ask(request("nosuch.shop.localhost", "/", "POST", fields=["Content-Length: 5"], body="hello"))
     assert answer.status == 404 and answer.header("Connection") is None
     assert asked(client, WEB).status == 200
 
 
-def test_an_error_while_the_body_is_still_coming(client):
+def test_an_error_during_an_upload_is_answered(client):
     client.send(request("nosuch.shop.localhost", "/", "POST", fields=["Content-Length: 500000"]) + counting(1000))
     answer = client.answer()
     assert answer.status == 404 and answer.header("Connection") == "close"
 
 
-def test_an_error_as_the_answer_to_head(client):
+def test_an_error_to_head_has_no_body(client):
     answer = client.ask(request("nosuch.shop.localhost", "/", "HEAD"))
     assert answer.status == 404 and int(answer.header("Content-Length")) > 50
     assert asked(client, WEB).status == 200
 
 
-def test_an_error_in_json(client):
+def test_an_error_is_json_where_accepted(client):
     answer = asked(client, "nosuch.shop.localhost", "Accept: application/json")
     assert answer.status == 404 and answer.header("Content-Type") == "application/json"
     told = json.loads(answer.text)
@@ -285,7 +285,7 @@ def test_an_error_in_html_is_escaped(client):
     ("*/*", "text/plain"), ("text/html", "text/html"), ("application/json;q=0.5, text/html", "text/html"),
     ("text/html;q=0, application/json", "application/json"), ("application/problem+json", "application/json"),
     ("image/png", "text/plain"), ("TEXT/HTML", "text/html"), ("", "text/plain"), (";;,=", "text/plain")])
-def test_an_error_in_the_form_that_is_wanted(client, accept, kind):
+def test_an_error_has_the_format_that_accept_prefers(client, accept, kind):
     assert asked(client, "nosuch.shop.localhost", f"Accept: {accept}").header("Content-Type").split(";")[0] == kind
 
 
@@ -299,7 +299,7 @@ def has_role(text, ns, resource, *verbs):
     return role in text and f'resources: ["{resource}"]\n    verbs: [{quoted}]\n' in text
 
 
-def test_the_originals_rights_are_enough(start_both):
+def test_the_rights_of_the_original_are_enough(start_both):
     _, tunnel = start_both("--rights", "original")
     for host in ("web.shop.localhost", "web.other.localhost", "db-0.db.shop.svc", "_http._tcp.web.shop.svc", f"{POD}.shop.pod:8080"):
         assert tunnel.get(host).status == 200
@@ -309,7 +309,7 @@ def test_the_originals_rights_are_enough(start_both):
     assert "rights=watch" not in tunnel.log()
 
 
-def test_rights_in_one_namespace_only(start_both):
+def test_rights_in_one_namespace_serve_that_namespace_only(start_both):
     _, tunnel = start_both("--rights", "namespace", tunnel=["-n", "shop"])
     assert tunnel.get("web.shop.localhost").status == 200
     answer = tunnel.get("web.other.localhost")
@@ -318,7 +318,7 @@ def test_rights_in_one_namespace_only(start_both):
     assert has_role(answer.text, "other", "services", "get", "list"), answer.text
 
 
-def test_no_rights_at_all(start_both):
+def test_without_any_rights_the_error_names_them(start_both):
     _, tunnel = start_both("--rights", "none", ready=False)
     answer = tunnel.get("web.shop.localhost")
     assert answer.status == 502 and answer.seconds < 5, answer
@@ -327,7 +327,7 @@ def test_no_rights_at_all(start_both):
     assert has_role(answer.text, "shop", "services", "get", "list"), answer.text
 
 
-def test_a_port_forward_that_is_forbidden(start_both):
+def test_a_forbidden_port_forward_names_the_right(start_both):
     playground, tunnel = start_both()
     playground.order("deny create pods/portforward", "deny get pods/portforward")
     answer = tunnel.get("web.shop.localhost")
@@ -372,7 +372,7 @@ def test_a_request_waits_for_an_api_server_that_is_away_for_a_moment(start_both)
     assert answer.status == 200 and answer.seconds < 8, answer
 
 
-def test_credentials_that_have_expired(start_both):
+def test_expired_credentials_are_named(start_both):
     playground, tunnel = start_both(tunnel=["--wait", "1s"])
     playground.order("token off")
     answer = tunnel.get("web.shop.localhost", "/", "-d", "x")
@@ -382,7 +382,7 @@ def test_credentials_that_have_expired(start_both):
     eventually(lambda: tunnel.get("web.shop.localhost").status == 200, 20)
 
 
-def test_credentials_that_were_never_right(playground, start_tunnel, tmp_path):
+def test_wrong_credentials_are_named(playground, start_tunnel, tmp_path):
     tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, "token: wrong-secret"))
     answer = tunnel.get("web.shop.localhost")
     assert answer.status in (401, 502, 503) and answer.seconds < 5, answer
@@ -390,7 +390,8 @@ def test_credentials_that_were_never_right(playground, start_tunnel, tmp_path):
     assert "wrong-secret" not in tunnel.log() + answer.text
 
 
-def test_the_wrong_authority(playground, start_playground, start_tunnel, tmp_path):
+def test_a_wrong_certificate_authority_is_named(playground, start_playground, start_tunnel,
+                                                tmp_path):
     other = start_playground().kubeconfig.read_text()
     authority = re.search(r"certificate-authority-data: \S+", other).group()
     tunnel = start_tunnel(ready=False, kubeconfig=kubeconfig(tmp_path, playground.server, authority=authority))
@@ -400,7 +401,7 @@ def test_the_wrong_authority(playground, start_playground, start_tunnel, tmp_pat
     assert "unknown authority" in tunnel.own("/readyz").text
 
 
-def test_a_certificate_for_another_name(playground, start_tunnel, tmp_path):
+def test_a_certificate_for_another_name_is_refused(playground, start_tunnel, tmp_path):
     text = playground.kubeconfig.read_text()
     authority = re.search(r"certificate-authority-data: \S+", text).group()
     path = kubeconfig(tmp_path, f"https://127.0.0.2:{playground.port}", authority=authority)
@@ -410,12 +411,12 @@ def test_a_certificate_for_another_name(playground, start_tunnel, tmp_path):
     assert answer.status == 502 and "elsewhere" in answer.text, answer
 
 
-def test_a_client_certificate_instead_of_a_token(playground, start_tunnel):
+def test_a_client_certificate_serves_requests(playground, start_tunnel):
     tunnel = start_tunnel("--context", "playground-certificate")
     assert tunnel.get("web.shop.localhost").status == 200
 
 
-def test_a_token_in_a_file(playground, start_tunnel, tmp_path):
+def test_a_token_file_serves_requests(playground, start_tunnel, tmp_path):
     (tmp_path / "token").write_text("playground\n")
     tunnel = start_tunnel(kubeconfig=kubeconfig(tmp_path, playground.server, f"tokenFile: {tmp_path}/token"))
     assert tunnel.get("web.shop.localhost").status == 200
@@ -428,7 +429,7 @@ def test_a_throttling_api_server_is_waited_for(start_both):
     assert answer.status == 200, answer
 
 
-def test_a_gateway_that_knows_no_spdy(start_both):
+def test_a_gateway_without_spdy_gets_a_websocket(start_both):
     playground, tunnel = start_both()
     playground.order("no-spdy on")
     assert tunnel.get("web.shop.localhost").status == 200
@@ -439,7 +440,7 @@ def test_a_gateway_that_knows_no_spdy(start_both):
 # pods that come and go
 
 
-def test_a_pod_that_is_replaced(start_both):
+def test_a_replaced_pod_is_followed(start_both):
     playground, tunnel = start_both()
     host = "db-0.db.shop.svc"
     assert tunnel.get(host).status == 200
@@ -448,7 +449,7 @@ def test_a_pod_that_is_replaced(start_both):
     assert answer.status == 200 and answer.seconds < 2, answer
 
 
-def test_services_that_come_and_go(start_both):
+def test_created_and_deleted_services_are_noticed(start_both):
     playground, tunnel = start_both()
     assert tunnel.get("late.shop.localhost").status == 404
     playground.order("service create shop/late web 80 8080")
@@ -457,7 +458,7 @@ def test_services_that_come_and_go(start_both):
     eventually(lambda: tunnel.get("late.shop.localhost").status == 404, 2, pause=0.02)
 
 
-def test_pods_that_are_not_ready_are_left_alone(start_both):
+def test_pods_that_are_not_ready_get_no_requests(start_both):
     playground, tunnel = start_both()
     playground.order(f"pod ready shop/{POD} false")
     eventually(lambda: POD not in [tunnel.get("web.shop.localhost").pod for _ in range(5)], 2)
@@ -466,7 +467,7 @@ def test_pods_that_are_not_ready_are_left_alone(start_both):
     eventually(lambda: tunnel.get("web.shop.localhost").pod == POD, 3, pause=0)
 
 
-def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
+def test_a_request_waits_for_a_pod_to_become_ready(start_both):
     playground, tunnel = start_both()
     host = "db-0.db.shop.svc"
     assert tunnel.get(host).status == 200
@@ -478,7 +479,7 @@ def test_a_request_waits_for_a_pod_that_is_about_to_be_ready(start_both):
         assert answer.result().status == 200 and answer.result().seconds < 3
 
 
-def test_tunnels_that_are_lost_are_dialled_again(start_both):
+def test_lost_tunnels_are_dialled_again(start_both):
     playground, tunnel = start_both()
     for order in ("drop-tunnels", "kill-tunnels", "reset-tunnels", "cut-mid-frame"):
         assert tunnel.get("db-0.db.shop.svc").status == 200
@@ -488,7 +489,7 @@ def test_tunnels_that_are_lost_are_dialled_again(start_both):
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
-def test_endpointslices_that_are_behind(start_both, warm):
+def test_outdated_endpointslices_do_not_fail_requests(start_both, warm):
     """After a restart of the API server the controllers may take a minute to see pods again."""
     playground, tunnel = start_both()
     if warm:  # to both pods, more than one
@@ -506,7 +507,7 @@ def test_endpointslices_that_are_behind(start_both, warm):
     eventually(lambda: tunnel.get("web.shop.localhost").pod == "web-newer", 3, pause=0)
 
 
-def test_a_refusal_that_delivered_nothing_goes_to_the_other_pod(start_both):
+def test_a_request_refused_by_one_pod_goes_to_the_other(start_both):
     """Even a POST, because nobody has heard of it."""
     playground, tunnel = start_both()
     playground.order(f"refuse shop/{POD}:8080")

@@ -38,14 +38,14 @@ def rules(role):
 
 @pytest.mark.parametrize("flags, level", (((), "watch"), (("--level", "watch"), "watch"),
                                           (("--level=lookup",), "lookup")))
-def test_a_cluster_role_for_each_level(flags, level):
+def test_each_level_has_a_cluster_role(flags, level):
     [role] = documents(*flags)
     assert (role["apiVersion"], role["kind"]) == ("rbac.authorization.k8s.io/v1", "ClusterRole")
     assert role["metadata"] == {"name": "kube-tunnel"}
     assert rules(role) == RIGHTS[level]
 
 
-def test_a_role_in_each_namespace():
+def test_each_namespace_gets_a_role():
     roles = documents("--namespace", "shop", "-n", "blog", "-n", "shop", "--level", "lookup")
     assert [(r["kind"], r["metadata"]["namespace"]) for r in roles] == [("Role", "shop"), ("Role", "blog")]
     assert all(rules(r) == RIGHTS["lookup"] for r in roles)
@@ -67,7 +67,7 @@ def test_subjects_are_bound():
 
 
 @pytest.mark.parametrize("user", ['a"b\\c', "x\nkind: Secret", "arn:aws:iam::1:user/ann", "100%", "Ä", "- y"])
-def test_a_name_stays_a_name(user):
+def test_option_name_names_the_role(user):
     """Nothing that is given becomes YAML; names of bindings have no / and no %."""
     _, binding = documents("--user", user)
     assert binding["subjects"][0]["name"] == user
@@ -78,7 +78,7 @@ def test_a_name_stays_a_name(user):
     (("--level", "all"), 'it is watch or lookup'), (("--service-account", "runner"), "NAMESPACE:NAME"),
     (("--service-account", "A:b"), "NAMESPACE:NAME"), (("--user", ""), "a name is missing"),
     (("--role-name", "a/b"), "--role-name"), (("-n", "A_b"), "A_b"), (("shop",), "shop"), (("--chekc",), "is it --check")))
-def test_what_is_wrong_is_said(flags, words):
+def test_mistakes_are_named(flags, words):
     done = rbac(*flags, status=2)
     assert words in done.stderr and not done.stdout, done
 
@@ -88,7 +88,7 @@ def test_its_flags_belong_to_no_other_command():
     assert done.returncode == 2 and 'only "rbac" takes --check' in done.stderr, done
 
 
-def test_the_manifests_agree():
+def test_the_manifests_have_the_printed_rights():
     """deploy/base has what is printed, but for the name of the binding."""
     written = list(yaml.safe_load_all((ROOT / "deploy/base/role.yaml").read_text()))
     printed = documents("--service-account", "kube-tunnel:kube-tunnel")
@@ -112,7 +112,7 @@ def check(playground, *flags, status=0):
     return rows, done
 
 
-def test_all_rights_are_there(playground):
+def test_option_all_prints_every_right(playground):
     rows, done = check(playground)
     assert set(rows.values()) == {"yes"} and len(rows) == 9, done
     assert {ns for ns, _, _ in rows} == {"(all)"} and done.stderr == ""
@@ -135,7 +135,7 @@ def test_the_original_role_serves_requests_and_lacks_the_rest(start_playground):
     assert rows["(all)", "pods/portforward", "get"] == "no", done
 
 
-def test_rights_in_one_namespace(start_playground):
+def test_rights_in_one_namespace_are_missing_in_another(start_playground):
     playground = start_playground("--rights", "namespace")
     rows, done = check(playground, "-n", "shop")
     assert rows["shop", "services", "get"] == "yes"
@@ -147,7 +147,7 @@ def test_rights_in_one_namespace(start_playground):
 @pytest.mark.parametrize("one, other", ((("get", "services"), ("list", "services")),
                                         (("list", "pods"), ("list", "endpointslices")),
                                         (("create", "pods/portforward"), None)))
-def test_each_right_that_every_request_takes(start_both, start_tunnel, one, other):
+def test_each_required_right_is_named_when_missing(start_both, start_tunnel, one, other):
     """One of the two is enough, and then the other one is not needed: requests go the same way. Before 1.35
     a WebSocket takes no create."""
     playground, tunnel = start_both("--kubernetes", "1.35", tunnel=("--wait", "0"))
@@ -167,7 +167,7 @@ def test_each_right_that_every_request_takes(start_both, start_tunnel, one, othe
     assert tunnel.get("seed.shop.svc:8080").status == 502
 
 
-def test_no_rights_at_all(start_playground):
+def test_without_any_rights_no_row_is_yes(start_playground):
     rows, _ = check(start_playground("--rights", "none"), status=1)
     assert "yes" not in rows.values()
 
@@ -214,7 +214,7 @@ def test_the_namespaces_that_are_watched_are_those_of_the_role(tmp_path):
     ("1.34", "websocket", "get", False), ("1.34", "websocket", "create", True),
     ("1.35", "spdy", "get", True), ("1.35", "spdy", "create", False),
     ("1.35", "websocket", "get", False), ("1.35", "websocket", "create", False)))
-def test_which_verb_on_portforward_each_transport_takes(start_both, version, transport, verb, enough):
+def test_each_transport_needs_its_verb_on_portforward(start_both, version, transport, verb, enough):
     """Without one of the two that are printed; from 1.35 on a WebSocket takes both."""
     playground, tunnel = start_both("--kubernetes", version, tunnel=("--transport", transport, "--wait", "0"))
     playground.order(f"deny {verb} pods/portforward")

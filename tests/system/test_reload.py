@@ -118,7 +118,7 @@ def test_a_symlink_into_another_folder_is_followed(one_and_two, start_tunnel, tm
     now_says(tunnel, "two")
 
 
-def test_each_file_of_the_list_counts_also_one_that_appears_later(one_and_two, tmp_path):
+def test_a_kubeconfig_that_appears_later_is_read(one_and_two, tmp_path):
     config = one_and_two
     config.add("later", config.one)
     late = Kubeconfig(tmp_path / "not" / "yet" / "there", current=None)
@@ -139,7 +139,7 @@ def test_each_file_of_the_list_counts_also_one_that_appears_later(one_and_two, t
 # kinds of change
 
 
-def test_contexts_come_and_go(one_and_two, start_tunnel):
+def test_added_and_removed_contexts_take_effect(one_and_two, start_tunnel):
     config = one_and_two
     tunnel = start_tunnel("--context", "all", kubeconfig=config.path)
     assert tunnel.get("web.shop.new.localhost").status == 404
@@ -183,7 +183,7 @@ def test_another_current_context_does_not_move_plain_names(one_and_two, start_tu
     assert said(tunnel.get("web.shop.localhost")) == "one"
 
 
-def test_a_removed_only_context_is_said_and_comes_back(one_and_two, start_tunnel):
+def test_removing_the_only_context_is_reported_and_reversible(one_and_two, start_tunnel):
     """As kind and minikube do it when their cluster is deleted and made again."""
     config = one_and_two
     tunnel = start_tunnel(kubeconfig=config.path)
@@ -227,7 +227,7 @@ def test_requests_that_wait_for_the_old_server_are_served_by_the_new_one(one_and
 
 
 @pytest.mark.parametrize("text", ["", "{", "contexts: [", "apiVersion: v1\nkind: Config\n", "\0\0\0"])
-def test_a_broken_or_empty_file_keeps_the_old_one_and_is_logged_once(one_and_two, start_tunnel, text):
+def test_a_broken_or_empty_file_is_ignored_and_logged_once(one_and_two, start_tunnel, text):
     config = one_and_two
     tunnel = start_tunnel("--context", "all", kubeconfig=config.path)
     for _ in range(3):
@@ -240,7 +240,7 @@ def test_a_broken_or_empty_file_keeps_the_old_one_and_is_logged_once(one_and_two
     now_says(tunnel, "two")
 
 
-def test_an_unreadable_or_missing_file_keeps_the_old_one(one_and_two, start_tunnel):
+def test_an_unreadable_or_missing_file_is_ignored(one_and_two, start_tunnel):
     config = one_and_two
     tunnel = start_tunnel(kubeconfig=config.path)
     config.path.unlink()
@@ -274,7 +274,7 @@ def test_a_context_that_becomes_unusable_keeps_its_cluster(one_and_two, start_tu
     assert said(tunnel.get("web.shop.localhost")) == "one"
 
 
-def test_a_file_that_did_not_change_in_content_changes_nothing(one_and_two, start_tunnel):
+def test_a_file_rewritten_with_the_same_content_changes_nothing(one_and_two, start_tunnel):
     config = one_and_two
     tunnel = start_tunnel(kubeconfig=config.path)
     assert said(tunnel.get("web.shop.localhost")) == "one"

@@ -43,7 +43,7 @@ ROWS = {
 
 
 @pytest.mark.parametrize("row", ROWS)
-def test_works_with(start, row):
+def test_requests_are_answered_with_these_rights(start, row):
     texts, level = ROWS[row]
     _, tunnel = start(*texts, FORWARD)
     for _ in range(3):
@@ -59,7 +59,7 @@ def test_names_that_the_role_does_not_list_are_refused_with_the_rule(start):
     assert "services" in answer.text and "apiGroups" in answer.text and "get" in answer.text
 
 
-def test_services_without_anything_about_their_pods_name_all_that_would_do(start):
+def test_without_rights_to_pods_the_error_names_the_rights_that_suffice(start):
     _, tunnel = start("get,list services * *", FORWARD)
     answer = tunnel.get(WEB)
     assert answer.status == 502
@@ -78,7 +78,7 @@ def test_several_namespaces_by_role_are_each_watched(start, flags):
         eventually(lambda ns=ns: re.search(f"rights found .*rights=watch scope={ns}", tunnel.log()))
 
 
-def test_one_namespace_watched_and_one_looked_up(start):
+def test_one_namespace_is_watched_and_one_looked_up(start):
     _, tunnel = start(*(f"{WATCH} {kind} shop *" for kind in ("services", SLICES)),
                       "get services other *", "list pods other *", FORWARD, tunnel=["--namespaces", "shop,other"])
     for name in (WEB, OTHER):
@@ -88,7 +88,7 @@ def test_one_namespace_watched_and_one_looked_up(start):
 
 
 @pytest.mark.parametrize("verb, transport", [("create", "spdy"), ("get", "websocket")])
-def test_port_forward_by_one_verb_only(start, verb, transport):
+def test_port_forward_needs_one_verb_only(start, verb, transport):
     """SPDY is a POST and needs create; a WebSocket is a GET and needs get, before 1.35."""
     _, tunnel = start("get,list services * *", "list pods * *", f"{verb} pods/portforward * *")
     assert tunnel.get(WEB).status == 200

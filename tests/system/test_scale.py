@@ -68,7 +68,8 @@ def test_the_first_answer_comes_before_all_is_loaded(start_tunnel, start_in_larg
 
 
 @figures
-def test_an_endpoint_takes_less_than_700_bytes_with_its_share_of_a_service(start_tunnel, start_in_large):
+def test_an_endpoint_takes_less_than_700_bytes_with_its_share_of_a_service(
+        start_tunnel, start_in_large):
     """40 MB for five times as much, of which 13 are there without any."""
     empty, full = start_tunnel(), start_in_large()
     for tunnel in (empty, full):
@@ -142,12 +143,13 @@ def test_a_cluster_above_the_size_is_watched_lazily(start_in_large, large):
 
 @pytest.mark.parametrize("flags, level", [((), "watch"), (("--discovery", "watch", "--lazy-above", "10"), "watch"),
                                           (("--discovery", "lazy"), "lazy")])
-def test_discovery_is_what_was_asked_for(start_in_large, flags, level):
+def test_option_discovery_is_obeyed(start_in_large, flags, level):
     wait_for_rights(start_in_large(*flags), level)
 
 
 @figures
-def test_lazily_a_large_cluster_costs_no_more_than_an_empty_one(start_tunnel, start_in_large):
+def test_a_large_cluster_watched_lazily_takes_no_more_memory_than_an_empty_one(
+        start_tunnel, start_in_large):
     empty, lazy = start_tunnel(), start_in_large("--discovery", "lazy")
     assert memory_kib(lazy) < memory_kib(empty) + 1500
 
@@ -162,7 +164,7 @@ def test_a_service_that_is_watched_by_itself_follows_its_pods(start_both):
     playground.order("pod add shop/db-1 db")
 
 
-def test_what_is_not_there_is_a_404_lazily(start_both):
+def test_an_unknown_service_is_a_404_with_lazy_watches(start_both):
     _, tunnel = start_both(tunnel=["--discovery", "lazy"])
     assert [tunnel.get("nope.shop.svc").status for _ in range(3)] == [404] * 3
 
@@ -170,7 +172,7 @@ def test_what_is_not_there_is_a_404_lazily(start_both):
 # limits
 
 
-def test_max_objects_still_holds(start_in_large):
+def test_max_objects_limits_a_list(start_in_large):
     tunnel = start_in_large("--discovery", "watch", "--max-objects", "1000", ready=False)
     tunnel.wait_for_log("more objects than max-objects allows")
     assert tunnel.get(WEB).status == 200, "looked up"
@@ -191,7 +193,7 @@ def test_only_the_given_namespaces_are_watched(start_in_large):
                        (("/api/v1", "services"), ("/apis/discovery.k8s.io/v1", "endpointslices"))}
 
 
-def test_namespaces_do_not_decide_what_may_be_reached(start_in_large):
+def test_option_namespaces_does_not_limit_what_is_reached(start_in_large):
     tunnel = start_in_large("--namespaces", "shop", "--deny-namespace", "shop")
     assert tunnel.get(WEB).status == 403
     assert tunnel.get("web.other.svc").status == 200

@@ -57,7 +57,7 @@ def test_pods_without_a_uid_are_told_apart(start_both, objects):
 
 
 @pytest.mark.parametrize("name", ("crosses", "smuggles", "escapes"))
-def test_a_slice_leads_nowhere_else(start_both, objects, name):
+def test_a_slice_cannot_lead_to_another_namespace(start_both, objects, name):
     """It acts with our rights: what it names is never asked for."""
     _, tunnel = start_both("--manifest", str(objects), tunnel=["--deny-namespace", "shop"])
     answer = tunnel.get(f"{name}.man.svc.cluster.local")
@@ -96,7 +96,7 @@ def addressed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("rights", ("watch", "namespace"))
-def test_an_address_without_a_target_leads_to_the_one_pod_that_has_it(start_both, addressed, rights):
+def test_an_address_without_a_target_leads_to_the_only_pod_with_it(start_both, addressed, rights):
     _, tunnel = start_both("--manifest", str(addressed), "--rights", rights, ready=rights == "watch")
     for name in ("one", "second"):
         answer = tunnel.get(f"{name}.man.svc.cluster.local")
@@ -107,7 +107,7 @@ def test_an_address_without_a_target_leads_to_the_one_pod_that_has_it(start_both
 
 
 @pytest.mark.parametrize("name", ("shared", "node", "elsewhere", "ended"))
-def test_an_address_of_no_or_of_several_pods_leads_nowhere(start_both, addressed, name):
+def test_an_address_of_no_or_several_pods_is_not_used(start_both, addressed, name):
     _, tunnel = start_both("--manifest", str(addressed))
     answer = tunnel.get(f"{name}.man.svc.cluster.local")
     assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer

@@ -59,7 +59,7 @@ def kubeconfig_for(port, path):
     return path
 
 
-def test_a_mute_api_server_is_answered_for_when_the_wait_is_over(start_tunnel, mute_server, tmp_path):
+def test_a_silent_api_server_is_named_when_the_wait_is_over(start_tunnel, mute_server, tmp_path):
     tunnel = start_tunnel("--wait", "2s", kubeconfig=kubeconfig_for(mute_server, tmp_path / "mute"), ready=False)
     answer = tunnel.get("web.shop.svc.cluster.local")
     assert answer.status == 504, answer
@@ -85,7 +85,7 @@ def finished_job():
 
 
 @pytest.mark.parametrize("rights", ("watch", "lookup"))
-def test_nothing_waits_for_the_pods_of_a_finished_job(start_both, tmp_path, rights):
+def test_a_request_does_not_wait_for_the_pods_of_a_finished_job(start_both, tmp_path, rights):
     path = tmp_path / "objects.json"
     path.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": finished_job()}))
     _, tunnel = start_both("--manifest", str(path), *(["--rights", "original"] if rights == "lookup" else []))

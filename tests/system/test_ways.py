@@ -122,14 +122,14 @@ def check_both_transports(start_tunnel, kubeconfig, environment=None):
 # Proxies
 
 @needs("tinyproxy")
-def test_http_proxy(start_tunnel, changed, http_proxy, playground):
+def test_an_http_proxy_is_used(start_tunnel, changed, http_proxy, playground):
     port, log = http_proxy()
     check_both_transports(start_tunnel, changed(proxy_url=f"http://127.0.0.1:{port}"))
     assert log.read_text().count(f"CONNECT 127.0.0.1:{playground.port}") >= 4
 
 
 @needs("tinyproxy")
-def test_http_proxy_with_a_password_that_no_message_shows(start_tunnel, changed, http_proxy):
+def test_the_password_of_an_http_proxy_is_in_no_message(start_tunnel, changed, http_proxy):
     port, _ = http_proxy("BasicAuth me hunter2")
     check_both_transports(start_tunnel, changed(proxy_url=f"http://me:hunter2@127.0.0.1:{port}"))
     wrong = changed("wrong", proxy_url=f"http://me:hunter3@127.0.0.1:{port}")
@@ -145,7 +145,8 @@ def test_http_proxy_with_a_password_that_no_message_shows(start_tunnel, changed,
 
 @pytest.mark.parametrize("url", ["ftp://me:hunter2@127.0.0.1:1", "http://me:hun ter2@127.0.0.1:1",
                                  "http://me:hunter2@127.0.0.1:x", "http://me:hunter2@[::1", "socks5://me:hunter2@"])
-def test_proxy_of_the_environment_that_is_none_shows_no_password(start_tunnel, changed, playground, url):
+def test_a_malformed_proxy_of_the_environment_shows_no_password(start_tunnel, changed, playground,
+                                                                url):
     kubeconfig = changed(server=f"https://api.test:{playground.port}")
     done = list_services(kubeconfig, HTTPS_PROXY=url)
     assert done.returncode == 1 and done.stderr
@@ -158,8 +159,8 @@ def test_proxy_of_the_environment_that_is_none_shows_no_password(start_tunnel, c
 @needs("tinyproxy")
 @needs("socat")
 @pytest.mark.parametrize("signed_by", ["the cluster's authority", "one of the system's", "neither"])
-def test_proxy_spoken_to_over_tls(start_tunnel, changed, http_proxy, tls_before, authority, playground, tmp_path,
-                                  signed_by):
+def test_a_proxy_is_reached_over_tls(start_tunnel, changed, http_proxy, tls_before, authority,
+                                     playground, tmp_path, signed_by):
     inner, log = http_proxy()
     outer = tls_before(inner, *authority.issue("proxy"))
     fields = {"proxy_url": f"https://127.0.0.1:{outer}"}
@@ -181,7 +182,7 @@ def test_proxy_spoken_to_over_tls(start_tunnel, changed, http_proxy, tls_before,
 
 
 @needs("microsocks")
-def test_socks5_proxy(start_tunnel, changed, socks_proxy):
+def test_a_socks5_proxy_is_used(start_tunnel, changed, socks_proxy):
     check_both_transports(start_tunnel, changed(proxy_url=f"socks5://127.0.0.1:{socks_proxy}"))
 
 
@@ -243,7 +244,7 @@ def gateway(start_program, tmp_path, playground, authority):
 
 
 @needs("nginx")
-def test_gateway_with_a_path_prefix_and_another_authority(start_tunnel, changed, gateway):
+def test_a_gateway_with_a_path_prefix_and_another_authority_is_used(start_tunnel, changed, gateway):
     port, ca, folder = gateway
     check_both_transports(start_tunnel, changed(server=f"https://127.0.0.1:{port}/k8s/clusters/c-1/",
                                                 certificate_authority_data=ca))
@@ -254,7 +255,7 @@ def test_gateway_with_a_path_prefix_and_another_authority(start_tunnel, changed,
 
 @needs("nginx")
 @pytest.mark.parametrize("path, says", [("login", "https://login.test/sign-in"), ("page", "HTML")])
-def test_gateway_that_wants_a_login(start_tunnel, changed, gateway, path, says):
+def test_a_gateway_that_redirects_to_a_login_is_named(start_tunnel, changed, gateway, path, says):
     port, ca, _ = gateway
     # nginx matches /login as a prefix, whatever follows
     kubeconfig = changed(server=f"https://127.0.0.1:{port}/{path}", certificate_authority_data=ca)
@@ -265,7 +266,8 @@ def test_gateway_that_wants_a_login(start_tunnel, changed, gateway, path, says):
 
 
 @needs("nghttpx")
-def test_gateway_that_speaks_http_2_only_serves_rest(start_program, start_tunnel, changed, playground, authority):
+def test_gateway_that_speaks_http_2_only_serves_rest(start_program, start_tunnel, changed,
+                                                     playground, authority):
     """It chooses h2 or nothing; `list` needs no more. A tunnel does, and its request ends."""
     port, = free_ports(1)
     certificate, key = authority.issue("h2-only")
@@ -282,7 +284,7 @@ def test_gateway_that_speaks_http_2_only_serves_rest(start_program, start_tunnel
 
 # Addresses
 
-def test_api_server_on_ipv6(start_playground, start_tunnel):
+def test_an_api_server_on_ipv6_is_reached(start_playground, start_tunnel):
     playground = start_playground("--listen", "[::1]:0")
     assert "https://[::1]:" in playground.kubeconfig.read_text()
     check_both_transports(start_tunnel, playground.kubeconfig)
@@ -309,7 +311,7 @@ def test_encrypted_key_is_refused_when_loading_without_a_prompt(playground, tmp_
         assert f'{path}:{line}: user "certificate": client-key-data: the key is encrypted' in done.stderr
 
 
-def test_plain_http_where_tls_is_expected(start_tunnel, changed):
+def test_plain_http_where_tls_is_expected_is_named(start_tunnel, changed):
     with socket.create_server(("127.0.0.1", 0)) as server:
         import threading
 
@@ -370,7 +372,7 @@ def two_addresses(start_playground, tmp_path):
     hole.close()
 
 
-def test_one_of_two_addresses_is_dead_and_remembered(start_tunnel, two_addresses):
+def test_a_dead_address_of_two_is_remembered(start_tunnel, two_addresses):
     kubeconfig, program = two_addresses
     began = time.monotonic()
     done = subprocess.run([program, "list", "-n", "shop", "--kubeconfig", kubeconfig], capture_output=True,
@@ -383,7 +385,7 @@ def test_one_of_two_addresses_is_dead_and_remembered(start_tunnel, two_addresses
     assert min(seconds[1:]) < 0.25, f"the dead address is tried again: {seconds}"
 
 
-def test_only_address_is_slow_to_answer_but_not_given_up(changed, tmp_path):
+def test_a_slow_only_address_is_waited_for(changed, tmp_path):
     """No race ends an attempt for which there is no other address."""
     hole = Blackhole("127.0.0.1")
     began = time.monotonic()

@@ -32,14 +32,14 @@ def talk(tunnel, conversation):
 @pytest.mark.parametrize("message", ["", "hello", "\u2603" * 1000, b"", bytes(range(256)), b"x" * 125, b"x" * 126,
                                      b"x" * 65535, b"x" * 65536, os.urandom(MB), "y" * MB],
                          ids=lambda m: f"{type(m).__name__}-{len(m)}")
-def test_an_echo(tunnel, message):
+def test_messages_are_echoed(tunnel, message):
     async def conversation(ws):
         await ws.send(message)
         return await ws.recv()
     assert talk(tunnel, conversation) == message
 
 
-def test_many_messages_on_their_way_at_once(tunnel):
+def test_many_messages_are_carried_at_once(tunnel):
     async def conversation(ws):
         messages = [os.urandom(i * 37 % 5000) for i in range(300)]
         sending = asyncio.ensure_future(send_all(ws, messages))
@@ -53,7 +53,7 @@ def test_many_messages_on_their_way_at_once(tunnel):
     assert talk(tunnel, conversation)
 
 
-def test_a_message_in_fragments(tunnel):
+def test_a_fragmented_message_arrives_in_fragments(tunnel):
     async def conversation(ws):
         await ws.send(["one ", "two ", "three"])
         return await ws.recv()
@@ -75,7 +75,7 @@ def test_close_codes_pass_both_ways(tunnel, code, reason):
     assert talk(tunnel, conversation) == (code, reason)
 
 
-def test_the_handshake_is_the_pods(client):
+def test_the_handshake_is_answered_by_the_pod(client):
     client.send(request(WEB, "/ws", fields=UPGRADE))
     answer = client.answer()
     assert answer.line == "HTTP/1.1 101 Switching Protocols"
@@ -108,7 +108,7 @@ def test_bytes_sent_before_the_switch_are_not_lost(client, pod):
     assert client.take(12) == b"early HASTY!"
 
 
-def test_any_protocol_can_be_upgraded_to(client, pod):
+def test_any_protocol_may_follow_an_upgrade(client, pod):
     def script(connection):
         connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\n")
         while True:
@@ -121,7 +121,7 @@ def test_any_protocol_can_be_upgraded_to(client, pod):
         assert client.take(len(piece)) == piece
 
 
-def test_the_pods_end_is_the_clients(client, pod):
+def test_the_end_of_the_pod_is_passed_to_the_client(client, pod):
     pod.answers("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\nbye")
     client.send(request(pod.host, fields=["Connection: Upgrade", "Upgrade: mine"]))
     assert client.answer().status == 101
@@ -129,7 +129,7 @@ def test_the_pods_end_is_the_clients(client, pod):
 
 
 @pytest.mark.parametrize("leave", [Client.close, Client.reset], ids=["FIN", "RST"])
-def test_the_clients_end_is_the_pods(tunnel, pod, leave):
+def test_the_end_of_the_client_is_passed_to_the_pod(tunnel, pod, leave):
     def script(connection):
         connection.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: mine\r\n\r\n")
         pod.tell("switched")
@@ -155,7 +155,7 @@ def test_a_silent_websocket_stays_open(start_tunnel):
     assert talk(tunnel, conversation) == "still there?"
 
 
-def test_sigterm_gives_a_websocket_its_time_and_then_ends_it(start_tunnel):
+def test_sigterm_ends_a_websocket_after_the_drain_time(start_tunnel):
     tunnel = start_tunnel("--drain-timeout", "1s")
 
     async def conversation(ws):
@@ -171,7 +171,7 @@ def test_sigterm_gives_a_websocket_its_time_and_then_ends_it(start_tunnel):
     assert tunnel.process.wait(5) == 0
 
 
-def test_it_is_counted_and_logged(start_tunnel):
+def test_a_websocket_is_counted_and_logged(start_tunnel):
     tunnel = start_tunnel()
 
     async def conversation(ws):
@@ -184,7 +184,7 @@ def test_it_is_counted_and_logged(start_tunnel):
     eventually(lambda: tunnel.total("kube_tunnel_sessions") == 1)
 
 
-def test_slow_readers_of_a_websocket_are_waited_for(tunnel):
+def test_slow_readers_of_a_websocket_are_not_reset(tunnel):
     """Neither side may run ahead by more than what fits on the way."""
     with Client(tunnel.port, 2, receive_buffer=4096) as client:
         client.send(request(WEB, "/ws", fields=UPGRADE))
