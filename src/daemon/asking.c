@@ -6,7 +6,7 @@
 #include "cluster/clusters.h"
 #include "daemon/cluster_settings.h"
 #include "kube/exec_plugin.h"
-#include "serve/errors.h"
+#include "serve/explain_lease.h"
 
 static void on_credentials(struct task *t)
 {
@@ -71,15 +71,13 @@ void asking_close(struct asking *a)
 
 void asking_complain(const char *context, enum err e, const struct diag *why)
 {
-    struct refusal r;
+    struct explanation text;
 
-    refusal_set(&r, 502, "%s%s%s%s", context ? "context " : "", context ? context : "",
-                context ? ": " : "", diag_text(why, e));
-    if (e == ERR_UNAUTHORIZED)
-        refusal_unauthorized(&r);
-    if (e == ERR_CREDENTIALS)
-        refusal_credentials(&r);
-    fprintf(stderr, "kube-tunnel: %s\n", r.first);
-    if (r.detail[0])
-        fprintf(stderr, "%s\n%s\n", r.detail, r.hint);
+    explanation_begin(&text, "");
+    explanation_first(&text, "%s%s%s%s", context ? "context " : "",
+                      context ? context : "", context ? ": " : "", diag_text(why, e));
+    explain_access(e, &text);
+    fprintf(stderr, "kube-tunnel: %s\n", text.first);
+    if (text.detail[0])
+        fprintf(stderr, "%s\n%s\n", text.detail, text.hint);
 }

@@ -2,7 +2,8 @@
 #include "serve/early_refusal.h"
 
 #include "base/own.h"
-#include "serve/errors.h"
+#include "serve/error_page.h"
+#include "serve/explain.h"
 
 /* A fatal alert: handshake_failure (RFC 8446, section 6). */
 static const uint8_t tls_alert[] = { 0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28 };
@@ -17,23 +18,16 @@ static const uint8_t http2_goaway[] = {
 static const uint8_t socks4_no[] = { 0, 0x5b, 0, 0, 0, 0, 0, 0 };
 static const uint8_t socks5_no[] = { 5, 0xff };
 
-static void put_refusal(const struct refusal *why, struct bufq *out)
+static void put_refusal(const struct refusal *r, struct bufq *out)
 {
-    AUTO_FREE char *text = NULL;
+    AUTO_FREE char *body = NULL;
+    struct explanation text;
     struct page page;
 
-    refusal_page(why, PAGE_TEXT, &page, &text);
+    explain(r, NULL, &text);
+    error_page_write(r->cause, &text, PAGE_TEXT, &page, &body);
     page.connection = "close";
     page_write(&page, out);
-}
-
-static void refuse_in_http(struct bufq *out)
-{
-    struct refusal why;
-
-    refusal_set(&why, 400, "Bad Request: this port speaks plain HTTP");
-    refusal_hint(&why, "Use http:// URLs.");
-    put_refusal(&why, out);
 }
 
 void early_refuse_protocol(enum detected protocol, struct bufq *out)
@@ -52,22 +46,17 @@ void early_refuse_protocol(enum detected protocol, struct bufq *out)
         bufq_write(out, socks5_no, sizeof(socks5_no));
         break;
     default:
-        refuse_in_http(out);
+        put_refusal(&(struct refusal){ .cause = CAUSE_PROTOCOL }, out);
     }
 }
 
 void early_refuse_too_many(struct bufq *out)
 {
-    struct refusal why;
-
-    refusal_too_many(&why);
-    put_refusal(&why, out);
+    put_refusal(&(struct refusal){ .cause = CAUSE_CLIENTS }, out);
 }
 
 void early_refuse_user(const struct peer *peer, const char *flag, struct bufq *out)
 {
-    struct refusal why;
-
-    refusal_user(peer, flag, &why);
-    put_refusal(&why, out);
+    put_refusal(&(struct refusal){ .cause = CAUSE_USER, .peer = peer, .flag = flag },
+                out);
 }

@@ -27,13 +27,14 @@
 #include "serve/exchange.h"
 
 #include <assert.h>
-#include <stdio.h>
 
 #include "admin/admin.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"
 #include "cluster/cluster.h"
+#include "serve/error_page.h"
+#include "serve/explain.h"
 #include "serve/login.h"
 #include "serve/policy.h"
 #include "serve/session.h"
@@ -166,30 +167,43 @@ static enum exchange_state tell(struct exchange *x, struct page *page)
     return finish(x, RELEASE_ABORT);
 }
 
-static enum exchange_state refuse(struct exchange *x, struct refusal *refusal)
+static const char *context_shown(const struct exchange *x)
 {
-    AUTO_FREE char *text = NULL;
     const struct cluster *cluster = x->lease.cluster;
+
+    return cluster && partition_name(cluster->number) ? cluster->name : NULL;
+}
+
+static enum exchange_state refuse(struct exchange *x, const struct refusal *refusal)
+{
+    int status = cause_status(refusal->cause);
+    AUTO_FREE char *body = NULL;
+    struct explanation text;
     struct page page;
 
-    if (cluster && partition_name(cluster->number))
-        refusal_add_context(refusal, cluster->name);
-    if (refusal->status >= 500)
-        log_warn(x->id, "request failed", LOG_I("status", refusal->status),
-                 LOG_S("why", refusal->first));
+    explain(refusal, context_shown(x), &text);
+    if (status >= 500)
+        log_warn(x->id, "request failed", LOG_I("status", status),
+                 LOG_S("cause", cause_label(refusal->cause)), LOG_S("why", text.first));
     else
-        log_debug(x->id, "refused", LOG_I("status", refusal->status),
-                  LOG_S("why", refusal->first));
-    refusal_page(refusal, page_format_wanted(x->known ? &x->request : NULL), &page,
-                 &text);
+        log_debug(x->id, "refused", LOG_I("status", status),
+                  LOG_S("cause", cause_label(refusal->cause)), LOG_S("why", text.first));
+    error_page_write(refusal->cause, &text,
+                     page_format_wanted(x->known ? &x->request : NULL), &page, &body);
     return tell(x, &page);
 }
 
 /* The connection cannot be used again, whatever the rest of the request says. */
-static enum exchange_state refuse_and_close(struct exchange *x, struct refusal *refusal)
+static enum exchange_state refuse_and_close(struct exchange *x,
+                                            const struct refusal *refusal)
 {
     x->keep = false;
     return refuse(x, refusal);
+}
+
+static enum exchange_state close_for(struct exchange *x, enum cause cause)
+{
+    return refuse_and_close(x, &(struct refusal){ .cause = cause });
 }
 
 static enum exchange_state own_page(struct exchange *x)
@@ -265,26 +279,15 @@ static void lease(struct exchange *x)
 
 static enum exchange_state turn_away(struct exchange *x)
 {
-    struct refusal why;
-
     pressure_note(&x->serve->pressure, EVENT_CLIENT);
-    refusal_too_many(&why);
-    return refuse_and_close(x, &why);
-}
-
-static enum exchange_state refuse_for_memory(struct exchange *x, int status)
-{
-    struct refusal why;
-
-    refusal_no_memory(status, &why);
-    return refuse_and_close(x, &why);
+    return close_for(x, CAUSE_CLIENTS);
 }
 
 /* A small one is not to blame. */
 void exchange_refuse_for_memory(struct exchange *x)
 {
     assert(x->state == EXCHANGE_HEAD);
-    enter(x, refuse_for_memory(x, x->text.len > HEAD_SMALL ? 431 : 503));
+    enter(x, close_for(x, x->text.len > HEAD_SMALL ? CAUSE_HEAD_MEMORY : CAUSE_MEMORY));
 }
 
 /* A full name, were its end the cluster's domain, which is not known yet. */
@@ -322,7 +325,7 @@ static enum exchange_state judge(struct exchange *x)
     if (x->from->surplus)
         return turn_away(x);
     if (pressure_refuses(&x->serve->pressure))
-        return refuse_for_memory(x, 503);
+        return close_for(x, CAUSE_MEMORY);
     lease(x);
     return EXCHANGE_LEASE;
 }
@@ -355,7 +358,7 @@ static enum exchange_state refuse_head(struct exchange *x, enum err e,
 {
     struct refusal why;
 
-    refusal_bad_head(e, problem, &why);
+    refusal_of_head(e, problem, &why);
     return refuse_and_close(x, &why);
 }
 
@@ -391,11 +394,7 @@ static enum exchange_state in_head(struct exchange *x)
 
 static enum exchange_state late_head(struct exchange *x)
 {
-    struct refusal why;
-
-    refusal_set(&why, 408, "Request Timeout: the head did not arrive in time");
-    refusal_hint(&why, "The time it may take is --head-timeout.");
-    return refuse_and_close(x, &why);
+    return close_for(x, CAUSE_HEAD_TIMEOUT);
 }
 
 /* LEASE */
@@ -431,7 +430,7 @@ static enum exchange_state in_lease(struct exchange *x)
         return lease_again(x);
     if (x->lease.result == ERR_OURSELVES)
         return own_page(x);
-    refusal_from_lease(&x->lease, &x->target.route, &why);
+    refusal_of_lease(&x->lease, &x->target.route, &why);
     return refuse(x, &why);
 }
 
@@ -440,7 +439,7 @@ static enum exchange_state late_lease(struct exchange *x)
     struct refusal why;
 
     x->lease.result = ERR_TIMEOUT;
-    refusal_from_lease(&x->lease, &x->target.route, &why);
+    refusal_of_lease(&x->lease, &x->target.route, &why);
     return refuse(x, &why);
 }
 
@@ -494,7 +493,8 @@ static enum exchange_state no_answer(struct exchange *x)
     x->lease.unanswered = true;
     x->deliveries += repeat_after_delivery(x);
     if (!repeat_is_allowed(x)) {
-        refusal_from_stream(&x->lease, 502, failure_reason(x->lease.stream), &why);
+        refusal_of_stream(&x->lease, CAUSE_POD_NO_RESPONSE,
+                          failure_reason(x->lease.stream), &why);
         return refuse(x, &why);
     }
     log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
@@ -511,27 +511,23 @@ static enum exchange_state no_answer(struct exchange *x)
 static enum exchange_state bad_answer(struct exchange *x)
 {
     struct refusal why;
-    char reason[160];
 
-    snprintf(reason, sizeof(reason), "the answer is not HTTP/1.1: %s",
-             x->answering.problem);
-    refusal_from_stream(&x->lease, 502, reason, &why);
+    refusal_of_stream(&x->lease, CAUSE_POD_NOT_HTTP1, x->answering.problem, &why);
     return refuse(x, &why);
 }
 
 /* The body of the request is broken.  Once an answer has begun there is no page. */
 static enum exchange_state bad_body(struct exchange *x, enum err e)
 {
-    struct refusal why;
     const char *problem = x->sending.body.chunked.problem;
 
     if (x->answering.state != ANSWERING_HEAD)
         return cut(x);
-    refusal_set(&why, 400, "Bad Request: %s",
-                e == ERR_EOF || !problem ? "the body ended too early" : problem);
-    refusal_detail(&why, "What had come of it may have reached the pod already.");
+    if (e == ERR_EOF || !problem)
+        problem = "the body ended too early";
     x->sending.body.done = false;
-    return refuse_and_close(x, &why);
+    return refuse_and_close(
+        x, &(struct refusal){ .cause = CAUSE_BODY_MALFORMED, .problem = problem });
 }
 
 static enum exchange_state begin_relay(struct exchange *x)
@@ -595,9 +591,8 @@ static enum exchange_state late_talk(struct exchange *x)
 {
     struct refusal why;
 
-    refusal_from_stream(&x->lease, 504, "no answer within the time of --response-timeout",
-                        &why);
-    refusal_hint(&why, "The time it may take is --response-timeout.");
+    refusal_of_stream(&x->lease, CAUSE_POD_TIMEOUT,
+                      "no answer within the time of --response-timeout", &why);
     return refuse(x, &why);
 }
 
@@ -667,14 +662,8 @@ static void watch_client(struct exchange *x)
 
 static enum exchange_state refuse_half_sent(struct exchange *x)
 {
-    struct refusal why;
-
-    if (x->answering.state != ANSWERING_HEAD)
-        return cut(x);
-    refusal_set(&why, 408, "Request Timeout: the body did not arrive in time");
-    refusal_detail(&why, "What had come of it may have reached the pod already.");
-    refusal_hint(&why, "The time that a client may pause is --body-timeout.");
-    return refuse_and_close(x, &why);
+    return x->answering.state == ANSWERING_HEAD ? close_for(x, CAUSE_BODY_TIMEOUT)
+                                                : cut(x);
 }
 
 static void on_stall(struct timer *t)

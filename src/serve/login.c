@@ -34,12 +34,11 @@ static void print_url(const struct exchange *x, char *out, size_t room)
 bool login_is_needed(const struct exchange *x, struct refusal *why)
 {
     struct diag reason = { "" };
-    char url[128];
 
     if (!clusters_need_login(x->serve->clusters, x->target.route.name.cluster, &reason) ||
         !policy_is_browser(&x->request))
         return false;
-    print_url(x, url, sizeof(url));
-    refusal_login(url, &reason, why);
+    *why = (struct refusal){ .cause = CAUSE_LOGIN, .why = reason };
+    print_url(x, why->link, sizeof(why->link));
     return true;
 }

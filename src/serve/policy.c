@@ -180,31 +180,9 @@ static struct str referring_page(const struct http1_head *head)
     return web_origin_parse(page, &any) ? page : STR("null");
 }
 
-/* Only an origin: a pattern would be a flag that allows more than this page. */
-static bool is_origin(struct str page)
+static enum err refuse_page(struct refusal *why, enum cause cause, struct str page)
 {
-    struct web_origin any;
-    return web_origin_parse(page, &any);
-}
-
-static enum err refuse_page(struct refusal *why, const char *what, struct str page)
-{
-    struct str shown = str_first(page, 300);
-
-    refusal_set(why, 403, "Forbidden: %s %.*s", what, STR_ARG(shown));
-    refusal_detail(why, "A web page that is not of the service's namespace tried to use "
-                        "the cluster through your browser.");
-    if (str_ieq(page, STR("null")))
-        refusal_hint(why, "It does not name its origin, as sandboxed frames and files do "
-                          "not. To allow every page of this kind, start kube-tunnel with "
-                          "--allow-origin null");
-    else if (is_origin(page))
-        refusal_hint(why,
-                     "If you trust that page, start kube-tunnel with "
-                     "--allow-origin %.*s",
-                     STR_ARG(page));
-    else
-        refusal_hint(why, "Its origin is none that --allow-origin could list.");
+    *why = (struct refusal){ .cause = cause, .subject = page };
     return ERR_FORBIDDEN;
 }
 
@@ -214,14 +192,14 @@ static enum err check_page(const struct request *r, struct refusal *why)
     const struct http1_field *origin = find_origin(r, &foreign);
 
     if (foreign && may_change(r->head))
-        return refuse_page(why, "foreign origin", origin->value);
+        return refuse_page(why, CAUSE_FOREIGN_ORIGIN, origin->value);
     enum distance distance = distance_of(r);
     if ((origin && !foreign) || distance == NEAR || is_visit(r->head))
         return OK;
     struct str page = origin ? origin->value : referring_page(r->head);
     if (!origin && (distance == FAR ? is_listed(r, page) : is_own(r, page)))
         return OK;
-    return refuse_page(why, "cross-site request from", page);
+    return refuse_page(why, CAUSE_CROSS_SITE, page);
 }
 
 /* On an exposed port programs may send any Host: that of an ingress controller chooses a
@@ -276,17 +254,11 @@ static enum err check_host(const struct request *r, struct refusal *why)
     if (!t->exposed || t->exposed->any_host || !policy_is_browser(r->head) ||
         host_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
         return OK;
-    refusal_set(why, 403, "Forbidden: foreign host %.*s",
-                STR_ARG(str_first(t->host, 300)));
-    refusal_detail(why,
-                   "A browser asked this port of %s for a host that is neither "
-                   "loopback nor a name of the service: a page of that host could "
-                   "read the answer.",
-                   t->route.name.text);
-    refusal_hint(why,
-                 "Use http://localhost with this port. If you trust that host, start "
-                 "kube-tunnel with --allow-host and its name, or add the option "
-                 "\"any-host\" to this --expose.");
+    *why = (struct refusal){
+        .cause = CAUSE_FOREIGN_HOST,
+        .subject = t->host,
+        .name = &t->route.name,
+    };
     return ERR_FORBIDDEN;
 }
 
@@ -302,10 +274,11 @@ static enum err check_namespace(const struct config *config, struct str ns,
 {
     if (policy_opens(config, ns))
         return OK;
-    refusal_set(why, 403, "Forbidden: namespace %.*s is closed", STR_ARG(ns));
-    refusal_hint(why, "%s",
-                 listed(&config->deny_namespace, ns) ? "It is in --deny-namespace."
-                                                     : "It is not in --allow-namespace.");
+    *why = (struct refusal){
+        .cause = listed(&config->deny_namespace, ns) ? CAUSE_NAMESPACE_DENIED
+                                                     : CAUSE_NAMESPACE_UNLISTED,
+        .subject = ns,
+    };
     return ERR_FORBIDDEN;
 }
 

@@ -20,6 +20,6 @@ bool policy_stays_in_namespace(const struct rules *rules, const struct http1_hea
 /* Does the request come from a browser, by its fields? */
 bool policy_is_browser(const struct http1_head *head);
 
-/* ERR_FORBIDDEN: *why says it all.  `target` is of this request, and valid. */
+/* ERR_FORBIDDEN: *why is the refusal.  `target` is of this request, and valid. */
 MUST_CHECK enum err policy_check(const struct rules *rules, const struct http1_head *head,
                                  const struct target *target, struct refusal *why);

@@ -4,11 +4,9 @@
 #include "base/address.h"
 #include "serve/policy.h"
 
-static enum err refuse_form(struct refusal *why, int status, const char *first,
-                            const char *hint)
+static enum err refuse_form(struct refusal *why, enum cause cause)
 {
-    refusal_set(why, status, "%s", first);
-    refusal_hint(why, "%s", hint);
+    *why = (struct refusal){ .cause = cause };
     return ERR_PROTO;
 }
 
@@ -36,7 +34,12 @@ static enum err read_authority(struct str authority, const struct rules *rules,
             return OK;
         problem = str_empty(host) ? "it is empty" : ret->route.name.problem;
     }
-    refusal_invalid_host(authority, problem, naming_zone(rules->naming), why);
+    *why = (struct refusal){
+        .cause = CAUSE_HOST_INVALID,
+        .subject = authority,
+        .problem = problem,
+        .zone = naming_zone(rules->naming),
+    };
     return ERR_PROTO;
 }
 
@@ -66,9 +69,7 @@ static enum err read_absolute(const struct http1_head *head, const struct rules 
     struct str target = head->target;
 
     if (target.len < scheme.len || !str_ieq(str_first(target, scheme.len), scheme))
-        return refuse_form(why, 400, "Bad Request: the request target is not understood",
-                           "Targets are paths (/index.html) or http:// URLs; TLS is not "
-                           "spoken here.");
+        return refuse_form(why, CAUSE_TARGET_FORM);
     struct str rest = str_skip(target, scheme.len);
     size_t stop = find_any(rest, "/?#");
     struct str authority = str_first(rest, stop);
@@ -99,10 +100,7 @@ static enum err check_own(uint16_t listener_port, const struct target *t,
 
     if (t->route.name.kind != NAME_OWN || own_port || own_host)
         return OK;
-    return refuse_form(why, 502,
-                       "Bad Gateway: this proxy reaches services of the cluster only",
-                       "Leave the other hosts out of it, for instance with "
-                       "no_proxy=localhost,127.0.0.1.");
+    return refuse_form(why, CAUSE_HOST_OUTSIDE);
 }
 
 /* "Host: web.shop" without a proxy: whose name that is depends on where it was resolved. */
@@ -115,8 +113,13 @@ static enum err check_short(const struct http1_head *head, const struct rules *r
 
     if (!is_short || config_short_names(rules->config))
         return OK;
-    refusal_short_name(name, naming_zone(rules->naming), listener_port, head->target,
-                       why);
+    *why = (struct refusal){
+        .cause = CAUSE_SHORT_NAME,
+        .subject = head->target,
+        .name = name,
+        .zone = naming_zone(rules->naming),
+        .port = listener_port,
+    };
     return ERR_FORBIDDEN;
 }
 
@@ -132,8 +135,7 @@ enum err target_read(const struct http1_head *head, const struct rules *rules,
 {
     *ret = (struct target){ .path = STR("") }; /* other forms may hold a password */
     if (str_eq(head->method, STR("CONNECT")))
-        return refuse_form(why, 501, "Not Implemented: CONNECT",
-                           "Send requests with http:// URLs to this proxy instead.");
+        return refuse_form(why, CAUSE_CONNECT);
     if (!is_origin_form(head)) {
         enum err e = read_absolute(head, rules, ret, why);
         return e ? e : check_own(listener_port, ret, why);
@@ -161,7 +163,5 @@ enum err target_exposed(const struct http1_head *head, const struct exposed *exp
         ret->authority = str_of(ret->route.name.text);
     if (!str_eq(head->method, STR("CONNECT")))
         return OK;
-    return refuse_form(why, 501, "Not Implemented: CONNECT",
-                       "It is carried when it is the first request of its connection, "
-                       "or with the option \"raw\" of --expose.");
+    return refuse_form(why, CAUSE_CONNECT_EXPOSED);
 }

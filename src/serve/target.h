@@ -12,7 +12,8 @@
 
 #include "config/config.h"
 #include "route/naming.h"
-#include "serve/errors.h"
+#include "serve/refusal.h"
+#include "wire/http1.h"
 #include "serve/exposed.h"
 
 /* By what a request is read and judged; borrowed. */
@@ -33,7 +34,8 @@ struct target {
     const struct exposed *exposed; /* of target_exposed: route is its; else NULL */
 };
 
-/* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why says it all.  Views in *ret point into the head's bytes. */
+/* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why is the refusal.  Views in *ret point
+ * into the bytes of the head. */
 MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
                                 uint16_t listener_port, struct target *ret,
                                 struct refusal *why);

@@ -59,7 +59,7 @@ struct lease {
     uint32_t keep_ms; /* set likewise: Keep-Alive: timeout; 0: none */
     bool unanswered;  /* set by the user: the stream ended before a byte of an answer */
 
-    /* On failure: what to tell the client (serve/errors.c does).
+    /* On failure, for the page that the client gets (serve/refusal.c):
      *   ERR_NOT_FOUND    why: services "x" not found
      *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
      *   ERR_UNSUPPORTED  the port is not TCP: why lists the declared ports

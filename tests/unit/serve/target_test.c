@@ -8,11 +8,13 @@
 #include "serve/target.h"
 
 #include "base/own.h"
+#include "serve/explain.h"
 
 static struct http1_field room[32];
 static struct http1_head head = { .fields = room, .room = ARRAY_LEN(room) };
 static struct target target;
 static struct refusal why;
+static struct explanation page; /* of `why` */
 
 /* Of the default domain. */
 static struct rules rules_of(const struct config *c)
@@ -62,7 +64,7 @@ static void finds_the_service_in_every_form(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         if (read_target(c, cases[i].text))
-            fail_msg("%s\n%s: %s", cases[i].text, why.first, why.detail);
+            fail_msg("%s\n%s", cases[i].text, cause_label(why.cause));
         assert_int_equal(target.route.name.kind, cases[i].kind);
         assert_int_equal(target.route.port, cases[i].port);
         assert_true(str_eq(target.path, str_of(cases[i].path)));
@@ -101,25 +103,28 @@ static void refuses_what_it_cannot_route(void **state)
     AUTO(config_unrefp) struct config *c = config_default();
     static const struct {
         const char *text;
-        int status;
+        enum cause cause;
     } cases[] = {
-        { "GET / HTTP/1.1\r\nHost: \r\n\r\n", 400 },
-        { "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", 400 },
-        { "GET / HTTP/1.1\r\nHost: web.shop:080x\r\n\r\n", 400 },
-        { "GET http:// HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET http:/// HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET http://u:p@web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET ftp://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET https://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET web.shop:80 HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET * HTTP/1.1\r\nHost: web.shop\r\n\r\n", 400 },
-        { "GET http://localhost:9999/ HTTP/1.1\r\nHost: localhost:9999\r\n\r\n", 502 },
-        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", 501 },
+        { "GET / HTTP/1.1\r\nHost: \r\n\r\n", CAUSE_HOST_INVALID },
+        { "GET / HTTP/1.1\r\nHost: :80\r\n\r\n", CAUSE_HOST_INVALID },
+        { "GET / HTTP/1.1\r\nHost: web.shop:080x\r\n\r\n", CAUSE_HOST_INVALID },
+        { "GET http:// HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_HOST_INVALID },
+        { "GET http:/// HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_HOST_INVALID },
+        { "GET http://u:p@web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+          CAUSE_HOST_INVALID },
+        { "GET ftp://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_TARGET_FORM },
+        { "GET https://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_TARGET_FORM },
+        { "GET web.shop:80 HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_TARGET_FORM },
+        { "GET * HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_TARGET_FORM },
+        { "GET http://localhost:9999/ HTTP/1.1\r\nHost: localhost:9999\r\n\r\n",
+          CAUSE_HOST_OUTSIDE },
+        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", CAUSE_CONNECT },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        if (!read_target(c, cases[i].text) || why.status != cases[i].status)
-            fail_msg("%s\nwas taken, or refused with %d", cases[i].text, why.status);
+        if (!read_target(c, cases[i].text) || why.cause != cases[i].cause)
+            fail_msg("%s\nwas accepted, or refused as %s", cases[i].text,
+                     cause_label(why.cause));
         assert_null(strstr(target.path.len ? target.path.at : "", "u:p@"));
     }
 }
@@ -148,9 +153,10 @@ static void refuses_two_label_host_outside_a_pod(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(heads); i++) {
         assert_int_equal(read_short(AUTO_BOOL_AUTO, false, heads[i]), ERR_FORBIDDEN);
-        assert_int_equal(why.status, 403);
-        assert_string_equal(why.first, "Forbidden: short name web.shop");
-        assert_non_null(strstr(why.hint, "http://web.shop.localhost/"));
+        explain(&why, NULL, &page);
+        assert_int_equal(why.cause, CAUSE_SHORT_NAME);
+        assert_string_equal(page.first, "Forbidden: short name web.shop");
+        assert_non_null(strstr(page.hint, "http://web.shop.localhost/"));
         assert_int_equal(read_short(AUTO_BOOL_FALSE, true, heads[i]), ERR_FORBIDDEN);
         assert_int_equal(read_short(AUTO_BOOL_AUTO, true, heads[i]), OK);
         assert_int_equal(read_short(AUTO_BOOL_TRUE, false, heads[i]), OK);
@@ -185,8 +191,9 @@ static void names_the_url_that_works_instead(void **state)
         const struct rules rules = rules_of(c);
         assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
         assert_int_equal(target_read(&head, &rules, 8080, &target, &why), ERR_FORBIDDEN);
-        if (!strstr(why.hint, cases[i].url))
-            fail_msg("%s: %s", cases[i].path, why.hint);
+        explain(&why, NULL, &page);
+        if (!strstr(page.hint, cases[i].url))
+            fail_msg("%s: %s", cases[i].path, page.hint);
     }
 }
 
