@@ -93,21 +93,21 @@ static void assert_page(const char *method, const char *path, int status,
     free(page.text);
 }
 
-static void says_what_it_is(void **state)
+static void front_page_has_the_version_and_the_form_of_a_url(void **state)
 {
     (void)state;
     assert_page("GET", "/", 200, "http://<service>.<namespace>.svc.cluster.local/");
     assert_page("HEAD", "/", 200, "kube-tunnel " VERSION);
 }
 
-static void is_alive_whatever_the_cluster_does(void **state)
+static void healthz_is_ok_in_every_state_of_the_cluster(void **state)
 {
     (void)state;
     ready = false;
     assert_page("GET", "/healthz", 200, "ok\n");
 }
 
-static void is_ready_when_it_knows_the_cluster(void **state)
+static void readyz_is_ok_once_the_catalog_is_filled(void **state)
 {
     (void)state;
     ready = false;
@@ -119,7 +119,7 @@ static void is_ready_when_it_knows_the_cluster(void **state)
     assert_page("GET", "/readyz", 200, "ok\n");
 }
 
-static void shows_metrics(void **state)
+static void metrics_are_served(void **state)
 {
     (void)state;
     static struct metric m = { .name = "kube_tunnel_x", .help = "x" };
@@ -180,7 +180,7 @@ static void the_pac_file_repeats_only_plain_authorities(void **state)
     authority = "localhost:8080";
 }
 
-static void can_only_be_read(void **state)
+static void other_methods_than_get_and_head_are_refused(void **state)
 {
     (void)state;
     static const char *const methods[] = { "POST", "PUT", "DELETE", "get", "OPTIONS" };
@@ -193,7 +193,7 @@ static void can_only_be_read(void **state)
     }
 }
 
-static void has_no_other_pages(void **state)
+static void other_paths_are_404(void **state)
 {
     (void)state;
     static const char *const paths[] = { "/x", "", "*", "//", "/healthz/", "/Metrics" };
@@ -204,7 +204,7 @@ static void has_no_other_pages(void **state)
 
 #define BUTTON "<form method=\"post\"><button>Log in</button></form>"
 
-static void has_a_button_that_starts_a_login(void **state)
+static void login_page_has_a_button(void **state)
 {
     (void)state;
     assert_page("GET", "/login/prod", 200, "plugin &#60;b&#62;: still running");
@@ -227,7 +227,7 @@ static void has_a_button_that_starts_a_login(void **state)
     free(page.text);
 }
 
-static void lists_the_clusters_where_there_are_several(void **state)
+static void front_page_lists_several_clusters(void **state)
 {
     (void)state;
     const struct cluster_status several[] = {
@@ -267,17 +267,17 @@ static void lists_the_clusters_where_there_are_several(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(says_what_it_is),
-        cmocka_unit_test(is_alive_whatever_the_cluster_does),
-        cmocka_unit_test(is_ready_when_it_knows_the_cluster),
-        cmocka_unit_test(shows_metrics),
+        cmocka_unit_test(front_page_has_the_version_and_the_form_of_a_url),
+        cmocka_unit_test(healthz_is_ok_in_every_state_of_the_cluster),
+        cmocka_unit_test(readyz_is_ok_once_the_catalog_is_filled),
+        cmocka_unit_test(metrics_are_served),
         cmocka_unit_test(the_pac_file_lists_full_names_only),
         cmocka_unit_test(the_pac_file_names_the_clusters_by_label),
         cmocka_unit_test(the_pac_file_repeats_only_plain_authorities),
-        cmocka_unit_test(can_only_be_read),
-        cmocka_unit_test(has_no_other_pages),
-        cmocka_unit_test(has_a_button_that_starts_a_login),
-        cmocka_unit_test(lists_the_clusters_where_there_are_several),
+        cmocka_unit_test(other_methods_than_get_and_head_are_refused),
+        cmocka_unit_test(other_paths_are_404),
+        cmocka_unit_test(login_page_has_a_button),
+        cmocka_unit_test(front_page_lists_several_clusters),
     };
     return cmocka_run_group_tests_name("admin", tests, NULL, NULL);
 }

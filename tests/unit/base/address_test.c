@@ -26,7 +26,7 @@ static struct sockaddr_storage address(const char *text)
     return at;
 }
 
-static void loopback_is_127_and_1_also_in_ipv6s_clothes(void **state)
+static void loopback_is_127_and_1_also_mapped_into_ipv6(void **state)
 {
     (void)state;
     static const struct {
@@ -165,7 +165,7 @@ static void a_mapped_address_is_printed_as_ipv4(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(loopback_is_127_and_1_also_in_ipv6s_clothes),
+        cmocka_unit_test(loopback_is_127_and_1_also_mapped_into_ipv6),
         cmocka_unit_test(hosts_of_loopback_may_have_brackets),
         cmocka_unit_test(a_unix_socket_has_no_address_and_no_port),
         cmocka_unit_test(an_address_has_a_port_and_bytes),

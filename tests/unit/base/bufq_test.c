@@ -72,7 +72,7 @@ static void nothing_passes_the_limit(void **state)
     bufq_finish(&q);
 }
 
-static void limits_hold_around_the_size_of_a_chunk(void **state)
+static void limits_near_the_size_of_a_chunk_hold(void **state)
 {
     (void)state;
 
@@ -108,7 +108,7 @@ static void a_queue_that_empties_keeps_no_chunk(void **state)
     assert_int_equal(pool.spares, 0);
 }
 
-static void spares_that_were_not_needed_lately_are_freed(void **state)
+static void unused_free_chunks_are_released(void **state)
 {
     (void)state;
     struct bufq q;
@@ -127,7 +127,7 @@ static void spares_that_were_not_needed_lately_are_freed(void **state)
     bufq_finish(&q);
 }
 
-static void a_head_is_written_where_the_payload_lies(void **state)
+static void a_head_is_written_before_its_payload_in_the_chunk(void **state)
 {
     (void)state;
     struct bufq q;
@@ -153,7 +153,7 @@ static void a_head_is_written_where_the_payload_lies(void **state)
     expect_bytes(&q, 0, 10);
 }
 
-static void a_head_goes_before_nothing_too(void **state)
+static void a_head_without_payload_is_written(void **state)
 {
     (void)state;
     struct bufq q;
@@ -168,7 +168,7 @@ static void a_head_goes_before_nothing_too(void **state)
 }
 
 /* A full chunk whose payload has been taken in part has room in front again. */
-static void skipped_bytes_are_headroom(void **state)
+static void skipped_bytes_become_headroom(void **state)
 {
     (void)state;
     struct bufq q;
@@ -232,7 +232,7 @@ static void an_unused_reservation_is_invisible(void **state)
 }
 
 /* What readv got may end anywhere in the pieces, also in the first one or in none. */
-static void a_reservation_in_pieces_takes_what_came(void **state)
+static void a_reservation_in_pieces_commits_what_was_filled(void **state)
 {
     (void)state;
     const size_t before = PAYLOAD - 10;
@@ -265,7 +265,7 @@ static void a_reservation_in_pieces_takes_what_came(void **state)
     }
 }
 
-static void pieces_are_no_more_than_asked_for(void **state)
+static void reserve_returns_no_more_pieces_than_requested(void **state)
 {
     (void)state;
     struct bufq q;
@@ -324,7 +324,7 @@ static void moving_copies_parts_and_small_pieces(void **state)
     bufq_finish(&b);
 }
 
-static void moving_stops_at_the_limit_of_the_other(void **state)
+static void moving_stops_at_the_limit_of_the_target(void **state)
 {
     (void)state;
     struct bufq a, b;
@@ -370,7 +370,7 @@ static void copies_from_any_offset(void **state)
     bufq_finish(&q);
 }
 
-static void packing_keeps_the_bytes_and_frees_the_room(void **state)
+static void packing_keeps_the_bytes_and_frees_chunks(void **state)
 {
     (void)state;
     struct bufq q;
@@ -394,7 +394,7 @@ static void packing_keeps_the_bytes_and_frees_the_room(void **state)
 }
 
 /* What is more than two chunks belongs to somebody fast. */
-static void many_bytes_are_not_packed(void **state)
+static void large_queues_are_not_packed(void **state)
 {
     (void)state;
     struct bufq q;
@@ -407,7 +407,7 @@ static void many_bytes_are_not_packed(void **state)
     bufq_finish(&q);
 }
 
-static void iov_shows_as_much_as_asked_for(void **state)
+static void iov_returns_at_most_the_requested_bytes(void **state)
 {
     (void)state;
     struct bufq q;
@@ -598,7 +598,7 @@ static void check(const struct model *m)
         assert_null(m->q.head);
 }
 
-static void agrees_with_an_array_after_any_operation(void **state)
+static void random_operations_agree_with_an_array(void **state)
 {
     (void)state;
     static void (*const tries[])(struct model *) = {
@@ -630,24 +630,24 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(nothing_passes_the_limit),
-        TEST(limits_hold_around_the_size_of_a_chunk),
+        TEST(limits_near_the_size_of_a_chunk_hold),
         TEST(a_queue_that_empties_keeps_no_chunk),
-        TEST(spares_that_were_not_needed_lately_are_freed),
-        TEST(a_head_is_written_where_the_payload_lies),
-        TEST(a_head_goes_before_nothing_too),
-        TEST(skipped_bytes_are_headroom),
+        TEST(unused_free_chunks_are_released),
+        TEST(a_head_is_written_before_its_payload_in_the_chunk),
+        TEST(a_head_without_payload_is_written),
+        TEST(skipped_bytes_become_headroom),
         TEST(reserves_no_more_than_the_limit_allows),
         TEST(an_unused_reservation_is_invisible),
-        TEST(a_reservation_in_pieces_takes_what_came),
-        TEST(pieces_are_no_more_than_asked_for),
+        TEST(a_reservation_in_pieces_commits_what_was_filled),
+        TEST(reserve_returns_no_more_pieces_than_requested),
         TEST(moving_relinks_whole_chunks),
         TEST(moving_copies_parts_and_small_pieces),
-        TEST(moving_stops_at_the_limit_of_the_other),
+        TEST(moving_stops_at_the_limit_of_the_target),
         TEST(copies_from_any_offset),
-        TEST(packing_keeps_the_bytes_and_frees_the_room),
-        TEST(many_bytes_are_not_packed),
-        TEST(iov_shows_as_much_as_asked_for),
-        TEST(agrees_with_an_array_after_any_operation),
+        TEST(packing_keeps_the_bytes_and_frees_chunks),
+        TEST(large_queues_are_not_packed),
+        TEST(iov_returns_at_most_the_requested_bytes),
+        TEST(random_operations_agree_with_an_array),
     };
     return cmocka_run_group_tests_name("base/bufq", tests, NULL, NULL);
 }

@@ -116,7 +116,7 @@ static void every_level_has_its_name(void **state)
                ".*Z WARN  tunnel t7 w\n.*Z ERROR tunnel t7 e\n$");
 }
 
-static void the_time_is_now(void **state)
+static void a_line_has_the_current_time(void **state)
 {
     (void)state;
     char earliest[32], latest[32];
@@ -130,7 +130,7 @@ static void the_time_is_now(void **state)
     assert_true(strncmp(text, earliest, 19) >= 0 && strncmp(text, latest, 19) <= 0);
 }
 
-static void colours_only_the_level_and_only_when_asked(void **state)
+static void colour_marks_the_level_only_and_only_when_enabled(void **state)
 {
     (void)state;
     log_set_fd(ends[1], true);
@@ -207,7 +207,7 @@ static void json_strings_are_valid_utf8(void **state)
 }
 
 /* Lengths around the limit, so that every piece of a line is once the one that is cut. */
-static void long_lines_are_cut_and_say_so(void **state)
+static void long_lines_are_cut_and_marked(void **state)
 {
     (void)state;
     char value[4096];
@@ -332,7 +332,7 @@ static void a_disabled_line_is_not_written(void **state)
     assert_string_equal(read_log(), "");
 }
 
-static void lines_gather_and_complaints_do_not_wait(void **state)
+static void info_lines_are_gathered_and_warnings_written_at_once(void **state)
 {
     (void)state;
     char byte;
@@ -343,7 +343,7 @@ static void lines_gather_and_complaints_do_not_wait(void **state)
     assert_log("one\n.*two\n$");
 }
 
-static void complaints_of_one_module_are_limited_each_second(void **state)
+static void warnings_of_one_module_are_limited_per_second(void **state)
 {
     (void)state;
     wait_for_a_new_second();
@@ -362,7 +362,7 @@ static void complaints_of_one_module_are_limited_each_second(void **state)
 }
 
 /* A pipe nobody reads, in blocking mode, as a supervisor that hangs would leave it. */
-static void a_full_pipe_blocks_nobody_and_loses_no_count(void **state)
+static void a_full_pipe_does_not_block_and_dropped_lines_are_counted(void **state)
 {
     (void)state;
     const size_t total = 6000;
@@ -386,7 +386,7 @@ static void a_full_pipe_blocks_nobody_and_loses_no_count(void **state)
     assert_int_equal(seen + dropped, total);
 }
 
-static void a_sink_that_takes_nothing_is_survived(void **state)
+static void a_sink_that_fails_does_not_stop_logging(void **state)
 {
     (void)state;
     int full = open("/dev/full", O_WRONLY);
@@ -401,7 +401,7 @@ static void a_sink_that_takes_nothing_is_survived(void **state)
     assert_log("t7 back\n.* WARN  log log lines dropped lines=3\n$");
 }
 
-static void a_file_gets_everything(void **state)
+static void a_file_receives_every_line(void **state)
 {
     (void)state;
     FILE *file = tmpfile();
@@ -420,7 +420,7 @@ static void a_file_gets_everything(void **state)
     assert_int_equal(lines, 5000);
 }
 
-static void ids_read_as_on_the_dashboard(void **state)
+static void ids_are_printed_as_on_the_dashboard(void **state)
 {
     (void)state;
     char out[48];
@@ -464,23 +464,23 @@ int main(void)
         LOG_TEST(a_line_has_time_level_module_id_text_and_fields),
         LOG_TEST(lines_of_a_cluster_name_it_while_it_has_a_name),
         LOG_TEST(every_level_has_its_name),
-        LOG_TEST(the_time_is_now),
-        LOG_TEST(colours_only_the_level_and_only_when_asked),
+        LOG_TEST(a_line_has_the_current_time),
+        LOG_TEST(colour_marks_the_level_only_and_only_when_enabled),
         LOG_TEST(values_cannot_forge_lines),
         LOG_TEST(json_has_one_object_per_line),
         LOG_TEST(json_strings_are_valid_utf8),
-        LOG_TEST(long_lines_are_cut_and_say_so),
+        LOG_TEST(long_lines_are_cut_and_marked),
         LOG_TEST(a_cut_line_is_still_json),
         LOG_TEST(only_registered_modules_have_levels),
         LOG_TEST(levels_are_set_for_all_and_for_one),
         LOG_TEST(names_the_level_or_module_that_is_wrong),
         LOG_TEST(a_disabled_line_is_not_written),
-        LOG_TEST(lines_gather_and_complaints_do_not_wait),
-        LOG_TEST(complaints_of_one_module_are_limited_each_second),
-        LOG_TEST(a_full_pipe_blocks_nobody_and_loses_no_count),
-        LOG_TEST(a_sink_that_takes_nothing_is_survived),
-        LOG_TEST(a_file_gets_everything),
-        LOG_TEST(ids_read_as_on_the_dashboard),
+        LOG_TEST(info_lines_are_gathered_and_warnings_written_at_once),
+        LOG_TEST(warnings_of_one_module_are_limited_per_second),
+        LOG_TEST(a_full_pipe_does_not_block_and_dropped_lines_are_counted),
+        LOG_TEST(a_sink_that_fails_does_not_stop_logging),
+        LOG_TEST(a_file_receives_every_line),
+        LOG_TEST(ids_are_printed_as_on_the_dashboard),
     };
     return cmocka_run_group_tests_name("base/log", tests, NULL, NULL);
 }

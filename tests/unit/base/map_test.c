@@ -19,7 +19,7 @@ static struct str key_of(size_t i, char room[static 16])
     return (struct str){ room, (size_t)snprintf(room, 16, "key-%zu", i) };
 }
 
-static void an_empty_map_knows_nothing(void **state)
+static void an_empty_map_finds_no_key(void **state)
 {
     (void)state;
     struct map m;
@@ -33,7 +33,7 @@ static void an_empty_map_knows_nothing(void **state)
     map_finish(&m);
 }
 
-static void set_returns_what_was_there(void **state)
+static void set_returns_the_previous_value(void **state)
 {
     (void)state;
     struct map m;
@@ -66,7 +66,7 @@ static void keys_are_copied_and_may_hold_any_byte(void **state)
     map_finish(&m);
 }
 
-static void grows_without_losing_anything(void **state)
+static void growing_keeps_every_entry(void **state)
 {
     (void)state;
     struct map m;
@@ -83,7 +83,7 @@ static void grows_without_losing_anything(void **state)
     map_finish(&m);
 }
 
-static void visits_every_entry_once(void **state)
+static void iteration_visits_every_entry_once(void **state)
 {
     (void)state;
     struct map m;
@@ -102,7 +102,7 @@ static void visits_every_entry_once(void **state)
 }
 
 /* As map.h allows: the iteration removes the entry it stands on, and misses none. */
-static void an_iteration_may_remove_where_it_stands(void **state)
+static void iteration_may_remove_the_current_entry(void **state)
 {
     (void)state;
 
@@ -130,7 +130,7 @@ static void an_iteration_may_remove_where_it_stands(void **state)
 }
 
 /* A fixed walk of insertions and removals; after each the map and the array agree. */
-static void agrees_with_an_array_after_any_change(void **state)
+static void random_changes_agree_with_an_array(void **state)
 {
     (void)state;
     struct map m;
@@ -161,13 +161,13 @@ static void agrees_with_an_array_after_any_change(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(an_empty_map_knows_nothing),
-        cmocka_unit_test(set_returns_what_was_there),
+        cmocka_unit_test(an_empty_map_finds_no_key),
+        cmocka_unit_test(set_returns_the_previous_value),
         cmocka_unit_test(keys_are_copied_and_may_hold_any_byte),
-        cmocka_unit_test(grows_without_losing_anything),
-        cmocka_unit_test(visits_every_entry_once),
-        cmocka_unit_test(an_iteration_may_remove_where_it_stands),
-        cmocka_unit_test(agrees_with_an_array_after_any_change),
+        cmocka_unit_test(growing_keeps_every_entry),
+        cmocka_unit_test(iteration_visits_every_entry_once),
+        cmocka_unit_test(iteration_may_remove_the_current_entry),
+        cmocka_unit_test(random_changes_agree_with_an_array),
     };
     return cmocka_run_group_tests_name("base/map", tests, NULL, NULL);
 }

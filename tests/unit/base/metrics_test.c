@@ -76,7 +76,7 @@ static void a_label_gives_one_series_per_value(void **state)
     assert_int_equal(occurrences("t_open{"), 2);
 }
 
-static void all_places_for_values_may_be_used(void **state)
+static void a_label_may_have_the_maximum_of_values(void **state)
 {
     (void)state;
     static struct metric m = { .name = "t_full", .help = "x", .label = "l" };
@@ -142,7 +142,7 @@ static void metrics_come_in_the_order_of_registration(void **state)
 }
 
 /* What one cluster counted is told apart once clusters have names, from the start on. */
-static void clusters_with_names_have_samples_of_their_own(void **state)
+static void named_clusters_have_samples_of_their_own(void **state)
 {
     (void)state;
     static struct metric m = { .name = "t_dials_total",
@@ -188,11 +188,11 @@ int main(void)
         cmocka_unit_test(a_counter_has_help_type_and_value),
         cmocka_unit_test(registering_twice_counts_once),
         cmocka_unit_test(a_label_gives_one_series_per_value),
-        cmocka_unit_test(all_places_for_values_may_be_used),
+        cmocka_unit_test(a_label_may_have_the_maximum_of_values),
         cmocka_unit_test(help_and_label_values_are_escaped),
         cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),
         cmocka_unit_test(metrics_come_in_the_order_of_registration),
-        cmocka_unit_test(clusters_with_names_have_samples_of_their_own),
+        cmocka_unit_test(named_clusters_have_samples_of_their_own),
     };
     return cmocka_run_group_tests_name("base/metrics", tests, NULL, NULL);
 }

@@ -8,7 +8,7 @@
 #include "base/own.h"
 #include "base/rfc3339.h"
 
-static void texts_are_points_in_time(void **state)
+static void timestamps_are_parsed(void **state)
 {
     (void)state;
     static const struct {
@@ -36,7 +36,7 @@ static void texts_are_points_in_time(void **state)
     }
 }
 
-static void other_texts_are_refused(void **state)
+static void malformed_timestamps_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -68,7 +68,7 @@ static void other_texts_are_refused(void **state)
     }
 }
 
-static void what_is_written_is_read_again(void **state)
+static void printed_timestamps_parse_to_the_same_time(void **state)
 {
     (void)state;
     char text[RFC3339_ROOM];
@@ -84,9 +84,9 @@ static void what_is_written_is_read_again(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(texts_are_points_in_time),
-        cmocka_unit_test(other_texts_are_refused),
-        cmocka_unit_test(what_is_written_is_read_again),
+        cmocka_unit_test(timestamps_are_parsed),
+        cmocka_unit_test(malformed_timestamps_are_refused),
+        cmocka_unit_test(printed_timestamps_parse_to_the_same_time),
     };
     return cmocka_run_group_tests_name("base/rfc3339", tests, NULL, NULL);
 }

@@ -79,7 +79,7 @@ static void ranks_run_in_order(void **state)
 }
 
 /* A rank runs only while the lower ones are empty, whoever woke them. */
-static void a_lower_rank_that_wakes_goes_first(void **state)
+static void a_woken_task_of_a_lower_rank_runs_first(void **state)
 {
     (void)state;
     struct actor f, f2, w, r;
@@ -96,7 +96,7 @@ static void a_lower_rank_that_wakes_goes_first(void **state)
     assert_string_equal(trace, "fwrF");
 }
 
-static void many_wakes_are_one_run(void **state)
+static void several_wakes_cause_one_run(void **state)
 {
     (void)state;
     struct actor a;
@@ -111,7 +111,7 @@ static void many_wakes_are_one_run(void **state)
     task_wake(NULL);
 }
 
-static void a_wake_from_inside_runs_again_in_this_turn(void **state)
+static void a_task_that_wakes_itself_runs_again_in_the_same_turn(void **state)
 {
     (void)state;
     struct actor a;
@@ -123,7 +123,7 @@ static void a_wake_from_inside_runs_again_in_this_turn(void **state)
     assert_string_equal(trace, "aaa");
 }
 
-static void yielding_means_the_next_turn(void **state)
+static void a_task_that_yields_runs_in_the_next_turn(void **state)
 {
     (void)state;
     struct actor a;
@@ -338,7 +338,7 @@ static void a_time_that_has_passed_fires_in_the_next_turn(void **state)
     assert_int_equal(a.fired, 1);
 }
 
-static void waiting_knows_what_is_ready(void **state)
+static void wait_time_is_zero_while_a_task_is_ready(void **state)
 {
     (void)state;
     struct actor a;
@@ -411,7 +411,7 @@ static void timers_fire_in_the_order_of_their_times(void **state)
         assert_int_equal(alarms[i].fired, 1);
 }
 
-static void randomness_is_the_seed(void **state)
+static void equal_seeds_give_equal_random_numbers(void **state)
 {
     (void)state;
     struct sched other;
@@ -439,7 +439,7 @@ static void on_fired(struct timer *timer)
 
 /* The process was stopped for a minute: no timer fires before the sockets were polled, and
  * each then has the time left that it had before. */
-static void a_stop_of_the_process_is_not_counted(void **state)
+static void the_clock_does_not_count_a_stop_of_the_process(void **state)
 {
     (void)state;
     struct timer t;
@@ -488,7 +488,7 @@ static void a_tick_after_a_stop_does_not_move_the_clock(void **state)
 }
 
 /* A loop that waits for nothing may wait for long. */
-static void a_wait_without_timers_is_no_stop(void **state)
+static void a_long_wait_without_timers_is_not_taken_for_a_stop(void **state)
 {
     (void)state;
 
@@ -504,10 +504,10 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(ranks_run_in_order),
-        TEST(a_lower_rank_that_wakes_goes_first),
-        TEST(many_wakes_are_one_run),
-        TEST(a_wake_from_inside_runs_again_in_this_turn),
-        TEST(yielding_means_the_next_turn),
+        TEST(a_woken_task_of_a_lower_rank_runs_first),
+        TEST(several_wakes_cause_one_run),
+        TEST(a_task_that_wakes_itself_runs_again_in_the_same_turn),
+        TEST(a_task_that_yields_runs_in_the_next_turn),
         TEST(a_wake_brings_a_yielded_task_forward),
         TEST(a_cancelled_task_does_not_run),
         TEST(a_timer_fires_once_and_not_early),
@@ -517,13 +517,13 @@ int main(void)
         TEST(a_timer_may_set_itself_and_stop_others),
         TEST(timers_fire_before_the_tasks_of_their_turn),
         TEST(a_time_that_has_passed_fires_in_the_next_turn),
-        TEST(waiting_knows_what_is_ready),
+        TEST(wait_time_is_zero_while_a_task_is_ready),
         TEST(thousands_of_timers_agree_with_a_model),
         TEST(timers_fire_in_the_order_of_their_times),
-        TEST(randomness_is_the_seed),
-        TEST(a_stop_of_the_process_is_not_counted),
+        TEST(equal_seeds_give_equal_random_numbers),
+        TEST(the_clock_does_not_count_a_stop_of_the_process),
         TEST(a_tick_after_a_stop_does_not_move_the_clock),
-        TEST(a_wait_without_timers_is_no_stop),
+        TEST(a_long_wait_without_timers_is_not_taken_for_a_stop),
     };
     return cmocka_run_group_tests_name("base/sched", tests, NULL, NULL);
 }

@@ -44,7 +44,7 @@ static void finds_prefixes_and_suffixes(void **state)
     assert_true(str_iends(STR("web.LOCAL"), STR(".local")));
 }
 
-static void skips_and_takes_no_more_than_there_is(void **state)
+static void skip_and_take_stop_at_the_end(void **state)
 {
     (void)state;
     assert_str(str_skip(STR("abc"), 1), "bc");
@@ -78,7 +78,7 @@ static void cuts_at_the_first_or_the_last(void **state)
 }
 
 /* "a." has an empty rest, "a" has none: at tells them apart. */
-static void tells_an_empty_rest_from_none(void **state)
+static void cut_distinguishes_an_empty_rest_from_none(void **state)
 {
     (void)state;
     struct str head;
@@ -191,7 +191,7 @@ static void appends_no_more_than_fits(void **state)
     assert_string_equal(room, "abcde...");
 }
 
-static void hashes_tell_texts_apart(void **state)
+static void different_texts_have_different_hashes(void **state)
 {
     (void)state;
     assert_true(str_hash(STR("ab")) == str_hash(STR("ab")));
@@ -201,7 +201,7 @@ static void hashes_tell_texts_apart(void **state)
 }
 
 /* A table takes the low bits: every byte of a text has to reach them. */
-static void every_byte_reaches_the_low_bits_of_a_hash(void **state)
+static void every_byte_changes_the_low_bits_of_a_hash(void **state)
 {
     (void)state;
     for (size_t at = 0; at < 16; at++) {
@@ -218,7 +218,7 @@ static void every_byte_reaches_the_low_bits_of_a_hash(void **state)
     }
 }
 
-static void controls_of_terminals_are_replaced(void **state)
+static void terminal_control_characters_are_replaced(void **state)
 {
     (void)state;
     static const char *const cases[][2] = {
@@ -255,17 +255,17 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(compares_bytes_or_ascii_letters),
         cmocka_unit_test(finds_prefixes_and_suffixes),
-        cmocka_unit_test(skips_and_takes_no_more_than_there_is),
+        cmocka_unit_test(skip_and_take_stop_at_the_end),
         cmocka_unit_test(trims_blanks_at_both_ends_only),
         cmocka_unit_test(cuts_at_the_first_or_the_last),
-        cmocka_unit_test(tells_an_empty_rest_from_none),
+        cmocka_unit_test(cut_distinguishes_an_empty_rest_from_none),
         cmocka_unit_test(reads_decimal_numbers_up_to_a_maximum),
         cmocka_unit_test(reads_durations_with_units),
         cmocka_unit_test(copies_are_terminated),
         cmocka_unit_test(appends_no_more_than_fits),
-        cmocka_unit_test(hashes_tell_texts_apart),
-        cmocka_unit_test(controls_of_terminals_are_replaced),
-        cmocka_unit_test(every_byte_reaches_the_low_bits_of_a_hash),
+        cmocka_unit_test(different_texts_have_different_hashes),
+        cmocka_unit_test(terminal_control_characters_are_replaced),
+        cmocka_unit_test(every_byte_changes_the_low_bits_of_a_hash),
     };
     return cmocka_run_group_tests_name("base/str", tests, NULL, NULL);
 }

@@ -196,7 +196,7 @@ static void look_up_web(struct world *w)
 
 /* --- rights --- */
 
-static void finds_the_right_to_watch_the_cluster(void **state)
+static void watches_the_cluster_where_it_may(void **state)
 {
     struct world *w = *state;
     struct api_error e;
@@ -213,7 +213,7 @@ static void finds_the_right_to_watch_the_cluster(void **state)
     assert_null(catalog_scope(w->catalog));
 }
 
-static void falls_back_to_the_home_namespace(void **state)
+static void watches_the_home_namespace_where_the_cluster_is_forbidden(void **state)
 {
     struct world *w = *state;
 
@@ -228,7 +228,7 @@ static void falls_back_to_the_home_namespace(void **state)
     assert_string_equal(catalog_scope(w->catalog), "home");
 }
 
-static void looks_up_when_even_home_may_not_be_listed(void **state)
+static void looks_up_where_the_home_namespace_may_not_be_listed(void **state)
 {
     struct world *w = *state;
 
@@ -241,7 +241,7 @@ static void looks_up_when_even_home_may_not_be_listed(void **state)
     assert_true(catalog_ready(w->catalog, NULL));
 }
 
-static void looks_up_when_lists_work_and_watches_do_not(void **state)
+static void looks_up_where_watches_are_forbidden(void **state)
 {
     struct world *w = *state;
 
@@ -250,7 +250,7 @@ static void looks_up_when_lists_work_and_watches_do_not(void **state)
     assert_false(fake_watches(w->api, SERVICES) || fake_watches(w->api, SLICES));
 }
 
-static void looks_up_when_home_may_be_listed_but_not_watched(void **state)
+static void looks_up_where_the_home_namespace_may_not_be_watched(void **state)
 {
     struct world *w = *state;
 
@@ -309,7 +309,7 @@ static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void 
 }
 
 /* A role may list slices and not watch them: what the list said gets no newer. */
-static void slices_that_were_listed_give_way_to_endpoints(void **state)
+static void endpoints_replace_slices_that_may_not_be_watched(void **state)
 {
     struct world *w = *state;
 
@@ -351,7 +351,7 @@ static void looks_up_where_neither_slices_nor_endpoints_may_be_watched(void **st
     assert_int_equal(fake_watch_count(w->api), 0);
 }
 
-static void finds_out_anew_when_rights_are_taken_away(void **state)
+static void probes_the_rights_again_when_they_are_revoked(void **state)
 {
     struct world *w = *state;
 
@@ -374,7 +374,7 @@ static void finds_out_anew_when_rights_are_taken_away(void **state)
     assert_string_equal(w->gone, "");
 }
 
-static void believes_no_refusal_that_passes(void **state)
+static void a_passing_refusal_does_not_lower_the_rights(void **state)
 {
     struct world *w = *state;
 
@@ -390,7 +390,7 @@ static void believes_no_refusal_that_passes(void **state)
 }
 
 /* A load balancer's page for a path it does not know, for instance. */
-static void believes_nobody_on_the_way(void **state)
+static void a_refusal_of_a_proxy_does_not_lower_the_rights(void **state)
 {
     struct world *w = *state;
 
@@ -407,7 +407,7 @@ static void believes_nobody_on_the_way(void **state)
     assert_int_equal(w->lookup.result, OK);
 }
 
-static void a_service_is_missing_only_where_the_api_server_says_so(void **state)
+static void only_a_404_status_of_the_api_server_makes_a_service_missing(void **state)
 {
     struct world *w = *state;
 
@@ -418,7 +418,7 @@ static void a_service_is_missing_only_where_the_api_server_says_so(void **state)
     assert_int_equal(w->lookup.result, ERR_SERVER);
 }
 
-static void looks_for_more_rights_every_five_minutes(void **state)
+static void probes_for_more_rights_every_five_minutes(void **state)
 {
     struct world *w = *state;
 
@@ -434,7 +434,7 @@ static void looks_for_more_rights_every_five_minutes(void **state)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
 }
 
-static void asks_for_slices_again_after_a_minute(void **state)
+static void requests_slices_again_a_minute_after_a_refusal(void **state)
 {
     struct world *w = *state;
 
@@ -450,7 +450,7 @@ static void asks_for_slices_again_after_a_minute(void **state)
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 1);
 }
 
-static void says_what_is_wrong_while_the_server_is_away(void **state)
+static void reports_the_error_while_the_api_server_is_away(void **state)
 {
     struct world *w = *state;
     struct api_error e;
@@ -474,7 +474,7 @@ static void says_what_is_wrong_while_the_server_is_away(void **state)
 
 /* --- the first answer --- */
 
-static void the_first_question_costs_one_round_trip(void **state)
+static void the_first_look_up_costs_one_round_trip(void **state)
 {
     struct world *w = *state;
 
@@ -494,7 +494,7 @@ static void the_first_question_costs_one_round_trip(void **state)
     assert_int_equal(fake_asked(w->api), 2);
 }
 
-static void the_watch_may_answer_first(void **state)
+static void a_look_up_may_be_answered_by_the_watch(void **state)
 {
     struct world *w = *state;
 
@@ -506,7 +506,7 @@ static void the_watch_may_answer_first(void **state)
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
 }
 
-static void the_watch_that_answers_first_says_why_too(void **state)
+static void a_look_up_answered_by_the_watch_has_the_reason(void **state)
 {
     struct world *w = *state;
 
@@ -520,7 +520,7 @@ static void the_watch_that_answers_first_says_why_too(void **state)
     assert_int_equal(w->lookup.service->pods_seen, 1);
 }
 
-static void an_unfinished_list_answers_nothing(void **state)
+static void an_unfinished_list_answers_no_look_up(void **state)
 {
     struct world *w = *state;
 
@@ -546,7 +546,7 @@ static void an_unknown_service_is_not_found_before_its_slices_come(void **state)
 
 /* --- watched --- */
 
-static void a_watched_service_is_known_at_once(void **state)
+static void a_watched_service_is_found_at_once(void **state)
 {
     struct world *w = *state;
 
@@ -558,7 +558,7 @@ static void a_watched_service_is_known_at_once(void **state)
     assert_int_equal(fake_asked(w->api), 0);
 }
 
-static void slices_add_up_in_any_order(void **state)
+static void slices_are_merged_in_any_order(void **state)
 {
     struct world *w = *state;
 
@@ -569,7 +569,7 @@ static void slices_add_up_in_any_order(void **state)
     assert_int_equal(w->lookup.service->endpoint_count, 2);
 }
 
-static void a_change_wakes_and_leaves_what_is_held_alone(void **state)
+static void a_change_wakes_look_ups_and_keeps_held_entries(void **state)
 {
     struct world *w = *state;
 
@@ -586,7 +586,7 @@ static void a_change_wakes_and_leaves_what_is_held_alone(void **state)
     service_unref(held);
 }
 
-static void a_list_that_says_nothing_new_wakes_nobody(void **state)
+static void an_unchanged_list_wakes_no_look_up(void **state)
 {
     struct world *w = *state;
 
@@ -601,7 +601,7 @@ static void a_list_that_says_nothing_new_wakes_nobody(void **state)
     assert_int_equal(w->woken, 0);
 }
 
-static void many_events_are_one_change(void **state)
+static void many_events_of_a_turn_are_one_change(void **state)
 {
     struct world *w = *state;
 
@@ -615,7 +615,7 @@ static void many_events_are_one_change(void **state)
     assert_string_equal(w->gone, "");
 }
 
-static void tells_of_pods_that_are_gone(void **state)
+static void reports_deleted_pods(void **state)
 {
     struct world *w = *state;
 
@@ -627,7 +627,7 @@ static void tells_of_pods_that_are_gone(void **state)
 }
 
 /* Also when nobody is subscribed any more; but not of what nobody ever asked for. */
-static void tells_of_changes(void **state)
+static void reports_changed_services(void **state)
 {
     struct world *w = *state;
 
@@ -644,7 +644,7 @@ static void tells_of_changes(void **state)
     catalog_on_change(w->catalog, NULL, NULL);
 }
 
-static void name_without_service_is_no_change(void **state)
+static void a_name_without_service_is_not_reported_as_changed(void **state)
 {
     struct world *w = *state;
 
@@ -656,7 +656,7 @@ static void name_without_service_is_no_change(void **state)
     catalog_on_change(w->catalog, NULL, NULL);
 }
 
-static void a_slice_that_went_unseen_is_known_by_its_name(void **state)
+static void a_slice_deleted_between_watches_is_removed(void **state)
 {
     struct world *w = *state;
 
@@ -673,7 +673,7 @@ static void a_slice_that_went_unseen_is_known_by_its_name(void **state)
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
-static void a_slice_may_change_hands(void **state)
+static void a_slice_may_move_to_another_service(void **state)
 {
     struct world *w = *state;
 
@@ -688,7 +688,7 @@ static void a_slice_may_change_hands(void **state)
     assert_int_equal(w->lookup.result, ERR_AGAIN); /* nothing ready: asks why */
 }
 
-static void a_pod_of_two_services_is_gone_when_both_lost_it(void **state)
+static void a_pod_of_two_services_is_gone_after_both_lost_it(void **state)
 {
     struct world *w = *state;
     struct lookup other = { .result = ERR_AGAIN };
@@ -708,7 +708,7 @@ static void a_pod_of_two_services_is_gone_when_both_lost_it(void **state)
     lookup_finish(&other);
 }
 
-static void a_service_comes_and_goes(void **state)
+static void a_created_and_deleted_service_is_noticed(void **state)
 {
     struct world *w = *state;
 
@@ -737,7 +737,7 @@ static void a_service_comes_and_goes(void **state)
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u9");
 }
 
-static void says_why_a_watched_service_has_nothing_ready(void **state)
+static void explains_why_a_watched_service_has_no_ready_endpoint(void **state)
 {
     struct world *w = *state;
 
@@ -758,7 +758,7 @@ static void says_why_a_watched_service_has_nothing_ready(void **state)
 }
 
 /* The slices have not heard of its end, nor of its successor. */
-static void a_missing_pod_is_left_for_one_that_is_listed(void **state)
+static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
 {
     struct world *w = *state;
 
@@ -791,7 +791,7 @@ static void a_missing_pod_is_left_for_one_that_is_listed(void **state)
 }
 
 /* A slice that is behind says nothing about them, nor does a list that fails. */
-static void pods_that_serve_by_their_list_are_not_gone_before_it_says_so(void **state)
+static void pods_found_by_a_list_stay_until_a_list_lacks_them(void **state)
 {
     struct world *w = *state;
 
@@ -820,7 +820,7 @@ static void pods_that_serve_by_their_list_are_not_gone_before_it_says_so(void **
     assert_string_equal(w->gone, "u1 u2 ");
 }
 
-static void does_without_the_reasons_where_pods_are_forbidden(void **state)
+static void answers_without_reasons_where_pods_are_forbidden(void **state)
 {
     struct world *w = *state;
 
@@ -834,7 +834,7 @@ static void does_without_the_reasons_where_pods_are_forbidden(void **state)
     assert_int_equal(w->lookup.result, OK);
 }
 
-static void a_pod_that_gets_ready_answers_before_the_reasons(void **state)
+static void a_pod_that_becomes_ready_answers_before_the_reasons(void **state)
 {
     struct world *w = *state;
 
@@ -851,7 +851,7 @@ static void a_pod_that_gets_ready_answers_before_the_reasons(void **state)
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
 }
 
-static void remembers_when_it_was_last_ready(void **state)
+static void an_entry_keeps_the_time_it_was_last_ready(void **state)
 {
     struct world *w = *state;
 
@@ -866,7 +866,7 @@ static void remembers_when_it_was_last_ready(void **state)
     assert_int_equal(w->lookup.service->last_ready, lost_at);
 }
 
-static void what_was_known_stays_good_while_the_server_is_away(void **state)
+static void entries_stay_valid_while_the_api_server_is_away(void **state)
 {
     struct world *w = *state;
     struct lookup unknown = { .result = ERR_AGAIN };
@@ -892,7 +892,7 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
 {
     struct world *w = *state;
 
-    falls_back_to_the_home_namespace(state);
+    watches_the_home_namespace_where_the_cluster_is_forbidden(state);
     ask(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB, ERR_FORBIDDEN);
@@ -906,11 +906,11 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
 #define SHOP_SLICES WEB_SLICES
 
 /* Several Roles and no ClusterRole: each namespace is watched once it is asked for. */
-static void another_namespace_is_watched_once_it_is_asked_for(void **state)
+static void another_namespace_is_watched_after_its_first_look_up(void **state)
 {
     struct world *w = *state;
 
-    falls_back_to_the_home_namespace(state);
+    watches_the_home_namespace_where_the_cluster_is_forbidden(state);
     assert_int_equal(fake_watch_count(w->api), 2);
     ask(w);
     answer_one(w, WEB, SERVICE("web", "1"));
@@ -934,13 +934,13 @@ static void another_namespace_is_watched_once_it_is_asked_for(void **state)
     assert_string_equal(catalog_scope(w->catalog), "home");
 }
 
-static void namespaces_without_the_service_take_no_place(void **state)
+static void namespaces_without_the_service_are_not_watched(void **state)
 {
     struct world *w = *state;
     struct lookup l = { 0 };
     char ns[32], path[128];
 
-    falls_back_to_the_home_namespace(state);
+    watches_the_home_namespace_where_the_cluster_is_forbidden(state);
     for (int i = 0; i < 20; i++) {
         snprintf(ns, sizeof(ns), "mistaken-%d", i);
         snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/web", ns);
@@ -955,11 +955,11 @@ static void namespaces_without_the_service_take_no_place(void **state)
     assert_int_equal(fake_watch_count(w->api), 2);
 }
 
-static void narrow_scopes_go_when_the_cluster_is_tried_again(void **state)
+static void single_namespace_scopes_end_when_the_cluster_may_be_watched(void **state)
 {
     struct world *w = *state;
 
-    another_namespace_is_watched_once_it_is_asked_for(state);
+    another_namespace_is_watched_after_its_first_look_up(state);
     fake_broken(w->api, HOME_SLICES, ERR_FORBIDDEN, "no more");
     pass(w, 1);
     pass(w, 15001);
@@ -968,11 +968,11 @@ static void narrow_scopes_go_when_the_cluster_is_tried_again(void **state)
 }
 
 /* A service that went in between is in no list that could report it. */
-static void the_cluster_knows_nothing_of_what_narrow_scopes_saw(void **state)
+static void single_namespace_scopes_leave_nothing_in_the_cluster_scope(void **state)
 {
     struct world *w = *state;
 
-    narrow_scopes_go_when_the_cluster_is_tried_again(state);
+    single_namespace_scopes_end_when_the_cluster_may_be_watched(state);
     fake_live(w->api, SERVICES);
     fake_live(w->api, SLICES);
     pass(w, 1);
@@ -1091,7 +1091,7 @@ static void look_up_by_slices(struct world *w)
     assert_int_equal(w->lookup.result, OK);
 }
 
-static void a_service_that_is_asked_for_again_is_watched(void **state)
+static void a_service_is_watched_after_its_second_look_up(void **state)
 {
     struct world *w = *state;
 
@@ -1120,11 +1120,11 @@ static void a_service_that_is_asked_for_again_is_watched(void **state)
     assert_int_equal(fake_asked(w->api), asked);
 }
 
-static void a_single_watch_ends_when_nobody_asks_any_more(void **state)
+static void a_single_watch_ends_when_unused(void **state)
 {
     struct world *w = *state;
 
-    a_service_that_is_asked_for_again_is_watched(state);
+    a_service_is_watched_after_its_second_look_up(state);
     lookup_finish(&w->lookup);
     pass(w, 540000);
     assert_int_equal(fake_watch_count(w->api), 2);
@@ -1207,7 +1207,7 @@ static void services_in_use_make_no_room_for_others(void **state)
     assert_true(fake_watches(w->api, last));
 }
 
-static void what_may_not_be_watched_singly_is_looked_up(void **state)
+static void a_service_that_may_not_be_watched_singly_is_looked_up(void **state)
 {
     struct world *w = *state;
 
@@ -1322,7 +1322,7 @@ static void holds_a_thousand_services(void **state)
     assert_int_equal(w->lookup.result, OK);
 }
 
-static void an_object_it_cannot_read_is_left_out(void **state)
+static void an_unreadable_object_is_skipped(void **state)
 {
     struct world *w = *state;
 
@@ -1337,7 +1337,7 @@ static void an_object_it_cannot_read_is_left_out(void **state)
 
 /* --- looked up --- */
 
-static void looks_up_the_pods_by_the_selector(void **state)
+static void pods_are_looked_up_by_the_selector(void **state)
 {
     struct world *w = *state;
 
@@ -1354,7 +1354,7 @@ static void looks_up_the_pods_by_the_selector(void **state)
     assert_int_equal(catalog_count(w->catalog), 1);
 }
 
-static void forbidden_slices_are_not_asked_for_again(void **state)
+static void forbidden_slices_are_not_requested_again(void **state)
 {
     struct world *w = *state;
 
@@ -1370,7 +1370,7 @@ static void forbidden_slices_are_not_asked_for_again(void **state)
     assert_int_equal(fake_asked(w->api), asked + 2);
 }
 
-static void an_answer_is_kept_for_a_while(void **state)
+static void a_look_up_is_cached(void **state)
 {
     struct world *w = *state;
 
@@ -1386,7 +1386,7 @@ static void an_answer_is_kept_for_a_while(void **state)
     assert_int_equal(fake_asked(w->api), asked + 1);
 }
 
-static void a_name_in_use_is_refreshed_ahead_of_need(void **state)
+static void a_name_in_use_is_refreshed_before_it_expires(void **state)
 {
     struct world *w = *state;
 
@@ -1412,7 +1412,7 @@ static void a_name_in_use_is_refreshed_ahead_of_need(void **state)
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
-static void a_newer_look_up_shows_what_is_gone(void **state)
+static void a_later_look_up_reports_deleted_pods(void **state)
 {
     struct world *w = *state;
 
@@ -1429,7 +1429,7 @@ static void a_newer_look_up_shows_what_is_gone(void **state)
     lookup_finish(&other);
 }
 
-static void a_failure_to_ask_loses_no_pod(void **state)
+static void a_failed_look_up_removes_no_pod(void **state)
 {
     struct world *w = *state;
 
@@ -1444,7 +1444,7 @@ static void a_failure_to_ask_loses_no_pod(void **state)
     assert_int_equal(e.code, ERR_CONNECT);
 }
 
-static void questions_at_the_same_time_share_one_call(void **state)
+static void concurrent_look_ups_share_one_call(void **state)
 {
     struct world *w = *state;
     struct lookup many[5] = { 0 };
@@ -1462,7 +1462,7 @@ static void questions_at_the_same_time_share_one_call(void **state)
     }
 }
 
-static void a_refusal_is_kept_for_a_second(void **state)
+static void a_refusal_is_cached_for_a_second(void **state)
 {
     struct world *w = *state;
 
@@ -1504,7 +1504,7 @@ static void a_refused_call_names_the_missing_right(void **state)
     assert_string_equal(w->lookup.missing_resource, "pods");
 }
 
-static void a_service_without_selector_is_an_answer(void **state)
+static void a_service_without_selector_is_found(void **state)
 {
     struct world *w = *state;
 
@@ -1614,7 +1614,7 @@ static void an_answer_that_is_no_service_is_an_error(void **state)
     assert_int_equal(w->lookup.result, ERR_PROTO);
 }
 
-static void slices_that_show_nothing_ready_are_explained(void **state)
+static void slices_without_a_ready_endpoint_are_explained(void **state)
 {
     struct world *w = *state;
 
@@ -1627,7 +1627,7 @@ static void slices_that_show_nothing_ready_are_explained(void **state)
     assert_non_null(strstr(w->lookup.service->pods_note, "none is running"));
 }
 
-static void a_missing_pod_is_looked_up_no_more(void **state)
+static void a_missing_pod_is_not_looked_up_again(void **state)
 {
     struct world *w = *state;
 
@@ -1646,7 +1646,7 @@ static void a_missing_pod_is_looked_up_no_more(void **state)
     assert_string_equal(w->gone, "u1 ");
 }
 
-static void names_nobody_asks_for_are_forgotten(void **state)
+static void unused_names_are_forgotten(void **state)
 {
     struct world *w = *state;
 
@@ -1660,7 +1660,7 @@ static void names_nobody_asks_for_are_forgotten(void **state)
     assert_string_equal(w->gone, "");
 }
 
-static void ten_thousand_names_are_enough(void **state)
+static void at_most_ten_thousand_names_are_kept(void **state)
 {
     struct world *w = *state;
     static struct lookup many[10000];
@@ -1685,7 +1685,7 @@ static void ten_thousand_names_are_enough(void **state)
 }
 
 /* It may be what tells of the name that needs the room. */
-static void a_name_that_is_watched_singly_makes_no_room(void **state)
+static void a_name_that_is_watched_singly_is_not_evicted(void **state)
 {
     struct world *w = *state;
     struct lookup one = { 0 };
@@ -1706,7 +1706,7 @@ static void a_name_that_is_watched_singly_makes_no_room(void **state)
     assert_true(fake_watches(w->api, WEB_WATCH));
 }
 
-static void a_name_that_cannot_be_is_not_asked_for(void **state)
+static void an_impossible_name_is_not_looked_up(void **state)
 {
     struct world *w = *state;
     static const char *const names[] = { "", "..", "a/b", "a?b", "A", "a b", "a%2fb" };
@@ -1734,7 +1734,7 @@ static void a_lookup_may_be_cancelled_at_any_time(void **state)
     assert_int_equal(w->lookup.result, OK);
 }
 
-static void the_catalog_may_go_before_its_lookups(void **state)
+static void the_catalog_may_be_destroyed_before_its_lookups(void **state)
 {
     struct world *w = *state;
     struct lookup l = { .result = ERR_AGAIN };
@@ -1753,7 +1753,7 @@ static void the_catalog_may_go_before_its_lookups(void **state)
 /* --- pods --- */
 
 /* A cluster that was replaced may have connections for days. */
-static void a_catalog_that_stopped_holds_nothing(void **state)
+static void a_stopped_catalog_has_no_watch_and_no_entry(void **state)
 {
     struct world *w = *state;
     struct lookup waits = { 0 };
@@ -1842,7 +1842,7 @@ static void ask_deployment(struct world *w)
                               &w->wake);
 }
 
-static void a_deployment_is_its_pods_by_its_selector(void **state)
+static void a_deployment_is_looked_up_as_the_pods_of_its_selector(void **state)
 {
     struct world *w = *state;
 
@@ -1943,91 +1943,91 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(looks_up_where_neither_slices_nor_endpoints_may_be_watched),
-        TEST(another_namespace_is_watched_once_it_is_asked_for),
-        TEST(namespaces_without_the_service_take_no_place),
-        TEST(narrow_scopes_go_when_the_cluster_is_tried_again),
-        TEST(the_cluster_knows_nothing_of_what_narrow_scopes_saw),
+        TEST(another_namespace_is_watched_after_its_first_look_up),
+        TEST(namespaces_without_the_service_are_not_watched),
+        TEST(single_namespace_scopes_end_when_the_cluster_may_be_watched),
+        TEST(single_namespace_scopes_leave_nothing_in_the_cluster_scope),
         TEST(only_the_named_namespaces_are_watched),
         TEST(a_namespace_that_may_not_be_watched_is_looked_up),
         TEST(a_large_cluster_is_not_watched),
         TEST(many_endpointslices_are_large_too),
         TEST(a_list_beyond_the_limits_is_large_too),
-        TEST(a_service_that_is_asked_for_again_is_watched),
-        TEST(a_single_watch_ends_when_nobody_asks_any_more),
+        TEST(a_service_is_watched_after_its_second_look_up),
+        TEST(a_single_watch_ends_when_unused),
         TEST(fifty_services_are_watched_at_most),
         TEST(services_in_use_make_no_room_for_others),
-        TEST(what_may_not_be_watched_singly_is_looked_up),
+        TEST(a_service_that_may_not_be_watched_singly_is_looked_up),
         TEST(a_single_watch_takes_endpoints_where_slices_are_forbidden),
         TEST(an_entry_of_many_endpoints_is_not_built_for_each_change),
         TEST(each_pod_of_a_large_service_is_reported_gone_once),
         TEST(a_service_that_may_only_be_listed_is_listed_by_its_name),
         TEST(endpoints_serve_where_slices_and_pods_may_not_be_read),
-        TEST(finds_the_right_to_watch_the_cluster),
-        TEST(falls_back_to_the_home_namespace),
-        TEST(looks_up_when_even_home_may_not_be_listed),
-        TEST(looks_up_when_lists_work_and_watches_do_not),
-        TEST(looks_up_when_home_may_be_listed_but_not_watched),
+        TEST(watches_the_cluster_where_it_may),
+        TEST(watches_the_home_namespace_where_the_cluster_is_forbidden),
+        TEST(looks_up_where_the_home_namespace_may_not_be_listed),
+        TEST(looks_up_where_watches_are_forbidden),
+        TEST(looks_up_where_the_home_namespace_may_not_be_watched),
         TEST(endpoints_are_watched_where_slices_are_not_served_or_forbidden),
-        TEST(slices_that_were_listed_give_way_to_endpoints),
-        TEST(finds_out_anew_when_rights_are_taken_away),
-        TEST(believes_no_refusal_that_passes),
-        TEST(believes_nobody_on_the_way),
-        TEST(a_service_is_missing_only_where_the_api_server_says_so),
-        TEST(looks_for_more_rights_every_five_minutes),
-        TEST(asks_for_slices_again_after_a_minute),
-        TEST(says_what_is_wrong_while_the_server_is_away),
-        TEST(the_first_question_costs_one_round_trip),
-        TEST(the_watch_may_answer_first),
-        TEST(the_watch_that_answers_first_says_why_too),
-        TEST(an_unfinished_list_answers_nothing),
+        TEST(endpoints_replace_slices_that_may_not_be_watched),
+        TEST(probes_the_rights_again_when_they_are_revoked),
+        TEST(a_passing_refusal_does_not_lower_the_rights),
+        TEST(a_refusal_of_a_proxy_does_not_lower_the_rights),
+        TEST(only_a_404_status_of_the_api_server_makes_a_service_missing),
+        TEST(probes_for_more_rights_every_five_minutes),
+        TEST(requests_slices_again_a_minute_after_a_refusal),
+        TEST(reports_the_error_while_the_api_server_is_away),
+        TEST(the_first_look_up_costs_one_round_trip),
+        TEST(a_look_up_may_be_answered_by_the_watch),
+        TEST(a_look_up_answered_by_the_watch_has_the_reason),
+        TEST(an_unfinished_list_answers_no_look_up),
         TEST(an_unknown_service_is_not_found_before_its_slices_come),
-        TEST(a_watched_service_is_known_at_once),
-        TEST(slices_add_up_in_any_order),
-        TEST(a_change_wakes_and_leaves_what_is_held_alone),
-        TEST(a_list_that_says_nothing_new_wakes_nobody),
-        TEST(many_events_are_one_change),
-        TEST(tells_of_pods_that_are_gone),
-        TEST(tells_of_changes),
-        TEST(name_without_service_is_no_change),
-        TEST(a_slice_that_went_unseen_is_known_by_its_name),
-        TEST(a_slice_may_change_hands),
-        TEST(a_pod_of_two_services_is_gone_when_both_lost_it),
-        TEST(a_service_comes_and_goes),
-        TEST(says_why_a_watched_service_has_nothing_ready),
-        TEST(a_missing_pod_is_left_for_one_that_is_listed),
-        TEST(pods_that_serve_by_their_list_are_not_gone_before_it_says_so),
-        TEST(does_without_the_reasons_where_pods_are_forbidden),
-        TEST(a_pod_that_gets_ready_answers_before_the_reasons),
-        TEST(remembers_when_it_was_last_ready),
-        TEST(what_was_known_stays_good_while_the_server_is_away),
+        TEST(a_watched_service_is_found_at_once),
+        TEST(slices_are_merged_in_any_order),
+        TEST(a_change_wakes_look_ups_and_keeps_held_entries),
+        TEST(an_unchanged_list_wakes_no_look_up),
+        TEST(many_events_of_a_turn_are_one_change),
+        TEST(reports_deleted_pods),
+        TEST(reports_changed_services),
+        TEST(a_name_without_service_is_not_reported_as_changed),
+        TEST(a_slice_deleted_between_watches_is_removed),
+        TEST(a_slice_may_move_to_another_service),
+        TEST(a_pod_of_two_services_is_gone_after_both_lost_it),
+        TEST(a_created_and_deleted_service_is_noticed),
+        TEST(explains_why_a_watched_service_has_no_ready_endpoint),
+        TEST(a_missing_pod_is_replaced_by_a_listed_one),
+        TEST(pods_found_by_a_list_stay_until_a_list_lacks_them),
+        TEST(answers_without_reasons_where_pods_are_forbidden),
+        TEST(a_pod_that_becomes_ready_answers_before_the_reasons),
+        TEST(an_entry_keeps_the_time_it_was_last_ready),
+        TEST(entries_stay_valid_while_the_api_server_is_away),
         TEST(another_namespace_than_the_watched_one_is_looked_up),
         TEST(holds_a_thousand_services),
-        TEST(an_object_it_cannot_read_is_left_out),
-        TEST(looks_up_the_pods_by_the_selector),
-        TEST(forbidden_slices_are_not_asked_for_again),
-        TEST(an_answer_is_kept_for_a_while),
-        TEST(a_name_in_use_is_refreshed_ahead_of_need),
-        TEST(a_newer_look_up_shows_what_is_gone),
-        TEST(a_failure_to_ask_loses_no_pod),
-        TEST(questions_at_the_same_time_share_one_call),
-        TEST(a_refusal_is_kept_for_a_second),
+        TEST(an_unreadable_object_is_skipped),
+        TEST(pods_are_looked_up_by_the_selector),
+        TEST(forbidden_slices_are_not_requested_again),
+        TEST(a_look_up_is_cached),
+        TEST(a_name_in_use_is_refreshed_before_it_expires),
+        TEST(a_later_look_up_reports_deleted_pods),
+        TEST(a_failed_look_up_removes_no_pod),
+        TEST(concurrent_look_ups_share_one_call),
+        TEST(a_refusal_is_cached_for_a_second),
         TEST(a_refused_call_names_the_missing_right),
-        TEST(a_service_without_selector_is_an_answer),
+        TEST(a_service_without_selector_is_found),
         TEST(an_external_name_needs_no_more_calls),
         TEST(an_answer_that_is_no_service_is_an_error),
-        TEST(slices_that_show_nothing_ready_are_explained),
-        TEST(a_missing_pod_is_looked_up_no_more),
-        TEST(names_nobody_asks_for_are_forgotten),
-        TEST(ten_thousand_names_are_enough),
-        TEST(a_name_that_is_watched_singly_makes_no_room),
-        TEST(a_name_that_cannot_be_is_not_asked_for),
+        TEST(slices_without_a_ready_endpoint_are_explained),
+        TEST(a_missing_pod_is_not_looked_up_again),
+        TEST(unused_names_are_forgotten),
+        TEST(at_most_ten_thousand_names_are_kept),
+        TEST(a_name_that_is_watched_singly_is_not_evicted),
+        TEST(an_impossible_name_is_not_looked_up),
         TEST(a_lookup_may_be_cancelled_at_any_time),
-        TEST(the_catalog_may_go_before_its_lookups),
-        TEST(a_catalog_that_stopped_holds_nothing),
+        TEST(the_catalog_may_be_destroyed_before_its_lookups),
+        TEST(a_stopped_catalog_has_no_watch_and_no_entry),
         TEST(looks_up_a_pod_by_name),
         TEST(looks_up_a_pod_by_address),
         TEST(a_replaced_pod_is_gone),
-        TEST(a_deployment_is_its_pods_by_its_selector),
+        TEST(a_deployment_is_looked_up_as_the_pods_of_its_selector),
         TEST(a_deployment_that_does_not_exist_is_not_found),
         TEST(the_pods_of_an_unreadable_deployment_are_found_by_owner),
         TEST(selectors_of_deployments_become_queries),

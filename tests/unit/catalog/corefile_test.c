@@ -16,7 +16,7 @@
     "    prometheus :9153\n    forward . /etc/resolv.conf {\n       max_concurrent "     \
     "1000\n    }\n    cache 30\n}\n"
 
-static void finds_the_domain(void **state)
+static void the_domain_of_the_kubernetes_plugin_is_found(void **state)
 {
     (void)state;
     static const struct {
@@ -79,7 +79,7 @@ static void a_domain_has_at_most_253_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(finds_the_domain),
+        cmocka_unit_test(the_domain_of_the_kubernetes_plugin_is_found),
         cmocka_unit_test(a_domain_has_at_most_253_bytes),
     };
     return cmocka_run_group_tests_name("catalog/corefile", tests, NULL, NULL);

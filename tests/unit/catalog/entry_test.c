@@ -110,7 +110,7 @@ static void ready_come_first_and_terminating_last(void **state)
     take_back(&g);
 }
 
-static void slices_with_other_ports_add_up(void **state)
+static void slices_with_different_ports_are_merged(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -259,7 +259,7 @@ static void both_address_families_are_one_pod(void **state)
     take_back(&g);
 }
 
-static void a_pod_that_one_slice_calls_terminating_is(void **state)
+static void a_pod_terminating_in_one_slice_is_terminating(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -311,7 +311,7 @@ static void endpoints_that_are_no_pods_are_counted(void **state)
     take_back(&g);
 }
 
-static void an_address_is_the_pods_that_alone_has_it(void **state)
+static void an_address_belongs_to_the_only_pod_that_has_it(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -378,7 +378,7 @@ static void takes_running_pods_where_slices_are_forbidden(void **state)
 }
 
 /* The API server lost its place in the list, and it was begun again. */
-static void a_pod_that_is_listed_twice_is_one(void **state)
+static void a_pod_listed_twice_is_one_endpoint(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -410,7 +410,7 @@ static void resolves_a_named_port_in_each_pod(void **state)
     take_back(&g);
 }
 
-static void publishes_not_ready_pods_where_asked_to(void **state)
+static void publishes_not_ready_pods_where_the_service_does(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -425,7 +425,7 @@ static void publishes_not_ready_pods_where_asked_to(void **state)
     take_back(&g);
 }
 
-static void says_why_nothing_can_serve(void **state)
+static void explains_why_no_endpoint_can_serve(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -491,7 +491,7 @@ static void ready_pods_serve_where_slices_show_none(void **state)
     take_back(&g);
 }
 
-static void a_pod_that_is_missing_is_no_endpoint(void **state)
+static void a_missing_pod_is_no_endpoint(void **state)
 {
     (void)state;
     struct given g = { 0 };
@@ -599,22 +599,22 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(ready_come_first_and_terminating_last),
-        cmocka_unit_test(slices_with_other_ports_add_up),
+        cmocka_unit_test(slices_with_different_ports_are_merged),
         cmocka_unit_test(a_service_of_20000_ports_and_1000_pods_is_served_whole),
         cmocka_unit_test(pods_beyond_the_bound_of_a_build_are_counted),
         cmocka_unit_test(endpoints_beyond_5000_are_counted),
         cmocka_unit_test(both_address_families_are_one_pod),
-        cmocka_unit_test(a_pod_that_one_slice_calls_terminating_is),
+        cmocka_unit_test(a_pod_terminating_in_one_slice_is_terminating),
         cmocka_unit_test(a_slice_port_without_a_number_means_any),
         cmocka_unit_test(endpoints_that_are_no_pods_are_counted),
-        cmocka_unit_test(an_address_is_the_pods_that_alone_has_it),
+        cmocka_unit_test(an_address_belongs_to_the_only_pod_that_has_it),
         cmocka_unit_test(takes_running_pods_where_slices_are_forbidden),
-        cmocka_unit_test(a_pod_that_is_listed_twice_is_one),
+        cmocka_unit_test(a_pod_listed_twice_is_one_endpoint),
         cmocka_unit_test(resolves_a_named_port_in_each_pod),
-        cmocka_unit_test(publishes_not_ready_pods_where_asked_to),
-        cmocka_unit_test(says_why_nothing_can_serve),
+        cmocka_unit_test(publishes_not_ready_pods_where_the_service_does),
+        cmocka_unit_test(explains_why_no_endpoint_can_serve),
         cmocka_unit_test(ready_pods_serve_where_slices_show_none),
-        cmocka_unit_test(a_pod_that_is_missing_is_no_endpoint),
+        cmocka_unit_test(a_missing_pod_is_no_endpoint),
         cmocka_unit_test(a_long_note_is_cut),
         cmocka_unit_test(a_pod_by_itself_is_an_entry),
         cmocka_unit_test(notices_every_difference),

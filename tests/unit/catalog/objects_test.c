@@ -215,7 +215,7 @@ static void reads_a_pod(void **state)
     json_decref(object);
 }
 
-static void finds_why_a_pod_does_not_run(void **state)
+static void the_reason_of_a_pod_that_does_not_run_is_found(void **state)
 {
     (void)state;
     static const struct {
@@ -386,7 +386,7 @@ int main(void)
         cmocka_unit_test(reads_an_endpoint_slice),
         cmocka_unit_test(takes_only_pods_of_its_own_namespace_by_plain_names),
         cmocka_unit_test(reads_a_pod),
-        cmocka_unit_test(finds_why_a_pod_does_not_run),
+        cmocka_unit_test(the_reason_of_a_pod_that_does_not_run_is_found),
         cmocka_unit_test(a_slice_replaces_the_one_of_its_name),
         cmocka_unit_test(many_slices_of_one_service_take_linear_time),
         cmocka_unit_test(slice_list_keeps_every_slice_across_its_index),

@@ -74,7 +74,7 @@ static void refuse(struct world *w, const char *path, enum err e)
     pass(w, 1);
 }
 
-static void one_question_is_enough(void **state)
+static void the_domain_is_read_with_one_call(void **state)
 {
     struct world *w = *state;
 
@@ -85,7 +85,7 @@ static void one_question_is_enough(void **state)
     assert_int_equal(fake_asked(w->api), 1);
 }
 
-static void other_places_are_asked_where_there_is_none(void **state)
+static void other_config_maps_are_read_where_one_is_missing(void **state)
 {
     struct world *w = *state;
 
@@ -97,7 +97,7 @@ static void other_places_are_asked_where_there_is_none(void **state)
     assert_string_equal(w->zone, "openshift.example");
 }
 
-static void a_refusal_ends_it(void **state)
+static void a_refusal_ends_the_search(void **state)
 {
     struct world *w = *state;
 
@@ -108,7 +108,7 @@ static void a_refusal_ends_it(void **state)
     assert_int_equal(fake_asked(w->api), 1);
 }
 
-static void three_empty_places_end_it(void **state)
+static void three_missing_config_maps_end_the_search(void **state)
 {
     struct world *w = *state;
 
@@ -120,7 +120,7 @@ static void three_empty_places_end_it(void **state)
     assert_int_equal(fake_asked(w->api), 3);
 }
 
-static void an_api_server_that_is_away_is_asked_again(void **state)
+static void the_search_is_repeated_while_the_api_server_is_away(void **state)
 {
     struct world *w = *state;
 
@@ -137,7 +137,7 @@ static void an_api_server_that_is_away_is_asked_again(void **state)
     assert_string_equal(w->zone, "corp.example");
 }
 
-static void what_is_no_corefile_is_nothing(void **state)
+static void a_config_map_without_a_corefile_gives_no_domain(void **state)
 {
     struct world *w = *state;
 
@@ -146,7 +146,7 @@ static void what_is_no_corefile_is_nothing(void **state)
     assert_string_equal(w->zone, "");
 }
 
-static void it_may_go_at_any_time(void **state)
+static void the_search_may_be_cancelled_at_any_time(void **state)
 {
     struct world *w = *state;
 
@@ -160,13 +160,13 @@ static void it_may_go_at_any_time(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(one_question_is_enough),
-        TEST(other_places_are_asked_where_there_is_none),
-        TEST(a_refusal_ends_it),
-        TEST(three_empty_places_end_it),
-        TEST(an_api_server_that_is_away_is_asked_again),
-        TEST(what_is_no_corefile_is_nothing),
-        TEST(it_may_go_at_any_time),
+        TEST(the_domain_is_read_with_one_call),
+        TEST(other_config_maps_are_read_where_one_is_missing),
+        TEST(a_refusal_ends_the_search),
+        TEST(three_missing_config_maps_end_the_search),
+        TEST(the_search_is_repeated_while_the_api_server_is_away),
+        TEST(a_config_map_without_a_corefile_gives_no_domain),
+        TEST(the_search_may_be_cancelled_at_any_time),
     };
     return cmocka_run_group_tests_name("catalog/zone", tests, NULL, NULL);
 }

@@ -46,7 +46,7 @@ static enum difference compare(const char *before, const char *after)
 }
 
 /* Each line differs from all others. */
-static void every_field_of_a_user_counts_as_credentials(void **state)
+static void a_change_of_any_user_field_is_one_of_credentials(void **state)
 {
     (void)state;
     static const char *const users[] = {
@@ -73,7 +73,7 @@ static void every_field_of_a_user_counts_as_credentials(void **state)
         }
 }
 
-static void every_field_of_a_cluster_counts_as_another_server(void **state)
+static void a_change_of_any_cluster_field_is_another_server(void **state)
 {
     (void)state;
     static const char *const clusters[] = {
@@ -97,7 +97,7 @@ static void every_field_of_a_cluster_counts_as_another_server(void **state)
         }
 }
 
-static void a_namespace_alone_is_the_least_difference(void **state)
+static void a_changed_namespace_is_the_least_difference(void **state)
 {
     (void)state;
     AUTO_FREE char *without =
@@ -112,7 +112,7 @@ static void a_namespace_alone_is_the_least_difference(void **state)
 }
 
 /* The same text in another folder names another file. */
-static void relative_paths_count_with_their_folder(void **state)
+static void relative_paths_are_compared_with_their_folder(void **state)
 {
     (void)state;
     AUTO_FREE char *relative =
@@ -129,10 +129,10 @@ static void relative_paths_count_with_their_folder(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_field_of_a_user_counts_as_credentials),
-        cmocka_unit_test(every_field_of_a_cluster_counts_as_another_server),
-        cmocka_unit_test(a_namespace_alone_is_the_least_difference),
-        cmocka_unit_test(relative_paths_count_with_their_folder),
+        cmocka_unit_test(a_change_of_any_user_field_is_one_of_credentials),
+        cmocka_unit_test(a_change_of_any_cluster_field_is_another_server),
+        cmocka_unit_test(a_changed_namespace_is_the_least_difference),
+        cmocka_unit_test(relative_paths_are_compared_with_their_folder),
     };
     return cmocka_run_group_tests_name("cluster/difference", tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void a_name_becomes_a_label_by_the_rule(void **state)
     }
 }
 
-static void a_number_takes_the_place_of_what_does_not_fit(void **state)
+static void a_numbered_label_is_cut_to_63_bytes(void **state)
 {
     (void)state;
     char label[LABEL_ROOM];
@@ -113,7 +113,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_name_becomes_a_label_by_the_rule),
-        cmocka_unit_test(a_number_takes_the_place_of_what_does_not_fit),
+        cmocka_unit_test(a_numbered_label_is_cut_to_63_bytes),
         cmocka_unit_test(labels_with_another_meaning_are_reserved),
         cmocka_unit_test(every_name_becomes_a_label),
     };

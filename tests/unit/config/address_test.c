@@ -41,7 +41,7 @@ static void reads_every_usual_form_and_prints_it_back(void **state)
     }
 }
 
-static void refuses_what_is_no_address(void **state)
+static void refuses_malformed_addresses(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -102,7 +102,7 @@ static void reads_services_to_expose(void **state)
     expose_finish(&e);
 }
 
-static void refuses_what_is_no_service_to_expose(void **state)
+static void refuses_malformed_services_to_expose(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -131,7 +131,7 @@ static void refuses_what_is_no_service_to_expose(void **state)
     }
 }
 
-static void knows_labels_and_names_of_the_dns(void **state)
+static void accepts_labels_and_names_of_the_dns_only(void **state)
 {
     (void)state;
     char label[65], name[256];
@@ -156,10 +156,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_usual_form_and_prints_it_back),
-        cmocka_unit_test(refuses_what_is_no_address),
+        cmocka_unit_test(refuses_malformed_addresses),
         cmocka_unit_test(reads_services_to_expose),
-        cmocka_unit_test(refuses_what_is_no_service_to_expose),
-        cmocka_unit_test(knows_labels_and_names_of_the_dns),
+        cmocka_unit_test(refuses_malformed_services_to_expose),
+        cmocka_unit_test(accepts_labels_and_names_of_the_dns_only),
     };
     return cmocka_run_group_tests_name("config/address", tests, NULL, NULL);
 }

@@ -83,7 +83,7 @@ static void has_the_defaults_of_the_manual(void **state)
 }
 
 /* Each source sets one thing that the nearer ones do not, and one that all set. */
-static void lets_the_nearer_source_win(void **state)
+static void a_flag_wins_over_the_environment_and_that_over_the_file(void **state)
 {
     struct files *files = *state;
     AUTO(config_unrefp) struct config *c = NULL;
@@ -134,7 +134,7 @@ static void replaces_lists_and_never_mixes_them(void **state)
     assert_int_equal(c->listen.at[1].port, 82);
 }
 
-static void reads_the_file_it_is_told_to_and_no_other(void **state)
+static void reads_only_the_given_file(void **state)
 {
     struct files *files = *state;
     AUTO(config_unrefp) struct config *c = NULL;
@@ -190,7 +190,7 @@ static void warns_of_variables_it_does_not_know(void **state)
     assert_string_equal(c->warnings.at[1], "KTUN_FROBNICATE is no setting");
 }
 
-static void takes_an_empty_variable_for_none(void **state)
+static void an_empty_variable_counts_as_unset(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = NULL;
@@ -243,7 +243,7 @@ static void refuses_settings_that_contradict_each_other(void **state)
                                   "ping-interval (--ping-interval)");
 }
 
-static void is_shared_until_the_last_owner_lets_go(void **state)
+static void a_config_lives_until_its_last_reference(void **state)
 {
     (void)state;
     const struct config *c = config_default();
@@ -260,17 +260,17 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(has_the_defaults_of_the_manual),
-        cmocka_unit_test_setup_teardown(lets_the_nearer_source_win, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_flag_wins_over_the_environment_and_that_over_the_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(replaces_lists_and_never_mixes_them, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(reads_the_file_it_is_told_to_and_no_other, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(reads_only_the_given_file, set_up, tear_down),
         cmocka_unit_test(names_the_flag_or_the_variable_that_is_wrong),
         cmocka_unit_test(warns_of_variables_it_does_not_know),
-        cmocka_unit_test(takes_an_empty_variable_for_none),
+        cmocka_unit_test(an_empty_variable_counts_as_unset),
         cmocka_unit_test(lets_a_nearer_port_replace_listen_and_the_reverse),
         cmocka_unit_test(refuses_settings_that_contradict_each_other),
-        cmocka_unit_test(is_shared_until_the_last_owner_lets_go),
+        cmocka_unit_test(a_config_lives_until_its_last_reference),
     };
     return cmocka_run_group_tests_name("config/config", tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static void reads_scalars_and_lists_in_every_spelling(void **state)
     assert_string_equal(c->origins[SETTING_half_close].file, "c.yaml");
 }
 
-static void takes_a_file_that_says_nothing(void **state)
+static void accepts_an_empty_file(void **state)
 {
     (void)state;
     static const char *const texts[] = { "",   "# only this\n", "---\n",
@@ -137,7 +137,7 @@ static void names_the_line_of_every_mistake(void **state)
 }
 
 /* Deep nesting is refused at its second step, however deep it would go. */
-static void does_not_follow_nesting(void **state)
+static void refuses_nested_values(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -157,11 +157,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_scalars_and_lists_in_every_spelling),
-        cmocka_unit_test(takes_a_file_that_says_nothing),
+        cmocka_unit_test(accepts_an_empty_file),
         cmocka_unit_test(follows_aliases_and_merge_keys),
         cmocka_unit_test(empties_a_list_that_another_file_filled),
         cmocka_unit_test(names_the_line_of_every_mistake),
-        cmocka_unit_test(does_not_follow_nesting),
+        cmocka_unit_test(refuses_nested_values),
     };
     return cmocka_run_group_tests_name("config/file", tests, NULL, NULL);
 }

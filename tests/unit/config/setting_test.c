@@ -104,7 +104,7 @@ static void reads_every_type(void **state)
     check(examples, ARRAY_LEN(examples));
 }
 
-static void says_what_is_wrong_with_a_value(void **state)
+static void an_error_names_what_is_wrong_with_a_value(void **state)
 {
     (void)state;
     static const char duration[] =
@@ -163,7 +163,7 @@ static void says_what_is_wrong_with_a_value(void **state)
 }
 
 /* From min - 1 to max + 1, for every row that has limits. */
-static void keeps_to_the_limits_of_each_row(void **state)
+static void enforces_the_limits_of_each_row(void **state)
 {
     (void)state;
     static const struct example examples[] = {
@@ -192,7 +192,7 @@ static void bounds_the_length_of_lists(void **state)
     assert_string_equal(why.text, "more than 64 values");
 }
 
-static void prints_what_it_would_read_again(void **state)
+static void printed_values_are_read_as_the_same_value(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -283,10 +283,10 @@ int main(void)
 
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_every_type),
-        cmocka_unit_test(says_what_is_wrong_with_a_value),
-        cmocka_unit_test(keeps_to_the_limits_of_each_row),
+        cmocka_unit_test(an_error_names_what_is_wrong_with_a_value),
+        cmocka_unit_test(enforces_the_limits_of_each_row),
         cmocka_unit_test(bounds_the_length_of_lists),
-        cmocka_unit_test(prints_what_it_would_read_again),
+        cmocka_unit_test(printed_values_are_read_as_the_same_value),
         cmocka_unit_test(finds_names_in_any_spelling),
         cmocka_unit_test(suggests_the_nearest_name),
         cmocka_unit_test(suggests_nothing_when_nothing_is_near),

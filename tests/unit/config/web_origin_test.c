@@ -35,7 +35,7 @@ static void takes_an_origin_apart(void **state)
     }
 }
 
-static void refuses_what_is_no_origin(void **state)
+static void refuses_malformed_origins(void **state)
 {
     (void)state;
     static const char *const bad[] = {
@@ -77,7 +77,7 @@ static void refuses_what_is_no_origin(void **state)
     assert_false(web_origin_parse((struct str){ "http://a\0b", 10 }, &o));
 }
 
-static void takes_five_kinds_of_patterns(void **state)
+static void accepts_five_kinds_of_patterns(void **state)
 {
     (void)state;
     static const char *const good[] = {
@@ -149,8 +149,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(takes_an_origin_apart),
-        cmocka_unit_test(refuses_what_is_no_origin),
-        cmocka_unit_test(takes_five_kinds_of_patterns),
+        cmocka_unit_test(refuses_malformed_origins),
+        cmocka_unit_test(accepts_five_kinds_of_patterns),
         cmocka_unit_test(matches_by_name),
     };
     return cmocka_run_group_tests_name("config/web_origin", tests, NULL, NULL);

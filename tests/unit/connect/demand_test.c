@@ -7,7 +7,7 @@
 
 #include "connect/demand.h"
 
-static void one_alone_wants_no_spare(void **state)
+static void one_connection_at_a_time_prewarms_no_tunnel(void **state)
 {
     (void)state;
     struct demand d = { 0 };
@@ -17,7 +17,7 @@ static void one_alone_wants_no_spare(void **state)
     assert_int_equal(d.asked_at, 5);
 }
 
-static void a_record_wants_some_more(void **state)
+static void a_new_maximum_prewarms_some_more(void **state)
 {
     (void)state;
     static const struct {
@@ -34,7 +34,7 @@ static void a_record_wants_some_more(void **state)
     }
 }
 
-static void it_halves_from_when_it_was_last_reached(void **state)
+static void demand_halves_from_when_it_was_last_reached(void **state)
 {
     (void)state;
     struct demand d = { 0 };
@@ -55,7 +55,7 @@ static void it_halves_from_when_it_was_last_reached(void **state)
     assert_int_equal(d.asked_at, 3000);
 }
 
-static void what_nobody_used_is_not_wanted(void **state)
+static void unused_capacity_is_no_demand(void **state)
 {
     (void)state;
     struct demand d = { 0 };
@@ -70,7 +70,7 @@ static void what_nobody_used_is_not_wanted(void **state)
     assert_int_equal(d.wanted, 5);
 }
 
-static void what_is_expected_is_as_old_as_its_model(void **state)
+static void expected_demand_has_the_age_of_its_model(void **state)
 {
     (void)state;
     struct demand d = { 0 }, a = { 0 }, b = { 0 }, sum = { 0 };
@@ -93,11 +93,11 @@ static void what_is_expected_is_as_old_as_its_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(one_alone_wants_no_spare),
-        cmocka_unit_test(a_record_wants_some_more),
-        cmocka_unit_test(it_halves_from_when_it_was_last_reached),
-        cmocka_unit_test(what_nobody_used_is_not_wanted),
-        cmocka_unit_test(what_is_expected_is_as_old_as_its_model),
+        cmocka_unit_test(one_connection_at_a_time_prewarms_no_tunnel),
+        cmocka_unit_test(a_new_maximum_prewarms_some_more),
+        cmocka_unit_test(demand_halves_from_when_it_was_last_reached),
+        cmocka_unit_test(unused_capacity_is_no_demand),
+        cmocka_unit_test(expected_demand_has_the_age_of_its_model),
     };
     return cmocka_run_group_tests_name("connect/demand", tests, NULL, NULL);
 }

@@ -49,7 +49,7 @@ static void reads_the_limit_of_a_container(void **state)
     assert_int_equal(cgroup_memory_max(root), 536870912);
 }
 
-static void takes_the_least_limit_of_a_group_and_those_above_it(void **state)
+static void the_least_limit_of_a_group_and_its_ancestors_counts(void **state)
 {
     (void)state;
     put("/proc/self/cgroup", "0::/system.slice/kube-tunnel.service\n");
@@ -87,7 +87,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(reads_the_limit_of_a_container),
-        TEST(takes_the_least_limit_of_a_group_and_those_above_it),
+        TEST(the_least_limit_of_a_group_and_its_ancestors_counts),
         TEST(reads_the_limit_of_version_1),
         TEST(finds_no_limit_where_there_is_none),
     };

@@ -40,7 +40,7 @@ static const struct {
     { " GET", 4, 1, DETECT_UNKNOWN },
 };
 
-static void needs_as_few_bytes_as_can_tell(void **state)
+static void decides_after_as_few_bytes_as_possible(void **state)
 {
     (void)state;
     for (size_t i = 0; i < ARRAY_LEN(cases); i++)
@@ -68,7 +68,7 @@ static void always_decides_in_the_end(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(needs_as_few_bytes_as_can_tell),
+        cmocka_unit_test(decides_after_as_few_bytes_as_possible),
         cmocka_unit_test(always_decides_in_the_end),
     };
     return cmocka_run_group_tests_name("detect", tests, NULL, NULL);

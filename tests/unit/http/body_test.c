@@ -57,7 +57,7 @@ static void assert_moved(const char *text)
     assert_string_equal(moved, text);
 }
 
-static void is_done_at_once_where_there_is_none(void **state)
+static void a_message_without_body_is_done_at_once(void **state)
 {
     (void)state;
     struct body b;
@@ -70,7 +70,7 @@ static void is_done_at_once_where_there_is_none(void **state)
     move(&b, false, 0);
 }
 
-static void takes_a_length_and_no_more(void **state)
+static void a_body_with_a_length_ends_there(void **state)
 {
     (void)state;
     struct body b;
@@ -87,7 +87,7 @@ static void takes_a_length_and_no_more(void **state)
 }
 
 /* Every split in two, with the coding and without; what follows is left alone. */
-static void takes_chunks_wherever_they_are_cut(void **state)
+static void chunks_are_read_however_they_are_split(void **state)
 {
     (void)state;
     const char *wire = CHUNKED "NEXT";
@@ -110,7 +110,7 @@ static void takes_chunks_wherever_they_are_cut(void **state)
         }
 }
 
-static void takes_everything_until_the_end(void **state)
+static void a_body_without_length_ends_with_the_connection(void **state)
 {
     (void)state;
     struct body b;
@@ -122,7 +122,7 @@ static void takes_everything_until_the_end(void **state)
 }
 
 /* A queue with room for one byte at a time takes them all in the end. */
-static void fills_what_room_there_is(void **state)
+static void a_body_passes_an_output_of_one_byte(void **state)
 {
     (void)state;
 
@@ -145,7 +145,7 @@ static void fills_what_room_there_is(void **state)
     }
 }
 
-static void refuses_what_are_no_chunks(void **state)
+static void malformed_chunks_are_refused(void **state)
 {
     (void)state;
 
@@ -159,7 +159,7 @@ static void refuses_what_are_no_chunks(void **state)
     }
 }
 
-static void what_is_right_before_something_wrong_goes_first(void **state)
+static void bytes_before_a_malformed_chunk_are_delivered(void **state)
 {
     (void)state;
     for (int decode = 0; decode <= 1; decode++) {
@@ -193,13 +193,13 @@ static void drops_a_body_and_nothing_after_it(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(is_done_at_once_where_there_is_none),
-        TEST(takes_a_length_and_no_more),
-        TEST(takes_chunks_wherever_they_are_cut),
-        TEST(takes_everything_until_the_end),
-        TEST(fills_what_room_there_is),
-        TEST(refuses_what_are_no_chunks),
-        TEST(what_is_right_before_something_wrong_goes_first),
+        TEST(a_message_without_body_is_done_at_once),
+        TEST(a_body_with_a_length_ends_there),
+        TEST(chunks_are_read_however_they_are_split),
+        TEST(a_body_without_length_ends_with_the_connection),
+        TEST(a_body_passes_an_output_of_one_byte),
+        TEST(malformed_chunks_are_refused),
+        TEST(bytes_before_a_malformed_chunk_are_delivered),
         TEST(drops_a_body_and_nothing_after_it),
     };
     return cmocka_run_group_tests_name("serve/body", tests, NULL, NULL);

@@ -147,7 +147,7 @@ static bool has_one_service(int fd, const char *request, unsigned n)
     return json(fd, 200, "{\"kind\":\"Service\",\"metadata\":{\"name\":\"web\"}}");
 }
 
-static void gets_an_object_or_the_servers_reason(void **state)
+static void a_get_returns_an_object_or_the_reason_of_the_server(void **state)
 {
     (void)state;
     struct bench b;
@@ -181,7 +181,7 @@ static bool echoes_reviews(int fd, const char *request, unsigned n)
     return json(fd, 201, strstr(request, "\r\n\r\n") + 4);
 }
 
-static void posts_a_review(void **state)
+static void a_review_is_posted(void **state)
 {
     (void)state;
     struct bench b;
@@ -235,7 +235,7 @@ static bool has_a_nul(int fd, const char *request, unsigned n)
                          "\"annotations\":{\"x\":\"a\\u0000b\"}}}"));
 }
 
-static void takes_a_nul_in_a_text(void **state)
+static void a_nul_in_a_text_is_accepted(void **state)
 {
     (void)state;
     struct bench b;
@@ -260,7 +260,7 @@ static bool loses_its_place(int fd, const char *request, unsigned n)
     return json(fd, 200, LIST("", ITEM("a", "1") "," ITEM("b", "2")));
 }
 
-static void starts_a_list_again_in_one_piece(void **state)
+static void an_expired_list_is_repeated_without_pages(void **state)
 {
     (void)state;
     struct bench b;
@@ -294,7 +294,7 @@ static void expect_token(struct bench *b, const char *field)
     credential_unref(got);
 }
 
-static void reads_a_replaced_token_on_401_and_asks_once_more(void **state)
+static void a_401_causes_one_retry_with_the_replaced_token(void **state)
 {
     (void)state;
     struct bench b;
@@ -332,7 +332,7 @@ static bool is_never_content(int fd, const char *request, unsigned n)
     return json(fd, 401, STATUS(401, "Unauthorized", "Unauthorized"));
 }
 
-static void gives_up_on_the_second_401(void **state)
+static void the_second_401_is_final(void **state)
 {
     (void)state;
     struct bench b;
@@ -361,7 +361,7 @@ static bool answers_badly(int fd, const char *request, unsigned n)
     return false;
 }
 
-static void says_what_is_wrong_with_an_answer(void **state)
+static void an_error_names_what_is_wrong_with_an_answer(void **state)
 {
     (void)state;
     static const struct {
@@ -405,7 +405,7 @@ static unsigned open_descriptors(void)
     return count;
 }
 
-static void is_cancelled_at_any_moment(void **state)
+static void a_call_may_be_cancelled_at_any_time(void **state)
 {
     (void)state;
     struct bench b;
@@ -516,7 +516,7 @@ static bool forgets(int fd, const char *request, unsigned n)
 }
 
 /* In an event and as a status; what went away meanwhile is reported. */
-static void lists_again_after_410_and_tells_what_has_gone(void **state)
+static void a_list_after_410_reports_deleted_objects(void **state)
 {
     (void)state;
     struct bench b;
@@ -585,7 +585,7 @@ static bool fails_twice(int fd, const char *request, unsigned n)
     return hold(fd);
 }
 
-static void backs_off_and_recovers(void **state)
+static void failures_are_backed_off_until_a_success(void **state)
 {
     (void)state;
     struct bench b;
@@ -828,7 +828,7 @@ static bool forbids(int fd, const char *request, unsigned n)
     return json(fd, 403, STATUS(403, "Forbidden", "pods is forbidden"));
 }
 
-static void says_that_watching_is_forbidden(void **state)
+static void a_forbidden_watch_is_reported(void **state)
 {
     (void)state;
     struct bench b;
@@ -875,7 +875,7 @@ static void reads_a_status_from_any_answer(void **state)
     assert_non_null(strstr(e.why.text, "it answered 503 with an HTML page"));
 }
 
-static void names_the_place_a_redirect_leads_to(void **state)
+static void the_target_of_a_redirect_is_named(void **state)
 {
     (void)state;
     struct api_error e;
@@ -1013,7 +1013,7 @@ static void watch_beyond_the_limits_fails_and_backs_off(void **state)
     }
 }
 
-static void failed_lists_do_not_add_up(void **state)
+static void failed_lists_hold_no_memory(void **state)
 {
     (void)state;
     struct bench b;
@@ -1077,19 +1077,19 @@ static void calls_beyond_the_burst_come_at_the_rate(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(gets_an_object_or_the_servers_reason),
-        cmocka_unit_test(posts_a_review),
+        cmocka_unit_test(a_get_returns_an_object_or_the_reason_of_the_server),
+        cmocka_unit_test(a_review_is_posted),
         cmocka_unit_test(lists_page_by_page),
-        cmocka_unit_test(takes_a_nul_in_a_text),
-        cmocka_unit_test(starts_a_list_again_in_one_piece),
-        cmocka_unit_test(reads_a_replaced_token_on_401_and_asks_once_more),
-        cmocka_unit_test(gives_up_on_the_second_401),
-        cmocka_unit_test(says_what_is_wrong_with_an_answer),
-        cmocka_unit_test(is_cancelled_at_any_moment),
+        cmocka_unit_test(a_nul_in_a_text_is_accepted),
+        cmocka_unit_test(an_expired_list_is_repeated_without_pages),
+        cmocka_unit_test(a_401_causes_one_retry_with_the_replaced_token),
+        cmocka_unit_test(the_second_401_is_final),
+        cmocka_unit_test(an_error_names_what_is_wrong_with_an_answer),
+        cmocka_unit_test(a_call_may_be_cancelled_at_any_time),
         cmocka_unit_test(lists_then_watches_then_goes_on_from_the_bookmark),
-        cmocka_unit_test(lists_again_after_410_and_tells_what_has_gone),
+        cmocka_unit_test(a_list_after_410_reports_deleted_objects),
         cmocka_unit_test(a_watch_that_ends_without_news_is_not_repeated_at_once),
-        cmocka_unit_test(backs_off_and_recovers),
+        cmocka_unit_test(failures_are_backed_off_until_a_success),
         cmocka_unit_test(a_page_that_is_throttled_is_read_again_and_not_the_whole_list),
         cmocka_unit_test(a_watch_shows_the_size_of_its_list_after_one_page),
         cmocka_unit_test(a_throttled_call_waits_as_long_as_it_has_time),
@@ -1097,12 +1097,12 @@ int main(void)
         cmocka_unit_test(silent_watch_is_followed_by_another_and_is_no_loss),
         cmocka_unit_test(watch_cut_off_while_silent_is_no_loss),
         cmocka_unit_test(server_is_asked_to_end_a_watch_before_silence_counts),
-        cmocka_unit_test(says_that_watching_is_forbidden),
+        cmocka_unit_test(a_forbidden_watch_is_reported),
         cmocka_unit_test(reads_a_status_from_any_answer),
-        cmocka_unit_test(names_the_place_a_redirect_leads_to),
+        cmocka_unit_test(the_target_of_a_redirect_is_named),
         cmocka_unit_test(list_beyond_the_limits_fails),
         cmocka_unit_test(watch_beyond_the_limits_fails_and_backs_off),
-        cmocka_unit_test(failed_lists_do_not_add_up),
+        cmocka_unit_test(failed_lists_hold_no_memory),
         cmocka_unit_test(calls_beyond_the_burst_come_at_the_rate),
     };
     return cmocka_run_group_tests_name("kube/api", tests, NULL, NULL);

@@ -73,7 +73,7 @@ static uint64_t expect_fields(const char *first, const char *second)
     return generation;
 }
 
-static void token_is_a_bearer(void **state)
+static void a_token_becomes_a_bearer_field(void **state)
 {
     (void)state;
     target.token = (char *)"abc";
@@ -98,7 +98,7 @@ static void token_that_fits_into_no_request_is_refused(void **state)
     free(target.token);
 }
 
-static void user_and_password_are_basic(void **state)
+static void user_and_password_become_a_basic_field(void **state)
 {
     (void)state;
     target.username = (char *)"Aladdin";
@@ -107,7 +107,7 @@ static void user_and_password_are_basic(void **state)
     expect_fields("Authorization: Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==", NULL);
 }
 
-static void user_without_anything_shows_nothing(void **state)
+static void a_user_without_credentials_sends_none(void **state)
 {
     (void)state;
     credentials = credentials_create(loop, &target, plugins);
@@ -116,7 +116,7 @@ static void user_without_anything_shows_nothing(void **state)
 }
 
 /* As client-go: the name of an extra may be empty. */
-static void impersonates_with_an_extra_without_a_name(void **state)
+static void impersonation_accepts_an_extra_with_an_empty_name(void **state)
 {
     (void)state;
     struct kubeconfig *kc = NULL;
@@ -218,7 +218,7 @@ static enum err get_in_time(struct credentials *c, struct credential **ret)
 
 /* Two clusters with one plugin: what one of them does not accept serves the other, also while
  * there is a run or a pause because of it. */
-static void refusal_of_one_server_is_not_that_of_another(void **state)
+static void a_refusal_by_one_server_does_not_concern_another(void **state)
 {
     (void)state;
     struct credential *got = NULL, *of_other = NULL;
@@ -251,15 +251,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(token_is_a_bearer),
+        TEST(a_token_becomes_a_bearer_field),
         TEST(token_that_fits_into_no_request_is_refused),
-        TEST(user_and_password_are_basic),
-        TEST(user_without_anything_shows_nothing),
-        TEST(impersonates_with_an_extra_without_a_name),
+        TEST(user_and_password_become_a_basic_field),
+        TEST(a_user_without_credentials_sends_none),
+        TEST(impersonation_accepts_an_extra_with_an_empty_name),
         TEST(changed_token_file_is_another_generation),
         TEST(token_of_the_kubeconfig_serves_until_the_file_was_read),
         TEST(missing_token_file_is_named),
-        TEST(refusal_of_one_server_is_not_that_of_another),
+        TEST(a_refusal_by_one_server_does_not_concern_another),
     };
     log_set_level(LEVEL_ERROR);
     return cmocka_run_group_tests_name("kube/credentials", tests, NULL, NULL);

@@ -116,7 +116,7 @@ static void the_last_lines_that_fit_are_the_error(void **state)
     assert_string_equal(out, "");
 }
 
-static void endless_words_are_bounded(void **state)
+static void the_error_output_that_is_kept_is_bounded(void **state)
 {
     (void)state;
     static struct exec_words w;
@@ -202,7 +202,7 @@ static void answers_of_a_provider_are_checked(void **state)
 
 /* ---- impersonation ---- */
 
-static void whom_a_user_acts_as_becomes_fields(void **state)
+static void impersonation_becomes_header_fields(void **state)
 {
     (void)state;
     char *groups[] = { (char *)"g1", (char *)"g2" };
@@ -238,11 +238,11 @@ int main(void)
         cmocka_unit_test(every_cut_of_a_credential_is_refused),
         cmocka_unit_test(the_specification_names_the_cluster_where_it_is_asked_for),
         cmocka_unit_test(the_last_lines_that_fit_are_the_error),
-        cmocka_unit_test(endless_words_are_bounded),
+        cmocka_unit_test(the_error_output_that_is_kept_is_bounded),
         cmocka_unit_test(expiry_of_a_token_is_read),
         cmocka_unit_test(forms_are_escaped),
         cmocka_unit_test(answers_of_a_provider_are_checked),
-        cmocka_unit_test(whom_a_user_acts_as_becomes_fields),
+        cmocka_unit_test(impersonation_becomes_header_fields),
     };
     return cmocka_run_group_tests_name("kube/exec_credential", tests, NULL, NULL);
 }

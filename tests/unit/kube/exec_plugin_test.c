@@ -181,7 +181,7 @@ static void run_over_its_time_is_stopped_and_named(void **state)
     exec_plugin_unref(p);
 }
 
-static void plugin_that_is_let_go_is_ended(void **state)
+static void a_plugin_without_waiting_requests_is_ended(void **state)
 {
     (void)state;
     AUTO_FREE char *path =
@@ -251,7 +251,7 @@ static void check_policy(void)
     exec_plugin_unref(p);
 }
 
-static void request_that_may_not_ask_starts_no_plugin_at_the_terminal(void **state)
+static void a_request_that_may_not_prompt_starts_no_interactive_plugin(void **state)
 {
     (void)state;
     on_terminal(check_policy);
@@ -294,8 +294,8 @@ int main(void)
         TEST(contexts_with_the_same_command_share_a_run),
         TEST(other_arguments_variables_and_clusters_are_other_plugins),
         TEST(run_over_its_time_is_stopped_and_named),
-        TEST(plugin_that_is_let_go_is_ended),
-        cmocka_unit_test(request_that_may_not_ask_starts_no_plugin_at_the_terminal),
+        TEST(a_plugin_without_waiting_requests_is_ended),
+        cmocka_unit_test(a_request_that_may_not_prompt_starts_no_interactive_plugin),
         cmocka_unit_test(terminal_is_lent_to_one_plugin_at_a_time),
     };
     log_set_level(LEVEL_ERROR);

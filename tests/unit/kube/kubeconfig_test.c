@@ -93,7 +93,7 @@ static void reads_json_too(void **state)
     kubeconfig_destroy(kc);
 }
 
-static void takes_an_empty_file_for_an_empty_configuration(void **state)
+static void an_empty_file_is_an_empty_configuration(void **state)
 {
     (void)state;
     static const char *const texts[] = { "",
@@ -272,7 +272,7 @@ static void follows_aliases_merge_keys_and_binary(void **state)
     kubeconfig_destroy(kc);
 }
 
-static void calls_an_entry_without_a_name_by_the_empty_one(void **state)
+static void an_entry_without_a_name_has_the_empty_name(void **state)
 {
     (void)state;
     struct kubeconfig *kc = parse("users: [{user: {token: t}}]\nclusters: [~]", "f");
@@ -363,7 +363,7 @@ static void lets_the_first_file_win_entry_by_entry(void **state)
 }
 
 /* RFC 4648, section 10, and what must not pass. */
-static void speaks_base64(void **state)
+static void base64_is_decoded_strictly(void **state)
 {
     (void)state;
     static const char *const pairs[][2] = {
@@ -402,16 +402,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_what_kubectl_writes),
         cmocka_unit_test(reads_json_too),
-        cmocka_unit_test(takes_an_empty_file_for_an_empty_configuration),
+        cmocka_unit_test(an_empty_file_is_an_empty_configuration),
         cmocka_unit_test(names_the_line_of_every_mistake),
         cmocka_unit_test(reads_every_field_of_a_user),
         cmocka_unit_test(keeps_the_cluster_config_of_exec_plugins_as_json),
         cmocka_unit_test(lets_the_last_of_a_key_given_twice_count_with_a_warning),
         cmocka_unit_test(follows_aliases_merge_keys_and_binary),
-        cmocka_unit_test(calls_an_entry_without_a_name_by_the_empty_one),
+        cmocka_unit_test(an_entry_without_a_name_has_the_empty_name),
         cmocka_unit_test(reads_26000_contexts_by_hashing_their_names),
         cmocka_unit_test(lets_the_first_file_win_entry_by_entry),
-        cmocka_unit_test(speaks_base64),
+        cmocka_unit_test(base64_is_decoded_strictly),
     };
     return cmocka_run_group_tests_name("kube/kubeconfig", tests, NULL, NULL);
 }

@@ -117,7 +117,7 @@ static void pauses_double_with_jitter_up_to_their_limits(void **state)
                      RENEWAL_DUE); /* failures are forgotten */
 }
 
-static void runs_that_bother_a_person_pause_longer(void **state)
+static void interactive_runs_have_longer_pauses(void **state)
 {
     (void)state;
     renewal.patient = true;
@@ -154,7 +154,7 @@ static void refused_secret_is_renewed_once_at_once_then_after_pauses(void **stat
 }
 
 /* Our clock is wrong, or the plugin's cache is: no run for each request. */
-static void secret_that_came_expired_is_used_for_a_while(void **state)
+static void a_secret_that_was_issued_expired_is_used_for_a_while(void **state)
 {
     (void)state;
     succeed(wall - 1);
@@ -203,9 +203,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(secret_is_used_until_it_expires),
         TEST(pauses_double_with_jitter_up_to_their_limits),
-        TEST(runs_that_bother_a_person_pause_longer),
+        TEST(interactive_runs_have_longer_pauses),
         TEST(refused_secret_is_renewed_once_at_once_then_after_pauses),
-        TEST(secret_that_came_expired_is_used_for_a_while),
+        TEST(a_secret_that_was_issued_expired_is_used_for_a_while),
         TEST(every_waiting_one_is_woken_once),
     };
     log_set_level(LEVEL_ERROR);

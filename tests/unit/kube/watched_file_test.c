@@ -174,7 +174,7 @@ static void hung_token_file_keeps_the_old_token_and_the_loop_running(void **stat
 }
 
 /* In an hour of calls a second: after 1, 2, 4, 8, 16 and 32 minutes. */
-static void hung_reads_are_left_and_begun_anew_ever_more_rarely(void **state)
+static void hung_reads_are_abandoned_and_repeated_with_growing_pauses(void **state)
 {
     (void)state;
     assert_string_equal(text_at(1), "one\n");
@@ -239,7 +239,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(token_that_is_read_in_time_serves_the_call_at_hand),
         TEST(hung_token_file_keeps_the_old_token_and_the_loop_running),
-        TEST(hung_reads_are_left_and_begun_anew_ever_more_rarely),
+        TEST(hung_reads_are_abandoned_and_repeated_with_growing_pauses),
         TEST(destroyed_reader_outlives_its_caller),
         cmocka_unit_test_setup_teardown(hung_read_does_not_keep_the_process,
                                         begin_with_a_text, end),

@@ -133,7 +133,7 @@ static void a_random_port_is_the_same_on_both_loopback_addresses(void **state)
     close_sockets(&sockets);
 }
 
-static void the_default_is_loopback_and_in_a_pod_everything(void **state)
+static void the_default_address_is_loopback_and_in_a_pod_any(void **state)
 {
     (void)state;
     struct listen_address a = { .port = 0 };
@@ -185,7 +185,7 @@ static void a_taken_port_names_its_holder(void **state)
     close(ready[1]);
 }
 
-static void a_port_asked_for_twice_is_said_to_be(void **state)
+static void a_port_given_twice_is_named(void **state)
 {
     (void)state;
     struct listen_address a = parse("127.0.0.1:0");
@@ -211,7 +211,7 @@ static void an_address_of_another_machine_is_an_error(void **state)
 }
 
 /* As an ordinary user, root or not. */
-static void a_privileged_port_says_how_to_get_it(void **state)
+static void an_error_for_a_privileged_port_names_the_remedy(void **state)
 {
     (void)state;
     struct listen_address a = parse("127.0.0.1:1");
@@ -298,7 +298,7 @@ static void a_client_is_handed_over_with_its_address_and_the_listener(void **sta
     listening_close(&d);
 }
 
-static void a_listener_to_everywhere_is_not_a_loopback_listener(void **state)
+static void a_listener_on_any_address_is_not_a_loopback_listener(void **state)
 {
     (void)state;
     struct listening d = { 0 };
@@ -445,13 +445,13 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_random_port_is_the_same_on_both_loopback_addresses),
-        cmocka_unit_test(the_default_is_loopback_and_in_a_pod_everything),
+        cmocka_unit_test(the_default_address_is_loopback_and_in_a_pod_any),
         cmocka_unit_test(a_taken_port_names_its_holder),
-        cmocka_unit_test(a_port_asked_for_twice_is_said_to_be),
+        cmocka_unit_test(a_port_given_twice_is_named),
         cmocka_unit_test(an_address_of_another_machine_is_an_error),
-        cmocka_unit_test(a_privileged_port_says_how_to_get_it),
+        cmocka_unit_test(an_error_for_a_privileged_port_names_the_remedy),
         cmocka_unit_test(a_client_is_handed_over_with_its_address_and_the_listener),
-        cmocka_unit_test(a_listener_to_everywhere_is_not_a_loopback_listener),
+        cmocka_unit_test(a_listener_on_any_address_is_not_a_loopback_listener),
         cmocka_unit_test(an_exposed_port_is_handed_over_with_its_route),
         cmocka_unit_test(a_closed_listener_refuses),
         cmocka_unit_test(takes_sockets_from_systemd),

@@ -83,7 +83,7 @@ static void a_server_is_trusted_by_its_names(void **state)
     identity_finish(&i);
 }
 
-static void a_client_is_who_its_subject_says(void **state)
+static void a_client_is_named_by_its_subject(void **state)
 {
     struct identity i;
     char name[64];
@@ -106,7 +106,7 @@ static void a_client_is_who_its_subject_says(void **state)
     identity_finish(&i);
 }
 
-static void another_authority_does_not_vouch(void **state)
+static void a_certificate_of_another_authority_is_refused(void **state)
 {
     struct local_ca *other;
     struct identity i;
@@ -127,10 +127,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_server_is_trusted_by_its_names, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_client_is_who_its_subject_says, setup,
+        cmocka_unit_test_setup_teardown(a_client_is_named_by_its_subject, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(another_authority_does_not_vouch, setup,
-                                        teardown),
+        cmocka_unit_test_setup_teardown(a_certificate_of_another_authority_is_refused,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests_name("net/ca", tests, NULL, NULL);
 }

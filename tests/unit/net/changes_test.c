@@ -61,7 +61,7 @@ static void notices_a_new_address(void **state)
     loop_destroy(loop);
 }
 
-static void nothing_new_is_no_news(void **state)
+static void an_unchanged_address_is_not_reported(void **state)
 {
     (void)state;
     struct loop *loop = loop_create();
@@ -80,7 +80,7 @@ static void nothing_new_is_no_news(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_new_is_no_news),
+        cmocka_unit_test(an_unchanged_address_is_not_reported),
         cmocka_unit_test(notices_a_new_address),
     };
     return cmocka_run_group_tests_name("net/changes", tests, NULL, NULL);

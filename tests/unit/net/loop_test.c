@@ -114,7 +114,7 @@ static void one_turn_ends_with_the_first_event(void **state)
     assert_int_equal(c.runs, 1);
 }
 
-static void the_clock_only_rises(void **state)
+static void the_clock_never_goes_back(void **state)
 {
     (void)state;
     uint64_t before = loop_sched(loop)->now;
@@ -171,7 +171,7 @@ int main(void)
         TEST(a_yielding_task_keeps_the_loop_turning),
         TEST(one_turn_waits_no_longer_than_it_may),
         TEST(one_turn_ends_with_the_first_event),
-        TEST(the_clock_only_rises),
+        TEST(the_clock_never_goes_back),
         TEST(a_signal_is_counted_and_wakes),
         TEST(destroyed_loop_leaves_no_descriptor),
     };

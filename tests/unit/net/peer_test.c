@@ -74,7 +74,7 @@ static void run_until(struct scene *s, const bool *flag, uint64_t at_most_ms)
         loop_run_once(s->loop, 10);
 }
 
-static void a_half_closed_client_is_still_there(void **state)
+static void a_half_closed_client_is_not_gone(void **state)
 {
     struct scene *s = *state;
 
@@ -88,7 +88,7 @@ static void a_half_closed_client_is_still_there(void **state)
     close(s->client);
 }
 
-static void a_client_that_leaves_later_is_found_out(void **state)
+static void a_client_that_closes_later_is_gone(void **state)
 {
     struct scene *s = *state;
 
@@ -112,7 +112,7 @@ static void a_client_that_closed_is_gone(void **state)
     assert_true(s->watch.gone);
 }
 
-static void what_is_no_socket_is_never_gone(void **state)
+static void a_descriptor_that_is_no_socket_is_never_gone(void **state)
 {
     struct scene *s = *state;
     struct stream_pair pair =
@@ -129,12 +129,13 @@ static void what_is_no_socket_is_never_gone(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_half_closed_client_is_still_there, setup,
+        cmocka_unit_test_setup_teardown(a_half_closed_client_is_not_gone, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(a_client_that_leaves_later_is_found_out, setup,
+        cmocka_unit_test_setup_teardown(a_client_that_closes_later_is_gone, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_client_that_closed_is_gone, setup, teardown),
-        cmocka_unit_test_setup_teardown(what_is_no_socket_is_never_gone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_descriptor_that_is_no_socket_is_never_gone,
+                                        setup, teardown),
     };
     return cmocka_run_group_tests_name("net/peer", tests, NULL, NULL);
 }

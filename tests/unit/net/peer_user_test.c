@@ -141,7 +141,7 @@ static void the_kernel_names_the_user_of_a_loopback_peer(void **state)
     assert_int_equal(peer.uid, getuid());
 }
 
-static void one_netlink_socket_serves_all_questions(void **state)
+static void one_netlink_socket_serves_all_queries(void **state)
 {
     const struct scene *s = *state;
 
@@ -152,7 +152,7 @@ static void one_netlink_socket_serves_all_questions(void **state)
     assert_int_equal(loop_sock_diag(s->loop)->fd, fd);
 }
 
-static void a_found_socket_is_its_users(void **state)
+static void the_user_of_a_found_socket_is_returned(void **state)
 {
     struct scene *s = *state;
     struct found found = found_socket(s, 1);
@@ -206,7 +206,7 @@ static void a_peer_that_may_not_be_looked_up_is_unknown(void **state)
     assert_int_equal(identify(s).kind, PEER_UNKNOWN);
 }
 
-static void a_kernel_that_does_not_answer_leaves_the_peer_unknown(void **state)
+static void without_an_answer_of_the_kernel_the_peer_is_unknown(void **state)
 {
     struct scene *s = *state;
 
@@ -230,7 +230,7 @@ static void a_socket_that_is_not_connected_is_not_the_peer(void **state)
     }
 }
 
-static void the_answer_to_another_question_is_skipped(void **state)
+static void the_answer_to_another_query_is_skipped(void **state)
 {
     struct scene *s = *state;
     struct found stale = found_socket(s, 0), found = found_socket(s, 1);
@@ -346,7 +346,7 @@ static void be_another_user(const struct sockaddr_in *to, int hold)
     _exit(0);
 }
 
-static void a_second_real_user_is_told_from_ours(void **state)
+static void another_user_is_distinguished_from_ours(void **state)
 {
     struct scene *s = *state;
     int hold[2], listening;
@@ -376,21 +376,21 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(the_kernel_names_the_user_of_a_loopback_peer),
-        TEST(one_netlink_socket_serves_all_questions),
-        TEST(a_found_socket_is_its_users),
+        TEST(one_netlink_socket_serves_all_queries),
+        TEST(the_user_of_a_found_socket_is_returned),
         TEST(a_socket_with_inode_0_has_no_user),
         TEST(a_user_of_another_namespace_is_unknown),
         TEST(a_peer_that_is_not_found_is_unknown),
         TEST(a_peer_that_may_not_be_looked_up_is_unknown),
-        TEST(a_kernel_that_does_not_answer_leaves_the_peer_unknown),
+        TEST(without_an_answer_of_the_kernel_the_peer_is_unknown),
         TEST(a_socket_that_is_not_connected_is_not_the_peer),
-        TEST(the_answer_to_another_question_is_skipped),
+        TEST(the_answer_to_another_query_is_skipped),
         TEST(answers_that_are_cut_leave_the_peer_unknown),
         TEST(not_found_counts_only_where_the_near_end_is_found),
         TEST(a_peer_that_is_gone_is_unknown),
         TEST(a_mapped_address_is_loopback),
         TEST(the_peer_of_a_unix_socket_has_a_user),
-        TEST(a_second_real_user_is_told_from_ours),
+        TEST(another_user_is_distinguished_from_ours),
     };
     return cmocka_run_group_tests_name("net/peer_user", tests, NULL, NULL);
 }

@@ -87,7 +87,7 @@ static void a_socket_that_cannot_be_polled_is_a_broken_stream(void **state)
     close(ends[1]);
 }
 
-static void an_accepted_one_that_cannot_be_polled_is_not_read(void **state)
+static void an_accepted_socket_that_cannot_be_polled_is_not_read(void **state)
 {
     (void)state;
     int ends[2];
@@ -160,7 +160,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(a_socket_that_cannot_be_polled_is_a_broken_stream),
-        TEST(an_accepted_one_that_cannot_be_polled_is_not_read),
+        TEST(an_accepted_socket_that_cannot_be_polled_is_not_read),
         TEST(a_listener_that_cannot_be_polled_accepts_once_it_can),
         TEST(a_listener_that_was_never_polled_can_be_closed),
     };

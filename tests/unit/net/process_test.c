@@ -84,7 +84,7 @@ static const struct process_result *finish(const struct process *p)
     return r;
 }
 
-static void takes_output_words_and_status(void **state)
+static void returns_output_error_output_and_status(void **state)
 {
     (void)state;
     struct process *p = start("echo $WORD; echo oops >&2; exit 3");
@@ -110,7 +110,7 @@ static void has_no_standard_input(void **state)
     process_close(p);
 }
 
-static void missing_program_is_over_at_once(void **state)
+static void a_missing_program_fails_at_once(void **state)
 {
     (void)state;
     struct process *p =
@@ -277,9 +277,10 @@ static void runs_leave_no_descriptors(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(takes_output_words_and_status, begin, end),
+        cmocka_unit_test_setup_teardown(returns_output_error_output_and_status, begin,
+                                        end),
         cmocka_unit_test_setup_teardown(has_no_standard_input, begin, end),
-        cmocka_unit_test_setup_teardown(missing_program_is_over_at_once, begin, end),
+        cmocka_unit_test_setup_teardown(a_missing_program_fails_at_once, begin, end),
         cmocka_unit_test_setup_teardown(inherits_no_descriptor, begin, end),
         cmocka_unit_test_setup_teardown(too_much_output_ends_the_run, begin, end),
         cmocka_unit_test_setup_teardown(stopped_group_ends_although_it_ignores_sigterm,

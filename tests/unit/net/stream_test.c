@@ -109,7 +109,7 @@ static void a_paused_stream_gets_nothing(void **state)
     assert_true(b->in_eof);
 }
 
-static void the_end_follows_the_last_byte_one_way(void **state)
+static void eof_follows_the_last_byte_in_one_direction(void **state)
 {
     (void)state;
 
@@ -129,7 +129,7 @@ static void the_end_follows_the_last_byte_one_way(void **state)
     assert_int_equal(a->end.verdict, V_OPEN);
 }
 
-static void closing_after_the_end_is_orderly_and_before_it_is_not(void **state)
+static void closing_before_eof_is_a_reset_and_after_it_is_not(void **state)
 {
     (void)state;
 
@@ -184,7 +184,7 @@ static void the_first_verdict_stands(void **state)
     assert_true(b->in_eof && b->broken);
 }
 
-static void stream_without_user_ends_and_no_stream_closes(void **state)
+static void a_stream_without_user_ends_and_null_is_closed(void **state)
 {
     (void)state;
 
@@ -205,11 +205,11 @@ int main(void)
         TEST(bytes_arrive_and_wake_both_sides),
         TEST(a_slow_reader_stops_the_writer),
         TEST(a_paused_stream_gets_nothing),
-        TEST(the_end_follows_the_last_byte_one_way),
-        TEST(closing_after_the_end_is_orderly_and_before_it_is_not),
+        TEST(eof_follows_the_last_byte_in_one_direction),
+        TEST(closing_before_eof_is_a_reset_and_after_it_is_not),
         TEST(aborting_breaks_the_other_side),
         TEST(the_first_verdict_stands),
-        TEST(stream_without_user_ends_and_no_stream_closes),
+        TEST(a_stream_without_user_ends_and_null_is_closed),
     };
     return cmocka_run_group_tests_name("net/stream", tests, NULL, NULL);
 }

@@ -156,7 +156,7 @@ static void we_may_finish_first(void **state)
     assert_int_equal(s->end.verdict, V_CLEAN);
 }
 
-static void a_reset_is_one(void **state)
+static void a_reset_of_the_peer_is_reported_as_reset(void **state)
 {
     (void)state;
 
@@ -225,7 +225,7 @@ static void a_peer_that_does_not_read_bounds_our_memory(void **state)
 }
 
 /* Stuck says that the kernel is full; what is left then lies in as little as it needs. */
-static void a_peer_that_does_not_read_is_seen(void **state)
+static void a_peer_that_does_not_read_makes_the_stream_stuck(void **state)
 {
     (void)state;
     static char part[65536];
@@ -251,7 +251,7 @@ static void a_peer_that_does_not_read_is_seen(void **state)
 }
 
 /* A peer that has finished, does not read, and then resets: the write must find out. */
-static void a_blocked_write_learns_of_a_reset(void **state)
+static void a_blocked_write_fails_on_a_reset(void **state)
 {
     (void)state;
 
@@ -309,7 +309,7 @@ static size_t read_once(void)
     return s->in.len;
 }
 
-static void what_is_read_at_once_grows_for_a_reader_that_keeps_up(void **state)
+static void reads_grow_for_a_reader_that_keeps_up(void **state)
 {
     (void)state;
     size_t first = read_once();
@@ -352,7 +352,7 @@ static void a_paused_stream_does_not_read(void **state)
 }
 
 /* A far end that does not read answers all the same; that one is dead no test can fake. */
-static void who_does_not_read_is_not_unanswered(void **state)
+static void a_stream_that_does_not_read_is_not_unanswered(void **state)
 {
     (void)state;
     static char zeros[1 << 16];
@@ -390,7 +390,7 @@ static void aborting_resets(void **state)
     assert_int_equal(errno, ECONNRESET);
 }
 
-static void unix_sockets_will_do(void **state)
+static void unix_sockets_are_accepted(void **state)
 {
     (void)state;
     int fds[2];
@@ -488,7 +488,7 @@ static void on_guest(void *owner, int fd, const struct sockaddr *from)
     g->stream->wake = &g->wake;
 }
 
-static void what_came_with_a_client_is_read_in_the_turn_that_accepts_it(void **state)
+static void bytes_sent_with_the_connect_are_read_in_the_accepting_turn(void **state)
 {
     (void)state;
     struct sockaddr_in sa, own = { 0 };
@@ -515,7 +515,7 @@ static void what_came_with_a_client_is_read_in_the_turn_that_accepts_it(void **s
 }
 
 /* As with what a poll brings, room is looked for after the reader has run. */
-static void more_than_a_queue_that_came_with_a_client_is_read_on(void **state)
+static void more_than_a_queue_sent_with_the_connect_is_read(void **state)
 {
     (void)state;
     struct sockaddr_in sa;
@@ -583,7 +583,7 @@ static void running_out_of_descriptors_pauses_accepting(void **state)
         close(clients[i]);
 }
 
-static void what_cannot_be_bound_is_an_error_with_the_address(void **state)
+static void an_address_that_cannot_be_bound_is_named(void **state)
 {
     (void)state;
     struct sockaddr_in sa, other = { .sin_family = AF_INET, .sin_port = htons(9) };
@@ -603,7 +603,7 @@ static void what_cannot_be_bound_is_an_error_with_the_address(void **state)
     close(fd);
 }
 
-static void addresses_have_their_usual_form(void **state)
+static void addresses_are_printed_in_their_usual_form(void **state)
 {
     (void)state;
     struct sockaddr_in v4 = { .sin_family = AF_INET, .sin_port = htons(80) };
@@ -631,25 +631,25 @@ int main(void)
         TEST(bytes_go_both_ways),
         TEST(the_far_end_may_finish_first),
         TEST(we_may_finish_first),
-        TEST(a_reset_is_one),
+        TEST(a_reset_of_the_peer_is_reported_as_reset),
         TEST(bytes_before_a_reset_are_read),
         TEST(bytes_before_a_reset_are_read_when_a_write_fails),
         TEST(a_peer_that_does_not_read_bounds_our_memory),
-        TEST(a_peer_that_does_not_read_is_seen),
-        TEST(a_blocked_write_learns_of_a_reset),
+        TEST(a_peer_that_does_not_read_makes_the_stream_stuck),
+        TEST(a_blocked_write_fails_on_a_reset),
         TEST(a_slow_reader_bounds_our_memory),
-        TEST(what_is_read_at_once_grows_for_a_reader_that_keeps_up),
+        TEST(reads_grow_for_a_reader_that_keeps_up),
         TEST(a_paused_stream_does_not_read),
-        TEST(who_does_not_read_is_not_unanswered),
+        TEST(a_stream_that_does_not_read_is_not_unanswered),
         TEST(closing_sends_what_the_kernel_takes),
         TEST(aborting_resets),
-        TEST(unix_sockets_will_do),
+        TEST(unix_sockets_are_accepted),
         TEST(a_listener_accepts_pauses_and_closes),
-        TEST(what_came_with_a_client_is_read_in_the_turn_that_accepts_it),
-        TEST(more_than_a_queue_that_came_with_a_client_is_read_on),
+        TEST(bytes_sent_with_the_connect_are_read_in_the_accepting_turn),
+        TEST(more_than_a_queue_sent_with_the_connect_is_read),
         TEST(running_out_of_descriptors_pauses_accepting),
-        TEST(what_cannot_be_bound_is_an_error_with_the_address),
-        TEST(addresses_have_their_usual_form),
+        TEST(an_address_that_cannot_be_bound_is_named),
+        TEST(addresses_are_printed_in_their_usual_form),
     };
     return cmocka_run_group_tests_name("net/tcp", tests, NULL, NULL);
 }

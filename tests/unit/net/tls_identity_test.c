@@ -153,7 +153,7 @@ static void put_file(const char *path, const char *text)
     assert_int_equal(fclose(f), 0);
 }
 
-static void takes_the_systems_authorities_from_the_environment(void **state)
+static void the_authorities_of_the_system_come_from_the_environment(void **state)
 {
     (void)state;
     char folder[] = "/tmp/kube-tunnel-test-XXXXXX";
@@ -190,7 +190,7 @@ static double ms_of_identities(unsigned count)
     return cpu_ms() - start;
 }
 
-static void reads_the_systems_authorities_once(void **state)
+static void the_authorities_of_the_system_are_read_once(void **state)
 {
     (void)state;
     char folder[] = "/tmp/kube-tunnel-test-XXXXXX";
@@ -256,7 +256,7 @@ static char *rsa_key(const EVP_CIPHER *cipher, bool traditional)
     return text;
 }
 
-static void refuses_what_cannot_be_used_by_its_name(void **state)
+static void unusable_certificates_and_keys_are_named(void **state)
 {
     (void)state;
     AUTO_FREE char *rsa = rsa_key(NULL, false);
@@ -330,10 +330,10 @@ int main(void)
         cmocka_unit_test(trusts_a_certificate_wherever_it_stands_in_the_chain),
         cmocka_unit_test(verifies_names_as_go_does),
         cmocka_unit_test(verifies_the_server_name_instead_of_the_host),
-        cmocka_unit_test(takes_the_systems_authorities_from_the_environment),
-        cmocka_unit_test(reads_the_systems_authorities_once),
+        cmocka_unit_test(the_authorities_of_the_system_come_from_the_environment),
+        cmocka_unit_test(the_authorities_of_the_system_are_read_once),
         cmocka_unit_test(skips_damaged_authorities_with_a_warning),
-        cmocka_unit_test(refuses_what_cannot_be_used_by_its_name),
+        cmocka_unit_test(unusable_certificates_and_keys_are_named),
         cmocka_unit_test(finds_certificate_and_key_among_other_blocks),
     };
     return cmocka_run_group_tests_name("net/tls_identity", tests, begin, end);

@@ -197,7 +197,7 @@ static void an_unknown_authority_is_refused(void **state)
     assert_true(server->broken); /* the alert came */
 }
 
-static void unless_asked_not_to_look(void **state)
+static void an_unknown_authority_is_accepted_without_verification(void **state)
 {
     (void)state;
 
@@ -214,7 +214,7 @@ static void an_expired_certificate_is_refused(void **state)
     expect_refused("expired");
 }
 
-static void protocols_must_agree(void **state)
+static void alpn_protocols_must_agree(void **state)
 {
     (void)state;
 
@@ -231,7 +231,7 @@ static void protocols_must_agree(void **state)
     assert_true(tls_ready(client)); /* a server that knows no ALPN */
 }
 
-static void a_client_may_show_a_certificate(void **state)
+static void a_client_may_send_a_certificate(void **state)
 {
     (void)state;
     char name[32];
@@ -486,7 +486,7 @@ static void an_end_without_close_notify_is_a_reset(void **state)
     }
 }
 
-static void an_end_during_the_handshake_says_so(void **state)
+static void an_end_during_the_handshake_is_named(void **state)
 {
     (void)state;
     struct stream_pair ends =
@@ -501,7 +501,7 @@ static void an_end_during_the_handshake_says_so(void **state)
     stream_close(ends.b);
 }
 
-static void closing_sends_what_was_written_and_says_goodbye(void **state)
+static void closing_sends_written_bytes_and_close_notify(void **state)
 {
     (void)state;
     int fds[2];
@@ -539,7 +539,7 @@ static void a_paused_stream_reads_nothing(void **state)
 }
 
 /* OpenSSL would keep a buffer for it. */
-static void half_a_record_stays_where_it_is(void **state)
+static void a_partial_record_stays_queued(void **state)
 {
     (void)state;
     static uint8_t bytes[20000];
@@ -561,7 +561,7 @@ static void half_a_record_stays_where_it_is(void **state)
     wire_close(&w);
 }
 
-static void what_is_below_being_stuck_is_handed_on(void **state)
+static void a_stuck_transport_makes_the_stream_stuck(void **state)
 {
     (void)state;
 
@@ -585,21 +585,21 @@ int main(void)
         TEST(names_and_addresses_are_verified),
         TEST(a_name_that_cannot_be_verified_ends_the_connection),
         TEST(an_unknown_authority_is_refused),
-        TEST(unless_asked_not_to_look),
+        TEST(an_unknown_authority_is_accepted_without_verification),
         TEST(an_expired_certificate_is_refused),
-        TEST(protocols_must_agree),
-        TEST(a_client_may_show_a_certificate),
+        TEST(alpn_protocols_must_agree),
+        TEST(a_client_may_send_a_certificate),
         TEST(bad_pem_is_named),
         TEST(tiny_writes_of_a_turn_are_one_record),
         TEST(a_second_connection_resumes_the_session),
         TEST(large_transfers_go_both_ways_at_once),
         TEST(a_shutdown_is_an_orderly_end_one_way),
         TEST(an_end_without_close_notify_is_a_reset),
-        TEST(an_end_during_the_handshake_says_so),
-        TEST(closing_sends_what_was_written_and_says_goodbye),
+        TEST(an_end_during_the_handshake_is_named),
+        TEST(closing_sends_written_bytes_and_close_notify),
         TEST(a_paused_stream_reads_nothing),
-        TEST(half_a_record_stays_where_it_is),
-        TEST(what_is_below_being_stuck_is_handed_on),
+        TEST(a_partial_record_stays_queued),
+        TEST(a_stuck_transport_makes_the_stream_stuck),
     };
     return cmocka_run_group_tests_name("net/tls", tests, make_authorities,
                                        drop_authorities);

@@ -91,7 +91,7 @@ static void says_hello(int fd, unsigned nth, void *owner)
         http_answer(fd, 200, "", "hello");
 }
 
-static void brings_status_and_body(void **state)
+static void status_and_body_are_returned(void **state)
 {
     (void)state;
     struct bench b;
@@ -127,7 +127,7 @@ static void is_slow_to_watch(int fd, unsigned nth, void *owner)
 }
 
 /* curl would wait for the watch to tell whether it speaks HTTP/2, and not look again. */
-static void a_watch_over_plain_http_holds_nothing_up(void **state)
+static void a_watch_over_plain_http_does_not_delay_other_transfers(void **state)
 {
     (void)state;
     struct bench b;
@@ -144,7 +144,7 @@ static void a_watch_over_plain_http_holds_nothing_up(void **state)
     bench_close(&b);
 }
 
-static void posts_a_body_without_asking_first(void **state)
+static void a_body_is_posted_without_expect_100_continue(void **state)
 {
     (void)state;
     struct bench b;
@@ -249,7 +249,7 @@ static void says_much(int fd, unsigned nth, void *owner)
     free(body);
 }
 
-static void waits_for_a_reader_that_does_not_take(void **state)
+static void a_paused_reader_stops_the_transfer(void **state)
 {
     (void)state;
     struct bench b;
@@ -288,7 +288,7 @@ static void falls_silent(int fd, unsigned nth, void *owner)
     http_request(fd, b->seen);
 }
 
-static void notices_silence_and_lateness(void **state)
+static void silence_and_lateness_are_time_outs(void **state)
 {
     (void)state;
     struct bench b;
@@ -335,7 +335,7 @@ static void cuts_short(int fd, unsigned nth, void *owner)
         http_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
 }
 
-static void tells_a_cut_answer_from_a_whole_one(void **state)
+static void a_cut_answer_is_an_error(void **state)
 {
     (void)state;
     struct bench b;
@@ -363,7 +363,7 @@ static uint16_t closed_port(void)
     return ntohs(address.sin_port);
 }
 
-static void names_who_refused(void **state)
+static void the_address_that_refused_is_named(void **state)
 {
     (void)state;
     struct bench b;
@@ -380,7 +380,7 @@ static void names_who_refused(void **state)
     bench_close(&b);
 }
 
-static void refuses_a_url_that_is_none(void **state)
+static void a_malformed_url_is_refused(void **state)
 {
     (void)state;
     struct bench b;
@@ -431,7 +431,7 @@ static void connects_and_hands_over_the_socket(void **state)
     bench_close(&b);
 }
 
-static void closes_a_socket_nobody_took(void **state)
+static void a_socket_that_was_not_taken_is_closed(void **state)
 {
     (void)state;
     struct bench b;
@@ -453,7 +453,7 @@ static void closes_a_socket_nobody_took(void **state)
     bench_close(&b); /* joins the server's thread: the client's end is gone */
 }
 
-static void gives_up_connecting_at_any_moment(void **state)
+static void connecting_may_be_cancelled_at_any_time(void **state)
 {
     (void)state;
     struct bench b;
@@ -503,7 +503,7 @@ static void connecting_without_descriptor_is_err_no_files(void **state)
     bench_close(&b);
 }
 
-static void says_why_it_cannot_connect(void **state)
+static void the_reason_of_a_failed_connect_is_named(void **state)
 {
     (void)state;
     struct bench b;
@@ -593,7 +593,7 @@ static void refuses_to_proxy(int fd, unsigned nth, void *owner)
         http_answer(fd, 407, "", "");
 }
 
-static void says_what_the_proxy_said(void **state)
+static void the_answer_of_a_refusing_proxy_is_named(void **state)
 {
     (void)state;
     struct bench b;
@@ -614,7 +614,7 @@ static void says_what_the_proxy_said(void **state)
     bench_close(&b);
 }
 
-static void knows_whom_no_proxy_names(void **state)
+static void no_proxy_exempts_hosts_and_networks(void **state)
 {
     (void)state;
     static const struct {
@@ -656,7 +656,7 @@ static void assert_proxy(const char *configured, const char *host, const char *e
     assert_string_equal(got, expected);
 }
 
-static void chooses_a_proxy(void **state)
+static void the_proxy_is_chosen_by_scheme_and_environment(void **state)
 {
     (void)state;
     unsetenv("https_proxy");
@@ -681,27 +681,27 @@ static void chooses_a_proxy(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(brings_status_and_body),
-        cmocka_unit_test(a_watch_over_plain_http_holds_nothing_up),
-        cmocka_unit_test(posts_a_body_without_asking_first),
+        cmocka_unit_test(status_and_body_are_returned),
+        cmocka_unit_test(a_watch_over_plain_http_does_not_delay_other_transfers),
+        cmocka_unit_test(a_body_is_posted_without_expect_100_continue),
         cmocka_unit_test(reads_retry_after),
         cmocka_unit_test(reads_retry_after_as_a_date),
         cmocka_unit_test(follows_no_redirect),
-        cmocka_unit_test(waits_for_a_reader_that_does_not_take),
-        cmocka_unit_test(notices_silence_and_lateness),
+        cmocka_unit_test(a_paused_reader_stops_the_transfer),
+        cmocka_unit_test(silence_and_lateness_are_time_outs),
         cmocka_unit_test(is_cancelled_at_any_moment),
-        cmocka_unit_test(tells_a_cut_answer_from_a_whole_one),
-        cmocka_unit_test(names_who_refused),
-        cmocka_unit_test(refuses_a_url_that_is_none),
+        cmocka_unit_test(a_cut_answer_is_an_error),
+        cmocka_unit_test(the_address_that_refused_is_named),
+        cmocka_unit_test(a_malformed_url_is_refused),
         cmocka_unit_test(connects_and_hands_over_the_socket),
-        cmocka_unit_test(closes_a_socket_nobody_took),
-        cmocka_unit_test(gives_up_connecting_at_any_moment),
+        cmocka_unit_test(a_socket_that_was_not_taken_is_closed),
+        cmocka_unit_test(connecting_may_be_cancelled_at_any_time),
         cmocka_unit_test(connecting_without_descriptor_is_err_no_files),
-        cmocka_unit_test(says_why_it_cannot_connect),
+        cmocka_unit_test(the_reason_of_a_failed_connect_is_named),
         cmocka_unit_test(goes_through_an_http_proxy),
-        cmocka_unit_test(says_what_the_proxy_said),
-        cmocka_unit_test(knows_whom_no_proxy_names),
-        cmocka_unit_test(chooses_a_proxy),
+        cmocka_unit_test(the_answer_of_a_refusing_proxy_is_named),
+        cmocka_unit_test(no_proxy_exempts_hosts_and_networks),
+        cmocka_unit_test(the_proxy_is_chosen_by_scheme_and_environment),
     };
     return cmocka_run_group_tests_name("net/transfer", tests, NULL, NULL);
 }

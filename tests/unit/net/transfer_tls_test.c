@@ -178,7 +178,7 @@ static void trusts_the_given_authority_and_no_other(void **state)
     bench_close(&b);
 }
 
-static void says_that_a_certificate_is_out_of_date(void **state)
+static void an_expired_certificate_is_named(void **state)
 {
     (void)state;
     struct bench b;
@@ -193,7 +193,7 @@ static void says_that_a_certificate_is_out_of_date(void **state)
     bench_close(&b);
 }
 
-static void verifies_the_name_it_was_told(void **state)
+static void the_given_server_name_is_verified(void **state)
 {
     (void)state;
     struct bench b;
@@ -220,7 +220,7 @@ static void verifies_the_name_it_was_told(void **state)
     bench_close(&b);
 }
 
-static void shows_its_certificate(void **state)
+static void the_client_certificate_is_sent(void **state)
 {
     (void)state;
     struct bench b;
@@ -275,7 +275,7 @@ static void keeps_the_connections_of_identities_apart(void **state)
 }
 
 /* The transfer that made the connection is gone when the server asks to begin anew. */
-static void does_not_verify_a_server_again(void **state)
+static void a_renegotiation_does_not_verify_the_server_again(void **state)
 {
     (void)state;
     struct bench b;
@@ -296,11 +296,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(trusts_the_given_authority_and_no_other),
-        cmocka_unit_test(says_that_a_certificate_is_out_of_date),
-        cmocka_unit_test(verifies_the_name_it_was_told),
-        cmocka_unit_test(shows_its_certificate),
+        cmocka_unit_test(an_expired_certificate_is_named),
+        cmocka_unit_test(the_given_server_name_is_verified),
+        cmocka_unit_test(the_client_certificate_is_sent),
         cmocka_unit_test(keeps_the_connections_of_identities_apart),
-        cmocka_unit_test(does_not_verify_a_server_again),
+        cmocka_unit_test(a_renegotiation_does_not_verify_the_server_again),
     };
     signal(SIGPIPE, SIG_IGN); /* OpenSSL writes to sockets that are closed already */
     return cmocka_run_group_tests_name("net/transfer_tls", tests, NULL, NULL);

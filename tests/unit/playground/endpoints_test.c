@@ -61,7 +61,7 @@ static void named_and_numbered_ports_are_resolved(void **state)
     assert_int_equal(json_array_size(json_object_get(slice, "endpoints")), 1);
 }
 
-static void what_is_right_already_is_left_alone(void **state)
+static void a_slice_that_is_right_is_not_changed(void **state)
 {
     struct store *s = *state;
     put_service(s, "{\"selector\":{\"app\":\"web\"},\"ports\":[{\"port\":80}]}");
@@ -96,7 +96,7 @@ static void many_pods_make_many_slices(void **state)
     assert_int_equal(store_count(s, KIND_ENDPOINTSLICE), 1);
 }
 
-static void slices_go_with_their_service(void **state)
+static void slices_are_deleted_with_their_service(void **state)
 {
     struct store *s = *state;
     put_service(s, "{\"selector\":{\"app\":\"web\"},\"ports\":[{\"port\":80}]}");
@@ -112,12 +112,13 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(named_and_numbered_ports_are_resolved, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(what_is_right_already_is_left_alone, setup,
+        cmocka_unit_test_setup_teardown(a_slice_that_is_right_is_not_changed, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_service_without_pods_has_an_empty_slice, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(many_pods_make_many_slices, setup, teardown),
-        cmocka_unit_test_setup_teardown(slices_go_with_their_service, setup, teardown),
+        cmocka_unit_test_setup_teardown(slices_are_deleted_with_their_service, setup,
+                                        teardown),
     };
     return cmocka_run_group_tests_name("playground/endpoints", tests, NULL, NULL);
 }

@@ -66,7 +66,7 @@ static void reads_a_head_across_chunks(void **state)
     }
 }
 
-static void leaves_what_comes_after(void **state)
+static void bytes_after_the_head_stay_queued(void **state)
 {
     struct fixture *f = *state;
     bufq_write(&f->in, "\r\n\r\n", 4);
@@ -109,7 +109,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(reads_a_head_that_comes_byte_by_byte, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(reads_a_head_across_chunks, setup, teardown),
-        cmocka_unit_test_setup_teardown(leaves_what_comes_after, setup, teardown),
+        cmocka_unit_test_setup_teardown(bytes_after_the_head_stay_queued, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(refuses_a_head_without_end, setup, teardown),
         cmocka_unit_test(finds_query_values),
     };

@@ -45,7 +45,7 @@ static void finds_the_parts_of_a_path(void **state)
     }
 }
 
-static void knows_what_is_not_a_resource(void **state)
+static void paths_that_are_no_resource_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = { "",
@@ -85,7 +85,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_parts_of_a_path),
-        cmocka_unit_test(knows_what_is_not_a_resource),
+        cmocka_unit_test(paths_that_are_no_resource_are_refused),
         cmocka_unit_test(decodes_query_values),
     };
     return cmocka_run_group_tests_name("playground/path", tests, NULL, NULL);

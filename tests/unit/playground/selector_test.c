@@ -78,7 +78,7 @@ static void refuses_what_is_not_a_selector(void **state)
             fail_msg("accepted \"%s\"", cases[i]);
 }
 
-static void has_a_limit(void **state)
+static void a_selector_has_a_maximal_length(void **state)
 {
     (void)state;
     char text[3 * SELECTOR_REQUIREMENTS + 3];
@@ -92,7 +92,7 @@ static void has_a_limit(void **state)
     assert_int_equal(selector_parse((struct str){ text, n }, &s), ERR_LIMIT);
 }
 
-static void fields_are_few(void **state)
+static void field_selectors_are_limited_to_known_fields(void **state)
 {
     (void)state;
     struct selector s;
@@ -117,8 +117,8 @@ int main(void)
         cmocka_unit_test(sets_and_existence_are_understood),
         cmocka_unit_test(a_missing_label_is_not_equal_to_anything),
         cmocka_unit_test(refuses_what_is_not_a_selector),
-        cmocka_unit_test(has_a_limit),
-        cmocka_unit_test(fields_are_few),
+        cmocka_unit_test(a_selector_has_a_maximal_length),
+        cmocka_unit_test(field_selectors_are_limited_to_known_fields),
     };
     return cmocka_run_group_tests_name("playground/selector", tests, NULL, NULL);
 }

@@ -91,7 +91,7 @@ static void history_is_bounded(void **state)
     assert_non_null(store_event_after(s, store_oldest(s)));
 }
 
-static void takes_manifests(void **state)
+static void manifests_are_loaded(void **state)
 {
     struct store *s = *state;
     struct diag why = { 0 };
@@ -118,7 +118,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(an_object_keeps_its_uid_until_it_is_deleted,
                                         setup, teardown),
         cmocka_unit_test_setup_teardown(history_is_bounded, setup, teardown),
-        cmocka_unit_test_setup_teardown(takes_manifests, setup, teardown),
+        cmocka_unit_test_setup_teardown(manifests_are_loaded, setup, teardown),
     };
     return cmocka_run_group_tests_name("playground/store", tests, NULL, NULL);
 }

@@ -69,7 +69,7 @@ static const char *told(struct fixture *f)
     return types;
 }
 
-static void tells_only_what_the_view_shows(void **state)
+static void a_watch_returns_only_objects_of_its_view(void **state)
 {
     struct fixture *f = *state;
     put(f, "shop", "a", "web");
@@ -101,7 +101,7 @@ static void a_lost_revision_is_an_error_once(void **state)
     assert_string_equal(told(f), "");
 }
 
-static void what_there_is_comes_first_when_asked_for(void **state)
+static void initial_events_come_first_when_requested(void **state)
 {
     struct fixture *f = *state;
     put(f, "shop", "a", "web");
@@ -116,12 +116,13 @@ static void what_there_is_comes_first_when_asked_for(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(tells_only_what_the_view_shows, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_watch_returns_only_objects_of_its_view, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(leaving_the_selector_is_a_deletion, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(a_lost_revision_is_an_error_once, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(what_there_is_comes_first_when_asked_for, setup,
+        cmocka_unit_test_setup_teardown(initial_events_come_first_when_requested, setup,
                                         teardown),
     };
     return cmocka_run_group_tests_name("playground/watch", tests, NULL, NULL);

@@ -68,7 +68,7 @@ static void assert_in(struct bufq *in, const char *expected)
     assert_string_equal(got, expected);
 }
 
-static void takes_bytes_whatever_frames_they_come_in(void **state)
+static void bytes_are_read_from_frames_of_any_size(void **state)
 {
     struct fixture *f = *state;
     send_frame(f, WEBSOCKET_BINARY, false, "one ");
@@ -79,7 +79,7 @@ static void takes_bytes_whatever_frames_they_come_in(void **state)
     assert_in(&f->ws->in, "one two three");
 }
 
-static void takes_frames_byte_by_byte(void **state)
+static void frames_are_read_byte_by_byte(void **state)
 {
     struct fixture *f = *state;
     struct bufq whole;
@@ -159,9 +159,9 @@ static void refuses_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(takes_bytes_whatever_frames_they_come_in, setup,
+        cmocka_unit_test_setup_teardown(bytes_are_read_from_frames_of_any_size, setup,
                                         teardown),
-        cmocka_unit_test_setup_teardown(takes_frames_byte_by_byte, setup, teardown),
+        cmocka_unit_test_setup_teardown(frames_are_read_byte_by_byte, setup, teardown),
         cmocka_unit_test_setup_teardown(answers_a_ping_in_the_middle_of_a_message, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(sends_binary_messages_unmasked, setup, teardown),

@@ -110,7 +110,7 @@ static void carries_bytes_both_ways(void **state)
     assert_false(relay_done(&s->relay));
 }
 
-static void keeps_the_clients_end_to_itself_while_the_pod_talks(void **state)
+static void the_eof_of_the_client_is_held_back_while_the_pod_sends(void **state)
 {
     struct scene *s = *state;
 
@@ -129,7 +129,7 @@ static void keeps_the_clients_end_to_itself_while_the_pod_talks(void **state)
     assert_true(s->far_client->in_eof);
 }
 
-static void gives_up_a_silent_pod_after_the_clients_end(void **state)
+static void a_silent_pod_is_closed_after_the_eof_of_the_client(void **state)
 {
     struct scene *s = *state;
 
@@ -144,7 +144,7 @@ static void gives_up_a_silent_pod_after_the_clients_end(void **state)
     assert_false(relay_clean(&s->relay));
 }
 
-static void passes_the_clients_end_on_at_once_where_it_is_asked_to(void **state)
+static void option_half_close_passes_eof_on_at_once(void **state)
 {
     struct scene *s = *state;
 
@@ -158,7 +158,7 @@ static void passes_the_clients_end_on_at_once_where_it_is_asked_to(void **state)
     assert_true(relay_clean(&s->relay));
 }
 
-static void lets_the_client_see_the_pods_end_and_stop(void **state)
+static void the_client_gets_the_eof_of_the_pod(void **state)
 {
     struct scene *s = *state;
 
@@ -173,7 +173,8 @@ static void lets_the_client_see_the_pods_end_and_stop(void **state)
     assert_true(relay_clean(&s->relay));
 }
 
-static void waits_for_a_client_that_does_not_stop_only_so_long(void **state)
+static void
+a_client_that_goes_on_after_the_eof_of_the_pod_is_closed_after_a_time(void **state)
 {
     struct scene *s = *state;
 
@@ -186,7 +187,7 @@ static void waits_for_a_client_that_does_not_stop_only_so_long(void **state)
 }
 
 /* What came is delivered; that it is not all must not look like a proper end. */
-static void never_makes_a_cut_look_clean(void **state)
+static void a_cut_stream_is_never_ended_cleanly(void **state)
 {
     static const enum verdict verdicts[] = { V_REFUSED, V_RESET, V_TRANSPORT_LOST,
                                              V_TARGET_GONE };
@@ -231,7 +232,7 @@ static void stops_the_writer_when_the_reader_stops(void **state)
     assert_int_equal(taken, 4000);
 }
 
-static void nobody_is_read_whose_bytes_the_other_does_not_take(void **state)
+static void reading_stops_while_the_other_side_is_stuck(void **state)
 {
     struct scene *s = *state;
 
@@ -252,17 +253,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(carries_bytes_both_ways),
-        TEST(keeps_the_clients_end_to_itself_while_the_pod_talks),
-        TEST(gives_up_a_silent_pod_after_the_clients_end),
-        cmocka_unit_test_setup_teardown(
-            passes_the_clients_end_on_at_once_where_it_is_asked_to, setup_half_close,
-            teardown),
-        TEST(lets_the_client_see_the_pods_end_and_stop),
-        TEST(waits_for_a_client_that_does_not_stop_only_so_long),
-        cmocka_unit_test(never_makes_a_cut_look_clean),
+        TEST(the_eof_of_the_client_is_held_back_while_the_pod_sends),
+        TEST(a_silent_pod_is_closed_after_the_eof_of_the_client),
+        cmocka_unit_test_setup_teardown(option_half_close_passes_eof_on_at_once,
+                                        setup_half_close, teardown),
+        TEST(the_client_gets_the_eof_of_the_pod),
+        TEST(a_client_that_goes_on_after_the_eof_of_the_pod_is_closed_after_a_time),
+        cmocka_unit_test(a_cut_stream_is_never_ended_cleanly),
         TEST(is_done_when_the_client_breaks),
         TEST(stops_the_writer_when_the_reader_stops),
-        TEST(nobody_is_read_whose_bytes_the_other_does_not_take),
+        TEST(reading_stops_while_the_other_side_is_stuck),
     };
     return cmocka_run_group_tests_name("relay", tests, NULL, NULL);
 }

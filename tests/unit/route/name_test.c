@@ -156,7 +156,7 @@ static void a_namespace_may_be_called_deploy(void **state)
     }
 }
 
-static void names_may_be_digits(void **state)
+static void names_may_consist_of_digits(void **state)
 {
     (void)state;
     static const char *const hosts[] = { "1.2.svc.cluster.local", "1.2.localhost",
@@ -204,7 +204,7 @@ static void knows_a_pod_by_name_and_by_address(void **state)
     }
 }
 
-static void knows_itself(void **state)
+static void own_names_are_recognized(void **state)
 {
     (void)state;
     static const char *const hosts[] = {
@@ -220,7 +220,7 @@ static void knows_itself(void **state)
     }
 }
 
-static void refuses_what_is_no_name_of_the_cluster(void **state)
+static void other_names_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -340,7 +340,7 @@ static void limits_names_to_253_bytes(void **state)
     }
 }
 
-static void takes_any_zone(void **state)
+static void any_zone_is_accepted(void **state)
 {
     (void)state;
     struct name n;
@@ -368,7 +368,7 @@ static void shows_only_what_can_be_printed(void **state)
                                 "?<.b");
 }
 
-static void a_copy_stands_on_its_own(void **state)
+static void a_copy_does_not_refer_to_the_original(void **state)
 {
     (void)state;
     struct name a, b;
@@ -531,15 +531,15 @@ int main(void)
         cmocka_unit_test(underscores_of_a_port_may_be_left_out),
         cmocka_unit_test(knows_any_pod_of_a_deployment),
         cmocka_unit_test(a_namespace_may_be_called_deploy),
-        cmocka_unit_test(names_may_be_digits),
+        cmocka_unit_test(names_may_consist_of_digits),
         cmocka_unit_test(knows_a_pod_by_name_and_by_address),
-        cmocka_unit_test(knows_itself),
-        cmocka_unit_test(refuses_what_is_no_name_of_the_cluster),
+        cmocka_unit_test(own_names_are_recognized),
+        cmocka_unit_test(other_names_are_refused),
         cmocka_unit_test(limits_labels_to_63_bytes),
         cmocka_unit_test(limits_names_to_253_bytes),
-        cmocka_unit_test(takes_any_zone),
+        cmocka_unit_test(any_zone_is_accepted),
         cmocka_unit_test(shows_only_what_can_be_printed),
-        cmocka_unit_test(a_copy_stands_on_its_own),
+        cmocka_unit_test(a_copy_does_not_refer_to_the_original),
         cmocka_unit_test(splits_an_authority),
         cmocka_unit_test(refuses_a_malformed_authority),
         cmocka_unit_test(every_form_may_name_its_cluster),

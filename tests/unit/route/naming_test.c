@@ -47,7 +47,7 @@ static void assert_refused(struct naming *n, const char *name, const char *targe
     assert_int_equal(n->alias_count, count);
 }
 
-static void an_alias_is_its_target(void **state)
+static void an_alias_is_read_as_its_target(void **state)
 {
     struct naming *n = *state;
     static const char *const hosts[] = { "shop", "SHOP", "shop.", "shop.localhost",
@@ -65,7 +65,7 @@ static void an_alias_is_its_target(void **state)
     }
 }
 
-static void other_hosts_are_read_as_before(void **state)
+static void hosts_that_are_no_alias_are_read_as_names(void **state)
 {
     struct naming *n = *state;
     struct name name;
@@ -183,8 +183,8 @@ static void the_domain_of_the_cluster_is_accepted_beside_the_default(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(an_alias_is_its_target),
-        TEST(other_hosts_are_read_as_before),
+        TEST(an_alias_is_read_as_its_target),
+        TEST(hosts_that_are_no_alias_are_read_as_names),
         TEST(a_target_may_have_any_form),
         TEST(a_target_may_be_in_another_cluster),
         TEST(collisions_and_loops_are_refused),

@@ -75,7 +75,7 @@ static void assert_refused(const char *host, uint16_t port, const struct service
     assert_int_equal(index, 99);
 }
 
-static void takes_80_when_no_port_is_given(void **state)
+static void port_80_is_chosen_where_none_is_given(void **state)
 {
     (void)state;
     struct service s = web();
@@ -83,7 +83,7 @@ static void takes_80_when_no_port_is_given(void **state)
     assert_index("web.shop", 0, &s, 2);
 }
 
-static void takes_the_first_tcp_port_without_80(void **state)
+static void the_first_tcp_port_is_chosen_without_80(void **state)
 {
     (void)state;
     struct service s = web();
@@ -98,7 +98,7 @@ static void takes_the_first_tcp_port_without_80(void **state)
     assert_index("web.shop", 0, &s, 0);
 }
 
-static void takes_the_port_that_is_asked_for(void **state)
+static void a_given_port_is_chosen(void **state)
 {
     (void)state;
     struct service s = web();
@@ -145,7 +145,7 @@ static void cuts_a_long_list_of_ports(void **state)
     assert_refused("web.shop", 81, &s, ERR_NO_PORT, "1004 (a-rather-long1), ...");
 }
 
-static void refuses_what_is_not_tcp(void **state)
+static void a_port_that_is_not_tcp_is_refused(void **state)
 {
     (void)state;
     struct service s = web();
@@ -173,7 +173,7 @@ static void refuses_a_service_without_pods_of_its_own(void **state)
     assert_refused("web.shop", 0, &s, ERR_UNAVAILABLE, "no selector");
 }
 
-static void a_pod_takes_any_port(void **state)
+static void a_pod_accepts_any_port(void **state)
 {
     (void)state;
     struct service s = web();
@@ -188,7 +188,7 @@ static void a_pod_takes_any_port(void **state)
     assert_int_equal(route_container_port(&r, &s, &pod, 0), 80);
 }
 
-static void a_headless_service_without_ports_takes_any_port(void **state)
+static void a_headless_service_without_ports_accepts_any_port(void **state)
 {
     (void)state;
     struct service s = web();
@@ -238,7 +238,7 @@ static void picks_an_endpoint_by_its_label(void **state)
     assert_false(route_matches(&r, &e));
 }
 
-static void a_deployment_takes_any_port_and_prefers_its_containers(void **state)
+static void a_deployment_accepts_any_port_and_prefers_declared_ones(void **state)
 {
     (void)state;
     struct service s = web();
@@ -266,19 +266,19 @@ static void a_deployment_takes_any_port_and_prefers_its_containers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_80_when_no_port_is_given),
-        cmocka_unit_test(takes_the_first_tcp_port_without_80),
-        cmocka_unit_test(takes_the_port_that_is_asked_for),
+        cmocka_unit_test(port_80_is_chosen_where_none_is_given),
+        cmocka_unit_test(the_first_tcp_port_is_chosen_without_80),
+        cmocka_unit_test(a_given_port_is_chosen),
         cmocka_unit_test(prefers_tcp_where_a_number_is_declared_twice),
         cmocka_unit_test(names_the_declared_ports_when_there_is_no_such_port),
         cmocka_unit_test(cuts_a_long_list_of_ports),
-        cmocka_unit_test(refuses_what_is_not_tcp),
+        cmocka_unit_test(a_port_that_is_not_tcp_is_refused),
         cmocka_unit_test(refuses_a_service_without_pods_of_its_own),
-        cmocka_unit_test(a_pod_takes_any_port),
-        cmocka_unit_test(a_headless_service_without_ports_takes_any_port),
+        cmocka_unit_test(a_pod_accepts_any_port),
+        cmocka_unit_test(a_headless_service_without_ports_accepts_any_port),
         cmocka_unit_test(resolves_the_port_of_the_container),
         cmocka_unit_test(picks_an_endpoint_by_its_label),
-        cmocka_unit_test(a_deployment_takes_any_port_and_prefers_its_containers),
+        cmocka_unit_test(a_deployment_accepts_any_port_and_prefers_declared_ones),
     };
     return cmocka_run_group_tests_name("route/route", tests, NULL, NULL);
 }

@@ -22,7 +22,7 @@ static enum page_format wanted(const char *accept)
     return page_format_wanted(&head);
 }
 
-static void takes_the_format_the_client_prefers(void **state)
+static void the_format_that_the_client_prefers_is_used(void **state)
 {
     (void)state;
     static const struct {
@@ -157,7 +157,7 @@ static void a_page_is_a_whole_message(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_the_format_the_client_prefers),
+        cmocka_unit_test(the_format_that_the_client_prefers_is_used),
         cmocka_unit_test(plain_text_has_the_first_line_first),
         cmocka_unit_test(html_is_escaped),
         cmocka_unit_test(json_can_be_parsed),

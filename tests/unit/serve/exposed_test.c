@@ -19,7 +19,7 @@ static enum err create(const char *text, struct exposed **ret, struct diag *why)
     return e;
 }
 
-static void takes_every_name_that_http_takes(void **state)
+static void every_name_that_http_accepts_is_accepted(void **state)
 {
     (void)state;
     static const struct {
@@ -59,7 +59,7 @@ static void takes_every_name_that_http_takes(void **state)
     }
 }
 
-static void says_what_is_wrong_with_a_name(void **state)
+static void an_error_names_what_is_wrong_with_a_name(void **state)
 {
     (void)state;
     static const struct {
@@ -87,8 +87,8 @@ static void says_what_is_wrong_with_a_name(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(takes_every_name_that_http_takes),
-        cmocka_unit_test(says_what_is_wrong_with_a_name),
+        cmocka_unit_test(every_name_that_http_accepts_is_accepted),
+        cmocka_unit_test(an_error_names_what_is_wrong_with_a_name),
     };
     return cmocka_run_group_tests_name("serve/exposed", tests, NULL, NULL);
 }

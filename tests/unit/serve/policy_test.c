@@ -146,7 +146,7 @@ static struct config *make_config(void)
     return c;
 }
 
-static void lets_only_pages_of_the_same_namespace_change_things(void **state)
+static void only_pages_of_the_same_namespace_may_change_anything(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = make_config();
@@ -166,7 +166,7 @@ static void lets_only_pages_of_the_same_namespace_change_things(void **state)
 }
 
 /* A page and what it loads from the host it came from. */
-static void lets_every_host_post_to_itself(void **state)
+static void every_host_may_post_to_itself(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -189,7 +189,7 @@ static void lets_every_host_post_to_itself(void **state)
     }
 }
 
-static void keeps_pages_of_services_from_its_own_pages(void **state)
+static void pages_of_services_may_not_read_own_pages(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -199,7 +199,7 @@ static void keeps_pages_of_services_from_its_own_pages(void **state)
     assert_int_equal(check(c, "POST", "localhost", "Origin: http://127.0.0.1\r\n"), OK);
 }
 
-static void lets_no_second_origin_slip_through(void **state)
+static void a_second_origin_field_is_checked(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = make_config();
@@ -284,7 +284,7 @@ static const struct {
     { "127.0.0.1", SAME_SITE NO_CORS, OK },
 };
 
-static void refuses_parts_of_pages_from_elsewhere(void **state)
+static void subresources_of_foreign_pages_are_refused(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = make_config();
@@ -330,7 +330,7 @@ static void prints_the_flag_that_allows_the_page(void **state)
 }
 
 /* What a hostile page chose is not for pasting into a shell. */
-static void prints_no_flag_that_is_no_origin(void **state)
+static void no_flag_is_printed_for_a_malformed_origin(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -347,7 +347,7 @@ static void prints_no_flag_that_is_no_origin(void **state)
     }
 }
 
-static void closes_namespaces(void **state)
+static void denied_namespaces_are_refused(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -369,14 +369,14 @@ static void closes_namespaces(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(lets_only_pages_of_the_same_namespace_change_things),
-        cmocka_unit_test(lets_every_host_post_to_itself),
-        cmocka_unit_test(keeps_pages_of_services_from_its_own_pages),
-        cmocka_unit_test(lets_no_second_origin_slip_through),
-        cmocka_unit_test(refuses_parts_of_pages_from_elsewhere),
+        cmocka_unit_test(only_pages_of_the_same_namespace_may_change_anything),
+        cmocka_unit_test(every_host_may_post_to_itself),
+        cmocka_unit_test(pages_of_services_may_not_read_own_pages),
+        cmocka_unit_test(a_second_origin_field_is_checked),
+        cmocka_unit_test(subresources_of_foreign_pages_are_refused),
         cmocka_unit_test(prints_the_flag_that_allows_the_page),
-        cmocka_unit_test(prints_no_flag_that_is_no_origin),
-        cmocka_unit_test(closes_namespaces),
+        cmocka_unit_test(no_flag_is_printed_for_a_malformed_origin),
+        cmocka_unit_test(denied_namespaces_are_refused),
     };
     return cmocka_run_group_tests_name("serve/policy", tests, NULL, NULL);
 }

@@ -72,7 +72,7 @@ static void finds_the_service_in_every_form(void **state)
     }
 }
 
-static void knows_when_host_has_to_change(void **state)
+static void the_host_field_is_replaced_where_the_target_differs(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -97,7 +97,7 @@ static void carries_the_fixed_target_port(void **state)
     assert_int_equal(target.route.target_port, 8080);
 }
 
-static void refuses_what_it_cannot_route(void **state)
+static void targets_that_have_no_route_are_refused(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -172,7 +172,7 @@ static void accepts_two_labels_in_an_absolute_target(void **state)
     assert_int_equal(target.route.name.kind, NAME_SERVICE);
 }
 
-static void names_the_url_that_works_instead(void **state)
+static void the_error_names_the_url_that_works(void **state)
 {
     (void)state;
     AUTO(config_unrefp) struct config *c = config_default();
@@ -201,12 +201,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(finds_the_service_in_every_form),
-        cmocka_unit_test(knows_when_host_has_to_change),
+        cmocka_unit_test(the_host_field_is_replaced_where_the_target_differs),
         cmocka_unit_test(carries_the_fixed_target_port),
-        cmocka_unit_test(refuses_what_it_cannot_route),
+        cmocka_unit_test(targets_that_have_no_route_are_refused),
         cmocka_unit_test(refuses_two_label_host_outside_a_pod),
         cmocka_unit_test(accepts_two_labels_in_an_absolute_target),
-        cmocka_unit_test(names_the_url_that_works_instead),
+        cmocka_unit_test(the_error_names_the_url_that_works),
     };
     return cmocka_run_group_tests_name("serve/target", tests, NULL, NULL);
 }

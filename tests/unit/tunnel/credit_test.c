@@ -21,7 +21,7 @@ static void ask(struct credit *c)
         credit_on_ping(c);
 }
 
-static void a_worker_gets_so_many_frames_ahead_and_no_more(void **state)
+static void a_pair_is_ahead_of_its_worker_by_a_bounded_number_of_frames(void **state)
 {
     (void)state;
     struct credit c = { 0 };
@@ -61,7 +61,7 @@ static void a_ping_of_another_worker_proves_nothing(void **state)
     assert_false(credit_allows(&c, 0));
 }
 
-static void asks_after_some_frames_or_some_bytes(void **state)
+static void a_ping_is_due_after_some_frames_or_some_bytes(void **state)
 {
     (void)state;
     struct credit c = { 0 };
@@ -77,7 +77,7 @@ static void asks_after_some_frames_or_some_bytes(void **state)
 }
 
 /* Requests and answers need no PING at all, until they add up to something. */
-static void an_answer_proves_as_much_for_little(void **state)
+static void small_exchanges_need_no_ping_until_they_add_up(void **state)
 {
     (void)state;
     struct credit c = { 0 };
@@ -134,7 +134,7 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
 }
 
 /* However many it came to owe meanwhile, all its answers are understood. */
-static void a_worker_that_runs_again_owes_nothing(void **state)
+static void late_pongs_of_a_stuck_worker_restore_its_credit(void **state)
 {
     (void)state;
 
@@ -159,7 +159,7 @@ static void a_worker_that_runs_again_owes_nothing(void **state)
     }
 }
 
-static void a_pong_nobody_asked_for_changes_nothing(void **state)
+static void an_unexpected_pong_is_ignored(void **state)
 {
     (void)state;
     struct credit c = { 0 }, before;
@@ -173,7 +173,7 @@ static void a_pong_nobody_asked_for_changes_nothing(void **state)
 
 /* The server as it is: queues of 50 frames, taken one by one, some workers for ever stuck.
  * Whatever happens, no queue overflows, and who is not stuck is never stopped for long. */
-static void no_queue_overflows_whatever_happens(void **state)
+static void no_worker_queue_overflows_in_random_runs(void **state)
 {
     (void)state;
     struct credit c = { 0 };
@@ -218,7 +218,7 @@ static void no_queue_overflows_whatever_happens(void **state)
 /* Uploads into a container that never reads: its sockets take some megabytes of each, and
  * then, one after the other, their workers stop.  The first one blinds the tunnel while the
  * next are still running. */
-static void uploads_that_stop_one_after_the_other_freeze_nothing(void **state)
+static void uploads_that_stop_one_after_the_other_do_not_stop_the_tunnel(void **state)
 {
     (void)state;
     struct credit c = { 0 };
@@ -254,17 +254,17 @@ static void uploads_that_stop_one_after_the_other_freeze_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(a_worker_gets_so_many_frames_ahead_and_no_more),
+        cmocka_unit_test(a_pair_is_ahead_of_its_worker_by_a_bounded_number_of_frames),
         cmocka_unit_test(an_answered_ping_proves_what_was_sent_before_it),
         cmocka_unit_test(a_ping_of_another_worker_proves_nothing),
-        cmocka_unit_test(asks_after_some_frames_or_some_bytes),
-        cmocka_unit_test(an_answer_proves_as_much_for_little),
+        cmocka_unit_test(a_ping_is_due_after_some_frames_or_some_bytes),
+        cmocka_unit_test(small_exchanges_need_no_ping_until_they_add_up),
         cmocka_unit_test(
             a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only),
-        cmocka_unit_test(a_worker_that_runs_again_owes_nothing),
-        cmocka_unit_test(a_pong_nobody_asked_for_changes_nothing),
-        cmocka_unit_test(no_queue_overflows_whatever_happens),
-        cmocka_unit_test(uploads_that_stop_one_after_the_other_freeze_nothing),
+        cmocka_unit_test(late_pongs_of_a_stuck_worker_restore_its_credit),
+        cmocka_unit_test(an_unexpected_pong_is_ignored),
+        cmocka_unit_test(no_worker_queue_overflows_in_random_runs),
+        cmocka_unit_test(uploads_that_stop_one_after_the_other_do_not_stop_the_tunnel),
     };
     return cmocka_run_group_tests_name("tunnel/credit", tests, NULL, NULL);
 }

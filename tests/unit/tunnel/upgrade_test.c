@@ -128,7 +128,7 @@ static void waits_for_every_missing_byte(void **state)
     assert_true(bufq_empty(&in));
 }
 
-static void what_follows_is_left_in_the_queue(void **state)
+static void bytes_after_the_head_stay_queued(void **state)
 {
     (void)state;
     struct api_error error;
@@ -141,7 +141,7 @@ static void what_follows_is_left_in_the_queue(void **state)
     assert_memory_equal(rest, "\x80\x03spdy\r\n\r\n", 10);
 }
 
-static void the_websocket_answer_is_another(void **state)
+static void the_websocket_upgrade_is_verified(void **state)
 {
     (void)state;
     struct api_error error;
@@ -161,7 +161,7 @@ static void the_websocket_answer_is_another(void **state)
                      ERR_UPGRADE);
 }
 
-static void refuses_a_101_that_nobody_asked_for(void **state)
+static void a_101_for_another_protocol_is_refused(void **state)
 {
     (void)state;
 #define HEAD "HTTP/1.1 101 Switching Protocols\r\n"
@@ -190,7 +190,7 @@ static void refuses_a_101_that_nobody_asked_for(void **state)
 #define STATUS "{\"kind\":\"Status\",\"message\":\"no\"}"
 
 /* What the servers on the way answer when they do not switch (facts 1.1). */
-static void a_refusal_is_the_status_and_the_body(void **state)
+static void a_refusal_returns_status_and_body(void **state)
 {
     (void)state;
     static const struct {
@@ -255,7 +255,7 @@ static void a_body_without_a_length_ends_with_the_connection(void **state)
     assert_true(str_eq(last_body, STR("please wait")));
 }
 
-static void a_cut_refusal_still_says_what_came(void **state)
+static void a_cut_refusal_returns_what_arrived(void **state)
 {
     (void)state;
     static const char *const texts[] = {
@@ -272,7 +272,7 @@ static void a_cut_refusal_still_says_what_came(void **state)
     }
 }
 
-static void nothing_endless_is_waited_for(void **state)
+static void an_endless_answer_is_refused(void **state)
 {
     (void)state;
     static char text[UPGRADE_ANSWER_MAX + 100];
@@ -294,7 +294,7 @@ static void nothing_endless_is_waited_for(void **state)
     }
 }
 
-static void only_a_refused_transport_is_worth_the_other(void **state)
+static void only_a_refused_transport_is_replaced_by_the_other(void **state)
 {
     (void)state;
     static const struct {
@@ -322,14 +322,14 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(the_request_is_what_client_go_sends),
         TEST(waits_for_every_missing_byte),
-        TEST(what_follows_is_left_in_the_queue),
-        TEST(the_websocket_answer_is_another),
-        TEST(refuses_a_101_that_nobody_asked_for),
-        TEST(a_refusal_is_the_status_and_the_body),
+        TEST(bytes_after_the_head_stay_queued),
+        TEST(the_websocket_upgrade_is_verified),
+        TEST(a_101_for_another_protocol_is_refused),
+        TEST(a_refusal_returns_status_and_body),
         TEST(a_body_without_a_length_ends_with_the_connection),
-        TEST(a_cut_refusal_still_says_what_came),
-        TEST(nothing_endless_is_waited_for),
-        TEST(only_a_refused_transport_is_worth_the_other),
+        TEST(a_cut_refusal_returns_what_arrived),
+        TEST(an_endless_answer_is_refused),
+        TEST(only_a_refused_transport_is_replaced_by_the_other),
     };
     return cmocka_run_group_tests_name("tunnel/upgrade", tests, NULL, NULL);
 }

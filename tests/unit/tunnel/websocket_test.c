@@ -94,7 +94,7 @@ static void expect_in(const char *text)
     assert_memory_equal(got, text, n);
 }
 
-static void what_lies_together_is_one_masked_frame(void **state)
+static void queued_bytes_are_one_masked_frame(void **state)
 {
     (void)state;
     uint8_t payload[64];
@@ -138,7 +138,7 @@ static void large_amounts_arrive_whole(void **state)
     }
 }
 
-static void messages_of_any_shape_are_bytes(void **state)
+static void messages_of_any_shape_are_read_as_bytes(void **state)
 {
     (void)state;
     static const uint8_t wire[] = {
@@ -161,7 +161,7 @@ static void messages_of_any_shape_are_bytes(void **state)
     }
 }
 
-static void breaks_on_what_a_server_may_not_send(void **state)
+static void frames_that_a_server_may_not_send_break_the_stream(void **state)
 {
     (void)state;
     static const struct {
@@ -276,7 +276,7 @@ static size_t far_takes_all_and_counts_pongs(void)
     return pongs;
 }
 
-static void a_pong_that_finds_no_room_is_left_out_and_the_tunnel_lives(void **state)
+static void a_pong_without_room_is_omitted(void **state)
 {
     (void)state;
 
@@ -293,7 +293,7 @@ static void a_pong_that_finds_no_room_is_left_out_and_the_tunnel_lives(void **st
     assert_int_equal(far_takes_all_and_counts_pongs(), 1);
 }
 
-static void stuck_and_paused_are_handed_on(void **state)
+static void stuck_and_paused_are_passed_on(void **state)
 {
     (void)state;
 
@@ -313,15 +313,15 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(what_lies_together_is_one_masked_frame),
+        TEST(queued_bytes_are_one_masked_frame),
         TEST(large_amounts_arrive_whole),
-        TEST(messages_of_any_shape_are_bytes),
-        TEST(breaks_on_what_a_server_may_not_send),
+        TEST(messages_of_any_shape_are_read_as_bytes),
+        TEST(frames_that_a_server_may_not_send_break_the_stream),
         TEST(a_close_is_an_orderly_end),
         TEST(an_end_without_a_close_is_a_reset),
         TEST(the_end_waits_for_a_slow_reader),
-        TEST(a_pong_that_finds_no_room_is_left_out_and_the_tunnel_lives),
-        TEST(stuck_and_paused_are_handed_on),
+        TEST(a_pong_without_room_is_omitted),
+        TEST(stuck_and_paused_are_passed_on),
     };
     return cmocka_run_group_tests_name("tunnel/websocket", tests, NULL, NULL);
 }

@@ -25,7 +25,7 @@ static void assert_trusts(const struct lifetime *l, uint64_t repeatable, uint64_
 
 #define ALWAYS 100000
 
-static void nothing_known_is_no_reason_to_trust_a_post(void **state)
+static void without_knowledge_a_post_gets_a_fresh_connection(void **state)
 {
     (void)state;
     struct lifetime l = { 0 };
@@ -158,7 +158,7 @@ static void recovery_never_goes_beyond_what_was_seen(void **state)
 }
 
 /* Such as one that restarts its workers now and then. */
-static void pod_that_breaks_its_new_limit_has_to_prove_it_for_longer(void **state)
+static void a_pod_that_breaks_its_new_limit_recovers_more_slowly(void **state)
 {
     (void)state;
     struct lifetime l = { 0 };
@@ -178,7 +178,7 @@ static void pod_that_breaks_its_new_limit_has_to_prove_it_for_longer(void **stat
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(nothing_known_is_no_reason_to_trust_a_post),
+        cmocka_unit_test(without_knowledge_a_post_gets_a_fresh_connection),
         cmocka_unit_test(
             connection_that_outlived_the_hidden_second_proves_half_of_its_time),
         cmocka_unit_test(answer_on_an_idle_connection_proves_half_of_its_time),
@@ -188,7 +188,7 @@ int main(void)
         cmocka_unit_test(limit_recovers_slowly_when_connections_outlive_it),
         cmocka_unit_test(limit_does_not_recover_while_ends_are_as_early_as_ever),
         cmocka_unit_test(recovery_never_goes_beyond_what_was_seen),
-        cmocka_unit_test(pod_that_breaks_its_new_limit_has_to_prove_it_for_longer),
+        cmocka_unit_test(a_pod_that_breaks_its_new_limit_recovers_more_slowly),
     };
     return cmocka_run_group_tests_name("upstream/lifetime", tests, NULL, NULL);
 }

@@ -102,14 +102,14 @@ static const char body[] = "4\r\nWiki\r\n"
                            "\r\n";
 #define BODY_PAYLOAD "Wikipedia in \r\nchunks."
 
-static void decodes_a_body(void **state)
+static void a_chunked_body_is_decoded(void **state)
 {
     (void)state;
 
     body_is(whole(str_of(body)), BODY_PAYLOAD, strlen(body));
 }
 
-static void decodes_it_however_it_is_cut(void **state)
+static void a_body_is_decoded_however_it_is_split(void **state)
 {
     (void)state;
 
@@ -129,7 +129,7 @@ static void is_not_done_before_the_last_byte(void **state)
     }
 }
 
-static void leaves_the_next_message_alone(void **state)
+static void bytes_of_the_next_message_are_left(void **state)
 {
     (void)state;
     static const char pipelined[] = "3\r\nabc\r\n0\r\n\r\n0\r\n\r\n";
@@ -140,7 +140,7 @@ static void leaves_the_next_message_alone(void **state)
     body_is(whole(STR("000000\r\n\r\n")), "", 10);
 }
 
-static void pieces_are_framing_and_then_payload(void **state)
+static void each_piece_is_framing_and_then_payload(void **state)
 {
     (void)state;
     static const uint8_t in[] = "3\r\nabc\r\n2\r\nde\r\n0\r\n\r\nrest";
@@ -163,7 +163,7 @@ static void pieces_are_framing_and_then_payload(void **state)
     assert_string_equal((const char *)in + at, "rest");
 }
 
-static void stays_done(void **state)
+static void a_finished_decoder_stays_finished(void **state)
 {
     (void)state;
     struct http1_chunked c = { 0 };
@@ -177,7 +177,7 @@ static void stays_done(void **state)
     assert_int_equal(piece.framing + piece.payload, 0);
 }
 
-static void waits_for_bytes(void **state)
+static void an_incomplete_chunk_waits_for_bytes(void **state)
 {
     (void)state;
     struct http1_chunked c = { 0 };
@@ -285,7 +285,7 @@ static void requests_may_have_blanks_before_an_extension(void **state)
 }
 
 /* As Tomcat's Coyote, small devices and others write them. */
-static void answers_may_be_loose_and_leave_clean(void **state)
+static void loosely_framed_answers_are_accepted_and_encoded_strictly(void **state)
 {
     (void)state;
     static const struct {
@@ -308,7 +308,7 @@ static void answers_may_be_loose_and_leave_clean(void **state)
         }
 }
 
-static void answers_are_refused_where_their_end_is_in_doubt(void **state)
+static void answers_with_an_ambiguous_end_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -442,7 +442,7 @@ static void encodes_chunk_heads(void **state)
     }
 }
 
-static void decodes_what_it_encodes(void **state)
+static void encoded_chunks_are_decoded(void **state)
 {
     (void)state;
 
@@ -459,24 +459,24 @@ static void decodes_what_it_encodes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(decodes_a_body),
-        cmocka_unit_test(decodes_it_however_it_is_cut),
+        cmocka_unit_test(a_chunked_body_is_decoded),
+        cmocka_unit_test(a_body_is_decoded_however_it_is_split),
         cmocka_unit_test(is_not_done_before_the_last_byte),
-        cmocka_unit_test(leaves_the_next_message_alone),
-        cmocka_unit_test(pieces_are_framing_and_then_payload),
-        cmocka_unit_test(stays_done),
-        cmocka_unit_test(waits_for_bytes),
+        cmocka_unit_test(bytes_of_the_next_message_are_left),
+        cmocka_unit_test(each_piece_is_framing_and_then_payload),
+        cmocka_unit_test(a_finished_decoder_stays_finished),
+        cmocka_unit_test(an_incomplete_chunk_waits_for_bytes),
         cmocka_unit_test(refuses_what_could_be_read_in_two_ways),
         cmocka_unit_test(requests_may_have_blanks_before_an_extension),
-        cmocka_unit_test(answers_may_be_loose_and_leave_clean),
-        cmocka_unit_test(answers_are_refused_where_their_end_is_in_doubt),
+        cmocka_unit_test(loosely_framed_answers_are_accepted_and_encoded_strictly),
+        cmocka_unit_test(answers_with_an_ambiguous_end_are_refused),
         cmocka_unit_test(sizes_go_up_to_two_to_the_60),
         cmocka_unit_test(bounds_a_size_line),
         cmocka_unit_test(bounds_a_size_line_of_an_answer),
         cmocka_unit_test(bounds_zeros_in_front_of_a_size),
         cmocka_unit_test(bounds_the_trailers),
         cmocka_unit_test(encodes_chunk_heads),
-        cmocka_unit_test(decodes_what_it_encodes),
+        cmocka_unit_test(encoded_chunks_are_decoded),
     };
     return cmocka_run_group_tests_name("wire/http1_chunked", tests, NULL, NULL);
 }

@@ -106,7 +106,7 @@ static void reads_the_rfc_answer(void **state)
     assert_null(http1_find(&head, FIELD_HOST));
 }
 
-static void lines_of_neighbours_adjoin(void **state)
+static void adjacent_field_lines_adjoin(void **state)
 {
     (void)state;
     struct http1_head head = HEAD;
@@ -438,7 +438,7 @@ static bool name_byte(int c)
     return token_byte(c) || c == ':';
 }
 
-static void judges_every_byte_in_every_place(void **state)
+static void every_byte_is_accepted_or_refused_as_the_rfc_says(void **state)
 {
     (void)state;
 
@@ -450,7 +450,7 @@ static void judges_every_byte_in_every_place(void **state)
                   value_byte);
 }
 
-static void knows_its_names_in_any_case(void **state)
+static void field_names_are_found_in_any_case(void **state)
 {
     (void)state;
     static const struct {
@@ -568,7 +568,7 @@ static void accepts_a_status_line_without_a_reason(void **state)
     is(head.reason, "Not\tF\xc3\xbcnd ");
 }
 
-static void frames_requests(void **state)
+static void the_framing_of_requests_follows_the_rfc(void **state)
 {
     (void)state;
     const struct {
@@ -597,7 +597,7 @@ static void frames_requests(void **state)
 #define LENGTH_5 "Content-Length: 5\r\n"
 #define CHUNKED "Transfer-Encoding: chunked\r\n"
 
-static void frames_answers(void **state)
+static void the_framing_of_answers_follows_the_rfc(void **state)
 {
     (void)state;
     const struct {
@@ -702,7 +702,7 @@ static void framing_of_answers_is_passed_on_in_one_form(void **state)
     passes_on("304\r\nContent-Length: 5,5\r\nA: b", "Content-Length: 5\r\nA: b\r\n");
 }
 
-static void knows_who_keeps_the_connection(void **state)
+static void keep_alive_is_decided_by_version_and_connection(void **state)
 {
     (void)state;
     const struct {
@@ -771,7 +771,7 @@ static void upgrade_takes_both_fields(void **state)
     assert_false(head.upgrade);
 }
 
-static void expectations_count_in_http_1_1_only(void **state)
+static void expect_is_ignored_in_http_1_0(void **state)
 {
     (void)state;
     struct http1_head head = HEAD;
@@ -784,7 +784,7 @@ static void expectations_count_in_http_1_1_only(void **state)
     assert_false(head.expect_continue);
 }
 
-static void looks_for_tokens_in_all_lines_of_a_list(void **state)
+static void tokens_are_found_in_all_lines_of_a_list(void **state)
 {
     (void)state;
     struct http1_head head = HEAD;
@@ -859,7 +859,7 @@ static void counts_fields_up_to_the_room_there_is(void **state)
     }
 }
 
-static void asks_for_room_where_there_is_none(void **state)
+static void parsing_without_room_for_fields_is_err_limit(void **state)
 {
     (void)state;
     struct http1_head head = { 0 };
@@ -906,7 +906,7 @@ static void methods_have_64_bytes_at_most(void **state)
 }
 
 /* A head is parsed again and again into the same struct. */
-static void nothing_is_left_from_the_last_head(void **state)
+static void parsing_again_leaves_nothing_of_the_previous_head(void **state)
 {
     (void)state;
     struct http1_head head = HEAD;
@@ -922,7 +922,7 @@ static void nothing_is_left_from_the_last_head(void **state)
     assert_int_equal(head.framing, BODY_NONE);
 }
 
-static void classes_of_methods(void **state)
+static void methods_are_safe_or_idempotent_as_in_the_rfc(void **state)
 {
     (void)state;
     static const struct {
@@ -941,7 +941,7 @@ static void classes_of_methods(void **state)
     }
 }
 
-static void reasons_of_statuses(void **state)
+static void statuses_have_their_standard_reasons(void **state)
 {
     (void)state;
 
@@ -957,37 +957,37 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_the_rfc_request),
         cmocka_unit_test(reads_the_rfc_answer),
-        cmocka_unit_test(lines_of_neighbours_adjoin),
+        cmocka_unit_test(adjacent_field_lines_adjoin),
         cmocka_unit_test(finds_the_end_byte_by_byte),
         cmocka_unit_test(finds_the_end_from_every_split),
         cmocka_unit_test(bare_lf_ends_a_head_too),
         cmocka_unit_test(refuses_every_head_that_is_cut),
         cmocka_unit_test(refuses_what_could_be_read_in_two_ways),
         cmocka_unit_test(refuses_malformed_answers),
-        cmocka_unit_test(judges_every_byte_in_every_place),
-        cmocka_unit_test(knows_its_names_in_any_case),
+        cmocka_unit_test(every_byte_is_accepted_or_refused_as_the_rfc_says),
+        cmocka_unit_test(field_names_are_found_in_any_case),
         cmocka_unit_test(trims_values_and_keeps_lines),
         cmocka_unit_test(accepts_every_form_of_target),
         cmocka_unit_test(reports_versions_it_can_speak),
         cmocka_unit_test(accepts_a_status_line_without_a_reason),
-        cmocka_unit_test(frames_requests),
-        cmocka_unit_test(frames_answers),
+        cmocka_unit_test(the_framing_of_requests_follows_the_rfc),
+        cmocka_unit_test(the_framing_of_answers_follows_the_rfc),
         cmocka_unit_test(length_of_a_missing_body_stays_readable),
         cmocka_unit_test(framing_of_answers_is_passed_on_in_one_form),
-        cmocka_unit_test(knows_who_keeps_the_connection),
+        cmocka_unit_test(keep_alive_is_decided_by_version_and_connection),
         cmocka_unit_test(connection_makes_fields_hop_by_hop),
         cmocka_unit_test(upgrade_takes_both_fields),
-        cmocka_unit_test(expectations_count_in_http_1_1_only),
-        cmocka_unit_test(looks_for_tokens_in_all_lines_of_a_list),
+        cmocka_unit_test(expect_is_ignored_in_http_1_0),
+        cmocka_unit_test(tokens_are_found_in_all_lines_of_a_list),
         cmocka_unit_test(an_offer_of_h2c_is_no_upgrade_wherever_it_stands),
         cmocka_unit_test(schemes_that_authenticate_a_connection_are_found),
         cmocka_unit_test(counts_fields_up_to_the_room_there_is),
-        cmocka_unit_test(asks_for_room_where_there_is_none),
+        cmocka_unit_test(parsing_without_room_for_fields_is_err_limit),
         cmocka_unit_test(counts_connection_options_up_to_the_limit),
         cmocka_unit_test(methods_have_64_bytes_at_most),
-        cmocka_unit_test(nothing_is_left_from_the_last_head),
-        cmocka_unit_test(classes_of_methods),
-        cmocka_unit_test(reasons_of_statuses),
+        cmocka_unit_test(parsing_again_leaves_nothing_of_the_previous_head),
+        cmocka_unit_test(methods_are_safe_or_idempotent_as_in_the_rfc),
+        cmocka_unit_test(statuses_have_their_standard_reasons),
     };
     return cmocka_run_group_tests_name("wire/http1", tests, NULL, NULL);
 }

@@ -71,7 +71,7 @@ static void cuts_a_list_into_its_items_and_metadata(void **state)
                   "I:{\"b\":[1,{}]}\n");
 }
 
-static void takes_metadata_after_the_items(void **state)
+static void metadata_after_the_items_is_read(void **state)
 {
     (void)state;
     assert_pieces(JSON_LIST,
@@ -99,7 +99,7 @@ static void only_the_outermost_items_count(void **state)
                   "I:{\"items\":[{\"metadata\":{}}]}\n");
 }
 
-static void keys_that_only_look_alike_do_not_count(void **state)
+static void keys_that_look_alike_are_ignored(void **state)
 {
     (void)state;
     assert_pieces(JSON_LIST,
@@ -108,7 +108,7 @@ static void keys_that_only_look_alike_do_not_count(void **state)
                   "");
 }
 
-static void brackets_and_quotes_in_strings_mean_nothing(void **state)
+static void brackets_and_quotes_in_strings_are_ignored(void **state)
 {
     (void)state;
     assert_pieces(JSON_LIST,
@@ -141,7 +141,7 @@ static void cuts_a_watch_into_events(void **state)
     assert_pieces(JSON_WATCH, STR(""), "");
 }
 
-static void knows_where_the_input_may_end(void **state)
+static void input_may_end_only_after_a_complete_value(void **state)
 {
     (void)state;
     static const char list[] = "{\"metadata\":{},\"items\":[{\"a\":\"}\"}]}";
@@ -212,7 +212,7 @@ static void refuses_what_has_another_shape(void **state)
     }
 }
 
-static void stays_broken_but_gives_what_was_finished(void **state)
+static void items_before_an_error_are_returned(void **state)
 {
     (void)state;
     AUTO(json_items_freep)
@@ -255,7 +255,7 @@ static void bounds_one_object_not_their_sum(void **state)
         assert_int_equal(json_items_feed(c, "{\"a\":1} {}", 10), OK);
 }
 
-static void what_is_skipped_has_no_bound(void **state)
+static void skipped_values_have_no_limit(void **state)
 {
     (void)state;
     AUTO(json_items_freep) struct json_items *c = json_items_create(JSON_LIST, 8);
@@ -269,7 +269,7 @@ static void what_is_skipped_has_no_bound(void **state)
     assert_string_equal(out, "I:{}\n");
 }
 
-static void pieces_wait_until_somebody_asks(void **state)
+static void items_wait_until_they_are_taken(void **state)
 {
     (void)state;
     AUTO(json_items_freep)
@@ -289,7 +289,7 @@ static void pieces_wait_until_somebody_asks(void **state)
 }
 
 /* Larger than the buffer keeps when idle: it goes, comes back, and goes again. */
-static void large_objects_come_and_go(void **state)
+static void the_memory_of_large_objects_is_released(void **state)
 {
     (void)state;
     const size_t size = 200000;
@@ -316,20 +316,20 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cuts_a_list_into_its_items_and_metadata),
-        cmocka_unit_test(takes_metadata_after_the_items),
+        cmocka_unit_test(metadata_after_the_items_is_read),
         cmocka_unit_test(an_empty_list_has_no_items),
         cmocka_unit_test(only_the_outermost_items_count),
-        cmocka_unit_test(keys_that_only_look_alike_do_not_count),
-        cmocka_unit_test(brackets_and_quotes_in_strings_mean_nothing),
+        cmocka_unit_test(keys_that_look_alike_are_ignored),
+        cmocka_unit_test(brackets_and_quotes_in_strings_are_ignored),
         cmocka_unit_test(skips_values_of_every_kind),
         cmocka_unit_test(cuts_a_watch_into_events),
-        cmocka_unit_test(knows_where_the_input_may_end),
+        cmocka_unit_test(input_may_end_only_after_a_complete_value),
         cmocka_unit_test(refuses_what_has_another_shape),
-        cmocka_unit_test(stays_broken_but_gives_what_was_finished),
+        cmocka_unit_test(items_before_an_error_are_returned),
         cmocka_unit_test(bounds_one_object_not_their_sum),
-        cmocka_unit_test(what_is_skipped_has_no_bound),
-        cmocka_unit_test(pieces_wait_until_somebody_asks),
-        cmocka_unit_test(large_objects_come_and_go),
+        cmocka_unit_test(skipped_values_have_no_limit),
+        cmocka_unit_test(items_wait_until_they_are_taken),
+        cmocka_unit_test(the_memory_of_large_objects_is_released),
     };
     return cmocka_run_group_tests_name("wire/json_items", tests, NULL, NULL);
 }

@@ -55,7 +55,7 @@ static void assert_pair_headers(const struct spdy_header *fields, size_t count,
     assert_header(&fields[2], "streamtype", streamtype);
 }
 
-static void reads_what_go_deflated(void **state)
+static void header_blocks_deflated_by_go_are_read(void **state)
 {
     (void)state;
     AUTO(freep) struct spdy_inflater *f = spdy_inflater_create();
@@ -93,7 +93,7 @@ static struct str next_block(const uint8_t **at)
     return control.block;
 }
 
-static void reads_the_pairs_and_answers_that_we_store(void **state)
+static void our_own_header_blocks_are_read(void **state)
 {
     (void)state;
     AUTO(freep) struct spdy_inflater *pairs = spdy_inflater_create();
@@ -176,7 +176,7 @@ static enum err decode_block_of(size_t size)
     return decode_plain(plain, size, &count);
 }
 
-static void takes_blocks_up_to_the_limit_and_no_further(void **state)
+static void blocks_beyond_the_limit_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(decode_block_of(SPDY_BLOCK_MAX - 1), OK);
@@ -204,7 +204,7 @@ static enum err decode_fields(size_t count)
     return e;
 }
 
-static void takes_so_many_fields_and_no_more(void **state)
+static void fields_beyond_the_limit_are_refused(void **state)
 {
     (void)state;
     assert_int_equal(decode_fields(SPDY_HEADERS_MAX - 1), OK);
@@ -212,7 +212,7 @@ static void takes_so_many_fields_and_no_more(void **state)
     assert_int_equal(decode_fields(SPDY_HEADERS_MAX + 1), ERR_LIMIT);
 }
 
-static void refuses_blocks_that_do_not_add_up(void **state)
+static void inconsistent_blocks_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -260,7 +260,7 @@ static void refuses_what_is_not_zlib_with_our_dictionary(void **state)
         assert_int_equal(decode_raw(go_first, n), ERR_PROTO);
 }
 
-static void stays_broken_after_a_failure(void **state)
+static void every_block_after_a_failure_is_refused(void **state)
 {
     (void)state;
     AUTO(freep) struct spdy_inflater *f = spdy_inflater_create();
@@ -274,15 +274,15 @@ static void stays_broken_after_a_failure(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(reads_what_go_deflated),
+        cmocka_unit_test(header_blocks_deflated_by_go_are_read),
         cmocka_unit_test(reads_answers_without_headers),
-        cmocka_unit_test(reads_the_pairs_and_answers_that_we_store),
+        cmocka_unit_test(our_own_header_blocks_are_read),
         cmocka_unit_test(finds_a_field_by_its_name),
-        cmocka_unit_test(takes_blocks_up_to_the_limit_and_no_further),
-        cmocka_unit_test(takes_so_many_fields_and_no_more),
-        cmocka_unit_test(refuses_blocks_that_do_not_add_up),
+        cmocka_unit_test(blocks_beyond_the_limit_are_refused),
+        cmocka_unit_test(fields_beyond_the_limit_are_refused),
+        cmocka_unit_test(inconsistent_blocks_are_refused),
         cmocka_unit_test(refuses_what_is_not_zlib_with_our_dictionary),
-        cmocka_unit_test(stays_broken_after_a_failure),
+        cmocka_unit_test(every_block_after_a_failure_is_refused),
     };
     return cmocka_run_group_tests_name("wire/spdy_headers", tests, NULL, NULL);
 }

@@ -161,7 +161,7 @@ static void waits_for_every_missing_byte(void **state)
     }
 }
 
-static void refuses_heads_that_cannot_be(void **state)
+static void impossible_heads_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -190,7 +190,7 @@ static void refuses_heads_that_cannot_be(void **state)
     }
 }
 
-static void judges_control_bodies(void **state)
+static void control_frames_with_wrong_sizes_are_refused(void **state)
 {
     (void)state;
     static const struct {
@@ -273,7 +273,7 @@ static uint32_t adler32_of(const uint8_t *bytes, size_t n)
     return b << 16 | a;
 }
 
-static void the_dictionary_is_that_of_spdy_3(void **state)
+static void the_dictionary_has_the_checksum_of_spdy_3(void **state)
 {
     (void)state;
     uint8_t out[SPDY_DICTIONARY_SIZE + 1] = { 0 };
@@ -298,10 +298,10 @@ int main(void)
         cmocka_unit_test(decodes_the_servers_first_answer),
         cmocka_unit_test(decodes_a_data_head),
         cmocka_unit_test(waits_for_every_missing_byte),
-        cmocka_unit_test(refuses_heads_that_cannot_be),
-        cmocka_unit_test(judges_control_bodies),
+        cmocka_unit_test(impossible_heads_are_refused),
+        cmocka_unit_test(control_frames_with_wrong_sizes_are_refused),
         cmocka_unit_test(reads_ids_and_statuses),
-        cmocka_unit_test(the_dictionary_is_that_of_spdy_3),
+        cmocka_unit_test(the_dictionary_has_the_checksum_of_spdy_3),
     };
     return cmocka_run_group_tests_name("wire/spdy", tests, NULL, NULL);
 }

@@ -100,7 +100,7 @@ static void encodes_what_it_decodes_at_every_length_limit(void **state)
     }
 }
 
-static void masks_alike_however_the_payload_is_cut(void **state)
+static void masking_does_not_depend_on_how_the_payload_is_split(void **state)
 {
     (void)state;
     const uint8_t mask[4] = { 0xde, 0xad, 0xbe, 0xef };
@@ -125,7 +125,7 @@ int main(void)
         cmocka_unit_test(waits_for_every_missing_byte),
         cmocka_unit_test(refuses_what_the_rfc_forbids),
         cmocka_unit_test(encodes_what_it_decodes_at_every_length_limit),
-        cmocka_unit_test(masks_alike_however_the_payload_is_cut),
+        cmocka_unit_test(masking_does_not_depend_on_how_the_payload_is_split),
     };
     return cmocka_run_group_tests_name("wire/websocket", tests, NULL, NULL);
 }

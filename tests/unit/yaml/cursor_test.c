@@ -79,7 +79,7 @@ static void resolves_aliases_and_merge_keys(void **state)
     }
 }
 
-static void names_the_line_of_what_cannot_be_resolved(void **state)
+static void the_line_of_an_unresolvable_alias_is_named(void **state)
 {
     (void)state;
     static const struct {
@@ -194,7 +194,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(resolves_aliases_and_merge_keys),
-        cmocka_unit_test(names_the_line_of_what_cannot_be_resolved),
+        cmocka_unit_test(the_line_of_an_unresolvable_alias_is_named),
         cmocka_unit_test(refuses_aliases_that_multiply),
         cmocka_unit_test(refuses_merges_of_nothing_that_multiply),
         cmocka_unit_test(bounds_nesting),

@@ -19,7 +19,7 @@ static enum err edit(const char *text, char **ret, struct diag *why)
                      why);
 }
 
-static void only_the_values_change(void **state)
+static void an_edit_changes_only_the_values(void **state)
 {
     (void)state;
     static const struct {
@@ -55,7 +55,7 @@ static void only_the_values_change(void **state)
     }
 }
 
-static void what_cannot_be_replaced_is_refused(void **state)
+static void values_that_cannot_be_replaced_are_refused(void **state)
 {
     (void)state;
     static const char *const cases[] = {
@@ -97,8 +97,8 @@ static void a_value_that_needs_quoting_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(only_the_values_change),
-        cmocka_unit_test(what_cannot_be_replaced_is_refused),
+        cmocka_unit_test(an_edit_changes_only_the_values),
+        cmocka_unit_test(values_that_cannot_be_replaced_are_refused),
         cmocka_unit_test(a_value_that_needs_quoting_is_refused),
     };
     return cmocka_run_group_tests_name("yaml/edit", tests, NULL, NULL);
