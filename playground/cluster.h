@@ -1,6 +1,6 @@
 /* playground/cluster.h - what all parts of the playground share: the cluster itself
  *
- * Passed to whoever serves it; main.c makes it and tears it down.
+ * main.c makes it and tears it down.
  */
 #pragma once
 
@@ -11,7 +11,7 @@
 #include "net/loop.h"
 #include "playground/api/store.h"
 #include "playground/faults.h"
-#include "playground/pods/pod.h"
+#include "playground/pods/pods.h"
 
 enum rights {
     RIGHTS_WATCH,     /* everything kube-tunnel can make use of */
@@ -23,6 +23,8 @@ enum rights {
 
 struct server;
 struct scale;
+struct call;
+struct answer;
 
 /* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts.
  * */
@@ -42,6 +44,8 @@ struct cluster {
     struct list_node connections, sessions;
     uint64_t connections_opened; /* for ids in the log */
     uint64_t sessions_opened;
+    /* Of control.h, set by main.c; NULL: no commands.  False: the path is not its own. */
+    bool (*respond_control)(struct cluster *c, const struct call *call, struct answer *a);
 };
 
 /* After any change of objects: derive the endpoint slices, start and stop pods. */

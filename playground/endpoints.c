@@ -4,7 +4,6 @@
 
 #include "base/own.h"
 #include "playground/api/object.h"
-#include "playground/scale.h"
 
 #define MANAGER "endpointslice-controller.k8s.io"
 #define GROUPS_MAX 64 /* slices of one service */
@@ -301,11 +300,17 @@ static void drop_orphaned_endpoints(struct store *s)
     }
 }
 
+static bool is_of_scale(const char *ns)
+{
+    return strncmp(ns, SCALE_NAMESPACE, strlen(SCALE_NAMESPACE)) == 0 ||
+           strcmp(ns, ROLL_NAMESPACE) == 0;
+}
+
 void endpoints_sync(struct store *s)
 {
     for (size_t i = 0; i < store_count(s, KIND_SERVICE); i++) {
         const json_t *service = store_at(s, KIND_SERVICE, i);
-        if (has_selector(service) && !scale_owns(object_namespace(service)))
+        if (has_selector(service) && !is_of_scale(object_namespace(service)))
             sync_service(s, service);
     }
     drop_orphans(s);

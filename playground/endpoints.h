@@ -5,5 +5,9 @@
 
 #define SLICE_ENDPOINTS 100 /* as many as the real controller puts into one */
 
-/* Bring all slices up to date; what is right already stays untouched. */
+/* Namespaces whose slices are written by scale.h, the first with a number behind it. */
+#define SCALE_NAMESPACE "scale-"
+#define ROLL_NAMESPACE "roll"
+
+/* Bring all slices up to date; correct ones stay untouched. */
 void endpoints_sync(struct store *s);

@@ -1,7 +1,7 @@
 /* playground/kubeconfig.h - the file by which clients find us */
 #pragma once
 
-#include "net/ca.h"
+#include "playground/ca.h"
 #include "playground/options.h"
 
 /* Contexts: playground (by token) and playground-certificate; both in namespace shop.

@@ -13,12 +13,14 @@
 #include "net/tcp.h"
 #include "playground/api/connection.h"
 #include "playground/api/object.h"
+#include "playground/control.h"
 #include "playground/demo.h"
 #include "playground/forward/session.h"
 #include "playground/kubeconfig.h"
 #include "playground/options.h"
 #include "playground/scale.h"
 #include "playground/server.h"
+#include "playground/tls_server.h"
 
 LOG_MODULE(playground);
 
@@ -60,14 +62,14 @@ static enum err make_tls(struct playground *p, struct diag *why)
     if (e)
         return e;
 
-    const struct tls_settings settings = {
+    const struct tls_server_settings settings = {
         .ca = local_ca_certificate(p->ca),
         .certificate = identity.certificate,
         .key = identity.key,
-        .alpn = "http/1.1",
+        .alpn = "\x08http/1.1",
         .ask_client_certificate = true,
     };
-    e = tls_context_create(&settings, true, &p->tls, why);
+    e = tls_server_context(&settings, &p->tls, why);
     identity_finish(&identity);
     return e;
 }
@@ -227,6 +229,7 @@ static void start(struct playground *p)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     c->loop = loop_create();
+    c->respond_control = respond_control;
     faults_init(&c->faults);
     list_init(&c->connections);
     list_init(&c->sessions);

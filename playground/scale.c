@@ -7,9 +7,9 @@
 #include "playground/demo.h"
 #include "playground/endpoints.h"
 
-#define NAMESPACE "scale-"
+#define NAMESPACE SCALE_NAMESPACE
 #define NAMESPACES 20
-#define ROLL "roll"
+#define ROLL ROLL_NAMESPACE
 #define CHURNED "churn" /* whose slices change */
 #define CHURNED_SLICES 50
 #define TICK_MS 20
@@ -35,11 +35,6 @@ struct scale {
     size_t graces;
     unsigned generation;
 };
-
-bool scale_owns(const char *ns)
-{
-    return strncmp(ns, NAMESPACE, strlen(NAMESPACE)) == 0 || strcmp(ns, ROLL) == 0;
-}
 
 static json_t *endpoint(const char *ns, const char *pod, const char *uid, size_t n)
 {

@@ -2,8 +2,8 @@
  *
  * Services scale-N/svc-M whose slices name pods that do not exist: enough for all that
  * a client has to hold and to keep up with.  And "roll/roll", whose pods do exist and can
- * be replaced a few at a time.  The slices of both are written here; the endpoint slice
- * controller (endpoints.h) leaves them alone.
+ * be replaced a few at a time.  The slices of both are written here, not by the
+ * endpoint slice controller (endpoints.h).
  */
 #pragma once
 
@@ -24,6 +24,3 @@ void scale_churn(struct scale *s, uint32_t per_second);
 /* Replace all pods of roll/roll, so many a second, slice by slice; 0: stop. */
 void scale_roll(struct scale *s, uint32_t pods_per_second);
 size_t scale_left_to_roll(const struct scale *s);
-
-/* Are the slices of this service ours? */
-bool scale_owns(const char *ns);

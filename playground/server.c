@@ -6,11 +6,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "net/tcp.h"
 #include "playground/api/connection.h"
 #include "playground/forward/session.h"
+#include "playground/tls_server.h"
 
 LOG_MODULE(playground);
 

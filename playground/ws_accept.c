@@ -2,7 +2,7 @@
 
 #include "base/base64.h"
 #include "base/own.h"
-#include "net/digest.h"
+#include "playground/digest.h"
 
 #define GUID "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

@@ -214,19 +214,22 @@ static enum err open_tls(struct tunnel *t, struct stream *below)
 {
     struct driver *d = t->driver;
     const struct kube_target *to = d->goal->target;
-    struct tls_settings settings = { .ca = to->ca,
-                                     .certificate = to->certificate,
-                                     .key = to->key,
-                                     .insecure = to->insecure,
-                                     .alpn = "http/1.1" };
-    struct tls_context *context;
+    const struct tls_identity_settings settings = {
+        .ca = { to->ca, "certificate authority" },
+        .certificate = { to->certificate, "certificate" },
+        .key = { to->key, "private key" },
+        .insecure = to->insecure,
+    };
+    struct tls_identity *identity;
 
-    enum err e = tls_context_create(&settings, false, &context, d->why);
+    enum err e = tls_identity_create(&settings, &identity, NULL, d->why);
     if (e) {
         stream_close(below);
         return d->result = e;
     }
     const char *name = to->tls_server_name ? to->tls_server_name : to->host;
+    struct tls_context *context = tls_context_of(identity, "http/1.1");
+    tls_identity_unref(identity);
     t->stream = tls_client_open(d->loop, context, below, name);
     tls_context_unref(context);
     return OK;

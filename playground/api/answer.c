@@ -5,7 +5,6 @@
 
 #include "base/own.h"
 #include "playground/api/object.h"
-#include "playground/control.h"
 #include "playground/head.h"
 
 void answer_finish(struct answer *a)
@@ -179,13 +178,18 @@ static void respond_resource(struct cluster *c, const struct call *call, struct 
         respond_object(c, &path, kind, a);
 }
 
+static bool is_for_control(struct cluster *c, const struct call *call, struct answer *a)
+{
+    return c->respond_control && c->respond_control(c, call, a);
+}
+
 void respond(struct cluster *c, const struct call *call, struct answer *a)
 {
     if (!authenticated(c, call)) {
         answer_failure(a, 401, "Unauthorized", NULL, "Unauthorized");
         return;
     }
-    if (!respond_control(c, call, a) && !respond_discovery(c, call, a) &&
+    if (!is_for_control(c, call, a) && !respond_discovery(c, call, a) &&
         !respond_review(c, call, a))
         respond_resource(c, call, a);
 }

@@ -10,6 +10,7 @@
 #include "playground/forward/session.h"
 #include "playground/forward/ws_stream.h"
 #include "playground/head.h"
+#include "playground/tls_server.h"
 
 LOG_MODULE(playground);
 

@@ -57,8 +57,8 @@ static void detach(struct pair *p, uint32_t id, enum consumer consumer)
 
 void pair_destroy(struct pair *p)
 {
-    detach(p, p->error_id, CONSUMER_NOBODY);
-    detach(p, p->data_id, CONSUMER_NOBODY);
+    detach(p, p->error_id, CONSUMER_NONE);
+    detach(p, p->data_id, CONSUMER_NONE);
     list_remove(&p->node);
     list_remove(&p->waiting);
     task_cancel(&p->work);
@@ -155,13 +155,13 @@ static void finish(struct pair *p, const char *why, enum consumer left)
 /* The last read of the client's stream is still waiting, unless it saw the end. */
 static enum consumer leftover(const struct pair *p)
 {
-    return p->client_ended ? CONSUMER_NOBODY : CONSUMER_ONE_MORE;
+    return p->client_ended ? CONSUMER_NONE : CONSUMER_ONE_MORE;
 }
 
 static void refuse(struct pair *p, const char *why)
 {
     bool drains = p->session->cluster->runtime == CONTAINERD_2;
-    finish(p, why, drains ? CONSUMER_DRAIN : CONSUMER_NOBODY);
+    finish(p, why, drains ? CONSUMER_DRAIN : CONSUMER_NONE);
 }
 
 static void refuse_connection(struct pair *p, const struct pod *pod)
@@ -369,11 +369,11 @@ void pair_join(struct session *s, struct spdy_stream *stream,
     if (!p)
         p = create(s, wish->request);
     if (already_assigned(p, wish->error)) {
-        stream->consumer = CONSUMER_NOBODY;
+        stream->consumer = CONSUMER_NONE;
         return;
     }
     stream->pair = p;
-    stream->consumer = wish->error ? CONSUMER_NOBODY : CONSUMER_PAIR;
+    stream->consumer = wish->error ? CONSUMER_NONE : CONSUMER_PAIR;
     if (wish->error) {
         p->error_id = stream->id;
     } else {

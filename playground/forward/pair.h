@@ -1,7 +1,7 @@
 /* playground/forward/pair.h - one forwarded connection: two streams and a pod's */
 #pragma once
 
-#include "playground/forward/session.h"
+#include "playground/forward/state.h"
 
 /* A new stream finds its other half by the request id, or waits for it. */
 void pair_join(struct session *s, struct spdy_stream *stream,

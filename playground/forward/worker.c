@@ -2,25 +2,8 @@
 
 #include "base/own.h"
 #include "playground/forward/pair.h"
-#include "playground/forward/session.h"
 
 #define ANSWER_ROOM 64 /* what a reply or a ping needs in the session's queue */
-
-struct frame *frame_create(const struct spdy_head *head, struct chunk_pool *pool)
-{
-    struct frame *f = xcalloc(1, sizeof(*f));
-    f->head = *head;
-    bufq_init(&f->payload, pool, SIZE_MAX);
-    return f;
-}
-
-void frame_destroy(struct frame *f)
-{
-    if (!f)
-        return;
-    bufq_finish(&f->payload);
-    free(f);
-}
 
 void worker_init(struct worker *w)
 {
@@ -71,18 +54,18 @@ static void end_remote(struct spdy_stream *stream)
         session_remove_stream(stream);
 }
 
-/* Hand the bytes to whoever reads the stream; false: nobody does now. */
+/* Hand the bytes to the consumer of the stream; false: it does not take them now. */
 static bool hand_over(struct spdy_stream *stream, struct bufq *payload)
 {
     switch (stream->consumer) {
     case CONSUMER_PAIR:
         return pair_takes(stream->pair, payload);
     case CONSUMER_ONE_MORE:
-        stream->consumer = CONSUMER_NOBODY;
+        stream->consumer = CONSUMER_NONE;
         return true;
     case CONSUMER_DRAIN:
         return true;
-    case CONSUMER_NOBODY:
+    case CONSUMER_NONE:
         break;
     }
     return false;

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "net/digest.h"
+#include "playground/digest.h"
 #include "playground/head.h"
 #include "playground/pods/pod.h"
 #include "playground/text.h"

@@ -19,7 +19,7 @@
 #include "base/address.h"
 #include "base/own.h"
 #include "net/tls_identity_ssl.h"
-#include "net/tls_pem.h"
+#include "net/tls_ssl.h"
 
 #define TLS_IN_LIMIT (8 * CHUNK_ROOM)
 #define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
@@ -29,24 +29,13 @@
 #define RECORD_FIRST 20 /* the first byte of a record is its type */
 #define RECORD_LAST 24
 
-struct tls_context {
-    unsigned refs;
-    bool server;
-    struct tls_identity *identity; /* client */
-    SSL_CTX *ssl;
-    BIO_METHOD *bio;
-    SSL_SESSION *session;   /* client: the newest ticket of the one server this is for */
-    unsigned char alpn[32]; /* length-prefixed, as ALPN has it */
-    unsigned alpn_len;
-};
-
 struct tls {
     struct stream stream;
     struct stream *below;
     struct tls_context *context;
     SSL *ssl;
     bool ready;
-    char *server_name;    /* client: verified; NULL: server */
+    char *server_name;    /* client: verified; NULL: a server */
     struct diag *refused; /* client: why its certificate was; NULL after the handshake */
     bool unverifiable;    /* the server's name cannot be compared with its certificate */
     struct task read;     /* the wake of the stream below */
@@ -270,8 +259,8 @@ static void work(struct tls *t)
     stream_update(t->below);
 }
 
-/* Bytes came from below: decrypt now, so that whoever reads runs in this turn; what is to
- * be written waits for the flush, once per turn. */
+/* Bytes came from below: decrypt now, so that the reader runs in this turn; what is to be
+ * written waits for the flush, once per turn. */
 static void on_read(struct task *task)
 {
     struct tls *t = container_of(task, struct tls, read);
@@ -325,8 +314,7 @@ static void tls_abort(struct stream *s)
 
 static const struct stream_ops tls_ops = { tls_update, tls_close, tls_abort };
 
-static struct stream *open_tls(struct loop *l, struct tls_context *c,
-                               struct stream *below)
+struct stream *tls_open(struct loop *l, struct tls_context *c, struct stream *below)
 {
     struct tls *t = xcalloc(1, sizeof(*t));
     BIO *bio = BIO_new(c->bio);
@@ -359,7 +347,7 @@ static bool expect_name(SSL *ssl, const char *name)
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name)
 {
-    struct stream *s = open_tls(l, c, below);
+    struct stream *s = tls_open(l, c, below);
     SSL *ssl = tls_of(s)->ssl;
 
     SSL_set_connect_state(ssl);
@@ -370,14 +358,6 @@ struct stream *tls_client_open(struct loop *l, struct tls_context *c,
         !expect_name(ssl, server_name) && !tls_identity_insecure(c->identity);
     if (c->session)
         SSL_set_session(ssl, c->session);
-    return s;
-}
-
-struct stream *tls_server_open(struct loop *l, struct tls_context *c,
-                               struct stream *below)
-{
-    struct stream *s = open_tls(l, c, below);
-    SSL_set_accept_state(tls_of(s)->ssl);
     return s;
 }
 
@@ -393,18 +373,9 @@ bool tls_ready(const struct stream *s)
     return s->ops == &tls_ops && container_of(s, const struct tls, stream)->ready;
 }
 
-bool tls_peer_name(const struct stream *s, char *out, size_t room)
+SSL *tls_ssl(const struct stream *s)
 {
-    if (s->ops != &tls_ops)
-        return false;
-    X509 *peer =
-        SSL_get1_peer_certificate(container_of(s, const struct tls, stream)->ssl);
-    if (!peer)
-        return false;
-    int n = X509_NAME_get_text_by_NID(X509_get_subject_name(peer), NID_commonName, out,
-                                      (int)room);
-    X509_free(peer);
-    return n > 0;
+    return s->ops == &tls_ops ? container_of(s, const struct tls, stream)->ssl : NULL;
 }
 
 /* Contexts. */
@@ -417,32 +388,6 @@ static int on_new_session(SSL *ssl, SSL_SESSION *session)
     return 1; /* the reference is ours now */
 }
 
-static int on_alpn(SSL *ssl, const unsigned char **out, unsigned char *out_len,
-                   const unsigned char *in, unsigned in_len, void *owner)
-{
-    struct tls_context *c = owner;
-    unsigned char *found;
-    (void)ssl;
-    int result = SSL_select_next_proto(&found, out_len, c->alpn, c->alpn_len, in, in_len);
-    *out = found;
-    return result == OPENSSL_NPN_NEGOTIATED ? SSL_TLSEXT_ERR_OK
-                                            : SSL_TLSEXT_ERR_ALERT_FATAL;
-}
-
-static void set_alpn(struct tls_context *c, const char *name)
-{
-    size_t n = name ? strlen(name) : 0;
-    if (n == 0 || n + 1 > sizeof(c->alpn))
-        return;
-    c->alpn[0] = (unsigned char)n;
-    memcpy(c->alpn + 1, name, n);
-    c->alpn_len = (unsigned)n + 1;
-    if (c->server)
-        SSL_CTX_set_alpn_select_cb(c->ssl, on_alpn, c);
-    else
-        SSL_CTX_set_alpn_protos(c->ssl, c->alpn, c->alpn_len);
-}
-
 static void set_modes(SSL_CTX *ssl)
 {
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
@@ -451,25 +396,36 @@ static void set_modes(SSL_CTX *ssl)
                               SSL_MODE_RELEASE_BUFFERS);
 }
 
-static struct tls_context *new_context(bool server, const char *alpn)
+struct tls_context *tls_context_new(const SSL_METHOD *method)
 {
     struct tls_context *c = xcalloc(1, sizeof(*c));
 
     c->refs = 1;
-    c->server = server;
-    c->ssl = SSL_CTX_new(server ? TLS_server_method() : TLS_client_method());
+    c->ssl = SSL_CTX_new(method);
     c->bio = bio_method();
     if (!c->ssl || !c->bio)
         abort(); /* out of memory */
     set_modes(c->ssl);
-    set_alpn(c, alpn);
     return c;
+}
+
+static void offer_protocol(SSL_CTX *ssl, const char *name)
+{
+    unsigned char list[32]; /* length-prefixed, as ALPN has it */
+    size_t n = name ? strlen(name) : 0;
+
+    if (n == 0 || n + 1 > sizeof(list))
+        return;
+    list[0] = (unsigned char)n;
+    memcpy(list + 1, name, n);
+    SSL_CTX_set_alpn_protos(ssl, list, (unsigned)n + 1);
 }
 
 static struct tls_context *new_client(struct tls_identity *i, const char *alpn)
 {
-    struct tls_context *c = new_context(false, alpn);
+    struct tls_context *c = tls_context_new(TLS_client_method());
 
+    offer_protocol(c->ssl, alpn);
     c->identity = tls_identity_ref(i);
     SSL_CTX_set_session_cache_mode(c->ssl,
                                    SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
@@ -497,87 +453,6 @@ struct tls_context *tls_context_of_proxy(struct tls_identity *i)
 bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i)
 {
     return c && c->identity == i;
-}
-
-static void free_chain(STACK_OF(X509) * *chain)
-{
-    sk_X509_pop_free(*chain, X509_free);
-}
-
-static void free_key(EVP_PKEY **key)
-{
-    EVP_PKEY_free(*key);
-}
-
-/* Which authorities a client's certificate may be of. */
-static void name_authorities(SSL_CTX *ssl)
-{
-    STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
-
-    for (int n = 0; n < sk_X509_OBJECT_num(objects); n++) {
-        X509 *x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, n));
-        if (x)
-            SSL_CTX_add_client_CA(ssl, x);
-    }
-}
-
-static enum err load_server(struct tls_context *c, const struct tls_settings *s,
-                            struct diag *why)
-{
-    struct tls_pem certificate = { s->certificate, "certificate" };
-    struct tls_pem key_pem = { s->key, "private key" };
-    struct tls_pem ca = { s->ca, "certificate authority" };
-    AUTO(free_chain) STACK_OF(X509) *chain = NULL;
-    AUTO(free_key) EVP_PKEY *key = NULL;
-    X509_STORE *store = SSL_CTX_get_cert_store(c->ssl);
-
-    enum err e = s->ca ? pem_read_authorities(&ca, store, NULL, why) : OK;
-    if (!e)
-        e = pem_read_chain(&certificate, &chain, why);
-    if (!e)
-        e = pem_read_key(&key_pem, sk_X509_value(chain, 0), &key, why);
-    if (e)
-        return e;
-    X509 *leaf = sk_X509_shift(chain);
-    bool ok = SSL_CTX_use_cert_and_key(c->ssl, leaf, key, chain, 1) == 1;
-    X509_free(leaf);
-    return ok ? OK : diag_set(why, ERR_TLS, "certificate: %s", tls_reason("refused"));
-}
-
-static enum err create_server(const struct tls_settings *s, struct tls_context **ret,
-                              struct diag *why)
-{
-    struct tls_context *c = new_context(true, s->alpn);
-    enum err e = load_server(c, s, why);
-
-    if (e) {
-        tls_context_unref(c);
-        return e;
-    }
-    name_authorities(c->ssl);
-    SSL_CTX_set_session_id_context(c->ssl, (const unsigned char *)"kube-tunnel", 11);
-    SSL_CTX_set_verify(
-        c->ssl, s->ask_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
-    *ret = c;
-    return OK;
-}
-
-enum err tls_context_create(const struct tls_settings *s, bool server,
-                            struct tls_context **ret, struct diag *why)
-{
-    AUTO(tls_identity_unrefp) struct tls_identity *identity = NULL;
-    struct tls_identity_settings client = { .ca = { s->ca, "certificate authority" },
-                                            .certificate = { s->certificate,
-                                                             "certificate" },
-                                            .key = { s->key, "private key" },
-                                            .insecure = s->insecure };
-
-    if (server)
-        return create_server(s, ret, why);
-    enum err e = tls_identity_create(&client, &identity, NULL, why);
-    if (!e)
-        *ret = tls_context_of(identity, s->alpn);
-    return e;
 }
 
 struct tls_context *tls_context_ref(struct tls_context *c)

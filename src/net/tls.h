@@ -1,7 +1,7 @@
 /* net/tls.h - TLS over any stream: OpenSSL, its BIO on the stream's queues
  *
- * One struct tls_context per cluster (client) or listener (server): settings, identity
- * and the session cache.  A tls stream owns the stream below it.  Plaintext written in
+ * One struct tls_context per cluster: identity and session cache.  A tls stream owns the
+ * stream below it.  Plaintext written in
  * one turn leaves as few records as it fits in, each up to 16 KiB.
  */
 #pragma once
@@ -12,20 +12,8 @@
 
 struct tls_context;
 
-/* All PEM text, borrowed for the call; NULL: not given. */
-struct tls_settings {
-    const char *ca;          /* client: trust these; NULL: the system's */
-    const char *certificate; /* chain, leaf first */
-    const char *key;
-    bool insecure;    /* client: do not verify the server */
-    const char *alpn; /* one protocol to offer or accept, for instance "http/1.1" */
-    bool ask_client_certificate; /* server: ask, and accept any that `ca` signed */
-};
-
-/* ERR_TLS with a sentence naming the item that cannot be read. */
-MUST_CHECK enum err tls_context_create(const struct tls_settings *settings, bool server,
-                                       struct tls_context **ret, struct diag *why);
-/* A client's, with what `i` trusts and shows; a reference to it is held. */
+/* For a client that trusts and shows what `i` does; a reference to it is held.  alpn: one
+ * protocol to offer, for instance "http/1.1", or NULL. */
 struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn);
 bool tls_context_is_of(const struct tls_context *c, const struct tls_identity *i);
 /* The same for a proxy that is spoken to over TLS: its certificate may also be signed by one
@@ -34,18 +22,13 @@ struct tls_context *tls_context_of_proxy(struct tls_identity *i);
 struct tls_context *tls_context_ref(struct tls_context *c);
 void tls_context_unref(struct tls_context *c); /* NULL accepted */
 
-/* Client: shake hands over `below` (taken over).  server_name is sent as SNI unless it is
+/* Shake hands over `below` (taken over).  server_name is sent as SNI unless it is
  * an IP address, and verified either way.  The stream is usable at once: bytes put into
  * `out` wait for the handshake.  A failed handshake breaks the stream with end.why saying
  * what (certificate names and dates included). */
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name);
-struct stream *tls_server_open(struct loop *l, struct tls_context *c,
-                               struct stream *below);
 
 /* The socket's stream under all TLS layers, for tcp_fd. */
 struct stream *tls_below(struct stream *s);
 bool tls_ready(const struct stream *s); /* the handshake is complete */
-/* Server: the common name of the client's certificate into out; false when it sent none.
- */
-bool tls_peer_name(const struct stream *s, char *out, size_t room);

@@ -173,18 +173,6 @@ void spdy_ping_encode(uint32_t id, uint8_t out[static SPDY_PING_SIZE])
     put_u32(put_control_head(out, SPDY_PING, 0, 4), id);
 }
 
-void spdy_rst_encode(uint32_t id, enum spdy_status status,
-                     uint8_t out[static SPDY_RST_SIZE])
-{
-    put_u32(put_u32(put_control_head(out, SPDY_RST_STREAM, 0, 8), id), (uint32_t)status);
-}
-
-void spdy_goaway_encode(uint32_t last_id, uint32_t status,
-                        uint8_t out[static SPDY_GOAWAY_SIZE])
-{
-    put_u32(put_u32(put_control_head(out, SPDY_GOAWAY, 0, 8), last_id), status);
-}
-
 /* A deflate stored block (RFC 1951, section 3.2.4): not the last one, lengths in LSB
  * order. */
 static uint8_t *put_stored(uint8_t *at, const uint8_t *plain, size_t n)
@@ -239,18 +227,6 @@ size_t spdy_pair_encode(const struct spdy_pair *pair, bool first,
     n = pair_headers(pair, "data", plain);
     end = put_block(block, false, plain, n);
     at = put_syn_stream(at, pair->data_id, 0, block, (size_t)(end - block));
-    return (size_t)(at - out);
-}
-
-size_t spdy_syn_reply_encode(uint32_t id, bool first,
-                             uint8_t out[static SPDY_SYN_REPLY_MAX])
-{
-    static const uint8_t no_headers[4] = { 0 };
-    uint8_t block[24];
-    size_t n = (size_t)(put_block(block, first, no_headers, sizeof(no_headers)) - block);
-
-    uint8_t *at = put_control_head(out, SPDY_SYN_REPLY, 0, (uint32_t)(4 + n));
-    at = put_bytes(put_u32(at, id), block, n);
     return (size_t)(at - out);
 }
 

@@ -63,17 +63,11 @@ MUST_CHECK enum err spdy_head_decode(const uint8_t *in, size_t len,
 MUST_CHECK enum err spdy_control_decode(const struct spdy_head *head, const uint8_t *body,
                                         struct spdy_control *ret);
 
-/* Encoders; each returns the bytes written and cannot fail. */
+/* Encoders of a client; each returns the bytes written and cannot fail. */
 void spdy_data_head_encode(uint32_t id, uint8_t flags, uint32_t length,
                            uint8_t out[static SPDY_HEAD]);
 #define SPDY_PING_SIZE 12
 void spdy_ping_encode(uint32_t id, uint8_t out[static SPDY_PING_SIZE]);
-#define SPDY_RST_SIZE 16
-void spdy_rst_encode(uint32_t id, enum spdy_status status,
-                     uint8_t out[static SPDY_RST_SIZE]);
-#define SPDY_GOAWAY_SIZE 16
-void spdy_goaway_encode(uint32_t last_id, uint32_t status,
-                        uint8_t out[static SPDY_GOAWAY_SIZE]);
 
 /* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and
  * for the data stream, in one piece, because a lone stream can crash old runtimes.  The
@@ -88,11 +82,6 @@ struct spdy_pair {
 #define SPDY_PAIR_MAX 256
 size_t spdy_pair_encode(const struct spdy_pair *pair, bool first,
                         uint8_t out[static SPDY_PAIR_MAX]);
-
-/* Server side (playground, tests): an answer without headers.  `first` as above. */
-#define SPDY_SYN_REPLY_MAX 40
-size_t spdy_syn_reply_encode(uint32_t id, bool first,
-                             uint8_t out[static SPDY_SYN_REPLY_MAX]);
 
 /* The dictionary of SPDY/3, section 2.6.10.1: 1423 bytes. */
 #define SPDY_DICTIONARY_SIZE 1423

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 
 #include "base/own.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 #include "net/tls.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);

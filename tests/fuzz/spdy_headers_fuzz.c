@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "base/own.h"
-#include "wire/spdy_headers.h"
+#include "playground/forward/spdy_headers.h"
 
 #define PLAIN_MAX 4096
 

@@ -14,7 +14,7 @@
 #include "base/file.h"
 #include "kube/file_reader.h"
 #include "kube/target.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -9,8 +9,9 @@
 #include <string.h>
 
 #include "base/own.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 #include "net/tls.h"
+#include "playground/tls_server.h"
 
 #define WIRE_LIMIT (64 * 1024)
 #define WRITTEN_MAX (1u << 20)
@@ -81,17 +82,29 @@ static void make_identity(void)
         abort();
 }
 
-static struct tls_context *make_context(bool server)
+static struct tls_context *make_server(void)
 {
-    struct tls_settings settings = { .ca = server ? NULL : local_ca_certificate(ca),
-                                     .certificate = server ? identity.certificate : NULL,
-                                     .key = server ? identity.key : NULL,
-                                     .alpn = "http/1.1" };
+    struct tls_server_settings settings = { .certificate = identity.certificate,
+                                            .key = identity.key,
+                                            .alpn = "\x08http/1.1" };
     struct tls_context *c;
     struct diag why;
 
-    if (tls_context_create(&settings, server, &c, &why))
+    if (tls_server_context(&settings, &c, &why))
         abort();
+    return c;
+}
+
+static struct tls_context *make_client(void)
+{
+    struct tls_identity_settings settings = { .ca = { local_ca_certificate(ca), "ca" } };
+    struct tls_identity *trust;
+    struct diag why;
+
+    if (tls_identity_create(&settings, &trust, NULL, &why))
+        abort();
+    struct tls_context *c = tls_context_of(trust, "http/1.1");
+    tls_identity_unref(trust);
     return c;
 }
 
@@ -99,7 +112,7 @@ static void open_end(struct end *e, bool server)
 {
     struct stream_pair wire =
         mem_stream_pair(loop_sched(loop), loop_pool(loop), WIRE_LIMIT);
-    struct tls_context *c = make_context(server);
+    struct tls_context *c = server ? make_server() : make_client();
 
     e->tls = server ? tls_server_open(loop, c, wire.a)
                     : tls_client_open(loop, c, wire.a, "api.test");

@@ -20,7 +20,8 @@
 #include "net/connecting.h"
 #include "tunnel/pair.h"
 #include "tunnel/tunnels.h"
-#include "wire/spdy_headers.h"
+#include "playground/forward/spdy_headers.h"
+#include "playground/forward/spdy_server.h"
 
 #define TRANSPORT_LIMIT (64 * 1024)
 

@@ -19,7 +19,7 @@
 #include "kube/service_account.h"
 #include "kube/exec_credential.h"
 #include "kube/target.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 
 static void forget_environment(void)
 {

@@ -18,6 +18,7 @@
 #include "base/own.h"
 #include "certificates.h"
 #include "net/tls.h"
+#include "playground/tls_server.h"
 
 static struct issued ca, stranger, intermediate, user, server;
 static struct loop *loop;
@@ -60,12 +61,12 @@ static bool accepts(struct tls_identity *identity, const char *host, struct diag
     AUTO_FREE char *chain =
         xasprintf("%s%s", server.certificate_pem, intermediate.certificate_pem);
     AUTO_FREE char *name = tls_identity_name(identity, host);
-    struct tls_settings s = { .certificate = chain, .key = server.key_pem };
+    struct tls_server_settings s = { .certificate = chain, .key = server.key_pem };
     struct tls_context *there, *here = tls_context_of(identity, "http/1.1");
     struct stream_pair ends =
         mem_stream_pair(loop_sched(loop), loop_pool(loop), 64 * 1024);
 
-    assert_int_equal(tls_context_create(&s, true, &there, why), OK);
+    assert_int_equal(tls_server_context(&s, &there, why), OK);
     struct stream *client = tls_client_open(loop, here, ends.a, name);
     struct stream *peer = tls_server_open(loop, there, ends.b);
     client->wake = peer->wake = &wake;

@@ -15,9 +15,10 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 #include "net/tcp.h"
 #include "net/tls.h"
+#include "playground/tls_server.h"
 
 static struct local_ca *ca, *other_ca;
 static struct loop *loop;
@@ -74,21 +75,23 @@ static void make_contexts(const struct setup *setup)
 
     assert_int_equal(local_ca_issue(ca, &request, &id, &why), OK);
     assert_int_equal(local_ca_issue(ca, &user, &user_id, &why), OK);
-    struct tls_settings for_server = { .ca = local_ca_certificate(ca),
-                                       .certificate = id.certificate,
-                                       .key = id.key,
-                                       .alpn = setup->server_alpn,
-                                       .ask_client_certificate =
-                                           setup->client_certificate };
-    struct tls_settings for_client = {
-        .ca = local_ca_certificate(setup->trusted ? setup->trusted : ca),
-        .certificate = setup->client_certificate ? user_id.certificate : NULL,
-        .key = setup->client_certificate ? user_id.key : NULL,
+    struct tls_server_settings for_server = { .ca = local_ca_certificate(ca),
+                                              .certificate = id.certificate,
+                                              .key = id.key,
+                                              .alpn = setup->server_alpn,
+                                              .ask_client_certificate =
+                                                  setup->client_certificate };
+    struct tls_identity_settings for_client = {
+        .ca = { local_ca_certificate(setup->trusted ? setup->trusted : ca), "authority" },
+        .certificate = { setup->client_certificate ? user_id.certificate : NULL,
+                         "certificate" },
+        .key = { setup->client_certificate ? user_id.key : NULL, "key" },
         .insecure = setup->insecure,
-        .alpn = setup->client_alpn,
     };
-    assert_int_equal(tls_context_create(&for_server, true, &server_context, &why), OK);
-    assert_int_equal(tls_context_create(&for_client, false, &client_context, &why), OK);
+    AUTO(tls_identity_unrefp) struct tls_identity *identity = NULL;
+    assert_int_equal(tls_server_context(&for_server, &server_context, &why), OK);
+    assert_int_equal(tls_identity_create(&for_client, &identity, NULL, &why), OK);
+    client_context = tls_context_of(identity, setup->client_alpn);
     identity_finish(&id);
     identity_finish(&user_id);
 }
@@ -218,12 +221,13 @@ static void alpn_protocols_must_agree(void **state)
 {
     (void)state;
 
-    with(
-        (struct setup){ .days = 1, .server_alpn = "http/1.1", .client_alpn = "http/1.1" },
-        "api.test");
+    with((struct setup){ .days = 1,
+                         .server_alpn = "\x08http/1.1",
+                         .client_alpn = "http/1.1" },
+         "api.test");
     assert_true(tls_ready(client));
     disconnect_pair();
-    with((struct setup){ .days = 1, .server_alpn = "h2", .client_alpn = "http/1.1" },
+    with((struct setup){ .days = 1, .server_alpn = "\x02h2", .client_alpn = "http/1.1" },
          "api.test");
     expect_refused("it does not speak HTTP/1.1, which tunnels need");
     disconnect_pair();
@@ -270,12 +274,12 @@ static void bad_pem_is_named(void **state)
     (void)state;
     struct tls_context *none = NULL;
     struct diag why;
-    struct tls_settings cases[] = { { .ca = "junk" }, { .certificate = "junk" } };
+    struct tls_server_settings cases[] = { { .ca = "junk" }, { .certificate = "junk" } };
     static const char *const says[] = { "certificate authority: holds no PEM",
                                         "certificate: holds no PEM" };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        assert_int_equal(tls_context_create(&cases[i], false, &none, &why), ERR_TLS);
+        assert_int_equal(tls_server_context(&cases[i], &none, &why), ERR_TLS);
         assert_null(none);
         assert_non_null(strstr(why.text, says[i]));
     }

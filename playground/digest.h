@@ -1,4 +1,4 @@
-/* net/digest.h - hashes, from OpenSSL */
+/* playground/digest.h - hashes, from OpenSSL */
 #pragma once
 
 #include "base/str.h"

@@ -1,4 +1,4 @@
-#include "wire/spdy_headers.h"
+#include "playground/forward/spdy_headers.h"
 
 #include <zlib.h>
 

@@ -7,7 +7,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/own.h"
-#include "net/ca.h"
+#include "playground/ca.h"
 
 static int setup(void **state)
 {
@@ -132,5 +132,5 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_certificate_of_another_authority_is_refused,
                                         setup, teardown),
     };
-    return cmocka_run_group_tests_name("net/ca", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("playground/ca", tests, NULL, NULL);
 }

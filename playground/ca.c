@@ -1,4 +1,4 @@
-#include "net/ca.h"
+#include "playground/ca.h"
 
 #include <arpa/inet.h>
 #include <openssl/bio.h>

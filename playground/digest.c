@@ -1,4 +1,4 @@
-#include "net/digest.h"
+#include "playground/digest.h"
 
 #include <openssl/evp.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* tests/unit/wire/spdy_headers_test.c - header blocks, deflated by others and by
+/* tests/unit/playground/spdy_headers_test.c - header blocks, deflated by others and by
  * ourselves */
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,7 +11,8 @@
 
 #include "base/own.h"
 #include "wire/spdy.h"
-#include "wire/spdy_headers.h"
+#include "playground/forward/spdy_headers.h"
+#include "playground/forward/spdy_server.h"
 
 #define BYTES(...) ((const uint8_t[]){ __VA_ARGS__ })
 #define BLOCK(b) ((struct str){ (const char *)(b), sizeof(b) })
@@ -284,5 +285,5 @@ int main(void)
         cmocka_unit_test(refuses_what_is_not_zlib_with_our_dictionary),
         cmocka_unit_test(every_block_after_a_failure_is_refused),
     };
-    return cmocka_run_group_tests_name("wire/spdy_headers", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("playground/spdy_headers", tests, NULL, NULL);
 }

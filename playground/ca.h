@@ -1,4 +1,4 @@
-/* net/ca.h - the local CA: certificates made here, for here
+/* playground/ca.h - the local CA: certificates made here, for here
  *
  * A certificate authority that lives in memory (EC P-256), and what it signs: servers
  * that speak TLS on this machine, and the users they know by certificate.  Everything

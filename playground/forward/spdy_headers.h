@@ -1,10 +1,10 @@
-/* wire/spdy_headers.h - read SPDY/3 header blocks (SPDY/3 draft, section 2.6.10)
+/* playground/forward/spdy_headers.h - read SPDY/3 header blocks (SPDY/3 draft, section 2.6.10)
  *
  * For the server's side: the playground and the tests.  Clients of port-forward need none
- * of this (wire/spdy.h says why), and so the wire library does not link zlib.
+ * of this (see wire/spdy.h), and so the program does not link zlib.
  *
  * All blocks of one direction of a connection are one deflate stream: each must go
- * through the same inflater, in the order of the frames, also those nobody wants to read.
+ * through the same inflater, in the order of the frames, also those that are not needed.
  */
 #pragma once
 
