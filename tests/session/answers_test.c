@@ -143,7 +143,7 @@ static void check_end(struct stage *st, size_t i, struct stream *client)
         fail_msg("%s: the client's end is %d", cases[i].name, (int)client->end.verdict);
 }
 
-static void ends_connections_as_the_messages_mean(void **state)
+static void connections_are_kept_or_closed_as_both_messages_require(void **state)
 {
     struct stage *st = *state;
 
@@ -165,7 +165,7 @@ static void ends_connections_as_the_messages_mean(void **state)
     assert_true(serve_idle(st->serve));
 }
 
-static void tells_the_pool_how_long_the_pod_keeps_a_connection(void **state)
+static void the_keep_alive_time_of_the_pod_reaches_the_pool(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -177,7 +177,7 @@ static void tells_the_pool_how_long_the_pod_keeps_a_connection(void **state)
     assert_int_equal(st->leases[0].keep_ms, 5000);
 }
 
-static void passes_expect_and_100_continue_on(void **state)
+static void expect_and_100_continue_are_passed_on(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -195,7 +195,7 @@ static void passes_expect_and_100_continue_on(void **state)
     assert_release(st, 0, RELEASE_KEEP);
 }
 
-static void passes_events_on_as_they_come(void **state)
+static void events_are_passed_on_as_they_arrive(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -214,7 +214,7 @@ static void passes_events_on_as_they_come(void **state)
     assert_release(st, 0, RELEASE_KEEP);
 }
 
-static void answers_a_pipeline_in_order(void **state)
+static void a_pipeline_is_answered_in_order(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -237,7 +237,7 @@ static void answers_a_pipeline_in_order(void **state)
     }
 }
 
-static void answers_a_client_that_has_closed_its_half(void **state)
+static void a_half_closed_client_is_answered(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -253,7 +253,7 @@ static void answers_a_client_that_has_closed_its_half(void **state)
     assert_release(st, 0, RELEASE_KEEP);
 }
 
-static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
+static void an_early_answer_is_passed_on_during_the_upload(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -274,7 +274,7 @@ static void lets_an_early_answer_be_read_while_the_upload_goes_on(void **state)
 }
 
 /* Closed with something unread, or to come, the kernel would drop what is on its way. */
-static void gives_a_client_with_more_to_say_the_time_to_read(void **state)
+static void a_client_that_still_sends_has_time_to_read_the_answer(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -299,7 +299,7 @@ static size_t swallow(struct stage *st, struct stream *client)
 }
 
 /* As long as it takes something: an answer is worth a slow reader's time. */
-static void waits_for_a_slow_reader_as_long_as_it_reads(void **state)
+static void a_slow_reader_is_waited_for_while_it_reads(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -320,7 +320,7 @@ static void waits_for_a_slow_reader_as_long_as_it_reads(void **state)
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
-static void drops_the_rest_of_an_upload_after_an_early_answer(void **state)
+static void the_rest_of_an_upload_is_dropped_after_an_early_answer(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -344,16 +344,16 @@ static void drops_the_rest_of_an_upload_after_an_early_answer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(ends_connections_as_the_messages_mean),
-        TEST(tells_the_pool_how_long_the_pod_keeps_a_connection),
-        TEST(passes_expect_and_100_continue_on),
-        TEST(passes_events_on_as_they_come),
-        TEST(answers_a_pipeline_in_order),
-        TEST(answers_a_client_that_has_closed_its_half),
-        TEST(lets_an_early_answer_be_read_while_the_upload_goes_on),
-        TEST(drops_the_rest_of_an_upload_after_an_early_answer),
-        TEST(gives_a_client_with_more_to_say_the_time_to_read),
-        TEST(waits_for_a_slow_reader_as_long_as_it_reads),
+        TEST(connections_are_kept_or_closed_as_both_messages_require),
+        TEST(the_keep_alive_time_of_the_pod_reaches_the_pool),
+        TEST(expect_and_100_continue_are_passed_on),
+        TEST(events_are_passed_on_as_they_arrive),
+        TEST(a_pipeline_is_answered_in_order),
+        TEST(a_half_closed_client_is_answered),
+        TEST(an_early_answer_is_passed_on_during_the_upload),
+        TEST(the_rest_of_an_upload_is_dropped_after_an_early_answer),
+        TEST(a_client_that_still_sends_has_time_to_read_the_answer),
+        TEST(a_slow_reader_is_waited_for_while_it_reads),
     };
     return cmocka_run_group_tests_name("session/answers", tests, NULL, NULL);
 }

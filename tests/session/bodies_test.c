@@ -153,17 +153,17 @@ static void each_body(struct stage *st,
             }
 }
 
-static void carries_downloads_of_every_size(void **state)
+static void downloads_of_every_size_arrive_whole(void **state)
 {
     each_body(*state, download);
 }
 
-static void carries_uploads_of_every_size(void **state)
+static void uploads_of_every_size_arrive_whole(void **state)
 {
     each_body(*state, upload);
 }
 
-static void carries_bodies_through_small_queues(void **state)
+static void bodies_pass_through_small_queues(void **state)
 {
     struct stage *st = *state;
 
@@ -177,7 +177,7 @@ static void carries_bodies_through_small_queues(void **state)
 }
 
 /* A client that does not read stops its pod, and costs no more than the queues hold. */
-static void a_reader_that_stops_stops_the_writer(void **state)
+static void a_reader_that_stops_makes_the_writer_stop(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -197,7 +197,7 @@ static void a_reader_that_stops_stops_the_writer(void **state)
     assert_release(st, 0, RELEASE_ABORT);
 }
 
-static void an_idle_session_holds_nothing(void **state)
+static void an_idle_session_holds_no_chunk(void **state)
 {
     struct stage *st = *state;
 
@@ -215,11 +215,11 @@ static void an_idle_session_holds_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(carries_downloads_of_every_size),
-        TEST(carries_uploads_of_every_size),
-        TEST(carries_bodies_through_small_queues),
-        TEST(a_reader_that_stops_stops_the_writer),
-        TEST(an_idle_session_holds_nothing),
+        TEST(downloads_of_every_size_arrive_whole),
+        TEST(uploads_of_every_size_arrive_whole),
+        TEST(bodies_pass_through_small_queues),
+        TEST(a_reader_that_stops_makes_the_writer_stop),
+        TEST(an_idle_session_holds_no_chunk),
     };
     return cmocka_run_group_tests_name("session/bodies", tests, NULL, NULL);
 }

@@ -90,7 +90,7 @@ static void a_browser_gets_a_page_with_a_button_instead_of_a_login(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-static void the_page_is_of_the_context_that_was_asked_for(void **state)
+static void the_login_page_names_the_context_of_the_request(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -152,7 +152,7 @@ int main(void)
         TEST(a_raw_connection_that_waits_moves_to_the_new_cluster),
         TEST(a_cancelled_lease_of_a_cluster_that_stays_is_an_error),
         TEST(a_browser_gets_a_page_with_a_button_instead_of_a_login),
-        TEST(the_page_is_of_the_context_that_was_asked_for),
+        TEST(the_login_page_names_the_context_of_the_request),
         TEST(a_program_may_start_a_login),
         TEST(a_raw_connection_never_starts_a_login),
         TEST(http_on_an_exposed_port_is_judged_by_its_fields),

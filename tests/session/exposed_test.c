@@ -215,7 +215,7 @@ static void end_of_input_ends_the_wait(void **state)
     assert_hears(st, pod(st, 0), "ruok");
 }
 
-static void server_that_speaks_first_is_heard_at_once(void **state)
+static void bytes_of_a_server_that_sends_first_are_passed_on_at_once(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
@@ -389,7 +389,7 @@ int main(void)
         CASE(word_and_blank_are_held_for_half_a_second),
         CASE(long_word_is_held_for_half_a_second),
         CASE(end_of_input_ends_the_wait),
-        CASE(server_that_speaks_first_is_heard_at_once),
+        CASE(bytes_of_a_server_that_sends_first_are_passed_on_at_once),
         CASE(http_request_after_a_greeting_is_reset),
         CASE(endless_request_line_is_refused),
         CASE(websocket_switches_on_the_leased_stream),

@@ -83,12 +83,12 @@ static void check_half(struct stage *st, const struct arrival *first,
     assert_string_equal(hear(st, many[1]), "");
 }
 
-static void address_with_more_than_half_gives_way_first(void **state)
+static void address_with_more_than_half_is_closed_first(void **state)
 {
     check_half(*state, &remote[1], &remote[1], &remote[2]);
 }
 
-static void user_with_more_than_half_gives_way_first(void **state)
+static void user_with_more_than_half_is_closed_first(void **state)
 {
     check_half(*state, &users[0], &users[1], &users[2]);
 }
@@ -155,7 +155,7 @@ static struct stream *open_unread(struct stage *st, size_t i)
     return pair.b;
 }
 
-static void unread_answer_of_the_full_pod_gives_way_after_1s(void **state)
+static void unread_answer_of_the_full_pod_is_reset_after_1s(void **state)
 {
     struct stage *st = *state;
     struct stream *longest = open_unread(st, 0);
@@ -195,11 +195,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(largest_unfinished_head_is_refused_first),
-        TEST(address_with_more_than_half_gives_way_first),
-        TEST(user_with_more_than_half_gives_way_first),
+        TEST(address_with_more_than_half_is_closed_first),
+        TEST(user_with_more_than_half_is_closed_first),
         TEST(new_requests_are_refused_past_the_limit_and_own_pages_are_not),
         TEST(connection_without_progress_is_reset_past_the_limit),
-        TEST(unread_answer_of_the_full_pod_gives_way_after_1s),
+        TEST(unread_answer_of_the_full_pod_is_reset_after_1s),
         TEST(nothing_is_kept_for_a_retry_while_memory_is_tight),
     };
     return cmocka_run_group_tests_name("session/pressure", tests, NULL, NULL);

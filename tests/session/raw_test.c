@@ -135,7 +135,7 @@ static void play(void **state, enum place place, enum event first, enum event se
     stage_teardown(state);
 }
 
-static void survives_every_two_events_in_every_state(void **state)
+static void any_two_events_in_any_state_are_handled(void **state)
 {
     for (int place = 0; place < PLACES; place++)
         for (int first = 0; first < EVENTS; first++)
@@ -184,7 +184,7 @@ static const struct {
     { HALF_CLOSED, TIME_PASSES, "half", V_OPEN, 1 },
 };
 
-static void shows_clients_what_happened(void **state)
+static void each_end_of_a_pod_has_its_end_for_the_client(void **state)
 {
     for (size_t i = 0; i < sizeof(seen) / sizeof(seen[0]); i++) {
         stage_setup(state);
@@ -203,7 +203,7 @@ static void shows_clients_what_happened(void **state)
 }
 
 /* The second pod hears all that the first one would have, and no more. */
-static void says_everything_again_to_the_next_pod(void **state)
+static void the_bytes_of_a_client_are_repeated_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
     st->raw = true;
@@ -223,7 +223,7 @@ static void says_everything_again_to_the_next_pod(void **state)
 }
 
 /* Also what is more than the next pod's queue has room for. */
-static void says_much_again_to_the_next_pod(void **state)
+static void more_bytes_than_a_queue_are_repeated_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
     st->raw = true;
@@ -250,12 +250,14 @@ static void says_much_again_to_the_next_pod(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(survives_every_two_events_in_every_state),
-        cmocka_unit_test(shows_clients_what_happened),
-        cmocka_unit_test_setup_teardown(says_everything_again_to_the_next_pod,
-                                        stage_setup, stage_teardown),
-        cmocka_unit_test_setup_teardown(says_much_again_to_the_next_pod, stage_setup,
-                                        stage_teardown),
+        cmocka_unit_test(any_two_events_in_any_state_are_handled),
+        cmocka_unit_test(each_end_of_a_pod_has_its_end_for_the_client),
+        cmocka_unit_test_setup_teardown(
+            the_bytes_of_a_client_are_repeated_to_the_next_pod, stage_setup,
+            stage_teardown),
+        cmocka_unit_test_setup_teardown(
+            more_bytes_than_a_queue_are_repeated_to_the_next_pod, stage_setup,
+            stage_teardown),
     };
     return cmocka_run_group_tests_name("serve/raw", tests, NULL, NULL);
 }

@@ -15,7 +15,7 @@ static const char *body_of(const char *answer)
 }
 
 /* No bytes of these reach a pod, the answer is one, and the connection ends. */
-static void refuses_ambiguous_heads_and_closes(void **state)
+static void ambiguous_heads_are_refused_and_the_connection_closed(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -66,7 +66,7 @@ static void refuses_ambiguous_heads_and_closes(void **state)
 }
 
 /* Chunks are found out after the head has left: what follows them never does. */
-static void refuses_bodies_that_are_no_chunks(void **state)
+static void malformed_chunks_are_refused(void **state)
 {
     struct stage *st = *state;
     static const char *const bodies[] = {
@@ -86,7 +86,7 @@ static void refuses_bodies_that_are_no_chunks(void **state)
     }
 }
 
-static void refuses_hosts_that_are_not_the_clusters(void **state)
+static void hosts_outside_the_cluster_are_refused(void **state)
 {
     struct stage *st = *state;
     static const char *const hosts[] = {
@@ -118,7 +118,7 @@ static void refuses_hosts_that_are_not_the_clusters(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-static void knows_what_it_cannot_do(void **state)
+static void unsupported_targets_are_refused(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -142,7 +142,7 @@ static void knows_what_it_cannot_do(void **state)
 }
 
 /* Who wants a tunnel sends what is for its other end, and no requests. */
-static void runs_nothing_behind_a_connect(void **state)
+static void nothing_after_a_connect_is_executed(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -155,7 +155,7 @@ static void runs_nothing_behind_a_connect(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-static void limits_heads(void **state)
+static void heads_beyond_the_limit_are_refused(void **state)
 {
     struct stage *st = *state;
     const size_t max = st->config->max_head_size;
@@ -197,7 +197,7 @@ static char *answer_head_of(size_t len)
     return head;
 }
 
-static void limits_heads_of_answers(void **state)
+static void heads_of_answers_beyond_the_limit_are_refused(void **state)
 {
     struct stage *st = *state;
     const size_t max = st->config->max_head_size;
@@ -220,7 +220,7 @@ static void limits_heads_of_answers(void **state)
 }
 
 /* Up to the largest setting, although a pod's queue holds no more than 63 KiB. */
-static void limits_heads_of_answers_that_no_queue_holds(void **state)
+static void heads_of_answers_beyond_a_queue_are_refused(void **state)
 {
     struct stage *st = *state;
     static const size_t sizes[] = { 1024, 65536, 262144 };
@@ -272,7 +272,7 @@ static char *head_with_fields(const char *first_line, size_t count)
     return xasprintf("%s%s\r\n", first_line, fields);
 }
 
-static void limits_fields_of_heads(void **state)
+static void heads_with_too_many_fields_are_refused(void **state)
 {
     struct stage *st = *state;
     const size_t max = 300;
@@ -301,7 +301,7 @@ static void limits_fields_of_heads(void **state)
     }
 }
 
-static void refuses_answers_that_are_not_http(void **state)
+static void answers_that_are_not_http_are_a_502(void **state)
 {
     struct stage *st = *state;
     static const char *const answers[] = {
@@ -330,7 +330,7 @@ static void refuses_answers_that_are_not_http(void **state)
     assert_memory_equal(hear(st, client), "HTTP/1.1 502 Bad Gateway\r\n", 26);
 }
 
-static void says_why_there_is_no_pod(void **state)
+static void the_error_page_names_why_there_is_no_pod(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -410,7 +410,7 @@ static void says_why_there_is_no_pod(void **state)
     assert_int_equal(client->end.verdict, V_OPEN);
 }
 
-static void answers_head_requests_without_a_body(void **state)
+static void errors_to_head_requests_have_no_body(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -422,7 +422,7 @@ static void answers_head_requests_without_a_body(void **state)
     assert_string_equal(body_of(said), "");
 }
 
-static void answers_for_itself_on_its_own_names_only(void **state)
+static void own_pages_are_served_on_own_names_only(void **state)
 {
     struct stage *st = *state;
     static const char *const own[] = { "localhost", "127.0.0.1:8080", "[::1]",
@@ -440,7 +440,7 @@ static void answers_for_itself_on_its_own_names_only(void **state)
     assert_hears(st, pod(st, 0), "GET /healthz HTTP/1.1\r\n" HOST "\r\n");
 }
 
-static void takes_the_listeners_own_port_for_none(void **state)
+static void the_port_of_the_listener_counts_as_no_port(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -461,7 +461,7 @@ static void takes_the_listeners_own_port_for_none(void **state)
     }
 }
 
-static void refuses_other_protocols_in_their_own_words(void **state)
+static void other_protocols_are_refused_in_their_own_format(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -489,7 +489,7 @@ static void refuses_other_protocols_in_their_own_words(void **state)
     }
 }
 
-static void refuses_pages_from_elsewhere(void **state)
+static void requests_of_foreign_pages_are_refused(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -509,23 +509,23 @@ static void refuses_pages_from_elsewhere(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(refuses_ambiguous_heads_and_closes),
-        TEST(refuses_bodies_that_are_no_chunks),
-        TEST(refuses_hosts_that_are_not_the_clusters),
-        TEST(knows_what_it_cannot_do),
-        TEST(runs_nothing_behind_a_connect),
-        TEST(limits_heads),
-        TEST(limits_heads_of_answers),
-        TEST(limits_heads_of_answers_that_no_queue_holds),
+        TEST(ambiguous_heads_are_refused_and_the_connection_closed),
+        TEST(malformed_chunks_are_refused),
+        TEST(hosts_outside_the_cluster_are_refused),
+        TEST(unsupported_targets_are_refused),
+        TEST(nothing_after_a_connect_is_executed),
+        TEST(heads_beyond_the_limit_are_refused),
+        TEST(heads_of_answers_beyond_the_limit_are_refused),
+        TEST(heads_of_answers_beyond_a_queue_are_refused),
         TEST(large_head_that_ends_early_is_not_an_answer),
-        TEST(limits_fields_of_heads),
-        TEST(refuses_answers_that_are_not_http),
-        TEST(says_why_there_is_no_pod),
-        TEST(answers_head_requests_without_a_body),
-        TEST(answers_for_itself_on_its_own_names_only),
-        TEST(takes_the_listeners_own_port_for_none),
-        TEST(refuses_other_protocols_in_their_own_words),
-        TEST(refuses_pages_from_elsewhere),
+        TEST(heads_with_too_many_fields_are_refused),
+        TEST(answers_that_are_not_http_are_a_502),
+        TEST(the_error_page_names_why_there_is_no_pod),
+        TEST(errors_to_head_requests_have_no_body),
+        TEST(own_pages_are_served_on_own_names_only),
+        TEST(the_port_of_the_listener_counts_as_no_port),
+        TEST(other_protocols_are_refused_in_their_own_format),
+        TEST(requests_of_foreign_pages_are_refused),
     };
     return cmocka_run_group_tests_name("session/refusals", tests, NULL, NULL);
 }

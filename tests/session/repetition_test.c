@@ -85,7 +85,7 @@ static void try(struct stage *st, const struct trial *t)
 }
 
 /* Method x verdict x how much of the body is held x whose connection it was. */
-static void repeats_what_is_safe_and_nothing_else(void **state)
+static void only_requests_that_are_safe_to_repeat_are_retried(void **state)
 {
     struct stage *st = *state;
     static const size_t bodies[] = { 0, 1, 19999, 20000, 20001 };
@@ -101,7 +101,7 @@ static void repeats_what_is_safe_and_nothing_else(void **state)
 
 /* A refusal proves that nothing was delivered: that is worth more attempts than a reset.
  * And tunnels that die one after the other say nothing of the pod. */
-static void gives_up_after_enough_attempts(void **state)
+static void retries_end_after_the_last_attempt(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -132,7 +132,7 @@ static void gives_up_after_enough_attempts(void **state)
 }
 
 /* What was refused cost the request none of the times that it may be delivered. */
-static void refusals_are_no_deliveries(void **state)
+static void a_refused_request_was_not_delivered(void **state)
 {
     struct stage *st = *state;
     static const enum verdict ends[] = { V_REFUSED, V_TARGET_GONE, V_CLEAN, V_RESET,
@@ -149,7 +149,7 @@ static void refusals_are_no_deliveries(void **state)
 }
 
 /* The rest of the body follows what had been read before the first connection failed. */
-static void repeats_the_part_of_a_body_that_has_come(void **state)
+static void the_part_of_a_body_that_has_arrived_is_repeated(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -169,7 +169,7 @@ static void repeats_the_part_of_a_body_that_has_come(void **state)
 }
 
 /* Held bytes go out in parts when the second pod reads slowly. */
-static void repeats_more_than_a_queue_holds(void **state)
+static void a_body_larger_than_a_queue_is_repeated(void **state)
 {
     struct stage *st = *state;
     enum { BODY = 50000 };
@@ -196,7 +196,7 @@ static void repeats_more_than_a_queue_holds(void **state)
 }
 
 /* What lies in a connection before anything was asked is nobody's answer. */
-static void asks_elsewhere_when_a_kept_connection_has_ended_or_spoken(void **state)
+static void a_kept_connection_that_ended_or_sent_bytes_is_replaced(void **state)
 {
     struct stage *st = *state;
     const char *post = "POST / HTTP/1.1\r\n" HOST "Content-Length: 2\r\n\r\nhi";
@@ -223,7 +223,7 @@ static void asks_elsewhere_when_a_kept_connection_has_ended_or_spoken(void **sta
     assert_hears(st, client, EMPTY);
 }
 
-static void says_whether_a_request_may_be_repeated(void **state)
+static void a_lease_knows_whether_its_request_may_be_repeated(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -248,7 +248,7 @@ static void says_whether_a_request_may_be_repeated(void **state)
 
 /* --wait is a client's patience, however many pods it is spent on; what the pods take for
  * themselves does not count. */
-static void waiting_is_counted_over_all_attempts(void **state)
+static void the_wait_covers_all_attempts(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -273,14 +273,14 @@ static void waiting_is_counted_over_all_attempts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(repeats_what_is_safe_and_nothing_else),
-        TEST(gives_up_after_enough_attempts),
-        TEST(refusals_are_no_deliveries),
-        TEST(waiting_is_counted_over_all_attempts),
-        TEST(repeats_the_part_of_a_body_that_has_come),
-        TEST(repeats_more_than_a_queue_holds),
-        TEST(asks_elsewhere_when_a_kept_connection_has_ended_or_spoken),
-        TEST(says_whether_a_request_may_be_repeated),
+        TEST(only_requests_that_are_safe_to_repeat_are_retried),
+        TEST(retries_end_after_the_last_attempt),
+        TEST(a_refused_request_was_not_delivered),
+        TEST(the_wait_covers_all_attempts),
+        TEST(the_part_of_a_body_that_has_arrived_is_repeated),
+        TEST(a_body_larger_than_a_queue_is_repeated),
+        TEST(a_kept_connection_that_ended_or_sent_bytes_is_replaced),
+        TEST(a_lease_knows_whether_its_request_may_be_repeated),
     };
     return cmocka_run_group_tests_name("session/repetition", tests, NULL, NULL);
 }

@@ -98,7 +98,7 @@ static const struct {
 };
 
 /* The connections to both sides serve on after each of these; once byte by byte. */
-static void passes_messages_on_byte_for_byte(void **state)
+static void messages_are_passed_on_byte_for_byte(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -124,7 +124,7 @@ static void say_slowly(struct stage *st, struct stream *to, const char *text)
         say_bytes(st, to, c, 1);
 }
 
-static void passes_messages_on_that_come_byte_by_byte(void **state)
+static void messages_that_come_byte_by_byte_are_passed_on(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -140,7 +140,7 @@ static void passes_messages_on_that_come_byte_by_byte(void **state)
     }
 }
 
-static void adds_forwarded_only_when_told_to(void **state)
+static void forwarded_is_added_only_when_enabled(void **state)
 {
     struct stage *st = *state;
     st->config->forwarded = true;
@@ -159,7 +159,7 @@ static void adds_forwarded_only_when_told_to(void **state)
 }
 
 /* Its HTTP2-Settings would be lost on the way. */
-static void answers_in_http1_who_would_rather_have_h2c(void **state)
+static void an_upgrade_to_h2c_is_answered_in_http1(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -171,7 +171,7 @@ static void answers_in_http1_who_would_rather_have_h2c(void **state)
 }
 
 /* Our own service, asked for by its name in a pod: no tunnel to ourselves. */
-static void answers_for_itself_when_the_service_is_itself(void **state)
+static void a_service_that_is_ourselves_gets_our_own_pages(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -185,15 +185,15 @@ static void answers_for_itself_when_the_service_is_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(passes_messages_on_byte_for_byte, stage_setup,
+        cmocka_unit_test_setup_teardown(messages_are_passed_on_byte_for_byte, stage_setup,
                                         stage_teardown),
-        cmocka_unit_test_setup_teardown(passes_messages_on_that_come_byte_by_byte,
+        cmocka_unit_test_setup_teardown(messages_that_come_byte_by_byte_are_passed_on,
                                         stage_setup, stage_teardown),
-        cmocka_unit_test_setup_teardown(adds_forwarded_only_when_told_to, stage_setup,
+        cmocka_unit_test_setup_teardown(forwarded_is_added_only_when_enabled, stage_setup,
                                         stage_teardown),
-        cmocka_unit_test_setup_teardown(answers_in_http1_who_would_rather_have_h2c,
+        cmocka_unit_test_setup_teardown(an_upgrade_to_h2c_is_answered_in_http1,
                                         stage_setup, stage_teardown),
-        cmocka_unit_test_setup_teardown(answers_for_itself_when_the_service_is_itself,
+        cmocka_unit_test_setup_teardown(a_service_that_is_ourselves_gets_our_own_pages,
                                         stage_setup, stage_teardown),
     };
     return cmocka_run_group_tests_name("session/requests", tests, NULL, NULL);

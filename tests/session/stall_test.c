@@ -92,7 +92,7 @@ static struct stream *leave_answer_unread(struct stage *st, struct stream *clien
     return client;
 }
 
-static void unread_answer_is_kept_for_ever_on_loopback(void **state)
+static void unread_answer_is_kept_on_loopback(void **state)
 {
     struct stage *st = *state;
     struct stream *client = leave_answer_unread(st, stage_client(st));
@@ -125,7 +125,7 @@ int main(void)
         TEST(half_sent_body_is_refused_after_60_s_in_a_pod),
         TEST(half_sent_body_is_refused_after_body_timeout),
         TEST(answer_that_the_pod_delays_is_waited_for),
-        TEST(unread_answer_is_kept_for_ever_on_loopback),
+        TEST(unread_answer_is_kept_on_loopback),
         TEST(unread_answer_is_reset_after_60_s_elsewhere),
     };
     return cmocka_run_group_tests_name("session/stall", tests, NULL, NULL);

@@ -148,7 +148,7 @@ static void play(void **state, enum place place, enum event first, enum event se
     stage_teardown(state);
 }
 
-static void survives_every_two_events_in_every_state(void **state)
+static void any_two_events_in_any_state_are_handled(void **state)
 {
     for (int place = 0; place < PLACES; place++)
         for (int first = 0; first < EVENTS; first++)
@@ -198,7 +198,7 @@ static const struct {
     { BETWEEN_REQUESTS, CLIENT_ENDS, EMPTY, V_CLEAN },
 };
 
-static void shows_clients_what_happened(void **state)
+static void each_end_of_a_pod_has_its_answer_for_the_client(void **state)
 {
     for (size_t i = 0; i < ARRAY_LEN(seen); i++) {
         stage_setup(state);
@@ -218,7 +218,7 @@ static void shows_clients_what_happened(void **state)
     }
 }
 
-static void cuts_a_head_that_comes_too_slowly(void **state)
+static void a_head_that_comes_too_slowly_is_cut_off(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -233,7 +233,7 @@ static void cuts_a_head_that_comes_too_slowly(void **state)
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
-static void waits_for_an_answer_only_so_long(void **state)
+static void an_answer_is_waited_for_until_response_timeout(void **state)
 {
     struct stage *st = *state;
     st->config->response_timeout_ms = 5000;
@@ -260,7 +260,7 @@ static void waits_for_an_answer_only_so_long(void **state)
     assert_release(st, 1, RELEASE_KEEP);
 }
 
-static void carries_both_ways_after_an_upgrade(void **state)
+static void bytes_are_carried_both_ways_after_an_upgrade(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
@@ -294,7 +294,7 @@ static void an_upgrade_that_is_refused_is_an_ordinary_answer(void **state)
     assert_hears(st, pod(st, 1), GET);
 }
 
-static void drains_idle_sessions_at_once_and_others_when_they_are_done(void **state)
+static void draining_closes_idle_sessions_at_once_and_others_when_done(void **state)
 {
     struct stage *st = *state;
     struct stream *idle = stage_client(st), *busy = stage_client(st),
@@ -319,7 +319,7 @@ static void drains_idle_sessions_at_once_and_others_when_they_are_done(void **st
     assert_int_equal(st->drained_count, 1);
 }
 
-static void turns_clients_away_that_are_too_many(void **state)
+static void clients_beyond_the_limit_are_refused(void **state)
 {
     struct stage *st = *state;
     st->config->max_connections = 2;
@@ -342,14 +342,14 @@ static void turns_clients_away_that_are_too_many(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(survives_every_two_events_in_every_state),
-        cmocka_unit_test(shows_clients_what_happened),
-        TEST(cuts_a_head_that_comes_too_slowly),
-        TEST(waits_for_an_answer_only_so_long),
-        TEST(carries_both_ways_after_an_upgrade),
+        cmocka_unit_test(any_two_events_in_any_state_are_handled),
+        cmocka_unit_test(each_end_of_a_pod_has_its_answer_for_the_client),
+        TEST(a_head_that_comes_too_slowly_is_cut_off),
+        TEST(an_answer_is_waited_for_until_response_timeout),
+        TEST(bytes_are_carried_both_ways_after_an_upgrade),
         TEST(an_upgrade_that_is_refused_is_an_ordinary_answer),
-        TEST(drains_idle_sessions_at_once_and_others_when_they_are_done),
-        TEST(turns_clients_away_that_are_too_many),
+        TEST(draining_closes_idle_sessions_at_once_and_others_when_done),
+        TEST(clients_beyond_the_limit_are_refused),
     };
     return cmocka_run_group_tests_name("session/trouble", tests, NULL, NULL);
 }

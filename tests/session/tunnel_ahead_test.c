@@ -91,7 +91,7 @@ static void refuse_next(int status, const char *head)
     rig_run();
 }
 
-static void one_alone_gets_no_spare(void **state)
+static void one_connection_at_a_time_prewarms_no_tunnel(void **state)
 {
     (void)state;
 
@@ -102,7 +102,7 @@ static void one_alone_gets_no_spare(void **state)
     assert_int_equal(rig.dials, 1);
 }
 
-static void a_rising_load_finds_a_warm_tunnel(void **state)
+static void a_rising_load_finds_a_prewarmed_tunnel(void **state)
 {
     (void)state;
 
@@ -117,7 +117,7 @@ static void a_rising_load_finds_a_warm_tunnel(void **state)
     assert_int_equal(rig.dials, 6); /* four of their own, two that are shared */
 }
 
-static void a_second_burst_dials_nothing(void **state)
+static void a_second_burst_dials_no_tunnel(void **state)
 {
     (void)state;
 
@@ -133,7 +133,7 @@ static void a_second_burst_dials_nothing(void **state)
     assert_int_equal(rig.dials, dials);
 }
 
-static void a_steady_load_gets_no_more(void **state)
+static void a_steady_load_prewarms_no_further_tunnel(void **state)
 {
     (void)state;
 
@@ -150,7 +150,7 @@ static void a_steady_load_gets_no_more(void **state)
 }
 
 /* Two minutes after anybody came everything has expired, and nothing is dialled for it. */
-static void all_is_gone_after_the_idle_time(void **state)
+static void prewarmed_tunnels_close_after_the_idle_time(void **state)
 {
     (void)state;
 
@@ -165,7 +165,7 @@ static void all_is_gone_after_the_idle_time(void **state)
 }
 
 /* A spare that opened later is not younger than the need for it. */
-static void a_late_spare_expires_with_the_others(void **state)
+static void a_late_prewarmed_tunnel_expires_with_the_others(void **state)
 {
     (void)state;
 
@@ -179,7 +179,7 @@ static void a_late_spare_expires_with_the_others(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-static void what_is_lost_is_dialled_again(void **state)
+static void a_lost_tunnel_is_dialled_again(void **state)
 {
     (void)state;
 
@@ -199,7 +199,7 @@ static void what_is_lost_is_dialled_again(void **state)
 }
 
 /* The pod may be gone, and nobody has said so yet. */
-static void of_what_is_lost_together_one_is_dialled_first(void **state)
+static void of_tunnels_lost_together_one_is_dialled_first(void **state)
 {
     (void)state;
     come(0, 4);
@@ -216,7 +216,7 @@ static void of_what_is_lost_together_one_is_dialled_first(void **state)
 }
 
 /* A gateway that takes connections and drops them is not asked at the speed of that. */
-static void what_is_lost_at_once_is_missed_after_a_pause(void **state)
+static void a_tunnel_lost_at_once_is_dialled_again_after_a_pause(void **state)
 {
     (void)state;
 
@@ -231,7 +231,7 @@ static void what_is_lost_at_once_is_missed_after_a_pause(void **state)
 }
 
 /* Its client vanished: that is no reason to expect another. */
-static void what_is_given_up_is_not(void **state)
+static void an_aborted_tunnel_is_not_dialled_again(void **state)
 {
     (void)state;
 
@@ -246,7 +246,7 @@ static void what_is_given_up_is_not(void **state)
     assert_false(users[0].opening.dialled);
 }
 
-static void what_is_worn_out_is_dialled_before_it_is_missed(void **state)
+static void a_retiring_tunnel_is_replaced_before_it_closes(void **state)
 {
     (void)state;
     rig.settings.pairs_max = 3;
@@ -261,7 +261,7 @@ static void what_is_worn_out_is_dialled_before_it_is_missed(void **state)
     assert_int_equal(rig.dials, 4);
 }
 
-static void a_refused_pod_gets_no_spares(void **state)
+static void a_pod_that_refuses_gets_no_prewarmed_tunnels(void **state)
 {
     (void)state;
     static const struct {
@@ -309,7 +309,7 @@ static void a_failure_is_followed_by_a_pause(void **state)
 }
 
 /* Spares take half of a node's dials at most: who waits finds the others. */
-static void spares_leave_dials_to_those_who_wait(void **state)
+static void waiting_openings_are_dialled_before_prewarmed_tunnels(void **state)
 {
     (void)state;
     struct endpoint e = endpoint("uid-2");
@@ -393,7 +393,7 @@ static void invented_nodes_get_a_bounded_number_of_dials(void **state)
         opening_finish(&openings[i]);
 }
 
-static void an_expected_pod_is_ready_for_all_of_them(void **state)
+static void an_expected_pod_gets_a_tunnel_for_each_expected_connection(void **state)
 {
     (void)state;
     struct endpoint e = endpoint("uid-1");
@@ -422,7 +422,7 @@ static void an_expected_pod_is_ready_for_all_of_them(void **state)
 }
 
 /* Nobody comes: it goes when its predecessor would have gone. */
-static void an_expected_pod_that_nobody_asks_is_given_up(void **state)
+static void tunnels_to_an_expected_pod_without_requests_close(void **state)
 {
     (void)state;
     struct endpoint e = endpoint("uid-2");
@@ -461,7 +461,7 @@ static void an_expected_pod_waits_for_a_dial(void **state)
 }
 
 /* Old connections are as many as new ones. */
-static void long_lived_connections_are_a_demand(void **state)
+static void long_lived_connections_count_as_demand(void **state)
 {
     (void)state;
 
@@ -479,7 +479,7 @@ static void on_drained(struct task *t)
     (void)t;
 }
 
-static void neither_the_gone_nor_the_draining_get_any(void **state)
+static void deleted_pods_and_draining_tunnels_get_no_prewarmed_tunnels(void **state)
 {
     (void)state;
     struct endpoint e = endpoint("uid-2");
@@ -539,27 +539,27 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(one_alone_gets_no_spare),
-        TEST(a_rising_load_finds_a_warm_tunnel),
-        TEST(a_second_burst_dials_nothing),
-        TEST(a_steady_load_gets_no_more),
-        TEST(all_is_gone_after_the_idle_time),
-        TEST(a_late_spare_expires_with_the_others),
-        TEST(what_is_lost_is_dialled_again),
-        TEST(of_what_is_lost_together_one_is_dialled_first),
-        TEST(what_is_lost_at_once_is_missed_after_a_pause),
-        TEST(what_is_given_up_is_not),
-        TEST(what_is_worn_out_is_dialled_before_it_is_missed),
-        TEST(a_refused_pod_gets_no_spares),
+        TEST(one_connection_at_a_time_prewarms_no_tunnel),
+        TEST(a_rising_load_finds_a_prewarmed_tunnel),
+        TEST(a_second_burst_dials_no_tunnel),
+        TEST(a_steady_load_prewarms_no_further_tunnel),
+        TEST(prewarmed_tunnels_close_after_the_idle_time),
+        TEST(a_late_prewarmed_tunnel_expires_with_the_others),
+        TEST(a_lost_tunnel_is_dialled_again),
+        TEST(of_tunnels_lost_together_one_is_dialled_first),
+        TEST(a_tunnel_lost_at_once_is_dialled_again_after_a_pause),
+        TEST(an_aborted_tunnel_is_not_dialled_again),
+        TEST(a_retiring_tunnel_is_replaced_before_it_closes),
+        TEST(a_pod_that_refuses_gets_no_prewarmed_tunnels),
         TEST(a_failure_is_followed_by_a_pause),
-        TEST(spares_leave_dials_to_those_who_wait),
+        TEST(waiting_openings_are_dialled_before_prewarmed_tunnels),
         TEST(claimed_node_takes_no_dials_from_other_namespaces),
         TEST(invented_nodes_get_a_bounded_number_of_dials),
-        TEST(an_expected_pod_is_ready_for_all_of_them),
-        TEST(an_expected_pod_that_nobody_asks_is_given_up),
+        TEST(an_expected_pod_gets_a_tunnel_for_each_expected_connection),
+        TEST(tunnels_to_an_expected_pod_without_requests_close),
         TEST(an_expected_pod_waits_for_a_dial),
-        TEST(long_lived_connections_are_a_demand),
-        TEST(neither_the_gone_nor_the_draining_get_any),
+        TEST(long_lived_connections_count_as_demand),
+        TEST(deleted_pods_and_draining_tunnels_get_no_prewarmed_tunnels),
         TEST(end_of_a_dial_does_not_walk_all_pods),
     };
     return cmocka_run_group_tests_name("tunnel/ahead", tests, NULL, NULL);

@@ -119,7 +119,7 @@ static void frames_may_come_with_the_101(void **state)
     user_finish(&u);
 }
 
-static void what_is_not_spdy_ends_the_tunnel_with_a_sentence(void **state)
+static void bytes_that_are_not_spdy_end_the_tunnel_with_a_reason(void **state)
 {
     (void)state;
     static const struct {
@@ -154,7 +154,7 @@ static void what_is_not_spdy_ends_the_tunnel_with_a_sentence(void **state)
 
 #define MEGABYTE (1024 * 1024)
 
-static void a_full_pair_stops_the_tunnel_and_loses_nothing(void **state)
+static void a_full_pair_stops_the_tunnel_and_loses_no_byte(void **state)
 {
     (void)state;
     struct user u;
@@ -261,7 +261,7 @@ static void a_paused_pair_stops_its_own_tunnel(void **state)
     user_finish(&u);
 }
 
-static void a_transport_that_takes_nothing_is_told_to_its_pair(void **state)
+static void a_stuck_transport_makes_its_pair_stuck(void **state)
 {
     (void)state;
     struct user u;
@@ -285,7 +285,7 @@ static void a_transport_that_takes_nothing_is_told_to_its_pair(void **state)
 }
 
 /* While nothing can be asked, the kernel knows whether anybody is there. */
-static void a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so(void **state)
+static void a_stuck_transport_is_dead_when_the_kernel_reports_it(void **state)
 {
     (void)state;
     struct user u;
@@ -303,7 +303,7 @@ static void a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so(void 
 }
 
 /* Whose user has gone, or only keeps it for later, holds nobody up. */
-static void a_paused_pair_that_is_given_back_lets_the_tunnel_go_on(void **state)
+static void closing_a_paused_pair_resumes_the_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -430,7 +430,7 @@ static void an_upgrade_that_ends_is_a_failed_opening(void **state)
     }
 }
 
-static void a_dial_ends_by_failure_by_the_clock_or_by_nobody_waiting(void **state)
+static void a_dial_ends_by_failure_time_out_or_the_last_cancelled_opening(void **state)
 {
     (void)state;
     struct user u;
@@ -514,7 +514,7 @@ static void a_tunnel_that_ends_takes_its_connections_along(void **state)
     }
 }
 
-static void silence_is_death_after_fifteen_seconds(void **state)
+static void a_silent_tunnel_is_dead_after_fifteen_seconds(void **state)
 {
     (void)state;
     struct user u;
@@ -539,20 +539,20 @@ int main(void)
         TEST(frames_may_be_cut_at_every_byte),
         TEST(frames_may_come_byte_by_byte),
         TEST(frames_may_come_with_the_101),
-        TEST(what_is_not_spdy_ends_the_tunnel_with_a_sentence),
-        TEST(a_full_pair_stops_the_tunnel_and_loses_nothing),
+        TEST(bytes_that_are_not_spdy_end_the_tunnel_with_a_reason),
+        TEST(a_full_pair_stops_the_tunnel_and_loses_no_byte),
         TEST(a_full_pair_is_not_a_dead_tunnel),
         TEST(a_paused_pair_stops_its_own_tunnel),
-        TEST(a_transport_that_takes_nothing_is_told_to_its_pair),
-        TEST(a_transport_that_takes_nothing_is_dead_when_the_kernel_says_so),
-        TEST(a_paused_pair_that_is_given_back_lets_the_tunnel_go_on),
+        TEST(a_stuck_transport_makes_its_pair_stuck),
+        TEST(a_stuck_transport_is_dead_when_the_kernel_reports_it),
+        TEST(closing_a_paused_pair_resumes_the_tunnel),
         TEST(the_end_of_the_transport_waits_for_a_full_pair),
         TEST(a_large_request_arrives_whole),
         TEST(many_small_writes_are_one_frame),
         TEST(an_upgrade_that_ends_is_a_failed_opening),
-        TEST(a_dial_ends_by_failure_by_the_clock_or_by_nobody_waiting),
+        TEST(a_dial_ends_by_failure_time_out_or_the_last_cancelled_opening),
         TEST(a_tunnel_that_ends_takes_its_connections_along),
-        TEST(silence_is_death_after_fifteen_seconds),
+        TEST(a_silent_tunnel_is_dead_after_fifteen_seconds),
     };
     return cmocka_run_group_tests_name("tunnel/flow", tests, NULL, NULL);
 }

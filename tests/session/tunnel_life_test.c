@@ -42,7 +42,7 @@ static void a_pod_with_another_uid_is_another_pod(void **state)
 }
 
 /* The one used last serves next, so that the others can expire. */
-static void the_warmest_tunnel_serves_first(void **state)
+static void the_tunnel_used_last_serves_first(void **state)
 {
     (void)state;
     struct user u, v, w;
@@ -97,7 +97,7 @@ static void dials_and_tunnels_have_their_limits(void **state)
         user_finish(&users[i]);
 }
 
-static void a_failed_dial_fails_those_without_hope_only(void **state)
+static void a_failed_dial_fails_only_openings_that_no_other_dial_serves(void **state)
 {
     (void)state;
     struct user u, v, w;
@@ -124,7 +124,7 @@ static void refuse_upgrade(struct server *s, const char *status, const char *bod
     rig_run();
 }
 
-static void a_word_about_the_pod_fails_all_who_wait(void **state)
+static void a_refusal_that_concerns_the_pod_fails_all_its_openings(void **state)
 {
     (void)state;
     struct user u, v;
@@ -167,7 +167,7 @@ static void say(struct user *u, size_t frames)
 
 /* What was sent fills the queue of its worker, and with it the way of our PINGs: a pod that
  * takes its time is not told from a dead one by them. */
-static void who_is_given_much_may_take_his_time(void **state)
+static void a_ping_behind_much_unread_data_does_not_end_the_tunnel(void **state)
 {
     (void)state;
     struct user u, v;
@@ -204,7 +204,7 @@ static void a_lent_connection_keeps_its_tunnel_however_silent(void **state)
     user_finish(&u);
 }
 
-static void a_pooled_connection_does_not(void **state)
+static void an_idle_connection_does_not_keep_its_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -279,7 +279,7 @@ static void idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request(void **
     expire_in_pool(users, 2);
 }
 
-static void lending_it_out_again_starts_anew(void **state)
+static void lending_an_idle_connection_restarts_the_idle_time(void **state)
 {
     (void)state;
     struct user u;
@@ -364,7 +364,7 @@ static void a_tunnel_retires_at_an_age(void **state)
 }
 
 /* Lent again and again it would outlive what its tunnel may. */
-static void a_kept_connection_gets_no_older_than_its_tunnel(void **state)
+static void a_connection_on_a_tunnel_past_its_age_is_not_reusable(void **state)
 {
     (void)state;
     struct user u;
@@ -377,7 +377,7 @@ static void a_kept_connection_gets_no_older_than_its_tunnel(void **state)
     user_finish(&u);
 }
 
-static void goaway_lets_the_live_finish_and_takes_no_new(void **state)
+static void after_goaway_pairs_finish_and_none_is_opened(void **state)
 {
     (void)state;
     struct user u, v;
@@ -413,7 +413,7 @@ static void goaway_closes_an_idle_tunnel(void **state)
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-static void a_gone_pod_gets_no_new_connection(void **state)
+static void a_deleted_pod_gets_no_new_connection(void **state)
 {
     (void)state;
     struct user u, v;
@@ -438,7 +438,7 @@ static void a_gone_pod_gets_no_new_connection(void **state)
 
 /* The runtime keeps tunnels open to a sandbox that is gone.  One failure tells it for all of
  * them; a new one finds out whether there is another sandbox. */
-static void a_sandbox_that_is_gone_is_tried_once(void **state)
+static void a_deleted_sandbox_is_tried_once(void **state)
 {
     (void)state;
     struct user live, idle, failed, next;
@@ -471,7 +471,7 @@ static void a_sandbox_that_is_gone_is_tried_once(void **state)
     user_finish(&next);
 }
 
-static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state)
+static void draining_closes_idle_tunnels_and_waits_for_the_others(void **state)
 {
     (void)state;
     struct user u, v, w, done;
@@ -507,7 +507,7 @@ static void draining_closes_what_nobody_uses_and_waits_for_the_rest(void **state
 }
 
 /* As the daemon stops: its connections end, and in the same turn it drains. */
-static void draining_waits_until_the_last_words_are_taken(void **state)
+static void draining_waits_until_the_last_bytes_are_read(void **state)
 {
     (void)state;
     struct user u, done;
@@ -585,7 +585,7 @@ static void an_outage_costs_a_few_dials_a_second_however_many_wait(void **state)
 }
 
 /* Answers about one pod are no answers about others. */
-static void a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not(void **state)
+static void a_pod_that_fails_is_backed_off_and_others_are_not(void **state)
 {
     (void)state;
     struct user u;
@@ -626,7 +626,7 @@ static void a_node_that_does_not_answer_costs_other_pods_nothing(void **state)
     user_finish(&u);
 }
 
-static void what_the_api_server_asked_for_is_remembered_when_nobody_waits(void **state)
+static void a_retry_after_is_kept_without_waiting_openings(void **state)
 {
     (void)state;
     static const char throttled[] = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 2\r\n"
@@ -647,7 +647,7 @@ static void what_the_api_server_asked_for_is_remembered_when_nobody_waits(void *
     user_finish(&u);
 }
 
-static void draining_nothing_is_done_at_once(void **state)
+static void draining_without_tunnels_is_done_at_once(void **state)
 {
     (void)state;
     struct user u, done;
@@ -695,7 +695,7 @@ static void with_transport(enum tunnel_transport transport)
         tunnels_create(rig.loop, NULL, NULL, &rig.settings, &rig.tunnels, NULL), OK);
 }
 
-static void a_refused_transport_is_followed_by_the_other(void **state)
+static void a_refused_transport_is_replaced_by_the_other(void **state)
 {
     (void)state;
     struct user u;
@@ -722,7 +722,7 @@ static void a_refused_transport_is_followed_by_the_other(void **state)
     user_finish(&u);
 }
 
-static void two_refusals_are_a_failure(void **state)
+static void two_refused_transports_fail_the_opening(void **state)
 {
     (void)state;
     struct user u;
@@ -739,7 +739,7 @@ static void two_refusals_are_a_failure(void **state)
     user_finish(&u);
 }
 
-static void a_refusal_by_name_is_not_tried_otherwise(void **state)
+static void a_refusal_that_concerns_the_pod_does_not_try_the_other_transport(void **state)
 {
     (void)state;
     struct user u;
@@ -753,7 +753,7 @@ static void a_refusal_by_name_is_not_tried_otherwise(void **state)
 }
 
 /* After sleep or a change of network. */
-static void a_probed_tunnel_has_to_answer_soon(void **state)
+static void a_probed_tunnel_has_to_answer_within_3_s(void **state)
 {
     (void)state;
     struct user answers, silent;
@@ -811,7 +811,7 @@ static void pods_of_one_node_share_its_dials(void **state)
 }
 
 /* The endpoint has left its service, and its last connection says nothing. */
-static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state)
+static void connections_end_once_the_pod_is_deleted(void **state)
 {
     (void)state;
     static const char *const others[] = { NULL, "uid-of-the-next" };
@@ -833,7 +833,7 @@ static void a_forgotten_connection_ends_when_the_pod_is_really_gone(void **state
 }
 
 /* It was not ready for a moment, and a long connection has kept it in mind. */
-static void a_pod_that_is_back_counts_as_any_other(void **state)
+static void a_retired_pod_that_is_ready_again_gets_connections(void **state)
 {
     (void)state;
     struct user stayed, came;
@@ -853,7 +853,7 @@ static void a_pod_that_is_back_counts_as_any_other(void **state)
 }
 
 /* Who serves as a last resort is on its way out. */
-static void a_pod_that_is_not_ready_is_not_back(void **state)
+static void a_retired_pod_that_is_not_ready_gets_no_connections(void **state)
 {
     (void)state;
     static const struct {
@@ -886,44 +886,44 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(every_live_connection_has_a_tunnel_to_itself),
         TEST(a_pod_with_another_uid_is_another_pod),
-        TEST(the_warmest_tunnel_serves_first),
+        TEST(the_tunnel_used_last_serves_first),
         TEST(dials_and_tunnels_have_their_limits),
-        TEST(a_failed_dial_fails_those_without_hope_only),
-        TEST(a_word_about_the_pod_fails_all_who_wait),
+        TEST(a_failed_dial_fails_only_openings_that_no_other_dial_serves),
+        TEST(a_refusal_that_concerns_the_pod_fails_all_its_openings),
         TEST(an_idle_tunnel_expires),
         TEST(a_lent_connection_keeps_its_tunnel_however_silent),
-        TEST(who_is_given_much_may_take_his_time),
-        TEST(a_pooled_connection_does_not),
+        TEST(a_ping_behind_much_unread_data_does_not_end_the_tunnel),
+        TEST(an_idle_connection_does_not_keep_its_tunnel),
         TEST(idle_time_counts_from_the_last_request_not_from_the_end_of_the_pool),
         TEST(idle_time_of_a_shared_tunnel_counts_from_the_last_request),
         TEST(idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request),
-        TEST(lending_it_out_again_starts_anew),
+        TEST(lending_an_idle_connection_restarts_the_idle_time),
         TEST(all_idle_tunnels_of_a_pod_expire_together),
         TEST(a_tunnel_retires_after_enough_connections),
         TEST(a_tunnel_retires_at_an_age),
-        TEST(a_kept_connection_gets_no_older_than_its_tunnel),
-        TEST(goaway_lets_the_live_finish_and_takes_no_new),
+        TEST(a_connection_on_a_tunnel_past_its_age_is_not_reusable),
+        TEST(after_goaway_pairs_finish_and_none_is_opened),
         TEST(goaway_closes_an_idle_tunnel),
-        TEST(a_gone_pod_gets_no_new_connection),
-        TEST(a_sandbox_that_is_gone_is_tried_once),
-        TEST(draining_closes_what_nobody_uses_and_waits_for_the_rest),
-        TEST(draining_waits_until_the_last_words_are_taken),
+        TEST(a_deleted_pod_gets_no_new_connection),
+        TEST(a_deleted_sandbox_is_tried_once),
+        TEST(draining_closes_idle_tunnels_and_waits_for_the_others),
+        TEST(draining_waits_until_the_last_bytes_are_read),
         TEST(an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while),
         TEST(an_outage_costs_a_few_dials_a_second_however_many_wait),
-        TEST(a_pod_that_fails_is_left_alone_for_a_while_and_others_are_not),
+        TEST(a_pod_that_fails_is_backed_off_and_others_are_not),
         TEST(a_node_that_does_not_answer_costs_other_pods_nothing),
-        TEST(what_the_api_server_asked_for_is_remembered_when_nobody_waits),
-        TEST(draining_nothing_is_done_at_once),
+        TEST(a_retry_after_is_kept_without_waiting_openings),
+        TEST(draining_without_tunnels_is_done_at_once),
         TEST(destroying_ends_everything_in_any_state),
-        TEST(a_refused_transport_is_followed_by_the_other),
-        TEST(two_refusals_are_a_failure),
-        TEST(a_refusal_by_name_is_not_tried_otherwise),
-        TEST(a_probed_tunnel_has_to_answer_soon),
+        TEST(a_refused_transport_is_replaced_by_the_other),
+        TEST(two_refused_transports_fail_the_opening),
+        TEST(a_refusal_that_concerns_the_pod_does_not_try_the_other_transport),
+        TEST(a_probed_tunnel_has_to_answer_within_3_s),
         TEST(a_probed_tunnel_may_have_a_busy_worker),
         TEST(pods_of_one_node_share_its_dials),
-        TEST(a_forgotten_connection_ends_when_the_pod_is_really_gone),
-        TEST(a_pod_that_is_back_counts_as_any_other),
-        TEST(a_pod_that_is_not_ready_is_not_back),
+        TEST(connections_end_once_the_pod_is_deleted),
+        TEST(a_retired_pod_that_is_ready_again_gets_connections),
+        TEST(a_retired_pod_that_is_not_ready_gets_no_connections),
     };
     return cmocka_run_group_tests_name("tunnel/life", tests, NULL, NULL);
 }

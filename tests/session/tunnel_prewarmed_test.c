@@ -14,7 +14,7 @@ static int begin(void **state)
     return 0;
 }
 
-static void the_first_tunnel_takes_it(void **state)
+static void the_first_tunnel_takes_the_prewarmed_connection(void **state)
 {
     (void)state;
     struct user u;
@@ -32,7 +32,7 @@ static void the_first_tunnel_takes_it(void **state)
     user_finish(&u);
 }
 
-static void the_second_is_dialled(void **state)
+static void the_second_tunnel_is_dialled(void **state)
 {
     (void)state;
     struct user a, b;
@@ -48,7 +48,7 @@ static void the_second_is_dialled(void **state)
     user_finish(&b);
 }
 
-static void one_that_died_is_replaced_without_a_word(void **state)
+static void a_dead_prewarmed_connection_is_replaced_by_a_dial(void **state)
 {
     (void)state;
     struct user u;
@@ -68,7 +68,7 @@ static void one_that_died_is_replaced_without_a_word(void **state)
     user_finish(&u);
 }
 
-static void one_that_nobody_takes_is_closed(void **state)
+static void an_unused_prewarmed_connection_is_closed(void **state)
 {
     (void)state;
     struct user u;
@@ -83,7 +83,7 @@ static void one_that_nobody_takes_is_closed(void **state)
     user_finish(&u);
 }
 
-static void one_that_never_connects_hurts_nobody(void **state)
+static void a_prewarmed_connection_that_never_connects_delays_no_tunnel(void **state)
 {
     (void)state;
     struct user u;
@@ -101,11 +101,11 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
     const struct CMUnitTest tests[] = {
-        TEST(the_first_tunnel_takes_it),
-        TEST(the_second_is_dialled),
-        TEST(one_that_died_is_replaced_without_a_word),
-        TEST(one_that_nobody_takes_is_closed),
-        TEST(one_that_never_connects_hurts_nobody),
+        TEST(the_first_tunnel_takes_the_prewarmed_connection),
+        TEST(the_second_tunnel_is_dialled),
+        TEST(a_dead_prewarmed_connection_is_replaced_by_a_dial),
+        TEST(an_unused_prewarmed_connection_is_closed),
+        TEST(a_prewarmed_connection_that_never_connects_delays_no_tunnel),
     };
     return cmocka_run_group_tests_name("tunnel/prewarmed", tests, NULL, NULL);
 }

@@ -669,7 +669,7 @@ static void play(void)
     rig_end(NULL);
 }
 
-static void whatever_happens_some_things_hold(void **state)
+static void the_invariants_hold_in_random_runs(void **state)
 {
     (void)state;
 
@@ -690,7 +690,7 @@ static int tell_unless_over(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(whatever_happens_some_things_hold, tell_unless_over),
+        cmocka_unit_test_teardown(the_invariants_hold_in_random_runs, tell_unless_over),
     };
     if (argc > 2) {
         first = strtoull(argv[1], NULL, 10);

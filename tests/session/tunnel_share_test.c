@@ -92,7 +92,7 @@ static void offer(struct user *u)
     stream_update(user_stream(u));
 }
 
-static void past_the_cap_up_to_five_share_one_for_each_worker(void **state)
+static void past_the_limit_up_to_five_pairs_share_a_tunnel(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -131,7 +131,7 @@ static void a_failure_stays_in_its_pair(void **state)
 }
 
 /* The pod is told, or it would go on sending into everybody's tunnel. */
-static void who_is_given_up_ends_alone(void **state)
+static void an_aborted_pair_ends_alone(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -153,7 +153,7 @@ static void who_is_given_up_ends_alone(void **state)
 }
 
 /* The container behind one pair does not read: its worker answers no PING. */
-static void who_is_not_read_stops_alone(void **state)
+static void an_unread_pair_stops_alone(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -178,7 +178,7 @@ static void who_is_not_read_stops_alone(void **state)
 
 /* Its worker takes nothing any more, and a PING waits there behind the data: four of five
  * rounds come back, and nobody else notices. */
-static void a_ping_behind_a_stuck_worker_stops_nobody_else(void **state)
+static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -224,7 +224,7 @@ static void get_stuck(struct server *s, size_t count)
 }
 
 /* The PINGs of a minute go to the others first, and wait there. */
-static void while_one_worker_answers_the_tunnel_lives(void **state)
+static void a_tunnel_lives_while_one_worker_answers(void **state)
 {
     for (size_t count = 1; count < WORKERS; count++) {
         struct server *s = open_all();
@@ -255,7 +255,7 @@ static void a_probe_that_meets_a_stuck_worker_is_answered_by_another(void **stat
     close_all();
 }
 
-static void answered_pings_let_it_go_on(void **state)
+static void answered_pings_let_a_pair_go_on(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -373,7 +373,7 @@ static size_t fill(struct server *s, struct user *u, size_t total)
     return sent;
 }
 
-static void a_slow_reader_is_kept_for_and_then_failed_alone(void **state)
+static void a_slow_reader_is_waited_for_and_then_reset_alone(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -400,7 +400,8 @@ static void a_slow_reader_is_kept_for_and_then_failed_alone(void **state)
 
 /* What comes at once to a service of unknown answers may be large on all sides: a cut answer
  * is worse than one that begins late.  But the neighbours of two slow readers do not wait twice. */
-static void slow_reader_is_kept_for_3s_while_its_neighbours_have_no_answer(void **state)
+static void
+a_slow_reader_is_waited_for_3s_while_its_neighbours_have_no_answer(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -421,7 +422,7 @@ static void slow_reader_is_kept_for_3s_while_its_neighbours_have_no_answer(void 
 }
 
 /* Its verdict comes a second later: the room that all share is free at once. */
-static void who_leaves_keeps_nothing(void **state)
+static void a_closed_pair_holds_no_memory(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -434,7 +435,7 @@ static void who_leaves_keeps_nothing(void **state)
     close_all();
 }
 
-static void a_reader_that_catches_up_in_time_loses_nothing(void **state)
+static void a_reader_that_catches_up_in_time_loses_no_byte(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -455,7 +456,7 @@ static void a_reader_that_catches_up_in_time_loses_nothing(void **state)
 }
 
 /* FIN and FIN come together, and who has ended still reads. */
-static void an_end_needs_no_room(void **state)
+static void eof_is_delivered_to_a_full_pair(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -472,7 +473,7 @@ static void an_end_needs_no_room(void **state)
 }
 
 /* The others lie in a pool: nobody waits, and nothing that comes would say so. */
-static void an_end_leaves_the_tunnel_welcoming(void **state)
+static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -504,7 +505,7 @@ static void expect_braked(struct server *s, struct user *slow)
 }
 
 /* Alone on a shared tunnel, a slow reader is braked like on one of its own. */
-static void without_neighbours_nobody_is_failed(void **state)
+static void a_slow_reader_without_neighbours_is_not_reset(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -519,7 +520,7 @@ static void without_neighbours_nobody_is_failed(void **state)
 }
 
 /* All of them are slow: the tunnel waits, and nobody is kept from anything. */
-static void where_nobody_waits_nobody_is_failed(void **state)
+static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -552,7 +553,7 @@ static void where_nobody_waits_nobody_is_failed(void **state)
 }
 
 /* Bytes that its user cannot use yet are no sign that it has enough. */
-static void who_has_half_of_something_waits(void **state)
+static void a_pair_with_a_partial_frame_counts_as_waiting(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -571,7 +572,7 @@ static void who_has_half_of_something_waits(void **state)
 }
 
 /* Also not by those who failed before, and have not gone yet. */
-static void who_is_left_alone_is_not_failed(void **state)
+static void a_slow_reader_left_alone_is_not_reset(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -587,7 +588,7 @@ static void who_is_left_alone_is_not_failed(void **state)
     close_all();
 }
 
-static void those_who_leave_together_share_a_probe(void **state)
+static void pairs_that_end_together_share_a_probe(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -605,7 +606,7 @@ static void those_who_leave_together_share_a_probe(void **state)
     close_all();
 }
 
-static void whoever_waits_does_not_wait_for_company(void **state)
+static void a_waiting_opening_gets_a_freed_slot_at_once(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -623,7 +624,7 @@ static void whoever_waits_does_not_wait_for_company(void **state)
 }
 
 /* Credit is of the worker, whoever uses it. */
-static void the_next_user_of_a_worker_sends_as_much(void **state)
+static void the_next_pair_of_a_worker_has_full_credit(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -660,7 +661,7 @@ static void opened(struct user *u, size_t dial, bool alone)
 }
 
 /* Requests travel together, and leave tunnels to those who have to be alone. */
-static void who_wants_to_be_alone_is_alone_and_the_others_share(void **state)
+static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void **state)
 {
     (void)state;
     struct user *own = &users[0], *first = &users[1], *second = &users[2];
@@ -695,7 +696,7 @@ static void who_wants_to_be_alone_is_alone_and_the_others_share(void **state)
 }
 
 /* Nobody knows beforehand who will carry much. */
-static void who_carries_much_gets_no_new_neighbours(void **state)
+static void a_saturated_tunnel_gets_no_further_pairs(void **state)
 {
     (void)state;
     struct server *s = open_all();
@@ -767,7 +768,7 @@ static bool is_shared(struct user *u)
     return tunnel_of(u)->share != NULL;
 }
 
-static void after_a_large_answer_the_next_are_alone(void **state)
+static void after_a_large_answer_pairs_get_own_tunnels(void **state)
 {
     (void)state;
 
@@ -782,7 +783,7 @@ static void after_a_large_answer_the_next_are_alone(void **state)
     close_all();
 }
 
-static void after_many_small_ones_they_leave_their_own(void **state)
+static void after_many_small_answers_pairs_share_again(void **state)
 {
     (void)state;
     struct user *own = &users[2];
@@ -802,7 +803,7 @@ static void after_many_small_ones_they_leave_their_own(void **state)
 }
 
 /* Whoever goes on for long was large once. */
-static void a_long_connection_does_not_keep_others_apart(void **state)
+static void a_long_connection_does_not_prevent_sharing(void **state)
 {
     (void)state;
 
@@ -823,7 +824,7 @@ static void a_long_connection_does_not_keep_others_apart(void **state)
 }
 
 /* Without room on shared ones it becomes one. */
-static void after_many_small_ones_their_own_is_shared(void **state)
+static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
 {
     (void)state;
     static const char block[8192];
@@ -868,36 +869,36 @@ int main(void)
 {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, rig_end)
     const struct CMUnitTest tests[] = {
-        CASE(past_the_cap_up_to_five_share_one_for_each_worker),
+        CASE(past_the_limit_up_to_five_pairs_share_a_tunnel),
         CASE(a_failure_stays_in_its_pair),
-        CASE(who_is_given_up_ends_alone),
-        CASE(who_is_not_read_stops_alone),
-        CASE(a_ping_behind_a_stuck_worker_stops_nobody_else),
-        CASE(while_one_worker_answers_the_tunnel_lives),
+        CASE(an_aborted_pair_ends_alone),
+        CASE(an_unread_pair_stops_alone),
+        CASE(a_ping_behind_a_stuck_worker_stops_no_other_pair),
+        CASE(a_tunnel_lives_while_one_worker_answers),
         CASE(a_probe_that_meets_a_stuck_worker_is_answered_by_another),
-        CASE(answered_pings_let_it_go_on),
+        CASE(answered_pings_let_a_pair_go_on),
         CASE(an_upload_through_a_full_transport_never_stops),
         CASE(equal_uploads_on_a_slow_uplink_get_equal_parts),
         CASE(small_request_beside_uploads_takes_its_turn),
-        CASE(a_slow_reader_is_kept_for_and_then_failed_alone),
-        CASE(slow_reader_is_kept_for_3s_while_its_neighbours_have_no_answer),
-        CASE(who_leaves_keeps_nothing),
-        CASE(a_reader_that_catches_up_in_time_loses_nothing),
-        CASE(an_end_needs_no_room),
-        CASE(an_end_leaves_the_tunnel_welcoming),
-        CASE(without_neighbours_nobody_is_failed),
-        CASE(where_nobody_waits_nobody_is_failed),
-        CASE(who_has_half_of_something_waits),
-        CASE(who_is_left_alone_is_not_failed),
-        CASE(those_who_leave_together_share_a_probe),
-        CASE(whoever_waits_does_not_wait_for_company),
-        CASE(the_next_user_of_a_worker_sends_as_much),
-        CASE(who_wants_to_be_alone_is_alone_and_the_others_share),
-        CASE(who_carries_much_gets_no_new_neighbours),
-        CASE(after_a_large_answer_the_next_are_alone),
-        CASE(after_many_small_ones_they_leave_their_own),
-        CASE(a_long_connection_does_not_keep_others_apart),
-        CASE(after_many_small_ones_their_own_is_shared),
+        CASE(a_slow_reader_is_waited_for_and_then_reset_alone),
+        CASE(a_slow_reader_is_waited_for_3s_while_its_neighbours_have_no_answer),
+        CASE(a_closed_pair_holds_no_memory),
+        CASE(a_reader_that_catches_up_in_time_loses_no_byte),
+        CASE(eof_is_delivered_to_a_full_pair),
+        CASE(a_tunnel_takes_pairs_after_one_has_ended),
+        CASE(a_slow_reader_without_neighbours_is_not_reset),
+        CASE(a_slow_reader_is_not_reset_while_all_are_slow),
+        CASE(a_pair_with_a_partial_frame_counts_as_waiting),
+        CASE(a_slow_reader_left_alone_is_not_reset),
+        CASE(pairs_that_end_together_share_a_probe),
+        CASE(a_waiting_opening_gets_a_freed_slot_at_once),
+        CASE(the_next_pair_of_a_worker_has_full_credit),
+        CASE(pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share),
+        CASE(a_saturated_tunnel_gets_no_further_pairs),
+        CASE(after_a_large_answer_pairs_get_own_tunnels),
+        CASE(after_many_small_answers_pairs_share_again),
+        CASE(a_long_connection_does_not_prevent_sharing),
+        CASE(after_many_small_answers_an_own_tunnel_is_shared),
     };
     return cmocka_run_group_tests_name("tunnel/share", tests, NULL, NULL);
 }

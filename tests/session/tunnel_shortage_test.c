@@ -57,7 +57,7 @@ static void finish_rest(void)
         user_finish(&users[i]);
 }
 
-static void opening_beyond_tunnels_max_makes_one_connection_give_way(void **state)
+static void an_opening_beyond_tunnels_max_ends_one_connection(void **state)
 {
     (void)state;
     struct user late;
@@ -75,7 +75,7 @@ static void opening_beyond_tunnels_max_makes_one_connection_give_way(void **stat
     finish_rest();
 }
 
-static void opening_looks_again_while_no_connection_has_stalled(void **state)
+static void an_opening_looks_again_while_no_connection_has_stalled(void **state)
 {
     (void)state;
     struct user first, second;
@@ -98,7 +98,7 @@ static void opening_looks_again_while_no_connection_has_stalled(void **state)
     finish_rest();
 }
 
-static void opening_that_is_given_up_makes_nothing_give_way(void **state)
+static void a_cancelled_opening_ends_no_connection(void **state)
 {
     (void)state;
     struct user late;
@@ -138,9 +138,9 @@ static void dial_without_descriptor_frees_one_before_the_next(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(opening_beyond_tunnels_max_makes_one_connection_give_way),
-        TEST(opening_looks_again_while_no_connection_has_stalled),
-        TEST(opening_that_is_given_up_makes_nothing_give_way),
+        TEST(an_opening_beyond_tunnels_max_ends_one_connection),
+        TEST(an_opening_looks_again_while_no_connection_has_stalled),
+        TEST(a_cancelled_opening_ends_no_connection),
         TEST(dial_without_descriptor_frees_one_before_the_next),
     };
     return cmocka_run_group_tests_name("session/tunnel_shortage", tests, NULL, NULL);

@@ -93,7 +93,7 @@ static bool is_served(size_t i)
     return users[i].opening.result == OK;
 }
 
-static void four_join_the_only_tunnel_without_a_dial(void **state)
+static void four_requests_join_the_only_tunnel_without_a_dial(void **state)
 {
     (void)state;
 
@@ -113,7 +113,7 @@ static void four_join_the_only_tunnel_without_a_dial(void **state)
 }
 
 /* PINGs that were under way before are none of its credit's. */
-static void pings_of_before_do_not_count_for_credit(void **state)
+static void pings_sent_before_a_neighbour_do_not_count_for_credit(void **state)
 {
     (void)state;
 
@@ -147,7 +147,7 @@ static void a_dial_is_not_waited_for_once_a_slot_is_free(void **state)
     assert_non_null(rig.servers[1]->dial); /* is still under way */
 }
 
-static void the_first_one_to_a_port_is_beside_no_other(void **state)
+static void the_first_pair_to_a_port_shares_no_tunnel(void **state)
 {
     (void)state;
 
@@ -200,7 +200,7 @@ static void nothing_joins_a_connection_that_wants_to_be_alone(void **state)
     assert_null(tunnel_of(1)->share);
 }
 
-static void nothing_joins_a_kept_one_that_was_lent_to_be_alone(void **state)
+static void nothing_joins_an_idle_connection_lent_to_be_alone(void **state)
 {
     (void)state;
 
@@ -227,7 +227,7 @@ static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state
     assert_null(tunnel_of(0)->share);
 }
 
-static void with_a_fixed_number_of_own_tunnels_none_is_joined(void **state)
+static void a_fixed_number_of_own_tunnels_is_never_shared(void **state)
 {
     (void)state;
 
@@ -239,7 +239,7 @@ static void with_a_fixed_number_of_own_tunnels_none_is_joined(void **state)
     assert_null(tunnel_of(0)->share);
 }
 
-static void a_pod_in_use_has_one_tunnel_more(void **state)
+static void a_pod_in_use_has_one_prewarmed_tunnel(void **state)
 {
     (void)state;
 
@@ -286,7 +286,7 @@ static void pod_whose_tunnel_another_port_keeps_gets_one_more(void **state)
     assert_true(connector_has_room(tunnels_connector(rig.tunnels), A, 80));
 }
 
-static void what_expired_is_not_dialled_again_before_it_is_used(void **state)
+static void an_expired_tunnel_is_not_dialled_again_before_a_request(void **state)
 {
     (void)state;
 
@@ -338,18 +338,18 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(four_join_the_only_tunnel_without_a_dial),
-        TEST(pings_of_before_do_not_count_for_credit),
+        TEST(four_requests_join_the_only_tunnel_without_a_dial),
+        TEST(pings_sent_before_a_neighbour_do_not_count_for_credit),
         TEST(a_dial_is_not_waited_for_once_a_slot_is_free),
-        TEST(the_first_one_to_a_port_is_beside_no_other),
+        TEST(the_first_pair_to_a_port_shares_no_tunnel),
         TEST(a_port_that_refuses_has_to_be_proven_again),
         TEST(nothing_joins_a_connection_that_wants_to_be_alone),
-        TEST(nothing_joins_a_kept_one_that_was_lent_to_be_alone),
+        TEST(nothing_joins_an_idle_connection_lent_to_be_alone),
         TEST(after_a_large_answer_a_request_waits_for_its_own_tunnel),
-        TEST(with_a_fixed_number_of_own_tunnels_none_is_joined),
-        TEST(a_pod_in_use_has_one_tunnel_more),
+        TEST(a_fixed_number_of_own_tunnels_is_never_shared),
+        TEST(a_pod_in_use_has_one_prewarmed_tunnel),
         TEST(pod_whose_tunnel_another_port_keeps_gets_one_more),
-        TEST(what_expired_is_not_dialled_again_before_it_is_used),
+        TEST(an_expired_tunnel_is_not_dialled_again_before_a_request),
         TEST(an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit),
     };
     return cmocka_run_group_tests_name("tunnel/small", tests, NULL, NULL);

@@ -46,7 +46,7 @@ static void idle_connection_outlives_a_stop(void **state)
     }
 }
 
-static void what_came_during_a_stop_is_read(void **state)
+static void bytes_that_came_during_a_stop_are_read(void **state)
 {
     (void)state;
     struct user u;
@@ -122,7 +122,7 @@ int main(void)
 #define CASE(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         CASE(idle_connection_outlives_a_stop),
-        CASE(what_came_during_a_stop_is_read),
+        CASE(bytes_that_came_during_a_stop_are_read),
         CASE(tunnel_that_died_during_a_stop_is_found_in_seconds),
         CASE(verdict_that_came_during_a_stop_counts),
         CASE(dial_under_way_outlives_a_stop),

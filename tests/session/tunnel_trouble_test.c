@@ -225,7 +225,7 @@ static void play(void **state, enum place place, enum event first, enum event se
     rig_end(state);
 }
 
-static void survives_every_two_events_in_every_state(void **state)
+static void any_two_events_in_any_state_are_handled(void **state)
 {
     for (int place = 0; place < PLACES; place++)
         for (int first = 0; first < EVENTS; first++)
@@ -312,7 +312,7 @@ static void a_retry_after_outlives_another_failure(void **state)
 
 /* Where the first transport is forbidden and the second is not, the second word counts: who
  * is told "forbidden" does not try again. */
-static void what_is_no_refusal_of_the_transport_is_told(void **state)
+static void a_refusal_that_is_not_of_the_transport_fails_the_opening(void **state)
 {
     (void)state;
     static const struct {
@@ -338,7 +338,7 @@ static void what_is_no_refusal_of_the_transport_is_told(void **state)
 
 /* A token that was replaced a moment ago costs one more dial, and one that is refused again no
  * third. */
-static void a_401_asks_once_for_another_credential(void **state)
+static void a_401_causes_one_renewal_of_the_credential(void **state)
 {
     (void)state;
     rig.renewable = true;
@@ -405,12 +405,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(survives_every_two_events_in_every_state),
+        cmocka_unit_test(any_two_events_in_any_state_are_handled),
         TEST(the_longest_retry_after_is_half_a_minute),
         TEST(a_retry_after_outlives_a_success),
         TEST(a_retry_after_outlives_another_failure),
-        TEST(what_is_no_refusal_of_the_transport_is_told),
-        TEST(a_401_asks_once_for_another_credential),
+        TEST(a_refusal_that_is_not_of_the_transport_fails_the_opening),
+        TEST(a_401_causes_one_renewal_of_the_credential),
         TEST(dial_waits_for_the_credential_beyond_its_own_time),
         TEST(opening_that_waits_for_a_credential_is_cancelled),
         TEST(missing_credential_fails_the_opening_with_its_reason),

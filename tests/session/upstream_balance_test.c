@@ -44,7 +44,7 @@ static void every_endpoint_gets_its_share(void **state)
         assert_in_range(counts[(uint8_t)c], 25, 55);
 }
 
-static void the_less_loaded_one_is_taken(void **state)
+static void the_less_loaded_endpoint_is_chosen(void **state)
 {
     (void)state;
     struct asker held[3];
@@ -59,7 +59,7 @@ static void the_less_loaded_one_is_taken(void **state)
         asker_return(&held[i], RELEASE_CLOSE);
 }
 
-static void a_sticky_client_stays(void **state)
+static void a_sticky_client_keeps_its_endpoint(void **state)
 {
     (void)state;
     static const char *const clients[] = { "192.0.2.1", "192.0.2.2",   "192.0.2.3",
@@ -84,7 +84,7 @@ static void a_sticky_client_stays(void **state)
             assert_int_equal(ask("web.shop", clients[i]), home[i]);
 }
 
-static void the_avoided_one_is_the_last_choice(void **state)
+static void the_avoided_endpoint_is_the_last_choice(void **state)
 {
     (void)state;
     struct endpoint *avoid = endpoint_ref(rig.service->endpoints[0]);
@@ -107,7 +107,7 @@ static void the_avoided_one_is_the_last_choice(void **state)
     endpoint_unref(avoid);
 }
 
-static void terminating_ones_are_the_last_resort(void **state)
+static void terminating_endpoints_are_the_last_choice(void **state)
 {
     (void)state;
 
@@ -120,7 +120,7 @@ static void terminating_ones_are_the_last_resort(void **state)
     assert_int_equal(ask("web.shop", "1"), '-');
 }
 
-static void by_its_own_name_readiness_does_not_matter(void **state)
+static void an_endpoint_is_reached_by_its_own_name_when_not_ready(void **state)
 {
     (void)state;
 
@@ -187,7 +187,7 @@ static void target_port_does_not_lead_past_our_pod(void **state)
 }
 
 /* The route cannot use it: no replica that is reached by this port has itself there. */
-static void our_pod_without_the_port_does_not_count(void **state)
+static void our_own_pod_without_the_port_is_ignored(void **state)
 {
     (void)state;
 
@@ -251,7 +251,7 @@ static void refuse(char uid)
     }
 }
 
-static void who_refused_twice_is_the_last_choice_for_a_while(void **state)
+static void an_outlier_is_the_last_choice_for_half_a_minute(void **state)
 {
     (void)state;
 
@@ -271,7 +271,7 @@ static void who_refused_twice_is_the_last_choice_for_a_while(void **state)
     assert_true(later > 0);
 }
 
-static void alone_it_is_chosen_all_the_same(void **state)
+static void an_outlier_without_alternative_is_chosen(void **state)
 {
     (void)state;
 
@@ -327,20 +327,20 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(two_endpoints_take_turns),
         TEST(every_endpoint_gets_its_share),
-        TEST(the_less_loaded_one_is_taken),
-        TEST(a_sticky_client_stays),
-        TEST(the_avoided_one_is_the_last_choice),
-        TEST(terminating_ones_are_the_last_resort),
-        TEST(by_its_own_name_readiness_does_not_matter),
+        TEST(the_less_loaded_endpoint_is_chosen),
+        TEST(a_sticky_client_keeps_its_endpoint),
+        TEST(the_avoided_endpoint_is_the_last_choice),
+        TEST(terminating_endpoints_are_the_last_choice),
+        TEST(an_endpoint_is_reached_by_its_own_name_when_not_ready),
         TEST(service_that_includes_our_pod_is_never_forwarded),
         TEST(name_of_a_replica_leads_to_that_replica_only),
         TEST(target_port_does_not_lead_past_our_pod),
-        TEST(our_pod_without_the_port_does_not_count),
+        TEST(our_own_pod_without_the_port_is_ignored),
         TEST(endpoint_at_our_listener_is_refused_as_a_loop),
         TEST(an_endpoint_without_the_port_is_not_chosen),
         TEST(forgetting_a_pod_forgets_its_load),
-        TEST(who_refused_twice_is_the_last_choice_for_a_while),
-        TEST(alone_it_is_chosen_all_the_same),
+        TEST(an_outlier_is_the_last_choice_for_half_a_minute),
+        TEST(an_outlier_without_alternative_is_chosen),
         TEST(of_many_endpoints_64_are_used),
         TEST(where_the_first_64_lack_the_port_others_are_used),
     };

@@ -186,7 +186,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
 }
 
 /* Nor a request that was answered before the connection ended. */
-static void end_that_is_not_the_pods_teaches_nothing(void **state)
+static void an_end_that_is_not_of_the_pod_does_not_change_its_time_out(void **state)
 {
     (void)state;
     static const enum verdict verdicts[] = { V_TRANSPORT_LOST, V_TARGET_GONE };
@@ -265,7 +265,7 @@ int main(void)
         TEST(no_request_takes_a_connection_of_a_pod_that_closes_at_once),
         TEST(requests_stay_below_a_time_out_that_was_seen),
         TEST(request_that_an_idle_connection_failed_teaches_its_time_out),
-        TEST(end_that_is_not_the_pods_teaches_nothing),
+        TEST(an_end_that_is_not_of_the_pod_does_not_change_its_time_out),
         TEST(pod_that_is_gone_is_forgotten),
         TEST(post_that_waits_gets_no_unproven_connection),
         TEST(stream_without_pool_operations_is_kept_and_lent_again),

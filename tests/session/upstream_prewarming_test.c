@@ -60,7 +60,7 @@ static void carry(char pod, uint32_t at_once)
     };
 }
 
-static void a_service_that_nobody_uses_is_left_alone(void **state)
+static void an_unused_service_is_not_prewarmed(void **state)
 {
     (void)state;
     assert_string_equal(change_unnamed("abc"), "");
@@ -68,7 +68,7 @@ static void a_service_that_nobody_uses_is_left_alone(void **state)
 }
 
 /* a goes, is gone for a while, and c comes, not ready at first. */
-static void the_only_pod_is_replaced(void **state)
+static void demand_moves_to_the_pod_that_replaces_the_only_one(void **state)
 {
     (void)state;
 
@@ -84,7 +84,7 @@ static void the_only_pod_is_replaced(void **state)
     assert_string_equal(change_unnamed("cD"), ""); /* once */
 }
 
-static void each_gets_its_part(void **state)
+static void demand_is_divided_among_new_pods(void **state)
 {
     (void)state;
 
@@ -98,7 +98,7 @@ static void each_gets_its_part(void **state)
     assert_string_equal(change_unnamed("cdef"), "e:6 f:6 ");
 }
 
-static void what_was_carried_is_forgotten(void **state)
+static void demand_of_a_deleted_pod_halves_with_time(void **state)
 {
     (void)state;
 
@@ -113,7 +113,7 @@ static void what_was_carried_is_forgotten(void **state)
     assert_string_equal(change_unnamed("c"), "");
 }
 
-static void a_namesake_gets_all_of_it(void **state)
+static void a_pod_with_the_same_name_gets_the_whole_demand(void **state)
 {
     (void)state;
 
@@ -124,7 +124,7 @@ static void a_namesake_gets_all_of_it(void **state)
     assert_string_equal(change("abc"), "b:12 b:4 ");
 }
 
-static void ourselves_are_never_expected(void **state)
+static void our_own_pod_is_not_prewarmed(void **state)
 {
     (void)state;
 
@@ -185,12 +185,12 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
-        TEST(a_service_that_nobody_uses_is_left_alone),
-        TEST(the_only_pod_is_replaced),
-        TEST(each_gets_its_part),
-        TEST(what_was_carried_is_forgotten),
-        TEST(a_namesake_gets_all_of_it),
-        TEST(ourselves_are_never_expected),
+        TEST(an_unused_service_is_not_prewarmed),
+        TEST(demand_moves_to_the_pod_that_replaces_the_only_one),
+        TEST(demand_is_divided_among_new_pods),
+        TEST(demand_of_a_deleted_pod_halves_with_time),
+        TEST(a_pod_with_the_same_name_gets_the_whole_demand),
+        TEST(our_own_pod_is_not_prewarmed),
         TEST(eight_times_the_endpoints_take_less_than_24_times_as_long),
     };
     return cmocka_run_group_tests_name("upstream/prewarming", tests, NULL, NULL);

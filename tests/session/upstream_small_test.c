@@ -16,7 +16,7 @@ static char endpoint_of(const struct asker *a)
     return a->lease.endpoint->uid[0];
 }
 
-static void where_a_slot_is_free_it_goes(void **state)
+static void a_small_request_goes_where_a_worker_slot_is_free(void **state)
 {
     (void)state;
     struct asker a;
@@ -36,7 +36,7 @@ static void where_a_slot_is_free_it_goes(void **state)
     assert_int_not_equal(rig.made_room[strlen(rig.made_room) - 1], 'd');
 }
 
-static void an_idle_connection_is_as_good_as_a_slot(void **state)
+static void an_idle_connection_counts_as_a_free_slot(void **state)
 {
     (void)state;
     struct asker a, b;
@@ -50,7 +50,7 @@ static void an_idle_connection_is_as_good_as_a_slot(void **state)
     asker_return(&b, RELEASE_CLOSE);
 }
 
-static void others_go_where_the_load_is_least(void **state)
+static void other_requests_go_where_the_load_is_least(void **state)
 {
     (void)state;
     struct asker a;
@@ -114,7 +114,7 @@ static void one_endpoint_of_a_service_has_one_more(void **state)
     assert_string_equal(rig.prewarmed, "");
 }
 
-static void what_is_given_up_prepares_nothing(void **state)
+static void an_aborted_request_prepares_no_endpoint(void **state)
 {
     (void)state;
     struct asker a;
@@ -125,7 +125,7 @@ static void what_is_given_up_prepares_nothing(void **state)
     assert_string_equal(rig.prewarmed, "");
 }
 
-static void one_endpoint_has_no_second(void **state)
+static void a_single_endpoint_prepares_no_second(void **state)
 {
     (void)state;
     struct asker a;
@@ -156,14 +156,14 @@ int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
-        TEST(where_a_slot_is_free_it_goes),
-        TEST(an_idle_connection_is_as_good_as_a_slot),
-        TEST(others_go_where_the_load_is_least),
+        TEST(a_small_request_goes_where_a_worker_slot_is_free),
+        TEST(an_idle_connection_counts_as_a_free_slot),
+        TEST(other_requests_go_where_the_load_is_least),
         TEST(in_a_service_that_carries_much_no_request_is_small),
         TEST(a_second_endpoint_is_prepared_when_the_first_request_is_over),
         TEST(one_endpoint_of_a_service_has_one_more),
-        TEST(what_is_given_up_prepares_nothing),
-        TEST(one_endpoint_has_no_second),
+        TEST(an_aborted_request_prepares_no_endpoint),
+        TEST(a_single_endpoint_prepares_no_second),
         TEST(a_client_that_sticks_to_its_endpoint_stays_there),
     };
     return cmocka_run_group_tests_name("upstream/small", tests, NULL, NULL);

@@ -22,7 +22,7 @@ static void find(struct stage *st, const char *zone)
     stage_run(st);
 }
 
-static void a_name_that_may_be_the_clusters_waits_for_its_domain(void **state)
+static void a_name_that_may_be_of_the_cluster_waits_for_its_domain(void **state)
 {
     struct stage *st = *state;
 
@@ -71,7 +71,7 @@ static void another_domain_is_refused_once_it_is_known(void **state)
     assert_non_null(strstr(answer, "svc.other.example"));
 }
 
-static void nothing_found_is_refused(void **state)
+static void a_name_is_refused_where_no_domain_is_found(void **state)
 {
     struct stage *st = *state;
 
@@ -95,7 +95,7 @@ static void the_wait_is_two_seconds_at_most(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-static void a_client_may_leave_meanwhile(void **state)
+static void a_client_may_close_during_the_wait(void **state)
 {
     struct stage *st = *state;
 
@@ -108,7 +108,7 @@ static void a_client_may_leave_meanwhile(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-static void the_end_does_not_wait(void **state)
+static void shutdown_does_not_wait_for_the_domain(void **state)
 {
     struct stage *st = *state;
 
@@ -118,7 +118,7 @@ static void the_end_does_not_wait(void **state)
     assert_true(list_empty(&st->naming.waiting));
 }
 
-static void a_body_that_came_meanwhile_is_sent(void **state)
+static void a_body_received_during_the_wait_is_sent(void **state)
 {
     struct stage *st = *state;
 
@@ -134,14 +134,14 @@ static void a_body_that_came_meanwhile_is_sent(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(a_name_that_may_be_the_clusters_waits_for_its_domain),
+        TEST(a_name_that_may_be_of_the_cluster_waits_for_its_domain),
         TEST(other_names_do_not_wait),
         TEST(another_domain_is_refused_once_it_is_known),
-        TEST(nothing_found_is_refused),
+        TEST(a_name_is_refused_where_no_domain_is_found),
         TEST(the_wait_is_two_seconds_at_most),
-        TEST(a_client_may_leave_meanwhile),
-        TEST(the_end_does_not_wait),
-        TEST(a_body_that_came_meanwhile_is_sent),
+        TEST(a_client_may_close_during_the_wait),
+        TEST(shutdown_does_not_wait_for_the_domain),
+        TEST(a_body_received_during_the_wait_is_sent),
     };
     return cmocka_run_group_tests_name("session/zone", tests, NULL, NULL);
 }
