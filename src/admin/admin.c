@@ -4,6 +4,7 @@
 #include "admin/pac.h"
 #include "base/metrics.h"
 #include "base/own.h"
+#include "base/utf8.h"
 #include "cluster/clusters.h"
 
 #include <stdio.h>

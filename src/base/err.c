@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/str.h"
+#include "base/utf8.h"
 
 static const char *const texts[] = {
 #define X(NAME, text) [NAME] = text,

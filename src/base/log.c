@@ -23,6 +23,7 @@
 
 #include "base/own.h"
 #include "base/partition.h"
+#include "base/utf8.h"
 
 LOG_MODULE(log);
 
@@ -205,13 +206,13 @@ static void put_json_escaped(struct line *l, struct str s)
 {
     while (s.len && !l->cut) {
         unsigned char c = (unsigned char)s.at[0];
-        size_t n = str_utf8_length(s);
+        size_t n = utf8_length(s.at, s.len);
         if (c == '"' || c == '\\')
             put_format(l, "\\%c", c);
         else if (c < 0x20 || c == 0x7f)
             put_format(l, "\\u%04x", c);
-        else if (n && str_is_control(str_first(s, n)))
-            put_format(l, "\\u%04x", str_code_point(str_first(s, n)));
+        else if (n && utf8_is_control(s.at, n))
+            put_format(l, "\\u%04x", utf8_code_point(s.at, n));
         else if (n)
             put(l, str_first(s, n));
         else

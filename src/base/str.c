@@ -154,61 +154,6 @@ enum err str_to_duration_ms(struct str s, uint64_t *ret)
     return OK;
 }
 
-size_t str_utf8_length(struct str s)
-{
-    const unsigned char *u = (const unsigned char *)s.at;
-    size_t n = u[0] < 0x80 ? 1 : u[0] < 0xc2 ? 0 : u[0] < 0xe0 ? 2 : u[0] < 0xf0 ? 3 : 4;
-    if (u[0] > 0xf4 || n > s.len)
-        return 0;
-    for (size_t i = 1; i < n; i++)
-        if ((u[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (u[0] == 0xe0 && u[1] < 0xa0) || (u[0] == 0xf0 && u[1] < 0x90);
-    bool surrogate = u[0] == 0xed && u[1] > 0x9f;
-    bool too_large = u[0] == 0xf4 && u[1] > 0x8f;
-    return overlong || surrogate || too_large ? 0 : n;
-}
-
-uint32_t str_code_point(struct str sequence)
-{
-    const unsigned char *u = (const unsigned char *)sequence.at;
-
-    if (sequence.len == 1)
-        return u[0];
-    if (sequence.len == 2)
-        return (u[0] & 0x1fu) << 6 | (u[1] & 0x3fu);
-    return (u[0] & 0x0fu) << 12 | (u[1] & 0x3fu) << 6 | (u[2] & 0x3fu);
-}
-
-bool str_is_control(struct str sequence)
-{
-    if (sequence.len > 3)
-        return false;
-    uint32_t c = str_code_point(sequence);
-    return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e ||
-           c == 0x200f || (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-void text_make_printable(char *text, bool lines)
-{
-    struct str rest = str_of(text);
-    char *to = text;
-
-    while (rest.len) {
-        size_t n = str_utf8_length(rest);
-        struct str one = str_first(rest, n ? n : 1);
-        char c = one.at[0];
-        rest = str_skip(rest, one.len);
-        if (n && (!str_is_control(one) || (lines && c == '\n'))) {
-            memmove(to, one.at, n);
-            to += n;
-        } else {
-            *to++ = c == '\n' || c == '\r' || c == '\t' ? ' ' : '?';
-        }
-    }
-    *to = '\0';
-}
-
 char *str_dup(struct str s)
 {
     char *ret = xmalloc(s.len + 1);

@@ -58,18 +58,6 @@ MUST_CHECK enum err str_to_uint(struct str s, uint64_t max, uint64_t *ret);
  * an error, because nobody remembers which unit it would be. */
 MUST_CHECK enum err str_to_duration_ms(struct str s, uint64_t *ret);
 
-/* The length of the UTF-8 sequence at s, which is not empty (RFC 3629, section 4); 0: there is
- * none. */
-size_t str_utf8_length(struct str s);
-/* The code point of such a sequence of up to three bytes. */
-uint32_t str_code_point(struct str sequence);
-/* Is this sequence one that a terminal acts upon, or that changes the order in which text is
- * shown: C0, DEL, C1, or a bidirectional control? */
-bool str_is_control(struct str sequence);
-/* What others wrote, for a terminal or a page: a control, and a byte that is no UTF-8, becomes
- * '?', white space a blank.  `lines`: line feeds stay. */
-void text_make_printable(char *text, bool lines);
-
 /* Put s behind the first `len` bytes of room, as much as fits in `size`, unterminated; the
  * new length.  For keys that are made several times for each request. */
 size_t str_append(char *room, size_t size, size_t len, struct str s);

@@ -1,7 +1,7 @@
 /* config/setting.h - the rows of the table as things a program can walk
  *
- * For those who show, document or parse settings by name (cli/, the dashboard).  Who only
- * reads values includes config/config.h.
+ * For code that shows, documents or parses settings by name (cli/).  Code that only reads
+ * values includes config/config.h.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ bool setting_is_list(const struct setting *s);
  */
 const struct setting *setting_find(struct str name);
 const struct setting *setting_find_loosely(struct str name);
-/* The name somebody who wrote this may have meant, or NULL when nothing comes close. */
+/* The most similar name, or NULL when none is similar. */
 const char *setting_nearest(struct str name);
 /* The same among any names, the list ending in NULL. */
 const char *nearest_name(struct str name, const char *const *names);

@@ -7,6 +7,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "base/utf8.h"
 #include "daemon/table.h"
 
 #define PORTS_COLUMN 4

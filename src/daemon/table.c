@@ -6,6 +6,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 struct row {
     char *cells[TABLE_COLUMNS_MAX];

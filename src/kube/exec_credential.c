@@ -5,6 +5,7 @@
 #include "base/base64.h"
 #include "base/own.h"
 #include "base/rfc3339.h"
+#include "base/utf8.h"
 
 #define VERSION_SHOWN 60 /* bytes of a version that is not the right one */
 

@@ -13,6 +13,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/utf8.h"
 #include "kube/exec_credential.h"
 #include "kube/exec_environment.h"
 #include "kube/exec_words.h"

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/utf8.h"
 
 LOG_MODULE(kube);
 

@@ -17,6 +17,7 @@
 #include "base/own.h"
 #include "base/rfc3339.h"
 #include "base/file.h"
+#include "base/utf8.h"
 #include "kube/jwt.h"
 #include "kube/kubeconfig_write.h"
 #include "kube/oidc_answers.h"

@@ -5,6 +5,7 @@
 #include "base/metrics.h"
 #include "base/own.h"
 #include "base/rfc3339.h"
+#include "base/utf8.h"
 
 LOG_MODULE(kube);
 

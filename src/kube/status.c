@@ -8,6 +8,7 @@
 
 #include "base/own.h"
 #include "base/url.h"
+#include "base/utf8.h"
 
 static enum err code_of(int status)
 {

@@ -3,12 +3,12 @@
 
 #include <uv.h>
 
-#include "net/loop.h"
+struct loop;
 
 uv_loop_t *loop_uv(struct loop *l);
 
 /* libuv's callbacks run before the run queue has looked at the clock, which may have stood
- * still for as long as the poll slept: whoever sets timers from one calls this first. */
+ * still for as long as the poll slept: a callback that sets timers calls this first. */
 void loop_tick(struct loop *l);
 
 /* A descriptor that is open for nothing: it is closed where one is needed and none is left, and

@@ -11,7 +11,7 @@
 #include "base/list.h"
 #include "net/loop.h"
 #include "net/reach.h"
-#include "net/transfer.h"
+#include "net/transfers.h"
 
 struct transfers {
     struct loop *loop;

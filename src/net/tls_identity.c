@@ -1,5 +1,5 @@
 /* net/tls_identity.c - which servers connections trust, and which certificate they show */
-#include "net/tls_identity_ssl.h"
+#include "net/tls_identity.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -10,6 +10,8 @@
 
 #include "base/address.h"
 #include "base/own.h"
+#include "base/utf8.h"
+#include "net/tls_identity_ssl.h"
 #include "net/tls_pem.h"
 #include "net/tls_roots.h"
 

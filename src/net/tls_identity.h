@@ -15,14 +15,9 @@
 #include <stdbool.h>
 
 #include "base/texts.h"
+#include "net/pem_text.h"
 
 struct tls_identity;
-
-/* Text borrowed for the call; NULL: not given.  `name` is what errors begin with, for
- * instance "config:12: user "dev": client-key-data". */
-struct tls_pem {
-    const char *text, *name;
-};
 
 struct tls_identity_settings {
     struct tls_pem ca;

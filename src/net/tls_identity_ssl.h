@@ -2,8 +2,11 @@
 #pragma once
 
 #include <openssl/ssl.h>
+#include <stdbool.h>
 
-#include "net/tls_identity.h"
+#include "base/err.h"
+
+struct tls_identity;
 
 /* Trust, certificate, key and verification for a client's context.  False: OpenSSL does not
  * take the certificate, which tls_identity_create has tried. */

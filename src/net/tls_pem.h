@@ -7,7 +7,8 @@
 
 #include <openssl/ssl.h>
 
-#include "net/tls_identity.h"
+#include "base/texts.h"
+#include "net/pem_text.h"
 
 /* At least one, added to the store; what cannot be read of the others is a warning. */
 MUST_CHECK enum err pem_read_authorities(const struct tls_pem *pem, X509_STORE *into,

@@ -10,12 +10,8 @@
 
 #include "base/bufq.h"
 #include "net/loop.h"
+#include "net/transfers.h"
 #include "net/tls_identity.h"
-
-struct transfers; /* one curl multi handle on one loop */
-
-struct transfers *transfers_create(struct loop *l);
-void transfers_destroy(struct transfers *t); /* after every transfer was closed */
 
 struct transfer_request {
     const char *method; /* "GET", "POST" */

@@ -1,6 +1,8 @@
 /* serve/explanation.c - the text of an error page, in parts */
 #include "serve/explanation.h"
 
+#include "base/utf8.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>

@@ -8,6 +8,7 @@
 #include <yaml.h>
 
 #include "base/own.h"
+#include "base/utf8.h"
 
 #define CHANGES_MAX 8
 
@@ -94,7 +95,7 @@ static size_t byte_of(struct str text, size_t character)
     size_t at = 0;
 
     for (; character && at < text.len; character--) {
-        size_t length = str_utf8_length(str_skip(text, at));
+        size_t length = utf8_length(text.at + at, text.len - at);
         at += length ? length : 1;
     }
     return at;

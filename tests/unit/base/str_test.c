@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/str.h"
+#include "base/utf8.h"
 
 static void assert_str(struct str s, const char *expected)
 {

@@ -1,4 +1,4 @@
-/* config/config.c - defaults, files, environment and flags, laid over one another */
+/* config/load.c - defaults, files, environment and flags, laid over one another */
 #include "config/config.h"
 
 #include <assert.h>

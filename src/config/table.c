@@ -1,4 +1,4 @@
-/* config/setting.c - the table as an array; names, and the nearest to a wrong one */
+/* config/table.c - the table as an array; names, and the nearest to a wrong one */
 #include "config/setting.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* cluster/clusters.c - the clusters of this process */
+/* cluster/table.c - the clusters of this process */
 #include "cluster/clusters.h"
 
 #include <assert.h>
