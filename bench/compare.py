@@ -17,7 +17,7 @@ import table
 from contender import KubeTunnel
 from load import put_load
 
-ROUNDS = 7  # the fewest whose median is worth something on a busy machine
+ROUNDS = 7  # the fewest whose median is reliable on a busy machine
 COUNTS = 3  # of each list of requests; they differ by little
 WARM_UP = 100  # requests: tunnels are dialled, queues and pools have their size
 TOOLS = ("valgrind", "callgrind_control", "strace")
@@ -129,7 +129,7 @@ def counted(place, folder, builds, title, under, count):
 
 
 def timed(place, folder, builds, effort, say):
-    """Rows for wall and CPU: each load on both in turn; who is first alternates."""
+    """Rows for wall and CPU: each load on both in turn, in alternating order."""
     results = {}
     with contextlib.ExitStack() as stack:
         pair = [stack.enter_context(contextlib.closing(Build(place, folder, n, b)))

@@ -1,4 +1,4 @@
-"""Who is measured: kube-tunnel, kubectl port-forward, nginx, the pod itself, bare SPDY.
+"""The programs that are measured: kube-tunnel, kubectl port-forward, nginx, the pod itself, bare SPDY.
 
 A contender is started in a place, has an address there, and may die under
 load: alive() starts it again. SPDX-License-Identifier: MIT
@@ -189,7 +189,7 @@ class Nginx(Contender):
     def run(self, name, server, **values):
         conf = self.folder / f"{name}.conf"
         server = server.format(folder=self.folder, **values)
-        user = "user root;" if os.getuid() == 0 else ""  # our folder is nobody else's
+        user = "user root;" if os.getuid() == 0 else ""  # other users cannot read our folder
         conf.write_text(NGINX_CONF.format(folder=self.folder, name=name, server=server, user=user))
         return Process([NGINX, "-e", self.folder / f"{name}.err", "-p", self.folder, "-c", conf],
                        self.folder / f"{name}.log")
@@ -233,7 +233,7 @@ class Pod(Contender):
 
 class BareSpdy(Contender):
     """Pairs in tunnels of their own and nothing else: what the chain behind us can do. It is
-    its own load, so there is nothing to start and nobody to ask."""
+    its own load, so no process is started or observed."""
 
     name = "bare SPDY"
     tool = False

@@ -33,7 +33,7 @@ def missing():
 
 
 class Counted:
-    """kube-tunnel under callgrind, which counts only while it is told to."""
+    """kube-tunnel under callgrind, which counts only between the commands to start and stop."""
 
     def __init__(self, place, folder, name):
         self.out = folder / f"{name}.callgrind"

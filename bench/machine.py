@@ -1,4 +1,4 @@
-"""What a result must say about where and when it was measured.
+"""What a result records about where and when it was measured.
 
 SPDX-License-Identifier: MIT
 """

@@ -47,7 +47,7 @@ def milliseconds(seconds):
 
 
 def known_cpu(result):
-    """(name, seconds) of everybody who was there from beginning to end. The shims count as
+    """(name, seconds) of each process that ran from beginning to end. The shims count as
     the cluster's; a pod that ended meanwhile took only its own little with it."""
     cpu = dict(result["cpu"])
     shims = cpu.pop("shims", None) or 0
@@ -57,7 +57,7 @@ def known_cpu(result):
 
 
 def per_request(result):
-    """CPU of everybody watched, by request; latencies; failures."""
+    """CPU of each watched process, by request; latencies; failures."""
     n = max(1, result["requests"])
     numbers = {f"{name}_us": 1e6 * cpu / n for name, cpu in known_cpu(result)}
     return {**numbers,

@@ -1,6 +1,6 @@
 """Where measurements are made: the playground, or the project's real cluster.
 
-A place says how a command gets to run there, which kubeconfig leads in, and
+A place knows how a command is run there, which kubeconfig leads in, and
 which processes make up the cluster; and either of them, 50 ms away. SPDX-License-Identifier: MIT
 """
 import json
@@ -59,7 +59,7 @@ class Playground:
         self.pod_name = self.find_pod()
 
     def find_pod(self):
-        """Its name, for who can only reach a pod; None without kubectl to ask."""
+        """Its name, for programs that can reach a pod only; None without kubectl."""
         try:
             done = subprocess.run(self.command([KUBECTL, "--kubeconfig", self.kubeconfig,
                                                 *LIST_PODS]),

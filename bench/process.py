@@ -1,5 +1,5 @@
 """Child processes: started so that they cannot outlive us, stopped for certain,
-and asked for their CPU and memory through /proc. SPDX-License-Identifier: MIT
+whose CPU and memory are read from /proc. SPDX-License-Identifier: MIT
 """
 import ctypes
 import os
@@ -28,7 +28,7 @@ def clean_environment(**extra):
 
 
 def eventually(question, seconds, pause=0.05):
-    """Ask until the answer is true; None when it never was."""
+    """Call until the result is true; None when it never was."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = question()

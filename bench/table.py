@@ -240,7 +240,7 @@ def figure_cells(judged, title):
 
 
 def figure_rows(judged, title, sentences):
-    """sentences: name of a figure -> what to say under its row if it does not hold."""
+    """sentences: name of a figure -> the remark under its row if its limit is missed."""
     for j in judged:
         yield figure_cells(j, title)
         if j.holds is False and j.figure.name() in sentences:

@@ -74,7 +74,7 @@ class Connection(asyncio.Protocol):
         self.length = int(self.head.get("content-length", "0"))
 
     def complete(self):
-        if self.request is None:  # nobody asked
+        if self.request is None:  # no request is under way
             self.transport.abort()
             return
         request, self.request = self.request, None
@@ -197,12 +197,12 @@ class Figures:
                 f" p99 {self.p99:.2f} s, longest {self.longest:.2f} s")
 
     def complaints(self, most=12):
-        """Said when requests were lost that should not have been."""
+        """The message when requests were lost that should not have been."""
         return "\n".join([f"{len(self.lost)} of {len(self.requests)} lost:", *map(repr, self.lost[:most])])
 
 
 def kept(measure, runs=3):
-    """measure() asserts what holds always, and returns [(value, limit, what), ...] of promised times.
+    """measure() asserts what holds always, and returns [(value, limit, what), ...] of times with limits.
 
     These also depend on what else the machine does: of each the median of all runs is judged. A
     run that cannot change any median is left out: with three, the third after two that agree.
@@ -274,7 +274,7 @@ def side_by_side(port, tell, trouble, seconds, rounds, after):
 
 
 class SlowReader:
-    """Asks for 100 MB, and takes a few bytes now and then."""
+    """Requests 100 MB, and reads a few bytes now and then."""
 
     def __init__(self, port, host="web.shop.svc.cluster.local"):
         self.seen = 0

@@ -22,7 +22,7 @@ STOP_SECONDS = 10  # what SIGTERM may take, under whatever load
 
 
 def eventually(question, seconds=10, pause=0.1):
-    """Ask until the answer is true, and return it; an assertion may fail meanwhile."""
+    """Call until the result is true, and return it; an assertion may fail meanwhile."""
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -45,7 +45,7 @@ def is_free(port):
 
 
 def free_ports(n):
-    """Ports that nobody listens on at present, below those that the kernel gives out, which any
+    """Ports without a listener at present, below those that the kernel gives out, which any
     other test may get at any time."""
     return random.sample([p for p in random.sample(range(10240, 32768), n + 20) if is_free(p)], n)
 
@@ -92,7 +92,7 @@ def curl(*arguments, seconds=30, stdin=None):
 
 
 class KubeTunnel:
-    """One running kube-tunnel. Names are asked for by the Host header, unless a test wants more."""
+    """One running kube-tunnel. Names are sent in the Host header, unless a test wants more."""
 
     def __init__(self, *flags, kubeconfig=None, folder, binary=BINARY, listen=("127.0.0.1:0",),
                  environment=None, user=None):
@@ -143,7 +143,7 @@ class KubeTunnel:
             raise AssertionError(f"alive {STOP_SECONDS} s after {sig!r}\n{self.tail()}") from None
         assert status == 0, f"ended with {status}\n{self.tail()}"
 
-    # what it says
+    # its output
 
     def log(self):
         return self.log_path.read_text(errors="replace")
@@ -179,7 +179,7 @@ class KubeTunnel:
         """A metric summed over its labels."""
         return sum(v for k, v in self.metrics().items() if k.split("{")[0] == name)
 
-    # asking it
+    # requests
 
     def get(self, host, path="/", *arguments, **options):
         return curl(f"http://127.0.0.1:{self.port}{path}", "-H", f"Host: {host}",

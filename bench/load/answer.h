@@ -1,6 +1,6 @@
 /* bench/load/answer.h - read HTTP/1.1 answers as far as a load generator must
  *
- * Says when an answer is complete and what its status was; counts the body and keeps
+ * Reports when an answer is complete and its status; counts the body and keeps
  * nothing of it.  Deliberately not wire/http1: what measures the program does not share
  * its parser.  Bodies need a Content-Length; chunked ones are refused (ERR_PROTO),
  * because nothing that is measured sends them.

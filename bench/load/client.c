@@ -137,7 +137,7 @@ static void on_bytes(struct client *c, const char *bytes, size_t n)
         fail(c, FAIL_MALFORMED);
 }
 
-/* Until the socket is empty, which a short read says, or until its end, if that is there: no
+/* Until the socket is empty, which a short read shows, or until its end, if that is there: no
  * other event will come for it. */
 static void receive(struct client *c, bool ended)
 {

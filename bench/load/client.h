@@ -42,7 +42,7 @@ struct run {
     size_t scratch_len;
 };
 
-/* All that the plan asks for are under way or over. */
+/* All requests of the plan are under way or over. */
 bool run_has_begun_all(const struct run *r);
 
 void client_init(struct client *c, struct run *r, uint64_t due);

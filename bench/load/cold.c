@@ -25,7 +25,7 @@ static void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
-/* Closed again: nobody else here takes ports between this and the program's bind. */
+/* Closed again: no other process here takes ports between this and the program's bind. */
 static uint16_t free_port(void)
 {
     struct sockaddr_in a = { .sin_family = AF_INET };

@@ -4,7 +4,7 @@
 #include "base/err.h"
 #include "bench/load/plan.h"
 
-/* Start argv, in which {port} stands for a free port of 127.0.0.1, ask that port every
+/* Start argv, in which {port} stands for a free port of 127.0.0.1, request from that port every
  * millisecond until it answers with a 200, and stop the program again.  The plan gives
  * the request and, as duration_ns, the limit.
  *

@@ -1,4 +1,4 @@
-/* bench/load/report.c - what a load says on standard output, for bench/load.py */
+/* bench/load/report.c - what a load prints on standard output, for bench/load.py */
 #include "bench/load/report.h"
 
 #include <stdio.h>

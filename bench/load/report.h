@@ -1,4 +1,4 @@
-/* bench/load/report.h - what a load says on standard output, for bench/load.py
+/* bench/load/report.h - what a load prints on standard output, for bench/load.py
  *
  * "counting" when the settling time is over, "counted" at the end, then the result: one
  * JSON object on a line.

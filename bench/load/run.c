@@ -48,7 +48,7 @@ static bool over(const struct run *r)
     return p->requests && r->tally.requests + total_failures(&r->tally) >= p->requests;
 }
 
-/* Wakes every client whose time has come; returns when the next one's will. */
+/* Wakes every client whose time has come; returns the time of the next one. */
 static uint64_t step_due(struct run *r, struct client *clients)
 {
     uint64_t next = r->now + TICK_NS;

@@ -2,8 +2,8 @@
  *
  *     bench-spdy --kubeconfig FILE --namespace NAME --pod NAME --port N [OPTIONS]
  *
- * Opens tunnels and pairs, as kube-tunnel does, and repeats one GET on each pair.  Says
- * what bench-load says, so bench/load.py reads both.
+ * Opens tunnels and pairs, as kube-tunnel does, and repeats one GET on each pair.  Prints
+ * what bench-load prints, so bench/load.py reads both.
  */
 #include <getopt.h>
 #include <signal.h>

@@ -1,7 +1,7 @@
-/* tests/fuzz/session_fuzz.c - a client and a pod that say anything, in any order
+/* tests/fuzz/session_fuzz.c - a client and a pod that send any bytes, in any order
  *
- * The input is a script of steps: a byte that says what happens, one that says how much,
- * and so many bytes to be said.  Whatever happens, no lease is kept with bytes in it (the
+ * The input is a script of steps: a byte that selects what happens, one for how much,
+ * and so many bytes to send.  Whatever happens, no lease is kept with bytes in it (the
  * stage asserts that), every head that reaches a pod is one that our own strict parser
  * takes, and at the end nothing is left in memory.
  */
@@ -51,7 +51,7 @@ static void end_pod(struct stage *st, uint8_t how)
         pod_ends(st, st->lease_count - 1, (enum verdict)(V_CLEAN + how % 5), NULL);
 }
 
-/* The first head on each pod's stream was read by nobody yet. */
+/* The first head on each pod's stream is not read yet. */
 static void check_pods(struct stage *st)
 {
     static struct http1_field fields[512];

@@ -1,6 +1,6 @@
 /* tests/fuzz/upgrade_fuzz.c - the answer to an upgrade, over either transport
  *
- * The first byte says which transport, and whether the connection ends after the answer.
+ * The first byte selects the transport, and whether the connection ends after the answer.
  */
 #include <assert.h>
 #include <stdint.h>

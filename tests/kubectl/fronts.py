@@ -14,7 +14,7 @@ import ssl
 import threading
 
 
-# What kubectl asks before it gets a service, as little of it as will do.
+# The least of what kubectl requests before it gets a service.
 DISCOVERY = {
     "/api": {"kind": "APIVersions", "versions": ["v1"]},
     "/apis": {"kind": "APIGroupList", "apiVersion": "v1", "groups": []},
@@ -153,7 +153,7 @@ class Says(Front):
 
 
 class PlainHttp(Front):
-    """Plain HTTP where TLS is expected: what Go's server says then."""
+    """Plain HTTP where TLS is expected: answered as Go's server does."""
 
     def serve(self, s):
         s.recv(4096)

@@ -1,4 +1,4 @@
-"""The real kubectl and kube-tunnel on the same kubeconfigs: who accepts which, and a request through both.
+"""The real kubectl and kube-tunnel on the same kubeconfigs: which of them each accepts, and a request through both.
 
 kubeconfigs/*.yaml: each begins with what it is and what comes of it,
 
@@ -9,7 +9,7 @@ kubeconfigs/*.yaml: each begins with what it is and what comes of it,
 
 and is a template: ${NAME} is one of `places` below. kube-tunnel is tried twice, with `list` (REST) and
 with `run` and a request (REST and a tunnel): both must come to the same. Where the two programs
-differ, DIFFERENCES says why that is right; no other difference passes.
+differ, DIFFERENCES has the reason; no other difference passes.
 SPDX-License-Identifier: MIT
 """
 import base64
@@ -250,7 +250,7 @@ class Trial:
             tunnel.stop()
 
     def judge(self):
-        """Everything that is not as the file says, as lines."""
+        """Each deviation from the file, one a line."""
         wrong = []
         kubectl, said = self.kubectl()
         if kubectl != self.case.kubectl:

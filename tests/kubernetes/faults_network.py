@@ -2,7 +2,7 @@
 
       ktunnel-lab-far  10.212.1.2 ---- 10.212.1.1  ktunnel-lab (the API server, 10.212.0.1)
 
-Cut means: packets vanish, nobody is told. SPDX-License-Identifier: MIT
+Cut means: packets are dropped without an error. SPDX-License-Identifier: MIT
 """
 import contextlib
 import ctypes

@@ -1,7 +1,7 @@
-"""What the pods were really asked: their own logs, read also when they are gone.
+"""Which requests reached the pods: their own logs, read also when they are gone.
 
 The files of a deleted pod go with it; an open one can be read to its end. The pod's
-page /seen/... writes each path it was asked for. SPDX-License-Identifier: MIT
+page /seen/... logs each requested path. SPDX-License-Identifier: MIT
 """
 import collections
 import contextlib

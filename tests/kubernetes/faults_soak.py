@@ -22,7 +22,7 @@ def api_server_dies(cluster):
 
 
 def whole_again(cluster):
-    """Two pods, and everybody knows which."""
+    """Two pods, listed by the EndpointSlices."""
     eventually(lambda: cluster.kubectl("get", "--raw", "/readyz", check=False) == "ok", 30)
     if getattr(cluster, "blind", False):
         cluster.restart("controller-manager")
@@ -116,7 +116,7 @@ def descriptors(process):
 
 
 def reasons(lost):
-    """What they were told, names and numbers left out, and how many were."""
+    """Their error messages, names and numbers left out, with counts."""
     def reason(request):
         text = request.error or f"{request.status} {request.body[:200].decode(errors='replace')}"
         return re.sub(r"\S*\d\S*", "*", " ".join(text.split()))[:160]
@@ -124,7 +124,7 @@ def reasons(lost):
 
 
 def unexplained(figures, log):
-    """Those lost without a word: each has a line that says how it ended, and one that says why."""
+    """Requests lost without a log line: each needs one with its end, and one with the reason."""
     ended = dict(re.findall(r" (s\d+\.\d+) request .*? path=/\S*?(\d+) status=", log))
     exchange = {number: name for name, number in ended.items()}
     why = set(re.findall(r" (s\d+\.\d+) .* (?:why|reason)=", log))
@@ -132,7 +132,7 @@ def unexplained(figures, log):
 
 
 def soak(cluster, tunnel, stuck_port, seconds, seed, at_rest):
-    """GETs and POSTs beside the faults. at_rest() is asked when all is idle, first and last."""
+    """GETs and POSTs beside the faults. at_rest() is called when all is idle, first and last."""
     faults = Faults(cluster, tunnel, stuck_port, seed)
     faults.fault_slow_readers()  # what memory it takes at worst is taken before the first look
     faults.fault_stuck_uploads()

@@ -27,7 +27,7 @@ def playground(cluster, tmp_path):
 
 @pytest.fixture
 def files(cluster, playground, tmp_path):
-    """$KUBECONFIG: a copy of the real one, whose context is the current, and the playground's."""
+    """$KUBECONFIG: a copy of the real one, with its context as the current one, and the playground's."""
     real = tmp_path / "real.kubeconfig"
     real.write_text(cluster.config("watcher").read_text())
     return real, playground

@@ -129,7 +129,7 @@ def test_a_certificate_from_a_plugin_serves_requests(cluster, tmp_path, start_tu
 
 
 def test_another_user_is_impersonated_by_calls_and_upgrades(cluster, tmp_path, start_tunnel):
-    """The admin acts as `scoped`, whose rights end at the namespace shop."""
+    """The admin acts as `scoped`, which has rights in the namespace shop only."""
     admin = json.loads(cluster.kubectl("config", "view", "--raw", "--flatten", "-o", "json"))["users"][0]["user"]
     user = {**admin, "as": "scoped", "as-groups": ["developers", "system:authenticated"],
             "as-uid": "7", "as-user-extra": {"example.com/reason": ["a test", "of ours"]}}
@@ -180,7 +180,7 @@ END
 @pytest.mark.skipif(not shutil.which("gke-gcloud-auth-plugin"),
                     reason="gke-gcloud-auth-plugin is not in Debian; it is tested where it is installed")
 def test_the_plugin_of_gke_serves_requests(cluster, account, tmp_path, start_tunnel):
-    """The real plugin, which asks gcloud: a stand-in first, then the real one without a login."""
+    """The real plugin, which runs gcloud: a stand-in first, then the real one without a login."""
     token = cluster.kubectl("-n", NAMESPACE, "create", "token", account).strip()
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3000))
     bin_folder = tmp_path / "bin"

@@ -1,6 +1,6 @@
 """What breaks while 200 requests a second go through, and what the clients see of it.
 
-Each test prints its figures; the limits are those that were promised. SPDX-License-Identifier: MIT
+Each test prints its figures; the limits are those of docs/decisions. SPDX-License-Identifier: MIT
 """
 import contextlib
 import hashlib
@@ -164,7 +164,7 @@ def test_requests_survive_the_kill_of_a_component(start_tunnel, cluster, tell, c
 
 @users
 def test_no_post_runs_twice_in_a_rolling_restart(start_tunnel, cluster, tell, user):
-    """What may have been delivered is not sent again; what failed is said to have failed."""
+    """A POST that may have been delivered is not repeated; a failed one is answered 502."""
     tunnel = start_tunnel(user=user)
     with Seen(cluster) as seen:
         with load_around(tunnel, method="POST", path="/seen") as load:
@@ -207,7 +207,7 @@ class Raw:
 
 
 class Echo(Raw):
-    """Says something to the echo port, and checks what comes back."""
+    """Sends bytes to the echo port, and checks what comes back."""
 
     def talk(self):
         word = os.urandom(1024)
@@ -339,7 +339,7 @@ def slow_readers(tunnel, grown):
     """60 of them, as trouble: what memory they cost, in KB, is added to grown.
 
     Their answers come before the others are measured: they fill every buffer of the cluster, which
-    takes its processors for a second, whoever asks.
+    takes its processors for a second, for every caller.
     """
     before = anonymous_memory(tunnel.process)
 
@@ -372,7 +372,7 @@ def test_slow_readers_do_not_delay_others(start_tunnel, tell):
 
 
 def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_tunnel, tell):
-    """Whoever holds up others there for too long is failed, alone, and the log says who and why."""
+    """A reader that delays others for too long is reset, alone, and the log names it and the reason."""
     tunnel, grown = start_tunnel(*SHARED), []
 
     def weigh():
@@ -400,12 +400,12 @@ def found_dead(tunnel):
 
 def test_a_black_hole_of_20_s_is_waited_out_or_answered_in_time(start_tunnel, cluster, far, tell,
                                                                 tmp_path):
-    """20 seconds of silence: waited out, or told, as was wished. Nothing hangs."""
+    """20 seconds of silence: waited out or answered with an error, as --wait has it. No request hangs."""
     config = far.kubeconfig(cluster, "watcher", tmp_path)
     patient, usual = start_tunnel("--wait", "30s", kubeconfig=config), start_tunnel(kubeconfig=config)
     port, = free_ports(1)
     full = start_tunnel("--expose", f"raw.shop:9001={port}", "--ping-interval", "1s", kubeconfig=config)
-    upload = Upload(port)  # its transport is full when it is cut: PINGs cannot ask
+    upload = Upload(port)  # its transport is full when it is cut: no PING can be sent
     with Load(patient.port, rate=100) as patiently, Load(usual.port, rate=100) as usually:
         time.sleep(BEFORE)
         upload.pause = 0.05

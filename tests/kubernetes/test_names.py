@@ -104,7 +104,7 @@ def test_hostname_and_subdomain_name_a_pod(names):
 
 @pytest.mark.parametrize("user", ("watcher", "original"))
 def test_a_deployment_name_leads_to_its_pods(start_tunnel, objects, user):
-    """Neither of them may read Deployments: the pods' owners tell."""
+    """Neither of them may read Deployments: the owners of the pods are used."""
     names = start_tunnel("--wait", "3s", user=user)
     alone, = objects.pods("app=alone", NAMESPACE)
     for suffix in ("deploy", "deploy.cluster.local", "deploy.localhost"):
@@ -166,7 +166,7 @@ def test_an_alias_leads_to_its_target(start_tunnel, objects):
 
 
 def test_the_domain_is_read_from_the_config_map_of_coredns(start_tunnel, objects):
-    """Of a kube-tunnel that may read it; others are refused and say nothing of it."""
+    """Of a kube-tunnel that may read it; others are refused and do not log it."""
     corefile = ".:53 {\n    kubernetes names.example in-addr.arpa ip6.arpa {\n    }\n}\n"
     objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "data": {"Corefile": corefile},
                    "metadata": {"name": "coredns", "namespace": "kube-system"}})

@@ -1,4 +1,4 @@
-"""What the first README promised, line by line."""
+"""What the first README described, line by line."""
 import hashlib
 import threading
 

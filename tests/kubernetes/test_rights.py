@@ -106,7 +106,7 @@ def rights_namespace(cluster):
 
 @pytest.fixture
 def account(cluster, rights_namespace, tmp_path):
-    """account({namespace or "": rules}, home="shop"): the kubeconfig of somebody who may just that."""
+    """account({namespace or "": rules}, home="shop"): the kubeconfig of an account with just these rights."""
     made = []
 
     def make(rules, home="shop"):

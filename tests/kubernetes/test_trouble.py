@@ -1,4 +1,4 @@
-"""Trouble with the cluster, and with what we were told about it."""
+"""Faults of the cluster, and of the kubeconfig."""
 import contextlib
 import os
 import signal
@@ -35,7 +35,7 @@ def test_it_starts_before_the_api_server(start_tunnel, cluster):
 
 @contextlib.contextmanager
 def controllers_stand_still(cluster):
-    """Nobody writes EndpointSlices: as for a minute after the API server was restarted."""
+    """No controller writes EndpointSlices: as for a minute after the API server was restarted."""
     ours = f"kube-controller-manager --kubeconfig={cluster.config().parent}/"
     found = subprocess.run(["pgrep", "-f", f"/{ours}"], capture_output=True, text=True, check=True)
     pid = int(found.stdout.split()[0])
@@ -57,7 +57,7 @@ def lone_pod(name):
 def test_outdated_endpointslices_do_not_fail_requests(start_tunnel, cluster, service, warm):
     """They name a pod that is gone, and not the one that has taken its place.
 
-    Who they name is asked of their targets: a slice's own name is the service's with letters
+    The targets of a slice name its pods: a slice's own name is the service's with letters
     made up by the API server."""
     tunnel = start_tunnel()
     service("behind", app="behind")
@@ -111,7 +111,7 @@ def test_an_unknown_context_is_refused_at_start(cluster):
 
 
 def test_a_wrong_certificate_authority_is_named(start_tunnel, cluster, tmp_path):
-    """The certificate of the API server is checked; kube-tunnel starts and says what is wrong."""
+    """The certificate of the API server is checked; kube-tunnel starts and logs what is wrong."""
     other = tmp_path / "other-ca.crt"
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
                     "-nodes", "-keyout", tmp_path / "key", "-out", other, "-subj", "/CN=other"],

@@ -49,7 +49,7 @@ static void flow_finish(struct flow *f)
     free(f->arrived);
 }
 
-/* No queue holds more than its limit, whoever reads slowly. */
+/* No queue holds more than its limit, whichever side reads slowly. */
 static void check_bounds(struct stage *st)
 {
     for (size_t i = 0; i < st->lease_count; i++) {

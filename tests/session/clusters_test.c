@@ -18,7 +18,7 @@ static void assert_heard(struct stage *st, struct stream *client, const char *pa
         fail_msg("\"%s\" is not in:\n%s", part, said);
 }
 
-/* A lease that waits is asked for again of the new cluster, and the client sees nothing of it. */
+/* A waiting lease is requested again from the new cluster; the client does not notice. */
 static void a_request_that_waits_moves_to_the_new_cluster(void **state)
 {
     struct stage *st = *state;
@@ -110,7 +110,7 @@ static void a_program_may_start_a_login(void **state)
     assert_int_equal(st->lease_count, 1);
 }
 
-/* A browser may connect without sending anything, and the first bytes of TLS tell nothing. */
+/* A browser may connect without sending anything, and the first bytes of TLS identify no browser. */
 static void a_raw_connection_never_starts_a_login(void **state)
 {
     struct stage *st = *state;

@@ -21,7 +21,7 @@ static const struct arrival users[] = {
     { "127.0.0.1:1", { PEER_LOCAL, 1001 } },
 };
 
-/* A head of about this size, whose end does not come. */
+/* A head of about this size, without its end. */
 static struct stream *half_a_head(struct stage *st, const struct arrival *from,
                                   size_t size)
 {

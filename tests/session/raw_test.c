@@ -10,11 +10,11 @@
 enum place {
     LEASING,
     LEASING_AND_SAID, /* the client spoke before there was a pod */
-    SILENT,           /* TALK: nobody has said a word */
+    SILENT,           /* TALK: no byte was sent */
     SAID,             /* ... the client has */
     SAID_TOO_MUCH,    /* ... more than is kept for a repetition */
     RELAYING,
-    HALF_CLOSED, /* RELAY: the client says no more, and waits */
+    HALF_CLOSED, /* RELAY: the client has sent its FIN, and waits */
     PLACES
 };
 
@@ -105,7 +105,7 @@ static void happen(struct stage *st, enum event event, struct stream **client)
     stage_run(st);
 }
 
-/* An orderly end says that this was all. */
+/* An orderly end means that the bytes are complete. */
 static void check_honesty(struct stage *st, const struct stream *client)
 {
     const struct leased *l = last_lease(st);
@@ -144,7 +144,7 @@ static void any_two_events_in_any_state_are_handled(void **state)
 }
 
 /* What one event does in one state: what the client hears, how its connection ends, how
- * many pods were asked. */
+ * many pods got a request. */
 static const struct {
     enum place place;
     enum event event;

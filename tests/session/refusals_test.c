@@ -141,7 +141,7 @@ static void unsupported_targets_are_refused(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
-/* Who wants a tunnel sends what is for its other end, and no requests. */
+/* A client of CONNECT sends bytes for the far end, not requests. */
 static void nothing_after_a_connect_is_executed(void **state)
 {
     struct stage *st = *state;

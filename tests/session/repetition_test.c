@@ -84,7 +84,7 @@ static void try(struct stage *st, const struct trial *t)
     st->client_count = 0;
 }
 
-/* Method x verdict x how much of the body is held x whose connection it was. */
+/* Method x verdict x how much of the body is held x whether the connection was kept. */
 static void only_requests_that_are_safe_to_repeat_are_retried(void **state)
 {
     struct stage *st = *state;
@@ -100,7 +100,7 @@ static void only_requests_that_are_safe_to_repeat_are_retried(void **state)
 }
 
 /* A refusal proves that nothing was delivered: that is worth more attempts than a reset.
- * And tunnels that die one after the other say nothing of the pod. */
+ * And tunnels that die one after the other are not evidence about the pod. */
 static void retries_end_after_the_last_attempt(void **state)
 {
     struct stage *st = *state;
@@ -195,7 +195,7 @@ static void a_body_larger_than_a_queue_is_repeated(void **state)
     assert_release(st, 1, RELEASE_KEEP);
 }
 
-/* What lies in a connection before anything was asked is nobody's answer. */
+/* Bytes on a connection before a request are not an answer to it. */
 static void a_kept_connection_that_ended_or_sent_bytes_is_replaced(void **state)
 {
     struct stage *st = *state;

@@ -153,7 +153,7 @@ static void forwarded_is_added_only_when_enabled(void **state)
     say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     hear(st, client);
     say(st, client, "GET http://web.shop/ HTTP/1.1\r\nHost: a\\\r\n\r\n");
-    assert_hears(st, pod(st, 1), /* what the target says, and not the Host beside it */
+    assert_hears(st, pod(st, 1), /* the host of the target, and not the Host field */
                  "GET / HTTP/1.1\r\nHost: web.shop\r\n"
                  "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
 }
@@ -170,7 +170,7 @@ static void an_upgrade_to_h2c_is_answered_in_http1(void **state)
     assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
 }
 
-/* Our own service, asked for by its name in a pod: no tunnel to ourselves. */
+/* A request for our own service by its name in a pod: no tunnel to ourselves. */
 static void a_service_that_is_ourselves_gets_our_own_pages(void **state)
 {
     struct stage *st = *state;

@@ -100,7 +100,7 @@ void drop(struct stage *st, struct stream **s);   /* reset; *s becomes NULL */
 
 /* The pod's end of lease i; fails the test where there is none. */
 struct stream *pod(struct stage *st, size_t i);
-/* The stream of lease i ends, as the tunnel would say it. */
+/* The stream of lease i ends, as the tunnel would report it. */
 void pod_ends(struct stage *st, size_t i, enum verdict verdict, const char *why);
 /* A lease that was ERR_AGAIN is answered now. */
 void stage_prepare(struct stage *st, size_t i,

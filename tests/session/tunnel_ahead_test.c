@@ -1,4 +1,4 @@
-/* tests/session/tunnel_ahead_test.c - tunnels that are dialled before anybody waits for them */
+/* tests/session/tunnel_ahead_test.c - tunnels that are dialled before a request waits for them */
 #include "tunnel_rig.h"
 
 #include <stdio.h>
@@ -149,7 +149,7 @@ static void a_steady_load_prewarms_no_further_tunnel(void **state)
     assert_in_range(rig.dials, dials, dials + 1); /* the spare expired, once */
 }
 
-/* Two minutes after anybody came everything has expired, and nothing is dialled for it. */
+/* Two minutes after the last connection every tunnel has expired, and none is dialled. */
 static void prewarmed_tunnels_close_after_the_idle_time(void **state)
 {
     (void)state;
@@ -198,7 +198,7 @@ static void a_lost_tunnel_is_dialled_again(void **state)
     assert_int_equal(lost->opening.result, OK);
 }
 
-/* The pod may be gone, and nobody has said so yet. */
+/* The pod may be gone although its endpoint has not changed yet. */
 static void of_tunnels_lost_together_one_is_dialled_first(void **state)
 {
     (void)state;
@@ -215,7 +215,7 @@ static void of_tunnels_lost_together_one_is_dialled_first(void **state)
     assert_true(rig.dials >= before + 3); /* it is there */
 }
 
-/* A gateway that takes connections and drops them is not asked at the speed of that. */
+/* A gateway that accepts connections and drops them is not dialled at that rate. */
 static void a_tunnel_lost_at_once_is_dialled_again_after_a_pause(void **state)
 {
     (void)state;
@@ -308,7 +308,7 @@ static void a_failure_is_followed_by_a_pause(void **state)
     assert_int_equal(rig.dials, dials);
 }
 
-/* Spares take half of a node's dials at most: who waits finds the others. */
+/* Prewarmed tunnels take at most half of a node's dials: openings that wait get the others. */
 static void waiting_openings_are_dialled_before_prewarmed_tunnels(void **state)
 {
     (void)state;
@@ -349,7 +349,7 @@ static void on_opening(struct task *task)
     (void)task;
 }
 
-/* Who writes slices chooses the names of nodes in them. */
+/* The author of a slice chooses the names of nodes in it. */
 static void claimed_node_takes_no_dials_from_other_namespaces(void **state)
 {
     (void)state;
@@ -421,7 +421,7 @@ static void an_expected_pod_gets_a_tunnel_for_each_expected_connection(void **st
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-/* Nobody comes: it goes when its predecessor would have gone. */
+/* Without requests it closes when its predecessor would have closed. */
 static void tunnels_to_an_expected_pod_without_requests_close(void **state)
 {
     (void)state;

@@ -160,7 +160,7 @@ static void raw_connection_makes_an_empty_shared_tunnel_its_own(void **state)
     user_stream(&users[3]);
 }
 
-/* Whatever was asked for last. */
+/* The opening that was requested last. */
 static void tunnels_prewarmed_for_raw_connections_carry_one_each(void **state)
 {
     (void)state;

@@ -26,7 +26,7 @@ static size_t a_whole_conversation(const struct server *s, uint8_t *to)
     spdy_data_head_encode(data_id, 0, 5, at);
     memcpy(at + SPDY_HEAD, "hello", 5);
     at += SPDY_HEAD + 5;
-    spdy_ping_encode(2, at); /* an id that is nobody's */
+    spdy_ping_encode(2, at); /* an id without a PING */
     at += SPDY_PING_SIZE;
     memcpy(at,
            "\x80\x03\x00\x04\x00\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x04"
@@ -35,7 +35,7 @@ static size_t a_whole_conversation(const struct server *s, uint8_t *to)
     at += 20;
     memcpy(at, "\x80\x03\x00\x09\x00\x00\x00\x08\x00\x00\x00\x0b\x00\x00\x10\x00", 16);
     at += 16;                                   /* WINDOW_UPDATE */
-    spdy_data_head_encode(99, SPDY_FIN, 3, at); /* a stream that is nobody's */
+    spdy_data_head_encode(99, SPDY_FIN, 3, at); /* an unknown stream */
     memcpy(at + SPDY_HEAD, "???", 3);
     at += SPDY_HEAD + 3;
     spdy_data_head_encode(data_id, SPDY_FIN, 6, at);
@@ -203,7 +203,7 @@ static size_t fill_until_stuck(struct server *s)
     return sent;
 }
 
-/* While nobody reads, nothing is asked and silence means nothing. */
+/* While the tunnel is not read, no PING is sent and silence proves nothing. */
 static void a_full_pair_is_not_a_dead_tunnel(void **state)
 {
     (void)state;
@@ -234,7 +234,7 @@ static struct stream *transport_of(struct user *u)
     return container_of(user_stream(u), struct pair, stream)->tunnel->transport;
 }
 
-/* Who has a tunnel to himself brakes it before anything is full, and lets go again; the
+/* A pair with its own tunnel stops it before a queue is full, and resumes it; the
  * silence meanwhile was ours. */
 static void a_paused_pair_stops_its_own_tunnel(void **state)
 {
@@ -284,7 +284,7 @@ static void a_stuck_transport_makes_its_pair_stuck(void **state)
     user_finish(&u);
 }
 
-/* While nothing can be asked, the kernel knows whether anybody is there. */
+/* While no PING can be sent, the kernel knows whether the peer answers. */
 static void a_stuck_transport_is_dead_when_the_kernel_reports_it(void **state)
 {
     (void)state;
@@ -302,7 +302,7 @@ static void a_stuck_transport_is_dead_when_the_kernel_reports_it(void **state)
     user_finish(&u);
 }
 
-/* Whose user has gone, or only keeps it for later, holds nobody up. */
+/* A pair that is closed, or idle in the pool, delays no other pair. */
 static void closing_a_paused_pair_resumes_the_tunnel(void **state)
 {
     (void)state;
@@ -426,7 +426,7 @@ static void an_upgrade_that_ends_is_a_failed_opening(void **state)
         assert_true(u.wakes > 0);
         assert_true(tunnels_idle(rig.tunnels));
         user_finish(&u);
-        rig_advance(500); /* nobody dials meanwhile */
+        rig_advance(500); /* no dial is made meanwhile */
     }
 }
 

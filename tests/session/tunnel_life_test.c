@@ -1,4 +1,4 @@
-/* tests/session/tunnel_life_test.c - which tunnel serves whom, and how long tunnels live */
+/* tests/session/tunnel_life_test.c - which tunnel serves which opening, and how long tunnels live */
 #include "tunnel_rig.h"
 
 #include <string.h>
@@ -165,8 +165,8 @@ static void say(struct user *u, size_t frames)
     }
 }
 
-/* What was sent fills the queue of its worker, and with it the way of our PINGs: a pod that
- * takes its time is not told from a dead one by them. */
+/* Bytes that were sent fill the queue of their worker, behind which our PINGs wait: PINGs do
+ * not distinguish a slow pod from a dead one then. */
 static void a_ping_behind_much_unread_data_does_not_end_the_tunnel(void **state)
 {
     (void)state;
@@ -275,7 +275,7 @@ static void idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request(void **
     rig_warm(&users[1]);
     assert_int_equal(rig.dials, 3);
     rig_advance(500);
-    server_switch(server_connect(2)); /* later than anything was asked for */
+    server_switch(server_connect(2)); /* later than every opening */
     expire_in_pool(users, 2);
 }
 
@@ -436,7 +436,7 @@ static void a_deleted_pod_gets_no_new_connection(void **state)
 
 /* ---- draining ---- */
 
-/* The runtime keeps tunnels open to a sandbox that is gone.  One failure tells it for all of
+/* The runtime keeps tunnels open to a sandbox that is gone.  One failure shows it for all of
  * them; a new one finds out whether there is another sandbox. */
 static void a_deleted_sandbox_is_tried_once(void **state)
 {
@@ -539,7 +539,8 @@ static bool dials(struct user *u, const char *uid)
     rig_run();
     if (rig.dials == before) {
         assert_int_not_equal(u->opening.result, ERR_AGAIN);
-        assert_int_equal(u->wakes, 0); /* a lease that is woken for nothing asks again */
+        assert_int_equal(
+            u->wakes, 0); /* a lease that is woken without reason repeats its request */
     }
     return rig.dials > before;
 }
@@ -772,7 +773,7 @@ static void a_probed_tunnel_has_to_answer_within_3_s(void **state)
     user_finish(&silent);
 }
 
-/* Whichever worker is asked first. */
+/* Whichever worker gets the PING first. */
 static void a_probed_tunnel_may_have_a_busy_worker(void **state)
 {
     (void)state;
@@ -810,7 +811,7 @@ static void pods_of_one_node_share_its_dials(void **state)
         user_finish(&users[i]);
 }
 
-/* The endpoint has left its service, and its last connection says nothing. */
+/* The endpoint has left its service, and its last connection is silent. */
 static void connections_end_once_the_pod_is_deleted(void **state)
 {
     (void)state;
@@ -852,7 +853,7 @@ static void a_retired_pod_that_is_ready_again_gets_connections(void **state)
     user_finish(&came);
 }
 
-/* Who serves as a last resort is on its way out. */
+/* A pod that serves only as the last choice is terminating. */
 static void a_retired_pod_that_is_not_ready_gets_no_connections(void **state)
 {
     (void)state;

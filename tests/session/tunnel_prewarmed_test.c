@@ -1,4 +1,4 @@
-/* tests/session/tunnel_prewarmed_test.c - the connection that is made before anybody asks */
+/* tests/session/tunnel_prewarmed_test.c - the connection that is made before the first request */
 #include "tunnel_rig.h"
 
 #include "tunnel/prewarmed_connection.h"
@@ -25,7 +25,7 @@ static void the_first_tunnel_takes_the_prewarmed_connection(void **state)
     rig_run();
     user_open(&u, "uid-1", 80);
     rig_run();
-    assert_int_equal(rig.dials, 1); /* nobody dialled again */
+    assert_int_equal(rig.dials, 1); /* no second dial */
     server_switch(s);
     rig_run();
     user_stream(&u);

@@ -1,8 +1,8 @@
 /* tests/session/tunnel_random_test.c - tunnels: anything at any time, and what always holds
  *
  * Each seed is a play: people come, talk and leave, API servers answer or do not, pods end
- * and workers get stuck, in an order and with pauses that the seed says.  After every event
- * all that must hold whatever has happened is looked at.  In the end everybody leaves, and
+ * and workers get stuck, in an order and with pauses that the seed determines.  After every event
+ * the invariants are checked.  In the end all users close their pairs, and
  * everything has to go: by itself, by a drain, or at once.
  *
  * `tunnel_random_test FIRST COUNT` plays other seeds than the usual ones.
@@ -34,7 +34,7 @@ static struct person {
 
 static const char *const uids[] = { "uid-1", "uid-2", "uid-3" };
 
-/* ---- the play: what is told of it, and its dice ---- */
+/* ---- the run: its log, and its random numbers ---- */
 
 static uint64_t first = USUAL_FIRST, count = USUAL_COUNT;
 static uint64_t seed, dice;
@@ -147,7 +147,7 @@ static void check_upload(struct person *p)
     must(p->arrived <= p->written, "a pod receives what its client wrote");
 }
 
-/* Every byte once: all of them where it says so, and never one more. */
+/* Every byte once: all of them where `all` is set, and never one more. */
 static void check_bytes(const struct person *p)
 {
     const struct stream *s = p->user.opening.stream;
@@ -183,7 +183,7 @@ static void check_all(void)
 
 /* ---- what may happen ---- */
 
-/* To whom it happens, as the dice say. */
+/* A random user, to which the event happens. */
 struct scene {
     struct person *person;
     struct stream *stream; /* theirs; NULL: none */
@@ -530,7 +530,7 @@ static size_t an_event(void)
     return i;
 }
 
-/* A transport may not be read: who sends into it need not know of a FIN. */
+/* A transport may not be read: a FIN need not have reached a pair that sends into it. */
 static void blind_all(void)
 {
     for (size_t i = 0; i < rig.dials; i++)

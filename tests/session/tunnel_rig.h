@@ -3,7 +3,7 @@
  * The real tunnel/, on a clock that the test moves and on streams in memory: the rig takes
  * the place of net/connecting.h, tcp_open and kube/api.h.  Each dial gets a struct server,
  * the far end of its transport, which reads what comes, checks what must hold of everything
- * a client ever sends, remembers it, and answers only as told.
+ * a client ever sends, records it, and answers only as scripted.
  *
  * What is checked of every frame, in every test: pairs are two SYN_STREAMs in a row with ids
  * (a, a + 10) that only rise; a data stream gets nothing after its client's FIN, and nothing
@@ -67,19 +67,19 @@ struct rig {
     struct tunnel_settings settings;
     struct tunnels *tunnels;
     struct server *servers[64]; /* by dial */
-    enum err credentials;       /* what asking for a credential comes to */
-    struct task *asking;        /* who waits for one, the last of them */
+    enum err credentials;       /* the result of requesting a credential */
+    struct task *asking;        /* the last task that waits for one */
     bool renewable;             /* after a 401 there may be another credential */
     uint64_t generation;
     size_t dials;
     unsigned turn;
-    bool unanswered;        /* the kernel says so of every transport */
+    bool unanswered;        /* as the kernel reports of every transport */
     struct api_call *asked; /* of the API server, not answered yet */
     char asked_path[128];
 };
 extern struct rig rig;
 
-/* Answer what was asked: with a pod of this UID; NULL: there is none. */
+/* Answer the pending look-up with a pod of this UID; NULL: there is none. */
 void rig_answer_pod(const char *uid);
 
 /* A user of one connection. */

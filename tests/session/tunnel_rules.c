@@ -34,7 +34,7 @@ static void check_kept(const struct pair *p)
          "what is kept for a slow reader is counted");
 }
 
-/* Its user decides: who has closed it is gone for everything but the verdict. */
+/* Its user decides: a pair that is closed counts for its verdict only. */
 static void check_pairs(const struct tunnel *t)
 {
     list_for_each (p, &t->pairs, struct pair, in_tunnel) {
@@ -44,7 +44,7 @@ static void check_pairs(const struct tunnel *t)
     }
 }
 
-/* They are few, and take nothing from those who use the tunnel. */
+/* They are few, and take no slot from pairs in use. */
 static void check_left(const struct tunnel *t)
 {
     uint32_t left = 0;
@@ -68,7 +68,7 @@ static void check_slots(const struct tunnel *t)
     must(busy == count_pairs(t), "a slot is busy while a pair lives there");
 }
 
-/* TCP brakes it for the sake of that one; and who is only kept may be lent at any time. */
+/* TCP stops it because of that pair; and an idle pair may be lent at any time. */
 static void check_own(const struct tunnel *t)
 {
     int connections = 0;
@@ -105,7 +105,7 @@ static void check_clocks(const struct tunnel *t)
          "nobody waits for a slow reader for ever");
 }
 
-/* Nobody is welcome meanwhile, and only those bytes end it. */
+/* No pair is added meanwhile, and only those bytes end it. */
 static void check_stand(const struct tunnel *t)
 {
     bool bytes_wait = t->data_left && !bufq_empty(&t->transport->in);
@@ -244,7 +244,7 @@ size_t rules_check(void)
 
 /* ---- of a connection ---- */
 
-/* Who takes his time to read is not cut off.  A tunnel that is lost meanwhile breaks even
+/* A slow reader is not cut off.  A tunnel that is lost meanwhile breaks even
  * this: nothing can be sent any more. */
 void rules_check_stream(const struct stream *s)
 {

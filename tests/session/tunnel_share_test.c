@@ -130,7 +130,7 @@ static void a_failure_stays_in_its_pair(void **state)
     close_all();
 }
 
-/* The pod is told, or it would go on sending into everybody's tunnel. */
+/* The pod gets a reset, or it would go on sending into the shared tunnel. */
 static void an_aborted_pair_ends_alone(void **state)
 {
     (void)state;
@@ -177,7 +177,7 @@ static void an_unread_pair_stops_alone(void **state)
 }
 
 /* Its worker takes nothing any more, and a PING waits there behind the data: four of five
- * rounds come back, and nobody else notices. */
+ * rounds come back, and no other pair notices. */
 static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
 {
     (void)state;
@@ -197,7 +197,7 @@ static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
     for (size_t n = 1; n < 5; n++)
         assert_int_equal(s->pairs[pair_of(s, sharing(n))].got.len, 800);
 
-    user_finish(sharing(4)); /* its slot is free, and nobody gets it */
+    user_finish(sharing(4)); /* its slot is free, and no pair gets it */
     rig_advance(60000);      /* and silence is not taken for death */
     assert_int_equal(user_stream(sharing(1))->end.verdict, V_OPEN);
     user_open(&late, "uid-1", 80);
@@ -455,7 +455,7 @@ static void a_reader_that_catches_up_in_time_loses_no_byte(void **state)
     close_all();
 }
 
-/* FIN and FIN come together, and who has ended still reads. */
+/* Both FINs come together, and the user of an ended pair still reads. */
 static void eof_is_delivered_to_a_full_pair(void **state)
 {
     (void)state;
@@ -472,7 +472,7 @@ static void eof_is_delivered_to_a_full_pair(void **state)
     close_all();
 }
 
-/* The others lie in a pool: nobody waits, and nothing that comes would say so. */
+/* The other pairs are idle in the pool: no user waits, and no byte would show it. */
 static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
 {
     (void)state;
@@ -494,7 +494,7 @@ static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
     close_all();
 }
 
-/* As on a tunnel of its own: the server has to wait, and nobody is failed. */
+/* As on a tunnel of its own: the server has to wait, and no pair is reset. */
 static void expect_braked(struct server *s, struct user *slow)
 {
     s->blind = true;
@@ -519,7 +519,7 @@ static void a_slow_reader_without_neighbours_is_not_reset(void **state)
     close_all();
 }
 
-/* All of them are slow: the tunnel waits, and nobody is kept from anything. */
+/* All of them are slow: the tunnel waits, and delays no reader. */
 static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
 {
     (void)state;
@@ -535,13 +535,13 @@ static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
     fill(s, slow, SIZE_MAX);
     rig_advance(5000);
     assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT); /* nor kept for */
-    assert_false(tunnel_joinable(tunnel_of(slow))); /* who came would not wait in vain */
+    assert_false(tunnel_joinable(tunnel_of(slow)));          /* a new pair would wait */
     for (size_t i = 0; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
 
     while (bufq_read(&user_stream(quick)->in, room, sizeof(room)) > 0)
         continue;
-    stream_update(user_stream(quick)); /* who has taken all waits for more */
+    stream_update(user_stream(quick)); /* a pair whose queue is empty waits for more */
     rig_run();
     fill(s, slow, SIZE_MAX);
     rig_advance(SHARE_STALL_MS + 1);
@@ -571,7 +571,7 @@ static void a_pair_with_a_partial_frame_counts_as_waiting(void **state)
     close_all();
 }
 
-/* Also not by those who failed before, and have not gone yet. */
+/* Nor by pairs that were reset before and are not closed yet. */
 static void a_slow_reader_left_alone_is_not_reset(void **state)
 {
     (void)state;
@@ -623,7 +623,7 @@ static void a_waiting_opening_gets_a_freed_slot_at_once(void **state)
     close_all();
 }
 
-/* Credit is of the worker, whoever uses it. */
+/* Credit belongs to the worker, not to the pair. */
 static void the_next_pair_of_a_worker_has_full_credit(void **state)
 {
     (void)state;
@@ -660,7 +660,7 @@ static void opened(struct user *u, size_t dial, bool alone)
     user_stream(u);
 }
 
-/* Requests travel together, and leave tunnels to those who have to be alone. */
+/* Requests share, and leave tunnels to pairs that need one of their own. */
 static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void **state)
 {
     (void)state;
@@ -695,7 +695,7 @@ static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void 
     close_all();
 }
 
-/* Nobody knows beforehand who will carry much. */
+/* The size of an answer is not known beforehand. */
 static void a_saturated_tunnel_gets_no_further_pairs(void **state)
 {
     (void)state;
@@ -728,7 +728,7 @@ static void a_saturated_tunnel_gets_no_further_pairs(void **state)
     close_all();
 }
 
-/* ---- whom to put together ---- */
+/* ---- which pairs share ---- */
 
 static void coalescing(uint32_t own_max)
 {
@@ -802,7 +802,7 @@ static void after_many_small_answers_pairs_share_again(void **state)
     close_all();
 }
 
-/* Whoever goes on for long was large once. */
+/* A pair that goes on for long was large once. */
 static void a_long_connection_does_not_prevent_sharing(void **state)
 {
     (void)state;
@@ -844,7 +844,7 @@ static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
     assert_true(user_stream(&users[1])->stuck);
     exchange_small(&users[1], 1);
     assert_true(is_shared(&users[1]));
-    assert_false(user_stream(&users[1])->stuck); /* from now on its credit says so */
+    assert_false(user_stream(&users[1])->stuck); /* from now on its credit limits it */
     stream_set_stuck(tunnel_of(&users[1])->transport, false);
     stream_lend(user_stream(u), true);
     opened(&users[2], 2, false);

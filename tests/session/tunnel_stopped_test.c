@@ -74,7 +74,7 @@ static void tunnel_that_died_during_a_stop_is_found_in_seconds(void **state)
     user_finish(&u);
 }
 
-/* The runtime has said how it ended, and nothing has read that yet. */
+/* The runtime has sent the verdict, which is not read yet. */
 static void verdict_that_came_during_a_stop_counts(void **state)
 {
     (void)state;

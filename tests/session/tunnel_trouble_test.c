@@ -24,7 +24,7 @@ enum place {
     OPEN,       /* a pair lives there */
     WRITING,    /* ... and has sent, and got, something */
     DATA_ENDED, /* the data stream has, the error stream has not */
-    FAILED,     /* the error stream has said why */
+    FAILED,     /* the error stream has the reason */
     CLEAN,      /* both have ended; its user has not left */
     LEFT,       /* its user has; the verdict is waited for */
     PROBING,    /* the pair is gone, five PINGs are out */
@@ -213,7 +213,7 @@ static void play(void **state, enum place place, enum event first, enum event se
 
     for (size_t i = 0; i < rig.dials; i++)
         rig.servers[i]->silent = true;
-    rig_advance(40000); /* nobody answers any more: that is noticed */
+    rig_advance(40000); /* without an answer the tunnel is found dead */
     check();
     if (user.opening.result == ERR_AGAIN || !tunnels_idle(rig.tunnels))
         fail_msg("place %d, events %d and %d: a tunnel is left", (int)place, (int)first,
@@ -242,7 +242,7 @@ static void answer(size_t dial, const char *text)
     rig_run();
 }
 
-/* Whoever comes now is told at once, and nobody dials. */
+/* An opening now fails at once, and no dial is made. */
 static void expect_throttled(void)
 {
     size_t dials = rig.dials;
@@ -310,8 +310,8 @@ static void a_retry_after_outlives_another_failure(void **state)
     a_retry_after_outlives(REFUSED("500 Internal Server Error"));
 }
 
-/* Where the first transport is forbidden and the second is not, the second word counts: who
- * is told "forbidden" does not try again. */
+/* Where the first transport is forbidden and the second is not, the result of the second
+ * counts: after "forbidden" an opening is not retried. */
 static void a_refusal_that_is_not_of_the_transport_fails_the_opening(void **state)
 {
     (void)state;
@@ -357,7 +357,7 @@ static void a_401_causes_one_renewal_of_the_credential(void **state)
     user_finish(&other);
 }
 
-/* A plugin may run for minutes, because it asks a person: that is not the dial's time. */
+/* A plugin may run for minutes, because it prompts a person: that is not the dial's time. */
 static void dial_waits_for_the_credential_beyond_its_own_time(void **state)
 {
     (void)state;

@@ -196,7 +196,7 @@ static void our_own_pod_without_the_port_is_ignored(void **state)
     assert_int_equal(ask("web.shop", "1"), 'a');
 }
 
-/* A pod of our network namespace, or whatever has a slice that says so. */
+/* A pod of our network namespace, or any slice with that address. */
 static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
 {
     (void)state;
@@ -258,7 +258,7 @@ static void an_outlier_is_the_last_choice_for_half_a_minute(void **state)
     refuse('a');
     unsigned once = 0, later = 0;
     for (int i = 0; i < 10; i++)
-        once += ask("web.shop", "1") == 'a'; /* and its answers forgive it */
+        once += ask("web.shop", "1") == 'a'; /* and its answers end that */
     assert_true(once > 0);
 
     refuse('a');

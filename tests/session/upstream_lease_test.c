@@ -6,7 +6,7 @@
 
 #include "base/own.h"
 
-/* A request like asker_get's whose bytes want a tunnel of their own. */
+/* As asker_get, but on a tunnel of its own. */
 static void asker_get_alone(struct asker *a)
 {
     asker_init(a, "web.shop");

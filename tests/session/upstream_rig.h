@@ -1,8 +1,8 @@
 /* tests/session/upstream_rig.h - leases on a scripted catalog and a fake connector
  *
  * The real upstream/ and route/, on a clock that the test moves: the rig takes the place of
- * catalog.h (look-ups are answered when the test says), and its connector opens streams in
- * memory when the test says.
+ * catalog.h (look-ups are answered when the test calls), and its connector opens streams in
+ * memory when the test calls.
  */
 #pragma once
 
@@ -26,7 +26,7 @@ struct conn {
 struct dial {
     struct opening *opening; /* NULL: answered or cancelled */
     struct conn conn;
-    bool alone, small; /* as was asked */
+    bool alone, small; /* as requested */
     bool cancelled;
 };
 
@@ -46,7 +46,7 @@ struct upstream_rig {
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;
-    char missing[64]; /* the last uid that was said to be */
+    char missing[64]; /* the last uid that was reported missing */
     uint64_t last_max_age;
 
     /* The connector. */
@@ -97,7 +97,7 @@ void rig_large_service(size_t count); /* all ready: pod-0, pod-1, ... */
 void rig_service_with_port(const char *endpoints, const struct service_port *port);
 void rig_drop_ports(size_t endpoint); /* its container has none of the service's ports */
 void rig_no_service(enum err e, int status, const char *why);
-void rig_change(void); /* whoever has subscribed is woken */
+void rig_change(void); /* all subscribers are woken */
 void rig_answer(void); /* all look-ups under way */
 void rig_gone(const char *uid);
 

@@ -43,7 +43,7 @@ class Playground:
         return int(self.server.rpartition(":")[2])
 
     def api(self, path, *arguments):
-        """Ask the API server, as its user."""
+        """A request to the API server, as its user."""
         return curl("-k", "-H", "Authorization: Bearer playground", *arguments, self.server + path)
 
     def order(self, *commands):

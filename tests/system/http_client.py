@@ -1,4 +1,4 @@
-"""A client that sends exactly what it is told to, and believes nothing.
+"""A client that sends exactly the given bytes, and checks every answer.
 
 SPDX-License-Identifier: MIT
 """
@@ -143,7 +143,7 @@ class Client:
 
 
 def request(host, target="/", method="GET", version="1.1", fields=(), body=""):
-    """A request's bytes, with nothing in it that was not asked for."""
+    """The bytes of a request, with only the given fields."""
     lines = [f"{method} {target} HTTP/{version}", f"Host: {host}", *fields]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode("latin-1")
 

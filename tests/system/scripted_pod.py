@@ -1,7 +1,7 @@
 """Pods that a test plays itself: what they receive is kept, what they answer is a script.
 
 The playground sends the connections of all pods of namespace "many" here; which pod is
-meant is said by the Host header. SPDX-License-Identifier: MIT
+meant follows from the Host header. SPDX-License-Identifier: MIT
 """
 import queue
 import re
@@ -71,7 +71,7 @@ class Pod:
         self.name = name
         self.host = f"{name}.many.pod.cluster.local:{PORT}"
         self.heads = []
-        self.news = queue.Queue()  # for a script to tell its test something
+        self.news = queue.Queue()  # from a script to its test
         self._script = None
 
     def plays(self, script):
@@ -79,7 +79,7 @@ class Pod:
         return self
 
     def answers(self, raw):
-        """Each connection: read one request's head, say this, close."""
+        """Each connection: read the head of one request, send this, close."""
         return self.plays(lambda connection: connection.send(raw))
 
     def tell(self, what):

@@ -1,4 +1,4 @@
-"""Tunnels that are dialled before anybody waits for them.
+"""Tunnels that are dialled before a request waits for them.
 
 SPDX-License-Identifier: MIT
 """
@@ -112,7 +112,7 @@ def test_a_refused_prewarmed_tunnel_is_not_dialled_again(start_playground, start
         playground.order(*trouble)
         asked.append(pool.submit(tunnel.get, DB, "/slow?ms=4000"))  # takes the spare
         eventually(lambda: tunnel.metrics()[FAILED] == 1)
-        time.sleep(2.5)  # nobody tries again
+        time.sleep(2.5)  # no dial is repeated
         assert tunnel.metrics()[FAILED] == 1
         assert [a.result().status for a in asked] == [200] * 3
 

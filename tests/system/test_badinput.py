@@ -317,7 +317,7 @@ def test_a_client_that_vanishes_while_the_pod_does_not_read_is_released(
 @pytest.mark.parametrize("leave, seconds", [(Client.close, 20), (Client.reset, 8)], ids=["FIN", "RST"])
 def test_a_raw_client_that_vanishes_while_the_pod_does_not_read_is_released(
         start_tunnel, leave, seconds, piece, pause):
-    """What it said before it went is the pod's, but nobody waits for ever for the pod to take it."""
+    """The bytes it sent are delivered, but the pod has a limited time to read them."""
     port, = free_ports(1)
     tunnel = start_tunnel("--expose", f"raw.shop:9002={port}")
     before = descriptors(tunnel)
@@ -369,7 +369,7 @@ def test_an_answer_without_its_last_chunk_reaches_the_client_as_incomplete(tunne
 
 
 def test_a_cut_answer_to_http_1_0_is_reset(tunnel):
-    """Chunks are taken off for such a client, so only a reset can tell it."""
+    """Chunks are taken off for such a client, so only a reset shows that it is incomplete."""
     assert tunnel.get(WEB, "/cut", "--http1.0").exit == 56
 
 
@@ -440,7 +440,7 @@ def test_an_answer_that_is_not_http_is_a_502(client, pod, raw):
 
 
 def test_bytes_on_an_idle_connection_do_not_reach_the_next_client(tunnel, pod):
-    """A pod that says more than it was asked: what is left over is nobody's answer."""
+    """A pod that sends more than its answer: the rest is not an answer to the next request."""
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
                 "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil")
     for _ in range(3):

@@ -19,7 +19,7 @@ from tunnel_process import clean_environment, eventually
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here: NOTHING about browsers is tested")
 
-# A page that takes some steps and then tells its own server what came of each.
+# A page that takes some steps and then posts the result of each to its own server.
 PAGE = """<!doctype html><script>
 const attempt = async step => { try { return await step() } catch (e) { return "failed: " + e.name } };
 (async () => {
@@ -54,7 +54,7 @@ def look(command):
 
 @pytest.fixture
 def visit(command):
-    """visit(url, told): open a PAGE and return what it told its server, which is what told() returns."""
+    """visit(url, told): open a PAGE and return what it posted to its server, which is what told() returns."""
     def run(url, told, *flags, **options):
         browser = subprocess.Popen(command(url, *flags, **options), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                                    env=clean_environment())
@@ -67,7 +67,7 @@ def visit(command):
 
 
 class Elsewhere(http.server.BaseHTTPRequestHandler):
-    """A web server of somebody else: one page, or one for each name it is asked by."""
+    """A foreign web server: one page, or one for each of its names."""
 
     def do_GET(self):
         self.send_response(200)
@@ -110,7 +110,7 @@ class Rebound(Elsewhere):
 
 @pytest.fixture
 def start_server():
-    """start_server(handler): a web server, with a queue of what its pages told it."""
+    """start_server(handler): a web server, with a queue of what its pages posted."""
     running = []
 
     def start(handler):

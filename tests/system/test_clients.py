@@ -105,7 +105,7 @@ def test_a_source_address_that_is_not_loopback_does_not_hide_the_user(start_as):
 
 
 def test_a_client_that_has_closed_already_is_refused(start_as):
-    """The kernel does not say any more whose it was."""
+    """The kernel does not name its user any more."""
     tunnel = start_as(OWNER)
     tunnel.process.send_signal(signal.SIGSTOP)
     try:

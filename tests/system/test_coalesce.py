@@ -38,7 +38,7 @@ def test_many_small_answers_make_requests_share_again(start_tunnel):
         for _ in range(300):
             client.sendall(f"GET / HTTP/1.1\r\nHost: {DB}\r\n\r\n".encode())
             assert client.recv(4096).startswith(b"HTTP/1.1 200")
-    tunnels_of(tunnel, 8)  # whoever comes back from its own finds it shared, or full
+    tunnels_of(tunnel, 8)  # a request whose own tunnel is taken finds it shared, or full
     assert len(tunnels_of(tunnel, 8)) <= 4
 
 

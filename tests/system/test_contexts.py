@@ -52,7 +52,7 @@ class Answer(http.server.BaseHTTPRequestHandler):
 
 @pytest.fixture
 def start_cluster(start_playground):
-    """start_cluster(name): a playground whose shop/web answers with that name."""
+    """start_cluster(name): a playground in which shop/web answers with that name."""
     backends = []
 
     def start(name, *flags):
@@ -68,7 +68,7 @@ def start_cluster(start_playground):
 
 
 class Counter:
-    """A TCP server that counts who comes, and says nothing."""
+    """A TCP server that counts connections, and sends nothing."""
 
     def __init__(self):
         self.socket = socket.create_server(("127.0.0.1", 0), backlog=1024)

@@ -60,7 +60,7 @@ def quiet(*processes):
 
 def test_a_thousand_slow_readers_do_not_delay_others(start_playground, start_tunnel, many_files,
                                                      tell):
-    """Each asks for 100 MB and sips; on own tunnels nobody else notices, and memory stays small."""
+    """Each requests 100 MB and reads slowly; on own tunnels no other client notices, and memory stays small."""
     host = "many.many.svc.cluster.local"
     playground = start_playground("--pods", str(PODS))
     # Not all pods get the same share of them: that many are enough for each to be alone.
@@ -79,7 +79,7 @@ def test_a_thousand_slow_readers_do_not_delay_others(start_playground, start_tun
     def weigh():
         grown = anonymous_memory(tunnel.process) - before
         tell(f"{grown / 1000:.0f} KB of RssAnon each, {(before + grown) / 1024:.0f} MB in all")
-        assert tunnel.total("kube_tunnel_tunnels") >= 1000  # nobody shares one
+        assert tunnel.total("kube_tunnel_tunnels") >= 1000  # none is shared
         assert grown <= 1000 * 64
         assert before + grown <= 96 * 1024
 
@@ -164,7 +164,7 @@ def test_an_upload_may_wait_for_its_pod(start_tunnel):
 
 
 class Crowd:
-    """Many connections to one port, all asked the same at once."""
+    """Many connections to one port, with the same request on all at once."""
 
     def __init__(self, port, n):
         self.sockets = []
@@ -172,7 +172,7 @@ class Crowd:
             self.sockets.append(socket.create_connection(("127.0.0.1", port), 10))
 
     def ask(self, question, complete, at_once=200):
-        """How many answered; complete(bytes) says when one has."""
+        """How many answered; complete(bytes) tests whether one has."""
         served = 0
         for at in range(0, len(self.sockets), at_once):
             served += self.ask_some(self.sockets[at:at + at_once], question, complete)

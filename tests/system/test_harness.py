@@ -56,7 +56,7 @@ mkdir "$3/etc" && touch "$3/etc/debian_version\"""",
 
 @pytest.fixture
 def build_image(tmp_path):
-    """build_image(away): with an archive that fails so often; and how often it was asked in all."""
+    """build_image(away): with an archive that fails so often; and how often it was contacted in all."""
     for name, script in FAKES.items():
         fake = tmp_path / "bin" / name
         fake.parent.mkdir(exist_ok=True)

@@ -485,7 +485,7 @@ def peak_memory(process):
 
 
 def read_slowly(port, n, go_on):
-    """Ask for n bytes, read some, wait to be told, read the rest, and return its hash."""
+    """Request n bytes, read some, wait for go_on, read the rest, and return its hash."""
     with Client(port, 30, receive_buffer=4096) as client:
         client.send(request(WEB, f"/bytes?n={n}"))
         client.head()
@@ -501,7 +501,7 @@ def read_slowly(port, n, go_on):
 
 @pytest.mark.skipif(SANITIZED, reason="sanitizers keep memory for themselves")
 def test_slow_readers_hold_little_memory(start_tunnel):
-    """Eight clients that ask for 8 MB each and do not read: the pods have to wait."""
+    """Eight clients that request 8 MB each and do not read: the pods have to wait."""
     tunnel, n = start_tunnel(), 8 * MB
     assert tunnel.get(WEB).status == 200
     before, go_on = peak_memory(tunnel.process), threading.Event()

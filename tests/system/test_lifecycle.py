@@ -154,7 +154,7 @@ def test_a_tunnel_with_a_request_now_and_then_stays_open(start_tunnel):
 
 
 def test_too_few_descriptors_are_survived(start_tunnel):
-    """It refuses clients with a page, says so, and serves on when some have left."""
+    """It refuses clients with a page, logs it, and serves again when some have left."""
     tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
     used = len(os.listdir(f"/proc/{tunnel.process.pid}/fd"))
@@ -197,7 +197,7 @@ def test_a_client_beyond_max_connections_gets_503_or_waits(start_tunnel):
 
 
 def keep_asking(port, whole, i):
-    """Whole answers, one after the other, until one says that it was the last or nobody answers."""
+    """Whole answers, one after the other, until one is marked as the last or the connection ends."""
     with Client(port) as client:
         while True:
             try:
@@ -260,12 +260,12 @@ def test_a_second_signal_ends_it_at_once(start_tunnel):
         assert time.monotonic() - began < 1
         with pytest.raises((EOFError, ConnectionResetError)):
             client.answer()
-    tunnel.process.returncode = 0  # it may say that it was interrupted
+    tunnel.process.returncode = 0  # it may be reported as interrupted
 
 
 @contextlib.contextmanager
 def inherited(sig, handler):
-    """What programs that are started in here do about that signal, unless they say otherwise."""
+    """The disposition of that signal in programs that are started in here, unless they change it."""
     before = signal.signal(sig, handler)
     try:
         yield

@@ -26,7 +26,7 @@ def few_files(tmp_path):
 
 
 def connect(port, n):
-    """n connections, as far as they are accepted; none of them says anything."""
+    """n connections, as far as they are accepted; all of them are silent."""
     return [socket.create_connection(("127.0.0.1", port), 10) for _ in range(n)]
 
 
@@ -46,7 +46,7 @@ def answer_of(port, raw=HEALTHZ):
 
 
 def test_idle_clients_are_closed_when_descriptors_run_out(start_tunnel, few_files):
-    """400 connections that say nothing, where 300 files may be open."""
+    """400 silent connections, where 300 files may be open."""
     tunnel = start_tunnel(binary=few_files(300))
     tunnel.wait_for_log(r"open files.*clients=168")
     with closing(connect(tunnel.port, 400)):
@@ -70,7 +70,7 @@ def test_least_recently_used_connection_is_closed_first(start_tunnel):
 
 
 def test_clients_are_refused_with_503_where_all_are_busy(start_tunnel, few_files):
-    """Own pages are answered all the same: a probe asks for one."""
+    """Own pages are still answered: probes request them."""
     tunnel = start_tunnel(binary=few_files(64))
     half = b"GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
     clients = connect(tunnel.port, 36)

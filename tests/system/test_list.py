@@ -91,7 +91,7 @@ LONG = "long" * 15 + "est"  # as long as names of services may be
 
 @pytest.fixture
 def many_ports(start_playground, tmp_path):
-    """A cluster whose service shop/wide has 100 ports, and one with a long name."""
+    """A cluster in which service shop/wide has 100 ports, and one with a long name."""
     def service(name, ports):
         return {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": name},
                 "spec": {"selector": {"app": name}, "ports": ports}}

@@ -20,7 +20,7 @@ WEB = "web.shop.svc.cluster.local"
 
 @pytest.fixture
 def nowhere(tmp_path):
-    """A kubeconfig whose API server is not there: listeners open all the same."""
+    """A kubeconfig with an absent API server: listeners open all the same."""
     path = tmp_path / "nowhere"
     path.write_text("{current-context: c, clusters: [{name: c, cluster: {server: 'http://127.0.0.1:9'}}],"
                     " users: [{name: u, user: {}}], contexts: [{name: c, context: {cluster: c, user: u}}]}")
@@ -84,7 +84,7 @@ def test_a_taken_port_of_an_exposed_service_says_how_to_choose_another(nowhere):
 
 
 def port_of_ipv6_alone():
-    """A listener on a port of ::1 that nobody has on 127.0.0.1."""
+    """A listener on a port of ::1 that is free on 127.0.0.1."""
     while True:
         holder = socket.create_server(("::1", 0), family=socket.AF_INET6)
         try:
@@ -129,7 +129,7 @@ class Alone:
             stderr=subprocess.PIPE, text=True, env=clean_environment())
 
     def first_lines(self):
-        """What it said until it had started, or ended."""
+        """What it printed until it had started, or ended."""
         said = []
         for line in self.process.stderr:
             said.append(line)
@@ -181,7 +181,7 @@ def test_a_port_given_by_flag_is_not_replaced(nowhere, asked):
 # systemd
 
 def start_with_socket(listener, nowhere, **environment):
-    """As systemd does: the socket is descriptor 3, and the variables say so."""
+    """As systemd does: the socket is descriptor 3, as the variables state."""
     return subprocess.Popen(
         ["sh", "-c", 'LISTEN_PID=$$ exec "$@"', "sh", BINARY, "run", "--kubeconfig", nowhere],
         preexec_fn=lambda: os.dup2(listener.fileno(), 3), pass_fds=(3,), stderr=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""Contexts whose exec plugin asks at the terminal: who may start it, and who may not.
+"""Contexts with an exec plugin that prompts at the terminal: which requests start it.
 
 SPDX-License-Identifier: MIT
 """
@@ -160,7 +160,7 @@ def test_a_plugin_that_has_not_prompted_needs_no_button(tunnel, plugin):
         time.sleep(3.2)
         runs = plugin.runs
         plugin.token("playground", expirationTimestamp=in_seconds(3))
-        if again:   # a connection that says nothing, too
+        if again:   # a silent connection, too
             with Client(exposed_port(tunnel)) as raw:
                 raw.socket.sendall(b"\x16\x03\x01")
                 raw.socket.settimeout(1.5)

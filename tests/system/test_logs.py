@@ -1,4 +1,4 @@
-"""What it says about itself: every operation, for people and for programs, and never a secret.
+"""What it logs: every operation, for people and for programs, and never a secret.
 
 SPDX-License-Identifier: MIT
 """
@@ -147,7 +147,7 @@ def test_no_page_contains_the_token(playground, start_tunnel):
 
 
 def test_many_errors_are_limited_to_a_few_lines(start_tunnel):
-    """Nobody can fill a disk: lines above info are limited."""
+    """No client can fill a disk: lines above info are limited."""
     tunnel = start_tunnel("--log-level", "warn,listen=info")
     with Client(tunnel.port) as client:
         client.send(request("empty.shop.localhost") * 300)

@@ -1,5 +1,5 @@
-"""Answers as common servers send them, which are not quite what the grammar says: the client gets
-them whole and in the one form that nobody can read in two ways. SPDX-License-Identifier: MIT
+"""Answers as common servers send them, which deviate from the grammar: the client gets
+them whole and in one unambiguous form. SPDX-License-Identifier: MIT
 """
 import pytest
 
@@ -65,7 +65,7 @@ def framing_of(answer):
 
 @pytest.mark.parametrize("fields, passed_on", LENGTHS.values(), ids=LENGTHS)
 def test_the_framing_of_an_answer_arrives_in_one_form(client, pod, fields, passed_on):
-    """And a connection whose answer had two ends is not used again, though the pod would."""
+    """A connection is not used again after an answer with two possible ends, though the pod would."""
     chunks = "chunked" in fields
 
     def script(connection):

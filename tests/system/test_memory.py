@@ -1,4 +1,4 @@
-"""One budget for all bytes that wait: who fills it does not starve the others.
+"""One budget for all bytes that wait: a client that fills it does not starve the others.
 
 The figure of the manual page, 9,900 connections against 128 MiB, takes a minute:
     KTUN_TEST_FLOOD=full pytest tests/system/test_memory.py -k flood -s

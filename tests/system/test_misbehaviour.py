@@ -21,7 +21,7 @@ runtimes = pytest.mark.parametrize("runtime", ["1.7", "2.1"])
 
 
 class Echo:
-    """A connection that says something every 10 ms, and hears it back."""
+    """A connection that sends a line every 10 ms, and reads it back."""
 
     def __init__(self, port):
         self.rounds, self.error, self.over = 0, None, threading.Event()
@@ -53,7 +53,7 @@ class Echo:
 @runtimes
 @pytest.mark.parametrize("order", ["reset", "reset-silently"])
 def test_a_reset_connection_is_reset_for_its_client(start_both, runtime, order):
-    """Told as that, a GET after its repetitions, and the port is not given up."""
+    """The error names it, for a GET after its retries, and the port is used again."""
     playground, tunnel = start_both("--containerd", runtime)
     playground.order(f"{order} shop/db-0:8080")
     for body in (), ("-d", "x"):
@@ -85,7 +85,7 @@ def test_refused_connections_do_not_end_long_streams(start_both, runtime, flags)
 
 
 def test_bytes_after_the_end_of_the_pod_do_not_stop_the_tunnel(start_both):
-    """The second frame after it stops a worker for good: it may cost a tunnel, and nobody else."""
+    """The second frame after it stops a worker for good: it may cost a tunnel, and no other connection."""
     http_port, echo_port = free_ports(2)
     _, tunnel = start_both(tunnel=["--tunnels-per-pod", "1", "--http-tunnels-per-pod", "1",
                                    "--expose", f"web.shop:80={http_port},raw",
@@ -144,7 +144,7 @@ def test_an_end_without_a_verdict_is_a_reset_after_two_seconds(start_both):
 
 
 def test_a_stuck_worker_delays_no_other_request(start_both):
-    """Whichever it is, and whoever sits there: the others go on, and new ones go elsewhere."""
+    """Whichever worker and connection it is: the others go on, and new ones go elsewhere."""
     playground, tunnel = start_both()
     for worker in range(5):
         assert tunnel.get(DB, "/", "-H", "Connection: close").status == 200
@@ -179,7 +179,7 @@ def test_frames_that_come_byte_by_byte_are_read(start_both):
 
 @pytest.mark.parametrize("order", ["throttle 2", "empty-500 3", "bare-404 3"])
 def test_failing_dials_are_retried(start_both, order):
-    """None of these says anything about the pod."""
+    """None of these is evidence about the pod."""
     playground, tunnel = start_both()
     playground.order(order)
     answer = tunnel.get(DB, "/upload", "-d", "x")

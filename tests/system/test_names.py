@@ -53,7 +53,7 @@ def external(name, target):
 
 
 OBJECTS = [
-    # one service, whose named target port is another number on each pod
+    # one service, with a named target port that differs from pod to pod
     pod("app-1", ip="10.9.0.1", labels={"app": "app"}),
     pod("app-2", ip="10.9.0.2", labels={"app": "app"}, ports=(("http", 8081),)),
     service("app", port(80, "http", "web"), port(9000, name="echo"), port(53, name="dns", protocol="UDP"),
@@ -338,7 +338,7 @@ def test_a_page_reads_no_other_namespace_under_its_own_name(start_both, external
     assert tunnel.get("to-other.names.localhost").status == 200
 
 
-# --- what the documents promise ---
+# --- what the documents describe ---
 
 def documented():
     """The names of README's tables and of the manual, but for the alias."""

@@ -652,7 +652,7 @@ def test_tunnels_fail_as_commanded(own):
 
 
 def test_tunnels_may_end_by_close_or_reset(own):
-    """A relay says goodbye in TLS, a killed process does not, a reset is one."""
+    """A relay sends close_notify, a killed process does not, a reset is one."""
     api = own()
     pod = api.pods()[0]
     for command, end in (("drop-tunnels", b""), ("kill-tunnels", ssl.SSLError),
@@ -672,7 +672,7 @@ def test_tunnels_may_end_by_close_or_reset(own):
 
 
 def test_a_verdict_can_be_late(own):
-    """The data stream ends when it should, its error stream says why later."""
+    """The data stream ends when it should, its error stream has the reason later."""
     api = own()
     api.command("late-verdict 700")
     for port, words in (8080, ""), (9999, "connection refused"):

@@ -152,7 +152,7 @@ def test_a_post_takes_a_fresh_connection_in_the_same_tunnel(start_tunnel):
 
 
 def test_a_get_that_failed_on_an_idle_connection_is_retried(tunnel, pod):
-    """The pod closed it without a word: nobody but the log hears of that."""
+    """The pod closed it without a word: only the log shows it."""
     pod.answers("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     for _ in range(3):
         assert tunnel.get(pod.host).text == "ok"
@@ -508,7 +508,7 @@ def test_outdated_endpointslices_do_not_fail_requests(start_both, warm):
 
 
 def test_a_request_refused_by_one_pod_goes_to_the_other(start_both):
-    """Even a POST, because nobody has heard of it."""
+    """Even a POST, because it was not delivered."""
     playground, tunnel = start_both()
     playground.order(f"refuse shop/{POD}:8080")
     for _ in range(10):

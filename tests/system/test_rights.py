@@ -1,4 +1,4 @@
-"""Rights of every shape, on the playground: what works with the least, and what is said of the rest.
+"""Rights of every shape, on the playground: what works with the least, and which errors name the rest.
 
 The same rows are judged by the RBAC of a real cluster in tests/kubernetes/test_rights.py.
 SPDX-License-Identifier: MIT
@@ -69,7 +69,7 @@ def test_without_rights_to_pods_the_error_names_the_rights_that_suffice(start):
 
 @pytest.mark.parametrize("flags", [(), ("--namespaces", "shop,other")])
 def test_several_namespaces_by_role_are_each_watched(start, flags):
-    """Without --namespaces the second one is watched once a service of it is asked for again."""
+    """Without --namespaces the second one is watched once a service of it is requested again."""
     _, tunnel = start(*(f"{WATCH} {kind} {ns} *" for kind in ("services", SLICES) for ns in ("shop", "other")),
                       FORWARD, tunnel=flags)
     for name in (WEB, OTHER, OTHER):

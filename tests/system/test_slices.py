@@ -1,4 +1,4 @@
-"""EndpointSlices that somebody wrote by hand: nobody checks what their targetRefs say.
+"""EndpointSlices written by hand: Kubernetes does not check their targetRefs.
 
 SPDX-License-Identifier: MIT
 """
@@ -58,7 +58,7 @@ def test_pods_without_a_uid_are_told_apart(start_both, objects):
 
 @pytest.mark.parametrize("name", ("crosses", "smuggles", "escapes"))
 def test_a_slice_cannot_lead_to_another_namespace(start_both, objects, name):
-    """It acts with our rights: what it names is never asked for."""
+    """It would act with our rights: the pod that it names is never requested."""
     _, tunnel = start_both("--manifest", str(objects), tunnel=["--deny-namespace", "shop"])
     answer = tunnel.get(f"{name}.man.svc.cluster.local")
     assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer

@@ -48,7 +48,7 @@ def reset(connection):
 
 @pytest.fixture
 def resetting_server():
-    """An API server whose connections are reset."""
+    """An API server that resets its connections."""
     with listening_server(reset) as port:
         yield port
 

@@ -116,7 +116,7 @@ def check_both_transports(start_tunnel, kubeconfig, environment=None):
         answer = tunnel.get("web.shop.localhost")
         assert answer.status == 200, answer
         assert tunnel.metrics()[f'kube_tunnel_tunnels_opened_total{{transport="{transport}"}}'] >= 1
-        tunnel.stop()  # so that whoever stood in between writes its log
+        tunnel.stop()  # so that the proxy in between writes its log
 
 
 # Proxies
@@ -165,7 +165,7 @@ def test_a_proxy_is_reached_over_tls(start_tunnel, changed, http_proxy, tls_befo
     outer = tls_before(inner, *authority.issue("proxy"))
     fields = {"proxy_url": f"https://127.0.0.1:{outer}"}
     environment = {}
-    if signed_by == "the cluster's authority":  # a bundle, as who has such a proxy has
+    if signed_by == "the cluster's authority":  # a bundle, as is usual with such a proxy
         own = base64.b64decode(re.search(r"certificate-authority-data: (\S+)", playground.kubeconfig.read_text())[1])
         fields["certificate_authority_data"] = base64.b64encode(own + authority.path.read_bytes()).decode()
     if signed_by == "one of the system's":
@@ -333,7 +333,7 @@ def test_plain_http_where_tls_is_expected_is_named(start_tunnel, changed):
 
 
 class Blackhole:
-    """An address that answers no SYN: its queue is full, and nobody accepts."""
+    """An address that answers no SYN: its queue is full, and nothing accepts."""
 
     def __init__(self, host):
         self.listener = socket.socket()

@@ -21,7 +21,7 @@ UPGRADE = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 
 
 
 def talk(tunnel, conversation):
-    """What the conversation returns. In the end nobody waits for the far end to close: that takes a second."""
+    """What the conversation returns. The end does not wait for the far end to close, which takes a second."""
     async def run():
         async with websockets.connect("ws://web.shop.localhost/ws", host="127.0.0.1", port=tunnel.port,
                                       max_size=None, close_timeout=0.05) as ws:

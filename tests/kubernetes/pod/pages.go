@@ -41,7 +41,7 @@ func identify(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "pod %s method %s host %s path %s\n", podName, r.Method, r.Host, r.URL.RequestURI())
 }
 
-// Says in the pod's log that it was asked: what was delivered, and how often.
+// Logs each request: what was delivered, and how often.
 func note(w http.ResponseWriter, r *http.Request) {
 	fmt.Println("seen", r.URL.Path)
 	identify(w, r)
@@ -124,7 +124,7 @@ func status(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(number(r, "code"))
 }
 
-// Asks for the body (100 Continue, by reading it) unless ?refuse is given.
+// Requests the body (100 Continue, by reading it) unless ?refuse is given.
 func expect(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Has("refuse") {
 		w.Header().Set("Connection", "close")
@@ -135,7 +135,7 @@ func expect(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "expect=%q %d %v\n", r.Header.Get("Expect"), n, err)
 }
 
-// Promises 1,000 bytes and closes after 100.
+// Announces 1,000 bytes and closes after 100.
 func short(w http.ResponseWriter, r *http.Request) {
 	hangUpAfter(w, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n%0100d", 0)
 }

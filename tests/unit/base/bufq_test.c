@@ -167,7 +167,7 @@ static void a_head_without_payload_is_written(void **state)
     assert_memory_equal(bytes, "abcde", 5);
 }
 
-/* A full chunk whose payload has been taken in part has room in front again. */
+/* A full chunk has room in front again after part of its payload was taken. */
 static void skipped_bytes_become_headroom(void **state)
 {
     (void)state;
@@ -205,7 +205,7 @@ static void reserves_no_more_than_the_limit_allows(void **state)
     bufq_finish(&q);
 }
 
-/* What a read that got nothing leaves behind must not disturb anybody. */
+/* The rest of a read that got nothing must not disturb later calls. */
 static void an_unused_reservation_is_invisible(void **state)
 {
     (void)state;
@@ -393,7 +393,7 @@ static void packing_keeps_the_bytes_and_frees_chunks(void **state)
     assert_int_equal(pool.spares, 2); /* and not the odd one */
 }
 
-/* What is more than two chunks belongs to somebody fast. */
+/* More than two chunks are queued only for a fast reader. */
 static void large_queues_are_not_packed(void **state)
 {
     (void)state;

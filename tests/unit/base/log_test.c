@@ -361,7 +361,7 @@ static void warnings_of_one_module_are_limited_per_second(void **state)
     assert_log("^" TIME " WARN  tunnel t7 again\n$");
 }
 
-/* A pipe nobody reads, in blocking mode, as a supervisor that hangs would leave it. */
+/* An unread pipe in blocking mode, as a supervisor that hangs would leave it. */
 static void a_full_pipe_does_not_block_and_dropped_lines_are_counted(void **state)
 {
     (void)state;

@@ -141,7 +141,7 @@ static void metrics_come_in_the_order_of_registration(void **state)
     assert_text_has("t_zz 0\n# HELP t_aa x\n");
 }
 
-/* What one cluster counted is told apart once clusters have names, from the start on. */
+/* The counts of each cluster are separate once clusters have names, from the start on. */
 static void named_clusters_have_samples_of_their_own(void **state)
 {
     (void)state;

@@ -78,7 +78,7 @@ static void ranks_run_in_order(void **state)
     assert_string_equal(trace, "rwf");
 }
 
-/* A rank runs only while the lower ones are empty, whoever woke them. */
+/* A rank runs only while the lower ones are empty, whichever task woke them. */
 static void a_woken_task_of_a_lower_rank_runs_first(void **state)
 {
     (void)state;
@@ -353,7 +353,7 @@ static void wait_time_is_zero_while_a_task_is_ready(void **state)
 
 #define ALARMS 3000
 
-/* Set, move, stop and let pass, in random order: each fires exactly when the model says. */
+/* Set, move, stop and let pass, in random order: each fires exactly when the model does. */
 static void thousands_of_timers_agree_with_a_model(void **state)
 {
     (void)state;

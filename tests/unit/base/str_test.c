@@ -78,7 +78,7 @@ static void cuts_at_the_first_or_the_last(void **state)
     assert_str(head, "");
 }
 
-/* "a." has an empty rest, "a" has none: at tells them apart. */
+/* "a." has an empty rest, "a" has none: at distinguishes them. */
 static void cut_distinguishes_an_empty_rest_from_none(void **state)
 {
     (void)state;

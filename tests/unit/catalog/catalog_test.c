@@ -87,7 +87,7 @@ static void on_change(void *owner, const struct service *before,
     struct world *w = owner;
     const struct service *sides[] = { before, after };
 
-    assert_string_equal(w->gone, ""); /* before that is told */
+    assert_string_equal(w->gone, ""); /* before that is reported */
     for (size_t i = 0; i < 2; i++) {
         size_t len = strlen(w->changes);
         snprintf(w->changes + len, sizeof(w->changes) - len, "%c%c",
@@ -275,7 +275,7 @@ static void looks_up_where_the_home_namespace_may_not_be_watched(void **state)
     "   'notReadyAddresses': [{'targetRef': {'kind': 'Pod', 'name': 'web-9',"            \
     "     'uid': 'u9'}}]}]}"
 
-/* 404 of an API server that does not know the group, 403 of one whose roles do not. */
+/* 404 of an API server that does not know the group, 403 where the roles do not. */
 static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void **state)
 {
     struct world *w = *state;
@@ -308,7 +308,7 @@ static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void 
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
 }
 
-/* A role may list slices and not watch them: what the list said gets no newer. */
+/* A role may list slices and not watch them: the list does not become newer. */
 static void endpoints_replace_slices_that_may_not_be_watched(void **state)
 {
     struct world *w = *state;
@@ -626,7 +626,7 @@ static void reports_deleted_pods(void **state)
     assert_string_equal(w->gone, "u1 ");
 }
 
-/* Also when nobody is subscribed any more; but not of what nobody ever asked for. */
+/* Also without subscribers; but not of services that were never looked up. */
 static void reports_changed_services(void **state)
 {
     struct world *w = *state;
@@ -685,7 +685,8 @@ static void a_slice_may_move_to_another_service(void **state)
     ask_for(w, &w->lookup, "api", 0);
     assert_int_equal(w->lookup.service->endpoint_count, 1);
     ask(w);
-    assert_int_equal(w->lookup.result, ERR_AGAIN); /* nothing ready: asks why */
+    assert_int_equal(w->lookup.result,
+                     ERR_AGAIN); /* nothing ready: the reason is looked up */
 }
 
 static void a_pod_of_two_services_is_gone_after_both_lost_it(void **state)
@@ -776,7 +777,7 @@ static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
     ask(w);
     assert_int_equal(w->lookup.result, OK);
-    pass(w, 3000); /* nobody tells when this changes: it is listed again */
+    pass(w, 3000); /* no watch reports a change of this: it is listed again */
     ask(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     answer_one(w, SHOP_PODS, POD("3", "Running"));
@@ -790,7 +791,7 @@ static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
 }
 
-/* A slice that is behind says nothing about them, nor does a list that fails. */
+/* An outdated slice is no evidence about them, nor is a list that fails. */
 static void pods_found_by_a_list_stay_until_a_list_lacks_them(void **state)
 {
     struct world *w = *state;
@@ -905,7 +906,7 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
 #define SHOP_SERVICES "/api/v1/namespaces/shop/services"
 #define SHOP_SLICES WEB_SLICES
 
-/* Several Roles and no ClusterRole: each namespace is watched once it is asked for. */
+/* Several Roles and no ClusterRole: each namespace is watched once it is requested. */
 static void another_namespace_is_watched_after_its_first_look_up(void **state)
 {
     struct world *w = *state;
@@ -1684,7 +1685,7 @@ static void at_most_ten_thousand_names_are_kept(void **state)
         lookup_finish(&many[i]);
 }
 
-/* It may be what tells of the name that needs the room. */
+/* It may be what reports the name that needs the room. */
 static void a_name_that_is_watched_singly_is_not_evicted(void **state)
 {
     struct world *w = *state;

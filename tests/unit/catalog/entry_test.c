@@ -1,4 +1,4 @@
-/* tests/unit/catalog/entry_test.c - objects into entries: who may serve, in which order
+/* tests/unit/catalog/entry_test.c - objects into entries: which pods may serve, in which order
  */
 #include <stdarg.h>
 #include <stddef.h>

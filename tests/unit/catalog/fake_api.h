@@ -1,8 +1,8 @@
-/* tests/unit/catalog/fake_api.h - an API server that says what the test wants, when it
+/* tests/unit/catalog/fake_api.h - an API server that answers what the test wants, when it
  * wants
  *
  * Stands in for kube/api.c at link time.  Calls wait until the test answers them; watches
- * tell what the test tells them.  JSON is written with ' for ".
+ * report what the test scripts.  JSON is written with ' for ".
  */
 #pragma once
 
@@ -29,6 +29,6 @@ void fake_sized(struct api *a, const char *path,
                 uint64_t objects); /* so far, and to come */
 size_t fake_watch_count(struct api *a);
 void fake_broken(struct api *a, const char *path, enum err code, const char *why);
-/* The same, and fake_refuse, by somebody on the way: no Status of the API server. */
+/* The same, and fake_refuse, by a proxy on the way: no Status of the API server. */
 void fake_proxied(struct api *a, const char *path, enum err code);
 void fake_refuse_proxied(struct api *a, const char *path, enum err code);

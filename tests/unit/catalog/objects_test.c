@@ -174,7 +174,7 @@ static void reads_an_endpoint_slice(void **state)
     assert_false(s->endpoints[0].terminating);
     assert_true(s->endpoints[1].terminating && s->endpoints[1].serving);
     assert_false(s->endpoints[1].ready);
-    assert_true(s->endpoints[2].ready); /* not said: ready */
+    assert_true(s->endpoints[2].ready); /* not given: ready */
     assert_null(s->endpoints[2].pod);
     assert_null(s->endpoints[3].pod);
     slice_destroy(s);

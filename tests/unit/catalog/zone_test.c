@@ -125,7 +125,7 @@ static void the_search_is_repeated_while_the_api_server_is_away(void **state)
     struct world *w = *state;
 
     refuse(w, COREDNS, ERR_CONNECT);
-    assert_int_equal(w->answers, 1); /* nobody waits any longer */
+    assert_int_equal(w->answers, 1); /* no caller waits any longer */
     pass(w, 4998);
     assert_int_equal(fake_asked(w->api), 1);
     pass(w, 2);

@@ -1,4 +1,4 @@
-/* tests/unit/config/config_test.c - which source wins, and who is named as its origin */
+/* tests/unit/config/config_test.c - which source wins, and what is named as its origin */
 #include "config/config.h"
 
 #include <stdarg.h>

@@ -82,7 +82,7 @@ static void expected_demand_has_the_age_of_its_model(void **state)
     assert_int_equal(sum.peak, 8);
     demand_expect(&d, 8, &sum);
     assert_int_equal(d.wanted, 8);
-    assert_int_equal(d.peak, 0); /* nobody came yet */
+    assert_int_equal(d.peak, 0); /* no connection yet */
     assert_int_equal(d.asked_at, 200);
     demand_expect(&d, 4, &sum);
     assert_int_equal(d.wanted, 8);

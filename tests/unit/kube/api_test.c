@@ -1,4 +1,4 @@
-/* tests/unit/kube/api_test.c - calls and watches against a server that does as it is told
+/* tests/unit/kube/api_test.c - calls and watches against a scripted server
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -225,7 +225,7 @@ static void lists_page_by_page(void **state)
     bench_close(&b);
 }
 
-/* Nobody checks what is in an annotation. */
+/* Kubernetes does not check the content of an annotation. */
 static bool has_a_nul(int fd, const char *request, unsigned n)
 {
     (void)request;

@@ -1,5 +1,5 @@
 /* tests/unit/kube/exec_credential_test.c - what plugins are given and print; tokens that
- * say when they expire; what providers answer; whom a user acts as */
+ * have as their expiry; what providers answer; impersonation */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,4 @@
-/* tests/unit/kube/exec_plugin_test.c - who shares a run, who gets the terminal, what a cap does */
+/* tests/unit/kube/exec_plugin_test.c - which requests share a run, which get the terminal, limits */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

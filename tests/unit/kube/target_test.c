@@ -1,4 +1,4 @@
-/* tests/unit/kube/target_test.c - which cluster, as whom, and every way to get it wrong
+/* tests/unit/kube/target_test.c - which cluster, as which user, and every mistake
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -364,7 +364,7 @@ static void uses_the_service_account_of_its_pod(void **state)
     folder_destroy(&f);
 }
 
-/* Its files are not here, so what is wrong is said of the service account. */
+/* Its files are not here, so the error is about the service account. */
 static void uses_the_service_account_where_the_kubeconfig_is_empty(void **state)
 {
     (void)state;

@@ -24,7 +24,7 @@
 
 #define TURN_MS 1000
 
-/* What serve/ was told last. */
+/* The last call of serve/. */
 static struct {
     unsigned clients, refused;
     struct peer peer;
@@ -225,7 +225,7 @@ static void an_error_for_a_privileged_port_names_the_remedy(void **state)
     if (self == 0)
         assert_int_equal(seteuid(self), 0);
 
-    if (e == OK) { /* net.ipv4.ip_unprivileged_port_start allows it to everyone */
+    if (e == OK) { /* net.ipv4.ip_unprivileged_port_start allows it to all users */
         close_sockets(&sockets);
         skip();
     }

@@ -70,7 +70,7 @@ static void runs_until_stopped(void **state)
     assert_true(loop_sched(loop)->now >= started + 5);
 }
 
-/* With somebody who yields the poll never blocks, and everybody else gets their turn. */
+/* With a task that yields the poll never blocks, and all other tasks get their turn. */
 static void a_yielding_task_keeps_the_loop_turning(void **state)
 {
     (void)state;

@@ -332,7 +332,7 @@ static void the_peer_of_a_unix_socket_has_a_user(void **state)
     close(ends[1]);
 }
 
-/* Connects, says that it has, and lives until its input ends. */
+/* Connects, reports that, and lives until its input ends. */
 static void be_another_user(const struct sockaddr_in *to, int hold)
 {
     char c;

@@ -1,4 +1,4 @@
-/* tests/unit/net/stream_test.c - what every stream promises, on the pair in memory */
+/* tests/unit/net/stream_test.c - what holds for every stream, on the pair in memory */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -224,7 +224,7 @@ static void a_peer_that_does_not_read_bounds_our_memory(void **state)
     UNTIL(bufq_empty(&s->out));
 }
 
-/* Stuck says that the kernel is full; what is left then lies in as little as it needs. */
+/* Stuck means that the kernel is full; what is left then lies in as little as it needs. */
 static void a_peer_that_does_not_read_makes_the_stream_stuck(void **state)
 {
     (void)state;
@@ -295,7 +295,7 @@ static void a_slow_reader_bounds_our_memory(void **state)
     assert_int_equal(got, sent);
 }
 
-/* The peer says as much as it can; one round of reading. */
+/* The peer sends as much as it can; one round of reading. */
 static size_t read_once(void)
 {
     static char zeros[1 << 20];
@@ -594,7 +594,7 @@ static void an_address_that_cannot_be_bound_is_named(void **state)
                      ERR_IN_USE);
     assert_int_equal(second, -7);
     assert_non_null(strstr(why.text, "127.0.0.1:"));
-    inet_pton(AF_INET, "192.0.2.77", &other.sin_addr); /* nobody's address */
+    inet_pton(AF_INET, "192.0.2.77", &other.sin_addr); /* an unused address */
     other.sin_port = 0;
     assert_int_equal(
         listen_socket((struct sockaddr *)&other, sizeof(other), &second, &why),

@@ -54,7 +54,7 @@ static int end(void **state)
     return 0;
 }
 
-/* A handshake with the server, which sends its intermediate certificate too; *why says what
+/* A handshake with the server, which sends its intermediate certificate too; *why has what
  * the client found wrong. */
 static bool accepts(struct tls_identity *identity, const char *host, struct diag *why)
 {

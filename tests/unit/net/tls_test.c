@@ -287,7 +287,7 @@ static void bad_pem_is_named(void **state)
 
 /* ---- records ---- */
 
-/* A client above a socket pair whose other end the test copies by hand to the server. */
+/* A client above a socket pair; the test copies the other end by hand to the server. */
 struct wire {
     int client_fd, server_fd;
     unsigned records; /* of application data, from client to server */
@@ -465,7 +465,7 @@ static void a_shutdown_is_an_orderly_end_one_way(void **state)
     assert_int_equal(client->end.verdict, V_OPEN);
 }
 
-/* Whoever cuts the connection below cannot pretend that it ended. */
+/* An attacker that cuts the connection below cannot fake its end. */
 static void an_end_without_close_notify_is_a_reset(void **state)
 {
     (void)state;

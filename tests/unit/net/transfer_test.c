@@ -111,7 +111,7 @@ static void status_and_body_are_returned(void **state)
     bench_close(&b);
 }
 
-/* A watch whose head comes late, and then nothing. */
+/* A watch with a late head and no body. */
 static void is_slow_to_watch(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
@@ -126,7 +126,7 @@ static void is_slow_to_watch(int fd, unsigned nth, void *owner)
     http_request(fd, b->seen);
 }
 
-/* curl would wait for the watch to tell whether it speaks HTTP/2, and not look again. */
+/* curl would wait for the watch to show whether it speaks HTTP/2, and not look again. */
 static void a_watch_over_plain_http_does_not_delay_other_transfers(void **state)
 {
     (void)state;
@@ -546,7 +546,7 @@ static void the_reason_of_a_failed_connect_is_named(void **state)
     bench_close(&b);
 }
 
-/* A proxy that lets everybody through to itself. */
+/* A proxy that answers every request itself. */
 static void is_a_proxy(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
@@ -569,7 +569,7 @@ static void goes_through_an_http_proxy(void **state)
     snprintf(proxy, sizeof(proxy), "http://me:word@127.0.0.1:%u",
              http_server_port(b.server));
 
-    setenv("NO_PROXY", "*", 1); /* says nothing of a proxy that was configured */
+    setenv("NO_PROXY", "*", 1); /* does not concern a configured proxy */
     connecting_start(
         &c, b.transfers,
         &(struct connecting_to){

@@ -1,4 +1,4 @@
-/* tests/unit/net/transfer_tls_test.c - whom a transfer trusts, and how it says that it
+/* tests/unit/net/transfer_tls_test.c - which servers a transfer trusts, and how it reports that it
  * does not */
 #include <stdarg.h>
 #include <stddef.h>
@@ -73,7 +73,7 @@ static void serve(int fd, unsigned nth, void *owner)
     SSL_free(ssl);
     shutdown(fd, SHUT_WR);
     while (recv(fd, &n, 1, 0) > 0)
-        ; /* no reset before the client has read what we had to say */
+        ; /* no reset before the client has read our bytes */
 }
 
 /* The server's certificate is for `names` and valid until then. */
@@ -274,7 +274,7 @@ static void keeps_the_connections_of_identities_apart(void **state)
     bench_close(&b);
 }
 
-/* The transfer that made the connection is gone when the server asks to begin anew. */
+/* The transfer that made the connection is gone when the server requests a renegotiation. */
 static void a_renegotiation_does_not_verify_the_server_again(void **state)
 {
     (void)state;

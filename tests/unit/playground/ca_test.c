@@ -43,7 +43,7 @@ static bool key_fits(X509 *x, const char *pem)
     return fits;
 }
 
-/* Does the authority vouch for it, for this purpose? */
+/* Whether the authority has signed it, for this purpose. */
 static bool trusted(const struct local_ca *ca, X509 *leaf, int purpose)
 {
     X509 *root = parse(local_ca_certificate(ca));

@@ -47,7 +47,7 @@ static void put(struct fixture *f, const char *ns, const char *name, const char 
                         ns, "labels", "app", app));
 }
 
-/* The types of the events told since the last time: "ADDED MODIFIED ". */
+/* The types of the events since the last call: "ADDED MODIFIED ". */
 static const char *told(struct fixture *f)
 {
     static char types[256];

@@ -96,7 +96,7 @@ static const struct {
     { "http://10-0-0-7.shop.pod.cluster.local", true },
     { "http://shop.localhost", true },
     { "http://a.localhost", true },
-    { "http://api.shop", true }, /* anybody can own that name */
+    { "http://api.shop", true }, /* any attacker can own that name */
     /* Aliases of a service of the same namespace. */
     { "http://front.localhost:8080", false },
     { "http://front.example.com.localhost", false },
@@ -244,7 +244,7 @@ static const struct {
     { "web.shop.prod.localhost", FAR "Origin: http://app.shop.prod.localhost\r\n", OK },
     { "web.shop.prod.localhost", FAR "Origin: http://app.shop.svc.prod.k8s\r\n", OK },
     { LOCAL, FAR "Origin: http://app.shop.prod.localhost\r\n", ERR_FORBIDDEN },
-    /* Whose site is the cluster. */
+    /* A page of the same site as the cluster. */
     { "web.shop.prod.localhost", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
     { "web.shop.svc.prod.k8s", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },
     { "web.prod.localhost", "Sec-Fetch-Site: same-site\r\n", ERR_FORBIDDEN },

@@ -172,7 +172,7 @@ static void an_unexpected_pong_is_ignored(void **state)
 }
 
 /* The server as it is: queues of 50 frames, taken one by one, some workers for ever stuck.
- * Whatever happens, no queue overflows, and who is not stuck is never stopped for long. */
+ * Whatever happens, no queue overflows, and a worker that is not stuck is never stopped for long. */
 static void no_worker_queue_overflows_in_random_runs(void **state)
 {
     (void)state;
