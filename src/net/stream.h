@@ -48,6 +48,7 @@ struct stream_ops {
     void (*update)(struct stream *);
     void (*close)(struct stream *);
     void (*abort)(struct stream *);
+    bool half_close; /* either direction may end while the other goes on */
 
     /* For a pool that keeps streams between two uses.  NULL, here and below: the stream
      * shares its path with no other, and any kept one may be used again. */
@@ -85,6 +86,11 @@ static inline void stream_shutdown(struct stream *s)
         return;
     s->shut = true;
     s->ops->update(s);
+}
+
+static inline bool stream_has_half_close(const struct stream *s)
+{
+    return s->ops->half_close;
 }
 
 /* The pointer is dead to the caller and no wake-up will come.  Bytes still in `out` are

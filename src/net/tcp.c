@@ -275,7 +275,12 @@ static void tcp_abort(struct stream *s)
     tcp_leave(s, true);
 }
 
-static const struct stream_ops tcp_ops = { tcp_update, tcp_close, tcp_abort };
+static const struct stream_ops tcp_ops = {
+    .update = tcp_update,
+    .close = tcp_close,
+    .abort = tcp_abort,
+    .half_close = true,
+};
 
 void tcp_set_options(int fd)
 {

@@ -15,7 +15,10 @@
  * away altogether looks the same.  `half_close` passes it on at once, for protocols that
  * need it and runtimes that can.  A pod that does not end after that either is given up.
  *
- * After the pod's end the client's bytes have nowhere to go: they are read and dropped
+ * A pod that is connected to by TCP needs none of that: each direction ends by itself, and
+ * the other goes on until it ends, too.
+ *
+ * In a tunnel, after the pod's end the client's bytes have nowhere to go: they are read and dropped
  * for END_MS, so that closing does not reset what the client has not read yet.
  */
 #include "relay/relay.h"
@@ -40,7 +43,10 @@ void relay_start(struct relay *r, struct stream *client, struct stream *pod,
                  bool half_close, struct task *wake)
 {
     *r = (struct relay){
-        .client = client, .pod = pod, .half_close = half_close, .wake = wake
+        .client = client,
+        .pod = pod,
+        .half_close = half_close || stream_has_half_close(pod),
+        .wake = wake,
     };
     timer_init(&r->grace, wake->sched, on_grace);
     task_wake(wake);
@@ -52,6 +58,14 @@ void relay_finish(struct relay *r)
         timer_stop(&r->grace);
 }
 
+/* Would the pod take more of the client's bytes? */
+static bool goes_up(const struct relay *r)
+{
+    const struct stream *pod = r->pod;
+
+    return pod->end.verdict == V_OPEN || (stream_has_half_close(pod) && !pod->broken);
+}
+
 static void wait_at_most(struct relay *r, uint64_t ms)
 {
     if (!r->grace.at)
@@ -60,10 +74,11 @@ static void wait_at_most(struct relay *r, uint64_t ms)
 
 static void end_client(struct relay *r)
 {
-    bufq_clear(&r->client->in);
+    if (!goes_up(r))
+        bufq_clear(&r->client->in);
     if (r->pod->end.verdict == V_CLEAN)
         stream_shutdown(r->client);
-    if (bufq_empty(&r->client->out) && !r->expired)
+    if (bufq_empty(&r->client->out) && !r->expired && !goes_up(r))
         wait_at_most(r, END_MS);
 }
 
@@ -82,10 +97,10 @@ void relay_run(struct relay *r)
     if (r->client->broken)
         return;
     size_t down = bufq_move(&r->client->out, &r->pod->in);
-    bool may_go_up = r->pod->end.verdict == V_OPEN && !r->hold_up;
+    bool may_go_up = goes_up(r) && !r->hold_up;
     size_t up = may_go_up ? bufq_move(&r->pod->out, &r->client->in) : 0;
     r->pod->paused = r->client->stuck;
-    r->client->paused = r->pod->stuck && r->pod->end.verdict == V_OPEN;
+    r->client->paused = r->pod->stuck && goes_up(r);
     r->down += down;
     r->up += up;
     if (down && !r->expired)
@@ -93,7 +108,7 @@ void relay_run(struct relay *r)
 
     if (ended(r->pod))
         end_client(r);
-    else if (ended(r->client))
+    if (ended(r->client) && goes_up(r))
         end_pod(r);
     stream_update(r->client);
     stream_update(r->pod);
@@ -107,6 +122,8 @@ bool relay_done(const struct relay *r)
         return false;
     if (r->pod->end.verdict != V_CLEAN)
         return true;
+    if (goes_up(r))
+        return ended(r->client) && bufq_empty(&r->pod->out);
     return r->client->in_eof || r->expired;
 }
 

@@ -186,6 +186,58 @@ a_client_that_goes_on_after_the_eof_of_the_pod_is_closed_after_a_time(void **sta
     assert_true(relay_clean(&s->relay));
 }
 
+/* A pod that is connected to by TCP: each direction ends by itself. */
+static struct scene *begin_half_closing(void **state)
+{
+    static struct stream_ops ops;
+
+    begin(state, false);
+    struct scene *s = *state;
+    relay_finish(&s->relay);
+    ops = *s->pod->ops;
+    ops.half_close = true;
+    s->pod->ops = &ops;
+    relay_start(&s->relay, s->client, s->pod, false, &s->task);
+    return s;
+}
+
+static void the_eof_of_the_client_is_passed_on_at_once_over_tcp(void **state)
+{
+    struct scene *s = begin_half_closing(state);
+
+    say(s, s->far_client, "last");
+    hang_up(s, s->far_client);
+    assert_hears(s, s->far_pod, "last");
+    assert_true(s->far_pod->in_eof);
+    pass(s, 3600000);
+    assert_false(relay_done(&s->relay));
+    say(s, s->far_pod, "at last");
+    hang_up(s, s->far_pod);
+    assert_hears(s, s->far_client, "at last");
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+    teardown(state);
+}
+
+static void bytes_reach_the_pod_after_its_own_eof_over_tcp(void **state)
+{
+    struct scene *s = begin_half_closing(state);
+
+    say(s, s->far_pod, "bye");
+    hang_up(s, s->far_pod);
+    assert_hears(s, s->far_client, "bye");
+    assert_true(s->far_client->in_eof);
+    pass(s, 3600000);
+    assert_false(relay_done(&s->relay));
+    say(s, s->far_client, "one more thing");
+    assert_hears(s, s->far_pod, "one more thing");
+    hang_up(s, s->far_client);
+    assert_true(s->far_pod->in_eof);
+    assert_true(relay_done(&s->relay));
+    assert_true(relay_clean(&s->relay));
+    teardown(state);
+}
+
 /* What came is delivered; that it is not all must not look like a proper end. */
 static void a_cut_stream_is_never_ended_cleanly(void **state)
 {
@@ -260,6 +312,8 @@ int main(void)
         TEST(the_client_gets_the_eof_of_the_pod),
         TEST(a_client_that_goes_on_after_the_eof_of_the_pod_is_closed_after_a_time),
         cmocka_unit_test(a_cut_stream_is_never_ended_cleanly),
+        cmocka_unit_test(the_eof_of_the_client_is_passed_on_at_once_over_tcp),
+        cmocka_unit_test(bytes_reach_the_pod_after_its_own_eof_over_tcp),
         TEST(is_done_when_the_client_breaks),
         TEST(stops_the_writer_when_the_reader_stops),
         TEST(reading_stops_while_the_other_side_is_stuck),
