@@ -1,0 +1,46 @@
+/* catalog/pod_addresses.h - the addresses of single pods, as the API server has them
+ *
+ * An EndpointSlice may name any address: everyone who may write slices in one namespace could
+ * have kube-tunnel connect to another one, or to a node.  status.podIPs of a pod is written by
+ * the kubelet.  So what is dialled directly is taken from the pod.
+ *
+ * A pod is read once when its address is needed, and again when what was read is older than
+ * POD_ADDRESSES_FRESH_MS: an address is given to another pod after its pod is gone.
+ */
+#pragma once
+
+#include "catalog/catalog.h"
+
+#define POD_ADDRESSES_FRESH_MS 10000
+
+struct pod_addresses;
+
+struct pod_addresses *pod_addresses_create(struct sched *sched, struct api *api,
+                                           uint64_t call_ms);
+void pod_addresses_destroy(
+    struct pod_addresses *p); /* no question is open; NULL accepted */
+
+/* May this endpoint's address be dialled?  The caller's struct, zeroed before.
+ *   ERR_AGAIN        the pod is being read; `wake` is woken when that changes
+ *   OK               `address` is one of the pod's own: the endpoint's, or the first where
+ *                    the endpoint has none
+ *   ERR_UNSUPPORTED  the pod has another UID, runs no more, shares the node's network, or
+ *                    does not have the endpoint's address
+ *   other            pods may not be read (ERR_FORBIDDEN), or the API server's failure */
+struct pod_address {
+    enum err result;
+    char address[64]; /* numeric */
+    struct diag why;
+    struct task *wake;
+    struct list_node waiting; /* private, like what follows */
+    const struct endpoint *endpoint;
+};
+
+/* The outcome may be known before it returns; then `wake` is not woken.  The endpoint is
+ * borrowed until the outcome is known. */
+void pod_address_find(struct pod_addresses *p, const struct endpoint *endpoint,
+                      struct pod_address *ret, struct task *wake);
+void pod_address_finish(struct pod_address *a); /* cancels; idempotent; zeroed accepted */
+
+/* The pod is gone: what was read of it counts no more. */
+void pod_addresses_forget(struct pod_addresses *p, const char *pod_key);
