@@ -1,6 +1,6 @@
 /* cluster/cluster.c - everything that belongs to one API server and one user of it
  *
- *      transfers ─ api ─ catalog ─ tunnels ─ upstream
+ *      transfers ─ api ─ catalog ─ tunnels ─ addresses ─ direct ─ upstream
  *
  * Each one borrows from those to its left and knows nothing of those to its right, so they
  * are destroyed in the opposite order.
@@ -10,6 +10,7 @@
 #include <assert.h>
 
 #include "base/own.h"
+#include "catalog/pod_addresses.h"
 
 static void cluster_destroyp(struct cluster **c)
 {
@@ -48,18 +49,56 @@ static void find_zone(struct cluster *c, struct loop *loop,
                                  on_zone, c);
 }
 
+static enum cluster_way way_of(const struct cluster_settings *settings,
+                               const struct kube_target *target)
+{
+    bool own_cluster = !target->cluster;
+
+    if (settings->way == CLUSTER_WAY_AUTO && !own_cluster)
+        return CLUSTER_WAY_TUNNEL;
+    return settings->way;
+}
+
+static void start_direct(struct cluster *c, struct loop *loop,
+                         const struct cluster_settings *settings)
+{
+    struct direct_settings direct = settings->direct;
+
+    direct.cluster = c->number;
+    direct.api_server = api_target(c->api)->host;
+    c->addresses =
+        pod_addresses_create(loop_sched(loop), c->api, settings->catalog.call_ms);
+    c->direct = direct_create(loop, c->addresses, &direct);
+}
+
+static void start_upstream(struct cluster *c, struct loop *loop,
+                           const struct cluster_settings *settings)
+{
+    struct upstream_settings upstream = settings->upstream;
+    enum cluster_way way = way_of(settings, api_target(c->api));
+    struct upstream_connectors connectors = { 0 };
+
+    if (way != CLUSTER_WAY_TUNNEL)
+        start_direct(c, loop, settings);
+    if (way != CLUSTER_WAY_DIRECT)
+        connectors.tunnel = tunnels_connector(c->tunnels);
+    connectors.direct = c->direct ? direct_connector(c->direct) : NULL;
+    upstream.cluster = c->number;
+    c->upstream = upstream_create(loop, c->catalog, &connectors, &upstream);
+}
+
 enum err cluster_create(struct loop *loop, const struct cluster_settings *settings,
                         uint16_t number, struct kube_target *target, struct cluster **ret,
                         struct diag *why)
 {
     AUTO(cluster_destroyp) struct cluster *c = xcalloc(1, sizeof(*c));
     struct tunnel_settings tunnels = settings->tunnels;
-    struct upstream_settings upstream = settings->upstream;
 
     c->refs = 1;
     list_init(&c->node);
-    c->number = tunnels.cluster = upstream.cluster = number;
+    c->number = tunnels.cluster = number;
     c->name = xstrdup(target->context);
+    tunnels.connect_ahead &= settings->way != CLUSTER_WAY_DIRECT;
     c->transfers = transfers_create(loop);
     c->api = api_create(loop, c->transfers, target, settings->plugins);
     api_set_cluster(c->api, number);
@@ -68,8 +107,7 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     if (e)
         return e;
     start_catalog(c, loop, settings);
-    c->upstream =
-        upstream_create(loop, c->catalog, tunnels_connector(c->tunnels), &upstream);
+    start_upstream(c, loop, settings);
     find_zone(c, loop, settings);
     *ret = TAKE(c);
     return OK;
@@ -106,6 +144,8 @@ void cluster_destroy(struct cluster *c)
         return;
     zone_finder_destroy(c->zone);
     upstream_destroy(c->upstream);
+    direct_destroy(c->direct);
+    pod_addresses_destroy(c->addresses);
     tunnels_destroy(c->tunnels);
     catalog_destroy(c->catalog);
     api_destroy(c->api);

@@ -32,6 +32,7 @@ static struct cluster_settings settings_of(const struct member *m)
     if (!is_first(m))
         s.upstream.own.ns = s.upstream.own.name = NULL;
     s.tunnels.last_id = &m->table->last_tunnel_id;
+    s.direct.last_id = &m->table->last_direct_id;
     return s;
 }
 

@@ -36,6 +36,7 @@ struct clusters {
     struct map by_name, by_label;
     struct map numbers; /* the last that a label got, as uintptr_t */
     uint64_t last_tunnel_id;
+    uint64_t last_direct_id;
 
     struct list_node retired; /* clusters that drain */
     struct task on_ended;     /* one of them may have ended */

@@ -98,8 +98,8 @@
     X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \
       "Pass a client's end of input on to the pod at once") \
     \
-    X(UPSTREAM, upstream, "upstream", "tunnel", 0, 0, TUNNELS, \
-      "How pods are reached; direct is not available in this version") \
+    X(UPSTREAM, upstream, "upstream", "auto", 0, 0, TUNNELS, \
+      "Tunnels, or direct: pods' own addresses; auto: in a pod either") \
     X(TRANSPORT, transport, "transport", "auto", 0, 0, TUNNELS, \
       "What tunnels travel in, between here and the API server") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \

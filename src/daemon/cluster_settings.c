@@ -6,6 +6,7 @@
 #define DIALS_PER_NODE_MAX 8
 #define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
 
+#define DIRECT_MS 300               /* --upstream auto: a tunnel is used after this */
 #define CALL_MS 10000               /* one question to the API server */
 #define TERMINAL_MS (5 * 60 * 1000) /* a person types, or fetches a token from a drawer */
 #define LAZY_ABOVE_BYTES (64 * MIB) /* of JSON: half of that when it is held */
@@ -15,6 +16,12 @@ static const enum tunnel_transport transports[] = {
     [TRANSPORT_AUTO] = TUNNEL_TRANSPORT_AUTO,
     [TRANSPORT_SPDY] = TUNNEL_TRANSPORT_SPDY,
     [TRANSPORT_WEBSOCKET] = TUNNEL_TRANSPORT_WEBSOCKET,
+};
+
+static const enum cluster_way ways[] = {
+    [UPSTREAM_AUTO] = CLUSTER_WAY_AUTO,
+    [UPSTREAM_TUNNEL] = CLUSTER_WAY_TUNNEL,
+    [UPSTREAM_DIRECT] = CLUSTER_WAY_DIRECT,
 };
 
 static const enum discovery discoveries[] = {
@@ -75,7 +82,10 @@ struct cluster_settings cluster_settings_of(const struct config *c)
     return (struct cluster_settings){
         .catalog = catalog_of(c),
         .limits = limits_of(c),
+        .way = ways[c->upstream],
         .tunnels = tunnels_of(c),
+        .direct = { .connect_ms =
+                        c->upstream == UPSTREAM_DIRECT ? c->dial_timeout_ms : DIRECT_MS },
         .upstream = { .idle_ms = c->idle_timeout_ms,
                       .prepare_second = c->prewarmed_tunnels > 0,
                       .attempt_ms = c->dial_timeout_ms,

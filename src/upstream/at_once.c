@@ -7,10 +7,20 @@ static size_t count_looked_at(const struct service *s)
     return s->endpoint_count < LOOKED_AT_MAX ? s->endpoint_count : LOOKED_AT_MAX;
 }
 
+static bool carries_much(const struct at_once *a, const struct endpoint *e)
+{
+    return connector_carries_much(connectors_for(a->connectors, e), e->key);
+}
+
+static uint32_t count_paths(const struct at_once *a, const struct endpoint *e)
+{
+    return connector_count(connectors_for(a->connectors, e), e->key);
+}
+
 bool at_once_carries_much(const struct at_once *a, const struct service *s)
 {
     for (size_t i = 0; i < count_looked_at(s); i++)
-        if (connector_carries_much(a->connector, s->endpoints[i]->key))
+        if (carries_much(a, s->endpoints[i]))
             return true;
     return false;
 }
@@ -26,7 +36,7 @@ static bool serves_at_once(const struct at_once *a, const struct choice *c,
 {
     uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
     return pool_has(a->pool, e, port, a->repeatable) ||
-           connector_has_room(a->connector, e->key, port);
+           connectors_have_room(a->connectors, e, port);
 }
 
 static struct endpoint *find_least_loaded(const struct at_once *a, const struct choice *c)
@@ -57,7 +67,7 @@ bool at_once_lacks_more(const struct at_once *a, const struct choice *c,
 {
     for (size_t i = 0; i < count_looked_at(c->service); i++) {
         const struct endpoint *other = c->service->endpoints[i];
-        if (other != e && connector_count(a->connector, other->key) > 1)
+        if (other != e && count_paths(a, other) > 1)
             return false;
     }
     return true;
@@ -81,8 +91,8 @@ struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
     return NULL;
 }
 
-void at_once_prepare(struct connector *connector, uint64_t now, const struct endpoint *e)
+void at_once_prepare(const struct at_once *a, uint64_t now, const struct endpoint *e)
 {
     struct demand one = { .peak = 1, .since = now, .asked_at = now };
-    connector_expect(connector, e, 1, &one);
+    connector_expect(connectors_for(a->connectors, e), e, 1, &one);
 }

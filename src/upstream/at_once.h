@@ -9,12 +9,13 @@
 #pragma once
 
 #include "upstream/balance.h"
+#include "upstream/connectors.h"
 #include "upstream/pool.h"
 #include "upstream/upstream.h"
 
 struct at_once {
     struct pool *pool;
-    struct connector *connector;
+    struct connectors *connectors;
     struct balance *balance;
     bool repeatable; /* this request may be sent again */
 };
@@ -34,5 +35,5 @@ bool at_once_lacks_more(const struct at_once *a, const struct choice *c,
  * is no other. */
 struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
                                 const struct endpoint *first);
-/* Have a tunnel to it. */
-void at_once_prepare(struct connector *connector, uint64_t now, const struct endpoint *e);
+/* Dial ahead for one connection to it. */
+void at_once_prepare(const struct at_once *a, uint64_t now, const struct endpoint *e);

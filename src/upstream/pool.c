@@ -4,7 +4,7 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
-#include "connect/connector.h"
+#include "upstream/connectors.h"
 #include "upstream/lifetime.h"
 
 LOG_MODULE(upstream);
@@ -39,7 +39,7 @@ struct place {
 
 struct pool {
     struct sched *sched;
-    struct connector *connector;
+    struct connectors *connectors;
     uint64_t idle_ms;
     uint16_t cluster;
     struct map places;
@@ -233,7 +233,7 @@ static void make_room(struct place *place, struct idle *i, const struct endpoint
     if (place->count > WITNESSES)
         drop(oldest(place)->counted ? oldest(place) : i);
     else if ((place->count > 1 || !place->several) &&
-             !connector_has_room(place->pool->connector, e->key, port))
+             !connectors_have_room(place->pool->connectors, e, port))
         drop(i);
 }
 
@@ -382,13 +382,13 @@ void pool_trim(struct pool *p)
     trim_places(p);
 }
 
-struct pool *pool_create(struct sched *sched, struct connector *connector,
+struct pool *pool_create(struct sched *sched, struct connectors *connectors,
                          uint64_t idle_ms, uint16_t cluster)
 {
     struct pool *p = xcalloc(1, sizeof(*p));
     metrics_register(&metric_idle);
     p->sched = sched;
-    p->connector = connector;
+    p->connectors = connectors;
     p->idle_ms = idle_ms;
     p->cluster = cluster;
     map_init(&p->places);

@@ -17,10 +17,10 @@
 /* Pod and port, as one key. */
 struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM]);
 
-struct connector;
+struct connectors;
 struct pool;
 
-struct pool *pool_create(struct sched *sched, struct connector *connector,
+struct pool *pool_create(struct sched *sched, struct connectors *connectors,
                          uint64_t idle_ms, uint16_t cluster);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */

@@ -4,13 +4,14 @@
 
 #include "base/map.h"
 #include "base/own.h"
+#include "upstream/connectors.h"
 
 #define REMEMBERED_MAX 2048 /* further ones are dialled when somebody asks */
 #define KEY_ROOM 320
 
 struct prewarming {
     struct sched *sched;
-    struct connector *connector;
+    struct connectors *connectors;
     const struct own_pod *own;
     struct map remembered; /* "ns/service" and "ns//pod" -> struct demand */
 };
@@ -85,7 +86,7 @@ static void remember_all(struct prewarming *s, const struct service *service)
 
     for (size_t i = 0; i < count_used(service); i++) {
         const struct endpoint *e = service->endpoints[i];
-        struct demand d = connector_demand(s->connector, e->key);
+        struct demand d = connector_demand(connectors_for(s->connectors, e), e->key);
         demand_add(&sum, &d);
         if (is_named(e))
             remember(s, key_of(e->ns, "//", e->pod, room), &d);
@@ -143,11 +144,11 @@ static void expect(struct prewarming *s, struct change *c, const struct endpoint
         return;
     if (!e->uid[0] || own_pod_is(s->own, e))
         return;
+    struct connector *use = connectors_for(s->connectors, e);
     if (same)
-        connector_expect(s->connector, e, same->peak, same);
+        connector_expect(use, e, same->peak, same);
     if (c->all)
-        connector_expect(s->connector, e, (c->all->peak + c->ready - 1) / c->ready,
-                         c->all);
+        connector_expect(use, e, (c->all->peak + c->ready - 1) / c->ready, c->all);
 }
 
 static void expect_all(struct prewarming *s, struct change *c)
@@ -175,13 +176,13 @@ void prewarming_on_change(struct prewarming *s, const struct service *before,
         expect_all(s, &c);
 }
 
-struct prewarming *prewarming_create(struct sched *sched, struct connector *connector,
+struct prewarming *prewarming_create(struct sched *sched, struct connectors *connectors,
                                      const struct own_pod *own)
 {
     struct prewarming *s = xcalloc(1, sizeof(*s));
 
     s->sched = sched;
-    s->connector = connector;
+    s->connectors = connectors;
     s->own = own;
     map_init(&s->remembered);
     return s;

@@ -10,9 +10,10 @@
 
 #include "upstream/upstream.h"
 
+struct connectors;
 struct prewarming;
 
-struct prewarming *prewarming_create(struct sched *sched, struct connector *connector,
+struct prewarming *prewarming_create(struct sched *sched, struct connectors *connectors,
                                      const struct own_pod *own);
 void prewarming_destroy(struct prewarming *s); /* NULL accepted */
 

@@ -36,6 +36,7 @@
 #include "upstream/allowed.h"
 #include "upstream/at_once.h"
 #include "upstream/balance.h"
+#include "upstream/connectors.h"
 #include "upstream/external.h"
 #include "upstream/loops.h"
 #include "upstream/missing.h"
@@ -84,7 +85,7 @@ struct upstream {
     struct loop *loop;
     struct sched *sched;
     struct catalog *catalog;
-    struct connector *connector;
+    struct connectors connectors;
     struct upstream_settings settings;
     struct pool *pool;
     struct balance *balance;
@@ -108,8 +109,15 @@ static struct metric metric_leases = {
     .help = "Connections lent to requests, by where they came from.",
     .type = METRIC_COUNTER,
     .label = "source",
-    .values = { "idle", "tunnel", "failed" },
+    .values = { "idle", "tunnel", "direct", "failed" },
 };
+
+enum source { SOURCE_IDLE, SOURCE_TUNNEL, SOURCE_DIRECT, SOURCE_FAILED };
+
+static void count_lease(const struct upstream *u, enum source source)
+{
+    metric_add_for(&metric_leases, u->settings.cluster, source, 1);
+}
 
 static const struct route *route_of(const struct leasing *l)
 {
@@ -152,13 +160,13 @@ static void set_endpoint(struct leasing *l, struct endpoint *e)
 static void note_words(struct leasing *l)
 {
     free(l->words);
-    l->words = xstrdup_or_null(connector_credential_words(l->owner->connector));
+    l->words = xstrdup_or_null(connectors_credential_words(&l->owner->connectors));
     l->lease->words = l->words;
 }
 
 static enum lease_state fail(struct leasing *l, enum err e)
 {
-    metric_add_for(&metric_leases, l->owner->settings.cluster, 2, 1);
+    count_lease(l->owner, SOURCE_FAILED);
     if (l->external.route)
         diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
                     STR_ARG(l->want.route->name.service), l->external.route->name.text);
@@ -204,19 +212,19 @@ static enum lease_state park(struct leasing *l, enum err e)
 /* ---- succeeding ---- */
 
 static enum lease_state hold(struct leasing *l, const struct pooled *connection,
-                             bool reused)
+                             enum source source)
 {
     struct lease *lease = l->lease;
     struct stream *s = connection->stream;
 
     lease->stream = s;
     lease->via = connection->via;
-    lease->reused = reused;
+    lease->reused = source == SOURCE_IDLE;
     l->idle_ms = connection->idle_ms;
     l->held_at = l->owner->sched->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
-    metric_add_for(&metric_leases, l->owner->settings.cluster, reused ? 0 : 1, 1);
+    count_lease(l->owner, source);
     balance_begin(l->owner->balance, lease->endpoint);
     allowed_note(&l->owner->allowed, route_of(l)->name.ns);
     settle(l, LEASE_HELD, OK);
@@ -265,7 +273,7 @@ static enum lease_state open_one(struct leasing *l, struct endpoint *e)
 {
     l->opening.alone = l->want.alone;
     l->opening.small = l->want.small;
-    connector_open(l->owner->connector, e, l->lease->port, &l->opening, &l->step);
+    connectors_open(&l->owner->connectors, e, l->lease->port, &l->opening, &l->step);
     if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
         waiters_add(&l->owner->waiters, &l->waiter, e, l->lease->port, l->want.alone);
     return LEASE_OPENING;
@@ -290,15 +298,15 @@ static struct endpoint *choose_at_once(struct leasing *l, const struct choice *c
                                        struct endpoint *chosen)
 {
     struct upstream *u = l->owner;
-    struct at_once a = { u->pool, u->connector, u->balance, l->want.repeatable };
+    struct at_once a = { u->pool, &u->connectors, u->balance, l->want.repeatable };
 
     l->want.small = l->want.small && !at_once_carries_much(&a, c->service);
     if (!l->want.small)
         return chosen;
     struct endpoint *e = at_once_choose(&a, c, chosen);
     if (e != chosen) {
-        connector_make_room(u->connector, chosen->key);
-        at_once_prepare(u->connector, u->sched->now, chosen);
+        connector_make_room(connectors_for(&u->connectors, chosen), chosen->key);
+        at_once_prepare(&a, u->sched->now, chosen);
     }
     struct endpoint *second =
         u->settings.prepare_second ? at_once_second(&a, c, e) : NULL;
@@ -317,7 +325,7 @@ static enum lease_state connect_to(struct leasing *l, const struct choice *c,
 
     if (e != chosen)
         found = take_idle(l, c, e, &idle);
-    return found ? hold(l, &idle, true) : open_one(l, e);
+    return found ? hold(l, &idle, SOURCE_IDLE) : open_one(l, e);
 }
 
 /* The pod at the other end of a paired connection, as long as the route leads there. */
@@ -459,16 +467,20 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
 
 static enum lease_state in_opening(struct leasing *l)
 {
+    struct upstream *u = l->owner;
     struct opening *o = &l->opening;
     enum err e = o->result;
 
     if (e == ERR_AGAIN)
         return LEASE_OPENING;
+    if (connectors_on_result(&u->connectors, l->lease->endpoint, o))
+        return in_opening(l);
     waiters_remove(&l->waiter);
     if (e)
         return opening_failed(l, e);
+    bool direct = o->connector == u->connectors.direct;
     struct pooled fresh = { .stream = TAKE(o->stream), .via = o->via };
-    return hold(l, &fresh, false);
+    return hold(l, &fresh, direct ? SOURCE_DIRECT : SOURCE_TUNNEL);
 }
 
 /* ---- the machine ---- */
@@ -545,7 +557,7 @@ static enum err note_late(struct leasing *l)
     struct api_error trouble = { .code = OK };
     bool looking_up = l->state == LEASE_LOOKUP;
 
-    if (connector_lacks_credentials(l->owner->connector, &l->lease->why))
+    if (connectors_lack_credentials(&l->owner->connectors, &l->lease->why))
         return ERR_CREDENTIALS;
     if (looking_up && !catalog_ready(l->owner->catalog, &trouble) && trouble.code) {
         note_error(l, &trouble, false);
@@ -692,7 +704,7 @@ static void hand_over(struct leasing *l, struct stream *s, struct log_id via)
     struct pooled connection = { .stream = s, .via = via };
 
     stop_opening(l);
-    hold(l, &connection, true);
+    hold(l, &connection, SOURCE_IDLE);
     task_wake(l->wake);
 }
 
@@ -759,9 +771,11 @@ static void prepare(struct leasing *l)
     struct upstream *u = l->owner;
 
     if (l->prewarm)
-        connector_prewarm(u->connector, l->lease->endpoint->key);
+        connector_prewarm(connectors_for(&u->connectors, l->lease->endpoint),
+                          l->lease->endpoint->key);
     if (l->second)
-        at_once_prepare(u->connector, u->sched->now, l->second);
+        at_once_prepare(&(struct at_once){ .connectors = &u->connectors }, u->sched->now,
+                        l->second);
 }
 
 void upstream_unpair(struct upstream *u, uint64_t pair)
@@ -788,7 +802,7 @@ static void on_gone(void *owner, const char *pod_key)
 {
     struct upstream *u = owner;
     pool_drop_pod(u->pool, pod_key);
-    connector_retire(u->connector, pod_key);
+    connectors_retire(&u->connectors, pod_key);
     balance_forget(u->balance, pod_key);
 }
 
@@ -800,7 +814,7 @@ static void on_change(void *owner, const struct service *before,
 }
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
-                                 struct connector *connector,
+                                 const struct upstream_connectors *connectors,
                                  const struct upstream_settings *settings)
 {
     struct upstream *u = xcalloc(1, sizeof(*u));
@@ -810,16 +824,16 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->loop = loop;
     u->sched = loop_sched(loop);
     u->catalog = catalog;
-    u->connector = connector;
+    connectors_init(&u->connectors, u->sched, connectors, settings->cluster);
     u->settings = *settings;
-    u->pool = pool_create(u->sched, connector, settings->idle_ms, settings->cluster);
+    u->pool = pool_create(u->sched, &u->connectors, settings->idle_ms, settings->cluster);
     u->balance = balance_create(u->sched);
     allowed_init(&u->allowed, u->sched);
     missing_init(&u->missing);
     waiters_init(&u->waiters);
     list_init(&u->leases);
     list_init(&u->spares);
-    u->prewarming = prewarming_create(u->sched, connector, &u->settings.own);
+    u->prewarming = prewarming_create(u->sched, &u->connectors, &u->settings.own);
     catalog_on_gone(catalog, on_gone, u);
     catalog_on_change(catalog, on_change, u);
     return u;
@@ -885,6 +899,7 @@ void upstream_destroy(struct upstream *u)
     waiters_finish(&u->waiters);
     allowed_finish(&u->allowed);
     missing_finish(&u->missing);
+    connectors_finish(&u->connectors);
     free_spares(u);
     free(u->found_zone);
     free(u);

@@ -13,6 +13,12 @@ struct own_listeners {
     void *owner;
 };
 
+/* What opens connections; borrowed, outlives the upstream.  Both: auto, see
+ * upstream/connectors.h.  One of them: that one always. */
+struct upstream_connectors {
+    struct connector *tunnel, *direct;
+};
+
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
@@ -26,7 +32,7 @@ struct upstream_settings {
 };
 
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
-                                 struct connector *connector,
+                                 const struct upstream_connectors *connectors,
                                  const struct upstream_settings *settings);
 /* The domain that the cluster has besides settings.zone. */
 void upstream_set_zone(struct upstream *u, const char *found);

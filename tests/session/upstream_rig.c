@@ -258,6 +258,24 @@ static void fake_open(struct connector *c, const struct endpoint *endpoint,
         succeed(d);
 }
 
+static void fake_open_direct(struct connector *c, const struct endpoint *endpoint,
+                             struct opening *o)
+{
+    (void)c;
+    struct dial *d = &rig.dials[rig.dial_count++];
+
+    *d = (struct dial){ .opening = o, .direct = true };
+    o->private = d;
+    snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
+    d->conn.port = o->port;
+    if (rig.hold_direct)
+        return;
+    if (rig.direct_failure.code)
+        refuse(d, &rig.direct_failure);
+    else
+        succeed(d);
+}
+
 static bool fake_progresses(const struct opening *o)
 {
     return o->result == ERR_AGAIN && rig.opening_progresses;
@@ -293,6 +311,12 @@ static const struct connector_ops fake_connector = {
     .retire = fake_retire,
 };
 
+static const struct connector_ops fake_direct = {
+    .name = "direct",
+    .open = fake_open_direct,
+    .cancel = fake_cancel,
+};
+
 /* ---- the rig ---- */
 
 static bool listens(void *owner, const char *ip, uint16_t port)
@@ -301,9 +325,8 @@ static bool listens(void *owner, const char *ip, uint16_t port)
     return strcmp(ip, "192.0.2.1") == 0 && port == 8080;
 }
 
-int rig_begin(void **state)
+static int begin(bool with_direct)
 {
-    (void)state;
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
         .attempt_ms = 10000,
@@ -316,11 +339,28 @@ int rig_begin(void **state)
     log_set_level(LEVEL_ERROR);
     rig = (struct upstream_rig){ .loop = loop_create(), .rights = RIGHTS_WATCH };
     rig.connector.ops = &fake_connector;
+    rig.direct.ops = &fake_direct;
     list_init(&rig.lookups);
     rig.sched = loop_sched(rig.loop);
-    rig.upstream = upstream_create(rig.loop, NULL, &rig.connector, &settings);
+    const struct upstream_connectors connectors = {
+        .tunnel = &rig.connector,
+        .direct = with_direct ? &rig.direct : NULL,
+    };
+    rig.upstream = upstream_create(rig.loop, NULL, &connectors, &settings);
     rig_service("ab");
     return 0;
+}
+
+int rig_begin(void **state)
+{
+    (void)state;
+    return begin(false);
+}
+
+int rig_begin_auto(void **state)
+{
+    (void)state;
+    return begin(true);
 }
 
 int rig_end(void **state)

@@ -28,6 +28,7 @@ struct dial {
     struct conn conn;
     bool alone, small; /* as requested */
     bool cancelled;
+    bool direct; /* opened by the direct connector */
 };
 
 struct upstream_rig {
@@ -51,7 +52,10 @@ struct upstream_rig {
 
     /* The connector. */
     struct connector connector;
-    bool plain;               /* its streams have no operations for a pool */
+    bool plain;                      /* its streams have no operations for a pool */
+    struct connector direct;         /* beside it after rig_begin_auto */
+    struct api_error direct_failure; /* code OK: its openings succeed */
+    bool hold_direct;         /* they are answered by rig_open and rig_refuse only */
     bool opening_progresses;  /* others of the same pod are answered meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
     struct api_error refusal; /* code OK: openings succeed */
@@ -85,6 +89,7 @@ struct asker {
 };
 
 int rig_begin(void **state);
+int rig_begin_auto(void **state); /* with a direct connector, as for --upstream auto */
 int rig_end(void **state);
 void rig_run(void);
 void rig_advance(uint64_t ms);

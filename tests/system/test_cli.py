@@ -189,9 +189,9 @@ def test_config_check_names_the_files_it_read(cli, user_file):
 
 
 def test_config_check_refuses_what_run_refuses(cli, user_file):
-    user_file.write_text("upstream: direct\n")
+    user_file.write_text("deny-namespace: shop\nexpose: web.shop:80\n")
     for command in (["config", "check"], ["run"]):
-        refused(cli(*command), f"upstream=direct ({user_file}:1) is not available in this version")
+        refused(cli(*command), "expose web.shop:80: namespace shop is closed by deny-namespace or allow-namespace")
 
 
 @pytest.mark.parametrize("closed", (">&-", "<&-", "2>&-", "<&- >&- 2>&-"))

@@ -214,12 +214,6 @@ def test_the_service_manager_is_notified(nowhere, tmp_path):
 
 # what it does not start with
 
-def test_a_setting_of_a_later_version_is_refused(nowhere):
-    done = run("--kubeconfig", nowhere, "--listen", "127.0.0.1:0", "--upstream", "direct")
-    assert done.returncode == 2
-    assert "upstream=direct (--upstream) is not available" in done.stderr
-
-
 def test_no_kubeconfig_names_the_places(tmp_path):
     done = run("--listen", "127.0.0.1:0", HOME=str(tmp_path))
     assert done.returncode == 1

@@ -75,7 +75,7 @@ static void has_the_defaults_of_the_manual(void **state)
     assert_int_equal(c->response_timeout_ms, 0);
     assert_int_equal(c->max_head_size, 65536);
     assert_int_equal(c->transport, TRANSPORT_AUTO);
-    assert_int_equal(c->upstream, UPSTREAM_TUNNEL);
+    assert_int_equal(c->upstream, UPSTREAM_AUTO);
     assert_int_equal(c->log_format, LOG_TEXT);
     assert_false(c->forwarded);
     assert_false(config_is_set(c, SETTING_idle_timeout_ms));

@@ -1,0 +1,46 @@
+/* upstream/connectors.h - which connector opens a connection to an endpoint
+ *
+ * Private to upstream/.  With --upstream auto a connection goes to the pod's address where
+ * that is not known to fail (upstream/reachability.h).  It fails within the connector's own
+ * short deadline, and then goes through a tunnel.  direct and tunnel insist on one.
+ */
+#pragma once
+
+#include "connect/connector.h"
+#include "upstream/reachability.h"
+#include "upstream/upstream.h"
+
+struct connectors {
+    struct connector *tunnel, *direct; /* borrowed; one may be NULL, see upstream.h */
+    struct sched *sched;
+    struct reachability reachability;
+    struct list_node probes;
+    size_t probe_count;
+    uint16_t cluster;
+};
+
+void connectors_init(struct connectors *c, struct sched *sched,
+                     const struct upstream_connectors *use, uint16_t cluster);
+void connectors_finish(struct connectors *c);
+
+/* The one that opens connections to this endpoint now. */
+struct connector *connectors_for(const struct connectors *c, const struct endpoint *e);
+
+/* Would a small connection to it be opened without a dial that takes long? */
+static inline bool connectors_have_room(const struct connectors *c,
+                                        const struct endpoint *e, uint16_t port)
+{
+    return connector_has_room(connectors_for(c, e), e->key, port);
+}
+
+/* Open a connection; *o has what it wants. */
+void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t port,
+                     struct opening *o, struct task *wake);
+/* An opening has its result.  True: it failed, and goes on with the other connector: its
+ * result is that one's, or ERR_AGAIN. */
+bool connectors_on_result(struct connectors *c, const struct endpoint *e,
+                          struct opening *o);
+
+void connectors_retire(struct connectors *c, const char *pod_key);
+bool connectors_lack_credentials(struct connectors *c, struct diag *why);
+const char *connectors_credential_words(struct connectors *c);
