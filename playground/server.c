@@ -69,7 +69,7 @@ static void come_back(struct server *s)
 {
     struct diag why = { 0 };
     if (start(s, &why)) {
-        log_warn(NO_ID, "cannot come back yet", LOG_S("why", why.text));
+        log_warn(NO_ID, "cannot come back yet", LOG_S("reason", why.text));
         timer_set(&s->timer, REOPEN_MS);
     } else {
         s->away = false;

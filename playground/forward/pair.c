@@ -140,7 +140,7 @@ static void finish(struct pair *p, const char *why, enum consumer left)
     uint32_t late_ms = s->cluster->faults.verdict_ms;
 
     log_info(s->id, "pair ended", LOG_U("port", p->port), LOG_U("stream", p->data_id),
-             LOG_S("why", why));
+             LOG_S("reason", why));
     detach(p, p->data_id, left);
     if (why && !*why)
         reset_stream(p, p->data_id);

@@ -90,7 +90,7 @@ static void on_front(struct admin *a, const struct admin_request *r,
         xasprintf("This is kube-tunnel " VERSION ".\n"
                   "\n"
                   "It makes the services of a Kubernetes cluster reachable by their "
-                  "names. Ask for one:\n"
+                  "names. Request one:\n"
                   "\n"
                   "    curl http://<service>.<namespace>.svc.%s/\n"
                   "    curl http://<service>.<namespace>.localhost/      (needs no DNS)\n"
@@ -98,9 +98,9 @@ static void on_front(struct admin *a, const struct admin_request *r,
                   "%s\n"
                   "Pages of its own, on its own names only:\n"
                   "\n"
-                  "    /healthz    it is alive\n"
-                  "    /readyz     it knows the cluster\n"
-                  "    /metrics    what it counted, for Prometheus\n"
+                  "    /healthz    200 while the process runs\n"
+                  "    /readyz     200 once the cluster is known\n"
+                  "    /metrics    metrics for Prometheus\n"
                   "    /proxy.pac  proxy settings for browsers\n",
                   a->cluster_domain, clusters));
 }
@@ -118,8 +118,8 @@ static const char *state_of(const struct cluster_status *s)
     if (s->error.text[0])
         return s->error.text;
     if (!s->connected)
-        return "not asked for yet";
-    return s->ready ? "ok" : "still asking";
+        return "not used yet";
+    return s->ready ? "ok" : "still loading";
 }
 
 static void put_cluster(void *owner, const struct cluster_status *s)
@@ -154,7 +154,7 @@ static void on_readyz(struct admin *a, const struct admin_request *r,
     const struct cluster_status first = clusters_status(a->clusters, 0);
     AUTO_FREE char *trouble =
         xasprintf("The cluster is not known yet: %s\n",
-                  first.error.text[0] ? first.error.text : "still asking.");
+                  first.error.text[0] ? first.error.text : "still loading.");
 
     page(ret, first.ready ? 200 : 503, with_clusters(a, first.ready ? "ok\n" : trouble));
 }
@@ -222,9 +222,8 @@ static char *login_text(const char *name, bool needed, bool runs, const char *wh
     if (needed)
         put_escaped(out, why);
     if (needed)
-        fputs("</p>\n<p>The program asks at the terminal of kube-tunnel, or in a window "
-              "that "
-              "it opens.</p>\n<form method=\"post\"><button>Log in</button></form>\n",
+        fputs("</p>\n<p>The exec plugin prompts at the terminal of kube-tunnel, or in a "
+              "window that it opens.</p>\n<form method=\"post\"><button>Log in</button></form>\n",
               out);
     if (fclose(out))
         abort();
@@ -271,6 +270,6 @@ void admin_answer(struct admin *a, const struct admin_request *r, struct admin_p
     page(ret, 404,
          xstrdup("Not Found: this is kube-tunnel itself, which has no such page.\n"
                  "\n"
-                 "To reach a service, ask for it by name: "
+                 "To reach a service, request it by name: "
                  "http://<service>.<namespace>.localhost/\n"));
 }

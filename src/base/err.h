@@ -29,17 +29,17 @@
     X(ERR_UNAUTHORIZED,"not authenticated") \
     X(ERR_CREDENTIALS, "no credentials") \
     X(ERR_FORBIDDEN,   "not permitted") \
-    X(ERR_CLOSED,      "closed by this kube-tunnel's settings") \
+    X(ERR_CLOSED,      "not permitted by the settings of kube-tunnel") \
     X(ERR_NOT_FOUND,   "not found") \
     X(ERR_GONE,        "no longer available") \
-    X(ERR_THROTTLED,   "asked to slow down") \
+    X(ERR_THROTTLED,   "throttled by the server") \
     X(ERR_SERVER,      "the server failed") \
-    X(ERR_UNAVAILABLE, "nothing can serve this at present") \
+    X(ERR_UNAVAILABLE, "not available at present") \
     X(ERR_UNSUPPORTED, "a port-forward cannot carry this") \
     X(ERR_NO_PORT,     "no such port") \
     X(ERR_NO_CONTEXT,  "no such context") \
     X(ERR_REFUSED,     "the container refused the connection") \
-    X(ERR_OURSELVES,   "that is this kube-tunnel itself") \
+    X(ERR_OURSELVES,   "the service is this kube-tunnel itself") \
     X(ERR_LOOP,        "the request would come back to this kube-tunnel") \
     X(ERR_IN_USE,      "already in use") \
     X(ERR_ACCESS,      "permission denied") \

@@ -67,8 +67,9 @@ static bool same_left_out(const struct service *before, const struct service *af
 static void log_left_out(const struct record *r, const struct service *s)
 {
     log_warn(CLUSTER_ID(r->catalog->settings.cluster),
-             "the service is larger than what is served of it", LOG_S("namespace", r->ns),
-             LOG_S("name", r->name), LOG_U("ports_left_out", s->ports_left_out),
+             "the service has more ports or endpoints than are served",
+             LOG_S("namespace", r->ns), LOG_S("name", r->name),
+             LOG_U("ports_left_out", s->ports_left_out),
              LOG_U("endpoints_left_out", s->endpoints_left_out));
 }
 

@@ -18,7 +18,7 @@ void feed_service(void *owner, enum api_event event, json_t *object)
         return;
     if (spec_parse(object, &spec, &why) != OK) {
         log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
-                 LOG_S("why", why.text));
+                 LOG_S("reason", why.text));
         return;
     }
     struct record *r =
@@ -77,7 +77,7 @@ void feed_slice(void *owner, enum api_event event, json_t *object)
         return;
     if (slice_parse(object, &s, &why) != OK) {
         log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
-                 LOG_S("why", why.text));
+                 LOG_S("reason", why.text));
         return;
     }
     struct record *before = owner_of(c, s);
@@ -105,7 +105,7 @@ void feed_endpoints(void *owner, enum api_event event, json_t *object)
         return;
     if (endpoints_parse(object, &slices, &ns, &name, &why) != OK) {
         log_warn(CLUSTER_ID(c->settings.cluster), "object ignored",
-                 LOG_S("why", why.text));
+                 LOG_S("reason", why.text));
         return;
     }
     struct record *r = record_obtain(c, WHAT_SERVICE, str_of(ns), str_of(name));

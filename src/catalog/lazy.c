@@ -65,7 +65,7 @@ static void give_up(struct lazy_watch *l)
     struct scope *s = scope_of(r->catalog, r->ns);
 
     log_info(CLUSTER_ID(r->catalog->settings.cluster),
-             "a single service may not be watched: it is looked up",
+             "watching a single service is not permitted: looking it up",
              LOG_S("service", r->key));
     if (s)
         scope_suspend_lazy(s);

@@ -69,7 +69,7 @@ static const struct {
 static void log_bad(const struct fetch *f, const struct diag *why)
 {
     log_warn(CLUSTER_ID(f->record->catalog->settings.cluster), "object ignored",
-             LOG_S("why", why->text));
+             LOG_S("reason", why->text));
 }
 
 static void on_service(void *owner, json_t *object)
@@ -296,7 +296,7 @@ static enum fetch_state fail_with(struct fetch *f, enum err code, const char *wh
                            .is_status = missing };
 
     diag_set(&e.why, code, "%s \"%s\" %s", what, f->record->name,
-             missing ? "not found" : "is not what it should be");
+             missing ? "not found" : "has an unexpected value");
     return fail(f, &e, NULL, NULL);
 }
 
@@ -446,8 +446,8 @@ static enum fetch_state fail_pods(struct fetch *f)
 
     if (e.code == ERR_FORBIDDEN)
         diag_set(&e.why, e.code,
-                 "%s (nor are endpointslices or endpoints readable, either of "
-                 "which would do)",
+                 "%s (endpointslices and endpoints may not be read either; one of the "
+                 "three is enough)",
                  f->pods.error.why.text);
     return fail(f, &e, "list", "pods");
 }

@@ -32,7 +32,7 @@ void catalog_note_missing(struct catalog *c, const struct endpoint *missing)
 
     if (!*missing->uid || !is_news(c, missing->key))
         return;
-    log_info(CLUSTER_ID(c->settings.cluster), "a pod does not exist, though it is listed",
+    log_info(CLUSTER_ID(c->settings.cluster), "a listed pod does not exist",
              LOG_S("pod", missing->key));
     for (struct map_entry *e; (e = map_next(&c->records, &at));) {
         struct record *r = e->value;

@@ -93,7 +93,7 @@ enum err verdict(const struct reader *r, const char *what, const char *name,
                  struct diag *why)
 {
     if (r->wrong)
-        return diag_set(why, ERR_PROTO, "%s \"%s\": field %s is not what it should be",
+        return diag_set(why, ERR_PROTO, "%s \"%s\": field %s has an unexpected value",
                         what, name ? name : "", r->wrong);
     if (!name || !*name)
         return diag_set(why, ERR_PROTO, "%s without a name", what);

@@ -265,7 +265,7 @@ static const char *meaning(const struct scope *s)
         return s->by_endpoints ? "services and endpoints are watched"
                                : "services and endpointslices are watched";
     if (s->state == SCOPE_LAZY)
-        return "services are watched once they are asked for";
+        return "services are watched once they are requested";
     return s->ns ? "services and pods of one namespace are looked up on demand"
                  : "services and pods are looked up on demand";
 }

@@ -57,7 +57,7 @@ static bool is_final(enum err e)
 static void answer(struct zone_finder *z)
 {
     log_debug(NO_ID, "cluster domain", LOG_S("found", z->found ? z->zone : "none"),
-              LOG_S("in", places[z->place]));
+              LOG_S("configmap", places[z->place]));
     z->answered(z->owner, z->found ? z->zone : NULL);
 }
 

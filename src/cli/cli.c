@@ -48,7 +48,7 @@ void command_overview(void)
     print_heading("Commands");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         print_command(commands[i]);
-    print_heading("Settings asked for most");
+    print_heading("Common settings");
     print_row("--port PORT", 18, "Listen on this port of the loopback addresses");
     print_row("--context NAME", 18, "Context of the kubeconfig; repeatable, or all");
     print_row("-n, --namespace NS", 18, "For list: only this namespace");

@@ -9,13 +9,15 @@
 static void config_help(void)
 {
     puts("Usage: kube-tunnel config show [SETTING]...\n"
-         "       kube-tunnel config check\n\n"
+         "       kube-tunnel config check\n"
+         "\n"
          "show   Print settings, their values and where each came from.\n"
-         "check  Say whether the configuration is right: 0 if it is, else 2.  Neither a\n"
-         "       kubeconfig nor the cluster is looked at.\n\n"
-         "From near to far: flags, the environment (KTUN_IDLE_TIMEOUT=5m), the file of\n"
-         "--config or KTUN_CONFIG; without one ~/.config/kube-tunnel/config.yaml, then\n"
-         "/etc/kube-tunnel/config.yaml, setting by setting; then the defaults.\n\n"
+         "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
+         "       Neither a kubeconfig nor the cluster is read.\n\n"
+         "Precedence, for each setting: flags, then the environment\n"
+         "(KTUN_IDLE_TIMEOUT=5m), then the file of --config or KTUN_CONFIG, or without\n"
+         "one ~/.config/kube-tunnel/config.yaml and /etc/kube-tunnel/config.yaml, then\n"
+         "the default.\n\n"
          "  # ~/.config/kube-tunnel/config.yaml\n"
          "  port: 8080\n"
          "  idle-timeout: 5m");
@@ -97,14 +99,15 @@ static int config_run(const struct args *a, const char *const *words, size_t wor
         print_warnings(config);
         return actions[i].run(config, words + 1, word_count - 1);
     }
-    return word_count ? complain("config has no \"%s\": it is show or check", word)
-                      : complain("config needs one more word: show or check");
+    return word_count
+               ? complain("config: unknown subcommand \"%s\" (show or check)", word)
+               : complain("config: the subcommand is missing (show or check)");
 }
 
 const struct command config_command = {
     .name = "config",
     .argument = "show|check",
-    .summary = "Print settings and where they came from, or check them",
+    .summary = "Print settings and their sources, or check them",
     .help = config_help,
     .run = config_run,
 };

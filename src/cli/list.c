@@ -8,15 +8,18 @@
 
 static void list_help(void)
 {
-    puts("Usage: kube-tunnel list [--SETTING VALUE]...\n\n"
-         "Print the services of the cluster that can be reached, and their URLs.\n"
-         "Nothing needs to be running.\n\n"
-         "  -n, --namespace NS   Only this namespace\n"
-         "  --context NAME       Context of the kubeconfig; all: each of them\n"
-         "  -o, --output FORMAT  wide: nothing is left out; json; name: "
-         "SERVICE.NAMESPACE.\n"
-         "                       Without it the columns fit the terminal\n\n"
-         "All settings: kube-tunnel help run.");
+    puts(
+        "Usage: kube-tunnel list [--SETTING VALUE]...\n"
+        "\n"
+        "Print the services of the cluster that can be reached, and their URLs.\n"
+        "Nothing needs to be running.\n"
+        "\n"
+        "  -n, --namespace NS   Only this namespace\n"
+        "  --context NAME       Context of the kubeconfig; all: each of them\n"
+        "  -o, --output FORMAT  wide: all columns, not shortened; json; name:\n"
+        "                       SERVICE.NAMESPACE.  Without it columns fit the terminal\n"
+        "\n"
+        "All settings: kube-tunnel help run.");
 }
 
 static const struct {
@@ -35,7 +38,7 @@ static int read_output(const char *name, enum list_output *ret)
             return EXIT_OK;
         }
     }
-    return complain("--output \"%s\": it is wide, json or name", name);
+    return complain("--output \"%s\": expected wide, json or name", name);
 }
 
 /* The list is what was asked for; unless told otherwise the log says only what went

@@ -13,22 +13,26 @@ static void rbac_help(void)
     /* clang-format off */
     puts(
         "Usage: kube-tunnel rbac [--namespace NS]... [--level watch|lookup] [SUBJECT]...\n"
-        "       kube-tunnel rbac --check [--namespace NS]... [--level watch|lookup]\n\n"
+        "       kube-tunnel rbac --check [--namespace NS]... [--level watch|lookup]\n"
+        "\n"
         "Print the smallest role that kube-tunnel needs, for kubectl apply -f -.\n"
-        "Without --check the cluster is not asked.\n\n"
+        "Without --check nothing is sent to the cluster.\n"
+        "\n"
         "  -n, --namespace NS         A Role in this namespace instead of a ClusterRole;\n"
         "                             repeatable\n"
-        "  --level watch              Changes of services are known at once (default)\n"
+        "  --level watch              Services are watched (default)\n"
         "  --level lookup             Services are looked up when a request needs them\n"
         "  --service-account NS:NAME  Bind it to a service account,\n"
         "  --user NAME                a user,\n"
         "  --group NAME               or a group; all three are repeatable\n"
-        "  --role-name NAME           kube-tunnel, unless it is given\n\n"
-        "  --check                    Ask the API server which of these rights there are:\n"
+        "  --role-name NAME           Default: kube-tunnel\n"
+        "\n"
+        "  --check                    Query the API server which of these rights exist:\n"
         "                             exit status 0 when nothing is missing, else 1.\n"
         "                             Without --level only what every request takes\n"
         "                             is needed\n"
-        "  --context NAME             Context of the kubeconfig, for --check\n\n"
+        "  --context NAME             Context of the kubeconfig, for --check\n"
+        "\n"
         "All settings: kube-tunnel help run.");
     /* clang-format on */
 }
@@ -56,7 +60,7 @@ static int read_level(const struct args *a, enum role_level *ret)
     *ret = ROLE_LOOKUP;
     if (strcmp(level, "lookup") == 0)
         return EXIT_OK;
-    return complain("--level \"%s\": it is watch or lookup", level);
+    return complain("--level \"%s\": expected watch or lookup", level);
 }
 
 static int read_service_account(const char *text, struct subject *ret)
@@ -66,7 +70,7 @@ static int read_service_account(const char *text, struct subject *ret)
     ret->name = name;
     if (name.at && is_dns_label(ret->ns) && is_dns_name(name))
         return EXIT_OK;
-    return complain("--service-account \"%s\": it is NAMESPACE:NAME", text);
+    return complain("--service-account \"%s\": expected NAMESPACE:NAME", text);
 }
 
 static int read_subject(const struct config_flag *flag, struct subject *ret)
@@ -138,7 +142,8 @@ static int read_request(const struct args *a, const struct config *config,
 
     r->role.name = name ? name : ROLE_NAME;
     if (!is_dns_name(str_of(r->role.name)))
-        return complain("--role-name \"%s\": it is letters a-z, digits, \"-\" and \".\"",
+        return complain("--role-name \"%s\": expected letters a-z, digits, \"-\" and "
+                        "\".\"",
                         name);
     read_namespaces(a, config, r);
     int status = read_level(a, &r->role.level);
@@ -174,8 +179,9 @@ static int check(const struct args *a, const struct config *config,
     if (status)
         return status;
     if (r->role.subject_count)
-        return complain("--check is about the credentials of the kubeconfig: --user, "
-                        "--group and --service-account are not");
+        return complain(
+            "--check tests the credentials of the kubeconfig: leave out --user, "
+            "--group and --service-account");
     if (!config_is_set(config, SETTING_log_level))
         log_set_level(LEVEL_WARN);
     status = daemon_check_rights(config, &question);
@@ -205,7 +211,7 @@ static int rbac(const struct args *a, const char *const *words, size_t word_coun
 const struct command rbac_command = {
     .name = "rbac",
     .argument = "[--check]",
-    .summary = "Print the role that it needs, or check the rights there are",
+    .summary = "Print the role that kube-tunnel needs, or check which rights exist",
     .help = rbac_help,
     .run = rbac,
 };

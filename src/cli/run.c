@@ -34,8 +34,9 @@ static void print_group(enum setting_group group)
 
 static void run_help(void)
 {
-    puts("Usage: kube-tunnel [run] [--SETTING VALUE]...\n\n"
-         "Answer requests for the services of a cluster until told to stop.\n"
+    puts("Usage: kube-tunnel [run] [--SETTING VALUE]...\n"
+         "\n"
+         "Serve requests for the services of a cluster until a signal stops it.\n"
          "Each setting is also an environment variable (--idle-timeout is\n"
          "KTUN_IDLE_TIMEOUT) and a key of the configuration file (idle-timeout: 5m).");
     for (enum setting_group g = 0; g < GROUP_COUNT; g++)
@@ -70,7 +71,7 @@ static int run(const struct args *a, const char *const *words, size_t word_count
 
 const struct command run_command = {
     .name = "run",
-    .summary = "Answer requests for services; also without any command",
+    .summary = "Serve requests for services; the default command",
     .help = run_help,
     .run = run,
 };

@@ -29,7 +29,7 @@ bool clusters_need_login(const struct clusters *cs, struct str label, struct dia
     if (!m || !m->present)
         return false;
     if (!m->cluster) {
-        diag_set(why, ERR_CREDENTIALS, "an exec plugin asks at the terminal");
+        diag_set(why, ERR_CREDENTIALS, "an exec plugin prompts at the terminal");
         return would_ask(m);
     }
     struct credentials *c = api_credentials(m->cluster->api);

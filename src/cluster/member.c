@@ -18,7 +18,7 @@ static enum err note_failure(struct member *m, enum err e, struct diag *why)
     m->failed_until = m->table->sched->now + FAILED_MS;
     if (m->failed == OK || strcmp(m->why.text, why->text) != 0)
         log_warn(CLUSTER_ID(m->number), "a context cannot be used",
-                 LOG_S("context", m->name), LOG_S("why", diag_text(why, e)));
+                 LOG_S("context", m->name), LOG_S("reason", diag_text(why, e)));
     m->failed = ERR_CONFIG; /* also when a file that it names is missing */
     m->why = *why;
     return ERR_CONFIG;
@@ -70,7 +70,7 @@ static enum err connect_member(struct member *m, struct diag *why)
     if (e)
         return note_failure(m, e, why);
     if (!is_first(m))
-        log_info(CLUSTER_ID(m->number), "context in use", LOG_S("context", m->name),
+        log_info(CLUSTER_ID(m->number), "context connected", LOG_S("context", m->name),
                  LOG_S("server", api_target(m->cluster->api)->server));
     return OK;
 }

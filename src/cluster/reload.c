@@ -34,8 +34,8 @@ LOG_MODULE(cluster);
 static void keep_old(struct clusters *cs, enum err e, const struct diag *why)
 {
     if (strcmp(cs->unreadable.text, why->text) != 0)
-        log_warn(NO_ID, "the kubeconfig cannot be read: what it was stays",
-                 LOG_S("why", diag_text(why, e)));
+        log_warn(NO_ID, "the kubeconfig cannot be read: keeping the last one",
+                 LOG_S("reason", diag_text(why, e)));
     diag_set(&cs->unreadable, e, "%s", diag_text(why, e));
 }
 
@@ -74,8 +74,9 @@ static void replace_cluster(struct member *m, struct kube_target *target,
     enum err e = member_replace(m, target, &why);
 
     if (e)
-        log_warn(CLUSTER_ID(m->number), "a context cannot be used: what it was stays",
-                 LOG_S("context", m->name), LOG_S("why", diag_text(&why, e)));
+        log_warn(CLUSTER_ID(m->number),
+                 "a context cannot be used: keeping its last configuration",
+                 LOG_S("context", m->name), LOG_S("reason", diag_text(&why, e)));
     else
         log_info(CLUSTER_ID(m->number), what, LOG_S("context", m->name),
                  LOG_S("server", api_target(m->cluster->api)->server));
@@ -91,14 +92,14 @@ static void apply_target(struct member *m, struct kube_target *target)
 {
     switch (target_difference(api_target(m->cluster->api), target)) {
     case DIFFERENCE_SERVER:
-        replace_cluster(m, target, "a context has another server");
+        replace_cluster(m, target, "the server of a context changed");
         return;
     case DIFFERENCE_CREDENTIALS:
-        replace_cluster(m, target, "a context has other credentials");
+        replace_cluster(m, target, "the credentials of a context changed");
         return;
     case DIFFERENCE_NAMESPACE:
         if (needs_namespace(m)) {
-            replace_cluster(m, target, "a context has another namespace");
+            replace_cluster(m, target, "the namespace of a context changed");
             return;
         }
         break;
@@ -118,8 +119,9 @@ static void reload_cluster(struct member *m)
     if (!e)
         apply_target(m, target);
     else if (strcmp(m->why.text, why.text) != 0)
-        log_warn(CLUSTER_ID(m->number), "a context cannot be used: what it was stays",
-                 LOG_S("context", m->name), LOG_S("why", diag_text(&why, e)));
+        log_warn(CLUSTER_ID(m->number),
+                 "a context cannot be used: keeping its last configuration",
+                 LOG_S("context", m->name), LOG_S("reason", diag_text(&why, e)));
     m->why = why;
 }
 
@@ -129,8 +131,8 @@ static void reload_member(struct member *m)
 
     if (present != m->present)
         log_info(CLUSTER_ID(m->number),
-                 present ? "a context is in the kubeconfig again"
-                         : "a context is no longer in the kubeconfig",
+                 present ? "a removed context is in the kubeconfig again"
+                         : "a context was removed from the kubeconfig",
                  LOG_S("context", m->name), LOG_S("label", m->label));
     m->present = present;
     m->failed = OK;
@@ -148,7 +150,8 @@ static void add_new(struct clusters *cs)
 
     clusters_add_all(cs);
     for (size_t i = before; i < cs->count; i++)
-        log_info(NO_ID, "a context is new", LOG_S("context", cs->members[i]->name),
+        log_info(NO_ID, "a context was added to the kubeconfig",
+                 LOG_S("context", cs->members[i]->name),
                  LOG_S("label", cs->members[i]->label));
 }
 
@@ -159,8 +162,10 @@ static void note_current(struct clusters *cs)
     bool same = now && cs->current && strcmp(now, cs->current) == 0;
 
     if (now && !same && cs->choice.context_count == 0)
-        log_info(NO_ID, "current-context is another one; names without a label stay",
-                 LOG_S("current", now), LOG_S("with", cs->members[0]->name));
+        log_info(NO_ID,
+                 "current-context changed; names without a label still lead to "
+                 "the first context",
+                 LOG_S("current", now), LOG_S("first", cs->members[0]->name));
     free(cs->current);
     cs->current = xstrdup_or_null(now);
 }

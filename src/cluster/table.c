@@ -48,7 +48,7 @@ static void choose_label(struct clusters *cs, struct member *m)
         map_set(&cs->numbers, str_of(wanted), (void *)n);
     }
     if (strcmp(m->label, wanted) != 0)
-        log_warn(NO_ID, "a context has another label than its name: that one is taken",
+        log_warn(NO_ID, "the label of a context is taken: a number was added",
                  LOG_S("context", m->name), LOG_S("wanted", wanted),
                  LOG_S("label", m->label));
     else

@@ -198,8 +198,7 @@ static enum err settle_port(struct config *c, struct diag *why)
     if (port == listen) {
         AUTO_FREE char *origin = setting_origin(&settings[SETTING_port], c);
         return diag_set(why, ERR_CONFIG,
-                        "%s: port and listen exclude one another; listen alone can say "
-                        "it all",
+                        "%s: port and listen exclude one another; use listen alone",
                         origin);
     }
     withdraw(c, port < listen ? SETTING_port : SETTING_listen);

@@ -26,7 +26,7 @@
     X(CLUSTER,  "The cluster") \
     X(REQUESTS, "Requests") \
     X(TUNNELS,  "Tunnels to pods") \
-    X(ACCESS,   "Who may reach what") \
+    X(ACCESS,   "Access") \
     X(LOGS,     "Logs")
 
 #define SETTINGS(X) \
@@ -43,18 +43,18 @@
     X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, LISTENERS, \
       "Most fields in a request or response head") \
     X(AUTO_SIZE, buffer_memory, "buffer-memory", "auto", MIB, 1024 * 1024 * MIB, LISTENERS, \
-      "Memory for all bytes that wait; auto: half of the cgroup's, or 256MiB") \
+      "Memory for all buffered bytes; auto: half of the cgroup's, or 256MiB") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, LISTENERS, \
       "A client has this long to send a request's head") \
     X(AUTO_DURATION, body_timeout_ms, "body-timeout", "auto", 0, MS_DAY, LISTENERS, \
       "A client may pause this long in a body; auto: 5m, in a pod 60s") \
     X(AUTO_DURATION, send_timeout_ms, "send-timeout", "auto", 0, MS_DAY, LISTENERS, \
-      "An answer may be left unread this long; auto: any, in a pod 60s") \
+      "A response may stay unread this long; auto: any, in a pod 60s") \
     X(DURATION, client_idle_timeout_ms, "client-idle-timeout", "120s", 10, MS_DAY, \
       LISTENERS, \
       "Close a client's connection after this long between requests") \
     X(DURATION, drain_timeout_ms, "drain-timeout", "8s", 0, MS_HOUR, LISTENERS, \
-      "At the end, running requests have this long to finish") \
+      "On shutdown, running requests have this long to finish") \
     \
     X(FILE, kubeconfig, "kubeconfig", "", 0, 0, CLUSTER, \
       "Kubeconfig file instead of $KUBECONFIG or ~/.kube/config") \
@@ -65,7 +65,7 @@
     X(LABEL_LIST, namespaces, "namespaces", "", 0, 64, CLUSTER, \
       "Watch in these namespaces only, not in the whole cluster; repeatable") \
     X(DISCOVERY, discovery, "discovery", "auto", 0, 0, CLUSTER, \
-      "Watch all services, or lazily those asked for; auto: by their number") \
+      "Watch all services, or lazily the requested ones; auto: by number") \
     X(COUNT, lazy_above, "lazy-above", "20000", 1, 10000000, CLUSTER, \
       "More services or endpointslices make --discovery auto lazy") \
     X(DOMAIN, cluster_domain, "cluster-domain", "cluster.local", 0, 0, CLUSTER, \
@@ -81,18 +81,18 @@
     X(DURATION, plugin_timeout_ms, "plugin-timeout", "60s", 100, MS_HOUR, CLUSTER, \
       "An exec plugin may run this long; at the terminal at least 5m") \
     X(COUNT, lookup_rate, "lookup-rate", "50", 1, 100000, CLUSTER, \
-      "Calls to the API server a second, on average; more wait") \
+      "Look-ups at the API server a second, on average; more wait") \
     X(COUNT, lookup_burst, "lookup-burst", "100", 1, 100000, CLUSTER, \
-      "Calls to the API server that may come at once") \
+      "Look-ups at the API server that may be made at once") \
     \
     X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \
-      "A pod has this long to begin its answer; 0: as long as it likes") \
+      "A pod has this long to begin its response; 0: no limit") \
     X(DURATION, wait_ms, "wait", "10s", 0, MS_HOUR, REQUESTS, \
       "A request waits this long for a pod that is about to be ready") \
     X(DURATION, dial_timeout_ms, "dial-timeout", "10s", 10, MS_HOUR, REQUESTS, \
       "Opening a tunnel may take this long") \
     X(SIZE, replay_buffer, "replay-buffer", "64KiB", 0, 16 * MIB, REQUESTS, \
-      "Keep this much of a request, to repeat it where that is safe") \
+      "Keep this much of a request, to retry it where that is safe") \
     X(BOOL, forwarded, "forwarded", "false", 0, 0, REQUESTS, \
       "Add a Forwarded header to requests") \
     X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \
@@ -101,28 +101,28 @@
     X(UPSTREAM, upstream, "upstream", "auto", 0, 0, TUNNELS, \
       "Tunnels, or direct: pods' own addresses; auto: in a pod either") \
     X(TRANSPORT, transport, "transport", "auto", 0, 0, TUNNELS, \
-      "What tunnels travel in, between here and the API server") \
+      "Transport of tunnels: an upgrade to SPDY, or a WebSocket") \
     X(COUNT, tunnels_per_pod, "tunnels-per-pod", "8", 1, 256, TUNNELS, \
-      "Unshared tunnels to a pod for raw connections and large uploads") \
+      "Own tunnels per pod for raw connections and large uploads") \
     X(AUTO_COUNT, http_tunnels_per_pod, "http-tunnels-per-pod", "auto", 0, 256, TUNNELS, \
-      "The same for other HTTP requests; auto: the small ones share") \
+      "Own tunnels per pod for other requests; auto: small ones share") \
     X(SIZE, small_request, "small-request", "16KiB", 0, 64 * KIB, TUNNELS, \
-      "Smaller requests share an open tunnel rather than wait; 0: none do") \
+      "Requests up to this size use open tunnels and do not wait; 0: none") \
     X(COUNT, prewarmed_tunnels, "prewarmed-tunnels", "1", 0, 16, TUNNELS, \
-      "More tunnels to a pod in use, and one to a second pod; 0: none") \
+      "Prewarmed tunnels to a pod in use, and one to a second pod") \
     X(COUNT, tunnel_max_pairs, "tunnel-max-pairs", "1000", 1, 100000000, TUNNELS, \
       "Replace a tunnel after this many connections") \
     X(DURATION, idle_timeout_ms, "idle-timeout", "10m", 10, 30 * MS_DAY, TUNNELS, \
-      "Close a tunnel that nobody used for this long") \
+      "Close a tunnel that was not used for this long") \
     X(DURATION, idle_check_ms, "idle-check", "1m", 10, MS_DAY, TUNNELS, \
       "Look for idle tunnels this often") \
     X(DURATION, tunnel_max_age_ms, "tunnel-max-age", "4h", MS_SECOND, 30 * MS_DAY, \
       TUNNELS, \
       "Replace a tunnel after this long") \
     X(DURATION, ping_interval_ms, "ping-interval", "5s", 10, MS_HOUR, TUNNELS, \
-      "Ask a tunnel for a sign of life this often") \
+      "Send a PING on each tunnel this often") \
     X(DURATION, ping_timeout_ms, "ping-timeout", "15s", 10, MS_HOUR, TUNNELS, \
-      "A tunnel that is silent for this long is dead") \
+      "Close a tunnel that received nothing for this long") \
     \
     X(CLIENT_LIST, clients, "clients", "auto", 0, 256, ACCESS, \
       "Users of this machine that may connect, @GROUPs too; repeatable") \

@@ -262,7 +262,7 @@ static void limit_memory(struct daemon *d)
     uint64_t cgroup = wanted == SIZE_AUTO ? cgroup_memory_max("") : 0;
     uint64_t limit = wanted != SIZE_AUTO ? wanted : cgroup ? cgroup / 2 : BUFFER_MEMORY;
 
-    log_debug(NO_ID, "memory for bytes that wait", LOG_U("bytes", limit),
+    log_debug(NO_ID, "memory for buffered bytes", LOG_U("bytes", limit),
               LOG_U("cgroup", cgroup));
     serve_limit_memory(d->serve, (size_t)limit);
 }
@@ -321,10 +321,11 @@ static void warn_insecure(void *owner, const struct cluster_status *s)
 {
     (void)owner;
     if (s->target && s->target->insecure)
-        log_warn(NO_ID,
-                 "insecure-skip-tls-verify: the API server is not verified, and whoever "
-                 "answers in its place gets the credentials",
-                 LOG_S("context", s->name));
+        log_warn(
+            NO_ID,
+            "insecure-skip-tls-verify: the API server is not verified, and any server "
+            "in its place gets the credentials",
+            LOG_S("context", s->name));
 }
 
 static void say_started(const struct daemon *d)

@@ -228,7 +228,7 @@ static void explain_missing(const struct check *c)
     const char *level = c->question->level == ROLE_WATCH ? "" : " --level lookup";
 
     fflush(stdout);
-    fputs("kube-tunnel: rights are missing; whoever administers the cluster can grant "
+    fputs("kube-tunnel: rights are missing; an administrator of the cluster can grant "
           "them:\n"
           "    kube-tunnel rbac",
           stderr);
@@ -254,8 +254,7 @@ static enum err ask_all(struct check *c, struct diag *why)
             return r->call.result;
         if (!r->answered)
             return diag_set(why, ERR_PROTO,
-                            "the API server's access review does not say whether it is "
-                            "allowed");
+                            "the API server's access review has no result");
     }
     return OK;
 }

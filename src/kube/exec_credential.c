@@ -81,7 +81,7 @@ static enum err check_kind(const json_t *object, const char *api_version,
     const char *version = text_at(object, "apiVersion");
 
     if (strcmp(text_at(object, "kind"), "ExecCredential") != 0)
-        return diag_set(why, ERR_PROTO, "what it printed is no ExecCredential");
+        return diag_set(why, ERR_PROTO, "what it printed is not an ExecCredential");
     if (strcmp(version, api_version) == 0)
         return OK;
     struct str shown = str_first(str_of(version), VERSION_SHOWN);

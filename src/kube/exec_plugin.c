@@ -345,7 +345,7 @@ static void begin(struct exec_plugin *p)
     }
     if (interactive)
         p->owner->on_terminal = p;
-    log_debug(NO_ID, "running", LOG_S("by", p->renewal.label), LOG_S("path", path));
+    log_debug(NO_ID, "running", LOG_S("source", p->renewal.label), LOG_S("path", path));
     start_process(p, path, interactive);
 }
 
@@ -426,8 +426,8 @@ static enum err begin_if_allowed(struct exec_plugin *p, struct credentials_want 
 {
     if (exec_plugin_is_interactive(p) && w->no_terminal)
         return diag_set(why, ERR_CREDENTIALS,
-                        "%s asks at the terminal of kube-tunnel, which this request may "
-                        "not start",
+                        "%s prompts at the terminal of kube-tunnel, and this request "
+                        "may not start it",
                         p->renewal.label);
     if (gets_terminal(p) && p->owner->on_terminal) {
         renewal_wait(&p->renewal, w);

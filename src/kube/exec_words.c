@@ -19,9 +19,11 @@ static void log_line(const struct exec_words *w, const char *line)
     if (w->to_terminal || w->lines > EXEC_LINES_MAX)
         return;
     if (w->lines == EXEC_LINES_MAX)
-        log_info(NO_ID, "the plugin writes more than is logged", LOG_S("by", w->label));
+        log_info(NO_ID, "the plugin writes more lines than are logged",
+                 LOG_S("source", w->label));
     else
-        log_info(NO_ID, "the plugin writes", LOG_S("by", w->label), LOG_S("line", line));
+        log_info(NO_ID, "the plugin writes", LOG_S("source", w->label),
+                 LOG_S("line", line));
 }
 
 /* The oldest lines make room. */

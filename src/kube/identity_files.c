@@ -75,7 +75,7 @@ static void note_problem(struct identity_files *f, uint64_t now, const struct di
     watched_file_again(&f->key, now + AGAIN_MS);
     if (f->logged != hash)
         log_warn(NO_ID, "changed certificates cannot be used, keeping the old ones",
-                 LOG_S("why", why->text));
+                 LOG_S("reason", why->text));
     f->logged = hash;
 }
 

@@ -276,7 +276,9 @@ static enum err read_row(struct yaml_cursor *c, const struct yaml_field *f,
         entry->name = xstrdup("");
     const struct kc_entry *other = map_get(&table->by_name, str_of(entry->name));
     if (other)
-        return yaml_refuse_line(c, entry->line, "%s \"%s\" stands in line %u already",
+        return yaml_refuse_line(c, entry->line,
+                                "%s \"%s\" is already defined in line "
+                                "%u",
                                 table->kind, entry->name, other->line);
     map_set(&table->by_name, str_of(entry->name), entry);
     return OK;

@@ -93,5 +93,5 @@ enum err kubeconfig_load(const char *chosen, struct kubeconfig **ret, struct dia
 void kubeconfig_log_warnings(const struct kubeconfig *kc)
 {
     for (size_t i = 0; i < kc->warnings.count; i++)
-        log_warn(NO_ID, "kubeconfig", LOG_S("why", kc->warnings.at[i]));
+        log_warn(NO_ID, "kubeconfig", LOG_S("reason", kc->warnings.at[i]));
 }

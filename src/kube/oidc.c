@@ -273,7 +273,7 @@ static void write_tokens(struct oidc *o)
     }
     if (e) {
         log_warn(NO_ID, "the new tokens could not be written into the kubeconfig",
-                 LOG_S("why", diag_text(&why, e)));
+                 LOG_S("reason", diag_text(&why, e)));
         return;
     }
     take(&o->file_id, o->id);

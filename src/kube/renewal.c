@@ -116,9 +116,9 @@ static void log_failure(struct renewal *r)
     uint64_t hash = str_hash(str_of(r->why.text)) | 1;
 
     if (hash == r->logged)
-        log_debug(NO_ID, reason_of(r), LOG_S("why", r->why.text));
+        log_debug(NO_ID, reason_of(r), LOG_S("reason", r->why.text));
     else
-        log_warn(NO_ID, reason_of(r), LOG_S("why", r->why.text));
+        log_warn(NO_ID, reason_of(r), LOG_S("reason", r->why.text));
     r->logged = hash;
 }
 
@@ -129,7 +129,7 @@ static void log_success(struct renewal *r)
     if (r->secret.expires_at != NEVER_EXPIRES)
         rfc3339_write(r->secret.expires_at, until);
     log_info(NO_ID, r->generation > 1 ? "credentials renewed" : "credentials obtained",
-             LOG_S("by", r->label), LOG_S("expires", until));
+             LOG_S("source", r->label), LOG_S("expires", until));
     r->logged = 0;
 }
 
@@ -142,7 +142,7 @@ static void note_arrival(struct renewal *r)
     r->used_until = expired ? r->sched->now + EXPIRED_USE_MS : 0;
     if (expired)
         log_warn(NO_ID, "these credentials have expired already: is the clock right?",
-                 LOG_S("by", r->label));
+                 LOG_S("source", r->label));
 }
 
 void renewal_succeed(struct renewal *r, struct secret *s)

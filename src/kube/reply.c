@@ -280,8 +280,9 @@ static enum err feed(struct reply *r)
         return ERR_AGAIN;
     if (x->result)
         return lost(r);
-    return json_items_complete(r->items) ? ERR_EOF
-                                         : fail(r, ERR_RESET, "the answer was cut short");
+    return json_items_complete(r->items)
+               ? ERR_EOF
+               : fail(r, ERR_RESET, "the response was truncated");
 }
 
 static enum err next_piece(struct reply *r, enum json_piece *ret_kind, json_t **ret)

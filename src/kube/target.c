@@ -328,7 +328,7 @@ enum err kube_target_set_identity(struct kube_target *t, struct diag *why)
         return OK;
     enum err e = tls_identity_create(&settings, &t->identity, &warnings, why);
     for (size_t i = 0; !e && i < warnings.count; i++)
-        log_warn(NO_ID, "kubeconfig", LOG_S("why", warnings.at[i]));
+        log_warn(NO_ID, "kubeconfig", LOG_S("reason", warnings.at[i]));
     texts_finish(&warnings);
     return e;
 }

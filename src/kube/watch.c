@@ -200,12 +200,12 @@ static void log_lost(struct api_watch *w)
     } else if (e->status == 0) {
         if (!w->api->unreachable)
             log_warn(CLUSTER_ID(w->api->cluster), "API server lost, trying again",
-                     LOG_S("server", w->api->target->server), LOG_S("why", why));
+                     LOG_S("server", w->api->target->server), LOG_S("reason", why));
         w->api->unreachable = true;
     } else {
         if (!w->lost)
             log_warn(CLUSTER_ID(w->api->cluster), "watch failed, trying again",
-                     LOG_S("path", w->path), LOG_S("why", why));
+                     LOG_S("path", w->path), LOG_S("reason", why));
         w->lost = true;
     }
 }
@@ -437,9 +437,9 @@ static bool was_only_cut_off(const struct api_watch *w)
 
 static enum watch_state watch_on(struct api_watch *w)
 {
-    log_debug(CLUSTER_ID(w->api->cluster), "watch cut off, watching on",
+    log_debug(CLUSTER_ID(w->api->cluster), "watch cut off, starting the next",
               LOG_S("path", w->path),
-              LOG_S("why", diag_text(&w->reply.error.why, w->reply.error.code)));
+              LOG_S("reason", diag_text(&w->reply.error.why, w->reply.error.code)));
     return begin_watch(w);
 }
 

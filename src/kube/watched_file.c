@@ -29,8 +29,8 @@ void watched_file_finish(struct watched_file *w)
 static void note_unreadable(struct watched_file *w, enum err e, const struct diag *why)
 {
     if (e && !w->unreadable)
-        log_warn(NO_ID, "file unreadable, keeping what it held", LOG_S("file", w->what),
-                 LOG_S("why", diag_text(why, e)));
+        log_warn(NO_ID, "file unreadable, keeping its last content",
+                 LOG_S("file", w->what), LOG_S("reason", diag_text(why, e)));
     w->unreadable = e != OK;
 }
 

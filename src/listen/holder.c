@@ -131,7 +131,7 @@ enum err holder_blame(const struct sockaddr *sa, const char *host, uint16_t port
     if (inode)
         pid = holder_of(inode);
     if (pid == getpid())
-        return diag_set(why, ERR_IN_USE, "port %u on %s is asked for twice", port, host);
+        return diag_set(why, ERR_IN_USE, "port %u on %s is configured twice", port, host);
     if (!pid)
         return diag_set(why, ERR_IN_USE, "port %u on %s is already in use", port, host);
     name_of(pid, name, sizeof(name));

@@ -69,7 +69,7 @@ static void log_unwatched(struct file_watch *w, const char *folder, int error)
 {
     if (!w->unwatched)
         log_warn(NO_ID, "changes of a file will not be noticed", LOG_S("file", w->path),
-                 LOG_S("folder", folder), LOG_S("why", uv_strerror(error)));
+                 LOG_S("folder", folder), LOG_S("reason", uv_strerror(error)));
     w->unwatched = true;
 }
 

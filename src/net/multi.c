@@ -359,7 +359,7 @@ static const char *what_curl_said(const struct easy *e, CURLcode code)
         strncmp(e->said, "Unsupported proxy", 17) == 0; /* and its password */
 
     if (quotes_proxy)
-        return "the proxy's URL is none that is supported";
+        return "the proxy's URL is not supported";
     return useless ? curl_easy_strerror(code) : e->said;
 }
 
@@ -393,7 +393,7 @@ static enum err refusal_of_proxy(const struct easy *e, long status, const char *
     return diag_set(why, ERR_CONNECT,
                     "the proxy %s refused to connect to %s: status %ld%s",
                     e->proxy ? e->proxy : "", where, status,
-                    status == 407 ? " (it wants a user and password in its URL)" : "");
+                    status == 407 ? " (it requires a user and password in its URL)" : "");
 }
 
 /* A proxy that could not do its part; what curl says names addresses. */

@@ -45,7 +45,8 @@ static void judge(struct proxy_stream *p, struct str head)
     end(p, status ? diag_set(&p->why, ERR_CONNECT,
                              "the proxy %s refused to connect to %s: status %u%s",
                              p->proxy, p->where, status,
-                             status == 407 ? " (it wants a user and password in its URL)"
+                             status == 407 ? " (it requires a user and password in its "
+                                             "URL)"
                                            : "")
                   : diag_set(&p->why, ERR_PROTO, "the proxy %s does not answer in HTTP",
                              p->proxy));

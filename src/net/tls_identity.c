@@ -371,7 +371,9 @@ bool tls_explain_alert(const struct tls_identity *i, const char *said, struct di
     else if (alert && i && i->chain)
         diag_set(why, ERR_TLS, "it did not accept your client certificate (%s)", alert);
     else if (alert)
-        diag_set(why, ERR_TLS, "it wants a client certificate, and there is none (%s)",
+        diag_set(why, ERR_TLS,
+                 "it requires a client certificate, and none is configured "
+                 "(%s)",
                  alert);
     else
         return false;

@@ -199,8 +199,8 @@ static enum err key_of(const struct tls_pem *pem, const struct block *b, EVP_PKE
 
     if (is_encrypted(b))
         return diag_set(why, ERR_TLS,
-                        "%s: the key is encrypted, and no password is ever asked for; "
-                        "decrypt it with \"openssl pkey -in KEY -out NEW\"",
+                        "%s: the key is encrypted, and kube-tunnel does not prompt for "
+                        "passwords; decrypt it with \"openssl pkey -in KEY -out NEW\"",
                         pem->name);
     *ret = d2i_AutoPrivateKey(NULL, &at, b->len);
     return *ret ? OK : damaged(pem, b->line, "key", tls_reason("not a key"), why);

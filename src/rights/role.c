@@ -17,7 +17,10 @@
     }
 
 static const struct right lookup_rights[RIGHTS] = {
-    { "", "services", { "get", "list" }, "services of requests, and kube-tunnel list" },
+    { "",
+      "services",
+      { "get", "list" },
+      "services of requests, and for kube-tunnel list" },
     { "discovery.k8s.io", "endpointslices", { "list" }, "their pods and ports" },
     COMMON_RIGHTS,
 };
@@ -26,7 +29,7 @@ static const struct right watch_rights[RIGHTS] = {
     { "",
       "services",
       { "get", "list", "watch" },
-      "services, known before they are asked for" },
+      "services, known before they are requested" },
     { "discovery.k8s.io",
       "endpointslices",
       { "list", "watch" },

@@ -13,24 +13,24 @@ LOG_MODULE(serve);
 
 static struct metric requests = {
     .name = "kube_tunnel_requests_total",
-    .help = "Requests of clients, by the class of the status they got",
+    .help = "Client requests, by class of status.",
     .type = METRIC_COUNTER,
     .label = "code",
     .values = { "none", "1xx", "2xx", "3xx", "4xx", "5xx" },
 };
 static struct metric duration = {
     .name = "kube_tunnel_request_duration_seconds",
-    .help = "From the first byte of a request to the last of its answer",
+    .help = "Time from the first byte of a request to the last byte of its response.",
     .type = METRIC_HISTOGRAM,
 };
 static struct metric retries = {
     .name = "kube_tunnel_retries_total",
-    .help = "Requests sent again because nothing came back",
+    .help = "Requests that were retried.",
     .type = METRIC_COUNTER,
 };
 static struct metric bytes = {
     .name = "kube_tunnel_body_bytes_total",
-    .help = "Bytes of bodies and of relayed connections, from and to clients",
+    .help = "Bytes of bodies and of relayed connections, from and to clients.",
     .type = METRIC_COUNTER,
     .label = "direction",
     .values = { "in", "out" },
@@ -86,7 +86,7 @@ static bool may_show(enum http1_name id)
 
 void exchange_log_incoming(const struct exchange *x)
 {
-    log_debug(x->id, "request in", LOG_V("method", x->request.method),
+    log_debug(x->id, "request received", LOG_V("method", x->request.method),
               LOG_V("host", host_of(x)), LOG_V("path", without_query(x->target.path)));
     for (size_t i = 0; i < x->request.count; i++) {
         const struct http1_field *field = &x->request.fields[i];

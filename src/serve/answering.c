@@ -83,7 +83,7 @@ static enum answer pass_interim(struct exchange *x, const struct http1_head *hea
     struct answer_form form = { 0 };
 
     if (head->status == 101 && !x->request.upgrade)
-        return bad(x, "it switches protocols, which nobody asked for");
+        return bad(x, "it switches protocols without an Upgrade in the request");
     if (head->status == 101 && x->sending.state != SENDING_DONE)
         return bad(x, "it switches protocols in the middle of the request");
     if (x->request.minor > 0)
@@ -182,7 +182,8 @@ static enum answer no_more_bytes(struct exchange *x)
         return ANSWER_WAIT;
     if (x->answering.text.len > 0)
         return bad(x, "it ended in the middle of its head");
-    return x->answering.began ? bad(x, "it ended after an interim answer") : ANSWER_NONE;
+    return x->answering.began ? bad(x, "it ended after an interim response")
+                              : ANSWER_NONE;
 }
 
 /* Heads, until one is final or there is nothing more to read or no room to write. */

@@ -184,10 +184,12 @@ static enum exchange_state refuse(struct exchange *x, const struct refusal *refu
     explain(refusal, context_shown(x), &text);
     if (status >= 500)
         log_warn(x->id, "request failed", LOG_I("status", status),
-                 LOG_S("cause", cause_label(refusal->cause)), LOG_S("why", text.first));
+                 LOG_S("cause", cause_label(refusal->cause)),
+                 LOG_S("reason", text.first));
     else
         log_debug(x->id, "refused", LOG_I("status", status),
-                  LOG_S("cause", cause_label(refusal->cause)), LOG_S("why", text.first));
+                  LOG_S("cause", cause_label(refusal->cause)),
+                  LOG_S("reason", text.first));
     error_page_write(refusal->cause, &text,
                      page_format_wanted(x->known ? &x->request : NULL), &page, &body);
     return tell(x, &page);
@@ -467,10 +469,10 @@ static enum exchange_state cut(struct exchange *x)
 {
     enum http1_framing framing = x->answering.body.framing;
 
-    log_warn(x->id, "the answer was cut short", LOG_I("status", x->status),
-             LOG_S("why", x->answering.body.chunked.problem
-                              ? x->answering.body.chunked.problem
-                              : diag_text(&x->lease.stream->end.why, ERR_RESET)));
+    log_warn(x->id, "the response was truncated", LOG_I("status", x->status),
+             LOG_S("reason", x->answering.body.chunked.problem
+                                 ? x->answering.body.chunked.problem
+                                 : diag_text(&x->lease.stream->end.why, ERR_RESET)));
     x->keep = false;
     x->cut = framing == BODY_TO_EOF || x->answering.decode;
     return finish(x, RELEASE_ABORT);
@@ -497,9 +499,9 @@ static enum exchange_state no_answer(struct exchange *x)
                           failure_reason(x->lease.stream), &why);
         return refuse(x, &why);
     }
-    log_info(x->id, "again", LOG_U("attempt", x->attempts + 1),
+    log_info(x->id, "retrying request", LOG_U("attempt", x->attempts + 1),
              LOG_S("failed", x->lease.endpoint ? x->lease.endpoint->pod : ""),
-             LOG_S("why", failure_reason(x->lease.stream)));
+             LOG_S("reason", failure_reason(x->lease.stream)));
     exchange_count_retry(x);
     avoid_failed(x);
     serve_return(&x->lease, RELEASE_ABORT);
@@ -592,7 +594,7 @@ static enum exchange_state late_talk(struct exchange *x)
     struct refusal why;
 
     refusal_of_stream(&x->lease, CAUSE_POD_TIMEOUT,
-                      "no answer within the time of --response-timeout", &why);
+                      "no response within --response-timeout", &why);
     return refuse(x, &why);
 }
 
@@ -673,8 +675,8 @@ static void on_stall(struct timer *t)
 
     if (!stall_look(&x->stall, x->client))
         return;
-    log_info(x->id, "the client has stalled", LOG_S("client", x->from->address),
-             LOG_S("what", unread ? "does not read its answer" : "paused in the body"),
+    log_info(x->id, "the client stalled", LOG_S("client", x->from->address),
+             LOG_S("what", unread ? "does not read its response" : "paused in the body"),
              LOG_U("ms", x->stall.ms));
     if (unread)
         bufq_clear(&x->client->out); /* nothing is left to wait for before the reset */

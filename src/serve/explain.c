@@ -12,7 +12,7 @@
 #define SUBJECT_SHOWN 300 /* bytes of what a request names */
 
 static const char body_delivered[] =
-    "What had come of it may have reached the pod already.";
+    "The received part may have reached the pod already.";
 
 static struct str shown(const struct refusal *r)
 {
@@ -23,7 +23,7 @@ static void explain_head(const struct refusal *r, struct explanation *ret)
 {
     explanation_first(ret, ": %s", r->problem);
     explanation_detail(ret,
-                       "The request was not passed on, and the connection ends here.");
+                       "The request was not forwarded, and the connection is closed.");
 }
 
 static void explain_body_timeout(const struct refusal *r, struct explanation *ret)
@@ -31,7 +31,7 @@ static void explain_body_timeout(const struct refusal *r, struct explanation *re
     (void)r;
     explanation_first(ret, ": the body did not arrive in time");
     explanation_detail(ret, "%s", body_delivered);
-    explanation_hint(ret, "The time that a client may pause is --body-timeout.");
+    explanation_hint(ret, "The limit is --body-timeout.");
 }
 
 static void explain_target(const struct refusal *r, struct explanation *ret)
@@ -39,7 +39,7 @@ static void explain_target(const struct refusal *r, struct explanation *ret)
     (void)r;
     explanation_first(ret, ": the request target is not understood");
     explanation_hint(ret, "Targets are paths (/index.html) or http:// URLs; TLS is not "
-                          "spoken here.");
+                          "supported.");
 }
 
 static void explain_connect(const struct refusal *r, struct explanation *ret)
@@ -120,8 +120,8 @@ static void explain_short_name(const struct refusal *r, struct explanation *ret)
     explanation_first(ret, ": short name %s", name);
     explanation_detail(
         ret,
-        "%s may also be a domain on the Internet. A web page there could have "
-        "it point to this machine, and read the service.",
+        "%s may also be a domain on the Internet. Its owner could let it point to this "
+        "machine, and read the service from a web page.",
         name);
     explanation_hint(
         ret,
@@ -147,7 +147,7 @@ static void hint_origin(struct str page, struct explanation *ret)
                          "--allow-origin %.*s",
                          STR_ARG(page));
     else
-        explanation_hint(ret, "Its origin is none that --allow-origin could list.");
+        explanation_hint(ret, "Its origin has a form that --allow-origin cannot list.");
 }
 
 static void explain_page(const struct refusal *r, struct explanation *ret)
@@ -157,7 +157,7 @@ static void explain_page(const struct refusal *r, struct explanation *ret)
                                                        : "cross-site request from",
                       STR_ARG(shown(r)));
     explanation_detail(ret,
-                       "A web page that is not of the service's namespace tried to use "
+                       "A web page from outside the service's namespace tried to use "
                        "the cluster through your browser.");
     hint_origin(r->subject, ret);
 }
@@ -166,9 +166,9 @@ static void explain_foreign_host(const struct refusal *r, struct explanation *re
 {
     explanation_first(ret, ": foreign host %.*s", STR_ARG(shown(r)));
     explanation_detail(ret,
-                       "A browser asked this port of %s for a host that is neither "
+                       "A browser requested from this port of %s a host that is neither "
                        "loopback nor a name of the service: a page of that host could "
-                       "read the answer.",
+                       "read the response.",
                        r->name->text);
     explanation_hint(ret,
                      "Use http://localhost with this port. If you trust that host, start "
@@ -189,8 +189,9 @@ static void explain_login(const struct refusal *r, struct explanation *ret)
 {
     explanation_first(ret, ": %s", diag_text(&r->why, ERR_CREDENTIALS));
     explanation_detail(ret,
-                       "The credentials of this context come from a program that asks at "
-                       "the terminal of kube-tunnel. Web pages do not start it.");
+                       "The credentials of this context come from an exec plugin that "
+                       "prompts at the terminal of kube-tunnel. Web pages do not start "
+                       "it.");
     explanation_hint(ret, "Start it on this page: %s", r->link);
     ret->link = r->link;
 }
@@ -199,7 +200,7 @@ static void explain_head_timeout(const struct refusal *r, struct explanation *re
 {
     (void)r;
     explanation_first(ret, ": the head did not arrive in time");
-    explanation_hint(ret, "The time it may take is --head-timeout.");
+    explanation_hint(ret, "The limit is --head-timeout.");
 }
 
 static void explain_body(const struct refusal *r, struct explanation *ret)

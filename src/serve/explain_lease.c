@@ -8,7 +8,7 @@
 
 #define WORDS_SHOWN 800 /* bytes of what a plugin has written */
 
-static const char renewed[] = "requests work again: nothing has to be started anew.";
+static const char renewed[] = "requests work again: no restart is needed.";
 
 /* What the route names, as the original wrote it. */
 struct object {
@@ -80,8 +80,8 @@ static void explain_unauthorized(struct explanation *ret)
 {
     explain_access(ERR_UNAUTHORIZED, ret);
     explanation_hint(ret, "See whether they have expired: kubectl get namespaces\n"
-                          "Once they are renewed, requests work again: changed files are "
-                          "noticed, and nothing has to be started anew.");
+                          "Once they are renewed, requests work again: changed files "
+                          "are noticed, and no restart is needed.");
 }
 
 static void explain_context(const struct refusal *r, struct explanation *ret)
@@ -89,8 +89,8 @@ static void explain_context(const struct refusal *r, struct explanation *ret)
     explanation_first(ret, ": %s", why_of(r->lease));
     if (r->cause == CAUSE_CONTEXT_UNUSABLE) {
         explanation_detail(
-            ret, "Its entries in the kubeconfig, or files that they name, are not as "
-                 "they should be.");
+            ret,
+            "Its entries in the kubeconfig, or files that they name, are not valid.");
         explanation_hint(ret, "The kubeconfig is read again when it changes.");
         return;
     }
@@ -147,11 +147,10 @@ static void explain_not_found(const struct refusal *r, const struct object *o,
 
 static void explain_failed_lookup(const struct object *o, struct explanation *ret)
 {
-    explanation_detail(ret,
-                       "The API server could not be asked about %s %.*s in "
-                       "namespace %.*s.",
-                       o->kind, STR_ARG(o->name), STR_ARG(o->ns));
-    explanation_hint(ret, "It is asked again at the next request.");
+    explanation_detail(
+        ret, "The look-up of %s %.*s in namespace %.*s failed at the API server.",
+        o->kind, STR_ARG(o->name), STR_ARG(o->ns));
+    explanation_hint(ret, "The next request looks it up again.");
 }
 
 static void explain_lookup(const struct refusal *r, struct explanation *ret)
@@ -167,12 +166,13 @@ static void explain_lookup(const struct refusal *r, struct explanation *ret)
         break;
     case CAUSE_LOOKUP_PORT:
         explanation_detail(ret, "The port in a URL is the service's, not the pod's.");
-        explanation_hint(ret, "Ask for one of the ports it declares, or for none to get "
-                              "its first.");
+        explanation_hint(ret,
+                         "Use one of the ports it declares, or no port for the first "
+                         "one.");
         break;
     case CAUSE_LOOKUP_LOOP:
         explanation_detail(ret,
-                           "The request would be forwarded to kube-tunnel for ever.");
+                           "kube-tunnel would forward the request to itself in a loop.");
         explanation_hint(ret, "If it is another program's port, let kube-tunnel listen "
                               "on another one: --port");
         break;
@@ -224,7 +224,7 @@ static void explain_dial(const struct refusal *r, struct explanation *ret)
         return;
     }
     explanation_detail(ret, "The API server could not %s to pod %s in namespace %s.",
-                       r->cause == CAUSE_DIAL_API_SERVER ? "be asked for a port-forward"
+                       r->cause == CAUSE_DIAL_API_SERVER ? "be reached for a port-forward"
                                                          : "open a port-forward",
                        pod_name(lease), pod_ns(lease));
     if (r->cause == CAUSE_DIAL_API_SERVER)
@@ -268,20 +268,19 @@ static void explain_silent(const struct refusal *r, struct explanation *ret)
     first_of_pod(r, "", ret);
     explanation_detail(ret,
                        "Port %u of pod %s in namespace %s was reached through the API "
-                       "server, and gave no answer.",
+                       "server, and sent no response.",
                        r->lease->port, pod_name(r->lease), pod_ns(r->lease));
     if (r->cause == CAUSE_POD_TIMEOUT)
-        explanation_hint(ret, "The time it may take is --response-timeout.");
+        explanation_hint(ret, "The limit is --response-timeout.");
     else
         hint_logs(r->lease, "", ret);
 }
 
 static void explain_not_http1(const struct refusal *r, struct explanation *ret)
 {
-    first_of_pod(r, "the answer is not HTTP/1.1: ", ret);
+    first_of_pod(r, "the response is not HTTP/1.1: ", ret);
     explanation_detail(ret,
-                       "Port %u of pod %s in namespace %s answered, but not in HTTP/1.1 "
-                       "as it should be.",
+                       "Port %u of pod %s in namespace %s did not respond in HTTP/1.1.",
                        r->lease->port, pod_name(r->lease), pod_ns(r->lease));
     explanation_hint(ret, "If it speaks another protocol: kube-tunnel --expose "
                           "SVC.NS:PORT carries any.");

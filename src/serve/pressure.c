@@ -11,19 +11,21 @@ LOG_MODULE(serve);
 
 static struct metric shed = {
     .name = "kube_tunnel_shed_total",
-    .help = "What was closed or refused because descriptors, memory or tunnels ran "
-            "short, by kind",
+    .help =
+        "Connections closed and requests refused because descriptors, memory or tunnels "
+        "ran short, by kind.",
     .type = METRIC_COUNTER,
     .label = "kind",
     .values = { "idle", "head", "unread", "waiting", "client", "request" },
 };
 
 static const char *const sentences[PRESSURE_EVENTS] = {
-    [EVENT_IDLE] = "as many clients as there may be: idle connections are closed",
+    [EVENT_IDLE] = "limit on clients reached: idle connections are closed",
     [EVENT_HEAD] = "buffer-memory is used up: the largest unfinished heads are refused",
-    [EVENT_UNREAD] = "out of room: connections whose answers are not read are closed",
+    [EVENT_UNREAD] = "descriptors, memory or tunnels are used up: connections that do "
+                     "not read their response are closed",
     [EVENT_WAITING] = "buffer-memory is used up: connections without progress are closed",
-    [EVENT_CLIENT] = "as many clients as there may be: more are refused",
+    [EVENT_CLIENT] = "limit on clients reached: new clients are refused",
     [EVENT_REQUEST] = "buffer-memory is used up: new requests are refused",
 };
 

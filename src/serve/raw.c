@@ -299,7 +299,7 @@ static enum raw_state refuse_http(struct raw *r)
 {
     struct diag why = { 0 };
     enum err e =
-        diag_set(&why, ERR_PROTO, "an HTTP request to a server that has spoken first");
+        diag_set(&why, ERR_PROTO, "an HTTP request to a server that sent data first");
     return give_up(r, e, &why);
 }
 
@@ -336,7 +336,7 @@ static void end_connection(struct raw *r)
     if (r->lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.via),
-                 LOG_U("up", r->said + r->relay.up), LOG_U("down", r->relay.down),
+                 LOG_U("in", r->said + r->relay.up), LOG_U("out", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
     account_raw(r->id.cluster, r->said + r->relay.up, r->relay.down);
     relay_finish(&r->relay);

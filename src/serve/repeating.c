@@ -32,9 +32,9 @@ const char *failure_reason(const struct stream *pod)
 {
     switch (pod->end.verdict) {
     case V_OPEN:
-        return "the container spoke before it was asked";
+        return "the container sent data before a request";
     case V_CLEAN:
-        return "the container closed the connection without an answer";
+        return "the container closed the connection without a response";
     case V_REFUSED:
         return diag_text(&pod->end.why, ERR_REFUSED);
     case V_TRANSPORT_LOST:

@@ -105,7 +105,7 @@ static const struct {
 
 static struct metric sessions = {
     .name = "kube_tunnel_sessions",
-    .help = "Clients that are connected",
+    .help = "Connected clients.",
     .type = METRIC_GAUGE,
 };
 
@@ -383,8 +383,8 @@ static void on_answer_stall(struct timer *t)
 
     if (s->state != SESSION_FLUSH || !stall_look(&s->stall, s->client))
         return;
-    log_info(s->id, "the client has stalled", LOG_S("client", s->from.address),
-             LOG_S("what", "does not read its answer"), LOG_U("ms", s->stall.ms));
+    log_info(s->id, "the client stalled", LOG_S("client", s->from.address),
+             LOG_S("what", "does not read its response"), LOG_U("ms", s->stall.ms));
     s->reset = true;
     enter(s, SESSION_CLOSED);
 }

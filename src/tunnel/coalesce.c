@@ -63,7 +63,7 @@ static void begin_sharing(struct tunnel *t)
     share_begin(t);
     t->pod->open += tunnel_carries(t);
     t->pod->own--;
-    log_debug(t->id, "from now on for many", LOG_S("pod", t->pod->label));
+    log_debug(t->id, "tunnel is now shared", LOG_S("pod", t->pod->label));
 }
 
 void coalesce_convert(struct tunnel *t)
@@ -102,5 +102,5 @@ void coalesce_separate(struct tunnel *t)
     share_destroy(TAKE(t->share));
     t->pod->open += tunnel_carries(t);
     t->pod->own++;
-    log_debug(t->id, "from now on for one", LOG_S("pod", t->pod->label));
+    log_debug(t->id, "tunnel is now an own tunnel", LOG_S("pod", t->pod->label));
 }

@@ -43,20 +43,20 @@ static struct metric metric_dials = {
 };
 static struct metric metric_transports = {
     .name = "kube_tunnel_tunnels_opened_total",
-    .help = "Tunnels opened, by how their bytes travel.",
+    .help = "Tunnels opened, by transport.",
     .type = METRIC_COUNTER,
     .label = "transport",
     .values = { "spdy", "websocket" },
 };
 static struct metric metric_dial_time = {
     .name = "kube_tunnel_dial_seconds",
-    .help = "Time from the first packet to an open tunnel.",
+    .help = "Time from the first packet of a dial to the open tunnel.",
     .type = METRIC_HISTOGRAM,
 };
 static struct metric metric_ahead = {
-    .name = "kube_tunnel_dials_ahead_total",
-    .help = "Port-forwards dialled before anybody waited for them; the others count them "
-            "too.",
+    .name = "kube_tunnel_prewarmed_dials_total",
+    .help = "Port-forwards dialled for prewarmed tunnels; also counted in "
+            "kube_tunnel_dials_total.",
     .type = METRIC_COUNTER,
 };
 
@@ -84,7 +84,7 @@ static void dial(struct pod *p, bool shared)
     p->own += !shared;
     tunnels_count(ts, +1);
     log_debug(id, "dialling", LOG_S("pod", p->label),
-              LOG_S("for", shared ? "many" : "one"));
+              LOG_S("tunnel", shared ? "shared" : "own"));
 }
 
 const struct api_error *dialling_forbids(const struct pod *p)
@@ -329,7 +329,7 @@ void dialling_log_end(struct pod *p, bool success)
                  LOG_U("seconds", seconds));
     else
         log_warn(CLUSTER_ID(p->owner->settings.cluster),
-                 "port-forward failed until it was given up", LOG_S("pod", p->label),
+                 "port-forward failed, no further dials", LOG_S("pod", p->label),
                  LOG_U("failed_dials", row.count), LOG_U("seconds", seconds));
 }
 

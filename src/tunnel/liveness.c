@@ -73,7 +73,7 @@ static void on_ping(struct timer *timer)
 
     if (silent_ms >= s->ping_timeout_ms ||
         tcp_is_unanswered(tls_below(t->wire), s->ping_timeout_ms)) {
-        tunnel_close(t, ERR_TIMEOUT, "no sign of life");
+        tunnel_close(t, ERR_TIMEOUT, "nothing was received within ping-timeout");
         return;
     }
     if (listening && ask_for_life(t))

@@ -124,7 +124,7 @@ static void settle(struct pair *p)
     timer_stop(&p->verdict_due);
     if (v != V_CLEAN)
         log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),
-                  LOG_S("why", p->text_len ? text : "reset"));
+                  LOG_S("reason", p->text_len ? text : "reset"));
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
     if (v == V_REFUSED)
         ports_on_refusal(&p->tunnel->pod->ports, p->port);
@@ -282,7 +282,7 @@ static void pair_abort(struct stream *s)
     pair_gone(p);
     task_wake(&t->flush); /* nobody is slow any more */
     if (slots_have_delivered(t))
-        tunnel_close(t, ERR_CANCELLED, "its connection was given up");
+        tunnel_close(t, ERR_CANCELLED, "a connection was aborted with undelivered data");
     else
         tunnel_retire(t); /* closes once that is so */
 }

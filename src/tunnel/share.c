@@ -11,8 +11,7 @@ LOG_MODULE(tunnel);
 
 static struct metric metric_slow = {
     .name = "kube_tunnel_slow_clients_total",
-    .help =
-        "Connections failed because their client read too slowly for a shared tunnel.",
+    .help = "Connections reset because their client read too slowly for a shared tunnel.",
     .type = METRIC_COUNTER,
 };
 

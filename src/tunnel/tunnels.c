@@ -33,10 +33,10 @@ static struct metric metric_live = {
 };
 static struct metric metric_connections = {
     .name = "kube_tunnel_connections_total",
-    .help = "Connections opened to pods, by whether a warm tunnel was there.",
+    .help = "Connections opened to pods, on an open or a newly dialled tunnel.",
     .type = METRIC_COUNTER,
     .label = "tunnel",
-    .values = { "warm", "dialled" },
+    .values = { "open", "dialled" },
 };
 static struct metric metric_expired = {
     .name = "kube_tunnel_tunnels_expired_total",
@@ -161,7 +161,7 @@ static void give(struct pod *p, struct tunnel *t, struct opening *o)
     o->via = t->id;
     o->result = OK;
     metric_add_for(&metric_connections, p->owner->settings.cluster, o->dialled, 1);
-    log_debug(t->id, o->dialled ? "connection" : "connection on a warm tunnel",
+    log_debug(t->id, o->dialled ? "connection" : "connection on an open tunnel",
               LOG_S("pod", p->label), LOG_U("port", o->port));
 }
 
@@ -434,7 +434,8 @@ void tunnels_on_new_identity(const struct tunnel_origin *o)
     struct tunnels *ts =
         container_of((struct tunnel_origin *)(uintptr_t)o, struct tunnels, origin);
 
-    log_info(NO_ID, "another certificate: tunnels end with their connections",
+    log_info(NO_ID,
+             "the client certificate changed: tunnels close with their last connection",
              LOG_U("tunnels", ts->live));
     tunnels_each_pod(ts, retire_in, 0);
 }
@@ -532,7 +533,7 @@ static void probe_in(struct pod *p, uint64_t unused)
 void tunnels_probe(struct tunnels *ts, const char *why)
 {
     if (ts->live)
-        log_info(CLUSTER_ID(ts->settings.cluster), "every tunnel has to answer",
+        log_info(CLUSTER_ID(ts->settings.cluster), "probing every tunnel",
                  LOG_S("reason", why), LOG_U("tunnels", ts->live));
     tunnels_each_pod(ts, probe_in, 0);
 }

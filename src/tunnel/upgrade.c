@@ -78,7 +78,8 @@ static enum err check_switch(const struct http1_head *head, enum transport trans
 
     if (!http1_has_token(head, FIELD_CONNECTION, STR("upgrade")) ||
         !http1_has_token(head, FIELD_UPGRADE, spdy ? STR("SPDY/3.1") : STR("websocket")))
-        return mistaken(ret, "the API server switched to a protocol nobody asked for");
+        return mistaken(ret,
+                        "the API server switched to a protocol that was not requested");
     if (!has_value(head, field, protocol))
         return mistaken(ret, "the API server did not choose the port-forward protocol");
     return OK;

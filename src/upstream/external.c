@@ -12,8 +12,8 @@ static enum err refuse_foreign(const struct external_rules *rules,
 
     return diag_set(
         why, ERR_UNAVAILABLE,
-        "services \"%s\" is an ExternalName for %s, which is no full name of a "
-        "service of this cluster (*.svc.%s): it has no pods, ask %s itself",
+        "services \"%s\" is an ExternalName for %s, which is no full name of a service "
+        "of this cluster (*.svc.%s): it has no pods, connect to %s itself",
         s->name, target, zone, target);
 }
 
@@ -75,8 +75,8 @@ static enum err check_namespace(const struct external_rules *rules,
                         s->name, s->external_name, STR_ARG(target->ns));
     if (same_ns && !str_eq(target->ns, str_of(s->ns)))
         return diag_set(why, ERR_CLOSED,
-                        "services \"%s\" leads to %s, and a browser is led to no other "
-                        "namespace: open that one by its own name",
+                        "services \"%s\" leads to %s, and requests of browsers are not "
+                        "forwarded to another namespace: use the target's own name",
                         s->name, s->external_name);
     return OK;
 }

@@ -49,7 +49,7 @@ struct pool {
 
 static struct metric metric_idle = {
     .name = "kube_tunnel_idle_connections",
-    .help = "Connections to pods that are kept for the next request.",
+    .help = "Idle connections to pods, kept for the next request.",
     .type = METRIC_GAUGE,
 };
 

@@ -106,7 +106,7 @@ static struct metric metric_parked = {
 };
 static struct metric metric_leases = {
     .name = "kube_tunnel_leases_total",
-    .help = "Connections lent to requests, by where they came from.",
+    .help = "Leases, by the source of their connection.",
     .type = METRIC_COUNTER,
     .label = "source",
     .values = { "idle", "tunnel", "direct", "failed" },
@@ -865,7 +865,8 @@ void upstream_trim(struct upstream *u)
 static void cancel_lease(struct leasing *l)
 {
     stop_opening(l);
-    diag_set(&l->lease->why, ERR_CANCELLED, "the way to the API server has changed");
+    diag_set(&l->lease->why, ERR_CANCELLED,
+             "the server or the credentials of the context changed");
     fail(l, ERR_CANCELLED);
     task_wake(l->wake);
 }

@@ -245,10 +245,10 @@ static enum err take_alias(struct yaml_cursor *c)
     void *found = map_get(&c->anchors, str_of(name));
 
     if (!found)
-        return yaml_refuse(c, "nothing is called &%s before this *%s", name, name);
+        return yaml_refuse(c, "no anchor &%s before this alias *%s", name, name);
     c->alias = (int)((uintptr_t)found - 1);
     if (c->recordings[c->alias].open)
-        return yaml_refuse(c, "*%s stands inside &%s", name, name);
+        return yaml_refuse(c, "the alias *%s is inside its anchor &%s", name, name);
     return OK;
 }
 
@@ -284,7 +284,7 @@ static enum err put_on_tape(struct yaml_cursor *c)
                        .line = c->at.line };
 
     if (c->taped == YAML_EXPANDED_MAX)
-        return diag_set(c->why, ERR_LIMIT, "%s:%u: too much stands under anchors (&)",
+        return diag_set(c->why, ERR_LIMIT, "%s:%u: too much text under anchors (&)",
                         c->path, c->at.line);
     if (c->alias >= 0) {
         t.kind = ALIAS;

@@ -124,7 +124,7 @@ static enum err replace(struct editing *e, const yaml_node_t *n,
                  e->text.at[from - 1] == ':'; /* "key:" without a value */
 
     if (n->type != YAML_SCALAR_NODE || (from < to && e->text.at[from] == '&'))
-        return diag_set(e->why, ERR_CONFIG, "%s is no text of its own there", edit->key);
+        return diag_set(e->why, ERR_CONFIG, "%s is not a plain value there", edit->key);
     char *text =
         xasprintf("%s\"%s\"%s", first ? " " : "", edit->value, block ? "\n" : "");
     return add_change(e, from, to, text)
@@ -164,7 +164,8 @@ static enum err check_value(const struct yaml_edit *edit, struct diag *why)
 {
     for (const char *c = edit->value; *c; c++)
         if (*c < ' ' || *c > '~' || *c == '"' || *c == '\\')
-            return diag_set(why, ERR_CONFIG, "%s is no plain text", edit->key);
+            return diag_set(why, ERR_CONFIG, "%s has characters that cannot be written",
+                            edit->key);
     return OK;
 }
 
@@ -216,12 +217,12 @@ static enum err load(struct str text, yaml_document_t *ret, struct diag *why)
 
     if (text.len > INT32_MAX || memchr(text.at, '\0', text.len) ||
         !yaml_parser_initialize(&parser))
-        return diag_set(why, ERR_CONFIG, "it is no YAML that can be changed");
+        return diag_set(why, ERR_CONFIG, "it is not YAML that can be edited");
     yaml_parser_set_input_string(&parser, (const unsigned char *)text.at, text.len);
     yaml_parser_set_encoding(&parser, YAML_UTF8_ENCODING);
     bool loaded = yaml_parser_load(&parser, ret);
     yaml_parser_delete(&parser);
-    return loaded ? OK : diag_set(why, ERR_CONFIG, "it is no YAML that can be changed");
+    return loaded ? OK : diag_set(why, ERR_CONFIG, "it is not YAML that can be edited");
 }
 
 enum err yaml_edit(struct str text, const struct yaml_step *steps, size_t step_count,

@@ -21,7 +21,7 @@ LOG_MODULE(serve);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static const char *const keys[FIELDS] = { "path", "why", "client", "pod" };
+static const char *const keys[FIELDS] = { "path", "reason", "client", "pod" };
 
 struct script {
     const uint8_t *at, *end;

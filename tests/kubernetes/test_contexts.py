@@ -99,7 +99,7 @@ def test_changed_credentials_of_the_real_cluster_take_effect(cluster, files, bot
     users = json.dumps([{"name": name, "user": {"token": "no-such-token"}}])
     nobody = re.sub(r"(?s)\nusers:.*", f"\nusers: {users}\n", good)
     real.write_text(nobody)
-    both.wait_for_log("a context has other credentials")
+    both.wait_for_log("the credentials of a context changed")
     eventually(lambda: both.get("web.shop.localhost", "/", seconds=40).status == 502, 60)
     assert both.get("web.shop.playground.localhost").status == 200
     real.write_text(good)

@@ -155,7 +155,7 @@ def test_the_aws_cli_prints_a_token_which_this_cluster_refuses(cluster, tmp_path
                             {"name": "AWS_EC2_METADATA_DISABLED", "value": "true"}])
     path = kubeconfig(cluster, tmp_path / "config", user)
     tunnel = start_tunnel("--wait", "15s", kubeconfig=path, ready=False)
-    tunnel.wait_for_log(r'credentials obtained.*by="?exec plugin .*aws', seconds=60)
+    tunnel.wait_for_log(r'credentials obtained.*source="?exec plugin .*aws', seconds=60)
     answer = tunnel.get(WEB, seconds=60)
     assert answer.status == 502 and "401" in answer.text, answer
     assert "hunter2" not in tunnel.log() and "k8s-aws-v1" not in tunnel.log() + answer.text

@@ -394,7 +394,7 @@ def far():
 
 def found_dead(tunnel):
     """When the first tunnel was given up for its silence, in seconds since the epoch."""
-    line = re.search(r"^(\S+)Z .*tunnel closed.*no sign of life", tunnel.log(), re.MULTILINE)
+    line = re.search(r"^(\S+)Z .*tunnel closed.*nothing was received within ping-timeout", tunnel.log(), re.MULTILINE)
     return line and datetime.fromisoformat(line.group(1)).replace(tzinfo=timezone.utc).timestamp()
 
 

@@ -298,7 +298,8 @@ static void a_stuck_transport_is_dead_when_the_kernel_reports_it(void **state)
     rig.unanswered = true;
     rig_advance(rig.settings.ping_ms);
     assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
-    assert_string_equal(user_stream(&u)->end.why.text, "no sign of life");
+    assert_string_equal(user_stream(&u)->end.why.text,
+                        "nothing was received within ping-timeout");
     user_finish(&u);
 }
 
@@ -528,7 +529,8 @@ static void a_silent_tunnel_is_dead_after_fifteen_seconds(void **state)
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     rig_advance(6000);
     assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
-    assert_string_equal(user_stream(&u)->end.why.text, "no sign of life");
+    assert_string_equal(user_stream(&u)->end.why.text,
+                        "nothing was received within ping-timeout");
     user_finish(&u);
 }
 

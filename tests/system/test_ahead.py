@@ -12,7 +12,7 @@ from tunnel_process import eventually
 
 DB = "db-0.db.shop.svc"
 DIALS = "kube_tunnel_dials_total"
-AHEAD = "kube_tunnel_dials_ahead_total"
+AHEAD = "kube_tunnel_prewarmed_dials_total"
 FAILED = 'kube_tunnel_dials_total{result="failed"}'
 OPEN = "kube_tunnel_tunnels"
 OWN = ("--http-tunnels-per-pod", "8")  # what is dialled is easier to count with one for each

@@ -82,7 +82,7 @@ def test_a_changed_certificate_of_a_plugin_retires_tunnels(cluster, plugin, tmp_
     cluster.order("token off", "kill-tunnels")
     assert tunnel.get(HOST).status == 200
     assert plugin.runs == 2
-    tunnel.wait_for_log("another certificate: tunnels end with their connections")
+    tunnel.wait_for_log("the client certificate changed: tunnels close with their last connection")
 
 
 def test_a_pair_that_does_not_match_is_named(cluster, plugin, tmp_path):
@@ -226,7 +226,7 @@ def test_a_dial_that_began_before_a_new_certificate_retires_no_tunnel(cluster, p
     time.sleep(0.5)
     assert answers == [200] and tunnel.get(HOST).status == 200
     # the plugin's second one, and its first where a connection was ready before it
-    assert 1 <= tunnel.log().count("another certificate: tunnels end") <= 2
+    assert 1 <= tunnel.log().count("the client certificate changed") <= 2
     # that of the held dial ends by itself, and not that of the new certificate
     eventually(lambda: tunnel.log().count("reason=retired") == 1)
     proxy.listener.close()

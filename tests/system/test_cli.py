@@ -118,12 +118,12 @@ def test_repeated_list_flags_add_up_and_others_replace(cli):
     (["list", "web"], 'unexpected argument "web"'),
     (["run", "web"], 'unexpected argument "web"'),
     (["version", "web"], 'unexpected argument "web"'),
-    (["config"], "config needs one more word: show or check"),
-    (["config", "edit"], 'config has no "edit": it is show or check'),
+    (["config"], "config: the subcommand is missing (show or check)"),
+    (["config", "edit"], 'config: unknown subcommand "edit" (show or check)'),
     (["config", "show", "prot"], 'no setting is called "prot"; is it "port"?'),
     (["config", "check", "port"], 'unexpected argument "port"'),
     (["--port", "80", "--listen", ":80"],
-     "--port: port and listen exclude one another; listen alone can say it all"),
+     "--port: port and listen exclude one another; use listen alone"),
     (["--", "--port"], 'unknown command "--port"; see kube-tunnel --help'),
 ])
 def test_a_mistake_is_one_line_on_stderr_and_exit_2(cli, args, message):

@@ -232,12 +232,12 @@ def test_labels_follow_the_rule_and_collisions_are_logged(start_cluster, start_t
         assert said(tunnel.get(f"web.shop.svc.{label}.k8s")) == name
     for name, label in names.items():
         if re.search(r"-\d$", label):
-            tunnel.wait_for_log(rf"WARN  cluster .*another label.*context={name} wanted=\S+ label={label}\b")
+            tunnel.wait_for_log(rf"WARN  cluster .*the label of a context is taken.*context={name} wanted=\S+ label={label}\b")
 
 
 def test_the_front_page_and_readyz_list_the_contexts(two, start_tunnel):
     tunnel = start_tunnel("--context", "all", kubeconfig=two.path)
-    assert tunnel.own("/readyz").text == "ok\none: ok\ntwo: not asked for yet\n"
+    assert tunnel.own("/readyz").text == "ok\none: ok\ntwo: not used yet\n"
     said(tunnel.get("web.shop.two.localhost"))
     eventually(lambda: tunnel.own("/readyz").text == "ok\none: ok\ntwo: ok\n")
     front = tunnel.own("/").text

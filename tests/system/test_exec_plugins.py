@@ -245,7 +245,7 @@ def test_the_messages_of_a_plugin_are_on_the_page_and_at_the_terminal(cluster, p
 @pytest.mark.parametrize("output, problem", [
     ("", "printed nothing"),
     ("token: abc", "not JSON"),
-    ('{"kind":"Secret"}', "no ExecCredential"),
+    ('{"kind":"Secret"}', "not an ExecCredential"),
     ('{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1beta1"}',
      "configured to use API version client.authentication.k8s.io/v1, and returned version"),
     ('{"kind":"ExecCredential","apiVersion":"client.authentication.k8s.io/v1"}', "no status"),

@@ -159,7 +159,7 @@ def test_an_upload_may_wait_for_its_pod(start_tunnel):
                 continue
             except ConnectionError as e:
                 raise AssertionError(f"{e}\n{tunnel.tail()}") from None
-        assert "no sign of life" not in tunnel.log()
+        assert "nothing was received within ping-timeout" not in tunnel.log()
         assert tunnel.total("kube_tunnel_tunnels") == 1
 
 

@@ -194,7 +194,7 @@ def test_an_answer_in_another_protocol_is_a_502(client, pod):
     pod.answers("SSH-2.0-OpenSSH_9.2\r\n\r\n")
     answer = client.ask(request(pod.host))
     assert answer.status == 502
-    assert "answered, but not in HTTP/1.1" in answer.text
+    assert "did not respond in HTTP/1.1" in answer.text
     assert "--expose SVC.NS:PORT" in answer.text
 
 

@@ -151,7 +151,7 @@ def test_unread_answer_is_kept_by_default(start_tunnel):
 def test_unread_answer_is_reset_after_send_timeout(start_tunnel):
     tunnel = start_tunnel("--send-timeout", "1s")
     with leave_unread(tunnel.port) as client:
-        tunnel.wait_for_log("stalled.*does not read its answer", 5)
+        tunnel.wait_for_log("stalled.*does not read its response", 5)
         with pytest.raises((ConnectionResetError, EOFError)):
             client.take(20_000_000)
 

@@ -174,7 +174,7 @@ def test_names_of_json_are_accepted_by_expose_and_urls(many_ports):
 def test_another_format_is_refused(playground):
     done = listed("--kubeconfig", playground.kubeconfig, "-o", "yaml")
     assert done.returncode == 2 and done.stdout == ""
-    assert done.stderr == 'kube-tunnel: --output "yaml": it is wide, json or name\n'
+    assert done.stderr == 'kube-tunnel: --output "yaml": expected wide, json or name\n'
 
 
 def test_option_namespace_lists_one_namespace(playground):

@@ -32,7 +32,7 @@ def test_every_operation_of_the_original_is_logged(start_tunnel):
             r"out=\d+ ms=\d+ pod=db-0 tunnel=t1 reused=no",
             r"INFO +serve s\d+\.1 request method=GET host=" + re.escape(DB) + r" path=/ status=200 in=0 out=\d+ "
             r"ms=\d+ pod=db-0 tunnel=t1 reused=yes",
-            r'WARN +serve s\d+\.1 request failed status=503 cause=no-pod why="No running pod for empty/shop"',
+            r'WARN +serve s\d+\.1 request failed status=503 cause=no-pod reason="No running pod for empty/shop"',
             r"INFO +tunnel t1 tunnel (closed|expired) pod=shop/db-0 "):
         tunnel.wait_for_log(wanted)
 

@@ -59,8 +59,8 @@ def test_a_reset_connection_is_reset_for_its_client(start_both, runtime, order):
     for body in (), ("-d", "x"):
         answer = tunnel.get(DB, "/upload", *body)
         assert answer.status == 502 and "reset" in answer.text, answer
-    posted = re.findall(r"(s\d+\.1) request in method=POST", tunnel.log())
-    assert posted and not re.search(rf"{posted[0]} again", tunnel.log())
+    posted = re.findall(r"(s\d+\.1) request received method=POST", tunnel.log())
+    assert posted and not re.search(rf"{posted[0]} retrying request", tunnel.log())
     playground.order("heal shop/db-0:8080")
     assert tunnel.get(DB).status == 200
 
@@ -163,7 +163,7 @@ def test_a_frozen_session_is_replaced(start_both):
     playground.order("freeze")
     answer = tunnel.get(DB)
     assert answer.status == 200 and answer.seconds < 5, answer
-    tunnel.wait_for_log("tunnel closed .*no sign of life")
+    tunnel.wait_for_log("tunnel closed .*nothing was received within ping-timeout")
 
 
 def test_frames_that_come_byte_by_byte_are_read(start_both):
@@ -232,7 +232,7 @@ def test_dial_failures_end_with_a_summary_when_the_pod_is_given_up(start_both):
     playground, tunnel = start_both(tunnel=["--wait", "2s", "--idle-check", "500ms"])
     playground.order("node off")
     assert tunnel.get(DB).status == 502
-    tunnel.wait_for_log(r"WARN .*port-forward failed until it was given up pod=shop/db-0 failed_dials=\d+")
+    tunnel.wait_for_log(r"WARN .*port-forward failed, no further dials pod=shop/db-0 failed_dials=\d+")
     assert len(lines_of(tunnel, "WARN", "port-forward failed")) == 2, tunnel.tail()
 
 

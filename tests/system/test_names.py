@@ -281,7 +281,7 @@ def test_external_names_that_lead_to_a_service_are_followed(led):
 
 
 @pytest.mark.parametrize("name, words", (
-    ("to-web", ("ExternalName for example.org", "no full name of a service of this cluster", "ask example.org itself")),
+    ("to-web", ("ExternalName for example.org", "no full name of a service of this cluster", "connect to example.org itself")),
     ("to-short", ("app.names.svc, which is no full name",)),
     ("to-local", ("app.names.localhost, which is no full name",)),
     ("to-itself", ("names/to-itself leads back to names/to-itself", "a loop")),
@@ -333,7 +333,7 @@ def test_a_page_reads_no_other_namespace_under_its_own_name(start_both, external
                    ("-H", same_origin), ("-H", same_origin, "-H", visit, "-H", "Sec-Fetch-Dest: document"),
                    ("-A", "Mozilla/5.0")):
         answer = tunnel.get("to-other.names.localhost", "/", *fields)
-        assert answer.status == 403 and "open that one by its own name" in answer.text, (fields, answer)
+        assert answer.status == 403 and "use the target's own name" in answer.text, (fields, answer)
     assert tunnel.get("to-app.names.localhost", "/", "-H", same_origin).status == 200
     assert tunnel.get("to-other.names.localhost").status == 200
 

@@ -169,7 +169,7 @@ def test_a_token_in_its_last_ten_seconds_is_refreshed_and_written_back(
     assert stat.S_IMODE(path.stat().st_mode) == 0o640 and path.stat().st_gid == group
     assert not os.path.exists(f"{path}.lock")
     time.sleep(1)
-    assert "a context has other credentials" not in tunnel.log()  # what we wrote is no news
+    assert "the credentials of a context changed" not in tunnel.log()  # what we wrote is no news
     assert "refresh-1" not in tunnel.log() and issuer.issued[0] not in tunnel.log()
 
 
@@ -248,7 +248,7 @@ def test_a_new_login_in_the_kubeconfig_is_taken_over_at_once(cluster, issuer, tm
     tunnel.wait_for_log("credentials renewed")
     cluster.order(f"revoke {first}", "kill-tunnels")
     assert tunnel.get(HOST).status == 200
-    assert issuer.refreshes == 0 and "a context has other credentials" not in tunnel.log()
+    assert issuer.refreshes == 0 and "the credentials of a context changed" not in tunnel.log()
 
 
 def test_a_refusal_is_shown_in_the_words_of_the_provider_and_retried(cluster, issuer, tmp_path,

@@ -146,7 +146,7 @@ def test_a_post_takes_a_fresh_connection_in_the_same_tunnel(start_tunnel):
     assert tunnel.get(host, "/upload", "-d", "x").status == 200
     assert (leases(tunnel, "idle"), leases(tunnel, "tunnel")) == (0, 2)
     assert tunnel.total("kube_tunnel_dials_total") == 1
-    assert tunnel.metrics()['kube_tunnel_connections_total{tunnel="warm"}'] == 1
+    assert tunnel.metrics()['kube_tunnel_connections_total{tunnel="open"}'] == 1
     assert tunnel.get(host, "/upload", "-d", "x").status == 200
     assert leases(tunnel, "idle") == 0, "not even at once: test_keepalive.py has when"
 

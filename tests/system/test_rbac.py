@@ -75,7 +75,7 @@ def test_option_name_names_the_role(user):
 
 
 @pytest.mark.parametrize("flags, words", (
-    (("--level", "all"), 'it is watch or lookup'), (("--service-account", "runner"), "NAMESPACE:NAME"),
+    (("--level", "all"), 'expected watch or lookup'), (("--service-account", "runner"), "NAMESPACE:NAME"),
     (("--service-account", "A:b"), "NAMESPACE:NAME"), (("--user", ""), "a name is missing"),
     (("--role-name", "a/b"), "--role-name"), (("-n", "A_b"), "A_b"), (("shop",), "shop"), (("--chekc",), "is it --check")))
 def test_mistakes_are_named(flags, words):

@@ -112,7 +112,7 @@ static void readyz_is_ok_once_the_catalog_is_filled(void **state)
     (void)state;
     ready = false;
     trouble = NULL;
-    assert_page("GET", "/readyz", 503, "still asking");
+    assert_page("GET", "/readyz", 503, "still loading");
     trouble = "127.0.0.1:6443: connection refused";
     assert_page("GET", "/readyz", 503, "127.0.0.1:6443: connection refused");
     ready = true;
@@ -248,8 +248,12 @@ static void front_page_lists_several_clusters(void **state)
     other_count = ARRAY_LEN(copy);
     ready = true;
     assert_page("GET", "/readyz", 200,
-                "ok\nprod: ok\ndev: not asked for yet\ndead: connection refused\n"
-                "ok: ok\nnew: still asking\n");
+                "ok\n"
+                "prod: ok\n"
+                "dev: not used yet\n"
+                "dead: connection refused\n"
+                "ok: ok\n"
+                "new: still loading\n");
     assert_page("GET", "/", 200,
                 "    http://<service>.<namespace>.prod.localhost/    prod (also the "
                 "names above)\n"

@@ -235,8 +235,8 @@ static void refuses_settings_that_contradict_each_other(void **state)
 
     struct config_input input = { .flags = both, .flag_count = 2 };
     assert_int_equal(config_load(&input, &c, &why), ERR_CONFIG);
-    assert_string_equal(why.text, "--port: port and listen exclude one another; listen "
-                                  "alone can say it all");
+    assert_string_equal(why.text, "--port: port and listen exclude one another; use "
+                                  "listen alone");
     input.flags = pings;
     assert_int_equal(config_load(&input, &c, &why), ERR_CONFIG);
     assert_string_equal(why.text, "ping-timeout (--ping-timeout) must be longer than "

@@ -118,7 +118,7 @@ static void names_the_line_of_every_mistake(void **state)
         { "port\n", "c.yaml:1: expected settings, like \"port: 8080\"" },
         { "[a]: b\n", "c.yaml:1: expected the name of a setting" },
         { "port: &a 80\ntarget-port: *b\n",
-          "c.yaml:2: nothing is called &b before this *b" },
+          "c.yaml:2: no anchor &b before this alias *b" },
         { "port: 80\n---\nport: 81\n",
           "c.yaml:2: a second document; one file holds one" },
         { "port: 80\n\tx: 1\n", NULL },

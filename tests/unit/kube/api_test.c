@@ -373,7 +373,7 @@ static void an_error_names_what_is_wrong_with_an_answer(void **state)
         /* clang-format off */
         { "/html",  false, ERR_PROTO,  "GET /html: the answer is HTML, not JSON" },
         { "/html",  true,  ERR_PROTO,  "the answer is HTML, not JSON" },
-        { "/cut",   true,  ERR_RESET,  "cut short" },
+        { "/cut",   true,  ERR_RESET,  "truncated" },
         { "/plain", false, ERR_SERVER, "the API server answered 502: bad gateway" },
         { "/empty", true,  ERR_SERVER, "the API server answered 500 without a reason" },
         { "/none",  false, ERR_RESET,    "127.0.0.1:" },

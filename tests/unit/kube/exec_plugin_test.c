@@ -240,7 +240,7 @@ static void check_policy(void)
     struct exec_plugin *p = exec_plugin_get(plugins, &asks.target);
     CHECK(exec_plugin_is_interactive(p));
     CHECK(want(p, true, &why) == ERR_CREDENTIALS);
-    CHECK(strstr(why.text, "asks at the terminal of kube-tunnel"));
+    CHECK(strstr(why.text, "prompts at the terminal of kube-tunnel"));
     CHECK(count_runs() == 0);
     CHECK(await(p, &why) == OK);
     CHECK(want(p, true, &why) == OK); /* what is there may be used */

@@ -195,7 +195,7 @@ static void a_port_given_twice_is_named(void **state)
     assert_int_equal(listen_sockets_bind(&a, false, &first, NULL), OK);
     a.port = port_of(first.fds[0]);
     assert_int_equal(listen_sockets_bind(&a, false, &second, &why), ERR_IN_USE);
-    assert_non_null(strstr(why.text, "asked for twice"));
+    assert_non_null(strstr(why.text, "configured twice"));
     close_sockets(&first);
 }
 

@@ -609,7 +609,7 @@ static void the_answer_of_a_refusing_proxy_is_named(void **state)
         NULL);
     wait_for(&b, &c.result);
     assert_int_equal(c.result, ERR_CONNECT);
-    assert_says(c.why.text, ": status 407 (it wants a user and password in its URL)");
+    assert_says(c.why.text, ": status 407 (it requires a user and password in its URL)");
     connecting_finish(&c);
     bench_close(&b);
 }

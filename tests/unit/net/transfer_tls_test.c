@@ -234,7 +234,7 @@ static void the_client_certificate_is_sent(void **state)
     assert_string_equal(b.client, "somebody");
     SSL_CTX_set_verify(b.context, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT,
                        NULL);
-    assert_fails(&b, &none, "it wants a client certificate, and there is none (");
+    assert_fails(&b, &none, "it requires a client certificate, and none is configured (");
     bench_close(&b);
 }
 

@@ -127,7 +127,7 @@ static void a_failed_port_forward_has_a_hint_for_its_cause(void **state)
           "could not open a port-forward", "kubectl get nodes" },
         { ERR_CONNECT, CAUSE_DIAL_API_SERVER,
           "cannot reach 127.0.0.1:9: Connection refused",
-          "could not be asked for a port-forward", "up: kubectl get namespaces" },
+          "could not be reached for a port-forward", "up: kubectl get namespaces" },
         { ERR_SERVER, CAUSE_DIAL_FAILED, "boom", "could not open a port-forward", "" },
     };
 
@@ -177,18 +177,18 @@ static void a_response_that_is_not_http_is_no_missing_response(void **state)
         of_stream(&lease, CAUSE_POD_NOT_HTTP1, "no status line", CAUSE_POD_NOT_HTTP1);
     assert_string_equal(
         e.first,
-        "Port-forward failed for ?/?: the answer is not HTTP/1.1: no status line");
-    assert_non_null(strstr(e.detail, "answered, but not in HTTP/1.1"));
+        "Port-forward failed for ?/?: the response is not HTTP/1.1: no status line");
+    assert_non_null(strstr(e.detail, "did not respond in HTTP/1.1"));
     assert_non_null(strstr(e.hint, "--expose SVC.NS:PORT"));
 
     e = of_stream(&lease, CAUSE_POD_TIMEOUT, "no answer", CAUSE_POD_TIMEOUT);
-    assert_non_null(strstr(e.detail, "gave no answer"));
+    assert_non_null(strstr(e.detail, "sent no response"));
     assert_non_null(strstr(e.hint, "--response-timeout"));
 
     /* The pod's own words do not choose the page. */
-    e = of_stream(&lease, CAUSE_POD_NO_RESPONSE, "the answer is not HTTP/1.1",
+    e = of_stream(&lease, CAUSE_POD_NO_RESPONSE, "the response is not HTTP/1.1",
                   CAUSE_POD_NO_RESPONSE);
-    assert_non_null(strstr(e.detail, "gave no answer"));
+    assert_non_null(strstr(e.detail, "sent no response"));
     assert_non_null(strstr(e.hint, "kubectl -n ? logs"));
 
     struct stream stream = { .end.verdict = V_REFUSED };

@@ -85,9 +85,9 @@ static void the_line_of_an_unresolvable_alias_is_named(void **state)
     static const struct {
         const char *text, *why;
     } cases[] = {
-        { "a: 1\nb: *x", "f:2: nothing is called &x before this *x" },
-        { "a: &x\n- *x", "f:2: *x stands inside &x" },
-        { "a: &x\n  b: &y [*x]", "f:2: *x stands inside &x" },
+        { "a: 1\nb: *x", "f:2: no anchor &x before this alias *x" },
+        { "a: &x\n- *x", "f:2: the alias *x is inside its anchor &x" },
+        { "a: &x\n  b: &y [*x]", "f:2: the alias *x is inside its anchor &x" },
         { "a: 1\n<<: text", "f:2: << takes a mapping or a list of them" },
         { "a: 1\n<<: [{}, text]", "f:2: << takes a mapping or a list of them" },
         { "a: &x 1\n<<: *x", "f:2: << takes a mapping or a list of them" },
