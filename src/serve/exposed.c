@@ -5,13 +5,15 @@
 
 #include "base/own.h"
 
-static enum err refuse(const struct expose *x, const char *problem, struct diag *why)
+static enum err refuse_expose(const struct expose *x, const char *problem,
+                              struct diag *why)
 {
     return diag_set(why, ERR_CONFIG, "expose %s:%s: %s", x->name, x->port, problem);
 }
 
 /* A pod has no services' ports, and the name of a port may be in the name already. */
-static enum err take_port(const struct expose *x, struct exposed *e, struct diag *why)
+static enum err take_exposed_port(const struct expose *x, struct exposed *e,
+                                  struct diag *why)
 {
     struct route *route = &e->route;
     uint64_t number;
@@ -21,9 +23,9 @@ static enum err take_port(const struct expose *x, struct exposed *e, struct diag
         return OK;
     }
     if (route->name.kind == NAME_POD)
-        return refuse(x, "a port of a pod is a number", why);
+        return refuse_expose(x, "a port of a pod is a number", why);
     if (!str_empty(route->name.port_name))
-        return refuse(x, "the port has two names", why);
+        return refuse_expose(x, "the port has two names", why);
     snprintf(e->port_name, sizeof(e->port_name), "%s", x->port);
     route->name.port_name = str_of(e->port_name);
     return OK;
@@ -49,9 +51,9 @@ static enum err check_name(const struct expose *x, const struct name *name,
                            struct diag *why)
 {
     if (name->kind == NAME_INVALID)
-        return refuse(x, name->problem, why);
+        return refuse_expose(x, name->problem, why);
     if (name->kind == NAME_OWN)
-        return refuse(x, "not a name of the cluster", why);
+        return refuse_expose(x, "not a name of the cluster", why);
     return OK;
 }
 
@@ -66,7 +68,7 @@ enum err exposed_create(const struct expose *x, struct str zone, struct exposed 
     read_name(str_of(x->name), zone, &e->route.name);
     enum err result = check_name(x, &e->route.name, why);
     if (!result)
-        result = take_port(x, e, why);
+        result = take_exposed_port(x, e, why);
     if (result)
         return result;
     *ret = TAKE(e);

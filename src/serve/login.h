@@ -1,8 +1,13 @@
-/* serve/login.h - requests of browsers for a context that a person has to log in to */
+/* serve/login.h - requests of browsers for a context that a person has to log in to
+ *
+ * Private to serve/.
+ */
 #pragma once
 
-#include "serve/exchange.h"
+#include "serve/serve_state.h"
 
-/* The request has a browser's marks, and would make an exec plugin ask at the terminal: *why
- * leads to our own page that has a button for it. */
-bool login_is_needed(const struct exchange *x, struct refusal *why);
+/* The request has a browser's marks, and would start an exec plugin that prompts at the
+ * terminal: *why is a refusal that leads to our own page with a button for it. */
+bool login_is_needed(const struct serve *s, const struct visitor *from,
+                     const struct http1_head *request, const struct target *target,
+                     struct refusal *why);

@@ -3,7 +3,7 @@
  *      LEASE ──▶ TALK ──▶ RELAY ──▶ CLOSED
  *        ▲ │       │ │                ▲
  *        │ └───────┼─┴────────────────┘ an HTTP/1 request: to a session, with its lease
- *        └─────────┘ refused before the pod said a word: another endpoint
+ *        └─────────┘ refused before a byte came from the pod: another endpoint
  *
  * The client's first bytes stay in its queue while they may become an HTTP/1 request line,
  * at most HOLD_MS (a bare word: HOLD_WORD_MS) after the last one came; the pod's go to the
@@ -13,7 +13,7 @@
  * The bytes a client sends before the pod's first are kept, up to replay-buffer, because a
  * refusal comes a few milliseconds after a connection was "opened" (there is no sign that
  * it was accepted), and it proves that nothing was delivered.  After the pod's first byte
- * nothing can be taken back: a connection that then fails is reset, never closed as if it
+ * nothing can be sent again: a connection that then fails is reset, never closed as if it
  * had ended well.
  */
 #include "serve/raw.h"
@@ -23,10 +23,15 @@
 #include "cluster/clusters.h"
 #include "detect/request_line.h"
 #include "http/whole.h"
+#include "relay/relay.h"
+#include "serve/accounting.h"
+#include "serve/attempts.h"
+#include "serve/retry_buffer.h"
+#include "serve/serve_state.h"
+#include "serve/session.h"
 
 LOG_MODULE(serve);
 
-#define ATTEMPTS_MAX 5
 #define HOLD_MS 500        /* for the rest of what may be a request line */
 #define HOLD_WORD_MS 50    /* ... after a word that may be its method */
 #define WORD_MAX 64        /* longer methods are not written by any program */
@@ -35,7 +40,7 @@ LOG_MODULE(serve);
 
 #define STATES(X) /* clang-format off */ \
     X(LEASE,  lease)  /* waiting for a connection to a pod     */ \
-    X(TALK,   talk)   /* the pod has not said anything yet     */ \
+    X(TALK,   talk)   /* no byte has come from the pod yet     */ \
     X(RELAY,  relay)  /* bytes both ways                       */ \
     X(CLOSED, closed) /* the memory goes when the task has run */
 /* clang-format on */
@@ -63,25 +68,21 @@ struct raw {
     size_t looked; /* bytes of that queue that `reader` has seen */
     struct timer hold;
 
-    uint64_t leased_at, waited_ms; /* for leases: --wait is for all of them */
-    struct lease lease;
-    struct endpoint *avoid; /* a reference: it refused */
-    unsigned attempts;
-    struct bufq held; /* what the client sent before the pod's first byte */
-    uint64_t said;    /* bytes the client sent before the pod's first */
-    bool holding;     /* ... and `held` is all of it */
-    bool handed_over; /* the client and the lease are a session's */
-    bool held_long;   /* `hold` has fired: unless more has come, the wait is over */
-    bool login;       /* there is no lease: a person has to log in first */
-    bool clean;       /* both sides said all they had to say */
+    struct attempts attempts;
+    struct retry_buffer retry; /* what the client sent before the pod's first byte */
+    uint64_t sent;             /* bytes of it that were passed on */
+    bool handed_over;          /* the client and the lease are a session's */
+    bool held_long; /* `hold` has fired: unless more has come, the wait is over */
+    bool login;     /* there is no lease: a person has to log in first */
+    bool clean;     /* both sides have ended in order */
     struct relay relay;
     struct peer_watch peer; /* from the end of the client's input on */
-    struct timer linger;    /* for what a client said before it went */
+    struct timer linger;    /* for what a client sent before it closed */
     uint64_t linger_until;  /* 0: not yet */
-    uint64_t lingered;      /* bytes it had said when that was set */
+    uint64_t lingered;      /* bytes that were passed on when that was set */
 };
 
-#define X(NAME, name) static enum raw_state in_##name(struct raw *r);
+#define X(NAME, name) static enum raw_state raw_in_##name(struct raw *r);
 STATES(X)
 #undef X
 
@@ -89,7 +90,7 @@ static const struct {
     const char *name;
     enum raw_state (*run)(struct raw *r);
 } states[] = {
-#define X(NAME, name) [RAW_##NAME] = { #name, in_##name },
+#define X(NAME, name) [RAW_##NAME] = { #name, raw_in_##name },
     STATES(X)
 #undef X
 };
@@ -100,40 +101,34 @@ static const struct route *route_of(const struct raw *r)
 }
 
 /* Behind any connection there may be a web page, also before it has sent a byte: none starts
- * a plugin that asks at the terminal.  A session asks again, of an HTTP request. */
+ * a plugin that prompts at the terminal.  A session checks again, for an HTTP request. */
 static bool needs_login(struct raw *r)
 {
-    r->login =
-        clusters_need_login(r->serve->clusters, route_of(r)->name.cluster, &r->lease.why);
+    r->login = clusters_need_login(r->serve->clusters, route_of(r)->name.cluster,
+                                   &r->attempts.lease.why);
     if (r->login)
         timer_set(&r->hold, LOGIN_HOLD_MS);
     return r->login;
 }
 
-static void ask_for_lease(struct raw *r)
+static void raw_lease(struct raw *r)
 {
-    const struct config *c = r->serve->config;
-    bool wait = c->wait_ms > r->waited_ms;
     struct want want = {
         .route = route_of(r),
         .client = str_of(r->from.address),
         .proto = PROTO_RAW,
-        .repeatable = r->holding,
+        .repeatable = r->retry.complete,
         .alone = true,
-        .avoid = r->avoid,
-        .attempt = r->attempts,
-        .wait_until = r->task.sched->now + (wait ? c->wait_ms - r->waited_ms : 0),
         .id = r->id,
     };
-    r->leased_at = r->task.sched->now;
+
     if (needs_login(r))
         return;
-    r->attempts++;
-    serve_lease(r->serve, &want, &r->lease, &r->task);
+    attempts_lease(&r->attempts, r->serve, &want, &r->task);
     r->id.cluster = want.id.cluster;
 }
 
-static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
+static enum raw_state raw_give_up(struct raw *r, enum err e, const struct diag *why)
 {
     log_warn(r->id, "connection failed", LOG_S("client", r->from.address),
              LOG_V("service", route_of(r)->name.service),
@@ -143,19 +138,15 @@ static enum raw_state give_up(struct raw *r, enum err e, const struct diag *why)
 }
 
 /* All of it, to the next pod: replay-buffer is its bound. */
-static void say_again(struct raw *r)
+static void send_again(struct raw *r)
 {
-    struct bufq *to = &r->lease.stream->out;
-    size_t limit = whole_begin(to);
+    struct stream *pod = r->attempts.lease.stream;
+    size_t limit = whole_begin(&pod->out);
 
-    for (size_t at = 0; at < r->held.len;) {
-        char part[4096];
-        size_t n = bufq_copy(&r->held, at, part, sizeof(part));
-        bufq_write(to, part, n);
-        at += n;
-    }
-    whole_end(to, limit);
-    stream_update(r->lease.stream);
+    retry_buffer_rewind(&r->retry);
+    retry_buffer_replay(&r->retry, &pod->out);
+    whole_end(&pod->out, limit);
+    stream_update(pod);
 }
 
 /* What no pod would accept as a request line either is left to the session to refuse: its
@@ -165,7 +156,7 @@ static bool is_too_long(const struct raw *r)
     return bufq_full(&r->client->in) || r->looked >= r->serve->config->max_head_size;
 }
 
-/* No browser sends a method alone, so a word that waits for an answer is another protocol's. */
+/* No browser sends a method alone, so a word that waits for a response is of another protocol. */
 static uint64_t hold_ms(const struct raw *r)
 {
     bool word = r->looked <= WORD_MAX && request_line_is_word(&r->reader);
@@ -200,110 +191,94 @@ static enum raw_state hand_over(struct raw *r)
 {
     peer_watch_stop(&r->peer);
     r->handed_over = true;
-    session_open_exposed(r->serve, TAKE(r->client), &r->from, r->id, &r->lease,
-                         r->attempts);
+    session_open_exposed(r->serve, TAKE(r->client), &r->from, r->id, &r->attempts);
     return RAW_CLOSED;
 }
 
 static enum raw_state refuse_login(struct raw *r)
 {
-    return give_up(r,
-                   diag_prefix(&r->lease.why, ERR_CREDENTIALS,
-                               "log in first, by an HTTP request or at /login/"),
-                   &r->lease.why);
+    return raw_give_up(r,
+                       diag_prefix(&r->attempts.lease.why, ERR_CREDENTIALS,
+                                   "log in first, by an HTTP request or at /login/"),
+                       &r->attempts.lease.why);
 }
 
-static enum raw_state lease_again(struct raw *r)
-{
-    serve_return(&r->lease, RELEASE_ABORT);
-    r->attempts--;
-    ask_for_lease(r);
-    return RAW_LEASE;
-}
-
-static enum raw_state in_lease(struct raw *r)
+static enum raw_state raw_in_lease(struct raw *r)
 {
     if (is_http(r))
         return hand_over(r);
     if (r->login)
         return r->line == LINE_MORE ? RAW_LEASE : refuse_login(r);
-    if (r->lease.result == ERR_AGAIN)
+    if (r->attempts.lease.result == ERR_AGAIN)
         return RAW_LEASE;
-    r->waited_ms += r->task.sched->now - r->leased_at;
-    if (serve_was_replaced(&r->lease))
-        return lease_again(r);
-    if (r->lease.result)
-        return give_up(r, r->lease.result, &r->lease.why);
-    say_again(r);
+    if (attempts_must_lease_again(&r->attempts, r->task.sched->now)) {
+        raw_lease(r);
+        return RAW_LEASE;
+    }
+    if (r->attempts.lease.result)
+        return raw_give_up(r, r->attempts.lease.result, &r->attempts.lease.why);
+    send_again(r);
     return RAW_TALK;
 }
 
-/* Move what the client says, and keep a copy while it fits. */
-static void say(struct raw *r)
+/* Move what the client sent, and keep a copy while it fits. */
+static void send_first(struct raw *r)
 {
-    struct bufq *from = &r->client->in, *to = &r->lease.stream->out;
+    struct stream *pod = r->attempts.lease.stream;
+    struct bufq *from = &r->client->in, *to = &pod->out;
     size_t n = from->len < bufq_room(to) ? from->len : bufq_room(to);
 
-    if (n > bufq_room(&r->held) || chunk_pool_is_tight(r->held.pool)) {
-        r->holding = false;
-        bufq_clear(&r->held);
-    }
-    for (size_t at = 0; r->holding && at < n;) {
-        char part[4096];
-        size_t want = n - at < sizeof(part) ? n - at : sizeof(part);
-        at += bufq_write(&r->held, part, bufq_copy(from, at, part, want));
-    }
-    r->said += bufq_move_n(to, from, n);
-    r->client->paused = r->lease.stream->stuck;
+    retry_buffer_keep(&r->retry, from, n);
+    r->sent += bufq_move_n(to, from, n);
+    r->client->paused = pod->stuck;
     stream_update(r->client);
-    stream_update(r->lease.stream);
+    stream_update(pod);
 }
 
-static bool was_never_delivered(const struct raw *r)
+static bool may_try_another(const struct raw *r)
 {
-    enum verdict v = r->lease.stream->end.verdict;
-    return (v == V_REFUSED || v == V_TARGET_GONE) && r->holding &&
-           r->attempts < ATTEMPTS_MAX;
+    enum verdict verdict = r->attempts.lease.stream->end.verdict;
+
+    return r->retry.complete &&
+           attempts_may_repeat(&r->attempts, attempts_may_have_delivered(verdict), false);
 }
 
 static enum raw_state try_another(struct raw *r)
 {
-    endpoint_unref(r->avoid);
-    r->avoid = endpoint_ref(r->lease.endpoint);
-    serve_return(&r->lease, RELEASE_ABORT);
-    ask_for_lease(r);
+    attempts_fail(&r->attempts);
+    raw_lease(r);
     return RAW_LEASE;
 }
 
-static enum raw_state in_talk(struct raw *r)
+static enum raw_state raw_in_talk(struct raw *r)
 {
-    struct stream *pod = r->lease.stream;
+    struct stream *pod = r->attempts.lease.stream;
 
     if (is_http(r))
         return hand_over(r);
     if (pod->end.verdict != V_OPEN && pod->broken && bufq_empty(&pod->in))
-        return was_never_delivered(r) ? try_another(r)
-                                      : give_up(r, ERR_RESET, &pod->end.why);
+        return may_try_another(r) ? try_another(r)
+                                  : raw_give_up(r, ERR_RESET, &pod->end.why);
     if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
         if (r->line == LINE_OTHER)
-            say(r);
+            send_first(r);
         return RAW_TALK;
     }
-    bufq_clear(&r->held);
+    retry_buffer_stop(&r->retry);
     relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
     return RAW_RELAY;
 }
 
-/* No HTTP server speaks first, so there is no session that could go on from here. */
+/* No HTTP server sends first, so there is no session that could go on from here. */
 static enum raw_state refuse_http(struct raw *r)
 {
     struct diag why = { 0 };
     enum err e =
         diag_set(&why, ERR_PROTO, "an HTTP request to a server that sent data first");
-    return give_up(r, e, &why);
+    return raw_give_up(r, e, &why);
 }
 
-static enum raw_state in_relay(struct raw *r)
+static enum raw_state raw_in_relay(struct raw *r)
 {
     if (r->line == LINE_MORE && is_http(r))
         return refuse_http(r);
@@ -315,7 +290,7 @@ static enum raw_state in_relay(struct raw *r)
     return RAW_CLOSED;
 }
 
-static enum raw_state in_closed(struct raw *r)
+static enum raw_state raw_in_closed(struct raw *r)
 {
     (void)r;
     return RAW_CLOSED;
@@ -323,9 +298,9 @@ static enum raw_state in_closed(struct raw *r)
 
 /* A client that is done, with a pod that has nothing more under way, ends in an orderly
  * manner also when the pod would have gone on listening: its tunnel serves again. */
-static enum release_mode release_of(const struct raw *r)
+static enum release_mode release_mode_of(const struct raw *r)
 {
-    const struct stream *pod = r->lease.stream;
+    const struct stream *pod = r->attempts.lease.stream;
     bool quiet = pod && pod->end.verdict == V_OPEN && bufq_empty(&pod->in) &&
                  bufq_empty(&pod->out);
     return r->clean || (r->client->in_eof && quiet) ? RELEASE_CLOSE : RELEASE_ABORT;
@@ -333,40 +308,41 @@ static enum release_mode release_of(const struct raw *r)
 
 static void end_connection(struct raw *r)
 {
-    if (r->lease.endpoint)
+    if (r->attempts.lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
-                 LOG_S("pod", r->lease.endpoint->pod), LOG_ID("tunnel", r->lease.via),
-                 LOG_U("in", r->said + r->relay.up), LOG_U("out", r->relay.down),
+                 LOG_S("pod", r->attempts.lease.endpoint->pod),
+                 LOG_ID("tunnel", r->attempts.lease.via),
+                 LOG_U("in", r->sent + r->relay.up), LOG_U("out", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
-    account_raw(r->id.cluster, r->said + r->relay.up, r->relay.down);
+    accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);
-    serve_return(&r->lease, release_of(r));
+    attempts_return(&r->attempts, release_mode_of(r));
     if (r->clean)
         stream_close(TAKE(r->client));
     else
         stream_abort(TAKE(r->client));
 }
 
-static void release(struct raw *r)
+static void raw_release(struct raw *r)
 {
     if (!r->handed_over)
         end_connection(r);
     timer_stop(&r->hold);
     timer_stop(&r->linger);
-    endpoint_unref(TAKE(r->avoid));
-    bufq_finish(&r->held);
+    attempts_clear(&r->attempts);
+    retry_buffer_finish(&r->retry);
     task_wake(&r->task);
 }
 
 /* The only road from one state to another. */
-static void enter(struct raw *r, enum raw_state next)
+static void raw_enter(struct raw *r, enum raw_state next)
 {
     log_debug(r->id, "raw", LOG_S("from", states[r->state].name),
               LOG_S("to", states[next].name));
     r->state = next;
     if (next == RAW_CLOSED)
-        release(r);
+        raw_release(r);
 }
 
 static void raw_free(struct raw *r)
@@ -375,36 +351,36 @@ static void raw_free(struct raw *r)
     holder_finish(&r->holder);
     list_remove(&r->member);
     session_count(-1);
-    serve_on_session_gone(r->serve, &r->from);
+    serve_client_left(r->serve, &r->from);
     exposed_unref(r->from.exposed);
     free(r);
 }
 
-static bool has_said_all(const struct raw *r)
+static bool has_sent_all(const struct raw *r)
 {
-    const struct stream *pod = r->lease.stream;
-    bool handed_on = pod ? bufq_empty(&pod->out) : r->said == 0;
+    const struct stream *pod = r->attempts.lease.stream;
+    bool handed_on = pod ? bufq_empty(&pod->out) : r->sent == 0;
     return r->client->in_eof && bufq_empty(&r->client->in) && handed_on;
 }
 
-/* Who said something and went: the pod gets it, as long as it goes on taking it. */
+/* What a client sent before it closed is passed on, as long as the pod goes on taking it. */
 static bool lingers(struct raw *r)
 {
-    uint64_t said = r->said + r->relay.up;
+    uint64_t sent = r->sent + r->relay.up;
 
-    if (r->peer.reset || has_said_all(r))
+    if (r->peer.reset || has_sent_all(r))
         return false;
-    if (!r->linger_until || said != r->lingered) {
-        r->lingered = said;
+    if (!r->linger_until || sent != r->lingered) {
+        r->lingered = sent;
         r->linger_until = r->task.sched->now + LINGER_MS;
         timer_set_at(&r->linger, r->linger_until);
     }
     return r->task.sched->now < r->linger_until;
 }
 
-/* A client that will send no more may still wait for the rest, or be gone; and one that is
- * not read from could go without anybody seeing it. */
-static bool is_abandoned(struct raw *r)
+/* A client that sends no more may still wait for the rest, or be gone; and one that is not
+ * read from could go without a sign. */
+static bool raw_is_abandoned(struct raw *r)
 {
     if (r->client->in_eof || r->client->paused || bufq_full(&r->client->in))
         peer_watch_start(&r->peer, r->client, &r->task);
@@ -416,13 +392,13 @@ static void on_linger(struct timer *timer)
     task_wake(&container_of(timer, struct raw, linger)->task);
 }
 
-static void note_waiting(struct raw *r)
+static void raw_note_waiting(struct raw *r)
 {
-    const struct stream *client = r->client, *pod = r->lease.stream;
+    const struct stream *client = r->client, *pod = r->attempts.lease.stream;
     size_t out = client->out.len + (pod ? pod->out.len : 0);
-    size_t in = client->in.len + r->held.len + (pod ? pod->in.len : 0);
+    size_t in = client->in.len + r->retry.held.len + (pod ? pod->in.len : 0);
 
-    holder_wait(&r->holder, false, out + in, r->said + r->relay.up + r->relay.down - out);
+    holder_wait(&r->holder, false, out + in, r->sent + r->relay.up + r->relay.down - out);
 }
 
 static bool raw_give_way(struct holder *h, enum holding what)
@@ -432,7 +408,7 @@ static bool raw_give_way(struct holder *h, enum holding what)
     (void)what;
     log_info(r->id, "closed to make room for others", LOG_S("client", r->from.address),
              LOG_U("stalled_ms", r->task.sched->now - h->since));
-    enter(r, RAW_CLOSED);
+    raw_enter(r, RAW_CLOSED);
     return true;
 }
 
@@ -444,16 +420,16 @@ static void on_hold(struct timer *timer)
     task_wake(&r->task);
 }
 
-static void on_wake(struct task *t)
+static void raw_on_wake(struct task *t)
 {
     struct raw *r = container_of(t, struct raw, task);
 
     while (r->state != RAW_CLOSED) {
-        enum raw_state next = is_abandoned(r) ? RAW_CLOSED : states[r->state].run(r);
+        enum raw_state next = raw_is_abandoned(r) ? RAW_CLOSED : states[r->state].run(r);
         if (next != r->state)
-            enter(r, next);
-        else if (!is_abandoned(r)) { /* it may have been paused just now */
-            note_waiting(r);
+            raw_enter(r, next);
+        else if (!raw_is_abandoned(r)) { /* it may have been paused just now */
+            raw_note_waiting(r);
             return;
         }
     }
@@ -471,18 +447,18 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     r->line = from->exposed->raw ? LINE_OTHER : LINE_MORE;
     r->id = (struct log_id){ .kind = 's', .number = ++serve->next_number };
     r->began = serve->sched->now;
-    r->holding = true;
-    task_init(&r->task, serve->sched, RANK_WORK, on_wake);
+    task_init(&r->task, serve->sched, RANK_WORK, raw_on_wake);
     timer_init(&r->linger, serve->sched, on_linger);
     timer_init(&r->hold, serve->sched, on_hold);
     session_count(1);
-    bufq_init(&r->held, serve->pool, serve->config->replay_buffer);
+    retry_buffer_init(&r->retry, serve->pool);
+    retry_buffer_start(&r->retry, serve->config->replay_buffer);
     holder_init(&r->holder, &serve->pressure, r->from.account, raw_give_way);
     list_append(&serve->raws, &r->member);
     client->wake = &r->task;
     log_debug(r->id, "connected", LOG_S("client", from->address),
               LOG_U("listener", from->listener_port));
-    ask_for_lease(r);
+    raw_lease(r);
     task_wake(&r->task);
 }
 
@@ -490,7 +466,7 @@ void raw_kill(struct list_node *member)
 {
     struct raw *r = container_of(member, struct raw, member);
     if (r->state != RAW_CLOSED)
-        enter(r, RAW_CLOSED);
+        raw_enter(r, RAW_CLOSED);
 }
 
 void raw_destroy(struct list_node *member)

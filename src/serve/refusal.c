@@ -122,3 +122,21 @@ void refusal_of_stream(const struct lease *lease, enum cause cause, const char *
         .lease = lease,
     };
 }
+
+const char *refusal_stream_problem(const struct stream *pod)
+{
+    switch (pod->end.verdict) {
+    case V_OPEN:
+        return "the container sent data before a request";
+    case V_CLEAN:
+        return "the container closed the connection without a response";
+    case V_REFUSED:
+        return diag_text(&pod->end.why, ERR_REFUSED);
+    case V_TRANSPORT_LOST:
+        return pod->end.why.text[0] ? pod->end.why.text : "the tunnel was lost";
+    case V_TARGET_GONE:
+        return pod->end.why.text[0] ? pod->end.why.text : "the pod is gone";
+    default:
+        return diag_text(&pod->end.why, ERR_RESET);
+    }
+}

@@ -12,6 +12,7 @@ struct lease;
 struct name;
 struct peer;
 struct route;
+struct stream;
 
 /* Cause, its label in logs and in JSON, the status, and how the first line begins. */
 #define CAUSES(X) /* clang-format off */ \
@@ -109,3 +110,5 @@ void refusal_of_lease(const struct lease *lease, const struct route *route,
  * cause is one of POD_*. */
 void refusal_of_stream(const struct lease *lease, enum cause cause, const char *problem,
                        struct refusal *ret);
+/* Why the stream to a pod ended before a response, as a phrase. */
+const char *refusal_stream_problem(const struct stream *pod);

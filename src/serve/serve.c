@@ -4,11 +4,13 @@
 #include <stdio.h>
 
 #include "base/own.h"
-#include "cluster/clusters.h"
-#include "serve/policy.h"
-#include "serve/raw.h"
-#include "serve/session.h"
+#include "http/head_text.h"
+#include "serve/accounting.h"
 #include "serve/early_refusal.h"
+#include "serve/exchange.h"
+#include "serve/raw.h"
+#include "serve/serve_state.h"
+#include "serve/session.h"
 
 /* Clients over max-connections that are answered in full: with one of our own pages (a
  * probe has to succeed also then), or a 503.  More get the 503 unasked. */
@@ -33,14 +35,6 @@ static void on_drain_deadline(struct timer *t)
     each(&s->raws, raw_kill);
 }
 
-void serve_on_session_gone(struct serve *s, const struct visitor *from)
-{
-    s->count--;
-    s->refused -= from->refused;
-    if (s->draining && s->count == 0)
-        task_wake(s->drained);
-}
-
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
                            struct naming *naming, struct admin *admin)
@@ -58,10 +52,10 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     pressure_init(&s->pressure, sched, pool);
     list_init(&s->sessions);
     list_init(&s->raws);
-    list_init(&s->spare);
+    list_init(&s->free_exchanges);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
     session_metrics_register();
-    exchange_metrics_register();
+    accounting_metrics_register();
     return s;
 }
 
@@ -172,50 +166,6 @@ void serve_accept_raw(struct serve *s, struct stream *client,
     raw_open(s, client, &from);
 }
 
-static bool is_label(const void *owner, struct str label)
-{
-    return clusters_have_label(owner, label);
-}
-
-struct rules serve_rules(const struct serve *s)
-{
-    return (struct rules){ s->config, s->naming, is_label, s->clusters };
-}
-
-/* Requests for a closed namespace are refused with a page before this: here every kind of
- * connection passes. */
-void serve_lease(struct serve *s, struct want *want, struct lease *lease,
-                 struct task *wake)
-{
-    struct str ns = want->route->name.ns;
-
-    enum err e =
-        policy_opens(s->config, ns)
-            ? clusters_find(s->clusters, want->route->name.cluster, &lease->cluster,
-                            &lease->why)
-            : diag_set(&lease->why, ERR_CLOSED, "namespace %.*s is closed", STR_ARG(ns));
-    if (!e) {
-        want->id.cluster = lease->cluster->number;
-        upstream_lease(lease->cluster->upstream, want, lease, wake);
-        return;
-    }
-    lease->result = e;
-    task_wake(wake);
-}
-
-bool serve_was_replaced(const struct lease *lease)
-{
-    return lease->result == ERR_CANCELLED && lease->cluster && lease->cluster->retired;
-}
-
-void serve_return(struct lease *lease, enum release_mode release)
-{
-    struct cluster *cluster = TAKE(lease->cluster);
-
-    upstream_return(lease, release);
-    cluster_unref(cluster);
-}
-
 void serve_drain(struct serve *s, struct task *done)
 {
     s->draining = true;
@@ -228,12 +178,7 @@ void serve_drain(struct serve *s, struct task *done)
 
 void serve_trim(struct serve *s)
 {
-    while (!list_empty(&s->spare)) {
-        struct exchange *x = list_first(&s->spare, struct exchange, spare);
-        list_remove(&x->spare);
-        exchange_destroy(x);
-    }
-    s->spares = 0;
+    exchange_trim(s);
 }
 
 bool serve_idle(const struct serve *s)
@@ -254,7 +199,7 @@ void serve_destroy(struct serve *s)
     each(&s->sessions, session_destroy);
     each(&s->raws, raw_destroy);
     serve_trim(s);
-    head_fields_finish(&s->answer);
+    head_fields_finish(&s->response_head);
     pressure_finish(&s->pressure);
     timer_stop(&s->drain_deadline);
     config_unref(s->config);

@@ -22,7 +22,10 @@
 #include "base/log.h"
 #include "cluster/clusters.h"
 #include "detect/detect.h"
+#include "serve/client_side.h"
 #include "serve/early_refusal.h"
+#include "serve/exchange.h"
+#include "serve/serve_state.h"
 
 LOG_MODULE(serve);
 
@@ -34,7 +37,7 @@ static uint64_t idle_ms(const struct config *c)
     return c->client_idle_timeout_ms;
 }
 
-static uint64_t head_ms(const struct config *c)
+static uint64_t session_head_ms(const struct config *c)
 {
     return c->head_timeout_ms;
 }
@@ -53,7 +56,7 @@ static uint64_t no_ms(const struct config *c)
 
 /* State, deadline, and the state to be in when it passes. */
 #define STATES(X) /* clang-format off */ \
-    X(GREET,    greet,    head_ms,   FLUSH)  /* the first bytes, that say which protocol */ \
+    X(GREET,    greet,    session_head_ms,   FLUSH)  /* the first bytes, that say which protocol */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
     X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and keeps the clock            */ \
     X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` is the clock */ \
@@ -87,7 +90,8 @@ struct session {
     bool unread;          /* the client may still be sending what nobody will read */
 };
 
-#define X(NAME, name, ms, LATE) static enum session_state in_##name(struct session *s);
+#define X(NAME, name, ms, LATE)                                                          \
+    static enum session_state session_in_##name(struct session *s);
 STATES(X)
 #undef X
 
@@ -98,7 +102,7 @@ static const struct {
     enum session_state late;
 } states[] = {
 #define X(NAME, name, ms, LATE)                                                          \
-    [SESSION_##NAME] = { #name, in_##name, ms, SESSION_##LATE },
+    [SESSION_##NAME] = { #name, session_in_##name, ms, SESSION_##LATE },
     STATES(X)
 #undef X
 };
@@ -129,7 +133,7 @@ static enum session_state refuse_protocol(struct session *s, enum detected proto
     return SESSION_FLUSH;
 }
 
-static enum session_state in_greet(struct session *s)
+static enum session_state session_in_greet(struct session *s)
 {
     uint8_t first[DETECT_MAX];
     size_t len = bufq_copy(&s->client->in, 0, first, sizeof(first));
@@ -168,16 +172,15 @@ static void start_exchange(struct session *s)
                          .sub = ++s->requests };
 
     s->blank_lines = 0;
-    s->exchange = exchange_take(s->serve);
-    exchange_start(s->exchange, s->client, &s->from, id, &s->task);
-    s->exchange->holder = &s->holder;
+    s->exchange = exchange_open(
+        s->serve, &(struct client_loan){ s->client, &s->from, &s->holder, &s->task }, id);
 }
 
 /* What the client has not read of answers that are complete here. */
 static void note_unread(struct session *s)
 {
     const struct stream *client = s->client;
-    bool unread = client->stuck && !bufq_empty(&client->out);
+    bool unread = client_is_unread(client);
 
     if (unread)
         holder_wait(&s->holder, true, client->out.len, client->out.len);
@@ -185,7 +188,7 @@ static void note_unread(struct session *s)
         holder_idle(&s->holder);
 }
 
-static enum session_state in_idle(struct session *s)
+static enum session_state session_in_idle(struct session *s)
 {
     if (!skip_blank_lines(s)) {
         stream_update(s->client);
@@ -200,19 +203,18 @@ static enum session_state in_idle(struct session *s)
     return SESSION_EXCHANGE;
 }
 
-static enum session_state in_exchange(struct session *s)
+static enum session_state session_in_exchange(struct session *s)
 {
-    struct exchange *x = s->exchange;
+    struct exchange_result result;
 
-    if (x->state != EXCHANGE_DONE)
+    if (!exchange_is_over(s->exchange, &result))
         return SESSION_EXCHANGE;
-    bool keep = x->keep;
-    s->reset = x->cut;
-    s->unread = !x->sending.body.done;
-    s->from.paired |= x->paired;
-    s->exchange = NULL;
-    exchange_release(x);
-    return keep && !s->reset && !s->serve->draining ? SESSION_IDLE : SESSION_FLUSH;
+    s->reset = result.reset;
+    s->unread = result.unread;
+    s->from.paired |= result.paired;
+    exchange_release(TAKE(s->exchange));
+    return result.keep && !result.reset && !s->serve->draining ? SESSION_IDLE
+                                                               : SESSION_FLUSH;
 }
 
 /* A slow reader may say something long after we have handed its answer to the kernel. */
@@ -227,7 +229,7 @@ static void look_at_rest(struct session *s)
     s->unsent = client->out.len;
 }
 
-static enum session_state in_flush(struct session *s)
+static enum session_state session_in_flush(struct session *s)
 {
     struct stream *client = s->client;
 
@@ -242,21 +244,21 @@ static enum session_state in_flush(struct session *s)
     return s->unread && !s->reset && !client->in_eof ? SESSION_LINGER : SESSION_CLOSED;
 }
 
-static enum session_state in_linger(struct session *s)
+static enum session_state session_in_linger(struct session *s)
 {
     bufq_clear(&s->client->in);
     stream_update(s->client);
     return s->client->in_eof ? SESSION_CLOSED : SESSION_LINGER;
 }
 
-static enum session_state in_closed(struct session *s)
+static enum session_state session_in_closed(struct session *s)
 {
     (void)s;
     return SESSION_CLOSED;
 }
 
 /* The stream goes now, the memory when nobody stands on it. */
-static void release(struct session *s)
+static void session_release(struct session *s)
 {
     if (s->exchange)
         exchange_release(TAKE(s->exchange));
@@ -287,7 +289,7 @@ static uint64_t deadline_of(const struct session *s)
 }
 
 /* The only road from one state to another. */
-static void enter(struct session *s, enum session_state next)
+static void session_enter(struct session *s, enum session_state next)
 {
     log_debug(s->id, "session", LOG_S("from", states[s->state].name),
               LOG_S("to", states[next].name));
@@ -295,7 +297,7 @@ static void enter(struct session *s, enum session_state next)
     timer_set(&s->deadline, deadline_of(s));
     note_holding(s);
     if (next == SESSION_CLOSED)
-        release(s);
+        session_release(s);
 }
 
 static void session_free(struct session *s)
@@ -306,7 +308,7 @@ static void session_free(struct session *s)
     holder_finish(&s->holder);
     list_remove(&s->member);
     session_count(-1);
-    serve_on_session_gone(s->serve, &s->from);
+    serve_client_left(s->serve, &s->from);
     exposed_unref(s->from.exposed);
     free(s);
 }
@@ -319,7 +321,7 @@ static enum session_state run_state(struct session *s)
     return states[s->state].run(s);
 }
 
-static void on_wake(struct task *t)
+static void session_on_wake(struct task *t)
 {
     struct session *s = container_of(t, struct session, task);
 
@@ -327,32 +329,32 @@ static void on_wake(struct task *t)
         enum session_state next = run_state(s);
         if (next == s->state)
             return;
-        enter(s, next);
+        session_enter(s, next);
     }
     session_free(s);
 }
 
-static void turn_away(struct session *s)
+static void session_turn_away(struct session *s)
 {
     pressure_note(&s->serve->pressure, EVENT_CLIENT);
     early_refuse_too_many(&s->client->out);
     s->unread = true;
 }
 
-static void on_deadline(struct timer *t)
+static void session_on_deadline(struct timer *t)
 {
     struct session *s = container_of(t, struct session, deadline);
 
     if (s->from.surplus && s->state == SESSION_GREET)
-        turn_away(s);
-    enter(s, states[s->state].late);
+        session_turn_away(s);
+    session_enter(s, states[s->state].late);
     task_wake(&s->task);
 }
 
 bool session_uses_pod(const struct holder *h, const char *pod_key)
 {
     const struct session *s = container_of(h, const struct session, holder);
-    const struct endpoint *e = s->exchange ? s->exchange->lease.endpoint : NULL;
+    const struct endpoint *e = s->exchange ? exchange_endpoint(s->exchange) : NULL;
 
     return e && strcmp(e->key, pod_key) == 0;
 }
@@ -373,7 +375,7 @@ static bool session_give_way(struct holder *h, enum holding what)
                  LOG_S("client", s->from.address),
                  LOG_U("stalled_ms", s->task.sched->now - h->since));
     s->reset = what != HOLDING_IDLE;
-    enter(s, SESSION_CLOSED);
+    session_enter(s, SESSION_CLOSED);
     return true;
 }
 
@@ -383,10 +385,9 @@ static void on_answer_stall(struct timer *t)
 
     if (s->state != SESSION_FLUSH || !stall_look(&s->stall, s->client))
         return;
-    log_info(s->id, "the client stalled", LOG_S("client", s->from.address),
-             LOG_S("what", "does not read its response"), LOG_U("ms", s->stall.ms));
+    client_log_stall(&s->stall, s->id, s->from.address, true);
     s->reset = true;
-    enter(s, SESSION_CLOSED);
+    session_enter(s, SESSION_CLOSED);
 }
 
 static struct session *session_create(struct serve *serve, struct stream *client,
@@ -399,8 +400,8 @@ static struct session *session_create(struct serve *serve, struct stream *client
     s->from = *from;
     exposed_ref(s->from.exposed);
     s->id = id;
-    task_init(&s->task, serve->sched, RANK_WORK, on_wake);
-    timer_init(&s->deadline, serve->sched, on_deadline);
+    task_init(&s->task, serve->sched, RANK_WORK, session_on_wake);
+    timer_init(&s->deadline, serve->sched, session_on_deadline);
     timer_init(&s->stall.timer, serve->sched, on_answer_stall);
     list_append(&serve->sessions, &s->member);
     serve->count++;
@@ -418,19 +419,19 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
     log_debug(s->id, "connected", LOG_S("client", from->address),
               LOG_U("listener", from->listener_port));
     s->unread = from->refused;
-    enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
+    session_enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
     task_wake(&s->task);
 }
 
 void session_open_exposed(struct serve *serve, struct stream *client,
                           const struct visitor *from, struct log_id id,
-                          struct lease *lease, unsigned attempts)
+                          struct attempts *attempts)
 {
     struct session *s = session_create(serve, client, from, id);
 
     start_exchange(s);
-    exchange_adopt(s->exchange, lease, attempts);
-    enter(s, SESSION_EXCHANGE);
+    exchange_adopt(s->exchange, attempts);
+    session_enter(s, SESSION_EXCHANGE);
 }
 
 static struct session *of_member(struct list_node *member)
@@ -450,7 +451,7 @@ void session_kill(struct list_node *member)
     if (s->state == SESSION_CLOSED)
         return;
     s->reset = true;
-    enter(s, SESSION_CLOSED);
+    session_enter(s, SESSION_CLOSED);
 }
 
 void session_destroy(struct list_node *member)

@@ -2,7 +2,7 @@
 #include "serve/stall.h"
 
 #include "net/tcp.h"
-#include "serve/session.h"
+#include "serve/serve_state.h"
 
 #define LOCAL_BODY_MS (5 * MS_MINUTE)
 #define OTHER_MS MS_MINUTE

@@ -1,0 +1,47 @@
+/* serve/attempts.h - the leases of one request or raw connection, one after the other
+ *
+ * Counts them, adds up how long they were waited for, and knows whether there may be another
+ * one: what was never delivered may be sent to another pod, what may have been delivered only
+ * where a second delivery does no harm (decision 032).  Knows nothing of HTTP.  Private to
+ * serve/.
+ */
+#pragma once
+
+#include "upstream/lease.h"
+
+struct serve;
+
+#define DELIVERIES_MAX 3 /* of one request */
+
+struct attempts {
+    struct lease lease;     /* the present one; zeroed: none */
+    bool adopted;           /* it was begun before there was a request */
+    unsigned count;         /* leases so far */
+    unsigned deliveries;    /* ... that may have delivered the request, and have failed */
+    uint64_t leased_at;     /* sched ms: the present one */
+    uint64_t waited_ms;     /* for all of them; --wait is for their sum */
+    struct endpoint *avoid; /* a reference: the last one that failed; NULL: none has */
+};
+
+/* Begin the next lease; *want is completed.  An adopted lease that was not used yet stays. */
+void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
+                    struct task *wake);
+/* Take over the lease and the count of `from`, which has not sent anything.  One that has no
+ * lease is accepted. */
+void attempts_adopt(struct attempts *a, struct attempts *from, struct str client,
+                    struct task *wake);
+/* The lease has a result.  True: it failed because its cluster was replaced while it waited;
+ * it was returned and does not count: lease again. */
+bool attempts_must_lease_again(struct attempts *a, uint64_t now);
+/* Return the lease, if there is one. */
+void attempts_return(struct attempts *a, enum release_mode release);
+/* The same; the next lease avoids its endpoint. */
+void attempts_fail(struct attempts *a);
+/* For the next request; the lease is returned. */
+void attempts_clear(struct attempts *a);
+
+/* May a stream that ended like this have delivered what it was sent? */
+bool attempts_may_have_delivered(enum verdict verdict);
+/* May there be another lease after the stream of this one ended without a response?
+ * `delivered`: the pod may have the request; `idempotent`: a second delivery does no harm. */
+bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent);

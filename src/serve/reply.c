@@ -1,0 +1,55 @@
+/* serve/reply.c - pages in place of a pod's response */
+#include "serve/reply.h"
+
+#include "admin/admin.h"
+#include "base/partition.h"
+#include "cluster/cluster.h"
+#include "serve/accounting.h"
+#include "serve/error_page.h"
+#include "serve/explain.h"
+
+LOG_MODULE(serve);
+
+static void log_refusal(struct log_id id, enum cause cause, const char *first)
+{
+    int status = cause_status(cause);
+
+    if (status >= 500)
+        log_warn(id, "request failed", LOG_I("status", status),
+                 LOG_S("cause", cause_label(cause)), LOG_S("reason", first));
+    else
+        log_debug(id, "refused", LOG_I("status", status),
+                  LOG_S("cause", cause_label(cause)), LOG_S("reason", first));
+}
+
+void reply_refusal(struct log_id id, const struct refusal *refusal,
+                   const struct http1_head *request, const struct cluster *cluster,
+                   struct page *ret, char **ret_body)
+{
+    bool several = cluster && partition_name(cluster->number);
+    struct explanation text;
+
+    explain(refusal, several ? cluster->name : NULL, &text);
+    log_refusal(id, refusal->cause, text.first);
+    error_page_write(refusal->cause, &text, page_format_wanted(request), ret, ret_body);
+}
+
+void reply_own_page(struct admin *admin, const struct http1_head *request,
+                    const struct target *target, struct page *ret, char **ret_body)
+{
+    const struct admin_request asked = {
+        .method = request->method,
+        .path = without_query(target->path),
+        .authority = request->host ? request->host->value : STR(""),
+    };
+    struct admin_page answer;
+
+    admin_answer(admin, &asked, &answer);
+    *ret_body = answer.text;
+    *ret = (struct page){
+        .status = answer.status,
+        .type = answer.type,
+        .allow = answer.allow,
+        .body = str_of(answer.text),
+    };
+}

@@ -1,0 +1,14 @@
+/* serve/request_want.h - what a request needs of a connection to a pod
+ *
+ * Private to serve/.
+ */
+#pragma once
+
+#include "serve/request_side.h"
+#include "serve/serve_state.h"
+#include "upstream/lease.h"
+
+/* For the next lease, of which there were `attempts`; everything is borrowed. */
+struct want request_want(const struct serve *s, const struct visitor *from,
+                         const struct request_side *request, const struct target *target,
+                         unsigned attempts);

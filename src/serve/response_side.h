@@ -1,0 +1,76 @@
+/* serve/response_side.h - the response of an exchange, from a pod to the client
+ *
+ * Reads heads from the pod's stream where they lie: the head of a response comes in one
+ * chunk nearly always, is parsed there, and its lines are written to the client from there.
+ * One that comes in several chunks is moved into one piece of memory, because it may be
+ * larger than what a pod's queue holds.  Interim responses (1xx) are passed on and the head
+ * is waited for again.  Owns the framing of responses, those of our own pages included.
+ * Private to serve/.
+ */
+#pragma once
+
+#include "config/config.h"
+#include "http/body.h"
+#include "http/head_text.h"
+#include "http/page.h"
+#include "net/stream.h"
+
+enum response_state {
+    RESPONSE_HEAD,
+    RESPONSE_BODY,
+    RESPONSE_DONE,
+};
+
+enum response_event {
+    RESPONSE_WAIT,
+    RESPONSE_COMPLETE,
+    RESPONSE_NONE,      /* the stream ended before a byte of one */
+    RESPONSE_BAD,       /* `problem` says why; nothing was sent to the client */
+    RESPONSE_TRUNCATED, /* it ended in the middle */
+    RESPONSE_SWITCH,    /* 101, passed on */
+};
+
+struct response_side {
+    enum response_state state;
+    struct body body;
+    bool began;            /* a byte of a response has come */
+    bool decode;           /* the client supports no chunks */
+    bool pod_keeps;        /* the pod's connection can be used again after it */
+    uint32_t keep_ms;      /* ... for this long, by its Keep-Alive; 0: not known */
+    struct head_text text; /* a head that came in more than one chunk */
+    size_t scanned;        /* of one that lies in the queue */
+    const char *problem;
+
+    int status;      /* that the client was sent; 0: none */
+    bool keep;       /* the client's connection can be used again after it */
+    bool binds;      /* the pod may have authenticated the connection, not the request */
+    uint64_t passed; /* bytes of bodies that the client was sent */
+};
+
+/* What a response depends on; borrowed for one call. */
+struct response_context {
+    const struct config *config;
+    struct stream *pod, *client;
+    const struct http1_head *request;
+    bool request_sent;       /* all of it */
+    bool draining;           /* the client's connection is not kept */
+    struct http1_head *head; /* scratch: the response's, parsed */
+};
+
+void response_finish(struct response_side *r);
+/* Free what is more than is worth keeping for the next response. */
+void response_shrink(struct response_side *r);
+/* For a response on the next lease, or to the next request. */
+void response_begin(struct response_side *r);
+/* Move what is there and fits; never waits. */
+enum response_event response_run(struct response_side *r,
+                                 const struct response_context *c);
+/* Why it was truncated, where its framing shows it; else NULL. */
+const char *response_body_problem(const struct response_side *r);
+/* Would the end of the client's connection look like the end of this response? */
+bool response_end_is_ambiguous(const struct response_side *r);
+
+/* Send a page of our own in place of a response.  `request` is NULL where its head was not
+ * parsed.  `keep`: another request may follow. */
+void response_send_page(struct response_side *r, struct page *page, struct stream *client,
+                        const struct http1_head *request, bool keep);

@@ -1,0 +1,44 @@
+/* serve/serve_state.h - what all sessions share
+ *
+ * The body of struct serve, for the modules of serve/.  Private to serve/.
+ */
+#pragma once
+
+#include "serve/pressure.h"
+#include "serve/serve.h"
+#include "serve/target.h"
+#include "serve/visitor.h"
+#include "wire/http1.h"
+
+struct serve {
+    struct sched *sched;
+    struct chunk_pool *pool;
+    struct clusters *clusters;
+    const struct config *config; /* a reference */
+    struct naming *naming;
+    struct admin *admin;
+
+    struct list_node sessions;
+    struct list_node raws; /* connections through listeners of one service port */
+    size_t count;          /* of both */
+    size_t refused;        /* ... of those, whose user may not connect */
+    size_t clients_max;    /* max-connections, or what descriptors allow */
+    size_t surplus_max;    /* beyond them, to be refused with a page */
+    struct pressure pressure;
+    bool in_pod; /* time-outs of clients that stall are shorter */
+    uint64_t next_number;
+    struct list_node free_exchanges; /* for the next requests */
+    size_t free_count;
+
+    bool draining;
+    struct timer drain_deadline;
+    struct task *drained;
+
+    struct http1_head
+        response_head; /* scratch: of the response that is read in this turn */
+};
+
+/* The settings, names and labels by which targets are read and requests are checked. */
+struct rules serve_rules(const struct serve *s);
+/* A session or a raw connection is about to free itself. */
+void serve_client_left(struct serve *s, const struct visitor *from);
