@@ -2,105 +2,71 @@
 
 #include <assert.h>
 
-#include "base/log.h"
-#include "tunnel/pod.h"
-#include "tunnel/worker_slots.h"
-#include "tunnel/share.h"
-
 LOG_MODULE(tunnel);
 
-bool coalesce_is_apt(const struct pod *p)
+bool coalesce_is_apt(const struct pod_tunnels *p)
 {
-    return p->owner->settings.coalesce && p->small_run >= COALESCE_AFTER;
+    return p->owner->settings.coalesce && usage_is_small(&p->usage);
 }
 
-static bool is_large(const struct pair *p)
+/* There are more tunnels for one connection than small exchanges get: convert this one to a
+ * shared one. */
+static bool is_surplus(const struct pod_tunnels *p, const struct tunnel *t)
 {
-    return p->moved >= SHARE_SATURATED_BYTES;
+    return !tunnel_is_shared(t) && !t->mux.retired && coalesce_is_apt(p) &&
+           p->counts.own > p->owner->settings.own_brief_max;
 }
 
-void coalesce_on_moved(struct pair *p, size_t n)
-{
-    bool was_large = is_large(p);
-    p->moved += n;
-    if (is_large(p) && !was_large)
-        p->tunnel->pod->small_run = 0;
-}
-
-void coalesce_on_end(struct pair *p)
-{
-    struct pod *pod = p->tunnel->pod;
-    if (!is_large(p) && pod->small_run < COALESCE_AFTER)
-        pod->small_run++;
-}
-
-/* One connection too few has this tunnel. */
-static bool is_surplus(const struct tunnel *t)
-{
-    const struct pod *p = t->pod;
-    return !t->share && !t->retired && coalesce_is_apt(p) &&
-           p->own > p->owner->settings.own_brief_max;
-}
-
-static bool has_room_to_share(const struct pod *p)
+static bool has_room_to_share(const struct pod_tunnels *p)
 {
     uint32_t room = 0;
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-        if (t->share && t->state == TUNNEL_OPEN && !t->retired &&
-            !share_is_saturated(t) && !share_is_blind(t))
-            room += tunnel_carries(t);
-    return room >= p->demand.peak;
+        if (tunnel_is_good(t) && tunnel_is_shared(t) &&
+            !share_is_saturated(t->mux.share) && !share_is_blind(t->mux.share))
+            room += mux_carries(&t->mux);
+    return room >= p->usage.demand.peak;
 }
 
-bool coalesce_leaves(const struct tunnel *t)
+bool coalesce_leaves(const struct pod_tunnels *p, const struct tunnel *t)
 {
-    return is_surplus(t) && has_room_to_share(t->pod);
+    return is_surplus(p, t) && has_room_to_share(p);
 }
 
-static void begin_sharing(struct tunnel *t)
+static void begin_sharing(struct pod_tunnels *p, struct tunnel *t)
 {
-    t->pod->open -= tunnel_carries(t);
-    share_begin(t);
-    t->pod->open += tunnel_carries(t);
-    t->pod->own--;
-    log_debug(t->id, "tunnel is now shared", LOG_S("pod", t->pod->label));
+    p->counts.open -= mux_carries(&t->mux);
+    mux_begin_sharing(&t->mux);
+    p->counts.open += mux_carries(&t->mux);
+    p->counts.own--;
+    log_debug(t->id, "tunnel is now shared", LOG_S("pod", p->label));
 }
 
-void coalesce_convert(struct tunnel *t)
+void coalesce_convert(struct pod_tunnels *p, struct tunnel *t)
 {
-    bool quiet = t->unanswered == 0 && slots_are_good(t);
-    if (!is_surplus(t) || !quiet || has_room_to_share(t->pod) || !share_may_begin(t))
+    if (!is_surplus(p, t) || !mux_is_quiet(&t->mux) || has_room_to_share(p) ||
+        !mux_may_begin_sharing(&t->mux))
         return;
-    assert(!tunnel_in_use(t));
-    begin_sharing(t);
+    assert(!mux_in_use(&t->mux));
+    begin_sharing(p, t);
 }
 
-bool coalesce_may_join(const struct tunnel *t)
+bool coalesce_may_join(const struct pod_tunnels *p, const struct tunnel *t)
 {
-    return !t->share && coalesce_is_apt(t->pod) && tunnel_takes_pairs(t) &&
-           share_may_begin(t);
+    return !tunnel_is_shared(t) && coalesce_is_apt(p) && mux_takes_pairs(&t->mux) &&
+           mux_may_begin_sharing(&t->mux);
 }
 
-void coalesce_open_up(struct tunnel *t)
+void coalesce_open_up(struct pod_tunnels *p, struct tunnel *t)
 {
-    assert(coalesce_may_join(t));
-    begin_sharing(t);
+    assert(coalesce_may_join(p, t));
+    begin_sharing(p, t);
 }
 
-/* Nothing of its past may concern the next user: no pair that was left, no PING that counts
- * for credit. */
-bool coalesce_may_separate(const struct tunnel *t)
+void coalesce_separate(struct pod_tunnels *p, struct tunnel *t)
 {
-    return t->share && tunnel_available(t) && list_empty(&t->pairs) &&
-           list_empty(&t->left) && t->unanswered == 0 && slots_are_good(t);
-}
-
-void coalesce_separate(struct tunnel *t)
-{
-    assert(coalesce_may_separate(t));
-    t->pod->open -= tunnel_carries(t);
-    share_destroy(TAKE(t->share));
-    t->pod->open += tunnel_carries(t);
-    t->pod->own++;
-    log_debug(t->id, "tunnel is now an own tunnel", LOG_S("pod", t->pod->label));
+    p->counts.open -= mux_carries(&t->mux);
+    mux_end_sharing(&t->mux);
+    p->counts.open += mux_carries(&t->mux);
+    p->counts.own++;
+    log_debug(t->id, "tunnel is now an own tunnel", LOG_S("pod", p->label));
 }

@@ -1,22 +1,17 @@
 #include "tunnel/pair.h"
 
 #include <assert.h>
+#include <string.h>
 
-#include "base/log.h"
 #include "base/own.h"
-#include "tunnel/coalesce.h"
-#include "tunnel/pod.h"
-#include "tunnel/worker_slots.h"
-#include "tunnel/share.h"
+#include "wire/spdy.h"
 
-LOG_MODULE(tunnel);
-
-#define UNHEARD_MAX 40 /* frames; a worker's queue has room for 50 */
+#define UNANSWERED_MAX 40 /* frames; a worker's queue has room for 50 */
 
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
-#define LATE_MS 10000 /* ... and for a pod to take what was said before our FIN */
+#define LATE_MS 10000 /* ... and for a pod to take what was sent before our FIN */
 
 static struct pair *pair_of(struct stream *s)
 {
@@ -28,7 +23,7 @@ static bool text_has(struct str text, const char *phrase)
     return text.len && memmem(text.at, text.len, phrase, strlen(phrase));
 }
 
-/* The words of containerd, CRI-O and cri-dockerd (facts: portforward section 2.3). */
+/* Texts of containerd, CRI-O and cri-dockerd (facts: portforward section 2.3). */
 enum verdict pair_classify(struct str text)
 {
     static const char *const gone[] = {
@@ -78,43 +73,61 @@ static enum verdict judge(const struct pair *p)
     else if (p->data_done && p->error_done && !p->reset)
         v = V_CLEAN;
     bool undelivered = v == V_REFUSED || v == V_TARGET_GONE;
-    return undelivered && p->delivered ? V_RESET : v;
+    return undelivered && p->answered ? V_RESET : v;
 }
 
-static bool settled(const struct pair *p)
+static bool is_settled(const struct pair *p)
 {
     if (p->text_len || p->reset)
         return p->error_done || p->reset;
     return p->data_done && p->error_done;
 }
 
-bool pair_may_have_buried_its_worker(const struct pair *p)
+bool pair_target_is_gone(const struct pair *p)
 {
-    bool braked = p->tunnel->share && !p->unbraked; /* there credit sees to it */
-    return !braked && p->unheard > UNHEARD_MAX;
+    struct str text = { p->text, p->text_len };
+    return p->text_len && pair_classify(pair_reason(text)) == V_TARGET_GONE;
+}
+
+/* On a shared tunnel credit prevents it. */
+bool pair_worker_queue_may_be_full(const struct pair *p)
+{
+    bool has_credit = p->kept_in_all && !p->without_credit;
+    return !has_credit && p->unanswered > UNANSWERED_MAX;
 }
 
 void pair_set_lent(struct pair *p, bool lent)
 {
-    if (!p->tunnel || p->lent == lent)
+    if (!p->owner || p->lent == lent)
         return;
     p->lent = lent;
-    pod_on_lent(p->tunnel->pod, lent, p->alone);
-    if (!lent)
-        coalesce_on_end(p);
+    p->owner->ops->lent(p->owner, p);
 }
 
-void pair_gone(struct pair *p)
+void pair_on_moved(struct pair *p, size_t n)
 {
-    if (pair_may_have_buried_its_worker(p))
-        tunnel_retire(p->tunnel);
-    tunnel_on_pair_gone(p->tunnel, p);
-    pair_destroy(p);
+    bool was_large = pair_is_large(p);
+    p->moved += n;
+    if (!was_large && pair_is_large(p))
+        p->owner->ops->large(p->owner);
 }
 
+void pair_account(struct pair *p)
+{
+    size_t *all = p->kept_in_all;
+    if (!all)
+        return;
+    if (p->stream.in.len < p->counted)
+        p->taken += p->counted - p->stream.in.len;
+    *all += p->stream.in.len;
+    *all -= p->counted;
+    p->counted = p->stream.in.len;
+}
+
+/* The owner may destroy the pair. */
 static void settle(struct pair *p)
 {
-    if (p->stream.end.verdict != V_OPEN)
+    if (!pair_is_open(p))
         return;
     enum verdict v = judge(p);
     struct str reason = pair_reason((struct str){ p->text, p->text_len });
@@ -122,25 +135,15 @@ static void settle(struct pair *p)
     memcpy(text, reason.at, reason.len);
     text[reason.len] = '\0';
     timer_stop(&p->verdict_due);
-    if (v != V_CLEAN)
-        log_debug(p->tunnel->id, "pair failed", LOG_U("pair", p->data_id),
-                  LOG_S("reason", p->text_len ? text : "reset"));
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
-    if (v == V_REFUSED)
-        ports_on_refusal(&p->tunnel->pod->ports, p->port);
-    if (p->text_len && pair_classify(reason) == V_TARGET_GONE)
-        pod_on_sandbox_gone(p->tunnel->pod);
-    task_wake(&p->tunnel->flush); /* it may owe a FIN, or be gone with it */
-    if (p->proves)
-        task_wake(&p->tunnel->step); /* others may join now */
-    if (p->parted)
-        pair_gone(p);
+    task_wake(p->owner->flush); /* it may owe a FIN */
+    p->owner->ops->settled(p->owner, p);
 }
 
 static void on_verdict_due(struct timer *timer)
 {
     struct pair *p = container_of(timer, struct pair, verdict_due);
-    if (!tunnel_is_reading(p->tunnel)) { /* the verdict may lie there */
+    if (!p->owner->ops->is_reading(p->owner)) { /* the verdict may lie there */
         timer_set(&p->verdict_due, VERDICT_MS);
         return;
     }
@@ -155,10 +158,10 @@ static void expect_verdict(struct pair *p, uint64_t ms)
         timer_set_at(&p->verdict_due, at);
 }
 
-static void ended(struct pair *p)
+static void on_part_of_end(struct pair *p)
 {
-    task_wake(&p->tunnel->flush);
-    if (settled(p))
+    task_wake(p->owner->flush);
+    if (is_settled(p))
         settle(p);
     else
         expect_verdict(p, VERDICT_MS);
@@ -175,7 +178,7 @@ void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n)
     size_t part = n < room ? n : room;
     memcpy(p->text + p->text_len, bytes, part);
     p->text_len += part;
-    ended(p);
+    on_part_of_end(p);
 }
 
 void pair_on_fin(struct pair *p, uint32_t stream_id)
@@ -184,7 +187,7 @@ void pair_on_fin(struct pair *p, uint32_t stream_id)
         p->error_done = true;
     else
         p->data_done = true;
-    ended(p);
+    on_part_of_end(p);
 }
 
 void pair_on_reset(struct pair *p, uint32_t stream_id)
@@ -198,111 +201,94 @@ void pair_fail(struct pair *p, const char *why)
     p->reset = true;
     timer_stop(&p->verdict_due);
     stream_end(&p->stream, V_RESET, why);
-    task_wake(&p->tunnel->flush);
+    task_wake(p->owner->flush);
 }
 
 void pair_on_tunnel_lost(struct pair *p, const char *why)
 {
+    pair_set_lent(p, false);
+    list_remove(&p->in_owner);
+    p->owner = NULL;
+    if (p->closed) {
+        pair_destroy(p);
+        return;
+    }
     timer_stop(&p->verdict_due);
     stream_end(&p->stream, V_TRANSPORT_LOST, why);
 }
 
 bool pair_may_send(const struct pair *p)
 {
-    return !p->data_done && !p->fin_sent && !p->left && p->stream.end.verdict == V_OPEN;
+    return !p->data_done && !p->fin_sent && !p->closed && pair_is_open(p);
 }
 
-/* Our half ends when the user says so, when the far end has ended (never a byte after
- * that: it would stop a worker of the runtime for ever), or when nobody is left. */
+/* Our half ends when its user shuts or closes it, or when the far end has ended: a byte after
+ * that would stop a worker of the runtime for ever. */
 bool pair_owes_fin(const struct pair *p)
 {
     if (p->fin_sent)
         return false;
-    return p->left || p->data_done || p->stream.end.verdict != V_OPEN ||
+    return p->closed || p->data_done || !pair_is_open(p) ||
            (p->stream.shut && bufq_empty(&p->stream.out));
 }
 
 static void pair_update(struct stream *s)
 {
     struct pair *p = pair_of(s);
-    share_account(p);
-    if (!p->tunnel)
+    pair_account(p);
+    if (!p->owner)
         return;
-    task_wake(&p->tunnel->step); /* room for bytes that wait in the transport */
-    task_wake(&p->tunnel->flush);
+    task_wake(p->owner->read); /* room for bytes that wait in the transport */
+    task_wake(p->owner->flush);
 }
 
-/* The user is done: say FIN and wait, without it, for the verdict.  A connection that was
- * only kept ends no use of its tunnel: the idle time goes on. */
+/* The user is done: send FIN and wait, without it, for the verdict. */
 static void pair_close(struct stream *s)
 {
     struct pair *p = pair_of(s);
-    bool was_lent = p->lent;
 
     s->wake = NULL;
-    p->left = true;
+    p->closed = true;
     pair_set_lent(p, false);
     bufq_clear(&s->in);
-    share_account(p);
+    pair_account(p);
     bufq_clear(&s->out);
-    if (!p->tunnel) {
+    if (!p->owner) {
         pair_destroy(p);
         return;
     }
-    if (was_lent)
-        tunnel_used(p->tunnel);
-    task_wake(&p->tunnel->step);
-    if (s->end.verdict == V_OPEN)
+    task_wake(p->owner->read);
+    if (pair_is_open(p))
         expect_verdict(p, LATE_MS);
-    task_wake(&p->tunnel->flush);
+    task_wake(p->owner->flush);
 }
 
-static bool has_others(const struct pair *p)
-{
-    list_for_each (other, &p->tunnel->pairs, struct pair, in_tunnel)
-        if (other != p && !other->left)
-            return true;
-    return false;
-}
-
-/* Where others use the tunnel, a FIN has to tell the pod that nobody listens any more: it
- * would go on sending into their tunnel for ever. */
+/* Where other pairs use the tunnel it is closed with a FIN: without one the pod would go on
+ * sending into the tunnel of the others. */
 static void pair_abort(struct stream *s)
 {
     struct pair *p = pair_of(s);
-    struct tunnel *t = p->tunnel;
 
-    if (!t || s->end.verdict != V_OPEN || has_others(p)) {
+    if (!p->owner || !pair_is_open(p) || !p->owner->ops->may_abort(p->owner, p)) {
         pair_close(s);
         return;
     }
     s->wake = NULL;
     stream_end(s, V_RESET, NULL);
     pair_set_lent(p, false);
-    pair_gone(p);
-    task_wake(&t->flush); /* nobody is slow any more */
-    if (slots_have_delivered(t))
-        tunnel_close(t, ERR_CANCELLED, "a connection was aborted with undelivered data");
-    else
-        tunnel_retire(t); /* closes once that is so */
+    p->owner->ops->aborted(p->owner, p);
 }
 
 static bool pair_is_reusable(const struct stream *s)
 {
     const struct pair *p = container_of(s, const struct pair, stream);
-
-    return p->tunnel && !p->tunnel->retired && !p->tunnel->pod->gone &&
-           !coalesce_leaves(p->tunnel);
+    return p->owner && p->owner->ops->is_reusable(p->owner);
 }
 
 static bool pair_is_free(const struct stream *s, bool alone)
 {
     const struct pair *p = container_of(s, const struct pair, stream);
-
-    if (!p->tunnel)
-        return false;
-    return p->tunnel->share ? !alone && share_welcomes(p->tunnel)
-                            : !tunnel_in_use(p->tunnel);
+    return p->owner && p->owner->ops->is_free(p->owner, alone);
 }
 
 static void pair_lend(struct stream *s, bool lent)
@@ -311,12 +297,9 @@ static void pair_lend(struct stream *s, bool lent)
 
     pair_set_lent(p, lent);
     p->moved = 0;
-    p->unbraked = false;
-    if (!p->tunnel)
-        return;
-    if (!lent)
-        coalesce_convert(p->tunnel);
-    tunnel_used(p->tunnel);
+    p->without_credit = false;
+    if (p->owner && !lent)
+        p->owner->ops->returned(p->owner);
 }
 
 static void pair_set_alone(struct stream *s, bool alone)
@@ -335,27 +318,27 @@ static const struct stream_ops pair_ops = {
     .is_free = pair_is_free,
 };
 
-struct pair *pair_create(struct tunnel *t, const struct spdy_pair *ids)
+struct pair *pair_create(struct pair_owner *owner, const struct spdy_pair *ids,
+                         struct chunk_pool *pool, size_t *kept_in_all)
 {
     struct pair *p = xcalloc(1, sizeof(*p));
-    stream_init(&p->stream, &pair_ops, loop_pool(t->origin->loop), PAIR_IN_LIMIT,
-                PAIR_OUT_LIMIT);
-    timer_init(&p->verdict_due, t->step.sched, on_verdict_due);
-    p->tunnel = t;
+    stream_init(&p->stream, &pair_ops, pool, PAIR_IN_LIMIT, PAIR_OUT_LIMIT);
+    timer_init(&p->verdict_due, owner->flush->sched, on_verdict_due);
+    list_init(&p->in_owner);
+    p->owner = owner;
     p->error_id = ids->error_id;
     p->data_id = ids->data_id;
     p->port = ids->port;
-    p->kept_in_all = t->share ? t->origin->kept_for_slow : NULL;
-    list_append(&t->pairs, &p->in_tunnel);
+    p->kept_in_all = kept_in_all;
     return p;
 }
 
 void pair_destroy(struct pair *p)
 {
     timer_stop(&p->verdict_due);
-    list_remove(&p->in_tunnel);
+    list_remove(&p->in_owner);
     bufq_clear(&p->stream.in);
-    share_account(p);
+    pair_account(p);
     stream_finish(&p->stream);
     free(p);
 }

@@ -2,58 +2,58 @@
 
 #include "tunnel/coalesce.h"
 
-static struct tunnel *find_available(struct pod *p, bool shared_only)
+static struct tunnel *find_available(struct pod_tunnels *p, bool shared_only)
 {
     list_for_each (t, &p->with_room, struct tunnel, in_room)
-        if ((t->share || !shared_only) && tunnel_available(t))
+        if ((tunnel_is_shared(t) || !shared_only) && mux_is_available(&t->mux))
             return t;
     return NULL;
 }
 
-static struct tunnel *find_joinable(struct pod *p)
+static struct tunnel *find_joinable(struct pod_tunnels *p)
 {
     list_for_each (t, &p->with_room, struct tunnel, in_room)
-        if (tunnel_joinable(t))
+        if (mux_is_joinable(&t->mux))
             return t;
     return NULL;
 }
 
-static struct tunnel *find_own(struct pod *p)
+static struct tunnel *find_own(struct pod_tunnels *p)
 {
     list_for_each (t, &p->with_room, struct tunnel, in_room)
-        if (!t->share && tunnel_available(t))
+        if (!tunnel_is_shared(t) && mux_is_available(&t->mux))
             return t;
     return NULL;
 }
 
-static struct tunnel *find_with_company(struct pod *p)
+static struct tunnel *find_to_join(struct pod_tunnels *p)
 {
     list_for_each (t, &p->with_room, struct tunnel, in_room)
-        if (coalesce_may_join(t))
+        if (coalesce_may_join(p, t))
             return t;
     return NULL;
 }
 
-static struct tunnel *make_own(struct pod *p)
+static struct tunnel *find_to_separate(struct pod_tunnels *p)
 {
     list_for_each (t, &p->with_room, struct tunnel, in_room) {
-        if (!coalesce_may_separate(t))
+        if (!mux_may_end_sharing(&t->mux))
             continue;
-        coalesce_separate(t);
+        coalesce_separate(p, t);
         return t;
     }
     return NULL;
 }
 
-static uint32_t room_for_own(const struct pod *p, uint32_t own_max)
+static uint32_t room_for_own(const struct pod_tunnels *p, uint32_t own_max)
 {
     uint32_t tunnels_max = p->owner->settings.tunnels_max;
-    uint32_t all = p->count < tunnels_max ? tunnels_max - p->count : 0;
-    uint32_t own = p->own < own_max ? own_max - p->own : 0;
+    uint32_t all = p->counts.all < tunnels_max ? tunnels_max - p->counts.all : 0;
+    uint32_t own = p->counts.own < own_max ? own_max - p->counts.own : 0;
     return all < own ? all : own;
 }
 
-bool pod_may_own_more(const struct pod *p, bool alone)
+bool placing_may_own_more(const struct pod_tunnels *p, bool alone)
 {
     const struct tunnel_settings *s = &p->owner->settings;
     bool large = s->coalesce && !coalesce_is_apt(p);
@@ -62,25 +62,25 @@ bool pod_may_own_more(const struct pod *p, bool alone)
 
 /* Openings that want to be alone wait for each own tunnel that comes, and the others have
  * something else to wait for. */
-static bool keeps_own_tunnels(const struct pod *p)
+static bool keeps_own_tunnels(const struct pod_tunnels *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
 
-    if (p->waiting_alone <= p->coming_own)
+    if (p->usage.waiting_alone <= p->counts.coming_own)
         return false;
-    if (p->coming > p->coming_own)
+    if (p->counts.coming > p->counts.coming_own)
         return true;
-    return room_for_own(p, s->own_max) == 0 && p->count < s->tunnels_max;
+    return room_for_own(p, s->own_max) == 0 && p->counts.all < s->tunnels_max;
 }
 
 /* A tunnel of its own while there may be more of them, worth a dial; then what there is. */
-static struct tunnel *find_alone(struct pod *p, enum claim claim)
+static struct tunnel *find_alone(struct pod_tunnels *p, enum claim claim)
 {
-    bool may_own = pod_may_own_more(p, true);
+    bool may_own = placing_may_own_more(p, true);
     struct tunnel *t = find_own(p);
 
-    if (!t && p->own < p->owner->settings.own_max)
-        t = make_own(p);
+    if (!t && p->counts.own < p->owner->settings.own_max)
+        t = find_to_separate(p);
     if (t || may_own || claim == CLAIM_DIALLED)
         return t;
     t = find_available(p, true);
@@ -90,16 +90,16 @@ static struct tunnel *find_alone(struct pod *p, enum claim claim)
 /* A tunnel of its own while there may be more of them; then one that is shared.  It joins
  * others rather than take an empty one: what travels together costs the cluster less, and
  * the empty one is there for the next opening. */
-static struct tunnel *find_any(struct pod *p)
+static struct tunnel *find_any(struct pod_tunnels *p)
 {
-    bool may_own = pod_may_own_more(p, false);
+    bool may_own = placing_may_own_more(p, false);
     struct tunnel *t = may_own ? NULL : find_joinable(p);
 
     return t ? t : find_available(p, keeps_own_tunnels(p));
 }
 
 /* One that it joins beside others comes last: they were there first. */
-static struct tunnel *find_small(struct pod *p)
+static struct tunnel *find_small(struct pod_tunnels *p)
 {
     struct tunnel *t = find_joinable(p);
 
@@ -107,21 +107,21 @@ static struct tunnel *find_small(struct pod *p)
         t = find_available(p, keeps_own_tunnels(p));
     if (t || keeps_own_tunnels(p))
         return t;
-    t = find_with_company(p);
+    t = find_to_join(p);
     if (t)
-        coalesce_open_up(t);
+        coalesce_open_up(p, t);
     return t;
 }
 
-static struct tunnel *find_proving(struct pod *p)
+static struct tunnel *find_proving(struct pod_tunnels *p)
 {
     struct tunnel *t = find_available(p, keeps_own_tunnels(p));
-    bool none_will_come = p->count >= p->owner->settings.tunnels_max;
+    bool none_will_come = p->counts.all >= p->owner->settings.tunnels_max;
 
     return t || !none_will_come ? t : find_joinable(p);
 }
 
-struct tunnel *placing_find(struct pod *p, enum claim claim)
+struct tunnel *placing_find(struct pod_tunnels *p, enum claim claim)
 {
     switch (claim) {
     case CLAIM_SMALL:
@@ -137,20 +137,21 @@ struct tunnel *placing_find(struct pod *p, enum claim claim)
     return find_alone(p, claim);
 }
 
-enum claim placing_claim(const struct pod *p, const struct opening *o, uint32_t own_dials)
+enum claim placing_claim(const struct pod_tunnels *p, const struct opening *o,
+                         uint32_t own_dials)
 {
     if (o->alone)
         return own_dials ? CLAIM_DIALLED : CLAIM_OWN;
-    if (!ports_know(&p->ports, o->port))
+    if (!ports_know(&p->usage.ports, o->port))
         return CLAIM_PROVING;
     return o->small && coalesce_is_apt(p) ? CLAIM_SMALL : CLAIM_ANY;
 }
 
-bool placing_has_room(struct pod *p, uint16_t port)
+bool placing_has_room(struct pod_tunnels *p, uint16_t port)
 {
     if (find_available(p, keeps_own_tunnels(p)))
         return true;
-    if (!ports_know(&p->ports, port))
+    if (!ports_know(&p->usage.ports, port))
         return false;
-    return find_joinable(p) || (!keeps_own_tunnels(p) && find_with_company(p));
+    return find_joinable(p) || (!keeps_own_tunnels(p) && find_to_join(p));
 }

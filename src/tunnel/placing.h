@@ -11,7 +11,7 @@
  */
 #pragma once
 
-#include "tunnel/pod.h"
+#include "tunnel/pod_tunnels.h"
 
 enum claim {
     CLAIM_SMALL,   /* any tunnel will do, and no dial is worth the wait */
@@ -22,13 +22,17 @@ enum claim {
 };
 #define CLAIMS 5
 
+/* May there be more tunnels that carry one connection each, for an opening that wants to be
+ * alone, or does not? */
+bool placing_may_own_more(const struct pod_tunnels *p, bool alone);
+
 /* own_dials: how many tunnels for one connection are being dialled, beside those that older
  * openings wait for. */
-enum claim placing_claim(const struct pod *p, const struct opening *o,
+enum claim placing_claim(const struct pod_tunnels *p, const struct opening *o,
                          uint32_t own_dials);
 
 /* NULL: it has to wait.  May make an empty shared tunnel one for a single connection, or one
  * that carries a small exchange shared. */
-struct tunnel *placing_find(struct pod *p, enum claim claim);
+struct tunnel *placing_find(struct pod_tunnels *p, enum claim claim);
 /* Would a small one to this port find one?  Changes nothing. */
-bool placing_has_room(struct pod *p, uint16_t port);
+bool placing_has_room(struct pod_tunnels *p, uint16_t port);

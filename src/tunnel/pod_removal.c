@@ -1,79 +1,59 @@
 #include "tunnel/pod_removal.h"
 
-#include "base/log.h"
 #include "base/own.h"
 
-LOG_MODULE(tunnel);
-
-#define CALL_MS 10000
-
 struct pod_removal {
-    struct pod *pod;
+    struct sched *sched;
     struct api *api;
-    struct api_call call;
-    struct task answered;
+    const char *ns, *name, *uid;
+    void (*on_gone)(void *owner);
+    void *owner;
+    struct pod_check check;
+    struct task checked;
     struct timer due;
-    bool still_there; /* the answer has a pod with this name and UID */
 };
-
-static void on_pod(void *owner, json_t *object)
-{
-    struct pod_removal *f = owner;
-    const json_t *metadata = json_object_get(object, "metadata");
-    const char *uid = json_string_value(json_object_get(metadata, "uid"));
-    /* "": where a slice does not say it, any UID will do */
-    f->still_there = uid && (!*f->pod->uid || strcmp(uid, f->pod->uid) == 0);
-}
 
 static void on_due(struct timer *timer)
 {
-    struct pod_removal *f = container_of(timer, struct pod_removal, due);
-    AUTO_FREE char *path =
-        xasprintf("/api/v1/namespaces/%s/pods/%s", f->pod->ns, f->pod->name);
-
-    api_call_finish(&f->call);
-    f->still_there = false;
-    f->call = (struct api_call){
-        .result = ERR_AGAIN, .on_object = on_pod, .owner = f, .wake = &f->answered
-    };
-    api_get(f->api, &f->call, path, CALL_MS);
+    struct pod_removal *r = container_of(timer, struct pod_removal, due);
+    pod_check_start(&r->check, r->sched, r->api, r->ns, r->name, r->uid, &r->checked);
 }
 
-static void on_answer(struct task *task)
+static void on_checked(struct task *task)
 {
-    struct pod_removal *f = container_of(task, struct pod_removal, answered);
-    enum err e = f->call.result;
-    bool gone =
-        (e == OK && !f->still_there) || (e == ERR_NOT_FOUND && f->call.error.is_status);
+    struct pod_removal *r = container_of(task, struct pod_removal, checked);
 
-    if (e == ERR_AGAIN)
-        return;
-    api_call_finish(&f->call);
-    if (gone)
-        pod_close_tunnels(f->pod, ERR_GONE, "the pod is gone"); /* and us with it */
+    if (r->check.result == ERR_NOT_FOUND)
+        r->on_gone(r->owner);
     else
-        timer_set(&f->due, POD_REMOVAL_MS);
+        timer_set(&r->due, POD_REMOVAL_MS);
 }
 
-struct pod_removal *pod_removal_create(struct pod *p)
+struct pod_removal *pod_removal_create(struct sched *sched, struct api *api,
+                                       const char *ns, const char *name, const char *uid,
+                                       void (*on_gone)(void *owner), void *owner)
 {
-    struct pod_removal *f = xcalloc(1, sizeof(*f));
-    const struct tunnel *any = list_first(&p->tunnels, struct tunnel, in_pod);
+    struct pod_removal *r = xcalloc(1, sizeof(*r));
 
-    f->pod = p;
-    f->api = any->origin->api;
-    task_init(&f->answered, any->step.sched, RANK_WORK, on_answer);
-    timer_init(&f->due, any->step.sched, on_due);
-    timer_set(&f->due, POD_REMOVAL_MS);
-    return f;
+    *r = (struct pod_removal){ .sched = sched,
+                               .api = api,
+                               .ns = ns,
+                               .name = name,
+                               .uid = uid,
+                               .on_gone = on_gone,
+                               .owner = owner };
+    task_init(&r->checked, sched, RANK_WORK, on_checked);
+    timer_init(&r->due, sched, on_due);
+    timer_set(&r->due, POD_REMOVAL_MS);
+    return r;
 }
 
-void pod_removal_destroy(struct pod_removal *f)
+void pod_removal_destroy(struct pod_removal *r)
 {
-    if (!f)
+    if (!r)
         return;
-    api_call_finish(&f->call);
-    task_cancel(&f->answered);
-    timer_stop(&f->due);
-    free(f);
+    pod_check_finish(&r->check);
+    task_cancel(&r->checked);
+    timer_stop(&r->due);
+    free(r);
 }

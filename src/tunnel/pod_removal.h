@@ -1,19 +1,22 @@
-/* tunnel/pod_removal.h - close the tunnels of a pod that no longer exists
+/* tunnel/pod_removal.h - wait until a pod does not exist any more
  *
- * Private to tunnel/.  Created when the catalog reports that no service has the pod any more.
- * The runtime usually ends the connections of a deleted pod within two seconds.  Sometimes it
- * forgets one: no FIN and no error arrive, and the tunnel itself stays alive.  An endpoint
- * also leaves its service while its pod still finishes requests.  So the pod is read from the
- * API server until it does not exist or another pod has its name; then the remaining tunnels
- * are closed.
+ * Private to tunnel/.  Created when no service has the pod any more.  The runtime usually ends
+ * the connections of a deleted pod within two seconds.  Sometimes it forgets one: no FIN and
+ * no error arrive, and the tunnel itself stays alive.  An endpoint also leaves its service
+ * while its pod still finishes requests.  So the pod is read from the API server
+ * (catalog/pod_check.h) until it does not exist or another pod has its name; then `on_gone`
+ * is called, which closes the remaining tunnels.
  */
 #pragma once
 
-#include "tunnel/pod.h"
+#include "catalog/pod_check.h"
 
 #define POD_REMOVAL_MS 2500 /* before the first read, and between reads */
 
 struct pod_removal;
 
-struct pod_removal *pod_removal_create(struct pod *p);
-void pod_removal_destroy(struct pod_removal *f); /* NULL accepted */
+/* The texts are borrowed.  on_gone may destroy the removal. */
+struct pod_removal *pod_removal_create(struct sched *sched, struct api *api,
+                                       const char *ns, const char *name, const char *uid,
+                                       void (*on_gone)(void *owner), void *owner);
+void pod_removal_destroy(struct pod_removal *r); /* NULL accepted */

@@ -3,7 +3,7 @@
 #include "base/own.h"
 
 struct prewarmed_connection {
-    const struct tunnel_origin *origin;
+    struct tunnel_origin *origin;
     struct connecting connecting;
     struct tls_identity *identity;
     struct stream *stream; /* NULL: not connected, taken, or given up */
@@ -29,7 +29,7 @@ static void on_step(struct task *task)
     if (s->stream || !s->connecting.request || s->connecting.result == ERR_AGAIN)
         return;
     if (s->connecting.result == OK) {
-        s->stream = transport_open(s->origin, &s->connecting, s->identity);
+        s->stream = origin_open(s->origin, &s->connecting, s->identity);
         s->stream->wake = &s->step;
     }
     connecting_finish(&s->connecting);
@@ -40,8 +40,7 @@ static void on_expiry(struct timer *timer)
     drop(container_of(timer, struct prewarmed_connection, expiry));
 }
 
-struct prewarmed_connection *
-prewarmed_connection_create(const struct tunnel_origin *origin)
+struct prewarmed_connection *prewarmed_connection_create(struct tunnel_origin *origin)
 {
     struct prewarmed_connection *s = xcalloc(1, sizeof(*s));
     struct sched *sched = loop_sched(origin->loop);
@@ -51,7 +50,7 @@ prewarmed_connection_create(const struct tunnel_origin *origin)
     task_init(&s->step, sched, RANK_READ, on_step);
     timer_init(&s->expiry, sched, on_expiry);
     timer_set(&s->expiry, PREWARMED_MS);
-    transport_connect(origin, &s->connecting, &s->step);
+    origin_connect(origin, &s->connecting, &s->step);
     return s;
 }
 

@@ -1,4 +1,4 @@
-/* tunnel/prewarmed_connection.h - one connection to the API server, made before anybody asks
+/* tunnel/prewarmed_connection.h - one connection to the API server, made before a dial needs it
  *
  * Private to tunnel/.  TCP and TLS take as long as the upgrade itself, and need to know
  * nothing of pods: at start they happen while the first look-ups do.  Kept PREWARMED_MS, which
@@ -6,14 +6,13 @@
  */
 #pragma once
 
-#include "tunnel/tunnel.h"
+#include "tunnel/origin.h"
 
 #define PREWARMED_MS 20000
 
 struct prewarmed_connection;
 
-struct prewarmed_connection *
-prewarmed_connection_create(const struct tunnel_origin *origin);
+struct prewarmed_connection *prewarmed_connection_create(struct tunnel_origin *origin);
 void prewarmed_connection_destroy(struct prewarmed_connection *s); /* NULL accepted */
 
 /* The stream, TLS perhaps still shaking hands, is the caller's; NULL: there is none that was

@@ -1,17 +1,16 @@
 #include "tunnel/shortage.h"
 
-#include "tunnel/pod.h"
-
 #define AGAIN_MS                                                                         \
     250 /* what gave way has freed its place, or another has stalled by then */
 
-static uint32_t openings_lacking(const struct pod *p)
+static uint32_t openings_lacking(const struct pod_tunnels *p)
 {
-    bool full = p->count >= p->owner->settings.tunnels_max;
-    return full && p->waiters > p->coming ? p->waiters - p->coming : 0;
+    bool full = p->counts.all >= p->owner->settings.tunnels_max;
+    uint32_t waiters = p->usage.waiters, coming = p->counts.coming;
+    return full && waiters > coming ? waiters - coming : 0;
 }
 
-static void make_room(struct pod *p)
+static void free_tunnels(struct pod_tunnels *p)
 {
     const struct tunnel_room *room = &p->owner->settings.room;
 
@@ -21,18 +20,18 @@ static void make_room(struct pod *p)
 }
 
 /* Connections end within this, and pods may come and go. */
-static void make_room_in_all(struct tunnels *ts)
+static void free_in_all(struct tunnels *ts)
 {
     struct list_node *full = &ts->shortage.full, seen;
 
     list_init(&seen);
     while (!list_empty(full)) {
-        struct pod *p = list_first(full, struct pod, full);
+        struct pod_tunnels *p = list_first(full, struct pod_tunnels, full);
         list_remove(&p->full);
         if (!openings_lacking(p))
             continue;
         list_append(&seen, &p->full);
-        make_room(p);
+        free_tunnels(p);
     }
     if (!list_empty(&seen))
         timer_set(&ts->shortage.again, AGAIN_MS);
@@ -51,15 +50,15 @@ static void on_shortage(struct task *task)
     for (; ts->shortage.descriptors; ts->shortage.descriptors--)
         room->free_descriptor(room->owner);
     if (!ts->shortage.again.at)
-        make_room_in_all(ts);
+        free_in_all(ts);
 }
 
-static void on_full_again(struct timer *timer)
+static void on_shortage_again(struct timer *timer)
 {
     task_wake(&container_of(timer, struct shortage, again)->task);
 }
 
-void shortage_look(struct pod *p)
+void shortage_look(struct pod_tunnels *p)
 {
     struct tunnels *ts = p->owner;
 
@@ -81,7 +80,7 @@ void shortage_init(struct tunnels *ts)
 {
     list_init(&ts->shortage.full);
     task_init(&ts->shortage.task, ts->sched, RANK_WORK, on_shortage);
-    timer_init(&ts->shortage.again, ts->sched, on_full_again);
+    timer_init(&ts->shortage.again, ts->sched, on_shortage_again);
 }
 
 void shortage_finish(struct tunnels *ts)

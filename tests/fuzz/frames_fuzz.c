@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "net/tcp.h"
 #include "tunnel/tunnel.h"
+#include "tunnel/tunnels.h"
 #include "wire/websocket.h"
 
 #ifndef FRAMES_IN_WEBSOCKET

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "tunnel/pod.h"
+#include "tunnel/pod_tunnels.h"
 
 #define USERS 12
 
@@ -59,7 +59,7 @@ static void raw(size_t i)
 
 static bool is_shared(size_t i)
 {
-    return container_of(user_stream(&users[i]), struct pair, stream)->tunnel->share;
+    return rig_tunnel_of(user_stream(&users[i]))->mux.share;
 }
 
 static void raw_connection_in_a_burst_of_requests_gets_its_own_tunnel(void **state)

@@ -7,7 +7,7 @@
 
 static struct tunnel *tunnel_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel;
+    return rig_tunnel_of(user_stream(u));
 }
 
 static uint8_t byte_at(size_t i)
@@ -231,7 +231,7 @@ static void a_full_pair_is_not_a_dead_tunnel(void **state)
 
 static struct stream *transport_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel->transport;
+    return rig_tunnel_of(user_stream(u))->mux.transport;
 }
 
 /* A pair with its own tunnel stops it before a queue is full, and resumes it; the

@@ -8,7 +8,7 @@
 
 static struct tunnel *tunnel_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel;
+    return rig_tunnel_of(user_stream(u));
 }
 
 static void every_live_connection_has_a_tunnel_to_itself(void **state)
@@ -352,7 +352,7 @@ static void a_tunnel_retires_at_an_age(void **state)
 
     rig_advance(4 * 3600 * 1000 + 5000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
-    assert_true(tunnel_of(&u)->retired);
+    assert_true(tunnel_of(&u)->mux.retired);
     stream_lend(u.opening.stream, false);
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, ERR_AGAIN);

@@ -370,7 +370,7 @@ static void shutdown_sends_fin_after_the_last_byte(void **state)
 
 static struct tunnel *tunnel_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel;
+    return rig_tunnel_of(user_stream(u));
 }
 
 static void far_end_sends(struct server *s, size_t pair, size_t times)
@@ -397,11 +397,11 @@ static void a_closed_pair_drops_bytes_until_its_verdict(void **state)
     far_end_sends(s, 0, 8);
     assert_true(bufq_empty(&s->end->out));
     rig_advance(900);
-    assert_int_equal(t->left_count, 1);
+    assert_int_equal(t->mux.closing_count, 1);
     server_finish_pair(s, 0);
     rig_run();
-    assert_int_equal(t->left_count, 0);
-    assert_int_equal(t->slots[1], SLOT_SPENT);
+    assert_int_equal(t->mux.closing_count, 0);
+    assert_int_equal(t->mux.slots.state[1], SLOT_SPENT);
     assert_int_equal(s->ping_count, 0); /* four good slots are left */
 }
 
@@ -459,9 +459,9 @@ static void no_verdict_after_a_close_costs_the_slot(void **state)
 
     user_finish(&u);
     rig_advance(9999);
-    assert_int_equal(t->slots[1], SLOT_SPENT);
+    assert_int_equal(t->mux.slots.state[1], SLOT_SPENT);
     rig_advance(1);
-    assert_int_equal(t->slots[1], SLOT_DEAD);
+    assert_int_equal(t->mux.slots.state[1], SLOT_DEAD);
     assert_true(s->ping_count < 5); /* those of liveness */
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, OK);
@@ -484,7 +484,7 @@ static void a_failure_after_a_close_costs_the_slot(void **state)
     rig_run();
     server_fin(s, 0, false);
     refuse_pair(s, 0);
-    assert_int_equal(t->slots[1], SLOT_DEAD);
+    assert_int_equal(t->mux.slots.state[1], SLOT_DEAD);
     assert_int_equal(s->ping_count, 0);
 }
 
@@ -668,12 +668,12 @@ static void a_pair_opens_while_closed_pairs_have_no_verdict(void **state)
 
     assert_int_equal(rig.dials, 1);
     assert_int_equal(s->pair_count, 13);
-    assert_int_equal(t->left_count, 13);
+    assert_int_equal(t->mux.closing_count, 13);
     assert_in_range(s->ping_count, 5, 20); /* and not five for each */
     for (size_t i = 0; i < 13; i++)
         server_finish_pair(s, i);
     rig_run();
-    assert_int_equal(t->left_count, 0);
+    assert_int_equal(t->mux.closing_count, 0);
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
 
@@ -698,8 +698,8 @@ static void a_late_verdict_does_not_concern_the_next_pair_of_its_slot(void **sta
     server_text(s, before, containerd_refused);
     server_rst(s, s->pairs[before].error_id);
     rig_run();
-    assert_int_equal(t->left_count, 4);
-    assert_int_equal(t->slots[id % WORKERS], SLOT_BUSY);
+    assert_int_equal(t->mux.closing_count, 4);
+    assert_int_equal(t->mux.slots.state[id % WORKERS], SLOT_BUSY);
     assert_int_equal(user_stream(&v)->end.verdict, V_OPEN);
     server_data(s, s->pairs[before].data_id, "old", 3, 0); /* a late frame */
     server_data(s, id, "new", 3, 0);
@@ -715,13 +715,13 @@ static void a_failure_after_its_slot_was_probed_costs_nothing(void **state)
     struct tunnel *t = closed_pairs(&s, 3);
 
     for (size_t i = 0; i < 4; i++) {
-        assert_int_equal(t->slots[s->pairs[i].data_id % WORKERS], SLOT_FREE);
+        assert_int_equal(t->mux.slots.state[s->pairs[i].data_id % WORKERS], SLOT_FREE);
         server_rst(s, s->pairs[i].error_id);
     }
     rig_run();
-    assert_int_equal(t->left_count, 0);
+    assert_int_equal(t->mux.closing_count, 0);
     for (size_t r = 0; r < WORKERS; r++)
-        assert_int_equal(t->slots[r], SLOT_FREE);
+        assert_int_equal(t->mux.slots.state[r], SLOT_FREE);
 }
 
 /* A refused pair too may have stopped its worker. */
@@ -740,11 +740,11 @@ static void a_failure_before_its_slot_was_probed_costs_the_slot(void **state)
     server_rst(s, s->pairs[1].data_id);
     rig_run();
     uint32_t slot = s->pairs[1].data_id % WORKERS;
-    assert_int_equal(t->slots[slot], SLOT_DEAD);
+    assert_int_equal(t->mux.slots.state[slot], SLOT_DEAD);
     server_pong_from(s, 0);
     rig_run();
-    assert_int_equal(t->slots[slot], SLOT_DEAD);
-    assert_int_equal(t->slots[1], SLOT_FREE);
+    assert_int_equal(t->mux.slots.state[slot], SLOT_DEAD);
+    assert_int_equal(t->mux.slots.state[1], SLOT_FREE);
 }
 
 /* The tunnel closes with the aborted pair, but not before the last bytes of closed pairs
@@ -778,7 +778,7 @@ static void at_most_100_closed_pairs_wait_for_a_verdict(void **state)
     struct server *s;
     struct tunnel *t = closed_pairs(&s, 0);
 
-    while (t->left_count < 100)
+    while (t->mux.closing_count < 100)
         come_and_leave(1);
     user_open(&u, "uid-1", 80);
     rig_run();
@@ -788,7 +788,7 @@ static void at_most_100_closed_pairs_wait_for_a_verdict(void **state)
     assert_int_equal(u.opening.result, OK);
     user_finish(&u);
     rig_advance(10000); /* without a verdict they end too */
-    assert_int_equal(t->left_count, 0);
+    assert_int_equal(t->mux.closing_count, 0);
 }
 
 /* ---- the probe ---- */
@@ -828,12 +828,12 @@ static void five_pings_follow_when_one_slot_is_left(void **state)
         assert_int_equal(s->seen[s->seen_count - 1 - i].type, SPDY_PING);
     }
     for (size_t i = 0; i < 5; i++) { /* any order will do */
-        assert_int_equal(t->slots[1], SLOT_PROBED);
+        assert_int_equal(t->mux.slots.state[1], SLOT_PROBED);
         server_pong(s, (i * 2) % 5);
         rig_run();
     }
-    assert_int_equal(t->slots[1], SLOT_FREE);
-    assert_false(t->retired);
+    assert_int_equal(t->mux.slots.state[1], SLOT_FREE);
+    assert_false(t->mux.retired);
     rig_advance(10000);
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
@@ -899,14 +899,14 @@ static void a_probe_proves_only_slots_that_ended_before_it(void **state)
     rig_run();
     server_pong_from(s, 0);
     rig_run();
-    assert_int_equal(t->slots[1], SLOT_FREE);
-    assert_int_not_equal(t->slots[slot], SLOT_FREE);
+    assert_int_equal(t->mux.slots.state[1], SLOT_FREE);
+    assert_int_not_equal(t->mux.slots.state[slot], SLOT_FREE);
     come_and_leave(3);
     assert_int_equal(s->ping_count, 10);
-    assert_int_not_equal(t->slots[slot], SLOT_FREE);
+    assert_int_not_equal(t->mux.slots.state[slot], SLOT_FREE);
     server_pong_from(s, 5);
     rig_run();
-    assert_int_equal(t->slots[slot], SLOT_FREE);
+    assert_int_equal(t->mux.slots.state[slot], SLOT_FREE);
 }
 
 /* Where five PINGs do not fit, none is sent, and no slot becomes free. */
@@ -924,7 +924,7 @@ static void a_probe_is_sent_only_where_five_pings_fit(void **state)
     rig_run();
     assert_int_equal(s->ping_count, 0);
     s->end->paused = true;
-    size_t room = bufq_room(&t->transport->out) - 30 - SPDY_HEAD; /* and the FIN */
+    size_t room = bufq_room(&t->mux.transport->out) - 30 - SPDY_HEAD; /* and the FIN */
     while (room) { /* whole frames: a chunk's payload and a head each */
         size_t part = room < 10000 ? room : room - 9000 > 9000 ? 9000 : room / 2;
         user_write(&u, zeros, part - SPDY_HEAD);
@@ -933,14 +933,14 @@ static void a_probe_is_sent_only_where_five_pings_fit(void **state)
     }
     user_finish(&u);
     rig_run();
-    assert_in_range(bufq_room(&t->transport->out), 12, 59);
-    assert_int_equal(t->slots[1], SLOT_SPENT);
+    assert_in_range(bufq_room(&t->mux.transport->out), 12, 59);
+    assert_int_equal(t->mux.slots.state[1], SLOT_SPENT);
     s->blind = true;
     s->end->paused = false;
     stream_update(s->end);
     rig_run();
     assert_int_equal(s->ping_count, 5);
-    assert_int_equal(t->slots[1], SLOT_FREE);
+    assert_int_equal(t->mux.slots.state[1], SLOT_FREE);
 }
 
 static void a_probed_slot_serves_again(void **state)

@@ -15,7 +15,7 @@
 
 #include "base/own.h"
 #include "tunnel/coalesce.h"
-#include "tunnel/pod.h"
+#include "tunnel/pod_tunnels.h"
 #include "tunnel/share.h"
 #include "tunnel_rules.h"
 
@@ -169,7 +169,7 @@ static size_t check_person(struct person *p)
     rules_check_stream(s);
     check_bytes(p);
     check_upload(p);
-    return pair->tunnel ? 0 : pair->counted;
+    return pair->owner ? 0 : pair->counted;
 }
 
 static void check_all(void)
@@ -178,7 +178,7 @@ static void check_all(void)
 
     for (size_t i = 0; i < PEOPLE; i++)
         kept += check_person(&people[i]);
-    must(kept == rig.tunnels->kept_for_slow, "bytes for slow readers are counted");
+    must(kept == rig.tunnels->origin.kept_for_slow, "bytes for slow readers are counted");
 }
 
 /* ---- what may happen ---- */
@@ -269,7 +269,7 @@ static void a_kept_one_is_lent(const struct scene *s)
 /* Small exchanges, until the pod counts as one that has only such. */
 static void a_connection_is_kept_and_lent_for_long(const struct scene *s)
 {
-    for (int i = 0; i < COALESCE_AFTER; i++) {
+    for (int i = 0; i < USAGE_SMALL_RUN; i++) {
         a_connection_is_kept(s);
         a_kept_one_is_lent(s);
     }

@@ -188,6 +188,16 @@ void api_call_finish(struct api_call *call)
         rig.asked = NULL;
 }
 
+struct tunnel *rig_tunnel_of(const struct stream *s)
+{
+    const struct pair *p = container_of(s, const struct pair, stream);
+
+    if (!p->owner)
+        return NULL;
+    struct mux *m = container_of(p->owner, struct mux, pair_owner);
+    return container_of(m, struct tunnel, mux);
+}
+
 void rig_answer_pod(const char *uid)
 {
     struct api_call *call = rig.asked;

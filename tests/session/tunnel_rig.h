@@ -18,8 +18,9 @@
 #include <cmocka.h>
 
 #include "net/connecting.h"
-#include "tunnel/pair.h"
+#include "tunnel/tunnel.h"
 #include "tunnel/tunnels.h"
+#include "wire/spdy.h"
 #include "playground/forward/spdy_headers.h"
 #include "playground/forward/spdy_server.h"
 
@@ -81,6 +82,9 @@ extern struct rig rig;
 
 /* Answer the pending look-up with a pod of this UID; NULL: there is none. */
 void rig_answer_pod(const char *uid);
+
+/* The tunnel that carries this stream; NULL: it is closed. */
+struct tunnel *rig_tunnel_of(const struct stream *s);
 
 /* A user of one connection. */
 struct user {

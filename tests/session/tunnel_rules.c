@@ -2,9 +2,7 @@
 
 #include "tunnel/coalesce.h"
 #include "tunnel/placing.h"
-#include "tunnel/pod.h"
-#include "tunnel/worker_slots.h"
-#include "tunnel/share.h"
+#include "tunnel/pods.h"
 
 void must(bool holds, const char *rule)
 {
@@ -21,7 +19,7 @@ static struct sums {
 static int count_pairs(const struct tunnel *t)
 {
     int n = 0;
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
+    list_for_each (p, &t->mux.pairs, struct pair, in_owner)
         n++;
     return n;
 }
@@ -37,10 +35,10 @@ static void check_kept(const struct pair *p)
 /* Its user decides: a pair that is closed counts for its verdict only. */
 static void check_pairs(const struct tunnel *t)
 {
-    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+    list_for_each (p, &t->mux.pairs, struct pair, in_owner) {
         check_kept(p);
-        must(p->tunnel == t, "a pair knows its tunnel");
-        must(!p->left || !p->lent, "nobody uses a pair that was left");
+        must(rig_tunnel_of(&p->stream) == t, "a pair knows its tunnel");
+        must(!p->closed || !p->lent, "nobody uses a pair that was left");
     }
 }
 
@@ -49,13 +47,13 @@ static void check_left(const struct tunnel *t)
 {
     uint32_t left = 0;
 
-    list_for_each (p, &t->left, struct pair, in_tunnel) {
+    list_for_each (p, &t->mux.closing, struct pair, in_owner) {
         left++;
         check_kept(p);
-        must(p->left && p->parted && !p->lent, "who waits for its verdict was left");
+        must(p->closed && p->closing && !p->lent, "who waits for its verdict was left");
         must(bufq_empty(&p->stream.in), "nothing is kept for who has left");
     }
-    must(left == t->left_count, "a tunnel knows how many it waits for");
+    must(left == t->mux.closing_count, "a tunnel knows how many it waits for");
 }
 
 /* One more and two pairs would share a worker; one less and a worker would be lost. */
@@ -64,7 +62,7 @@ static void check_slots(const struct tunnel *t)
     int busy = 0;
 
     for (size_t i = 0; i < WORKERS; i++)
-        busy += t->slots[i] == SLOT_BUSY;
+        busy += t->mux.slots.state[i] == SLOT_BUSY;
     must(busy == count_pairs(t), "a slot is busy while a pair lives there");
 }
 
@@ -73,9 +71,9 @@ static void check_own(const struct tunnel *t)
 {
     int connections = 0;
 
-    list_for_each (p, &t->pairs, struct pair, in_tunnel)
-        connections += !p->left;
-    must(t->share || connections <= 1, "an own tunnel carries one at a time");
+    list_for_each (p, &t->mux.pairs, struct pair, in_owner)
+        connections += !p->closed;
+    must(t->mux.share || connections <= 1, "an own tunnel carries one at a time");
 }
 
 static bool is_in_use(const struct pair *p)
@@ -88,9 +86,9 @@ static void check_proving(const struct tunnel *t)
 {
     uint32_t in_use = 0, proving = 0;
 
-    list_for_each (p, &t->pairs, struct pair, in_tunnel) {
+    list_for_each (p, &t->mux.pairs, struct pair, in_owner) {
         in_use += is_in_use(p);
-        proving += is_in_use(p) && p->proves && !p->delivered;
+        proving += is_in_use(p) && p->proves && !p->answered;
     }
     must(!proving || in_use == 1,
          "the first connection to a port is beside no other until its answer comes");
@@ -99,24 +97,25 @@ static void check_proving(const struct tunnel *t)
 /* What no clock ends is waited for until the world does. */
 static void check_clocks(const struct tunnel *t)
 {
-    must(t->ping.at, "an open tunnel will have to show that it is alive");
-    must(!t->probe_first || t->deadline.at, "a probe has a deadline");
-    must(!t->share || !t->share->stalled_id || t->share->stall.at,
+    must(t->mux.liveness.due.at, "an open tunnel will have to show that it is alive");
+    must(!t->mux.probe.first || t->mux.probe.deadline.at, "a probe has a deadline");
+    must(!t->mux.share || !t->mux.share->stalled_id || t->mux.share->stall.at,
          "nobody waits for a slow reader for ever");
 }
 
 /* No pair is added meanwhile, and only those bytes end it. */
 static void check_stand(const struct tunnel *t)
 {
-    bool bytes_wait = t->data_left && !bufq_empty(&t->transport->in);
+    bool bytes_wait = frame_is_waiting(&t->mux.reader, &t->mux.transport->in);
 
-    must(!t->share || !t->share->stands || bytes_wait, "a tunnel stands before bytes");
+    must(!t->mux.share || !t->mux.share->blocked || bytes_wait,
+         "a tunnel stands before bytes");
 }
 
 /* Nothing would ever close it. */
 static void check_retired(const struct tunnel *t)
 {
-    must(!t->retired || !list_empty(&t->pairs) || !slots_have_delivered(t),
+    must(!t->mux.retired || !list_empty(&t->mux.pairs) || !mux_has_delivered(&t->mux),
          "a retired tunnel goes with its last pair");
 }
 
@@ -138,96 +137,116 @@ static void check_tunnel(const struct tunnel *t)
 /* ---- of a pod ---- */
 
 /* What a pod has counted step by step, counted anew. */
-static struct pod count_tunnels(const struct pod *p)
+static struct tunnel_counts count_tunnels(const struct pod_tunnels *p)
 {
-    struct pod n = { 0 };
+    struct tunnel_counts n = { 0 };
 
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
-        uint32_t carries = tunnel_carries(t);
-        n.count++;
-        n.own += !t->share;
-        n.dialling += t->state != TUNNEL_OPEN;
-        n.coming += t->state != TUNNEL_OPEN ? carries : 0;
-        n.coming_own += t->state != TUNNEL_OPEN && !t->share;
-        n.open += t->state == TUNNEL_OPEN && !t->retired ? carries : 0;
-        list_for_each (pair, &t->pairs, struct pair, in_tunnel)
-            n.lent += pair->lent, n.lent_alone += pair->lent && pair->alone;
+        bool open = t->state == TUNNEL_OPEN;
+        uint32_t carries = mux_carries(&t->mux);
+        n.all++;
+        n.own += !t->mux.share;
+        n.dialling += !open;
+        n.coming += !open ? carries : 0;
+        n.coming_own += !open && !t->mux.share;
+        n.open += open && !t->mux.retired ? carries : 0;
     }
+    return n;
+}
+
+static struct usage count_usage(const struct pod_tunnels *p)
+{
+    struct usage n = { 0 };
+
+    list_for_each (t, &p->tunnels, struct tunnel, in_pod)
+        list_for_each (pair, &t->mux.pairs, struct pair, in_owner)
+            n.lent += pair->lent, n.lent_alone += pair->lent && pair->alone;
     list_for_each (o, &p->waiting, struct opening, waiting)
         n.waiters++, n.waiting_alone += o->alone;
     return n;
 }
 
-static void check_counts(const struct pod *p)
+static void check_counts(const struct pod_tunnels *p)
 {
-    struct pod n = count_tunnels(p);
+    const struct tunnel_counts *counts = &p->counts;
+    struct tunnel_counts n = count_tunnels(p);
 
-    must(p->count == n.count, "a pod counts its tunnels");
-    must(p->own == n.own, "a pod counts those that carry one each");
-    must(p->dialling == n.dialling, "a pod counts its dials");
-    must(p->coming == n.coming, "a pod counts what these will carry");
-    must(p->open == n.open, "a pod counts what the open ones can carry");
-    must(p->lent == n.lent, "a pod counts the connections in use");
-    must(p->waiters == n.waiters, "a pod counts who waits");
-    must(p->coming_own == n.coming_own, "a pod counts its dials for one connection");
-    must(p->lent_alone == n.lent_alone, "a pod counts the connections that are alone");
-    must(p->waiting_alone == n.waiting_alone, "a pod counts openings that want that");
-    sums.tunnels += n.count;
+    must(counts->all == n.all, "a pod counts its tunnels");
+    must(counts->own == n.own, "a pod counts those that carry one each");
+    must(counts->dialling == n.dialling, "a pod counts its dials");
+    must(counts->coming == n.coming, "a pod counts what these will carry");
+    must(counts->open == n.open, "a pod counts what the open ones can carry");
+    must(counts->coming_own == n.coming_own, "a pod counts its dials for one connection");
+    sums.tunnels += n.all;
     sums.dialling += n.dialling;
+}
+
+static void check_usage(const struct pod_tunnels *p)
+{
+    struct usage n = count_usage(p);
+
+    must(p->usage.lent == n.lent, "a pod counts the connections in use");
+    must(p->usage.waiters == n.waiters, "a pod counts the openings that wait");
+    must(p->usage.lent_alone == n.lent_alone,
+         "a pod counts the connections that are alone");
+    must(p->usage.waiting_alone == n.waiting_alone,
+         "a pod counts openings that want that");
 }
 
 /* There is a dial under way, or a limit that keeps them from one; whatever ends then, looks
  * at them. */
-static void check_hope(const struct pod *p)
+static void check_hope(const struct pod_tunnels *p)
 {
     const struct tunnels *ts = p->owner;
     bool node_is_busy =
         p->node->dials >= ts->settings.dials_max && !list_empty(&p->lacking);
 
-    must(!p->waiters || p->coming || node_is_busy || p->count >= ts->settings.tunnels_max,
+    must(!p->usage.waiters || p->counts.coming || node_is_busy ||
+             p->counts.all >= ts->settings.tunnels_max,
          "who waits has something to wait for");
 }
 
 static bool could_serve(const struct tunnel *t, bool may_own, bool alone)
 {
     if (may_own && alone)
-        return coalesce_may_separate(t) || (!t->share && tunnel_available(t));
-    return tunnel_available(t) || (!may_own && tunnel_joinable(t));
+        return mux_may_end_sharing(&t->mux) ||
+               (!t->mux.share && mux_is_available(&t->mux));
+    return mux_is_available(&t->mux) || (!may_own && mux_is_joinable(&t->mux));
 }
 
 /* The first one to its port joins no other, while there may be more tunnels. */
-static bool has_to_be_first(const struct pod *p, const struct opening *o)
+static bool has_to_be_first(const struct pod_tunnels *p, const struct opening *o)
 {
-    return !o->alone && !ports_know(&p->ports, o->port) &&
-           p->count < p->owner->settings.tunnels_max;
+    return !o->alone && !ports_know(&p->usage.ports, o->port) &&
+           p->counts.all < p->owner->settings.tunnels_max;
 }
 
 /* With a dial under way they may: it is for them. */
-static void check_nobody_waits_in_vain(const struct pod *p)
+static void check_nobody_waits_in_vain(const struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
         list_for_each (t, &p->tunnels, struct tunnel, in_pod)
-            must(p->coming ||
-                     !could_serve(t,
-                                  pod_may_own_more(p, o->alone) || has_to_be_first(p, o),
-                                  o->alone),
+            must(p->counts.coming || !could_serve(t,
+                                                  placing_may_own_more(p, o->alone) ||
+                                                      has_to_be_first(p, o),
+                                                  o->alone),
                  "nobody waits beside a tunnel with room");
 }
 
 /* Not even for a dial: another slot is as good, and is there now. */
-static void check_small_waits_for_no_slot(struct pod *p)
+static void check_small_waits_for_no_slot(struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
         must(!o->small || !coalesce_is_apt(p) || !placing_has_room(p, o->port),
              "nothing small waits while there is a worker slot for it");
 }
 
-static void check_pod(struct pod *p, uint64_t unused)
+static void check_pod(struct pod_tunnels *p)
 {
-    (void)unused;
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
         check_tunnel(t);
     check_counts(p);
+    check_usage(p);
     check_hope(p);
     check_nobody_waits_in_vain(p);
     check_small_waits_for_no_slot(p);
@@ -236,7 +255,7 @@ static void check_pod(struct pod *p, uint64_t unused)
 size_t rules_check(void)
 {
     sums = (struct sums){ 0 };
-    tunnels_each_pod(rig.tunnels, check_pod, 0);
+    pods_each(rig.tunnels, check_pod);
     must(sums.tunnels == rig.tunnels->live, "all tunnels are counted");
     must(sums.dialling == rig.tunnels->dialling, "all dials are counted");
     return sums.kept;
@@ -248,7 +267,7 @@ size_t rules_check(void)
  * this: nothing can be sent any more. */
 void rules_check_stream(const struct stream *s)
 {
-    bool in_tunnel = container_of(s, struct pair, stream)->tunnel;
+    bool in_tunnel = rig_tunnel_of(s) != NULL;
 
     must(s->in_eof == (s->end.verdict != V_OPEN), "an end has a verdict");
     must(!s->broken || s->end.verdict != V_OPEN, "a broken stream has ended");

@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 #include "tunnel/coalesce.h"
-#include "tunnel/pod.h"
+#include "tunnel/pod_tunnels.h"
 #include "tunnel/share.h"
 
 #define USERS 6
@@ -50,7 +50,7 @@ static void close_all(void)
 
 static struct tunnel *tunnel_of(struct user *u)
 {
-    return container_of(user_stream(u), struct pair, stream)->tunnel;
+    return rig_tunnel_of(user_stream(u));
 }
 
 /* Which of the server's pairs a user has. */
@@ -68,7 +68,7 @@ static size_t pair_of(struct server *s, struct user *u)
 static struct user *sharing(size_t n)
 {
     for (size_t i = 0; i < USERS; i++)
-        if (tunnel_of(&users[i])->share && n-- == 0)
+        if (tunnel_of(&users[i])->mux.share && n-- == 0)
             return &users[i];
     fail_msg("not so many share");
     return NULL;
@@ -145,7 +145,8 @@ static void an_aborted_pair_ends_alone(void **state)
     server_data(s, s->pairs[gone_pair].data_id, "late", 4, 0);
     server_finish_pair(s, gone_pair);
     rig_advance(50);
-    assert_int_equal(t->slots[s->pairs[gone_pair].data_id % WORKERS], SLOT_FREE);
+    assert_int_equal(t->mux.slots.state[s->pairs[gone_pair].data_id % WORKERS],
+                     SLOT_FREE);
     user_write(other, "on", 2);
     rig_run();
     assert_int_equal(s->pairs[other_pair].got.len, 2);
@@ -247,7 +248,7 @@ static void a_probe_that_meets_a_stuck_worker_is_answered_by_another(void **stat
     struct tunnel *t = tunnel_of(other);
 
     get_stuck(s, 1);
-    while (!(s->stuck & 1u << (t->next_ping - 1) / 2 % WORKERS))
+    while (!(s->stuck & 1u << (t->mux.pings.next - 1) / 2 % WORKERS))
         rig_advance(rig.settings.ping_ms);
     tunnels_probe(rig.tunnels, "a test");
     rig_advance(4000);
@@ -429,9 +430,9 @@ static void a_closed_pair_holds_no_memory(void **state)
     struct user *slow = sharing(0);
     size_t sent = fill(s, slow, SHARE_PAIR_LIMIT / 2);
 
-    assert_int_equal(rig.tunnels->kept_for_slow, sent);
+    assert_int_equal(rig.tunnels->origin.kept_for_slow, sent);
     user_finish(slow);
-    assert_int_equal(rig.tunnels->kept_for_slow, 0);
+    assert_int_equal(rig.tunnels->origin.kept_for_slow, 0);
     close_all();
 }
 
@@ -490,7 +491,7 @@ static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
     rig_run();
     user_finish(ended);
     rig_advance(2000);
-    assert_true(tunnel_joinable(t));
+    assert_true(mux_is_joinable(&t->mux));
     close_all();
 }
 
@@ -535,7 +536,7 @@ static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
     fill(s, slow, SIZE_MAX);
     rig_advance(5000);
     assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT); /* nor kept for */
-    assert_false(tunnel_joinable(tunnel_of(slow)));          /* a new pair would wait */
+    assert_false(mux_is_joinable(&tunnel_of(slow)->mux));    /* a new pair would wait */
     for (size_t i = 0; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
 
@@ -596,7 +597,7 @@ static void pairs_that_end_together_share_a_probe(void **state)
 
     close_all(); /* and no verdict comes */
     rig_run();
-    assert_int_equal(t->left_count, 5);
+    assert_int_equal(t->mux.closing_count, 5);
     assert_int_equal(s->ping_count, 0);
     rig_advance(50);
     assert_int_equal(s->ping_count, 5);
@@ -681,13 +682,13 @@ static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void 
 
     opened(alone, 2, true);
     assert_int_equal(rig.dials, 3);
-    assert_null(tunnel_of(alone)->share);
+    assert_null(tunnel_of(alone)->mux.share);
     user_finish(alone);
     rig_run();
     opened(third, 3, false); /* an empty tunnel is there, and stays there */
     assert_ptr_equal(tunnel_of(third), tunnel_of(first));
     opened(alone, 3, true);
-    assert_null(tunnel_of(alone)->share);
+    assert_null(tunnel_of(alone)->mux.share);
     opened(last, 3,
            true); /* there may be no more of them: better together than not at all */
     assert_int_equal(rig.dials, 3);
@@ -707,23 +708,23 @@ static void a_saturated_tunnel_gets_no_further_pairs(void **state)
     user_finish(gone);
     stream_lend(kept_stream, false);
     rig_advance(50);
-    assert_true(tunnel_joinable(tunnel_of(large)));
+    assert_true(mux_is_joinable(&tunnel_of(large)->mux));
     assert_true(stream_is_free(kept_stream, false));
     assert_false(stream_is_free(kept_stream, true));
 
-    for (size_t sent = 0; sent < SHARE_SATURATED_BYTES; sent += sizeof(room)) {
+    for (size_t sent = 0; sent < PAIR_LARGE_BYTES; sent += sizeof(room)) {
         server_data(s, s->pairs[pair_of(s, large)].data_id, room, sizeof(room), 0);
         rig_run();
         bufq_read(&user_stream(large)->in, room, sizeof(room));
         stream_update(user_stream(large));
     }
     rig_run();
-    assert_false(tunnel_joinable(tunnel_of(large)));
+    assert_false(mux_is_joinable(&tunnel_of(large)->mux));
     assert_false(stream_is_free(kept_stream, false));
 
     stream_lend(user_stream(large), false); /* that request is over */
     stream_lend(user_stream(large), true);
-    assert_true(tunnel_joinable(tunnel_of(large)));
+    assert_true(mux_is_joinable(&tunnel_of(large)->mux));
     assert_true(stream_is_free(kept_stream, false));
     close_all();
 }
@@ -746,7 +747,7 @@ static void answer_large(struct server *s, struct user *u)
 {
     char room[16384] = { 0 };
 
-    for (size_t sent = 0; sent < SHARE_SATURATED_BYTES; sent += sizeof(room)) {
+    for (size_t sent = 0; sent < PAIR_LARGE_BYTES; sent += sizeof(room)) {
         server_data(s, s->pairs[pair_of(s, u)].data_id, room, sizeof(room), 0);
         rig_run();
         bufq_read(&user_stream(u)->in, room, sizeof(room));
@@ -765,7 +766,7 @@ static void exchange_small(struct user *u, size_t times)
 
 static bool is_shared(struct user *u)
 {
-    return tunnel_of(u)->share != NULL;
+    return tunnel_of(u)->mux.share != NULL;
 }
 
 static void after_a_large_answer_pairs_get_own_tunnels(void **state)
@@ -794,7 +795,7 @@ static void after_many_small_answers_pairs_share_again(void **state)
     answer_large(rig.servers[1], &users[1]);
     opened(own, 2, false);
     exchange_small(&users[1], 1); /* the large one is over */
-    exchange_small(own, COALESCE_AFTER - 1);
+    exchange_small(own, USAGE_SMALL_RUN - 1);
     assert_true(stream_is_reusable(user_stream(own)));
     exchange_small(own, 1);
     assert_false(is_shared(own));
@@ -811,7 +812,7 @@ static void a_long_connection_does_not_prevent_sharing(void **state)
     opened(&users[0], 0, true);
     opened(&users[1], 1, false);
     answer_large(rig.servers[0], &users[0]);
-    for (size_t i = 0; i < COALESCE_AFTER; i++) {
+    for (size_t i = 0; i < USAGE_SMALL_RUN; i++) {
         server_data(rig.servers[0], rig.servers[0]->pairs[0].data_id, "tick", 4, 0);
         rig_run();
         user_expect(&users[0], "tick", 4);
@@ -835,17 +836,17 @@ static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
     answer_large(rig.servers[0], u);
     opened(&users[1], 1, false);
     stream_lend(user_stream(u), false); /* large, and over */
-    exchange_small(&users[1], COALESCE_AFTER - 1);
+    exchange_small(&users[1], USAGE_SMALL_RUN - 1);
     assert_false(is_shared(u) || is_shared(&users[1]));
     rig_advance(6000); /* PINGs were sent, and are answered */
-    stream_set_stuck(tunnel_of(&users[1])->transport, true);
+    stream_set_stuck(tunnel_of(&users[1])->mux.transport, true);
     stream_update(user_stream(&users[1]));
     rig_run();
     assert_true(user_stream(&users[1])->stuck);
     exchange_small(&users[1], 1);
     assert_true(is_shared(&users[1]));
     assert_false(user_stream(&users[1])->stuck); /* from now on its credit limits it */
-    stream_set_stuck(tunnel_of(&users[1])->transport, false);
+    stream_set_stuck(tunnel_of(&users[1])->mux.transport, false);
     stream_lend(user_stream(u), true);
     opened(&users[2], 2, false);
     opened(&users[3], 2, false);

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "tunnel/coalesce.h"
-#include "tunnel/pod.h"
+#include "tunnel/pod_tunnels.h"
 #include "tunnel/share.h"
 
 #define USERS 16
@@ -53,7 +53,7 @@ static struct pair *pair_of(size_t i)
 
 static struct tunnel *tunnel_of(size_t i)
 {
-    return pair_of(i)->tunnel;
+    return rig_tunnel_of(user_stream(&users[i]));
 }
 
 static void connect_dial(size_t dial)
@@ -85,7 +85,7 @@ static void use_once(void)
     user_open_small(&users[0], A, 80);
     connect_dial(0);
     answer(0, 100);
-    assert_null(tunnel_of(0)->share);
+    assert_null(tunnel_of(0)->mux.share);
 }
 
 static bool is_served(size_t i)
@@ -104,7 +104,7 @@ static void four_requests_join_the_only_tunnel_without_a_dial(void **state)
         assert_false(users[i].opening.dialled);
         assert_ptr_equal(tunnel_of(i), tunnel_of(0));
     }
-    assert_non_null(tunnel_of(0)->share);
+    assert_non_null(tunnel_of(0)->mux.share);
     assert_int_equal(rig.dials, 1);
 
     user_open_small(&users[WORKERS], A, 80); /* a worker slot each, and there are five */
@@ -120,14 +120,14 @@ static void pings_sent_before_a_neighbour_do_not_count_for_credit(void **state)
     use_once();
     rig.servers[0]->silent = true;
     rig_advance(rig.settings.ping_ms + 100); /* one is under way */
-    assert_int_equal(tunnel_of(0)->unanswered, 1);
+    assert_int_equal(tunnel_of(0)->mux.pings.unanswered, 1);
     user_open_small(&users[1], A, 80);
     assert_ptr_equal(tunnel_of(1), tunnel_of(0));
     rig.servers[0]->silent = false;
     server_pong_from(rig.servers[0], 0);
     rig_run();
     for (size_t w = 0; w < WORKERS; w++)
-        assert_int_equal(tunnel_of(0)->share->credit.workers[w].pings, 0);
+        assert_int_equal(tunnel_of(0)->mux.share->credit.workers[w].pings, 0);
 }
 
 static void a_dial_is_not_waited_for_once_a_slot_is_free(void **state)
@@ -197,7 +197,7 @@ static void nothing_joins_a_connection_that_wants_to_be_alone(void **state)
     assert_int_equal(rig.dials, 1);
     user_open_small(&users[2], A, 80);
     assert_false(is_served(2));
-    assert_null(tunnel_of(1)->share);
+    assert_null(tunnel_of(1)->mux.share);
 }
 
 static void nothing_joins_an_idle_connection_lent_to_be_alone(void **state)
@@ -210,7 +210,7 @@ static void nothing_joins_an_idle_connection_lent_to_be_alone(void **state)
     stream_lend(user_stream(&users[0]), true);
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
-    assert_null(tunnel_of(0)->share);
+    assert_null(tunnel_of(0)->mux.share);
 }
 
 static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state)
@@ -218,13 +218,13 @@ static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state
     (void)state;
 
     use_once();
-    answer(0, SHARE_SATURATED_BYTES);
+    answer(0, PAIR_LARGE_BYTES);
     stream_lend(user_stream(&users[0]), false);
     stream_lend(user_stream(&users[0]), true);
     assert_true(connector_carries_much(tunnels_connector(rig.tunnels), A));
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
-    assert_null(tunnel_of(0)->share);
+    assert_null(tunnel_of(0)->mux.share);
 }
 
 static void a_fixed_number_of_own_tunnels_is_never_shared(void **state)
@@ -236,7 +236,7 @@ static void a_fixed_number_of_own_tunnels_is_never_shared(void **state)
     use_once();
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
-    assert_null(tunnel_of(0)->share);
+    assert_null(tunnel_of(0)->mux.share);
 }
 
 static void a_pod_in_use_has_one_prewarmed_tunnel(void **state)
@@ -321,7 +321,7 @@ static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **st
         rig_run();
     }
     size_t with_a_neighbour = s->pairs[1].got.len;
-    assert_in_range(with_a_neighbour, SHARE_SATURATED_BYTES, 32 * sizeof(block));
+    assert_in_range(with_a_neighbour, PAIR_LARGE_BYTES, 32 * sizeof(block));
 
     stream_lend(user_stream(&users[0]), false);
     for (int i = 0; i < 128; i++) {
