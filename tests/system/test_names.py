@@ -344,7 +344,7 @@ def documented():
     """The names of README's tables and of the manual, but for the alias."""
     from tunnel_process import ROOT
     manual = (ROOT / "docs/kube-tunnel.1").read_text().split(".Sh NAMES")[1].split(".Sh CONTEXTS")[0]
-    readme = (ROOT / "README.md").read_text().split("## Names")[1].split("## Listeners")[0]
+    readme = (ROOT / "README.md").read_text().split("## Names")[1].split("## Supported protocols")[0]
     found = re.findall(r"^\.It Li (\S+)$", manual, re.M) + re.findall(r"^\| `([^`]*\.[^`]*)` ", readme, re.M)
     return sorted(set(name for name in found if "shop`" not in name))
 
