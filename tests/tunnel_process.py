@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -184,6 +185,11 @@ class KubeTunnel:
     def get(self, host, path="/", *arguments, **options):
         return curl(f"http://127.0.0.1:{self.port}{path}", "-H", f"Host: {host}",
                     *arguments, **options)
+
+    def statuses(self, hosts):
+        """The status of a GET to each of them, all at once."""
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            return list(pool.map(lambda host: self.get(host).status, hosts))
 
     def connect(self, seconds=10):
         return socket.create_connection(("127.0.0.1", self.port), seconds)

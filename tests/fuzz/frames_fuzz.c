@@ -116,28 +116,6 @@ void credential_unref(struct credential *c)
     (void)c;
 }
 
-void credentials_on_tls_failure(struct credentials *c)
-{
-    (void)c;
-}
-
-void credential_explain(const struct credential *c, struct diag *why)
-{
-    (void)c, (void)why;
-}
-
-const char *credentials_words(const struct credentials *c)
-{
-    (void)c;
-    return NULL;
-}
-
-bool credentials_are_missing(struct credentials *c, struct diag *why)
-{
-    (void)c, (void)why;
-    return false;
-}
-
 bool credentials_reject(struct credentials *c, uint64_t generation)
 {
     (void)c, (void)generation;

@@ -35,27 +35,15 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    for (size_t i = 0; i < USERS; i++)
-        if (users[i].wake.sched)
-            user_finish(&users[i]);
+    users_finish(users, USERS);
     return rig_end(state);
-}
-
-/* Every dial so far, and those that follow from them, succeeds. */
-static void connect_all(void)
-{
-    rig_run();
-    for (size_t i = 0; i < rig.dials; i++)
-        if (rig.servers[i]->dial && !rig.servers[i]->switched)
-            server_switch(server_connect(i));
-    rig_run();
 }
 
 static void come(size_t first, size_t count)
 {
     for (size_t i = first; i < first + count; i++)
         user_open(&users[i], "uid-1", 80);
-    connect_all();
+    server_connect_all();
     for (size_t i = first; i < first + count; i++)
         user_stream(&users[i]);
 }
@@ -112,7 +100,7 @@ static void a_rising_load_finds_a_prewarmed_tunnel(void **state)
         user_open(&users[i], "uid-1", 80);
         assert_int_equal(users[i].opening.result, OK); /* at once */
         assert_false(users[i].opening.dialled);
-        connect_all();
+        server_connect_all();
     }
     assert_int_equal(rig.dials, 6); /* four of their own, two that are shared */
 }
@@ -129,7 +117,7 @@ static void a_second_burst_dials_no_tunnel(void **state)
         user_open(&users[i], "uid-1", 80);
         assert_int_equal(users[i].opening.result, OK);
     }
-    connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, dials);
 }
 
@@ -173,7 +161,7 @@ static void a_late_prewarmed_tunnel_expires_with_the_others(void **state)
     leave(0, 3);
     rig_advance(rig.settings.idle_ms / 2);
     server_end(rig.servers[0]);
-    connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, 5);
     rig_advance(rig.settings.idle_ms / 2 + rig.settings.check_ms);
     assert_true(tunnels_idle(rig.tunnels));
@@ -188,7 +176,7 @@ static void a_lost_tunnel_is_dialled_again(void **state)
     server_end(rig.servers[0]);
     rig_run();
     assert_int_equal(rig.dials, 5);
-    connect_all();
+    server_connect_all();
     struct user *lost = &users[0];
     for (size_t i = 0; i < 3; i++)
         if (user_stream(&users[i])->end.verdict == V_TRANSPORT_LOST)
@@ -256,7 +244,7 @@ static void a_retiring_tunnel_is_replaced_before_it_closes(void **state)
         come(0, 1);
         assert_int_equal(users[0].opening.dialled, i == 0);
         leave(0, 1);
-        connect_all();
+        server_connect_all();
     }
     assert_int_equal(rig.dials, 4);
 }
@@ -325,8 +313,8 @@ static void waiting_openings_are_dialled_before_prewarmed_tunnels(void **state)
     assert_int_equal(rig.dials, 3);
     server_switch(server_connect(2));
     user_stream(&users[0]);
-    connect_all();
-    connect_all();
+    server_connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, 5);
     assert_int_equal(connector_demand(tunnels_connector(rig.tunnels), "uid-2").wanted, 4);
 }
@@ -409,8 +397,8 @@ static void an_expected_pod_gets_a_tunnel_for_each_expected_connection(void **st
 
     e = endpoint("uid-2");
     connector_expect(tunnels_connector(rig.tunnels), &e, of.peak, &of);
-    connect_all();
-    connect_all();
+    server_connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, dials + 5); /* four, and one for five */
     for (size_t i = 0; i < 6; i++) {
         user_open(&users[i], "uid-2", 80);
@@ -430,7 +418,7 @@ static void tunnels_to_an_expected_pod_without_requests_close(void **state)
 
     rig_advance(rig.settings.idle_ms / 2);
     connector_expect(tunnels_connector(rig.tunnels), &e, 3, &of);
-    connect_all();
+    server_connect_all();
     assert_false(tunnels_idle(rig.tunnels));
     rig_advance(rig.settings.idle_ms / 2 + rig.settings.check_ms);
     assert_true(tunnels_idle(rig.tunnels));
@@ -451,8 +439,8 @@ static void an_expected_pod_waits_for_a_dial(void **state)
     connector_expect(tunnels_connector(rig.tunnels), &second, 2, &of);
     rig_run();
     assert_int_equal(rig.dials, 2);
-    connect_all();
-    connect_all();
+    server_connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, 4);
     for (size_t i = 0; i < 2; i++) {
         user_open(&users[i], "uid-2", 80);

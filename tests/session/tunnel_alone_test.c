@@ -32,19 +32,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    for (size_t i = 0; i < USERS; i++)
-        if (users[i].wake.sched)
-            user_finish(&users[i]);
+    users_finish(users, USERS);
     return rig_end(state);
-}
-
-static void connect_all(void)
-{
-    rig_run();
-    for (size_t i = 0; i < rig.dials; i++)
-        if (rig.servers[i]->dial && !rig.servers[i]->switched)
-            server_switch(server_connect(i));
-    rig_run();
 }
 
 static void request(size_t i)
@@ -69,7 +58,7 @@ static void raw_connection_in_a_burst_of_requests_gets_its_own_tunnel(void **sta
     for (size_t place = 0; place < 5; place++) {
         for (size_t i = 0; i < 5; i++)
             (i == place ? raw : request)(i);
-        connect_all();
+        server_connect_all();
         for (size_t i = 0; i < 5; i++)
             user_stream(&users[i]);
         if (is_shared(place))
@@ -88,7 +77,7 @@ static void raw_connection_waits_for_its_own_dial(void **state)
     restart();
     request(0);
     request(1);
-    connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, 2);
     assert_true(is_shared(1));
     raw(2);
@@ -98,7 +87,7 @@ static void raw_connection_waits_for_its_own_dial(void **state)
     rig_advance(10);
     user_stream(&users[3]);
     assert_int_equal(users[2].opening.result, ERR_AGAIN);
-    connect_all();
+    server_connect_all();
     assert_false(is_shared(2));
 }
 
@@ -130,7 +119,7 @@ static void raw_connections_beyond_own_max_share(void **state)
 
     for (size_t i = 0; i < 6; i++)
         raw(i);
-    connect_all();
+    server_connect_all();
     for (size_t i = 0; i < 6; i++)
         user_stream(&users[i]);
     assert_int_equal(rig.dials, 5);
@@ -142,7 +131,7 @@ static void raw_connection_makes_an_empty_shared_tunnel_its_own(void **state)
 
     request(0);
     request(1);
-    connect_all();
+    server_connect_all();
     assert_true(is_shared(1));
     user_finish(&users[1]);
     rig_run();
@@ -153,7 +142,7 @@ static void raw_connection_makes_an_empty_shared_tunnel_its_own(void **state)
     assert_false(is_shared(1));
     request(2);
     request(3);
-    connect_all();
+    server_connect_all();
     assert_int_equal(rig.dials, 3);
     assert_int_equal(rig.servers[1]->pair_count, 2); /* nothing joined it */
     user_stream(&users[2]);
@@ -169,14 +158,14 @@ static void tunnels_prewarmed_for_raw_connections_carry_one_each(void **state)
     restart();
     raw(0);
     raw(1);
-    connect_all();
-    connect_all();
+    server_connect_all();
+    server_connect_all();
     request(2);
-    connect_all();
-    connect_all();
+    server_connect_all();
+    server_connect_all();
     raw(3);
     assert_int_equal(users[3].opening.result, OK); /* prewarmed */
-    connect_all();
+    server_connect_all();
     assert_false(is_shared(3));
 }
 

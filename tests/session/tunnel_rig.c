@@ -118,28 +118,6 @@ void credential_unref(struct credential *c)
         c->refs--;
 }
 
-void credentials_on_tls_failure(struct credentials *c)
-{
-    (void)c;
-}
-
-void credential_explain(const struct credential *c, struct diag *why)
-{
-    (void)c, (void)why;
-}
-
-const char *credentials_words(const struct credentials *c)
-{
-    (void)c;
-    return NULL;
-}
-
-bool credentials_are_missing(struct credentials *c, struct diag *why)
-{
-    (void)c, (void)why;
-    return false;
-}
-
 bool credentials_reject(struct credentials *c, uint64_t generation)
 {
     (void)c;
@@ -636,4 +614,20 @@ size_t server_count(const struct server *s, enum spdy_type type)
     for (size_t i = 0; i < s->seen_count; i++)
         n += s->seen[i].type == type;
     return n;
+}
+
+void users_finish(struct user *users, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (users[i].wake.sched)
+            user_finish(&users[i]);
+}
+
+void server_connect_all(void)
+{
+    rig_run();
+    for (size_t i = 0; i < rig.dials; i++)
+        if (rig.servers[i]->dial && !rig.servers[i]->switched)
+            server_switch(server_connect(i));
+    rig_run();
 }

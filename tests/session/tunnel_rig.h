@@ -105,13 +105,16 @@ void user_open_small(struct user *u, const char *uid, uint16_t port);
 struct stream *user_stream(struct user *u); /* the opening must have succeeded */
 void user_write(struct user *u, const void *bytes, size_t n);
 void user_expect(struct user *u, const void *bytes, size_t n);
-void user_finish(struct user *u); /* closes what is still open */
+void user_finish(struct user *u);                    /* closes what is still open */
+void users_finish(struct user *users, size_t count); /* those that were opened */
 
 /* The dial with this number. */
 struct server *server_connect(size_t dial);
 void server_refuse(size_t dial, enum err e, const char *why);
 void server_send(struct server *s, const void *bytes, size_t n);
 void server_switch(struct server *s); /* 101 */
+/* Every dial so far, and those that follow from them, succeeds. */
+void server_connect_all(void);
 /* Open, connect and switch: a user on a tunnel of their own. */
 struct server *rig_warm(struct user *u);
 

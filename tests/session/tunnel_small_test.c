@@ -31,9 +31,7 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-    for (size_t i = 0; i < USERS; i++)
-        if (users[i].wake.sched)
-            user_finish(&users[i]);
+    users_finish(users, USERS);
     return rig_end(state);
 }
 

@@ -155,14 +155,7 @@ def test_fifty_requests_that_meet_an_expired_token_cause_one_run(cluster, plugin
     plugin.token("second", before="sleep 0.7", expirationTimestamp=in_seconds(3600))
     time.sleep(4.2)
     cluster.order("token off", "accept second")
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(tunnel.get(HOST).status))
-               for _ in range(50)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert answers == [200] * 50
+    assert tunnel.statuses([HOST] * 50) == [200] * 50
     assert plugin.runs == 2
     tunnel.wait_for_log("credentials renewed")
 
@@ -172,14 +165,7 @@ def test_fifty_requests_that_are_refused_cause_one_run(cluster, plugin, tmp_path
     tunnel = start_tunnel("--prewarmed-tunnels", "0", kubeconfig=path)
     plugin.token("second", before="sleep 0.5")
     cluster.order("token off", "accept second")
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(tunnel.get(HOST).status))
-               for _ in range(50)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert answers == [200] * 50
+    assert tunnel.statuses([HOST] * 50) == [200] * 50
     assert plugin.runs == 2
 
 

@@ -201,13 +201,7 @@ def test_fifty_requests_that_meet_an_expired_id_token_cause_one_refresh(
     path = kubeconfig_for(cluster, tmp_path / "config", issuer.user(**{"id-token": issuer.sign(13)}))
     tunnel = start_tunnel(kubeconfig=path)
     time.sleep(3.5)
-    answers = []
-    threads = [threading.Thread(target=lambda: answers.append(tunnel.get(HOST).status)) for _ in range(50)]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert answers == [200] * 50
+    assert tunnel.statuses([HOST] * 50) == [200] * 50
     assert issuer.refreshes == 1
 
 
@@ -217,14 +211,7 @@ def test_contexts_with_the_same_user_share_a_refresh(cluster, issuer, tmp_path, 
     config["contexts"].append({"name": "second", "context": {"cluster": "c", "user": "u"}})
     path.write_text(json.dumps(config))
     tunnel = start_tunnel("--context", "test", "--context", "second", kubeconfig=path)
-    answers = []
-    threads = [threading.Thread(target=lambda h=h: answers.append(tunnel.get(h).status))
-               for h in (HOST, "web.shop.second.localhost")]
-    for t in threads:
-        t.start()
-    for t in threads:
-        t.join()
-    assert answers == [200, 200] and issuer.refreshes == 1
+    assert tunnel.statuses([HOST, "web.shop.second.localhost"]) == [200, 200] and issuer.refreshes == 1
 
 
 def test_a_refresh_by_another_program_is_taken_over(cluster, issuer, tmp_path, start_tunnel):
