@@ -29,8 +29,9 @@ BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 
 INTRODUCTION = """# Results of script/bench
 
-Ratios are ours divided by the rival's, made within each round; the median of the rounds is
-shown, and how far they were apart. How it is measured: docs/decisions/040-benchmark-method.md.
+Ratios are kube-tunnel's value divided by the other tool's, formed within each round. The median of the
+rounds is shown, with the lowest and highest. Targets were set twice, for the program ("the main job") and
+for its tunnels ("the engine"). Method: docs/decisions/040-benchmark-method.md.
 """
 
 
@@ -268,7 +269,7 @@ def figures_to_reach(results, sentences):
         judged = [table.judge(results, f) for f in figures
                   if f.load in results.get(f.place, {})]
         if judged:
-            yield f"## Figures to reach: {title.lower()}"
+            yield f"## Targets: {title.lower()}"
             yield table.markdown(table.FIGURE_HEAD, table.figure_rows(judged, title, sentences))
 
 
@@ -281,7 +282,7 @@ def report(results, titles, remarks, effort, sentences):
                                  table.measured_rows(results, place, who))]
     parts.append(f"{effort.rounds} rounds of {effort.seconds:g} s for each load; memory after "
                  f"{effort.memory_requests:,} requests and {effort.idle_seconds} s of rest "
-                 f"(rivals: {min(measure.RIVAL_REQUESTS, effort.memory_requests):,} requests and "
+                 f"(other tools: {min(measure.RIVAL_REQUESTS, effort.memory_requests):,} requests and "
                  f"{min(measure.RIVAL_IDLE_SECONDS, effort.idle_seconds)} s).")
     parts += [f"- {r}" for r in remarks]
     return "\n\n".join(parts) + "\n"

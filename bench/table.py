@@ -247,7 +247,7 @@ def figure_rows(judged, title, sentences):
             yield [sentences[j.figure.name()]]
 
 
-FIGURE_HEAD = ["figure", "ours", "rival", "ratio", "target", "", "measured before"]
+FIGURE_HEAD = ["figure", "ours", "other", "ratio", "target", "", "measured before"]
 
 # Load -> its numbers, as (title, name).
 CPU = [("CPU us per request", "tool_us"), ("cluster's CPU us per request", "cluster_us")]
