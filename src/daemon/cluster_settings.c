@@ -89,6 +89,7 @@ struct cluster_settings cluster_settings_of(const struct config *c)
         .upstream = { .idle_ms = c->idle_timeout_ms,
                       .prepare_second = c->prewarmed_tunnels > 0,
                       .attempt_ms = c->dial_timeout_ms,
+                      .silence_ms = c->ping_timeout_ms,
                       .zone = c->cluster_domain },
         .find_zone = !config_is_set(c, SETTING_cluster_domain),
     };

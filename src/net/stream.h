@@ -49,6 +49,7 @@ struct stream_ops {
     void (*close)(struct stream *);
     void (*abort)(struct stream *);
     bool half_close; /* either direction may end while the other goes on */
+    void (*set_patience)(struct stream *, uint64_t ms); /* NULL: it has its own */
 
     /* For a pool that keeps streams between two uses.  NULL, here and below: the stream
      * shares its path with no other, and any kept one may be used again. */
@@ -86,6 +87,14 @@ static inline void stream_shutdown(struct stream *s)
         return;
     s->shut = true;
     s->ops->update(s);
+}
+
+/* End it with V_TRANSPORT_LOST once its far end's kernel has acknowledged nothing for so long
+ * of what was sent, though it was sent again.  0: wait as long as the kernel does. */
+static inline void stream_set_patience(struct stream *s, uint64_t ms)
+{
+    if (s->ops->set_patience)
+        s->ops->set_patience(s, ms);
 }
 
 static inline bool stream_has_half_close(const struct stream *s)

@@ -31,7 +31,8 @@ LOG_MODULE(net);
  * (but for the beginning of another record). */
 #define IN_FIRST (17 * 1024)
 #define ROUNDS_TO_GROW 24
-#define SHRINK_MS 250 /* who was paused for longer begins anew */
+#define SILENCE_CHECK_MS 250 /* between looks at what was not acknowledged in time */
+#define SHRINK_MS 250        /* who was paused for longer begins anew */
 
 /* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
  * buffer and this much here. */
@@ -51,6 +52,8 @@ struct tcp {
     unsigned rounds;    /* in which `in` was filled, and taken by the next one */
     bool filled;        /* by the last one */
     uint64_t paused_at; /* 0: it is read */
+    uint64_t patience_ms;
+    struct timer silence; /* with patience_ms, while something may not be acknowledged */
 };
 
 static struct tcp *tcp_of(struct stream *s)
@@ -198,6 +201,8 @@ static void flush(struct tcp *t)
     }
     if (wrote)
         task_wake(s->wake);
+    if (wrote && t->patience_ms && !t->silence.at)
+        timer_set(&t->silence, t->patience_ms);
     stream_set_stuck(s, t->write_blocked);
 }
 
@@ -235,6 +240,27 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     task_wake(&t->flush);
 }
 
+static void on_silence(struct timer *timer)
+{
+    struct tcp *t = container_of(timer, struct tcp, silence);
+    struct stream *s = &t->stream;
+
+    if (s->broken || !t->patience_ms || tcp_queued(s) == 0)
+        return;
+    if (!tcp_is_unanswered(s, t->patience_ms)) {
+        timer_set(timer, min(t->patience_ms, SILENCE_CHECK_MS));
+        return;
+    }
+    t->write_blocked = false;
+    stream_end(s, V_TRANSPORT_LOST, "no packet was acknowledged");
+    task_wake(&t->flush);
+}
+
+static void tcp_set_patience(struct stream *s, uint64_t ms)
+{
+    tcp_of(s)->patience_ms = ms;
+}
+
 static void tcp_update(struct stream *s)
 {
     task_wake(&tcp_of(s)->flush);
@@ -254,6 +280,7 @@ static void tcp_leave(struct stream *s, bool reset)
     if (!reset)
         flush(t); /* as much as the kernel takes at once: a last close_notify */
     task_cancel(&t->flush);
+    timer_stop(&t->silence);
     stream_finish(s);
     if (reset)
         setsockopt(t->fd, SOL_SOCKET, SO_LINGER, &linger, sizeof(linger));
@@ -280,6 +307,7 @@ static const struct stream_ops tcp_ops = {
     .close = tcp_close,
     .abort = tcp_abort,
     .half_close = true,
+    .set_patience = tcp_set_patience,
 };
 
 void tcp_set_options(int fd)
@@ -298,6 +326,7 @@ static struct tcp *adopt(struct loop *l, int fd, size_t in_limit, size_t out_lim
     stream_init(&t->stream, &tcp_ops, loop_pool(l), min(IN_FIRST, t->in_most),
                 out_limit ? out_limit : TCP_OUT_LIMIT);
     task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
+    timer_init(&t->silence, loop_sched(l), on_silence);
     t->fd = fd;
     /* Sets O_NONBLOCK.  ENOSPC: fs.epoll.max_user_watches; ENOMEM. */
     t->poll_error = -uv_poll_init(loop_uv(l), &t->poll, fd);

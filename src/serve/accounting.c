@@ -106,7 +106,8 @@ static void log_request(const struct accounting *a)
              LOG_I("status", a->status ? a->status : STATUS_GONE),
              LOG_U("in", a->bytes_in), LOG_U("out", a->bytes_out), LOG_U("ms", a->ms),
              LOG_S("pod", lease->endpoint ? lease->endpoint->pod : ""),
-             LOG_ID("tunnel", lease->via), LOG_S("reused", lease->reused ? "yes" : "no"));
+             LOG_ID(lease_via_key(lease), lease->via),
+             LOG_S("reused", lease->reused ? "yes" : "no"));
 }
 
 static void log_bad_request(const struct accounting *a)

@@ -349,6 +349,7 @@ static enum exchange_state begin_relay(struct exchange *x)
 {
     log_debug(x->id, "switched protocols");
     x->keep = false;
+    stream_set_patience(x->attempts.lease.stream, x->serve->config->ping_timeout_ms);
     relay_start(&x->relay, x->client.stream, x->attempts.lease.stream,
                 x->serve->config->half_close, &x->task);
     return EXCHANGE_RELAY;

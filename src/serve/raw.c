@@ -311,7 +311,7 @@ static void end_connection(struct raw *r)
     if (r->attempts.lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->attempts.lease.endpoint->pod),
-                 LOG_ID("tunnel", r->attempts.lease.via),
+                 LOG_ID(lease_via_key(&r->attempts.lease), r->attempts.lease.via),
                  LOG_U("in", r->sent + r->relay.up), LOG_U("out", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began));
     accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);

@@ -113,6 +113,15 @@ bool connectors_on_result(struct connectors *c, const struct endpoint *e,
     return true;
 }
 
+void connectors_on_lost(struct connectors *c, const struct endpoint *e)
+{
+    const struct opening lost = { .result = ERR_CONNECT,
+                                  .error.why.text = "packets are not acknowledged" };
+
+    if (is_auto(c) && reachability_allows(&c->reachability, e))
+        note_failure(c, e, &lost);
+}
+
 void connectors_retire(struct connectors *c, const char *pod_key)
 {
     if (c->tunnel)

@@ -41,6 +41,9 @@ void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t po
 bool connectors_on_result(struct connectors *c, const struct endpoint *e,
                           struct opening *o);
 
+/* A connection to its address is lost: no packet came back. */
+void connectors_on_lost(struct connectors *c, const struct endpoint *e);
+
 void connectors_retire(struct connectors *c, const char *pod_key);
 bool connectors_lack_credentials(struct connectors *c, struct diag *why);
 const char *connectors_credential_words(struct connectors *c);

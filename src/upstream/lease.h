@@ -86,6 +86,17 @@ struct lease {
     struct leasing *private;
 };
 
+static inline bool lease_is_direct(const struct lease *l)
+{
+    return l->via.kind == 'd';
+}
+
+/* The log key of `via`: which connector carried the connection. */
+static inline const char *lease_via_key(const struct lease *l)
+{
+    return lease_is_direct(l) ? "direct" : "tunnel";
+}
+
 /* Once result is OK, `wake` is the stream's wake until the lease is returned.  May answer
  * before it returns.  The lease is the caller's memory and starts zeroed. */
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,

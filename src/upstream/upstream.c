@@ -47,10 +47,11 @@
 
 LOG_MODULE(upstream);
 
-#define RETRY_MS 250  /* parked: look again */
-#define NEWS_MS 250   /* ... but not after a failure */
-#define FRESH_MS 3000 /* a look-up this old will do */
-#define TRIES 3       /* openings that fail in a row before it waits */
+#define RETRY_MS 250    /* parked: look again */
+#define NEWS_MS 250     /* ... but not after a failure */
+#define FRESH_MS 3000   /* a look-up this old will do */
+#define TRIES 3         /* openings that fail in a row before it waits */
+#define PATIENCE_MS 700 /* a request that may be repeated waits for a sign of the pod */
 #define SPARES_MAX 256
 
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
@@ -211,6 +212,12 @@ static enum lease_state park(struct leasing *l, enum err e)
 
 /* ---- succeeding ---- */
 
+static uint64_t patience_ms(const struct leasing *l)
+{
+    bool repeatable = l->want.repeatable && l->want.proto == PROTO_HTTP1;
+    return repeatable ? PATIENCE_MS : l->owner->settings.silence_ms;
+}
+
 static enum lease_state hold(struct leasing *l, const struct pooled *connection,
                              enum source source)
 {
@@ -224,6 +231,7 @@ static enum lease_state hold(struct leasing *l, const struct pooled *connection,
     l->held_at = l->owner->sched->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
+    stream_set_patience(s, patience_ms(l));
     count_lease(l->owner, source);
     balance_begin(l->owner->balance, lease->endpoint);
     allowed_note(&l->owner->allowed, route_of(l)->name.ns);
@@ -718,6 +726,13 @@ static void learn(struct upstream *u, const struct leasing *l, enum verdict verd
         pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
 }
 
+/* Its packets stay away: the other idle connections to it would fail one by one. */
+static void lose(struct upstream *u, const struct endpoint *e)
+{
+    pool_drop_pod(u->pool, e->key);
+    connectors_on_lost(&u->connectors, e);
+}
+
 static void give_back(struct upstream *u, struct lease *lease, enum release_mode release)
 {
     struct stream *s = TAKE(lease->stream);
@@ -726,6 +741,8 @@ static void give_back(struct upstream *u, struct lease *lease, enum release_mode
                 stream_is_reusable(s);
 
     learn(u, lease->private, s->end.verdict);
+    if (s->end.verdict == V_TRANSPORT_LOST && lease_is_direct(lease))
+        lose(u, lease->endpoint);
     if (s->end.verdict == V_REFUSED)
         balance_on_refusal(u->balance, lease->endpoint, lease->port);
     else if (release != RELEASE_ABORT)

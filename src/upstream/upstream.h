@@ -23,6 +23,7 @@ struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
+    uint64_t silence_ms; /* a pod whose packets stay away this long is lost; 0: ever */
     uint16_t cluster;    /* its number, for logs and metrics */
     const char *zone;    /* the cluster's domain, borrowed */
     bool (*opens)(void *owner, struct str ns); /* NULL: every namespace */

@@ -174,6 +174,24 @@ static void pod_that_is_gone_leaves_nothing_behind(void **state)
     assert_true(get_direct());
 }
 
+/* Packets that came yesterday do not come today: the idle connections are no better. */
+static void lost_connection_ends_the_others_to_its_pod(void **state)
+{
+    (void)state;
+    struct asker first, second;
+
+    rig_service("a");
+    asker_get(&first);
+    asker_get(&second);
+    asker_return(&second, RELEASE_KEEP);
+    rig_run();
+    stream_end(first.lease.stream, V_TRANSPORT_LOST, "no packet was acknowledged");
+    asker_return(&first, RELEASE_ABORT);
+    assert_true(rig_conn(1)->closed);
+    assert_false(get_direct());
+    assert_int_equal(direct_dials(), 2);
+}
+
 /* The tunnel knows that the pod does not exist, or that nothing may be opened to it. */
 static void failure_of_the_tunnel_is_the_requests(void **state)
 {
@@ -216,6 +234,7 @@ int main(void)
         TEST(trial_under_way_ends_with_the_upstream),
         TEST(address_that_may_not_be_dialled_is_its_pods_alone),
         TEST(pod_that_is_gone_leaves_nothing_behind),
+        TEST(lost_connection_ends_the_others_to_its_pod),
         TEST(failure_of_the_tunnel_is_the_requests),
         TEST(shortage_of_descriptors_is_not_the_pods_fault),
     };

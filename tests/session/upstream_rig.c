@@ -268,6 +268,7 @@ static void fake_open_direct(struct connector *c, const struct endpoint *endpoin
     o->private = d;
     snprintf(d->conn.uid, sizeof(d->conn.uid), "%s", endpoint->uid);
     d->conn.port = o->port;
+    o->via = (struct log_id){ .kind = 'd', .number = rig.dial_count };
     if (rig.hold_direct)
         return;
     if (rig.direct_failure.code)

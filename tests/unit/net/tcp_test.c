@@ -8,6 +8,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/mman.h>
@@ -624,9 +625,72 @@ static void addresses_are_printed_in_their_usual_form(void **state)
     assert_string_equal(text, "unix");
 }
 
+/* The far end's kernel drops what comes and acknowledges nothing, as behind a firewall. */
+static void drop_all_packets(int fd)
+{
+    struct sock_filter drop = BPF_STMT(BPF_RET | BPF_K, 0);
+    struct sock_fprog program = { .len = 1, .filter = &drop };
+
+    assert_int_equal(
+        setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)), 0);
+}
+
+static void send_and_wait(uint64_t ms)
+{
+    uint64_t until = loop_sched(loop)->now + ms;
+
+    assert_true(bufq_put(&s->out, "x", 1));
+    stream_update(s);
+    while (loop_sched(loop)->now < until && !s->broken)
+        loop_run_once(loop, 50);
+}
+
+static void a_stream_with_patience_ends_when_nothing_is_acknowledged(void **state)
+{
+    (void)state;
+
+    stream_set_patience(s, 700);
+    send_and_wait(0);
+    drop_all_packets(peer);
+    uint64_t began = loop_sched(loop)->now;
+    send_and_wait(3000);
+    assert_int_equal(s->end.verdict, V_TRANSPORT_LOST);
+    assert_in_range(loop_sched(loop)->now - began, 600, 1100);
+}
+
+static void a_stream_without_patience_waits_as_long_as_the_kernel(void **state)
+{
+    (void)state;
+
+    drop_all_packets(peer);
+    send_and_wait(1500);
+    assert_int_equal(s->end.verdict, V_OPEN);
+}
+
+/* Its kernel acknowledges that it has no room, for as long as that takes. */
+static void a_reader_that_does_not_read_is_not_lost(void **state)
+{
+    (void)state;
+    char bytes[4096] = { 0 };
+
+    stream_set_patience(s, 300);
+    for (int i = 0; i < 2000 && !s->stuck; i++) {
+        while (bufq_room(&s->out) >= sizeof(bytes))
+            bufq_write(&s->out, bytes, sizeof(bytes));
+        stream_update(s);
+        loop_run_once(loop, 1);
+    }
+    assert_true(s->stuck);
+    uint64_t until = loop_sched(loop)->now + 2000;
+    while (loop_sched(loop)->now < until)
+        loop_run_once(loop, 50);
+    assert_int_equal(s->end.verdict, V_OPEN);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
 int main(void)
 {
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(bytes_go_both_ways),
         TEST(the_far_end_may_finish_first),
@@ -641,6 +705,9 @@ int main(void)
         TEST(reads_grow_for_a_reader_that_keeps_up),
         TEST(a_paused_stream_does_not_read),
         TEST(a_stream_that_does_not_read_is_not_unanswered),
+        TEST(a_stream_with_patience_ends_when_nothing_is_acknowledged),
+        TEST(a_stream_without_patience_waits_as_long_as_the_kernel),
+        TEST(a_reader_that_does_not_read_is_not_lost),
         TEST(closing_sends_what_the_kernel_takes),
         TEST(aborting_resets),
         TEST(unix_sockets_are_accepted),
