@@ -46,9 +46,12 @@ void accounting_raw(uint16_t cluster, uint64_t in, uint64_t out)
     metric_add_for(&bytes, cluster, 1, (int64_t)out);
 }
 
-void accounting_retry(uint16_t cluster)
+void accounting_retry(struct log_id id, unsigned attempt, const struct endpoint *failed,
+                      const char *reason)
 {
-    metric_add_for(&retries, cluster, 0, 1);
+    log_info(id, "retrying request", LOG_U("attempt", attempt),
+             LOG_S("failed", failed ? failed->pod : ""), LOG_S("reason", reason));
+    metric_add_for(&retries, id.cluster, 0, 1);
 }
 
 struct str without_query(struct str path)

@@ -27,8 +27,9 @@ void accounting_end(const struct accounting *a);
 /* At debug level: the request as it was received. */
 void accounting_received(struct log_id id, const struct http1_head *request,
                          const struct target *target);
-/* It is sent again. */
-void accounting_retry(uint16_t cluster);
+/* It is sent again, because the endpoint failed (NULL: none was chosen). */
+void accounting_retry(struct log_id id, unsigned attempt, const struct endpoint *failed,
+                      const char *reason);
 /* Bytes of a raw connection, at its end. */
 void accounting_raw(uint16_t cluster, uint64_t in, uint64_t out);
 

@@ -18,16 +18,12 @@
  *   - another attempt: while no byte of a response has come and all that was read of the
  *     request is kept, a request that was never delivered, or that may be delivered twice,
  *     is sent again on another lease.
- *
- * An exchange borrows its client's stream, owns its lease, and comes from a free list: a
- * request costs no allocation once there are enough.
  */
 #include "serve/exchange.h"
 
 #include <assert.h>
 
 #include "base/own.h"
-#include "relay/relay.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
 #include "serve/client_side.h"
@@ -61,19 +57,17 @@ struct exchange {
 
     struct log_id id;
     uint64_t began;
-
     struct client_side client;
     struct routing routing;
     struct attempts attempts;
     struct join join; /* the request and the response */
-    struct relay relay;
 
     enum release_mode release; /* of the lease, at DONE */
-    bool keep;                 /* the client's connection: another request may follow */
-    bool reset; /* ... its end would look like the end of a complete response */
+    struct exchange_result result;
 };
 
-static void account(const struct exchange *x)
+/* Everything borrowed goes back. */
+static void conclude_exchange(struct exchange *x)
 {
     accounting_end(&(struct accounting){
         .id = x->id,
@@ -82,23 +76,18 @@ static void account(const struct exchange *x)
         .target = &x->routing.target,
         .lease = &x->attempts.lease,
         .status = x->join.response.status,
-        .bytes_in = x->join.request.received + x->relay.up,
-        .bytes_out = x->join.response.passed + x->relay.down,
+        .bytes_in = join_received(&x->join),
+        .bytes_out = join_passed(&x->join),
         .ms = x->serve->sched->now - x->began,
     });
-}
-
-/* Everything borrowed goes back. */
-static void conclude_exchange(struct exchange *x)
-{
-    account(x);
     routing_leave(&x->routing);
-    relay_finish(&x->relay);
-    x->relay = (struct relay){ 0 };
+    join_end(&x->join);
     x->attempts.lease.keep_ms = x->join.response.keep_ms;
     if (x->join.response.binds)
         x->attempts.lease.pair = x->id.number;
     attempts_return(&x->attempts, x->release);
+    x->result.unread = !x->join.request.body.done;
+    x->result.paired = x->join.response.binds;
     client_side_return(&x->client);
 }
 
@@ -111,8 +100,8 @@ static enum exchange_state finish(struct exchange *x, enum release_mode release)
 /* The client is gone: no response is sent. */
 static enum exchange_state abandon(struct exchange *x)
 {
-    x->keep = false;
-    x->reset = true;
+    x->result.keep = false;
+    x->result.reset = true;
     return finish(x, RELEASE_ABORT);
 }
 
@@ -120,10 +109,10 @@ static enum exchange_state abandon(struct exchange *x)
  * another. */
 static enum exchange_state send_page(struct exchange *x, struct page *page)
 {
-    x->keep = x->keep && !x->serve->draining &&
-              request_discard_rest(&x->join.request, &x->client.stream->in);
+    x->result.keep = x->result.keep && !x->serve->draining &&
+                     request_discard_rest(&x->join.request, &x->client.stream->in);
     response_send_page(&x->join.response, page, x->client.stream, join_request(&x->join),
-                       x->keep);
+                       x->result.keep);
     return finish(x, RELEASE_ABORT);
 }
 
@@ -141,7 +130,7 @@ static enum exchange_state refuse(struct exchange *x, const struct refusal *refu
 static enum exchange_state refuse_and_close(struct exchange *x,
                                             const struct refusal *refusal)
 {
-    x->keep = false;
+    x->result.keep = false;
     return refuse(x, refusal);
 }
 
@@ -200,20 +189,15 @@ static enum exchange_state route(struct exchange *x, struct task *wake)
     return refuse(x, &why);
 }
 
-static enum exchange_state exchange_in_zone(struct exchange *x)
-{
-    if (x->client.stream->broken)
-        return finish(x, RELEASE_ABORT);
-    if (routing_must_wait(x->serve))
-        return EXCHANGE_ZONE;
-    routing_leave(&x->routing);
-    return route(x, NULL);
-}
-
 static enum exchange_state exchange_late_zone(struct exchange *x)
 {
     routing_leave(&x->routing);
     return route(x, NULL);
+}
+
+static enum exchange_state exchange_in_zone(struct exchange *x)
+{
+    return routing_must_wait(x->serve) ? EXCHANGE_ZONE : exchange_late_zone(x);
 }
 
 static enum exchange_state exchange_in_head(struct exchange *x)
@@ -222,8 +206,6 @@ static enum exchange_state exchange_in_head(struct exchange *x)
     struct request_side *request = &x->join.request;
     struct refusal why;
 
-    if (client->broken)
-        return finish(x, RELEASE_ABORT);
     enum err e = request_receive(request, &client->in, x->serve->config);
     if (e == ERR_AGAIN && client->in_eof)
         return finish(x, RELEASE_ABORT);
@@ -235,7 +217,7 @@ static enum exchange_state exchange_in_head(struct exchange *x)
         refusal_of_head(e, request->problem, &why);
         return refuse_and_close(x, &why);
     }
-    x->keep = request->head.keep_alive && !x->client.from->surplus;
+    x->result.keep = request->head.keep_alive && !x->client.from->surplus;
     return route(x, &x->task);
 }
 
@@ -258,8 +240,6 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
 {
     const struct lease *l = &x->attempts.lease;
 
-    if (x->client.stream->broken)
-        return abandon(x);
     if (l->result == ERR_AGAIN)
         return EXCHANGE_LEASE;
     if (attempts_must_lease_again(&x->attempts, x->serve->sched->now))
@@ -281,7 +261,7 @@ static enum exchange_state complete(struct exchange *x)
 {
     const struct stream *pod = x->attempts.lease.stream;
 
-    x->keep = join_keeps_client(&x->join);
+    x->result.keep = join_keeps_client(&x->join);
     return finish(x, join_keeps_pod(&x->join, pod) ? RELEASE_KEEP : RELEASE_CLOSE);
 }
 
@@ -294,8 +274,8 @@ static enum exchange_state truncate_response(struct exchange *x)
         problem = diag_text(&x->attempts.lease.stream->end.why, ERR_RESET);
     log_warn(x->id, "the response was truncated", LOG_I("status", response->status),
              LOG_S("reason", problem));
-    x->keep = false;
-    x->reset = response_end_is_ambiguous(response);
+    x->result.keep = false;
+    x->result.reset = response_end_is_ambiguous(response);
     return finish(x, RELEASE_ABORT);
 }
 
@@ -310,11 +290,7 @@ static enum exchange_state refuse_stream(struct exchange *x, enum cause cause,
 
 static enum exchange_state retry(struct exchange *x, const char *problem)
 {
-    const struct endpoint *failed = x->attempts.lease.endpoint;
-
-    log_info(x->id, "retrying request", LOG_U("attempt", x->attempts.count + 1),
-             LOG_S("failed", failed ? failed->pod : ""), LOG_S("reason", problem));
-    accounting_retry(x->id.cluster);
+    accounting_retry(x->id, x->attempts.count + 1, x->attempts.lease.endpoint, problem);
     attempts_fail(&x->attempts);
     join_restart(&x->join);
     return lease(x);
@@ -345,16 +321,6 @@ static enum exchange_state bad_request(struct exchange *x)
                                                   .problem = x->join.request.problem });
 }
 
-static enum exchange_state begin_relay(struct exchange *x)
-{
-    log_debug(x->id, "switched protocols");
-    x->keep = false;
-    stream_set_patience(x->attempts.lease.stream, x->serve->config->ping_timeout_ms);
-    relay_start(&x->relay, x->client.stream, x->attempts.lease.stream,
-                x->serve->config->half_close, &x->task);
-    return EXCHANGE_RELAY;
-}
-
 /* The deadline of a pod begins with the last byte it was sent. */
 static void keep_deadline(struct exchange *x, uint64_t received_before)
 {
@@ -374,6 +340,7 @@ static enum join_event run_join(struct exchange *x)
         .address = x->client.from->address,
         .draining = x->serve->draining,
         .scratch = &x->serve->response_head,
+        .wake = &x->task,
     };
 
     return join_run(&x->join, &context);
@@ -383,8 +350,6 @@ static enum exchange_state exchange_in_talk(struct exchange *x)
 {
     uint64_t received_before = x->join.request.received;
 
-    if (x->client.stream->broken)
-        return abandon(x);
     switch (run_join(x)) {
     case JOIN_WAIT:
         break;
@@ -397,7 +362,8 @@ static enum exchange_state exchange_in_talk(struct exchange *x)
     case JOIN_TRUNCATED:
         return truncate_response(x);
     case JOIN_SWITCHED:
-        return begin_relay(x);
+        x->result.keep = false;
+        return EXCHANGE_RELAY;
     case JOIN_BAD_REQUEST:
         return bad_request(x);
     }
@@ -412,14 +378,13 @@ static enum exchange_state exchange_late_talk(struct exchange *x)
 
 static enum exchange_state exchange_in_relay(struct exchange *x)
 {
-    relay_run(&x->relay);
-    if (!relay_done(&x->relay))
-        return EXCHANGE_RELAY;
-    x->reset = !relay_clean(&x->relay);
-    return finish(x, x->reset ? RELEASE_ABORT : RELEASE_CLOSE);
-}
+    enum join_event event = join_relay(&x->join);
 
-/* The engine. */
+    if (event == JOIN_WAIT)
+        return EXCHANGE_RELAY;
+    x->result.reset = event == JOIN_TRUNCATED;
+    return finish(x, x->result.reset ? RELEASE_ABORT : RELEASE_CLOSE);
+}
 
 static const struct {
     const char *name;
@@ -440,20 +405,16 @@ static uint64_t exchange_deadline_ms(const struct exchange *x)
 
     switch (x->state) {
     case EXCHANGE_HEAD:
-        return x->client.from->surplus && c->head_timeout_ms > SURPLUS_MS
-                   ? SURPLUS_MS
-                   : c->head_timeout_ms;
+        return visitor_deadline_ms(x->client.from, c->head_timeout_ms);
     case EXCHANGE_ZONE:
         return ZONE_MS;
     case EXCHANGE_LEASE:
         return c->wait_ms + c->dial_timeout_ms + LEASE_GRACE_MS;
     case EXCHANGE_TALK:
         return c->response_timeout_ms;
-    case EXCHANGE_RELAY:
-    case EXCHANGE_DONE:
-        break;
+    default:
+        return 0;
     }
-    return 0;
 }
 
 /* The only road from one state to another. */
@@ -476,7 +437,8 @@ void exchange_refuse_for_memory(struct exchange *x)
     exchange_enter(x, close_for(x, small ? CAUSE_MEMORY : CAUSE_HEAD_MEMORY));
 }
 
-static void exchange_watch_client(struct exchange *x)
+/* What waits now, for time-outs and for memory. */
+static void exchange_note_waiting(struct exchange *x)
 {
     const struct stream *client = x->client.stream;
     bool talk = x->state == EXCHANGE_TALK;
@@ -487,6 +449,9 @@ static void exchange_watch_client(struct exchange *x)
     };
 
     client_side_watch(&x->client, x->serve, &wait);
+    if (x->state > EXCHANGE_HEAD)
+        client_side_note_waiting(&x->client, x->attempts.lease.stream,
+                                 x->join.request.retry.held.len, wait.moved);
 }
 
 static enum exchange_state refuse_half_sent(struct exchange *x)
@@ -507,15 +472,10 @@ static void exchange_on_stall(struct timer *t)
     exchange_enter(x, unread ? abandon(x) : refuse_half_sent(x));
 }
 
-static void exchange_note_waiting(struct exchange *x)
-{
-    client_side_note_waiting(&x->client, x->attempts.lease.stream,
-                             x->join.request.retry.held.len,
-                             join_moved(&x->join) + x->relay.up + x->relay.down);
-}
-
 static bool client_is_gone(struct exchange *x)
 {
+    if (x->client.stream->broken)
+        return true;
     return x->state > EXCHANGE_HEAD && client_side_is_gone(&x->client, &x->task);
 }
 
@@ -532,10 +492,8 @@ static void exchange_on_wake(struct task *t)
         else if (!client_is_gone(x)) /* it may have been paused just now */
             break;
     }
-    if (x->state > EXCHANGE_HEAD && x->state < EXCHANGE_DONE)
-        exchange_note_waiting(x);
     if (x->state != EXCHANGE_DONE)
-        exchange_watch_client(x);
+        exchange_note_waiting(x);
 }
 
 static void exchange_on_deadline(struct timer *t)
@@ -581,7 +539,7 @@ static struct exchange *exchange_take(struct serve *serve)
 }
 
 struct exchange *exchange_open(struct serve *serve, const struct client_loan *client,
-                               struct log_id id)
+                               struct log_id id, struct attempts *first)
 {
     struct exchange *x = exchange_take(serve);
 
@@ -589,27 +547,19 @@ struct exchange *exchange_open(struct serve *serve, const struct client_loan *cl
     x->id = id;
     x->began = serve->sched->now;
     join_clear(&x->join);
-    x->keep = x->reset = false;
+    x->result = (struct exchange_result){ 0 };
     x->state = EXCHANGE_HEAD;
     timer_set(&x->deadline, exchange_deadline_ms(x));
+    if (first)
+        attempts_adopt(&x->attempts, first, str_of(client->from->address), &x->task);
     return x;
-}
-
-void exchange_adopt(struct exchange *x, struct attempts *attempts)
-{
-    attempts_adopt(&x->attempts, attempts, str_of(x->client.from->address), &x->task);
 }
 
 bool exchange_is_over(const struct exchange *x, struct exchange_result *ret)
 {
     if (x->state != EXCHANGE_DONE)
         return false;
-    *ret = (struct exchange_result){
-        .keep = x->keep,
-        .reset = x->reset,
-        .unread = !x->join.request.body.done,
-        .paired = x->join.response.binds,
-    };
+    *ret = x->result;
     return true;
 }
 

@@ -23,12 +23,10 @@ struct exchange_result {
 };
 
 /* Begins with the first bytes of a request in the client's stream.  The stream is the
- * exchange's until it is over, when the client's owner wakes. */
+ * exchange's until it is over, when the client's owner wakes.  `first` has the lease that the
+ * request uses first, which may still wait for its result; NULL: there is none. */
 struct exchange *exchange_open(struct serve *serve, const struct client_loan *client,
-                               struct log_id id);
-/* The request's first lease is that of `from`, which may still wait for its result.  Just
- * after exchange_open. */
-void exchange_adopt(struct exchange *x, struct attempts *from);
+                               struct log_id id, struct attempts *first);
 /* While the head is read: refuse the request, so that the memory of its head is freed. */
 void exchange_refuse_for_memory(struct exchange *x);
 /* True: it is over, *ret is its result. */

@@ -5,6 +5,7 @@ void join_init(struct join *j, struct chunk_pool *pool)
 {
     request_init(&j->request, pool);
     j->response = (struct response_side){ 0 };
+    j->relay = (struct relay){ 0 };
 }
 
 void join_finish(struct join *j)
@@ -17,6 +18,7 @@ void join_clear(struct join *j)
 {
     request_clear(&j->request);
     response_begin(&j->response);
+    j->relay = (struct relay){ 0 };
 }
 
 void join_shrink(struct join *j)
@@ -66,6 +68,12 @@ static enum response_event run_response(struct join *j, const struct join_contex
     return event;
 }
 
+static void begin_relay(struct join *j, const struct join_context *c)
+{
+    stream_set_patience(c->pod, c->config->ping_timeout_ms);
+    relay_start(&j->relay, c->client, c->pod, c->config->half_close, c->wake);
+}
+
 enum join_event join_run(struct join *j, const struct join_context *c)
 {
     static const enum join_event events[] = {
@@ -78,9 +86,24 @@ enum join_event join_run(struct join *j, const struct join_context *c)
         return JOIN_NO_RESPONSE;
     enum err e = run_request(j, c);
     enum response_event event = run_response(j, c);
+    if (event == RESPONSE_SWITCH)
+        begin_relay(j, c);
     if (event != RESPONSE_WAIT)
         return events[event];
     return e ? JOIN_BAD_REQUEST : JOIN_WAIT;
+}
+
+enum join_event join_relay(struct join *j)
+{
+    relay_run(&j->relay);
+    if (!relay_done(&j->relay))
+        return JOIN_WAIT;
+    return relay_clean(&j->relay) ? JOIN_COMPLETE : JOIN_TRUNCATED;
+}
+
+void join_end(struct join *j)
+{
+    relay_finish(&j->relay);
 }
 
 bool join_keeps_pod(const struct join *j, const struct stream *pod)
@@ -114,9 +137,19 @@ bool join_awaits_response(const struct join *j)
     return j->response.state == RESPONSE_HEAD;
 }
 
+uint64_t join_received(const struct join *j)
+{
+    return j->request.received + j->relay.up;
+}
+
+uint64_t join_passed(const struct join *j)
+{
+    return j->response.passed + j->relay.down;
+}
+
 uint64_t join_moved(const struct join *j)
 {
-    return j->request.received + j->response.passed;
+    return join_received(j) + join_passed(j);
 }
 
 const struct http1_head *join_request(const struct join *j)

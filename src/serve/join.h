@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include "relay/relay.h"
 #include "serve/request_side.h"
 #include "serve/response_side.h"
 
@@ -22,6 +23,7 @@ enum join_event {
 struct join {
     struct request_side request;
     struct response_side response;
+    struct relay relay; /* after JOIN_SWITCHED */
 };
 
 /* Borrowed for one call. */
@@ -32,6 +34,7 @@ struct join_context {
     const char *address; /* the client's, for Forwarded */
     bool draining;       /* the client's connection is not kept */
     struct http1_head *scratch;
+    struct task *wake; /* for both streams, after JOIN_SWITCHED */
 };
 
 void join_init(struct join *j, struct chunk_pool *pool);
@@ -43,7 +46,13 @@ void join_shrink(struct join *j); /* free what is more than is worth keeping for
 void join_restart(struct join *j);
 enum join_event join_run(struct join *j, const struct join_context *c);
 
-/* After JOIN_COMPLETE: can the pod's connection be used again?  Only when both messages are
+/* After JOIN_SWITCHED, at each wake-up: bytes both ways.
+ * JOIN_WAIT; JOIN_COMPLETE: both ended in order; JOIN_TRUNCATED: one did not. */
+enum join_event join_relay(struct join *j);
+/* The streams go back to their owners; what was counted stays until join_clear. */
+void join_end(struct join *j);
+
+/* After JOIN_COMPLETE of join_run: can the pod's connection be used again?  Only when both messages are
  * complete and nothing is left in either direction. */
 bool join_keeps_pod(const struct join *j, const struct stream *pod);
 /* ... and the client's? */
@@ -54,7 +63,9 @@ bool join_was_sent(const struct join *j);
 bool join_needs_client(const struct join *j, const struct stream *client);
 /* The head of a response is waited for. */
 bool join_awaits_response(const struct join *j);
-/* Bytes of bodies so far, in both directions. */
-uint64_t join_moved(const struct join *j);
+/* Bytes of bodies and of switched protocols so far. */
+uint64_t join_received(const struct join *j); /* from the client */
+uint64_t join_passed(const struct join *j);   /* to the client */
+uint64_t join_moved(const struct join *j);    /* the sum */
 /* The request's head; NULL: it is not parsed yet. */
 const struct http1_head *join_request(const struct join *j);

@@ -165,15 +165,15 @@ static bool skip_blank_lines(struct session *s)
     return !bufq_empty(in);
 }
 
-static void start_exchange(struct session *s)
+static void start_exchange(struct session *s, struct attempts *first)
 {
+    const struct client_loan loan = { s->client, &s->from, &s->holder, &s->task };
     struct log_id id = { .kind = s->id.kind,
                          .number = s->id.number,
                          .sub = ++s->requests };
 
     s->blank_lines = 0;
-    s->exchange = exchange_open(
-        s->serve, &(struct client_loan){ s->client, &s->from, &s->holder, &s->task }, id);
+    s->exchange = exchange_open(s->serve, &loan, id, first);
 }
 
 /* What the client has not read of answers that are complete here. */
@@ -199,7 +199,7 @@ static enum session_state session_in_idle(struct session *s)
         note_unread(s);
         return SESSION_IDLE; /* it should read its answers first */
     }
-    start_exchange(s);
+    start_exchange(s, NULL);
     return SESSION_EXCHANGE;
 }
 
@@ -281,11 +281,9 @@ static void note_holding(struct session *s)
         holder_none(&s->holder);
 }
 
-static uint64_t deadline_of(const struct session *s)
+static uint64_t session_deadline_ms(const struct session *s)
 {
-    uint64_t ms = states[s->state].deadline_ms(s->serve->config);
-
-    return s->from.surplus && ms > SURPLUS_MS ? SURPLUS_MS : ms;
+    return visitor_deadline_ms(&s->from, states[s->state].deadline_ms(s->serve->config));
 }
 
 /* The only road from one state to another. */
@@ -294,7 +292,7 @@ static void session_enter(struct session *s, enum session_state next)
     log_debug(s->id, "session", LOG_S("from", states[s->state].name),
               LOG_S("to", states[next].name));
     s->state = next;
-    timer_set(&s->deadline, deadline_of(s));
+    timer_set(&s->deadline, session_deadline_ms(s));
     note_holding(s);
     if (next == SESSION_CLOSED)
         session_release(s);
@@ -429,8 +427,7 @@ void session_open_exposed(struct serve *serve, struct stream *client,
 {
     struct session *s = session_create(serve, client, from, id);
 
-    start_exchange(s);
-    exchange_adopt(s->exchange, attempts);
+    start_exchange(s, attempts);
     session_enter(s, SESSION_EXCHANGE);
 }
 

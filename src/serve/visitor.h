@@ -7,8 +7,6 @@
 #include "net/peer.h"
 #include "serve/exposed.h"
 
-#define SURPLUS_MS 1000 /* the time of a surplus client to send its request */
-
 struct visitor {
     char address[46]; /* without a port */
     char account
@@ -22,3 +20,11 @@ struct visitor {
     bool
         surplus; /* over the limit: only own pages are served, other requests get a 503 */
 };
+
+/* `ms`, or less for a surplus client. */
+static inline uint64_t visitor_deadline_ms(const struct visitor *v, uint64_t ms)
+{
+    const uint64_t surplus_ms = 1000;
+
+    return v->surplus && ms > surplus_ms ? surplus_ms : ms;
+}
