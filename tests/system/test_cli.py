@@ -218,6 +218,14 @@ def test_output_that_cannot_be_written_is_a_failure(tmp_path):
     assert result.returncode == 1 and "cannot write" in result.stderr
 
 
+def test_output_to_a_closed_descriptor_is_a_failure():
+    """Not lost without an error in whatever descriptor 1 is by then."""
+    for command in ("version", "--help"):
+        done = subprocess.run(["sh", "-c", f'exec "$0" {command} >&-', BINARY], timeout=10,
+                              stderr=subprocess.PIPE, text=True, check=False)
+        assert done.returncode == 1 and "cannot write" in done.stderr, (command, done)
+
+
 def on_a_terminal(**variables):
     ours, theirs = pty.openpty()
     env = {"PATH": os.environ["PATH"], "TERM": "xterm", **variables}
