@@ -122,7 +122,7 @@ static const char *state_of(const struct cluster_status *s)
     return s->ready ? "ok" : "still loading";
 }
 
-static void put_cluster(void *owner, const struct cluster_status *s)
+static void put_readiness(void *owner, const struct cluster_status *s)
 {
     const struct list *l = owner;
 
@@ -140,7 +140,7 @@ static char *with_clusters(const struct admin *a, const char *first_line)
     if (!l.out)
         abort();
     fputs(first_line, l.out);
-    clusters_each(a->clusters, put_cluster, &l);
+    clusters_each(a->clusters, put_readiness, &l);
     if (fclose(l.out))
         abort();
     return text;
@@ -223,7 +223,8 @@ static char *login_text(const char *name, bool needed, bool runs, const char *wh
         put_escaped(out, why);
     if (needed)
         fputs("</p>\n<p>The exec plugin prompts at the terminal of kube-tunnel, or in a "
-              "window that it opens.</p>\n<form method=\"post\"><button>Log in</button></form>\n",
+              "window that it opens.</p>\n<form method=\"post\"><button>Log "
+              "in</button></form>\n",
               out);
     if (fclose(out))
         abort();
@@ -234,9 +235,9 @@ static void on_login(struct admin *a, struct str method, struct str label,
                      struct admin_page *ret)
 {
     bool press = str_eq(method, STR("POST"));
-    struct diag why = { "" }, said = { "" };
+    struct diag why = { "" }, login = { "" };
     AUTO_FREE char *shown = str_dup(label);
-    enum err e = press ? clusters_login(a->clusters, label, &said) : OK;
+    enum err e = press ? clusters_login(a->clusters, label, &login) : OK;
 
     if (!press && !str_eq(method, STR("GET")) && !str_eq(method, STR("HEAD"))) {
         not_allowed(ret);
@@ -246,7 +247,7 @@ static void on_login(struct admin *a, struct str method, struct str label,
     bool needed = clusters_need_login(a->clusters, label, &why);
     page(ret, e == ERR_NO_CONTEXT ? 404 : 200,
          login_text(label.len ? shown : "kube-tunnel", needed || (e && e != ERR_AGAIN),
-                    e == ERR_AGAIN, said.text[0] ? said.text : why.text));
+                    e == ERR_AGAIN, login.text[0] ? login.text : why.text));
     ret->type = HTML;
 }
 

@@ -1,6 +1,6 @@
 /* admin/admin.h - our own pages: what this is, whether it is well, what it counted
  *
- * Asked only for requests to our own names (loopback, an address): a service's /healthz
+ * Used only for requests to our own names (loopback, an address): a service's /healthz
  * stays the service's.
  */
 #pragma once

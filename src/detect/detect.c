@@ -16,7 +16,7 @@ static enum detected detect_tls(const uint8_t *in, size_t len)
     return len >= 6 ? DETECT_TLS : DETECT_MORE;
 }
 
-/* CONNECT or BIND must follow: 4 alone is too little to go by. */
+/* CONNECT or BIND must follow: 4 alone is not enough. */
 static enum detected detect_socks4(const uint8_t *in, size_t len)
 {
     if (len < 2)

@@ -1,7 +1,7 @@
 /* detect/detect.h - which protocol a client speaks, from its first bytes
  *
- * Pure: bytes in, a name out.  The fewest bytes that tell are asked for, so that a client
- * that waits for an answer to a short greeting gets one.
+ * Pure: bytes in, a name out.  Decides with as few bytes as possible, so that a client that
+ * waits for a response to a short greeting gets one.
  */
 #pragma once
 
@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 enum detected {
-    DETECT_MORE,  /* these bytes begin more than one of them: ask again with more */
+    DETECT_MORE,  /* these bytes begin more than one of them: call again with more */
     DETECT_HTTP1, /* or something close enough for its parser to complain about */
     DETECT_HTTP2, /* the preface of HTTP/2 with prior knowledge (RFC 9113, section 3.4) */
     DETECT_TLS,   /* a ClientHello record */

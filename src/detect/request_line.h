@@ -2,7 +2,7 @@
  *
  * Pure, and fed as the bytes come:  method SP target SP "HTTP/1." digit CRLF  (RFC 9112,
  * section 3), with nothing in front of it and single spaces, which is how browsers write
- * it.  CONNECT is not meant: no page can send it, and what follows it is no HTTP.
+ * it.  CONNECT does not count: no page can send it, and what follows it is not HTTP.
  */
 #pragma once
 
@@ -23,7 +23,7 @@ struct request_line {
     bool connecting; /* the method is CONNECT, as far as it has come */
 };
 
-/* The next bytes of the connection.  Not to be called after an answer other than
+/* The next bytes of the connection.  Not to be called after a result other than
  * LINE_MORE. */
 enum line request_line_feed(struct request_line *l, const uint8_t *in, size_t len);
 

@@ -46,7 +46,7 @@ static uint32_t uid_from_variable(const char *name)
     return (uint32_t)uid;
 }
 
-/* The kernel's word first: it survives sudo and su, and only root can change it. */
+/* The kernel's value first: it survives sudo and su, and only root can change it. */
 static uint32_t login_uid(void)
 {
     uint32_t uid = uid_from_file("/proc/self/loginuid");
@@ -128,7 +128,7 @@ static enum err add_user(struct clients *c, const char *name, struct diag *why)
     return OK;
 }
 
-/* A group's list does not have those whose own group it is. */
+/* A group's list does not have the users whose primary group it is. */
 static void add_members_by_primary_group(struct clients *c, gid_t gid)
 {
     setpwent();
@@ -161,22 +161,22 @@ static enum err add_group(struct clients *c, const char *name, struct diag *why)
     return OK;
 }
 
-static enum err add_word(struct clients *c, const char *word, const struct start *start,
-                         struct diag *why)
+static enum err add_entry(struct clients *c, const char *entry, const struct start *start,
+                          struct diag *why)
 {
-    if (strcmp(word, "auto") == 0)
-        word = start_is_personal(start) ? "same-user" : "any";
-    char *longer = c->text ? xasprintf("%s,%s", c->text, word) : xstrdup(word);
+    if (strcmp(entry, "auto") == 0)
+        entry = start_is_personal(start) ? "same-user" : "any";
+    char *longer = c->text ? xasprintf("%s,%s", c->text, entry) : xstrdup(entry);
     free(c->text);
     c->text = longer;
-    if (word[0] == '@')
-        return add_group(c, word + 1, why);
-    if (strcmp(word, "any") == 0)
+    if (entry[0] == '@')
+        return add_group(c, entry + 1, why);
+    if (strcmp(entry, "any") == 0)
         c->any = true;
-    else if (strcmp(word, "same-user") == 0)
+    else if (strcmp(entry, "same-user") == 0)
         add_same_user(c, start);
     else
-        return add_user(c, word, why);
+        return add_user(c, entry, why);
     return OK;
 }
 
@@ -186,14 +186,14 @@ static int compare_uids(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
-enum err clients_create(const struct string_list *words, const struct start *start,
+enum err clients_create(const struct string_list *entries, const struct start *start,
                         struct clients **ret, struct diag *why)
 {
     AUTO(clients_destroyp) struct clients *c = xcalloc(1, sizeof(*c));
     enum err e = OK;
 
-    for (size_t i = 0; !e && i < words->count; i++)
-        e = add_word(c, words->at[i], start, why);
+    for (size_t i = 0; !e && i < entries->count; i++)
+        e = add_entry(c, entries->at[i], start, why);
     if (e)
         return e;
     if (c->count)

@@ -17,7 +17,7 @@
 /* How this process was started. */
 struct start {
     uint32_t uid;       /* the effective one */
-    uint32_t login_uid; /* who logged in, or called sudo; UID_NONE */
+    uint32_t login_uid; /* of the login, or of the caller of sudo; UID_NONE */
     bool has_terminal;
     bool is_service; /* systemd's system manager is its parent */
     bool inherited;  /* it has sockets that were opened for it */
@@ -32,7 +32,7 @@ bool start_is_personal(const struct start *s);
 struct clients;
 
 /* ERR_CONFIG: there is no such user or group. */
-MUST_CHECK enum err clients_create(const struct string_list *words,
+MUST_CHECK enum err clients_create(const struct string_list *entries,
                                    const struct start *start, struct clients **ret,
                                    struct diag *why);
 void clients_destroy(struct clients *c); /* NULL accepted */

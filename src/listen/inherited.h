@@ -1,7 +1,7 @@
 /* listen/inherited.h - sockets that systemd opened for us
  *
- * The protocol of sd_listen_fds(3): LISTEN_PID says whom they are for, LISTEN_FDS how
- * many there are, from descriptor 3 on.  Private to listen/.
+ * The protocol of sd_listen_fds(3): LISTEN_PID is the process that they are for, LISTEN_FDS
+ * their number, from descriptor 3 on.  Private to listen/.
  */
 #pragma once
 
@@ -13,6 +13,6 @@
 #define INHERITED_MAX 64
 
 /* How many there are, 0 without any: each is a listening stream socket and now ours.  The
- * variables are gone afterwards: they are not for those we might start.
- * ERR_CONFIG says which descriptor is something else. */
+ * variables are removed: they are not for processes that we may start.
+ * ERR_CONFIG: *why names a descriptor that is no listening socket. */
 MUST_CHECK enum err inherited_take(size_t *ret_count, struct diag *why);

@@ -26,9 +26,8 @@ struct listen_socket {
     struct listeners *all;
     struct listener *listener;
     uint16_t port;
-    bool loopback; /* only this machine can reach it */
-    struct exposed
-        *exposed; /* of a listener that belongs to one service port; else NULL */
+    bool loopback;           /* only this machine can reach it */
+    struct exposed *exposed; /* of the listener of one service port; else NULL */
 };
 
 struct listeners {
@@ -141,7 +140,7 @@ static void open_all(struct listeners *l, const struct listen_sockets *sockets)
         listen_socket_open(l, sockets->fds[i], NULL);
 }
 
-/* A port that cannot be had is said together with the flag that chooses another. */
+/* The message about a port that is not available also names the flag that chooses another. */
 static enum err advise(enum err e, const char *how, struct diag *why)
 {
     if (e != ERR_IN_USE && e != ERR_ACCESS)
@@ -162,7 +161,7 @@ static enum err open_address(struct listeners *l, const struct listen_address *a
     return OK;
 }
 
-static void say_fallback(void)
+static void log_fallback(void)
 {
     char program[PATH_MAX] = "";
     bool known = readlink("/proc/self/exe", program, sizeof(program) - 1) > 0;
@@ -177,7 +176,7 @@ static void say_fallback(void)
              LOG_S("systemd", "sudo systemctl enable --now kube-tunnel.socket"));
 }
 
-/* Nobody asked for this port, so where it comes from is said too. */
+/* No setting names this port, so the message also has its origin. */
 static enum err explain_default(enum err e, uint16_t port, struct diag *why)
 {
     if (e == ERR_IN_USE && port == FALLBACK_PORT) {
@@ -187,8 +186,8 @@ static enum err explain_default(enum err e, uint16_t port, struct diag *why)
     return advise(e, "--port or --listen", why);
 }
 
-/* Nobody said where.  A pod gets port 80 by its manifest: another one there would only
- * hide that something is missing from it. */
+/* Without a setting.  A pod gets port 80 by its manifest: another one there would only hide
+ * that something is missing from it. */
 static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
 {
     struct listen_address address = { .port = HTTP_PORT };
@@ -199,7 +198,7 @@ static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
         address.port = FALLBACK_PORT;
         e = listen_sockets_bind(&address, in_pod, &sockets, why);
         if (!e)
-            say_fallback();
+            log_fallback();
     }
     if (e)
         return explain_default(e, address.port, why);
@@ -218,8 +217,8 @@ uint16_t listen_default_port(bool in_pod)
     return e == ERR_ACCESS && !in_pod ? FALLBACK_PORT : HTTP_PORT;
 }
 
-static enum err open_asked(struct listeners *l, const struct config *config, bool in_pod,
-                           struct diag *why)
+static enum err open_configured(struct listeners *l, const struct config *config,
+                                bool in_pod, struct diag *why)
 {
     struct listen_address own_port = { .port = config->port };
     enum err e = OK;
@@ -231,7 +230,7 @@ static enum err open_asked(struct listeners *l, const struct config *config, boo
     return e;
 }
 
-static enum err refuse_exposed(enum err e, const struct expose *x, struct diag *why)
+static enum err explain_exposed(enum err e, const struct expose *x, struct diag *why)
 {
     AUTO_FREE char *how = xasprintf("--expose %s:%s=LOCAL", x->name, x->port);
 
@@ -250,7 +249,7 @@ static enum err expose(struct listeners *l, const struct expose *x, struct str z
         return e;
     e = listen_sockets_bind(&x->local, in_pod, &sockets, why);
     if (e)
-        return refuse_exposed(e, x, why);
+        return explain_exposed(e, x, why);
     for (size_t i = 0; i < sockets.count; i++)
         listen_socket_open(l, sockets.fds[i], exposed);
     return OK;
@@ -291,7 +290,7 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     for (size_t i = 0; i < inherited; i++)
         listen_socket_open(l, INHERITED_FIRST + (int)i, NULL);
     if (!e)
-        e = open_asked(l, config, in_pod, why);
+        e = open_configured(l, config, in_pod, why);
     if (!e && list_empty(&l->sockets))
         e = open_default(l, in_pod, why);
     if (!e)

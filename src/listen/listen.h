@@ -1,9 +1,8 @@
 /* listen/listen.h - the sockets that accept clients
  *
- * Which listeners there are: sockets inherited from systemd, and what --listen and --port ask
- * for; when nobody asks for anything, port 80 on the default addresses (127.0.0.1 and
- * ::1; in a pod all), or 8080 where an ordinary user may not have 80.  Besides, an exposed port
- * for each --expose.
+ * The listeners are the sockets inherited from systemd and those of --listen and --port;
+ * without any of these, port 80 on the default addresses (127.0.0.1 and ::1; in a pod all), or
+ * 8080 where an ordinary user may not have 80.  Besides, an exposed port for each --expose.
  *
  * A listener does not read what clients send: each client becomes a stream and is
  * handed to serve/ at once.
@@ -17,16 +16,15 @@ struct listeners;
 struct serve;
 
 /* `serve` is borrowed until listeners_close; the config only for the call.  All listeners or
- * none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why says which
+ * none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why names the
  * listener and what to do. */
 MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
 /* The port that the default listeners would have now: 80, or 8080 where an ordinary user
- * may not have 80.  Found out by having it for a moment. */
+ * may not have 80.  Binds it for a moment. */
 uint16_t listen_default_port(bool in_pod);
 /* Is there a listener on this port?  NULL accepted: no. */
 bool listeners_have_port(const struct listeners *l, uint16_t port);
-/* No client comes in any more: connecting is refused from now on (an inherited socket
- * stays with systemd).  NULL accepted. */
+/* New connections are refused from now on (an inherited socket stays with systemd).  NULL accepted. */
 void listeners_close(struct listeners *l);

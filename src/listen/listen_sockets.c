@@ -8,7 +8,7 @@
 
 #include "base/address.h"
 #include "base/own.h"
-#include "listen/holder.h"
+#include "listen/port_owner.h"
 #include "net/tcp.h"
 
 /* The kernel chose a port for the first of a pair, and the second may find it taken. */
@@ -30,11 +30,11 @@ static struct hosts hosts_of(const struct listen_address *a, bool in_pod)
     return (struct hosts){ { a->host, NULL } };
 }
 
-static enum err explain(enum err e, const char *host, uint16_t port,
-                        const struct sockaddr *sa, struct diag *why)
+static enum err explain_bind(enum err e, const char *host, uint16_t port,
+                             const struct sockaddr *sa, struct diag *why)
 {
     if (e == ERR_IN_USE)
-        return holder_blame(sa, host, port, why);
+        return port_owner_explain(sa, host, port, why);
     if (e == ERR_ACCESS)
         return diag_set(
             why, e,
@@ -58,7 +58,7 @@ static enum err bind_host(const char *host, uint16_t port, int *ret_fd, struct d
         return diag_set(why, ERR_CONFIG, "%s: %s", host, gai_strerror(error));
     enum err e = listen_socket(found->ai_addr, found->ai_addrlen, ret_fd, why);
     if (e)
-        explain(e, host, port, found->ai_addr, why);
+        explain_bind(e, host, port, found->ai_addr, why);
     freeaddrinfo(found);
     return e;
 }

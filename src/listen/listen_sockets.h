@@ -14,8 +14,8 @@ struct listen_sockets {
 };
 
 /* in_pod: what the host "" means.  *ret is written only on OK.
- * ERR_IN_USE   *why names who has the port, as far as we may see
- * ERR_ACCESS   the port needs a privilege; *why says how to get it
+ * ERR_IN_USE   *why names the process that has the port, if we may see it
+ * ERR_ACCESS   the port needs a privilege; *why has ways to get it
  * ERR_CONFIG   not an address of this machine;  ERR_NO_FILES */
 MUST_CHECK enum err listen_sockets_bind(const struct listen_address *a, bool in_pod,
                                         struct listen_sockets *ret, struct diag *why);

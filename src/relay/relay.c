@@ -5,20 +5,19 @@
  *      client ──in──▶ bufq_move ──▶ out── pod       Two directions that differ only in
  *      client ◀──out── bufq_move ◀──in── pod        how they end.
  *
- * Backpressure is two lines of this file: a side whose bytes the other does not take is not
- * read.  The streams do the rest, and their limits bound what a relay holds in any case:
- * four queues and nothing else.
+ * Backpressure: a side whose bytes the other does not take is not read.  The limits of the
+ * streams bound the memory of a relay: four queues.
  *
  * The pod's end is passed on at once.  The client's is not: the runtime on the node cuts
- * the answer one second after it has seen the end of our side.  So it is kept until the
- * pod has ended, or until the pod has been silent for HALF_MS, because a client that went
- * away altogether looks the same.  `half_close` passes it on at once, for protocols that
- * need it and runtimes that can.  A pod that does not end after that either is given up.
+ * the response one second after it has seen the end of our side.  So it is kept until the
+ * pod has ended, or until the pod has been silent for HALF_MS, because a client that is
+ * gone looks the same.  `half_close` passes it on at once, for protocols that
+ * need it and runtimes that can.  A pod that does not end after that either is reset.
  *
  * A pod that is connected to by TCP needs none of that: each direction ends by itself, and
  * the other goes on until it ends, too.
  *
- * In a tunnel, after the pod's end the client's bytes have nowhere to go: they are read and dropped
+ * In a tunnel the client's bytes cannot be sent after the pod's end: they are read and dropped
  * for END_MS, so that closing does not reset what the client has not read yet.
  */
 #include "relay/relay.h"

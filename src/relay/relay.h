@@ -1,7 +1,7 @@
 /* relay/relay.h - carry bytes both ways between a client and a pod
  *
- * Borrows two streams and hands both back, still open, when relay_done() turns true; how
- * they are closed is the owner's business (relay_clean says which way is honest).  Has no
+ * Borrows two streams and hands both back, still open, when relay_done() turns true; the
+ * owner closes them (relay_clean returns whether in order or by a reset).  Has no
  * task: its owner's is the wake of both streams and of the timer, and calls relay_run.
  */
 #pragma once
@@ -24,7 +24,7 @@ void relay_start(struct relay *r, struct stream *client, struct stream *pod,
 /* Move what can be moved, and pass ends on. */
 void relay_run(struct relay *r);
 bool relay_done(const struct relay *r);
-/* Once done: both sides said all they had to say.  If not, the client must be reset: a
- * clean end would tell it that it has everything. */
+/* Once done: both sides have ended in order.  If not, the client must be reset: after an
+ * orderly end it would take what it has for complete. */
 bool relay_clean(const struct relay *r);
 void relay_finish(struct relay *r); /* idempotent; a zeroed struct is accepted */

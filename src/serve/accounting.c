@@ -5,7 +5,7 @@
 
 LOG_MODULE(serve);
 
-#define STATUS_GONE 499 /* in the log: the client left before an answer */
+#define STATUS_GONE 499 /* in the log: the client left before a response */
 
 static struct metric requests = {
     .name = "kube_tunnel_requests_total",

@@ -1,8 +1,8 @@
 /* serve/attempts.h - the leases of one request or raw connection, one after the other
  *
- * Counts them, adds up how long they were waited for, and knows whether there may be another
+ * Counts them, adds up how long they were waited for, and decides whether there may be another
  * one: what was never delivered may be sent to another pod, what may have been delivered only
- * where a second delivery does no harm (decision 032).  Knows nothing of HTTP.  Private to
+ * where a second delivery does no harm (decision 032).  Free of HTTP.  Private to
  * serve/.
  */
 #pragma once

@@ -1,7 +1,7 @@
 /* serve/client_side.h - the client of an exchange
  *
  * Its stream, which the session lends for one request, and what is known about its far end:
- * is it gone, has it stopped to send or to read?  Private to serve/.
+ * is it gone, has it stopped sending or reading?  Private to serve/.
  */
 #pragma once
 

@@ -10,7 +10,7 @@
 #include "net/peer.h"
 
 void early_refuse_protocol(enum detected protocol, struct bufq *out);
-/* 503: as many clients as there may be are connected. */
+/* 503: the limit on clients is reached. */
 void early_refuse_too_many(struct bufq *out);
 /* 403: the user of this machine may not connect, unless `flag` is given ("--clients ..."). */
 void early_refuse_user(const struct peer *peer, const char *flag, struct bufq *out);

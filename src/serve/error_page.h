@@ -1,6 +1,6 @@
 /* serve/error_page.h - the page of a refusal, in the format that the client prefers
  *
- * Plain text, JSON or HTML.  Knows nothing of what the causes mean; escapes all texts.
+ * Plain text, JSON or HTML.  Does not depend on the meaning of causes; escapes all texts.
  */
 #pragma once
 

@@ -2,7 +2,7 @@
  *
  * Joins a request side and a response side, which run at the same time: the response may
  * come before the request has ended.  Owns routing, policy, retries, the lease and its
- * release mode, and our own pages; knows no framing.  Private to serve/.
+ * release mode, and our own pages; is free of framing.  Private to serve/.
  */
 #pragma once
 

@@ -1,4 +1,4 @@
-/* serve/exposed.c - a listener that belongs to one port of one service (--expose) */
+/* serve/exposed.c - the listener of one port of one service (--expose) */
 #include "serve/exposed.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* serve/exposed.h - a listener that belongs to one port of one service (--expose)
+/* serve/exposed.h - the listener of one port of one service (--expose)
  *
  * Shared by the listener and by the connections that came through it, which may outlive it.
  */
@@ -17,8 +17,8 @@ struct exposed {
     bool raw;                       /* bytes are never read as HTTP */
 };
 
-/* One with one reference.  ERR_CONFIG: *why names the element and says what is wrong with
- * its name or port. */
+/* With one reference.  ERR_CONFIG: *why names the element, and what is wrong with its name or
+ * port. */
 MUST_CHECK enum err exposed_create(const struct expose *x, struct str zone,
                                    struct exposed **ret, struct diag *why);
 struct exposed *exposed_ref(struct exposed *x); /* NULL accepted */

@@ -1,4 +1,4 @@
-/* serve/heads.c - heads as they travel on: the same lines, but for what ends at this hop
+/* serve/heads.c - write heads for the next hop: the same lines, without hop-by-hop fields
  */
 #include "serve/heads.h"
 
@@ -83,7 +83,7 @@ static void put_request_fields(const struct http1_head *head, const struct targe
         put_host(out, target->authority);
 }
 
-/* Hop-by-hop fields that we understand well enough to say again. */
+/* Hop-by-hop fields that we support and send on our own behalf. */
 static void put_request_hop(const struct http1_head *head, struct bufq *out)
 {
     bool te = http1_has_token(head, FIELD_TE, STR("trailers"));
@@ -98,8 +98,8 @@ static void put_request_hop(const struct http1_head *head, struct bufq *out)
         put_str(out, STR("Connection: Upgrade\r\n"));
 }
 
-/* Quoted, because an IPv6 address has colons.  The host is the one that was routed by, and so
- * has only a name's bytes. */
+/* Quoted, because an IPv6 address has colons.  The host is the one that was used for routing, and
+ * so has only a name's bytes. */
 static void put_forwarded(const struct http1_head *head, const struct target *target,
                           const char *client, struct bufq *out)
 {
@@ -146,7 +146,7 @@ static void put_status_line(const struct http1_head *head, struct bufq *out)
     put_str(out, STR("\r\n"));
 }
 
-/* 426 says which protocol the pod would rather speak. */
+/* 426 names the protocol that the pod requires. */
 static bool keeps_upgrade(const struct http1_head *head)
 {
     return head->status == 101 || head->status == 426;

@@ -1,4 +1,4 @@
-/* serve/heads.h - heads as they travel on: the same lines, but for what ends at this hop
+/* serve/heads.h - write heads for the next hop: the same lines, without hop-by-hop fields
  *
  * Pure: a parsed head in, bytes out.  Field lines that stay are written as they came, in
  * order, adjacent ones in one copy.  Each is written whole (http/whole.h).
@@ -15,11 +15,11 @@ void request_head_write(const struct http1_head *head, const struct target *targ
                         const char *forwarded_for, struct bufq *out);
 
 struct answer_form {
-    bool decode;         /* the chunked coding is taken off: no word of it */
-    bool close;          /* the connection ends after this answer */
-    bool say_keep_alive; /* HTTP/1.0 wants to be told */
+    bool decode;         /* the chunked coding is removed, and not named */
+    bool close;          /* the connection is closed after this response */
+    bool say_keep_alive; /* HTTP/1.0 needs Connection: keep-alive */
 };
 
-/* The answer for the client.  A 1xx says nothing about the connection, but 101. */
+/* The response for the client.  Of 1xx only a 101 has a Connection field. */
 void answer_head_write(const struct http1_head *head, const struct answer_form *form,
                        struct bufq *out);

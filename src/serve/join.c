@@ -122,7 +122,7 @@ bool join_was_sent(const struct join *j)
     return j->request.state != REQUEST_UNSENT;
 }
 
-/* A client that asked for a 100-continue may be waiting for the pod. */
+/* A client that sent Expect: 100-continue may be waiting for the pod. */
 bool join_needs_client(const struct join *j, const struct stream *client)
 {
     bool is_permitted =

@@ -3,13 +3,13 @@
  * THE THREAT is a page from anywhere in the user's browser: it can send requests to
  * loopback.  Browsers name the page: Origin with every request that may change something
  * and every WebSocket, Sec-Fetch-Site with the rest where the URL is loopback's, Referer
- * if the page does not suppress it.  Programs send none of them and are not concerned.
+ * if the page does not suppress it.  Programs send none of them and are not restricted.
  *
  * Referer is weaker than Origin: a redirect by a third site leaves it as it is.  So where a
  * third site may have chosen the URL (cross-site), it counts against the list only.
  *
- * Whether a page may read an answer is decided by the service (CORS): nothing is added to
- * answers here.
+ * Whether a page may read a response is decided by the service (CORS): nothing is added to
+ * responses here.
  */
 #include "serve/policy.h"
 
@@ -44,8 +44,8 @@ static struct str without_dot(struct str host)
     return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
 }
 
-/* Hosts under which no foreign page can be served.  An alias may be a domain on the Internet: it is accepted
- * as the host of a request, but a page of that name may be somebody else's. */
+/* Hosts under which no foreign page can be served.  An alias may be a domain on the
+ * Internet: it is accepted as the host of a request, but a page of that name may be foreign. */
 static bool is_full(const struct name *name, struct str host)
 {
     if (name->suffix == NAME_SUFFIX_ALIAS)

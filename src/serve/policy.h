@@ -1,8 +1,8 @@
 /* serve/policy.h - which requests are allowed
  *
- * Programs on this machine are; web pages in a browser on this machine are not, unless they
- * are of the same namespace as the service or listed (decision 034).  And namespaces can be
- * closed to all.  Pure.
+ * Requests of programs on this machine are; those of web pages in a browser are not, unless
+ * the page is of the same namespace as the service or listed (decision 034).  Namespaces can
+ * be closed for all requests.  Pure.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 bool policy_opens(const struct config *config, struct str ns);
 
 /* The request is a browser's, and of no page that is listed or on loopback: an ExternalName
- * leads it to no other namespace.  Not even on the host that it asks for: whoever may write
- * the Service has served a page under that name, and could read the answer with it. */
+ * leads it to no other namespace.  Not even where the page is of the host that is requested:
+ * the author of the Service may have served it under that name, to read the response. */
 bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,
                                const struct target *target);
 

@@ -179,7 +179,7 @@ void holder_wait(struct holder *h, bool unread, size_t bytes, uint64_t progress)
     set_bytes(h, bytes);
 }
 
-/* Who gives way. */
+/* Which one gives way. */
 
 static struct holder *first(struct list_node *list)
 {
@@ -209,7 +209,7 @@ static struct holder *older(struct holder *a, struct holder *b)
     return !a ? b : !b || a->since <= b->since ? a : b;
 }
 
-/* Far beyond the limit there is no time to tell a busy connection from a stalled one. */
+/* Far beyond the limit there is no time to find out whether a connection is busy. */
 static struct holder *longest_stalled(struct pressure *p)
 {
     struct account *a = p->largest;
@@ -225,7 +225,7 @@ static struct holder *longest_stalled(struct pressure *p)
     return NULL;
 }
 
-/* Heads that hold little cannot be what is wrong. */
+/* Heads give way only where they hold a considerable part. */
 static struct holder *choose(struct pressure *p)
 {
     bool many_heads = p->all.head_bytes > p->pool->limit / 4;

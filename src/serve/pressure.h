@@ -4,11 +4,11 @@
  *
  *     idle      between two requests; the least recently used first
  *     head      a part of a request's head has come; by size, then by age
- *     unread    its client takes no more of the answer; the longest without progress first
+ *     unread    its client takes no more of the response; the longest without progress first
  *     waiting   other bytes of it wait, 2 KiB or more; likewise
  *
- * For a descriptor an idle connection gives way, then one whose answer is not read; for a
- * tunnel to a pod that has as many as it may, one of that pod whose answer is not read.  The
+ * For a descriptor an idle connection gives way, then one whose response is not read; for a
+ * tunnel to a pod that has as many as it may, one of that pod whose response is not read.  The
  * memory of all bytes that wait has one limit, `buffer-memory` (the chunk pool counts it):
  * unfinished heads may take three quarters of it, past which the largest gives way; past the
  * limit the largest heads and the connections without progress do, and new requests are
@@ -84,7 +84,7 @@ struct holder {
     uint64_t progress;       /* then */
     const char *client;      /* its account; borrowed */
     struct account *account; /* NULL: it has held nothing yet */
-    /* Let go of what it holds.  False: an idle one was not idle after all. */
+    /* Release what it holds.  False: an idle one was not idle after all. */
     bool (*give_way)(struct holder *h, enum holding what);
 };
 
@@ -104,12 +104,12 @@ void holder_wait(struct holder *h, bool unread, size_t bytes, uint64_t progress)
 
 /* Make one connection give way, at once, for its descriptor.  False: there is none. */
 bool pressure_free_descriptor(struct pressure *p);
-/* The same for its tunnel: of those whose answer is not read and that `uses` says use this
- * pod.  It looks at each that has stalled, which is once per opening that waits. */
+/* The same for its tunnel: of those whose response is not read and for which `uses` returns true.  Looks
+ * at each that has stalled, once per opening that waits. */
 bool pressure_free_tunnel(struct pressure *p,
                           bool (*uses)(const struct holder *h, const char *pod_key),
                           const char *pod_key);
-/* The limit is passed, and what might give way has done so. */
+/* The limit is passed, and nothing is left that could give way. */
 bool pressure_refuses(const struct pressure *p);
 /* Log it, once per episode, and count it. */
 void pressure_note(struct pressure *p, enum pressure_event event);

@@ -149,8 +149,7 @@ static void send_again(struct raw *r)
     stream_update(pod);
 }
 
-/* What no pod would accept as a request line either is left to the session to refuse: its
- * end may be one. */
+/* A line that is too long for any pod may end like a request line: the session refuses it. */
 static bool is_too_long(const struct raw *r)
 {
     return bufq_full(&r->client->in) || r->looked >= r->serve->config->max_head_size;
@@ -185,8 +184,7 @@ static bool is_http(struct raw *r)
     return r->line == LINE_HTTP1;
 }
 
-/* The pod has been sent nothing yet, so the stream that was leased at the beginning serves
- * the first request. */
+/* Nothing was sent to the pod yet, so the first request can use the lease. */
 static enum raw_state hand_over(struct raw *r)
 {
     peer_watch_stop(&r->peer);
@@ -296,8 +294,8 @@ static enum raw_state raw_in_closed(struct raw *r)
     return RAW_CLOSED;
 }
 
-/* A client that is done, with a pod that has nothing more under way, ends in an orderly
- * manner also when the pod would have gone on listening: its tunnel serves again. */
+/* When the client has ended and no byte of the pod is under way, the stream is closed in
+ * order although the pod has not ended: its tunnel can be used again. */
 static enum release_mode release_mode_of(const struct raw *r)
 {
     const struct stream *pod = r->attempts.lease.stream;

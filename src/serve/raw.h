@@ -1,7 +1,7 @@
-/* serve/raw.h - a connection through a listener that belongs to one service port
+/* serve/raw.h - a connection to the listener of one service port
  *
- * Bytes are carried as they come, and the pod may speak first; a client that begins with an
- * HTTP/1 request becomes a session instead, so that each of its requests is checked.
+ * Bytes are carried as they come, and the pod may send first; the connection of a client that
+ * begins with an HTTP/1 request becomes a session instead, so that each of its requests is checked.
  * Private to serve/ and its owner; listen/ uses serve_accept_raw.
  */
 #pragma once

@@ -81,8 +81,8 @@ const char *cause_label(enum cause cause);
 int cause_status(enum cause cause);
 const char *cause_title(enum cause cause);
 
-/* Everything is borrowed until the page is written, but `why` and `link`.  Which facts a
- * cause has is said beside them; the rest is zeroed. */
+/* Everything is borrowed until the page is written, but `why` and `link`.  Beside each
+ * fact are the causes that have it; the rest is zeroed. */
 struct refusal {
     enum cause cause;
     /* Of the request: the host (HOST_INVALID, FOREIGN_HOST), the page that sent it

@@ -37,19 +37,19 @@ void reply_refusal(struct log_id id, const struct refusal *refusal,
 void reply_own_page(struct admin *admin, const struct http1_head *request,
                     const struct target *target, struct page *ret, char **ret_body)
 {
-    const struct admin_request asked = {
+    const struct admin_request of_page = {
         .method = request->method,
         .path = without_query(target->path),
         .authority = request->host ? request->host->value : STR(""),
     };
-    struct admin_page answer;
+    struct admin_page own;
 
-    admin_answer(admin, &asked, &answer);
-    *ret_body = answer.text;
+    admin_answer(admin, &of_page, &own);
+    *ret_body = own.text;
     *ret = (struct page){
-        .status = answer.status,
-        .type = answer.type,
-        .allow = answer.allow,
-        .body = str_of(answer.text),
+        .status = own.status,
+        .type = own.type,
+        .allow = own.allow,
+        .body = str_of(own.text),
     };
 }

@@ -1,6 +1,6 @@
 /* serve/reply.h - pages in place of a pod's response
  *
- * Makes the page of a refusal, which it logs, or one of our own.  Knows nothing of framing.
+ * Makes the page of a refusal, which it logs, or one of our own.  Free of framing.
  * Private to serve/.
  */
 #pragma once

@@ -2,7 +2,7 @@
  *
  * A copy of what was read from the client, up to a limit, while nothing has come back from
  * the pod.  It is complete or useless: once a byte did not fit, the request cannot be sent
- * again.  Knows nothing of HTTP.
+ * again.  Free of HTTP.
  */
 #pragma once
 

@@ -22,7 +22,7 @@ static bool may_end_with_zone(const struct routing *r, const struct routing_cont
            naming_may_be_found(c->serve->naming, r->target.host);
 }
 
-static enum routed close_for(struct refusal *why, enum cause cause)
+static enum routed route_to_close(struct refusal *why, enum cause cause)
 {
     *why = (struct refusal){ .cause = cause };
     return ROUTED_TO_CLOSE;
@@ -34,9 +34,9 @@ static enum routed check_limits(const struct routing_context *c, struct refusal 
 
     if (c->from->surplus) {
         pressure_note(pressure, EVENT_CLIENT);
-        return close_for(why, CAUSE_CLIENTS);
+        return route_to_close(why, CAUSE_CLIENTS);
     }
-    return pressure_refuses(pressure) ? close_for(why, CAUSE_MEMORY) : ROUTED_TO_POD;
+    return pressure_refuses(pressure) ? route_to_close(why, CAUSE_MEMORY) : ROUTED_TO_POD;
 }
 
 /* What follows a CONNECT is no request. */

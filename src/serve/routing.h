@@ -1,7 +1,7 @@
 /* serve/routing.h - where a request goes
  *
- * Reads its target, then applies policy, login and limits in their order.  Knows nothing of
- * framing or of leases.  Private to serve/.
+ * Reads its target, then applies policy, login and limits in their order.  Free of framing
+ * and of leases.  Private to serve/.
  */
 #pragma once
 

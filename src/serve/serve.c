@@ -12,11 +12,11 @@
 #include "serve/serve_state.h"
 #include "serve/session.h"
 
-/* Clients over max-connections that are answered in full: with one of our own pages (a
- * probe has to succeed also then), or a 503.  More get the 503 unasked. */
+/* Clients over max-connections whose request is read, for one of our own pages (a probe has
+ * to succeed also then) or a 503.  Further ones get the 503 at once. */
 #define SURPLUS_MAX 64
 
-/* Clients whose user may not connect, while they read why; more are just reset. */
+/* Clients whose user may not connect, while they read the 403; further ones are reset. */
 #define REFUSED_MAX 64
 
 static void each(struct list_node *list, void (*visit)(struct list_node *member))

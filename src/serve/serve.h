@@ -1,9 +1,9 @@
-/* serve/serve.h - speak HTTP/1.1 with clients
+/* serve/serve.h - serve HTTP/1.1 clients
  *
- * One session per connection, one exchange per request in it.  A session reads requests,
- * says who may ask for what, leases a stream to a pod from upstream/ and carries the
- * request there and the answer back, byte for byte where HTTP lets it.  It owns its
- * client's stream, and nothing of it survives the connection.
+ * One session per connection, one exchange per request in it.  An exchange reads the request,
+ * checks whether it is allowed, leases a stream to a pod from upstream/ and carries the
+ * request there and the response back, byte for byte where HTTP lets it.  A session owns its
+ * client's stream.
  *
  * serve/session.c and serve/exchange.c open with the theory of operation.
  */
@@ -28,13 +28,13 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
 /* No more clients than `max` are served, and `surplus` more get a page: by default
  * max-connections and a few. */
 void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
-/* All bytes that wait may take so much memory: by default any (serve/pressure.h). */
+/* The limit on the memory of all bytes that wait; none by default (serve/pressure.h). */
 void serve_limit_memory(struct serve *s, size_t max);
-/* We are in a pod: what is "auto" of --body-timeout and --send-timeout is shorter. */
+/* In a pod "auto" of --body-timeout and --send-timeout is shorter. */
 void serve_set_in_pod(struct serve *s, bool in_pod);
 /* Close the connection that was idle for longest, at once.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
-/* The same for a connection to this pod whose answer is not read: the longest-stalled. */
+/* The same for a connection to this pod whose response is not read: the longest-stalled. */
 bool serve_free_tunnel(struct serve *s, const char *pod_key);
 
 /* The address a client came from, and the listener that accepted it. */
@@ -45,23 +45,22 @@ struct arrival {
     bool loopback; /* only this machine can reach the listener */
 };
 
-/* A client has come in; the stream is taken over, also when there are too many clients
+/* A client has connected; the stream is taken over, also when there are too many clients
  * (it gets a 503). */
 void serve_accept(struct serve *s, struct stream *client, const struct arrival *from);
 /* The same for one whose user may not connect: it gets a 403 that names the flag which allows
- * it ("--clients ..."), and nothing that it sends is looked at. */
+ * it ("--clients ..."), and nothing that it sends is read. */
 void serve_refuse_user(struct serve *s, struct stream *client, const struct arrival *from,
                        const char *flag);
 
-/* Answers 503 and closes the stream, both at once: no descriptor is left for it. */
+/* Sends a 503 and closes the stream, both at once: no descriptor is left for it. */
 void serve_turn_away(struct serve *s, struct stream *client);
 
-/* A client has come in through a listener that belongs to one service port: bytes are carried
- * as they are, unless they are HTTP/1.  The stream is taken over, and a reference. */
+/* A client has connected to the listener of one service port: bytes are carried as they are, unless they are HTTP/1.  The stream is taken over, and a reference. */
 void serve_accept_raw(struct serve *s, struct stream *client, const struct arrival *from,
                       struct exposed *exposed);
 
-/* Idle sessions close at once, running exchanges answer with Connection: close, and what
+/* Idle sessions close at once, running exchanges respond with Connection: close, and what
  * is left after drain-timeout is reset.  *done wakes when no session is left, also when
  * there was none. */
 void serve_drain(struct serve *s, struct task *done);

@@ -14,7 +14,7 @@
  * Closing takes two steps, because the kernel resets a connection that is closed with
  * bytes unread, or that more bytes come for, and a reset destroys what the client has not
  * read yet: FLUSH waits until all is sent, LINGER for the client to see the end and stop.
- * Who has said nothing more and takes its answer at once needs no LINGER.
+ * A client that has sent nothing more and reads its response at once needs no LINGER.
  */
 #include "serve/session.h"
 
@@ -56,10 +56,10 @@ static uint64_t no_ms(const struct config *c)
 
 /* State, deadline, and the state to be in when it passes. */
 #define STATES(X) /* clang-format off */ \
-    X(GREET,    greet,    session_head_ms,   FLUSH)  /* the first bytes, that say which protocol */ \
+    X(GREET,    greet,    session_head_ms,   FLUSH)  /* the first bytes, which show the protocol */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
-    X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and keeps the clock            */ \
-    X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` is the clock */ \
+    X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and has its own deadlines      */ \
+    X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` limits it */ \
     X(LINGER,   linger,   linger_ms, CLOSED) /* the end is sent; what comes is dropped   */ \
     X(CLOSED,   closed,   no_ms,     CLOSED) /* the memory goes when the task has run    */
 /* clang-format on */
@@ -86,8 +86,8 @@ struct session {
     uint64_t requests;
     unsigned blank_lines; /* before the next request */
     size_t unsent;        /* in FLUSH, when it was last looked at */
-    bool reset;           /* closing would make an answer look complete */
-    bool unread;          /* the client may still be sending what nobody will read */
+    bool reset;           /* closing would make a response look complete */
+    bool unread;          /* the client may still send what will not be read */
 };
 
 #define X(NAME, name, ms, LATE)                                                          \
@@ -123,7 +123,7 @@ void session_count(int change)
     metric_add(&sessions, 0, change);
 }
 
-/* It speaks something else: refused in its own language, where it has a word for that. */
+/* An unsupported protocol: refused in that protocol, where it has a refusal. */
 static enum session_state refuse_protocol(struct session *s, enum detected protocol)
 {
     log_info(s->id, "not HTTP/1.1", LOG_S("protocol", detected_name(protocol)),
@@ -176,7 +176,7 @@ static void start_exchange(struct session *s, struct attempts *first)
     s->exchange = exchange_open(s->serve, &loan, id, first);
 }
 
-/* What the client has not read of answers that are complete here. */
+/* What the client has not read of responses that are complete here. */
 static void note_unread(struct session *s)
 {
     const struct stream *client = s->client;
@@ -197,7 +197,7 @@ static enum session_state session_in_idle(struct session *s)
     }
     if (bufq_full(&s->client->out)) {
         note_unread(s);
-        return SESSION_IDLE; /* it should read its answers first */
+        return SESSION_IDLE; /* it has to read its responses first */
     }
     start_exchange(s, NULL);
     return SESSION_EXCHANGE;
@@ -217,7 +217,7 @@ static enum session_state session_in_exchange(struct session *s)
                                                                : SESSION_FLUSH;
 }
 
-/* A slow reader may say something long after we have handed its answer to the kernel. */
+/* A slow reader may send bytes long after its response was handed to the kernel. */
 static void look_at_rest(struct session *s)
 {
     const struct stream *client = s->client;
@@ -257,7 +257,7 @@ static enum session_state session_in_closed(struct session *s)
     return SESSION_CLOSED;
 }
 
-/* The stream goes now, the memory when nobody stands on it. */
+/* The stream is closed now; the memory is freed when the task has run. */
 static void session_release(struct session *s)
 {
     if (s->exchange)
@@ -311,7 +311,7 @@ static void session_free(struct session *s)
     free(s);
 }
 
-/* A client that broke ends any state; an exchange finds out by itself. */
+/* A broken client ends any state; an exchange notices it by itself. */
 static enum session_state run_state(struct session *s)
 {
     if (s->state < SESSION_CLOSED && s->state != SESSION_EXCHANGE && s->client->broken)
@@ -357,7 +357,7 @@ bool session_uses_pod(const struct holder *h, const char *pod_key)
     return e && strcmp(e->key, pod_key) == 0;
 }
 
-/* One with an answer that is not read yet is not idle. */
+/* A session with a response that is not read yet is not idle. */
 static bool session_give_way(struct holder *h, enum holding what)
 {
     struct session *s = container_of(h, struct session, holder);
@@ -377,7 +377,7 @@ static bool session_give_way(struct holder *h, enum holding what)
     return true;
 }
 
-static void on_answer_stall(struct timer *t)
+static void session_on_stall(struct timer *t)
 {
     struct session *s = container_of(t, struct session, stall.timer);
 
@@ -400,7 +400,7 @@ static struct session *session_create(struct serve *serve, struct stream *client
     s->id = id;
     task_init(&s->task, serve->sched, RANK_WORK, session_on_wake);
     timer_init(&s->deadline, serve->sched, session_on_deadline);
-    timer_init(&s->stall.timer, serve->sched, on_answer_stall);
+    timer_init(&s->stall.timer, serve->sched, session_on_stall);
     list_append(&serve->sessions, &s->member);
     serve->count++;
     session_count(1);

@@ -20,15 +20,15 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
 void session_open_exposed(struct serve *serve, struct stream *client,
                           const struct visitor *from, struct log_id id,
                           struct attempts *attempts);
-/* Look whether there is reason to close (draining). */
+/* Close it if it is idle while the serve drains. */
 void session_nudge(struct list_node *member);
-/* Does the session of this holder have a connection to that pod? */
+/* Has the session of this holder a connection to that pod? */
 bool session_uses_pod(const struct holder *h, const char *pod_key);
-/* Reset it, with whatever runs in it; its memory goes in this turn. */
+/* Reset it, with whatever runs in it; its memory is freed in this turn. */
 void session_kill(struct list_node *member);
 /* The same, memory included. */
 void session_destroy(struct list_node *member);
 
 void session_metrics_register(void);
-/* Clients of any kind that are connected: more or fewer. */
+/* So many more clients of any kind are connected; negative: fewer. */
 void session_count(int change);

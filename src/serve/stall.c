@@ -1,4 +1,4 @@
-/* serve/stall.c - has a client stopped in the middle of a request, or of reading its answer? */
+/* serve/stall.c - has a client stopped in the middle of a request, or of reading its response? */
 #include "serve/stall.h"
 
 #include "net/tcp.h"
@@ -32,7 +32,7 @@ bool stall_look(struct stall *s, const struct stream *client)
     return stalled;
 }
 
-/* A debugger, a pager or a paused video: on this machine that is a person's business. */
+/* A debugger, a pager or a paused video: a local user may pause as long as they like. */
 static bool is_local(const struct serve *serve, const struct visitor *from)
 {
     return from->loopback && !serve->in_pod;

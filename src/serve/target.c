@@ -1,4 +1,4 @@
-/* serve/target.c - whom a request is for: target and Host into a route (RFC 9112, 3.2) */
+/* serve/target.c - target and Host of a request into a route (RFC 9112, 3.2) */
 #include "serve/target.h"
 
 #include "base/address.h"
@@ -91,7 +91,7 @@ static bool is_origin_form(const struct http1_head *head)
            (str_eq(head->target, STR("*")) && str_eq(head->method, STR("OPTIONS")));
 }
 
-/* A proxy that answered for another server would be taken for it. */
+/* A page of ours in place of another server's would be taken for it. */
 static enum err check_own(uint16_t listener_port, const struct target *t,
                           struct refusal *why)
 {
@@ -103,7 +103,8 @@ static enum err check_own(uint16_t listener_port, const struct target *t,
     return refuse_form(why, CAUSE_HOST_OUTSIDE);
 }
 
-/* "Host: web.shop" without a proxy: whose name that is depends on where it was resolved. */
+/* "Host: web.shop" without a proxy: it was resolved outside the cluster, where the name may
+ * be a domain of another owner. */
 static enum err check_short(const struct http1_head *head, const struct rules *rules,
                             uint16_t listener_port, const struct target *t,
                             struct refusal *why)
@@ -144,7 +145,7 @@ enum err target_read(const struct http1_head *head, const struct rules *rules,
     if (head->host)
         return read_host(head, rules, listener_port, ret, why);
 
-    /* HTTP/1.0 may leave it out: then it is us who are meant. */
+    /* HTTP/1.0 may leave it out: then the request is for kube-tunnel itself. */
     ret->route.name.kind = NAME_OWN;
     return OK;
 }

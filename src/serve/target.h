@@ -1,8 +1,8 @@
-/* serve/target.h - whom a request is for: target and Host into a route (RFC 9112, 3.2)
+/* serve/target.h - target and Host of a request into a route (RFC 9112, 3.2)
  *
  * Pure.  An absolute target ("GET http://web.shop/ HTTP/1.1", as clients write it to a
  * proxy) overrides Host, and its port is the service's; in the usual form a port that is
- * the listener's own is how the client came here and says nothing about the service.
+ * the listener's own is how the client connected, and does not choose one of the service.
  *
  * A name of two labels (web.shop) is accepted in an absolute target, and in Host only with
  * short-names: a page under a domain of that name could read the service otherwise
@@ -16,7 +16,7 @@
 #include "wire/http1.h"
 #include "serve/exposed.h"
 
-/* By what a request is read and judged; borrowed. */
+/* By which targets are read and requests are checked; borrowed. */
 struct rules {
     const struct config *config;
     const struct naming *naming;
@@ -29,8 +29,8 @@ struct target {
     struct str path; /* as the pod gets it, but for a leading "/" when add_slash */
     bool add_slash;
     struct str host;      /* that the request names, without a port; may be empty */
-    struct str authority; /* what Host must say instead; at == NULL: leave it alone */
-    struct route route;   /* its name may be NAME_OWN: ourselves */
+    struct str authority; /* in place of Host; at == NULL: Host stays as it is */
+    struct route route;   /* its name may be NAME_OWN: kube-tunnel itself */
     const struct exposed *exposed; /* of target_exposed: route is its; else NULL */
 };
 

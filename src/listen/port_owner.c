@@ -1,5 +1,5 @@
-/* listen/holder.c - who has the port that we wanted */
-#include "listen/holder.h"
+/* listen/port_owner.c - the process that has the port that we wanted */
+#include "listen/port_owner.h"
 
 #include <dirent.h>
 #include <netinet/in.h>
@@ -12,20 +12,20 @@
 #define TCP_LISTENING 0x0a
 #define ADDRESS_HEX 33
 
-/* An address as /proc/net/tcp has it: words in this machine's byte order. */
+/* An address as /proc/net/tcp has it: 32-bit numbers in this machine's byte order. */
 static void address_hex(const struct sockaddr *sa, char out[static ADDRESS_HEX])
 {
     const struct sockaddr_in *v4 = (const void *)sa;
     const struct sockaddr_in6 *v6 = (const void *)sa;
-    uint32_t words[4] = { 0 };
+    uint32_t parts[4] = { 0 };
     size_t count = sa->sa_family == AF_INET6 ? 4 : 1;
 
     if (count == 4)
-        memcpy(words, &v6->sin6_addr, sizeof(words));
+        memcpy(parts, &v6->sin6_addr, sizeof(parts));
     else
-        words[0] = v4->sin_addr.s_addr;
+        parts[0] = v4->sin_addr.s_addr;
     for (size_t i = 0; i < count; i++)
-        snprintf(out + 8 * i, 9, "%08X", words[i]);
+        snprintf(out + 8 * i, 9, "%08X", parts[i]);
 }
 
 static bool is_any(const char *hex)
@@ -88,7 +88,7 @@ static bool has_open(const char *pid, const char *socket)
 }
 
 /* The process that has the socket open, or 0. */
-static long holder_of(unsigned long inode)
+static long owner_of(unsigned long inode)
 {
     char socket[64];
     long found = 0;
@@ -118,8 +118,8 @@ static void name_of(long pid, char *out, size_t room)
         fclose(f);
 }
 
-enum err holder_blame(const struct sockaddr *sa, const char *host, uint16_t port,
-                      struct diag *why)
+enum err port_owner_explain(const struct sockaddr *sa, const char *host, uint16_t port,
+                            struct diag *why)
 {
     char address[ADDRESS_HEX], name[32];
     long pid = 0;
@@ -129,7 +129,7 @@ enum err holder_blame(const struct sockaddr *sa, const char *host, uint16_t port
     if (!inode)
         inode = listening_inode("/proc/net/tcp6", address, port);
     if (inode)
-        pid = holder_of(inode);
+        pid = owner_of(inode);
     if (pid == getpid())
         return diag_set(why, ERR_IN_USE, "port %u on %s is configured twice", port, host);
     if (!pid)
