@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "bench/load/report.h"
 #include "bench/spdy/driver.h"
+#include "kube/target_load.h"
 
 static const char usage[] =
     "bench-spdy --kubeconfig FILE --namespace NAME --pod NAME --port N [OPTIONS]\n"

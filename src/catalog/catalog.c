@@ -463,6 +463,29 @@ void catalog_on_change(struct catalog *c,
     c->change_owner = owner;
 }
 
+/* While rights are found out anew, the last ones are reported. */
+enum rights catalog_rights(const struct catalog *c)
+{
+    const struct scope *s = scope_first(c);
+    return s ? scope_rights(s) : RIGHTS_LOOKUP;
+}
+
+const char *catalog_scope(const struct catalog *c)
+{
+    const struct scope *s = scope_first(c);
+    return s ? scope_ns(s) : NULL;
+}
+
+bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
+{
+    struct api_error error;
+    bool ready = scopes_are_decided(c, &error);
+
+    if (ret_error)
+        *ret_error = error;
+    return ready;
+}
+
 static bool is_listed(const struct record *r)
 {
     return r->what == WHAT_SERVICE && (r->spec || (r->service && r->result == OK));

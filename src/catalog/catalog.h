@@ -15,101 +15,8 @@
  */
 #pragma once
 
-#include "base/sched.h"
+#include "catalog/question.h"
 #include "kube/api.h"
-
-struct service_spec;
-
-/* One pod that can serve.  Immutable; lives as long as its service entry is referenced,
- * and longer through endpoint_ref. */
-struct endpoint {
-    unsigned refs;
-    const char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
-    const char *key; /* "NS/POD/UID" identifies it: a replaced pod has another, and a
-                             slice that claims a foreign UID gets nothing by it */
-    const char *ip, *node; /* may be NULL */
-    const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
-    uint32_t rank;         /* at random, and another one in each process */
-    bool ready;            /* may get new work */
-    bool terminating;      /* last resort */
-    /* Per service port: the container's port, 0: it has none.  A reference, see
-     * container_ports.h; NULL: no port of a service leads here. */
-    const uint16_t *ports;
-};
-
-struct service_port {
-    const char *name; /* "" when unnamed */
-    uint16_t number;
-    bool tcp;                 /* false: UDP or SCTP, which port-forward cannot carry */
-    const char *app_protocol; /* or NULL */
-    const char *target_name;  /* a named targetPort, or NULL */
-    uint16_t target; /* a numeric targetPort (number itself when absent), 0 if named */
-};
-
-enum service_kind {
-    SERVICE_NORMAL,
-    SERVICE_EXTERNAL,   /* type ExternalName: nothing to forward to */
-    SERVICE_POD,        /* not a service: one pod asked for by name; any port goes */
-    SERVICE_DEPLOYMENT, /* not a service: the pods of one; its ports are the template's
-                           container ports, and any other goes too */
-};
-
-struct service {
-    unsigned refs;
-    enum service_kind kind;
-    const char *ns, *name;
-    const char *external_name; /* SERVICE_EXTERNAL */
-    bool has_selector, headless, sticky /* sessionAffinity: ClientIP */;
-    const struct service_port *ports;
-    size_t port_count;
-    struct endpoint **endpoints; /* ready first, then not ready, terminating last */
-    size_t endpoint_count;
-    /* Beyond what is kept of one service (20,000 ports, 5,000 endpoints). */
-    size_t ports_left_out, endpoints_left_out;
-    size_t by_address; /* endpoints of a service without a selector that name no pod */
-    bool from_pods;    /* ready by a list of pods, which its slices do not know yet */
-    size_t pods_seen;  /* pods that matched, whatever their state: for messages */
-    size_t pods_over;  /* of those: Succeeded or Failed, which no pod leaves again */
-    char *pods_note; /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
-    uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
-    struct service_spec *spec; /* private: a reference; owns the texts and ports above */
-};
-
-/* Of a service with more endpoints than this, work goes to so many: each has tunnels of its
- * own, and thousands of them would be used once each.  They come first among the ready ones
- * (by rank), and stay so while they exist. */
-#define SERVICE_SUBSET 64
-
-struct endpoint *endpoint_ref(const struct endpoint *e);
-void endpoint_unref(struct endpoint *e); /* NULL accepted */
-struct service *service_ref(const struct service *s);
-void service_unref(struct service *s); /* NULL accepted */
-
-/* The container's port of service port `index` on this endpoint; 0: it has none. */
-uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index);
-
-enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LAZY, RIGHTS_LOOKUP };
-
-enum discovery {
-    DISCOVERY_AUTO,  /* watch, but lazily above a size */
-    DISCOVERY_WATCH, /* watch whatever there is */
-    DISCOVERY_LAZY,  /* watch single services, those that are asked for */
-};
-
-struct catalog_settings {
-    uint64_t keep_ms; /* how long a look-up is good for (LOOKUP); 3000 */
-    uint64_t call_ms; /* deadline of one API call; 10000 */
-    const char
-        *home_ns;     /* the namespace to fall back to; borrowed, outlives the catalog */
-    uint16_t cluster; /* its number, for the log */
-    /* Watch in these namespaces only; none: in the whole cluster, or where that is
-     * forbidden, namespace by namespace.  Borrowed, and they outlive the catalog. */
-    char *const *namespaces;
-    size_t namespace_count;
-    enum discovery discovery;
-    /* AUTO: more services or endpointslices, or bytes of their JSON, are large. */
-    uint64_t lazy_above, lazy_above_bytes;
-};
 
 struct catalog;
 struct catalog *catalog_create(struct sched *sched, struct api *api,
@@ -126,27 +33,7 @@ catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
  * (may be NULL) is the last failure when the API server cannot be reached. */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
-/* One question.  The caller's struct, zeroed before its first use; asking again with it
- * ends what was asked before.  result is ERR_AGAIN until answered:
- *   OK             service is a reference that lookup_finish drops
- *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
- *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...
- *                  error says it all; for a 403 missing_verb and missing_resource name
- *                  the right to grant
- *   ERR_LIMIT      too many names are being looked up at once
- *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
- * After the answer it stays subscribed: every later change of this service wakes too,
- * until lookup_finish; ask again to see the change. */
-struct lookup {
-    enum err result;
-    struct service *service;
-    struct api_error error;
-    const char *missing_verb, *missing_resource; /* static text or NULL */
-    struct task *wake;
-    struct list_node subscribed; /* private */
-    void *entry;                 /* private */
-};
-/* max_age_ms: an answer may be this old (LOOKUP only; 0 asks the API server again). May
+/* Ask for one service (struct lookup in question.h).  max_age_ms: an answer may be this old (LOOKUP only; 0 asks the API server again). May
  * answer before it returns. */
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake);

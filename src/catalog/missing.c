@@ -1,6 +1,7 @@
 /* catalog/missing.c - pods that lists still have and the API server has not (decision 021) */
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/catalog.h"
 #include "catalog/record.h"
 
 LOG_MODULE(catalog);

@@ -11,7 +11,9 @@
 #include <jansson.h>
 
 #include "base/map.h"
-#include "catalog/catalog.h"
+#include "base/err.h"
+#include "base/str.h"
+#include "catalog/service.h"
 
 #define PORTS_MAX 20000
 #define SLICE_ENDPOINTS_MAX 5000

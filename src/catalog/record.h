@@ -15,6 +15,8 @@
 
 #include "base/map.h"
 #include "catalog/entry.h"
+#include "catalog/question.h"
+#include "kube/api.h"
 
 struct fetch;
 struct lazy_watch;

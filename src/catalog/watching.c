@@ -64,26 +64,3 @@ void watching_note_question(struct record *r)
     else if (s && scope_is_lazy(s) && r->result == OK)
         lazy_watch(r, scope_by_endpoints(s));
 }
-
-/* While they are looked for anew, the old ones are as good as any. */
-enum rights catalog_rights(const struct catalog *c)
-{
-    const struct scope *s = scope_first(c);
-    return s ? scope_rights(s) : RIGHTS_LOOKUP;
-}
-
-const char *catalog_scope(const struct catalog *c)
-{
-    const struct scope *s = scope_first(c);
-    return s ? scope_ns(s) : NULL;
-}
-
-bool catalog_ready(const struct catalog *c, struct api_error *ret_error)
-{
-    struct api_error error;
-    bool ready = scopes_are_decided(c, &error);
-
-    if (ret_error)
-        *ret_error = error;
-    return ready;
-}

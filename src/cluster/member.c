@@ -3,6 +3,7 @@
 #include "base/own.h"
 #include "base/partition.h"
 #include "cluster/table.h"
+#include "kube/target_load.h"
 
 LOG_MODULE(cluster);
 

@@ -8,6 +8,7 @@
 #include "kube/api.h"
 
 #include "base/own.h"
+#include "kube/refusal.h"
 #include "kube/reply.h"
 
 #define PAGE "500"
@@ -63,23 +64,7 @@ void api_destroy(struct api *a)
 void api_explain_refusal(const struct api *a, const struct credential *shown,
                          struct api_error *e)
 {
-    const struct kc_user *user = a->target->user;
-    struct tls_identity *identity = shown->identity;
-
-    if (e->code != ERR_UNAUTHORIZED || shown->fields[0] ||
-        (identity && tls_identity_expiry(identity)))
-        return;
-    if (!user)
-        diag_prefix(&e->why, e->code,
-                    "no credentials were sent, since context \"%s\" has no user, or none "
-                    "that is defined",
-                    a->target->context);
-    else if (!a->target->tls)
-        diag_prefix(&e->why, e->code,
-                    "no credentials were sent, as always where the server is http://");
-    else
-        diag_prefix(&e->why, e->code, "%s:%u: user \"%s\" has no credentials",
-                    user->entry.file, user->entry.line, user->entry.name);
+    refusal_explain(a->target, shown, e);
 }
 
 const struct kube_target *api_target(const struct api *a)

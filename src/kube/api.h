@@ -10,6 +10,8 @@
 #include <jansson.h>
 
 #include "base/sched.h"
+#include "kube/api_error.h"
+#include "kube/limits.h"
 #include "kube/target.h"
 #include "net/transfer.h"
 
@@ -25,40 +27,11 @@ struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *
 void api_set_cluster(struct api *a, uint16_t cluster);
 void api_destroy(struct api *a);
 const struct kube_target *api_target(const struct api *a);
-/* How much a list or a watch may bring, and how many calls (gets, posts and pages of lists,
- * not watches) may be made; further ones wait.  What api_create sets is what the settings
- * have by default. */
-struct api_limits {
-    uint32_t objects; /* of one list or watch */
-    uint64_t bytes;   /* of their JSON */
-    uint32_t calls_per_second, calls_burst;
-};
+/* See struct api_limits; what api_create sets is what the settings have by default. */
 void api_limit(struct api *a, const struct api_limits *limits);
 
 /* Of its user; for requests that do not go through here. */
 struct credentials *api_credentials(struct api *a);
-
-/* What a failed call was about. */
-struct api_error {
-    enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
-                       ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport;
-                       ERR_CREDENTIALS: it was not even sent */
-    int status;     /* HTTP status, 0: no answer, or not all of one */
-    bool is_status; /* the body was a metav1.Status: a final word of the API server */
-    uint32_t retry_after; /* seconds */
-    struct diag why;      /* the Status message, or what the transport said */
-};
-
-/* An answer that is no success; the texts may be empty. */
-struct api_answer {
-    int status;
-    uint32_t retry_after;
-    struct str body;
-    struct str location; /* of a redirect */
-};
-
-/* Fill in from an answer: used here and by tunnel/ for refused upgrades. */
-void api_error_from_answer(struct api_error *e, const struct api_answer *answer);
 
 /* After a 401: put before its text that there were no credentials to show, if so. */
 void api_explain_refusal(const struct api *a, const struct credential *shown,

@@ -252,14 +252,6 @@ enum err credentials_get(struct credentials *c, struct credentials_want *w,
     return OK;
 }
 
-void credentials_leave(struct credentials_want *w)
-{
-    if (w->waiting.next)
-        list_remove(&w->waiting);
-    else
-        list_init(&w->waiting);
-}
-
 bool credentials_reject(struct credentials *c, uint64_t generation)
 {
     if (!c->current || generation != c->current->generation)

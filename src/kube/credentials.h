@@ -9,22 +9,12 @@
  */
 #pragma once
 
-#include "base/list.h"
 #include "kube/credential.h"
+#include "kube/credentials_want.h"
 #include "net/loop.h"
 
 struct credentials;
 struct exec_plugins;
-
-/* A caller that waits.  The struct is its own, zeroed before; one want may be used for
- * many calls. */
-struct credentials_want {
-    struct task *wake;
-    bool
-        background; /* no person waits: after failures it is not the first to try again */
-    bool no_terminal;         /* never the reason for a plugin to ask at the terminal */
-    struct list_node waiting; /* private */
-};
 
 /* All borrowed for as long as the credentials live.  plugins: NULL where the target's user
  * has none. */
@@ -38,7 +28,6 @@ void credentials_destroy(struct credentials *c); /* NULL accepted; ends all wait
  * else       there is none at present: *why is the whole reason */
 MUST_CHECK enum err credentials_get(struct credentials *c, struct credentials_want *w,
                                     struct credential **ret, struct diag *why);
-void credentials_leave(struct credentials_want *w); /* idempotent; zeroed accepted */
 
 /* The API server did not accept the one of this generation.  True: the next call may bring
  * another one. */

@@ -13,6 +13,7 @@
 #pragma once
 
 #include "kube/renewal.h"
+#include "kube/target.h"
 #include "net/loop.h"
 
 struct exec_plugins;

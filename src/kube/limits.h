@@ -1,12 +1,22 @@
 /* kube/limits.h - how much one API server may make us hold, and how often it is called
  *
- * Private to kube/.  A list that is larger, or does not end, fails with ERR_LIMIT, which is
+ * Private to kube/, but for struct api_limits.  A list that is larger, or does not end, fails with ERR_LIMIT, which is
  * reported and backed off like any other failure.
  */
 #pragma once
 
+#include <jansson.h>
+
 #include "base/list.h"
-#include "kube/api.h"
+#include "kube/api_error.h"
+
+/* How much a list or a watch may bring, and how many calls (gets, posts and pages of lists,
+ * not watches) may be made; further ones wait. */
+struct api_limits {
+    uint32_t objects; /* of one list or watch */
+    uint64_t bytes;   /* of their JSON */
+    uint32_t calls_per_second, calls_burst;
+};
 
 /* What one list, or one watch, has brought so far. */
 struct list_size {

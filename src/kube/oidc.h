@@ -9,6 +9,7 @@
 #pragma once
 
 #include "kube/renewal.h"
+#include "kube/target.h"
 #include "net/loop.h"
 #include "net/transfer.h"
 

@@ -12,9 +12,8 @@
  */
 #pragma once
 
-#include "base/list.h"
-#include "base/sched.h"
-#include "kube/credentials.h"
+#include "base/err.h"
+#include "kube/credentials_want.h"
 #include "kube/secret.h"
 
 #define RENEWAL_PAUSE_MS 1000

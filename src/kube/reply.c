@@ -1,6 +1,8 @@
 /* kube/reply.c - one request to the API server and its answer, object by object */
 #include "kube/reply.h"
 
+#include "kube/refusal.h"
+
 #include "base/own.h"
 
 #define BODY_LIMIT (256u << 10)
@@ -217,7 +219,7 @@ static enum err refused(struct reply *r)
                                                 .location = str_of(x->location) });
     if (x->status == 401)
         credential_explain(r->credential, &r->error.why);
-    api_explain_refusal(r->api, r->credential, &r->error);
+    refusal_explain(r->api->target, r->credential, &r->error);
     return r->error.code;
 }
 

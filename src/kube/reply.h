@@ -5,23 +5,8 @@
  */
 #pragma once
 
-#include "kube/api.h"
-#include "kube/credentials.h"
-#include "kube/limits.h"
+#include "kube/api_state.h"
 #include "wire/json_items.h"
-
-struct api {
-    struct loop *loop;
-    struct transfers *transfers;
-    struct kube_target *target;
-    struct credentials *credentials;
-    uint16_t cluster; /* its number, for the log */
-    bool unreachable; /* said so; the watches say when it is back */
-    struct api_limits limits;
-    struct call_rate rate;
-    struct list_node waiting; /* struct request, in order: for the rate */
-    struct timer turn;        /* while any waits */
-};
 
 #define OBJECT_MAX (4u << 20) /* etcd refuses objects half that size */
 

@@ -46,17 +46,6 @@ struct kube_target {
     char *origin;  /* file it came from, for messages */
 };
 
-/* Choose and load: `kubeconfig` (--kubeconfig, may be NULL), then $KUBECONFIG, then
- * ~/.kube/config, then the service account.  `context` and `ns` override (may be NULL).
- * ERR_CONFIG, ERR_NOT_FOUND, ERR_ACCESS with a sentence naming file, line and name. */
-MUST_CHECK enum err kube_target_load(const char *kubeconfig, const char *context,
-                                     const char *ns, struct kube_target **ret,
-                                     struct diag *why);
-/* The same of a kubeconfig that was loaded before; `context` NULL: the current one.  *ret
- * borrows nothing from it. */
-MUST_CHECK enum err kube_target_from(const struct kubeconfig *kc, const char *context,
-                                     const char *ns, struct kube_target **ret,
-                                     struct diag *why);
 /* The identity of a target with another client certificate, from a plugin or because its
  * files have changed; texts NULL: with none.  ERR_TLS with "name: what". */
 MUST_CHECK enum err kube_target_identity(const struct kube_target *t,

@@ -13,7 +13,7 @@
 #include "kube/exec_plugin.h"
 #include "base/file.h"
 #include "kube/file_reader.h"
-#include "kube/target.h"
+#include "kube/target_load.h"
 #include "playground/ca.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);

@@ -18,7 +18,7 @@
 #include "kube/server_url.h"
 #include "kube/service_account.h"
 #include "kube/exec_credential.h"
-#include "kube/target.h"
+#include "kube/target_load.h"
 #include "playground/ca.h"
 
 static void forget_environment(void)

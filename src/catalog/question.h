@@ -1,0 +1,52 @@
+/* catalog/question.h - the settings of a catalog, and one question to it
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/sched.h"
+#include "catalog/service.h"
+#include "kube/api_error.h"
+
+enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LAZY, RIGHTS_LOOKUP };
+
+enum discovery {
+    DISCOVERY_AUTO,  /* watch, but lazily above a size */
+    DISCOVERY_WATCH, /* watch whatever there is */
+    DISCOVERY_LAZY,  /* watch single services, those that are asked for */
+};
+
+struct catalog_settings {
+    uint64_t keep_ms; /* how long a look-up is good for (LOOKUP); 3000 */
+    uint64_t call_ms; /* deadline of one API call; 10000 */
+    const char
+        *home_ns;     /* the namespace to fall back to; borrowed, outlives the catalog */
+    uint16_t cluster; /* its number, for the log */
+    /* Watch in these namespaces only; none: in the whole cluster, or where that is
+     * forbidden, namespace by namespace.  Borrowed, and they outlive the catalog. */
+    char *const *namespaces;
+    size_t namespace_count;
+    enum discovery discovery;
+    /* AUTO: more services or endpointslices, or bytes of their JSON, are large. */
+    uint64_t lazy_above, lazy_above_bytes;
+};
+
+/* One question.  The caller's struct, zeroed before its first use; asking again with it
+ * ends what was asked before.  result is ERR_AGAIN until answered:
+ *   OK             service is a reference that lookup_finish drops
+ *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
+ *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...
+ *                  error says it all; for a 403 missing_verb and missing_resource name
+ *                  the right to grant
+ *   ERR_LIMIT      too many names are being looked up at once
+ *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
+ * After the answer it stays subscribed: every later change of this service wakes too,
+ * until lookup_finish; ask again to see the change. */
+struct lookup {
+    enum err result;
+    struct service *service;
+    struct api_error error;
+    const char *missing_verb, *missing_resource; /* static text or NULL */
+    struct task *wake;
+    struct list_node subscribed; /* private */
+    void *entry;                 /* private */
+};

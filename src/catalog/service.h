@@ -1,0 +1,80 @@
+/* catalog/service.h - a service and the endpoints that serve it, as look-ups return them
+ *
+ * One immutable, shared object per service: a change replaces it, and a holder of a reference
+ * keeps the state it started with.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct service_spec;
+
+/* One pod that can serve.  Immutable; lives as long as its service entry is referenced,
+ * and longer through endpoint_ref. */
+struct endpoint {
+    unsigned refs;
+    const char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
+    const char *key; /* "NS/POD/UID" identifies it: a replaced pod has another, and a
+                             slice that claims a foreign UID gets nothing by it */
+    const char *ip, *node; /* may be NULL */
+    const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
+    uint32_t rank;         /* at random, and another one in each process */
+    bool ready;            /* may get new work */
+    bool terminating;      /* last resort */
+    /* Per service port: the container's port, 0: it has none.  A reference, see
+     * container_ports.h; NULL: no port of a service leads here. */
+    const uint16_t *ports;
+};
+
+struct service_port {
+    const char *name; /* "" when unnamed */
+    uint16_t number;
+    bool tcp;                 /* false: UDP or SCTP, which port-forward cannot carry */
+    const char *app_protocol; /* or NULL */
+    const char *target_name;  /* a named targetPort, or NULL */
+    uint16_t target; /* a numeric targetPort (number itself when absent), 0 if named */
+};
+
+enum service_kind {
+    SERVICE_NORMAL,
+    SERVICE_EXTERNAL,   /* type ExternalName: nothing to forward to */
+    SERVICE_POD,        /* not a service: one pod asked for by name; any port goes */
+    SERVICE_DEPLOYMENT, /* not a service: the pods of one; its ports are the template's
+                           container ports, and any other goes too */
+};
+
+struct service {
+    unsigned refs;
+    enum service_kind kind;
+    const char *ns, *name;
+    const char *external_name; /* SERVICE_EXTERNAL */
+    bool has_selector, headless, sticky /* sessionAffinity: ClientIP */;
+    const struct service_port *ports;
+    size_t port_count;
+    struct endpoint **endpoints; /* ready first, then not ready, terminating last */
+    size_t endpoint_count;
+    /* Beyond what is kept of one service (20,000 ports, 5,000 endpoints). */
+    size_t ports_left_out, endpoints_left_out;
+    size_t by_address; /* endpoints of a service without a selector that name no pod */
+    bool from_pods;    /* ready by a list of pods, which its slices do not know yet */
+    size_t pods_seen;  /* pods that matched, whatever their state: for messages */
+    size_t pods_over;  /* of those: Succeeded or Failed, which no pod leaves again */
+    char *pods_note; /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
+    uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
+    struct service_spec *spec; /* private: a reference; owns the texts and ports above */
+};
+
+/* Of a service with more endpoints than this, work goes to so many: each has tunnels of its
+ * own, and thousands of them would be used once each.  They come first among the ready ones
+ * (by rank), and stay so while they exist. */
+#define SERVICE_SUBSET 64
+
+struct endpoint *endpoint_ref(const struct endpoint *e);
+void endpoint_unref(struct endpoint *e); /* NULL accepted */
+struct service *service_ref(const struct service *s);
+void service_unref(struct service *s); /* NULL accepted */
+
+/* The container's port of service port `index` on this endpoint; 0: it has none. */
+uint16_t endpoint_port(const struct service *s, const struct endpoint *e, size_t index);

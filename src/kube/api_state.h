@@ -1,0 +1,23 @@
+/* kube/api_state.h - what calls and watches of one API server share
+ *
+ * Private to kube/.
+ */
+#pragma once
+
+#include "kube/api_error.h"
+#include "kube/credentials.h"
+#include "kube/limits.h"
+#include "net/transfer.h"
+
+struct api {
+    struct loop *loop;
+    struct transfers *transfers;
+    struct kube_target *target;
+    struct credentials *credentials;
+    uint16_t cluster; /* its number, for the log */
+    bool unreachable; /* said so; the watches say when it is back */
+    struct api_limits limits;
+    struct call_rate rate;
+    struct list_node waiting; /* struct request, in order: for the rate */
+    struct timer turn;        /* while any waits */
+};
