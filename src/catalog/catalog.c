@@ -73,7 +73,7 @@ static void log_left_out(const struct record *r, const struct service *s)
              LOG_U("endpoints_left_out", s->endpoints_left_out));
 }
 
-void record_publish(struct record *r, struct service *service)
+static void publish_record(struct record *r, struct service *service)
 {
     uint64_t now = r->catalog->sched->now;
     bool changed = r->result != OK || !entry_equal(r->service, service);
@@ -94,16 +94,6 @@ void record_publish(struct record *r, struct service *service)
         service_unref(service);
     }
     tell(r, changed);
-}
-
-bool record_serves_by_pods(const struct record *r)
-{
-    return r->service && r->service->from_pods;
-}
-
-void record_keep(struct record *r)
-{
-    record_publish(r, service_ref(r->service));
 }
 
 static bool is_final(enum err e)
@@ -135,8 +125,8 @@ static void note_failure(struct record *r, const struct api_error *error,
     *r->failure = failure;
 }
 
-void record_fail(struct record *r, const struct api_error *error, const char *verb,
-                 const char *resource)
+static void fail_record(struct record *r, const struct api_error *error, const char *verb,
+                        const char *resource)
 {
     uint64_t keep_ms = keep_failure_ms(error);
     bool forbidden = error->code == ERR_FORBIDDEN;
@@ -160,7 +150,7 @@ static void fail_unknown(struct record *r)
     struct api_error e = { .code = ERR_NOT_FOUND, .status = 404, .is_status = true };
 
     diag_set(&e.why, OK, "services \"%s\" not found", r->name);
-    record_fail(r, &e, NULL, NULL);
+    fail_record(r, &e, NULL, NULL);
 }
 
 /* Nothing ready by its slices, or only addresses: the pods are to be listed, to serve, or to
@@ -182,7 +172,7 @@ static void ask_for_note(struct record *r)
     fetch_note(r);
 }
 
-void record_build(struct record *r, const struct pod_list *pods)
+static void build_record(struct record *r, const struct pod_list *pods)
 {
     list_remove(&r->changed);
     r->built_at = r->catalog->sched->now;
@@ -202,7 +192,7 @@ void record_build(struct record *r, const struct pod_list *pods)
         return;
     }
     r->noted_at = pods ? r->catalog->sched->now : 0;
-    record_publish(r, s);
+    publish_record(r, s);
 }
 
 /* Of a large service, whose pods change one after the other in a rollout, not each change
@@ -225,7 +215,7 @@ static void rebuild(struct record *r)
 
     list_remove(&r->changed);
     if (asked && watching_answers(r->catalog, r))
-        record_build(r, NULL);
+        build_record(r, NULL);
 }
 
 /* Only what somebody asked for is built. */
@@ -258,7 +248,7 @@ static bool ask_watched(struct record *r)
     bool changed = !list_empty(&r->changed) && is_due(r);
 
     if (r->result != wanted || r->answered_at == 0 || changed)
-        record_build(r, NULL);
+        build_record(r, NULL);
     if (!r->fetch && r->result == OK && lacks_note(r, r->service))
         fetch_note(r);
     return !r->fetch;
@@ -374,6 +364,24 @@ void lookup_finish(struct lookup *l)
 
 /* --- the whole --- */
 
+static const struct record_ops record_ops = {
+    .publish = publish_record,
+    .fail = fail_record,
+    .build = build_record,
+};
+
+#define PRUNE_MS 60000
+#define UNUSED_MS 600000
+
+static void on_prune(struct timer *t)
+{
+    struct catalog *c = container_of(t, struct catalog, prune);
+
+    lazy_close_unused(c, UNUSED_MS);
+    records_prune(c, UNUSED_MS);
+    timer_set(&c->prune, PRUNE_MS);
+}
+
 struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings)
 {
@@ -381,6 +389,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     const char *home =
         settings->home_ns && *settings->home_ns ? settings->home_ns : "default";
 
+    c->ops = &record_ops;
     c->sched = sched;
     c->api = api;
     c->settings = *settings;
@@ -396,8 +405,8 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     list_init(&c->changed);
     task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
     timer_init(&c->rebuild_later, sched, on_rebuild_later);
-    timer_init(&c->prune, sched, records_prune);
-    timer_set(&c->prune, RECORDS_PRUNE_MS);
+    timer_init(&c->prune, sched, on_prune);
+    timer_set(&c->prune, PRUNE_MS);
     watching_start(c);
     return c;
 }
@@ -521,7 +530,7 @@ void catalog_each(const struct catalog *c,
     qsort(found, count, sizeof(*found), by_name);
     for (size_t i = 0; i < count; i++) {
         if (found[i]->result == ERR_AGAIN)
-            record_build(found[i], NULL);
+            build_record(found[i], NULL);
         if (found[i]->service)
             each(owner, found[i]->service);
     }

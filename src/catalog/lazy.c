@@ -22,6 +22,7 @@ struct lazy_watch {
     struct api_watch *services, *slices;
     bool by_endpoints;
     bool live; /* both were connected */
+    void (*on_refused)(struct record *r);
     struct task task;
 };
 
@@ -62,13 +63,11 @@ static void open_slices(struct lazy_watch *l)
 static void give_up(struct lazy_watch *l)
 {
     struct record *r = l->record;
-    struct scope *s = scope_of(r->catalog, r->ns);
 
     log_info(CLUSTER_ID(r->catalog->settings.cluster),
              "watching a single service is not permitted: looking it up",
              LOG_S("service", r->key));
-    if (s)
-        scope_suspend_lazy(s);
+    l->on_refused(r);
     lazy_close(r);
 }
 
@@ -107,7 +106,7 @@ static bool make_room(struct catalog *c)
     return true;
 }
 
-void lazy_watch(struct record *r, bool by_endpoints)
+void lazy_watch(struct record *r, bool by_endpoints, void (*on_refused)(struct record *r))
 {
     struct catalog *c = r->catalog;
 
@@ -116,6 +115,7 @@ void lazy_watch(struct record *r, bool by_endpoints)
     struct lazy_watch *l = xcalloc(1, sizeof(*l));
     l->record = r;
     l->by_endpoints = by_endpoints;
+    l->on_refused = on_refused;
     task_init(&l->task, c->sched, RANK_READ, on_lazy);
     list_append(&c->lazy, &l->node);
     c->lazy_count++;

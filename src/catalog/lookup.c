@@ -284,7 +284,7 @@ static enum fetch_state fail(struct fetch *f, const struct api_error *error,
     if (e.code == ERR_NOT_FOUND && !e.is_status)
         e.code = ERR_SERVER; /* somebody on the way, who knows nothing of services */
     r->catalog->trouble = e.status ? (struct api_error){ .code = OK } : e;
-    record_fail(r, &e, verb, resource);
+    r->catalog->ops->fail(r, &e, verb, resource);
     return FETCH_DONE;
 }
 
@@ -305,7 +305,7 @@ static enum fetch_state publish(struct fetch *f, struct service *service)
     struct record *r = f->record;
 
     r->catalog->trouble = (struct api_error){ .code = OK };
-    record_publish(r, service);
+    r->catalog->ops->publish(r, service);
     return FETCH_DONE;
 }
 
@@ -431,9 +431,9 @@ static enum fetch_state publish_note(struct fetch *f)
     fetch_destroy(TAKE(r->fetch));
     r->noted_at = r->catalog->sched->now; /* tried: do not wait for it again */
     if (!known && record_serves_by_pods(r))
-        record_keep(r);
+        r->catalog->ops->publish(r, service_ref(r->service));
     else
-        record_build(r, known ? &pods : NULL);
+        r->catalog->ops->build(r, known ? &pods : NULL);
     r->noted_at = r->catalog->sched->now;
     pod_list_finish(&pods);
     return FETCH_DONE;

@@ -10,6 +10,11 @@ static void *grown(void *at, size_t count)
     return xrealloc(at, (count ? count * 2 : 1) * sizeof(void *));
 }
 
+void slice_destroy(struct slice *s)
+{
+    free(s);
+}
+
 /* Few slices are searched one by one: a map for each service would cost more. */
 #define SLICES_UNINDEXED 16
 

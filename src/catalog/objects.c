@@ -220,11 +220,6 @@ struct slice *slice_pack(const struct slice *from)
     return s;
 }
 
-void slice_destroy(struct slice *s)
-{
-    free(s);
-}
-
 /* The API server refuses a slice with more ports than are read here.  Owned by the caller,
  * as long as the JSON is there. */
 static struct slice_port *read_slice_ports(struct reader *r, const json_t *array,

@@ -55,7 +55,19 @@ struct record {
 
 struct scope;
 
+/* What a fetch reports to the catalog; each ends it.  See catalog.c. */
+struct record_ops {
+    /* The service is taken over. */
+    void (*publish)(struct record *r, struct service *service);
+    void (*fail)(struct record *r, const struct api_error *error, const char *verb,
+                 const char *resource);
+    /* Publish what the watched objects show.  pods: listed just now, to say why nothing is
+     * ready or to serve, or NULL. */
+    void (*build)(struct record *r, const struct pod_list *pods);
+};
+
 struct catalog {
+    const struct record_ops *ops;
     struct sched *sched;
     struct api *api;
     struct catalog_settings settings;
@@ -93,26 +105,16 @@ struct record *record_find(const struct catalog *c, enum what what, struct str n
 /* It was asked for just now, or what it holds has changed. */
 void record_used(struct record *r);
 void record_destroy(struct record *r);
-#define RECORDS_PRUNE_MS 60000
-void records_prune(struct timer *prune); /* drops what is unused, and sets it again */
+void records_prune(struct catalog *c, uint64_t unused_ms); /* drops what is unused */
 /* Its objects changed: rebuild the entry once this turn's events are in. */
 void record_touch(struct record *r);
 bool record_awaited(const struct record *r);
 
-/* --- catalog.c --- */
-
-/* Both end a fetch that is under way, answer everyone who waits, and wake everyone else
- * who is subscribed if anything is new.  The service is taken over.  A failure to reach
- * the API server changes nothing about what is known of the pods: record_keep publishes it
- * once more. */
-void record_publish(struct record *r, struct service *service);
-void record_fail(struct record *r, const struct api_error *error, const char *verb,
-                 const char *resource);
-bool record_serves_by_pods(const struct record *r); /* which its slices do not know yet */
-void record_keep(struct record *r);
-/* Publish what the watched objects say.  pods: listed just now, to say why nothing is ready or
- * to serve, or NULL. */
-void record_build(struct record *r, const struct pod_list *pods);
+/* Has it an entry that serves by a list of pods, which its slices do not know yet? */
+static inline bool record_serves_by_pods(const struct record *r)
+{
+    return r->service && r->service->from_pods;
+}
 
 /* --- held.c --- */
 
@@ -167,8 +169,10 @@ void feed_forget_slices(struct record *r);
 /* --- lazy.c: watches of single services --- */
 
 /* Watch this service, if there is room: the one that was not asked for for longest makes it,
- * unless that was lately. */
-void lazy_watch(struct record *r, bool by_endpoints);
+ * unless that was lately.  on_refused: called when the watch is not permitted; it is closed
+ * then. */
+void lazy_watch(struct record *r, bool by_endpoints,
+                void (*on_refused)(struct record *r));
 bool lazy_answers(const struct record *r);
 void lazy_touch(struct record *r); /* it was asked for */
 void lazy_close(struct record *r); /* idempotent */

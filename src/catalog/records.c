@@ -2,13 +2,13 @@
  *
  * Those that no watch holds are bounded, and are dropped when no request named them for long.
  */
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/own.h"
 #include "catalog/record.h"
 
 #define RECORDS_MAX 10000 /* that no watch holds */
-#define UNUSED_MS 600000
 #define KEY_ROOM 520
 
 static struct str record_key(enum what what, struct str ns, struct str name,
@@ -26,8 +26,8 @@ static struct str record_key(enum what what, struct str ns, struct str name,
 
 void record_destroy(struct record *r)
 {
+    assert(!r->lazy);
     fetch_destroy(r->fetch);
-    lazy_finish(r);
     list_remove(&r->used);
     list_remove(&r->changed);
     spec_unref(r->spec);
@@ -88,18 +88,14 @@ static bool make_room(struct catalog *c)
     return false;
 }
 
-void records_prune(struct timer *t)
+void records_prune(struct catalog *c, uint64_t unused_ms)
 {
-    struct catalog *c = container_of(t, struct catalog, prune);
-
-    lazy_close_unused(c, UNUSED_MS);
     list_for_each (r, &c->used, struct record, used) {
-        if (c->sched->now - r->used_at < UNUSED_MS)
+        if (c->sched->now - r->used_at < unused_ms)
             break;
         if (!in_use(r))
             drop_record(r);
     }
-    timer_set(&c->prune, RECORDS_PRUNE_MS);
 }
 
 struct record *record_find(const struct catalog *c, enum what what, struct str ns,

@@ -50,6 +50,13 @@ static bool may_open_narrow(const struct catalog *c)
            c->scope_count <= NARROW_MAX;
 }
 
+static void on_lazy_refused(struct record *r)
+{
+    struct scope *s = scope_of(r->catalog, r->ns);
+    if (s)
+        scope_suspend_lazy(s);
+}
+
 void watching_note_question(struct record *r)
 {
     struct catalog *c = r->catalog;
@@ -62,5 +69,5 @@ void watching_note_question(struct record *r)
     else if (!s && r->result == OK && may_open_narrow(c))
         scope_open(c, r->ns, false);
     else if (s && scope_is_lazy(s) && r->result == OK)
-        lazy_watch(r, scope_by_endpoints(s));
+        lazy_watch(r, scope_by_endpoints(s), on_lazy_refused);
 }
