@@ -31,7 +31,7 @@ LOG_MODULE(net);
  * (but for the beginning of another record). */
 #define IN_FIRST (17 * 1024)
 #define ROUNDS_TO_GROW 24
-#define SILENCE_CHECK_MS 250 /* between looks at what was not acknowledged in time */
+#define SILENCE_CHECK_MS 100 /* between looks at what was not acknowledged in time */
 #define SHRINK_MS 250        /* who was paused for longer begins anew */
 
 /* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
@@ -240,6 +240,18 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     task_wake(&t->flush);
 }
 
+/* At least one time-out has passed since the last acknowledgement: what was sent has been sent
+ * again, and by the probe that comes before a time-out once more. */
+static bool is_silent(const struct stream *s, uint64_t ms)
+{
+    struct tcp_info info = { 0 };
+    socklen_t len = sizeof(info);
+
+    if (getsockopt(tcp_fd(s), IPPROTO_TCP, TCP_INFO, &info, &len))
+        return false;
+    return info.tcpi_retransmits >= 1 && info.tcpi_last_ack_recv >= ms;
+}
+
 static void on_silence(struct timer *timer)
 {
     struct tcp *t = container_of(timer, struct tcp, silence);
@@ -247,7 +259,7 @@ static void on_silence(struct timer *timer)
 
     if (s->broken || !t->patience_ms || tcp_queued(s) == 0)
         return;
-    if (!tcp_is_unanswered(s, t->patience_ms)) {
+    if (!is_silent(s, t->patience_ms)) {
         timer_set(timer, min(t->patience_ms, SILENCE_CHECK_MS));
         return;
     }

@@ -3,9 +3,11 @@
 Everything gets a suffix and lives in a namespace of its own, so that the lab's
 own role called kube-tunnel stays what it is. SPDX-License-Identifier: MIT
 """
+import contextlib
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -91,6 +93,36 @@ def ask(cluster, address, host, path="/in"):
                                               f"http://{address}{path}", host, check=False))
 
 
+def requests_of(cluster, pod):
+    """Its lines about requests that came to a pod."""
+    lines = cluster.kubectl("logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines()
+    return [line for line in map(json.loads, lines) if line["msg"] == "request" and line["pod"]]
+
+
+def last_request(cluster, host):
+    def found():
+        return [line for line in requests_of(cluster, our_pod(cluster)) if line["host"] == host]
+    time.sleep(0.3)  # lines are gathered
+    return eventually(found)[-1]
+
+
+def address_of(cluster, pod):
+    return cluster.kubectl("get", "pod", pod, "-n", "shop", "-o", "jsonpath={.status.podIP}")
+
+
+@contextlib.contextmanager
+def dropped(source, target):
+    """Packets between the two disappear, as by a NetworkPolicy."""
+    rules = [["FORWARD", "-s", a, "-d", b, "-j", "DROP"] for a, b in ((source, target), (target, source))]
+    for rule in rules:
+        subprocess.run(["iptables", "-w", "-I", *rule], check=True)
+    try:
+        yield
+    finally:
+        for rule in rules:
+            subprocess.run(["iptables", "-w", "-D", *rule], check=True)
+
+
 def log_of(cluster):
     return cluster.kubectl("logs", "-n", NAMESPACE, our_pod(cluster)["metadata"]["name"])
 
@@ -130,6 +162,38 @@ def test_it_does_not_forward_to_itself(cluster, deployed):
     assert ask(cluster, service_address(cluster), own, "/healthz").startswith("200")
 
 
+def test_connections_go_to_the_pods_own_addresses(cluster, deployed):
+    for _ in range(3):
+        assert ask(cluster, service_address(cluster), WEB).startswith("200")
+        request = last_request(cluster, WEB)
+        assert "direct" in request and "tunnel" not in request, request
+    assert '"msg":"tunnel opened"' not in log_of(cluster)
+
+
+def test_the_refusal_of_a_container_is_passed_on(cluster, deployed):
+    host = "db-0.shop.pod.cluster.local:81"
+    said = ask(cluster, service_address(cluster), host)
+    assert said.startswith("502") and "refused" in said, said
+    assert "direct" in last_request(cluster, host)
+
+
+@pytest.mark.parametrize("pod, before", [("db-0", 0), ("db-1", 1)], ids=["first connection", "idle connection"])
+def test_packets_that_are_dropped_are_noticed_within_a_second(cluster, deployed, pod, before):
+    host = f"{pod}.db.shop.svc.cluster.local"
+    for _ in range(before):
+        assert ask(cluster, service_address(cluster), host).startswith("200")
+        assert "direct" in last_request(cluster, host)
+    with dropped(our_pod(cluster)["status"]["podIP"], address_of(cluster, pod)):
+        assert ask(cluster, service_address(cluster), host).startswith("200")
+        first = last_request(cluster, host)
+        assert "tunnel" in first and first["ms"] < 1000, first
+        assert ask(cluster, service_address(cluster), host).startswith("200")
+        second = last_request(cluster, host)
+        assert "tunnel" in second and second["ms"] < 200, second
+    assert ask(cluster, service_address(cluster), WEB).startswith("200")
+    assert "direct" in last_request(cluster, WEB), "other pods of the node are connected to as before"
+
+
 @pytest.fixture
 def two_replicas(cluster, deployed):
     """Both ready; afterwards one again, as the other tests expect."""
@@ -151,11 +215,8 @@ def test_two_replicas_do_not_forward_to_each_other(cluster, two_replicas):
         for name in names:
             said = ask(cluster, pod["status"]["podIP"], name, "/healthz")
             assert said.startswith("200"), (name, said)
-    opened = [line for pod in two_replicas for line in cluster.kubectl(
-        "logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines()
-        if '"msg":"tunnel opened"' in line and f'"pod":"{NAMESPACE}/{NAME}-' in line]
-    # Each has one to the other, and a prewarmed one beside it.
-    assert 1 <= len(opened) <= 4, opened
+    hops = [line["pod"] for pod in two_replicas for line in requests_of(cluster, pod) if line["pod"].startswith(NAME)]
+    assert 1 <= len(hops) <= len(names) * len(two_replicas), hops
 
 
 def test_its_pages_are_on_its_address_only(cluster, deployed):

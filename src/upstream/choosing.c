@@ -1,0 +1,90 @@
+#include "upstream/choosing.h"
+
+LOG_MODULE(upstream);
+
+static uint16_t port_on(const struct choice *c, const struct endpoint *e)
+{
+    return route_container_port(c->route, c->service, e, c->port_index);
+}
+
+/* The pod at the other end of a paired connection, as long as the route leads there. */
+static struct endpoint *choose_paired(const struct choosing *c, const struct want *want,
+                                      const struct choice *choice)
+{
+    const struct service *s = choice->service;
+
+    for (size_t i = 0; want->pair && i < s->endpoint_count; i++) {
+        struct endpoint *e = s->endpoints[i];
+        if (balance_may_choose(c->balance, choice, e) &&
+            pool_has_paired(c->pool, e, port_on(choice, e), want->pair))
+            return e;
+    }
+    return NULL;
+}
+
+/* Go to this endpoint, on an idle connection if there is one that may be used. */
+static void take(const struct choosing *c, const struct want *want,
+                 const struct choice *choice, struct endpoint *e, struct chosen *ret)
+{
+    struct pool_want wish = { .repeatable = want->repeatable, .alone = want->alone };
+
+    endpoint_unref(ret->endpoint);
+    ret->endpoint = endpoint_ref(e);
+    ret->port = port_on(choice, e);
+    log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", ret->port));
+    if (want->proto != PROTO_HTTP1)
+        return;
+    ret->is_paired =
+        want->pair && pool_take_paired(c->pool, e, ret->port, want->pair, &ret->idle);
+    ret->is_idle = ret->is_paired || pool_take(c->pool, e, ret->port, wish, &ret->idle);
+    if (!ret->is_idle)
+        return;
+    stream_set_alone(ret->idle.stream, want->alone);
+    stream_lend(ret->idle.stream, true);
+}
+
+/* An endpoint that needs no dial, for a small request.  The dial to the first choice
+ * happens beside it, and one more ready endpoint is prepared when the request is over. */
+static void take_at_once(const struct choosing *c, const struct want *want,
+                         const struct choice *choice, struct endpoint *first,
+                         struct chosen *ret)
+{
+    struct at_once a = { c->pool, c->connectors, c->balance, want->repeatable };
+    struct endpoint *e = at_once_choose(&a, choice, first);
+
+    if (e != first) {
+        connector_make_room(connectors_for(c->connectors, first), first->key);
+        at_once_prepare(&a, c->sched->now, first);
+    }
+    struct endpoint *second = c->prepare_second ? at_once_second(&a, choice, e) : NULL;
+    ret->second = second ? endpoint_ref(second) : NULL;
+    ret->prewarm = at_once_lacks_more(&a, choice, e);
+    if (e != first)
+        take(c, want, choice, e, ret);
+}
+
+static bool is_small(const struct choosing *c, const struct want *want,
+                     const struct choice *choice)
+{
+    struct at_once a = { c->pool, c->connectors, c->balance, want->repeatable };
+
+    return want->small && !at_once_carries_much(&a, choice->service);
+}
+
+bool choosing_run(const struct choosing *c, const struct want *want,
+                  const struct choice *choice, struct chosen *ret)
+{
+    struct endpoint *e = choose_paired(c, want, choice);
+
+    if (!e)
+        e = balance_choose(c->balance, choice);
+    if (!e)
+        return false;
+    take(c, want, choice, e, ret);
+    if (ret->is_idle)
+        return true;
+    ret->small = is_small(c, want, choice);
+    if (ret->small)
+        take_at_once(c, want, choice, e, ret);
+    return true;
+}

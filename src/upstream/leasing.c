@@ -1,0 +1,533 @@
+#include "upstream/leasing.h"
+
+#include <assert.h>
+#include <stdio.h>
+
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/own.h"
+#include "upstream/loops.h"
+#include "upstream/no_endpoint.h"
+
+LOG_MODULE(upstream);
+
+#define RETRY_MS 250    /* parked: look again */
+#define NEWS_MS 250     /* a look-up this old will do after a failure ... */
+#define FRESH_MS 3000   /* ... and otherwise */
+#define TRIES 3         /* openings that fail in a row before it is parked */
+#define PATIENCE_MS 600 /* a repeatable request waits this long for an acknowledgement */
+
+static struct metric metric_parked = {
+    .name = "kube_tunnel_parked_total",
+    .help = "Requests that had to wait for an endpoint.",
+    .type = METRIC_COUNTER,
+};
+static struct metric metric_leases = {
+    .name = "kube_tunnel_leases_total",
+    .help = "Leases, by the source of their connection.",
+    .type = METRIC_COUNTER,
+    .label = "source",
+    .values = { "idle", "tunnel", "direct", "failed" },
+};
+
+enum source { SOURCE_IDLE, SOURCE_TUNNEL, SOURCE_DIRECT, SOURCE_FAILED };
+
+static void count_lease(const struct leasing *l, enum source source)
+{
+    metric_add_for(&metric_leases, l->parts->settings.cluster, source, 1);
+}
+
+static struct sched *sched_of(const struct leasing *l)
+{
+    return l->parts->choosing.sched;
+}
+
+static struct connectors *connectors_of(const struct leasing *l)
+{
+    return l->parts->choosing.connectors;
+}
+
+static const struct route *route_of(const struct leasing *l)
+{
+    return search_route(&l->search);
+}
+
+static bool is_settled(const struct leasing *l)
+{
+    return l->state == LEASE_HELD || l->state == LEASE_FAILED;
+}
+
+static void settle(struct leasing *l, enum lease_state state, enum err result)
+{
+    timer_stop(&l->late);
+    timer_stop(&l->retry);
+    search_end_lookup(&l->search);
+    l->state = state;
+    l->lease->result = result;
+}
+
+/* ---- failing ---- */
+
+static void note_words(struct leasing *l)
+{
+    free(l->words);
+    l->words = xstrdup_or_null(connectors_credential_words(connectors_of(l)));
+    l->lease->words = l->words;
+}
+
+static enum lease_state fail(struct leasing *l, enum err e)
+{
+    count_lease(l, SOURCE_FAILED);
+    if (search_was_led(&l->search))
+        diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
+                    STR_ARG(l->want.route->name.service), route_of(l)->name.text);
+    log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
+    if (e == ERR_CREDENTIALS)
+        note_words(l);
+    if (e == ERR_FORBIDDEN)
+        missing_note(&l->parts->missing, l->lease, l->want.id);
+    settle(l, LEASE_FAILED, e);
+    return LEASE_FAILED;
+}
+
+static void note_error(struct leasing *l, const struct api_error *error, bool dialling)
+{
+    struct lease *lease = l->lease;
+
+    lease->why = error->why;
+    lease->api_status = error->status;
+    lease->retry_after = error->retry_after;
+    lease->dialling = dialling;
+}
+
+static void note_missing(struct leasing *l, const char *verb, const char *resource)
+{
+    struct lease *lease = l->lease;
+
+    lease->missing_verb = verb;
+    lease->missing_resource = resource;
+    snprintf(lease->missing_ns, sizeof(lease->missing_ns), "%.*s",
+             STR_ARG(route_of(l)->name.ns));
+}
+
+static bool may_pass(const struct leasing *l, enum err e)
+{
+    if (e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED)
+        return allowed_lately(&l->parts->allowed, route_of(l)->name.ns);
+    return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
+}
+
+/* Not now: wait for a change, for a while. */
+static enum lease_state park(struct leasing *l, enum err e)
+{
+    l->reason = e;
+    if (l->want.wait_until <= sched_of(l)->now)
+        return fail(l, e);
+    if (!l->parked_once) {
+        l->parked_once = true;
+        metric_add_for(&metric_parked, l->parts->settings.cluster, 0, 1);
+        log_info(l->want.id, "waiting for an endpoint",
+                 LOG_V("service", route_of(l)->name.service),
+                 LOG_V("namespace", route_of(l)->name.ns),
+                 LOG_S("reason", diag_text(&l->lease->why, e)));
+    }
+    l->failures = 0;
+    timer_set(&l->retry, RETRY_MS);
+    return LEASE_PARKED;
+}
+
+/* Final, or not now. */
+static enum lease_state fail_or_park(struct leasing *l, enum err e)
+{
+    return may_pass(l, e) ? park(l, e) : fail(l, e);
+}
+
+/* ---- succeeding ---- */
+
+static uint64_t patience_ms(const struct leasing *l)
+{
+    bool repeatable = l->want.repeatable && l->want.proto == PROTO_HTTP1;
+    return repeatable ? PATIENCE_MS : l->parts->settings.silence_ms;
+}
+
+static enum lease_state hold(struct leasing *l, const struct pooled *connection,
+                             enum source source)
+{
+    struct lease *lease = l->lease;
+    struct stream *s = connection->stream;
+
+    lease->stream = s;
+    lease->via = connection->via;
+    lease->reused = source == SOURCE_IDLE;
+    l->idle_ms = connection->idle_ms;
+    l->held_at = sched_of(l)->now;
+    lease->why.text[0] = '\0';
+    s->wake = l->wake;
+    stream_set_patience(s, patience_ms(l));
+    count_lease(l, source);
+    balance_begin(l->parts->choosing.balance, lease->endpoint);
+    allowed_note(&l->parts->allowed, route_of(l)->name.ns);
+    settle(l, LEASE_HELD, OK);
+    return LEASE_HELD;
+}
+
+/* To an endpoint that has no idle connection. */
+static enum lease_state open_one(struct leasing *l)
+{
+    struct lease *lease = l->lease;
+
+    l->opening.alone = l->want.alone;
+    l->opening.small = l->want.small;
+    connectors_open(connectors_of(l), lease->endpoint, lease->port, &l->opening,
+                    &l->step);
+    if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
+        waiters_add(&l->parts->waiters, &l->waiter, lease->endpoint, lease->port,
+                    l->want.alone);
+    return LEASE_OPENING;
+}
+
+/* ---- looking up and choosing ---- */
+
+static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
+                                    size_t port_index)
+{
+    l->lease->dialling = false;
+    struct no_endpoint because =
+        no_endpoint_cause(route_of(l), s, port_index, sched_of(l)->now, &l->lease->why);
+    return because.may_pass ? park(l, because.result) : fail(l, because.result);
+}
+
+static enum lease_state connect_to(struct leasing *l, const struct chosen *chosen)
+{
+    struct lease *lease = l->lease;
+
+    endpoint_unref(lease->endpoint);
+    endpoint_unref(l->second);
+    lease->endpoint = chosen->endpoint;
+    lease->port = chosen->port;
+    lease->pair = chosen->is_paired ? l->want.pair : 0;
+    l->want.small = chosen->small;
+    l->second = chosen->second;
+    l->prewarm = chosen->prewarm;
+    return chosen->is_idle ? hold(l, &chosen->idle, SOURCE_IDLE) : open_one(l);
+}
+
+static enum lease_state choose(struct leasing *l)
+{
+    struct leasing_parts *p = l->parts;
+    const struct service *s = l->search.lookup.service;
+    struct choice c = { .route = route_of(l),
+                        .service = s,
+                        .client = l->want.client,
+                        .avoid = l->avoid,
+                        .own = &p->settings.own,
+                        .listeners = &p->settings.listeners };
+    struct chosen chosen = { 0 };
+    enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
+
+    l->lease->has_pods = s->pods_seen || s->endpoint_count;
+    if (!e)
+        e = loops_check(&c, &l->lease->why);
+    if (e)
+        return fail(l, e);
+    if (!choosing_run(&p->choosing, &l->want, &c, &chosen))
+        return no_endpoint(l, s, c.port_index);
+    return connect_to(l, &chosen);
+}
+
+static enum lease_state in_lookup(struct leasing *l);
+
+/* The look-ups on the way are at most as many as external_follow allows. */
+static enum lease_state follow(struct leasing *l)
+{
+    const struct leasing_parts *p = l->parts;
+    const struct external_rules rules = { .zone = p->settings.zone,
+                                          .found_zone = p->found_zone,
+                                          .opens = p->settings.opens,
+                                          .owner = p->settings.opens_owner };
+    enum err e =
+        search_follow(&l->search, &rules, l->want.same_ns, FRESH_MS, &l->lease->why);
+
+    if (e)
+        return fail(l, e);
+    log_debug(l->want.id, "external name", LOG_S("leads_to", route_of(l)->name.text));
+    return in_lookup(l);
+}
+
+static enum lease_state in_lookup(struct leasing *l)
+{
+    const struct lookup *found = &l->search.lookup;
+
+    if (found->result == ERR_AGAIN)
+        return LEASE_LOOKUP;
+    if (found->result == OK)
+        return search_is_at_alias(&l->search) ? follow(l) : choose(l);
+    note_error(l, &found->error, false);
+    note_missing(l, found->missing_verb, found->missing_resource);
+    return fail_or_park(l, found->result);
+}
+
+static enum lease_state look_again(struct leasing *l, uint64_t max_age_ms)
+{
+    search_again(&l->search, max_age_ms);
+    return LEASE_LOOKUP;
+}
+
+/* ---- opening ---- */
+
+static void avoid_this(struct leasing *l)
+{
+    endpoint_unref(l->avoid);
+    l->avoid = endpoint_ref(l->lease->endpoint);
+}
+
+/* A 404 of a kubelet or a proxy is about something else. */
+static bool names_the_pod(const struct leasing *l, const struct api_error *error)
+{
+    return error->code == ERR_NOT_FOUND && error->is_status &&
+           strstr(error->why.text, l->lease->endpoint->pod);
+}
+
+static enum lease_state opening_failed(struct leasing *l, enum err e)
+{
+    const struct api_error *error = &l->opening.error;
+    bool tried_before = l->avoid != NULL; /* any of them: two would take turns for ever */
+    bool missing = names_the_pod(l, error); /* and then it will not be chosen again */
+
+    note_error(l, error, true);
+    if (e == ERR_FORBIDDEN)
+        note_missing(l, "create", "pods/portforward");
+    if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
+        return fail(l, e);
+    if (missing)
+        catalog_note_missing(l->parts->catalog, l->lease->endpoint);
+    bool enough = ++l->failures == TRIES;
+    avoid_this(l);
+    if ((tried_before && !missing) || enough)
+        return park(l, e);
+    return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
+}
+
+static enum lease_state in_opening(struct leasing *l)
+{
+    struct connectors *c = connectors_of(l);
+    struct opening *o = &l->opening;
+
+    if (o->result == ERR_AGAIN)
+        return LEASE_OPENING;
+    if (connectors_on_result(c, l->lease->endpoint, o) && o->result == ERR_AGAIN)
+        return LEASE_OPENING;
+    waiters_remove(&l->waiter);
+    if (o->result)
+        return opening_failed(l, o->result);
+    bool direct = o->connector == c->direct;
+    struct pooled fresh = { .stream = TAKE(o->stream), .via = o->via };
+    return hold(l, &fresh, direct ? SOURCE_DIRECT : SOURCE_TUNNEL);
+}
+
+static void stop_opening(struct leasing *l)
+{
+    waiters_remove(&l->waiter);
+    opening_finish(&l->opening);
+    l->opening = (struct opening){ 0 };
+}
+
+/* ---- the machine ---- */
+
+static enum lease_state in_parked(struct leasing *l)
+{
+    const struct lookup *found = &l->search.lookup;
+    bool changed = found->result == OK || found->result == ERR_AGAIN;
+    bool watching = lookup_is_watched(found);
+
+    if (!changed && !watching)
+        return LEASE_PARKED;
+    return look_again(l, watching ? FRESH_MS : RETRY_MS);
+}
+
+static enum lease_state run_state(struct leasing *l)
+{
+    switch (l->state) {
+    case LEASE_LOOKUP:
+        return in_lookup(l);
+    case LEASE_OPENING:
+        return in_opening(l);
+    case LEASE_PARKED:
+        return in_parked(l);
+    case LEASE_HELD:
+    case LEASE_FAILED:
+        break;
+    }
+    return l->state;
+}
+
+/* Run states until one waits; true when the lease has its result. */
+static bool run(struct leasing *l)
+{
+    for (int i = 0; i < 8; i++) {
+        enum lease_state next = run_state(l);
+        if (next == LEASE_HELD || next == LEASE_FAILED)
+            return true;
+        bool waits = next == l->state || next == LEASE_PARKED;
+        l->state = next;
+        if (waits)
+            return false;
+    }
+    task_yield(&l->step);
+    return false;
+}
+
+static void on_step(struct task *task)
+{
+    struct leasing *l = container_of(task, struct leasing, step);
+
+    if (!is_settled(l) && run(l))
+        task_wake(l->wake);
+}
+
+static void on_retry(struct timer *timer)
+{
+    struct leasing *l = container_of(timer, struct leasing, retry);
+
+    if (l->state == LEASE_PARKED)
+        l->state = look_again(l, NEWS_MS);
+    task_wake(&l->step);
+}
+
+/* The first look-up or dial is under way still.  A failure of the watches is a better reason
+ * than that the API server is late. */
+static enum err note_late(struct leasing *l)
+{
+    struct api_error trouble = { .code = OK };
+    bool looking_up = l->state == LEASE_LOOKUP;
+
+    if (connectors_lack_credentials(connectors_of(l), &l->lease->why))
+        return ERR_CREDENTIALS;
+    if (looking_up && !catalog_ready(l->parts->catalog, &trouble) && trouble.code) {
+        note_error(l, &trouble, false);
+        return trouble.code;
+    }
+    l->lease->dialling = !looking_up;
+    return diag_set(&l->lease->why, ERR_TIMEOUT, "the API server did not answer in time");
+}
+
+static void on_late(struct timer *timer)
+{
+    struct leasing *l = container_of(timer, struct leasing, late);
+    enum err e = l->reason;
+
+    if (is_settled(l))
+        return;
+    if (l->state == LEASE_OPENING && !l->extended && opening_progresses(&l->opening)) {
+        l->extended = true; /* of many dials the API server answers one after the other */
+        timer_set(&l->late, l->parts->settings.attempt_ms);
+        return;
+    }
+    if (!l->parked_once)
+        e = note_late(l);
+    stop_opening(l);
+    fail(l, e);
+    task_wake(l->wake);
+}
+
+/* ---- from outside ---- */
+
+/* A pod that is going away refuses before the API server has it as such. */
+static uint64_t pause_ms(unsigned attempt)
+{
+    static const uint64_t pauses[] = { 0, 0, 100, 200, 300 };
+    return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
+}
+
+/* The wait covers look-ups and dials too.  Without one, a single attempt gets its time. */
+static uint64_t give_up_at(const struct leasing *l)
+{
+    uint64_t now = sched_of(l)->now;
+    return l->want.wait_until > now ? l->want.wait_until
+                                    : now + l->parts->settings.attempt_ms;
+}
+
+void leasing_start(struct leasing *l, const struct want *want, struct lease *lease,
+                   struct task *wake)
+{
+    assert(!lease->private);
+    lease->private = l;
+    lease->words = NULL;
+    lease->result = ERR_AGAIN;
+    l->lease = lease;
+    l->want = *want;
+    l->wake = wake;
+    l->avoid = want->avoid ? endpoint_ref(want->avoid) : NULL;
+    l->want.avoid = NULL;
+    l->state = LEASE_LOOKUP;
+    l->failures = 0;
+    timer_set_at(&l->late, give_up_at(l));
+    uint64_t pause = pause_ms(want->attempt);
+    if (pause) {
+        search_prepare(&l->search, l->parts->catalog, l->want.route, &l->step);
+        l->state = LEASE_PARKED;
+        timer_set(&l->retry, pause);
+        return;
+    }
+    search_start(&l->search, l->parts->catalog, l->want.route,
+                 want->avoid ? NEWS_MS : FRESH_MS, &l->step);
+    run(l);
+}
+
+void leasing_take(struct leasing *l, struct stream *s, struct log_id via)
+{
+    struct pooled connection = { .stream = s, .via = via };
+
+    stop_opening(l);
+    hold(l, &connection, SOURCE_IDLE);
+    task_wake(l->wake);
+}
+
+void leasing_cancel(struct leasing *l)
+{
+    if (is_settled(l))
+        return;
+    stop_opening(l);
+    diag_set(&l->lease->why, ERR_CANCELLED, "the way to the API server has changed");
+    fail(l, ERR_CANCELLED);
+    task_wake(l->wake);
+}
+
+void leasing_reset(struct leasing *l)
+{
+    task_cancel(&l->step);
+    timer_stop(&l->late);
+    timer_stop(&l->retry);
+    stop_opening(l);
+    search_finish(&l->search);
+    l->search = (struct search){ 0 };
+    endpoint_unref(TAKE(l->avoid));
+    endpoint_unref(TAKE(l->second));
+    free(TAKE(l->words));
+    l->prewarm = l->parked_once = l->extended = false;
+}
+
+struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *parts)
+{
+    struct leasing *l = xcalloc(1, sizeof(*l));
+    struct sched *sched = parts->choosing.sched;
+
+    l->owner = owner;
+    l->parts = parts;
+    list_init(&l->node);
+    task_init(&l->step, sched, RANK_WORK, on_step);
+    timer_init(&l->late, sched, on_late);
+    timer_init(&l->retry, sched, on_retry);
+    return l;
+}
+
+void leasing_destroy(struct leasing *l)
+{
+    free(l);
+}
+
+void leasing_register_metrics(void)
+{
+    metrics_register(&metric_parked);
+    metrics_register(&metric_leases);
+}

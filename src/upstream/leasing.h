@@ -1,0 +1,85 @@
+/* upstream/leasing.h - one lease: look up, choose, open, and wait for better times
+ *
+ *            ┌────────────── a change, or the retry timer ──────────────┐
+ *            ▼                                                          │
+ *   LOOKUP ──▶ choose an endpoint ──▶ idle connection? ─yes─▶ HELD      │
+ *     │                                    no                           │
+ *     │                                    ▼                            │
+ *     │                                 OPENING ──▶ HELD                │
+ *     │ not now                            │ not now                    │
+ *     └──────────────▶ PARKED ◀────────────┘ ───────────────────────────┘
+ *
+ * Private to upstream/.  A lease in the steady state passes through LOOKUP to HELD inside
+ * leasing_start: the catalog has the service, and there is an idle connection or a tunnel
+ * with room.
+ *
+ * Whether a failure is final is decided here only.  Final: the service does not exist, a
+ * right is missing, the port is not declared, there is no pod at all.  Not now: no endpoint
+ * is ready but one is expected, or the API server cannot be reached, is overloaded or fails.
+ * "Not now" parks the lease until the time of its want is over, and then it fails for the
+ * last reason.  A parked lease looks again when its service changes and every RETRY_MS.
+ *
+ * One struct leasing per lease, from a free list.  It owns the look-up, the opening and the
+ * references to endpoints; the user of the lease sees struct lease only.
+ */
+#pragma once
+
+#include "upstream/allowed.h"
+#include "upstream/choosing.h"
+#include "upstream/missing.h"
+#include "upstream/search.h"
+#include "upstream/waiters.h"
+
+/* The parts of an upstream that its leases work with. */
+struct leasing_parts {
+    struct choosing choosing;
+    struct catalog *catalog;
+    struct allowed allowed;
+    struct missing missing;
+    struct waiters waiters;
+    struct upstream_settings settings;
+    char *found_zone; /* or NULL */
+};
+
+enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
+
+struct leasing {
+    struct list_node node; /* the upstream's */
+    struct upstream *owner;
+    struct leasing_parts *parts;
+    struct lease *lease;
+    struct want want;
+    enum lease_state state;
+    struct task step;
+    struct task *wake; /* of the lease's user */
+    struct timer late; /* the wait is over */
+    struct timer retry;
+    struct search search;
+    struct opening opening;
+    struct waiter waiter;    /* while it opens, and may take an idle connection instead */
+    struct endpoint *avoid;  /* a reference: it failed, and is chosen last; or NULL */
+    struct endpoint *second; /* as in struct chosen, like `prewarm` */
+    bool prewarm;
+    uint64_t held_at;  /* sched ms */
+    uint64_t idle_ms;  /* of its connection, when it was taken; 0: it was fresh */
+    char *words;       /* the lease's */
+    enum err reason;   /* why it was parked last */
+    unsigned failures; /* openings since it was parked */
+    bool parked_once;
+    bool extended; /* the wait was over, but a tunnel was about to open */
+};
+
+void leasing_register_metrics(void);
+
+struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *parts);
+void leasing_destroy(struct leasing *l); /* NULL accepted; of one that was reset */
+
+/* Begin.  The outcome may be known when it returns; otherwise `wake` is woken. */
+void leasing_start(struct leasing *l, const struct want *want, struct lease *lease,
+                   struct task *wake);
+/* An idle connection, lent, in the place of its opening. */
+void leasing_take(struct leasing *l, struct stream *s, struct log_id via);
+/* Fail with ERR_CANCELLED, unless it has its result. */
+void leasing_cancel(struct leasing *l);
+/* Stop whatever goes on, and drop the references: it may be started again, or destroyed. */
+void leasing_reset(struct leasing *l);
