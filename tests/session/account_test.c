@@ -106,6 +106,25 @@ static void a_malformed_request_is_logged_with_its_client_only(void **state)
     assert_null(strstr(lines, "secret"));
 }
 
+/* A page of status 500 and above is a warning; others are the client's own mistakes. */
+static void only_a_failed_request_is_a_warning(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    st->script[0] = (struct outcome){ .result = ERR_NOT_FOUND, .why = "not found" };
+    st->script[1] =
+        (struct outcome){ .result = ERR_UNAVAILABLE, .why = "no pod is ready" };
+    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    const char *lines = captured_log();
+    assert_non_null(strstr(lines, " status=404 "));
+    assert_null(strstr(lines, "WARN"));
+    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    lines = captured_log();
+    assert_non_null(strstr(lines, "WARN  serve s"));
+    assert_non_null(strstr(lines, " request failed status=503 "));
+}
+
 static void a_retry_is_counted(void **state)
 {
     struct stage *st = *state;
@@ -145,6 +164,7 @@ int main(void)
         TEST(a_client_that_leaves_before_an_answer_is_logged_as_499),
         TEST(a_client_that_leaves_before_a_request_is_not_counted),
         TEST(a_malformed_request_is_logged_with_its_client_only),
+        TEST(only_a_failed_request_is_a_warning),
         TEST(a_retry_is_counted),
         TEST(bytes_of_a_raw_connection_are_counted),
     };
