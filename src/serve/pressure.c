@@ -22,8 +22,8 @@ static struct metric shed = {
 static const char *const sentences[PRESSURE_EVENTS] = {
     [EVENT_IDLE] = "limit on clients reached: idle connections are closed",
     [EVENT_HEAD] = "buffer-memory is used up: the largest unfinished heads are refused",
-    [EVENT_UNREAD] = "descriptors, memory or tunnels are used up: connections that do "
-                     "not read their response are closed",
+    [EVENT_UNREAD] = ("descriptors, memory or tunnels are used up: connections that do "
+                      "not read their response are closed"),
     [EVENT_WAITING] = "buffer-memory is used up: connections without progress are closed",
     [EVENT_CLIENT] = "limit on clients reached: new clients are refused",
     [EVENT_REQUEST] = "buffer-memory is used up: new requests are refused",
