@@ -10,15 +10,15 @@ static void fail_direct(enum err e, const char *why)
 /* One request that is not kept; returns whether its connection was direct. */
 static bool get_direct(void)
 {
-    struct asker a;
+    struct borrower a;
 
-    asker_get(&a);
+    borrower_get(&a);
     rig_run();
     assert_int_equal(a.lease.result, OK);
     for (size_t i = 0; i < rig.dial_count; i++)
         if (a.lease.stream == &rig_conn(i)->stream) {
             bool direct = rig.dials[i].direct;
-            asker_return(&a, RELEASE_CLOSE);
+            borrower_return(&a, RELEASE_CLOSE);
             return direct;
         }
     fail_msg("no such connection");
@@ -47,16 +47,16 @@ static void direct_connection_needs_no_tunnel(void **state)
 static void direct_connection_is_kept_and_lent_again(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
-    asker_get(&a);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_get(&a);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
-    asker_get(&a);
+    borrower_get(&a);
     assert_true(a.lease.reused);
     assert_int_equal(rig.dial_count, 1);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
 }
 
@@ -74,32 +74,32 @@ static void request_goes_on_in_a_tunnel_where_no_answer_comes(void **state)
 static void answer_that_comes_late_is_waited_for(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     rig.hold_direct = true;
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_refuse(0, ERR_CONNECT, "no answer");
     assert_int_equal(a.lease.result, OK);
     assert_int_equal(rig.dial_count, 2);
     assert_false(rig.dials[1].direct);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void wishes_of_the_request_reach_the_tunnel_too(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     fail_direct(ERR_CONNECT, "no answer");
-    asker_init(&a, "web.shop");
+    borrower_init(&a, "web.shop");
     a.want.alone = true;
-    asker_lease(&a);
+    borrower_lease(&a);
     rig_run();
     assert_true(rig.dials[1].alone);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* After a minute one connection is tried that no request waits for. */
@@ -178,15 +178,15 @@ static void pod_that_is_gone_leaves_nothing_behind(void **state)
 static void lost_connection_ends_the_others_to_its_pod(void **state)
 {
     (void)state;
-    struct asker first, second;
+    struct borrower first, second;
 
     rig_service("a");
-    asker_get(&first);
-    asker_get(&second);
-    asker_return(&second, RELEASE_KEEP);
+    borrower_get(&first);
+    borrower_get(&second);
+    borrower_return(&second, RELEASE_KEEP);
     rig_run();
     stream_end(first.lease.stream, V_TRANSPORT_LOST, "no packet was acknowledged");
-    asker_return(&first, RELEASE_ABORT);
+    borrower_return(&first, RELEASE_ABORT);
     assert_true(rig_conn(1)->closed);
     assert_false(get_direct());
     assert_int_equal(direct_dials(), 2);
@@ -196,17 +196,17 @@ static void lost_connection_ends_the_others_to_its_pod(void **state)
 static void failure_of_the_tunnel_is_the_requests(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     fail_direct(ERR_CONNECT, "no answer");
     rig.refusal = (struct api_error){ .code = ERR_FORBIDDEN, .status = 403 };
     diag_set(&rig.refusal.why, ERR_FORBIDDEN, "pods/portforward is forbidden");
-    asker_get(&a);
+    borrower_get(&a);
     rig_run();
     assert_int_equal(a.lease.result, ERR_FORBIDDEN);
     assert_string_equal(a.lease.missing_resource, "pods/portforward");
-    asker_return(&a, RELEASE_ABORT);
+    borrower_return(&a, RELEASE_ABORT);
 }
 
 static void shortage_of_descriptors_is_not_the_pods_fault(void **state)

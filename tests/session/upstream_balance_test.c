@@ -9,14 +9,14 @@
 /* One request that ends at once; the endpoint's letter. */
 static char ask(const char *host, const char *client)
 {
-    struct asker a;
+    struct borrower a;
 
-    asker_init(&a, host);
+    borrower_init(&a, host);
     a.want.client = str_of(client);
     a.want.wait_until = rig.sched->now;
-    asker_lease(&a);
+    borrower_lease(&a);
     char chosen = a.lease.result == OK ? a.lease.endpoint->uid[0] : '-';
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     return chosen;
 }
 
@@ -47,16 +47,16 @@ static void every_endpoint_gets_its_share(void **state)
 static void the_less_loaded_endpoint_is_chosen(void **state)
 {
     (void)state;
-    struct asker held[3];
+    struct borrower held[3];
 
-    asker_get(&held[0]);
-    asker_get(&held[1]);
-    asker_get(&held[2]); /* one endpoint has two now */
+    borrower_get(&held[0]);
+    borrower_get(&held[1]);
+    borrower_get(&held[2]); /* one endpoint has two now */
     char busy = held[2].lease.endpoint->uid[0];
     for (int i = 0; i < 20; i++)
         assert_int_not_equal(ask("web.shop", "1"), busy);
     for (int i = 0; i < 3; i++)
-        asker_return(&held[i], RELEASE_CLOSE);
+        borrower_return(&held[i], RELEASE_CLOSE);
 }
 
 static void a_sticky_client_keeps_its_endpoint(void **state)
@@ -90,20 +90,20 @@ static void the_avoided_endpoint_is_the_last_choice(void **state)
     struct endpoint *avoid = endpoint_ref(rig.service->endpoints[0]);
 
     for (int i = 0; i < 10; i++) {
-        struct asker a;
-        asker_init(&a, "web.shop");
+        struct borrower a;
+        borrower_init(&a, "web.shop");
         a.want.avoid = avoid;
-        asker_lease(&a);
+        borrower_lease(&a);
         assert_string_equal(a.lease.endpoint->uid, "b");
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
-    struct asker a;
+    struct borrower a;
     rig_service("a1");
-    asker_init(&a, "web.shop");
+    borrower_init(&a, "web.shop");
     a.want.avoid = avoid;
-    asker_lease(&a);
+    borrower_lease(&a);
     assert_string_equal(a.lease.endpoint->uid, "a"); /* still before a terminating one */
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     endpoint_unref(avoid);
 }
 
@@ -135,13 +135,13 @@ static void an_endpoint_is_reached_by_its_own_name_when_not_ready(void **state)
 
 static enum err result_with_target_port(const char *host, uint16_t target_port)
 {
-    struct asker a;
+    struct borrower a;
 
-    asker_init(&a, host);
+    borrower_init(&a, host);
     a.route.target_port = target_port;
-    asker_lease(&a);
+    borrower_lease(&a);
     enum err e = a.lease.result;
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     return e;
 }
 
@@ -225,12 +225,12 @@ static void an_endpoint_without_the_port_is_not_chosen(void **state)
 static void forgetting_a_pod_forgets_its_load(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
-    asker_get(&a);
+    borrower_get(&a);
     rig_gone("a");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     rig_gone("a");
     assert_int_equal(ask("web.shop", "1"), 'a');
     rig_gone("a");
@@ -240,12 +240,12 @@ static void forgetting_a_pod_forgets_its_load(void **state)
 static void refuse(char uid)
 {
     for (;;) {
-        struct asker a;
-        asker_get(&a);
+        struct borrower a;
+        borrower_get(&a);
         bool found = a.lease.endpoint->uid[0] == uid;
         if (found)
             stream_end(a.lease.stream, V_REFUSED, "connection refused");
-        asker_return(&a, found ? RELEASE_ABORT : RELEASE_CLOSE);
+        borrower_return(&a, found ? RELEASE_ABORT : RELEASE_CLOSE);
         if (found)
             return;
     }
@@ -287,12 +287,12 @@ static size_t spread(int requests)
     struct map seen;
     map_init(&seen);
     for (int i = 0; i < requests; i++) {
-        struct asker a;
-        asker_init(&a, "web.shop");
-        asker_lease(&a);
+        struct borrower a;
+        borrower_init(&a, "web.shop");
+        borrower_lease(&a);
         assert_int_equal(a.lease.result, OK);
         map_set(&seen, str_of(a.lease.endpoint->key), rig.service);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
         rig.dial_count = 0; /* the rig has room for some only */
     }
     size_t count = seen.count;

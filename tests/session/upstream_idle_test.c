@@ -2,31 +2,31 @@
 #include "upstream_rig.h"
 
 /* One request; returns whether it took an idle connection. */
-static bool ask(struct asker *a, bool repeatable)
+static bool ask(struct borrower *a, bool repeatable)
 {
-    asker_init(a, "web.shop");
+    borrower_init(a, "web.shop");
     a->want.repeatable = repeatable;
-    asker_lease(a);
+    borrower_lease(a);
     assert_int_equal(a->lease.result, OK);
     return a->lease.reused;
 }
 
 static bool get_kept(void)
 {
-    struct asker a;
+    struct borrower a;
     bool reused = ask(&a, true);
 
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
     return reused;
 }
 
 static bool post_kept(void)
 {
-    struct asker a;
+    struct borrower a;
     bool reused = ask(&a, false);
 
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
     return reused;
 }
@@ -106,7 +106,7 @@ static void get_takes_any_idle_connection_while_nothing_is_known(void **state)
 static void stream_without_pool_operations_is_kept_and_lent_again(void **state)
 {
     (void)state;
-    struct asker first, second;
+    struct borrower first, second;
 
     rig_service("a");
     rig.plain = true;
@@ -114,8 +114,8 @@ static void stream_without_pool_operations_is_kept_and_lent_again(void **state)
     assert_true(ask(&second, true));
     assert_false(ask(&first, true));
     assert_int_equal(rig.dial_count, 2);
-    asker_return(&first, RELEASE_KEEP);
-    asker_return(&second, RELEASE_KEEP);
+    borrower_return(&first, RELEASE_KEEP);
+    borrower_return(&second, RELEASE_KEEP);
     rig_run();
     assert_true(get_kept());
     assert_int_equal(rig.dial_count, 2);
@@ -167,7 +167,7 @@ static void requests_stay_below_a_time_out_that_was_seen(void **state)
 static void request_that_an_idle_connection_failed_teaches_its_time_out(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     rig.room = "a";
@@ -177,7 +177,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
     rig_advance(700);
     stream_end(a.lease.stream, V_CLEAN, NULL);
     a.lease.unanswered = true;
-    asker_return(&a, RELEASE_ABORT);
+    borrower_return(&a, RELEASE_ABORT);
     assert_false(get_kept());
     rig_advance(1899);
     assert_true(get_kept());
@@ -190,7 +190,7 @@ static void an_end_that_is_not_of_the_pod_does_not_change_its_time_out(void **st
 {
     (void)state;
     static const enum verdict verdicts[] = { V_TRANSPORT_LOST, V_TARGET_GONE };
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     rig.room = "a";
@@ -202,12 +202,12 @@ static void an_end_that_is_not_of_the_pod_does_not_change_its_time_out(void **st
         assert_true(ask(&a, true));
         stream_end(a.lease.stream, verdicts[i], NULL);
         a.lease.unanswered = true;
-        asker_return(&a, RELEASE_ABORT);
+        borrower_return(&a, RELEASE_ABORT);
     }
     get_kept();
     assert_true(ask(&a, true));
     stream_end(a.lease.stream, V_CLEAN, NULL);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     get_kept();
     rig_advance(1000);
     assert_true(get_kept());
@@ -235,23 +235,23 @@ static void pod_that_is_gone_is_forgotten(void **state)
 static void post_that_waits_gets_no_unproven_connection(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
     rig.room = "a";
     ask(&a, true);
     rig.hold_openings = true;
-    asker_init(&b, "web.shop");
+    borrower_init(&b, "web.shop");
     b.want.repeatable = false;
-    asker_lease(&b);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_lease(&b);
+    borrower_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, ERR_AGAIN);
     rig_open(1);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
     assert_false(b.lease.reused);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)

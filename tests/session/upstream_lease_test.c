@@ -6,31 +6,31 @@
 
 #include "base/own.h"
 
-/* As asker_get, but on a tunnel of its own. */
-static void asker_get_alone(struct asker *a)
+/* As borrower_get, but on a tunnel of its own. */
+static void borrower_get_alone(struct borrower *a)
 {
-    asker_init(a, "web.shop");
+    borrower_init(a, "web.shop");
     a->want.alone = true;
-    asker_lease(a);
+    borrower_lease(a);
 }
 
 /* The connection of a request that has ended, which is idle now. */
 static struct stream *idle_connection(void)
 {
-    struct asker a;
+    struct borrower a;
 
-    asker_get(&a);
+    borrower_get(&a);
     struct stream *s = a.lease.stream;
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     return s;
 }
 
 static void a_known_service_answers_at_once(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, OK);
     assert_false(a.lease.reused);
     assert_int_equal(a.lease.port, 8080);
@@ -39,17 +39,17 @@ static void a_known_service_answers_at_once(void **state)
     assert_ptr_equal(a.lease.stream->wake, &a.wake);
     rig_run();
     assert_int_equal(a.wakes, 0); /* it completed before the call returned */
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     assert_true(rig_conn(0)->closed);
 }
 
 static void a_late_look_up_and_a_late_opening_wake_the_lease_once(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig.hold_lookups = rig.hold_openings = true;
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(100);
     assert_int_equal(rig.dial_count, 0);
@@ -60,30 +60,30 @@ static void a_late_look_up_and_a_late_opening_wake_the_lease_once(void **state)
     rig_open(0);
     assert_int_equal(a.lease.result, OK);
     assert_int_equal(a.wakes, 1);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- failing at once ---- */
 
-static void service_is_unknown(struct asker *a)
+static void service_is_unknown(struct borrower *a)
 {
     (void)a;
     rig_no_service(ERR_NOT_FOUND, 404, "services \"web\" not found");
 }
 
-static void port_is_not_declared(struct asker *a)
+static void port_is_not_declared(struct borrower *a)
 {
     a->route.port = 81;
 }
 
-static void service_has_no_pod(struct asker *a)
+static void service_has_no_pod(struct borrower *a)
 {
     (void)a;
     rig_service("");
 }
 
 /* As where a named target port is misspelt. */
-static void no_ready_pod_has_the_port(struct asker *a)
+static void no_ready_pod_has_the_port(struct borrower *a)
 {
     const struct service_port misspelt = {
         .name = "http", .number = 80, .tcp = true, .target_name = "htpp"
@@ -95,13 +95,13 @@ static void no_ready_pod_has_the_port(struct asker *a)
         rig_drop_ports(i);
 }
 
-static void no_pod_is_ready_and_no_time_is_left(struct asker *a)
+static void no_pod_is_ready_and_no_time_is_left(struct borrower *a)
 {
     rig_service("A");
     a->want.wait_until = rig.sched->now;
 }
 
-static void opening_is_unauthorized(struct asker *a)
+static void opening_is_unauthorized(struct borrower *a)
 {
     (void)a;
     rig.refusal = (struct api_error){ .code = ERR_UNAUTHORIZED, .status = 401 };
@@ -110,7 +110,7 @@ static void opening_is_unauthorized(struct asker *a)
 static void a_lease_that_waiting_cannot_help_fails_at_once(void **state)
 {
     static const struct {
-        void (*prepare)(struct asker *a);
+        void (*prepare)(struct borrower *a);
         enum err result;
         int api_status;
         size_t dials;
@@ -126,16 +126,16 @@ static void a_lease_that_waiting_cannot_help_fails_at_once(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct asker a;
-        asker_init(&a, "web.shop");
+        struct borrower a;
+        borrower_init(&a, "web.shop");
         cases[i].prepare(&a);
-        asker_lease(&a);
+        borrower_lease(&a);
         assert_int_equal(a.lease.result, cases[i].result);
         assert_int_equal(a.lease.api_status, cases[i].api_status);
         assert_non_null(strstr(a.lease.why.text, cases[i].why));
         assert_int_equal(a.lease.dialling, cases[i].dials > 0);
         assert_int_equal(rig.dial_count, cases[i].dials);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
         rig_end(state);
         rig_begin(state);
     }
@@ -144,38 +144,38 @@ static void a_lease_that_waiting_cannot_help_fails_at_once(void **state)
 static void a_missing_right_is_reported_with_verb_and_resource(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_no_service(ERR_FORBIDDEN, 403, "services is forbidden");
     rig.missing_verb = "get";
     rig.missing_resource = "services";
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_FORBIDDEN);
     assert_string_equal(a.lease.missing_verb, "get");
     assert_string_equal(a.lease.missing_resource, "services");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 
     rig_service("a");
     rig.refusal = (struct api_error){ .code = ERR_FORBIDDEN, .status = 403 };
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_FORBIDDEN);
     assert_string_equal(a.lease.missing_verb, "create");
     assert_string_equal(a.lease.missing_resource, "pods/portforward");
     assert_true(a.lease.dialling);
     assert_string_equal(a.lease.endpoint->uid, "a"); /* the last one tried */
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void a_pod_name_is_looked_up_as_a_pod(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
-    asker_init(&a, "a.shop.pod");
-    asker_lease(&a);
+    borrower_init(&a, "a.shop.pod");
+    borrower_lease(&a);
     assert_int_equal(rig.pod_lookup_count, 1);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- parking ---- */
@@ -183,26 +183,26 @@ static void a_pod_name_is_looked_up_as_a_pod(void **state)
 static void a_lease_waits_where_an_endpoint_was_ready_within_a_minute(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("");
     rig.service->last_ready = rig.sched->now;
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     rig_advance(60000);
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_UNAVAILABLE);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void a_change_of_the_endpoints_answers_a_parked_lease(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("AB");
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_int_equal(rig.dial_count, 0);
     rig_advance(100);
@@ -214,18 +214,18 @@ static void a_change_of_the_endpoints_answers_a_parked_lease(void **state)
     assert_string_equal(a.lease.endpoint->uid, "b");
     assert_string_equal(a.lease.why.text, "");
     assert_int_equal(a.wakes, 1);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* Without a watch no change wakes it; a parked lease looks every 250 ms. */
 static void a_parked_lease_looks_up_again_every_250_ms(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig.rights = RIGHTS_LOOKUP;
     rig_service("A");
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(rig.lookup_count, 1);
     rig_advance(249);
     assert_int_equal(rig.lookup_count, 1);
@@ -234,17 +234,17 @@ static void a_parked_lease_looks_up_again_every_250_ms(void **state)
     assert_int_equal(rig.lookup_count, 2);
     assert_int_equal(rig.last_max_age, 250);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void a_parked_lease_dials_again_every_250_ms(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     rig.refusal = (struct api_error){ .code = ERR_SERVER, .status = 500 };
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     size_t dials = rig.dial_count;
     assert_in_range(dials, 1, 3);
@@ -255,17 +255,17 @@ static void a_parked_lease_dials_again_every_250_ms(void **state)
     rig.refusal.code = OK;
     rig_advance(250);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* With two endpoints that both cannot be dialled there is no ping-pong between them. */
 static void failing_over_between_two_endpoints_pauses_250_ms(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig.hold_openings = true;
-    asker_get(&a);
+    borrower_get(&a);
     for (size_t i = 0; i < rig.dial_count; i++) {
         assert_in_range(i, 0, 5);
         rig_refuse(i, ERR_CONNECT, "connection refused");
@@ -280,7 +280,7 @@ static void failing_over_between_two_endpoints_pauses_250_ms(void **state)
     assert_int_equal(rig.dial_count, dials + 1);
     rig_open(dials);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void no_endpoint_is_ready(void)
@@ -335,11 +335,11 @@ static void a_lease_fails_when_its_wait_is_over(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct asker a;
+        struct borrower a;
         cases[i].prepare();
-        asker_init(&a, "web.shop");
+        borrower_init(&a, "web.shop");
         a.want.wait_until = rig.sched->now + cases[i].wait_ms;
-        asker_lease(&a);
+        borrower_lease(&a);
         rig_advance(cases[i].ends_ms - 1);
         assert_int_equal(a.lease.result, ERR_AGAIN);
         rig_advance(1);
@@ -354,7 +354,7 @@ static void a_lease_fails_when_its_wait_is_over(void **state)
             assert_true(rig.dials[dial].cancelled);
         rig_advance(60000);
         assert_int_equal(a.wakes, 1);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
         rig_end(state);
         rig_begin(state);
     }
@@ -363,17 +363,17 @@ static void a_lease_fails_when_its_wait_is_over(void **state)
 static void a_lease_succeeds_when_the_api_server_is_back_in_time(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_no_service(ERR_CONNECT, 0, "connection refused");
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_advance(5000);
     assert_in_range(rig.lookup_count, 16, 24);
     rig_service("a");
     rig_advance(500);
     assert_int_equal(a.lease.result, OK);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- failing over ---- */
@@ -383,13 +383,13 @@ static void a_refused_opening_goes_to_another_endpoint(void **state)
     (void)state;
 
     for (int i = 0; i < 8; i++) {
-        struct asker a;
+        struct borrower a;
         rig.refusal = (struct api_error){ .code = ERR_SERVER, .status = 500 };
         rig.only_refuses = "a";
-        asker_get(&a);
+        borrower_get(&a);
         assert_int_equal(a.lease.result, OK);
         assert_string_equal(a.lease.endpoint->uid, "b");
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
 }
 
@@ -397,11 +397,11 @@ static void a_refused_opening_goes_to_another_endpoint(void **state)
 static void a_missing_pod_causes_a_fresh_look_up(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     rig.hold_openings = true;
-    asker_get(&a);
+    borrower_get(&a);
     rig_service("b");
     rig_refuse(0, ERR_NOT_FOUND, "pods \"a\" not found");
     assert_int_equal(rig.last_max_age, 0);
@@ -409,17 +409,17 @@ static void a_missing_pod_causes_a_fresh_look_up(void **state)
     rig_open(1);
     assert_int_equal(a.lease.result, OK);
     assert_string_equal(a.lease.endpoint->uid, "b");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* All of them, one after the other: the slices are out of date.  No pause is made. */
 static void missing_pods_are_reported_to_the_catalog_and_replaced_at_once(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig.hold_openings = true;
-    asker_get(&a);
+    borrower_get(&a);
     for (size_t i = 0; i < 2; i++) {
         char uid[2] = { rig_conn(i)->uid[0], '\0' };
         rig_service(i == 1 ? "c" : *uid == 'a' ? "b" : "a");
@@ -431,29 +431,29 @@ static void missing_pods_are_reported_to_the_catalog_and_replaced_at_once(void *
     rig_open(2);
     assert_int_equal(a.lease.result, OK);
     assert_string_equal(a.lease.endpoint->uid, "c");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* It comes from a proxy or a kubelet: the pod may exist. */
 static void a_404_that_names_no_pod_does_not_make_it_missing(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("z");
     rig.refusal =
         (struct api_error){ .code = ERR_NOT_FOUND, .status = 404, .is_status = true };
     diag_set(&rig.refusal.why, OK, "the server could not find the requested resource");
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_string_equal(rig.missing, "");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 
     rig.refusal = (struct api_error){ .code = ERR_NOT_FOUND, .status = 404 };
-    asker_get(&a);
+    borrower_get(&a);
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_string_equal(rig.missing, "");
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* ---- returning ---- */
@@ -461,68 +461,68 @@ static void a_404_that_names_no_pod_does_not_make_it_missing(void **state)
 static void a_kept_connection_serves_the_next(void **state)
 {
     (void)state;
-    struct asker b;
+    struct borrower b;
 
     rig_service("a");
     struct stream *s = idle_connection();
     assert_false(rig_conn(0)->lent);
     rig_advance(5000);
-    asker_get(&b);
+    borrower_get(&b);
     assert_ptr_equal(b.lease.stream, s);
     assert_true(b.lease.reused);
     assert_true(rig_conn(0)->lent);
     assert_ptr_equal(s->wake, &b.wake);
     assert_int_equal(rig.dial_count, 1);
-    asker_return(&b, RELEASE_ABORT);
+    borrower_return(&b, RELEASE_ABORT);
     assert_true(rig_conn(0)->aborted);
-    asker_get(&b);
+    borrower_get(&b);
     assert_false(b.lease.reused);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 static void raw_connections_are_always_fresh(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     idle_connection();
-    asker_init(&a, "web.shop");
+    borrower_init(&a, "web.shop");
     a.want.proto = PROTO_RAW;
-    asker_lease(&a);
+    borrower_lease(&a);
     assert_false(a.lease.reused);
     assert_int_equal(rig.dial_count, 2);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 static void the_connection_used_last_is_lent_first(void **state)
 {
     (void)state;
-    struct asker a, b, c;
+    struct borrower a, b, c;
 
     rig_service("a");
-    asker_get(&a);
-    asker_get(&b);
-    asker_return(&b, RELEASE_KEEP);
-    asker_return(&a, RELEASE_KEEP);
-    asker_get(&c);
+    borrower_get(&a);
+    borrower_get(&b);
+    borrower_return(&b, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
+    borrower_get(&c);
     assert_ptr_equal(c.lease.stream, &rig_conn(0)->stream);
-    asker_return(&c, RELEASE_CLOSE);
+    borrower_return(&c, RELEASE_CLOSE);
 }
 
 static void a_connection_to_one_port_is_not_lent_for_another(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     idle_connection();
-    asker_init(&a, "web.shop");
+    borrower_init(&a, "web.shop");
     a.route.target_port = 9090;
-    asker_lease(&a);
+    borrower_lease(&a);
     assert_false(a.lease.reused);
     assert_int_equal(rig_conn(1)->port, 9090);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* Kept means: open, and nothing under way in either direction. */
@@ -532,8 +532,8 @@ static void a_connection_with_bytes_or_an_end_is_not_kept(void **state)
     enum dirt { BYTES_IN, BYTES_OUT, SHUT, ENDED, BROKEN, DIRTS };
 
     for (int dirt = 0; dirt < DIRTS; dirt++) {
-        struct asker a;
-        asker_get(&a);
+        struct borrower a;
+        borrower_get(&a);
         struct stream *s = a.lease.stream;
         size_t i = rig.dial_count - 1;
         if (dirt == BYTES_IN)
@@ -544,7 +544,7 @@ static void a_connection_with_bytes_or_an_end_is_not_kept(void **state)
             stream_shutdown(s);
         if (dirt == ENDED || dirt == BROKEN)
             stream_end(s, dirt == ENDED ? V_CLEAN : V_RESET, NULL);
-        asker_return(&a, RELEASE_KEEP);
+        borrower_return(&a, RELEASE_KEEP);
         assert_true(rig_conn(i)->closed);
     }
 }
@@ -554,7 +554,7 @@ static void an_idle_connection_that_receives_anything_is_closed(void **state)
     (void)state;
 
     for (int how = 0; how < 3; how++) {
-        struct asker a;
+        struct borrower a;
         struct stream *s = idle_connection();
         size_t i = rig.dial_count - 1;
         rig_run();
@@ -564,9 +564,9 @@ static void an_idle_connection_that_receives_anything_is_closed(void **state)
         else
             stream_end(s, how == 1 ? V_CLEAN : V_TRANSPORT_LOST, NULL);
         task_wake(s->wake);
-        asker_get(&a); /* before the pool has run: it is not lent */
+        borrower_get(&a); /* before the pool has run: it is not lent */
         assert_false(a.lease.reused);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
         rig_run();
         assert_true(rig_conn(i)->closed);
     }
@@ -575,7 +575,7 @@ static void an_idle_connection_that_receives_anything_is_closed(void **state)
 static void idle_connections_expire_after_90_s_or_the_keep_time_of_the_pod(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     idle_connection();
     rig_advance(89999);
@@ -583,9 +583,9 @@ static void idle_connections_expire_after_90_s_or_the_keep_time_of_the_pod(void 
     rig_advance(1);
     assert_true(rig_conn(0)->closed);
 
-    asker_get(&a);
+    borrower_get(&a);
     a.lease.keep_ms = 4000; /* from the pod's Keep-Alive */
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_advance(3999);
     assert_false(rig_conn(1)->closed);
     rig_advance(1);
@@ -595,19 +595,19 @@ static void idle_connections_expire_after_90_s_or_the_keep_time_of_the_pod(void 
 static void a_deleted_pod_loses_its_idle_connections_only(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
-    asker_get(&a);
-    asker_get(&b);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_get(&a);
+    borrower_get(&b);
+    borrower_return(&a, RELEASE_KEEP);
     rig_gone("unheard-of");
     assert_false(rig_conn(0)->closed);
     rig_gone("a");
     assert_true(rig_conn(0)->closed);
     assert_false(rig_conn(1)->closed);
     assert_string_equal(rig.retired, "a");
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 /* ---- cancelling ---- */
@@ -619,16 +619,16 @@ static void a_lease_may_be_returned_in_any_state(void **state)
     (void)state;
     for (int i = 0; i < ATS * 3; i++) {
         enum at at = (enum at)(i / 3);
-        struct asker a;
+        struct borrower a;
         rig.hold_lookups = at == LOOKING;
         rig.hold_openings = at == OPENING;
         rig_service(at == PARKED ? "A" : at == FAILED ? "" : "a");
-        asker_get(&a);
+        borrower_get(&a);
         rig_run();
         assert_int_equal(a.lease.result, at == HELD     ? OK
                                          : at == FAILED ? ERR_UNAVAILABLE
                                                         : ERR_AGAIN);
-        asker_return(&a, (enum release_mode)(i % 3));
+        borrower_return(&a, (enum release_mode)(i % 3));
         upstream_return(&a.lease, RELEASE_CLOSE); /* once more does no harm */
         if (at == OPENING)
             assert_true(rig.dials[rig.dial_count - 1].cancelled);
@@ -643,17 +643,17 @@ static void a_lease_may_be_returned_in_any_state(void **state)
 static void draining_waits_for_the_last_lease_and_keeps_no_connection(void **state)
 {
     (void)state;
-    struct asker a, b, done;
+    struct borrower a, b, done;
 
-    asker_init(&done, "web.shop");
-    asker_get(&a);
-    asker_get(&b);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_init(&done, "web.shop");
+    borrower_get(&a);
+    borrower_get(&b);
+    borrower_return(&a, RELEASE_KEEP);
     upstream_drain(rig.upstream, &done.wake);
     rig_run();
     assert_true(rig_conn(0)->closed);
     assert_int_equal(done.wakes, 0);
-    asker_return(&b, RELEASE_KEEP);
+    borrower_return(&b, RELEASE_KEEP);
     rig_run();
     assert_true(rig_conn(1)->closed);
     assert_int_equal(done.wakes, 1);
@@ -666,17 +666,17 @@ static void from_the_third_attempt_on_a_lease_pauses(void **state)
     static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 300 };
 
     for (unsigned i = 0; i < ARRAY_LEN(pauses); i++) {
-        struct asker a;
-        asker_init(&a, "web.shop");
+        struct borrower a;
+        borrower_init(&a, "web.shop");
         a.want.attempt = i;
-        asker_lease(&a);
+        borrower_lease(&a);
         if (pauses[i]) {
             rig_advance(pauses[i] - 1);
             assert_int_equal(a.lease.result, ERR_AGAIN);
             rig_advance(1);
         }
         assert_int_equal(a.lease.result, OK);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
 }
 
@@ -684,84 +684,84 @@ static void from_the_third_attempt_on_a_lease_pauses(void **state)
 static void an_idle_connection_on_a_busy_tunnel_is_not_lent(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     struct stream *kept = idle_connection();
 
     rig.not_free = kept;
-    asker_get(&a);
+    borrower_get(&a);
     assert_ptr_not_equal(a.lease.stream, kept);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 
     rig.not_free = NULL;
-    asker_get(&a);
+    borrower_get(&a);
     assert_ptr_equal(a.lease.stream, kept);
     assert_true(a.lease.reused);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 /* A large upload is better off on a tunnel that no other uses. */
 static void an_upload_is_not_lent_a_connection_on_a_shared_tunnel(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
     rig.shared = idle_connection();
     assert_false(rig.dials[0].alone);
 
-    asker_get_alone(&b);
+    borrower_get_alone(&b);
     assert_int_equal(rig.dial_count, 2);
     assert_true(rig.dials[1].alone);
-    asker_return(&b, RELEASE_KEEP);
+    borrower_return(&b, RELEASE_KEEP);
 
-    asker_get_alone(&b);
+    borrower_get_alone(&b);
     assert_true(b.lease.reused);
     assert_ptr_equal(b.lease.stream, &rig.dials[1].conn.stream);
-    asker_get(&a);
+    borrower_get(&a);
     assert_ptr_equal(a.lease.stream, rig.shared);
-    asker_return(&a, RELEASE_CLOSE);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 static void a_returned_shared_connection_is_not_lent_to_a_waiting_upload(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
-    asker_get(&a);
+    borrower_get(&a);
     rig.shared = a.lease.stream;
     rig.hold_openings = true;
-    asker_get_alone(&b);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_get_alone(&b);
+    borrower_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, ERR_AGAIN);
     rig_open(1);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 static void a_returned_connection_goes_to_a_waiting_lease(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
-    asker_get(&a);
+    borrower_get(&a);
     struct stream *s = a.lease.stream;
     rig.hold_openings = true;
-    asker_get(&b);
+    borrower_get(&b);
     assert_int_equal(b.lease.result, ERR_AGAIN);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_advance(0);
     assert_int_equal(b.lease.result, OK);
     assert_ptr_equal(b.lease.stream, s);
     assert_true(b.lease.reused);
     assert_true(rig.dials[rig.dial_count - 1].cancelled);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 /* The lease has not run since its tunnel opened. */
@@ -769,32 +769,32 @@ static void
 a_tunnel_that_has_just_opened_is_used_before_a_returned_connection(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig_service("a");
-    asker_get(&a);
+    borrower_get(&a);
     rig.hold_openings = true;
-    asker_get(&b);
+    borrower_get(&b);
     rig_open_unheard(1);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
     assert_int_equal(b.lease.result, OK);
     assert_ptr_equal(b.lease.stream, &rig_conn(1)->stream);
     assert_false(rig_conn(1)->aborted);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 /* CPU seconds for so many requests on a kept connection, one after the other. */
 static double keep_and_take(size_t times)
 {
     struct timespec from, to;
-    struct asker a;
+    struct borrower a;
 
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &from);
     for (size_t i = 0; i < times; i++) {
-        asker_get(&a);
+        borrower_get(&a);
         assert_int_equal(a.lease.result, OK);
-        asker_return(&a, RELEASE_KEEP);
+        borrower_return(&a, RELEASE_KEEP);
     }
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &to);
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
@@ -804,7 +804,7 @@ static double keep_and_take(size_t times)
 static void kept_connection_costs_the_same_beside_10000_leases(void **state)
 {
     (void)state;
-    struct asker *others = xcalloc(10000, sizeof(*others));
+    struct borrower *others = xcalloc(10000, sizeof(*others));
     double alone = 1e9, beside = 1e9;
 
     rig_service("a");
@@ -814,24 +814,24 @@ static void kept_connection_costs_the_same_beside_10000_leases(void **state)
     }
     rig.hold_lookups = true;
     for (size_t i = 0; i < 10000; i++)
-        asker_get(&others[i]);
+        borrower_get(&others[i]);
     rig.hold_lookups = false;
     for (int i = 0; i < 3; i++) {
         double seconds = keep_and_take(3000);
         beside = seconds < beside ? seconds : beside;
     }
     for (size_t i = 0; i < 10000; i++)
-        asker_return(&others[i], RELEASE_CLOSE);
+        borrower_return(&others[i], RELEASE_CLOSE);
     free(others);
     if (beside > 3 * alone)
         fail_msg("%.1f times as much", beside / alone);
 }
 
-static void waits(struct asker *a, bool alone)
+static void waits(struct borrower *a, bool alone)
 {
-    asker_init(a, "web.shop");
+    borrower_init(a, "web.shop");
     a->want.alone = alone;
-    asker_lease(a);
+    borrower_lease(a);
     assert_int_equal(a->lease.result, ERR_AGAIN);
 }
 
@@ -839,27 +839,27 @@ static void waits(struct asker *a, bool alone)
 static void a_returned_connection_goes_to_the_oldest_lease_that_may_use_it(void **state)
 {
     (void)state;
-    struct asker a, alone, first, second;
+    struct borrower a, alone, first, second;
 
     rig_service("a");
-    asker_get(&a);
+    borrower_get(&a);
     struct stream *s = a.lease.stream;
     rig.hold_openings = true;
     waits(&alone, true);
     waits(&first, false);
     waits(&second, false);
     rig.shared = s;
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(first.lease.stream, s);
     rig.shared = NULL;
-    asker_return(&first, RELEASE_KEEP);
+    borrower_return(&first, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(alone.lease.stream, s);
-    asker_return(&alone, RELEASE_KEEP);
+    borrower_return(&alone, RELEASE_KEEP);
     rig_run();
     assert_ptr_equal(second.lease.stream, s);
-    asker_return(&second, RELEASE_CLOSE);
+    borrower_return(&second, RELEASE_CLOSE);
 }
 
 /* ---- everything that can happen, in every state ---- */
@@ -879,19 +879,19 @@ enum event {
     EVENTS
 };
 
-static void bring(enum at at, struct asker *a)
+static void bring(enum at at, struct borrower *a)
 {
     rig.hold_lookups = at == LOOKING;
     rig.hold_openings = at == OPENING;
     rig_service(at == PARKED ? "A" : at == FAILED ? "" : "ab");
-    asker_get(a);
+    borrower_get(a);
     rig_run();
     assert_int_equal(a->lease.result, at == HELD     ? OK
                                       : at == FAILED ? ERR_UNAVAILABLE
                                                      : ERR_AGAIN);
 }
 
-static void happen(enum event event, struct asker *a, struct task *drained)
+static void happen(enum event event, struct borrower *a, struct task *drained)
 {
     size_t last = rig.dial_count - 1;
     bool dialling = rig.dial_count && rig.dials[last].opening;
@@ -920,7 +920,7 @@ static void happen(enum event event, struct asker *a, struct task *drained)
     rig_advance(event == A_MOMENT ? 250 : event == A_LONG_TIME ? 30000 : 0);
 }
 
-static void check(const struct asker *a)
+static void check(const struct borrower *a)
 {
     const struct lease *l = &a->lease;
 
@@ -931,10 +931,10 @@ static void check(const struct asker *a)
 
 static void play(void **state, enum at at, enum event first, enum event second)
 {
-    struct asker a, drained;
+    struct borrower a, drained;
 
     rig_begin(state);
-    asker_init(&drained, "web.shop");
+    borrower_init(&drained, "web.shop");
     bring(at, &a);
     happen(first, &a, &drained.wake);
     check(&a);
@@ -947,7 +947,7 @@ static void play(void **state, enum at at, enum event first, enum event second)
         assert_int_not_equal(a.lease.result, ERR_AGAIN);
     if (was_known && !a.lease.stream)
         assert_int_equal(a.wakes, wakes);
-    asker_return(&a, (enum release_mode)((first + second) % 3));
+    borrower_return(&a, (enum release_mode)((first + second) % 3));
     rig.hold_lookups = rig.hold_openings = false;
     rig_answer();
     task_cancel(&drained.wake);

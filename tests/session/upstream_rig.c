@@ -537,35 +537,35 @@ struct conn *rig_conn(size_t dial)
 
 /* ---- requests ---- */
 
-static void on_asker_wake(struct task *task)
+static void on_borrower_wake(struct task *task)
 {
-    container_of(task, struct asker, wake)->wakes++;
+    container_of(task, struct borrower, wake)->wakes++;
 }
 
-void asker_init(struct asker *a, const char *host)
+void borrower_init(struct borrower *a, const char *host)
 {
-    *a = (struct asker){ .want = { .repeatable = true,
-                                   .client = STR("192.0.2.1"),
-                                   .wait_until = rig.sched->now + 10000 } };
+    *a = (struct borrower){ .want = { .repeatable = true,
+                                      .client = STR("192.0.2.1"),
+                                      .wait_until = rig.sched->now + 10000 } };
     name_parse(str_of(host), STR("cluster.local"), &a->route.name);
     assert_true(a->route.name.kind != NAME_INVALID && a->route.name.kind != NAME_OWN);
     a->route.port = 80;
     a->want.route = &a->route;
-    task_init(&a->wake, rig.sched, RANK_WORK, on_asker_wake);
+    task_init(&a->wake, rig.sched, RANK_WORK, on_borrower_wake);
 }
 
-void asker_lease(struct asker *a)
+void borrower_lease(struct borrower *a)
 {
     upstream_lease(rig.upstream, &a->want, &a->lease, &a->wake);
 }
 
-void asker_get(struct asker *a)
+void borrower_get(struct borrower *a)
 {
-    asker_init(a, "web.shop");
-    asker_lease(a);
+    borrower_init(a, "web.shop");
+    borrower_lease(a);
 }
 
-void asker_return(struct asker *a, enum release_mode release)
+void borrower_return(struct borrower *a, enum release_mode release)
 {
     upstream_return(&a->lease, release);
     assert_null(a->lease.private);

@@ -80,7 +80,7 @@ struct upstream_rig {
 extern struct upstream_rig rig;
 
 /* A request. */
-struct asker {
+struct borrower {
     struct route route;
     struct want want;
     struct lease lease;
@@ -111,8 +111,8 @@ void rig_open_unheard(size_t dial); /* the lease has not run yet */
 void rig_refuse(size_t dial, enum err e, const char *why);
 struct conn *rig_conn(size_t dial);
 
-/* A GET for web.shop:80 by default; change `want` before asker_lease. */
-void asker_init(struct asker *a, const char *host);
-void asker_lease(struct asker *a);
-void asker_get(struct asker *a); /* init and lease */
-void asker_return(struct asker *a, enum release_mode release);
+/* A GET for web.shop:80 by default; change `want` before borrower_lease. */
+void borrower_init(struct borrower *a, const char *host);
+void borrower_lease(struct borrower *a);
+void borrower_get(struct borrower *a); /* init and lease */
+void borrower_return(struct borrower *a, enum release_mode release);

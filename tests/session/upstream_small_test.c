@@ -3,15 +3,15 @@
 
 #include <string.h>
 
-static void lease_small(struct asker *a, bool small)
+static void lease_small(struct borrower *a, bool small)
 {
-    asker_init(a, "web.shop");
+    borrower_init(a, "web.shop");
     a->want.small = small;
-    asker_lease(a);
+    borrower_lease(a);
     assert_int_equal(a->lease.result, OK);
 }
 
-static char endpoint_of(const struct asker *a)
+static char endpoint_of(const struct borrower *a)
 {
     return a->lease.endpoint->uid[0];
 }
@@ -19,7 +19,7 @@ static char endpoint_of(const struct asker *a)
 static void a_small_request_goes_where_a_worker_slot_is_free(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("abcdef");
     rig.room = "d";
@@ -27,7 +27,7 @@ static void a_small_request_goes_where_a_worker_slot_is_free(void **state)
         lease_small(&a, true);
         assert_int_equal(endpoint_of(&a), 'd');
         assert_true(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
     assert_non_null(
         strstr(rig.expected, ":1 ")); /* the one it would have taken is dialled */
@@ -39,21 +39,21 @@ static void a_small_request_goes_where_a_worker_slot_is_free(void **state)
 static void an_idle_connection_counts_as_a_free_slot(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     lease_small(&a, true);
     char used = endpoint_of(&a);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     lease_small(&b, true);
     assert_int_equal(endpoint_of(&b), used);
     assert_true(b.lease.reused);
-    asker_return(&b, RELEASE_CLOSE);
+    borrower_return(&b, RELEASE_CLOSE);
 }
 
 static void other_requests_go_where_the_load_is_least(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
     bool elsewhere = false;
 
     rig_service("abcdef");
@@ -62,7 +62,7 @@ static void other_requests_go_where_the_load_is_least(void **state)
         lease_small(&a, false);
         elsewhere = elsewhere || endpoint_of(&a) != 'd';
         assert_false(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
     assert_true(elsewhere);
     assert_string_equal(rig.expected, "");
@@ -72,7 +72,7 @@ static void other_requests_go_where_the_load_is_least(void **state)
 static void in_a_service_that_carries_much_no_request_is_small(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
     bool elsewhere = false;
 
     rig_service("abcdef");
@@ -82,7 +82,7 @@ static void in_a_service_that_carries_much_no_request_is_small(void **state)
         lease_small(&a, true);
         elsewhere = elsewhere || endpoint_of(&a) != 'd';
         assert_false(rig.dials[rig.dial_count - 1].small);
-        asker_return(&a, RELEASE_CLOSE);
+        borrower_return(&a, RELEASE_CLOSE);
     }
     assert_true(elsewhere);
 }
@@ -90,12 +90,12 @@ static void in_a_service_that_carries_much_no_request_is_small(void **state)
 static void a_second_endpoint_is_prepared_when_the_first_request_is_over(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     lease_small(&a, true);
     char first = endpoint_of(&a);
     assert_string_equal(rig.expected, "");
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     assert_string_equal(rig.expected, first == 'a' ? "b:1 " : "a:1 ");
     assert_int_equal(rig.expected_of.asked_at, rig.sched->now);
     assert_int_equal(rig.prewarmed[0], first); /* and one more tunnel to that one */
@@ -104,23 +104,23 @@ static void a_second_endpoint_is_prepared_when_the_first_request_is_over(void **
 static void one_endpoint_of_a_service_has_one_more(void **state)
 {
     (void)state;
-    struct asker a, b;
+    struct borrower a, b;
 
     rig.several = "ab"; /* whichever it is, the other one has it already */
     lease_small(&a, true);
     lease_small(&b, true);
-    asker_return(&a, RELEASE_KEEP);
-    asker_return(&b, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
+    borrower_return(&b, RELEASE_KEEP);
     assert_string_equal(rig.prewarmed, "");
 }
 
 static void an_aborted_request_prepares_no_endpoint(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     lease_small(&a, true);
-    asker_return(&a, RELEASE_ABORT);
+    borrower_return(&a, RELEASE_ABORT);
     assert_string_equal(rig.expected, "");
     assert_string_equal(rig.prewarmed, "");
 }
@@ -128,28 +128,28 @@ static void an_aborted_request_prepares_no_endpoint(void **state)
 static void a_single_endpoint_prepares_no_second(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("a");
     lease_small(&a, true);
-    asker_return(&a, RELEASE_KEEP);
+    borrower_return(&a, RELEASE_KEEP);
     assert_string_equal(rig.expected, "");
 }
 
 static void a_client_that_sticks_to_its_endpoint_stays_there(void **state)
 {
     (void)state;
-    struct asker a;
+    struct borrower a;
 
     rig_service("abcdef");
     rig.service->sticky = true;
     lease_small(&a, true);
     char own = endpoint_of(&a);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
     rig.room = own == 'a' ? "b" : "a";
     lease_small(&a, true);
     assert_int_equal(endpoint_of(&a), own);
-    asker_return(&a, RELEASE_CLOSE);
+    borrower_return(&a, RELEASE_CLOSE);
 }
 
 int main(void)

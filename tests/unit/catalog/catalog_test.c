@@ -47,7 +47,7 @@
     " 'status': {'phase': '" phase "', 'podIP': '10.1.0." n "',"                         \
     "            'conditions': [{'type': 'Ready', 'status': 'True'}]}}"
 
-/* One catalog, its API server and one asker. */
+/* One catalog, its API server and one look-up. */
 struct world {
     struct sched sched;
     struct api *api;
