@@ -72,7 +72,7 @@ void clusters_each(const struct clusters *cs,
                    void (*each)(void *owner, const struct cluster_status *), void *owner);
 size_t clusters_count(const struct clusters *cs);
 
-/* To all of them: upstream_unpair, upstream_trim, tunnels_probe. */
+/* To all of them: upstream_unpair, upstream_trim, tunnels_check. */
 void clusters_unpair(struct clusters *cs, uint64_t pair);
 void clusters_trim(struct clusters *cs);
 void clusters_probe(struct clusters *cs, const char *why);

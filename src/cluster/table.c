@@ -343,9 +343,9 @@ void clusters_probe(struct clusters *cs, const char *why)
 {
     for (size_t i = 0; i < cs->count; i++)
         if (cs->members[i]->cluster)
-            tunnels_probe(cs->members[i]->cluster->tunnels, why);
+            tunnels_check(cs->members[i]->cluster->tunnels, why);
     list_for_each (c, &cs->retired, struct cluster, node)
-        tunnels_probe(c->tunnels, why);
+        tunnels_check(c->tunnels, why);
 }
 
 void clusters_drain(struct clusters *cs, struct task *done)

@@ -335,7 +335,7 @@ static void on_liveness_due(struct timer *timer)
         task_wake(&m->flush);
 }
 
-void mux_demand_life(struct mux *m)
+void mux_check_liveness(struct mux *m)
 {
     if (m->transport && mux_is_listening(m) && liveness_demand(&m->liveness))
         task_wake(&m->flush);

@@ -34,7 +34,7 @@ struct stream *mux_connect(struct mux *m, uint16_t port, bool alone);
 /* No further pairs; it ends with the last one. */
 void mux_retire(struct mux *m);
 /* The far end has to show within three seconds that it is alive. */
-void mux_demand_life(struct mux *m);
+void mux_check_liveness(struct mux *m);
 /* One connection at a time, or several; only where the other allows it. */
 void mux_begin_sharing(struct mux *m);
 void mux_end_sharing(struct mux *m);

@@ -200,19 +200,19 @@ static void on_check(struct timer *timer)
     timer_set(&ts->check, ts->settings.check_ms);
 }
 
-static void probe_in(struct pod_tunnels *p)
+static void check_liveness_in(struct pod_tunnels *p)
 {
     list_for_each (t, &p->tunnels, struct tunnel, in_pod)
         if (t->state == TUNNEL_OPEN)
-            mux_demand_life(&t->mux);
+            mux_check_liveness(&t->mux);
 }
 
-void tunnels_probe(struct tunnels *ts, const char *why)
+void tunnels_check(struct tunnels *ts, const char *why)
 {
     if (ts->live)
-        log_info(CLUSTER_ID(ts->settings.cluster), "probing every tunnel",
+        log_info(CLUSTER_ID(ts->settings.cluster), "checking every tunnel",
                  LOG_S("reason", why), LOG_U("tunnels", ts->live));
-    pods_each(ts, probe_in);
+    pods_each(ts, check_liveness_in);
 }
 
 static void drain_in(struct pod_tunnels *p)

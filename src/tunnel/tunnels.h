@@ -29,7 +29,7 @@ struct connector *tunnels_connector(struct tunnels *t);
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
  * has to show within seconds that it is alive. */
-void tunnels_probe(struct tunnels *t, const char *why);
+void tunnels_check(struct tunnels *t, const char *why);
 
 /* No new tunnels; those without a connection close at once, the others as they end. */
 void tunnels_drain(struct tunnels *t, struct task *done);

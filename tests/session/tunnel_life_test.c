@@ -762,7 +762,7 @@ static void a_probed_tunnel_has_to_answer_within_3_s(void **state)
     struct server *b = rig_warm(&silent);
 
     b->silent = true;
-    tunnels_probe(rig.tunnels, "a test");
+    tunnels_check(rig.tunnels, "a test");
     rig_run();
     assert_int_equal(user_stream(&silent)->end.verdict, V_OPEN);
     rig_advance(3001);
@@ -784,7 +784,7 @@ static void a_probed_tunnel_may_have_a_busy_worker(void **state)
     s->stuck = 1u << s->pairs[0].data_id % 5;
     user_write(&u, block, sizeof(block));
     for (int i = 0; i < 5; i++) {
-        tunnels_probe(rig.tunnels, "a test");
+        tunnels_check(rig.tunnels, "a test");
         rig_advance(4000);
         assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
     }

@@ -555,7 +555,7 @@ static void dead_workers_do_not_make_a_dead_tunnel(void **state)
     with_dead_workers(4, &live);
     rig_advance(120000);
     assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
-    tunnels_probe(rig.tunnels, "a test");
+    tunnels_check(rig.tunnels, "a test");
     rig_advance(5000);
     assert_int_equal(user_stream(&live)->end.verdict, V_OPEN);
     user_finish(&live);

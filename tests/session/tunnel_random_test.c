@@ -391,7 +391,7 @@ static void a_transport_ends(const struct scene *s)
 static void the_network_changes(const struct scene *s)
 {
     (void)s;
-    tunnels_probe(rig.tunnels, "a test");
+    tunnels_check(rig.tunnels, "a test");
 }
 
 static void a_pod_leaves_its_service(const struct scene *s)

@@ -250,7 +250,7 @@ static void a_probe_that_meets_a_stuck_worker_is_answered_by_another(void **stat
     get_stuck(s, 1);
     while (!(s->stuck & 1u << (t->mux.pings.next - 1) / 2 % WORKERS))
         rig_advance(rig.settings.ping_ms);
-    tunnels_probe(rig.tunnels, "a test");
+    tunnels_check(rig.tunnels, "a test");
     rig_advance(4000);
     assert_int_equal(user_stream(other)->end.verdict, V_OPEN);
     close_all();

@@ -10,7 +10,7 @@ static const uint64_t stops[] = { 17000, 20000, 60000, 3600000 };
 static void on_going_on(struct task *task)
 {
     (void)task;
-    tunnels_probe(rig.tunnels, "the process was stopped");
+    tunnels_check(rig.tunnels, "the process was stopped");
 }
 
 static struct task going_on;

@@ -175,7 +175,7 @@ static void happen(enum event event)
     else if (event == POD_IS_GONE)
         connector_retire(tunnels_connector(rig.tunnels), "uid-1");
     else if (event == DOUBT)
-        tunnels_probe(rig.tunnels, "a test");
+        tunnels_check(rig.tunnels, "a test");
     else if (event == DRAIN)
         tunnels_drain(rig.tunnels, &drained);
     else if (can_speak(s))

@@ -117,4 +117,4 @@ def test_connections_outlive_a_stop_of_20_and_of_60_seconds(start_tunnel, pod):
                 lost.append(f"{type(talk).__name__} in {transport} after {until - began:.0f} s: {e!r}")
     assert not lost, "\n".join(lost)
     for _, _, tunnel, _ in stopped:
-        tunnel.wait_for_log(r"INFO .*probing every tunnel reason=\"the process was stopped\"")
+        tunnel.wait_for_log(r"INFO .*checking every tunnel reason=\"the process was stopped\"")
