@@ -16,7 +16,7 @@ LOG_MODULE(catalog);
 
 /* --- answers --- */
 
-static void answer(struct lookup *l, const struct record *r)
+static void lookup_answer(struct lookup *l, const struct record *r)
 {
     l->result = r->result;
     if (r->failure) {
@@ -35,7 +35,7 @@ static void tell(struct record *r, bool changed)
     list_for_each (l, &r->lookups, struct lookup, subscribed) {
         bool waits = l->result == ERR_AGAIN;
         if (waits)
-            answer(l, r);
+            lookup_answer(l, r);
         if (waits || changed)
             task_wake(l->wake);
     }
@@ -308,8 +308,8 @@ static const char *const plurals[] = {
     [WHAT_DEPLOYMENT] = "deployments",
 };
 
-static void ask(struct catalog *c, enum what what, struct str ns, struct str name,
-                uint64_t max_age_ms, struct lookup *l, struct task *wake)
+static void catalog_ask(struct catalog *c, enum what what, struct str ns, struct str name,
+                        uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     lookup_finish(l);
     if (!is_plain_name(ns) || !is_plain_name(name)) {
@@ -326,26 +326,26 @@ static void ask(struct catalog *c, enum what what, struct str ns, struct str nam
     bool known = watching_answers(c, r) ? ask_watched(r) : ask_fetched(r, max_age_ms);
     subscribe(l, r, wake);
     if (known)
-        answer(l, r);
+        lookup_answer(l, r);
     watching_note_question(r);
 }
 
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    ask(c, WHAT_SERVICE, ns, name, max_age_ms, l, wake);
+    catalog_ask(c, WHAT_SERVICE, ns, name, max_age_ms, l, wake);
 }
 
 void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
                         uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    ask(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
+    catalog_ask(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
 }
 
 void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
                                uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    ask(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
+    catalog_ask(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
 }
 
 bool lookup_is_watched(const struct lookup *l)

@@ -102,7 +102,7 @@ static bool can_serve(const struct pod *p)
 /* An address that several pods of the namespace have. */
 static struct pod ambiguous;
 
-static void add_address(struct map *by_address, const char *ip, struct pod *pod)
+static void entry_add_address(struct map *by_address, const char *ip, struct pod *pod)
 {
     struct pod *other = map_get(by_address, str_of(ip));
 
@@ -117,12 +117,12 @@ static void index_addresses(struct builder *b, const struct pod_list *pods)
         struct pod *p = pods->at[i];
         bool counts = can_serve(p) && !p->host_network && !is_missing(b, str_of(p->key));
         for (size_t k = 0; counts && k < POD_IPS_MAX && p->ips[k]; k++)
-            add_address(&b->by_address, p->ips[k], p);
+            entry_add_address(&b->by_address, p->ips[k], p);
     }
 }
 
 /* A pod of several slices has the ports of all of them. */
-static void add_ports(struct builder *b, struct endpoint *e, const uint16_t *more)
+static void entry_add_ports(struct builder *b, struct endpoint *e, const uint16_t *more)
 {
     const uint16_t *both = container_ports_merge(&b->ports, e->ports, more);
 
@@ -190,7 +190,7 @@ static void add_named(struct builder *b, const struct slice *slice,
     struct endpoint **known = find_endpoint(b, key, rank);
     if (known) {
         merge(known, from);
-        add_ports(b, *known, ports);
+        entry_add_ports(b, *known, ports);
     } else if (is_full(b)) {
         b->service->endpoints_left_out++;
     } else {

@@ -31,15 +31,15 @@ static bool is_connected(const struct lazy_watch *l)
     return api_watch_state(l->services)->live && api_watch_state(l->slices)->live;
 }
 
-static bool is_refused(const struct api_watch *w)
+static bool lazy_is_refused(const struct api_watch *w)
 {
     const struct api_error *e = &api_watch_state(w)->error;
     return e->code == ERR_FORBIDDEN || e->code == ERR_NOT_FOUND;
 }
 
-static struct api_watch *open_watch(struct lazy_watch *l, const char *group,
-                                    const char *plural, const char *selector,
-                                    void (*on_event)(void *, enum api_event, json_t *))
+static struct api_watch *
+lazy_open_watch(struct lazy_watch *l, const char *group, const char *plural,
+                const char *selector, void (*on_event)(void *, enum api_event, json_t *))
 {
     struct record *r = l->record;
     char path[PATH_ROOM];
@@ -52,12 +52,12 @@ static struct api_watch *open_watch(struct lazy_watch *l, const char *group,
 static void open_slices(struct lazy_watch *l)
 {
     if (l->by_endpoints)
-        l->slices = open_watch(l, "/api/v1", "endpoints",
-                               "fieldSelector=metadata.name%3D", feed_endpoints);
+        l->slices = lazy_open_watch(l, "/api/v1", "endpoints",
+                                    "fieldSelector=metadata.name%3D", feed_endpoints);
     else
         l->slices =
-            open_watch(l, "/apis/discovery.k8s.io/v1", "endpointslices",
-                       "labelSelector=kubernetes.io%2Fservice-name%3D", feed_slice);
+            lazy_open_watch(l, "/apis/discovery.k8s.io/v1", "endpointslices",
+                            "labelSelector=kubernetes.io%2Fservice-name%3D", feed_slice);
 }
 
 static void give_up(struct lazy_watch *l)
@@ -74,9 +74,9 @@ static void give_up(struct lazy_watch *l)
 static void on_lazy(struct task *t)
 {
     struct lazy_watch *l = container_of(t, struct lazy_watch, task);
-    bool slices_refused = is_refused(l->slices);
+    bool slices_refused = lazy_is_refused(l->slices);
 
-    if (is_refused(l->services) || (slices_refused && l->by_endpoints)) {
+    if (lazy_is_refused(l->services) || (slices_refused && l->by_endpoints)) {
         give_up(l);
         return;
     }
@@ -95,7 +95,7 @@ static void on_lazy(struct task *t)
 }
 
 /* False: all are in use, and taking turns would cost more than looking up. */
-static bool make_room(struct catalog *c)
+static bool lazy_make_room(struct catalog *c)
 {
     if (c->lazy_count < LAZY_MAX)
         return true;
@@ -110,7 +110,7 @@ void lazy_watch(struct record *r, bool by_endpoints, void (*on_refused)(struct r
 {
     struct catalog *c = r->catalog;
 
-    if (!make_room(c))
+    if (!lazy_make_room(c))
         return;
     struct lazy_watch *l = xcalloc(1, sizeof(*l));
     l->record = r;
@@ -120,8 +120,8 @@ void lazy_watch(struct record *r, bool by_endpoints, void (*on_refused)(struct r
     list_append(&c->lazy, &l->node);
     c->lazy_count++;
     r->lazy = l;
-    l->services = open_watch(l, "/api/v1", "services", "fieldSelector=metadata.name%3D",
-                             feed_service);
+    l->services = lazy_open_watch(l, "/api/v1", "services",
+                                  "fieldSelector=metadata.name%3D", feed_service);
     open_slices(l);
 }
 

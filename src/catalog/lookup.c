@@ -147,7 +147,7 @@ static void on_deployment(void *owner, json_t *object)
     f->spec = spec;
 }
 
-static void on_pod(void *owner, json_t *object)
+static void on_fetched_pod(void *owner, json_t *object)
 {
     struct fetch *f = owner;
     struct pod *p;
@@ -233,7 +233,7 @@ static void ask_pods(struct fetch *f, const char *selector)
     char path[PATH_ROOM];
 
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods", r->ns);
-    prepare(f, &f->pods, on_pod);
+    prepare(f, &f->pods, on_fetched_pod);
     api_list(r->catalog->api, &f->pods, path, selector, r->catalog->settings.call_ms);
 }
 
@@ -257,7 +257,7 @@ static void ask_pod(struct fetch *f)
     char path[PATH_ROOM];
 
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", r->ns, r->name);
-    prepare(f, &f->pods, on_pod);
+    prepare(f, &f->pods, on_fetched_pod);
     api_get(r->catalog->api, &f->pods, path, r->catalog->settings.call_ms);
 }
 
@@ -274,8 +274,8 @@ static void ask_deployment(struct fetch *f)
 
 /* --- answers --- */
 
-static enum fetch_state fail(struct fetch *f, const struct api_error *error,
-                             const char *verb, const char *resource)
+static enum fetch_state fetch_fail(struct fetch *f, const struct api_error *error,
+                                   const char *verb, const char *resource)
 {
     /* The record ends the fetch, and the error lives in it. */
     struct api_error e = *error;
@@ -288,7 +288,7 @@ static enum fetch_state fail(struct fetch *f, const struct api_error *error,
     return FETCH_DONE;
 }
 
-static enum fetch_state fail_with(struct fetch *f, enum err code, const char *what)
+static enum fetch_state fetch_fail_with(struct fetch *f, enum err code, const char *what)
 {
     bool missing = code == ERR_NOT_FOUND;
     struct api_error e = { .code = code,
@@ -297,10 +297,10 @@ static enum fetch_state fail_with(struct fetch *f, enum err code, const char *wh
 
     diag_set(&e.why, code, "%s \"%s\" %s", what, f->record->name,
              missing ? "not found" : "has an unexpected value");
-    return fail(f, &e, NULL, NULL);
+    return fetch_fail(f, &e, NULL, NULL);
 }
 
-static enum fetch_state publish(struct fetch *f, struct service *service)
+static enum fetch_state fetch_publish(struct fetch *f, struct service *service)
 {
     struct record *r = f->record;
 
@@ -309,9 +309,9 @@ static enum fetch_state publish(struct fetch *f, struct service *service)
     return FETCH_DONE;
 }
 
-static enum fetch_state keep(struct fetch *f)
+static enum fetch_state fetch_keep(struct fetch *f)
 {
-    return publish(f, service_ref(f->record->service));
+    return fetch_publish(f, service_ref(f->record->service));
 }
 
 /* pods: NULL if they were not, or could not be, asked for. */
@@ -320,8 +320,8 @@ static enum fetch_state publish_objects(struct fetch *f, const struct pod_list *
     const struct map *missing = &f->record->catalog->missing;
 
     if (!f->with_slices && pods)
-        return publish(f, entry_from_pods(f->spec, pods, missing));
-    return publish(f, entry_from_slices(f->spec, &f->slice_list, pods, missing));
+        return fetch_publish(f, entry_from_pods(f->spec, pods, missing));
+    return fetch_publish(f, entry_from_slices(f->spec, &f->slice_list, pods, missing));
 }
 
 static bool slices_show_ready(const struct fetch *f)
@@ -377,7 +377,7 @@ static enum fetch_state in_endpoints(struct fetch *f)
     if (e == ERR_AGAIN)
         return FETCH_ENDPOINTS;
     if (e && !is_refusal(e))
-        return fail(f, &f->endpoints.error, "get", "endpoints");
+        return fetch_fail(f, &f->endpoints.error, "get", "endpoints");
     if (e && !none)
         refusals_note(f->record->catalog, f->record->ns, REFUSED_ENDPOINTS);
     f->with_slices = !e || none;
@@ -389,9 +389,9 @@ static enum fetch_state fail_service(struct fetch *f)
     const struct api_error *error = &f->service.error;
 
     if (f->service.result != ERR_FORBIDDEN)
-        return fail(f, error, f->listed ? "list" : "get", "services");
+        return fetch_fail(f, error, f->listed ? "list" : "get", "services");
     if (f->listed)
-        return fail(f, &f->refusal, "get", "services");
+        return fetch_fail(f, &f->refusal, "get", "services");
     list_by_name(f, &f->service, "services", on_service);
     return FETCH_OBJECTS;
 }
@@ -403,7 +403,7 @@ static enum fetch_state in_objects(struct fetch *f)
     if (f->service.result)
         return fail_service(f);
     if (!f->spec)
-        return fail_with(f, f->listed ? ERR_NOT_FOUND : ERR_PROTO, "services");
+        return fetch_fail_with(f, f->listed ? ERR_NOT_FOUND : ERR_PROTO, "services");
     if (f->spec->kind == SERVICE_EXTERNAL)
         return publish_objects(f, NULL);
     if (!f->slices.on_object)
@@ -412,7 +412,7 @@ static enum fetch_state in_objects(struct fetch *f)
     if (f->slices.result == ERR_AGAIN)
         return FETCH_OBJECTS;
     if (f->slices.result && !is_refusal(f->slices.result))
-        return fail(f, &f->slices.error, "list", "endpointslices");
+        return fetch_fail(f, &f->slices.error, "list", "endpointslices");
     f->with_slices = f->slices.result == OK;
     if (f->with_slices)
         return after_slices(f);
@@ -449,7 +449,7 @@ static enum fetch_state fail_pods(struct fetch *f)
                  "%s (endpointslices and endpoints may not be read either; one of the "
                  "three is enough)",
                  f->pods.error.why.text);
-    return fail(f, &e, "list", "pods");
+    return fetch_fail(f, &e, "list", "pods");
 }
 
 static enum fetch_state in_pods(struct fetch *f)
@@ -462,7 +462,7 @@ static enum fetch_state in_pods(struct fetch *f)
         return publish_objects(f, &f->pod_list);
     if (!f->with_slices)
         return fail_pods(f);
-    return record_serves_by_pods(f->record) ? keep(f) : publish_objects(f, NULL);
+    return record_serves_by_pods(f->record) ? fetch_keep(f) : publish_objects(f, NULL);
 }
 
 static enum fetch_state in_pod(struct fetch *f)
@@ -470,16 +470,17 @@ static enum fetch_state in_pod(struct fetch *f)
     if (f->pods.result == ERR_AGAIN)
         return FETCH_POD;
     if (f->pods.result == ERR_FORBIDDEN && !f->address && !f->listed) {
-        list_by_name(f, &f->pods, "pods", on_pod);
+        list_by_name(f, &f->pods, "pods", on_fetched_pod);
         return FETCH_POD;
     }
     if (f->pods.result == ERR_FORBIDDEN && f->listed)
-        return fail(f, &f->refusal, "get", "pods");
+        return fetch_fail(f, &f->refusal, "get", "pods");
     if (f->pods.result)
-        return fail(f, &f->pods.error, f->address ? "list" : "get", "pods");
+        return fetch_fail(f, &f->pods.error, f->address ? "list" : "get", "pods");
     if (f->pod_list.count == 0)
-        return fail_with(f, f->address || f->listed ? ERR_NOT_FOUND : ERR_PROTO, "pods");
-    return publish(f, entry_for_pod(f->pod_list.at[0]));
+        return fetch_fail_with(f, f->address || f->listed ? ERR_NOT_FOUND : ERR_PROTO,
+                               "pods");
+    return fetch_publish(f, entry_for_pod(f->pod_list.at[0]));
 }
 
 static enum fetch_state in_deployment(struct fetch *f)
@@ -491,9 +492,9 @@ static enum fetch_state in_deployment(struct fetch *f)
         return FETCH_MADE;
     }
     if (f->service.result)
-        return fail(f, &f->service.error, "get", "deployments");
+        return fetch_fail(f, &f->service.error, "get", "deployments");
     if (!f->spec)
-        return fail_with(f, ERR_PROTO, "deployments");
+        return fetch_fail_with(f, ERR_PROTO, "deployments");
     ask_pods(f, f->spec->selector);
     return FETCH_PODS;
 }
@@ -504,9 +505,9 @@ static enum fetch_state in_made(struct fetch *f)
     if (f->pods.result == ERR_AGAIN)
         return FETCH_MADE;
     if (f->pods.result || !f->spec)
-        return fail(f, &f->service.error, "get", "deployments");
-    return publish(f,
-                   entry_from_pods(f->spec, &f->pod_list, &f->record->catalog->missing));
+        return fetch_fail(f, &f->service.error, "get", "deployments");
+    return fetch_publish(
+        f, entry_from_pods(f->spec, &f->pod_list, &f->record->catalog->missing));
 }
 
 /* --- the life of a fetch --- */

@@ -36,7 +36,7 @@ struct pod_addresses {
     struct map refused; /* by namespace */
 };
 
-static void settle(struct pod_address *a, enum err e)
+static void addresses_settle(struct pod_address *a, enum err e)
 {
     list_remove(&a->waiting);
     a->result = e;
@@ -67,13 +67,13 @@ static void answer_from(const struct known_pod *k, struct pod_address *a)
              result  ? ""
              : e->ip ? e->ip
                      : k->pod->ips[0]);
-    settle(a, result);
+    addresses_settle(a, result);
 }
 
-static void fail_with(struct pod_address *a, const struct api_error *error)
+static void addresses_fail_with(struct pod_address *a, const struct api_error *error)
 {
     a->why = error->why;
-    settle(a, error->code);
+    addresses_settle(a, error->code);
 }
 
 static void note_refusal(struct pod_addresses *p, const char *ns,
@@ -89,7 +89,7 @@ static void note_refusal(struct pod_addresses *p, const char *ns,
     r->why = error->why;
 }
 
-static void on_pod(void *owner, json_t *object)
+static void on_addresses_pod(void *owner, json_t *object)
 {
     struct known_pod *k = owner;
     struct diag why;
@@ -101,7 +101,7 @@ static void on_pod(void *owner, json_t *object)
     k->pod = pod;
 }
 
-static void on_answer(struct task *task)
+static void on_addresses_answer(struct task *task)
 {
     struct known_pod *k = container_of(task, struct known_pod, task);
     struct api_error error = k->call.error;
@@ -118,7 +118,7 @@ static void on_answer(struct task *task)
     while (!list_empty(&k->waiting)) {
         struct pod_address *a = list_first(&k->waiting, struct pod_address, waiting);
         if (error.code)
-            fail_with(a, &error);
+            addresses_fail_with(a, &error);
         else
             answer_from(k, a);
         task_wake(a->wake);
@@ -160,7 +160,7 @@ static struct known_pod *known_pod_get(struct pod_addresses *p, const struct end
     k->ns = xstrdup(e->ns);
     memcpy(k->key, e->key, len);
     list_init(&k->waiting);
-    task_init(&k->task, p->sched, RANK_READ, on_answer);
+    task_init(&k->task, p->sched, RANK_READ, on_addresses_answer);
     map_set(&p->pods, str_of(k->key), k);
     return k;
 }
@@ -173,7 +173,7 @@ static void read_pod(struct known_pod *k, const char *pod_name)
     pod_destroy(TAKE(k->pod));
     snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", k->ns, pod_name);
     k->call = (struct api_call){
-        .result = ERR_AGAIN, .on_object = on_pod, .owner = k, .wake = &k->task
+        .result = ERR_AGAIN, .on_object = on_addresses_pod, .owner = k, .wake = &k->task
     };
     api_get(k->owner->api, &k->call, path, k->owner->call_ms);
 }

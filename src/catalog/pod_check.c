@@ -7,7 +7,7 @@
 
 #define CALL_MS 10000
 
-static void on_pod(void *owner, json_t *object)
+static void on_check_pod(void *owner, json_t *object)
 {
     struct pod_check *c = owner;
     const json_t *metadata = json_object_get(object, "metadata");
@@ -26,7 +26,7 @@ static enum err result_of(const struct pod_check *c)
     return c->call.result;
 }
 
-static void on_answer(struct task *task)
+static void on_check_answer(struct task *task)
 {
     struct pod_check *c = container_of(task, struct pod_check, answered);
 
@@ -47,9 +47,9 @@ void pod_check_start(struct pod_check *c, struct sched *sched, struct api *api,
     c->wake = wake;
     c->uid = uid;
     c->found = false;
-    task_init(&c->answered, sched, RANK_WORK, on_answer);
+    task_init(&c->answered, sched, RANK_WORK, on_check_answer);
     c->call = (struct api_call){
-        .result = ERR_AGAIN, .on_object = on_pod, .owner = c, .wake = &c->answered
+        .result = ERR_AGAIN, .on_object = on_check_pod, .owner = c, .wake = &c->answered
     };
     api_get(api, &c->call, path, CALL_MS);
 }

@@ -51,7 +51,7 @@ static void add_address(struct pod *p, const char *ip)
         p->ips[i] = xstrdup(ip);
 }
 
-static void read_addresses(struct reader *r, const json_t *status, struct pod *p)
+static void pod_read_addresses(struct reader *r, const json_t *status, struct pod *p)
 {
     size_t i;
     json_t *o;
@@ -108,7 +108,7 @@ static void read_status(struct reader *r, const json_t *status, struct pod *p)
     p->phase = dup_or_empty(r, status, "phase");
     p->ready = text_is(r, condition(r, status, "Ready"), "status", "True");
     p->reason = xstrdup_or_null(reason_of(r, status));
-    read_addresses(r, status, p);
+    pod_read_addresses(r, status, p);
 }
 
 static void pod_destroyp(struct pod **p)

@@ -289,7 +289,7 @@ static void announce(struct scope *s)
              LOG_S("means", meaning(s)));
 }
 
-static void leave(struct scope *s)
+static void scope_leave(struct scope *s)
 {
     if (s->state == SCOPE_LIVE)
         s->found = RIGHTS_UNKNOWN; /* they were taken away */
@@ -299,12 +299,12 @@ static void leave(struct scope *s)
     timer_stop(&s->recheck);
 }
 
-static void enter(struct scope *s, enum scope_state next)
+static void scope_enter(struct scope *s, enum scope_state next)
 {
     log_debug(CLUSTER_ID(s->catalog->settings.cluster), "watching",
               LOG_S("scope", s->only ? s->only : "cluster"),
               LOG_S("from", states[s->state].name), LOG_S("to", states[next].name));
-    leave(s);
+    scope_leave(s);
     s->state = next;
     switch (next) {
     case SCOPE_CLUSTER:
@@ -333,7 +333,7 @@ static void on_scope(struct task *t)
     enum scope_state next;
 
     while ((next = states[s->state].run(s)) != s->state)
-        enter(s, next);
+        scope_enter(s, next);
 }
 
 static void on_recheck(struct timer *t)
@@ -356,7 +356,7 @@ struct scope *scope_open(struct catalog *c, const char *ns, bool kept)
     list_append(&c->scopes, &s->node);
     c->scope_count++;
     s->state = first_state(s);
-    enter(s, s->state);
+    scope_enter(s, s->state);
     return s;
 }
 

@@ -39,7 +39,7 @@ static void on_config_map(void *owner, json_t *object)
             (struct str){ json_string_value(text), json_string_length(text) }, z->zone);
 }
 
-static void ask(struct zone_finder *z)
+static void zone_ask(struct zone_finder *z)
 {
     z->call = (struct api_call){ .result = ERR_AGAIN,
                                  .on_object = on_config_map,
@@ -49,12 +49,12 @@ static void ask(struct zone_finder *z)
     api_get(z->api, &z->call, places[z->place], z->call_ms);
 }
 
-static bool is_final(enum err e)
+static bool zone_is_final(enum err e)
 {
     return e == OK || e == ERR_NOT_FOUND || e == ERR_FORBIDDEN;
 }
 
-static void answer(struct zone_finder *z)
+static void zone_answer(struct zone_finder *z)
 {
     log_debug(NO_ID, "cluster domain", LOG_S("found", z->found ? z->zone : "none"),
               LOG_S("configmap", places[z->place]));
@@ -62,7 +62,7 @@ static void answer(struct zone_finder *z)
 }
 
 /* Who may not read it in one place may not in the others. */
-static void on_answer(struct task *t)
+static void on_zone_answer(struct task *t)
 {
     struct zone_finder *z = container_of(t, struct zone_finder, task);
     enum err e = z->call.result;
@@ -72,19 +72,19 @@ static void on_answer(struct task *t)
     api_call_finish(&z->call);
     if (e == ERR_NOT_FOUND && z->place + 1 < ARRAY_LEN(places)) {
         z->place++;
-        ask(z);
+        zone_ask(z);
         return;
     }
-    if (!is_final(e)) {
+    if (!zone_is_final(e)) {
         timer_set(&z->again, z->again_ms);
         z->again_ms = z->again_ms * 2 < AGAIN_MAX_MS ? z->again_ms * 2 : AGAIN_MAX_MS;
     }
-    answer(z);
+    zone_answer(z);
 }
 
 static void on_again(struct timer *t)
 {
-    ask(container_of(t, struct zone_finder, again));
+    zone_ask(container_of(t, struct zone_finder, again));
 }
 
 struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
@@ -99,9 +99,9 @@ struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
     z->again_ms = AGAIN_MS;
     z->answered = answered;
     z->owner = owner;
-    task_init(&z->task, sched, RANK_READ, on_answer);
+    task_init(&z->task, sched, RANK_READ, on_zone_answer);
     timer_init(&z->again, sched, on_again);
-    ask(z);
+    zone_ask(z);
     return z;
 }
 

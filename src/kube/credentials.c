@@ -130,7 +130,7 @@ static uint64_t now_of(const struct credentials *c)
 /* ---- files ---- */
 
 /* A token is one word; anything else would end up as another header field. */
-static bool is_token(struct str s)
+static bool credentials_is_token(struct str s)
 {
     for (size_t i = 0; i < s.len; i++)
         if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f)
@@ -142,7 +142,7 @@ static void take_token(struct credentials *c)
 {
     struct str token = str_trim_space(str_of(c->token.text));
 
-    if (is_token(token))
+    if (credentials_is_token(token))
         set_authorization(c, xasprintf("Bearer %.*s", STR_ARG(token)));
     else
         log_warn(NO_ID, "the token file holds no token, keeping the old one",

@@ -56,7 +56,7 @@ char *exec_credential_spec(const char *api_version, bool interactive,
 
 /* ---- what it prints ---- */
 
-static const char *text_at(const json_t *object, const char *key)
+static const char *exec_credential_text_at(const json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -75,12 +75,12 @@ static enum err load(struct str text, json_t **ret, struct diag *why)
                            problem.line);
 }
 
-static enum err check_kind(const json_t *object, const char *api_version,
-                           struct diag *why)
+static enum err exec_credential_check_kind(const json_t *object, const char *api_version,
+                                           struct diag *why)
 {
-    const char *version = text_at(object, "apiVersion");
+    const char *version = exec_credential_text_at(object, "apiVersion");
 
-    if (strcmp(text_at(object, "kind"), "ExecCredential") != 0)
+    if (strcmp(exec_credential_text_at(object, "kind"), "ExecCredential") != 0)
         return diag_set(why, ERR_PROTO, "what it printed is not an ExecCredential");
     if (strcmp(version, api_version) == 0)
         return OK;
@@ -103,9 +103,9 @@ static bool is_word(const char *text)
 
 static enum err check_status(const json_t *status, struct diag *why)
 {
-    bool token = *text_at(status, "token");
-    bool certificate = *text_at(status, "clientCertificateData");
-    bool key = *text_at(status, "clientKeyData");
+    bool token = *exec_credential_text_at(status, "token");
+    bool certificate = *exec_credential_text_at(status, "clientCertificateData");
+    bool key = *exec_credential_text_at(status, "clientKeyData");
 
     if (!json_is_object(status))
         return diag_set(why, ERR_PROTO, "it returned no status field");
@@ -114,7 +114,7 @@ static enum err check_status(const json_t *status, struct diag *why)
                         "it returned neither a token nor a certificate and key");
     if (certificate != key)
         return diag_set(why, ERR_PROTO, "it returned only a certificate or a key");
-    if (!is_word(text_at(status, "token")))
+    if (!is_word(exec_credential_text_at(status, "token")))
         return diag_set(why, ERR_PROTO, "blanks in the token that it returned");
     return OK;
 }
@@ -148,7 +148,7 @@ enum err exec_credential_parse(struct str text, const char *api_version,
     *ret = (struct secret){ 0 };
     enum err e = load(text, &object, why);
     if (!e)
-        e = check_kind(object, api_version, why);
+        e = exec_credential_check_kind(object, api_version, why);
     if (!e)
         status = json_object_get(object, "status");
     if (!e)
@@ -157,9 +157,10 @@ enum err exec_credential_parse(struct str text, const char *api_version,
         e = read_expiry(status, &expires_at, why);
     if (e)
         return e;
-    ret->token = dup_if_set(text_at(status, "token"));
-    ret->certificate = dup_if_set(text_at(status, "clientCertificateData"));
-    ret->key = dup_if_set(text_at(status, "clientKeyData"));
+    ret->token = dup_if_set(exec_credential_text_at(status, "token"));
+    ret->certificate =
+        dup_if_set(exec_credential_text_at(status, "clientCertificateData"));
+    ret->key = dup_if_set(exec_credential_text_at(status, "clientKeyData"));
     ret->expires_at = expires_at;
     return OK;
 }

@@ -139,7 +139,7 @@ static char *add_part(char *key, const char *part)
 }
 
 /* Each part with its length in front, so that none can look like two. */
-static char *key_of(const struct kube_target *t, const char *spec)
+static char *exec_plugin_key(const struct kube_target *t, const char *spec)
 {
     const struct kc_exec *exec = t->user->exec;
     char *key = xstrdup("");
@@ -169,8 +169,9 @@ static struct exec_plugin *find(const struct exec_plugins *ps, const char *key)
 static void on_ended(struct task *t);
 static void on_cap(struct timer *t);
 
-static struct exec_plugin *create(struct exec_plugins *ps, const struct kube_target *t,
-                                  char *key, char *spec)
+static struct exec_plugin *exec_plugin_create(struct exec_plugins *ps,
+                                              const struct kube_target *t, char *key,
+                                              char *spec)
 {
     struct exec_plugin *p = xcalloc(1, sizeof(*p));
     const struct kc_exec *exec = t->user->exec;
@@ -200,14 +201,14 @@ struct exec_plugin *exec_plugin_get(struct exec_plugins *ps,
     const struct kc_exec *exec = target->user->exec;
     char *spec = exec_credential_spec(exec->api_version, false,
                                       exec->provide_cluster_info ? target : NULL);
-    char *key = key_of(target, spec);
+    char *key = exec_plugin_key(target, spec);
     struct exec_plugin *p = find(ps, key);
 
     if (p) {
         free(key);
         free(spec);
     } else {
-        p = create(ps, target, key, spec);
+        p = exec_plugin_create(ps, target, key, spec);
     }
     p->refs++;
     return p;
@@ -324,7 +325,7 @@ static void start_process(struct exec_plugin *p, const char *path, bool interact
     timer_set(&p->cap, p->cap_ms);
 }
 
-static void begin(struct exec_plugin *p)
+static void exec_plugin_begin(struct exec_plugin *p)
 {
     AUTO_FREE char *path = NULL;
     bool interactive = gets_terminal(p);
@@ -433,7 +434,7 @@ static enum err begin_if_allowed(struct exec_plugin *p, struct credentials_want 
         renewal_wait(&p->renewal, w);
         return diag_set(why, ERR_AGAIN, "%s waits for the terminal", p->renewal.label);
     }
-    begin(p);
+    exec_plugin_begin(p);
     return OK;
 }
 
@@ -445,7 +446,8 @@ static enum err wait_for_run(struct exec_plugin *p, struct credentials_want *w,
 }
 
 /* For a caller whose API server has refused the present secret, or where there is none. */
-static enum err renew(struct exec_plugin *p, struct credentials_want *w, struct diag *why)
+static enum err exec_plugin_renew(struct exec_plugin *p, struct credentials_want *w,
+                                  struct diag *why)
 {
     enum renewal_state state = renewal_look(&p->renewal, w->background);
 
@@ -466,7 +468,7 @@ enum err exec_plugin_want(struct exec_plugin *p, uint64_t refused,
                           struct credentials_want *w, const struct secret **ret,
                           uint64_t *ret_generation, struct diag *why)
 {
-    enum err e = renewal_serves(&p->renewal, refused) ? OK : renew(p, w, why);
+    enum err e = renewal_serves(&p->renewal, refused) ? OK : exec_plugin_renew(p, w, why);
 
     if (e)
         return e;

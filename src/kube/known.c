@@ -25,7 +25,7 @@ void known_finish(struct known *k)
     map_finish(&k->objects);
 }
 
-static const char *text_at(json_t *object, const char *key)
+static const char *known_text_at(json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -33,7 +33,8 @@ static const char *text_at(json_t *object, const char *key)
 
 static char *key_of(json_t *metadata)
 {
-    return xasprintf("%s/%s", text_at(metadata, "namespace"), text_at(metadata, "name"));
+    return xasprintf("%s/%s", known_text_at(metadata, "namespace"),
+                     known_text_at(metadata, "name"));
 }
 
 static void report_gone(struct known *k, const char *key)
@@ -67,7 +68,7 @@ static struct known_object *add(struct known *k, const char *key, uint64_t uid)
 void known_learn(struct known *k, json_t *object, size_t bytes)
 {
     json_t *metadata = json_object_get(object, "metadata");
-    uint64_t uid = str_hash(str_of(text_at(metadata, "uid")));
+    uint64_t uid = str_hash(str_of(known_text_at(metadata, "uid")));
     AUTO_FREE char *key = key_of(metadata);
     struct known_object *o = map_get(&k->objects, str_of(key));
     enum api_event event = API_MODIFIED;

@@ -99,7 +99,7 @@ static char *config_of(const struct kc_user *u, const char *key)
     return value && *value ? xstrdup(value) : NULL;
 }
 
-static char *decode(const char *encoded)
+static char *oidc_decode(const char *encoded)
 {
     char *text = NULL;
     size_t len;
@@ -131,7 +131,7 @@ static void use_id_token(struct oidc *o)
 static void on_step(struct task *t);
 static void on_lock(struct timer *t);
 
-static struct oidc *create(struct loop *l, const struct kc_user *u)
+static struct oidc *oidc_create(struct loop *l, const struct kc_user *u)
 {
     AUTO_FREE char *ca_data = config_of(u, "idp-certificate-authority-data");
     AUTO_FREE char *ca_file = config_of(u, "idp-certificate-authority");
@@ -144,7 +144,7 @@ static struct oidc *create(struct loop *l, const struct kc_user *u)
     o->issuer = config_of(u, "idp-issuer-url");
     o->client_id = config_of(u, "client-id");
     o->client_secret = config_of(u, "client-secret");
-    o->ca = decode(ca_data);
+    o->ca = oidc_decode(ca_data);
     o->ca_file = ca_file ? file_beside(u->entry.file, ca_file) : NULL;
     o->id = config_of(u, "id-token");
     o->refresh = config_of(u, "refresh-token");
@@ -161,7 +161,7 @@ static struct oidc *create(struct loop *l, const struct kc_user *u)
     return o;
 }
 
-static bool is_same(const char *a, const char *b)
+static bool oidc_is_same(const char *a, const char *b)
 {
     return str_eq(str_of(a), str_of(b));
 }
@@ -170,10 +170,10 @@ static bool is_same_authority(const struct oidc *o, const struct kc_user *u)
 {
     AUTO_FREE char *data = config_of(u, "idp-certificate-authority-data");
     AUTO_FREE char *file = config_of(u, "idp-certificate-authority");
-    AUTO_FREE char *ca = decode(data);
+    AUTO_FREE char *ca = oidc_decode(data);
     AUTO_FREE char *ca_file = file ? file_beside(u->entry.file, file) : NULL;
 
-    return is_same(o->ca, ca) && is_same(o->ca_file, ca_file);
+    return oidc_is_same(o->ca, ca) && oidc_is_same(o->ca_file, ca_file);
 }
 
 /* The tokens are not compared: they change. */
@@ -181,10 +181,10 @@ static bool is_of(const struct oidc *o, const struct kc_user *u)
 {
     const struct yaml_pairs *config = &u->auth_provider->config;
 
-    return is_same(o->path, u->entry.file) && is_same(o->user, u->entry.name) &&
-           is_same(o->issuer, kc_pair(config, "idp-issuer-url")) &&
-           is_same(o->client_id, kc_pair(config, "client-id")) &&
-           is_same(o->client_secret, kc_pair(config, "client-secret")) &&
+    return oidc_is_same(o->path, u->entry.file) && oidc_is_same(o->user, u->entry.name) &&
+           oidc_is_same(o->issuer, kc_pair(config, "idp-issuer-url")) &&
+           oidc_is_same(o->client_id, kc_pair(config, "client-id")) &&
+           oidc_is_same(o->client_secret, kc_pair(config, "client-secret")) &&
            is_same_authority(o, u);
 }
 
@@ -196,7 +196,7 @@ struct oidc *oidc_get(struct loop *l, struct list_node *among,
             o->refs++;
             return o;
         }
-    struct oidc *made = create(l, target->user);
+    struct oidc *made = oidc_create(l, target->user);
     made->refs = 1;
     list_append(among, &made->node);
     return made;
@@ -222,7 +222,7 @@ void oidc_unref(struct oidc *o)
 
 /* ---- the file: what others have written, and what we have to write ---- */
 
-static void take(char **slot, const char *value)
+static void oidc_take(char **slot, const char *value)
 {
     if (!value || !*value || (*slot && strcmp(*slot, value) == 0))
         return;
@@ -232,10 +232,10 @@ static void take(char **slot, const char *value)
 
 static void take_from_file(char **slot, char **seen, const char *value)
 {
-    if (is_same(*seen, value))
+    if (oidc_is_same(*seen, value))
         return;
-    take(seen, value);
-    take(slot, value);
+    oidc_take(seen, value);
+    oidc_take(slot, value);
 }
 
 /* True: there is another id-token in it, and a good one. */
@@ -276,8 +276,8 @@ static void write_tokens(struct oidc *o)
                  LOG_S("reason", diag_text(&why, e)));
         return;
     }
-    take(&o->file_id, o->id);
-    take(&o->file_refresh, o->refresh);
+    oidc_take(&o->file_id, o->id);
+    oidc_take(&o->file_refresh, o->refresh);
     log_info(NO_ID, "new tokens written into the kubeconfig", LOG_S("file", o->path),
              LOG_S("user", o->user));
 }
@@ -289,14 +289,15 @@ static void on_lock(struct timer *t)
 
 /* ---- the provider ---- */
 
-static void fail(struct oidc *o, const struct diag *why)
+static void oidc_fail(struct oidc *o, const struct diag *why)
 {
     transfer_close(TAKE(o->transfer));
     o->state = OIDC_IDLE;
     renewal_fail(&o->renewal, why);
 }
 
-static enum err make_identity(struct oidc *o, struct tls_identity **ret, struct diag *why)
+static enum err oidc_make_identity(struct oidc *o, struct tls_identity **ret,
+                                   struct diag *why)
 {
     AUTO_FREE char *read = NULL;
     size_t len;
@@ -319,8 +320,8 @@ static void call(struct oidc *o, const char *method, const char *url,
     struct diag why = { "" };
 
     transfer_close(TAKE(o->transfer));
-    if (make_identity(o, &identity, &why)) {
-        fail(o, &why);
+    if (oidc_make_identity(o, &identity, &why)) {
+        oidc_fail(o, &why);
         return;
     }
     const struct transfer_request request = { .method = method,
@@ -381,7 +382,7 @@ static void call_token(struct oidc *o)
     secret_free(authorization);
 }
 
-static void begin(struct oidc *o)
+static void oidc_begin(struct oidc *o)
 {
     struct diag why;
 
@@ -413,7 +414,7 @@ static void take_discovery(struct oidc *o, struct str text)
     else if (oidc_read_discovery(text, secure, &o->endpoint, &why) == OK)
         call_token(o);
     if (why.text[0])
-        fail(o, &why);
+        oidc_fail(o, &why);
 }
 
 static void take_tokens(struct oidc *o, struct str text)
@@ -431,13 +432,13 @@ static void take_tokens(struct oidc *o, struct str text)
         }
         o->in_body = false;
         free(TAKE(o->endpoint)); /* it may have moved */
-        fail(o, &why);
+        oidc_fail(o, &why);
         return;
     }
     transfer_close(TAKE(o->transfer));
     o->state = OIDC_IDLE;
-    take(&o->id, tokens.id);
-    take(&o->refresh, tokens.refresh);
+    oidc_take(&o->id, tokens.id);
+    oidc_take(&o->refresh, tokens.refresh);
     oidc_tokens_finish(&tokens);
     o->lock_tries = 0;
     write_tokens(o);
@@ -473,7 +474,7 @@ static void on_step(struct task *t)
         why = o->transfer->why;
         if (o->transfer->result == ERR_AGAIN)
             diag_set(&why, ERR_LIMIT, "its answer is too long");
-        fail(o, &why);
+        oidc_fail(o, &why);
         return;
     }
     take_answer(o);
@@ -482,12 +483,12 @@ static void on_step(struct task *t)
 /* ---- callers ---- */
 
 /* For a caller whose API server has refused the present id-token, or where there is none. */
-static enum err renew(struct oidc *o, struct credentials_want *w, struct diag *why)
+static enum err oidc_renew(struct oidc *o, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&o->renewal, w->background);
 
     if (state == RENEWAL_DUE) {
-        begin(o);
+        oidc_begin(o);
         state = renewal_look(&o->renewal, w->background);
     }
     if (state == RENEWAL_RUNS) {
@@ -502,7 +503,7 @@ static enum err renew(struct oidc *o, struct credentials_want *w, struct diag *w
 enum err oidc_want(struct oidc *o, uint64_t refused, struct credentials_want *w,
                    const struct secret **ret, uint64_t *ret_generation, struct diag *why)
 {
-    enum err e = renewal_serves(&o->renewal, refused) ? OK : renew(o, w, why);
+    enum err e = renewal_serves(&o->renewal, refused) ? OK : oidc_renew(o, w, why);
 
     if (e)
         return e;

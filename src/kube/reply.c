@@ -32,7 +32,7 @@ char *with_query(char *path, const char *key, const char *value)
     return xasprintf("%s%c%s=%s", before, strchr(before, '?') ? '&' : '?', key, encoded);
 }
 
-static uint64_t now_of(const struct reply *r)
+static uint64_t reply_now(const struct reply *r)
 {
     return loop_sched(r->api->loop)->now;
 }
@@ -42,7 +42,7 @@ static uint64_t time_left(const struct reply *r)
 {
     if (!r->deadline)
         return 0;
-    return r->deadline > now_of(r) ? r->deadline - now_of(r) : 1;
+    return r->deadline > reply_now(r) ? r->deadline - reply_now(r) : 1;
 }
 
 #define FIELDS_OWN 4 /* Accept, User-Agent, Content-Type, the end */
@@ -94,24 +94,24 @@ static void forget_answer(struct reply *r)
     r->len = 0;
 }
 
-static bool is_late(const struct reply *r)
+static bool reply_is_late(const struct reply *r)
 {
-    return r->deadline && now_of(r) >= r->deadline;
+    return r->deadline && reply_now(r) >= r->deadline;
 }
 
-static void on_late(struct timer *t)
+static void on_reply_late(struct timer *t)
 {
     task_wake(container_of(t, struct reply, late)->wake);
 }
 
 /* Send it, when there is a credential.  Not OK: wait, or r->error has the reason. */
-static enum err begin(struct reply *r)
+static enum err reply_begin(struct reply *r)
 {
     struct diag why = { "" };
     enum err e = credentials_get(r->api->credentials, &r->want, &r->credential, &why);
 
     timer_stop(&r->late);
-    if (e == ERR_AGAIN && !is_late(r)) {
+    if (e == ERR_AGAIN && !reply_is_late(r)) {
         timer_set_at(&r->late, r->deadline);
         return ERR_AGAIN;
     }
@@ -139,9 +139,9 @@ void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char
     r->method = xstrdup(method);
     r->path = xstrdup(path);
     r->body = xstrdup_or_null(body);
-    r->deadline = timeout_ms ? now_of(r) + timeout_ms : 0;
-    timer_init(&r->late, loop_sched(a->loop), on_late);
-    if (begin(r))
+    r->deadline = timeout_ms ? reply_now(r) + timeout_ms : 0;
+    timer_init(&r->late, loop_sched(a->loop), on_reply_late);
+    if (reply_begin(r))
         task_wake(wake);
 }
 
@@ -173,7 +173,7 @@ static enum err gather(struct reply *r, size_t max)
     return OK;
 }
 
-static enum err fail(struct reply *r, enum err code, const char *what)
+static enum err reply_fail(struct reply *r, enum err code, const char *what)
 {
     r->error = (struct api_error){ .code = code, .status = r->transfer->status };
     return diag_set(&r->error.why, code, "%s %s: %s", r->method, r->path, what);
@@ -201,7 +201,7 @@ static bool try_another(struct reply *r)
 }
 
 /* What a refusal says beyond ERROR_TEXT_MAX is dropped. */
-static enum err refused(struct reply *r)
+static enum err reply_refused(struct reply *r)
 {
     struct transfer *x = r->transfer;
 
@@ -211,7 +211,7 @@ static enum err refused(struct reply *r)
     if (x->result == ERR_AGAIN)
         return ERR_AGAIN;
     if (x->status == 401 && try_another(r))
-        return begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
+        return reply_begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
     api_error_from_answer(&r->error,
                           &(struct api_answer){ .status = x->status,
                                                 .retry_after = x->retry_after,
@@ -238,7 +238,7 @@ static enum err parse(struct reply *r, struct str text, json_t **ret)
     json_t *object = json_loadb(text.at, text.len, JSON_ALLOW_NUL, &problem);
 
     if (!object)
-        return fail(r, ERR_PROTO, what_instead(text));
+        return reply_fail(r, ERR_PROTO, what_instead(text));
     r->object_len = text.len;
     *ret = object;
     return OK;
@@ -249,7 +249,7 @@ static enum err next_whole(struct reply *r, enum json_piece *ret_kind, json_t **
     if (r->delivered)
         return ERR_EOF;
     if (gather(r, OBJECT_MAX))
-        return fail(r, ERR_LIMIT, "the answer is over 4 MiB");
+        return reply_fail(r, ERR_LIMIT, "the answer is over 4 MiB");
     transfer_resume(r->transfer);
     if (r->transfer->result)
         return r->transfer->result == ERR_AGAIN ? ERR_AGAIN : lost(r);
@@ -274,8 +274,8 @@ static enum err feed(struct reply *r)
         const char *instead = e ? what_instead(chunk) : NULL;
         bufq_skip(&x->body, len);
         if (e == ERR_LIMIT)
-            return fail(r, e, "an object is over 4 MiB");
-        return e ? fail(r, e, instead) : OK;
+            return reply_fail(r, e, "an object is over 4 MiB");
+        return e ? reply_fail(r, e, instead) : OK;
     }
     transfer_resume(x);
     if (x->result == ERR_AGAIN)
@@ -284,7 +284,7 @@ static enum err feed(struct reply *r)
         return lost(r);
     return json_items_complete(r->items)
                ? ERR_EOF
-               : fail(r, ERR_RESET, "the response was truncated");
+               : reply_fail(r, ERR_RESET, "the response was truncated");
 }
 
 static enum err next_piece(struct reply *r, enum json_piece *ret_kind, json_t **ret)
@@ -297,12 +297,12 @@ static enum err next_piece(struct reply *r, enum json_piece *ret_kind, json_t **
         if (e)
             return e;
     }
-    return e ? fail(r, e, "the answer is not JSON") : parse(r, text, ret);
+    return e ? reply_fail(r, e, "the answer is not JSON") : parse(r, text, ret);
 }
 
 enum err reply_next(struct reply *r, enum json_piece *ret_kind, json_t **ret_object)
 {
-    enum err e = r->transfer ? OK : r->error.code ? r->error.code : begin(r);
+    enum err e = r->transfer ? OK : r->error.code ? r->error.code : reply_begin(r);
     struct transfer *x = r->transfer;
 
     if (e)
@@ -310,9 +310,9 @@ enum err reply_next(struct reply *r, enum json_piece *ret_kind, json_t **ret_obj
     if (x->status == 0)
         return x->result == ERR_AGAIN ? ERR_AGAIN
                : x->result            ? lost(r)
-                                      : fail(r, ERR_PROTO, "no answer");
+                                      : reply_fail(r, ERR_PROTO, "no answer");
     if (!reply_good(r))
-        return refused(r);
+        return reply_refused(r);
     return r->mode == REPLY_OBJECT ? next_whole(r, ret_kind, ret_object)
                                    : next_piece(r, ret_kind, ret_object);
 }

@@ -8,7 +8,7 @@
 
 #define FILE_MAX (1u << 20)
 
-static void target_freep(struct kube_target **t)
+static void service_account_target_freep(struct kube_target **t)
 {
     kube_target_destroy(*t);
 }
@@ -71,7 +71,7 @@ static enum err set_files(struct kube_target *t, const char *root, struct diag *
 enum err service_account_load(const char *root, const char *ns, struct kube_target **ret,
                               struct diag *why)
 {
-    AUTO(target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
+    AUTO(service_account_target_freep) struct kube_target *t = xcalloc(1, sizeof(*t));
 
     enum err e = set_server(t, why);
     if (!e)

@@ -28,7 +28,7 @@ static enum err code_of(int status)
     }
 }
 
-static const char *text_at(json_t *object, const char *key)
+static const char *status_text_at(json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -36,15 +36,15 @@ static const char *text_at(json_t *object, const char *key)
 
 static bool is_status(json_t *body)
 {
-    return str_eq(str_of(text_at(body, "kind")), STR("Status")) &&
-           str_eq(str_of(text_at(body, "apiVersion")), STR("v1"));
+    return str_eq(str_of(status_text_at(body, "kind")), STR("Status")) &&
+           str_eq(str_of(status_text_at(body, "apiVersion")), STR("v1"));
 }
 
 /* In the Status' own words; without any, its reason; without that, ours. */
 static void quote(struct api_error *e, json_t *body)
 {
-    const char *message = text_at(body, "message");
-    const char *reason = text_at(body, "reason");
+    const char *message = status_text_at(body, "message");
+    const char *reason = status_text_at(body, "reason");
 
     if (!*message)
         message = *reason ? reason : err_text(e->code);

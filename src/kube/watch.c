@@ -95,7 +95,7 @@ static const struct {
 #undef X
 };
 
-static const char *text_at(json_t *object, const char *key)
+static const char *watch_text_at(json_t *object, const char *key)
 {
     const char *text = json_string_value(json_object_get(object, key));
     return text ? text : "";
@@ -221,7 +221,7 @@ static void invalidate_version(struct api_watch *w)
         free(TAKE(w->version));
 }
 
-static enum watch_state fail(struct api_watch *w)
+static enum watch_state watch_fail(struct api_watch *w)
 {
     uint64_t asked = (uint64_t)w->shown.error.retry_after * 1000;
 
@@ -302,9 +302,9 @@ static enum err take_list_metadata(struct api_watch *w, json_t *metadata)
 {
     if (!limits_allow_tokens(metadata))
         return bad_object(w, "a list whose version or next page is too long");
-    remember(&w->version, text_at(metadata, "resourceVersion"));
+    remember(&w->version, watch_text_at(metadata, "resourceVersion"));
     free(TAKE(w->more));
-    remember(&w->more, text_at(metadata, "continue"));
+    remember(&w->more, watch_text_at(metadata, "continue"));
     note_size(w, metadata);
     return w->more ? limits_add_page(&w->api->limits, &w->size, w->path, &w->reply.error)
                    : OK;
@@ -338,7 +338,7 @@ static enum watch_state end_of_page(struct api_watch *w)
     w->shown.error = (struct api_error){ .code = ERR_PROTO };
     diag_set(&w->shown.error.why, ERR_PROTO, "GET %s: a list without resourceVersion",
              w->path);
-    return fail(w);
+    return watch_fail(w);
 }
 
 static enum watch_state in_list(struct api_watch *w)
@@ -365,7 +365,7 @@ static enum watch_state in_list(struct api_watch *w)
     w->throttled = e == ERR_THROTTLED;
     if (!w->throttled)
         free(TAKE(w->version)); /* a list that failed half way starts anew */
-    return fail(w);
+    return watch_fail(w);
 }
 
 /* What moves no version is no news: an end at once after it is as good as one without. */
@@ -381,7 +381,7 @@ static void note_version(struct api_watch *w, const char *version)
 /* One event.  Not OK: what an ERROR event said, in w->shown.error. */
 static enum err take_event(struct api_watch *w, json_t *event)
 {
-    struct str type = str_of(text_at(event, "type"));
+    struct str type = str_of(watch_text_at(event, "type"));
     json_t *object = json_object_get(event, "object");
     json_t *metadata = json_object_get(object, "metadata");
 
@@ -402,7 +402,7 @@ static enum err take_event(struct api_watch *w, json_t *event)
         return e;
     }
     w->failures = 0;
-    note_version(w, text_at(metadata, "resourceVersion"));
+    note_version(w, watch_text_at(metadata, "resourceVersion"));
     return OK;
 }
 
@@ -412,7 +412,7 @@ static enum watch_state list_anew(struct api_watch *w)
 {
     free(TAKE(w->version));
     if (w->anew)
-        return fail(w);
+        return watch_fail(w);
     w->anew = true;
     return begin_list(w);
 }
@@ -425,7 +425,7 @@ static enum watch_state end_of_watch(struct api_watch *w)
     }
     w->shown.error = (struct api_error){ .code = ERR_EOF };
     diag_set(&w->shown.error.why, ERR_EOF, "GET %s: the watch ended at once", w->path);
-    return fail(w);
+    return watch_fail(w);
 }
 
 /* It was answered, and ended without a word of the server. */
@@ -456,7 +456,7 @@ static enum watch_state in_watch(struct api_watch *w)
         task_wake(w->wake);
     }
     if (said)
-        return said == ERR_GONE ? list_anew(w) : fail(w);
+        return said == ERR_GONE ? list_anew(w) : watch_fail(w);
     if (reply_good(&w->reply))
         note_live(w);
     if (e == ERR_AGAIN)
@@ -466,7 +466,7 @@ static enum watch_state in_watch(struct api_watch *w)
     if (was_only_cut_off(w))
         return watch_on(w);
     w->shown.error = w->reply.error;
-    return e == ERR_GONE ? list_anew(w) : fail(w);
+    return e == ERR_GONE ? list_anew(w) : watch_fail(w);
 }
 
 static enum watch_state in_wait(struct api_watch *w)

@@ -24,7 +24,7 @@ static const struct mux *const_mux_of_pairs(const struct pair_owner *owner)
     return container_of(owner, const struct mux, pair_owner);
 }
 
-static uint64_t now(const struct mux *m)
+static uint64_t mux_now(const struct mux *m)
 {
     return m->flush.sched->now;
 }
@@ -160,10 +160,10 @@ static void on_pair_lent(struct pair_owner *owner, struct pair *p)
     struct mux *m = mux_of_pairs(owner);
 
     if (p->lent)
-        usage_on_lent(m->owner->usage, p->alone, now(m));
+        usage_on_lent(m->owner->usage, p->alone, mux_now(m));
     else
         usage_on_returned(m->owner->usage, p->alone, pair_is_large(p));
-    m->used_at = now(m);
+    m->used_at = mux_now(m);
     task_wake(m->owner->read); /* there may be room to read into, or for an opening */
 }
 
@@ -205,12 +205,13 @@ static void on_pair_aborted(struct pair_owner *owner, struct pair *p)
     end_pair(m, p);
     task_wake(&m->flush); /* the transport may have been paused for it */
     if (closing_are_delivered(m))
-        m->owner->ops->failed(m->owner, ERR_CANCELLED, "a connection was aborted with undelivered data");
+        m->owner->ops->failed(m->owner, ERR_CANCELLED,
+                              "a connection was aborted with undelivered data");
     else
         mux_retire(m); /* it ends once they are delivered */
 }
 
-static void on_pair_returned(struct pair_owner *owner)
+static void on_mux_pair_returned(struct pair_owner *owner)
 {
     struct mux *m = mux_of_pairs(owner);
     m->owner->ops->returned(m->owner);
@@ -238,7 +239,7 @@ static const struct pair_owner_ops pair_owner_ops = {
     .large = on_pair_large,
     .settled = on_pair_settled,
     .aborted = on_pair_aborted,
-    .returned = on_pair_returned,
+    .returned = on_mux_pair_returned,
     .may_abort = pair_may_abort,
     .is_reading = is_reading,
     .is_reusable = pairs_are_reusable,
@@ -330,7 +331,8 @@ static void on_liveness_due(struct timer *timer)
 
     if (!liveness_check(&m->liveness, mux_is_listening(m), pings_are_conclusive(m),
                         &sent))
-        m->owner->ops->failed(m->owner, ERR_TIMEOUT, "nothing was received within ping-timeout");
+        m->owner->ops->failed(m->owner, ERR_TIMEOUT,
+                              "nothing was received within ping-timeout");
     else if (sent)
         task_wake(&m->flush);
 }
@@ -412,7 +414,7 @@ void mux_end_sharing(struct mux *m)
     share_destroy(TAKE(m->share));
 }
 
-static void on_flush(struct task *task)
+static void on_mux_flush(struct task *task)
 {
     struct mux *m = container_of(task, struct mux, flush);
 
@@ -433,7 +435,7 @@ void mux_init(struct mux *m, struct mux_owner *owner, struct loop *loop, bool sh
     m->has_room = true;
     list_init(&m->pairs);
     list_init(&m->closing);
-    task_init(&m->flush, sched, RANK_FLUSH, on_flush);
+    task_init(&m->flush, sched, RANK_FLUSH, on_mux_flush);
     m->pair_owner = (struct pair_owner){ .ops = &pair_owner_ops,
                                          .read = owner->read,
                                          .flush = &m->flush };

@@ -5,7 +5,7 @@
 
 #define TRANSPORT_LEARNT_MS (10 * 60 * 1000)
 
-static uint64_t now(const struct tunnel_origin *o)
+static uint64_t origin_now(const struct tunnel_origin *o)
 {
     return loop_sched(o->loop)->now;
 }
@@ -80,11 +80,11 @@ struct stream *origin_open(struct tunnel_origin *o, struct connecting *c,
 enum transport origin_transport(const struct tunnel_origin *o)
 {
     const struct transport_memory *m = &o->transports;
-    return m->learnt_until > now(o) ? m->learnt : m->usual;
+    return m->learnt_until > origin_now(o) ? m->learnt : m->usual;
 }
 
 void origin_learn_transport(struct tunnel_origin *o, enum transport accepted)
 {
     o->transports.learnt = accepted;
-    o->transports.learnt_until = now(o) + TRANSPORT_LEARNT_MS;
+    o->transports.learnt_until = origin_now(o) + TRANSPORT_LEARNT_MS;
 }

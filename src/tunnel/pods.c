@@ -338,7 +338,7 @@ static void on_target_gone(struct tunnel_owner *owner)
     pods_retire_open(p);
 }
 
-static void on_pair_returned(struct tunnel_owner *owner, struct tunnel *t)
+static void on_pod_pair_returned(struct tunnel_owner *owner, struct tunnel *t)
 {
     coalesce_convert(pod_of(owner), t);
 }
@@ -357,7 +357,7 @@ static const struct tunnel_owner_ops tunnel_owner_ops = {
     .closed = on_tunnel_closed,
     .room_changed = on_tunnel_room_changed,
     .target_gone = on_target_gone,
-    .returned = on_pair_returned,
+    .returned = on_pod_pair_returned,
     .is_reusable = is_reusable,
 };
 

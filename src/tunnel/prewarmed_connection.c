@@ -11,7 +11,7 @@ struct prewarmed_connection {
     struct timer expiry;
 };
 
-static void drop(struct prewarmed_connection *s)
+static void prewarmed_drop(struct prewarmed_connection *s)
 {
     connecting_finish(&s->connecting);
     stream_close(TAKE(s->stream));
@@ -19,13 +19,13 @@ static void drop(struct prewarmed_connection *s)
 }
 
 /* Connected; or the API server ended a connection that nobody used. */
-static void on_step(struct task *task)
+static void on_prewarmed_step(struct task *task)
 {
     struct prewarmed_connection *s =
         container_of(task, struct prewarmed_connection, step);
 
     if (s->stream && s->stream->end.verdict != V_OPEN)
-        drop(s);
+        prewarmed_drop(s);
     if (s->stream || !s->connecting.request || s->connecting.result == ERR_AGAIN)
         return;
     if (s->connecting.result == OK) {
@@ -37,7 +37,7 @@ static void on_step(struct task *task)
 
 static void on_expiry(struct timer *timer)
 {
-    drop(container_of(timer, struct prewarmed_connection, expiry));
+    prewarmed_drop(container_of(timer, struct prewarmed_connection, expiry));
 }
 
 struct prewarmed_connection *prewarmed_connection_create(struct tunnel_origin *origin)
@@ -47,7 +47,7 @@ struct prewarmed_connection *prewarmed_connection_create(struct tunnel_origin *o
 
     s->origin = origin;
     s->identity = tls_identity_ref(credentials_identity(api_credentials(origin->api)));
-    task_init(&s->step, sched, RANK_READ, on_step);
+    task_init(&s->step, sched, RANK_READ, on_prewarmed_step);
     timer_init(&s->expiry, sched, on_expiry);
     timer_set(&s->expiry, PREWARMED_MS);
     origin_connect(origin, &s->connecting, &s->step);
@@ -61,7 +61,7 @@ struct stream *prewarmed_connection_take(struct prewarmed_connection *s,
         return NULL;
     struct stream *taken = TAKE(s->stream);
     taken->wake = NULL;
-    drop(s);
+    prewarmed_drop(s);
     return taken;
 }
 
@@ -69,7 +69,7 @@ void prewarmed_connection_destroy(struct prewarmed_connection *s)
 {
     if (!s)
         return;
-    drop(s);
+    prewarmed_drop(s);
     task_cancel(&s->step);
     tls_identity_unref(s->identity);
     free(s);

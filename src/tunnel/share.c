@@ -132,23 +132,23 @@ void share_set_limit(const struct share *s, struct pair *p)
     p->stream.in.limit = generous ? SHARE_PAIR_LIMIT : PAIR_IN_LIMIT;
 }
 
-static uint64_t now(const struct share *s)
+static uint64_t share_now(const struct share *s)
 {
     return s->stall.sched->now;
 }
 
 static void begin_windows(struct share *s, struct pair *p)
 {
-    if (now(s) - s->window_at >= SHARE_STALL_WINDOW_MS) {
-        s->window_at = now(s);
+    if (share_now(s) - s->window_at >= SHARE_STALL_WINDOW_MS) {
+        s->window_at = share_now(s);
         s->stalled_ms = 0;
     }
-    if (now(s) - s->long_at >= SHARE_LONG_WINDOW_MS) {
-        s->long_at = now(s);
+    if (share_now(s) - s->long_at >= SHARE_LONG_WINDOW_MS) {
+        s->long_at = share_now(s);
         s->long_ms = 0;
     }
-    if (now(s) - p->marked_at >= SHARE_STALL_WINDOW_MS) {
-        p->marked_at = now(s);
+    if (share_now(s) - p->marked_at >= SHARE_STALL_WINDOW_MS) {
+        p->marked_at = share_now(s);
         p->taken_mark = p->taken;
     }
 }
@@ -163,7 +163,7 @@ void share_on_full(struct share *s, struct pair *p)
         return;
     begin_windows(s, p);
     s->stalled_id = p->data_id;
-    s->stalled_at = now(s);
+    s->stalled_at = share_now(s);
     uint64_t left = SHARE_STALL_MS - s->stalled_ms;
     timer_set(&s->stall, left ? left : SHARE_LOOK_MS);
 }
@@ -175,7 +175,7 @@ void share_on_moving(struct share *s)
     s->blocked = false;
     if (!s->stalled_id)
         return;
-    uint64_t stalled_ms = now(s) - s->stalled_at;
+    uint64_t stalled_ms = share_now(s) - s->stalled_at;
     s->long_ms += stalled_ms > SHARE_STALL_MS + SHARE_LOOK_MS ? stalled_ms : 0;
     s->stalled_ms += stalled_ms;
     if (s->stalled_ms > SHARE_STALL_MS)
@@ -187,7 +187,7 @@ void share_on_moving(struct share *s)
 /* A client that takes megabytes a second is not slow: its sender is faster still. */
 static bool is_slow(const struct share *s, const struct pair *p)
 {
-    uint64_t ms = now(s) - p->marked_at;
+    uint64_t ms = share_now(s) - p->marked_at;
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
@@ -205,7 +205,7 @@ static bool may_stall_longer(const struct share *s, const struct pair *p)
     list_for_each (other, s->of.pairs, struct pair, in_owner)
         if (other != p && is_urgent(other))
             return false;
-    return s->long_ms + (now(s) - s->stalled_at) < SHARE_LONG_STALL_MS;
+    return s->long_ms + (share_now(s) - s->stalled_at) < SHARE_LONG_STALL_MS;
 }
 
 /* The truncated response is discarded. */

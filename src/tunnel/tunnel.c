@@ -60,7 +60,7 @@
 
 LOG_MODULE(tunnel);
 
-static uint64_t now(const struct tunnel *t)
+static uint64_t tunnel_now(const struct tunnel *t)
 {
     return t->step.sched->now;
 }
@@ -77,7 +77,7 @@ static void release(struct tunnel *t)
     if (t->opened_at)
         log_info(t->id, "tunnel closed", LOG_S("pod", t->owner->target.label),
                  LOG_S("reason", why), LOG_U("connections", t->mux.carried),
-                 LOG_U("ms", now(t) - t->opened_at));
+                 LOG_U("ms", tunnel_now(t) - t->opened_at));
     dial_finish(&t->dial);
     mux_close(&t->mux, why);
 }
@@ -110,13 +110,13 @@ static void open_mux(struct tunnel *t)
     struct stream *transport = dial_take(&t->dial, &wire, &outdated);
 
     t->state = TUNNEL_OPEN;
-    t->opened_at = now(t);
+    t->opened_at = tunnel_now(t);
     mux_open(&t->mux, transport, wire, s->ping_ms, s->ping_timeout_ms);
     /* Which may be long ago, of a tunnel that was dialled ahead. */
     t->mux.used_at = t->owner->usage->demand.asked_at;
     log_info(t->id, "tunnel opened", LOG_S("pod", t->owner->target.label),
              LOG_S("transport", transport_name(t->dial.transport)),
-             LOG_U("ms", now(t) - t->dial.started_at));
+             LOG_U("ms", tunnel_now(t) - t->dial.started_at));
     t->owner->ops->opened(t->owner, t);
     if (outdated)
         mux_retire(&t->mux);
@@ -138,7 +138,7 @@ static bool is_worn_out(const struct tunnel *t)
     const struct tunnel_settings *s = t->origin->settings;
     const struct mux *m = &t->mux;
 
-    return m->carried >= s->pairs_max || now(t) - t->opened_at >= s->age_ms ||
+    return m->carried >= s->pairs_max || tunnel_now(t) - t->opened_at >= s->age_ms ||
            m->last_id > SPDY_ID_MAX - 64 || slots_count(&m->slots, SLOT_DEAD) == WORKERS;
 }
 
@@ -160,7 +160,7 @@ static void run_mux(struct tunnel *t)
     t->owner->ops->changed(t->owner);
 }
 
-static void on_step(struct task *task)
+static void on_tunnel_step(struct task *task)
 {
     struct tunnel *t = container_of(task, struct tunnel, step);
 
@@ -232,7 +232,7 @@ struct tunnel *tunnel_create(struct tunnel_origin *origin, struct tunnel_owner *
     t->id = id;
     list_init(&t->in_pod);
     list_init(&t->in_room);
-    task_init(&t->step, loop_sched(origin->loop), RANK_READ, on_step);
+    task_init(&t->step, loop_sched(origin->loop), RANK_READ, on_tunnel_step);
     t->mux_owner = (struct mux_owner){ .ops = &mux_owner_ops,
                                        .read = &t->step,
                                        .usage = owner->usage,

@@ -162,7 +162,7 @@ static void pass_on_end(struct websocket *w)
         stream_end(&w->stream, V_RESET, diag_text(&b->end.why, ERR_RESET));
 }
 
-static void on_read(struct task *task)
+static void on_websocket_read(struct task *task)
 {
     struct websocket *w = container_of(task, struct websocket, read);
     read_frames(w);
@@ -170,7 +170,7 @@ static void on_read(struct task *task)
     task_wake(&w->flush);
 }
 
-static void on_flush(struct task *task)
+static void on_websocket_flush(struct task *task)
 {
     struct websocket *w = container_of(task, struct websocket, flush);
     read_frames(w);
@@ -224,8 +224,8 @@ struct stream *websocket_open(struct loop *l, struct stream *below)
     stream_init(&w->stream, &websocket_ops, loop_pool(l), IN_LIMIT, OUT_LIMIT);
     w->below = below;
     w->sched = loop_sched(l);
-    task_init(&w->read, w->sched, RANK_READ, on_read);
-    task_init(&w->flush, w->sched, RANK_FLUSH, on_flush);
+    task_init(&w->read, w->sched, RANK_READ, on_websocket_read);
+    task_init(&w->flush, w->sched, RANK_FLUSH, on_websocket_flush);
     below->wake = &w->read;
     task_wake(&w->read); /* frames may have come with the answer */
     return &w->stream;
