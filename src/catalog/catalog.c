@@ -154,7 +154,7 @@ static void fail_unknown(struct record *r)
 }
 
 /* Nothing ready by its slices, or only addresses: the pods are to be listed, to serve, or to
- * say why none does. */
+ * report why none does. */
 static bool lacks_note(const struct record *r, const struct service *s)
 {
     uint64_t age = r->catalog->sched->now - r->noted_at;
@@ -183,9 +183,10 @@ static void build_record(struct record *r, const struct pod_list *pods)
     struct service *s =
         entry_from_slices(r->spec, &r->slices, pods, &r->catalog->missing);
     bool serves_by_pods = record_serves_by_pods(r) && !entry_has_ready(s);
-    /* Whoever waits also hears why nothing is ready: when the pods are listed, which is a
-     * moment away, and of the objects of that moment.  And those that serve though their
-     * slices do not know them yet are not gone because a slice has changed. */
+    /* A look-up that waits is also answered why nothing is ready: when the pods are
+     * listed, which is a moment away, and of the objects of that moment.  And those that
+     * serve though their slices do not know them yet are not gone because a slice has
+     * changed. */
     if (!pods && (serves_by_pods || (record_awaited(r) && lacks_note(r, s)))) {
         service_unref(s);
         ask_for_note(r);
@@ -218,7 +219,7 @@ static void rebuild(struct record *r)
         build_record(r, NULL);
 }
 
-/* Only what somebody asked for is built. */
+/* Only entries that were looked up are built. */
 static void on_rebuild(struct task *t)
 {
     struct catalog *c = container_of(t, struct catalog, rebuild);
@@ -265,7 +266,7 @@ static bool is_fresh(const struct record *r, uint64_t max_age_ms)
     return age < r->keep_ms && age < max_age_ms;
 }
 
-/* A name in steady use is asked again at half time, so that no request waits for it. */
+/* A name in steady use is fetched again at half time, so that no request waits for it. */
 static void refresh_ahead(struct record *r)
 {
     uint64_t now = r->catalog->sched->now;

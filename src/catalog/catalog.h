@@ -1,16 +1,16 @@
-/* catalog/catalog.h - what the cluster told us about services and who serves them
+/* catalog/catalog.h - the services of a cluster and the endpoints that serve them
  *
- * Works with what rights and size allow, and says which it found:
+ * Works with what rights and size allow, and reports which it found:
  *   WATCH   list and watch services and endpointslices (or endpoints): everything known,
  *           always fresh
- *   LAZY    the same rights, but very many services: each is looked up when it is asked
- *           for, and watched by itself once it is asked for again
+ *   LAZY    the same rights, but very many services: each is looked up when it is
+ *           requested, and watched by itself once it is requested again
  *   LOOKUP  get services, and list endpointslices, get endpoints or list pods: looked up
- *           when asked for and kept a few seconds
+ *           on request and kept a few seconds
  * either for the whole cluster or, when that is forbidden, namespace by namespace.
  *
- * An entry is one immutable, shared object per service: a change replaces it, whoever
- * holds a reference keeps what they started with.  Look-ups never block: ERR_AGAIN and a
+ * An entry is one immutable, shared object per service: a change replaces it, and a
+ * holder of a reference keeps the state it started with.  Look-ups never block: ERR_AGAIN and a
  * wake-up.
  */
 #pragma once
@@ -33,8 +33,8 @@ catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
  * (may be NULL) is the last failure when the API server cannot be reached. */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
-/* Ask for one service (struct lookup in question.h).  max_age_ms: an answer may be this old (LOOKUP only; 0 asks the API server again). May
- * answer before it returns. */
+/* Ask for one service (struct lookup in question.h).  max_age_ms: an answer may be this
+ * old (LOOKUP only; 0 asks the API server again). May answer before it returns. */
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake);
 /* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint.
@@ -45,32 +45,32 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
  * namespace's pods are listed, and those that its ReplicaSets made are taken. */
 void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
                                uint64_t max_age_ms, struct lookup *l, struct task *wake);
-/* Does a watch tell of every change, so that nothing is to be gained by asking again? */
+/* Does a watch report every change, so that another look-up would bring nothing new? */
 bool lookup_is_watched(const struct lookup *l);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
-/* The API server said that there is no such pod (a 404 that names it), while slices still
+/* The API server has no such pod (a 404 that names it), while slices still
  * have it: their controller is behind, a minute or so after the API server was restarted.  It
- * is nobody's endpoint any more; where that leaves nothing ready, pods are listed. */
+ * is no endpoint any more; where that leaves nothing ready, pods are listed. */
 void catalog_note_missing(struct catalog *c, const struct endpoint *e);
 
-/* Tell of every endpoint that is gone (pod deleted or replaced), so that tunnels to it
- * can be retired: when no service that was asked for has the pod any more.  WATCH: in the
+/* Report every endpoint that is gone (pod deleted or replaced), so that tunnels to it
+ * can be retired: when no service that was looked up has the pod any more.  WATCH: in the
  * turn of the event; LOOKUP: when a newer look-up shows it.  One listener; it must not
- * ask. */
+ * look up. */
 void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_key),
                      void *owner);
 
-/* Tell of every service that was asked for and has changed, in the turn of the event or of
- * the look-up; before what is gone is told.  Either is NULL where there is none; both are
- * borrowed.  One listener; it must not ask. */
+/* Report every service that was looked up and has changed, in the turn of the event or of
+ * the look-up; before what is gone is reported.  Either is NULL where there is none; both are
+ * borrowed.  One listener; it must not look up. */
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
                                       const struct service *after),
                        void *owner);
 
 /* All services known now, for `list` and /readyz: calls back for each, in name order.
- * With LOOKUP it holds only what was asked for lately. */
+ * With LOOKUP it holds only what was looked up lately. */
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner);
 size_t catalog_count(const struct catalog *c);

@@ -13,7 +13,7 @@
 MUST_CHECK enum err deployment_parse(const json_t *object, struct service_spec **ret,
                                      struct diag *why);
 
-/* Where Deployments may not be read, the pods tell: the ReplicaSet that made them is named
+/* Where Deployments may not be read, the pods show it: the ReplicaSet that made them is named
  * after Deployment and template. */
 bool deployment_made(const char *deployment, const json_t *pod);
 /* The Deployment as far as one of its pods shows it. */

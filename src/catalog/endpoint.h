@@ -1,4 +1,4 @@
-/* catalog/endpoint.h - make the endpoints and services that everyone else reads
+/* catalog/endpoint.h - make the endpoints and services that other folders read
  *
  * Private to catalog/.
  */

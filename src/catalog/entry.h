@@ -1,6 +1,6 @@
-/* catalog/entry.h - from objects to the entry that everyone else reads
+/* catalog/entry.h - from objects to the entry that other folders read
  *
- * Pure: what the API server said goes in, one immutable struct service comes out, and the
+ * Pure: the API server's objects go in, one immutable struct service comes out, and the
  * caller owns the only reference.  Endpoints are in the order of preference: ready, then
  * not ready, terminating last (and only while they still serve).
  */
@@ -9,7 +9,7 @@
 #include "base/map.h"
 #include "catalog/objects.h"
 
-/* pods: everything that matches the selector; NULL: not asked.  Where the slices show
+/* pods: everything that matches the selector; NULL: not listed.  Where the slices show
  * nothing ready they say why, and those of them that are ready serve: the controller that
  * writes slices may be behind.  missing: the UIDs of pods that do not exist, whatever lists
  * say; NULL: none. */
@@ -22,6 +22,6 @@ struct service *entry_from_pods(const struct service_spec *spec,
 /* A SERVICE_POD. */
 struct service *entry_for_pod(const struct pod *pod);
 
-/* Would nobody notice the difference? */
+/* Are they equal in everything that other folders read? */
 bool entry_equal(const struct service *a, const struct service *b);
 bool entry_has_ready(const struct service *s);

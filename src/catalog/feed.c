@@ -65,8 +65,8 @@ static struct record *record_named_by(struct catalog *c, const struct slice *s)
     return record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
 }
 
-/* One that went unseen is reported by its name alone, without the label that says whose
- * it was; that is why the owners are kept. */
+/* One that went unseen is reported by its name alone, without the label of its service;
+ * that is why the owners are kept. */
 void feed_slice(void *owner, enum api_event event, json_t *object)
 {
     struct catalog *c = owner;

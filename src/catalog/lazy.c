@@ -1,8 +1,8 @@
-/* catalog/lazy.c - watches of single services, of those that were asked for lately
+/* catalog/lazy.c - watches of single services, of those that were requested lately
  *
  * Two watches with selectors, of the service by its name and of its endpointslices by their
  * label, which a role for that one name allows, too.  Their number is bounded: one that was
- * not asked for for longest, and not lately, makes room, and is looked up from then on.
+ * not requested for longest, and not lately, makes room, and is looked up from then on.
  */
 #include <stdio.h>
 
@@ -13,7 +13,7 @@
 LOG_MODULE(catalog);
 
 #define LAZY_MAX 50     /* 100 streams: what one HTTP/2 connection of curl carries */
-#define IN_USE_MS 10000 /* since it was asked for: it makes no room */
+#define IN_USE_MS 10000 /* since it was requested: it makes no room */
 #define PATH_ROOM 1024
 
 struct lazy_watch {

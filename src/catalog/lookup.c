@@ -1,8 +1,8 @@
-/* catalog/lookup.c - ask the API server for one service or pod, when somebody wants it
+/* catalog/lookup.c - fetch one service or pod from the API server on request
  *
  * The first answer should cost one round trip, so the service and its endpointslices are
- * asked for at once.  Where slices are forbidden, the endpoints of that name follow, and the
- * pods by the service's selector; where they show nothing ready, the pods follow too, to say
+ * requested together.  Where slices are forbidden, the endpoints of that name follow, and the
+ * pods by the service's selector; where they show nothing ready, the pods follow too, to report
  * why, or because the slices are behind.
  */
 #include <stdio.h>
@@ -39,8 +39,8 @@ struct fetch {
     struct record *record;
     struct task task;
     enum fetch_state state;
-    bool is_note;        /* the objects are the watch's; only the pods are asked for */
-    bool with_slices;    /* slices were asked for and came, or endpoints in their place */
+    bool is_note;        /* the objects are the watch's; only the pods are requested */
+    bool with_slices;    /* slices were requested and came, or endpoints in their place */
     bool listed;         /* get was refused: the object is listed by its name */
     const char *address; /* of the pod that is wanted; NULL: it is wanted by name */
     struct map addresses; /* that slices of a service without a selector name */
@@ -282,7 +282,8 @@ static enum fetch_state fetch_fail(struct fetch *f, const struct api_error *erro
     struct record *r = f->record;
 
     if (e.code == ERR_NOT_FOUND && !e.is_status)
-        e.code = ERR_SERVER; /* somebody on the way, who knows nothing of services */
+        e.code =
+            ERR_SERVER; /* from a proxy on the way, which knows nothing of services */
     r->catalog->trouble = e.status ? (struct api_error){ .code = OK } : e;
     r->catalog->ops->fail(r, &e, verb, resource);
     return FETCH_DONE;
@@ -314,7 +315,7 @@ static enum fetch_state fetch_keep(struct fetch *f)
     return fetch_publish(f, service_ref(f->record->service));
 }
 
-/* pods: NULL if they were not, or could not be, asked for. */
+/* pods: NULL if they were not, or could not be, listed. */
 static enum fetch_state publish_objects(struct fetch *f, const struct pod_list *pods)
 {
     const struct map *missing = &f->record->catalog->missing;
@@ -341,7 +342,7 @@ static enum fetch_state after_slices(struct fetch *f)
 {
     if (f->with_slices && slices_show_ready(f))
         return publish_objects(f, NULL);
-    if (f->pods.on_object) /* were asked for beside the endpoints */
+    if (f->pods.on_object) /* they were requested beside the endpoints */
         return FETCH_PODS;
     if (f->spec->selector)
         ask_pods(f, f->spec->selector);

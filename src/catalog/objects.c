@@ -241,9 +241,9 @@ static struct slice_port *read_slice_ports(struct reader *r, const json_t *array
     return ports;
 }
 
-/* The API server checks nothing here, and what it says becomes part of requests with our
- * rights: whoever may write slices of a namespace reaches pods of that one, by names that are
- * some. */
+/* The API server checks nothing here, and its value becomes part of requests with our
+ * rights: a user that may write slices of a namespace reaches pods of that one, by names
+ * that are some. */
 static bool is_target(struct reader *r, const json_t *target, const char *ns)
 {
     const char *name = text_at(r, target, "name");
@@ -264,7 +264,7 @@ static void read_target(struct reader *r, const json_t *target, const char *ns,
     e->uid = known ? uid : "";
 }
 
-/* Of the addresses the first counts; a condition that is not said has its default. */
+/* Of the addresses the first counts; a condition that is missing has its default. */
 static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
                           struct slice_endpoint *e)
 {

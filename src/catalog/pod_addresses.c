@@ -7,7 +7,7 @@
 #include "catalog/objects.h"
 
 #define PODS_KEPT 4096   /* with more, those that nothing waits for are dropped */
-#define REFUSED_MS 60000 /* a namespace whose pods may not be read is asked again */
+#define REFUSED_MS 60000 /* then a namespace whose pods may not be read is tried again */
 #define PATH_ROOM 640
 
 /* One pod: what was read of it, and what waits for that. */

@@ -1,6 +1,6 @@
 /* catalog/pod_addresses.h - the addresses of single pods, as the API server has them
  *
- * An EndpointSlice may name any address: everyone who may write slices in one namespace could
+ * An EndpointSlice may name any address: a user that may write slices in one namespace could
  * have kube-tunnel connect to another one, or to a node.  status.podIPs of a pod is written by
  * the kubelet.  So what is dialled directly is taken from the pod.
  *

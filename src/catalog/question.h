@@ -12,7 +12,7 @@ enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LAZY, RIGHTS_LOOKUP };
 enum discovery {
     DISCOVERY_AUTO,  /* watch, but lazily above a size */
     DISCOVERY_WATCH, /* watch whatever there is */
-    DISCOVERY_LAZY,  /* watch single services, those that are asked for */
+    DISCOVERY_LAZY,  /* watch single services, those that are requested */
 };
 
 struct catalog_settings {
@@ -31,16 +31,16 @@ struct catalog_settings {
 };
 
 /* One question.  The caller's struct, zeroed before its first use; asking again with it
- * ends what was asked before.  result is ERR_AGAIN until answered:
+ * ends the question before.  result is ERR_AGAIN until answered:
  *   OK             service is a reference that lookup_finish drops
  *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
  *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...
- *                  error says it all; for a 403 missing_verb and missing_resource name
+ *                  error has the reason; for a 403 missing_verb and missing_resource name
  *                  the right to grant
  *   ERR_LIMIT      too many names are being looked up at once
  *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
  * After the answer it stays subscribed: every later change of this service wakes too,
- * until lookup_finish; ask again to see the change. */
+ * until lookup_finish; look up again to see the change. */
 struct lookup {
     enum err result;
     struct service *service;

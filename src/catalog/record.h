@@ -1,15 +1,15 @@
-/* catalog/record.h - what the parts of the catalog share; nobody else includes it
+/* catalog/record.h - what the parts of the catalog share; private to catalog/
  *
  *   scope, lazy ──▶ spec, slices ──┐
  *                                    ├──▶ record_publish ──▶ lookups wake, uids leave
  *      lookup.c ───▶ one fetch ──────┘
  *
  * A record is one question that can be asked: a service, or a pod.  There is one for each
- * service that is watched, so it is small.  What the watches tell
- * about a service is kept in its objects and made into an entry only once somebody asks,
+ * service that is watched, so it is small.  What the watches report
+ * about a service is kept in its objects and made into an entry only once it is looked up,
  * so that a large cluster costs little.  Where no watch answers (its first list is not
  * in, it is not allowed, or the namespace is another), a fetch does: at most one per
- * record, shared by everyone who waits.
+ * record, shared by all look-ups that wait.
  */
 #pragma once
 
@@ -73,7 +73,7 @@ struct catalog {
     struct catalog_settings settings;
     char *home_ns;
     struct map records; /* "ns/name" of a service, "ns//name" of a pod, and "ns///name" */
-    struct list_node used; /* records that no watch holds, least lately asked first */
+    struct list_node used; /* records that no watch holds, least lately used first */
     size_t used_count;
     struct list_node changed; /* records whose objects changed since the last rebuild */
     struct task rebuild;
@@ -89,7 +89,7 @@ struct catalog {
     struct list_node scopes; /* what is watched, or was tried to be */
     size_t scope_count;
     struct map slice_owners; /* "ns/name" of a slice -> the record that has it */
-    struct list_node lazy;   /* struct lazy_watch, least lately asked first */
+    struct list_node lazy;   /* struct lazy_watch, least lately used first */
     size_t lazy_count;
     struct map refusals;      /* by namespace: struct refusals */
     struct api_error trouble; /* of the last fetch, if the API server was not reached */
@@ -102,7 +102,7 @@ struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
                              struct str name);
 struct record *record_find(const struct catalog *c, enum what what, struct str ns,
                            struct str name);
-/* It was asked for just now, or what it holds has changed. */
+/* It was looked up just now, or what it holds has changed. */
 void record_used(struct record *r);
 void record_destroy(struct record *r);
 void records_prune(struct catalog *c, uint64_t unused_ms); /* drops what is unused */
@@ -130,7 +130,7 @@ void watching_start(struct catalog *c);
 void watching_stop(struct catalog *c); /* idempotent */
 /* Can the watches answer for this record? */
 bool watching_answers(const struct catalog *c, const struct record *r);
-/* It was asked for: watch more, where that is allowed and of use. */
+/* It was looked up: watch more, where that is allowed and of use. */
 void watching_note_question(struct record *r);
 
 /* --- scope.c: one namespace, or the whole cluster --- */
@@ -161,20 +161,20 @@ void scope_suspend_lazy(struct scope *s);
 void feed_service(void *catalog, enum api_event event, json_t *object);
 void feed_slice(void *catalog, enum api_event event, json_t *object);
 void feed_endpoints(void *catalog, enum api_event event, json_t *object);
-/* What watches told about the record is no longer kept up to date. */
+/* What watches reported about the record is no longer kept up to date. */
 void feed_forget(struct record *r);
 /* Only of its slices: others, or endpoints, are to take their place. */
 void feed_forget_slices(struct record *r);
 
 /* --- lazy.c: watches of single services --- */
 
-/* Watch this service, if there is room: the one that was not asked for for longest makes it,
+/* Watch this service, if there is room: the one that was not used for longest makes it,
  * unless that was lately.  on_refused: called when the watch is not permitted; it is closed
  * then. */
 void lazy_watch(struct record *r, bool by_endpoints,
                 void (*on_refused)(struct record *r));
 bool lazy_answers(const struct record *r);
-void lazy_touch(struct record *r); /* it was asked for */
+void lazy_touch(struct record *r); /* it was looked up */
 void lazy_close(struct record *r); /* idempotent */
 /* The same, for a record or a catalog that goes: what is known is not touched. */
 void lazy_finish(struct record *r);
@@ -191,7 +191,7 @@ void refusals_finish(struct catalog *c); /* usable again */
 
 /* --- lookup.c --- */
 
-/* Ask the API server; nothing to do while that is under way. */
+/* Fetch it from the API server; nothing to do while that is under way. */
 void fetch_start(struct record *r);
 /* Only list the pods of a watched service that has nothing ready by its slices. */
 void fetch_note(struct record *r);

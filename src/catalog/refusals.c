@@ -1,7 +1,7 @@
-/* catalog/refusals.c - what look-ups were refused lately, by namespace
+/* catalog/refusals.c - negative cache of refused lists, by namespace
  *
- * Asking in vain would be half of all questions; but rights differ from namespace to
- * namespace, and change.
+ * A slice list that is answered 403 or 404 is not requested again in that namespace for 60 s:
+ * otherwise half of all requests would be refused.  Rights differ by namespace, and change.
  */
 #include "base/own.h"
 #include "catalog/record.h"

@@ -5,7 +5,7 @@
  * Pods are not watched (decision 020).
  * Lazy: they may be watched, but there are very many: each service is watched by itself
  * once a request names it (lazy.c).
- * Lookup: they may only be read; lookup.c asks for what is needed when it is needed.
+ * Lookup: they may only be read; lookup.c fetches what is needed when it is needed.
  * That a cluster-wide list of services works decides the scope even where the watch does
  * not: look-ups in every namespace are worth more than a watch on one.
  */

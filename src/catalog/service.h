@@ -15,7 +15,7 @@ struct service_spec;
  * and longer through endpoint_ref. */
 struct endpoint {
     unsigned refs;
-    const char *ns, *pod, *uid; /* uid: "" when the slice does not say it */
+    const char *ns, *pod, *uid; /* uid: "" when the slice has none */
     const char *key; /* "NS/POD/UID" identifies it: a replaced pod has another, and a
                              slice that claims a foreign UID gets nothing by it */
     const char *ip, *node; /* may be NULL */
@@ -40,7 +40,7 @@ struct service_port {
 enum service_kind {
     SERVICE_NORMAL,
     SERVICE_EXTERNAL,   /* type ExternalName: nothing to forward to */
-    SERVICE_POD,        /* not a service: one pod asked for by name; any port goes */
+    SERVICE_POD,        /* not a service: one pod looked up by name; any port goes */
     SERVICE_DEPLOYMENT, /* not a service: the pods of one; its ports are the template's
                            container ports, and any other goes too */
 };

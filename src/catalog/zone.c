@@ -61,7 +61,7 @@ static void zone_answer(struct zone_finder *z)
     z->answered(z->owner, z->found ? z->zone : NULL);
 }
 
-/* Who may not read it in one place may not in the others. */
+/* A user without the right in one place has it in none of the others. */
 static void on_zone_answer(struct task *t)
 {
     struct zone_finder *z = container_of(t, struct zone_finder, task);

@@ -1,7 +1,7 @@
 /* catalog/zone.h - the cluster's domain, from the ConfigMap of its DNS server
  *
  * No API object has the domain; the Corefile of CoreDNS does, where one may read it.  It is
- * asked for beside everything else, one place after the other, and nothing waits for it.
+ * read beside everything else, one place after the other, and nothing waits for it.
  * That it may not be read is no reason for a word.
  */
 #pragma once
@@ -11,7 +11,7 @@
 struct zone_finder;
 
 /* `answered` is called once, from the loop: with the domain, or NULL where it cannot be
- * known.  While the API server cannot be reached it is called with NULL and asked again. */
+ * known.  While the API server cannot be reached it is called with NULL and read again. */
 struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
                                        uint64_t call_ms,
                                        void (*answered)(void *owner, const char *zone),

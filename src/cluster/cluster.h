@@ -55,7 +55,7 @@ struct cluster {
 
     bool retired;
     struct list_node node; /* the table's, while it is retired */
-    struct task *ended;    /* private: of who retired it */
+    struct task *ended;    /* private: of its retirer */
 };
 
 /* One with one reference, which begins to watch at once.  The target is taken over, also on
@@ -71,7 +71,7 @@ static inline struct cluster *cluster_ref(struct cluster *c)
     return c;
 }
 
-/* The last one wakes who retired it, who may then destroy it.  NULL accepted. */
+/* The last one wakes its retirer, which may then destroy it.  NULL accepted. */
 void cluster_unref(struct cluster *c);
 
 /* No new leases from now on: close what is idle, and stop watching.  *ended wakes when

@@ -1,6 +1,6 @@
 /* cluster/clusters.h - the clusters of this process
  *
- * The one place that knows how many there are.  Everyone else is handed a cluster, or names
+ * The only file that knows how many there are.  All others are handed a cluster, or names
  * one by its label.
  *
  * A member is one context of the kubeconfig: those that --context names, all of them, or the
@@ -36,15 +36,15 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 
 /* The cluster of this label, "" for that of plain names; *ret is a reference.  Connects it,
  * which does not wait for anything.
- * ERR_NO_CONTEXT: there is none, and *why says which there are.
- * ERR_CONFIG: the context cannot be used, and *why says what is wrong with it. */
+ * ERR_NO_CONTEXT: there is none, and *why names those that exist.
+ * ERR_CONFIG: the context cannot be used, and *why has the reason. */
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 
 bool clusters_have_label(const struct clusters *cs, struct str label);
 
-/* Would a request to this cluster make an exec plugin ask a person at the terminal?  *why: of
- * which one, or what it said last.  Connects nothing. */
+/* Would a request to this cluster make an exec plugin prompt a person at the terminal?  *why: of
+ * which one, or its last error.  Connects nothing. */
 bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why);
 /* A person wants that now: connect it, and run the plugin if it is not pausing after a failure.
  * OK: there are credentials.  ERR_AGAIN: it runs.  else: *why. */
@@ -56,7 +56,7 @@ struct cluster_status {
     const char *name, *label;
     bool plain;        /* names without a label are its */
     bool several;      /* there are others */
-    bool connected;    /* it was asked for */
+    bool connected;    /* it was looked up */
     bool ready;        /* what it has is known: catalog_ready */
     struct diag error; /* of the last failure, when it cannot be reached or used; "" */
     const struct kube_target *target; /* NULL: not connected */

@@ -1,7 +1,7 @@
-/* cluster/login.c - contexts whose exec plugin asks a person at the terminal
+/* cluster/login.c - contexts with an exec plugin that prompts a person at the terminal
  *
  * A page in a browser may send requests by itself, so a request with a browser's marks never
- * is the reason for such a plugin to run (decision 097): it is told to log in, by a button on
+ * is the reason for such a plugin to run (decision 097): a button starts the login, on
  * one of our own pages.  That, and what programs send, starts it.
  */
 #include "cluster/table.h"

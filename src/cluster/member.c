@@ -1,4 +1,4 @@
-/* cluster/member.c - one context of the kubeconfig, connected when it is asked for */
+/* cluster/member.c - one context of the kubeconfig, connected when it is requested */
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"

@@ -17,7 +17,7 @@ LOG_MODULE(cluster);
 
 /* ---- members ---- */
 
-/* Until there are several, logs and metrics do not tell them apart. */
+/* Until there are several, logs and metrics have no cluster label. */
 static void name_partitions(const struct clusters *cs)
 {
     size_t from = cs->count > 2 ? cs->count - 1 : 0;

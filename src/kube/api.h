@@ -1,7 +1,7 @@
 /* kube/api.h - calls to one API server: get, paged lists, watches
  *
  * Owns the connection to the server (net/transfer.h), the credentials
- * (kube/credentials.h) and the translation of failures: every error says verb,
+ * (kube/credentials.h) and the translation of failures: every error has verb,
  * resource and the server's own reason.  Objects are parsed one at a time (jansson), cut
  * out of the stream by wire/json_items; the callback borrows each for its duration.
  */

@@ -10,13 +10,13 @@
 
 /* What a failed call was about. */
 struct api_error {
-    enum err code;  /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
+    enum err code;        /* ERR_UNAUTHORIZED 401, ERR_FORBIDDEN 403, ERR_NOT_FOUND 404,
                        ERR_GONE 410, ERR_THROTTLED 429, ERR_SERVER 5xx, or transport;
                        ERR_CREDENTIALS: it was not even sent */
-    int status;     /* HTTP status, 0: no answer, or not all of one */
-    bool is_status; /* the body was a metav1.Status: a final word of the API server */
+    int status;           /* HTTP status, 0: no answer, or not all of one */
+    bool is_status;       /* the body was a metav1.Status: authoritative */
     uint32_t retry_after; /* seconds */
-    struct diag why;      /* the Status message, or what the transport said */
+    struct diag why;      /* the Status message, or the transport's error */
 };
 
 /* An answer that is no success; the texts may be empty. */

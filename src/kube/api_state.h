@@ -15,7 +15,7 @@ struct api {
     struct kube_target *target;
     struct credentials *credentials;
     uint16_t cluster; /* its number, for the log */
-    bool unreachable; /* said so; the watches say when it is back */
+    bool unreachable; /* logged; the watches log when it is back */
     struct api_limits limits;
     struct call_rate rate;
     struct list_node waiting; /* struct request, in order: for the rate */

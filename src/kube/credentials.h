@@ -49,5 +49,5 @@ bool credentials_are_missing(struct credentials *c, struct diag *why);
 /* What a plugin that failed has written, in lines; borrowed until the next turn, or NULL. */
 const char *credentials_words(const struct credentials *c);
 
-/* Would a call now make a plugin ask at the terminal?  A page offers a button then. */
+/* Would a call now make a plugin prompt at the terminal?  A page offers a button then. */
 bool credentials_are_interactive(struct credentials *c);

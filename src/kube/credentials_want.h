@@ -13,7 +13,7 @@ struct credentials_want {
     struct task *wake;
     bool
         background; /* no person waits: after failures it is not the first to try again */
-    bool no_terminal;         /* never the reason for a plugin to ask at the terminal */
+    bool no_terminal; /* never the reason for a plugin to prompt at the terminal */
     struct list_node waiting; /* private */
 };
 

@@ -2,10 +2,11 @@
  *
  * THEORY OF OPERATION
  *
- * A plugin is idle or has one run.  A caller that finds no valid credential begins the run,
- * or waits for the one under way (renewal.h decides which).  Its end wakes all of them.  A run
- * that takes too long or prints too much is stopped, with its process group.  Where the terminal is wanted and another plugin has it, the run
- * waits for its turn: the callers are woken when the terminal is free.
+ * A plugin is idle or has one run.  A caller that finds no valid credential begins the
+ * run, or waits for the one under way (renewal.h decides which).  Its end wakes all of
+ * them.  A run that takes too long or prints too much is stopped, with its process group. 
+ * Where the terminal is wanted and another plugin has it, the run waits for its turn: the
+ * callers are woken when the terminal is free.
  */
 #include "kube/exec_plugin.h"
 
@@ -261,7 +262,8 @@ static bool gets_terminal(const struct exec_plugin *p)
     return p->mode != MODE_NEVER && process_has_terminal();
 }
 
-/* IfAvailable is what cloud providers write, or leave out: most of their plugins never ask. */
+/* IfAvailable is what cloud providers write, or leave out: most of their plugins never
+ * prompt. */
 bool exec_plugin_is_interactive(const struct exec_plugin *p)
 {
     return gets_terminal(p) && (p->mode == MODE_ALWAYS || !p->unattended);
@@ -445,7 +447,7 @@ static enum err wait_for_run(struct exec_plugin *p, struct credentials_want *w,
     return diag_set(why, ERR_AGAIN, "%s is still running", p->renewal.label);
 }
 
-/* For a caller whose API server has refused the present secret, or where there is none. */
+/* For a caller when its API server has refused the present secret, or where there is none. */
 static enum err exec_plugin_renew(struct exec_plugin *p, struct credentials_want *w,
                                   struct diag *why)
 {

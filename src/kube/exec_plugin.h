@@ -54,6 +54,6 @@ bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
                             struct diag *why);
 /* What the last run has written, if it failed: lines, borrowed until the next turn; or NULL. */
 const char *exec_plugin_words(const struct exec_plugin *p);
-/* Would a run now ask at the terminal?  Not one that has the terminal, but whose last success
+/* Would a run now prompt at the terminal?  Not one that has the terminal, but whose last success
  * took no person. */
 bool exec_plugin_is_interactive(const struct exec_plugin *p);

@@ -1,6 +1,6 @@
 /* kube/kubeconfig.c - kubeconfig files: read one, merge several, find entries by name
  *
- * Tables say for each mapping which keys are read, into which field, and how
+ * Tables define for each mapping which keys are read, into which field, and how
  * (yaml/fields.h).  Events are pulled one at a time, so memory goes with what is kept and
  * not with what the file holds; entries are found by a hash of their names, because files
  * of tens of thousands of contexts exist.

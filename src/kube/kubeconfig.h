@@ -1,6 +1,6 @@
 /* kube/kubeconfig.h - kubeconfig files: read one, merge several, find entries by name
  *
- * What the files say and where they say it, nothing else: names are not followed, files
+ * The values in the files and their lines, nothing else: names are not followed, files
  * named inside are not opened, values are not judged (target.c does that).  An absent
  * value and an empty one are the same: NULL.  Names are never NULL: an entry without one
  * is called "", as kubectl has it.

@@ -1,7 +1,7 @@
 /* kube/limits.h - how much one API server may make us hold, and how often it is called
  *
- * Private to kube/, but for struct api_limits.  A list that is larger, or does not end, fails with ERR_LIMIT, which is
- * reported and backed off like any other failure.
+ * Private to kube/, but for struct api_limits.  A list that is larger, or does not end,
+ * fails with ERR_LIMIT, which is reported and backed off like any other failure.
  */
 #pragma once
 
@@ -34,7 +34,7 @@ MUST_CHECK enum err limits_add_page(const struct api_limits *limits,
 /* Neither name nor anything else that is kept of this object is longer than the API server
  * allows. */
 bool limits_allow_names(json_t *metadata);
-/* The same for what a list says about itself: its version and its next page. */
+/* The same for what a list has about itself: its version and its next page. */
 bool limits_allow_tokens(json_t *list_metadata);
 
 /* A token bucket for calls. */

@@ -482,7 +482,7 @@ static void on_step(struct task *t)
 
 /* ---- callers ---- */
 
-/* For a caller whose API server has refused the present id-token, or where there is none. */
+/* For a caller when its API server has refused the present id-token, or where there is none. */
 static enum err oidc_renew(struct oidc *o, struct credentials_want *w, struct diag *why)
 {
     enum renewal_state state = renewal_look(&o->renewal, w->background);

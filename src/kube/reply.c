@@ -7,8 +7,9 @@
 
 #define BODY_LIMIT (256u << 10)
 #define ERROR_TEXT_MAX (64u << 10)
-#define STALL_MS 60000        /* as long as the API server itself takes at most */
-#define WATCH_STALL_MS 180000 /* longer than a watch is asked for: see WATCH_LEAST_S */
+#define STALL_MS 60000 /* as long as the API server itself takes at most */
+#define WATCH_STALL_MS                                                                   \
+    180000 /* longer than a watch is requested for: see WATCH_LEAST_S */
 
 char *with_query(char *path, const char *key, const char *value)
 {
@@ -179,7 +180,7 @@ static enum err reply_fail(struct reply *r, enum err code, const char *what)
     return diag_set(&r->error.why, code, "%s %s: %s", r->method, r->path, what);
 }
 
-/* No answer, or not all of one: status 0 tells it from what the server says. */
+/* No answer, or not all of one: status 0 distinguishes it from the server's own errors. */
 static enum err lost(struct reply *r)
 {
     r->error = (struct api_error){ .code = r->transfer->result, .why = r->transfer->why };
@@ -200,7 +201,7 @@ static bool try_another(struct reply *r)
     return true;
 }
 
-/* What a refusal says beyond ERROR_TEXT_MAX is dropped. */
+/* The text of a refusal beyond ERROR_TEXT_MAX is dropped. */
 static enum err reply_refused(struct reply *r)
 {
     struct transfer *x = r->transfer;

@@ -1,7 +1,7 @@
 /* kube/reply.h - one request to the API server and its answer, object by object
  *
  * Private to kube/.  Under it a transfer, above it calls and watches: they pull objects
- * with reply_next until it says ERR_AGAIN and are woken when there may be more.
+ * with reply_next until it returns ERR_AGAIN and are woken when there may be more.
  */
 #pragma once
 
@@ -24,7 +24,7 @@ struct reply {
     struct timer late;             /* at the deadline, while it waits for one */
     struct transfer *transfer;     /* NULL: not open */
     struct json_items *items;      /* lists and watches */
-    char *text;                    /* an object, or what an error says */
+    char *text;                    /* an object, or the text of an error */
     size_t len;
     size_t object_len; /* of the JSON of the object that was returned last */
     bool delivered;    /* REPLY_OBJECT: it was handed out */
@@ -45,7 +45,7 @@ bool reply_good(const struct reply *r);
 /* OK         *ret_object is the next object, owned by the caller
  * ERR_AGAIN  wait for `wake`
  * ERR_EOF    the answer is complete
- * else       it failed: r->error, whose code this is */
+ * else       it failed: r->error, which has this code */
 MUST_CHECK enum err reply_next(struct reply *r, enum json_piece *ret_kind,
                                json_t **ret_object);
 

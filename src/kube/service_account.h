@@ -5,10 +5,10 @@
 
 #define SERVICE_ACCOUNT_ROOT "/var/run/secrets/kubernetes.io/serviceaccount"
 
-/* Are we in a pod, as far as the environment tells? */
+/* Are we in a pod, as far as the environment shows? */
 bool service_account_present(void);
 
-/* The namespace of the pod we are in: $POD_NAMESPACE, or else what `root` says; "default" if
+/* The namespace of the pod we are in: $POD_NAMESPACE, or else the file in `root`; "default" if
  * neither does.  Owned by the caller. */
 char *service_account_namespace(const char *root);
 

@@ -1,4 +1,4 @@
-/* kube/status.c - what the API server says when it says no
+/* kube/status.c - the API server's reason for a refusal
  *
  * A metav1.Status is the server's own word and is passed on as it is.  Anything else
  * comes from something in between (a proxy, a login page, a kubelet that is starting), so

@@ -1,4 +1,4 @@
-/* kube/target.h - one API server and how to speak to it as one user
+/* kube/target.h - one API server and how to reach it as one user
  *
  * What kubeconfig or the service account came to: plain values, nothing to interpret.
  * Immutable and shared once built.
@@ -52,6 +52,6 @@ MUST_CHECK enum err kube_target_identity(const struct kube_target *t,
                                          const struct tls_pem *certificate,
                                          const struct tls_pem *key,
                                          struct tls_identity **ret, struct diag *why);
-/* For those who fill in a target themselves: make its identity, of what it has. */
+/* For a caller that fills in a target itself: make its identity, of what it has. */
 MUST_CHECK enum err kube_target_set_identity(struct kube_target *t, struct diag *why);
 void kube_target_destroy(struct kube_target *t); /* NULL accepted */

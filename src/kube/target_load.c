@@ -213,7 +213,7 @@ static enum err set_user(struct kube_target *t, const struct kc_user *u, struct 
     return e;
 }
 
-/* Which contexts there are, for the sentence that says none was chosen. */
+/* The names of all contexts, for the error that none was chosen. */
 static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
 {
     size_t used = 0;
@@ -227,7 +227,7 @@ static void list_contexts(const struct kubeconfig *kc, char *out, size_t room)
     }
 }
 
-/* NULL: there is none, and *why says so. */
+/* NULL: there is none, and *why has the reason. */
 static const struct kc_context *choose(const struct kubeconfig *kc, const char *name,
                                        struct diag *why)
 {

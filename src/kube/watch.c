@@ -9,8 +9,8 @@
  *      └─────────────┘                    410: that version is too old; 429 in a list:
  *                                         the same page once more
  *
- * The user is told what exists as ADDED and MODIFIED and must not care which, and what
- * has gone as DELETED.  What was deleted while nobody watched shows only as missing from
+ * What exists is reported as ADDED and MODIFIED, and the user must not depend on which;
+ * what has gone is reported as DELETED.  What was deleted between watches is missing from
  * the next list; therefore every object is known by its key, with the number of the list
  * that saw it last, and a completed list is followed by a sweep (known.c).  An object that
  * came back under the same name is another one: the old one is reported as deleted first.
@@ -36,10 +36,10 @@ LOG_MODULE(kube);
 #define PAGE "500"
 #define DELAY_FIRST_MS 800
 #define DELAY_MAX_MS 30000
-#define RETRY_AFTER_MAX_MS 30000u /* nobody asks to be blind for longer */
+#define RETRY_AFTER_MAX_MS 30000u /* no longer, whatever the server names */
 #define RELIST_AFTER 2            /* failures in a row */
 #define HEALTHY_MS 120000         /* without a failure: the next one is the first again */
-#define HASTY_MS 1000     /* a watch that ends sooner, having said nothing, has failed */
+#define HASTY_MS 1000     /* a watch that ends sooner, without an event, has failed */
 #define WATCH_LEAST_S 100 /* the server ends it then: below WATCH_STALL_MS, or */
 #define WATCH_SPREAD_S 50 /* a server with nothing to report would look dead */
 
@@ -71,15 +71,15 @@ struct api_watch {
     char *version;         /* to watch from; NULL: list first */
     char *page;            /* of the list, that is being read; NULL: the first */
     char *more;            /* the next page of the list */
-    bool throttled;      /* the page was refused for now, and is to be asked for again */
-    bool whole;          /* a list lost its place: read it in one piece */
-    bool said;           /* a newer version came since the watch began */
-    unsigned failures;   /* in a row, that the server spoke of */
-    bool anew;           /* listed because of a 410, and nothing good has come since */
-    bool lost;           /* a failure was logged, the recovery was not */
-    uint64_t began;      /* when this reply was asked for */
-    uint64_t well_since; /* when it last became live */
-    uint64_t delay_ms;   /* the last one, without its jitter */
+    bool throttled;        /* the page was refused for now, and is requested again */
+    bool whole;            /* a list lost its place: read it in one piece */
+    bool said;             /* a newer version came since the watch began */
+    unsigned failures;     /* in a row, that the server spoke of */
+    bool anew;             /* listed because of a 410, and nothing good has come since */
+    bool lost;             /* a failure was logged, the recovery was not */
+    uint64_t began;        /* when this reply was requested */
+    uint64_t well_since;   /* when it last became live */
+    uint64_t delay_ms;     /* the last one, without its jitter */
 };
 
 #define X(NAME, name) static enum watch_state in_##name(struct api_watch *w);
@@ -210,7 +210,7 @@ static void log_lost(struct api_watch *w)
     }
 }
 
-/* What the server says again and again may be of this version: it was restored from a backup,
+/* What the server sends again and again may be of this version: it was restored from a backup,
  * or something in between cannot be read. */
 static void invalidate_version(struct api_watch *w)
 {
@@ -378,7 +378,7 @@ static void note_version(struct api_watch *w, const char *version)
     remember(&w->version, version);
 }
 
-/* One event.  Not OK: what an ERROR event said, in w->shown.error. */
+/* One event.  Not OK: the reason of an ERROR event, in w->shown.error. */
 static enum err take_event(struct api_watch *w, json_t *event)
 {
     struct str type = str_of(watch_text_at(event, "type"));
@@ -428,7 +428,7 @@ static enum watch_state end_of_watch(struct api_watch *w)
     return watch_fail(w);
 }
 
-/* It was answered, and ended without a word of the server. */
+/* It was answered, and ended without an error of the server. */
 static bool was_only_cut_off(const struct api_watch *w)
 {
     bool lasted = w->task.sched->now - w->began >= HASTY_MS;

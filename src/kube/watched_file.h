@@ -1,9 +1,9 @@
 /* kube/watched_file.h - a small file that others replace: tokens, certificates, keys, CAs
  *
- * It is read again once a minute, and after watched_file_recheck, on a thread (kube/file_reader.h): a
- * file system that hangs does not stop the loop.  While it cannot be read the old content
- * stays.  The path is opened each time, so a symlink that now leads elsewhere is followed,
- * as Kubernetes swaps the files of a secret.
+ * It is read again once a minute, and after watched_file_recheck, on a thread
+ * (kube/file_reader.h): a file system that hangs does not stop the loop.  While it cannot
+ * be read the old content stays.  The path is opened each time, so a symlink that now
+ * leads elsewhere is followed, as Kubernetes swaps the files of a secret.
  */
 #pragma once
 

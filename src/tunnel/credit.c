@@ -47,7 +47,7 @@ static bool room_for_pings(const struct credit *c)
     return true;
 }
 
-/* Nothing can be learnt of it any more, and all that was ever asked has been answered. */
+/* No PING can be sent to learn more, and all that were sent to it have been answered. */
 static bool goes_uncounted(const struct credit *c, const struct credit_worker *w)
 {
     return credit_is_blind(c) && w->pings == 0 && !room_for_pings(c);

@@ -1,9 +1,9 @@
-/* tunnel/credit.h - how far the runtime's workers are behind, told by PINGs
+/* tunnel/credit.h - how far the runtime's workers are behind, measured by PINGs
  *
- * SPDY as Kubernetes speaks it has no window.  But PINGs wait in the same queues as data:
+ * SPDY as Kubernetes uses it has no flow control.  But PINGs wait in the same queues as data:
  * the server deals them to its five workers in turn, and each worker has a queue of 50
  * frames.  So an answered PING proves that its worker took every frame queued before it.
- * Pure arithmetic; frames.c sends, and does what this says.  Used on shared tunnels, where
+ * Pure arithmetic; flush.c and pings.c send.  Used on shared tunnels, where
  * a stuck connection must not take its neighbours with it; on a tunnel of its own a
  * connection is braked by TCP.
  */
@@ -40,7 +40,7 @@ struct credit {
 /* So many PINGs were sent before it is counted what is behind them. */
 void credit_begin(struct credit *c, uint32_t pings);
 /* A data frame for this worker was queued; a PING was (they are numbered from 0, and must
- * all be told); PING number n was answered; the connection that alone uses this worker has
+ * all be reported); PING number n was answered; the connection that alone uses this worker has
  * answered, which proves as much for a small number of bytes. */
 void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes);
 void credit_on_ping(struct credit *c);

@@ -41,7 +41,7 @@ struct dial {
     struct api_error error;   /* DIAL_FAILED: the reason */
 };
 
-/* on_deadline: its owner's, who calls dial_on_deadline. */
+/* on_deadline: its owner's, which calls dial_on_deadline. */
 void dial_init(struct dial *d, struct tunnel_origin *origin,
                const struct tunnel_target *target, struct log_id id, struct task *wake,
                void (*on_deadline)(struct timer *));

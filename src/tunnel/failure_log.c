@@ -37,7 +37,7 @@ void failure_log_add(struct failure_log *l, const struct api_error *error, uint6
     if (l->count && !failure_log_goes_on(l, now))
         failure_log_end(l, false, now);
     bool repeated = l->count && l->reason == hash;
-    bool logged = error->code == ERR_CREDENTIALS; /* once, by those who renew them */
+    bool logged = error->code == ERR_CREDENTIALS; /* once, in kube/ */
 
     if (!l->count)
         l->first = now;

@@ -83,7 +83,7 @@ static enum flushed flush_pair(struct mux *m, struct pair *p)
     return flushed;
 }
 
-/* The pairs take turns.  The one for whose frame there was no room is the first the next
+/* The pairs take turns.  The one without room for its frame is the first the next
  * time: on a slow uplink each gets its part. */
 static bool flush_round(struct mux *m)
 {

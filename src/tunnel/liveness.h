@@ -34,8 +34,8 @@ void liveness_stop(struct liveness *l);
 void liveness_on_heard(struct liveness *l);
 
 /* When `due` has fired.  listening: an answer to a PING would be read; conclusive: and it
- * would not wait behind data.  False: dead.  Else the timer is set again, and *ret_sent says
- * whether PINGs were queued. */
+ * would not wait behind data.  False: dead.  Else the timer is set again, and *ret_sent: PINGs
+ * were queued. */
 bool liveness_check(struct liveness *l, bool listening, bool conclusive, bool *ret_sent);
 /* Something must arrive within three seconds.  False: there is no room for a PING, and
  * nothing has changed. */

@@ -1,7 +1,7 @@
 /* tunnel/node.h - the dials under way to one node, and the pods that wait for one of them
  *
  * Private to tunnel/.  Each dial costs its node a millisecond, so there is a limit per node.
- * The name of the node comes from a slice, and is the word of whoever wrote that: so the
+ * The name of the node comes from a slice, which another user may have written: so the
  * pods of each namespace have limits of their own, and share at most NODE_BUCKETS of them,
  * whatever names of nodes they claim (decision 069).
  * A pod that lacks a dial because of a limit is queued here; the end of a dial serves these

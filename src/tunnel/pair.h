@@ -1,6 +1,6 @@
 /* tunnel/pair.h - the two SPDY streams of one forwarded connection, as one stream
  *
- * Private to tunnel/.  The data stream carries the bytes; the error stream alone says how
+ * Private to tunnel/.  The data stream carries the bytes; only the error stream shows how
  * the connection ended (facts: cri-streaming portforward/httpstream.go):
  *
  *     error stream           data stream     verdict
@@ -28,7 +28,7 @@ struct pair;
 struct pair_owner;
 struct spdy_pair;
 
-/* What a pair reports to its owner, and asks it.  `settled` and `aborted` may destroy it. */
+/* What a pair reports to its owner, and queries.  `settled` and `aborted` may destroy it. */
 struct pair_owner_ops {
     void (*lent)(struct pair_owner *, struct pair *);    /* p->lent has changed */
     void (*large)(struct pair_owner *);                  /* it has become large */
@@ -128,9 +128,9 @@ static inline bool pair_is_used(const struct pair *p)
 bool pair_may_send(const struct pair *p);
 bool pair_owes_fin(const struct pair *p);
 
-/* Did its error text say that the pod's sandbox does not exist any more? */
+/* Was its error text that the pod's sandbox does not exist any more? */
 bool pair_target_is_gone(const struct pair *p);
-/* What a text of the error stream says about the connection. */
+/* The verdict that a text of the error stream stands for. */
 enum verdict pair_classify(struct str text);
 /* The part of it that a person needs: without the sandbox id and the namespace's path. */
 struct str pair_reason(struct str text);

@@ -1,13 +1,13 @@
 /* tunnel/placing.h - which of a pod's tunnels an opening gets
  *
- * Private to tunnel/.  Decided for each opening by what it wants itself, whatever others that
- * came before or after it want.  An opening that wants to be alone gets a tunnel that carries
- * one connection, while there may be more of those; it waits for the dial.  The others take
- * what there is, but leave such a tunnel to an opening that waits for it where they have
- * something else to wait for.  A small one takes whatever has a worker slot free, also beside the
- * only connection of a tunnel if that is small too, and the dials for more happen meanwhile.
- * The first one to a port that has not been heard of yet is beside no other until its answer
- * comes, where there may be more tunnels.
+ * Private to tunnel/.  Decided for each opening by what it wants itself, whatever others
+ * that came before or after it want.  An opening that wants to be alone gets a tunnel that
+ * carries one connection, while there may be more of those; it waits for the dial.  The
+ * others take what there is, but leave such a tunnel to an opening that waits for it where
+ * they have something else to wait for.  A small one takes whatever has a worker slot
+ * free, also beside the only connection of a tunnel if that is small too, and the dials
+ * for more happen meanwhile. The first one to a port that has not been heard of yet is
+ * beside no other until its answer comes, where there may be more tunnels.
  */
 #pragma once
 

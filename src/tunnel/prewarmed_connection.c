@@ -18,7 +18,7 @@ static void prewarmed_drop(struct prewarmed_connection *s)
     timer_stop(&s->expiry);
 }
 
-/* Connected; or the API server ended a connection that nobody used. */
+/* Connected; or the API server ended it unused. */
 static void on_prewarmed_step(struct task *task)
 {
     struct prewarmed_connection *s =

@@ -27,7 +27,7 @@ struct tunnel_settings {
     uint64_t ping_ms;         /* a PING after this much silence of ours */
     uint64_t ping_timeout_ms; /* nothing received for this long while reading: dead */
     uint32_t own_max;         /* per pod: up to this many carry one connection each */
-    uint32_t own_brief_max;   /* ... for openings that do not ask to be alone */
+    uint32_t own_brief_max;   /* ... for openings that need not be alone */
     bool coalesce; /* ... but own_max for these, too, where answers were large lately */
     uint32_t tunnels_max; /* per pod, shared ones included; further openings wait */
     uint32_t dials_max;   /* under way at once per node: each costs it a millisecond */

@@ -12,7 +12,7 @@ struct tunnel_owner;
 
 enum tunnel_state { TUNNEL_DIALLING, TUNNEL_OPEN, TUNNEL_CLOSED };
 
-/* What a tunnel reports to its owner, and asks it. */
+/* What a tunnel reports to its owner, and queries. */
 struct tunnel_owner_ops {
     void (*opened)(struct tunnel_owner *, struct tunnel *);
     void (*changed)(struct tunnel_owner *);                  /* it may have room again */

@@ -67,7 +67,7 @@ static bool has_value(const struct http1_head *head, const char *name, const cha
     return f && str_eq(f->value, str_of(value));
 }
 
-/* A 101 that is not what was asked for.  The key's echo is not checked: it protects
+/* A 101 that is not what was requested.  The key's echo is not checked: it protects
  * against caches that do not know WebSocket, and this runs inside verified TLS. */
 static enum err check_switch(const struct http1_head *head, enum transport transport,
                              struct api_error *ret)

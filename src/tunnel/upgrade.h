@@ -30,14 +30,14 @@ void upgrade_request_write(const struct upgrade_request *r, struct bufq *out);
  *
  * OK          101, and everything in it as it must be
  * ERR_AGAIN   not complete (`eof`: and nothing more will come, which is ERR_EOF)
- * other       refused: *ret says why, from the answer's status and body */
+ * other       refused: *ret has the reason, from the answer's status and body */
 MUST_CHECK enum err upgrade_answer_read(struct bufq *in, bool eof,
                                         enum transport transport, struct api_error *ret);
 
 /* Was it this transport that was refused (by the API server's version, or by a gateway that
- * knows no such upgrade), so that the other is worth a try?  A 403 speaks of a verb,
- * which is another one for the other transport. */
+ * knows no such upgrade), so that the other is worth a try?  A 403 concerns a verb,
+ * and the other transport needs another one. */
 bool upgrade_refused_transport(const struct api_error *e);
-/* ... and is that worth remembering for all pods?  A 403 speaks of one namespace, and a bare
+/* ... and is that worth remembering for all pods?  A 403 concerns one namespace, and a bare
  * 404 may be a kubelet that is just starting. */
 bool upgrade_teaches(const struct api_error *e);
