@@ -96,14 +96,14 @@ class KubeTunnel:
     """One running kube-tunnel. Names are sent in the Host header, unless a test wants more."""
 
     def __init__(self, *flags, kubeconfig=None, folder, binary=BINARY, listen=("127.0.0.1:0",),
-                 environment=None, user=None):
+                 environment=None, user=None, wrapper=()):
         self.log_path = Path(tempfile.mkstemp(suffix=".log", dir=folder)[1])
         command = [str(binary), "run", "--log-level", "debug"]
         for listener in listen:
             command += ["--listen", listener]
         if kubeconfig:
             command += ["--kubeconfig", str(kubeconfig)]
-        self.command = [*command, *map(str, flags)]
+        self.command = [*map(str, wrapper), *command, *map(str, flags)]
         home = Path(tempfile.mkdtemp(dir=folder))
         self.environment = clean_environment(HOME=str(home), XDG_CONFIG_HOME=str(home / "config"),
                                              **(environment or {}))

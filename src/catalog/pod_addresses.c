@@ -45,16 +45,15 @@ static void addresses_settle(struct pod_address *a, enum err e)
 static enum err check(const struct endpoint *e, const struct pod *pod, struct diag *why)
 {
     if (!e->uid[0] || strcmp(pod->uid, e->uid) != 0)
-        return diag_set(why, ERR_UNSUPPORTED, "pod %s is another one by now", e->pod);
+        return diag_set(why, ERR_ACCESS, "pod %s is another one by now", e->pod);
     if (pod_is_over(pod))
-        return diag_set(why, ERR_UNSUPPORTED, "pod %s has ended", e->pod);
+        return diag_set(why, ERR_ACCESS, "pod %s has ended", e->pod);
     if (pod->host_network)
-        return diag_set(why, ERR_UNSUPPORTED, "pod %s uses its node's network", e->pod);
+        return diag_set(why, ERR_ACCESS, "pod %s uses its node's network", e->pod);
     if (!pod->ips[0])
-        return diag_set(why, ERR_UNSUPPORTED, "pod %s has no address", e->pod);
+        return diag_set(why, ERR_ACCESS, "pod %s has no address", e->pod);
     if (e->ip && !pod_has_address(pod, e->ip))
-        return diag_set(why, ERR_UNSUPPORTED, "%s is not an address of pod %s", e->ip,
-                        e->pod);
+        return diag_set(why, ERR_ACCESS, "%s is not an address of pod %s", e->ip, e->pod);
     return OK;
 }
 

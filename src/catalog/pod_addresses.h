@@ -24,7 +24,7 @@ void pod_addresses_destroy(
  *   ERR_AGAIN        the pod is being read; `wake` is woken when that changes
  *   OK               `address` is one of the pod's own: the endpoint's, or the first where
  *                    the endpoint has none
- *   ERR_UNSUPPORTED  the pod has another UID, runs no more, shares the node's network, or
+ *   ERR_ACCESS  the pod has another UID, runs no more, shares the node's network, or
  *                    does not have the endpoint's address
  *   other            pods may not be read (ERR_FORBIDDEN), or the API server's failure */
 struct pod_address {

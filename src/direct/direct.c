@@ -115,7 +115,7 @@ static enum err parse(const char *text, uint16_t port, struct sockaddr_storage *
         v6->sin6_port = htons(port);
         return OK;
     }
-    return diag_set(why, ERR_UNSUPPORTED, "\"%s\" is not an address", text);
+    return diag_set(why, ERR_ACCESS, "\"%s\" is not an address", text);
 }
 
 /* The pod's own address, and still not one that is refused to everybody. */
@@ -123,11 +123,11 @@ static enum err check_address(const struct direct *d, const char *text,
                               const struct sockaddr_storage *address, struct diag *why)
 {
     if (d->settings.api_server && strcmp(text, d->settings.api_server) == 0)
-        return diag_set(why, ERR_UNSUPPORTED, "%s is the API server's address", text);
+        return diag_set(why, ERR_ACCESS, "%s is the API server's address", text);
     if (d->settings.any_address)
         return OK;
     if (outside_address_check((const struct sockaddr *)address, d->own, why))
-        return ERR_UNSUPPORTED;
+        return ERR_ACCESS;
     return OK;
 }
 

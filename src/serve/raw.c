@@ -299,8 +299,7 @@ static enum raw_state raw_in_closed(struct raw *r)
 static enum release_mode release_mode_of(const struct raw *r)
 {
     const struct stream *pod = r->attempts.lease.stream;
-    bool quiet = pod && pod->end.verdict == V_OPEN && bufq_empty(&pod->in) &&
-                 bufq_empty(&pod->out);
+    bool quiet = pod && !pod->broken && bufq_empty(&pod->in) && bufq_empty(&pod->out);
     return r->clean || (r->client->in_eof && quiet) ? RELEASE_CLOSE : RELEASE_ABORT;
 }
 

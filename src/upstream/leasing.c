@@ -114,7 +114,8 @@ static bool may_pass(const struct leasing *l, enum err e)
 {
     if (e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED)
         return allowed_lately(&l->parts->allowed, route_of(l)->name.ns);
-    return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS;
+    return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS &&
+           e != ERR_ACCESS;
 }
 
 /* Not now: wait for a change, for a while. */

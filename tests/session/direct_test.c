@@ -191,7 +191,7 @@ static void addresses_of_this_machine_and_link_are_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         pod_addresses_forget(addresses, web.key);
         open_to(cases[i]);
-        if (opening.result != ERR_UNSUPPORTED)
+        if (opening.result != ERR_ACCESS)
             fail_msg("%s: %s", cases[i], err_text(opening.result));
         opening_finish(&opening);
     }
@@ -203,7 +203,7 @@ static void api_servers_address_is_refused(void **state)
     start_direct(true, "127.0.0.1");
     listen_with(8);
     open_to("127.0.0.1");
-    assert_int_equal(opening.result, ERR_UNSUPPORTED);
+    assert_int_equal(opening.result, ERR_ACCESS);
     assert_non_null(strstr(opening.error.why.text, "API server"));
 }
 
@@ -215,7 +215,7 @@ static void address_that_the_pod_does_not_have_is_refused(void **state)
     connector_open(direct_connector(direct), &web, port, &opening, &wake);
     answer_with_address("10.1.0.7");
     run_until_known();
-    assert_int_equal(opening.result, ERR_UNSUPPORTED);
+    assert_int_equal(opening.result, ERR_ACCESS);
     assert_int_equal(wakes, 1);
 }
 

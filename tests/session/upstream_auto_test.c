@@ -155,7 +155,7 @@ static void address_that_may_not_be_dialled_is_its_pods_alone(void **state)
 {
     (void)state;
     rig_service("a");
-    fail_direct(ERR_UNSUPPORTED, "not an address of the pod");
+    fail_direct(ERR_ACCESS, "not an address of the pod");
     assert_false(get_direct());
     rig.direct_failure = (struct api_error){ 0 };
     rig_service("b");
@@ -166,7 +166,7 @@ static void pod_that_is_gone_leaves_nothing_behind(void **state)
 {
     (void)state;
     rig_service("a");
-    fail_direct(ERR_UNSUPPORTED, "not an address of the pod");
+    fail_direct(ERR_ACCESS, "not an address of the pod");
     assert_false(get_direct());
     rig_gone("a");
     rig.direct_failure = (struct api_error){ 0 };

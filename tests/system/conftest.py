@@ -100,8 +100,9 @@ def start_tunnel(tmp_path, playground):
     running = []
 
     def start(*flags, kubeconfig=None, ready=True, **options):
-        tunnel = KubeTunnel(*flags, kubeconfig=kubeconfig or playground.kubeconfig,
-                            folder=tmp_path, **options)
+        if kubeconfig is None and "wrapper" not in options:
+            kubeconfig = playground.kubeconfig
+        tunnel = KubeTunnel(*flags, kubeconfig=kubeconfig, folder=tmp_path, **options)
         running.append(tunnel)
         return tunnel.start(ready)
 

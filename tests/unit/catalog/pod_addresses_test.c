@@ -129,7 +129,7 @@ static void no_slice_chooses_an_address(void **state)
         pod_addresses_forget(addresses, e.key);
         find(&e);
         answer(cases[i].pod);
-        if (found.result != ERR_UNSUPPORTED || found.address[0])
+        if (found.result != ERR_ACCESS || found.address[0])
             fail_msg("%s: %s \"%s\"", cases[i].what, err_text(found.result),
                      found.address);
     }
@@ -147,7 +147,7 @@ static void what_was_read_counts_for_ten_seconds(void **state)
     find(&web);
     assert_int_equal(found.result, ERR_AGAIN);
     answer(POD("uid-9", "false", "Running", IP("10.1.0.7")));
-    assert_int_equal(found.result, ERR_UNSUPPORTED);
+    assert_int_equal(found.result, ERR_ACCESS);
 }
 
 /* Its sandbox was made anew: slices may know before we do. */
