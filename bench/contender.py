@@ -29,6 +29,19 @@ server {{
     }}
 }}
 """
+NGINX_TO_POD = """
+upstream pod {{ server {pod}; keepalive 128; keepalive_requests 1000000000; }}
+server {{
+    listen 127.0.0.1:{port};
+    location / {{
+        proxy_pass http://pod;
+        proxy_http_version 1.1;
+        proxy_set_header Connection "";
+        proxy_set_header Host $host;
+        proxy_max_temp_file_size 0;
+    }}
+}}
+"""
 # Answers as long as those of the pods.
 NGINX_BACKEND = """
 server {{
@@ -140,6 +153,21 @@ class KubeTunnel(Contender):
         self.raw_address = self.process.said(listener + " exposes=", self.patience).group(1)
 
 
+class Direct(KubeTunnel):
+    """To the pod's own address."""
+
+    name = "kube-tunnel direct"
+    cold = False
+    loads = {"1 connection", "16 connections", "64 connections", "fixed rate", "new connections", "download"}
+
+    @classmethod
+    def missing(cls, place):
+        return super().missing(place) or (None if place.pod_address else "the pods have no address")
+
+    def __init__(self, place, folder):
+        super().__init__(place, folder, options=("--upstream", "direct"))
+
+
 class Before(KubeTunnel):
     """An older one, where KUBE_TUNNEL_BEFORE names it: no worse than that, in the same run."""
 
@@ -191,7 +219,7 @@ class Nginx(Contender):
         server = server.format(folder=self.folder, **values)
         user = "user root;" if os.getuid() == 0 else ""  # other users cannot read our folder
         conf.write_text(NGINX_CONF.format(folder=self.folder, name=name, server=server, user=user))
-        return Process([NGINX, "-e", self.folder / f"{name}.err", "-p", self.folder, "-c", conf],
+        return Process(self.place.command([NGINX, "-e", self.folder / f"{name}.err", "-p", self.folder, "-c", conf]),
                        self.folder / f"{name}.log")
 
     def make_backend_files(self):
@@ -213,6 +241,24 @@ class Nginx(Contender):
         super().close()
         if self.backend:
             self.backend.stop()
+
+
+class NginxToPod(Nginx):
+    """Plain HTTP on both sides, in the place of kube-tunnel: what proxying to the pod costs."""
+
+    name = "nginx to the pod"
+    loads = Direct.loads
+
+    @staticmethod
+    def missing(place):
+        if not place.pod_address:
+            return "the pods have no address"
+        return None if NGINX else "not installed"
+
+    def start(self):
+        port = free_ports(1)[0]
+        self.process = self.run("nginx-to-pod", NGINX_TO_POD, port=port, pod=self.place.pod_address)
+        self.address = f"127.0.0.1:{port}"
 
 
 class Pod(Contender):
@@ -272,4 +318,4 @@ def free_ports(count):
 
 
 DOWNLOAD_FILE = 64 << 20
-CONTENDERS = (KubeTunnel, Before, Kubectl, Nginx, Pod, BareSpdy, SharedSpdy)
+CONTENDERS = (KubeTunnel, Before, Direct, Kubectl, Nginx, NginxToPod, Pod, BareSpdy, SharedSpdy)

@@ -25,6 +25,7 @@ class Figure:
     limit: float | None  # None: no target
     at_least: bool  # else at most
     before: str = ""  # what rivals took when this was first measured
+    ours: str = OURS
 
     def name(self):
         return f"{self.text} ({self.place})"
@@ -107,6 +108,17 @@ ENGINE = [
                                            ("the cluster's own CPU per request", "cluster_us",
                                             "us", False))),
 ]
+DIRECT = [
+    Figure(text, "kubernetes", load, number, unit, rival, limit, at_least, "", "kube-tunnel direct")
+    for text, load, number, unit, rival, limit, at_least in (
+        ("CPU per request, 2,400/s over 16 connections", "fixed rate", "tool_us", "us", OURS, 0.5, False),
+        ("requests/s, 16 connections", "16 connections", "rps", "/s", OURS, 2.5, True),
+        ("requests/s, 16 connections, beside nginx", "16 connections", "rps", "/s", "nginx to the pod", 0.6, True),
+        ("CPU per request, 2,400/s over 16 connections, beside nginx", "fixed rate", "tool_us", "us",
+         "nginx to the pod", None, False),
+        ("requests/s, a new connection for each", "new connections", "rps", "/s", OURS, None, True),
+        ("download", "download", "mb_per_s", "MB/s", OURS, None, True))
+]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
     Figure(f"{load}{', ' if what else ''}{what}", place, f"50 ms away: {load}", number, unit,
@@ -127,7 +139,7 @@ AWAY = [
         ("upload of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
         ("upload of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True))
 ]
-TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "50 ms away": AWAY}
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "50 ms away": AWAY}
 
 
 def plain(x):
@@ -165,7 +177,7 @@ def failures(results, place, load, contender):
 
 def trouble(results, figure):
     """Why a figure cannot be trusted even if its ratio holds."""
-    for who in filter(None, (OURS, figure.rival)):
+    for who in filter(None, (figure.ours, figure.rival)):
         failed, total = failures(results, figure.place, figure.load, who)
         if failed > MANY_FAILURES * total:
             yield f"{failed:,} of {total:,} failed at {who}"
@@ -191,7 +203,7 @@ class Judged:
 
 
 def judge(results, figure):
-    mine = numbers_of(results, figure.place, figure.load, OURS, figure.number)
+    mine = numbers_of(results, figure.place, figure.load, figure.ours, figure.number)
     ours, theirs, ratio, spread = median(mine), None, None, None
     if figure.rival:
         other = numbers_of(results, figure.place, figure.load, figure.rival, figure.number)
