@@ -23,3 +23,13 @@ static inline void texts_finish(struct texts *t)
     free(t->at);
     *t = (struct texts){ 0 };
 }
+
+/* Texts with names, both owned, in their order. */
+struct text_pair {
+    char *name, *value;
+};
+
+struct text_pairs {
+    struct text_pair *at;
+    size_t count;
+};

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "catalog/service.h"
+
 bool own_pod_is(const struct own_pod *own, const struct endpoint *e)
 {
     if (own->uid && strcmp(e->uid, own->uid) == 0)

@@ -5,7 +5,9 @@
  */
 #pragma once
 
-#include "catalog/catalog.h"
+#include <stdbool.h>
+
+struct endpoint;
 
 /* Zeroed outside a pod: no endpoint is this one.  All strings are borrowed. */
 struct own_pod {

@@ -1,5 +1,7 @@
 #include "catalog/zone.h"
 
+#include <jansson.h>
+
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/corefile.h"

@@ -11,6 +11,11 @@
 
 #include "base/own.h"
 #include "catalog/pod_addresses.h"
+#include "catalog/zone.h"
+#include "cluster/settings.h"
+#include "kube/target.h"
+#include "net/loop.h"
+#include "net/transfers.h"
 
 static void cluster_destroyp(struct cluster **c)
 {

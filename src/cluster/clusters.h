@@ -11,8 +11,11 @@
 #pragma once
 
 #include "base/texts.h"
-#include "cluster/cluster.h"
+#include "base/sched.h"
 
+struct loop;
+struct cluster_settings;
+struct cluster;
 struct clusters;
 
 /* Which contexts; borrowed until the clusters are destroyed. */

@@ -2,6 +2,7 @@
 #include "cluster/difference.h"
 
 #include "base/own.h"
+#include "kube/kubeconfig.h"
 
 static bool same(const char *a, const char *b)
 {
@@ -18,7 +19,7 @@ static bool same_texts(const struct texts *a, const struct texts *b)
     return true;
 }
 
-static bool same_pairs(const struct yaml_pairs *a, const struct yaml_pairs *b)
+static bool same_pairs(const struct text_pairs *a, const struct text_pairs *b)
 {
     if (a->count != b->count)
         return false;
@@ -55,7 +56,7 @@ static bool is_token(const char *key)
     return same(key, "id-token") || same(key, "refresh-token");
 }
 
-static bool has_all(const struct yaml_pairs *a, const struct yaml_pairs *of)
+static bool has_all(const struct text_pairs *a, const struct text_pairs *of)
 {
     for (size_t i = 0; i < of->count; i++)
         if (!is_token(of->at[i].name) &&

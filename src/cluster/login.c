@@ -4,7 +4,9 @@
  * is the reason for such a plugin to run (decision 097): a button starts the login, on
  * one of our own pages.  That, and what programs send, starts it.
  */
+#include "cluster/cluster.h"
 #include "cluster/table.h"
+#include "kube/api.h"
 #include "kube/credentials.h"
 #include "net/process.h"
 

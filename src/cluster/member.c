@@ -2,6 +2,8 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/partition.h"
+#include "cluster/cluster.h"
+#include "cluster/settings.h"
 #include "cluster/table.h"
 #include "kube/target_load.h"
 

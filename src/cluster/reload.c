@@ -25,6 +25,8 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/catalog.h"
+#include "cluster/cluster.h"
 #include "cluster/difference.h"
 #include "cluster/table.h"
 #include "kube/credentials.h"

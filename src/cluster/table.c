@@ -1,4 +1,6 @@
 /* cluster/table.c - the clusters of this process */
+#include "catalog/catalog.h"
+#include "cluster/cluster.h"
 #include "cluster/clusters.h"
 
 #include <assert.h>
@@ -9,6 +11,8 @@
 #include "base/partition.h"
 #include "cluster/table.h"
 #include "kube/target_load.h"
+#include "tunnel/tunnels.h"
+#include "upstream/upstream.h"
 
 LOG_MODULE(cluster);
 

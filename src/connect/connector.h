@@ -14,8 +14,9 @@
 #pragma once
 
 #include "base/log.h"
-#include "catalog/catalog.h"
+#include "catalog/service.h"
 #include "connect/demand.h"
+#include "kube/api.h"
 #include "net/stream.h"
 
 struct connector;

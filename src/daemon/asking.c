@@ -4,8 +4,10 @@
 #include <stdio.h>
 
 #include "cluster/clusters.h"
+#include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
 #include "kube/exec_plugin.h"
+#include "net/transfers.h"
 #include "serve/explain_lease.h"
 
 static void on_credentials(struct task *t)

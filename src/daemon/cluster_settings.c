@@ -1,6 +1,8 @@
 /* daemon/cluster_settings.c - what the settings say about every cluster */
 #include "daemon/cluster_settings.h"
 
+#include "cluster/settings.h"
+
 /* More than any pod is asked for at once, and a bound where one is needed. */
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8

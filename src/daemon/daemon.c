@@ -22,6 +22,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "cluster/clusters.h"
+#include "cluster/settings.h"
 #include "config/config.h"
 #include "daemon/cgroup.h"
 #include "daemon/cluster_settings.h"

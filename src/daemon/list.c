@@ -14,6 +14,7 @@
 #include "catalog/objects.h"
 #include "catalog/zone.h"
 #include "cluster/clusters.h"
+#include "cluster/settings.h"
 #include "config/config.h"
 #include "daemon/asking.h"
 #include "daemon/cluster_settings.h"
@@ -26,6 +27,7 @@
 #include "kube/exec_plugin.h"
 #include "listen/listen.h"
 #include "net/loop.h"
+#include "net/transfers.h"
 #include "route/name.h"
 #include "serve/policy.h"
 

@@ -6,6 +6,7 @@
 #include "daemon/rights.h"
 
 #include <stdlib.h>
+#include <jansson.h>
 
 #include "base/own.h"
 #include "daemon/asking.h"

@@ -6,6 +6,7 @@
 #include "base/own.h"
 #include "base/rfc3339.h"
 #include "base/utf8.h"
+#include "kube/kubeconfig.h"
 
 #define VERSION_SHOWN 60 /* bytes of a version that is not the right one */
 

@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "base/file.h"
+#include "kube/kubeconfig.h"
 
 #define INFO "KUBERNETES_EXEC_INFO"
 
@@ -86,7 +87,7 @@ char **exec_environment_create(const struct kc_exec *exec, const char *spec)
             all[n++] = xstrdup(*e);
     }
     for (size_t i = 0; i < exec->env.count; i++) {
-        const struct yaml_pair *pair = &exec->env.at[i];
+        const struct text_pair *pair = &exec->env.at[i];
         const char *last = kc_pair(&exec->env, pair->name);
         if (pair->value == last && strcmp(pair->name, INFO) != 0)
             all[n++] = xasprintf("%s=%s", pair->name, last ? last : "");

@@ -3,6 +3,8 @@
 
 #include "kube/target.h"
 
+struct kc_exec;
+
 /* The program of a command: with a slash relative to the kubeconfig's folder, else from
  * $PATH, whose relative folders are skipped.  Owned by the caller.  ERR_NOT_FOUND. */
 MUST_CHECK enum err exec_find_program(const struct kc_user *user, char **ret,

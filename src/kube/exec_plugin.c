@@ -18,6 +18,7 @@
 #include "kube/exec_credential.h"
 #include "kube/exec_environment.h"
 #include "kube/exec_words.h"
+#include "kube/kubeconfig.h"
 #include "net/process.h"
 #include "net/tls_identity.h"
 

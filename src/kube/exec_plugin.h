@@ -16,6 +16,8 @@
 #include "kube/target.h"
 #include "net/loop.h"
 
+struct kc_exec;
+struct kc_user;
 struct exec_plugins;
 struct exec_plugin;
 

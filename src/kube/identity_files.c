@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "base/file.h"
+#include "kube/kubeconfig.h"
 
 LOG_MODULE(kube);
 

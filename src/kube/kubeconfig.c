@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "kube/yaml_json.h"
+#include "yaml/fields.h"
 
 #define EXEC_EXTENSION "client.authentication.k8s.io/exec"
 
@@ -104,15 +105,15 @@ static const struct yaml_field context_fields[] = {
 };
 
 static const struct yaml_field variable_fields[] = {
-    TEXT("name", yaml_pair, name),
-    TEXT("value", yaml_pair, value),
+    TEXT("name", text_pair, name),
+    TEXT("value", text_pair, value),
     END,
 };
 
 static enum err read_variable(struct yaml_cursor *c, void *at)
 {
-    struct yaml_pairs *pairs = at;
-    struct yaml_pair v = { NULL, NULL };
+    struct text_pairs *pairs = at;
+    struct text_pair v = { NULL, NULL };
     enum err e = yaml_read_fields(c, variable_fields, &v);
 
     if (e) {
@@ -460,7 +461,7 @@ const struct kc_context *kubeconfig_context(const struct kubeconfig *kc, const c
     return map_get(&kc->contexts.by_name, str_of(name));
 }
 
-const char *kc_pair(const struct yaml_pairs *pairs, const char *name)
+const char *kc_pair(const struct text_pairs *pairs, const char *name)
 {
     for (size_t i = pairs->count; i--;)
         if (str_eq(str_of(pairs->at[i].name), str_of(name)))

@@ -10,7 +10,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/str.h"
-#include "yaml/fields.h"
+#include "base/texts.h"
 
 #define KUBECONFIG_MAX ((size_t)64 << 20)
 
@@ -36,13 +36,13 @@ struct kc_exec {
     char *command; /* a path if it has a slash, relative to the entry's file; or NULL */
     char *api_version, *install_hint, *interactive_mode;
     struct texts args;
-    struct yaml_pairs env; /* in their order; of a name given twice the last counts */
+    struct text_pairs env; /* in their order; of a name given twice the last counts */
     bool provide_cluster_info;
 };
 
 struct kc_auth_provider {
     char *name;
-    struct yaml_pairs config; /* of a name given twice the last counts */
+    struct text_pairs config; /* of a name given twice the last counts */
 };
 
 /* One key of as-user-extra. */
@@ -131,4 +131,4 @@ struct kc_cluster *kc_cluster_copy(const struct kc_cluster *c);
 void kc_cluster_destroy(struct kc_cluster *c);
 
 /* The value of the last pair of that name, or NULL. */
-const char *kc_pair(const struct yaml_pairs *pairs, const char *name);
+const char *kc_pair(const struct text_pairs *pairs, const char *name);

@@ -1,5 +1,7 @@
 #include "kube/limits.h"
 
+#include <jansson.h>
+
 #define NAME_MAX_LEN 253
 #define UID_MAX_LEN 128
 #define VERSION_MAX_LEN 256

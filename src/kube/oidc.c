@@ -19,6 +19,7 @@
 #include "base/file.h"
 #include "base/utf8.h"
 #include "kube/jwt.h"
+#include "kube/kubeconfig.h"
 #include "kube/kubeconfig_write.h"
 #include "kube/oidc_answers.h"
 
@@ -58,7 +59,7 @@ struct oidc {
 
 /* ---- the kubeconfig ---- */
 
-static enum err check_oidc(const struct yaml_pairs *config, struct diag *why)
+static enum err check_oidc(const struct text_pairs *config, struct diag *why)
 {
     static const char *const needed[] = { "idp-issuer-url", "client-id" };
 
@@ -179,7 +180,7 @@ static bool is_same_authority(const struct oidc *o, const struct kc_user *u)
 /* The tokens are not compared: they change. */
 static bool is_of(const struct oidc *o, const struct kc_user *u)
 {
-    const struct yaml_pairs *config = &u->auth_provider->config;
+    const struct text_pairs *config = &u->auth_provider->config;
 
     return oidc_is_same(o->path, u->entry.file) && oidc_is_same(o->user, u->entry.name) &&
            oidc_is_same(o->issuer, kc_pair(config, "idp-issuer-url")) &&
@@ -253,7 +254,7 @@ static bool read_again(struct oidc *o)
     const struct kc_user *u = kubeconfig_user(kc, o->user);
     if (!u || !u->auth_provider)
         return false;
-    const struct yaml_pairs *config = &u->auth_provider->config;
+    const struct text_pairs *config = &u->auth_provider->config;
     take_from_file(&o->id, &o->file_id, kc_pair(config, "id-token"));
     take_from_file(&o->refresh, &o->file_refresh, kc_pair(config, "refresh-token"));
     return is_usable(o->id) && (!before || strcmp(before, o->id) != 0);

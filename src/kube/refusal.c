@@ -1,5 +1,8 @@
 #include "kube/refusal.h"
 
+#include "kube/kubeconfig.h"
+#include "net/tls_identity.h"
+
 void refusal_explain(const struct kube_target *target, const struct credential *shown,
                      struct api_error *e)
 {

@@ -6,6 +6,8 @@
  */
 #include "kube/status.h"
 
+#include <jansson.h>
+
 #include "base/own.h"
 #include "base/url.h"
 #include "base/utf8.h"

@@ -4,6 +4,9 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "base/texts.h"
+#include "kube/kubeconfig.h"
+#include "net/tls_identity.h"
 
 LOG_MODULE(kube);
 

@@ -10,8 +10,10 @@
 
 #include "base/err.h"
 #include "base/str.h"
-#include "kube/kubeconfig.h"
-#include "net/tls_identity.h"
+
+struct kubeconfig;
+struct tls_identity;
+struct tls_pem;
 
 /* Where credentials come from that are not written in the kubeconfig. */
 enum credential_source { SOURCE_NONE, SOURCE_EXEC, SOURCE_OIDC };

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "catalog/service.h"
 
 #define PORT_DEFAULT 80
 /* Leaves room in a diag for the sentence around it. */

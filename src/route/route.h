@@ -4,8 +4,10 @@
  */
 #pragma once
 
-#include "catalog/catalog.h"
 #include "route/name.h"
+
+struct endpoint;
+struct service;
 
 /* What a request wants: the key under which tunnels and idle connections are found.  It
  * holds no endpoints: they are looked up again at each attempt. */

@@ -2,6 +2,7 @@
 #include "serve/accounting.h"
 
 #include "base/metrics.h"
+#include "catalog/service.h"
 
 LOG_MODULE(serve);
 

@@ -2,6 +2,7 @@
 #include "serve/attempts.h"
 
 #include "base/own.h"
+#include "catalog/service.h"
 #include "serve/routed_lease.h"
 #include "serve/serve_state.h"
 

@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "net/stream.h"
 #include "upstream/lease.h"
 
 struct serve;

@@ -3,7 +3,10 @@
 
 #include <string.h>
 
+#include "catalog/service.h"
 #include "rights/role.h"
+#include "route/name.h"
+#include "route/route.h"
 #include "upstream/lease.h"
 
 #define WORDS_SHOWN 800 /* bytes of what a plugin has written */

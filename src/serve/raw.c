@@ -20,6 +20,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/service.h"
 #include "cluster/clusters.h"
 #include "detect/request_line.h"
 #include "http/whole.h"

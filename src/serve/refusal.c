@@ -1,6 +1,7 @@
 /* serve/refusal.c - why a request is refused: a cause and the facts that its page names */
 #include "serve/refusal.h"
 
+#include "net/stream.h"
 #include "upstream/lease.h"
 
 static const struct {

@@ -2,6 +2,7 @@
 #include "serve/routed_lease.h"
 
 #include "base/own.h"
+#include "cluster/cluster.h"
 #include "cluster/clusters.h"
 #include "serve/policy.h"
 #include "serve/serve_state.h"

@@ -20,6 +20,7 @@
 
 #include "base/metrics.h"
 #include "base/log.h"
+#include "catalog/service.h"
 #include "cluster/clusters.h"
 #include "detect/detect.h"
 #include "serve/client_side.h"

@@ -1,5 +1,8 @@
 #include "upstream/at_once.h"
 
+#include "route/name.h"
+#include "route/route.h"
+
 #define LOOKED_AT_MAX SERVICE_SUBSET
 
 static size_t count_looked_at(const struct service *s)

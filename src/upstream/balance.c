@@ -2,6 +2,8 @@
 
 #include "base/map.h"
 #include "base/own.h"
+#include "route/name.h"
+#include "route/route.h"
 
 #define REFUSALS_MAX 2   /* in a row; then it is the last choice ... */
 #define REFUSED_MS 30000 /* ... for so long */

@@ -1,5 +1,7 @@
 #include "upstream/choosing.h"
 
+#include "route/route.h"
+
 LOG_MODULE(upstream);
 
 static uint16_t port_on(const struct choice *c, const struct endpoint *e)

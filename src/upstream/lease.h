@@ -9,9 +9,11 @@
 #pragma once
 
 #include "base/log.h"
-#include "catalog/catalog.h"
-#include "net/stream.h"
-#include "route/route.h"
+
+struct endpoint;
+struct route;
+struct stream;
+struct task;
 
 struct cluster;
 struct upstream;

@@ -16,6 +16,7 @@
  */
 #include "upstream/loops.h"
 
+#include "route/route.h"
 #include "upstream/balance.h"
 
 static enum err check_listener(const struct own_listeners *listeners,

@@ -8,7 +8,7 @@
 #pragma once
 
 #include "base/log.h"
-#include "catalog/catalog.h"
+#include "catalog/service.h"
 #include "net/stream.h"
 #include "upstream/lease.h"
 

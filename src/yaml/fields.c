@@ -117,16 +117,16 @@ static void copy_texts(const struct yaml_field *f, void *to, const void *from)
 
 const struct yaml_type yaml_texts = { read_texts, clear_texts, copy_texts };
 
-void yaml_pairs_add(struct yaml_pairs *p, char *name, char *value)
+void yaml_pairs_add(struct text_pairs *p, char *name, char *value)
 {
     if ((p->count & (p->count - 1)) == 0)
         p->at = xrealloc(p->at, (p->count ? p->count * 2 : 1) * sizeof(*p->at));
-    p->at[p->count++] = (struct yaml_pair){ name, value };
+    p->at[p->count++] = (struct text_pair){ name, value };
 }
 
 static enum err read_pair(struct yaml_cursor *c, void *at)
 {
-    struct yaml_pairs *pairs = at;
+    struct text_pairs *pairs = at;
     AUTO_FREE char *name = NULL;
     char *value = NULL;
     enum err e = yaml_read_text(c, &name);
@@ -165,7 +165,7 @@ static enum err read_pairs(struct yaml_cursor *c, const struct yaml_field *f, vo
 
 static void clear_pairs(const struct yaml_field *f, void *at)
 {
-    struct yaml_pairs *p = at;
+    struct text_pairs *p = at;
     (void)f;
 
     for (size_t i = 0; i < p->count; i++) {
@@ -173,12 +173,12 @@ static void clear_pairs(const struct yaml_field *f, void *at)
         free(p->at[i].value);
     }
     free(p->at);
-    *p = (struct yaml_pairs){ 0 };
+    *p = (struct text_pairs){ 0 };
 }
 
 static void copy_pairs(const struct yaml_field *f, void *to, const void *from)
 {
-    const struct yaml_pairs *p = from;
+    const struct text_pairs *p = from;
     (void)f;
 
     for (size_t i = 0; i < p->count; i++)

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include "base/texts.h"
 #include "yaml/cursor.h"
 
 #define YAML_FIELDS_MAX 64
@@ -33,19 +34,10 @@ struct yaml_field {
     size_t size;                     /* yaml_struct; bytes of the field for others */
 };
 
-struct yaml_pair {
-    char *name, *value;
-};
-
-struct yaml_pairs {
-    struct yaml_pair *at;
-    size_t count;
-};
-
 extern const struct yaml_type yaml_text;  /* char *: NULL for nothing */
 extern const struct yaml_type yaml_bool;  /* bool */
 extern const struct yaml_type yaml_texts; /* struct texts, from a list */
-extern const struct yaml_type yaml_pairs; /* struct yaml_pairs, from a mapping of texts */
+extern const struct yaml_type yaml_pairs; /* struct text_pairs, from a mapping of texts */
 extern const struct yaml_type yaml_struct; /* T *: allocated when there is a mapping */
 extern const struct yaml_type yaml_part; /* the fields of the same struct, in a mapping */
 
@@ -66,4 +58,4 @@ MUST_CHECK enum err yaml_read_text(struct yaml_cursor *c, char **ret);
 /* Is the value at hand a mapping (a list)?  *ret false: it is null, and that was all of it;
  * anything else is refused. */
 MUST_CHECK enum err yaml_expect(struct yaml_cursor *c, enum yaml_kind kind, bool *ret);
-void yaml_pairs_add(struct yaml_pairs *p, char *name, char *value); /* taken over */
+void yaml_pairs_add(struct text_pairs *p, char *name, char *value); /* taken over */

@@ -19,6 +19,8 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/catalog.h"
+#include "kube/target.h"
+#include "net/transfer.h"
 
 #define OPEN_MAX                                                                         \
     256 /* two watches for each scope and each service that is watched by itself */

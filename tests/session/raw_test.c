@@ -6,6 +6,8 @@
  */
 #include "stage.h"
 
+#include <stdio.h>
+
 /* Where a connection is brought before something happens. */
 enum place {
     LEASING,

@@ -5,6 +5,7 @@
 
 #include "admin/admin.h"
 #include "base/own.h"
+#include "catalog/service.h"
 #include "cluster/clusters.h"
 #include "serve/exposed.h"
 

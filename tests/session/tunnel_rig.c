@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <jansson.h>
 
 #include "base/log.h"
 #include "base/own.h"

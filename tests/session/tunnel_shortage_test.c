@@ -2,6 +2,7 @@
 #include "tunnel_rig.h"
 
 #include <string.h>
+#include <stdio.h>
 
 #define TUNNELS_MAX 4 /* of the rig's settings */
 

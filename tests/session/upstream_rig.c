@@ -2,11 +2,13 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <stdio.h>
 
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/container_ports.h"
 #include "catalog/endpoint.h"
+#include "route/name.h"
 
 struct upstream_rig rig;
 

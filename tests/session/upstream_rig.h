@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "net/loop.h"
+#include "route/route.h"
 #include "upstream/upstream.h"
 
 /* What became of one connection that was opened. */

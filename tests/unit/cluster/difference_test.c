@@ -8,6 +8,7 @@
 #include "cluster/difference.h"
 
 #include "base/own.h"
+#include "kube/kubeconfig.h"
 #include "kube/target_load.h"
 
 #define USER_BEGIN "kind: Config\nusers:\n- name: u\n  user:\n"

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
+#include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
 
 static struct config *config;

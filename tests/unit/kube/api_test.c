@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <jansson.h>
 
 #include "base/log.h"
 #include "base/own.h"
@@ -21,6 +22,7 @@
 #include "kube/api.h"
 #include "kube/credentials.h"
 #include "kube/server_url.h"
+#include "net/transfers.h"
 
 #define EVENTS_MAX 1024
 

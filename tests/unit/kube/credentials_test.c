@@ -12,6 +12,7 @@
 #include "folder.h"
 #include "kube/credentials.h"
 #include "kube/exec_plugin.h"
+#include "kube/kubeconfig.h"
 
 static struct loop *loop;
 static struct folder folder;

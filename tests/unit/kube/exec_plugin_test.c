@@ -17,6 +17,7 @@
 #include "folder.h"
 #include "kube/exec_credential.h"
 #include "kube/exec_plugin.h"
+#include "kube/kubeconfig.h"
 
 static struct loop *loop;
 static struct folder folder;
@@ -144,7 +145,7 @@ static void other_arguments_variables_and_clusters_are_other_plugins(void **stat
 {
     (void)state;
     char *argument[] = { (char *)"a" }, *arguments[] = { (char *)"a", (char *)"" };
-    struct yaml_pair pair = { (char *)"a", (char *)"" };
+    struct text_pair pair = { (char *)"a", (char *)"" };
     struct setup setups[6];
     struct exec_plugin *got[ARRAY_LEN(setups)];
 
@@ -152,7 +153,7 @@ static void other_arguments_variables_and_clusters_are_other_plugins(void **stat
         setup_init(&setups[i], (char *)"aws", "Never");
     setups[1].exec.args = (struct texts){ argument, 1 };
     setups[2].exec.args = (struct texts){ arguments, 2 };
-    setups[3].exec.env = (struct yaml_pairs){ &pair, 1 };
+    setups[3].exec.env = (struct text_pairs){ &pair, 1 };
     setups[4].exec.provide_cluster_info = true;
     setups[5].exec.provide_cluster_info = true;
     setups[5].cluster.server = (char *)"https://other";

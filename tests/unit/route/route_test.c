@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "catalog/service.h"
 #include "route/route.h"
 
 #include "base/own.h"

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "route/name.h"
+#include "route/route.h"
 #include "serve/explain.h"
 
 #include "base/own.h"
