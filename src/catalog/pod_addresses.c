@@ -42,7 +42,8 @@ static void addresses_settle(struct pod_address *a, enum err e)
     a->result = e;
 }
 
-static enum err check(const struct endpoint *e, const struct pod *pod, struct diag *why)
+static enum err check_pod(const struct endpoint *e, const struct pod *pod,
+                          struct diag *why)
 {
     if (!e->uid[0] || strcmp(pod->uid, e->uid) != 0)
         return diag_set(why, ERR_ACCESS, "pod %s is another one by now", e->pod);
@@ -60,7 +61,7 @@ static enum err check(const struct endpoint *e, const struct pod *pod, struct di
 static void answer_from(const struct known_pod *k, struct pod_address *a)
 {
     const struct endpoint *e = a->endpoint;
-    enum err result = check(e, k->pod, &a->why);
+    enum err result = check_pod(e, k->pod, &a->why);
 
     snprintf(a->address, sizeof(a->address), "%s",
              result  ? ""
@@ -164,7 +165,7 @@ static struct known_pod *known_pod_get(struct pod_addresses *p, const struct end
     return k;
 }
 
-static void read_pod(struct known_pod *k, const char *pod_name)
+static void known_pod_read(struct known_pod *k, const char *pod_name)
 {
     char path[PATH_ROOM];
 
@@ -211,7 +212,7 @@ void pod_address_find(struct pod_addresses *p, const struct endpoint *endpoint,
     ret->result = ERR_AGAIN;
     list_append(&k->waiting, &ret->waiting);
     if (!k->call.request)
-        read_pod(k, endpoint->pod);
+        known_pod_read(k, endpoint->pod);
 }
 
 void pod_address_finish(struct pod_address *a)

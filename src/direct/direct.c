@@ -61,17 +61,17 @@ static void attempt_destroy(struct attempt *a)
     free(a);
 }
 
-static void count(const struct direct *d, enum outcome outcome)
+static void count_outcome(const struct direct *d, enum outcome outcome)
 {
     metric_add_for(&metric_connections, d->settings.cluster, outcome, 1);
 }
 
 /* The attempt is over. */
-static void fail(struct attempt *a, enum err e, const struct diag *why)
+static void attempt_fail(struct attempt *a, enum err e, const struct diag *why)
 {
     struct opening *o = a->opening;
 
-    count(a->owner, e == ERR_CONNECT ? UNREACHABLE : NOT_ALLOWED);
+    count_outcome(a->owner, e == ERR_CONNECT ? UNREACHABLE : NOT_ALLOWED);
     log_debug(CLUSTER_ID(a->owner->settings.cluster), "no direct connection",
               LOG_S("pod", a->endpoint->pod), LOG_S("namespace", a->endpoint->ns),
               LOG_S("reason", diag_text(why, e)));
@@ -80,7 +80,7 @@ static void fail(struct attempt *a, enum err e, const struct diag *why)
     attempt_destroy(a);
 }
 
-static void succeed(struct attempt *a)
+static void attempt_succeed(struct attempt *a)
 {
     struct direct *d = a->owner;
     struct opening *o = a->opening;
@@ -91,7 +91,7 @@ static void succeed(struct attempt *a)
                               .number = ++*d->settings.last_id,
                               .cluster = d->settings.cluster };
     o->result = OK;
-    count(d, o->stream->end.verdict == V_REFUSED ? REFUSED : CONNECTED);
+    count_outcome(d, o->stream->end.verdict == V_REFUSED ? REFUSED : CONNECTED);
     log_debug(o->via, "connected", LOG_S("pod", a->endpoint->pod),
               LOG_S("namespace", a->endpoint->ns), LOG_S("address", a->address.address),
               LOG_U("port", o->port), LOG_U("ms", a->step.sched->now - a->began));
@@ -132,7 +132,7 @@ static enum err check_address(const struct direct *d, const char *text,
 }
 
 /* ERR_AGAIN: under way.  The attempt may be over when it returns. */
-static void step(struct attempt *a)
+static void attempt_step(struct attempt *a)
 {
     struct sockaddr_storage address;
     struct diag why = a->address.why;
@@ -148,7 +148,7 @@ static void step(struct attempt *a)
             a->dialling = true;
             tcp_dial_start(&a->dial, a->owner->loop, &address,
                            a->owner->settings.connect_ms, &a->step);
-            step(a);
+            attempt_step(a);
             return;
         }
     }
@@ -157,22 +157,22 @@ static void step(struct attempt *a)
         e = a->dial.result;
     }
     if (e)
-        fail(a, e, &why);
+        attempt_fail(a, e, &why);
     else
-        succeed(a);
+        attempt_succeed(a);
 }
 
-static void on_step(struct task *task)
+static void attempt_on_step(struct task *task)
 {
     struct attempt *a = container_of(task, struct attempt, step);
     const struct opening *o = a->opening;
 
-    step(a);
+    attempt_step(a);
     if (o->result != ERR_AGAIN)
         task_wake(o->wake);
 }
 
-static void on_deadline(struct timer *timer)
+static void attempt_on_deadline(struct timer *timer)
 {
     struct attempt *a = container_of(timer, struct attempt, deadline);
     const struct opening *o = a->opening;
@@ -184,7 +184,7 @@ static void on_deadline(struct timer *timer)
                      o->port);
     else
         e = diag_set(&why, ERR_TIMEOUT, "pod %s was not read in time", a->endpoint->pod);
-    fail(a, e, &why);
+    attempt_fail(a, e, &why);
     task_wake(o->wake);
 }
 
@@ -199,12 +199,12 @@ static void open_connection(struct connector *c, const struct endpoint *endpoint
     a->opening = o;
     a->endpoint = endpoint_ref(endpoint);
     a->began = sched->now;
-    task_init(&a->step, sched, RANK_READ, on_step);
-    timer_init(&a->deadline, sched, on_deadline);
+    task_init(&a->step, sched, RANK_READ, attempt_on_step);
+    timer_init(&a->deadline, sched, attempt_on_deadline);
     timer_set(&a->deadline, d->settings.connect_ms);
     o->private = a;
     pod_address_find(d->addresses, a->endpoint, &a->address, &a->step);
-    step(a);
+    attempt_step(a);
 }
 
 static void cancel_opening(struct opening *o)
@@ -212,7 +212,7 @@ static void cancel_opening(struct opening *o)
     attempt_destroy(o->private);
 }
 
-static void retire(struct connector *c, const char *pod_key)
+static void direct_retire(struct connector *c, const char *pod_key)
 {
     pod_addresses_forget(direct_of(c)->addresses, pod_key);
 }
@@ -221,7 +221,7 @@ static const struct connector_ops direct_ops = {
     .name = "direct",
     .open = open_connection,
     .cancel = cancel_opening,
-    .retire = retire,
+    .retire = direct_retire,
 };
 
 struct connector *direct_connector(struct direct *d)

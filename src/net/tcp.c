@@ -252,7 +252,7 @@ static bool is_silent(const struct stream *s, uint64_t ms)
     return info.tcpi_retransmits >= 1 && info.tcpi_last_ack_recv >= ms;
 }
 
-static void on_silence(struct timer *timer)
+static void tcp_on_silence(struct timer *timer)
 {
     struct tcp *t = container_of(timer, struct tcp, silence);
     struct stream *s = &t->stream;
@@ -338,7 +338,7 @@ static struct tcp *adopt(struct loop *l, int fd, size_t in_limit, size_t out_lim
     stream_init(&t->stream, &tcp_ops, loop_pool(l), min(IN_FIRST, t->in_most),
                 out_limit ? out_limit : TCP_OUT_LIMIT);
     task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
-    timer_init(&t->silence, loop_sched(l), on_silence);
+    timer_init(&t->silence, loop_sched(l), tcp_on_silence);
     t->fd = fd;
     /* Sets O_NONBLOCK.  ENOSPC: fs.epoll.max_user_watches; ENOMEM. */
     t->poll_error = -uv_poll_init(loop_uv(l), &t->poll, fd);

@@ -18,7 +18,7 @@ struct tcp_attempt {
     char text[ADDRESS_TEXT];
 };
 
-static void on_closed(uv_handle_t *handle)
+static void tcp_dial_on_closed(uv_handle_t *handle)
 {
     free(container_of((uv_poll_t *)handle, struct tcp_attempt, poll));
 }
@@ -30,11 +30,11 @@ static int attempt_end(struct tcp_attempt *a)
 
     a->owner->attempt = NULL;
     timer_stop(&a->deadline);
-    uv_close((uv_handle_t *)&a->poll, on_closed);
+    uv_close((uv_handle_t *)&a->poll, tcp_dial_on_closed);
     return fd;
 }
 
-static void fail(struct tcp_dial *d, const char *text, int error)
+static void tcp_dial_fail(struct tcp_dial *d, const char *text, int error)
 {
     enum err e = error == EMFILE || error == ENFILE ? ERR_NO_FILES : ERR_CONNECT;
 
@@ -42,11 +42,11 @@ static void fail(struct tcp_dial *d, const char *text, int error)
 }
 
 /* What connecting has come to: 0 or an error.  Takes the descriptor. */
-static void finish(struct tcp_dial *d, struct loop *l, int fd, const char *text,
-                   int error)
+static void tcp_dial_settle(struct tcp_dial *d, struct loop *l, int fd, const char *text,
+                            int error)
 {
     if (error && error != ECONNREFUSED) {
-        fail(d, text, error);
+        tcp_dial_fail(d, text, error);
         close(fd);
         return;
     }
@@ -60,7 +60,7 @@ static void finish(struct tcp_dial *d, struct loop *l, int fd, const char *text,
 }
 
 /* A pod that has vanished answers nothing, also not while nothing is sent to it. */
-static void set_keepalive(int fd)
+static void tcp_dial_set_keepalive(int fd)
 {
     int on = 1, idle = 30, every = 10, count = 3;
 
@@ -70,7 +70,7 @@ static void set_keepalive(int fd)
     setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof(count));
 }
 
-static void on_writable(uv_poll_t *poll, int status, int events)
+static void tcp_dial_on_writable(uv_poll_t *poll, int status, int events)
 {
     struct tcp_attempt *a = container_of(poll, struct tcp_attempt, poll);
     struct tcp_dial *d = a->owner;
@@ -83,11 +83,11 @@ static void on_writable(uv_poll_t *poll, int status, int events)
     if (status < 0 && !error)
         error = -status;
     loop_tick(a->loop);
-    finish(d, a->loop, attempt_end(a), a->text, error);
+    tcp_dial_settle(d, a->loop, attempt_end(a), a->text, error);
     task_wake(d->wake);
 }
 
-static void on_deadline(struct timer *timer)
+static void tcp_dial_on_deadline(struct timer *timer)
 {
     struct tcp_attempt *a = container_of(timer, struct tcp_attempt, deadline);
     struct tcp_dial *d = a->owner;
@@ -97,14 +97,14 @@ static void on_deadline(struct timer *timer)
     task_wake(d->wake);
 }
 
-static void wait_for_answer(struct tcp_dial *d, struct loop *l, int fd, uint64_t ms,
-                            const char *text)
+static void tcp_dial_wait(struct tcp_dial *d, struct loop *l, int fd, uint64_t ms,
+                          const char *text)
 {
     struct tcp_attempt *a = xcalloc(1, sizeof(*a));
     int error = -uv_poll_init(loop_uv(l), &a->poll, fd);
 
     if (error) {
-        fail(d, text, error);
+        tcp_dial_fail(d, text, error);
         close(fd);
         free(a);
         return;
@@ -113,9 +113,9 @@ static void wait_for_answer(struct tcp_dial *d, struct loop *l, int fd, uint64_t
     a->loop = l;
     a->fd = fd;
     snprintf(a->text, sizeof(a->text), "%s", text);
-    timer_init(&a->deadline, loop_sched(l), on_deadline);
+    timer_init(&a->deadline, loop_sched(l), tcp_dial_on_deadline);
     timer_set(&a->deadline, ms);
-    uv_poll_start(&a->poll, UV_WRITABLE, on_writable);
+    uv_poll_start(&a->poll, UV_WRITABLE, tcp_dial_on_writable);
     d->attempt = a;
 }
 
@@ -130,15 +130,15 @@ void tcp_dial_start(struct tcp_dial *d, struct loop *l, const struct sockaddr_st
     *d = (struct tcp_dial){ .result = ERR_AGAIN, .wake = wake };
     address_text((const struct sockaddr *)to, text);
     if (fd < 0) {
-        fail(d, text, errno);
+        tcp_dial_fail(d, text, errno);
         return;
     }
-    set_keepalive(fd);
+    tcp_dial_set_keepalive(fd);
     int error = connect(fd, (const struct sockaddr *)to, len) ? errno : 0;
     if (error == EINPROGRESS)
-        wait_for_answer(d, l, fd, timeout_ms, text);
+        tcp_dial_wait(d, l, fd, timeout_ms, text);
     else
-        finish(d, l, fd, text, error);
+        tcp_dial_settle(d, l, fd, text, error);
 }
 
 void tcp_dial_finish(struct tcp_dial *d)
