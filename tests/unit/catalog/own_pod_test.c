@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include "catalog/catalog.h"
 #include "catalog/own_pod.h"
 
 static void uid_alone_or_namespace_and_name_identify_our_pod(void **state)
