@@ -7,6 +7,7 @@
 
 #include "catalog/catalog.h"
 #include "catalog/own_pod.h"
+#include "catalog/service.h"
 
 static void uid_alone_or_namespace_and_name_identify_our_pod(void **state)
 {
