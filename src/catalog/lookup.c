@@ -178,14 +178,22 @@ static void prepare(struct fetch *f, struct api_call *call,
     };
 }
 
-static void ask_service(struct fetch *f)
+/* The object that the record is named after. */
+static void get_by_name(struct fetch *f, struct api_call *call, const char *group,
+                        const char *plural,
+                        void (*on_object)(void *owner, json_t *object))
 {
     struct record *r = f->record;
     char path[PATH_ROOM];
 
-    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/services/%s", r->ns, r->name);
-    prepare(f, &f->service, on_service);
-    api_get(r->catalog->api, &f->service, path, r->catalog->settings.call_ms);
+    snprintf(path, sizeof(path), "%s/namespaces/%s/%s/%s", group, r->ns, plural, r->name);
+    prepare(f, call, on_object);
+    api_get(r->catalog->api, call, path, r->catalog->settings.call_ms);
+}
+
+static void ask_service(struct fetch *f)
+{
+    get_by_name(f, &f->service, "/api/v1", "services", on_service);
 }
 
 /* A role may allow to list but not to get; the server then compares the name itself. */
@@ -207,12 +215,7 @@ static void list_by_name(struct fetch *f, struct api_call *call, const char *plu
 
 static void ask_endpoints(struct fetch *f)
 {
-    struct record *r = f->record;
-    char path[PATH_ROOM];
-
-    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/endpoints/%s", r->ns, r->name);
-    prepare(f, &f->endpoints, on_endpoints);
-    api_get(r->catalog->api, &f->endpoints, path, r->catalog->settings.call_ms);
+    get_by_name(f, &f->endpoints, "/api/v1", "endpoints", on_endpoints);
 }
 
 static void ask_slices(struct fetch *f)
@@ -253,23 +256,12 @@ static bool ask_pods_by_address(struct fetch *f, const struct slice_list *slices
 
 static void ask_pod(struct fetch *f)
 {
-    struct record *r = f->record;
-    char path[PATH_ROOM];
-
-    snprintf(path, sizeof(path), "/api/v1/namespaces/%s/pods/%s", r->ns, r->name);
-    prepare(f, &f->pods, on_fetched_pod);
-    api_get(r->catalog->api, &f->pods, path, r->catalog->settings.call_ms);
+    get_by_name(f, &f->pods, "/api/v1", "pods", on_fetched_pod);
 }
 
 static void ask_deployment(struct fetch *f)
 {
-    struct record *r = f->record;
-    char path[PATH_ROOM];
-
-    snprintf(path, sizeof(path), "/apis/apps/v1/namespaces/%s/deployments/%s", r->ns,
-             r->name);
-    prepare(f, &f->service, on_deployment);
-    api_get(r->catalog->api, &f->service, path, r->catalog->settings.call_ms);
+    get_by_name(f, &f->service, "/apis/apps/v1", "deployments", on_deployment);
 }
 
 /* --- answers --- */

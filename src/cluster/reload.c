@@ -28,7 +28,8 @@
 #include "catalog/catalog.h"
 #include "cluster/cluster.h"
 #include "cluster/difference.h"
-#include "cluster/table.h"
+#include "cluster/members.h"
+#include "cluster/reload.h"
 #include "kube/credentials.h"
 
 LOG_MODULE(cluster);

@@ -65,11 +65,3 @@ void member_destroy(struct member *m);
 
 /* NULL: there is none of that label; "": the first. */
 struct member *clusters_member(const struct clusters *cs, struct str label);
-/* A new member; NULL: there are as many as there may be. */
-struct member *clusters_add(struct clusters *cs, const char *name);
-/* Those of the kubeconfig that were chosen and are no members yet. */
-void clusters_add_all(struct clusters *cs);
-
-void reload_init(struct clusters *cs);
-void reload_start(struct clusters *cs);
-void reload_stop(struct clusters *cs);
