@@ -9,14 +9,14 @@
 
 LOG_MODULE(upstream);
 
-#define SPARES_MAX 64   /* structs kept for the next pool_put */
-#define PLACES_MAX 4096 /* with more, those that hold no connection are forgotten */
+#define FREE_LIST_MAX 64 /* structs kept for the next pool_put */
+#define PLACES_MAX 4096  /* with more, those that hold no connection are forgotten */
 #define WITNESSES 2 /* kept though no request may use them: they show what the pod does */
 
 struct place; /* where the connections to one port of one pod lie */
 
 struct idle {
-    struct list_node in_place; /* or in the pool's spares */
+    struct list_node in_place; /* or in the pool's free list */
     struct place *place;
     struct stream *stream;
     struct log_id via;
@@ -43,8 +43,8 @@ struct pool {
     uint64_t idle_ms;
     uint16_t cluster;
     struct map places;
-    struct list_node spares, pairs;
-    size_t spare_count, count;
+    struct list_node free_list, pairs;
+    size_t free_count, count;
 };
 
 static struct metric metric_idle = {
@@ -64,7 +64,7 @@ struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_
     return (struct str){ room, len };
 }
 
-/* Take a connection off its place; the stream is the caller's, the struct is spare. */
+/* Take a connection off its place; the stream is the caller's, the struct goes to the free list. */
 static struct stream *release(struct idle *i)
 {
     struct place *place = i->place;
@@ -79,9 +79,9 @@ static struct stream *release(struct idle *i)
     place->count -= !i->pair;
     p->count--;
     metric_add_for(&metric_idle, p->cluster, 0, -1);
-    if (p->spare_count < SPARES_MAX) {
-        list_append(&p->spares, &i->in_place);
-        p->spare_count++;
+    if (p->free_count < FREE_LIST_MAX) {
+        list_append(&p->free_list, &i->in_place);
+        p->free_count++;
     } else {
         free(i);
     }
@@ -144,7 +144,7 @@ static void on_expiry(struct timer *timer)
 
 static struct idle *idle_get(struct pool *p)
 {
-    if (list_empty(&p->spares)) {
+    if (list_empty(&p->free_list)) {
         struct idle *i = xcalloc(1, sizeof(*i));
         list_init(&i->in_place);
         list_init(&i->in_pairs);
@@ -152,9 +152,9 @@ static struct idle *idle_get(struct pool *p)
         timer_init(&i->expiry, p->sched, on_expiry);
         return i;
     }
-    struct idle *i = list_first(&p->spares, struct idle, in_place);
+    struct idle *i = list_first(&p->free_list, struct idle, in_place);
     list_remove(&i->in_place);
-    p->spare_count--;
+    p->free_count--;
     return i;
 }
 
@@ -373,12 +373,12 @@ static void trim_places(struct pool *p)
 
 void pool_trim(struct pool *p)
 {
-    while (!list_empty(&p->spares)) {
-        struct idle *i = list_first(&p->spares, struct idle, in_place);
+    while (!list_empty(&p->free_list)) {
+        struct idle *i = list_first(&p->free_list, struct idle, in_place);
         list_remove(&i->in_place);
         free(i);
     }
-    p->spare_count = 0;
+    p->free_count = 0;
     trim_places(p);
 }
 
@@ -392,7 +392,7 @@ struct pool *pool_create(struct sched *sched, struct connectors *connectors,
     p->idle_ms = idle_ms;
     p->cluster = cluster;
     map_init(&p->places);
-    list_init(&p->spares);
+    list_init(&p->free_list);
     list_init(&p->pairs);
     return p;
 }

@@ -12,7 +12,7 @@
 #include "upstream/leasing.h"
 #include "upstream/prewarming.h"
 
-#define SPARES_MAX 256
+#define FREE_LIST_MAX 256
 
 struct upstream {
     struct sched *sched;
@@ -21,8 +21,8 @@ struct upstream {
     struct pool *pool;
     struct balance *balance;
     struct prewarming *prewarming;
-    struct list_node leases, spares; /* spares: kept for the next lease */
-    size_t lease_count, spare_count;
+    struct list_node leases, free_list; /* free_list: kept for the next lease */
+    size_t lease_count, free_count;
     struct task *drained;
 };
 
@@ -32,12 +32,12 @@ static struct leasing *leasing_get(struct upstream *u)
 {
     struct leasing *l;
 
-    if (list_empty(&u->spares)) {
+    if (list_empty(&u->free_list)) {
         l = leasing_create(u, &u->parts);
     } else {
-        l = list_first(&u->spares, struct leasing, node);
+        l = list_first(&u->free_list, struct leasing, node);
         list_remove(&l->node);
-        u->spare_count--;
+        u->free_count--;
     }
     list_append(&u->leases, &l->node);
     u->lease_count++;
@@ -51,9 +51,9 @@ static void leasing_put(struct leasing *l)
     leasing_reset(l);
     list_remove(&l->node);
     u->lease_count--;
-    if (u->spare_count < SPARES_MAX) {
-        list_append(&u->spares, &l->node);
-        u->spare_count++;
+    if (u->free_count < FREE_LIST_MAX) {
+        list_append(&u->free_list, &l->node);
+        u->free_count++;
     } else {
         leasing_destroy(l);
     }
@@ -266,7 +266,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->balance = balance_create(u->sched);
     parts_init(&u->parts, u, catalog, settings);
     list_init(&u->leases);
-    list_init(&u->spares);
+    list_init(&u->free_list);
     u->prewarming = prewarming_create(u->sched, &u->connectors, &u->parts.settings.own);
     catalog_on_gone(catalog, on_gone, u);
     catalog_on_change(catalog, on_change, u);
@@ -279,19 +279,19 @@ void upstream_set_zone(struct upstream *u, const char *found)
     u->parts.found_zone = xstrdup(found);
 }
 
-static void free_spares(struct upstream *u)
+static void drop_free_list(struct upstream *u)
 {
-    while (!list_empty(&u->spares)) {
-        struct leasing *l = list_first(&u->spares, struct leasing, node);
+    while (!list_empty(&u->free_list)) {
+        struct leasing *l = list_first(&u->free_list, struct leasing, node);
         list_remove(&l->node);
         leasing_destroy(l);
     }
-    u->spare_count = 0;
+    u->free_count = 0;
 }
 
 void upstream_trim(struct upstream *u)
 {
-    free_spares(u);
+    drop_free_list(u);
     pool_trim(u->pool);
     balance_trim(u->balance);
 }
@@ -321,7 +321,7 @@ void upstream_destroy(struct upstream *u)
     prewarming_destroy(u->prewarming);
     pool_destroy(u->pool);
     balance_destroy(u->balance);
-    free_spares(u);
+    drop_free_list(u);
     parts_finish(&u->parts);
     connectors_finish(&u->connectors);
     free(u);
