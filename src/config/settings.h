@@ -126,6 +126,10 @@
     \
     X(CLIENT_LIST, clients, "clients", "auto", 0, 256, ACCESS, \
       "Users of this machine that may connect, @GROUPs too; repeatable") \
+    X(AUTO_BOOL, proxy, "proxy", "auto", 0, 0, ACCESS, \
+      "Serve CONNECT and SOCKS; auto: where only this machine can connect") \
+    X(BOOL, proxy_raw, "proxy-raw", "false", 0, 0, ACCESS, \
+      "Carry HTTP inside CONNECT and SOCKS as bytes, unchecked") \
     X(AUTO_BOOL, short_names, "short-names", "auto", 0, 0, ACCESS, \
       "Accept two-label names (Host: web.shop); auto: only in a pod") \
     X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \

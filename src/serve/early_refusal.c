@@ -14,10 +14,6 @@ static const uint8_t http2_goaway[] = {
     0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0d, /* GOAWAY */
 };
 
-/* "Request rejected or failed", and "no acceptable methods" (RFC 1928, section 3). */
-static const uint8_t socks4_no[] = { 0, 0x5b, 0, 0, 0, 0, 0, 0 };
-static const uint8_t socks5_no[] = { 5, 0xff };
-
 static void put_refusal(const struct refusal *r, struct bufq *out)
 {
     AUTO_FREE char *body = NULL;
@@ -38,12 +34,6 @@ void early_refuse_protocol(enum detected protocol, struct bufq *out)
         break;
     case DETECT_HTTP2:
         bufq_write(out, http2_goaway, sizeof(http2_goaway));
-        break;
-    case DETECT_SOCKS4:
-        bufq_write(out, socks4_no, sizeof(socks4_no));
-        break;
-    case DETECT_SOCKS5:
-        bufq_write(out, socks5_no, sizeof(socks5_no));
         break;
     default:
         put_refusal(&(struct refusal){ .cause = CAUSE_PROTOCOL }, out);

@@ -24,6 +24,7 @@
 #include <assert.h>
 
 #include "base/own.h"
+#include "http/whole.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
 #include "serve/client_side.h"
@@ -63,6 +64,7 @@ struct exchange {
     struct join join; /* the request and the response */
 
     enum release_mode release; /* of the lease, at DONE */
+    struct exposed *connected; /* a reference: a CONNECT was answered, the lease stays */
     struct exchange_result result;
 };
 
@@ -85,7 +87,9 @@ static void conclude_exchange(struct exchange *x)
     x->attempts.lease.keep_ms = x->join.response.keep_ms;
     if (x->join.response.binds)
         x->attempts.lease.pair = x->id.number;
-    attempts_return(&x->attempts, x->release);
+    if (!x->connected)
+        attempts_return(&x->attempts, x->release);
+    x->result.connected = x->connected != NULL;
     x->result.unread = !x->join.request.body.done;
     x->result.paired = x->join.response.binds;
     client_side_return(&x->client);
@@ -176,6 +180,7 @@ static enum exchange_state route(struct exchange *x, struct task *wake)
 
     switch (routing_run(&x->routing, &context, &why)) {
     case ROUTED_TO_POD:
+        x->result.keep = x->result.keep && !x->routing.target.connect;
         return lease(x);
     case ROUTED_TO_OWN_PAGE:
         return send_own_page(x);
@@ -236,6 +241,21 @@ static enum exchange_state refuse_lease(struct exchange *x)
     return refuse(x, &why);
 }
 
+/* Bytes for the pod follow: the session hands them to a raw connection. */
+static enum exchange_state connect_client(struct exchange *x)
+{
+    const struct target *target = &x->routing.target;
+    struct bufq *out = &x->client.stream->out;
+    size_t limit = whole_begin(out);
+
+    put_str(out, STR("HTTP/1.1 200 Connection established\r\n\r\n"));
+    whole_end(out, limit);
+    x->join.response.status = 200;
+    x->connected =
+        exposed_proxied(&target->route, target->host, x->serve->config->proxy_raw);
+    return EXCHANGE_DONE;
+}
+
 static enum exchange_state exchange_in_lease(struct exchange *x)
 {
     const struct lease *l = &x->attempts.lease;
@@ -245,8 +265,9 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
     if (attempts_must_lease_again(&x->attempts, x->serve->sched->now))
         return lease(x);
     if (!l->result)
-        return EXCHANGE_TALK;
-    return l->result == ERR_OURSELVES ? send_own_page(x) : refuse_lease(x);
+        return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
+    bool own = l->result == ERR_OURSELVES && !x->routing.target.connect;
+    return own ? send_own_page(x) : refuse_lease(x);
 }
 
 static enum exchange_state exchange_late_lease(struct exchange *x)
@@ -563,6 +584,12 @@ bool exchange_is_over(const struct exchange *x, struct exchange_result *ret)
     return true;
 }
 
+struct attempts *exchange_take_connected(struct exchange *x, struct exposed **ret)
+{
+    *ret = TAKE(x->connected);
+    return &x->attempts;
+}
+
 const struct endpoint *exchange_endpoint(const struct exchange *x)
 {
     return x->attempts.lease.endpoint;
@@ -577,6 +604,9 @@ void exchange_release(struct exchange *x)
         exchange_enter(x, EXCHANGE_DONE);
     }
     task_cancel(&x->task);
+    if (x->connected)
+        attempts_return(&x->attempts, RELEASE_ABORT);
+    exposed_unref(TAKE(x->connected));
     attempts_clear(&x->attempts);
     if (serve->free_count >= FREE_MAX) {
         exchange_destroy(x);

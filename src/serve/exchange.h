@@ -12,6 +12,7 @@ struct attempts;
 struct client_loan;
 struct endpoint;
 struct exchange;
+struct exposed;
 struct serve;
 
 /* What an exchange that is over means for the connection of its client. */
@@ -20,6 +21,7 @@ struct exchange_result {
     bool reset;  /* its end would look like the end of a response that is not complete */
     bool unread; /* the client may still be sending the rest of the request */
     bool paired; /* the pod may have authenticated the connection, not the request */
+    bool connected; /* a CONNECT was answered with 200: exchange_take_connected */
 };
 
 /* Begins with the first bytes of a request in the client's stream.  The stream is the
@@ -31,6 +33,9 @@ struct exchange *exchange_open(struct serve *serve, const struct client_loan *cl
 void exchange_refuse_for_memory(struct exchange *x);
 /* True: it is over, *ret is its result. */
 bool exchange_is_over(const struct exchange *x, struct exchange_result *ret);
+/* The lease of a CONNECT, to be adopted before the release, and where it leads; *ret is a
+ * reference. */
+struct attempts *exchange_take_connected(struct exchange *x, struct exposed **ret);
 /* Of its lease, borrowed; NULL: none yet. */
 const struct endpoint *exchange_endpoint(const struct exchange *x);
 /* Ends it, if it is not over, without a response.  Its memory is kept for another one. */

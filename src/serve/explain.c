@@ -42,14 +42,28 @@ static void explain_target(const struct refusal *r, struct explanation *ret)
                           "supported.");
 }
 
-static void explain_connect(const struct refusal *r, struct explanation *ret)
+static void explain_connect_form(const struct refusal *r, struct explanation *ret)
 {
+    explanation_first(ret, ": the target of CONNECT is no host and port");
+    explanation_hint(ret, "For instance: CONNECT web.shop.svc.%s:80 HTTP/1.1", r->zone);
+}
+
+static void explain_connect_exposed(const struct refusal *r, struct explanation *ret)
+{
+    (void)r;
     explanation_first(ret, ": CONNECT");
-    explanation_hint(ret, "%s",
-                     r->cause == CAUSE_CONNECT
-                         ? "Send requests with http:// URLs to this proxy instead."
-                         : "It is carried when it is the first request of its "
-                           "connection, or with the option \"raw\" of --expose.");
+    explanation_hint(ret, "It is carried when it is the first request of its "
+                          "connection, or with the option \"raw\" of --expose.");
+}
+
+static void explain_proxy_off(const struct refusal *r, struct explanation *ret)
+{
+    (void)r;
+    explanation_first(ret, ": CONNECT and SOCKS are not served here");
+    explanation_detail(ret, "They reach every TCP port of the cluster's services, and "
+                            "this listener may be reached from other machines.");
+    explanation_hint(ret, "Start kube-tunnel with --proxy to allow them on all its "
+                          "listeners.");
 }
 
 static void explain_invalid_host(const struct refusal *r, struct explanation *ret)
@@ -64,10 +78,15 @@ static void explain_invalid_host(const struct refusal *r, struct explanation *re
 
 static void explain_outside(const struct refusal *r, struct explanation *ret)
 {
-    (void)r;
+    bool named = !str_empty(r->subject);
+
     explanation_first(ret, ": this proxy reaches services of the cluster only");
-    explanation_hint(ret, "Leave the other hosts out of it, for instance with "
-                          "no_proxy=localhost,127.0.0.1.");
+    if (named)
+        explanation_detail(ret, "\"%.*s\": %s.", STR_ARG(shown(r)),
+                           r->problem ? r->problem : "an address, or this machine");
+    explanation_hint(ret,
+                     "Leave the other hosts out of it, for instance with no_proxy=%.*s.",
+                     STR_ARG(named ? shown(r) : STR("localhost,127.0.0.1")));
 }
 
 static void explain_clients(const struct refusal *r, struct explanation *ret)
@@ -226,14 +245,15 @@ static void (*const explain_request[])(const struct refusal *r,
     [CAUSE_BODY_TIMEOUT] = explain_body_timeout,
     [CAUSE_PROTOCOL] = explain_protocol,
     [CAUSE_TARGET_FORM] = explain_target,
-    [CAUSE_CONNECT] = explain_connect,
-    [CAUSE_CONNECT_EXPOSED] = explain_connect,
+    [CAUSE_CONNECT_FORM] = explain_connect_form,
+    [CAUSE_CONNECT_EXPOSED] = explain_connect_exposed,
     [CAUSE_HOST_INVALID] = explain_invalid_host,
     [CAUSE_HOST_OUTSIDE] = explain_outside,
     [CAUSE_CLIENTS] = explain_clients,
     [CAUSE_MEMORY] = explain_memory,
     [CAUSE_HEAD_MEMORY] = explain_memory,
     [CAUSE_USER] = explain_user,
+    [CAUSE_PROXY_OFF] = explain_proxy_off,
     [CAUSE_SHORT_NAME] = explain_short_name,
     [CAUSE_FOREIGN_ORIGIN] = explain_page,
     [CAUSE_CROSS_SITE] = explain_page,

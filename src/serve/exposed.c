@@ -1,4 +1,4 @@
-/* serve/exposed.c - the listener of one port of one service (--expose) */
+/* serve/exposed.c - where all bytes of a connection lead */
 #include "serve/exposed.h"
 
 #include <stdio.h>
@@ -75,6 +75,18 @@ enum err exposed_create(const struct expose *x, struct str zone, struct exposed 
     return OK;
 }
 
+struct exposed *exposed_proxied(const struct route *route, struct str host, bool raw)
+{
+    struct exposed *e = xcalloc(1, sizeof(*e));
+
+    e->refs = 1;
+    e->raw = raw;
+    e->route = *route;
+    name_copy(&e->route.name, &route->name);
+    e->proxied = str_dup(host);
+    return e;
+}
+
 struct exposed *exposed_ref(struct exposed *x)
 {
     if (x)
@@ -84,6 +96,8 @@ struct exposed *exposed_ref(struct exposed *x)
 
 void exposed_unref(struct exposed *x)
 {
-    if (x && --x->refs == 0)
-        free(x);
+    if (!x || --x->refs)
+        return;
+    free(x->proxied);
+    free(x);
 }

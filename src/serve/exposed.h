@@ -1,6 +1,8 @@
-/* serve/exposed.h - the listener of one port of one service (--expose)
+/* serve/exposed.h - where all bytes of a connection lead
  *
- * Shared by the listener and by the connections that came through it, which may outlive it.
+ * Of a listener that belongs to one port of one service (--expose), shared by the listener
+ * and by the connections that came through it, which may outlive it.  Or of one CONNECT or
+ * SOCKS request.
  */
 #pragma once
 
@@ -15,12 +17,15 @@ struct exposed {
     char port_name[PORT_NAME_ROOM]; /* the route's, when the port was given by name */
     bool any_host;                  /* browsers may send any Host */
     bool raw;                       /* bytes are never read as HTTP */
+    char *proxied; /* of a proxy request: the host that it names; NULL: of a listener */
 };
 
 /* With one reference.  ERR_CONFIG: *why names the element, and what is wrong with its name or
  * port. */
 MUST_CHECK enum err exposed_create(const struct expose *x, struct str zone,
                                    struct exposed **ret, struct diag *why);
+/* Of a proxy request for this host; with one reference. */
+struct exposed *exposed_proxied(const struct route *route, struct str host, bool raw);
 struct exposed *exposed_ref(struct exposed *x); /* NULL accepted */
 void exposed_unref(struct exposed *x);          /* likewise */
 static inline void exposed_unrefp(struct exposed **x)

@@ -237,6 +237,14 @@ static bool is_name_of_target(const struct request *r)
                                  : str_eq(name.service, own->service);
 }
 
+/* The browser asked its proxy for this host itself, so the page is not of another one. */
+static bool is_proxied_host(const struct request *r)
+{
+    const char *host = r->target->exposed->proxied;
+
+    return host && str_ieq(without_dot(str_of(host)), without_dot(r->target->host));
+}
+
 static bool is_allowed_host(const struct request *r)
 {
     const struct string_list *list = &r->config->allow_host;
@@ -252,7 +260,8 @@ static enum err check_host(const struct request *r, struct refusal *why)
     const struct target *t = r->target;
 
     if (!t->exposed || t->exposed->any_host || !policy_is_browser(r->head) ||
-        host_is_loopback(t->host) || is_name_of_target(r) || is_allowed_host(r))
+        host_is_loopback(t->host) || is_proxied_host(r) || is_name_of_target(r) ||
+        is_allowed_host(r))
         return OK;
     *why = (struct refusal){
         .cause = CAUSE_FOREIGN_HOST,
@@ -269,7 +278,13 @@ bool policy_opens(const struct config *config, struct str ns)
     return !config->allow_namespace.count || listed(&config->allow_namespace, ns);
 }
 
-static enum err check_namespace(const struct config *config, struct str ns,
+bool policy_allows_proxy(const struct config *config, bool loopback)
+{
+    return config->proxy == AUTO_BOOL_TRUE ||
+           (config->proxy == AUTO_BOOL_AUTO && loopback);
+}
+
+enum err policy_check_namespace(const struct config *config, struct str ns,
                                 struct refusal *why)
 {
     if (policy_opens(config, ns))
@@ -293,7 +308,7 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
         e = check_page(&r, why);
     if (e || target->route.name.kind == NAME_OWN)
         return e;
-    return check_namespace(config, target->route.name.ns, why);
+    return policy_check_namespace(config, target->route.name.ns, why);
 }
 
 bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,

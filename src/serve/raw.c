@@ -15,6 +15,9 @@
  * it was accepted), and it proves that nothing was delivered.  After the pod's first byte
  * nothing can be sent again: a connection that then fails is reset, never closed as if it
  * had ended well.
+ *
+ * A client of a proxy sends its first bytes after the reply to its request, which is due
+ * until there is a lease.
  */
 #include "serve/raw.h"
 
@@ -72,7 +75,8 @@ struct raw {
     struct attempts attempts;
     struct retry_buffer retry; /* what the client sent before the pod's first byte */
     uint64_t sent;             /* bytes of it that were passed on */
-    bool handed_over;          /* the client and the lease are a session's */
+    bool handed_over;          /* the client is a session's */
+    enum proxy_client due;     /* the reply that the client of a proxy still waits for */
     bool held_long; /* `hold` has fired: unless more has come, the wait is over */
     bool login;     /* there is no lease: a person has to log in first */
     bool clean;     /* both sides have ended in order */
@@ -194,6 +198,28 @@ static enum raw_state hand_over(struct raw *r)
     return RAW_CLOSED;
 }
 
+/* The session sends the reply and ends the connection. */
+static enum raw_state refuse_proxied(struct raw *r, enum err e)
+{
+    struct refusal why;
+
+    r->attempts.lease.result = e;
+    raw_give_up(r, e, &r->attempts.lease.why);
+    refusal_of_lease(&r->attempts.lease, route_of(r), &why);
+    proxy_refuse(r->due, why.cause, &r->client->out);
+    attempts_return(&r->attempts, RELEASE_ABORT);
+    r->handed_over = true;
+    session_open_ending(r->serve, TAKE(r->client), &r->from, r->id);
+    return RAW_CLOSED;
+}
+
+static void accept_proxied(struct raw *r)
+{
+    proxy_accept(r->due, &r->client->out);
+    r->due = PROXY_NONE;
+    stream_update(r->client);
+}
+
 static enum raw_state refuse_login(struct raw *r)
 {
     return raw_give_up(r,
@@ -204,8 +230,10 @@ static enum raw_state refuse_login(struct raw *r)
 
 static enum raw_state raw_in_lease(struct raw *r)
 {
-    if (is_http(r))
+    if (!r->due && is_http(r))
         return hand_over(r);
+    if (r->login && r->due)
+        return refuse_proxied(r, ERR_CREDENTIALS);
     if (r->login)
         return r->line == LINE_MORE ? RAW_LEASE : refuse_login(r);
     if (r->attempts.lease.result == ERR_AGAIN)
@@ -214,8 +242,12 @@ static enum raw_state raw_in_lease(struct raw *r)
         raw_lease(r);
         return RAW_LEASE;
     }
+    if (r->attempts.lease.result && r->due)
+        return refuse_proxied(r, r->attempts.lease.result);
     if (r->attempts.lease.result)
         return raw_give_up(r, r->attempts.lease.result, &r->attempts.lease.why);
+    if (r->due)
+        accept_proxied(r);
     send_again(r);
     return RAW_TALK;
 }
@@ -434,7 +466,8 @@ static void raw_on_wake(struct task *t)
     raw_free(r);
 }
 
-void raw_open(struct serve *serve, struct stream *client, const struct visitor *from)
+static struct raw *raw_create(struct serve *serve, struct stream *client,
+                              const struct visitor *from, struct log_id id)
 {
     struct raw *r = xcalloc(1, sizeof(*r));
 
@@ -443,7 +476,7 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     r->from = *from;
     exposed_ref(r->from.exposed);
     r->line = from->exposed->raw ? LINE_OTHER : LINE_MORE;
-    r->id = (struct log_id){ .kind = 's', .number = ++serve->next_number };
+    r->id = id;
     r->began = serve->sched->now;
     task_init(&r->task, serve->sched, RANK_WORK, raw_on_wake);
     timer_init(&r->linger, serve->sched, on_linger);
@@ -454,10 +487,39 @@ void raw_open(struct serve *serve, struct stream *client, const struct visitor *
     holder_init(&r->holder, &serve->pressure, r->from.account, raw_give_way);
     list_append(&serve->raws, &r->member);
     client->wake = &r->task;
+    task_wake(&r->task);
+    return r;
+}
+
+void raw_open(struct serve *serve, struct stream *client, const struct visitor *from)
+{
+    struct log_id id = { .kind = 's', .number = ++serve->next_number };
+    struct raw *r = raw_create(serve, client, from, id);
+
     log_debug(r->id, "connected", LOG_S("client", from->address),
               LOG_U("listener", from->listener_port));
     raw_lease(r);
-    task_wake(&r->task);
+}
+
+void raw_open_proxied(struct serve *serve, struct stream *client,
+                      const struct visitor *from, struct log_id id, enum proxy_client due)
+{
+    struct raw *r = raw_create(serve, client, from, id);
+
+    serve->count++;
+    r->due = due;
+    raw_lease(r);
+}
+
+void raw_open_leased(struct serve *serve, struct stream *client,
+                     const struct visitor *from, struct log_id id,
+                     struct attempts *attempts)
+{
+    struct raw *r = raw_create(serve, client, from, id);
+
+    serve->count++;
+    attempts_adopt(&r->attempts, attempts, str_of(r->from.address), &r->task);
+    r->attempts.adopted = false; /* it is in use */
 }
 
 void raw_kill(struct list_node *member)

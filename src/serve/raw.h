@@ -1,4 +1,6 @@
-/* serve/raw.h - a connection to the listener of one service port
+/* serve/raw.h - a connection whose bytes all lead to one port of one service
+ *
+ * Through a listener that belongs to it, or after a proxy request.
  *
  * Bytes are carried as they come, and the pod may send first; the connection of a client that
  * begins with an HTTP/1 request becomes a session instead, so that each of its requests is checked.
@@ -6,9 +8,18 @@
  */
 #pragma once
 
+#include "serve/proxy_reply.h"
 #include "serve/session.h"
 
 /* Takes the stream over, and a reference to from->exposed. */
 void raw_open(struct serve *serve, struct stream *client, const struct visitor *from);
+/* The same after a SOCKS request, whose number is `id`'s: `client` waits for the reply. */
+void raw_open_proxied(struct serve *serve, struct stream *client,
+                      const struct visitor *from, struct log_id id,
+                      enum proxy_client due);
+/* The same after a CONNECT that has been answered, with the lease of `attempts`. */
+void raw_open_leased(struct serve *serve, struct stream *client,
+                     const struct visitor *from, struct log_id id,
+                     struct attempts *attempts);
 void raw_kill(struct list_node *member); /* reset it; the memory goes in its task */
 void raw_destroy(struct list_node *member);

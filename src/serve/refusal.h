@@ -24,7 +24,7 @@ struct stream;
     X(BODY_TIMEOUT,        "body-timeout",        408, "Request Timeout")                 \
     X(PROTOCOL,            "protocol",            400, "Bad Request")                     \
     X(TARGET_FORM,         "target-form",         400, "Bad Request")                     \
-    X(CONNECT,             "connect",             501, "Not Implemented")                 \
+    X(CONNECT_FORM,        "connect-form",        400, "Bad Request")                     \
     X(CONNECT_EXPOSED,     "connect-exposed",     501, "Not Implemented")                 \
     X(HOST_INVALID,        "invalid-host",        400, "Invalid host")                    \
     X(HOST_OUTSIDE,        "outside-cluster",     502, "Bad Gateway")                     \
@@ -34,6 +34,7 @@ struct stream;
     X(HEAD_MEMORY,         "head-buffer-memory",  431, "Request Header Fields Too Large") \
     /* what is not allowed */ \
     X(USER,                "user",                403, "Forbidden")                       \
+    X(PROXY_OFF,           "proxy-off",           403, "Forbidden")                       \
     X(SHORT_NAME,          "short-name",          403, "Forbidden")                       \
     X(FOREIGN_ORIGIN,      "foreign-origin",      403, "Forbidden")                       \
     X(CROSS_SITE,          "cross-site",          403, "Forbidden")                       \
@@ -85,7 +86,7 @@ const char *cause_title(enum cause cause);
  * fact are the causes that have it; the rest is zeroed. */
 struct refusal {
     enum cause cause;
-    /* Of the request: the host (HOST_INVALID, FOREIGN_HOST), the page that sent it
+    /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, FOREIGN_HOST), the page that sent it
      * (FOREIGN_ORIGIN, CROSS_SITE), the namespace (NAMESPACE_*), the target (SHORT_NAME). */
     struct str subject;
     /* What is wrong with it, as a phrase: HEAD_*, BODY_MALFORMED, HOST_INVALID, POD_*. */

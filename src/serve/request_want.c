@@ -16,13 +16,13 @@ struct want request_want(const struct serve *s, const struct visitor *from,
     return (struct want){
         .route = &target->route,
         .client = str_of(from->address),
-        .proto = PROTO_HTTP1,
+        .proto = target->connect ? PROTO_RAW : PROTO_HTTP1,
         /* The last attempt gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && request_is_kept(request) &&
                       will_fit && attempts + 1 < DELIVERIES_MAX,
-        .alone = !will_fit || head->upgrade,
-        .small =
-            c->small_request && request_fits(request, c->small_request) && !head->upgrade,
+        .alone = !will_fit || head->upgrade || target->connect,
+        .small = c->small_request && request_fits(request, c->small_request) &&
+                 !head->upgrade && !target->connect,
         .same_ns = policy_stays_in_namespace(&rules, head, target),
     };
 }

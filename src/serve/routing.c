@@ -39,6 +39,15 @@ static enum routed check_limits(const struct routing_context *c, struct refusal 
     return pressure_refuses(pressure) ? route_to_close(why, CAUSE_MEMORY) : ROUTED_TO_POD;
 }
 
+static enum err check_proxy(const struct routing_context *c, const struct target *target,
+                            struct refusal *why)
+{
+    if (!target->connect || policy_allows_proxy(c->serve->config, c->from->loopback))
+        return OK;
+    *why = (struct refusal){ .cause = CAUSE_PROXY_OFF };
+    return ERR_FORBIDDEN;
+}
+
 /* What follows a CONNECT is no request. */
 static enum routed refuse_request(const struct http1_head *request)
 {
@@ -57,7 +66,7 @@ enum routed routing_run(struct routing *r, const struct routing_context *c,
         return ROUTED_AFTER_ZONE;
     }
     accounting_received(c->id, c->request, target);
-    if (e || policy_check(&rules, c->request, target, why))
+    if (e || check_proxy(c, target, why) || policy_check(&rules, c->request, target, why))
         return refuse_request(c->request);
     if (target->route.name.kind == NAME_OWN)
         return ROUTED_TO_OWN_PAGE;

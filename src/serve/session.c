@@ -4,6 +4,8 @@
  *
  *      GREET ──▶ IDLE ◀──▶ EXCHANGE      One request after the other: the next one of a
  *        │        │           │          pipeline waits in the client's queue.
+ *        ├────────┼─▶ SOCKS   │          After CONNECT or SOCKS the client is handed to a
+ *        │        │     │     │          raw connection.
  *        └────────┼───────────┘
  *                 ▼
  *               FLUSH ──▶ LINGER ──▶ CLOSED
@@ -22,11 +24,14 @@
 #include "base/log.h"
 #include "catalog/service.h"
 #include "cluster/clusters.h"
+#include "base/own.h"
 #include "detect/detect.h"
 #include "serve/client_side.h"
 #include "serve/early_refusal.h"
 #include "serve/exchange.h"
+#include "serve/raw.h"
 #include "serve/serve_state.h"
+#include "serve/socks_client.h"
 
 LOG_MODULE(serve);
 
@@ -58,6 +63,7 @@ static uint64_t no_ms(const struct config *c)
 /* State, deadline, and the state to be in when it passes. */
 #define STATES(X) /* clang-format off */ \
     X(GREET,    greet,    session_head_ms,   FLUSH)  /* the first bytes, which show the protocol */ \
+    X(SOCKS,    socks,    session_head_ms,   FLUSH)  /* the request of a SOCKS client            */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
     X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and has its own deadlines      */ \
     X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` limits it */ \
@@ -79,8 +85,9 @@ struct session {
     struct stall stall; /* in FLUSH */
     enum session_state state;
 
-    struct stream *client;     /* owned */
-    struct exchange *exchange; /* owned; NULL between requests */
+    struct stream *client;      /* owned */
+    struct exchange *exchange;  /* owned; NULL between requests */
+    struct socks_client *socks; /* owned; in SOCKS */
     struct log_id id;
     struct visitor from;
     struct holder holder;
@@ -134,6 +141,38 @@ static enum session_state refuse_protocol(struct session *s, enum detected proto
     return SESSION_FLUSH;
 }
 
+/* The connection goes on as a raw one, with the reference to `to`. */
+static struct visitor visitor_to(const struct session *s, struct exposed *to)
+{
+    struct visitor from = s->from;
+
+    from.exposed = to;
+    return from;
+}
+
+static enum session_state session_in_socks(struct session *s)
+{
+    AUTO(exposed_unrefp) struct exposed *to = NULL;
+    struct socks_client *socks = s->socks;
+    enum err e = socks_client_run(socks, s->serve, s->client, &s->from, s->id, &to);
+
+    stream_update(s->client);
+    if (e == ERR_AGAIN)
+        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_SOCKS;
+    s->unread = true;
+    if (e)
+        return SESSION_FLUSH;
+    struct visitor from = visitor_to(s, to);
+    raw_open_proxied(s->serve, TAKE(s->client), &from, s->id, socks_client_kind(socks));
+    return SESSION_CLOSED;
+}
+
+static enum session_state begin_socks(struct session *s, enum detected protocol)
+{
+    s->socks = socks_client_create(protocol == DETECT_SOCKS4 ? 4 : 5, &s->task);
+    return SESSION_SOCKS;
+}
+
 static enum session_state session_in_greet(struct session *s)
 {
     uint8_t first[DETECT_MAX];
@@ -142,6 +181,8 @@ static enum session_state session_in_greet(struct session *s)
 
     if (protocol == DETECT_HTTP1)
         return SESSION_IDLE;
+    if (protocol == DETECT_SOCKS4 || protocol == DETECT_SOCKS5)
+        return begin_socks(s, protocol);
     if (protocol != DETECT_MORE)
         return refuse_protocol(s, protocol);
     if (s->client->in_eof || s->serve->draining)
@@ -204,12 +245,28 @@ static enum session_state session_in_idle(struct session *s)
     return SESSION_EXCHANGE;
 }
 
+/* The answer to CONNECT is in the client's queue, and there is a stream to a pod. */
+static enum session_state carry_connect(struct session *s)
+{
+    AUTO(exposed_unrefp) struct exposed *to = NULL;
+    struct log_id id = s->id;
+    struct attempts *attempts = exchange_take_connected(s->exchange, &to);
+    struct visitor from = visitor_to(s, to);
+
+    id.sub = (uint32_t)s->requests;
+    raw_open_leased(s->serve, TAKE(s->client), &from, id, attempts);
+    exchange_release(TAKE(s->exchange));
+    return SESSION_CLOSED;
+}
+
 static enum session_state session_in_exchange(struct session *s)
 {
     struct exchange_result result;
 
     if (!exchange_is_over(s->exchange, &result))
         return SESSION_EXCHANGE;
+    if (result.connected)
+        return carry_connect(s);
     s->reset = result.reset;
     s->unread = result.unread;
     s->from.paired |= result.paired;
@@ -263,6 +320,7 @@ static void session_release(struct session *s)
 {
     if (s->exchange)
         exchange_release(TAKE(s->exchange));
+    socks_client_destroy(TAKE(s->socks));
     if (s->from.paired)
         clusters_unpair(s->serve->clusters, s->id.number);
     if (s->reset)
@@ -428,8 +486,20 @@ void session_open_exposed(struct serve *serve, struct stream *client,
 {
     struct session *s = session_create(serve, client, from, id);
 
+    s->requests = s->id.sub;
+    s->id.sub = 0;
     start_exchange(s, attempts);
     session_enter(s, SESSION_EXCHANGE);
+}
+
+void session_open_ending(struct serve *serve, struct stream *client,
+                         const struct visitor *from, struct log_id id)
+{
+    struct session *s = session_create(serve, client, from, id);
+
+    s->unread = true;
+    session_enter(s, SESSION_FLUSH);
+    task_wake(&s->task);
 }
 
 static struct session *of_member(struct list_node *member)

@@ -20,6 +20,9 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
 void session_open_exposed(struct serve *serve, struct stream *client,
                           const struct visitor *from, struct log_id id,
                           struct attempts *attempts);
+/* The same for a client to which only what is in its `out` is still to be sent. */
+void session_open_ending(struct serve *serve, struct stream *client,
+                         const struct visitor *from, struct log_id id);
 /* Close it if it is idle while the serve drains. */
 void session_nudge(struct list_node *member);
 /* Has the session of this holder a connection to that pod? */

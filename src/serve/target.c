@@ -85,6 +85,16 @@ static enum err read_absolute(const struct http1_head *head, const struct rules 
     return read_authority(authority, rules, 0, ret, why);
 }
 
+/* A proxy request for a name that is none of the cluster. */
+static enum err refuse_outside(const struct target *t, enum err e, struct refusal *why)
+{
+    if (why->cause == CAUSE_HOST_INVALID && !str_empty(t->host))
+        *why = (struct refusal){ .cause = CAUSE_HOST_OUTSIDE,
+                                 .subject = t->host,
+                                 .problem = t->route.name.problem };
+    return e;
+}
+
 static bool is_origin_form(const struct http1_head *head)
 {
     return head->target.at[0] == '/' ||
@@ -131,15 +141,51 @@ static enum err read_host(const struct http1_head *head, const struct rules *rul
     return e ? e : check_short(head, rules, listener_port, ret, why);
 }
 
+enum err target_proxied(struct str host, uint16_t port, const struct rules *rules,
+                        struct target *ret, struct refusal *why)
+{
+    struct route *route = &ret->route;
+    uint16_t any;
+
+    *ret = (struct target){ .path = STR(""), .host = host, .connect = true };
+    naming_read(rules->naming, host, &route->name, &any);
+    take_port(port, any, route);
+    if (route->name.kind != NAME_INVALID && route->name.kind != NAME_OWN)
+        return OK;
+    *why = (struct refusal){ .cause = CAUSE_HOST_OUTSIDE,
+                             .subject = host,
+                             .problem = route->name.problem };
+    return ERR_PROTO;
+}
+
+/* "web.shop:80" (RFC 9110, section 9.3.6) */
+static enum err read_connect(const struct http1_head *head, const struct rules *rules,
+                             struct target *ret, struct refusal *why)
+{
+    struct str host;
+    uint16_t port = 0;
+
+    if (authority_split(head->target, &host, &port) || str_empty(host) || !port) {
+        *why = (struct refusal){
+            .cause = CAUSE_CONNECT_FORM,
+            .zone = naming_zone(rules->naming),
+        };
+        return ERR_PROTO;
+    }
+    enum err e = target_proxied(host, port, rules, ret, why);
+    ret->authority = head->target;
+    return e;
+}
+
 enum err target_read(const struct http1_head *head, const struct rules *rules,
                      uint16_t listener_port, struct target *ret, struct refusal *why)
 {
     *ret = (struct target){ .path = STR("") }; /* other forms may hold a password */
     if (str_eq(head->method, STR("CONNECT")))
-        return refuse_form(why, CAUSE_CONNECT);
+        return read_connect(head, rules, ret, why);
     if (!is_origin_form(head)) {
         enum err e = read_absolute(head, rules, ret, why);
-        return e ? e : check_own(listener_port, ret, why);
+        return e ? refuse_outside(ret, e, why) : check_own(listener_port, ret, why);
     }
     ret->path = without_fragment(head->target);
     if (head->host)

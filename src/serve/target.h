@@ -6,7 +6,7 @@
  *
  * A name of two labels (web.shop) is accepted in an absolute target, and in Host only with
  * short-names: a page under a domain of that name could read the service otherwise
- * (decision 073).
+ * (decision 073).  So it is in CONNECT and in SOCKS.
  */
 #pragma once
 
@@ -32,6 +32,7 @@ struct target {
     struct str authority; /* in place of Host; at == NULL: Host stays as it is */
     struct route route;   /* its name may be NAME_OWN: kube-tunnel itself */
     const struct exposed *exposed; /* of target_exposed: route is its; else NULL */
+    bool connect;                  /* a CONNECT: what follows are bytes for `route` */
 };
 
 /* ERR_PROTO, or ERR_FORBIDDEN for a short name: *why is the refusal.  Views in *ret point
@@ -39,6 +40,11 @@ struct target {
 MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
                                 uint16_t listener_port, struct target *ret,
                                 struct refusal *why);
+/* Of a proxy client that names a host and a port: a name of the cluster, and nothing else.
+ * ret->host is set in any case. */
+MUST_CHECK enum err target_proxied(struct str host, uint16_t port,
+                                   const struct rules *rules, struct target *ret,
+                                   struct refusal *why);
 /* Of a request through an exposed port, which is where it goes: the target stays as it is.
  * ERR_PROTO: CONNECT. */
 MUST_CHECK enum err target_exposed(const struct http1_head *head,

@@ -537,7 +537,7 @@ def test_a_denied_namespace_is_refused(start_tunnel, flag):
 @pytest.mark.parametrize("first, refusal", [
     ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "x" * 500, b"\x15\x03\x03\0\2\2\x28"),
     ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0\0\0\x08\7"),
-    ("\x05\x01\x00", b"\5\xff"), ("\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b"\0\x5b\0\0\0\0\0\0"),
+    ("\x05\x01\x01", b"\5\xff"), ("\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b"\0\x5b\0\0\0\0\0\0"),
     ("\0" * 100, b"HTTP/1.1 400 "), ("EHLO me\r\n\r\n", b"HTTP/1.1 400 "),
     ("\xff" * 70000, b"HTTP/1.1 400 ")], ids=["TLS", "HTTP/2", "SOCKS5", "SOCKS4", "NULs", "SMTP", "noise"])
 def test_other_protocols_are_refused_at_once_in_their_own_format(tunnel, client, first, refusal):
@@ -549,8 +549,25 @@ def test_other_protocols_are_refused_at_once_in_their_own_format(tunnel, client,
     still_well(tunnel)
 
 
-def test_connect_is_refused(client):
-    assert client.ask(request(WEB, "web.shop.localhost:80", "CONNECT")).status == 501
+@pytest.mark.parametrize("target, status", [
+    ("web.shop", 400), ("web.shop:0", 400), ("web.shop:99999", 400), (":80", 400), ("http://web.shop/", 400),
+    ("www.example.com:443", 502), ("127.0.0.1:22", 502), ("localhost:22", 502), ("nosuch.shop:80", 404),
+    ("web.shop:81", 404)])
+def test_connect_to_what_is_no_port_of_a_service_is_refused(tunnel, client, target, status):
+    assert client.ask(request(WEB, target, "CONNECT")).status == status
+    still_well(tunnel)
+
+
+@pytest.mark.parametrize("greeting", [
+    b"\5", b"\5\1\0\5\1\0\3\x08web", b"\4\1\0\x50\0\0\0\1me", b"\5\1\0\6", b"\5\1\0\5\1\0\2", b"\4\3",
+    b"\5\1\2\2", b"\4\1\0\x50\0\0\0\1" + b"u" * 4000, b"\5\1\0\5\1\0\3\x03a\nb\0\x50"])
+def test_a_damaged_or_truncated_socks_request_ends_its_connection(tunnel, greeting):
+    with socket.create_connection(("127.0.0.1", tunnel.port), 10) as s:
+        s.sendall(greeting)
+        s.shutdown(socket.SHUT_WR)
+        while s.recv(4096):
+            pass
+    still_well(tunnel)
 
 
 def test_https_to_a_proxy_is_refused_not_downgraded(client):

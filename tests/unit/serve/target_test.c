@@ -118,7 +118,17 @@ static void targets_that_have_no_route_are_refused(void **state)
         { "GET * HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_TARGET_FORM },
         { "GET http://localhost:9999/ HTTP/1.1\r\nHost: localhost:9999\r\n\r\n",
           CAUSE_HOST_OUTSIDE },
-        { "CONNECT web.shop:80 HTTP/1.1\r\nHost: web.shop:80\r\n\r\n", CAUSE_CONNECT },
+        { "CONNECT web.shop HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_CONNECT_FORM },
+        { "CONNECT web.shop:0 HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_CONNECT_FORM },
+        { "CONNECT :80 HTTP/1.1\r\nHost: web.shop\r\n\r\n", CAUSE_CONNECT_FORM },
+        { "CONNECT http://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+          CAUSE_CONNECT_FORM },
+        { "CONNECT www.example.com:443 HTTP/1.1\r\nHost: a.b\r\n\r\n",
+          CAUSE_HOST_OUTSIDE },
+        { "CONNECT localhost:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
+        { "CONNECT 10.1.2.3:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
+        { "GET http://www.example.com/ HTTP/1.1\r\nHost: a.b\r\n\r\n",
+          CAUSE_HOST_OUTSIDE },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -127,6 +137,23 @@ static void targets_that_have_no_route_are_refused(void **state)
                      cause_label(why.cause));
         assert_null(strstr(target.path.len ? target.path.at : "", "u:p@"));
     }
+}
+
+static void reads_host_and_port_of_connect(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    assert_int_equal(
+        read_target(c, "CONNECT web.shop:5432 HTTP/1.1\r\nHost: a.b\r\n\r\n"), OK);
+    assert_true(target.connect);
+    assert_int_equal(target.route.port, 5432);
+    assert_true(str_eq(target.route.name.service, STR("web")));
+    assert_int_equal(
+        read_target(
+            c, "CONNECT db-0.db.shop.svc.cluster.local:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
+        OK);
+    assert_int_equal(target.route.name.kind, NAME_ENDPOINT);
 }
 
 static enum err read_short(enum auto_bool setting, bool in_pod, const char *text)
@@ -204,6 +231,7 @@ int main(void)
         cmocka_unit_test(the_host_field_is_replaced_where_the_target_differs),
         cmocka_unit_test(carries_the_fixed_target_port),
         cmocka_unit_test(targets_that_have_no_route_are_refused),
+        cmocka_unit_test(reads_host_and_port_of_connect),
         cmocka_unit_test(refuses_two_label_host_outside_a_pod),
         cmocka_unit_test(accepts_two_labels_in_an_absolute_target),
         cmocka_unit_test(the_error_names_the_url_that_works),

@@ -1,0 +1,23 @@
+/* serve/socks_greeting.h - what a SOCKS client says before its target is known
+ *
+ * Takes bytes from one queue and writes replies to the other.  A user and a password are
+ * accepted and ignored.
+ */
+#pragma once
+
+#include "base/bufq.h"
+#include "wire/socks.h"
+
+enum socks_step { SOCKS_OFFER, SOCKS_LOGIN, SOCKS_REQUEST, SOCKS_DONE };
+
+/* Zeroed, with the version that the client's first byte names. */
+struct socks_greeting {
+    unsigned version;
+    enum socks_step step;
+    struct socks_request request; /* of a CONNECT, once done */
+};
+
+/* OK: request is set; again and again.  ERR_AGAIN: more bytes are needed.  Else the client
+ * has been refused in `out`, and *why says what for. */
+MUST_CHECK enum err socks_greeting_run(struct socks_greeting *g, struct bufq *in,
+                                       struct bufq *out, struct diag *why);

@@ -1,0 +1,419 @@
+/* tests/session/proxied_test.c - CONNECT and SOCKS: the reply, what follows it, and refusals */
+#include "stage.h"
+
+#include "base/own.h"
+
+#define CONNECT(host) "CONNECT " host " HTTP/1.1\r\nHost: " host "\r\n\r\n"
+#define ESTABLISHED "HTTP/1.1 200 Connection established\r\n\r\n"
+#define GET "GET /a HTTP/1.1\r\nHost: web.shop\r\n\r\n"
+#define ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"
+#define FOREIGN                                                                          \
+    "POST /evil HTTP/1.1\r\nHost: web.shop\r\nOrigin: https://evil.example\r\n"          \
+    "Content-Length: 0\r\n\r\n"
+
+/* Byte strings with their length. */
+struct wire {
+    const char *at;
+    size_t len;
+};
+#define WIRE(text) ((struct wire){ text, sizeof(text) - 1 })
+
+#define OFFER "\5\1\0"
+#define OFFER_REPLY "\5\0"
+#define TO_WEB_SHOP "\5\1\0\3\010web.shop\0\120"
+#define SOCKS4A "\4\1\0\120\0\0\0\1me\0web.shop\0"
+#define SUCCEEDED "\5\0\0\1\0\0\0\0\0\0"
+#define GRANTED "\0\x5a\0\0\0\0\0\0"
+
+static void say_wire(struct stage *st, struct stream *to, struct wire w)
+{
+    say_bytes(st, to, w.at, w.len);
+}
+
+static void assert_heard(struct stage *st, struct stream *at, struct wire w)
+{
+    char heard[4096];
+    size_t n = hear_bytes(st, at, heard, sizeof(heard));
+
+    if (n != w.len || memcmp(heard, w.at, n) != 0)
+        fail_msg("heard %zu bytes instead of %zu: %.*s", n, w.len, (int)n, heard);
+}
+
+static void assert_answered(struct stage *st, struct stream *client, const char *start)
+{
+    const char *heard = hear(st, client);
+    if (!str_starts(str_of(heard), str_of(start)))
+        fail_msg("not \"%s\" but \"%s\"", start, heard);
+}
+
+/* Ways to ask for port 80 of web.shop, and what comes back. */
+static const struct way {
+    const char *name;
+    struct wire request[2], reply[2];
+} ways[] = {
+    { "CONNECT",
+      { { CONNECT("web.shop:80"), sizeof(CONNECT("web.shop:80")) - 1 } },
+      { { ESTABLISHED, sizeof(ESTABLISHED) - 1 } } },
+    { "SOCKS5",
+      { { OFFER, sizeof(OFFER) - 1 }, { TO_WEB_SHOP, sizeof(TO_WEB_SHOP) - 1 } },
+      { { OFFER_REPLY, sizeof(OFFER_REPLY) - 1 },
+        { SUCCEEDED, sizeof(SUCCEEDED) - 1 } } },
+    { "SOCKS4a",
+      { { SOCKS4A, sizeof(SOCKS4A) - 1 } },
+      { { GRANTED, sizeof(GRANTED) - 1 } } },
+};
+
+static struct stream *open_by(struct stage *st, const struct way *way)
+{
+    struct stream *client = stage_client(st);
+
+    for (size_t i = 0; i < 2 && way->request[i].at; i++) {
+        say_wire(st, client, way->request[i]);
+        assert_heard(st, client, way->reply[i]);
+    }
+    return client;
+}
+
+static void bytes_are_carried_both_ways_after_the_reply(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = open_by(st, &ways[i]);
+        assert_int_equal(st->lease_count, i + 1);
+        assert_string_equal(st->leases[i].route, "shop/web");
+        assert_int_equal(st->leases[i].port, 80);
+        say(st, client, "EHLO me\r\n");
+        assert_hears(st, pod(st, i), "EHLO me\r\n");
+        say(st, pod(st, i), "250 pod\r\n");
+        assert_hears(st, client, "250 pod\r\n");
+        hang_up(st, client);
+        pod_ends(st, i, V_CLEAN, "");
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+}
+
+static void a_pod_may_speak_first_after_the_reply(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = open_by(st, &ways[i]);
+        say(st, pod(st, i), "220 mail ready\r\n");
+        assert_hears(st, client, "220 mail ready\r\n");
+    }
+}
+
+/* Until there is a stream to a pod, also where the client sends its first bytes at once. */
+static void the_reply_waits_for_the_lease(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = stage_client(st);
+        const struct way *way = &ways[i];
+        bool two = way->request[1].at != NULL;
+        st->script[i].result = ERR_AGAIN;
+        say_wire(st, client, way->request[0]);
+        if (two)
+            assert_heard(st, client, way->reply[0]);
+        if (two)
+            say_wire(st, client, way->request[1]);
+        say(st, client, GET);
+        assert_hears(st, client, "");
+        stage_deliver(st, i, &(struct outcome){ .result = OK });
+        assert_heard(st, client, way->reply[two]);
+        assert_hears(st, pod(st, i), GET);
+    }
+}
+
+static void requests_are_read_byte_by_byte(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = stage_client(st);
+        for (size_t k = 0; k < 2 && ways[i].request[k].at; k++) {
+            for (size_t at = 0; at < ways[i].request[k].len; at++)
+                say_bytes(st, client, ways[i].request[k].at + at, 1);
+            assert_heard(st, client, ways[i].reply[k]);
+        }
+    }
+    assert_int_equal(st->lease_count, ARRAY_LEN(ways));
+}
+
+/* Decision 141: browsers reach services so, and their pages are judged. */
+static void http_inside_is_checked_as_on_exposed_ports(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = open_by(st, &ways[i]);
+        say(st, client, GET);
+        assert_hears(st, pod(st, i), GET);
+        say(st, pod(st, i), ANSWER);
+        assert_hears(st, client, ANSWER);
+        say(st, client, FOREIGN);
+        assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
+    }
+    assert_int_equal(st->lease_count, ARRAY_LEN(ways));
+}
+
+static void a_browser_may_send_the_host_it_asked_for_and_no_other(void **state)
+{
+    struct stage *st = *state;
+    const char *own =
+        "GET / HTTP/1.1\r\nHost: web.shop\r\nUser-Agent: Mozilla/5.0\r\n\r\n";
+    const char *other = "GET / HTTP/1.1\r\nHost: evil.example\r\n"
+                        "User-Agent: Mozilla/5.0\r\n\r\n";
+    struct stream *client = open_by(st, &ways[1]);
+
+    say(st, client, own);
+    assert_hears(st, pod(st, 0), own);
+    client = open_by(st, &ways[1]);
+    say(st, client, other);
+    assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
+}
+
+static void setting_proxy_raw_carries_http_as_bytes(void **state)
+{
+    struct stage *st = *state;
+    st->config->proxy_raw = true;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = open_by(st, &ways[i]);
+        say(st, client, FOREIGN);
+        assert_hears(st, pod(st, i), FOREIGN);
+    }
+}
+
+static void a_refusal_before_the_pods_first_byte_leads_to_another_pod(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        size_t first = st->lease_count;
+        struct stream *client = open_by(st, &ways[i]);
+        say(st, client, "hello\r\n");
+        pod_ends(st, first, V_REFUSED, "connection refused");
+        assert_int_equal(st->lease_count, first + 2);
+        assert_hears(st, pod(st, first + 1), "hello\r\n");
+    }
+}
+
+static void failed_leases_are_told_in_the_clients_protocol(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        enum err result;
+        const char *page, *socks5;
+    } cases[] = {
+        { ERR_NOT_FOUND, "HTTP/1.1 404 ", "\5\4" },
+        { ERR_NO_PORT, "HTTP/1.1 404 ", "\5\5" },
+        { ERR_UNAVAILABLE, "HTTP/1.1 503 ", "\5\4" },
+        { ERR_CLOSED, "HTTP/1.1 403 ", "\5\2" },
+        { ERR_TIMEOUT, "HTTP/1.1 504 ", "\5\6" },
+        { ERR_CREDENTIALS, "HTTP/1.1 502 ", "\5\1" },
+        { ERR_OURSELVES, "HTTP/1.1 502 ", "\5\1" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct outcome failed = { .result = cases[i].result, .why = "no" };
+        char heard[512] = "";
+        size_t n = st->lease_count;
+        st->script[n] = st->script[n + 1] = st->script[n + 2] = failed;
+        struct stream *connect = stage_client(st), *socks5 = stage_client(st);
+        struct stream *socks4 = stage_client(st);
+        say_wire(st, connect, ways[0].request[0]);
+        assert_answered(st, connect, cases[i].page);
+        say_wire(st, socks5, ways[1].request[0]);
+        assert_heard(st, socks5, ways[1].reply[0]);
+        say_wire(st, socks5, ways[1].request[1]);
+        assert_int_equal(hear_bytes(st, socks5, heard, sizeof(heard)), 10);
+        assert_memory_equal(heard, cases[i].socks5, 2);
+        say_wire(st, socks4, ways[2].request[0]);
+        assert_heard(st, socks4, WIRE("\0\x5b\0\0\0\0\0\0"));
+        assert_int_equal(connect->end.verdict, V_CLEAN);
+        assert_int_equal(socks5->end.verdict, V_CLEAN);
+        assert_int_equal(socks4->end.verdict, V_CLEAN);
+    }
+}
+
+static void names_outside_the_cluster_are_refused_with_no_proxy(void **state)
+{
+    struct stage *st = *state;
+    static const char *const hosts[] = { "www.example.com:443", "localhost:80",
+                                         "127.0.0.1:80",        "[::1]:80",
+                                         "10.1.2.3:443",        "web_.shop:80" };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        struct stream *client = stage_client(st);
+        AUTO_FREE char *text =
+            xasprintf("CONNECT %s HTTP/1.1\r\nHost: a.b\r\n\r\n", hosts[i]);
+        say(st, client, text);
+        const char *heard = hear(st, client);
+        if (!str_starts(str_of(heard), STR("HTTP/1.1 502 ")) ||
+            !strstr(heard, "no_proxy="))
+            fail_msg("%s: %s", hosts[i], heard);
+    }
+    struct stream *socks = stage_client(st);
+    say_bytes(st, socks, "\5\1\0\5\1\0\3\017www.example.com\1\273", 25);
+    assert_heard(st, socks, WIRE("\5\0\5\2\0\1\0\0\0\0\0\0"));
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void closed_namespaces_are_refused(void **state)
+{
+    struct stage *st = *state;
+    static char shop[] = "shop";
+    static char *list[] = { shop };
+    st->config->deny_namespace = (struct string_list){ list, 1 };
+    struct stream *connect = stage_client(st), *socks = stage_client(st);
+
+    say(st, connect, CONNECT("web.shop:80"));
+    assert_answered(st, connect, "HTTP/1.1 403 ");
+    say_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
+    assert_heard(st, socks, WIRE("\0\x5b\0\0\0\0\0\0"));
+    assert_int_equal(st->lease_count, 0);
+    st->config->deny_namespace = (struct string_list){ NULL, 0 };
+}
+
+static void bad_socks_requests_are_refused(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *what;
+        struct wire request, reply;
+    } cases[] = {
+        { "BIND",
+          { OFFER "\5\2\0\1\1\2\3\4\0\120", 13 },
+          { "\5\0\5\7\0\1\0\0\0\0\0\0", 12 } },
+        { "UDP ASSOCIATE",
+          { OFFER "\5\3\0\1\0\0\0\0\0\0", 13 },
+          { "\5\0\5\7\0\1\0\0\0\0\0\0", 12 } },
+        { "BIND of version 4",
+          { "\4\2\0\120\1\2\3\4\0", 9 },
+          { "\0\x5b\0\0\0\0\0\0", 8 } },
+        { "GSSAPI only", { "\5\1\1", 3 }, { "\5\377", 2 } },
+        { "another address type",
+          { OFFER "\5\1\0\2", 7 },
+          { "\5\0\5\10\0\1\0\0\0\0\0\0", 12 } },
+        { "version 6 after the offer",
+          { OFFER "\6", 4 },
+          { "\5\0\5\1\0\1\0\0\0\0\0\0", 12 } },
+        { "port 0",
+          { OFFER "\5\1\0\3\3a.b\0\0", 13 },
+          { "\5\0\5\5\0\1\0\0\0\0\0\0", 12 } },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream *client = stage_client(st);
+        char heard[64];
+        say_wire(st, client, cases[i].request);
+        size_t n = hear_bytes(st, client, heard, sizeof(heard));
+        if (n != cases[i].reply.len || memcmp(heard, cases[i].reply.at, n) != 0)
+            fail_msg("%s: %zu bytes", cases[i].what, n);
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void a_user_and_a_password_are_ignored(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say_bytes(st, client, "\5\1\2", 3);
+    assert_heard(st, client, WIRE("\5\2"));
+    say_bytes(st, client, "\1\2me\6secret", 11);
+    assert_heard(st, client, WIRE("\1\0"));
+    say_bytes(st, client, TO_WEB_SHOP, sizeof(TO_WEB_SHOP) - 1);
+    assert_heard(st, client, WIRE(SUCCEEDED));
+}
+
+/* The listener may be reached from other machines: --proxy is for that. */
+static void other_listeners_serve_no_proxy_clients_by_default(void **state)
+{
+    struct stage *st = *state;
+    const struct arrival from = { .address = "10.0.0.9:5000", .port = 80 };
+
+    for (int allowed = 0; allowed < 2; allowed++) {
+        struct stream *connect = stage_client_from(st, &from);
+        struct stream *socks = stage_client_from(st, &from);
+        say(st, connect, CONNECT("web.shop:80"));
+        assert_answered(st, connect, allowed ? ESTABLISHED : "HTTP/1.1 403 ");
+        say_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
+        assert_heard(st, socks, allowed ? WIRE(GRANTED) : WIRE("\0\x5b\0\0\0\0\0\0"));
+        st->config->proxy = AUTO_BOOL_TRUE;
+    }
+    assert_int_equal(st->lease_count, 2);
+}
+
+static void a_greeting_that_stops_is_closed_after_head_timeout(void **state)
+{
+    struct stage *st = *state;
+    static const struct wire parts[] = { { "\5", 1 },
+                                         { "\5\1\0\5\1", 5 },
+                                         { "\4\1", 2 } };
+
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        struct stream *client = stage_client(st);
+        say_wire(st, client, parts[i]);
+        stage_pass(st, 2 * st->config->head_timeout_ms);
+        stage_pass(st, 5000);
+        assert_int_not_equal(client->end.verdict, V_OPEN);
+    }
+}
+
+static void clients_that_leave_while_they_wait_cancel_the_lease(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
+        struct stream *client = stage_client(st);
+        st->script[i].result = ERR_AGAIN;
+        for (size_t k = 0; k < 2 && ways[i].request[k].at; k++)
+            say_wire(st, client, ways[i].request[k]);
+        assert_int_equal(st->lease_count, i + 1);
+        drop(st, &client);
+        assert_true(st->leases[i].returned);
+    }
+}
+
+static void an_absolute_target_outside_is_refused_with_no_proxy(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    say(st, client,
+        "GET http://www.example.com/ HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
+    const char *heard = hear(st, client);
+    assert_true(str_starts(str_of(heard), STR("HTTP/1.1 502 ")));
+    assert_non_null(strstr(heard, "no_proxy=www.example.com"));
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(bytes_are_carried_both_ways_after_the_reply),
+        TEST(a_pod_may_speak_first_after_the_reply),
+        TEST(the_reply_waits_for_the_lease),
+        TEST(requests_are_read_byte_by_byte),
+        TEST(http_inside_is_checked_as_on_exposed_ports),
+        TEST(a_browser_may_send_the_host_it_asked_for_and_no_other),
+        TEST(setting_proxy_raw_carries_http_as_bytes),
+        TEST(a_refusal_before_the_pods_first_byte_leads_to_another_pod),
+        TEST(failed_leases_are_told_in_the_clients_protocol),
+        TEST(names_outside_the_cluster_are_refused_with_no_proxy),
+        TEST(closed_namespaces_are_refused),
+        TEST(bad_socks_requests_are_refused),
+        TEST(a_user_and_a_password_are_ignored),
+        TEST(other_listeners_serve_no_proxy_clients_by_default),
+        TEST(a_greeting_that_stops_is_closed_after_head_timeout),
+        TEST(clients_that_leave_while_they_wait_cancel_the_lease),
+        TEST(an_absolute_target_outside_is_refused_with_no_proxy),
+    };
+    return cmocka_run_group_tests_name("session/proxied", tests, NULL, NULL);
+}
