@@ -53,10 +53,10 @@ static void chunk_free(struct chunk *c)
 
 void chunk_pool_trim(struct chunk_pool *p, size_t needed)
 {
-    while (p->spare && p->live + p->spares > needed) {
-        struct chunk *c = p->spare;
-        p->spare = c->next;
-        p->spares--;
+    while (p->free_list && p->live + p->free_count > needed) {
+        struct chunk *c = p->free_list;
+        p->free_list = c->next;
+        p->free_count--;
         chunk_free(c);
     }
     p->peak = p->live;
@@ -94,11 +94,11 @@ static struct chunk *chunk_begin(struct chunk_pool *p, struct chunk *c)
 
 static struct chunk *chunk_get(struct chunk_pool *p)
 {
-    struct chunk *c = p->spare;
+    struct chunk *c = p->free_list;
     if (!c)
         return chunk_begin(p, chunk_create(CHUNK_SIZE));
-    p->spare = c->next;
-    p->spares--;
+    p->free_list = c->next;
+    p->free_count--;
     return chunk_begin(p, c);
 }
 
@@ -106,13 +106,13 @@ static void chunk_put(struct chunk_pool *p, struct chunk *c)
 {
     p->live--;
     chunk_pool_release(p, c->size);
-    if (p->spares >= p->keep || c->size != CHUNK_SIZE) {
+    if (p->free_count >= p->keep || c->size != CHUNK_SIZE) {
         chunk_free(c);
         return;
     }
-    c->next = p->spare;
-    p->spare = c;
-    p->spares++;
+    c->next = p->free_list;
+    p->free_list = c;
+    p->free_count++;
 }
 
 static size_t chunk_len(const struct chunk *c)

@@ -32,12 +32,11 @@ struct chunk {
 
 struct task;
 
-/* Spare chunks of one loop; at most `keep` stay when none is needed.  The pool also counts
- * the memory of all bytes that wait, so that one limit bounds it; the pool itself refuses
- * nothing. */
+/* The chunks of one loop, with a free list of at most `keep`.  The pool also counts the memory
+ * of all buffered bytes, so that one limit bounds it; the pool itself refuses nothing. */
 struct chunk_pool {
-    struct chunk *spare;
-    size_t spares, keep;
+    struct chunk *free_list;
+    size_t free_count, keep;
     size_t live; /* handed out at present: for metrics and leak checks */
     size_t peak; /* the most of them since chunk_pool_trim */
     size_t
@@ -48,7 +47,7 @@ struct chunk_pool {
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
 void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
-/* Keep no more spares than bring the chunks back up to `needed`. */
+/* Keep no more free chunks than bring the chunks back up to `needed`. */
 void chunk_pool_trim(struct chunk_pool *p, size_t needed);
 /* *over is borrowed until the next call; NULL accepted. */
 void chunk_pool_set_limit(struct chunk_pool *p, size_t limit, struct task *over);

@@ -116,10 +116,10 @@ static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
             if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 row[j] = least(row[j], older[j - 2] + 1, row[j]);
         }
-        unsigned *spare = older;
+        unsigned *unused = older;
         older = old;
         old = row;
-        row = spare;
+        row = unused;
     }
     return old[b_len];
 }

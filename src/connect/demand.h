@@ -3,7 +3,7 @@
  * Pure arithmetic on a clock that the caller reads.  The most at once is remembered and
  * halved every DEMAND_HALF_MS from when it was last reached.  `wanted` is for how many there
  * should be open tunnels: that many, and some more while it rises.  One connection alone is
- * no trend, and gets no spare.
+ * no trend, and no tunnel is prewarmed for it.
  */
 #pragma once
 

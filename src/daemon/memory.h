@@ -1,15 +1,15 @@
-/* daemon/memory.h - give memory back to the system when nobody needs it */
+/* daemon/memory.h - return unused memory to the system */
 #pragma once
 
 #include "net/loop.h"
 
 struct memory;
 
-/* Looks every ten seconds.  When the last two spans needed far fewer chunks than those before,
- * or hardly any, spares are freed and unused heap is given back: what a burst took goes 20 s
- * after it, also while others go on. */
+/* Checks every ten seconds.  When the last two spans needed far fewer chunks than those before,
+ * or hardly any, free lists are emptied and unused heap is returned: the memory of a burst is
+ * returned 20 s after it, also under the load that follows. */
 struct memory *memory_create(struct loop *loop);
-/* Whoever keeps spares of their own is told when there is no load; one owner, replaced by the
- * next. */
+/* Calls `trim` when there is no load, for an owner with free lists of its own.  One owner: the
+ * next call replaces it. */
 void memory_on_quiet(struct memory *m, void (*trim)(void *owner), void *owner);
 void memory_destroy(struct memory *m); /* NULL accepted */

@@ -10,9 +10,9 @@
 #include "net/loop_uv.h"
 #include "net/sock_diag.h"
 
-/* How many spare chunks a loop keeps (16 KiB each): enough for the steady state of a busy
+/* How many chunks the free list of a loop keeps (16 KiB each): enough for the steady state of a busy
  * proxy, small enough to be idle with. */
-#define SPARE_CHUNKS 128
+#define FREE_CHUNKS 128
 
 struct loop {
     uv_loop_t uv;
@@ -110,7 +110,7 @@ struct loop *loop_create(void)
     uv_unref((uv_handle_t *)&l->after_poll);
     sched_init(&l->sched, random_seed());
     l->sched.now = clock_ms(l);
-    chunk_pool_init(&l->pool, SPARE_CHUNKS);
+    chunk_pool_init(&l->pool, FREE_CHUNKS);
     l->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     l->diag = SOCK_DIAG_CLOSED;
     return l;

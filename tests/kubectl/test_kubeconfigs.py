@@ -69,7 +69,7 @@ def write_files(folder, root, inter, leaf):
     other = Authority(folder, "other")
     root.issue("client", None, client=True)
     root.issue("rsa", None, client=True, rsa=True)
-    other.issue("stranger", None, client=True)
+    other.issue("outsider", None, client=True)
     put("leaf.pem", leaf[0].read_text())
     put("client-chain.pem", text("client.pem") + text("root.pem"))
     put("client-both.pem", text("client.pem") + text("client.key"))

@@ -72,7 +72,7 @@ def test_a_tunnel_is_reused(start_tunnel):
     assert before >= 1
     for _ in range(20):
         assert tunnel.get(WEB).status == 200
-    assert tunnel.total(OPENED) - before <= 3, "two endpoints and a spare, not one for each request"
+    assert tunnel.total(OPENED) - before <= 3, "two endpoints and a prewarmed tunnel, not one for each request"
 
 
 def test_an_idle_tunnel_expires(start_tunnel):

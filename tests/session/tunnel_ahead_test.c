@@ -134,7 +134,7 @@ static void a_steady_load_prewarms_no_further_tunnel(void **state)
         come(0, 3);
     }
     assert_int_equal(connector_demand(tunnels_connector(rig.tunnels), "uid-1").peak, 3);
-    assert_in_range(rig.dials, dials, dials + 1); /* the spare expired, once */
+    assert_in_range(rig.dials, dials, dials + 1); /* the prewarmed tunnel expired, once */
 }
 
 /* Two minutes after the last connection every tunnel has expired, and none is dialled. */
@@ -152,7 +152,7 @@ static void prewarmed_tunnels_close_after_the_idle_time(void **state)
     assert_int_equal(rig.dials, dials);
 }
 
-/* A spare that opened later is not younger than the need for it. */
+/* A prewarmed tunnel that opened later is not younger than the need for it. */
 static void a_late_prewarmed_tunnel_expires_with_the_others(void **state)
 {
     (void)state;
@@ -209,7 +209,7 @@ static void a_tunnel_lost_at_once_is_dialled_again_after_a_pause(void **state)
     (void)state;
 
     come(0, 3);
-    server_end(rig.servers[3]); /* the spare */
+    server_end(rig.servers[3]); /* the prewarmed tunnel */
     rig_run();
     assert_int_equal(rig.dials, 4);
     rig_advance(1000);
@@ -230,7 +230,7 @@ static void an_aborted_tunnel_is_not_dialled_again(void **state)
     }
     rig_advance(10000);
     assert_int_equal(rig.dials, 4);
-    come(0, 1); /* on the spare */
+    come(0, 1); /* on the prewarmed tunnel */
     assert_false(users[0].opening.dialled);
 }
 
@@ -280,7 +280,7 @@ static void a_failure_is_followed_by_a_pause(void **state)
     user_open(&users[0], "uid-1", 80);
     user_open(&users[1], "uid-1", 80);
     rig_run();
-    assert_int_equal(rig.dials, 3); /* two, and a spare */
+    assert_int_equal(rig.dials, 3); /* two, and a prewarmed one */
     server_switch(server_connect(0));
     server_switch(server_connect(1));
     server_refuse(2, ERR_CONNECT, "connection refused");

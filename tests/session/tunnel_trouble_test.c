@@ -52,7 +52,7 @@ enum event {
     USER_ABORTS,
     ANOTHER_OPENS,
     POD_IS_GONE,
-    DOUBT,
+    LIVENESS_CHECK,
     A_WHILE,     /* longer than a verdict and a probe may take */
     A_LONG_TIME, /* longer than anything */
     DRAIN,
@@ -174,7 +174,7 @@ static void happen(enum event event)
         s->silent = true;
     else if (event == POD_IS_GONE)
         connector_retire(tunnels_connector(rig.tunnels), "uid-1");
-    else if (event == DOUBT)
+    else if (event == LIVENESS_CHECK)
         tunnels_check(rig.tunnels, "a test");
     else if (event == DRAIN)
         tunnels_drain(rig.tunnels, &drained);

@@ -110,7 +110,7 @@ def test_a_refused_prewarmed_tunnel_is_not_dialled_again(start_playground, start
         eventually(lambda: tunnel.total(OPEN) == 3)
         settled(tunnel)
         playground.order(*trouble)
-        asked.append(pool.submit(tunnel.get, DB, "/slow?ms=4000"))  # takes the spare
+        asked.append(pool.submit(tunnel.get, DB, "/slow?ms=4000"))  # takes the prewarmed tunnel
         eventually(lambda: tunnel.metrics()[FAILED] == 1)
         time.sleep(2.5)  # no dial is repeated
         assert tunnel.metrics()[FAILED] == 1

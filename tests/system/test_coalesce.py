@@ -25,7 +25,7 @@ def tunnels_of(tunnel, count):
 
 def test_small_requests_share_tunnels_until_an_answer_is_large(start_tunnel):
     tunnel = start_tunnel()
-    assert len(tunnels_of(tunnel, 11)) <= 4, "one alone, two for five each, and perhaps a spare one"
+    assert len(tunnels_of(tunnel, 11)) <= 4, "one alone, two for five each, and perhaps a prewarmed one"
     assert len(tunnel.get(DB, f"/bytes?n={LARGE}").body) == LARGE
     assert len(tunnels_of(tunnel, 20)) >= 6, "what is free is used; the others are alone"
 

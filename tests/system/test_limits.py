@@ -122,7 +122,7 @@ def allow_no_more_files(pid):
 def test_dial_without_descriptor_takes_that_of_an_idle_connection(start_tunnel):
     tunnel = start_tunnel("--prewarmed-tunnels", "0")
     with Client(tunnel.port) as client, closing(connect(tunnel.port, 10)):
-        assert client.ask(request(WEB)).status == 200  # on the spare connection
+        assert client.ask(request(WEB)).status == 200  # on the idle connection
         time.sleep(0.6)
         allow_no_more_files(tunnel.process.pid)
         assert client.ask(request("db-0.db.shop.svc")).status == 200

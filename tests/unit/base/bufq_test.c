@@ -103,9 +103,9 @@ static void a_queue_that_empties_keeps_no_chunk(void **state)
     assert_int_equal(pool.live, 0);
     assert_null(q.head);
     assert_null(q.tail);
-    assert_int_equal(pool.spares, 2);
+    assert_int_equal(pool.free_count, 2);
     chunk_pool_trim(&pool, 0);
-    assert_int_equal(pool.spares, 0);
+    assert_int_equal(pool.free_count, 0);
 }
 
 static void unused_free_chunks_are_released(void **state)
@@ -118,12 +118,12 @@ static void unused_free_chunks_are_released(void **state)
     assert_int_equal(pool.peak, 2);
     bufq_skip(&q, 2 * PAYLOAD);
     chunk_pool_trim(&pool, pool.peak);
-    assert_int_equal(pool.spares, 2);
+    assert_int_equal(pool.free_count, 2);
     assert_int_equal(pool.peak, 0);
     fill(&q, PAYLOAD);
     assert_int_equal(pool.peak, 1);
     chunk_pool_trim(&pool, pool.peak);
-    assert_int_equal(pool.spares, 0);
+    assert_int_equal(pool.free_count, 0);
     bufq_finish(&q);
 }
 
@@ -390,7 +390,7 @@ static void packing_keeps_the_bytes_and_frees_chunks(void **state)
     bufq_skip(&q, CHUNK_HEADROOM);
     expect_bytes(&q, 10, PAYLOAD);
     assert_int_equal(pool.live, 0);
-    assert_int_equal(pool.spares, 2); /* and not the odd one */
+    assert_int_equal(pool.free_count, 2); /* and not the odd one */
 }
 
 /* More than two chunks are queued only for a fast reader. */

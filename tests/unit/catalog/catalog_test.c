@@ -758,7 +758,7 @@ static void explains_why_a_watched_service_has_no_ready_endpoint(void **state)
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
-/* The slices have not heard of its end, nor of its successor. */
+/* The slices still have the old pod, and not yet the one that replaced it. */
 static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
 {
     struct world *w = *state;

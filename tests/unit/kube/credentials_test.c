@@ -142,7 +142,7 @@ static void changed_token_file_is_another_generation(void **state)
     folder_put(&folder, "token", "two\n");
     assert_int_equal(expect_fields("Authorization: Bearer one", NULL), first);
 
-    /* A hundred requests failed with the first: one reading, and no more doubt of the second. */
+    /* A hundred requests failed with the first: one reading, and the second stays valid. */
     for (int i = 0; i < 100; i++)
         assert_true(credentials_reject(credentials, first));
     uint64_t second = expect_fields("Authorization: Bearer two", NULL);

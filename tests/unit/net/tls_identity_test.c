@@ -20,7 +20,7 @@
 #include "net/tls.h"
 #include "playground/tls_server.h"
 
-static struct issued ca, stranger, intermediate, user, server;
+static struct issued ca, outsider, intermediate, user, server;
 static struct loop *loop;
 static struct task wake;
 
@@ -33,7 +33,7 @@ static int begin(void **state)
 {
     (void)state;
     ca = issue("authority", NULL, NULL, -DAY, DAY);
-    stranger = issue("stranger", NULL, NULL, -DAY, DAY);
+    outsider = issue("outsider", NULL, NULL, -DAY, DAY);
     intermediate = issue("intermediate", NULL, &ca, -DAY, DAY);
     user = issue("user", "DNS:user", &ca, -DAY, DAY);
     server = issue("server.in.subject", "DNS:api.test, DNS:*.wild.test, IP:127.0.0.1",
@@ -46,7 +46,7 @@ static int begin(void **state)
 static int end(void **state)
 {
     (void)state;
-    struct issued *all[] = { &ca, &stranger, &intermediate, &user, &server };
+    struct issued *all[] = { &ca, &outsider, &intermediate, &user, &server };
     for (size_t i = 0; i < ARRAY_LEN(all); i++)
         issued_finish(all[i]);
     task_cancel(&wake);
@@ -110,7 +110,7 @@ static void trusts_a_certificate_wherever_it_stands_in_the_chain(void **state)
     expect(ca.certificate_pem, "api.test", NULL);
     expect(intermediate.certificate_pem, "api.test", NULL);
     expect(server.certificate_pem, "api.test", NULL);
-    expect(stranger.certificate_pem, "api.test",
+    expect(outsider.certificate_pem, "api.test",
            "the certificate of api.test is signed by an unknown authority");
     expect(user.certificate_pem, "api.test", "unknown authority");
 }
@@ -166,7 +166,7 @@ static void the_authorities_of_the_system_come_from_the_environment(void **state
     expect(NULL, "api.test", "unknown authority");
     setenv("SSL_CERT_FILE", file, 1);
     expect(NULL, "api.test", NULL);
-    expect(stranger.certificate_pem, "api.test", "unknown authority");
+    expect(outsider.certificate_pem, "api.test", "unknown authority");
     unsetenv("SSL_CERT_FILE");
     setenv("SSL_CERT_DIR", list, 1);
     expect(NULL, "api.test", NULL);

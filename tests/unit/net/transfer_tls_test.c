@@ -25,7 +25,7 @@ struct bench {
     struct loop *loop;
     struct transfers *transfers;
     struct http_server *server;
-    struct issued ca, stranger, user;
+    struct issued ca, outsider, user;
     SSL_CTX *context;
     char sni[64], client[64], request[REQUEST_MAX]; /* of the last connection */
     struct transfer *transfer;
@@ -81,7 +81,7 @@ static void bench_open(struct bench *b, const char *names, long from, long until
 {
     *b = (struct bench){ 0 };
     b->ca = issue("our authority", NULL, NULL, -DAY, DAY);
-    b->stranger = issue("another authority", NULL, NULL, -DAY, DAY);
+    b->outsider = issue("another authority", NULL, NULL, -DAY, DAY);
     b->user = issue("somebody", "DNS:somebody", &b->ca, -DAY, DAY);
     struct issued server = issue("server", names, &b->ca, from, until);
     b->context = SSL_CTX_new(TLS_server_method());
@@ -103,7 +103,7 @@ static void bench_close(struct bench *b)
     loop_destroy(b->loop);
     SSL_CTX_free(b->context);
     issued_finish(&b->ca);
-    issued_finish(&b->stranger);
+    issued_finish(&b->outsider);
     issued_finish(&b->user);
 }
 
@@ -167,7 +167,7 @@ static void trusts_the_given_authority_and_no_other(void **state)
     struct bench b;
     bench_open(&b, "IP:127.0.0.1", -DAY, DAY);
     struct trust ours = { .ca = b.ca.certificate_pem };
-    struct trust other = { .ca = b.stranger.certificate_pem };
+    struct trust other = { .ca = b.outsider.certificate_pem };
     struct trust systems = { 0 }, any = { .insecure = true };
 
     assert_works(&b, &ours);
