@@ -1,14 +1,14 @@
-/* daemon/cluster_settings.h - what the settings say about every cluster */
+/* daemon/cluster_settings.h - the settings that apply to every cluster */
 #pragma once
 
 #include "cluster/clusters.h"
 #include "config/config.h"
 #include "kube/exec_plugin.h"
 
-/* All but tunnels.room, upstream.own and plugins, which are about this process. */
+/* All but tunnels.room, upstream.own and plugins, which belong to this process. */
 struct cluster_settings cluster_settings_of(const struct config *c);
 
-/* Which contexts; borrowed from the config.  `offline`: only to know of them. */
+/* Which contexts; borrowed from the config.  `offline`: they are listed and not connected. */
 struct clusters_choice clusters_choice_of(const struct config *c, bool offline);
 
 struct exec_settings exec_settings_of(const struct config *c);

@@ -15,9 +15,9 @@ struct api {
     struct kube_target *target;
     struct credentials *credentials;
     uint16_t cluster; /* its number, for the log */
-    bool unreachable; /* logged; the watches log when it is back */
+    bool unreachable; /* the outage was logged; a watch logs its end */
     struct api_limits limits;
     struct call_rate rate;
-    struct list_node waiting; /* struct request, in order: for the rate */
-    struct timer turn;        /* while any waits */
+    struct list_node waiting; /* struct request: delayed by `rate`, oldest first */
+    struct timer turn;        /* when the next of them may be sent */
 };

@@ -13,8 +13,8 @@
 LOG_MODULE(net);
 
 #define ACCEPTS_PER_TURN 64
-#define STARVED_MS 100 /* out of descriptors: look again after this */
-#define SAY_MS 10000   /* between two lines about it */
+#define STARVED_MS 100 /* out of descriptors: accept again after this */
+#define SAY_MS 10000   /* between two log lines about it */
 
 struct listener {
     struct loop *loop;
@@ -88,8 +88,8 @@ static bool has_reserve(struct listener *l)
     return l->refuse && *reserve >= 0;
 }
 
-/* One client less waits in the kernel's queue; false: there was none.  (The kernel wants a
- * descriptor before it looks.) */
+/* Accept one client on the reserve descriptor and refuse it.  False: none was waiting.  accept
+ * fails with EMFILE without a free descriptor even when no client waits. */
 static bool refuse_on_reserve(struct listener *l, int error)
 {
     int *reserve = loop_reserve(l->loop);
@@ -163,9 +163,9 @@ struct listener *listener_open(struct loop *loop, int fd,
 {
     struct listener *l = xcalloc(1, sizeof(*l));
 
-    tcp_set_options(fd); /* Linux gives them to each accepted one */
+    tcp_set_options(fd); /* on Linux, accepted sockets inherit them */
     sock_diag_open(
-        loop_sock_diag(loop)); /* for peer_identify, also without descriptors */
+        loop_sock_diag(loop)); /* now, so that peer_identify needs no descriptor later */
     l->loop = loop;
     l->fd = fd;
     l->on_accept = on_accept;

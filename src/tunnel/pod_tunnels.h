@@ -15,7 +15,7 @@
 struct pod_removal;
 struct tunnels;
 
-/* Maintained step by step; what they must be is in tests/session/tunnel_rules.c. */
+/* Updated at each change; tests/session/tunnel_rules.c has the invariants. */
 struct tunnel_counts {
     uint32_t all;        /* tunnels */
     uint32_t own;        /* of these, the ones that carry one connection each */
@@ -54,9 +54,9 @@ struct pod_tunnels {
 /* Openings that wait because a limit is reached: shortage.c. */
 struct shortage {
     struct task task;
-    struct timer again;    /* runs: there was a look at `full` just now */
+    struct timer again;    /* runs while `full` was checked a moment ago */
     struct list_node full; /* pods with as many tunnels as may be */
-    uint32_t descriptors;  /* that dials lacked, and that were not requested yet */
+    uint32_t descriptors;  /* missing for dials, and not yet requested from serve/ */
 };
 
 struct tunnels {

@@ -48,7 +48,7 @@ static uint8_t byte_at(size_t i, unsigned salt)
     return (uint8_t)(i * 31 + (i >> 8) + salt);
 }
 
-/* As much as is taken now. */
+/* Write up to n bytes; returns how many fit into the queue. */
 static size_t write_more(struct stream *to, size_t from, size_t n, unsigned salt)
 {
     uint8_t part[PART];
