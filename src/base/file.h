@@ -3,7 +3,7 @@
 
 #include "base/str.h"
 
-/* All of a file as terminated text, owned by the caller; a pipe will do.
+/* All of a file as terminated text, owned by the caller; pipes are allowed.
  * ERR_NOT_FOUND, ERR_ACCESS, ERR_LIMIT (longer than max), ERR_NO_FILES, ERR_IO, with a
  * sentence that names the path. */
 MUST_CHECK enum err file_read(const char *path, size_t max, char **ret_text,

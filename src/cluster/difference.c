@@ -29,7 +29,7 @@ static bool same_pairs(const struct text_pairs *a, const struct text_pairs *b)
     return true;
 }
 
-/* A relative path is another one beside another file. */
+/* A relative path depends on the folder of the kubeconfig that has it. */
 static bool same_path(const char *a, const char *b, const struct kc_entry *in_a,
                       const struct kc_entry *in_b)
 {
@@ -50,7 +50,7 @@ static bool same_exec(const struct kc_user *u, const struct kc_user *v)
            a->provide_cluster_info == b->provide_cluster_info;
 }
 
-/* Those that are written back: kube/oidc.c takes them over by itself. */
+/* The tokens that kube/oidc.c writes into the kubeconfig, and reads again by itself. */
 static bool is_token(const char *key)
 {
     return same(key, "id-token") || same(key, "refresh-token");
@@ -117,7 +117,7 @@ static bool same_server(const struct kc_cluster *a, const struct kc_cluster *b)
            a->insecure == b->insecure && a->disable_compression == b->disable_compression;
 }
 
-/* What a plugin is handed about its cluster. */
+/* The part of the cluster's entry that a plugin gets in its environment. */
 static bool same_exec_config(const struct kc_cluster *a, const struct kc_cluster *b)
 {
     return !a || !b || same(a->exec_config, b->exec_config);

@@ -10,7 +10,7 @@ struct kc_exec;
 MUST_CHECK enum err exec_find_program(const struct kc_user *user, char **ret,
                                       struct diag *why);
 
-/* Ours, with the user's additions (the last one of a name counts) and the spec as
- * KUBERNETES_EXEC_INFO; NULL at the end.  Freed with exec_environment_destroy. */
+/* The environment of kube-tunnel, with the user's additions (the last one of a
+ * name counts) and the spec as KUBERNETES_EXEC_INFO; NULL at the end.  Freed with exec_environment_destroy. */
 char **exec_environment_create(const struct kc_exec *exec, const char *spec);
 void exec_environment_destroy(char **environment); /* NULL accepted */

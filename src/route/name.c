@@ -10,8 +10,8 @@
 #include "base/own.h"
 
 #define LABEL_MAX 63
-/* The most labels a name of the cluster has left of its suffix, and one more to notice.
- */
+/* One more than the most labels that a name of the cluster has before its suffix, so that
+ * longer names are noticed. */
 #define LABELS_MAX 5
 
 enum suffix { SUFFIX_SVC, SUFFIX_POD, SUFFIX_DEPLOY, SUFFIX_LOCALHOST, SUFFIX_NONE };
@@ -98,7 +98,8 @@ static bool drop(struct str *s, struct str tail)
     return true;
 }
 
-/* "deploy" came later than namespaces of that name: with one label left of it, it is one. */
+/* NAME.deploy, with one label before "deploy", is a service in a namespace of that name:
+ * such namespaces existed before names of Deployments. */
 static bool drop_deploy(struct str *s)
 {
     struct str rest = *s;
@@ -186,7 +187,7 @@ static void endpoint_name(struct name *n, const struct str labels[3])
     n->endpoint = labels[0];
 }
 
-/* CoreDNS takes the underscores off where they are, and does not miss them. */
+/* As in CoreDNS, the underscores of a port and a protocol are optional. */
 static struct str without_mark(struct str label)
 {
     return is_marked(label) ? str_skip(label, 1) : label;
@@ -328,7 +329,7 @@ static bool is_kind_label(struct str label)
            str_eq(label, STR("deploy"));
 }
 
-/* Take "<cluster>.<tail>" off what ends in .svc, .pod or .deploy. */
+/* Remove "<cluster>.<tail>" from a host that ends in .svc, .pod or .deploy before it. */
 static bool drop_cluster(struct str *text, struct str tail, struct str *ret_cluster)
 {
     struct str rest = *text, form;

@@ -13,7 +13,7 @@ static struct metric metric_slow = {
 };
 
 /* Credit protects neighbours, and costs the rest of a round trip after each 24 frames.
- * Nothing joins a pair that carries much, nor is an idle neighbour lent, so such a pair needs
+ * Nothing joins a pair that carries much, and idle neighbours are not leased, so such a pair needs
  * no credit until its end. */
 static bool needs_no_credit(const struct share *s, const struct pair *p)
 {

@@ -7,8 +7,8 @@
 
 #include "base/str.h"
 
-/* A step from a mapping to what is in it: the value of `key`; with `name`, that is a list
- * and the step goes on to its item whose "name" is this. */
+/* A step on the path to a value: from a mapping to the value of `key`.  With `name`, that value
+ * is a list, and the step goes to its item with this "name". */
 struct yaml_step {
     const char *key, *name;
 };

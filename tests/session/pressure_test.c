@@ -5,7 +5,7 @@
 
 #define HOST "Host: web.shop.svc\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
-#define LARGE ((size_t)4 << 20) /* what the test's own streams hold is little of it */
+#define LARGE ((size_t)4 << 20) /* small beside it: the buffers of the test's own streams */
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 /* Clients of other machines. */
@@ -68,7 +68,8 @@ static void largest_unfinished_head_is_refused_first(void **state)
     assert_hears(st, small, EMPTY);
 }
 
-/* Many heads of 32 KiB take more than half: one of them goes, not the larger one of another. */
+/* The heads of 32 KiB of one client take more than half of the memory together: one of them is
+ * refused, and not the larger head of another client. */
 static void check_half(struct stage *st, const struct arrival *first,
                        const struct arrival *second, const struct arrival *other)
 {
@@ -111,7 +112,7 @@ static void new_requests_are_refused_past_the_limit_and_own_pages_are_not(void *
     assert_int_equal(st->lease_count, 1);
 }
 
-/* The client of an answer does not read; after a second without progress it may go. */
+/* A client does not read its response; after a second without progress it may be reset. */
 static void connection_without_progress_is_reset_past_the_limit(void **state)
 {
     struct stage *st = *state;
@@ -139,7 +140,7 @@ static void connection_without_progress_is_reset_past_the_limit(void **state)
     chunk_pool_release(&st->pool, rest);
 }
 
-/* Lease i is a part of an answer of which this client takes no more. */
+/* Lease i carries part of a response, of which this client takes no more. */
 static struct stream *open_unread(struct stage *st, size_t i)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
@@ -174,7 +175,7 @@ static void unread_answer_of_the_full_pod_is_reset_after_1s(void **state)
     assert_false(serve_free_tunnel(stage_serve(st), "uid-1"));
 }
 
-/* Kept copies are the first to go: what is sent is sent without one. */
+/* Copies for retries are given up first: the request is sent and no copy is kept. */
 static void nothing_is_kept_for_a_retry_while_memory_is_tight(void **state)
 {
     struct stage *st = *state;

@@ -150,7 +150,7 @@ static void finds_the_end_from_every_split(void **state)
     }
 }
 
-/* So that what the parser refuses is refused at once and not waited for. */
+/* http1_head_end finds such a head complete, so that the parser refuses it at once. */
 static void bare_lf_ends_a_head_too(void **state)
 {
     (void)state;
@@ -659,7 +659,7 @@ static void length_of_a_missing_body_stays_readable(void **state)
     is(http1_find(&head, FIELD_CONTENT_LENGTH)->value, "5");
 }
 
-/* What travels on of the fields, one line each. */
+/* The fields that are passed on, one line each. */
 static void passes_on(const char *fields, const char *wanted)
 {
     AUTO_FREE char *text = xasprintf("HTTP/1.1 %s\r\n\r\n", fields);
