@@ -60,6 +60,8 @@ def per_request(result):
     """CPU of each watched process, by request; latencies; failures."""
     n = max(1, result["requests"])
     numbers = {f"{name}_us": 1e6 * cpu / n for name, cpu in known_cpu(result)}
+    if "tool_us" in numbers and "cluster_us" in numbers:
+        numbers["way_us"] = numbers["tool_us"] + numbers["cluster_us"]
     return {**numbers,
             "rps": result["requests"] / result["seconds"],
             "p50_ms": result["p50_us"] / 1000,

@@ -5,7 +5,7 @@
  * address).  upstream/ includes none of the two.
  *
  * A connector embeds `struct connector` and implements `open` and `cancel`.  The other
- * operations may be NULL.  The wrapper of each one says what NULL stands for: a connector
+ * operations may be NULL.  The wrapper of each one documents what NULL stands for: a connector
  * whose connections share nothing and cost one round trip needs none of them.
  *
  * Pods are identified by endpoint->key (namespace, name and UID): a pod that was replaced is

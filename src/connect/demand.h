@@ -1,9 +1,9 @@
 /* connect/demand.h - how many connections at once a pod had lately
  *
- * Pure arithmetic on a clock that the caller reads.  The most at once is remembered and
- * halved every DEMAND_HALF_MS from when it was last reached.  `wanted` is for how many there
- * should be open tunnels: that many, and some more while it rises.  One connection alone is
- * no trend, and no tunnel is prewarmed for it.
+ * Pure arithmetic on a clock that the caller reads.  The maximum at the same time is
+ * remembered, and halved every DEMAND_HALF_MS from when it was last reached.  `wanted` is the
+ * number of connections for which tunnels should be open: the maximum, and
+ * DEMAND_PREWARMED more while it rises.  A single connection adds none.
  */
 #pragma once
 
@@ -13,22 +13,22 @@
 #define DEMAND_PREWARMED(peak) ((peak) > 1 ? 1 + (peak) / 8 : 0)
 
 struct demand {
-    uint32_t peak;     /* that really were there */
-    uint32_t alone;    /* of these, the ones that wanted a tunnel to themselves */
-    uint32_t wanted;   /* for which there should be tunnels */
-    uint64_t since;    /* ms: one of them was reached */
-    uint64_t asked_at; /* ms: anybody asked */
+    uint32_t peak;     /* connections at the same time */
+    uint32_t alone;    /* of these, those that needed an own tunnel */
+    uint32_t wanted;   /* connections for which tunnels should be open */
+    uint64_t since;    /* ms: when one of them was reached last */
+    uint64_t asked_at; /* ms: of the last opening */
 };
 
-/* So many are there now, one of them new. */
+/* There are so many connections now, one of them new. */
 void demand_note(struct demand *d, uint32_t at_once, uint64_t now);
-/* So many of those wanted a tunnel to themselves; after demand_note. */
+/* So many of them need an own tunnel; after demand_note. */
 void demand_note_alone(struct demand *d, uint32_t at_once);
-/* So many may come, of those who were here before: `of` says when that was. */
+/* So many of the connections in `of` may be opened here. */
 void demand_expect(struct demand *d, uint32_t at_once, const struct demand *of);
-/* Nobody used the others for long. */
+/* The tunnels beyond so many were not used: they are not wanted. */
 void demand_limit(struct demand *d, uint32_t enough);
-/* Let time pass; call before reading peak or wanted. */
+/* Apply the time that has passed; call before reading peak or wanted. */
 void demand_decay(struct demand *d, uint64_t now);
-/* Those of another pod come on top. */
+/* Add the demand of another pod. */
 void demand_add(struct demand *d, const struct demand *other);

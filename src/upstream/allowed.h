@@ -1,7 +1,8 @@
-/* upstream/allowed.h - where a connection was allowed lately
+/* upstream/allowed.h - namespaces in which a connection was allowed in the last 30 s
  *
- * Private to upstream/.  An API server that has just come up refuses everybody until it has
- * read its roles: a 403 is believed only in namespaces where nothing was allowed lately.
+ * Private to upstream/.  An API server that has just started answers every request with 403
+ * until it has read its roles.  So a 403 is final only in namespaces where no connection was
+ * allowed in the last 30 s; elsewhere the request is retried.
  */
 #pragma once
 

@@ -1,10 +1,11 @@
-/* upstream/at_once.h - an endpoint on which a small request need not wait
+/* upstream/at_once.h - an endpoint that serves a small request without a dial
  *
- * Private to upstream/.  A dial takes three round trips, a request on an open tunnel one.  So
- * where the endpoint that was chosen would have to be dialled, a small request takes another
- * ready one that has an idle connection or a free worker slot, and the dial happens beside
- * it.  Not where the client has to stay with its endpoint, or names it; nor where endpoints
- * of the service had large exchanges lately, for which requests should not share a tunnel.
+ * Private to upstream/.  Dialling a tunnel takes three round trips, a request in an open one
+ * takes one.  If the chosen endpoint has neither an idle connection nor a tunnel with room, a
+ * small request takes another ready endpoint that has, and the dial to the chosen one happens
+ * beside it.  This does not apply to sessionAffinity, to requests that name an endpoint, and
+ * to services whose endpoints carried large transfers lately: such requests should not share
+ * a tunnel.
  */
 #pragma once
 
@@ -20,19 +21,19 @@ struct at_once {
     bool repeatable; /* this request may be sent again */
 };
 
-/* Do endpoints of this service carry much?  Then no request to it is small. */
+/* Did an endpoint of this service carry large transfers lately?  Then no request to it counts
+ * as small. */
 bool at_once_carries_much(const struct at_once *a, const struct service *s);
 
-/* `chosen`, or one that need not be dialled. */
+/* `chosen`, or another endpoint that needs no dial. */
 struct endpoint *at_once_choose(const struct at_once *a, const struct choice *c,
                                 struct endpoint *chosen);
 
-/* Is there no other endpoint of the service to which there are several tunnels?  Then this
- * one may have one more. */
+/* False if another endpoint of the service has more than one tunnel: then this one needs no
+ * further one. */
 bool at_once_lacks_more(const struct at_once *a, const struct choice *c,
                         const struct endpoint *e);
-/* The ready endpoint after this one, which may be prepared for requests to come; NULL: there
- * is no other. */
+/* The next ready endpoint after `first`, to be dialled ahead; NULL: there is none. */
 struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
                                 const struct endpoint *first);
 /* Dial ahead for one connection to it. */

@@ -8,19 +8,19 @@
 #define REFUSALS_MAX 2   /* in a row; then it is the last choice ... */
 #define REFUSED_MS 30000 /* ... for so long */
 
-/* What we know of an endpoint that is not the cluster's knowledge. */
+/* What is measured here of an endpoint, in addition to what the catalog has of it. */
 struct load {
     unsigned exchanges;     /* at present */
     uint64_t turn;          /* of its last use */
     uint16_t refused_port;  /* the port whose refusals are counted */
     unsigned refusals;      /* in a row */
     uint64_t refused_until; /* sched ms: until then it is the last choice for that port */
-    bool forgotten;         /* the pod is gone: goes with its last exchange */
+    bool forgotten;         /* the pod is gone: freed with its last exchange */
 };
 
 struct balance {
     struct sched *sched;
-    struct map loads; /* by pod UID */
+    struct map loads; /* by endpoint key */
     size_t
         outliers; /* loads with a refused_until: mostly 0, and then none is looked up */
     uint64_t turns;
@@ -33,12 +33,12 @@ static bool same(const struct endpoint *a, const struct endpoint *b)
     return a && b && strcmp(a->key, b->key) == 0;
 }
 
-static bool asked_by_name(const struct route *r)
+static bool names_one_endpoint(const struct route *r)
 {
     return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
 }
 
-/* The first ones may have no port for it where others have. */
+/* The first endpoints may lack the port that others have. */
 static bool subset_serves(const struct choice *c)
 {
     for (size_t i = 0; i < SERVICE_SUBSET; i++) {
@@ -53,7 +53,8 @@ static bool subset_serves(const struct choice *c)
 size_t choice_limit(const struct choice *c)
 {
     size_t count = c->service->endpoint_count;
-    bool all = count <= SERVICE_SUBSET || asked_by_name(c->route) || c->service->sticky;
+    bool all =
+        count <= SERVICE_SUBSET || names_one_endpoint(c->route) || c->service->sticky;
 
     return all || !subset_serves(c) ? count : SERVICE_SUBSET;
 }
@@ -78,7 +79,7 @@ static enum fitness fitness(const struct balance *b, const struct choice *c,
 
     if (!port || !route_matches(c->route, e))
         return UNFIT;
-    if (asked_by_name(c->route))
+    if (names_one_endpoint(c->route))
         return FIT_READY;
     bool failed = same(e, c->avoid) || is_outlier(b, e, port);
     if (e->terminating)
@@ -114,7 +115,7 @@ static struct endpoint *nth(const struct balance *b, const struct choice *c,
     return NULL;
 }
 
-/* Rendezvous hashing: a client moves only when its own endpoint goes. */
+/* Rendezvous hashing: a client changes its endpoint only when that one is removed. */
 static struct endpoint *sticky(const struct balance *b, const struct choice *c,
                                enum fitness wanted)
 {
@@ -239,7 +240,7 @@ void balance_forget(struct balance *b, const char *pod_key)
         drop(b, pod_key);
 }
 
-/* Pods that went out of sight are told by nobody. */
+/* Of pods that were not in a watched service no end is reported. */
 void balance_trim(struct balance *b)
 {
     size_t at = 0;

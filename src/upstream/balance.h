@@ -13,31 +13,31 @@ struct balance;
 
 struct balance *balance_create(struct sched *sched);
 void balance_destroy(struct balance *b); /* NULL accepted */
-void balance_trim(struct balance *b);    /* frees what is known of nobody in use */
+void balance_trim(struct balance *b);    /* forgets endpoints without exchanges */
 
 struct choice {
     const struct route *route;
     const struct service *service;
     size_t port_index;
     struct str client;
-    const struct endpoint *avoid; /* only when there is nothing else; may be NULL */
+    const struct endpoint *avoid; /* chosen only if no other is fit; may be NULL */
     const struct own_pod *own;    /* for loops_check, as are the listeners */
     const struct own_listeners *listeners;
 };
 
-/* NULL: nothing may be used now (endpoints that are not ready are used only when asked
- * for by their own name, terminating ones only when nothing is ready).  Borrowed from the
+/* NULL: no endpoint may be used now.  Endpoints that are not ready are used only for requests
+ * with their own name, terminating ones only when none is ready.  Borrowed from the
  * service. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
 
-/* So many of the service's endpoints, from the first on, are looked at: all, or of many
- * that are alike SERVICE_SUBSET. */
+/* How many of the service's endpoints, from the first on, may be chosen: all, or of a large
+ * service SERVICE_SUBSET. */
 size_t choice_limit(const struct choice *c);
 
-/* Is this one as good as any, not to be avoided? */
+/* Is this endpoint ready, not an outlier and not to be avoided? */
 bool balance_is_fit(const struct balance *b, const struct choice *c,
                     const struct endpoint *e);
-/* Has `e` less to do than that one? */
+/* Has `e` fewer exchanges than `than`, or as many and an older last use? */
 bool balance_prefers(const struct balance *b, const struct endpoint *e,
                      const struct endpoint *than);
 /* Does the route lead to this endpoint of the service? */
@@ -47,8 +47,8 @@ bool balance_may_choose(const struct balance *b, const struct choice *c,
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);
 void balance_end(struct balance *b, const struct endpoint *e);
-/* It refused a connection, or answered on one.  Who refused twice in a row is the last
- * choice for that port for half a minute.  Between begin and end. */
+/* The endpoint refused a connection, or answered on one.  After two refusals in a row it is an
+ * outlier for that port for half a minute: the last choice.  Between begin and end. */
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_forget(struct balance *b, const char *pod_key);

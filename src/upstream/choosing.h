@@ -20,7 +20,7 @@ struct choosing {
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
 };
 
-/* Of the references each is the caller's, who drops them. */
+/* The references are the caller's. */
 struct chosen {
     struct endpoint *endpoint; /* a reference */
     uint16_t port;             /* the container's */

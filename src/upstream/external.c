@@ -17,7 +17,7 @@ static enum err refuse_foreign(const struct external_rules *rules,
         s->name, target, zone, target);
 }
 
-/* A port's name is carried on; an endpoint or a pod has none. */
+/* A port's name applies to the target, too; names of endpoints and pods have none. */
 static bool read_in_zone(const struct service *s, const struct route *route,
                          const char *zone, struct name *ret)
 {

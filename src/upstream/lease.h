@@ -1,10 +1,9 @@
-/* upstream/lease.h - everything between an exchange and a pod
+/* upstream/lease.h - a byte stream to one endpoint of a service port
  *
- * A lease is a byte stream to one endpoint of a service port, lent to one exchange (or
- * one raw connection).  Behind it: looking the service up, choosing an endpoint, an idle
- * HTTP/1 connection to it or a fresh pair in a tunnel, and what to do when one fails
- * before anything was delivered.  The user of a lease keeps the bytes for a repetition;
- * this side only gives verdicts.
+ * A lease is lent to one exchange or one raw connection until it is returned.  upstream/ looks
+ * up the service, chooses an endpoint, takes an idle HTTP/1 connection or opens a new one, and
+ * tries another endpoint when that fails.  Once bytes were written to the stream, retries are
+ * the user's decision, by the stream's verdict; the user keeps the bytes for them.
  */
 #pragma once
 
@@ -23,9 +22,9 @@ enum app_proto { PROTO_HTTP1, PROTO_RAW };
 /* What happens to the stream of a lease when it is returned. */
 enum release_mode {
     RELEASE_KEEP,  /* both messages complete, `in` empty: back to the pool */
-    RELEASE_CLOSE, /* the answer is complete: drop unsent bytes, FIN; the tunnel serves
-                      again after verdict and probe */
-    RELEASE_ABORT, /* give the pair up: an own tunnel closes */
+    RELEASE_CLOSE, /* the response is complete: drop unsent bytes and end in order, so that
+                      a tunnel can be used again */
+    RELEASE_ABORT, /* reset it; an own tunnel is closed */
 };
 
 struct want {
@@ -33,18 +32,17 @@ struct want {
     struct str client;         /* the client's address, for sessionAffinity; borrowed */
     enum app_proto proto;
     bool repeatable; /* idempotent, and all of the request is held */
-    bool alone;      /* it will carry much, or for long: a tunnel to itself,
-                                     while there are any */
-    bool small;      /* little is sent, and nothing large was answered: it goes
-                                     out on whatever tunnel is open */
-    const struct endpoint *avoid; /* failed just now: last choice; may be NULL */
-    unsigned attempt;             /* how often this request was tried before: from the
-                                     third time on with a pause, for the news to arrive */
-    bool same_ns;  /* a browser's: an ExternalName is followed to no other namespace */
-    uint64_t pair; /* a connection that was paired with this one of the client's is taken
-                      first; 0: there is none */
-    uint64_t wait_until; /* sched ms: no waiting for better times after this */
-    struct log_id id;    /* of the exchange, for the log */
+    bool alone; /* a large or long transfer: it gets an own tunnel while there are any */
+    bool small; /* a small request, and no large response is expected: it takes any
+                        tunnel that is open */
+    const struct endpoint *avoid; /* it failed just now: last choice; may be NULL */
+    unsigned attempt; /* how often this request was tried before: from the third time on
+                         after a pause, in which the catalog may learn of the failure */
+    bool same_ns;     /* a browser's: an ExternalName is followed to no other namespace */
+    uint64_t pair;    /* the idle connection with this number is taken first; 0: none */
+    uint64_t
+        wait_until;   /* sched ms: the lease fails instead of being parked after this */
+    struct log_id id; /* of the exchange, for the log */
 };
 
 struct lease {
@@ -63,20 +61,20 @@ struct lease {
 
     /* On failure, for the page that the client gets (serve/refusal.c):
      *   ERR_NOT_FOUND    why: services "x" not found
-     *   ERR_UNAVAILABLE  no endpoint can serve: why says what is the matter with the pods
-     *   ERR_UNSUPPORTED  the port is not TCP: why lists the declared ports
-     *   ERR_NO_PORT      why lists the declared ports
-     *   ERR_OURSELVES    one of its endpoints is the pod we run in: answer it yourself
-     *   ERR_LOOP         why says which endpoint leads back to our listener
+     *   ERR_UNAVAILABLE  no endpoint can serve: why has the state of the pods
+     *   ERR_UNSUPPORTED  the port is not TCP: why has the declared ports
+     *   ERR_NO_PORT      why has the declared ports
+     *   ERR_OURSELVES    an endpoint is the pod we run in: the user answers with own pages
+     *   ERR_LOOP         why has the endpoint that leads back to our listener
      *   ERR_FORBIDDEN    missing_verb/resource, in missing_ns
-     *   ERR_CLOSED       why says which namespace this request may not reach
+     *   ERR_CLOSED       why has the namespace that this request may not reach
      *   ERR_CANCELLED    the upstream is being drained
      *   ERR_TIMEOUT      the API server did not answer
-     *   other            port-forward to `endpoint` failed: why is the API server's or
-     *                    the runtime's reason */
+     *   other            no connection to `endpoint`: why has the reason, of the API server,
+     *                    the runtime or the network */
     struct diag why;
     bool has_pods;  /* the service has some, whatever their state */
-    bool dialling;  /* the failure came from opening a port-forward, not from a look-up */
+    bool dialling;  /* the failure came from opening a connection, not from a look-up */
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;
@@ -99,15 +97,15 @@ static inline const char *lease_via_key(const struct lease *l)
     return lease_is_direct(l) ? "direct" : "tunnel";
 }
 
-/* Once result is OK, `wake` is the stream's wake until the lease is returned.  May answer
- * before it returns.  The lease is the caller's memory and starts zeroed. */
+/* Once result is OK, `wake` is the stream's wake until the lease is returned.  The result may
+ * be known when it returns.  The lease is the caller's struct, zeroed before. */
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
                     struct task *wake);
-/* Another user takes it over, in whatever state it is: *to is zeroed before, *from after.
+/* Give it to another user, in whatever state it is: *to is zeroed before, *from after.
  * `client` and `wake` take the place of those of upstream_lease. */
 void upstream_lease_move(struct lease *from, struct lease *to, struct str client,
                          struct task *wake);
 /* Close the idle connections that were paired with this number. */
 void upstream_unpair(struct upstream *u, uint64_t pair);
-/* Also cancels; drops the references; idempotent; the struct is zeroed. */
+/* Give the stream back, or cancel; drops the references; idempotent; *lease is zeroed. */
 void upstream_return(struct lease *lease, enum release_mode release);

@@ -7,23 +7,22 @@
  *           │    time-out      │   hidden: up to 1 s   │
  *           │◀────────────── ended_ms ────────────────▶│
  *
- * What is not known is how much of the hidden second has to be taken off.  For a request
- * that may be sent again an error costs time, so HIDDEN_MS is little more than the second.
- * For others it costs a 502, so UNSAFE_HIDDEN_MS allows for a slow network and a busy
- * machine too, and only half of what is left is used.  A pod that closes at once leaves
- * nothing for either.  While no end was seen, a request that may be sent again may use any
- * connection, and others half of what was seen to survive: nothing at first.
+ * It is not known how much of the hidden second has to be subtracted.  For a request that can
+ * be retried an error costs time, so HIDDEN_MS is little more than the second.  For others it
+ * costs a 502, so UNSAFE_HIDDEN_MS allows for a slow network and a busy machine, and half of
+ * the rest is used.  With a pod that closes at once, neither gets an idle connection.  While
+ * no end was seen, a request that can be retried may use any connection, and others those that
+ * were idle for less than half of what was seen to survive: none at first.
  *
- * The earliest end counts, because a pod that ended one connection early may end the next.
- * It stops to count slowly: after patience_ms without an earlier one, when CONNECTIONS_MIN
- * connections have outlived it, the limit is doubled.  Each time that proves wrong, the
- * patience is doubled as well.
+ * The earliest end is the limit, because a pod that ended one connection early may end the
+ * next.  The limit is doubled after patience_ms without an earlier end, when CONNECTIONS_MIN
+ * connections have outlived it.  Each time an earlier end follows, patience_ms is doubled.
  */
 #include "upstream/lifetime.h"
 
 #define HIDDEN_MS 1100
 #define UNSAFE_HIDDEN_MS 1500
-#define ENDED_MIN_MS 1000 /* no end counts as earlier: doubled, it is of use */
+#define ENDED_MIN_MS 1000 /* no end counts as earlier: twice this is usable */
 #define JITTER_MS 500     /* ends of one time-out are seen this far apart */
 #define CONNECTIONS_MIN 4
 #define PATIENCE_MS 5000
@@ -87,7 +86,7 @@ void lifetime_on_end(struct lifetime *l, uint64_t idle_ms, uint64_t now)
         note_outlived(l, seen_ms, now);
 }
 
-/* The pod had closed it by then, whenever that was seen. */
+/* The pod had closed it when the request was sent, whenever that was seen. */
 void lifetime_on_failure(struct lifetime *l, uint64_t idle_ms, uint64_t seen_ms,
                          uint64_t now)
 {

@@ -1,18 +1,17 @@
 /* upstream/loops.c - would a forwarded request come back to kube-tunnel?
  *
- * A port-forward ends at a pod's own loopback address.  Two kinds of endpoints lead to
- * kube-tunnel itself:
+ * Two kinds of endpoints lead to kube-tunnel itself:
  *
  * The pod we run in.  Every replica finds itself among the endpoints of the same service.
  * If it excluded only itself, the replicas would forward one request to each other for
- * ever.  So the answer is ours as soon as one endpoint is our pod.  A replica that we do
- * forward to (a service or a name that leads to it and not to us) finds itself there by the
- * same rule, and answers: one hop is the most there can be.
+ * ever.  So a request gets our own pages as soon as one endpoint is our pod.  A replica that we
+ * do forward to (a name that leads to it and not to us) finds itself among the endpoints by the
+ * same rule and answers: there is at most one hop.
  *
  * A port of our own network namespace on which we listen.  Pods with hostNetwork share the
- * node's namespace, with each other and with a kube-tunnel that runs on the node.  They show
- * by an address that is one of ours.  The address is the word of whoever wrote the slice,
- * so this gives a refusal and not our own pages, which would then appear under that name.
+ * node's namespace, with each other and with a kube-tunnel that runs on the node.  Their
+ * address is one of ours.  Any author of EndpointSlices can write that address, so the request
+ * is refused: our own pages would then appear under the name of a service.
  */
 #include "upstream/loops.h"
 

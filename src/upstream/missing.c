@@ -1,4 +1,4 @@
-/* upstream/missing.c - rights that were missing: said in the log once */
+/* upstream/missing.c - log each missing right once, with the role that grants it */
 #include "upstream/missing.h"
 
 #include "base/own.h"
@@ -6,36 +6,36 @@
 
 LOG_MODULE(upstream);
 
-#define SAID_MAX 256 /* then they are said again */
+#define LOGGED_MAX 256 /* with more, all are forgotten and logged again */
 
 void missing_init(struct missing *m)
 {
-    map_init(&m->said);
+    map_init(&m->logged);
 }
 
 void missing_finish(struct missing *m)
 {
-    map_finish(&m->said);
+    map_finish(&m->logged);
 }
 
-static bool is_news(struct missing *m, const struct lease *lease)
+static bool is_new(struct missing *m, const struct lease *lease)
 {
     AUTO_FREE char *key = xasprintf("%s %s %s", lease->missing_ns, lease->missing_verb,
                                     lease->missing_resource);
 
-    if (map_get(&m->said, str_of(key)))
+    if (map_get(&m->logged, str_of(key)))
         return false;
-    if (m->said.count == SAID_MAX) {
-        map_finish(&m->said);
-        map_init(&m->said);
+    if (m->logged.count == LOGGED_MAX) {
+        map_finish(&m->logged);
+        map_init(&m->logged);
     }
-    map_set(&m->said, str_of(key), m);
+    map_set(&m->logged, str_of(key), m);
     return true;
 }
 
 void missing_note(struct missing *m, const struct lease *lease, struct log_id id)
 {
-    if (!lease->missing_verb || !lease->missing_resource || !is_news(m, lease))
+    if (!lease->missing_verb || !lease->missing_resource || !is_new(m, lease))
         return;
     AUTO_FREE char *role = role_line(&(struct role){
         .level = ROLE_LOOKUP, .name = ROLE_NAME, .ns = lease->missing_ns });

@@ -1,4 +1,4 @@
-/* upstream/missing.h - rights that were missing: said in the log once
+/* upstream/missing.h - log each missing right once, with the role that grants it
  *
  * Private to upstream/.
  */
@@ -9,7 +9,7 @@
 #include "upstream/lease.h"
 
 struct missing {
-    struct map said; /* "NS VERB RESOURCE" */
+    struct map logged; /* "NS VERB RESOURCE" */
 };
 
 void missing_init(struct missing *m);

@@ -8,7 +8,7 @@ static bool is_expected(const struct service *s, uint64_t now)
            (s->last_ready && now - s->last_ready < LATELY_MS);
 }
 
-/* Who is ready has not got that port, and time does not mend that. */
+/* Ready endpoints exist and none has the port: waiting does not change that. */
 static bool lacks_port(const struct route *r, const struct service *s, size_t index)
 {
     bool any = false;
@@ -29,7 +29,7 @@ static struct no_endpoint for_good(enum err e)
     return (struct no_endpoint){ .result = e };
 }
 
-/* "db-9.db.shop": waiting is for pods that are expected, and nobody promised this one. */
+/* "db-9.db.shop": no pod of this name is expected, so there is nothing to wait for. */
 static struct no_endpoint no_such_endpoint(const struct route *r, const struct service *s,
                                            struct diag *why)
 {

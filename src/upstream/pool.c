@@ -11,7 +11,7 @@ LOG_MODULE(upstream);
 
 #define FREE_LIST_MAX 64 /* structs kept for the next pool_put */
 #define PLACES_MAX 4096  /* with more, those that hold no connection are forgotten */
-#define WITNESSES 2 /* kept though no request may use them: they show what the pod does */
+#define WITNESSES 2      /* kept though no request may use them: their end shows it */
 
 struct place; /* where the connections to one port of one pod lie */
 
@@ -109,7 +109,7 @@ static void note_end(struct place *place, uint64_t ms, uint64_t seen_ms)
                   LOG_S("place", place->key), LOG_U("seen_after_ms", l->ended_ms));
 }
 
-/* By the pod, and not with its tunnel or with the pod itself. */
+/* False if the tunnel under it or the pod itself has ended. */
 static bool ended_by_pod(const struct stream *s)
 {
     enum verdict verdict = s->end.verdict;
@@ -203,7 +203,7 @@ void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
     place->several |= place->count > 1;
     timer_set(&i->expiry, limit);
     i->stream->wake = &i->watch;
-    task_wake(&i->watch); /* it may have ended between its last wake-up and this one */
+    task_wake(&i->watch); /* it may have ended since its last wake-up */
     p->count++;
     metric_add_for(&metric_idle, p->cluster, 0, 1);
 }
@@ -224,9 +224,10 @@ static struct idle *oldest(const struct place *place)
     return at != &place->idle ? container_of(at, struct idle, in_place) : NULL;
 }
 
-/* `i` cannot be trusted, and so no older one.  A fresh one will take the place of one of
- * them; the oldest has most to tell, until it has told it.  Where one connection at a time
- * is all that is needed, no second tunnel is dialled to keep an idle one. */
+/* No request may use `i`, nor an older connection: a fresh one is opened.  Of those that are
+ * kept as witnesses one is closed for it: `i`, or the oldest once its age has been counted.
+ * Where no more than one connection at a time was needed, an idle one is closed rather than
+ * have a second tunnel dialled. */
 static void make_room(struct place *place, struct idle *i, const struct endpoint *e,
                       uint16_t port)
 {
@@ -248,7 +249,7 @@ bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
     note_alive(oldest(place));
     list_for_each (i, &place->idle, struct idle, in_place) {
         if (i->pair || !usable(i->stream, want.alone))
-            continue; /* its own task is about to drop it, or its tunnel is taken */
+            continue; /* it has ended, and its task closes it; or its tunnel is used */
         *ret = (struct pooled){ i->stream, i->via, idle_ms(i) };
         if (lifetime_trusts(&place->lifetime, ret->idle_ms, want.repeatable)) {
             release(i);
@@ -358,7 +359,7 @@ void pool_drop_pod(struct pool *p, const char *pod_key)
             remove_place(e->value);
 }
 
-/* What is known of pods that are only resting stays, as long as there are not too many. */
+/* Places without a connection keep their lifetime, unless there are too many of them. */
 static void trim_places(struct pool *p)
 {
     bool many = p->places.count >= PLACES_MAX;

@@ -1,9 +1,8 @@
 /* upstream/pool.h - idle connections to pods, kept for the next exchange
  *
- * Private to upstream/.  Keyed by pod and container port.  A kept
- * connection that gets bytes, ends or grows old is closed; nothing else touches it while
- * it lies here.  How long a pod keeps idle connections is learnt from what becomes of them
- * (upstream/lifetime.h) and forgotten with the pod.
+ * Private to upstream/.  Keyed by pod and container port.  An idle connection is closed when it
+ * receives bytes, ends, or was idle for idle_ms.  How long a pod keeps idle connections is
+ * learnt from how they end (upstream/lifetime.h), and forgotten with the pod.
  */
 #pragma once
 
@@ -32,8 +31,8 @@ struct pooled {
     uint64_t idle_ms; /* how long it was idle before the request that took it; 0: fresh */
 };
 
-/* Keep a clean, open, empty stream after an answer, which is taken over, for what the lease
- * says of it.  It was idle for was_idle_ms before the request that was answered; 0: fresh. */
+/* Keep a clean, open, empty stream after a response; it is taken over.  Endpoint, port and
+ * pair are the lease's.  was_idle_ms: how long it was idle before that request; 0: fresh. */
 void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
               uint64_t was_idle_ms);
 

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "upstream/connectors.h"
 
-#define REMEMBERED_MAX 2048 /* further ones are dialled when somebody asks */
+#define REMEMBERED_MAX 2048 /* services and pods; further ones are not prewarmed */
 #define KEY_ROOM 320
 
 struct prewarming {
@@ -23,7 +23,7 @@ static struct str key_of(const char *ns, const char *between, const char *name,
     return (struct str){ room, n < KEY_ROOM ? (size_t)n : KEY_ROOM - 1 };
 }
 
-/* Whom nobody asks for any more make room. */
+/* Forget those without recent demand, if there are too many. */
 static bool make_room(struct prewarming *s)
 {
     size_t at = 0;
@@ -50,7 +50,7 @@ static const struct demand *recall(struct prewarming *s, struct str key)
     return known && known->peak ? known : NULL;
 }
 
-/* The most that there was: once its pods begin to go it only fades. */
+/* The largest demand: while a service loses its pods it decays only. */
 static void remember(struct prewarming *s, struct str key, const struct demand *now)
 {
     const struct demand *before = recall(s, key);
@@ -67,13 +67,13 @@ static void remember(struct prewarming *s, struct str key, const struct demand *
     *known = *now;
 }
 
-/* A pod with a name of its own (StatefulSet) comes back under it. */
+/* A pod of a StatefulSet is replaced by one of the same name. */
 static bool is_named(const struct endpoint *e)
 {
     return e->hostname != NULL;
 }
 
-/* Others are not chosen. */
+/* Endpoints that may be chosen. */
 static size_t count_used(const struct service *s)
 {
     return s->endpoint_count < SERVICE_SUBSET ? s->endpoint_count : SERVICE_SUBSET;
@@ -99,7 +99,7 @@ static bool is_ready(const struct endpoint *e)
     return e->ready && !e->terminating;
 }
 
-/* One change of a service: what is the same for each of its endpoints is found once. */
+/* One change of a service: what all of its endpoints have in common. */
 struct change {
     const struct service *before, *after;
     const struct demand *all; /* of the service; NULL: none */
@@ -133,14 +133,16 @@ static bool was_ready(struct change *c, const struct endpoint *e)
     return map_get(&c->were_ready, str_of(e->key));
 }
 
-/* Its part of what the service carried, or all that its namesake did. */
+/* The endpoint's share of the service's demand, or all of the demand of the pod that had its
+ * name before. */
 static void expect(struct prewarming *s, struct change *c, const struct endpoint *e)
 {
     char room[KEY_ROOM];
     const struct demand *same =
         is_named(e) ? recall(s, key_of(e->ns, "//", e->pod, room)) : NULL;
 
-    if ((!c->all && !same) || was_ready(c, e)) /* in this order: the second is dear */
+    if ((!c->all && !same) ||
+        was_ready(c, e)) /* in this order: was_ready indexes all endpoints */
         return;
     if (!e->uid[0] || own_pod_is(s->own, e))
         return;

@@ -2,7 +2,7 @@
 
 const struct route *search_route(const struct search *s)
 {
-    return s->external.route ? s->external.route : s->asked;
+    return s->external.route ? s->external.route : s->requested;
 }
 
 bool search_was_led(const struct search *s)
@@ -25,18 +25,18 @@ static void look_up(struct search *s, uint64_t max_age_ms)
         catalog_lookup(s->catalog, n->ns, n->service, max_age_ms, &s->lookup, s->wake);
 }
 
-void search_prepare(struct search *s, struct catalog *catalog, const struct route *asked,
-                    struct task *wake)
+void search_prepare(struct search *s, struct catalog *catalog,
+                    const struct route *requested, struct task *wake)
 {
     s->catalog = catalog;
-    s->asked = asked;
+    s->requested = requested;
     s->wake = wake;
 }
 
-void search_start(struct search *s, struct catalog *catalog, const struct route *asked,
-                  uint64_t max_age_ms, struct task *wake)
+void search_start(struct search *s, struct catalog *catalog,
+                  const struct route *requested, uint64_t max_age_ms, struct task *wake)
 {
-    search_prepare(s, catalog, asked, wake);
+    search_prepare(s, catalog, requested, wake);
     look_up(s, max_age_ms);
 }
 

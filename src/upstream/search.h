@@ -10,19 +10,19 @@
 #include "upstream/external.h"
 
 struct search {
-    struct catalog *catalog;   /* borrowed, like the next two */
-    const struct route *asked; /* the request's */
+    struct catalog *catalog;       /* borrowed, like the next two */
+    const struct route *requested; /* the route of the request */
     struct task *wake;
     struct lookup lookup;
     struct external external; /* where ExternalNames have led */
 };
 
 /* Set what it is for; `s` is zeroed, or finished. */
-void search_prepare(struct search *s, struct catalog *catalog, const struct route *asked,
-                    struct task *wake);
+void search_prepare(struct search *s, struct catalog *catalog,
+                    const struct route *requested, struct task *wake);
 /* The same, and look up.  The result may be there when it returns. */
-void search_start(struct search *s, struct catalog *catalog, const struct route *asked,
-                  uint64_t max_age_ms, struct task *wake);
+void search_start(struct search *s, struct catalog *catalog,
+                  const struct route *requested, uint64_t max_age_ms, struct task *wake);
 /* From the beginning: ExternalNames may lead elsewhere by now. */
 void search_again(struct search *s, uint64_t max_age_ms);
 void search_end_lookup(struct search *s); /* what was found is of no interest any more */

@@ -1,8 +1,7 @@
-/* upstream/waiters.h - requests that wait for a tunnel, by pod and port
+/* upstream/waiters.h - requests that wait for an opening, by pod and port
  *
- * Private to upstream/.  A connection that becomes free is handed to the oldest request
- * that waits for a tunnel to the same port of the same pod and may have it; found without a
- * look at any other lease.  Costs nothing while no request waits.
+ * Private to upstream/.  A connection that becomes idle is given to the oldest request that
+ * waits for an opening to the same port of the same pod and may have it.
  */
 #pragma once
 
