@@ -71,7 +71,7 @@ static enum err lost(struct tunnel *t)
                 why[0] ? why : "the API server closed the connection");
 }
 
-/* Asking */
+/* Requests */
 
 static void ask(struct tunnel *t, struct pair *p)
 {

@@ -22,7 +22,7 @@ struct driver_goal {
  * and patience_ns count; the callbacks are those of run_plan (bench/load/run.h).
  *
  * OK     requests were answered for the whole time; anything but a 200 counts as failed
- * other  the tunnel did not come up, or did not stay; *why says which */
+ * other  the tunnel did not come up, or did not stay; *why has the reason */
 MUST_CHECK enum err
 driver_run(const struct driver_goal *goal, const struct plan *p,
            void (*on_counting)(void),

@@ -3,7 +3,7 @@
       this machine 10.231.1.1 ---- 10.231.1.2 to .5, the pods (network namespace)
 
 The pods have one port for each way to end a connection. What comes through a tunnel instead
-is answered by a server on loopback, which says so. SPDX-License-Identifier: MIT
+is answered by a server on loopback, which names itself. SPDX-License-Identifier: MIT
 """
 import base64
 import contextlib
@@ -94,7 +94,7 @@ def service(name, **spec):
 
 
 def forged(name, address, target, uid=None):
-    """What anybody may write who may write EndpointSlices in the namespace."""
+    """What an account with the right to write EndpointSlices may write."""
     return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
             "metadata": {"name": f"{name}-1", "namespace": "net", "labels": {"kubernetes.io/service-name": name}},
             "endpoints": [{"addresses": [address], "conditions": {"ready": True}, "nodeName": "n1",
