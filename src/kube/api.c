@@ -7,6 +7,8 @@
  */
 #include "kube/api.h"
 
+#include <jansson.h>
+
 #include "base/own.h"
 #include "kube/refusal.h"
 #include "kube/reply.h"

@@ -7,18 +7,19 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "base/sched.h"
 #include "kube/api_error.h"
 #include "kube/limits.h"
 #include "kube/target.h"
-#include "net/transfer.h"
+
+typedef struct json_t json_t; /* of jansson.h */
 
 struct api;
 struct credential;
 struct credentials;
 struct exec_plugins;
+struct loop;
+struct transfers;
 
 /* The target is taken over; the plugins are borrowed, NULL where its user has none. */
 struct api *api_create(struct loop *l, struct transfers *t, struct kube_target *target,

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include <jansson.h>
+typedef struct json_t json_t; /* of jansson.h */
 
 #include "base/list.h"
 #include "kube/api_error.h"

@@ -1,6 +1,8 @@
 /* kube/reply.c - one request to the API server and its answer, object by object */
 #include "kube/reply.h"
 
+#include <jansson.h>
+
 #include "kube/refusal.h"
 
 #include "base/own.h"

@@ -9,6 +9,7 @@
 #include <assert.h>
 
 #include "base/own.h"
+#include "net/loop.h"
 #include "upstream/leasing.h"
 #include "upstream/prewarming.h"
 

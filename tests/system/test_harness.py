@@ -90,3 +90,71 @@ def test_an_archive_that_stays_away_is_an_error_and_no_base(build_image, tmp_pat
     done, asked = build_image(away=999, seconds=4)
     assert done.returncode == 1 and asked > 1 and "failed for 4 s" in done.stderr
     assert not list((tmp_path / "cache" / "kube-tunnel").glob("bookworm*"))
+
+
+# tools/check-layers: each rule is broken once in a small tree
+
+CHECK = Path(__file__).parents[2] / "tools" / "check-layers"
+
+# Allowed as it is: tunnel/ may know kube/ and net/, net/ alone may know libuv.
+TREE = {
+    "src/base/str.h": "",
+    "src/net/loop.h": '#include "base/str.h"\n',
+    "src/net/loop.c": '#include "net/loop.h"\n#include <uv.h>\n',
+    "src/yaml/cursor.h": "",
+    "src/kube/api.h": '#include "base/str.h"\n',
+    "src/tunnel/tunnel.h": '#include "kube/api.h"\n',
+    "src/tunnel/tunnel.c": '#include "tunnel/tunnel.h"\n#include "net/loop.h"\n',
+    "playground/pod.h": '#include "net/loop.h"\n',
+}
+
+
+@pytest.fixture
+def layers(tmp_path):
+    """layers({file: text, ...}): check the tree with these files in it instead."""
+    def check(changes):
+        for name, text in {**TREE, **changes}.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return subprocess.run([CHECK, tmp_path], capture_output=True, text=True, timeout=60)
+    return check
+
+
+def test_a_tree_that_keeps_the_layers_passes(layers):
+    done = layers({})
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+@pytest.mark.parametrize("changes, chain", [
+    ({"src/net/loop.h": '#include "kube/api.h"\n'},
+     "net/loop.h:1 -> kube/api.h: net must not reach kube"),
+    ({"src/kube/api.h": '#include "yaml/cursor.h"\n'},
+     "tunnel/tunnel.h:1 -> kube/api.h:1 -> yaml/cursor.h: tunnel must not reach yaml"),
+    ({"src/net/loop.h": "#include <uv.h>\n"},
+     "tunnel/tunnel.c:2 -> net/loop.h:1 -> uv.h: tunnel reaches <uv.h>, which is for net only"),
+    ({"playground/pod.h": '#include "kube/api.h"\n'},
+     "playground/pod.h:1 -> kube/api.h: playground must not reach kube"),
+    ({"src/tunnel/tunnel.h": '#include "str.h"\n'},
+     'tunnel/tunnel.h:1: "str.h" does not name its folder'),
+    ({"src/tunnel/tunnel.h": '#include "base/gone.h"\n'},
+     'tunnel/tunnel.h:1: "base/gone.h" does not exist'),
+    ({"src/new/new.h": ""}, "new/new.h: new has no row in tools/check-layers"),
+], ids=["upwards", "through a header", "library through a header", "playground", "no folder", "no file", "no row"])
+def test_a_seeded_include_that_breaks_a_layer_is_reported_with_its_chain(layers, changes, chain):
+    done = layers(changes)
+    assert done.returncode == 1 and chain in done.stdout.splitlines(), done.stdout
+
+
+@pytest.mark.parametrize("changes, chain", [
+    ({"src/net/tcp.h": '#include "net/tls.h"\n', "src/net/tls.h": '#include "net/tcp.h"\n'},
+     "net/tcp -> net/tls -> net/tcp: circle, one of 2 files"),
+    ({"src/net/tcp.c": '#include "net/tls.h"\n', "src/net/tcp.h": "", "src/net/tls.h": '#include "net/tcp.h"\n'},
+     "net/tcp -> net/tls -> net/tcp: circle, one of 2 files"),
+    ({"playground/pod.h": '#include "playground/port.h"\n', "playground/port.h": '#include "playground/app.h"\n',
+      "playground/app.h": '#include "playground/pod.h"\n'},
+     "playground/app -> playground/pod -> playground/port -> playground/app: circle, one of 3 files"),
+], ids=["headers", "a .c and its .h are one file", "three files"])
+def test_a_seeded_circle_between_files_is_reported(layers, changes, chain):
+    done = layers(changes)
+    assert done.returncode == 1 and chain in done.stdout, done.stdout
