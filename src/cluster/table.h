@@ -1,4 +1,4 @@
-/* cluster/table.h - what clusters.c, member.c and reload.c share; private to cluster/ */
+/* cluster/table.h - what set.c, member.c, members.c and reload.c share; private to cluster/ */
 #pragma once
 
 #include "base/list.h"

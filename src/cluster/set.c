@@ -1,4 +1,4 @@
-/* cluster/table.c - the clusters of this process */
+/* cluster/set.c - the clusters of this process */
 #include "catalog/catalog.h"
 #include "cluster/cluster.h"
 #include "cluster/clusters.h"
