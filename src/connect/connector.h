@@ -46,7 +46,6 @@ struct opening {
 };
 
 struct connector_ops {
-    const char *name; /* for logs and metrics */
     void (*open)(struct connector *c, const struct endpoint *endpoint, struct opening *o);
     void (*cancel)(struct opening *o);
 

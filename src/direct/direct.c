@@ -218,7 +218,6 @@ static void direct_retire(struct connector *c, const char *pod_key)
 }
 
 static const struct connector_ops direct_ops = {
-    .name = "direct",
     .open = open_connection,
     .cancel = cancel_opening,
     .retire = direct_retire,

@@ -130,7 +130,6 @@ static const char *credential_words(struct connector *c)
 }
 
 static const struct connector_ops tunnel_connector = {
-    .name = "tunnel",
     .open = open_connection,
     .cancel = pods_cancel,
     .progresses = opening_waits_its_turn,

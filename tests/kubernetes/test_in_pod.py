@@ -107,10 +107,9 @@ def test_two_replicas_do_not_forward_to_each_other(cluster, second_replica):
         for name in names:
             said = from_a_pod(cluster, f"http://{ip}/healthz", name)
             assert said.startswith("200"), (name, said)
-    opened = [line for pod in ("kube-tunnel", "kube-tunnel-1") for line in cluster.kubectl(
-        "logs", "-n", "default", pod).splitlines() if "tunnel opened" in line and "pod=default/kube-tunnel" in line]
-    # Each has one to the other, and a prewarmed one beside it.
-    assert 1 <= len(opened) <= 4, opened
+    hops = [line for pod in ("kube-tunnel", "kube-tunnel-1") for line in cluster.kubectl(
+        "logs", "-n", "default", pod).splitlines() if " request " in line and " pod=kube-tunnel" in line]
+    assert 1 <= len(hops) <= len(names) * len(second_replica), hops
 
 
 def test_it_ends_cleanly_with_its_pod(cluster, address):

@@ -300,7 +300,6 @@ static void fake_retire(struct connector *c, const char *pod_uid)
 }
 
 static const struct connector_ops fake_connector = {
-    .name = "fake",
     .open = fake_open,
     .cancel = fake_cancel,
     .progresses = fake_progresses,
@@ -315,7 +314,6 @@ static const struct connector_ops fake_connector = {
 };
 
 static const struct connector_ops fake_direct = {
-    .name = "direct",
     .open = fake_open_direct,
     .cancel = fake_cancel,
 };
