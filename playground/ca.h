@@ -13,12 +13,12 @@
 struct local_ca;
 
 /* The name must differ from the names of what it signs: equal ones look self-signed.
- * ERR_TLS: OpenSSL says no, which it has no reason to. */
+ * ERR_TLS: OpenSSL failed, which is not expected. */
 MUST_CHECK enum err local_ca_create(const char *common_name, struct local_ca **ret,
                                     struct diag *why);
 void local_ca_destroy(struct local_ca *ca); /* NULL accepted */
 
-/* The authority's own certificate, for those who should trust it; valid as long as ca. */
+/* The authority's own certificate, for the trust store of clients; valid as long as ca. */
 const char *local_ca_certificate(const struct local_ca *ca);
 
 struct certificate_request {

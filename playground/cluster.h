@@ -51,7 +51,7 @@ struct cluster {
 /* After any change of objects: derive the endpoint slices, start and stop pods. */
 void cluster_settle(struct cluster *c);
 
-/* Have the rights of the user, and of what was denied on command, a say.
+/* Does the user have this right, and was it not denied on command?
  * resource is "pods", "pods/portforward"; ns "" means the whole cluster, name "" any. */
 bool cluster_allows(const struct cluster *c, struct str verb, struct str group,
                     struct str resource, struct str ns, struct str name);

@@ -118,7 +118,7 @@ static enum err pod_set_ready(struct cluster *c, const struct command_line *l,
     return OK;
 }
 
-/* It has been told to go, and still serves. */
+/* It is terminating, and still serves. */
 static enum err pod_terminate(struct cluster *c, const struct command_line *l,
                               struct diag *why)
 {

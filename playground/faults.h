@@ -10,7 +10,7 @@
 enum pod_fault {
     POD_WELL,
     POD_REFUSES, /* nothing listens there */
-    POD_RESETS,  /* accepts, then resets; the runtime says so */
+    POD_RESETS,  /* accepts, then resets; the runtime reports it */
     POD_RESETS_SILENTLY,
 };
 
@@ -18,11 +18,11 @@ struct faults {
     /* The next so many port-forward dials are answered so. */
     unsigned throttled, empty_500, bare_404;
     unsigned calls_throttled; /* the next so many gets, lists and watches: 429 */
-    uint32_t watch_s;         /* watches end after so long; 0: when they asked to */
+    uint32_t watch_s;         /* watches end after so long; 0: after their timeoutSeconds */
     bool no_slices;           /* an API server of before EndpointSlice v1 */
     bool token_expired;
     bool node_down;  /* the API server does not reach the kubelet */
-    bool blackhole;  /* nothing is read, nothing is written, nobody is told */
+    bool blackhole;  /* nothing is read or written, and no error is sent */
     bool no_spdy;    /* a gateway that does not know Upgrade: SPDY/3.1 */
     bool trickle;    /* tunnels write one byte at a time */
     bool stale;      /* endpointslices stay as they are, whatever pods do */

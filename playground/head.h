@@ -18,7 +18,7 @@ struct head_reader {
     struct http1_field *fields;
 };
 
-/* OK, ERR_AGAIN (not complete), ERR_PROTO or ERR_LIMIT (head->problem says what). */
+/* OK, ERR_AGAIN (not complete), ERR_PROTO or ERR_LIMIT (head->problem has the text). */
 MUST_CHECK enum err head_read(struct head_reader *r, struct bufq *in,
                               struct http1_head *head);
 /* The bytes of the head just read. */

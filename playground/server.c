@@ -16,7 +16,7 @@
 
 LOG_MODULE(playground);
 
-#define RESTART_DELAY_MS 20 /* so that whoever asked for it hears the answer */
+#define RESTART_DELAY_MS 20 /* so that the client that requested it gets the response */
 #define REOPEN_MS 50        /* when the port is not free again yet */
 
 struct server {

@@ -7,7 +7,7 @@
 struct server;
 
 /* address is numeric, "127.0.0.1:0" or "[::1]:6443"; takes a reference to tls (NULL: plain
- * HTTP, and no questions asked: for the control socket).  Errors as listen_socket. */
+ * HTTP, without authentication: for the control socket).  Errors as listen_socket. */
 MUST_CHECK enum err server_open(struct cluster *c, struct str address,
                                 struct tls_context *tls, struct server **ret,
                                 struct diag *why);

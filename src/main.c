@@ -5,8 +5,8 @@
 #include "cli/cli.h"
 
 /* A socket would get the number of a standard descriptor that the caller has closed, and
- * what is printed or logged would go there.  So each is open, in the direction that nobody
- * uses: what is printed still fails. */
+ * what is printed or logged would go there.  So each is opened, in the direction that is not
+ * used: what is printed still fails. */
 static void hold_standard_descriptors(void)
 {
     for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++)

@@ -1,7 +1,7 @@
 /* bench/spdy/driver.c - pairs of bare tunnels, kept busy with the same request
  *
  * A run is a story, not a table: for each tunnel connect, upgrade, open its pairs, then
- * ask until the time is up.  So it is told in order, each step turning the loop until it
+ * ask until the time is up.  So it is written in order, each step turning the loop until it
  * is done; only the answers are taken in a task, because the next request follows in the
  * same turn.
  */

@@ -1,7 +1,7 @@
-/* playground/api/answer.h - what the API server says to one request
+/* playground/api/answer.h - the API server's response to one request
  *
  * respond() looks at a request and fills in an answer; the connection sends it, or goes
- * on as the answer says.
+ * on as the answer prescribes.
  */
 #pragma once
 
@@ -30,7 +30,7 @@ struct watch_start {
     struct view view;
     uint64_t revision; /* events after this one */
     bool initial;      /* ... and before them what there is, as ADDED */
-    bool initial_end;  /* ... and a bookmark that says so */
+    bool initial_end;  /* ... and a bookmark that marks their end */
     bool bookmarks;
     uint64_t timeout_s;
 };
@@ -45,21 +45,21 @@ struct answer {
     char *pod_uid;            /* NEXT_FORWARD, NEXT_TUNNEL */
 };
 
-/* A request, with whoever sent it. */
+/* A request, with its authenticated user. */
 struct call {
     const struct http1_head *head;
     struct str body;
     bool known; /* by a certificate, or by the listener it came through */
 };
 
-/* *a is zeroed by the caller, who finishes it. */
+/* *a is zeroed and finished by the caller. */
 void respond(struct cluster *c, const struct call *call, struct answer *a);
 void answer_finish(struct answer *a);
 
 void view_finish(struct view *v);
 bool view_shows(const struct view *v, const json_t *object);
 
-/* Say JSON (the reference is taken), or a failed Status in the API server's words. */
+/* Respond with JSON (the reference is taken), or a failed Status in the API server's words. */
 void answer_json(struct answer *a, int status, json_t *tree);
 void answer_failure(struct answer *a, int status, const char *reason, json_t *details,
                     const char *format, ...) PRINTF_LIKE(5, 6);
@@ -75,7 +75,7 @@ void respond_collection(struct cluster *c, const struct call *call,
 void respond_forward(struct cluster *c, const struct call *call,
                      const struct api_path *path, struct answer *a);
 
-/* Is the user allowed to?  If not, the answer says so. */
+/* Is the user allowed to?  If not, the answer is the 403. */
 bool authorize(const struct cluster *c, const struct api_path *path, struct str verb,
                struct answer *a);
 /* The same for the object of that name, which a field selector may give. */

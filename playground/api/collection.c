@@ -85,7 +85,7 @@ static size_t last_place(const struct store *s, const struct view *v)
     return *v->ns ? store_place(s, v->kind, next, "") : store_count(s, v->kind);
 }
 
-/* Objects in typed lists do not say what they are. */
+/* Objects in typed lists have no kind and apiVersion. */
 static json_t *list_item(json_t *object)
 {
     json_t *item = json_copy(object);

@@ -17,7 +17,7 @@ LOG_MODULE(playground);
 #define BODY_MAX (1024 * 1024)
 #define WATCH_GATHER (32 * 1024) /* text made ahead of the socket */
 #define BOOKMARK_MS 60000
-#define WATCH_SECONDS 1800 /* a watch that does not say how long */
+#define WATCH_SECONDS 1800 /* a watch without timeoutSeconds */
 
 /* clang-format off */
 #define STATES(X) \

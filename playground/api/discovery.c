@@ -1,4 +1,4 @@
-/* playground/api/discovery.c - which resources there are, for clients that ask first */
+/* playground/api/discovery.c - which resources exist, for clients that use discovery */
 #include <stdio.h>
 
 #include "playground/api/answer.h"

@@ -2,7 +2,7 @@
  *
  * As in etcd, every change makes a new revision of the whole store and one event.
  * Objects are immutable: a change puts a new tree in place of the old one.  A bounded
- * history of events feeds the watches; whoever asks for an older revision has to list
+ * history of events feeds the watches; a client that requests an older revision has to list
  * again (410).
  */
 #pragma once

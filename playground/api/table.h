@@ -8,5 +8,5 @@
 json_t *table_create(const struct kind *k, const char *revision, bool columns);
 void table_add(json_t *table, const struct kind *k, const json_t *object);
 
-/* Does the client ask for tables? */
+/* Does the client request tables? */
 bool table_wanted(struct str accept);

@@ -76,7 +76,7 @@ static void tell_initial(struct watch *w, const struct store *s, struct text *ou
     }
 }
 
-/* What a change of the object means to someone who sees only what the view shows. */
+/* What a change of the object means to a client that sees only the objects of the view. */
 static const char *seen_as(const struct view *v, const struct event *e)
 {
     bool now = view_shows(v, e->object);

@@ -4,12 +4,12 @@
 #include "playground/api/answer.h"
 
 struct watch {
-    struct watch_start start; /* owned; start.revision: the last event told */
+    struct watch_start start; /* owned; start.revision: that of the last event sent */
     bool told;                /* a table watch sends its columns once */
-    bool over;                /* told the client that its revision is gone */
+    bool over;                /* the client got the error that its revision is gone */
 };
 
-/* Append what there is to tell, at most about `max` bytes; each line is one event. */
+/* Append the events that are due, about `max` bytes at most; each line is one event. */
 void watch_tell(struct watch *w, const struct store *s, struct text *out, size_t max);
 /* Append a bookmark of the present revision. */
 void watch_bookmark(struct watch *w, struct text *out);

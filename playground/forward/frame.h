@@ -7,7 +7,7 @@
 
 #define REQUEST_ID_MAX 64
 
-/* What a SYN_STREAM asks for. */
+/* The contents of a SYN_STREAM. */
 struct stream_wish {
     bool valid, error; /* error: the error stream of its pair, else the data stream */
     uint16_t port;

@@ -4,7 +4,7 @@
  * one more second; then the connection is closed, and both streams end.  That second cuts
  * answers short after a client's FIN, and delays the end after a pod's; it is also why a
  * client may send one frame too many after the end, and never two.  Only the error stream
- * says how it went.
+ * reports how it ended.
  */
 #include "playground/forward/pair.h"
 
@@ -24,8 +24,8 @@ enum pair_state {
     PAIR_HALF,   /* one stream came, the other did not yet */
     PAIR_OPEN,   /* both copies run */
     PAIR_ENDING, /* one copy has ended, the other has a second */
-    PAIR_FAILED, /* it went wrong; told when the second is over */
-    PAIR_ENDED,  /* the data stream is; the error stream speaks later than it should */
+    PAIR_FAILED, /* it failed; reported when the second is over */
+    PAIR_ENDED,  /* the data stream is; the error stream reports later than it should */
 };
 /* clang-format on */
 

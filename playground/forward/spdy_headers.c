@@ -40,7 +40,7 @@ static int inflate_some(z_stream *z)
     return code == Z_OK ? inflate(z, Z_SYNC_FLUSH) : code;
 }
 
-/* All of the block into f->plain.  Z_BUF_ERROR is zlib's way to say that the input is
+/* All of the block into f->plain.  Z_BUF_ERROR means that the input is
  * used up and there was nothing more to write. */
 static enum err inflate_block(struct spdy_inflater *f, struct str block, struct str *ret)
 {

@@ -1,7 +1,7 @@
 /* playground/forward/upgrade.c - from a request for port-forward to the 101
  *
- * In the order in which the real chain finds fault: who may, is there such a pod, is it
- * an upgrade at all, what does the node say, which protocol.
+ * In the order in which the real chain checks: is the user allowed, is there such a pod, is
+ * it an upgrade at all, does the node answer, which protocol.
  */
 #include "base/own.h"
 #include "playground/api/answer.h"
@@ -36,7 +36,7 @@ static bool is_upgrade_to(const struct call *call, struct str protocol)
            lists(field(call, STR("Upgrade")), protocol);
 }
 
-/* GET asks for `get`; from 1.35 on, that is not enough to forward. */
+/* GET needs `get`; from 1.35 on, that is not enough to forward. */
 static bool allowed(const struct cluster *c, const struct call *call,
                     const struct api_path *path, struct answer *a)
 {
@@ -53,7 +53,7 @@ static void bare(struct answer *a, int status, struct str text)
     text_add(&a->body, text);
 }
 
-/* What goes wrong on the way to the node, because somebody asked for it. */
+/* Failures on the way to the node, as commanded. */
 static bool node_fails(struct cluster *c, struct answer *a)
 {
     struct faults *f = &c->faults;

@@ -1,7 +1,7 @@
 /* playground/pods/exchange.h - one request and its answer: between http.c and pages.c
  *
  * http.c reads the head, begins the page, feeds it the body, and lets it answer as often
- * as it asks to; a page only writes.
+ * as it requests; a page only writes.
  */
 #pragma once
 
@@ -21,13 +21,13 @@ enum progress {
 struct exchange {
     struct pod *pod;
     struct stream *stream;
-    struct timer timer; /* a page may set it; its firing asks for more */
+    struct timer timer; /* a page may set it; when it fires, the page writes more */
     const struct page *page;
     bool keep_alive;
     bool bodyless; /* HEAD: the answer has a head only */
     bool continue_wanted, refused;
     uint64_t received;   /* bytes of the request body */
-    struct sha256 *hash; /* of it, where the page asked for that */
+    struct sha256 *hash; /* of it, where the page needs that */
     uint64_t number;     /* the page's number from the query */
     uint64_t sent;       /* the page's progress */
     uint64_t left;

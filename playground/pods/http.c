@@ -200,7 +200,7 @@ static enum http_state in_closed(struct http *h)
     return HTTP_CLOSED;
 }
 
-/* Run states until one waits; a state that asks for itself waits. */
+/* Run states until one waits; a state that returns itself waits. */
 static void http_work(struct task *task)
 {
     struct http *h = container_of(task, struct http, base.work);

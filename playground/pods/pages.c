@@ -255,7 +255,7 @@ static enum progress answer_status(struct exchange *x)
     return ANSWERED;
 }
 
-/* Asks for the body, unless ?refuse is given. */
+/* Requests the body, unless ?refuse is given. */
 static void begin_expect(struct exchange *x, const struct http1_head *head,
                          struct str raw)
 {
@@ -281,7 +281,7 @@ static enum progress answer_expect(struct exchange *x)
     return answer_text(x, line);
 }
 
-/* Promises 1,000 bytes and closes after 100. */
+/* Announces 1,000 bytes and closes after 100. */
 static enum progress answer_short(struct exchange *x)
 {
     put(x, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%0100d", PROMISED, 0);

@@ -12,5 +12,5 @@ void tcp_serve_stuck(struct loop *l, struct pod *pod, struct stream *s); /* neve
 void tcp_serve_late(struct loop *l, struct pod *pod,
                     struct stream *s); /* after the EOF */
 void tcp_serve_greeting(struct loop *l, struct pod *pod,
-                        struct stream *s); /* speaks first */
+                        struct stream *s); /* sends first */
 void tcp_serve_reset(struct loop *l, struct pod *pod, struct stream *s);

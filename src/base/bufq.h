@@ -32,8 +32,9 @@ struct chunk {
 
 struct task;
 
-/* The chunks of one loop, with a free list of at most `keep`.  The pool also counts the memory
- * of all buffered bytes, so that one limit bounds it; the pool itself refuses nothing. */
+/* The chunks of one loop, with a free list of at most `keep`.  The pool also counts the
+ * memory of all buffered bytes, so that one limit bounds it; the pool itself refuses
+ * nothing. */
 struct chunk_pool {
     struct chunk *free_list;
     size_t free_count, keep;
@@ -58,7 +59,7 @@ static inline void chunk_pool_release(struct chunk_pool *p, size_t n)
     p->held -= n;
 }
 
-/* Three quarters are used: who can wait before it reads more does. */
+/* Three quarters are used: a reader that can wait before it reads more does. */
 static inline bool chunk_pool_is_tight(const struct chunk_pool *p)
 {
     return p->held > p->limit - p->limit / 4;
@@ -98,7 +99,7 @@ MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
 void *bufq_prepend(struct bufq *q, size_t n);
 
 /* Free room at the end to read into: at least 1 byte unless the queue is full (then
- * NULL). bufq_commit says how many were used; bufq_settle gives unused chunks back. */
+ * NULL). bufq_commit takes the number used; bufq_settle gives unused chunks back. */
 uint8_t *bufq_reserve(struct bufq *q, size_t *ret_room);
 /* The same in up to `max` pieces; returns how many, 0 when full. */
 size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *ret_room);

@@ -1,7 +1,7 @@
 /* base/err.h - one list of error codes for the whole program, and sentences for people
  *
  * Errors are values.  A code is what a program branches on; a struct diag is what a
- * person reads: the deepest function says what went wrong, each caller may prefix where,
+ * person reads: the innermost function writes what failed, each caller may prefix where,
  * and the owner of the thing that failed prints it once.  Neither allocates.
  */
 #pragma once
@@ -58,7 +58,7 @@ const char *err_text(enum err e);
 
 #define DIAG_SIZE 256
 
-/* A sentence for a person.  Zeroed means: nothing said yet. */
+/* A sentence for a person.  Zeroed: it is empty. */
 struct diag {
     char text[DIAG_SIZE];
 };
@@ -71,5 +71,5 @@ enum err diag_set(struct diag *why, enum err e, const char *format, ...)
 enum err diag_prefix(struct diag *why, enum err e, const char *format, ...)
     PRINTF_LIKE(3, 4);
 
-/* The sentence, or err_text(e) when nobody wrote one. */
+/* The sentence, or err_text(e) when it is empty. */
 const char *diag_text(const struct diag *why, enum err e);

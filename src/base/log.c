@@ -1,10 +1,10 @@
 /* base/log.c - format lines, gather them, and never let a log stop the program
  *
  * A line is built in place in a bounded buffer and then copied to the gather buffer; a
- * flush writes that in one call where the sink is a file.  Pipes, sockets and terminals
- * may have a reader that stopped: they are polled first and get at most PIPE_BUF bytes at
- * a time, which a ready one takes without blocking, whatever its O_NONBLOCK says (the
- * flag belongs to everybody who shares the descriptor, so we do not set it).  What such a
+ * flush writes that in one call where the sink is a file.  Pipes, sockets and terminals may
+ * have a reader that stopped: they are polled first and get at most PIPE_BUF bytes at a
+ * time, which a ready one takes without blocking, whatever its O_NONBLOCK is (the flag
+ * belongs to all processes that share the descriptor, so we do not set it).  What such a
  * sink does not take stays gathered; when the buffer is full, lines are dropped, counted,
  * and the number is logged once there is room again.
  *

@@ -30,7 +30,7 @@ void map_finish(struct map *m)
     map_init(m);
 }
 
-/* What `hash` says in a slot without a key. */
+/* The value of `hash` in a slot without a key. */
 #define DEAD 1
 
 static bool is_dead(const struct map_entry *e)

@@ -22,7 +22,7 @@ struct map {
 };
 
 /* Once, before any map has an entry: keys are hashed with it.  Without it, as in tests, runs
- * are reproducible, and whoever chooses keys can make them collide. */
+ * are reproducible, and the party that chooses the keys can make them collide. */
 void map_set_seed(uint64_t seed);
 
 uint64_t map_hash(struct str key); /* as maps hash it */

@@ -1,4 +1,4 @@
-/* base/own.h - who frees what: allocation that cannot fail, scoped cleanup, hand-over
+/* base/own.h - ownership of memory: allocation that cannot fail, scoped cleanup, hand-over
  *
  * Running out of memory aborts.  That is sane only because every size a peer can
  * influence is capped before it is allocated (docs/decisions/002-out-of-memory-aborts.md).

@@ -1,4 +1,4 @@
-/* base/partition.c - the parts that log lines and metrics are told apart by */
+/* base/partition.c - the number and name of a part, for log lines and metrics */
 #include "base/partition.h"
 
 #include "base/own.h"

@@ -1,7 +1,7 @@
 /* base/str.h - borrowed views of text
  *
  * A struct str owns nothing: it is valid as long as the bytes it points into, which the
- * function that hands it out says.  It is not terminated and may hold any byte.
+ * function that returns it documents.  It is not terminated and may hold any byte.
  */
 #pragma once
 
@@ -55,7 +55,7 @@ struct str str_cut_last(struct str s, char sep, struct str *ret_head);
 MUST_CHECK enum err str_to_uint(struct str s, uint64_t max, uint64_t *ret);
 
 /* "10m", "1h30m", "500ms", "0", "2s": kubectl's durations.  A bare number other than 0 is
- * an error, because nobody remembers which unit it would be. */
+ * an error, because its unit would be ambiguous. */
 MUST_CHECK enum err str_to_duration_ms(struct str s, uint64_t *ret);
 
 /* Put s behind the first `len` bytes of room, as much as fits in `size`, unterminated; the

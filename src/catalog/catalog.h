@@ -9,8 +9,8 @@
  *           on request and kept a few seconds
  * either for the whole cluster or, when that is forbidden, namespace by namespace.
  *
- * An entry is one immutable, shared object per service: a change replaces it, and a
- * holder of a reference keeps the state it started with.  Look-ups never block: ERR_AGAIN and a
+ * An entry is one immutable, shared object per service: a change replaces it, and a holder
+ * of a reference keeps the state it started with.  Look-ups never block: ERR_AGAIN and a
  * wake-up.
  */
 #pragma once
@@ -22,7 +22,7 @@ struct catalog;
 struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings);
 /* Watch no longer and forget what is known, which may be much; what was lent stays good.
- * Lookups that wait get ERR_CANCELLED, without a wake-up; later ones ask the API server. */
+ * Lookups that wait get ERR_CANCELLED, without a wake-up; later ones call the API server. */
 void catalog_stop(struct catalog *c);
 void catalog_destroy(struct catalog *c);
 /* Of the first scope: there are several with namespaces, or where the cluster is forbidden. */
@@ -33,8 +33,8 @@ catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
  * (may be NULL) is the last failure when the API server cannot be reached. */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
-/* Ask for one service (struct lookup in question.h).  max_age_ms: an answer may be this
- * old (LOOKUP only; 0 asks the API server again). May answer before it returns. */
+/* Look up one service (struct lookup in question.h).  max_age_ms: an answer may be this
+ * old (LOOKUP only; 0 calls the API server again). May answer before it returns. */
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake);
 /* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint.
@@ -49,9 +49,9 @@ void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name
 bool lookup_is_watched(const struct lookup *l);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
-/* The API server has no such pod (a 404 that names it), while slices still
- * have it: their controller is behind, a minute or so after the API server was restarted.  It
- * is no endpoint any more; where that leaves nothing ready, pods are listed. */
+/* The API server has no such pod (a 404 that names it), while slices still have it: their
+ * controller is behind, a minute or so after the API server was restarted.  It is no
+ * endpoint any more; where that leaves nothing ready, pods are listed. */
 void catalog_note_missing(struct catalog *c, const struct endpoint *e);
 
 /* Report every endpoint that is gone (pod deleted or replaced), so that tunnels to it
@@ -62,8 +62,8 @@ void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *po
                      void *owner);
 
 /* Report every service that was looked up and has changed, in the turn of the event or of
- * the look-up; before what is gone is reported.  Either is NULL where there is none; both are
- * borrowed.  One listener; it must not look up. */
+ * the look-up; before what is gone is reported.  Either is NULL where there is none; both
+ * are borrowed.  One listener; it must not look up. */
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
                                       const struct service *after),

@@ -159,7 +159,7 @@ static bool is_better_address(const char *ip, const char *than)
 }
 
 /* The same pod again: its other address family, a slice for another port, or one that is
- * about to lose it.  Whichever says more wins. */
+ * about to lose it.  The one with more fields wins. */
 static void merge(struct endpoint **place, const struct slice_endpoint *from)
 {
     struct endpoint *e = *place, both;

@@ -10,9 +10,9 @@
 #include "catalog/objects.h"
 
 /* pods: everything that matches the selector; NULL: not listed.  Where the slices show
- * nothing ready they say why, and those of them that are ready serve: the controller that
- * writes slices may be behind.  missing: the UIDs of pods that do not exist, whatever lists
- * say; NULL: none. */
+ * nothing ready they give the reason, and those of them that are ready serve: the
+ * controller that writes slices may be behind.  missing: the UIDs of pods that do not
+ * exist, although lists have them; NULL: none. */
 struct service *entry_from_slices(const struct service_spec *spec,
                                   const struct slice_list *slices,
                                   const struct pod_list *pods, const struct map *missing);

@@ -30,7 +30,7 @@ struct catalog_settings {
     uint64_t lazy_above, lazy_above_bytes;
 };
 
-/* One question.  The caller's struct, zeroed before its first use; asking again with it
+/* One look-up.  The caller's struct, zeroed before its first use; looking up again with it
  * ends the question before.  result is ERR_AGAIN until answered:
  *   OK             service is a reference that lookup_finish drops
  *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`

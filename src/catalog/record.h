@@ -4,7 +4,7 @@
  *                                    ├──▶ record_publish ──▶ lookups wake, uids leave
  *      lookup.c ───▶ one fetch ──────┘
  *
- * A record is one question that can be asked: a service, or a pod.  There is one for each
+ * A record is the subject of look-ups: a service, or a pod.  There is one for each
  * service that is watched, so it is small.  What the watches report
  * about a service is kept in its objects and made into an entry only once it is looked up,
  * so that a large cluster costs little.  Where no watch answers (its first list is not
@@ -37,7 +37,7 @@ struct record {
     struct slice_list slices;  /* likewise */
 
     enum err result;         /* ERR_AGAIN: never answered */
-    struct service *service; /* the last known, even while result is a failure to ask */
+    struct service *service; /* the last known, even while result is a failed call */
     struct failure *failure; /* of a result that is not OK; else NULL */
     uint64_t answered_at;    /* 0: what is known is not to be given out */
     uint64_t keep_ms;        /* for how long the answer is good */
@@ -61,8 +61,8 @@ struct record_ops {
     void (*publish)(struct record *r, struct service *service);
     void (*fail)(struct record *r, const struct api_error *error, const char *verb,
                  const char *resource);
-    /* Publish what the watched objects show.  pods: listed just now, to say why nothing is
-     * ready or to serve, or NULL. */
+    /* Publish what the watched objects show.  pods: listed just now, for the reason why
+     * nothing is ready or to serve, or NULL. */
     void (*build)(struct record *r, const struct pod_list *pods);
 };
 

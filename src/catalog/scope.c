@@ -46,7 +46,7 @@ struct scope {
     bool by_endpoints; /* endpointslices are refused */
     struct api_watch *services, *slices;
     struct task task;
-    /* LIVE, but refused: until that is believed; NOTHING: until rights are looked for;
+    /* LIVE, but refused: until the refusal counts; NOTHING: until rights are checked;
      * LAZY: until single services are watched again. */
     struct timer recheck;
     bool recheck_due;     /* it ran out */

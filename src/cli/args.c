@@ -4,7 +4,7 @@
 #include "base/own.h"
 #include "config/setting.h"
 
-/* argv from the place where reading has come to. */
+/* The rest of argv that was not read yet. */
 struct cursor {
     char **at, **end;
 };
@@ -16,7 +16,7 @@ static const struct {
     { 'h', "help" }, { 'n', "namespace" }, { 'o', "output" }, { 'V', "version" }
 };
 
-/* What a flag is when it is no setting. */
+/* A flag that is not a setting. */
 static const char *const own_flags[] = {
     "check",     "config",          "group", "help",    "level", "output",
     "role-name", "service-account", "user",  "version", NULL

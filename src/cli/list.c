@@ -41,7 +41,7 @@ static int read_output(const char *name, enum list_output *ret)
     return complain("--output \"%s\": expected wide, json or name", name);
 }
 
-/* The list is what was asked for; unless told otherwise the log says only what went
+/* The list is the output; without another log level the log has only what went
  * wrong. */
 static int list(const struct args *a, const char *const *words, size_t word_count)
 {

@@ -16,7 +16,7 @@ static const char *set_variable(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-/* $XDG_CONFIG_HOME counts only when absolute: so says its specification. */
+/* $XDG_CONFIG_HOME counts only when absolute, by its specification. */
 static char *user_file(void)
 {
     const char *base = set_variable("XDG_CONFIG_HOME");

@@ -8,7 +8,8 @@
  *     uint64_t idle_timeout_ms;          const char *kubeconfig;   (NULL: not set)
  *     struct listen_list listen;         enum transport_choice transport;
  *
- * Settings are checked here and nowhere else: who reads a field may rely on its limits.
+ * Settings are checked here and nowhere else: code that reads a field may rely on its
+ * limits.
  */
 #pragma once
 
@@ -138,5 +139,5 @@ static inline void config_unrefp(struct config **c)
 /* Are two-label names (web.shop) accepted in the Host header? */
 bool config_short_names(const struct config *c);
 
-/* Did anybody ask for this value? */
+/* Was this value set by a flag, the environment or a file? */
 bool config_is_set(const struct config *c, enum setting_id id);

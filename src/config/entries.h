@@ -33,5 +33,5 @@ static inline void entries_destroyp(struct entries **s)
 
 /* OK          *ret is the next entry; its texts are valid until the next call
  * ERR_EOF     there are no more
- * ERR_CONFIG, ERR_LIMIT  *why says what is wrong and where; do not call again */
+ * ERR_CONFIG, ERR_LIMIT  *why has the error and its place; do not call again */
 MUST_CHECK enum err entries_next(struct entries *s, struct entry *ret);

@@ -8,7 +8,7 @@
 
 #include "config/setting.h"
 
-/* The complaint begins with the value: where it stood is for the caller to say. */
+/* The message begins with the value; the caller prefixes the place. */
 MUST_CHECK enum err layer_apply(struct config *c, const struct setting *s,
                                 const struct origin *origin, struct str text,
                                 struct diag *why);

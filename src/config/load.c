@@ -38,7 +38,7 @@ struct config *config_default(void)
     return c;
 }
 
-/* The count is the one thing that changes in a shared config, and nobody reads it. */
+/* The count is the one thing that changes in a shared config, and no code reads it. */
 const struct config *config_ref(const struct config *c)
 {
     ((struct config *)(uintptr_t)c)->refs++;
@@ -179,14 +179,14 @@ static enum err apply_flags(struct config *c, const struct config_input *input,
     return e;
 }
 
-/* Back to the default, as if nobody had asked. */
+/* Back to the default, as if it had not been set. */
 static void withdraw(struct config *c, enum setting_id id)
 {
     setting_clear(&settings[id], c);
     c->origins[id] = (struct origin){ .source = FROM_DEFAULT };
 }
 
-/* Both say where to listen, so the nearer one counts. */
+/* Both set where to listen, so the one with the higher precedence counts. */
 static enum err settle_port(struct config *c, struct diag *why)
 {
     enum source port = c->port ? c->origins[SETTING_port].source : FROM_DEFAULT;
@@ -205,7 +205,7 @@ static enum err settle_port(struct config *c, struct diag *why)
     return OK;
 }
 
-/* A dead tunnel must have been asked at least once. */
+/* A dead tunnel must have been sent at least one PING. */
 static enum err check_pings(const struct config *c, struct diag *why)
 {
     if (c->ping_timeout_ms > c->ping_interval_ms)

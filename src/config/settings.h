@@ -3,7 +3,7 @@
  * One row is all it takes: the field in struct config, the flag (--idle-timeout), the
  * environment variable (KTUN_IDLE_TIMEOUT), the key in the configuration file
  * (idle-timeout), its check, its default and its line of help all derive from here.
- * docs/kube-tunnel.conf.5 tells the same at length; tests/system/test_cli.py compares.
+ * docs/kube-tunnel.conf.5 describes them at length; tests/system/test_cli.py compares.
  *
  *     X(TYPE, field, name, default, min, max, GROUP, help)
  *

@@ -307,7 +307,7 @@ static void string_clear(void *field)
     own_freep(field);
 }
 
-/* In a file nobody but us makes a home of "~/". */
+/* In a file no shell expands "~/". */
 static enum err path_parse(const struct setting *s, struct str text, void *field,
                            struct diag *why)
 {

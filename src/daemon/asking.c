@@ -1,4 +1,4 @@
-/* daemon/asking.c - one API server, for a command that asks it something and ends */
+/* daemon/asking.c - one API server, for a command that queries it and ends */
 #include "daemon/asking.h"
 
 #include <stdio.h>

@@ -1,4 +1,4 @@
-/* daemon/asking.h - one API server, for a command that asks it something and ends */
+/* daemon/asking.h - one API server, for a command that queries it and ends */
 #pragma once
 
 #include "config/config.h"
@@ -18,7 +18,7 @@ struct asking {
 };
 
 /* Of the first context of the settings, with its credentials, which are waited for: a plugin
- * may ask at the terminal.  asking_close also after a failure. */
+ * may prompt at the terminal.  asking_close also after a failure. */
 MUST_CHECK enum err asking_open(struct asking *a, const struct config *config,
                                 struct diag *why);
 void asking_close(struct asking *a);

@@ -1,9 +1,9 @@
-/* daemon/cluster_settings.c - what the settings say about every cluster */
+/* daemon/cluster_settings.c - the settings that apply to every cluster */
 #include "daemon/cluster_settings.h"
 
 #include "cluster/settings.h"
 
-/* More than any pod is asked for at once, and a bound where one is needed. */
+/* More connections than any pod has at once: a bound, where one is needed. */
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8
 #define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */

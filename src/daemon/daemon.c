@@ -8,9 +8,9 @@
  * stopping in the opposite order never leaves anyone holding something that is gone.
  *
  * The end comes in three steps, each begun when the one before is over: DRAINING (the
- * listeners close, sessions finish their exchange or are reset after drain-timeout), PARTING
- * (idle connections and tunnels say goodbye, for which they get PARTING_MS), and then the
- * loop stops.  A second signal skips what is left of them.
+ * listeners close, sessions finish their exchange or are reset after drain-timeout),
+ * PARTING (idle connections and tunnels are closed in order, for which they get
+ * PARTING_MS), and then the loop stops.  A second signal skips what is left of them.
  */
 #include "daemon/daemon.h"
 
@@ -102,7 +102,7 @@ static void on_parted(struct timer *t)
     loop_stop(container_of(t, struct daemon, parting)->loop);
 }
 
-/* Something that was asked to end may have ended. */
+/* Something that drains may have ended. */
 static void on_end(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_end);
@@ -123,7 +123,7 @@ static void on_signal(struct task *t)
         drain(d);
 }
 
-/* nohup and its like have said that a hangup is not meant. */
+/* nohup and others set SIGHUP to be ignored. */
 static bool is_ignored(int signum)
 {
     struct sigaction present;

@@ -1,6 +1,6 @@
 /* daemon/daemon.h - builds everything in order, runs it, takes it down in reverse
  *
- * The only folder that knows everyone.  What goes wrong is told on standard error, once.
+ * The only folder that includes all others.  Errors are printed on standard error, once.
  */
 #pragma once
 
@@ -9,7 +9,7 @@ struct config;
 /* Answer requests until SIGTERM or SIGINT: no new clients from then on, running exchanges
  * finish, what is left after drain-timeout is reset.  A second signal ends it at once.
  * The exit status: 0; 1 after a failure to start or a second signal; 2 when a setting
- * asks for what this version cannot do. */
+ * needs a feature that this version does not have. */
 int daemon_run(const struct config *config);
 
 /* COLUMNS fit the terminal, or have a sane width in a pipe; WIDE leaves nothing out; JSON is

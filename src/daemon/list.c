@@ -1,6 +1,6 @@
 /* daemon/list.c - the services that can be reached
  *
- * Asks the API server itself instead of a running kube-tunnel, so it also answers the
+ * Queries the API server itself instead of a running kube-tunnel, so it also answers the
  * question what one could reach with one.  What port-forward cannot reach is left out:
  * external names, services without a selector, ports that are not TCP; and so is what
  * the settings close.
@@ -39,7 +39,7 @@
 #define PORTS_WIDTH                                                                      \
     40 /* in a pipe: the longest names are 253, ports could be thousands */
 
-/* One cluster that is asked. */
+/* One cluster that is queried. */
 struct listing_of {
     struct listing *listing;
     size_t number;                /* among the clusters */
@@ -267,7 +267,7 @@ static void conclude(struct listing_of *s, enum err e, const struct diag *why)
         loop_stop(l->loop);
 }
 
-/* A plugin may take its time, and ask at the terminal: that is not the list's. */
+/* A plugin may run for long, and prompt at the terminal: that does not count for the list. */
 static void authenticate(struct listing_of *s)
 {
     struct credential *credential = NULL;

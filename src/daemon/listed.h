@@ -32,7 +32,7 @@ struct listed_alias {
     char *cluster;             /* its label; NULL: that of plain names */
 };
 
-/* `several`: a column says of which cluster each one is. */
+/* `several`: a column has the cluster of each. */
 struct listed {
     bool several;
     struct listed_service *at;

@@ -1,4 +1,4 @@
-/* daemon/memory.c - give memory back to the system when nobody needs it */
+/* daemon/memory.c - return unused memory to the system */
 #include "daemon/memory.h"
 
 #include <malloc.h>
@@ -33,8 +33,8 @@ static void *free_all(void *owner)
     return NULL;
 }
 
-/* What is kept so lies scattered, a page each, and malloc_trim does not touch it; but a thread
- * that ends gives back what was kept for it. */
+/* What is kept so lies scattered, a page each, and malloc_trim does not touch it; but a
+ * thread that ends gives back what was kept for it. */
 static void empty_cache(void)
 {
     void *pieces[CACHE_ALL];

@@ -1,4 +1,4 @@
-/* daemon/notify.c - tell the service manager, as sd_notify(3) does */
+/* daemon/notify.c - notify the service manager, as sd_notify(3) does */
 #include "daemon/notify.h"
 
 #include <stddef.h>

@@ -1,5 +1,5 @@
-/* daemon/notify.h - tell the service manager, as sd_notify(3) does */
+/* daemon/notify.h - notify the service manager, as sd_notify(3) does */
 #pragma once
 
-/* "READY=1", "STOPPING=1".  Without $NOTIFY_SOCKET nobody wants to know. */
+/* "READY=1", "STOPPING=1".  Without $NOTIFY_SOCKET nothing is sent. */
 void notify(const char *state);

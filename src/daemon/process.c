@@ -35,8 +35,8 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Three of four go to clients: where many are connected they share tunnels, by five at least,
- * and few have one to themselves. */
+/* Three of four go to clients: where many are connected they share tunnels, by five at
+ * least, and few have one to themselves. */
 static struct client_limit share_files(size_t files, size_t max)
 {
     size_t ours = files / 8 < OWN_FILES ? files / 8 : OWN_FILES;
@@ -61,8 +61,9 @@ struct client_limit process_client_limit(size_t max)
     return share_files((size_t)limit.rlim_cur, max);
 }
 
-/* Memory holds credentials.  Another process of the same user may not attach, and no core is
- * written; debug builds and sanitizers (LeakSanitizer attaches to its own threads) need both. */
+/* Memory holds credentials.  Another process of the same user may not attach, and no core
+ * is written; debug builds and sanitizers (LeakSanitizer attaches to its own threads) need
+ * both. */
 static void forbid_dumps(void)
 {
 #if defined(__OPTIMIZE__) && !IS_SANITIZED
@@ -89,7 +90,7 @@ void process_prepare(void)
     signal(SIGPIPE, SIG_IGN);
     raise_file_limit();
     mallopt(M_ARENA_MAX, 1); /* curl's resolver threads would get their own */
-    setenv("UV_THREADPOOL_SIZE", "1", 0); /* unless somebody knows better */
+    setenv("UV_THREADPOOL_SIZE", "1", 0); /* unless it is set already */
 }
 
 bool in_pod(void)

@@ -10,8 +10,8 @@
  * does, and keep malloc and libuv to what one thread needs. */
 void process_prepare(void);
 
-/* How many clients the limit on open files allows, at most `max`: what our own files need and
- * what is kept for tunnels is taken off.  `surplus` more are accepted, to be refused. */
+/* How many clients the limit on open files allows, at most `max`: what our own files need
+ * and what is kept for tunnels is taken off.  `surplus` more are accepted, to be refused. */
 struct client_limit {
     size_t clients, surplus;
     size_t files; /* the limit on open files */
@@ -21,7 +21,7 @@ struct client_limit process_client_limit(size_t max);
 /* Are we in a pod, with a service account to act as? */
 bool in_pod(void);
 /* Which pod: by $POD_UID, which our manifest sets, and with a service account also by
- * namespace and host name, which is the pod's unless its spec says otherwise.  Zeroed outside
- * a pod.  `room` keeps the name; ns is borrowed. */
+ * namespace and host name, which is the pod's unless its spec has another one.  Zeroed
+ * outside a pod.  `room` keeps the name; ns is borrowed. */
 #define OWN_NAME_ROOM 256
 struct own_pod own_pod(const char *ns, char room[static OWN_NAME_ROOM]);

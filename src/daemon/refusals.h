@@ -1,4 +1,4 @@
-/* daemon/refusals.h - settings that ask for what this version cannot do
+/* daemon/refusals.h - settings that need what this version cannot do
  *
  * The table of settings is complete from the start, its meaning grows with each version.
  * A setting that would be silently ignored is refused instead.

@@ -5,7 +5,7 @@
 #include "rights/role.h"
 
 struct rights_question {
-    enum role_level level; /* what is asked for */
+    enum role_level level; /* what is checked */
     bool all_needed;       /* ... must be there; else what every request takes */
     const struct str *namespaces;
     size_t
@@ -13,5 +13,5 @@ struct rights_question {
 };
 
 /* Print a table of them.  The exit status: 1 when something that is needed is missing, or
- * the API server cannot be asked. */
+ * the API server cannot be reached. */
 int daemon_check_rights(const struct config *config, const struct rights_question *q);

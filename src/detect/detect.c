@@ -1,4 +1,4 @@
-/* detect/detect.c - which protocol a client speaks, from its first bytes */
+/* detect/detect.c - the protocol of a client, from its first bytes */
 #include "detect/detect.h"
 
 #include <stdbool.h>

@@ -1,4 +1,4 @@
-/* detect/detect.h - which protocol a client speaks, from its first bytes
+/* detect/detect.h - the protocol of a client, from its first bytes
  *
  * Pure: bytes in, a name out.  Decides with as few bytes as possible, so that a client that
  * waits for a response to a short greeting gets one.

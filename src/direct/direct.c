@@ -118,7 +118,7 @@ static enum err parse(const char *text, uint16_t port, struct sockaddr_storage *
     return diag_set(why, ERR_ACCESS, "\"%s\" is not an address", text);
 }
 
-/* The pod's own address, and still not one that is refused to everybody. */
+/* The pod's own address, unless it is one that is never connected to. */
 static enum err check_address(const struct direct *d, const char *text,
                               const struct sockaddr_storage *address, struct diag *why)
 {

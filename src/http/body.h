@@ -22,10 +22,10 @@ struct body {
 void body_init(struct body *b, const struct http1_head *head);
 
 /* How many of the first bytes of `from`, at most max, belong to the body.  The caller
- * must take exactly these before it asks again.  In answers b->dropped bytes come before
+ * must take exactly these before the next call.  In answers b->dropped bytes come before
  * them, which the caller must skip.  Both 0: nothing is there, or the body is
  * done.  A BODY_TO_EOF is never done by itself: the caller knows when its stream ended.
- * ERR_PROTO, ERR_LIMIT: not chunks; b->chunked.problem says why. */
+ * ERR_PROTO, ERR_LIMIT: not chunks; b->chunked.problem has the reason. */
 MUST_CHECK enum err body_measure(struct body *b, const struct bufq *from, size_t max,
                                  size_t *ret);
 

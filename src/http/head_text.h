@@ -1,6 +1,6 @@
 /* http/head_text.h - the text of a head, out of a queue and into one piece
  *
- * Requests are read like this always, answers when their head comes in more than one
+ * Requests are always read like this, responses when their head comes in more than one
  * chunk.  Both structs are kept for the next head: a request costs no allocation once
  * they have grown.
  */
@@ -10,7 +10,7 @@
 #include "wire/http1.h"
 
 struct head_text {
-    char *at; /* len bytes of a head; the head is complete when head_text_take says so */
+    char *at; /* len bytes of a head; the head is complete when head_text_take returned OK */
     size_t len;
     size_t room;             /* memory that it takes, also while it is empty */
     size_t scanned;          /* private */
@@ -33,7 +33,7 @@ void head_text_finish(struct head_text *t);
 
 /* Room for twice as many fields, up to `max`; false: it has that much. */
 bool head_fields_grow(struct http1_head *head, size_t max);
-/* What to answer about a head that was not parsed. */
+/* The text for the error page about a head that was not parsed. */
 const char *head_problem(const struct http1_head *head, enum err e);
 void head_fields_shrink(struct http1_head *head);
 void head_fields_finish(struct http1_head *head);

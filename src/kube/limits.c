@@ -6,7 +6,7 @@
 #define UID_MAX_LEN 128
 #define VERSION_MAX_LEN 256
 #define CONTINUE_MAX_LEN 8192
-#define OBJECTS_PER_PAGE_LEAST 100 /* on average: we ask for 500 */
+#define OBJECTS_PER_PAGE_LEAST 100 /* on average: we request 500 */
 #define MS 1000u
 
 static enum err too_much(struct api_error *why, const char *path, const char *what)

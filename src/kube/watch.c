@@ -74,7 +74,7 @@ struct api_watch {
     bool throttled;        /* the page was refused for now, and is requested again */
     bool whole;            /* a list lost its place: read it in one piece */
     bool said;             /* a newer version came since the watch began */
-    unsigned failures;     /* in a row, that the server spoke of */
+    unsigned failures;     /* in a row, that the server reported */
     bool anew;             /* listed because of a 410, and nothing good has come since */
     bool lost;             /* a failure was logged, the recovery was not */
     uint64_t began;        /* when this reply was requested */
@@ -210,8 +210,8 @@ static void log_lost(struct api_watch *w)
     }
 }
 
-/* What the server sends again and again may be of this version: it was restored from a backup,
- * or something in between cannot be read. */
+/* What the server sends again and again may be of this version: it was restored from a
+ * backup, or something in between cannot be read. */
 static void invalidate_version(struct api_watch *w)
 {
     enum err e = w->shown.error.code;

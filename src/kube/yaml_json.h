@@ -6,5 +6,6 @@
 #include "yaml/cursor.h"
 
 /* With the value's first event at hand, the last one afterwards.  Numbers and words for
- * true, false and null are told from text as Kubernetes does.  *ret is the caller's. */
+ * true, false and null are distinguished from text as Kubernetes does.  *ret is the
+ * caller's. */
 MUST_CHECK enum err yaml_to_json(struct yaml_cursor *c, json_t **ret);

@@ -1,8 +1,8 @@
 /* net/changes.h - the machine slept, or its addresses changed
  *
  * After either, connections may be dead without a sign.  Sleep shows as a jump of
- * CLOCK_BOOTTIME against CLOCK_MONOTONIC, which stands still meanwhile; addresses are told
- * by the kernel over netlink (rtnetlink(7)).
+ * CLOCK_BOOTTIME against CLOCK_MONOTONIC, which stands still meanwhile; addresses are
+ * reported by the kernel over netlink (rtnetlink(7)).
  */
 #pragma once
 

@@ -1,9 +1,10 @@
 /* net/file_watch.c - notice that a file has changed, by whatever way
  *
- * A path is followed as the kernel does it.  Each folder that holds a symlink on the way, and
- * the one that holds the file (or the first part of the path that is missing), is watched.
- * An event in one of them says only that there is something to look at: the way is followed
- * anew, and the file counts as changed when its identity, size or times are others.
+ * A path is followed as the kernel does it.  Each folder that holds a symlink on the way,
+ * and the one that holds the file (or the first part of the path that is missing), is
+ * watched. An event in one of them only means that something may have changed: the path is
+ * followed anew, and the file counts as changed when its identity, size or times are
+ * others.
  */
 #include "net/file_watch.h"
 

@@ -10,8 +10,8 @@
 #include "net/loop_uv.h"
 #include "net/sock_diag.h"
 
-/* How many chunks the free list of a loop keeps (16 KiB each): enough for the steady state of a busy
- * proxy, small enough to be idle with. */
+/* How many chunks the free list of a loop keeps (16 KiB each): enough for the steady state
+ * of a busy proxy, small enough to be idle with. */
 #define FREE_CHUNKS 128
 
 struct loop {
@@ -169,7 +169,7 @@ void loop_run(struct loop *l)
 }
 
 /* The end of a bounded wait.  The timer may fire before the poll: then the poll must not
- * block, and a yielded task is what says so. */
+ * block, and a yielded task is the sign of that. */
 struct bound {
     struct timer timer;
     struct task end;

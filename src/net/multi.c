@@ -8,11 +8,11 @@
  *                                       ▼
  *                                    collect ─▶ on_done (notes, wakes)
  *
- * curl says which sockets it waits for (on_socket) and when it wants to be called at the
- * latest (on_timeout); we tell it what happened.  Handles are removed only from collect,
+ * curl reports which sockets it waits for (on_socket) and when it has to be called at the
+ * latest (on_timeout); we report the events to it.  Handles are removed only from collect,
  * from tasks and from timers, never from inside one of curl's callbacks.
  *
- * A poll handle is closed when curl says REMOVE, which it does before it closes the
+ * A poll handle is closed when curl reports REMOVE, which it does before it closes the
  * descriptor; libuv forgets the descriptor in uv_close at once, so its number may come
  * back in the same turn.
  */
@@ -62,9 +62,9 @@ static void act(struct transfers *t, curl_socket_t fd, int events)
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-/* libuv stops watching a socket with an error pending and says no more than that.  curl
- * is told to read and write, not CURL_CSELECT_ERR: so it takes what came before (a TLS
- * alert, say) and learns the error from the socket itself. */
+/* libuv stops watching a socket with an error pending and reports no more than that.  curl
+ * gets the events read and write, not CURL_CSELECT_ERR: so it takes what came before (for
+ * example a TLS alert) and gets the error from the socket itself. */
 static void act_on_error(struct watched *w)
 {
     act(w->transfers, w->fd, CURL_CSELECT_IN | CURL_CSELECT_OUT);
@@ -92,8 +92,8 @@ static void on_kick(struct task *kick)
 
     if (t->all) {
         t->all = false;
-        /* No other function of curl's looks at a handle that waits for no socket and no time,
-         * and tells of the socket it opens. */
+        /* No other function of curl runs a handle that waits for no socket and no time, and
+         * reports the socket that it opens. */
         CURL_IGNORE_DEPRECATION(curl_multi_socket_all(t->multi, &running);)
         collect(t);
         return;
@@ -157,8 +157,8 @@ static int interest(int what)
            (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
 }
 
-/* To return an error would end all transfers, these and later ones.  One whose socket cannot be
- * polled (ENOSPC, ENOMEM) ends by its own time-out. */
+/* To return an error would end all transfers, these and later ones.  One whose socket
+ * cannot be polled (ENOSPC, ENOMEM) ends by its own time-out. */
 static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *assigned)
 {
     struct transfers *t = owner;
@@ -334,7 +334,7 @@ static enum err code_of(CURLcode code)
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
-    case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; an alert is told by its text */
+    case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; an alert is recognised by its text */
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
@@ -396,7 +396,7 @@ static enum err refusal_of_proxy(const struct easy *e, long status, const char *
                     status == 407 ? " (it requires a user and password in its URL)" : "");
 }
 
-/* A proxy that could not do its part; what curl says names addresses. */
+/* A proxy that failed; curl's message has only addresses. */
 static enum err error_at_proxy(const struct easy *e, CURLcode code, const char *where,
                                const char *said, struct diag *why)
 {

@@ -18,7 +18,7 @@ struct transfers {
     CURLM *multi;
     struct list_node sockets;
     struct timer timeout; /* curl's next */
-    struct task kick;     /* curl asked to be called at once */
+    struct task kick;     /* curl has to be called at once */
     bool all;             /* ... and for each of its handles */
     bool distrust;        /* a transfer timed out: the next one wants a new connection */
     uint64_t distrusted;  /* when that was: no older connection is used again */
@@ -47,7 +47,7 @@ void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code));
 void easy_start(struct easy *e);
 void easy_close(struct easy *e); /* cancels; idempotent */
-/* As proxy_choose says; "" for none. */
+/* The result of proxy_choose; "" for none. */
 void easy_set_proxy(struct easy *e, const char *url);
 /* What curl connects to, unless there is a proxy; before easy_start, after easy_set_proxy. */
 void easy_set_peer(struct easy *e, const char *host, uint16_t port);
@@ -56,7 +56,7 @@ void easy_on_connected(struct easy *e);
 /* The connection under it has gone silent. */
 void easy_distrust(struct easy *e);
 
-/* A failure as our code (never ERR_EOF: an end where none may be is ERR_RESET) and a sentence
- * that names `where` ("host:port").  Before easy_close. */
+/* A failure as our code (never ERR_EOF: an end where none may be is ERR_RESET) and a
+ * sentence that names `where` ("host:port").  Before easy_close. */
 enum err easy_error(const struct easy *e, CURLcode code, const char *where,
                     struct diag *why);

@@ -1,9 +1,9 @@
 /* net/outside_address.h - addresses that a proxy must not be used to reach
  *
  * A proxy connects with the identity of its own machine.  Addresses that only this machine,
- * or only this link, can reach are therefore refused: the machine's own, loopback, link-local,
- * multicast, and the metadata services of cloud providers.  IPv4 addresses inside IPv6 ones
- * (v4-mapped, v4-compatible, NAT64, 6to4) are judged as IPv4 too.
+ * or only this link, can reach are therefore refused: the machine's own, loopback,
+ * link-local, multicast, and the metadata services of cloud providers.  IPv4 addresses
+ * inside IPv6 ones (v4-mapped, v4-compatible, NAT64, 6to4) are judged as IPv4 too.
  *
  * Pure.  To be called with each resolved address, just before connecting to it: a name may
  * resolve to another address the second time.
@@ -15,7 +15,7 @@
 #include "base/err.h"
 #include "net/own_addresses.h"
 
-/* ERR_CLOSED: *why says which kind of address it is ("127.0.0.1 is a loopback address").
- * `own` is asked for the machine's addresses. */
+/* ERR_CLOSED: *why has the kind of the address ("127.0.0.1 is a loopback address").
+ * `own` has the machine's addresses. */
 MUST_CHECK enum err outside_address_check(const struct sockaddr *sa,
                                           struct own_addresses *own, struct diag *why);

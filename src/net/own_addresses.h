@@ -1,6 +1,6 @@
 /* net/own_addresses.h - which addresses belong to this machine, or to the pod it runs in
  *
- * The kernel is asked at most every ten seconds, and only when there is a question.
+ * The kernel is queried at most every ten seconds, and only at a call.
  */
 #pragma once
 

@@ -83,7 +83,7 @@ static bool is_gone(int fd, bool *ret_reset)
     struct sock_facts facts = { 0 };
 
     if (!near_address(fd, &near) || !far_address(fd, &far)) {
-        *ret_reset = errno == ENOTCONN; /* which nobody read yet */
+        *ret_reset = errno == ENOTCONN; /* which were not read yet */
         return *ret_reset;
     }
     if (!is_local((struct sockaddr *)&near, (struct sockaddr *)&far))

@@ -1,11 +1,11 @@
 /* net/peer.h - the other end of a connection: whose it is, and whether it still exists
  *
  * On this machine the kernel knows which user made the socket at the other end of a
- * connection.  That is the user who may use it, also when another process has it now.
+ * connection.  That user may use it, also when another process has it now.
  *
- * A FIN says that no more bytes will come.  A client that shut its sending side down and
+ * A FIN means that no more bytes will come.  A client that shut its sending side down and
  * waits for an answer looks the same on the wire as one that was killed.  When it runs on
- * this machine the kernel knows better: a socket that nobody holds has inode 0 (sock_diag,
+ * this machine the kernel knows more: a socket that no process holds has inode 0 (sock_diag,
  * linux/inet_diag.h).
  */
 #pragma once
@@ -36,8 +36,8 @@ struct peer {
 struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far);
 
 struct peer_watch {
-    bool gone;  /* nobody holds the other end */
-    bool reset; /* ... and nothing it said can be read any more */
+    bool gone;  /* no process holds the other end */
+    bool reset; /* ... and its bytes can no longer be read */
     const struct stream *stream;
     struct timer look;
     unsigned looks;

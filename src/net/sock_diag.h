@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 
-/* A netlink socket that stays open.  The first question opens it, where sock_diag_open has not
- * done so while descriptors were left. */
+/* A netlink socket that stays open.  The first question opens it, where sock_diag_open has
+ * not done so while descriptors were left. */
 struct sock_diag {
     int fd; /* -1: not open */
     uint32_t sequence;
@@ -33,9 +33,9 @@ struct sock_facts {
     uint32_t inode;
 };
 
-bool sock_diag_open(struct sock_diag *d); /* idempotent; false: errno says why not */
+bool sock_diag_open(struct sock_diag *d); /* idempotent; false: errno has the reason */
 /* About the far end.  ERR_NOT_FOUND: there is none, though the kernel finds the near end.
- * ERR_ACCESS: it may not be asked.  ERR_IO: no answer, or none that is about this
+ * ERR_ACCESS: not permitted.  ERR_IO: no answer, or none that is about this
  * connection; also when the kernel does not find the near end either, because it cannot
  * look TCP sockets up (tcp_diag is missing) or they are of another network namespace. */
 MUST_CHECK enum err sock_diag_ask(struct sock_diag *d, const struct sock_ends *ends,

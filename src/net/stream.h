@@ -4,17 +4,17 @@
  *          out ──> bytes for the far end, put there by the user
  *
  * TCP, TLS over another stream, a forwarded connection in a tunnel and (in tests) a pair
- * in memory all look like this; whoever uses one cannot tell what it stands on.  The user
+ * in memory all look like this; their users cannot see what is below.  The user
  * works on the two queues and then calls stream_update(); the stream derives from them
  * what it should be reading and writing, and wakes its user when bytes came, room
  * appeared, or the stream ended.  Wake-ups carry no meaning: look at the fields.
  *
- * `stuck` and `paused` are the short way of back-pressure.  Who carries bytes from one
- * stream to another pauses the first while the second is stuck, and a stream that stands
- * on another hands both words on: then bytes stay with their sender, and not in every queue
- * on the way until each is full.
+ * `stuck` and `paused` are the short way of back-pressure.  The code that carries bytes
+ * from one stream to another pauses the first while the second is stuck, and a stream that
+ * stands on another hands both words on: then bytes stay with their sender, and not in
+ * every queue on the way until each is full.
  *
- * How a stream ended matters as much as its bytes: `end` says it.  in_eof and broken are
+ * How a stream ended matters as much as its bytes: `end` has it.  in_eof and broken are
  * never set while the verdict is V_OPEN.
  */
 #pragma once
@@ -66,12 +66,12 @@ struct stream {
     struct bufq in, out;
     bool in_eof;  /* no byte will follow those in `in` */
     bool broken;  /* neither direction works; unsent bytes are lost */
-    bool shut;    /* the user has asked for the end of `out` */
-    bool out_eof; /* ... and the far end has been told */
+    bool shut;    /* the user has ended `out` */
+    bool out_eof; /* ... and the end has been sent */
     bool paused;  /* the user does not want to be read for now (slow reader) */
     bool stuck;   /* the far end takes no more of `out` for now */
     struct stream_end end;
-    struct task *wake; /* borrowed; NULL: nobody */
+    struct task *wake; /* borrowed; NULL: none */
 };
 
 /* After any change to the queues: read, write and flush as far as possible, this turn. */
@@ -89,8 +89,8 @@ static inline void stream_shutdown(struct stream *s)
     s->ops->update(s);
 }
 
-/* End it with V_TRANSPORT_LOST once its far end's kernel has acknowledged nothing for so long
- * of what was sent, though it was sent again.  0: wait as long as the kernel does. */
+/* End it with V_TRANSPORT_LOST once its far end's kernel has acknowledged nothing for so
+ * long of what was sent, though it was sent again.  0: wait as long as the kernel does. */
 static inline void stream_set_patience(struct stream *s, uint64_t ms)
 {
     if (s->ops->set_patience)
@@ -134,8 +134,8 @@ static inline void stream_set_alone(struct stream *s, bool alone)
         s->ops->set_alone(s, alone);
 }
 
-/* Is it worth keeping?  Not when its path opens no more streams, or the next user does better
- * on another path. */
+/* Is it worth keeping?  Not when its path opens no more streams, or the next user does
+ * better on another path. */
 static inline bool stream_is_reusable(const struct stream *s)
 {
     return !s->ops->is_reusable || s->ops->is_reusable(s);

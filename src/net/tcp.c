@@ -1,8 +1,8 @@
 /* net/tcp.c - sockets under a stream
  *
  * uv_poll and not uv_tcp: we read straight into chunks and write straight from them, with
- * readv and writev, and the kernel is asked for an event only when the last call said
- * EAGAIN or there is something to wait for.  uv_close answers on a later turn; the
+ * readv and writev, and an event is requested from the kernel only when the last call
+ * returned EAGAIN or there is something to wait for.  uv_close answers on a later turn; the
  * descriptor is closed at once, the memory goes with the handle.
  */
 #include "net/tcp.h"
@@ -32,7 +32,7 @@ LOG_MODULE(net);
 #define IN_FIRST (17 * 1024)
 #define ROUNDS_TO_GROW 24
 #define SILENCE_CHECK_MS 100 /* between looks at what was not acknowledged in time */
-#define SHRINK_MS 250        /* who was paused for longer begins anew */
+#define SHRINK_MS 250        /* a stream that was paused for longer begins anew */
 
 /* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
  * buffer and this much here. */
@@ -43,8 +43,8 @@ struct tcp {
     uv_poll_t poll;
     int fd;
     int poll_error;     /* it cannot be polled: `poll` is not open */
-    int interest;       /* what uv_poll was asked for */
-    bool write_blocked; /* the last write said EAGAIN */
+    int interest;       /* the events requested from uv_poll */
+    bool write_blocked; /* the last write returned EAGAIN */
     bool plenty;        /* the last read filled all the room there was */
     bool unread;        /* there may be something: just accepted, or memory is tight */
     struct task flush;
@@ -91,8 +91,8 @@ static void break_stream(struct tcp *t, int error)
 }
 
 /* Returns what recvmsg did; -2 when it got less than there was room for, so that nothing
- * more is waiting and the call that would say EAGAIN is saved.  Where bytes come in plenty
- * it reads into several chunks at once: each call may tell the far end that there is room
+ * more is waiting and the call that would return EAGAIN is saved.  Where bytes come in
+ * plenty it reads into several chunks at once: each call may signal room to the far end
  * again, and that costs as much as the bytes. */
 static ssize_t read_some(struct tcp *t)
 {
@@ -167,7 +167,7 @@ static void read_all(struct tcp *t)
         task_wake(s->wake);
 }
 
-/* A write has failed: what the far end said before is worth having all the same. */
+/* A write has failed: bytes that the far end sent before are still read. */
 static void break_writing(struct tcp *t, int error)
 {
     while (!t->stream.in_eof && read_some(t) > 0)
@@ -215,7 +215,7 @@ static void on_flush(struct task *task)
     if (t->unread && !t->stream.paused && !t->poll_error) {
         t->unread = false;
         read_all(t);
-        task_wake(task); /* after the reader, who makes room */
+        task_wake(task); /* after the reader, which makes room */
         return;
     }
     flush(t);
@@ -240,8 +240,8 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     task_wake(&t->flush);
 }
 
-/* At least one time-out has passed since the last acknowledgement: what was sent has been sent
- * again, and by the probe that comes before a time-out once more. */
+/* At least one time-out has passed since the last acknowledgement: what was sent has been
+ * sent again, and by the probe that comes before a time-out once more. */
 static bool is_silent(const struct stream *s, uint64_t ms)
 {
     struct tcp_info info = { 0 };

@@ -135,8 +135,8 @@ static bool must_wait(struct tls *t, int result)
     return false;
 }
 
-/* Before an operation, since SSL_get_error looks at what others left.  To clear an empty queue
- * costs more than to look whether it is. */
+/* Before an operation, since SSL_get_error looks at what others left.  To clear an empty
+ * queue costs more than to look whether it is. */
 static void forget_errors(void)
 {
     if (ERR_peek_error())
@@ -169,12 +169,12 @@ static bool has_record(const struct bufq *in)
     if (bufq_copy(in, 0, head, sizeof(head)) < sizeof(head))
         return false;
     if (head[0] < RECORD_FIRST || head[0] > RECORD_LAST)
-        return true; /* it is none, and OpenSSL says so */
+        return true; /* it is none, and OpenSSL reports it */
     size_t len = sizeof(head) + ((size_t)head[3] << 8 | head[4]);
     return in->len >= len || bufq_full(in);
 }
 
-/* Is there anything to decrypt?  Asking OpenSSL in vain costs as much as a small record. */
+/* Is there anything to decrypt?  A call of OpenSSL in vain costs as much as a small record. */
 static bool has_more(const struct tls *t)
 {
     return has_record(&t->below->in) || t->below->in_eof || t->below->broken ||

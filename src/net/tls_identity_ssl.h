@@ -19,13 +19,13 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
  * would accept a certificate for any name. */
 MUST_CHECK bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name);
 
-/* Where a failed verification is explained, as what is to be said after "its certificate":
+/* Where a failed verification is explained, as the words that follow "its certificate":
  * of this context's connections, or of this one.  For as long as the handshake takes. */
 void tls_explain_in_context(SSL_CTX *context, struct diag *why);
 void tls_explain_in(SSL *ssl, struct diag *why);
 
 /* Is this text of OpenSSL's, or of curl's about it, an alert of the peer, or what comes of a
- * peer that speaks no TLS? */
+ * peer that does not use TLS? */
 bool tls_is_reason(const char *said);
 /* What that means; identity NULL: nothing was shown.  False, and *why unchanged: `said` is
  * the best there is. */

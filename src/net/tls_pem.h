@@ -1,7 +1,7 @@
 /* net/tls_pem.h - certificates and keys out of PEM text; private to net/
  *
  * Read block by block, as Go does: text around the blocks and blocks of other kinds are
- * passed over.  Nothing ever asks for a password.
+ * passed over.  There is no prompt for a password.
  */
 #pragma once
 

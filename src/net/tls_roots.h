@@ -8,7 +8,7 @@
  * those that are found by hash in the usual folders. */
 void tls_roots_add(X509_STORE *into);
 
-/* The same as a store that is shared by all who ask, a reference of the caller's.  It is read
- * once, as Go does, and again only when one of the variables has changed: some 140
+/* The same as a store that is shared by all callers, a reference of the caller's.  It is
+ * read once, as Go does, and again only when one of the variables has changed: some 140
  * certificates take 50 ms and 1.7 MB. */
 X509_STORE *tls_roots(void);

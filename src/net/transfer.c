@@ -1,11 +1,11 @@
 /* net/transfer.c - HTTP requests to an API server, by libcurl's multi interface
  *
  * One curl handle per running transfer, given back as soon as it has ended; what stays is
- * the body nobody has taken yet.  Calls to one server share an HTTP/2 connection: a new
+ * the body that was not taken yet.  Calls to one server share an HTTP/2 connection: a new
  * one waits for a connection that is being made (PIPEWAIT) instead of making its own.
  *
  * A connection whose far end has gone silent would go on to be chosen for new calls,
- * because one stream that times out says nothing about the connection to curl.  So the
+ * because to curl one stream that times out is no sign about the connection.  So the
  * kernel gives up on it when what was sent, keep-alive probes included, is not
  * acknowledged in time, and after a time-out the next transfer insists on a connection of
  * its own.
@@ -181,8 +181,8 @@ static bool is_proxys(SSL_CTX *context)
     return SSL_CTX_get_max_proto_version(context) == TLS1_3_VERSION;
 }
 
-/* curl made a context without trusted certificates; if this were not called, nothing would be
- * verified successfully. */
+/* curl made a context without trusted certificates; if this were not called, nothing would
+ * be verified successfully. */
 static CURLcode on_context(CURL *curl, void *ssl_context, void *owner)
 {
     struct running *r = owner;
@@ -245,7 +245,7 @@ static void add(struct curl_slist **list, const char *text)
 }
 
 /* Another name for the server: curl takes SNI and the name to verify from the URL and has
- * no option for either, so the URL gets the name, CONNECT_TO says where that really is,
+ * no option for either, so the URL gets the name, CONNECT_TO has the real address,
  * and Host (:authority) stays what it was.  Connections are kept apart by both. */
 static enum err set_server_name(struct running *r, struct server *s, const char *name)
 {
@@ -295,8 +295,8 @@ static void set_request(struct running *r, const struct transfer_request *reques
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 }
 
-/* After a time-out: at once a connection of our own, and later none from before it (those are
- * dropped as soon as nobody uses them). */
+/* After a time-out: at once a connection of our own, and later none from before it (those
+ * are dropped as soon as they are unused). */
 static void set_trust(struct running *r)
 {
     struct transfers *t = r->easy.transfers;
@@ -314,8 +314,8 @@ static void set_connection(struct running *r)
     CURL *curl = r->easy.curl;
 
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    /* Not for plain HTTP: what a server speaks is known by its first answer then, which may be
-     * that of a watch, and curl does not look again. */
+    /* Not for plain HTTP: the server's protocol is known by its first answer then, which
+     * may be that of a watch, and curl does not look again. */
     curl_easy_setopt(curl, CURLOPT_PIPEWAIT, r->server_name ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);

@@ -12,7 +12,7 @@
 #define ROLE_NAME "kube-tunnel"
 #define RIGHT_VERBS 4
 
-/* LOOKUP asks the API server when a request needs an answer; WATCH knows what changes. */
+/* LOOKUP calls the API server when a request needs it; WATCH follows changes. */
 enum role_level { ROLE_LOOKUP, ROLE_WATCH };
 
 struct right {
@@ -43,7 +43,7 @@ struct role {
 
 /* One document, or two with a binding; with a line about each rule where `explained`. */
 void role_print(const struct role *role, bool explained, FILE *to);
-/* The role alone as text, or in one line: YAML in flow style without double quotes, which the
- * log leaves as it is.  Owned by the caller. */
+/* The role alone as text, or in one line: YAML in flow style without double quotes, which
+ * the log leaves as it is.  Owned by the caller. */
 char *role_text(const struct role *role);
 char *role_line(const struct role *role);

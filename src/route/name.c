@@ -1,6 +1,6 @@
 /* route/name.c - host names by the Kubernetes DNS rules
  *
- * A name is read from its end: first the suffix that says what kind of name it is, the
+ * A name is read from its end: first the suffix, which has the kind of the name, the
  * longest known one first, then the labels that are left.  What is not clearly a name of
  * the cluster is refused with a phrase, never guessed at.
  */

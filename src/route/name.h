@@ -17,7 +17,7 @@
 #include "base/str.h"
 
 enum name_kind {
-    NAME_INVALID, /* not a name of the cluster: `problem` says why */
+    NAME_INVALID, /* not a name of the cluster: `problem` has the reason */
     NAME_SERVICE,
     NAME_ENDPOINT,   /* one endpoint of a service */
     NAME_POD,        /* a pod by name or address */

@@ -1,7 +1,7 @@
 /* route/naming.h - names beyond the fixed forms: the cluster's domain and aliases
  *
  * One for the process.  It belongs to the daemon, which adds aliases at the start and the
- * domain that the cluster was found to have; everyone else reads it.
+ * domain that the cluster was found to have; all others read it.
  */
 #pragma once
 
@@ -36,7 +36,7 @@ void naming_init(struct naming *n, const char *zone);
 void naming_finish(struct naming *n);
 
 /* The name, or "" and ".localhost" after it, means the target; port: number or name, at ==
- * NULL: none.  ERR_CONFIG: *why says what is wrong: the name or the target is none, the
+ * NULL: none.  ERR_CONFIG: *why has the reason: the name or the target is none, the
  * name means something already, or the target is no name of the cluster itself. */
 MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                                      struct str port, struct diag *why);

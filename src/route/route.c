@@ -57,7 +57,7 @@ static const struct service_port *find_meant(const struct route *r,
     return found;
 }
 
-/* Nobody said which: 80, or else the first that can be forwarded. */
+/* The request has no port: 80, or else the first that can be forwarded. */
 static const struct service_port *find_default(const struct service *s)
 {
     const struct service_port *first = NULL;

@@ -20,13 +20,12 @@ struct route {
 /* Choose the service port a route means.
  *   port given       that one must be declared (by _port name: that name)
  *   none             80 if declared, else the only or first TCP port
- * A SERVICE_POD takes any port; its *ret_index is 0 and the port is the container's.  So does
- * a SERVICE_DEPLOYMENT when the port is a number; without one, the same ports are preferred
- * among those of its containers.
- * ERR_NO_PORT with a sentence listing the declared ones ("declares 80 (http), 9090
- * (grpc)"); ERR_UNSUPPORTED for a port that is not TCP; ERR_UNAVAILABLE for an
- * ExternalName, and for a service without selector and without endpoints: the sentence says
- * which and what to do. */
+ * A SERVICE_POD takes any port; its *ret_index is 0 and the port is the container's.  So
+ * does a SERVICE_DEPLOYMENT when the port is a number; without one, the same ports are
+ * preferred among those of its containers. ERR_NO_PORT with a sentence listing the declared
+ * ones ("declares 80 (http), 9090 (grpc)"); ERR_UNSUPPORTED for a port that is not TCP;
+ * ERR_UNAVAILABLE for an ExternalName, and for a service without selector and without
+ * endpoints: the sentence has which and what to do. */
 MUST_CHECK enum err route_port(const struct route *r, const struct service *s,
                                size_t *ret_index, struct diag *why);
 

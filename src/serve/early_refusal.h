@@ -1,7 +1,8 @@
 /* serve/early_refusal.h - the reply to a client that gets no exchange
  *
- * The client speaks an unsupported protocol (the reply is in that protocol, where it has a
- * refusal), the limit on clients is reached, or its user may not connect.  Pure: writes bytes.
+ * The client uses an unsupported protocol (the reply is in that protocol, where it has a
+ * refusal), the limit on clients is reached, or its user may not connect.  Pure: writes
+ * bytes.
  */
 #pragma once
 

@@ -14,10 +14,10 @@ enum join_event {
     JOIN_WAIT,
     JOIN_COMPLETE,     /* the response is; the request need not be */
     JOIN_NO_RESPONSE,  /* the pod's stream ended before a byte of one */
-    JOIN_BAD_RESPONSE, /* response.problem says why; nothing was sent to the client */
+    JOIN_BAD_RESPONSE, /* response.problem has the reason; nothing was sent to the client */
     JOIN_TRUNCATED,    /* the response ended in the middle */
     JOIN_SWITCHED,     /* 101 was passed on: other bytes follow both ways */
-    JOIN_BAD_REQUEST,  /* request.problem says why its body cannot be sent */
+    JOIN_BAD_REQUEST,  /* request.problem has the reason why its body cannot be sent */
 };
 
 struct join {
@@ -52,8 +52,8 @@ enum join_event join_relay(struct join *j);
 /* The streams go back to their owners; what was counted stays until join_clear. */
 void join_end(struct join *j);
 
-/* After JOIN_COMPLETE of join_run: can the pod's connection be used again?  Only when both messages are
- * complete and nothing is left in either direction. */
+/* After JOIN_COMPLETE of join_run: can the pod's connection be used again?  Only when both
+ * messages are complete and nothing is left in either direction. */
 bool join_keeps_pod(const struct join *j, const struct stream *pod);
 /* ... and the client's? */
 bool join_keeps_client(const struct join *j);

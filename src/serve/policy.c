@@ -45,7 +45,8 @@ static struct str without_dot(struct str host)
 }
 
 /* Hosts under which no foreign page can be served.  An alias may be a domain on the
- * Internet: it is accepted as the host of a request, but a page of that name may be foreign. */
+ * Internet: it is accepted as the host of a request, but a page of that name may be
+ * foreign. */
 static bool is_full(const struct name *name, struct str host)
 {
     if (name->suffix == NAME_SUFFIX_ALIAS)
@@ -237,7 +238,7 @@ static bool is_name_of_target(const struct request *r)
                                  : str_eq(name.service, own->service);
 }
 
-/* The browser asked its proxy for this host itself, so the page is not of another one. */
+/* The browser requested this host from its proxy, so the page is not of another one. */
 static bool is_proxied_host(const struct request *r)
 {
     const char *host = r->target->exposed->proxied;

@@ -8,12 +8,12 @@
  *     waiting   other bytes of it wait, 2 KiB or more; likewise
  *
  * For a descriptor an idle connection gives way, then one whose response is not read; for a
- * tunnel to a pod that has as many as it may, one of that pod whose response is not read.  The
- * memory of all bytes that wait has one limit, `buffer-memory` (the chunk pool counts it):
- * unfinished heads may take three quarters of it, past which the largest gives way; past the
- * limit the largest heads and the connections without progress do, and new requests are
- * refused.  Each list is also kept per account (the user of a local client, else the
- * address): one that holds more than half of the limit gives way first.
+ * tunnel to a pod that has as many as it may, one of that pod whose response is not read.
+ * The memory of all bytes that wait has one limit, `buffer-memory` (the chunk pool counts
+ * it): unfinished heads may take three quarters of it, past which the largest gives way;
+ * past the limit the largest heads and the connections without progress do, and new
+ * requests are refused.  Each list is also kept per account (the user of a local client,
+ * else the address): one that holds more than half of the limit gives way first.
  *
  * Changing lists costs a few instructions, and finding what gives way does not depend on how
  * many connections there are, but for tunnels.  Private to serve/.
@@ -48,7 +48,7 @@ enum pressure_event {
 };
 #define PRESSURE_EVENTS 6
 
-/* All that holds something, or all of one account. */
+/* The holders of all accounts, or of one account, in their lists. */
 struct holders {
     struct list_node heads[PRESSURE_HEAD_SIZES];
     struct list_node unread, waiting;
@@ -81,7 +81,7 @@ struct holder {
     unsigned size; /* of a head: which list */
     size_t bytes;
     uint64_t since;          /* when it came into its list, or last made progress */
-    uint64_t progress;       /* then */
+    uint64_t progress;       /* its value at `since` */
     const char *client;      /* its account; borrowed */
     struct account *account; /* NULL: it has held nothing yet */
     /* Release what it holds.  False: an idle one was not idle after all. */
@@ -104,8 +104,8 @@ void holder_wait(struct holder *h, bool unread, size_t bytes, uint64_t progress)
 
 /* Make one connection give way, at once, for its descriptor.  False: there is none. */
 bool pressure_free_descriptor(struct pressure *p);
-/* The same for its tunnel: of those whose response is not read and for which `uses` returns true.  Looks
- * at each that has stalled, once per opening that waits. */
+/* The same for its tunnel: of those whose response is not read and for which `uses` returns
+ * true.  Looks at each that has stalled, once per opening that waits. */
 bool pressure_free_tunnel(struct pressure *p,
                           bool (*uses)(const struct holder *h, const char *pod_key),
                           const char *pod_key);

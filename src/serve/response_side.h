@@ -25,7 +25,7 @@ enum response_event {
     RESPONSE_WAIT,
     RESPONSE_COMPLETE,
     RESPONSE_NONE,      /* the stream ended before a byte of one */
-    RESPONSE_BAD,       /* `problem` says why; nothing was sent to the client */
+    RESPONSE_BAD,       /* `problem` has the reason; nothing was sent to the client */
     RESPONSE_TRUNCATED, /* it ended in the middle */
     RESPONSE_SWITCH,    /* 101, passed on */
 };

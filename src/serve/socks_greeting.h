@@ -1,4 +1,4 @@
-/* serve/socks_greeting.h - what a SOCKS client says before its target is known
+/* serve/socks_greeting.h - the handshake of a SOCKS client before its target is known
  *
  * Takes bytes from one queue and writes replies to the other.  A user and a password are
  * accepted and ignored.
@@ -18,6 +18,6 @@ struct socks_greeting {
 };
 
 /* OK: request is set; again and again.  ERR_AGAIN: more bytes are needed.  Else the client
- * has been refused in `out`, and *why says what for. */
+ * has been refused in `out`, and *why has the reason. */
 MUST_CHECK enum err socks_greeting_run(struct socks_greeting *g, struct bufq *in,
                                        struct bufq *out, struct diag *why);

@@ -88,7 +88,7 @@ static enum err get_credential(struct dial *d, struct diag *why)
     return OK;
 }
 
-/* The deadline is set once there is a credential: a plugin may ask a person for a
+/* The deadline is set once there is a credential: a plugin may prompt a person for a
  * password. */
 static enum dial_state in_ask(struct dial *d)
 {

@@ -13,8 +13,8 @@ static struct metric metric_slow = {
 };
 
 /* Credit protects neighbours, and costs the rest of a round trip after each 24 frames.
- * Nothing joins a pair that carries much, and idle neighbours are not leased, so such a pair needs
- * no credit until its end. */
+ * Nothing joins a pair that carries much, and idle neighbours are not leased, so such a
+ * pair needs no credit until its end. */
 static bool needs_no_credit(const struct share *s, const struct pair *p)
 {
     if (!pair_is_large(p))
@@ -43,9 +43,9 @@ void share_on_sent(struct share *s, struct pair *p, size_t n)
         credit_on_data(&s->credit, worker_of_stream(p->data_id), (uint32_t)n);
 }
 
-/* Before the frames of a turn, because they may leave no room for PINGs: a pair that has used
- * its credit up without asking for more would wait for ever.  Five, one for each worker,
- * because the server's order decides which worker gets a PING. */
+/* Before the frames of a turn, because they may leave no room for PINGs: a pair that has
+ * used its credit up without a PING on the way would wait for ever.  Five, one for each
+ * worker, because the server's order decides which worker gets a PING. */
 void share_ask(struct share *s, struct pings *pings)
 {
     uint32_t first;
@@ -191,9 +191,9 @@ static bool is_slow(const struct share *s, const struct pair *p)
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
-/* What came onto one tunnel in a burst, before its size was known, may be large on all sides,
- * and failing a pair loses an answer.  Only a pair that was answered already, and not with
- * much, cannot wait. */
+/* What came onto one tunnel in a burst, before its size was known, may be large on all
+ * sides, and failing a pair loses an answer.  Only a pair that was answered already, and
+ * not with much, cannot wait. */
 static bool is_urgent(const struct pair *p)
 {
     return is_waiting(p) && p->answered && !pair_is_large(p);

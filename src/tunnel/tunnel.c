@@ -12,8 +12,8 @@
  *
  * The peer is moby/spdystream in the container runtime on the pod's node; the API server
  * and the kubelet only copy bytes.  It has no flow control.  It has five frame workers: a
- * stream belongs to the worker `id mod 5` (its worker slot), and a worker whose consumer does
- * not read stops for ever, with everything behind it.  Hence these rules:
+ * stream belongs to the worker `id mod 5` (its worker slot), and a worker whose consumer
+ * does not read stops for ever, with everything behind it.  Hence these rules:
  *
  * - A connection is opened without waiting: the SYN_STREAMs of its error and data stream
  *   and the first bytes leave together.  Ids are (a, a + 10), so that both streams of a
@@ -23,7 +23,8 @@
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
  * - A slot is used again only after our FIN and five PINGs behind it, which the server
  *   deals to the five workers in turn, have all come back (probe.h): its worker has then
- *   taken everything we ever sent it, and nothing more will come of that pair.  This does not
+ *   taken everything we ever sent it, and nothing more will come of that pair.  This does
+ * not
  *   wait for the verdict, which the runtime sends a second after our FIN.  So a tunnel, also
  *   an own one, may serve while closed pairs (`closing`, at most CLOSING_MAX) still wait
  *   for theirs; what comes for them is dropped, and is much only on a tunnel that retires.
@@ -41,9 +42,10 @@
  * - Silence means death only while an answer could arrive (liveness.h).
  *
  * Ownership: a pod owns its tunnels; a tunnel owns the dial and the mux, the mux owns the
- * transport and the pairs; a pair's stream is its user's, who ends it with stream_close or
- * stream_abort.  When the tunnel goes first, its pairs end with V_TRANSPORT_LOST and stay
- * their users' until closed.  Each reports to the one above through a table of operations.
+ * transport and the pairs; a pair's stream belongs to its user and is ended by stream_close
+ * or stream_abort.  When the tunnel goes first, its pairs end with V_TRANSPORT_LOST and
+ * stay their users' until closed.  Each reports to the one above through a table of
+ * operations.
  *
  * What it cannot do: distinguish a slow pod from a stuck one early (there is no window),
  * detect that a node died under an upload before the API server does (PINGs wait behind it),

@@ -97,12 +97,12 @@ struct reader {
     struct http1_head *head;
     bool answer;
 
-    /* What the framing fields said, before it is known what it means. */
+    /* The values of the framing fields, before they are interpreted. */
     bool has_length;
     uint64_t length;
     bool chunked;
 
-    /* What Connection said. */
+    /* The options of Connection. */
     size_t options;
     bool close;
     bool keep_alive;
@@ -312,7 +312,7 @@ static enum err read_status_line(struct reader *r)
     return e;
 }
 
-/* No body is longer than a signed offset can say. */
+/* No body is longer than a signed offset can hold. */
 static enum err read_number(struct reader *r, struct str value, uint64_t *ret)
 {
     switch (str_to_uint(value, INT64_MAX, ret)) {
@@ -385,8 +385,8 @@ static bool is_of_connection(struct str scheme)
            str_ieq(scheme, STR("CredSSP"));
 }
 
-/* A list of challenges is not easily told from one challenge's parameters: any element that
- * begins with such a scheme counts. */
+/* A list of challenges is hard to distinguish from one challenge's parameters: any element
+ * that begins with such a scheme counts. */
 static bool names_connection_scheme(struct str list)
 {
     while (!str_empty(list)) {
@@ -617,8 +617,8 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
     return OK;
 }
 
-/* An answer that says two things about its end, of which the next reader of the connection
- * might believe the other: nothing is read after it.  Returns whether it is one. */
+/* A response with two contradicting lengths, of which the next reader of the connection
+ * might use the other: nothing is read after it.  Returns whether it is one. */
 static bool settle_answer(struct reader *r)
 {
     bool empty = r->head->status / 100 == 1 || r->head->status == 204;
@@ -650,7 +650,7 @@ enum err http1_response_parse(const char *in, size_t len, struct str request_met
     if (status / 100 == 1 || status == 204 || status == 304 || tunnel ||
         str_eq(request_method, STR("HEAD")))
         drop_body(head);
-    /* After these no message follows: the connection ends, or speaks something else. */
+    /* After these no message follows: the connection ends, or switches protocols. */
     if (settle_answer(&r) || head->framing == BODY_TO_EOF || head->upgrade || tunnel)
         head->keep_alive = false;
     return OK;

@@ -94,8 +94,9 @@ MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned,
  * a request line are skipped by the caller.
  *
  * OK         *head is filled in; its views point into `in`
- * ERR_PROTO  not HTTP, or ambiguous: head->problem says what (for a 400)
- * ERR_LIMIT  too many fields, or names in Connection: head->problem says what (for a 431).
+ * ERR_PROTO  not HTTP, or ambiguous: head->problem has the text (for a 400)
+ * ERR_LIMIT  too many fields, or names in Connection: head->problem has the text (for a
+ * 431).
  *            With head->count == head->room, more room may help
  *
  * Refused besides bad syntax: bare CR, bare LF, NUL; obs-fold; blanks before a colon or
@@ -158,11 +159,11 @@ struct http1_piece {
 
 /* Measure the next piece of a chunked body in in[0..len).
  *
- * OK         *ret says how the first dropped + framing + payload bytes (at least 1)
+ * OK         *ret has the split of the first dropped + framing + payload bytes (at least 1)
  *            divide; the decoder has moved past them; once done, it stays done and takes
  *            no more
  * ERR_AGAIN  len is 0
- * ERR_PROTO, ERR_LIMIT  c->problem says what
+ * ERR_PROTO, ERR_LIMIT  c->problem has the text
  *
  * The bytes that are not dropped may be passed on as they stand: nothing ambiguous is
  * accepted (bare LF, sizes over 2^60, blanks before a size or between its digits).

@@ -22,8 +22,8 @@
  * "NAME COLON VALUE CRLF".  A request is passed on as it stands and held to the grammar.
  *
  * Trailer lines are held to the rules of field lines, because they are passed on as they
- * stand.  What they are called is the business of whoever merges them into a head: nobody
- * should.
+ * stand.  Their names are not checked: code that merges
+ * them into a head would have to, and there is none.
  */
 #include "wire/http1.h"
 

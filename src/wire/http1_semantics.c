@@ -1,6 +1,7 @@
-/* wire/http1_semantics.c - what methods promise and statuses are called (RFC 9110)
+/* wire/http1_semantics.c - properties of methods and texts of statuses (RFC 9110)
  *
- * Method names are compared with their case: "get" is not GET, and promises nothing.
+ * Method names are compared with their case: "get" is not GET, and has none of its
+ * properties.
  */
 #include "wire/http1.h"
 

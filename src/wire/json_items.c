@@ -4,7 +4,7 @@
  * table of moves reads one significant character at a time.  Inside any value a counter
  * of brackets looks for its end; the bytes are copied in runs if the value is a piece,
  * and forgotten if not.  The pieces lie one behind the other in one buffer, the
- * unfinished one last, until they are asked for.
+ * unfinished one last, until they are taken.
  *
  * A key of the list that is written with escapes is never "items" or "metadata": the API
  * server writes neither so.
@@ -54,7 +54,7 @@ struct json_items {
 
     bool capture; /* the value being read is a piece, of this kind */
     enum json_piece kind;
-    char *text; /* pieces that nobody has taken, the unfinished one from `begun` on */
+    char *text; /* pieces that were not taken, the unfinished one from `begun` on */
     size_t len, room, taken, begun;
     struct piece *pieces; /* the finished ones */
     size_t first, count, pieces_room;

@@ -3,7 +3,7 @@
  * Two inputs: a Kubernetes List, whose elements of the top-level "items" array come out
  * one by one and whose "metadata" object comes out too; and a watch, a sequence of
  * top-level objects with blanks between them.  The cutter finds where an object begins
- * and ends (strings, escapes and nesting, nothing else); whoever parses the piece checks
+ * and ends (strings, escapes and nesting, nothing else); the parser of the piece checks
  * its syntax. Memory is bounded by the largest single object: the caller's limit.
  */
 #pragma once

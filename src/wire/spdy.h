@@ -1,4 +1,4 @@
-/* wire/spdy.h - SPDY/3 frames as Kubernetes port-forward speaks them
+/* wire/spdy.h - SPDY/3 frames as Kubernetes port-forward uses them
  *
  * Bytes to struct and back: no I/O, no allocation.  Sources: the SPDY/3 draft, section 2,
  * and moby/spdystream (spdy/types.go, read.go, write.go), which is the peer in practice.
@@ -69,11 +69,10 @@ void spdy_data_head_encode(uint32_t id, uint8_t flags, uint32_t length,
 #define SPDY_PING_SIZE 12
 void spdy_ping_encode(uint32_t id, uint8_t out[static SPDY_PING_SIZE]);
 
-/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and
- * for the data stream, in one piece, because a lone stream can crash old runtimes.  The
- * header blocks are stored (deflate level 0), so a client needs no zlib; `first` says
- * that these are the first blocks of the connection, which carry the zlib head and
- * dictionary id. */
+/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and for
+ * the data stream, in one piece, because a lone stream can crash old runtimes.  The header
+ * blocks are stored (deflate level 0), so a client needs no zlib; `first`: these
+ * are the first blocks of the connection, which carry the zlib head and dictionary id. */
 struct spdy_pair {
     uint32_t error_id, data_id; /* odd; error_id < data_id */
     uint16_t port;

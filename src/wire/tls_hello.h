@@ -32,7 +32,7 @@ struct tls_hello {
  * ERR_AGAIN  it is not complete: call again with more bytes
  * ERR_LIMIT  it has more than TLS_HELLO_MAX bytes, or its records more than
  *            TLS_HELLO_WIRE_MAX
- * ERR_PROTO  it is no ClientHello, or a damaged one: *why (may be NULL) says where
+ * ERR_PROTO  it is no ClientHello, or a damaged one: *why (may be NULL) has the place
  *
  * *ret is written only on OK. */
 MUST_CHECK enum err tls_hello_decode(const uint8_t *in, size_t len, struct tls_hello *ret,

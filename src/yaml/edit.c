@@ -1,6 +1,6 @@
 /* yaml/edit.c - replace texts in a mapping of a YAML text, and not one other byte
  *
- * libyaml loads the document; its nodes say where they begin and end, in characters.  From
+ * libyaml loads the document; its nodes have their begin and end, in characters.  From
  * that comes a list of changes, from the last place in the text to the first.
  */
 #include "yaml/edit.h"

@@ -46,7 +46,7 @@ static void assert_answered(struct stage *st, struct stream *client, const char 
         fail_msg("not \"%s\" but \"%s\"", start, heard);
 }
 
-/* Ways to ask for port 80 of web.shop, and what comes back. */
+/* Ways to request port 80 of web.shop, and the responses. */
 static const struct way {
     const char *name;
     struct wire request[2], reply[2];

@@ -11,7 +11,7 @@
 /* Where a connection is brought before something happens. */
 enum place {
     LEASING,
-    LEASING_AND_SAID, /* the client spoke before there was a pod */
+    LEASING_AND_SAID, /* the client sent bytes before there was a pod */
     SILENT,           /* TALK: no byte was sent */
     SAID,             /* ... the client has */
     SAID_TOO_MUCH,    /* ... more than is kept for a repetition */

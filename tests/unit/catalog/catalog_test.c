@@ -152,7 +152,7 @@ static void watch_all(struct world *w)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
 }
 
-/* Level (a), with a service "web" of one ready pod. */
+/* Everything may be watched; a service "web" with one ready pod. */
 static void watch_web(struct world *w)
 {
     fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
@@ -160,7 +160,7 @@ static void watch_web(struct world *w)
     watch_all(w);
 }
 
-/* Level (b): the original's role. */
+/* Nothing may be watched: the role of the first kube-tunnel. */
 static void only_look_up(struct world *w)
 {
     fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no");
@@ -1074,7 +1074,7 @@ static void many_endpointslices_are_large_too(void **state)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_LAZY);
 }
 
-/* Limits that were an error: max-objects. */
+/* Beyond max-objects a list is large, which was an error before. */
 static void a_list_beyond_the_limits_is_large_too(void **state)
 {
     struct world *w = *state;

@@ -126,7 +126,7 @@ static void is_slow_to_watch(int fd, unsigned nth, void *owner)
     http_request(fd, b->seen);
 }
 
-/* curl would wait for the watch to show whether it speaks HTTP/2, and not look again. */
+/* curl would wait for the watch to show whether the server uses HTTP/2, and not look again. */
 static void a_watch_over_plain_http_does_not_delay_other_transfers(void **state)
 {
     (void)state;
