@@ -10,7 +10,7 @@
 #include "base/own.h"
 
 /* Users from here on are people, by the usual login.defs(5), except those that systemd makes
- * up for services (DynamicUser=) and the ones at the end of 16 bits (nobody). */
+ * up for services (DynamicUser=) and the last two of 16 bits, one of which is `nobody`. */
 #define UID_TEXT_MAX 15 /* of a file with one */
 #define UID_PEOPLE 1000
 #define UID_DYNAMIC_FIRST 61184

@@ -158,3 +158,35 @@ def test_a_seeded_include_that_breaks_a_layer_is_reported_with_its_chain(layers,
 def test_a_seeded_circle_between_files_is_reported(layers, changes, chain):
     done = layers(changes)
     assert done.returncode == 1 and chain in done.stdout, done.stdout
+
+
+# tools/check-words: each kind of word is written once into a small tree
+
+@pytest.fixture
+def words(tmp_path):
+    """words({file: text, ...}): check a tree of these files."""
+    def check(files):
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return subprocess.run([CHECK.with_name("check-words"), tmp_path], capture_output=True, text=True, timeout=60)
+    return check
+
+
+def test_words_in_strings_code_and_quotes_are_not_reported(words):
+    done = words({"src/a.c": 'int spare; /* the user `nobody` */\nchar *s = "/* who */ told";\n',
+                  "docs/a.md": "A user who may connect; the key `door` was renamed.\n"})
+    assert (done.returncode, done.stdout) == (0, "check-words: 0 words to replace\n")
+
+
+@pytest.mark.parametrize("files, line", [
+    ({"src/a.c": "int a;\n/* A reader\n * who waits. */\n"}, 'src/a.c:3: "who"'),
+    ({"tests/a.h": "/* Nobody reads it. */\n"}, 'tests/a.h:1: "Nobody"'),
+    ({"src/a.c": "/* the spares of a pod */\n"}, 'src/a.c:1: "spares"'),
+    ({"docs/decisions/001-a.md": "# 001\n\nThe carrier is chosen.\n"}, 'docs/decisions/001-a.md:3: "carrier"'),
+    ({"docs/a.1": "The kernel is told.\n"}, 'docs/a.1:1: "told"'),
+], ids=["person in a comment", "capital", "retired term in a comment", "retired term in a decision", "manual"])
+def test_a_seeded_word_is_reported_with_its_line(words, files, line):
+    done = words(files)
+    assert done.returncode == 1 and line in done.stdout.splitlines(), done.stdout
