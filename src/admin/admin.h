@@ -1,4 +1,4 @@
-/* admin/admin.h - our own pages: what this is, whether it is well, what it counted
+/* admin/admin.h - our own pages: help, health, metrics, proxy settings
  *
  * Used only for requests to our own names (loopback, an address): a service's /healthz
  * stays the service's.
@@ -12,7 +12,7 @@ struct clusters;
 
 /* The clusters are borrowed and outlive it. */
 struct admin *admin_create(struct clusters *clusters, const char *cluster_domain);
-void admin_set_zone(struct admin *a, const char *cluster_domain); /* it has another */
+void admin_set_zone(struct admin *a, const char *cluster_domain); /* instead of the one at creation */
 void admin_destroy(struct admin *a);                              /* NULL accepted */
 
 struct admin_page {

@@ -1,6 +1,7 @@
 /* catalog/reader.h - reads the fields of a JSON object and remembers what was wrong
  *
- * So that a parser is a list of fields and one question at its end.  Private to catalog/.
+ * A parser reads its fields one by one and checks once, at its end, whether all were valid.
+ * Private to catalog/.
  */
 #pragma once
 

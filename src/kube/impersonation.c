@@ -4,7 +4,7 @@
 
 #include "base/own.h"
 
-/* A byte of a header field's name (RFC 9110, 5.6.2), and not the sign of an escaped one. */
+/* A byte of a header field's name (RFC 9110, 5.6.2), and not '%', which begins an escaped one. */
 static bool is_plain(char c)
 {
     return (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z') ||

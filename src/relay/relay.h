@@ -12,7 +12,7 @@ struct relay {
     struct stream *client, *pod;
     bool half_close;   /* the client's end of input goes to the pod at once */
     bool hold_up;      /* set by the owner: nothing goes to the pod yet */
-    unsigned expired;  /* how many graces are over */
+    unsigned expired;  /* how often the grace timer has ended */
     uint64_t up, down; /* bytes moved towards the pod, and from it */
     struct timer grace;
     struct task *wake;

@@ -147,7 +147,7 @@ static void each_body(struct stage *st,
         for (size_t c = 0; c < ARRAY_LEN(chunks); c++)
             for (size_t r = 0; r < ARRAY_LEN(steps); r++) {
                 if (sizes[s] == BODY_MAX && steps[r] < 10000)
-                    continue; /* the same, only longer */
+                    continue; /* takes long, and tests nothing new */
                 st->lease_count = st->client_count = 0;
                 carry(st, sizes[s], chunks[c], steps[r]);
             }

@@ -148,7 +148,7 @@ static void trial_under_way_ends_with_the_upstream(void **state)
     get_direct();
     rig_advance(60000);
     rig.hold_direct = true;
-    get_direct(); /* rig_end finds out */
+    get_direct(); /* rig_end asserts that nothing is left */
 }
 
 static void address_that_may_not_be_dialled_is_its_pods_alone(void **state)
@@ -174,7 +174,7 @@ static void pod_that_is_gone_leaves_nothing_behind(void **state)
     assert_true(get_direct());
 }
 
-/* Packets that came yesterday do not come today: the idle connections are no better. */
+/* Once one direct connection to a pod is lost, its idle connections are closed, too. */
 static void lost_connection_ends_the_others_to_its_pod(void **state)
 {
     (void)state;
