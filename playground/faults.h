@@ -18,8 +18,8 @@ struct faults {
     /* The next so many port-forward dials are answered so. */
     unsigned throttled, empty_500, bare_404;
     unsigned calls_throttled; /* the next so many gets, lists and watches: 429 */
-    uint32_t watch_s;         /* watches end after so long; 0: after their timeoutSeconds */
-    bool no_slices;           /* an API server of before EndpointSlice v1 */
+    uint32_t watch_s; /* watches end after so long; 0: after their timeoutSeconds */
+    bool no_slices;   /* an API server of before EndpointSlice v1 */
     bool token_expired;
     bool node_down;  /* the API server does not reach the kubelet */
     bool blackhole;  /* nothing is read or written, and no error is sent */

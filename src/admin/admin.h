@@ -12,8 +12,9 @@ struct clusters;
 
 /* The clusters are borrowed and outlive it. */
 struct admin *admin_create(struct clusters *clusters, const char *cluster_domain);
-void admin_set_zone(struct admin *a, const char *cluster_domain); /* instead of the one at creation */
-void admin_destroy(struct admin *a);                              /* NULL accepted */
+void admin_set_zone(struct admin *a,
+                    const char *cluster_domain); /* instead of the one at creation */
+void admin_destroy(struct admin *a);             /* NULL accepted */
 
 struct admin_page {
     int status;

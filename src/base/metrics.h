@@ -21,7 +21,8 @@ struct metric_part;
 #define METRIC_BUCKETS 14
 
 struct metric {
-    const char *name; /* kube_tunnel_..., with the unit and _total as Prometheus recommends */
+    const char
+        *name; /* kube_tunnel_..., with the unit and _total as Prometheus recommends */
     const char *help;
     enum metric_type type;
     const char *label;                     /* NULL: one series without a label */

@@ -10,7 +10,8 @@
 #include "wire/http1.h"
 
 struct head_text {
-    char *at; /* len bytes of a head; the head is complete when head_text_take returned OK */
+    char *
+        at; /* len bytes of a head; the head is complete when head_text_take returned OK */
     size_t len;
     size_t room;             /* memory that it takes, also while it is empty */
     size_t scanned;          /* private */

@@ -10,7 +10,10 @@
 /* From 1.35 on a WebSocket takes both verbs on pods/portforward; before, POST (SPDY) takes
  * create and GET (WebSocket) takes get. */
 #define COMMON_RIGHTS                                                                    \
-    { "", "pods", { "get", "list" }, "their addresses, pods by name, and why none is ready" }, \
+    { "",                                                                                \
+      "pods",                                                                            \
+      { "get", "list" },                                                                 \
+      "their addresses, pods by name, and why none is ready" },                          \
     {                                                                                    \
         "", "pods/portforward", { "get", "create" },                                     \
             "tunnels: create for SPDY, both for WebSockets"                              \

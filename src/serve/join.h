@@ -12,12 +12,12 @@
 
 enum join_event {
     JOIN_WAIT,
-    JOIN_COMPLETE,     /* the response is; the request need not be */
-    JOIN_NO_RESPONSE,  /* the pod's stream ended before a byte of one */
+    JOIN_COMPLETE,    /* the response is; the request need not be */
+    JOIN_NO_RESPONSE, /* the pod's stream ended before a byte of one */
     JOIN_BAD_RESPONSE, /* response.problem has the reason; nothing was sent to the client */
     JOIN_TRUNCATED,    /* the response ended in the middle */
     JOIN_SWITCHED,     /* 101 was passed on: other bytes follow both ways */
-    JOIN_BAD_REQUEST,  /* request.problem has the reason why its body cannot be sent */
+    JOIN_BAD_REQUEST, /* request.problem has the reason why its body cannot be sent */
 };
 
 struct join {

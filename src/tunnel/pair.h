@@ -80,7 +80,8 @@ struct pair {
     size_t *kept_in_all; /* of all such pairs; NULL: the tunnel is not shared */
     size_t counted;      /* our part of it */
     uint64_t taken;      /* bytes its user took so far */
-    uint64_t taken_mark; /* ... at `marked_at`, to distinguish a slow user from a fast one */
+    uint64_t
+        taken_mark; /* ... at `marked_at`, to distinguish a slow user from a fast one */
     uint64_t marked_at;
 };
 
