@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "cli/command.h"
-#include "daemon/daemon.h"
+#include "cli/listing.h"
 
 static void list_help(void)
 {
@@ -60,7 +60,7 @@ static int list(const struct args *a, const char *const *words, size_t word_coun
     print_warnings(config);
     if (!config_is_set(config, SETTING_log_level))
         log_set_level(LEVEL_WARN);
-    status = daemon_list(config, output);
+    status = list_services(config, output);
     log_flush();
     return status;
 }

@@ -5,7 +5,7 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "config/address.h"
-#include "daemon/rights.h"
+#include "cli/check_rights.h"
 #include "rights/role.h"
 
 static void rbac_help(void)
@@ -184,7 +184,7 @@ static int check(const struct args *a, const struct config *config,
             "--group and --service-account");
     if (!config_is_set(config, SETTING_log_level))
         log_set_level(LEVEL_WARN);
-    status = daemon_check_rights(config, &question);
+    status = check_rights(config, &question);
     log_flush();
     return status;
 }

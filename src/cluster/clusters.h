@@ -28,7 +28,8 @@ struct clusters_choice {
     bool offline;                /* only to know of them: nothing is connected */
 };
 
-/* Reads the kubeconfig and connects the first.  The settings are borrowed and outlive it.
+/* Reads the kubeconfig and connects the first.  The settings are borrowed and outlive it;
+ * they may be NULL with `offline`.
  * ERR_CONFIG and others: it cannot be read, or has no such context, or the only context
  * cannot be used. */
 MUST_CHECK enum err clusters_create(struct loop *loop,

@@ -11,10 +11,3 @@ struct config;
  * The exit status: 0; 1 after a failure to start or a second signal; 2 when a setting
  * needs a feature that this version does not have. */
 int daemon_run(const struct config *config);
-
-/* COLUMNS fit the terminal, or have a sane width in a pipe; WIDE leaves nothing out; JSON is
- * an array of objects; NAME is SERVICE.NAMESPACE, one in a line. */
-enum list_output { LIST_COLUMNS, LIST_WIDE, LIST_JSON, LIST_NAME };
-
-/* Print the services that can be reached and their URLs.  The exit status. */
-int daemon_list(const struct config *config, enum list_output output);

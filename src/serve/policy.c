@@ -15,6 +15,7 @@
 
 #include "base/address.h"
 #include "config/web_origin.h"
+#include "serve/target.h"
 
 /* How far the page is from the service, as far as the browser reports it. */
 enum distance {

@@ -6,7 +6,15 @@
  */
 #pragma once
 
-#include "serve/target.h"
+#include <stdbool.h>
+
+#include "base/str.h"
+
+struct config;
+struct http1_head;
+struct refusal;
+struct rules;
+struct target;
 
 /* May requests reach this namespace? */
 bool policy_opens(const struct config *config, struct str ns);

@@ -2,7 +2,6 @@
 #include "serve/target.h"
 
 #include "base/address.h"
-#include "serve/policy.h"
 
 static enum err refuse_form(struct refusal *why, enum cause cause)
 {

@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "serve/explain.h"
+#include "serve/target.h"
 
 #define FULL "web.shop.svc.cluster.local"
 #define LOCAL "web.shop.localhost"

@@ -1,4 +1,4 @@
-/* daemon/listed.h - the services of a list, and printing them
+/* cli/listed.h - the services of a list, and printing them
  *
  * Columns fit a width: the ports of a row are shortened first ("80, 443, +98"), then the
  * last column is left out, and so on up to the names, which are never cut.

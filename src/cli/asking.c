@@ -1,10 +1,9 @@
-/* daemon/asking.c - one API server, for a command that queries it and ends */
-#include "daemon/asking.h"
+/* cli/asking.c - one API server, for a command that queries it and ends */
+#include "cli/asking.h"
 
 #include <stdio.h>
 
 #include "cluster/clusters.h"
-#include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
 #include "kube/exec_plugin.h"
 #include "net/transfers.h"
@@ -27,10 +26,9 @@ static void on_credentials(struct task *t)
 static enum err load_target(struct asking *a, const struct config *config,
                             struct kube_target **ret, struct diag *why)
 {
-    static const struct cluster_settings none; /* nothing is connected */
     const struct clusters_choice choice = clusters_choice_of(config, true);
     struct clusters *clusters;
-    enum err e = clusters_create(a->loop, &none, &choice, &clusters, why);
+    enum err e = clusters_create(a->loop, NULL, &choice, &clusters, why);
 
     if (e)
         return e;

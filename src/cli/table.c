@@ -1,5 +1,5 @@
-/* daemon/table.c - rows of text in columns as wide as they need to be */
-#include "daemon/table.h"
+/* cli/table.c - rows of text in columns as wide as they need to be */
+#include "cli/table.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,4 +1,4 @@
-/* daemon/table.h - rows of text in columns as wide as they need to be */
+/* cli/table.h - rows of text in columns as wide as they need to be */
 #pragma once
 
 #include <stddef.h>

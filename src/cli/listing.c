@@ -1,4 +1,4 @@
-/* daemon/list.c - the services that can be reached
+/* cli/listing.c - the services that can be reached
  *
  * Queries the API server itself instead of a running kube-tunnel, so it also answers the
  * question what one could reach with one.  What port-forward cannot reach is left out:
@@ -14,12 +14,11 @@
 #include "catalog/objects.h"
 #include "catalog/zone.h"
 #include "cluster/clusters.h"
-#include "cluster/settings.h"
 #include "config/config.h"
-#include "daemon/asking.h"
+#include "cli/asking.h"
 #include "daemon/cluster_settings.h"
-#include "daemon/daemon.h"
-#include "daemon/listed.h"
+#include "cli/listing.h"
+#include "cli/listed.h"
 #include "daemon/names.h"
 #include "daemon/process.h"
 #include "kube/api.h"
@@ -311,7 +310,6 @@ static void on_answer(struct task *t)
 
 static enum err open_listing(struct listing *l, struct diag *why)
 {
-    static const struct cluster_settings none; /* nothing is connected */
     const struct clusters_choice choice = clusters_choice_of(l->config, true);
 
     struct exec_settings exec = exec_settings_of(l->config);
@@ -319,7 +317,7 @@ static enum err open_listing(struct listing *l, struct diag *why)
     l->loop = loop_create();
     exec.shown = true;
     l->plugins = exec_plugins_create(l->loop, &exec);
-    enum err e = clusters_create(l->loop, &none, &choice, &l->clusters, why);
+    enum err e = clusters_create(l->loop, NULL, &choice, &l->clusters, why);
     if (e)
         return e;
     l->count = clusters_count(l->clusters);
@@ -433,7 +431,7 @@ static size_t complain_of_sources(const struct listing *l)
     return failed;
 }
 
-int daemon_list(const struct config *config, enum list_output output)
+int list_services(const struct config *config, enum list_output output)
 {
     struct listing l = { .config = config, .port = listener_port(config) };
     struct diag why = { 0 };

@@ -1,5 +1,5 @@
-/* daemon/listed.c - the services of a list, and printing them */
-#include "daemon/listed.h"
+/* cli/listed.c - the services of a list, and printing them */
+#include "cli/listed.h"
 
 #include <jansson.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 #include "base/own.h"
 #include "base/str.h"
 #include "base/utf8.h"
-#include "daemon/table.h"
+#include "cli/table.h"
 
 #define PORTS_COLUMN 4
 

@@ -1,16 +1,16 @@
-/* daemon/rights.c - which of the rights that kube-tunnel needs do the credentials have?
+/* cli/check_rights.c - which of the rights that kube-tunnel needs do the credentials have?
  *
  * One SelfSubjectAccessReview for each verb: the list of all rules of a user has not got what
  * a webhook decides (EKS, GKE, AKS), which a review of one verb has.
  */
-#include "daemon/rights.h"
+#include "cli/check_rights.h"
 
 #include <stdlib.h>
 #include <jansson.h>
 
 #include "base/own.h"
-#include "daemon/asking.h"
-#include "daemon/table.h"
+#include "cli/asking.h"
+#include "cli/table.h"
 
 #define EXIT_FAILED 1
 #define CALL_MS 30000
@@ -271,7 +271,7 @@ static void check_finish(struct check *c)
     asking_close(&c->asking);
 }
 
-int daemon_check_rights(const struct config *config, const struct rights_question *q)
+int check_rights(const struct config *config, const struct rights_question *q)
 {
     struct check c = { .question = q,
                        .websocket = config->transport == TRANSPORT_WEBSOCKET };

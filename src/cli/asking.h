@@ -1,4 +1,4 @@
-/* daemon/asking.h - one API server, for a command that queries it and ends */
+/* cli/asking.h - one API server, for a command that queries it and ends */
 #pragma once
 
 #include "config/config.h"

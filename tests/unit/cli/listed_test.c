@@ -1,4 +1,4 @@
-/* tests/unit/daemon/listed_test.c - what `list` prints */
+/* tests/unit/cli/listed_test.c - what `list` prints */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "daemon/listed.h"
+#include "cli/listed.h"
 
 static void add(struct listed *l, const char *cluster, const char *ns, const char *name)
 {
@@ -59,5 +59,5 @@ int main(void)
         cmocka_unit_test(service_that_came_twice_is_listed_once),
         cmocka_unit_test(same_service_of_two_clusters_is_listed_twice),
     };
-    return cmocka_run_group_tests_name("daemon/listed", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("cli/listed", tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-/* daemon/rights.h - which of the rights that kube-tunnel needs do the credentials have? */
+/* cli/check_rights.h - which of the rights that kube-tunnel needs do the credentials have? */
 #pragma once
 
 #include "config/config.h"
@@ -14,4 +14,4 @@ struct rights_question {
 
 /* Print a table of them.  The exit status: 1 when something that is needed is missing, or
  * the API server cannot be reached. */
-int daemon_check_rights(const struct config *config, const struct rights_question *q);
+int check_rights(const struct config *config, const struct rights_question *q);
