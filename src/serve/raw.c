@@ -30,9 +30,9 @@
 #include "relay/relay.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
+#include "serve/handover.h"
 #include "serve/retry_buffer.h"
 #include "serve/serve_state.h"
-#include "serve/session.h"
 
 LOG_MODULE(serve);
 
@@ -194,7 +194,8 @@ static enum raw_state hand_over(struct raw *r)
 {
     peer_watch_stop(&r->peer);
     r->handed_over = true;
-    session_open_exposed(r->serve, TAKE(r->client), &r->from, r->id, &r->attempts);
+    r->serve->handover->to_session(r->serve, TAKE(r->client), &r->from, r->id,
+                                   &r->attempts);
     return RAW_CLOSED;
 }
 
@@ -209,7 +210,7 @@ static enum raw_state refuse_proxied(struct raw *r, enum err e)
     proxy_refuse(r->due, why.cause, &r->client->out);
     attempts_return(&r->attempts, RELEASE_ABORT);
     r->handed_over = true;
-    session_open_ending(r->serve, TAKE(r->client), &r->from, r->id);
+    r->serve->handover->to_ending(r->serve, TAKE(r->client), &r->from, r->id);
     return RAW_CLOSED;
 }
 
@@ -380,7 +381,6 @@ static void raw_free(struct raw *r)
     task_cancel(&r->task);
     holder_finish(&r->holder);
     list_remove(&r->member);
-    session_count(-1);
     serve_client_left(r->serve, &r->from);
     exposed_unref(r->from.exposed);
     free(r);
@@ -481,7 +481,7 @@ static struct raw *raw_create(struct serve *serve, struct stream *client,
     task_init(&r->task, serve->sched, RANK_WORK, raw_on_wake);
     timer_init(&r->linger, serve->sched, on_linger);
     timer_init(&r->hold, serve->sched, on_hold);
-    session_count(1);
+    serve_client_came(serve);
     retry_buffer_init(&r->retry, serve->pool);
     retry_buffer_start(&r->retry, serve->config->replay_buffer);
     holder_init(&r->holder, &serve->pressure, r->from.account, raw_give_way);
@@ -506,7 +506,6 @@ void raw_open_proxied(struct serve *serve, struct stream *client,
 {
     struct raw *r = raw_create(serve, client, from, id);
 
-    serve->count++;
     r->due = due;
     raw_lease(r);
 }
@@ -517,7 +516,6 @@ void raw_open_leased(struct serve *serve, struct stream *client,
 {
     struct raw *r = raw_create(serve, client, from, id);
 
-    serve->count++;
     attempts_adopt(&r->attempts, attempts, str_of(r->from.address), &r->task);
     r->attempts.adopted = false; /* it is in use */
 }

@@ -9,7 +9,12 @@
 #pragma once
 
 #include "serve/proxy_reply.h"
-#include "serve/session.h"
+#include "serve/visitor.h"
+
+struct attempts;
+struct list_node;
+struct serve;
+struct stream;
 
 /* Takes the stream over, and a reference to from->exposed. */
 void raw_open(struct serve *serve, struct stream *client, const struct visitor *from);

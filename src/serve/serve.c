@@ -8,6 +8,7 @@
 #include "serve/accounting.h"
 #include "serve/early_refusal.h"
 #include "serve/exchange.h"
+#include "serve/handover.h"
 #include "serve/raw.h"
 #include "serve/serve_state.h"
 #include "serve/session.h"
@@ -18,6 +19,13 @@
 
 /* Clients whose user may not connect, while they read the 403; further ones are reset. */
 #define REFUSED_MAX 64
+
+static const struct handover handover = {
+    .to_session = session_open_exposed,
+    .to_ending = session_open_ending,
+    .to_raw = raw_open_proxied,
+    .to_leased = raw_open_leased,
+};
 
 static void each(struct list_node *list, void (*visit)(struct list_node *member))
 {
@@ -47,6 +55,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     s->config = config_ref(config);
     s->naming = naming;
     s->admin = admin;
+    s->handover = &handover;
     s->clients_max = config->max_connections;
     s->surplus_max = SURPLUS_MAX;
     pressure_init(&s->pressure, sched, pool);
@@ -54,7 +63,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     list_init(&s->raws);
     list_init(&s->free_exchanges);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
-    session_metrics_register();
+    serve_metrics_register();
     accounting_metrics_register();
     return s;
 }
@@ -162,7 +171,6 @@ void serve_accept_raw(struct serve *s, struct stream *client,
         stream_abort(client);
         return;
     }
-    s->count++;
     raw_open(s, client, &from);
 }
 

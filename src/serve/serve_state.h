@@ -4,11 +4,16 @@
  */
 #pragma once
 
+#include "config/config.h"
 #include "serve/pressure.h"
-#include "serve/serve.h"
 #include "serve/target.h"
 #include "serve/visitor.h"
 #include "wire/http1.h"
+
+struct admin;
+struct clusters;
+struct handover;
+struct naming;
 
 struct serve {
     struct sched *sched;
@@ -17,6 +22,7 @@ struct serve {
     const struct config *config; /* a reference */
     struct naming *naming;
     struct admin *admin;
+    const struct handover *handover;
 
     struct list_node sessions;
     struct list_node raws; /* connections through listeners of one service port */
@@ -40,5 +46,7 @@ struct serve {
 
 /* The settings, names and labels by which targets are read and requests are checked. */
 struct rules serve_rules(const struct serve *s);
-/* A session or a raw connection is about to free itself. */
+void serve_metrics_register(void);
+/* A session or a raw connection was made, or is about to free itself. */
+void serve_client_came(struct serve *s);
 void serve_client_left(struct serve *s, const struct visitor *from);

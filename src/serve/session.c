@@ -29,7 +29,7 @@
 #include "serve/client_side.h"
 #include "serve/early_refusal.h"
 #include "serve/exchange.h"
-#include "serve/raw.h"
+#include "serve/handover.h"
 #include "serve/serve_state.h"
 #include "serve/socks_client.h"
 
@@ -115,22 +115,6 @@ static const struct {
 #undef X
 };
 
-static struct metric sessions = {
-    .name = "kube_tunnel_sessions",
-    .help = "Connected clients.",
-    .type = METRIC_GAUGE,
-};
-
-void session_metrics_register(void)
-{
-    metrics_register(&sessions);
-}
-
-void session_count(int change)
-{
-    metric_add(&sessions, 0, change);
-}
-
 /* An unsupported protocol: refused in that protocol, where it has a refusal. */
 static enum session_state refuse_protocol(struct session *s, enum detected protocol)
 {
@@ -163,7 +147,8 @@ static enum session_state session_in_socks(struct session *s)
     if (e)
         return SESSION_FLUSH;
     struct visitor from = visitor_to(s, to);
-    raw_open_proxied(s->serve, TAKE(s->client), &from, s->id, socks_client_kind(socks));
+    s->serve->handover->to_raw(s->serve, TAKE(s->client), &from, s->id,
+                               socks_client_kind(socks));
     return SESSION_CLOSED;
 }
 
@@ -254,7 +239,7 @@ static enum session_state carry_connect(struct session *s)
     struct visitor from = visitor_to(s, to);
 
     id.sub = (uint32_t)s->requests;
-    raw_open_leased(s->serve, TAKE(s->client), &from, id, attempts);
+    s->serve->handover->to_leased(s->serve, TAKE(s->client), &from, id, attempts);
     exchange_release(TAKE(s->exchange));
     return SESSION_CLOSED;
 }
@@ -364,7 +349,6 @@ static void session_free(struct session *s)
     timer_stop(&s->stall.timer);
     holder_finish(&s->holder);
     list_remove(&s->member);
-    session_count(-1);
     serve_client_left(s->serve, &s->from);
     exposed_unref(s->from.exposed);
     free(s);
@@ -461,8 +445,7 @@ static struct session *session_create(struct serve *serve, struct stream *client
     timer_init(&s->deadline, serve->sched, session_on_deadline);
     timer_init(&s->stall.timer, serve->sched, session_on_stall);
     list_append(&serve->sessions, &s->member);
-    serve->count++;
-    session_count(1);
+    serve_client_came(serve);
     client->wake = &s->task;
     holder_init(&s->holder, &serve->pressure, s->from.account, session_give_way);
     return s;

@@ -31,7 +31,3 @@ bool session_uses_pod(const struct holder *h, const char *pod_key);
 void session_kill(struct list_node *member);
 /* The same, memory included. */
 void session_destroy(struct list_node *member);
-
-void session_metrics_register(void);
-/* So many more clients of any kind are connected; negative: fewer. */
-void session_count(int change);
