@@ -1,11 +1,12 @@
 #include "playground/api/selector.h"
 
+#include "base/own.h"
 #include "playground/api/object.h"
 
 static bool key_char(char c)
 {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '/' || c == '-' || c == '_';
+           c == '.' || c == '/' || c == '-' || c == '_' || c == ':';
 }
 
 static struct str take_word(struct str *in)
@@ -111,23 +112,41 @@ bool selector_matches_labels(const struct selector *s, const json_t *object)
     return true;
 }
 
+/* Of services and pods, those that kube-tunnel selects by among them. */
+static const struct {
+    const char *key, *part, *member;
+} fields[] = {
+    { "metadata.name", "metadata", "name" },
+    { "metadata.namespace", "metadata", "namespace" },
+    { "status.phase", "status", "phase" },
+    { "status.podIP", "status", "podIP" },
+    { "spec.clusterIP", "spec", "clusterIP" },
+};
+
+static bool find_field(struct str key, size_t *ret)
+{
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        if (str_eq(key, str_of(fields[i].key))) {
+            *ret = i;
+            return true;
+        }
+    return false;
+}
+
 static const char *field_value(const json_t *object, struct str key)
 {
-    if (str_eq(key, STR("metadata.name")))
-        return object_name(object);
-    if (str_eq(key, STR("metadata.namespace")))
-        return object_namespace(object);
-    if (str_eq(key, STR("status.phase")))
-        return json_string_value(object_at(object, "status", "phase", NULL));
-    return NULL;
+    size_t i;
+
+    if (!find_field(key, &i))
+        return NULL;
+    return json_string_value(object_at(object, fields[i].part, fields[i].member, NULL));
 }
 
 enum err selector_check_fields(const struct selector *s)
 {
     for (size_t i = 0; i < s->count; i++) {
-        struct str key = s->requirements[i].key;
-        if (!str_eq(key, STR("metadata.name")) &&
-            !str_eq(key, STR("metadata.namespace")) && !str_eq(key, STR("status.phase")))
+        size_t any;
+        if (!find_field(s->requirements[i].key, &any))
             return ERR_PROTO;
     }
     return OK;

@@ -402,6 +402,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     list_init(&c->scopes);
     list_init(&c->lazy);
     map_init(&c->missing);
+    map_init(&c->owners);
     list_init(&c->used);
     list_init(&c->changed);
     task_init(&c->rebuild, sched, RANK_READ, on_rebuild);
@@ -453,6 +454,7 @@ void catalog_destroy(struct catalog *c)
     task_cancel(&c->rebuild);
     timer_stop(&c->rebuild_later);
     timer_stop(&c->prune);
+    address_owners_forget(c);
     free(c->home_ns);
     free(c);
 }

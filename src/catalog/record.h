@@ -92,8 +92,13 @@ struct catalog {
     struct list_node lazy;   /* struct lazy_watch, least lately used first */
     size_t lazy_count;
     struct map refusals;      /* by namespace: struct refusals */
+    struct map owners;        /* of addresses, by address: address_owner.c */
     struct api_error trouble; /* of the last fetch, if the API server was not reached */
 };
+
+/* --- address_owner.c --- */
+
+void address_owners_forget(struct catalog *c);
 
 /* --- records.c --- */
 

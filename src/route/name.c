@@ -6,6 +6,8 @@
  */
 #include "route/name.h"
 
+#include <stdio.h>
+
 #include "base/address.h"
 #include "base/own.h"
 
@@ -465,6 +467,37 @@ void name_copy(struct name *to, const struct name *from)
     rebase(&to->endpoint, to, from);
     rebase(&to->port_name, to, from);
     rebase(&to->cluster, to, from);
+}
+
+static struct str without_brackets(struct str host)
+{
+    bool bracketed = host.len > 2 && host.at[0] == '[' && host.at[host.len - 1] == ']';
+    return bracketed ? (struct str){ host.at + 1, host.len - 2 } : host;
+}
+
+bool name_of_address(struct str host, struct name *ret)
+{
+    struct sockaddr_storage at;
+
+    if (host_is_loopback(host) || !address_parse(without_brackets(host), &at))
+        return false;
+    *ret = (struct name){ .kind = NAME_ADDRESS };
+    address_ip_text((struct sockaddr *)&at, ret->address);
+    memcpy(ret->text, ret->address, sizeof(ret->address));
+    return true;
+}
+
+bool name_of_owner(const char *ns, const char *name, bool is_pod, struct name *ret)
+{
+    size_t name_len = strlen(name), ns_len = strlen(ns);
+
+    *ret = (struct name){ .kind = is_pod ? NAME_POD : NAME_SERVICE,
+                          .suffix = NAME_SUFFIX_SVC };
+    int len = snprintf(ret->text, sizeof(ret->text), "%s.%s.%s", name, ns,
+                       is_pod ? "pod" : "svc");
+    *(is_pod ? &ret->endpoint : &ret->service) = (struct str){ ret->text, name_len };
+    ret->ns = (struct str){ ret->text + name_len + 1, ns_len };
+    return len > 0 && (size_t)len < sizeof(ret->text);
 }
 
 /* The host keeps its brackets. */

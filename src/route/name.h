@@ -22,6 +22,7 @@ enum name_kind {
     NAME_ENDPOINT,   /* one endpoint of a service */
     NAME_POD,        /* a pod by name or address */
     NAME_DEPLOYMENT, /* any pod of one; `service` is its name */
+    NAME_ADDRESS,    /* name_of_address: of whatever service or pod has `address` */
     NAME_OWN,        /* loopback name, an IP literal, or empty: ourselves */
 };
 
@@ -51,7 +52,7 @@ struct name {
     bool udp;             /* _proto was not tcp */
     const char *problem;  /* static phrase */
     char text[NAME_ROOM]; /* lower case, without the trailing dot */
-    char address[48];     /* NAME_POD by address */
+    char address[48];     /* NAME_POD by address, and NAME_ADDRESS */
 };
 
 /* host: without port; may be a bracketed IPv6 literal.  Never fails: the answer may be
@@ -61,6 +62,12 @@ void name_parse(struct str host, struct str zone, struct name *ret);
  * none does.  In namespaces called svc or pod <svc>.<ns>.localhost names something else. */
 char *name_under_localhost(const char *service, const char *ns, struct str zone);
 void name_copy(struct name *to, const struct name *from);
+
+/* An IPv4 or IPv6 literal, with or without brackets, that is not loopback.  False: it is
+ * none, and *ret is not written. */
+bool name_of_address(struct str host, struct name *ret);
+/* Of the service or pod that has an address; false: its name is too long. */
+bool name_of_owner(const char *ns, const char *name, bool is_pod, struct name *ret);
 
 /* "host:port", "[v6]:port", "host".  ret_port 0: none given.
  * ERR_PROTO: empty host with a port, junk after the host, port 0 or above 65535. */

@@ -23,6 +23,8 @@ static struct object object_of(const struct refusal *r)
 {
     const struct name *n = &r->route->name;
 
+    if (n->kind == NAME_ADDRESS)
+        return (struct object){ "address", STR("*"), str_of(n->address) };
     if (n->kind == NAME_POD)
         return (struct object){ "pod", n->ns, n->endpoint };
     if (n->kind == NAME_DEPLOYMENT)

@@ -286,10 +286,12 @@ bool policy_allows_proxy(const struct config *config, bool loopback)
            (config->proxy == AUTO_BOOL_AUTO && loopback);
 }
 
-enum err policy_check_namespace(const struct config *config, struct str ns,
+enum err policy_check_namespace(const struct config *config, const struct name *name,
                                 struct refusal *why)
 {
-    if (policy_opens(config, ns))
+    struct str ns = name->ns;
+
+    if (name->kind == NAME_ADDRESS || policy_opens(config, ns))
         return OK;
     *why = (struct refusal){
         .cause = listed(&config->deny_namespace, ns) ? CAUSE_NAMESPACE_DENIED
@@ -310,7 +312,7 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
         e = check_page(&r, why);
     if (e || target->route.name.kind == NAME_OWN)
         return e;
-    return policy_check_namespace(config, target->route.name.ns, why);
+    return policy_check_namespace(config, &target->route.name, why);
 }
 
 bool policy_stays_in_namespace(const struct rules *rules, const struct http1_head *head,

@@ -31,9 +31,9 @@ bool policy_is_browser(const struct http1_head *head);
 /* May this client use CONNECT and SOCKS?  `loopback`: only this machine can reach the
  * listener that it came through. */
 bool policy_allows_proxy(const struct config *config, bool loopback);
-/* ERR_FORBIDDEN: the namespace is closed. */
-MUST_CHECK enum err policy_check_namespace(const struct config *config, struct str ns,
-                                           struct refusal *why);
+/* ERR_FORBIDDEN: its namespace is closed.  That of an address is not known yet. */
+MUST_CHECK enum err policy_check_namespace(const struct config *config,
+                                           const struct name *name, struct refusal *why);
 
 /* ERR_FORBIDDEN: *why is the refusal.  `target` is of this request, and valid. */
 MUST_CHECK enum err policy_check(const struct rules *rules, const struct http1_head *head,

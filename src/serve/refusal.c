@@ -2,6 +2,7 @@
 #include "serve/refusal.h"
 
 #include "net/stream.h"
+#include "route/route.h"
 #include "upstream/lease.h"
 
 static const struct {
@@ -105,6 +106,14 @@ static enum cause cause_of_lease(const struct lease *lease)
 void refusal_of_lease(const struct lease *lease, const struct route *route,
                       struct refusal *ret)
 {
+    if (route->name.kind == NAME_ADDRESS && lease->result == ERR_NOT_FOUND) {
+        *ret = (struct refusal){
+            .cause = CAUSE_HOST_OUTSIDE,
+            .subject = str_of(route->name.address),
+            .problem = "no service or pod of the cluster has this address",
+        };
+        return;
+    }
     *ret = (struct refusal){
         .cause = cause_of_lease(lease),
         .lease = lease,

@@ -13,8 +13,9 @@ static enum err find_cluster(const struct serve *s, const struct want *want,
                              struct lease *lease)
 {
     struct str ns = want->route->name.ns;
+    bool known = want->route->name.kind != NAME_ADDRESS; /* else upstream/ checks it */
 
-    if (!policy_opens(s->config, ns))
+    if (known && !policy_opens(s->config, ns))
         return diag_set(&lease->why, ERR_CLOSED, "namespace %.*s is closed", STR_ARG(ns));
     return clusters_find(s->clusters, want->route->name.cluster, &lease->cluster,
                          &lease->why);

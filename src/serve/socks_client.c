@@ -66,7 +66,7 @@ static enum err judge(struct socks_client *c, struct serve *serve,
     if (e && waits_for_zone(c, serve->naming))
         return ERR_AGAIN;
     if (!e)
-        e = policy_check_namespace(serve->config, target->route.name.ns, why);
+        e = policy_check_namespace(serve->config, &target->route.name, why);
     if (!e && from->surplus)
         e = refuse_for(CAUSE_CLIENTS, why);
     if (!e && pressure_refuses(&serve->pressure))

@@ -147,7 +147,10 @@ enum err target_proxied(struct str host, uint16_t port, const struct rules *rule
     uint16_t any;
 
     *ret = (struct target){ .path = STR(""), .host = host, .connect = true };
-    naming_read(rules->naming, host, &route->name, &any);
+    if (name_of_address(host, &route->name))
+        any = 0;
+    else
+        naming_read(rules->naming, host, &route->name, &any);
     take_port(port, any, route);
     if (route->name.kind != NAME_INVALID && route->name.kind != NAME_OWN)
         return OK;

@@ -40,7 +40,8 @@ struct target {
 MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
                                 uint16_t listener_port, struct target *ret,
                                 struct refusal *why);
-/* Of a proxy client that names a host and a port: a name of the cluster, and nothing else.
+/* Of a proxy client that names a host and a port: a name of the cluster, or an address that
+ * may be one of it.
  * ret->host is set in any case. */
 MUST_CHECK enum err target_proxied(struct str host, uint16_t port,
                                    const struct rules *rules, struct target *ret,

@@ -75,12 +75,20 @@ static void note_words(struct leasing *l)
     l->lease->words = l->words;
 }
 
+static struct str shown_name(const struct leasing *l)
+{
+    const struct name *n = &l->want.route->name;
+    return n->kind == NAME_ADDRESS ? str_of(n->address) : n->service;
+}
+
 static enum lease_state fail(struct leasing *l, enum err e)
 {
     count_lease(l, SOURCE_FAILED);
     if (search_was_led(&l->search))
-        diag_prefix(&l->lease->why, e, "%.*s is an ExternalName for %s",
-                    STR_ARG(l->want.route->name.service), route_of(l)->name.text);
+        diag_prefix(&l->lease->why, e, "%.*s is an %s %s", STR_ARG(shown_name(l)),
+                    l->want.route->name.kind == NAME_ADDRESS ? "address of"
+                                                             : "ExternalName for",
+                    route_of(l)->name.text);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
     if (e == ERR_CREDENTIALS)
         note_words(l);
@@ -238,14 +246,34 @@ static enum lease_state choose(struct leasing *l)
 
 static enum lease_state in_lookup(struct leasing *l);
 
+static struct external_rules rules_of(const struct leasing_parts *p)
+{
+    return (struct external_rules){ .zone = p->settings.zone,
+                                    .found_zone = p->found_zone,
+                                    .opens = p->settings.opens,
+                                    .owner = p->settings.opens_owner };
+}
+
+/* To the service or pod that has the address. */
+static enum lease_state follow_address(struct leasing *l)
+{
+    const struct external_rules rules = rules_of(l->parts);
+    struct diag why = { "" };
+    enum err e = search_follow_address(&l->search, &rules, FRESH_MS, &why);
+
+    if (e == ERR_AGAIN)
+        return LEASE_LOOKUP;
+    if (!e)
+        return in_lookup(l);
+    note_error(l, &l->search.owner->error, false);
+    l->lease->why = why;
+    return e == ERR_CLOSED ? fail(l, e) : fail_or_park(l, e);
+}
+
 /* The look-ups on the way are at most as many as external_follow allows. */
 static enum lease_state follow(struct leasing *l)
 {
-    const struct leasing_parts *p = l->parts;
-    const struct external_rules rules = { .zone = p->settings.zone,
-                                          .found_zone = p->found_zone,
-                                          .opens = p->settings.opens,
-                                          .owner = p->settings.opens_owner };
+    const struct external_rules rules = rules_of(l->parts);
     enum err e =
         search_follow(&l->search, &rules, l->want.same_ns, FRESH_MS, &l->lease->why);
 
@@ -259,6 +287,8 @@ static enum lease_state in_lookup(struct leasing *l)
 {
     const struct lookup *found = &l->search.lookup;
 
+    if (search_is_at_address(&l->search))
+        return follow_address(l);
     if (found->result == ERR_AGAIN)
         return LEASE_LOOKUP;
     if (found->result == OK)

@@ -1,5 +1,7 @@
 #include "upstream/search.h"
 
+#include "base/own.h"
+
 const struct route *search_route(const struct search *s)
 {
     return s->external.route ? s->external.route : s->requested;
@@ -10,12 +12,28 @@ bool search_was_led(const struct search *s)
     return s->external.route != NULL;
 }
 
+static void drop_owner(struct search *s)
+{
+    if (s->owner)
+        address_owner_finish(s->owner);
+    free(TAKE(s->owner));
+}
+
+static void find_owner(struct search *s, const char *address)
+{
+    drop_owner(s);
+    s->owner = xcalloc(1, sizeof(*s->owner));
+    address_owner_find(s->owner, s->catalog, address, s->wake);
+}
+
 static void look_up(struct search *s, uint64_t max_age_ms)
 {
     const struct name *n = &search_route(s)->name;
 
     lookup_finish(&s->lookup);
-    if (n->kind == NAME_POD)
+    if (n->kind == NAME_ADDRESS)
+        find_owner(s, n->address);
+    else if (n->kind == NAME_POD)
         catalog_lookup_pod(s->catalog, n->ns, n->endpoint, max_age_ms, &s->lookup,
                            s->wake);
     else if (n->kind == NAME_DEPLOYMENT)
@@ -46,6 +64,34 @@ void search_again(struct search *s, uint64_t max_age_ms)
     look_up(s, max_age_ms);
 }
 
+bool search_is_at_address(const struct search *s)
+{
+    return search_route(s)->name.kind == NAME_ADDRESS;
+}
+
+enum err search_follow_address(struct search *s, const struct external_rules *rules,
+                               uint64_t max_age_ms, struct diag *why)
+{
+    const struct address_owner *a = s->owner;
+
+    if (a->result) {
+        *why = a->error.why;
+        return a->result;
+    }
+    if (rules->opens && !rules->opens(rules->owner, str_of(a->ns)))
+        return diag_set(why, ERR_CLOSED, "%s is in namespace %s, which is closed",
+                        a->address, a->ns);
+    struct route *next = xcalloc(1, sizeof(*next));
+    next->port = search_route(s)->port;
+    if (!name_of_owner(a->ns, a->name, a->is_pod, &next->name)) {
+        free(next);
+        return diag_set(why, ERR_LIMIT, "the name of its owner is too long");
+    }
+    s->external.route = next;
+    look_up(s, max_age_ms);
+    return OK;
+}
+
 bool search_is_at_alias(const struct search *s)
 {
     return s->lookup.service->kind == SERVICE_EXTERNAL &&
@@ -71,5 +117,6 @@ void search_end_lookup(struct search *s)
 void search_finish(struct search *s)
 {
     lookup_finish(&s->lookup);
+    drop_owner(s);
     external_finish(&s->external);
 }

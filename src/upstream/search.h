@@ -6,7 +6,7 @@
  */
 #pragma once
 
-#include "catalog/catalog.h"
+#include "catalog/address_owner.h"
 #include "upstream/external.h"
 
 struct search {
@@ -14,7 +14,8 @@ struct search {
     const struct route *requested; /* the route of the request */
     struct task *wake;
     struct lookup lookup;
-    struct external external; /* where ExternalNames have led */
+    struct external external;    /* where ExternalNames, or an address, have led */
+    struct address_owner *owner; /* of a NAME_ADDRESS; owned; NULL: there is none */
 };
 
 /* Set what it is for; `s` is zeroed, or finished. */
@@ -31,6 +32,14 @@ void search_finish(struct search *s);     /* idempotent; zeroed accepted */
 /* The route that `lookup` is for: the request's, or where an ExternalName has led. */
 const struct route *search_route(const struct search *s);
 bool search_was_led(const struct search *s); /* by an ExternalName */
+
+/* It looks for the owner of an address. */
+bool search_is_at_address(const struct search *s);
+/* Look the owner up, once it is known: ERR_AGAIN while it is not.  ERR_CLOSED: its namespace
+ * is closed.  Other failures are those of `owner`. */
+MUST_CHECK enum err search_follow_address(struct search *s,
+                                          const struct external_rules *rules,
+                                          uint64_t max_age_ms, struct diag *why);
 
 /* The look-up has found an ExternalName that has to be followed. */
 bool search_is_at_alias(const struct search *s);

@@ -63,6 +63,61 @@ static void a_late_look_up_and_a_late_opening_wake_the_lease_once(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
+/* ---- by address ---- */
+
+static void lease_address(struct borrower *a, const char *address)
+{
+    borrower_init(a, "web.shop");
+    assert_true(name_of_address(str_of(address), &a->route.name));
+    borrower_lease(a);
+}
+
+static void an_address_leads_to_the_service_that_has_it(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    lease_address(&a, "10.96.0.7");
+    assert_string_equal(rig.owner_address, "10.96.0.7");
+    assert_int_equal(a.lease.result, OK);
+    assert_int_equal(a.lease.port, 8080);
+    borrower_return(&a, RELEASE_CLOSE);
+}
+
+static void an_address_leads_to_the_pod_that_has_it(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    rig.owner_is_pod = true;
+    lease_address(&a, "fd00::7");
+    assert_int_equal(rig.pod_lookup_count, 1);
+    borrower_return(&a, RELEASE_CLOSE);
+}
+
+static void an_address_without_owner_fails(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    rig.owner_result = ERR_NOT_FOUND;
+    lease_address(&a, "192.0.2.9");
+    assert_int_equal(a.lease.result, ERR_NOT_FOUND);
+    assert_int_equal(rig.dial_count, 0);
+    borrower_return(&a, RELEASE_ABORT);
+}
+
+static void an_address_whose_owner_is_not_known_yet_waits(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    rig.owner_result = ERR_AGAIN;
+    lease_address(&a, "10.96.0.7");
+    assert_int_equal(a.lease.result, ERR_AGAIN);
+    borrower_return(&a, RELEASE_ABORT);
+}
+
 /* ---- failing at once ---- */
 
 static void service_is_unknown(struct borrower *a)
@@ -969,6 +1024,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(any_two_events_in_any_state_are_handled),
         TEST(a_known_service_answers_at_once),
+        TEST(an_address_leads_to_the_service_that_has_it),
+        TEST(an_address_leads_to_the_pod_that_has_it),
+        TEST(an_address_without_owner_fails),
+        TEST(an_address_whose_owner_is_not_known_yet_waits),
         TEST(a_late_look_up_and_a_late_opening_wake_the_lease_once),
         TEST(a_lease_that_waiting_cannot_help_fails_at_once),
         TEST(a_missing_right_is_reported_with_verb_and_resource),

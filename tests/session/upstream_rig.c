@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "catalog/address_owner.h"
 #include "catalog/container_ports.h"
 #include "catalog/endpoint.h"
 #include "route/name.h"
@@ -56,6 +57,25 @@ void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name
                                uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
     catalog_lookup(c, ns, name, max_age_ms, l, wake);
+}
+
+void address_owner_find(struct address_owner *a, struct catalog *c, const char *address,
+                        struct task *wake)
+{
+    (void)c;
+    snprintf(rig.owner_address, sizeof(rig.owner_address), "%s", address);
+    snprintf(a->address, sizeof(a->address), "%s", address);
+    snprintf(a->ns, sizeof(a->ns), "%s", rig.owner_ns ? rig.owner_ns : "shop");
+    snprintf(a->name, sizeof(a->name), "%s", rig.owner_is_pod ? "a" : "web");
+    a->is_pod = rig.owner_is_pod;
+    a->result = rig.owner_result;
+    a->error = (struct api_error){ .code = a->result };
+    a->wake = wake;
+}
+
+void address_owner_finish(struct address_owner *a)
+{
+    a->wake = NULL;
 }
 
 void catalog_note_missing(struct catalog *c, const struct endpoint *e)

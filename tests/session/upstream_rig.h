@@ -48,7 +48,11 @@ struct upstream_rig {
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;
-    char missing[64]; /* the last uid that was reported missing */
+    char missing[64];      /* the last uid that was reported missing */
+    enum err owner_result; /* of the search for the owner of an address */
+    const char *owner_ns;  /* of that owner, a service "web" or a pod "a" */
+    bool owner_is_pod;
+    char owner_address[48]; /* the last one that was searched for */
     uint64_t last_max_age;
 
     /* The connector. */

@@ -100,7 +100,7 @@ def cluster(tmp_path_factory):
     ports = dict(zip(SERVICES, exposed))
     flags = [word for name, port in SERVICES.items() for word in ("--expose", f"{name}.shop:{port}={ports[name]}")]
     tunnel = KubeTunnel(*flags, kubeconfig=playground.kubeconfig, folder=folder)
-    tunnel.exposed, tunnel.backends = ports, backends
+    tunnel.exposed, tunnel.backends, tunnel.playground = ports, backends, playground
     yield tunnel.start()
     tunnel.stop()
     playground.stop()
@@ -152,6 +152,41 @@ def test_curl_finds_the_proxy_in_its_environment(cluster):
     for name, url in (("http_proxy", f"http://{WEB}/"), ("ALL_PROXY", f"http://{WEB}/")):
         done = run("curl", "-s", url, **{name: f"http://127.0.0.1:{cluster.port}"})
         assert f"host {WEB}" in done.stdout, done
+
+
+# --- by address ---
+
+def address_of(cluster, path):
+    """What the API server has: a clusterIP or a podIP."""
+    found = json.loads(cluster.playground.api(f"/api/v1/namespaces/{path}").text)
+    return found["spec"].get("clusterIP") or found["status"]["podIP"]
+
+
+@pytest.mark.parametrize("path, port", [("shop/services/web", 80), ("shop/pods/db-0", 8080)],
+                         ids=["cluster IP", "pod IP"])
+@pytest.mark.parametrize("flags", [("--socks5", "{}"), ("-p", "--proxy", "http://{}"), ("--proxy", "socks4://{}")],
+                         ids=["SOCKS5", "CONNECT", "SOCKS4"])
+def test_cluster_and_pod_addresses_are_reached(cluster, path, port, flags):
+    address = address_of(cluster, path)
+    proxied = [flag.format(f"127.0.0.1:{cluster.port}") for flag in flags]
+    answer = curl(*proxied, f"http://{address}:{port}/x")
+    assert answer.status == 200 and f" host {address}" in answer.text, answer
+
+
+@pytest.mark.parametrize("address", ["10.250.0.1", "127.0.0.1", "127.1", "0.0.0.0", "[::1]", "[::ffff:127.0.0.1]",
+                                     "169.254.169.254", "[fd00::99]", "224.0.0.1"])
+def test_other_addresses_are_refused(cluster, address):
+    for flags in (("--socks5-hostname", f"127.0.0.1:{cluster.port}"), ("-p", "-x", f"http://127.0.0.1:{cluster.port}")):
+        assert curl(*flags, "--max-time", "10", f"http://{address}:{cluster.port}/healthz").exit in (56, 97)
+
+
+def test_addresses_in_a_closed_namespace_are_refused(cluster, start_tunnel):
+    address = address_of(cluster, "shop/services/web")
+    for flags in (("--deny-namespace", "shop"), ("--allow-namespace", "other")):
+        tunnel = start_tunnel(*flags, kubeconfig=cluster.playground.kubeconfig)
+        assert curl("--socks5", f"127.0.0.1:{tunnel.port}", f"http://{address}/").exit == 97
+        done = run("curl", "-sv", "-p", "-x", f"http://127.0.0.1:{tunnel.port}", f"http://{address}/")
+        assert "HTTP/1.1 403 Forbidden" in done.stderr, done
 
 
 # --- ncat, openssl ---

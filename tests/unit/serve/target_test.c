@@ -126,7 +126,9 @@ static void targets_that_have_no_route_are_refused(void **state)
         { "CONNECT www.example.com:443 HTTP/1.1\r\nHost: a.b\r\n\r\n",
           CAUSE_HOST_OUTSIDE },
         { "CONNECT localhost:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
-        { "CONNECT 10.1.2.3:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
+        { "CONNECT 127.0.0.1:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
+        { "CONNECT [::1]:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
+        { "CONNECT 2130706433:80 HTTP/1.1\r\nHost: a.b\r\n\r\n", CAUSE_HOST_OUTSIDE },
         { "GET http://www.example.com/ HTTP/1.1\r\nHost: a.b\r\n\r\n",
           CAUSE_HOST_OUTSIDE },
     };
@@ -154,6 +156,13 @@ static void reads_host_and_port_of_connect(void **state)
             c, "CONNECT db-0.db.shop.svc.cluster.local:1 HTTP/1.1\r\nHost: a\r\n\r\n"),
         OK);
     assert_int_equal(target.route.name.kind, NAME_ENDPOINT);
+    assert_int_equal(read_target(c, "CONNECT 10.96.0.7:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+                     OK);
+    assert_int_equal(target.route.name.kind, NAME_ADDRESS);
+    assert_string_equal(target.route.name.address, "10.96.0.7");
+    assert_int_equal(read_target(c, "CONNECT [FD00::7]:80 HTTP/1.1\r\nHost: a\r\n\r\n"),
+                     OK);
+    assert_string_equal(target.route.name.address, "fd00::7");
 }
 
 static enum err read_short(enum auto_bool setting, bool in_pod, const char *text)
