@@ -12,7 +12,6 @@
 #include "upstream/balance.h"
 #include "upstream/connectors.h"
 #include "upstream/pool.h"
-#include "upstream/upstream.h"
 
 struct at_once {
     struct pool *pool;

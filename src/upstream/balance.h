@@ -7,7 +7,10 @@
  */
 #pragma once
 
-#include "upstream/upstream.h"
+#include "base/sched.h"
+#include "catalog/catalog.h"
+#include "route/route.h"
+#include "upstream/settings.h"
 
 struct balance;
 

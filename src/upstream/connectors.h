@@ -8,7 +8,7 @@
 
 #include "connect/connector.h"
 #include "upstream/reachability.h"
-#include "upstream/upstream.h"
+#include "upstream/settings.h"
 
 struct connectors {
     struct connector *tunnel, *direct; /* borrowed; one may be NULL, see upstream.h */

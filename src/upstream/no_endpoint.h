@@ -4,8 +4,8 @@
  */
 #pragma once
 
+#include "catalog/catalog.h"
 #include "route/route.h"
-#include "upstream/upstream.h"
 
 struct no_endpoint {
     enum err result; /* ERR_UNAVAILABLE */

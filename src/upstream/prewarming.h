@@ -8,7 +8,8 @@
  */
 #pragma once
 
-#include "upstream/upstream.h"
+#include "catalog/catalog.h"
+#include "upstream/settings.h"
 
 struct connectors;
 struct prewarming;
