@@ -10,6 +10,7 @@
 
 #include "base/str.h"
 
+struct name;
 struct config;
 struct http1_head;
 struct refusal;
