@@ -13,6 +13,7 @@
 struct name;
 struct config;
 struct http1_head;
+struct name;
 struct refusal;
 struct rules;
 struct target;
