@@ -245,7 +245,7 @@ static void on_login(struct admin *a, struct str method, struct str label,
         return;
     }
     bool needed = clusters_need_login(a->clusters, label, &why);
-    page(ret, e == ERR_NO_CONTEXT ? 404 : 200,
+    page(ret, e == ERR_NOT_CONFIGURED ? 404 : 200,
          login_text(label.len ? shown : "kube-tunnel", needed || (e && e != ERR_AGAIN),
                     e == ERR_AGAIN, login.text[0] ? login.text : why.text));
     ret->type = HTML;

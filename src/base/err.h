@@ -13,38 +13,38 @@
 
 /* clang-format off */
 #define ERRORS(X) \
-    X(OK,              "ok") \
-    X(ERR_AGAIN,       "not finished, call again") \
-    X(ERR_PROTO,       "the peer broke the protocol") \
-    X(ERR_LIMIT,       "a limit was exceeded") \
-    X(ERR_CONFIG,      "bad configuration") \
-    X(ERR_IO,          "input or output error") \
-    X(ERR_EOF,         "the peer closed the connection") \
-    X(ERR_RESET,       "the connection was reset") \
-    X(ERR_TIMEOUT,     "timed out") \
-    X(ERR_CONNECT,     "connection failed") \
-    X(ERR_RESOLVE,     "name not resolved") \
-    X(ERR_TLS,         "TLS failed") \
-    X(ERR_UPGRADE,     "the server did not switch protocols") \
-    X(ERR_UNAUTHORIZED,"not authenticated") \
-    X(ERR_CREDENTIALS, "no credentials") \
-    X(ERR_FORBIDDEN,   "not permitted") \
-    X(ERR_CLOSED,      "not permitted by the settings of kube-tunnel") \
-    X(ERR_NOT_FOUND,   "not found") \
-    X(ERR_GONE,        "no longer available") \
-    X(ERR_THROTTLED,   "throttled by the server") \
-    X(ERR_SERVER,      "the server failed") \
-    X(ERR_UNAVAILABLE, "not available at present") \
-    X(ERR_UNSUPPORTED, "a port-forward cannot carry this") \
-    X(ERR_NO_PORT,     "no such port") \
-    X(ERR_NO_CONTEXT,  "no such context") \
-    X(ERR_REFUSED,     "the container refused the connection") \
-    X(ERR_OURSELVES,   "the service is this kube-tunnel itself") \
-    X(ERR_LOOP,        "the request would come back to this kube-tunnel") \
-    X(ERR_IN_USE,      "already in use") \
-    X(ERR_ACCESS,      "permission denied") \
-    X(ERR_NO_FILES,    "out of file descriptors") \
-    X(ERR_CANCELLED,   "cancelled")
+    X(OK,                 "ok") \
+    X(ERR_AGAIN,          "not finished, call again") \
+    X(ERR_PROTO,          "the peer broke the protocol") \
+    X(ERR_LIMIT,          "a limit was exceeded") \
+    X(ERR_CONFIG,         "bad configuration") \
+    X(ERR_IO,             "input or output error") \
+    X(ERR_EOF,            "the peer closed the connection") \
+    X(ERR_RESET,          "the connection was reset") \
+    X(ERR_TIMEOUT,        "timed out") \
+    X(ERR_CONNECT,        "connection failed") \
+    X(ERR_RESOLVE,        "name not resolved") \
+    X(ERR_TLS,            "TLS failed") \
+    X(ERR_UPGRADE,        "the server did not switch protocols") \
+    X(ERR_UNAUTHORIZED,   "not authenticated") \
+    X(ERR_CREDENTIALS,    "no credentials") \
+    X(ERR_FORBIDDEN,      "not permitted") \
+    X(ERR_CLOSED,         "closed by the settings") \
+    X(ERR_NOT_FOUND,      "not found") \
+    X(ERR_GONE,           "no longer available") \
+    X(ERR_THROTTLED,      "throttled by the server") \
+    X(ERR_SERVER,         "the server failed") \
+    X(ERR_UNAVAILABLE,    "not available at present") \
+    X(ERR_UNSUPPORTED,    "this cannot be carried") \
+    X(ERR_NO_PORT,        "no such port") \
+    X(ERR_NOT_CONFIGURED, "no such thing is configured") \
+    X(ERR_REFUSED,        "the connection was refused") \
+    X(ERR_SELF,           "the destination is this process itself") \
+    X(ERR_LOOP,           "the request would come back to this process") \
+    X(ERR_IN_USE,         "already in use") \
+    X(ERR_ACCESS,         "permission denied") \
+    X(ERR_NO_FILES,       "out of file descriptors") \
+    X(ERR_CANCELLED,      "cancelled")
 /* clang-format on */
 
 enum err {

@@ -40,7 +40,7 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 
 /* The cluster of this label, "" for that of plain names; *ret is a reference.  Connects it,
  * which does not wait for anything.
- * ERR_NO_CONTEXT: there is none, and *why names those that exist.
+ * ERR_NOT_CONFIGURED: there is none, and *why names those that exist.
  * ERR_CONFIG: the context cannot be used, and *why has the reason. */
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);

@@ -83,7 +83,7 @@ enum err member_connect(struct member *m, struct cluster **ret, struct diag *why
     enum err e = OK;
 
     if (!m->present)
-        return diag_set(why, ERR_NO_CONTEXT,
+        return diag_set(why, ERR_NOT_CONFIGURED,
                         "context \"%s\" is no longer in the kubeconfig", m->name);
     if (!m->cluster && m->failed && m->table->sched->now < m->failed_until) {
         *why = m->why;

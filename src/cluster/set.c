@@ -185,7 +185,7 @@ static enum err find_none(const struct clusters *cs, struct str label, struct di
                          cs->members[i]->label);
         used += n > 0 ? (size_t)n : 0;
     }
-    return diag_set(why, ERR_NO_CONTEXT, "no context \"%.*s\" (there are: %s%s)",
+    return diag_set(why, ERR_NOT_CONFIGURED, "no context \"%.*s\" (there are: %s%s)",
                     STR_ARG(label), known, used < sizeof(known) ? "" : "...");
 }
 
@@ -225,7 +225,7 @@ static struct cluster_status status_of(const struct member *m)
         diag_set(&s.error, m->failed, "%s", diag_text(&m->why, m->failed));
     }
     if (!m->present)
-        diag_set(&s.error, ERR_NO_CONTEXT, "it is no longer in the kubeconfig");
+        diag_set(&s.error, ERR_NOT_CONFIGURED, "it is no longer in the kubeconfig");
     return s;
 }
 

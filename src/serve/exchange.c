@@ -266,7 +266,7 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
         return lease(x);
     if (!l->result)
         return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
-    bool own = l->result == ERR_OURSELVES && !x->routing.target.connect;
+    bool own = l->result == ERR_SELF && !x->routing.target.connect;
     return own ? send_own_page(x) : refuse_lease(x);
 }
 

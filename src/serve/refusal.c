@@ -86,7 +86,7 @@ static enum cause cause_of_dial(const struct lease *lease)
 static enum cause cause_of_lease(const struct lease *lease)
 {
     switch (lease->result) {
-    case ERR_NO_CONTEXT:
+    case ERR_NOT_CONFIGURED:
         return CAUSE_CONTEXT_UNKNOWN;
     case ERR_CONFIG:
         return CAUSE_CONTEXT_UNUSABLE;

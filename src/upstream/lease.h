@@ -64,7 +64,7 @@ struct lease {
      *   ERR_UNAVAILABLE  no endpoint can serve: why has the state of the pods
      *   ERR_UNSUPPORTED  the port is not TCP: why has the declared ports
      *   ERR_NO_PORT      why has the declared ports
-     *   ERR_OURSELVES    an endpoint is the pod we run in: the user answers with own pages
+     *   ERR_SELF    an endpoint is the pod we run in: the user answers with own pages
      *   ERR_LOOP         why has the endpoint that leads back to our listener
      *   ERR_FORBIDDEN    missing_verb/resource, in missing_ns
      *   ERR_CLOSED       why has the namespace that this request may not reach

@@ -40,7 +40,7 @@ enum err loops_check(const struct choice *c, struct diag *why)
         if (!port || !route_matches(c->route, e))
             continue;
         if (own_pod_is(c->own, e))
-            return ERR_OURSELVES;
+            return ERR_SELF;
         if (!result && i < limit) /* others are not chosen */
             result = check_listener(c->listeners, e, port, why);
     }

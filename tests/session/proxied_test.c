@@ -214,7 +214,7 @@ static void failed_leases_are_told_in_the_clients_protocol(void **state)
         { ERR_CLOSED, "HTTP/1.1 403 ", "\5\2" },
         { ERR_TIMEOUT, "HTTP/1.1 504 ", "\5\6" },
         { ERR_CREDENTIALS, "HTTP/1.1 502 ", "\5\1" },
-        { ERR_OURSELVES, "HTTP/1.1 502 ", "\5\1" },
+        { ERR_SELF, "HTTP/1.1 502 ", "\5\1" },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {

@@ -176,7 +176,7 @@ static void a_service_that_is_ourselves_gets_our_own_pages(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    st->script[0].result = ERR_OURSELVES;
+    st->script[0].result = ERR_SELF;
     say(st, client, "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default.svc\r\n\r\n");
     assert_non_null(strstr(hear(st, client), "\r\n\r\nown GET /healthz\n"));
     assert_int_equal(client->end.verdict, V_OPEN);

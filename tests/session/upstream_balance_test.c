@@ -159,8 +159,8 @@ static void service_that_includes_our_pod_is_never_forwarded(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(services); i++) {
         rig_service(services[i]);
-        assert_int_equal(result_for("web.shop"), ERR_OURSELVES);
-        assert_int_equal(result_for("_http._tcp.web.shop.svc"), ERR_OURSELVES);
+        assert_int_equal(result_for("web.shop"), ERR_SELF);
+        assert_int_equal(result_for("_http._tcp.web.shop.svc"), ERR_SELF);
     }
     assert_int_equal(rig.dial_count, 0);
 }
@@ -170,11 +170,11 @@ static void name_of_a_replica_leads_to_that_replica_only(void **state)
     (void)state;
 
     rig_service("am");
-    assert_int_equal(result_for("m.web.shop.svc"), ERR_OURSELVES);
+    assert_int_equal(result_for("m.web.shop.svc"), ERR_SELF);
     assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_UNAVAILABLE);
     assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
     rig_service("an");
-    assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_OURSELVES);
+    assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_SELF);
 }
 
 static void target_port_does_not_lead_past_our_pod(void **state)
@@ -183,7 +183,7 @@ static void target_port_does_not_lead_past_our_pod(void **state)
 
     rig_service("am");
     rig_drop_ports(1);
-    assert_int_equal(result_with_target_port("web.shop", 8080), ERR_OURSELVES);
+    assert_int_equal(result_with_target_port("web.shop", 8080), ERR_SELF);
 }
 
 /* The route cannot use it: no replica that is reached by this port has itself there. */
@@ -209,7 +209,7 @@ static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
     assert_int_equal(result_with_target_port("web.shop", 8081), OK);
     rig_service("am");
     rig.service->endpoints[0]->ip = "192.0.2.1";
-    assert_int_equal(result_for("web.shop"), ERR_OURSELVES);
+    assert_int_equal(result_for("web.shop"), ERR_SELF);
 }
 
 static void an_endpoint_without_the_port_is_not_chosen(void **state)

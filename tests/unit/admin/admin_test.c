@@ -65,7 +65,7 @@ enum err clusters_login(struct clusters *c, struct str label, struct diag *why)
     (void)c;
     logins++;
     if (!str_eq(label, STR("prod")))
-        return diag_set(why, ERR_NO_CONTEXT, "no context");
+        return diag_set(why, ERR_NOT_CONFIGURED, "no context");
     return login_result ? diag_set(why, login_result, "wrong <password>") : OK;
 }
 

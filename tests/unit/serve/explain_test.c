@@ -210,7 +210,7 @@ static void each_result_of_a_lease_has_its_cause(void **state)
         int status;
     } cases[] = {
         /* clang-format off */
-        { ERR_NO_CONTEXT,   false, CAUSE_CONTEXT_UNKNOWN,     404 },
+        { ERR_NOT_CONFIGURED,   false, CAUSE_CONTEXT_UNKNOWN,     404 },
         { ERR_CONFIG,       false, CAUSE_CONTEXT_UNUSABLE,    502 },
         { ERR_CLOSED,       false, CAUSE_NAMESPACE_CLOSED,    403 },
         { ERR_UNAVAILABLE,  false, CAUSE_NO_POD,              503 },
