@@ -25,7 +25,7 @@ struct known_pod {
 /* No pod of a namespace may be read. */
 struct refused_ns {
     uint64_t until; /* sched ms */
-    struct diag why;
+    struct api_error error;
 };
 
 struct pod_addresses {
@@ -42,17 +42,20 @@ static void addresses_settle(struct pod_address *a, enum err e)
     a->result = e;
 }
 
+/* ERR_NOT_FOUND: no pod of this UID will serve again, as after a 404. */
 static enum err check_pod(const struct endpoint *e, const struct pod *pod,
                           struct diag *why)
 {
-    if (!e->uid[0] || strcmp(pod->uid, e->uid) != 0)
-        return diag_set(why, ERR_ACCESS, "pod %s is another one by now", e->pod);
+    if (!e->uid[0])
+        return diag_set(why, ERR_ACCESS, "the endpoint of pod %s has no UID", e->pod);
+    if (strcmp(pod->uid, e->uid) != 0)
+        return diag_set(why, ERR_NOT_FOUND, "pod %s has been replaced", e->pod);
     if (pod_is_over(pod))
-        return diag_set(why, ERR_ACCESS, "pod %s has ended", e->pod);
+        return diag_set(why, ERR_NOT_FOUND, "pod %s has ended", e->pod);
     if (pod->host_network)
         return diag_set(why, ERR_ACCESS, "pod %s uses its node's network", e->pod);
     if (!pod->ips[0])
-        return diag_set(why, ERR_ACCESS, "pod %s has no address", e->pod);
+        return diag_set(why, ERR_UNAVAILABLE, "pod %s has no address", e->pod);
     if (e->ip && !pod_has_address(pod, e->ip))
         return diag_set(why, ERR_ACCESS, "%s is not an address of pod %s", e->ip, e->pod);
     return OK;
@@ -61,8 +64,10 @@ static enum err check_pod(const struct endpoint *e, const struct pod *pod,
 static void answer_from(const struct known_pod *k, struct pod_address *a)
 {
     const struct endpoint *e = a->endpoint;
-    enum err result = check_pod(e, k->pod, &a->why);
+    enum err result = check_pod(e, k->pod, &a->error.why);
 
+    a->error.code = result;
+    a->error.is_status = true; /* the pod is the API server's own answer */
     snprintf(a->address, sizeof(a->address), "%s",
              result  ? ""
              : e->ip ? e->ip
@@ -72,7 +77,7 @@ static void answer_from(const struct known_pod *k, struct pod_address *a)
 
 static void addresses_fail_with(struct pod_address *a, const struct api_error *error)
 {
-    a->why = error->why;
+    a->error = *error;
     addresses_settle(a, error->code);
 }
 
@@ -86,7 +91,7 @@ static void note_refusal(struct pod_addresses *p, const char *ns,
         map_set(&p->refused, str_of(ns), r);
     }
     r->until = p->sched->now + REFUSED_MS;
-    r->why = error->why;
+    r->error = *error;
 }
 
 static void on_addresses_pod(void *owner, json_t *object)
@@ -180,13 +185,13 @@ static void known_pod_read(struct known_pod *k, const char *pod_name)
 
 /* OK: it may be read. */
 static enum err check_readable(struct pod_addresses *p, const struct endpoint *e,
-                               struct diag *why)
+                               struct api_error *ret_error)
 {
     const struct refused_ns *r = map_get(&p->refused, str_of(e->ns));
 
     if (!r || p->sched->now >= r->until)
         return OK;
-    *why = r->why;
+    *ret_error = r->error;
     return ERR_FORBIDDEN;
 }
 
@@ -195,7 +200,7 @@ void pod_address_find(struct pod_addresses *p, const struct endpoint *endpoint,
 {
     *ret = (struct pod_address){ .wake = wake, .endpoint = endpoint };
     list_init(&ret->waiting);
-    ret->result = check_readable(p, endpoint, &ret->why);
+    ret->result = check_readable(p, endpoint, &ret->error);
     if (ret->result)
         return;
     struct known_pod *k = known_pod_get(p, endpoint);

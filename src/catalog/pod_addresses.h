@@ -24,13 +24,15 @@ void pod_addresses_destroy(
  *   ERR_AGAIN        the pod is being read; `wake` is woken when that changes
  *   OK               `address` is one of the pod's own: the endpoint's, or the first where
  *                    the endpoint has none
- *   ERR_ACCESS  the pod has another UID, runs no more, shares the node's network, or
- *                    does not have the endpoint's address
+ *   ERR_ACCESS       the pod shares its node's network or does not have the endpoint's
+ *                    address, or the endpoint has no UID
+ *   ERR_NOT_FOUND    the endpoint's pod does not exist (any more), or runs no more
+ *   ERR_UNAVAILABLE  the pod has no address at present
  *   other            pods may not be read (ERR_FORBIDDEN), or the API server's failure */
 struct pod_address {
     enum err result;
-    char address[64]; /* numeric */
-    struct diag why;
+    char address[64];       /* numeric */
+    struct api_error error; /* the reason, unless it is OK */
     struct task *wake;
     struct list_node waiting; /* private, like what follows */
     const struct endpoint *endpoint;

@@ -1,9 +1,6 @@
 #include "direct/direct.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <stdio.h>
-
+#include "base/address.h"
 #include "base/log.h"
 #include "base/metrics.h"
 #include "base/own.h"
@@ -13,14 +10,14 @@
 
 LOG_MODULE(direct);
 
-enum outcome { CONNECTED, REFUSED, UNREACHABLE, NOT_ALLOWED, OUTCOMES };
+enum outcome { CONNECTED, REFUSED, UNREACHABLE, NOT_ALLOWED, FAILED };
 
 static struct metric metric_connections = {
     .name = "kube_tunnel_direct_connections_total",
     .help = "Connections to addresses of pods, by what became of them.",
     .type = METRIC_COUNTER,
     .label = "outcome",
-    .values = { "connected", "refused", "unreachable", "not_allowed" },
+    .values = { "connected", "refused", "unreachable", "not_allowed", "failed" },
 };
 
 struct direct {
@@ -66,16 +63,31 @@ static void count_outcome(const struct direct *d, enum outcome outcome)
     metric_add_for(&metric_connections, d->settings.cluster, outcome, 1);
 }
 
+static enum outcome outcome_of(enum err e)
+{
+    switch (e) {
+    case ERR_CONNECT:
+        return UNREACHABLE;
+    case ERR_ACCESS:
+    case ERR_FORBIDDEN:
+    case ERR_NOT_FOUND:
+        return NOT_ALLOWED;
+    default:
+        return FAILED;
+    }
+}
+
 /* The attempt is over. */
-static void attempt_fail(struct attempt *a, enum err e, const struct diag *why)
+static void attempt_fail(struct attempt *a, const struct api_error *error)
 {
     struct opening *o = a->opening;
+    enum err e = error->code;
 
-    count_outcome(a->owner, e == ERR_CONNECT ? UNREACHABLE : NOT_ALLOWED);
+    count_outcome(a->owner, outcome_of(e));
     log_debug(CLUSTER_ID(a->owner->settings.cluster), "no direct connection",
               LOG_S("pod", a->endpoint->pod), LOG_S("namespace", a->endpoint->ns),
-              LOG_S("reason", diag_text(why, e)));
-    o->error = (struct api_error){ .code = e, .why = *why };
+              LOG_S("reason", diag_text(&error->why, e)));
+    o->error = *error;
     o->result = e;
     attempt_destroy(a);
 }
@@ -98,66 +110,74 @@ static void attempt_succeed(struct attempt *a)
     attempt_destroy(a);
 }
 
-static enum err parse(const char *text, uint16_t port, struct sockaddr_storage *ret,
-                      struct diag *why)
+/* Is it the API server's address, in whatever spelling? */
+static bool is_api_server(const struct direct *d, const struct sockaddr_storage *address)
 {
-    struct sockaddr_in *v4 = (void *)ret;
-    struct sockaddr_in6 *v6 = (void *)ret;
+    struct sockaddr_storage server;
 
-    *ret = (struct sockaddr_storage){ 0 };
-    if (inet_pton(AF_INET, text, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons(port);
-        return OK;
-    }
-    if (inet_pton(AF_INET6, text, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons(port);
-        return OK;
-    }
-    return diag_set(why, ERR_ACCESS, "\"%s\" is not an address", text);
+    if (!address_parse(str_of(d->settings.api_server), &server))
+        return false;
+    struct sockaddr_storage a = address_plain((const struct sockaddr *)&server),
+                            b = address_plain((const struct sockaddr *)address);
+    return str_eq(address_bytes((struct sockaddr *)&a),
+                  address_bytes((struct sockaddr *)&b));
 }
 
-/* The pod's own address, unless it is one that is never connected to. */
+/* The pod's own address, and still not one that no connection may go to. */
 static enum err check_address(const struct direct *d, const char *text,
-                              const struct sockaddr_storage *address, struct diag *why)
+                              struct sockaddr_storage *ret, struct diag *why)
 {
-    if (d->settings.api_server && strcmp(text, d->settings.api_server) == 0)
+    if (!address_parse(str_of(text), ret))
+        return diag_set(why, ERR_ACCESS, "\"%s\" is not an address", text);
+    if (is_api_server(d, ret))
         return diag_set(why, ERR_ACCESS, "%s is the API server's address", text);
     if (d->settings.any_address)
         return OK;
-    if (outside_address_check((const struct sockaddr *)address, d->own, why))
+    if (outside_address_check((const struct sockaddr *)ret, d->own, why))
         return ERR_ACCESS;
     return OK;
 }
 
-/* ERR_AGAIN: under way.  The attempt may be over when it returns. */
-static void attempt_step(struct attempt *a)
+static void set_port(struct sockaddr_storage *address, uint16_t port)
+{
+    if (address->ss_family == AF_INET)
+        ((struct sockaddr_in *)address)->sin_port = htons(port);
+    else
+        ((struct sockaddr_in6 *)address)->sin6_port = htons(port);
+}
+
+/* The pod's address is known: connect to it. */
+static enum err attempt_dial(struct attempt *a, struct diag *why)
 {
     struct sockaddr_storage address;
-    struct diag why = a->address.why;
-    enum err e = a->address.result;
+    enum err e = check_address(a->owner, a->address.address, &address, why);
 
-    if (e == ERR_AGAIN || (a->dialling && a->dial.result == ERR_AGAIN))
-        return;
-    if (!e && !a->dialling) {
-        e = parse(a->address.address, a->opening->port, &address, &why);
-        if (!e)
-            e = check_address(a->owner, a->address.address, &address, &why);
-        if (!e) {
-            a->dialling = true;
-            tcp_dial_start(&a->dial, a->owner->loop, &address,
-                           a->owner->settings.connect_ms, &a->step);
-            attempt_step(a);
-            return;
-        }
-    }
-    if (!e && a->dial.result) {
-        why = a->dial.why;
-        e = a->dial.result;
-    }
     if (e)
-        attempt_fail(a, e, &why);
+        return e;
+    set_port(&address, a->opening->port);
+    a->dialling = true;
+    tcp_dial_start(&a->dial, a->owner->loop, &address, a->owner->settings.connect_ms,
+                   &a->step);
+    return OK;
+}
+
+/* The attempt may be over when it returns. */
+static void attempt_step(struct attempt *a)
+{
+    struct api_error error = a->address.error;
+
+    if (a->address.result == ERR_AGAIN)
+        return;
+    error.code = a->address.result;
+    if (!error.code && !a->dialling)
+        error.code = attempt_dial(a, &error.why);
+    if (!error.code) {
+        error = (struct api_error){ .code = a->dial.result, .why = a->dial.why };
+        if (error.code == ERR_AGAIN)
+            return;
+    }
+    if (error.code)
+        attempt_fail(a, &error);
     else
         attempt_succeed(a);
 }
@@ -176,15 +196,15 @@ static void attempt_on_deadline(struct timer *timer)
 {
     struct attempt *a = container_of(timer, struct attempt, deadline);
     const struct opening *o = a->opening;
-    struct diag why = { "" };
-    enum err e;
+    struct api_error error = { .code = ERR_TIMEOUT };
 
     if (a->dialling)
-        e = diag_set(&why, ERR_CONNECT, "%s port %u: no answer", a->address.address,
-                     o->port);
+        error.code = diag_set(&error.why, ERR_CONNECT, "%s port %u: no answer",
+                              a->address.address, o->port);
     else
-        e = diag_set(&why, ERR_TIMEOUT, "pod %s was not read in time", a->endpoint->pod);
-    attempt_fail(a, e, &why);
+        diag_set(&error.why, ERR_TIMEOUT, "pod %s was not read in time",
+                 a->endpoint->pod);
+    attempt_fail(a, &error);
     task_wake(o->wake);
 }
 

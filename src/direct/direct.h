@@ -35,7 +35,7 @@ void direct_destroy(struct direct *d); /* nothing is being opened; NULL accepted
 
 /* Errors of its openings:
  *   ERR_CONNECT      the pod's address did not answer in time, or cannot be reached
- *   ERR_ACCESS  the endpoint's address is not one to connect to
- *   other            the pod could not be read; ERR_TIMEOUT: not in time
+ *   ERR_NO_FILES     no descriptor is left
+ *   other            as in struct pod_address; ERR_TIMEOUT: the pod was not read in time
  * A container that refuses the connection is an OK whose stream has ended with V_REFUSED. */
 struct connector *direct_connector(struct direct *d);

@@ -207,6 +207,41 @@ static void api_servers_address_is_refused(void **state)
     assert_non_null(strstr(opening.error.why.text, "API server"));
 }
 
+static void api_servers_address_is_refused_in_any_spelling(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *server, *pod;
+    } cases[] = {
+        { "10.0.0.1", "::ffff:10.0.0.1" },
+        { "::ffff:10.0.0.1", "10.0.0.1" },
+        { "FD00:0::1", "fd00::1" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        start_direct(true, cases[i].server);
+        pod_addresses_forget(addresses, web.key);
+        open_to(cases[i].pod);
+        assert_int_equal(opening.result, ERR_ACCESS);
+        assert_non_null(strstr(opening.error.why.text, "API server"));
+        opening_finish(&opening);
+    }
+}
+
+/* The caller decides by them whether to try again, and when. */
+static void answer_of_the_api_server_is_passed_on_whole(void **state)
+{
+    (void)state;
+    listen_with(8);
+    web.ip = "127.0.0.1";
+    connector_open(direct_connector(direct), &web, port, &opening, &wake);
+    fake_refuse(api, PATH, ERR_NOT_FOUND, "pods \"web-0\" not found");
+    run_until_known();
+    assert_int_equal(opening.result, ERR_NOT_FOUND);
+    assert_int_equal(opening.error.code, ERR_NOT_FOUND);
+    assert_true(opening.error.is_status);
+}
+
 static void address_that_the_pod_does_not_have_is_refused(void **state)
 {
     (void)state;
@@ -341,6 +376,8 @@ int main(void)
         TEST(connects_to_the_pods_address),
         TEST(addresses_of_this_machine_and_link_are_refused),
         TEST(api_servers_address_is_refused),
+        TEST(api_servers_address_is_refused_in_any_spelling),
+        TEST(answer_of_the_api_server_is_passed_on_whole),
         TEST(address_that_the_pod_does_not_have_is_refused),
         TEST(pod_that_may_not_be_read_is_not_connected_to),
         TEST(refusal_is_passed_on),

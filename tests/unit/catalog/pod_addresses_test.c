@@ -106,20 +106,21 @@ static void no_slice_chooses_an_address(void **state)
     (void)state;
     static const struct {
         const char *what, *ip, *uid, *pod;
+        enum err result;
     } cases[] = {
-        { "a foreign address", "10.1.0.8", "uid-0", GOOD },
-        { "the node's", "192.168.0.1", "uid-0", GOOD },
-        { "another pod of that name", "10.1.0.7", "uid-9", GOOD },
-        { "no UID", "10.1.0.7", "", GOOD },
+        { "a foreign address", "10.1.0.8", "uid-0", GOOD, ERR_ACCESS },
+        { "the node's", "192.168.0.1", "uid-0", GOOD, ERR_ACCESS },
+        { "another pod of that name", "10.1.0.7", "uid-9", GOOD, ERR_NOT_FOUND },
+        { "no UID", "10.1.0.7", "", GOOD, ERR_ACCESS },
         { "the host's network", "10.1.0.7", "uid-0",
-          POD("uid-0", "true", "Running", IP("10.1.0.7")) },
+          POD("uid-0", "true", "Running", IP("10.1.0.7")), ERR_ACCESS },
         { "a pod that has ended", "10.1.0.7", "uid-0",
-          POD("uid-0", "false", "Succeeded", IP("10.1.0.7")) },
+          POD("uid-0", "false", "Succeeded", IP("10.1.0.7")), ERR_NOT_FOUND },
         { "a pod that has failed", "10.1.0.7", "uid-0",
-          POD("uid-0", "false", "Failed", IP("10.1.0.7")) },
+          POD("uid-0", "false", "Failed", IP("10.1.0.7")), ERR_NOT_FOUND },
         { "a pod without an address", "10.1.0.7", "uid-0",
-          POD("uid-0", "false", "Pending", "") },
-        { "the same in other clothes", "::ffff:10.1.0.7", "uid-0", GOOD },
+          POD("uid-0", "false", "Pending", ""), ERR_UNAVAILABLE },
+        { "the same in another spelling", "::ffff:10.1.0.7", "uid-0", GOOD, ERR_ACCESS },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
@@ -129,10 +130,21 @@ static void no_slice_chooses_an_address(void **state)
         pod_addresses_forget(addresses, e.key);
         find(&e);
         answer(cases[i].pod);
-        if (found.result != ERR_ACCESS || found.address[0])
+        if (found.result != cases[i].result || found.address[0])
             fail_msg("%s: %s \"%s\"", cases[i].what, err_text(found.result),
                      found.address);
     }
+}
+
+/* As authoritative as a 404: the endpoint need not be tried again. */
+static void replaced_pod_is_reported_by_name_as_missing(void **state)
+{
+    (void)state;
+    find(&web);
+    answer(POD("uid-9", "false", "Running", IP("10.1.0.7")));
+    assert_int_equal(found.error.code, ERR_NOT_FOUND);
+    assert_true(found.error.is_status);
+    assert_non_null(strstr(found.error.why.text, web.pod));
 }
 
 static void what_was_read_counts_for_ten_seconds(void **state)
@@ -147,7 +159,7 @@ static void what_was_read_counts_for_ten_seconds(void **state)
     find(&web);
     assert_int_equal(found.result, ERR_AGAIN);
     answer(POD("uid-9", "false", "Running", IP("10.1.0.7")));
-    assert_int_equal(found.result, ERR_ACCESS);
+    assert_int_equal(found.result, ERR_NOT_FOUND);
 }
 
 /* Its sandbox was made anew: slices may know before we do. */
@@ -209,7 +221,8 @@ static void namespace_whose_pods_are_forbidden_is_asked_once_a_minute(void **sta
     assert_int_equal(found.result, ERR_FORBIDDEN);
     find(&other);
     assert_int_equal(found.result, ERR_FORBIDDEN);
-    assert_non_null(strstr(found.why.text, "pods is forbidden"));
+    assert_int_equal(found.error.code, ERR_FORBIDDEN);
+    assert_non_null(strstr(found.error.why.text, "pods is forbidden"));
     assert_int_equal(fake_asked(api), 1);
     pass(60000);
     find(&other);
@@ -236,6 +249,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(address_is_the_endpoints_where_the_pod_has_it),
         TEST(no_slice_chooses_an_address),
+        TEST(replaced_pod_is_reported_by_name_as_missing),
         TEST(what_was_read_counts_for_ten_seconds),
         TEST(pod_is_read_again_for_an_address_that_it_did_not_have),
         TEST(pod_that_is_gone_is_read_again),
