@@ -75,6 +75,7 @@ struct lease {
     struct diag why;
     bool has_pods;  /* the service has some, whatever their state */
     bool dialling;  /* the failure came from opening a connection, not from a look-up */
+    bool direct;    /* with `dialling`: of one to the pod's address */
     int api_status; /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;

@@ -319,6 +319,20 @@ static bool names_the_pod(const struct leasing *l, const struct api_error *error
            strstr(error->why.text, l->lease->endpoint->pod);
 }
 
+/* This endpoint may not be connected to directly: that is no reason against the others. */
+static bool may_choose_another(const struct leasing *l, enum err e)
+{
+    return e == ERR_NOT_FOUND || (e == ERR_ACCESS && !l->avoid);
+}
+
+static void note_forbidden(struct leasing *l)
+{
+    if (l->lease->direct)
+        note_missing(l, "get", "pods");
+    else
+        note_missing(l, "create", "pods/portforward");
+}
+
 static enum lease_state opening_failed(struct leasing *l, enum err e)
 {
     const struct api_error *error = &l->opening.error;
@@ -326,9 +340,10 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     bool missing = names_the_pod(l, error); /* and then it will not be chosen again */
 
     note_error(l, error, true);
+    l->lease->direct = l->opening.connector == connectors_of(l)->direct;
     if (e == ERR_FORBIDDEN)
-        note_missing(l, "create", "pods/portforward");
-    if (!may_pass(l, e) && !(e == ERR_NOT_FOUND))
+        note_forbidden(l);
+    if (!may_pass(l, e) && !may_choose_another(l, e))
         return fail(l, e);
     if (missing)
         catalog_note_missing(l->parts->catalog, l->lease->endpoint);

@@ -219,7 +219,60 @@ static void shortage_of_descriptors_is_not_the_pods_fault(void **state)
     assert_true(get_direct());
 }
 
+/* ---- without tunnels ---- */
+
+static void pod_that_may_not_be_connected_to_is_left_for_another(void **state)
+{
+    (void)state;
+    fail_direct(ERR_ACCESS, "uses its node's network");
+    rig.only_refuses = "a";
+    for (int i = 0; i < 4; i++)
+        assert_true(get_direct());
+}
+
+static void service_whose_pods_may_not_be_connected_to_fails_at_once(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    fail_direct(ERR_ACCESS, "uses its node's network");
+    borrower_init(&a, "web.shop");
+    a.want.wait_until = rig.sched->now + 60000;
+    borrower_lease(&a);
+    rig_run();
+    assert_int_equal(a.lease.result, ERR_ACCESS);
+    assert_true(a.lease.direct);
+    assert_int_equal(rig.dial_count, 2);
+    borrower_return(&a, RELEASE_ABORT);
+}
+
+static void pod_that_does_not_exist_is_left_for_another(void **state)
+{
+    (void)state;
+    fail_direct(ERR_NOT_FOUND, "pod a has been replaced");
+    rig.direct_failure.is_status = true;
+    rig.only_refuses = "a";
+    for (int i = 0; i < 2; i++)
+        assert_true(get_direct());
+    assert_string_equal(rig.missing, "a");
+}
+
+static void right_that_is_missing_is_to_read_pods(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    fail_direct(ERR_FORBIDDEN, "pods is forbidden");
+    borrower_get(&a);
+    rig_run();
+    assert_int_equal(a.lease.result, ERR_FORBIDDEN);
+    assert_string_equal(a.lease.missing_verb, "get");
+    assert_string_equal(a.lease.missing_resource, "pods");
+    borrower_return(&a, RELEASE_ABORT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin_auto, rig_end)
+#define TEST_DIRECT(name) cmocka_unit_test_setup_teardown(name, rig_begin_direct, rig_end)
 
 int main(void)
 {
@@ -237,6 +290,10 @@ int main(void)
         TEST(lost_connection_ends_the_others_to_its_pod),
         TEST(failure_of_the_tunnel_is_the_requests),
         TEST(shortage_of_descriptors_is_not_the_pods_fault),
+        TEST_DIRECT(pod_that_may_not_be_connected_to_is_left_for_another),
+        TEST_DIRECT(service_whose_pods_may_not_be_connected_to_fails_at_once),
+        TEST_DIRECT(pod_that_does_not_exist_is_left_for_another),
+        TEST_DIRECT(right_that_is_missing_is_to_read_pods),
     };
     return cmocka_run_group_tests_name("session/upstream_auto", tests, NULL, NULL);
 }

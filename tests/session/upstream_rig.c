@@ -259,14 +259,17 @@ static void refuse(struct dial *d, const struct api_error *error)
     o->result = error->code;
 }
 
+static bool fails(const struct endpoint *endpoint)
+{
+    return !rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0;
+}
+
 static void fake_open(struct connector *c, const struct endpoint *endpoint,
                       struct opening *o)
 {
     (void)c;
     assert_in_range(rig.dial_count, 0, ARRAY_LEN(rig.dials) - 1);
     struct dial *d = &rig.dials[rig.dial_count++];
-    bool refused = rig.refusal.code &&
-                   (!rig.only_refuses || strcmp(rig.only_refuses, endpoint->uid) == 0);
 
     *d = (struct dial){ .opening = o, .alone = o->alone, .small = o->small };
     o->private = d;
@@ -274,7 +277,7 @@ static void fake_open(struct connector *c, const struct endpoint *endpoint,
     d->conn.port = o->port;
     if (rig.hold_openings)
         return;
-    if (refused)
+    if (rig.refusal.code && fails(endpoint))
         refuse(d, &rig.refusal);
     else
         succeed(d);
@@ -293,7 +296,7 @@ static void fake_open_direct(struct connector *c, const struct endpoint *endpoin
     o->via = (struct log_id){ .kind = 'd', .number = rig.dial_count };
     if (rig.hold_direct)
         return;
-    if (rig.direct_failure.code)
+    if (rig.direct_failure.code && fails(endpoint))
         refuse(d, &rig.direct_failure);
     else
         succeed(d);
@@ -346,7 +349,7 @@ static bool listens(void *owner, const char *ip, uint16_t port)
     return strcmp(ip, "192.0.2.1") == 0 && port == 8080;
 }
 
-static int begin(bool with_direct)
+static int begin(bool with_tunnel, bool with_direct)
 {
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
@@ -364,7 +367,7 @@ static int begin(bool with_direct)
     list_init(&rig.lookups);
     rig.sched = loop_sched(rig.loop);
     const struct upstream_connectors connectors = {
-        .tunnel = &rig.connector,
+        .tunnel = with_tunnel ? &rig.connector : NULL,
         .direct = with_direct ? &rig.direct : NULL,
     };
     rig.upstream = upstream_create(rig.loop, NULL, &connectors, &settings);
@@ -375,13 +378,19 @@ static int begin(bool with_direct)
 int rig_begin(void **state)
 {
     (void)state;
-    return begin(false);
+    return begin(true, false);
 }
 
 int rig_begin_auto(void **state)
 {
     (void)state;
-    return begin(true);
+    return begin(true, true);
+}
+
+int rig_begin_direct(void **state)
+{
+    (void)state;
+    return begin(false, true);
 }
 
 int rig_end(void **state)

@@ -64,7 +64,7 @@ struct upstream_rig {
     bool opening_progresses;  /* others of the same pod are answered meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
     struct api_error refusal; /* code OK: openings succeed */
-    const char *only_refuses; /* a uid, or NULL: all */
+    const char *only_refuses; /* a uid, or NULL: all; of both connectors */
     struct dial dials[256];
     size_t dial_count;
     const char *room;         /* the pods with a free worker slot, by letter */
@@ -94,7 +94,8 @@ struct borrower {
 };
 
 int rig_begin(void **state);
-int rig_begin_auto(void **state); /* with a direct connector, as for --upstream auto */
+int rig_begin_auto(void **state);   /* with a direct connector, as for --upstream auto */
+int rig_begin_direct(void **state); /* without tunnels, as for --upstream direct */
 int rig_end(void **state);
 void rig_run(void);
 void rig_advance(uint64_t ms);
