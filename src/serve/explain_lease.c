@@ -218,6 +218,22 @@ static void explain_not_tcp(const struct refusal *r, struct explanation *ret)
                      STR_ARG(o.ns), o.kind, STR_ARG(o.name));
 }
 
+/* Only with --upstream direct: else a tunnel takes its place. */
+static void explain_direct(const struct refusal *r, struct explanation *ret)
+{
+    const struct lease *lease = r->lease;
+
+    explanation_first(ret, " for %s/%s: %s", pod_ns(lease), pod_name(lease),
+                      why_of(lease));
+    explanation_detail(ret, "Pod %s in namespace %s was not connected to at its address.",
+                       pod_name(lease), pod_ns(lease));
+    if (lease->result == ERR_FORBIDDEN)
+        hint_grant(lease, str_of(pod_ns(lease)), ret);
+    else
+        explanation_hint(ret, "With --upstream tunnel or auto it is reached through the "
+                              "API server.");
+}
+
 static void explain_dial(const struct refusal *r, struct explanation *ret)
 {
     const struct lease *lease = r->lease;
@@ -228,9 +244,11 @@ static void explain_dial(const struct refusal *r, struct explanation *ret)
         explain_unauthorized(ret);
         return;
     }
-    explanation_detail(ret, "The API server could not %s to pod %s in namespace %s.",
-                       r->cause == CAUSE_DIAL_API_SERVER ? "be reached for a port-forward"
-                                                         : "open a port-forward",
+    explanation_detail(ret, "The API server could not %s pod %s in namespace %s.",
+                       r->cause == CAUSE_DIAL_API_SERVER
+                           ? "be reached for a port-forward to"
+                       : lease->direct ? "give the address of"
+                                       : "open a port-forward to",
                        pod_name(lease), pod_ns(lease));
     if (r->cause == CAUSE_DIAL_API_SERVER)
         explanation_hint(ret, "See whether it is up: kubectl get namespaces");
@@ -262,19 +280,26 @@ static void explain_refused(const struct refusal *r, struct explanation *ret)
     explanation_detail(
         ret, "Nothing accepts connections on port %u of pod %s in namespace %s.",
         r->lease->port, pod_name(r->lease), pod_ns(r->lease));
-    hint_logs(r->lease,
-              "\nA port-forward connects to localhost in the pod: it does not "
+    hint_logs(
+        r->lease,
+        lease_is_direct(r->lease)
+            ? "\nA direct connection goes to the pod's address: it does not reach a "
+              "server that listens on localhost in the pod only. --upstream tunnel "
+              "does."
+            : "\nA port-forward connects to localhost in the pod: it does not "
               "reach a server that listens on the pod's address only.",
-              ret);
+        ret);
 }
 
 static void explain_silent(const struct refusal *r, struct explanation *ret)
 {
     first_of_pod(r, "", ret);
     explanation_detail(ret,
-                       "Port %u of pod %s in namespace %s was reached through the API "
-                       "server, and sent no response.",
-                       r->lease->port, pod_name(r->lease), pod_ns(r->lease));
+                       "Port %u of pod %s in namespace %s was reached %s, and sent no "
+                       "response.",
+                       r->lease->port, pod_name(r->lease), pod_ns(r->lease),
+                       lease_is_direct(r->lease) ? "at the pod's address"
+                                                 : "through the API server");
     if (r->cause == CAUSE_POD_TIMEOUT)
         explanation_hint(ret, "The limit is --response-timeout.");
     else
@@ -312,6 +337,7 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_DIAL_TIMEOUT] = explain_dial,
     [CAUSE_DIAL_THROTTLED] = explain_dial,
     [CAUSE_DIAL_FAILED] = explain_dial,
+    [CAUSE_DIAL_DIRECT] = explain_direct,
     [CAUSE_POD_REFUSED] = explain_refused,
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,

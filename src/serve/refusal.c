@@ -71,14 +71,16 @@ static enum cause cause_of_dial(const struct lease *lease)
     switch (lease->result) {
     case ERR_UNAUTHORIZED:
         return CAUSE_DIAL_UNAUTHORIZED;
-    case ERR_CONNECT:
-    case ERR_RESOLVE:
-        return CAUSE_DIAL_API_SERVER;
     case ERR_TIMEOUT:
         return CAUSE_DIAL_TIMEOUT;
     case ERR_THROTTLED:
         return CAUSE_DIAL_THROTTLED;
+    case ERR_CONNECT:
+    case ERR_RESOLVE:
+        return lease->direct ? CAUSE_DIAL_DIRECT : CAUSE_DIAL_API_SERVER;
     default:
+        if (lease->direct)
+            return CAUSE_DIAL_DIRECT;
         return has_lost_node(lease) ? CAUSE_DIAL_NODE : CAUSE_DIAL_FAILED;
     }
 }

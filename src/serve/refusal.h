@@ -65,6 +65,7 @@ struct stream;
     X(DIAL_TIMEOUT,        "dial-timeout",        504, "Port-forward failed")             \
     X(DIAL_THROTTLED,      "dial-throttled",      503, "Port-forward failed")             \
     X(DIAL_FAILED,         "dial-failed",         502, "Port-forward failed")             \
+    X(DIAL_DIRECT,         "dial-direct",         502, "Direct connection failed")        \
     /* the pod's response */ \
     X(POD_REFUSED,         "pod-refused",         502, "Port-forward failed")             \
     X(POD_NO_RESPONSE,     "pod-no-response",     502, "Port-forward failed")             \

@@ -144,6 +144,45 @@ static void a_failed_port_forward_has_a_hint_for_its_cause(void **state)
     }
 }
 
+/* No port-forward is blamed where there was none. */
+static void a_failed_direct_connection_has_a_hint_for_its_cause(void **state)
+{
+    (void)state;
+    static const struct {
+        enum err result;
+        enum cause cause;
+        const char *detail, *hint;
+    } cases[] = {
+        { ERR_CONNECT, CAUSE_DIAL_DIRECT, "was not connected to at its address",
+          "--upstream tunnel" },
+        { ERR_ACCESS, CAUSE_DIAL_DIRECT, "was not connected to at its address",
+          "--upstream tunnel" },
+        { ERR_FORBIDDEN, CAUSE_DIAL_DIRECT, "was not connected to at its address",
+          "the verb \"get\" on \"pods\"" },
+        { ERR_TIMEOUT, CAUSE_DIAL_TIMEOUT, "could not give the address of pod", "" },
+    };
+    struct route route = { 0 };
+
+    name_parse(STR("web.shop.svc"), STR("cluster.local"), &route.name);
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct lease lease = { .result = cases[i].result,
+                               .dialling = true,
+                               .direct = true };
+        struct refusal r;
+        struct explanation e;
+        if (cases[i].result == ERR_FORBIDDEN) {
+            lease.missing_verb = "get";
+            lease.missing_resource = "pods";
+        }
+        refusal_of_lease(&lease, &route, &r);
+        assert_int_equal(r.cause, cases[i].cause);
+        explain(&r, NULL, &e);
+        assert_non_null(strstr(e.detail, cases[i].detail));
+        assert_non_null(strstr(e.hint, cases[i].hint));
+        assert_null(strstr(e.detail, "port-forward"));
+    }
+}
+
 static void kube_tunnel_list_is_a_hint_for_services_only(void **state)
 {
     (void)state;
@@ -198,6 +237,9 @@ static void a_response_that_is_not_http_is_no_missing_response(void **state)
     e = of_stream(&lease, CAUSE_POD_NO_RESPONSE, "refused", CAUSE_POD_REFUSED);
     assert_non_null(strstr(e.detail, "Nothing accepts connections on port 22"));
     assert_non_null(strstr(e.hint, "listens on the pod's address only"));
+    lease.via.kind = 'd';
+    e = of_stream(&lease, CAUSE_POD_NO_RESPONSE, "refused", CAUSE_POD_REFUSED);
+    assert_non_null(strstr(e.hint, "listens on localhost in the pod only"));
 }
 
 static void each_result_of_a_lease_has_its_cause(void **state)
@@ -296,6 +338,7 @@ int main(void)
         cmocka_unit_test(every_cause_has_a_first_line_that_begins_with_its_title),
         cmocka_unit_test(context_is_added_to_the_hint),
         cmocka_unit_test(a_failed_port_forward_has_a_hint_for_its_cause),
+        cmocka_unit_test(a_failed_direct_connection_has_a_hint_for_its_cause),
         cmocka_unit_test(kube_tunnel_list_is_a_hint_for_services_only),
         cmocka_unit_test(a_response_that_is_not_http_is_no_missing_response),
         cmocka_unit_test(each_result_of_a_lease_has_its_cause),
