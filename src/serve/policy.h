@@ -13,7 +13,6 @@
 struct name;
 struct config;
 struct http1_head;
-struct name;
 struct refusal;
 struct rules;
 struct target;
