@@ -2,80 +2,16 @@
 #include "kube/server_url.h"
 
 #include "base/own.h"
-#include "base/url.h"
+#include "net/url.h"
 
-struct parts {
-    bool tls, v6;
-    struct str host, port, path; /* host without brackets; port without the colon */
-};
-
-static bool any_of(struct str s, const char *set)
+/* Why the URL, which was parsed, is not one of an API server; NULL: it is. */
+static const char *fault_of(const struct url *u)
 {
-    for (size_t i = 0; i < s.len; i++)
-        if ((unsigned char)s.at[i] <= ' ' || s.at[i] == 0x7f || strchr(set, s.at[i]))
-            return true;
-    return false;
-}
-
-static const char *cut_scheme(struct parts *p, struct str *rest)
-{
-    size_t at = 0;
-
-    while (at + 2 < rest->len && memcmp(rest->at + at, "://", 3) != 0)
-        at++;
-    if (at + 2 >= rest->len)
-        return NULL;
-    struct str scheme = str_first(*rest, at);
-    *rest = str_skip(*rest, at + 3);
-    p->tls = str_ieq(scheme, STR("https"));
-    return p->tls || str_ieq(scheme, STR("http")) ? NULL
-                                                  : "the scheme is not http or https";
-}
-
-static const char *cut_authority(struct parts *p, struct str authority)
-{
-    struct str head, tail;
-
-    if (memchr(authority.at, '@', authority.len))
+    if (strcmp(u->scheme, "https") != 0 && strcmp(u->scheme, "http") != 0)
+        return "the scheme is not http or https";
+    if (u->user || u->password)
         return "credentials belong to the user, not into the URL";
-    if (str_starts(authority, STR("["))) {
-        p->v6 = true;
-        tail = str_cut(str_skip(authority, 1), ']', &p->host);
-        if (!tail.at || (tail.len && tail.at[0] != ':'))
-            return "the brackets do not fit";
-        p->port = str_skip(tail, 1);
-    } else {
-        p->port = str_cut(authority, ':', &head);
-        p->host = head;
-    }
-    if (str_empty(p->host) || any_of(p->host, "[]\"\\"))
-        return "no host in it";
-    return memchr(p->port.at ? p->port.at : "", ':', p->port.len)
-               ? "an IPv6 address needs brackets"
-               : NULL;
-}
-
-static const char *take_apart(struct parts *p, struct str text)
-{
-    struct str authority;
-    const char *problem = cut_scheme(p, &text);
-
-    if (problem)
-        return problem;
-    if (any_of(text, "?#"))
-        return "blanks, ? and # have no place in it";
-    p->path = str_cut(text, '/', &authority);
-    return cut_authority(p, authority);
-}
-
-static enum err port_of(const struct parts *p, uint16_t *ret)
-{
-    uint64_t port = p->tls ? 443 : 80;
-
-    if (!str_empty(p->port) && str_to_uint(p->port, UINT16_MAX, &port))
-        return ERR_CONFIG;
-    *ret = (uint16_t)port;
-    return port ? OK : ERR_CONFIG;
+    return u->rest ? "? and # have no place in it" : NULL;
 }
 
 /* "a//./b/../c/" is "/a/c". */
@@ -100,28 +36,33 @@ static char *clean_path(struct str path)
     return clean;
 }
 
+static void set_parts(struct kube_target *t, const struct url *u)
+{
+    t->tls = strcmp(u->scheme, "https") == 0;
+    uint16_t usual = t->tls ? 443 : 80;
+
+    t->port = u->port ? u->port : usual;
+    t->host = xstrdup(u->host);
+    t->prefix = clean_path(str_of(u->path));
+    t->host_header = t->port != usual ? url_host_port(u, usual)
+                                      : xasprintf(u->v6 ? "[%s]" : "%s", u->host);
+    t->server = xasprintf("%s://%s%s", u->scheme, t->host_header, t->prefix);
+}
+
 enum err server_url_set(struct kube_target *t, const char *text, struct diag *why)
 {
-    struct parts p = { 0 };
-    uint16_t port = 0;
-    const char *problem = take_apart(&p, str_trim_space(str_of(text)));
+    AUTO(url_finish) struct url u = { 0 };
+    struct diag fault = { "" };
+    const char *problem = NULL;
 
-    if (!problem && port_of(&p, &port))
-        problem = "the port is not one";
+    if (url_parse(str_trim_space(str_of(text)), "http", &u, &fault))
+        problem = fault.text;
+    else
+        problem = fault_of(&u);
     if (problem) {
         AUTO_FREE char *shown = url_redacted(str_of(text));
         return diag_set(why, ERR_CONFIG, "server \"%s\": %s", shown, problem);
     }
-
-    const char *format = p.v6 ? "[%.*s]" : "%.*s";
-    AUTO_FREE char *bracketed = xasprintf(format, STR_ARG(p.host));
-    t->tls = p.tls;
-    t->port = port;
-    t->host = str_dup(p.host);
-    t->prefix = clean_path(p.path);
-    t->host_header = port == (p.tls ? 443 : 80) ? xstrdup(bracketed)
-                                                : xasprintf("%s:%u", bracketed, port);
-    t->server =
-        xasprintf("%s://%s%s", p.tls ? "https" : "http", t->host_header, t->prefix);
+    set_parts(t, &u);
     return OK;
 }

@@ -9,7 +9,7 @@
 #include <jansson.h>
 
 #include "base/own.h"
-#include "base/url.h"
+#include "net/url.h"
 #include "base/utf8.h"
 
 static enum err code_of(int status)

@@ -10,7 +10,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "base/own.h"
-#include "base/url.h"
+#include "net/url.h"
 #include "kube/exec_plugin.h"
 #include "base/file.h"
 #include "kube/file_reader.h"
@@ -97,11 +97,11 @@ static enum err load_pem(const struct pem *pem, char **ret, char **ret_name,
 static enum err check_proxy(const struct kc_cluster *c, struct diag *why)
 {
     static const char *const known[] = { "http", "https", "socks5", "socks5h" };
-    struct str scheme = url_scheme(str_of(c->proxy));
+    struct str scheme, rest = str_cut(str_of(c->proxy), ':', &scheme);
     AUTO_FREE char *shown = url_redacted(str_of(c->proxy));
 
     for (size_t i = 0; i < ARRAY_LEN(known); i++)
-        if (str_ieq(scheme, str_of(known[i])))
+        if (str_starts(rest, STR("//")) && str_ieq(scheme, str_of(known[i])))
             return OK;
     return c->proxy ? diag_set(why, ERR_CONFIG,
                                "proxy-url \"%s\": it begins with http://, https:// or "

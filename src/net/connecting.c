@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "base/url.h"
+#include "net/url.h"
 #include "net/multi.h"
 #include "net/proxy.h"
 #include "net/proxy_stream.h"
@@ -118,12 +118,20 @@ static void set_connect_only(CURL *curl, const char *url, uint64_t ms)
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ms);
 }
 
-/* To a proxy spoken to over TLS curl goes as if it were the server. */
-static char *first_hop(const struct attempt *a)
+/* "host:port" of a proxy spoken to over TLS, to which curl goes as if it were the server; NULL:
+ * it is another kind, or none. */
+static char *place_of_tls_proxy(const char *proxy)
 {
-    AUTO_FREE char *place = a->proxy ? url_host_port(str_of(a->proxy), 443) : NULL;
+    struct url u;
+    struct diag why;
+    char *place = NULL;
 
-    return xasprintf("http://%s/", place ? place : a->where);
+    if (!*proxy || url_parse(str_of(proxy), "http", &u, &why))
+        return NULL;
+    if (strcmp(u.scheme, "https") == 0)
+        place = url_host_port(&u, 443);
+    url_finish(&u);
+    return place;
 }
 
 void connecting_start(struct connecting *c, struct transfers *t,
@@ -131,19 +139,19 @@ void connecting_start(struct connecting *c, struct transfers *t,
 {
     struct attempt *a = xcalloc(1, sizeof(*a));
     AUTO_FREE char *proxy = proxy_choose(to->proxy, true, to->host, to->port);
-    bool over_tls = str_ieq(url_scheme(str_of(proxy)), STR("https"));
+    char *over_tls = place_of_tls_proxy(proxy);
 
     *c = (struct connecting){ .result = ERR_AGAIN, .fd = -1, .wake = wake, .request = a };
     a->owner = c;
     a->where = xasprintf(strchr(to->host, ':') ? "[%s]:%u" : "%s:%u", to->host, to->port);
     a->proxy = over_tls ? xstrdup(proxy) : NULL;
     a->identity = tls_identity_ref(to->identity);
-    AUTO_FREE char *url = first_hop(a);
+    AUTO_FREE char *url = xasprintf("http://%s/", over_tls ? over_tls : a->where);
     easy_open(&a->easy, t, on_done);
     set_connect_only(a->easy.curl, url, to->timeout_ms);
     easy_set_proxy(&a->easy, over_tls ? "" : proxy);
-    if (over_tls) /* for messages */
-        a->easy.proxy = url_host_port(str_of(proxy), 443);
+    if (over_tls)
+        a->easy.proxy = over_tls; /* for messages */
     easy_set_peer(&a->easy, to->host, to->port);
     easy_start(&a->easy);
 }

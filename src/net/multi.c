@@ -22,7 +22,7 @@
 #include <errno.h>
 #include <uv.h>
 
-#include "base/url.h"
+#include "net/url.h"
 #include "net/loop_uv.h"
 #include "net/tls_identity_ssl.h"
 
@@ -264,9 +264,16 @@ void easy_set_proxy(struct easy *e, const char *url)
 {
     curl_easy_setopt(e->curl, CURLOPT_PROXY, url);
     curl_easy_setopt(e->curl, CURLOPT_NOPROXY, "");
-    free(e->proxy);
-    e->proxy = *url ? url_host_port(str_of(url), 1080) : NULL; /* curl's default port */
-    e->proxy_tls = str_ieq(url_scheme(str_of(url)), STR("https"));
+    free(TAKE(e->proxy));
+    e->proxy_tls = false;
+    if (!*url)
+        return;
+    struct url u;
+    struct diag why;
+    bool known = url_parse(str_of(url), "http", &u, &why) == OK;
+    e->proxy = known ? url_host_port(&u, 1080) : xstrdup("?"); /* curl's default port */
+    e->proxy_tls = known && strcmp(u.scheme, "https") == 0;
+    url_finish(&u);
 }
 
 void easy_set_peer(struct easy *e, const char *host, uint16_t port)

@@ -9,7 +9,7 @@
 #include "base/address.h"
 #include "base/own.h"
 #include "base/str.h"
-#include "base/url.h"
+#include "net/url.h"
 
 static bool same_network(struct str a, struct str b, uint64_t bits)
 {
@@ -111,20 +111,22 @@ static const char *from_environment(bool tls, const char *host, uint16_t port)
     return proxy_excludes(either("NO_PROXY", "no_proxy"), host, port) ? "" : proxy;
 }
 
-/* curl's default is 1080 for each kind, Go's is the scheme's. */
-static char *with_port(struct str url)
+/* curl's default port is 1080 for each kind, Go's is the scheme's.  What is no URL stays as it is:
+ * curl reports it. */
+static char *with_port(struct str text)
 {
-    struct str scheme = url_scheme(url), user;
-    bool tls = str_ieq(scheme, STR("https"));
-    struct str rest = scheme.at ? str_skip(url, scheme.len + 3) : url;
-    AUTO_FREE char *place = url_host_port(url, tls ? 443 : 80);
-    struct str host = str_cut_last(rest, '@', &user);
+    struct url u;
+    struct diag why;
+    char *whole = NULL;
 
-    if (scheme.at && !tls && !str_ieq(scheme, STR("http")))
-        return str_dup(url); /* SOCKS: 1080 */
-    if (!host.at)
-        return xasprintf("%s://%s", tls ? "https" : "http", place);
-    return xasprintf("%s://%.*s@%s", tls ? "https" : "http", STR_ARG(user), place);
+    if (url_parse(text, "http", &u, &why))
+        return str_dup(text);
+    if (strcmp(u.scheme, "https") == 0)
+        whole = url_authority(text, "http", 443);
+    else if (strcmp(u.scheme, "http") == 0)
+        whole = url_authority(text, "http", 80);
+    url_finish(&u);
+    return whole ? whole : str_dup(text); /* SOCKS: 1080 */
 }
 
 char *proxy_choose(const char *configured, bool tls, const char *host, uint16_t port)

@@ -1,11 +1,9 @@
 /* net/proxy_stream.c - through a proxy that is spoken to over TLS (https://) */
 #include "net/proxy_stream.h"
 
-#include <curl/curl.h>
-
 #include "base/base64.h"
 #include "base/own.h"
-#include "base/url.h"
+#include "net/url.h"
 #include "net/tcp.h"
 #include "net/tls.h"
 
@@ -72,26 +70,12 @@ static void on_step(struct task *task)
                         "the proxy %s: its answer has an endless head", p->proxy));
 }
 
-static void curl_freep(char **text)
-{
-    curl_free(*text);
-}
-
-static void url_freep(CURLU **url)
-{
-    curl_url_cleanup(*url);
-}
-
 /* "Proxy-Authorization: Basic ...\r\n", or nothing where the URL has no user. */
-static char *authorization(CURLU *url)
+static char *authorization(const struct url *u)
 {
-    AUTO(curl_freep) char *user = NULL;
-    AUTO(curl_freep) char *password = NULL;
-
-    if (curl_url_get(url, CURLUPART_USER, &user, CURLU_URLDECODE))
+    if (!u->user)
         return xstrdup("");
-    curl_url_get(url, CURLUPART_PASSWORD, &password, CURLU_URLDECODE);
-    AUTO_FREE char *pair = xasprintf("%s:%s", user, password ? password : "");
+    AUTO_FREE char *pair = xasprintf("%s:%s", u->user, u->password ? u->password : "");
     AUTO_FREE char *encoded = base64_encode(str_of(pair));
     return xasprintf("Proxy-Authorization: Basic %s\r\n", encoded);
 }
@@ -106,27 +90,24 @@ static struct tls_context *context_for(struct tls_identity *identity)
     return tls_context_of_proxy(own);
 }
 
-static char *host_of(CURLU *url)
+/* Without a final dot, as in its certificate. */
+static char *host_of(const struct url *u)
 {
-    AUTO(curl_freep) char *host = NULL;
-    size_t len;
-
-    if (curl_url_get(url, CURLUPART_HOST, &host, 0))
-        return xstrdup("");
-    len = strlen(host);
-    if (host[0] == '[' && len > 2)
-        return xstrndup(host + 1, len - 2);
-    return xstrndup(host, len && host[len - 1] == '.' ? len - 1 : len);
+    struct str host = str_of(u->host);
+    return str_dup(str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host);
 }
 
 void proxy_stream_start(struct proxy_stream *p, struct loop *l, int fd,
                         const struct proxy_through *through, struct task *wake)
 {
-    AUTO(url_freep) CURLU *url = curl_url();
+    AUTO(url_finish) struct url url = { 0 };
+    struct diag why;
 
-    curl_url_set(url, CURLUPART_URL, through->url, 0);
-    AUTO_FREE char *host = host_of(url);
-    AUTO_FREE char *secret = authorization(url);
+    /* connecting.c has found it to be one */
+    if (url_parse(str_of(through->url), "https", &url, &why))
+        url.host = xstrdup("");
+    AUTO_FREE char *host = host_of(&url);
+    AUTO_FREE char *secret = authorization(&url);
     AUTO_FREE char *request =
         xasprintf("CONNECT %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: kube-tunnel/" VERSION
                   "\r\n%s\r\n",
@@ -134,7 +115,7 @@ void proxy_stream_start(struct proxy_stream *p, struct loop *l, int fd,
     struct tls_context *context = context_for(through->identity);
 
     *p = (struct proxy_stream){ .result = ERR_AGAIN, .wake = wake };
-    p->proxy = url_host_port(str_of(through->url), 443);
+    p->proxy = url_host_port(&url, 443);
     p->where = xstrdup(through->where);
     task_init(&p->step, loop_sched(l), RANK_READ, on_step);
     p->stream = tls_client_open(l, context, tcp_open(l, fd, 0, 0), host);
