@@ -12,6 +12,7 @@
 #include "catalog/service.h"
 
 #define PORT_DEFAULT 80
+#define PORT_TLS 443
 /* Leaves room in a diag for the sentence around it. */
 #define DECLARED_ROOM 140
 
@@ -72,6 +73,36 @@ static const struct service_port *find_default(const struct service *s)
     return first;
 }
 
+static bool is_called(const char *name, struct str protocol)
+{
+    struct str text = str_of(name);
+
+    return str_ieq(str_first(text, protocol.len), protocol) &&
+           (text.len == protocol.len || text.at[protocol.len] == '-');
+}
+
+static bool speaks_tls(const struct service_port *p)
+{
+    const char *protocol = p->app_protocol ? p->app_protocol : "";
+
+    return is_called(p->name, STR("https")) || is_called(p->name, STR("tls")) ||
+           is_called(protocol, STR("https")) || is_called(protocol, STR("tls"));
+}
+
+static const struct service_port *find_tls(const struct service *s)
+{
+    const struct service_port *first = NULL;
+
+    for (size_t i = 0; i < s->port_count; i++) {
+        const struct service_port *p = &s->ports[i];
+        if (p->tcp && p->number == PORT_TLS)
+            return p;
+        if (p->tcp && !first && speaks_tls(p))
+            first = p;
+    }
+    return first;
+}
+
 /* "80 (http), 9090 (grpc), 53 (dns, not TCP)", cut with "..." where it gets long. */
 static void list_ports(const struct service *s, char ret[static DECLARED_ROOM])
 {
@@ -113,6 +144,16 @@ static enum err no_such_port(const struct route *r, const struct service *s,
                     s->name, r->port, declared);
 }
 
+static enum err no_tls_port(const struct service *s, struct diag *why)
+{
+    char declared[DECLARED_ROOM];
+
+    list_ports(s, declared);
+    return diag_set(why, ERR_NO_PORT,
+                    "%s \"%s\" has no TLS port, use http://: it declares %s",
+                    route_plural(s), s->name, declared);
+}
+
 static enum err not_tcp(const struct service *s, struct diag *why)
 {
     char declared[DECLARED_ROOM];
@@ -151,12 +192,16 @@ enum err route_port(const struct route *r, const struct service *s, size_t *ret_
     if (e)
         return e;
     bool named = r->port != 0 || !str_empty(r->name.port_name);
-    const struct service_port *p = named ? find_meant(r, s) : find_default(s);
+    const struct service_port *p = named    ? find_meant(r, s)
+                                   : r->tls ? find_tls(s)
+                                            : find_default(s);
 
     if (takes_port(r, s) && (!p || p->tcp)) {
         *ret_index = 0;
         return OK;
     }
+    if (!p && r->tls && !named)
+        return no_tls_port(s, why);
     if (!p && (named || s->port_count == 0))
         return no_such_port(r, s, why);
     if (!p || !p->tcp)
@@ -171,7 +216,7 @@ uint16_t route_container_port(const struct route *r, const struct service *s,
     if (r->target_port)
         return r->target_port;
     if (takes_port(r, s))
-        return r->port ? r->port : PORT_DEFAULT;
+        return r->port ? r->port : r->tls ? PORT_TLS : PORT_DEFAULT;
     return endpoint_port(s, e, index);
 }
 

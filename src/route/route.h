@@ -13,13 +13,16 @@ struct service;
  * holds no endpoints: they are looked up again at each attempt. */
 struct route {
     struct name name;
-    uint16_t port;        /* service port (or pod port); 0: the scheme's default */
+    uint16_t port; /* service port (or pod port); 0: the scheme's default */
+    bool tls;      /* where there is no port: the service's TLS port, not its first */
     uint16_t target_port; /* --target-port: overrides the container's port; 0: none */
 };
 
 /* Choose the service port a route means.
  *   port given       that one must be declared (by _port name: that name)
  *   none             80 if declared, else the only or first TCP port
+ *   none, tls        443 if declared, else the first that is called https, https-*, tls or
+ *                    tls-*, or whose appProtocol is https or tls
  * A SERVICE_POD takes any port; its *ret_index is 0 and the port is the container's.  So
  * does a SERVICE_DEPLOYMENT when the port is a number; without one, the same ports are
  * preferred among those of its containers. ERR_NO_PORT with a sentence listing the declared

@@ -5,9 +5,6 @@
 #include "serve/error_page.h"
 #include "serve/explain.h"
 
-/* A fatal alert: handshake_failure (RFC 8446, section 6). */
-static const uint8_t tls_alert[] = { 0x15, 0x03, 0x03, 0x00, 0x02, 0x02, 0x28 };
-
 /* Empty SETTINGS, then GOAWAY, stream 0, HTTP_1_1_REQUIRED (RFC 9113, section 7). */
 static const uint8_t http2_goaway[] = {
     0, 0, 0, 4, 0, 0, 0, 0, 0,                            /* SETTINGS */
@@ -29,9 +26,6 @@ static void put_refusal(const struct refusal *r, struct bufq *out)
 void early_refuse_protocol(enum detected protocol, struct bufq *out)
 {
     switch (protocol) {
-    case DETECT_TLS:
-        bufq_write(out, tls_alert, sizeof(tls_alert));
-        break;
     case DETECT_HTTP2:
         bufq_write(out, http2_goaway, sizeof(http2_goaway));
         break;

@@ -32,6 +32,7 @@
 #include "serve/handover.h"
 #include "serve/serve_state.h"
 #include "serve/socks_client.h"
+#include "serve/tls_client.h"
 
 LOG_MODULE(serve);
 
@@ -64,6 +65,7 @@ static uint64_t no_ms(const struct config *c)
 #define STATES(X) /* clang-format off */ \
     X(GREET,    greet,    session_head_ms,   FLUSH)  /* the first bytes, which show the protocol */ \
     X(SOCKS,    socks,    session_head_ms,   FLUSH)  /* the request of a SOCKS client            */ \
+    X(HELLO,    hello,    session_head_ms,   FLUSH)  /* the ClientHello of a TLS client          */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
     X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and has its own deadlines      */ \
     X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` limits it */ \
@@ -88,6 +90,7 @@ struct session {
     struct stream *client;      /* owned */
     struct exchange *exchange;  /* owned; NULL between requests */
     struct socks_client *socks; /* owned; in SOCKS */
+    struct tls_client *tls;     /* owned; in HELLO */
     struct log_id id;
     struct visitor from;
     struct holder holder;
@@ -152,6 +155,28 @@ static enum session_state session_in_socks(struct session *s)
     return SESSION_CLOSED;
 }
 
+static enum session_state session_in_hello(struct session *s)
+{
+    AUTO(exposed_unrefp) struct exposed *to = NULL;
+    enum err e = tls_client_run(s->tls, s->serve, s->client, &s->from, s->id, &to);
+
+    stream_update(s->client);
+    if (e == ERR_AGAIN)
+        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_HELLO;
+    s->unread = true;
+    if (e)
+        return SESSION_FLUSH;
+    struct visitor from = visitor_to(s, to);
+    s->serve->handover->to_raw(s->serve, TAKE(s->client), &from, s->id, PROXY_TLS);
+    return SESSION_CLOSED;
+}
+
+static enum session_state begin_hello(struct session *s)
+{
+    s->tls = tls_client_create(&s->task);
+    return SESSION_HELLO;
+}
+
 static enum session_state begin_socks(struct session *s, enum detected protocol)
 {
     s->socks = socks_client_create(protocol == DETECT_SOCKS4 ? 4 : 5, &s->task);
@@ -168,6 +193,8 @@ static enum session_state session_in_greet(struct session *s)
         return SESSION_IDLE;
     if (protocol == DETECT_SOCKS4 || protocol == DETECT_SOCKS5)
         return begin_socks(s, protocol);
+    if (protocol == DETECT_TLS)
+        return begin_hello(s);
     if (protocol != DETECT_MORE)
         return refuse_protocol(s, protocol);
     if (s->client->in_eof || s->serve->draining)
@@ -306,6 +333,7 @@ static void session_release(struct session *s)
     if (s->exchange)
         exchange_release(TAKE(s->exchange));
     socks_client_destroy(TAKE(s->socks));
+    tls_client_destroy(TAKE(s->tls));
     if (s->from.paired)
         clusters_unpair(s->serve->clusters, s->id.number);
     if (s->reset)

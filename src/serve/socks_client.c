@@ -2,8 +2,8 @@
 #include "serve/socks_client.h"
 
 #include "base/own.h"
+#include "serve/destination.h"
 #include "serve/explain.h"
-#include "serve/policy.h"
 
 LOG_MODULE(serve);
 
@@ -33,45 +33,6 @@ void socks_client_destroy(struct socks_client *c)
 enum proxy_client socks_client_kind(const struct socks_client *c)
 {
     return c->greeting.version == 4 ? PROXY_SOCKS4 : PROXY_SOCKS5;
-}
-
-/* The host would be a full name, were its end the cluster's domain, which is not known yet. */
-static bool waits_for_zone(struct socks_client *c, struct naming *naming)
-{
-    if (!naming->looking ||
-        !naming_may_be_found(naming, str_of(c->greeting.request.host)))
-        return false;
-    naming_leave(&c->zone);
-    naming_wait(naming, &c->zone, c->wake);
-    return true;
-}
-
-static enum err refuse_for(enum cause cause, struct refusal *why)
-{
-    *why = (struct refusal){ .cause = cause };
-    return ERR_FORBIDDEN;
-}
-
-static enum err judge(struct socks_client *c, struct serve *serve,
-                      const struct visitor *from, struct target *target,
-                      struct refusal *why)
-{
-    const struct socks_request *request = &c->greeting.request;
-    struct rules rules = serve_rules(serve);
-
-    if (!policy_allows_proxy(serve->config, from->loopback))
-        return refuse_for(CAUSE_PROXY_OFF, why);
-    enum err e =
-        target_proxied(str_of(request->host), request->port, &rules, target, why);
-    if (e && waits_for_zone(c, serve->naming))
-        return ERR_AGAIN;
-    if (!e)
-        e = policy_check_namespace(serve->config, &target->route.name, why);
-    if (!e && from->surplus)
-        e = refuse_for(CAUSE_CLIENTS, why);
-    if (!e && pressure_refuses(&serve->pressure))
-        e = refuse_for(CAUSE_MEMORY, why);
-    return e;
 }
 
 /* The reply has no room for a reason, so the log has it. */
@@ -111,7 +72,12 @@ enum err socks_client_run(struct socks_client *c, struct serve *serve,
         return e;
     if (e)
         return refuse_greeting(e, from, id, &bad);
-    e = judge(c, serve, from, &target, &why);
+    const struct destination to = { .host = str_of(c->greeting.request.host),
+                                    .port = c->greeting.request.port,
+                                    .proxied = true,
+                                    .zone = &c->zone,
+                                    .wake = c->wake };
+    e = destination_check(&to, serve, from, &target, &why);
     if (e == ERR_AGAIN)
         return e;
     if (e)

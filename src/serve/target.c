@@ -160,6 +160,30 @@ enum err target_proxied(struct str host, uint16_t port, const struct rules *rule
     return ERR_PROTO;
 }
 
+enum err target_tls(struct str host, const struct rules *rules, uint16_t listener_port,
+                    struct target *ret, struct refusal *why)
+{
+    struct name *name = &ret->route.name;
+
+    *ret = (struct target){ .path = STR(""), .host = host };
+    ret->route.tls = true;
+    naming_read(rules->naming, host, name, NULL);
+    if (name->kind == NAME_INVALID || name->kind == NAME_OWN) {
+        *why = (struct refusal){ .cause = CAUSE_HOST_OUTSIDE,
+                                 .subject = host,
+                                 .problem = name->problem };
+        return ERR_PROTO;
+    }
+    if (name->suffix != NAME_SUFFIX_NONE || config_short_names(rules->config))
+        return OK;
+    *why = (struct refusal){ .cause = CAUSE_SHORT_NAME,
+                             .subject = STR("/"),
+                             .name = name,
+                             .zone = naming_zone(rules->naming),
+                             .port = listener_port };
+    return ERR_FORBIDDEN;
+}
+
 /* "web.shop:80" (RFC 9110, section 9.3.6) */
 static enum err read_connect(const struct http1_head *head, const struct rules *rules,
                              struct target *ret, struct refusal *why)

@@ -46,6 +46,11 @@ MUST_CHECK enum err target_read(const struct http1_head *head, const struct rule
 MUST_CHECK enum err target_proxied(struct str host, uint16_t port,
                                    const struct rules *rules, struct target *ret,
                                    struct refusal *why);
+/* Of a ClientHello that names this host: the TLS port of a service or pod.  The same names as
+ * in Host. */
+MUST_CHECK enum err target_tls(struct str host, const struct rules *rules,
+                               uint16_t listener_port, struct target *ret,
+                               struct refusal *why);
 /* Of a request through an exposed port, which is where it goes: the target stays as it is.
  * ERR_PROTO: CONNECT. */
 MUST_CHECK enum err target_exposed(const struct http1_head *head,

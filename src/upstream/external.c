@@ -97,6 +97,7 @@ enum err external_follow(struct external *x, const struct external_rules *rules,
 
     struct route *next = xcalloc(1, sizeof(*next));
     next->port = route->port;
+    next->tls = route->tls;
     next->target_port = route->target_port;
     name_copy(&next->name, &target);
     free(x->route); /* `route` may be this one */

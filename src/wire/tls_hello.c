@@ -231,8 +231,6 @@ enum err tls_hello_decode(const uint8_t *in, size_t len, struct tls_hello *ret,
                    ? diag_set(why, ERR_PROTO, "it is no ClientHello")
                    : wait_for_more(len, why);
     e = check_message(whole, &size, why);
-    if (!e && len < size)
-        return wait_for_more(len, why);
     if (!e)
         e = gather(in, len, whole, MESSAGE_HEAD + size, &have, why);
     if (e)

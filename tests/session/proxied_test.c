@@ -1,4 +1,4 @@
-/* tests/session/proxied_test.c - CONNECT and SOCKS: the reply, what follows it, and refusals */
+/* tests/session/proxied_test.c - CONNECT, SOCKS and TLS: the reply, what follows it, and refusals */
 #include "stage.h"
 
 #include "base/own.h"
@@ -392,6 +392,105 @@ static void an_absolute_target_outside_is_refused_with_no_proxy(void **state)
     assert_non_null(strstr(heard, "no_proxy=www.example.com"));
 }
 
+/* A ClientHello whose only extension names this server; returns its length. */
+static size_t put_hello(const char *name, uint8_t out[static 400])
+{
+    static const uint8_t cipher[] = { 0, 0, 2, 0x13, 1, 1, 0 };
+    size_t n = strlen(name), body = 2 + 32 + sizeof(cipher) + 2 + 9 + n;
+    uint8_t *p = out;
+
+    memset(out, 0, 400);
+    *p++ = 0x16, *p++ = 3, *p++ = 1;
+    *p++ = (uint8_t)((body + 4) >> 8), *p++ = (uint8_t)(body + 4);
+    *p++ = 1, *p++ = 0, *p++ = (uint8_t)(body >> 8), *p++ = (uint8_t)body;
+    *p++ = 3, *p++ = 3;
+    p += 32;
+    memcpy(p, cipher, sizeof(cipher));
+    p += sizeof(cipher);
+    *p++ = 0, *p++ = (uint8_t)(9 + n); /* extensions */
+    *p++ = 0, *p++ = 0, *p++ = 0, *p++ = (uint8_t)(5 + n);
+    *p++ = 0, *p++ = (uint8_t)(3 + n), *p++ = 0, *p++ = 0, *p++ = (uint8_t)n;
+    memcpy(p, name, n);
+    return (size_t)(p - out) + n;
+}
+
+static struct stream *say_hello(struct stage *st, const char *name, bool bytewise)
+{
+    struct stream *client = stage_client(st);
+    uint8_t hello[400];
+    size_t n = put_hello(name, hello), step = bytewise ? 1 : n;
+
+    for (size_t at = 0; at < n; at += step)
+        say_bytes(st, client, hello + at, step);
+    return client;
+}
+
+static void tls_goes_to_the_service_that_its_server_name_is_of(void **state)
+{
+    struct stage *st = *state;
+
+    for (size_t i = 0; i < 2; i++) {
+        struct stream *client = say_hello(st, "web.shop.svc.cluster.local", i == 1);
+        uint8_t hello[400];
+        char heard[400];
+        size_t n = put_hello("web.shop.svc.cluster.local", hello);
+        assert_int_equal(st->lease_count, i + 1);
+        assert_string_equal(st->leases[i].route, "shop/web");
+        assert_int_equal(st->leases[i].port, 0);
+        assert_int_equal(hear_bytes(st, pod(st, i), heard, sizeof(heard)), n);
+        assert_memory_equal(heard, hello, n);
+        say_bytes(st, pod(st, i), "\x16\3\3\0\1\2", 6);
+        assert_heard(st, client, WIRE("\x16\3\3\0\1\2"));
+    }
+}
+
+static void tls_for_other_names_is_refused_by_an_alert(void **state)
+{
+    struct stage *st = *state;
+    static const struct {
+        const char *name;
+        uint8_t alert;
+    } cases[] = {
+        { "www.example.com", 112 },
+        { "localhost", 112 },
+        { "127.0.0.1", 112 },
+        { "10.96.0.7", 112 },
+        { "web.shop", 49 /* two labels */ },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream *client = say_hello(st, cases[i].name, false);
+        char heard[16];
+        assert_int_equal(hear_bytes(st, client, heard, sizeof(heard)), 7);
+        assert_memory_equal(heard, "\x15\3\3\0\2\2", 6);
+        assert_int_equal((uint8_t)heard[6], cases[i].alert);
+        assert_int_equal(client->end.verdict, V_CLEAN);
+    }
+    assert_int_equal(st->lease_count, 0);
+}
+
+static void tls_to_a_service_without_a_tls_port_is_a_handshake_failure(void **state)
+{
+    struct stage *st = *state;
+
+    st->script[0] = (struct outcome){ .result = ERR_NO_PORT, .why = "no TLS port" };
+    assert_heard(st, say_hello(st, "web.shop.localhost", false),
+                 WIRE("\x15\3\3\0\2\2\x28"));
+}
+
+static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    uint8_t hello[400];
+
+    say_bytes(st, client, hello, put_hello("web.shop.localhost", hello) - 1);
+    stage_pass(st, 2 * st->config->head_timeout_ms);
+    stage_pass(st, 5000);
+    assert_int_not_equal(client->end.verdict, V_OPEN);
+    assert_int_equal(st->lease_count, 0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
@@ -414,6 +513,10 @@ int main(void)
         TEST(a_greeting_that_stops_is_closed_after_head_timeout),
         TEST(clients_that_leave_while_they_wait_cancel_the_lease),
         TEST(an_absolute_target_outside_is_refused_with_no_proxy),
+        TEST(tls_goes_to_the_service_that_its_server_name_is_of),
+        TEST(tls_for_other_names_is_refused_by_an_alert),
+        TEST(tls_to_a_service_without_a_tls_port_is_a_handshake_failure),
+        TEST(a_hello_that_stops_is_closed_after_head_timeout),
     };
     return cmocka_run_group_tests_name("session/proxied", tests, NULL, NULL);
 }

@@ -232,6 +232,42 @@ def test_https_through_a_proxy_uses_the_services_own_certificate(cluster, tls_se
     assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
 
 
+# --- TLS without a proxy: by its server name ---
+
+def by_name(cluster, name, port=443):
+    """curl's flags that send this name to kube-tunnel's own port."""
+    return ("--connect-to", f"{name}:{port}:127.0.0.1:{cluster.port}")
+
+
+@pytest.mark.parametrize("flags", [(), ("--http1.1",), ("--tls-max", "1.2"), ("--tlsv1.3",), ("--no-alpn",)])
+def test_https_reaches_the_services_own_certificate(cluster, tls_server, flags):
+    name = "tls.shop.svc.cluster.local"
+    answer = curl("--cacert", tls_server, *flags, *by_name(cluster, name), f"https://{name}/")
+    assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
+
+
+def test_openssl_s_client_is_led_by_its_server_name(cluster, tls_server):
+    name = "tls.shop.svc.cluster.local"
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-servername", name, "-CAfile",
+               tls_server, "-verify_return_error", "-verify_hostname", name, "-brief", input="GET / HTTP/1.0\r\n\r\n")
+    assert "Verified peername: " + name in done.stderr, done
+
+
+@pytest.mark.parametrize("name, alert", [
+    ("web.shop.svc.cluster.local", "handshake failure"), ("nosuch.shop.svc.cluster.local", "unrecognized name"),
+    ("www.example.com", "unrecognized name"), ("localhost", "unrecognized name"), ("tls.shop", "access denied")])
+def test_tls_to_other_names_is_refused_by_an_alert(cluster, tls_server, name, alert):
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-servername", name, input="")
+    assert alert.replace(" ", "") in done.stderr.replace(" ", "").lower(), done
+    cluster.wait_for_log(r"use http://" if "handshake" in alert else "TLS connection refused|connection failed")
+
+
+def test_tls_without_a_server_name_is_refused(cluster):
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-noservername", input="")
+    assert "handshake failure" in done.stderr, done
+    cluster.wait_for_log(r"it names no server")
+
+
 # --- databases ---
 
 @pytest.fixture(scope="module")

@@ -99,6 +99,46 @@ static void the_first_tcp_port_is_chosen_without_80(void **state)
     assert_index("web.shop", 0, &s, 0);
 }
 
+/* What a TLS client without a port means. */
+static enum err tls_port(struct service_port *declared, size_t count, size_t *ret_index,
+                         struct diag *why)
+{
+    struct service s = web();
+    struct route r;
+
+    s.ports = declared;
+    s.port_count = count;
+    route_to("web.shop.svc", 0, &r);
+    r.tls = true;
+    return route_port(&r, &s, ret_index, why);
+}
+
+static void the_tls_port_is_443_or_one_that_is_called_so(void **state)
+{
+    (void)state;
+    struct service_port number[] = { { .name = "https", .number = 8443, .tcp = true },
+                                     { .name = "x", .number = 443, .tcp = true } };
+    struct service_port name[] = { { .name = "http", .number = 80, .tcp = true },
+                                   { .name = "https-api", .number = 8443, .tcp = true } };
+    struct service_port protocol[] = {
+        { .name = "httpsx", .number = 1, .tcp = true },
+        { .name = "b", .number = 2, .tcp = true, .app_protocol = "https" },
+    };
+    struct service_port udp[] = { { .name = "h3", .number = 443, .tcp = false } };
+    struct diag why = { "" };
+    size_t index = 99;
+
+    assert_int_equal(tls_port(number, 2, &index, &why), OK);
+    assert_int_equal(index, 1);
+    assert_int_equal(tls_port(name, 2, &index, &why), OK);
+    assert_int_equal(index, 1);
+    assert_int_equal(tls_port(protocol, 2, &index, &why), OK);
+    assert_int_equal(index, 1);
+    assert_int_equal(tls_port(udp, 1, &index, &why), ERR_NO_PORT);
+    assert_int_equal(tls_port(name, 1, &index, &why), ERR_NO_PORT);
+    assert_non_null(strstr(why.text, "use http://: it declares 80 (http)"));
+}
+
 static void a_given_port_is_chosen(void **state)
 {
     (void)state;
@@ -269,6 +309,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(port_80_is_chosen_where_none_is_given),
         cmocka_unit_test(the_first_tcp_port_is_chosen_without_80),
+        cmocka_unit_test(the_tls_port_is_443_or_one_that_is_called_so),
         cmocka_unit_test(a_given_port_is_chosen),
         cmocka_unit_test(prefers_tcp_where_a_number_is_declared_twice),
         cmocka_unit_test(names_the_declared_ports_when_there_is_no_such_port),
