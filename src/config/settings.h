@@ -34,6 +34,8 @@
       "Address and port to listen on, e.g. 127.0.0.1:80; repeatable") \
     X(PORT, port, "port", "", 1, 65535, LISTENERS, \
       "Port to listen on, on the default addresses") \
+    X(AUTO_COUNT, tls_port, "tls-port", "auto", 0, 65535, LISTENERS, \
+      "One more port, for https:// URLs; auto: 443 or 8443; 0: none") \
     X(EXPOSE_LIST, expose, "expose", "", 0, 256, LISTENERS, \
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
     X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, LISTENERS, \

@@ -20,6 +20,8 @@ LOG_MODULE(listen);
 
 #define HTTP_PORT 80
 #define FALLBACK_PORT 8080
+#define TLS_PORT 443
+#define TLS_FALLBACK_PORT 8443
 
 struct listen_socket {
     struct list_node node;
@@ -206,6 +208,51 @@ static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
     return OK;
 }
 
+/* On the default addresses. */
+static enum err open_tls_port(struct listeners *l, uint16_t port, bool in_pod,
+                              struct diag *why)
+{
+    const struct listen_address address = { .port = port };
+    struct listen_sockets sockets;
+    enum err e = listen_sockets_bind(&address, in_pod, &sockets, why);
+
+    if (!e)
+        open_all(l, &sockets);
+    return e;
+}
+
+/* Without a setting it is no failure that neither can be had. */
+static void open_default_tls_port(struct listeners *l)
+{
+    struct diag why = { "" }, again = { "" };
+
+    if (!open_tls_port(l, TLS_PORT, false, &why))
+        return;
+    if (!open_tls_port(l, TLS_FALLBACK_PORT, false, &again))
+        log_info(NO_ID, "https:// URLs need a port: 443 cannot be had, 8443 is used",
+                 LOG_S("reason", why.text));
+    else
+        log_info(NO_ID,
+                 "https:// URLs need the port of this listener: neither 443 nor "
+                 "8443 can be had",
+                 LOG_S("reason", why.text));
+}
+
+/* `by_default`: the other listeners are those without any setting. */
+static enum err open_tls(struct listeners *l, const struct config *config, bool in_pod,
+                         bool by_default, struct diag *why)
+{
+    if (config->tls_port == COUNT_AUTO) {
+        if (by_default && !in_pod)
+            open_default_tls_port(l);
+        return OK;
+    }
+    if (!config->tls_port)
+        return OK;
+    return advise(open_tls_port(l, (uint16_t)config->tls_port, in_pod, why), "--tls-port",
+                  why);
+}
+
 uint16_t listen_default_port(bool in_pod)
 {
     struct listen_address address = { .port = HTTP_PORT };
@@ -291,8 +338,11 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
         listen_socket_open(l, INHERITED_FIRST + (int)i, NULL);
     if (!e)
         e = open_configured(l, config, in_pod, why);
-    if (!e && list_empty(&l->sockets))
+    bool by_default = list_empty(&l->sockets);
+    if (!e && by_default)
         e = open_default(l, in_pod, why);
+    if (!e)
+        e = open_tls(l, config, in_pod, by_default, why);
     if (!e)
         e = open_exposed(l, config, in_pod, why);
     if (e)

@@ -2,7 +2,8 @@
  *
  * The listeners are the sockets inherited from systemd and those of --listen and --port;
  * without any of these, port 80 on the default addresses (127.0.0.1 and ::1; in a pod all), or
- * 8080 where an ordinary user may not have 80.  Besides, an exposed port for each --expose.
+ * 8080 where an ordinary user may not have 80, and 443 or 8443 where one of them can be had.
+ * Besides, --tls-port, and an exposed port for each --expose.
  *
  * A listener does not read what clients send: each client becomes a stream and is
  * handed to serve/ at once.

@@ -112,8 +112,8 @@ def test_an_address_of_another_machine_is_refused(nowhere):
 
 HOLD = """
 import socket, subprocess, sys
-with socket.create_server(("127.0.0.1", int(sys.argv[1]))):
-    sys.exit(subprocess.call(sys.argv[2:]))
+held = [socket.create_server(("127.0.0.1", int(port))) for port in sys.argv[1].split(",")]
+sys.exit(subprocess.call(sys.argv[2:]))
 """
 
 
@@ -176,6 +176,35 @@ def test_a_port_given_by_flag_is_not_replaced(nowhere, asked):
     assert alone.process.returncode == 1
     assert "port 80 on 127.0.0.1 needs a privilege" in said and "setcap" in said, said
     assert f"choose another with {asked[0]}\n" in said
+
+
+@needs_root
+@pytest.mark.parametrize("privileged, taken, port, line", [
+    (True, None, 443, None), (True, 443, 8443, "8443 is used"), (False, None, 8443, "8443 is used"),
+    (True, "443,8443", None, "neither 443 nor 8443 can be had")])
+def test_a_port_for_https_is_had_where_it_can_be(nowhere, privileged, taken, port, line):
+    said = Alone(nowhere, privileged=privileged, taken=taken).first_lines()
+    listening = [p for p in (443, 8443) if f"address=127.0.0.1:{p}\n" in "".join(said)]
+    assert listening == ([port] if port else []), said
+    assert " started " in said[-1]
+    assert [line in text for text in said].count(True) == 1 if line else "https" not in "".join(said)
+
+
+@needs_root
+@pytest.mark.parametrize("flags, ports", [
+    (["--port", "81"], [81]), (["--listen", "127.0.0.1:81"], [81]), (["--tls-port", "0"], [80]),
+    (["--port", "81", "--tls-port", "9443"], [81, 9443])])
+def test_the_port_for_https_is_a_setting(nowhere, flags, ports):
+    said = "".join(Alone(nowhere, *flags, privileged=True).first_lines())
+    assert [int(port) for port in re.findall(r"address=127\.0\.0\.1:(\d+)\n", said)] == ports
+
+
+@needs_root
+@pytest.mark.parametrize("privileged, taken", [(False, None), (True, 443)])
+def test_a_port_for_https_given_by_flag_is_not_replaced(nowhere, privileged, taken):
+    alone = Alone(nowhere, "--tls-port", "443", privileged=privileged, taken=taken)
+    said = "".join(alone.first_lines())
+    assert alone.process.returncode == 1 and "choose another with --tls-port" in said, said
 
 
 # systemd

@@ -7,6 +7,7 @@ import os
 import pwd
 import shutil
 import socket
+import ssl
 import subprocess
 import tempfile
 import threading
@@ -16,7 +17,7 @@ import pytest
 
 from conftest import Playground
 from test_ways import listens, start_program  # noqa: F401
-from tunnel_process import KubeTunnel, clean_environment, curl, eventually, free_ports
+from tunnel_process import ROOT, KubeTunnel, clean_environment, curl, eventually, free_ports
 
 PG_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 WEB = "web.shop.svc.cluster.local"
@@ -266,6 +267,51 @@ def test_tls_without_a_server_name_is_refused(cluster):
     done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-noservername", input="")
     assert "handshake failure" in done.stderr, done
     cluster.wait_for_log(r"it names no server")
+
+
+def in_records(hello, size):
+    """The same handshake message in records of that size."""
+    message = hello[5:]
+    parts = [message[i:i + size] for i in range(0, len(message), size)]
+    return b"".join(b"\x16\x03\x01" + len(part).to_bytes(2, "big") + part for part in parts)
+
+
+@pytest.mark.parametrize("record, step", [(16384, 1), (100, 7), (3, 1), (1, 4096)])
+def test_a_client_hello_in_pieces_is_passed_through(cluster, tls_server, record, step):
+    context = ssl.create_default_context(cafile=tls_server)
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(incoming, outgoing, server_hostname="tls.shop.svc.cluster.local")
+    with socket.create_connection(("127.0.0.1", cluster.port), 20) as s:
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with pytest.raises(ssl.SSLWantReadError):
+            tls.do_handshake()
+        hello = in_records(outgoing.read(), record)
+        for at in range(0, len(hello), step):
+            s.sendall(hello[at:at + step])
+        while True:
+            try:
+                tls.do_handshake()
+                break
+            except ssl.SSLWantReadError:
+                s.sendall(outgoing.read())
+                incoming.write(s.recv(65536))
+    assert tls.version() == "TLSv1.3"
+
+
+CORPUS = ROOT / "tests/fuzz/corpus/tls_hello"
+
+
+@pytest.mark.parametrize("hello, reason", [
+    ((CORPUS / "ech").read_bytes(), "unrecognized"), ((CORPUS / "no-name").read_bytes(), "names no server"),
+    ((CORPUS / "two-names").read_bytes(), "two server_names"), (b"\x16\3\1\x40\0\1\1\0\0" + bytes(16380), "65536 bytes"),
+    (b"\x16\3\1\0\1\1" * 4000, "")],
+    ids=["outer name of ECH", "no SNI", "two names", "over 16 KB", "endless records"])
+def test_a_hello_that_leads_nowhere_is_refused_at_once(cluster, hello, reason):
+    with socket.create_connection(("127.0.0.1", cluster.port), 10) as s:
+        s.sendall(hello)
+        assert s.recv(7)[:6] == b"\x15\3\3\0\2\2"
+    cluster.wait_for_log(r"TLS connection refused .*public\.example" if reason == "unrecognized"
+                         else rf"TLS connection refused .*{reason}")
 
 
 # --- databases ---
