@@ -28,7 +28,7 @@ static void free_x509(X509 **x)
     X509_free(*x);
 }
 
-static void free_key(EVP_PKEY **key)
+static void ca_free_key(EVP_PKEY **key)
 {
     EVP_PKEY_free(*key);
 }
@@ -207,7 +207,7 @@ enum err local_ca_issue(const struct local_ca *ca,
                         const struct certificate_request *request, struct identity *ret,
                         struct diag *why)
 {
-    AUTO(free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
+    AUTO(ca_free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
     AUTO(free_x509) X509 *x = key ? new_certificate(key, request->days) : NULL;
 
     if (!x || !describe(ca, x, request) || X509_sign(x, ca->key, EVP_sha256()) <= 0)

@@ -18,7 +18,7 @@ struct command_line {
 
 /* Arguments. */
 
-static enum err take_number(struct str word, uint64_t *ret, struct diag *why)
+static enum err command_take_number(struct str word, uint64_t *ret, struct diag *why)
 {
     enum err e = str_to_uint(word, UINT32_MAX, ret);
     return e ? diag_set(why, e, "\"%.*s\" is not a number", STR_ARG(word)) : OK;
@@ -164,9 +164,9 @@ static enum err service_create(struct cluster *c, const struct command_line *l,
     AUTO(named_finish) struct named n = take_named(l->words[2]);
     uint64_t port;
     uint64_t target;
-    enum err e = take_number(l->words[4], &port, why);
+    enum err e = command_take_number(l->words[4], &port, why);
     if (!e)
-        e = take_number(l->words[5], &target, why);
+        e = command_take_number(l->words[5], &target, why);
     if (e)
         return e;
     AUTO_FREE char *spec = xasprintf("{\"selector\":{\"app\":\"%.*s\"},\"ports\":["
@@ -218,7 +218,7 @@ static enum err stall_worker(struct cluster *c, const struct command_line *l,
                              struct diag *why)
 {
     uint64_t n;
-    enum err e = take_number(l->words[1], &n, why);
+    enum err e = command_take_number(l->words[1], &n, why);
     if (!e)
         sessions_stall(c, (unsigned)n);
     return e;
@@ -285,7 +285,7 @@ static enum err cut_after_fin(struct cluster *c, const struct command_line *l,
                               struct diag *why)
 {
     uint64_t ms;
-    enum err e = take_number(l->words[1], &ms, why);
+    enum err e = command_take_number(l->words[1], &ms, why);
     if (!e)
         c->faults.cut_ms = (uint32_t)ms;
     return e;
@@ -295,7 +295,7 @@ static enum err late_verdict(struct cluster *c, const struct command_line *l,
                              struct diag *why)
 {
     uint64_t ms;
-    enum err e = take_number(l->words[1], &ms, why);
+    enum err e = command_take_number(l->words[1], &ms, why);
     if (!e)
         c->faults.verdict_ms = (uint32_t)ms;
     return e;
@@ -311,7 +311,7 @@ static enum err trickle(struct cluster *c, const struct command_line *l, struct 
 static enum err take_count(const struct command_line *l, unsigned *ret, struct diag *why)
 {
     uint64_t n;
-    enum err e = take_number(l->words[1], &n, why);
+    enum err e = command_take_number(l->words[1], &n, why);
     if (!e)
         *ret = (unsigned)n;
     return e;
@@ -433,7 +433,7 @@ static enum err forget(struct cluster *c, const struct command_line *l, struct d
 static enum err restart(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     uint64_t ms;
-    enum err e = take_number(l->words[1], &ms, why);
+    enum err e = command_take_number(l->words[1], &ms, why);
     if (!e)
         server_restart(c->server, ms);
     return e;
@@ -464,19 +464,21 @@ static enum err well(struct cluster *c, const struct command_line *l, struct dia
 
 /* Size. */
 
-static enum err churn(struct cluster *c, const struct command_line *l, struct diag *why)
+static enum err run_churn(struct cluster *c, const struct command_line *l,
+                          struct diag *why)
 {
     uint64_t n;
-    enum err e = take_number(l->words[1], &n, why);
+    enum err e = command_take_number(l->words[1], &n, why);
     if (!e)
         scale_churn(c->scale, (uint32_t)n);
     return e;
 }
 
-static enum err roll(struct cluster *c, const struct command_line *l, struct diag *why)
+static enum err run_roll(struct cluster *c, const struct command_line *l,
+                         struct diag *why)
 {
     uint64_t n;
-    enum err e = take_number(l->words[1], &n, why);
+    enum err e = command_take_number(l->words[1], &n, why);
     if (!e)
         scale_roll(c->scale, (uint32_t)n);
     return e;
@@ -496,7 +498,7 @@ static const struct command {
     { "pod add",        4, "NS/POD APP",     "running and ready",            pod_add },
     { "service delete", 3, "NS/NAME",        "",                             service_delete },
     { "service create", 6, "NS/NAME APP PORT TARGET", "",                             service_create },
-    { "refuse",         2, "NS/POD:PORT",    "nobody listens there",         refuse },
+    { "refuse",         2, "NS/POD:PORT",    "nothing listens there",         refuse },
     { "reset",          2, "NS/POD:PORT",    "connections are reset",        reset },
     { "reset-silently", 2, "NS/POD:PORT",    "... without a text",           reset_silently },
     { "heal",           2, "NS/POD:PORT",    "",                             heal },
@@ -527,20 +529,20 @@ static const struct command {
     { "forget",         1, "",               "old revisions are gone: 410",  forget },
     { "restart",        2, "MS",             "away for so long",             restart },
     { "blackhole",      2, "on|off",         "read and send nothing",        blackhole },
-    { "churn",          2, "N",              "N slices change each second", churn },
-    { "roll",           2, "N",              "replace roll/roll's pods, N/s", roll },
+    { "churn",          2, "N",              "N slices change each second", run_churn },
+    { "roll",           2, "N",              "replace roll/roll's pods, N/s", run_roll },
     { "well",           1, "",               "end all misbehaviour",         well },
 };
 /* clang-format on */
 
-static void help(struct text *said)
+static void help(struct text *output)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        text_printf(said, "%s %s  %s\n", commands[i].name, commands[i].arguments,
+        text_printf(output, "%s %s  %s\n", commands[i].name, commands[i].arguments,
                     commands[i].help);
 }
 
-static const struct command *find(const struct command_line *l)
+static const struct command *command_find(const struct command_line *l)
 {
     for (size_t i = 0; i < ARRAY_LEN(commands); i++) {
         struct str first;
@@ -561,16 +563,16 @@ static void split(struct str line, struct command_line *ret)
     }
 }
 
-enum err control_run(struct cluster *c, struct str line, struct text *said,
+enum err control_run(struct cluster *c, struct str line, struct text *output,
                      struct diag *why)
 {
     struct command_line l;
     split(line, &l);
     if (str_eq(l.words[0], STR("help"))) {
-        help(said);
+        help(output);
         return OK;
     }
-    const struct command *command = find(&l);
+    const struct command *command = command_find(&l);
     if (!command)
         return diag_set(why, ERR_CONFIG, "no such command: \"%.*s\" (try help)",
                         STR_ARG(line));

@@ -12,6 +12,6 @@
 /* false: not for us. */
 bool respond_control(struct cluster *c, const struct call *call, struct answer *a);
 
-/* Run one line.  Errors are sentences; the output goes into *said. */
-MUST_CHECK enum err control_run(struct cluster *c, struct str line, struct text *said,
+/* Run one line.  Errors are sentences; the output goes into *output. */
+MUST_CHECK enum err control_run(struct cluster *c, struct str line, struct text *output,
                                 struct diag *why);

@@ -36,7 +36,7 @@ void faults_finish(struct faults *f)
         remove_rule(k);
 }
 
-static struct rule *find(const struct list_node *list, struct str text)
+static struct rule *fault_find(const struct list_node *list, struct str text)
 {
     list_for_each (r, list, struct rule, node)
         if (str_eq(text, str_of(r->text)))
@@ -46,7 +46,7 @@ static struct rule *find(const struct list_node *list, struct str text)
 
 static void set(struct list_node *list, struct str text, enum pod_fault fault)
 {
-    struct rule *r = find(list, text);
+    struct rule *r = fault_find(list, text);
     if (r)
         remove_rule(r);
     if (fault == POD_WELL)
@@ -64,7 +64,7 @@ void faults_set_target(struct faults *f, struct str target, enum pod_fault fault
 
 enum pod_fault faults_of_target(const struct faults *f, struct str target)
 {
-    const struct rule *r = find(&f->targets, target);
+    const struct rule *r = fault_find(&f->targets, target);
     return r ? r->fault : POD_WELL;
 }
 
@@ -78,13 +78,13 @@ void faults_grant(struct faults *f, struct str rule)
     set(&f->granted, rule, POD_REFUSES);
 }
 
-static bool covers(const char *rule, const struct str asked[4])
+static bool covers(const char *rule, const struct str wanted[4])
 {
     struct str left = str_of(rule), word;
 
     for (size_t i = 0; i < 4; i++) {
         left = str_cut(left, ' ', &word);
-        if (!str_eq(word, STR("*")) && !str_eq(word, asked[i]))
+        if (!str_eq(word, STR("*")) && !str_eq(word, wanted[i]))
             return false;
     }
     return true;
@@ -93,10 +93,10 @@ static bool covers(const char *rule, const struct str asked[4])
 bool faults_granted(const struct faults *f, struct str verb, struct str resource,
                     struct str ns, struct str name)
 {
-    const struct str asked[4] = { verb, resource, ns, name };
+    const struct str wanted[4] = { verb, resource, ns, name };
 
     list_for_each (g, &f->granted, struct rule, node)
-        if (covers(g->text, asked))
+        if (covers(g->text, wanted))
             return true;
     return false;
 }
@@ -104,7 +104,7 @@ bool faults_granted(const struct faults *f, struct str verb, struct str resource
 bool faults_denied(const struct faults *f, struct str verb, struct str resource)
 {
     AUTO_FREE char *rule = xasprintf("%.*s %.*s", STR_ARG(verb), STR_ARG(resource));
-    return !list_empty(&f->denied) && find(&f->denied, str_of(rule));
+    return !list_empty(&f->denied) && fault_find(&f->denied, str_of(rule));
 }
 
 void faults_set_token(struct faults *f, struct str token, bool good)
@@ -114,5 +114,5 @@ void faults_set_token(struct faults *f, struct str token, bool good)
 
 bool faults_accept_token(const struct faults *f, struct str token)
 {
-    return find(&f->tokens, token) != NULL;
+    return fault_find(&f->tokens, token) != NULL;
 }

@@ -182,7 +182,7 @@ static enum err open_listeners(struct playground *p, struct diag *why)
     return e ? e : open_direct(p, why);
 }
 
-static enum err tell(struct playground *p, struct diag *why)
+static enum err announce(struct playground *p, struct diag *why)
 {
     const struct certificate_request request = {
         .common_name = p->options.user,
@@ -223,7 +223,7 @@ static void raise_file_limit(void)
     }
 }
 
-static void start(struct playground *p)
+static void playground_start(struct playground *p)
 {
     struct cluster *c = &p->cluster;
     signal(SIGPIPE, SIG_IGN);
@@ -267,7 +267,7 @@ static enum err serve(struct playground *p, struct diag *why)
     if (!e)
         e = open_listeners(p, why);
     if (!e)
-        e = tell(p, why);
+        e = announce(p, why);
     if (!e)
         loop_run(p->cluster.loop);
     return e;
@@ -286,7 +286,7 @@ int main(int argc, char **argv)
     if (!e)
         e = log_set_levels(str_of(p.options.log), &why);
     if (!e) {
-        start(&p);
+        playground_start(&p);
         e = serve(&p, &why);
         finish(&p);
     }

@@ -181,7 +181,7 @@ void options_help(FILE *to)
     fprintf(to, "  %-16s %-18s %s\n", "--help", "", "this text");
 }
 
-static const struct option_row *find(struct str name)
+static const struct option_row *option_find(struct str name)
 {
     for (size_t i = 0; i < ARRAY_LEN(rows); i++)
         if (str_eq(name, str_of(rows[i].name)))
@@ -195,7 +195,7 @@ static enum err take_option(int argc, char **argv, int *at, struct options *o,
 {
     struct str name;
     const char *value = str_cut(str_of(argv[*at]), '=', &name).at;
-    const struct option_row *row = find(name);
+    const struct option_row *row = option_find(name);
 
     if (!row)
         return diag_set(why, ERR_CONFIG, "unknown option: %s (see --help)", argv[*at]);

@@ -57,8 +57,8 @@ static json_t *phantom(const char *ns, const char *service, size_t n, size_t ver
     return endpoint(ns, pod, uid, n);
 }
 
-static void put_slice(struct scale *s, const char *ns, const char *service, size_t index,
-                      json_t *endpoints)
+static void scale_put_slice(struct scale *s, const char *ns, const char *service,
+                            size_t index, json_t *endpoints)
 {
     AUTO_FREE char *name = xasprintf("%s-%05zu", service, index);
     json_t *slice = json_pack(
@@ -94,7 +94,7 @@ static void put_phantoms(struct scale *s, const char *ns, const char *service,
 
     for (size_t i = 0; i < count; i++)
         json_array_append_new(endpoints, phantom(ns, service, from + i, version));
-    put_slice(s, ns, service, slice, endpoints);
+    scale_put_slice(s, ns, service, slice, endpoints);
 }
 
 void scale_fill(struct scale *s, size_t services, size_t endpoints)
@@ -178,7 +178,7 @@ static void put_roll_slice(struct scale *s, size_t slice)
         const json_t *pod = store_get(s->cluster->store, KIND_POD, ROLL, name);
         json_array_append_new(endpoints, endpoint(ROLL, name, object_uid(pod), n));
     }
-    put_slice(s, ROLL, ROLL, slice, endpoints);
+    scale_put_slice(s, ROLL, ROLL, slice, endpoints);
 }
 
 void scale_fill_roll(struct scale *s, size_t pods)

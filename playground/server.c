@@ -43,7 +43,7 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer)
     connection_open(s->cluster, stream, s->tls == NULL);
 }
 
-static enum err start(struct server *s, struct diag *why)
+static enum err server_start(struct server *s, struct diag *why)
 {
     int fd;
     const struct sockaddr *address = (const struct sockaddr *)&s->address;
@@ -68,7 +68,7 @@ static void go_away(struct server *s)
 static void come_back(struct server *s)
 {
     struct diag why = { 0 };
-    if (start(s, &why)) {
+    if (server_start(s, &why)) {
         log_warn(NO_ID, "cannot come back yet", LOG_S("reason", why.text));
         timer_set(&s->timer, REOPEN_MS);
     } else {
@@ -96,7 +96,7 @@ static struct server *create(struct cluster *c, struct tls_context *tls)
 
 static enum err open_or_close(struct server *s, struct server **ret, struct diag *why)
 {
-    enum err e = start(s, why);
+    enum err e = server_start(s, why);
     if (e)
         server_close(s);
     else

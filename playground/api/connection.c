@@ -257,7 +257,7 @@ static enum connection_state in_watch(struct connection *c)
         return CONNECTION_CLOSED;
     if (!drain(c))
         return CONNECTION_WATCH;
-    watch_tell(&c->watch, c->cluster->store, &events, WATCH_GATHER);
+    watch_write(&c->watch, c->cluster->store, &events, WATCH_GATHER);
     if (events.len)
         put_chunk(c, &events);
     text_finish(&events);

@@ -12,16 +12,16 @@ static struct str attribute(const json_t *attributes, const char *key)
 
 static bool is_allowed(const struct cluster *c, const json_t *review)
 {
-    const json_t *asked = object_at(review, "spec", "resourceAttributes", NULL);
+    const json_t *wanted = object_at(review, "spec", "resourceAttributes", NULL);
     struct text resource = { 0 };
 
-    text_add(&resource, attribute(asked, "resource"));
-    if (!str_empty(attribute(asked, "subresource")))
+    text_add(&resource, attribute(wanted, "resource"));
+    if (!str_empty(attribute(wanted, "subresource")))
         text_add(&resource, STR("/"));
-    text_add(&resource, attribute(asked, "subresource"));
-    bool allowed = cluster_allows(c, attribute(asked, "verb"), attribute(asked, "group"),
-                                  text_str(&resource), attribute(asked, "namespace"),
-                                  attribute(asked, "name"));
+    text_add(&resource, attribute(wanted, "subresource"));
+    bool allowed = cluster_allows(
+        c, attribute(wanted, "verb"), attribute(wanted, "group"), text_str(&resource),
+        attribute(wanted, "namespace"), attribute(wanted, "name"));
     text_finish(&resource);
     return allowed;
 }

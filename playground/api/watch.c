@@ -6,7 +6,7 @@
 #include "playground/api/object.h"
 #include "playground/api/table.h"
 
-static void tell(struct text *out, const char *type, json_t *object)
+static void write_event(struct text *out, const char *type, json_t *object)
 {
     AUTO_FREE char *text = json_dumps(object, JSON_COMPACT);
     text_printf(out, "{\"type\":\"%s\",\"object\":%s}\n", type, text);
@@ -17,14 +17,14 @@ static void tell_object(struct watch *w, struct text *out, const char *type,
 {
     const struct kind *k = &kinds[w->start.view.kind];
     if (!w->start.view.table) {
-        tell(out, type, object);
+        write_event(out, type, object);
         return;
     }
-    json_t *table = table_create(k, "", !w->told);
+    json_t *table = table_create(k, "", !w->columns_sent);
     table_add(table, k, object);
-    tell(out, type, table);
+    write_event(out, type, table);
     json_decref(table);
-    w->told = true;
+    w->columns_sent = true;
 }
 
 static void tell_gone(struct watch *w, const struct store *s, struct text *out)
@@ -33,7 +33,7 @@ static void tell_gone(struct watch *w, const struct store *s, struct text *out)
     snprintf(message, sizeof(message), "too old resource version: %llu (%llu)",
              (unsigned long long)w->start.revision, (unsigned long long)store_oldest(s));
     json_t *status = status_object(410, "Expired", NULL, message);
-    tell(out, "ERROR", status);
+    write_event(out, "ERROR", status);
     json_decref(status);
     w->over = true;
 }
@@ -56,7 +56,7 @@ static json_t *bookmark(const struct watch *w, bool initial_end)
 void watch_bookmark(struct watch *w, struct text *out)
 {
     json_t *b = bookmark(w, false);
-    tell(out, "BOOKMARK", b);
+    write_event(out, "BOOKMARK", b);
     json_decref(b);
 }
 
@@ -71,7 +71,7 @@ static void tell_initial(struct watch *w, const struct store *s, struct text *ou
     w->start.initial = false;
     if (w->start.initial_end) {
         json_t *b = bookmark(w, true);
-        tell(out, "BOOKMARK", b);
+        write_event(out, "BOOKMARK", b);
         json_decref(b);
     }
 }
@@ -97,7 +97,7 @@ static void tell_event(struct watch *w, const struct event *e, struct text *out)
     w->start.revision = e->revision;
 }
 
-void watch_tell(struct watch *w, const struct store *s, struct text *out, size_t max)
+void watch_write(struct watch *w, const struct store *s, struct text *out, size_t max)
 {
     if (w->over)
         return;

@@ -5,11 +5,11 @@
 
 struct watch {
     struct watch_start start; /* owned; start.revision: that of the last event sent */
-    bool told;                /* a table watch sends its columns once */
+    bool columns_sent;        /* a table watch sends its columns once */
     bool over;                /* the client got the error that its revision is gone */
 };
 
 /* Append the events that are due, about `max` bytes at most; each line is one event. */
-void watch_tell(struct watch *w, const struct store *s, struct text *out, size_t max);
+void watch_write(struct watch *w, const struct store *s, struct text *out, size_t max);
 /* Append a bookmark of the present revision. */
 void watch_bookmark(struct watch *w, struct text *out);

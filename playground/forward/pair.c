@@ -106,7 +106,7 @@ static void reset_stream(struct pair *p, uint32_t id)
 }
 
 /* The error stream's word, and the end of the pair. */
-static void tell(struct pair *p, const char *why)
+static void report(struct pair *p, const char *why)
 {
     struct session *s = p->session;
     bool silent = why && !*why;
@@ -149,7 +149,7 @@ static void finish(struct pair *p, const char *why, enum consumer left)
     if (late_ms)
         tell_later(p, why, late_ms);
     else
-        tell(p, why);
+        report(p, why);
 }
 
 /* The last read of the client's stream is still waiting, unless it saw the end. */
@@ -313,7 +313,7 @@ static void on_timer(struct timer *timer)
     } else if (p->state == PAIR_FAILED) {
         finish(p, p->why, leftover(p));
     } else if (p->state == PAIR_ENDED) {
-        tell(p, p->well ? NULL : p->why);
+        report(p, p->well ? NULL : p->why);
     } else if (p->state == PAIR_HALF) {
         snprintf(text, sizeof(text),
                  "(conn=0xc000000000, request=%s) timed out waiting for streams",

@@ -34,7 +34,8 @@ static void read_wish(const struct spdy_header *fields, size_t count, uint32_t i
     ret->valid = true;
 }
 
-static enum err inflate_block(struct session *s, struct frame *f, struct str block)
+static enum err session_inflate_block(struct session *s, struct frame *f,
+                                      struct str block)
 {
     struct spdy_header fields[SPDY_HEADERS_MAX];
     size_t count;
@@ -53,7 +54,7 @@ static enum err decode_control(struct session *s, struct frame *f)
     enum err e = spdy_control_decode(&f->head, body, &f->control);
     if (e || f->head.type != SPDY_SYN_STREAM)
         return e;
-    e = inflate_block(s, f, f->control.block);
+    e = session_inflate_block(s, f, f->control.block);
     f->control.block = (struct str){ 0 };
     return e;
 }

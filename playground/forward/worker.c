@@ -107,7 +107,7 @@ static bool finish_ping(struct session *s, const struct frame *f)
     return true;
 }
 
-static bool finish(struct session *s, struct frame *f)
+static bool frame_finish(struct session *s, struct frame *f)
 {
     switch (f->head.type) {
     case SPDY_SYN_STREAM:
@@ -138,7 +138,7 @@ void worker_run(struct worker *w, struct session *s)
     for (;;) {
         if (!w->hand)
             w->hand = next(w);
-        if (!w->hand || w->stalled || !finish(s, w->hand))
+        if (!w->hand || w->stalled || !frame_finish(s, w->hand))
             return;
         frame_destroy(TAKE(w->hand));
     }

@@ -150,7 +150,7 @@ static void send_messages(struct ws_stream *w)
         task_wake(w->stream.wake);
 }
 
-static void on_work(struct task *task)
+static void on_ws_work(struct task *task)
 {
     struct ws_stream *w = container_of(task, struct ws_stream, work);
 
@@ -197,7 +197,7 @@ struct stream *ws_stream_open(struct loop *l, struct stream *below)
 {
     struct ws_stream *w = xcalloc(1, sizeof(*w));
     stream_init(&w->stream, &ws_ops, loop_pool(l), IN_LIMIT, OUT_LIMIT);
-    task_init(&w->work, loop_sched(l), RANK_FLUSH, on_work);
+    task_init(&w->work, loop_sched(l), RANK_FLUSH, on_ws_work);
     w->below = below;
     below->wake = &w->work;
     task_wake(&w->work);

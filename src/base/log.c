@@ -371,14 +371,14 @@ static void emit_fields(struct log_module *m, enum log_level level, struct log_i
 {
     struct line l;
     char id_text[48];
-    struct str who = { id_text, log_id_text(id, id_text) };
+    struct str id_str = { id_text, log_id_text(id, id_text) };
 
     l.len = 0;
     l.cut = false;
     if (sink.format == LOG_JSON)
-        begin_json(&l, m, level, who, text);
+        begin_json(&l, m, level, id_str, text);
     else
-        begin_text(&l, m, level, who, text);
+        begin_text(&l, m, level, id_str, text);
     for (;;) {
         struct log_field f = va_arg(*fields, struct log_field);
         if (f.type == FIELD_END)

@@ -44,7 +44,7 @@ struct log_field {
 #define LOG_END      ((struct log_field){ .type = FIELD_END })
 /* clang-format on */
 
-/* A part of the program, by whose name lines are marked and levels are set. */
+/* A part of the program: its name is in its lines, and its level is set by it. */
 struct log_module {
     const char *name;
     uint8_t level; /* lines above it are not logged; written by base/log.c only */

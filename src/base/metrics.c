@@ -94,7 +94,7 @@ void metric_add_for(struct metric *m, uint16_t cluster, size_t series, int64_t n
     part_of(m, cluster)->series[series] += n;
 }
 
-static void put_escaped(FILE *out, const char *s, bool in_quotes)
+static void put_label_value(FILE *out, const char *s, bool in_quotes)
 {
     for (; *s; s++) {
         if (*s == '\n')
@@ -116,7 +116,7 @@ static void put_label(FILE *out, const char **before, const char *key, const cha
     if (!value)
         return;
     fprintf(out, "%s%s=\"", *before, key);
-    put_escaped(out, value, true);
+    put_label_value(out, value, true);
     fputc('"', out);
     *before = ",";
 }
@@ -190,7 +190,7 @@ static void put_parts(FILE *out, const struct metric *m)
 static void put_metric(FILE *out, const struct metric *m)
 {
     fprintf(out, "# HELP %s ", m->name);
-    put_escaped(out, m->help, false);
+    put_label_value(out, m->help, false);
     fprintf(out, "\n# TYPE %s %s\n", m->name, types[m->type]);
     if (m->parts && partition_count())
         put_parts(out, m);

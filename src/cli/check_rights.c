@@ -28,7 +28,7 @@ struct check {
     const struct rights_question *question;
     bool websocket; /* --transport insists */
     struct asking asking;
-    struct task on_answer;
+    struct task answered;
     struct str *scopes; /* namespaces, or "" and then the kubeconfig's */
     size_t scope_count;
     struct review *reviews; /* scope by scope */
@@ -44,9 +44,9 @@ static void on_review(void *owner, json_t *object)
     r->allowed = json_is_true(allowed);
 }
 
-static void on_answer(struct task *t)
+static void on_rights_answer(struct task *t)
 {
-    struct check *c = container_of(t, struct check, on_answer);
+    struct check *c = container_of(t, struct check, answered);
 
     for (size_t i = 0; i < c->count; i++)
         if (c->reviews[i].call.result == ERR_AGAIN)
@@ -70,12 +70,12 @@ static char *review_body(const struct review *r)
     return text;
 }
 
-static void ask(struct check *c, struct review *r)
+static void rights_ask(struct check *c, struct review *r)
 {
     AUTO_FREE char *body = review_body(r);
 
     r->call =
-        (struct api_call){ .on_object = on_review, .owner = r, .wake = &c->on_answer };
+        (struct api_call){ .on_object = on_review, .owner = r, .wake = &c->answered };
     api_post(c->asking.api, &r->call, REVIEWS, body, CALL_MS);
 }
 
@@ -244,8 +244,8 @@ static void explain_missing(const struct check *c)
 static enum err ask_all(struct check *c, struct diag *why)
 {
     for (size_t i = 0; i < c->count; i++)
-        ask(c, &c->reviews[i]);
-    task_wake(&c->on_answer);
+        rights_ask(c, &c->reviews[i]);
+    task_wake(&c->answered);
     loop_run(c->asking.loop);
     for (size_t i = 0; i < c->count; i++) {
         const struct review *r = &c->reviews[i];
@@ -265,7 +265,7 @@ static void check_finish(struct check *c)
     for (size_t i = 0; i < c->count; i++)
         api_call_finish(&c->reviews[i].call);
     if (c->count)
-        task_cancel(&c->on_answer);
+        task_cancel(&c->answered);
     free(c->reviews);
     free(c->scopes);
     asking_close(&c->asking);
@@ -279,7 +279,7 @@ int check_rights(const struct config *config, const struct rights_question *q)
 
     enum err e = asking_open(&c.asking, config, &why);
     if (!e) {
-        task_init(&c.on_answer, loop_sched(c.asking.loop), RANK_WORK, on_answer);
+        task_init(&c.answered, loop_sched(c.asking.loop), RANK_WORK, on_rights_answer);
         add_scopes(&c);
         e = ask_all(&c, &why);
     }

@@ -63,7 +63,8 @@ static int show(const struct config *config, const char *const *names, size_t co
     return EXIT_OK;
 }
 
-static int check(const struct config *config, const char *const *words, size_t count)
+static int config_check(const struct config *config, const char *const *words,
+                        size_t count)
 {
     int status = refuse_words(words, count);
 
@@ -83,7 +84,7 @@ static int check(const struct config *config, const char *const *words, size_t c
 static const struct {
     const char *word;
     int (*run)(const struct config *config, const char *const *words, size_t count);
-} actions[] = { { "show", show }, { "check", check } };
+} actions[] = { { "show", show }, { "check", config_check } };
 
 static int config_run(const struct args *a, const char *const *words, size_t word_count)
 {

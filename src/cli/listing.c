@@ -47,7 +47,7 @@ struct listing_of {
     struct transfers *transfers;
     struct api *api;
     struct api_call call;
-    struct task on_answer;
+    struct task answered;
     struct credentials_want want;
     bool authenticated;       /* it has credentials */
     bool narrowed;            /* only its home namespace may be listed */
@@ -158,15 +158,15 @@ static void on_object(void *owner, json_t *object)
 }
 
 /* List one namespace, or all when it is NULL. */
-static void ask(struct listing_of *s, const char *ns)
+static void listing_ask(struct listing_of *s, const char *ns)
 {
     AUTO_FREE char *path = ns ? xasprintf("/api/v1/namespaces/%s/services", ns)
                               : xstrdup("/api/v1/services");
 
     s->call =
-        (struct api_call){ .on_object = on_object, .owner = s, .wake = &s->on_answer };
+        (struct api_call){ .on_object = on_object, .owner = s, .wake = &s->answered };
     api_list(s->api, &s->call, path, NULL, LIST_MS);
-    task_wake(&s->on_answer);
+    task_wake(&s->answered);
 }
 
 static void on_zone(void *owner, const char *zone)
@@ -178,7 +178,7 @@ static void on_zone(void *owner, const char *zone)
         free(s->listing->found_zone);
         s->listing->found_zone = xstrdup(zone);
     }
-    task_wake(&s->on_answer);
+    task_wake(&s->answered);
 }
 
 /* Beside the list; the output waits for it. */
@@ -226,7 +226,7 @@ static void close_api(struct listing_of *s)
     if (s->transfers)
         transfers_destroy(TAKE(s->transfers));
     free(TAKE(s->home));
-    task_cancel(&s->on_answer);
+    task_cancel(&s->answered);
 }
 
 /* So many at a time, in their order. */
@@ -237,7 +237,7 @@ static void begin_more(struct listing *l)
         s->result = open_api(s, &s->why);
         s->done = s->result != OK;
         l->running += !s->done;
-        task_wake(&s->on_answer);
+        task_wake(&s->answered);
     }
 }
 
@@ -281,13 +281,13 @@ static void authenticate(struct listing_of *s)
         conclude(s, e, &why);
         return;
     }
-    ask(s, s->listing->config->namespace);
+    listing_ask(s, s->listing->config->namespace);
     find_zone(s);
 }
 
-static void on_answer(struct task *t)
+static void on_listing_answer(struct task *t)
 {
-    struct listing_of *s = container_of(t, struct listing_of, on_answer);
+    struct listing_of *s = container_of(t, struct listing_of, answered);
 
     if (s->done)
         return;
@@ -301,7 +301,7 @@ static void on_answer(struct task *t)
         !s->narrowed) {
         s->narrowed = true;
         api_call_finish(&s->call);
-        ask(s, s->home);
+        listing_ask(s, s->home);
         return;
     }
     if (s->call.result || s->zone_known)
@@ -328,8 +328,8 @@ static enum err open_listing(struct listing *l, struct diag *why)
         s->listing = l;
         s->number = i;
         s->status = clusters_status(l->clusters, i);
-        task_init(&s->on_answer, loop_sched(l->loop), RANK_WORK, on_answer);
-        s->want.wake = &s->on_answer;
+        task_init(&s->answered, loop_sched(l->loop), RANK_WORK, on_listing_answer);
+        s->want.wake = &s->answered;
     }
     return OK;
 }

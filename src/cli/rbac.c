@@ -165,8 +165,8 @@ static void print_roles(const struct request *r)
     }
 }
 
-static int check(const struct args *a, const struct config *config,
-                 const struct request *r)
+static int rbac_check(const struct args *a, const struct config *config,
+                      const struct request *r)
 {
     const struct rights_question question = {
         .level = r->role.level,
@@ -203,7 +203,7 @@ static int rbac(const struct args *a, const char *const *words, size_t word_coun
         return status;
     print_warnings(config);
     if (args_own(a, "check"))
-        return check(a, config, &r);
+        return rbac_check(a, config, &r);
     print_roles(&r);
     return EXIT_OK;
 }

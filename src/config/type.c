@@ -257,8 +257,8 @@ static char *auto_count_print(const struct setting *s, const void *field)
                                                   : count_print(s, field);
 }
 
-static enum err port_parse(const struct setting *s, struct str text, void *field,
-                           struct diag *why)
+static enum err type_port_parse(const struct setting *s, struct str text, void *field,
+                                struct diag *why)
 {
     uint64_t n = 0;
     enum err parsed = str_to_uint(text, UINT16_MAX, &n);
@@ -457,7 +457,7 @@ const struct setting_type type_AUTO_DURATION = {
 const struct setting_type type_PORT = {
     .argument = "PORT",
     .expected = "a port number",
-    .parse = port_parse,
+    .parse = type_port_parse,
     .print = port_print,
     .format = count_format,
     .size = FIELD_SIZE_OF(port),

@@ -21,7 +21,7 @@ struct changes {
     int fd; /* netlink; -1: none */
 };
 
-static int64_t clock_ms(clockid_t id)
+static int64_t changes_clock_ms(clockid_t id)
 {
     struct timespec t = { 0 };
     clock_gettime(id, &t);
@@ -30,10 +30,10 @@ static int64_t clock_ms(clockid_t id)
 
 static int64_t asleep_ms(void)
 {
-    return clock_ms(CLOCK_BOOTTIME) - clock_ms(CLOCK_MONOTONIC);
+    return changes_clock_ms(CLOCK_BOOTTIME) - changes_clock_ms(CLOCK_MONOTONIC);
 }
 
-static void on_look(struct timer *timer)
+static void on_changes_look(struct timer *timer)
 {
     struct changes *c = container_of(timer, struct changes, look);
     int64_t asleep = asleep_ms();
@@ -71,7 +71,7 @@ static int open_netlink(void)
     return fd;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_changes_closed(uv_handle_t *handle)
 {
     free(container_of((uv_poll_t *)handle, struct changes, poll));
 }
@@ -83,7 +83,7 @@ struct changes *changes_open(struct loop *l, struct task *wake)
     c->loop = l;
     c->wake = wake;
     c->asleep_ms = asleep_ms();
-    timer_init(&c->look, loop_sched(l), on_look);
+    timer_init(&c->look, loop_sched(l), on_changes_look);
     timer_set(&c->look, LOOK_MS);
     c->fd = open_netlink();
     if (c->fd >= 0 && uv_poll_init(loop_uv(l), &c->poll, c->fd)) {
@@ -104,6 +104,6 @@ void changes_close(struct changes *c)
         free(c);
         return;
     }
-    uv_close((uv_handle_t *)&c->poll, on_closed);
+    uv_close((uv_handle_t *)&c->poll, on_changes_closed);
     close(c->fd);
 }

@@ -91,7 +91,7 @@ static void go_through_proxy(struct attempt *a)
     proxy_stream_start(&a->through, l, fd, &through, &a->on_through);
 }
 
-static void on_done(struct easy *e, CURLcode code)
+static void on_attempt_done(struct easy *e, CURLcode code)
 {
     struct attempt *a = container_of(e, struct attempt, easy);
     struct connecting *c = a->owner;
@@ -147,7 +147,7 @@ void connecting_start(struct connecting *c, struct transfers *t,
     a->proxy = over_tls ? xstrdup(proxy) : NULL;
     a->identity = tls_identity_ref(to->identity);
     AUTO_FREE char *url = xasprintf("http://%s/", over_tls ? over_tls : a->where);
-    easy_open(&a->easy, t, on_done);
+    easy_open(&a->easy, t, on_attempt_done);
     set_connect_only(a->easy.curl, url, to->timeout_ms);
     easy_set_proxy(&a->easy, over_tls ? "" : proxy);
     if (over_tls)

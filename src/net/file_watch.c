@@ -205,7 +205,7 @@ static bool same_time(struct timespec a, struct timespec b)
 }
 
 /* Also in which folder it lies: st_dev and st_ino are of the file that symlinks lead to. */
-static bool look(struct file_watch *w)
+static bool file_watch_look(struct file_watch *w)
 {
     struct stat now = { 0 }, before = w->seen;
 
@@ -223,7 +223,7 @@ static void on_settled(struct timer *t)
 
     w->first_event = 0;
     watch_again(w);
-    if (look(w))
+    if (file_watch_look(w))
         task_wake(w->wake);
 }
 
@@ -236,7 +236,7 @@ struct file_watch *file_watch_open(struct loop *l, const char *path, struct task
     w->wake = wake;
     list_init(&w->folders);
     timer_init(&w->settle, loop_sched(l), on_settled);
-    look(w);
+    file_watch_look(w);
     if (!w->seen.st_mode || S_ISREG(w->seen.st_mode))
         watch_again(w);
     return w;

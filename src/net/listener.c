@@ -33,7 +33,7 @@ struct listener {
 
 static void on_incoming(uv_poll_t *poll, int status, int events);
 
-static void derive_interest(struct listener *l)
+static void listener_derive_interest(struct listener *l)
 {
     if (!l->polled)
         return;
@@ -76,7 +76,7 @@ static void starve(struct listener *l, int error)
     say_starved(l, error, "wait");
     l->starved = true;
     timer_set(&l->retry, STARVED_MS);
-    derive_interest(l);
+    listener_derive_interest(l);
 }
 
 static bool has_reserve(struct listener *l)
@@ -153,7 +153,7 @@ static void start_polling(struct listener *l)
     if (error)
         starve(l, error);
     else
-        derive_interest(l);
+        listener_derive_interest(l);
 }
 
 struct listener *listener_open(struct loop *loop, int fd,
@@ -185,7 +185,7 @@ void listener_on_shortage(struct listener *l, bool (*free_one)(void *owner),
 void listener_pause(struct listener *l, bool paused)
 {
     l->paused = paused;
-    derive_interest(l);
+    listener_derive_interest(l);
 }
 
 int listener_fd(const struct listener *l)
@@ -193,7 +193,7 @@ int listener_fd(const struct listener *l)
     return l->fd;
 }
 
-static void on_closed(uv_handle_t *handle)
+static void on_listener_closed(uv_handle_t *handle)
 {
     free(container_of((uv_poll_t *)handle, struct listener, poll));
 }
@@ -204,7 +204,7 @@ void listener_close(struct listener *l)
         return;
     timer_stop(&l->retry);
     if (l->polled)
-        uv_close((uv_handle_t *)&l->poll, on_closed);
+        uv_close((uv_handle_t *)&l->poll, on_listener_closed);
     close(l->fd);
     l->fd = -1;
     if (!l->polled)

@@ -238,7 +238,7 @@ void easy_open(struct easy *e, struct transfers *t,
     assert(e->curl);
     e->transfers = t;
     e->on_done = on_done;
-    e->said[0] = '\0';
+    e->text[0] = '\0';
     e->no_files = false;
     reach_init(&e->reach, &t->memory, loop_sched(t->loop), on_attempt_ended);
     e->refused = (struct diag){ "" };
@@ -249,7 +249,7 @@ void easy_open(struct easy *e, struct transfers *t,
     curl_easy_setopt(e->curl, CURLOPT_PRIVATE, e);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETFUNCTION, open_socket);
     curl_easy_setopt(e->curl, CURLOPT_OPENSOCKETDATA, e);
-    curl_easy_setopt(e->curl, CURLOPT_ERRORBUFFER, e->said);
+    curl_easy_setopt(e->curl, CURLOPT_ERRORBUFFER, e->text);
     curl_easy_setopt(e->curl, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(e->curl, CURLOPT_QUICK_EXIT, 1L);
     curl_easy_setopt(e->curl, CURLOPT_NOPROGRESS, 1L);
@@ -358,27 +358,27 @@ static enum err code_of(CURLcode code)
 
 /* curl keeps its first complaint, and the first about a socket that has just been reset
  * is that it has no addresses any more. */
-static const char *what_curl_said(const struct easy *e, CURLcode code)
+static const char *curl_text(const struct easy *e, CURLcode code)
 {
-    bool useless = e->said[0] == '\0' || strncmp(e->said, "getpeername", 11) == 0 ||
-                   strncmp(e->said, "getsockname", 11) == 0;
+    bool useless = e->text[0] == '\0' || strncmp(e->text, "getpeername", 11) == 0 ||
+                   strncmp(e->text, "getsockname", 11) == 0;
     bool quotes_proxy =
-        strncmp(e->said, "Unsupported proxy", 17) == 0; /* and its password */
+        strncmp(e->text, "Unsupported proxy", 17) == 0; /* and its password */
 
     if (quotes_proxy)
         return "the proxy's URL is not supported";
-    return useless ? curl_easy_strerror(code) : e->said;
+    return useless ? curl_easy_strerror(code) : e->text;
 }
 
 /* `peer`: "host:port" or "the proxy host:port". */
-static enum err tls_error(const struct easy *e, const char *said, const char *peer,
+static enum err tls_error(const struct easy *e, const char *text, const char *peer,
                           struct diag *why)
 {
     if (e->refused.text[0])
         return diag_set(why, ERR_TLS, "%s: its certificate %s", peer, e->refused.text);
-    if (tls_explain_alert(e->of_proxy ? NULL : e->identity, said, why))
+    if (tls_explain_alert(e->of_proxy ? NULL : e->identity, text, why))
         return diag_prefix(why, ERR_TLS, "%s", peer);
-    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", peer, said);
+    return diag_set(why, ERR_TLS, "%s: TLS failed: %s", peer, text);
 }
 
 static enum err connect_error(const struct easy *e, const char *peer, struct diag *why)
@@ -390,8 +390,7 @@ static enum err connect_error(const struct easy *e, const char *peer, struct dia
         return diag_set(why, ERR_NO_FILES, "cannot reach %s: %s", peer,
                         err_text(ERR_NO_FILES));
     return diag_set(why, ERR_CONNECT, "cannot reach %s: %s", peer,
-                    number ? strerror((int)number)
-                           : what_curl_said(e, CURLE_COULDNT_CONNECT));
+                    number ? strerror((int)number) : curl_text(e, CURLE_COULDNT_CONNECT));
 }
 
 static enum err refusal_of_proxy(const struct easy *e, long status, const char *where,
@@ -405,20 +404,20 @@ static enum err refusal_of_proxy(const struct easy *e, long status, const char *
 
 /* A proxy that failed; curl's message has only addresses. */
 static enum err error_at_proxy(const struct easy *e, CURLcode code, const char *where,
-                               const char *said, struct diag *why)
+                               const char *text, struct diag *why)
 {
     if (code == CURLE_COULDNT_RESOLVE_PROXY)
         return diag_set(why, ERR_RESOLVE, "the name of the proxy %s is not known",
                         e->proxy);
     return diag_set(why, ERR_CONNECT, "the proxy %s could not connect to %s: %s",
-                    e->proxy, where, said);
+                    e->proxy, where, text);
 }
 
 enum err easy_error(const struct easy *e, CURLcode code, const char *where,
                     struct diag *why)
 {
     enum err result = code_of(code);
-    const char *said = what_curl_said(e, code);
+    const char *text = curl_text(e, code);
     long proxy_status = 0;
 
     AUTO_FREE char *proxy = e->proxy ? xasprintf("the proxy %s", e->proxy) : NULL;
@@ -426,12 +425,12 @@ enum err easy_error(const struct easy *e, CURLcode code, const char *where,
     if (proxy_status >= 300)
         return refusal_of_proxy(e, proxy_status, where, why);
     if (proxy && (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY))
-        return error_at_proxy(e, code, where, said, why);
+        return error_at_proxy(e, code, where, text, why);
     if (code == CURLE_COULDNT_CONNECT)
         return connect_error(e, proxy ? proxy : where, why);
-    if (result == ERR_TLS || e->refused.text[0] || tls_is_reason(said))
-        return tls_error(e, said, e->of_proxy && proxy ? proxy : where, why);
+    if (result == ERR_TLS || e->refused.text[0] || tls_is_reason(text))
+        return tls_error(e, text, e->of_proxy && proxy ? proxy : where, why);
     if (proxy)
-        return diag_set(why, result, "%s, by %s: %s", where, proxy, said);
-    return diag_set(why, result, "%s: %s", where, said);
+        return diag_set(why, result, "%s, by %s: %s", where, proxy, text);
+    return diag_set(why, result, "%s: %s", where, text);
 }

@@ -31,7 +31,7 @@ struct easy {
     struct transfers *transfers;
     /* The end, once; may close the handle, may not call anyone's code. */
     void (*on_done)(struct easy *e, CURLcode code);
-    char said[CURL_ERROR_SIZE];
+    char text[CURL_ERROR_SIZE];
     struct diag refused;           /* why a certificate was, after "its certificate" */
     bool of_proxy;                 /* that was the proxy's */
     char *proxy;                   /* "host:port", or NULL: none */

@@ -45,11 +45,11 @@ static struct peer peer_with(enum err e, uint32_t uid)
 
 static struct peer unix_peer(int fd)
 {
-    struct ucred who = { 0 };
-    socklen_t len = sizeof(who);
-    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &who, &len) == 0;
+    struct ucred process = { 0 };
+    socklen_t len = sizeof(process);
+    bool known = getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &process, &len) == 0;
 
-    return peer_with(known ? OK : ERR_IO, who.uid);
+    return peer_with(known ? OK : ERR_IO, process.uid);
 }
 
 struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far)
@@ -94,7 +94,7 @@ static bool is_gone(int fd, bool *ret_reset)
     return answer_is_gone(e, &facts);
 }
 
-static void look(struct peer_watch *w)
+static void peer_look(struct peer_watch *w)
 {
     size_t last = ARRAY_LEN(pauses_ms) - 1;
 
@@ -107,9 +107,9 @@ static void look(struct peer_watch *w)
     w->looks++;
 }
 
-static void on_look(struct timer *timer)
+static void on_peer_look(struct timer *timer)
 {
-    look(container_of(timer, struct peer_watch, look));
+    peer_look(container_of(timer, struct peer_watch, look));
 }
 
 void peer_watch_start(struct peer_watch *w, const struct stream *tcp, struct task *wake)
@@ -117,8 +117,8 @@ void peer_watch_start(struct peer_watch *w, const struct stream *tcp, struct tas
     if (w->stream)
         return;
     *w = (struct peer_watch){ .stream = tcp, .wake = wake };
-    timer_init(&w->look, wake->sched, on_look);
-    look(w);
+    timer_init(&w->look, wake->sched, on_peer_look);
+    peer_look(w);
 }
 
 void peer_watch_stop(struct peer_watch *w)

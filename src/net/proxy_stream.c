@@ -9,7 +9,7 @@
 
 #define HEAD_MAX 8192
 
-static void end(struct proxy_stream *p, enum err result)
+static void proxy_stream_end(struct proxy_stream *p, enum err result)
 {
     p->result = result;
     p->stream->wake = NULL;
@@ -37,10 +37,11 @@ static void judge(struct proxy_stream *p, struct str head)
 
     if (status / 100 == 2) {
         bufq_skip(&p->stream->in, head.len);
-        end(p, OK);
+        proxy_stream_end(p, OK);
         return;
     }
-    end(p, status ? diag_set(&p->why, ERR_CONNECT,
+    proxy_stream_end(
+        p, status ? diag_set(&p->why, ERR_CONNECT,
                              "the proxy %s refused to connect to %s: status %u%s",
                              p->proxy, p->where, status,
                              status == 407 ? " (it requires a user and password in its "
@@ -63,11 +64,12 @@ static void on_step(struct task *task)
     if (found)
         judge(p, (struct str){ text, (size_t)(found - text) + 4 });
     else if (s->broken || s->in_eof)
-        end(p, diag_set(&p->why, ERR_CONNECT, "the proxy %s: %s", p->proxy,
-                        diag_text(&s->end.why, ERR_EOF)));
+        proxy_stream_end(p, diag_set(&p->why, ERR_CONNECT, "the proxy %s: %s", p->proxy,
+                                     diag_text(&s->end.why, ERR_EOF)));
     else if (len == sizeof(text))
-        end(p, diag_set(&p->why, ERR_LIMIT,
-                        "the proxy %s: its answer has an endless head", p->proxy));
+        proxy_stream_end(p, diag_set(&p->why, ERR_LIMIT,
+                                     "the proxy %s: its answer has an endless head",
+                                     p->proxy));
 }
 
 /* "Proxy-Authorization: Basic ...\r\n", or nothing where the URL has no user. */

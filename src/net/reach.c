@@ -180,7 +180,7 @@ static void race_step(struct reach *r)
         timer_set(&r->stall, RACE_TICK_MS);
 }
 
-static void on_stall(struct timer *stall)
+static void on_reach_stall(struct timer *stall)
 {
     struct reach *r = container_of(stall, struct reach, stall);
 
@@ -209,7 +209,7 @@ void reach_init(struct reach *r, struct reach_memory *memory, struct sched *sche
                 void (*on_ended)(struct reach *r))
 {
     *r = (struct reach){ .memory = memory, .fd = -1, .on_ended = on_ended };
-    timer_init(&r->stall, sched, on_stall);
+    timer_init(&r->stall, sched, on_reach_stall);
 }
 
 void reach_set_host(struct reach *r, const char *host, uint16_t port)

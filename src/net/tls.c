@@ -269,7 +269,7 @@ static void on_read(struct task *task)
     task_wake(&t->flush);
 }
 
-static void on_flush(struct task *task)
+static void on_tls_flush(struct task *task)
 {
     work(container_of(task, struct tls, flush));
 }
@@ -321,7 +321,7 @@ struct stream *tls_open(struct loop *l, struct tls_context *c, struct stream *be
 
     stream_init(&t->stream, &tls_ops, loop_pool(l), TLS_IN_LIMIT, TLS_OUT_LIMIT);
     task_init(&t->read, loop_sched(l), RANK_READ, on_read);
-    task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_flush);
+    task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_tls_flush);
     t->context = tls_context_ref(c);
     t->below = below;
     t->ssl = SSL_new(c->ssl);

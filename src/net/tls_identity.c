@@ -235,7 +235,7 @@ static void explain_name(struct diag *why, X509_STORE_CTX *store)
     OPENSSL_free(address);
 }
 
-static void explain(struct diag *why, X509_STORE_CTX *store)
+static void identity_explain(struct diag *why, X509_STORE_CTX *store)
 {
     const X509 *x = X509_STORE_CTX_get_current_cert(store);
     int error = X509_STORE_CTX_get_error(store);
@@ -279,7 +279,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     if (!why)
         why = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), explain_index(true));
     if (why)
-        explain(why, store);
+        identity_explain(why, store);
     return 0;
 }
 
@@ -331,25 +331,25 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
     trust(context, i->trusted_for_proxies, i->insecure);
 }
 
-static bool speaks_no_tls(const char *said)
+static bool speaks_no_tls(const char *text)
 {
-    return strstr(said, "wrong version number") || strstr(said, "http request");
+    return strstr(text, "wrong version number") || strstr(text, "http request");
 }
 
-bool tls_is_reason(const char *said)
+bool tls_is_reason(const char *text)
 {
-    return strstr(said, " alert ") || speaks_no_tls(said);
+    return strstr(text, " alert ") || speaks_no_tls(text);
 }
 
 /* The alerts that are about a client's certificate. */
-static const char *certificate_alert(const char *said)
+static const char *certificate_alert(const char *text)
 {
     static const char *const alerts[] = {
         "unknown ca",          "bad certificate",     "certificate expired",
         "certificate revoked", "certificate unknown", "unsupported certificate",
         "access denied",       "certificate required"
     };
-    const char *alert = strstr(said, " alert ");
+    const char *alert = strstr(text, " alert ");
 
     for (size_t i = 0; alert && i < ARRAY_LEN(alerts); i++)
         if (strncmp(alert + strlen(" alert "), alerts[i], strlen(alerts[i])) == 0)
@@ -357,15 +357,15 @@ static const char *certificate_alert(const char *said)
     return NULL;
 }
 
-bool tls_explain_alert(const struct tls_identity *i, const char *said, struct diag *why)
+bool tls_explain_alert(const struct tls_identity *i, const char *text, struct diag *why)
 {
-    const char *alert = certificate_alert(said);
+    const char *alert = certificate_alert(text);
 
-    if (speaks_no_tls(said))
+    if (speaks_no_tls(text))
         diag_set(why, ERR_TLS,
                  "it does not speak TLS but perhaps plain HTTP (http:// instead of "
                  "https://)");
-    else if (strstr(said, "alert no application protocol"))
+    else if (strstr(text, "alert no application protocol"))
         diag_set(why, ERR_TLS,
                  "it does not speak HTTP/1.1, which tunnels need: HTTP/2 has no Upgrade");
     else if (alert && i && i->chain)

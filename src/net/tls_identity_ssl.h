@@ -26,10 +26,10 @@ void tls_explain_in(SSL *ssl, struct diag *why);
 
 /* Is this text of OpenSSL's, or of curl's about it, an alert of the peer, or what comes of a
  * peer that does not use TLS? */
-bool tls_is_reason(const char *said);
-/* What that means; identity NULL: nothing was shown.  False, and *why unchanged: `said` is
+bool tls_is_reason(const char *text);
+/* What that means; identity NULL: nothing was shown.  False, and *why unchanged: `text` is
  * the best there is. */
-bool tls_explain_alert(const struct tls_identity *i, const char *said, struct diag *why);
+bool tls_explain_alert(const struct tls_identity *i, const char *text, struct diag *why);
 
 /* A text that no other identity of this process has. */
 const char *tls_identity_key(const struct tls_identity *i);

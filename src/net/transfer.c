@@ -46,7 +46,7 @@ struct server {
     uint16_t port;
 };
 
-static void curl_freep(char **text)
+static void transfer_curl_freep(char **text)
 {
     curl_free(*text);
 }
@@ -60,7 +60,7 @@ static void server_finish(struct server *s)
 
 static enum err server_parse(struct server *s, const char *url)
 {
-    AUTO(curl_freep) char *port = NULL;
+    AUTO(transfer_curl_freep) char *port = NULL;
     uint64_t number = 0;
 
     s->url = curl_url();
@@ -84,7 +84,7 @@ static bool default_port(const struct server *s)
     return s->port == (server_is_tls(s) ? 443 : 80);
 }
 
-static void end(struct running *r, enum err result)
+static void transfer_end(struct running *r, enum err result)
 {
     r->transfer.result = result;
     timer_stop(&r->stall);
@@ -92,13 +92,13 @@ static void end(struct running *r, enum err result)
     task_wake(r->wake);
 }
 
-static void on_done(struct easy *e, CURLcode code)
+static void on_transfer_done(struct easy *e, CURLcode code)
 {
     struct running *r = container_of(e, struct running, easy);
 
     if (code == CURLE_OPERATION_TIMEDOUT)
         easy_distrust(e);
-    end(r, code ? easy_error(e, code, r->where, &r->transfer.why) : OK);
+    transfer_end(r, code ? easy_error(e, code, r->where, &r->transfer.why) : OK);
 }
 
 static void on_stall(struct timer *stall)
@@ -111,8 +111,8 @@ static void on_stall(struct timer *stall)
         return;
     }
     easy_distrust(&r->easy);
-    end(r, diag_set(&r->transfer.why, ERR_TIMEOUT, "%s: nothing came for %llu s",
-                    r->where, (unsigned long long)(silent / 1000)));
+    transfer_end(r, diag_set(&r->transfer.why, ERR_TIMEOUT, "%s: nothing came for %llu s",
+                             r->where, (unsigned long long)(silent / 1000)));
 }
 
 static void note_head(struct running *r)
@@ -354,7 +354,7 @@ static enum err set_identity(struct running *r, struct server *s,
 static enum err set_server(struct running *r, const struct transfer_request *request)
 {
     AUTO(server_finish) struct server s = { 0 };
-    AUTO(curl_freep) char *url = NULL;
+    AUTO(transfer_curl_freep) char *url = NULL;
 
     if (server_parse(&s, request->url))
         return diag_set(&r->transfer.why, ERR_CONFIG, "bad URL \"%s\"", request->url);
@@ -383,10 +383,10 @@ struct transfer *transfer_open(struct transfers *t,
     bufq_init(&r->transfer.body, loop_pool(t->loop), limit);
     timer_init(&r->stall, loop_sched(t->loop), on_stall);
     timer_set(&r->stall, r->stall_ms);
-    easy_open(&r->easy, t, on_done);
+    easy_open(&r->easy, t, on_transfer_done);
     enum err e = set_server(r, request);
     if (e) {
-        end(r, e);
+        transfer_end(r, e);
         return &r->transfer;
     }
     set_request(r, request);

@@ -5,7 +5,7 @@
 
 #include "base/own.h"
 
-static void curl_freep(char **text)
+static void url_curl_freep(char **text)
 {
     curl_free(*text);
 }
@@ -26,7 +26,7 @@ static bool has_scheme(struct str text)
 /* NULL: the URL has no such part. */
 static char *take_part(CURLU *u, CURLUPart part, unsigned flags)
 {
-    AUTO(curl_freep) char *text = NULL;
+    AUTO(url_curl_freep) char *text = NULL;
 
     if (curl_url_get(u, part, &text, flags))
         return NULL;
@@ -62,8 +62,7 @@ static void take_port(CURLU *u, struct url *ret)
         ret->port = (uint16_t)port;
 }
 
-static enum err check(CURLU *u, CURLUcode code, const struct url *found,
-                      struct diag *why)
+static enum err check(CURLU *u, CURLUcode code, const struct url *found, struct diag *why)
 {
     if (code)
         return diag_set(why, ERR_CONFIG, "%s", curl_url_strerror(code));

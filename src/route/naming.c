@@ -100,15 +100,16 @@ void naming_leave(struct naming_want *w)
 
 /* --- aliases --- */
 
-static struct str without_dot(struct str host)
+static struct str naming_without_dot(struct str host)
 {
     return str_ends(host, STR(".")) ? str_first(host, host.len - 1) : host;
 }
 
 /* False: it is too long for a name. */
-static bool fold(struct str host, char ret[static NAME_ROOM], struct str *ret_folded)
+static bool naming_fold(struct str host, char ret[static NAME_ROOM],
+                        struct str *ret_folded)
 {
-    host = without_dot(host);
+    host = naming_without_dot(host);
     if (host.len >= NAME_ROOM)
         return false;
     for (size_t i = 0; i < host.len; i++) {
@@ -125,7 +126,7 @@ static const struct alias *find(const struct naming *n, struct str host)
     char room[NAME_ROOM];
     struct str name;
 
-    if (!n->alias_count || !fold(host, room, &name))
+    if (!n->alias_count || !naming_fold(host, room, &name))
         return NULL;
     const struct alias *a = map_get(&n->by_name, name);
     if (!a && name.len > tail.len && str_ends(name, tail))
@@ -213,9 +214,9 @@ enum err naming_add_alias(struct naming *n, struct str name, struct str target,
     uint64_t number = 0;
     bool named = port.at && str_to_uint(port, UINT16_MAX, &number) != OK;
 
-    name = without_dot(name);
+    name = naming_without_dot(name);
     const char *fault = name_fault(n, name);
-    target = without_dot(target);
+    target = naming_without_dot(target);
     if (!fault) {
         read_target(target, str_of(n->zone), &a->target);
         if (named)
@@ -229,7 +230,7 @@ enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                         STR_ARG(target), fault);
     char room[NAME_ROOM];
     struct str folded = name;
-    if (!fold(name, room, &folded))
+    if (!naming_fold(name, room, &folded))
         return diag_set(why, ERR_CONFIG, "alias %.*s: longer than 253 bytes",
                         STR_ARG(name));
     a->name = str_dup(folded);

@@ -49,13 +49,13 @@ enum {
     DONE,
 };
 
-static enum err refuse(struct http1_chunked *c, const char *problem)
+static enum err chunk_refuse(struct http1_chunked *c, const char *problem)
 {
     c->problem = problem;
     return ERR_PROTO;
 }
 
-static enum err limit(struct http1_chunked *c, const char *problem)
+static enum err chunk_limit(struct http1_chunked *c, const char *problem)
 {
     c->problem = problem;
     return ERR_LIMIT;
@@ -79,7 +79,7 @@ static int hex_value(char byte)
 static enum err add_digit(struct http1_chunked *c, uint64_t digit)
 {
     if (c->left > (CHUNK_MAX - digit) / 16)
-        return refuse(c, "a chunk size is too large");
+        return chunk_refuse(c, "a chunk size is too large");
     c->left = c->left * 16 + digit;
     return go(c, MORE_SIZE);
 }
@@ -91,14 +91,14 @@ static enum err on_size(struct http1_chunked *c, char byte)
     if (digit >= 0)
         return add_digit(c, (uint64_t)digit);
     if (c->state == SIZE)
-        return refuse(c, "a chunk size is missing");
+        return chunk_refuse(c, "a chunk size is missing");
     if (byte == '\r')
         return go(c, SIZE_LF);
     if (byte == ';')
         return go(c, EXTENSION);
     if (is_blank(byte))
         return go(c, SIZE_BLANK);
-    return refuse(c, "a forbidden character after a chunk size");
+    return chunk_refuse(c, "a forbidden character after a chunk size");
 }
 
 /* Never a digit: another reader might take the size to go on. */
@@ -110,7 +110,7 @@ static enum err on_size_blank(struct http1_chunked *c, char byte)
         return OK;
     if (byte == '\r' && c->answer)
         return go(c, SIZE_LF);
-    return refuse(c, "a forbidden character after a chunk size");
+    return chunk_refuse(c, "a forbidden character after a chunk size");
 }
 
 static enum err on_extension(struct http1_chunked *c, char byte)
@@ -119,13 +119,13 @@ static enum err on_extension(struct http1_chunked *c, char byte)
         return go(c, SIZE_LF);
     if (is_text_char(byte))
         return OK;
-    return refuse(c, "a control character in a chunk extension");
+    return chunk_refuse(c, "a control character in a chunk extension");
 }
 
 static enum err on_size_lf(struct http1_chunked *c, char byte)
 {
     if (byte != '\n')
-        return refuse(c, "a chunk size line does not end in CRLF");
+        return chunk_refuse(c, "a chunk size line does not end in CRLF");
     c->overhead = 0;
     return go(c, c->left > 0 ? PAYLOAD : TRAILER);
 }
@@ -133,13 +133,13 @@ static enum err on_size_lf(struct http1_chunked *c, char byte)
 static enum err on_payload_cr(struct http1_chunked *c, char byte)
 {
     return byte == '\r' ? go(c, PAYLOAD_LF)
-                        : refuse(c, "a chunk does not end where its size says");
+                        : chunk_refuse(c, "a chunk does not end where its size says");
 }
 
 static enum err on_payload_lf(struct http1_chunked *c, char byte)
 {
     if (byte != '\n')
-        return refuse(c, "a chunk does not end where its size says");
+        return chunk_refuse(c, "a chunk does not end where its size says");
     c->overhead = 0;
     return go(c, SIZE);
 }
@@ -150,8 +150,8 @@ static enum err on_trailer(struct http1_chunked *c, char byte)
         return go(c, LAST_LF);
     if (is_token_char(byte))
         return go(c, TRAILER_NAME);
-    return refuse(c, is_blank(byte) ? "a folded trailer line"
-                                    : "a trailer does not begin with a name");
+    return chunk_refuse(c, is_blank(byte) ? "a folded trailer line"
+                                          : "a trailer does not begin with a name");
 }
 
 static enum err on_trailer_name(struct http1_chunked *c, char byte)
@@ -162,14 +162,15 @@ static enum err on_trailer_name(struct http1_chunked *c, char byte)
         return OK;
     if (is_blank(byte) && c->answer)
         return go(c, TRAILER_BLANK);
-    return refuse(c, "a forbidden character in a trailer name");
+    return chunk_refuse(c, "a forbidden character in a trailer name");
 }
 
 static enum err on_trailer_blank(struct http1_chunked *c, char byte)
 {
     if (byte == ':')
         return go(c, TRAILER_VALUE);
-    return is_blank(byte) ? OK : refuse(c, "a forbidden character in a trailer name");
+    return is_blank(byte) ? OK
+                          : chunk_refuse(c, "a forbidden character in a trailer name");
 }
 
 static enum err on_trailer_value(struct http1_chunked *c, char byte)
@@ -178,17 +179,19 @@ static enum err on_trailer_value(struct http1_chunked *c, char byte)
         return go(c, TRAILER_LF);
     if (is_text_char(byte))
         return OK;
-    return refuse(c, "a control character in a trailer");
+    return chunk_refuse(c, "a control character in a trailer");
 }
 
 static enum err on_trailer_lf(struct http1_chunked *c, char byte)
 {
-    return byte == '\n' ? go(c, TRAILER) : refuse(c, "a trailer does not end in CRLF");
+    return byte == '\n' ? go(c, TRAILER)
+                        : chunk_refuse(c, "a trailer does not end in CRLF");
 }
 
 static enum err on_last_lf(struct http1_chunked *c, char byte)
 {
-    return byte == '\n' ? go(c, DONE) : refuse(c, "the trailers do not end in CRLF");
+    return byte == '\n' ? go(c, DONE)
+                        : chunk_refuse(c, "the trailers do not end in CRLF");
 }
 
 /* What a byte of framing means in each state, and how long the line or block that the
@@ -231,7 +234,7 @@ static uint32_t most(const struct http1_chunked *c)
 static enum err read_framing(struct http1_chunked *c, char byte)
 {
     if (c->overhead == most(c))
-        return limit(c, states[c->state].too_long);
+        return chunk_limit(c, states[c->state].too_long);
     c->overhead++;
     return states[c->state].on_byte(c, byte);
 }

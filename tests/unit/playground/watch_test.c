@@ -55,7 +55,7 @@ static const char *told(struct fixture *f)
     struct str line;
 
     text_clear(&f->out);
-    watch_tell(&f->watch, f->store, &f->out, SIZE_MAX);
+    watch_write(&f->watch, f->store, &f->out, SIZE_MAX);
     types[0] = '\0';
     for (left = text_str(&f->out); !str_empty(left);) {
         left = str_cut(left, '\n', &line);
