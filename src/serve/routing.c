@@ -71,7 +71,7 @@ enum routed routing_run(struct routing *r, const struct routing_context *c,
     if (target->route.name.kind == NAME_OWN)
         return ROUTED_TO_OWN_PAGE;
     if (login_is_needed(c->serve, c->from, c->request, target, why))
-        return ROUTED_NOWHERE;
+        return refuse_request(c->request);
     return check_limits(c, why);
 }
 

@@ -100,6 +100,22 @@ static void the_login_page_names_the_context_of_the_request(void **state)
     assert_heard(st, client, "http://localhost:8080/login/prod\"");
 }
 
+/* What a browser sends after its CONNECT is no request. */
+static void a_connect_that_needs_a_login_ends_the_connection(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+
+    st->login = true;
+    say(st, client,
+        "CONNECT web.shop.localhost:80 HTTP/1.1\r\nHost: "
+        "web.shop.localhost:80\r\n" BROWSER "\r\n");
+    const char *page = hear(st, client);
+    assert_non_null(strstr(page, "HTTP/1.1 503 "));
+    assert_non_null(strstr(page, "Connection: close\r\n"));
+    assert_int_equal(st->lease_count, 0);
+}
+
 static void a_program_may_start_a_login(void **state)
 {
     struct stage *st = *state;
@@ -153,6 +169,7 @@ int main(void)
         TEST(a_cancelled_lease_of_a_cluster_that_stays_is_an_error),
         TEST(a_browser_gets_a_page_with_a_button_instead_of_a_login),
         TEST(the_login_page_names_the_context_of_the_request),
+        TEST(a_connect_that_needs_a_login_ends_the_connection),
         TEST(a_program_may_start_a_login),
         TEST(a_raw_connection_never_starts_a_login),
         TEST(http_on_an_exposed_port_is_judged_by_its_fields),
