@@ -79,6 +79,8 @@ size_t clusters_count(const struct clusters *cs);
 /* To all of them: upstream_unpair, upstream_trim, tunnels_check. */
 void clusters_unpair(struct clusters *cs, uint64_t pair);
 void clusters_trim(struct clusters *cs);
+/* upstream_free_descriptor, of any of them. */
+bool clusters_free_descriptor(struct clusters *cs);
 void clusters_probe(struct clusters *cs, const char *why);
 
 /* No new leases: close what is idle, and let the rest end.  *done wakes when clusters_idle

@@ -263,6 +263,15 @@ void clusters_unpair(struct clusters *cs, uint64_t pair)
             upstream_unpair(cs->members[i]->cluster->upstream, pair);
 }
 
+bool clusters_free_descriptor(struct clusters *cs)
+{
+    for (size_t i = 0; i < cs->count; i++)
+        if (cs->members[i]->cluster &&
+            upstream_free_descriptor(cs->members[i]->cluster->upstream))
+            return true;
+    return false;
+}
+
 void clusters_trim(struct clusters *cs)
 {
     for (size_t i = 0; i < cs->count; i++)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "cluster/clusters.h"
 #include "http/head_text.h"
 #include "serve/accounting.h"
 #include "serve/early_refusal.h"
@@ -107,7 +108,8 @@ void serve_set_in_pod(struct serve *s, bool in_pod)
 
 bool serve_free_descriptor(struct serve *s)
 {
-    return pressure_free_descriptor(&s->pressure);
+    return clusters_free_descriptor(s->clusters) ||
+           pressure_free_descriptor(&s->pressure);
 }
 
 bool serve_free_tunnel(struct serve *s, const char *pod_key)
@@ -119,7 +121,7 @@ bool serve_free_tunnel(struct serve *s, const char *pod_key)
  */
 static bool has_place(struct serve *s)
 {
-    return s->count < s->clients_max || serve_free_descriptor(s);
+    return s->count < s->clients_max || pressure_free_descriptor(&s->pressure);
 }
 
 void serve_turn_away(struct serve *s, struct stream *client)

@@ -32,7 +32,8 @@ void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
 void serve_limit_memory(struct serve *s, size_t max);
 /* In a pod "auto" of --body-timeout and --send-timeout is shorter. */
 void serve_set_in_pod(struct serve *s, bool in_pod);
-/* Close the connection that was idle for longest, at once.  False: there is none. */
+/* Close a connection for its descriptor, at once: a kept one to a pod, else the client's that
+ * was idle for longest.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
 /* The same for a connection to this pod whose response is not read: the longest-stalled. */
 bool serve_free_tunnel(struct serve *s, const char *pod_key);

@@ -98,14 +98,29 @@ void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t po
         connectors_on_result(c, e, o);
 }
 
+/* Kept connections of their own give way: a tunnel would need a descriptor, too. */
+static bool try_again(struct connectors *c, const struct endpoint *e, struct opening *o)
+{
+    bool again = false;
+
+    while (o->result == ERR_NO_FILES && c->free_descriptor(c->owner)) {
+        connector_open(c->direct, e, o->port, o, o->wake);
+        again = true;
+    }
+    return again;
+}
+
 bool connectors_on_result(struct connectors *c, const struct endpoint *e,
                           struct opening *o)
 {
-    if (!is_auto(c) || o->connector != c->direct)
+    if (o->connector != c->direct)
         return false;
+    bool again = try_again(c, e, o);
+    if (!is_auto(c) || o->result == ERR_AGAIN)
+        return again;
     if (o->result == OK) {
         reachability_on_success(&c->reachability, e, c->sched->now);
-        return false;
+        return again;
     }
     if (o->result != ERR_NO_FILES)
         note_failure(c, e, o);

@@ -17,6 +17,9 @@ struct connectors {
     struct list_node probes;
     size_t probe_count;
     uint16_t cluster;
+    /* Closes a kept connection for its descriptor; false: there is none. */
+    bool (*free_descriptor)(void *owner);
+    void *owner;
 };
 
 void connectors_init(struct connectors *c, struct sched *sched,
@@ -36,8 +39,8 @@ static inline bool connectors_have_room(const struct connectors *c,
 /* Open a connection; *o has what it wants. */
 void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t port,
                      struct opening *o, struct task *wake);
-/* An opening has its result.  True: it failed, and goes on with the other connector: its
- * result is that one's, or ERR_AGAIN. */
+/* An opening has its result.  True: it failed, and goes on, with the other connector or with
+ * a descriptor that became free: its result is the new one, or ERR_AGAIN. */
 bool connectors_on_result(struct connectors *c, const struct endpoint *e,
                           struct opening *o);
 

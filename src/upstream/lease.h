@@ -87,9 +87,15 @@ struct lease {
     struct leasing *private;
 };
 
+/* Is it a connection of its own, to the pod's address? */
+static inline bool via_is_direct(struct log_id via)
+{
+    return via.kind == 'd';
+}
+
 static inline bool lease_is_direct(const struct lease *l)
 {
-    return l->via.kind == 'd';
+    return via_is_direct(l->via);
 }
 
 /* The log key of `via`: which connector carried the connection. */

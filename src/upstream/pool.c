@@ -331,6 +331,28 @@ void pool_drop_pair(struct pool *p, uint64_t pair)
             drop(i);
 }
 
+/* Of those that have a descriptor of their own: the one that was used least recently. */
+static struct idle *oldest_direct(const struct pool *p)
+{
+    struct idle *found = NULL;
+    size_t at = 0;
+
+    for (struct map_entry *e; (e = map_next(&p->places, &at));)
+        list_for_each (i, &((struct place *)e->value)->idle, struct idle, in_place)
+            if (via_is_direct(i->via) && (!found || i->since < found->since))
+                found = i;
+    return found;
+}
+
+bool pool_free_descriptor(struct pool *p)
+{
+    struct idle *i = p->count ? oldest_direct(p) : NULL;
+
+    if (i)
+        drop(i);
+    return i != NULL;
+}
+
 static void clear_place(struct place *place)
 {
     while (!list_empty(&place->idle))

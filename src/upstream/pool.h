@@ -23,7 +23,9 @@ struct pool *pool_create(struct sched *sched, struct connectors *connectors,
                          uint64_t idle_ms, uint16_t cluster);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees what holds nothing */
-void pool_clear(struct pool *p);   /* closes everything that is idle now */
+/* Close one idle connection that has a descriptor of its own.  False: there is none. */
+bool pool_free_descriptor(struct pool *p);
+void pool_clear(struct pool *p); /* closes everything that is idle now */
 
 struct pooled {
     struct stream *stream;

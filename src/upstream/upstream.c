@@ -227,6 +227,11 @@ static void on_change(void *owner, const struct service *before,
     prewarming_on_change(u->prewarming, before, after);
 }
 
+static bool on_no_files(void *owner)
+{
+    return upstream_free_descriptor(owner);
+}
+
 /* ---- the life of an upstream ---- */
 
 static void parts_init(struct leasing_parts *p, struct upstream *u,
@@ -263,6 +268,8 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     leasing_register_metrics();
     u->sched = loop_sched(loop);
     connectors_init(&u->connectors, u->sched, connectors, settings->cluster);
+    u->connectors.free_descriptor = on_no_files;
+    u->connectors.owner = u;
     u->pool = pool_create(u->sched, &u->connectors, settings->idle_ms, settings->cluster);
     u->balance = balance_create(u->sched);
     parts_init(&u->parts, u, catalog, settings);
@@ -305,6 +312,11 @@ void upstream_drain(struct upstream *u, struct task *done)
         leasing_cancel(l);
     if (u->lease_count == 0)
         task_wake(done);
+}
+
+bool upstream_free_descriptor(struct upstream *u)
+{
+    return pool_free_descriptor(u->pool);
 }
 
 bool upstream_idle(const struct upstream *u)

@@ -155,6 +155,12 @@ bool clusters_need_login(const struct clusters *cs, struct str label, struct dia
     return ((const struct stage *)(const void *)cs)->login;
 }
 
+bool clusters_free_descriptor(struct clusters *cs)
+{
+    (void)cs;
+    return false;
+}
+
 void clusters_unpair(struct clusters *cs, uint64_t pair)
 {
     (void)cs;

@@ -219,6 +219,44 @@ static void shortage_of_descriptors_is_not_the_pods_fault(void **state)
     assert_true(get_direct());
 }
 
+/* Kept connections must not keep a request to another pod waiting. */
+static void kept_connection_gives_way_for_its_descriptor(void **state)
+{
+    (void)state;
+    struct borrower a;
+
+    rig_service("a");
+    borrower_get(&a);
+    borrower_return(&a, RELEASE_KEEP);
+    rig_run();
+    rig_service("b");
+    fail_direct(ERR_NO_FILES, "no descriptor");
+    rig.one_descriptor = true;
+    assert_true(get_direct());
+    assert_true(rig_conn(0)->closed);
+}
+
+static void least_recently_used_connection_gives_way(void **state)
+{
+    (void)state;
+    struct borrower a, b;
+
+    rig_service("a");
+    borrower_get(&a);
+    rig_service("b");
+    borrower_get(&b);
+    rig_run();
+    borrower_return(&b, RELEASE_KEEP);
+    rig_advance(10);
+    borrower_return(&a, RELEASE_KEEP);
+    rig_run();
+    assert_true(upstream_free_descriptor(rig.upstream));
+    assert_true(rig_conn(1)->closed);
+    assert_false(rig_conn(0)->closed);
+    assert_true(upstream_free_descriptor(rig.upstream));
+    assert_false(upstream_free_descriptor(rig.upstream));
+}
+
 /* ---- without tunnels ---- */
 
 static void pod_that_may_not_be_connected_to_is_left_for_another(void **state)
@@ -290,6 +328,9 @@ int main(void)
         TEST(lost_connection_ends_the_others_to_its_pod),
         TEST(failure_of_the_tunnel_is_the_requests),
         TEST(shortage_of_descriptors_is_not_the_pods_fault),
+        TEST(kept_connection_gives_way_for_its_descriptor),
+        TEST_DIRECT(kept_connection_gives_way_for_its_descriptor),
+        TEST(least_recently_used_connection_gives_way),
         TEST_DIRECT(pod_that_may_not_be_connected_to_is_left_for_another),
         TEST_DIRECT(service_whose_pods_may_not_be_connected_to_fails_at_once),
         TEST_DIRECT(pod_that_does_not_exist_is_left_for_another),

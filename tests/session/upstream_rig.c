@@ -192,6 +192,8 @@ static void conn_close(struct stream *s)
 {
     assert_false(conn_of(s)->closed || conn_of(s)->aborted);
     conn_of(s)->closed = true;
+    if (rig.one_descriptor)
+        rig.direct_failure.code = OK;
     s->wake = NULL;
     stream_finish(s);
 }

@@ -60,6 +60,7 @@ struct upstream_rig {
     bool plain;                      /* its streams have no operations for a pool */
     struct connector direct;         /* beside it after rig_begin_auto */
     struct api_error direct_failure; /* code OK: its openings succeed */
+    bool one_descriptor;      /* direct_failure is over once a connection is closed */
     bool hold_direct;         /* they are answered by rig_open and rig_refuse only */
     bool opening_progresses;  /* others of the same pod are answered meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
