@@ -60,6 +60,26 @@ enum detected detect(const uint8_t *in, size_t len)
     }
 }
 
+/* RFC 9113, section 4.1: a length below 64 KiB, the type, flags, and stream 0. */
+static bool is_http2_frame(const uint8_t *in, size_t len)
+{
+    static const uint8_t stream[4] = { 0 };
+    enum { SETTINGS = 4, GOAWAY = 7 };
+
+    return len >= DETECT_SERVER_MAX && in[0] == 0 &&
+           (in[3] == SETTINGS || in[3] == GOAWAY) &&
+           memcmp(in + 5, stream, sizeof(stream)) == 0;
+}
+
+enum detected detect_server(const uint8_t *in, size_t len)
+{
+    enum { ALERT = 0x15, HANDSHAKE = 0x16 };
+
+    if (len >= 3 && (in[0] == ALERT || in[0] == HANDSHAKE) && in[1] == 3 && in[2] <= 4)
+        return DETECT_TLS;
+    return is_http2_frame(in, len) ? DETECT_HTTP2 : DETECT_UNKNOWN;
+}
+
 const char *detected_name(enum detected d)
 {
     static const char *const names[] = {

@@ -23,5 +23,10 @@ enum detected {
 
 enum detected detect(const uint8_t *in, size_t len);
 
+/* What a server speaks that was sent an HTTP/1 request: DETECT_TLS (an alert or a handshake
+ * record), DETECT_HTTP2 (a SETTINGS or GOAWAY frame of the connection), else DETECT_UNKNOWN. */
+#define DETECT_SERVER_MAX 9
+enum detected detect_server(const uint8_t *in, size_t len);
+
 /* "TLS", for logs; never NULL. */
 const char *detected_name(enum detected d);

@@ -24,6 +24,7 @@
 #include <assert.h>
 
 #include "base/own.h"
+#include "detect/detect.h"
 #include "http/whole.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
@@ -306,6 +307,8 @@ static enum exchange_state refuse_stream(struct exchange *x, enum cause cause,
     struct refusal why;
 
     refusal_of_stream(&x->attempts.lease, cause, problem, &why);
+    why.subject = x->routing.target.host;
+    why.port = x->client.from->listener_port;
     return refuse(x, &why);
 }
 
@@ -331,6 +334,20 @@ static enum exchange_state no_response(struct exchange *x)
         attempts_may_repeat(&x->attempts, delivered, idempotent))
         return retry(x, problem);
     return refuse_stream(x, CAUSE_POD_NO_RESPONSE, problem);
+}
+
+/* The server of another protocol is named, with the URL to use. */
+static enum exchange_state refuse_response(struct exchange *x)
+{
+    uint8_t first[DETECT_SERVER_MAX];
+    const struct stream *pod = x->attempts.lease.stream;
+    enum detected spoken =
+        detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first)));
+    enum cause cause = spoken == DETECT_TLS     ? CAUSE_POD_SPEAKS_TLS
+                       : spoken == DETECT_HTTP2 ? CAUSE_POD_SPEAKS_HTTP2
+                                                : CAUSE_POD_NOT_HTTP1;
+
+    return refuse_stream(x, cause, x->join.response.problem);
 }
 
 /* The body of the request is malformed.  Once a response has begun there is no page. */
@@ -379,7 +396,7 @@ static enum exchange_state exchange_in_talk(struct exchange *x)
     case JOIN_NO_RESPONSE:
         return no_response(x);
     case JOIN_BAD_RESPONSE:
-        return refuse_stream(x, CAUSE_POD_NOT_HTTP1, x->join.response.problem);
+        return refuse_response(x);
     case JOIN_TRUNCATED:
         return truncate_response(x);
     case JOIN_SWITCHED:

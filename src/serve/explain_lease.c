@@ -1,6 +1,7 @@
 /* serve/explain_lease.c - make the text of a refusal that a lease or its stream has caused */
 #include "serve/explain_lease.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "catalog/service.h"
@@ -291,6 +292,33 @@ static void explain_refused(const struct refusal *r, struct explanation *ret)
         ret);
 }
 
+/* The port is in a URL where it is not the scheme's own. */
+static void print_port(uint16_t port, char out[static 8])
+{
+    out[0] = '\0';
+    if (port != 443)
+        snprintf(out, 8, ":%u", port);
+}
+
+static void hint_https(const struct refusal *r, const char *before,
+                       struct explanation *ret)
+{
+    char port[8];
+
+    print_port(r->port, port);
+    explanation_hint(ret,
+                     "%s Use https://%.*s%s/: kube-tunnel passes TLS through to port 443 "
+                     "of the service, or to one that is called https. Other ports of it "
+                     "are reached by CONNECT (curl --proxytunnel).",
+                     before, STR_ARG(r->subject), port);
+}
+
+/* OpenSSL closes the connection of a client that sends no TLS. */
+static bool is_usual_for_tls(uint16_t port)
+{
+    return port == 443 || port == 8443;
+}
+
 static void explain_silent(const struct refusal *r, struct explanation *ret)
 {
     first_of_pod(r, "", ret);
@@ -302,6 +330,8 @@ static void explain_silent(const struct refusal *r, struct explanation *ret)
                                                  : "through the API server");
     if (r->cause == CAUSE_POD_TIMEOUT)
         explanation_hint(ret, "The limit is --response-timeout.");
+    else if (is_usual_for_tls(r->lease->port))
+        hint_https(r, "It may speak TLS.", ret);
     else
         hint_logs(r->lease, "", ret);
 }
@@ -314,6 +344,27 @@ static void explain_not_http1(const struct refusal *r, struct explanation *ret)
                        r->lease->port, pod_name(r->lease), pod_ns(r->lease));
     explanation_hint(ret, "If it speaks another protocol: kube-tunnel --expose "
                           "SVC.NS:PORT carries any.");
+}
+
+static void explain_tls_pod(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, " for %s/%s: port %u speaks TLS", pod_ns(r->lease),
+                      pod_name(r->lease), r->lease->port);
+    explanation_detail(ret, "A plain HTTP request was sent to a server that speaks TLS.");
+    hint_https(r, "It answers plain requests with an alert.", ret);
+}
+
+static void explain_http2_pod(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, " for %s/%s: port %u speaks HTTP/2 only", pod_ns(r->lease),
+                      pod_name(r->lease), r->lease->port);
+    explanation_detail(ret, "An HTTP/1.1 request was sent to a server that speaks HTTP/2 "
+                            "without TLS, as gRPC servers do.");
+    explanation_hint(ret,
+                     "Use a gRPC client, or curl --http2-prior-knowledge, through a port "
+                     "of its own (kube-tunnel --expose) or through CONNECT "
+                     "(--proxytunnel) with http://%.*s/.",
+                     STR_ARG(r->subject));
 }
 
 static void (*const explainers[])(const struct refusal *r, struct explanation *ret) = {
@@ -342,6 +393,8 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,
     [CAUSE_POD_NOT_HTTP1] = explain_not_http1,
+    [CAUSE_POD_SPEAKS_TLS] = explain_tls_pod,
+    [CAUSE_POD_SPEAKS_HTTP2] = explain_http2_pod,
 };
 
 void explain_lease(const struct refusal *r, struct explanation *ret)

@@ -25,6 +25,7 @@
 #include "base/own.h"
 #include "catalog/service.h"
 #include "cluster/clusters.h"
+#include "detect/detect.h"
 #include "detect/request_line.h"
 #include "http/whole.h"
 #include "relay/relay.h"
@@ -282,6 +283,21 @@ static enum raw_state try_another(struct raw *r)
     return RAW_LEASE;
 }
 
+/* The client reports only that it got no TLS, so the log has the URL to use. */
+static void look_for_plain_server(const struct raw *r, const struct stream *pod)
+{
+    uint8_t first[DETECT_SERVER_MAX];
+    size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
+
+    if (n < sizeof(first) || detect_server(first, n) == DETECT_TLS)
+        return;
+    AUTO_FREE char *hint = xasprintf("use http://%s", route_of(r)->name.text);
+    log_warn(r->id, "a TLS connection to a server that does not speak TLS",
+             LOG_S("client", r->from.address),
+             LOG_S("pod", r->attempts.lease.endpoint->pod),
+             LOG_U("port", r->attempts.lease.port), LOG_S("hint", hint));
+}
+
 static enum raw_state raw_in_talk(struct raw *r)
 {
     struct stream *pod = r->attempts.lease.stream;
@@ -296,6 +312,8 @@ static enum raw_state raw_in_talk(struct raw *r)
             send_first(r);
         return RAW_TALK;
     }
+    if (route_of(r)->tls)
+        look_for_plain_server(r, pod);
     retry_buffer_stop(&r->retry);
     relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
     return RAW_RELAY;

@@ -70,7 +70,9 @@ struct stream;
     X(POD_REFUSED,         "pod-refused",         502, "Port-forward failed")             \
     X(POD_NO_RESPONSE,     "pod-no-response",     502, "Port-forward failed")             \
     X(POD_TIMEOUT,         "pod-timeout",         504, "Port-forward failed")             \
-    X(POD_NOT_HTTP1,       "pod-not-http1",       502, "Port-forward failed")
+    X(POD_NOT_HTTP1,       "pod-not-http1",       502, "Port-forward failed")             \
+    X(POD_SPEAKS_TLS,      "pod-speaks-tls",      502, "Bad Gateway")                     \
+    X(POD_SPEAKS_HTTP2,    "pod-speaks-http2",    502, "Bad Gateway")
 /* clang-format on */
 
 enum cause {
@@ -88,13 +90,14 @@ const char *cause_title(enum cause cause);
 struct refusal {
     enum cause cause;
     /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, FOREIGN_HOST), the page that sent it
-     * (FOREIGN_ORIGIN, CROSS_SITE), the namespace (NAMESPACE_*), the target (SHORT_NAME). */
+     * (FOREIGN_ORIGIN, CROSS_SITE), the namespace (NAMESPACE_*), the target (SHORT_NAME);
+     * also the host (POD_*). */
     struct str subject;
     /* What is wrong with it, as a phrase: HEAD_*, BODY_MALFORMED, HOST_INVALID, POD_*. */
     const char *problem;
     const struct name *name;   /* of the service: SHORT_NAME, FOREIGN_HOST */
     const char *zone;          /* the cluster's domain: SHORT_NAME, HOST_INVALID */
-    uint16_t port;             /* of the listener: SHORT_NAME */
+    uint16_t port;             /* of the listener: SHORT_NAME, POD_* */
     const struct lease *lease; /* from CONTEXT_UNKNOWN on */
     const struct route *route; /* likewise, but for POD_* */
     const struct peer *peer;   /* USER */

@@ -491,6 +491,32 @@ static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
     assert_int_equal(st->lease_count, 0);
 }
 
+/* The page of a request to a server that speaks another protocol. */
+static void assert_mistake(struct stage *st, const void *said, size_t n,
+                           const char *first, const char *url)
+{
+    struct stream *client = stage_client(st);
+    size_t i = st->lease_count;
+
+    say(st, client, "GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n");
+    say_bytes(st, pod(st, i), said, n);
+    const char *heard = hear(st, client);
+    if (!strstr(heard, "HTTP/1.1 502 ") || !strstr(heard, first) || !strstr(heard, url))
+        fail_msg("%s", heard);
+}
+
+static void plain_http_to_a_tls_server_gets_the_https_url(void **state)
+{
+    assert_mistake(*state, "\x15\3\3\0\2\2\x46", 7, "port 8080 speaks TLS",
+                   "https://web.shop.localhost");
+}
+
+static void http1_to_a_grpc_server_gets_the_way_to_use(void **state)
+{
+    assert_mistake(*state, "\0\0\0\4\0\0\0\0\0", 9, "port 8080 speaks HTTP/2 only",
+                   "http://web.shop.localhost/");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
 int main(void)
@@ -517,6 +543,8 @@ int main(void)
         TEST(tls_for_other_names_is_refused_by_an_alert),
         TEST(tls_to_a_service_without_a_tls_port_is_a_handshake_failure),
         TEST(a_hello_that_stops_is_closed_after_head_timeout),
+        TEST(plain_http_to_a_tls_server_gets_the_https_url),
+        TEST(http1_to_a_grpc_server_gets_the_way_to_use),
     };
     return cmocka_run_group_tests_name("session/proxied", tests, NULL, NULL);
 }

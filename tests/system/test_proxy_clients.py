@@ -46,7 +46,7 @@ def objects_of(name, port):
                     "conditions": [{"type": "Ready", "status": "True"}]}}]
 
 
-SERVICES = {"pg": 5432, "redis": 6379, "mail": 25, "tls": 443}
+SERVICES = {"pg": 5432, "redis": 6379, "mail": 25, "tls": 443, "plain": 443}
 
 
 class Mail:
@@ -91,7 +91,7 @@ def cluster(tmp_path_factory):
     folder = tmp_path_factory.mktemp("clients")
     mail = Mail()
     pg, redis, tls, *exposed = free_ports(3 + len(SERVICES))
-    backends = {"pg": pg, "redis": redis, "mail": mail.port, "tls": tls}
+    backends = {"pg": pg, "redis": redis, "mail": mail.port, "tls": tls, "plain": mail.port}
     manifest = folder / "objects.json"
     items = [item for name, port in SERVICES.items() for item in objects_of(name, port)]
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
@@ -267,6 +267,35 @@ def test_tls_without_a_server_name_is_refused(cluster):
     done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-noservername", input="")
     assert "handshake failure" in done.stderr, done
     cluster.wait_for_log(r"it names no server")
+
+
+# --- the wrong protocol ---
+
+def test_plain_http_to_a_tls_server_gets_the_https_url(cluster, tls_server):
+    name = "tls.shop.svc.cluster.local"
+    answer = curl("-x", f"http://127.0.0.1:{cluster.port}", f"http://{name}:443/")
+    assert answer.status == 502 and "It may speak TLS" in answer.text, "openssl closes without a response"
+    assert f"https://{name}:{cluster.port}/" in answer.text, answer
+    used = curl("--cacert", tls_server, *by_name(cluster, name, cluster.port), f"https://{name}:{cluster.port}/")
+    assert used.status == 200, "the URL of the page works"
+
+
+@needs("nghttpd")
+def test_http1_to_an_http2_server_is_explained(start_playground, start_tunnel, start_program):  # noqa: F811
+    port, = free_ports(1)
+    start_program(port, "nghttpd", "--no-tls", "-a", "127.0.0.1", port)
+    playground = start_playground("--backend", f"web:8080=127.0.0.1:{port}")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    answer = tunnel.get("web.shop.localhost")
+    assert answer.status == 502 and "speaks HTTP/2 only" in answer.text, answer
+
+
+def test_tls_to_a_server_that_does_not_speak_it_is_logged_with_the_url(cluster):
+    """A service that declares port 443, and is a mail server."""
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-servername",
+               "plain.shop.svc.cluster.local", input="")
+    assert "wrong version number" in done.stderr, done
+    cluster.wait_for_log(r"a TLS connection to a server that does not speak TLS .*use http://plain\.shop")
 
 
 def in_records(hello, size):

@@ -65,11 +65,41 @@ static void always_decides_in_the_end(void **state)
         }
 }
 
+static void names_a_server_that_does_not_speak_http1(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *bytes;
+        size_t len;
+        enum detected is;
+    } servers[] = {
+        { "\x15\3\3\0\2\2\x46", 7, DETECT_TLS },   /* an alert */
+        { "\x16\3\1\0\5\2\0\0\1", 9, DETECT_TLS }, /* a handshake */
+        { "\0\0\0\4\0\0\0\0\0", 9, DETECT_HTTP2 }, /* empty SETTINGS */
+        { "\0\0\x12\4\0\0\0\0\0\0\3", 11, DETECT_HTTP2 },
+        { "\0\0\x8\7\0\0\0\0\0\0", 10, DETECT_HTTP2 }, /* GOAWAY */
+        { "\0\0\0\4\0\0\0\0\1", 9, DETECT_UNKNOWN },   /* of a stream */
+        { "\0\0\0\4\0\0\0\0", 8, DETECT_UNKNOWN },     /* cut */
+        { "\x15\2\3\0\2\2\x46", 7, DETECT_UNKNOWN },
+        { "\x15\3", 2, DETECT_UNKNOWN },
+        { "HTTP/1.1 ", 9, DETECT_UNKNOWN },
+        { "220 mail.", 9, DETECT_UNKNOWN },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(servers); i++) {
+        enum detected got =
+            detect_server((const uint8_t *)servers[i].bytes, servers[i].len);
+        if (got != servers[i].is)
+            fail_msg("case %zu: %s", i, detected_name(got));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(decides_after_as_few_bytes_as_possible),
         cmocka_unit_test(always_decides_in_the_end),
+        cmocka_unit_test(names_a_server_that_does_not_speak_http1),
     };
     return cmocka_run_group_tests_name("detect", tests, NULL, NULL);
 }

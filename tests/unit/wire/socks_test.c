@@ -118,7 +118,7 @@ static void refuses_illegal_requests(void **state)
 static void bounds_texts_of_version_4(void **state)
 {
     (void)state;
-    uint8_t wire[SOCKS4_MESSAGE_MAX] = { 4, 1, 0, 80, 0, 0, 0, 1 };
+    uint8_t wire[SOCKS4_MESSAGE_MAX + 1] = { 4, 1, 0, 80, 0, 0, 0, 1 };
     struct socks_request r;
     size_t used;
 
@@ -128,7 +128,7 @@ static void bounds_texts_of_version_4(void **state)
     wire[8 + 255] = 0;
     assert_int_equal(socks4_request_decode(wire, 8 + 256 + 257, &r, &used), ERR_LIMIT);
     wire[8 + 256 + 255] = 0;
-    assert_int_equal(socks4_request_decode(wire, sizeof(wire), &r, &used), OK);
+    assert_int_equal(socks4_request_decode(wire, SOCKS4_MESSAGE_MAX, &r, &used), OK);
     assert_int_equal(strlen(r.host), 255);
 }
 
