@@ -1,6 +1,6 @@
 """Direct connections to pods' addresses, in a network namespace made for these tests.
 
-      this machine 10.231.1.1 ---- 10.231.1.2 to .5, the pods (network namespace)
+      this machine 10.231.N.1 ---- 10.231.N.2 to .5, the pods (network namespace)
 
 The pods have one port for each way to end a connection. What comes through a tunnel instead
 is answered by a server on loopback, which names itself. SPDX-License-Identifier: MIT
@@ -23,7 +23,9 @@ import pytest
 from direct_pods import FIRST, HTTP, NOTHING, REPORT, RESET, SUM, Page
 from tunnel_process import free_ports
 
-HERE, SUBNET = "10.231.1.1", "10.231.1"
+# One of its own for each run: several may be under way on a machine.
+SUBNET = f"10.231.{os.getpid() % 254 + 1}"
+HERE = f"{SUBNET}.1"
 
 ADDRESSES = [f"{SUBNET}.{n}" for n in range(2, 6)]
 PODS_FILE = Path(__file__).with_name("direct_pods.py")
@@ -192,7 +194,7 @@ def test_in_a_pod_connections_go_to_the_pods_addresses(cluster, in_pod):
     tunnel = in_pod(cluster())
     for _ in range(3):
         assert get(tunnel, "web").text == f"{SUBNET}.2\n"
-    assert re.search(r"request .*pod=web direct=d1 reused=yes", tunnel.log())
+    tunnel.wait_for_log(r"request .*pod=web direct=d1 reused=yes")
     assert tunnel.metrics()['kube_tunnel_direct_connections_total{outcome="connected"}'] == 1
     assert tunnel.total("kube_tunnel_tunnels") == 0
 
@@ -265,7 +267,7 @@ def test_tunnels_are_used_where_pods_may_not_be_read(cluster, in_pod):
     assert get(tunnel, "web").text == THROUGH_A_TUNNEL
     assert time.monotonic() - began < 1
     assert get(tunnel, "other").text == THROUGH_A_TUNNEL
-    assert re.search("no direct connection: a tunnel is used .*pods", tunnel.log())
+    tunnel.wait_for_log("no direct connection: a tunnel is used .*pods")
 
 
 # ---- packets that are dropped ----
