@@ -130,7 +130,7 @@ def test_external_names_that_lead_to_a_service_are_followed(names):
     assert names.get("to-app.names.svc").status == 200
     assert names.get("to-host.names.svc:80").pod == "primary"
     assert names.get("to-other.names.svc").status == 200
-    for name, words in (("to-web", "ask example.org itself"), ("round-1", "a loop")):
+    for name, words in (("to-web", "connect to example.org itself"), ("round-1", "a loop")):
         answer = names.get(f"{name}.names.svc")
         assert answer.status == 503 and words in answer.text, answer
 
