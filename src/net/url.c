@@ -5,6 +5,8 @@
 
 #include "base/own.h"
 
+#define ZONE_BYTES "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-"
+
 static void url_curl_freep(char **text)
 {
     curl_free(*text);
@@ -62,12 +64,22 @@ static void take_port(CURLU *u, struct url *ret)
         ret->port = (uint16_t)port;
 }
 
+/* curl takes any byte for one of an interface's name. */
+static bool zone_is_plain(const char *host)
+{
+    const char *zone = strchr(host, '%');
+
+    return !zone || strspn(zone + 1, ZONE_BYTES) == strlen(zone + 1);
+}
+
 static enum err check(CURLU *u, CURLUcode code, const struct url *found, struct diag *why)
 {
     if (code)
         return diag_set(why, ERR_CONFIG, "%s", curl_url_strerror(code));
     if (!found->host[0])
         return diag_set(why, ERR_CONFIG, "no host in it");
+    if (!zone_is_plain(found->host))
+        return diag_set(why, ERR_CONFIG, "the zone of its address is not one");
     if (has_part(u, CURLUPART_PORT) && !found->port)
         return diag_set(why, ERR_CONFIG, "the port is not one");
     return OK;

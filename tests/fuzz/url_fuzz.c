@@ -38,7 +38,9 @@ static void check_parts(struct str text)
     assert(strrchr(place, ':') && !strchr(u.host, '/') && !strchr(u.host, '@'));
     assert(authority);
     assert(url_parse(str_of(authority), "http", &again, &why) == OK);
-    assert(strcmp(u.host, again.host) == 0 && strcmp(u.scheme, again.scheme) == 0);
+    /* curl decodes a host after it has looked for numbers: "4%3434" is a name, "4434" is not */
+    assert(memchr(text.at, '%', text.len) || strcmp(u.host, again.host) == 0);
+    assert(strcmp(u.scheme, again.scheme) == 0);
     assert(again.port == (u.port ? u.port : 80) && u.v6 == again.v6);
     url_finish(&u);
     url_finish(&again);

@@ -51,9 +51,16 @@ static void text_that_is_no_url_is_refused_with_a_reason(void **state)
 {
     (void)state;
     const struct str cases[] = {
-        STR(""),           STR("http://"),           STR("http://h:x"),
-        STR("http://h:0"), STR("http://h:65536"),    STR("http://[fd00::1"),
-        STR("http://a b"), STR("http://[fd00::1]x"), STR("http://h\0evil"),
+        STR(""),
+        STR("http://"),
+        STR("http://h:x"),
+        STR("http://h:0"),
+        STR("http://h:65536"),
+        STR("http://[fd00::1"),
+        STR("http://a b"),
+        STR("http://[fd00::1]x"),
+        STR("http://h\0evil"),
+        STR("http://[fe80::1%25a@b]"),
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
