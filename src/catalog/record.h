@@ -105,8 +105,6 @@ void address_owners_forget(struct catalog *c);
 /* Find, or make.  NULL: too many are in use. */
 struct record *record_obtain(struct catalog *c, enum what what, struct str ns,
                              struct str name);
-struct record *record_find(const struct catalog *c, enum what what, struct str ns,
-                           struct str name);
 /* It was looked up just now, or what it holds has changed. */
 void record_used(struct record *r);
 void record_destroy(struct record *r);

@@ -98,14 +98,6 @@ void records_prune(struct catalog *c, uint64_t unused_ms)
     }
 }
 
-struct record *record_find(const struct catalog *c, enum what what, struct str ns,
-                           struct str name)
-{
-    char room[KEY_ROOM];
-
-    return map_get(&c->records, record_key(what, ns, name, room));
-}
-
 static const char *put(char **at, struct str text)
 {
     char *to = *at;

@@ -41,20 +41,6 @@ void kube_target_destroy(struct kube_target *t)
     free(t);
 }
 
-enum err kube_target_identity(const struct kube_target *t,
-                              const struct tls_pem *certificate,
-                              const struct tls_pem *key, struct tls_identity **ret,
-                              struct diag *why)
-{
-    struct tls_identity_settings settings = { .ca = { t->ca, t->ca_name },
-                                              .certificate = *certificate,
-                                              .key = *key,
-                                              .insecure = t->insecure,
-                                              .server_name = t->tls_server_name };
-
-    return tls_identity_create(&settings, ret, NULL, why);
-}
-
 enum err kube_target_set_identity(struct kube_target *t, struct diag *why)
 {
     struct tls_identity_settings settings = {

@@ -13,7 +13,6 @@
 
 struct kubeconfig;
 struct tls_identity;
-struct tls_pem;
 
 /* Where credentials come from that are not written in the kubeconfig. */
 enum credential_source { SOURCE_NONE, SOURCE_EXEC, SOURCE_OIDC };
@@ -48,12 +47,6 @@ struct kube_target {
     char *origin;  /* file it came from, for messages */
 };
 
-/* The identity of a target with another client certificate, from a plugin or because its
- * files have changed; texts NULL: with none.  ERR_TLS with "name: what". */
-MUST_CHECK enum err kube_target_identity(const struct kube_target *t,
-                                         const struct tls_pem *certificate,
-                                         const struct tls_pem *key,
-                                         struct tls_identity **ret, struct diag *why);
 /* For a caller that fills in a target itself: make its identity, of what it has. */
 MUST_CHECK enum err kube_target_set_identity(struct kube_target *t, struct diag *why);
 void kube_target_destroy(struct kube_target *t); /* NULL accepted */

@@ -25,12 +25,6 @@ bool ports_know(const struct ports *p, uint16_t port)
     return find_known(p, port) != NULL;
 }
 
-bool ports_are_proven(const struct ports *p, uint16_t port)
-{
-    const struct port_known *k = find_known(p, port);
-    return k && k->proven;
-}
-
 void ports_on_connect(struct ports *p, uint16_t port)
 {
     find_known_or_add(p, port);

@@ -22,7 +22,6 @@ struct ports {
 
 /* Was it proven, or is another connection about to prove it? */
 bool ports_know(const struct ports *p, uint16_t port);
-bool ports_are_proven(const struct ports *p, uint16_t port);
 
 void ports_on_connect(struct ports *p, uint16_t port);
 void ports_on_answer(struct ports *p, uint16_t port);
