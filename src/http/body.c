@@ -1,6 +1,8 @@
 /* http/body.c - how much of a queue is body, and moving it on */
 #include "http/body.h"
 
+#include "http/whole.h"
+
 static size_t min(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -64,12 +66,35 @@ enum err body_measure(struct body *b, const struct bufq *from, size_t max, size_
     case BODY_CHUNKED:
         return measure_chunked(b, from, available, ret);
     case BODY_TO_EOF:
+    case BODY_TO_END:
         *ret = available;
         return OK;
     default:
         *ret = 0;
         return OK;
     }
+}
+
+/* Trailers are the last of the framing: the decoder counts them from their first byte on, and
+ * counts what is dropped between a name and its colon, too.  The blank line is not kept. */
+static void keep_trailers(struct body *b, const struct bufq *from,
+                          const struct http1_piece *piece, uint32_t before)
+{
+    uint8_t bytes[256];
+    size_t n = http1_chunked_trailers(&b->chunked) - before;
+    size_t at = piece->dropped + piece->framing;
+
+    if (!b->trailers || n == 0)
+        return;
+    n -= before ? piece->dropped : 0;
+    for (at -= n; n;) {
+        size_t part = bufq_copy(from, at, bytes, min(n, sizeof(bytes)));
+        head_text_put(b->trailers, from->pool, (struct str){ (char *)bytes, part });
+        at += part;
+        n -= part;
+    }
+    if (piece->done)
+        b->trailers->len -= 2;
 }
 
 static enum err move_decoded(struct body *b, struct bufq *from, struct bufq *to,
@@ -81,10 +106,12 @@ static enum err move_decoded(struct body *b, struct bufq *from, struct bufq *to,
         size_t run;
         const uint8_t *at = bufq_peek(from, &run);
         struct http1_piece piece;
+        uint32_t before = http1_chunked_trailers(&b->chunked);
         enum err e =
             http1_chunked_decode(&b->chunked, at, min(run, bufq_room(to)), &piece);
         if (e)
             return e;
+        keep_trailers(b, from, &piece, before);
         bufq_skip(from, piece.dropped + piece.framing);
         moved += bufq_move_n(to, from, piece.payload);
         b->done = piece.done;
@@ -93,13 +120,52 @@ static enum err move_decoded(struct body *b, struct bufq *from, struct bufq *to,
     return OK;
 }
 
-enum err body_move(struct body *b, struct bufq *from, struct bufq *to, bool decode,
-                   size_t *ret_moved)
+void body_put_chunk(struct bufq *to, struct bufq *from, size_t n)
+{
+    char head[HTTP1_CHUNK_HEAD_MAX];
+    size_t limit = whole_begin(to);
+
+    bufq_write(to, head, http1_chunk_head_encode(n, head));
+    bufq_move_n(to, from, n);
+    put_str(to, STR("\r\n"));
+    whole_end(to, limit);
+}
+
+void body_end_chunks(struct bufq *to, struct str trailers)
+{
+    size_t limit = whole_begin(to);
+
+    put_str(to, STR("0\r\n"));
+    put_str(to, trailers);
+    put_str(to, STR("\r\n"));
+    whole_end(to, limit);
+}
+
+static enum err move_encoded(struct body *b, struct bufq *from, struct bufq *to,
+                             size_t *ret_moved)
+{
+    *ret_moved = 0;
+    for (;;) {
+        size_t room = bufq_room(to), n;
+        if (room <= BODY_CHUNK_OVERHEAD)
+            return OK;
+        enum err e = body_measure(b, from, room - BODY_CHUNK_OVERHEAD, &n);
+        if (e || n == 0)
+            return e;
+        body_put_chunk(to, from, n);
+        *ret_moved += n;
+    }
+}
+
+enum err body_move(struct body *b, struct bufq *from, struct bufq *to,
+                   enum body_coding coding, size_t *ret_moved)
 {
     size_t moved = 0;
 
-    if (decode && b->framing == BODY_CHUNKED)
+    if (coding == CODING_STRIP && b->framing == BODY_CHUNKED)
         return move_decoded(b, from, to, ret_moved);
+    if (coding == CODING_CHUNKS)
+        return move_encoded(b, from, to, ret_moved);
     for (;;) {
         size_t n;
         enum err e = body_measure(b, from, bufq_room(to), &n);

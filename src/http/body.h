@@ -8,7 +8,15 @@
 #pragma once
 
 #include "base/bufq.h"
+#include "http/head_text.h"
 #include "wire/http1.h"
+
+/* How the bytes of a body change on their way to the other side. */
+enum body_coding {
+    CODING_NONE,   /* as they stand, framing of HTTP/1 included */
+    CODING_STRIP,  /* chunks become plain bytes */
+    CODING_CHUNKS, /* plain bytes become chunks */
+};
 
 struct body {
     enum http1_framing framing;
@@ -17,6 +25,9 @@ struct body {
     struct http1_chunked chunked;
     size_t dropped;  /* see body_measure */
     enum err failed; /* of the chunks behind what was taken last */
+    struct head_text
+        *trailers; /* set by the caller after body_init: where CODING_STRIP puts
+                                   the lines of trailers; NULL: they are dropped */
 };
 
 void body_init(struct body *b, const struct http1_head *head);
@@ -29,10 +40,17 @@ void body_init(struct body *b, const struct http1_head *head);
 MUST_CHECK enum err body_measure(struct body *b, const struct bufq *from, size_t max,
                                  size_t *ret);
 
-/* Move what is there and fits; *ret_moved counts what arrived in `to`.  With `decode` a
- * BODY_CHUNKED arrives without its coding.  Errors as above. */
+/* Move what is there and fits; *ret_moved counts what arrived in `to`, without what
+ * CODING_CHUNKS adds.  Errors as above. */
 MUST_CHECK enum err body_move(struct body *b, struct bufq *from, struct bufq *to,
-                              bool decode, size_t *ret_moved);
+                              enum body_coding coding, size_t *ret_moved);
+
+/* What a chunk needs in a queue besides its payload. */
+#define BODY_CHUNK_OVERHEAD (HTTP1_CHUNK_HEAD_MAX + 2)
+/* The first n bytes of `from` as one chunk; `to` has room for them and the overhead. */
+void body_put_chunk(struct bufq *to, struct bufq *from, size_t n);
+/* The last chunk and the trailers, whole: lines with their CRLF, or none. */
+void body_end_chunks(struct bufq *to, struct str trailers);
 
 /* Drop what is there of it.  Errors as above. */
 MUST_CHECK enum err body_discard(struct body *b, struct bufq *from);

@@ -38,6 +38,29 @@ enum err head_text_take(struct head_text *t, struct bufq *in, size_t max)
     return t->len >= max ? ERR_LIMIT : ERR_AGAIN;
 }
 
+void head_text_reserve(struct head_text *t, struct chunk_pool *pool, size_t n)
+{
+    t->pool = pool;
+    text_grow(t, t->len + n);
+}
+
+void head_text_put(struct head_text *t, struct chunk_pool *pool, struct str s)
+{
+    t->pool = pool;
+    text_grow(t, t->len + s.len);
+    if (s.len)
+        memcpy(t->at + t->len, s.at, s.len);
+    t->len += s.len;
+}
+
+void head_text_insert(struct head_text *t, size_t at, struct str s)
+{
+    text_grow(t, t->len + s.len);
+    memmove(t->at + at + s.len, t->at + at, t->len - at);
+    memcpy(t->at + at, s.at, s.len);
+    t->len += s.len;
+}
+
 void head_text_finish(struct head_text *t)
 {
     if (t->room)

@@ -28,6 +28,13 @@ static inline void head_text_clear(struct head_text *t)
  * OK: t holds it.  ERR_AGAIN: not complete, t holds all there was.  ERR_LIMIT. */
 MUST_CHECK enum err head_text_take(struct head_text *t, struct bufq *in, size_t max);
 
+/* For text that does not come out of a queue: add to its end, or at `at` <= len.  The caller
+ * bounds it. */
+void head_text_put(struct head_text *t, struct chunk_pool *pool, struct str s);
+/* So many bytes can be added without moving it. */
+void head_text_reserve(struct head_text *t, struct chunk_pool *pool, size_t n);
+void head_text_insert(struct head_text *t, size_t at, struct str s);
+
 /* Free what is more than is worth keeping. */
 void head_text_shrink(struct head_text *t);
 void head_text_finish(struct head_text *t);

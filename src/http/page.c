@@ -13,12 +13,20 @@ static void put_field(FILE *head, const char *name, const char *value)
         fprintf(head, "%s: %s\r\n", name, value);
 }
 
-void page_write(const struct page *p, struct bufq *out)
+size_t page_head(const struct page *p, char ret[static PAGE_HEAD_MAX])
 {
-    char head[1024];
-    FILE *f = fmemopen(head, sizeof(head), "w");
+    FILE *f = fmemopen(ret, PAGE_HEAD_MAX, "w");
     if (!f)
         abort();
+    if (p->grpc_status) {
+        fprintf(f, "HTTP/1.1 200 OK\r\n");
+        put_field(f, "Content-Type", p->type);
+        fprintf(f, "Grpc-Status: %d\r\nGrpc-Message: %.*s\r\n\r\n", p->grpc_status,
+                STR_ARG(p->grpc_message));
+        size_t grpc_len = (size_t)ftell(f);
+        fclose(f);
+        return grpc_len;
+    }
 
     fprintf(f, "HTTP/1.1 %d %s\r\n", p->status, http1_reason(p->status));
     put_field(f, "Content-Type", p->type);
@@ -33,7 +41,13 @@ void page_write(const struct page *p, struct bufq *out)
     fputs("\r\n", f);
     size_t len = (size_t)ftell(f);
     fclose(f);
+    return len;
+}
 
+void page_write(const struct page *p, struct bufq *out)
+{
+    char head[PAGE_HEAD_MAX];
+    size_t len = page_head(p, head);
     size_t limit = whole_begin(out);
     bufq_write(out, head, len);
     if (!p->head_only)

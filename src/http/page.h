@@ -13,7 +13,14 @@ struct page {
     const char *allow;      /* of a 405; or NULL */
     const char *connection; /* of that field; NULL: none */
     bool head_only;         /* the request was a HEAD */
+    int grpc_status;        /* not 0: a gRPC error in place of all but the type */
+    struct str grpc_message;
 };
+
+#define PAGE_HEAD_MAX 2048
+#define PAGE_FIELDS_MAX 12
+/* Its head in HTTP/1, blank line included; returns its length. */
+size_t page_head(const struct page *p, char ret[static PAGE_HEAD_MAX]);
 
 /* Goes into `out` whole, whatever its limit: pages are small and end an exchange. */
 void page_write(const struct page *p, struct bufq *out);

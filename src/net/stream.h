@@ -32,6 +32,7 @@ enum verdict {
     V_REFUSED,        /* never delivered: even a POST may be repeated */
     V_RESET,          /* cut: what came may not be all */
     V_TRANSPORT_LOST, /* what it stands on has ended: cut, and not by its far end */
+    V_UNPROCESSED,    /* the far end declares that it has not looked at it; it lives on */
     V_TARGET_GONE,    /* the far end does not exist any more; never delivered */
 };
 /* clang-format on */

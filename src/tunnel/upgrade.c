@@ -147,6 +147,7 @@ static bool take_body(const struct http1_head *head, char *bytes, struct str *bo
     case BODY_CHUNKED:
         return unchunk(bytes, body);
     case BODY_TO_EOF:
+    case BODY_TO_END:
         break;
     }
     return false;

@@ -58,6 +58,7 @@ enum http1_framing {
     BODY_LENGTH, /* `length` bytes, which may be 0 */
     BODY_CHUNKED,
     BODY_TO_EOF, /* answers only: the body ends with the connection */
+    BODY_TO_END, /* HTTP/2: the body ends with its stream; no parser returns it */
 };
 
 struct http1_head {
@@ -172,6 +173,9 @@ struct http1_piece {
  * of a trailer, and long extensions: the blanks and all extensions are dropped. */
 MUST_CHECK enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in,
                                          size_t len, struct http1_piece *ret);
+
+/* How many bytes of trailers have come, the blank line after them included. */
+uint32_t http1_chunked_trailers(const struct http1_chunked *c);
 
 /* Is `byte`, which comes next, one of those that are dropped? */
 bool http1_chunked_drops(const struct http1_chunked *c, char byte);

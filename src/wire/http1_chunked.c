@@ -239,6 +239,11 @@ static enum err read_framing(struct http1_chunked *c, char byte)
     return states[c->state].on_byte(c, byte);
 }
 
+uint32_t http1_chunked_trailers(const struct http1_chunked *c)
+{
+    return c->state >= TRAILER ? c->overhead : 0;
+}
+
 bool http1_chunked_drops(const struct http1_chunked *c, char byte)
 {
     if (!c->answer)

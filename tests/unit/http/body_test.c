@@ -1,4 +1,4 @@
-/* tests/unit/serve/body_test.c - bodies of every framing, cut everywhere */
+/* tests/unit/http/body_test.c - bodies of every framing, cut everywhere */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -190,6 +190,63 @@ static void drops_a_body_and_nothing_after_it(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void plain_bytes_become_chunks(void **state)
+{
+    (void)state;
+    struct body b;
+    size_t moved;
+
+    start(&b, BODY_TO_END, 0);
+    bufq_write(&from, "hello world, you", 16);
+    assert_int_equal(body_move(&b, &from, &to, CODING_CHUNKS, &moved), OK);
+    assert_int_equal(moved, 16);
+    body_end_chunks(&to, STR("sum: 1\r\n"));
+    assert_moved("10\r\nhello world, you\r\n0\r\nsum: 1\r\n\r\n");
+}
+
+static void chunks_never_pass_the_limit_of_a_queue(void **state)
+{
+    (void)state;
+    struct body b;
+    size_t moved;
+
+    for (size_t limit = 1; limit < 60; limit++) {
+        start(&b, BODY_TO_END, 0);
+        to.limit = limit;
+        bufq_write(&from, "0123456789012345678901234567890123456789", 40);
+        assert_int_equal(body_move(&b, &from, &to, CODING_CHUNKS, &moved), OK);
+        assert_true(to.len <= limit);
+        assert_int_equal(moved + from.len, 40);
+        to.limit = 100000;
+    }
+}
+
+/* Cut anywhere, in requests and in answers, which may have blanks that are dropped. */
+static void trailers_are_kept_wherever_a_body_is_cut(void **state)
+{
+    (void)state;
+    static const char text[] = "5;x=y \r\nhello\r\n0 ;z\r\nA : 1\r\nB:2\r\n\r\nnext";
+    size_t len = sizeof(text) - 1, moved;
+
+    for (size_t cut = 0; cut <= len; cut++) {
+        struct head_text trailers = { 0 };
+        struct body b;
+        start(&b, BODY_CHUNKED, 0);
+        b.chunked.answer = true;
+        b.trailers = &trailers;
+        bufq_write(&from, text, cut);
+        assert_int_equal(body_move(&b, &from, &to, CODING_STRIP, &moved), OK);
+        bufq_write(&from, text + cut, len - cut);
+        assert_int_equal(body_move(&b, &from, &to, CODING_STRIP, &moved), OK);
+        assert_true(b.done);
+        assert_moved("hello");
+        assert_int_equal(from.len, 4);
+        assert_int_equal(trailers.len, 11);
+        assert_memory_equal(trailers.at, "A: 1\r\nB:2\r\n", 11);
+        head_text_finish(&trailers);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -201,6 +258,9 @@ int main(void)
         TEST(malformed_chunks_are_refused),
         TEST(bytes_before_a_malformed_chunk_are_delivered),
         TEST(drops_a_body_and_nothing_after_it),
+        TEST(plain_bytes_become_chunks),
+        TEST(chunks_never_pass_the_limit_of_a_queue),
+        TEST(trailers_are_kept_wherever_a_body_is_cut),
     };
-    return cmocka_run_group_tests_name("serve/body", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("http/body", tests, NULL, NULL);
 }

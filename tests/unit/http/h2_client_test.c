@@ -1,0 +1,332 @@
+/* tests/unit/http/h2_client_test.c - what a pod may answer, and what a request becomes */
+#include "h2_peer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/own.h"
+
+static struct peer peer;
+static struct http1_field room[64];
+
+static int setup(void **state)
+{
+    peer_start(&peer, false);
+    *state = &peer;
+    peer_heard(&peer);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    peer_finish(*state);
+    return 0;
+}
+
+static enum err receive(struct message_stream *m, struct http1_head *ret)
+{
+    *ret = (struct http1_head){ .fields = room, .room = 64 };
+    return m->ops->receive(m, STR("GET"), ret);
+}
+
+static void request(struct message_stream *m, const char *text,
+                    enum http1_framing framing)
+{
+    static struct http1_field fields[32];
+    struct http1_head head = { .fields = fields, .room = 32 };
+    struct request_form form = { .path = STR("/a?b=c"), .authority = STR("web.shop") };
+
+    assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+    if (framing)
+        head.framing = framing;
+    m->ops->send_request(m, &head, &form);
+}
+
+static struct message_stream *get(struct peer *p)
+{
+    struct message_stream *m = h2_open(p->c);
+
+    assert_non_null(m);
+    request(m, "GET / HTTP/1.1\r\nHost: x\r\nAccept: a\r\n\r\n", 0);
+    return m;
+}
+
+static void a_request_goes_out_with_its_fields_in_order(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m = h2_open(p->c);
+
+    request(m,
+            "POST /old HTTP/1.1\r\nHost: localhost\r\nX-First: 1\r\nConnection: x-hop\r\n"
+            "X-Hop: 2\r\nTE: trailers\r\nTransfer-Encoding: chunked\r\nx-last: 3\r\n\r\n",
+            0);
+    assert_int_equal(m->coding, CODING_STRIP);
+    bufq_write(&m->bytes->out, "abc", 3);
+    m->ops->end(m, STR("x-sum: 6\r\n"));
+    assert_string_equal(
+        peer_heard(p),
+        "[1] :method: POST\n[1] :scheme: http\n[1] :authority: web.shop\n"
+        "[1] :path: /a?b=c\n[1] x-first: 1\n[1] x-last: 3\n[1] te: trailers\n"
+        "[1] data 3\n[1] x-sum: 6\n[1] end\n");
+    stream_close(m->bytes);
+    assert_string_equal(peer_heard(p), "[1] reset 8\n[1] closed 8\n");
+}
+
+static void an_answer_reads_as_one_of_http1(void **state)
+{
+    struct peer *p = *state;
+    const char *const early[] = { ":status", "103", "link", "</a>", NULL };
+    const char *const fields[] = { ":status", "200", "content-type", "text/plain", NULL };
+    nghttp2_nv nv[2] = {
+        { (uint8_t *)(uintptr_t)early[0], (uint8_t *)(uintptr_t)early[1], 7, 3, 0 },
+        { (uint8_t *)(uintptr_t)early[2], (uint8_t *)(uintptr_t)early[3], 4, 4, 0 }
+    };
+    struct http1_head head;
+    struct message_stream *m = get(p);
+
+    peer_run(p);
+    assert_int_equal(receive(m, &head), ERR_AGAIN);
+    nghttp2_submit_headers(p->session, 0, 1, NULL, nv, 2, NULL);
+    peer_answer(p, 1, fields, 5, false);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.status, 103);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.status, 200);
+    assert_memory_equal(head.reason.at, "OK", 2);
+    assert_int_equal(head.framing, BODY_TO_END);
+    assert_int_equal(m->bytes->in.len, 5);
+    assert_int_equal(m->bytes->end.verdict, V_CLEAN);
+    assert_false(m->bytes->broken);
+    stream_close(m->bytes);
+    assert_int_equal(h2_count(p->c), 0);
+}
+
+/* As gRPC reports an error: the only head is the last one. */
+static void an_answer_that_is_only_a_head_has_no_body(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":status", "200", "grpc-status", "12", NULL };
+    struct http1_head head;
+    struct message_stream *m = get(p);
+
+    peer_run(p);
+    peer_answer(p, 1, fields, 0, false);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.framing, BODY_LENGTH);
+    assert_int_equal(head.length, 0);
+    stream_close(m->bytes);
+}
+
+static ssize_t with_trailers(nghttp2_session *s, int32_t id, uint8_t *buffer, size_t n,
+                             uint32_t *flags, nghttp2_data_source *source, void *owner)
+{
+    static const nghttp2_nv nv[1] = { { (uint8_t *)(uintptr_t) "grpc-status",
+                                        (uint8_t *)(uintptr_t) "0", 11, 1, 0 } };
+    (void)n, (void)source, (void)owner;
+    memcpy(buffer, "ok", 2);
+    *flags = NGHTTP2_DATA_FLAG_EOF | NGHTTP2_DATA_FLAG_NO_END_STREAM;
+    nghttp2_submit_trailer(s, id, nv, 1);
+    return 2;
+}
+
+static void trailers_are_lines_once_the_body_has_ended(void **state)
+{
+    struct peer *p = *state;
+    const nghttp2_nv nv[1] = { { (uint8_t *)(uintptr_t) ":status",
+                                 (uint8_t *)(uintptr_t) "200", 7, 3, 0 } };
+    nghttp2_data_provider source = { .read_callback = with_trailers };
+    struct message_stream *m = get(p);
+    struct http1_head head;
+
+    peer_run(p);
+    nghttp2_submit_response(p->session, 1, nv, 1, &source);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(m->bytes->end.verdict, V_CLEAN);
+    assert_int_equal(m->trailers.len, 16);
+    assert_memory_equal(m->trailers.at, "grpc-status: 0\r\n", 16);
+    stream_close(m->bytes);
+}
+
+static void a_refused_stream_was_not_processed(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m = get(p);
+
+    peer_run(p);
+    nghttp2_submit_rst_stream(p->session, 0, 1, NGHTTP2_REFUSED_STREAM);
+    peer_run(p);
+    assert_int_equal(m->bytes->end.verdict, V_UNPROCESSED);
+    stream_close(m->bytes);
+}
+
+static void a_reset_stream_may_have_been_processed(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m = get(p);
+
+    peer_run(p);
+    nghttp2_submit_rst_stream(p->session, 0, 1, NGHTTP2_ENHANCE_YOUR_CALM);
+    peer_run(p);
+    assert_int_equal(m->bytes->end.verdict, V_RESET);
+    assert_int_equal(m->reset_code, NGHTTP2_ENHANCE_YOUR_CALM);
+    stream_close(m->bytes);
+}
+
+static void streams_above_the_last_of_a_goaway_were_not_processed(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":status", "204", NULL };
+    struct message_stream *first = get(p), *second = get(p);
+
+    peer_run(p);
+    nghttp2_submit_goaway(p->session, 0, 1, NGHTTP2_NO_ERROR, NULL, 0);
+    peer_run(p);
+    assert_int_equal(first->bytes->end.verdict, V_OPEN);
+    assert_int_equal(second->bytes->end.verdict, V_UNPROCESSED);
+    assert_true(h2_is_draining(p->c));
+    assert_int_equal(h2_capacity(p->c), 0);
+    assert_null(h2_open(p->c));
+    peer_answer(p, 1, fields, 0, false);
+    peer_run(p);
+    struct http1_head head;
+    assert_int_equal(receive(first, &head), OK);
+    assert_int_equal(head.status, 204);
+    stream_close(first->bytes);
+    stream_close(second->bytes);
+    peer_run(p);
+    assert_true(h2_is_over(p->c));
+}
+
+static void a_request_that_was_not_sent_before_the_goaway_was_not_processed(void **state)
+{
+    struct peer *p = *state;
+
+    nghttp2_submit_goaway(p->session, 0, 0, NGHTTP2_NO_ERROR, NULL, 0);
+    struct message_stream *m = get(p);
+    const uint8_t *bytes;
+    ssize_t n = nghttp2_session_mem_send(p->session, &bytes);
+    assert_true(n > 0);
+    bufq_write(&p->far->out, bytes, (size_t)n); /* read before our flush */
+    stream_update(p->far);
+    peer_run(p);
+    assert_int_equal(m->bytes->end.verdict, V_UNPROCESSED);
+    stream_close(m->bytes);
+}
+
+static void an_http1_server_has_processed_nothing(void **state)
+{
+    (void)state;
+    static struct peer other;
+    static const char *const answers[] = { "HTTP/1.1 400 Bad Request\r\n\r\n", "H",
+                                           "-ERR unknown command\r\n" };
+
+    for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+        peer_start(&other, false);
+        struct message_stream *m = get(&other);
+        sched_run(&other.sched, other.now);
+        peer_send(&other, answers[i], strlen(answers[i]));
+        assert_int_equal(m->bytes->end.verdict, V_UNPROCESSED);
+        assert_int_equal(h2_peer(other.c), H2_PEER_OTHER);
+        assert_true(h2_is_over(other.c));
+        stream_close(m->bytes);
+        peer_finish(&other);
+    }
+}
+
+static void capacity_is_what_the_far_end_accepts(void **state)
+{
+    struct peer *p = *state;
+    nghttp2_settings_entry few = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2 };
+
+    assert_int_equal(h2_capacity(p->c), 100);
+    nghttp2_submit_settings(p->session, 0, &few, 1);
+    peer_run(p);
+    assert_int_equal(h2_capacity(p->c), 2);
+    struct message_stream *a = get(p), *b = get(p);
+    assert_int_equal(h2_capacity(p->c), 0);
+    stream_abort(a->bytes);
+    stream_abort(b->bytes);
+    peer_run(p);
+    assert_int_equal(h2_capacity(p->c), 2);
+}
+
+static void a_cancelled_request_frees_its_stream(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m = get(p);
+
+    m->ops->reset(m, RESET_CANCEL); /* before it was sent */
+    stream_close(m->bytes);
+    peer_run(p);
+    assert_int_equal(h2_count(p->c), 0);
+    m = get(p);
+    peer_run(p);
+    stream_abort(m->bytes);
+    assert_non_null(strstr(peer_heard(p), "reset 8"));
+    assert_int_equal(h2_count(p->c), 0);
+}
+
+static void a_lost_connection_ends_its_streams(void **state)
+{
+    (void)state;
+    static struct peer other;
+
+    peer_start(&other, false);
+    struct message_stream *m = get(&other);
+    sched_run(&other.sched, other.now);
+    stream_end(other.near, V_TRANSPORT_LOST, "the tunnel was lost");
+    sched_run(&other.sched, other.now);
+    assert_int_equal(m->bytes->end.verdict, V_TRANSPORT_LOST);
+    assert_string_equal(m->bytes->end.why.text, "the tunnel was lost");
+    stream_close(m->bytes);
+    peer_finish(&other);
+}
+
+/* A pod that answers with nonsense after its SETTINGS. */
+static void garbage_ends_the_connection(void **state)
+{
+    (void)state;
+    static struct peer other;
+    static const char *const garbage[] = { "\0\0\1\0\0\0\0\0\0x",
+                                           "\xff\xff\xff\xff\xff\xff",
+                                           "\0\0\4\x07\0\0\0\0\0abcd" };
+    static const size_t lens[] = { 10, 6, 13 };
+
+    for (size_t i = 0; i < ARRAY_LEN(garbage); i++) {
+        peer_start(&other, false);
+        struct message_stream *m = get(&other);
+        sched_run(&other.sched, other.now);
+        peer_send(&other, "\0\0\0\4\0\0\0\0\0", 9);
+        peer_send(&other, garbage[i], lens[i]);
+        other.now += 20000;
+        peer_run(&other);
+        assert_true(h2_is_over(other.c));
+        assert_true(m->bytes->broken);
+        stream_close(m->bytes);
+        peer_finish(&other);
+    }
+}
+
+int main(void)
+{
+#define T(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+    const struct CMUnitTest tests[] = {
+        T(a_request_goes_out_with_its_fields_in_order),
+        T(an_answer_reads_as_one_of_http1),
+        T(an_answer_that_is_only_a_head_has_no_body),
+        T(trailers_are_lines_once_the_body_has_ended),
+        T(a_refused_stream_was_not_processed),
+        T(a_reset_stream_may_have_been_processed),
+        T(streams_above_the_last_of_a_goaway_were_not_processed),
+        T(a_request_that_was_not_sent_before_the_goaway_was_not_processed),
+        cmocka_unit_test(an_http1_server_has_processed_nothing),
+        T(capacity_is_what_the_far_end_accepts),
+        T(a_cancelled_request_frees_its_stream),
+        cmocka_unit_test(a_lost_connection_ends_its_streams),
+        cmocka_unit_test(garbage_ends_the_connection),
+    };
+    return cmocka_run_group_tests_name("http/h2_client", tests, NULL, NULL);
+}
