@@ -37,6 +37,7 @@
     X(ERR_UNAVAILABLE,    "not available at present") \
     X(ERR_UNSUPPORTED,    "this cannot be carried") \
     X(ERR_NO_PORT,        "no such port") \
+    X(ERR_VERSION,        "no version of the protocol that both speak") \
     X(ERR_NOT_CONFIGURED, "no such thing is configured") \
     X(ERR_REFUSED,        "the connection was refused") \
     X(ERR_SELF,           "the destination is this process itself") \

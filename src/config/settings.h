@@ -95,6 +95,10 @@
       "Opening a tunnel may take this long") \
     X(SIZE, replay_buffer, "replay-buffer", "64KiB", 0, 16 * MIB, REQUESTS, \
       "Keep this much of a request, to retry it where that is safe") \
+    X(COUNT, http2_streams, "http2-streams", "100", 1, 10000, REQUESTS, \
+      "Requests at once on an HTTP/2 connection") \
+    X(SIZE, http2_window, "http2-window", "256KiB", 64 * KIB - 1, 16 * MIB, REQUESTS, \
+      "Bytes of a body on HTTP/2 that may wait for their receiver") \
     X(BOOL, forwarded, "forwarded", "false", 0, 0, REQUESTS, \
       "Add a Forwarded header to requests") \
     X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \

@@ -92,6 +92,10 @@ struct cluster_settings cluster_settings_of(const struct config *c)
                       .prepare_second = c->prewarmed_tunnels > 0,
                       .attempt_ms = c->dial_timeout_ms,
                       .silence_ms = c->ping_timeout_ms,
+                      .max_head_size = c->max_head_size,
+                      .max_head_fields = c->max_head_fields,
+                      .http2_streams = c->http2_streams,
+                      .http2_window = (uint32_t)c->http2_window,
                       .zone = c->cluster_domain },
         .find_zone = !config_is_set(c, SETTING_cluster_domain),
     };

@@ -34,7 +34,7 @@ static void take(const struct choosing *c, const struct want *want,
     ret->endpoint = endpoint_ref(e);
     ret->port = port_on(choice, e);
     log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", ret->port));
-    if (want->proto != PROTO_HTTP1)
+    if (want->proto == PROTO_RAW)
         return;
     ret->is_paired =
         want->pair && pool_take_paired(c->pool, e, ret->port, want->pair, &ret->idle);
@@ -43,6 +43,30 @@ static void take(const struct choosing *c, const struct want *want,
         return;
     stream_set_alone(ret->idle.stream, want->alone);
     stream_lend(ret->idle.stream, true);
+}
+
+/* Does this request go over HTTP/2?  Only where the port is known to speak it, or where
+ * nothing else will do: a request of HTTP/2 is served by HTTP/1, too. */
+static bool take_shared(const struct choosing *c, const struct want *want,
+                        const struct choice *choice, struct endpoint *e,
+                        struct chosen *ret)
+{
+    bool declares = choice->port_index < choice->service->port_count;
+    uint16_t port = port_on(choice, e);
+
+    if (want->proto != PROTO_HTTP && want->proto != PROTO_HTTP2)
+        return false;
+    ret->speaks =
+        h2_pool_speaks(c->h2_pool, e, port,
+                       declares ? &choice->service->ports[choice->port_index] : NULL);
+    ret->is_shared = ret->speaks == SPEAKS_HTTP2 || want->proto == PROTO_HTTP2;
+    if (!ret->is_shared)
+        return false;
+    log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port),
+              LOG_S("protocol", "HTTP/2"));
+    ret->endpoint = endpoint_ref(e);
+    ret->port = port;
+    return true;
 }
 
 /* An endpoint that needs no dial, for a small request.  The dial to the first choice
@@ -82,6 +106,8 @@ bool choosing_run(const struct choosing *c, const struct want *want,
         e = balance_choose(c->balance, choice);
     if (!e)
         return false;
+    if (take_shared(c, want, choice, e, ret))
+        return true;
     take(c, want, choice, e, ret);
     if (ret->is_idle)
         return true;

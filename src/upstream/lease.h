@@ -17,7 +17,14 @@ struct task;
 struct cluster;
 struct upstream;
 
-enum app_proto { PROTO_HTTP1, PROTO_RAW };
+struct message_stream;
+
+enum app_proto {
+    PROTO_HTTP1,
+    PROTO_HTTP,  /* HTTP/2 where the pod speaks it, else HTTP/1 */
+    PROTO_HTTP2, /* nothing else will do: gRPC */
+    PROTO_RAW,
+};
 
 /* What happens to the stream of a lease when it is returned. */
 enum release_mode {
@@ -48,6 +55,8 @@ struct want {
 struct lease {
     enum err result; /* ERR_AGAIN: looking up, dialling or parked */
     struct stream *stream;
+    struct message_stream *message; /* on `stream`, which is its bytes; NULL: PROTO_RAW */
+    bool is_shared;            /* an HTTP/2 connection that carries other requests, too */
     struct endpoint *endpoint; /* a reference; also on failure: the last one tried */
     uint16_t port;             /* the container's port */
     bool reused;               /* an idle connection: its failure may be a stale one */
@@ -69,6 +78,7 @@ struct lease {
      *   ERR_FORBIDDEN    missing_verb/resource, in missing_ns
      *   ERR_CLOSED       why has the namespace that this request may not reach
      *   ERR_CANCELLED    the upstream is being drained
+     *   ERR_VERSION      PROTO_HTTP2 is wanted, and the port speaks something else
      *   ERR_TIMEOUT      the API server did not answer
      *   other            no connection to `endpoint`: why has the reason, of the API server,
      *                    the runtime or the network */

@@ -27,10 +27,10 @@ static struct metric metric_leases = {
     .help = "Leases, by the source of their connection.",
     .type = METRIC_COUNTER,
     .label = "source",
-    .values = { "idle", "tunnel", "direct", "failed" },
+    .values = { "idle", "tunnel", "direct", "failed", "shared" },
 };
 
-enum source { SOURCE_IDLE, SOURCE_TUNNEL, SOURCE_DIRECT, SOURCE_FAILED };
+enum source { SOURCE_IDLE, SOURCE_TUNNEL, SOURCE_DIRECT, SOURCE_FAILED, SOURCE_SHARED };
 
 static void count_lease(const struct leasing *l, enum source source)
 {
@@ -159,15 +159,16 @@ static uint64_t patience_ms(const struct leasing *l)
     return repeatable ? PATIENCE_MS : l->parts->settings.silence_ms;
 }
 
-static enum lease_state hold(struct leasing *l, const struct pooled *connection,
-                             enum source source)
+static enum lease_state hold_message(struct leasing *l, struct message_stream *message,
+                                     const struct pooled *connection, enum source source)
 {
     struct lease *lease = l->lease;
     struct stream *s = connection->stream;
 
     lease->stream = s;
     lease->via = connection->via;
-    lease->reused = source == SOURCE_IDLE;
+    lease->reused = source == SOURCE_IDLE || source == SOURCE_SHARED;
+    lease->message = message;
     l->idle_ms = connection->idle_ms;
     l->held_at = sched_of(l)->now;
     lease->why.text[0] = '\0';
@@ -180,6 +181,80 @@ static enum lease_state hold(struct leasing *l, const struct pooled *connection,
     return LEASE_HELD;
 }
 
+/* A connection for this request alone. */
+static enum lease_state hold(struct leasing *l, const struct pooled *connection,
+                             enum source source)
+{
+    if (l->want.proto == PROTO_RAW)
+        return hold_message(l, NULL, connection, source);
+    h1_client_begin(&l->h1, connection->stream);
+    return hold_message(l, &l->h1.message, connection, source);
+}
+
+/* ---- sharing HTTP/2 connections ---- */
+
+static struct h2_pool *h2_pool_of(const struct leasing *l)
+{
+    return l->parts->choosing.h2_pool;
+}
+
+/* A stream of a connection that is open; LEASE_OPENING: there is none with room. */
+static enum lease_state take_shared_stream(struct leasing *l, enum source source)
+{
+    struct lease *lease = l->lease;
+    struct pooled connection = { 0 };
+    struct message_stream *m =
+        h2_pool_take(h2_pool_of(l), lease->endpoint, lease->port, &connection.via);
+
+    if (!m)
+        return LEASE_OPENING;
+    connection.stream = m->bytes;
+    lease->is_shared = true;
+    return hold_message(l, m, &connection, source);
+}
+
+/* One request opens a connection, and those that come meanwhile join it. */
+static enum lease_state open_shared(struct leasing *l)
+{
+    struct endpoint *e = l->lease->endpoint;
+    uint16_t port = l->lease->port;
+
+    if (h2_pool_is_opening(h2_pool_of(l), e, port)) {
+        l->joined = true;
+        h2_pool_wait(h2_pool_of(l), e, port, &l->sharing, &l->step);
+        return LEASE_OPENING;
+    }
+    l->opens_shared = true;
+    h2_pool_begin_opening(h2_pool_of(l), e, port);
+    l->opening.alone = true; /* it will carry much, and for long */
+    l->opening.small = false;
+    connectors_open(connectors_of(l), e, port, &l->opening, &l->step);
+    return LEASE_OPENING;
+}
+
+static enum lease_state share(struct leasing *l, enum speaks speaks)
+{
+    const struct lease *lease = l->lease;
+
+    if (speaks == SPEAKS_HTTP1)
+        return fail(l, diag_set(&l->lease->why, ERR_VERSION,
+                                "port %u of pod %s does not speak HTTP/2", lease->port,
+                                lease->endpoint->pod));
+    if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD)
+        return LEASE_HELD;
+    return open_shared(l);
+}
+
+static void end_shared_opening(struct leasing *l)
+{
+    h2_waiter_leave(&l->sharing);
+    l->joined = false;
+    if (!l->opens_shared)
+        return;
+    l->opens_shared = false;
+    h2_pool_end_opening(h2_pool_of(l), l->lease->endpoint, l->lease->port);
+}
+
 /* To an endpoint that has no idle connection. */
 static enum lease_state open_one(struct leasing *l)
 {
@@ -189,7 +264,7 @@ static enum lease_state open_one(struct leasing *l)
     l->opening.small = l->want.small;
     connectors_open(connectors_of(l), lease->endpoint, lease->port, &l->opening,
                     &l->step);
-    if (l->opening.result == ERR_AGAIN && l->want.proto == PROTO_HTTP1)
+    if (l->opening.result == ERR_AGAIN && l->want.proto != PROTO_RAW)
         waiters_add(&l->parts->waiters, &l->waiter, lease->endpoint, lease->port,
                     l->want.alone);
     return LEASE_OPENING;
@@ -218,6 +293,8 @@ static enum lease_state connect_to(struct leasing *l, const struct chosen *chose
     l->want.small = chosen->small;
     l->second = chosen->second;
     l->prewarm = chosen->prewarm;
+    if (chosen->is_shared)
+        return share(l, chosen->speaks);
     return chosen->is_idle ? hold(l, &chosen->idle, SOURCE_IDLE) : open_one(l);
 }
 
@@ -354,25 +431,61 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
 }
 
+/* The connection that another request opened: it may have room, or there is none. */
+static enum lease_state in_joined(struct leasing *l)
+{
+    const struct lease *lease = l->lease;
+
+    if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD) {
+        end_shared_opening(l);
+        return LEASE_HELD;
+    }
+    if (h2_pool_is_opening(h2_pool_of(l), lease->endpoint, lease->port)) {
+        h2_pool_wait(h2_pool_of(l), lease->endpoint, lease->port, &l->sharing, &l->step);
+        return LEASE_OPENING;
+    }
+    end_shared_opening(l);
+    return look_again(l, FRESH_MS);
+}
+
+static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh,
+                                    enum source source)
+{
+    const struct lease *lease = l->lease;
+
+    if (!l->opens_shared)
+        return hold(l, fresh, source);
+    stream_set_patience(fresh->stream, l->parts->settings.silence_ms);
+    h2_pool_add(h2_pool_of(l), lease->endpoint, lease->port, fresh->stream, fresh->via);
+    enum lease_state state = take_shared_stream(l, source);
+    end_shared_opening(l);
+    return state;
+}
+
 static enum lease_state in_opening(struct leasing *l)
 {
     struct connectors *c = connectors_of(l);
     struct opening *o = &l->opening;
 
+    if (l->joined)
+        return in_joined(l);
     if (o->result == ERR_AGAIN)
         return LEASE_OPENING;
     if (connectors_on_result(c, l->lease->endpoint, o) && o->result == ERR_AGAIN)
         return LEASE_OPENING;
     waiters_remove(&l->waiter);
-    if (o->result)
+    if (o->result) {
+        end_shared_opening(l);
         return opening_failed(l, o->result);
+    }
     bool direct = o->connector == c->direct;
     struct pooled fresh = { .stream = TAKE(o->stream), .via = o->via };
-    return hold(l, &fresh, direct ? SOURCE_DIRECT : SOURCE_TUNNEL);
+    return hold_opened(l, &fresh, direct ? SOURCE_DIRECT : SOURCE_TUNNEL);
 }
 
 static void stop_opening(struct leasing *l)
 {
+    end_shared_opening(l);
     waiters_remove(&l->waiter);
     opening_finish(&l->opening);
     l->opening = (struct opening){ 0 };
@@ -551,6 +664,7 @@ void leasing_reset(struct leasing *l)
     endpoint_unref(TAKE(l->second));
     free(TAKE(l->words));
     l->prewarm = l->parked_once = l->extended = false;
+    h1_client_shrink(&l->h1);
 }
 
 struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *parts)
@@ -564,11 +678,15 @@ struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *par
     task_init(&l->step, sched, RANK_WORK, on_step);
     timer_init(&l->late, sched, on_late);
     timer_init(&l->retry, sched, on_retry);
+    h1_client_init(&l->h1, (struct h1_limits){ parts->settings.max_head_size,
+                                               parts->settings.max_head_fields });
     return l;
 }
 
 void leasing_destroy(struct leasing *l)
 {
+    if (l)
+        h1_client_finish(&l->h1);
     free(l);
 }
 

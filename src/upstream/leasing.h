@@ -24,6 +24,7 @@
  */
 #pragma once
 
+#include "http/h1.h"
 #include "upstream/allowed.h"
 #include "upstream/choosing.h"
 #include "upstream/missing.h"
@@ -56,6 +57,10 @@ struct leasing {
     struct timer retry;
     struct search search;
     struct opening opening;
+    struct h1_client h1;      /* of a connection that this request has to itself */
+    struct h2_waiter sharing; /* while another request opens a connection for both */
+    bool opens_shared;        /* the opening is for an HTTP/2 connection */
+    bool joined;              /* ... is another request's */
     struct waiter waiter;    /* while it opens, and may take an idle connection instead */
     struct endpoint *avoid;  /* a reference: it failed, and is chosen last; or NULL */
     struct endpoint *second; /* as in struct chosen, like `prewarm` */

@@ -27,8 +27,11 @@ struct upstream_settings {
     bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
     uint64_t silence_ms; /* a pod whose packets stay away this long is lost; 0: ever */
-    uint16_t cluster;    /* its number, for logs and metrics */
-    const char *zone;    /* the cluster's domain, borrowed */
+    size_t max_head_size, max_head_fields; /* of answers */
+    uint32_t http2_streams;                /* at once on an HTTP/2 connection to a pod */
+    uint32_t http2_window;                 /* of each, in bytes */
+    uint16_t cluster;                      /* its number, for logs and metrics */
+    const char *zone;                      /* the cluster's domain, borrowed */
     bool (*opens)(void *owner, struct str ns); /* NULL: every namespace */
     void *opens_owner;
     struct own_pod own; /* requests for its services are answered by our own pages */

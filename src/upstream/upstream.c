@@ -20,6 +20,7 @@ struct upstream {
     struct leasing_parts parts;
     struct connectors connectors;
     struct pool *pool;
+    struct h2_pool *h2_pool;
     struct balance *balance;
     struct prewarming *prewarming;
     struct list_node leases, free_list; /* free_list: kept for the next lease */
@@ -116,7 +117,8 @@ static void learn_lifetime(struct upstream *u, const struct leasing *l,
     const struct lease *lease = l->lease;
     uint64_t seen_ms = l->idle_ms + (u->sched->now - l->held_at);
 
-    if (lease->unanswered && lease->reused && (verdict == V_CLEAN || verdict == V_RESET))
+    if (lease->unanswered && lease->reused && !lease->is_shared &&
+        (verdict == V_CLEAN || verdict == V_RESET))
         pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
 }
 
@@ -168,7 +170,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum release_mode
     learn(u, lease, release);
     struct stream *s = TAKE(lease->stream);
     s->wake = NULL;
-    if (release == RELEASE_KEEP && may_keep(u, s))
+    if (release == RELEASE_KEEP && !lease->is_shared && may_keep(u, s))
         keep(u, lease, s);
     else if (release == RELEASE_ABORT)
         stream_abort(s);
@@ -199,8 +201,8 @@ void upstream_return(struct lease *lease, enum release_mode release)
         give_back(l->owner, lease, release);
     if (release != RELEASE_ABORT && l->state == LEASE_HELD)
         prepare(l);
-    endpoint_unref(TAKE(lease->endpoint));
     leasing_put(l);
+    endpoint_unref(TAKE(lease->endpoint));
     *lease = (struct lease){ 0 };
 }
 
@@ -216,6 +218,7 @@ static void on_gone(void *owner, const char *pod_key)
     struct upstream *u = owner;
 
     pool_drop_pod(u->pool, pod_key);
+    h2_pool_drop_pod(u->h2_pool, pod_key);
     connectors_retire(&u->connectors, pod_key);
     balance_forget(u->balance, pod_key);
 }
@@ -242,6 +245,7 @@ static void parts_init(struct leasing_parts *p, struct upstream *u,
     p->choosing = (struct choosing){
         .sched = u->sched,
         .pool = u->pool,
+        .h2_pool = u->h2_pool,
         .connectors = &u->connectors,
         .balance = u->balance,
         .prepare_second = settings->prepare_second,
@@ -259,6 +263,21 @@ static void parts_finish(struct leasing_parts *p)
     free(p->found_zone);
 }
 
+static struct h2_pool *create_h2_pool(struct loop *loop,
+                                      const struct upstream_settings *settings)
+{
+    return h2_pool_create(&(struct h2_pool_settings){
+        .sched = loop_sched(loop),
+        .pool = loop_pool(loop),
+        .max_head_size = settings->max_head_size,
+        .max_head_fields = settings->max_head_fields,
+        .streams_max = settings->http2_streams,
+        .window = settings->http2_window,
+        .idle_ms = settings->idle_ms,
+        .cluster = settings->cluster,
+    });
+}
+
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  const struct upstream_connectors *connectors,
                                  const struct upstream_settings *settings)
@@ -271,6 +290,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->connectors.free_descriptor = on_no_files;
     u->connectors.owner = u;
     u->pool = pool_create(u->sched, &u->connectors, settings->idle_ms, settings->cluster);
+    u->h2_pool = create_h2_pool(loop, settings);
     u->balance = balance_create(u->sched);
     parts_init(&u->parts, u, catalog, settings);
     list_init(&u->leases);
@@ -301,6 +321,7 @@ void upstream_trim(struct upstream *u)
 {
     drop_free_list(u);
     pool_trim(u->pool);
+    h2_pool_trim(u->h2_pool);
     balance_trim(u->balance);
 }
 
@@ -308,6 +329,7 @@ void upstream_drain(struct upstream *u, struct task *done)
 {
     u->drained = done;
     pool_clear(u->pool);
+    h2_pool_clear(u->h2_pool);
     list_for_each (l, &u->leases, struct leasing, node)
         leasing_cancel(l);
     if (u->lease_count == 0)
@@ -333,6 +355,7 @@ void upstream_destroy(struct upstream *u)
     catalog_on_change(u->parts.catalog, NULL, NULL);
     prewarming_destroy(u->prewarming);
     pool_destroy(u->pool);
+    h2_pool_destroy(u->h2_pool);
     balance_destroy(u->balance);
     drop_free_list(u);
     parts_finish(&u->parts);

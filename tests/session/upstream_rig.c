@@ -356,6 +356,10 @@ static int begin(bool with_tunnel, bool with_direct)
     static const struct upstream_settings settings = {
         .idle_ms = 90000,
         .attempt_ms = 10000,
+        .max_head_size = 65536,
+        .max_head_fields = 100,
+        .http2_streams = 100,
+        .http2_window = 65535,
         .prepare_second = true,
         .zone = "cluster.local",
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
