@@ -73,7 +73,7 @@ void attempts_clear(struct attempts *a)
 
 bool attempts_may_have_delivered(enum verdict verdict)
 {
-    return verdict != V_REFUSED && verdict != V_TARGET_GONE;
+    return verdict != V_REFUSED && verdict != V_UNPROCESSED && verdict != V_TARGET_GONE;
 }
 
 bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent)

@@ -1,6 +1,7 @@
 /* serve/client_side.c - the client of an exchange */
 #include "serve/client_side.h"
 
+#include "http/message.h"
 #include "serve/visitor.h"
 
 LOG_MODULE(serve);
@@ -8,7 +9,8 @@ LOG_MODULE(serve);
 void client_side_take(struct client_side *c, const struct client_loan *loan,
                       struct task *wake)
 {
-    c->stream = loan->stream;
+    c->message = loan->message;
+    c->stream = loan->message->bytes;
     c->from = loan->from;
     c->holder = loan->holder;
     c->owner = loan->owner;
@@ -24,6 +26,7 @@ void client_side_return(struct client_side *c)
     c->stream->paused = false;
     stream_update(c->stream);
     c->stream = NULL;
+    c->message = NULL;
     task_wake(c->owner);
 }
 
@@ -31,6 +34,8 @@ bool client_side_is_gone(struct client_side *c, struct task *wake)
 {
     const struct stream *s = c->stream;
 
+    if (!message_is_alone(c->message))
+        return false; /* a connection of HTTP/2 is always read from: its end is seen */
     if (s->in_eof || s->paused || bufq_full(&s->in))
         peer_watch_start(&c->peer, s, wake);
     return c->peer.gone;
@@ -63,7 +68,9 @@ void client_log_stall(const struct stall *stall, struct log_id id, const char *a
 
 bool client_side_has_stalled(struct client_side *c, struct log_id id)
 {
-    if (!stall_look(&c->stall, c->stream))
+    const struct stream *connection = c->message->connection;
+
+    if (connection && !stall_look(&c->stall, connection))
         return false;
     client_log_stall(&c->stall, id, c->from->address, client_is_unread(c->stream));
     return true;

@@ -11,7 +11,8 @@
 #include "serve/stall.h"
 
 struct client_side {
-    struct stream *stream; /* lent by the session; NULL between two requests */
+    struct message_stream *message; /* lent by the session; NULL between two requests */
+    struct stream *stream;          /* its bytes */
     const struct visitor *from;
     struct holder *holder;
     struct task *owner; /* the session's: wakes when the stream goes back */
@@ -22,7 +23,7 @@ struct client_side {
 
 /* What a session lends; all of it is borrowed until the exchange is over. */
 struct client_loan {
-    struct stream *stream;
+    struct message_stream *message;
     const struct visitor *from;
     struct holder *holder;
     struct task *owner;

@@ -5,12 +5,6 @@
 #include "serve/error_page.h"
 #include "serve/explain.h"
 
-/* Empty SETTINGS, then GOAWAY, stream 0, HTTP_1_1_REQUIRED (RFC 9113, section 7). */
-static const uint8_t http2_goaway[] = {
-    0, 0, 0, 4, 0, 0, 0, 0, 0,                            /* SETTINGS */
-    0, 0, 8, 7, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0x0d, /* GOAWAY */
-};
-
 static void put_refusal(const struct refusal *r, struct bufq *out)
 {
     AUTO_FREE char *body = NULL;
@@ -23,15 +17,9 @@ static void put_refusal(const struct refusal *r, struct bufq *out)
     page_write(&page, out);
 }
 
-void early_refuse_protocol(enum detected protocol, struct bufq *out)
+void early_refuse_protocol(struct bufq *out)
 {
-    switch (protocol) {
-    case DETECT_HTTP2:
-        bufq_write(out, http2_goaway, sizeof(http2_goaway));
-        break;
-    default:
-        put_refusal(&(struct refusal){ .cause = CAUSE_PROTOCOL }, out);
-    }
+    put_refusal(&(struct refusal){ .cause = CAUSE_PROTOCOL }, out);
 }
 
 void early_refuse_too_many(struct bufq *out)

@@ -1,16 +1,15 @@
 /* serve/early_refusal.h - the reply to a client that gets no exchange
  *
- * The client uses an unsupported protocol (the reply is in that protocol, where it has a
- * refusal), the limit on clients is reached, or its user may not connect.  Pure: writes
- * bytes.
+ * The client uses an unknown protocol, the limit on clients is reached, or its user may not
+ * connect.  Pure: writes bytes.
  */
 #pragma once
 
 #include "base/bufq.h"
-#include "detect/detect.h"
 #include "net/peer.h"
 
-void early_refuse_protocol(enum detected protocol, struct bufq *out);
+/* 400: the protocol is not known. */
+void early_refuse_protocol(struct bufq *out);
 /* 503: the limit on clients is reached. */
 void early_refuse_too_many(struct bufq *out);
 /* 403: the user of this machine may not connect, unless `flag` is given ("--clients ..."). */

@@ -26,6 +26,7 @@
 #include "base/own.h"
 #include "detect/detect.h"
 #include "http/whole.h"
+#include "http/message.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
 #include "serve/client_side.h"
@@ -116,7 +117,7 @@ static enum exchange_state send_page(struct exchange *x, struct page *page)
 {
     x->result.keep = x->result.keep && !x->serve->draining &&
                      request_discard_rest(&x->join.request, &x->client.stream->in);
-    response_send_page(&x->join.response, page, x->client.stream, join_request(&x->join),
+    response_send_page(&x->join.response, page, x->client.message, join_request(&x->join),
                        x->result.keep);
     return finish(x, RELEASE_ABORT);
 }
@@ -158,7 +159,7 @@ static enum exchange_state send_own_page(struct exchange *x)
 
 static enum exchange_state lease(struct exchange *x)
 {
-    struct want want = request_want(x->serve, x->client.from, &x->join.request,
+    struct want want = request_want(x->serve, &x->client, &x->join.request,
                                     &x->routing.target, x->attempts.count);
 
     want.pair = x->client.from->paired ? x->id.number : 0;
@@ -208,15 +209,15 @@ static enum exchange_state exchange_in_zone(struct exchange *x)
 
 static enum exchange_state exchange_in_head(struct exchange *x)
 {
-    struct stream *client = x->client.stream;
     struct request_side *request = &x->join.request;
     struct refusal why;
 
-    enum err e = request_receive(request, &client->in, x->serve->config);
-    if (e == ERR_AGAIN && client->in_eof)
+    enum err e = request_receive(request, x->client.message, x->serve->config);
+    if (e == ERR_EOF)
         return finish(x, RELEASE_ABORT);
     if (e == ERR_AGAIN) {
-        holder_head(x->client.holder, request->text.len, request->text.room);
+        holder_head(x->client.holder, x->client.message->head_length,
+                    x->client.message->head_memory);
         return EXCHANGE_HEAD;
     }
     if (e) {
@@ -242,11 +243,27 @@ static enum exchange_state refuse_lease(struct exchange *x)
     return refuse(x, &why);
 }
 
+/* A stream of a connection that carries others, too: its bytes are relayed here. */
+static enum exchange_state connect_stream(struct exchange *x)
+{
+    const struct http1_head head = { .status = 200 };
+    const struct answer_form form = { .method = STR("CONNECT"), .keep = true };
+
+    x->client.message->ops->send_answer(x->client.message, &head, &form);
+    x->join.response.status = head.status;
+    join_switch(&x->join, x->client.stream, x->attempts.lease.stream, x->serve->config,
+                &x->task);
+    return EXCHANGE_RELAY;
+}
+
 /* Bytes for the pod follow: the session hands them to a raw connection. */
 static enum exchange_state connect_client(struct exchange *x)
 {
     const struct target *target = &x->routing.target;
     struct bufq *out = &x->client.stream->out;
+
+    if (!message_is_alone(x->client.message))
+        return connect_stream(x);
     size_t limit = whole_begin(out);
 
     put_str(out, STR("HTTP/1.1 200 Connection established\r\n\r\n"));
@@ -287,6 +304,15 @@ static enum exchange_state complete(struct exchange *x)
     return finish(x, join_keeps_pod(&x->join, pod) ? RELEASE_KEEP : RELEASE_CLOSE);
 }
 
+/* To a client of HTTP/2: the code with which the pod has ended the stream. */
+static void pass_reset(struct exchange *x)
+{
+    const struct message_stream *pod = x->attempts.lease.message;
+    uint32_t code = pod->reset_code ? pod->reset_code : RESET_INTERNAL;
+
+    x->client.message->ops->reset(x->client.message, code);
+}
+
 static enum exchange_state truncate_response(struct exchange *x)
 {
     const struct response_side *response = &x->join.response;
@@ -297,7 +323,8 @@ static enum exchange_state truncate_response(struct exchange *x)
     log_warn(x->id, "the response was truncated", LOG_I("status", response->status),
              LOG_S("reason", problem));
     x->result.keep = false;
-    x->result.reset = response_end_is_ambiguous(response);
+    x->result.reset = x->client.message->needs_reset;
+    pass_reset(x);
     return finish(x, RELEASE_ABORT);
 }
 
@@ -372,8 +399,8 @@ static enum join_event run_join(struct exchange *x)
 {
     const struct join_context context = {
         .config = x->serve->config,
-        .client = x->client.stream,
-        .pod = x->attempts.lease.stream,
+        .client = x->client.message,
+        .pod = x->attempts.lease.message,
         .target = &x->routing.target,
         .address = x->client.from->address,
         .draining = x->serve->draining,
@@ -469,7 +496,7 @@ static void exchange_enter(struct exchange *x, enum exchange_state next)
 /* A small head did not use up the memory. */
 void exchange_refuse_for_memory(struct exchange *x)
 {
-    bool small = x->join.request.text.len <= HEAD_SMALL;
+    bool small = x->client.message->head_length <= HEAD_SMALL;
 
     assert(x->state == EXCHANGE_HEAD);
     exchange_enter(x, close_for(x, small ? CAUSE_MEMORY : CAUSE_HEAD_MEMORY));

@@ -1,6 +1,8 @@
 /* serve/join.c - the request and the response of an exchange, joined on one lease */
 #include "serve/join.h"
 
+#include "http/message.h"
+
 void join_init(struct join *j, struct chunk_pool *pool)
 {
     request_init(&j->request, pool);
@@ -68,10 +70,11 @@ static enum response_event run_response(struct join *j, const struct join_contex
     return event;
 }
 
-static void begin_relay(struct join *j, const struct join_context *c)
+void join_switch(struct join *j, struct stream *client, struct stream *pod,
+                 const struct config *config, struct task *wake)
 {
-    stream_set_patience(c->pod, c->config->ping_timeout_ms);
-    relay_start(&j->relay, c->client, c->pod, c->config->half_close, c->wake);
+    stream_set_patience(pod, config->ping_timeout_ms);
+    relay_start(&j->relay, client, pod, config->half_close, wake);
 }
 
 enum join_event join_run(struct join *j, const struct join_context *c)
@@ -82,12 +85,12 @@ enum join_event join_run(struct join *j, const struct join_context *c)
         [RESPONSE_SWITCH] = JOIN_SWITCHED,
     };
 
-    if (is_stale(j, c->pod))
+    if (is_stale(j, c->pod->bytes))
         return JOIN_NO_RESPONSE;
     enum err e = run_request(j, c);
     enum response_event event = run_response(j, c);
     if (event == RESPONSE_SWITCH)
-        begin_relay(j, c);
+        join_switch(j, c->client->bytes, c->pod->bytes, c->config, c->wake);
     if (event != RESPONSE_WAIT)
         return events[event];
     return e ? JOIN_BAD_REQUEST : JOIN_WAIT;

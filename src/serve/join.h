@@ -29,7 +29,7 @@ struct join {
 /* Borrowed for one call. */
 struct join_context {
     const struct config *config;
-    struct stream *client, *pod;
+    struct message_stream *client, *pod;
     const struct target *target;
     const char *address; /* the client's, for Forwarded */
     bool draining;       /* the client's connection is not kept */
@@ -46,7 +46,10 @@ void join_shrink(struct join *j); /* free what is more than is worth keeping for
 void join_restart(struct join *j);
 enum join_event join_run(struct join *j, const struct join_context *c);
 
-/* After JOIN_SWITCHED, at each wake-up: bytes both ways.
+/* As after a switch of protocols, where the client has asked for one in another way. */
+void join_switch(struct join *j, struct stream *client, struct stream *pod,
+                 const struct config *config, struct task *wake);
+/* After JOIN_SWITCHED or join_switch, at each wake-up: bytes both ways.
  * JOIN_WAIT; JOIN_COMPLETE: both ended in order; JOIN_TRUNCATED: one did not. */
 enum join_event join_relay(struct join *j);
 /* The streams go back to their owners; what was counted stays until join_clear. */

@@ -2,11 +2,13 @@
 #include "serve/reply.h"
 
 #include "admin/admin.h"
+#include "base/own.h"
 #include "base/partition.h"
 #include "cluster/cluster.h"
 #include "serve/accounting.h"
 #include "serve/error_page.h"
 #include "serve/explain.h"
+#include "serve/grpc.h"
 
 LOG_MODULE(serve);
 
@@ -31,6 +33,12 @@ void reply_refusal(struct log_id id, const struct refusal *refusal,
 
     explain(refusal, several ? cluster->name : NULL, &text);
     log_refusal(id, refusal->cause, text.first);
+    if (request && grpc_is_request(request)) {
+        *ret = (struct page){ .status = cause_status(refusal->cause) };
+        *ret_body = xmalloc(GRPC_MESSAGE_ROOM);
+        grpc_page(ret, str_of(text.first), *ret_body);
+        return;
+    }
     error_page_write(refusal->cause, &text, page_format_wanted(request), ret, ret_body);
 }
 

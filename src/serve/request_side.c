@@ -1,7 +1,12 @@
 /* serve/request_side.c - the request of an exchange, from the client to a pod */
 #include "serve/request_side.h"
 
-#include "serve/heads.h"
+#include <assert.h>
+
+#include "http/message.h"
+#include "serve/forwarded.h"
+
+#define REPLAY_STEP 4096
 
 void request_init(struct request_side *r, struct chunk_pool *pool)
 {
@@ -12,13 +17,11 @@ void request_init(struct request_side *r, struct chunk_pool *pool)
 void request_finish(struct request_side *r)
 {
     retry_buffer_finish(&r->retry);
-    head_text_finish(&r->text);
     head_fields_finish(&r->head);
 }
 
 void request_clear(struct request_side *r)
 {
-    head_text_clear(&r->text);
     r->known = false;
     r->state = REQUEST_UNSENT;
     r->body = (struct body){ 0 };
@@ -28,32 +31,16 @@ void request_clear(struct request_side *r)
 void request_shrink(struct request_side *r)
 {
     bufq_clear(&r->retry.held);
-    head_text_shrink(&r->text);
     head_fields_shrink(&r->head);
 }
 
-static enum err parse_request(struct request_side *r, size_t max_fields)
-{
-    enum err e;
-
-    do
-        e = http1_request_parse(r->text.at, r->text.len, &r->head);
-    while (e == ERR_LIMIT && r->head.count == r->head.room &&
-           head_fields_grow(&r->head, max_fields));
-    return e;
-}
-
-enum err request_receive(struct request_side *r, struct bufq *in,
+enum err request_receive(struct request_side *r, struct message_stream *client,
                          const struct config *config)
 {
-    enum err e = head_text_take(&r->text, in, config->max_head_size);
-    if (e == ERR_LIMIT)
-        r->problem = "the head is larger than max-head-size";
-    if (e)
-        return e;
-    e = parse_request(r, config->max_head_fields);
+    enum err e = client->ops->receive(client, STR(""), &r->head);
+
     if (e) {
-        r->problem = head_problem(&r->head, e);
+        r->problem = r->head.problem;
         return e;
     }
     r->known = true;
@@ -68,25 +55,95 @@ void request_restart(struct request_side *r)
     retry_buffer_rewind(&r->retry);
 }
 
-static enum err send_body(struct request_side *r, struct stream *client, struct bufq *out)
+static void send_head(struct request_side *r, struct message_stream *pod,
+                      const struct target *target, const char *forwarded_for)
 {
-    struct bufq *in = &client->in;
+    char room[FORWARDED_ROOM];
+    struct str forwarded = { 0 };
+    struct request_form form = {
+        .path = target->path,
+        .add_slash = target->add_slash,
+        .authority = target->authority,
+    };
 
-    for (;;) {
+    if (forwarded_for) {
+        forwarded = forwarded_value(&r->head, target, forwarded_for, room);
+        form.forwarded = &forwarded;
+    }
+    pod->ops->send_request(pod, &r->head, &form);
+    r->state = REQUEST_REPLAY;
+}
+
+/* True: all of it is sent. */
+static bool replay_in_chunks(struct retry_buffer *retry, struct bufq *out)
+{
+    bool all = false;
+
+    while (!all && bufq_room(out) > BODY_CHUNK_OVERHEAD) {
+        size_t room = bufq_room(out) - BODY_CHUNK_OVERHEAD;
+        struct bufq step;
+        bufq_init(&step, out->pool, room < REPLAY_STEP ? room : REPLAY_STEP);
+        all = retry_buffer_replay(retry, &step);
+        if (step.len)
+            body_put_chunk(out, &step, step.len);
+        bufq_finish(&step);
+    }
+    return all;
+}
+
+static bool replay(struct retry_buffer *retry, struct message_stream *pod)
+{
+    struct bufq *out = &pod->bytes->out;
+
+    return pod->coding == CODING_CHUNKS ? replay_in_chunks(retry, out)
+                                        : retry_buffer_replay(retry, out);
+}
+
+/* HTTP/2: the body ends with its stream. */
+static void note_end(struct body *body, const struct stream *client)
+{
+    if (body->framing == BODY_TO_END && client->in_eof && bufq_empty(&client->in))
+        body->done = client->end.verdict == V_CLEAN && !client->broken;
+}
+
+static enum err move_body(struct request_side *r, struct bufq *in,
+                          struct message_stream *pod)
+{
+    struct bufq *out = &pod->bytes->out;
+    bool chunks = pod->coding == CODING_CHUNKS;
+    size_t overhead = chunks ? BODY_CHUNK_OVERHEAD : 0;
+
+    assert(pod->coding != CODING_STRIP); /* HTTP/1 does not go to HTTP/2 */
+    while (bufq_room(out) > overhead) {
         size_t n;
-        enum err e = body_measure(&r->body, in, bufq_room(out), &n);
-        if (e)
+        enum err e = body_measure(&r->body, in, bufq_room(out) - overhead, &n);
+        if (e || n == 0)
             return e;
-        if (n == 0)
-            break;
         retry_buffer_keep(&r->retry, in, n);
-        bufq_move_n(out, in, n);
+        if (chunks)
+            body_put_chunk(out, in, n);
+        else
+            bufq_move_n(out, in, n);
         r->received += n;
     }
-    if (r->body.done)
+    return OK;
+}
+
+static enum err send_body(struct request_side *r, struct message_stream *client,
+                          struct message_stream *pod)
+{
+    struct stream *from = client->bytes;
+
+    enum err e = move_body(r, &from->in, pod);
+    if (e)
+        return e;
+    note_end(&r->body, from);
+    if (r->body.done) {
+        pod->ops->end(pod, client->trailers);
         r->state = REQUEST_SENT;
-    else if (client->in_eof && bufq_empty(in))
+    } else if (from->in_eof && bufq_empty(&from->in)) {
         return ERR_EOF;
+    }
     return OK;
 }
 
@@ -97,27 +154,27 @@ static const char *body_problem(const struct request_side *r, enum err e)
     return problem && e != ERR_EOF ? problem : "the body ended too early";
 }
 
-enum err request_send(struct request_side *r, struct stream *client, struct stream *pod,
-                      const struct target *target, const char *forwarded_for)
+enum err request_send(struct request_side *r, struct message_stream *client,
+                      struct message_stream *pod, const struct target *target,
+                      const char *forwarded_for)
 {
+    struct stream *to = pod->bytes;
     enum err e = OK;
 
-    client->paused = false;
+    client->bytes->paused = false;
     /* Nothing can be sent after the pod's stream has ended. */
-    if (r->state == REQUEST_SENT || pod->end.verdict != V_OPEN)
+    if (r->state == REQUEST_SENT || to->end.verdict != V_OPEN)
         return OK;
-    if (r->state == REQUEST_UNSENT) {
-        request_head_write(&r->head, target, forwarded_for, &pod->out);
-        r->state = REQUEST_REPLAY;
-    }
-    if (r->state == REQUEST_REPLAY && retry_buffer_replay(&r->retry, &pod->out))
+    if (r->state == REQUEST_UNSENT)
+        send_head(r, pod, target, forwarded_for);
+    if (r->state == REQUEST_REPLAY && replay(&r->retry, pod))
         r->state = REQUEST_BODY;
     if (r->state == REQUEST_BODY)
-        e = send_body(r, client, &pod->out);
+        e = send_body(r, client, pod);
     if (e)
         r->problem = body_problem(r, e);
-    client->paused = r->state != REQUEST_SENT && pod->stuck;
-    stream_update(pod);
+    client->bytes->paused = r->state != REQUEST_SENT && to->stuck;
+    stream_update(to);
     return e;
 }
 
@@ -136,10 +193,18 @@ bool request_is_kept(const struct request_side *r)
     return r->retry.complete;
 }
 
-bool request_fits(const struct request_side *r, uint64_t max)
+bool request_fits(const struct request_side *r, const struct stream *client, uint64_t max)
 {
-    return r->head.framing == BODY_NONE ||
-           (r->head.framing == BODY_LENGTH && r->head.length <= max);
+    switch (r->head.framing) {
+    case BODY_NONE:
+        return true;
+    case BODY_LENGTH:
+        return r->head.length <= max;
+    case BODY_TO_END: /* known once it has ended */
+        return client->in_eof && r->received + client->in.len <= max;
+    default:
+        return false;
+    }
 }
 
 bool request_is_flushed(const struct request_side *r, const struct stream *pod)

@@ -1,15 +1,14 @@
 /* serve/request_side.h - the request of an exchange, from the client to a pod
  *
- * Reads the head from the client's stream, writes it to the pod's and moves the body, from
- * queue to queue.  What the pod was sent is also kept (serve/retry_buffer.h), so that it can
- * be sent again on another lease.  Owns the framing of requests: an exchange sees the
- * parsed head, and how far the request has come.  Private to serve/.
+ * Receives the head from the client's message stream, sends it on the pod's and moves the
+ * body, from queue to queue.  What the pod was sent is also kept (serve/retry_buffer.h), so
+ * that it can be sent again on another lease.  An exchange sees the parsed head, and how far
+ * the request has come.  Private to serve/.
  */
 #pragma once
 
 #include "config/config.h"
 #include "http/body.h"
-#include "http/head_text.h"
 #include "net/stream.h"
 #include "serve/retry_buffer.h"
 #include "serve/target.h"
@@ -21,9 +20,10 @@ enum request_state {
     REQUEST_SENT, /* all of it is in the pod's queue */
 };
 
+struct message_stream;
+
 struct request_side {
-    struct head_text text;
-    struct http1_head head; /* parsed, once `known`; its views point into `text` */
+    struct http1_head head; /* parsed, once `known`; its views are the message stream's */
     bool known;
     enum request_state state;
     struct body body;
@@ -39,9 +39,9 @@ void request_clear(struct request_side *r);
 /* Free what is more than is worth keeping for the next request. */
 void request_shrink(struct request_side *r);
 
-/* Read the head.  OK: r->head is parsed, and the body has begun.  ERR_AGAIN: it is not
- * complete.  ERR_PROTO, ERR_LIMIT: r->problem. */
-MUST_CHECK enum err request_receive(struct request_side *r, struct bufq *in,
+/* Receive the head.  OK: r->head is parsed, and the body has begun.  ERR_AGAIN: it is not
+ * complete.  ERR_EOF: it never will be.  ERR_PROTO, ERR_LIMIT: r->problem. */
+MUST_CHECK enum err request_receive(struct request_side *r, struct message_stream *client,
                                     const struct config *config);
 /* Send it again from its start, on another lease. */
 void request_restart(struct request_side *r);
@@ -49,8 +49,8 @@ void request_restart(struct request_side *r);
  * address for a Forwarded field, or NULL.
  * ERR_PROTO, ERR_LIMIT: the body is malformed; ERR_EOF: the client ended in the middle of
  * it; r->problem. */
-MUST_CHECK enum err request_send(struct request_side *r, struct stream *client,
-                                 struct stream *pod, const struct target *target,
+MUST_CHECK enum err request_send(struct request_side *r, struct message_stream *client,
+                                 struct message_stream *pod, const struct target *target,
                                  const char *forwarded_for);
 /* The request will not be sent again: frees the copy once it is sent. */
 void request_stop_keeping(struct request_side *r);
@@ -61,6 +61,7 @@ bool request_discard_rest(struct request_side *r, struct bufq *in);
 /* May it be sent again, as far as its bytes are concerned? */
 bool request_is_kept(const struct request_side *r);
 /* The body has a known length of at most `max`, or there is none. */
-bool request_fits(const struct request_side *r, uint64_t max);
+bool request_fits(const struct request_side *r, const struct stream *client,
+                  uint64_t max);
 /* All of it has left for the pod. */
 bool request_is_flushed(const struct request_side *r, const struct stream *pod);

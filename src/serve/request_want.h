@@ -4,11 +4,12 @@
  */
 #pragma once
 
+#include "serve/client_side.h"
 #include "serve/request_side.h"
 #include "serve/serve_state.h"
 #include "upstream/lease.h"
 
 /* For the next lease, of which there were `attempts`; everything is borrowed. */
-struct want request_want(const struct serve *s, const struct visitor *from,
+struct want request_want(const struct serve *s, const struct client_side *client,
                          const struct request_side *request, const struct target *target,
                          unsigned attempts);

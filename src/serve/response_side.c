@@ -1,67 +1,35 @@
 /* serve/response_side.c - the response of an exchange, from a pod to the client */
 #include "serve/response_side.h"
 
-#include "serve/heads.h"
+#include "http/message.h"
 
 #define KEEP_MAX_S 86400
 
 void response_finish(struct response_side *r)
 {
-    head_text_finish(&r->text);
+    head_text_finish(&r->trailers);
 }
 
 void response_shrink(struct response_side *r)
 {
-    head_text_shrink(&r->text);
+    head_text_shrink(&r->trailers);
 }
 
 void response_begin(struct response_side *r)
 {
     r->state = RESPONSE_HEAD;
-    r->began = r->decode = r->pod_keeps = r->keep = r->binds = false;
+    r->began = r->pod_keeps = r->keep = r->binds = false;
     r->keep_ms = 0;
-    r->scanned = 0;
     r->status = 0;
     r->passed = 0;
     r->problem = NULL;
-    head_text_clear(&r->text);
+    head_text_clear(&r->trailers);
 }
 
 static enum response_event bad_response(struct response_side *r, const char *problem)
 {
     r->problem = problem;
     return RESPONSE_BAD;
-}
-
-struct found {
-    const char *text;
-    size_t len;
-    size_t skip; /* how much of it still lies in the queue */
-};
-
-/* ERR_AGAIN, ERR_LIMIT. */
-static enum err find_head(struct response_side *r, const struct response_context *c,
-                          struct found *ret)
-{
-    struct bufq *in = &c->pod->in;
-    size_t max = (size_t)c->config->max_head_size;
-
-    if (r->text.len == 0) {
-        size_t run;
-        ret->text = (const char *)bufq_peek(in, &run);
-        run = run < max ? run : max;
-        enum err e = http1_head_end(ret->text, run, &r->scanned, &ret->len);
-        ret->skip = ret->len;
-        if (!e)
-            return OK;
-        if (run == max)
-            return ERR_LIMIT;
-        if (run == in->len)
-            return ERR_AGAIN;
-    }
-    enum err e = head_text_take(&r->text, in, max);
-    *ret = (struct found){ r->text.at, r->text.len, 0 };
-    return e;
 }
 
 /* "timeout=5, max=100" */
@@ -84,14 +52,13 @@ static uint32_t keep_alive_ms(const struct http1_head *head)
 static enum response_event pass_interim(struct response_side *r,
                                         const struct response_context *c)
 {
-    struct answer_form form = { 0 };
+    const struct answer_form form = { .method = c->request->method, .keep = true };
 
     if (c->head->status == 101 && !c->request->upgrade)
         return bad_response(r, "it switches protocols without an Upgrade in the request");
     if (c->head->status == 101 && !c->request_sent)
         return bad_response(r, "it switches protocols in the middle of the request");
-    if (c->request->minor > 0)
-        answer_head_write(c->head, &form, &c->client->out);
+    c->client->ops->send_answer(c->client, c->head, &form);
     if (c->head->status != 101)
         return RESPONSE_WAIT;
     r->status = 101;
@@ -102,94 +69,48 @@ static enum response_event pass_interim(struct response_side *r,
 static void pass_final(struct response_side *r, const struct response_context *c)
 {
     const struct http1_head *head = c->head, *request = c->request;
-    bool old = request->minor == 0;
+    const struct answer_form form = {
+        .method = request->method,
+        .keep = request->keep_alive && !c->draining && c->request_sent,
+    };
 
     body_init(&r->body, head);
-    r->decode = head->framing == BODY_CHUNKED && old;
+    r->body.trailers = &r->trailers;
     r->pod_keeps = head->keep_alive;
     r->keep_ms = keep_alive_ms(head);
     r->binds = request->binds_connection || head->binds_connection;
     r->status = head->status;
-    r->keep = request->keep_alive && !c->draining && !r->decode &&
-              head->framing != BODY_TO_EOF && c->request_sent;
-
-    struct answer_form form = {
-        .decode = old,
-        .close = !r->keep,
-        .say_keep_alive = old,
-    };
-    answer_head_write(head, &form, &c->client->out);
+    r->keep = c->client->ops->send_answer(c->client, head, &form);
     r->state = RESPONSE_BODY;
-}
-
-/* Another protocol need not be waited for until a blank line comes. */
-static bool is_http_so_far(const struct bufq *in)
-{
-    static const char version[] = "HTTP/";
-    char first[sizeof(version) - 1];
-    size_t n = bufq_copy(in, 0, first, sizeof(first));
-
-    return memcmp(first, version, n) == 0;
-}
-
-static enum err parse_response(const struct response_context *c,
-                               const struct found *found)
-{
-    struct http1_head *head = c->head;
-    enum err e;
-
-    do
-        e = http1_response_parse(found->text, found->len, c->request->method, head);
-    while (e == ERR_LIMIT && head->count == head->room &&
-           head_fields_grow(head, c->config->max_head_fields));
-    return e;
-}
-
-/* Nothing more can be done with an incomplete head. */
-static enum response_event incomplete(struct response_side *r, const struct stream *pod)
-{
-    if (r->text.len == 0 && !is_http_so_far(&pod->in))
-        return bad_response(r, "it does not begin with HTTP/");
-    return pod->in_eof ? bad_response(r, "it ended in the middle of its head")
-                       : RESPONSE_WAIT;
 }
 
 /* *ret_read: a head was passed on, and there may be another. */
 static enum response_event read_head(struct response_side *r,
                                      const struct response_context *c, bool *ret_read)
 {
-    struct found found;
     enum response_event event = RESPONSE_WAIT;
 
-    enum err e = find_head(r, c, &found);
+    enum err e = c->pod->ops->receive(c->pod, c->request->method, c->head);
+    r->began = c->pod->began;
     if (e == ERR_AGAIN)
-        return incomplete(r, c->pod);
+        return RESPONSE_WAIT;
+    if (e == ERR_EOF)
+        return r->began ? bad_response(r, "it ended after an interim response")
+                        : RESPONSE_NONE;
     if (e)
-        return bad_response(r, "its head is larger than max-head-size");
-    e = parse_response(c, &found);
-    if (e)
-        return bad_response(r, head_problem(c->head, e));
+        return bad_response(r, c->head->problem);
     if (c->head->status / 100 == 1)
         event = pass_interim(r, c);
     else
         pass_final(r, c);
-    if (event != RESPONSE_BAD)
-        bufq_skip(&c->pod->in, found.skip);
-    r->scanned = 0;
-    head_text_clear(&r->text);
+    c->pod->ops->release_head(c->pod);
     *ret_read = true;
     return event;
 }
 
-static enum response_event no_more_bytes(struct response_side *r,
-                                         const struct stream *pod)
+static bool has_ended(const struct stream *s)
 {
-    if (!pod->in_eof)
-        return RESPONSE_WAIT;
-    if (r->text.len > 0)
-        return bad_response(r, "it ended in the middle of its head");
-    return r->began ? bad_response(r, "it ended after an interim response")
-                    : RESPONSE_NONE;
+    return s->in_eof && bufq_empty(&s->in);
 }
 
 /* Heads, until one is final or there is nothing more to read or no room to write. */
@@ -200,10 +121,7 @@ static enum response_event read_heads(struct response_side *r,
     bool read = true;
 
     while (read && r->state == RESPONSE_HEAD && event == RESPONSE_WAIT) {
-        if (bufq_empty(&c->pod->in))
-            return no_more_bytes(r, c->pod);
-        r->began = true;
-        if (bufq_full(&c->client->out))
+        if (bufq_full(&c->client->bytes->out) && !has_ended(c->pod->bytes))
             return RESPONSE_WAIT;
         read = false;
         event = read_head(r, c, &read);
@@ -211,25 +129,35 @@ static enum response_event read_heads(struct response_side *r,
     return event;
 }
 
-static bool has_ended(const struct stream *s)
+/* A body without framing ends with its stream. */
+static bool ends_with_stream(const struct body *body)
 {
-    return s->in_eof && bufq_empty(&s->in);
+    return body->framing == BODY_TO_EOF || body->framing == BODY_TO_END;
+}
+
+static void end_response(struct response_side *r, const struct response_context *c)
+{
+    struct str stripped = { r->trailers.at, r->trailers.len };
+
+    c->client->ops->end(c->client, r->trailers.len ? stripped : c->pod->trailers);
+    r->state = RESPONSE_DONE;
 }
 
 static enum response_event pass_body(struct response_side *r,
                                      const struct response_context *c)
 {
-    struct stream *pod = c->pod;
+    struct stream *pod = c->pod->bytes;
     size_t moved = 0;
 
-    enum err e = body_move(&r->body, &pod->in, &c->client->out, r->decode, &moved);
+    enum err e =
+        body_move(&r->body, &pod->in, &c->client->bytes->out, c->client->coding, &moved);
     r->passed += moved;
     if (e)
         return RESPONSE_TRUNCATED;
-    if (r->body.framing == BODY_TO_EOF && has_ended(pod))
+    if (ends_with_stream(&r->body) && has_ended(pod))
         r->body.done = pod->end.verdict == V_CLEAN && !pod->broken;
     if (r->body.done) {
-        r->state = RESPONSE_DONE;
+        end_response(r, c);
         return RESPONSE_COMPLETE;
     }
     return has_ended(pod) ? RESPONSE_TRUNCATED : RESPONSE_WAIT;
@@ -238,14 +166,15 @@ static enum response_event pass_body(struct response_side *r,
 enum response_event response_run(struct response_side *r,
                                  const struct response_context *c)
 {
+    struct stream *pod = c->pod->bytes, *client = c->client->bytes;
     enum response_event event = read_heads(r, c);
 
     if (r->state == RESPONSE_BODY)
         event = pass_body(r, c);
-    c->pod->paused = event == RESPONSE_WAIT && c->client->stuck;
-    stream_update(c->client);
+    pod->paused = event == RESPONSE_WAIT && client->stuck;
+    stream_update(client);
     if (event == RESPONSE_WAIT)
-        stream_update(c->pod);
+        stream_update(pod);
     return event;
 }
 
@@ -254,21 +183,13 @@ const char *response_body_problem(const struct response_side *r)
     return r->body.chunked.problem;
 }
 
-/* A length or chunks show by themselves that something is missing. */
-bool response_end_is_ambiguous(const struct response_side *r)
+void response_send_page(struct response_side *r, struct page *page,
+                        struct message_stream *client, const struct http1_head *request,
+                        bool keep)
 {
-    return r->body.framing == BODY_TO_EOF || r->decode;
-}
-
-void response_send_page(struct response_side *r, struct page *page, struct stream *client,
-                        const struct http1_head *request, bool keep)
-{
-    bool old = request && request->minor == 0;
-
-    page->connection = !keep ? "close" : old ? "keep-alive" : NULL;
     page->head_only = request && str_eq(request->method, STR("HEAD"));
-    page_write(page, &client->out);
-    stream_update(client);
+    client->ops->send_page(client, page, keep);
+    stream_update(client->bytes);
     r->status = page->status;
     r->passed += page->head_only ? 0 : page->body.len;
 }

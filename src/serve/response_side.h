@@ -1,11 +1,8 @@
 /* serve/response_side.h - the response of an exchange, from a pod to the client
  *
- * Reads heads from the pod's stream where they lie: the head of a response comes in one
- * chunk nearly always, is parsed there, and its lines are written to the client from there.
- * One that comes in several chunks is moved into one piece of memory, because it may be
- * larger than what a pod's queue holds.  Interim responses (1xx) are passed on and the head
- * is waited for again.  Owns the framing of responses, those of our own pages included.
- * Private to serve/.
+ * Receives heads from the pod's message stream and sends them on the client's, without what
+ * ends at this hop.  Interim responses (1xx) are passed on and the head is waited for again.
+ * The body is moved from queue to queue.  Private to serve/.
  */
 #pragma once
 
@@ -30,16 +27,16 @@ enum response_event {
     RESPONSE_SWITCH,    /* 101, passed on */
 };
 
+struct message_stream;
+
 struct response_side {
     enum response_state state;
     struct body body;
-    bool began;            /* a byte of a response has come */
-    bool decode;           /* the client supports no chunks */
-    bool pod_keeps;        /* the pod's connection can be used again after it */
-    uint32_t keep_ms;      /* ... for this long, by its Keep-Alive; 0: not known */
-    struct head_text text; /* a head that came in more than one chunk */
-    size_t scanned;        /* of one that lies in the queue */
+    bool began;       /* a byte of a response has come */
+    bool pod_keeps;   /* the pod's connection can be used again after it */
+    uint32_t keep_ms; /* ... for this long, by its Keep-Alive; 0: not known */
     const char *problem;
+    struct head_text trailers; /* of chunks that the client gets without */
 
     int status;      /* that the client was sent; 0: none */
     bool keep;       /* the client's connection can be used again after it */
@@ -50,7 +47,7 @@ struct response_side {
 /* What a response depends on; borrowed for one call. */
 struct response_context {
     const struct config *config;
-    struct stream *pod, *client;
+    struct message_stream *pod, *client;
     const struct http1_head *request;
     bool request_sent;       /* all of it */
     bool draining;           /* the client's connection is not kept */
@@ -67,10 +64,8 @@ enum response_event response_run(struct response_side *r,
                                  const struct response_context *c);
 /* Why it was truncated, where its framing shows it; else NULL. */
 const char *response_body_problem(const struct response_side *r);
-/* Would the end of the client's connection look like the end of this response? */
-bool response_end_is_ambiguous(const struct response_side *r);
-
 /* Send a page of our own in place of a response.  `request` is NULL where its head was not
  * parsed.  `keep`: another request may follow. */
-void response_send_page(struct response_side *r, struct page *page, struct stream *client,
-                        const struct http1_head *request, bool keep);
+void response_send_page(struct response_side *r, struct page *page,
+                        struct message_stream *client, const struct http1_head *request,
+                        bool keep);

@@ -44,6 +44,23 @@ static void on_drain_deadline(struct timer *t)
     each(&s->raws, raw_kill);
 }
 
+static void init_codecs(struct serve *s)
+{
+    const struct config *c = s->config;
+    const struct h1_limits limits = { c->max_head_size, c->max_head_fields };
+
+    h1_servers_init(&s->h1, limits);
+    s->h2 = (struct h2_settings){
+        .sched = s->sched,
+        .pool = s->pool,
+        .max_head_size = c->max_head_size,
+        .max_head_fields = c->max_head_fields,
+        .streams_max = c->http2_streams,
+        .window = (uint32_t)c->http2_window,
+    };
+    h2_settings_init(&s->h2);
+}
+
 struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
                            struct clusters *clusters, const struct config *config,
                            struct naming *naming, struct admin *admin)
@@ -63,6 +80,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     list_init(&s->sessions);
     list_init(&s->raws);
     list_init(&s->free_exchanges);
+    init_codecs(s);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
     serve_metrics_register();
     accounting_metrics_register();
@@ -189,6 +207,8 @@ void serve_drain(struct serve *s, struct task *done)
 void serve_trim(struct serve *s)
 {
     exchange_trim(s);
+    h1_servers_trim(&s->h1);
+    h2_settings_trim(&s->h2);
 }
 
 bool serve_idle(const struct serve *s)
@@ -210,6 +230,7 @@ void serve_destroy(struct serve *s)
     each(&s->raws, raw_destroy);
     serve_trim(s);
     head_fields_finish(&s->response_head);
+    h2_settings_finish(&s->h2);
     pressure_finish(&s->pressure);
     timer_stop(&s->drain_deadline);
     config_unref(s->config);

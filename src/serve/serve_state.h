@@ -5,6 +5,8 @@
 #pragma once
 
 #include "config/config.h"
+#include "http/h1.h"
+#include "http/h2.h"
 #include "serve/pressure.h"
 #include "serve/target.h"
 #include "serve/visitor.h"
@@ -35,6 +37,9 @@ struct serve {
     uint64_t next_number;
     struct list_node free_exchanges; /* for the next requests */
     size_t free_count;
+
+    struct h1_servers h1;  /* what clients of HTTP/1 need while a request runs */
+    struct h2_settings h2; /* likewise of HTTP/2 */
 
     bool draining;
     struct timer drain_deadline;

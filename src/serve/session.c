@@ -6,6 +6,7 @@
  *        │        │           │          pipeline waits in the client's queue.
  *        ├────────┼─▶ SOCKS   │          After CONNECT or SOCKS the client is handed to a
  *        │        │     │     │          raw connection.
+ *        ├────────┼─▶ STREAMS │          HTTP/2: serve/streams.h.
  *        └────────┼───────────┘
  *                 ▼
  *               FLUSH ──▶ LINGER ──▶ CLOSED
@@ -33,6 +34,7 @@
 #include "serve/serve_state.h"
 #include "serve/socks_client.h"
 #include "serve/tls_client.h"
+#include "serve/streams.h"
 
 LOG_MODULE(serve);
 
@@ -68,6 +70,7 @@ static uint64_t no_ms(const struct config *c)
     X(HELLO,    hello,    session_head_ms,   FLUSH)  /* the ClientHello of a TLS client          */ \
     X(IDLE,     idle,     idle_ms,   FLUSH)  /* no byte of a request has come            */ \
     X(EXCHANGE, exchange, no_ms,     CLOSED) /* one runs, and has its own deadlines      */ \
+    X(STREAMS,  streams,  idle_ms,   FLUSH)  /* HTTP/2: many run; limited while none does */ \
     X(FLUSH,    flush,    no_ms,     CLOSED) /* the last bytes go out; `stall` limits it */ \
     X(LINGER,   linger,   linger_ms, CLOSED) /* the end is sent; what comes is dropped   */ \
     X(CLOSED,   closed,   no_ms,     CLOSED) /* the memory goes when the task has run    */
@@ -89,6 +92,8 @@ struct session {
 
     struct stream *client;      /* owned */
     struct exchange *exchange;  /* owned; NULL between requests */
+    struct h1_server *h1;       /* likewise */
+    struct streams *streams;    /* owned; in STREAMS */
     struct socks_client *socks; /* owned; in SOCKS */
     struct tls_client *tls;     /* owned; in HELLO */
     struct log_id id;
@@ -123,7 +128,7 @@ static enum session_state refuse_protocol(struct session *s, enum detected proto
 {
     log_info(s->id, "not HTTP/1.1", LOG_S("protocol", detected_name(protocol)),
              LOG_S("client", s->from.address));
-    early_refuse_protocol(protocol, &s->client->out);
+    early_refuse_protocol(&s->client->out);
     s->unread = true;
     return SESSION_FLUSH;
 }
@@ -195,6 +200,8 @@ static enum session_state session_in_greet(struct session *s)
         return begin_socks(s, protocol);
     if (protocol == DETECT_TLS)
         return begin_hello(s);
+    if (protocol == DETECT_HTTP2)
+        return SESSION_STREAMS;
     if (protocol != DETECT_MORE)
         return refuse_protocol(s, protocol);
     if (s->client->in_eof || s->serve->draining)
@@ -221,12 +228,13 @@ static bool skip_blank_lines(struct session *s)
 
 static void start_exchange(struct session *s, struct attempts *first)
 {
-    const struct client_loan loan = { s->client, &s->from, &s->holder, &s->task };
     struct log_id id = { .kind = s->id.kind,
                          .number = s->id.number,
                          .sub = ++s->requests };
 
     s->blank_lines = 0;
+    s->h1 = h1_server_take(&s->serve->h1, s->client);
+    const struct client_loan loan = { &s->h1->message, &s->from, &s->holder, &s->task };
     s->exchange = exchange_open(s->serve, &loan, id, first);
 }
 
@@ -257,6 +265,12 @@ static enum session_state session_in_idle(struct session *s)
     return SESSION_EXCHANGE;
 }
 
+static void end_exchange(struct session *s)
+{
+    exchange_release(TAKE(s->exchange));
+    h1_server_put(&s->serve->h1, TAKE(s->h1));
+}
+
 /* The answer to CONNECT is in the client's queue, and there is a stream to a pod. */
 static enum session_state carry_connect(struct session *s)
 {
@@ -267,7 +281,7 @@ static enum session_state carry_connect(struct session *s)
 
     id.sub = (uint32_t)s->requests;
     s->serve->handover->to_leased(s->serve, TAKE(s->client), &from, id, attempts);
-    exchange_release(TAKE(s->exchange));
+    end_exchange(s);
     return SESSION_CLOSED;
 }
 
@@ -282,9 +296,46 @@ static enum session_state session_in_exchange(struct session *s)
     s->reset = result.reset;
     s->unread = result.unread;
     s->from.paired |= result.paired;
-    exchange_release(TAKE(s->exchange));
+    end_exchange(s);
     return result.keep && !result.reset && !s->serve->draining ? SESSION_IDLE
                                                                : SESSION_FLUSH;
+}
+
+static uint64_t session_deadline_ms(const struct session *s)
+{
+    return visitor_deadline_ms(&s->from, states[s->state].deadline_ms(s->serve->config));
+}
+
+/* The connection is idle while no request runs. */
+static void watch_streams(struct session *s)
+{
+    bool idle = streams_count(s->streams) == 0;
+
+    if (idle && s->holder.what != HOLDING_IDLE) {
+        holder_idle(&s->holder);
+        timer_set(&s->deadline, session_deadline_ms(s));
+    } else if (!idle) {
+        holder_none(&s->holder);
+        timer_stop(&s->deadline);
+    }
+}
+
+static enum session_state session_in_streams(struct session *s)
+{
+    if (!s->streams) {
+        const struct client_loan loan = { NULL, &s->from, NULL, &s->task };
+        s->streams = streams_open(s->serve, s->client, &loan, s->id);
+    }
+    streams_run(s->streams);
+    s->from.paired |= streams_are_paired(s->streams);
+    if (s->serve->draining)
+        streams_drain(s->streams);
+    watch_streams(s);
+    if (!streams_are_over(s->streams))
+        return SESSION_STREAMS;
+    streams_close(TAKE(s->streams));
+    s->client->wake = &s->task;
+    return SESSION_FLUSH;
 }
 
 /* A slow reader may send bytes long after its response was handed to the kernel. */
@@ -331,7 +382,8 @@ static enum session_state session_in_closed(struct session *s)
 static void session_release(struct session *s)
 {
     if (s->exchange)
-        exchange_release(TAKE(s->exchange));
+        end_exchange(s);
+    streams_close(TAKE(s->streams));
     socks_client_destroy(TAKE(s->socks));
     tls_client_destroy(TAKE(s->tls));
     if (s->from.paired)
@@ -351,11 +403,6 @@ static void note_holding(struct session *s)
         holder_idle(&s->holder);
     else
         holder_none(&s->holder);
-}
-
-static uint64_t session_deadline_ms(const struct session *s)
-{
-    return visitor_deadline_ms(&s->from, states[s->state].deadline_ms(s->serve->config));
 }
 
 /* The only road from one state to another. */
@@ -385,7 +432,9 @@ static void session_free(struct session *s)
 /* A broken client ends any state; an exchange notices it by itself. */
 static enum session_state run_state(struct session *s)
 {
-    if (s->state < SESSION_CLOSED && s->state != SESSION_EXCHANGE && s->client->broken)
+    bool own = s->state != SESSION_EXCHANGE && s->state != SESSION_STREAMS;
+
+    if (s->state < SESSION_CLOSED && own && s->client->broken)
         return SESSION_CLOSED;
     return states[s->state].run(s);
 }
@@ -416,12 +465,18 @@ static void session_on_deadline(struct timer *t)
 
     if (s->from.surplus && s->state == SESSION_GREET)
         session_turn_away(s);
+    if (s->state == SESSION_STREAMS) {
+        streams_end(s->streams);
+        return;
+    }
     session_enter(s, states[s->state].late);
     task_wake(&s->task);
 }
 
 bool session_uses_pod(const struct holder *h, const char *pod_key)
 {
+    if (streams_own_holder(h))
+        return streams_use_pod(h, pod_key);
     const struct session *s = container_of(h, const struct session, holder);
     const struct endpoint *e = s->exchange ? exchange_endpoint(s->exchange) : NULL;
 

@@ -473,7 +473,6 @@ static void other_protocols_are_refused_in_their_own_format(void **state)
         /* the record ends within the hello, and another kind of record follows */
         { "\x16\x03\x01\x00\x05\x01\x00\x00\x20\x03\x15", 11,
           "\x15\x03\x03\x00\x02\x02\x28", 7 },
-        { "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 24, "\0\0\0\4\0\0\0\0\0\0\0\x8\7", 13 },
         { "\5\1\1", 3, "\5\xff", 2 }, /* GSSAPI only */
         { "\4\1\0\x50\x7f\0\0\1\0", 9, "\0\x5b\0\0\0\0\0\0", 8 },
         { "\0\0\0\x8", 4, "HTTP/1.1 400 ", 13 },

@@ -72,6 +72,10 @@ static void answer_lease(struct stage *st, struct leased *l)
     lease->stream = l->ours = pair.a;
     l->pod = pair.b;
     pair.a->wake = l->wake;
+    h1_client_init(&l->h1, (struct h1_limits){ st->config->max_head_size,
+                                               st->config->max_head_fields });
+    h1_client_begin(&l->h1, l->ours);
+    lease->message = &l->h1.message;
 }
 
 void upstream_lease(struct upstream *u, const struct want *want, struct lease *lease,
@@ -181,6 +185,7 @@ void upstream_return(struct lease *lease, enum release_mode release)
     }
     l->returned = true;
     l->release = release;
+    h1_client_finish(&l->h1);
     l->end = l->ours ? l->ours->end.verdict : V_OPEN;
     l->keep_ms = lease->keep_ms;
     l->lease = NULL;

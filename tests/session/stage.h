@@ -14,6 +14,7 @@
 #include "cluster/cluster.h"
 #include "config/config.h"
 #include "route/naming.h"
+#include "http/h1.h"
 #include "net/stream.h"
 #include "serve/serve.h"
 #include "upstream/lease.h"
@@ -38,6 +39,7 @@ struct leased {
     struct stream *ours; /* the end the exchange has; NULL once returned */
     struct stream *pod;  /* the test's end; NULL: none */
     struct task *wake;
+    struct h1_client h1; /* on `ours` */
     struct outcome outcome;
     bool repeatable;
     unsigned attempt;

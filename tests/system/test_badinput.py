@@ -536,10 +536,9 @@ def test_a_denied_namespace_is_refused(start_tunnel, flag):
 
 @pytest.mark.parametrize("first, refusal", [
     ("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + "x" * 506, b"\x15\x03\x03\0\2\2\x28"),
-    ("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"\0\0\0\4\0\0\0\0\0\0\0\x08\7"),
     ("\x05\x01\x01", b"\5\xff"), ("\x04\x01\x00\x50\x7f\x00\x00\x01\x00", b"\0\x5b\0\0\0\0\0\0"),
     ("\0" * 100, b"HTTP/1.1 400 "), ("EHLO me\r\n\r\n", b"HTTP/1.1 400 "),
-    ("\xff" * 70000, b"HTTP/1.1 400 ")], ids=["TLS", "HTTP/2", "SOCKS5", "SOCKS4", "NULs", "SMTP", "noise"])
+    ("\xff" * 70000, b"HTTP/1.1 400 ")], ids=["TLS", "SOCKS5", "SOCKS4", "NULs", "SMTP", "noise"])
 def test_other_protocols_are_refused_at_once_in_their_own_format(tunnel, client, first, refusal):
     def answer():
         client.send(first)

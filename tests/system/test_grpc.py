@@ -1,0 +1,145 @@
+"""gRPC through kube-tunnel: grpcio on both sides, pods that speak nothing else.
+
+SPDX-License-Identifier: MIT
+"""
+import re
+import threading
+import time
+
+import pytest
+
+grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
+
+from grpc_pod import GrpcClient, GrpcServer  # noqa: E402 - after the check above
+from tunnel_process import eventually  # noqa: E402
+
+PORT = 8080
+
+
+@pytest.fixture(scope="module")
+def server():
+    server = GrpcServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def tunnel(server, start_playground, start_tunnel):
+    playground = start_playground("--pods", "4", "--backend", f"many:{PORT}=127.0.0.1:{server.port}")
+    return start_tunnel(kubeconfig=playground.kubeconfig)
+
+
+@pytest.fixture
+def client(tunnel):
+    client = GrpcClient(tunnel.port, f"many.many.svc.cluster.local")
+    yield client
+    client.close()
+
+
+def test_unary_calls_carry_metadata_both_ways(client):
+    answer, call = client.method("Unary").with_call(b"hello", metadata=[("echo", "x y"), ("data-bin", b"\x00\xff")],
+                                                    timeout=20)
+    assert answer == b"hello"
+    assert ("initial", "x y") in call.initial_metadata()
+    assert ("trailing", "x y") in call.trailing_metadata()
+
+
+def test_streams_in_all_directions_arrive_whole(client):
+    assert [int(n) for n in client.method("Count", "unary_stream")(b"500", timeout=20)] == list(range(500))
+    assert client.method("Sum", "stream_unary")(iter([b"x" * 1000] * 300), timeout=20) == b"300000"
+    words = client.method("Upper", "stream_stream")(iter([b"a", b"bc", b"def"]), timeout=20)
+    assert list(words) == [b"A", b"BC", b"DEF"]
+
+
+def test_a_stream_answers_before_its_client_has_ended(client):
+    go_on = threading.Event()
+
+    def requests():
+        yield b"first"
+        assert go_on.wait(20)
+        yield b"second"
+
+    words = client.method("Upper", "stream_stream")(requests(), timeout=30)
+    assert next(words) == b"FIRST"
+    go_on.set()
+    assert next(words) == b"SECOND"
+
+
+def test_messages_of_4_mib_pass_both_ways(client):
+    big = bytes(range(256)) * (4 << 12)
+    assert client.method("Unary")(big, timeout=60) == big
+
+
+def test_compressed_messages_pass(client):
+    assert client.method("Unary")(b"a" * 100000, timeout=20, compression=grpc.Compression.Gzip) == b"a" * 100000
+
+
+def test_errors_of_the_server_arrive_with_their_trailers(client):
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Fail")(b"", timeout=20)
+    assert failed.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    assert failed.value.details() == "not today: 100 % sure"
+    assert ("detail", "here") in failed.value.trailing_metadata()
+
+
+def test_a_cancelled_stream_is_cancelled_at_the_server(client, server):
+    server.cancelled.clear()
+    ticks = client.method("Forever", "unary_stream")(b"", timeout=60)
+    assert next(ticks) == b"tick"
+    ticks.cancel()
+    assert server.cancelled.wait(10)
+
+
+def test_a_deadline_ends_the_call_at_both_ends(client):
+    began = time.monotonic()
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Slow")(b"5", timeout=0.5)
+    assert failed.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert time.monotonic() - began < 3
+
+
+def test_calls_of_one_connection_reach_all_pods_evenly(client, tunnel):
+    for i in range(100):
+        assert client.method("Unary")(b"%d" % i, timeout=20) == b"%d" % i
+    def pods():
+        return re.findall(r"INFO  serve s\d+\.\d+ request .*?pod=(many\S+)", tunnel.log())
+
+    eventually(lambda: len(pods()) == 100)
+    counts = {pod: pods().count(pod) for pod in set(pods())}
+    assert len(counts) == 4 and sum(counts.values()) == 100, counts
+    assert min(counts.values()) >= 15, counts
+
+
+def test_many_calls_at_once_share_a_connection_to_each_pod(client, tunnel):
+    calls = [client.method("Unary").future(b"%d" % i, timeout=30) for i in range(200)]
+    assert [call.result() for call in calls] == [b"%d" % i for i in range(200)]
+    open_now = re.search(r"^kube_tunnel_http2_connections (\d+)$", tunnel.own("/metrics").text, re.M)
+    assert 1 <= int(open_now.group(1)) <= 8
+
+
+def test_an_error_of_kube_tunnel_is_a_grpc_status(tunnel):
+    client = GrpcClient(tunnel.port, f"nope.many.svc.cluster.local")
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Unary")(b"", timeout=20)
+    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
+    assert failed.value.details() == 'Failed to get service many/nope: services "nope" not found'
+    client.close()
+
+
+def test_a_pod_that_speaks_only_http1_is_named(tunnel):
+    client = GrpcClient(tunnel.port, "web.shop.svc.cluster.local")
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Unary")(b"", timeout=20)
+    assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert "does not speak HTTP/2" in failed.value.details()
+    client.close()
+
+
+def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(tunnel):
+    """empty has no pod; --wait is much longer."""
+    client = GrpcClient(tunnel.port, "empty.shop.svc.cluster.local")
+    began = time.monotonic()
+    with pytest.raises(grpc.RpcError):
+        client.method("Unary")(b"", timeout=1)
+    assert time.monotonic() - began < 4
+    client.close()
