@@ -102,7 +102,8 @@ bool address_parse(struct str text, struct sockaddr_storage *ret)
     return true;
 }
 
-/* The forms of inet_aton, which itself ignores what follows a blank. */
+/* Accepts the forms of inet_aton, but no text after a blank, which inet_aton would
+ * ignore. */
 static bool number_parse(struct str text, struct sockaddr_storage *ret)
 {
     struct sockaddr_in v4 = { .sin_family = AF_INET };

@@ -1,4 +1,4 @@
-/* base/base64.c - base64 as RFC 4648, section 4, has it */
+/* base/base64.c - base64 (RFC 4648, section 4) */
 #include "base/base64.h"
 
 #include "base/own.h"
@@ -15,7 +15,7 @@ static int digit(char c)
 struct decoder {
     char *out;
     size_t len;
-    unsigned bits, digits, pads; /* of the group of four at hand */
+    unsigned bits, digits, pads; /* of the current group of four characters */
 };
 
 static enum err take(struct decoder *d, char c)

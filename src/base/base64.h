@@ -1,4 +1,4 @@
-/* base/base64.h - base64 as RFC 4648, section 4, has it */
+/* base/base64.h - base64 (RFC 4648, section 4) */
 #pragma once
 
 #include "base/str.h"

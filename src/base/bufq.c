@@ -15,7 +15,7 @@
 #define PACK_GAIN 2048
 
 #if defined(__SANITIZE_ADDRESS__)
-#define ON_THE_HEAP 1 /* where AddressSanitizer looks after it */
+#define ON_THE_HEAP 1 /* malloc, so that AddressSanitizer checks the accesses */
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer)
 #define ON_THE_HEAP 1
@@ -33,8 +33,8 @@ void chunk_pool_init(struct chunk_pool *p, size_t keep)
     *p = (struct chunk_pool){ .keep = keep, .limit = SIZE_MAX };
 }
 
-/* Whole chunks have pages of their own: between them on the heap, the few small objects that
- * outlive a burst would keep it from shrinking. */
+/* Whole chunks have pages of their own.  On the heap, small objects allocated between
+ * them during a burst would keep the heap from shrinking after it. */
 static struct chunk *chunk_create(size_t size)
 {
     bool whole = size == CHUNK_SIZE && !ON_THE_HEAP;
@@ -240,7 +240,7 @@ size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *r
     return n;
 }
 
-/* The first chunk of those at the end that were reserved together. */
+/* The first of the chunks at the end that the last call reserved. */
 static struct chunk *first_reserved(struct bufq *q)
 {
     struct chunk *c = q->head;
@@ -352,7 +352,7 @@ size_t bufq_iov(const struct bufq *q, struct iovec *iov, size_t max)
     return n;
 }
 
-/* May the whole first chunk of `from` change hands? */
+/* Should the whole chunk c be re-linked, instead of copied? */
 static bool worth_linking(const struct bufq *to, const struct chunk *c, size_t todo)
 {
     size_t len = chunk_len(c);

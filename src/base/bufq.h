@@ -1,11 +1,12 @@
 /* base/bufq.h - bounded queues of bytes, in chunks with headroom
  *
- * Every byte that waits anywhere waits in a bufq, and no bufq holds more than its limit:
- * a full one is an answer (0 bytes taken), not an error.  (Back-pressure seldom gets so far:
- * see net/stream.h.)  A chunk leaves HEADROOM bytes free before its first byte, so that a
- * frame head is written in front of a payload that is already there; head and payload
- * together fit one TLS record (16 KiB).  Chunks come from a pool and go back to it when
- * empty: an idle queue costs its struct, and one that will lie for a while can be packed.
+ * All buffered bytes are held in bufqs, and no bufq holds more than its limit: writing to
+ * a full one takes 0 bytes, which is no error.  (Back-pressure usually sets in before a
+ * queue is full: see net/stream.h.)  A chunk leaves HEADROOM bytes free before its first
+ * byte, so that a frame head is written in front of a payload that is already there; head
+ * and payload together fit one TLS record (16 KiB).  Chunks come from a pool and go back
+ * to it when empty: an empty queue uses no memory but its struct, and a queue that will
+ * not be read for some time can be packed (bufq_pack).
  */
 #pragma once
 
@@ -19,31 +20,32 @@
 /* Payload room, headroom included: four pages with the struct before it. */
 #define CHUNK_SIZE 16352
 #define CHUNK_HEADROOM 32
-/* What one chunk takes without its headroom.  Limits are multiples of it: a queue that
- * ends in a few bytes of one more chunk makes a frame and a record of them, each time. */
+/* How many bytes one chunk holds besides its headroom.  Queue limits are multiples of it:
+ * otherwise a full queue would end in a chunk of a few bytes, which become a frame and a
+ * TLS record of their own each time. */
 #define CHUNK_ROOM (CHUNK_SIZE - CHUNK_HEADROOM)
 
 struct chunk {
     struct chunk *next;
     uint8_t *begin, *end; /* the bytes held, inside room */
-    size_t size;          /* of room: CHUNK_SIZE, or what bufq_pack left */
+    size_t size;          /* of `room`: CHUNK_SIZE, or less after bufq_pack */
     uint8_t room[];
 };
 
 struct task;
 
 /* The chunks of one loop, with a free list of at most `keep`.  The pool also counts the
- * memory of all buffered bytes, so that one limit bounds it; the pool itself refuses
+ * memory of all buffered bytes, so that one limit bounds it; the pool itself enforces
  * nothing. */
 struct chunk_pool {
     struct chunk *free_list;
     size_t free_count, keep;
     size_t live; /* handed out at present: for metrics and leak checks */
-    size_t peak; /* the most of them since chunk_pool_trim */
+    size_t peak; /* maximum of `live` since chunk_pool_trim */
     size_t
         held; /* bytes of memory, of chunks handed out and of what chunk_pool_hold counts */
     size_t limit;      /* of `held`; SIZE_MAX: none */
-    struct task *over; /* wakes while it is passed; NULL: nothing does */
+    struct task *over; /* woken while `held` exceeds `limit`; NULL: no task */
 };
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
@@ -59,7 +61,8 @@ static inline void chunk_pool_release(struct chunk_pool *p, size_t n)
     p->held -= n;
 }
 
-/* Three quarters are used: a reader that can wait before it reads more does. */
+/* More than three quarters of the limit are used: readers that can wait read no more for
+ * now. */
 static inline bool chunk_pool_is_tight(const struct chunk_pool *p)
 {
     return p->held > p->limit - p->limit / 4;
@@ -95,7 +98,7 @@ size_t bufq_write(struct bufq *q, const void *bytes, size_t n);
 /* Append all of n bytes, or none: false when they do not fit. */
 MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
 /* Put n <= CHUNK_HEADROOM bytes in front of the first byte; returns where to write them.
- * Counts towards len, ignores the limit (heads are small). */
+ * They count towards len; the limit is not checked, because frame heads are small. */
 void *bufq_prepend(struct bufq *q, size_t n);
 
 /* Free room at the end to read into: at least 1 byte unless the queue is full (then
@@ -106,11 +109,11 @@ size_t bufq_reserve_iov(struct bufq *q, struct iovec *iov, size_t max, size_t *r
 void bufq_commit(struct bufq *q, size_t n);
 void bufq_settle(struct bufq *q);
 
-/* For bytes that will lie for a while: in one piece of memory that just holds them, unless
- * that frees little or they are many (a copy of all is the price). */
+/* For bytes that will not be read for some time: copies them to one piece of memory of
+ * just their size.  Does nothing if that would free little memory, or copy many bytes. */
 void bufq_pack(struct bufq *q);
 
-/* The first bytes, as many as lie together; NULL and 0 when empty. */
+/* The first bytes, as many as are contiguous; NULL and 0 when empty. */
 const uint8_t *bufq_peek(const struct bufq *q, size_t *ret_len);
 /* Copy up to n bytes from `offset` on, without taking them; returns how many there were.
  */

@@ -1,4 +1,4 @@
-/* base/file.c - small files, whole */
+/* base/file.c - read a small file as a whole */
 #include "base/file.h"
 
 #include <errno.h>

@@ -1,4 +1,4 @@
-/* base/file.h - small files, whole */
+/* base/file.h - read a small file as a whole */
 #pragma once
 
 #include "base/str.h"
@@ -8,11 +8,11 @@
  * sentence that names the path. */
 MUST_CHECK enum err file_read(const char *path, size_t max, char **ret_text,
                               size_t *ret_len, struct diag *why);
-/* The same, of a regular file only: opening a FIFO or a device may wait, also for ever.
- * ERR_CONFIG: it is something else. */
+/* Like file_read, but ERR_CONFIG if it is no regular file: opening a FIFO or a device may
+ * block for ever. */
 MUST_CHECK enum err file_read_regular(const char *path, size_t max, char **ret_text,
                                       size_t *ret_len, struct diag *why);
 
-/* `path` as seen from the file `from`: as it is when absolute, else below from's folder.
- * Owned by the caller. */
+/* `path` as written in the file `from`: unchanged when absolute, else relative to the
+ * folder of `from`.  Owned by the caller. */
 char *file_beside(const char *from, const char *path);

@@ -1,12 +1,12 @@
-/* base/log.c - format lines, gather them, and never let a log stop the program
+/* base/log.c - format lines and buffer them; writing never blocks the program
  *
  * A line is built in place in a bounded buffer and then copied to the gather buffer; a
- * flush writes that in one call where the sink is a file.  Pipes, sockets and terminals may
- * have a reader that stopped: they are polled first and get at most PIPE_BUF bytes at a
- * time, which a ready one takes without blocking, whatever its O_NONBLOCK is (the flag
- * belongs to all processes that share the descriptor, so we do not set it).  What such a
- * sink does not take stays gathered; when the buffer is full, lines are dropped, counted,
- * and the number is logged once there is room again.
+ * flush writes that in one call where the sink is a file.  The reader of a pipe, socket
+ * or terminal may have stopped.  These are polled first and get at most PIPE_BUF bytes at
+ * a time, which a writable one takes without blocking, whatever its O_NONBLOCK is (all
+ * processes that share the descriptor share that flag, so it is not set here).  What such
+ * a sink does not take stays gathered; when the buffer is full, lines are dropped,
+ * counted, and the number is logged once there is room again.
  *
  * The sink and the modules below are mutable globals.
  */
@@ -28,10 +28,11 @@
 LOG_MODULE(log);
 
 #define LINE_SIZE 2048
-#define LINE_TAIL 16 /* kept free for what closes a line that was cut */
+/* kept free for the quotes and brackets that close a truncated line */
+#define LINE_TAIL 16
 #define GATHER_SIZE 65536
 #define COMPLAINTS_PER_SECOND 50
-#define FLUSH_SIZE 4096 /* so much is written without waiting for the lag to be over */
+#define FLUSH_SIZE 4096 /* this much is written without waiting for LOG_LAG_MS */
 
 /* clang-format off */
 static const struct {
@@ -44,16 +45,17 @@ static const struct {
 };
 /* clang-format on */
 
-static struct log_module *modules; /* those that are registered, in any order */
+static struct log_module *modules; /* all registered modules, in any order */
 
 static struct {
     int fd;
     bool colour;
-    bool regular;      /* a file: always writable */
-    bool terminal;     /* a person may be watching: no delay */
-    uint64_t since_ms; /* when log_turn first saw what is gathered; 0: nothing */
+    bool regular; /* a regular file: always writable */
+    /* lines are written without delay, because a person reads them */
+    bool terminal;
+    uint64_t since_ms; /* when log_turn first saw the gathered lines; 0: there are none */
     enum log_format format;
-    time_t second; /* the one that `date` spells out */
+    time_t second; /* the second whose text `date` is */
     char date[24]; /* 2026-11-23T07:30:00 */
     uint64_t dropped;
     uint64_t suppressed; /* of all modules together */
@@ -67,7 +69,7 @@ struct line {
     char text[LINE_SIZE];
 };
 
-/* All of it or, from the first piece on that does not fit, nothing more. */
+/* Appends the whole piece.  Once a piece did not fit, no later one is appended either. */
 static void put(struct line *l, struct str piece)
 {
     l->cut = l->cut || piece.len > LINE_SIZE - LINE_TAIL - l->len;
@@ -77,7 +79,7 @@ static void put(struct line *l, struct str piece)
     l->len += piece.len;
 }
 
-/* As much of it as fits. */
+/* Appends as much of the piece as fits. */
 static void put_part(struct line *l, struct str piece)
 {
     size_t room = LINE_SIZE - LINE_TAIL - l->len;
@@ -87,7 +89,7 @@ static void put_part(struct line *l, struct str piece)
     l->cut = l->cut || part.len < piece.len;
 }
 
-/* Into the room that put() keeps free. */
+/* Appends to the room that put() keeps free (LINE_TAIL). */
 static void put_tail(struct line *l, struct str piece)
 {
     memcpy(l->text + l->len, piece.at, piece.len);
@@ -145,7 +147,7 @@ static bool is_plain(unsigned char c)
     return c >= 0x20 && c < 0x7f;
 }
 
-/* How much of it can stand as it is. */
+/* How many bytes at the start of s need no escape. */
 static size_t plain_run(struct str s, bool quoted)
 {
     size_t n = 0;
@@ -201,7 +203,8 @@ static void put_text_str(struct line *l, const char *key, struct str value)
         put(l, STR("\""));
 }
 
-/* JSON wants valid UTF-8: a byte that is not part of any becomes U+FFFD. */
+/* JSON must be valid UTF-8: a byte that is not part of a valid sequence becomes
+ * U+FFFD. */
 static void put_json_escaped(struct line *l, struct str s)
 {
     while (s.len && !l->cut) {
@@ -221,8 +224,8 @@ static void put_json_escaped(struct line *l, struct str s)
     }
 }
 
-/* A key comes with its opening quote or not at all, and a string that was opened is
- * closed, so that a cut line is still JSON. */
+/* The key and the opening quote are written together or not at all, and an opened string
+ * is always closed, so that a truncated line is still valid JSON. */
 static void put_json_str(struct line *l, const char *key, struct str value)
 {
     put_format(l, ",\"%s\":\"", key);
@@ -248,7 +251,8 @@ static void put_number(struct line *l, const char *key, bool negative, uint64_t 
     struct str number = { text, digits(value, text) };
     const char *sign = negative ? "-" : "";
 
-    if (sink.format == LOG_JSON) { /* in one piece: a cut line is still JSON */
+    /* in one piece, so that a truncated line is still valid JSON */
+    if (sink.format == LOG_JSON) {
         put_format(l, ",\"%s\":%s%.*s", key, sign, STR_ARG(number));
         return;
     }
@@ -449,7 +453,8 @@ void log_event(struct log_module *m, enum log_level level, struct log_id id,
         log_flush();
 }
 
-/* The lines of seconds that have passed without a further complaint to end them. */
+/* Reports the lines suppressed in past seconds for modules that have logged nothing
+ * since. */
 static void report_suppressed(void)
 {
     time_t second = this_second();
@@ -459,7 +464,8 @@ static void report_suppressed(void)
             renew(m, second);
 }
 
-/* Called with nothing gathered, so the line fits; if it is lost too, the count stays. */
+/* Called while no line is gathered, so its line fits; if that line is dropped too, the
+ * count is kept. */
 static void report_dropped(void)
 {
     uint64_t lines = sink.dropped;
@@ -563,7 +569,8 @@ static enum err set_item(struct str item, bool for_all, struct diag *why)
     return OK;
 }
 
-/* Levels for all go first, wherever they stand: the order of the list has no meaning. */
+/* Levels for all modules are applied first, wherever they are in the list: its order has
+ * no meaning. */
 enum err log_set_levels(struct str spec, struct diag *why)
 {
     set_next_levels(LEVEL_INFO);

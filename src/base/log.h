@@ -1,9 +1,9 @@
 /* base/log.h - one line per event: time, level, module, id, text, key=value
  *
- * The owner of what failed logs it, once.  A disabled line costs one branch.  Lines gather in
- * a buffer that is written in one call: by the loop after LOG_LAG_MS at the latest, with
- * warnings and errors at once.  Values are escaped, so a peer cannot forge lines; secrets
- * are never passed in.
+ * The owner of what failed logs it, once.  A disabled line costs one branch.  Lines
+ * gather in a buffer that is written in one call: by the loop after LOG_LAG_MS at the
+ * latest; a warning or an error causes a write at once.  Values are escaped, so a peer
+ * cannot forge lines; secrets are never passed in.
  */
 #pragma once
 
@@ -44,7 +44,8 @@ struct log_field {
 #define LOG_END      ((struct log_field){ .type = FIELD_END })
 /* clang-format on */
 
-/* A part of the program: its name is in its lines, and its level is set by it. */
+/* A part of the program.  Its log lines contain its name, and it has a log level of its
+ * own. */
 struct log_module {
     const char *name;
     uint8_t level; /* lines above it are not logged; written by base/log.c only */
@@ -88,7 +89,7 @@ static inline bool log_enabled(const struct log_module *m, enum log_level level)
 #define log_info(id, ...) log_at(LEVEL_INFO, id, __VA_ARGS__)
 #define log_debug(id, ...) log_at(LEVEL_DEBUG, id, __VA_ARGS__)
 #define NO_ID ((struct log_id){ 0 })
-/* Of what belongs to one cluster as a whole, by its number. */
+/* The id of events of one cluster as a whole, by its number. */
 #define CLUSTER_ID(n) ((struct log_id){ .cluster = (n) })
 
 /* Fields follow as struct log_field by value, the last is LOG_END. */
@@ -103,9 +104,9 @@ void log_set_format(enum log_format format);
 void log_set_fd(int fd, bool colour); /* 2 and false until it is called */
 void log_flush(void);
 
-/* At the end of each turn of the loop: write what has gathered when it is enough for a call
- * or LOG_LAG_MS old (on a terminal always).  While log_pending, the loop comes back in that
- * time. */
+/* At the end of each turn of the loop: write the gathered lines if they fill a write or
+ * are LOG_LAG_MS old (on a terminal always).  While log_pending, the loop runs another
+ * turn within LOG_LAG_MS. */
 #define LOG_LAG_MS 100
 void log_turn(uint64_t now_ms);
 bool log_pending(void);

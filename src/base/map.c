@@ -1,6 +1,6 @@
 /* Open addressing with linear probing.  A removed entry leaves its slot dead, so that
- * nothing moves under an iteration; dead slots are used again by later entries and count
- * towards the 3/4 at which the table is built anew, so look-ups stay short. */
+ * nothing moves under an iteration; later entries reuse dead slots, which count towards
+ * the load of 3/4 at which the table is rebuilt, so look-ups stay short. */
 #include "base/map.h"
 
 #include "base/own.h"
@@ -43,7 +43,7 @@ static bool holds(const struct map_entry *e, struct str key, uint64_t hash)
     return e->key && e->hash == hash && str_eq((struct str){ e->key, e->key_len }, key);
 }
 
-/* The slot that holds the key, or the first one where it may be put. */
+/* The slot that holds the key, or the first free slot for it. */
 static struct map_entry *probe(const struct map *m, struct str key, uint64_t hash)
 {
     size_t mask = m->capacity - 1;
@@ -65,7 +65,8 @@ void *map_get(const struct map *m, struct str key)
     return m->capacity ? probe(m, key, map_hash(key))->value : NULL;
 }
 
-/* A larger table, or the same size when dead slots were what filled it. */
+/* Makes a larger table, or one of the same size if the old one was filled by dead
+ * slots. */
 static void rebuild(struct map *m)
 {
     struct map old = *m;

@@ -21,8 +21,9 @@ struct map {
     size_t used; /* private: slots that hold an entry or did */
 };
 
-/* Once, before any map has an entry: keys are hashed with it.  Without it, as in tests, runs
- * are reproducible, and the party that chooses the keys can make them collide. */
+/* Call it once, before any map has an entry: keys are hashed with the seed.  Without a
+ * seed, as in tests, runs are reproducible, but an attacker can choose keys that
+ * collide. */
 void map_set_seed(uint64_t seed);
 
 uint64_t map_hash(struct str key); /* as maps hash it */

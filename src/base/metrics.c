@@ -15,7 +15,7 @@ static struct {
     struct metric *first, *last;
 } registry;
 
-/* Upper bounds, as printed, and in the whole milliseconds that fall under them. */
+/* Upper bounds of the buckets: as printed (seconds), and in whole milliseconds. */
 static const struct {
     const char *seconds;
     uint64_t ms;
@@ -176,7 +176,7 @@ static void put_samples(FILE *out, const struct metric *m, const int64_t *series
         put_series(out, m, series, cluster);
 }
 
-/* What belongs to no cluster has an empty label. */
+/* Values that belong to no cluster have an empty label. */
 static void put_parts(FILE *out, const struct metric *m)
 {
     for (size_t i = 0; i < m->part_count; i++) {

@@ -1,9 +1,10 @@
 /* base/metrics.h - counters, gauges and histograms, and their Prometheus text
  *
  * A metric is a static in the module that counts; metrics_register (from that module's
- * constructor-free init) puts it into the registry that /metrics walks.  A metric may have
- * one label with a fixed set of values, so that nothing a peer sends can grow the registry.
- * With several clusters, what was counted for one of them is printed for each, by its label.
+ * constructor-free init) puts it into the registry that /metrics walks.  A metric may
+ * have one label with a fixed set of values, so that nothing a peer sends can grow the
+ * registry.  With several clusters, a sample per cluster is printed, with the label
+ * "cluster".
  */
 #pragma once
 
@@ -49,8 +50,8 @@ static inline void metric_set(struct metric *m, size_t series, int64_t value)
 }
 void metric_observe_ms(struct metric *m, uint64_t ms);
 
-/* The same for one cluster, by its number; 0: for the process as a whole.  Gauges are only
- * added to, so that the sum is one. */
+/* The same for one cluster, by its number; 0: for the process as a whole.  Gauges are
+ * changed by metric_add_for only, so that the total is the sum of the clusters. */
 void metric_add_for(struct metric *m, uint16_t cluster, size_t series, int64_t n);
 void metric_observe_ms_for(struct metric *m, uint16_t cluster, uint64_t ms);
 

@@ -1,7 +1,8 @@
 /* base/own.h - ownership of memory: allocation that cannot fail, scoped cleanup, hand-over
  *
- * Running out of memory aborts.  That is sane only because every size a peer can
- * influence is capped before it is allocated (docs/decisions/002-out-of-memory-aborts.md).
+ * Running out of memory aborts.  That is acceptable only because every size a peer can
+ * influence is capped before it is allocated
+ * (docs/decisions/002-out-of-memory-aborts.md).
  */
 #pragma once
 
@@ -11,7 +12,7 @@
 __attribute__((malloc, returns_nonnull)) void *xmalloc(size_t n);
 __attribute__((malloc, returns_nonnull)) void *xcalloc(size_t count, size_t n);
 __attribute__((returns_nonnull)) void *xrealloc(void *p, size_t n);
-/* Pages of its own, for munmap. */
+/* Whole pages of memory; freed by munmap. */
 __attribute__((malloc, returns_nonnull)) void *xpages(size_t n);
 __attribute__((malloc, returns_nonnull)) char *xstrdup(const char *s); /* s != NULL */
 __attribute__((malloc, returns_nonnull)) char *xstrndup(const char *s, size_t n);
@@ -26,7 +27,7 @@ static inline void own_freep(void *p)
 }
 
 /* AUTO(foo_destroyp) struct foo *f: calls foo_destroyp(&f) at the end of the scope. */
-/* clang takes a variable that only its cleanup reads for unused. */
+/* `unused`: clang warns of a variable that only its cleanup function reads. */
 #define AUTO(freep) __attribute__((cleanup(freep), unused))
 #define AUTO_FREE AUTO(own_freep)
 

@@ -1,9 +1,9 @@
 /* base/partition.h - the number and name of a part, for log lines and metrics
  *
  * With several clusters each one is a part: its log lines have a field, and its metrics a
- * label "cluster".  Parts have numbers from 1; 0 is the process as a whole.  While no part
- * has a name, logs and metrics have no such field.  A part of the log's and the metrics'
- * global state.
+ * label "cluster".  Parts have numbers from 1; 0 is the process as a whole.  While no
+ * part has a name, logs and metrics have no such field.  The names are global state, like
+ * the log and the metrics.
  */
 #pragma once
 

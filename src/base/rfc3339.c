@@ -5,7 +5,7 @@
 
 #define MS ((int64_t)1000)
 
-/* `count` digits at the front of *s, taken off. */
+/* Removes `count` digits from the front of *s; their number is in *ret. */
 static bool take_digits(struct str *s, size_t count, unsigned *ret)
 {
     uint64_t n;
@@ -60,7 +60,7 @@ static bool take_date(struct str *s, int64_t *ret_days)
     return true;
 }
 
-/* What follows the point; only milliseconds count. */
+/* Removes the digits of a fraction of a second; those after milliseconds are ignored. */
 static bool take_fraction(struct str *s, int64_t *ret_ms)
 {
     int64_t unit = 100;
@@ -120,7 +120,7 @@ enum err rfc3339_parse(struct str text, int64_t *ret_ms)
 void rfc3339_write(int64_t ms, char out[static RFC3339_ROOM])
 {
     time_t seconds = (time_t)(ms / MS - (ms % MS < 0));
-    char date[20] = "?"; /* 16 of them are used */
+    char date[20] = "?"; /* 16 bytes are used */
     struct tm utc = { 0 };
 
     if (gmtime_r(&seconds, &utc)) /* glibc's %Y has no leading zeros */

@@ -3,8 +3,8 @@
 
 #include "base/str.h"
 
-/* ms since 1970; a fraction and a zone other than Z are accepted, as Go's time.RFC3339 does.
- * Leap seconds are not.  ERR_PROTO: it is no such text. */
+/* ms since 1970; a fraction and a zone other than Z are accepted, as Go's time.RFC3339
+ * does.  Leap seconds are not accepted.  ERR_PROTO: text is not a valid time. */
 MUST_CHECK enum err rfc3339_parse(struct str text, int64_t *ret_ms);
 
 #define RFC3339_ROOM 32

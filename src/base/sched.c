@@ -31,9 +31,8 @@ void task_cancel(struct task *t)
         list_remove(&t->ready);
 }
 
-/* Timers: a binary heap on `queued`.  A deadline that moves later, which is what
- * deadlines of busy connections do at every request, only changes `at`; the heap finds
- * out when the old time comes. */
+/* Timers: a binary heap on `queued`.  Moving a deadline later, as busy connections do at
+ * every request, only changes `at`; the timer is sorted anew when `queued` is reached. */
 
 static void place(struct sched *s, size_t i, struct timer *t)
 {

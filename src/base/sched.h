@@ -1,17 +1,17 @@
 /* base/sched.h - the run queue, the clock, timers and randomness of one loop
  *
- * Everything that lives is a task.  Waking one only puts it on a list; sched_run calls it
- * later, from the bottom of the stack, so nothing ever runs inside something else.  Ranks
- * run in order, and a rank runs only while the lower ones are empty: transports read first,
- * exchanges work on what came, and each transport flushes once per turn, which is what
- * makes one TLS record of many small frames.
+ * Every object with a lifetime has a task.  Waking a task only puts it on a list;
+ * sched_run calls it later, from the bottom of the stack, so no task runs inside another.
+ * Ranks run in order, and a rank runs only while the lower ones are empty: transports
+ * read first, exchanges handle the received bytes, then each transport flushes once per
+ * turn, so that many small frames are sent in one TLS record.
  *
  * No event loop in here: net/loop.c drives it from libuv, tests call sched_run(s, now).
  *
  * Time in which the process did not run (SIGSTOP, a frozen machine, a debugger) does not
- * count: every deadline would pass before one byte that came meanwhile was read.  When the
- * clock is far beyond the first timer, the queue's own clock stands still until the sockets
- * have been polled once, and goes on from there.
+ * count: otherwise deadlines would pass before the bytes received meanwhile were read.
+ * When the clock is far beyond the first timer, the queue's own clock stands still until
+ * the sockets have been polled once, and goes on from there.
  */
 #pragma once
 
@@ -24,7 +24,7 @@
 enum rank { RANK_READ, RANK_WORK, RANK_FLUSH };
 #define RANKS 3
 
-#define SCHED_STOPPED_MS 1000 /* a timer this late: the process was stopped */
+#define SCHED_STOPPED_MS 1000 /* if a timer is later than this, the process was stopped */
 
 struct sched;
 
@@ -44,7 +44,7 @@ struct timer {
     void (*fire)(struct timer *);
     struct sched *sched;
     uint64_t at;     /* ms on the sched's clock; 0: not set */
-    uint64_t queued; /* private: where the heap has it, <= at */
+    uint64_t queued; /* private: the time by which the heap sorts it, <= at */
     size_t slot;     /* private: place in the heap + 1; 0: not in it */
 };
 
@@ -60,11 +60,10 @@ struct sched {
     struct timer **heap;
     size_t timers, heap_room;
     uint64_t random;
-    uint64_t held;    /* private: ms by which the real clock is ahead of `now` */
-    bool stands;      /* private: stopped, and the sockets were not polled since */
-    uint64_t stopped; /* ms of the last stop */
-    struct task
-        *wake; /* when the process goes on, and the sockets were polled; or NULL */
+    uint64_t held;     /* private: ms by which the real clock is ahead of `now` */
+    bool stands;       /* private: stopped, and the sockets were not polled since */
+    uint64_t stopped;  /* how long the last stop was, in ms */
+    struct task *wake; /* woken after a stop, once the sockets were polled; or NULL */
 };
 
 void sched_init(struct sched *s, uint64_t seed);

@@ -33,7 +33,7 @@ struct str str_skip(struct str s, size_t n)
 {
     size_t skipped = n < s.len ? n : s.len;
     if (skipped == 0)
-        return s; /* it may be no text at all, and NULL has no offsets */
+        return s; /* s.at may be NULL, to which no offset may be added */
     return (struct str){ s.at + skipped, s.len - skipped };
 }
 

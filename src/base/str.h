@@ -58,13 +58,14 @@ MUST_CHECK enum err str_to_uint(struct str s, uint64_t max, uint64_t *ret);
  * an error, because its unit would be ambiguous. */
 MUST_CHECK enum err str_to_duration_ms(struct str s, uint64_t *ret);
 
-/* Put s behind the first `len` bytes of room, as much as fits in `size`, unterminated; the
- * new length.  For keys that are made several times for each request. */
+/* Put s behind the first `len` bytes of room, as much as fits in `size`, unterminated;
+ * the new length.  A copy without a call of printf, for keys that are built several times
+ * per request. */
 size_t str_append(char *room, size_t size, size_t len, struct str s);
 
 /* An owned, terminated copy. */
 char *str_dup(struct str s);
-/* The same in every process, so that replicas agree. */
+/* The hash is the same in every process, so that replicas agree. */
 uint64_t str_hash(struct str s);
-/* For tables: without the seed no texts can be chosen that collide. */
+/* For hash tables: without the seed, an attacker cannot choose texts that collide. */
 uint64_t str_hash_seeded(struct str s, uint64_t seed);

@@ -14,6 +14,6 @@ uint32_t utf8_code_point(const char *at, size_t len);
  * shown: C0, DEL, C1, or a bidirectional control? */
 bool utf8_is_control(const char *at, size_t len);
 
-/* Make foreign text fit for a terminal or a page: a control, and a byte that is no UTF-8, becomes
- * '?', white space a blank.  `lines`: line feeds stay. */
+/* Make text from outside safe for a terminal or a page: a control, and a byte that is not
+ * UTF-8, becomes '?'; white space becomes a blank.  lines: line feeds are kept. */
 void text_make_printable(char *text, bool lines);
