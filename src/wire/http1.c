@@ -2,14 +2,14 @@
  *
  * THEORY OF OPERATION
  *
- * A head is read once, from left to right, and every byte of it is judged: names by the
+ * A head is read once, from left to right, and every byte of it is checked: names by the
  * class table, values and targets eight bytes at a time.  Each field is identified as it
  * is read, by its length and first byte before its spelling, and the few that frame a
- * message are understood on the spot.  What needs all fields (framing, Connection) is
- * settled after the blank line.
+ * message are interpreted at once.  What depends on all fields (framing, Connection) is
+ * decided after the blank line.
  *
- * Nothing is copied and nothing is repaired: a refused head leaves a phrase in `problem`,
- * made to follow "400 Bad Request: ".
+ * Nothing is copied and nothing is repaired: for a refused head, `problem` has a phrase
+ * to follow "400 Bad Request: ".
  */
 #include "wire/http1.h"
 
@@ -41,7 +41,7 @@ const uint8_t http1_class[256] = {
 #undef X
 #undef T
 
-/* The names we look at, in lower case, and whether they end at this hop by nature. */
+/* The field names of enum http1_name, in lower case, and whether they are hop-by-hop. */
 static const struct {
     const char *name;
     bool hop;
@@ -127,7 +127,7 @@ static struct str view(const char *from, const char *to)
 }
 
 /* Setting bit 5 maps a capital to its small letter and, among the bytes that can get
- * here, nothing else to a letter or to '-', of which all our names are made. */
+ * here, no other byte to a letter or to '-', of which these names consist. */
 static bool spelled(struct str s, const char *lower)
 {
     for (size_t i = 0; i < s.len; i++)
@@ -155,8 +155,8 @@ static const char *after_token(const char *at, const char *end)
 
 #define EVERY_BYTE(c) (UINT64_C(0x0101010101010101) * (c))
 
-/* Is any of the eight bytes at `at` below `lowest` (at most 0x80), or DEL?  The classic
- * borrow tricks: exact as a yes or no, though not about which byte it is. */
+/* Is any of the eight bytes at `at` below `lowest` (at most 0x80), or DEL?  A subtraction
+ * on eight bytes at once: the result is exact, but not which byte it is. */
 static bool any_control(const char *at, uint8_t lowest)
 {
     uint64_t word;
@@ -194,7 +194,7 @@ static const char *after_value(const char *at, const char *end)
     return at;
 }
 
-/* CRLF and nothing else ends a line; `unexpected` names what else may stand there. */
+/* Only CRLF ends a line; `unexpected` is the error text if something else is there. */
 static enum err read_line_end(struct reader *r, const char *unexpected)
 {
     size_t left = (size_t)(r->end - r->at);
@@ -289,7 +289,7 @@ static enum err read_status(struct reader *r)
     return OK;
 }
 
-/* The blank before an empty reason is left out by enough servers to be let through. */
+/* Many servers omit the blank before an empty reason, so that is accepted. */
 static enum err read_reason(struct reader *r)
 {
     if (r->at < r->end && *r->at == ' ') {
@@ -325,8 +325,8 @@ static enum err read_number(struct reader *r, struct str value, uint64_t *ret)
     }
 }
 
-/* RFC 9110, section 8.6: equal lengths, in several fields or in a list, mean one.  It is
- * passed on once. */
+/* RFC 9110, section 8.6: equal lengths, in several fields or in a list, count as one, and
+ * one field is passed on. */
 static enum err read_equal_lengths(struct reader *r, struct http1_field *field)
 {
     struct str rest = field->value, one;
@@ -377,7 +377,7 @@ static enum err read_host(struct reader *r, const struct http1_field *field)
     return OK;
 }
 
-/* Schemes whose credentials are those of a connection (RFC 4559 and its relatives). */
+/* Schemes that authenticate a connection and not a request (RFC 4559 and similar). */
 static bool is_of_connection(struct str scheme)
 {
     return str_ieq(scheme, STR("NTLM")) || str_ieq(scheme, STR("Negotiate")) ||
@@ -399,7 +399,7 @@ static bool names_connection_scheme(struct str list)
     return false;
 }
 
-static enum err understand(struct reader *r, struct http1_field *field)
+static enum err interpret_field(struct reader *r, struct http1_field *field)
 {
     switch (field->id) {
     case FIELD_AUTHORIZATION:
@@ -419,7 +419,8 @@ static enum err understand(struct reader *r, struct http1_field *field)
     }
 }
 
-/* `stop` is where a name starting at r->at ceased to be one without reaching a colon. */
+/* The field name at r->at is invalid; `stop` is its first byte that is no token
+ * character. */
 static enum err refuse_name(struct reader *r, const char *stop)
 {
     if (stop == r->end)
@@ -466,7 +467,7 @@ static enum err read_field(struct reader *r)
     field->id = identify(field->name);
     field->hop = known[field->id].hop;
     field->loose = colon != stop;
-    return understand(r, field);
+    return interpret_field(r, field);
 }
 
 /* All fields, and the blank line with which in[0..len) must end. */
@@ -492,8 +493,8 @@ static void nominate(struct http1_head *head, enum http1_name id, struct str nam
     }
 }
 
-/* A nominated field does not travel on.  To take away the framing like that would let a
- * client make the next hop read another message than we did. */
+/* A field that Connection names is not passed on.  If framing fields could be removed
+ * like that, the next hop would read another message than this parser. */
 static enum err read_option(struct reader *r, struct str option)
 {
     enum http1_name id = identify(option);
@@ -559,7 +560,8 @@ static void drop_lengths(struct reader *r)
             r->head->fields[i].hop = true;
 }
 
-/* RFC 9112, section 6.3; `otherwise` is what neither length nor coding means. */
+/* RFC 9112, section 6.3; `otherwise` is the framing of a message with neither length nor
+ * coding. */
 static enum err settle_framing(struct reader *r, enum http1_framing otherwise)
 {
     if (r->chunked && r->has_length && !r->answer)
@@ -607,9 +609,9 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
 
     /* HTTP/1.0 knows neither (RFC 9110, sections 7.8 and 10.1.1). */
     if (head->minor > 0) {
-        /* h2c is between neighbours, needs fields that Connection names, and is obsolete
-         * (RFC 9113, section 3.1): the answer comes without.  Offered together with others
-         * it would be the pod's choice. */
+        /* An upgrade to h2c is ignored: it is obsolete (RFC 9113, section 3.1) and needs
+         * fields that are not passed on.  Also when it is offered with others, because
+         * the pod could choose it. */
         head->upgrade = r.upgrade && http1_find(head, FIELD_UPGRADE) &&
                         !http1_has_token(head, FIELD_UPGRADE, STR("h2c"));
         head->expect_continue = http1_has_token(head, FIELD_EXPECT, STR("100-continue"));
@@ -617,8 +619,8 @@ enum err http1_request_parse(const char *in, size_t len, struct http1_head *head
     return OK;
 }
 
-/* A response with two contradicting lengths, of which the next reader of the connection
- * might use the other: nothing is read after it.  Returns whether it is one. */
+/* A response with two contradicting lengths, of which another parser might use the other,
+ * is the last one on its connection.  Returns whether this is one. */
 static bool settle_answer(struct reader *r)
 {
     bool empty = r->head->status / 100 == 1 || r->head->status == 204;
@@ -650,14 +652,15 @@ enum err http1_response_parse(const char *in, size_t len, struct str request_met
     if (status / 100 == 1 || status == 204 || status == 304 || tunnel ||
         str_eq(request_method, STR("HEAD")))
         drop_body(head);
-    /* After these no message follows: the connection ends, or switches protocols. */
+    /* No message follows: the connection ends, or switches protocols. */
     if (settle_answer(&r) || head->framing == BODY_TO_EOF || head->upgrade || tunnel)
         head->keep_alive = false;
     return OK;
 }
 
-/* A head ends at an empty line.  A bare LF counts as a line end here so that the parser
- * gets to refuse it, instead of a sender waiting for an answer that never comes. */
+/* A head ends at an empty line.  A bare LF counts as a line end here, so that the parser
+ * can refuse the head at once; otherwise the sender would wait for a response until a
+ * time-out. */
 enum err http1_head_end(const char *in, size_t len, size_t *scanned, size_t *ret)
 {
     size_t from = *scanned;

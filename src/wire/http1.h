@@ -2,8 +2,8 @@
  *
  * Bytes to struct and back.  No I/O, no allocation: the caller keeps bytes until a whole
  * head has arrived, and every view in the result points into those bytes.  The parser is
- * strict where leniency is how requests are smuggled: what two readers could read in two
- * ways is refused, never repaired.
+ * strict against request smuggling: a message that two parsers could read differently is
+ * refused, never repaired.
  */
 #pragma once
 
@@ -46,8 +46,7 @@ struct http1_field {
     enum http1_name id;
     bool hop;         /* not passed on: hop-by-hop by nature, named by Connection, or a
                          Content-Length that the message does not have */
-    bool loose;       /* answers: the line is not passed on as it stands; a line made of
-                         `name` and `value` is */
+    bool loose;       /* responses: not `line` is passed on, but `name` and `value` */
     struct str name;  /* as sent */
     struct str value; /* trimmed */
     struct str line;  /* the whole line with its CRLF: adjacent lines adjoin in memory */
@@ -57,7 +56,7 @@ enum http1_framing {
     BODY_NONE,
     BODY_LENGTH, /* `length` bytes, which may be 0 */
     BODY_CHUNKED,
-    BODY_TO_EOF, /* answers only: the body ends with the connection */
+    BODY_TO_EOF, /* responses only: the body ends with the connection */
     BODY_TO_END, /* HTTP/2: the body ends with its stream; no parser returns it */
 };
 
@@ -65,21 +64,22 @@ struct http1_head {
     int minor;         /* HTTP/1.<minor>: 0, or 1 (a higher minor is reported as 1) */
     struct str method; /* requests; any token */
     struct str target; /* requests; visible ASCII and bytes >= 0x80, never empty */
-    int status;        /* answers; 100..999 */
-    struct str reason; /* answers; may be empty */
+    int status;        /* responses; 100..999 */
+    struct str reason; /* responses; may be empty */
 
-    /* The caller sets `fields` and `room` before the head is parsed; they stay. */
+    /* The caller sets `fields` and `room` before the head is parsed; the parser does not
+     * change them. */
     struct http1_field *fields;
     size_t room, count;
 
-    /* What the fields mean together. */
+    /* Computed from all fields. */
     enum http1_framing framing;
     uint64_t length;
     bool keep_alive;       /* the sender allows another message after this one */
     bool expect_continue;  /* Expect: 100-continue in an HTTP/1.1 request */
     bool binds_connection; /* a credential or challenge of a scheme that authenticates the
                               connection and not the request: NTLM, Negotiate */
-    bool upgrade; /* Connection: upgrade with an Upgrade field; answers: status 101 */
+    bool upgrade; /* Connection: upgrade with an Upgrade field; responses: status 101 */
     const struct http1_field *host; /* requests; NULL when absent, in HTTP/1.0 only */
 
     const char *problem; /* on ERR_PROTO and ERR_LIMIT: a phrase naming what was wrong */
@@ -104,23 +104,25 @@ MUST_CHECK enum err http1_head_end(const char *in, size_t len, size_t *scanned,
  * before the first field; Content-Length with Transfer-Encoding; two Content-Lengths, or
  * a list, even of equal values; Transfer-Encoding other than exactly "chunked" (and any
  * in HTTP/1.0); two Hosts; no Host in HTTP/1.1; Connection naming Host, Content-Length or
- * Transfer-Encoding.  What a Host value means is not looked at.
- * After a failure only `problem` and `count` may be read. */
+ * Transfer-Encoding.  The value of Host is not checked.  After a failure only `problem`
+ * and `count` may be read. */
 MUST_CHECK enum err http1_request_parse(const char *in, size_t len,
                                         struct http1_head *head);
 
-/* The same for an answer.  `request_method` decides about bodies (HEAD, CONNECT).
- * 1xx, 204 and 304 have none (RFC 9112, section 6.3).
+/* The same for a response.  `request_method` decides about bodies (HEAD, CONNECT).  1xx,
+ * 204 and 304 have none (RFC 9112, section 6.3).
  *
- * Accepted here and not in requests, and passed on in one clean form (`hop`, `loose`):
+ * Accepted here and not in requests, and normalised when it is passed on (`hop`,
+ * `loose`):
  *   - blanks before a colon (RFC 9112, section 5.1);
  *   - equal Content-Lengths, in several fields or as a list: they are one;
  *   - Content-Length with Transfer-Encoding: the coding wins, the length is dropped;
  *   - a Content-Length in 1xx and 204: it is dropped.
  *
  * keep_alive is false after 101 and after a successful CONNECT: what follows there is not
- * another message; and where another reader could see a different end of this message:
- * after a length and a coding, and after a 204 that announced a body. */
+ * another message; and where another parser could find a different end of this message:
+ * after a response with both Content-Length and Transfer-Encoding, and after a 204 that
+ * announced a body. */
 MUST_CHECK enum err http1_response_parse(const char *in, size_t len,
                                          struct str request_method,
                                          struct http1_head *head);
@@ -135,12 +137,13 @@ bool http1_has_token(const struct http1_head *head, enum http1_name id, struct s
 bool http1_idempotent(struct str method);
 bool http1_safe(struct str method);
 
-/* A standard reason phrase ("Bad Gateway"); "Unknown" for codes we do not know. */
+/* A standard reason phrase ("Bad Gateway"); "Unknown" for other codes. */
 const char *http1_reason(int status);
 
-/* The chunked coding (RFC 9112, section 7.1).  Zeroed is the start of a body. */
+/* A decoder of the chunked coding (RFC 9112, section 7.1).  Zeroed, it is at the start of
+ * a body. */
 struct http1_chunked {
-    bool answer;       /* set by the caller: the body is an answer's */
+    bool answer;       /* set by the caller: it is the body of a response */
     int state;         /* private, like the next two */
     uint64_t left;     /* payload bytes of the current chunk still to come */
     uint32_t overhead; /* bytes of this size line or of the trailers so far */
@@ -148,11 +151,11 @@ struct http1_chunked {
 };
 
 #define HTTP1_CHUNK_LINE_MAX 256 /* a size line with its extensions and its CRLF */
-#define HTTP1_ANSWER_CHUNK_LINE_MAX 16384 /* ... of an answer: extensions are dropped */
+#define HTTP1_ANSWER_CHUNK_LINE_MAX 16384 /* ... of a response: extensions are dropped */
 #define HTTP1_TRAILERS_MAX 16384 /* all trailer lines and the blank line after them */
 
 struct http1_piece {
-    size_t dropped; /* answers: this many bytes come first and are not passed on */
+    size_t dropped; /* responses: this many bytes come first and are not passed on */
     size_t framing; /* then this many bytes of framing (sizes, CRLFs, trailers) */
     size_t payload; /* and then this many bytes of the body itself */
     bool done;      /* the body ends after them */
@@ -160,17 +163,16 @@ struct http1_piece {
 
 /* Measure the next piece of a chunked body in in[0..len).
  *
- * OK         *ret has the split of the first dropped + framing + payload bytes (at least 1)
- *            divide; the decoder has moved past them; once done, it stays done and takes
- *            no more
+ * OK         *ret has the lengths of the three parts of the piece (at least 1 byte), and
+ *            the decoder has moved past it; once done, it stays done and takes no more
  * ERR_AGAIN  len is 0
  * ERR_PROTO, ERR_LIMIT  c->problem has the text
  *
- * The bytes that are not dropped may be passed on as they stand: nothing ambiguous is
+ * The bytes that are not dropped may be passed on unchanged: nothing ambiguous is
  * accepted (bare LF, sizes over 2^60, blanks before a size or between its digits).
  * Requests may have blanks after a size only before an extension, as the grammar allows;
- * nothing of them is dropped.  Answers may have blanks after a size and before the colon
- * of a trailer, and long extensions: the blanks and all extensions are dropped. */
+ * no byte of a request is dropped.  Responses may have blanks after a size and before the
+ * colon of a trailer, and long extensions: the blanks and all extensions are dropped. */
 MUST_CHECK enum err http1_chunked_decode(struct http1_chunked *c, const uint8_t *in,
                                          size_t len, struct http1_piece *ret);
 

@@ -4,8 +4,8 @@
  *
  * Framing is read a byte at a time by the small machine below; payload is only counted.
  * The decoder never looks back and keeps no bytes, so its input may be cut anywhere and
- * needs no copy.  A piece is what one call finds: framing up to the next payload byte,
- * and as much of that chunk as is there.
+ * needs no copy.  Each call returns one piece: framing up to the next payload byte, and
+ * as much of that chunk's payload as the input has.
  *
  *      SIZE ─▶ MORE_SIZE ─▶ (SIZE_BLANK) ─▶ (EXTENSION) ─▶ SIZE_LF ─▶ PAYLOAD
  *       ▲                                     │          │
@@ -17,13 +17,13 @@
  *                                             └──────── TRAILER_LF ◀──────┘
  *
  * Common servers put blanks after a size (Tomcat's Coyote, small devices) and before the
- * colon of a trailer.  An answer may have them; they are dropped, and so are chunk
- * extensions, which concern one connection only: the next reader gets "SIZE CRLF" and
- * "NAME COLON VALUE CRLF".  A request is passed on as it stands and held to the grammar.
+ * colon of a trailer.  They are accepted in a response and dropped, and so are chunk
+ * extensions, which are for one connection only: the client gets "SIZE CRLF" and "NAME
+ * COLON VALUE CRLF".  A request must follow the grammar and is passed on unchanged.
  *
- * Trailer lines are held to the rules of field lines, because they are passed on as they
- * stand.  Their names are not checked: code that merges
- * them into a head would have to, and there is none.
+ * Trailer lines must follow the rules of field lines, because they are passed on
+ * unchanged.  Which fields they contain is not checked, because no code here merges
+ * trailers into a head.
  */
 #include "wire/http1.h"
 
@@ -32,7 +32,7 @@
 #define CHUNK_MAX (UINT64_C(1) << 60)
 
 enum {
-    SIZE, /* zeroed is the start of a body */
+    SIZE, /* the start of a body; a zeroed decoder is in this state */
     MORE_SIZE,
     SIZE_BLANK,
     EXTENSION,
@@ -75,7 +75,7 @@ static int hex_value(char byte)
     return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
-/* Judged before it is added: afterwards the top bits may be gone. */
+/* The limit is checked before the shift, which may lose the top bits. */
 static enum err add_digit(struct http1_chunked *c, uint64_t digit)
 {
     if (c->left > (CHUNK_MAX - digit) / 16)
@@ -101,7 +101,8 @@ static enum err on_size(struct http1_chunked *c, char byte)
     return chunk_refuse(c, "a forbidden character after a chunk size");
 }
 
-/* Never a digit: another reader might take the size to go on. */
+/* A digit after the blank is refused: another parser might read it as part of the
+ * size. */
 static enum err on_size_blank(struct http1_chunked *c, char byte)
 {
     if (byte == ';')
@@ -222,7 +223,8 @@ static const struct {
     /* clang-format on */
 };
 
-/* The digits of a size keep their narrow room. */
+/* The limit of the current line; that of a size's digits is narrower than that of its
+ * extensions. */
 static uint32_t most(const struct http1_chunked *c)
 {
     bool is_after_size = c->state > MORE_SIZE && c->state <= SIZE_LF;
@@ -263,7 +265,8 @@ bool http1_chunked_drops(const struct http1_chunked *c, char byte)
     }
 }
 
-/* Framing from in[*at] on, as long as it is dropped, or as long as it is not. */
+/* Reads framing from in[*at] on: a run of bytes that are all dropped, or all passed
+ * on. */
 static enum err read_run(struct http1_chunked *c, const uint8_t *in, size_t len,
                          bool dropped, size_t *at)
 {

@@ -1,20 +1,20 @@
 /* wire/json_items.c - see json_items.h
  *
- * Two scanners take turns.  Between the values of the outermost object, and of "items", a
- * table of moves reads one significant character at a time.  Inside any value a counter
- * of brackets looks for its end; the bytes are copied in runs if the value is a piece,
- * and forgotten if not.  The pieces lie one behind the other in one buffer, the
- * unfinished one last, until they are taken.
+ * Two scanners alternate.  Between the values of the outermost object, and of "items", a
+ * table of transitions reads one significant character at a time.  Inside a value,
+ * brackets are counted to find its end; the bytes are copied in runs if the value is to
+ * be returned, and skipped if not.  The pieces are kept one after the other in one
+ * buffer, the unfinished one last, until the caller has taken them.
  *
- * A key of the list that is written with escapes is never "items" or "metadata": the API
- * server writes neither so.
+ * A key of the list that contains escapes is never taken for "items" or "metadata": the
+ * API server escapes neither.
  */
 #include "wire/json_items.h"
 
 #include "base/own.h"
 
-#define KEY_MAX 16            /* longer keys are none of ours */
-#define ROOM_KEPT (64 * 1024) /* of the buffer when it is empty */
+#define KEY_MAX 16            /* longer keys are neither "items" nor "metadata" */
+#define ROOM_KEPT (64 * 1024) /* a larger buffer is freed when it is empty */
 
 enum place {
     /* watch */
@@ -46,7 +46,7 @@ struct json_items {
     size_t object_max;
     enum err failed;
 
-    enum place place, after; /* after: where the value being read leads */
+    enum place place, after; /* after: the place once the value being read has ended */
     bool in_string, escaped; /* in a value */
     size_t depth;
     char key[KEY_MAX];
@@ -78,7 +78,8 @@ void json_items_destroy(struct json_items *c)
     free(c);
 }
 
-/* Forget what was taken; a buffer that one large object has blown up goes back. */
+/* Removes the pieces that were taken; a buffer that has grown for one large object is
+ * freed. */
 static void compact(struct json_items *c)
 {
     c->len -= c->taken;
@@ -118,7 +119,8 @@ static void finish_piece(struct json_items *c)
     c->pieces[c->count++] = (struct piece){ c->kind, c->len - c->begun };
 }
 
-/* How many bytes of `in` belong to the value being read; c->place moves on at its end. */
+/* Returns how many bytes of `in` belong to the value being read; at its end c->place
+ * becomes c->after. */
 static size_t scan_value(struct json_items *c, struct str in)
 {
     for (size_t i = 0; i < in.len; i++) {
@@ -203,7 +205,7 @@ static bool key_is(const struct json_items *c, struct str name)
     return str_eq((struct str){ c->key, c->key_len }, name);
 }
 
-/* The value of a key of the list, whose first character is `ch`, not yet taken. */
+/* Begins the value of a key of the list; `ch`, its first character, is not consumed. */
 static enum err list_value(struct json_items *c, char ch)
 {
     bool items = key_is(c, STR("items")), metadata = key_is(c, STR("metadata"));
@@ -265,7 +267,8 @@ static bool is_blank(char ch)
     return ch == ' ' || ch == '\n' || ch == '\r' || ch == '\t';
 }
 
-/* One significant character.  The first one of a piece stays, to be copied with it. */
+/* Reads one significant character.  The first one of a piece is not consumed, so that
+ * scan_value copies it. */
 static enum err take_structure(struct json_items *c, struct str *in)
 {
     char ch = in->at[0];

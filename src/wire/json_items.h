@@ -1,10 +1,10 @@
-/* wire/json_items.h - cut a JSON stream into objects without building a tree of all of it
+/* wire/json_items.h - split a JSON stream into objects without parsing it as a whole
  *
- * Two inputs: a Kubernetes List, whose elements of the top-level "items" array come out
- * one by one and whose "metadata" object comes out too; and a watch, a sequence of
- * top-level objects with blanks between them.  The cutter finds where an object begins
- * and ends (strings, escapes and nesting, nothing else); the parser of the piece checks
- * its syntax. Memory is bounded by the largest single object: the caller's limit.
+ * Two inputs: a Kubernetes List, of which each element of the top-level array "items" and
+ * the object "metadata" are returned; and a watch, a sequence of top-level objects with
+ * white space between them.  The splitter only finds where an object begins and ends (it
+ * reads strings, escapes and nesting); the caller parses the piece, which checks its
+ * syntax. Memory is bounded by the largest single object: the caller's limit.
  */
 #pragma once
 
@@ -32,11 +32,10 @@ void json_items_destroy(struct json_items *c); /* NULL accepted */
  * ERR_PROTO: cannot be JSON of this shape.  ERR_LIMIT: one object is over object_max. */
 MUST_CHECK enum err json_items_feed(struct json_items *c, const char *in, size_t len);
 
-/* The next finished piece.  *ret_text is valid until the next call with this cutter.
+/* The next finished piece.  *ret_text is valid until the next call with this splitter.
  * OK, or ERR_AGAIN: feed more. */
 MUST_CHECK enum err json_items_next(struct json_items *c, enum json_piece *ret_kind,
                                     struct str *ret_text);
 
-/* Has the input ended at a place where it may end (list: after the closing brace; watch:
- * between objects)? */
+/* May the input end here (list: after the closing brace; watch: between objects)? */
 bool json_items_complete(const struct json_items *c);

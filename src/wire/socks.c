@@ -7,7 +7,7 @@ enum address_type { TYPE_IPV4 = 1, TYPE_NAME = 3, TYPE_IPV6 = 4 };
 
 enum { VERSION_4 = 4, VERSION_5 = 5, VERSION_LOGIN = 1 };
 
-/* Of SOCKS 4: granted, and rejected or failed. */
+/* The reply codes of SOCKS 4: granted; rejected or failed. */
 enum { SOCKS4_GRANTED = 0x5a, SOCKS4_REJECTED = 0x5b };
 
 #define IPV4_SIZE 4
@@ -20,7 +20,7 @@ static uint16_t port_at(const uint8_t *in)
     return (uint16_t)(in[0] << 8 | in[1]);
 }
 
-/* Names go into logs and error texts. */
+/* Only printable ASCII is accepted, because names are put into logs and error texts. */
 static bool is_host(const uint8_t *in, size_t len)
 {
     for (size_t i = 0; i < len; i++)
@@ -74,7 +74,8 @@ enum err socks5_login_decode(const uint8_t *in, size_t len, struct socks5_login 
     return OK;
 }
 
-/* The bytes of the address without its port; 0: the length of a name has not come. */
+/* The size of the address without its port; 0: the byte with the length of a name is
+ * missing. */
 static size_t address_size(uint8_t type, const uint8_t *in, size_t len)
 {
     if (type == TYPE_IPV4)
@@ -128,7 +129,7 @@ enum err socks5_request_decode(const uint8_t *in, size_t len, struct socks_reque
     return OK;
 }
 
-/* A text that a NUL ends.  *ret_size: with the NUL. */
+/* A text that ends with NUL.  *ret_size includes the NUL. */
 static enum err text_decode(const uint8_t *in, size_t len, size_t *ret_size)
 {
     const uint8_t *nul = memchr(in, 0, len);
@@ -141,7 +142,7 @@ static enum err text_decode(const uint8_t *in, size_t len, size_t *ret_size)
     return nul ? OK : ERR_AGAIN;
 }
 
-/* 0.0.0.1 to 0.0.0.255: a name follows the user (SOCKS 4a). */
+/* True for 0.0.0.1 to 0.0.0.255, which means that a name follows the user (SOCKS 4a). */
 static bool has_name(const uint8_t *address)
 {
     return !address[0] && !address[1] && !address[2] && address[3];

@@ -48,7 +48,7 @@ enum socks_reply {
 enum socks5_method {
     SOCKS5_ANONYMOUS = 0x00,
     SOCKS5_PASSWORD = 0x02,
-    SOCKS5_NO_METHOD = 0xff, /* none of those offered */
+    SOCKS5_NO_METHOD = 0xff, /* no acceptable method was offered */
 };
 
 struct socks5_offer {
@@ -63,7 +63,8 @@ struct socks_request {
     enum socks_command command;
     uint16_t port; /* may be 0 */
     /* A name, an IPv4 address, or an IPv6 address without brackets; printable ASCII, not
-     * empty, terminated.  A client may write an address where a name belongs. */
+     * empty, terminated.  A client may send an address as text in the field for a
+     * name. */
     char host[SOCKS_HOST_ROOM];
 };
 

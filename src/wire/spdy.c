@@ -1,9 +1,10 @@
 /* wire/spdy.c - see spdy.h
  *
- * A header block is zlib text of one deflate stream per direction, each block ending on a
- * byte boundary (a sync flush).  Deflate's stored blocks give that by hand: the zlib head
- * with the id of the dictionary once, then per block its plain text behind five bytes,
- * then an empty stored block.  It costs 50 bytes a connection and saves the deflater.
+ * The header blocks of one direction are one zlib stream, and each ends on a byte
+ * boundary (a sync flush).  The encoder writes that format without zlib: once the zlib
+ * header with the id of the dictionary, then for each header block a stored
+ * (uncompressed) deflate block, which is five bytes and the plain text, and an empty
+ * stored block.  This costs 50 bytes per connection and saves the deflater.
  */
 #include "wire/spdy.h"
 
@@ -13,7 +14,8 @@
 
 #define CONTROL_VERSION 0x8003u
 
-/* SPDY/3, section 2.6.10.1: words behind their lengths, then phrases as they stand. */
+/* SPDY/3, section 2.6.10.1: words, each after its length, then phrases without a
+ * length. */
 /* clang-format off */
 static const char *const words[] = {
     "options", "head", "post", "put", "delete", "trace", "accept", "accept-charset",
@@ -58,7 +60,8 @@ static uint8_t *put_bytes(uint8_t *at, const void *bytes, size_t n)
     return at + n;
 }
 
-/* Length and bytes: what names, values and the words of the dictionary look like. */
+/* A length of 32 bits, then the bytes: the format of names, values and words of the
+ * dictionary. */
 static uint8_t *put_text(uint8_t *at, const char *s)
 {
     size_t n = strlen(s);
@@ -102,8 +105,9 @@ enum err spdy_head_decode(const uint8_t *in, size_t len, struct spdy_head *ret)
     return OK;
 }
 
-/* What each type looks like: the length of its body without the header block, whether one
- * follows, whether it has a status, whether its id may be 0 and its flags may be set. */
+/* The format of each frame type: the length of its body without the header block, whether
+ * one follows, whether it has a status, whether its id may be 0 and its flags may be
+ * set. */
 static const struct shape {
     uint8_t fixed;
     bool block, status, id_zero, flags;
@@ -119,7 +123,7 @@ static const struct shape {
     /* clang-format on */
 };
 
-/* Nothing in it concerns us but that it is whole. */
+/* Checks only that the frame is complete; the settings are ignored. */
 static enum err settings_decode(const struct spdy_head *head, const uint8_t *body,
                                 struct spdy_control *ret)
 {

@@ -2,7 +2,7 @@
  *
  * Bytes to struct and back: no I/O, no allocation.  Sources: the SPDY/3 draft, section 2,
  * and moby/spdystream (spdy/types.go, read.go, write.go), which is the peer in practice.
- * There is no flow control: SETTINGS and WINDOW_UPDATE are legal and mean nothing.
+ * There is no flow control: SETTINGS and WINDOW_UPDATE are legal and ignored.
  */
 #pragma once
 
@@ -11,8 +11,9 @@
 
 #include "base/str.h"
 
-#define SPDY_HEAD 8                  /* every frame begins with this many bytes */
-#define SPDY_CONTROL_MAX (64 * 1024) /* body of a control frame; ours to choose */
+#define SPDY_HEAD 8 /* every frame begins with this many bytes */
+/* maximum body of a control frame; our choice, SPDY has no such limit */
+#define SPDY_CONTROL_MAX (64 * 1024)
 #define SPDY_ID_MAX 0x7fffffffu
 
 enum spdy_type {
@@ -69,10 +70,11 @@ void spdy_data_head_encode(uint32_t id, uint8_t flags, uint32_t length,
 #define SPDY_PING_SIZE 12
 void spdy_ping_encode(uint32_t id, uint8_t out[static SPDY_PING_SIZE]);
 
-/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and for
- * the data stream, in one piece, because a lone stream can crash old runtimes.  The header
- * blocks are stored (deflate level 0), so a client needs no zlib; `first`: these
- * are the first blocks of the connection, which carry the zlib head and dictionary id. */
+/* One forwarded connection, client side: SYN_STREAM for the error stream (with FIN) and
+ * for the data stream, in one piece, because a lone stream can crash old runtimes.  The
+ * header blocks are stored (deflate level 0), so a client needs no zlib; first: these are
+ * the first blocks on the connection, which begin with the zlib header and the dictionary
+ * id. */
 struct spdy_pair {
     uint32_t error_id, data_id; /* odd; error_id < data_id */
     uint16_t port;

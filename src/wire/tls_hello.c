@@ -18,11 +18,11 @@ enum {
     NAME_HOST = 0,
 };
 
-/* What is left to read of a vector. */
+/* The unread rest of a vector (RFC 8446, section 3.4). */
 struct vector {
     const uint8_t *at;
     size_t len;
-    bool damaged; /* a length is larger than what holds it */
+    bool damaged; /* a length exceeds the vector around it */
 };
 
 static uint32_t number_at(const uint8_t *in, size_t size)

@@ -22,7 +22,7 @@ struct tls_hello {
     char server_name[TLS_NAME_ROOM]; /* of server_name (RFC 6066, section 3); "": none */
     char alpn[TLS_ALPN_ROOM]; /* "h2,http/1.1": those that fit, printable; "": none */
     /* encrypted_client_hello is there: server_name is the outer name.  Clients also send
-     * a meaningless one (GREASE), and then it is the real one. */
+     * a random extension (GREASE); then server_name is the real name. */
     bool ech;
 };
 
@@ -32,7 +32,7 @@ struct tls_hello {
  * ERR_AGAIN  it is not complete: call again with more bytes
  * ERR_LIMIT  it has more than TLS_HELLO_MAX bytes, or its records more than
  *            TLS_HELLO_WIRE_MAX
- * ERR_PROTO  it is no ClientHello, or a damaged one: *why (may be NULL) has the place
+ * ERR_PROTO  it is not a valid ClientHello: *why (may be NULL) names the field
  *
  * *ret is written only on OK. */
 MUST_CHECK enum err tls_hello_decode(const uint8_t *in, size_t len, struct tls_hello *ret,

@@ -19,7 +19,7 @@ static uint64_t big_endian(const uint8_t *in, size_t n)
     return value;
 }
 
-/* What the first two bytes forbid. */
+/* Are the first two bytes of a header legal? */
 static bool is_legal(const uint8_t in[static 2])
 {
     unsigned opcode = in[0] & 0x0f, length = in[1] & 0x7f;
