@@ -83,6 +83,7 @@ class Contender:
     cold_command = None  # ... with this, {port} in it
     uploads = True
     loads = None  # which it takes; None: all that it can
+    proxy = None  # raw connections ask for their target: "socks5" or "connect"
     patience = 20  # seconds until it answers
 
     def __init__(self, place, folder):
@@ -166,6 +167,26 @@ class Direct(KubeTunnel):
 
     def __init__(self, place, folder):
         super().__init__(place, folder, options=("--upstream", "direct"))
+
+
+class Socks(KubeTunnel):
+    """Raw connections by SOCKS 5 on the HTTP listener, in place of an exposed port."""
+
+    name = "kube-tunnel SOCKS 5"
+    cold = False
+    loads = {"new raw connections"}
+    proxy = "socks5"
+
+    def start(self):
+        super().start()
+        self.raw_address = self.address
+
+
+class Connect(Socks):
+    """The same by CONNECT."""
+
+    name = "kube-tunnel CONNECT"
+    proxy = "connect"
 
 
 class Before(KubeTunnel):
@@ -318,4 +339,5 @@ def free_ports(count):
 
 
 DOWNLOAD_FILE = 64 << 20
-CONTENDERS = (KubeTunnel, Before, Direct, Kubectl, Nginx, NginxToPod, Pod, BareSpdy, SharedSpdy)
+CONTENDERS = (KubeTunnel, Before, Direct, Socks, Connect, Kubectl, Nginx, NginxToPod, Pod, BareSpdy,
+              SharedSpdy)

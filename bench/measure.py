@@ -7,7 +7,7 @@ import statistics
 import time
 
 from contender import DOWNLOAD_FILE
-from load import LoadFailed, answers, bursts, cold_start, put_load
+from load import HOST, LoadFailed, answers, bursts, cold_start, put_load
 from process import eventually, memory_kib
 
 MB = 1e6
@@ -40,6 +40,7 @@ RIVAL_IDLE_SECONDS = 10
 UPLOAD = 64 << 20
 AT_ONCE = 16  # transfers
 BURST = 50  # raw connections
+ECHO_PORT = 9000  # of the service web
 
 
 def milliseconds(seconds):
@@ -111,9 +112,10 @@ def fresh_paced(effort, contender):
 def raw(effort, contender):
     if not contender.raw_address:
         return {}
+    proxy = {"proxy": contender.proxy, "target": f"{HOST}:{ECHO_PORT}"} if contender.proxy else {}
     result = put_load(contender.place, contender.raw_address, watched(contender),
                       settle=milliseconds(effort.settle), duration=milliseconds(effort.seconds),
-                      raw=True, connections=8)
+                      raw=True, connections=8, **proxy)
     return per_request(result)
 
 

@@ -108,6 +108,11 @@ ENGINE = [
                                            ("the cluster's own CPU per request", "cluster_us",
                                             "us", False))),
 ]
+PROXY = [
+    Figure(f"CPU per new {how} connection, 8 at once", place, "new raw connections", "tool_us", "us", OURS, 1.2,
+           False, "", f"kube-tunnel {how}")
+    for place in ("playground", "kubernetes") for how in ("SOCKS 5", "CONNECT")
+]
 DIRECT = [
     Figure(text, "kubernetes", load, number, unit, rival, limit, at_least, "", "kube-tunnel direct")
     for text, load, number, unit, rival, limit, at_least in (
@@ -141,7 +146,8 @@ AWAY = [
         ("upload of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
         ("upload of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True))
 ]
-TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "50 ms away": AWAY}
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY,
+          "50 ms away": AWAY}
 
 
 def plain(x):

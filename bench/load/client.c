@@ -83,10 +83,20 @@ static void count(struct client *c)
                 monotonic_ns() - (c->run->plan->rate > 0 ? c->due : c->began));
 }
 
+/* The last one is the head, which is echoed where the connection is raw. */
+static struct step step_of(const struct client *c)
+{
+    const struct plan *p = c->run->plan;
+
+    if (c->step < p->step_count)
+        return p->steps[c->step];
+    return (struct step){ p->head, p->head, p->head_len, p->head_len };
+}
+
 static bool all_sent(const struct client *c)
 {
     const struct plan *p = c->run->plan;
-    return c->sent == p->head_len + p->upload;
+    return c->sent == step_of(c).send_len + (c->step == p->step_count ? p->upload : 0);
 }
 
 static void complete(struct client *c)
@@ -107,14 +117,21 @@ static void complete(struct client *c)
 
 static enum err take_echo(struct client *c, const char *bytes, size_t n)
 {
-    const struct plan *p = c->run->plan;
+    struct step s = step_of(c);
     struct answer *a = &c->answer;
 
-    if (n > p->head_len - a->head_len || memcmp(bytes, p->head + a->head_len, n) != 0)
+    if (n > s.expect_len - a->head_len || memcmp(bytes, s.expect + a->head_len, n) != 0)
         return ERR_PROTO;
     a->head_len += n;
     a->status = 200;
-    return a->head_len == p->head_len ? OK : ERR_AGAIN;
+    if (a->head_len < s.expect_len)
+        return ERR_AGAIN;
+    if (c->step == c->run->plan->step_count)
+        return OK;
+    c->step++;
+    c->sent = 0;
+    a->head_len = 0;
+    return ERR_AGAIN;
 }
 
 static enum err take_answer(struct client *c, const char *bytes, size_t n)
@@ -160,9 +177,10 @@ static void receive(struct client *c, bool ended)
 static ssize_t send_more(struct client *c)
 {
     const struct plan *p = c->run->plan;
+    struct step s = step_of(c);
 
-    if (c->sent < p->head_len)
-        return send(c->fd, p->head + c->sent, p->head_len - c->sent,
+    if (c->sent < s.send_len)
+        return send(c->fd, s.send + c->sent, s.send_len - c->sent,
                     MSG_NOSIGNAL | (p->upload ? MSG_MORE : 0));
     uint64_t left = p->head_len + p->upload - c->sent;
     size_t most = c->run->scratch_len;
@@ -255,7 +273,7 @@ static void begin(struct client *c)
 {
     c->began = monotonic_ns();
     c->run->begun += c->run->counting;
-    c->sent = 0;
+    c->sent = c->step = 0;
     answer_init(&c->answer);
     if (c->fd < 0)
         dial(c);
@@ -270,6 +288,7 @@ void client_step(struct client *c, uint32_t events)
     transmit(c);
     if (c->fd >= 0 && c->state != CLIENT_CONNECTS)
         receive(c, events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR));
+    transmit(c); /* the next step */
     if (is_due(c)) {
         begin(c);
         transmit(c);

@@ -24,7 +24,8 @@ struct client {
     enum client_state state;
     uint64_t due;   /* when the next request is, or was; ns */
     uint64_t began; /* when the present one really did */
-    uint64_t sent;  /* of head and body */
+    size_t step;    /* of the plan's, before the head */
+    uint64_t sent;  /* of the step, or of head and body */
     struct answer answer;
 };
 

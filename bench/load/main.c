@@ -35,6 +35,8 @@ static const char usage[] =
     "  --connections N     (1)\n"
     "  --fresh             a new connection for each request\n"
     "  --raw               no HTTP: connect, send a byte, read it back, close\n"
+    "  --proxy connect|socks5  the same through a proxy, to --target\n"
+    "  --target HOST:PORT\n"
     "  --rate N            requests per second of all together (as fast as it goes)\n"
     "  --upload BYTES      POST that many instead of GET\n"
     "  --requests N        stop after so many; bursts: so many of them (1)\n"
@@ -43,7 +45,7 @@ static const char usage[] =
     "  --patience TIME     for one request (10s)\n";
 
 struct options {
-    const char *host, *path, *header;
+    const char *host, *path, *header, *proxy, *target;
     uint64_t connections, rate, upload, requests, burst;
     uint64_t duration_ms, settle_ms, patience_ms;
     bool fresh, raw, cold;
@@ -56,6 +58,8 @@ enum {
     OPT_CONNECTIONS,
     OPT_FRESH,
     OPT_RAW,
+    OPT_PROXY,
+    OPT_TARGET,
     OPT_BURST,
     OPT_RATE,
     OPT_UPLOAD,
@@ -73,6 +77,8 @@ static const struct option long_options[] = {
     { "connections", required_argument, NULL, OPT_CONNECTIONS },
     { "fresh", no_argument, NULL, OPT_FRESH },
     { "raw", no_argument, NULL, OPT_RAW },
+    { "proxy", required_argument, NULL, OPT_PROXY },
+    { "target", required_argument, NULL, OPT_TARGET },
     { "burst", required_argument, NULL, OPT_BURST },
     { "rate", required_argument, NULL, OPT_RATE },
     { "upload", required_argument, NULL, OPT_UPLOAD },
@@ -103,6 +109,12 @@ static enum err take_option(struct options *o, int option, struct str value)
         return OK;
     case OPT_RAW:
         o->raw = true;
+        return OK;
+    case OPT_PROXY:
+        o->proxy = value.at;
+        return OK;
+    case OPT_TARGET:
+        o->target = value.at;
         return OK;
     case OPT_BURST:
         return str_to_uint(value, 4096, &o->burst);
@@ -199,7 +211,9 @@ static enum err carry_out(const struct options *o, char **rest)
     struct plan p = make_plan(o);
     enum err e = OK;
 
-    if (o->cold)
+    if (o->proxy && (!o->target || !plan_proxy(&p, o->proxy, o->target)))
+        e = ERR_CONFIG;
+    else if (o->cold)
         e = time_cold_start(&p, rest);
     else
         e = read_address(&p, rest[0]);
@@ -207,6 +221,10 @@ static enum err carry_out(const struct options *o, char **rest)
         e = time_bursts(&p, (size_t)o->burst);
     else if (!e && !o->cold)
         e = run_plan(&p, report_counting, report_counted);
+    for (size_t i = 0; i < p.step_count; i++) {
+        free(p.steps[i].send);
+        free(p.steps[i].expect);
+    }
     free(p.head);
     return e;
 }

@@ -7,6 +7,14 @@
 
 #include "bench/load/samples.h"
 
+/* Sent before the head, and what has to come back. */
+struct step {
+    char *send, *expect;
+    size_t send_len, expect_len;
+};
+
+#define STEPS_MAX 2
+
 struct plan {
     struct sockaddr_storage address;
     socklen_t address_len;
@@ -14,8 +22,10 @@ struct plan {
     size_t head_len;
     uint64_t upload; /* bytes of body that follow it */
     size_t connections;
-    bool fresh;           /* each request on a connection of its own, as curl would */
-    bool raw;             /* no HTTP: the head is what must come back, byte for byte */
+    bool fresh; /* each request on a connection of its own, as curl would */
+    bool raw;   /* no HTTP: the head is what must come back, byte for byte */
+    struct step steps[STEPS_MAX]; /* of a raw connection through a proxy */
+    size_t step_count;
     double rate;          /* requests per second of all together; 0: as fast as they go */
     uint64_t settle_ns;   /* not counted, at the beginning */
     uint64_t duration_ns; /* counted; the limit of a run that `requests` ends */
@@ -48,6 +58,10 @@ struct tally {
     uint64_t failures[FAILURE_KINDS];
     struct samples latencies;
 };
+
+/* A raw connection asks for this target first, by SOCKS 5 or CONNECT.  False: `proxy` is
+ * neither, or the target is no HOST:PORT. */
+bool plan_proxy(struct plan *p, const char *proxy, const char *target);
 
 /* The head of a request: a GET, or a POST when there is something to upload.  `header` is
  * one more line, or NULL.  Owned by the caller. */
