@@ -248,7 +248,7 @@ void exec_plugin_unref(struct exec_plugin *p)
 
 /* ---- a run ---- */
 
-static void on_words(void *owner, struct str words)
+static void on_stderr(void *owner, struct str words)
 {
     exec_words_add(&((struct exec_plugin *)owner)->words, words);
 }
@@ -316,7 +316,7 @@ static void start_process(struct exec_plugin *p, const char *path, bool interact
         .environment = (const char *const *)environment,
         .terminal = interactive,
         .output_max = OUTPUT_MAX,
-        .on_words = on_words,
+        .on_stderr = on_stderr,
         .owner = p,
     };
 

@@ -9,14 +9,15 @@
 #include "base/own.h"
 #include "net/loop_uv.h"
 
-#define LOOK_MS 5000  /* for sleep; waking up runs overdue timers at once */
-#define SLEPT_MS 2000 /* less is a clock's imprecision */
+/* how often sleep is checked for; after sleep the overdue timer runs at once */
+#define CHECK_MS 5000
+#define SLEPT_MS 2000 /* a smaller difference is a clock's imprecision */
 
 struct changes {
     struct loop *loop;
     struct task *wake;
-    struct timer look;
-    int64_t asleep_ms; /* since boot, when last looked */
+    struct timer check;
+    int64_t asleep_ms; /* time asleep since boot, at the last check */
     uv_poll_t poll;
     int fd; /* netlink; -1: none */
 };
@@ -33,24 +34,25 @@ static int64_t asleep_ms(void)
     return changes_clock_ms(CLOCK_BOOTTIME) - changes_clock_ms(CLOCK_MONOTONIC);
 }
 
-static void on_changes_look(struct timer *timer)
+static void on_changes_check(struct timer *timer)
 {
-    struct changes *c = container_of(timer, struct changes, look);
+    struct changes *c = container_of(timer, struct changes, check);
     int64_t asleep = asleep_ms();
 
     if (asleep - c->asleep_ms > SLEPT_MS)
         task_wake(c->wake);
     c->asleep_ms = asleep;
-    timer_set(&c->look, LOOK_MS);
+    timer_set(&c->check, CHECK_MS);
 }
 
-/* What changed is of no interest: addresses come and go in bursts, one wake-up for all. */
-static void on_news(uv_poll_t *poll, int status, int events)
+/* The messages are not parsed: addresses change in bursts, and one wake-up serves for
+ * all. */
+static void on_address_change(uv_poll_t *poll, int status, int events)
 {
     struct changes *c = container_of(poll, struct changes, poll);
     char room[8192];
-    if (status < 0) /* more news than its buffer holds, and libuv has stopped polling */
-        uv_poll_start(poll, UV_READABLE, on_news);
+    if (status < 0) /* the socket's buffer overflowed, and libuv has stopped polling */
+        uv_poll_start(poll, UV_READABLE, on_address_change);
     (void)events;
 
     while (recv(c->fd, room, sizeof(room), MSG_DONTWAIT) > 0)
@@ -83,15 +85,15 @@ struct changes *changes_open(struct loop *l, struct task *wake)
     c->loop = l;
     c->wake = wake;
     c->asleep_ms = asleep_ms();
-    timer_init(&c->look, loop_sched(l), on_changes_look);
-    timer_set(&c->look, LOOK_MS);
+    timer_init(&c->check, loop_sched(l), on_changes_check);
+    timer_set(&c->check, CHECK_MS);
     c->fd = open_netlink();
     if (c->fd >= 0 && uv_poll_init(loop_uv(l), &c->poll, c->fd)) {
         close(c->fd);
         c->fd = -1;
     }
     if (c->fd >= 0)
-        uv_poll_start(&c->poll, UV_READABLE, on_news);
+        uv_poll_start(&c->poll, UV_READABLE, on_address_change);
     return c;
 }
 
@@ -99,7 +101,7 @@ void changes_close(struct changes *c)
 {
     if (!c)
         return;
-    timer_stop(&c->look);
+    timer_stop(&c->check);
     if (c->fd < 0) {
         free(c);
         return;

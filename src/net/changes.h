@@ -1,8 +1,8 @@
-/* net/changes.h - the machine slept, or its addresses changed
+/* net/changes.h - detects that the machine slept, or its addresses changed
  *
- * After either, connections may be dead without a sign.  Sleep shows as a jump of
- * CLOCK_BOOTTIME against CLOCK_MONOTONIC, which stands still meanwhile; addresses are
- * reported by the kernel over netlink (rtnetlink(7)).
+ * After either, connections may be dead although no error was reported.  Sleep shows as a
+ * jump of CLOCK_BOOTTIME against CLOCK_MONOTONIC, which stands still meanwhile; addresses
+ * are reported by the kernel over netlink (rtnetlink(7)).
  */
 #pragma once
 
@@ -10,6 +10,6 @@
 
 struct changes;
 
-/* *wake runs after each.  Without netlink (a sandbox) only sleep is noticed. */
+/* *wake is woken after each.  Without netlink (a sandbox) only sleep is noticed. */
 struct changes *changes_open(struct loop *l, struct task *wake);
 void changes_close(struct changes *c); /* NULL accepted */

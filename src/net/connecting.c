@@ -1,10 +1,10 @@
-/* net/connecting.c - reach host:port: names, happy eyeballs, HTTP and SOCKS proxies
+/* net/connecting.c - connect to host:port: names, happy eyeballs, HTTP and SOCKS proxies
  *
  * curl connects and no more (CONNECT_ONLY); the URL is http:// so that TLS is left to us.
- * The socket is duplicated before curl's handle goes: which of curl's versions closes its
- * own descriptor when, and which of several it opened, is then none of our business, for
- * two system calls a tunnel.  libuv has forgotten curl's descriptor before curl closes
- * it, so no stale interest stays behind on the shared open file.
+ * The socket is duplicated before curl's handle is closed, because versions of curl
+ * differ in when they close which of their descriptors.  It costs two system calls per
+ * tunnel.  libuv has forgotten curl's descriptor before curl closes it, so no
+ * registration in epoll remains for the open file that both descriptors share.
  */
 #include "net/connecting.h"
 
@@ -23,7 +23,7 @@ struct attempt {
     struct connecting *owner;
     struct easy easy;
     char *where; /* "host:port" */
-    /* A proxy spoken to over TLS; NULL: none. */
+    /* Through a proxy that is connected to over TLS; NULL: none. */
     char *proxy;
     struct tls_identity *identity;
     struct proxy_stream through;
@@ -41,8 +41,9 @@ static void attempt_destroy(struct attempt *a)
     free(a);
 }
 
-/* A dead peer is the kernel's business while we are not reading and have nothing to send.
- * No TCP_USER_TIMEOUT: it would also end a connection whose far end is alive and has no room. */
+/* TCP keep-alive: the kernel notices a dead peer also while nothing is read or sent.  No
+ * TCP_USER_TIMEOUT: it would also end a connection whose far end is alive and has no
+ * room. */
 static void set_socket_options(int fd)
 {
     int on = 1, idle = 30, every = 10, count = 3;
@@ -106,8 +107,8 @@ static void on_attempt_done(struct easy *e, CURLcode code)
     task_wake(c->wake);
 }
 
-/* Not FORBID_REUSE: it would close the socket before on_done sees it.  curl never reuses
- * a CONNECT_ONLY connection, and closes its side with the handle. */
+/* Not FORBID_REUSE: it would close the socket before on_done is called.  curl never
+ * reuses a CONNECT_ONLY connection, and closes its side with the handle. */
 static void set_connect_only(CURL *curl, const char *url, uint64_t ms)
 {
     curl_easy_setopt(curl, CURLOPT_URL, url);
@@ -118,8 +119,8 @@ static void set_connect_only(CURL *curl, const char *url, uint64_t ms)
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)ms);
 }
 
-/* "host:port" of a proxy spoken to over TLS, to which curl goes as if it were the server; NULL:
- * it is another kind, or none. */
+/* "host:port" of an https:// proxy, to which curl connects as if it were the server;
+ * NULL: another kind of proxy, or none. */
 static char *place_of_tls_proxy(const char *proxy)
 {
     struct url u;

@@ -1,8 +1,8 @@
-/* net/connecting.h - reach host:port: names, happy eyeballs, HTTP and SOCKS proxies
+/* net/connecting.h - connect to host:port: names, happy eyeballs, HTTP and SOCKS proxies
  *
- * libcurl does it (CURLOPT_CONNECT_ONLY on an http:// URL); the socket it brings is ours
- * from then on and everything above it too.  A proxy that is spoken to over TLS brings a
- * stream instead (net/proxy_stream.h).
+ * libcurl connects (CURLOPT_CONNECT_ONLY on an http:// URL) and returns the socket; it is
+ * not involved afterwards.  The result is a stream instead where the proxy is connected
+ * to over TLS (net/proxy_stream.h).
  */
 #pragma once
 
@@ -10,9 +10,12 @@
 #include "net/transfer.h"
 
 struct connecting {
-    enum err result;       /* ERR_AGAIN: under way */
-    int fd;                /* on OK: connected, or -1; the taker sets it to -1 */
-    struct stream *stream; /* on OK: if it is not fd; the taker sets it to NULL */
+    enum err result; /* ERR_AGAIN: under way */
+    /* on OK: connected, or -1 if there is a stream; the caller that takes it sets it to
+     * -1 */
+    int fd;
+    /* on OK without fd: the connection; the caller that takes it sets it to NULL */
+    struct stream *stream;
     struct diag why;
     struct task *wake;
     void *request; /* private */
@@ -22,10 +25,11 @@ struct connecting_to {
     const char *host;
     uint16_t port;
     const char
-        *proxy; /* "http://user:pass@host:port", "socks5h://...", "" for none, NULL:
-                          environment's */
+        /* "http://user:pass@host:port", "socks5h://...", "" for none, NULL: from the
+         * environment */
+        *proxy;
     struct tls_identity
-        *identity; /* for proxies spoken to over TLS; NULL: the system's */
+        *identity; /* for proxies over TLS; NULL: the system's authorities */
     uint64_t timeout_ms;
 };
 

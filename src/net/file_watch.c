@@ -1,10 +1,10 @@
-/* net/file_watch.c - notice that a file has changed, by whatever way
+/* net/file_watch.c - notice that a file has changed, in whatever way
  *
  * A path is followed as the kernel does it.  Each folder that holds a symlink on the way,
  * and the one that holds the file (or the first part of the path that is missing), is
- * watched. An event in one of them only means that something may have changed: the path is
- * followed anew, and the file counts as changed when its identity, size or times are
- * others.
+ * watched. An event in one of them only means that something may have changed: the path
+ * is followed anew, and the file counts as changed when its device, inode, size or times
+ * differ.
  */
 #include "net/file_watch.h"
 
@@ -19,7 +19,7 @@
 
 LOG_MODULE(net);
 
-#define SYMLINKS_MAX 40 /* as the kernel's */
+#define SYMLINKS_MAX 40 /* the kernel's limit */
 
 struct folder {
     uv_fs_event_t uv;
@@ -33,9 +33,9 @@ struct file_watch {
     char *path;
     struct task *wake;
     struct list_node folders;
-    struct stat seen; /* zeroed: not there */
+    struct stat seen; /* of the file when it was last checked; zeroed: it did not exist */
     struct timer settle;
-    uint64_t first_event; /* since the last look; 0: none */
+    uint64_t first_event; /* the first one since the last check; 0: none */
     bool unwatched;       /* logged already */
 };
 
@@ -74,7 +74,7 @@ static void log_unwatched(struct file_watch *w, const char *folder, int error)
     w->unwatched = true;
 }
 
-/* `found` gets those that are watched now, taken from the earlier ones where they are. */
+/* Watches a folder and appends it to `found`; an existing watch of it is moved there. */
 static void watch_folder(struct file_watch *w, const char *path, struct list_node *found)
 {
     struct folder *f;
@@ -93,7 +93,8 @@ static void watch_folder(struct file_watch *w, const char *path, struct list_nod
     list_append(found, &f->node);
 }
 
-/* Where the kernel would be on its way: `at` is a folder without symlinks, "" for the root. */
+/* The state of the kernel's path resolution: `at` is a folder without symlinks, "" for
+ * the root. */
 struct walk {
     char at[PATH_MAX], rest[PATH_MAX];
     unsigned symlinks;
@@ -131,7 +132,8 @@ static bool descend(struct walk *k, const char *part)
     return n >= 0 && (size_t)n < sizeof(k->at) - used;
 }
 
-/* The link `at` leads to is what comes next; false: it is none that can be followed. */
+/* Puts the target of a symlink in front of the rest of the path; false: it cannot be
+ * followed. */
 static bool follow_link(struct walk *k)
 {
     char target[PATH_MAX], rest[PATH_MAX];
@@ -162,7 +164,7 @@ static void begin_walk(struct walk *k, const char *path)
         k->rest[0] = '\0';
 }
 
-/* Watch what is on the way to the file. */
+/* Watches the folders on the path to the file. */
 static void walk_path(struct file_watch *w, struct list_node *found)
 {
     struct walk k;
@@ -184,7 +186,8 @@ static void walk_path(struct file_watch *w, struct list_node *found)
     watch_folder(w, k.at[0] ? k.at : "/", found);
 }
 
-/* New watches before old ones are given up, so that nothing happens between them. */
+/* New watches are added before old ones are removed, so that no change between is
+ * missed. */
 static void watch_again(struct file_watch *w)
 {
     struct list_node found;
@@ -204,7 +207,8 @@ static bool same_time(struct timespec a, struct timespec b)
     return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
 }
 
-/* Also in which folder it lies: st_dev and st_ino are of the file that symlinks lead to. */
+/* Has the file changed?  st_dev and st_ino are of the file that symlinks lead to, so
+ * another target counts, too. */
 static bool file_watch_look(struct file_watch *w)
 {
     struct stat now = { 0 }, before = w->seen;

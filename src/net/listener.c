@@ -13,17 +13,17 @@
 LOG_MODULE(net);
 
 #define ACCEPTS_PER_TURN 64
-#define STARVED_MS 100 /* out of descriptors: accept again after this */
-#define SAY_MS 10000   /* between two log lines about it */
+#define STARVED_MS 100        /* out of descriptors: accept again after this */
+#define LOG_INTERVAL_MS 10000 /* between two log lines about it */
 
 struct listener {
     struct loop *loop;
     uv_poll_t poll;
     int fd;
-    bool polled;      /* `poll` is open */
-    bool paused;      /* by the owner */
-    bool starved;     /* out of descriptors */
-    uint64_t said_at; /* when that was logged; 0: never */
+    bool polled;        /* `poll` is open */
+    bool paused;        /* by the owner */
+    bool starved;       /* out of descriptors */
+    uint64_t logged_at; /* when that was logged; 0: never */
     struct timer retry;
     void (*on_accept)(void *owner, int fd, const struct sockaddr *peer);
     bool (*free_one)(void *owner);       /* NULL: nothing can be */
@@ -57,13 +57,13 @@ static bool is_starvation(int error)
     return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
 }
 
-static void say_starved(struct listener *l, int error, const char *consequence)
+static void log_starved(struct listener *l, int error, const char *consequence)
 {
     uint64_t now = loop_sched(l->loop)->now;
 
-    if (l->said_at && now - l->said_at < SAY_MS)
+    if (l->logged_at && now - l->logged_at < LOG_INTERVAL_MS)
         return;
-    l->said_at = now;
+    l->logged_at = now;
     log_warn(NO_ID,
              error == ENOSPC
                  ? "out of epoll watches: raise fs.epoll.max_user_watches (sysctl)"
@@ -73,7 +73,7 @@ static void say_starved(struct listener *l, int error, const char *consequence)
 
 static void starve(struct listener *l, int error)
 {
-    say_starved(l, error, "wait");
+    log_starved(l, error, "wait");
     l->starved = true;
     timer_set(&l->retry, STARVED_MS);
     listener_derive_interest(l);
@@ -97,7 +97,7 @@ static bool refuse_on_reserve(struct listener *l, int error)
     close(*reserve);
     int fd = accept4(l->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-        say_starved(l, error, "are refused");
+        log_starved(l, error, "are refused");
         l->refuse(l->owner, fd);
     }
     *reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);

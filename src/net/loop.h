@@ -27,7 +27,7 @@ void loop_run(struct loop *l);
 void loop_run_once(struct loop *l, uint64_t max_ms);
 void loop_stop(struct loop *l);
 
-/* Deliver a Unix signal as a wake-up; *count counts how many came. */
+/* Deliver a Unix signal as a wake-up; *count is the number of signals received. */
 struct loop_signal;
 struct loop_signal *loop_signal_open(struct loop *l, int signum, unsigned *count,
                                      struct task *wake);

@@ -3,18 +3,18 @@
  * THEORY OF OPERATION
  *
  *      libuv ── on_ready ──┐
- *                          ├─▶ curl_multi_socket_action ─▶ on_body, on_head ... (notes)
+ *                          ├─▶ curl_multi_socket_action ─▶ on_body, on_head ... (record facts)
  *      run queue ─ kick ───┘            │
  *                                       ▼
- *                                    collect ─▶ on_done (notes, wakes)
+ *                                    collect ─▶ on_done (records, wakes)
  *
  * curl reports which sockets it waits for (on_socket) and when it has to be called at the
  * latest (on_timeout); we report the events to it.  Handles are removed only from collect,
  * from tasks and from timers, never from inside one of curl's callbacks.
  *
  * A poll handle is closed when curl reports REMOVE, which it does before it closes the
- * descriptor; libuv forgets the descriptor in uv_close at once, so its number may come
- * back in the same turn.
+ * descriptor; libuv forgets the descriptor in uv_close at once, so its number may be used
+ * again in the same turn.
  */
 #include "net/multi.h"
 
@@ -62,9 +62,9 @@ static void act(struct transfers *t, curl_socket_t fd, int events)
 
 static void on_ready(uv_poll_t *poll, int status, int events);
 
-/* libuv stops watching a socket with an error pending and reports no more than that.  curl
- * gets the events read and write, not CURL_CSELECT_ERR: so it takes what came before (for
- * example a TLS alert) and gets the error from the socket itself. */
+/* libuv stops polling a socket that has an error and reports only that.  curl gets the
+ * events read and write, not CURL_CSELECT_ERR: so it first reads what was received before
+ * the error (for example a TLS alert), and then gets the error from the socket. */
 static void act_on_error(struct watched *w)
 {
     act(w->transfers, w->fd, CURL_CSELECT_IN | CURL_CSELECT_OUT);
@@ -92,8 +92,8 @@ static void on_kick(struct task *kick)
 
     if (t->all) {
         t->all = false;
-        /* No other function of curl runs a handle that waits for no socket and no time, and
-         * reports the socket that it opens. */
+        /* Only this function of curl runs a handle that waits for neither socket nor
+         * time, and reports the socket that it opens. */
         CURL_IGNORE_DEPRECATION(curl_multi_socket_all(t->multi, &running);)
         collect(t);
         return;
@@ -157,8 +157,8 @@ static int interest(int what)
            (what & CURL_POLL_OUT ? UV_WRITABLE : 0);
 }
 
-/* To return an error would end all transfers, these and later ones.  One whose socket
- * cannot be polled (ENOSPC, ENOMEM) ends by its own time-out. */
+/* Returning an error would end all transfers, also later ones.  A transfer whose socket
+ * cannot be polled (ENOSPC, ENOMEM) therefore ends by its own time-out. */
 static int on_socket(CURL *curl, curl_socket_t fd, int what, void *owner, void *assigned)
 {
     struct transfers *t = owner;
@@ -212,7 +212,8 @@ void transfers_destroy(struct transfers *t)
     curl_global_cleanup();
 }
 
-/* As curl's own, which does not report why it failed. */
+/* Does what curl's default does, and records why it failed, which curl does not
+ * report. */
 static curl_socket_t open_socket(void *owner, curlsocktype purpose,
                                  struct curl_sockaddr *a)
 {
@@ -229,8 +230,9 @@ static curl_socket_t open_socket(void *owner, curlsocktype purpose,
     return fd;
 }
 
-/* Small buffers, because watches keep theirs for ever; no signals, because curl would
- * otherwise use SIGALRM; an unfinished name look-up is left behind, not waited for. */
+/* Buffers are small, because watches keep theirs as long as they run; no signals, because
+ * curl would otherwise use SIGALRM; on close an unfinished name look-up is abandoned, not
+ * waited for. */
 void easy_open(struct easy *e, struct transfers *t,
                void (*on_done)(struct easy *e, CURLcode code))
 {
@@ -259,7 +261,7 @@ void easy_open(struct easy *e, struct transfers *t,
     curl_easy_setopt(e->curl, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 }
 
-/* net/proxy.c has looked at $NO_PROXY. */
+/* $NO_PROXY was already applied by net/proxy.c. */
 void easy_set_proxy(struct easy *e, const char *url)
 {
     curl_easy_setopt(e->curl, CURLOPT_PROXY, url);
@@ -341,7 +343,8 @@ static enum err code_of(CURLcode code)
     case CURLE_URL_MALFORMAT:
     case CURLE_UNSUPPORTED_PROTOCOL:
         return ERR_CONFIG;
-    case CURLE_SSL_CONNECT_ERROR: /* cut in the handshake; an alert is recognised by its text */
+    /* the handshake was cut; a TLS alert is recognised by its text */
+    case CURLE_SSL_CONNECT_ERROR:
     case CURLE_GOT_NOTHING:
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
@@ -356,14 +359,15 @@ static enum err code_of(CURLcode code)
     }
 }
 
-/* curl keeps its first complaint, and the first about a socket that has just been reset
- * is that it has no addresses any more. */
+/* curl keeps the first error text only.  For a socket that was just reset that is a
+ * failed getsockname, which does not name the cause. */
 static const char *curl_text(const struct easy *e, CURLcode code)
 {
     bool useless = e->text[0] == '\0' || strncmp(e->text, "getpeername", 11) == 0 ||
                    strncmp(e->text, "getsockname", 11) == 0;
     bool quotes_proxy =
-        strncmp(e->text, "Unsupported proxy", 17) == 0; /* and its password */
+        /* the text would contain the proxy's password */
+        strncmp(e->text, "Unsupported proxy", 17) == 0;
 
     if (quotes_proxy)
         return "the proxy's URL is not supported";
@@ -402,7 +406,8 @@ static enum err refusal_of_proxy(const struct easy *e, long status, const char *
                     status == 407 ? " (it requires a user and password in its URL)" : "");
 }
 
-/* A proxy that failed; curl's message has only addresses. */
+/* The error of a proxy that failed.  curl's message has its address only, so the name is
+ * added. */
 static enum err error_at_proxy(const struct easy *e, CURLcode code, const char *where,
                                const char *text, struct diag *why)
 {

@@ -5,7 +5,7 @@
  * link-local, multicast, and the metadata services of cloud providers.  IPv4 addresses
  * inside IPv6 ones (v4-mapped, v4-compatible, NAT64, 6to4) are judged as IPv4 too.
  *
- * Pure.  To be called with each resolved address, just before connecting to it: a name may
+ * No I/O.  Call it with each resolved address, just before connecting to it: a name may
  * resolve to another address the second time.
  */
 #pragma once

@@ -12,7 +12,7 @@
 
 struct own_addresses {
     struct sched *sched;
-    struct map known; /* by address, as text; the value means nothing */
+    struct map known; /* keys: the addresses as text; values are not used */
     uint64_t read_at; /* sched ms; 0: never */
 };
 
@@ -41,7 +41,7 @@ static void add_address(struct own_addresses *o, const struct sockaddr *sa)
         map_set(&o->known, str_of(text), o);
 }
 
-/* What cannot be read stays as it was. */
+/* If they cannot be read, the known ones are kept. */
 static void read_addresses(struct own_addresses *o)
 {
     struct ifaddrs *all = NULL;

@@ -9,11 +9,12 @@
 #include "net/sock_diag.h"
 #include "net/tcp.h"
 
-/* When to look: at once, a moment later (a dying process closes in steps), then seldom. */
+/* The pauses before checks: first short, because a dying process closes its sockets one
+ * by one, then longer. */
 static const uint64_t pauses_ms[] = { 20, 200, 1000, 5000 };
 
-/* Of one that has a socket on this machine at either end of its connection.  A connection to
- * 127.0.0.1 may come from another address of the machine. */
+/* Are both ends of the connection on this machine?  A connection to 127.0.0.1 may come
+ * from another address of the machine. */
 static bool is_local(const struct sockaddr *near, const struct sockaddr *far)
 {
     return address_is_loopback(far) || address_is_loopback(near);
@@ -64,7 +65,7 @@ struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far)
     if (!is_local((struct sockaddr *)&near, far))
         return (struct peer){ .kind = PEER_REMOTE };
     struct sock_ends ends = ends_of((struct sockaddr *)&near, far);
-    enum err e = sock_diag_ask(loop_sock_diag(l), &ends, &facts);
+    enum err e = sock_diag_query(loop_sock_diag(l), &ends, &facts);
     if (!e && facts.inode == 0)
         e = ERR_GONE; /* older kernels return uid 0 then */
     return peer_with(e, facts.uid);
@@ -83,13 +84,14 @@ static bool is_gone(int fd, bool *ret_reset)
     struct sock_facts facts = { 0 };
 
     if (!near_address(fd, &near) || !far_address(fd, &far)) {
-        *ret_reset = errno == ENOTCONN; /* which were not read yet */
+        /* the received bytes that were not read are lost */
+        *ret_reset = errno == ENOTCONN;
         return *ret_reset;
     }
     if (!is_local((struct sockaddr *)&near, (struct sockaddr *)&far))
         return false;
     struct sock_ends ends = ends_of((struct sockaddr *)&near, (struct sockaddr *)&far);
-    enum err e = sock_diag_ask(&diag, &ends, &facts);
+    enum err e = sock_diag_query(&diag, &ends, &facts);
     sock_diag_close(&diag);
     return answer_is_gone(e, &facts);
 }

@@ -1,7 +1,8 @@
-/* net/peer.h - the other end of a connection: whose it is, and whether it still exists
+/* net/peer.h - the other end of a connection: its user, and whether it still exists
  *
  * On this machine the kernel knows which user made the socket at the other end of a
- * connection.  That user may use it, also when another process has it now.
+ * connection.  Access is decided by that user, also if the socket was passed to another
+ * process.
  *
  * A FIN means that no more bytes will come.  A client that shut its sending side down and
  * waits for an answer looks the same on the wire as one that was killed.  When it runs on
@@ -18,8 +19,9 @@
 enum peer_kind {
     PEER_REMOTE, /* not over loopback: it may be anywhere */
     PEER_LOCAL,  /* over loopback or a Unix socket, by the user `uid` */
-    PEER_UNKNOWN, /* the same, but the kernel does not name a user: the peer is gone already,
-                     its user namespace is not ours, or the kernel does not answer */
+    /* over loopback or a Unix socket, but the kernel names no user: the peer is gone
+     * already, its user namespace is not ours, or the kernel does not answer */
+    PEER_UNKNOWN,
 };
 
 /* The uid that the kernel returns for any user that our user namespace does not have
@@ -31,21 +33,22 @@ struct peer {
     uint32_t uid; /* of PEER_LOCAL; never UID_UNMAPPED */
 };
 
-/* Of a connected socket, whose peer's address `far` is.  Does not wait: a question costs two
- * or three system calls on a netlink socket of the loop's. */
+/* The peer of a connected socket; far: its address.  Does not wait: it takes two or three
+ * system calls on a netlink socket of the loop. */
 struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far);
 
 struct peer_watch {
     bool gone;  /* no process holds the other end */
-    bool reset; /* ... and its bytes can no longer be read */
+    bool reset; /* ... and it was reset: received bytes can no longer be read */
     const struct stream *stream;
     struct timer look;
     unsigned looks;
     struct task *wake;
 };
 
-/* Once the stream's end has come: look now and then until it turns out to be gone (then
- * `gone` is set and *wake runs) or peer_watch_stop.  Idempotent while it runs.  The stream
- * is a tcp stream; a peer on another machine is never found to be gone. */
+/* Call it when the stream has ended: checks from time to time whether the peer is gone,
+ * until it is (then `gone` is set and *wake is woken) or peer_watch_stop.  Idempotent
+ * while it runs.  The stream is a tcp stream; a peer on another machine is never found to
+ * be gone. */
 void peer_watch_start(struct peer_watch *w, const struct stream *tcp, struct task *wake);
 void peer_watch_stop(struct peer_watch *w); /* idempotent; a zeroed struct is accepted */

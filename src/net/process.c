@@ -1,10 +1,10 @@
-/* net/process.c - run a program and take what it prints
+/* net/process.c - run a program and collect its output
  *
  * Three handles: the process and the two pipes it writes to.  Each is closed when it has
  * ended, and the memory goes with the last one and the caller's process_close.  A program
  * that has ended may have left a descendant that holds the pipes open: they are given
- * DRAIN_MS, then closed.  A process that does not even end when it is killed (in the
- * kernel, on a file system that hangs) is left after REAP_MS.
+ * DRAIN_MS, then closed.  A process that SIGKILL does not end (it waits in the kernel,
+ * for a file system that hangs) is abandoned after REAP_MS.
  */
 #include "net/process.h"
 
@@ -29,19 +29,19 @@ struct process {
     struct process_result result;
     struct loop *loop;
     uv_process_t uv;
-    uv_pipe_t output, words;
-    unsigned handles; /* that are open */
+    uv_pipe_t output, errors;
+    unsigned handles; /* open handles */
     bool exited, killed, closed;
-    bool has_output, has_words; /* the pipe is being read */
+    bool has_output, has_errors; /* the pipe is being read */
     bool terminal;
     enum err stopped; /* why it was stopped, or OK */
     size_t output_max, output_room;
     char *bytes; /* of standard output */
     char chunk[READ_SIZE];
-    void (*on_words)(void *owner, struct str words);
+    void (*on_stderr)(void *owner, struct str errors);
     void *owner;
     struct task *wake;
-    struct timer deadline; /* of what comes next: SIGKILL, the end of the pipes */
+    struct timer deadline; /* of the next step: SIGKILL, or closing the pipes */
     uv_timer_t reap;       /* after process_close */
 };
 
@@ -81,7 +81,7 @@ static void close_pipe(uv_pipe_t *pipe, bool *is_read)
 static void close_pipes(struct process *p)
 {
     close_pipe(&p->output, &p->has_output);
-    close_pipe(&p->words, &p->has_words);
+    close_pipe(&p->errors, &p->has_errors);
 }
 
 /* ---- signals ---- */
@@ -101,7 +101,8 @@ static size_t add_children(int pid, int *pids, size_t count)
     return count;
 }
 
-/* On the terminal the program is of our own group, which must not be hit. */
+/* A program on the terminal is in this process's own group, which must not get the
+ * signal; so each descendant gets it separately. */
 static void signal_family(const struct process *p, int signum)
 {
     int pids[DESCENDANTS_MAX] = { p->uv.pid };
@@ -140,7 +141,7 @@ static void conclude(struct process *p)
 
 static void conclude_if_done(struct process *p)
 {
-    if (p->exited && !p->has_output && !p->has_words)
+    if (p->exited && !p->has_output && !p->has_errors)
         conclude(p);
 }
 
@@ -201,7 +202,7 @@ static void on_room(uv_handle_t *handle, size_t wanted, uv_buf_t *buf)
     *buf = uv_buf_init(p->chunk, sizeof(p->chunk));
 }
 
-/* realloc would leave what was printed, a secret, in the memory it frees. */
+/* Not realloc: the output may hold a secret, which would remain in the freed memory. */
 static void grow_output(struct process *p, size_t needed)
 {
     size_t room = p->output_room ? p->output_room : READ_SIZE;
@@ -250,24 +251,24 @@ static void on_output(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
     conclude_if_done(p);
 }
 
-static void on_words(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
+static void on_stderr(uv_stream_t *s, ssize_t n, const uv_buf_t *buf)
 {
     struct process *p = s->data;
 
     (void)buf;
     loop_tick(p->loop);
-    if (n > 0 && p->on_words)
-        p->on_words(p->owner, (struct str){ p->chunk, (size_t)n });
+    if (n > 0 && p->on_stderr)
+        p->on_stderr(p->owner, (struct str){ p->chunk, (size_t)n });
     if (n >= 0)
         return;
-    close_pipe(&p->words, &p->has_words);
+    close_pipe(&p->errors, &p->has_errors);
     conclude_if_done(p);
 }
 
 /* ---- the beginning ---- */
 
-/* libcurl and its resolver open descriptors without close-on-exec, so all of them get it
- * here, on the one thread that runs programs. */
+/* libcurl and its resolver open descriptors without close-on-exec, so the flag is set on
+ * all descriptors here, on the only thread that runs programs. */
 static void keep_descriptors_to_ourselves(void)
 {
 #ifdef SYS_close_range
@@ -298,7 +299,7 @@ static int spawn(struct process *p, const struct process_request *r)
         { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
           .data.stream = (uv_stream_t *)&p->output },
         { .flags = UV_CREATE_PIPE | UV_WRITABLE_PIPE,
-          .data.stream = (uv_stream_t *)&p->words },
+          .data.stream = (uv_stream_t *)&p->errors },
     };
     const uv_process_options_t options = {
         .exit_cb = on_exit_status,
@@ -325,16 +326,16 @@ static enum err start_error(int uv)
 
 static void start_reading(struct process *p)
 {
-    p->has_output = p->has_words = true;
+    p->has_output = p->has_errors = true;
     if (uv_read_start((uv_stream_t *)&p->output, on_room, on_output))
         close_pipe(&p->output, &p->has_output);
-    if (uv_read_start((uv_stream_t *)&p->words, on_room, on_words))
-        close_pipe(&p->words, &p->has_words);
+    if (uv_read_start((uv_stream_t *)&p->errors, on_room, on_stderr))
+        close_pipe(&p->errors, &p->has_errors);
 }
 
 static void fail_to_start(struct process *p, int uv)
 {
-    p->exited = p->has_output = p->has_words = true;
+    p->exited = p->has_output = p->has_errors = true;
     close_handle((uv_handle_t *)&p->uv);
     p->stopped = diag_set(&p->result.why, start_error(uv), "%s", uv_strerror(uv));
     conclude(p);
@@ -349,12 +350,12 @@ struct process *process_start(struct loop *l, const struct process_request *r,
     p->loop = l;
     p->terminal = r->terminal;
     p->output_max = r->output_max;
-    p->on_words = r->on_words;
+    p->on_stderr = r->on_stderr;
     p->owner = r->owner;
     p->wake = wake;
     timer_init(&p->deadline, loop_sched(l), on_deadline);
     init_pipe(p, &p->output);
-    init_pipe(p, &p->words);
+    init_pipe(p, &p->errors);
     uv_timer_init(loop_uv(l), &p->reap);
     p->reap.data = p;
     p->handles++;
@@ -388,7 +389,7 @@ void process_close(struct process *p)
     if (!p->exited)
         signal_group(p, SIGKILL);
     p->closed = true;
-    p->on_words = NULL;
+    p->on_stderr = NULL;
     close_pipes(p);
     if (p->exited)
         close_handle((uv_handle_t *)&p->reap);

@@ -1,10 +1,10 @@
-/* net/process.h - run a program and take what it prints
+/* net/process.h - run a program and collect its output
  *
  * One struct process per run: the program has no shell around it, inherits no descriptor
  * but its three standard ones, and runs in a process group of its own unless it is given
- * the terminal.  Standard output is kept up to a limit, standard error is handed over as it
- * comes.  The run is over when the program has ended and its output is read to the end;
- * what a descendant that was left running prints after that is ignored.
+ * the terminal.  Standard output is kept up to a limit, standard error is passed to a
+ * callback as it is read.  The run is over when the program has ended and its output is
+ * read to the end; output of a descendant that still runs then is ignored.
  */
 #pragma once
 
@@ -16,9 +16,9 @@ struct process_request {
     const char *path;        /* of the program: no search */
     const char *const *argv; /* NULL at the end, like the next one */
     const char *const *environment;
-    bool terminal;     /* standard input is ours, and so is the process group */
-    size_t output_max; /* bytes of standard output; one more ends the run */
-    void (*on_words)(void *owner, struct str words); /* standard error; may be NULL */
+    bool terminal;     /* it gets our standard input and process group */
+    size_t output_max; /* bytes of standard output; the run ends if there are more */
+    void (*on_stderr)(void *owner, struct str errors); /* standard error; may be NULL */
     void *owner;
 };
 
@@ -31,8 +31,8 @@ struct process_result {
     struct diag why;   /* without a result of OK */
 };
 
-/* The request is borrowed for the call, except for `owner`.  Wakes once, when the run is
- * over; a program that cannot be started is over at once, and wakes too. */
+/* The request is borrowed for the call, except for `owner`.  The task is woken once, when
+ * the run is over; that is at once if the program cannot be started. */
 struct process *process_start(struct loop *l, const struct process_request *r,
                               struct task *wake);
 const struct process_result *process_result(const struct process *p);
@@ -44,5 +44,5 @@ void process_stop(struct process *p);
 /* Kills the group if the program runs, at once, and waits for nothing; NULL accepted. */
 void process_close(struct process *p);
 
-/* Are we in the foreground of a terminal, which is our standard input? */
+/* Is standard input a terminal, and this process in its foreground process group? */
 bool process_has_terminal(void);

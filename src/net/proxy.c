@@ -33,7 +33,7 @@ static bool network_has(struct str entry, struct str address)
     return same_network(address, address_bytes((struct sockaddr *)&network), bits);
 }
 
-/* Take ":443" off the end, if that is what it is: "::1" has no port. */
+/* Removes ":443" from the end; "::1" has no port. */
 static struct str cut_port(struct str entry, uint64_t *ret_port)
 {
     struct str head, tail = str_cut_last(entry, ':', &head);
@@ -52,8 +52,8 @@ static struct str cut_port(struct str entry, uint64_t *ret_port)
     return head;
 }
 
-/* "a.b" stands for itself and everything below it, ".a.b" and "*.a.b" only for the
- * latter. */
+/* "a.b" matches itself and every name below it, ".a.b" and "*.a.b" only names below
+ * it. */
 static bool domain_has(struct str domain, struct str host)
 {
     if (str_starts(domain, STR("*.")))
@@ -111,8 +111,8 @@ static const char *from_environment(bool tls, const char *host, uint16_t port)
     return proxy_excludes(either("NO_PROXY", "no_proxy"), host, port) ? "" : proxy;
 }
 
-/* curl's default port is 1080 for each kind, Go's is the scheme's.  What is no URL stays as it is:
- * curl reports it. */
+/* curl's default port is 1080 for each kind, Go's is the scheme's.  Text that is no URL
+ * is not changed: curl reports the error. */
 static char *with_port(struct str text)
 {
     struct url u;

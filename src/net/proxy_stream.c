@@ -1,4 +1,4 @@
-/* net/proxy_stream.c - through a proxy that is spoken to over TLS (https://) */
+/* net/proxy_stream.c - a stream through an https:// proxy */
 #include "net/proxy_stream.h"
 
 #include "base/base64.h"
@@ -88,7 +88,7 @@ static struct tls_context *context_for(struct tls_identity *identity)
     AUTO(tls_identity_unrefp) struct tls_identity *own = tls_identity_ref(identity);
 
     if (!own && tls_identity_create(&nothing, &own, NULL, NULL))
-        abort(); /* there is nothing in it that could be wrong */
+        abort(); /* out of memory; the context's settings are constant */
     return tls_context_of_proxy(own);
 }
 
@@ -105,7 +105,7 @@ void proxy_stream_start(struct proxy_stream *p, struct loop *l, int fd,
     AUTO(url_finish) struct url url = { 0 };
     struct diag why;
 
-    /* connecting.c has found it to be one */
+    /* connecting.c has parsed it before */
     if (url_parse(str_of(through->url), "https", &url, &why))
         url.host = xstrdup("");
     AUTO_FREE char *host = host_of(&url);

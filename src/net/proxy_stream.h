@@ -1,8 +1,7 @@
-/* net/proxy_stream.h - through a proxy that is spoken to over TLS (https://)
+/* net/proxy_stream.h - a stream through an https:// proxy
  *
- * curl's connection to such a proxy is inside curl's TLS, where a tunnel cannot follow.  So
- * curl brings a socket to the proxy, and here TLS goes on it and a CONNECT through that.
- * Private to net/.
+ * curl cannot hand over a connection that its own TLS encrypts.  So curl only connects to
+ * the proxy; TLS and the CONNECT request are done here.  Private to net/.
  */
 #pragma once
 
@@ -22,10 +21,12 @@ struct proxy_stream {
 struct proxy_through {
     const char *url;   /* of the proxy: its host is verified, its user is sent */
     const char *where; /* "host:port" */
-    struct tls_identity *identity; /* its authorities and the system's are trusted */
+    /* its certificate authorities and the system's are trusted */
+    struct tls_identity *identity;
 };
 
-/* fd is taken over.  Wakes when the result is known; ends with proxy_stream_finish only. */
+/* fd is taken over.  The task is woken when the result is known.  Only
+ * proxy_stream_finish ends it. */
 void proxy_stream_start(struct proxy_stream *p, struct loop *l, int fd,
                         const struct proxy_through *through, struct task *wake);
 void proxy_stream_finish(struct proxy_stream *p); /* idempotent; zeroed accepted */

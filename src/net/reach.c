@@ -1,8 +1,8 @@
 /* net/reach.c - which of a server's addresses answer
  *
  * Nothing here waits: the race looks at its sockets, and at the thread that resolves the
- * name, every RACE_TICK_MS for at most RACE_MS.  A thread that does not come back is left
- * behind with its own memory; there is one at a time for each connection that is slow.
+ * name, every RACE_TICK_MS for at most RACE_MS.  A thread whose resolver call does not
+ * return is abandoned, with its own memory; each slow connection has at most one.
  */
 #include "net/reach.h"
 
@@ -35,7 +35,7 @@ struct lookup {
 
 struct race {
     struct reach *owner;
-    struct lookup *lookup; /* NULL: the runners are running */
+    struct lookup *lookup; /* NULL: the name is resolved, and its addresses are tried */
     uint64_t until;
     int fds[RUNNERS_MAX];
     size_t count;
@@ -89,7 +89,7 @@ static void *look_up(void *shared)
     return NULL;
 }
 
-/* NULL: no thread could be had. */
+/* NULL: no thread could be created. */
 static struct lookup *lookup_start(const char *host, uint16_t port)
 {
     struct lookup *l = xcalloc(1, sizeof(*l));
@@ -269,7 +269,7 @@ void reach_on_success(struct reach *r, const char *address)
     r->slow.ss_family = 0;
 }
 
-/* What was passed over may be all there is by now. */
+/* The skipped addresses may be the only ones that work now, so they are forgotten. */
 void reach_on_failure(struct reach *r)
 {
     if (r->passed_over)

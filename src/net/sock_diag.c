@@ -11,7 +11,7 @@
 
 #include "base/address.h"
 
-/* Answers to earlier questions, which nothing should have left there. */
+/* At most this many answers to earlier queries are skipped; normally there are none. */
 #define STALE_MAX 8
 
 struct question {
@@ -28,7 +28,7 @@ static void put_end(const struct sockaddr_storage *a, uint32_t address[static 4]
     memcpy(address, bytes.at, bytes.len);
 }
 
-/* About the socket that is bound to `own` and connected to `other`. */
+/* The query for the socket that is bound to `own` and connected to `other`. */
 static struct question question_about(const struct sockaddr_storage *own,
                                       const struct sockaddr_storage *other,
                                       uint32_t sequence)
@@ -55,8 +55,9 @@ static enum err err_of_kernel(int error)
     return error == -EPERM || error == -EACCES ? ERR_ACCESS : ERR_IO;
 }
 
-/* Where no connection fits, the kernel returns a socket that listens on that port, and one
- * in SYN_SENT is not connected to anything yet: either may belong to another user. */
+/* Is the answer about the queried connection?  If there is none, the kernel returns a
+ * socket that listens on that port; and one in SYN_SENT is not connected yet.  Either may
+ * belong to another user. */
 static bool is_about(const struct inet_diag_msg *found, const struct question *q)
 {
     return found->idiag_state != TCP_LISTEN && found->idiag_state != TCP_SYN_SENT &&
@@ -110,8 +111,8 @@ bool sock_diag_open(struct sock_diag *d)
     return d->fd >= 0;
 }
 
-enum err sock_diag_ask(struct sock_diag *d, const struct sock_ends *ends,
-                       struct sock_facts *ret)
+enum err sock_diag_query(struct sock_diag *d, const struct sock_ends *ends,
+                         struct sock_facts *ret)
 {
     struct sock_facts near;
 

@@ -14,8 +14,8 @@
 
 #include "base/err.h"
 
-/* A netlink socket that stays open.  The first question opens it, where sock_diag_open has
- * not done so while descriptors were left. */
+/* A netlink socket that is kept open.  The first query opens it; sock_diag_open opens it
+ * earlier, while descriptors are left. */
 struct sock_diag {
     int fd; /* -1: not open */
     uint32_t sequence;
@@ -23,7 +23,7 @@ struct sock_diag {
 
 #define SOCK_DIAG_CLOSED ((struct sock_diag){ .fd = -1 })
 
-/* Of one family, IPv4 or IPv6, and not mapped. */
+/* The two addresses of a connection: both IPv4 or both IPv6, none mapped. */
 struct sock_ends {
     struct sockaddr_storage near, far;
 };
@@ -34,10 +34,10 @@ struct sock_facts {
 };
 
 bool sock_diag_open(struct sock_diag *d); /* idempotent; false: errno has the reason */
-/* About the far end.  ERR_NOT_FOUND: there is none, though the kernel finds the near end.
- * ERR_ACCESS: not permitted.  ERR_IO: no answer, or none that is about this
- * connection; also when the kernel does not find the near end either, because it cannot
- * look TCP sockets up (tcp_diag is missing) or they are of another network namespace. */
-MUST_CHECK enum err sock_diag_ask(struct sock_diag *d, const struct sock_ends *ends,
-                                  struct sock_facts *ret);
+/* Queries the socket of the far end.  ERR_NOT_FOUND: it does not exist, but the near end
+ * does.  ERR_ACCESS: not permitted.  ERR_IO: no answer, or one about another connection;
+ * also when the kernel does not find the near end either, because it cannot look TCP
+ * sockets up (tcp_diag is missing) or they are of another network namespace. */
+MUST_CHECK enum err sock_diag_query(struct sock_diag *d, const struct sock_ends *ends,
+                                    struct sock_facts *ret);
 void sock_diag_close(struct sock_diag *d); /* idempotent */

@@ -3,19 +3,19 @@
  *          in  <── bytes from the far end, taken by the user of the stream
  *          out ──> bytes for the far end, put there by the user
  *
- * TCP, TLS over another stream, a forwarded connection in a tunnel and (in tests) a pair
- * in memory all look like this; their users cannot see what is below.  The user
- * works on the two queues and then calls stream_update(); the stream derives from them
- * what it should be reading and writing, and wakes its user when bytes came, room
- * appeared, or the stream ended.  Wake-ups carry no meaning: look at the fields.
+ * It is the interface of TCP, of TLS over another stream, of a forwarded connection in a
+ * tunnel and (in tests) of a pair in memory.  The user works on the two queues and then
+ * calls stream_update(); the stream derives from them whether to read and write, and
+ * wakes its user when it received bytes, has room again, or has ended.  A wake-up does
+ * not state its reason: check the fields.
  *
- * `stuck` and `paused` are the short way of back-pressure.  The code that carries bytes
- * from one stream to another pauses the first while the second is stuck, and a stream that
- * stands on another hands both words on: then bytes stay with their sender, and not in
- * every queue on the way until each is full.
+ * `stuck` and `paused` apply back-pressure before queues are full.  The code that carries
+ * bytes from one stream to another pauses the first while the second is stuck, and a
+ * stream on top of another one passes both flags on: so bytes stay with their sender,
+ * instead of filling every queue on the path.
  *
- * How a stream ended matters as much as its bytes: `end` has it.  in_eof and broken are
- * never set while the verdict is V_OPEN.
+ * `end` has how the stream ended.  in_eof and broken are never set while the verdict is
+ * V_OPEN.
  */
 #pragma once
 
@@ -29,9 +29,9 @@
 enum verdict {
     V_OPEN,
     V_CLEAN,          /* the far end finished; everything it sent is in `in` */
-    V_REFUSED,        /* never delivered: even a POST may be repeated */
-    V_RESET,          /* cut: what came may not be all */
-    V_TRANSPORT_LOST, /* what it stands on has ended: cut, and not by its far end */
+    V_REFUSED,        /* nothing was delivered: even a POST may be retried */
+    V_RESET,          /* cut: the received bytes may not be all */
+    V_TRANSPORT_LOST, /* the connection below has ended: cut, and not by its far end */
     V_UNPROCESSED,    /* the far end declares that it has not looked at it; it lives on */
     V_TARGET_GONE,    /* the far end does not exist any more; never delivered */
 };
@@ -39,7 +39,7 @@ enum verdict {
 
 struct stream_end {
     enum verdict verdict;
-    bool opened; /* the far end acknowledged: for diagnosis only */
+    bool opened; /* the far end has acknowledged the stream: for diagnosis only */
     struct diag why;
 };
 
@@ -50,10 +50,11 @@ struct stream_ops {
     void (*close)(struct stream *);
     void (*abort)(struct stream *);
     bool half_close; /* either direction may end while the other goes on */
-    void (*set_patience)(struct stream *, uint64_t ms); /* NULL: it has its own */
+    /* NULL: the time-out cannot be set */
+    void (*set_patience)(struct stream *, uint64_t ms);
 
-    /* For a pool that keeps streams between two uses.  NULL, here and below: the stream
-     * shares its path with no other, and any kept one may be used again. */
+    /* For a pool that keeps streams between two uses.  These may be NULL: then the stream
+     * does not share its tunnel, and may be reused whenever it is kept. */
     void (*lend)(struct stream *, bool lent);
     void (*set_alone)(struct stream *, bool alone);
     bool (*is_reusable)(const struct stream *);
@@ -75,7 +76,8 @@ struct stream {
     struct task *wake; /* borrowed; NULL: none */
 };
 
-/* After any change to the queues: read, write and flush as far as possible, this turn. */
+/* Call it after any change to the queues: reads, writes and flushes as far as possible,
+ * in this turn. */
 static inline void stream_update(struct stream *s)
 {
     s->ops->update(s);
@@ -119,7 +121,8 @@ static inline void stream_abort(struct stream *s)
         s->ops->abort(s);
 }
 
-/* In use from now on, or only kept: one that is kept does not keep its path from expiring. */
+/* lent: the stream is in use from now on; else it is only kept, and its tunnel may
+ * expire. */
 static inline void stream_lend(struct stream *s, bool lent)
 {
     s->paused = false;
@@ -127,23 +130,23 @@ static inline void stream_lend(struct stream *s, bool lent)
         s->ops->lend(s, lent);
 }
 
-/* Of a kept one, before it is lent: does its next user need the path to itself?  Else other
- * streams may join it. */
+/* Call it for a kept stream before it is lent: does its next user need the tunnel to
+ * itself? If not, other streams may share it. */
 static inline void stream_set_alone(struct stream *s, bool alone)
 {
     if (s->ops->set_alone)
         s->ops->set_alone(s, alone);
 }
 
-/* Is it worth keeping?  Not when its path opens no more streams, or the next user does
- * better on another path. */
+/* Should the stream be kept for another use?  Not when its tunnel opens no more streams,
+ * or the next user does better with another tunnel. */
 static inline bool stream_is_reusable(const struct stream *s)
 {
     return !s->ops->is_reusable || s->ops->is_reusable(s);
 }
 
-/* May a kept one be lent now?  Not while another stream uses its path and does not share
- * it, nor a shared one to a user that needs it alone. */
+/* May a kept stream be lent now?  Not while another stream has the tunnel for itself;
+ * nor, with `alone`, while the tunnel is shared. */
 static inline bool stream_is_free(const struct stream *s, bool alone)
 {
     return !s->ops->is_free || s->ops->is_free(s, alone);
@@ -153,13 +156,14 @@ static inline bool stream_is_free(const struct stream *s, bool alone)
 void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
                  size_t in_limit, size_t out_limit);
 void stream_finish(struct stream *s);
-/* Note that it is stuck, or not any more, and wake the user of a change. */
+/* Sets `stuck`, and wakes the user if it has changed. */
 void stream_set_stuck(struct stream *s, bool stuck);
-/* Note the end and wake the user.  The first verdict stands; V_CLEAN ends `in` only, any
- * other breaks the stream, also after V_CLEAN (all came, but nothing can be sent now). */
+/* Records the end and wakes the user.  The first verdict is kept; V_CLEAN ends `in` only,
+ * any other breaks the stream, also after V_CLEAN (all bytes were received, but none can
+ * be sent any more). */
 void stream_end(struct stream *s, enum verdict verdict, const char *why);
 
-/* Two streams joined in memory, for tests: what goes into a->out comes out of b->in. */
+/* Two streams joined in memory, for tests: bytes put into a->out arrive in b->in. */
 struct stream_pair {
     struct stream *a, *b;
 };

@@ -2,8 +2,8 @@
  *
  * uv_poll and not uv_tcp: we read straight into chunks and write straight from them, with
  * readv and writev, and an event is requested from the kernel only when the last call
- * returned EAGAIN or there is something to wait for.  uv_close answers on a later turn; the
- * descriptor is closed at once, the memory goes with the handle.
+ * returned EAGAIN or there is something to wait for.  uv_close calls back in a later
+ * turn; the descriptor is closed at once, the memory goes with the handle.
  */
 #include "net/tcp.h"
 
@@ -22,20 +22,22 @@
 
 LOG_MODULE(net);
 
-#define READS_PER_TURN 16 /* then others get their turn */
-#define READ_IOV 4        /* chunks at once, once one was not enough */
+#define READS_PER_TURN 16 /* then other streams get their turn */
+#define READ_IOV 4        /* chunks per read, after one chunk was not enough */
 #define WRITE_IOV 64
 
-/* What is read in a turn may have to be held if its reader does not go on.  So it is one TLS
- * record at first, and a chunk more after each 24 that filled it and were all taken
- * (but for the beginning of another record). */
+/* What is read in one turn must be buffered if the user stops taking bytes.  So the limit
+ * of `in` is one TLS record at first, and grows by a chunk after each 24 rounds in which
+ * it was filled and then taken (except for the beginning of another record). */
 #define IN_FIRST (17 * 1024)
 #define ROUNDS_TO_GROW 24
-#define SILENCE_CHECK_MS 100 /* between looks at what was not acknowledged in time */
-#define SHRINK_MS 250        /* a stream that was paused for longer begins anew */
+/* between checks for bytes that were not acknowledged in time */
+#define SILENCE_CHECK_MS 100
+/* after a longer pause the limit of `in` is IN_FIRST again */
+#define SHRINK_MS 250
 
-/* The kernel, too, holds no more of what it cannot send yet: a slow reader has its own
- * buffer and this much here. */
+/* TCP_NOTSENT_LOWAT: the kernel buffers at most this much unsent, so a slow reader holds
+ * little memory here. */
 #define UNSENT_MAX (256 * 1024)
 
 struct tcp {
@@ -45,15 +47,16 @@ struct tcp {
     int poll_error;     /* it cannot be polled: `poll` is not open */
     int interest;       /* the events requested from uv_poll */
     bool write_blocked; /* the last write returned EAGAIN */
-    bool plenty;        /* the last read filled all the room there was */
-    bool unread;        /* there may be something: just accepted, or memory is tight */
+    bool plenty;        /* the last read filled all its room */
+    bool unread;        /* bytes may be waiting: just accepted, or memory is tight */
     struct task flush;
-    size_t in_most;     /* up to where in.limit grows */
-    unsigned rounds;    /* in which `in` was filled, and taken by the next one */
-    bool filled;        /* by the last one */
-    uint64_t paused_at; /* 0: it is read */
+    size_t in_most;     /* maximum of in.limit */
+    unsigned rounds;    /* rounds in which `in` was filled, and taken before the next */
+    bool filled;        /* in the last round */
+    uint64_t paused_at; /* 0: not paused */
     uint64_t patience_ms;
-    struct timer silence; /* with patience_ms, while something may not be acknowledged */
+    /* runs while patience_ms is set and bytes may be unacknowledged */
+    struct timer silence;
 };
 
 static struct tcp *tcp_of(struct stream *s)
@@ -63,7 +66,7 @@ static struct tcp *tcp_of(struct stream *s)
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 
-/* Interest is derived, here and nowhere else. */
+/* The only place that derives which events to poll for. */
 static void derive_interest(struct tcp *t)
 {
     const struct stream *s = &t->stream;
@@ -90,10 +93,10 @@ static void break_stream(struct tcp *t, int error)
     stream_end(&t->stream, V_RESET, strerror(error));
 }
 
-/* Returns what recvmsg did; -2 when it got less than there was room for, so that nothing
- * more is waiting and the call that would return EAGAIN is saved.  Where bytes come in
- * plenty it reads into several chunks at once: each call may signal room to the far end
- * again, and that costs as much as the bytes. */
+/* Returns the result of recvmsg; -2 when it got less than the room, so nothing more is
+ * waiting and a further call, which would return EAGAIN, is saved.  Under load it reads
+ * into several chunks at once: each call may send a window update to the far end, which
+ * costs as much as reading. */
 static ssize_t read_some(struct tcp *t)
 {
     struct bufq *in = &t->stream.in;
@@ -117,7 +120,8 @@ static size_t min(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* Before a round of reading: more at once, if what the last one brought was taken. */
+/* Before a round of reading: raises the limit if the bytes of the last round were
+ * taken. */
 static void grow(struct tcp *t)
 {
     struct bufq *in = &t->stream.in;
@@ -215,7 +219,7 @@ static void on_flush(struct task *task)
     if (t->unread && !t->stream.paused && !t->poll_error) {
         t->unread = false;
         read_all(t);
-        task_wake(task); /* after the reader, which makes room */
+        task_wake(task); /* runs after the reader, which makes room */
         return;
     }
     flush(t);
@@ -234,14 +238,15 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     if (status < 0 || ((events & UV_READABLE) && !chunk_pool_is_tight(t->stream.in.pool)))
         read_all(t);
     else if (events & UV_READABLE)
-        t->unread = true; /* when those that woke before it have made use of theirs */
+        /* read again after the tasks woken before this one have released memory */
+        t->unread = true;
     if (events & UV_WRITABLE)
         t->write_blocked = false;
     task_wake(&t->flush);
 }
 
-/* At least one time-out has passed since the last acknowledgement: what was sent has been
- * sent again, and by the probe that comes before a time-out once more. */
+/* Has nothing been acknowledged for `ms`, and at least one retransmission time-out
+ * passed?  Then the bytes were sent again, and before that by a tail loss probe. */
 static bool is_silent(const struct stream *s, uint64_t ms)
 {
     struct tcp_info info = { 0 };

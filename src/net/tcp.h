@@ -1,8 +1,9 @@
 /* net/tcp.h - TCP (and Unix) sockets as streams, and listening ones
  *
- * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev per
- * turn, and requests events from the kernel only where its queues need them.  It reads
- * little at once until its user has proven to keep up, so that a slow one holds little.
+ * A tcp stream owns its descriptor.  It reads into whole chunks, writes with one writev
+ * per turn, and requests events from the kernel only where its queues need them.  It
+ * reads little at once until its user has kept up for some time, so that a slow user
+ * causes little buffering.
  */
 #pragma once
 
@@ -17,38 +18,39 @@
  * defaults.  Never fails: an error shows as a broken stream. */
 struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limit);
 
-/* The same for one that a listener gave, which has its options from there.  Most
- * clients send first, and have by now: it is read in this turn, without a poll. */
+/* Like tcp_open, for a descriptor from a listener, which has its options already.  It is
+ * read in this turn without a poll, because most clients send first and have already
+ * sent. */
 struct stream *tcp_open_accepted(struct loop *l, int fd);
 
 /* The descriptor, for socket options and getpeername; still owned by the stream.  -1: not
  * a tcp stream. */
 int tcp_fd(const struct stream *s);
 
-/* Bytes that the kernel has and the far end's has not acknowledged.  0 for what is no tcp
- * stream. */
+/* Bytes in the kernel's send queue that the far end has not acknowledged.  0 for other
+ * streams. */
 size_t tcp_queued(const struct stream *s);
 
-/* Has the far end's kernel answered nothing for so long, though two probes were sent?  One
- * whose program does not read does answer, for as long as that takes: it reports that there
- * is no room (RFC 9293, section 3.8.6.1).  False for what is no tcp stream. */
+/* Has the far end's kernel answered nothing for `ms`, though two probes were sent?  If
+ * only its program does not read, the kernel answers that it has no room (RFC 9293,
+ * section 3.8.6.1).  False for other streams. */
 bool tcp_is_unanswered(const struct stream *s, uint64_t ms);
 
-/* Send at once, and have the kernel hold little of what it cannot send yet. */
+/* TCP_NODELAY, and a limit on what the kernel buffers unsent. */
 void tcp_set_options(int fd);
 
-/* A listening socket.  on_accept gets a connected descriptor, which it owns, and whose it
- * is; it is called from the bottom of the stack.  When descriptors run out accepting
- * pauses, is logged once, and resumes by itself; nothing spins.  Before that the functions
- * of listener_on_shortage are called. */
+/* A listening socket.  on_accept gets a connected descriptor, which it owns, and its
+ * peer; it is called from the bottom of the stack.  When descriptors run out, accepting
+ * pauses (logged once) and resumes by itself, without busy waiting.  Before that the
+ * functions of listener_on_shortage are called. */
 struct listener;
 struct listener *listener_open(struct loop *l, int fd,
                                void (*on_accept)(void *owner, int fd,
                                                  const struct sockaddr *peer),
                                void *owner);
-/* For when descriptors run out.  free_one closes something less important, at once, or
- * returns false.  Then the connection is accepted on the loop's reserve and given to
- * `refuse`, which closes it before it returns. */
+/* Sets the functions for when descriptors run out.  free_one closes a less important
+ * descriptor at once, or returns false.  Then the connection is accepted on the loop's
+ * reserve descriptor and passed to `refuse`, which closes it before it returns. */
 void listener_on_shortage(struct listener *l, bool (*free_one)(void *owner),
                           void (*refuse)(void *owner, int fd));
 void listener_pause(struct listener *, bool paused);

@@ -10,7 +10,8 @@
 #include "net/tcp.h"
 
 struct tcp_attempt {
-    struct tcp_dial *owner; /* NULL: finished, and the handle is closing */
+    /* NULL: tcp_dial_finish was called, and the handle is closing */
+    struct tcp_dial *owner;
     struct loop *loop;
     uv_poll_t poll;
     struct timer deadline;
@@ -23,7 +24,8 @@ static void tcp_dial_on_closed(uv_handle_t *handle)
     free(container_of((uv_poll_t *)handle, struct tcp_attempt, poll));
 }
 
-/* The memory goes with libuv's handle.  Returns the descriptor, which the caller owns. */
+/* Ends the attempt; its memory is freed with libuv's handle.  Returns the descriptor,
+ * which the caller owns. */
 static int attempt_end(struct tcp_attempt *a)
 {
     int fd = a->fd;
@@ -41,7 +43,7 @@ static void tcp_dial_fail(struct tcp_dial *d, const char *text, int error)
     d->result = diag_set(&d->why, e, "%s: %s", text, strerror(error));
 }
 
-/* What connecting has come to: 0 or an error.  Takes the descriptor. */
+/* Sets the result of connecting: 0 or an errno.  Takes over the descriptor. */
 static void tcp_dial_settle(struct tcp_dial *d, struct loop *l, int fd, const char *text,
                             int error)
 {
@@ -59,7 +61,7 @@ static void tcp_dial_settle(struct tcp_dial *d, struct loop *l, int fd, const ch
     stream_update(d->stream);
 }
 
-/* A pod that has vanished answers nothing, also not while nothing is sent to it. */
+/* Keep-alive, so that a pod that vanished is noticed also while nothing is sent to it. */
 static void tcp_dial_set_keepalive(int fd)
 {
     int on = 1, idle = 30, every = 10, count = 3;

@@ -1,4 +1,4 @@
-/* net/tls.c - TLS as a stream on a stream
+/* net/tls.c - TLS as a stream on top of another stream
  *
  *      user ── out ──▶ SSL_write ──▶ BIO ──▶ below.out ──▶
  *      user ◀── in ─── SSL_read ◀─── BIO ◀── below.in ◀──
@@ -22,7 +22,7 @@
 #include "net/tls_ssl.h"
 
 #define TLS_IN_LIMIT (8 * CHUNK_ROOM)
-#define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four of payload, and frame heads */
+#define TLS_OUT_LIMIT (5 * CHUNK_ROOM) /* four chunks of payload, and frame heads */
 #define RECORD_ROOM (17 * 1024)        /* a full record and its overhead */
 #define RECORD_MAX 16384
 #define RECORD_HEAD 5
@@ -35,11 +35,12 @@ struct tls {
     struct tls_context *context;
     SSL *ssl;
     bool ready;
-    char *server_name;    /* client: verified; NULL: a server */
-    struct diag *refused; /* client: why its certificate was; NULL after the handshake */
-    bool unverifiable;    /* the server's name cannot be compared with its certificate */
-    struct task read;     /* the wake of the stream below */
-    struct task flush;    /* the user changed the queues */
+    char *server_name; /* client: verified; NULL: a server */
+    /* client: why the server's certificate was refused; NULL after the handshake */
+    struct diag *refused;
+    bool unverifiable; /* the server's name cannot be compared with its certificate */
+    struct task read;  /* the wake of the stream below */
+    struct task flush; /* the user changed the queues */
 };
 
 static struct tls *tls_of(struct stream *s)
@@ -135,8 +136,8 @@ static bool must_wait(struct tls *t, int result)
     return false;
 }
 
-/* Before an operation, since SSL_get_error looks at what others left.  To clear an empty
- * queue costs more than to look whether it is. */
+/* Call it before an operation, because SSL_get_error also looks at old errors.  Clearing
+ * an empty queue is slower than checking whether it is empty. */
 static void forget_errors(void)
 {
     if (ERR_peek_error())
@@ -160,8 +161,8 @@ static bool shake_hands(struct tls *t)
     return false;
 }
 
-/* A whole record, that is: half of one costs OpenSSL a buffer of 17 KB until the rest is
- * there, and is no use before. */
+/* Is there a whole record?  For a part of one, OpenSSL would hold a buffer of 17 KB until
+ * the rest is there. */
 static bool has_record(const struct bufq *in)
 {
     uint8_t head[RECORD_HEAD];
@@ -169,12 +170,12 @@ static bool has_record(const struct bufq *in)
     if (bufq_copy(in, 0, head, sizeof(head)) < sizeof(head))
         return false;
     if (head[0] < RECORD_FIRST || head[0] > RECORD_LAST)
-        return true; /* it is none, and OpenSSL reports it */
+        return true; /* not a record, which OpenSSL reports */
     size_t len = sizeof(head) + ((size_t)head[3] << 8 | head[4]);
     return in->len >= len || bufq_full(in);
 }
 
-/* Is there anything to decrypt?  A call of OpenSSL in vain costs as much as a small record. */
+/* Is there a record to decrypt?  A call without one costs as much as a small record. */
 static bool has_more(const struct tls *t)
 {
     return has_record(&t->below->in) || t->below->in_eof || t->below->broken ||
@@ -259,8 +260,8 @@ static void work(struct tls *t)
     stream_update(t->below);
 }
 
-/* Bytes came from below: decrypt now, so that the reader runs in this turn; what is to be
- * written waits for the flush, once per turn. */
+/* Bytes came from below: decrypt now, so that the reader runs in this turn; writing waits
+ * for the flush, which is once per turn. */
 static void on_read(struct task *task)
 {
     struct tls *t = container_of(task, struct tls, read);
@@ -378,8 +379,6 @@ SSL *tls_ssl(const struct stream *s)
     return s->ops == &tls_ops ? container_of(s, const struct tls, stream)->ssl : NULL;
 }
 
-/* Contexts. */
-
 static int on_new_session(SSL *ssl, SSL_SESSION *session)
 {
     struct tls *t = SSL_get_app_data(ssl);
@@ -438,7 +437,7 @@ struct tls_context *tls_context_of(struct tls_identity *i, const char *alpn)
     struct tls_context *c = new_client(i, alpn);
 
     if (!tls_identity_apply(i, c->ssl))
-        abort(); /* it was tried when the identity was made */
+        abort(); /* it was checked when the identity was created */
     return c;
 }
 

@@ -1,4 +1,5 @@
-/* net/tls_identity.c - which servers connections trust, and which certificate they show */
+/* net/tls_identity.c - which servers connections trust, and which certificate they
+ * present */
 #include "net/tls_identity.h"
 
 #include <arpa/inet.h>
@@ -55,7 +56,8 @@ static enum err read_certificate(struct tls_identity *i,
     return pem_read_key(&s->key, sk_X509_value(i->chain, 0), &i->key, why);
 }
 
-/* What OpenSSL finds too weak, it refuses when it is used. */
+/* Applies the identity to a context, because OpenSSL refuses a certificate that is too
+ * weak only then. */
 static enum err try_certificate(const struct tls_identity *i,
                                 const struct tls_identity_settings *s, struct diag *why)
 {
@@ -138,7 +140,7 @@ bool tls_identity_insecure(const struct tls_identity *i)
     return i->insecure;
 }
 
-/* An empty name would be taken as the request to verify none. */
+/* OpenSSL would take an empty name as the request to verify no name. */
 bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name)
 {
     X509_VERIFY_PARAM_set_hostflags(param, X509_CHECK_FLAG_NEVER_CHECK_SUBJECT |
@@ -148,7 +150,8 @@ bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name)
     return name[0] && X509_VERIFY_PARAM_set1_host(param, name, 0) == 1;
 }
 
-/* Why a certificate was refused. */
+/* The index of the diag in a context, or in an SSL, that gets why a certificate was
+ * refused. */
 
 static int explain_index(bool of_context)
 {
@@ -201,7 +204,7 @@ static size_t put_address(char *out, size_t room, size_t used, const ASN1_STRING
     return put_name(out, room, used, text, strlen(text));
 }
 
-/* The names a certificate is for, as many as there is room for. */
+/* The names in a certificate, as many as fit. */
 static void list_names(const X509 *x, char *out, size_t room)
 {
     GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
@@ -283,8 +286,9 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     return 0;
 }
 
-/* Level 1 is what Go accepts: RSA from 1024 bits, no SHA-1.  Like Go, a server is verified
- * once: what tls_explain_in_context was given is gone when a connection is used again. */
+/* Level 1 is what Go accepts: RSA from 1024 bits, no SHA-1.  Like Go, a server is
+ * verified once per connection: the diag of tls_explain_in_context no longer exists when
+ * a connection is reused. */
 #define SECURITY_LEVEL 1
 
 static void trust(SSL_CTX *context, X509_STORE *trusted, bool insecure)
@@ -323,7 +327,8 @@ void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context)
 {
     struct tls_identity *own = (struct tls_identity *)(uintptr_t)i;
 
-    if (!own->trusted_for_proxies) { /* a cache: few identities meet a proxy with TLS */
+    /* made at the first use: few identities are used with a TLS proxy */
+    if (!own->trusted_for_proxies) {
         own->trusted_for_proxies = new_store();
         add_all(own->trusted_for_proxies, i->trusted);
         tls_roots_add(own->trusted_for_proxies);

@@ -1,14 +1,15 @@
-/* net/tls_identity.h - which servers connections trust, and which certificate they show
+/* net/tls_identity.h - which servers connections trust, and which certificate they
+ * present
  *
  * Certificate authorities, client certificate, key and the name to verify, read once from
  * PEM text and checked: immutable and reference-counted.  REST calls (net/transfer.h) and
- * tunnels (net/tls.h) take the same one, so what works for one works for the other.  A
- * changed certificate is a new identity; connections made with the old one stay as they
- * are, and are never used for requests with the new one.
+ * tunnels (net/tls.h) use the same identity, so both trust the same servers.  A changed
+ * certificate is a new identity; connections made with the old one stay as they are, and
+ * are never used for requests with the new one.
  *
- * Servers are verified as Go does: a given certificate is trusted wherever it stands in
- * the chain, also as the server's own; names are those of subjectAltName; without a given
- * authority the system's are trusted, $SSL_CERT_FILE and $SSL_CERT_DIR included.
+ * Servers are verified as Go does: a given certificate is trusted anywhere in the chain,
+ * also as the server's own; names are those of subjectAltName; without a given authority
+ * the system's are trusted, $SSL_CERT_FILE and $SSL_CERT_DIR included.
  */
 #pragma once
 
@@ -28,9 +29,9 @@ struct tls_identity_settings {
         *server_name; /* verified, and sent as SNI, instead of the host's; or NULL */
 };
 
-/* ERR_TLS with "name: what is wrong": no PEM, damaged, encrypted, a key that does not belong
- * to its certificate, a certificate where a key should be ...  *warnings (may be NULL) gets
- * what was passed over: damaged blocks of the authorities. */
+/* ERR_TLS with "name: what is wrong": no PEM, damaged, encrypted, a key that does not
+ * belong to its certificate, a certificate where a key should be ...  *warnings (may be
+ * NULL) gets a line per damaged block of the authorities, which is skipped. */
 MUST_CHECK enum err tls_identity_create(const struct tls_identity_settings *settings,
                                         struct tls_identity **ret, struct texts *warnings,
                                         struct diag *why);
@@ -41,9 +42,9 @@ static inline void tls_identity_unrefp(struct tls_identity **i)
     tls_identity_unref(*i);
 }
 
-/* The name that the certificate of `host` is verified for: server_name or the host, without
- * a final dot.  Owned by the caller. */
+/* The name that must be in the certificate of `host`: server_name or the host, without a
+ * final dot.  Owned by the caller. */
 char *tls_identity_name(const struct tls_identity *i, const char *host);
 
-/* When the client certificate ceases to be valid, in seconds since 1970; 0: there is none. */
+/* When the client certificate expires, in seconds since 1970; 0: there is none. */
 long long tls_identity_expiry(const struct tls_identity *i);

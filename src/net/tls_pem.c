@@ -53,7 +53,7 @@ static struct blocks blocks_of(const char *text)
     return b;
 }
 
-/* The line of the next BEGIN, as seen from where the BIO stands. */
+/* The line number of the next BEGIN after the BIO's position. */
 static unsigned next_line(const struct blocks *b)
 {
     size_t left = (size_t)BIO_pending(b->bio);
@@ -109,7 +109,7 @@ static void warn(struct texts *warnings, const struct tls_pem *pem, const struct
                       pem->name, b->line, reason));
 }
 
-/* Where nothing of the wanted kind was found. */
+/* The error if no block of the wanted kind was found. */
 static enum err nothing(const struct tls_pem *pem, const char *wanted, bool other,
                         const char *what_other, struct diag *why)
 {

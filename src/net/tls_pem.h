@@ -1,7 +1,7 @@
 /* net/tls_pem.h - certificates and keys out of PEM text; private to net/
  *
  * Read block by block, as Go does: text around the blocks and blocks of other kinds are
- * passed over.  There is no prompt for a password.
+ * skipped.  There is no prompt for a password.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 #include "base/texts.h"
 #include "net/pem_text.h"
 
-/* At least one, added to the store; what cannot be read of the others is a warning. */
+/* At least one, added to the store; others that cannot be read are warnings. */
 MUST_CHECK enum err pem_read_authorities(const struct tls_pem *pem, X509_STORE *into,
                                          struct texts *warnings, struct diag *why);
 /* The first is the leaf; *ret is the caller's. */
@@ -19,5 +19,5 @@ MUST_CHECK enum err pem_read_chain(const struct tls_pem *pem, STACK_OF(X509) * *
 /* The key, which must be that of the leaf. */
 MUST_CHECK enum err pem_read_key(const struct tls_pem *pem, X509 *leaf, EVP_PKEY **ret,
                                  struct diag *why);
-/* What "openssl" reports of its last error, or `otherwise`; the queue is empty then. */
+/* The text of OpenSSL's last error, or `otherwise`; empties its error queue. */
 const char *tls_reason(const char *otherwise);

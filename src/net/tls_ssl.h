@@ -12,13 +12,14 @@ struct tls_context {
     struct tls_identity *identity; /* client; NULL: a server */
     SSL_CTX *ssl;
     BIO_METHOD *bio;
-    SSL_SESSION *session; /* client: the newest ticket of the one server this is for */
+    SSL_SESSION *session; /* client: the newest session ticket of the server */
 };
 
-/* Without settings but the versions and modes that all have in common; one reference. */
+/* A context with only the common settings (versions, modes), and one reference. */
 struct tls_context *tls_context_new(const SSL_METHOD *method);
 
-/* A stream over `below` (taken over); the caller sets whether its SSL connects or accepts. */
+/* A stream over `below` (taken over); the caller sets whether its SSL acts as client or
+ * server. */
 struct stream *tls_open(struct loop *l, struct tls_context *c, struct stream *below);
 /* NULL: not a stream of net/tls.h. */
 SSL *tls_ssl(const struct stream *s);

@@ -1,14 +1,14 @@
 /* net/transfer.c - HTTP requests to an API server, by libcurl's multi interface
  *
- * One curl handle per running transfer, given back as soon as it has ended; what stays is
- * the body that was not taken yet.  Calls to one server share an HTTP/2 connection: a new
- * one waits for a connection that is being made (PIPEWAIT) instead of making its own.
+ * Each running transfer has a curl handle, which is closed as soon as it has ended; only
+ * the body that was not yet taken remains.  Calls to one server share an HTTP/2
+ * connection: a new one waits for a connection that is being made (PIPEWAIT) instead of
+ * making its own.
  *
- * A connection whose far end has gone silent would go on to be chosen for new calls,
- * because to curl one stream that times out is no sign about the connection.  So the
- * kernel gives up on it when what was sent, keep-alive probes included, is not
- * acknowledged in time, and after a time-out the next transfer insists on a connection of
- * its own.
+ * curl would choose a connection whose far end is silent for new calls, because it does
+ * not conclude from a stream's time-out that the connection is dead.  So the kernel ends
+ * it when sent bytes or keep-alive probes are not acknowledged in time
+ * (TCP_USER_TIMEOUT), and after a time-out the next transfer makes a new connection.
  */
 #include "net/transfer.h"
 
@@ -35,11 +35,11 @@ struct running {
     char *server_name;                       /* to verify */
     struct task *wake;
     struct timer stall;
-    uint64_t stall_ms, heard; /* when the last byte came */
-    bool paused;              /* curl waits for transfer_resume */
+    uint64_t stall_ms, received_at; /* when the last byte came */
+    bool paused;                    /* curl waits for transfer_resume */
 };
 
-/* The parts of a URL; host as URLs write it, IPv6 in brackets. */
+/* The parts of a URL; an IPv6 host is in brackets. */
 struct server {
     CURLU *url;
     char *host, *scheme;
@@ -104,7 +104,7 @@ static void on_transfer_done(struct easy *e, CURLcode code)
 static void on_stall(struct timer *stall)
 {
     struct running *r = container_of(stall, struct running, stall);
-    uint64_t silent = stall->sched->now - r->heard;
+    uint64_t silent = stall->sched->now - r->received_at;
 
     if (r->paused || silent < r->stall_ms) {
         timer_set(stall, r->paused ? r->stall_ms : r->stall_ms - silent);
@@ -142,12 +142,12 @@ static void note_location(struct running *r, struct str line)
     r->transfer.location[value.len] = '\0';
 }
 
-/* Called line by line; the empty one ends a head. */
+/* Called for each line of a head; an empty line ends it. */
 static size_t on_head_line(char *line, size_t size, size_t n, void *owner)
 {
     struct running *r = owner;
 
-    r->heard = r->stall.sched->now;
+    r->received_at = r->stall.sched->now;
     note_location(r, (struct str){ line, n });
     if (str_empty(str_trim_space((struct str){ line, n })))
         note_head(r);
@@ -158,7 +158,7 @@ static size_t on_body(char *bytes, size_t size, size_t n, void *owner)
 {
     struct running *r = owner;
 
-    r->heard = r->stall.sched->now;
+    r->received_at = r->stall.sched->now;
     r->paused = !bufq_put(&r->transfer.body, bytes, size * n);
     task_wake(r->wake);
     return r->paused ? CURL_WRITEFUNC_PAUSE : size * n;
@@ -173,7 +173,8 @@ static int on_new_socket(void *owner, curl_socket_t fd, curlsocktype purpose)
     return CURL_SOCKOPT_OK;
 }
 
-/* Marks the proxy's context for on_context, which is called for either. */
+/* These TLS versions mark the proxy's context for on_context, which is called for the
+ * server's, too. */
 #define PROXY_VERSIONS (CURL_SSLVERSION_TLSv1_2 | CURL_SSLVERSION_MAX_TLSv1_3)
 
 static bool is_proxys(SSL_CTX *context)
@@ -181,8 +182,8 @@ static bool is_proxys(SSL_CTX *context)
     return SSL_CTX_get_max_proto_version(context) == TLS1_3_VERSION;
 }
 
-/* curl made a context without trusted certificates; if this were not called, nothing would
- * be verified successfully. */
+/* curl creates the context without trusted certificates: if this were not called, every
+ * verification would fail. */
 static CURLcode on_context(CURL *curl, void *ssl_context, void *owner)
 {
     struct running *r = owner;
@@ -205,7 +206,8 @@ static CURLcode on_context(CURL *curl, void *ssl_context, void *owner)
 }
 
 /* curl compares these texts before it uses a connection or a session again, and so keeps
- * apart what was made with different identities; as a folder of authorities it is empty. */
+ * those of different identities apart.  As CAPATH the text names a folder that does not
+ * exist. */
 static void set_key(CURL *curl, const struct tls_identity *identity)
 {
     AUTO_FREE char *key = xasprintf("/nonexistent/%s", tls_identity_key(identity));
@@ -216,7 +218,8 @@ static void set_key(CURL *curl, const struct tls_identity *identity)
     curl_easy_setopt(curl, CURLOPT_PROXY_CAPATH, key);
 }
 
-/* The identity verifies, also names: curl would take the subject's for one. */
+/* The identity's callback verifies, also the name, since curl would accept the subject's
+ * common name. */
 static enum err set_tls(struct running *r)
 {
     CURL *curl = r->easy.curl;
@@ -244,9 +247,9 @@ static void add(struct curl_slist **list, const char *text)
         *list = longer;
 }
 
-/* Another name for the server: curl takes SNI and the name to verify from the URL and has
- * no option for either, so the URL gets the name, CONNECT_TO has the real address,
- * and Host (:authority) stays what it was.  Connections are kept apart by both. */
+/* Another server name: curl takes SNI and the name to verify from the URL and has no
+ * option for either.  So the URL has that name, CONNECT_TO the real address, and Host
+ * (:authority) is set to what it was.  Connections are kept apart by both. */
 static enum err set_server_name(struct running *r, struct server *s, const char *name)
 {
     AUTO_FREE char *host = xasprintf(strchr(name, ':') ? "[%s]" : "%s", name);
@@ -295,8 +298,8 @@ static void set_request(struct running *r, const struct transfer_request *reques
     curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 }
 
-/* After a time-out: at once a connection of our own, and later none from before it (those
- * are dropped as soon as they are unused). */
+/* After a time-out this transfer makes a new connection, and later ones use no connection
+ * older than it (curl closes those as soon as they are unused). */
 static void set_trust(struct running *r)
 {
     struct transfers *t = r->easy.transfers;
@@ -314,8 +317,8 @@ static void set_connection(struct running *r)
     CURL *curl = r->easy.curl;
 
     curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_2TLS);
-    /* Not for plain HTTP: the server's protocol is known by its first answer then, which
-     * may be that of a watch, and curl does not look again. */
+    /* Not for plain HTTP: curl then learns the protocol from the first response, which
+     * may be that of a watch, and does not check again. */
     curl_easy_setopt(curl, CURLOPT_PIPEWAIT, r->server_name ? 1L : 0L);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, CONNECT_MS);
     curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -325,7 +328,8 @@ static void set_connection(struct running *r)
     set_trust(r);
 }
 
-/* Plain HTTP through a proxy that is spoken to over TLS: only the proxy is verified. */
+/* Plain HTTP through a proxy that is spoken to over TLS: only the proxy's certificate is
+ * verified. */
 static enum err set_proxys_identity(struct running *r)
 {
     struct tls_identity_settings nothing = { 0 };
@@ -373,13 +377,14 @@ struct transfer *transfer_open(struct transfers *t,
                                const struct transfer_request *request, struct task *wake)
 {
     struct running *r = xcalloc(1, sizeof(*r));
-    size_t least = CURL_MAX_WRITE_SIZE; /* curl hands over that much or nothing */
+    /* curl delivers up to this much at once, and never a part of it */
+    size_t least = CURL_MAX_WRITE_SIZE;
     size_t limit = request->body_limit > least ? request->body_limit : least;
 
     r->transfer.result = ERR_AGAIN;
     r->wake = wake;
     r->stall_ms = request->stall_ms;
-    r->heard = loop_sched(t->loop)->now;
+    r->received_at = loop_sched(t->loop)->now;
     bufq_init(&r->transfer.body, loop_pool(t->loop), limit);
     timer_init(&r->stall, loop_sched(t->loop), on_stall);
     timer_set(&r->stall, r->stall_ms);
@@ -402,7 +407,7 @@ void transfer_resume(struct transfer *x)
     if (!r->paused || !r->easy.curl || bufq_room(&x->body) < CURL_MAX_WRITE_SIZE)
         return;
     r->paused = false;
-    r->heard = r->stall.sched->now;
+    r->received_at = r->stall.sched->now;
     curl_easy_pause(r->easy.curl, CURLPAUSE_CONT);
 }
 

@@ -21,8 +21,9 @@ struct transfer_request {
     struct tls_identity *identity; /* for https; a reference is held until the close */
     const char *proxy;             /* as in net/connecting.h */
     uint64_t timeout_ms;           /* for the whole exchange; 0: none (watches) */
-    uint64_t stall_ms;             /* without a single byte; 0: never */
-    size_t body_limit; /* how much may wait in `body` before the transfer pauses */
+    /* time without a received byte after which it ends; 0: none */
+    uint64_t stall_ms;
+    size_t body_limit; /* how many bytes `body` may hold before the transfer pauses */
 };
 
 struct transfer {
@@ -34,7 +35,8 @@ struct transfer {
     struct diag why;
 };
 
-/* Owned by the caller until transfer_close, which cancels.  Wakes on head, body and end. */
+/* Owned by the caller until transfer_close, which cancels.  The task is woken on head,
+ * body and end. */
 struct transfer *transfer_open(struct transfers *t, const struct transfer_request *r,
                                struct task *wake);
 void transfer_resume(struct transfer *x);

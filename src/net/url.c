@@ -158,8 +158,8 @@ char *url_authority(struct str text, const char *scheme, uint16_t port)
     return whole;
 }
 
-/* The password may hold a slash, which no parser takes: from the first colon behind "://" to the
- * last "@". */
+/* Not by a parser, since the password may hold a slash: replaces the text between the
+ * first colon after "://" and the last "@". */
 char *url_redacted(struct str text)
 {
     struct str rest = text, user, password;

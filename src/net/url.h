@@ -1,6 +1,6 @@
-/* net/url.h - URLs that people wrote, taken apart by curl's parser (CURLU)
+/* net/url.h - parse URLs that people wrote, with curl's parser (CURLU)
  *
- * What curl will make of a URL that it is given later is therefore what is found here.
+ * So the result is the same as when curl itself is given the URL later.
  */
 #pragma once
 
@@ -20,20 +20,20 @@ struct url {
     bool rest;             /* a query or a fragment follows */
 };
 
-/* `scheme` stands for the one of a URL without "://".  ERR_CONFIG: *why is what curl reports of
- * it, without the URL, and *ret is zeroed. */
+/* `scheme` is assumed for a URL without "://".  ERR_CONFIG: *why has curl's error text,
+ * without the URL, and *ret is zeroed. */
 MUST_CHECK enum err url_parse(struct str text, const char *scheme, struct url *ret,
                               struct diag *why);
 void url_finish(struct url *u); /* zeroed accepted */
 
-/* "host:port", with brackets where needed, the port being `port` where the URL has none.  Owned
+/* "host:port", with brackets where needed; `port` is used where the URL has none.  Owned
  * by the caller. */
 char *url_host_port(const struct url *u, uint16_t port);
 
-/* "scheme://user:password@host:port" of a URL, encoded as it was, with `port` where it has none;
- * NULL: it is none.  Owned by the caller. */
+/* "scheme://user:password@host:port" of a URL, encoded as it was, with `port` where it
+ * has none; NULL: the text is no URL.  Owned by the caller. */
 char *url_authority(struct str text, const char *scheme, uint16_t port);
 
-/* For messages, of any text: "https://user:xxxxx@host/" hides a password, also in text that is no
- * URL.  Owned by the caller. */
+/* For messages; accepts any text: "https://user:xxxxx@host/" hides a password, also in
+ * text that is no URL.  Owned by the caller. */
 char *url_redacted(struct str text);

@@ -262,7 +262,7 @@ static enum err ask_about_scene(struct scene *s)
 
     memcpy(&ends.near, &s->server_address, sizeof(s->server_address));
     memcpy(&ends.far, &s->client_address, sizeof(s->client_address));
-    return sock_diag_ask(loop_sock_diag(s->loop), &ends, &facts);
+    return sock_diag_query(loop_sock_diag(s->loop), &ends, &facts);
 }
 
 /* Without tcp_diag the kernel returns ENOENT for every connection. */

@@ -49,7 +49,7 @@ static int end(void **state)
     return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD ? 0 : -1;
 }
 
-static void on_words(void *owner, struct str said)
+static void on_stderr(void *owner, struct str said)
 {
     (void)owner;
     assert_true(words_len + said.len < sizeof(words));
@@ -65,7 +65,7 @@ static struct process *start_program(const char *path, const char *const *argv)
                                              .argv = argv,
                                              .environment = environment,
                                              .output_max = 4096,
-                                             .on_words = on_words };
+                                             .on_stderr = on_stderr };
     return process_start(loop, &request, &wake);
 }
 
@@ -232,7 +232,7 @@ static void program_on_the_terminal_is_stopped_with_its_children(void **state)
                                              .environment = environment,
                                              .terminal = true,
                                              .output_max = 4096,
-                                             .on_words = on_words };
+                                             .on_stderr = on_stderr };
     struct process *p = process_start(loop, &request, &wake);
 
     for (int turn = 0; !words_len && turn < 500; turn++)
