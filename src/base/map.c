@@ -65,6 +65,11 @@ void *map_get(const struct map *m, struct str key)
     return m->capacity ? probe(m, key, map_hash(key))->value : NULL;
 }
 
+void *map_get_hashed(const struct map *m, struct str key, uint64_t hash)
+{
+    return m->capacity ? probe(m, key, hash)->value : NULL;
+}
+
 /* Makes a larger table, or one of the same size if the old one was filled by dead
  * slots. */
 static void rebuild(struct map *m)

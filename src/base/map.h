@@ -32,6 +32,8 @@ void map_init(struct map *m);
 void map_finish(struct map *m);
 
 void *map_get(const struct map *m, struct str key); /* NULL: not there */
+/* The same for a key whose map_hash is known. */
+void *map_get_hashed(const struct map *m, struct str key, uint64_t hash);
 /* Returns the value that was there before, or NULL. `value` must not be NULL. */
 void *map_set(struct map *m, struct str key, void *value);
 void *map_remove(struct map *m, struct str key);

@@ -80,6 +80,7 @@ struct endpoint *endpoint_pack(const struct endpoint *from)
     e->ip = pack_text(&at, from->ip);
     e->node = pack_text(&at, from->node);
     e->hostname = pack_text(&at, from->hostname);
+    e->hash = map_hash(str_of(e->key));
     e->rank = from->key ? from->rank : endpoint_rank(str_of(e->key));
     return e;
 }

@@ -20,6 +20,7 @@ struct endpoint {
                              slice that claims a foreign UID gets nothing by it */
     const char *ip, *node; /* may be NULL */
     const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
+    uint64_t hash;         /* map_hash of the key; 0: it is not known */
     uint32_t rank;         /* at random, and another one in each process */
     bool ready;            /* may get new work */
     bool terminating;      /* last resort */

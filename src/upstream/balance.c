@@ -59,9 +59,16 @@ size_t choice_limit(const struct choice *c)
     return all || !subset_serves(c) ? count : SERVICE_SUBSET;
 }
 
+/* NULL: it has none. */
+static struct load *load_of(const struct balance *b, const struct endpoint *e)
+{
+    struct str key = str_of(e->key);
+    return map_get_hashed(&b->loads, key, e->hash ? e->hash : map_hash(key));
+}
+
 static bool is_outlier(const struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    const struct load *l = b->outliers ? map_get(&b->loads, str_of(e->key)) : NULL;
+    const struct load *l = b->outliers ? load_of(b, e) : NULL;
     return l && l->refused_port == port && l->refused_until > b->sched->now;
 }
 
@@ -138,8 +145,8 @@ static bool better(const struct balance *b, const struct endpoint *a,
                    const struct endpoint *than)
 {
     static const struct load unknown = { 0 };
-    const struct load *x = map_get(&b->loads, str_of(a->key));
-    const struct load *y = map_get(&b->loads, str_of(than->key));
+    const struct load *x = load_of(b, a);
+    const struct load *y = load_of(b, than);
 
     x = x ? x : &unknown;
     y = y ? y : &unknown;
@@ -184,7 +191,7 @@ struct endpoint *balance_choose(struct balance *b, const struct choice *c)
 
 void balance_begin(struct balance *b, const struct endpoint *e)
 {
-    struct load *l = map_get(&b->loads, str_of(e->key));
+    struct load *l = load_of(b, e);
     if (!l) {
         l = xcalloc(1, sizeof(*l));
         map_set(&b->loads, str_of(e->key), l);
@@ -203,14 +210,14 @@ static void drop(struct balance *b, const char *key)
 
 void balance_end(struct balance *b, const struct endpoint *e)
 {
-    struct load *l = map_get(&b->loads, str_of(e->key));
+    struct load *l = load_of(b, e);
     if (l && --l->exchanges == 0 && l->forgotten)
         drop(b, e->key);
 }
 
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    struct load *l = map_get(&b->loads, str_of(e->key));
+    struct load *l = load_of(b, e);
 
     if (!l)
         return;
@@ -222,7 +229,7 @@ void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t po
 
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port)
 {
-    struct load *l = map_get(&b->loads, str_of(e->key));
+    struct load *l = load_of(b, e);
 
     if (!l || l->refused_port != port)
         return;

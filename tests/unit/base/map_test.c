@@ -33,6 +33,19 @@ static void an_empty_map_finds_no_key(void **state)
     map_finish(&m);
 }
 
+static void a_known_hash_finds_the_same_value(void **state)
+{
+    (void)state;
+    struct map m;
+
+    map_init(&m);
+    assert_null(map_get_hashed(&m, STR("a"), map_hash(STR("a"))));
+    map_set(&m, STR("a"), &values[1]);
+    assert_ptr_equal(map_get_hashed(&m, STR("a"), map_hash(STR("a"))), &values[1]);
+    assert_null(map_get_hashed(&m, STR("b"), map_hash(STR("b"))));
+    map_finish(&m);
+}
+
 static void set_returns_the_previous_value(void **state)
 {
     (void)state;
@@ -162,6 +175,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(an_empty_map_finds_no_key),
+        cmocka_unit_test(a_known_hash_finds_the_same_value),
         cmocka_unit_test(set_returns_the_previous_value),
         cmocka_unit_test(keys_are_copied_and_may_hold_any_byte),
         cmocka_unit_test(growing_keeps_every_entry),
