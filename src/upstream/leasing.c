@@ -181,12 +181,10 @@ static enum lease_state hold_message(struct leasing *l, struct message_stream *m
     return LEASE_HELD;
 }
 
-/* A connection for this request alone. */
+/* A connection for this request alone.  A raw one may turn out to carry HTTP/1. */
 static enum lease_state hold(struct leasing *l, const struct pooled *connection,
                              enum source source)
 {
-    if (l->want.proto == PROTO_RAW)
-        return hold_message(l, NULL, connection, source);
     h1_client_begin(&l->h1, connection->stream);
     return hold_message(l, &l->h1.message, connection, source);
 }
