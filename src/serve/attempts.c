@@ -42,8 +42,7 @@ bool attempts_must_lease_again(struct attempts *a, uint64_t now)
     a->waited_ms += now - a->leased_at;
     if (!routed_lease_was_replaced(&a->lease))
         return false;
-    routed_lease_return(&a->lease, RELEASE_ABORT);
-    a->count--;
+    attempts_withdraw(a);
     return true;
 }
 
@@ -62,6 +61,12 @@ void attempts_fail(struct attempts *a)
         a->avoid = endpoint_ref(a->lease.endpoint);
     }
     routed_lease_return(&a->lease, RELEASE_ABORT);
+}
+
+void attempts_withdraw(struct attempts *a)
+{
+    routed_lease_return(&a->lease, RELEASE_ABORT);
+    a->count--;
 }
 
 void attempts_clear(struct attempts *a)

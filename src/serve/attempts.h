@@ -38,6 +38,8 @@ bool attempts_must_lease_again(struct attempts *a, uint64_t now);
 void attempts_return(struct attempts *a, enum release_mode release);
 /* The same; the next lease avoids its endpoint. */
 void attempts_fail(struct attempts *a);
+/* The same; it does not count, and its endpoint may be leased again. */
+void attempts_withdraw(struct attempts *a);
 /* For the next request; the lease is returned. */
 void attempts_clear(struct attempts *a);
 

@@ -30,6 +30,7 @@
 #include "serve/accounting.h"
 #include "serve/attempts.h"
 #include "serve/client_side.h"
+#include "serve/grpc.h"
 #include "serve/join.h"
 #include "serve/reply.h"
 #include "serve/request_want.h"
@@ -304,13 +305,22 @@ static enum exchange_state complete(struct exchange *x)
     return finish(x, join_keeps_pod(&x->join, pod) ? RELEASE_KEEP : RELEASE_CLOSE);
 }
 
-/* To a client of HTTP/2: the code with which the pod has ended the stream. */
-static void pass_reset(struct exchange *x)
+/* To a client of HTTP/2: the code with which the pod has ended the stream.  A gRPC call on a
+ * connection that was lost ends with UNAVAILABLE.  False: no reset is needed then. */
+static bool pass_reset(struct exchange *x, const char *problem)
 {
     const struct message_stream *pod = x->attempts.lease.message;
+    struct message_stream *client = x->client.message;
     uint32_t code = pod->reset_code ? pod->reset_code : RESET_INTERNAL;
+    char trailers[GRPC_TRAILERS_ROOM];
 
-    x->client.message->ops->reset(x->client.message, code);
+    if (!pod->reset_code && client->needs_reset &&
+        grpc_is_request(&x->join.request.head)) {
+        client->ops->end(client, grpc_unavailable(problem, trailers));
+        return false;
+    }
+    client->ops->reset(client, code);
+    return client->needs_reset;
 }
 
 static enum exchange_state truncate_response(struct exchange *x)
@@ -323,8 +333,7 @@ static enum exchange_state truncate_response(struct exchange *x)
     log_warn(x->id, "the response was truncated", LOG_I("status", response->status),
              LOG_S("reason", problem));
     x->result.keep = false;
-    x->result.reset = x->client.message->needs_reset;
-    pass_reset(x);
+    x->result.reset = pass_reset(x, problem);
     return finish(x, RELEASE_ABORT);
 }
 
@@ -364,12 +373,30 @@ static enum exchange_state no_response(struct exchange *x)
 }
 
 /* The server of another protocol is named, with the URL to use. */
+/* A server of HTTP/2 alone has not looked at a request of HTTP/1.  The upstream keeps what it
+ * speaks, so that this happens once for each port of a pod. */
+static bool may_speak_http2(struct exchange *x)
+{
+    x->attempts.lease.speaks_http2 = true;
+    return !message_is_alone(x->client.message) && !x->join.request.head.upgrade &&
+           request_is_kept(&x->join.request) && !x->attempts.lease.is_shared;
+}
+
+static enum exchange_state retry_in_http2(struct exchange *x)
+{
+    attempts_withdraw(&x->attempts);
+    join_restart(&x->join);
+    return lease(x);
+}
+
 static enum exchange_state refuse_response(struct exchange *x)
 {
     uint8_t first[DETECT_SERVER_MAX];
     const struct stream *pod = x->attempts.lease.stream;
     enum detected spoken =
         detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first)));
+    if (spoken == DETECT_HTTP2 && may_speak_http2(x))
+        return retry_in_http2(x);
     enum cause cause = spoken == DETECT_TLS     ? CAUSE_POD_SPEAKS_TLS
                        : spoken == DETECT_HTTP2 ? CAUSE_POD_SPEAKS_HTTP2
                                                 : CAUSE_POD_NOT_HTTP1;

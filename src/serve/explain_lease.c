@@ -361,9 +361,7 @@ static void explain_http2_pod(const struct refusal *r, struct explanation *ret)
     explanation_detail(ret, "An HTTP/1.1 request was sent to a server that speaks HTTP/2 "
                             "without TLS, as gRPC servers do.");
     explanation_hint(ret,
-                     "Use a gRPC client, or curl --http2-prior-knowledge, through a port "
-                     "of its own (kube-tunnel --expose) or through CONNECT "
-                     "(--proxytunnel) with http://%.*s/.",
+                     "Use a gRPC client, or curl --http2-prior-knowledge http://%.*s/.",
                      STR_ARG(r->subject));
 }
 

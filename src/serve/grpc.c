@@ -1,5 +1,7 @@
 #include "serve/grpc.h"
 
+#include <stdio.h>
+
 #define TIMEOUT_MAX 99999999 /* eight digits */
 
 /* https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
@@ -104,4 +106,15 @@ void grpc_page(struct page *page, struct str text, char room[GRPC_MESSAGE_ROOM])
     page->grpc_status = code_of(page->status);
     page->type = "application/grpc";
     page->body = (struct str){ 0 };
+}
+
+struct str grpc_unavailable(const char *problem, char room[GRPC_TRAILERS_ROOM])
+{
+    char message[GRPC_MESSAGE_ROOM];
+    size_t len = encode(str_of(problem), message);
+
+    int n =
+        snprintf(room, GRPC_TRAILERS_ROOM, "grpc-status: %d\r\ngrpc-message: %.*s\r\n",
+                 GRPC_UNAVAILABLE, (int)len, message);
+    return (struct str){ room, (size_t)n };
 }

@@ -13,6 +13,10 @@ bool grpc_is_request(const struct http1_head *head);
 /* How long the caller waits, by grpc-timeout; UINT64_MAX: for ever. */
 uint64_t grpc_timeout_ms(const struct http1_head *head);
 
+#define GRPC_TRAILERS_ROOM 1200
+/* Trailers of a call whose pod was lost in the middle of the answer. */
+struct str grpc_unavailable(const char *problem, char room[GRPC_TRAILERS_ROOM]);
+
 #define GRPC_MESSAGE_ROOM 1024
 /* The page as a gRPC status: its code by the page's HTTP status, `text` (one line) its message,
  * which is written to `room`. */

@@ -65,7 +65,7 @@ static enum response_event run_response(struct join *j, const struct join_contex
     };
 
     enum response_event event = response_run(&j->response, &context);
-    if (j->response.began != began)
+    if (j->response.began != began && event != RESPONSE_BAD)
         request_stop_keeping(&j->request);
     return event;
 }

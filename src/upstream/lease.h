@@ -55,7 +55,7 @@ struct want {
 struct lease {
     enum err result; /* ERR_AGAIN: looking up, dialling or parked */
     struct stream *stream;
-    struct message_stream *message; /* on `stream`, which is its bytes; NULL: PROTO_RAW */
+    struct message_stream *message; /* on `stream`, which is its bytes */
     bool is_shared;            /* an HTTP/2 connection that carries other requests, too */
     struct endpoint *endpoint; /* a reference; also on failure: the last one tried */
     uint16_t port;             /* the container's port */
@@ -65,8 +65,9 @@ struct lease {
      * this client's, so it is lent only for want.pair again.  0: any request's; a paired
      * one that is lent has its number already. */
     uint64_t pair;
-    uint32_t keep_ms; /* set likewise: Keep-Alive: timeout; 0: none */
-    bool unanswered;  /* set by the user: the stream ended before a byte of an answer */
+    uint32_t keep_ms;  /* set likewise: Keep-Alive: timeout; 0: none */
+    bool speaks_http2; /* set by the user: the port has answered HTTP/1 in HTTP/2 */
+    bool unanswered;   /* set by the user: the stream ended before a byte of an answer */
 
     /* On failure, for the page that the client gets (serve/refusal.c):
      *   ERR_NOT_FOUND    why: services "x" not found

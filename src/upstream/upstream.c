@@ -137,6 +137,8 @@ static void learn(struct upstream *u, const struct lease *lease,
 {
     enum verdict verdict = lease->stream->end.verdict;
 
+    if (lease->speaks_http2)
+        h2_pool_learn(u->h2_pool, lease->endpoint, lease->port, SPEAKS_HTTP2);
     learn_lifetime(u, lease->private, verdict);
     learn_silence(u, lease, verdict);
     if (verdict == V_REFUSED)

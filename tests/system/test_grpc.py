@@ -143,3 +143,43 @@ def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(tunnel):
         client.method("Unary")(b"", timeout=1)
     assert time.monotonic() - began < 4
     client.close()
+
+
+def test_a_server_that_drains_loses_no_call(start_playground, start_tunnel):
+    """Its successor listens on the same port: GOAWAY, the calls that run end, new ones go there."""
+    first = GrpcServer()
+    playground = start_playground("--pods", "1", "--backend", f"many:{PORT}=127.0.0.1:{first.port}")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
+    servers, calls = [first], []
+    end = time.monotonic() + 6
+    drain_at = [time.monotonic() + 1, time.monotonic() + 3]
+    while time.monotonic() < end:
+        calls.append(client.method("Unary").future(b"x", timeout=20, metadata=[("call-id", str(len(calls)))]))
+        if drain_at and time.monotonic() > drain_at[0]:
+            drain_at.pop(0)
+            servers.append(GrpcServer(first.port))
+            threading.Thread(target=servers[-2].stop, args=(5,)).start()
+        time.sleep(0.005)
+    failed = [call.exception() for call in calls if call.exception()]
+    assert not failed, f"{len(failed)} of {len(calls)}: {failed[0]}"
+    seen = sum((server.calls for server in servers), start=servers[0].calls.__class__())
+    assert len(seen) == len(calls) and max(seen.values()) == 1
+    client.close()
+    servers[-1].stop()
+
+
+@pytest.mark.parametrize("loss", ["reset-tunnels", "kill-tunnels"])
+def test_a_stream_whose_pod_is_lost_ends_with_unavailable(server, start_playground, start_tunnel, loss):
+    playground = start_playground("--pods", "1", "--backend", f"many:{PORT}=127.0.0.1:{server.port}")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
+    ticks = client.method("Forever", "unary_stream")(b"", timeout=60)
+    assert next(ticks) == b"tick"
+    playground.order(loss)
+    with pytest.raises(grpc.RpcError) as failed:
+        for _ in ticks:
+            pass
+    assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
+    assert client.method("Unary")(b"after", timeout=20) == b"after"
+    client.close()

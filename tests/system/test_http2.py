@@ -36,12 +36,11 @@ def accepts(port):
 class H2Client:
     """A client that sends and receives frames one by one."""
 
-    def __init__(self, port, **settings):
+    def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 20)
-        self.h2 = h2_connection.H2Connection(h2.config.H2Configuration(client_side=True, header_encoding="utf-8"))
+        self.h2 = h2_connection.H2Connection(h2.config.H2Configuration(
+            client_side=True, header_encoding="utf-8", validate_outbound_headers=False))
         self.h2.initiate_connection()
-        if settings:
-            self.h2.update_settings(settings)
         self.flush()
         self.events = []
 
@@ -584,3 +583,28 @@ def test_a_header_bomb_is_a_431(tunnel):
                 if isinstance(event, h2.events.ResponseReceived):
                     status = dict(event.headers)[":status"]
     assert status == "431"
+
+
+def test_a_port_that_answers_in_http2_is_asked_in_http2_from_then_on(nghttpd, start_playground, start_tunnel):
+    """Nothing declares it: the first request of a client of HTTP/2 finds it out, one of HTTP/1 gets the URL to use."""
+    playground = start_playground("--pods", "1", "--backend", f"many:8080=127.0.0.1:{nghttpd}")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    host = "many.many.svc.cluster.local"
+    assert tunnel.get(host, "/hello", PRIOR).text == "hello from nghttpd\n"
+    posted = tunnel.get(host, "/", PRIOR, "-X", "POST", "-d", "body")
+    assert posted.status == 200 and posted.text == "body"
+    refused = tunnel.get(host, "/hello")
+    assert refused.status == 502 and "speaks HTTP/2 only" in refused.text
+
+
+def test_connect_over_http2_reaches_a_port(pod, h2_client):
+    stream = h2_client.h2.get_next_available_stream_id()
+    h2_client.h2.send_headers(stream, [(":method", "CONNECT"), (":authority", pod.host)])
+    h2_client.h2.send_data(stream, b"GET / HTTP/1.1\r\nHost: " + pod.host.encode() + b"\r\n\r\n")
+    h2_client.flush()
+    connection = pod.accept()
+    connection.take_until(b"\r\n\r\n")
+    connection.send("raw answer")
+    assert dict(h2_client.wait(h2.events.ResponseReceived, stream).headers)[":status"] == "200"
+    assert h2_client.wait(h2.events.DataReceived, stream).data == b"raw answer"
+    connection.close()
