@@ -126,7 +126,8 @@ void listen_address_print(const struct listen_address *a,
         snprintf(out, LISTEN_TEXT_SIZE, "%s:%u", a->host, a->port);
 }
 
-/* Names of service ports are DNS labels; one of digits alone would be a number. */
+/* Names of service ports are DNS labels; a label of digits only would be a port
+ * number. */
 static bool is_port_name(struct str s)
 {
     bool letter = false;
@@ -135,7 +136,7 @@ static bool is_port_name(struct str s)
     return letter && is_dns_label(s);
 }
 
-/* Two labels at least, of the bytes that names of the cluster may have. */
+/* At least two labels, of characters that are allowed in names of the cluster. */
 static bool is_dotted(struct str s)
 {
     for (size_t i = 0; i < s.len; i++) {
@@ -216,7 +217,7 @@ static struct str without_final_dot(struct str s)
     return str_ends(s, STR(".")) ? str_first(s, s.len - 1) : s;
 }
 
-/* In any case: names are compared without it. */
+/* Upper case is allowed, since names are compared without regard to case. */
 static bool is_alias_name(struct str s)
 {
     AUTO_FREE char *lower = str_dup(without_final_dot(s));

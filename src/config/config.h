@@ -1,4 +1,4 @@
-/* config/config.h - every setting, with its value and where that came from
+/* config/config.h - every setting, with its value and its source
  *
  * A struct config is loaded once, from flags, the environment, files and defaults (the
  * nearer source wins, setting by setting), and never changes afterwards: it is shared by
@@ -8,7 +8,7 @@
  *     uint64_t idle_timeout_ms;          const char *kubeconfig;   (NULL: not set)
  *     struct listen_list listen;         enum transport_choice transport;
  *
- * Settings are checked here and nowhere else: code that reads a field may rely on its
+ * Settings are checked when they are loaded: code that reads a field may rely on its
  * limits.
  */
 #pragma once
@@ -25,7 +25,7 @@ enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 #define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
 #define SIZE_AUTO UINT64_MAX  /* ... of a size or a duration */
 
-/* AUTO: it depends on where the process runs. */
+/* AUTO: the value depends on where the process runs. */
 enum auto_bool { AUTO_BOOL_AUTO, AUTO_BOOL_FALSE, AUTO_BOOL_TRUE };
 
 struct string_list {
@@ -84,13 +84,13 @@ enum setting_id {
         SETTING_COUNT
 };
 
-/* From far to near: a later one wins. */
+/* In ascending precedence. */
 enum source { FROM_DEFAULT, FROM_SYSTEM_FILE, FROM_FILE, FROM_ENVIRONMENT, FROM_FLAG };
 
 struct origin {
     enum source source;
-    const char *file; /* of a file: its path; lives as long as the config */
-    unsigned line;    /* of a file, from 1 */
+    const char *file; /* for a file: its path; valid as long as the config */
+    unsigned line;    /* for a file: the line, from 1 */
 };
 
 struct config {
@@ -100,22 +100,24 @@ struct config {
 
     bool in_pod; /* where the process runs: some defaults depend on it */
     struct origin origins[SETTING_COUNT];
-    struct string_list files;    /* those that were read, far to near */
-    struct string_list warnings; /* sentences for the owner to print once */
+    struct string_list files;    /* the files that were read, in ascending precedence */
+    struct string_list warnings; /* sentences that the owner of the config prints once */
     unsigned refs;               /* private */
 };
 
 struct config_flag {
-    const char *name; /* a setting's, without dashes; one that is not is an error */
+    /* the name of a setting, without dashes; another name is an error */
+    const char *name;
     const char *value;
 };
 
-/* Where to look.  All zeroed: defaults only. */
+/* The sources of settings.  All zeroed: defaults only. */
 struct config_input {
-    const char *file;         /* instead of both usual files; must exist */
-    const char *user_file;    /* NULL or not there: skipped */
-    const char *system_file;  /* likewise; the user's wins, setting by setting */
-    char *const *environment; /* "KTUN_PORT=80", ..., NULL; others are ignored */
+    const char *file;      /* instead of both usual files; must exist */
+    const char *user_file; /* skipped if it is NULL or does not exist */
+    /* likewise; the user's file has precedence, for each setting */
+    const char *system_file;
+    char *const *environment; /* "KTUN_PORT=80", ..., NULL; other variables are ignored */
     const struct config_flag *flags;
     size_t flag_count;
     bool in_pod;

@@ -4,7 +4,7 @@
 #include "base/own.h"
 #include "yaml/cursor.h"
 
-/* Where the next event stands.  Each is what a correct file has there. */
+/* What the next event is in a correct file. */
 enum place { AT_ROOT, AT_KEY, AT_VALUE, AT_FIRST_ELEMENT, AT_ELEMENT };
 
 struct entries {
@@ -64,7 +64,7 @@ static enum err at_root(struct entries *s, const struct yaml_event *at)
 {
     if (at->kind != YAML_MAP && !at->null)
         return yaml_refuse(s->yaml, "expected settings, like \"port: 8080\"");
-    s->place = AT_KEY; /* or nothing stands between the marks of a document */
+    s->place = AT_KEY; /* or the document between its marks is empty */
     return ERR_AGAIN;
 }
 

@@ -3,9 +3,9 @@
  *     port: 8080                  one entry
  *     listen: [ ":80", ":81" ]    two entries, both in_list
  *
- * A mapping whose values are scalars or lists of scalars.  Deeper nesting, a key without a
- * value and a second document are errors; of a key that has no value to lend the user
- * decides what is wrong, because the key may be.  Private to config/.
+ * A mapping whose values are scalars or lists of scalars.  Deeper nesting, a key without
+ * a value and a second document are errors; For a key without a value the caller chooses
+ * the error, because the key itself may be unknown.  Private to config/.
  */
 #pragma once
 
@@ -18,12 +18,13 @@ struct entry {
     struct str value; /* of an empty list: "" */
     unsigned line;    /* of the value, from 1 */
     bool in_list;
-    bool first;          /* not a further element of the same list */
-    const char *problem; /* there is no value, and this is why; the last entry then, and
-                            `line` is the key's.  NULL: it has one */
+    bool first; /* false for further elements of the same list */
+    /* why there is no value; then this is the last entry, and `line` is the key's.  NULL:
+     * there is a value */
+    const char *problem;
 };
 
-/* Borrows all until it is destroyed.  Complaints begin with "name:line". */
+/* Borrows all until it is destroyed.  Error texts begin with "name:line". */
 struct entries *entries_create(const char *name, struct str text, struct diag *why);
 void entries_destroy(struct entries *s); /* NULL accepted */
 static inline void entries_destroyp(struct entries **s)

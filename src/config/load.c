@@ -1,4 +1,4 @@
-/* config/load.c - defaults, files, environment and flags, laid over one another */
+/* config/load.c - defaults, files, environment and flags, in ascending precedence */
 #include "config/config.h"
 
 #include <assert.h>
@@ -38,7 +38,7 @@ struct config *config_default(void)
     return c;
 }
 
-/* The count is the one thing that changes in a shared config, and no code reads it. */
+/* The cast is safe: only the reference count changes in a shared config. */
 const struct config *config_ref(const struct config *c)
 {
     ((struct config *)(uintptr_t)c)->refs++;
@@ -122,7 +122,7 @@ static void warn_of_variable(struct config *c, struct str name, struct str rest)
                   : xasprintf("%.*s is no setting", STR_ARG(name)));
 }
 
-/* An empty variable is as good as none: that is how shells and manifests take one back.
+/* An empty variable counts as not set: shells and manifests unset a variable like that.
  */
 static enum err apply_variable(struct config *c, const char *variable, struct diag *why)
 {
@@ -134,7 +134,7 @@ static enum err apply_variable(struct config *c, const char *variable, struct di
         return OK;
     struct str rest = str_skip(name, sizeof(VARIABLE_PREFIX) - 1);
     if (str_eq(rest, STR("CONFIG")))
-        return OK; /* the file's path: the caller's business, like --config */
+        return OK; /* the path of the file, which the caller applies, like --config */
 
     const struct setting *s = setting_find_loosely(rest);
     if (!s) {
@@ -179,14 +179,15 @@ static enum err apply_flags(struct config *c, const struct config_input *input,
     return e;
 }
 
-/* Back to the default, as if it had not been set. */
+/* Resets the setting to its default, as if it had not been set. */
 static void withdraw(struct config *c, enum setting_id id)
 {
     setting_clear(&settings[id], c);
     c->origins[id] = (struct origin){ .source = FROM_DEFAULT };
 }
 
-/* Both set where to listen, so the one with the higher precedence counts. */
+/* --port and --listen both set where to listen, so the one with higher precedence
+ * counts. */
 static enum err settle_port(struct config *c, struct diag *why)
 {
     enum source port = c->port ? c->origins[SETTING_port].source : FROM_DEFAULT;
@@ -205,7 +206,7 @@ static enum err settle_port(struct config *c, struct diag *why)
     return OK;
 }
 
-/* A dead tunnel must have been sent at least one PING. */
+/* Before a tunnel counts as dead, at least one PING must have been sent. */
 static enum err check_pings(const struct config *c, struct diag *why)
 {
     if (c->ping_timeout_ms > c->ping_interval_ms)

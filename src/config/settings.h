@@ -1,15 +1,16 @@
 /* config/settings.h - the table of every setting there is
  *
- * One row is all it takes: the field in struct config, the flag (--idle-timeout), the
- * environment variable (KTUN_IDLE_TIMEOUT), the key in the configuration file
- * (idle-timeout), its check, its default and its line of help all derive from here.
- * docs/kube-tunnel.conf.5 describes them at length; tests/system/test_cli.py compares.
+ * Everything about a setting is derived from its row: the field in struct config, the
+ * flag (--idle-timeout), the environment variable (KTUN_IDLE_TIMEOUT), the key in the
+ * configuration file (idle-timeout), its check, its default and its line of help.
+ * docs/kube-tunnel.conf.5 describes the settings in detail; tests/system/test_cli.py
+ * compares.
  *
  *     X(TYPE, field, name, default, min, max, GROUP, help)
  *
  * TYPE decides how text becomes a value (config/type.c) and what min and max mean:
  * milliseconds, bytes, a number, or how many elements a list may have.  A default is text
- * like any other value; "" is: not set (NULL, 0 or an empty list).
+ * like any other value; "" means not set (NULL, 0 or an empty list).
  */
 #pragma once
 

@@ -1,4 +1,5 @@
-/* config/table.c - the table as an array; names, and the nearest to a wrong one */
+/* config/table.c - the table as an array; finding a setting by its name, or the most
+ * similar name */
 #include "config/setting.h"
 
 #include <stdio.h>
@@ -53,7 +54,8 @@ static char lower(char c)
     return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;
 }
 
-/* The next letter of a name spelled in any way; 0 at its end. */
+/* Takes the next letter of a name in any spelling, in lower case without separators; 0 at
+ * the end. */
 static char next_letter(struct str *s)
 {
     while (s->len) {
@@ -84,7 +86,7 @@ const struct setting *setting_find_loosely(struct str name)
     return NULL;
 }
 
-#define NEAR_LEN 31 /* longer than any name; what is longer still is near nothing */
+#define NEAR_LEN 31 /* longer than any name; longer texts are similar to none */
 
 static size_t letters(struct str s, char out[static NEAR_LEN + 1])
 {
@@ -100,7 +102,8 @@ static unsigned least(unsigned a, unsigned b, unsigned c)
     return low < c ? low : c;
 }
 
-/* How many letters to add, drop, change or swap with their neighbour. */
+/* The edit distance: how many letters to add, drop, change or swap with their
+ * neighbour. */
 static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
 {
     unsigned rows[3][NEAR_LEN + 2];
@@ -124,7 +127,7 @@ static unsigned edits(const char *a, size_t a_len, const char *b, size_t b_len)
     return old[b_len];
 }
 
-/* 0: the same letters.  A beginning of the name counts as one slip. */
+/* 0: the same letters.  The beginning of a name has distance 1. */
 static unsigned distance(struct str written, const char *name)
 {
     char a[NEAR_LEN + 1], b[NEAR_LEN + 1];

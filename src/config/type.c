@@ -88,14 +88,14 @@ static char *enum_print(const struct setting *s, const void *field)
     return xstrdup(s->type->choices[*(const unsigned *)field]);
 }
 
-/* Numbers: of things, of bytes, of milliseconds. */
+/* A number counts things, bytes or milliseconds. */
 
 struct unit {
     const char *name;
     uint64_t factor;
 };
 
-/* From large to small; the first that divides a value is the one it is shown in. */
+/* From large to small: a value is printed in the first unit that divides it. */
 static const struct unit duration_units[] = {
     { "h", MS_HOUR }, { "m", MS_MINUTE }, { "s", MS_SECOND }, { "ms", 1 }, { NULL, 0 }
 };
@@ -233,7 +233,7 @@ static enum err auto_count_parse(const struct setting *s, struct str text, void 
     return OK;
 }
 
-/* Of sizes and durations, by the type that a number has. */
+/* For sizes and durations: "auto", or text that the type of numbers parses. */
 static enum err auto_parse(const struct setting *s, struct str text, void *field,
                            struct diag *why)
 {
@@ -307,7 +307,7 @@ static void string_clear(void *field)
     own_freep(field);
 }
 
-/* In a file no shell expands "~/". */
+/* Expands "~/", because no shell does so in a file. */
 static enum err path_parse(const struct setting *s, struct str text, void *field,
                            struct diag *why)
 {
@@ -327,7 +327,7 @@ static enum err label_parse(const struct setting *s, struct str text, void *fiel
     return string_parse(s, text, field, why);
 }
 
-/* cluster.local and Cluster.Local. are the same domain. */
+/* Normalises the domain: cluster.local and Cluster.Local. are the same. */
 static enum err domain_parse(const struct setting *s, struct str text, void *field,
                              struct diag *why)
 {

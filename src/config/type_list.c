@@ -77,7 +77,8 @@ static enum err origins_parse(const struct setting *s, struct str text, void *fi
     return OK;
 }
 
-/* A user or @group as passwd(5) may have it, also of a directory (EXAMPLE\\ann, ann@example).
+/* A user or @group, as in passwd(5) or as a directory service names it (EXAMPLE\\ann,
+ * ann@example).
  */
 static bool is_client(struct str s)
 {
@@ -112,7 +113,7 @@ static enum err clients_parse(const struct setting *s, struct str text, void *fi
     return OK;
 }
 
-/* Any name: whether the kubeconfig has it is found out when that is read. */
+/* Any name is accepted; it is checked when the kubeconfig is read. */
 static enum err contexts_parse(const struct setting *s, struct str text, void *field,
                                struct diag *why)
 {
@@ -178,7 +179,7 @@ static void listens_clear(void *field)
     free(list->at);
 }
 
-/* "any-host" and "raw" belong to the element before them; false: it is neither. */
+/* "any-host" and "raw" belong to the element before them; false: the text is neither. */
 static bool exposed_option(struct expose_list *list, struct str text)
 {
     struct expose *last = list->count ? &list->at[list->count - 1] : NULL;

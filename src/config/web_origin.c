@@ -38,7 +38,8 @@ static bool is_host_name(struct str s)
     return !str_empty(s) && s.len <= HOST_MAX && s.at[0] != '.';
 }
 
-/* Only what an address can consist of: whether it is one makes no difference here. */
+/* Checks only the characters of an IPv6 address; whether it is valid does not matter
+ * here. */
 static bool is_bracketed(struct str s)
 {
     if (s.len < 4 || s.len > 48 || s.at[0] != '[' || s.at[s.len - 1] != ']')
@@ -81,7 +82,7 @@ static bool split_port(struct str *host, uint16_t *ret_port)
     uint64_t number;
 
     if (is_bracketed(*host) || !port.at)
-        return true; /* none is written */
+        return true; /* no port is written */
     if (str_to_uint(port, UINT16_MAX, &number) || number == 0)
         return false;
     *host = before;
@@ -126,7 +127,8 @@ bool host_pattern_is_valid(struct str pattern)
     return is_host(pattern);
 }
 
-/* Digits and dots are an address, which is below no name. */
+/* Is host below the domain `suffix`?  Digits and dots are an address, which is below no
+ * domain. */
 static bool is_below(struct str host, struct str suffix)
 {
     return !str_empty(host) && is_letter(host.at[host.len - 1]) &&

@@ -1,6 +1,6 @@
 /* config/web_origin.h - origins of web pages, and the patterns that match them
  *
- * Pure text.  A pattern is one of
+ * No I/O.  A pattern is one of
  *     https://app.example:8443   exactly this origin
  *     app.example                this host, http or https, any port
  *     *.shop                     every name below it, http or https, any port

@@ -2,10 +2,10 @@
  *
  * THEORY OF OPERATION
  *
- *      libyaml ── take_in ──┬──────────────▶ pull ──▶ expand ──▶ the event at hand
+ *      libyaml ── take_in ──┬──────────────▶ pull ──▶ expand ──▶ current event
  *                           └─▶ tape ─ frames ─┘
  *
- * take_in makes our events of libyaml's.  While a node with an anchor is being read, its
+ * take_in converts libyaml's events.  While a node with an anchor is being read, its
  * events are copied to the tape as well; a recording is a range of the tape, and an alias
  * on the tape stays an alias, so the tape is never longer than the text.  To follow an
  * alias is to push a frame: the range to be pulled from before anything else.
@@ -24,7 +24,7 @@
 #include "base/map.h"
 #include "base/own.h"
 
-#define ALIAS 100 /* beside enum yaml_kind: an alias, on its way to expand */
+#define ALIAS 100 /* an alias, which expand() replaces; not in enum yaml_kind */
 
 struct taped {
     int kind; /* enum yaml_kind or ALIAS */
@@ -35,18 +35,19 @@ struct taped {
 };
 
 struct recording {
-    size_t start, end; /* on the tape; end is 0 while it is open */
+    size_t start, end; /* indices on the tape; end is 0 while the recording is open */
     int depth;
     bool open;
-    size_t outer; /* the open one around it: its number + 1, or 0 */
+    size_t outer; /* the open recording around it: its number + 1, or 0 */
 };
 
 struct frame {
-    size_t at, end;  /* on the tape */
-    int merge_depth; /* its keys at this depth are merged ones; 0: it is no merge */
+    size_t at, end; /* indices on the tape */
+    /* keys at this depth come from a merge key; 0: the frame is not a merge */
+    int merge_depth;
 };
 
-/* What a position in a container waits for. */
+/* What the next event in a container is. */
 enum place { IN_LIST, AT_KEY, AT_VALUE };
 
 struct yaml_cursor {
@@ -56,16 +57,16 @@ struct yaml_cursor {
     yaml_parser_t parser;
     yaml_event_t raw;
     bool begun, ended;
-    char *decoded; /* of a !!binary that is not on the tape */
+    char *decoded; /* the text of a !!binary node that is not on the tape */
 
     struct yaml_event at;
-    int alias; /* raw is one: its recording, else -1 */
+    int alias; /* if raw is an alias: the number of its recording, else -1 */
 
     struct taped *tape;
     size_t taped, tape_room;
     struct recording *recordings;
     size_t recording_count, recording_room;
-    size_t open;        /* the innermost that is being written: its number + 1, or 0 */
+    size_t open;        /* the innermost open recording: its number + 1, or 0 */
     int depth;          /* of libyaml's events */
     struct map anchors; /* name -> recording's number + 1 */
 
@@ -74,7 +75,7 @@ struct yaml_cursor {
     size_t expanded;
 
     uint8_t places[YAML_DEPTH_MAX + 1];
-    int nested; /* of the events handed out */
+    int nested; /* depth of the returned events */
     struct texts warnings;
 };
 
@@ -88,7 +89,7 @@ struct yaml_cursor *yaml_cursor_create(const char *path, struct str text,
     c->why = why;
     map_init(&c->anchors);
     if (!yaml_parser_initialize(&c->parser))
-        abort(); /* out of memory, the only reason it has */
+        abort(); /* out of memory, the only possible failure */
     yaml_parser_set_input_string(&c->parser, (const unsigned char *)text.at, text.len);
     return c;
 }
@@ -163,7 +164,7 @@ struct texts yaml_take_warnings(struct yaml_cursor *c)
     return taken;
 }
 
-/* Room for one element more. */
+/* Grows an array so that one more element fits. */
 static void *grown(void *at, size_t count, size_t *room, size_t size)
 {
     if (count < *room)
@@ -172,7 +173,8 @@ static void *grown(void *at, size_t count, size_t *room, size_t size)
     return xrealloc(at, *room * size);
 }
 
-/* libyaml has the offset of a byte that is no text, of everything else the line. */
+/* libyaml reports the offset of a byte that is not valid text, and the line of any other
+ * error. */
 static enum err not_yaml(struct yaml_cursor *c)
 {
     const char *problem = c->parser.problem ? c->parser.problem : "not YAML";
@@ -297,7 +299,7 @@ static enum err put_on_tape(struct yaml_cursor *c)
     return OK;
 }
 
-/* A node is complete at c->depth: with it those recordings that began there. */
+/* A node is complete at c->depth: ends the recordings that began there. */
 static void end_recordings(struct yaml_cursor *c)
 {
     while (c->open && c->recordings[c->open - 1].depth == c->depth) {
@@ -330,7 +332,7 @@ static enum err record(struct yaml_cursor *c)
     return OK;
 }
 
-/* One event from libyaml, which is inside the document. */
+/* Reads one event from libyaml, inside the document. */
 static enum err take_in(struct yaml_cursor *c)
 {
     enum err e = raw_next(c);
@@ -381,7 +383,7 @@ static enum err push_frame(struct yaml_cursor *c, size_t start, size_t end,
     return count_expanded(c);
 }
 
-/* The frame to pull from, or NULL for libyaml; used up ones are dropped. */
+/* The frame to pull from, or NULL for libyaml; frames that are used up are dropped. */
 static struct frame *current_frame(struct yaml_cursor *c)
 {
     while (c->frame_count) {
@@ -403,7 +405,7 @@ static void lend_taped(struct yaml_cursor *c, const struct taped *t)
                                  .text = t->text };
 }
 
-/* The next event, from the tape or from libyaml, aliases not yet followed. */
+/* Reads the next event, from the tape or from libyaml; aliases are not yet replaced. */
 static enum err pull(struct yaml_cursor *c)
 {
     struct frame *f = current_frame(c);
@@ -425,7 +427,7 @@ static size_t node_end(const struct yaml_cursor *c, size_t at)
     }
 }
 
-/* The value of a merge key as a range of the tape. */
+/* Records the value of a merge key, as a range of the tape. */
 static enum err tape_value(struct yaml_cursor *c, size_t *ret_start)
 {
     struct frame *f = current_frame(c);
@@ -445,7 +447,7 @@ static enum err tape_value(struct yaml_cursor *c, size_t *ret_start)
     return OK;
 }
 
-/* Where the mapping is that stands, or is named, at this place of the tape. */
+/* Pushes a frame for the mapping, or the alias of one, at this index of the tape. */
 static enum err merge_one(struct yaml_cursor *c, size_t at)
 {
     while (c->tape[at].kind == ALIAS)
@@ -455,7 +457,8 @@ static enum err merge_one(struct yaml_cursor *c, size_t at)
     return push_frame(c, at + 1, node_end(c, at) - 1, c->nested);
 }
 
-/* The first of a list counts most, so it comes last: frames are a stack. */
+/* The first mapping of a list has precedence, so its events come last: frames are a
+ * stack. */
 static enum err merge(struct yaml_cursor *c)
 {
     size_t at = 0;
@@ -484,7 +487,8 @@ static bool is_merge_key(const struct yaml_cursor *c)
            str_eq(c->at.text, STR("<<"));
 }
 
-/* A node is complete: its container goes from key to value and back. */
+/* A node is complete: a mapping around it goes from key to value, or from value to
+ * key. */
 static void advance(struct yaml_cursor *c)
 {
     uint8_t *place = &c->places[c->nested];
@@ -509,10 +513,10 @@ static enum err note_place(struct yaml_cursor *c)
     return OK;
 }
 
-/* To the first event of the document. */
+/* Moves to the first event of the document. */
 static enum err begin(struct yaml_cursor *c)
 {
-    enum err e = raw_next(c); /* the stream's start */
+    enum err e = raw_next(c); /* the event of the stream's start */
 
     c->begun = true;
     if (!e)

@@ -1,7 +1,7 @@
-/* yaml/edit.c - replace texts in a mapping of a YAML text, and not one other byte
+/* yaml/edit.c - replace texts in a mapping of a YAML text, and no other byte
  *
- * libyaml loads the document; its nodes have their begin and end, in characters.  From
- * that comes a list of changes, from the last place in the text to the first.
+ * libyaml loads the document; its nodes have begin and end, in characters.  These give a
+ * list of changes, from the last place in the text to the first.
  */
 #include "yaml/edit.h"
 
@@ -14,7 +14,7 @@
 
 struct change {
     size_t from, to; /* bytes of the text that are replaced */
-    size_t order;    /* of those at one place */
+    size_t order;    /* the order of changes at the same place */
     char *text;
 };
 
@@ -89,7 +89,8 @@ static yaml_node_t *follow(const struct editing *e, const struct yaml_step *step
     return at;
 }
 
-/* libyaml counts characters, a byte order mark too. */
+/* The byte offset of a character: libyaml counts characters, including a byte order
+ * mark. */
 static size_t byte_of(struct str text, size_t character)
 {
     size_t at = 0;
@@ -140,7 +141,7 @@ static bool is_explicit(struct str text, size_t key)
     return key && text.at[key - 1] == '?';
 }
 
-/* In front of the first key: there its indentation is known. */
+/* Inserts in front of the first key, where the indentation is known. */
 static enum err insert(struct editing *e, const yaml_node_t *mapping,
                        const struct yaml_edit *edit)
 {

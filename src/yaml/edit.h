@@ -1,7 +1,7 @@
-/* yaml/edit.h - replace texts in a mapping of a YAML text, and not one other byte
+/* yaml/edit.h - replace texts in a mapping of a YAML text, and no other byte
  *
  * For files that people wrote, or other programs: comments, order, quotes and indentation
- * of everything else stay.  Pure text, no files.
+ * of all else are kept.  No I/O.
  */
 #pragma once
 
@@ -18,9 +18,10 @@ struct yaml_edit {
         *value; /* the value: printable ASCII without quotes and backslashes */
 };
 
-/* In the mapping at the end of the steps: of a key given twice the last one counts, one that
- * is not there is added in front of the others.  *ret is the caller's.  ERR_CONFIG, with a
- * sentence: no such mapping, an empty one, a value that cannot be replaced. */
+/* Sets the values in the mapping at the end of the steps.  Of a key given twice the last
+ * one is replaced; a missing key is added before the others.  *ret is the caller's.
+ * ERR_CONFIG, with a sentence: no such mapping, an empty one, a value that cannot be
+ * replaced. */
 MUST_CHECK enum err yaml_edit(struct str text, const struct yaml_step *steps,
                               size_t step_count, const struct yaml_edit *edits,
                               size_t edit_count, char **ret, struct diag *why);

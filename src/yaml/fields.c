@@ -47,7 +47,7 @@ static void copy_text(const struct yaml_field *f, void *to, const void *from)
 
 const struct yaml_type yaml_text = { read_text, clear_text, copy_text };
 
-/* The words of YAML 1.1, as Kubernetes reads it. */
+/* The words for booleans of YAML 1.1, which Kubernetes uses. */
 static enum err read_bool(struct yaml_cursor *c, const struct yaml_field *f, void *at)
 {
     static const char *const yes[] = { "true", "yes", "on", "y" };
@@ -244,7 +244,7 @@ static const struct yaml_field *find(const struct yaml_field *fields, struct str
     return NULL;
 }
 
-/* Which fields a mapping has had, as bits: by their own keys, and by any. */
+/* Which fields were set, as bits: by keys of the mapping itself, and by any key. */
 struct seen {
     uint64_t own, any;
 };
