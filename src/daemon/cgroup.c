@@ -1,4 +1,4 @@
-/* daemon/cgroup.c - how much memory the container or the service we run in may use */
+/* daemon/cgroup.c - the memory limit of this process's container or service */
 #include "daemon/cgroup.h"
 
 #include "base/file.h"
@@ -10,7 +10,7 @@
 #define LIMIT_FILE_MAX 63
 #define GROUPS_FILE_MAX 65536
 
-/* 0: no such file, or "max". */
+/* 0: the file does not exist, or has "max". */
 static uint64_t read_limit(const char *path)
 {
     AUTO_FREE char *text = NULL;
@@ -28,7 +28,8 @@ static uint64_t lesser(uint64_t a, uint64_t b)
     return !a ? b : !b || a < b ? a : b;
 }
 
-/* Of this group, then of the one it is in, up to the root of what is mounted here. */
+/* The smallest limit of this cgroup and its ancestors, up to the root that is mounted
+ * here. */
 static uint64_t limit_of_groups(const char *mount, char *group, const char *file)
 {
     uint64_t least = 0;

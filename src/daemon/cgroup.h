@@ -1,9 +1,9 @@
-/* daemon/cgroup.h - how much memory the container or the service we run in may use */
+/* daemon/cgroup.h - the memory limit of this process's container or service */
 #pragma once
 
 #include <stdint.h>
 
-/* The least limit on our cgroup and those above it, of cgroup v2 (memory.max) or v1
- * (memory.limit_in_bytes).  0: there is none, or it cannot be read.  `root` is "" but in
- * tests. */
+/* The smallest limit of this process's cgroup and those above it, of cgroup v2
+ * (memory.max) or v1 (memory.limit_in_bytes).  0: there is none, or it cannot be read.
+ * `root` is "" except in tests. */
 uint64_t cgroup_memory_max(const char *root);

@@ -3,16 +3,20 @@
 
 #include "cluster/settings.h"
 
-/* More connections than any pod has at once: a bound, where one is needed. */
+/* An upper bound where one is needed: no pod has so many connections at once. */
 #define TUNNELS_PER_POD_MAX 1024
 #define DIALS_PER_NODE_MAX 8
-#define OWN_BRIEF 1 /* requests with a tunnel of their own, where all are small */
+/* own tunnels per pod for small requests, before these share tunnels */
+#define OWN_BRIEF 1
 
-#define DIRECT_MS 300               /* --upstream auto: a tunnel is used after this */
-#define CALL_MS 10000               /* one question to the API server */
-#define TERMINAL_MS (5 * 60 * 1000) /* a person types, or fetches a token from a drawer */
-#define LAZY_ABOVE_BYTES (64 * MIB) /* of JSON: half of that when it is held */
-#define KEEP_MS 3000 /* how long its answer is good, where we may not watch */
+/* --upstream auto: a tunnel is used if the pod's address has not answered by then */
+#define DIRECT_MS 300
+#define CALL_MS 10000               /* time-out of one call of the API server */
+#define TERMINAL_MS (5 * 60 * 1000) /* for a person to enter a password or a token */
+/* bytes of JSON; the objects in memory take half of that */
+#define LAZY_ABOVE_BYTES (64 * MIB)
+/* how long an answer of the API server is used where watching is not permitted */
+#define KEEP_MS 3000
 
 static const enum tunnel_transport transports[] = {
     [TRANSPORT_AUTO] = TUNNEL_TRANSPORT_AUTO,

@@ -5,7 +5,8 @@
 #include "config/config.h"
 #include "kube/exec_plugin.h"
 
-/* All but tunnels.room, upstream.own and plugins, which belong to this process. */
+/* Sets all fields but tunnels.room, upstream.own and plugins, which are the same for the
+ * whole process. */
 struct cluster_settings cluster_settings_of(const struct config *c);
 
 /* Which contexts; borrowed from the config.  `offline`: they are listed and not connected. */

@@ -1,16 +1,16 @@
-/* daemon/daemon.c - builds everything in order, runs it, takes it down in reverse
+/* daemon/daemon.c - builds all parts in order, runs them, destroys them in reverse
  *
  * THEORY OF OPERATION
  *
  *      loop ─ clusters ─ admin ─ serve ─ listeners
  *
- * Each one borrows from those to its left and knows nothing of those to its right, so
- * stopping in the opposite order never leaves anyone holding something that is gone.
+ * Each part uses those to its left and none to its right, so destroying them from right
+ * to left leaves no dangling pointer.
  *
- * The end comes in three steps, each begun when the one before is over: DRAINING (the
+ * The end has three steps, each begun when the one before is over: DRAINING (the
  * listeners close, sessions finish their exchange or are reset after drain-timeout),
  * PARTING (idle connections and tunnels are closed in order, for which they get
- * PARTING_MS), and then the loop stops.  A second signal skips what is left of them.
+ * PARTING_MS), and then the loop stops.  A second signal skips the remaining steps.
  */
 #include "daemon/daemon.h"
 
@@ -45,18 +45,19 @@ LOG_MODULE(daemon);
 #define EXIT_USAGE 2
 
 #define PARTING_MS 500
-#define FIRST_CLUSTER 1 /* its number */
+#define FIRST_CLUSTER 1 /* the number of the first cluster */
 
-#define STOPPED_ASK_MS 5000 /* after a shorter stop no tunnel is probed */
+/* after a shorter stop no PING is sent to check the tunnels */
+#define STOPPED_PROBE_MS 5000
 
-#define BUFFER_MEMORY (256 * MIB) /* where no cgroup has a limit */
+#define BUFFER_MEMORY (256 * MIB) /* the default where no cgroup has a limit */
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
 
 struct daemon {
     const struct config *config;
     enum daemon_state state;
-    unsigned signals; /* that came */
+    unsigned signals; /* received */
     struct task on_signal, on_end, on_change, on_stopped;
     struct timer parting;
     struct loop_signal *terminate, *interrupt, *hangup;
@@ -102,7 +103,7 @@ static void on_parted(struct timer *t)
     loop_stop(container_of(t, struct daemon, parting)->loop);
 }
 
-/* Something that drains may have ended. */
+/* Woken when a part that drains may have finished. */
 static void on_end(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_end);
@@ -123,7 +124,7 @@ static void on_signal(struct task *t)
         drain(d);
 }
 
-/* nohup and others set SIGHUP to be ignored. */
+/* Was the signal ignored at the start?  nohup sets SIGHUP so. */
 static bool is_ignored(int signum)
 {
     struct sigaction present;
@@ -146,13 +147,14 @@ static void on_change(struct task *t)
         clusters_probe(d->clusters, "the network changed");
 }
 
-/* What the far ends sent meanwhile was read before this.  A busy machine pauses for less. */
+/* Runs after the bytes that arrived meanwhile were read.  The pauses of a busy machine
+ * are shorter. */
 static void on_stopped(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_stopped);
     const struct sched *s = loop_sched(d->loop);
 
-    if (s->stopped < STOPPED_ASK_MS)
+    if (s->stopped < STOPPED_PROBE_MS)
         return;
     log_info(NO_ID, "the process was stopped", LOG_U("ms", s->stopped));
     if (d->clusters)
@@ -186,7 +188,7 @@ static bool opens(void *owner, struct str ns)
     return policy_opens(d->config, ns);
 }
 
-/* Names without a label are the first cluster's. */
+/* Only the domain of the first cluster is used, whose names need no label. */
 static void on_zone(void *owner, uint16_t number, const char *zone)
 {
     struct daemon *d = owner;
@@ -219,7 +221,7 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     const struct config *c = d->config;
     const struct clusters_choice choice = clusters_choice_of(c, false);
 
-    /* Not the namespace that is served, which a setting may name. */
+    /* The namespace of this process's pod, not the served one, which is a setting. */
     d->own_ns = service_account_namespace(SERVICE_ACCOUNT_ROOT);
     const struct exec_settings exec = exec_settings_of(c);
     d->settings = cluster_settings_of(c);
@@ -234,7 +236,8 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->naming.looking = d->settings.find_zone;
     enum err e = clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
     if (!e && !clusters_status(d->clusters, 0).connected)
-        naming_end_look(&d->naming); /* it begins when the first is connected */
+        /* the look-up begins when the first cluster is connected */
+        naming_end_look(&d->naming);
     return e;
 }
 
@@ -291,7 +294,7 @@ static enum err start(struct daemon *d, struct diag *why)
     return e;
 }
 
-/* Whatever start got done, in reverse. */
+/* Destroys all that was started, in reverse. */
 static void finish(struct daemon *d)
 {
     listeners_close(d->listeners);
@@ -344,11 +347,11 @@ static void say_started(const struct daemon *d)
     notify("READY=1");
 }
 
-/* A person at a terminal reads a sentence, a machine the line it can parse. */
-static int complain(const struct config *config, enum err e, const struct diag *why,
-                    int status)
+/* At a terminal the error is printed as a sentence, else as a log line. */
+static int print_start_error(const struct config *config, enum err e,
+                             const struct diag *why, int status)
 {
-    log_flush(); /* what was done until then comes first */
+    log_flush(); /* earlier log lines come first */
     if (config->log_format == LOG_JSON)
         log_error(NO_ID, "cannot start", LOG_S("reason", diag_text(why, e)));
     else
@@ -363,7 +366,7 @@ int daemon_run(const struct config *config)
 
     enum err e = refusals_check(config, &why);
     if (e)
-        return complain(config, e, &why, EXIT_USAGE);
+        return print_start_error(config, e, &why, EXIT_USAGE);
     process_prepare();
     e = start(&d, &why);
     if (!e) {
@@ -373,7 +376,7 @@ int daemon_run(const struct config *config)
     bool at_once = d.signals > 1;
     finish(&d);
     if (e)
-        return complain(config, e, &why, EXIT_FAILED);
+        return print_start_error(config, e, &why, EXIT_FAILED);
     log_info(NO_ID, "stopped");
     log_flush();
     return at_once ? EXIT_FAILED : 0;

@@ -1,4 +1,4 @@
-/* daemon/daemon.h - builds everything in order, runs it, takes it down in reverse
+/* daemon/daemon.h - builds all parts in order, runs them, destroys them in reverse
  *
  * The only folder that includes all others.  Errors are printed on standard error, once.
  */
@@ -6,8 +6,8 @@
 
 struct config;
 
-/* Answer requests until SIGTERM or SIGINT: no new clients from then on, running exchanges
- * finish, what is left after drain-timeout is reset.  A second signal ends it at once.
- * The exit status: 0; 1 after a failure to start or a second signal; 2 when a setting
- * needs a feature that this version does not have. */
+/* Answers requests until SIGTERM or SIGINT.  From then on no clients are accepted,
+ * running exchanges finish, and those left after drain-timeout are reset.  A second
+ * signal ends the process at once.  The exit status: 0; 1 after a failure to start or a
+ * second signal; 2 when a setting needs a feature that this version does not have. */
 int daemon_run(const struct config *config);

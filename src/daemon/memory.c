@@ -7,10 +7,12 @@
 #include "base/own.h"
 
 #define LOOK_MS 10000
-#define MANY_CHUNKS 64 /* fewer, a mebibyte: worth a walk over the heap */
-#define FEW_CHUNKS 8   /* a request now and then, as for the metrics, is no load */
+#define MANY_CHUNKS 64 /* 1 MiB: so many fewer chunks justify trimming the heap */
+/* so few chunks count as no load: a request now and then, as for the metrics */
+#define FEW_CHUNKS 8
 
-/* glibc keeps so many freed pieces of each size for the thread that freed them. */
+/* glibc keeps freed pieces of each small size in a cache of the thread that freed
+ * them. */
 #define CACHE_SIZES 64
 #define CACHE_EACH 7
 #define CACHE_ALL (CACHE_SIZES * CACHE_EACH)
@@ -18,9 +20,10 @@
 struct memory {
     struct loop *loop;
     struct timer look;
-    size_t peak_before; /* chunks in use at most, in the span before this one */
-    size_t needed; /* ... in two spans, when the heap was given back, or more since */
-    bool trimmed;  /* all of it, and there was no load since */
+    size_t peak_before; /* maximum of chunks in use in the previous span */
+    /* maximum in two spans when the heap was last trimmed, or a higher one since */
+    size_t needed;
+    bool trimmed; /* trimmed at no load, and no load since */
     void (*trim)(void *owner);
     void *owner;
 };
@@ -33,8 +36,9 @@ static void *free_all(void *owner)
     return NULL;
 }
 
-/* What is kept so lies scattered, a page each, and malloc_trim does not touch it; but a
- * thread that ends gives back what was kept for it. */
+/* The cached pieces are scattered and keep their pages from malloc_trim.  So all are
+ * allocated and then freed by a short thread: when a thread ends, glibc empties its
+ * cache. */
 static void empty_cache(void)
 {
     void *pieces[CACHE_ALL];

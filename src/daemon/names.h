@@ -4,7 +4,7 @@
 #include "config/config.h"
 #include "route/naming.h"
 
-/* With the cluster's domain and the aliases.  ERR_CONFIG: *why names the alias; *ret is
- * written and the caller's to finish in any case. */
+/* Initialises *ret with the cluster's domain and the aliases.  ERR_CONFIG: *why names the
+ * alias.  In any case the caller must finish *ret. */
 MUST_CHECK enum err names_of(const struct config *config, struct naming *ret,
                              struct diag *why);

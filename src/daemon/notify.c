@@ -8,7 +8,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-/* A path, or with a leading '@' a name in the abstract namespace. */
+/* name: a path, or with a leading '@' a name in the abstract namespace. */
 static socklen_t set_address(struct sockaddr_un *to, const char *name)
 {
     size_t len = strlen(name);

@@ -21,9 +21,9 @@
 #endif
 
 #define OWN_FILES 64 /* listeners, the API server's connections, files that are read */
-#define SURPLUS_CLIENTS 64 /* that are answered 503 */
-#define FILES_MAX                                                                        \
-    ((size_t)1 << 30) /* RLIM_INFINITY, as a number that sums are safe with */
+#define SURPLUS_CLIENTS 64 /* clients that get a 503 */
+/* RLIM_INFINITY, as a number to which others can be added without overflow */
+#define FILES_MAX ((size_t)1 << 30)
 
 static void raise_file_limit(void)
 {
@@ -35,8 +35,8 @@ static void raise_file_limit(void)
     setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/* Three of four go to clients: where many are connected they share tunnels, by five at
- * least, and few have one to themselves. */
+/* Three of four descriptors are for clients: when many are connected, at least five share
+ * a tunnel, and few have an own one. */
 static struct client_limit share_files(size_t files, size_t max)
 {
     size_t ours = files / 8 < OWN_FILES ? files / 8 : OWN_FILES;
@@ -61,9 +61,9 @@ struct client_limit process_client_limit(size_t max)
     return share_files((size_t)limit.rlim_cur, max);
 }
 
-/* Memory holds credentials.  Another process of the same user may not attach, and no core
- * is written; debug builds and sanitizers (LeakSanitizer attaches to its own threads) need
- * both. */
+/* The memory holds credentials: other processes of the user may not attach, and no core
+ * is dumped.  Not in debug builds and with sanitizers, which need both (LeakSanitizer
+ * attaches to its own threads). */
 static void forbid_dumps(void)
 {
 #if defined(__OPTIMIZE__) && !IS_SANITIZED
@@ -74,7 +74,8 @@ static void forbid_dumps(void)
 #endif
 }
 
-/* Names in the cluster are chosen by others. */
+/* Keys of maps are names in the cluster, which an attacker may choose, so the seed is
+ * random. */
 static void choose_map_seed(void)
 {
     uint64_t seed;

@@ -6,22 +6,24 @@
 
 #include "catalog/own_pod.h"
 
-/* Before the loop is created: ignore SIGPIPE, allow as many descriptors as the hard limit
- * does, and keep malloc and libuv to what one thread needs. */
+/* Call it before the loop is created.  Ignores SIGPIPE, raises the limit on descriptors
+ * to the hard limit, and restricts malloc and libuv to one arena and one thread. */
 void process_prepare(void);
 
-/* How many clients the limit on open files allows, at most `max`: what our own files need
- * and what is kept for tunnels is taken off.  `surplus` more are accepted, to be refused. */
+/* How many clients the limit on open files allows, at most `max`, after this process's
+ * own files and those reserved for tunnels.  `surplus` more are accepted, to refuse them
+ * with a 503. */
 struct client_limit {
     size_t clients, surplus;
     size_t files; /* the limit on open files */
 };
 struct client_limit process_client_limit(size_t max);
 
-/* Are we in a pod, with a service account to act as? */
+/* Does this process run in a pod with a service account? */
 bool in_pod(void);
-/* Which pod: by $POD_UID, which our manifest sets, and with a service account also by
- * namespace and host name, which is the pod's unless its spec has another one.  Zeroed
- * outside a pod.  `room` keeps the name; ns is borrowed. */
+/* The pod this process runs in: $POD_UID, which the manifest in deploy/ sets, and with a
+ * service account also the namespace and the host name, which is the pod's name unless
+ * its spec has another one.  Zeroed outside a pod.  The name is stored in `room`; ns is
+ * borrowed. */
 #define OWN_NAME_ROOM 256
 struct own_pod own_pod(const char *ns, char room[static OWN_NAME_ROOM]);

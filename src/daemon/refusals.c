@@ -1,4 +1,4 @@
-/* daemon/refusals.c - settings that need what cannot be done, or contradict each other */
+/* daemon/refusals.c - refuses settings that contradict each other */
 #include "daemon/refusals.h"
 
 #include "base/own.h"

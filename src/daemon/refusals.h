@@ -1,7 +1,7 @@
-/* daemon/refusals.h - settings that need what this version cannot do
+/* daemon/refusals.h - refuses settings that contradict each other
  *
- * The table of settings is complete from the start, its meaning grows with each version.
- * A setting that would be silently ignored is refused instead.
+ * An exposed port whose namespace is closed, for example: without the check it would not
+ * work.
  */
 #pragma once
 
