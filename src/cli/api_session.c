@@ -1,5 +1,6 @@
-/* cli/asking.c - one API server, for a command that queries it and ends */
-#include "cli/asking.h"
+/* cli/api_session.c - a connection to one API server, for a command that queries it and
+ * ends */
+#include "cli/api_session.h"
 
 #include <stdio.h>
 
@@ -11,7 +12,7 @@
 
 static void on_credentials(struct task *t)
 {
-    struct asking *a = container_of(t, struct asking, on_credentials);
+    struct api_session *a = container_of(t, struct api_session, on_credentials);
     struct credential *credential = NULL;
 
     if (a->authenticated != ERR_AGAIN)
@@ -23,7 +24,7 @@ static void on_credentials(struct task *t)
         loop_stop(a->loop);
 }
 
-static enum err load_target(struct asking *a, const struct config *config,
+static enum err load_target(struct api_session *a, const struct config *config,
                             struct kube_target **ret, struct diag *why)
 {
     const struct clusters_choice choice = clusters_choice_of(config, true);
@@ -37,7 +38,8 @@ static enum err load_target(struct asking *a, const struct config *config,
     return e;
 }
 
-enum err asking_open(struct asking *a, const struct config *config, struct diag *why)
+enum err api_session_open(struct api_session *a, const struct config *config,
+                          struct diag *why)
 {
     struct exec_settings exec = exec_settings_of(config);
     struct kube_target *target;
@@ -59,7 +61,7 @@ enum err asking_open(struct asking *a, const struct config *config, struct diag 
     return a->authenticated;
 }
 
-void asking_close(struct asking *a)
+void api_session_close(struct api_session *a)
 {
     credentials_leave(&a->want);
     api_destroy(a->api);
@@ -69,7 +71,7 @@ void asking_close(struct asking *a)
     loop_destroy(a->loop);
 }
 
-void asking_complain(const char *context, enum err e, const struct diag *why)
+void api_session_print_error(const char *context, enum err e, const struct diag *why)
 {
     struct explanation text;
 

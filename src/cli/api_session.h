@@ -1,4 +1,5 @@
-/* cli/asking.h - one API server, for a command that queries it and ends */
+/* cli/api_session.h - a connection to one API server, for a command that queries it and
+ * ends */
 #pragma once
 
 #include "config/config.h"
@@ -6,7 +7,7 @@
 #include "kube/credentials.h"
 #include "net/loop.h"
 
-struct asking {
+struct api_session {
     struct loop *loop;
     struct exec_plugins *plugins;
     struct transfers *transfers;
@@ -17,12 +18,12 @@ struct asking {
     struct diag why;
 };
 
-/* Of the first context of the settings, with its credentials, which are waited for: a plugin
- * may prompt at the terminal.  asking_close also after a failure. */
-MUST_CHECK enum err asking_open(struct asking *a, const struct config *config,
-                                struct diag *why);
-void asking_close(struct asking *a);
+/* Uses the first context of the settings, and waits for its credentials: a plugin may
+ * prompt at the terminal.  Call api_session_close also after a failure. */
+MUST_CHECK enum err api_session_open(struct api_session *a, const struct config *config,
+                                     struct diag *why);
+void api_session_close(struct api_session *a);
 
-/* To standard error, in the words of the page that a client would get; context NULL: there
- * is only one. */
-void asking_complain(const char *context, enum err e, const struct diag *why);
+/* Prints the error to standard error, with the text of the page that a client would get;
+ * context NULL: there is only one. */
+void api_session_print_error(const char *context, enum err e, const struct diag *why);

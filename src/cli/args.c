@@ -1,10 +1,10 @@
-/* cli/args.c - argv to words and flags */
+/* cli/args.c - parse argv into words and flags */
 #include "cli/args.h"
 
 #include "base/own.h"
 #include "config/setting.h"
 
-/* The rest of argv that was not read yet. */
+/* The rest of argv, not read yet. */
 struct cursor {
     char **at, **end;
 };
@@ -110,7 +110,7 @@ static enum err setting_flag(struct args *a, struct cursor *c, const struct sett
     return OK;
 }
 
-/* --no-half-close: the setting behind it, or NULL. */
+/* The setting that --no-NAME negates, or NULL. */
 static const struct setting *negated(struct str name, struct str value)
 {
     const struct setting *s = NULL;
@@ -120,7 +120,7 @@ static const struct setting *negated(struct str name, struct str value)
     return s && setting_is_bool(s) ? s : NULL;
 }
 
-/* Of one command; ERR_NOT_FOUND: none has it. */
+/* Reads a flag of one command; ERR_NOT_FOUND: no command has it. */
 static enum err command_flag(struct args *a, struct cursor *c, struct str name,
                              struct str value, struct diag *why)
 {

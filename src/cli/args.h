@@ -1,8 +1,8 @@
-/* cli/args.h - argv to words and flags
+/* cli/args.h - parse argv into words and flags
  *
- * Flags are the settings' (config/settings.h) and a few of our own, in any order among
- * the words: --port 80, --port=80, -port 80, -n shop, --half-close, --no-half-close, -o json. "--"
- * ends them.  Values are checked later, by config_load.
+ * Flags are those of settings (config/settings.h) and a few of single commands, in any
+ * order among the words: --port 80, --port=80, -port 80, -n shop, --half-close,
+ * --no-half-close, -o json. "--" ends them.  Values are checked later, by config_load.
  */
 #pragma once
 
@@ -12,12 +12,12 @@
 #include "config/config.h"
 
 struct args {
-    const char **words; /* what is no flag; the first is the command */
+    const char **words; /* arguments that are no flags; the first is the command */
     size_t word_count;
     struct config_flag *flags;
     size_t flag_count;
     const char *config_file; /* --config, or NULL */
-    struct config_flag *own; /* of one command only: --output, --level, ... */
+    struct config_flag *own; /* flags of single commands: --output, --level, ... */
     size_t own_count;
     bool help, version;
 };

@@ -1,7 +1,8 @@
 /* cli/check_rights.c - which of the rights that kube-tunnel needs do the credentials have?
  *
- * One SelfSubjectAccessReview for each verb: the list of all rules of a user has not got what
- * a webhook decides (EKS, GKE, AKS), which a review of one verb has.
+ * One SelfSubjectAccessReview for each verb: a list of all rules of a user
+ * (SelfSubjectRulesReview) does not include what a webhook decides (EKS, GKE, AKS), but a
+ * review of one verb does.
  */
 #include "cli/check_rights.h"
 
@@ -9,7 +10,7 @@
 #include <jansson.h>
 
 #include "base/own.h"
-#include "cli/asking.h"
+#include "cli/api_session.h"
 #include "cli/table.h"
 
 #define EXIT_FAILED 1
@@ -26,10 +27,10 @@ struct review {
 
 struct check {
     const struct rights_question *question;
-    bool websocket; /* --transport insists */
-    struct asking asking;
+    bool websocket; /* --transport requires it */
+    struct api_session session;
     struct task answered;
-    struct str *scopes; /* namespaces, or "" and then the kubeconfig's */
+    struct str *scopes; /* namespaces; or "" (all) and the kubeconfig's */
     size_t scope_count;
     struct review *reviews; /* scope by scope */
     size_t count, per_scope;
@@ -51,7 +52,7 @@ static void on_rights_answer(struct task *t)
     for (size_t i = 0; i < c->count; i++)
         if (c->reviews[i].call.result == ERR_AGAIN)
             return;
-    loop_stop(c->asking.loop);
+    loop_stop(c->session.loop);
 }
 
 static char *review_body(const struct review *r)
@@ -76,12 +77,12 @@ static void rights_ask(struct check *c, struct review *r)
 
     r->call =
         (struct api_call){ .on_object = on_review, .owner = r, .wake = &c->answered };
-    api_post(c->asking.api, &r->call, REVIEWS, body, CALL_MS);
+    api_post(c->session.api, &r->call, REVIEWS, body, CALL_MS);
 }
 
 /* --- which reviews --- */
 
-/* What every request takes: one of each group. */
+/* The rights that every request needs: one right of each group. */
 static const struct {
     const char *resource, *verb;
     unsigned group; /* 1 and up */
@@ -115,7 +116,7 @@ static void add_scope(struct check *c, struct str ns)
             };
 }
 
-/* Where none is named, rights in one namespace will do. */
+/* If no namespace was given, rights in the kubeconfig's namespace are enough. */
 static void add_scopes(struct check *c)
 {
     const struct rights_question *q = c->question;
@@ -127,7 +128,7 @@ static void add_scopes(struct check *c)
         c->scopes[c->scope_count++] = q->namespaces[i];
     if (!q->namespace_count) {
         c->scopes[c->scope_count++] = STR("");
-        c->scopes[c->scope_count++] = str_of(api_target(c->asking.api)->ns);
+        c->scopes[c->scope_count++] = str_of(api_target(c->session.api)->ns);
     }
     for (size_t i = 0; i < c->scope_count; i++) {
         add_scope(c, c->scopes[i]);
@@ -194,7 +195,7 @@ static void add_rows(struct table *t, const struct check *c, size_t scope)
     }
 }
 
-/* The namespace of the kubeconfig is only of interest where the cluster is not open. */
+/* The kubeconfig's namespace is shown only if rights in the whole cluster are missing. */
 static size_t shown_scopes(const struct check *c)
 {
     if (!c->question->namespace_count && !is_missing(c, 0, false))
@@ -241,12 +242,12 @@ static void explain_missing(const struct check *c)
 
 /* --- the whole --- */
 
-static enum err ask_all(struct check *c, struct diag *why)
+static enum err run_reviews(struct check *c, struct diag *why)
 {
     for (size_t i = 0; i < c->count; i++)
         rights_ask(c, &c->reviews[i]);
     task_wake(&c->answered);
-    loop_run(c->asking.loop);
+    loop_run(c->session.loop);
     for (size_t i = 0; i < c->count; i++) {
         const struct review *r = &c->reviews[i];
         if (r->call.result)
@@ -268,7 +269,7 @@ static void check_finish(struct check *c)
         task_cancel(&c->answered);
     free(c->reviews);
     free(c->scopes);
-    asking_close(&c->asking);
+    api_session_close(&c->session);
 }
 
 int check_rights(const struct config *config, const struct rights_question *q)
@@ -277,14 +278,14 @@ int check_rights(const struct config *config, const struct rights_question *q)
                        .websocket = config->transport == TRANSPORT_WEBSOCKET };
     struct diag why = { 0 };
 
-    enum err e = asking_open(&c.asking, config, &why);
+    enum err e = api_session_open(&c.session, config, &why);
     if (!e) {
-        task_init(&c.answered, loop_sched(c.asking.loop), RANK_WORK, on_rights_answer);
+        task_init(&c.answered, loop_sched(c.session.loop), RANK_WORK, on_rights_answer);
         add_scopes(&c);
-        e = ask_all(&c, &why);
+        e = run_reviews(&c, &why);
     }
     if (e)
-        asking_complain(NULL, e, &why);
+        api_session_print_error(NULL, e, &why);
     else
         print_table(&c);
     bool lacks = !e && lacks_needed(&c);

@@ -1,4 +1,4 @@
-/* cli/cli.c - the table of commands, and which one was meant */
+/* cli/cli.c - the table of commands, and finding the one on the command line */
 #include "cli/cli.h"
 
 #include <stdio.h>
@@ -20,7 +20,7 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
-int complain_of_command(const char *name)
+int unknown_command(const char *name)
 {
     const char *names[ARRAY_LEN(commands) + 1] = { NULL };
 
@@ -28,8 +28,8 @@ int complain_of_command(const char *name)
         names[i] = commands[i]->name;
     const char *nearest = nearest_name(str_of(name), names);
     if (nearest)
-        return complain("unknown command \"%s\"; is it \"%s\"?", name, nearest);
-    return complain("unknown command \"%s\"; see kube-tunnel --help", name);
+        return print_error("unknown command \"%s\"; is it \"%s\"?", name, nearest);
+    return print_error("unknown command \"%s\"; see kube-tunnel --help", name);
 }
 
 static void print_command(const struct command *c)
@@ -70,25 +70,25 @@ static int dispatch(const struct args *a)
         return EXIT_OK;
     }
     if (!command)
-        return complain_of_command(name);
+        return unknown_command(name);
     if (a->help) {
         command->help();
         return EXIT_OK;
     }
     for (size_t i = 0; i < a->own_count; i++)
         if (strcmp(args_owner(a->own[i].name), command->name) != 0)
-            return complain("only \"%s\" takes --%s", args_owner(a->own[i].name),
-                            a->own[i].name);
+            return print_error("only \"%s\" takes --%s", args_owner(a->own[i].name),
+                               a->own[i].name);
     size_t named = a->word_count ? 1 : 0;
     return command->run(a, a->words + named, a->word_count - named);
 }
 
-/* Output that did not arrive, on a full disk for instance, is a failure. */
+/* Output that could not be written, for instance on a full disk, is a failure. */
 static int flushed(int status)
 {
     if (!fflush(stdout) && !ferror(stdout))
         return status;
-    complain("cannot write the output");
+    print_error("cannot write the output");
     return status ? status : EXIT_FAILED;
 }
 
@@ -99,6 +99,6 @@ int cli_main(int argc, char **argv)
 
     enum err e = args_parse(&args, argc, argv, &why);
     if (e)
-        return complain("%s", diag_text(&why, e));
+        return print_error("%s", diag_text(&why, e));
     return flushed(dispatch(&args));
 }

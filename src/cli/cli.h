@@ -1,7 +1,7 @@
 /* cli/cli.h - the command line: argv in, exit status out
  *
- * Finds the command, reads its flags, loads the configuration and prints what a person is
- * to see.  What the commands do is done elsewhere, above all in daemon/.
+ * Finds the command, reads its flags, loads the configuration and prints the output.  The
+ * work of the commands is done elsewhere, mainly in daemon/.
  */
 #pragma once
 

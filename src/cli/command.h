@@ -1,6 +1,6 @@
-/* cli/command.h - what a subcommand is, and what they share
+/* cli/command.h - the struct of a subcommand, and functions that they share
  *
- * One file each; cli.c has the table of them.
+ * Each subcommand is a file; cli.c has the table of them.
  */
 #pragma once
 
@@ -20,26 +20,29 @@ struct command {
 extern const struct command run_command, list_command, rbac_command, config_command,
     version_command, help_command;
 
-/* NULL: there is none of that name. */
+/* NULL: there is no command of that name. */
 const struct command *command_find(const char *name);
-/* The help of the program itself. */
+/* Prints the help of the program itself. */
 void command_overview(void);
 
 /* "kube-tunnel: ..." to stderr; returns EXIT_USAGE. */
-int complain(const char *format, ...) PRINTF_LIKE(1, 2);
-int complain_of_command(const char *name);
-/* EXIT_OK when there are no words left over. */
+int print_error(const char *format, ...) PRINTF_LIKE(1, 2);
+int unknown_command(const char *name);
+/* EXIT_OK when there are no words; otherwise prints an error. */
 int refuse_words(const char *const *words, size_t word_count);
 
-/* From flags, environment and files, with its complaint already printed: EXIT_OK or
- * EXIT_USAGE.  *ret is written only on EXIT_OK.  Warnings are the caller's to print. */
+/* Loads the configuration from flags, environment and files.  EXIT_OK or, after printing
+ * the error, EXIT_USAGE.  *ret is written only on EXIT_OK.  Warnings are the caller's to
+ * print. */
 MUST_CHECK int load_config(const struct args *a, struct config **ret);
 void print_warnings(const struct config *config);
-/* Levels, format and colours as configured, to stderr.  EXIT_OK or EXIT_USAGE. */
+/* Sets up the log on stderr, with levels, format and colours as configured.  EXIT_OK or
+ * EXIT_USAGE. */
 MUST_CHECK int start_log(const struct config *config);
 
-/* Lines of two columns, the second wrapped to 80. */
+/* Prints a row of two columns; the second is wrapped at 80 characters. */
 void print_row(const char *left, int width, const char *right);
 void print_heading(const char *text);
-/* May colours go to this descriptor?  Only to a terminal, and never with NO_COLOR. */
+/* May colours be written to this descriptor?  Only to a terminal, and never with
+ * NO_COLOR. */
 bool may_colour(int fd);

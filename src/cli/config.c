@@ -43,9 +43,9 @@ static int check_names(const char *const *names, size_t count)
         if (setting_find_loosely(str_of(names[i])))
             continue;
         const char *nearest = setting_nearest(str_of(names[i]));
-        return nearest ? complain("no setting is called \"%s\"; is it \"%s\"?", names[i],
-                                  nearest)
-                       : complain("no setting is called \"%s\"", names[i]);
+        return nearest ? print_error("no setting is called \"%s\"; is it \"%s\"?",
+                                     names[i], nearest)
+                       : print_error("no setting is called \"%s\"", names[i]);
     }
     return EXIT_OK;
 }
@@ -73,7 +73,7 @@ static int config_check(const struct config *config, const char *const *words,
     struct diag why = { 0 };
     enum err e = refusals_check(config, &why);
     if (e)
-        return complain("%s", diag_text(&why, e));
+        return print_error("%s", diag_text(&why, e));
     if (!config->files.count)
         puts("ok: there is no configuration file");
     for (size_t i = 0; i < config->files.count; i++)
@@ -101,8 +101,8 @@ static int config_run(const struct args *a, const char *const *words, size_t wor
         return actions[i].run(config, words + 1, word_count - 1);
     }
     return word_count
-               ? complain("config: unknown subcommand \"%s\" (show or check)", word)
-               : complain("config: the subcommand is missing (show or check)");
+               ? print_error("config: unknown subcommand \"%s\" (show or check)", word)
+               : print_error("config: the subcommand is missing (show or check)");
 }
 
 const struct command config_command = {

@@ -18,7 +18,7 @@ static int help(const struct args *a, const char *const *words, size_t word_coun
     }
     const struct command *command = command_find(words[0]);
     if (!command)
-        return complain_of_command(words[0]);
+        return unknown_command(words[0]);
     command->help();
     return EXIT_OK;
 }

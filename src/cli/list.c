@@ -38,11 +38,11 @@ static int read_output(const char *name, enum list_output *ret)
             return EXIT_OK;
         }
     }
-    return complain("--output \"%s\": expected wide, json or name", name);
+    return print_error("--output \"%s\": expected wide, json or name", name);
 }
 
-/* The list is the output; without another log level the log has only what went
- * wrong. */
+/* The list is the output, so without another log level only warnings and errors are
+ * logged. */
 static int list(const struct args *a, const char *const *words, size_t word_count)
 {
     AUTO(config_unrefp) struct config *config = NULL;

@@ -1,4 +1,4 @@
-/* cli/listed.c - the services of a list, and printing them */
+/* cli/listed.c - the rows of a list of services, and printing them */
 #include "cli/listed.h"
 
 #include <jansson.h>
@@ -17,9 +17,9 @@ static const char *const headings[] = { "CLUSTER", "NAMESPACE",
                                         "PORTS",   "URL WHERE THE CLUSTER'S DNS IS",
                                         NULL };
 #define COLUMNS (ARRAY_LEN(headings) - 1)
-#define COLUMNS_LEAST 3 /* the names */
+#define COLUMNS_LEAST 3 /* the columns of names */
 
-/* The first column there is. */
+/* The index of the first column. */
 static size_t begin(const struct listed *l)
 {
     return l->several ? 0 : 1;
@@ -84,7 +84,8 @@ static int compare(const void *a, const void *b)
     return order ? order : strcmp(x->name, y->name);
 }
 
-/* A list that was read again from its beginning (410) has brought some of them twice. */
+/* Removes duplicates: a list that was read again from its beginning (410) has some
+ * services twice. */
 static void drop_repeated(struct listed *l)
 {
     size_t kept = 0;
@@ -137,7 +138,7 @@ static size_t digits(size_t n)
     return count;
 }
 
-/* How many numbers fit, beside "+N" for the others; at least one. */
+/* How many port numbers fit, with "+N" for the others; at least one. */
 static size_t count_within(const struct listed_service *s, size_t room, bool spaced)
 {
     size_t comma = spaced ? 2 : 1, len = 0, count = 1;
@@ -151,7 +152,7 @@ static size_t count_within(const struct listed_service *s, size_t room, bool spa
     return count;
 }
 
-/* With names, or as many numbers as fit; room 0: all. */
+/* All ports with names, or as many numbers as fit; room 0: all. */
 static char *ports_within(const struct listed_service *s, size_t room, bool spaced)
 {
     AUTO_FREE char *all = ports_text(s, s->port_count, true, spaced);
@@ -163,7 +164,7 @@ static char *ports_within(const struct listed_service *s, size_t room, bool spac
 
 /* ---- columns ---- */
 
-/* Of column c; borrowed, `ports` is what stands in its column. */
+/* The cell of column c; borrowed; `ports` is the text of the ports' column. */
 static const char *cell(const struct listed_service *s, size_t c, const char *ports)
 {
     const char *const cells[COLUMNS] = {
@@ -192,7 +193,7 @@ static size_t column_width(const struct listed *l, size_t c, size_t room, bool s
     return widest;
 }
 
-/* What a line of the first `columns` takes besides its ports. */
+/* The width of the first `columns` without the ports. */
 static size_t names_width(const struct listed *l, size_t columns)
 {
     size_t width = (columns - begin(l) - 1) * TABLE_GAP;
@@ -203,7 +204,7 @@ static size_t names_width(const struct listed *l, size_t columns)
     return width;
 }
 
-/* How many columns a line has, and what room is left for ports. */
+/* How many columns a line has; *ret has the width left for ports. */
 static size_t choose_columns(const struct listed *l, const struct listed_width *width,
                              size_t *ret_room)
 {

@@ -1,9 +1,8 @@
-/* cli/listing.c - the services that can be reached
+/* cli/listing.c - lists the services that can be reached
  *
- * Queries the API server itself instead of a running kube-tunnel, so it also answers the
- * question what one could reach with one.  What port-forward cannot reach is left out:
- * external names, services without a selector, ports that are not TCP; and so is what
- * the settings close.
+ * Queries the API server itself instead of a running kube-tunnel, so none need run.
+ * Services that port-forward cannot reach are left out: external names, services without
+ * a selector, ports that are not TCP; and so are namespaces that the settings exclude.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,7 +14,7 @@
 #include "catalog/zone.h"
 #include "cluster/clusters.h"
 #include "config/config.h"
-#include "cli/asking.h"
+#include "cli/api_session.h"
 #include "daemon/cluster_settings.h"
 #include "cli/listing.h"
 #include "cli/listed.h"
@@ -32,27 +31,29 @@
 
 #define EXIT_FAILED 1
 #define LIST_MS 30000
-#define ZONE_MS 2000 /* where the cluster's domain is not a setting */
-#define AT_ONCE 16   /* clusters */
+/* time-out for finding the cluster's domain, if it is not a setting */
+#define ZONE_MS 2000
+#define AT_ONCE 16 /* how many clusters are queried at the same time */
 #define HTTP_PORT 80
 #define PORTS_WIDTH                                                                      \
-    40 /* in a pipe: the longest names are 253, ports could be thousands */
+    40 /* in a pipe: maximum width of the column of ports, which can be thousands */
 
-/* One cluster that is queried. */
+/* A cluster that is queried. */
 struct listing_of {
     struct listing *listing;
-    size_t number;                /* among the clusters */
-    struct cluster_status status; /* borrowed of them */
+    size_t number;                /* index of the cluster */
+    struct cluster_status status; /* borrowed from the clusters */
     char *home;
     struct transfers *transfers;
     struct api *api;
     struct api_call call;
     struct task answered;
     struct credentials_want want;
-    bool authenticated;       /* it has credentials */
-    bool narrowed;            /* only its home namespace may be listed */
-    struct zone_finder *zone; /* of names without a label, where it is no setting */
-    bool zone_known;          /* or it cannot be */
+    bool authenticated; /* it has credentials */
+    bool narrowed;      /* only its home namespace may be listed */
+    /* finds the domain for names without a label, if it is no setting */
+    struct zone_finder *zone;
+    bool zone_known; /* the domain is known, or could not be found */
     bool done;
     enum err result;
     struct diag why;
@@ -60,7 +61,7 @@ struct listing_of {
 
 struct listing {
     const struct config *config;
-    uint16_t port; /* of a listener, as it stands in a URL */
+    uint16_t port; /* of a listener, for URLs */
     struct loop *loop;
     struct exec_plugins *plugins;
     struct clusters *clusters;
@@ -70,7 +71,7 @@ struct listing {
     struct listed services;
 };
 
-/* Those that can be reached. */
+/* Copies the ports that can be reached. */
 static void copy_ports(const struct service_spec *s, struct listed_service *to)
 {
     to->ports = xcalloc(s->port_count + 1, sizeof(*to->ports));
@@ -82,7 +83,7 @@ static void copy_ports(const struct service_spec *s, struct listed_service *to)
     }
 }
 
-/* The port our own listener has in a URL, or would have; 80 goes without saying. */
+/* The port in URLs: of the listener that is, or would be, open; 80 is omitted. */
 static uint16_t listener_port(const struct config *c)
 {
     if (c->listen.count)
@@ -99,7 +100,7 @@ static char *url(const struct listing *l, char *host) /* taken over */
     return xasprintf("http://%s:%u/", owned, l->port);
 }
 
-/* Names without a label, or with the cluster's. */
+/* Sets the names and URLs, with the label of the cluster if needed. */
 static void set_names(const struct listing_of *from, const struct service_spec *s,
                       struct listed_service *row)
 {
@@ -151,14 +152,14 @@ static void on_object(void *owner, json_t *object)
     AUTO(spec_unrefp) struct service_spec *s = NULL;
 
     if (spec_parse(object, &s, NULL))
-        return; /* not a service we could serve either */
+        return; /* its names would not be served either */
     if (s->kind == SERVICE_NORMAL && s->selector &&
         policy_opens(from->listing->config, str_of(s->ns)))
         add_service(from, s);
 }
 
 /* List one namespace, or all when it is NULL. */
-static void listing_ask(struct listing_of *s, const char *ns)
+static void list_namespace(struct listing_of *s, const char *ns)
 {
     AUTO_FREE char *path = ns ? xasprintf("/api/v1/namespaces/%s/services", ns)
                               : xstrdup("/api/v1/services");
@@ -181,7 +182,8 @@ static void on_zone(void *owner, const char *zone)
     task_wake(&s->answered);
 }
 
-/* Beside the list; the output waits for it. */
+/* Looks for the cluster's domain at the same time as the list; the output waits for
+ * both. */
 static void find_zone(struct listing_of *s)
 {
     if (!s->status.plain || config_is_set(s->listing->config, SETTING_cluster_domain))
@@ -191,7 +193,7 @@ static void find_zone(struct listing_of *s)
             zone_finder_create(loop_sched(s->listing->loop), s->api, ZONE_MS, on_zone, s);
 }
 
-/* The rows came before it. */
+/* Puts the domain into the rows, which were added before it was known. */
 static void apply_zone(struct listing *l)
 {
     for (size_t i = 0; l->found_zone && i < l->services.count; i++) {
@@ -229,7 +231,7 @@ static void close_api(struct listing_of *s)
     task_cancel(&s->answered);
 }
 
-/* So many at a time, in their order. */
+/* Begins further clusters in their order, up to AT_ONCE at the same time. */
 static void begin_more(struct listing *l)
 {
     while (l->running < AT_ONCE && l->begun < l->count) {
@@ -266,7 +268,8 @@ static void conclude(struct listing_of *s, enum err e, const struct diag *why)
         loop_stop(l->loop);
 }
 
-/* A plugin may run for long, and prompt at the terminal: that does not count for the list. */
+/* Gets the credentials first: a plugin may run for long and prompt at the terminal, which
+ * must not count towards the time-out of the list. */
 static void authenticate(struct listing_of *s)
 {
     struct credential *credential = NULL;
@@ -281,7 +284,7 @@ static void authenticate(struct listing_of *s)
         conclude(s, e, &why);
         return;
     }
-    listing_ask(s, s->listing->config->namespace);
+    list_namespace(s, s->listing->config->namespace);
     find_zone(s);
 }
 
@@ -301,7 +304,7 @@ static void on_listing_answer(struct task *t)
         !s->narrowed) {
         s->narrowed = true;
         api_call_finish(&s->call);
-        listing_ask(s, s->home);
+        list_namespace(s, s->home);
         return;
     }
     if (s->call.result || s->zone_known)
@@ -346,7 +349,8 @@ static void close_listing(struct listing *l)
     loop_destroy(l->loop);
 }
 
-/* Of the terminal; otherwise as wide as it needs to be, but for the ports. */
+/* The width of the terminal; without one lines are not limited, only the ports' column
+ * is. */
 static struct listed_width line_width(enum list_output output)
 {
     struct winsize size;
@@ -375,7 +379,7 @@ static void add_alias(struct listing *l, const struct alias *a,
     listed_add_alias(&l->services, &row);
 }
 
-/* Those of the namespace that is listed. */
+/* Adds the aliases, if one namespace is listed only those into it. */
 static enum err add_aliases(struct listing *l, struct diag *why)
 {
     const char *ns = l->config->namespace;
@@ -416,8 +420,9 @@ static void print_services(struct listing *l, enum list_output output)
         print_columns(l, output);
 }
 
-/* How many could not be listed. */
-static size_t complain_of_sources(const struct listing *l)
+/* Prints the errors of clusters that could not be listed, and returns how many there
+ * were. */
+static size_t print_source_errors(const struct listing *l)
 {
     size_t failed = 0;
 
@@ -425,8 +430,8 @@ static size_t complain_of_sources(const struct listing *l)
         const struct listing_of *s = &l->sources[i];
         failed += s->result != OK;
         if (s->result)
-            asking_complain(s->status.several ? s->status.name : NULL, s->result,
-                            &s->why);
+            api_session_print_error(s->status.several ? s->status.name : NULL, s->result,
+                                    &s->why);
     }
     return failed;
 }
@@ -441,12 +446,12 @@ int list_services(const struct config *config, enum list_output output)
     if (!e)
         e = add_aliases(&l, &why);
     if (e) {
-        asking_complain(NULL, e, &why);
+        api_session_print_error(NULL, e, &why);
     } else {
         begin_more(&l);
         if (l.running)
             loop_run(l.loop);
-        failed = complain_of_sources(&l);
+        failed = print_source_errors(&l);
         apply_zone(&l);
         if (failed < l.count)
             print_services(&l, output);

@@ -1,4 +1,4 @@
-/* cli/load.c - this user's configuration, and a log that follows it */
+/* cli/load.c - load the user's configuration, and set up the log */
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -16,7 +16,7 @@ static const char *set_variable(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-/* $XDG_CONFIG_HOME counts only when absolute, by its specification. */
+/* $XDG_CONFIG_HOME is used only if it is absolute, as its specification requires. */
 static char *user_file(void)
 {
     const char *base = set_variable("XDG_CONFIG_HOME");
@@ -42,7 +42,7 @@ int load_config(const struct args *a, struct config **ret)
     };
 
     enum err e = config_load(&input, ret, &why);
-    return e ? complain("%s", diag_text(&why, e)) : EXIT_OK;
+    return e ? print_error("%s", diag_text(&why, e)) : EXIT_OK;
 }
 
 int start_log(const struct config *config)
@@ -52,11 +52,11 @@ int start_log(const struct config *config)
     log_set_fd(STDERR_FILENO, may_colour(STDERR_FILENO));
     log_set_format(config->log_format);
     enum err e = log_set_levels(str_of(config->log_level), &why);
-    return e ? complain("log-level: %s", diag_text(&why, e)) : EXIT_OK;
+    return e ? print_error("log-level: %s", diag_text(&why, e)) : EXIT_OK;
 }
 
 void print_warnings(const struct config *config)
 {
     for (size_t i = 0; i < config->warnings.count; i++)
-        complain("warning: %s", config->warnings.at[i]);
+        print_error("warning: %s", config->warnings.at[i]);
 }

@@ -1,4 +1,4 @@
-/* cli/print.c - complaints, headings and columns for people */
+/* cli/print.c - error texts, headings and columns for people */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +8,7 @@
 
 #define SCREEN 80
 
-int complain(const char *format, ...)
+int print_error(const char *format, ...)
 {
     va_list args;
 
@@ -24,7 +24,7 @@ int refuse_words(const char *const *words, size_t word_count)
 {
     if (word_count == 0)
         return EXIT_OK;
-    return complain("unexpected argument \"%s\"", words[0]);
+    return print_error("unexpected argument \"%s\"", words[0]);
 }
 
 bool may_colour(int fd)
@@ -43,7 +43,7 @@ void print_heading(const char *text)
     printf("\n%s%s:%s\n", bold ? "\033[1m" : "", text, bold ? "\033[0m" : "");
 }
 
-/* How much of s fits in `room`, cut at a blank; all of a word that is longer. */
+/* How many bytes of s fit in `room`, cut at a blank; a longer word is not cut. */
 static size_t line_of(struct str s, size_t room)
 {
     size_t cut = 0;

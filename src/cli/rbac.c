@@ -1,4 +1,5 @@
-/* cli/rbac.c - kube-tunnel rbac: the smallest role, or what is missing of it */
+/* cli/rbac.c - kube-tunnel rbac: prints the smallest role, or checks which rights are
+ * missing */
 #include <stdio.h>
 
 #include "base/log.h"
@@ -39,7 +40,7 @@ static void rbac_help(void)
 
 struct request {
     struct role role;
-    struct str *namespaces; /* none: the whole cluster */
+    struct str *namespaces; /* with none, the whole cluster is meant */
     size_t namespace_count;
     struct subject *subjects;
 };
@@ -60,7 +61,7 @@ static int read_level(const struct args *a, enum role_level *ret)
     *ret = ROLE_LOOKUP;
     if (strcmp(level, "lookup") == 0)
         return EXIT_OK;
-    return complain("--level \"%s\": expected watch or lookup", level);
+    return print_error("--level \"%s\": expected watch or lookup", level);
 }
 
 static int read_service_account(const char *text, struct subject *ret)
@@ -70,7 +71,7 @@ static int read_service_account(const char *text, struct subject *ret)
     ret->name = name;
     if (name.at && is_dns_label(ret->ns) && is_dns_name(name))
         return EXIT_OK;
-    return complain("--service-account \"%s\": expected NAMESPACE:NAME", text);
+    return print_error("--service-account \"%s\": expected NAMESPACE:NAME", text);
 }
 
 static int read_subject(const struct config_flag *flag, struct subject *ret)
@@ -82,7 +83,7 @@ static int read_subject(const struct config_flag *flag, struct subject *ret)
     }
     if (strcmp(flag->name, "group") == 0)
         ret->kind = SUBJECT_GROUP;
-    return flag->value[0] ? EXIT_OK : complain("--%s: a name is missing", flag->name);
+    return flag->value[0] ? EXIT_OK : print_error("--%s: a name is missing", flag->name);
 }
 
 static bool is_subject(const char *flag)
@@ -117,8 +118,8 @@ static void add_namespace(struct request *r, const char *text)
         r->namespaces[r->namespace_count++] = str_of(text);
 }
 
-/* Each that was given as a flag, else those that are watched, else the one that is served; all
- * were checked with the settings. */
+/* The namespaces of flags, else those that are watched, else the one that is served; all
+ * were validated with the settings. */
 static void read_namespaces(const struct args *a, const struct config *config,
                             struct request *r)
 {
@@ -142,9 +143,9 @@ static int read_request(const struct args *a, const struct config *config,
 
     r->role.name = name ? name : ROLE_NAME;
     if (!is_dns_name(str_of(r->role.name)))
-        return complain("--role-name \"%s\": expected letters a-z, digits, \"-\" and "
-                        "\".\"",
-                        name);
+        return print_error("--role-name \"%s\": expected letters a-z, digits, \"-\" and "
+                           "\".\"",
+                           name);
     read_namespaces(a, config, r);
     int status = read_level(a, &r->role.level);
     return status ? status : read_subjects(a, r);
@@ -179,7 +180,7 @@ static int rbac_check(const struct args *a, const struct config *config,
     if (status)
         return status;
     if (r->role.subject_count)
-        return complain(
+        return print_error(
             "--check tests the credentials of the kubeconfig: leave out --user, "
             "--group and --service-account");
     if (!config_is_set(config, SETTING_log_level))

@@ -1,4 +1,4 @@
-/* cli/run.c - kube-tunnel run, what happens without a command too */
+/* cli/run.c - kube-tunnel run, which is also the default command */
 #include <stdio.h>
 
 #include "base/log.h"

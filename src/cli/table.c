@@ -1,4 +1,4 @@
-/* cli/table.c - rows of text in columns as wide as they need to be */
+/* cli/table.c - prints rows of text in columns as wide as their longest cells */
 #include "cli/table.h"
 
 #include <stdlib.h>
