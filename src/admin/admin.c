@@ -1,4 +1,4 @@
-/* admin/admin.c - our own pages: what this is, whether it is well, what it counted */
+/* admin/admin.c - kube-tunnel's own pages: help, health, metrics, proxy settings */
 #include "admin/admin.h"
 
 #include "admin/pac.h"
@@ -130,7 +130,8 @@ static void put_readiness(void *owner, const struct cluster_status *s)
         fprintf(l->out, "%s: %s\n", s->label, state_of(s));
 }
 
-/* Of each cluster, where there are several: readiness is that of the first alone. */
+/* Adds a line per cluster, if there are several; readiness is that of the first one
+ * only. */
 static char *with_clusters(const struct admin *a, const char *first_line)
 {
     char *text = NULL;
@@ -201,8 +202,8 @@ static void put_escaped(FILE *out, const char *s)
     }
 }
 
-/* While a plugin runs the page looks again by itself; a button does not come back before the
- * pause after a failure is over, because a press then starts nothing. */
+/* While a plugin runs the page reloads itself.  After a failure the button is shown again
+ * only when the back-off is over, because a press would start nothing before. */
 static char *login_text(const char *name, bool needed, bool runs, const char *why)
 {
     char *text = NULL;

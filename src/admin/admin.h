@@ -1,7 +1,7 @@
-/* admin/admin.h - our own pages: help, health, metrics, proxy settings
+/* admin/admin.h - kube-tunnel's own pages: help, health, metrics, proxy settings
  *
- * Used only for requests to our own names (loopback, an address): a service's /healthz
- * stays the service's.
+ * They are served only for kube-tunnel's own names (loopback, an address): a request for
+ * /healthz of a service goes to the service.
  */
 #pragma once
 
@@ -13,13 +13,14 @@ struct clusters;
 /* The clusters are borrowed and outlive it. */
 struct admin *admin_create(struct clusters *clusters, const char *cluster_domain);
 void admin_set_zone(struct admin *a,
-                    const char *cluster_domain); /* instead of the one at creation */
-void admin_destroy(struct admin *a);             /* NULL accepted */
+                    /* replaces the domain given at creation */
+                    const char *cluster_domain);
+void admin_destroy(struct admin *a); /* NULL accepted */
 
 struct admin_page {
     int status;
     const char *type;  /* Content-Type */
-    const char *allow; /* of a 405; or NULL */
+    const char *allow; /* the field Allow of a 405; or NULL */
     char *text;        /* owned by the caller */
 };
 

@@ -4,10 +4,10 @@
 
 #include "base/own.h"
 
-/* What comes after a name's namespace, in full names. */
+/* The labels after the namespace in full names. */
 static const char *const kinds[] = { "svc", "pod", "deploy" };
 
-/* No byte that ends a string of the script. */
+/* Is it free of bytes that could end a string of the script? */
 static bool is_plain(struct str authority)
 {
     const struct str others = STR(".:-[]");

@@ -1,4 +1,4 @@
-/* detect/detect.c - the protocol of a client, from its first bytes */
+/* detect/detect.c - detects the protocol of a client from its first bytes */
 #include "detect/detect.h"
 
 #include <stdbool.h>
@@ -16,7 +16,7 @@ static enum detected detect_tls(const uint8_t *in, size_t len)
     return len >= 6 ? DETECT_TLS : DETECT_MORE;
 }
 
-/* CONNECT or BIND must follow: 4 alone is not enough. */
+/* The byte 4 is not enough: CONNECT or BIND must follow. */
 static enum detected detect_socks4(const uint8_t *in, size_t len)
 {
     if (len < 2)
@@ -32,8 +32,9 @@ static enum detected detect_socks5(const uint8_t *in, size_t len)
     return in[1] > 0 ? DETECT_SOCKS5 : DETECT_UNKNOWN;
 }
 
-/* Methods are tokens, and their letters are all but always capitals; blank lines may come
- * before them.  Other printable bytes are left for the parser to refuse in HTTP. */
+/* Methods are tokens, almost always in capitals; blank lines may precede them.  Other
+ * printable text counts as HTTP/1 as well, and its parser refuses it with an HTTP
+ * response. */
 static enum detected detect_text(const uint8_t *in, size_t len)
 {
     size_t n = len < sizeof(preface) - 1 ? len : sizeof(preface) - 1;

@@ -1,7 +1,7 @@
-/* detect/detect.h - the protocol of a client, from its first bytes
+/* detect/detect.h - detects the protocol of a client from its first bytes
  *
- * Pure: bytes in, a name out.  Decides with as few bytes as possible, so that a client that
- * waits for a response to a short greeting gets one.
+ * No I/O.  Decides with as few bytes as possible, so that a client that waits for a
+ * response to a short greeting gets one.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 #include <stdint.h>
 
 enum detected {
-    DETECT_MORE,  /* these bytes begin more than one of them: call again with more */
-    DETECT_HTTP1, /* or something close enough for its parser to complain about */
+    DETECT_MORE,  /* ambiguous so far: call again with more bytes */
+    DETECT_HTTP1, /* HTTP/1, or text that the HTTP/1 parser will refuse */
     DETECT_HTTP2, /* the preface of HTTP/2 with prior knowledge (RFC 9113, section 3.4) */
     DETECT_TLS,   /* a ClientHello record */
     DETECT_SOCKS4,
@@ -18,13 +18,14 @@ enum detected {
     DETECT_UNKNOWN, /* none of them, whatever follows */
 };
 
-/* DETECT_MAX bytes always decide. */
+/* DETECT_MAX bytes are always enough to decide. */
 #define DETECT_MAX 24
 
 enum detected detect(const uint8_t *in, size_t len);
 
-/* What a server speaks that was sent an HTTP/1 request: DETECT_TLS (an alert or a handshake
- * record), DETECT_HTTP2 (a SETTINGS or GOAWAY frame of the connection), else DETECT_UNKNOWN. */
+/* The protocol of a server, from the first bytes of its response to an HTTP/1 request:
+ * DETECT_TLS (an alert or a handshake record), DETECT_HTTP2 (a SETTINGS or GOAWAY frame
+ * of the connection), else DETECT_UNKNOWN. */
 #define DETECT_SERVER_MAX 9
 enum detected detect_server(const uint8_t *in, size_t len);
 

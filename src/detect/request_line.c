@@ -1,4 +1,4 @@
-/* detect/request_line.c - do a connection's first bytes make an HTTP/1 request line? */
+/* detect/request_line.c - are a connection's first bytes an HTTP/1 request line? */
 #include "detect/request_line.h"
 
 #include <string.h>

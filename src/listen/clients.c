@@ -11,19 +11,17 @@
 
 /* Users from here on are people, by the usual login.defs(5), except those that systemd makes
  * up for services (DynamicUser=) and the last two of 16 bits, one of which is `nobody`. */
-#define UID_TEXT_MAX 15 /* of a file with one */
+#define UID_TEXT_MAX 15 /* of a file that contains a uid */
 #define UID_PEOPLE 1000
 #define UID_DYNAMIC_FIRST 61184
 #define UID_SYSTEM_LAST 65535
 
 struct clients {
     bool any;
-    uint32_t *uids; /* sorted, once all are there */
+    uint32_t *uids; /* sorted after the last was added */
     size_t count;
     char *text;
 };
-
-/* The start. */
 
 static uint32_t uid_from_file(const char *path)
 {
@@ -46,7 +44,7 @@ static uint32_t uid_from_variable(const char *name)
     return (uint32_t)uid;
 }
 
-/* The kernel's value first: it survives sudo and su, and only root can change it. */
+/* The kernel's value has precedence: sudo and su do not change it, and only root can. */
 static uint32_t login_uid(void)
 {
     uint32_t uid = uid_from_file("/proc/self/loginuid");
@@ -65,8 +63,9 @@ static bool has_terminal(void)
     return fd >= 0;
 }
 
-/* $INVOCATION_ID alone is inherited by all that a service starts, among them desktops; and
- * the parent of what a user's own manager starts is that manager. */
+/* $INVOCATION_ID is not enough, because all descendants of a service inherit it, also
+ * desktops; so the parent must be the system manager (a user's own manager starts
+ * services of that user). */
 static bool is_service(void)
 {
     return getenv("INVOCATION_ID") && getppid() == 1;
@@ -93,8 +92,6 @@ bool start_is_personal(const struct start *s)
     return s->uid >= UID_PEOPLE &&
            (s->uid < UID_DYNAMIC_FIRST || s->uid > UID_SYSTEM_LAST);
 }
-
-/* The users. */
 
 static void add_uid(struct clients *c, uint32_t uid)
 {
@@ -128,7 +125,7 @@ static enum err add_user(struct clients *c, const char *name, struct diag *why)
     return OK;
 }
 
-/* A group's list does not have the users whose primary group it is. */
+/* The list of a group's members lacks the users whose primary group it is. */
 static void add_members_by_primary_group(struct clients *c, gid_t gid)
 {
     setpwent();

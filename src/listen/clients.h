@@ -1,9 +1,10 @@
 /* listen/clients.h - which users of this machine may connect over loopback
  *
- * A client acts with our rights in the cluster, and every user of the machine can connect to
- * 127.0.0.1.  So a kube-tunnel that a person started serves that person and root, unless the
- * setting `clients` names others.  Users and groups are looked up once, at the start: no
- * connection waits for a directory service.  Clients on other machines are not affected.
+ * A client acts with kube-tunnel's rights in the cluster, and every user of the machine
+ * can connect to 127.0.0.1.  So a kube-tunnel that a person started serves that person
+ * and root, unless the setting `clients` names others.  Users and groups are looked up
+ * once, at the start: no connection waits for a directory service.  Clients on other
+ * machines are not affected.
  *
  * Private to listen/.
  */
@@ -17,16 +18,16 @@
 /* How this process was started. */
 struct start {
     uint32_t uid;       /* the effective one */
-    uint32_t login_uid; /* of the login, or of the caller of sudo; UID_NONE */
+    uint32_t login_uid; /* of the login, or of the caller of sudo; else UID_NONE */
     bool has_terminal;
-    bool is_service; /* systemd's system manager is its parent */
-    bool inherited;  /* it has sockets that were opened for it */
+    bool is_service; /* its parent is systemd's system manager */
+    bool inherited;  /* it was started with listening sockets */
     bool in_pod;
 };
 
 struct start start_look(bool inherited, bool in_pod);
 
-/* Did a person start it, for their own use?  This decides what `auto` means. */
+/* Did a person start the process for personal use?  This decides what `auto` means. */
 bool start_is_personal(const struct start *s);
 
 struct clients;

@@ -1,4 +1,4 @@
-/* listen/inherited.c - sockets that systemd opened for us */
+/* listen/inherited.c - sockets that systemd opened for this process */
 #include "listen/inherited.h"
 
 #include <fcntl.h>

@@ -28,8 +28,8 @@ struct listen_socket {
     struct listeners *all;
     struct listener *listener;
     uint16_t port;
-    bool loopback;           /* only this machine can reach it */
-    struct exposed *exposed; /* of the listener of one service port; else NULL */
+    bool loopback;           /* only reachable from this machine */
+    struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
 };
 
 struct listeners {
@@ -44,7 +44,8 @@ static void listeners_closep(struct listeners **l)
     listeners_close(*l);
 }
 
-/* Every user that connects can fill the log no faster than warnings are let through. */
+/* Logs a warning.  Warnings are limited per second, so that a user cannot fill the
+ * log. */
 static void refuse_user(const struct listen_socket *d, struct stream *client,
                         const struct arrival *from)
 {
@@ -178,7 +179,7 @@ static void log_fallback(void)
              LOG_S("systemd", "sudo systemctl enable --now kube-tunnel.socket"));
 }
 
-/* No setting names this port, so the message also has its origin. */
+/* Names the default in the message, because no setting has this port. */
 static enum err explain_default(enum err e, uint16_t port, struct diag *why)
 {
     if (e == ERR_IN_USE && port == FALLBACK_PORT) {
@@ -188,8 +189,8 @@ static enum err explain_default(enum err e, uint16_t port, struct diag *why)
     return advise(e, "--port or --listen", why);
 }
 
-/* Without a setting.  A pod gets port 80 by its manifest: another one there would only hide
- * that something is missing from it. */
+/* Opens the default listeners.  In a pod there is no fallback to 8080: its manifest must
+ * allow port 80, and another port would hide that it does not. */
 static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
 {
     struct listen_address address = { .port = HTTP_PORT };
@@ -208,7 +209,7 @@ static enum err open_default(struct listeners *l, bool in_pod, struct diag *why)
     return OK;
 }
 
-/* On the default addresses. */
+/* Opens --tls-port on the default addresses. */
 static enum err open_tls_port(struct listeners *l, uint16_t port, bool in_pod,
                               struct diag *why)
 {
@@ -221,7 +222,7 @@ static enum err open_tls_port(struct listeners *l, uint16_t port, bool in_pod,
     return e;
 }
 
-/* Without a setting it is no failure that neither can be had. */
+/* Opens 443 or 8443.  Without a setting it is no error if neither can be bound. */
 static void open_default_tls_port(struct listeners *l)
 {
     struct diag why = { "" }, again = { "" };
@@ -238,7 +239,7 @@ static void open_default_tls_port(struct listeners *l)
                  LOG_S("reason", why.text));
 }
 
-/* `by_default`: the other listeners are those without any setting. */
+/* by_default: no setting has a listener. */
 static enum err open_tls(struct listeners *l, const struct config *config, bool in_pod,
                          bool by_default, struct diag *why)
 {

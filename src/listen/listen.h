@@ -1,12 +1,12 @@
 /* listen/listen.h - the sockets that accept clients
  *
  * The listeners are the sockets inherited from systemd and those of --listen and --port;
- * without any of these, port 80 on the default addresses (127.0.0.1 and ::1; in a pod all), or
- * 8080 where an ordinary user may not have 80, and 443 or 8443 where one of them can be had.
- * Besides, --tls-port, and an exposed port for each --expose.
+ * without any of these, port 80 on the default addresses (127.0.0.1 and ::1; in a pod
+ * all), or 8080 if port 80 needs a privilege, and 443 or 8443 if one of them can be
+ * bound.  In addition --tls-port, and an exposed port for each --expose.
  *
- * A listener does not read what clients send: each client becomes a stream and is
- * handed to serve/ at once.
+ * A listener reads nothing from clients: each becomes a stream and is passed to serve/ at
+ * once.
  */
 #pragma once
 
@@ -16,16 +16,17 @@
 struct listeners;
 struct serve;
 
-/* `serve` is borrowed until listeners_close; the config only for the call.  All listeners or
- * none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why names the
- * listener and what to do. */
+/* `serve` is borrowed until listeners_close; the config only for the call.  Opens all
+ * listeners or none.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT, ERR_NO_FILES: *why
+ * names the listener and what to do. */
 MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
                                    const struct config *config, bool in_pod,
                                    struct listeners **ret, struct diag *why);
-/* The port that the default listeners would have now: 80, or 8080 where an ordinary user
- * may not have 80.  Binds it for a moment. */
+/* The port that the default listeners would have: 80, or 8080 if port 80 needs a
+ * privilege. Binds it for a moment to find out. */
 uint16_t listen_default_port(bool in_pod);
 /* Is there a listener on this port?  NULL accepted: no. */
 bool listeners_have_port(const struct listeners *l, uint16_t port);
-/* New connections are refused from now on (an inherited socket stays with systemd).  NULL accepted. */
+/* Closes the listeners; new connections are refused (an inherited socket stays open in
+ * systemd).  NULL accepted. */
 void listeners_close(struct listeners *l);

@@ -1,4 +1,5 @@
-/* listen/listen_sockets.c - bind one address of the settings, which may be two of the machine */
+/* listen/listen_sockets.c - bind a listen address of the settings, which may be two
+ * sockets */
 #include "listen/listen_sockets.h"
 
 #include <netdb.h>
@@ -11,7 +12,8 @@
 #include "listen/port_owner.h"
 #include "net/tcp.h"
 
-/* The kernel chose a port for the first of a pair, and the second may find it taken. */
+/* With port 0 the kernel chooses a port for the first socket, and it may be in use for
+ * the second. */
 #define RANDOM_PORT_TRIES 16
 
 /* One or two numeric hosts; NULL: no second one. */

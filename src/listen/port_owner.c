@@ -1,4 +1,4 @@
-/* listen/port_owner.c - the process that has the port that we wanted */
+/* listen/port_owner.c - the process that uses a port that could not be bound */
 #include "listen/port_owner.h"
 
 #include <dirent.h>
@@ -12,7 +12,8 @@
 #define TCP_LISTENING 0x0a
 #define ADDRESS_HEX 33
 
-/* An address as /proc/net/tcp has it: 32-bit numbers in this machine's byte order. */
+/* An address in the format of /proc/net/tcp: 32-bit numbers in this machine's byte
+ * order. */
 static void address_hex(const struct sockaddr *sa, char out[static ADDRESS_HEX])
 {
     const struct sockaddr_in *v4 = (const void *)sa;
@@ -33,7 +34,8 @@ static bool is_any(const char *hex)
     return strspn(hex, "0") == strlen(hex);
 }
 
-/* Two addresses exclude each other when they are the same or one is every address. */
+/* Two listeners of a port conflict if their addresses are the same or one is the wildcard
+ * address. */
 static bool collides(const char *theirs, const char *ours)
 {
     return strcmp(theirs, ours) == 0 || is_any(theirs) || is_any(ours);

@@ -1,8 +1,8 @@
 /* route/name.c - host names by the Kubernetes DNS rules
  *
- * A name is read from its end: first the suffix, which has the kind of the name, the
- * longest known one first, then the labels that are left.  What is not clearly a name of
- * the cluster is refused with a phrase, never guessed at.
+ * A name is read from its end: first the suffix, which determines the kind of the name
+ * (the longest known suffix counts), then the remaining labels.  A name that is ambiguous
+ * is refused with a reason, never guessed.
  */
 #include "route/name.h"
 
@@ -29,8 +29,7 @@ static bool is_printable(char c)
     return c > ' ' && c <= '~';
 }
 
-/* Keep what a message can show: lower case, one trailing dot less, nothing unprintable.
- */
+/* Copies the host to n->text: in lower case, without one trailing dot, only printable. */
 static struct str fold(struct name *n, struct str host)
 {
     size_t len = host.len < NAME_ROOM ? host.len : NAME_ROOM - 1;
@@ -59,7 +58,8 @@ static void parse_bracketed(struct name *n, struct str text)
     n->kind = NAME_OWN;
 }
 
-/* Underscores mark port and protocol labels: only in front. */
+/* The error of a label, or NULL.  An underscore is only allowed at the start, of port and
+ * protocol labels. */
 static const char *label_fault(struct str label)
 {
     if (str_empty(label))
@@ -90,7 +90,7 @@ static const char *labels_fault(struct str text)
     return NULL;
 }
 
-/* Take ".<tail>" off the end, if something is left in front of it. */
+/* Removes ".<tail>" from the end, if text is left in front of it. */
 static bool drop(struct str *s, struct str tail)
 {
     if (s->len < tail.len + 2 || s->at[s->len - tail.len - 1] != '.' ||
@@ -100,8 +100,9 @@ static bool drop(struct str *s, struct str tail)
     return true;
 }
 
-/* NAME.deploy, with one label before "deploy", is a service in a namespace of that name:
- * such namespaces existed before names of Deployments. */
+/* Removes ".deploy", except from NAME.deploy with one label: that is a service in a
+ * namespace called deploy, which may have existed before names of Deployments were
+ * supported. */
 static bool drop_deploy(struct str *s)
 {
     struct str rest = *s;
@@ -149,7 +150,8 @@ static enum suffix drop_suffix(struct str *text, struct str zone,
     return SUFFIX_LOCALHOST;
 }
 
-/* Cut from the left; a result of `max` means that many or more. */
+/* Splits at dots from the left.  Returns the number of labels; `max` means that many or
+ * more. */
 static size_t split(struct str text, struct str *ret_labels, size_t max)
 {
     size_t count = 0;
@@ -361,7 +363,7 @@ static bool parse_three(struct name *n, struct str text)
     return true;
 }
 
-/* A name with the label of its cluster in it; false: it is of another form. */
+/* Parses a name that contains the label of its cluster; false: it has another form. */
 static bool parse_in_cluster(struct name *n, struct str text, struct str zone)
 {
     struct str rest = text;
@@ -500,7 +502,7 @@ bool name_of_owner(const char *ns, const char *name, bool is_pod, struct name *r
     return len > 0 && (size_t)len < sizeof(ret->text);
 }
 
-/* The host keeps its brackets. */
+/* The host in *ret_host keeps its brackets. */
 static enum err split_bracketed(struct str authority, struct str *ret_host,
                                 struct str *ret_port)
 {

@@ -1,6 +1,6 @@
-/* route/name.h - a host name as a client wrote it, taken apart
+/* route/name.h - parses a host name as a client wrote it
  *
- * Pure text.  Names are case-insensitive and may end in a dot.  Accepted, with <zone> the
+ * No I/O.  Names are case-insensitive and may end in a dot.  Accepted, with <zone> the
  * cluster domain (facts: Kubernetes DNS specification 1.1; CoreDNS plugin/kubernetes):
  *   <svc>.<ns>.svc.<zone>   <svc>.<ns>.svc   <svc>.<ns>   <svc>.<ns>.localhost
  *   <endpoint>.<svc>.<ns>.svc[.<zone>|.localhost]   a pod of a headless service
@@ -22,11 +22,11 @@ enum name_kind {
     NAME_ENDPOINT,   /* one endpoint of a service */
     NAME_POD,        /* a pod by name or address */
     NAME_DEPLOYMENT, /* any pod of one; `service` is its name */
-    NAME_ADDRESS,    /* name_of_address: of whatever service or pod has `address` */
-    NAME_OWN,        /* loopback name, an IP literal, or empty: ourselves */
+    NAME_ADDRESS,    /* name_of_address: the service or pod that has `address` */
+    NAME_OWN,        /* a loopback name, an IP literal, or empty: kube-tunnel itself */
 };
 
-/* What follows the service or pod in the name. */
+/* What follows service and namespace in the name. */
 enum name_suffix {
     NAME_SUFFIX_NONE,          /* web.shop: two labels, which may be a domain elsewhere */
     NAME_SUFFIX_SVC,           /* .svc, .pod or .deploy */
@@ -45,7 +45,7 @@ struct name {
     enum name_kind kind;
     enum name_suffix suffix; /* of all but NAME_OWN */
     struct str service, ns;
-    struct str cluster;   /* its label; empty: the one of plain names */
+    struct str cluster;   /* its label; empty: the cluster of names without a label */
     struct str endpoint;  /* NAME_ENDPOINT: hostname, pod name or dashed address;
                              NAME_POD: pod name or address in its usual form */
     struct str port_name; /* from _port._proto, without the underscore; else empty */
@@ -55,18 +55,19 @@ struct name {
     char address[48];     /* NAME_POD by address, and NAME_ADDRESS */
 };
 
-/* host: without port; may be a bracketed IPv6 literal.  Never fails: the answer may be
+/* host: without port; may be a bracketed IPv6 literal.  Never fails: ret->kind may be
  * NAME_INVALID. */
 void name_parse(struct str host, struct str zone, struct name *ret);
-/* The shortest host under localhost that names this service, for the caller to free; NULL:
- * none does.  In namespaces called svc or pod <svc>.<ns>.localhost names something else. */
+/* The shortest host under localhost that names this service, for the caller to free;
+ * NULL: there is none.  In namespaces called svc or pod <svc>.<ns>.localhost names
+ * something else. */
 char *name_under_localhost(const char *service, const char *ns, struct str zone);
 void name_copy(struct name *to, const struct name *from);
 
-/* An IPv4 or IPv6 literal, with or without brackets, that is not loopback.  False: it is
- * none, and *ret is not written. */
+/* An IPv4 or IPv6 literal, with or without brackets, that is not loopback.  False: host
+ * is not one, and *ret is not written. */
 bool name_of_address(struct str host, struct name *ret);
-/* Of the service or pod that has an address; false: its name is too long. */
+/* The name of the service or pod that was found for an address; false: it is too long. */
 bool name_of_owner(const char *ns, const char *name, bool is_pod, struct name *ret);
 
 /* "host:port", "[v6]:port", "host".  ret_port 0: none given.

@@ -60,7 +60,7 @@ void naming_end_look(struct naming *n)
     }
 }
 
-/* Where the first of these labels stands, the domain begins. */
+/* What follows the first label svc, pod or deploy, which is the domain. */
 static struct str after_kind(struct str host)
 {
     while (host.at) {
@@ -143,8 +143,9 @@ static bool is_full_under_localhost(const struct naming *n, struct str name)
     return meant.kind != NAME_INVALID && meant.suffix == NAME_SUFFIX_SVC_LOCALHOST;
 }
 
-/* A name of the cluster, or of ourselves, would change its meaning.  Three labels may be
- * taken: they are only a cluster's where a context has that label. */
+/* Why the name cannot be an alias: it has a meaning already, as a name of the cluster or
+ * of kube-tunnel itself.  Three labels are allowed, because they have a meaning only
+ * where the label of a cluster is the last. */
 static const char *name_fault(const struct naming *n, struct str name)
 {
     struct name meant;
@@ -165,7 +166,7 @@ static const char *name_fault(const struct naming *n, struct str name)
     return NULL;
 }
 
-/* db-0.db.shop is a target too, as it is for --expose. */
+/* Also accepts db-0.db.shop as a target, as --expose does. */
 static void read_target(struct str target, struct str zone, struct name *ret)
 {
     struct name longer;
@@ -181,7 +182,7 @@ static void read_target(struct str target, struct str zone, struct name *ret)
         name_copy(ret, &longer);
 }
 
-/* "http" of web.shop is _http._tcp.web.shop.svc. */
+/* A named port as a name: "http" of web.shop is _http._tcp.web.shop.svc. */
 static void read_port_name(struct str port, struct str target, struct str zone,
                            struct name *ret)
 {

@@ -1,7 +1,7 @@
 /* route/naming.h - names beyond the fixed forms: the cluster's domain and aliases
  *
- * One for the process.  It belongs to the daemon, which adds aliases at the start and the
- * domain that the cluster was found to have; all others read it.
+ * There is one in the process.  The daemon owns it and adds the aliases at the start, and
+ * the cluster's domain once it is found; other code reads it.
  */
 #pragma once
 
@@ -13,13 +13,16 @@
 struct alias {
     char *name; /* lower case, without a final dot and without ".localhost" */
     struct name target;
-    uint16_t port; /* where the request names none; 0: none */
+    uint16_t port; /* used if the request has no port; 0: none */
 };
 
 struct naming {
-    char *zone;       /* --cluster-domain or its default */
-    char *found_zone; /* the cluster's own, accepted beside it; or NULL */
-    bool looking;     /* it is being looked for: naming_may_be_found waits for that */
+    char *zone; /* --cluster-domain or its default */
+    /* the domain found in the cluster, accepted besides zone; or NULL */
+    char *found_zone;
+    /* the domain is being looked for, and names that may end in it wait
+     * (naming_may_be_found) */
+    bool looking;
     struct list_node waiting; /* struct naming_want */
     struct alias **aliases;   /* in the order in which they were added */
     size_t alias_count;
@@ -35,24 +38,24 @@ struct naming_want {
 void naming_init(struct naming *n, const char *zone);
 void naming_finish(struct naming *n);
 
-/* The name, or "" and ".localhost" after it, means the target; port: number or name, at ==
- * NULL: none.  ERR_CONFIG: *why has the reason: the name or the target is none, the
- * name means something already, or the target is no name of the cluster itself. */
+/* Makes `name`, and `name`.localhost, an alias of the target; port: number or name, at ==
+ * NULL: none.  ERR_CONFIG: *why has the reason: the name or the target is invalid, the
+ * name has a meaning already, or the target is not a name of the cluster. */
 MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                                      struct str port, struct diag *why);
 
-/* False: it is that one already. */
+/* False: the domain was known already. */
 bool naming_set_found_zone(struct naming *n, const char *zone);
-/* The domain was looked for: wake the requests that wait. */
+/* Call it when the domain was found or could not be: wakes the requests that wait. */
 void naming_end_look(struct naming *n);
 /* Would this host be a full name if its last labels were the cluster's domain? */
 bool naming_may_be_found(const struct naming *n, struct str host);
 void naming_wait(struct naming *n, struct naming_want *w, struct task *wake);
 void naming_leave(struct naming_want *w); /* idempotent; zeroed accepted */
-/* The domain that full names are shown with; borrowed. */
+/* The domain for full names in output; borrowed. */
 const char *naming_zone(const struct naming *n);
 
-/* As name_parse; an alias becomes the name of its target, with NAME_SUFFIX_ALIAS.  *ret_port
- * (may be NULL) is the alias' port, else 0. */
+/* Like name_parse; an alias becomes the name of its target, with NAME_SUFFIX_ALIAS.
+ * *ret_port (may be NULL) is the alias' port, else 0. */
 void naming_read(const struct naming *n, struct str host, struct name *ret,
                  uint16_t *ret_port);

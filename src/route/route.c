@@ -1,8 +1,8 @@
-/* route/route.c - service ports and endpoints a request means
+/* route/route.c - service ports and endpoints of a request
  *
  * Ports follow EndpointSlice semantics: a targetPort is resolved per pod, for headless
  * services too (kubectl ignores it there).  A headless service that declares no port is
- * taken like a pod: any port, and it is the container's.
+ * treated like a pod: any port is accepted, and is the container's.
  */
 #include "route/route.h"
 
@@ -13,7 +13,7 @@
 
 #define PORT_DEFAULT 80
 #define PORT_TLS 443
-/* Leaves room in a diag for the sentence around it. */
+/* Leaves room in a struct diag for the rest of the sentence. */
 #define DECLARED_ROOM 140
 
 static bool takes_any_port(const struct service *s)
@@ -21,7 +21,7 @@ static bool takes_any_port(const struct service *s)
     return s->kind == SERVICE_POD || (s->headless && s->port_count == 0);
 }
 
-/* As a pod takes any port; but the ports of its containers are known. */
+/* Is the requested port the container's port, without a service port? */
 static bool takes_port(const struct route *r, const struct service *s)
 {
     return takes_any_port(s) ||
@@ -41,7 +41,8 @@ static bool means(const struct route *r, const struct service_port *p)
     return p->number == r->port;
 }
 
-/* The first port that is meant; a number declared for both TCP and UDP is the TCP one. */
+/* The first port that the request names; of a number declared for both TCP and UDP, the
+ * TCP port. */
 static const struct service_port *find_meant(const struct route *r,
                                              const struct service *s)
 {
@@ -164,7 +165,7 @@ static enum err not_tcp(const struct service *s, struct diag *why)
                     route_plural(s), s->name, declared);
 }
 
-/* What no port of this service could change. */
+/* Errors of the service itself, whatever the port is. */
 static enum err check_service(const struct route *r, const struct service *s,
                               struct diag *why)
 {

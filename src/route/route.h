@@ -1,6 +1,6 @@
-/* route/route.h - which port of a service, and which of its endpoints, a request means
+/* route/route.h - which port of a service, and which of its endpoints, a request is for
  *
- * Pure functions over a name and a catalog entry: no waiting, no I/O.
+ * Functions of a name and a catalog entry, without waiting or I/O.
  */
 #pragma once
 
@@ -9,16 +9,16 @@
 struct endpoint;
 struct service;
 
-/* What a request wants: the key under which tunnels and idle connections are found.  It
- * holds no endpoints: they are looked up again at each attempt. */
+/* The destination of a request.  It has no endpoints: they are looked up again at each
+ * attempt. */
 struct route {
     struct name name;
     uint16_t port; /* service port (or pod port); 0: the scheme's default */
-    bool tls;      /* where there is no port: the service's TLS port, not its first */
+    bool tls;      /* if there is no port: choose the service's TLS port, not its first */
     uint16_t target_port; /* --target-port: overrides the container's port; 0: none */
 };
 
-/* Choose the service port a route means.
+/* Chooses the service port of a route.
  *   port given       that one must be declared (by _port name: that name)
  *   none             80 if declared, else the only or first TCP port
  *   none, tls        443 if declared, else the first that is called https, https-*, tls or
@@ -28,14 +28,14 @@ struct route {
  * preferred among those of its containers. ERR_NO_PORT with a sentence listing the declared
  * ones ("declares 80 (http), 9090 (grpc)"); ERR_UNSUPPORTED for a port that is not TCP;
  * ERR_UNAVAILABLE for an ExternalName, and for a service without selector and without
- * endpoints: the sentence has which and what to do. */
+ * endpoints: the sentence states which of both and what to do. */
 MUST_CHECK enum err route_port(const struct route *r, const struct service *s,
                                size_t *ret_index, struct diag *why);
 
 /* "services" or "deployments", for messages. */
 const char *route_plural(const struct service *s);
 
-/* The container's port for this endpoint under this route, 0: it does not have it. */
+/* The container's port of this endpoint for this route; 0: it has none. */
 uint16_t route_container_port(const struct route *r, const struct service *s,
                               const struct endpoint *e, size_t index);
 
