@@ -3,7 +3,8 @@
  * The input is a script of steps: a byte that selects what happens, one for how much,
  * and so many bytes to send.  Whatever happens, no lease is kept with bytes in it (the
  * stage asserts that), every head that reaches a pod is one that our own strict parser
- * takes, and at the end nothing is left in memory.
+ * takes, unless it asked for bytes to be carried (CONNECT, SOCKS, TLS), and at the end nothing
+ * is left in memory.
  */
 #include "../session/stage.h"
 
@@ -58,14 +59,19 @@ static void check_pods(struct stage *st)
     struct http1_head head = { .fields = fields, .room = ARRAY_LEN(fields) };
     static char text[STAGE_LIMIT * 2];
 
+    bool proxied = false; /* then targets stay as they are */
+
     for (size_t i = 0; i < st->lease_count; i++) {
         struct stream *at = st->leases[i].pod;
+        proxied = proxied || st->leases[i].raw;
+        if (st->leases[i].raw)
+            continue;
         size_t scanned = 0, end;
         size_t n = at ? bufq_copy(&at->in, 0, text, sizeof(text)) : 0;
         if (!n || http1_head_end(text, n, &scanned, &end))
             continue;
         assert(http1_request_parse(text, end, &head) == OK);
-        assert(head.minor == 1 && head.target.at[0] != 'h');
+        assert(head.minor == 1 && (proxied || head.target.at[0] != 'h'));
     }
 }
 

@@ -90,6 +90,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
         .lease = lease,
         .wake = wake,
         .outcome = st->script[st->lease_count],
+        .raw = want->proto == PROTO_RAW,
         .repeatable = want->repeatable,
         .attempt = want->attempt,
         .port = want->route->port,

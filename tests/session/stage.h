@@ -41,6 +41,7 @@ struct leased {
     struct task *wake;
     struct h1_client h1; /* on `ours` */
     struct outcome outcome;
+    bool raw; /* its bytes are not HTTP, or not necessarily */
     bool repeatable;
     unsigned attempt;
     char avoid[32]; /* the pod's name; "": none */
