@@ -41,10 +41,10 @@
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
     X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, LISTENERS, \
       "Clients connected at the same time") \
-    X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, LISTENERS, \
-      "Largest request or response head") \
     X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, LISTENERS, \
       "Most fields in a request or response head") \
+    X(SIZE, max_head_size, "max-head-size", "64KiB", KIB, 256 * KIB, LISTENERS, \
+      "Largest request or response head") \
     X(AUTO_SIZE, buffer_memory, "buffer-memory", "auto", MIB, 1024 * 1024 * MIB, LISTENERS, \
       "Memory for all buffered bytes; auto: half of the cgroup's, or 256MiB") \
     X(DURATION, head_timeout_ms, "head-timeout", "15s", 10, MS_DAY, LISTENERS, \

@@ -5,6 +5,8 @@ The servers run on this machine, behind pods of the playground. SPDX-License-Ide
 import json
 import os
 import pwd
+import re
+import shlex
 import shutil
 import socket
 import ssl
@@ -231,6 +233,28 @@ def test_https_through_a_proxy_uses_the_services_own_certificate(cluster, tls_se
     proxied = [flag.format(f"127.0.0.1:{cluster.port}") for flag in flags]
     answer = curl("--cacert", tls_server, *proxied, "https://tls.shop.svc.cluster.local/")
     assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
+
+
+# --- README's table ---
+
+def readme_commands():
+    """The commands for curl, openssl and ncat; psql, the browser and proxy variables have tests of their own."""
+    table = (ROOT / "README.md").read_text().split("| your program | what to type |")[1].split("\n\n")[0]
+    return [c for c in re.findall(r"`([^`]+)` \|$", table, re.M) if c.split()[0] in ("curl", "openssl", "ncat")]
+
+
+@pytest.mark.parametrize("command", readme_commands())
+def test_every_command_of_the_readme_works(cluster, tls_server, command):
+    words = shlex.split(command.replace("localhost:80", f"127.0.0.1:{cluster.port}").replace("api.shop", "tls.shop"))
+    if words[0] == "curl":
+        words += ["-sS", "--fail", "--cacert", tls_server]
+    done = run(*words, input="QUIT\r\n" if words[0] == "ncat" else "")
+    assert done.returncode == 0, done
+    assert {"curl": True, "openssl": "CONNECTED" in done.stdout, "ncat": "221 bye" in done.stdout}[words[0]], done
+
+
+def test_the_readme_has_a_command_for_each_way():
+    assert len(readme_commands()) == 6
 
 
 # --- TLS without a proxy: by its server name ---
