@@ -154,6 +154,35 @@ def test_other_names_are_direct_with_the_pac_file(tunnel, elsewhere, look):
     assert "a page from elsewhere" in page
 
 
+def test_full_names_work_with_socks(tunnel, look):
+    page = look("http://web.shop.svc.cluster.local/x", f"--proxy-server=socks5://localhost:{tunnel.port}")
+    assert "method GET host web.shop.svc.cluster.local path /x" in page
+
+
+STEPS_THROUGH_A_PROXY = """
+    post: async () => (await fetch("http://TARGET/post", {method: "POST", mode: "no-cors", body: "x"})).type,
+    socket: () => new Promise(done => {
+        const ws = new WebSocket("ws://TARGET/ws");
+        ws.onopen = () => done("open");
+        ws.onerror = () => done("not open");
+    }),
+"""
+
+
+@pytest.mark.parametrize("kind", ["PAC", "SOCKS"])
+def test_a_page_from_elsewhere_reaches_nothing_through_the_proxy(start_tunnel, elsewhere, visit, kind):
+    """A browser sends ws:// URLs through CONNECT, and everything through SOCKS."""
+    tunnel = start_tunnel()
+    flag = {"PAC": f"--proxy-pac-url=http://localhost:{tunnel.port}/proxy.pac",
+            "SOCKS": f"--proxy-server=socks5://localhost:{tunnel.port}"}[kind]
+    steps = STEPS_THROUGH_A_PROXY.replace("TARGET", "web.shop.svc.cluster.local")
+    elsewhere.page = (PAGE % steps).encode()
+    said = visit(f"http://evil.localhost:{elsewhere.server_port}/", lambda: elsewhere.told.get(timeout=30), flag)
+    assert said["socket"] == "not open", said
+    for path in ("post", "ws"):
+        tunnel.wait_for_log(rf"request method=\S+ host=web\.shop\S* path=/{path} status=403")
+
+
 STEPS_AT_HOME = """
     post: async () => (await fetch("/post", {method: "POST", body: "hello"})).status,
     events: () => new Promise(done => {
