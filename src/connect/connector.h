@@ -1,8 +1,8 @@
-/* connect/connector.h - a pod and a port in, a byte stream to the container out
+/* connect/connector.h - the interface that opens a byte stream to a port of a pod
  *
  * The interface between upstream/, which decides what is opened, and the folders that open
  * connections: tunnel/ (port-forward through the API server) and direct/ (TCP to the pod's
- * address).  upstream/ includes none of the two.
+ * address).  upstream/ includes neither of the two.
  *
  * A connector embeds `struct connector` and implements `open` and `cancel`.  The other
  * operations may be NULL.  The wrapper of each one documents what NULL stands for: a connector
@@ -33,12 +33,13 @@ struct connector;
 struct opening {
     enum err result;
     struct stream *stream;
-    bool dialled;      /* on OK: nothing that was open before could carry it */
+    bool dialled;      /* on OK: a new tunnel or TCP connection was needed for it */
     struct log_id via; /* on OK: what carries the connection, for the log */
     struct api_error error;
     struct task *wake;
-    bool alone; /* set before: the connection should share its path with no other */
-    bool small; /* set before: it may join others rather than wait for a dial */
+    bool alone; /* set before: the connection needs an own tunnel */
+    bool
+        small; /* set before: it takes any free worker slot rather than wait for a dial */
     uint16_t port;
     struct connector *connector; /* NULL: nothing is being opened */
     void *private;               /* the connector's; NULL: it has nothing to cancel */
@@ -51,16 +52,16 @@ struct connector_ops {
 
     bool (*progresses)(const struct opening *o);
     bool (*has_room)(struct connector *c, const char *pod_key, uint16_t port);
-    bool (*carries_much)(struct connector *c, const char *pod_key);
+    bool (*has_large_transfers)(struct connector *c, const char *pod_key);
     uint32_t (*count)(struct connector *c, const char *pod_key);
     struct demand (*demand)(struct connector *c, const char *pod_key);
-    void (*expect)(struct connector *c, const struct endpoint *endpoint, uint32_t at_once,
-                   const struct demand *of);
+    void (*expect)(struct connector *c, const struct endpoint *endpoint,
+                   uint32_t concurrent, const struct demand *of);
     void (*prewarm)(struct connector *c, const char *pod_key);
     void (*make_room)(struct connector *c, const char *pod_key);
     void (*retire)(struct connector *c, const char *pod_key);
     bool (*lacks_credentials)(struct connector *c, struct diag *why);
-    const char *(*credential_words)(struct connector *c);
+    const char *(*plugin_output)(struct connector *c);
 };
 
 struct connector {
@@ -79,7 +80,8 @@ static inline void connector_open(struct connector *c, const struct endpoint *en
     c->ops->open(c, endpoint, o);
 }
 
-/* Cancels; aborts a stream that was not taken; idempotent; a zeroed struct is accepted. */
+/* Cancels the opening, or aborts its stream if the caller has not taken that; idempotent; a
+ * zeroed struct is accepted. */
 static inline void opening_finish(struct opening *o)
 {
     struct stream *s = o->stream;
@@ -92,34 +94,35 @@ static inline void opening_finish(struct opening *o)
     stream_abort(s);
 }
 
-/* Does it wait for its turn only, while other openings to its pod succeed? */
+/* Did another opening to its pod succeed lately, so that this one only waits for its turn? */
 static inline bool opening_progresses(const struct opening *o)
 {
     return o->connector && o->connector->ops->progresses &&
            o->connector->ops->progresses(o);
 }
 
-/* Would a small opening succeed without a dial?  NULL: a dial is as quick. */
+/* Would a small opening succeed without a dial?  NULL: yes, since a dial costs no more than
+ * that. */
 static inline bool connector_has_room(struct connector *c, const char *pod_key,
                                       uint16_t port)
 {
     return !c->ops->has_room || c->ops->has_room(c, pod_key, port);
 }
 
-/* Did this pod send or receive so much at once lately that no request to it counts as small?
- * NULL: connections do not compete. */
-static inline bool connector_carries_much(struct connector *c, const char *pod_key)
+/* Did connections to this pod carry large transfers lately?  Then no request to it counts as
+ * small.  NULL: no, since connections share no tunnel. */
+static inline bool connector_has_large_transfers(struct connector *c, const char *pod_key)
 {
-    return c->ops->carries_much && c->ops->carries_much(c, pod_key);
+    return c->ops->has_large_transfers && c->ops->has_large_transfers(c, pod_key);
 }
 
-/* How many paths to this pod are open or being dialled.  NULL: none is kept. */
+/* How many tunnels to this pod are open or being dialled.  NULL: none. */
 static inline uint32_t connector_count(struct connector *c, const char *pod_key)
 {
     return c->ops->count ? c->ops->count(c, pod_key) : 0;
 }
 
-/* How many connections at once this pod had lately.  NULL: it is not measured. */
+/* The recent demand for connections to this pod.  NULL: it is not measured. */
 static inline struct demand connector_demand(struct connector *c, const char *pod_key)
 {
     return c->ops->demand ? c->ops->demand(c, pod_key) : (struct demand){ 0 };
@@ -128,28 +131,28 @@ static inline struct demand connector_demand(struct connector *c, const char *po
 /* Dial ahead for so many connections at once as other pods had; `of` has when they had
  * them.  NULL: nothing is dialled ahead, here and in the next two. */
 static inline void connector_expect(struct connector *c, const struct endpoint *endpoint,
-                                    uint32_t at_once, const struct demand *of)
+                                    uint32_t concurrent, const struct demand *of)
 {
     if (c->ops->expect)
-        c->ops->expect(c, endpoint, at_once, of);
+        c->ops->expect(c, endpoint, concurrent, of);
 }
 
-/* Dial one more beside those that are open to a pod in use. */
+/* Dial one more tunnel to a pod that has some. */
 static inline void connector_prewarm(struct connector *c, const char *pod_key)
 {
     if (c->ops->prewarm)
         c->ops->prewarm(c, pod_key);
 }
 
-/* The same where none of the open ones has room and none is being dialled. */
+/* The same, but only if no open tunnel has room and none is being dialled. */
 static inline void connector_make_room(struct connector *c, const char *pod_key)
 {
     if (c->ops->make_room)
         c->ops->make_room(c, pod_key);
 }
 
-/* The pod is gone: forget it and open nothing more to it; open connections end by
- * themselves. */
+/* The pod was deleted or replaced: open nothing more to it and forget it.  Open connections
+ * are not closed. */
 static inline void connector_retire(struct connector *c, const char *pod_key)
 {
     if (c->ops->retire)
@@ -157,14 +160,14 @@ static inline void connector_retire(struct connector *c, const char *pod_key)
 }
 
 /* Does every opening wait for credentials, or fail for the lack of them?  *why has the
- * reason, and connector_credential_words what the plugin printed (see credentials_words).
- * NULL: it needs none. */
+ * reason; connector_plugin_output returns what the exec plugin printed (see
+ * credentials_plugin_output).  NULL: the connector needs no credentials. */
 static inline bool connector_lacks_credentials(struct connector *c, struct diag *why)
 {
     return c->ops->lacks_credentials && c->ops->lacks_credentials(c, why);
 }
 
-static inline const char *connector_credential_words(struct connector *c)
+static inline const char *connector_plugin_output(struct connector *c)
 {
-    return c->ops->credential_words ? c->ops->credential_words(c) : NULL;
+    return c->ops->plugin_output ? c->ops->plugin_output(c) : NULL;
 }

@@ -25,40 +25,40 @@ void demand_decay(struct demand *d, uint64_t now)
     }
 }
 
-void demand_note(struct demand *d, uint32_t at_once, uint64_t now)
+void demand_note(struct demand *d, uint32_t concurrent, uint64_t now)
 {
-    d->asked_at = now;
+    d->last_opening_at = now;
     demand_decay(d, now);
-    if (at_once < d->peak)
+    if (concurrent < d->peak)
         return;
     d->since = now;
-    if (at_once == d->peak)
+    if (concurrent == d->peak)
         return;
-    d->peak = at_once;
-    if (d->wanted < at_once + DEMAND_PREWARMED(at_once))
-        d->wanted = at_once + DEMAND_PREWARMED(at_once);
+    d->peak = concurrent;
+    if (d->wanted < concurrent + DEMAND_PREWARMED(concurrent))
+        d->wanted = concurrent + DEMAND_PREWARMED(concurrent);
 }
 
-void demand_note_alone(struct demand *d, uint32_t at_once)
+void demand_note_alone(struct demand *d, uint32_t concurrent)
 {
-    d->alone = greater(d->alone, at_once);
+    d->alone = greater(d->alone, concurrent);
 }
 
-/* The part of `at_once` that wants to be alone, where it did so in `of`. */
-static uint32_t alone_among(uint32_t at_once, const struct demand *of)
+/* How many of `concurrent` connections need an own tunnel: the same proportion as in `of`. */
+static uint32_t alone_among(uint32_t concurrent, const struct demand *of)
 {
-    uint64_t alone = (uint64_t)at_once * of->alone;
+    uint64_t alone = (uint64_t)concurrent * of->alone;
     return of->peak ? (uint32_t)((alone + of->peak - 1) / of->peak) : 0;
 }
 
-void demand_expect(struct demand *d, uint32_t at_once, const struct demand *of)
+void demand_expect(struct demand *d, uint32_t concurrent, const struct demand *of)
 {
-    if (at_once <= d->wanted)
+    if (concurrent <= d->wanted)
         return;
-    d->wanted = at_once;
-    d->alone = greater(d->alone, alone_among(at_once, of));
+    d->wanted = concurrent;
+    d->alone = greater(d->alone, alone_among(concurrent, of));
     d->since = later(d->since, of->since);
-    d->asked_at = later(d->asked_at, of->asked_at);
+    d->last_opening_at = later(d->last_opening_at, of->last_opening_at);
 }
 
 void demand_limit(struct demand *d, uint32_t enough)
@@ -73,5 +73,5 @@ void demand_add(struct demand *d, const struct demand *other)
     d->peak += other->peak;
     d->alone += other->alone;
     d->since = later(d->since, other->since);
-    d->asked_at = later(d->asked_at, other->asked_at);
+    d->last_opening_at = later(d->last_opening_at, other->last_opening_at);
 }

@@ -182,7 +182,7 @@ static bool listens(void *owner, const char *ip, uint16_t port)
            own_addresses_include(d->own_addresses, ip);
 }
 
-static bool opens(void *owner, struct str ns)
+static bool namespace_is_open(void *owner, struct str ns)
 {
     const struct daemon *d = owner;
     return policy_opens(d->config, ns);
@@ -229,8 +229,8 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.tunnels.room = (struct tunnel_room){ free_tunnel, free_descriptor, d };
     d->settings.upstream.own = own_pod(d->own_ns, d->own_name);
     d->settings.upstream.listeners = (struct own_listeners){ listens, d };
-    d->settings.upstream.opens = opens;
-    d->settings.upstream.opens_owner = d;
+    d->settings.upstream.is_open = namespace_is_open;
+    d->settings.upstream.is_open_owner = d;
     d->settings.on_zone = on_zone;
     d->settings.zone_owner = d;
     d->naming.looking = d->settings.find_zone;

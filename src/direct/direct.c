@@ -77,7 +77,7 @@ static enum outcome outcome_of(enum err e)
     }
 }
 
-/* The attempt is over. */
+/* Reports the error; frees the attempt. */
 static void attempt_fail(struct attempt *a, const struct api_error *error)
 {
     struct opening *o = a->opening;
@@ -110,7 +110,7 @@ static void attempt_succeed(struct attempt *a)
     attempt_destroy(a);
 }
 
-/* Is it the API server's address, in whatever spelling? */
+/* Is it the API server's address?  Compares bytes, since an address has several spellings. */
 static bool is_api_server(const struct direct *d, const struct sockaddr_storage *address)
 {
     struct sockaddr_storage server;
@@ -123,7 +123,7 @@ static bool is_api_server(const struct direct *d, const struct sockaddr_storage 
                   address_bytes((struct sockaddr *)&b));
 }
 
-/* The pod's own address, and still not one that no connection may go to. */
+/* Parse the pod's address, and refuse those that no connection may go to. */
 static enum err check_address(const struct direct *d, const char *text,
                               struct sockaddr_storage *ret, struct diag *why)
 {
@@ -161,7 +161,7 @@ static enum err attempt_dial(struct attempt *a, struct diag *why)
     return OK;
 }
 
-/* The attempt may be over when it returns. */
+/* May free the attempt. */
 static void attempt_step(struct attempt *a)
 {
     struct api_error error = a->address.error;

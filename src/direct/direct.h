@@ -1,12 +1,12 @@
 /* direct/direct.h - a connector that connects to the pod's own address
  *
- * For where the pod network is reachable: in a pod of the cluster, as a rule.  A connection
- * costs what TCP costs; there is nothing to multiplex, to prewarm or to keep.  Refusals,
- * resets and half-closed connections are the container's own.
+ * For networks in which pods can be reached: usually in a pod of the cluster itself.  Each
+ * connection is one TCP connection; nothing is multiplexed, prewarmed or kept.  Refusals,
+ * resets and half-closed connections come from the container itself.
  *
- * Only an address that the API server has in status.podIPs of the endpoint's pod is
- * connected to (catalog/pod_addresses.h), and none that only this machine or this link can
- * reach, nor the API server's (docs/decisions/111-direct-addresses.md).
+ * The connector uses only addresses that the API server reports in status.podIPs of the
+ * endpoint's pod (catalog/pod_addresses.h).  It uses no loopback or link-local address, no
+ * address of this machine, and not the API server's (docs/decisions/111-direct-addresses.md).
  */
 #pragma once
 
@@ -19,22 +19,23 @@ struct pod_addresses;
 
 struct direct_settings {
     uint64_t
-        connect_ms; /* an opening has failed after this: its pod is read, and connected
-                            to, in that time */
+        connect_ms; /* time-out of an opening: to read the pod and to connect to it */
     const char *api_server; /* host of the API server; borrowed */
-    bool any_address;       /* tests: this machine's addresses, too */
-    uint16_t cluster;       /* its number, for logs and metrics */
-    uint64_t
-        *last_id; /* the last connection's of the process; borrowed; NULL: of these */
+    bool any_address;       /* for tests: allow this machine's addresses, too */
+    uint16_t cluster;       /* number of the cluster, for logs and metrics */
+    /* The id of the last direct connection, shared by all clusters of the process, so that
+     * ids in the log are unique; borrowed; NULL: not shared. */
+    uint64_t *last_id;
 };
 
 /* `addresses` is borrowed. */
 struct direct *direct_create(struct loop *loop, struct pod_addresses *addresses,
                              const struct direct_settings *settings);
-void direct_destroy(struct direct *d); /* nothing is being opened; NULL accepted */
+/* Only when nothing is being opened; NULL accepted. */
+void direct_destroy(struct direct *d);
 
 /* Errors of its openings:
- *   ERR_CONNECT      the pod's address did not answer in time, or cannot be reached
+ *   ERR_CONNECT      no packet came from the pod's address in time, or it is unreachable
  *   ERR_NO_FILES     no descriptor is left
  *   other            as in struct pod_address; ERR_TIMEOUT: the pod was not read in time
  * A container that refuses the connection is an OK whose stream has ended with V_REFUSED. */

@@ -293,7 +293,7 @@ bool credentials_are_interactive(struct credentials *c)
     return c->plugin && exec_plugin_is_interactive(c->plugin);
 }
 
-const char *credentials_words(const struct credentials *c)
+const char *credentials_plugin_output(const struct credentials *c)
 {
     return c->plugin ? exec_plugin_words(c->plugin) : NULL;
 }

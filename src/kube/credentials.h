@@ -47,7 +47,7 @@ struct tls_identity *credentials_identity(const struct credentials *c);
 bool credentials_are_missing(struct credentials *c, struct diag *why);
 
 /* What a plugin that failed has written, in lines; borrowed until the next turn, or NULL. */
-const char *credentials_words(const struct credentials *c);
+const char *credentials_plugin_output(const struct credentials *c);
 
 /* Would a call now make a plugin prompt at the terminal?  A page offers a button then. */
 bool credentials_are_interactive(struct credentials *c);

@@ -8,17 +8,18 @@
  * Backpressure: a side whose bytes the other does not take is not read.  The limits of the
  * streams bound the memory of a relay: four queues.
  *
- * The pod's end is passed on at once.  The client's is not: the runtime on the node cuts
- * the response one second after it has seen the end of our side.  So it is kept until the
- * pod has ended, or until the pod has been silent for HALF_MS, because a client that is
- * gone looks the same.  `half_close` passes it on at once, for protocols that
- * need it and runtimes that can.  A pod that does not end after that either is reset.
+ * The pod's end of stream is passed on to the client at once.  The client's is not passed on
+ * to the pod at once, because the runtime on the node truncates the response one second after
+ * it has received our end of stream.  It is passed on when the pod has ended, or when the pod
+ * has sent nothing for HALF_MS: the client may have closed its socket for good.  With
+ * `half_close` it is passed on at once, for protocols that need it and runtimes that support
+ * it.  If the pod does not end within END_MS after that, the relay is done and not clean.
  *
- * A pod that is connected to by TCP needs none of that: each direction ends by itself, and
- * the other goes on until it ends, too.
+ * None of that applies to a direct TCP connection: each direction ends separately.
  *
- * In a tunnel the client's bytes cannot be sent after the pod's end: they are read and dropped
- * for END_MS, so that closing does not reset what the client has not read yet.
+ * In a tunnel no bytes can be sent to the pod after its end of stream.  What the client still
+ * sends is read and dropped for END_MS: closing its socket with unread bytes would reset the
+ * connection, and the client would lose what it has not read yet.
  */
 #include "relay/relay.h"
 
@@ -57,8 +58,8 @@ void relay_finish(struct relay *r)
         timer_stop(&r->grace);
 }
 
-/* Would the pod take more of the client's bytes? */
-static bool goes_up(const struct relay *r)
+/* May bytes still be sent to the pod? */
+static bool may_send_to_pod(const struct relay *r)
 {
     const struct stream *pod = r->pod;
 
@@ -73,11 +74,11 @@ static void wait_at_most(struct relay *r, uint64_t ms)
 
 static void end_client(struct relay *r)
 {
-    if (!goes_up(r))
+    if (!may_send_to_pod(r))
         bufq_clear(&r->client->in);
     if (r->pod->end.verdict == V_CLEAN)
         stream_shutdown(r->client);
-    if (bufq_empty(&r->client->out) && !r->expired && !goes_up(r))
+    if (bufq_empty(&r->client->out) && !r->expired && !may_send_to_pod(r))
         wait_at_most(r, END_MS);
 }
 
@@ -96,10 +97,10 @@ void relay_run(struct relay *r)
     if (r->client->broken)
         return;
     size_t down = bufq_move(&r->client->out, &r->pod->in);
-    bool may_go_up = goes_up(r) && !r->hold_up;
-    size_t up = may_go_up ? bufq_move(&r->pod->out, &r->client->in) : 0;
+    bool send_up = may_send_to_pod(r) && !r->hold_up;
+    size_t up = send_up ? bufq_move(&r->pod->out, &r->client->in) : 0;
     r->pod->paused = r->client->stuck;
-    r->client->paused = r->pod->stuck && goes_up(r);
+    r->client->paused = r->pod->stuck && may_send_to_pod(r);
     r->down += down;
     r->up += up;
     if (down && !r->expired)
@@ -107,7 +108,7 @@ void relay_run(struct relay *r)
 
     if (ended(r->pod))
         end_client(r);
-    if (ended(r->client) && goes_up(r))
+    if (ended(r->client) && may_send_to_pod(r))
         end_pod(r);
     stream_update(r->client);
     stream_update(r->pod);
@@ -121,7 +122,7 @@ bool relay_done(const struct relay *r)
         return false;
     if (r->pod->end.verdict != V_CLEAN)
         return true;
-    if (goes_up(r))
+    if (may_send_to_pod(r))
         return ended(r->client) && bufq_empty(&r->pod->out);
     return r->client->in_eof || r->expired;
 }

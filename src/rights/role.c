@@ -7,8 +7,8 @@
 
 #define API "rbac.authorization.k8s.io"
 
-/* From 1.35 on a WebSocket takes both verbs on pods/portforward; before, POST (SPDY) takes
- * create and GET (WebSocket) takes get. */
+/* Verbs on pods/portforward: a POST (SPDY) needs create; a GET (WebSocket) needs get, and
+ * from Kubernetes 1.35 on create, too. */
 #define COMMON_RIGHTS                                                                    \
     { "",                                                                                \
       "pods",                                                                            \
@@ -47,7 +47,8 @@ const struct right *role_rights(enum role_level level)
 
 /* --- block style --- */
 
-/* A name from the command line; JSON's quotes are YAML's. */
+/* Print a name from the command line as a double-quoted YAML string; its escapes are those of
+ * JSON. */
 static void print_quoted(struct str s, FILE *to)
 {
     fputc('"', to);
@@ -108,8 +109,8 @@ static void print_namespace(const struct role *role, FILE *to)
         fprintf(to, "  namespace: \"%s\"\n", role->ns);
 }
 
-/* The names of bindings may not have "/" or "%"; each subject has its own, so that applying
- * one does not take the rights from another. */
+/* The name of a binding contains that of its subject, so that applying a binding does not
+ * replace that of another subject.  "/" and "%" are not allowed in it. */
 static char *binding_name(const struct role *role)
 {
     const struct subject *s = &role->subjects[0];
@@ -186,8 +187,8 @@ char *role_text(const struct role *role)
 
 /* --- flow style --- */
 
-/* kubectl reads what begins with a brace as JSON, which has no single quotes: the tag keeps
- * it from that. */
+/* kubectl parses a document that begins with a brace as JSON, which has no single quotes.  So
+ * it begins with a tag. */
 static void print_flow(const struct role *role, FILE *to)
 {
     const struct right *rights = role_rights(role->level);

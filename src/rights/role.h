@@ -1,7 +1,8 @@
 /* rights/role.h - the rights that kube-tunnel needs, and the roles that grant them
  *
- * One table; what is printed for administrators, shown where a right is missing, and checked
- * all comes from it.  Pure text: YAML that kubectl applies as it is.
+ * One table of RBAC rules.  What `kube-tunnel rbac` prints, what an error about a missing
+ * right shows, and what `kube-tunnel rbac --check` checks all comes from it.  The output is YAML for
+ * `kubectl apply`.
  */
 #pragma once
 
@@ -12,7 +13,7 @@
 #define ROLE_NAME "kube-tunnel"
 #define RIGHT_VERBS 4
 
-/* LOOKUP calls the API server when a request needs it; WATCH follows changes. */
+/* The rights to look up services when a request needs them, or to watch all of them. */
 enum role_level { ROLE_LOOKUP, ROLE_WATCH };
 
 struct right {
@@ -36,14 +37,15 @@ struct role {
     enum role_level level;
     const char *name;
     const char *ns;   /* NULL: a ClusterRole */
-    bool deployments; /* read them too, for names of Deployments without pods */
+    bool deployments; /* also the right to read Deployments, for those without pods */
     const struct subject *subjects;
     size_t subject_count; /* 0: no binding */
 };
 
-/* One document, or two with a binding; with a line about each rule where `explained`. */
+/* Prints one YAML document, or two if there are subjects: the role, and its binding.  With
+ * `explained` each rule has a comment. */
 void role_print(const struct role *role, bool explained, FILE *to);
-/* The role alone as text, or in one line: YAML in flow style without double quotes, which
- * the log leaves as it is.  Owned by the caller. */
+/* The role without a binding, as YAML; owned by the caller.  role_line returns one line, in
+ * flow style and without double quotes, since the log would escape those. */
 char *role_text(const struct role *role);
 char *role_line(const struct role *role);

@@ -114,7 +114,7 @@ static void explain_closed(const struct refusal *r, struct explanation *ret)
 /* Missing before any dial or look-up, so the pod and the service do not matter. */
 static void explain_credentials(const struct refusal *r, struct explanation *ret)
 {
-    struct str words = str_of(r->lease->words);
+    struct str words = str_of(r->lease->plugin_output);
 
     explanation_first(ret, ": %s", why_of(r->lease));
     explain_access(ERR_CREDENTIALS, ret);

@@ -115,7 +115,7 @@ static void open_mux(struct tunnel *t)
     t->opened_at = tunnel_now(t);
     mux_open(&t->mux, transport, wire, s->ping_ms, s->ping_timeout_ms);
     /* Which may be long ago, of a tunnel that was dialled ahead. */
-    t->mux.used_at = t->owner->usage->demand.asked_at;
+    t->mux.used_at = t->owner->usage->demand.last_opening_at;
     log_info(t->id, "tunnel opened", LOG_S("pod", t->owner->target.label),
              LOG_S("transport", transport_name(t->dial.transport)),
              LOG_U("ms", tunnel_now(t) - t->dial.started_at));

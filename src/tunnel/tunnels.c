@@ -54,7 +54,7 @@ static bool has_room(struct connector *c, const char *pod_key, uint16_t port)
     return p && pods_have_room(p, port);
 }
 
-static bool carries_much(struct connector *c, const char *pod_key)
+static bool has_large_transfers(struct connector *c, const char *pod_key)
 {
     struct pod_tunnels *p = find_pod(c, pod_key);
     return p && p->owner->settings.coalesce && !coalesce_is_apt(p);
@@ -72,7 +72,7 @@ static struct demand recent_demand(struct connector *c, const char *pod_key)
     struct demand d = p->usage.demand;
     if (d.peak < p->usage.lent) { /* old connections count as much as new ones */
         d.peak = p->usage.lent;
-        d.since = d.asked_at = now;
+        d.since = d.last_opening_at = now;
         demand_note_alone(&d, p->usage.lent_alone);
     }
     return d;
@@ -124,9 +124,9 @@ static bool lacks_credentials(struct connector *c, struct diag *why)
     return credentials_are_missing(api_credentials(tunnels_of(c)->origin.api), why);
 }
 
-static const char *credential_words(struct connector *c)
+static const char *plugin_output(struct connector *c)
 {
-    return credentials_words(api_credentials(tunnels_of(c)->origin.api));
+    return credentials_plugin_output(api_credentials(tunnels_of(c)->origin.api));
 }
 
 static const struct connector_ops tunnel_connector = {
@@ -134,7 +134,7 @@ static const struct connector_ops tunnel_connector = {
     .cancel = pods_cancel,
     .progresses = opening_waits_its_turn,
     .has_room = has_room,
-    .carries_much = carries_much,
+    .has_large_transfers = has_large_transfers,
     .count = count_tunnels,
     .demand = recent_demand,
     .expect = expect,
@@ -142,7 +142,7 @@ static const struct connector_ops tunnel_connector = {
     .make_room = make_room,
     .retire = retire_tunnels,
     .lacks_credentials = lacks_credentials,
-    .credential_words = credential_words,
+    .plugin_output = plugin_output,
 };
 
 struct connector *tunnels_connector(struct tunnels *ts)

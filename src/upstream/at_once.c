@@ -10,9 +10,9 @@ static size_t count_looked_at(const struct service *s)
     return s->endpoint_count < LOOKED_AT_MAX ? s->endpoint_count : LOOKED_AT_MAX;
 }
 
-static bool carries_much(const struct at_once *a, const struct endpoint *e)
+static bool has_large_transfers(const struct at_once *a, const struct endpoint *e)
 {
-    return connector_carries_much(connectors_for(a->connectors, e), e->key);
+    return connector_has_large_transfers(connectors_for(a->connectors, e), e->key);
 }
 
 static uint32_t count_paths(const struct at_once *a, const struct endpoint *e)
@@ -20,10 +20,10 @@ static uint32_t count_paths(const struct at_once *a, const struct endpoint *e)
     return connector_count(connectors_for(a->connectors, e), e->key);
 }
 
-bool at_once_carries_much(const struct at_once *a, const struct service *s)
+bool at_once_has_large_transfers(const struct at_once *a, const struct service *s)
 {
     for (size_t i = 0; i < count_looked_at(s); i++)
-        if (carries_much(a, s->endpoints[i]))
+        if (has_large_transfers(a, s->endpoints[i]))
             return true;
     return false;
 }
@@ -96,6 +96,6 @@ struct endpoint *at_once_second(const struct at_once *a, const struct choice *c,
 
 void at_once_prepare(const struct at_once *a, uint64_t now, const struct endpoint *e)
 {
-    struct demand one = { .peak = 1, .since = now, .asked_at = now };
+    struct demand one = { .peak = 1, .since = now, .last_opening_at = now };
     connector_expect(connectors_for(a->connectors, e), e, 1, &one);
 }

@@ -5,17 +5,17 @@
 #include "route/name.h"
 #include "route/route.h"
 
-#define REFUSALS_MAX 2   /* in a row; then it is the last choice ... */
-#define REFUSED_MS 30000 /* ... for so long */
+#define REFUSALS_MAX 2   /* after this many in a row the endpoint is an outlier ... */
+#define REFUSED_MS 30000 /* ... for this long */
 
-/* What is measured here of an endpoint, in addition to what the catalog has of it. */
+/* The load of one endpoint. */
 struct load {
-    unsigned exchanges;     /* at present */
-    uint64_t turn;          /* of its last use */
+    unsigned exchanges;     /* in progress */
+    uint64_t turn;          /* number of its last use, counted over all endpoints */
     uint16_t refused_port;  /* the port whose refusals are counted */
     unsigned refusals;      /* in a row */
-    uint64_t refused_until; /* sched ms: until then it is the last choice for that port */
-    bool forgotten;         /* the pod is gone: freed with its last exchange */
+    uint64_t refused_until; /* sched ms: it is an outlier for that port until then */
+    bool forgotten;         /* the pod is gone: freed when its last exchange ends */
 };
 
 struct balance {
@@ -38,7 +38,8 @@ static bool names_one_endpoint(const struct route *r)
     return r->name.kind == NAME_ENDPOINT || r->name.kind == NAME_POD;
 }
 
-/* The first endpoints may lack the port that others have. */
+/* Has a ready endpoint of the subset the port?  The others of the service may have it where
+ * these have not. */
 static bool subset_serves(const struct choice *c)
 {
     for (size_t i = 0; i < SERVICE_SUBSET; i++) {
@@ -59,7 +60,7 @@ size_t choice_limit(const struct choice *c)
     return all || !subset_serves(c) ? count : SERVICE_SUBSET;
 }
 
-/* NULL: it has none. */
+/* NULL: nothing was counted for this endpoint. */
 static struct load *load_of(const struct balance *b, const struct endpoint *e)
 {
     struct str key = str_of(e->key);
@@ -247,7 +248,8 @@ void balance_forget(struct balance *b, const char *pod_key)
         drop(b, pod_key);
 }
 
-/* Of pods that were not in a watched service no end is reported. */
+/* The catalog reports the end of a pod only while its service is watched; the loads of other
+ * pods are freed here. */
 void balance_trim(struct balance *b)
 {
     size_t at = 0;

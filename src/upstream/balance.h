@@ -1,9 +1,9 @@
 /* upstream/balance.h - which endpoint of a service gets the next exchange
  *
- * Private to upstream/.  Ready endpoints first; the less loaded of two taken at random,
- * and of two equally loaded ones the one that was used longer ago, so that few clients
- * still reach all pods in turn.  sessionAffinity: ClientIP sticks to one while it is
- * ready.
+ * Private to upstream/.  Prefers ready endpoints.  Of two ready endpoints taken at random it
+ * chooses the one with fewer exchanges, and of two with equally many the one that was used
+ * longer ago, so that few clients still reach all pods in turn.  With sessionAffinity:
+ * ClientIP a client keeps its endpoint while that is ready.
  */
 #pragma once
 
@@ -23,18 +23,19 @@ struct choice {
     const struct service *service;
     size_t port_index;
     struct str client;
-    const struct endpoint *avoid; /* chosen only if no other is fit; may be NULL */
-    const struct own_pod *own;    /* for loops_check, as are the listeners */
+    const struct endpoint
+        *avoid; /* chosen only if no other endpoint can serve; may be NULL */
+    const struct own_pod *own; /* for loops_check, as are the listeners */
     const struct own_listeners *listeners;
 };
 
-/* NULL: no endpoint may be used now.  Endpoints that are not ready are used only for requests
- * with their own name, terminating ones only when none is ready.  Borrowed from the
- * service. */
+/* The endpoint for a request, borrowed from the service; NULL: no endpoint may be used now.
+ * Endpoints that are not ready get only requests that name them, and terminating ones are
+ * used only when none is ready. */
 struct endpoint *balance_choose(struct balance *b, const struct choice *c);
 
-/* How many of the service's endpoints, from the first on, may be chosen: all, or of a large
- * service SERVICE_SUBSET. */
+/* How many of the service's endpoints, from the first on, may be chosen: all of them, or the
+ * first SERVICE_SUBSET of a large service. */
 size_t choice_limit(const struct choice *c);
 
 /* Is this endpoint ready, not an outlier and not to be avoided? */
@@ -50,8 +51,9 @@ bool balance_may_choose(const struct balance *b, const struct choice *c,
 /* An exchange begins and ends on an endpoint. */
 void balance_begin(struct balance *b, const struct endpoint *e);
 void balance_end(struct balance *b, const struct endpoint *e);
-/* The endpoint refused a connection, or answered on one.  After two refusals in a row it is an
- * outlier for that port for half a minute: the last choice.  Between begin and end. */
+/* The endpoint refused a connection, or sent a response on one.  After two refusals in a row
+ * it is an outlier for that port (chosen last) for half a minute.  Call these between
+ * balance_begin and balance_end. */
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_forget(struct balance *b, const char *pod_key);

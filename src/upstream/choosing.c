@@ -24,7 +24,7 @@ static struct endpoint *choose_paired(const struct choosing *c, const struct wan
     return NULL;
 }
 
-/* Go to this endpoint, on an idle connection if there is one that may be used. */
+/* Use this endpoint, with an idle connection to it if one may be used. */
 static void take(const struct choosing *c, const struct want *want,
                  const struct choice *choice, struct endpoint *e, struct chosen *ret)
 {
@@ -45,8 +45,8 @@ static void take(const struct choosing *c, const struct want *want,
     stream_lend(ret->idle.stream, true);
 }
 
-/* Does this request go over HTTP/2?  Only where the port is known to speak it, or where
- * nothing else will do: a request of HTTP/2 is served by HTTP/1, too. */
+/* Use a stream of an HTTP/2 connection if the port is known to speak HTTP/2, or if the request
+ * needs it (PROTO_HTTP2).  False: the request gets an HTTP/1 connection. */
 static bool take_shared(const struct choosing *c, const struct want *want,
                         const struct choice *choice, struct endpoint *e,
                         struct chosen *ret)
@@ -69,8 +69,8 @@ static bool take_shared(const struct choosing *c, const struct want *want,
     return true;
 }
 
-/* An endpoint that needs no dial, for a small request.  The dial to the first choice
- * happens beside it, and one more ready endpoint is prepared when the request is over. */
+/* Take an endpoint that needs no dial, for a small request.  A tunnel to the first choice is
+ * dialled in the background, and one to a second ready endpoint when the request is over. */
 static void take_at_once(const struct choosing *c, const struct want *want,
                          const struct choice *choice, struct endpoint *first,
                          struct chosen *ret)
@@ -94,7 +94,7 @@ static bool is_small(const struct choosing *c, const struct want *want,
 {
     struct at_once a = { c->pool, c->connectors, c->balance, want->repeatable };
 
-    return want->small && !at_once_carries_much(&a, choice->service);
+    return want->small && !at_once_has_large_transfers(&a, choice->service);
 }
 
 bool choosing_run(const struct choosing *c, const struct want *want,

@@ -1,8 +1,9 @@
 /* upstream/choosing.h - which endpoint, and which idle connection to it, a request gets
  *
- * Private to upstream/.  The endpoint that upstream/balance.h chooses, or the one at the
- * other end of a paired connection.  A small request takes another ready one rather than
- * wait for a dial (upstream/at_once.h).
+ * Private to upstream/.  A request whose client has a paired connection (see lease.pair) gets
+ * the endpoint of that connection.  Others get the endpoint that upstream/balance.h chooses,
+ * except that a small request takes another ready endpoint rather than wait for a dial
+ * (upstream/at_once.h).
  */
 #pragma once
 
@@ -19,23 +20,23 @@ struct choosing {
     struct h2_pool *h2_pool;
     struct connectors *connectors;
     struct balance *balance;
-    bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
+    bool prepare_second; /* prewarm a tunnel to a second endpoint of a service in use */
 };
 
-/* The references are the caller's. */
+/* The result, owned by the caller. */
 struct chosen {
     struct endpoint *endpoint; /* a reference */
     uint16_t port;             /* the container's */
-    bool is_idle;              /* `idle` is the caller's, lent */
+    bool is_idle;              /* `idle` was taken from the pool */
     struct pooled idle;
-    bool is_shared;     /* HTTP/2: a stream of a connection in the h2_pool is wanted */
-    enum speaks speaks; /* ... as far as is known of the port */
-    bool is_paired;     /* ... and it is the one that is paired with the client's */
-    bool small;         /* as the request wanted, and its service carries nothing large */
-    struct endpoint *second; /* a reference: to be prepared after the request; or NULL */
-    bool prewarm;            /* another tunnel to the endpoint, too */
+    bool is_shared;     /* HTTP/2: it gets a stream of a connection in the h2_pool */
+    enum speaks speaks; /* the protocol that the port speaks, as far as it is known */
+    bool is_paired;     /* `idle` is paired with the client's connection */
+    bool small;         /* want.small, and the service has no large transfers */
+    struct endpoint *second; /* a reference: prewarm it after the request; or NULL */
+    bool prewarm;            /* prewarm one more tunnel to `endpoint`, too */
 };
 
-/* False: no endpoint can serve now, and *ret is as it was.  *ret is zeroed before. */
+/* False: no endpoint can serve now, and *ret is unchanged.  The caller zeroes *ret before. */
 bool choosing_run(const struct choosing *c, const struct want *want,
                   const struct choice *choice, struct chosen *ret);

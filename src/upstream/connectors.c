@@ -4,10 +4,11 @@
 
 LOG_MODULE(upstream);
 
-#define PROBES_MAX 64 /* at once */
+#define TRIALS_MAX 64 /* under way at the same time */
 
-/* One connection that no request waits for, to an endpoint that has failed before. */
-struct probe {
+/* A direct connection to an endpoint whose last one failed.  No request waits for it: its only
+ * purpose is to find out whether direct connections succeed again. */
+struct trial {
     struct list_node node;
     struct connectors *owner;
     struct endpoint *endpoint; /* a reference */
@@ -27,7 +28,7 @@ struct connector *connectors_for(const struct connectors *c, const struct endpoi
     return reachability_allows(&c->reachability, e) ? c->direct : c->tunnel;
 }
 
-/* The network is the reason only where no answer came to a connection. */
+/* Only ERR_CONNECT (no packet came back) may be the fault of the network. */
 static void note_failure(struct connectors *c, const struct endpoint *e,
                          const struct opening *o)
 {
@@ -38,51 +39,51 @@ static void note_failure(struct connectors *c, const struct endpoint *e,
              LOG_S("reason", diag_text(&o->error.why, o->result)));
 }
 
-static void probe_end(struct probe *p)
+static void trial_end(struct trial *t)
 {
-    struct connectors *c = p->owner;
+    struct connectors *c = t->owner;
 
-    opening_finish(&p->opening);
-    task_cancel(&p->task);
-    list_remove(&p->node);
-    c->probe_count--;
-    endpoint_unref(p->endpoint);
-    free(p);
+    opening_finish(&t->opening);
+    task_cancel(&t->task);
+    list_remove(&t->node);
+    c->trial_count--;
+    endpoint_unref(t->endpoint);
+    free(t);
 }
 
-static void on_probe(struct task *task)
+static void on_trial(struct task *task)
 {
-    struct probe *p = container_of(task, struct probe, task);
-    struct connectors *c = p->owner;
-    const struct endpoint *e = p->endpoint;
+    struct trial *t = container_of(task, struct trial, task);
+    struct connectors *c = t->owner;
+    const struct endpoint *e = t->endpoint;
 
-    if (p->opening.result == ERR_AGAIN)
+    if (t->opening.result == ERR_AGAIN)
         return;
-    if (p->opening.result == OK) {
-        stream_close(TAKE(p->opening.stream));
+    if (t->opening.result == OK) {
+        stream_close(TAKE(t->opening.stream));
         reachability_on_success(&c->reachability, e, c->sched->now);
         log_info(CLUSTER_ID(c->cluster), "direct connections succeed again",
                  LOG_S("pod", e->pod), LOG_S("namespace", e->ns),
                  LOG_S("node", e->node ? e->node : ""));
     } else {
-        reachability_on_failure(&c->reachability, e, p->opening.result == ERR_CONNECT,
+        reachability_on_failure(&c->reachability, e, t->opening.result == ERR_CONNECT,
                                 c->sched->now);
     }
-    probe_end(p);
+    trial_end(t);
 }
 
-static void probe(struct connectors *c, const struct endpoint *e, uint16_t port)
+static void trial_start(struct connectors *c, const struct endpoint *e, uint16_t port)
 {
-    struct probe *p = xcalloc(1, sizeof(*p));
+    struct trial *t = xcalloc(1, sizeof(*t));
 
-    p->owner = c;
-    p->endpoint = endpoint_ref(e);
-    task_init(&p->task, c->sched, RANK_WORK, on_probe);
-    list_append(&c->probes, &p->node);
-    c->probe_count++;
-    connector_open(c->direct, p->endpoint, port, &p->opening, &p->task);
-    if (p->opening.result != ERR_AGAIN)
-        task_wake(&p->task);
+    t->owner = c;
+    t->endpoint = endpoint_ref(e);
+    task_init(&t->task, c->sched, RANK_WORK, on_trial);
+    list_append(&c->trials, &t->node);
+    c->trial_count++;
+    connector_open(c->direct, t->endpoint, port, &t->opening, &t->task);
+    if (t->opening.result != ERR_AGAIN)
+        task_wake(&t->task);
 }
 
 void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t port,
@@ -90,15 +91,16 @@ void connectors_open(struct connectors *c, const struct endpoint *e, uint16_t po
 {
     struct connector *use = connectors_for(c, e);
 
-    if (is_auto(c) && use == c->tunnel && c->probe_count < PROBES_MAX &&
-        reachability_probe_due(&c->reachability, e, c->sched->now))
-        probe(c, e, port);
+    if (is_auto(c) && use == c->tunnel && c->trial_count < TRIALS_MAX &&
+        reachability_trial_due(&c->reachability, e, c->sched->now))
+        trial_start(c, e, port);
     connector_open(use, e, port, o, wake);
     if (o->result != ERR_AGAIN)
         connectors_on_result(c, e, o);
 }
 
-/* Kept connections of their own give way: a tunnel would need a descriptor, too. */
+/* No descriptor was left: close idle direct connections, one by one, until the opening gets
+ * one.  A fallback to a tunnel would not help, since a tunnel needs a descriptor, too. */
 static bool try_again(struct connectors *c, const struct endpoint *e, struct opening *o)
 {
     bool again = false;
@@ -151,9 +153,9 @@ bool connectors_lack_credentials(struct connectors *c, struct diag *why)
     return c->tunnel && connector_lacks_credentials(c->tunnel, why);
 }
 
-const char *connectors_credential_words(struct connectors *c)
+const char *connectors_plugin_output(struct connectors *c)
 {
-    return c->tunnel ? connector_credential_words(c->tunnel) : NULL;
+    return c->tunnel ? connector_plugin_output(c->tunnel) : NULL;
 }
 
 void connectors_init(struct connectors *c, struct sched *sched,
@@ -163,12 +165,12 @@ void connectors_init(struct connectors *c, struct sched *sched,
         .tunnel = use->tunnel, .direct = use->direct, .sched = sched, .cluster = cluster
     };
     reachability_init(&c->reachability);
-    list_init(&c->probes);
+    list_init(&c->trials);
 }
 
 void connectors_finish(struct connectors *c)
 {
-    while (!list_empty(&c->probes))
-        probe_end(list_first(&c->probes, struct probe, node));
+    while (!list_empty(&c->trials))
+        trial_end(list_first(&c->trials, struct trial, node));
     reachability_finish(&c->reachability);
 }

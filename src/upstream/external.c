@@ -1,4 +1,4 @@
-/* upstream/external.c - follow an ExternalName to the service it is another name of */
+/* upstream/external.c - follow a service of type ExternalName to the service it names */
 #include "upstream/external.h"
 
 #include "base/own.h"
@@ -17,7 +17,8 @@ static enum err refuse_foreign(const struct external_rules *rules,
         s->name, target, zone, target);
 }
 
-/* A port's name applies to the target, too; names of endpoints and pods have none. */
+/* Parse the target as a name in the cluster's domain `zone`.  If the request has a port name,
+ * it applies to the target, too. */
 static bool read_in_zone(const struct service *s, const struct route *route,
                          const char *zone, struct name *ret)
 {
@@ -39,7 +40,7 @@ static bool read_target(const struct external_rules *rules, const struct service
            (rules->found_zone && read_in_zone(s, route, rules->found_zone, ret));
 }
 
-/* False: it has been seen before, or there are too many. */
+/* False: this ExternalName was followed before, or too many were. */
 static bool note_seen(struct external *x, const struct service *s)
 {
     AUTO_FREE char *key = xasprintf("%s/%s", s->ns, s->name);
@@ -69,7 +70,7 @@ static enum err check_namespace(const struct external_rules *rules,
                                 const struct service *s, const struct name *target,
                                 bool same_ns, struct diag *why)
 {
-    if (rules->opens && !rules->opens(rules->owner, target->ns))
+    if (rules->is_open && !rules->is_open(rules->owner, target->ns))
         return diag_set(why, ERR_CLOSED,
                         "services \"%s\" leads to %s, and namespace %.*s is closed",
                         s->name, s->external_name, STR_ARG(target->ns));

@@ -1,8 +1,8 @@
-/* upstream/external.h - follow an ExternalName to the service it is another name of
+/* upstream/external.h - follow a service of type ExternalName to the service it names
  *
- * Private to upstream/.  In the cluster such a service is a CNAME.  Where that leads to a
- * full name of this cluster (web.shop.svc.cluster.local) a request goes there, with the same
- * port; the rest of the world is not reached.
+ * Private to upstream/.  In the cluster's DNS such a service is a CNAME.  If its target is the
+ * full name of a service of this cluster (web.shop.svc.cluster.local), the request goes to
+ * that service, with the same port.  Any other target is an error.
  */
 #pragma once
 
@@ -14,23 +14,24 @@
 /* What decides whether a name may be followed; borrowed. */
 struct external_rules {
     const char *zone, *found_zone; /* the cluster's domain; found_zone may be NULL */
-    bool (*opens)(void *owner, struct str ns); /* NULL: every namespace is open */
+    bool (*is_open)(void *owner, struct str ns); /* NULL: every namespace is open */
     void *owner;
 };
 
-/* Where one request has been led so far; zeroed: nowhere. */
+/* The ExternalNames that one request has followed; zeroed: none. */
 struct external {
-    struct route *route; /* owned; NULL: the request's own route counts */
+    struct route *route; /* owned; the last target; NULL: none was followed */
     unsigned hops;
-    char *seen[EXTERNAL_HOPS_MAX]; /* "ns/name" of each ExternalName on the way */
+    char *seen[EXTERNAL_HOPS_MAX]; /* "ns/name" of each ExternalName that was followed */
 };
 
-/* `s` is the ExternalName that `route` leads to.  OK: x->route is where to look next.
- *   ERR_UNAVAILABLE  it leads out of the cluster, back to itself, or through too many names
- *   ERR_CLOSED       it leads to a namespace that is closed, or, where same_ns, to another */
+/* `s` is the ExternalName that `route` leads to.  OK: x->route is the route to its target.
+ *   ERR_UNAVAILABLE  the target is outside the cluster, was followed before, or is one too
+ *                    many
+ *   ERR_CLOSED       the target's namespace is closed, or, with same_ns, is not that of `s` */
 MUST_CHECK enum err external_follow(struct external *x,
                                     const struct external_rules *rules,
                                     const struct route *route, const struct service *s,
                                     bool same_ns, struct diag *why);
-/* Forget the way; idempotent. */
+/* Idempotent. */
 void external_finish(struct external *x);

@@ -8,26 +8,27 @@
 
 LOG_MODULE(upstream);
 
-#define PLACES_MAX 4096 /* with more, those without connections are forgotten */
+#define POD_PORTS_MAX 4096 /* with more, those without connections are freed */
 
-struct place {
+struct pod_port {
     struct h2_pool *pool;
     struct list_node links; /* struct link, the oldest first */
     enum speaks learnt;
     struct list_node waiting; /* struct h2_waiter, the oldest first */
     unsigned openings;
-    struct list_node gone; /* of the pool, when its pod is: goes with its last link */
+    struct list_node
+        gone; /* in pool->gone after its pod is gone: freed with its last link */
     char key[];
 };
 
 /* One connection. */
 struct link {
-    struct place *place;
+    struct pod_port *pod_port;
     struct list_node node;
     struct stream *stream; /* owned */
     struct h2_connection *connection;
     struct log_id via;
-    size_t capacity; /* when it was last looked at */
+    size_t capacity; /* room for further streams at the last wake-up */
     struct task watch;
     struct timer idle;
 };
@@ -35,8 +36,8 @@ struct link {
 struct h2_pool {
     struct h2_pool_settings settings;
     struct h2_settings h2;
-    struct map places;
-    struct list_node gone; /* places that are in the map no more */
+    struct map pod_ports;
+    struct list_node gone; /* struct pod_port of pods that are gone, not in the map */
 };
 
 static struct metric metric_connections = {
@@ -45,18 +46,18 @@ static struct metric metric_connections = {
     .type = METRIC_GAUGE,
 };
 
-static void place_free_if_gone(struct place *place)
+static void pod_port_free_if_gone(struct pod_port *pod_port)
 {
-    if (list_empty(&place->gone) || !list_empty(&place->links))
+    if (list_empty(&pod_port->gone) || !list_empty(&pod_port->links))
         return;
-    list_remove(&place->gone);
-    free(place);
+    list_remove(&pod_port->gone);
+    free(pod_port);
 }
 
 static void link_free(struct link *l)
 {
-    struct place *place = l->place;
-    struct h2_pool *p = place->pool;
+    struct pod_port *pod_port = l->pod_port;
+    struct h2_pool *p = pod_port->pool;
 
     task_cancel(&l->watch);
     timer_stop(&l->idle);
@@ -65,12 +66,12 @@ static void link_free(struct link *l)
     stream_close(l->stream);
     free(l);
     metric_add_for(&metric_connections, p->settings.cluster, 0, -1);
-    place_free_if_gone(place);
+    pod_port_free_if_gone(pod_port);
 }
 
-static void wake_waiters(struct place *place)
+static void wake_waiters(struct pod_port *pod_port)
 {
-    list_for_each (w, &place->waiting, struct h2_waiter, node) {
+    list_for_each (w, &pod_port->waiting, struct h2_waiter, node) {
         list_remove(&w->node);
         task_wake(w->wake);
     }
@@ -82,20 +83,20 @@ void h2_waiter_leave(struct h2_waiter *w)
         list_remove(&w->node);
 }
 
-/* The first bytes have come: keep what they show. */
+/* After the first bytes from the port: remember which protocol it speaks. */
 static void learn(struct link *l)
 {
-    struct place *place = l->place;
+    struct pod_port *pod_port = l->pod_port;
     enum h2_peer peer = h2_peer(l->connection);
     enum speaks speaks = peer == H2_PEER_HTTP2   ? SPEAKS_HTTP2
                          : peer == H2_PEER_OTHER ? SPEAKS_HTTP1
                                                  : SPEAKS_UNKNOWN;
 
-    if (speaks == SPEAKS_UNKNOWN || speaks == place->learnt)
+    if (speaks == SPEAKS_UNKNOWN || speaks == pod_port->learnt)
         return;
-    place->learnt = speaks;
-    log_debug(CLUSTER_ID(place->pool->settings.cluster),
-              "learnt what a pod's port speaks", LOG_S("place", place->key),
+    pod_port->learnt = speaks;
+    log_debug(CLUSTER_ID(pod_port->pool->settings.cluster),
+              "protocol of a pod's port learnt", LOG_S("pod_port", pod_port->key),
               LOG_S("protocol", speaks == SPEAKS_HTTP2 ? "HTTP/2" : "not HTTP/2"));
 }
 
@@ -110,9 +111,9 @@ static void on_event(struct task *t)
     if (!idle)
         timer_stop(&l->idle);
     else if (l->idle.at == 0)
-        timer_set(&l->idle, l->place->pool->settings.idle_ms);
+        timer_set(&l->idle, l->pod_port->pool->settings.idle_ms);
     if (capacity > 0 && before == 0)
-        wake_waiters(l->place);
+        wake_waiters(l->pod_port);
     if (h2_is_over(l->connection))
         link_free(l);
     else if (idle && h2_is_draining(l->connection))
@@ -126,55 +127,56 @@ static void on_idle(struct timer *t)
     h2_terminate(l->connection, RESET_NO_ERROR);
 }
 
-static struct place *place_find(const struct h2_pool *p, const struct endpoint *e,
-                                uint16_t port)
+static struct pod_port *pod_port_find(const struct h2_pool *p, const struct endpoint *e,
+                                      uint16_t port)
 {
     char room[POOL_KEY_ROOM];
 
-    return p->places.count ? map_get(&p->places, pool_key(e, port, room)) : NULL;
+    return p->pod_ports.count ? map_get(&p->pod_ports, pool_key(e, port, room)) : NULL;
 }
 
 static void forget_unused(struct h2_pool *p)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&p->places, &at));) {
-        struct place *place = e->value;
-        if (!list_empty(&place->links) || place->openings)
+    for (struct map_entry *e; (e = map_next(&p->pod_ports, &at));) {
+        struct pod_port *pod_port = e->value;
+        if (!list_empty(&pod_port->links) || pod_port->openings)
             continue;
-        map_remove(&p->places, str_of(e->key));
-        free(place);
+        map_remove(&p->pod_ports, str_of(e->key));
+        free(pod_port);
     }
 }
 
-static struct place *place_get(struct h2_pool *p, const struct endpoint *e, uint16_t port)
+static struct pod_port *pod_port_get(struct h2_pool *p, const struct endpoint *e,
+                                     uint16_t port)
 {
-    struct place *place = place_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, port);
     char room[POOL_KEY_ROOM];
 
-    if (place)
-        return place;
-    if (p->places.count >= PLACES_MAX)
+    if (pod_port)
+        return pod_port;
+    if (p->pod_ports.count >= POD_PORTS_MAX)
         forget_unused(p);
     struct str key = pool_key(e, port, room);
-    place = xcalloc(1, sizeof(*place) + key.len + 1);
-    place->pool = p;
-    list_init(&place->links);
-    list_init(&place->gone);
-    list_init(&place->waiting);
-    memcpy(place->key, key.at, key.len);
-    map_set(&p->places, key, place);
-    return place;
+    pod_port = xcalloc(1, sizeof(*pod_port) + key.len + 1);
+    pod_port->pool = p;
+    list_init(&pod_port->links);
+    list_init(&pod_port->gone);
+    list_init(&pod_port->waiting);
+    memcpy(pod_port->key, key.at, key.len);
+    map_set(&p->pod_ports, key, pod_port);
+    return pod_port;
 }
 
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
                                     uint16_t port, struct log_id *ret_via)
 {
-    struct place *place = place_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, port);
 
-    if (!place)
+    if (!pod_port)
         return NULL;
-    list_for_each (l, &place->links, struct link, node) {
+    list_for_each (l, &pod_port->links, struct link, node) {
         struct message_stream *m = h2_open(l->connection);
         if (!m)
             continue;
@@ -188,24 +190,24 @@ struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
 
 bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port)
 {
-    const struct place *place = place_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, port);
 
-    return place && place->openings;
+    return pod_port && pod_port->openings;
 }
 
 void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port)
 {
-    place_get(p, e, port)->openings++;
+    pod_port_get(p, e, port)->openings++;
 }
 
 void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port)
 {
-    struct place *place = place_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, port);
 
-    if (!place || !place->openings)
+    if (!pod_port || !pod_port->openings)
         return; /* its pod is gone */
-    place->openings--;
-    wake_waiters(place);
+    pod_port->openings--;
+    wake_waiters(pod_port);
 }
 
 void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
@@ -213,7 +215,7 @@ void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
 {
     w->wake = wake;
     h2_waiter_leave(w);
-    list_append(&place_get(p, e, port)->waiting, &w->node);
+    list_append(&pod_port_get(p, e, port)->waiting, &w->node);
 }
 
 void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
@@ -221,14 +223,14 @@ void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
 {
     struct link *l = xcalloc(1, sizeof(*l));
 
-    l->place = place_get(p, e, port);
+    l->pod_port = pod_port_get(p, e, port);
     l->stream = s;
     l->via = via;
     task_init(&l->watch, p->settings.sched, RANK_WORK, on_event);
     timer_init(&l->idle, p->settings.sched, on_idle);
     l->connection = h2_client_create(&p->h2, s, &l->watch);
     l->capacity = h2_capacity(l->connection);
-    list_append(&l->place->links, &l->node);
+    list_append(&l->pod_port->links, &l->node);
     metric_add_for(&metric_connections, p->settings.cluster, 0, 1);
 }
 
@@ -247,22 +249,22 @@ static bool declares_http2(const struct service_port *port)
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
                            uint16_t port, const struct service_port *declared)
 {
-    const struct place *place = place_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, port);
 
-    if (place && place->learnt != SPEAKS_UNKNOWN)
-        return place->learnt;
+    if (pod_port && pod_port->learnt != SPEAKS_UNKNOWN)
+        return pod_port->learnt;
     return declares_http2(declared) ? SPEAKS_HTTP2 : SPEAKS_UNKNOWN;
 }
 
 void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                    enum speaks speaks)
 {
-    place_get(p, e, port)->learnt = speaks;
+    pod_port_get(p, e, port)->learnt = speaks;
 }
 
-static void drain_place(struct place *place)
+static void drain_pod_port(struct pod_port *pod_port)
 {
-    list_for_each (l, &place->links, struct link, node)
+    list_for_each (l, &pod_port->links, struct link, node)
         h2_drain(l->connection);
 }
 
@@ -270,23 +272,23 @@ void h2_pool_clear(struct h2_pool *p)
 {
     size_t at = 0;
 
-    for (struct map_entry *e; (e = map_next(&p->places, &at));)
-        drain_place(e->value);
+    for (struct map_entry *e; (e = map_next(&p->pod_ports, &at));)
+        drain_pod_port(e->value);
 }
 
 void h2_pool_drop_pod(struct h2_pool *p, const char *pod_key)
 {
     size_t at = 0, len = strlen(pod_key);
 
-    for (struct map_entry *e; (e = map_next(&p->places, &at));) {
-        struct place *place = e->value;
+    for (struct map_entry *e; (e = map_next(&p->pod_ports, &at));) {
+        struct pod_port *pod_port = e->value;
         if (strncmp(e->key, pod_key, len) != 0 || e->key[len] != ':')
             continue;
-        map_remove(&p->places, str_of(e->key));
-        list_append(&p->gone, &place->gone);
-        wake_waiters(place);
-        drain_place(place);
-        place_free_if_gone(place);
+        map_remove(&p->pod_ports, str_of(e->key));
+        list_append(&p->gone, &pod_port->gone);
+        wake_waiters(pod_port);
+        drain_pod_port(pod_port);
+        pod_port_free_if_gone(pod_port);
     }
 }
 
@@ -308,14 +310,14 @@ struct h2_pool *h2_pool_create(const struct h2_pool_settings *s)
                                   .streams_max = s->streams_max,
                                   .window = s->window };
     h2_settings_init(&p->h2);
-    map_init(&p->places);
+    map_init(&p->pod_ports);
     list_init(&p->gone);
     return p;
 }
 
-static void destroy_links(struct place *place)
+static void destroy_links(struct pod_port *pod_port)
 {
-    list_for_each (l, &place->links, struct link, node)
+    list_for_each (l, &pod_port->links, struct link, node)
         link_free(l);
 }
 
@@ -325,17 +327,17 @@ void h2_pool_destroy(struct h2_pool *p)
 
     if (!p)
         return;
-    for (struct map_entry *e; (e = map_next(&p->places, &at));) {
-        struct place *place = e->value;
-        destroy_links(place);
-        free(place);
+    for (struct map_entry *e; (e = map_next(&p->pod_ports, &at));) {
+        struct pod_port *pod_port = e->value;
+        destroy_links(pod_port);
+        free(pod_port);
     }
-    list_for_each (place, &p->gone, struct place, gone) {
-        list_remove(&place->gone);
-        destroy_links(place);
-        free(place);
+    list_for_each (pod_port, &p->gone, struct pod_port, gone) {
+        list_remove(&pod_port->gone);
+        destroy_links(pod_port);
+        free(pod_port);
     }
-    map_finish(&p->places);
+    map_finish(&p->pod_ports);
     h2_settings_finish(&p->h2);
     free(p);
 }

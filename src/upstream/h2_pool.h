@@ -1,12 +1,12 @@
-/* upstream/h2_pool.h - HTTP/2 connections to pods, which many requests use at once
+/* upstream/h2_pool.h - HTTP/2 connections to pods, each shared by many requests
  *
  * Private to upstream/.  Keyed by pod and container port, like idle connections of HTTP/1
- * (upstream/pool.h).  A connection stays while it has streams, and idle_ms longer; one that is
- * draining (GOAWAY) gets no further streams.  When all are full, another one is opened: one at
- * a time for a place, and requests that come meanwhile wait for it.
+ * (upstream/pool.h).  A connection is kept while it has streams, and idle_ms longer; one that
+ * is draining (GOAWAY) gets no further streams.  When all have the maximum of streams, another
+ * connection is opened: one at a time for each port, and requests in that time wait for it.
  *
- * What a port speaks is declared by the service, or learnt from the first answer and kept here
- * until the pod goes.
+ * The service declares which protocol a port speaks, or the first bytes from it show that,
+ * which is remembered until the pod is gone.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct h2_pool;
 
 enum speaks {
     SPEAKS_UNKNOWN,
-    SPEAKS_HTTP1, /* its first bytes were no HTTP/2 */
+    SPEAKS_HTTP1, /* the first bytes from the port were not HTTP/2 */
     SPEAKS_HTTP2,
 };
 
@@ -31,8 +31,8 @@ struct h2_pool_settings {
     uint16_t cluster;
 };
 
-/* A request that waits for a connection that another one opens.  Embedded in what waits,
- * zeroed before. */
+/* A request that waits for a connection which another request opens.  Embedded in the lease's
+ * struct, zeroed before. */
 struct h2_waiter {
     struct list_node node;
     struct task *wake;
@@ -44,27 +44,29 @@ void h2_pool_trim(struct h2_pool *p);
 void h2_pool_clear(
     struct h2_pool *p); /* connections without streams close, others drain */
 
-/* A message stream on a connection that is open; NULL: there is none with room. */
+/* A message stream on an open connection; NULL: no open connection has room for it. */
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
                                     uint16_t port, struct log_id *ret_via);
-/* A connection is being opened for this place, by a caller that calls h2_pool_end_opening in
- * any case. */
+/* Is a connection to this port being opened?  The caller that opens one calls begin before, and
+ * end after success or failure. */
 bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port);
 void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
 void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
-/* While one is being opened: *wake runs when that has ended, or a connection has room again. */
+/* Only while one is being opened: *wake is woken when that has ended, or when a connection has
+ * room again. */
 void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                   struct h2_waiter *w, struct task *wake);
 void h2_waiter_leave(struct h2_waiter *w); /* idempotent */
-/* A connection that was just opened: the stream is taken over. */
+/* Add a connection that was just opened; the pool owns the stream then. */
 void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                  struct stream *s, struct log_id via);
 
-/* By what was learnt, else by the service's declaration (may be NULL). */
+/* The protocol that was learnt from the port, or else the one that the service declares
+ * (`declared` may be NULL). */
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
                            uint16_t port, const struct service_port *declared);
 void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                    enum speaks speaks);
 
-/* No new streams to any port of this pod, and forget it. */
+/* The pod is gone: open no new streams to any of its ports, and forget what was learnt. */
 void h2_pool_drop_pod(struct h2_pool *p, const char *pod_key);

@@ -11,11 +11,11 @@
 
 LOG_MODULE(upstream);
 
-#define RETRY_MS 250    /* parked: look again */
-#define NEWS_MS 250     /* a look-up this old will do after a failure ... */
-#define FRESH_MS 3000   /* ... and otherwise */
-#define TRIES 3         /* openings that fail in a row before it is parked */
-#define PATIENCE_MS 600 /* a repeatable request waits this long for an acknowledgement */
+#define RETRY_MS 250         /* interval of look-ups while parked */
+#define RETRY_MAX_AGE_MS 250 /* maximum age of a look-up's result after a failure ... */
+#define MAX_AGE_MS 3000      /* ... and otherwise */
+#define TRIES 3              /* openings that fail in a row before the lease is parked */
+#define ACK_TIMEOUT_MS 600   /* of TCP, for a request that may be sent again */
 
 static struct metric metric_parked = {
     .name = "kube_tunnel_parked_total",
@@ -68,11 +68,11 @@ static void settle(struct leasing *l, enum lease_state state, enum err result)
 
 /* ---- failing ---- */
 
-static void note_words(struct leasing *l)
+static void note_plugin_output(struct leasing *l)
 {
-    free(l->words);
-    l->words = xstrdup_or_null(connectors_credential_words(connectors_of(l)));
-    l->lease->words = l->words;
+    free(l->plugin_output);
+    l->plugin_output = xstrdup_or_null(connectors_plugin_output(connectors_of(l)));
+    l->lease->plugin_output = l->plugin_output;
 }
 
 static struct str shown_name(const struct leasing *l)
@@ -84,14 +84,14 @@ static struct str shown_name(const struct leasing *l)
 static enum lease_state fail(struct leasing *l, enum err e)
 {
     count_lease(l, SOURCE_FAILED);
-    if (search_was_led(&l->search))
+    if (search_was_redirected(&l->search))
         diag_prefix(&l->lease->why, e, "%.*s is an %s %s", STR_ARG(shown_name(l)),
                     l->want.route->name.kind == NAME_ADDRESS ? "address of"
                                                              : "ExternalName for",
                     route_of(l)->name.text);
     log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
     if (e == ERR_CREDENTIALS)
-        note_words(l);
+        note_plugin_output(l);
     if (e == ERR_FORBIDDEN)
         missing_note(&l->parts->missing, l->lease, l->want.id);
     settle(l, LEASE_FAILED, e);
@@ -126,7 +126,7 @@ static bool may_pass(const struct leasing *l, enum err e)
            e != ERR_ACCESS;
 }
 
-/* Not now: wait for a change, for a while. */
+/* Wait for a change of the service or the next retry, unless the wait is over. */
 static enum lease_state park(struct leasing *l, enum err e)
 {
     l->reason = e;
@@ -145,7 +145,7 @@ static enum lease_state park(struct leasing *l, enum err e)
     return LEASE_PARKED;
 }
 
-/* Final, or not now. */
+/* Fail, or park if the error may pass. */
 static enum lease_state fail_or_park(struct leasing *l, enum err e)
 {
     return may_pass(l, e) ? park(l, e) : fail(l, e);
@@ -153,10 +153,10 @@ static enum lease_state fail_or_park(struct leasing *l, enum err e)
 
 /* ---- succeeding ---- */
 
-static uint64_t patience_ms(const struct leasing *l)
+static uint64_t ack_timeout_ms(const struct leasing *l)
 {
     bool repeatable = l->want.repeatable && l->want.proto == PROTO_HTTP1;
-    return repeatable ? PATIENCE_MS : l->parts->settings.silence_ms;
+    return repeatable ? ACK_TIMEOUT_MS : l->parts->settings.silence_ms;
 }
 
 static enum lease_state hold_message(struct leasing *l, struct message_stream *message,
@@ -173,7 +173,7 @@ static enum lease_state hold_message(struct leasing *l, struct message_stream *m
     l->held_at = sched_of(l)->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
-    stream_set_patience(s, patience_ms(l));
+    stream_set_patience(s, ack_timeout_ms(l));
     count_lease(l, source);
     balance_begin(l->parts->choosing.balance, lease->endpoint);
     allowed_note(&l->parts->allowed, route_of(l)->name.ns);
@@ -181,7 +181,7 @@ static enum lease_state hold_message(struct leasing *l, struct message_stream *m
     return LEASE_HELD;
 }
 
-/* A connection for this request alone.  A raw one may turn out to carry HTTP/1. */
+/* Use this connection for this request only.  The bytes on a raw one may be HTTP/1. */
 static enum lease_state hold(struct leasing *l, const struct pooled *connection,
                              enum source source)
 {
@@ -196,7 +196,7 @@ static struct h2_pool *h2_pool_of(const struct leasing *l)
     return l->parts->choosing.h2_pool;
 }
 
-/* A stream of a connection that is open; LEASE_OPENING: there is none with room. */
+/* Take a stream of an open HTTP/2 connection; LEASE_OPENING: none has room. */
 static enum lease_state take_shared_stream(struct leasing *l, enum source source)
 {
     struct lease *lease = l->lease;
@@ -211,7 +211,7 @@ static enum lease_state take_shared_stream(struct leasing *l, enum source source
     return hold_message(l, m, &connection, source);
 }
 
-/* One request opens a connection, and those that come meanwhile join it. */
+/* Open an HTTP/2 connection, or wait for the one that another request is opening. */
 static enum lease_state open_shared(struct leasing *l)
 {
     struct endpoint *e = l->lease->endpoint;
@@ -224,7 +224,7 @@ static enum lease_state open_shared(struct leasing *l)
     }
     l->opens_shared = true;
     h2_pool_begin_opening(h2_pool_of(l), e, port);
-    l->opening.alone = true; /* it will carry much, and for long */
+    l->opening.alone = true; /* it will carry many requests, for a long time */
     l->opening.small = false;
     connectors_open(connectors_of(l), e, port, &l->opening, &l->step);
     return LEASE_OPENING;
@@ -325,16 +325,16 @@ static struct external_rules rules_of(const struct leasing_parts *p)
 {
     return (struct external_rules){ .zone = p->settings.zone,
                                     .found_zone = p->found_zone,
-                                    .opens = p->settings.opens,
-                                    .owner = p->settings.opens_owner };
+                                    .is_open = p->settings.is_open,
+                                    .owner = p->settings.is_open_owner };
 }
 
-/* To the service or pod that has the address. */
+/* The request names an IP address: look up the service or pod that has it. */
 static enum lease_state follow_address(struct leasing *l)
 {
     const struct external_rules rules = rules_of(l->parts);
     struct diag why = { "" };
-    enum err e = search_follow_address(&l->search, &rules, FRESH_MS, &why);
+    enum err e = search_follow_address(&l->search, &rules, MAX_AGE_MS, &why);
 
     if (e == ERR_AGAIN)
         return LEASE_LOOKUP;
@@ -345,12 +345,12 @@ static enum lease_state follow_address(struct leasing *l)
     return e == ERR_CLOSED ? fail(l, e) : fail_or_park(l, e);
 }
 
-/* The look-ups on the way are at most as many as external_follow allows. */
+/* Look up the target of an ExternalName.  external_follow limits how often. */
 static enum lease_state follow(struct leasing *l)
 {
     const struct external_rules rules = rules_of(l->parts);
     enum err e =
-        search_follow(&l->search, &rules, l->want.same_ns, FRESH_MS, &l->lease->why);
+        search_follow(&l->search, &rules, l->want.same_ns, MAX_AGE_MS, &l->lease->why);
 
     if (e)
         return fail(l, e);
@@ -387,14 +387,15 @@ static void avoid_this(struct leasing *l)
     l->avoid = endpoint_ref(l->lease->endpoint);
 }
 
-/* A 404 of a kubelet or a proxy is about something else. */
+/* Did the API server report that the pod does not exist?  A 404 from a kubelet or a proxy has
+ * another meaning. */
 static bool names_the_pod(const struct leasing *l, const struct api_error *error)
 {
     return error->code == ERR_NOT_FOUND && error->is_status &&
            strstr(error->why.text, l->lease->endpoint->pod);
 }
 
-/* This endpoint may not be connected to directly: that is no reason against the others. */
+/* The pod does not exist, or its address may not be used: another endpoint may work. */
 static bool may_choose_another(const struct leasing *l, enum err e)
 {
     return e == ERR_NOT_FOUND || (e == ERR_ACCESS && !l->avoid);
@@ -411,8 +412,9 @@ static void note_forbidden(struct leasing *l)
 static enum lease_state opening_failed(struct leasing *l, enum err e)
 {
     const struct api_error *error = &l->opening.error;
-    bool tried_before = l->avoid != NULL; /* any of them: two would take turns for ever */
-    bool missing = names_the_pod(l, error); /* and then it will not be chosen again */
+    bool tried_before =
+        l->avoid != NULL; /* else two that fail would alternate for ever */
+    bool missing = names_the_pod(l, error); /* the catalog removes the endpoint */
 
     note_error(l, error, true);
     l->lease->direct = l->opening.connector == connectors_of(l)->direct;
@@ -426,10 +428,10 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
     avoid_this(l);
     if ((tried_before && !missing) || enough)
         return park(l, e);
-    return look_again(l, e == ERR_NOT_FOUND ? 0 : FRESH_MS);
+    return look_again(l, e == ERR_NOT_FOUND ? 0 : MAX_AGE_MS);
 }
 
-/* The connection that another request opened: it may have room, or there is none. */
+/* Another request has opened a connection, or has failed to: take a stream if there is room. */
 static enum lease_state in_joined(struct leasing *l)
 {
     const struct lease *lease = l->lease;
@@ -443,7 +445,7 @@ static enum lease_state in_joined(struct leasing *l)
         return LEASE_OPENING;
     }
     end_shared_opening(l);
-    return look_again(l, FRESH_MS);
+    return look_again(l, MAX_AGE_MS);
 }
 
 static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh,
@@ -499,7 +501,7 @@ static enum lease_state in_parked(struct leasing *l)
 
     if (!changed && !watching)
         return LEASE_PARKED;
-    return look_again(l, watching ? FRESH_MS : RETRY_MS);
+    return look_again(l, watching ? MAX_AGE_MS : RETRY_MS);
 }
 
 static enum lease_state run_state(struct leasing *l)
@@ -547,12 +549,12 @@ static void on_retry(struct timer *timer)
     struct leasing *l = container_of(timer, struct leasing, retry);
 
     if (l->state == LEASE_PARKED)
-        l->state = look_again(l, NEWS_MS);
+        l->state = look_again(l, RETRY_MAX_AGE_MS);
     task_wake(&l->step);
 }
 
-/* The first look-up or dial is under way still.  A failure of the watches is a better reason
- * than that the API server is late. */
+/* The wait is over while the first look-up or dial is still in progress.  If the watches have
+ * failed, their error explains more than a time-out. */
 static enum err note_late(struct leasing *l)
 {
     struct api_error trouble = { .code = OK };
@@ -576,7 +578,7 @@ static void on_late(struct timer *timer)
     if (is_settled(l))
         return;
     if (l->state == LEASE_OPENING && !l->extended && opening_progresses(&l->opening)) {
-        l->extended = true; /* of many dials the API server answers one after the other */
+        l->extended = true; /* the API server handles many dials one after the other */
         timer_set(&l->late, l->parts->settings.attempt_ms);
         return;
     }
@@ -587,16 +589,18 @@ static void on_late(struct timer *timer)
     task_wake(l->wake);
 }
 
-/* ---- from outside ---- */
+/* ---- called by upstream.c ---- */
 
-/* A pod that is going away refuses before the API server has it as such. */
+/* A pod that is being terminated refuses connections before the API server reports that it
+ * is: the pauses give the API server time. */
 static uint64_t pause_ms(unsigned attempt)
 {
     static const uint64_t pauses[] = { 0, 0, 100, 200, 300 };
     return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
 }
 
-/* The wait covers look-ups and dials too.  Without one, a single attempt gets its time. */
+/* want.wait_until covers look-ups and dials, too.  Without a wait, one attempt may take
+ * attempt_ms. */
 static uint64_t give_up_at(const struct leasing *l)
 {
     uint64_t now = sched_of(l)->now;
@@ -609,7 +613,7 @@ void leasing_start(struct leasing *l, const struct want *want, struct lease *lea
 {
     assert(!lease->private);
     lease->private = l;
-    lease->words = NULL;
+    lease->plugin_output = NULL;
     lease->result = ERR_AGAIN;
     l->lease = lease;
     l->want = *want;
@@ -627,7 +631,7 @@ void leasing_start(struct leasing *l, const struct want *want, struct lease *lea
         return;
     }
     search_start(&l->search, l->parts->catalog, l->want.route,
-                 want->avoid ? NEWS_MS : FRESH_MS, &l->step);
+                 want->avoid ? RETRY_MAX_AGE_MS : MAX_AGE_MS, &l->step);
     run(l);
 }
 
@@ -660,7 +664,7 @@ void leasing_reset(struct leasing *l)
     l->search = (struct search){ 0 };
     endpoint_unref(TAKE(l->avoid));
     endpoint_unref(TAKE(l->second));
-    free(TAKE(l->words));
+    free(TAKE(l->plugin_output));
     l->prewarm = l->parked_once = l->extended = false;
     h1_client_shrink(&l->h1);
 }

@@ -1,4 +1,4 @@
-/* upstream/leasing.h - one lease: look up, choose, open, and wait for better times
+/* upstream/leasing.h - the state machine of one lease: look up, choose, open, or wait
  *
  *            ┌────────────── a change, or the retry timer ──────────────┐
  *            ▼                                                          │
@@ -16,8 +16,8 @@
  * Whether a failure is final is decided here only.  Final: the service does not exist, a
  * right is missing, the port is not declared, there is no pod at all.  Not now: no endpoint
  * is ready but one is expected, or the API server cannot be reached, is overloaded or fails.
- * "Not now" parks the lease until the time of its want is over, and then it fails for the
- * last reason.  A parked lease looks again when its service changes and every RETRY_MS.
+ * "Not now" parks the lease: it looks up again when its service changes and every RETRY_MS.
+ * At want.wait_until it fails for the last reason.
  *
  * One struct leasing per lease, from a free list.  It owns the look-up, the opening and the
  * references to endpoints; the user of the lease sees struct lease only.
@@ -45,7 +45,7 @@ struct leasing_parts {
 enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
 
 struct leasing {
-    struct list_node node; /* the upstream's */
+    struct list_node node; /* in the upstream's list of leases */
     struct upstream *owner;
     struct leasing_parts *parts;
     struct lease *lease;
@@ -53,38 +53,38 @@ struct leasing {
     enum lease_state state;
     struct task step;
     struct task *wake; /* of the lease's user */
-    struct timer late; /* the wait is over */
+    struct timer late; /* fires when the wait is over */
     struct timer retry;
     struct search search;
     struct opening opening;
-    struct h1_client h1;      /* of a connection that this request has to itself */
+    struct h1_client h1; /* on an HTTP/1 connection, which carries this request only */
     struct h2_waiter sharing; /* while another request opens a connection for both */
     bool opens_shared;        /* the opening is for an HTTP/2 connection */
-    bool joined;              /* ... is another request's */
-    struct waiter waiter;    /* while it opens, and may take an idle connection instead */
+    bool joined;              /* ... that another request opens */
+    struct waiter waiter;    /* in LEASE_OPENING: it may get an idle connection instead */
     struct endpoint *avoid;  /* a reference: it failed, and is chosen last; or NULL */
     struct endpoint *second; /* as in struct chosen, like `prewarm` */
     bool prewarm;
-    uint64_t held_at;  /* sched ms */
-    uint64_t idle_ms;  /* of its connection, when it was taken; 0: it was fresh */
-    char *words;       /* the lease's */
-    enum err reason;   /* why it was parked last */
-    unsigned failures; /* openings since it was parked */
+    uint64_t held_at;    /* sched ms */
+    uint64_t idle_ms;    /* how long its connection had been idle; 0: it was new */
+    char *plugin_output; /* owned; lease->plugin_output points to it */
+    enum err reason;     /* why it was parked last */
+    unsigned failures;   /* openings that failed since it was parked */
     bool parked_once;
-    bool extended; /* the wait was over, but a tunnel was about to open */
+    bool extended; /* the wait was over, but it got more time, since dials progress */
 };
 
 void leasing_register_metrics(void);
 
 struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *parts);
-void leasing_destroy(struct leasing *l); /* NULL accepted; of one that was reset */
+void leasing_destroy(struct leasing *l); /* after leasing_reset; NULL accepted */
 
 /* Begin.  The outcome may be known when it returns; otherwise `wake` is woken. */
 void leasing_start(struct leasing *l, const struct want *want, struct lease *lease,
                    struct task *wake);
-/* An idle connection, lent, in the place of its opening. */
+/* Finish the lease with this connection, which has become idle, instead of its opening. */
 void leasing_take(struct leasing *l, struct stream *s, struct log_id via);
 /* Fail with ERR_CANCELLED, unless it has its result. */
 void leasing_cancel(struct leasing *l);
-/* Stop whatever goes on, and drop the references: it may be started again, or destroyed. */
+/* Cancel everything and drop the references: it may be started again, or destroyed. */
 void leasing_reset(struct leasing *l);

@@ -1,4 +1,4 @@
-/* upstream/lifetime.h - how long a pod keeps idle connections, as far as it was seen
+/* upstream/lifetime.h - an estimate of how long a pod keeps idle connections open
  *
  * A pod that closes an idle connection need not announce it, and the runtime on the node
  * reports the close up to a second late.  A request sent in that second fails, or waits for
@@ -15,13 +15,15 @@
 
 /* Zeroed: nothing is known. */
 struct lifetime {
-    uint64_t survived_ms; /* a connection was open after so long without a request */
-    uint64_t ended_ms;    /* the earliest end that counts, as it was seen; 0: none */
-    uint64_t changed_at;  /* ended_ms was set */
-    uint64_t patience_ms; /* it is raised after so long without an earlier end */
-    unsigned outlived;    /* connections since then that lasted longer */
-    uint64_t outlived_ms; /* all of them this long */
-    bool raised;          /* ended_ms is a guess upward */
+    uint64_t survived_ms; /* the longest idle time after which one was still open */
+    uint64_t ended_ms;    /* the limit: the earliest observed end, or a raised guess; 0:
+                                no end was observed */
+    uint64_t changed_at;  /* when ended_ms was set */
+    uint64_t raise_after_ms; /* ended_ms is raised when no earlier end was observed for
+                                this long */
+    unsigned outlived;       /* connections since changed_at that lasted longer than it */
+    uint64_t outlived_ms;    /* all of them lasted at least this long */
+    bool raised;             /* ended_ms was raised since the last end */
 };
 
 static inline bool lifetime_is_blank(const struct lifetime *l)
@@ -29,21 +31,21 @@ static inline bool lifetime_is_blank(const struct lifetime *l)
     return !l->survived_ms && !l->ended_ms;
 }
 
-/* May a connection carry a request after so long without one?  `repeatable`: a failure
- * costs time only. */
+/* May a connection that was idle for idle_ms carry a request?  `repeatable`: the request can
+ * be retried, so a failure costs only time. */
 bool lifetime_trusts(const struct lifetime *l, uint64_t idle_ms, bool repeatable);
 
-/* A request was answered on a connection that had been idle for so long. */
+/* A request got a response on a connection that had been idle for idle_ms. */
 void lifetime_on_answer(struct lifetime *l, uint64_t idle_ms);
 
-/* The pod ended an idle connection; it was seen idle_ms after its last answer. */
+/* The pod ended an idle connection; the end was observed idle_ms after its last response. */
 void lifetime_on_end(struct lifetime *l, uint64_t idle_ms, uint64_t now);
 
-/* A request on a connection that had been idle for idle_ms got no answer; the end was seen
- * seen_ms after the last answer. */
+/* A request on a connection that had been idle for idle_ms got no response; the end was
+ * observed seen_ms after the last response. */
 void lifetime_on_failure(struct lifetime *l, uint64_t idle_ms, uint64_t seen_ms,
                          uint64_t now);
 
-/* A connection is open after so long.  *counted belongs to it, false at first: it was seen
- * to outlive the limit. */
+/* A connection is still open after idle_ms.  *counted is a flag of this connection, false at
+ * first: whether it was counted in `outlived`. */
 void lifetime_on_alive(struct lifetime *l, uint64_t idle_ms, uint64_t now, bool *counted);

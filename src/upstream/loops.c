@@ -4,9 +4,9 @@
  *
  * The pod we run in.  Every replica finds itself among the endpoints of the same service.
  * If it excluded only itself, the replicas would forward one request to each other for
- * ever.  So a request gets our own pages as soon as one endpoint is our pod.  A replica that we
- * do forward to (a name that leads to it and not to us) finds itself among the endpoints by the
- * same rule and answers: there is at most one hop.
+ * ever.  So a request gets our own pages as soon as one endpoint is our pod.  If a name leads
+ * to another replica and not to us, we forward to that replica, and it serves its own pages by
+ * the same rule: there is at most one hop.
  *
  * A port of our own network namespace on which we listen.  Pods with hostNetwork share the
  * node's namespace, with each other and with a kube-tunnel that runs on the node.  Their

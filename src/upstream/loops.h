@@ -7,7 +7,7 @@
 
 #include "upstream/balance.h"
 
-/* OK             no endpoint that this choice could use, ready or not, is kube-tunnel
+/* OK        no endpoint that this choice could use, ready or not, is kube-tunnel
  * ERR_SELF  one of them is the pod we run in; another one may be our replica
- * ERR_LOOP       one of them is a port of this machine on which we listen; *why has it */
+ * ERR_LOOP  one of them is a port of this machine on which we listen; *why names it */
 enum err loops_check(const struct choice *c, struct diag *why);

@@ -6,7 +6,8 @@
 
 LOG_MODULE(upstream);
 
-#define LOGGED_MAX 256 /* with more, all are forgotten and logged again */
+#define LOGGED_MAX                                                                       \
+    256 /* entries; a full map is cleared, so that rights are logged again */
 
 void missing_init(struct missing *m)
 {

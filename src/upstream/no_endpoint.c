@@ -1,6 +1,6 @@
 #include "upstream/no_endpoint.h"
 
-#define LATELY_MS 60000 /* there was a ready endpoint within this: worth waiting */
+#define LATELY_MS 60000 /* if an endpoint was ready within this time, one is expected */
 
 static bool is_expected(const struct service *s, uint64_t now)
 {
@@ -24,7 +24,7 @@ static bool lacks_port(const struct route *r, const struct service *s, size_t in
     return any;
 }
 
-static struct no_endpoint for_good(enum err e)
+static struct no_endpoint permanent(enum err e)
 {
     return (struct no_endpoint){ .result = e };
 }
@@ -33,9 +33,9 @@ static struct no_endpoint for_good(enum err e)
 static struct no_endpoint no_such_endpoint(const struct route *r, const struct service *s,
                                            struct diag *why)
 {
-    return for_good(diag_set(why, ERR_UNAVAILABLE,
-                             "service %s has no endpoint \"%.*s\"; it has %zu others",
-                             s->name, STR_ARG(r->name.endpoint), s->endpoint_count));
+    return permanent(diag_set(why, ERR_UNAVAILABLE,
+                              "service %s has no endpoint \"%.*s\"; it has %zu others",
+                              s->name, STR_ARG(r->name.endpoint), s->endpoint_count));
 }
 
 static struct no_endpoint no_such_port(const struct service *s, size_t index,
@@ -44,11 +44,11 @@ static struct no_endpoint no_such_port(const struct service *s, size_t index,
     const struct service_port *p = &s->ports[index];
     bool named = p->target_name != NULL;
 
-    return for_good(diag_set(why, ERR_UNAVAILABLE,
-                             "port %u of %s \"%s\" leads to the container port%s%s, "
-                             "which no ready pod has",
-                             p->number, route_plural(s), s->name, named ? " " : "",
-                             named ? p->target_name : ""));
+    return permanent(diag_set(why, ERR_UNAVAILABLE,
+                              "port %u of %s \"%s\" leads to the container port%s%s, "
+                              "which no ready pod has",
+                              p->number, route_plural(s), s->name, named ? " " : "",
+                              named ? p->target_name : ""));
 }
 
 struct no_endpoint no_endpoint_cause(const struct route *route, const struct service *s,

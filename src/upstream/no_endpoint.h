@@ -1,4 +1,4 @@
-/* upstream/no_endpoint.h - why no endpoint of a service can serve, and whether that may pass
+/* upstream/no_endpoint.h - why no endpoint of a service can serve, and whether to wait
  *
  * Private to upstream/.  Pure.
  */
@@ -9,10 +9,11 @@
 
 struct no_endpoint {
     enum err result; /* ERR_UNAVAILABLE */
-    bool may_pass;   /* worth waiting for */
+    bool may_pass;   /* an endpoint may become ready: the lease is parked */
 };
 
-/* After balance_choose found none for this port; *why is a sentence for a person. */
+/* Call after balance_choose found no endpoint for this port.  Sets *why, a sentence for the
+ * user. */
 struct no_endpoint no_endpoint_cause(const struct route *route,
                                      const struct service *service, size_t port_index,
                                      uint64_t now, struct diag *why);

@@ -50,7 +50,8 @@ static const struct demand *recall(struct prewarming *s, struct str key)
     return known && known->peak ? known : NULL;
 }
 
-/* The largest demand: while a service loses its pods it decays only. */
+/* Remember `now` if it is more than what is remembered after decay: while a service loses its
+ * pods, its demand only decays. */
 static void remember(struct prewarming *s, struct str key, const struct demand *now)
 {
     const struct demand *before = recall(s, key);
@@ -67,7 +68,7 @@ static void remember(struct prewarming *s, struct str key, const struct demand *
     *known = *now;
 }
 
-/* A pod of a StatefulSet is replaced by one of the same name. */
+/* Is it a pod of a StatefulSet?  Then its replacement has the same name. */
 static bool is_named(const struct endpoint *e)
 {
     return e->hostname != NULL;
@@ -99,12 +100,12 @@ static bool is_ready(const struct endpoint *e)
     return e->ready && !e->terminating;
 }
 
-/* One change of a service: what all of its endpoints have in common. */
+/* One change of a service: what is computed once for all of its endpoints. */
 struct change {
     const struct service *before, *after;
-    const struct demand *all; /* of the service; NULL: none */
-    uint32_t ready;           /* endpoints, after it */
-    struct map were_ready;    /* endpoints by key, before it */
+    const struct demand *all; /* the demand of the whole service; NULL: none */
+    uint32_t ready;           /* number of endpoints that are ready after the change */
+    struct map were_ready;    /* the endpoints that were ready before, by key */
     bool indexed;             /* `were_ready` is filled in */
 };
 
@@ -133,8 +134,8 @@ static bool was_ready(struct change *c, const struct endpoint *e)
     return map_get(&c->were_ready, str_of(e->key));
 }
 
-/* The endpoint's share of the service's demand, or all of the demand of the pod that had its
- * name before. */
+/* Expect the endpoint's share of the service's demand, or all of the demand of the pod that
+ * had the same name before. */
 static void expect(struct prewarming *s, struct change *c, const struct endpoint *e)
 {
     char room[KEY_ROOM];

@@ -2,12 +2,12 @@
 
 #include "base/own.h"
 
-#define REMEMBERED_MAX 4096 /* pods, and nodes; with more, all of them are forgotten */
+#define REMEMBERED_MAX 4096 /* entries of each map; when it is full it is cleared */
 
-/* Of a pod or a node. */
-struct place_state {
-    bool failed;    /* else a connection succeeded */
-    uint64_t until; /* ms: then it is tried again, or a success counts no more */
+/* The state of a pod or a node. */
+struct reach_state {
+    bool failed;    /* false: the last connection succeeded */
+    uint64_t until; /* ms: when a trial is due, or a success is outdated */
 };
 
 static void forget_all(struct map *m)
@@ -22,7 +22,7 @@ static void forget_all(struct map *m)
 
 static void set_state(struct map *m, const char *name, bool failed, uint64_t now)
 {
-    struct place_state *s = map_get(m, str_of(name));
+    struct reach_state *s = map_get(m, str_of(name));
 
     if (!s && m->count >= REMEMBERED_MAX)
         forget_all(m);
@@ -30,7 +30,7 @@ static void set_state(struct map *m, const char *name, bool failed, uint64_t now
         s = xcalloc(1, sizeof(*s));
         map_set(m, str_of(name), s);
     }
-    *s = (struct place_state){ failed, now + REACHABILITY_MS };
+    *s = (struct reach_state){ failed, now + REACHABILITY_MS };
 }
 
 static const char *node_of(const struct endpoint *e)
@@ -40,7 +40,7 @@ static const char *node_of(const struct endpoint *e)
 
 static bool has_failed(const struct map *m, const char *name)
 {
-    const struct place_state *s = m->count ? map_get(m, str_of(name)) : NULL;
+    const struct reach_state *s = m->count ? map_get(m, str_of(name)) : NULL;
     return s && s->failed;
 }
 
@@ -51,11 +51,11 @@ bool reachability_allows(const struct reachability *r, const struct endpoint *e)
 
 static bool is_due(const struct map *m, const char *name, uint64_t now)
 {
-    const struct place_state *s = map_get(m, str_of(name));
+    const struct reach_state *s = map_get(m, str_of(name));
     return !s || !s->failed || now >= s->until;
 }
 
-bool reachability_probe_due(struct reachability *r, const struct endpoint *e,
+bool reachability_trial_due(struct reachability *r, const struct endpoint *e,
                             uint64_t now)
 {
     bool due = !reachability_allows(r, e) && is_due(&r->pods, e->key, now) &&
@@ -79,7 +79,7 @@ void reachability_on_success(struct reachability *r, const struct endpoint *e,
 void reachability_on_failure(struct reachability *r, const struct endpoint *e,
                              bool network, uint64_t now)
 {
-    const struct place_state *node = map_get(&r->nodes, str_of(node_of(e)));
+    const struct reach_state *node = map_get(&r->nodes, str_of(node_of(e)));
     bool reached_lately = node && !node->failed && now < node->until;
 
     set_state(&r->pods, e->key, true, now);

@@ -7,7 +7,7 @@ const struct route *search_route(const struct search *s)
     return s->external.route ? s->external.route : s->requested;
 }
 
-bool search_was_led(const struct search *s)
+bool search_was_redirected(const struct search *s)
 {
     return s->external.route != NULL;
 }
@@ -78,7 +78,7 @@ enum err search_follow_address(struct search *s, const struct external_rules *ru
         *why = a->error.why;
         return a->result;
     }
-    if (rules->opens && !rules->opens(rules->owner, str_of(a->ns)))
+    if (rules->is_open && !rules->is_open(rules->owner, str_of(a->ns)))
         return diag_set(why, ERR_CLOSED, "%s is in namespace %s, which is closed",
                         a->address, a->ns);
     struct route *next = xcalloc(1, sizeof(*next));

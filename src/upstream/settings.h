@@ -1,4 +1,4 @@
-/* upstream/settings.h - what an upstream is made with
+/* upstream/settings.h - the settings of an upstream
  *
  * Shared by the modules of upstream/ and its owner.
  */
@@ -16,24 +16,25 @@ struct own_listeners {
     void *owner;
 };
 
-/* What opens connections; borrowed, outlives the upstream.  Both: auto, see
- * upstream/connectors.h.  One of them: that one always. */
+/* The connectors that open connections; borrowed, outlive the upstream.  Both are set with
+ * --upstream auto, see upstream/connectors.h; otherwise one is NULL. */
 struct upstream_connectors {
     struct connector *tunnel, *direct;
 };
 
 struct upstream_settings {
     uint64_t idle_ms;    /* an idle connection to a pod is closed after this */
-    bool prepare_second; /* have a tunnel to a second endpoint of a service in use */
+    bool prepare_second; /* prewarm a tunnel to a second endpoint of a service in use */
     uint64_t attempt_ms; /* look-up and dial may take this long where there is no wait */
-    uint64_t silence_ms; /* a pod whose packets stay away this long is lost; 0: ever */
-    size_t max_head_size, max_head_fields; /* of answers */
-    uint32_t http2_streams;                /* at once on an HTTP/2 connection to a pod */
-    uint32_t http2_window;                 /* of each, in bytes */
+    uint64_t silence_ms; /* a direct connection fails when data sent on it is not
+                            acknowledged for this long; 0: never */
+    size_t max_head_size, max_head_fields; /* of responses */
+    uint32_t http2_streams;                /* per HTTP/2 connection to a pod, at most */
+    uint32_t http2_window;                 /* of each of these streams, in bytes */
     uint16_t cluster;                      /* its number, for logs and metrics */
     const char *zone;                      /* the cluster's domain, borrowed */
-    bool (*opens)(void *owner, struct str ns); /* NULL: every namespace */
-    void *opens_owner;
-    struct own_pod own; /* requests for its services are answered by our own pages */
-    struct own_listeners listeners; /* an endpoint that is one of them is a loop */
+    bool (*is_open)(void *owner, struct str ns); /* NULL: every namespace */
+    void *is_open_owner;
+    struct own_pod own;             /* requests for its services get own pages */
+    struct own_listeners listeners; /* a request to one of them would be a loop */
 };

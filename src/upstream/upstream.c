@@ -1,8 +1,8 @@
 /* upstream/upstream.c - from "a request for web.shop, port 80" to a byte stream, and back
  *
- * upstream/leasing.h is the life of one lease.  Here is what all of them share: idle
- * connections, the load of endpoints, openings that may take a connection that becomes free,
- * and what follows from changes in the catalog.
+ * upstream/leasing.h is the state machine of one lease.  This file has what all leases share:
+ * idle connections, the load of endpoints, leases that may take a connection which becomes
+ * idle instead of opening one, and reactions to changes in the catalog.
  */
 #include "upstream/upstream.h"
 
@@ -78,7 +78,7 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
     *to = *from;
     *from = (struct lease){ 0 };
     if (!l)
-        return; /* it failed before it reached us */
+        return; /* it failed before upstream_lease was called */
     l->lease = to;
     l->want.client = client;
     l->wake = wake;
@@ -86,7 +86,7 @@ void upstream_lease_move(struct lease *from, struct lease *to, struct str client
         to->stream->wake = wake;
 }
 
-/* ---- connections that come back ---- */
+/* ---- returned connections ---- */
 
 /* The oldest request that waits for an opening to the same port of the same pod and may have
  * this connection.  One whose opening has just succeeded waits no more. */
@@ -110,7 +110,8 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
     return NULL;
 }
 
-/* For how long the pod keeps an idle connection, as far as this one shows it. */
+/* If the pod ended a reused connection before it sent a response, it had closed it while idle:
+ * the pool learns from that. */
 static void learn_lifetime(struct upstream *u, const struct leasing *l,
                            enum verdict verdict)
 {
@@ -122,7 +123,8 @@ static void learn_lifetime(struct upstream *u, const struct leasing *l,
         pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
 }
 
-/* No packet of the pod comes: its other idle connections would fail one by one. */
+/* If the pod's packets stopped coming, close its other idle connections, too: they would fail
+ * one by one. */
 static void learn_silence(struct upstream *u, const struct lease *lease,
                           enum verdict verdict)
 {
@@ -180,7 +182,7 @@ static void give_back(struct upstream *u, struct lease *lease, enum release_mode
         stream_close(s);
 }
 
-/* The service is in use: the next requests should find a tunnel, also to a second endpoint. */
+/* The service is in use: prewarm tunnels for its next requests, also to a second endpoint. */
 static void prepare(const struct leasing *l)
 {
     struct upstream *u = l->owner;
@@ -237,7 +239,7 @@ static bool on_no_files(void *owner)
     return upstream_free_descriptor(owner);
 }
 
-/* ---- the life of an upstream ---- */
+/* ---- create and destroy ---- */
 
 static void parts_init(struct leasing_parts *p, struct upstream *u,
                        struct catalog *catalog, const struct upstream_settings *settings)

@@ -9,12 +9,12 @@
 struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  const struct upstream_connectors *connectors,
                                  const struct upstream_settings *settings);
-/* The domain that the cluster has besides settings.zone. */
+/* A second domain of the cluster, beside settings.zone, which was found at run time. */
 void upstream_set_zone(struct upstream *u, const char *found);
 /* Idle connections close at once, and leases that wait fail with ERR_CANCELLED; *done wakes
  * when no lease is left. */
 void upstream_drain(struct upstream *u, struct task *done);
-void upstream_trim(struct upstream *u); /* free what is kept for the next lease */
+void upstream_trim(struct upstream *u);            /* free unused memory */
 bool upstream_free_descriptor(struct upstream *u); /* see pool_free_descriptor */
-bool upstream_idle(const struct upstream *u);      /* no lease is out */
-void upstream_destroy(struct upstream *u);         /* every lease was returned */
+bool upstream_idle(const struct upstream *u);      /* every lease was returned */
+void upstream_destroy(struct upstream *u);         /* only when idle */

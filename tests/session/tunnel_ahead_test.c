@@ -414,7 +414,9 @@ static void tunnels_to_an_expected_pod_without_requests_close(void **state)
 {
     (void)state;
     struct endpoint e = endpoint("uid-2");
-    struct demand of = { .peak = 3, .since = rig.sched->now, .asked_at = rig.sched->now };
+    struct demand of = { .peak = 3,
+                         .since = rig.sched->now,
+                         .last_opening_at = rig.sched->now };
 
     rig_advance(rig.settings.idle_ms / 2);
     connector_expect(tunnels_connector(rig.tunnels), &e, 3, &of);
@@ -431,7 +433,9 @@ static void an_expected_pod_waits_for_a_dial(void **state)
 {
     (void)state;
     struct endpoint first = endpoint("uid-1"), second = endpoint("uid-2");
-    struct demand of = { .peak = 4, .since = rig.sched->now, .asked_at = rig.sched->now };
+    struct demand of = { .peak = 4,
+                         .since = rig.sched->now,
+                         .last_opening_at = rig.sched->now };
 
     rig.settings.dials_max = 4;
     restart();
@@ -459,7 +463,7 @@ static void long_lived_connections_count_as_demand(void **state)
     assert_int_equal(d.peak, 5);
     demand_decay(&d, rig.sched->now);
     assert_int_equal(d.peak, 5);
-    assert_int_equal(d.asked_at, rig.sched->now);
+    assert_int_equal(d.last_opening_at, rig.sched->now);
 }
 
 static void on_drained(struct task *t)
@@ -491,7 +495,9 @@ static void deleted_pods_and_draining_tunnels_get_no_prewarmed_tunnels(void **st
 /* CPU seconds that it takes to open 40 prewarmed tunnels while so many pods lack one. */
 static double open_some_of(size_t pods)
 {
-    struct demand of = { .peak = 1, .since = rig.sched->now, .asked_at = rig.sched->now };
+    struct demand of = { .peak = 1,
+                         .since = rig.sched->now,
+                         .last_opening_at = rig.sched->now };
     struct timespec from, to;
 
     for (size_t i = 0; i < pods; i++) {

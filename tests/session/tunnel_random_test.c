@@ -412,7 +412,7 @@ static void a_pod_is_expected(const struct scene *s)
     (void)s;
     char uid[] = "uid-1";
     struct endpoint e = { .ns = uid, .pod = uid, .uid = uid, .key = uid, .ready = true };
-    struct demand of = { .since = rig.sched->now, .asked_at = rig.sched->now };
+    struct demand of = { .since = rig.sched->now, .last_opening_at = rig.sched->now };
 
     of.peak = roll(6);
     connector_expect(tunnels_connector(rig.tunnels), &e, of.peak, &of);

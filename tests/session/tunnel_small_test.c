@@ -219,7 +219,7 @@ static void after_a_large_answer_a_request_waits_for_its_own_tunnel(void **state
     answer(0, PAIR_LARGE_BYTES);
     stream_lend(user_stream(&users[0]), false);
     stream_lend(user_stream(&users[0]), true);
-    assert_true(connector_carries_much(tunnels_connector(rig.tunnels), A));
+    assert_true(connector_has_large_transfers(tunnels_connector(rig.tunnels), A));
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
     assert_null(tunnel_of(0)->mux.share);

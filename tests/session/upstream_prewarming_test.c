@@ -56,7 +56,7 @@ static void carry(char pod, uint32_t at_once)
 {
     uint64_t now = rig.sched->now;
     rig.carried[pod - 'a'] = (struct demand){
-        .peak = at_once, .wanted = at_once, .since = now, .asked_at = now
+        .peak = at_once, .wanted = at_once, .since = now, .last_opening_at = now
     };
 }
 
@@ -80,7 +80,7 @@ static void demand_moves_to_the_pod_that_replaces_the_only_one(void **state)
     rig_advance(5000);
     assert_string_equal(change_unnamed("C"), "");
     assert_string_equal(change_unnamed("c"), "c:20 ");
-    assert_int_equal(rig.expected_of.asked_at, rig.sched->now - 5000);
+    assert_int_equal(rig.expected_of.last_opening_at, rig.sched->now - 5000);
     assert_string_equal(change_unnamed("cD"), ""); /* once */
 }
 

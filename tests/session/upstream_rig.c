@@ -172,7 +172,7 @@ static void fake_prewarm(struct connector *c, const char *pod_uid)
     snprintf(rig.prewarmed, sizeof(rig.prewarmed), "%s", pod_uid);
 }
 
-static bool fake_carries_much(struct connector *c, const char *pod_uid)
+static bool fake_has_large_transfers(struct connector *c, const char *pod_uid)
 {
     (void)c;
     return rig.large && strchr(rig.large, pod_uid[0]);
@@ -329,7 +329,7 @@ static const struct connector_ops fake_connector = {
     .cancel = fake_cancel,
     .progresses = fake_progresses,
     .has_room = fake_has_room,
-    .carries_much = fake_carries_much,
+    .has_large_transfers = fake_has_large_transfers,
     .count = fake_count,
     .demand = fake_demand,
     .expect = fake_expect,

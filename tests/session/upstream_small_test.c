@@ -69,7 +69,7 @@ static void other_requests_go_where_the_load_is_least(void **state)
 }
 
 /* Whichever of its pods it was: the next answer may come from another. */
-static void in_a_service_that_carries_much_no_request_is_small(void **state)
+static void in_a_service_with_large_transfers_no_request_is_small(void **state)
 {
     (void)state;
     struct borrower a;
@@ -97,7 +97,7 @@ static void a_second_endpoint_is_prepared_when_the_first_request_is_over(void **
     assert_string_equal(rig.expected, "");
     borrower_return(&a, RELEASE_KEEP);
     assert_string_equal(rig.expected, first == 'a' ? "b:1 " : "a:1 ");
-    assert_int_equal(rig.expected_of.asked_at, rig.sched->now);
+    assert_int_equal(rig.expected_of.last_opening_at, rig.sched->now);
     assert_int_equal(rig.prewarmed[0], first); /* and one more tunnel to that one */
 }
 
@@ -159,7 +159,7 @@ int main(void)
         TEST(a_small_request_goes_where_a_worker_slot_is_free),
         TEST(an_idle_connection_counts_as_a_free_slot),
         TEST(other_requests_go_where_the_load_is_least),
-        TEST(in_a_service_that_carries_much_no_request_is_small),
+        TEST(in_a_service_with_large_transfers_no_request_is_small),
         TEST(a_second_endpoint_is_prepared_when_the_first_request_is_over),
         TEST(one_endpoint_of_a_service_has_one_more),
         TEST(an_aborted_request_prepares_no_endpoint),

@@ -14,7 +14,7 @@ void credential_explain(const struct credential *c, struct diag *why)
     (void)c, (void)why;
 }
 
-const char *credentials_words(const struct credentials *c)
+const char *credentials_plugin_output(const struct credentials *c)
 {
     (void)c;
     return NULL;

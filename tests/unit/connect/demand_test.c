@@ -14,20 +14,20 @@ static void one_connection_at_a_time_prewarms_no_tunnel(void **state)
 
     demand_note(&d, 1, 5);
     assert_int_equal(d.wanted, 1);
-    assert_int_equal(d.asked_at, 5);
+    assert_int_equal(d.last_opening_at, 5);
 }
 
 static void a_new_maximum_prewarms_some_more(void **state)
 {
     (void)state;
     static const struct {
-        uint32_t at_once, wanted;
+        uint32_t concurrent, wanted;
     } cases[] = { { 2, 3 }, { 7, 8 }, { 8, 10 }, { 50, 57 } };
 
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct demand d = { 0 };
-        demand_note(&d, cases[i].at_once, 5);
-        assert_int_equal(d.peak, cases[i].at_once);
+        demand_note(&d, cases[i].concurrent, 5);
+        assert_int_equal(d.peak, cases[i].concurrent);
         assert_int_equal(d.wanted, cases[i].wanted);
         demand_note(&d, 1, 6);
         assert_int_equal(d.wanted, cases[i].wanted);
@@ -52,7 +52,7 @@ static void demand_halves_from_when_it_was_last_reached(void **state)
     demand_decay(&d, UINT64_MAX / 2);
     assert_int_equal(d.peak, 0);
     assert_int_equal(d.wanted, 0);
-    assert_int_equal(d.asked_at, 3000);
+    assert_int_equal(d.last_opening_at, 3000);
 }
 
 static void unused_capacity_is_no_demand(void **state)
@@ -83,7 +83,7 @@ static void expected_demand_has_the_age_of_its_model(void **state)
     demand_expect(&d, 8, &sum);
     assert_int_equal(d.wanted, 8);
     assert_int_equal(d.peak, 0); /* no connection yet */
-    assert_int_equal(d.asked_at, 200);
+    assert_int_equal(d.last_opening_at, 200);
     demand_expect(&d, 4, &sum);
     assert_int_equal(d.wanted, 8);
     demand_decay(&d, 200 + DEMAND_HALF_MS);

@@ -81,9 +81,9 @@ static void a_full_name_of_the_cluster_is_followed_with_both_ports(void **state)
 static void a_port_name_is_kept(void **state)
 {
     (void)state;
-    assert_int_equal(
-        follow_as("_http._tcp.alias.shop.svc", "alias", "web.shop.svc.cluster.local", false),
-        OK);
+    assert_int_equal(follow_as("_http._tcp.alias.shop.svc", "alias",
+                               "web.shop.svc.cluster.local", false),
+                     OK);
     assert_true(str_eq(external.route->name.port_name, STR("http")));
     assert_false(external.route->name.udp);
 }
@@ -141,7 +141,7 @@ static void the_ninth_name_on_the_way_is_refused(void **state)
 static void a_denied_namespace_is_refused(void **state)
 {
     (void)state;
-    rules.opens = opens_shop;
+    rules.is_open = opens_shop;
     assert_int_equal(follow("alias", "web.other.svc.cluster.local"), ERR_CLOSED);
     assert_non_null(strstr(why.text, "namespace other is closed"));
     external_finish(&external);

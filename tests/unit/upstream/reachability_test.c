@@ -31,7 +31,7 @@ static void allows_what_was_never_tried(void **state)
 {
     (void)state;
     assert_true(reachability_allows(&r, &first));
-    assert_false(reachability_probe_due(&r, &first, 1));
+    assert_false(reachability_trial_due(&r, &first, 1));
 }
 
 static void silence_counts_for_the_pod_and_its_node(void **state)
@@ -73,12 +73,12 @@ static void one_probe_is_due_each_minute(void **state)
 {
     (void)state;
     reachability_on_failure(&r, &first, true, 1000);
-    assert_false(reachability_probe_due(&r, &first, 60999));
-    assert_true(reachability_probe_due(&r, &first, 61000));
+    assert_false(reachability_trial_due(&r, &first, 60999));
+    assert_true(reachability_trial_due(&r, &first, 61000));
     assert_false(reachability_allows(&r, &first)); /* until the probe has succeeded */
-    assert_false(reachability_probe_due(&r, &first, 61000));
-    assert_false(reachability_probe_due(&r, &neighbour, 61000));
-    assert_true(reachability_probe_due(&r, &neighbour, 121000));
+    assert_false(reachability_trial_due(&r, &first, 61000));
+    assert_false(reachability_trial_due(&r, &neighbour, 61000));
+    assert_true(reachability_trial_due(&r, &neighbour, 121000));
 }
 
 static void success_of_a_probe_frees_the_node(void **state)
