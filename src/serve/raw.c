@@ -357,12 +357,15 @@ static enum release_mode release_mode_of(const struct raw *r)
 
 static void end_connection(struct raw *r)
 {
+    const struct exposed *to = r->from.exposed;
+    const char *host = to->proxied ? to->proxied : to->route.name.text;
+
     if (r->attempts.lease.endpoint)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
                  LOG_S("pod", r->attempts.lease.endpoint->pod),
                  LOG_ID(lease_via_key(&r->attempts.lease), r->attempts.lease.via),
                  LOG_U("in", r->sent + r->relay.up), LOG_U("out", r->relay.down),
-                 LOG_U("ms", r->task.sched->now - r->began));
+                 LOG_U("ms", r->task.sched->now - r->began), LOG_S("host", host));
     accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
     peer_watch_stop(&r->peer);

@@ -82,8 +82,8 @@ enum err socks_client_run(struct socks_client *c, struct serve *serve,
         return e;
     if (e)
         return refuse(c, client, from, id, &why);
-    log_info(id, "SOCKS request", LOG_S("client", from->address),
-             LOG_V("host", target.host), LOG_U("port", target.route.port));
+    log_debug(id, "SOCKS request", LOG_S("client", from->address),
+              LOG_V("host", target.host), LOG_U("port", target.route.port));
     *ret = exposed_proxied(&target.route, target.host, serve->config->proxy_raw);
     return OK;
 }

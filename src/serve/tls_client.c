@@ -94,9 +94,9 @@ enum err tls_client_run(struct tls_client *c, struct serve *serve, struct stream
         return e;
     if (e)
         return refuse_name(client, from, id, &hello, &why);
-    log_info(id, "TLS connection", LOG_S("client", from->address),
-             LOG_S("server_name", hello.server_name), LOG_S("alpn", hello.alpn),
-             LOG_S("ech", hello.ech ? "yes" : "no"));
+    log_debug(id, "TLS connection", LOG_S("client", from->address),
+              LOG_S("server_name", hello.server_name), LOG_S("alpn", hello.alpn),
+              LOG_S("ech", hello.ech ? "yes" : "no"));
     *ret = exposed_proxied(&target.route, target.host, true);
     return OK;
 }
