@@ -122,7 +122,7 @@ static void send_reset(struct h2_stream *s, uint32_t code)
 {
     struct h2_connection *c = s->connection;
 
-    if (!s->open || s->reset_sent)
+    if (!s->open || !s->id || s->reset_sent)
         return;
     s->reset_sent = true;
     bufq_clear(&s->bytes.out);
@@ -173,8 +173,10 @@ static bool has_sent_all(const struct h2_stream *s)
  * client that has its answer gives the rest of its request up. */
 static void release(struct h2_stream *s, uint32_t code)
 {
-    s->used = false;
     s->bytes.wake = NULL;
+    if (s->open && !s->id) /* no request was sent: nghttp2 does not know the stream */
+        h2_stream_on_close(s, V_UNPROCESSED, NGHTTP2_REFUSED_STREAM);
+    s->used = false;
     if (!s->open) {
         put_unused(s);
         return;

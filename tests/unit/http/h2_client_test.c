@@ -269,6 +269,20 @@ static void a_cancelled_request_frees_its_stream(void **state)
     assert_int_equal(h2_count(p->c), 0);
 }
 
+static void a_stream_without_a_request_is_free_again_at_once(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *aborted = h2_open(p->c), *closed = h2_open(p->c);
+
+    peer_run(p);
+    assert_int_equal(h2_count(p->c), 2);
+    stream_abort(aborted->bytes);
+    stream_close(closed->bytes);
+    assert_int_equal(h2_count(p->c), 0);
+    peer_run(p);
+    assert_null(strstr(peer_heard(p), "reset")); /* the far end knew neither */
+}
+
 static void a_lost_connection_ends_its_streams(void **state)
 {
     (void)state;
@@ -325,6 +339,7 @@ int main(void)
         cmocka_unit_test(an_http1_server_has_processed_nothing),
         T(capacity_is_what_the_far_end_accepts),
         T(a_cancelled_request_frees_its_stream),
+        T(a_stream_without_a_request_is_free_again_at_once),
         cmocka_unit_test(a_lost_connection_ends_its_streams),
         cmocka_unit_test(garbage_ends_the_connection),
     };
