@@ -483,9 +483,12 @@ static void other_protocols_are_refused_in_their_own_format(void **state)
         char said[1024];
         for (size_t at = 0; at < cases[i].len; at++)
             say_bytes(st, client, cases[i].says + at, 1);
-        size_t n = hear_bytes(st, client, said, sizeof(said));
+        size_t n = hear_bytes(st, client, said, sizeof(said) - 1);
         assert_true(n >= cases[i].hears_len);
         assert_memory_equal(said, cases[i].hears, cases[i].hears_len);
+        said[n] = '\0';
+        if (said[0] == 'H')
+            assert_non_null(strstr(said, "\r\nConnection: close\r\n"));
         assert_int_equal(client->end.verdict, V_CLEAN);
     }
 }

@@ -166,22 +166,31 @@ static void a_body_that_is_not_taken_stops_its_sender_alone(void **state)
     stream_close(slow->bytes);
 }
 
+static void allow_bytes(struct peer *p, uint32_t window)
+{
+    nghttp2_settings_entry entry = { NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, window };
+
+    nghttp2_submit_settings(p->session, NGHTTP2_FLAG_NONE, &entry, 1);
+    peer_run(p);
+}
+
 static void a_client_that_takes_nothing_makes_its_stream_stuck(void **state)
 {
     struct peer *p = *state;
     static const uint8_t body[65000];
 
-    nghttp2_submit_settings(
-        p->session, 0,
-        &(nghttp2_settings_entry){ NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, 100 }, 1);
+    allow_bytes(p, 0);
     peer_get(p, "/");
     struct message_stream *m = accepted(p);
     answer(m, "HTTP/1.1 200 OK\r\nContent-Length: 65000\r\n\r\n");
     bufq_write(&m->bytes->out, body, sizeof(body));
     stream_update(m->bytes);
     peer_run(p);
-    /* The peer's nghttp2 acknowledges by itself, 100 bytes at a time. */
-    assert_true(m->bytes->stuck || bufq_empty(&m->bytes->out));
+    assert_true(m->bytes->stuck);
+    assert_int_equal(p->data, 0);
+    allow_bytes(p, 65000);
+    assert_false(m->bytes->stuck);
+    assert_int_equal(p->data, 65000);
     stream_abort(m->bytes);
     peer_run(p);
     assert_int_equal(h2_count(p->c), 0);
@@ -222,6 +231,20 @@ static void the_rest_of_an_answered_request_is_refused_without_error(void **stat
     stream_close(m->bytes);
     const char *heard = peer_heard(p);
     assert_non_null(strstr(heard, "[1] data 2\n[1] end\n[1] reset 0\n[1] closed 0\n"));
+}
+
+static void a_response_without_a_body_may_be_closed_before_it_was_sent(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":method", "POST",       ":scheme",  "http", ":path",
+                                   "/",       ":authority", "web.shop", NULL };
+
+    peer_request(p, fields, 10, true);
+    struct message_stream *m = accepted(p);
+    answer(m, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
+    stream_close(m->bytes);
+    const char *heard = peer_heard(p);
+    assert_non_null(strstr(heard, "[1] end\n[1] reset 0\n[1] closed 0\n"));
 }
 
 static void an_extended_connect_is_an_upgrade(void **state)
@@ -552,6 +575,7 @@ int main(void)
         T(a_client_that_takes_nothing_makes_its_stream_stuck),
         T(resets_are_passed_on_both_ways),
         T(the_rest_of_an_answered_request_is_refused_without_error),
+        T(a_response_without_a_body_may_be_closed_before_it_was_sent),
         T(an_extended_connect_is_an_upgrade),
         T(a_head_that_is_too_large_is_reported_to_the_user),
         T(a_page_of_our_own_is_a_whole_answer),
