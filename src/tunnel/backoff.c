@@ -10,7 +10,8 @@ static uint64_t pause_ms(struct sched *s, uint32_t failures)
     return ms - ms / 4 + sched_random_below(s, ms / 2);
 }
 
-/* A server that names a day would stop everything for a day, with no visible cause. */
+/* Limited, since a Retry-After of a day would stop everything for a day, for a reason that
+ * users would not see. */
 static uint64_t retry_after_ms(const struct api_error *error)
 {
     uint64_t ms = (uint64_t)error->retry_after * 1000;
@@ -20,14 +21,14 @@ static uint64_t retry_after_ms(const struct api_error *error)
 void backoff_on_failure(struct backoff *b, struct sched *s, const struct api_error *error)
 {
     uint64_t asked = s->now + retry_after_ms(error);
-    bool outranked = s->now < b->asked_until && !error->retry_after;
+    bool outranked = s->now < b->retry_after_until && !error->retry_after;
 
     if (s->now >= b->not_before)
         b->not_before = s->now + pause_ms(s, b->failures++);
-    if (b->asked_until < asked)
-        b->asked_until = asked;
-    if (b->not_before < b->asked_until)
-        b->not_before = b->asked_until;
+    if (b->retry_after_until < asked)
+        b->retry_after_until = asked;
+    if (b->not_before < b->retry_after_until)
+        b->not_before = b->retry_after_until;
     if (!outranked)
         b->last_error = *error;
 }
@@ -44,7 +45,7 @@ void backoff_on_shared_failure(struct backoff *b, struct sched *s,
 void backoff_on_success(struct backoff *b, const struct sched *s)
 {
     b->failures = 0;
-    b->not_before = s->now < b->asked_until ? b->asked_until : 0;
+    b->not_before = s->now < b->retry_after_until ? b->retry_after_until : 0;
 }
 
 const struct api_error *backoff_reason(const struct backoff *b, const struct sched *s)

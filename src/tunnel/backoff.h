@@ -1,8 +1,8 @@
-/* tunnel/backoff.h - when may be dialled again after failures
+/* tunnel/backoff.h - the pause before the next dial after failures
  *
  * Private to tunnel/.  After a failure nothing is dialled for a while, each time twice as
- * long, up to half a second, with jitter; a Retry-After is kept whatever succeeds meanwhile.
- * One for each pod, and one for the API server itself.
+ * long, up to half a second, with jitter.  A success ends the pause, but not one that the API
+ * server requested with Retry-After.  Each pod has a back-off, and the API server itself.
  */
 #pragma once
 
@@ -10,15 +10,17 @@
 #include "kube/api.h"
 
 struct backoff {
-    uint32_t failures;    /* in a row */
-    uint64_t not_before;  /* sched ms */
-    uint64_t asked_until; /* sched ms: the same, by a Retry-After: no success ends it */
+    uint32_t failures;   /* in a row */
+    uint64_t not_before; /* sched ms */
+    uint64_t
+        retry_after_until; /* sched ms: the same by Retry-After; no success ends it */
     struct api_error last_error;
 };
 
 void backoff_on_failure(struct backoff *b, struct sched *s,
                         const struct api_error *error);
-/* The same for dials that were under way together: they count as one. */
+/* The same, but dials that fail during the pause do not extend it: dials that were under way
+ * together count as one failure. */
 void backoff_on_shared_failure(struct backoff *b, struct sched *s,
                                const struct api_error *error);
 void backoff_on_success(struct backoff *b, const struct sched *s);

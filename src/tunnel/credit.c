@@ -2,7 +2,7 @@
 
 #include <stddef.h>
 
-/* A stuck worker may owe all its queue has room for, one of each round of five. */
+/* Each round has one PING for a stuck worker, and its queue limits how many rounds are sent. */
 _Static_assert(CREDIT_PINGS >= CREDIT_QUEUE * CREDIT_WORKERS,
                "every answer is understood");
 
@@ -31,7 +31,7 @@ static bool is_stuck(const struct credit *c, const struct credit_worker *w)
     return false;
 }
 
-bool credit_is_blind(const struct credit *c)
+bool credit_has_stuck_worker(const struct credit *c)
 {
     for (size_t i = 0; i < CREDIT_WORKERS; i++)
         if (is_stuck(c, &c->workers[i]))
@@ -47,10 +47,11 @@ static bool room_for_pings(const struct credit *c)
     return true;
 }
 
-/* No PING can be sent to learn more, and all that were sent to it have been answered. */
-static bool goes_uncounted(const struct credit *c, const struct credit_worker *w)
+/* No further PING can be sent, since another worker is stuck, and all PINGs of this worker
+ * were answered: frames to it are not counted. */
+static bool skips_counting(const struct credit *c, const struct credit_worker *w)
 {
-    return credit_is_blind(c) && w->pings == 0 && !room_for_pings(c);
+    return credit_has_stuck_worker(c) && w->pings == 0 && !room_for_pings(c);
 }
 
 void credit_begin(struct credit *c, uint32_t pings)
@@ -61,7 +62,7 @@ void credit_begin(struct credit *c, uint32_t pings)
 void credit_on_data(struct credit *c, unsigned worker, uint32_t bytes)
 {
     struct credit_worker *w = &c->workers[worker];
-    bool uncounted = goes_uncounted(c, w);
+    bool uncounted = skips_counting(c, w);
 
     w->sent_frames++;
     w->sent_bytes += bytes;
@@ -77,8 +78,8 @@ void credit_on_ping(struct credit *c)
 
     c->marks[c->pings % CREDIT_PINGS] =
         (struct credit_mark){ w->sent_frames, w->sent_bytes };
-    w->asked_frames = w->sent_frames;
-    w->asked_bytes = w->sent_bytes;
+    w->pinged_frames = w->sent_frames;
+    w->pinged_bytes = w->sent_bytes;
     w->pings++;
     c->pings++;
 }
@@ -92,7 +93,7 @@ void credit_on_pong(struct credit *c, uint32_t number)
         c->pings - number > CREDIT_PINGS || !w->pings)
         return;
     w->pings--;
-    /* An answer may already have proven more. */
+    /* credit_on_answer may have proven more already. */
     if (mark->frames - w->taken_frames <= frames_behind(w))
         w->taken_frames = mark->frames;
     if (mark->bytes - w->taken_bytes <= bytes_behind(w))
@@ -102,7 +103,7 @@ void credit_on_pong(struct credit *c, uint32_t number)
 void credit_on_answer(struct credit *c, unsigned worker)
 {
     struct credit_worker *w = &c->workers[worker];
-    if (bytes_behind(w) < CREDIT_ANSWER_BYTES)
+    if (bytes_behind(w) < CREDIT_PROVEN_BYTES)
         w->taken_frames = w->sent_frames;
 }
 
@@ -113,10 +114,10 @@ bool credit_allows(const struct credit *c, unsigned worker)
 
     if (behind < CREDIT_FRAMES && behind + w->pings < CREDIT_QUEUE)
         return true;
-    return goes_uncounted(c, w);
+    return skips_counting(c, w);
 }
 
-static bool all_rounds_are_out(const struct credit *c)
+static bool rounds_are_exhausted(const struct credit *c)
 {
     for (size_t i = 0; i < CREDIT_WORKERS; i++)
         if (c->workers[i].pings >= CREDIT_ROUNDS)
@@ -124,15 +125,16 @@ static bool all_rounds_are_out(const struct credit *c)
     return false;
 }
 
-/* Called in every turn of every shared tunnel, so what is mostly false comes first. */
+/* Called in every turn of every shared tunnel, so the condition that is mostly false is
+ * checked first. */
 bool credit_wants_pings(const struct credit *c, unsigned worker)
 {
     const struct credit_worker *w = &c->workers[worker];
-    bool much = w->sent_bytes - w->asked_bytes >= CREDIT_ASK_BYTES;
+    bool much = w->sent_bytes - w->pinged_bytes >= CREDIT_PING_BYTES;
 
-    if ((frames_behind(w) < CREDIT_ASK_FRAMES && !much) || !room_for_pings(c))
+    if ((frames_behind(w) < CREDIT_PING_FRAMES && !much) || !room_for_pings(c))
         return false;
-    if (all_rounds_are_out(c)) /* what is left is for a worker that is at its limit */
+    if (rounds_are_exhausted(c)) /* further rounds only for a worker without credit */
         return w->pings == 0 && frames_behind(w) >= CREDIT_FRAMES;
-    return much || w->sent_frames - w->asked_frames >= CREDIT_ASK_FRAMES;
+    return much || w->sent_frames - w->pinged_frames >= CREDIT_PING_FRAMES;
 }

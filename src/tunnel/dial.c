@@ -8,11 +8,11 @@
 LOG_MODULE(tunnel);
 
 #define DIAL_STATES(X) /* clang-format off */ \
-    X(ASK,     ask)     /* waiting for the credential                       */ \
-    X(CONNECT, connect) /* waiting for the TCP connection to the API server */ \
-    X(UPGRADE, upgrade) /* TLS, the upgrade request, waiting for its answer */ \
-    X(OPEN,    open)    /* SPDY is spoken                                   */ \
-    X(FAILED,  failed)
+    X(CREDENTIAL, credential) /* waiting for the credential                   */ \
+    X(CONNECT,    connect) /* waiting for the TCP connection to the API server */ \
+    X(UPGRADE,    upgrade) /* TLS, the upgrade request, waiting for the response */ \
+    X(OPEN,       open)    /* the transport is ready for SPDY */ \
+    X(FAILED,     failed)
 /* clang-format on */
 
 #define X(NAME, name) static enum dial_state in_##name(struct dial *d);
@@ -68,7 +68,7 @@ static void start_connecting(struct dial *d)
     origin_connect(d->origin, &d->connecting, d->wake);
 }
 
-/* On the prewarmed connection, if there is one that shows the same certificate. */
+/* Use the prewarmed connection, if it was made with the same client certificate. */
 static void take_prewarmed_or_connect(struct dial *d)
 {
     d->stream = prewarmed_connection_take(d->origin->prewarmed, d->credential->identity);
@@ -88,15 +88,15 @@ static enum err get_credential(struct dial *d, struct diag *why)
     return OK;
 }
 
-/* The deadline is set once there is a credential: a plugin may prompt a person for a
+/* The deadline is set once there is a credential: an exec plugin may prompt the user for a
  * password. */
-static enum dial_state in_ask(struct dial *d)
+static enum dial_state in_credential(struct dial *d)
 {
     struct diag why = { "" };
     enum err e = get_credential(d, &why);
 
     if (e == ERR_AGAIN)
-        return DIAL_ASK;
+        return DIAL_CREDENTIAL;
     return e ? dial_fail(d, ERR_CREDENTIALS, diag_text(&why, e)) : DIAL_CONNECT;
 }
 
@@ -124,15 +124,15 @@ static enum dial_state connect_again(struct dial *d)
     return DIAL_CONNECT;
 }
 
-/* The connection was made before, and has died since. */
-static enum dial_state leave_prewarmed(struct dial *d)
+/* The prewarmed connection was closed by the far end: make a new one. */
+static enum dial_state replace_prewarmed(struct dial *d)
 {
     d->on_prewarmed = false;
     return connect_again(d);
 }
 
-/* The credential was not accepted: dial once more, if there may be another one. */
-static bool may_ask_again(struct dial *d)
+/* After a 401: dial once more, if there may be another credential. */
+static bool may_renew_credential(struct dial *d)
 {
     bool first = !d->rejected;
 
@@ -142,14 +142,14 @@ static bool may_ask_again(struct dial *d)
     return credentials_reject(credentials_of(d), d->credential->generation) && first;
 }
 
-static enum dial_state ask_again(struct dial *d)
+static enum dial_state retry_with_new_credential(struct dial *d)
 {
     d->error = (struct api_error){ 0 };
     d->on_prewarmed = false;
     stream_close(TAKE(d->stream));
     timer_stop(&d->deadline);
     credential_unref(TAKE(d->credential));
-    return DIAL_ASK;
+    return DIAL_CREDENTIAL;
 }
 
 /* This transport was refused: dial once more, with the other. */
@@ -170,20 +170,20 @@ static enum dial_state upgrade_failed(struct dial *d)
 {
     bool may_choose = d->origin->settings->transport == TUNNEL_TRANSPORT_AUTO;
 
-    if (may_ask_again(d))
-        return ask_again(d);
+    if (may_renew_credential(d))
+        return retry_with_new_credential(d);
     if (d->error.code == ERR_UNAUTHORIZED)
         credential_explain(d->credential, &d->error.why);
     api_explain_refusal(d->origin->api, d->credential, &d->error);
     if (may_choose && !d->second_try && upgrade_refused_transport(&d->error))
         return try_other_transport(d);
     if (d->second_try && upgrade_refused_transport(&d->error))
-        d->error = d->refusal; /* both are: report the usual verb's */
+        d->error = d->refusal; /* both were refused: report the error of the first */
     return DIAL_FAILED;
 }
 
-/* The transport has the better reason.  Certificates may have been replaced, or have
- * expired. */
+/* The stream's own error explains more than ERR_EOF.  A failed TLS handshake may mean that
+ * client certificates were replaced or have expired. */
 static enum dial_state transport_failed(struct dial *d, enum err e)
 {
     const char *address = api_target(d->origin->api)->host_header;
@@ -200,7 +200,7 @@ static enum dial_state transport_failed(struct dial *d, enum err e)
 
 static enum dial_state upgraded(struct dial *d)
 {
-    if (d->second_try && upgrade_teaches(&d->refusal))
+    if (d->second_try && upgrade_refusal_is_general(&d->refusal))
         origin_learn_transport(d->origin, d->transport);
     if (d->transport == TRANSPORT_KIND_WEBSOCKET)
         d->stream = websocket_open(d->origin->loop, d->stream);
@@ -210,14 +210,14 @@ static enum dial_state upgraded(struct dial *d)
 static enum dial_state in_upgrade(struct dial *d)
 {
     struct stream *c = d->stream;
-    enum err e = upgrade_answer_read(&c->in, c->in_eof, d->transport, &d->error);
+    enum err e = upgrade_response_read(&c->in, c->in_eof, d->transport, &d->error);
 
     if (e == ERR_AGAIN)
         return DIAL_UPGRADE;
     if (e == OK)
         return upgraded(d);
     if (d->on_prewarmed && !d->error.status)
-        return leave_prewarmed(d);
+        return replace_prewarmed(d);
     if (c->broken && !d->error.status)
         return transport_failed(d, e);
     if (e == ERR_EOF)
@@ -287,7 +287,7 @@ void dial_init(struct dial *d, struct tunnel_origin *origin,
     d->started_at = sched->now;
     d->transport = origin_transport(origin);
     timer_init(&d->deadline, sched, on_deadline);
-    if (get_credential(d, &why) == OK) /* else it fails, or waits, in its own turn */
+    if (get_credential(d, &why) == OK) /* if not, dial_run fails or waits */
         d->state = DIAL_CONNECT;
 }
 

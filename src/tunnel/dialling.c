@@ -1,21 +1,21 @@
 /* tunnel/dialling.c - how many tunnels there should be to a pod
  *
- * For openings that wait: enough for all of them, up to the node's limit.
+ * Openings that wait: there are enough dials for all of them, up to the node's limit.
  *
- * After a failure nothing is dialled for a while (backoff.h): not this pod, and no pod at all
- * where the API server gave no answer.  An opening that comes meanwhile fails at once with
- * the last reason, and upstream/ tries again: an outage costs a few dials a second, however
- * many requests wait.
+ * After a failure this pod is not dialled for a while (backoff.h), and no pod at all if the
+ * API server sent no response.  An opening in that time fails at once with the last error, and
+ * upstream/ retries: an outage causes a few dials a second, however many requests wait.
  *
- * Prewarmed tunnels: per pod, demand.h remembers how many connections at once there were
- * lately, and wants tunnels for a few more while that rises.  What is missing is dialled in
- * the background: when a record is set, when a tunnel is lost or worn out, when upstream/
- * expects this pod to take another's place.  Waiting openings come first: a tunnel is dialled
- * ahead only while no opening lacks a dial, and while half of the node's dials and few of all
- * are under way; of what was lost together one first.  A failure stops it for a second, then
- * two, up to a minute; a refusal (401, 403, 404, 429) until a dial for an opening has
- * succeeded.  A prewarmed tunnel counts as used when the pod was last used, so it expires with
- * the others.  What has expired, or was given up with its connection, is not wanted any more.
+ * Prewarmed tunnels: for each pod, demand.h has the recent peak of simultaneous connections,
+ * and wants tunnels for a few more while the peak rises.  Missing tunnels are dialled in the
+ * background: when there is a new peak, when a tunnel is lost or retires, when upstream/
+ * expects this pod to replace another.  Waiting openings have priority: a tunnel is prewarmed
+ * only while no opening lacks a dial, at most half of the node's dials are under way, and
+ * fewer than PREWARM_DIALS of all nodes.  After a loss one tunnel is dialled first, and the
+ * others once that is open.  A failed dial stops prewarming for a second, then two, up to a
+ * minute; a refusal (401, 403, 404, 429) stops it until a dial for an opening has succeeded.
+ * A prewarmed tunnel counts as last used when its pod was, so it expires with the others.
+ * Tunnels that have expired, or were closed with an aborted connection, are not replaced.
  */
 #include "tunnel/dialling.h"
 
@@ -27,10 +27,10 @@
 
 LOG_MODULE(tunnel);
 
-#define AHEAD_DIALS 8    /* under way in all, or prewarmed ones wait */
-#define AHEAD_TUNNELS 32 /* of a pod: none is dialled ahead beyond */
-#define AHEAD_PAUSE_MS 1000u
-#define AHEAD_PAUSE_MAX_MS 60000u
+#define PREWARM_DIALS 8 /* no tunnel is prewarmed while this many dials are under way */
+#define PREWARM_TUNNELS 32 /* a pod with this many tunnels gets no prewarmed one */
+#define PREWARM_PAUSE_MS 1000u
+#define PREWARM_PAUSE_MAX_MS 60000u
 
 static struct metric metric_live = {
     .name = "kube_tunnel_tunnels",
@@ -89,7 +89,7 @@ static void dial(struct pod_tunnels *p, bool shared)
     list_append(&p->tunnels, &t->in_pod);
     list_append(&p->with_room, &t->in_room);
     count_dial(p, +1);
-    p->counts.coming += mux_carries(&t->mux);
+    p->counts.coming += mux_capacity(&t->mux);
     p->counts.coming_own += !shared;
     p->counts.all++;
     p->counts.own += !shared;
@@ -106,7 +106,7 @@ const struct api_error *dialling_forbids(const struct pod_tunnels *p)
     return reason ? reason : backoff_reason(&ts->backoff, ts->sched);
 }
 
-/* An opening that wants to be alone, and may be, has no dial of its own under way. */
+/* Does an opening that needs an own tunnel, and may get one, wait without a dial for it? */
 static bool lacks_own_dial(const struct pod_tunnels *p)
 {
     return p->usage.waiting_alone > p->counts.coming_own && placing_may_own_more(p, true);
@@ -132,39 +132,39 @@ void dialling_for_waiting(struct pod_tunnels *p)
         dial(p, !lacks_own_dial(p) && !placing_may_own_more(p, false));
     if (lacks_dials(p) && p->node->dials >= s->dials_max)
         list_append(&p->node->lacking, &p->lacking);
-    shortage_look(p);
+    shortage_check(p);
 }
 
-/* The pod may be gone before the catalog knows it: one dial shows it. */
-static bool is_tried(const struct pod_tunnels *p)
+/* After a loss the pod may be gone although the catalog still has it.  Is a dial under way
+ * that will show it? */
+static bool awaits_dial_after_loss(const struct pod_tunnels *p)
 {
     return p->lost && p->counts.coming;
 }
 
-/* For openings that may come. */
-static bool may_dial_ahead(const struct pod_tunnels *p)
+static bool may_prewarm(const struct pod_tunnels *p)
 {
     const struct tunnels *ts = p->owner;
     uint64_t now = ts->sched->now;
 
     return ts->settings.dial_ahead && !ts->draining && !p->gone && !dialling_forbids(p) &&
-           now >= p->ahead_after && !lacks_dials(p) && !is_tried(p);
+           now >= p->prewarm_after && !lacks_dials(p) && !awaits_dial_after_loss(p);
 }
 
 static bool has_free_dials(const struct tunnels *ts, const struct node *n)
 {
     uint32_t half = (ts->settings.dials_max + 1) / 2;
-    return ts->dialling < AHEAD_DIALS && n->dials < half;
+    return ts->dialling < PREWARM_DIALS && n->dials < half;
 }
 
-/* A pod that is in use has one more than it needs: what comes at once needs no dial then. */
+/* Does a pod in use lack its settings.prewarmed tunnels beside the first? */
 static bool lacks_prewarmed(const struct pod_tunnels *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
     return p->prewarms && p->counts.all <= s->prewarmed && p->counts.all < s->tunnels_max;
 }
 
-static bool wants_dial_ahead(struct pod_tunnels *p)
+static bool wants_prewarmed(struct pod_tunnels *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
 
@@ -174,10 +174,11 @@ static bool wants_dial_ahead(struct pod_tunnels *p)
         return false;
     demand_decay(&p->usage.demand, p->owner->sched->now);
     return p->counts.open + p->counts.coming < p->usage.demand.wanted &&
-           p->counts.all < AHEAD_TUNNELS && p->counts.all < s->tunnels_max;
+           p->counts.all < PREWARM_TUNNELS && p->counts.all < s->tunnels_max;
 }
 
-/* As the connections were lately: those that wanted to be alone, and a few requests. */
+/* Should the next prewarmed tunnel be an own one?  In proportion to the recent connections
+ * that needed one, and own_brief_max more. */
 static bool is_next_prewarmed_own(const struct pod_tunnels *p)
 {
     uint32_t alone = p->usage.demand.alone + DEMAND_PREWARMED(p->usage.demand.alone);
@@ -193,13 +194,13 @@ static void wait_for_free_dial(struct pod_tunnels *p)
         list_append(&p->owner->blocked, &p->node->in_blocked);
 }
 
-void dialling_ahead(struct pod_tunnels *p)
+void dialling_prewarm(struct pod_tunnels *p)
 {
     if (!list_empty(&p->ahead))
         list_remove(&p->ahead);
-    if (!may_dial_ahead(p))
+    if (!may_prewarm(p))
         return;
-    while (wants_dial_ahead(p) && !is_tried(p)) {
+    while (wants_prewarmed(p) && !awaits_dial_after_loss(p)) {
         if (!has_free_dials(p->owner, p->node)) {
             wait_for_free_dial(p);
             return;
@@ -209,17 +210,18 @@ void dialling_ahead(struct pod_tunnels *p)
     }
 }
 
-/* Each pod that gets a look either takes a dial or lacks none. */
+/* Terminates because dialling_for_waiting takes the pod off the list, and puts it back only if
+ * the node has no dial left. */
 static void dial_for_lacking(struct tunnels *ts, struct node *n)
 {
     while (n->dials < ts->settings.dials_max && !list_empty(&n->lacking))
         dialling_for_waiting(list_first(&n->lacking, struct pod_tunnels, lacking));
 }
 
-static void dial_ahead_on(struct tunnels *ts, struct node *n)
+static void prewarm_on(struct tunnels *ts, struct node *n)
 {
     while (has_free_dials(ts, n) && !list_empty(&n->ahead))
-        dialling_ahead(list_first(&n->ahead, struct pod_tunnels, ahead));
+        dialling_prewarm(list_first(&n->ahead, struct pod_tunnels, ahead));
     if (list_empty(&n->ahead))
         list_remove(&n->in_blocked);
 }
@@ -228,16 +230,16 @@ void dialling_next(struct tunnels *ts, struct node *n)
 {
     dial_for_lacking(ts, n);
     list_for_each (other, &ts->blocked, struct node, in_blocked) {
-        if (ts->dialling >= AHEAD_DIALS)
+        if (ts->dialling >= PREWARM_DIALS)
             return;
-        dial_ahead_on(ts, other);
+        prewarm_on(ts, other);
     }
 }
 
 void dialling_on_end(struct pod_tunnels *p, const struct tunnel *t)
 {
     count_dial(p, -1);
-    p->counts.coming -= mux_carries(&t->mux);
+    p->counts.coming -= mux_capacity(&t->mux);
     p->counts.coming_own -= !tunnel_is_shared(t);
 }
 
@@ -247,12 +249,12 @@ void dialling_on_open(struct pod_tunnels *p, const struct tunnel *t)
     uint16_t cluster = ts->settings.cluster;
 
     dialling_on_end(p, t);
-    p->counts.open += mux_carries(&t->mux);
+    p->counts.open += mux_capacity(&t->mux);
     failure_log_end(&p->failures, true, ts->sched->now);
     p->opened_at = ts->sched->now;
     backoff_on_success(&p->backoff, ts->sched);
     backoff_on_success(&p->owner->backoff, ts->sched);
-    p->ahead_after = 0;
+    p->prewarm_after = 0;
     p->lost = false;
     metric_add_for(&metric_dials, cluster, 0, 1);
     metric_add_for(&metric_transports, cluster, t->dial.transport, 1);
@@ -270,7 +272,7 @@ void dialling_on_failure(struct pod_tunnels *p, const struct api_error *error,
 {
     struct tunnels *ts = p->owner;
     uint32_t failures = p->backoff.failures;
-    uint64_t pause = failures < 6 ? AHEAD_PAUSE_MS << failures : AHEAD_PAUSE_MAX_MS;
+    uint64_t pause = failures < 6 ? PREWARM_PAUSE_MS << failures : PREWARM_PAUSE_MAX_MS;
     bool refused = dialling_is_final(error) || error->code == ERR_THROTTLED;
 
     metric_add_for(&metric_dials, ts->settings.cluster, 1, 1);
@@ -278,16 +280,16 @@ void dialling_on_failure(struct pod_tunnels *p, const struct api_error *error,
         backoff_on_shared_failure(&ts->backoff, ts->sched, error);
     backoff_on_failure(&p->backoff, ts->sched, error);
     failure_log_add(&p->failures, error, ts->sched->now);
-    p->ahead_after = refused ? UINT64_MAX : ts->sched->now + pause;
+    p->prewarm_after = refused ? UINT64_MAX : ts->sched->now + pause;
 }
 
-/* A relay on the way that accepts connections and drops them would be dialled ahead without
- * a pause. */
+/* A proxy that accepts connections and drops them would otherwise cause prewarming dials
+ * without a pause. */
 void dialling_on_loss(struct pod_tunnels *p, uint64_t lived_ms)
 {
     p->lost = true;
-    if (lived_ms < AHEAD_PAUSE_MS && p->ahead_after < UINT64_MAX)
-        p->ahead_after = p->owner->sched->now + AHEAD_PAUSE_MS;
+    if (lived_ms < PREWARM_PAUSE_MS && p->prewarm_after < UINT64_MAX)
+        p->prewarm_after = p->owner->sched->now + PREWARM_PAUSE_MS;
 }
 
 void dialling_register_metrics(void)

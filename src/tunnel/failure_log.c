@@ -4,7 +4,7 @@
 
 LOG_MODULE(tunnel);
 
-#define ROW_MS 5000 /* failures that lie farther apart are logged one by one */
+#define ROW_MS 5000 /* failures with a longer interval belong to different rows */
 
 bool failure_log_goes_on(const struct failure_log *l, uint64_t now)
 {

@@ -1,7 +1,7 @@
 /* tunnel/failure_log.h - log lines about failed dials to one pod
  *
- * Private to tunnel/.  Dials that fail in a row give a warning for each new reason, and one
- * line with their number when the row has ended.
+ * Private to tunnel/.  For dials that fail in a row there is one warning for each new reason,
+ * and one line with their number when the row has ended.
  */
 #pragma once
 
@@ -11,9 +11,10 @@
 struct failure_log {
     const char *pod; /* borrowed: its label */
     uint16_t cluster;
-    uint64_t first, last; /* sched ms; meaningless while there are none */
-    uint32_t count;       /* dials */
-    uint64_t reason;      /* hash of the last warning's */
+    uint64_t first,
+        last;       /* sched ms: first and last failure of the row; unset if count is 0 */
+    uint32_t count; /* dials in the row */
+    uint64_t reason; /* hash of the last warning's reason */
 };
 
 void failure_log_add(struct failure_log *l, const struct api_error *error, uint64_t now);

@@ -1,7 +1,7 @@
-/* tunnel/flush.c - what the pairs have, as SPDY frames to the transport
+/* tunnel/flush.c - frame the bytes of the pairs, and queue them on the transport
  *
- * Once per turn everything that the pairs have goes into the transport's queue, each frame
- * with its head written in front of the payload where it already lies.
+ * Once per turn of the loop all bytes that pairs may send are moved to the transport's queue.
+ * The frame header is written in front of the payload in its chunk, so nothing is copied.
  */
 #include "tunnel/flush.h"
 
@@ -21,9 +21,9 @@ static size_t payload_of(const struct bufq *from)
 }
 
 enum flushed {
-    FLUSHED_ALL,  /* that it may send now */
-    FLUSHED_SOME, /* a turn, and there is more */
-    FLUSHED_NONE  /* the transport has no room for its next frame */
+    FLUSHED_ALL,  /* the pair has no more bytes that it may send now */
+    FLUSHED_SOME, /* the pair has used up its turn, and has more bytes */
+    FLUSHED_NONE  /* the transport has no room for the pair's next frame */
 };
 
 /* One DATA frame of n bytes from the front of the pair's queue. */
@@ -41,8 +41,8 @@ static void send_frame(struct mux *m, struct pair *p, size_t n)
     task_wake(p->stream.wake);
 }
 
-/* A turn is PAYLOAD_MAX bytes, however they are cut into frames; what one leaves is added
- * to the next (deficit round robin). */
+/* A pair may send PAYLOAD_MAX bytes per round, in any number of frames; unused bytes are added
+ * to its next round (deficit round robin). */
 static enum flushed send_turn(struct mux *m, struct pair *p)
 {
     bool begun = false;
@@ -78,13 +78,13 @@ static enum flushed flush_pair(struct mux *m, struct pair *p)
 {
     enum flushed flushed = send_turn(m, p);
 
-    if (pair_owes_fin(p))
+    if (pair_needs_fin(p))
         send_fin(m, p);
     return flushed;
 }
 
-/* The pairs take turns.  The one without room for its frame is the first the next
- * time: on a slow uplink each gets its part. */
+/* One round: each pair sends its part.  The pair whose frame has no room in the transport is
+ * the first of the next flush, so that a slow transport is shared fairly. */
 static bool flush_round(struct mux *m)
 {
     bool more = false;
@@ -101,9 +101,9 @@ static bool flush_round(struct mux *m)
     return more;
 }
 
-/* On a tunnel for one pair its back-pressure is passed on at once, both ways: what its client
- * does not take is not read, and while the transport is stuck nothing more is requested of
- * the client. */
+/* On an own tunnel back-pressure is passed on at once, in both directions: while the client
+ * takes no bytes the transport is not read, and while the transport is stuck the client is not
+ * read. */
 static void pass_back_pressure(struct mux *m)
 {
     struct stream *transport = m->transport;
@@ -116,19 +116,19 @@ static void pass_back_pressure(struct mux *m)
         stream_set_stuck(&p->stream, transport->stuck);
     }
     if ((transport->paused && !paused) || (m->was_stuck && !transport->stuck))
-        liveness_on_heard(&m->liveness); /* the silence was ours */
+        liveness_on_received(&m->liveness); /* the transport was not read meanwhile */
     if (transport->paused && !paused && m->owner->usage->waiters)
-        task_wake(m->owner->read); /* it may be joined again */
+        task_wake(m->owner->read); /* an opening may join this tunnel now */
     m->was_stuck = transport->stuck;
     transport->paused = paused;
 }
 
 void flush_frames(struct mux *m)
 {
-    share_ask(m->share, &m->pings);
+    share_send_pings(m->share, &m->pings);
     while (flush_round(m))
         continue;
-    share_ask(m->share, &m->pings);
+    share_send_pings(m->share, &m->pings);
     pass_back_pressure(m);
     stream_update(m->transport);
 }

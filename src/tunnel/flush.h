@@ -1,8 +1,8 @@
-/* tunnel/flush.h - what the pairs have, as SPDY frames to the transport
+/* tunnel/flush.h - frame the bytes of the pairs, and queue them on the transport
  */
 #pragma once
 
 #include "tunnel/mux_state.h"
 
-/* Once per turn.  Pairs that are closed and have `fin_sent` then are still in m->pairs. */
+/* Called once per turn of the loop.  Closed pairs whose FIN it has queued stay in m->pairs. */
 void flush_frames(struct mux *m);

@@ -2,9 +2,9 @@
 
 #include "wire/spdy.h"
 
-#define CONTROL_READ_MAX 256 /* longer control frames have nothing we use: skipped */
+#define CONTROL_READ_MAX 256 /* longer control frames are of no interest: skipped */
 
-/* Also of a control frame that is not read. */
+/* Also used to skip the content of a control frame. */
 static void begin_payload(struct frame_reader *r, struct bufq *in,
                           const struct spdy_head *head)
 {

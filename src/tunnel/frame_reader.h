@@ -1,6 +1,6 @@
-/* tunnel/frame_reader.h - SPDY frames out of a queue of bytes
+/* tunnel/frame_reader.h - parse SPDY frames from a queue of bytes
  *
- * Private to tunnel/; no I/O, and knows no pair.  Pulls one event at a time.  The payload of
+ * Private to tunnel/; no I/O, and no use of pairs.  Returns one event at a time.  The payload of
  * a data frame is not copied: it stays at the front of the queue until the caller has moved
  * or skipped it with the functions below.
  */
@@ -22,13 +22,13 @@ enum frame_event {
 };
 
 struct frame_reader {
-    uint32_t id;   /* the stream of the data frame that is being read; 0: of none */
+    uint32_t id; /* stream id of the data frame that is being read; 0: drop the payload */
     uint32_t left; /* bytes of its payload that have not been taken */
     bool fin;      /* FRAME_FIN follows them */
 };
 
 /* Returns ERR_AGAIN when the queue has no complete event, OK with *ret and *ret_id (payload
- * with id 0 belongs to nothing: skip it), or an error of the protocol. */
+ * with id 0 is of no interest: skip it), or a protocol error. */
 MUST_CHECK enum err frame_next(struct frame_reader *r, struct bufq *in,
                                enum frame_event *ret, uint32_t *ret_id, struct diag *why);
 

@@ -3,7 +3,7 @@
 #include "net/tcp.h"
 #include "net/tls.h"
 
-#define DEMAND_MS 3000 /* after sleep or a change of network */
+#define CHECK_NOW_MS 3000 /* after sleep or a change of network */
 
 void liveness_init(struct liveness *l, struct pings *pings,
                    const struct worker_slots *slots, struct sched *sched,
@@ -20,7 +20,7 @@ void liveness_start(struct liveness *l, struct stream *wire, uint64_t ping_ms,
     l->wire = wire;
     l->ping_ms = ping_ms;
     l->timeout_ms = timeout_ms;
-    liveness_on_heard(l);
+    liveness_on_received(l);
     timer_set(&l->due, ping_ms);
 }
 
@@ -29,9 +29,9 @@ void liveness_stop(struct liveness *l)
     timer_stop(&l->due);
 }
 
-void liveness_on_heard(struct liveness *l)
+void liveness_on_received(struct liveness *l)
 {
-    l->heard_at = l->due.sched->now;
+    l->received_at = l->due.sched->now;
 }
 
 static bool next_worker_may_answer(const struct liveness *l)
@@ -43,7 +43,7 @@ static bool next_worker_may_answer(const struct liveness *l)
     return l->slots->state[worker] != SLOT_DEAD && !owes_pong;
 }
 
-/* As many PINGs as it takes for one to go to a worker that may answer. */
+/* Send PINGs until one has gone to a worker that is not known to be stuck. */
 static bool send_pings(struct liveness *l)
 {
     bool sent = false, enough = false;
@@ -56,23 +56,25 @@ static bool send_pings(struct liveness *l)
     return sent;
 }
 
-bool liveness_check(struct liveness *l, bool listening, bool conclusive, bool *ret_sent)
+bool liveness_check(struct liveness *l, bool can_receive_pong, bool conclusive,
+                    bool *ret_sent)
 {
-    uint64_t silent_ms = listening && conclusive ? l->due.sched->now - l->heard_at : 0;
+    uint64_t silent_ms =
+        can_receive_pong && conclusive ? l->due.sched->now - l->received_at : 0;
 
     *ret_sent = false;
     if (silent_ms >= l->timeout_ms ||
         tcp_is_unanswered(tls_below(l->wire), l->timeout_ms))
         return false;
-    if (listening)
+    if (can_receive_pong)
         *ret_sent = send_pings(l);
     uint64_t left_ms = l->timeout_ms - silent_ms;
     timer_set(&l->due, left_ms < l->ping_ms ? left_ms : l->ping_ms);
     return true;
 }
 
-/* One PING for each worker: there is no time for a second try. */
-bool liveness_demand(struct liveness *l)
+/* One PING for each worker, since any of them may be stuck. */
+bool liveness_check_now(struct liveness *l)
 {
     bool sent = false;
     uint32_t id;
@@ -81,7 +83,7 @@ bool liveness_demand(struct liveness *l)
         sent = pings_send(l->pings, &id) || sent;
     if (!sent)
         return false;
-    l->heard_at = 0; /* what arrived before proves nothing */
-    timer_set(&l->due, DEMAND_MS);
+    l->received_at = 0; /* bytes received before prove nothing */
+    timer_set(&l->due, CHECK_NOW_MS);
     return true;
 }

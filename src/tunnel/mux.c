@@ -11,7 +11,7 @@
 LOG_MODULE(tunnel);
 
 #define CLOSING_MAX                                                                      \
-    100 /* pairs that wait for their verdict; the runtime takes a second */
+    100 /* pairs that wait for their verdict, which the runtime sends a second late */
 #define SYN_ROOM (SPDY_PAIR_MAX + 64)
 
 static struct mux *mux_of_pairs(struct pair_owner *owner)
@@ -29,20 +29,21 @@ static uint64_t mux_now(const struct mux *m)
     return m->flush.sched->now;
 }
 
-/* ---- questions ---- */
+/* ---- state queries ---- */
 
-/* The id of the next error stream, if its slot is free. */
+/* The lowest stream id that the next pair may use. */
 static uint32_t next_id(const struct mux *m)
 {
     return m->last_id ? m->last_id + 2 : 1;
 }
 
-/* Not behind bytes that the far end does not take, nor where one more PING could be the one
- * that fills a worker's queue and stops the connection: there TCP has to notice. */
-bool mux_is_listening(const struct mux *m)
+/* False also while a PING would wait behind bytes that the far end does not take, and where
+ * one more PING could fill a worker's queue and so block the tunnel: then only TCP can detect a
+ * dead far end. */
+bool mux_can_receive_pong(const struct mux *m)
 {
-    return mux_is_reading(m) && !m->transport->stuck && !share_is_blind(m->share) &&
-           m->pings.unanswered < LIVENESS_PINGS_MAX;
+    return mux_is_reading(m) && !m->transport->stuck &&
+           !share_has_stuck_worker(m->share) && m->pings.unanswered < LIVENESS_PINGS_MAX;
 }
 
 bool mux_in_use(const struct mux *m)
@@ -53,16 +54,17 @@ bool mux_in_use(const struct mux *m)
     return false;
 }
 
-uint32_t mux_carries(const struct mux *m)
+uint32_t mux_capacity(const struct mux *m)
 {
     return m->share ? WORKERS : 1;
 }
 
-/* Is everything proven, or known by a verdict, of the pairs whose FIN is queued? */
+/* Is it proven, by a probe or by a verdict, that the runtime took everything of the pairs
+ * whose FIN is queued? */
 static bool closing_are_delivered(const struct mux *m)
 {
     list_for_each (p, &m->closing, struct pair, in_owner)
-        if (slots_await(&m->slots, p->data_id))
+        if (slots_is_unproven(&m->slots, p->data_id))
             return false;
     return true;
 }
@@ -85,10 +87,10 @@ bool mux_takes_pairs(const struct mux *m)
 {
     return m->transport && !m->retired && slots_find_free(&m->slots, next_id(m)) >= 0 &&
            m->closing_count < CLOSING_MAX && bufq_room(&m->transport->out) >= SYN_ROOM &&
-           !share_is_blind(m->share);
+           !share_has_stuck_worker(m->share);
 }
 
-/* An idle pair counts too: it may be lent again at any time. */
+/* An idle pair counts as another pair, too: it may be lent again at any time. */
 bool mux_is_available(const struct mux *m)
 {
     list_for_each (p, &m->pairs, struct pair, in_owner)
@@ -99,7 +101,7 @@ bool mux_is_available(const struct mux *m)
 
 bool mux_is_joinable(const struct mux *m)
 {
-    return m->share && mux_takes_pairs(m) && share_welcomes(m->share);
+    return m->share && mux_takes_pairs(m) && share_may_join(m->share);
 }
 
 bool mux_may_begin_sharing(const struct mux *m)
@@ -107,8 +109,7 @@ bool mux_may_begin_sharing(const struct mux *m)
     return !m->share && mux_is_reading(m) && share_may_begin(&m->pairs);
 }
 
-/* Nothing of its past may concern the next user: no closed pair, no PING that counts for
- * credit. */
+/* Only without closed pairs and unanswered PINGs, which would affect the next pair. */
 bool mux_may_end_sharing(const struct mux *m)
 {
     return m->share && mux_is_available(m) && list_empty(&m->pairs) &&
@@ -127,7 +128,7 @@ static void note_room(struct mux *m)
     m->owner->ops->room_changed(m->owner);
 }
 
-/* Its user has closed it and its verdict is known. */
+/* The pair's user has closed it and its verdict is known. */
 static void end_pair(struct mux *m, struct pair *p)
 {
     if (pair_worker_queue_may_be_full(p))
@@ -138,7 +139,7 @@ static void end_pair(struct mux *m, struct pair *p)
     task_wake(m->owner->read);
 }
 
-/* Its user has closed it and its FIN is queued. */
+/* The pair's user has closed it and its FIN is queued. */
 static void on_pair_closing(struct mux *m, struct pair *p)
 {
     p->closing = true;
@@ -164,7 +165,8 @@ static void on_pair_lent(struct pair_owner *owner, struct pair *p)
     else
         usage_on_returned(m->owner->usage, p->alone, pair_is_large(p));
     m->used_at = mux_now(m);
-    task_wake(m->owner->read); /* there may be room to read into, or for an opening */
+    task_wake(
+        m->owner->read); /* received bytes, or an opening, may have waited for this */
 }
 
 static void on_pair_large(struct pair_owner *owner)
@@ -185,7 +187,7 @@ static void on_pair_settled(struct pair_owner *owner, struct pair *p)
     if (pair_target_is_gone(p))
         m->owner->ops->target_gone(m->owner);
     if (p->proves)
-        task_wake(m->owner->read); /* others may join now */
+        task_wake(m->owner->read); /* openings may join this tunnel now */
     if (p->closing)
         end_pair(m, p);
 }
@@ -208,7 +210,7 @@ static void on_pair_aborted(struct pair_owner *owner, struct pair *p)
         m->owner->ops->failed(m->owner, ERR_CANCELLED,
                               "a connection was aborted with undelivered data");
     else
-        mux_retire(m); /* it ends once they are delivered */
+        mux_retire(m); /* it ends once closing pairs are delivered */
 }
 
 static void on_mux_pair_returned(struct pair_owner *owner)
@@ -231,7 +233,7 @@ static bool pairs_are_reusable(const struct pair_owner *owner)
 static bool pairs_are_free(const struct pair_owner *owner, bool alone)
 {
     const struct mux *m = const_mux_of_pairs(owner);
-    return m->share ? !alone && share_welcomes(m->share) : !mux_in_use(m);
+    return m->share ? !alone && share_may_join(m->share) : !mux_in_use(m);
 }
 
 static const struct pair_owner_ops pair_owner_ops = {
@@ -246,7 +248,7 @@ static const struct pair_owner_ops pair_owner_ops = {
     .is_free = pairs_are_free,
 };
 
-/* The first one to its port has to show that a process listens there. */
+/* The first pair to a port `proves` it: until the pod sends a byte, no other pair joins. */
 static struct stream *add_pair(struct mux *m, const struct spdy_pair *ids, bool alone)
 {
     struct ports *ports = &m->owner->usage->ports;
@@ -285,12 +287,12 @@ struct stream *mux_connect(struct mux *m, uint16_t port, bool alone)
 
 /* ---- probe and liveness ---- */
 
-/* Probes cost a round trip through the API server and the kubelet.  A tunnel for one pair
- * needs one good slot at a time, and proves the others when it comes to the last one.  On a
- * shared one the next burst may need them all. */
+/* A probe costs a round trip through the API server and the kubelet.  An own tunnel needs one
+ * free slot at a time, and sends a probe when only one is left.  On a shared tunnel the next
+ * burst may need all slots. */
 static bool wants_probe(const struct mux *m)
 {
-    if (m->probe.first || !slots_count(&m->slots, SLOT_SPENT) || !mux_is_listening(m))
+    if (m->probe.first || !slots_count(&m->slots, SLOT_SPENT) || !mux_can_receive_pong(m))
         return false;
     if (m->share)
         return !m->probe.gather.at || m->owner->usage->waiters;
@@ -302,7 +304,7 @@ static void on_probe_deadline(struct timer *timer)
 {
     struct mux *m = container_of(timer, struct mux, probe.deadline);
 
-    if (!mux_is_reading(m)) { /* the answers may lie there */
+    if (!mux_is_reading(m)) { /* the replies may wait unread in the transport */
         probe_extend(&m->probe);
         return;
     }
@@ -315,7 +317,8 @@ static void on_probe_gathered(struct timer *timer)
     task_wake(container_of(timer, struct mux, probe.gather)->owner->read);
 }
 
-/* Behind data that a slow pod has not taken the time-out of a PING proves nothing. */
+/* False if PINGs may wait behind data that a slow pod has not taken: then a time-out proves
+ * nothing. */
 static bool pings_are_conclusive(const struct mux *m)
 {
     list_for_each (p, &m->pairs, struct pair, in_owner)
@@ -329,7 +332,7 @@ static void on_liveness_due(struct timer *timer)
     struct mux *m = container_of(timer, struct mux, liveness.due);
     bool sent;
 
-    if (!liveness_check(&m->liveness, mux_is_listening(m), pings_are_conclusive(m),
+    if (!liveness_check(&m->liveness, mux_can_receive_pong(m), pings_are_conclusive(m),
                         &sent))
         m->owner->ops->failed(m->owner, ERR_TIMEOUT,
                               "nothing was received within ping-timeout");
@@ -339,11 +342,11 @@ static void on_liveness_due(struct timer *timer)
 
 void mux_check_liveness(struct mux *m)
 {
-    if (m->transport && mux_is_listening(m) && liveness_demand(&m->liveness))
+    if (m->transport && mux_can_receive_pong(m) && liveness_check_now(&m->liveness))
         task_wake(&m->flush);
 }
 
-/* ---- its life ---- */
+/* ---- open to close ---- */
 
 enum err mux_read(struct mux *m, struct diag *why)
 {

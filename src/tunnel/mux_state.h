@@ -1,4 +1,4 @@
-/* tunnel/mux_state.h - the parts of a mux, and what its owner is to it
+/* tunnel/mux_state.h - the parts of a mux, and its interface to its owner
  *
  * Private to tunnel/: shared by mux.c, receive.c and flush.c.
  */
@@ -17,51 +17,51 @@
 struct mux_owner;
 
 struct mux_owner_ops {
-    void (*retired)(struct mux_owner *); /* no further pairs, from now on */
-    void (*room_changed)(
-        struct mux_owner *);                 /* a worker is free (has_room), or none is */
-    void (*target_gone)(struct mux_owner *); /* the runtime has no such pod */
-    void (*returned)(struct mux_owner *);    /* a pair is kept unused by its user */
-    void (*failed)(struct mux_owner *, enum err e,
-                   const char *why);               /* finishes the mux */
-    bool (*is_reusable)(const struct mux_owner *); /* are kept pairs worth keeping? */
+    void (*retired)(struct mux_owner *);      /* it gets no further pairs */
+    void (*room_changed)(struct mux_owner *); /* m->has_room has changed */
+    void (*target_gone)(
+        struct mux_owner *);              /* the runtime reported that the pod is gone */
+    void (*returned)(struct mux_owner *); /* a pair became idle in upstream's pool */
+    /* The tunnel has failed; the owner calls mux_close. */
+    void (*failed)(struct mux_owner *, enum err e, const char *why);
+    bool (*is_reusable)(const struct mux_owner *); /* may upstream/ keep idle pairs? */
 };
 
 struct mux_owner {
     const struct mux_owner_ops *ops;
     struct task *read; /* runs mux_read and mux_advance */
     struct usage *usage;
-    size_t *kept_for_slow; /* bytes that pairs of all shared tunnels keep */
+    size_t *kept_for_slow; /* bytes buffered for slow clients on all shared tunnels */
     struct log_id id;      /* for the log, like `pod` */
     const char *pod;
 };
 
 struct mux {
     struct mux_owner *owner;
-    struct pair_owner pair_owner; /* what its pairs know of it */
+    struct pair_owner pair_owner; /* its interface for the pairs */
     struct chunk_pool *pool;
-    struct stream *transport; /* owned: SPDY bytes both ways; NULL until mux_open */
-    struct task flush;        /* there may be something to frame (RANK_FLUSH) */
+    struct stream *transport; /* owned: carries SPDY frames; NULL until mux_open */
+    struct task flush;        /* woken when there may be bytes to frame (RANK_FLUSH) */
     struct list_node pairs;
     struct list_node
         closing; /* pairs whose user has closed them and whose FIN is queued */
     uint32_t closing_count;
-    uint32_t last_id; /* stream ids only rise */
-    uint32_t carried; /* pairs so far */
+    uint32_t last_id; /* the highest stream id used so far */
+    uint32_t carried; /* how many pairs it has carried so far */
     bool retired;     /* no further pairs; set by mux_retire */
     bool has_room;    /* a worker slot is free */
-    bool was_stuck;   /* the transport, at the last flush */
+    bool was_stuck;   /* the transport was stuck at the last flush */
     uint64_t used_at; /* sched ms: a lent pair moved a byte, or was lent or returned */
     struct frame_reader reader;
     struct pings pings;
     struct worker_slots slots;
     struct probe probe;
     struct liveness liveness;
-    struct share *share; /* it carries several pairs at once; NULL: one at a time */
+    struct share *share; /* of a shared tunnel; NULL: an own tunnel */
 };
 
-/* False while bytes wait in the transport for room in a pair, or it is not read for the sake
- * of a slow client. */
+/* False while received bytes wait for room in a pair, or the transport is paused because of a
+ * slow client. */
 static inline bool mux_is_reading(const struct mux *m)
 {
     return !m->transport->paused && !frame_is_waiting(&m->reader, &m->transport->in);

@@ -1,11 +1,11 @@
 /* tunnel/node.h - the dials under way to one node, and the pods that wait for one of them
  *
- * Private to tunnel/.  Each dial costs its node a millisecond, so there is a limit per node.
- * The name of the node comes from a slice, which another user may have written: so the
- * pods of each namespace have limits of their own, and share at most NODE_BUCKETS of them,
- * whatever names of nodes they claim (decision 069).
- * A pod that lacks a dial because of a limit is queued here; the end of a dial serves these
- * queues only, and never looks at other pods.  A node lives as long as one of its pods.
+ * Private to tunnel/.  Each dial costs its node a millisecond of CPU, so the number of dials
+ * under way is limited per node.  The name of the node comes from an EndpointSlice, which
+ * another user may have written.  So each namespace has its own limits, and the names of nodes
+ * are hashed to NODE_BUCKETS of them (decision 069).
+ * A pod that lacks a dial because of the limit is queued here, and the end of a dial serves
+ * only these queues.  A node is freed with the last of its pods.
  */
 #pragma once
 
@@ -15,12 +15,12 @@
 #include "base/map.h"
 
 struct node {
-    struct map *all;             /* by name; holds this one */
+    struct map *all;             /* the map that holds this node, by its name */
     uint32_t pods;               /* references */
     uint32_t dials;              /* under way */
-    struct list_node lacking;    /* struct pod: its openings need more dials */
-    struct list_node ahead;      /* struct pod: it lacks prewarmed tunnels */
-    struct list_node in_blocked; /* of all nodes with pods in `ahead` */
+    struct list_node lacking;    /* struct pod_tunnels whose openings need more dials */
+    struct list_node ahead;      /* struct pod_tunnels that lack prewarmed tunnels */
+    struct list_node in_blocked; /* in tunnels.blocked, while `ahead` is not empty */
     char name[];                 /* "NAMESPACE/BUCKET" */
 };
 

@@ -10,7 +10,8 @@ static uint64_t origin_now(const struct tunnel_origin *o)
     return loop_sched(o->loop)->now;
 }
 
-/* Gateways know WebSocket; plain API servers take either, and SPDY is cheaper. */
+/* Gateways in front of an API server often support only WebSocket.  API servers support both,
+ * and SPDY costs less. */
 static enum transport usual_transport(const struct kube_target *target,
                                       const struct tunnel_settings *s)
 {
@@ -46,9 +47,10 @@ void origin_connect(struct tunnel_origin *o, struct connecting *c, struct task *
     connecting_start(c, o->transfers, &to, wake);
 }
 
-/* TLS sessions are kept with the context, which is made anew when the identity has changed.
- * A connection that was begun with an older one gets a context of its own.  HTTP/2 cannot be
- * upgraded.  The result is the caller's reference. */
+/* The TLS context for this identity, as a reference for the caller.  The context is kept, since
+ * it holds the TLS sessions, and replaced when the identity has changed.  A connection that was
+ * begun with an older identity gets a context of its own.  ALPN offers no HTTP/2, which cannot
+ * be upgraded. */
 static struct tls_context *context_for(struct tunnel_origin *o,
                                        struct tls_identity *identity)
 {

@@ -1,7 +1,7 @@
-/* tunnel/origin.h - the API server that tunnels are opened through
+/* tunnel/origin.h - the API server through which tunnels are opened
  *
- * Private to tunnel/.  One for all tunnels of an API server: how to reach it, what was learnt
- * about it, and what its tunnels count together.
+ * Private to tunnel/.  One for all tunnels through an API server: how to connect to it, which
+ * transport it accepts, and a counter that its tunnels share.
  */
 #pragma once
 
@@ -14,8 +14,8 @@
 
 struct prewarmed_connection;
 
-/* Which transport this API server takes: the other one than the usual, once the usual was
- * refused and that one was not; for a while, since servers are replaced too. */
+/* Which transport to try first: the usual one, or `learnt` for a while after the usual one was
+ * refused and the other one accepted. */
 struct transport_memory {
     enum transport usual, learnt;
     uint64_t learnt_until; /* sched ms; 0: nothing learnt */
@@ -26,11 +26,13 @@ struct tunnel_origin {
     struct transfers *transfers;
     struct api *api;
     const struct tunnel_settings *settings; /* borrowed */
-    struct tls_context *tls; /* of the identity at the last dial; NULL: none yet */
+    struct tls_context
+        *tls; /* with the client certificate of the last dial; NULL: none yet */
     struct transport_memory transports;
     struct prewarmed_connection *prewarmed; /* NULL: none */
-    size_t kept_for_slow; /* bytes that pairs of shared tunnels keep for slow clients */
-    /* A dial has another certificate, or other authorities, than those before. */
+    size_t kept_for_slow; /* bytes buffered for slow clients on all shared tunnels */
+    /* A dial uses another client certificate, or other certificate authorities, than those
+     * before. */
     void (*on_new_identity)(struct tunnel_origin *);
 };
 
@@ -38,13 +40,13 @@ void origin_init(struct tunnel_origin *o, struct loop *loop, struct transfers *t
                  struct api *api, const struct tunnel_settings *settings);
 void origin_finish(struct tunnel_origin *o);
 
-/* The way to the API server: start to connect; then, connected, the stream (TLS, where it
- * is spoken, may still be shaking hands). */
+/* Start to connect to the API server. */
 void origin_connect(struct tunnel_origin *o, struct connecting *c, struct task *wake);
+/* The stream over a finished connection; with TLS its handshake may not be complete. */
 struct stream *origin_open(struct tunnel_origin *o, struct connecting *c,
                            struct tls_identity *identity);
 
 /* Which transport to try first. */
 enum transport origin_transport(const struct tunnel_origin *o);
-/* This one was accepted, after the other had been refused. */
+/* This transport was accepted, after the other one had been refused. */
 void origin_learn_transport(struct tunnel_origin *o, enum transport accepted);

@@ -11,7 +11,7 @@
 /* How long after one of the two streams ended the other may stay silent.  The runtime
  * closes both within a second of each other. */
 #define VERDICT_MS 2000
-#define LATE_MS 10000 /* ... and for a pod to take what was sent before our FIN */
+#define LATE_MS 10000 /* time-out for the verdict after our FIN */
 
 static struct pair *pair_of(struct stream *s)
 {
@@ -23,7 +23,7 @@ static bool text_has(struct str text, const char *phrase)
     return text.len && memmem(text.at, text.len, phrase, strlen(phrase));
 }
 
-/* Texts of containerd, CRI-O and cri-dockerd (facts: portforward section 2.3). */
+/* Knows the texts of containerd, CRI-O and cri-dockerd. */
 enum verdict pair_classify(struct str text)
 {
     static const char *const gone[] = {
@@ -65,7 +65,7 @@ struct str pair_reason(struct str text)
     return wrapped && !str_empty(inner) ? inner : cause;
 }
 
-static enum verdict judge(const struct pair *p)
+static enum verdict pair_verdict(const struct pair *p)
 {
     enum verdict v = V_RESET;
     if (p->text_len)
@@ -89,7 +89,7 @@ bool pair_target_is_gone(const struct pair *p)
     return p->text_len && pair_classify(pair_reason(text)) == V_TARGET_GONE;
 }
 
-/* On a shared tunnel credit prevents it. */
+/* False on a shared tunnel, where credit limits the frames, unless it was exceeded. */
 bool pair_worker_queue_may_be_full(const struct pair *p)
 {
     bool has_credit = p->kept_in_all && !p->without_credit;
@@ -129,21 +129,21 @@ static void settle(struct pair *p)
 {
     if (!pair_is_open(p))
         return;
-    enum verdict v = judge(p);
+    enum verdict v = pair_verdict(p);
     struct str reason = pair_reason((struct str){ p->text, p->text_len });
     char text[PAIR_TEXT_MAX + 1];
     memcpy(text, reason.at, reason.len);
     text[reason.len] = '\0';
     timer_stop(&p->verdict_due);
     stream_end(&p->stream, v, p->text_len ? text : v == V_CLEAN ? NULL : "reset");
-    task_wake(p->owner->flush); /* it may owe a FIN */
+    task_wake(p->owner->flush); /* the flush sends its FIN */
     p->owner->ops->settled(p->owner, p);
 }
 
 static void on_verdict_due(struct timer *timer)
 {
     struct pair *p = container_of(timer, struct pair, verdict_due);
-    if (!p->owner->ops->is_reading(p->owner)) { /* the verdict may lie there */
+    if (!p->owner->ops->is_reading(p->owner)) { /* it may wait unread in the transport */
         timer_set(&p->verdict_due, VERDICT_MS);
         return;
     }
@@ -222,9 +222,9 @@ bool pair_may_send(const struct pair *p)
     return !p->data_done && !p->fin_sent && !p->closed && pair_is_open(p);
 }
 
-/* Our half ends when its user shuts or closes it, or when the far end has ended: a byte after
- * that would stop a worker of the runtime for ever. */
-bool pair_owes_fin(const struct pair *p)
+/* Our FIN is sent when the user shuts or closes the pair, or when the far end has ended: a byte
+ * after the far end's FIN would stop a worker of the runtime for ever. */
+bool pair_needs_fin(const struct pair *p)
 {
     if (p->fin_sent)
         return false;
@@ -238,11 +238,11 @@ static void pair_update(struct stream *s)
     pair_account(p);
     if (!p->owner)
         return;
-    task_wake(p->owner->read); /* room for bytes that wait in the transport */
+    task_wake(p->owner->read); /* bytes in the transport may have room now */
     task_wake(p->owner->flush);
 }
 
-/* The user is done: send FIN and wait, without it, for the verdict. */
+/* Send FIN; the pair waits for its verdict and is then destroyed. */
 static void pair_close(struct stream *s)
 {
     struct pair *p = pair_of(s);
@@ -263,8 +263,8 @@ static void pair_close(struct stream *s)
     task_wake(p->owner->flush);
 }
 
-/* Where other pairs use the tunnel it is closed with a FIN: without one the pod would go on
- * sending into the tunnel of the others. */
+/* If other pairs use the tunnel, close the pair with a FIN: without one the pod would continue
+ * to send on this tunnel. */
 static void pair_abort(struct stream *s)
 {
     struct pair *p = pair_of(s);

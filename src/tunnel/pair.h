@@ -1,7 +1,7 @@
 /* tunnel/pair.h - the two SPDY streams of one forwarded connection, as one stream
  *
  * Private to tunnel/.  The data stream carries the bytes; only the error stream shows how
- * the connection ended (facts: cri-streaming portforward/httpstream.go):
+ * the connection ended (see the runtime's portforward/httpstream.go):
  *
  *     error stream           data stream     verdict
  *     FIN without text       FIN             V_CLEAN
@@ -9,8 +9,8 @@
  *     RST                    any             V_RESET
  *     nothing for 2 s        FIN             V_RESET
  *
- * A pair belongs to its user (the stream) and to its owner (a mux), whichever lasts longer;
- * what concerns the tunnel it reports to the owner.
+ * A pair is freed when both its user (who has the stream) and its owner (a mux) have released
+ * it.  It reports events that concern the tunnel to the owner.
  */
 #pragma once
 
@@ -21,8 +21,9 @@
 #define PAIR_IN_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_OUT_LIMIT (4 * CHUNK_ROOM)
 #define PAIR_TEXT_MAX 640
-#define PAIR_DROPPED_MAX (64 * 1024)  /* on an own tunnel, of a pair that was closed */
-#define PAIR_LARGE_BYTES (256 * 1024) /* of one request, or one connection */
+#define PAIR_DROPPED_MAX                                                                 \
+    (64 * 1024) /* received after closing; more retires an own tunnel */
+#define PAIR_LARGE_BYTES (256 * 1024) /* a pair that carries this much is large */
 
 struct pair;
 struct pair_owner;
@@ -33,18 +34,19 @@ struct pair_owner_ops {
     void (*lent)(struct pair_owner *, struct pair *);    /* p->lent has changed */
     void (*large)(struct pair_owner *);                  /* it has become large */
     void (*settled)(struct pair_owner *, struct pair *); /* its verdict is known */
-    void (*aborted)(struct pair_owner *, struct pair *); /* its user has given it up */
-    void (*returned)(struct pair_owner *);               /* its user keeps it, unused */
-    /* No other user would suffer if the tunnel were closed with this pair. */
+    void (*aborted)(struct pair_owner *, struct pair *); /* stream_abort was called */
+    void (*returned)(struct pair_owner *);               /* it became idle in the pool */
+    /* No other pair is open, so the tunnel may be closed to abort this one. */
     bool (*may_abort)(const struct pair_owner *, const struct pair *);
-    bool (*is_reading)(const struct pair_owner *); /* bytes that came are looked at */
-    bool (*is_reusable)(const struct pair_owner *);
-    bool (*is_free)(const struct pair_owner *, bool alone);
+    bool (*is_reading)(const struct pair_owner *);  /* received frames are handled */
+    bool (*is_reusable)(const struct pair_owner *); /* the pool may keep it */
+    bool (*is_free)(const struct pair_owner *, bool alone); /* a user may get it, without
+                                                               other users if `alone` */
 };
 
 struct pair_owner {
     const struct pair_owner_ops *ops;
-    struct task *read, *flush; /* borrowed: to be woken when there is something to do */
+    struct task *read, *flush; /* borrowed: wake them when there may be bytes to move */
 };
 
 struct pair {
@@ -55,60 +57,59 @@ struct pair {
     uint16_t port;
 
     /* Its use. */
-    bool alone;          /* its user wants a tunnel to itself */
-    bool lent;           /* in use, and not only kept in a pool; pair_set_lent sets it */
+    bool alone;          /* its user needs an own tunnel */
+    bool lent;           /* in use, not idle in a pool; set by pair_set_lent */
     bool closed;         /* by its user: only the verdict is awaited */
-    bool proves;         /* the first one to its port: not joined before it is answered */
-    bool answered;       /* a byte of the answer came */
-    bool without_credit; /* alone on a shared tunnel, it sent more than credit allows */
-    uint64_t moved;      /* bytes since it was lent, both ways */
+    bool proves;         /* the first pair to its port: no other joins until `answered` */
+    bool answered;       /* the pod has sent a byte on it */
+    bool without_credit; /* the only pair in use on a shared tunnel: it sent more than
+                            credit allows */
+    uint64_t moved;      /* bytes since it was lent, in both directions */
     uint32_t unanswered; /* data frames sent since the pod last sent a byte */
     uint32_t allowance;  /* bytes that it may still send in this turn: flush.c */
-    size_t dropped;      /* bytes that came after it was closed */
+    size_t dropped;      /* bytes received after it was closed */
 
     /* Its end. */
-    bool data_done, error_done; /* FIN or RST came on this stream */
+    bool data_done, error_done; /* FIN or RST was received on this stream */
     bool reset;                 /* RST on either */
     bool fin_sent;
-    bool
-        closing; /* closed, and its FIN is queued: nothing of it uses the tunnel any more */
+    bool closing; /* closed, and its FIN is queued: it sends no further frames */
     size_t text_len;
-    char text[PAIR_TEXT_MAX]; /* of the error stream, cut */
+    char text[PAIR_TEXT_MAX]; /* received on the error stream, truncated */
     struct timer verdict_due;
 
-    /* What is kept for its user on a shared tunnel. */
-    size_t *kept_in_all; /* of all such pairs; NULL: the tunnel is not shared */
-    size_t counted;      /* our part of it */
+    /* Bytes buffered for its user on a shared tunnel. */
+    size_t *kept_in_all; /* the sum over all pairs of shared tunnels; NULL: not shared */
+    size_t counted;      /* this pair's part of the sum */
     uint64_t taken;      /* bytes its user took so far */
-    uint64_t
-        taken_mark; /* ... at `marked_at`, to distinguish a slow user from a fast one */
+    uint64_t taken_mark; /* ... until `marked_at`, to measure how fast its user reads */
     uint64_t marked_at;
 };
 
-/* kept_in_all: see above. */
+/* kept_in_all: see struct pair. */
 struct pair *pair_create(struct pair_owner *owner, const struct spdy_pair *ids,
                          struct chunk_pool *pool, size_t *kept_in_all);
 void pair_destroy(struct pair *p);
-/* In use, or only kept, or closed. */
+/* lent: it is in use; else it is idle in a pool, or closed. */
 void pair_set_lent(struct pair *p, bool lent);
-/* Bytes went one way or the other. */
+/* n bytes were moved, in either direction. */
 void pair_on_moved(struct pair *p, size_t n);
-/* Bytes came into it, or its user took some. */
+/* Update `counted` and `taken` after `in` has changed. */
 void pair_account(struct pair *p);
 
-/* What came from the wire.  A closing pair may be gone with it. */
+/* Received frames for this pair.  They may destroy a closing pair. */
 void pair_on_reply(struct pair *p);
 void pair_on_text(struct pair *p, const uint8_t *bytes, size_t n);
 void pair_on_fin(struct pair *p, uint32_t stream_id);
 void pair_on_reset(struct pair *p, uint32_t stream_id);
-/* Its tunnel is closed; it stays its user's, or is destroyed when that has closed it. */
+/* Its tunnel is closed.  The pair stays with its user, or is destroyed if that has closed it. */
 void pair_on_tunnel_lost(struct pair *p, const char *why);
 
-/* End it, alone: what still comes for it is dropped. */
+/* End this pair only, with V_RESET; bytes received for it later are dropped. */
 void pair_fail(struct pair *p, const char *why);
 
-/* So much was sent without an answer that, if the container has ended before, the queue of
- * its worker (50 frames) may be full, and with it the whole connection blocked. */
+/* More frames were sent since the pod's last byte than fit into the queue of its worker (50).
+ * If the container does not read any more, that queue is full and blocks the whole tunnel. */
 bool pair_worker_queue_may_be_full(const struct pair *p);
 
 static inline bool pair_is_large(const struct pair *p)
@@ -125,13 +126,14 @@ static inline bool pair_is_used(const struct pair *p)
     return p->lent && pair_is_open(p);
 }
 
-/* What may still be sent for it. */
+/* May data still be sent for it?  Must its FIN be sent now? */
 bool pair_may_send(const struct pair *p);
-bool pair_owes_fin(const struct pair *p);
+bool pair_needs_fin(const struct pair *p);
 
-/* Was its error text that the pod's sandbox does not exist any more? */
+/* Does its error text report that the pod's sandbox does not exist any more? */
 bool pair_target_is_gone(const struct pair *p);
-/* The verdict that a text of the error stream stands for. */
+/* The verdict for a text of the error stream. */
 enum verdict pair_classify(struct str text);
-/* The part of it that a person needs: without the sandbox id and the namespace's path. */
+/* The part of such a text that is shown to users: without the sandbox id and the path of the
+ * network namespace. */
 struct str pair_reason(struct str text);

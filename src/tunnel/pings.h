@@ -1,8 +1,7 @@
 /* tunnel/pings.h - the PINGs that one tunnel sends
  *
- * Private to tunnel/.  Three parts send PINGs on the same connection: liveness, the probe and
- * the credit of a shared tunnel.  Here they get their ids, and the unanswered ones are
- * counted.
+ * Private to tunnel/.  Liveness, the probe and the credit of a shared tunnel send PINGs on the
+ * same SPDY connection.  This module numbers them and counts the unanswered ones.
  */
 #pragma once
 
@@ -14,7 +13,7 @@
 struct pings {
     struct stream *transport; /* borrowed */
     struct credit *credit;    /* of a shared tunnel: records each PING; else NULL */
-    uint32_t next;            /* id */
+    uint32_t next;            /* id of the next PING */
     uint32_t unanswered;
 };
 

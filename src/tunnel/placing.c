@@ -39,7 +39,7 @@ static struct tunnel *find_to_separate(struct pod_tunnels *p)
     list_for_each (t, &p->with_room, struct tunnel, in_room) {
         if (!mux_may_end_sharing(&t->mux))
             continue;
-        coalesce_separate(p, t);
+        coalesce_make_own(p, t);
         return t;
     }
     return NULL;
@@ -56,13 +56,13 @@ static uint32_t room_for_own(const struct pod_tunnels *p, uint32_t own_max)
 bool placing_may_own_more(const struct pod_tunnels *p, bool alone)
 {
     const struct tunnel_settings *s = &p->owner->settings;
-    bool large = s->coalesce && !coalesce_is_apt(p);
+    bool large = s->coalesce && !coalesce_applies(p);
     return room_for_own(p, alone || large ? s->own_max : s->own_brief_max) > 0;
 }
 
-/* Openings that want to be alone wait for each own tunnel that comes, and the others have
- * something else to wait for. */
-static bool keeps_own_tunnels(const struct pod_tunnels *p)
+/* Are own tunnels reserved for openings that want to be alone?  True if more of those wait than
+ * own tunnels are being dialled, and the other openings can get a shared one. */
+static bool reserves_own_tunnels(const struct pod_tunnels *p)
 {
     const struct tunnel_settings *s = &p->owner->settings;
 
@@ -73,7 +73,8 @@ static bool keeps_own_tunnels(const struct pod_tunnels *p)
     return room_for_own(p, s->own_max) == 0 && p->counts.all < s->tunnels_max;
 }
 
-/* A tunnel of its own while there may be more of them, worth a dial; then what there is. */
+/* An own tunnel, or NULL to wait for its dial, while there may be more of them; otherwise any
+ * tunnel with room. */
 static struct tunnel *find_alone(struct pod_tunnels *p, enum claim claim)
 {
     bool may_own = placing_may_own_more(p, true);
@@ -87,35 +88,35 @@ static struct tunnel *find_alone(struct pod_tunnels *p, enum claim claim)
     return t ? t : find_joinable(p);
 }
 
-/* A tunnel of its own while there may be more of them; then one that is shared.  It joins
- * others rather than take an empty one: what travels together costs the cluster less, and
- * the empty one is there for the next opening. */
+/* A free tunnel while there may be more own tunnels; otherwise it joins a shared one with other
+ * pairs rather than take an empty one: frames that travel together cost the cluster less, and
+ * the empty one stays free for the next opening. */
 static struct tunnel *find_any(struct pod_tunnels *p)
 {
     bool may_own = placing_may_own_more(p, false);
     struct tunnel *t = may_own ? NULL : find_joinable(p);
 
-    return t ? t : find_available(p, keeps_own_tunnels(p));
+    return t ? t : find_available(p, reserves_own_tunnels(p));
 }
 
-/* One that it joins beside others comes last: they were there first. */
+/* An own tunnel that would have to be shared is the last choice. */
 static struct tunnel *find_small(struct pod_tunnels *p)
 {
     struct tunnel *t = find_joinable(p);
 
     if (!t)
-        t = find_available(p, keeps_own_tunnels(p));
-    if (t || keeps_own_tunnels(p))
+        t = find_available(p, reserves_own_tunnels(p));
+    if (t || reserves_own_tunnels(p))
         return t;
     t = find_to_join(p);
     if (t)
-        coalesce_open_up(p, t);
+        coalesce_make_shared(p, t);
     return t;
 }
 
 static struct tunnel *find_proving(struct pod_tunnels *p)
 {
-    struct tunnel *t = find_available(p, keeps_own_tunnels(p));
+    struct tunnel *t = find_available(p, reserves_own_tunnels(p));
     bool none_will_come = p->counts.all >= p->owner->settings.tunnels_max;
 
     return t || !none_will_come ? t : find_joinable(p);
@@ -144,14 +145,14 @@ enum claim placing_claim(const struct pod_tunnels *p, const struct opening *o,
         return own_dials ? CLAIM_DIALLED : CLAIM_OWN;
     if (!ports_know(&p->usage.ports, o->port))
         return CLAIM_PROVING;
-    return o->small && coalesce_is_apt(p) ? CLAIM_SMALL : CLAIM_ANY;
+    return o->small && coalesce_applies(p) ? CLAIM_SMALL : CLAIM_ANY;
 }
 
 bool placing_has_room(struct pod_tunnels *p, uint16_t port)
 {
-    if (find_available(p, keeps_own_tunnels(p)))
+    if (find_available(p, reserves_own_tunnels(p)))
         return true;
     if (!ports_know(&p->usage.ports, port))
         return false;
-    return find_joinable(p) || (!keeps_own_tunnels(p) && find_to_join(p));
+    return find_joinable(p) || (!reserves_own_tunnels(p) && find_to_join(p));
 }

@@ -1,38 +1,38 @@
 /* tunnel/placing.h - which of a pod's tunnels an opening gets
  *
- * Private to tunnel/.  Decided for each opening by what it wants itself, whatever others
- * that came before or after it want.  An opening that wants to be alone gets a tunnel that
- * carries one connection, while there may be more of those; it waits for the dial.  The
- * others take what there is, but leave such a tunnel to an opening that waits for it where
- * they have something else to wait for.  A small one takes whatever has a worker slot
- * free, also beside the only connection of a tunnel if that is small too, and the dials
- * for more happen meanwhile. The first one to a port that has not been heard of yet is
- * beside no other until its answer comes, where there may be more tunnels.
+ * Private to tunnel/.  The rules:
+ * - An opening that wants to be alone gets an own tunnel, or waits for its dial, up to
+ *   own_max own tunnels; beyond that it gets a shared one.
+ * - Other openings get any tunnel with room.  They leave own tunnels to openings that want to
+ *   be alone and wait, if a shared tunnel is being dialled or may be.
+ * - A small opening gets any free worker slot, also on an own tunnel whose only pair is
+ *   small, while further tunnels are dialled.
+ * - The first opening to a port that is not known yet gets a tunnel without other pairs, until
+ *   the pod sends a byte, if there may be more tunnels.
  */
 #pragma once
 
 #include "tunnel/pod_tunnels.h"
 
 enum claim {
-    CLAIM_SMALL,   /* any tunnel will do, and no dial is worth the wait */
-    CLAIM_ANY,     /* a shared tunnel will do */
-    CLAIM_PROVING, /* the first one to its port: beside no other */
-    CLAIM_OWN,     /* it wants to be alone */
-    CLAIM_DIALLED  /* ... and such a tunnel is being dialled for it */
+    CLAIM_SMALL,   /* any free worker slot, without waiting for a dial */
+    CLAIM_ANY,     /* an own or a shared tunnel */
+    CLAIM_PROVING, /* a tunnel without other pairs: the first opening to its port */
+    CLAIM_OWN,     /* an own tunnel: it wants to be alone */
+    CLAIM_DIALLED  /* the same, and such a tunnel is being dialled for it */
 };
 #define CLAIMS 5
 
-/* May there be more tunnels that carry one connection each, for an opening that wants to be
- * alone, or does not? */
+/* May there be more own tunnels?  The limit for openings that want to be alone is own_max. */
 bool placing_may_own_more(const struct pod_tunnels *p, bool alone);
 
-/* own_dials: how many tunnels for one connection are being dialled, beside those that older
- * openings wait for. */
+/* What this opening may get.  own_dials: how many own tunnels are being dialled, without those
+ * that older openings wait for. */
 enum claim placing_claim(const struct pod_tunnels *p, const struct opening *o,
                          uint32_t own_dials);
 
-/* NULL: it has to wait.  May make an empty shared tunnel one for a single connection, or one
- * that carries a small exchange shared. */
+/* The tunnel for an opening with this claim; NULL: it has to wait.  May convert an empty shared
+ * tunnel to an own one, or an own tunnel with a small exchange to a shared one. */
 struct tunnel *placing_find(struct pod_tunnels *p, enum claim claim);
-/* Would a small one to this port find one?  Changes nothing. */
+/* Would a small opening to this port get a tunnel?  Changes nothing. */
 bool placing_has_room(struct pod_tunnels *p, uint16_t port);

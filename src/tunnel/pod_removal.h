@@ -1,9 +1,9 @@
-/* tunnel/pod_removal.h - wait until a pod does not exist any more
+/* tunnel/pod_removal.h - poll the API server until a pod does not exist any more
  *
  * Private to tunnel/.  Created when no service has the pod any more.  The runtime usually ends
- * the connections of a deleted pod within two seconds.  Sometimes it forgets one: no FIN and
- * no error arrive, and the tunnel itself stays alive.  An endpoint also leaves its service
- * while its pod still finishes requests.  So the pod is read from the API server
+ * the connections of a deleted pod within two seconds, but sometimes it misses one: no FIN and
+ * no error arrive, and the tunnel itself stays alive.  On the other hand an endpoint leaves
+ * its service while its pod still finishes requests.  So the pod is read from the API server
  * (catalog/pod_check.h) until it does not exist or another pod has its name; then `on_gone`
  * is called, which closes the remaining tunnels.
  */

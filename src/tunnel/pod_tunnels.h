@@ -1,7 +1,7 @@
-/* tunnel/pod_tunnels.h - the tunnels to one pod, and what all pods share
+/* tunnel/pod_tunnels.h - the state of the tunnels to one pod, and the state of all of them
  *
- * Private to tunnel/.  State only: pods.c creates it and decides what happens, with
- * waiting.c, placing.c, coalesce.c, dialling.c and shortage.c, each of which has a part.
+ * Private to tunnel/.  pods.c creates the state; waiting.c, placing.c, coalesce.c, dialling.c
+ * and shortage.c work on it, too.
  */
 #pragma once
 
@@ -18,45 +18,45 @@ struct tunnels;
 /* Updated at each change; tests/session/tunnel_rules.c has the invariants. */
 struct tunnel_counts {
     uint32_t all;        /* tunnels */
-    uint32_t own;        /* of these, the ones that carry one connection each */
+    uint32_t own;        /* own tunnels */
     uint32_t dialling;   /* tunnels that are not open yet */
-    uint32_t coming;     /* connections that those will be able to carry */
-    uint32_t coming_own; /* of those, the ones that carry one connection each */
-    uint32_t open;       /* connections that the open, good ones can carry */
+    uint32_t coming;     /* how many pairs the tunnels being dialled will carry */
+    uint32_t coming_own; /* own tunnels being dialled */
+    uint32_t open; /* how many pairs the open tunnels, without retired ones, carry */
 };
 
 struct pod_tunnels {
-    struct tunnel_owner tunnel_owner; /* what its tunnels know of it */
+    struct tunnel_owner tunnel_owner; /* its interface for its tunnels */
     struct tunnels *owner;
     char *uid, *ns, *name, *label; /* label: "ns/name", for the log */
-    char *key;                     /* as an endpoint's */
+    char *key;                     /* see struct endpoint */
     struct node *node;             /* a reference */
-    struct list_node lacking;      /* in the node's list of this name, or in none */
-    struct list_node ahead;        /* the same */
-    struct list_node full;         /* in shortage's list of this name, or in none */
-    struct list_node tunnels;      /* the one used last comes first */
+    struct list_node lacking;      /* in node->lacking, or in no list */
+    struct list_node ahead;        /* in node->ahead, or in no list */
+    struct list_node full;         /* in shortage.full, or in no list */
+    struct list_node tunnels;      /* struct tunnel, the one used last comes first */
     struct list_node with_room;    /* of these, those with a free worker; same order */
     struct list_node waiting;      /* struct opening, oldest first */
     struct tunnel_counts counts;
     struct usage usage;
-    uint64_t given;       /* pairs so far */
-    bool gone;            /* the pod was deleted or replaced */
-    bool prewarms;        /* keeps some tunnels beside the one it has */
-    bool lost;            /* a tunnel ended by itself, and none has opened since */
-    uint64_t opened_at;   /* sched ms: a tunnel opened the last time; 0: none did */
-    uint64_t ahead_after; /* sched ms: nothing is dialled ahead before */
+    uint64_t given;     /* number of connections opened so far */
+    bool gone;          /* the pod was deleted or replaced */
+    bool prewarms;      /* it is in use: settings.prewarmed tunnels beside the first */
+    bool lost;          /* a tunnel was lost, and none has been opened since */
+    uint64_t opened_at; /* sched ms: when a tunnel was opened last; 0: never */
+    uint64_t prewarm_after; /* sched ms: no tunnel is prewarmed before this */
     struct backoff backoff;
     struct failure_log failures;
-    struct pod_removal
-        *removal; /* while it is gone for the catalog, and has tunnels left */
+    /* While no service has the pod any more, and it has tunnels left; else NULL. */
+    struct pod_removal *removal;
 };
 
 /* Openings that wait because a limit is reached: shortage.c. */
 struct shortage {
     struct task task;
-    struct timer again;    /* runs while `full` was checked a moment ago */
-    struct list_node full; /* pods with as many tunnels as may be */
-    uint32_t descriptors;  /* missing for dials, and not yet requested from serve/ */
+    struct timer again;    /* set while `full` is not to be checked again yet */
+    struct list_node full; /* struct pod_tunnels with tunnels_max tunnels */
+    uint32_t descriptors;  /* dials that failed for lack of one, not handled yet */
 };
 
 struct tunnels {
@@ -74,5 +74,5 @@ struct tunnels {
     struct timer check;
     bool draining;
     struct task *drained;
-    size_t live; /* tunnels, dialling ones too */
+    size_t live; /* number of tunnels, with those being dialled */
 };

@@ -1,14 +1,14 @@
 /* tunnel/pods.c - which tunnel serves which opening
  *
- * An opening takes an available tunnel, the one used last (so that the others can expire);
- * when there is none it waits, and enough tunnels are dialled for all that wait.  Whichever
- * tunnel becomes available first, dialled or given back, goes to the oldest that may have it.
- * Up to own_max tunnels of a pod carry one connection at a time (own_brief_max, for openings
- * that do not want to be alone); the others are shared by up to five, one for each worker of
- * the runtime.  placing.c decides which an opening gets.
+ * An opening takes an available tunnel, the one used last (so that the others can expire).  If
+ * there is none it waits, and enough tunnels are dialled for all that wait.  A tunnel that
+ * becomes available, because it was dialled or its connection was closed, goes to the oldest
+ * opening that may have it.  Up to own_max tunnels of a pod are own tunnels (own_brief_max,
+ * for openings that do not want to be alone); the others are shared by up to five pairs, one
+ * for each worker of the runtime.  placing.c decides which tunnel an opening gets.
  *
- * A failed dial fails as many openings as then have no dial left; an answer about the pod or
- * our rights fails them all.  Whether to try again is upstream/'s decision.
+ * A failed dial fails as many openings as then have no dial left; an error about the pod or
+ * our rights fails all of them.  upstream/ decides whether to retry.
  */
 #include "tunnel/pods.h"
 
@@ -36,7 +36,7 @@ static struct pod_tunnels *pod_of(struct tunnel_owner *owner)
     return container_of(owner, struct pod_tunnels, tunnel_owner);
 }
 
-/* ---- a pod comes and goes ---- */
+/* ---- create and destroy ---- */
 
 static void pod_tunnels_destroy(struct pod_tunnels *p)
 {
@@ -59,8 +59,8 @@ static bool is_expected(struct pod_tunnels *p)
     return p->usage.demand.wanted > 0 && !p->gone;
 }
 
-/* That it is not to be dialled for a while, and that prewarmed tunnels are due, is
- * remembered. */
+/* The state is kept while it has a back-off, a row of failures, or demand for prewarmed
+ * tunnels. */
 void pods_drop_if_unused(struct pod_tunnels *p)
 {
     uint64_t now = p->owner->sched->now;
@@ -117,7 +117,7 @@ struct pod_tunnels *pods_get(struct tunnels *ts, const struct endpoint *e)
 
 /* ---- openings ---- */
 
-static void give(struct pod_tunnels *p, struct tunnel *t, struct opening *o)
+static void assign_tunnel(struct pod_tunnels *p, struct tunnel *t, struct opening *o)
 {
     list_remove(&t->in_pod);
     list_prepend(&p->tunnels, &t->in_pod);
@@ -132,8 +132,8 @@ static void give(struct pod_tunnels *p, struct tunnel *t, struct opening *o)
               LOG_S("pod", p->label), LOG_U("port", o->port));
 }
 
-/* The oldest first, but an opening that wants to be alone does not keep others back, nor
- * they it. */
+/* Give tunnels to the openings that wait, the oldest first.  If there is none for one kind of
+ * claim, openings with other claims still get theirs. */
 static void serve_waiting(struct pod_tunnels *p)
 {
     bool in_vain[CLAIMS] = { false };
@@ -147,7 +147,7 @@ static void serve_waiting(struct pod_tunnels *p)
         if (!t)
             continue;
         waiting_remove(o);
-        give(p, t, o);
+        assign_tunnel(p, t, o);
         task_wake(o->wake);
     }
 }
@@ -156,7 +156,7 @@ static void serve_and_dial(struct pod_tunnels *p)
 {
     serve_waiting(p);
     dialling_for_waiting(p);
-    dialling_ahead(p);
+    dialling_prewarm(p);
 }
 
 void pods_cancel_all(struct pod_tunnels *p)
@@ -173,14 +173,13 @@ static void wait_for_connection(struct pod_tunnels *p, struct opening *o)
         pods_cancel_all(p);
     uint32_t own_before = p->counts.coming_own;
     dialling_for_waiting(p);
-    if (p->counts.coming_own !=
-        own_before) /* an own tunnel need not be kept for it now */
+    if (p->counts.coming_own != own_before) /* no own tunnel is reserved for it now */
         serve_waiting(p);
-    dialling_ahead(p);
+    dialling_prewarm(p);
 }
 
-/* It had only left its services for a moment. */
-static void come_back(struct pod_tunnels *p)
+/* The endpoint is ready again: it had left its services only for a moment. */
+static void cancel_removal(struct pod_tunnels *p)
 {
     p->gone = false;
     pod_removal_destroy(TAKE(p->removal));
@@ -192,16 +191,16 @@ void pods_open(struct pod_tunnels *p, const struct endpoint *endpoint, struct op
     struct tunnel *t = placing_find(p, placing_claim(p, o, own_dial));
 
     if (p->gone && endpoint->ready && !endpoint->terminating)
-        come_back(p);
+        cancel_removal(p);
     o->dialled = !t;
     if (t) {
         list_init(&o->waiting);
-        give(p, t, o);
-        dialling_ahead(p);
+        assign_tunnel(p, t, o);
+        dialling_prewarm(p);
         return;
     }
     const struct api_error *forbidden = dialling_forbids(p);
-    if (forbidden && !p->counts.coming) { /* known at once: no wake-up */
+    if (forbidden && !p->counts.coming) { /* the result is known at once */
         list_init(&o->waiting);
         waiting_set_failure(o, forbidden);
     } else {
@@ -241,11 +240,11 @@ static void on_tunnel_changed(struct tunnel_owner *owner)
 
 static void on_tunnel_retired(struct tunnel_owner *owner, struct tunnel *t)
 {
-    pod_of(owner)->counts.open -= mux_carries(&t->mux);
+    pod_of(owner)->counts.open -= mux_capacity(&t->mux);
 }
 
-/* The API server itself did not answer: no pod of it need be dialled for a while. */
-static bool is_silence(const struct tunnel *t)
+/* Was there no response from the API server itself?  Then the back-off applies to all pods. */
+static bool api_server_is_silent(const struct tunnel *t)
 {
     bool ours = t->error.code == ERR_GONE || t->error.code == ERR_CANCELLED;
     return t->error.status == 0 && !t->dial.node_is_late && !ours;
@@ -265,20 +264,20 @@ static void on_dial_failed(struct pod_tunnels *p, const struct api_error *error,
         waiting_fail_first(p, error);
 }
 
-/* It is not missed when we closed it. */
+/* We closed a tunnel ourselves: reduce the demand, so that it is not replaced. */
 static void forget_demand(struct pod_tunnels *p)
 {
     demand_limit(&p->usage.demand, p->counts.open);
     p->prewarms = false;
 }
 
-/* p may be gone afterwards. */
+/* May free p. */
 static void remove_tunnel(struct pod_tunnels *p, struct tunnel *t)
 {
     struct tunnels *ts = p->owner;
     bool was_dialling = t->opened_at == 0;
     bool was_good = !was_dialling && !t->mux.retired;
-    bool silent = is_silence(t);
+    bool silent = api_server_is_silent(t);
     struct api_error error = t->error;
 
     if (!was_dialling && error.code != ERR_CANCELLED)
@@ -287,14 +286,14 @@ static void remove_tunnel(struct pod_tunnels *p, struct tunnel *t)
     if (was_dialling)
         dialling_on_end(p, t);
     p->counts.all--;
-    p->counts.open -= was_good ? mux_carries(&t->mux) : 0;
+    p->counts.open -= was_good ? mux_capacity(&t->mux) : 0;
     tunnel_destroy(t);
     if (was_good && error.code == ERR_CANCELLED)
         forget_demand(p);
     if (was_dialling && !ts->draining)
         on_dial_failed(p, &error, silent);
     dialling_for_waiting(p);
-    dialling_ahead(p);
+    dialling_prewarm(p);
     dialling_count_live(ts, -1);
     pods_drop_if_unused(p);
 }
@@ -312,8 +311,8 @@ static void on_tunnel_closed(struct tunnel_owner *owner, struct tunnel *t)
     node_unref(node);
 }
 
-/* The tunnel that got a pair last comes first, as in the list of all tunnels; when its worker
- * became free does not matter. */
+/* Where to insert the tunnel in with_room, which is in the order of last use, like the list of
+ * all tunnels. */
 static struct list_node *place_by_use(struct pod_tunnels *p, const struct tunnel *t)
 {
     list_for_each (other, &p->with_room, struct tunnel, in_room)
@@ -322,7 +321,8 @@ static struct list_node *place_by_use(struct pod_tunnels *p, const struct tunnel
     return &p->with_room;
 }
 
-/* Thousands of tunnels may be full: room is looked for only in those with a free worker. */
+/* with_room holds the tunnels with a free worker, so that a search does not visit thousands of
+ * full ones. */
 static void on_tunnel_room_changed(struct tunnel_owner *owner, struct tunnel *t)
 {
     list_remove(&t->in_room);
@@ -334,7 +334,7 @@ static void on_target_gone(struct tunnel_owner *owner)
 {
     struct pod_tunnels *p = pod_of(owner);
 
-    p->ahead_after = UINT64_MAX; /* until the dial of an opening succeeds */
+    p->prewarm_after = UINT64_MAX; /* until the dial of an opening succeeds */
     pods_retire_open(p);
 }
 
@@ -347,7 +347,7 @@ static bool is_reusable(const struct tunnel_owner *owner, const struct tunnel *t
 {
     const struct pod_tunnels *p =
         container_of(owner, const struct pod_tunnels, tunnel_owner);
-    return !p->gone && !coalesce_leaves(p, t);
+    return !p->gone && !coalesce_is_redundant(p, t);
 }
 
 static const struct tunnel_owner_ops tunnel_owner_ops = {
@@ -376,7 +376,7 @@ void pods_close_tunnels(struct pod_tunnels *p, enum err e, const char *why)
 
 static void on_pod_gone(void *owner)
 {
-    pods_close_tunnels(owner, ERR_GONE, "the pod is gone"); /* and p with them */
+    pods_close_tunnels(owner, ERR_GONE, "the pod is gone"); /* frees p */
 }
 
 void pods_retire(struct pod_tunnels *p)

@@ -1,9 +1,10 @@
-/* tunnel/ports.h - which ports of a pod have accepted a connection so far
+/* tunnel/ports.h - which ports of a pod are proven: a process listens there
  *
- * Private to tunnel/.  There is no signal that a connection was accepted: a port counts as
- * proven once it has sent a byte.  A refused connection may cost its worker slot for good,
- * so the first connection to a port that is not known shares its tunnel with no other, until
- * it is answered.  A few ports are remembered; one that is forgotten is proven again.
+ * Private to tunnel/.  The runtime does not report that a connection was accepted, so a port
+ * counts as proven once the pod has sent a byte on a connection to it.  A refused connection
+ * may block its worker for ever, so the first connection to an unknown port shares its tunnel
+ * with no other until the pod sends a byte.  PORTS_MAX ports are remembered; one that was
+ * forgotten has to be proven again.
  */
 #pragma once
 
@@ -17,10 +18,10 @@ struct ports {
         uint16_t port; /* 0: unused */
         bool proven;
     } known[PORTS_MAX];
-    uint32_t next; /* to be overwritten */
+    uint32_t next; /* index of the entry to overwrite next */
 };
 
-/* Was it proven, or is another connection about to prove it? */
+/* Is the port proven, or is the first connection to it still open? */
 bool ports_know(const struct ports *p, uint16_t port);
 
 void ports_on_connect(struct ports *p, uint16_t port);

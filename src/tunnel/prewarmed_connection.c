@@ -6,7 +6,7 @@ struct prewarmed_connection {
     struct tunnel_origin *origin;
     struct connecting connecting;
     struct tls_identity *identity;
-    struct stream *stream; /* NULL: not connected, taken, or given up */
+    struct stream *stream; /* NULL: not connected, taken, or dropped */
     struct task step;
     struct timer expiry;
 };
@@ -18,7 +18,7 @@ static void prewarmed_drop(struct prewarmed_connection *s)
     timer_stop(&s->expiry);
 }
 
-/* Connected; or the API server ended it unused. */
+/* It is connected, or has failed; or the API server has closed it. */
 static void on_prewarmed_step(struct task *task)
 {
     struct prewarmed_connection *s =

@@ -21,7 +21,7 @@ bool probe_start(struct probe *p)
 {
     if (!pings_send_round(p->pings, &p->first))
         return false;
-    slots_turn(p->slots, SLOT_SPENT, SLOT_PROBED);
+    slots_change_state(p->slots, SLOT_SPENT, SLOT_PROBED);
     p->missing = (1u << WORKERS) - 1;
     timer_set(&p->deadline, PROBE_MS);
     return true;
@@ -40,7 +40,7 @@ bool probe_is_answered(struct probe *p)
     if (!p->first || p->missing)
         return false;
     p->first = 0;
-    slots_turn(p->slots, SLOT_PROBED, SLOT_FREE);
+    slots_change_state(p->slots, SLOT_PROBED, SLOT_FREE);
     timer_stop(&p->deadline);
     return true;
 }
@@ -48,7 +48,7 @@ bool probe_is_answered(struct probe *p)
 void probe_fail(struct probe *p)
 {
     p->first = 0;
-    slots_turn(p->slots, SLOT_PROBED, SLOT_DEAD);
+    slots_change_state(p->slots, SLOT_PROBED, SLOT_DEAD);
 }
 
 void probe_extend(struct probe *p)

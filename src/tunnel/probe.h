@@ -1,11 +1,11 @@
 /* tunnel/probe.h - proof that the runtime's workers took what was sent to them
  *
- * Private to tunnel/.  A probe is five PINGs in a row, one for each worker, sent behind the
- * FINs of the spent slots.  When all five are answered those workers have taken everything
- * before them, and the slots are free.  When one is missing after PROBE_MS, its worker is
- * stuck: which one it is does not show, so all slots of the probe are dead.
+ * Private to tunnel/.  A probe is five PINGs in a row, one for each worker, sent after the
+ * FINs of the spent slots.  When all five are answered, the workers have taken everything
+ * sent before, and the slots are free.  If a PING is unanswered after PROBE_MS, a worker is
+ * stuck.  It is not known which one, so all slots of the probe are dead.
  *
- * Does not decide when to probe: its owner does, and owns the callbacks of both timers.
+ * The owner decides when to probe, and owns the callbacks of both timers.
  */
 #pragma once
 
@@ -30,14 +30,14 @@ void probe_init(struct probe *p, struct pings *pings, struct worker_slots *slots
                 void (*on_gathered)(struct timer *));
 void probe_finish(struct probe *p);
 
-/* False: the transport has no room for five PINGs; the next chance is when it has. */
+/* False: the transport has no room for five PINGs; try again when it has. */
 bool probe_start(struct probe *p);
 void probe_on_pong(struct probe *p, uint32_t ping_id);
-/* Is it over?  Then its slots are free now, and none is under way. */
+/* Are all PINGs answered?  True: its slots are free now, and no probe is under way. */
 bool probe_is_answered(struct probe *p);
 /* The deadline has passed: its slots are dead. */
 void probe_fail(struct probe *p);
 void probe_extend(struct probe *p); /* one more PROBE_MS */
 
-/* More slots may be spent within PROBE_GATHER_MS. */
+/* A slot was spent: start the timer that delays the probe for further ones. */
 void probe_gather(struct probe *p);

@@ -1,9 +1,9 @@
-/* tunnel/receive.c - SPDY frames from the transport to the pairs
+/* tunnel/receive.c - read SPDY frames from the transport, and pass them to the pairs
  *
- * A data frame's payload moves from the transport's queue to the pair's without a copy where
- * whole chunks can change hands.  A pair that is full stops the tunnel: its client is slow,
- * and TCP passes that on to the pod.  Frames for pairs that are gone are dropped; the server
- * may send them for a second after the FIN.
+ * The payload of a data frame is moved from the transport's queue to the pair's; whole chunks
+ * are not copied.  If the pair's queue is full, because its client is slow, the transport is
+ * not read any further, and TCP stops the sender.  Frames for pairs that are gone are dropped;
+ * the runtime may send them for a second after our FIN.
  */
 #include "tunnel/receive.h"
 
@@ -21,7 +21,8 @@ static struct pair *find_pair(struct mux *m, uint32_t id)
     return p ? p : find_pair_in(&m->closing, id);
 }
 
-/* A far end that goes on sending would keep the next user of this tunnel waiting. */
+/* Drop payload of a closed pair.  If the far end goes on sending, retire the tunnel, since its
+ * next user would wait behind these bytes. */
 static void drop_payload(struct mux *m, struct pair *p, bool *ret_retire)
 {
     p->dropped += frame_skip(&m->reader, &m->transport->in);
@@ -41,7 +42,7 @@ static void read_bytes(struct mux *m, struct pair *p)
     share_set_limit(m->share, p);
     size_t n = frame_move(&m->reader, &m->transport->in, &p->stream.in);
     if (n == 0) {
-        share_on_full(m->share, p);
+        share_on_blocked(m->share, p);
         return;
     }
     pair_account(p);
@@ -63,7 +64,7 @@ static bool read_payload(struct mux *m, uint32_t id, bool *ret_retire)
     uint32_t before = m->reader.left;
 
     if (p && id == p->error_id)
-        read_text(m, p); /* also of one whose user has closed it: it may cost the slot */
+        read_text(m, p); /* also of a closed pair: an error means that its slot is dead */
     else if (!p)
         frame_skip(&m->reader, &m->transport->in);
     else if (p->closed || !pair_is_open(p))
@@ -72,7 +73,7 @@ static bool read_payload(struct mux *m, uint32_t id, bool *ret_retire)
         read_bytes(m, p);
     if (m->reader.left == before)
         return false;
-    share_on_moving(m->share);
+    share_on_unblocked(m->share);
     return true;
 }
 
@@ -95,7 +96,7 @@ static void on_stream_event(struct pair *p, enum frame_event event, uint32_t id)
         pair_on_reply(p);
 }
 
-/* False: the rest has to wait. */
+/* False: a pair has no room, so reading has to stop. */
 static bool on_event(struct mux *m, enum frame_event event, uint32_t id, bool *ret_retire)
 {
     switch (event) {
@@ -134,7 +135,7 @@ enum err receive_frames(struct mux *m, bool *ret_retire, struct diag *why)
     *ret_retire = false;
     enum err e = receive_all(m, ret_retire, why);
 
-    if (m->transport->in.len != before) /* a partial frame is no sign of life */
-        liveness_on_heard(&m->liveness);
+    if (m->transport->in.len != before) /* complete frames were read */
+        liveness_on_received(&m->liveness);
     return e;
 }

@@ -12,9 +12,9 @@ static struct metric metric_slow = {
     .type = METRIC_COUNTER,
 };
 
-/* Credit protects neighbours, and costs the rest of a round trip after each 24 frames.
- * Nothing joins a pair that carries much, and idle neighbours are not leased, so such a
- * pair needs no credit until its end. */
+/* Credit protects the other pairs, and costs up to a round trip after each 24 frames.  No pair
+ * joins a large one, and idle pairs of its tunnel are not lent, so a large pair without others
+ * needs no credit until its end. */
 static bool needs_no_credit(const struct share *s, const struct pair *p)
 {
     if (!pair_is_large(p))
@@ -31,8 +31,8 @@ bool share_may_send(const struct share *s, const struct pair *p)
            credit_allows(&s->credit, worker_of_stream(p->data_id));
 }
 
-/* What is sent without credit is not counted: it may be that only an answer, and no PING,
- * will ever prove that it was taken. */
+/* Frames sent without credit are not counted, since PINGs may never prove that they were
+ * taken. */
 void share_on_sent(struct share *s, struct pair *p, size_t n)
 {
     if (!s)
@@ -43,10 +43,10 @@ void share_on_sent(struct share *s, struct pair *p, size_t n)
         credit_on_data(&s->credit, worker_of_stream(p->data_id), (uint32_t)n);
 }
 
-/* Before the frames of a turn, because they may leave no room for PINGs: a pair that has
- * used its credit up without a PING on the way would wait for ever.  Five, one for each
- * worker, because the server's order decides which worker gets a PING. */
-void share_ask(struct share *s, struct pings *pings)
+/* Called before the frames of a turn, because they may leave no room for PINGs: a pair that has
+ * used up its credit without an unanswered PING would wait for ever.  A round of five, since
+ * the runtime gives PINGs to its workers in turn. */
+void share_send_pings(struct share *s, struct pings *pings)
 {
     uint32_t first;
 
@@ -70,9 +70,9 @@ void share_on_answer(struct share *s, const struct pair *p)
         credit_on_answer(&s->credit, worker_of_stream(p->data_id));
 }
 
-bool share_is_blind(const struct share *s)
+bool share_has_stuck_worker(const struct share *s)
 {
-    return s && credit_is_blind(&s->credit);
+    return s && credit_has_stuck_worker(&s->credit);
 }
 
 bool share_is_saturated(const struct share *s)
@@ -85,7 +85,7 @@ bool share_is_saturated(const struct share *s)
     return false;
 }
 
-/* The first pair to its port, which may cost a worker. */
+/* Is one of the pairs the first one to its port?  If it is refused, its worker may be stuck. */
 static bool is_proving(const struct list_node *pairs)
 {
     list_for_each (p, pairs, struct pair, in_owner)
@@ -94,7 +94,7 @@ static bool is_proving(const struct list_node *pairs)
     return false;
 }
 
-bool share_welcomes(const struct share *s)
+bool share_may_join(const struct share *s)
 {
     return !s || (!s->blocked && !share_is_saturated(s) && !is_proving(s->of.pairs));
 }
@@ -110,9 +110,9 @@ bool share_may_begin(const struct list_node *pairs)
     return true;
 }
 
-/* May this pair be waiting for what comes next?  Its user has taken all, or needs more to go
- * on, as with a partial head.  A pair whose client takes nothing misses nothing while the
- * tunnel waits. */
+/* May the pair's user be waiting for further bytes?  It has taken all, or needs more to
+ * continue, as with a partial header.  A pair whose client takes no bytes loses nothing while
+ * the transport is not read. */
 static bool is_waiting(const struct pair *p)
 {
     return pair_is_used(p) && (bufq_empty(&p->stream.in) || !p->stream.paused);
@@ -153,8 +153,8 @@ static void begin_windows(struct share *s, struct pair *p)
     }
 }
 
-/* The tunnel waits for one of its pairs, for a limited time. */
-void share_on_full(struct share *s, struct pair *p)
+/* Start the timer that limits how long the transport is not read because of this pair. */
+void share_on_blocked(struct share *s, struct pair *p)
 {
     if (!s || s->stalled_id)
         return;
@@ -165,10 +165,10 @@ void share_on_full(struct share *s, struct pair *p)
     s->stalled_id = p->data_id;
     s->stalled_at = share_now(s);
     uint64_t left = SHARE_STALL_MS - s->stalled_ms;
-    timer_set(&s->stall, left ? left : SHARE_LOOK_MS);
+    timer_set(&s->stall, left ? left : SHARE_RECHECK_MS);
 }
 
-void share_on_moving(struct share *s)
+void share_on_unblocked(struct share *s)
 {
     if (!s)
         return;
@@ -176,7 +176,7 @@ void share_on_moving(struct share *s)
     if (!s->stalled_id)
         return;
     uint64_t stalled_ms = share_now(s) - s->stalled_at;
-    s->long_ms += stalled_ms > SHARE_STALL_MS + SHARE_LOOK_MS ? stalled_ms : 0;
+    s->long_ms += stalled_ms > SHARE_STALL_MS + SHARE_RECHECK_MS ? stalled_ms : 0;
     s->stalled_ms += stalled_ms;
     if (s->stalled_ms > SHARE_STALL_MS)
         s->stalled_ms = SHARE_STALL_MS;
@@ -184,22 +184,23 @@ void share_on_moving(struct share *s)
     timer_stop(&s->stall);
 }
 
-/* A client that takes megabytes a second is not slow: its sender is faster still. */
+/* A client that takes megabytes a second is not slow, even if its pair is always full. */
 static bool is_slow(const struct share *s, const struct pair *p)
 {
     uint64_t ms = share_now(s) - p->marked_at;
     return p->taken - p->taken_mark < ms * SHARE_SLOW_BYTES_PER_MS;
 }
 
-/* What came onto one tunnel in a burst, before its size was known, may be large on all
- * sides, and failing a pair loses an answer.  Only a pair that was answered already, and
- * not with much, cannot wait. */
+/* Must this pair not wait for a slow one?  Only a pair that has received bytes, but not many,
+ * is urgent.  Others, for example several large responses that came on one tunnel in a burst,
+ * can wait, since failing the slow pair would lose its response. */
 static bool is_urgent(const struct pair *p)
 {
     return is_waiting(p) && p->answered && !pair_is_large(p);
 }
 
-/* Up to the minute's limit: the neighbours of several slow readers wait for all of them. */
+/* If no other pair is urgent, up to the limit per minute, which applies to all slow pairs of
+ * the tunnel together. */
 static bool may_stall_longer(const struct share *s, const struct pair *p)
 {
     list_for_each (other, s->of.pairs, struct pair, in_owner)
@@ -208,7 +209,7 @@ static bool may_stall_longer(const struct share *s, const struct pair *p)
     return s->long_ms + (share_now(s) - s->stalled_at) < SHARE_LONG_STALL_MS;
 }
 
-/* The truncated response is discarded. */
+/* Reset the pair, and discard what is buffered for its client. */
 static void fail_slow(const struct share *s, struct pair *p)
 {
     log_info(s->of.id, "a client reads too slowly for a shared tunnel",
@@ -229,12 +230,12 @@ static void on_stall(struct timer *timer)
             !others_wait(s, p))
             continue;
         if (may_stall_longer(s, p)) {
-            timer_set(&s->stall, SHARE_LOOK_MS);
+            timer_set(&s->stall, SHARE_RECHECK_MS);
             return;
         }
         fail_slow(s, p);
     }
-    share_on_moving(s);
+    share_on_unblocked(s);
     task_wake(s->of.read);
 }
 

@@ -1,7 +1,7 @@
 #include "tunnel/shortage.h"
 
 #define AGAIN_MS                                                                         \
-    250 /* what gave way has freed its place, or another has stalled by then */
+    250 /* until the next check: an ended connection has freed its tunnel by then */
 
 static uint32_t openings_lacking(const struct pod_tunnels *p)
 {
@@ -19,7 +19,8 @@ static void free_tunnels(struct pod_tunnels *p)
             return;
 }
 
-/* Connections end within this, and pods may come and go. */
+/* Goes through the list by moving its entries, since free_tunnel ends connections, which may
+ * free pods or add some. */
 static void free_in_all(struct tunnels *ts)
 {
     struct list_node *full = &ts->shortage.full, seen;
@@ -58,7 +59,7 @@ static void on_shortage_again(struct timer *timer)
     task_wake(&container_of(timer, struct shortage, again)->task);
 }
 
-void shortage_look(struct pod_tunnels *p)
+void shortage_check(struct pod_tunnels *p)
 {
     struct tunnels *ts = p->owner;
 

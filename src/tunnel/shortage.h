@@ -1,8 +1,8 @@
 /* tunnel/shortage.h - openings that wait because a limit is reached
  *
- * Private to tunnel/.  A pod has as many tunnels as it may, or a dial that an opening waits
- * for got no descriptor: connections whose answers are not read may be ended for it (`room`
- * of the settings).  That happens from a task, never within the call that noticed it.
+ * Private to tunnel/.  If a pod has tunnels_max tunnels, or a dial that an opening waits for
+ * got no descriptor, serve/ is called (settings.room) to end a connection whose response is not
+ * read.  That happens in a task of its own, never within the call that detected the shortage.
  */
 #pragma once
 
@@ -10,6 +10,7 @@
 
 void shortage_init(struct tunnels *ts);
 void shortage_finish(struct tunnels *ts);
-/* The openings or tunnels of this pod have changed. */
-void shortage_look(struct pod_tunnels *p);
+/* Check this pod, after its openings or tunnels have changed. */
+void shortage_check(struct pod_tunnels *p);
+/* A dial that an opening waits for got no descriptor. */
 void shortage_of_descriptor(struct tunnels *ts);

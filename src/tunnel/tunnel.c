@@ -1,4 +1,4 @@
-/* tunnel/tunnel.c - the life of one tunnel
+/* tunnel/tunnel.c - one tunnel to a pod, from its dial to its end
  *
  * THEORY OF OPERATION
  *
@@ -21,36 +21,35 @@
  * - Only the error stream reports how a connection ended (pair.c).  A failed connection does
  *   not end its tunnel.
  * - Never a DATA frame after the far end's FIN: the second one stops the worker.
- * - A slot is used again only after our FIN and five PINGs behind it, which the server
- *   deals to the five workers in turn, have all come back (probe.h): its worker has then
- *   taken everything we ever sent it, and nothing more will come of that pair.  This does
- * not
- *   wait for the verdict, which the runtime sends a second after our FIN.  So a tunnel, also
- *   an own one, may serve while closed pairs (`closing`, at most CLOSING_MAX) still wait
- *   for theirs; what comes for them is dropped, and is much only on a tunnel that retires.
- * - A verdict that is not clean and comes before the proof means a dead slot: with data
- *   in flight to a refused port the worker never comes back.  After the proof it means
- *   nothing to the tunnel: worker_slots.h records whether the slot is still that pair's.
- * - Probes are shared and late, since each costs the chain a round trip: an own tunnel
- *   makes one when it has come to its last good slot, a shared one PROBE_GATHER_MS after a
- *   pair was closed, or when an opening waits.
- * - Until then, or when a slot is dead, new pairs use another one; a tunnel without a
- *   good slot retires.  It closes when no user has a connection on it and what was sent was
- *   taken, as a probe or the verdicts prove.
- * - A connection that has its tunnel to itself is limited by TCP, both ways.  Where several
- *   share one, TCP would stop all of them: share.h describes how each is limited.
- * - Silence means death only while an answer could arrive (liveness.h).
+ * - A slot is used again only when our FIN was sent and five PINGs after it, which the
+ *   runtime gives to its five workers in turn, were answered (probe.h).  Then its worker has
+ *   taken everything that was sent to it.  This does not wait for the verdict, which the
+ *   runtime sends a second after our FIN.  So a tunnel, also an own one, gets new pairs while
+ *   closed pairs (`closing`, at most CLOSING_MAX) still wait for their verdicts.  Bytes
+ *   received for those are dropped; if they are many, the tunnel retires.
+ * - A verdict that is not clean and comes before the probe's replies makes the slot dead: a
+ *   worker with data for a refused port may never run again.  After the replies it has no
+ *   effect on the tunnel: worker_slots.h records whether the slot is still that pair's.
+ * - Each probe costs a round trip through API server and kubelet, so one serves several slots
+ *   and is sent late: on an own tunnel when one free slot is left, on a shared one
+ *   PROBE_GATHER_MS after a pair was closed, or when an opening waits.
+ * - Slots that are not proven or are dead get no new pairs; a tunnel without other slots
+ *   retires.  It closes when no user has a connection on it and a probe or the verdicts have
+ *   proven that the runtime took everything.
+ * - On an own tunnel TCP limits the pair, in both directions.  On a shared one TCP would stop
+ *   all pairs: share.h describes how each is limited.
+ * - A tunnel counts as dead after silence only while a reply could arrive (liveness.h).
  *
  * Ownership: a pod owns its tunnels; a tunnel owns the dial and the mux, the mux owns the
  * transport and the pairs; a pair's stream belongs to its user and is ended by stream_close
- * or stream_abort.  When the tunnel goes first, its pairs end with V_TRANSPORT_LOST and
- * stay their users' until closed.  Each reports to the one above through a table of
- * operations.
+ * or stream_abort.  When the tunnel is closed first, its pairs end with V_TRANSPORT_LOST and
+ * stay with their users until those close them.  Each part reports to its owner through a
+ * table of operations.
  *
- * What it cannot do: distinguish a slow pod from a stuck one early (there is no window),
- * detect that a node died under an upload before the API server does (PINGs wait behind it),
- * learn that a connection was accepted (there is no such signal), or pass on a client's
- * half-close without the runtime cutting the answer a second later.
+ * What it cannot do: distinguish a slow pod from a stuck one early (there is no flow-control
+ * window), detect that a node has failed during an upload before the API server does (PINGs
+ * wait behind the data), detect that a connection was accepted (there is no such signal), or
+ * pass on a client's half-close without the runtime truncating the response a second later.
  */
 #include "tunnel/tunnel.h"
 
@@ -84,7 +83,7 @@ static void release(struct tunnel *t)
     mux_close(&t->mux, why);
 }
 
-/* The owner may destroy it within this. */
+/* The owner may destroy the tunnel in its `closed` callback. */
 static void close_with(struct tunnel *t, const struct api_error *error)
 {
     log_debug(t->id, "state", LOG_S("to", "closed"));
@@ -114,7 +113,7 @@ static void open_mux(struct tunnel *t)
     t->state = TUNNEL_OPEN;
     t->opened_at = tunnel_now(t);
     mux_open(&t->mux, transport, wire, s->ping_ms, s->ping_timeout_ms);
-    /* Which may be long ago, of a tunnel that was dialled ahead. */
+    /* A prewarmed tunnel counts as last used when its pod was. */
     t->mux.used_at = t->owner->usage->demand.last_opening_at;
     log_info(t->id, "tunnel opened", LOG_S("pod", t->owner->target.label),
              LOG_S("transport", transport_name(t->dial.transport)),
@@ -122,7 +121,7 @@ static void open_mux(struct tunnel *t)
     t->owner->ops->opened(t->owner, t);
     if (outdated)
         mux_retire(&t->mux);
-    task_wake(&t->step); /* frames may have come with the answer */
+    task_wake(&t->step); /* frames may have been received with the upgrade response */
 }
 
 static void run_dial(struct tunnel *t)

@@ -16,11 +16,12 @@ enum tunnel_state { TUNNEL_DIALLING, TUNNEL_OPEN, TUNNEL_CLOSED };
 struct tunnel_owner_ops {
     void (*opened)(struct tunnel_owner *, struct tunnel *);
     void (*changed)(struct tunnel_owner *);                  /* it may have room again */
-    void (*retired)(struct tunnel_owner *, struct tunnel *); /* it was open */
-    void (*closed)(struct tunnel_owner *, struct tunnel *);  /* owner destroys it */
+    void (*retired)(struct tunnel_owner *, struct tunnel *); /* an open one was retired */
+    void (*closed)(struct tunnel_owner *, struct tunnel *);  /* the owner destroys it */
+    /* The others: see mux_owner_ops. */
     void (*room_changed)(struct tunnel_owner *, struct tunnel *);
-    void (*target_gone)(struct tunnel_owner *); /* the runtime has no such pod */
-    void (*returned)(struct tunnel_owner *, struct tunnel *); /* see mux_owner_ops */
+    void (*target_gone)(struct tunnel_owner *);
+    void (*returned)(struct tunnel_owner *, struct tunnel *);
     bool (*is_reusable)(const struct tunnel_owner *, const struct tunnel *);
 };
 
@@ -32,16 +33,16 @@ struct tunnel_owner {
 
 struct tunnel {
     struct tunnel_owner *owner; /* borrowed: it outlives its tunnels */
-    struct list_node in_pod;    /* the owner's, like the next two */
-    struct list_node in_room;
-    uint64_t given; /* the pod's count when this tunnel last got a pair; 0: never */
+    struct list_node in_pod;    /* in pod_tunnels.tunnels */
+    struct list_node in_room;   /* in pod_tunnels.with_room, or in no list */
+    uint64_t given; /* pod_tunnels.given when this tunnel last got a pair; 0: never */
 
     struct tunnel_origin *origin;
     struct log_id id;
     enum tunnel_state state;
-    struct task step; /* wake of the dial; then of the transport (RANK_READ) */
+    struct task step; /* woken by the dial, then by the transport (RANK_READ) */
     struct dial dial;
-    struct mux_owner mux_owner; /* what the mux knows of it */
+    struct mux_owner mux_owner; /* its interface for the mux */
     struct mux mux;
     uint64_t opened_at;     /* sched ms; 0: never */
     struct api_error error; /* CLOSED: the reason */
@@ -51,10 +52,10 @@ struct tunnel *tunnel_create(struct tunnel_origin *origin, struct tunnel_owner *
                              struct log_id id, bool shared);
 /* Only in state CLOSED; NULL accepted. */
 void tunnel_destroy(struct tunnel *t);
-/* At once; its pairs end with V_TRANSPORT_LOST, and the owner's `closed` is called. */
+/* Close it now: its pairs end with V_TRANSPORT_LOST, and the owner's `closed` is called. */
 void tunnel_close(struct tunnel *t, enum err e, const char *why);
 
-/* Open, and gets further pairs. */
+/* Is it open and not retired? */
 static inline bool tunnel_is_good(const struct tunnel *t)
 {
     return t->state == TUNNEL_OPEN && !t->mux.retired;

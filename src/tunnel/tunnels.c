@@ -1,6 +1,7 @@
 /* tunnel/tunnels.c - all tunnels through one API server, as a connector
  *
- * The periodic check, draining and probes; pods.c decides what happens to each pod's.
+ * Has the periodic check for idle tunnels, draining and liveness checks of all tunnels; pods.c
+ * has the tunnels of each pod.
  */
 #include "tunnel/tunnels.h"
 
@@ -57,7 +58,7 @@ static bool has_room(struct connector *c, const char *pod_key, uint16_t port)
 static bool has_large_transfers(struct connector *c, const char *pod_key)
 {
     struct pod_tunnels *p = find_pod(c, pod_key);
-    return p && p->owner->settings.coalesce && !coalesce_is_apt(p);
+    return p && p->owner->settings.coalesce && !coalesce_applies(p);
 }
 
 static struct demand recent_demand(struct connector *c, const char *pod_key)
@@ -70,7 +71,7 @@ static struct demand recent_demand(struct connector *c, const char *pod_key)
         return none;
     demand_decay(&p->usage.demand, now);
     struct demand d = p->usage.demand;
-    if (d.peak < p->usage.lent) { /* old connections count as much as new ones */
+    if (d.peak < p->usage.lent) { /* the peak has decayed below the connections in use */
         d.peak = p->usage.lent;
         d.since = d.last_opening_at = now;
         demand_note_alone(&d, p->usage.lent_alone);
@@ -91,7 +92,7 @@ static void prewarm(struct connector *c, const char *pod_key)
     if (!p || list_empty(&p->tunnels))
         return;
     p->prewarms = true;
-    dialling_ahead(p);
+    dialling_prewarm(p);
 }
 
 static void make_room(struct connector *c, const char *pod_key)
@@ -108,7 +109,7 @@ static void expect(struct connector *c, const struct endpoint *endpoint, uint32_
     struct pod_tunnels *p = pods_get(tunnels_of(c), endpoint);
 
     demand_expect(&p->usage.demand, at_once, of);
-    dialling_ahead(p);
+    dialling_prewarm(p);
     pods_drop_if_unused(p);
 }
 
@@ -150,7 +151,7 @@ struct connector *tunnels_connector(struct tunnels *ts)
     return &ts->connector;
 }
 
-/* ---- of all pods ---- */
+/* ---- all pods ---- */
 
 static void on_new_identity(struct tunnel_origin *o)
 {
@@ -181,7 +182,7 @@ static void expire_in(struct pod_tunnels *p)
         return;
     }
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
-        bool last = p->counts.all == 1; /* p goes with it */
+        bool last = p->counts.all == 1; /* closing the last tunnel frees p */
         if (t->state != TUNNEL_OPEN || mux_in_use(&t->mux) ||
             now - t->mux.used_at < s->idle_ms)
             continue;
@@ -243,7 +244,7 @@ bool tunnels_idle(const struct tunnels *ts)
     return ts->live == 0;
 }
 
-/* ---- its life ---- */
+/* ---- create and destroy ---- */
 
 static void register_metrics(void)
 {
@@ -272,7 +273,7 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     shortage_init(ts);
     timer_init(&ts->check, ts->sched, on_check);
     timer_set(&ts->check, settings->check_ms);
-    (void)why; /* certificates were read with the kubeconfig */
+    (void)why; /* no failure is possible: certificates were read with the kubeconfig */
     if (settings->connect_ahead)
         ts->origin.prewarmed = prewarmed_connection_create(&ts->origin);
     *ret = ts;

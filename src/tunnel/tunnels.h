@@ -1,13 +1,14 @@
-/* tunnel/tunnels.h - a pod and a port in, a byte stream to its container out
+/* tunnel/tunnels.h - the connector that opens connections to pods through the API server
  *
- * Keeps, per pod (by UID: a replaced pod is another pod), the tunnels that are open: each
- * one an upgraded connection through the API server to the runtime on the pod's node,
- * speaking SPDY.  Opening a connection on a warm tunnel costs no round trip; without one
- * a tunnel is dialled; with `dial_ahead` for a few more than came at once lately.  Idle
- * tunnels are closed after `idle_ms`, looked at every `check_ms`.
+ * Keeps the open tunnels of each pod (by UID: a replaced pod is another pod).  A tunnel is an
+ * upgraded connection through the API server to the runtime on the pod's node, which carries
+ * SPDY frames.  Opening a connection on an open tunnel costs no round trip.  If there is none,
+ * a tunnel is dialled; with `dial_ahead` tunnels are prewarmed for the recent peak of
+ * connections and a few more.  Idle tunnels are closed after `idle_ms`, checked every
+ * `check_ms`.
  *
- * Knows nothing of HTTP clients, services or retries: it opens, carries and gives
- * verdicts. tunnel/tunnel.c opens with the theory of operation.
+ * Knows nothing of HTTP clients, services or retries.  tunnel/tunnel.c begins with the theory
+ * of operation.
  */
 #pragma once
 
@@ -23,16 +24,17 @@ MUST_CHECK enum err tunnels_create(struct loop *loop, struct transfers *transfer
                                    const struct tunnel_settings *settings,
                                    struct tunnels **ret, struct diag *why);
 
-/* Opens connections in tunnels; as long as `t` exists.  An opening dials where no tunnel has
- * room for it (`dialled`); stream_abort gives up the tunnel, too, unless it is shared. */
+/* The connector; valid as long as `t` exists.  An opening dials if no tunnel has room for it
+ * (opening.dialled).  stream_abort closes the tunnel, too, unless it is shared. */
 struct connector *tunnels_connector(struct tunnels *t);
 
 /* The machine slept, its network changed, or the process was stopped (`why`): every tunnel
- * has to show within seconds that it is alive. */
+ * must answer a PING within three seconds. */
 void tunnels_check(struct tunnels *t, const char *why);
 
-/* No new tunnels; those without a connection close at once, the others as they end. */
+/* Open no new tunnels; close those without connections now, and the others when their last
+ * connection ends.  *done is woken when no tunnel is left. */
 void tunnels_drain(struct tunnels *t, struct task *done);
 bool tunnels_idle(const struct tunnels *t);
-/* Closes what is left, at once. */
+/* Closes the tunnels that are left. */
 void tunnels_destroy(struct tunnels *t); /* NULL accepted */

@@ -6,7 +6,7 @@
 #include "base/own.h"
 #include "wire/http1.h"
 
-#define FIELDS_MAX 256 /* of the API server's answer */
+#define FIELDS_MAX 256 /* header fields of the response */
 
 static const char spdy_fields[] = "Content-Length: 0\r\n"
                                   "Connection: Upgrade\r\n"
@@ -55,7 +55,7 @@ static const struct http1_field *find_named(const struct http1_head *head,
     return NULL;
 }
 
-static enum err mistaken(struct api_error *ret, const char *why)
+static enum err protocol_error(struct api_error *ret, const char *why)
 {
     ret->code = ERR_UPGRADE;
     return diag_set(&ret->why, ERR_UPGRADE, "%s", why);
@@ -67,8 +67,8 @@ static bool has_value(const struct http1_head *head, const char *name, const cha
     return f && str_eq(f->value, str_of(value));
 }
 
-/* A 101 that is not what was requested.  The key's echo is not checked: it protects
- * against caches that do not know WebSocket, and this runs inside verified TLS. */
+/* Check that a 101 switches to the requested protocol.  Sec-WebSocket-Accept is not checked: it
+ * protects against caches that do not know WebSocket, and this connection uses verified TLS. */
 static enum err check_switch(const struct http1_head *head, enum transport transport,
                              struct api_error *ret)
 {
@@ -78,10 +78,11 @@ static enum err check_switch(const struct http1_head *head, enum transport trans
 
     if (!http1_has_token(head, FIELD_CONNECTION, STR("upgrade")) ||
         !http1_has_token(head, FIELD_UPGRADE, spdy ? STR("SPDY/3.1") : STR("websocket")))
-        return mistaken(ret,
-                        "the API server switched to a protocol that was not requested");
+        return protocol_error(
+            ret, "the API server switched to a protocol that was not requested");
     if (!has_value(head, field, protocol))
-        return mistaken(ret, "the API server did not choose the port-forward protocol");
+        return protocol_error(ret,
+                              "the API server did not choose the port-forward protocol");
     return OK;
 }
 
@@ -102,7 +103,7 @@ bool upgrade_refused_transport(const struct api_error *e)
     }
 }
 
-bool upgrade_teaches(const struct api_error *e)
+bool upgrade_refusal_is_general(const struct api_error *e)
 {
     return upgrade_refused_transport(e) && e->status != 403 && e->status != 404;
 }
@@ -116,7 +117,7 @@ static uint32_t retry_after(const struct http1_head *head)
     return (uint32_t)seconds;
 }
 
-/* Take the chunked coding off, in place; returns whether the body is complete. */
+/* Decode the chunked coding in place; true: the body is complete. */
 static bool unchunk(char *bytes, struct str *body)
 {
     struct http1_chunked chunked = { .answer = true };
@@ -134,7 +135,7 @@ static bool unchunk(char *bytes, struct str *body)
     return piece.done || chunked.problem;
 }
 
-/* Has all of the body come?  *body is cut to what belongs to it. */
+/* Is the body complete?  *body is cut to its length. */
 static bool take_body(const struct http1_head *head, char *bytes, struct str *body)
 {
     switch (head->framing) {
@@ -153,7 +154,7 @@ static bool take_body(const struct http1_head *head, char *bytes, struct str *bo
     return false;
 }
 
-/* A refusal is read to its end, or as far as we care to wait for (`enough`). */
+/* Parse a refusal.  ERR_AGAIN until the body is complete; `enough`: do not wait for more. */
 static enum err refused(const struct http1_head *head, char *bytes, size_t len,
                         bool enough, struct api_error *ret)
 {
@@ -168,34 +169,34 @@ static enum err refused(const struct http1_head *head, char *bytes, size_t len,
                                    .body = body,
                                    .location = location ? location->value : STR("") });
     return ret->code ? ret->code
-                     : mistaken(ret, "the API server did not switch protocols");
+                     : protocol_error(ret, "the API server did not switch protocols");
 }
 
 static enum err parse(char *text, size_t len, size_t head_len, bool eof,
                       enum transport transport, struct api_error *ret)
 {
-    bool enough = eof || len == UPGRADE_ANSWER_MAX;
+    bool enough = eof || len == UPGRADE_RESPONSE_MAX;
     AUTO_FREE struct http1_field *fields = xcalloc(FIELDS_MAX, sizeof(*fields));
     struct http1_head head = { .fields = fields, .room = FIELDS_MAX };
     enum err e = http1_response_parse(text, head_len, STR("POST"), &head);
     if (e)
-        return mistaken(ret, head.problem ? head.problem : "not an HTTP answer");
+        return protocol_error(ret, head.problem ? head.problem : "not an HTTP answer");
     if (head.status == 101)
         return check_switch(&head, transport, ret);
     return refused(&head, text + head_len, len - head_len, enough, ret);
 }
 
-enum err upgrade_answer_read(struct bufq *in, bool eof, enum transport transport,
-                             struct api_error *ret)
+enum err upgrade_response_read(struct bufq *in, bool eof, enum transport transport,
+                               struct api_error *ret)
 {
-    size_t len = in->len < UPGRADE_ANSWER_MAX ? in->len : UPGRADE_ANSWER_MAX;
+    size_t len = in->len < UPGRADE_RESPONSE_MAX ? in->len : UPGRADE_RESPONSE_MAX;
     AUTO_FREE char *text = xmalloc(len);
     size_t scanned = 0, head_len = 0;
 
     bufq_copy(in, 0, text, len);
     enum err e = http1_head_end(text, len, &scanned, &head_len);
-    if (e == ERR_AGAIN && len == UPGRADE_ANSWER_MAX)
-        return mistaken(ret, "the API server's answer has an endless head");
+    if (e == ERR_AGAIN && len == UPGRADE_RESPONSE_MAX)
+        return protocol_error(ret, "the API server's answer has an endless head");
     if (!e)
         e = parse(text, len, head_len, eof, transport, ret);
     if (!e)

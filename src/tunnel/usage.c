@@ -1,6 +1,6 @@
 #include "tunnel/usage.h"
 
-/* A pod counts as small until an exchange shows otherwise. */
+/* Exchanges with a pod count as small until one is large. */
 void usage_init(struct usage *u)
 {
     *u = (struct usage){ .small_run = USAGE_SMALL_RUN };

@@ -1,9 +1,9 @@
 /* tunnel/websocket.c - a client's WebSocket as a stream
  *
- * Out: what lies together in `out` becomes one masked binary frame, masked where it lies
- * and with its head written in front of it.  In: payload moves up without a copy where
- * whole chunks can change hands; a server does not mask.  Pings are answered, a close or
- * a text message ends the stream.
+ * Sending: each chunk of `out` becomes one binary frame, masked in place, with its header
+ * written in front of it.  Receiving: payload is moved to `in`; whole chunks are not copied,
+ * since a server does not mask.  Pings are answered; a close frame or a text message ends the
+ * stream.
  */
 #include "tunnel/websocket.h"
 
@@ -14,7 +14,7 @@
 #define OUT_LIMIT (5 * CHUNK_ROOM)
 #define CONTROL_MAX 125
 #define CONTROL_ROOM (WEBSOCKET_HEADER_MAX + CONTROL_MAX) /* kept free for a pong */
-/* A full chunk with its SPDY head fits, and with ours it is one TLS record. */
+/* A full chunk with its SPDY header fits; with the WebSocket header it is one TLS record. */
 #define FRAME_MAX (CHUNK_SIZE - WEBSOCKET_HEADER_MAX)
 
 struct websocket {
@@ -37,7 +37,7 @@ static void new_mask(struct websocket *w, uint8_t mask[static 4])
     memcpy(mask, &random, 4);
 }
 
-/* A whole control frame of our own: pong, close. */
+/* Send a control frame: pong or close. */
 static void send_control(struct websocket *w, enum websocket_opcode opcode,
                          const uint8_t *payload, size_t n)
 {
@@ -50,7 +50,8 @@ static void send_control(struct websocket *w, enum websocket_opcode opcode,
     if (n)
         memcpy(frame + head, payload, n);
     websocket_mask(frame + head, n, h.mask, 0);
-    /* One that finds no room is left out: the latest answer will do (RFC 6455, 5.5.3). */
+    /* If there is no room it is dropped: only the latest ping must be answered (RFC 6455,
+     * 5.5.3). */
     (void)!bufq_put(&w->below->out, frame, head + n);
 }
 
@@ -73,7 +74,7 @@ static void send_frames(struct websocket *w)
         size_t head_len = websocket_header_encode(&h, head);
         if (bufq_room(to) < head_len + n + CONTROL_ROOM)
             break;
-        websocket_mask((uint8_t *)bytes, n, h.mask, 0); /* ours: we own the queue */
+        websocket_mask((uint8_t *)bytes, n, h.mask, 0); /* in place: we own the queue */
         memcpy(bufq_prepend(from, head_len), head, head_len);
         bufq_move_n(to, from, head_len + n);
         sent = true;
@@ -82,7 +83,7 @@ static void send_frames(struct websocket *w)
         task_wake(w->stream.wake);
 }
 
-/* A control frame, all of which is at hand. */
+/* Handle a control frame that was received completely. */
 static void on_control(struct websocket *w, const struct websocket_header *h)
 {
     uint8_t payload[CONTROL_MAX];
@@ -94,7 +95,7 @@ static void on_control(struct websocket *w, const struct websocket_header *h)
         stream_end(&w->stream, V_CLEAN, "closed by the API server");
 }
 
-/* Frames a server may not send, or not here. */
+/* Is it a frame that a server may not send, or not at this point? */
 static bool is_out_of_place(const struct websocket *w, const struct websocket_header *h)
 {
     if (h->masked || h->opcode == WEBSOCKET_TEXT)
@@ -227,6 +228,6 @@ struct stream *websocket_open(struct loop *l, struct stream *below)
     task_init(&w->read, w->sched, RANK_READ, on_websocket_read);
     task_init(&w->flush, w->sched, RANK_FLUSH, on_websocket_flush);
     below->wake = &w->read;
-    task_wake(&w->read); /* frames may have come with the answer */
+    task_wake(&w->read); /* frames may have been received with the upgrade response */
     return &w->stream;
 }

@@ -1,12 +1,13 @@
 /* tunnel/websocket.h - the second transport: SPDY bytes inside WebSocket messages
  *
- * A stream on a stream, after the upgrade was answered (facts: KEP-4006; apiserver
- * pkg/util/proxy/streamtunnel.go).  Message boundaries mean nothing; all is binary.
+ * A stream on top of another stream, used after the upgrade response (see KEP-4006, and the
+ * API server's pkg/util/proxy/streamtunnel.go).  All messages are binary, and their boundaries
+ * have no meaning.
  */
 #pragma once
 
 #include "net/loop.h"
 #include "net/stream.h"
 
-/* `below` is taken over. */
+/* The result owns `below`. */
 struct stream *websocket_open(struct loop *l, struct stream *below);

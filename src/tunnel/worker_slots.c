@@ -21,7 +21,7 @@ void slots_on_fin(struct worker_slots *s, uint32_t data_id)
     s->state[worker_of_stream(data_id)] = SLOT_SPENT;
 }
 
-bool slots_await(const struct worker_slots *s, uint32_t data_id)
+bool slots_is_unproven(const struct worker_slots *s, uint32_t data_id)
 {
     unsigned worker = worker_of_stream(data_id);
     return s->pair[worker] == data_id && s->state[worker] != SLOT_FREE;
@@ -29,7 +29,7 @@ bool slots_await(const struct worker_slots *s, uint32_t data_id)
 
 void slots_on_verdict(struct worker_slots *s, uint32_t data_id, bool clean)
 {
-    if (!clean && slots_await(s, data_id))
+    if (!clean && slots_is_unproven(s, data_id))
         s->state[worker_of_stream(data_id)] = SLOT_DEAD;
 }
 
@@ -41,7 +41,8 @@ unsigned slots_count(const struct worker_slots *s, enum worker_slot state)
     return n;
 }
 
-void slots_turn(struct worker_slots *s, enum worker_slot from, enum worker_slot to)
+void slots_change_state(struct worker_slots *s, enum worker_slot from,
+                        enum worker_slot to)
 {
     for (unsigned i = 0; i < WORKERS; i++)
         if (s->state[i] == from)

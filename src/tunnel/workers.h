@@ -1,4 +1,4 @@
-/* tunnel/workers.h - the frame workers of a port-forward's far end
+/* tunnel/workers.h - the runtime's frame workers, by stream id and PING id
  *
  * Private to tunnel/.  The runtime reads each connection with five workers: a stream belongs
  * to the worker `id mod 5` (moby/spdystream, connection.go), and PINGs go to the workers in

@@ -23,10 +23,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     chunk_pool_init(&pool, 0);
     bufq_init(&in, &pool, 64 * 1024);
     size_t n = bufq_write(&in, bytes + 1, len - 1);
-    enum err e = upgrade_answer_read(&in, eof, transport, &error);
+    enum err e = upgrade_response_read(&in, eof, transport, &error);
 
     assert(e == OK ? in.len < n : in.len == n);
-    assert(e != ERR_AGAIN || (!eof && n < UPGRADE_ANSWER_MAX));
+    assert(e != ERR_AGAIN || (!eof && n < UPGRADE_RESPONSE_MAX));
     assert(e == OK || e == ERR_AGAIN ? error.code == OK : error.code == e);
     bufq_finish(&in);
     chunk_pool_finish(&pool);

@@ -143,7 +143,7 @@ static struct tunnel_counts count_tunnels(const struct pod_tunnels *p)
 
     list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
         bool open = t->state == TUNNEL_OPEN;
-        uint32_t carries = mux_carries(&t->mux);
+        uint32_t carries = mux_capacity(&t->mux);
         n.all++;
         n.own += !t->mux.share;
         n.dialling += !open;
@@ -237,7 +237,7 @@ static void check_nobody_waits_in_vain(const struct pod_tunnels *p)
 static void check_small_waits_for_no_slot(struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
-        must(!o->small || !coalesce_is_apt(p) || !placing_has_room(p, o->port),
+        must(!o->small || !coalesce_applies(p) || !placing_has_room(p, o->port),
              "nothing small waits while there is a worker slot for it");
 }
 

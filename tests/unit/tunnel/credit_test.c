@@ -66,13 +66,13 @@ static void a_ping_is_due_after_some_frames_or_some_bytes(void **state)
     (void)state;
     struct credit c = { 0 };
 
-    send(&c, 1, CREDIT_ASK_FRAMES - 1, 1);
+    send(&c, 1, CREDIT_PING_FRAMES - 1, 1);
     assert_false(credit_wants_pings(&c, 1));
     send(&c, 1, 1, 1);
     assert_true(credit_wants_pings(&c, 1));
     ask(&c);
     assert_false(credit_wants_pings(&c, 1));
-    send(&c, 1, 1, CREDIT_ASK_BYTES);
+    send(&c, 1, 1, CREDIT_PING_BYTES);
     assert_true(credit_wants_pings(&c, 1));
 }
 
@@ -89,7 +89,7 @@ static void small_exchanges_need_no_ping_until_they_add_up(void **state)
         assert_true(credit_allows(&c, 4));
         exchanges++;
     }
-    assert_true(exchanges >= CREDIT_ANSWER_BYTES / 200);
+    assert_true(exchanges >= CREDIT_PROVEN_BYTES / 200);
 }
 
 static void
@@ -99,13 +99,13 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     struct credit c = { 0 };
 
     for (unsigned round = 0; round < CREDIT_ROUNDS; round++) {
-        assert_false(credit_is_blind(&c));
+        assert_false(credit_has_stuck_worker(&c));
         ask(&c);
         for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
             if (n != 3)
                 credit_on_pong(&c, round * CREDIT_WORKERS + n);
     }
-    assert_true(credit_is_blind(&c));
+    assert_true(credit_has_stuck_worker(&c));
     send(&c, 3, CREDIT_FRAMES, 1);
     assert_false(credit_allows(&c, 3));
     unsigned frames = 0;
@@ -127,8 +127,8 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
 
     for (uint32_t n = 3; n < c.pings; n += CREDIT_WORKERS)
         credit_on_pong(&c, n); /* it runs again after all */
-    assert_false(credit_is_blind(&c));
-    send(&c, 0, CREDIT_ASK_FRAMES, 1000);
+    assert_false(credit_has_stuck_worker(&c));
+    send(&c, 0, CREDIT_PING_FRAMES, 1000);
     assert_true(credit_allows(&c, 0)); /* what was not counted is no debt */
     assert_true(credit_wants_pings(&c, 0));
 }
@@ -150,11 +150,11 @@ static void late_pongs_of_a_stuck_worker_restore_its_credit(void **state)
             for (uint32_t n = 1; n < CREDIT_WORKERS; n++)
                 credit_on_pong(&c, c.pings - CREDIT_WORKERS + n);
         }
-        assert_true(credit_is_blind(&c));
+        assert_true(credit_has_stuck_worker(&c));
         for (uint32_t n = 0; n < c.pings; n += CREDIT_WORKERS)
             credit_on_pong(&c, n);
         assert_int_equal(c.workers[0].pings, 0);
-        assert_false(credit_is_blind(&c));
+        assert_false(credit_has_stuck_worker(&c));
         assert_true(credit_allows(&c, 0));
     }
 }
@@ -196,7 +196,8 @@ static void no_worker_queue_overflows_in_random_runs(void **state)
             queues[w].count--;
             if (n >= 0)
                 credit_on_pong(&c, (uint32_t)n);
-        } else if (!take && credit_allows(&c, w) && !(credit_is_blind(&c) && w != 2)) {
+        } else if (!take && credit_allows(&c, w) &&
+                   !(credit_has_stuck_worker(&c) && w != 2)) {
             queues[w].ping[(queues[w].first + queues[w].count++) % 64] = -1;
             credit_on_data(&c, w, 100 + (seed >> 20));
             sent[w]++;

@@ -69,12 +69,12 @@ static void slot_is_free_again_only_after_all_five_pongs(void **state)
     assert_int_equal(pings.unanswered, WORKERS);
     for (uint32_t i = 0; i < WORKERS; i++) {
         assert_false(probe_is_answered(&probe));
-        assert_true(slots_await(&slots, 11));
+        assert_true(slots_is_unproven(&slots, 11));
         probe_on_pong(&probe, probe.first + 2 * i);
     }
     assert_true(probe_is_answered(&probe));
     assert_int_equal(slots.state[1], SLOT_FREE);
-    assert_false(slots_await(&slots, 11));
+    assert_false(slots_is_unproven(&slots, 11));
     assert_int_equal(probe.deadline.at, 0);
 }
 
@@ -150,7 +150,7 @@ static void verdict_kills_a_slot_only_before_the_proof(void **state)
     assert_int_equal(slots.state[1], SLOT_DEAD);
 
     slots_take(&slots, 13);
-    slots_turn(&slots, SLOT_BUSY, SLOT_FREE);
+    slots_change_state(&slots, SLOT_BUSY, SLOT_FREE);
     slots_on_verdict(&slots, 13, false);
     assert_int_equal(slots.state[3], SLOT_FREE);
     slots_take(&slots, 23); /* the same worker, another pair */
@@ -166,7 +166,7 @@ static void free_slot_is_found_from_the_next_id_on(void **state)
     for (uint32_t id = 1; id < 2 * WORKERS; id += 2)
         slots_take(&slots, id);
     assert_int_equal(slots_find_free(&slots, 1), -1);
-    slots_turn(&slots, SLOT_BUSY, SLOT_SPENT);
+    slots_change_state(&slots, SLOT_BUSY, SLOT_SPENT);
     assert_int_equal(slots_find_free(&slots, 1), -1);
     slots.state[4] = SLOT_FREE;
     for (uint32_t id = 1; id < 2 * WORKERS; id += 2)

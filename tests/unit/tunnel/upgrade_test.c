@@ -14,7 +14,7 @@
 static struct chunk_pool pool;
 static struct bufq in;
 static struct str last_body; /* of the last api_error_from_answer */
-static char last_body_text[UPGRADE_ANSWER_MAX + 1];
+static char last_body_text[UPGRADE_RESPONSE_MAX + 1];
 static char last_location[64];
 
 /* In the place of kube/api.c, which knows JSON: here it matters what it is given. */
@@ -59,7 +59,7 @@ static enum err read_answer(const char *text, size_t len, bool eof,
     bufq_clear(&in);
     assert_int_equal(bufq_write(&in, text, len), len);
     *ret = (struct api_error){ 0 };
-    return upgrade_answer_read(&in, eof, transport, ret);
+    return upgrade_response_read(&in, eof, transport, ret);
 }
 
 static void the_request_is_what_client_go_sends(void **state)
@@ -275,7 +275,7 @@ static void a_cut_refusal_returns_what_arrived(void **state)
 static void an_endless_answer_is_refused(void **state)
 {
     (void)state;
-    static char text[UPGRADE_ANSWER_MAX + 100];
+    static char text[UPGRADE_RESPONSE_MAX + 100];
     struct api_error error;
 
     memset(text, 'x', sizeof(text)); /* a head without an end */
