@@ -14,6 +14,8 @@ void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
                     struct task *wake)
 {
     uint64_t now = s->sched->now, wait_ms = s->config->wait_ms;
+    if (want->wait_max_ms && want->wait_max_ms < wait_ms)
+        wait_ms = want->wait_max_ms;
 
     if (a->adopted) {
         a->adopted = false;

@@ -55,8 +55,10 @@ uint64_t grpc_timeout_ms(const struct http1_head *head)
         uint64_t number;
         if (!str_ieq(head->fields[i].name, STR("grpc-timeout")) || value.len < 2)
             continue;
-        if (!str_to_uint(str_first(value, value.len - 1), TIMEOUT_MAX, &number))
-            return to_ms(number, value.at[value.len - 1]);
+        if (str_to_uint(str_first(value, value.len - 1), TIMEOUT_MAX, &number))
+            continue;
+        uint64_t ms = to_ms(number, value.at[value.len - 1]);
+        return ms ? ms : 1;
     }
     return UINT64_MAX;
 }

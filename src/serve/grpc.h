@@ -10,7 +10,7 @@
 
 bool grpc_is_request(const struct http1_head *head);
 
-/* How long the caller waits, by grpc-timeout; UINT64_MAX: for ever. */
+/* How long the caller waits, by grpc-timeout, at least 1; UINT64_MAX: for ever. */
 uint64_t grpc_timeout_ms(const struct http1_head *head);
 
 #define GRPC_TRAILERS_ROOM 1200

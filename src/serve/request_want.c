@@ -36,6 +36,7 @@ struct want request_want(const struct serve *s, const struct client_side *client
         .small = c->small_request &&
                  request_fits(request, client->stream, c->small_request) &&
                  !head->upgrade && !target->connect,
+        .wait_max_ms = grpc_is_request(head) ? grpc_timeout_ms(head) : 0,
         .same_ns = policy_stays_in_namespace(&rules, head, target),
     };
 }

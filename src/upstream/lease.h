@@ -48,6 +48,7 @@ struct want {
                          after a pause, in which the catalog may learn of the failure */
     bool same_ns;     /* from a browser: no ExternalName into another namespace */
     uint64_t pair;    /* the idle connection with this number is taken first; 0: none */
+    uint64_t wait_max_ms; /* of the user: --wait is not longer; 0: it may be */
     uint64_t
         wait_until;   /* sched ms: the lease fails instead of being parked after this */
     struct log_id id; /* of the exchange, for the log */

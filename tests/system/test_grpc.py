@@ -3,12 +3,15 @@
 SPDX-License-Identifier: MIT
 """
 import re
+import socket
 import threading
 import time
 
 import pytest
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
+h2_connection = pytest.importorskip("h2.connection", reason="needs python3-h2")
+import h2.events  # noqa: E402 - after the checks above
 
 from grpc_pod import GrpcClient, GrpcServer  # noqa: E402 - after the check above
 from tunnel_process import eventually  # noqa: E402
@@ -135,14 +138,25 @@ def test_a_pod_that_speaks_only_http1_is_named(tunnel):
     client.close()
 
 
-def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(tunnel):
-    """empty has no pod; --wait is much longer."""
-    client = GrpcClient(tunnel.port, "empty.shop.svc.cluster.local")
-    began = time.monotonic()
-    with pytest.raises(grpc.RpcError):
-        client.method("Unary")(b"", timeout=1)
-    assert time.monotonic() - began < 4
-    client.close()
+def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(start_playground, start_tunnel):
+    """No pod is ready; --wait is much longer than the deadline, which is in the call's head only."""
+    playground = start_playground("--pods", "1")
+    playground.order("pod ready many/many-0 off")
+    tunnel = start_tunnel("--wait", "60s", kubeconfig=playground.kubeconfig)
+    with socket.create_connection(("127.0.0.1", tunnel.port), 20) as client:
+        h2c = h2_connection.H2Connection()
+        h2c.initiate_connection()
+        h2c.send_headers(1, [(":method", "POST"), (":scheme", "http"), (":path", "/test.Echo/Unary"),
+                             (":authority", "many.many.svc.cluster.local"), ("te", "trailers"),
+                             ("content-type", "application/grpc"), ("grpc-timeout", "1500m")], end_stream=True)
+        client.sendall(h2c.data_to_send())
+        began, head = time.monotonic(), None
+        while not head:
+            for event in h2c.receive_data(client.recv(1 << 16)):
+                if isinstance(event, h2.events.ResponseReceived):
+                    head = dict(event.headers)
+    assert head[b"grpc-status"] == b"14", head
+    assert 1 < time.monotonic() - began < 6
 
 
 def test_a_server_that_drains_loses_no_call(start_playground, start_tunnel):
