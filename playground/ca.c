@@ -14,7 +14,7 @@
 #include "base/own.h"
 
 #define CA_DAYS 3650
-#define CLOCK_SKEW_SECONDS 3600 /* the other side's clock may be behind */
+#define CLOCK_SKEW_SECONDS 3600 /* the clock of the peer may be behind */
 #define DAY_SECONDS 86400L
 
 struct local_ca {
@@ -71,7 +71,7 @@ static bool set_serial(X509 *x)
     unsigned char bytes[16];
     if (RAND_bytes(bytes, sizeof(bytes)) != 1)
         return false;
-    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and of one length */
+    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and of constant length */
     BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
     bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
     BN_free(number);
@@ -130,7 +130,7 @@ static bool add_names(X509 *x, const char *const *names)
     return ok;
 }
 
-/* What every certificate has. */
+/* A certificate with the fields that are common to all. */
 static X509 *new_certificate(EVP_PKEY *key, unsigned days)
 {
     AUTO(free_x509) X509 *x = X509_new();

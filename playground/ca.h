@@ -1,8 +1,8 @@
-/* playground/ca.h - the local CA: certificates made here, for here
+/* playground/ca.h - a local certificate authority
  *
- * A certificate authority that lives in memory (EC P-256), and what it signs: servers
- * that speak TLS on this machine, and the users they know by certificate.  Everything
- * goes in and out as PEM text; where it is kept is the caller's business.
+ * An authority in memory (EC P-256) signs certificates of TLS servers on this machine,
+ * and of users that authenticate with one.  Input and output are PEM text; the caller
+ * stores it.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 
 struct local_ca;
 
-/* The name must differ from the names of what it signs: equal ones look self-signed.
- * ERR_TLS: OpenSSL failed, which is not expected. */
+/* The name must differ from the subjects that it signs: a certificate with equal names
+ * looks self-signed.  ERR_TLS: OpenSSL failed, which is not expected. */
 MUST_CHECK enum err local_ca_create(const char *common_name, struct local_ca **ret,
                                     struct diag *why);
 void local_ca_destroy(struct local_ca *ca); /* NULL accepted */
@@ -26,7 +26,7 @@ struct certificate_request {
     const char *organization; /* Kubernetes: the group; NULL: none */
     const char *const
         *names;  /* DNS names and IP addresses, NULL at the end; may be NULL */
-    bool server; /* for servers, else for clients */
+    bool server; /* true: for a server; false: for a client */
     unsigned days;
 };
 

@@ -1,6 +1,6 @@
-/* playground/cluster.h - what all parts of the playground share: the cluster itself
+/* playground/cluster.h - the struct cluster, which all parts of the playground share
  *
- * main.c makes it and tears it down.
+ * main.c creates and destroys it.
  */
 #pragma once
 
@@ -14,7 +14,7 @@
 #include "playground/pods/pods.h"
 
 enum rights {
-    RIGHTS_WATCH,     /* everything kube-tunnel can make use of */
+    RIGHTS_WATCH,     /* all rights that kube-tunnel can use */
     RIGHTS_ORIGINAL,  /* get and list on services and pods, create on pods/portforward */
     RIGHTS_NAMESPACE, /* the same inside RIGHTS_HOME only */
     RIGHTS_NONE,
@@ -26,8 +26,9 @@ struct scale;
 struct call;
 struct answer;
 
-/* How the runtime on the node behaves: containerd 1.x and 2.1 differ in their verdicts.
- * */
+/* How the runtime on the node behaves: containerd 1.x and 2.1 report the ends of
+ * connections differently.
+ */
 enum runtime { CONTAINERD_1, CONTAINERD_2 };
 
 struct cluster {
@@ -51,7 +52,7 @@ struct cluster {
 /* After any change of objects: derive the endpoint slices, start and stop pods. */
 void cluster_settle(struct cluster *c);
 
-/* Does the user have this right, and was it not denied on command?
- * resource is "pods", "pods/portforward"; ns "" means the whole cluster, name "" any. */
+/* Does the user have this right, and no command has denied it? resource is "pods",
+ * "pods/portforward"; ns "" means the whole cluster, name "" any. */
 bool cluster_allows(const struct cluster *c, struct str verb, struct str group,
                     struct str resource, struct str ns, struct str name);

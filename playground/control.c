@@ -16,8 +16,6 @@ struct command_line {
     size_t count;
 };
 
-/* Arguments. */
-
 static enum err command_take_number(struct str word, uint64_t *ret, struct diag *why)
 {
     enum err e = str_to_uint(word, UINT32_MAX, ret);
@@ -59,8 +57,6 @@ static enum err find_pod(struct cluster *c, const struct named *n, json_t **ret,
                 : diag_set(why, ERR_NOT_FOUND, "there is no pod %s/%s", n->ns, n->name);
 }
 
-/* Objects. */
-
 static enum err pod_delete(struct cluster *c, const struct command_line *l,
                            struct diag *why)
 {
@@ -71,7 +67,7 @@ static enum err pod_delete(struct cluster *c, const struct command_line *l,
     return OK;
 }
 
-/* The same name, another UID: what a StatefulSet does. */
+/* Replaces a pod by one with the same name and another UID, as a StatefulSet does. */
 static enum err pod_replace(struct cluster *c, const struct command_line *l,
                             struct diag *why)
 {
@@ -118,7 +114,7 @@ static enum err pod_set_ready(struct cluster *c, const struct command_line *l,
     return OK;
 }
 
-/* It is terminating, and still serves. */
+/* Makes a pod terminating; it still serves. */
 static enum err pod_terminate(struct cluster *c, const struct command_line *l,
                               struct diag *why)
 {
@@ -178,8 +174,6 @@ static enum err service_create(struct cluster *c, const struct command_line *l,
     return OK;
 }
 
-/* Connections in pods. */
-
 static enum err set_target(struct cluster *c, const struct command_line *l,
                            enum pod_fault fault)
 {
@@ -211,8 +205,6 @@ static enum err heal(struct cluster *c, const struct command_line *l, struct dia
     (void)why;
     return set_target(c, l, POD_WELL);
 }
-
-/* Tunnels. */
 
 static enum err stall_worker(struct cluster *c, const struct command_line *l,
                              struct diag *why)
@@ -259,7 +251,8 @@ static enum err kill_tunnels(struct cluster *c, const struct command_line *l,
     return OK;
 }
 
-/* The kubelet, or the runtime: its tunnels end, and the API server cannot reach it. */
+/* The node goes down or up: its tunnels end, and the API server cannot reach the
+ * kubelet. */
 static enum err node(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     bool up = false;
@@ -305,8 +298,6 @@ static enum err trickle(struct cluster *c, const struct command_line *l, struct 
 {
     return take_switch(l->words[1], &c->faults.trickle, why);
 }
-
-/* The API server. */
 
 static enum err take_count(const struct command_line *l, unsigned *ret, struct diag *why)
 {
@@ -413,7 +404,7 @@ static enum err no_spdy(struct cluster *c, const struct command_line *l, struct 
     return take_switch(l->words[1], &c->faults.no_spdy, why);
 }
 
-/* The controllers have not come back yet. */
+/* Stops or resumes updates of slices, as if the controllers were down. */
 static enum err stale(struct cluster *c, const struct command_line *l, struct diag *why)
 {
     enum err e = take_switch(l->words[1], &c->faults.stale, why);
@@ -462,8 +453,6 @@ static enum err well(struct cluster *c, const struct command_line *l, struct dia
     return OK;
 }
 
-/* Size. */
-
 static enum err run_churn(struct cluster *c, const struct command_line *l,
                           struct diag *why)
 {
@@ -487,7 +476,7 @@ static enum err run_roll(struct cluster *c, const struct command_line *l,
 /* clang-format off */
 static const struct command {
     const char *name; /* one word or two */
-    size_t words;     /* with the arguments */
+    size_t words;     /* including the arguments */
     const char *arguments, *help;
     enum err (*run)(struct cluster *c, const struct command_line *l, struct diag *why);
 } commands[] = {

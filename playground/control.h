@@ -1,7 +1,7 @@
-/* playground/control.h - misbehave on command
+/* playground/control.h - commands that make the cluster fail
  *
  *     POST /playground            one command per line of the body, with the usual token;
- *     Authorization: Bearer ...   answers 200 and what was done, 400 and why not
+ *     Authorization: Bearer ...   200 with what was done, or 400 with the reason
  *
  * control.c has the table of commands.  `help` lists them.
  */
@@ -9,7 +9,7 @@
 
 #include "playground/api/answer.h"
 
-/* false: not for us. */
+/* false: the path is not /playground. */
 bool respond_control(struct cluster *c, const struct call *call, struct answer *a);
 
 /* Run one line.  Errors are sentences; the output goes into *output. */

@@ -129,7 +129,7 @@ static const struct {
 };
 /* clang-format on */
 
-/* An address that no pod has, put there by hand. */
+/* A slice that was written by hand, with an address of no pod. */
 static void put_manual_slice(struct store *s)
 {
     store_put(s, KIND_ENDPOINTSLICE,

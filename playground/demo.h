@@ -1,15 +1,15 @@
-/* playground/demo.h - the objects that are there from the start
+/* playground/demo.h - the objects that exist at the start
  *
- * The same services as in the tests on a real cluster: shop/web with two pods behind
- * named and numbered ports, shop/raw with one port for each way to behave, a headless
- * set, and services that nothing stands behind.
+ * The same services as in the tests on a real cluster: shop/web with two pods and named
+ * and numbered ports, shop/raw with one port for each behaviour of a TCP server, a
+ * headless service, and services without pods.
  */
 #pragma once
 
 #include "playground/api/store.h"
 
 void demo_fill(struct store *s);
-/* Namespace "many": a service of that name, and n pods behind it. */
+/* Adds the namespace "many" with a service of that name and its n pods. */
 void demo_fill_many(struct store *s, size_t n);
 
 /* A running, ready pod of an app. hostname and subdomain may be NULL. */

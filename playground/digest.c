@@ -6,10 +6,10 @@
 void sha1(struct str bytes, uint8_t out[static SHA1_SIZE])
 {
     if (EVP_Digest(bytes.at, bytes.len, out, NULL, EVP_sha1(), NULL) != 1)
-        abort(); /* out of memory, or an OpenSSL without it */
+        abort(); /* out of memory, or an OpenSSL without SHA-2 */
 }
 
-/* Only a name: behind it is OpenSSL's own context. */
+/* struct sha256 is never defined: the pointer is OpenSSL's EVP_MD_CTX. */
 struct sha256 *sha256_begin(void)
 {
     EVP_MD_CTX *context = EVP_MD_CTX_new();

@@ -13,8 +13,8 @@ int drop_fd(struct stream *s)
     return tcp_fd(tls_below(s));
 }
 
-/* An abort sets the socket to reset and lets go of it; a second descriptor keeps it alive
- * until that is taken back, and what the client sees is a FIN without a close_notify. */
+/* Sends a FIN without close_notify.  stream_abort sets the socket to send a reset when it
+ * is closed; a duplicate descriptor keeps it open until that option is undone. */
 static void kill_stream(struct stream *s, int fd)
 {
     struct linger linger = { .l_onoff = 0 };

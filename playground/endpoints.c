@@ -6,9 +6,9 @@
 #include "playground/api/object.h"
 
 #define MANAGER "endpointslice-controller.k8s.io"
-#define GROUPS_MAX 64 /* slices of one service */
+#define GROUPS_MAX 64 /* maximum of slices of one service */
 
-/* One slice in the making: endpoints whose ports are equal. */
+/* A slice that is being built: endpoints whose ports are equal. */
 struct group {
     json_t *ports, *endpoints;
 };
@@ -64,7 +64,7 @@ static json_int_t target_port(const json_t *service_port, const json_t *pod)
                : json_integer_value(json_object_get(service_port, "port"));
 }
 
-/* The service's ports as this pod serves them. */
+/* The service's ports with the port numbers of this pod. */
 static json_t *resolved_ports(const json_t *service, const json_t *pod)
 {
     json_t *ports = json_array();
@@ -193,7 +193,7 @@ static bool has_selector(const json_t *service)
     return json_object_size(object_at(service, "spec", "selector", NULL)) > 0;
 }
 
-/* Slices that an earlier, larger set of endpoints needed. */
+/* Deletes slices that are not needed any more. */
 static void drop_slices(struct store *s, const json_t *service, size_t from)
 {
     char name[280];
@@ -232,7 +232,7 @@ static json_t *subset_of(const struct group *g)
     return subset;
 }
 
-/* The same as Endpoints, which are called as their service. */
+/* Writes the same endpoints as an Endpoints object, which has the name of its service. */
 static void put_endpoints(struct store *s, const json_t *service,
                           const struct groups *groups)
 {

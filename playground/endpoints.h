@@ -3,11 +3,11 @@
 
 #include "playground/api/store.h"
 
-#define SLICE_ENDPOINTS 100 /* as many as the real controller puts into one */
+#define SLICE_ENDPOINTS 100 /* the maximum of the real controller */
 
-/* Namespaces whose slices are written by scale.h, the first with a number behind it. */
+/* Namespaces whose slices scale.c writes; SCALE_NAMESPACE is followed by a number. */
 #define SCALE_NAMESPACE "scale-"
 #define ROLL_NAMESPACE "roll"
 
-/* Bring all slices up to date; correct ones stay untouched. */
+/* Updates all slices; those that are correct are not written. */
 void endpoints_sync(struct store *s);

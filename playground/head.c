@@ -2,7 +2,7 @@
 
 #include "base/own.h"
 
-/* Empty lines before a request line are allowed, and mean nothing (RFC 9112, 2.2). */
+/* Empty lines before a request line are ignored (RFC 9112, section 2.2). */
 static void skip_blank_lines(struct bufq *in)
 {
     char two[2];

@@ -1,4 +1,4 @@
-/* playground/head.h - the request head at the front of a queue, in one piece
+/* playground/head.h - parses the request head at the front of a queue
  *
  * Usually it lies in the queue's first chunk and is parsed in place; a head that
  * straddles chunks is copied.  The parsed views are valid until head_done.
@@ -23,7 +23,7 @@ MUST_CHECK enum err head_read(struct head_reader *r, struct bufq *in,
                               struct http1_head *head);
 /* The bytes of the head just read. */
 struct str head_bytes(const struct head_reader *r, const struct bufq *in);
-/* Take it off the queue and be ready for the next one. */
+/* Removes the head from the queue and prepares for the next one. */
 void head_done(struct head_reader *r, struct bufq *in);
 void head_finish(struct head_reader *r);
 

@@ -37,7 +37,7 @@ static void put(struct text *t, const struct options *o, const char *address,
     put_context(t, "playground-certificate", "certificate");
 }
 
-/* Written beside and renamed, so that no program reads half of it. */
+/* Written to a temporary file and renamed, so that no program reads a part of it. */
 enum err kubeconfig_write(const struct options *o, const char *address, const char *ca,
                           const struct identity *user, struct diag *why)
 {

@@ -1,4 +1,4 @@
-/* playground/kubeconfig.h - the file by which clients find us */
+/* playground/kubeconfig.h - writes the kubeconfig for clients of the playground */
 #pragma once
 
 #include "playground/ca.h"

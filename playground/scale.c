@@ -10,28 +10,28 @@
 #define NAMESPACE SCALE_NAMESPACE
 #define NAMESPACES 20
 #define ROLL ROLL_NAMESPACE
-#define CHURNED "churn" /* whose slices change */
+#define CHURNED "churn" /* the service whose slices change */
 #define CHURNED_SLICES 50
 #define TICK_MS 20
 #define NODES 500
-#define GRACE_MS 2000 /* a pod serves for so long after its slice has lost it */
+#define GRACE_MS 2000 /* how long a pod serves after it was removed from its slice */
 #define GRACE_STEPS (GRACE_MS / TICK_MS + 10)
 
 struct scale {
     struct cluster *cluster;
     struct timer tick;
-    uint64_t ticked; /* when the rates were served last */
+    uint64_t ticked; /* when changes were last made */
     uint32_t churn_rate, roll_rate;
-    double churn_due, roll_due; /* fractions of what is to be done */
+    double churn_due, roll_due; /* changes that are due, with fractions */
     size_t churned;             /* slices changed so far */
     bool churn_made;
-    size_t roll_pods; /* of roll/roll */
-    size_t rolled;    /* of them, replaced in this rollout */
-    size_t dropped;   /* of those they replaced, gone */
+    size_t roll_pods; /* pods of roll/roll */
+    size_t rolled;    /* pods that were replaced in this rollout */
+    size_t dropped;   /* replaced pods that were deleted */
     struct {
         uint64_t at; /* sched ms */
         size_t rolled;
-    } grace[GRACE_STEPS]; /* the rollout so far: the oldest first */
+    } grace[GRACE_STEPS]; /* steps of the rollout, the oldest first */
     size_t graces;
     unsigned generation;
 };
@@ -48,7 +48,7 @@ static json_t *endpoint(const char *ns, const char *pod, const char *uid, size_t
                      "name", pod, "uid", uid, "nodeName", node, "zone", "zone-a");
 }
 
-/* A pod that exists in slices only; `version` makes it another one. */
+/* A pod that exists in slices only; another `version` makes it a different pod. */
 static json_t *phantom(const char *ns, const char *service, size_t n, size_t version)
 {
     AUTO_FREE char *pod =
@@ -211,7 +211,7 @@ static void drop_upto(struct scale *s, size_t end)
         drop_roll_pod(s, s->dropped);
 }
 
-/* What was replaced GRACE_MS ago goes now. */
+/* Deletes the pods that were replaced GRACE_MS ago. */
 static void drop_rolled(struct scale *s)
 {
     uint64_t now = s->tick.sched->now;

@@ -16,8 +16,9 @@
 
 LOG_MODULE(playground);
 
-#define RESTART_DELAY_MS 20 /* so that the client that requested it gets the response */
-#define REOPEN_MS 50        /* when the port is not free again yet */
+/* so that the client that sent the command gets the response */
+#define RESTART_DELAY_MS 20
+#define REOPEN_MS 50 /* retry after this while the port is still in use */
 
 struct server {
     struct cluster *cluster;

@@ -16,12 +16,13 @@ MUST_CHECK enum err server_open_unix(struct cluster *c, const char *path,
                                      struct server **ret, struct diag *why);
 void server_close(struct server *s); /* NULL accepted */
 
-/* "127.0.0.1:6443", with the port that was found. */
+/* "127.0.0.1:6443", with the actual port. */
 const char *server_address(const struct server *s);
 
-/* Shortly from now: lose every connection, be away for ms, come back on the same port. */
+/* After a short delay: closes every connection, does not listen for ms, then listens on
+ * the same port again. */
 void server_restart(struct server *s, uint64_t ms);
-/* Accept no connection; those that were accepted go on. */
+/* paused: no connection is accepted; accepted ones continue. */
 void server_pause(struct server *s, bool paused);
 
 /* Numeric "ADDR:PORT".  ERR_CONFIG. */

@@ -1,4 +1,4 @@
-/* playground/text.h - a growing string: answers and events on their way out */
+/* playground/text.h - a growing string, for responses and events */
 #pragma once
 
 #include "base/str.h"

@@ -1,4 +1,4 @@
-/* playground/ws_accept.h - the server's half of a WebSocket handshake */
+/* playground/ws_accept.h - the server's side of a WebSocket handshake */
 #pragma once
 
 #include "base/str.h"

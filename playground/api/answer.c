@@ -57,7 +57,7 @@ static void unknown_path(struct answer *a)
     text_add(&a->body, STR("404 page not found\n"));
 }
 
-/* Authentication: the bearer of the token, or a certificate of our CA. */
+/* Authentication: the token, or a certificate of the playground's CA. */
 static bool authenticated(const struct cluster *c, const struct call *call)
 {
     struct str value = { 0 };

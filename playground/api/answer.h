@@ -1,7 +1,7 @@
 /* playground/api/answer.h - the API server's response to one request
  *
- * respond() looks at a request and fills in an answer; the connection sends it, or goes
- * on as the answer prescribes.
+ * respond() fills in the answer to a request; the connection sends it, or continues as
+ * `next` states.
  */
 #pragma once
 
@@ -29,7 +29,7 @@ struct view {
 struct watch_start {
     struct view view;
     uint64_t revision; /* events after this one */
-    bool initial;      /* ... and before them what there is, as ADDED */
+    bool initial;      /* ... and before them all existing objects, as ADDED */
     bool initial_end;  /* ... and a bookmark that marks their end */
     bool bookmarks;
     uint64_t timeout_s;
@@ -49,24 +49,25 @@ struct answer {
 struct call {
     const struct http1_head *head;
     struct str body;
-    bool known; /* by a certificate, or by the listener it came through */
+    bool known; /* authenticated by a certificate, or by the listener of the connection */
 };
 
-/* *a is zeroed and finished by the caller. */
+/* The caller zeroes *a before, and finishes it. */
 void respond(struct cluster *c, const struct call *call, struct answer *a);
 void answer_finish(struct answer *a);
 
 void view_finish(struct view *v);
 bool view_shows(const struct view *v, const json_t *object);
 
-/* Respond with JSON (the reference is taken), or a failed Status in the API server's words. */
+/* Fills in an answer with JSON (takes over the reference), or with a failed Status whose
+ * text is the API server's. */
 void answer_json(struct answer *a, int status, json_t *tree);
 void answer_failure(struct answer *a, int status, const char *reason, json_t *details,
                     const char *format, ...) PRINTF_LIKE(5, 6);
 /* A Status as an object of its own. */
 json_t *status_object(int code, const char *reason, json_t *details, const char *message);
 
-/* Parts of the API, each for its own paths. */
+/* Parts of the API; each returns false for paths that are not its own. */
 bool respond_discovery(struct cluster *c, const struct call *call, struct answer *a);
 bool respond_review(struct cluster *c, const struct call *call, struct answer *a);
 void respond_collection(struct cluster *c, const struct call *call,
@@ -75,7 +76,7 @@ void respond_collection(struct cluster *c, const struct call *call,
 void respond_forward(struct cluster *c, const struct call *call,
                      const struct api_path *path, struct answer *a);
 
-/* Is the user allowed to?  If not, the answer is the 403. */
+/* Does the user have this right?  If not, *a is a 403. */
 bool authorize(const struct cluster *c, const struct api_path *path, struct str verb,
                struct answer *a);
 /* The same for the object of that name, which a field selector may give. */

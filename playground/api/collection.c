@@ -50,7 +50,7 @@ static enum err view_init(struct view *v, const struct call *call,
 /* A page: which objects, and where the next one begins. */
 struct page_request {
     uint64_t limit;    /* 0: all */
-    uint64_t revision; /* of the first page; 0: this is it */
+    uint64_t revision; /* of the first page; 0: this is the first page */
     char *after; /* "namespace/name" of the last object seen; NULL: from the start */
 };
 
@@ -66,7 +66,7 @@ static enum err parse_token(const char *token, struct page_request *ret)
     return OK;
 }
 
-/* Where a page begins: objects are in order of namespace and name. */
+/* The index of the first object of a page; objects are in order of namespace and name. */
 static size_t first_place(const struct store *s, const struct view *v, const char *after)
 {
     if (!after)
@@ -74,7 +74,8 @@ static size_t first_place(const struct store *s, const struct view *v, const cha
     struct str ns;
     struct str name = str_cut(str_of(after), '/', &ns);
     AUTO_FREE char *ns_text = str_dup(ns);
-    AUTO_FREE char *next = xasprintf("%.*s\x01", STR_ARG(name)); /* just after it */
+    /* the first name after it */
+    AUTO_FREE char *next = xasprintf("%.*s\x01", STR_ARG(name));
     return store_place(s, v->kind, ns_text, next);
 }
 
@@ -129,7 +130,7 @@ static bool has_selectors(const struct view *v)
     return v->labels.count || v->fields.count;
 }
 
-/* Without selectors all of them are shown. */
+/* Counts the remaining objects of the view; without selectors, all of them. */
 static size_t count_left(const struct store *s, const struct view *v, size_t from,
                          size_t end)
 {
@@ -142,7 +143,8 @@ static size_t count_left(const struct store *s, const struct view *v, size_t fro
     return left;
 }
 
-/* Fill the list; how many shown objects did not fit, and the last that did. */
+/* Fills the list; returns how many objects of the view did not fit, and the last that
+ * did. */
 static size_t fill_list(const struct store *s, const struct view *v,
                         const struct page_request *page, json_t *list,
                         const json_t **ret_last)

@@ -15,7 +15,7 @@
 LOG_MODULE(playground);
 
 #define BODY_MAX (1024 * 1024)
-#define WATCH_GATHER (32 * 1024) /* text made ahead of the socket */
+#define WATCH_GATHER (32 * 1024) /* maximum of text that waits for the socket */
 #define BOOKMARK_MS 60000
 #define WATCH_SECONDS 1800 /* a watch without timeoutSeconds */
 
@@ -42,19 +42,19 @@ struct connection {
     struct log_id id;
     enum connection_state state;
     struct stream *stream; /* owned; NULL once a session has it */
-    bool trusted;          /* came by the control socket */
+    bool trusted;          /* accepted on the control socket */
     struct task work;
     struct timer deadline;
 
     struct head_reader reader;
     struct text
-        head_text; /* the head of the request at hand, kept while its body comes */
+        head_text; /* the head of the current request, kept while its body is read */
     struct http1_head head; /* views into head_text */
     struct text body;
     bool keep_alive;
 
     struct answer answer;
-    struct text out; /* what the stream has no room for yet */
+    struct text out; /* text for which the stream has no room yet */
     size_t out_sent;
 
     struct watch watch;
@@ -206,7 +206,7 @@ static enum connection_state take_request(struct connection *c)
     return CONNECTION_REPLY;
 }
 
-/* The head has to outlive its bytes in the queue, because the body comes after them. */
+/* Copies the head, because it is removed from the queue before the body is read. */
 static enum err keep_head(struct connection *c)
 {
     text_clear(&c->head_text);
@@ -278,7 +278,8 @@ static void open_session(struct connection *c)
     struct stream *stream = TAKE(c->stream);
     int fd = drop_fd(stream);
     stream->wake = NULL;
-    bufq_clear(&stream->in); /* the real relays lose what was sent before the 101, too */
+    /* real relays also lose bytes that were sent before the 101 */
+    bufq_clear(&stream->in);
     if (c->answer.next == NEXT_TUNNEL)
         stream = ws_stream_open(c->cluster->loop, stream);
     session_open(c->cluster, stream, fd, str_of(c->answer.pod_uid));

@@ -1,7 +1,7 @@
 /* playground/api/connection.h - a client's connection to the API server
  *
- * HTTP/1.1 over any stream, request by request, until one of them turns it into a watch
- * or hands the stream over to a port-forward session.
+ * HTTP/1.1 over any stream, request by request, until a request starts a watch, or passes
+ * the stream to a port-forward session.
  */
 #pragma once
 
@@ -10,9 +10,10 @@
 
 struct connection;
 
-/* Takes the stream over.  A trusted one needs no token, and misbehaviour passes it by. */
+/* Takes over the stream.  A trusted connection needs no token, and faults do not affect
+ * it. */
 void connection_open(struct cluster *c, struct stream *stream, bool trusted);
-/* Drop all of them; unless it is orderly, the trusted ones stay. */
+/* Closes all connections; unless how is DROP_ORDERLY, trusted ones stay open. */
 void connections_drop(struct cluster *c, enum drop how);
-/* The black hole opened or closed. */
+/* The fault `blackhole` began or ended. */
 void connections_wake(struct cluster *c);

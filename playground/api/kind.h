@@ -1,7 +1,6 @@
 /* playground/api/kind.h - the kinds of objects this cluster has: one table row each
  *
- * Discovery, paths, rights, lists and tables all read the row; adding a kind is adding
- * one.
+ * Discovery, paths, rights, lists and tables use this table; a new kind needs only a row.
  */
 #pragma once
 
@@ -16,7 +15,7 @@ enum kind_id {
     KIND_SERVICE,
     KIND_ENDPOINTSLICE,
     KIND_ENDPOINTS,  /* the same, as before 1.21 */
-    KIND_DEPLOYMENT, /* without a controller: nothing makes its pods */
+    KIND_DEPLOYMENT, /* without a controller, which would create its pods */
     KIND_CONFIGMAP,
     KINDS
 };

@@ -1,4 +1,4 @@
-/* playground/api/object.h - reading Kubernetes objects: short ways to their fields
+/* playground/api/object.h - access to fields of Kubernetes objects
  *
  * Objects are jansson trees, immutable once they are in the store.
  */

@@ -22,7 +22,7 @@ static enum err take_resource(struct str path, struct api_path *ret)
 enum err api_path_parse(struct str path, struct api_path *ret)
 {
     *ret = (struct api_path){ 0 };
-    next_part(&path); /* what is before the first slash: nothing */
+    next_part(&path); /* the empty part before the first slash */
     struct str root = next_part(&path);
     if (str_eq(root, STR("apis")))
         ret->group = next_part(&path);

@@ -1,4 +1,4 @@
-/* playground/api/path.h - what a request path and its query name
+/* playground/api/path.h - parses a request path and its query
  *
  * /api/v1/namespaces/shop/pods/web-1/portforward, /apis/GROUP/VERSION/...: cut into
  * parts. Views point into the path.

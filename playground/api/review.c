@@ -1,4 +1,4 @@
-/* playground/api/review.c - "may I?": self subject access reviews */
+/* playground/api/review.c - SelfSubjectAccessReviews */
 #include "playground/api/answer.h"
 #include "playground/api/object.h"
 #include "playground/head.h"

@@ -51,7 +51,7 @@ static enum err take_set(struct requirement *r, struct str *in)
 static enum err take_operator(struct requirement *r, struct str *in)
 {
     if (str_empty(*in) || in->at[0] == ',')
-        return OK; /* the bare key: it has to be there */
+        return OK; /* the key alone: it must exist */
     bool not_in = take(in, STR("notin"));
     if (not_in || take(in, STR("in"))) {
         r->op = not_in ? SELECT_NOT_IN : SELECT_IN;
@@ -112,7 +112,7 @@ bool selector_matches_labels(const struct selector *s, const json_t *object)
     return true;
 }
 
-/* Of services and pods, those that kube-tunnel selects by among them. */
+/* Fields of services and pods, including those that kube-tunnel selects by. */
 static const struct {
     const char *key, *part, *member;
 } fields[] = {

@@ -1,7 +1,8 @@
 /* playground/api/selector.h - label and field selectors of lists and watches
  *
- * "app=web,tier in (a, b),!old": every requirement has to hold.  Of field selectors,
- * metadata.name and metadata.namespace are known; others are refused, as the API does.
+ * "app=web,tier in (a, b),!old": all requirements must match.  Of field selectors only
+ * metadata.name and metadata.namespace are supported; others are refused, as by the real
+ * API.
  */
 #pragma once
 

@@ -7,7 +7,7 @@
 #include "playground/api/object.h"
 
 #define HISTORY 4096
-#define FIRST_REVISION 1000 /* so that "0", "1" and real ones cannot be confused */
+#define FIRST_REVISION 1000 /* so that "0" and "1" are not real revisions */
 
 struct shelf {
     json_t **objects; /* sorted by namespace and name */
@@ -18,7 +18,7 @@ struct store {
     struct shelf shelves[KINDS];
     uint64_t revision;
     uint64_t oldest;               /* watches may start here or later */
-    struct event history[HISTORY]; /* a ring: revision r sits at r % HISTORY */
+    struct event history[HISTORY]; /* a ring: revision r is at index r % HISTORY */
     struct list_node watchers;
 };
 
@@ -56,7 +56,7 @@ uint64_t store_revision(const struct store *s)
     return s->revision;
 }
 
-/* Where the object is, or where it belongs. */
+/* The index of the object, or the one to insert it at. */
 static size_t place_of(const struct shelf *shelf, const char *ns, const char *name,
                        bool *ret_found)
 {

@@ -3,8 +3,8 @@
 
 #include "playground/api/kind.h"
 
-/* A table of no rows yet; columns: with their definitions (events after the first of a
- * watch come without). */
+/* A table of no rows yet; columns: include their definitions (only the first event of a
+ * watch has them). */
 json_t *table_create(const struct kind *k, const char *revision, bool columns);
 void table_add(json_t *table, const struct kind *k, const json_t *object);
 

@@ -12,8 +12,8 @@ static void write_event(struct text *out, const char *type, json_t *object)
     text_printf(out, "{\"type\":\"%s\",\"object\":%s}\n", type, text);
 }
 
-static void tell_object(struct watch *w, struct text *out, const char *type,
-                        json_t *object)
+static void write_object(struct watch *w, struct text *out, const char *type,
+                         json_t *object)
 {
     const struct kind *k = &kinds[w->start.view.kind];
     if (!w->start.view.table) {
@@ -27,7 +27,7 @@ static void tell_object(struct watch *w, struct text *out, const char *type,
     w->columns_sent = true;
 }
 
-static void tell_gone(struct watch *w, const struct store *s, struct text *out)
+static void write_gone(struct watch *w, const struct store *s, struct text *out)
 {
     char message[96];
     snprintf(message, sizeof(message), "too old resource version: %llu (%llu)",
@@ -60,13 +60,13 @@ void watch_bookmark(struct watch *w, struct text *out)
     json_decref(b);
 }
 
-static void tell_initial(struct watch *w, const struct store *s, struct text *out)
+static void write_initial(struct watch *w, const struct store *s, struct text *out)
 {
     const struct view *v = &w->start.view;
     for (size_t i = 0; i < store_count(s, v->kind); i++) {
         json_t *object = store_at(s, v->kind, i);
         if (view_shows(v, object))
-            tell_object(w, out, "ADDED", object);
+            write_object(w, out, "ADDED", object);
     }
     w->start.initial = false;
     if (w->start.initial_end) {
@@ -76,7 +76,8 @@ static void tell_initial(struct watch *w, const struct store *s, struct text *ou
     }
 }
 
-/* What a change of the object means to a client that sees only the objects of the view. */
+/* The event type for a client that sees only the objects of the view: one that no longer
+ * matches is DELETED. */
 static const char *seen_as(const struct view *v, const struct event *e)
 {
     bool now = view_shows(v, e->object);
@@ -89,11 +90,11 @@ static const char *seen_as(const struct view *v, const struct event *e)
     return before ? "DELETED" : NULL;
 }
 
-static void tell_event(struct watch *w, const struct event *e, struct text *out)
+static void write_event_object(struct watch *w, const struct event *e, struct text *out)
 {
     const char *type = e->kind == w->start.view.kind ? seen_as(&w->start.view, e) : NULL;
     if (type)
-        tell_object(w, out, type, e->object);
+        write_object(w, out, type, e->object);
     w->start.revision = e->revision;
 }
 
@@ -102,15 +103,15 @@ void watch_write(struct watch *w, const struct store *s, struct text *out, size_
     if (w->over)
         return;
     if (w->start.initial)
-        tell_initial(w, s, out);
+        write_initial(w, s, out);
     if (w->start.revision < store_oldest(s)) {
-        tell_gone(w, s, out);
+        write_gone(w, s, out);
         return;
     }
     while (out->len < max) {
         const struct event *e = store_event_after(s, w->start.revision);
         if (!e)
             break;
-        tell_event(w, e, out);
+        write_event_object(w, e, out);
     }
 }

@@ -9,7 +9,7 @@ struct watch {
     bool over;                /* the client got the error that its revision is gone */
 };
 
-/* Append the events that are due, about `max` bytes at most; each line is one event. */
+/* Appends the pending events, about `max` bytes at most; each line is one event. */
 void watch_write(struct watch *w, const struct store *s, struct text *out, size_t max);
-/* Append a bookmark of the present revision. */
+/* Appends a bookmark with the current revision. */
 void watch_bookmark(struct watch *w, struct text *out);

@@ -1,4 +1,4 @@
-/* playground/forward/frame.h - a frame on its way from the reader to a worker */
+/* playground/forward/frame.h - a frame that the reader queues for a worker */
 #pragma once
 
 #include "base/bufq.h"
@@ -7,7 +7,7 @@
 
 #define REQUEST_ID_MAX 64
 
-/* The contents of a SYN_STREAM. */
+/* What a SYN_STREAM requests. */
 struct stream_wish {
     bool valid, error; /* error: the error stream of its pair, else the data stream */
     uint16_t port;
@@ -17,7 +17,7 @@ struct stream_wish {
 struct frame {
     struct list_node node;
     struct spdy_head head;
-    struct spdy_control control; /* without its block */
+    struct spdy_control control; /* without its header block */
     struct stream_wish wish;
     struct bufq payload;
 };

@@ -1,10 +1,11 @@
-/* playground/forward/pair.c - what containerd does with a pair of streams
+/* playground/forward/pair.c - copies between a pair of streams and a pod, as containerd
+ * does
  *
- * Two copies run, client to pod and pod to client.  When either has ended, the other gets
- * one more second; then the connection is closed, and both streams end.  That second cuts
- * answers short after a client's FIN, and delays the end after a pod's; it is also why a
- * client may send one frame too many after the end, and never two.  Only the error stream
- * reports how it ended.
+ * Two copies run, client to pod and pod to client.  When one has ended, the other
+ * continues for one second; then the connection is closed, and both streams end.  So a
+ * response is truncated one second after a client's FIN, and after a pod's FIN the end is
+ * delayed by a second.  After the end one frame of the client may still be read, but no
+ * second one.  Only the error stream reports how the connection ended.
  */
 #include "playground/forward/pair.h"
 
@@ -14,36 +15,37 @@
 
 LOG_MODULE(playground);
 
-#define JOIN_MS 30000    /* for the other half of a pair to come */
+#define JOIN_MS 30000    /* how long a stream waits for the other one of its pair */
 #define FRAME_DATA 32768 /* the runtime copies with a buffer of this size */
-#define DATA_ROOM 8192   /* with less room than this, wait rather than send crumbs */
+/* with less room than this it waits, instead of sending small frames */
+#define DATA_ROOM 8192
 #define ERROR_TEXT 1024
 
 /* clang-format off */
 enum pair_state {
-    PAIR_HALF,   /* one stream came, the other did not yet */
+    PAIR_HALF,   /* one stream was opened, the other not yet */
     PAIR_OPEN,   /* both copies run */
-    PAIR_ENDING, /* one copy has ended, the other has a second */
-    PAIR_FAILED, /* it failed; reported when the second is over */
-    PAIR_ENDED,  /* the data stream is; the error stream reports later than it should */
+    PAIR_ENDING, /* one copy has ended, the other has a second left */
+    PAIR_FAILED, /* it failed, which is reported when the second is over */
+    PAIR_ENDED,  /* the data stream has ended; the error stream reports later */
 };
 /* clang-format on */
 
 struct pair {
     struct list_node node;    /* in the session's pairs */
-    struct list_node waiting; /* in the session's waiting, or in none */
+    struct list_node waiting; /* in the session's list `waiting`, or in none */
     struct session *session;
     char request[REQUEST_ID_MAX];
     enum pair_state state;
     uint16_t port;
-    uint32_t error_id, data_id; /* 0: not there yet */
+    uint32_t error_id, data_id; /* 0: not opened yet */
     struct stream *pod;         /* owned */
     struct bufq unread;         /* taken from a worker, not yet written to the pod */
     bool client_ended;
     struct task work;
     struct timer timer;
     char why[ERROR_TEXT]; /* of PAIR_FAILED and PAIR_ENDED */
-    bool well;            /* of PAIR_ENDED: an orderly end, without a text */
+    bool well;            /* of PAIR_ENDED: an orderly end, without an error text */
 };
 
 static void detach(struct pair *p, uint32_t id, enum consumer consumer)
@@ -82,7 +84,7 @@ static void end_stream(struct pair *p, uint32_t id)
     bufq_init(&none, p->unread.pool, 0);
     session_put_data(p->session, id, SPDY_FIN, &none, 0);
     if (!stream)
-        return; /* reset by the client: the end is sent all the same */
+        return; /* the client has reset the stream: the end is sent nevertheless */
     stream->local_end = true;
     if (stream->remote_end)
         session_remove_stream(stream);
@@ -105,7 +107,7 @@ static void reset_stream(struct pair *p, uint32_t id)
         session_remove_stream(stream);
 }
 
-/* The error stream's word, and the end of the pair. */
+/* Sends the error text on the error stream, and ends the pair. */
 static void report(struct pair *p, const char *why)
 {
     struct session *s = p->session;
@@ -122,7 +124,7 @@ static void report(struct pair *p, const char *why)
     pair_destroy(p);
 }
 
-static void tell_later(struct pair *p, const char *why, uint32_t ms)
+static void report_later(struct pair *p, const char *why, uint32_t ms)
 {
     p->state = PAIR_ENDED;
     p->well = !why;
@@ -132,8 +134,8 @@ static void tell_later(struct pair *p, const char *why, uint32_t ms)
     task_wake(&p->session->work);
 }
 
-/* Both ends: an orderly one, a text and what follows it, or ("") a reset without a word.
- * What still comes from the client finds `left` in its way. */
+/* Ends both streams: in order (NULL), with an error text, or ("") with a reset and no
+ * text. `left` is the consumer of bytes that the client still sends. */
 static void finish(struct pair *p, const char *why, enum consumer left)
 {
     struct session *s = p->session;
@@ -147,12 +149,12 @@ static void finish(struct pair *p, const char *why, enum consumer left)
     else
         end_stream(p, p->data_id);
     if (late_ms)
-        tell_later(p, why, late_ms);
+        report_later(p, why, late_ms);
     else
         report(p, why);
 }
 
-/* The last read of the client's stream is still waiting, unless it saw the end. */
+/* The last read of the client's stream is still pending, unless it read the end. */
 static enum consumer leftover(const struct pair *p)
 {
     return p->client_ended ? CONSUMER_NONE : CONSUMER_ONE_MORE;
@@ -266,7 +268,7 @@ static void ending(struct pair *p)
         finish(p, NULL, leftover(p));
 }
 
-/* A pod that was there and is not any more: connection refused may come late, too. */
+/* The connection to the pod broke.  A refused connection may be noticed late, too. */
 static void pod_broke(struct pair *p)
 {
     bool refused = strstr(p->pod->end.why.text, "refused") != NULL;

@@ -1,19 +1,21 @@
-/* playground/forward/pair.h - one forwarded connection: two streams and a pod's */
+/* playground/forward/pair.h - one forwarded connection: two SPDY streams and the pod's
+ * stream */
 #pragma once
 
 #include "playground/forward/state.h"
 
-/* A new stream finds its other half by the request id, or waits for it. */
+/* Joins a new stream with the other stream of its request id, or makes it wait for
+ * that. */
 void pair_join(struct session *s, struct spdy_stream *stream,
                const struct stream_wish *wish);
 
-/* The consumer takes these bytes, all of them; false: it is busy with earlier ones. */
+/* Takes all of these bytes for the pod; false: earlier ones are not written yet. */
 bool pair_takes(struct pair *p, struct bufq *payload);
-/* The client's half of one of its streams ended. */
+/* The client has ended one of the two streams. */
 void pair_client_ended(struct pair *p, const struct spdy_stream *stream);
-/* There may be room in the session again. */
+/* Call it when the session may have room again. */
 void pair_wake(struct list_node *waiting);
 void pair_destroy(struct pair *p);
 
-/* All pairs of a session. */
+/* Destroys all pairs of a session. */
 void pairs_destroy(struct session *s);

@@ -27,7 +27,8 @@ static void read_wish(const struct spdy_header *fields, size_t count, uint32_t i
     if (str_to_uint(spdy_headers_find(fields, count, STR("port")), 65535, &port) || !port)
         return;
     ret->port = (uint16_t)port;
-    if (str_empty(request)) /* old clients: the data stream follows its error stream */
+    /* without a request id (old clients), the data stream follows its error stream */
+    if (str_empty(request))
         snprintf(ret->request, sizeof(ret->request), "%u", ret->error ? id : id - 2);
     else
         snprintf(ret->request, sizeof(ret->request), "%.*s", STR_ARG(request));
@@ -75,7 +76,7 @@ static struct worker *worker_of(struct session *s, const struct frame *f)
     }
 }
 
-/* Ids have to grow; the check is the reader's, so it is in the order of the wire. */
+/* Ids must increase.  The reader checks it, in the order of the frames. */
 static bool id_may_open(struct session *s, const struct frame *f)
 {
     if (f->head.type != SPDY_SYN_STREAM)
@@ -94,7 +95,7 @@ static bool is_dealt(const struct frame *f)
            f->head.type == SPDY_WINDOW_UPDATE;
 }
 
-/* Gather one frame.  OK: s->incoming is whole.  ERR_EOF: a GOAWAY. */
+/* Reads one frame.  OK: s->incoming is complete.  ERR_EOF: a GOAWAY. */
 static enum err read_frame(struct session *s)
 {
     struct bufq *in = &s->stream->in;
@@ -119,7 +120,7 @@ static enum err read_frame(struct session *s)
 static enum err understand(struct session *s)
 {
     struct frame *f = s->incoming;
-    if (!s->body_begun) /* understood before, and waiting for its queue */
+    if (!s->body_begun) /* else it was parsed before, and waits for room in a queue */
         return OK;
     s->body_begun = false;
     enum err e = f->head.type == SPDY_DATA ? OK : decode_control(s, f);
@@ -128,7 +129,8 @@ static enum err understand(struct session *s)
     return e;
 }
 
-/* Read and deal out until there is no whole frame, or a queue is full (ERR_LIMIT). */
+/* Reads frames and queues them for workers, until no whole frame is left or a queue is
+ * full (ERR_LIMIT). */
 static enum err read_frames(struct session *s)
 {
     for (;;) {
@@ -236,7 +238,8 @@ static void on_flush(struct task *task)
         pair_wake(&s->waiting);
 }
 
-/* A blocked reader does not see its client go; the real one leaks, we do not. */
+/* A blocked reader does not notice that its client has closed.  The real implementation
+ * then leaks the session; this one checks. */
 static void on_look(struct timer *timer)
 {
     struct session *s = container_of(timer, struct session, look);

@@ -8,7 +8,7 @@
 struct spdy_inflater {
     z_stream z;
     bool failed;
-    uint8_t plain[SPDY_BLOCK_MAX + 1]; /* full: the block was too large */
+    uint8_t plain[SPDY_BLOCK_MAX + 1]; /* if it is full, the block was too large */
 };
 
 struct spdy_inflater *spdy_inflater_create(void)
@@ -27,7 +27,7 @@ void spdy_inflater_destroy(struct spdy_inflater *f)
     free(f);
 }
 
-/* The zlib head of the first block names its dictionary. */
+/* Inflates; sets the dictionary when the zlib header of the first block requests it. */
 static int inflate_some(z_stream *z)
 {
     uint8_t dictionary[SPDY_DICTIONARY_SIZE];
@@ -40,8 +40,8 @@ static int inflate_some(z_stream *z)
     return code == Z_OK ? inflate(z, Z_SYNC_FLUSH) : code;
 }
 
-/* All of the block into f->plain.  Z_BUF_ERROR means that the input is
- * used up and there was nothing more to write. */
+/* Inflates the whole block into f->plain.  Z_BUF_ERROR means that the input is used up
+ * and there was nothing more to write. */
 static enum err inflate_block(struct spdy_inflater *f, struct str block, struct str *ret)
 {
     f->z.next_in = (z_const Bytef *)block.at;

@@ -1,10 +1,11 @@
 /* playground/forward/spdy_headers.h - read SPDY/3 header blocks (SPDY/3 draft, section 2.6.10)
  *
- * For the server's side: the playground and the tests.  Clients of port-forward need none
- * of this (see wire/spdy.h), and so the program does not link zlib.
+ * For servers: the playground and the tests.  A client of port-forward need not read
+ * headers (see wire/spdy.h), so kube-tunnel does not link zlib.
  *
- * All blocks of one direction of a connection are one deflate stream: each must go
- * through the same inflater, in the order of the frames, also those that are not needed.
+ * All blocks of one direction of a connection are one deflate stream: each must be
+ * inflated by the same struct spdy_inflater, in the order of the frames, also those that
+ * are not needed.
  */
 #pragma once
 
@@ -36,6 +37,6 @@ spdy_headers_decode(struct spdy_inflater *f, struct str block,
                     struct spdy_header fields[static SPDY_HEADERS_MAX],
                     size_t *ret_count);
 
-/* The value of a field, or an empty view with at == NULL. */
+/* The value of a field, or an empty text with at == NULL. */
 struct str spdy_headers_find(const struct spdy_header *fields, size_t count,
                              struct str name);

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#define FIXED 8 /* of the body of RST_STREAM and GOAWAY */
+#define FIXED 8 /* size of the body of RST_STREAM and GOAWAY */
 
 static uint8_t *put_u32(uint8_t *at, uint32_t v)
 {
@@ -33,8 +33,8 @@ void spdy_goaway_encode(uint32_t last_id, uint32_t status,
 size_t spdy_syn_reply_encode(uint32_t id, bool first,
                              uint8_t out[static SPDY_SYN_REPLY_MAX])
 {
-    /* The head of zlib text with SPDY's dictionary; then two of deflate's stored blocks: one
-     * of four bytes, the number 0, and an empty one (RFC 1951, section 3.2.4). */
+    /* The zlib header with SPDY's dictionary; then two stored deflate blocks (RFC 1951,
+     * section 3.2.4): the number 0 as four bytes, and an empty one. */
     static const uint8_t block[] = {
         0x78, 0x3f, 0xe3, 0xc6, 0xa7, 0xc2, 0, 4, 0,    0xfb,
         0xff, 0,    0,    0,    0,    0,    0, 0, 0xff, 0xff

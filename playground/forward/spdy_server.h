@@ -14,8 +14,8 @@ void spdy_rst_encode(uint32_t id, enum spdy_status status,
 void spdy_goaway_encode(uint32_t last_id, uint32_t status,
                         uint8_t out[static SPDY_GOAWAY_SIZE]);
 
-/* An answer without headers.  `first`: it has the first header block that is sent on the
- * connection, which carries the zlib head. */
+/* A SYN_REPLY without headers.  first: it has the first header block that is sent on the
+ * connection, which begins with the zlib header. */
 #define SPDY_SYN_REPLY_MAX 40
 size_t spdy_syn_reply_encode(uint32_t id, bool first,
                              uint8_t out[static SPDY_SYN_REPLY_MAX]);

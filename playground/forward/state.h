@@ -1,4 +1,4 @@
-/* playground/forward/state.h - what one port-forward consists of: streams, frames out
+/* playground/forward/state.h - the structs of one port-forward: session, streams, workers
  *
  * Shared by the reader (session.c), the workers and the pairs.
  */
@@ -16,28 +16,28 @@ struct spdy_inflater;
 struct worker {
     struct list_node queue;
     size_t queued;
-    struct frame *hand; /* taken from the queue, not done yet */
+    struct frame *hand; /* taken from the queue, not finished yet */
     bool stalled;       /* on command */
 };
 
 #define STREAM_BUCKETS 64
-#define SESSION_ROOM (64 * 1024) /* frames made ahead of the transport */
+#define SESSION_ROOM (64 * 1024) /* maximum bytes of frames that wait for the transport */
 
 struct pair;
 
-/* What takes the bytes of a stream. */
+/* What reads the bytes of a stream. */
 enum consumer {
-    CONSUMER_PAIR,     /* the forward */
-    CONSUMER_ONE_MORE, /* a forward that has ended; its last read still waits */
-    CONSUMER_NONE,     /* the worker that brings some waits for ever */
-    CONSUMER_DRAIN,    /* thrown away */
+    CONSUMER_PAIR,     /* its pair */
+    CONSUMER_ONE_MORE, /* the pair has ended, but its last read is still pending */
+    CONSUMER_NONE,     /* none: a worker with data for it waits for ever */
+    CONSUMER_DRAIN,    /* the bytes are discarded */
 };
 
 struct spdy_stream {
     struct list_node node; /* in its bucket */
     uint32_t id;
     enum consumer consumer;
-    struct pair *pair; /* NULL once the forward has ended */
+    struct pair *pair; /* NULL once the pair has ended */
     bool local_end, remote_end;
 };
 
@@ -46,19 +46,19 @@ struct session {
     struct cluster *cluster;
     struct log_id id;
     struct stream *stream; /* owned */
-    int fd;                /* under it, borrowed */
+    int fd;                /* the descriptor below it, borrowed */
     char *pod_uid;
-    char sandbox[SANDBOX_SIZE]; /* outlives the pod, in error texts */
+    char sandbox[SANDBOX_SIZE]; /* copied for error texts, since the pod may be gone */
     struct task work, flush;
-    struct timer look; /* while nothing is read: is the client still there? */
+    struct timer look; /* checks whether the client has closed while nothing is read */
     bool frozen;       /* on command: reads and writes nothing */
     bool cut_short;    /* on command: end in the middle of a frame */
 
     struct spdy_inflater *inflater;
-    struct frame *incoming; /* being read */
-    uint32_t incoming_left; /* of its body */
+    struct frame *incoming; /* the frame that is being read */
+    uint32_t incoming_left; /* bytes of its body that are missing */
     bool body_begun;
-    uint32_t next_id;     /* the least that a new stream may have */
+    uint32_t next_id;     /* the smallest id that a new stream may have */
     unsigned round_robin; /* the worker of the next ping */
     struct worker workers[WORKERS];
 
@@ -80,5 +80,5 @@ void session_put_data(struct session *s, uint32_t id, uint8_t flags, struct bufq
                       size_t n);
 void session_put_reply(struct session *s, uint32_t id);
 void session_put_reset(struct session *s, uint32_t id, enum spdy_status status);
-/* The pod it leads to, NULL when it is gone. */
+/* The session's pod; NULL when it is gone. */
 struct pod *session_pod(const struct session *s);

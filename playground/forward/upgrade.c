@@ -1,7 +1,7 @@
-/* playground/forward/upgrade.c - from a request for port-forward to the 101
+/* playground/forward/upgrade.c - responds to a request for port-forward, up to the 101
  *
- * In the order in which the real chain checks: is the user allowed, is there such a pod, is
- * it an upgrade at all, does the node answer, which protocol.
+ * Checks in the order of the real components: rights of the user, existence of the pod,
+ * Upgrade field, node, protocol.
  */
 #include "base/own.h"
 #include "playground/api/answer.h"
@@ -53,7 +53,7 @@ static void bare(struct answer *a, int status, struct str text)
     text_add(&a->body, text);
 }
 
-/* Failures on the way to the node, as commanded. */
+/* Failures of the node that a command has switched on. */
 static bool node_fails(struct cluster *c, struct answer *a)
 {
     struct faults *f = &c->faults;

@@ -3,7 +3,7 @@
 #include "base/own.h"
 #include "playground/forward/pair.h"
 
-#define ANSWER_ROOM 64 /* what a reply or a ping needs in the session's queue */
+#define ANSWER_ROOM 64 /* room for a reply or a PING in the session's queue */
 
 void worker_init(struct worker *w)
 {
@@ -54,7 +54,7 @@ static void end_remote(struct spdy_stream *stream)
         session_remove_stream(stream);
 }
 
-/* Hand the bytes to the consumer of the stream; false: it does not take them now. */
+/* Passes the bytes to the consumer of the stream; false: it does not take them now. */
 static bool hand_over(struct spdy_stream *stream, struct bufq *payload)
 {
     switch (stream->consumer) {
@@ -83,7 +83,8 @@ static bool finish_data(struct session *s, struct frame *f)
     return true;
 }
 
-/* The writer does not look: a forward goes on sending on a stream that was reset. */
+/* Only the reading side ends: as in the real implementation, data is still sent on a
+ * stream that was reset. */
 static bool finish_reset(struct session *s, const struct frame *f)
 {
     struct spdy_stream *stream = session_stream(s, f->control.id);
@@ -100,7 +101,8 @@ static bool finish_ping(struct session *s, const struct frame *f)
     uint8_t bytes[SPDY_PING_SIZE];
     if (session_room(s) < ANSWER_ROOM)
         return false;
-    if (f->control.id & 1) { /* even ones would be answers to ours */
+    /* even ids would be answers to PINGs of the server, which sends none */
+    if (f->control.id & 1) {
         spdy_ping_encode(f->control.id, bytes);
         session_put(s, bytes, sizeof(bytes));
     }

@@ -5,9 +5,9 @@
 
 #define IN_LIMIT (64 * 1024)
 #define OUT_LIMIT (64 * 1024)
-#define ONE_FRAME 4096    /* longer messages come in two */
-#define FRAME_MAX 16000   /* and no message is longer than this */
-#define FRAME_OVERHEAD 32 /* heads around it */
+#define ONE_FRAME 4096    /* longer messages are sent in two frames */
+#define FRAME_MAX 16000   /* maximum of a message */
+#define FRAME_OVERHEAD 32 /* frame heads of one message */
 #define CONTROL_ROOM 256  /* a pong is at most this long */
 #define CLOSE_NORMAL 1000
 
@@ -15,7 +15,7 @@ struct ws_stream {
     struct stream stream;
     struct stream *below; /* owned */
     struct task work;
-    struct websocket_header head; /* of the frame whose payload is passing */
+    struct websocket_header head; /* of the frame whose payload is being read */
     uint64_t at, left;
     uint8_t control[125]; /* payload of a control frame */
 };
@@ -80,7 +80,7 @@ static void take_control(struct ws_stream *w)
     }
 }
 
-/* Unmask into `in`; false when there is nothing, or no room. */
+/* Unmasks payload into `in`; false when there is none, or no room. */
 static bool take_payload(struct ws_stream *w)
 {
     size_t room;

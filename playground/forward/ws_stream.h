@@ -1,13 +1,13 @@
-/* playground/forward/ws_stream.h - the bytes inside binary messages, as a stream
+/* playground/forward/ws_stream.h - the payload of binary WebSocket messages, as a stream
  *
- * The server's end (RFC 6455): peers must mask, we do not; message boundaries mean
- * nothing. Sends the way the API server's library does: a message over 4 KiB is one
- * unfinished frame and an empty one that finishes it.
+ * The server's end (RFC 6455): frames from the client are masked, those to it are not;
+ * message boundaries have no meaning. Sends as the API server's library does: a message
+ * over 4 KiB is one unfinished frame and an empty one that finishes it.
  */
 #pragma once
 
 #include "net/loop.h"
 #include "net/stream.h"
 
-/* The handshake is done; takes the stream below over. */
+/* Call it after the handshake; takes over the stream below. */
 struct stream *ws_stream_open(struct loop *l, struct stream *below);

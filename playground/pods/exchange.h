@@ -1,7 +1,7 @@
-/* playground/pods/exchange.h - one request and its answer: between http.c and pages.c
+/* playground/pods/exchange.h - one request and its response, shared by http.c and pages.c
  *
- * http.c reads the head, begins the page, feeds it the body, and lets it answer as often
- * as it requests; a page only writes.
+ * http.c reads the head, begins the page, feeds it the body, and calls its `answer` until
+ * it is complete; a page only writes.
  */
 #pragma once
 
@@ -12,8 +12,8 @@
 
 enum progress {
     ANSWERED, /* the answer is complete */
-    MORE,     /* again when there is room, or when the timer fires */
-    HANG_UP,  /* send what is there and close */
+    MORE,     /* call it again when there is room, or when the timer fires */
+    HANG_UP,  /* send the queued bytes and close */
     RESET,    /* close with a reset, at once */
     TALK,     /* a WebSocket from here on */
 };
@@ -24,10 +24,10 @@ struct exchange {
     struct timer timer; /* a page may set it; when it fires, the page writes more */
     const struct page *page;
     bool keep_alive;
-    bool bodyless; /* HEAD: the answer has a head only */
+    bool bodyless; /* HEAD: the response has no body */
     bool continue_wanted, refused;
     uint64_t received;   /* bytes of the request body */
-    struct sha256 *hash; /* of it, where the page needs that */
+    struct sha256 *hash; /* hash of the body, if the page needs it */
     uint64_t number;     /* the page's number from the query */
     uint64_t sent;       /* the page's progress */
     uint64_t left;
@@ -36,14 +36,14 @@ struct exchange {
 
 struct page {
     const char *path;
-    /* Take from the head what the answer needs; may be NULL. */
+    /* Copies from the head what the answer needs; may be NULL. */
     void (*begin)(struct exchange *x, const struct http1_head *head, struct str raw);
-    /* The body has been read (or refused): write. */
+    /* Called when the body has been read (or refused): writes the response. */
     enum progress (*answer)(struct exchange *x);
 };
 
 const struct page *page_find(struct str path);
 extern const struct page page_raw_head;
 
-/* Any answer is at most this long before it has to look for room. */
+/* A page may write this much before it must check for room. */
 #define ANSWER_ROOM 4096

@@ -60,14 +60,15 @@ static bool has_room(const struct http *h)
     return bufq_room(&h->base.stream->out) >= ANSWER_ROOM;
 }
 
-static void say(struct http *h, const char *text)
+static void write_text(struct http *h, const char *text)
 {
     bufq_write(&h->base.stream->out, text, strlen(text));
 }
 
 static enum http_state refuse(struct http *h)
 {
-    say(h, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
+    write_text(
+        h, "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Length: 0\r\n\r\n");
     return HTTP_FLUSH;
 }
 
@@ -102,11 +103,11 @@ static enum http_state in_head(struct http *h)
         return refuse(h);
     begin(h, &head);
     head_done(&h->reader, &s->in);
-    head_finish(&h->reader); /* an idle connection holds no memory */
+    head_finish(&h->reader); /* an idle connection keeps no buffer */
     if (h->exchange.refused)
         return HTTP_ANSWER;
     if (h->exchange.continue_wanted)
-        say(h, "HTTP/1.1 100 Continue\r\n\r\n");
+        write_text(h, "HTTP/1.1 100 Continue\r\n\r\n");
     return h->framing == BODY_NONE ? HTTP_ANSWER : HTTP_BODY;
 }
 
@@ -200,7 +201,7 @@ static enum http_state in_closed(struct http *h)
     return HTTP_CLOSED;
 }
 
-/* Run states until one waits; a state that returns itself waits. */
+/* Runs states until one returns itself, which means that it waits. */
 static void http_work(struct task *task)
 {
     struct http *h = container_of(task, struct http, base.work);

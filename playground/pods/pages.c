@@ -1,6 +1,6 @@
-/* playground/pods/pages.c - what the pods' HTTP server can answer with
+/* playground/pods/pages.c - the pages of the pods' HTTP server
  *
- * The same pages as the pods of the tests on a real cluster, so that one test runs on
+ * The pods of tests on a real cluster have the same pages, so that a test can run on
  * both.
  */
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 #define EVENTS 10
 #define EVENT_MS 100
 #define PARTS 3
-#define PROMISED 1000 /* by /short, which sends 100 */
+#define PROMISED 1000 /* the Content-Length of /short, which sends 100 bytes */
 #define RESET_MS 50
 
 static void put(struct exchange *x, const char *format, ...) PRINTF_LIKE(2, 3);
@@ -64,7 +64,7 @@ static uint64_t query_number(const struct http1_head *head, struct str key,
     return str_to_uint(value, UINT64_MAX / 4, &n) ? other : n;
 }
 
-/* What was kept of the head is the body, of whatever length. */
+/* The body is the kept part of the head. */
 static enum progress answer_kept(struct exchange *x)
 {
     if (x->sent == 0 && x->left == 0) {
@@ -99,7 +99,7 @@ static void begin_raw(struct exchange *x, const struct http1_head *head, struct 
     text_add(&x->kept, raw);
 }
 
-/* ?n= bytes, counting 0 to 255 again and again: their hash is easy to know. */
+/* ?n= bytes, which repeat 0 to 255, so that tests can compute their hash. */
 #define COUNT4(n) (n), (n) + 1, (n) + 2, (n) + 3
 #define COUNT16(n) COUNT4(n), COUNT4((n) + 4), COUNT4((n) + 8), COUNT4((n) + 12)
 #define COUNT64(n) COUNT16(n), COUNT16((n) + 16), COUNT16((n) + 32), COUNT16((n) + 48)
@@ -295,7 +295,7 @@ static enum progress answer_cut(struct exchange *x)
     return HANG_UP;
 }
 
-/* The same, but with a reset, once the bytes have had time to arrive. */
+/* Like answer_cut, but with a reset, a moment later so that the bytes arrive before. */
 static enum progress answer_reset(struct exchange *x)
 {
     if (x->sent == 0) {

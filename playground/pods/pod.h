@@ -15,7 +15,7 @@ struct pod {
     struct list_node connections;
 };
 
-/* One connection, seen from the pod; embedded in what serves it. */
+/* A connection of a pod; embedded in the struct of the server that serves it. */
 struct pod_connection {
     struct list_node node;
     struct pod *pod;

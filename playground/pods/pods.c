@@ -15,8 +15,10 @@
 #include "playground/pods/http.h"
 #include "playground/pods/tcp.h"
 
-#define MEMORY_LIMIT (128 * 1024) /* of each queue of a connection in memory */
-#define PRIVATE_ACCEPTS 8 /* foreign connections to our own socket that are closed */
+#define MEMORY_LIMIT (128 * 1024) /* limit of each queue of a connection in memory */
+/* how many connections of other processes to the private listener are closed before
+ * giving up */
+#define PRIVATE_ACCEPTS 8
 
 struct mapping {
     struct list_node node;
@@ -30,10 +32,10 @@ struct pods {
     struct loop *loop;
     struct list_node pods, mappings;
     struct map by_uid;
-    int listener; /* private: where pairs of sockets are made */
+    int listener; /* private listener, to make pairs of connected sockets */
 };
 
-/* What listens in every pod. */
+/* The ports of every pod. */
 static const struct port {
     uint16_t number;
     bool memory;
@@ -139,7 +141,7 @@ static uint64_t mix(uint64_t z)
     return z ^ (z >> 31);
 }
 
-/* Ids that look like containerd's, and differ for each UID. */
+/* Sets ids in the format of containerd, which differ for each UID. */
 static void name_sandbox(struct pod *pod)
 {
     uint64_t seed = str_hash(str_of(pod->uid));
@@ -210,7 +212,8 @@ static int connect_socket(const struct sockaddr *address, socklen_t len)
     return -1;
 }
 
-/* The other end of `fd` at our own listener; foreign connections are closed. */
+/* Accepts the other end of `fd` at the private listener; connections of other processes
+ * are closed. */
 static int accept_own(int listener, int fd)
 {
     struct sockaddr_in own = { 0 };

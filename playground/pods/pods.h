@@ -1,9 +1,10 @@
 /* playground/pods/pods.h - the servers behind the Pod objects
  *
- * A pod here is a name, a sandbox and a few ports with behaviour (see ports[] in pods.c).
- * Connections to it exist only as pairs of streams: HTTP ports in memory, because
- * benchmarks run against them; the others on real sockets, because they show how kernels
- * buffer and reset.  Ports of an app can be mapped to a server outside.
+ * A pod here is a name, a sandbox and a few ports with a server each (see ports[] in
+ * pods.c).  Connections to it exist only as pairs of streams: HTTP ports use pairs in
+ * memory, because benchmarks run against them; other ports use real sockets, to behave as
+ * the kernel does in buffering and resets.  Ports of an app can be mapped to a server
+ * outside.
  */
 #pragma once
 
@@ -23,17 +24,18 @@ void pods_destroy(struct pods *p); /* NULL accepted */
 void pods_map(struct pods *p, struct str app, uint16_t port,
               const struct sockaddr *address, socklen_t len);
 
-/* Start what the store's running pods need, stop (FIN) what is no longer there. */
+/* Starts the servers of running pods in the store, and ends (FIN) the connections of pods
+ * that are gone. */
 void pods_sync(struct pods *p, const struct store *s);
 
 /* The same for one pod: start it, or stop the one with this UID. */
 void pods_start(struct pods *p, const json_t *object);
 void pods_stop(struct pods *p, struct str uid);
 
-/* By UID: NULL when that sandbox is gone. */
+/* Finds a pod by UID; NULL when its sandbox is gone. */
 struct pod *pods_find(const struct pods *p, struct str uid);
 
-/* Connect.  ERR_REFUSED: nothing listens there. */
+/* Connects to a port of the pod.  ERR_REFUSED: no server listens there. */
 MUST_CHECK enum err pod_dial(struct pods *p, struct pod *pod, uint16_t port,
                              struct stream **ret);
 

@@ -5,7 +5,8 @@
 #include "base/own.h"
 #include "playground/drop.h"
 
-#define STUCK_LOOK_MS 1000 /* one that never reads has to look whether it was left */
+/* a server that never reads must check whether its client has closed */
+#define STUCK_LOOK_MS 1000
 
 struct guest {
     struct pod_connection base;

@@ -1,6 +1,6 @@
-/* playground/pods/tcp.h - one port for each way a TCP server can behave
+/* playground/pods/tcp.h - one port for each behaviour of a TCP server
  *
- * Each takes the stream over and serves it until its end, or until the pod goes.
+ * Each takes over the stream and serves it until its end, or until the pod is stopped.
  */
 #pragma once
 

@@ -28,7 +28,7 @@ static enum err next_frame(struct ws_echo *e, struct stream *s)
     return OK;
 }
 
-/* Unmask and pass on; returns whether anything moved. */
+/* Unmasks and echoes payload; returns whether bytes were moved. */
 static bool pass_payload(struct ws_echo *e, struct stream *s)
 {
     uint8_t piece[4096];

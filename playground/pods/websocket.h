@@ -1,15 +1,15 @@
-/* playground/pods/websocket.h - a WebSocket that answers every message with itself */
+/* playground/pods/websocket.h - a WebSocket server that echoes every message */
 #pragma once
 
 #include "net/stream.h"
 #include "wire/websocket.h"
 
-/* Zeroed is the start. */
+/* Zeroed at the start of a connection. */
 struct ws_echo {
-    struct websocket_header head; /* of the frame whose payload is passing */
+    struct websocket_header head; /* of the frame whose payload is being echoed */
     uint64_t at, left;
     bool closing;
 };
 
-/* Echo what there is; false: closed, by agreement or by error. */
+/* Echoes what was received; false: the connection was closed, in order or by an error. */
 bool ws_echo_run(struct ws_echo *e, struct stream *s);
