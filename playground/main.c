@@ -67,7 +67,7 @@ static enum err make_tls(struct playground *p, struct diag *why)
         .certificate = identity.certificate,
         .key = identity.key,
         .alpn = "\x08http/1.1",
-        .ask_client_certificate = true,
+        .request_client_certificate = true,
     };
     e = tls_server_context(&settings, &p->tls, why);
     identity_finish(&identity);
@@ -212,8 +212,9 @@ static void on_stop(struct task *task)
         loop_stop(p->cluster.loop);
 }
 
-/* As many connections as the system allows: being short of them is not what we are for.
- * */
+/* Raises the limit on descriptors to the hard limit, so that the playground does not run
+ * out of them before the program under test.
+ */
 static void raise_file_limit(void)
 {
     struct rlimit limit;

@@ -54,7 +54,7 @@ static void free_key(EVP_PKEY **key)
     EVP_PKEY_free(*key);
 }
 
-/* Which authorities a client's certificate may be of. */
+/* Sets the authorities of client certificates that are accepted. */
 static void name_authorities(SSL_CTX *ssl)
 {
     STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
@@ -103,7 +103,7 @@ enum err tls_server_context(const struct tls_server_settings *s, struct tls_cont
     name_authorities(c->ssl);
     SSL_CTX_set_session_id_context(c->ssl, (const unsigned char *)"kube-tunnel", 11);
     SSL_CTX_set_verify(
-        c->ssl, s->ask_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
+        c->ssl, s->request_client_certificate ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
     *ret = c;
     return OK;
 }

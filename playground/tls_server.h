@@ -1,4 +1,4 @@
-/* playground/tls_server.h - the server's side of TLS, on net/tls.h */
+/* playground/tls_server.h - TLS servers, with net/tls.h */
 #pragma once
 
 #include <stdbool.h>
@@ -10,10 +10,12 @@ struct tls_server_settings {
     const char *certificate; /* chain, leaf first */
     const char *key;
     const char
-        *alpn;      /* the one protocol to accept, behind its length: "\x08http/1.1"; not
-                         copied */
-    const char *ca; /* of the clients */
-    bool ask_client_certificate; /* ask, and accept any that `ca` signed */
+        /* the only ALPN protocol to accept, after its length: "\x08http/1.1"; not
+         * copied */
+        *alpn;
+    const char *ca; /* the authority of client certificates */
+    /* request a certificate, and accept any that `ca` signed */
+    bool request_client_certificate;
 };
 
 /* ERR_TLS with a sentence naming the item that cannot be read. */

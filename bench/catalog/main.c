@@ -48,13 +48,13 @@ static void on_wake(struct task *t)
     (void)t;
 }
 
-static void tell_service(struct bench *b, size_t n)
+static void add_service(struct bench *b, size_t n)
 {
     AUTO_FREE char *text =
         xasprintf("{'metadata': {'namespace': 'scale-%02zu', 'name': 'svc-%06zu'},"
                   " 'spec': {'selector': {'app': 'svc-%06zu'}, 'ports': [{'port': 80}]}}",
                   n % 20, n, n);
-    fake_tell(b->api, SERVICES, API_ADDED, text);
+    fake_event(b->api, SERVICES, API_ADDED, text);
 }
 
 static char *slice_text(const char *ns, const char *service, size_t slice, size_t first,
@@ -81,11 +81,11 @@ static char *slice_text(const char *ns, const char *service, size_t slice, size_
     return whole;
 }
 
-static void tell_slice(struct bench *b, const char *ns, const char *service, size_t slice,
-                       size_t first, size_t count)
+static void add_slice(struct bench *b, const char *ns, const char *service, size_t slice,
+                      size_t first, size_t count)
 {
     AUTO_FREE char *text = slice_text(ns, service, slice, first, count, 1);
-    fake_tell(b->api, SLICES, API_ADDED, text);
+    fake_event(b->api, SLICES, API_ADDED, text);
 }
 
 static void fill(struct bench *b)
@@ -93,14 +93,14 @@ static void fill(struct bench *b)
     for (size_t i = 0; i < b->services; i++) {
         AUTO_FREE char *ns = xasprintf("scale-%02zu", i % 20);
         AUTO_FREE char *name = xasprintf("svc-%06zu", i);
-        tell_service(b, i);
-        tell_slice(b, ns, name, 0, 0, b->endpoints / b->services);
+        add_service(b, i);
+        add_slice(b, ns, name, 0, 0, b->endpoints / b->services);
     }
-    fake_tell(b->api, SERVICES, API_ADDED,
-              "{'metadata': {'namespace': 'large', 'name': 'large'},"
-              " 'spec': {'selector': {'app': 'large'}, 'ports': [{'port': 80}]}}");
+    fake_event(b->api, SERVICES, API_ADDED,
+               "{'metadata': {'namespace': 'large', 'name': 'large'},"
+               " 'spec': {'selector': {'app': 'large'}, 'ports': [{'port': 80}]}}");
     for (size_t i = 0; i < LARGE / SLICE_ENDPOINTS; i++)
-        tell_slice(b, "large", "large", i, i * SLICE_ENDPOINTS, SLICE_ENDPOINTS);
+        add_slice(b, "large", "large", i, i * SLICE_ENDPOINTS, SLICE_ENDPOINTS);
     fake_live(b->api, SERVICES);
     fake_live(b->api, SLICES);
     sched_run(&b->sched, b->sched.now + 1);
@@ -165,7 +165,7 @@ static double rebuild_us(struct bench *b)
         AUTO_FREE char *text =
             slice_text("large", "large", i, i * SLICE_ENDPOINTS, SLICE_ENDPOINTS, i + 2);
         sched_run(&b->sched, b->sched.now + 1000);
-        fake_tell(b->api, SLICES, API_MODIFIED, text);
+        fake_event(b->api, SLICES, API_MODIFIED, text);
         double began = now_us();
         sched_run(&b->sched, b->sched.now + 1);
         spent += now_us() - began;

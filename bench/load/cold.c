@@ -81,7 +81,7 @@ static bool receive_200(int fd)
     return e == OK && a.status == 200;
 }
 
-static bool ask_once(const struct plan *p, uint16_t port)
+static bool request_once(const struct plan *p, uint16_t port)
 {
     struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(port) };
     struct timeval patience = { .tv_sec = 5 };
@@ -112,7 +112,7 @@ static void stop(pid_t pid)
 static enum err wait_for_200(const struct plan *p, uint16_t port, pid_t pid,
                              uint64_t began)
 {
-    while (!ask_once(p, port)) {
+    while (!request_once(p, port)) {
         if (waitpid(pid, NULL, WNOHANG) == pid)
             return ERR_EOF;
         if (monotonic_ns() - began > p->duration_ns) {

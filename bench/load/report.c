@@ -3,7 +3,7 @@
 
 #include <stdio.h>
 
-static void say(const char *word)
+static void print_line(const char *word)
 {
     puts(word);
     fflush(stdout);
@@ -11,7 +11,7 @@ static void say(const char *word)
 
 void report_counting(void)
 {
-    say("counting");
+    print_line("counting");
 }
 
 static void print_amount(const char *name, uint64_t n)
@@ -24,7 +24,7 @@ void report_counted(const struct tally *t, uint64_t took_ns)
 {
     struct samples sorted = t->latencies;
 
-    say("counted");
+    print_line("counted");
     samples_sort(&sorted);
     printf("{\"seconds\": %.6f", (double)took_ns / 1e9);
     print_amount("requests", t->requests);
@@ -39,5 +39,5 @@ void report_counted(const struct tally *t, uint64_t took_ns)
 #define X(NAME, name) print_amount(#name, t->failures[FAIL_##NAME]);
     FAILURES(X)
 #undef X
-    say("}");
+    print_line("}");
 }

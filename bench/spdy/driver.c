@@ -73,7 +73,7 @@ static enum err lost(struct tunnel *t)
 
 /* Requests */
 
-static void ask(struct tunnel *t, struct pair *p)
+static void send_request(struct tunnel *t, struct pair *p)
 {
     const struct plan *plan = t->driver->plan;
     uint8_t head[SPDY_HEAD];
@@ -112,7 +112,7 @@ static enum err take_bytes(struct tunnel *t, struct pair *p, const char *bytes, 
     count_answer(d, p);
     if (p->answer.closes)
         return fail(d, ERR_EOF, "the pod closes its connections");
-    ask(t, p);
+    send_request(t, p);
     return d->result;
 }
 
@@ -329,7 +329,7 @@ static enum err open_pair(struct tunnel *t, size_t n)
     size_t len = spdy_pair_encode(&wire, n == 0, bytes);
     if (!bufq_put(&t->stream->out, bytes, len))
         return fail(t->driver, ERR_LIMIT, "the pair does not fit");
-    ask(t, p);
+    send_request(t, p);
     return t->driver->result;
 }
 

@@ -190,7 +190,7 @@ static void answer(char what, struct str rest)
     task_wake(s->wake);
 }
 
-static void ask(char what, struct str rest)
+static void look_up(char what, struct str rest)
 {
     struct lookup *l = &questions[asked++ % QUESTIONS];
     struct str ns, name = str_cut(rest, '/', &ns);
@@ -222,7 +222,7 @@ static void step(struct str line)
     if (strchr("adex", what))
         answer(what, rest);
     if (what == 'l' || what == 'p' || what == 'y')
-        ask(what, rest);
+        look_up(what, rest);
     if (what == 'n')
         miss();
     if (what == 't' && str_to_uint(rest, 10000, &tenths))

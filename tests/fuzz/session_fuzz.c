@@ -120,7 +120,7 @@ static void play(struct stage *st, const uint8_t *at, const uint8_t *end)
         at += n;
         check_pods(st);
         if (last_client(st))
-            hear(st, last_client(st));
+            stage_received(st, last_client(st));
     }
 }
 

@@ -1,4 +1,4 @@
-/* tests/session/account_test.c - what the log and the metrics show of requests */
+/* tests/session/account_test.c - requests in the log and in the metrics */
 #include "stage.h"
 
 #include <stdio.h>
@@ -44,8 +44,9 @@ static void a_request_is_logged_with_status_bytes_and_pod(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, "POST /p?q HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-    say(st, pod(st, 0), "HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\nok");
+    stage_write(st, client,
+                "POST /p?q HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+    stage_write(st, pod(st, 0), "HTTP/1.1 201 Made\r\nContent-Length: 2\r\n\r\nok");
     const char *lines = captured_log();
     assert_non_null(strstr(lines, " request method=POST host=web.shop.svc path=/p "
                                   "status=201 in=5 out=2 "));
@@ -61,8 +62,8 @@ static void a_request_counts_once_in_every_metric(void **state)
     long in = sample("kube_tunnel_body_bytes_total{direction=\"in\"}");
     long out = sample("kube_tunnel_body_bytes_total{direction=\"out\"}");
 
-    say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
+    stage_write(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 5\r\n\r\nhello");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc");
     assert_int_equal(sample("kube_tunnel_requests_total{code=\"2xx\"}"), requests + 1);
     assert_int_equal(sample("kube_tunnel_request_duration_seconds_count"), durations + 1);
     assert_int_equal(sample("kube_tunnel_body_bytes_total{direction=\"in\"}"), in + 5);
@@ -75,7 +76,7 @@ static void a_client_that_leaves_before_an_answer_is_logged_as_499(void **state)
     struct stream *client = stage_client(st);
     long none = sample("kube_tunnel_requests_total{code=\"none\"}");
 
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
     drop(st, &client);
     assert_non_null(strstr(captured_log(), " status=499 in=0 out=0 "));
     assert_int_equal(sample("kube_tunnel_requests_total{code=\"none\"}"), none + 1);
@@ -89,7 +90,7 @@ static void a_client_that_leaves_before_a_request_is_not_counted(void **state)
 
     stage_serve(st);
     durations = sample("kube_tunnel_request_duration_seconds_count");
-    say(st, client, "GET / HT");
+    stage_write(st, client, "GET / HT");
     drop(st, &client);
     assert_null(strstr(captured_log(), "request"));
     assert_int_equal(sample("kube_tunnel_request_duration_seconds_count"), durations);
@@ -100,7 +101,7 @@ static void a_malformed_request_is_logged_with_its_client_only(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, "GET /secret HTTP/1.1\r\nHost : web.shop.svc\r\n\r\n");
+    stage_write(st, client, "GET /secret HTTP/1.1\r\nHost : web.shop.svc\r\n\r\n");
     const char *lines = captured_log();
     assert_non_null(strstr(lines, " bad request status=400 client="));
     assert_null(strstr(lines, "secret"));
@@ -115,11 +116,11 @@ static void only_a_failed_request_is_a_warning(void **state)
     st->script[0] = (struct outcome){ .result = ERR_NOT_FOUND, .why = "not found" };
     st->script[1] =
         (struct outcome){ .result = ERR_UNAVAILABLE, .why = "no pod is ready" };
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
     const char *lines = captured_log();
     assert_non_null(strstr(lines, " status=404 "));
     assert_null(strstr(lines, "WARN"));
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
     lines = captured_log();
     assert_non_null(strstr(lines, "WARN  serve s"));
     assert_non_null(strstr(lines, " request failed status=503 "));
@@ -132,9 +133,9 @@ static void a_retry_is_counted(void **state)
     long retries = sample("kube_tunnel_retries_total");
 
     st->script[0] = (struct outcome){ .reused = true };
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
     pod_ends(st, 0, V_RESET, "reset");
-    say(st, pod(st, 1), "HTTP/1.1 204 No Content\r\n\r\n");
+    stage_write(st, pod(st, 1), "HTTP/1.1 204 No Content\r\n\r\n");
     assert_int_equal(sample("kube_tunnel_retries_total"), retries + 1);
 }
 
@@ -145,11 +146,11 @@ static void bytes_of_a_raw_connection_are_counted(void **state)
     long in = sample("kube_tunnel_body_bytes_total{direction=\"in\"}");
     long out = sample("kube_tunnel_body_bytes_total{direction=\"out\"}");
 
-    say(st, client, "\x01hello");
-    say(st, pod(st, 0), "world wide");
+    stage_write(st, client, "\x01hello");
+    stage_write(st, pod(st, 0), "world wide");
     hang_up(st, client);
     pod_ends(st, 0, V_CLEAN, NULL);
-    hear(st, client);
+    stage_received(st, client);
     stage_pass(st, 1000);
     assert_int_equal(sample("kube_tunnel_body_bytes_total{direction=\"in\"}"), in + 6);
     assert_int_equal(sample("kube_tunnel_body_bytes_total{direction=\"out\"}"), out + 10);

@@ -1,4 +1,5 @@
-/* tests/session/answers_test.c - when a connection serves on, and when it ends and how */
+/* tests/session/answers_test.c - when a connection stays open after a response, and how
+ * it ends otherwise */
 #include "stage.h"
 
 #include <stdio.h>
@@ -117,11 +118,11 @@ static const struct {
       RELEASE_CLOSE },
 };
 
-/* A reset comes in the same turn as the last bytes. */
+/* Writes a response, and ends the pod's stream in the same turn. */
 static void answer(struct stage *st, size_t i, const char *text, enum pod_end how)
 {
     if (how != RESETS) {
-        say(st, pod(st, i), text);
+        stage_write(st, pod(st, i), text);
         if (how == ENDS)
             hang_up(st, pod(st, i));
         return;
@@ -138,7 +139,7 @@ static void check_end(struct stage *st, size_t i, struct stream *client)
     stage_pass(st, 1);
     enum verdict wanted = verdicts[cases[i].client];
     if (wanted == V_OPEN)
-        wanted = V_CLEAN; /* it has hung up after an answer */
+        wanted = V_CLEAN; /* the pod has closed after a response */
     if (client->end.verdict != wanted)
         fail_msg("%s: the client's end is %d", cases[i].name, (int)client->end.verdict);
 }
@@ -149,10 +150,10 @@ static void connections_are_kept_or_closed_as_both_messages_require(void **state
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct stream *client = stage_client(st);
-        say(st, client, cases[i].request);
+        stage_write(st, client, cases[i].request);
         answer(st, i, cases[i].answer, cases[i].pod);
-        if (strcmp(hear(st, client), cases[i].client_sees) != 0)
-            fail_msg("%s: the client saw\n%s", cases[i].name, st->heard);
+        if (strcmp(stage_received(st, client), cases[i].client_sees) != 0)
+            fail_msg("%s: the client saw\n%s", cases[i].name, st->received);
         if (!st->leases[i].returned || st->leases[i].release != cases[i].release)
             fail_msg("%s: the lease's release mode is %d", cases[i].name,
                      (int)st->leases[i].release);
@@ -170,8 +171,9 @@ static void the_keep_alive_time_of_the_pod_reaches_the_pool(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, GET);
-    say(st, pod(st, 0),
+    stage_write(st, client, GET);
+    stage_write(
+        st, pod(st, 0),
         "HTTP/1.1 200 OK\r\nKeep-Alive: max=9, Timeout=5\r\nContent-Length: 0\r\n\r\n");
     assert_release(st, 0, RELEASE_KEEP);
     assert_int_equal(st->leases[0].keep_ms, 5000);
@@ -184,14 +186,14 @@ static void expect_and_100_continue_are_passed_on(void **state)
     const char *head =
         "PUT / HTTP/1.1\r\n" HOST "Content-Length: 5\r\nExpect: 100-continue\r\n\r\n";
 
-    say(st, client, head);
-    assert_hears(st, pod(st, 0), head);
-    say(st, pod(st, 0), "HTTP/1.1 100 Continue\r\n\r\n");
-    assert_hears(st, client, "HTTP/1.1 100 Continue\r\n\r\n");
-    say(st, client, "hello");
-    assert_hears(st, pod(st, 0), "hello");
-    say(st, pod(st, 0), EMPTY);
-    assert_hears(st, client, EMPTY);
+    stage_write(st, client, head);
+    assert_received(st, pod(st, 0), head);
+    stage_write(st, pod(st, 0), "HTTP/1.1 100 Continue\r\n\r\n");
+    assert_received(st, client, "HTTP/1.1 100 Continue\r\n\r\n");
+    stage_write(st, client, "hello");
+    assert_received(st, pod(st, 0), "hello");
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_received(st, client, EMPTY);
     assert_release(st, 0, RELEASE_KEEP);
 }
 
@@ -201,16 +203,16 @@ static void events_are_passed_on_as_they_arrive(void **state)
     struct stream *client = stage_client(st);
     const char *head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
 
-    say(st, client, GET);
-    say(st, pod(st, 0), head);
-    assert_hears(st, client, head);
+    stage_write(st, client, GET);
+    stage_write(st, pod(st, 0), head);
+    assert_received(st, client, head);
     for (int i = 0; i < 10; i++) {
         stage_pass(st, 60000);
-        say(st, pod(st, 0), "9\r\ndata: x\n\n\r\n");
-        assert_hears(st, client, "9\r\ndata: x\n\n\r\n");
+        stage_write(st, pod(st, 0), "9\r\ndata: x\n\n\r\n");
+        assert_received(st, client, "9\r\ndata: x\n\n\r\n");
     }
-    say(st, pod(st, 0), "0\r\n\r\n");
-    assert_hears(st, client, "0\r\n\r\n");
+    stage_write(st, pod(st, 0), "0\r\n\r\n");
+    assert_received(st, client, "0\r\n\r\n");
     assert_release(st, 0, RELEASE_KEEP);
 }
 
@@ -229,11 +231,11 @@ static void a_pipeline_is_answered_in_order(void **state)
     for (int i = 0; i < 50; i++) {
         assert_int_equal(st->lease_count, i + 1);
         snprintf(text, sizeof(text), "GET /%d HTTP/1.1\r\n" HOST "\r\n", i);
-        assert_hears(st, pod(st, (size_t)i), text);
+        assert_received(st, pod(st, (size_t)i), text);
         snprintf(text, sizeof(text), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n%02d",
                  i);
-        say(st, pod(st, (size_t)i), text);
-        assert_hears(st, client, text);
+        stage_write(st, pod(st, (size_t)i), text);
+        assert_received(st, client, text);
     }
 }
 
@@ -242,13 +244,13 @@ static void a_half_closed_client_is_answered(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, GET);
+    stage_write(st, client, GET);
     hang_up(st, client);
     assert_false(st->leases[0].returned);
     assert_int_equal(pod(st, 0)->end.verdict, V_OPEN);
     stage_pass(st, 3600000);
-    say(st, pod(st, 0), EMPTY);
-    assert_hears(st, client, EMPTY);
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_received(st, client, EMPTY);
     assert_int_equal(client->end.verdict, V_CLEAN);
     assert_release(st, 0, RELEASE_KEEP);
 }
@@ -258,30 +260,35 @@ static void an_early_answer_is_passed_on_during_the_upload(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client,
-        "POST / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n4\r\nping\r\n");
-    say(st, pod(st, 0),
-        "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npong\r\n");
-    assert_string_equal(hear(st, client), "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
-                                          "chunked\r\nConnection: close\r\n\r\n"
-                                          "4\r\npong\r\n");
-    say(st, client, "5\r\nagain\r\n0\r\n\r\n");
-    assert_non_null(strstr(hear(st, pod(st, 0)), "\r\n5\r\nagain\r\n0\r\n\r\n"));
-    say(st, pod(st, 0), "0\r\n\r\n");
-    assert_hears(st, client, "0\r\n\r\n");
+    stage_write(st, client,
+                "POST / HTTP/1.1\r\n" HOST
+                "Transfer-Encoding: chunked\r\n\r\n4\r\nping\r\n");
+    stage_write(st, pod(st, 0),
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npong\r\n");
+    assert_string_equal(stage_received(st, client),
+                        "HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+                        "chunked\r\nConnection: close\r\n\r\n"
+                        "4\r\npong\r\n");
+    stage_write(st, client, "5\r\nagain\r\n0\r\n\r\n");
+    assert_non_null(
+        strstr(stage_received(st, pod(st, 0)), "\r\n5\r\nagain\r\n0\r\n\r\n"));
+    stage_write(st, pod(st, 0), "0\r\n\r\n");
+    assert_received(st, client, "0\r\n\r\n");
     assert_release(st, 0, RELEASE_KEEP);
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
-/* Closed with something unread, or to come, the kernel would drop what is on its way. */
+/* If a socket is closed with unread bytes, the kernel sends a reset and drops the
+ * response. */
 static void a_client_that_still_sends_has_time_to_read_the_answer(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n" GET GET);
-    say(st, pod(st, 0), EMPTY);
-    assert_non_null(strstr(hear(st, client), " 200 OK"));
+    stage_write(st, client,
+                "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n" GET GET);
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_non_null(strstr(stage_received(st, client), " 200 OK"));
     assert_int_equal(client->end.verdict, V_CLEAN);
     assert_false(serve_idle(st->serve));
     hang_up(st, client);
@@ -298,25 +305,25 @@ static size_t swallow(struct stage *st, struct stream *client)
     return n;
 }
 
-/* As long as it takes something: an answer is worth a slow reader's time. */
+/* The response is not cut off as long as the client reads some of it. */
 static void a_slow_reader_is_waited_for_while_it_reads(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
     static const char body[200000];
-    size_t said = 0, heard = 0;
+    size_t output = 0, received = 0;
 
     client->in.limit = 4096;
-    say(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
-    while (said < sizeof(body)) {
-        said += bufq_write(&pod(st, 0)->out, body, sizeof(body) - said);
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "Connection: close\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
+    while (output < sizeof(body)) {
+        output += bufq_write(&pod(st, 0)->out, body, sizeof(body) - output);
         stream_update(pod(st, 0));
-        heard += swallow(st, client);
+        received += swallow(st, client);
     }
     while (client->end.verdict == V_OPEN || !bufq_empty(&client->in))
-        heard += swallow(st, client);
-    assert_true(heard > sizeof(body));
+        received += swallow(st, client);
+    assert_true(received > sizeof(body));
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
@@ -326,12 +333,12 @@ static void the_rest_of_an_upload_is_dropped_after_an_early_answer(void **state)
     struct stream *client = stage_client(st);
     char filler[1000] = { 0 };
 
-    say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
-    say(st, pod(st, 0), "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
+    stage_write(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 1000000\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.1 403 No\r\nContent-Length: 0\r\n\r\n");
     assert_release(st, 0, RELEASE_CLOSE);
     for (int i = 0; i < 500; i++)
-        say_bytes(st, client, filler, sizeof(filler));
-    assert_non_null(strstr(hear(st, client), " 403 No"));
+        stage_write_bytes(st, client, filler, sizeof(filler));
+    assert_non_null(strstr(stage_received(st, client), " 403 No"));
     assert_int_equal(client->end.verdict, V_CLEAN);
     stage_pass(st, 1999);
     assert_false(serve_idle(st->serve));

@@ -15,7 +15,7 @@ static char pattern_at(size_t i)
     return (char)('A' + i * 7 % 53);
 }
 
-/* One body on its way: what was written, and what has arrived. */
+/* A body: the bytes written, and those that have arrived. */
 struct flow {
     struct stream *from, *to;
     char *wire; /* all bytes after the head */
@@ -60,7 +60,8 @@ static void check_bounds(struct stage *st)
     assert_true(st->pool.live <= queues + 2 * (st->config->replay_buffer / 8192 + 2));
 }
 
-/* Write as much as is taken, read at most `step`, until all has arrived. */
+/* Writes as much as is accepted and reads at most `step` bytes per turn, until all has
+ * arrived. */
 static void flow_run(struct stage *st, struct flow *f, size_t step)
 {
     for (int idle = 0; f->got < f->len && idle < 100; idle++) {
@@ -69,7 +70,7 @@ static void flow_run(struct stage *st, struct flow *f, size_t step)
         stream_update(f->from);
         stage_run(st);
         check_bounds(st);
-        size_t got = hear_bytes(st, f->to, f->arrived + f->got, step);
+        size_t got = stage_read(st, f->to, f->arrived + f->got, step);
         f->got += got;
         if (n || got)
             idle = 0;
@@ -100,7 +101,7 @@ static void start(struct stage *st, struct stream *to, const char *line, size_t 
         snprintf(head, sizeof(head), "%sTransfer-Encoding: chunked\r\n\r\n", line);
     else
         snprintf(head, sizeof(head), "%sContent-Length: %zu\r\n\r\n", line, body);
-    say(st, to, head);
+    stage_write(st, to, head);
 }
 
 static void download(struct stage *st, size_t body, size_t chunk, size_t step)
@@ -110,7 +111,7 @@ static void download(struct stage *st, size_t body, size_t chunk, size_t step)
     char head[200];
     struct flow f;
 
-    say(st, client, GET);
+    stage_write(st, client, GET);
     start(st, pod(st, i), "HTTP/1.1 200 OK\r\n", body, chunk);
     skip_head(st, client, head, sizeof(head));
     flow_init(&f, pod(st, i), client, body, chunk);
@@ -133,8 +134,8 @@ static void upload(struct stage *st, size_t body, size_t chunk, size_t step)
     flow_init(&f, client, pod(st, i), body, chunk);
     flow_run(st, &f, step);
     flow_finish(&f);
-    say(st, pod(st, i), "HTTP/1.1 204 No Content\r\n\r\n");
-    assert_hears(st, client, "HTTP/1.1 204 No Content\r\n\r\n");
+    stage_write(st, pod(st, i), "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_received(st, client, "HTTP/1.1 204 No Content\r\n\r\n");
     assert_release(st, i, RELEASE_KEEP);
     drop(st, &client);
     drop(st, &st->leases[i].pod);
@@ -147,7 +148,7 @@ static void each_body(struct stage *st,
         for (size_t c = 0; c < ARRAY_LEN(chunks); c++)
             for (size_t r = 0; r < ARRAY_LEN(steps); r++) {
                 if (sizes[s] == BODY_MAX && steps[r] < 10000)
-                    continue; /* takes long, and tests nothing new */
+                    continue; /* slow, and covered by the other cases */
                 st->lease_count = st->client_count = 0;
                 carry(st, sizes[s], chunks[c], steps[r]);
             }
@@ -176,7 +177,8 @@ static void bodies_pass_through_small_queues(void **state)
     }
 }
 
-/* A client that does not read stops its pod, and costs no more than the queues hold. */
+/* A client that does not read stops its pod, and uses no more memory than the queues
+ * hold. */
 static void a_reader_that_stops_makes_the_writer_stop(void **state)
 {
     struct stage *st = *state;
@@ -184,8 +186,8 @@ static void a_reader_that_stops_makes_the_writer_stop(void **state)
     char block[4096] = { 0 };
     size_t taken = 0;
 
-    say(st, client, GET);
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
+    stage_write(st, client, GET);
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n");
     for (int i = 0; i < 1000; i++) {
         taken += bufq_write(&pod(st, 0)->out, block, sizeof(block));
         stream_update(pod(st, 0));
@@ -203,8 +205,8 @@ static void an_idle_session_holds_no_chunk(void **state)
 
     for (size_t i = 0; i < CLIENTS_MAX; i++) {
         struct stream *client = stage_client(st);
-        say(st, client, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
-        hear(st, client);
+        stage_write(st, client, "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+        stage_received(st, client);
     }
     assert_int_equal(serve_sessions(st->serve), CLIENTS_MAX);
     assert_int_equal(st->pool.live, 0);

@@ -1,7 +1,7 @@
 /* tests/session/direct_test.c - connections to pods' addresses: real sockets on loopback
  *
- * The API server is a script (fake_api.h), which has pods whose address is a loopback one.
- * Real kube-tunnels refuse those; the first tests show that.
+ * The API server is a fake (fake_api.h) with pods on loopback addresses.  A real
+ * kube-tunnel refuses those, as the first tests show.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -142,10 +142,10 @@ static void send_text(const char *text)
 
 static void assert_reads(int fd, const char *text)
 {
-    char heard[100] = "";
+    char received[100] = "";
 
-    assert_int_equal(read(fd, heard, sizeof(heard) - 1), strlen(text));
-    assert_string_equal(heard, text);
+    assert_int_equal(read(fd, received, sizeof(received) - 1), strlen(text));
+    assert_string_equal(received, text);
 }
 
 static void connects_to_the_pods_address(void **state)
@@ -162,7 +162,7 @@ static void connects_to_the_pods_address(void **state)
     close(fd);
 }
 
-/* Some are a pod's by mistake or by a forged object: nothing connects to them. */
+/* A pod may have one of these by mistake or in a forged object. */
 static void addresses_of_this_machine_and_link_are_refused(void **state)
 {
     (void)state;
@@ -228,7 +228,7 @@ static void api_servers_address_is_refused_in_any_spelling(void **state)
     }
 }
 
-/* The caller decides by them whether to try again, and when. */
+/* The caller decides by the fields of the error whether and when to retry. */
 static void answer_of_the_api_server_is_passed_on_whole(void **state)
 {
     (void)state;
@@ -276,7 +276,7 @@ static void refusal_is_passed_on(void **state)
     assert_int_equal(opening.stream->end.verdict, V_REFUSED);
 }
 
-/* A full backlog drops what comes, as a NetworkPolicy does. */
+/* A listener with a full backlog drops SYNs, as a NetworkPolicy does. */
 static void silence_is_found_within_the_deadline(void **state)
 {
     (void)state;
@@ -307,7 +307,8 @@ static void silence_of_the_api_server_is_found_in_the_same_time(void **state)
     run_until_known();
     assert_int_equal(opening.result, ERR_TIMEOUT);
     assert_in_range(loop_sched(loop)->now - began, 150, 1000);
-    fake_refuse(api, PATH, ERR_TIMEOUT, "late"); /* nothing waits for it any more */
+    /* the call was cancelled, so no caller is left */
+    fake_refuse(api, PATH, ERR_TIMEOUT, "late");
     turns(1);
 }
 
@@ -328,10 +329,10 @@ static void our_reset_reaches_the_pod(void **state)
 {
     (void)state;
     int fd = open_connected();
-    char heard[8];
+    char received[8];
 
     stream_abort(TAKE(opening.stream));
-    assert_int_equal(read(fd, heard, sizeof(heard)), -1);
+    assert_int_equal(read(fd, received, sizeof(received)), -1);
     assert_int_equal(errno, ECONNRESET);
     close(fd);
 }
@@ -359,11 +360,11 @@ static void may_be_given_up_at_any_time(void **state)
     listen_with(8);
     web.ip = "127.0.0.1";
     connector_open(direct_connector(direct), &web, port, &opening, &wake);
-    opening_finish(&opening); /* while the pod is read */
+    opening_finish(&opening); /* while the pod object is requested */
     answer_with_address("127.0.0.1");
     turns(1);
     connector_open(direct_connector(direct), &web, port, &opening, &wake);
-    opening_finish(&opening); /* while it is connected to */
+    opening_finish(&opening); /* while the connection is being made */
     turns(3);
     assert_int_equal(wakes, 0);
 }

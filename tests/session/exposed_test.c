@@ -1,7 +1,7 @@
 /* tests/session/exposed_test.c - HTTP and other protocols through an exposed port
  *
  * A client that begins with an HTTP/1 request line gets a session, on the stream that was
- * leased when it came; everything else is carried as it is, at once.
+ * leased when it connected; other bytes are passed on unchanged, at once.
  */
 #include "stage.h"
 
@@ -16,30 +16,30 @@
 #define HOLD_MS 500
 #define HOLD_WORD_MS 50
 
-static void say_bytewise(struct stage *st, struct stream *to, const char *text)
+static void write_bytewise(struct stage *st, struct stream *to, const char *text)
 {
     for (; *text; text++)
-        say_bytes(st, to, text, 1);
+        stage_write_bytes(st, to, text, 1);
 }
 
 static void assert_answered(struct stage *st, struct stream *client, const char *start)
 {
-    const char *heard = hear(st, client);
-    if (!str_starts(str_of(heard), str_of(start)))
-        fail_msg("not \"%s\" but \"%s\"", start, heard);
+    const char *received = stage_received(st, client);
+    if (!str_starts(str_of(received), str_of(start)))
+        fail_msg("not \"%s\" but \"%s\"", start, received);
 }
 
-/* Which Host a program sends does not matter, and it reaches the pod. */
+/* Host of a client that is no browser is not checked, and is passed on to the pod. */
 static void first_request_is_sent_on_the_stream_leased_at_accept(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
     assert_int_equal(st->lease_count, 1);
-    say(st, client, GET);
-    assert_hears(st, pod(st, 0), GET);
-    say(st, pod(st, 0), ANSWER);
-    assert_hears(st, client, ANSWER);
+    stage_write(st, client, GET);
+    assert_received(st, pod(st, 0), GET);
+    stage_write(st, pod(st, 0), ANSWER);
+    assert_received(st, client, ANSWER);
     assert_int_equal(st->lease_count, 1);
     assert_release(st, 0, RELEASE_KEEP);
 }
@@ -50,11 +50,11 @@ static void request_may_come_before_the_lease_and_byte_by_byte(void **state)
     st->script[0].result = ERR_AGAIN;
     struct stream *client = stage_raw_client(st);
 
-    say_bytewise(st, client, GET);
+    write_bytewise(st, client, GET);
     stage_deliver(st, 0, &(struct outcome){ .result = OK });
-    assert_hears(st, pod(st, 0), GET);
-    say(st, pod(st, 0), ANSWER);
-    assert_hears(st, client, ANSWER);
+    assert_received(st, pod(st, 0), GET);
+    stage_write(st, pod(st, 0), ANSWER);
+    assert_received(st, client, ANSWER);
     assert_int_equal(st->lease_count, 1);
 }
 
@@ -64,12 +64,12 @@ static void failed_lease_is_a_page_for_http_only(void **state)
     st->script[0].result = st->script[1].result = ERR_AGAIN;
     struct stream *http = stage_raw_client(st), *raw = stage_raw_client(st);
 
-    say(st, http, GET);
-    say(st, raw, "EHLO me\r\n");
+    stage_write(st, http, GET);
+    stage_write(st, raw, "EHLO me\r\n");
     for (size_t i = 0; i < 2; i++)
         stage_deliver(st, i, &(struct outcome){ .result = ERR_UNAVAILABLE });
     assert_answered(st, http, "HTTP/1.1 503 ");
-    assert_hears(st, raw, "");
+    assert_received(st, raw, "");
     assert_int_equal(raw->end.verdict, V_RESET);
 }
 
@@ -77,14 +77,14 @@ static void play_get_then_foreign_post(struct stage *st, bool bytewise, bool pip
 {
     struct stream *client = stage_raw_client(st);
     void (*put)(struct stage *, struct stream *, const char *) =
-        bytewise ? say_bytewise : say;
+        bytewise ? write_bytewise : stage_write;
     size_t first = st->lease_count - 1;
 
     put(st, client, pipelined ? GET FOREIGN : GET);
-    assert_hears(st, pod(st, first), GET);
-    say(st, pod(st, first), ANSWER);
+    assert_received(st, pod(st, first), GET);
+    stage_write(st, pod(st, first), ANSWER);
     if (!pipelined) {
-        assert_hears(st, client, ANSWER);
+        assert_received(st, client, ANSWER);
         put(st, client, FOREIGN);
         assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
     } else {
@@ -101,7 +101,7 @@ static void foreign_post_after_a_harmless_get_is_refused(void **state)
         play_get_then_foreign_post(st, i & 1, i & 2);
 }
 
-/* Cut in two at each byte. */
+/* The request is split in two at each byte. */
 static void foreign_post_is_refused_however_it_is_split(void **state)
 {
     struct stage *st = *state;
@@ -109,12 +109,12 @@ static void foreign_post_is_refused_however_it_is_split(void **state)
 
     for (size_t cut = 1; cut < sizeof(text) - 1 && cut < CLIENTS_MAX; cut++) {
         struct stream *client = stage_raw_client(st);
-        say_bytes(st, client, text, cut);
-        say_bytes(st, client, text + cut, sizeof(text) - 1 - cut);
+        stage_write_bytes(st, client, text, cut);
+        stage_write_bytes(st, client, text + cut, sizeof(text) - 1 - cut);
         assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
-        assert_hears(st, client, "");
+        assert_received(st, client, "");
         assert_release(st, st->lease_count - 1,
-                       RELEASE_CLOSE); /* its tunnel serves again */
+                       RELEASE_CLOSE); /* its tunnel can be used again */
     }
 }
 
@@ -124,13 +124,13 @@ static void option_raw_leaves_bytes_untouched(void **state)
     st->raw = true;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, FOREIGN);
-    assert_hears(st, pod(st, 0), FOREIGN);
+    stage_write(st, client, FOREIGN);
+    assert_received(st, pod(st, 0), FOREIGN);
 }
 
 static const char *const others[] = {
     "\x16\x03\x01\x02", /* TLS */
-    "\x05\x01",         /* SOCKS, a length in front, ... */
+    "\x05\x01",         /* SOCKS: binary, with a length */
     "SSH-2.0-OpenSSH_9.2\r\n",
     "EHLO me\r\n",
     "*1\r\n$4\r\nPING\r\n", /* Redis */
@@ -142,7 +142,7 @@ static const char *const others[] = {
     "PROXY TCP4 1.1.1.1 2.2.2.2 1 2\r\n",
     "OPTIONS rtsp://x RTSP/1.0\r\n",
     "INVITE sip:a@b SIP/2.0\r\n",
-    "GET / HTTP/1.1\n", /* no line end of HTTP's */
+    "GET / HTTP/1.1\n", /* LF instead of CRLF */
     "GET  / HTTP/1.1\r\n",
     "GET /\r\n", /* HTTP/0.9 */
     "\r\nGET / HTTP/1.1\r\n",
@@ -156,26 +156,27 @@ static void other_protocols_are_passed_on_at_once(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(others); i++) {
         struct stream *client = stage_raw_client(st);
-        say(st, client, others[i]);
-        if (strcmp(hear(st, pod(st, i)), others[i]) != 0)
-            fail_msg("\"%s\": \"%s\"", others[i], st->heard);
+        stage_write(st, client, others[i]);
+        if (strcmp(stage_received(st, pod(st, i)), others[i]) != 0)
+            fail_msg("\"%s\": \"%s\"", others[i], st->received);
     }
     assert_int_equal(st->lease_count, ARRAY_LEN(others));
 }
 
-/* ZooKeeper's words have no line end: they could begin a request. */
+/* ZooKeeper's commands are words without a line end, and could be the beginning of a
+ * request. */
 static void bare_word_is_held_for_50_ms(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "ruok");
+    stage_write(st, client, "ruok");
     stage_pass(st, HOLD_WORD_MS - 1);
-    assert_hears(st, pod(st, 0), "");
+    assert_received(st, pod(st, 0), "");
     stage_pass(st, 1);
-    assert_hears(st, pod(st, 0), "ruok");
-    say(st, pod(st, 0), "imok");
-    assert_hears(st, client, "imok");
+    assert_received(st, pod(st, 0), "ruok");
+    stage_write(st, pod(st, 0), "imok");
+    assert_received(st, client, "imok");
 }
 
 static void word_and_blank_are_held_for_half_a_second(void **state)
@@ -183,14 +184,15 @@ static void word_and_blank_are_held_for_half_a_second(void **state)
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "set x");
+    stage_write(st, client, "set x");
     stage_pass(st, HOLD_MS - 1);
-    assert_hears(st, pod(st, 0), "");
+    assert_received(st, pod(st, 0), "");
     stage_pass(st, 1);
-    assert_hears(st, pod(st, 0), "set x");
+    assert_received(st, pod(st, 0), "set x");
 }
 
-/* A page chooses its method's length: what is left of the line may come late. */
+/* A web page chooses the length of the method, so the rest of the request line may arrive
+ * late. */
 static void long_word_is_held_for_half_a_second(void **state)
 {
     struct stage *st = *state;
@@ -198,11 +200,11 @@ static void long_word_is_held_for_half_a_second(void **state)
     char word[66] = { 0 };
 
     memset(word, 'M', sizeof(word) - 1);
-    say(st, client, word);
+    stage_write(st, client, word);
     stage_pass(st, HOLD_MS - 1);
-    assert_hears(st, pod(st, 0), "");
+    assert_received(st, pod(st, 0), "");
     stage_pass(st, 1);
-    assert_hears(st, pod(st, 0), word);
+    assert_received(st, pod(st, 0), word);
 }
 
 static void end_of_input_ends_the_wait(void **state)
@@ -210,9 +212,9 @@ static void end_of_input_ends_the_wait(void **state)
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "ruok");
+    stage_write(st, client, "ruok");
     hang_up(st, client);
-    assert_hears(st, pod(st, 0), "ruok");
+    assert_received(st, pod(st, 0), "ruok");
 }
 
 static void bytes_of_a_server_that_sends_first_are_passed_on_at_once(void **state)
@@ -220,28 +222,28 @@ static void bytes_of_a_server_that_sends_first_are_passed_on_at_once(void **stat
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, pod(st, 0), "220 ready\r\n");
-    assert_hears(st, client, "220 ready\r\n");
-    say(st, client, "EH");
-    say(st, pod(st, 0), "220 hurry\r\n");
-    assert_hears(st, client, "220 hurry\r\n");
-    say(st, client, "LO me\r\n");
-    assert_hears(st, pod(st, 0), "EHLO me\r\n");
+    stage_write(st, pod(st, 0), "220 ready\r\n");
+    assert_received(st, client, "220 ready\r\n");
+    stage_write(st, client, "EH");
+    stage_write(st, pod(st, 0), "220 hurry\r\n");
+    assert_received(st, client, "220 hurry\r\n");
+    stage_write(st, client, "LO me\r\n");
+    assert_received(st, pod(st, 0), "EHLO me\r\n");
 }
 
-/* A page's POST to a mail server: commands in its body would be obeyed. */
+/* A web page's POST to a mail server, which would execute commands in the body. */
 static void http_request_after_a_greeting_is_reset(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, pod(st, 0), "220 ready\r\n");
-    say(st, client, FOREIGN);
+    stage_write(st, pod(st, 0), "220 ready\r\n");
+    stage_write(st, client, FOREIGN);
     assert_int_equal(client->end.verdict, V_RESET);
-    assert_hears(st, pod(st, 0), "");
+    assert_received(st, pod(st, 0), "");
 }
 
-/* Not even a line that is longer than the queues gets around the checks. */
+/* A request line that is longer than the queues does not bypass the checks. */
 static void endless_request_line_is_refused(void **state)
 {
     struct stage *st = *state;
@@ -251,11 +253,11 @@ static void endless_request_line_is_refused(void **state)
 
     memset(part, 'a', sizeof(part) - 1);
     part[sizeof(part) - 1] = '\0';
-    say(st, client, "GET /");
+    stage_write(st, client, "GET /");
     for (int i = 0; i < 5; i++)
-        say(st, client, part);
+        stage_write(st, client, part);
     assert_answered(st, client, "HTTP/1.1 431 ");
-    assert_hears(st, client, "");
+    assert_received(st, client, "");
 }
 
 static void websocket_switches_on_the_leased_stream(void **state)
@@ -263,16 +265,16 @@ static void websocket_switches_on_the_leased_stream(void **state)
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client,
-        "GET /ws HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
+    stage_write(st, client,
+                "GET /ws HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost:3000\r\n"
+                "Upgrade: websocket\r\nConnection: Upgrade\r\n\r\n");
     assert_answered(st, pod(st, 0), "GET /ws HTTP/1.1\r\n");
-    say(st, pod(st, 0),
-        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
-        "Connection: Upgrade\r\n\r\nfrom pod");
-    assert_non_null(strstr(hear(st, client), "\r\n\r\nfrom pod"));
-    say(st, client, "from client");
-    assert_hears(st, pod(st, 0), "from client");
+    stage_write(st, pod(st, 0),
+                "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                "Connection: Upgrade\r\n\r\nfrom pod");
+    assert_non_null(strstr(stage_received(st, client), "\r\n\r\nfrom pod"));
+    stage_write(st, client, "from client");
+    assert_received(st, pod(st, 0), "from client");
     assert_int_equal(st->lease_count, 1);
 }
 
@@ -281,27 +283,28 @@ static void http10_without_host_gets_one(void **state)
     struct stage *st = *state;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "GET / HTTP/1.0\r\n\r\n");
-    assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n");
-    say(st, pod(st, 0), "HTTP/1.0 200 OK\r\n\r\nall");
+    stage_write(st, client, "GET / HTTP/1.0\r\n\r\n");
+    assert_received(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.0 200 OK\r\n\r\nall");
     pod_ends(st, 0, V_CLEAN, NULL);
-    assert_non_null(strstr(hear(st, client), "\r\n\r\nall"));
+    assert_non_null(strstr(stage_received(st, client), "\r\n\r\nall"));
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
-/* An early stream that the pod closed while the client was silent is not the request's. */
+/* If the pod has closed the leased stream while the client was silent, the request gets
+ * another. */
 static void request_is_sent_elsewhere_when_the_leased_stream_has_ended(void **state)
 {
     struct stage *st = *state;
     st->script[0].result = ERR_AGAIN;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "GET /a HTTP/1.1\r\nHost: a\r\n");
+    stage_write(st, client, "GET /a HTTP/1.1\r\nHost: a\r\n");
     stage_deliver(st, 0, &(struct outcome){ .result = OK });
     pod_ends(st, 0, V_REFUSED, "connection refused");
-    say(st, client, "\r\n");
+    stage_write(st, client, "\r\n");
     assert_int_equal(st->lease_count, 2);
-    assert_hears(st, pod(st, 1), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
+    assert_received(st, pod(st, 1), "GET /a HTTP/1.1\r\nHost: a\r\n\r\n");
 }
 
 #define BROWSER "User-Agent: Mozilla/5.0 (X11)\r\n"
@@ -325,7 +328,7 @@ static const struct {
     { "web.shop.localhost", BROWSER, false, 200 },
     { "web.shop.svc.cluster.local:80", BROWSER, false, 200 },
     { "web-0.web.shop.svc", BROWSER, false, 200 },
-    { "web.shop", BROWSER, false, 403 }, /* a domain may be called that */
+    { "web.shop", BROWSER, false, 403 }, /* web.shop may be a domain on the internet */
     { "web.shop", "", false, 200 },
     { "web.other.localhost", BROWSER, false, 403 },
     { "api.shop.localhost", BROWSER, false, 403 },
@@ -348,16 +351,16 @@ static void browsers_need_a_host_that_is_ours(void **state)
                                          hosts[i].host, hosts[i].fields);
         st->any_host = hosts[i].any_host;
         struct stream *client = stage_raw_client(st);
-        say(st, client, text);
-        if (hosts[i].status == 200 && strcmp(hear(st, pod(st, i)), text) != 0)
-            fail_msg("row %zu: %s", i, st->heard);
+        stage_write(st, client, text);
+        if (hosts[i].status == 200 && strcmp(stage_received(st, pod(st, i)), text) != 0)
+            fail_msg("row %zu: %s", i, st->received);
         if (hosts[i].status == 403)
             assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
     }
     st->config->allow_host = nothing;
 }
 
-/* Whatever brought the connection here. */
+/* Whatever the name or the listener was. */
 static void closed_namespace_gets_no_lease(void **state)
 {
     struct stage *st = *state;
@@ -366,7 +369,7 @@ static void closed_namespace_gets_no_lease(void **state)
 
     st->config->deny_namespace = (struct string_list){ denied, 1 };
     struct stream *raw = stage_raw_client(st), *http = stage_client(st);
-    say(st, http, "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
+    stage_write(st, http, "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
     assert_answered(st, http, "HTTP/1.1 403 Forbidden\r\n");
     assert_int_equal(raw->end.verdict, V_RESET);
     assert_int_equal(st->lease_count, 0);

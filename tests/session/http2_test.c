@@ -31,7 +31,7 @@ static void send_frame(struct stage *st, struct stream *client, enum frame type,
 
     assert_true(n <= 1024);
     memcpy(frame + 9, payload, n);
-    say_bytes(st, client, frame, 9 + n);
+    stage_write_bytes(st, client, frame, 9 + n);
 }
 
 /* Fields of the static table, and :authority as a literal. */
@@ -48,7 +48,7 @@ static struct stream *h2_client(struct stage *st, const char *settings, size_t n
 {
     struct stream *client = stage_client(st);
 
-    say(st, client, PREFACE);
+    stage_write(st, client, PREFACE);
     send_frame(st, client, SETTINGS, 0, 0, settings, n);
     send_frame(st, client, SETTINGS, ACK, 0, "", 0);
     return client;
@@ -96,7 +96,7 @@ static const char *frames(struct stage *st, struct stream *client)
     size_t len = 0;
 
     stage_run(st);
-    size_t n = hear_bytes(st, client, (char *)bytes, sizeof(bytes));
+    size_t n = stage_read(st, client, (char *)bytes, sizeof(bytes));
     text[0] = '\0';
     for (size_t at = 0; at + 9 <= n;) {
         const uint8_t *f = bytes + at;
@@ -118,10 +118,10 @@ static void requests_of_one_connection_run_side_by_side(void **state)
     get(st, client, 1);
     get(st, client, 3);
     assert_int_equal(st->lease_count, 2);
-    assert_hears(st, pod(st, 1), "GET / HTTP/1.1\r\nhost: web.shop.svc\r\n\r\n");
-    say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo");
+    assert_received(st, pod(st, 1), "GET / HTTP/1.1\r\nhost: web.shop.svc\r\n\r\n");
+    stage_write(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\ntwo");
     assert_string_equal(frames(st, client), "[3] headers 200\n[3] data two end\n");
-    say(st, pod(st, 0), "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n");
     assert_string_equal(frames(st, client), "[1] headers 404 end\n");
     assert_release(st, 0, RELEASE_KEEP);
     assert_release(st, 1, RELEASE_KEEP);
@@ -134,11 +134,11 @@ static void a_response_that_was_cut_resets_its_stream_alone(void **state)
 
     get(st, client, 1);
     get(st, client, 3);
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
     hang_up(st, pod(st, 0));
     assert_string_equal(frames(st, client),
                         "[1] headers 200\n[1] data short\n[1] reset 2\n");
-    say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    stage_write(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     assert_string_equal(frames(st, client), "[3] headers 200\n[3] data hi end\n");
 }
 
@@ -152,7 +152,7 @@ static void a_client_that_resets_a_stream_returns_its_lease(void **state)
     send_frame(st, client, RESET, 0, 1, "\0\0\0\x8", 4);
     assert_release(st, 0, RELEASE_ABORT);
     assert_false(st->leases[1].returned);
-    say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    stage_write(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     assert_string_equal(frames(st, client), "[3] headers 200\n[3] data hi end\n");
 }
 
@@ -164,7 +164,7 @@ static void an_idle_connection_ends_and_says_so(void **state)
 
     get(st, client, 1);
     stage_pass(st, idle_ms); /* while a request runs, it is not idle */
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
     assert_string_equal(frames(st, client), "[1] headers 200 end\n");
     stage_pass(st, idle_ms - 1);
     assert_string_equal(frames(st, client), "");
@@ -181,7 +181,7 @@ static void a_client_that_takes_no_body_is_reset_in_time(void **state)
     struct stream *client = h2_client(st, "\0\4\0\0\0\0", 6); /* windows of 0 bytes */
 
     get(st, client, 1);
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     assert_release(st, 0, RELEASE_KEEP);
     assert_string_equal(frames(st, client), "[1] headers 200\n");
     stage_pass(st, 15000);
@@ -200,14 +200,14 @@ static void streams_give_way_when_memory_runs_short(void **state)
     memset(body, 'b', 50000);
     for (uint32_t i = 0; i < 8; i++) {
         get(st, client, 2 * i + 1);
-        say(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
+        stage_write(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n");
         stage_pass(st, 5000);
-        say(st, pod(st, i), body);
+        stage_write(st, pod(st, i), body);
     }
     stage_pass(st, 5000);
-    const char *heard = frames(st, client);
-    assert_non_null(strstr(heard, "] reset 11\n"));
-    assert_null(strstr(heard, "goaway"));
+    const char *received = frames(st, client);
+    assert_non_null(strstr(received, "] reset 11\n"));
+    assert_null(strstr(received, "goaway"));
 }
 
 static void a_drain_ends_the_connection_after_its_requests(void **state)
@@ -220,7 +220,7 @@ static void a_drain_ends_the_connection_after_its_requests(void **state)
     serve_drain(stage_serve(st), &st->drained);
     stage_run(st);
     assert_string_equal(frames(st, client), "goaway 0\n");
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi");
     assert_memory_equal(frames(st, client), "[1] headers 200\n[1] data hi end\n", 32);
 }
 

@@ -1,11 +1,13 @@
-/* tests/session/pressure_test.c - which client gives way when memory runs short */
+/* tests/session/pressure_test.c - which client is refused or reset when memory runs
+ * short */
 #include "stage.h"
 
 #include <stdio.h>
 
 #define HOST "Host: web.shop.svc\r\n"
 #define GET "GET / HTTP/1.1\r\n" HOST "\r\n"
-#define LARGE ((size_t)4 << 20) /* small beside it: the buffers of the test's own streams */
+#define LARGE                                                                            \
+    ((size_t)4 << 20) /* much larger than the buffers of the test's own streams */
 #define EMPTY "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
 /* Clients of other machines. */
@@ -31,15 +33,15 @@ static struct stream *half_a_head(struct stage *st, const struct arrival *from,
     memset(field, 'x', sizeof(field));
     memcpy(field, "X: ", 3);
     memcpy(field + sizeof(field) - 3, "\r\n", 3);
-    say(st, client, "GET / HTTP/1.1\r\n" HOST);
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST);
     for (size_t at = 0; at + 100 < size; at += 100)
-        say(st, client, field);
+        stage_write(st, client, field);
     return client;
 }
 
 static const char *status_of(struct stage *st, struct stream *client)
 {
-    const char *text = hear(st, client);
+    const char *text = stage_received(st, client);
     return strlen(text) > 9 ? text + 9 : text;
 }
 
@@ -56,16 +58,16 @@ static void largest_unfinished_head_is_refused_first(void **state)
     struct stream *first = half_a_head(st, &remote[2], 60000);
     struct stream *second = half_a_head(st, &remote[3], 60000);
 
-    assert_string_equal(hear(st, first), "");
+    assert_string_equal(stage_received(st, first), "");
     struct stream *third = half_a_head(st, &remote[4], 60000);
     assert_true(is_answered(st, first, "431"));
     assert_int_equal(first->end.verdict, V_CLEAN);
-    assert_string_equal(hear(st, second), "");
-    assert_string_equal(hear(st, third), "");
-    say(st, small, "\r\n");
+    assert_string_equal(stage_received(st, second), "");
+    assert_string_equal(stage_received(st, third), "");
+    stage_write(st, small, "\r\n");
     assert_int_equal(st->lease_count, 1);
-    say(st, pod(st, 0), EMPTY);
-    assert_hears(st, small, EMPTY);
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_received(st, small, EMPTY);
 }
 
 /* The heads of 32 KiB of one client take more than half of the memory together: one of them is
@@ -80,8 +82,8 @@ static void check_half(struct stage *st, const struct arrival *first,
         many[i] = half_a_head(st, i % 2 ? second : first, 30000);
     one = half_a_head(st, other, 60000);
     assert_true(is_answered(st, many[0], "431"));
-    assert_string_equal(hear(st, one), "");
-    assert_string_equal(hear(st, many[1]), "");
+    assert_string_equal(stage_received(st, one), "");
+    assert_string_equal(stage_received(st, many[1]), "");
 }
 
 static void address_with_more_than_half_is_closed_first(void **state)
@@ -102,17 +104,19 @@ static void new_requests_are_refused_past_the_limit_and_own_pages_are_not(void *
     struct stream *asks = stage_client(st);
 
     chunk_pool_hold(&st->pool, 256 * 1024);
-    say(st, asks, GET);
+    stage_write(st, asks, GET);
     assert_true(is_answered(st, asks, "503"));
     assert_int_equal(st->lease_count, 0);
-    say(st, asks = stage_client(st), "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    stage_write(st, asks = stage_client(st),
+                "GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n");
     assert_true(is_answered(st, asks, "200"));
     chunk_pool_release(&st->pool, 256 * 1024);
-    say(st, stage_client(st), GET);
+    stage_write(st, stage_client(st), GET);
     assert_int_equal(st->lease_count, 1);
 }
 
-/* A client does not read its response; after a second without progress it may be reset. */
+/* A client does not read its response, and may be reset after a second without
+ * progress. */
 static void connection_without_progress_is_reset_past_the_limit(void **state)
 {
     struct stage *st = *state;
@@ -124,15 +128,15 @@ static void connection_without_progress_is_reset_past_the_limit(void **state)
     memset(body, 'x', sizeof(body));
     slow->paused = true;
     for (size_t i = 0; i < 2; i++) {
-        say(st, i ? fast : slow, GET);
-        say(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
-        say_bytes(st, pod(st, i), body, sizeof(body));
+        stage_write(st, i ? fast : slow, GET);
+        stage_write(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
+        stage_write_bytes(st, pod(st, i), body, sizeof(body));
     }
     size_t rest = LARGE + 100000 - st->pool.held;
     chunk_pool_hold(&st->pool, rest);
     stage_pass(st, 999);
-    hear(st, fast);
-    say_bytes(st, pod(st, 1), body, sizeof(body));
+    stage_received(st, fast);
+    stage_write_bytes(st, pod(st, 1), body, sizeof(body));
     assert_int_equal(slow->end.verdict, V_OPEN);
     stage_pass(st, 1200);
     assert_int_equal(slow->end.verdict, V_RESET);
@@ -140,7 +144,7 @@ static void connection_without_progress_is_reset_past_the_limit(void **state)
     chunk_pool_release(&st->pool, rest);
 }
 
-/* Lease i carries part of a response, of which this client takes no more. */
+/* A client that stops reading in the middle of a response on lease i. */
 static struct stream *open_unread(struct stage *st, size_t i)
 {
     struct stream_pair pair = mem_stream_pair(&st->sched, &st->pool, st->limit);
@@ -149,10 +153,10 @@ static struct stream *open_unread(struct stage *st, size_t i)
     memset(body, 'x', sizeof(body));
     st->clients[st->client_count++] = pair.b;
     serve_accept(stage_serve(st), pair.a, &remote[i]);
-    say(st, pair.b, GET);
+    stage_write(st, pair.b, GET);
     pair.b->paused = pair.a->stuck = true;
-    say(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
-    say_bytes(st, pod(st, i), body, sizeof(body));
+    stage_write(st, pod(st, i), "HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n");
+    stage_write_bytes(st, pod(st, i), body, sizeof(body));
     return pair.b;
 }
 
@@ -175,7 +179,7 @@ static void unread_answer_of_the_full_pod_is_reset_after_1s(void **state)
     assert_false(serve_free_tunnel(stage_serve(st), "uid-1"));
 }
 
-/* Copies for retries are given up first: the request is sent and no copy is kept. */
+/* Copies for retries are dropped first: the request is sent without a copy. */
 static void nothing_is_kept_for_a_retry_while_memory_is_tight(void **state)
 {
     struct stage *st = *state;
@@ -183,7 +187,7 @@ static void nothing_is_kept_for_a_retry_while_memory_is_tight(void **state)
     chunk_pool_hold(&st->pool, 800 * 1024);
     struct stream *client = stage_client(st);
 
-    say(st, client, "PUT / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nbody");
+    stage_write(st, client, "PUT / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\nbody");
     pod_ends(st, 0, V_RESET, NULL);
     assert_true(is_answered(st, client, "502"));
     assert_int_equal(st->lease_count, 1);

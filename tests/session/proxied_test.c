@@ -11,7 +11,7 @@
     "POST /evil HTTP/1.1\r\nHost: web.shop\r\nOrigin: https://evil.example\r\n"          \
     "Content-Length: 0\r\n\r\n"
 
-/* Byte strings with their length. */
+/* A byte string with its length. */
 struct wire {
     const char *at;
     size_t len;
@@ -25,25 +25,25 @@ struct wire {
 #define SUCCEEDED "\5\0\0\1\0\0\0\0\0\0"
 #define GRANTED "\0\x5a\0\0\0\0\0\0"
 
-static void say_wire(struct stage *st, struct stream *to, struct wire w)
+static void write_wire(struct stage *st, struct stream *to, struct wire w)
 {
-    say_bytes(st, to, w.at, w.len);
+    stage_write_bytes(st, to, w.at, w.len);
 }
 
-static void assert_heard(struct stage *st, struct stream *at, struct wire w)
+static void assert_received_wire(struct stage *st, struct stream *at, struct wire w)
 {
-    char heard[4096];
-    size_t n = hear_bytes(st, at, heard, sizeof(heard));
+    char received[4096];
+    size_t n = stage_read(st, at, received, sizeof(received));
 
-    if (n != w.len || memcmp(heard, w.at, n) != 0)
-        fail_msg("heard %zu bytes instead of %zu: %.*s", n, w.len, (int)n, heard);
+    if (n != w.len || memcmp(received, w.at, n) != 0)
+        fail_msg("heard %zu bytes instead of %zu: %.*s", n, w.len, (int)n, received);
 }
 
 static void assert_answered(struct stage *st, struct stream *client, const char *start)
 {
-    const char *heard = hear(st, client);
-    if (!str_starts(str_of(heard), str_of(start)))
-        fail_msg("not \"%s\" but \"%s\"", start, heard);
+    const char *received = stage_received(st, client);
+    if (!str_starts(str_of(received), str_of(start)))
+        fail_msg("not \"%s\" but \"%s\"", start, received);
 }
 
 /* Ways to request port 80 of web.shop, and the responses. */
@@ -68,8 +68,8 @@ static struct stream *open_by(struct stage *st, const struct way *way)
     struct stream *client = stage_client(st);
 
     for (size_t i = 0; i < 2 && way->request[i].at; i++) {
-        say_wire(st, client, way->request[i]);
-        assert_heard(st, client, way->reply[i]);
+        write_wire(st, client, way->request[i]);
+        assert_received_wire(st, client, way->reply[i]);
     }
     return client;
 }
@@ -83,10 +83,10 @@ static void bytes_are_carried_both_ways_after_the_reply(void **state)
         assert_int_equal(st->lease_count, i + 1);
         assert_string_equal(st->leases[i].route, "shop/web");
         assert_int_equal(st->leases[i].port, 80);
-        say(st, client, "EHLO me\r\n");
-        assert_hears(st, pod(st, i), "EHLO me\r\n");
-        say(st, pod(st, i), "250 pod\r\n");
-        assert_hears(st, client, "250 pod\r\n");
+        stage_write(st, client, "EHLO me\r\n");
+        assert_received(st, pod(st, i), "EHLO me\r\n");
+        stage_write(st, pod(st, i), "250 pod\r\n");
+        assert_received(st, client, "250 pod\r\n");
         hang_up(st, client);
         pod_ends(st, i, V_CLEAN, "");
         assert_int_equal(client->end.verdict, V_CLEAN);
@@ -99,12 +99,13 @@ static void a_pod_may_speak_first_after_the_reply(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct stream *client = open_by(st, &ways[i]);
-        say(st, pod(st, i), "220 mail ready\r\n");
-        assert_hears(st, client, "220 mail ready\r\n");
+        stage_write(st, pod(st, i), "220 mail ready\r\n");
+        assert_received(st, client, "220 mail ready\r\n");
     }
 }
 
-/* Until there is a stream to a pod, also where the client sends its first bytes at once. */
+/* The reply is sent once there is a stream to a pod, also if the client sends its first
+ * bytes before. */
 static void the_reply_waits_for_the_lease(void **state)
 {
     struct stage *st = *state;
@@ -114,16 +115,16 @@ static void the_reply_waits_for_the_lease(void **state)
         const struct way *way = &ways[i];
         bool two = way->request[1].at != NULL;
         st->script[i].result = ERR_AGAIN;
-        say_wire(st, client, way->request[0]);
+        write_wire(st, client, way->request[0]);
         if (two)
-            assert_heard(st, client, way->reply[0]);
+            assert_received_wire(st, client, way->reply[0]);
         if (two)
-            say_wire(st, client, way->request[1]);
-        say(st, client, GET);
-        assert_hears(st, client, "");
+            write_wire(st, client, way->request[1]);
+        stage_write(st, client, GET);
+        assert_received(st, client, "");
         stage_deliver(st, i, &(struct outcome){ .result = OK });
-        assert_heard(st, client, way->reply[two]);
-        assert_hears(st, pod(st, i), GET);
+        assert_received_wire(st, client, way->reply[two]);
+        assert_received(st, pod(st, i), GET);
     }
 }
 
@@ -135,25 +136,26 @@ static void requests_are_read_byte_by_byte(void **state)
         struct stream *client = stage_client(st);
         for (size_t k = 0; k < 2 && ways[i].request[k].at; k++) {
             for (size_t at = 0; at < ways[i].request[k].len; at++)
-                say_bytes(st, client, ways[i].request[k].at + at, 1);
-            assert_heard(st, client, ways[i].reply[k]);
+                stage_write_bytes(st, client, ways[i].request[k].at + at, 1);
+            assert_received_wire(st, client, ways[i].reply[k]);
         }
     }
     assert_int_equal(st->lease_count, ARRAY_LEN(ways));
 }
 
-/* Decision 141: browsers reach services so, and their pages are judged. */
+/* Decision 141: a browser may reach services through the proxy, so the checks of web
+ * pages apply. */
 static void http_inside_is_checked_as_on_exposed_ports(void **state)
 {
     struct stage *st = *state;
 
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct stream *client = open_by(st, &ways[i]);
-        say(st, client, GET);
-        assert_hears(st, pod(st, i), GET);
-        say(st, pod(st, i), ANSWER);
-        assert_hears(st, client, ANSWER);
-        say(st, client, FOREIGN);
+        stage_write(st, client, GET);
+        assert_received(st, pod(st, i), GET);
+        stage_write(st, pod(st, i), ANSWER);
+        assert_received(st, client, ANSWER);
+        stage_write(st, client, FOREIGN);
         assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
     }
     assert_int_equal(st->lease_count, ARRAY_LEN(ways));
@@ -168,10 +170,10 @@ static void a_browser_may_send_the_host_it_asked_for_and_no_other(void **state)
                         "User-Agent: Mozilla/5.0\r\n\r\n";
     struct stream *client = open_by(st, &ways[1]);
 
-    say(st, client, own);
-    assert_hears(st, pod(st, 0), own);
+    stage_write(st, client, own);
+    assert_received(st, pod(st, 0), own);
     client = open_by(st, &ways[1]);
-    say(st, client, other);
+    stage_write(st, client, other);
     assert_answered(st, client, "HTTP/1.1 403 Forbidden\r\n");
 }
 
@@ -182,8 +184,8 @@ static void setting_proxy_raw_carries_http_as_bytes(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         struct stream *client = open_by(st, &ways[i]);
-        say(st, client, FOREIGN);
-        assert_hears(st, pod(st, i), FOREIGN);
+        stage_write(st, client, FOREIGN);
+        assert_received(st, pod(st, i), FOREIGN);
     }
 }
 
@@ -194,10 +196,10 @@ static void a_refusal_before_the_pods_first_byte_leads_to_another_pod(void **sta
     for (size_t i = 0; i < ARRAY_LEN(ways); i++) {
         size_t first = st->lease_count;
         struct stream *client = open_by(st, &ways[i]);
-        say(st, client, "hello\r\n");
+        stage_write(st, client, "hello\r\n");
         pod_ends(st, first, V_REFUSED, "connection refused");
         assert_int_equal(st->lease_count, first + 2);
-        assert_hears(st, pod(st, first + 1), "hello\r\n");
+        assert_received(st, pod(st, first + 1), "hello\r\n");
     }
 }
 
@@ -219,20 +221,20 @@ static void failed_leases_are_told_in_the_clients_protocol(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct outcome failed = { .result = cases[i].result, .why = "no" };
-        char heard[512] = "";
+        char received[512] = "";
         size_t n = st->lease_count;
         st->script[n] = st->script[n + 1] = st->script[n + 2] = failed;
         struct stream *connect = stage_client(st), *socks5 = stage_client(st);
         struct stream *socks4 = stage_client(st);
-        say_wire(st, connect, ways[0].request[0]);
+        write_wire(st, connect, ways[0].request[0]);
         assert_answered(st, connect, cases[i].page);
-        say_wire(st, socks5, ways[1].request[0]);
-        assert_heard(st, socks5, ways[1].reply[0]);
-        say_wire(st, socks5, ways[1].request[1]);
-        assert_int_equal(hear_bytes(st, socks5, heard, sizeof(heard)), 10);
-        assert_memory_equal(heard, cases[i].socks5, 2);
-        say_wire(st, socks4, ways[2].request[0]);
-        assert_heard(st, socks4, WIRE("\0\x5b\0\0\0\0\0\0"));
+        write_wire(st, socks5, ways[1].request[0]);
+        assert_received_wire(st, socks5, ways[1].reply[0]);
+        write_wire(st, socks5, ways[1].request[1]);
+        assert_int_equal(stage_read(st, socks5, received, sizeof(received)), 10);
+        assert_memory_equal(received, cases[i].socks5, 2);
+        write_wire(st, socks4, ways[2].request[0]);
+        assert_received_wire(st, socks4, WIRE("\0\x5b\0\0\0\0\0\0"));
         assert_int_equal(connect->end.verdict, V_CLEAN);
         assert_int_equal(socks5->end.verdict, V_CLEAN);
         assert_int_equal(socks4->end.verdict, V_CLEAN);
@@ -250,15 +252,15 @@ static void names_outside_the_cluster_are_refused_with_no_proxy(void **state)
         struct stream *client = stage_client(st);
         AUTO_FREE char *text =
             xasprintf("CONNECT %s HTTP/1.1\r\nHost: a.b\r\n\r\n", hosts[i]);
-        say(st, client, text);
-        const char *heard = hear(st, client);
-        if (!str_starts(str_of(heard), STR("HTTP/1.1 502 ")) ||
-            !strstr(heard, "no_proxy="))
-            fail_msg("%s: %s", hosts[i], heard);
+        stage_write(st, client, text);
+        const char *received = stage_received(st, client);
+        if (!str_starts(str_of(received), STR("HTTP/1.1 502 ")) ||
+            !strstr(received, "no_proxy="))
+            fail_msg("%s: %s", hosts[i], received);
     }
     struct stream *socks = stage_client(st);
-    say_bytes(st, socks, "\5\1\0\5\1\0\3\017www.example.com\1\273", 25);
-    assert_heard(st, socks, WIRE("\5\0\5\2\0\1\0\0\0\0\0\0"));
+    stage_write_bytes(st, socks, "\5\1\0\5\1\0\3\017www.example.com\1\273", 25);
+    assert_received_wire(st, socks, WIRE("\5\0\5\2\0\1\0\0\0\0\0\0"));
     assert_int_equal(st->lease_count, 0);
 }
 
@@ -270,10 +272,10 @@ static void closed_namespaces_are_refused(void **state)
     st->config->deny_namespace = (struct string_list){ list, 1 };
     struct stream *connect = stage_client(st), *socks = stage_client(st);
 
-    say(st, connect, CONNECT("web.shop:80"));
+    stage_write(st, connect, CONNECT("web.shop:80"));
     assert_answered(st, connect, "HTTP/1.1 403 ");
-    say_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
-    assert_heard(st, socks, WIRE("\0\x5b\0\0\0\0\0\0"));
+    stage_write_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
+    assert_received_wire(st, socks, WIRE("\0\x5b\0\0\0\0\0\0"));
     assert_int_equal(st->lease_count, 0);
     st->config->deny_namespace = (struct string_list){ NULL, 0 };
 }
@@ -308,10 +310,10 @@ static void bad_socks_requests_are_refused(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         struct stream *client = stage_client(st);
-        char heard[64];
-        say_wire(st, client, cases[i].request);
-        size_t n = hear_bytes(st, client, heard, sizeof(heard));
-        if (n != cases[i].reply.len || memcmp(heard, cases[i].reply.at, n) != 0)
+        char received[64];
+        write_wire(st, client, cases[i].request);
+        size_t n = stage_read(st, client, received, sizeof(received));
+        if (n != cases[i].reply.len || memcmp(received, cases[i].reply.at, n) != 0)
             fail_msg("%s: %zu bytes", cases[i].what, n);
         assert_int_equal(client->end.verdict, V_CLEAN);
     }
@@ -323,12 +325,12 @@ static void a_user_and_a_password_are_ignored(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say_bytes(st, client, "\5\1\2", 3);
-    assert_heard(st, client, WIRE("\5\2"));
-    say_bytes(st, client, "\1\2me\6secret", 11);
-    assert_heard(st, client, WIRE("\1\0"));
-    say_bytes(st, client, TO_WEB_SHOP, sizeof(TO_WEB_SHOP) - 1);
-    assert_heard(st, client, WIRE(SUCCEEDED));
+    stage_write_bytes(st, client, "\5\1\2", 3);
+    assert_received_wire(st, client, WIRE("\5\2"));
+    stage_write_bytes(st, client, "\1\2me\6secret", 11);
+    assert_received_wire(st, client, WIRE("\1\0"));
+    stage_write_bytes(st, client, TO_WEB_SHOP, sizeof(TO_WEB_SHOP) - 1);
+    assert_received_wire(st, client, WIRE(SUCCEEDED));
 }
 
 /* The listener may be reached from other machines: --proxy is for that. */
@@ -340,10 +342,11 @@ static void other_listeners_serve_no_proxy_clients_by_default(void **state)
     for (int allowed = 0; allowed < 2; allowed++) {
         struct stream *connect = stage_client_from(st, &from);
         struct stream *socks = stage_client_from(st, &from);
-        say(st, connect, CONNECT("web.shop:80"));
+        stage_write(st, connect, CONNECT("web.shop:80"));
         assert_answered(st, connect, allowed ? ESTABLISHED : "HTTP/1.1 403 ");
-        say_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
-        assert_heard(st, socks, allowed ? WIRE(GRANTED) : WIRE("\0\x5b\0\0\0\0\0\0"));
+        stage_write_bytes(st, socks, SOCKS4A, sizeof(SOCKS4A) - 1);
+        assert_received_wire(st, socks,
+                             allowed ? WIRE(GRANTED) : WIRE("\0\x5b\0\0\0\0\0\0"));
         st->config->proxy = AUTO_BOOL_TRUE;
     }
     assert_int_equal(st->lease_count, 2);
@@ -358,7 +361,7 @@ static void a_greeting_that_stops_is_closed_after_head_timeout(void **state)
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
         struct stream *client = stage_client(st);
-        say_wire(st, client, parts[i]);
+        write_wire(st, client, parts[i]);
         stage_pass(st, 2 * st->config->head_timeout_ms);
         stage_pass(st, 5000);
         assert_int_not_equal(client->end.verdict, V_OPEN);
@@ -373,7 +376,7 @@ static void clients_that_leave_while_they_wait_cancel_the_lease(void **state)
         struct stream *client = stage_client(st);
         st->script[i].result = ERR_AGAIN;
         for (size_t k = 0; k < 2 && ways[i].request[k].at; k++)
-            say_wire(st, client, ways[i].request[k]);
+            write_wire(st, client, ways[i].request[k]);
         assert_int_equal(st->lease_count, i + 1);
         drop(st, &client);
         assert_true(st->leases[i].returned);
@@ -385,11 +388,11 @@ static void an_absolute_target_outside_is_refused_with_no_proxy(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client,
-        "GET http://www.example.com/ HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
-    const char *heard = hear(st, client);
-    assert_true(str_starts(str_of(heard), STR("HTTP/1.1 502 ")));
-    assert_non_null(strstr(heard, "no_proxy=www.example.com"));
+    stage_write(st, client,
+                "GET http://www.example.com/ HTTP/1.1\r\nHost: www.example.com\r\n\r\n");
+    const char *received = stage_received(st, client);
+    assert_true(str_starts(str_of(received), STR("HTTP/1.1 502 ")));
+    assert_non_null(strstr(received, "no_proxy=www.example.com"));
 }
 
 /* A ClientHello whose only extension names this server; returns its length. */
@@ -414,14 +417,14 @@ static size_t put_hello(const char *name, uint8_t out[static 400])
     return (size_t)(p - out) + n;
 }
 
-static struct stream *say_hello(struct stage *st, const char *name, bool bytewise)
+static struct stream *send_client_hello(struct stage *st, const char *name, bool bytewise)
 {
     struct stream *client = stage_client(st);
     uint8_t hello[400];
     size_t n = put_hello(name, hello), step = bytewise ? 1 : n;
 
     for (size_t at = 0; at < n; at += step)
-        say_bytes(st, client, hello + at, step);
+        stage_write_bytes(st, client, hello + at, step);
     return client;
 }
 
@@ -430,17 +433,18 @@ static void tls_goes_to_the_service_that_its_server_name_is_of(void **state)
     struct stage *st = *state;
 
     for (size_t i = 0; i < 2; i++) {
-        struct stream *client = say_hello(st, "web.shop.svc.cluster.local", i == 1);
+        struct stream *client =
+            send_client_hello(st, "web.shop.svc.cluster.local", i == 1);
         uint8_t hello[400];
-        char heard[400];
+        char received[400];
         size_t n = put_hello("web.shop.svc.cluster.local", hello);
         assert_int_equal(st->lease_count, i + 1);
         assert_string_equal(st->leases[i].route, "shop/web");
         assert_int_equal(st->leases[i].port, 0);
-        assert_int_equal(hear_bytes(st, pod(st, i), heard, sizeof(heard)), n);
-        assert_memory_equal(heard, hello, n);
-        say_bytes(st, pod(st, i), "\x16\3\3\0\1\2", 6);
-        assert_heard(st, client, WIRE("\x16\3\3\0\1\2"));
+        assert_int_equal(stage_read(st, pod(st, i), received, sizeof(received)), n);
+        assert_memory_equal(received, hello, n);
+        stage_write_bytes(st, pod(st, i), "\x16\3\3\0\1\2", 6);
+        assert_received_wire(st, client, WIRE("\x16\3\3\0\1\2"));
     }
 }
 
@@ -459,11 +463,11 @@ static void tls_for_other_names_is_refused_by_an_alert(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        struct stream *client = say_hello(st, cases[i].name, false);
-        char heard[16];
-        assert_int_equal(hear_bytes(st, client, heard, sizeof(heard)), 7);
-        assert_memory_equal(heard, "\x15\3\3\0\2\2", 6);
-        assert_int_equal((uint8_t)heard[6], cases[i].alert);
+        struct stream *client = send_client_hello(st, cases[i].name, false);
+        char received[16];
+        assert_int_equal(stage_read(st, client, received, sizeof(received)), 7);
+        assert_memory_equal(received, "\x15\3\3\0\2\2", 6);
+        assert_int_equal((uint8_t)received[6], cases[i].alert);
         assert_int_equal(client->end.verdict, V_CLEAN);
     }
     assert_int_equal(st->lease_count, 0);
@@ -474,8 +478,8 @@ static void tls_to_a_service_without_a_tls_port_is_a_handshake_failure(void **st
     struct stage *st = *state;
 
     st->script[0] = (struct outcome){ .result = ERR_NO_PORT, .why = "no TLS port" };
-    assert_heard(st, say_hello(st, "web.shop.localhost", false),
-                 WIRE("\x15\3\3\0\2\2\x28"));
+    assert_received_wire(st, send_client_hello(st, "web.shop.localhost", false),
+                         WIRE("\x15\3\3\0\2\2\x28"));
 }
 
 static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
@@ -484,7 +488,7 @@ static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
     struct stream *client = stage_client(st);
     uint8_t hello[400];
 
-    say_bytes(st, client, hello, put_hello("web.shop.localhost", hello) - 1);
+    stage_write_bytes(st, client, hello, put_hello("web.shop.localhost", hello) - 1);
     stage_pass(st, 2 * st->config->head_timeout_ms);
     stage_pass(st, 5000);
     assert_int_not_equal(client->end.verdict, V_OPEN);
@@ -492,17 +496,18 @@ static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
 }
 
 /* The page of a request to a server that speaks another protocol. */
-static void assert_mistake(struct stage *st, const void *said, size_t n,
+static void assert_mistake(struct stage *st, const void *output, size_t n,
                            const char *first, const char *url)
 {
     struct stream *client = stage_client(st);
     size_t i = st->lease_count;
 
-    say(st, client, "GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n");
-    say_bytes(st, pod(st, i), said, n);
-    const char *heard = hear(st, client);
-    if (!strstr(heard, "HTTP/1.1 502 ") || !strstr(heard, first) || !strstr(heard, url))
-        fail_msg("%s", heard);
+    stage_write(st, client, "GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n");
+    stage_write_bytes(st, pod(st, i), output, n);
+    const char *received = stage_received(st, client);
+    if (!strstr(received, "HTTP/1.1 502 ") || !strstr(received, first) ||
+        !strstr(received, url))
+        fail_msg("%s", received);
 }
 
 static void plain_http_to_a_tls_server_gets_the_https_url(void **state)

@@ -1,29 +1,29 @@
-/* tests/session/raw_test.c - raw connections: every state, and everything that can happen
+/* tests/session/raw_test.c - raw connections: every event in every state
  *
- * A client that ends, one that breaks, a pod that ends in each way, time that passes: in
- * each state, and in every order of two.  Whatever happens, leases go back, no byte is left
- * in memory, and a connection that did not end well never looks as if it had.
+ * Events are: the client ends or breaks, the pod ends in each way, time passes.  Each
+ * happens in each state, also two in each order.  Afterwards leases are returned, no
+ * buffer is left, and a connection that was cut does not end in order.
  */
 #include "stage.h"
 
 #include <stdio.h>
 
-/* Where a connection is brought before something happens. */
+/* The state a connection is brought to before an event. */
 enum place {
     LEASING,
     LEASING_AND_SAID, /* the client sent bytes before there was a pod */
     SILENT,           /* TALK: no byte was sent */
-    SAID,             /* ... the client has */
-    SAID_TOO_MUCH,    /* ... more than is kept for a repetition */
+    SAID,             /* ... bytes were sent by the client */
+    SAID_TOO_MUCH,    /* ... more bytes than are kept for a retry */
     RELAYING,
     HALF_CLOSED, /* RELAY: the client has sent its FIN, and waits */
     PLACES
 };
 
 static const struct {
-    bool pending; /* the lease is not answered */
+    bool pending; /* the lease is pending */
     const char *client, *pod;
-    bool ends; /* the client's input */
+    bool ends; /* the client has ended its input */
 } places[PLACES] = {
     [LEASING] = { true, NULL, NULL, false },
     [LEASING_AND_SAID] = { true, "hello\n", NULL, false },
@@ -63,9 +63,9 @@ static void bring(struct stage *st, enum place place, struct stream **ret_client
         st->config->replay_buffer = 3;
     *ret_client = stage_raw_client(st);
     if (places[place].client)
-        say(st, *ret_client, places[place].client);
+        stage_write(st, *ret_client, places[place].client);
     if (places[place].pod)
-        say(st, pod(st, 0), places[place].pod);
+        stage_write(st, pod(st, 0), places[place].pod);
     if (places[place].ends)
         hang_up(st, *ret_client);
 }
@@ -90,9 +90,9 @@ static void happen(struct stage *st, enum event event, struct stream **client)
     else if (event == CLIENT_BREAKS && *client)
         drop(st, client);
     else if (event == CLIENT_SPEAKS && speaks(*client))
-        say(st, *client, "more!");
+        stage_write(st, *client, "more!");
     else if (event == POD_SPEAKS && l->ours && speaks(l->pod))
-        say(st, l->pod, "answer");
+        stage_write(st, l->pod, "answer");
     else if (verdicts[event] && l->ours)
         pod_ends(st, st->lease_count - 1, verdicts[event], NULL);
     else if (event == LEASE_OK && asked)
@@ -107,7 +107,7 @@ static void happen(struct stage *st, enum event event, struct stream **client)
     stage_run(st);
 }
 
-/* An orderly end means that the bytes are complete. */
+/* Asserts that an orderly end means complete bytes. */
 static void check_honesty(struct stage *st, const struct stream *client)
 {
     const struct leased *l = last_lease(st);
@@ -145,12 +145,12 @@ static void any_two_events_in_any_state_are_handled(void **state)
                 play(state, (enum place)place, (enum event)first, (enum event)second);
 }
 
-/* What one event does in one state: what the client hears, how its connection ends, how
- * many pods got a request. */
+/* The effect of one event in one state: what the client receives, how its connection
+ * ends, and how many leases there were. */
 static const struct {
     enum place place;
     enum event event;
-    const char *hears;
+    const char *expected;
     enum verdict end;
     size_t leases;
 } seen[] = {
@@ -195,36 +195,36 @@ static void each_end_of_a_pod_has_its_end_for_the_client(void **state)
 
         bring(st, seen[i].place, &client);
         happen(st, seen[i].event, &client);
-        const char *heard = hear(st, client);
-        if (strcmp(heard, seen[i].hears) != 0 || client->end.verdict != seen[i].end ||
-            st->lease_count != seen[i].leases)
-            fail_msg("row %zu: \"%s\", end %d, %zu leases", i, heard,
+        const char *received = stage_received(st, client);
+        if (strcmp(received, seen[i].expected) != 0 ||
+            client->end.verdict != seen[i].end || st->lease_count != seen[i].leases)
+            fail_msg("row %zu: \"%s\", end %d, %zu leases", i, received,
                      (int)client->end.verdict, st->lease_count);
         stage_teardown(state);
     }
 }
 
-/* The second pod hears all that the first one would have, and no more. */
+/* The second pod receives exactly the bytes that were for the first one. */
 static void the_bytes_of_a_client_are_repeated_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
     st->raw = true;
     struct stream *client = stage_raw_client(st);
 
-    say(st, client, "hel");
-    say(st, client, "lo");
+    stage_write(st, client, "hel");
+    stage_write(st, client, "lo");
     pod_ends(st, 0, V_REFUSED, "connection refused");
     assert_int_equal(st->lease_count, 2);
     assert_string_equal(st->leases[1].avoid, "web-0");
-    say(st, client, "!");
-    assert_hears(st, pod(st, 1), "hello!");
-    say(st, pod(st, 1), "yes?");
-    assert_hears(st, client, "yes?");
+    stage_write(st, client, "!");
+    assert_received(st, pod(st, 1), "hello!");
+    stage_write(st, pod(st, 1), "yes?");
+    assert_received(st, client, "yes?");
     drop(st, &client);
-    assert_release(st, 1, RELEASE_CLOSE); /* the pod has nothing under way */
+    assert_release(st, 1, RELEASE_CLOSE); /* no bytes are in transit */
 }
 
-/* Also what is more than the next pod's queue has room for. */
+/* The kept bytes exceed the queue of the next pod's stream. */
 static void more_bytes_than_a_queue_are_repeated_to_the_next_pod(void **state)
 {
     struct stage *st = *state;
@@ -236,15 +236,15 @@ static void more_bytes_than_a_queue_are_repeated_to_the_next_pod(void **state)
     for (int i = 0; i < 40; i++) {
         snprintf(word, sizeof(word), "%0100d", i);
         strcat(all, word);
-        say(st, client, word);
+        stage_write(st, client, word);
     }
     pod_ends(st, 0, V_REFUSED, "connection refused");
     assert_int_equal(st->lease_count, 2);
     for (size_t at = 0, n; at < sizeof(all) - 1; at += n) {
-        const char *heard = hear(st, pod(st, 1));
-        n = strlen(heard);
+        const char *received = stage_received(st, pod(st, 1));
+        n = strlen(received);
         assert_in_range(n, 1, sizeof(all) - 1 - at);
-        assert_memory_equal(heard, all + at, n);
+        assert_memory_equal(received, all + at, n);
     }
     drop(st, &client);
 }

@@ -1,4 +1,5 @@
-/* tests/session/repetition_test.c - what is sent again, when, and where to */
+/* tests/session/repetition_test.c - which requests are retried, when, and with which
+ * endpoint */
 #include "stage.h"
 
 #include <stdio.h>
@@ -28,9 +29,9 @@ static bool never_delivered(enum verdict v)
 struct trial {
     const char *method;
     enum verdict verdict;
-    size_t body;     /* bytes of it */
-    bool reused;     /* the connection that fails */
-    bool some_bytes; /* of an answer came before it failed */
+    size_t body;     /* bytes of the body */
+    bool reused;     /* the connection that fails was an idle one */
+    bool some_bytes; /* bytes of a response were received before it failed */
 };
 
 static bool should_repeat(const struct stage *st, const struct trial *t)
@@ -57,25 +58,26 @@ static void try(struct stage *st, const struct trial *t)
 
     memset(body, 'b', t->body);
     st->script[0] = (struct outcome){ .reused = t->reused };
-    say(st, client, head);
-    say_bytes(st, client, body, t->body);
-    AUTO_FREE char *sent = xstrdup(hear(st, pod(st, first)));
+    stage_write(st, client, head);
+    stage_write_bytes(st, client, body, t->body);
+    AUTO_FREE char *sent = xstrdup(stage_received(st, pod(st, first)));
     assert_int_equal(strlen(sent), strlen(head) + t->body);
     if (t->some_bytes)
-        say(st, pod(st, first), "HTTP/1.1 2");
+        stage_write(st, pod(st, first), "HTTP/1.1 2");
     pod_ends(st, first, t->verdict, NULL);
     assert_release(st, first, RELEASE_ABORT);
 
     bool again = should_repeat(st, t);
     check(t, (st->lease_count == 2) == again, again ? "not repeated" : "repeated");
     if (again) {
-        check(t, strcmp(hear(st, pod(st, 1)), sent) == 0, "another request");
+        check(t, strcmp(stage_received(st, pod(st, 1)), sent) == 0, "another request");
         check(t, strcmp(st->leases[1].avoid, t->reused ? "" : "web-0") == 0, "avoid");
-        say(st, pod(st, 1), EMPTY);
-        check(t, strcmp(hear(st, client), EMPTY) == 0, "the answer");
+        stage_write(st, pod(st, 1), EMPTY);
+        check(t, strcmp(stage_received(st, client), EMPTY) == 0, "the answer");
         assert_release(st, 1, RELEASE_KEEP);
     } else {
-        check(t, strncmp(hear(st, client), "HTTP/1.1 502 ", 13) == 0, "not 502");
+        check(t, strncmp(stage_received(st, client), "HTTP/1.1 502 ", 13) == 0,
+              "not 502");
         check(t, client->end.verdict == V_OPEN, "closed");
     }
     for (size_t i = 0; i < st->lease_count; i++)
@@ -99,8 +101,8 @@ static void only_requests_that_are_safe_to_repeat_are_retried(void **state)
                                              bits & 2 });
 }
 
-/* A refusal proves that nothing was delivered: that is worth more attempts than a reset.
- * And tunnels that die one after the other are not evidence about the pod. */
+/* A refusal proves that nothing was delivered, so it permits more attempts than a
+ * reset. */
 static void retries_end_after_the_last_attempt(void **state)
 {
     struct stage *st = *state;
@@ -115,7 +117,7 @@ static void retries_end_after_the_last_attempt(void **state)
         struct stream *client = stage_client(st);
         size_t first = st->lease_count;
 
-        say(st, client, GET);
+        stage_write(st, client, GET);
         for (size_t i = 0; i < cases[c].attempts; i++) {
             assert_int_equal(st->lease_count, first + i + 1);
             assert_int_equal(st->leases[first + i].repeatable, i < 2);
@@ -123,15 +125,16 @@ static void retries_end_after_the_last_attempt(void **state)
             pod_ends(st, first + i, cases[c].verdict, "nobody listens there");
         }
         assert_int_equal(st->lease_count, first + cases[c].attempts);
-        const char *said = hear(st, client);
-        assert_non_null(strstr(said, "HTTP/1.1 502 Bad Gateway\r\n"));
-        assert_non_null(strstr(said, "Port-forward failed for shop/web-"));
-        assert_non_null(strstr(said, ": nobody listens there\n"));
+        const char *output = stage_received(st, client);
+        assert_non_null(strstr(output, "HTTP/1.1 502 Bad Gateway\r\n"));
+        assert_non_null(strstr(output, "Port-forward failed for shop/web-"));
+        assert_non_null(strstr(output, ": nobody listens there\n"));
         assert_non_null(st->leases[first + 1].avoid);
     }
 }
 
-/* What was refused cost the request none of the times that it may be delivered. */
+/* A refused attempt does not count towards the limit of attempts that may have delivered
+ * the request. */
 static void a_refused_request_was_not_delivered(void **state)
 {
     struct stage *st = *state;
@@ -139,16 +142,16 @@ static void a_refused_request_was_not_delivered(void **state)
                                          V_CLEAN };
     struct stream *client = stage_client(st);
 
-    say(st, client, GET);
+    stage_write(st, client, GET);
     for (size_t i = 0; i < ARRAY_LEN(ends); i++) {
         assert_int_equal(st->lease_count, i + 1);
         pod_ends(st, i, ends[i], NULL);
     }
     assert_int_equal(st->lease_count, ARRAY_LEN(ends));
-    assert_non_null(strstr(hear(st, client), "HTTP/1.1 502 Bad Gateway\r\n"));
+    assert_non_null(strstr(stage_received(st, client), "HTTP/1.1 502 Bad Gateway\r\n"));
 }
 
-/* The rest of the body follows what had been read before the first connection failed. */
+/* The kept part of the body is sent again, then the rest. */
 static void the_part_of_a_body_that_has_arrived_is_repeated(void **state)
 {
     struct stage *st = *state;
@@ -156,19 +159,19 @@ static void the_part_of_a_body_that_has_arrived_is_repeated(void **state)
     const char *head = "PUT / HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n";
     AUTO_FREE char *whole = xasprintf("%s5\r\nhello\r\n0\r\n\r\n", head);
 
-    say(st, client, head);
-    say(st, client, "5\r\nhe");
+    stage_write(st, client, head);
+    stage_write(st, client, "5\r\nhe");
     pod_ends(st, 0, V_TRANSPORT_LOST, NULL);
-    say(st, client, "l");
+    stage_write(st, client, "l");
     pod_ends(st, 1, V_RESET, NULL);
-    say(st, client, "lo\r\n0\r\n\r\n");
-    assert_hears(st, pod(st, 2), whole);
-    say(st, pod(st, 2), EMPTY);
-    assert_hears(st, client, EMPTY);
+    stage_write(st, client, "lo\r\n0\r\n\r\n");
+    assert_received(st, pod(st, 2), whole);
+    stage_write(st, pod(st, 2), EMPTY);
+    assert_received(st, client, EMPTY);
     assert_release(st, 2, RELEASE_KEEP);
 }
 
-/* Held bytes go out in parts when the second pod reads slowly. */
+/* The kept bytes are sent in parts when the second pod reads slowly. */
 static void a_body_larger_than_a_queue_is_repeated(void **state)
 {
     struct stage *st = *state;
@@ -181,17 +184,17 @@ static void a_body_larger_than_a_queue_is_repeated(void **state)
     struct stream *client = stage_client(st);
     for (size_t i = 0; i < BODY; i++)
         body[i] = (char)('a' + i % 23);
-    say(st, client, "PUT / HTTP/1.1\r\n" HOST "Content-Length: 50000\r\n\r\n");
-    say_bytes(st, client, body, BODY);
+    stage_write(st, client, "PUT / HTTP/1.1\r\n" HOST "Content-Length: 50000\r\n\r\n");
+    stage_write_bytes(st, client, body, BODY);
     st->limit = 5000;
     pod_ends(st, 0, V_REFUSED, NULL);
     for (size_t n = 1; n;) {
         assert_true(st->leases[1].ours->out.len <= 5000);
-        n = hear_bytes(st, pod(st, 1), seen + len, 3000);
+        n = stage_read(st, pod(st, 1), seen + len, 3000);
         len += n;
     }
     assert_memory_equal(seen + len - BODY, body, BODY);
-    say(st, pod(st, 1), EMPTY);
+    stage_write(st, pod(st, 1), EMPTY);
     assert_release(st, 1, RELEASE_KEEP);
 }
 
@@ -203,7 +206,7 @@ static void a_kept_connection_that_ended_or_sent_bytes_is_replaced(void **state)
     struct stream *client = stage_client(st);
 
     st->script[0].result = ERR_AGAIN;
-    say(st, client, post);
+    stage_write(st, client, post);
     struct outcome ok = { .reused = true };
     for (int spoken = 0; spoken < 2; spoken++) {
         size_t i = st->lease_count - 1;
@@ -218,9 +221,9 @@ static void a_kept_connection_that_ended_or_sent_bytes_is_replaced(void **state)
         assert_int_equal(st->lease_count, i + 2);
     }
     stage_deliver(st, 2, &(struct outcome){ 0 });
-    assert_hears(st, pod(st, 2), post);
-    say(st, pod(st, 2), EMPTY);
-    assert_hears(st, client, EMPTY);
+    assert_received(st, pod(st, 2), post);
+    stage_write(st, pod(st, 2), EMPTY);
+    assert_received(st, client, EMPTY);
 }
 
 static void a_lease_knows_whether_its_request_may_be_repeated(void **state)
@@ -238,7 +241,7 @@ static void a_lease_knows_whether_its_request_may_be_repeated(void **state)
     };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
-        say(st, stage_client(st), cases[i].request);
+        stage_write(st, stage_client(st), cases[i].request);
         assert_int_equal(st->lease_count, i + 1);
         assert_int_equal(st->leases[i].repeatable, cases[i].repeatable);
     }
@@ -246,8 +249,8 @@ static void a_lease_knows_whether_its_request_may_be_repeated(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)
 
-/* --wait is a client's patience, however many pods it is spent on; what the pods take for
- * themselves does not count. */
+/* --wait limits the waiting for all attempts together; the time in which pods work on the
+ * request does not count. */
 static void the_wait_covers_all_attempts(void **state)
 {
     struct stage *st = *state;
@@ -255,19 +258,19 @@ static void the_wait_covers_all_attempts(void **state)
     static const struct outcome held = { 0 };
 
     st->script[0] = st->script[1] = (struct outcome){ .result = ERR_AGAIN };
-    say(st, client, GET);
+    stage_write(st, client, GET);
     assert_int_equal(st->leases[0].wait_ms, st->config->wait_ms);
     stage_pass(st, 6000);
     stage_deliver(st, 0, &held);
-    stage_pass(st, 60000); /* it thinks, and dies over it */
+    stage_pass(st, 60000); /* the pod works for a minute, then its connection breaks */
     pod_ends(st, 0, V_RESET, "reset by peer");
     assert_int_equal(st->leases[1].wait_ms, st->config->wait_ms - 6000);
     stage_pass(st, 5000);
     stage_deliver(st, 1, &held);
     pod_ends(st, 1, V_RESET, "reset by peer");
     assert_int_equal(st->leases[2].wait_ms, 0);
-    say(st, pod(st, 2), EMPTY);
-    assert_hears(st, client, EMPTY);
+    stage_write(st, pod(st, 2), EMPTY);
+    assert_received(st, client, EMPTY);
 }
 
 int main(void)

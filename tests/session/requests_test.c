@@ -97,31 +97,32 @@ static const struct {
       "Connection: Upgrade\r\n\r\n" },
 };
 
-/* The connections to both sides serve on after each of these; once byte by byte. */
+/* Both connections can be used again after each message; each is also sent byte by
+ * byte. */
 static void messages_are_passed_on_byte_for_byte(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
     for (size_t i = 0; i < ARRAY_LEN(passing); i++) {
-        say(st, client, passing[i].request);
+        stage_write(st, client, passing[i].request);
         if (st->lease_count != i + 1)
-            fail_msg("%s: no lease: %s", passing[i].name, hear(st, client));
-        if (strcmp(hear(st, pod(st, i)), passing[i].pod_sees) != 0)
-            fail_msg("%s: the pod saw\n%s", passing[i].name, st->heard);
-        say(st, pod(st, i), passing[i].answer);
-        if (strcmp(hear(st, client), passing[i].client_sees) != 0)
-            fail_msg("%s: the client saw\n%s", passing[i].name, st->heard);
+            fail_msg("%s: no lease: %s", passing[i].name, stage_received(st, client));
+        if (strcmp(stage_received(st, pod(st, i)), passing[i].pod_sees) != 0)
+            fail_msg("%s: the pod saw\n%s", passing[i].name, st->received);
+        stage_write(st, pod(st, i), passing[i].answer);
+        if (strcmp(stage_received(st, client), passing[i].client_sees) != 0)
+            fail_msg("%s: the client saw\n%s", passing[i].name, st->received);
         if (!st->leases[i].returned || st->leases[i].release != RELEASE_KEEP)
             fail_msg("%s: the pod's connection was not kept", passing[i].name);
     }
     assert_int_equal(client->end.verdict, V_OPEN);
 }
 
-static void say_slowly(struct stage *st, struct stream *to, const char *text)
+static void write_slowly(struct stage *st, struct stream *to, const char *text)
 {
     for (const char *c = text; *c; c++)
-        say_bytes(st, to, c, 1);
+        stage_write_bytes(st, to, c, 1);
 }
 
 static void messages_that_come_byte_by_byte_are_passed_on(void **state)
@@ -130,12 +131,12 @@ static void messages_that_come_byte_by_byte_are_passed_on(void **state)
     struct stream *client = stage_client(st);
 
     for (size_t i = 0; i < ARRAY_LEN(passing); i++) {
-        say_slowly(st, client, passing[i].request);
-        if (strcmp(hear(st, pod(st, i)), passing[i].pod_sees) != 0)
-            fail_msg("%s: the pod saw\n%s", passing[i].name, st->heard);
-        say_slowly(st, pod(st, i), passing[i].answer);
-        if (strcmp(hear(st, client), passing[i].client_sees) != 0)
-            fail_msg("%s: the client saw\n%s", passing[i].name, st->heard);
+        write_slowly(st, client, passing[i].request);
+        if (strcmp(stage_received(st, pod(st, i)), passing[i].pod_sees) != 0)
+            fail_msg("%s: the pod saw\n%s", passing[i].name, st->received);
+        write_slowly(st, pod(st, i), passing[i].answer);
+        if (strcmp(stage_received(st, client), passing[i].client_sees) != 0)
+            fail_msg("%s: the client saw\n%s", passing[i].name, st->received);
         assert_release(st, i, RELEASE_KEEP);
     }
 }
@@ -146,39 +147,42 @@ static void forwarded_is_added_only_when_enabled(void **state)
     st->config->forwarded = true;
     struct stream *client = stage_client(st);
 
-    say(st, client, GET_WEB);
-    assert_hears(st, pod(st, 0),
-                 "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
-                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop.svc\";proto=http\r\n\r\n");
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
-    hear(st, client);
-    say(st, client, "GET http://web.shop/ HTTP/1.1\r\nHost: a\\\r\n\r\n");
-    assert_hears(st, pod(st, 1), /* the host of the target, and not the Host field */
-                 "GET / HTTP/1.1\r\nHost: web.shop\r\n"
-                 "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
+    stage_write(st, client, GET_WEB);
+    assert_received(
+        st, pod(st, 0),
+        "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
+        "Forwarded: for=\"127.0.0.1\";host=\"web.shop.svc\";proto=http\r\n\r\n");
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+    stage_received(st, client);
+    stage_write(st, client, "GET http://web.shop/ HTTP/1.1\r\nHost: a\\\r\n\r\n");
+    assert_received(st, pod(st, 1), /* the host of the target, and not the Host field */
+                    "GET / HTTP/1.1\r\nHost: web.shop\r\n"
+                    "Forwarded: for=\"127.0.0.1\";host=\"web.shop\";proto=http\r\n\r\n");
 }
 
-/* Its HTTP2-Settings would be lost on the way. */
+/* Its field HTTP2-Settings is hop-by-hop, and so not passed on. */
 static void an_upgrade_to_h2c_is_answered_in_http1(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client,
+    stage_write(
+        st, client,
         "GET / HTTP/1.1\r\nHost: web.shop.svc\r\nConnection: Upgrade, HTTP2-Settings\r\n"
         "Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n");
-    assert_hears(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
+    assert_received(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
 }
 
-/* A request for our own service by its name in a pod: no tunnel to ourselves. */
+/* A request, in a pod, for kube-tunnel's own service: no tunnel to itself is opened. */
 static void a_service_that_is_ourselves_gets_our_own_pages(void **state)
 {
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
     st->script[0].result = ERR_SELF;
-    say(st, client, "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default.svc\r\n\r\n");
-    assert_non_null(strstr(hear(st, client), "\r\n\r\nown GET /healthz\n"));
+    stage_write(st, client,
+                "GET /healthz HTTP/1.1\r\nHost: kube-tunnel.default.svc\r\n\r\n");
+    assert_non_null(strstr(stage_received(st, client), "\r\n\r\nown GET /healthz\n"));
     assert_int_equal(client->end.verdict, V_OPEN);
 }
 

@@ -1,4 +1,4 @@
-/* tests/session/stage.c - a serve between clients and pods that the test plays itself */
+/* tests/session/stage.c - the real serve/, with the test as its clients and pods */
 #include "stage.h"
 
 #include <stdio.h>
@@ -9,14 +9,14 @@
 #include "cluster/clusters.h"
 #include "serve/exposed.h"
 
-/* upstream/ as the test wants it; `struct upstream` is the stage. */
+/* The fake of upstream/: its `struct upstream` is the stage. */
 
 static struct stage *stage_of(struct upstream *u)
 {
     return (struct stage *)(void *)u;
 }
 
-/* One block with its texts. */
+/* The endpoint and its texts in one allocation. */
 struct named_endpoint {
     struct endpoint endpoint;
     char pod[32], uid[32];
@@ -212,7 +212,7 @@ void stage_deliver(struct stage *st, size_t i, const struct outcome *outcome)
     stage_run(st);
 }
 
-/* Our own pages, as far as a session is concerned with them. */
+/* A fake of admin/, with a page of each status that a session distinguishes. */
 void admin_answer(struct admin *a, const struct admin_request *r, struct admin_page *ret)
 {
     (void)a;
@@ -270,7 +270,7 @@ int stage_teardown(void **state)
     sched_finish(&st->sched);
     config_unref(st->config);
     naming_finish(&st->naming);
-    free(st->heard);
+    free(st->received);
     free(st);
     return 0;
 }
@@ -333,7 +333,7 @@ struct stream *stage_raw_client(struct stage *st)
     return pair.b;
 }
 
-void say_bytes(struct stage *st, struct stream *to, const void *bytes, size_t n)
+void stage_write_bytes(struct stage *st, struct stream *to, const void *bytes, size_t n)
 {
     const char *at = bytes;
 
@@ -348,12 +348,12 @@ void say_bytes(struct stage *st, struct stream *to, const void *bytes, size_t n)
     }
 }
 
-void say(struct stage *st, struct stream *to, const char *text)
+void stage_write(struct stage *st, struct stream *to, const char *text)
 {
-    say_bytes(st, to, text, strlen(text));
+    stage_write_bytes(st, to, text, strlen(text));
 }
 
-size_t hear_bytes(struct stage *st, struct stream *at, char *out, size_t room)
+size_t stage_read(struct stage *st, struct stream *at, char *out, size_t room)
 {
     size_t n = bufq_read(&at->in, out, room);
     stream_update(at);
@@ -361,19 +361,19 @@ size_t hear_bytes(struct stage *st, struct stream *at, char *out, size_t room)
     return n;
 }
 
-const char *hear(struct stage *st, struct stream *at)
+const char *stage_received(struct stage *st, struct stream *at)
 {
     size_t len = 0;
 
     stage_run(st);
     do {
-        st->heard = xrealloc(st->heard, len + at->in.len + 1);
-        len += bufq_read(&at->in, st->heard + len, at->in.len);
+        st->received = xrealloc(st->received, len + at->in.len + 1);
+        len += bufq_read(&at->in, st->received + len, at->in.len);
         stream_update(at);
         stage_run(st);
     } while (!bufq_empty(&at->in));
-    st->heard[len] = '\0';
-    return st->heard;
+    st->received[len] = '\0';
+    return st->received;
 }
 
 void hang_up(struct stage *st, struct stream *s)

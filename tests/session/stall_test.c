@@ -10,7 +10,7 @@
 
 static const struct arrival elsewhere = { .address = "10.0.0.1:1", .port = 8080 };
 
-/* The timer that looks half way fires on its time. */
+/* Advances in steps, because the timer also checks at half of its time. */
 static void pass_in_steps(struct stage *st, uint64_t ms)
 {
     uint64_t half = (ms + 2) / 2;
@@ -21,14 +21,14 @@ static void pass_in_steps(struct stage *st, uint64_t ms)
 
 static void check_half_sent(struct stage *st, struct stream *client, uint64_t ms)
 {
-    say(st, client, POST "half");
+    stage_write(st, client, POST "half");
     pass_in_steps(st, ms - 1);
-    assert_hears(st, client, "");
-    say(st, client, "x"); /* progress */
+    assert_received(st, client, "");
+    stage_write(st, client, "x"); /* progress */
     pass_in_steps(st, ms - 1);
-    assert_hears(st, client, "");
+    assert_received(st, client, "");
     stage_pass(st, 1);
-    assert_memory_equal(hear(st, client), "HTTP/1.1 408 ", 13);
+    assert_memory_equal(stage_received(st, client), "HTTP/1.1 408 ", 13);
     assert_release(st, st->lease_count - 1, RELEASE_ABORT);
 }
 
@@ -58,7 +58,8 @@ static void half_sent_body_is_refused_after_body_timeout(void **state)
     check_half_sent(st, stage_client(st), 500);
 }
 
-/* The pod has the whole request, or has not permitted the body yet: time is the pod's. */
+/* The pod has the whole request, or has not requested the body with a 100 yet, so the
+ * client is not late. */
 static void answer_that_the_pod_delays_is_waited_for(void **state)
 {
     static const char *const requests[] = {
@@ -70,24 +71,24 @@ static void answer_that_the_pod_delays_is_waited_for(void **state)
 
     for (size_t i = 0; i < 3; i++) {
         struct stream *client = stage_client_from(st, &elsewhere);
-        say(st, client, requests[i]);
+        stage_write(st, client, requests[i]);
         pass_in_steps(st, HOUR);
-        assert_hears(st, client, "");
-        say(st, pod(st, i), EMPTY);
-        assert_memory_equal(hear(st, client), "HTTP/1.1 200 ", 13);
+        assert_received(st, client, "");
+        stage_write(st, pod(st, i), EMPTY);
+        assert_memory_equal(stage_received(st, client), "HTTP/1.1 200 ", 13);
     }
 }
 
-/* All of the answer is here, more than the client takes, and the connection will close. */
+/* The pod has sent its whole response and closed; the client reads only part of it. */
 static struct stream *leave_answer_unread(struct stage *st, struct stream *client)
 {
     static char body[60000];
 
     memset(body, 'x', sizeof(body));
     client->paused = true;
-    say(st, client, CLOSING);
-    say(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
-    say_bytes(st, pod(st, 0), body, sizeof(body));
+    stage_write(st, client, CLOSING);
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 60000\r\n\r\n");
+    stage_write_bytes(st, pod(st, 0), body, sizeof(body));
     assert_release(st, 0, RELEASE_KEEP);
     return client;
 }
@@ -100,7 +101,7 @@ static void unread_answer_is_kept_on_loopback(void **state)
     pass_in_steps(st, 24 * HOUR);
     assert_int_equal(client->end.verdict, V_OPEN);
     client->paused = false;
-    assert_true(strlen(hear(st, client)) > 60000);
+    assert_true(strlen(stage_received(st, client)) > 60000);
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 

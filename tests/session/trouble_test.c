@@ -1,8 +1,9 @@
-/* tests/session/trouble_test.c - every state, and everything that can happen in it
+/* tests/session/trouble_test.c - sessions: every event in every state
  *
- * A client that ends, one that breaks, a pod that ends in each way, a deadline: in each
- * state, and in every order of two.  Whatever happens, leases go back, sessions end or
- * serve on, and no byte is left in memory; the stage's teardown checks that.
+ * Events are: the client ends or breaks, the pod ends in each way, a deadline passes.
+ * Each happens in each state, also two in each order.  Afterwards leases are returned,
+ * sessions have ended or serve the next request, and no buffer is left, which the stage's
+ * teardown checks.
  */
 #include "stage.h"
 
@@ -19,7 +20,7 @@
     "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"                         \
     "Connection: Upgrade\r\n\r\n"
 
-/* Where a session is brought before something happens. */
+/* The state a session is brought to before an event. */
 enum place {
     NOTHING_SAID,
     IN_HEAD,
@@ -37,7 +38,7 @@ enum place {
 };
 
 static const struct {
-    bool pending; /* the lease is not answered */
+    bool pending; /* the lease is pending */
     const char *request, *answer;
 } places[PLACES] = {
     [NOTHING_SAID] = { false, "", NULL },
@@ -77,9 +78,9 @@ static void bring(struct stage *st, enum place place, struct stream **ret_client
 {
     st->script[0].result = places[place].pending ? ERR_AGAIN : OK;
     *ret_client = stage_client(st);
-    say(st, *ret_client, places[place].request);
+    stage_write(st, *ret_client, places[place].request);
     if (places[place].answer)
-        say(st, pod(st, 0), places[place].answer);
+        stage_write(st, pod(st, 0), places[place].answer);
 }
 
 static void pod_event(struct stage *st, enum verdict verdict)
@@ -109,7 +110,7 @@ static void happen(struct stage *st, enum event event, struct stream **client)
     else if (event == CLIENT_BREAKS && *client)
         drop(st, client);
     else if (event == CLIENT_SPEAKS && *client && !(*client)->shut && !(*client)->broken)
-        say(st, *client, "body!");
+        stage_write(st, *client, "body!");
     else if (verdicts[event])
         pod_event(st, verdicts[event]);
     else if (event == LEASE_OK || event == LEASE_FAILS)
@@ -121,7 +122,7 @@ static void happen(struct stage *st, enum event event, struct stream **client)
     stage_run(st);
 }
 
-/* An answer that was begun and is not whole must never end like one that is. */
+/* Asserts that a truncated response does not end like a complete one. */
 static void check_honesty(struct stage *st, enum place place, struct stream *client)
 {
     if (!client || place != IN_BODY_TO_EOF || client->end.verdict != V_CLEAN)
@@ -156,11 +157,12 @@ static void any_two_events_in_any_state_are_handled(void **state)
                 play(state, (enum place)place, (enum event)first, (enum event)second);
 }
 
-/* What the client sees of one event in one state: the start of it, and how it ends. */
+/* The effect of one event in one state: the start of what the client receives, and how
+ * its connection ends. */
 static const struct {
     enum place place;
     enum event event;
-    const char *hears;
+    const char *expected;
     enum verdict end;
 } seen[] = {
     { NOTHING_SAID, CLIENT_ENDS, "", V_CLEAN },
@@ -206,14 +208,14 @@ static void each_end_of_a_pod_has_its_answer_for_the_client(void **state)
         struct stream *client;
         bring(st, seen[i].place, &client);
         happen(st, seen[i].event, &client);
-        const char *said = hear(st, client);
+        const char *output = stage_received(st, client);
         stage_pass(st, 2500);
-        bool right = seen[i].hears[0]
-                         ? strncmp(said, seen[i].hears, strlen(seen[i].hears)) == 0
-                         : said[0] == '\0';
+        bool right = seen[i].expected[0] ? strncmp(output, seen[i].expected,
+                                                   strlen(seen[i].expected)) == 0
+                                         : output[0] == '\0';
         if (!right || client->end.verdict != seen[i].end)
             fail_msg("case %zu: the client's end is %d, and it saw\n%s", i,
-                     (int)client->end.verdict, said);
+                     (int)client->end.verdict, output);
         stage_teardown(state);
     }
 }
@@ -225,11 +227,11 @@ static void a_head_that_comes_too_slowly_is_cut_off(void **state)
 
     st->config->head_timeout_ms = 15000;
     for (int i = 0; i < 15; i++) {
-        assert_hears(st, client, "");
-        say(st, client, i ? "x" : "GET /");
+        assert_received(st, client, "");
+        stage_write(st, client, i ? "x" : "GET /");
         stage_pass(st, 1000);
     }
-    assert_memory_equal(hear(st, client), "HTTP/1.1 408 ", 13);
+    assert_memory_equal(stage_received(st, client), "HTTP/1.1 408 ", 13);
     assert_int_equal(client->end.verdict, V_CLEAN);
 }
 
@@ -239,24 +241,25 @@ static void an_answer_is_waited_for_until_response_timeout(void **state)
     st->config->response_timeout_ms = 5000;
     struct stream *client = stage_client(st);
 
-    say(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n");
+    stage_write(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 4\r\n\r\n");
     for (int i = 0; i < 4; i++) {
         stage_pass(st, 4000);
-        assert_hears(st, client, "");
-        say(st, client, "x");
+        assert_received(st, client, "");
+        stage_write(st, client, "x");
     }
     stage_pass(st, 4999);
-    assert_hears(st, client, "");
+    assert_received(st, client, "");
     stage_pass(st, 1);
-    assert_memory_equal(hear(st, client), "HTTP/1.1 504 Gateway Timeout\r\n", 30);
+    assert_memory_equal(stage_received(st, client), "HTTP/1.1 504 Gateway Timeout\r\n",
+                        30);
     assert_release(st, 0, RELEASE_ABORT);
     assert_int_equal(client->end.verdict, V_OPEN);
 
-    say(st, client, GET);
+    stage_write(st, client, GET);
     stage_pass(st, 4000);
-    say(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh");
+    stage_write(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nh");
     stage_pass(st, 100000);
-    say(st, pod(st, 1), "i");
+    stage_write(st, pod(st, 1), "i");
     assert_release(st, 1, RELEASE_KEEP);
 }
 
@@ -265,16 +268,16 @@ static void bytes_are_carried_both_ways_after_an_upgrade(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, UPGRADE);
-    assert_hears(st, pod(st, 0), UPGRADE);
-    say(st, pod(st, 0), SWITCHED "first");
-    assert_hears(st, client, SWITCHED "first");
-    say(st, client, "\x81 anything");
-    assert_hears(st, pod(st, 0), "\x81 anything");
+    stage_write(st, client, UPGRADE);
+    assert_received(st, pod(st, 0), UPGRADE);
+    stage_write(st, pod(st, 0), SWITCHED "first");
+    assert_received(st, client, SWITCHED "first");
+    stage_write(st, client, "\x81 anything");
+    assert_received(st, pod(st, 0), "\x81 anything");
     hang_up(st, client);
     stage_pass(st, 10000);
-    say(st, pod(st, 0), "still");
-    assert_hears(st, client, "still");
+    stage_write(st, pod(st, 0), "still");
+    assert_received(st, client, "still");
     assert_int_equal(pod(st, 0)->end.verdict, V_OPEN);
     hang_up(st, pod(st, 0));
     assert_int_equal(client->end.verdict, V_CLEAN);
@@ -286,12 +289,12 @@ static void an_upgrade_that_is_refused_is_an_ordinary_answer(void **state)
     struct stage *st = *state;
     struct stream *client = stage_client(st);
 
-    say(st, client, UPGRADE);
-    say(st, pod(st, 0), EMPTY);
-    assert_hears(st, client, EMPTY);
+    stage_write(st, client, UPGRADE);
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_received(st, client, EMPTY);
     assert_release(st, 0, RELEASE_KEEP);
-    say(st, client, GET);
-    assert_hears(st, pod(st, 1), GET);
+    stage_write(st, client, GET);
+    assert_received(st, pod(st, 1), GET);
 }
 
 static void draining_closes_idle_sessions_at_once_and_others_when_done(void **state)
@@ -300,16 +303,16 @@ static void draining_closes_idle_sessions_at_once_and_others_when_done(void **st
     struct stream *idle = stage_client(st), *busy = stage_client(st),
                   *stuck = stage_client(st);
 
-    say(st, busy, GET);
-    say(st, stuck, UPGRADE);
-    say(st, pod(st, 1), SWITCHED);
+    stage_write(st, busy, GET);
+    stage_write(st, stuck, UPGRADE);
+    stage_write(st, pod(st, 1), SWITCHED);
     serve_drain(st->serve, &st->drained);
     stage_run(st);
     assert_int_equal(idle->end.verdict, V_CLEAN);
     assert_int_equal(serve_sessions(st->serve), 2);
     stage_pass(st, 1000);
-    say(st, pod(st, 0), EMPTY);
-    assert_non_null(strstr(hear(st, busy), "Connection: close\r\n"));
+    stage_write(st, pod(st, 0), EMPTY);
+    assert_non_null(strstr(stage_received(st, busy), "Connection: close\r\n"));
     assert_int_equal(busy->end.verdict, V_CLEAN);
     stage_pass(st, 6999);
     assert_int_equal(stuck->end.verdict, V_OPEN);
@@ -327,13 +330,13 @@ static void clients_beyond_the_limit_are_refused(void **state)
     stage_client(st);
     struct stream *third = stage_client(st);
 
-    say(st, third, GET);
-    assert_memory_equal(hear(st, third), "HTTP/1.1 503 ", 13);
-    assert_non_null(strstr(st->heard, "Retry-After: 1\r\n"));
+    stage_write(st, third, GET);
+    assert_memory_equal(stage_received(st, third), "HTTP/1.1 503 ", 13);
+    assert_non_null(strstr(st->received, "Retry-After: 1\r\n"));
     assert_int_equal(third->end.verdict, V_CLEAN);
     stage_pass(st, 2000);
     drop(st, &first);
-    say(st, stage_client(st), GET);
+    stage_write(st, stage_client(st), GET);
     assert_int_equal(st->lease_count, 1);
 }
 

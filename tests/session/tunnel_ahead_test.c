@@ -102,7 +102,7 @@ static void a_rising_load_finds_a_prewarmed_tunnel(void **state)
         assert_false(users[i].opening.dialled);
         server_connect_all();
     }
-    assert_int_equal(rig.dials, 6); /* four of their own, two that are shared */
+    assert_int_equal(rig.dials, 6); /* four own tunnels, two shared ones */
 }
 
 static void a_second_burst_dials_no_tunnel(void **state)
@@ -137,7 +137,8 @@ static void a_steady_load_prewarms_no_further_tunnel(void **state)
     assert_in_range(rig.dials, dials, dials + 1); /* the prewarmed tunnel expired, once */
 }
 
-/* Two minutes after the last connection every tunnel has expired, and none is dialled. */
+/* Two minutes after the last connection all tunnels have expired, and none is dialled
+ * again. */
 static void prewarmed_tunnels_close_after_the_idle_time(void **state)
 {
     (void)state;
@@ -152,7 +153,8 @@ static void prewarmed_tunnels_close_after_the_idle_time(void **state)
     assert_int_equal(rig.dials, dials);
 }
 
-/* A prewarmed tunnel that opened later is not younger than the need for it. */
+/* The age of a prewarmed tunnel counts from when it was needed, not from when it
+ * opened. */
 static void a_late_prewarmed_tunnel_expires_with_the_others(void **state)
 {
     (void)state;
@@ -200,7 +202,7 @@ static void of_tunnels_lost_together_one_is_dialled_first(void **state)
     assert_int_equal(rig.dials, before + 1);
     server_switch(server_connect(before));
     rig_run();
-    assert_true(rig.dials >= before + 3); /* it is there */
+    assert_true(rig.dials >= before + 3); /* the prewarmed tunnel is open */
 }
 
 /* A gateway that accepts connections and drops them is not dialled at that rate. */
@@ -218,7 +220,7 @@ static void a_tunnel_lost_at_once_is_dialled_again_after_a_pause(void **state)
     assert_int_equal(rig.dials, 5);
 }
 
-/* Its client vanished: that is no reason to expect another. */
+/* Its client vanished, which is no reason to expect another connection. */
 static void an_aborted_tunnel_is_not_dialled_again(void **state)
 {
     (void)state;
@@ -272,7 +274,7 @@ static void a_pod_that_refuses_gets_no_prewarmed_tunnels(void **state)
     }
 }
 
-/* Also where a user is served by another of its tunnels meanwhile. */
+/* Also if another tunnel to the pod serves the user meanwhile. */
 static void a_failure_is_followed_by_a_pause(void **state)
 {
     (void)state;
@@ -286,17 +288,18 @@ static void a_failure_is_followed_by_a_pause(void **state)
     server_refuse(2, ERR_CONNECT, "connection refused");
     rig_advance(900);
     assert_int_equal(rig.dials, 3);
-    rig_advance(5000); /* with the next sign of life */
+    rig_advance(5000); /* with the next check */
     assert_int_equal(rig.dials, 4);
     server_refuse(3, ERR_CONNECT, "connection refused");
-    rig_advance(120000); /* a minute after they came the need has faded */
+    rig_advance(120000); /* the demand has decayed a minute after the connections */
     size_t dials = rig.dials;
     assert_in_range(dials, 5, 8);
     rig_advance(10 * 60 * 1000);
     assert_int_equal(rig.dials, dials);
 }
 
-/* Prewarmed tunnels take at most half of a node's dials: openings that wait get the others. */
+/* Prewarmed tunnels use at most half of a node's dials; the others are for waiting
+ * openings. */
 static void waiting_openings_are_dialled_before_prewarmed_tunnels(void **state)
 {
     (void)state;
@@ -337,7 +340,7 @@ static void on_opening(struct task *task)
     (void)task;
 }
 
-/* The author of a slice chooses the names of nodes in it. */
+/* Any author of an EndpointSlice may write any node name into it. */
 static void claimed_node_takes_no_dials_from_other_namespaces(void **state)
 {
     (void)state;
@@ -428,7 +431,7 @@ static void tunnels_to_an_expected_pod_without_requests_close(void **state)
     assert_int_equal(rig.dials, 3);
 }
 
-/* There were no dials left when it was expected: it is not forgotten. */
+/* When the pod was expected no dial was left; its tunnels are dialled later. */
 static void an_expected_pod_waits_for_a_dial(void **state)
 {
     (void)state;
@@ -452,7 +455,7 @@ static void an_expected_pod_waits_for_a_dial(void **state)
     }
 }
 
-/* Old connections are as many as new ones. */
+/* An old connection counts as much as a new one. */
 static void long_lived_connections_count_as_demand(void **state)
 {
     (void)state;
@@ -515,7 +518,7 @@ static double open_some_of(size_t pods)
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* Else to prewarm a service is quadratic in its endpoints. */
+/* If it did, prewarming a service would be quadratic in its endpoints. */
 static void end_of_a_dial_does_not_walk_all_pods(void **state)
 {
     (void)state;

@@ -83,7 +83,7 @@ static void raw_connection_waits_for_its_own_dial(void **state)
     raw(2);
     rig_run();
     assert_int_equal(rig.dials, 3);
-    request(3); /* joins, and the tunnel changes */
+    request(3); /* joins the own tunnel, which becomes a shared one */
     rig_advance(10);
     user_stream(&users[3]);
     assert_int_equal(users[2].opening.result, ERR_AGAIN);
@@ -144,12 +144,12 @@ static void raw_connection_makes_an_empty_shared_tunnel_its_own(void **state)
     request(3);
     server_connect_all();
     assert_int_equal(rig.dials, 3);
-    assert_int_equal(rig.servers[1]->pair_count, 2); /* nothing joined it */
+    assert_int_equal(rig.servers[1]->pair_count, 2); /* no other pair joined it */
     user_stream(&users[2]);
     user_stream(&users[3]);
 }
 
-/* The opening that was requested last. */
+/* The last opening. */
 static void tunnels_prewarmed_for_raw_connections_carry_one_each(void **state)
 {
     (void)state;

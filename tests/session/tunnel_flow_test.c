@@ -1,4 +1,5 @@
-/* tests/session/tunnel_flow_test.c - bytes through a tunnel: cut anywhere, stopped, lost */
+/* tests/session/tunnel_flow_test.c - bytes through a tunnel: split anywhere, paused,
+ * lost */
 #include "tunnel_rig.h"
 
 #include <string.h>
@@ -15,7 +16,7 @@ static uint8_t byte_at(size_t i)
     return (uint8_t)(i * 13 + i / 997);
 }
 
-/* One of everything a server sends during a good connection. */
+/* All kinds of frames that a server sends on a connection. */
 static size_t a_whole_conversation(const struct server *s, uint8_t *to)
 {
     uint32_t error_id = s->pairs[0].error_id, data_id = s->pairs[0].data_id;
@@ -26,7 +27,7 @@ static size_t a_whole_conversation(const struct server *s, uint8_t *to)
     spdy_data_head_encode(data_id, 0, 5, at);
     memcpy(at + SPDY_HEAD, "hello", 5);
     at += SPDY_HEAD + 5;
-    spdy_ping_encode(2, at); /* an id without a PING */
+    spdy_ping_encode(2, at); /* a PING with an id that was not sent */
     at += SPDY_PING_SIZE;
     memcpy(at,
            "\x80\x03\x00\x04\x00\x00\x00\x0c\x00\x00\x00\x01\x00\x00\x00\x04"
@@ -125,7 +126,7 @@ static void bytes_that_are_not_spdy_end_the_tunnel_with_a_reason(void **state)
     static const struct {
         const char *bytes;
         size_t n;
-        const char *says;
+        const char *expected;
     } cases[] = {
         { "\x80\x02\x00\x01\x00\x00\x00\x00", 8, "not SPDY" }, /* version 2 */
         { "\x80\x03\x00\x0a\x00\x00\x00\x00", 8, "not SPDY" }, /* unknown type */
@@ -143,7 +144,7 @@ static void bytes_that_are_not_spdy_end_the_tunnel_with_a_reason(void **state)
         rig_run();
         assert_int_equal(user_stream(&u)->end.verdict, V_TRANSPORT_LOST);
         assert_true(user_stream(&u)->broken);
-        if (!strstr(user_stream(&u)->end.why.text, cases[i].says))
+        if (!strstr(user_stream(&u)->end.why.text, cases[i].expected))
             fail_msg("case %zu says: %s", i, user_stream(&u)->end.why.text);
         assert_true(tunnels_idle(rig.tunnels));
         user_finish(&u);
@@ -234,8 +235,8 @@ static struct stream *transport_of(struct user *u)
     return rig_tunnel_of(user_stream(u))->mux.transport;
 }
 
-/* A pair with its own tunnel stops it before a queue is full, and resumes it; the
- * silence meanwhile was ours. */
+/* A pair with its own tunnel stops it before a queue is full, and resumes it; the silence
+ * while it is not read does not count. */
 static void a_paused_pair_stops_its_own_tunnel(void **state)
 {
     (void)state;
@@ -271,7 +272,7 @@ static void a_stuck_transport_makes_its_pair_stuck(void **state)
     stream_update(user_stream(&u));
     rig_run();
     assert_true(user_stream(&u)->stuck);
-    s->silent = true; /* a PING would wait behind what the pod does not read */
+    s->silent = true; /* a PING would wait behind data that the pod does not read */
     rig_advance(120000);
     transport_of(&u)->stuck = false;
     stream_update(user_stream(&u));
@@ -284,7 +285,7 @@ static void a_stuck_transport_makes_its_pair_stuck(void **state)
     user_finish(&u);
 }
 
-/* While no PING can be sent, the kernel knows whether the peer answers. */
+/* While no PING can be sent, the kernel is queried whether the peer answers. */
 static void a_stuck_transport_is_dead_when_the_kernel_reports_it(void **state)
 {
     (void)state;
@@ -357,7 +358,7 @@ static void a_large_request_arrives_whole(void **state)
             part[i] = byte_at(sent + i);
         sent += bufq_write(&out->out, part, n);
         stream_update(out);
-        s->end->paused = turns++ % 7 != 0; /* a far end that takes its time */
+        s->end->paused = turns++ % 7 != 0; /* the far end reads slowly */
         stream_update(s->end);
         if (turns % 3 == 0)
             rig_run();
@@ -453,14 +454,15 @@ static void a_dial_ends_by_failure_time_out_or_the_last_cancelled_opening(void *
     rig_advance(500);
 
     user_open(&u, "uid-1", 80);
-    user_finish(&u); /* the tunnel comes all the same, and is warm for the next */
+    user_finish(&u); /* the tunnel opens nevertheless, for the next opening */
     server_switch(server_connect(2));
     user_open(&u, "uid-1", 80);
     assert_int_equal(u.opening.result, OK);
     user_finish(&u);
 }
 
-/* An open tunnel: idle, with a live connection, one that was left, half a frame. */
+/* An open tunnel: idle, with a live connection, one whose user has closed it, a partial
+ * frame. */
 static void a_tunnel_that_ends_takes_its_connections_along(void **state)
 {
     (void)state;

@@ -41,7 +41,7 @@ static void a_pod_with_another_uid_is_another_pod(void **state)
     user_finish(&v);
 }
 
-/* The one used last serves next, so that the others can expire. */
+/* The tunnel that was used last is used next, so that the others can expire. */
 static void the_tunnel_used_last_serves_first(void **state)
 {
     (void)state;
@@ -108,7 +108,7 @@ static void a_failed_dial_fails_only_openings_that_no_other_dial_serves(void **s
     server_refuse(0, ERR_CONNECT, "refused");
     assert_int_equal(u.opening.result, ERR_CONNECT);
     int failed = (v.opening.result == ERR_CONNECT) + (w.opening.result == ERR_CONNECT);
-    assert_int_equal(failed, 1); /* one dial is left, for one */
+    assert_int_equal(failed, 1); /* one dial is left, for one opening */
     server_switch(server_connect(1));
     assert_true(v.opening.result == OK || w.opening.result == OK);
     user_finish(&u);
@@ -153,11 +153,11 @@ static void an_idle_tunnel_expires(void **state)
     user_finish(&u);
     rig_advance(59000);
     assert_false(tunnels_idle(rig.tunnels));
-    rig_advance(2000); /* looked at every second; PINGs do not count */
+    rig_advance(2000); /* checked every second; PINGs are no use of a tunnel */
     assert_true(tunnels_idle(rig.tunnels));
 }
 
-static void say(struct user *u, size_t frames)
+static void write_frames(struct user *u, size_t frames)
 {
     for (size_t i = 0; i < frames; i++) {
         user_write(u, "and another thing", 17);
@@ -174,10 +174,10 @@ static void a_ping_behind_much_unread_data_does_not_end_the_tunnel(void **state)
     struct server *s = rig_warm(&u), *dead = rig_warm(&v);
 
     s->stuck = 1u << (s->pairs[0].data_id % 5); /* the others answer for a while */
-    say(&u, 30);
+    write_frames(&u, 30);
     rig_advance(12000);
-    say(&u, 15);
-    say(&v, 20);
+    write_frames(&u, 15);
+    write_frames(&v, 20);
     s->silent = dead->silent = true;
     rig_advance(16000);
     assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
@@ -275,7 +275,7 @@ static void idle_time_of_a_prewarmed_tunnel_counts_from_the_last_request(void **
     rig_warm(&users[1]);
     assert_int_equal(rig.dials, 3);
     rig_advance(500);
-    server_switch(server_connect(2)); /* later than every opening */
+    server_switch(server_connect(2)); /* after all openings have ended */
     expire_in_pool(users, 2);
 }
 
@@ -363,7 +363,7 @@ static void a_tunnel_retires_at_an_age(void **state)
     assert_true(s->end->in_eof);
 }
 
-/* Lent again and again it would outlive what its tunnel may. */
+/* If it were lent again and again, the tunnel would exceed its maximum age. */
 static void a_connection_on_a_tunnel_past_its_age_is_not_reusable(void **state)
 {
     (void)state;
@@ -436,8 +436,8 @@ static void a_deleted_pod_gets_no_new_connection(void **state)
 
 /* ---- draining ---- */
 
-/* The runtime keeps tunnels open to a sandbox that is gone.  One failure shows it for all of
- * them; a new one finds out whether there is another sandbox. */
+/* The runtime keeps tunnels to a deleted sandbox open.  After one failure all of them are
+ * replaced; a new dial shows whether there is a new sandbox. */
 static void a_deleted_sandbox_is_tried_once(void **state)
 {
     (void)state;
@@ -506,7 +506,7 @@ static void draining_closes_idle_tunnels_and_waits_for_the_others(void **state)
     user_finish(&w);
 }
 
-/* As the daemon stops: its connections end, and in the same turn it drains. */
+/* As when the daemon stops: connections end, and draining begins in the same turn. */
 static void draining_waits_until_the_last_bytes_are_read(void **state)
 {
     (void)state;
@@ -524,13 +524,13 @@ static void draining_waits_until_the_last_bytes_are_read(void **state)
     assert_int_equal(s->pairs[0].got.len, 9);
     assert_true(s->pairs[0].client_fin);
     assert_false(tunnels_idle(rig.tunnels));
-    server_pong_from(s, 0); /* the proof */
+    server_pong_from(s, 0); /* the probe is complete */
     rig_run();
     assert_true(tunnels_idle(rig.tunnels));
     assert_int_equal(done.wakes, 1);
 }
 
-/* Opens, and looks whether that dialled. */
+/* Opens a connection; did that cause a dial? */
 static bool dials(struct user *u, const char *uid)
 {
     size_t before = rig.dials;
@@ -567,7 +567,7 @@ an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while(void **state
     }
     server_switch(server_connect(ARRAY_LEN(pauses)));
     user_finish(&u);
-    assert_true(dials(&v, "uid-2")); /* it is back, for all */
+    assert_true(dials(&v, "uid-2")); /* the API server is back, for all pods */
     user_finish(&v);
 }
 
@@ -585,7 +585,7 @@ static void an_outage_costs_a_few_dials_a_second_however_many_wait(void **state)
     assert_in_range(rig.dials, 20, 45);
 }
 
-/* Answers about one pod are no answers about others. */
+/* An error about one pod does not affect others. */
 static void a_pod_that_fails_is_backed_off_and_others_are_not(void **state)
 {
     (void)state;
@@ -609,7 +609,7 @@ static void a_pod_that_fails_is_backed_off_and_others_are_not(void **state)
     user_finish(&u);
 }
 
-/* The API server has taken the request: it is the pod's node that does not answer. */
+/* The API server has accepted the request, so the pod's node is what does not answer. */
 static void a_node_that_does_not_answer_costs_other_pods_nothing(void **state)
 {
     (void)state;
@@ -718,7 +718,7 @@ static void a_refused_transport_is_replaced_by_the_other(void **state)
     user_finish(&u);
     rig_run();
 
-    user_open(&u, "uid-2", 80); /* and remembered */
+    user_open(&u, "uid-2", 80); /* and the transport that works is remembered */
     assert_non_null(strstr(server_connect(2)->request, "Upgrade: SPDY/3.1\r\n"));
     user_finish(&u);
 }
@@ -773,7 +773,7 @@ static void a_probed_tunnel_has_to_answer_within_3_s(void **state)
     user_finish(&silent);
 }
 
-/* Whichever worker gets the PING first. */
+/* A PING that the busy worker gets first is not answered. */
 static void a_probed_tunnel_may_have_a_busy_worker(void **state)
 {
     (void)state;
@@ -822,8 +822,8 @@ static void connections_end_once_the_pod_is_deleted(void **state)
         rig_warm(&u);
         connector_retire(tunnels_connector(rig.tunnels), "uid-1");
         rig_advance(2500);
-        assert_string_equal(rig.asked_path, "/api/v1/namespaces/shop/pods/web-1");
-        rig_answer_pod("uid-1"); /* it still finishes its work */
+        assert_string_equal(rig.pending_path, "/api/v1/namespaces/shop/pods/web-1");
+        rig_answer_pod("uid-1"); /* the pod exists while it terminates */
         assert_int_equal(user_stream(&u)->end.verdict, V_OPEN);
         rig_advance(2500);
         rig_answer_pod(others[i]);
@@ -833,7 +833,7 @@ static void connections_end_once_the_pod_is_deleted(void **state)
     }
 }
 
-/* It was not ready for a moment, and a long connection has kept it in mind. */
+/* The pod was not ready for a moment, and is still known because of a long connection. */
 static void a_retired_pod_that_is_ready_again_gets_connections(void **state)
 {
     (void)state;
@@ -847,7 +847,7 @@ static void a_retired_pod_that_is_ready_again_gets_connections(void **state)
     server_switch(server_connect(1));
     assert_true(stream_is_reusable(user_stream(&came)));
     rig_advance(10000);
-    assert_null(rig.asked);
+    assert_null(rig.pending);
     assert_int_equal(user_stream(&stayed)->end.verdict, V_OPEN);
     user_finish(&stayed);
     user_finish(&came);

@@ -66,7 +66,7 @@ static void end_cleanly(struct server *s, size_t pair, struct user *u)
     rig_run();
 }
 
-/* As many frames as are more than the queue of the runtime's worker holds. */
+/* More frames than the queue of the runtime's worker holds. */
 static void write_60_frames(struct user *u)
 {
     for (int i = 0; i < 60; i++) {
@@ -179,7 +179,7 @@ static void a_pair_ends_cleanly_with_both_fins_and_no_error_text(void **state)
         assert_int_equal(user_stream(&u)->end.verdict, V_CLEAN);
         assert_true(user_stream(&u)->in_eof);
         assert_false(user_stream(&u)->broken);
-        assert_true(s->pairs[i].client_fin); /* ours follows at once */
+        assert_true(s->pairs[i].client_fin); /* the client's FIN follows at once */
         user_expect(&u, "bye", 3);
         user_finish(&u);
         connector_retire(tunnels_connector(rig.tunnels), "uid-1");
@@ -205,7 +205,7 @@ static void data_fin_alone_is_a_reset_after_two_seconds(void **state)
     assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
     assert_true(user_stream(&u)->broken);
     user_expect(&u, "half", 4);
-    server_fin(s, 0, true); /* comes too late */
+    server_fin(s, 0, true); /* arrives too late */
     rig_run();
     assert_int_equal(user_stream(&u)->end.verdict, V_RESET);
     user_finish(&u);
@@ -296,13 +296,14 @@ static void rst_stream_of_either_stream_is_a_reset(void **state)
         user_expect(&u, "part", 4);
         user_finish(&u);
         rig_run();
-        assert_int_equal(server_count(s, SPDY_RST_STREAM), 0); /* never answered by one */
+        /* the client sends no RST_STREAM in return */
+        assert_int_equal(server_count(s, SPDY_RST_STREAM), 0);
         rig_end(NULL);
         rig_begin(NULL);
     }
 }
 
-/* in_eof means that no byte follows, also where the server goes on after its RST. */
+/* in_eof means that no byte follows, also if the server sends more after its RST. */
 static void bytes_after_the_verdict_are_dropped(void **state)
 {
     (void)state;
@@ -391,7 +392,7 @@ static void a_closed_pair_drops_bytes_until_its_verdict(void **state)
     struct tunnel *t = tunnel_of(&u);
 
     user_write(&u, "unsent", 6);
-    user_finish(&u); /* drops what has not been sent */
+    user_finish(&u); /* drops unsent bytes */
     rig_run();
     assert_true(s->pairs[0].client_fin);
     far_end_sends(s, 0, 8);
@@ -402,7 +403,7 @@ static void a_closed_pair_drops_bytes_until_its_verdict(void **state)
     rig_run();
     assert_int_equal(t->mux.closing_count, 0);
     assert_int_equal(t->mux.slots.state[1], SLOT_SPENT);
-    assert_int_equal(s->ping_count, 0); /* four good slots are left */
+    assert_int_equal(s->ping_count, 0); /* four proven slots are left */
 }
 
 /* The next pair of the tunnel would wait behind those bytes. */
@@ -416,7 +417,8 @@ static void a_pod_that_goes_on_sending_after_a_close_costs_an_own_tunnel(void **
     user_finish(&u);
     rig_run();
     far_end_sends(s, 0, PAIR_DROPPED_MAX / 8192 + 1);
-    assert_int_equal(s->ping_count, 5); /* it goes as soon as ours was taken */
+    /* the slot is reused as soon as the client's FIN was handled */
+    assert_int_equal(s->ping_count, 5);
     assert_false(tunnels_idle(rig.tunnels));
     server_pong_from(s, 0);
     rig_run();
@@ -447,7 +449,8 @@ static void a_close_of_a_full_pair_resumes_reading(void **state)
     assert_true(bufq_empty(&s->end->out));
     server_finish_pair(s, 0);
     rig_run();
-    assert_true(tunnels_idle(rig.tunnels)); /* 64 KiB of the rest were too many */
+    /* more than 64 KiB were still to come, so the tunnel was closed */
+    assert_true(tunnels_idle(rig.tunnels));
 }
 
 static void no_verdict_after_a_close_costs_the_slot(void **state)
@@ -462,7 +465,7 @@ static void no_verdict_after_a_close_costs_the_slot(void **state)
     assert_int_equal(t->mux.slots.state[1], SLOT_SPENT);
     rig_advance(1);
     assert_int_equal(t->mux.slots.state[1], SLOT_DEAD);
-    assert_true(s->ping_count < 5); /* those of liveness */
+    assert_true(s->ping_count < 5); /* only those of liveness checks */
     user_open(&v, "uid-1", 80);
     assert_int_equal(v.opening.result, OK);
     rig_run();
@@ -470,7 +473,7 @@ static void no_verdict_after_a_close_costs_the_slot(void **state)
     user_finish(&v);
 }
 
-/* The error stream counts after the user has closed the pair. */
+/* The error stream is read also after the user has closed the pair. */
 static void a_failure_after_a_close_costs_the_slot(void **state)
 {
     (void)state;
@@ -515,8 +518,8 @@ static void a_failed_connection_costs_its_slot_only(void **state)
     assert_true(tunnels_idle(rig.tunnels)); /* no good slot is left: it closes */
 }
 
-/* A tunnel of which `dead` pairs failed with data on their way, which stops their workers; one
- * idle pair lives on the last worker. */
+/* A tunnel of which `dead` pairs failed with data in transit, which stops their workers;
+ * one idle pair is on the last worker. */
 static struct server *with_dead_workers(size_t dead, struct user *live)
 {
     struct server *s = rig_warm(live);
@@ -561,24 +564,25 @@ static void dead_workers_do_not_make_a_dead_tunnel(void **state)
     user_finish(&live);
 }
 
-/* The pod may have ended a second before the runtime passes on its FIN: frames that are sent
- * meanwhile stay in the worker's queue, and from the 50th on the runtime reads no more. */
+/* The pod may have ended a second before the runtime passes on its FIN: frames that are
+ * sent meanwhile stay in the worker's queue, and after 50 of them the runtime stops
+ * reading the tunnel. */
 static void a_pair_that_sent_60_frames_without_an_answer_costs_its_tunnel(void **state)
 {
     (void)state;
 
-    for (int heard = 0; heard < 2; heard++) {
+    for (int received = 0; received < 2; received++) {
         struct user u, next;
         struct server *s = rig_warm(&u);
 
         write_60_frames(&u);
-        if (heard)
+        if (received)
             server_data(s, s->pairs[0].data_id, "yes", 3, 0);
         rig_run();
         end_cleanly(s, 0, &u);
         user_open(&next, "uid-1", 80);
         rig_run();
-        assert_int_equal(next.opening.result, heard ? OK : ERR_AGAIN);
+        assert_int_equal(next.opening.result, received ? OK : ERR_AGAIN);
         user_finish(&next);
     }
 }
@@ -632,7 +636,8 @@ static void an_abort_after_a_clean_end_costs_nothing(void **state)
 
 /* ---- closed pairs without a verdict ---- */
 
-/* Pairs 0, 1, ... of an own tunnel, one after the other, all without a verdict. */
+/* Opens and closes pairs 0, 1, ... of an own tunnel, one after the other, without a
+ * verdict. */
 static void come_and_leave(size_t times)
 {
     struct user u;
@@ -677,14 +682,14 @@ static void a_pair_opens_while_closed_pairs_have_no_verdict(void **state)
     assert_int_equal(t->state, TUNNEL_OPEN);
 }
 
-/* Its slot has another pair by then. */
+/* By then its slot is used by another pair. */
 static void a_late_verdict_does_not_concern_the_next_pair_of_its_slot(void **state)
 {
     (void)state;
     struct user v;
     struct server *s;
     struct tunnel *t =
-        closed_pairs(&s, 4); /* the next pair gets a slot of one of these */
+        closed_pairs(&s, 4); /* the next pair gets the slot of one of these */
 
     user_open(&v, "uid-1", 80);
     rig_run();
@@ -787,7 +792,7 @@ static void at_most_100_closed_pairs_wait_for_a_verdict(void **state)
     rig_run();
     assert_int_equal(u.opening.result, OK);
     user_finish(&u);
-    rig_advance(10000); /* without a verdict they end too */
+    rig_advance(10000); /* they end also without a verdict */
     assert_int_equal(t->mux.closing_count, 0);
 }
 
@@ -819,7 +824,7 @@ static void five_pings_follow_when_one_slot_is_left(void **state)
     rig_run();
     server_finish_pair(s, 3);
     rig_run();
-    assert_int_equal(s->ping_count, 0); /* not before its user has closed it */
+    assert_int_equal(s->ping_count, 0); /* no probe before the user has closed the pair */
     user_finish(&v);
     rig_run();
     assert_int_equal(s->ping_count, 5);
@@ -827,7 +832,7 @@ static void five_pings_follow_when_one_slot_is_left(void **state)
         assert_int_equal(s->pings[i], s->pings[0] + 2 * i);
         assert_int_equal(s->seen[s->seen_count - 1 - i].type, SPDY_PING);
     }
-    for (size_t i = 0; i < 5; i++) { /* any order will do */
+    for (size_t i = 0; i < 5; i++) { /* in any order */
         assert_int_equal(t->mux.slots.state[1], SLOT_PROBED);
         server_pong(s, (i * 2) % 5);
         rig_run();
@@ -909,7 +914,7 @@ static void a_probe_proves_only_slots_that_ended_before_it(void **state)
     assert_int_equal(t->mux.slots.state[slot], SLOT_FREE);
 }
 
-/* Where five PINGs do not fit, none is sent, and no slot becomes free. */
+/* If there is no room for five PINGs, none is sent, and no slot becomes free. */
 static void a_probe_is_sent_only_where_five_pings_fit(void **state)
 {
     (void)state;
@@ -925,7 +930,7 @@ static void a_probe_is_sent_only_where_five_pings_fit(void **state)
     assert_int_equal(s->ping_count, 0);
     s->end->paused = true;
     size_t room = bufq_room(&t->mux.transport->out) - 30 - SPDY_HEAD; /* and the FIN */
-    while (room) { /* whole frames: a chunk's payload and a head each */
+    while (room) { /* whole frames: the payload of a chunk and a frame head each */
         size_t part = room < 10000 ? room : room - 9000 > 9000 ? 9000 : room / 2;
         user_write(&u, zeros, part - SPDY_HEAD);
         rig_run();

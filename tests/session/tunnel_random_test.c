@@ -1,11 +1,12 @@
-/* tests/session/tunnel_random_test.c - tunnels: anything at any time, and what always holds
+/* tests/session/tunnel_random_test.c - tunnels: random events, with the invariants
+ * checked after each
  *
- * Each seed is a play: people come, talk and leave, API servers answer or do not, pods end
- * and workers get stuck, in an order and with pauses that the seed determines.  After every event
- * the invariants are checked.  In the end all users close their pairs, and
- * everything has to go: by itself, by a drain, or at once.
+ * Each seed is a run: users open connections, write and close, API servers answer or do
+ * not, pods end and workers get stuck, in an order and with pauses that the seed
+ * determines.  After every event the invariants are checked.  In the end all users close
+ * their pairs, and all tunnels must close: by expiry, by draining, or at once.
  *
- * `tunnel_random_test FIRST COUNT` plays other seeds than the usual ones.
+ * `tunnel_random_test FIRST COUNT` runs other seeds than the default ones.
  */
 #include "tunnel_rig.h"
 
@@ -23,7 +24,8 @@
 #define USUAL_COUNT 300
 #define PEOPLE 14
 #define EVENTS 600
-#define FRAMES_ROOM 4096 /* no server of the rig waits until it can send a frame */
+/* room for frames: a server of the rig never waits until it can send */
+#define FRAMES_ROOM 4096
 
 static struct person {
     struct user user;
@@ -42,10 +44,10 @@ static unsigned event;
 static const char *what;
 static bool over;
 
-/* The input of a fuzzer, in place of the dice; the play ends with it. */
+/* The input of a fuzzer, instead of random numbers; the run ends with it. */
 static const uint8_t *script, *script_end;
 
-static void tell_where(void)
+static void print_position(void)
 {
     print_error("seed %" PRIu64 ", event %u: %s\n", seed, event, what);
 }
@@ -53,7 +55,7 @@ static void tell_where(void)
 static void on_abort(int number)
 {
     (void)number;
-    tell_where();
+    print_position();
 }
 
 static uint32_t roll_from_script(uint32_t n)
@@ -105,7 +107,7 @@ static struct server *server_of(const struct person *p)
     return rig.servers[p->user.opening.via.number - 1]; /* each has one dial */
 }
 
-/* NULL: its server has not even heard of it. */
+/* NULL: its server has not received its SYN_STREAMs yet. */
 static struct wire_pair *wire_pair_of(const struct person *p)
 {
     const struct pair *pair = container_of(p->user.opening.stream, struct pair, stream);
@@ -117,7 +119,7 @@ static struct wire_pair *wire_pair_of(const struct person *p)
     return NULL;
 }
 
-/* What its server has sent to it, in all. */
+/* How many bytes its server has sent to it. */
 static size_t sent_to(const struct person *p)
 {
     const struct wire_pair *pair = wire_pair_of(p);
@@ -147,7 +149,7 @@ static void check_upload(struct person *p)
     must(p->arrived <= p->written, "a pod receives what its client wrote");
 }
 
-/* Every byte once: all of them where `all` is set, and never one more. */
+/* Every byte has arrived once: all of them if `all` is set, and never more. */
 static void check_bytes(const struct person *p)
 {
     const struct stream *s = p->user.opening.stream;
@@ -158,7 +160,7 @@ static void check_bytes(const struct person *p)
          "a clean end means that all came");
 }
 
-/* Returns how many bytes it keeps beside those of live tunnels. */
+/* Returns how many bytes it holds besides those of open tunnels. */
 static size_t check_person(struct person *p)
 {
     const struct stream *s = p->user.opening.stream;
@@ -186,9 +188,9 @@ static void check_all(void)
 /* A random user, to which the event happens. */
 struct scene {
     struct person *person;
-    struct stream *stream; /* theirs; NULL: none */
+    struct stream *stream; /* of the user; NULL: none */
     size_t dial, pair;
-    struct server *server; /* that can speak; NULL: none */
+    struct server *server; /* that can send; NULL: none */
 };
 
 enum needs { NOTHING, SOMEBODY_AWAY, SOMEBODY, STREAM, OPEN_STREAM, SERVER, PAIR };
@@ -221,7 +223,7 @@ static void somebody_writes(const struct scene *s)
     stream_update(s->stream);
 }
 
-/* As much as is taken now. */
+/* Writes as much as is accepted. */
 static void somebody_uploads(const struct scene *s)
 {
     for (int i = 0; i < 40 && s->stream->end.verdict == V_OPEN; i++) {
@@ -230,7 +232,7 @@ static void somebody_uploads(const struct scene *s)
     }
 }
 
-static void somebody_says_no_more(const struct scene *s)
+static void somebody_ends_output(const struct scene *s)
 {
     stream_shutdown(s->stream);
 }
@@ -244,7 +246,7 @@ static void somebody_reads(const struct scene *s)
     stream_update(s->stream);
 }
 
-/* As upstream/ does it: not what is unfinished, nor what does not last. */
+/* As upstream/ does: only a connection without bytes in transit that is reusable. */
 static void a_connection_is_kept(const struct scene *s)
 {
     bool done = bufq_empty(&s->stream->in) && bufq_empty(&s->stream->out);
@@ -266,7 +268,7 @@ static void a_kept_one_is_lent(const struct scene *s)
     s->person->lent = true;
 }
 
-/* Small exchanges, until the pod counts as one that has only such. */
+/* Small exchanges, until the pod counts as one with small responses only. */
 static void a_connection_is_kept_and_lent_for_long(const struct scene *s)
 {
     for (int i = 0; i < USAGE_SMALL_RUN; i++) {
@@ -275,7 +277,7 @@ static void a_connection_is_kept_and_lent_for_long(const struct scene *s)
     }
 }
 
-/* Or with silence, to this one for ever. */
+/* Answers a dial, or never answers it. */
 static void answer(size_t dial)
 {
     static const char *const answers[] = {
@@ -309,7 +311,7 @@ static void a_dial_is_answered(const struct scene *s)
         answer(dial);
 }
 
-/* Not after the end: no server does. */
+/* Sends no bytes after the end, as no server does. */
 static bool send_bytes(const struct scene *s, size_t n, bool fin)
 {
     struct wire_pair *p = &s->server->pairs[s->pair];
@@ -329,7 +331,7 @@ static void bytes_come(const struct scene *s)
     send_bytes(s, n, one_in(6));
 }
 
-/* More than is kept for a slow reader, if it is taken. */
+/* More than is buffered for a slow reader, if it is accepted. */
 static void a_download_comes(const struct scene *s)
 {
     size_t n = 1 + roll(BLOCK / 2);
@@ -403,7 +405,7 @@ static void a_pod_leaves_its_service(const struct scene *s)
 static void it_is_known_whether_a_pod_is_there(const struct scene *s)
 {
     (void)s;
-    if (rig.asked)
+    if (rig.pending)
         rig_answer_pod(one_in(2) ? "uid-1" : NULL);
 }
 
@@ -435,7 +437,7 @@ static const struct {
     EVENT(36, SOMEBODY,      somebody_leaves),
     EVENT(12, OPEN_STREAM,   somebody_writes),
     EVENT(4,  OPEN_STREAM,   somebody_uploads),
-    EVENT(2,  OPEN_STREAM,   somebody_says_no_more),
+    EVENT(2,  OPEN_STREAM,   somebody_ends_output),
     EVENT(24, STREAM,        somebody_reads),
     EVENT(6,  OPEN_STREAM,   a_connection_is_kept),
     EVENT(6,  OPEN_STREAM,   a_kept_one_is_lent),
@@ -507,7 +509,8 @@ static bool is_there(enum needs needs, const struct scene *s)
     return true;
 }
 
-/* Each play has a mood of its own: what is rare in most happens again and again in some. */
+/* The weights of events differ per run, so that an event that is rare in most runs is
+ * frequent in some. */
 static uint32_t weights[ARRAY_LEN(events)], all_weights;
 
 static void get_into_a_mood(void)
@@ -530,14 +533,14 @@ static size_t an_event(void)
     return i;
 }
 
-/* A transport may not be read: a FIN need not have reached a pair that sends into it. */
+/* While a transport is not read, a FIN may not have reached a pair that still sends. */
 static void blind_all(void)
 {
     for (size_t i = 0; i < rig.dials; i++)
         rig.servers[i]->blind = true;
 }
 
-/* Mostly little: what follows at once meets what is under way. */
+/* Mostly little time passes, so that the next event meets unfinished work. */
 static void pass_time(void)
 {
     uint32_t how = roll(10);
@@ -561,7 +564,7 @@ static void let_it_happen(void)
     check_all();
 }
 
-/* The rig remembers much, but not all. */
+/* The arrays of the rig have a fixed size. */
 static bool is_rig_full(void)
 {
     for (size_t i = 0; i < rig.dials; i++)
@@ -591,7 +594,7 @@ static void on_drained(struct task *t)
     (void)t;
 }
 
-/* Nothing is left of any pod: no tunnel, no clock and no word. */
+/* No state of any pod is left: no tunnel, no timer, no opening. */
 static void all_goes_by_itself(void)
 {
     what = "all goes by itself";
@@ -599,7 +602,7 @@ static void all_goes_by_itself(void)
     rig.tunnels->settings.dial_ahead = false;
     for (int s = 0; s < 400 && rig.tunnels->pods.count; s++) {
         rig_advance(1000);
-        if (rig.asked)
+        if (rig.pending)
             rig_answer_pod(NULL);
         check_all();
     }
@@ -657,7 +660,7 @@ static void play(void)
 
     dice = seed * 0x9e3779b97f4a7c15u + 88172645463325252u;
     rig_begin(NULL);
-    rig.sched->random = dice; /* or it would be another play every time */
+    rig.sched->random = dice; /* so that a seed always gives the same run */
     memset(people, 0, sizeof(people));
     memset(sent, 0, sizeof(sent));
     make_bytes();
@@ -678,19 +681,20 @@ static void the_invariants_hold_in_random_runs(void **state)
     over = true;
 }
 
-/* Also of what the rig found, or the program itself. */
-static int tell_unless_over(void **state)
+/* Prints the position also if the rig or the program has aborted. */
+static int print_position_unless_over(void **state)
 {
     (void)state;
     if (!over)
-        tell_where();
+        print_position();
     return 0;
 }
 
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_teardown(the_invariants_hold_in_random_runs, tell_unless_over),
+        cmocka_unit_test_teardown(the_invariants_hold_in_random_runs,
+                                  print_position_unless_over),
     };
     if (argc > 2) {
         first = strtoull(argv[1], NULL, 10);

@@ -9,7 +9,7 @@
 #include "net/tcp.h"
 #include "playground/forward/ws_stream.h"
 
-#define FD_BASE 1000000 /* no descriptor at all: socket options must not hit anything */
+#define FD_BASE 1000000 /* not open, so that socket options affect no real descriptor */
 
 struct rig rig;
 
@@ -91,7 +91,7 @@ enum err credentials_get(struct credentials *c, struct credentials_want *w,
 
     (void)c;
     if (rig.credentials == ERR_AGAIN)
-        rig.asking = w->wake;
+        rig.waiting = w->wake;
     if (rig.credentials)
         return rig.credentials == ERR_AGAIN
                    ? ERR_AGAIN
@@ -103,8 +103,8 @@ enum err credentials_get(struct credentials *c, struct credentials_want *w,
 
 void credentials_leave(struct credentials_want *w)
 {
-    if (rig.asking == w->wake)
-        rig.asking = NULL;
+    if (rig.waiting == w->wake)
+        rig.waiting = NULL;
 }
 
 struct credential *credential_ref(struct credential *c)
@@ -157,14 +157,14 @@ void api_get(struct api *a, struct api_call *call, const char *path, uint64_t ti
 {
     (void)a;
     (void)timeout_ms;
-    rig.asked = call;
-    snprintf(rig.asked_path, sizeof(rig.asked_path), "%s", path);
+    rig.pending = call;
+    snprintf(rig.pending_path, sizeof(rig.pending_path), "%s", path);
 }
 
 void api_call_finish(struct api_call *call)
 {
-    if (rig.asked == call)
-        rig.asked = NULL;
+    if (rig.pending == call)
+        rig.pending = NULL;
 }
 
 struct tunnel *rig_tunnel_of(const struct stream *s)
@@ -179,7 +179,7 @@ struct tunnel *rig_tunnel_of(const struct stream *s)
 
 void rig_answer_pod(const char *uid)
 {
-    struct api_call *call = rig.asked;
+    struct api_call *call = rig.pending;
     json_t *pod = uid ? json_pack("{s:{s:s}}", "metadata", "uid", uid) : NULL;
 
     assert_non_null(call);
@@ -262,8 +262,8 @@ void rig_advance(uint64_t ms)
     sched_run(rig.sched, until);
 }
 
-/* As net/loop.c does it: the poll that was under way ends without an event, as after
- * SIGCONT, and the next one finds what came meanwhile. */
+/* As net/loop.c does: the poll ends without an event, as after SIGCONT, and the next one
+ * finds the bytes that arrived meanwhile. */
 void rig_stop_process(uint64_t ms)
 {
     uint64_t real = rig.sched->now + rig.sched->held + ms;

@@ -1,13 +1,14 @@
 /* tests/session/tunnel_rig.h - tunnels whose API server is a script
  *
- * The real tunnel/, on a clock that the test moves and on streams in memory: the rig takes
- * the place of net/connecting.h, tcp_open and kube/api.h.  Each dial gets a struct server,
- * the far end of its transport, which reads what comes, checks what must hold of everything
- * a client ever sends, records it, and answers only as scripted.
+ * The real tunnel/, on a clock that the test moves and on streams in memory: the rig
+ * takes the place of net/connecting.h, tcp_open and kube/api.h.  Each dial gets a struct
+ * server, the far end of its transport, which reads all frames, checks invariants of what
+ * a client sends, records them, and answers only as scripted.
  *
- * What is checked of every frame, in every test: pairs are two SYN_STREAMs in a row with ids
- * (a, a + 10) that only rise; a data stream gets nothing after its client's FIN, and nothing
- * after the turn in which the server's FIN was read; PINGs are odd.
+ * The invariants that are checked for every frame, in every test: pairs are two
+ * SYN_STREAMs in a row with ids (a, a + 10) that only rise; a data stream gets nothing
+ * after its client's FIN, and nothing after the turn in which the server's FIN was read;
+ * PINGs are odd.
  */
 #pragma once
 
@@ -31,7 +32,7 @@ struct seen {
     uint32_t id;
     uint8_t flags;
     uint32_t length;
-    unsigned write; /* which write of the transport brought it */
+    unsigned write; /* the number of the transport's write that contained it */
 };
 
 struct wire_pair {
@@ -50,8 +51,8 @@ struct server {
     size_t request_len;
     bool switched;
     bool silent;    /* answer no PING */
-    unsigned stuck; /* ... of these workers, a bit mask by slot */
-    bool blind;     /* the client is not reading: it may not know of our FINs */
+    unsigned stuck; /* ... of these workers: a bit mask by slot */
+    bool blind;     /* the client is not reading, so it may not have the server's FINs */
     unsigned writes;
     struct seen seen[8192];
     size_t seen_count;
@@ -69,14 +70,15 @@ struct rig {
     struct tunnels *tunnels;
     struct server *servers[64]; /* by dial */
     enum err credentials;       /* the result of requesting a credential */
-    struct task *asking;        /* the last task that waits for one */
+    struct task *waiting;       /* the last task that waits for one */
     bool renewable;             /* after a 401 there may be another credential */
     uint64_t generation;
     size_t dials;
     unsigned turn;
-    bool unanswered;        /* as the kernel reports of every transport */
-    struct api_call *asked; /* of the API server, not answered yet */
-    char asked_path[128];
+    /* what the kernel reports for every transport (tcp_is_unanswered) */
+    bool unanswered;
+    struct api_call *pending; /* the call to the API server that is pending */
+    char pending_path[128];
 };
 extern struct rig rig;
 
@@ -86,7 +88,7 @@ void rig_answer_pod(const char *uid);
 /* The tunnel that carries this stream; NULL: it is closed. */
 struct tunnel *rig_tunnel_of(const struct stream *s);
 
-/* A user of one connection. */
+/* The user of one connection. */
 struct user {
     struct opening opening;
     struct task wake;
@@ -94,10 +96,10 @@ struct user {
 };
 
 int rig_begin(void **state);
-int rig_end(void **state); /* everything must be given back by then */
+int rig_end(void **state); /* asserts that all is released */
 void rig_run(void);
 void rig_advance(uint64_t ms);      /* stopping at every timer on the way */
-void rig_stop_process(uint64_t ms); /* it does not run for so long, and goes on */
+void rig_stop_process(uint64_t ms); /* the process is stopped for `ms`, then continues */
 
 void user_open(struct user *u, const char *uid, uint16_t port);
 void user_open_alone(struct user *u, const char *uid, uint16_t port);
@@ -124,10 +126,11 @@ void server_fin(struct server *s, size_t pair, bool error_stream);
 void server_text(struct server *s, size_t pair, const char *text);
 void server_rst(struct server *s, uint32_t id);
 void server_pong(struct server *s, size_t ping);
-void server_pong_from(struct server *s, size_t ping); /* and all after it */
+/* answers this PING and all later ones */
+void server_pong_from(struct server *s, size_t ping);
 void server_goaway(struct server *s);
 void server_end(struct server *s);   /* an orderly end of the transport */
-void server_break(struct server *s); /* and a reset */
-/* All of one pair: FIN and FIN without text. */
+void server_break(struct server *s); /* a reset of the transport */
+/* Ends a pair in order: FIN on both streams, without an error text. */
 void server_finish_pair(struct server *s, size_t pair);
 size_t server_count(const struct server *s, enum spdy_type type);

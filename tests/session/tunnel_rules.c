@@ -24,7 +24,7 @@ static int count_pairs(const struct tunnel *t)
     return n;
 }
 
-/* SHARE_ALL_LIMIT is worth what the counting is. */
+/* The bytes that are counted towards SHARE_ALL_LIMIT are the bytes that are held. */
 static void check_kept(const struct pair *p)
 {
     sums.kept += p->counted;
@@ -32,7 +32,7 @@ static void check_kept(const struct pair *p)
          "what is kept for a slow reader is counted");
 }
 
-/* Its user decides: a pair that is closed counts for its verdict only. */
+/* The counters of pairs; a pair that its user has closed only waits for its verdict. */
 static void check_pairs(const struct tunnel *t)
 {
     list_for_each (p, &t->mux.pairs, struct pair, in_owner) {
@@ -42,7 +42,7 @@ static void check_pairs(const struct tunnel *t)
     }
 }
 
-/* They are few, and take no slot from pairs in use. */
+/* Pairs that their users closed are few, and take no slot from pairs in use. */
 static void check_left(const struct tunnel *t)
 {
     uint32_t left = 0;
@@ -56,7 +56,8 @@ static void check_left(const struct tunnel *t)
     must(left == t->mux.closing_count, "a tunnel knows how many it waits for");
 }
 
-/* One more and two pairs would share a worker; one less and a worker would be lost. */
+/* With one slot more two pairs would share a worker; with one less a worker would be
+ * unused. */
 static void check_slots(const struct tunnel *t)
 {
     int busy = 0;
@@ -66,7 +67,8 @@ static void check_slots(const struct tunnel *t)
     must(busy == count_pairs(t), "a slot is busy while a pair lives there");
 }
 
-/* TCP stops it because of that pair; and an idle pair may be lent at any time. */
+/* An own tunnel is braked by TCP because of its pair; and an idle pair may be lent at any
+ * time. */
 static void check_own(const struct tunnel *t)
 {
     int connections = 0;
@@ -81,7 +83,7 @@ static bool is_in_use(const struct pair *p)
     return p->lent && p->stream.end.verdict == V_OPEN;
 }
 
-/* A refused connection may cost its worker. */
+/* A refused connection may block its worker. */
 static void check_proving(const struct tunnel *t)
 {
     uint32_t in_use = 0, proving = 0;
@@ -94,7 +96,7 @@ static void check_proving(const struct tunnel *t)
          "the first connection to a port is beside no other until its answer comes");
 }
 
-/* What no clock ends is waited for until the world does. */
+/* Every wait has a timer. */
 static void check_clocks(const struct tunnel *t)
 {
     must(t->mux.liveness.due.at, "an open tunnel will have to show that it is alive");
@@ -103,7 +105,8 @@ static void check_clocks(const struct tunnel *t)
          "nobody waits for a slow reader for ever");
 }
 
-/* No pair is added meanwhile, and only those bytes end it. */
+/* No pair is added to a tunnel that is not read, and it is read again when those bytes
+ * are taken. */
 static void check_stand(const struct tunnel *t)
 {
     bool bytes_wait = frame_is_waiting(&t->mux.reader, &t->mux.transport->in);
@@ -112,7 +115,7 @@ static void check_stand(const struct tunnel *t)
          "a tunnel stands before bytes");
 }
 
-/* Nothing would ever close it. */
+/* Otherwise nothing would close a retired tunnel. */
 static void check_retired(const struct tunnel *t)
 {
     must(!t->mux.retired || !list_empty(&t->mux.pairs) || !mux_has_delivered(&t->mux),
@@ -136,7 +139,7 @@ static void check_tunnel(const struct tunnel *t)
 
 /* ---- of a pod ---- */
 
-/* What a pod has counted step by step, counted anew. */
+/* Counts again what a pod's counters have. */
 static struct tunnel_counts count_tunnels(const struct pod_tunnels *p)
 {
     struct tunnel_counts n = { 0 };
@@ -193,8 +196,8 @@ static void check_usage(const struct pod_tunnels *p)
          "a pod counts openings that want that");
 }
 
-/* There is a dial under way, or a limit that keeps them from one; whatever ends then, looks
- * at them. */
+/* For waiting openings there is a dial, or a limit prevents one; when that ends, they are
+ * handled. */
 static void check_hope(const struct pod_tunnels *p)
 {
     const struct tunnels *ts = p->owner;
@@ -214,14 +217,15 @@ static bool could_serve(const struct tunnel *t, bool may_own, bool alone)
     return mux_is_available(&t->mux) || (!may_own && mux_is_joinable(&t->mux));
 }
 
-/* The first one to its port joins no other, while there may be more tunnels. */
+/* The first opening to a port does not share a tunnel while more tunnels are
+ * permitted. */
 static bool has_to_be_first(const struct pod_tunnels *p, const struct opening *o)
 {
     return !o->alone && !ports_know(&p->usage.ports, o->port) &&
            p->counts.all < p->owner->settings.tunnels_max;
 }
 
-/* With a dial under way they may: it is for them. */
+/* An opening may wait while a dial is made for it. */
 static void check_nobody_waits_in_vain(const struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
@@ -233,7 +237,7 @@ static void check_nobody_waits_in_vain(const struct pod_tunnels *p)
                  "nobody waits beside a tunnel with room");
 }
 
-/* Not even for a dial: another slot is as good, and is there now. */
+/* A small opening does not wait for a dial while any slot is free. */
 static void check_small_waits_for_no_slot(struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
@@ -263,8 +267,8 @@ size_t rules_check(void)
 
 /* ---- of a connection ---- */
 
-/* A slow reader is not cut off.  A tunnel that is lost meanwhile breaks even
- * this: nothing can be sent any more. */
+/* A slow reader is not reset.  Only a lost tunnel breaks its stream, because nothing can
+ * be sent any more. */
 void rules_check_stream(const struct stream *s)
 {
     bool in_tunnel = rig_tunnel_of(s) != NULL;

@@ -1,7 +1,7 @@
-/* tests/session/tunnel_rules.h - what must hold of tunnels, whatever has happened
+/* tests/session/tunnel_rules.h - invariants of tunnels
  *
- * To be looked at between turns, after anything: what is counted step by step is counted
- * anew, and no opening waits for what will not come.  Reads what is private to tunnel/.
+ * They hold between turns after any event: counters have the right values, and each
+ * waiting opening has an event that will end its wait.  Reads private structs of tunnel/.
  */
 #pragma once
 
@@ -10,7 +10,7 @@
 /* A rule completes the sentence "it must hold that". */
 void must(bool holds, const char *rule);
 
-/* Of all pods and their tunnels.  Returns how many bytes the pairs there keep. */
+/* Checks all pods and their tunnels.  Returns how many bytes their pairs hold. */
 size_t rules_check(void);
-/* Of a connection that its user has not closed. */
+/* Checks a connection that its user has not closed. */
 void rules_check_stream(const struct stream *s);

@@ -1,4 +1,5 @@
-/* tests/session/tunnel_share_test.c - several connections on one tunnel, and their manners */
+/* tests/session/tunnel_share_test.c - several connections on one tunnel, and flow control
+ * between them */
 #include "tunnel_rig.h"
 
 #include <string.h>
@@ -24,7 +25,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* One on a tunnel of its own, the other five together on the second. */
+/* Opens one pair on an own tunnel, and five on a second, shared one. */
 static struct server *open_all(void)
 {
     for (size_t i = 0; i < USERS; i++)
@@ -64,7 +65,7 @@ static size_t pair_of(struct server *s, struct user *u)
     return 0;
 }
 
-/* A user on the shared tunnel, by order. */
+/* The n-th user on the shared tunnel. */
 static struct user *sharing(size_t n)
 {
     for (size_t i = 0; i < USERS; i++)
@@ -83,7 +84,7 @@ static void open_all_again(void)
         user_stream(&users[i]);
 }
 
-/* More than it will take in the end. */
+/* Offers more bytes than will be accepted. */
 static void offer(struct user *u)
 {
     static const char block[8192];
@@ -130,7 +131,7 @@ static void a_failure_stays_in_its_pair(void **state)
     close_all();
 }
 
-/* The pod gets a reset, or it would go on sending into the shared tunnel. */
+/* The pod gets a reset; otherwise it would continue to send on the shared tunnel. */
 static void an_aborted_pair_ends_alone(void **state)
 {
     (void)state;
@@ -177,8 +178,8 @@ static void an_unread_pair_stops_alone(void **state)
     close_all();
 }
 
-/* Its worker takes nothing any more, and a PING waits there behind the data: four of five
- * rounds come back, and no other pair notices. */
+/* The worker of a pair is stuck, and a PING waits behind its data: four of five PINGs are
+ * answered, and no other pair is affected. */
 static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
 {
     (void)state;
@@ -199,7 +200,7 @@ static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
         assert_int_equal(s->pairs[pair_of(s, sharing(n))].got.len, 800);
 
     user_finish(sharing(4)); /* its slot is free, and no pair gets it */
-    rig_advance(60000);      /* and silence is not taken for death */
+    rig_advance(60000);      /* and the tunnel does not count as dead */
     assert_int_equal(user_stream(sharing(1))->end.verdict, V_OPEN);
     user_open(&late, "uid-1", 80);
     rig_run();
@@ -212,7 +213,7 @@ static void a_ping_behind_a_stuck_worker_stops_no_other_pair(void **state)
     close_all();
 }
 
-/* These users upload, and their workers take nothing any more. */
+/* These users upload, and their workers get stuck. */
 static void get_stuck(struct server *s, size_t count)
 {
     for (size_t n = 0; n < count; n++)
@@ -224,7 +225,7 @@ static void get_stuck(struct server *s, size_t count)
     }
 }
 
-/* The PINGs of a minute go to the others first, and wait there. */
+/* The PINGs of a minute go to the stuck workers first, and wait there. */
 static void a_tunnel_lives_while_one_worker_answers(void **state)
 {
     for (size_t count = 1; count < WORKERS; count++) {
@@ -276,7 +277,7 @@ static void answered_pings_let_a_pair_go_on(void **state)
     close_all();
 }
 
-/* A transport that is full all the time leaves room for PINGs only now and then. */
+/* A transport that is almost always full seldom has room for PINGs. */
 static void an_upload_through_a_full_transport_never_stops(void **state)
 {
     (void)state;
@@ -286,7 +287,7 @@ static void an_upload_through_a_full_transport_never_stops(void **state)
     static const char block[65536];
 
     for (int turn = 0; turn < 4000 && sent < 8 * 1024 * 1024; turn++) {
-        s->end->paused = turn % 2; /* the API server takes its time */
+        s->end->paused = turn % 2; /* the API server reads slowly */
         sent += bufq_write(&user_stream(u)->out, block, sizeof(block));
         stream_update(user_stream(u));
         stream_update(s->end);
@@ -344,7 +345,7 @@ static void equal_uploads_on_a_slow_uplink_get_equal_parts(void **state)
     }
 }
 
-/* Nor does a small request wait until all of them are done. */
+/* A small request does not wait until the uploads are done. */
 static void small_request_beside_uploads_takes_its_turn(void **state)
 {
     (void)state;
@@ -359,7 +360,7 @@ static void small_request_beside_uploads_takes_its_turn(void **state)
     close_all();
 }
 
-/* Send so much, or until nothing more is taken; returns how much that was. */
+/* Sends up to `total` bytes, until no more are accepted; returns how many were sent. */
 static size_t fill(struct server *s, struct user *u, size_t total)
 {
     static const char block[16000];
@@ -399,8 +400,8 @@ static void a_slow_reader_is_waited_for_and_then_reset_alone(void **state)
     close_all();
 }
 
-/* What comes at once to a service of unknown answers may be large on all sides: a cut answer
- * is worse than one that begins late.  But the neighbours of two slow readers do not wait twice. */
+/* Several responses of unknown size may all be large, and a truncated response is worse
+ * than a late one.  But the neighbours of two slow readers do not wait twice. */
 static void
 a_slow_reader_is_waited_for_3s_while_its_neighbours_have_no_answer(void **state)
 {
@@ -422,7 +423,8 @@ a_slow_reader_is_waited_for_3s_while_its_neighbours_have_no_answer(void **state)
     close_all();
 }
 
-/* Its verdict comes a second later: the room that all share is free at once. */
+/* Its verdict is received a second later, but its share of the memory is released at
+ * once. */
 static void a_closed_pair_holds_no_memory(void **state)
 {
     (void)state;
@@ -456,7 +458,7 @@ static void a_reader_that_catches_up_in_time_loses_no_byte(void **state)
     close_all();
 }
 
-/* Both FINs come together, and the user of an ended pair still reads. */
+/* Both FINs are received together, and the user of the ended pair still reads. */
 static void eof_is_delivered_to_a_full_pair(void **state)
 {
     (void)state;
@@ -473,7 +475,7 @@ static void eof_is_delivered_to_a_full_pair(void **state)
     close_all();
 }
 
-/* The other pairs are idle in the pool: no user waits, and no byte would show it. */
+/* The other pairs are idle in the pool, so no traffic would end the stall. */
 static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
 {
     (void)state;
@@ -495,7 +497,7 @@ static void a_tunnel_takes_pairs_after_one_has_ended(void **state)
     close_all();
 }
 
-/* As on a tunnel of its own: the server has to wait, and no pair is reset. */
+/* As on an own tunnel: the server has to wait, and no pair is reset. */
 static void expect_braked(struct server *s, struct user *slow)
 {
     s->blind = true;
@@ -520,7 +522,7 @@ static void a_slow_reader_without_neighbours_is_not_reset(void **state)
     close_all();
 }
 
-/* All of them are slow: the tunnel waits, and delays no reader. */
+/* All readers are slow: the tunnel is not read, and no fast reader is delayed. */
 static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
 {
     (void)state;
@@ -535,8 +537,9 @@ static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
     s->blind = true;
     fill(s, slow, SIZE_MAX);
     rig_advance(5000);
-    assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT); /* nor kept for */
-    assert_false(mux_is_joinable(&tunnel_of(slow)->mux));    /* a new pair would wait */
+    /* nor is more buffered for it */
+    assert_true(user_stream(slow)->in.len <= PAIR_IN_LIMIT);
+    assert_false(mux_is_joinable(&tunnel_of(slow)->mux)); /* a new pair would wait */
     for (size_t i = 0; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
 
@@ -547,13 +550,13 @@ static void a_slow_reader_is_not_reset_while_all_are_slow(void **state)
     fill(s, slow, SIZE_MAX);
     rig_advance(SHARE_STALL_MS + 1);
     assert_int_equal(user_stream(slow)->end.verdict, V_RESET);
-    assert_true(bufq_empty(&user_stream(slow)->in)); /* what was kept is of no use */
+    assert_true(bufq_empty(&user_stream(slow)->in)); /* its buffered bytes are dropped */
     for (size_t i = 1; i < WORKERS; i++)
         assert_int_equal(user_stream(sharing(i))->end.verdict, V_OPEN);
     close_all();
 }
 
-/* Bytes that its user cannot use yet are no sign that it has enough. */
+/* Bytes of a partial frame, which the user cannot use yet, do not end its waiting. */
 static void a_pair_with_a_partial_frame_counts_as_waiting(void **state)
 {
     (void)state;
@@ -572,7 +575,7 @@ static void a_pair_with_a_partial_frame_counts_as_waiting(void **state)
     close_all();
 }
 
-/* Nor by pairs that were reset before and are not closed yet. */
+/* Pairs that were reset before and are not closed yet do not count as neighbours. */
 static void a_slow_reader_left_alone_is_not_reset(void **state)
 {
     (void)state;
@@ -595,7 +598,7 @@ static void pairs_that_end_together_share_a_probe(void **state)
     struct server *s = open_all();
     struct tunnel *t = tunnel_of(sharing(0));
 
-    close_all(); /* and no verdict comes */
+    close_all(); /* and no verdict is received */
     rig_run();
     assert_int_equal(t->mux.closing_count, 5);
     assert_int_equal(s->ping_count, 0);
@@ -661,7 +664,7 @@ static void opened(struct user *u, size_t dial, bool alone)
     user_stream(u);
 }
 
-/* Requests share, and leave tunnels to pairs that need one of their own. */
+/* Requests share a tunnel, so that tunnels are left for pairs that need an own one. */
 static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void **state)
 {
     (void)state;
@@ -685,12 +688,11 @@ static void pairs_that_want_a_tunnel_of_their_own_get_one_and_others_share(void 
     assert_null(tunnel_of(alone)->mux.share);
     user_finish(alone);
     rig_run();
-    opened(third, 3, false); /* an empty tunnel is there, and stays there */
+    opened(third, 3, false); /* an empty tunnel exists, and is not used */
     assert_ptr_equal(tunnel_of(third), tunnel_of(first));
     opened(alone, 3, true);
     assert_null(tunnel_of(alone)->mux.share);
-    opened(last, 3,
-           true); /* there may be no more of them: better together than not at all */
+    opened(last, 3, true); /* the limit of tunnels is reached, so they share */
     assert_int_equal(rig.dials, 3);
     assert_ptr_equal(tunnel_of(last), tunnel_of(first));
     close_all();
@@ -722,7 +724,7 @@ static void a_saturated_tunnel_gets_no_further_pairs(void **state)
     assert_false(mux_is_joinable(&tunnel_of(large)->mux));
     assert_false(stream_is_free(kept_stream, false));
 
-    stream_lend(user_stream(large), false); /* that request is over */
+    stream_lend(user_stream(large), false); /* that request has ended */
     stream_lend(user_stream(large), true);
     assert_true(mux_is_joinable(&tunnel_of(large)->mux));
     assert_true(stream_is_free(kept_stream, false));
@@ -794,7 +796,7 @@ static void after_many_small_answers_pairs_share_again(void **state)
     opened(&users[1], 1, false);
     answer_large(rig.servers[1], &users[1]);
     opened(own, 2, false);
-    exchange_small(&users[1], 1); /* the large one is over */
+    exchange_small(&users[1], 1); /* the large one has ended */
     exchange_small(own, USAGE_SMALL_RUN - 1);
     assert_true(stream_is_reusable(user_stream(own)));
     exchange_small(own, 1);
@@ -803,7 +805,7 @@ static void after_many_small_answers_pairs_share_again(void **state)
     close_all();
 }
 
-/* A pair that goes on for long was large once. */
+/* A pair that stays open for long may have been large before. */
 static void a_long_connection_does_not_prevent_sharing(void **state)
 {
     (void)state;
@@ -824,7 +826,7 @@ static void a_long_connection_does_not_prevent_sharing(void **state)
     close_all();
 }
 
-/* Without room on shared ones it becomes one. */
+/* If shared tunnels have no room, it becomes a shared one. */
 static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
 {
     (void)state;
@@ -835,7 +837,7 @@ static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
     opened(u, 0, false);
     answer_large(rig.servers[0], u);
     opened(&users[1], 1, false);
-    stream_lend(user_stream(u), false); /* large, and over */
+    stream_lend(user_stream(u), false); /* a large response, which has ended */
     exchange_small(&users[1], USAGE_SMALL_RUN - 1);
     assert_false(is_shared(u) || is_shared(&users[1]));
     rig_advance(6000); /* PINGs were sent, and are answered */
@@ -853,7 +855,7 @@ static void after_many_small_answers_an_own_tunnel_is_shared(void **state)
     assert_int_equal(rig.dials, 2);
     assert_ptr_equal(tunnel_of(&users[3]), tunnel_of(&users[1]));
 
-    struct server *s = rig.servers[1]; /* and it has credit as any other */
+    struct server *s = rig.servers[1]; /* and it has credit like any other */
     size_t sent = 0;
     for (int i = 0; i < 400; i++) {
         sent += bufq_write(&user_stream(&users[3])->out, block, sizeof(block));

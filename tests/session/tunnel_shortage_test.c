@@ -6,7 +6,8 @@
 
 #define TUNNELS_MAX 4 /* of the rig's settings */
 
-/* What the clients hold: `stalled` of them may give way, and then free their tunnel. */
+/* The connections of clients: `stalled` of them may be ended, which frees their
+ * tunnel. */
 static struct user users[TUNNELS_MAX];
 static size_t stalled, ended, asked, descriptors;
 static char full_pod[32];

@@ -1,4 +1,4 @@
-/* tests/session/tunnel_small_test.c - small requests go out on whatever tunnel is open */
+/* tests/session/tunnel_small_test.c - small requests use any open tunnel */
 #include "tunnel_rig.h"
 
 #include <string.h>
@@ -60,7 +60,7 @@ static void connect_dial(size_t dial)
     rig_run();
 }
 
-/* Its server sends it so much, and it takes that. */
+/* The server sends n bytes to user i, which reads them. */
 static void answer(size_t i, size_t n)
 {
     static char bytes[16384];
@@ -77,7 +77,7 @@ static void answer(size_t i, size_t n)
     rig_run();
 }
 
-/* Port 80 has answered, on the only tunnel there is. */
+/* Port 80 has answered, on the only tunnel. */
 static void use_once(void)
 {
     user_open_small(&users[0], A, 80);
@@ -105,12 +105,12 @@ static void four_requests_join_the_only_tunnel_without_a_dial(void **state)
     assert_non_null(tunnel_of(0)->mux.share);
     assert_int_equal(rig.dials, 1);
 
-    user_open_small(&users[WORKERS], A, 80); /* a worker slot each, and there are five */
+    user_open_small(&users[WORKERS], A, 80); /* all five worker slots are used */
     assert_false(is_served(WORKERS));
     assert_int_equal(rig.dials, 2);
 }
 
-/* PINGs that were under way before are none of its credit's. */
+/* PINGs that were sent before do not count towards its credit. */
 static void pings_sent_before_a_neighbour_do_not_count_for_credit(void **state)
 {
     (void)state;
@@ -150,7 +150,7 @@ static void the_first_pair_to_a_port_shares_no_tunnel(void **state)
     (void)state;
 
     user_open_small(&users[0], A, 80);
-    connect_dial(0); /* it is there, and nothing was heard of port 80 */
+    connect_dial(0); /* the tunnel is open, and port 80 has not answered yet */
     user_open_small(&users[1], A, 80);
     assert_false(is_served(1));
     assert_int_equal(rig.dials, 2);
@@ -158,7 +158,7 @@ static void the_first_pair_to_a_port_shares_no_tunnel(void **state)
     assert_true(is_served(1)); /* with the first byte of the answer */
     assert_ptr_equal(tunnel_of(1), tunnel_of(0));
 
-    user_open_small(&users[2], A, 81); /* another port: it has to show, too */
+    user_open_small(&users[2], A, 81); /* port 81 has not answered yet */
     assert_false(is_served(2));
     connect_dial(1);
     assert_true(is_served(2));
@@ -258,8 +258,8 @@ static void a_pod_in_use_has_one_prewarmed_tunnel(void **state)
     }
 }
 
-/* An idle connection to port 81 keeps the only tunnel: requests to port 80 went to other pods
- * as long as it lay there. */
+/* An idle connection to port 81 keeps the only tunnel: before this was fixed, requests to
+ * port 80 went to other pods meanwhile. */
 static void pod_whose_tunnel_another_port_keeps_gets_one_more(void **state)
 {
     (void)state;
@@ -268,7 +268,7 @@ static void pod_whose_tunnel_another_port_keeps_gets_one_more(void **state)
     rig.settings.prewarmed = 1;
     use_settings_again();
     connector_make_room(tunnels_connector(rig.tunnels),
-                        A); /* it has none: that is a dial's business */
+                        A); /* the pod has no tunnel, so nothing is closed for it */
     assert_int_equal(rig.dials, 0);
     user_open_small(&users[0], A, 81);
     connector_make_room(tunnels_connector(rig.tunnels), A); /* one is on its way */
@@ -302,7 +302,7 @@ static void an_expired_tunnel_is_not_dialled_again_before_a_request(void **state
     assert_int_equal(rig.dials, 2);
 }
 
-/* Nothing else uses that tunnel: TCP brakes it, and no credit. */
+/* It is the only pair on that tunnel: TCP limits it, and credit does not. */
 static void an_upload_that_is_alone_on_a_shared_tunnel_needs_no_credit(void **state)
 {
     static char block[16384];

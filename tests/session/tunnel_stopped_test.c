@@ -1,4 +1,5 @@
-/* tests/session/tunnel_stopped_test.c - the process was stopped for a while, and goes on */
+/* tests/session/tunnel_stopped_test.c - the process was stopped for a while, then
+ * continues */
 #include "tunnel_rig.h"
 
 #include <string.h>

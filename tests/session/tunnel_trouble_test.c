@@ -1,8 +1,9 @@
-/* tests/session/tunnel_trouble_test.c - tunnels: every state, and everything that can happen
+/* tests/session/tunnel_trouble_test.c - tunnels: every event in every state
  *
- * The end of the transport in each way, the clock, the server's words and the user's: in each
- * state of a tunnel and of its pair, and in every order of two.  Whatever happens, openings
- * are answered, streams end with a verdict, tunnels go, and no chunk is left in memory.
+ * Events are: the transport ends in each way, time passes, the server sends a frame, the
+ * user acts. Each happens in each state of a tunnel and of its pair, also two in each
+ * order.  Afterwards openings have a result, streams have a verdict, tunnels are closed,
+ * and no chunk is in use.
  */
 #include "tunnel_rig.h"
 
@@ -17,19 +18,19 @@
 #define REFUSED(status)                                                                  \
     "HTTP/1.1 " status "\r\nContent-Length: 17\r\n\r\n{\"kind\":\"Status\"}"
 
-/* Where a tunnel and the connection in it are brought before something happens. */
+/* The state that a tunnel and its connection are brought to before an event. */
 enum place {
     CONNECTING,
     UPGRADING,
-    OPEN,       /* a pair lives there */
+    OPEN,       /* a pair is open */
     WRITING,    /* ... and has sent, and got, something */
     DATA_ENDED, /* the data stream has, the error stream has not */
     FAILED,     /* the error stream has the reason */
-    CLEAN,      /* both have ended; its user has not left */
-    LEFT,       /* its user has; the verdict is waited for */
-    PROBING,    /* the pair is gone, five PINGs are out */
+    CLEAN,      /* both streams have ended; its user has not closed the pair */
+    LEFT,       /* its user has closed the pair; the verdict is pending */
+    PROBING,    /* the pair is gone, five PINGs were sent */
     IDLE,
-    BESIDE_DEAD, /* a worker is dead; the pair has another */
+    BESIDE_DEAD, /* a worker is dead; the pair uses another one */
     PLACES
 };
 
@@ -205,7 +206,7 @@ static void play(void **state, enum place place, enum event first, enum event se
 {
     rig_begin(state);
     bring(place);
-    server()->blind = true; /* it may be closed already, and not read our FIN */
+    server()->blind = true; /* the tunnel may be closed and not read the server's FIN */
     happen(first);
     check();
     happen(second);
@@ -264,7 +265,7 @@ static void expect_dial(void)
     user_finish(&late);
 }
 
-/* A day would be obeyed to the letter, but no value means "at once". */
+/* A Retry-After of a day is shortened; and no value means "at once". */
 static void the_longest_retry_after_is_half_a_minute(void **state)
 {
     (void)state;
@@ -278,7 +279,7 @@ static void the_longest_retry_after_is_half_a_minute(void **state)
     expect_dial();
 }
 
-/* Two dials were under way; the second has the last word, and it is not about that. */
+/* Two dials were under way; the second one's response has no Retry-After. */
 static void a_retry_after_outlives(const char *last_word)
 {
     user_open(&user, "uid-1", 80);
@@ -357,7 +358,8 @@ static void a_401_causes_one_renewal_of_the_credential(void **state)
     user_finish(&other);
 }
 
-/* A plugin may run for minutes, because it prompts a person: that is not the dial's time. */
+/* A plugin may run for minutes, because it prompts a person; this does not count towards
+ * the dial's time-out. */
 static void dial_waits_for_the_credential_beyond_its_own_time(void **state)
 {
     (void)state;
@@ -365,9 +367,9 @@ static void dial_waits_for_the_credential_beyond_its_own_time(void **state)
     user_open(&user, "uid-1", 80);
     rig_advance(2 * rig.settings.dial_ms);
     assert_int_equal(user.opening.result, ERR_AGAIN);
-    assert_non_null(rig.asking);
+    assert_non_null(rig.waiting);
     rig.credentials = OK;
-    task_wake(rig.asking);
+    task_wake(rig.waiting);
     rig_run();
     assert_int_equal(rig.dials, 1);
     struct server *s = server_connect(0);
@@ -384,7 +386,7 @@ static void opening_that_waits_for_a_credential_is_cancelled(void **state)
     rig.credentials = ERR_AGAIN;
     user_open(&user, "uid-1", 80);
     rig_run();
-    assert_non_null(rig.asking);
+    assert_non_null(rig.waiting);
     user_finish(&user);
     rig_advance(1000);
 }

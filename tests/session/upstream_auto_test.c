@@ -1,4 +1,4 @@
-/* tests/session/upstream_auto_test.c - direct connections, and tunnels where they fail */
+/* tests/session/upstream_auto_test.c - direct connections, and tunnels if they fail */
 #include "upstream_rig.h"
 
 static void fail_direct(enum err e, const char *why)
@@ -102,7 +102,7 @@ static void wishes_of_the_request_reach_the_tunnel_too(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* After a minute one connection is tried that no request waits for. */
+/* After a minute one direct connection is tried, for which no request waits. */
 static void direct_connections_are_tried_again_beside_a_request(void **state)
 {
     (void)state;
@@ -219,7 +219,7 @@ static void shortage_of_descriptors_is_not_the_pods_fault(void **state)
     assert_true(get_direct());
 }
 
-/* Kept connections must not keep a request to another pod waiting. */
+/* An idle connection is closed when a request to another pod needs its descriptor. */
 static void kept_connection_gives_way_for_its_descriptor(void **state)
 {
     (void)state;

@@ -6,8 +6,8 @@
 #include "base/map.h"
 #include "base/own.h"
 
-/* One request that ends at once; the endpoint's letter. */
-static char ask(const char *host, const char *client)
+/* A lease that is returned at once; returns the endpoint's letter. */
+static char lease_one(const char *host, const char *client)
 {
     struct borrower a;
 
@@ -23,10 +23,10 @@ static char ask(const char *host, const char *client)
 static void two_endpoints_take_turns(void **state)
 {
     (void)state;
-    char before = ask("web.shop", "1");
+    char before = lease_one("web.shop", "1");
 
     for (int i = 0; i < 50; i++) {
-        char next = ask("web.shop", "1");
+        char next = lease_one("web.shop", "1");
         assert_int_not_equal(next, before);
         before = next;
     }
@@ -39,7 +39,7 @@ static void every_endpoint_gets_its_share(void **state)
 
     rig_service("abcdef");
     for (int i = 0; i < 240; i++)
-        counts[(uint8_t)ask("web.shop", "1")]++;
+        counts[(uint8_t)lease_one("web.shop", "1")]++;
     for (char c = 'a'; c <= 'f'; c++)
         assert_in_range(counts[(uint8_t)c], 25, 55);
 }
@@ -51,10 +51,10 @@ static void the_less_loaded_endpoint_is_chosen(void **state)
 
     borrower_get(&held[0]);
     borrower_get(&held[1]);
-    borrower_get(&held[2]); /* one endpoint has two now */
+    borrower_get(&held[2]); /* one endpoint has two leases now */
     char busy = held[2].lease.endpoint->uid[0];
     for (int i = 0; i < 20; i++)
-        assert_int_not_equal(ask("web.shop", "1"), busy);
+        assert_int_not_equal(lease_one("web.shop", "1"), busy);
     for (int i = 0; i < 3; i++)
         borrower_return(&held[i], RELEASE_CLOSE);
 }
@@ -71,17 +71,17 @@ static void a_sticky_client_keeps_its_endpoint(void **state)
     rig_service("abcd");
     rig.service->sticky = true;
     for (size_t i = 0; i < ARRAY_LEN(clients); i++) {
-        home[i] = ask("web.shop", clients[i]);
+        home[i] = lease_one("web.shop", clients[i]);
         seen |= 1u << (home[i] - 'a');
         for (int k = 0; k < 5; k++)
-            assert_int_equal(ask("web.shop", clients[i]), home[i]);
+            assert_int_equal(lease_one("web.shop", clients[i]), home[i]);
     }
     assert_true((seen & (seen - 1)) != 0); /* not all on one */
-    rig_service("abc"); /* only those of the one that went have to move */
+    rig_service("abc"); /* only requests of the removed endpoint move */
     rig.service->sticky = true;
     for (size_t i = 0; i < ARRAY_LEN(clients); i++)
         if (home[i] != 'd')
-            assert_int_equal(ask("web.shop", clients[i]), home[i]);
+            assert_int_equal(lease_one("web.shop", clients[i]), home[i]);
 }
 
 static void the_avoided_endpoint_is_the_last_choice(void **state)
@@ -102,7 +102,8 @@ static void the_avoided_endpoint_is_the_last_choice(void **state)
     borrower_init(&a, "web.shop");
     a.want.avoid = avoid;
     borrower_lease(&a);
-    assert_string_equal(a.lease.endpoint->uid, "a"); /* still before a terminating one */
+    /* it still precedes a terminating one */
+    assert_string_equal(a.lease.endpoint->uid, "a");
     borrower_return(&a, RELEASE_CLOSE);
     endpoint_unref(avoid);
 }
@@ -113,11 +114,11 @@ static void terminating_endpoints_are_the_last_choice(void **state)
 
     rig_service("a1");
     for (int i = 0; i < 10; i++)
-        assert_int_equal(ask("web.shop", "1"), 'a');
+        assert_int_equal(lease_one("web.shop", "1"), 'a');
     rig_service("A1");
-    assert_int_equal(ask("web.shop", "1"), '1');
+    assert_int_equal(lease_one("web.shop", "1"), '1');
     rig_service("AB");
-    assert_int_equal(ask("web.shop", "1"), '-');
+    assert_int_equal(lease_one("web.shop", "1"), '-');
 }
 
 static void an_endpoint_is_reached_by_its_own_name_when_not_ready(void **state)
@@ -126,11 +127,11 @@ static void an_endpoint_is_reached_by_its_own_name_when_not_ready(void **state)
 
     rig_service("aB1");
     for (int i = 0; i < 5; i++) {
-        assert_int_equal(ask("b.web.shop.svc", "1"), 'b');
-        assert_int_equal(ask("1.web.shop.svc", "1"), '1');
-        assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+        assert_int_equal(lease_one("b.web.shop.svc", "1"), 'b');
+        assert_int_equal(lease_one("1.web.shop.svc", "1"), '1');
+        assert_int_equal(lease_one("a.web.shop.svc", "1"), 'a');
     }
-    assert_int_equal(ask("c.web.shop.svc", "1"), '-');
+    assert_int_equal(lease_one("c.web.shop.svc", "1"), '-');
 }
 
 static enum err result_with_target_port(const char *host, uint16_t target_port)
@@ -150,7 +151,7 @@ static enum err result_for(const char *host)
     return result_with_target_port(host, 0);
 }
 
-/* By uid (m) and by name (n); ready or not, whatever the others are. */
+/* The own pod is recognised by uid (m) and by name (n), whether ready or not. */
 static void service_that_includes_our_pod_is_never_forwarded(void **state)
 {
     (void)state;
@@ -172,7 +173,7 @@ static void name_of_a_replica_leads_to_that_replica_only(void **state)
     rig_service("am");
     assert_int_equal(result_for("m.web.shop.svc"), ERR_SELF);
     assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_UNAVAILABLE);
-    assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+    assert_int_equal(lease_one("a.web.shop.svc", "1"), 'a');
     rig_service("an");
     assert_int_equal(result_for("tunnel-0.web.shop.svc"), ERR_SELF);
 }
@@ -186,17 +187,17 @@ static void target_port_does_not_lead_past_our_pod(void **state)
     assert_int_equal(result_with_target_port("web.shop", 8080), ERR_SELF);
 }
 
-/* The route cannot use it: no replica that is reached by this port has itself there. */
+/* The route cannot use it: the own pod does not have this port. */
 static void our_own_pod_without_the_port_is_ignored(void **state)
 {
     (void)state;
 
     rig_service("am");
     rig_drop_ports(1);
-    assert_int_equal(ask("web.shop", "1"), 'a');
+    assert_int_equal(lease_one("web.shop", "1"), 'a');
 }
 
-/* A pod of our network namespace, or any slice with that address. */
+/* A pod in kube-tunnel's network namespace, or any slice with that address. */
 static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
 {
     (void)state;
@@ -205,7 +206,7 @@ static void endpoint_at_our_listener_is_refused_as_a_loop(void **state)
     rig.service->endpoints[1]->ip = "192.0.2.1";
     assert_int_equal(result_for("web.shop"), ERR_LOOP);
     assert_int_equal(result_for("b.web.shop.svc"), ERR_LOOP);
-    assert_int_equal(ask("a.web.shop.svc", "1"), 'a');
+    assert_int_equal(lease_one("a.web.shop.svc", "1"), 'a');
     assert_int_equal(result_with_target_port("web.shop", 8081), OK);
     rig_service("am");
     rig.service->endpoints[0]->ip = "192.0.2.1";
@@ -218,10 +219,10 @@ static void an_endpoint_without_the_port_is_not_chosen(void **state)
 
     rig_drop_ports(0);
     for (int i = 0; i < 10; i++)
-        assert_int_equal(ask("web.shop", "1"), 'b');
+        assert_int_equal(lease_one("web.shop", "1"), 'b');
 }
 
-/* A pod that went while a request was on it, and one that came back with its uid. */
+/* A pod is removed while it has a request, and a pod with the same uid is added. */
 static void forgetting_a_pod_forgets_its_load(void **state)
 {
     (void)state;
@@ -232,7 +233,7 @@ static void forgetting_a_pod_forgets_its_load(void **state)
     rig_gone("a");
     borrower_return(&a, RELEASE_CLOSE);
     rig_gone("a");
-    assert_int_equal(ask("web.shop", "1"), 'a');
+    assert_int_equal(lease_one("web.shop", "1"), 'a');
     rig_gone("a");
 }
 
@@ -258,16 +259,16 @@ static void an_outlier_is_the_last_choice_for_half_a_minute(void **state)
     refuse('a');
     unsigned once = 0, later = 0;
     for (int i = 0; i < 10; i++)
-        once += ask("web.shop", "1") == 'a'; /* and its answers end that */
+        once += lease_one("web.shop", "1") == 'a'; /* and a response ends that */
     assert_true(once > 0);
 
     refuse('a');
     refuse('a');
     for (int i = 0; i < 10; i++)
-        assert_int_equal(ask("web.shop", "1"), 'b');
+        assert_int_equal(lease_one("web.shop", "1"), 'b');
     rig_advance(30001);
     for (int i = 0; i < 10; i++)
-        later += ask("web.shop", "1") == 'a';
+        later += lease_one("web.shop", "1") == 'a';
     assert_true(later > 0);
 }
 
@@ -278,10 +279,10 @@ static void an_outlier_without_alternative_is_chosen(void **state)
     rig_service("a");
     refuse('a');
     refuse('a');
-    assert_int_equal(ask("web.shop", "1"), 'a');
+    assert_int_equal(lease_one("web.shop", "1"), 'a');
 }
 
-/* How many endpoints so many requests go to, one after the other. */
+/* How many endpoints are used by this many requests, one after the other. */
 static size_t spread(int requests)
 {
     struct map seen;
@@ -293,14 +294,14 @@ static size_t spread(int requests)
         assert_int_equal(a.lease.result, OK);
         map_set(&seen, str_of(a.lease.endpoint->key), rig.service);
         borrower_return(&a, RELEASE_CLOSE);
-        rig.dial_count = 0; /* the rig has room for some only */
+        rig.dial_count = 0; /* the rig has room for a limited number */
     }
     size_t count = seen.count;
     map_finish(&seen);
     return count;
 }
 
-/* 5,000 pods with a tunnel each would be used once each. */
+/* With 5,000 endpoints in use, each would get a tunnel for a single request. */
 static void of_many_endpoints_64_are_used(void **state)
 {
     (void)state;

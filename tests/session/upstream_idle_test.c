@@ -2,7 +2,7 @@
 #include "upstream_rig.h"
 
 /* One request; returns whether it took an idle connection. */
-static bool ask(struct borrower *a, bool repeatable)
+static bool lease_one(struct borrower *a, bool repeatable)
 {
     borrower_init(a, "web.shop");
     a->want.repeatable = repeatable;
@@ -14,7 +14,7 @@ static bool ask(struct borrower *a, bool repeatable)
 static bool get_kept(void)
 {
     struct borrower a;
-    bool reused = ask(&a, true);
+    bool reused = lease_one(&a, true);
 
     borrower_return(&a, RELEASE_KEEP);
     rig_run();
@@ -24,7 +24,7 @@ static bool get_kept(void)
 static bool post_kept(void)
 {
     struct borrower a;
-    bool reused = ask(&a, false);
+    bool reused = lease_one(&a, false);
 
     borrower_return(&a, RELEASE_KEEP);
     rig_run();
@@ -43,7 +43,7 @@ static size_t open_connections(void)
 static void pod_is_replaced(void)
 {
     rig_gone("a");
-    rig.retired[0] = '\0'; /* the next one is called the same */
+    rig.retired[0] = '\0'; /* the next pod has the same uid */
 }
 
 static void end_idle(size_t dial, enum verdict verdict)
@@ -111,8 +111,8 @@ static void stream_without_pool_operations_is_kept_and_lent_again(void **state)
     rig_service("a");
     rig.plain = true;
     assert_false(get_kept());
-    assert_true(ask(&second, true));
-    assert_false(ask(&first, true));
+    assert_true(lease_one(&second, true));
+    assert_false(lease_one(&first, true));
     assert_int_equal(rig.dial_count, 2);
     borrower_return(&first, RELEASE_KEEP);
     borrower_return(&second, RELEASE_KEEP);
@@ -121,7 +121,8 @@ static void stream_without_pool_operations_is_kept_and_lent_again(void **state)
     assert_int_equal(rig.dial_count, 2);
 }
 
-/* The first end shows it; nothing more than two connections is kept of such a pod. */
+/* The first end shows that the pod closes connections at once; at most two are kept for
+ * such a pod. */
 static void no_request_takes_a_connection_of_a_pod_that_closes_at_once(void **state)
 {
     (void)state;
@@ -173,7 +174,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
     rig.room = "a";
     get_kept();
     rig_advance(2300);
-    assert_true(ask(&a, true));
+    assert_true(lease_one(&a, true));
     rig_advance(700);
     stream_end(a.lease.stream, V_CLEAN, NULL);
     a.lease.unanswered = true;
@@ -185,7 +186,7 @@ static void request_that_an_idle_connection_failed_teaches_its_time_out(void **s
     assert_false(get_kept());
 }
 
-/* Nor a request that was answered before the connection ended. */
+/* A request that was answered before the connection ended does not change it either. */
 static void an_end_that_is_not_of_the_pod_does_not_change_its_time_out(void **state)
 {
     (void)state;
@@ -199,13 +200,13 @@ static void an_end_that_is_not_of_the_pod_does_not_change_its_time_out(void **st
         rig_advance(1000);
         end_idle(rig.dial_count - 1, verdicts[i]);
         get_kept();
-        assert_true(ask(&a, true));
+        assert_true(lease_one(&a, true));
         stream_end(a.lease.stream, verdicts[i], NULL);
         a.lease.unanswered = true;
         borrower_return(&a, RELEASE_ABORT);
     }
     get_kept();
-    assert_true(ask(&a, true));
+    assert_true(lease_one(&a, true));
     stream_end(a.lease.stream, V_CLEAN, NULL);
     borrower_return(&a, RELEASE_CLOSE);
     get_kept();
@@ -231,7 +232,8 @@ static void pod_that_is_gone_is_forgotten(void **state)
     assert_true(get_kept());
 }
 
-/* A pod may close at once: a connection goes from hand to hand only where that is known. */
+/* A pod may close connections at once, so a returned one is passed on only if the pod is
+ * known to keep them. */
 static void post_that_waits_gets_no_unproven_connection(void **state)
 {
     (void)state;
@@ -239,7 +241,7 @@ static void post_that_waits_gets_no_unproven_connection(void **state)
 
     rig_service("a");
     rig.room = "a";
-    ask(&a, true);
+    lease_one(&a, true);
     rig.hold_openings = true;
     borrower_init(&b, "web.shop");
     b.want.repeatable = false;

@@ -1,4 +1,5 @@
-/* tests/session/upstream_lease_test.c - from a name to a stream, now, later or not at all */
+/* tests/session/upstream_lease_test.c - leases: from a name to a stream, at once, later
+ * or with an error */
 #include "upstream_rig.h"
 
 #include <string.h>
@@ -6,7 +7,7 @@
 
 #include "base/own.h"
 
-/* As borrower_get, but on a tunnel of its own. */
+/* Like borrower_get, but with an own tunnel. */
 static void borrower_get_alone(struct borrower *a)
 {
     borrower_init(a, "web.shop");
@@ -261,7 +262,7 @@ static void a_change_of_the_endpoints_answers_a_parked_lease(void **state)
     assert_int_equal(a.lease.result, ERR_AGAIN);
     assert_int_equal(rig.dial_count, 0);
     rig_advance(100);
-    rig_change(); /* of something else */
+    rig_change(); /* of another service */
     assert_int_equal(a.lease.result, ERR_AGAIN);
     rig_service("Ab");
     rig_change();
@@ -272,7 +273,7 @@ static void a_change_of_the_endpoints_answers_a_parked_lease(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* Without a watch no change wakes it; a parked lease looks every 250 ms. */
+/* Without a watch no change wakes it, so a parked lease looks up every 250 ms. */
 static void a_parked_lease_looks_up_again_every_250_ms(void **state)
 {
     (void)state;
@@ -313,7 +314,7 @@ static void a_parked_lease_dials_again_every_250_ms(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* With two endpoints that both cannot be dialled there is no ping-pong between them. */
+/* Two endpoints that cannot be dialled are not tried in turn without a pause. */
 static void failing_over_between_two_endpoints_pauses_250_ms(void **state)
 {
     (void)state;
@@ -467,7 +468,8 @@ static void a_missing_pod_causes_a_fresh_look_up(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* All of them, one after the other: the slices are out of date.  No pause is made. */
+/* All endpoints are missing, one after the other, because the slices are out of date;
+ * there is no pause. */
 static void missing_pods_are_reported_to_the_catalog_and_replaced_at_once(void **state)
 {
     (void)state;
@@ -489,7 +491,7 @@ static void missing_pods_are_reported_to_the_catalog_and_replaced_at_once(void *
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* It comes from a proxy or a kubelet: the pod may exist. */
+/* The 404 comes from a proxy or a kubelet, so the pod may exist. */
 static void a_404_that_names_no_pod_does_not_make_it_missing(void **state)
 {
     (void)state;
@@ -580,7 +582,7 @@ static void a_connection_to_one_port_is_not_lent_for_another(void **state)
     borrower_return(&a, RELEASE_CLOSE);
 }
 
-/* Kept means: open, and nothing under way in either direction. */
+/* A connection is kept if it is open and has no bytes in transit in either direction. */
 static void a_connection_with_bytes_or_an_end_is_not_kept(void **state)
 {
     (void)state;
@@ -684,7 +686,7 @@ static void a_lease_may_be_returned_in_any_state(void **state)
                                          : at == FAILED ? ERR_UNAVAILABLE
                                                         : ERR_AGAIN);
         borrower_return(&a, (enum release_mode)(i % 3));
-        upstream_return(&a.lease, RELEASE_CLOSE); /* once more does no harm */
+        upstream_return(&a.lease, RELEASE_CLOSE); /* a second return has no effect */
         if (at == OPENING)
             assert_true(rig.dials[rig.dial_count - 1].cancelled);
         assert_true(upstream_idle(rig.upstream));
@@ -819,7 +821,7 @@ static void a_returned_connection_goes_to_a_waiting_lease(void **state)
     borrower_return(&b, RELEASE_CLOSE);
 }
 
-/* The lease has not run since its tunnel opened. */
+/* The opening has succeeded, and the lease has not run since. */
 static void
 a_tunnel_that_has_just_opened_is_used_before_a_returned_connection(void **state)
 {
@@ -830,7 +832,7 @@ a_tunnel_that_has_just_opened_is_used_before_a_returned_connection(void **state)
     borrower_get(&a);
     rig.hold_openings = true;
     borrower_get(&b);
-    rig_open_unheard(1);
+    rig_open_without_run(1);
     borrower_return(&a, RELEASE_KEEP);
     rig_run();
     assert_int_equal(b.lease.result, OK);
@@ -839,7 +841,7 @@ a_tunnel_that_has_just_opened_is_used_before_a_returned_connection(void **state)
     borrower_return(&b, RELEASE_CLOSE);
 }
 
-/* CPU seconds for so many requests on a kept connection, one after the other. */
+/* CPU seconds for this many requests on a kept connection, one after the other. */
 static double keep_and_take(size_t times)
 {
     struct timespec from, to;
@@ -920,12 +922,12 @@ static void a_returned_connection_goes_to_the_oldest_lease_that_may_use_it(void 
 /* ---- everything that can happen, in every state ---- */
 
 enum event {
-    ANSWERED,      /* look-ups under way get what there is ... */
+    ANSWERED,      /* pending look-ups return the service ... */
     KNOWS_NOTHING, /* ... or that there is no such service */
     OPENED,
     DIAL_FAILED,
     POD_MISSING,
-    CHANGED, /* an endpoint comes, another goes */
+    CHANGED, /* an endpoint is added, another removed */
     POD_GONE_TOO,
     STREAM_BROKE,
     A_MOMENT,

@@ -1,4 +1,5 @@
-/* tests/session/upstream_prewarming_test.c - a pod that takes another's place is expected */
+/* tests/session/upstream_prewarming_test.c - tunnels are prewarmed to a pod that replaces
+ * another */
 #include "upstream_rig.h"
 
 #include <string.h>
@@ -23,7 +24,8 @@ static int end(void **state)
     return rig_end(state);
 }
 
-/* The service has these endpoints now; what was expected because of it. */
+/* Changes the endpoints of the service; returns the pods that were expected because of
+ * it. */
 static const char *change(const char *endpoints)
 {
     rig.expected[0] = '\0';
@@ -34,7 +36,8 @@ static const char *change(const char *endpoints)
     return rig.expected;
 }
 
-/* As of a Deployment: no names that come back. */
+/* Removes hostnames, as in a Deployment, whose pods never get the name of an earlier
+ * one. */
 static void forget_names(void)
 {
     for (size_t i = 0; i < rig.service->endpoint_count; i++)
@@ -67,7 +70,7 @@ static void an_unused_service_is_not_prewarmed(void **state)
     assert_string_equal(change_unnamed("cd"), "");
 }
 
-/* a goes, is gone for a while, and c comes, not ready at first. */
+/* Pod a is removed; after a while c is added, not ready at first. */
 static void demand_moves_to_the_pod_that_replaces_the_only_one(void **state)
 {
     (void)state;
@@ -133,7 +136,7 @@ static void our_own_pod_is_not_prewarmed(void **state)
     assert_string_equal(change_unnamed("am"), "");
 }
 
-/* So many endpoints with names of their own. */
+/* A service with this many endpoints with different names. */
 static struct service *large_service(size_t count, const char *prefix)
 {
     const struct service_spec loose = { .ns = "shop", .name = "web" };
@@ -149,7 +152,7 @@ static struct service *large_service(size_t count, const char *prefix)
     return s;
 }
 
-/* CPU seconds that it takes to see all of so many endpoints replaced. */
+/* CPU seconds to handle the replacement of this many endpoints. */
 static double replace_all(size_t count)
 {
     struct service *before = large_service(count, "x-old"),
@@ -164,7 +167,7 @@ static double replace_all(size_t count)
     return (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9;
 }
 
-/* Quadratic: 64 times. */
+/* Quadratic time would be 64 times as long. */
 static void eight_times_the_endpoints_take_less_than_24_times_as_long(void **state)
 {
     (void)state;

@@ -237,7 +237,7 @@ static const struct stream_ops conn_ops = {
     .is_free = conn_is_free,
 };
 
-/* Every kept connection is as good as another: a TCP connection's operations. */
+/* The operations of a TCP connection: any kept one may be reused. */
 static const struct stream_ops plain_ops = {
     .update = conn_update,
     .close = conn_close,
@@ -403,7 +403,7 @@ int rig_end(void **state)
 {
     (void)state;
     if (!upstream_idle(rig.upstream))
-        return -1; /* the test has failed, and its leases are where it left them */
+        return -1; /* the test has failed, so its leases may still exist */
     upstream_destroy(rig.upstream);
     assert_null(rig.gone);
     assert_true(list_empty(&rig.lookups));
@@ -540,7 +540,7 @@ void rig_gone(const char *uid)
     rig_run();
 }
 
-void rig_open_unheard(size_t dial)
+void rig_open_without_run(size_t dial)
 {
     struct task *wake = rig.dials[dial].opening->wake;
     succeed(&rig.dials[dial]);
@@ -549,7 +549,7 @@ void rig_open_unheard(size_t dial)
 
 void rig_open(size_t dial)
 {
-    rig_open_unheard(dial);
+    rig_open_without_run(dial);
     rig_run();
 }
 

@@ -16,7 +16,7 @@
 #include "route/route.h"
 #include "upstream/upstream.h"
 
-/* What became of one connection that was opened. */
+/* One opened connection, and what was called on it. */
 struct conn {
     struct stream stream;
     char uid[32];
@@ -37,20 +37,21 @@ struct upstream_rig {
     struct sched *sched;
     struct upstream *upstream;
     const struct stream *not_free; /* its tunnel carries another connection */
-    const struct stream *shared;   /* its tunnel may */
+    const struct stream *shared;   /* its tunnel may carry several connections */
 
-    /* The catalog: one service is all there is. */
+    /* The catalog, which has one service. */
     enum rights rights;
-    bool hold_lookups; /* answered by rig_answer only */
+    bool hold_lookups; /* look-ups are answered by rig_answer only */
     struct service *service;
-    struct api_error error;   /* of look-ups, while there is no service */
-    struct api_error trouble; /* of the watches; code OK: their first lists are in */
+    struct api_error error; /* of look-ups, while there is no service */
+    /* of the watches; code OK: their first lists were received */
+    struct api_error trouble;
     const char *missing_verb, *missing_resource;
     struct list_node lookups;
     size_t lookup_count, pod_lookup_count;
     char missing[64];      /* the last uid that was reported missing */
     enum err owner_result; /* of the search for the owner of an address */
-    const char *owner_ns;  /* of that owner, a service "web" or a pod "a" */
+    const char *owner_ns;  /* its namespace; it is a service "web" or a pod "a" */
     bool owner_is_pod;
     char owner_address[48]; /* the last one that was searched for */
     uint64_t last_max_age;
@@ -58,19 +59,19 @@ struct upstream_rig {
     /* The connector. */
     struct connector connector;
     bool plain;                      /* its streams have no operations for a pool */
-    struct connector direct;         /* beside it after rig_begin_auto */
+    struct connector direct;         /* the direct connector, after rig_begin_auto */
     struct api_error direct_failure; /* code OK: its openings succeed */
-    bool one_descriptor;      /* direct_failure is over once a connection is closed */
+    bool one_descriptor;             /* direct_failure ends once a connection is closed */
     bool hold_direct;         /* they are answered by rig_open and rig_refuse only */
-    bool opening_progresses;  /* others of the same pod are answered meanwhile */
+    bool opening_progresses;  /* other openings of the same pod succeed meanwhile */
     bool hold_openings;       /* answered by rig_open and rig_refuse only */
     struct api_error refusal; /* code OK: openings succeed */
     const char *only_refuses; /* a uid, or NULL: all; of both connectors */
     struct dial dials[256];
     size_t dial_count;
     const char *room;         /* the pods with a free worker slot, by letter */
-    const char *large;        /* those that carry much */
-    const char *several;      /* those with several tunnels */
+    const char *large;        /* the pods that carry much */
+    const char *several;      /* the pods with several tunnels */
     char prewarmed[64];       /* the last uid */
     char made_room[64];       /* the key that make_room got last */
     char retired[64];         /* the last uid */
@@ -102,19 +103,20 @@ void rig_run(void);
 void rig_advance(uint64_t ms);
 
 /* Endpoints are named one letter each: "abc"; an upper-case one is not ready, a digit is
- * terminating.  Pod, uid and hostname are the letter, but m and n are ourselves: by uid and
- * by name.  We listen on 192.0.2.1:8080; endpoints have no address until a test gives one. */
+ * terminating.  Pod, uid and hostname are the letter, but m and n are kube-tunnel's own
+ * pod: by uid and by name.  It listens on 192.0.2.1:8080; endpoints have no address until
+ * a test gives one. */
 void rig_service(const char *endpoints);
 void rig_large_service(size_t count); /* all ready: pod-0, pod-1, ... */
 void rig_service_with_port(const char *endpoints, const struct service_port *port);
 void rig_drop_ports(size_t endpoint); /* its container has none of the service's ports */
 void rig_no_service(enum err e, int status, const char *why);
-void rig_change(void); /* all subscribers are woken */
-void rig_answer(void); /* all look-ups under way */
+void rig_change(void); /* wakes all subscribers */
+void rig_answer(void); /* answers all pending look-ups */
 void rig_gone(const char *uid);
 
 void rig_open(size_t dial);
-void rig_open_unheard(size_t dial); /* the lease has not run yet */
+void rig_open_without_run(size_t dial); /* without running the lease */
 void rig_refuse(size_t dial, enum err e, const char *why);
 struct conn *rig_conn(size_t dial);
 

@@ -30,7 +30,8 @@ static void a_small_request_goes_where_a_worker_slot_is_free(void **state)
         borrower_return(&a, RELEASE_CLOSE);
     }
     assert_non_null(
-        strstr(rig.expected, ":1 ")); /* the one it would have taken is dialled */
+        /* the endpoint that it would have used is dialled */
+        strstr(rig.expected, ":1 "));
     /* ... also where it has a tunnel that an idle connection to another port keeps */
     assert_string_not_equal(rig.made_room, "");
     assert_int_not_equal(rig.made_room[strlen(rig.made_room) - 1], 'd');
@@ -68,7 +69,7 @@ static void other_requests_go_where_the_load_is_least(void **state)
     assert_string_equal(rig.expected, "");
 }
 
-/* Whichever of its pods it was: the next answer may come from another. */
+/* Whichever pod had the transfer, because the next response may come from another one. */
 static void in_a_service_with_large_transfers_no_request_is_small(void **state)
 {
     (void)state;
@@ -106,7 +107,8 @@ static void one_endpoint_of_a_service_has_one_more(void **state)
     (void)state;
     struct borrower a, b;
 
-    rig.several = "ab"; /* whichever it is, the other one has it already */
+    /* whichever was used, the other one has several tunnels already */
+    rig.several = "ab";
     lease_small(&a, true);
     lease_small(&b, true);
     borrower_return(&a, RELEASE_KEEP);

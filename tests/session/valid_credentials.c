@@ -1,6 +1,6 @@
 /* tests/session/valid_credentials.c - kube/credentials.h where credentials are never missing
  *
- * What a tunnel calls only after a failure; the rest is the user's.
+ * Only the functions that a tunnel calls after a failure; the others are in the rig.
  */
 #include "kube/credentials.h"
 

@@ -6,11 +6,11 @@
 #define HELD "GET / HTTP/1.1\r\nHost: web.shop.svc.corp.example\r\n\r\n"
 #define OK_ANSWER "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 
-static struct stream *ask(struct stage *st, const char *request)
+static struct stream *send_request(struct stage *st, const char *request)
 {
     struct stream *client = stage_client(st);
 
-    say(st, client, request);
+    stage_write(st, client, request);
     return client;
 }
 
@@ -27,13 +27,13 @@ static void a_name_that_may_be_of_the_cluster_waits_for_its_domain(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    struct stream *client = ask(st, HELD);
+    struct stream *client = send_request(st, HELD);
     assert_int_equal(st->lease_count, 0);
-    assert_hears(st, client, "");
+    assert_received(st, client, "");
     find(st, "corp.example");
     assert_int_equal(st->lease_count, 1);
-    say(st, pod(st, 0), OK_ANSWER);
-    assert_hears(st, client, OK_ANSWER);
+    stage_write(st, pod(st, 0), OK_ANSWER);
+    assert_received(st, client, OK_ANSWER);
 }
 
 static void other_names_do_not_wait(void **state)
@@ -47,7 +47,7 @@ static void other_names_do_not_wait(void **state)
     for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
         AUTO_FREE char *request =
             xasprintf("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", hosts[i]);
-        ask(st, request);
+        send_request(st, request);
         assert_int_equal(st->lease_count, i + 1);
     }
     static const char *const wrong[] = { "www.example.org", "web.svc.example.org",
@@ -55,7 +55,7 @@ static void other_names_do_not_wait(void **state)
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
         AUTO_FREE char *request =
             xasprintf("GET / HTTP/1.1\r\nHost: %s\r\n\r\n", wrong[i]);
-        assert_non_null(strstr(hear(st, ask(st, request)), " 400 "));
+        assert_non_null(strstr(stage_received(st, send_request(st, request)), " 400 "));
     }
 }
 
@@ -64,9 +64,9 @@ static void another_domain_is_refused_once_it_is_known(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    struct stream *client = ask(st, HELD);
+    struct stream *client = send_request(st, HELD);
     find(st, "other.example");
-    const char *answer = hear(st, client);
+    const char *answer = stage_received(st, client);
     assert_non_null(strstr(answer, " 400 "));
     assert_non_null(strstr(answer, "svc.other.example"));
 }
@@ -76,9 +76,9 @@ static void a_name_is_refused_where_no_domain_is_found(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    struct stream *client = ask(st, HELD);
+    struct stream *client = send_request(st, HELD);
     find(st, NULL);
-    assert_non_null(strstr(hear(st, client), " 400 "));
+    assert_non_null(strstr(stage_received(st, client), " 400 "));
 }
 
 static void the_wait_is_two_seconds_at_most(void **state)
@@ -86,11 +86,11 @@ static void the_wait_is_two_seconds_at_most(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    struct stream *client = ask(st, HELD);
+    struct stream *client = send_request(st, HELD);
     stage_pass(st, 1999);
-    assert_hears(st, client, "");
+    assert_received(st, client, "");
     stage_pass(st, 2);
-    assert_non_null(strstr(hear(st, client), " 400 "));
+    assert_non_null(strstr(stage_received(st, client), " 400 "));
     find(st, "corp.example");
     assert_int_equal(st->lease_count, 0);
 }
@@ -100,7 +100,7 @@ static void a_client_may_close_during_the_wait(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    struct stream *client = ask(st, HELD);
+    struct stream *client = send_request(st, HELD);
     drop(st, &client);
     stage_run(st);
     assert_true(list_empty(&st->naming.waiting));
@@ -113,7 +113,7 @@ static void shutdown_does_not_wait_for_the_domain(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    ask(st, HELD);
+    send_request(st, HELD);
     stage_drain(st);
     assert_true(list_empty(&st->naming.waiting));
 }
@@ -123,10 +123,11 @@ static void a_body_received_during_the_wait_is_sent(void **state)
     struct stage *st = *state;
 
     st->naming.looking = true;
-    ask(st, "POST / HTTP/1.1\r\nHost: web.shop.svc.corp.example\r\nContent-Length: "
-            "5\r\n\r\nhello");
+    send_request(st,
+                 "POST / HTTP/1.1\r\nHost: web.shop.svc.corp.example\r\nContent-Length: "
+                 "5\r\n\r\nhello");
     find(st, "corp.example");
-    assert_non_null(strstr(hear(st, pod(st, 0)), "\r\n\r\nhello"));
+    assert_non_null(strstr(stage_received(st, pod(st, 0)), "\r\n\r\nhello"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, stage_setup, stage_teardown)

@@ -1,4 +1,4 @@
-/* tests/unit/admin/admin_test.c - our own pages */
+/* tests/unit/admin/admin_test.c - kube-tunnel's own pages */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -48,7 +48,7 @@ void clusters_each(const struct clusters *c,
         each(owner, &others[i]);
 }
 
-/* The plugin of "prod" needs a person; others have no plugin. */
+/* The plugin of "prod" needs a login; other contexts have no plugin. */
 static bool logged_in;
 static unsigned logins;
 static enum err login_result;
@@ -71,7 +71,7 @@ enum err clusters_login(struct clusters *c, struct str label, struct diag *why)
 
 static const char *authority = "localhost:8080";
 
-static struct admin_page ask(const char *method, const char *path)
+static struct admin_page get_page(const char *method, const char *path)
 {
     struct admin *a = admin_create(NULL, "cluster.local");
     struct admin_page page;
@@ -86,7 +86,7 @@ static struct admin_page ask(const char *method, const char *path)
 static void assert_page(const char *method, const char *path, int status,
                         const char *part)
 {
-    struct admin_page page = ask(method, path);
+    struct admin_page page = get_page(method, path);
 
     if (page.status != status || !strstr(page.text, part))
         fail_msg("%s %s: %d\n%s", method, path, page.status, page.text);
@@ -125,7 +125,7 @@ static void metrics_are_served(void **state)
     static struct metric m = { .name = "kube_tunnel_x", .help = "x" };
     metrics_register(&m);
 
-    struct admin_page page = ask("GET", "/metrics");
+    struct admin_page page = get_page("GET", "/metrics");
     assert_int_equal(page.status, 200);
     assert_string_equal(page.type, "text/plain; version=0.0.4; charset=utf-8");
     assert_non_null(strstr(page.text, "# TYPE kube_tunnel_x counter\n"));
@@ -135,7 +135,7 @@ static void metrics_are_served(void **state)
 static void the_pac_file_lists_full_names_only(void **state)
 {
     (void)state;
-    struct admin_page page = ask("GET", "/proxy.pac");
+    struct admin_page page = get_page("GET", "/proxy.pac");
 
     assert_string_equal(page.type, "application/x-ns-proxy-autoconfig");
     assert_non_null(strstr(page.text, "function FindProxyForURL(url, host)"));
@@ -186,7 +186,7 @@ static void other_methods_than_get_and_head_are_refused(void **state)
     static const char *const methods[] = { "POST", "PUT", "DELETE", "get", "OPTIONS" };
 
     for (size_t i = 0; i < ARRAY_LEN(methods); i++) {
-        struct admin_page page = ask(methods[i], "/healthz");
+        struct admin_page page = get_page(methods[i], "/healthz");
         assert_int_equal(page.status, 405);
         assert_string_equal(page.allow, "GET, HEAD");
         free(page.text);
@@ -221,7 +221,7 @@ static void login_page_has_a_button(void **state)
     assert_page("POST", "/login/prod", 200, "You are logged in");
     assert_page("POST", "/login/<x>", 404, "&#60;x&#62;");
     assert_page("PUT", "/login/prod", 405, "");
-    struct admin_page page = ask("GET", "/login/prod");
+    struct admin_page page = get_page("GET", "/login/prod");
     assert_null(strstr(page.text, "<form"));
     assert_string_equal(page.type, "text/html; charset=utf-8");
     free(page.text);

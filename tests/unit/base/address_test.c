@@ -91,7 +91,7 @@ static void an_address_has_a_port_and_bytes(void **state)
     assert_int_equal(address_bytes((struct sockaddr *)&v6).len, 16);
 }
 
-/* Strict text is an address; what a resolver also takes is a number. */
+/* Which texts address_parse accepts, and which only a resolver does. */
 static void text_is_an_address_a_number_or_a_name(void **state)
 {
     (void)state;

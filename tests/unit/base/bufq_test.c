@@ -1,4 +1,4 @@
-/* tests/unit/base/bufq_test.c - byte queues against an array that cannot be wrong */
+/* tests/unit/base/bufq_test.c - byte queues, compared with a plain array */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -9,7 +9,7 @@
 #include "base/own.h"
 #include "base/sched.h"
 
-#define PAYLOAD (CHUNK_SIZE - CHUNK_HEADROOM) /* what an untouched chunk holds */
+#define PAYLOAD (CHUNK_SIZE - CHUNK_HEADROOM) /* how many bytes an empty chunk holds */
 
 static struct chunk_pool pool;
 
@@ -20,7 +20,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* Every test gives all of its chunks back: chunk_pool_finish asserts it. */
+/* Every test must return all chunks, which chunk_pool_finish asserts. */
 static int end(void **state)
 {
     (void)state;
@@ -205,7 +205,7 @@ static void reserves_no_more_than_the_limit_allows(void **state)
     bufq_finish(&q);
 }
 
-/* The rest of a read that got nothing must not disturb later calls. */
+/* Room that was reserved for a read that got nothing must not affect later calls. */
 static void an_unused_reservation_is_invisible(void **state)
 {
     (void)state;
@@ -383,14 +383,14 @@ static void packing_keeps_the_bytes_and_frees_chunks(void **state)
     assert_int_equal(pool.live, 1);
     assert_int_equal(q.head->size, CHUNK_HEADROOM + PAYLOAD);
     const struct chunk *packed = q.head;
-    bufq_pack(&q); /* there is nothing to gain any more */
+    bufq_pack(&q); /* nothing is gained by packing again */
     assert_ptr_equal(q.head, packed);
     memset(bufq_prepend(&q, CHUNK_HEADROOM), 0, CHUNK_HEADROOM);
     assert_int_equal(pool.live, 1);
     bufq_skip(&q, CHUNK_HEADROOM);
     expect_bytes(&q, 10, PAYLOAD);
     assert_int_equal(pool.live, 0);
-    assert_int_equal(pool.free_count, 2); /* and not the odd one */
+    assert_int_equal(pool.free_count, 2); /* and the packed chunk is not kept */
 }
 
 /* More than two chunks are queued only for a fast reader. */

@@ -1,4 +1,4 @@
-/* tests/unit/base/file_test.c - whole files, their limits and why they are not read */
+/* tests/unit/base/file_test.c - reading whole files, limits and errors */
 #include "base/file.h"
 
 #include <stdarg.h>
@@ -14,7 +14,7 @@
 
 #include "base/own.h"
 
-#define MAX 10000 /* more than one step of the buffer */
+#define MAX 10000 /* larger than the first size of the buffer */
 
 static char folder[] = "/tmp/kube-tunnel-test-XXXXXX";
 static char *path;

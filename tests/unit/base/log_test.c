@@ -1,4 +1,5 @@
-/* tests/unit/base/log_test.c - what lines look like, and what a bad sink cannot do to us
+/* tests/unit/base/log_test.c - the format of log lines, and sinks that are blocked or
+ * broken
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -27,7 +28,7 @@ static struct log_module log_module_serve = { .name = "serve" },
 
 static const struct log_id t7 = { 't', 7, 0 }, s41_3 = { 's', 41, 3 };
 
-/* What was logged since the last call; the sink is a pipe of ours. */
+/* The sink is a pipe; read_log returns what was logged since the last call. */
 static int ends[2];
 static char logged[1 << 18];
 

@@ -1,4 +1,4 @@
-/* tests/unit/base/map_test.c - the map against an array that cannot be wrong */
+/* tests/unit/base/map_test.c - the map, compared with a plain array */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -11,7 +11,7 @@
 #include "base/own.h"
 #include "base/partition.h"
 
-/* The registry has no way back: each test counts in metrics of its own. */
+/* Metrics cannot be unregistered, so each test has metrics of its own. */
 static void assert_text_has(const char *expected)
 {
     AUTO_FREE char *text = metrics_text();

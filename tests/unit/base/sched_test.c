@@ -1,4 +1,4 @@
-/* tests/unit/base/sched_test.c - turns, ranks, timers and the clock they share */
+/* tests/unit/base/sched_test.c - turns, ranks, timers and the clock */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -78,7 +78,7 @@ static void ranks_run_in_order(void **state)
     assert_string_equal(trace, "rwf");
 }
 
-/* A rank runs only while the lower ones are empty, whichever task woke them. */
+/* A rank runs only while lower ranks are empty, also if its own task has woken them. */
 static void a_woken_task_of_a_lower_rank_runs_first(void **state)
 {
     (void)state;
@@ -277,7 +277,8 @@ static void zero_stops_a_timer(void **state)
     timer_set(&a.timer, 0);
     sched_run(&sched, 20);
     assert_int_equal(a.fired, 0);
-    timer_set(&a.timer, 10); /* stopped lazily and set again before its old time */
+    /* stopped, but still in the heap, and set again before its old time */
+    timer_set(&a.timer, 10);
     timer_set(&a.timer, 0);
     timer_set(&a.timer, 5);
     sched_run(&sched, 25);
@@ -302,7 +303,7 @@ static void a_timer_may_set_itself_and_stop_others(void **state)
     assert_int_equal(a.fired, 1);
     sched_run(&sched, 14);
     assert_int_equal(a.fired, 1);
-    sched_run(&sched, 100); /* late: once, and then from now on */
+    sched_run(&sched, 100); /* late: it fires once, and its next time counts from now */
     assert_int_equal(a.fired, 2);
     assert_int_equal(a.timer.at, 105);
     a.stops = &a.timer;
@@ -353,7 +354,8 @@ static void wait_time_is_zero_while_a_task_is_ready(void **state)
 
 #define ALARMS 3000
 
-/* Set, move, stop and let pass, in random order: each fires exactly when the model does. */
+/* Timers are set, moved, stopped and left to fire in random order, and compared with a
+ * model. */
 static void thousands_of_timers_agree_with_a_model(void **state)
 {
     (void)state;
@@ -452,7 +454,7 @@ static void the_clock_does_not_count_a_stop_of_the_process(void **state)
     sched_turn(&sched, 1000, false);
     timer_set(&t, 5000);
     sched_turn(&sched, 3000, true);
-    sched_turn(&sched, 63000, true); /* the poll was interrupted, and saw nothing */
+    sched_turn(&sched, 63000, true); /* the poll was interrupted and returned no event */
     sched_turn(&sched, 63000, false);
     assert_int_equal(sched_wait(&sched), 0); /* the poll does not block */
     assert_string_equal(trace, "");
@@ -468,7 +470,7 @@ static void the_clock_does_not_count_a_stop_of_the_process(void **state)
     assert_string_equal(trace, "w");
 }
 
-/* ... nor is one that a libuv callback notices first. */
+/* Also if a libuv callback notices the stop first. */
 static void a_tick_after_a_stop_does_not_move_the_clock(void **state)
 {
     (void)state;
@@ -495,7 +497,7 @@ static void a_long_wait_without_timers_is_not_taken_for_a_stop(void **state)
     sched_turn(&sched, 1000, false);
     sched_turn(&sched, 100000, true);
     assert_int_equal(sched.now, 100000);
-    sched_turn(&sched, 99000, false); /* and no clock goes back */
+    sched_turn(&sched, 99000, false); /* and the clock does not go back */
     assert_int_equal(sched.now, 100000);
 }
 

@@ -201,7 +201,7 @@ static void different_texts_have_different_hashes(void **state)
     assert_true(str_hash_seeded(STR("ab"), 1) != str_hash_seeded(STR("ab"), 2));
 }
 
-/* A table takes the low bits: every byte of a text has to reach them. */
+/* Hash tables use the low bits, so every byte of a text must affect them. */
 static void every_byte_changes_the_low_bits_of_a_hash(void **state)
 {
     (void)state;

@@ -142,11 +142,11 @@ static void what_was_found_is_kept_for_a_while(void **state)
 
     find(w, "10.96.0.7");
     answer(w, SERVICES("10.96.0.7"), SERVICE("10.96.0.7"));
-    size_t asked = fake_asked(w->api);
+    size_t asked = fake_call_count(w->api);
     w->owner.result = ERR_AGAIN;
     find(w, "10.96.0.7");
     assert_int_equal(w->owner.result, OK);
-    assert_int_equal(fake_asked(w->api), asked);
+    assert_int_equal(fake_call_count(w->api), asked);
     sched_run(&w->sched, w->sched.now + 4000);
     find(w, "10.96.0.7");
     assert_int_equal(w->owner.result, ERR_AGAIN);

@@ -1,6 +1,6 @@
 /* tests/unit/catalog/catalog_test.c - every level of rights, on a scripted API server
  *
- * Nothing here waits: the test is the clock, and answers come when it gives them.
+ * Nothing here waits: the test advances the clock and answers the calls.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -56,7 +56,8 @@ struct world {
     struct task wake;
     int woken;
     char gone[256];
-    char changes[256]; /* "1>2 ": so many endpoints before and after; - is no service */
+    /* "1>2 ": the number of endpoints before and after; "-" is no service */
+    char changes[256];
 };
 
 static void on_wake(struct task *t)
@@ -87,7 +88,7 @@ static void on_change(void *owner, const struct service *before,
     struct world *w = owner;
     const struct service *sides[] = { before, after };
 
-    assert_string_equal(w->gone, ""); /* before that is reported */
+    assert_string_equal(w->gone, ""); /* before the change is reported */
     for (size_t i = 0; i < 2; i++) {
         size_t len = strlen(w->changes);
         snprintf(w->changes + len, sizeof(w->changes) - len, "%c%c",
@@ -133,15 +134,15 @@ static int tear_down(void **state)
     return 0;
 }
 
-static void ask_for(struct world *w, struct lookup *l, const char *name,
-                    uint64_t max_age_ms)
+static void look_up_service(struct world *w, struct lookup *l, const char *name,
+                            uint64_t max_age_ms)
 {
     catalog_lookup(w->catalog, STR("shop"), str_of(name), max_age_ms, l, &w->wake);
 }
 
-static void ask(struct world *w)
+static void look_up(struct world *w)
 {
-    ask_for(w, &w->lookup, "web", UINT64_MAX);
+    look_up_service(w, &w->lookup, "web", UINT64_MAX);
 }
 
 static void watch_all(struct world *w)
@@ -152,15 +153,15 @@ static void watch_all(struct world *w)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
 }
 
-/* Everything may be watched; a service "web" with one ready pod. */
+/* All may be watched; there is a service "web" with one ready pod. */
 static void watch_web(struct world *w)
 {
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     watch_all(w);
 }
 
-/* Nothing may be watched: the role of the first kube-tunnel. */
+/* Nothing may be watched, only looked up. */
 static void only_look_up(struct world *w)
 {
     fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no");
@@ -184,7 +185,7 @@ static void refuse_one(struct world *w, const char *path, enum err e)
 
 static void look_up_web(struct world *w)
 {
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     if (fake_waiting(w->api, WEB_SLICES))
         refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
@@ -281,60 +282,61 @@ static void endpoints_are_watched_where_slices_are_not_served_or_forbidden(void 
     struct world *w = *state;
 
     fake_broken(w->api, SLICES, ERR_NOT_FOUND, "no such group");
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     fake_live(w->api, SERVICES);
     pass(w, 1);
     assert_false(fake_watches(w->api, SLICES));
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
-    fake_tell(w->api, ENDPOINTS, API_ADDED, WEB_ENDPOINTS_OBJECT("1"));
+    fake_event(w->api, ENDPOINTS, API_ADDED, WEB_ENDPOINTS_OBJECT("1"));
     fake_live(w->api, ENDPOINTS);
     pass(w, 1);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->lookup.service->endpoint_count, 2);
     assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
     assert_true(w->lookup.service->endpoints[0]->ready);
     assert_false(w->lookup.service->endpoints[1]->ready);
-    assert_int_equal(fake_asked(w->api), 0);
+    assert_int_equal(fake_call_count(w->api), 0);
 
-    fake_tell(w->api, ENDPOINTS, API_MODIFIED, WEB_ENDPOINTS_OBJECT("2"));
+    fake_event(w->api, ENDPOINTS, API_MODIFIED, WEB_ENDPOINTS_OBJECT("2"));
     pass(w, 1);
     assert_string_equal(w->gone, "u1 ");
-    fake_tell(w->api, ENDPOINTS, API_DELETED,
-              "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
+    fake_event(w->api, ENDPOINTS, API_DELETED,
+               "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
 }
 
-/* A role may list slices and not watch them: the list does not become newer. */
+/* A role may permit listing slices and not watching them, so the list would become
+ * outdated. */
 static void endpoints_replace_slices_that_may_not_be_watched(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     fake_live(w->api, SERVICES);
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     fake_listed(w->api, SLICES);
     fake_broken(w->api, SLICES, ERR_FORBIDDEN, "may not watch");
     pass(w, 1);
     fake_live(w->api, ENDPOINTS);
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     answer_one(w, SHOP_PODS, NULL);
     assert_int_equal(w->lookup.service->endpoint_count, 0);
     lookup_finish(&w->lookup);
 
-    /* The record goes; the slice is seen once more by its name. */
-    fake_tell(w->api, SERVICES, API_DELETED,
-              "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
+    /* The service's record is removed; the slice is then found by its name. */
+    fake_event(w->api, SERVICES, API_DELETED,
+               "{'metadata': {'namespace': 'shop', 'name': 'web'}}");
     pass(w, 15 * 60 * 1000);
     fake_broken(w->api, ENDPOINTS, ERR_FORBIDDEN, "no");
     pass(w, 1);
     pass(w, 15001);
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "2", ENDPOINT("1")));
     pass(w, 1);
 }
 
@@ -356,7 +358,7 @@ static void probes_the_rights_again_when_they_are_revoked(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     fake_broken(w->api, SLICES, ERR_FORBIDDEN, "no more");
     pass(w, 1);
@@ -365,7 +367,7 @@ static void probes_the_rights_again_when_they_are_revoked(void **state)
     pass(w, 1000);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_UNKNOWN);
     assert_string_equal(w->gone, "");
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     only_look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
@@ -389,7 +391,7 @@ static void a_passing_refusal_does_not_lower_the_rights(void **state)
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
 }
 
-/* A load balancer's page for a path it does not know, for instance. */
+/* For example a load balancer's page for a path that it does not know. */
 static void a_refusal_of_a_proxy_does_not_lower_the_rights(void **state)
 {
     struct world *w = *state;
@@ -403,7 +405,7 @@ static void a_refusal_of_a_proxy_does_not_lower_the_rights(void **state)
     fake_proxied(w->api, SLICES, ERR_NOT_FOUND);
     pass(w, 60000);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 }
 
@@ -412,7 +414,7 @@ static void only_a_404_status_of_the_api_server_makes_a_service_missing(void **s
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     fake_refuse_proxied(w->api, WEB, ERR_NOT_FOUND);
     pass(w, 1);
     assert_int_equal(w->lookup.result, ERR_SERVER);
@@ -441,12 +443,12 @@ static void requests_slices_again_a_minute_after_a_refusal(void **state)
     only_look_up(w);
     look_up_web(w);
     pass(w, 59000);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, SHOP_PODS, POD("1", "Running"));
     pass(w, 4000);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 1);
 }
 
@@ -460,7 +462,7 @@ static void reports_the_error_while_the_api_server_is_away(void **state)
     assert_false(catalog_ready(w->catalog, &e));
     assert_int_equal(e.code, ERR_CONNECT);
     assert_string_equal(e.why.text, "connection refused");
-    ask(w);
+    look_up(w);
     refuse_one(w, WEB, ERR_CONNECT);
     assert_int_equal(w->lookup.result, ERR_CONNECT);
     assert_int_equal(w->woken, 1);
@@ -468,7 +470,7 @@ static void reports_the_error_while_the_api_server_is_away(void **state)
     assert_true(catalog_ready(w->catalog, &e));
     assert_int_equal(e.code, OK);
     assert_true(w->woken > 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 }
 
@@ -478,9 +480,9 @@ static void the_first_look_up_costs_one_round_trip(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
-    assert_int_equal(fake_asked(w->api), 2);
+    assert_int_equal(fake_call_count(w->api), 2);
     assert_string_equal(fake_selector(w->api, WEB_SLICES),
                         "kubernetes.io/service-name=web");
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
@@ -491,14 +493,14 @@ static void the_first_look_up_costs_one_round_trip(void **state)
     assert_int_equal(w->lookup.service->endpoint_count, 1);
     assert_int_equal(endpoint_port(w->lookup.service, w->lookup.service->endpoints[0], 0),
                      8080);
-    assert_int_equal(fake_asked(w->api), 2);
+    assert_int_equal(fake_call_count(w->api), 2);
 }
 
 static void a_look_up_may_be_answered_by_the_watch(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
+    look_up(w);
     watch_web(w);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->woken, 1);
@@ -510,8 +512,8 @@ static void a_look_up_answered_by_the_watch_has_the_reason(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    look_up(w);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     watch_all(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     assert_int_equal(fake_waiting(w->api, WEB), 0);
@@ -524,10 +526,10 @@ static void an_unfinished_list_answers_no_look_up(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     fake_live(w->api, SERVICES);
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     assert_int_equal(fake_waiting(w->api, WEB), 1);
 }
@@ -536,7 +538,7 @@ static void an_unknown_service_is_not_found_before_its_slices_come(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
+    look_up(w);
     fake_refuse(w->api, WEB, ERR_NOT_FOUND, "services \"web\" not found");
     pass(w, 1);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
@@ -551,21 +553,21 @@ static void a_watched_service_is_found_at_once(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
     assert_true(w->lookup.service->last_ready > 0);
-    assert_int_equal(fake_asked(w->api), 0);
+    assert_int_equal(fake_call_count(w->api), 0);
 }
 
 static void slices_are_merged_in_any_order(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("2")));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("2")));
     watch_web(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.service->endpoint_count, 2);
 }
 
@@ -574,14 +576,14 @@ static void a_change_wakes_look_ups_and_keeps_held_entries(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     struct service *held = service_ref(w->lookup.service);
-    fake_tell(w->api, SLICES, API_MODIFIED,
-              SLICE("web-a", "web", "2", ENDPOINT("1") "," ENDPOINT("2")));
+    fake_event(w->api, SLICES, API_MODIFIED,
+               SLICE("web-a", "web", "2", ENDPOINT("1") "," ENDPOINT("2")));
     pass(w, 1);
     assert_int_equal(w->woken, 1);
     assert_int_equal(held->endpoint_count, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.service->endpoint_count, 2);
     service_unref(held);
 }
@@ -591,12 +593,12 @@ static void an_unchanged_list_wakes_no_look_up(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    look_up(w);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     pass(w, 1);
     assert_int_equal(w->woken, 0);
-    fake_tell(w->api, SERVICES, API_MODIFIED, SERVICE("web", "2"));
+    fake_event(w->api, SERVICES, API_MODIFIED, SERVICE("web", "2"));
     pass(w, 1);
     assert_int_equal(w->woken, 0);
 }
@@ -606,10 +608,10 @@ static void many_events_of_a_turn_are_one_change(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("3")));
-    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-c", "web", "1", ENDPOINT("3")));
+    look_up(w);
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-b", "web", "1", ENDPOINT("2")));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-c", "web", "1", ENDPOINT("3")));
+    fake_event(w->api, SLICES, API_DELETED, SLICE("web-c", "web", "1", ENDPOINT("3")));
     pass(w, 1);
     assert_int_equal(w->woken, 1);
     assert_string_equal(w->gone, "");
@@ -620,8 +622,8 @@ static void reports_deleted_pods(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
+    look_up(w);
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
     pass(w, 0);
     assert_string_equal(w->gone, "u1 ");
 }
@@ -634,10 +636,10 @@ static void reports_changed_services(void **state)
     catalog_on_change(w->catalog, on_change, w);
     watch_web(w);
     assert_string_equal(w->changes, "");
-    ask(w);
+    look_up(w);
     assert_string_equal(w->changes, "->1 ");
     lookup_finish(&w->lookup);
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("2")));
     pass(w, 0);
     assert_string_equal(w->changes, "->1 1>1 ");
     assert_string_equal(w->gone, "u1 ");
@@ -650,7 +652,7 @@ static void a_name_without_service_is_not_reported_as_changed(void **state)
 
     catalog_on_change(w->catalog, on_change, w);
     watch_web(w);
-    ask_for(w, &w->lookup, "nope", 3000);
+    look_up_service(w, &w->lookup, "nope", 3000);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
     assert_string_equal(w->changes, "");
     catalog_on_change(w->catalog, NULL, NULL);
@@ -661,15 +663,15 @@ static void a_slice_deleted_between_watches_is_removed(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
-    fake_tell(w->api, SLICES, API_DELETED,
-              "{'metadata': {'namespace': 'shop', 'name': 'web-a', 'uid': 'x'}}");
+    look_up(w);
+    fake_event(w->api, SLICES, API_DELETED,
+               "{'metadata': {'namespace': 'shop', 'name': 'web-a', 'uid': 'x'}}");
     pass(w, 1);
     assert_string_equal(w->gone, "u1 ");
-    fake_tell(w->api, SERVICES, API_DELETED,
-              "{'metadata': {'namespace': 'shop', 'name': 'web', 'uid': 'y'}}");
+    fake_event(w->api, SERVICES, API_DELETED,
+               "{'metadata': {'namespace': 'shop', 'name': 'web', 'uid': 'y'}}");
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
@@ -678,15 +680,15 @@ static void a_slice_may_move_to_another_service(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "api", "2", ENDPOINT("1")));
+    look_up(w);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "api", "2", ENDPOINT("1")));
     pass(w, 1);
-    ask_for(w, &w->lookup, "api", 0);
+    look_up_service(w, &w->lookup, "api", 0);
     assert_int_equal(w->lookup.service->endpoint_count, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result,
-                     ERR_AGAIN); /* nothing ready: the reason is looked up */
+                     ERR_AGAIN); /* no endpoint is ready, so the reason is looked up */
 }
 
 static void a_pod_of_two_services_is_gone_after_both_lost_it(void **state)
@@ -695,15 +697,15 @@ static void a_pod_of_two_services_is_gone_after_both_lost_it(void **state)
     struct lookup other = { .result = ERR_AGAIN };
 
     watch_web(w);
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("api-a", "api", "1", ENDPOINT("1")));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("api", "1"));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("api-a", "api", "1", ENDPOINT("1")));
     pass(w, 1);
-    ask(w);
-    ask_for(w, &other, "api", 0);
-    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "1", ""));
+    look_up(w);
+    look_up_service(w, &other, "api", 0);
+    fake_event(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "1", ""));
     pass(w, 1);
     assert_string_equal(w->gone, "");
-    fake_tell(w->api, SLICES, API_DELETED, SLICE("api-a", "api", "1", ""));
+    fake_event(w->api, SLICES, API_DELETED, SLICE("api-a", "api", "1", ""));
     pass(w, 1);
     assert_string_equal(w->gone, "u1 ");
     lookup_finish(&other);
@@ -714,27 +716,27 @@ static void a_created_and_deleted_service_is_noticed(void **state)
     struct world *w = *state;
 
     watch_all(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
     assert_string_equal(w->lookup.error.why.text, "services \"web\" not found");
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     pass(w, 1);
     assert_int_equal(w->woken, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 
-    fake_tell(w->api, SERVICES, API_DELETED, SERVICE("web", "2"));
-    fake_tell(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    fake_event(w->api, SERVICES, API_DELETED, SERVICE("web", "2"));
+    fake_event(w->api, SLICES, API_DELETED, SLICE("web-a", "web", "2", ENDPOINT("1")));
     pass(w, 1);
     assert_string_equal(w->gone, "u1 ");
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "3"));
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-z", "web", "3", ENDPOINT("9")));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "3"));
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-z", "web", "3", ENDPOINT("9")));
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u9");
 }
 
@@ -742,19 +744,19 @@ static void explains_why_a_watched_service_has_no_ready_endpoint(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     watch_all(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
     answer_one(w, SHOP_PODS, POD("1", "Pending"));
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->lookup.service->pods_seen, 1);
     assert_non_null(strstr(w->lookup.service->pods_note, "web-1 Pending"));
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     pass(w, 3000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
@@ -764,9 +766,9 @@ static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     note_missing(w, "1");
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     assert_string_equal(w->gone, "u1 ");
     fake_answer(w->api, SHOP_PODS,
@@ -775,40 +777,40 @@ static void a_missing_pod_is_replaced_by_a_listed_one(void **state)
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->lookup.service->endpoint_count, 1);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
-    pass(w, 3000); /* no watch reports a change of this: it is listed again */
-    ask(w);
+    pass(w, 3000); /* no watch covers this, so it is listed again */
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     answer_one(w, SHOP_PODS, POD("3", "Running"));
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
 
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("3")));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("3")));
     pass(w, 3000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
 }
 
-/* An outdated slice is no evidence about them, nor is a list that fails. */
+/* Neither an outdated slice nor a failed list removes them. */
 static void pods_found_by_a_list_stay_until_a_list_lacks_them(void **state)
 {
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     note_missing(w, "1");
-    ask(w);
+    look_up(w);
     answer_one(w, SHOP_PODS, POD("2", "Running"));
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
 
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
     pass(w, 1);
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 1);
     fake_refuse(w->api, SHOP_PODS, ERR_SERVER, "not now");
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
     assert_string_equal(w->gone, "u1 ");
@@ -816,7 +818,7 @@ static void pods_found_by_a_list_stay_until_a_list_lacks_them(void **state)
     note_missing(w, "2");
     pass(w, 1);
     answer_one(w, SHOP_PODS, POD("3", "Running"));
-    ask(w);
+    look_up(w);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u3");
     assert_string_equal(w->gone, "u1 u2 ");
 }
@@ -825,13 +827,13 @@ static void answers_without_reasons_where_pods_are_forbidden(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     watch_all(w);
-    ask(w);
+    look_up(w);
     refuse_one(w, SHOP_PODS, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, OK);
     assert_null(w->lookup.service->pods_note);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 }
 
@@ -839,13 +841,13 @@ static void a_pod_that_becomes_ready_answers_before_the_reasons(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
     watch_all(w);
-    ask(w);
-    fake_tell(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ""));
+    look_up(w);
+    fake_event(w->api, SLICES, API_ADDED, SLICE("web-a", "web", "1", ""));
     pass(w, 1);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ENDPOINT("1")));
     pass(w, 1);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(w->lookup.service->endpoint_count, 1);
@@ -857,12 +859,12 @@ static void an_entry_keeps_the_time_it_was_last_ready(void **state)
     struct world *w = *state;
 
     watch_web(w);
-    ask(w);
+    look_up(w);
     pass(w, 5000);
     uint64_t lost_at = w->sched.now;
-    fake_tell(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ""));
+    fake_event(w->api, SLICES, API_MODIFIED, SLICE("web-a", "web", "2", ""));
     pass(w, 0);
-    ask(w);
+    look_up(w);
     answer_one(w, SHOP_PODS, POD("1", "Pending"));
     assert_int_equal(w->lookup.service->last_ready, lost_at);
 }
@@ -876,15 +878,15 @@ static void entries_stay_valid_while_the_api_server_is_away(void **state)
     fake_broken(w->api, SERVICES, ERR_CONNECT, "away");
     fake_broken(w->api, SLICES, ERR_CONNECT, "away");
     pass(w, 1);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 
-    ask_for(w, &unknown, "new", 0);
+    look_up_service(w, &unknown, "new", 0);
     assert_int_equal(unknown.result, ERR_AGAIN);
     refuse_one(w, "/api/v1/namespaces/shop/services/new", ERR_CONNECT);
     assert_int_equal(unknown.result, ERR_CONNECT);
     watch_all(w);
-    ask_for(w, &unknown, "new", 0);
+    look_up_service(w, &unknown, "new", 0);
     assert_int_equal(unknown.result, ERR_NOT_FOUND);
     lookup_finish(&unknown);
 }
@@ -894,7 +896,7 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
     struct world *w = *state;
 
     watches_the_home_namespace_where_the_cluster_is_forbidden(state);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB, ERR_FORBIDDEN);
     refuse_one(w, WEB_BY_NAME, ERR_FORBIDDEN);
@@ -906,32 +908,32 @@ static void another_namespace_than_the_watched_one_is_looked_up(void **state)
 #define SHOP_SERVICES "/api/v1/namespaces/shop/services"
 #define SHOP_SLICES WEB_SLICES
 
-/* Several Roles and no ClusterRole: each namespace is watched once it is requested. */
+/* With Roles instead of a ClusterRole, each namespace is watched once it is requested. */
 static void another_namespace_is_watched_after_its_first_look_up(void **state)
 {
     struct world *w = *state;
 
     watches_the_home_namespace_where_the_cluster_is_forbidden(state);
     assert_int_equal(fake_watch_count(w->api), 2);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(fake_watch_count(w->api), 2);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_false(lookup_is_watched(&w->lookup));
-    fake_tell(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
-    fake_tell(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     fake_live(w->api, SHOP_SERVICES);
     fake_live(w->api, SHOP_SLICES);
     pass(w, 1);
-    size_t asked = fake_asked(w->api);
+    size_t asked = fake_call_count(w->api);
     pass(w, 10000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_true(lookup_is_watched(&w->lookup));
-    assert_int_equal(fake_asked(w->api), asked);
+    assert_int_equal(fake_call_count(w->api), asked);
     assert_string_equal(catalog_scope(w->catalog), "home");
 }
 
@@ -968,7 +970,7 @@ static void single_namespace_scopes_end_when_the_cluster_may_be_watched(void **s
     assert_true(fake_watches(w->api, SERVICES));
 }
 
-/* A service that went in between is in no list that could report it. */
+/* A service that was deleted in between is in no later list. */
 static void single_namespace_scopes_leave_nothing_in_the_cluster_scope(void **state)
 {
     struct world *w = *state;
@@ -978,7 +980,7 @@ static void single_namespace_scopes_leave_nothing_in_the_cluster_scope(void **st
     fake_live(w->api, SLICES);
     pass(w, 1);
     assert_int_equal(catalog_rights(w->catalog), RIGHTS_WATCH);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
@@ -1008,8 +1010,8 @@ static void only_the_named_namespaces_are_watched(void **state)
     watch_two(w);
     assert_int_equal(fake_watch_count(w->api), 4);
     assert_false(fake_watches(w->api, SERVICES));
-    fake_tell(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
-    fake_tell(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, SHOP_SERVICES, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, SHOP_SLICES, API_ADDED, SLICE("web-a", "web", "1", ENDPOINT("1")));
     fake_live(w->api, SHOP_SERVICES);
     fake_live(w->api, SHOP_SLICES);
     pass(w, 1);
@@ -1017,9 +1019,9 @@ static void only_the_named_namespaces_are_watched(void **state)
     fake_broken(w->api, "/api/v1/namespaces/other/services", ERR_FORBIDDEN, "no");
     pass(w, 1);
     assert_true(catalog_ready(w->catalog, NULL));
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
-    assert_int_equal(fake_asked(w->api), 0);
+    assert_int_equal(fake_call_count(w->api), 0);
 
     catalog_lookup(w->catalog, STR("third"), STR("web"), 0, &l, &w->wake);
     assert_int_equal(l.result, ERR_AGAIN);
@@ -1034,18 +1036,19 @@ static void a_namespace_that_may_not_be_watched_is_looked_up(void **state)
     watch_two(w);
     fake_broken(w->api, SHOP_SERVICES, ERR_FORBIDDEN, "no");
     pass(w, 1);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->lookup.result, OK);
     assert_false(lookup_is_watched(&w->lookup));
     pass(w, 5 * 60 * 1000);
-    assert_true(fake_watches(w->api, SHOP_SERVICES)); /* it may be allowed by now */
+    /* it is tried again, since it may be permitted by now */
+    assert_true(fake_watches(w->api, SHOP_SERVICES));
 }
 
 /* --- lazily --- */
 
-/* More services than the 1,000 of the settings are to come. */
+/* The first page announces more services than the limit of 1,000 in the settings. */
 static void too_many(struct world *w)
 {
     fake_sized(w->api, SERVICES, 1001);
@@ -1086,7 +1089,7 @@ static void a_list_beyond_the_limits_is_large_too(void **state)
 
 static void look_up_by_slices(struct world *w)
 {
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->lookup.result, OK);
@@ -1099,26 +1102,26 @@ static void a_service_is_watched_after_its_second_look_up(void **state)
     too_many(w);
     look_up_by_slices(w);
     assert_int_equal(fake_watch_count(w->api), 0);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(fake_watch_count(w->api), 2);
-    fake_tell(w->api, WEB_WATCH, API_ADDED, SERVICE("web", "1"));
+    fake_event(w->api, WEB_WATCH, API_ADDED, SERVICE("web", "1"));
     fake_live(w->api, WEB_WATCH);
-    fake_tell(w->api, WEB_SLICES_WATCH, API_ADDED,
-              SLICE("web-a", "web", "1", ENDPOINT("1")));
+    fake_event(w->api, WEB_SLICES_WATCH, API_ADDED,
+               SLICE("web-a", "web", "1", ENDPOINT("1")));
     fake_live(w->api, WEB_SLICES_WATCH);
     pass(w, 1);
-    size_t asked = fake_asked(w->api);
-    fake_tell(w->api, WEB_SLICES_WATCH, API_MODIFIED,
-              SLICE("web-a", "web", "2", ENDPOINT("2")));
+    size_t asked = fake_call_count(w->api);
+    fake_event(w->api, WEB_SLICES_WATCH, API_MODIFIED,
+               SLICE("web-a", "web", "2", ENDPOINT("2")));
     pass(w, 1);
     assert_string_equal(w->gone, "u1 ");
     pass(w, 60000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u2");
     assert_true(lookup_is_watched(&w->lookup));
-    assert_int_equal(fake_asked(w->api), asked);
+    assert_int_equal(fake_call_count(w->api), asked);
 }
 
 static void a_single_watch_ends_when_unused(void **state)
@@ -1131,8 +1134,9 @@ static void a_single_watch_ends_when_unused(void **state)
     assert_int_equal(fake_watch_count(w->api), 2);
     pass(w, 120000);
     assert_int_equal(fake_watch_count(w->api), 0);
-    assert_string_equal(w->gone, "u1 "); /* not u2: it is only out of sight */
-    ask(w);
+    /* not u2: it was not deleted, only not watched any more */
+    assert_string_equal(w->gone, "u1 ");
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
@@ -1150,9 +1154,9 @@ static void fifty_services_are_watched_at_most(void **state)
                  "'type': 'ExternalName', 'externalName': 'x'}}",
                  name);
         snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
-        ask_for(w, &l, name, UINT64_MAX);
+        look_up_service(w, &l, name, UINT64_MAX);
         answer_one(w, path, object);
-        ask_for(w, &l, name, UINT64_MAX);
+        look_up_service(w, &l, name, UINT64_MAX);
         assert_int_equal(l.result, OK);
         assert_int_equal(fake_watch_count(w->api), i < 50 ? 2 * (i + 1) : 100);
         pass(w, 1000);
@@ -1168,7 +1172,7 @@ static void fifty_services_are_watched_at_most(void **state)
     lookup_finish(&l);
 }
 
-static void ask_twice(struct world *w, int number)
+static void look_up_twice(struct world *w, int number)
 {
     char name[32], path[160], object[512];
     struct lookup l = { 0 };
@@ -1179,15 +1183,16 @@ static void ask_twice(struct world *w, int number)
              "'type': 'ExternalName', 'externalName': 'x'}}",
              name);
     snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
-    ask_for(w, &l, name, UINT64_MAX);
+    look_up_service(w, &l, name, UINT64_MAX);
     if (fake_waiting(w->api, path))
         answer_one(w, path, object);
-    ask_for(w, &l, name, UINT64_MAX);
+    look_up_service(w, &l, name, UINT64_MAX);
     assert_int_equal(l.result, OK);
     lookup_finish(&l);
 }
 
-/* Two watches opened and closed for each request would be worse than look-ups. */
+/* Otherwise each request would open and close two watches, which costs more than
+ * look-ups. */
 static void services_in_use_make_no_room_for_others(void **state)
 {
     struct world *w = *state;
@@ -1199,11 +1204,11 @@ static void services_in_use_make_no_room_for_others(void **state)
     too_many(w);
     for (int round = 0; round < 3; round++)
         for (int i = 0; i < 51; i++)
-            ask_twice(w, i);
+            look_up_twice(w, i);
     assert_true(fake_watches(w->api, first));
     assert_false(fake_watches(w->api, last));
     pass(w, 20000);
-    ask_twice(w, 50);
+    look_up_twice(w, 50);
     assert_false(fake_watches(w->api, first));
     assert_true(fake_watches(w->api, last));
 }
@@ -1214,15 +1219,15 @@ static void a_service_that_may_not_be_watched_singly_is_looked_up(void **state)
 
     too_many(w);
     look_up_by_slices(w);
-    ask(w);
+    look_up(w);
     fake_broken(w->api, WEB_WATCH, ERR_FORBIDDEN, "no");
     pass(w, 1);
     assert_int_equal(fake_watch_count(w->api), 0);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_watch_count(w->api), 0);
     pass(w, 5 * 60 * 1000 + 1);
     look_up_by_slices(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_watch_count(w->api), 2);
 }
 
@@ -1232,7 +1237,7 @@ static void a_single_watch_takes_endpoints_where_slices_are_forbidden(void **sta
 
     too_many(w);
     look_up_by_slices(w);
-    ask(w);
+    look_up(w);
     fake_broken(w->api, WEB_SLICES_WATCH, ERR_FORBIDDEN, "no");
     pass(w, 1);
     assert_false(fake_watches(w->api, WEB_SLICES_WATCH));
@@ -1242,8 +1247,8 @@ static void a_single_watch_takes_endpoints_where_slices_are_forbidden(void **sta
 
 /* --- large services --- */
 
-/* So many pods in one slice; `v` is its version and part of the first one's UID. */
-static void tell_large_slice(struct world *w, int v, int count)
+/* A slice with `count` pods; `v` is its version and part of the first pod's UID. */
+static void send_large_slice(struct world *w, int v, int count)
 {
     AUTO_FREE char *endpoints = xstrdup("");
 
@@ -1255,7 +1260,7 @@ static void tell_large_slice(struct world *w, int v, int count)
         endpoints = more;
     }
     AUTO_FREE char *text = xasprintf(SLICE("web-a", "web", "%d", "%s"), v, endpoints);
-    fake_tell(w->api, SLICES, API_MODIFIED, text);
+    fake_event(w->api, SLICES, API_MODIFIED, text);
     pass(w, 1);
 }
 
@@ -1272,21 +1277,22 @@ static void an_entry_of_many_endpoints_is_not_built_for_each_change(void **state
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
-    tell_large_slice(w, 1, 1000);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    send_large_slice(w, 1, 1000);
     watch_all(w);
-    ask(w);
+    look_up(w);
     assert_string_equal(first_uid(&w->lookup), "u0-1");
     pass(w, 1000);
-    tell_large_slice(w, 2, 1000);
-    assert_string_equal(w->gone, "u0-1 "); /* the first change for a while: at once */
-    tell_large_slice(w, 3, 1000);
-    tell_large_slice(w, 4, 1000);
-    ask(w);
+    send_large_slice(w, 2, 1000);
+    /* reported at once, as the first change for a while */
+    assert_string_equal(w->gone, "u0-1 ");
+    send_large_slice(w, 3, 1000);
+    send_large_slice(w, 4, 1000);
+    look_up(w);
     assert_string_equal(first_uid(&w->lookup), "u0-2");
     pass(w, 100);
     assert_string_equal(w->gone, "u0-1 u0-2 ");
-    ask(w);
+    look_up(w);
     assert_string_equal(first_uid(&w->lookup), "u0-4");
 }
 
@@ -1307,19 +1313,19 @@ static void holds_a_thousand_services(void **state)
     for (int i = 999; i >= 0; i--) {
         snprintf(text, sizeof(text),
                  "{'metadata': {'namespace': 'shop', 'name': 's%04d'}, 'spec': {}}", i);
-        fake_tell(w->api, SERVICES, API_ADDED, text);
+        fake_event(w->api, SERVICES, API_ADDED, text);
         snprintf(text, sizeof(text),
                  "{'metadata': {'namespace': 'shop', 'name': 's%04d-x', 'labels':"
                  " {'kubernetes.io/service-name': 's%04d'}}, 'endpoints': [{'targetRef':"
                  " {'kind': 'Pod', 'name': 'p%d', 'uid': 'u%d'}}]}",
                  i, i, i, i);
-        fake_tell(w->api, SLICES, API_ADDED, text);
+        fake_event(w->api, SLICES, API_ADDED, text);
     }
     watch_all(w);
     assert_int_equal(catalog_count(w->catalog), 1000);
     catalog_each(w->catalog, count_each, last);
     assert_string_equal(last, "s0999");
-    ask_for(w, &w->lookup, "s0500", 0);
+    look_up_service(w, &w->lookup, "s0500", 0);
     assert_int_equal(w->lookup.result, OK);
 }
 
@@ -1327,11 +1333,11 @@ static void an_unreadable_object_is_skipped(void **state)
 {
     struct world *w = *state;
 
-    fake_tell(w->api, SERVICES, API_ADDED, "{'metadata': {'name': []}}");
-    fake_tell(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'x'}, 'endpoints': 7}");
-    fake_tell(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'nobodys'}}");
+    fake_event(w->api, SERVICES, API_ADDED, "{'metadata': {'name': []}}");
+    fake_event(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'x'}, 'endpoints': 7}");
+    fake_event(w->api, SLICES, API_ADDED, "{'metadata': {'name': 'nobodys'}}");
     watch_web(w);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(catalog_count(w->catalog), 1);
 }
@@ -1343,7 +1349,7 @@ static void pods_are_looked_up_by_the_selector(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
@@ -1361,14 +1367,14 @@ static void forbidden_slices_are_not_requested_again(void **state)
 
     only_look_up(w);
     look_up_web(w);
-    size_t asked = fake_asked(w->api);
+    size_t asked = fake_call_count(w->api);
     pass(w, 10000);
-    ask(w);
+    look_up(w);
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, SHOP_PODS, POD("1", "Running"));
     assert_int_equal(w->lookup.result, OK);
-    assert_int_equal(fake_asked(w->api), asked + 2);
+    assert_int_equal(fake_call_count(w->api), asked + 2);
 }
 
 static void a_look_up_is_cached(void **state)
@@ -1377,14 +1383,14 @@ static void a_look_up_is_cached(void **state)
 
     only_look_up(w);
     look_up_web(w);
-    size_t asked = fake_asked(w->api);
+    size_t asked = fake_call_count(w->api);
     pass(w, 1400);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
-    assert_int_equal(fake_asked(w->api), asked);
-    ask_for(w, &w->lookup, "web", 0);
+    assert_int_equal(fake_call_count(w->api), asked);
+    look_up_service(w, &w->lookup, "web", 0);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
-    assert_int_equal(fake_asked(w->api), asked + 1);
+    assert_int_equal(fake_call_count(w->api), asked + 1);
 }
 
 static void a_name_in_use_is_refreshed_before_it_expires(void **state)
@@ -1395,21 +1401,21 @@ static void a_name_in_use_is_refreshed_before_it_expires(void **state)
     look_up_web(w);
     w->woken = 0;
     pass(w, 2000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, SHOP_PODS, POD("1", "Running"));
     assert_int_equal(w->woken, 0);
     pass(w, 2000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     refuse_one(w, WEB, ERR_CONNECT);
     assert_int_equal(w->woken, 0);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
     assert_int_equal(fake_waiting(w->api, WEB), 0);
     pass(w, 3000);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
@@ -1421,7 +1427,7 @@ static void a_later_look_up_reports_deleted_pods(void **state)
     look_up_web(w);
     w->woken = 0;
     struct lookup other = { .result = ERR_AGAIN };
-    ask_for(w, &other, "web", 0);
+    look_up_service(w, &other, "web", 0);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, SHOP_PODS, POD("2", "Running"));
     assert_int_equal(other.result, OK);
@@ -1436,7 +1442,7 @@ static void a_failed_look_up_removes_no_pod(void **state)
 
     only_look_up(w);
     look_up_web(w);
-    ask_for(w, &w->lookup, "web", 0);
+    look_up_service(w, &w->lookup, "web", 0);
     refuse_one(w, WEB, ERR_CONNECT);
     assert_int_equal(w->lookup.result, ERR_CONNECT);
     assert_string_equal(w->gone, "");
@@ -1452,7 +1458,7 @@ static void concurrent_look_ups_share_one_call(void **state)
 
     only_look_up(w);
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
-        ask_for(w, &many[i], "web", 0);
+        look_up_service(w, &many[i], "web", 0);
     assert_int_equal(fake_waiting(w->api, WEB), 1);
     lookup_finish(&many[2]);
     answer_one(w, WEB, SERVICE("web", "1"));
@@ -1468,15 +1474,15 @@ static void a_refusal_is_cached_for_a_second(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     refuse_one(w, WEB, ERR_NOT_FOUND);
-    size_t asked = fake_asked(w->api);
+    size_t asked = fake_call_count(w->api);
     pass(w, 900);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
-    assert_int_equal(fake_asked(w->api), asked);
+    assert_int_equal(fake_call_count(w->api), asked);
     pass(w, 101);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
 }
 
@@ -1485,7 +1491,7 @@ static void a_refused_call_names_the_missing_right(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     refuse_one(w, WEB, ERR_FORBIDDEN);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     refuse_one(w, WEB_BY_NAME, ERR_FORBIDDEN);
@@ -1495,7 +1501,7 @@ static void a_refused_call_names_the_missing_right(void **state)
     assert_string_equal(w->lookup.error.why.text, "said so");
 
     pass(w, 1001);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
     refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
@@ -1510,7 +1516,7 @@ static void a_service_without_selector_is_found(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, "{'metadata': {'namespace': 'shop', 'name': 'web'}, 'spec': {}}");
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
     refuse_one(w, WEB_ENDPOINTS, ERR_FORBIDDEN);
@@ -1531,23 +1537,23 @@ static void each_pod_of_a_large_service_is_reported_gone_once(void **state)
     size_t gone = 0;
 
     catalog_on_gone(w->catalog, count_gone, &gone);
-    fake_tell(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
-    tell_large_slice(w, 1, 300);
+    fake_event(w->api, SERVICES, API_ADDED, SERVICE("web", "1"));
+    send_large_slice(w, 1, 300);
     watch_all(w);
-    ask(w);
+    look_up(w);
     for (int v = 2; v < 10; v++) {
         pass(w, 1000);
-        tell_large_slice(w, v, 300);
+        send_large_slice(w, v, 300);
     }
     assert_int_equal(gone, 8);
     pass(w, 1000);
-    tell_large_slice(w, 10, 20); /* it is small now */
+    send_large_slice(w, 10, 20); /* the service is small now */
     assert_int_equal(gone, 8 + 281);
     pass(w, 1000);
-    tell_large_slice(w, 11, 300);
+    send_large_slice(w, 11, 300);
     pass(w, 1000);
-    fake_tell(w->api, SLICES, API_DELETED,
-              "{'metadata': {'namespace': 'shop', 'name': 'web-a'}}");
+    fake_event(w->api, SLICES, API_DELETED,
+               "{'metadata': {'namespace': 'shop', 'name': 'web-a'}}");
     pass(w, 1000);
     if (fake_waiting(w->api, SHOP_PODS))
         answer_one(w, SHOP_PODS, POD("1", "Pending"));
@@ -1559,12 +1565,12 @@ static void a_service_that_may_only_be_listed_is_listed_by_its_name(void **state
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     refuse_one(w, WEB, ERR_FORBIDDEN);
     answer_one(w, WEB_BY_NAME, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->lookup.result, OK);
-    ask_for(w, &w->lookup, "web", 0);
+    look_up_service(w, &w->lookup, "web", 0);
     refuse_one(w, WEB, ERR_FORBIDDEN);
     fake_answer(w->api, WEB_BY_NAME, (const char *const[]){ NULL });
     pass(w, 1);
@@ -1577,7 +1583,7 @@ static void endpoints_serve_where_slices_and_pods_may_not_be_read(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     refuse_one(w, WEB_SLICES, ERR_FORBIDDEN);
     answer_one(w, WEB_ENDPOINTS, WEB_ENDPOINTS_OBJECT("1"));
@@ -1585,7 +1591,7 @@ static void endpoints_serve_where_slices_and_pods_may_not_be_read(void **state)
     assert_string_equal(w->lookup.service->endpoints[0]->pod, "web-1");
     assert_int_equal(fake_waiting(w->api, SHOP_PODS), 0);
 
-    ask_for(w, &w->lookup, "web", 0);
+    look_up_service(w, &w->lookup, "web", 0);
     answer_one(w, WEB, SERVICE("web", "1"));
     assert_int_equal(fake_waiting(w->api, WEB_SLICES), 0);
     answer_one(w, WEB_ENDPOINTS, WEB_ENDPOINTS_OBJECT("2"));
@@ -1596,7 +1602,7 @@ static void an_external_name_needs_no_more_calls(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
+    look_up(w);
     answer_one(w, WEB,
                "{'metadata': {'namespace': 'shop', 'name': 'web'},"
                " 'spec': {'type': 'ExternalName', 'externalName': 'example.com'}}");
@@ -1610,7 +1616,7 @@ static void an_answer_that_is_no_service_is_an_error(void **state)
     struct world *w = *state;
 
     only_look_up(w);
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, "{'metadata': {'name': 7}}");
     assert_int_equal(w->lookup.result, ERR_PROTO);
 }
@@ -1619,7 +1625,7 @@ static void slices_without_a_ready_endpoint_are_explained(void **state)
 {
     struct world *w = *state;
 
-    ask(w);
+    look_up(w);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ""));
     assert_int_equal(w->lookup.result, ERR_AGAIN);
@@ -1636,7 +1642,7 @@ static void a_missing_pod_is_not_looked_up_again(void **state)
     look_up_web(w);
     assert_string_equal(w->lookup.service->endpoints[0]->uid, "u1");
     note_missing(w, "1");
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, ERR_AGAIN);
     answer_one(w, WEB, SERVICE("web", "1"));
     fake_answer(w->api, SHOP_PODS,
@@ -1672,20 +1678,20 @@ static void at_most_ten_thousand_names_are_kept(void **state)
     for (size_t i = 0; i < ARRAY_LEN(many); i++) {
         snprintf(name, sizeof(name), "n%zu", i);
         snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
-        ask_for(w, &many[i], name, 0);
+        look_up_service(w, &many[i], name, 0);
         refuse_one(w, path, ERR_NOT_FOUND);
     }
-    ask_for(w, &one, "one-more", 0);
+    look_up_service(w, &one, "one-more", 0);
     assert_int_equal(one.result, ERR_LIMIT);
     lookup_finish(&many[77]);
-    ask_for(w, &one, "one-more", 0);
+    look_up_service(w, &one, "one-more", 0);
     assert_int_equal(one.result, ERR_AGAIN);
     lookup_finish(&one);
     for (size_t i = 0; i < ARRAY_LEN(many); i++)
         lookup_finish(&many[i]);
 }
 
-/* It may be what reports the name that needs the room. */
+/* The name that needs the room may have been reported by that watch. */
 static void a_name_that_is_watched_singly_is_not_evicted(void **state)
 {
     struct world *w = *state;
@@ -1694,13 +1700,13 @@ static void a_name_that_is_watched_singly_is_not_evicted(void **state)
 
     too_many(w);
     look_up_by_slices(w);
-    ask(w);
+    look_up(w);
     lookup_finish(&w->lookup);
     assert_true(fake_watches(w->api, WEB_WATCH));
     for (size_t i = 0; i < 10001; i++) {
         snprintf(name, sizeof(name), "n%zu", i);
         snprintf(path, sizeof(path), "/api/v1/namespaces/shop/services/%s", name);
-        ask_for(w, &one, name, 0);
+        look_up_service(w, &one, name, 0);
         refuse_one(w, path, ERR_NOT_FOUND);
     }
     lookup_finish(&one);
@@ -1713,10 +1719,10 @@ static void an_impossible_name_is_not_looked_up(void **state)
     static const char *const names[] = { "", "..", "a/b", "a?b", "A", "a b", "a%2fb" };
 
     for (size_t i = 0; i < ARRAY_LEN(names); i++) {
-        ask_for(w, &w->lookup, names[i], 0);
+        look_up_service(w, &w->lookup, names[i], 0);
         assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
     }
-    assert_int_equal(fake_asked(w->api), 0);
+    assert_int_equal(fake_call_count(w->api), 0);
 }
 
 static void a_lookup_may_be_cancelled_at_any_time(void **state)
@@ -1725,13 +1731,13 @@ static void a_lookup_may_be_cancelled_at_any_time(void **state)
     struct lookup zeroed = { 0 };
 
     lookup_finish(&zeroed);
-    ask(w);
+    look_up(w);
     lookup_finish(&w->lookup);
     lookup_finish(&w->lookup);
     answer_one(w, WEB, SERVICE("web", "1"));
     answer_one(w, WEB_SLICES, SLICE("web-a", "web", "1", ENDPOINT("1")));
     assert_int_equal(w->woken, 0);
-    ask(w);
+    look_up(w);
     assert_int_equal(w->lookup.result, OK);
 }
 
@@ -1753,15 +1759,15 @@ static void the_catalog_may_be_destroyed_before_its_lookups(void **state)
 
 /* --- pods --- */
 
-/* A cluster that was replaced may have connections for days. */
+/* A replaced cluster may exist for days, because it still has connections. */
 static void a_stopped_catalog_has_no_watch_and_no_entry(void **state)
 {
     struct world *w = *state;
     struct lookup waits = { 0 };
 
     watch_web(w);
-    ask(w);
-    ask_for(w, &waits, "other", 0);
+    look_up(w);
+    look_up_service(w, &waits, "other", 0);
     catalog_stop(w->catalog);
     pass(w, 1000);
     assert_int_equal(catalog_count(w->catalog), 0);
@@ -1828,7 +1834,7 @@ static void a_replaced_pod_is_gone(void **state)
     "{'metadata': {'namespace': 'shop', 'name': 'web'},"                                 \
     " 'spec': {'selector': {'matchLabels': {'app': 'web'}}, 'template': {'spec': "       \
     "  {'containers': [{'ports': [{'name': 'http', 'containerPort': 8080}]}]}}}}"
-/* A pod of a ReplicaSet. */
+/* A pod that a ReplicaSet owns. */
 #define MADE(n, replica_set)                                                             \
     "{'metadata': {'namespace': 'shop', 'name': 'web-" n "', 'uid': 'u" n "',"           \
     "  'labels': {'pod-template-hash': '5d9'}, 'ownerReferences': [{'kind': "            \
@@ -1837,7 +1843,7 @@ static void a_replaced_pod_is_gone(void **state)
     " 'status': {'phase': 'Running', 'podIP': '10.1.0." n "',"                           \
     "            'conditions': [{'type': 'Ready', 'status': 'True'}]}}"
 
-static void ask_deployment(struct world *w)
+static void look_up_deployment(struct world *w)
 {
     catalog_lookup_deployment(w->catalog, STR("shop"), STR("web"), 0, &w->lookup,
                               &w->wake);
@@ -1848,7 +1854,7 @@ static void a_deployment_is_looked_up_as_the_pods_of_its_selector(void **state)
     struct world *w = *state;
 
     watch_all(w);
-    ask_deployment(w);
+    look_up_deployment(w);
     answer_one(w, DEPLOYMENT, DEPLOYMENT_OBJECT);
     assert_string_equal(fake_selector(w->api, SHOP_PODS), "app=web");
     answer_one(w, SHOP_PODS, MADE("1", "web-5d9"));
@@ -1858,7 +1864,7 @@ static void a_deployment_is_looked_up_as_the_pods_of_its_selector(void **state)
     assert_string_equal(s->endpoints[0]->uid, "u1");
     assert_int_equal(endpoint_port(s, s->endpoints[0], 0), 8080);
 
-    ask(w); /* a service of the same name is another */
+    look_up(w); /* a service of the same name has its own record */
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
@@ -1866,17 +1872,17 @@ static void a_deployment_that_does_not_exist_is_not_found(void **state)
 {
     struct world *w = *state;
 
-    ask_deployment(w);
+    look_up_deployment(w);
     refuse_one(w, DEPLOYMENT, ERR_NOT_FOUND);
     assert_int_equal(w->lookup.result, ERR_NOT_FOUND);
 }
 
-/* Where they may not be read, the owner of each pod decides. */
+/* If Deployments may not be read, the owner of each pod decides. */
 static void the_pods_of_an_unreadable_deployment_are_found_by_owner(void **state)
 {
     struct world *w = *state;
 
-    ask_deployment(w);
+    look_up_deployment(w);
     refuse_one(w, DEPLOYMENT, ERR_FORBIDDEN);
     assert_null(fake_selector(w->api, SHOP_PODS));
     fake_answer(w->api, SHOP_PODS,
@@ -1889,7 +1895,7 @@ static void the_pods_of_an_unreadable_deployment_are_found_by_owner(void **state
     assert_int_equal(w->lookup.service->ports[0].target, 0);
     assert_string_equal(w->lookup.service->ports[0].target_name, "http");
 
-    ask_deployment(w);
+    look_up_deployment(w);
     refuse_one(w, DEPLOYMENT, ERR_FORBIDDEN);
     answer_one(w, SHOP_PODS, POD("3", "Running"));
     assert_int_equal(w->lookup.result, ERR_FORBIDDEN);
@@ -1924,7 +1930,7 @@ static void selectors_of_deployments_become_queries(void **state)
         AUTO_FREE char *object = xasprintf("{'metadata': {'namespace': 'shop', 'name': "
                                            "'web'}, 'spec': {'selector': %s}}",
                                            cases[i].selector);
-        ask_deployment(w);
+        look_up_deployment(w);
         answer_one(w, DEPLOYMENT, object);
         if (!cases[i].query) {
             assert_int_equal(w->lookup.result, ERR_PROTO);

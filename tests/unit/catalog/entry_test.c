@@ -1,4 +1,5 @@
-/* tests/unit/catalog/entry_test.c - objects into entries: which pods may serve, in which order
+/* tests/unit/catalog/entry_test.c - building entries from objects: which pods may serve,
+ * in which order
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -141,7 +142,7 @@ static const char *port_name(size_t i)
     return names[i];
 }
 
-/* A slice with so many ports, and so many pods, the first of which is web-FIRST. */
+/* A slice with `ports` ports and `pods` pods, the first of which is web-FIRST. */
 static void give_large_slice(struct given *g, const char *name, size_t ports,
                              size_t first, size_t count)
 {
@@ -183,7 +184,7 @@ static void give_large_service(struct given *g, size_t ports)
     g->spec = spec_pack(&loose);
 }
 
-/* Its ports in two slices, which is what a merge costs most for. */
+/* Its ports are in two slices, which makes the merge expensive. */
 static void a_service_of_20000_ports_and_1000_pods_is_served_whole(void **state)
 {
     (void)state;
@@ -205,8 +206,8 @@ static void a_service_of_20000_ports_and_1000_pods_is_served_whole(void **state)
     take_back(&g);
 }
 
-/* Each pod with other ports, so that none can share: the work of a build is bounded, and
- * what is left out is counted. */
+/* All pods have different ports, so that no table of ports can be shared: the work of a
+ * build is bounded, and omitted pods are counted. */
 static void pods_beyond_the_bound_of_a_build_are_counted(void **state)
 {
     (void)state;
@@ -377,7 +378,7 @@ static void takes_running_pods_where_slices_are_forbidden(void **state)
     take_back(&g);
 }
 
-/* The API server lost its place in the list, and it was begun again. */
+/* The list was begun again in the middle (410), and has a pod twice. */
 static void a_pod_listed_twice_is_one_endpoint(void **state)
 {
     (void)state;
@@ -454,7 +455,8 @@ static void explains_why_no_endpoint_can_serve(void **state)
     take_back(&g);
 }
 
-/* The controller that writes slices is behind: it knows one as not ready, and not the other. */
+/* The slice controller is late: in its slice one pod is not ready, and another is
+ * missing. */
 static void ready_pods_serve_where_slices_show_none(void **state)
 {
     (void)state;
@@ -483,7 +485,7 @@ static void ready_pods_serve_where_slices_show_none(void **state)
     assert_null(s->pods_note);
     service_unref(s);
 
-    give_slice(&g, "s2", PORTS, "[{" POD("5") "}]"); /* it has caught up */
+    give_slice(&g, "s2", PORTS, "[{" POD("5") "}]"); /* the controller has caught up */
     s = entry_from_slices(g.spec, &g.slices, &g.pods, &g.missing);
     assert_order(s, "web-5 web-1 web-2");
     assert_false(s->from_pods);

@@ -164,7 +164,7 @@ size_t fake_waiting(struct api *a, const char *path)
     return count;
 }
 
-size_t fake_asked(struct api *a)
+size_t fake_call_count(struct api *a)
 {
     return a->asked;
 }
@@ -238,7 +238,7 @@ static struct api_watch *watch(struct api *a, const char *path)
     return w;
 }
 
-void fake_tell(struct api *a, const char *path, enum api_event event, const char *object)
+void fake_event(struct api *a, const char *path, enum api_event event, const char *object)
 {
     struct api_watch *w = watch(a, path);
     json_t *parsed = fake_json(object);

@@ -300,7 +300,7 @@ static double seconds_for(size_t count)
     return (double)(clock() - began) / CLOCKS_PER_SEC;
 }
 
-/* A search of all of them for each one takes tens of times as long, eight times as many. */
+/* With a quadratic algorithm, eight times as many slices would take 64 times as long. */
 static void many_slices_of_one_service_take_linear_time(void **state)
 {
     (void)state;
@@ -330,7 +330,7 @@ static void slice_list_keeps_every_slice_across_its_index(void **state)
     slice_list_finish(&l);
 }
 
-/* The API server checks nothing in a targetRef, and the name goes into requests. */
+/* The API server does not check a targetRef, and its name is put into request paths. */
 static void takes_only_pods_of_its_own_namespace_by_plain_names(void **state)
 {
     (void)state;

@@ -97,10 +97,11 @@ static void address_is_the_endpoints_where_the_pod_has_it(void **state)
     e.ip = NULL;
     find(&e);
     assert_string_equal(found.address, "10.1.0.7");
-    assert_int_equal(fake_asked(api), 1);
+    assert_int_equal(fake_call_count(api), 1);
 }
 
-/* All that an author of EndpointSlices could try. */
+/* Whatever an author of EndpointSlices writes, only an address of the pod itself is
+ * used. */
 static void no_slice_chooses_an_address(void **state)
 {
     (void)state;
@@ -136,7 +137,7 @@ static void no_slice_chooses_an_address(void **state)
     }
 }
 
-/* As authoritative as a 404: the endpoint need not be tried again. */
+/* This is as certain as a 404, so the endpoint is not tried again. */
 static void replaced_pod_is_reported_by_name_as_missing(void **state)
 {
     (void)state;
@@ -162,7 +163,8 @@ static void what_was_read_counts_for_ten_seconds(void **state)
     assert_int_equal(found.result, ERR_NOT_FOUND);
 }
 
-/* Its sandbox was made anew: slices may know before we do. */
+/* Its sandbox was recreated, and slices may have the new address before the kept pod
+ * object. */
 static void pod_is_read_again_for_an_address_that_it_did_not_have(void **state)
 {
     (void)state;
@@ -201,7 +203,7 @@ static void one_read_answers_all_that_wait(void **state)
     for (size_t i = 0; i < ARRAY_LEN(others); i++)
         pod_address_find(addresses, &web, &others[i], &wake);
     pod_address_finish(&others[1]);
-    assert_int_equal(fake_asked(api), 1);
+    assert_int_equal(fake_call_count(api), 1);
     answer(GOOD);
     assert_int_equal(found.result, OK);
     assert_int_equal(others[0].result, OK);
@@ -223,7 +225,7 @@ static void namespace_whose_pods_are_forbidden_is_asked_once_a_minute(void **sta
     assert_int_equal(found.result, ERR_FORBIDDEN);
     assert_int_equal(found.error.code, ERR_FORBIDDEN);
     assert_non_null(strstr(found.error.why.text, "pods is forbidden"));
-    assert_int_equal(fake_asked(api), 1);
+    assert_int_equal(fake_call_count(api), 1);
     pass(60000);
     find(&other);
     assert_int_equal(found.result, ERR_AGAIN);

@@ -82,7 +82,7 @@ static void the_domain_is_read_with_one_call(void **state)
     assert_int_equal(w->answers, 1);
     assert_string_equal(w->zone, "corp.example");
     pass(w, 600000);
-    assert_int_equal(fake_asked(w->api), 1);
+    assert_int_equal(fake_call_count(w->api), 1);
 }
 
 static void other_config_maps_are_read_where_one_is_missing(void **state)
@@ -105,7 +105,7 @@ static void a_refusal_ends_the_search(void **state)
     assert_int_equal(w->answers, 1);
     assert_string_equal(w->zone, "");
     pass(w, 600000);
-    assert_int_equal(fake_asked(w->api), 1);
+    assert_int_equal(fake_call_count(w->api), 1);
 }
 
 static void three_missing_config_maps_end_the_search(void **state)
@@ -117,7 +117,7 @@ static void three_missing_config_maps_end_the_search(void **state)
     refuse(w, OPENSHIFT, ERR_NOT_FOUND);
     assert_int_equal(w->answers, 1);
     pass(w, 600000);
-    assert_int_equal(fake_asked(w->api), 3);
+    assert_int_equal(fake_call_count(w->api), 3);
 }
 
 static void the_search_is_repeated_while_the_api_server_is_away(void **state)
@@ -127,11 +127,11 @@ static void the_search_is_repeated_while_the_api_server_is_away(void **state)
     refuse(w, COREDNS, ERR_CONNECT);
     assert_int_equal(w->answers, 1); /* no caller waits any longer */
     pass(w, 4998);
-    assert_int_equal(fake_asked(w->api), 1);
+    assert_int_equal(fake_call_count(w->api), 1);
     pass(w, 2);
     refuse(w, COREDNS, ERR_CONNECT);
     pass(w, 9000);
-    assert_int_equal(fake_asked(w->api), 2);
+    assert_int_equal(fake_call_count(w->api), 2);
     pass(w, 1001);
     answer(w, COREDNS, CONFIG_MAP("corp.example"));
     assert_string_equal(w->zone, "corp.example");

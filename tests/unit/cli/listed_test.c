@@ -22,7 +22,7 @@ static void add(struct listed *l, const char *cluster, const char *ns, const cha
     listed_add(l, &s);
 }
 
-/* A list that had to be read again from its beginning brings objects twice. */
+/* A list that had to be read again from its beginning has objects twice. */
 static void service_that_came_twice_is_listed_once(void **state)
 {
     struct listed l = { 0 };

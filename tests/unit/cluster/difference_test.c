@@ -1,4 +1,4 @@
-/* tests/unit/cluster/difference_test.c - what has changed between two readings of a context */
+/* tests/unit/cluster/difference_test.c - differences between two readings of a context */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -96,7 +96,7 @@ static void reads_services_to_expose(void **state)
     assert_int_equal(e.local.port, 15432);
     expose_finish(&e);
 
-    /* Whether it is a name of the cluster is found out when the zone is known. */
+    /* The name is checked later, when the cluster's domain is known. */
     assert_int_equal(expose_parse(STR("_sql._tcp.Pg-0.pg.shop.svc.:1"), &e, NULL), OK);
     assert_string_equal(e.name, "_sql._tcp.Pg-0.pg.shop.svc.");
     expose_finish(&e);

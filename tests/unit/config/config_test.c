@@ -82,7 +82,8 @@ static void has_the_defaults_of_the_manual(void **state)
     assert_origin(c, SETTING_idle_timeout_ms, "default");
 }
 
-/* Each source sets one thing that the nearer ones do not, and one that all set. */
+/* Each source sets one setting that those with higher precedence do not, and one that all
+ * set. */
 static void a_flag_wins_over_the_environment_and_that_over_the_file(void **state)
 {
     struct files *files = *state;

@@ -14,7 +14,7 @@
 LOG_MODULE(tunnel);
 static struct log_module log_module_serve = { .name = "serve" };
 
-/* The value after `text` was applied to a fresh config, or the complaint after "!". */
+/* The value after `text` was applied to a fresh config, or "!" and the error text. */
 static char *outcome(const char *name, const char *text)
 {
     AUTO(config_unrefp) struct config *c = config_default();

@@ -1,4 +1,4 @@
-/* tests/unit/connect/demand_test.c - how many at once, lately */
+/* tests/unit/connect/demand_test.c - the recent peak of simultaneous connections */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -1,4 +1,5 @@
-/* tests/unit/daemon/memory_test.c - when free chunks and the heap are given back */
+/* tests/unit/daemon/memory_test.c - when free chunks and unused heap are returned to the
+ * system */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -8,7 +9,7 @@
 #include "base/own.h"
 #include "daemon/memory.h"
 
-#define LOOK 10000 /* ms between two looks */
+#define LOOK 10000 /* ms between two checks */
 
 static struct loop *loop;
 static struct memory *memory;
@@ -46,7 +47,7 @@ static void pass(uint64_t ms)
     sched_run(loop_sched(loop), now);
 }
 
-/* So many chunks are in use for a moment. */
+/* Uses n chunks for a moment. */
 static void use_chunks(size_t n)
 {
     struct bufq q;

@@ -33,10 +33,10 @@ static void clients_get_three_of_four_files_that_are_left(void **state)
     static const struct {
         size_t files, max, clients, surplus;
     } cases[] = {
-        { 1024, 100000, (1024 - 64 - 64) / 4 * 3, 64 }, /* 64 are ours, 64 for surplus */
+        /* 64 for own files, 64 for surplus clients */
+        { 1024, 100000, (1024 - 64 - 64) / 4 * 3, 64 },
         { 512, 100000, (512 - 64 - 64) / 4 * 3, 64 },
-        { 80, 100000, (80 - 10 - 10) / 4 * 3,
-          10 }, /* an eighth each where there are few */
+        { 80, 100000, (80 - 10 - 10) / 4 * 3, 10 }, /* an eighth each if there are few */
         { 1024, 671, 671, 64 },
         { 1024, 10, 10, 64 },
         { 4, 100, 3, 0 },

@@ -11,7 +11,7 @@
 
 #include "base/own.h"
 
-/* `sure` bytes are needed to be sure; fewer are DETECT_MORE. */
+/* `sure`: how many bytes are needed for the result; fewer return DETECT_MORE. */
 static const struct {
     const char *bytes;
     size_t len, sure;

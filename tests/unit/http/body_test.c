@@ -87,7 +87,8 @@ static void a_body_with_a_length_ends_there(void **state)
     assert_int_equal(from.len, 4);
 }
 
-/* Every split in two, with the coding and without; what follows is left alone. */
+/* Every split in two, with the coding passed on and removed; bytes after the body are not
+ * read. */
 static void chunks_are_read_however_they_are_split(void **state)
 {
     (void)state;
@@ -126,7 +127,7 @@ static void a_body_without_length_ends_with_the_connection(void **state)
     assert_false(b.done);
 }
 
-/* A queue with room for one byte at a time takes them all in the end. */
+/* An output queue with room for one byte at a time gets the whole body. */
 static void a_body_passes_an_output_of_one_byte(void **state)
 {
     (void)state;

@@ -1,4 +1,4 @@
-/* tests/unit/http/h2_client_test.c - what a pod may answer, and what a request becomes */
+/* tests/unit/http/h2_client_test.c - HTTP/2 to pods: requests, responses and errors */
 #include "h2_peer.h"
 
 #include <stdio.h>
@@ -13,7 +13,7 @@ static int setup(void **state)
 {
     peer_start(&peer, false);
     *state = &peer;
-    peer_heard(&peer);
+    peer_received(&peer);
     return 0;
 }
 
@@ -64,12 +64,12 @@ static void a_request_goes_out_with_its_fields_in_order(void **state)
     bufq_write(&m->bytes->out, "abc", 3);
     m->ops->end(m, STR("x-sum: 6\r\n"));
     assert_string_equal(
-        peer_heard(p),
+        peer_received(p),
         "[1] :method: POST\n[1] :scheme: http\n[1] :authority: web.shop\n"
         "[1] :path: /a?b=c\n[1] x-first: 1\n[1] x-last: 3\n[1] te: trailers\n"
         "[1] data 3\n[1] x-sum: 6\n[1] end\n");
     stream_close(m->bytes);
-    assert_string_equal(peer_heard(p), "[1] reset 8\n[1] closed 8\n");
+    assert_string_equal(peer_received(p), "[1] reset 8\n[1] closed 8\n");
 }
 
 static void an_answer_reads_as_one_of_http1(void **state)
@@ -102,7 +102,7 @@ static void an_answer_reads_as_one_of_http1(void **state)
     assert_int_equal(h2_count(p->c), 0);
 }
 
-/* As gRPC reports an error: the only head is the last one. */
+/* gRPC reports an error like this: HEADERS with END_STREAM are the whole response. */
 static void an_answer_that_is_only_a_head_has_no_body(void **state)
 {
     struct peer *p = *state;
@@ -265,7 +265,7 @@ static void a_cancelled_request_frees_its_stream(void **state)
     m = get(p);
     peer_run(p);
     stream_abort(m->bytes);
-    assert_non_null(strstr(peer_heard(p), "reset 8"));
+    assert_non_null(strstr(peer_received(p), "reset 8"));
     assert_int_equal(h2_count(p->c), 0);
 }
 
@@ -280,7 +280,7 @@ static void a_stream_without_a_request_is_free_again_at_once(void **state)
     stream_close(closed->bytes);
     assert_int_equal(h2_count(p->c), 0);
     peer_run(p);
-    assert_null(strstr(peer_heard(p), "reset")); /* the far end knew neither */
+    assert_null(strstr(peer_received(p), "reset")); /* the far end knew neither */
 }
 
 static void a_lost_connection_ends_its_streams(void **state)

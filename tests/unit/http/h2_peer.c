@@ -165,7 +165,7 @@ void peer_run(struct peer *p)
     }
 }
 
-const char *peer_heard(struct peer *p)
+const char *peer_received(struct peer *p)
 {
     peer_run(p);
     p->len = 0;

@@ -1,7 +1,7 @@
-/* tests/unit/http/h2_peer.h - the far end of an HTTP/2 connection, played by nghttp2 itself
+/* tests/unit/http/h2_peer.h - the far end of an HTTP/2 connection, a session of nghttp2
  *
- * What comes is written down as text: "[1] :status: 200\n", "[1] data 5\n", "[1] end\n",
- * "[1] closed 0\n", "goaway 11 last 3\n", "settings\n", "ping\n".
+ * What it receives is recorded as text: "[1] :status: 200\n", "[1] data 5\n", "[1]
+ * end\n", "[1] closed 0\n", "goaway 11 last 3\n", "settings\n", "ping\n".
  */
 #pragma once
 
@@ -27,20 +27,20 @@ struct peer {
     nghttp2_session *session;
     char log[1 << 20];
     size_t len;
-    size_t data;      /* bytes of bodies that came */
-    size_t body_left; /* that its source has still to send */
-    bool body_holds;  /* the source does not end after them */
+    size_t data;      /* bytes of bodies that were received */
+    size_t body_left; /* bytes of the body that are still to be sent */
+    bool body_holds;  /* the body does not end after them */
     uint64_t now;
 };
 
 /* `server`: the connection under test is a server. */
 void peer_start(struct peer *p, bool server);
 void peer_finish(struct peer *p);
-/* Frames both ways, and our tasks, until nothing moves. */
+/* Exchanges frames and runs tasks until nothing changes. */
 void peer_run(struct peer *p);
-/* What was written down since the last call. */
-const char *peer_heard(struct peer *p);
-/* Bytes as they stand, in place of the session's. */
+/* What was recorded since the last call. */
+const char *peer_received(struct peer *p);
+/* Sends these bytes, instead of the session's. */
 void peer_send(struct peer *p, const void *bytes, size_t n);
 /* A request with `body` bytes of body; hold: without its end.  Returns its id. */
 int32_t peer_request(struct peer *p, const char *const *fields, size_t body, bool hold);

@@ -1,4 +1,5 @@
-/* tests/unit/http/h2_server_test.c - what a client may send, and what it may not */
+/* tests/unit/http/h2_server_test.c - HTTP/2 from clients: what is accepted and what ends
+ * the connection */
 #include "h2_peer.h"
 
 #include <stdio.h>
@@ -13,7 +14,7 @@ static int setup(void **state)
 {
     peer_start(&peer, true);
     *state = &peer;
-    peer_heard(&peer);
+    peer_received(&peer);
     return 0;
 }
 
@@ -112,9 +113,10 @@ static void an_answer_with_body_and_trailers_arrives(void **state)
     assert_int_equal(m->coding, CODING_STRIP);
     bufq_write(&m->bytes->out, "hello", 5);
     m->ops->end(m, STR("Grpc-Status: 0\r\nConnection: x\r\n"));
-    assert_string_equal(peer_heard(p), "[1] :status: 200\n[1] content-type: text/plain\n"
-                                       "[1] data 5\n[1] grpc-status: 0\n[1] end\n"
-                                       "[1] closed 0\n");
+    assert_string_equal(peer_received(p),
+                        "[1] :status: 200\n[1] content-type: text/plain\n"
+                        "[1] data 5\n[1] grpc-status: 0\n[1] end\n"
+                        "[1] closed 0\n");
     assert_true(m->bytes->out_eof);
     stream_close(m->bytes);
     assert_int_equal(h2_count(p->c), 0);
@@ -128,12 +130,13 @@ static void an_interim_answer_comes_before_the_final_one(void **state)
     struct message_stream *m = accepted(p);
     answer(m, "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n");
     answer(m, "HTTP/1.1 204 No Content\r\n\r\n");
-    assert_string_equal(peer_heard(p), "[1] :status: 103\n[1] link: </a>\n"
-                                       "[1] :status: 204\n[1] end\n[1] closed 0\n");
+    assert_string_equal(peer_received(p), "[1] :status: 103\n[1] link: </a>\n"
+                                          "[1] :status: 204\n[1] end\n[1] closed 0\n");
     stream_close(m->bytes);
 }
 
-/* The window: what is not taken is not acknowledged, whatever other streams do. */
+/* Flow control: bytes that are not taken do not open the stream's window, and other
+ * streams continue. */
 static void a_body_that_is_not_taken_stops_its_sender_alone(void **state)
 {
     struct peer *p = *state;
@@ -203,7 +206,7 @@ static void resets_are_passed_on_both_ways(void **state)
     peer_get(p, "/");
     struct message_stream *m = accepted(p);
     m->ops->reset(m, RESET_REFUSED);
-    assert_string_equal(peer_heard(p), "[1] reset 7\n[1] closed 7\n");
+    assert_string_equal(peer_received(p), "[1] reset 7\n[1] closed 7\n");
     stream_close(m->bytes);
 
     int32_t id = peer_get(p, "/");
@@ -229,8 +232,8 @@ static void the_rest_of_an_answered_request_is_refused_without_error(void **stat
     m->ops->end(m, STR(""));
     peer_run(p);
     stream_close(m->bytes);
-    const char *heard = peer_heard(p);
-    assert_non_null(strstr(heard, "[1] data 2\n[1] end\n[1] reset 0\n[1] closed 0\n"));
+    const char *received = peer_received(p);
+    assert_non_null(strstr(received, "[1] data 2\n[1] end\n[1] reset 0\n[1] closed 0\n"));
 }
 
 static void a_response_without_a_body_may_be_closed_before_it_was_sent(void **state)
@@ -243,8 +246,8 @@ static void a_response_without_a_body_may_be_closed_before_it_was_sent(void **st
     struct message_stream *m = accepted(p);
     answer(m, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
     stream_close(m->bytes);
-    const char *heard = peer_heard(p);
-    assert_non_null(strstr(heard, "[1] end\n[1] reset 0\n[1] closed 0\n"));
+    const char *received = peer_received(p);
+    assert_non_null(strstr(received, "[1] end\n[1] reset 0\n[1] closed 0\n"));
 }
 
 static void an_extended_connect_is_an_upgrade(void **state)
@@ -277,7 +280,7 @@ static void an_extended_connect_is_an_upgrade(void **state)
               "Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n");
     bufq_write(&m->bytes->out, "frames", 6);
     stream_update(m->bytes);
-    assert_string_equal(peer_heard(p), "[1] :status: 200\n[1] data 6\n");
+    assert_string_equal(peer_received(p), "[1] :status: 200\n[1] data 6\n");
     assert_int_equal(m->bytes->in.len, 4);
     stream_close(m->bytes);
 }
@@ -307,10 +310,10 @@ static void a_page_of_our_own_is_a_whole_answer(void **state)
     peer_get(p, "/");
     struct message_stream *m = accepted(p);
     m->ops->send_page(m, &page, true);
-    const char *heard = peer_heard(p);
-    assert_non_null(strstr(heard, "[1] :status: 404\n[1] content-type: text/plain\n"
-                                  "[1] content-length: 3\n"));
-    assert_non_null(strstr(heard, "[1] data 3\n[1] end\n[1] closed 0\n"));
+    const char *received = peer_received(p);
+    assert_non_null(strstr(received, "[1] :status: 404\n[1] content-type: text/plain\n"
+                                     "[1] content-length: 3\n"));
+    assert_non_null(strstr(received, "[1] data 3\n[1] end\n[1] closed 0\n"));
     stream_close(m->bytes);
 }
 
@@ -319,7 +322,7 @@ static void a_ping_is_answered(void **state)
     struct peer *p = *state;
 
     nghttp2_submit_ping(p->session, 0, NULL);
-    assert_string_equal(peer_heard(p), "ping ack\n");
+    assert_string_equal(peer_received(p), "ping ack\n");
 }
 
 static void a_drain_lets_streams_end_and_begins_no_other(void **state)
@@ -329,7 +332,7 @@ static void a_drain_lets_streams_end_and_begins_no_other(void **state)
     peer_get(p, "/");
     struct message_stream *m = accepted(p);
     h2_drain(p->c);
-    assert_string_equal(peer_heard(p),
+    assert_string_equal(peer_received(p),
                         "goaway 0 last 2147483647\nping\ngoaway 0 last 1\n");
     answer(m, "HTTP/1.1 204 No Content\r\n\r\n");
     stream_close(m->bytes);
@@ -361,9 +364,9 @@ static void assert_ended(struct peer *p, uint32_t code)
     char expected[40];
 
     snprintf(expected, sizeof(expected), "goaway %u ", code);
-    const char *heard = peer_heard(p);
-    if (!strstr(heard, expected))
-        fail_msg("no %s in: %.200s", expected, heard);
+    const char *received = peer_received(p);
+    if (!strstr(received, expected))
+        fail_msg("no %s in: %.200s", expected, received);
     assert_true(h2_is_over(p->c));
 }
 
@@ -555,9 +558,9 @@ static void forbidden_frames_end_the_connection(void **state)
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         static struct peer other;
         peer_start(&other, true);
-        peer_heard(&other);
+        peer_received(&other);
         peer_send(&other, cases[i].bytes, cases[i].len);
-        if (!strstr(peer_heard(&other), "goaway") || !h2_is_over(other.c))
+        if (!strstr(peer_received(&other), "goaway") || !h2_is_over(other.c))
             fail_msg("%s: heard \"%s\"", cases[i].what, other.log);
         peer_finish(&other);
     }

@@ -32,7 +32,8 @@ struct bench {
     struct http_server *server;
     struct api *api;
     struct folder folder;
-    /* Answer request number n (from 0, over all connections); false: hang up. */
+    /* Answers request number n (from 0, over all connections); false: close the
+     * connection. */
     bool (*answer)(int fd, const char *request, unsigned n);
     atomic_uint requests;
     char events[EVENTS_MAX]; /* "+a ~a -a(uid) =" */
@@ -124,7 +125,7 @@ static void wait_for_events(struct bench *b, const char *expected)
     assert_string_equal(b->events, expected);
 }
 
-static bool asks(const char *request, const char *part)
+static bool contains(const char *request, const char *part)
 {
     return strstr(request, part) != NULL;
 }
@@ -142,9 +143,10 @@ static bool json(int fd, int status, const char *body)
 static bool has_one_service(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (!asks(request, "GET /prefix/api/v1/namespaces/shop/services/web HTTP/1.1\r\n") ||
-        !asks(request, "\r\nAccept: application/json\r\n") ||
-        !asks(request, "\r\nUser-Agent: kube-tunnel/"))
+    if (!contains(request,
+                  "GET /prefix/api/v1/namespaces/shop/services/web HTTP/1.1\r\n") ||
+        !contains(request, "\r\nAccept: application/json\r\n") ||
+        !contains(request, "\r\nUser-Agent: kube-tunnel/"))
         return json(fd, 404, STATUS(404, "NotFound", "services \\\"webs\\\" not found"));
     return json(fd, 200, "{\"kind\":\"Service\",\"metadata\":{\"name\":\"web\"}}");
 }
@@ -177,8 +179,8 @@ static void a_get_returns_an_object_or_the_reason_of_the_server(void **state)
 static bool echoes_reviews(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (!asks(request, "POST /prefix/apis/x HTTP/1.1\r\n") ||
-        !asks(request, "\r\nContent-Type: application/json\r\n"))
+    if (!contains(request, "POST /prefix/apis/x HTTP/1.1\r\n") ||
+        !contains(request, "\r\nContent-Type: application/json\r\n"))
         return json(fd, 400, "");
     return json(fd, 201, strstr(request, "\r\n\r\n") + 4);
 }
@@ -205,9 +207,9 @@ static void a_review_is_posted(void **state)
 static bool has_pages(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (!asks(request, "?labelSelector=app%3Dweb%2Ctier%20in%20%28a%29&limit=500"))
+    if (!contains(request, "?labelSelector=app%3Dweb%2Ctier%20in%20%28a%29&limit=500"))
         return json(fd, 400, "");
-    if (asks(request, "&continue=a%2Fb"))
+    if (contains(request, "&continue=a%2Fb"))
         return json(fd, 200, LIST("\"resourceVersion\":\"7\"", ITEM("c", "3")));
     return json(fd, 200, LIST("\"continue\":\"a/b\"", ITEM("a", "1") "," ITEM("b", "2")));
 }
@@ -255,9 +257,9 @@ static void a_nul_in_a_text_is_accepted(void **state)
 static bool loses_its_place(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (asks(request, "continue="))
+    if (contains(request, "continue="))
         return json(fd, 410, STATUS(410, "Expired", "too old"));
-    if (asks(request, "limit="))
+    if (contains(request, "limit="))
         return json(fd, 200, LIST("\"continue\":\"x\"", ITEM("a", "1")));
     return json(fd, 200, LIST("", ITEM("a", "1") "," ITEM("b", "2")));
 }
@@ -280,7 +282,7 @@ static void an_expired_list_is_repeated_without_pages(void **state)
 static bool wants_the_new_token(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (asks(request, "\r\nAuthorization: Bearer two\r\n"))
+    if (contains(request, "\r\nAuthorization: Bearer two\r\n"))
         return json(fd, 200, ITEM("in", "1"));
     return json(fd, 401, STATUS(401, "Unauthorized", "Unauthorized"));
 }
@@ -352,13 +354,13 @@ static void the_second_401_is_final(void **state)
 static bool answers_badly(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (asks(request, "/html"))
+    if (contains(request, "/html"))
         return json(fd, 200, "<html>log in</html>");
-    if (asks(request, "/cut"))
+    if (contains(request, "/cut"))
         return json(fd, 200, "{\"metadata\":{},\"items\":[" ITEM("a", "1"));
-    if (asks(request, "/plain"))
+    if (contains(request, "/plain"))
         return json(fd, 502, "bad gateway\nmore\n");
-    if (asks(request, "/empty"))
+    if (contains(request, "/empty"))
         return json(fd, 500, "");
     return false;
 }
@@ -370,7 +372,7 @@ static void an_error_names_what_is_wrong_with_an_answer(void **state)
         const char *path;
         bool list;
         enum err code;
-        const char *says;
+        const char *expected;
     } cases[] = {
         /* clang-format off */
         { "/html",  false, ERR_PROTO,  "GET /html: the answer is HTML, not JSON" },
@@ -391,7 +393,7 @@ static void an_error_names_what_is_wrong_with_an_answer(void **state)
             api_get(b.api, &call, cases[i].path, 5000);
         wait_for(&b, &call);
         if (call.result != cases[i].code || call.error.code != cases[i].code ||
-            !strstr(call.error.why.text, cases[i].says))
+            !strstr(call.error.why.text, cases[i].expected))
             fail_msg("%s: %s: %s", cases[i].path, err_text(call.result),
                      call.error.why.text);
         api_call_finish(&call);
@@ -422,17 +424,17 @@ static void a_call_may_be_cancelled_at_any_time(void **state)
             loop_run_once(b.loop, 2);
         api_call_finish(&call);
         api_watch_close(w);
-        size_t heard = strlen(b.events);
+        size_t received = strlen(b.events);
         loop_run_once(b.loop, 2);
         bench_close(&b);
-        assert_int_equal(strlen(b.events), heard);
+        assert_int_equal(strlen(b.events), received);
         assert_int_equal(open_descriptors(), before);
     }
 }
 
-static bool say_stream(int fd)
+static bool send_stream_head(int fd)
 {
-    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_write(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     return true;
 }
 
@@ -458,16 +460,16 @@ static bool has_news(int fd, const char *request, unsigned n)
         return json(
             fd, 200,
             LIST("\"resourceVersion\":\"10\"", ITEM("a", "1") "," ITEM("b", "2")));
-    say_stream(fd);
-    if (n == 1 && asks(request, "watch=1&resourceVersion=10&allowWatchBookmarks=true&"
-                                "timeoutSeconds=")) {
+    send_stream_head(fd);
+    if (n == 1 && contains(request, "watch=1&resourceVersion=10&allowWatchBookmarks=true&"
+                                    "timeoutSeconds=")) {
         http_chunk(fd, EVENT("ADDED", VERSIONED("c", "3", "11")) "{\"type\":\"MODI");
         http_chunk(fd, "FIED\",\"object\":" VERSIONED("a", "1", "12") "}\n");
         http_chunk(fd, EVENT("DELETED", VERSIONED("b", "2", "13")) BOOKMARK("20"));
-        http_say(fd, "0\r\n\r\n");
+        http_write(fd, "0\r\n\r\n");
         return true;
     }
-    if (n == 2 && asks(request, "resourceVersion=20&"))
+    if (n == 2 && contains(request, "resourceVersion=20&"))
         http_chunk(fd, EVENT("ADDED", VERSIONED("d", "4", "21")));
     return hold(fd);
 }
@@ -494,30 +496,30 @@ static bool forgets(int fd, const char *request, unsigned n)
                     LIST("\"resourceVersion\":\"1\"",
                          ITEM("a", "1") "," ITEM("b", "2") "," ITEM("c", "3")));
     if (n == 1) {
-        say_stream(fd);
+        send_stream_head(fd);
         http_chunk(fd,
                    EVENT("ERROR", STATUS(410, "Expired", "too old resource version")));
-        http_say(fd, "0\r\n\r\n");
+        http_write(fd, "0\r\n\r\n");
         return true;
     }
     if (n == 2)
         return json(fd, 200,
                     LIST("\"resourceVersion\":\"5\"", ITEM("a", "1") "," ITEM("b", "9")));
-    if (n == 3 && asks(request, "resourceVersion=5&")) {
-        say_stream(fd);
+    if (n == 3 && contains(request, "resourceVersion=5&")) {
+        send_stream_head(fd);
         http_chunk(fd, BOOKMARK("6"));
-        http_say(fd, "0\r\n\r\n");
+        http_write(fd, "0\r\n\r\n");
         return true;
     }
-    if (n == 4 && asks(request, "resourceVersion=6&"))
+    if (n == 4 && contains(request, "resourceVersion=6&"))
         return json(fd, 410, STATUS(410, "Gone", "gone"));
     if (n == 5)
         return json(fd, 200, LIST("\"resourceVersion\":\"8\"", ""));
-    say_stream(fd);
+    send_stream_head(fd);
     return hold(fd);
 }
 
-/* In an event and as a status; what went away meanwhile is reported. */
+/* 410 in an event and as a status; objects that were deleted meanwhile are reported. */
 static void a_list_after_410_reports_deleted_objects(void **state)
 {
     (void)state;
@@ -536,23 +538,23 @@ static void a_list_after_410_reports_deleted_objects(void **state)
     bench_close(&b);
 }
 
-/* Or 410, in every second test. */
+/* true: the server answers 410 instead. */
 static atomic_bool forgotten;
 
 static bool has_no_news(int fd, const char *request, unsigned n)
 {
     (void)n;
-    if (!asks(request, "watch=1"))
+    if (!contains(request, "watch=1"))
         return json(fd, 200, LIST("\"resourceVersion\":\"1\"", ITEM("a", "1")));
-    say_stream(fd);
+    send_stream_head(fd);
     http_chunk(fd, BOOKMARK("1"));
     if (atomic_load(&forgotten))
         http_chunk(fd, EVENT("ERROR", STATUS(410, "Expired", "too old")));
-    http_say(fd, "0\r\n\r\n");
+    http_write(fd, "0\r\n\r\n");
     return true;
 }
 
-/* A bookmark of the version that is known already is no news. */
+/* A bookmark with the known version is no progress. */
 static void a_watch_that_ends_without_news_is_not_repeated_at_once(void **state)
 {
     (void)state;
@@ -583,7 +585,7 @@ static bool fails_twice(int fd, const char *request, unsigned n)
         return json(fd, 200, LIST("\"resourceVersion\":\"1\"", ITEM("a", "1")));
     if (n == 2)
         return json(fd, 500, "");
-    say_stream(fd);
+    send_stream_head(fd);
     return hold(fd);
 }
 
@@ -611,7 +613,7 @@ static void failures_are_backed_off_until_a_success(void **state)
     bench_close(&b);
 }
 
-/* The second page is refused once; the first counts what is to come. */
+/* The second page is refused once; the first one states how many objects remain. */
 static bool throttles_the_second_page(int fd, const char *request, unsigned n)
 {
     if (n == 0)
@@ -619,15 +621,15 @@ static bool throttles_the_second_page(int fd, const char *request, unsigned n)
                     LIST("\"resourceVersion\":\"5\",\"continue\":\"next\","
                          "\"remainingItemCount\":1",
                          ITEM("a", "1")));
-    if (n == 1 && asks(request, "continue=next")) {
+    if (n == 1 && contains(request, "continue=next")) {
         http_answer(fd, 429, "Retry-After: 1\r\n", "slow down");
         return true;
     }
-    if (n == 2 && asks(request, "continue=next"))
+    if (n == 2 && contains(request, "continue=next"))
         return json(fd, 200, LIST("\"resourceVersion\":\"5\"", ITEM("b", "2")));
-    if (!asks(request, "watch=1"))
+    if (!contains(request, "watch=1"))
         return json(fd, 500, "");
-    say_stream(fd);
+    send_stream_head(fd);
     return hold(fd);
 }
 
@@ -691,11 +693,11 @@ static bool knows_no_such_version(int fd, const char *request, unsigned n)
 {
     if (n == 0)
         return json(fd, 200, LIST("\"resourceVersion\":\"99\"", ITEM("a", "1")));
-    if (asks(request, "resourceVersion=99&"))
+    if (contains(request, "resourceVersion=99&"))
         return json(fd, 504, STATUS(504, "Timeout", "Too large resource version"));
-    if (asks(request, "limit="))
+    if (contains(request, "limit="))
         return json(fd, 200, LIST("\"resourceVersion\":\"5\"", ITEM("b", "2")));
-    say_stream(fd);
+    send_stream_head(fd);
     return hold(fd);
 }
 
@@ -715,7 +717,7 @@ static void lists_anew_when_its_version_is_refused_again(void **state)
     bench_close(&b);
 }
 
-/* All its timers see so much time pass at once; libcurl does not. */
+/* Advances the time of all timers at once, except libcurl's. */
 static void pass_time(struct bench *b, uint64_t ms)
 {
     struct sched *s = loop_sched(b->loop);
@@ -735,9 +737,9 @@ static bool has_nothing_to_report(int fd, const char *request, unsigned n)
 {
     if (n == 0)
         return json(fd, 200, LIST("\"resourceVersion\":\"10\"", ITEM("a", "1")));
-    if (!asks(request, "watch=1&resourceVersion=10&"))
+    if (!contains(request, "watch=1&resourceVersion=10&"))
         return false;
-    say_stream(fd);
+    send_stream_head(fd);
     return hold(fd);
 }
 
@@ -766,11 +768,11 @@ static bool cuts_off_the_first_watch(int fd, const char *request, unsigned n)
 {
     if (n != 1)
         return has_nothing_to_report(fd, request, n);
-    say_stream(fd);
+    send_stream_head(fd);
     return false;
 }
 
-/* As a proxy does it after a minute. */
+/* As a proxy does after a minute. */
 static void watch_cut_off_while_silent_is_no_loss(void **state)
 {
     (void)state;
@@ -780,7 +782,7 @@ static void watch_cut_off_while_silent_is_no_loss(void **state)
     struct api_watch *w = api_watch_open(b.api, "/api/v1/pods", on_event, &b, NULL);
     for (int turn = 0; atomic_load(&b.requests) < 2 && turn < PATIENCE; turn++) {
         loop_run_once(b.loop, 20);
-        pass_time(&b, 2000); /* it has lasted */
+        pass_time(&b, 2000); /* it has lasted long enough */
     }
     for (int turn = 0; atomic_load(&b.requests) < 3 && turn < PATIENCE; turn++) {
         assert_int_equal(api_watch_state(w)->error.code, OK);
@@ -905,12 +907,12 @@ static bool has_no_last_page(int fd, const char *request, unsigned n)
     return json(fd, 200, page);
 }
 
-/* As many objects as the client reads, each time under other names. */
+/* The list never ends: each page has objects with new names. */
 static bool has_no_last_object(int fd, const char *request, unsigned n)
 {
     char item[256];
     (void)request;
-    say_stream(fd);
+    send_stream_head(fd);
     http_chunk(fd, "{\"metadata\":{\"resourceVersion\":\"1\"},\"items\":[");
     for (unsigned i = 0; i < 400; i++) {
         snprintf(item, sizeof(item), "%s{\"metadata\":{\"name\":\"o%u-%u\"}}",
@@ -934,7 +936,7 @@ static bool has_large_objects(int fd, const char *request, unsigned n)
     return json(fd, 200, body);
 }
 
-/* One that no API server has: it would be kept, and as long as one object may be. */
+/* A name longer than any API server accepts, which the client would have to keep. */
 static bool has_a_long_name(int fd, const char *request, unsigned n)
 {
     char body[1024];
@@ -980,7 +982,7 @@ static void count_events(void *owner, enum api_event event, json_t *object)
     *held += event == API_ADDED ? 1 : event == API_DELETED ? -1 : 0;
 }
 
-/* However often it is tried, and under however many names. */
+/* The list exceeds the limits at each attempt. */
 static void watch_beyond_the_limits_fails_and_backs_off(void **state)
 {
     (void)state;
@@ -1062,7 +1064,7 @@ static void calls_beyond_the_burst_come_at_the_rate(void **state)
         calls[i] = (struct api_call){ .on_object = on_object, .owner = &b };
         api_get(b.api, &calls[i], "/x", i == 5 ? 20 : 5000);
     }
-    api_call_finish(&calls[4]); /* it waited, and takes no turn */
+    api_call_finish(&calls[4]); /* it was waiting, and is not sent */
     for (size_t i = 0; i < CALLS; i++)
         if (i != 4)
             wait_for(&b, &calls[i]);

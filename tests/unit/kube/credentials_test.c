@@ -1,4 +1,5 @@
-/* tests/unit/kube/credentials_test.c - what a request shows of its user, and when another */
+/* tests/unit/kube/credentials_test.c - the credential of requests, and when it is
+ * renewed */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -84,7 +85,8 @@ static void a_token_becomes_a_bearer_field(void **state)
     assert_int_equal(expect_fields("Authorization: Bearer abc", NULL), first);
 }
 
-/* A connection's queue would take a part of it, and the server wait for the rest. */
+/* The queue of a connection would hold only part of the request, and the server would
+ * wait for the rest. */
 static void token_that_fits_into_no_request_is_refused(void **state)
 {
     (void)state;
@@ -116,7 +118,7 @@ static void a_user_without_credentials_sends_none(void **state)
     assert_false(credentials_reject(credentials, first));
 }
 
-/* As client-go: the name of an extra may be empty. */
+/* As in client-go, the name of an extra may be empty. */
 static void impersonation_accepts_an_extra_with_an_empty_name(void **state)
 {
     (void)state;
@@ -142,7 +144,8 @@ static void changed_token_file_is_another_generation(void **state)
     folder_put(&folder, "token", "two\n");
     assert_int_equal(expect_fields("Authorization: Bearer one", NULL), first);
 
-    /* A hundred requests failed with the first: one reading, and the second stays valid. */
+    /* A hundred requests failed with the first token: the file is read once, and the
+     * second token stays valid. */
     for (int i = 0; i < 100; i++)
         assert_true(credentials_reject(credentials, first));
     uint64_t second = expect_fields("Authorization: Bearer two", NULL);
@@ -217,8 +220,8 @@ static enum err get_in_time(struct credentials *c, struct credential **ret)
     return e;
 }
 
-/* Two clusters with one plugin: what one of them does not accept serves the other, also while
- * there is a run or a pause because of it. */
+/* Two clusters use one plugin: a credential that one of them refuses is still used for
+ * the other, also during the renewal or the pause that follows. */
 static void a_refusal_by_one_server_does_not_concern_another(void **state)
 {
     (void)state;

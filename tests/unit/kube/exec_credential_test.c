@@ -1,5 +1,5 @@
-/* tests/unit/kube/exec_credential_test.c - what plugins are given and print; tokens that
- * have as their expiry; what providers answer; impersonation */
+/* tests/unit/kube/exec_credential_test.c - input and output of plugins, expiry of tokens,
+ * answers of OIDC providers, impersonation */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -54,7 +54,8 @@ static int end(void **state)
     return 0;
 }
 
-/* Prints a token after having noted the run, and whatever else the script does before. */
+/* A plugin that records its run and prints a token; `before` is script that runs
+ * first. */
 static char *put_plugin(const char *name, const char *before)
 {
     AUTO_FREE char *text =
@@ -244,7 +245,7 @@ static void check_policy(void)
     CHECK(strstr(why.text, "prompts at the terminal of kube-tunnel"));
     CHECK(count_runs() == 0);
     CHECK(await(p, &why) == OK);
-    CHECK(want(p, true, &why) == OK); /* what is there may be used */
+    CHECK(want(p, true, &why) == OK); /* the existing credential may be used */
     exec_plugin_unref(p);
     p = exec_plugin_get(plugins, &never.target);
     CHECK(!exec_plugin_is_interactive(p));

@@ -1,5 +1,5 @@
-/* tests/unit/kube/kubeconfig_write_test.c - a token is replaced in a kubeconfig, whole or not
- * at all
+/* tests/unit/kube/kubeconfig_write_test.c - a token is replaced in a kubeconfig
+ * atomically
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -105,7 +105,7 @@ static void a_lock_of_another_program_is_respected(void **state)
     assert_int_equal(write_as(path, "u"), ERR_IN_USE);
     assert_non_null(strstr(why.text, "config.lock: another program"));
     assert_content(CONFIG("old"));
-    assert_int_equal(unlink(lock), 0); /* it is left to its owner */
+    assert_int_equal(unlink(lock), 0); /* a lock of another process is not removed */
     assert_int_equal(write_as(path, "u"), OK);
     assert_int_equal(access(lock, F_OK), -1);
 }

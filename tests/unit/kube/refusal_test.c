@@ -18,7 +18,7 @@ static struct kc_user user = {
 static char *no_fields[] = { NULL },
             *bearer[] = { (char *)"Authorization: Bearer x", NULL };
 
-/* What is explained of an error of this code, where these fields were sent. */
+/* The explanation of an error of this code, when these fields were sent. */
 static const char *explained(enum err code, char **fields, struct kc_user *of, bool tls)
 {
     static struct api_error error;

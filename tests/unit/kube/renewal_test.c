@@ -1,4 +1,4 @@
-/* tests/unit/kube/renewal_test.c - expiry, refusals and pauses, by clocks of our own */
+/* tests/unit/kube/renewal_test.c - expiry, refusals and pauses, by simulated clocks */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -62,7 +62,7 @@ static void fail_once(void)
     renewal_fail(&renewal, &why);
 }
 
-/* How long until it may be run again. */
+/* How long until a renewal may run again. */
 static uint64_t pause(bool background)
 {
     uint64_t began = sched.now, ms = 0;
@@ -94,7 +94,7 @@ static void secret_is_used_until_it_expires(void **state)
     assert_int_equal(renewal.generation, 2);
 }
 
-/* The wall clock may be set back or forth; the pauses are on the other one. */
+/* The wall clock may be set; pauses use the monotonic clock. */
 static void pauses_double_with_jitter_up_to_their_limits(void **state)
 {
     (void)state;
@@ -136,7 +136,7 @@ static void refused_secret_is_renewed_once_at_once_then_after_pauses(void **stat
         renewal_reject(&renewal, 1);
     assert_int_equal(renewal_look(&renewal, false), RENEWAL_DUE);
     succeed(NEVER_EXPIRES);
-    renewal_reject(&renewal, 1); /* late news of the first one */
+    renewal_reject(&renewal, 1); /* a late refusal of the first one */
     assert_int_equal(renewal_look(&renewal, false), RENEWAL_VALID);
     renewal_reject(&renewal, 2);
     assert_int_equal(renewal_look(&renewal, false), RENEWAL_PAUSED);
@@ -148,12 +148,13 @@ static void refused_secret_is_renewed_once_at_once_then_after_pauses(void **stat
     assert_in_range(pause(false), 1500, 2510);
     pass(pause(false));
     succeed(NEVER_EXPIRES);
-    pass(60000); /* this one was good for a minute */
+    pass(60000); /* this one was accepted for a minute */
     renewal_reject(&renewal, 4);
     assert_int_equal(renewal_look(&renewal, false), RENEWAL_DUE);
 }
 
-/* Our clock is wrong, or the plugin's cache is: no run for each request. */
+/* The local clock or the plugin's cache is wrong; the plugin must not be run for each
+ * request. */
 static void a_secret_that_was_issued_expired_is_used_for_a_while(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* tests/unit/kube/target_test.c - which cluster, as which user, and every mistake
+/* tests/unit/kube/target_test.c - targets from kubeconfigs, and the error of every
+ * mistake
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -30,13 +31,13 @@ static void forget_environment(void)
     setenv("HOME", "/nonexistent", 1);
 }
 
-static void assert_says(const char *text, const char *part)
+static void assert_contains(const char *text, const char *part)
 {
     if (!strstr(text, part))
         fail_msg("\"%s\" is not in \"%s\"", part, text);
 }
 
-/* A kubeconfig with one of each, `cluster` and `user` being what stands in the braces. */
+/* A kubeconfig with one cluster and one user; the arguments are their fields. */
 static const char *config_of(const char *cluster, const char *user)
 {
     static char text[8192];
@@ -133,7 +134,7 @@ static void refuses_with_file_line_and_name(void **state)
 {
     (void)state;
     static const struct {
-        const char *cluster, *user, *says;
+        const char *cluster, *user, *expected;
     } cases[] = {
         /* clang-format off */
         { "", "", ":5: cluster \"c\": no server is given" },
@@ -188,13 +189,13 @@ static void refuses_with_file_line_and_name(void **state)
 
         assert_int_not_equal(e, OK);
         assert_null(t);
-        assert_says(why.text, cases[i].says);
-        assert_says(why.text, path);
+        assert_contains(why.text, cases[i].expected);
+        assert_contains(why.text, path);
     }
     folder_destroy(&f);
 }
 
-/* The loop reads a changed kubeconfig, too, and must not wait for a writer. */
+/* A changed kubeconfig is read on the event loop, which must not wait for a writer. */
 static void refuses_a_pipe_for_a_certificate(void **state)
 {
     (void)state;
@@ -211,7 +212,7 @@ static void refuses_a_pipe_for_a_certificate(void **state)
     const char *path = folder_put(&f, "config", config_of(cluster, "token: a"));
     assert_int_not_equal(kube_target_load(path, NULL, NULL, &t, &why), OK);
     alarm(0);
-    assert_says(why.text, "not a regular file");
+    assert_contains(why.text, "not a regular file");
     folder_destroy(&f);
 }
 
@@ -262,15 +263,15 @@ static void chooses_context_and_namespace(void **state)
                    "users: [{name: u}]\n");
 
     assert_int_equal(kube_target_load(path, NULL, NULL, &t, &why), ERR_CONFIG);
-    assert_says(why.text, "no current-context is set");
-    assert_says(why.text, "(a, b, d, e)");
+    assert_contains(why.text, "no current-context is set");
+    assert_contains(why.text, "(a, b, d, e)");
     assert_int_equal(kube_target_load(path, "zz", NULL, &t, &why), ERR_CONFIG);
-    assert_says(why.text, "no context \"zz\"");
+    assert_contains(why.text, "no context \"zz\"");
     assert_int_equal(kube_target_load(path, "b", NULL, &t, &why), OK);
     assert_null(t->user);
     kube_target_destroy(t);
     assert_int_equal(kube_target_load(path, "d", NULL, &t, &why), ERR_CONFIG);
-    assert_says(why.text, ":4: context \"d\": no cluster \"nope\"");
+    assert_contains(why.text, ":4: context \"d\": no cluster \"nope\"");
     assert_int_equal(kube_target_load(path, "e", NULL, &t, &why), OK);
     assert_null(t->user);
     kube_target_destroy(t);
@@ -298,12 +299,12 @@ static void looks_for_files_in_order(void **state)
     forget_environment();
 
     assert_int_equal(kube_target_load("/no/such", NULL, NULL, &t, &why), ERR_NOT_FOUND);
-    assert_says(why.text, "/no/such");
+    assert_contains(why.text, "/no/such");
     assert_int_equal(kube_target_load(NULL, NULL, NULL, &t, &why), ERR_NOT_FOUND);
-    assert_says(why.text, "/nonexistent/.kube/config");
+    assert_contains(why.text, "/nonexistent/.kube/config");
     const char *other = folder_put(&f, "other", "apiVersion: v1\nkind: Pod\n");
     assert_int_equal(kube_target_load(other, NULL, NULL, &t, &why), ERR_CONFIG);
-    assert_says(why.text, "/other: it is a Pod, not a kubeconfig");
+    assert_contains(why.text, "/other: it is a Pod, not a kubeconfig");
 
     snprintf(list, sizeof(list), ":%s/missing:%s/one::%s/two:%s/two", f.path, f.path,
              f.path, f.path);
@@ -316,7 +317,7 @@ static void looks_for_files_in_order(void **state)
     snprintf(list, sizeof(list), "%s/two:%s/broken", f.path, f.path);
     setenv("KUBECONFIG", list, 1);
     assert_int_equal(kube_target_load(NULL, NULL, NULL, &t, &why), ERR_CONFIG);
-    assert_says(why.text, "/broken:");
+    assert_contains(why.text, "/broken:");
     unsetenv("KUBECONFIG");
     folder_destroy(&f);
 }
@@ -336,8 +337,8 @@ static void uses_the_service_account_of_its_pod(void **state)
     setenv("KUBERNETES_SERVICE_PORT", "443", 1);
     assert_true(service_account_present());
     assert_int_equal(service_account_load(f.path, NULL, &t, &why), ERR_NOT_FOUND);
-    assert_says(why.text, "service account: ");
-    assert_says(why.text, "/token");
+    assert_contains(why.text, "service account: ");
+    assert_contains(why.text, "/token");
 
     folder_put(&f, "token", "t1\n");
     folder_put(&f, "ca.crt", pem.certificate);
@@ -371,7 +372,7 @@ static void uses_the_service_account_where_the_kubeconfig_is_empty(void **state)
     static const struct {
         const char *text, *context;
         bool in_pod;
-        const char *says;
+        const char *expected;
     } cases[] = {
         { "", NULL, true, "service account: " },
         { "# nothing\n", NULL, true, "service account: " },
@@ -394,12 +395,12 @@ static void uses_the_service_account_where_the_kubeconfig_is_empty(void **state)
         const char *path = folder_put(&f, "config", cases[i].text);
         assert_int_not_equal(kube_target_load(path, cases[i].context, NULL, &t, &why),
                              OK);
-        assert_says(why.text, cases[i].says);
+        assert_contains(why.text, cases[i].expected);
         setenv("KUBECONFIG", path, 1);
         if (kube_target_load(NULL, cases[i].context, NULL, &t, &why) == OK)
             fail_msg("case %zu", i);
         if (cases[i].in_pod)
-            assert_says(why.text, cases[i].says);
+            assert_contains(why.text, cases[i].expected);
     }
     forget_environment();
     folder_destroy(&f);

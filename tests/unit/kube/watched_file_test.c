@@ -18,7 +18,7 @@
 
 #define MINUTE ((uint64_t)60000)
 
-/* In the place of base/file.c: a file whose read waits while its file system hangs. */
+/* Linked instead of base/file.c: a file whose read blocks while its file system hangs. */
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t changed = PTHREAD_COND_INITIALIZER;
@@ -80,7 +80,7 @@ static unsigned await_reads(unsigned n)
     return all;
 }
 
-/* The threads of all reads are through with the file. */
+/* Waits until the threads of all reads have finished with the file. */
 static void await_all_reads(void)
 {
     pthread_mutex_lock(&lock);
@@ -89,7 +89,7 @@ static void await_all_reads(void)
     pthread_mutex_unlock(&lock);
 }
 
-/* A thread gives its result away after it has read. */
+/* A thread publishes its result after it has read. */
 static struct watched_file file;
 
 static const char *text_at(uint64_t now)
@@ -152,7 +152,7 @@ static void token_that_is_read_in_time_serves_the_call_at_hand(void **state)
     assert_true(file.unreadable);
 }
 
-/* A hundred calls, also after refusals: one of them waits, for a tenth of a second. */
+/* Of a hundred calls, also after refusals, only one waits, for a tenth of a second. */
 static void hung_token_file_keeps_the_old_token_and_the_loop_running(void **state)
 {
     (void)state;
@@ -173,7 +173,7 @@ static void hung_token_file_keeps_the_old_token_and_the_loop_running(void **stat
     assert_false(file.unreadable);
 }
 
-/* In an hour of calls a second: after 1, 2, 4, 8, 16 and 32 minutes. */
+/* With a call per second, reads are repeated after 1, 2, 4, 8, 16 and 32 minutes. */
 static void hung_reads_are_abandoned_and_repeated_with_growing_pauses(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* tests/unit/listen/listen_test.c - sockets on real sockets, with a serve that only notes
+/* tests/unit/listen/listen_test.c - listeners on real sockets, with a serve/ that only
+ * records
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -164,7 +165,8 @@ static void a_taken_port_names_its_holder(void **state)
     assert_int_equal(listen_sockets_bind(&a, false, &first, NULL), OK);
     a.port = port_of(first.fds[0]);
     pid_t child = fork();
-    if (child == 0) { /* it alone has the socket once we have closed ours */
+    /* the only process with the socket, once the parent has closed it */
+    if (child == 0) {
         close(over[1]);
         (void)!write(ready[1], "", 1);
         (void)!read(over[0], &byte, 1);
@@ -210,7 +212,7 @@ static void an_address_of_another_machine_is_an_error(void **state)
     assert_non_null(strstr(why.text, "192.0.2.1"));
 }
 
-/* As an ordinary user, root or not. */
+/* Runs as an ordinary user, also if the test runs as root. */
 static void an_error_for_a_privileged_port_names_the_remedy(void **state)
 {
     (void)state;
@@ -316,7 +318,7 @@ static void a_listener_on_any_address_is_not_a_loopback_listener(void **state)
     listening_close(&d);
 }
 
-/* By number the port is the route's, by name it is part of its name. */
+/* A port number is stored in the route, a port name in the route's name. */
 static void an_exposed_port_is_handed_over_with_its_route(void **state)
 {
     (void)state;
@@ -377,8 +379,8 @@ static void offer(pid_t pid, const char *count)
     setenv("LISTEN_FDS", count, 1);
 }
 
-/* Runs in a child, whose descriptors from 3 on are its own to arrange.  The exit status
- * is 0, or the number of the first thing that was wrong. */
+/* Runs in a child process, which may change its descriptors from 3 on.  The exit status
+ * is 0, or the number of the first failed check. */
 static int in_child(int (*body)(void))
 {
     int status = 0;

@@ -1,4 +1,5 @@
-/* tests/unit/net/changes_test.c - a new address is noticed, in a network of the test's own */
+/* tests/unit/net/changes_test.c - a new address is noticed, in a network namespace of the
+ * test */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,14 +18,14 @@
 #include "base/own.h"
 #include "net/changes.h"
 
-struct heard {
+struct received {
     struct task task;
     bool any;
 };
 
 static void on_change(struct task *t)
 {
-    container_of(t, struct heard, task)->any = true;
+    container_of(t, struct received, task)->any = true;
 }
 
 static void give_loopback_an_address(const char *address)
@@ -45,19 +46,19 @@ static void notices_a_new_address(void **state)
     if (unshare(CLONE_NEWNET) && unshare(CLONE_NEWUSER | CLONE_NEWNET))
         skip(); /* neither root nor user namespaces */
     struct loop *loop = loop_create();
-    struct heard heard = { 0 };
+    struct received received = { 0 };
 
-    task_init(&heard.task, loop_sched(loop), RANK_WORK, on_change);
-    struct changes *changes = changes_open(loop, &heard.task);
+    task_init(&received.task, loop_sched(loop), RANK_WORK, on_change);
+    struct changes *changes = changes_open(loop, &received.task);
     loop_run_once(loop, 20);
-    assert_false(heard.any);
+    assert_false(received.any);
 
     give_loopback_an_address("127.0.0.2");
-    for (int i = 0; i < 100 && !heard.any; i++)
+    for (int i = 0; i < 100 && !received.any; i++)
         loop_run_once(loop, 50);
-    assert_true(heard.any);
+    assert_true(received.any);
     changes_close(changes);
-    task_cancel(&heard.task);
+    task_cancel(&received.task);
     loop_destroy(loop);
 }
 
@@ -65,15 +66,15 @@ static void an_unchanged_address_is_not_reported(void **state)
 {
     (void)state;
     struct loop *loop = loop_create();
-    struct heard heard = { 0 };
+    struct received received = { 0 };
 
-    task_init(&heard.task, loop_sched(loop), RANK_WORK, on_change);
-    struct changes *changes = changes_open(loop, &heard.task);
+    task_init(&received.task, loop_sched(loop), RANK_WORK, on_change);
+    struct changes *changes = changes_open(loop, &received.task);
     for (int i = 0; i < 5; i++)
         loop_run_once(loop, 10);
-    assert_false(heard.any);
+    assert_false(received.any);
     changes_close(changes);
-    task_cancel(&heard.task);
+    task_cancel(&received.task);
     loop_destroy(loop);
 }
 

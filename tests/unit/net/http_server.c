@@ -1,4 +1,4 @@
-/* tests/unit/net/http_server.c - a server for tests: plain sockets, one thread a
+/* tests/unit/net/http_server.c - a server for tests: plain sockets, one thread per
  * connection */
 #include "http_server.h"
 
@@ -99,7 +99,7 @@ static bool read_one(int fd, char *out, size_t *len)
     return true;
 }
 
-/* Byte by byte, so that nothing of the next request is taken. */
+/* Reads byte by byte, so that no byte of the next request is taken. */
 bool http_request(int fd, char out[static REQUEST_MAX])
 {
     char got[REQUEST_MAX] = "";
@@ -128,7 +128,7 @@ static void send_all(int fd, const char *bytes, size_t len)
     }
 }
 
-void http_say(int fd, const char *format, ...)
+void http_write(int fd, const char *format, ...)
 {
     char *text = NULL;
     va_list args;
@@ -143,11 +143,11 @@ void http_say(int fd, const char *format, ...)
 
 void http_answer(int fd, int status, const char *more_headers, const char *body)
 {
-    http_say(fd, "HTTP/1.1 %d Whatever\r\n%sContent-Length: %zu\r\n\r\n%s", status,
-             more_headers, strlen(body), body);
+    http_write(fd, "HTTP/1.1 %d Whatever\r\n%sContent-Length: %zu\r\n\r\n%s", status,
+               more_headers, strlen(body), body);
 }
 
 void http_chunk(int fd, const char *text)
 {
-    http_say(fd, "%zx\r\n%s\r\n", strlen(text), text);
+    http_write(fd, "%zx\r\n%s\r\n", strlen(text), text);
 }

@@ -1,4 +1,4 @@
-/* tests/unit/net/http_server.h - a server for tests: plain sockets, one thread a
+/* tests/unit/net/http_server.h - a server for tests: plain sockets, one thread per
  * connection
  *
  * The test writes what happens on a connection as straight-line code in a function.  Only
@@ -14,8 +14,8 @@
 
 struct http_server;
 
-/* One connection: read with http_request, write with http_say; returning closes it.
- * `nth` counts connections from 0. */
+/* Serves one connection: reads with http_request, writes with http_write; it is closed
+ * when the function returns.  `nth` counts connections from 0. */
 typedef void serve_fn(int fd, unsigned nth, void *owner);
 
 struct http_server *http_server_create(serve_fn *serve, void *owner);
@@ -26,7 +26,7 @@ void http_server_destroy(struct http_server *s);
 /* The next request's head and body as text into `out`; false, and nothing written, when
  * the client has gone. */
 bool http_request(int fd, char out[static REQUEST_MAX]);
-void http_say(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
+void http_write(int fd, const char *format, ...) PRINTF_LIKE(2, 3);
 /* A whole answer with Content-Length. */
 void http_answer(int fd, int status, const char *more_headers, const char *body);
 /* One chunk of a chunked body. */

@@ -96,7 +96,7 @@ static void one_turn_waits_no_longer_than_it_may(void **state)
     counter_init(&c);
     for (uint64_t ms = 0; ms < 4; ms++)
         for (int i = 0; i < 20; i++)
-            loop_run_once(loop, ms); /* nothing happens: it comes back all the same */
+            loop_run_once(loop, ms); /* it returns also when nothing happens */
     task_wake(&c.task);
     loop_run_once(loop, 0);
     assert_int_equal(c.runs, 1);

@@ -1,4 +1,5 @@
-/* tests/unit/net/peer_test.c - a client that only stopped sending, and one that is gone */
+/* tests/unit/net/peer_test.c - distinguishes a client that only stopped sending from one
+ * that is gone */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -22,7 +22,7 @@
 #include "net/peer.h"
 #include "net/sock_diag.h"
 
-/* A connection over loopback, and a kernel that answers what the test wants. */
+/* A connection over loopback, and a fake of the kernel's answers. */
 struct scene {
     struct loop *loop;
     int client, server, kernel;
@@ -79,7 +79,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* Questions go to the test, which writes the answers beforehand. */
+/* Queries go to a socket of the test, which writes the answers beforehand. */
 static void replace_kernel(struct scene *s)
 {
     int ends[2];
@@ -214,7 +214,8 @@ static void without_an_answer_of_the_kernel_the_peer_is_unknown(void **state)
     assert_int_equal(identify(s).kind, PEER_UNKNOWN);
 }
 
-/* A server of another user on the port that the client had, and one that connects. */
+/* A server of another user on the client's former port, and a socket that is still
+ * connecting. */
 static void a_socket_that_is_not_connected_is_not_the_peer(void **state)
 {
     struct scene *s = *state;
@@ -255,7 +256,7 @@ static void answers_that_are_cut_leave_the_peer_unknown(void **state)
     }
 }
 
-static enum err ask_about_scene(struct scene *s)
+static enum err query_scene(struct scene *s)
 {
     struct sock_facts facts;
     struct sock_ends ends = { 0 };
@@ -276,10 +277,10 @@ static void not_found_counts_only_where_the_near_end_is_found(void **state)
     near.body.id.idiag_dport = s->client_address.sin_port;
     answer_error(s, 1, -ENOENT);
     answer(s, &near, sizeof(near));
-    assert_int_equal(ask_about_scene(s), ERR_NOT_FOUND);
+    assert_int_equal(query_scene(s), ERR_NOT_FOUND);
     answer_error(s, 3, -ENOENT);
     answer_error(s, 4, -ENOENT);
-    assert_int_equal(ask_about_scene(s), ERR_IO);
+    assert_int_equal(query_scene(s), ERR_IO);
 }
 
 static void a_peer_that_is_gone_is_unknown(void **state)

@@ -1,7 +1,8 @@
-/* tests/unit/net/poll_limit_test.c - sockets that the kernel does not let us poll
+/* tests/unit/net/poll_limit_test.c - sockets that epoll refuses
  *
- * epoll_ctl fails with ENOSPC at fs.epoll.max_user_watches, which is a limit of the user: other
- * programs may have reached it.  This program's epoll_ctl stands before libuv's libc.
+ * epoll_ctl fails with ENOSPC at fs.epoll.max_user_watches, which is a limit of the user:
+ * other programs may have reached it.  This program defines epoll_ctl, which libuv then
+ * uses instead of libc's.
  */
 #include <stdarg.h>
 #include <stddef.h>

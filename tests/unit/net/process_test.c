@@ -1,4 +1,5 @@
-/* tests/unit/net/process_test.c - programs are run, bounded, stopped and left behind by nothing */
+/* tests/unit/net/process_test.c - programs are run, limited and stopped, and no process
+ * is left */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -39,7 +40,7 @@ static int begin(void **state)
     return 0;
 }
 
-/* Whatever the test did, no child is left, neither running nor as a zombie. */
+/* Asserts that no child is left, neither running nor as a zombie. */
 static int end(void **state)
 {
     (void)state;
@@ -49,12 +50,12 @@ static int end(void **state)
     return waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD ? 0 : -1;
 }
 
-static void on_stderr(void *owner, struct str said)
+static void on_stderr(void *owner, struct str output)
 {
     (void)owner;
-    assert_true(words_len + said.len < sizeof(words));
-    memcpy(words + words_len, said.at, said.len);
-    words_len += said.len;
+    assert_true(words_len + output.len < sizeof(words));
+    memcpy(words + words_len, output.at, output.len);
+    words_len += output.len;
     words[words_len] = '\0';
 }
 
@@ -168,7 +169,7 @@ static bool is_alive(int pid)
     if (fscanf(f, "%*d %*s %c", &state) != 1)
         state = '?';
     fclose(f);
-    return state != 'Z' && state != '?'; /* init reaps orphans when it likes */
+    return state != 'Z' && state != '?'; /* init may reap orphans later */
 }
 
 static void await_end(int pid)
@@ -221,7 +222,8 @@ static void closed_run_is_killed_and_reaped(void **state)
     assert_int_equal(wakes, 0);
 }
 
-/* A program on the terminal is of our group: its descendants are found by their parents. */
+/* A program on the terminal is in this process's group, so its descendants are found by
+ * their parent ids. */
 static void program_on_the_terminal_is_stopped_with_its_children(void **state)
 {
     (void)state;
@@ -257,7 +259,7 @@ static size_t count_descriptors(void)
 static void runs_leave_no_descriptors(void **state)
 {
     (void)state;
-    process_close(start("true")); /* what libuv opens once */
+    process_close(start("true")); /* opens the descriptors that libuv opens once */
     for (int turn = 0; turn < 20; turn++)
         loop_run_once(loop, 5);
     size_t before = count_descriptors();

@@ -72,7 +72,7 @@ static void connects_and_carries_bytes(void **state)
     (void)state;
     struct sockaddr_storage to;
     int fd = listening(&to, 8);
-    char heard[8] = "";
+    char received[8] = "";
 
     tcp_dial_start(&dial, loop, &to, 1000, &wake);
     run_until_known();
@@ -84,8 +84,8 @@ static void connects_and_carries_bytes(void **state)
     assert_true(bufq_put(&s->out, "hello", 5));
     stream_update(s);
     loop_run_once(loop, 50);
-    assert_int_equal(read(peer, heard, sizeof(heard)), 5);
-    assert_string_equal(heard, "hello");
+    assert_int_equal(read(peer, received, sizeof(received)), 5);
+    assert_string_equal(received, "hello");
     stream_close(s);
     close(peer);
     close(fd);

@@ -80,7 +80,7 @@ static int end(void **state)
     return 0;
 }
 
-/* Turn the loop until it is so; what is awaited is on its way already. */
+/* Runs the loop until the condition holds. */
 #define UNTIL(condition)                                                                 \
     do {                                                                                 \
         for (int turns_ = 0; !(condition) && turns_ < 500; turns_++)                     \
@@ -179,7 +179,7 @@ static void bytes_before_a_reset_are_read(void **state)
     assert_int_equal(s->end.verdict, V_RESET);
 }
 
-/* The same when it is our write that finds out: an early answer must not be lost. */
+/* The same if a write notices the reset: an early response must not be lost. */
 static void bytes_before_a_reset_are_read_when_a_write_fails(void **state)
 {
     (void)state;
@@ -193,7 +193,7 @@ static void bytes_before_a_reset_are_read_when_a_write_fails(void **state)
     assert_int_equal(s->in.len, 13);
 }
 
-/* As much as both kernels and our queue take. */
+/* Writes as much as both kernels and the queue accept. */
 static size_t write_until_blocked(void)
 {
     static char zeros[8192];
@@ -225,7 +225,7 @@ static void a_peer_that_does_not_read_bounds_our_memory(void **state)
     UNTIL(bufq_empty(&s->out));
 }
 
-/* Stuck means that the kernel is full; what is left then lies in as little as it needs. */
+/* Stuck means that the kernel's buffer is full; the remaining bytes are packed. */
 static void a_peer_that_does_not_read_makes_the_stream_stuck(void **state)
 {
     (void)state;
@@ -251,7 +251,8 @@ static void a_peer_that_does_not_read_makes_the_stream_stuck(void **state)
     assert_true(bufq_empty(&s->out));
 }
 
-/* A peer that has finished, does not read, and then resets: the write must find out. */
+/* A peer that has ended its output, does not read, and then resets: the write must
+ * fail. */
 static void a_blocked_write_fails_on_a_reset(void **state)
 {
     (void)state;
@@ -286,7 +287,7 @@ static void a_slow_reader_bounds_our_memory(void **state)
     assert_true(bufq_full(&s->in));
     unsigned before = wakes;
     turns(20);
-    assert_int_equal(wakes, before); /* nothing spins */
+    assert_int_equal(wakes, before); /* no busy loop */
     while (got < sent) {
         got += s->in.len;
         bufq_clear(&s->in);
@@ -296,7 +297,7 @@ static void a_slow_reader_bounds_our_memory(void **state)
     assert_int_equal(got, sent);
 }
 
-/* The peer sends as much as it can; one round of reading. */
+/* The peer sends as much as it can; then one round of reading. */
 static size_t read_once(void)
 {
     static char zeros[1 << 20];
@@ -323,7 +324,7 @@ static void reads_grow_for_a_reader_that_keeps_up(void **state)
         read_once();
     assert_int_equal(s->in.limit, TCP_IN_LIMIT);
     for (int paused_ms = 0; paused_ms <= 300;
-         paused_ms += 300) { /* a short time is none */
+         paused_ms += 300) { /* a short pause does not count */
         assert_int_equal(s->in.limit, TCP_IN_LIMIT);
         s->paused = true;
         stream_update(s);
@@ -352,7 +353,8 @@ static void a_paused_stream_does_not_read(void **state)
     UNTIL(s->in.len == 5);
 }
 
-/* A far end that does not read answers all the same; that one is dead no test can fake. */
+/* A far end that does not read still answers probes.  (A dead far end cannot be simulated
+ * here.) */
 static void a_stream_that_does_not_read_is_not_unanswered(void **state)
 {
     (void)state;
@@ -468,14 +470,14 @@ static void a_listener_accepts_pauses_and_closes(void **state)
 struct guest {
     struct stream *stream;
     uint16_t port;
-    size_t heard;
+    size_t received;
     struct task wake;
 };
 
 static void on_words(struct task *task)
 {
     struct guest *g = container_of(task, struct guest, wake);
-    g->heard += g->stream->in.len;
+    g->received += g->stream->in.len;
     bufq_clear(&g->stream->in);
 }
 
@@ -501,21 +503,21 @@ static void bytes_sent_with_the_connect_are_read_in_the_accepting_turn(void **st
     assert_int_equal(send(client, "hello", 5, 0), 5);
     while (!g.stream)
         loop_run_once(loop, 10);
-    assert_int_equal(g.heard, 5);
+    assert_int_equal(g.received, 5);
     assert_int_equal(getsockname(client, (struct sockaddr *)&own, &len), 0);
     assert_int_equal(g.port, ntohs(own.sin_port));
     assert_int_equal(getsockopt(tcp_fd(g.stream), IPPROTO_TCP, TCP_NODELAY, &on, &on_len),
                      0);
     assert_true(on); /* the listener's */
     assert_int_equal(send(client, " again", 6, 0), 6);
-    UNTIL(g.heard == 11);
+    UNTIL(g.received == 11);
     stream_close(g.stream);
     task_cancel(&g.wake);
     listener_close(l);
     close(client);
 }
 
-/* As with what a poll brings, room is looked for after the reader has run. */
+/* Room is checked again after the reader has run, as after a poll. */
 static void more_than_a_queue_sent_with_the_connect_is_read(void **state)
 {
     (void)state;
@@ -526,7 +528,7 @@ static void more_than_a_queue_sent_with_the_connect_is_read(void **state)
     static char bytes[60000];
 
     assert_int_equal(send(client, bytes, sizeof(bytes), 0), sizeof(bytes));
-    UNTIL(g.heard == sizeof(bytes));
+    UNTIL(g.received == sizeof(bytes));
     stream_close(g.stream);
     task_cancel(&g.wake);
     listener_close(l);
@@ -571,7 +573,7 @@ static void running_out_of_descriptors_pauses_accepting(void **state)
     unsigned polls = 0;
     for (; loop_sched(loop)->now < started + 250; polls++)
         loop_run_once(loop, 50);
-    assert_true(polls < 30); /* it looks again ten times a second, and no more */
+    assert_true(polls < 30); /* it retries only ten times a second */
     setrlimit(RLIMIT_NOFILE, &before);
     assert_int_equal(h.count, 1);
     UNTIL(h.count == 4);
@@ -667,7 +669,7 @@ static void a_stream_without_patience_waits_as_long_as_the_kernel(void **state)
     assert_int_equal(s->end.verdict, V_OPEN);
 }
 
-/* Its kernel acknowledges that it has no room, for as long as that takes. */
+/* Its kernel answers each probe of the zero window. */
 static void a_reader_that_does_not_read_is_not_lost(void **state)
 {
     (void)state;

@@ -54,8 +54,8 @@ static int end(void **state)
     return 0;
 }
 
-/* A handshake with the server, which sends its intermediate certificate too; *why has what
- * the client found wrong. */
+/* A handshake with the server, which sends its intermediate certificate too; *why has the
+ * reason why the client refused it. */
 static bool accepts(struct tls_identity *identity, const char *host, struct diag *why)
 {
     AUTO_FREE char *chain =
@@ -265,7 +265,7 @@ static void unusable_certificates_and_keys_are_named(void **state)
     AUTO_FREE char *old_encrypted = rsa_key(EVP_aes_128_cbc(), true);
     const char *good = user.certificate_pem, *good_key = user.key_pem;
     const struct {
-        const char *ca, *certificate, *key, *says;
+        const char *ca, *certificate, *key, *expected;
     } cases[] = {
         /* clang-format off */
         { "junk", NULL, NULL, "the ca: holds no PEM (no \"-----BEGIN\" line)" },
@@ -300,7 +300,7 @@ static void unusable_certificates_and_keys_are_named(void **state)
 
         assert_int_equal(tls_identity_create(&s, &identity, NULL, &why), ERR_TLS);
         assert_null(identity);
-        if (!str_starts(str_of(why.text), str_of(cases[i].says)))
+        if (!str_starts(str_of(why.text), str_of(cases[i].expected)))
             fail_msg("%zu: \"%s\"", i, why.text);
     }
 }

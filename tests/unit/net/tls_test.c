@@ -1,7 +1,8 @@
-/* tests/unit/net/tls_test.c - TLS streams against each other, with the wire in view
+/* tests/unit/net/tls_test.c - a TLS client and server, with their records visible to the
+ * test
  *
- * Client and server stand on a pair of streams in memory, each behind a tap that counts
- * records and may cut the connection.
+ * Client and server use a pair of streams in memory, with a tap between that counts
+ * records and can cut the connection.
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -79,7 +80,7 @@ static void make_contexts(const struct setup *setup)
                                               .certificate = id.certificate,
                                               .key = id.key,
                                               .alpn = setup->server_alpn,
-                                              .ask_client_certificate =
+                                              .request_client_certificate =
                                                   setup->client_certificate };
     struct tls_identity_settings for_client = {
         .ca = { local_ca_certificate(setup->trusted ? setup->trusted : ca), "authority" },
@@ -145,12 +146,12 @@ static void with(struct setup setup, const char *name)
     run();
 }
 
-static void expect_refused(const char *says)
+static void expect_refused(const char *expected)
 {
     assert_false(tls_ready(client) && !client->broken);
     assert_int_equal(client->end.verdict, V_RESET);
     assert_true(client->in_eof && client->broken);
-    if (!strstr(client->end.why.text, says))
+    if (!strstr(client->end.why.text, expected))
         fail_msg("it says: %s", client->end.why.text);
 }
 
@@ -249,7 +250,7 @@ static void a_client_may_send_a_certificate(void **state)
     assert_false(tls_peer_name(server, name, sizeof(name)));
 }
 
-/* OpenSSL verifies no name where it was given none, or none that it takes. */
+/* OpenSSL verifies no name if it was given none, or one that it does not accept. */
 static void a_name_that_cannot_be_verified_ends_the_connection(void **state)
 {
     (void)state;
@@ -275,13 +276,13 @@ static void bad_pem_is_named(void **state)
     struct tls_context *none = NULL;
     struct diag why;
     struct tls_server_settings cases[] = { { .ca = "junk" }, { .certificate = "junk" } };
-    static const char *const says[] = { "certificate authority: holds no PEM",
-                                        "certificate: holds no PEM" };
+    static const char *const expected[] = { "certificate authority: holds no PEM",
+                                            "certificate: holds no PEM" };
 
     for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
         assert_int_equal(tls_server_context(&cases[i], &none, &why), ERR_TLS);
         assert_null(none);
-        assert_non_null(strstr(why.text, says[i]));
+        assert_non_null(strstr(why.text, expected[i]));
     }
 }
 
@@ -387,7 +388,7 @@ static void a_second_connection_resumes_the_session(void **state)
 
     wire_open(&w);
     size_t full = w.bytes;
-    bufq_write(&server->out, "x", 1); /* the ticket comes with the first bytes read */
+    bufq_write(&server->out, "x", 1); /* the ticket is received with the first bytes */
     stream_update(server);
     carry(&w);
     wire_close(&w);
@@ -465,7 +466,7 @@ static void a_shutdown_is_an_orderly_end_one_way(void **state)
     assert_int_equal(client->end.verdict, V_OPEN);
 }
 
-/* An attacker that cuts the connection below cannot fake its end. */
+/* An attacker that cuts the TCP connection cannot simulate the end of the stream. */
 static void an_end_without_close_notify_is_a_reset(void **state)
 {
     (void)state;
@@ -510,7 +511,7 @@ static void closing_sends_written_bytes_and_close_notify(void **state)
     (void)state;
     int fds[2];
 
-    /* On a real socket: tcp_close is what sends it. */
+    /* On a real socket, because tcp_close sends it. */
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     client =
         tls_client_open(loop, client_context, tcp_open(loop, fds[0], 0, 0), "api.test");

@@ -77,13 +77,13 @@ static void assert_body(struct transfer *x, const char *text)
     assert_string_equal(got, text);
 }
 
-static void assert_says(const char *text, const char *part)
+static void assert_contains(const char *text, const char *part)
 {
     if (!strstr(text, part))
         fail_msg("\"%s\" is not in \"%s\"", part, text);
 }
 
-static void says_hello(int fd, unsigned nth, void *owner)
+static void sends_hello(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
     (void)nth;
@@ -95,7 +95,7 @@ static void status_and_body_are_returned(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
 
     struct transfer *x = get(&b, 5000, 0);
     wait_for(&b, &x->result);
@@ -103,8 +103,8 @@ static void status_and_body_are_returned(void **state)
     assert_int_equal(x->result, OK);
     assert_int_equal(x->status, 200);
     assert_body(x, "hello");
-    assert_says(b.seen, "GET /x HTTP/1.1\r\n");
-    assert_says(b.seen, "\r\nAccept: application/json\r\n");
+    assert_contains(b.seen, "GET /x HTTP/1.1\r\n");
+    assert_contains(b.seen, "\r\nAccept: application/json\r\n");
     assert_null(strcasestr(b.seen, "accept-encoding"));
     assert_null(strcasestr(b.seen, "user-agent"));
     transfer_close(x);
@@ -117,12 +117,12 @@ static void is_slow_to_watch(int fd, unsigned nth, void *owner)
     struct bench *b = owner;
 
     if (nth > 0) {
-        says_hello(fd, nth, owner);
+        sends_hello(fd, nth, owner);
         return;
     }
     http_request(fd, b->seen);
     usleep(300000);
-    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_write(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     http_request(fd, b->seen);
 }
 
@@ -148,7 +148,7 @@ static void a_body_is_posted_without_expect_100_continue(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
     const char *const headers[] = { "Content-Type: application/json", NULL };
     struct transfer_request r = {
         .method = "POST", .url = b.url, .headers = headers, .body = "{\"a\":1}"
@@ -158,14 +158,14 @@ static void a_body_is_posted_without_expect_100_continue(void **state)
     wait_for(&b, &x->result);
 
     assert_int_equal(x->result, OK);
-    assert_says(b.seen, "POST /x HTTP/1.1\r\n");
-    assert_says(b.seen, "\r\n\r\n{\"a\":1}");
+    assert_contains(b.seen, "POST /x HTTP/1.1\r\n");
+    assert_contains(b.seen, "\r\n\r\n{\"a\":1}");
     assert_null(strcasestr(b.seen, "expect"));
     transfer_close(x);
     bench_close(&b);
 }
 
-static void asks_to_wait(int fd, unsigned nth, void *owner)
+static void sends_retry_after(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
     (void)nth;
@@ -177,7 +177,7 @@ static void reads_retry_after(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, asks_to_wait);
+    bench_open(&b, sends_retry_after);
 
     struct transfer *x = get(&b, 5000, 0);
     wait_for(&b, &x->result);
@@ -189,7 +189,7 @@ static void reads_retry_after(void **state)
     bench_close(&b);
 }
 
-static void asks_to_wait_until(int fd, unsigned nth, void *owner)
+static void sends_retry_after_date(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
     (void)nth;
@@ -201,7 +201,7 @@ static void reads_retry_after_as_a_date(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, asks_to_wait_until);
+    bench_open(&b, sends_retry_after_date);
 
     struct transfer *x = get(&b, 5000, 0);
     wait_for(&b, &x->result);
@@ -236,7 +236,7 @@ static void follows_no_redirect(void **state)
 
 #define LONG_BODY (4u << 20)
 
-static void says_much(int fd, unsigned nth, void *owner)
+static void sends_long_body(int fd, unsigned nth, void *owner)
 {
     struct bench *b = owner;
     (void)nth;
@@ -254,7 +254,7 @@ static void a_paused_reader_stops_the_transfer(void **state)
     (void)state;
     struct bench b;
     size_t total = 0;
-    bench_open(&b, says_much);
+    bench_open(&b, sends_long_body);
 
     struct transfer *x = get(&b, 0, 300); /* a paused transfer does not stall */
     for (int turn = 0; turn < 40; turn++) {
@@ -283,7 +283,7 @@ static void falls_silent(int fd, unsigned nth, void *owner)
     (void)nth;
     if (!http_request(fd, b->seen))
         return;
-    http_say(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
+    http_write(fd, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n");
     http_chunk(fd, "one");
     http_request(fd, b->seen);
 }
@@ -298,8 +298,8 @@ static void silence_and_lateness_are_time_outs(void **state)
     wait_for(&b, &x->result);
     assert_int_equal(x->result, ERR_TIMEOUT);
     assert_int_equal(x->status, 200);
-    assert_says(x->why.text, "127.0.0.1:");
-    assert_says(x->why.text, "nothing came");
+    assert_contains(x->why.text, "127.0.0.1:");
+    assert_contains(x->why.text, "nothing came");
     assert_body(x, "one");
     transfer_close(x);
 
@@ -332,7 +332,7 @@ static void cuts_short(int fd, unsigned nth, void *owner)
     struct bench *b = owner;
     (void)nth;
     if (http_request(fd, b->seen))
-        http_say(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
+        http_write(fd, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf");
 }
 
 static void a_cut_answer_is_an_error(void **state)
@@ -349,7 +349,7 @@ static void a_cut_answer_is_an_error(void **state)
     bench_close(&b);
 }
 
-/* A port that was free a moment ago. */
+/* A port on which nothing listens. */
 static uint16_t closed_port(void)
 {
     struct sockaddr_in address = { .sin_family = AF_INET,
@@ -367,15 +367,15 @@ static void the_address_that_refused_is_named(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
     snprintf(b.url, sizeof(b.url), "http://127.0.0.1:%u/", closed_port());
 
     struct transfer *x = get(&b, 5000, 0);
     wait_for(&b, &x->result);
 
     assert_int_equal(x->result, ERR_CONNECT);
-    assert_says(x->why.text, "cannot reach 127.0.0.1:");
-    assert_says(x->why.text, "refused");
+    assert_contains(x->why.text, "cannot reach 127.0.0.1:");
+    assert_contains(x->why.text, "refused");
     transfer_close(x);
     bench_close(&b);
 }
@@ -384,7 +384,7 @@ static void a_malformed_url_is_refused(void **state)
 {
     (void)state;
     struct bench b;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
     snprintf(b.url, sizeof(b.url), "http://[oops/");
 
     struct transfer *x = get(&b, 5000, 0);
@@ -411,7 +411,7 @@ static void connects_and_hands_over_the_socket(void **state)
     (void)state;
     struct bench b;
     struct connecting c;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
 
     connecting_start(&c, b.transfers,
                      &(struct connecting_to){ .host = "127.0.0.1",
@@ -436,7 +436,7 @@ static void a_socket_that_was_not_taken_is_closed(void **state)
     (void)state;
     struct bench b;
     struct connecting c;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
 
     connecting_start(&c, b.transfers,
                      &(struct connecting_to){ .host = "127.0.0.1",
@@ -461,7 +461,7 @@ static void connecting_may_be_cancelled_at_any_time(void **state)
 
     for (int turns = 0; turns < 5; turns++) {
         struct connecting c;
-        bench_open(&b, says_hello);
+        bench_open(&b, sends_hello);
         connecting_start(&c, b.transfers,
                          &(struct connecting_to){ .host = "localhost",
                                                   .port = http_server_port(b.server),
@@ -482,7 +482,7 @@ static void connecting_without_descriptor_is_err_no_files(void **state)
     struct bench b;
     struct connecting c;
     struct rlimit before, tight;
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
     getrlimit(RLIMIT_NOFILE, &before);
     int next = dup(0);
     close(next);
@@ -498,7 +498,7 @@ static void connecting_without_descriptor_is_err_no_files(void **state)
     wait_for(&b, &c.result);
     setrlimit(RLIMIT_NOFILE, &before);
     assert_int_equal(c.result, ERR_NO_FILES);
-    assert_says(c.why.text, "out of file descriptors");
+    assert_contains(c.why.text, "out of file descriptors");
     connecting_finish(&c);
     bench_close(&b);
 }
@@ -509,7 +509,7 @@ static void the_reason_of_a_failed_connect_is_named(void **state)
     struct bench b;
     struct connecting c;
     char proxy[64];
-    bench_open(&b, says_hello);
+    bench_open(&b, sends_hello);
 
     connecting_start(&c, b.transfers,
                      &(struct connecting_to){ .host = "127.0.0.1",
@@ -519,7 +519,7 @@ static void the_reason_of_a_failed_connect_is_named(void **state)
                      NULL);
     wait_for(&b, &c.result);
     assert_int_equal(c.result, ERR_CONNECT);
-    assert_says(c.why.text, "cannot reach 127.0.0.1:");
+    assert_contains(c.why.text, "cannot reach 127.0.0.1:");
     connecting_finish(&c);
 
     connecting_start(&c, b.transfers,
@@ -530,7 +530,7 @@ static void the_reason_of_a_failed_connect_is_named(void **state)
                      NULL);
     wait_for(&b, &c.result);
     assert_int_equal(c.result, ERR_RESOLVE);
-    assert_says(c.why.text, "no-such-host.invalid:443");
+    assert_contains(c.why.text, "no-such-host.invalid:443");
     connecting_finish(&c);
 
     snprintf(proxy, sizeof(proxy), "https://127.0.0.1:%u", closed_port());
@@ -541,7 +541,7 @@ static void the_reason_of_a_failed_connect_is_named(void **state)
         NULL);
     wait_for(&b, &c.result);
     assert_int_equal(c.result, ERR_CONNECT);
-    assert_says(c.why.text, "cannot reach the proxy 127.0.0.1:");
+    assert_contains(c.why.text, "cannot reach the proxy 127.0.0.1:");
     connecting_finish(&c);
     bench_close(&b);
 }
@@ -554,7 +554,7 @@ static void is_a_proxy(int fd, unsigned nth, void *owner)
     (void)nth;
     if (!http_request(fd, b->seen))
         return;
-    http_say(fd, "HTTP/1.1 200 Connection established\r\n\r\n");
+    http_write(fd, "HTTP/1.1 200 Connection established\r\n\r\n");
     while (http_request(fd, inner))
         http_answer(fd, 200, "", "");
 }
@@ -579,8 +579,8 @@ static void goes_through_an_http_proxy(void **state)
     unsetenv("NO_PROXY");
     assert_int_equal(c.result, OK);
     talk_once(c.fd);
-    assert_says(b.seen, "CONNECT api.example:6443 HTTP/1.1\r\n");
-    assert_says(b.seen, "Proxy-Authorization: Basic bWU6d29yZA==\r\n");
+    assert_contains(b.seen, "CONNECT api.example:6443 HTTP/1.1\r\n");
+    assert_contains(b.seen, "Proxy-Authorization: Basic bWU6d29yZA==\r\n");
     connecting_finish(&c);
     bench_close(&b);
 }
@@ -609,7 +609,8 @@ static void the_answer_of_a_refusing_proxy_is_named(void **state)
         NULL);
     wait_for(&b, &c.result);
     assert_int_equal(c.result, ERR_CONNECT);
-    assert_says(c.why.text, ": status 407 (it requires a user and password in its URL)");
+    assert_contains(c.why.text,
+                    ": status 407 (it requires a user and password in its URL)");
     connecting_finish(&c);
     bench_close(&b);
 }

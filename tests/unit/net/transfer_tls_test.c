@@ -15,7 +15,7 @@
 #include "http_server.h"
 #include "net/transfer.h"
 
-/* What makes an identity. */
+/* The parts of an identity. */
 struct trust {
     const char *ca, *certificate, *key, *server_name;
     bool insecure;
@@ -30,8 +30,8 @@ struct bench {
     char sni[64], client[64], request[REQUEST_MAX]; /* of the last connection */
     struct transfer *transfer;
     unsigned connections; /* with a complete handshake */
-    bool keeps;           /* them open */
-    bool renegotiates;    /* after each answer: TLS 1.2 */
+    bool keeps;           /* connections are kept open */
+    bool renegotiates;    /* requests a renegotiation after each answer (TLS 1.2) */
 };
 
 static void note_peer(struct bench *b, SSL *ssl)
@@ -144,11 +144,11 @@ static const struct transfer *get(struct bench *b, const struct trust *tls)
     return get_with(b, identity);
 }
 
-static void assert_fails(struct bench *b, const struct trust *tls, const char *says)
+static void assert_fails(struct bench *b, const struct trust *tls, const char *expected)
 {
     const struct transfer *x = get(b, tls);
 
-    if (x->result != ERR_TLS || !strstr(x->why.text, says) ||
+    if (x->result != ERR_TLS || !strstr(x->why.text, expected) ||
         !strstr(x->why.text, "127.0.0.1:"))
         fail_msg("%s: %s", err_text(x->result), x->why.text);
 }
@@ -238,7 +238,8 @@ static void the_client_certificate_is_sent(void **state)
     bench_close(&b);
 }
 
-/* A rotated certificate: what was connected with the old one is not used for the new. */
+/* After a certificate was rotated, connections with the old one are not used with the new
+ * one. */
 static void keeps_the_connections_of_identities_apart(void **state)
 {
     (void)state;

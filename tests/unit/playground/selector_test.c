@@ -56,7 +56,7 @@ static void sets_and_existence_are_understood(void **state)
     assert_true(selects("app!=db"));
 }
 
-/* As the API has it: what is missing is different from everything. */
+/* As in the API, != also selects objects without the label. */
 static void a_missing_label_is_not_equal_to_anything(void **state)
 {
     (void)state;

@@ -1,5 +1,5 @@
-/* tests/unit/playground/spdy_headers_test.c - header blocks, deflated by others and by
- * ourselves */
+/* tests/unit/playground/spdy_headers_test.c - header blocks that were deflated by other
+ * implementations and by the test */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,7 +17,8 @@
 #define BYTES(...) ((const uint8_t[]){ __VA_ARGS__ })
 #define BLOCK(b) ((struct str){ (const char *)(b), sizeof(b) })
 
-/* What Go's zlib writes at level 6 for port 80, request 0: error stream, then data. */
+/* The output of Go's zlib at level 6 for port 80, request 0: error stream, then data
+ * stream. */
 static const uint8_t go_first[] = {
     0x78, 0xbb, 0xe3, 0xc6, 0xa7, 0xc2, 0x02, 0x25, 0x3a, 0x48, 0xf9, 0x5b, 0x04,
     0x4a, 0xab, 0x4c, 0x16, 0x06, 0x40, 0x92, 0xb3, 0x08, 0x12, 0x5b, 0x99, 0xa0,
@@ -83,7 +84,7 @@ static void reads_answers_without_headers(void **state)
     assert_int_equal(count, 0);
 }
 
-/* The block of the frame at *at, which moves behind it. */
+/* The header block of the frame at *at, which is advanced to the next frame. */
 static struct str next_block(const uint8_t **at)
 {
     struct spdy_head head;

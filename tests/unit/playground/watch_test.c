@@ -48,7 +48,7 @@ static void put(struct fixture *f, const char *ns, const char *name, const char 
 }
 
 /* The types of the events since the last call: "ADDED MODIFIED ". */
-static const char *told(struct fixture *f)
+static const char *written(struct fixture *f)
 {
     static char types[256];
     struct str left;
@@ -75,8 +75,8 @@ static void a_watch_returns_only_objects_of_its_view(void **state)
     put(f, "shop", "a", "web");
     put(f, "shop", "b", "db");
     put(f, "other", "c", "web");
-    assert_string_equal(told(f), "ADDED ");
-    assert_string_equal(told(f), "");
+    assert_string_equal(written(f), "ADDED ");
+    assert_string_equal(written(f), "");
 }
 
 static void leaving_the_selector_is_a_deletion(void **state)
@@ -88,7 +88,7 @@ static void leaving_the_selector_is_a_deletion(void **state)
     put(f, "shop", "a", "cache");
     put(f, "shop", "a", "web");
     store_delete(f->store, KIND_POD, "shop", "a");
-    assert_string_equal(told(f), "ADDED MODIFIED DELETED ADDED DELETED ");
+    assert_string_equal(written(f), "ADDED MODIFIED DELETED ADDED DELETED ");
 }
 
 static void a_lost_revision_is_an_error_once(void **state)
@@ -96,9 +96,9 @@ static void a_lost_revision_is_an_error_once(void **state)
     struct fixture *f = *state;
     put(f, "shop", "a", "web");
     store_forget(f->store);
-    assert_string_equal(told(f), "ERROR ");
+    assert_string_equal(written(f), "ERROR ");
     assert_true(f->watch.over);
-    assert_string_equal(told(f), "");
+    assert_string_equal(written(f), "");
 }
 
 static void initial_events_come_first_when_requested(void **state)
@@ -108,9 +108,9 @@ static void initial_events_come_first_when_requested(void **state)
     put(f, "shop", "b", "web");
     f->watch.start.revision = store_revision(f->store);
     f->watch.start.initial = f->watch.start.initial_end = true;
-    assert_string_equal(told(f), "ADDED ADDED BOOKMARK ");
+    assert_string_equal(written(f), "ADDED ADDED BOOKMARK ");
     put(f, "shop", "b", "web");
-    assert_string_equal(told(f), "MODIFIED ");
+    assert_string_equal(written(f), "MODIFIED ");
 }
 
 int main(void)

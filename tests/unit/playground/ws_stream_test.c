@@ -112,7 +112,7 @@ static void sends_binary_messages_unmasked(void **state)
     assert_in(&f->far->in, "\x82\x05hello");
 }
 
-/* As the API server's library does: what exceeds its buffer is finished by an empty
+/* As the API server's library does: a message larger than its buffer ends with an empty
  * frame. */
 static void a_long_message_comes_in_two_frames(void **state)
 {

@@ -1,4 +1,4 @@
-/* tests/unit/relay/relay_test.c - bytes both ways, and every way to end */
+/* tests/unit/relay/relay_test.c - bytes in both directions, and every way to end */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -74,21 +74,21 @@ static void pass(struct scene *s, uint64_t ms)
     sched_run(&s->sched, s->sched.now + ms);
 }
 
-static void say(struct scene *s, struct stream *to, const char *text)
+static void write_text(struct scene *s, struct stream *to, const char *text)
 {
     assert_true(bufq_put(&to->out, text, strlen(text)));
     stream_update(to);
     pass(s, 0);
 }
 
-static void assert_hears(struct scene *s, struct stream *at, const char *text)
+static void assert_received(struct scene *s, struct stream *at, const char *text)
 {
-    char heard[1001] = "";
+    char received[1001] = "";
 
-    bufq_read(&at->in, heard, 1000);
+    bufq_read(&at->in, received, 1000);
     stream_update(at);
     pass(s, 0);
-    assert_string_equal(heard, text);
+    assert_string_equal(received, text);
 }
 
 static void hang_up(struct scene *s, struct stream *at)
@@ -101,10 +101,10 @@ static void carries_bytes_both_ways(void **state)
 {
     struct scene *s = *state;
 
-    say(s, s->far_client, "ping");
-    assert_hears(s, s->far_pod, "ping");
-    say(s, s->far_pod, "pong!");
-    assert_hears(s, s->far_client, "pong!");
+    write_text(s, s->far_client, "ping");
+    assert_received(s, s->far_pod, "ping");
+    write_text(s, s->far_pod, "pong!");
+    assert_received(s, s->far_client, "pong!");
     assert_int_equal(s->relay.up, 4);
     assert_int_equal(s->relay.down, 5);
     assert_false(relay_done(&s->relay));
@@ -114,14 +114,14 @@ static void the_eof_of_the_client_is_held_back_while_the_pod_sends(void **state)
 {
     struct scene *s = *state;
 
-    say(s, s->far_client, "last");
+    write_text(s, s->far_client, "last");
     hang_up(s, s->far_client);
-    assert_hears(s, s->far_pod, "last");
+    assert_received(s, s->far_pod, "last");
     for (int i = 0; i < 10; i++) {
         pass(s, 29000);
         assert_false(s->far_pod->in_eof);
-        say(s, s->far_pod, "more");
-        assert_hears(s, s->far_client, "more");
+        write_text(s, s->far_pod, "more");
+        assert_received(s, s->far_client, "more");
     }
     hang_up(s, s->far_pod);
     assert_true(relay_done(&s->relay));
@@ -151,9 +151,9 @@ static void option_half_close_passes_eof_on_at_once(void **state)
     hang_up(s, s->far_client);
     assert_true(s->far_pod->in_eof);
     pass(s, 3600000);
-    say(s, s->far_pod, "at last");
+    write_text(s, s->far_pod, "at last");
     hang_up(s, s->far_pod);
-    assert_hears(s, s->far_client, "at last");
+    assert_received(s, s->far_client, "at last");
     assert_true(relay_done(&s->relay));
     assert_true(relay_clean(&s->relay));
 }
@@ -162,11 +162,11 @@ static void the_client_gets_the_eof_of_the_pod(void **state)
 {
     struct scene *s = *state;
 
-    say(s, s->far_pod, "bye");
+    write_text(s, s->far_pod, "bye");
     hang_up(s, s->far_pod);
     assert_true(s->far_client->in_eof);
-    assert_hears(s, s->far_client, "bye");
-    say(s, s->far_client, "what?");
+    assert_received(s, s->far_client, "bye");
+    write_text(s, s->far_client, "what?");
     assert_false(relay_done(&s->relay));
     hang_up(s, s->far_client);
     assert_true(relay_done(&s->relay));
@@ -186,7 +186,7 @@ a_client_that_goes_on_after_the_eof_of_the_pod_is_closed_after_a_time(void **sta
     assert_true(relay_clean(&s->relay));
 }
 
-/* A pod that is connected to by TCP: each direction ends by itself. */
+/* A direct connection to a pod, whose directions end separately. */
 static struct scene *begin_half_closing(void **state)
 {
     static struct stream_ops ops;
@@ -205,15 +205,15 @@ static void the_eof_of_the_client_is_passed_on_at_once_over_tcp(void **state)
 {
     struct scene *s = begin_half_closing(state);
 
-    say(s, s->far_client, "last");
+    write_text(s, s->far_client, "last");
     hang_up(s, s->far_client);
-    assert_hears(s, s->far_pod, "last");
+    assert_received(s, s->far_pod, "last");
     assert_true(s->far_pod->in_eof);
     pass(s, 3600000);
     assert_false(relay_done(&s->relay));
-    say(s, s->far_pod, "at last");
+    write_text(s, s->far_pod, "at last");
     hang_up(s, s->far_pod);
-    assert_hears(s, s->far_client, "at last");
+    assert_received(s, s->far_client, "at last");
     assert_true(relay_done(&s->relay));
     assert_true(relay_clean(&s->relay));
     teardown(state);
@@ -223,14 +223,14 @@ static void bytes_reach_the_pod_after_its_own_eof_over_tcp(void **state)
 {
     struct scene *s = begin_half_closing(state);
 
-    say(s, s->far_pod, "bye");
+    write_text(s, s->far_pod, "bye");
     hang_up(s, s->far_pod);
-    assert_hears(s, s->far_client, "bye");
+    assert_received(s, s->far_client, "bye");
     assert_true(s->far_client->in_eof);
     pass(s, 3600000);
     assert_false(relay_done(&s->relay));
-    say(s, s->far_client, "one more thing");
-    assert_hears(s, s->far_pod, "one more thing");
+    write_text(s, s->far_client, "one more thing");
+    assert_received(s, s->far_pod, "one more thing");
     hang_up(s, s->far_client);
     assert_true(s->far_pod->in_eof);
     assert_true(relay_done(&s->relay));
@@ -238,7 +238,7 @@ static void bytes_reach_the_pod_after_its_own_eof_over_tcp(void **state)
     teardown(state);
 }
 
-/* What came is delivered; that it is not all must not look like a proper end. */
+/* Received bytes are delivered, but a truncated stream must not end in order. */
 static void a_cut_stream_is_never_ended_cleanly(void **state)
 {
     static const enum verdict verdicts[] = { V_REFUSED, V_RESET, V_TRANSPORT_LOST,
@@ -250,7 +250,7 @@ static void a_cut_stream_is_never_ended_cleanly(void **state)
         bufq_write(&s->pod->in, "half", 4);
         stream_end(s->pod, verdicts[i], NULL);
         pass(s, 0);
-        assert_hears(s, s->far_client, "half");
+        assert_received(s, s->far_client, "half");
         assert_true(relay_done(&s->relay));
         assert_false(relay_clean(&s->relay));
         assert_false(s->far_client->in_eof);
@@ -262,14 +262,14 @@ static void is_done_when_the_client_breaks(void **state)
 {
     struct scene *s = *state;
 
-    say(s, s->far_pod, "unread");
+    write_text(s, s->far_pod, "unread");
     stream_end(s->client, V_RESET, NULL);
     pass(s, 0);
     assert_true(relay_done(&s->relay));
     assert_false(relay_clean(&s->relay));
 }
 
-/* Four queues are all there is, however much one side writes. */
+/* However much one side writes, only four queues hold bytes. */
 static void stops_the_writer_when_the_reader_stops(void **state)
 {
     struct scene *s = *state;

@@ -96,7 +96,7 @@ static void knows_a_port_by_its_name(void **state)
     assert_true(n.udp);
 }
 
-/* The rule of CoreDNS' parser: an underscore in front is taken off, and not missed. */
+/* As in CoreDNS: a leading underscore is removed, and may be missing. */
 static void underscores_of_a_port_may_be_left_out(void **state)
 {
     (void)state;
@@ -459,7 +459,7 @@ static void every_form_may_name_its_cluster(void **state)
         { "_http._tcp.web.shop.svc.prod.k8s", NAME_SERVICE, NAME_SUFFIX_K8S, "web", "shop", "prod" },
         { "web-abc.shop.pod.prod.k8s", NAME_POD, NAME_SUFFIX_K8S, "web-abc", "shop", "prod" },
         { "10-1-2-3.shop.pod.prod.localhost", NAME_POD, NAME_SUFFIX_SVC_LOCALHOST, "10.1.2.3", "shop", "prod" },
-        /* ... and these name none. */
+        /* ... and these have no label of a cluster. */
         { "web.shop.svc.localhost", NAME_SERVICE, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "" },
         { "web.svc.svc.localhost", NAME_SERVICE, NAME_SUFFIX_SVC_LOCALHOST, "web", "svc", "" },
         { "web.shop.pod.localhost", NAME_POD, NAME_SUFFIX_SVC_LOCALHOST, "web", "shop", "" },
@@ -481,7 +481,7 @@ static void every_form_may_name_its_cluster(void **state)
     }
 }
 
-/* Where the cluster's own domain is one of ours, it is that. */
+/* If the cluster's domain looks like the label of a cluster, it is the domain. */
 static void the_zone_is_read_before_a_cluster(void **state)
 {
     (void)state;

@@ -1,4 +1,5 @@
-/* tests/unit/route/route_test.c - which port of a service, and which endpoint, is meant
+/* tests/unit/route/route_test.c - which port of a service, and which endpoint, a request
+ * is for
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -99,7 +100,7 @@ static void the_first_tcp_port_is_chosen_without_80(void **state)
     assert_index("web.shop", 0, &s, 0);
 }
 
-/* What a TLS client without a port means. */
+/* The port for a TLS client whose request has none. */
 static enum err tls_port(struct service_port *declared, size_t count, size_t *ret_index,
                          struct diag *why)
 {

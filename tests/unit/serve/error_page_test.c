@@ -131,7 +131,7 @@ static void a_page_is_a_whole_message(void **state)
     (void)state;
     struct chunk_pool pool;
     struct bufq out;
-    char said[1000] = "";
+    char output[1000] = "";
     struct page page = {
         .status = 503,
         .type = "text/plain",
@@ -143,13 +143,13 @@ static void a_page_is_a_whole_message(void **state)
     chunk_pool_init(&pool, 0);
     bufq_init(&out, &pool, 10);
     page_write(&page, &out);
-    bufq_read(&out, said, sizeof(said));
-    assert_string_equal(said, "HTTP/1.1 503 Service Unavailable\r\n"
-                              "Content-Type: text/plain\r\nContent-Length: 6\r\n"
-                              "Cache-Control: no-store\r\n"
-                              "X-Content-Type-Options: nosniff\r\n"
-                              "Content-Security-Policy: frame-ancestors 'none'\r\n"
-                              "Retry-After: 3\r\nConnection: close\r\n\r\nsorry\n");
+    bufq_read(&out, output, sizeof(output));
+    assert_string_equal(output, "HTTP/1.1 503 Service Unavailable\r\n"
+                                "Content-Type: text/plain\r\nContent-Length: 6\r\n"
+                                "Cache-Control: no-store\r\n"
+                                "X-Content-Type-Options: nosniff\r\n"
+                                "Content-Security-Policy: frame-ancestors 'none'\r\n"
+                                "Retry-After: 3\r\nConnection: close\r\n\r\nsorry\n");
     assert_int_equal(out.limit, 10);
     chunk_pool_finish(&pool);
 }

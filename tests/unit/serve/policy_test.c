@@ -1,4 +1,4 @@
-/* tests/unit/serve/policy_test.c - web pages and namespaces that may not */
+/* tests/unit/serve/policy_test.c - web pages and namespaces that are refused */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -109,7 +109,7 @@ static const struct {
     { "evil://" FULL, true },
     { "ftp://127.0.0.1", true },
     { "javascript://localhost", true },
-    /* What only looks like it. */
+    /* Hosts that only look like loopback. */
     { "http://192.168.0.9", true },
     { "http://[2001:db8::1]", true },
     { "http://127.0.0.1.evil.example", true },
@@ -166,7 +166,7 @@ static void only_pages_of_the_same_namespace_may_change_anything(void **state)
     }
 }
 
-/* A page and what it loads from the host it came from. */
+/* A page, and what it loads from its own host. */
 static void every_host_may_post_to_itself(void **state)
 {
     (void)state;

@@ -62,7 +62,7 @@ static void failures_within_a_pause_do_not_lengthen_it(void **state)
     assert_int_equal(b.last_error.code, ERR_TLS);
 }
 
-/* They were under way together: the first one counts. */
+/* The dials ran at the same time, so only the first failure counts. */
 static void shared_failures_count_once(void **state)
 {
     (void)state;

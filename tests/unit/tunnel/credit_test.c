@@ -1,4 +1,5 @@
-/* tests/unit/tunnel/credit_test.c - how far workers are behind, against a model of them */
+/* tests/unit/tunnel/credit_test.c - credit of workers, compared with a model of the
+ * runtime */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -15,7 +16,7 @@ static void send(struct credit *c, unsigned worker, unsigned frames, uint32_t by
         credit_on_data(c, worker, bytes);
 }
 
-static void ask(struct credit *c)
+static void send_pings(struct credit *c)
 {
     for (int i = 0; i < CREDIT_WORKERS; i++)
         credit_on_ping(c);
@@ -40,7 +41,7 @@ static void an_answered_ping_proves_what_was_sent_before_it(void **state)
     struct credit c = { 0 };
 
     send(&c, 0, 20, 1000);
-    ask(&c);
+    send_pings(&c);
     send(&c, 0, 4, 1000);
     assert_false(credit_allows(&c, 0));
     credit_on_pong(&c, 0); /* worker 0 has taken 20 */
@@ -55,7 +56,7 @@ static void a_ping_of_another_worker_proves_nothing(void **state)
     struct credit c = { 0 };
 
     send(&c, 0, CREDIT_FRAMES, 1000);
-    ask(&c);
+    send_pings(&c);
     for (uint32_t n = 1; n < CREDIT_WORKERS; n++)
         credit_on_pong(&c, n);
     assert_false(credit_allows(&c, 0));
@@ -70,7 +71,7 @@ static void a_ping_is_due_after_some_frames_or_some_bytes(void **state)
     assert_false(credit_wants_pings(&c, 1));
     send(&c, 1, 1, 1);
     assert_true(credit_wants_pings(&c, 1));
-    ask(&c);
+    send_pings(&c);
     assert_false(credit_wants_pings(&c, 1));
     send(&c, 1, 1, CREDIT_PING_BYTES);
     assert_true(credit_wants_pings(&c, 1));
@@ -100,7 +101,7 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
 
     for (unsigned round = 0; round < CREDIT_ROUNDS; round++) {
         assert_false(credit_has_stuck_worker(&c));
-        ask(&c);
+        send_pings(&c);
         for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
             if (n != 3)
                 credit_on_pong(&c, round * CREDIT_WORKERS + n);
@@ -110,30 +111,31 @@ a_worker_that_never_answers_blinds_the_tunnel_and_stops_itself_only(void **state
     assert_false(credit_allows(&c, 3));
     unsigned frames = 0;
     for (; c.workers[3].pings + CREDIT_FRAMES < CREDIT_QUEUE; frames++) {
-        assert_true(credit_allows(&c, 0)); /* neighbours find out how far they are ... */
+        /* credit counts while there are neighbours ... */
+        assert_true(credit_allows(&c, 0));
         send(&c, 0, 1, 16000);
         if (!credit_wants_pings(&c, 0))
             continue;
         uint32_t first = c.pings;
-        ask(&c);
+        send_pings(&c);
         for (uint32_t n = 0; n < CREDIT_WORKERS; n++)
             if (n != 3)
                 credit_on_pong(&c, first + n);
     }
     assert_true(frames >= (CREDIT_QUEUE - CREDIT_FRAMES - CREDIT_ROUNDS) * CREDIT_FRAMES);
-    send(&c, 0, 1000, 16000); /* ... and then go on without */
+    send(&c, 0, 1000, 16000); /* ... and is not needed without them */
     assert_true(credit_allows(&c, 0));
     assert_false(credit_wants_pings(&c, 0));
 
     for (uint32_t n = 3; n < c.pings; n += CREDIT_WORKERS)
-        credit_on_pong(&c, n); /* it runs again after all */
+        credit_on_pong(&c, n); /* it runs again */
     assert_false(credit_has_stuck_worker(&c));
     send(&c, 0, CREDIT_PING_FRAMES, 1000);
-    assert_true(credit_allows(&c, 0)); /* what was not counted is no debt */
+    assert_true(credit_allows(&c, 0)); /* frames that were not counted use no credit */
     assert_true(credit_wants_pings(&c, 0));
 }
 
-/* However many it came to owe meanwhile, all its answers are understood. */
+/* All late answers of the worker are matched to their PINGs. */
 static void late_pongs_of_a_stuck_worker_restore_its_credit(void **state)
 {
     (void)state;
@@ -146,7 +148,7 @@ static void late_pongs_of_a_stuck_worker_restore_its_credit(void **state)
                 send(&c, 2, 1, 32768);
             if (!credit_wants_pings(&c, 2))
                 continue;
-            ask(&c);
+            send_pings(&c);
             for (uint32_t n = 1; n < CREDIT_WORKERS; n++)
                 credit_on_pong(&c, c.pings - CREDIT_WORKERS + n);
         }
@@ -171,8 +173,8 @@ static void an_unexpected_pong_is_ignored(void **state)
     assert_memory_equal(&c, &before, sizeof(c));
 }
 
-/* The server as it is: queues of 50 frames, taken one by one, some workers for ever stuck.
- * Whatever happens, no queue overflows, and a worker that is not stuck is never stopped for long. */
+/* A model of the runtime: queues of 50 frames, and some workers that are stuck for ever.
+ * No queue may overflow, and a worker that is not stuck is never stopped for long. */
 static void no_worker_queue_overflows_in_random_runs(void **state)
 {
     (void)state;
@@ -216,9 +218,9 @@ static void no_worker_queue_overflows_in_random_runs(void **state)
         assert_true(sent[i] > 20);
 }
 
-/* Uploads into a container that never reads: its sockets take some megabytes of each, and
- * then, one after the other, their workers stop.  The first one blinds the tunnel while the
- * next are still running. */
+/* Uploads into a container that never reads: its sockets accept some megabytes of each,
+ * then their workers stop one after the other.  After the first has stopped, PINGs are
+ * answered late while the others still run. */
 static void uploads_that_stop_one_after_the_other_do_not_stop_the_tunnel(void **state)
 {
     (void)state;
@@ -235,7 +237,7 @@ static void uploads_that_stop_one_after_the_other_do_not_stop_the_tunnel(void **
             queued[w]++;
         }
         if (credit_wants_pings(&c, w)) {
-            ask(&c);
+            send_pings(&c);
             for (unsigned i = 0; i < CREDIT_WORKERS; i++)
                 pings[i]++;
         }
@@ -247,7 +249,8 @@ static void uploads_that_stop_one_after_the_other_do_not_stop_the_tunnel(void **
         assert_true(queued[w] + pings[w] < 50);
     }
     for (unsigned w = 0; w < CREDIT_WORKERS - 1; w++)
-        assert_int_equal(taken[w], absorbed[w]); /* none was stopped for another */
+        /* no worker was stopped because of another */
+        assert_int_equal(taken[w], absorbed[w]);
     credit_on_data(&c, 4, 200);
     assert_true(credit_allows(&c, 4));
 }

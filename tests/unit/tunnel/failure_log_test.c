@@ -1,4 +1,5 @@
-/* tests/unit/tunnel/failure_log_test.c - a row of equal dial failures is two lines of the log */
+/* tests/unit/tunnel/failure_log_test.c - a series of equal dial failures causes two log
+ * lines */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -27,7 +28,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What the log shows of a failure with this reason. */
+/* The log line for a failure with this reason. */
 static const char *dial_failed(const char *reason, uint64_t now)
 {
     struct api_error error = { .code = ERR_CONNECT, .status = 502 };

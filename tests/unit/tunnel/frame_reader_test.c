@@ -42,7 +42,7 @@ static void add_data(struct script *s, uint32_t id, uint8_t flags, const char *t
     s->len += SPDY_HEAD + n;
 }
 
-/* Two words of body: RST_STREAM, GOAWAY. */
+/* A frame with a body of two 32-bit words: RST_STREAM, GOAWAY. */
 static void add_control(struct script *s, enum spdy_type type, uint8_t id, uint8_t status)
 {
     const uint8_t frame[] = { 0x80, 3, 0, (uint8_t)type, 0, 0, 0, 8, 0, 0, 0, id,
@@ -52,7 +52,7 @@ static void add_control(struct script *s, enum spdy_type type, uint8_t id, uint8
     s->len += sizeof(frame);
 }
 
-/* What was read, as one line. */
+/* The events that were read, as one line. */
 struct read_back {
     char text[256];
 };

@@ -17,7 +17,7 @@ static struct str last_body; /* of the last api_error_from_answer */
 static char last_body_text[UPGRADE_RESPONSE_MAX + 1];
 static char last_location[64];
 
-/* In the place of kube/api.c, which knows JSON: here it matters what it is given. */
+/* Replaces kube/api.c, which parses JSON: these tests check only its arguments. */
 void api_error_from_answer(struct api_error *e, const struct api_answer *a)
 {
     struct str body = a->body;
@@ -107,7 +107,7 @@ static void the_request_is_what_client_go_sends(void **state)
     "Audit-Id: 7\r\nconnection: keep-alive, UPGRADE\r\nUpgrade: spdy/3.1\r\n"            \
     "X-Stream-Protocol-Version: portforward.k8s.io\r\nDate: now\r\n\r\n"
 
-/* Cut anywhere it is incomplete, never wrong, and stays where it is. */
+/* A response that is cut anywhere is incomplete, not an error, and stays in the queue. */
 static void waits_for_every_missing_byte(void **state)
 {
     (void)state;

@@ -13,7 +13,7 @@
 
 static struct loop *loop;
 static struct stream *client, *below,
-    *far; /* the transport, what it stands on, its far end */
+    *far; /* the transport, the stream below it, the far end of that */
 static struct task wake;
 static unsigned wakes;
 
@@ -68,7 +68,7 @@ static void far_sends_frame(enum websocket_opcode opcode, bool fin, const char *
     far_sends(text, strlen(text));
 }
 
-/* Take one masked frame off what came; returns its opcode. */
+/* Removes one masked frame from the received bytes; returns its opcode. */
 static enum websocket_opcode far_takes(uint8_t *payload, size_t room, size_t *ret_n)
 {
     uint8_t bytes[WEBSOCKET_HEADER_MAX];

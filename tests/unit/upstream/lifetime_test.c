@@ -1,4 +1,4 @@
-/* tests/unit/upstream/lifetime_test.c - what is learnt of how long a pod keeps connections */
+/* tests/unit/upstream/lifetime_test.c - learning how long a pod keeps idle connections */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -7,7 +7,7 @@
 
 #include "upstream/lifetime.h"
 
-/* From which idle time on is nothing trusted? */
+/* The idle time from which on a connection is not trusted. */
 static uint64_t trusted_below(const struct lifetime *l, bool repeatable)
 {
     uint64_t ms = 0;
@@ -114,7 +114,8 @@ static void outlive(struct lifetime *l, int connections, uint64_t *now)
         bool counted = false;
         *now += 1000;
         lifetime_on_alive(l, 2 * l->ended_ms + 100, *now, &counted);
-        lifetime_on_alive(l, 2 * l->ended_ms + 200, *now, &counted); /* no second vote */
+        /* the same connection does not count twice */
+        lifetime_on_alive(l, 2 * l->ended_ms + 200, *now, &counted);
     }
 }
 
@@ -157,7 +158,7 @@ static void recovery_never_goes_beyond_what_was_seen(void **state)
     assert_trusts(&l, 2500, 1050);
 }
 
-/* Such as one that restarts its workers now and then. */
+/* For example a pod that restarts its workers now and then. */
 static void a_pod_that_breaks_its_new_limit_recovers_more_slowly(void **state)
 {
     (void)state;

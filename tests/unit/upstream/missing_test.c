@@ -31,7 +31,7 @@ static int teardown(void **state)
     return 0;
 }
 
-/* What the log shows of a lease that failed for lack of this right. */
+/* The log lines for a lease that failed because this right is missing. */
 static const char *note(const char *ns, const char *verb, const char *resource)
 {
     struct lease lease = { .missing_verb = verb, .missing_resource = resource };

@@ -43,7 +43,7 @@ static void silence_counts_for_the_pod_and_its_node(void **state)
     assert_true(reachability_allows(&r, &elsewhere));
 }
 
-/* A NetworkPolicy of one pod is not its node's fault. */
+/* A NetworkPolicy may block one pod, and not its node. */
 static void silence_counts_for_the_pod_alone_where_its_node_was_reached(void **state)
 {
     (void)state;

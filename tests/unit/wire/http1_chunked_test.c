@@ -11,9 +11,9 @@
 #define PAYLOAD_MAX 4096
 #define KEPT_MAX 20000
 
-/* What came out of a body, however it was cut. */
+/* The result of decoding a body. */
 struct result {
-    enum err err; /* ERR_AGAIN: all was eaten and the body has not ended */
+    enum err err; /* ERR_AGAIN: all input was read, and the body has not ended */
     const char *problem;
     size_t used;
     size_t len;
@@ -22,8 +22,7 @@ struct result {
     char kept[KEPT_MAX];
 };
 
-/* Feed bytes of a copy of exactly its size; returns false when there is no point in more.
- */
+/* Feed bytes of a copy of exactly its size; returns false when no more may be fed. */
 static bool feed(struct http1_chunked *c, struct str text, struct result *result)
 {
     AUTO_FREE uint8_t *room = xmalloc(text.len + 1);

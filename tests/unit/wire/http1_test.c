@@ -1,4 +1,4 @@
-/* tests/unit/wire/http1_test.c - what the head parser understands and what it refuses */
+/* tests/unit/wire/http1_test.c - which heads the parser accepts, and which it refuses */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,7 +17,8 @@ static struct http1_field room[ROOM];
         .fields = room, .room = ROOM                                                     \
     }
 
-/* A head in memory of exactly its size, so that a sanitizer sees every step beyond it. */
+/* A head in memory of exactly its size, so that a sanitizer detects any access beyond
+ * it. */
 static enum err parse(struct str text, struct http1_head *head, bool request,
                       struct str method)
 {
@@ -406,7 +407,8 @@ static bool token_byte(int c)
                   c);
 }
 
-/* Put each byte into each place of `text` marked by a '~', legal everywhere, in turn. */
+/* Replaces each '~' of `text` by each byte in turn; `legal` decides which must be
+ * accepted. */
 static void try_all_bytes(struct str text, bool (*legal)(int c))
 {
     AUTO_FREE char *copy = xstrndup(text.at, text.len);

@@ -1,4 +1,4 @@
-/* tests/unit/wire/json_items_test.c - lists and watches, whole and in every two parts */
+/* tests/unit/wire/json_items_test.c - lists and watches, whole and split at every byte */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -18,7 +18,7 @@ static void json_items_freep(struct json_items **c)
     json_items_destroy(*c);
 }
 
-/* Everything that is finished, one "I:" or "M:" line per piece, behind what is in out. */
+/* Appends a line "I:" or "M:" to `out` for each finished piece. */
 static void drain(struct json_items *c, char *out, size_t room)
 {
     enum json_piece kind;
@@ -288,7 +288,8 @@ static void items_wait_until_they_are_taken(void **state)
     assert_int_equal(strlen(out), (42 - 7) * strlen("I:{\"n\":1}\n"));
 }
 
-/* Larger than the buffer keeps when idle: it goes, comes back, and goes again. */
+/* Larger than the buffer that is kept when idle, which is freed, allocated and freed
+ * again. */
 static void the_memory_of_large_objects_is_released(void **state)
 {
     (void)state;

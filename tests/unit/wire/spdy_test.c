@@ -1,7 +1,7 @@
 /* tests/unit/wire/spdy_test.c - frames as moby/spdystream reads and writes them
  *
- * The bytes were seen on the wire between kubectl's libraries and the real stream server:
- * port 80, request 0, streams 1 (error) and 3 (data).
+ * The bytes were captured between kubectl's libraries and the real stream server: port
+ * 80, request 0, streams 1 (error) and 3 (data).
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,4 +1,5 @@
-/* tests/unit/wire/tls_hello_test.c - the ClientHello in pieces, records and damaged */
+/* tests/unit/wire/tls_hello_test.c - ClientHellos in pieces, in several records, and
+ * damaged */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

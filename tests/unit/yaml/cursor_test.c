@@ -117,7 +117,7 @@ static enum err count_events(struct str text, size_t *ret, struct diag *why)
     return e;
 }
 
-/* Ten lines, each nine times the one before: 3,486,784,401 texts. */
+/* Ten lines, each with nine aliases of the one before: 3,486,784,401 texts. */
 static void refuses_aliases_that_multiply(void **state)
 {
     (void)state;
@@ -137,7 +137,7 @@ static void refuses_aliases_that_multiply(void **state)
     assert_true(count <= YAML_EXPANDED_MAX + 100);
 }
 
-/* Empty ones add no events, but work. */
+/* Empty mappings add no events, but cost time. */
 static void refuses_merges_of_nothing_that_multiply(void **state)
 {
     (void)state;

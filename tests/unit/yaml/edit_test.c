@@ -1,4 +1,4 @@
-/* tests/unit/yaml/edit_test.c - texts are replaced, and nothing else is */
+/* tests/unit/yaml/edit_test.c - texts are replaced, and all other bytes are kept */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
