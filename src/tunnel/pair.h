@@ -9,7 +9,7 @@
  *     RST                    any             V_RESET
  *     nothing for 2 s        FIN             V_RESET
  *
- * A pair is freed when both its user (who has the stream) and its owner (a mux) have released
+ * A pair is freed when both its user (which has the stream) and its owner (a mux) have released
  * it.  It reports events that concern the tunnel to the owner.
  */
 #pragma once
