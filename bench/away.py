@@ -1,7 +1,7 @@
-"""The measurements 50 ms away from the API server, where round trips are what counts.
+"""The measurements at 50 ms from the API server, where round trips take most of the time.
 
-Most begin with a contender that was just started and has answered one request: what is dialled,
-and what is ready before it is needed, is the difference. SPDX-License-Identifier: MIT
+Most begin with a contender that was just started and has answered one request: which tunnels it has
+prewarmed by then makes the difference. SPDX-License-Identifier: MIT
 """
 import contextlib
 import statistics
@@ -16,14 +16,14 @@ FIRST_SECONDS = "5s"
 
 
 def at_once(contender, **options):
-    """One lot of requests; until the last of them was answered."""
+    """Seconds from a batch of requests to the last answer."""
     result = put_load(contender.place, contender.address, duration="30s", patience="30s", **options)
     return {"ms": 1000 * result["seconds"], "slowest_ms": result["max_us"] / 1000,
             "failed": result["failed"], "done": result["requests"]}
 
 
 def lot(**options):
-    """The first, and the median of three that follow two seconds apart on new connections."""
+    """The first batch, and the median of three more, two seconds apart, on new connections."""
     def measure(_effort, contender):
         first, later = at_once(contender, **options), []
         for _ in range(3):
@@ -86,7 +86,7 @@ LOADS = {f"{PREFIX}{name}": measure for name, measure in {
 
 
 def run(load, effort, kind, place, folder):
-    """With a contender that nothing has used yet."""
+    """Runs a load on a new contender."""
     with contextlib.closing(kind(place, folder)) as contender:
         contender.open()
         time.sleep(REST)

@@ -1,7 +1,7 @@
-"""Choose how many tunnels of their own HTTP requests get, by measuring several values side by side.
+"""Compare values of --http-tunnels-per-pod, to choose its default.
 
-One kube-tunnel for each value of --http-tunnels-per-pod; every load is put on all of
-them in turn, as on rivals. SPDX-License-Identifier: MIT
+Each value has a kube-tunnel; every load is put on all of
+them in turn. SPDX-License-Identifier: MIT
 """
 import argparse
 
@@ -29,7 +29,7 @@ def contenders(place, folder, values):
 
 
 def spread(numbers):
-    """The median, and the lowest and highest: a choice needs to know what is noise."""
+    """The median, with the lowest and highest to show the noise."""
     numbers = [n for n in numbers if n is not None]
     if not numbers or min(numbers) == max(numbers):
         return table.plain(table.median(numbers))

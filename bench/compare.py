@@ -44,7 +44,7 @@ def missing():
 
 
 class Build(KubeTunnel):
-    """One of the two binaries, by itself or under a tool."""
+    """One of the two binaries, possibly under a tool (valgrind, strace)."""
 
     patience = 120  # a busy machine, and fifty times slower
 
@@ -71,7 +71,7 @@ def control(pid, *words):
 
 
 def instructions(contender, folder, options):
-    """Per request, with nothing of the start and the warm-up in it."""
+    """Instructions per request, without those of start and warm-up."""
     pid = contender.process.child.pid
     control(pid, "--zero")
     done = do(contender, options)
@@ -99,7 +99,7 @@ def system_calls(contender, folder, options):
 
 
 def ratio(old, new):
-    """Median of new / old, and how far the pairs were apart."""
+    """The median of new / old, with the lowest and highest."""
     ratios = [n / o for o, n in zip(old, new) if o and n is not None]
     if not ratios:
         return "-", "-"
@@ -128,7 +128,7 @@ def counted(place, folder, builds, title, under, count):
             yield row(title, name, *found)
 
 
-def timed(place, folder, builds, effort, say):
+def timed(place, folder, builds, effort, print_progress):
     """Rows for wall and CPU: each load on both in turn, in alternating order."""
     results = {}
     with contextlib.ExitStack() as stack:
@@ -137,7 +137,7 @@ def timed(place, folder, builds, effort, say):
         for c in pair:
             measure.warm_up(c.open())
         for number in range(effort.rounds):
-            say(f"round {number + 1} of {effort.rounds}")
+            print_progress(f"round {number + 1} of {effort.rounds}")
             for load in LOADS:
                 for c in pair if number % 2 else reversed(pair):
                     numbers = measure.LOADS[load](effort, c.alive())
@@ -147,17 +147,17 @@ def timed(place, folder, builds, effort, say):
             yield row(title, load, *([r.get(number) for r in results[load][n]] for n in builds))
 
 
-def compare(kind, folder, effort, old, new, say):
-    """The whole of it, as a table."""
+def compare(kind, folder, effort, old, new, print_progress):
+    """All comparisons, as a table."""
     builds = {"old": Path(old).resolve(), "new": Path(new).resolve()}
     callgrind = ("valgrind", "--tool=callgrind", "-q",
                  f"--callgrind-out-file={folder}/callgrind.%p")
     with contextlib.closing(kind(folder)) as place:
-        say("instructions per request (callgrind)")
+        print_progress("instructions per request (callgrind)")
         rows = list(counted(place, folder, builds, "instructions", callgrind, instructions))
-        say("system calls per request (strace)")
+        print_progress("system calls per request (strace)")
         rows += counted(place, folder, builds, "system calls", (), system_calls)
-        rows += timed(place, folder, builds, effort, say)
+        rows += timed(place, folder, builds, effort, print_progress)
     return table.markdown(HEAD, rows)
 
 

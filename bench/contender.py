@@ -1,7 +1,7 @@
 """The programs that are measured: kube-tunnel, kubectl port-forward, nginx, the pod itself, bare SPDY.
 
-A contender is started in a place, has an address there, and may die under
-load: alive() starts it again. SPDX-License-Identifier: MIT
+A contender is started in a place, has an address there, and may exit during a
+load: alive() then starts it again. SPDX-License-Identifier: MIT
 """
 import os
 import shutil
@@ -83,7 +83,7 @@ class Contender:
     cold_command = None  # ... with this, {port} in it
     uploads = True
     loads = None  # which it takes; None: all that it can
-    proxy = None  # raw connections ask for their target: "socks5" or "connect"
+    proxy = None  # raw connections request their target: "socks5" or "connect"
     patience = 20  # seconds until it answers
 
     def __init__(self, place, folder):
@@ -108,7 +108,7 @@ class Contender:
         return self
 
     def alive(self):
-        """Itself, answering, if need be after a new start."""
+        """Returns self once it answers; restarts it if it has exited."""
         if self.process and not (self.process.alive and answers(self.place, self.address)):
             self.died += 1
             self.close()
@@ -150,12 +150,12 @@ class KubeTunnel(Contender):
         words = [*self.run(0), "--expose", "web.shop:echo=127.0.0.1:0"]
         self.process = Process(self.place.command(words), self.log())
         listener = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
-        self.address = self.process.said(listener + "$", self.patience).group(1)
-        self.raw_address = self.process.said(listener + " exposes=", self.patience).group(1)
+        self.address = self.process.wait_for_output(listener + "$", self.patience).group(1)
+        self.raw_address = self.process.wait_for_output(listener + " exposes=", self.patience).group(1)
 
 
 class Direct(KubeTunnel):
-    """To the pod's own address."""
+    """kube-tunnel with connections to the pod's address, without tunnels."""
 
     name = "kube-tunnel direct"
     cold = False
@@ -170,7 +170,7 @@ class Direct(KubeTunnel):
 
 
 class Socks(KubeTunnel):
-    """Raw connections by SOCKS 5 on the HTTP listener, in place of an exposed port."""
+    """Raw connections by SOCKS 5 on the HTTP listener, instead of an exposed port."""
 
     name = "kube-tunnel SOCKS 5"
     cold = False
@@ -190,7 +190,7 @@ class Connect(Socks):
 
 
 class Before(KubeTunnel):
-    """An older one, where KUBE_TUNNEL_BEFORE names it: no worse than that, in the same run."""
+    """An older build, named by KUBE_TUNNEL_BEFORE, to compare with in the same run."""
 
     name = "kube-tunnel before"
     binary = os.environ.get("KUBE_TUNNEL_BEFORE")
@@ -215,12 +215,12 @@ class Kubectl(Contender):
     def start(self):
         self.process = Process(self.place.command([*self.run(""), f":{RAW_PORT}"]), self.log())
         listener = r"Forwarding from (127\.0\.0\.1:\d+) -> "
-        self.address = self.process.said(f"{listener}{HTTP_PORT}$").group(1)
-        self.raw_address = self.process.said(f"{listener}{RAW_PORT}$").group(1)
+        self.address = self.process.wait_for_output(f"{listener}{HTTP_PORT}$").group(1)
+        self.raw_address = self.process.wait_for_output(f"{listener}{RAW_PORT}$").group(1)
 
 
 class Nginx(Contender):
-    """Plain HTTP in, TLS out, keep-alive on both sides: what encrypting costs a proxy."""
+    """Plain HTTP in, TLS out, keep-alive on both sides: the cost of a proxy with encryption."""
 
     name = "nginx"
     uploads = False
@@ -265,7 +265,7 @@ class Nginx(Contender):
 
 
 class NginxToPod(Nginx):
-    """Plain HTTP on both sides, in the place of kube-tunnel: what proxying to the pod costs."""
+    """Plain HTTP on both sides: the cost of a proxy to the pod's address."""
 
     name = "nginx to the pod"
     loads = Direct.loads
@@ -283,7 +283,7 @@ class NginxToPod(Nginx):
 
 
 class Pod(Contender):
-    """No tunnel at all: what the machine and the pod can do."""
+    """Requests directly to the pod: the limit of machine and pod."""
 
     name = "pod"
     tool = False
@@ -299,8 +299,8 @@ class Pod(Contender):
 
 
 class BareSpdy(Contender):
-    """Pairs in tunnels of their own and nothing else: what the chain behind us can do. It is
-    its own load, so no process is started or observed."""
+    """Only pairs in own tunnels: the limit of API server, kubelet and runtime. It is
+    also the load generator, so no process is started or observed."""
 
     name = "bare SPDY"
     tool = False
@@ -323,7 +323,7 @@ class BareSpdy(Contender):
 
 
 class SharedSpdy(BareSpdy):
-    """The same with all of them in one tunnel, as kubectl has it."""
+    """The same with all pairs in one tunnel, as in kubectl."""
 
     name = "bare SPDY, one tunnel"
     loads = {"16 connections"}

@@ -42,8 +42,8 @@ class Counted:
              f"--callgrind-out-file={self.out}", KUBE_TUNNEL, "run", "--listen", "127.0.0.1:0",
              "--kubeconfig", place.kubeconfig, "--max-connections", str(2 * WEBSOCKETS),
              "--client-idle-timeout", "1h"], folder / f"{name}.log")
-        said = self.process.said(r"listening\b.*?127\.0\.0\.1:(\d+)", 60)
-        self.address = f"127.0.0.1:{said.group(1)}"
+        match = self.process.wait_for_output(r"listening\b.*?127\.0\.0\.1:(\d+)", 60)
+        self.address = f"127.0.0.1:{match.group(1)}"
 
     def control(self, *words):
         subprocess.run(["callgrind_control", *words, str(self.process.child.pid)], check=True,
@@ -103,14 +103,14 @@ def per_request(place, counted):
     return (busy - counted.count(lambda: time.sleep(took))) / REQUESTS
 
 
-def measure(place, folder, rounds, say):
+def measure(place, folder, rounds, print_progress):
     """(without, beside): instructions per request, of each round."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     counted = Counted(place, folder, "idle")
     try:
         without = [per_request(place, counted) for _ in range(rounds)]
-        say(f"{place.title}: opening {WEBSOCKETS} WebSockets")
+        print_progress(f"{place.title}: opening {WEBSOCKETS} WebSockets")
         opened = open_websockets(counted.address, WEBSOCKETS)
         time.sleep(5)  # what their tunnels still have to do
         beside = [per_request(place, counted) for _ in range(rounds)]

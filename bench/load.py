@@ -1,4 +1,4 @@
-"""Run bench-load or bench-spdy, and look at processes exactly while its requests count.
+"""Run bench-load or bench-spdy, and measure CPU of processes exactly while its requests count.
 
 SPDX-License-Identifier: MIT
 """
@@ -18,7 +18,7 @@ HOST = "web.shop.svc.cluster.local"
 
 
 class LoadFailed(Exception):
-    """The load could not be put on at all."""
+    """The load generator could not run."""
 
 
 def flags(options):
@@ -40,7 +40,7 @@ def spawn(place, words, binary=BINARY):
 
 
 class Limited:
-    """A child that is killed when it has had its time, and in any case at the end."""
+    """A child process that is killed at its time-out, and in any case at the end."""
 
     def __init__(self, child, seconds):
         self.child = child
@@ -63,7 +63,7 @@ def expect_word(child, word):
 
 
 def cpu_between(before, after, pids):
-    """None when one of them ended meanwhile: what it had used is gone with it."""
+    """CPU seconds of these processes; None if one has ended meanwhile, since its CPU time is unknown then."""
     if any(pid not in before or pid not in after for pid in pids):
         return None
     return sum(after[pid] - before[pid] for pid in pids)
@@ -91,7 +91,7 @@ def put_load(place, address, watch=None, limit=120, **options):
 
 
 def drive_spdy(place, watch, limit=120, **options):
-    """One run of bench-spdy, which is the tool as well as the load."""
+    """One run of bench-spdy, which is both the contender and the load generator."""
     return count_load(spawn(place, flags(options), SPDY_BINARY), watch, limit, itself="tool")
 
 

@@ -1,4 +1,4 @@
-"""What a result records about where and when it was measured.
+"""Facts about machine and time, recorded with each result.
 
 SPDX-License-Identifier: MIT
 """
@@ -35,7 +35,7 @@ def busy_ticks():
 
 
 def background(seconds=1.5):
-    """The share of the machine that is busy while we do nothing."""
+    """The share of the machine that other processes use."""
     before = busy_ticks()
     time.sleep(seconds)
     busy, total = (a - b for a, b in zip(busy_ticks(), before))

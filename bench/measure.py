@@ -15,7 +15,7 @@ MB = 1e6
 
 @dataclasses.dataclass(frozen=True)
 class Effort:
-    """How long everything takes: a full run, or a quick look."""
+    """Durations and counts: of a full run, or of a quick one."""
 
     rounds: int
     seconds: float
@@ -79,7 +79,7 @@ def watched(contender):
 
 
 def for_a_time(effort, contender, seconds=None, **options):
-    """For many connections the cluster has to open many tunnels first."""
+    """Requests for a fixed time, after a settling time in which the tunnels are opened."""
     settle = max(effort.settle, options.get("connections", 1) / 100)
     return contender.load(watched(contender), settle=milliseconds(settle),
                           duration=milliseconds(seconds or effort.seconds), **options)
@@ -95,7 +95,7 @@ def flat_out(connections):
 
 
 def paced(effort, contender):
-    """Longer than most: the kernel counts CPU in hundredths of a second."""
+    """Takes longer, because the kernel counts CPU in hundredths of a second."""
     return requests(effort, contender, seconds=1.5 * effort.seconds, connections=16, rate=RATE)
 
 
@@ -104,7 +104,7 @@ def fresh(effort, contender):
 
 
 def fresh_paced(effort, contender):
-    """Still longer: at a tenth of the rate."""
+    """Takes still longer, at a tenth of the rate."""
     return requests(effort, contender, seconds=3 * effort.seconds, connections=8, fresh=True,
                     rate=FRESH_RATE)
 
@@ -120,7 +120,7 @@ def raw(effort, contender):
 
 
 def burst(effort, contender):
-    """The first one only warms up what it needs."""
+    """The first burst only warms up."""
     if not contender.raw_address:
         return {}
     seconds = bursts(contender.place, contender.raw_address, BURST, settle="500ms",
@@ -157,7 +157,7 @@ def upload(effort, contender):
 
 
 def at_once(effort, contender, which, **options):
-    """Every byte that moved in the time, also of bodies that were not complete at its end:
+    """All bytes moved in the time, also of bodies that were incomplete at its end:
     sixteen of them would be most of what a slow tool carries."""
     result = for_a_time(effort, contender, connections=AT_ONCE, patience="60s", **options)
     return per_megabyte(result, which)
@@ -213,7 +213,7 @@ def load_by_count(contender, count):
 
 
 def memory(effort, contender):
-    """A process of its own: after its start, some requests, many, and a time of rest."""
+    """The memory of a new process: after its start, some requests, many, and a pause."""
     count, idle_seconds = effort.memory_requests, effort.idle_seconds
     if contender.name != "kube-tunnel":
         count = min(count, RIVAL_REQUESTS)

@@ -1,7 +1,7 @@
 """Where measurements are made: the playground, or the project's real cluster.
 
-A place knows how a command is run there, which kubeconfig leads in, and
-which processes make up the cluster; and either of them, 50 ms away. SPDX-License-Identifier: MIT
+A place has the way to run a command there, the kubeconfig, and
+the processes of the cluster. Each also exists at 50 ms distance. SPDX-License-Identifier: MIT
 """
 import json
 import os
@@ -22,14 +22,14 @@ HTTP_PORT, RAW_PORT = 8080, 9000  # of the pods
 
 
 def at_home(folder):
-    """A command's prefix: settings and caches of its own, not the user's."""
+    """A prefix for commands: HOME in this folder, so that settings and caches are not the user's."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     return ["env", f"HOME={home}", f"XDG_CONFIG_HOME={home}", f"XDG_CACHE_HOME={home}/cache"]
 
 
 def first_pod(text):
-    """The same one in every run, from kubectl's list."""
+    """The first pod of kubectl's list, which is the same in every run."""
     running = [p for p in json.loads(text)["items"] if p["status"]["phase"] == "Running"]
     return min(running, key=lambda p: p["metadata"]["name"])
 
@@ -51,7 +51,7 @@ class Playground:
         self.process = Process([PLAYGROUND, "--kubeconfig-out", self.kubeconfig],
                                folder / "playground.log")
         try:
-            self.process.said("^ready")
+            self.process.wait_for_output("^ready")
         except BaseException:
             self.process.stop()
             raise
@@ -59,7 +59,7 @@ class Playground:
         self.pod_name = self.find_pod()
 
     def find_pod(self):
-        """Its name, for programs that can reach a pod only; None without kubectl."""
+        """The name of a pod, for programs that forward to a pod only; None without kubectl."""
         try:
             done = subprocess.run(self.command([KUBECTL, "--kubeconfig", self.kubeconfig,
                                                 *LIST_PODS]),
@@ -135,7 +135,7 @@ def server_of(kubeconfig):
 
 
 class Away:
-    """Mixed into a place: a relay delays all that goes to its API server and back."""
+    """A mixin for places: a relay delays all bytes to and from the API server."""
 
     def __init__(self, folder):
         super().__init__(folder)
@@ -143,7 +143,7 @@ class Away:
         server = server_of(kubeconfig)
         self.relay = Process(self.command([RELAY, server]), folder / f"{self.name}-relay.log")
         try:
-            address = self.relay.said(r"^ready (\S+)$").group(1)
+            address = self.relay.wait_for_output(r"^ready (\S+)$").group(1)
         except BaseException:
             self.relay.stop()
             super().close()

@@ -1,4 +1,4 @@
-"""Child processes: started so that they cannot outlive us, stopped for certain,
+"""Child processes, which end with their parent at the latest,
 whose CPU and memory are read from /proc. SPDX-License-Identifier: MIT
 """
 import ctypes
@@ -21,14 +21,14 @@ def die_with_parent():
 
 
 def clean_environment(**extra):
-    """Nothing of the caller's configuration or proxies reaches what we start."""
+    """An environment without the caller's configuration and proxies."""
     kept = {k: v for k, v in os.environ.items()
             if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
     return {**kept, **extra}
 
 
 def eventually(question, seconds, pause=0.05):
-    """Call until the result is true; None when it never was."""
+    """Calls until the result is true, and returns it; None at the time-out."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         answer = question()
@@ -39,7 +39,7 @@ def eventually(question, seconds, pause=0.05):
 
 
 class Process:
-    """A program that runs beside us; what it prints goes to a file."""
+    """A program in the background; its output goes to a file."""
 
     def __init__(self, command, output, **environment):
         self.command = [str(c) for c in command]
@@ -53,14 +53,14 @@ class Process:
     def alive(self):
         return self.child.poll() is None
 
-    def said(self, pattern, seconds=20):
-        """The first match in what it printed; an error when it ends or is silent."""
+    def wait_for_output(self, pattern, seconds=20):
+        """Waits for a match in its output and returns it; an error if it ends or the time is over."""
         def look():
             found = re.search(pattern, self.output.read_text(errors="replace"), re.MULTILINE)
             return found or not self.alive
         found = eventually(look, seconds, pause=0.01)
         if not isinstance(found, re.Match):
-            raise RuntimeError(f"{self.command[0]} never said {pattern!r}:\n{self.tail()}")
+            raise RuntimeError(f"{self.command[0]} never printed {pattern!r}:\n{self.tail()}")
         return found
 
     def tail(self, lines=20):
@@ -89,7 +89,7 @@ def all_pids():
 
 
 def family(pid):
-    """The process and all that came from it."""
+    """The process and all its descendants."""
     children = {}
     for p in all_pids():
         fields = stat_fields(p)

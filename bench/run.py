@@ -35,7 +35,7 @@ for its tunnels ("the engine"). Method: docs/decisions/040-benchmark-method.md.
 """
 
 
-def say(text):
+def print_progress(text):
     print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
@@ -57,7 +57,7 @@ def read_arguments():
     parser.add_argument("--write", action="store_true",
                         help="write bench/RESULTS.md also after a partial run")
     parser.add_argument("--remarks", metavar="FILE", type=Path,
-                        help='lines "row: sentence": what to say under a row that does not hold')
+                        help='lines "row: sentence": what to print under a row that does not hold')
     parser.add_argument("--caps", metavar="N,N", type=caps.parse,
                         help="compare these values of --http-tunnels-per-pod instead")
     parser.add_argument("--compare", metavar="OLD",
@@ -107,7 +107,7 @@ def chosen_places(arguments):
         elif asked:
             sys.exit(f"script/bench: {why}")
         else:
-            say(f"SKIPPED {name}: {why}")
+            print_progress(f"SKIPPED {name}: {why}")
 
 
 def open_contenders(place, folder, stack, remarks):
@@ -115,7 +115,7 @@ def open_contenders(place, folder, stack, remarks):
     for kind in CONTENDERS:
         why = kind.missing(place)
         if why:
-            say(f"{place.title}: without {kind.name}: {why}")
+            print_progress(f"{place.title}: without {kind.name}: {why}")
             continue
         contender = kind(place, folder)
         stack.callback(contender.close)
@@ -124,21 +124,21 @@ def open_contenders(place, folder, stack, remarks):
             measure.warm_up(contender)
         except (LoadFailed, RuntimeError) as e:
             remarks.append(f"{kind.name} did not start in {place.title}")
-            say(str(e))
+            print_progress(str(e))
     return found
 
 
 def attempt(place, name, contender, action):
-    """A contender that cannot do something has no number there, and the run goes on."""
+    """Runs an action; if it fails, the contender has no number for it, and the run continues."""
     try:
         return action()
     except (LoadFailed, RuntimeError, ValueError) as e:
-        say(f"{place.title}: {name}: {contender.name}: {e}")
+        print_progress(f"{place.title}: {name}: {contender.name}: {e}")
         return {}
 
 
 def one_round(place, names, contenders, effort, results):
-    """Each load on all contenders in turn before the next load: as close in time as can be."""
+    """Puts each load on all contenders in turn before the next load, so that they are close in time."""
     for name in (n for n in names if n in measure.LOADS):
         for c in (c for c in contenders if c.takes(name)):
             numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c.alive()))
@@ -149,7 +149,7 @@ def measure_memory(place, folder, effort, results):
     for kind in CONTENDERS:
         if kind.missing(place) or not kind.tool:
             continue
-        say(f"{place.title}: memory of {kind.name}")
+        print_progress(f"{place.title}: memory of {kind.name}")
         with contextlib.closing(kind(place, folder)) as contender:
             numbers = attempt(place, "memory", contender,
                               lambda: measure.memory(effort, contender.open()))
@@ -157,9 +157,9 @@ def measure_memory(place, folder, effort, results):
 
 
 def measure_away(place, folder, names, effort, results):
-    """Each contender afresh for each load, so that what one has opened serves no other."""
+    """Starts a new contender for each load, so that no connection of an earlier load is reused."""
     for number in range(effort.rounds):
-        say(f"{place.title}: round {number + 1} of {effort.rounds}")
+        print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
         yield from busy_remark(place, number + 1)
         for name in names:
             for kind in (k for k in CONTENDERS if k.cold and not k.missing(place)):
@@ -180,7 +180,7 @@ def measure_loads(place, folder, names, effort, results):
     with contextlib.ExitStack() as stack:
         contenders = open_contenders(place, folder, stack, remarks)
         for number in range(effort.rounds):
-            say(f"{place.title}: round {number + 1} of {effort.rounds}")
+            print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
             remarks += busy_remark(place, number + 1)
             one_round(place, names, contenders, effort, results)
         return remarks + [f"{c.name} ended {c.died} times in {place.title} and was started again"
@@ -196,7 +196,7 @@ def compare_caps(kind, folder, effort, values):
         for c in contenders:
             measure.warm_up(c.open())
         for number in range(effort.rounds):
-            say(f"{place.title}: round {number + 1} of {effort.rounds}")
+            print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
             remarks += busy_remark(place, number + 1)
             one_round(place, caps.LOADS, contenders, effort, results)
         return results, place.title, remarks
@@ -214,15 +214,15 @@ def report_idle(_arguments, effort, folder):
     if why := idle.missing() or Playground.missing():
         sys.exit(f"script/bench: {why}")
     with contextlib.closing(Playground(folder)) as place:
-        counted = idle.measure(place, folder, max(3, effort.rounds), say)
+        counted = idle.measure(place, folder, max(3, effort.rounds), print_progress)
     print(f"## Idle WebSockets: {Playground.title}\n\n{idle.table_of(*counted)}\n")
 
 
 def report_scale(_arguments, effort, folder):
     if why := Playground.missing():
         sys.exit(f"script/bench: {why}")
-    rows = scale.measure(KUBE_TUNNEL, folder, effort, say)
-    sizes = [] if effort is measure.QUICK else list(scale.threshold(KUBE_TUNNEL, folder, say))
+    rows = scale.measure(KUBE_TUNNEL, folder, effort, print_progress)
+    sizes = [] if effort is measure.QUICK else list(scale.threshold(KUBE_TUNNEL, folder, print_progress))
     print(f"## Scale: {scale.SERVICES:,} services, {scale.ENDPOINTS:,} endpoints, playground\n\n"
           f"{scale.table_of(rows, sizes)}\n")
 
@@ -232,7 +232,7 @@ def is_away(kind):
 
 
 def places_for(arguments, names):
-    """Those where one of the measurements is made."""
+    """The places that the chosen measurements need."""
     for kind in chosen_places(arguments):
         if any((n in away.LOADS) == is_away(kind) for n in names):
             yield kind
@@ -243,7 +243,7 @@ def report_comparison(arguments, effort, folder):
     effort = dataclasses.replace(effort, rounds=arguments.rounds or
                                  (3 if arguments.quick else compare.ROUNDS))
     print(compare.compare(PLACES["playground"], folder, effort, arguments.compare, KUBE_TUNNEL,
-                          say))
+                          print_progress))
 
 
 def measure_place(kind, folder, names, effort):
@@ -292,7 +292,7 @@ def write_results(text, titles):
     facts = {**machine.facts(), "clusters": ", ".join(titles.values())}
     lines = [f"- {name}: {value}" for name, value in facts.items()]
     RESULTS.write_text("\n".join([INTRODUCTION, *lines, "", text]))
-    say("wrote bench/RESULTS.md")
+    print_progress("wrote bench/RESULTS.md")
 
 
 def main():

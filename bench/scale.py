@@ -1,6 +1,6 @@
 """script/bench --scale: a cluster of 10,000 services and 50,000 endpoints.
 
-The playground makes it, with slices that change at a rate and a rollout. A client-go
+The playground has these objects, with slices that change at a rate, and a rollout. A client-go
 informer cache of the same objects (bench/informer) is measured beside kube-tunnel where
 the modules of tests/kubernetes can be compiled. SPDX-License-Identifier: MIT
 """
@@ -34,7 +34,7 @@ class Cluster:
         self.kubeconfig, self.control = folder / "kubeconfig", folder / "control"
         self.process = Process([PLAYGROUND, "--kubeconfig-out", self.kubeconfig,
                                 "--control", self.control, *flags], folder / "playground.log")
-        self.process.said("^ready", 60)
+        self.process.wait_for_output("^ready", 60)
 
     def order(self, command):
         subprocess.run(["curl", "-sS", "--unix-socket", self.control, "--data-binary", command,
@@ -52,23 +52,23 @@ class Tunnel:
                                 "--log-level", "info,serve=warn", *flags],
                                cluster.folder / f"tunnel-{time.monotonic_ns()}.log",
                                HOME=str(cluster.folder), XDG_CONFIG_HOME=str(cluster.folder))
-        self.port = int(self.process.said(r"listening\b.*:(\d+)$").group(1))
+        self.port = int(self.process.wait_for_output(r"listening\b.*:(\d+)$").group(1))
         self.pid = self.process.child.pid
 
     def first_200(self):
         """Seconds from the start of the process."""
-        while self.ask("web.shop.svc") != "200":
+        while self.get("web.shop.svc") != "200":
             time.sleep(0.002)
         return time.monotonic() - self.began
 
-    def ask(self, host):
+    def get(self, host):
         return subprocess.run(["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-H", f"Host: {host}",
                                f"http://127.0.0.1:{self.port}/"], capture_output=True, text=True,
                               env=clean_environment()).stdout
 
     def loaded(self):
         """Seconds until everything is watched."""
-        self.process.said("rights found", 60)
+        self.process.wait_for_output("rights found", 60)
         return time.monotonic() - self.began
 
     def load(self, host, seconds, rate=300):
@@ -99,7 +99,7 @@ def first_answers(binary, cluster, rounds, *flags):
 
 
 def loading(binary, cluster, *flags):
-    """(seconds, CPU seconds, RSS in MB when it has settled)"""
+    """(seconds, CPU seconds, RSS in MB after SETTLED seconds)"""
     with tunnel(binary, cluster, *flags) as t:
         seconds = t.loaded()
         cpu = t.cpu()
@@ -133,19 +133,19 @@ def rolling(binary, cluster, host):
         return quiet["p99_us"] / 1000, busy["p99_us"] / 1000, failed
 
 
-def informer(folder, cluster, say):
+def informer(folder, cluster, print_progress):
     """RSS in MB of client-go's caches, plain and trimmed; None where it cannot be built."""
     program = folder / "informer"
     built = subprocess.run(["go", "build", "-p", "1", "-ldflags", "-s -w", "-o", program, INFORMER],
                            cwd=COMPONENTS, capture_output=True, text=True,
                            env=clean_environment(CGO_ENABLED="0"))
     if built.returncode:
-        say("without client-go: " + (built.stderr.strip().splitlines() or ["go build failed"])[-1])
+        print_progress("without client-go: " + (built.stderr.strip().splitlines() or ["go build failed"])[-1])
         return None
     found = []
     for flags in ((), ("-trim",)):
         process = Process([program, "-json", "-kubeconfig", cluster.kubeconfig, *flags], folder / "informer.log")
-        process.said("^ready", 120)
+        process.wait_for_output("^ready", 120)
         time.sleep(3)
         found.append(memory_kib([process.child.pid])["VmRSS"] * 1024 / 1e6)
         process.stop()
@@ -157,14 +157,14 @@ def catalog(services, endpoints):
     return json.loads(done.stdout)
 
 
-def measure(binary, folder, effort, say):
+def measure(binary, folder, effort, print_progress):
     """Rows: (figure, value, target, holds or None)"""
     rounds = max(3, effort.rounds * 3)
     rows = []
 
     def row(figure, value, target="-", holds=None):
         rows.append((figure, value, target, holds))
-        say(f"{figure}: {value}")
+        print_progress(f"{figure}: {value}")
 
     with closing(Cluster(folder / "empty")) as empty, \
             closing(Cluster(folder / "large", "--scale", f"{SERVICES}:{ENDPOINTS}",
@@ -179,7 +179,7 @@ def measure(binary, folder, effort, say):
         row("RSS, MB (an empty cluster)", f"{rss:.1f} ({least:.1f})", "at most 40", rss <= 40)
         _, _, lazily = loading(binary, scaled, "--discovery", "lazy")
         row("RSS with --discovery lazy, MB", f"{lazily:.1f}")
-        caches = informer(folder, scaled, say)
+        caches = informer(folder, scaled, print_progress)
         if caches:
             row("RSS of a client-go informer cache, MB (trimmed)", f"{caches[0]:.0f} ({caches[1]:.0f})")
         share = churning(binary, scaled, effort.seconds * 2)
@@ -195,12 +195,12 @@ def measure(binary, folder, effort, say):
     return rows
 
 
-def threshold(binary, folder, say):
-    """What the default of --lazy-above costs: (services, s, CPU s, MB) for each size."""
+def threshold(binary, folder, print_progress):
+    """The cost of watching below the default of --lazy-above: (services, s, CPU s, MB) for each size."""
     for services in (5_000, 10_000, 20_000, 40_000):
         with closing(Cluster(folder / f"size-{services}", "--scale", f"{services}:{5 * services}")) as cluster:
             found = (services, *loading(binary, cluster, "--discovery", "watch"))
-            say("%d services: %.2f s, %.2f s of CPU, %.1f MB" % found)
+            print_progress("%d services: %.2f s, %.2f s of CPU, %.1f MB" % found)
             yield found
 
 

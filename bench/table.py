@@ -1,8 +1,8 @@
-"""The tables of figures to reach, and everything that was measured.
+"""The tables of targets, and of all measured values.
 
 Results are results[place][load][contender] -> a list with one dictionary of
 numbers for each round. Ratios are made within a round, then the median is
-taken: what the machine did at that time is in both. SPDX-License-Identifier: MIT
+taken, so that other load of the machine affects both values. SPDX-License-Identifier: MIT
 """
 import dataclasses
 import statistics
@@ -151,7 +151,7 @@ TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": 
 
 
 def plain(x):
-    """Three digits that matter, thousands apart."""
+    """Three significant digits, with separators of thousands."""
     if x is None:
         return "-"
     if x != 0 and abs(x) < 10:
@@ -184,7 +184,7 @@ def failures(results, place, load, contender):
 
 
 def trouble(results, figure):
-    """Why a figure cannot be trusted even if its ratio holds."""
+    """Why a figure is not valid, whatever its ratio is."""
     for who in filter(None, (figure.ours, figure.rival)):
         failed, total = failures(results, figure.place, figure.load, who)
         if failed > MANY_FAILURES * total:
@@ -245,7 +245,7 @@ def with_spread(judged):
 
 
 def targets(figure, title):
-    """The table's own, and those that other tables have for the same comparison."""
+    """The target of this table, and those of other tables for the same comparison."""
     others = [f"{other.lower()}: {f.target()}"
               for other, figures in TABLES.items() if other != title
               for f in figures if f.compares() == figure.compares() and f.limit != figure.limit]

@@ -1,4 +1,4 @@
-/* bench/catalog/main.c - what the catalog costs by itself, in a cluster of that size
+/* bench/catalog/main.c - CPU time of the catalog alone, in a cluster of a given size
  *
  * bench-catalog [SERVICES [ENDPOINTS]]
  * No network: a scripted API server (tests/unit/catalog/fake_api.c) brings the objects.

@@ -2,14 +2,14 @@
  *
  *     bench-distance [OPTIONS] ADDRESS:PORT     the server to relay to
  *
- * Each byte is delivered --delay after it came, in either direction; the first bytes of a
- * client no sooner than --connect after it connected.  25 and 75 ms cost what a server 50
- * ms away costs: the handshake of TCP takes a round trip before the first byte leaves.
- * Bandwidth is not limited, nor is there any loss.  Prints "ready ADDRESS:PORT", and runs
- * until SIGTERM.
+ * Each byte is delivered --delay after it was received, in either direction; the first
+ * bytes of a client are delivered no sooner than --connect after it connected.  25 and 75
+ * ms cost what a server 50 ms away costs: the handshake of TCP takes a round trip before
+ * the first byte leaves.  Bandwidth is not limited, nor is there any loss.  Prints "ready
+ * ADDRESS:PORT", and runs until SIGTERM.
  *
- * One thread, one epoll.  What a connection has on its way lies in a queue of chunks for
- * each direction, at most FLIGHT_MAX bytes; while that is full its source is not read.
+ * One thread, one epoll.  The delayed bytes of each direction are in a queue of chunks,
+ * at most FLIGHT_MAX bytes; while it is full the source is not read.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -55,7 +55,7 @@ struct pipe {
     uint64_t not_before_ns;
     bool ended;   /* nothing more is read */
     bool shut;    /* the end was passed on */
-    bool blocked; /* `to` takes nothing at the moment */
+    bool blocked; /* the socket `to` accepts no bytes at present */
 };
 
 /* One connection: `up` reads the client, `down` reads the server. */
@@ -84,7 +84,8 @@ static struct chunk *first_chunk(const struct pipe *p)
     return list_empty(&p->chunks) ? NULL : list_first(&p->chunks, struct chunk, node);
 }
 
-/* What epoll reports for a socket: room for `in`, input for `out`, which it has both. */
+/* Sets the epoll events of a socket, which is the source of one pipe and the target of
+ * the other. */
 static void watch(struct relay *r, const struct pipe *out, const struct pipe *in,
                   int operation)
 {
@@ -239,7 +240,7 @@ static bool is_over(const struct link *l)
     return l->broken || (l->up.shut && l->down.shut);
 }
 
-/* Deliver what is due; returns when something next will be. */
+/* Delivers the chunks that are due; returns when the next one is. */
 static uint64_t run_links(struct relay *r)
 {
     uint64_t next = UINT64_MAX;

@@ -1,4 +1,4 @@
-/* bench/load/answer.c - read HTTP/1.1 answers as far as a load generator must */
+/* bench/load/answer.c - reads HTTP/1.1 responses, as far as a load generator needs it */
 #include "bench/load/answer.h"
 
 #include <string.h>

@@ -1,9 +1,9 @@
-/* bench/load/answer.h - read HTTP/1.1 answers as far as a load generator must
+/* bench/load/answer.h - reads HTTP/1.1 responses, as far as a load generator needs it
  *
- * Reports when an answer is complete and its status; counts the body and keeps
- * nothing of it.  Deliberately not wire/http1: what measures the program does not share
- * its parser.  Bodies need a Content-Length; chunked ones are refused (ERR_PROTO),
- * because nothing that is measured sends them.
+ * Reports when an answer is complete and its status; counts the body and keeps nothing of
+ * it.  Deliberately not wire/http1: the load generator does not share the parser of the
+ * program it measures.  Bodies need a Content-Length; chunked ones are refused
+ * (ERR_PROTO), because nothing that is measured sends them.
  */
 #pragma once
 
@@ -19,7 +19,7 @@ struct answer {
     char head[ANSWER_HEAD_MAX];
     size_t head_len;
     bool in_body;
-    int status;    /* once in_body */
+    int status;    /* valid once in_body is set */
     bool closes;   /* the server will take no other request on this connection */
     uint64_t left; /* of the body */
     uint64_t body; /* bytes of it that came */

@@ -1,4 +1,5 @@
-/* bench/load/answer_test.c - what counts as an answer, in one piece and in every other */
+/* bench/load/answer_test.c - what counts as a response, in one piece and in pieces of
+ * every size */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>

@@ -22,14 +22,14 @@ static enum err dial(const struct plan *p, struct pollfd *ret)
     return ERR_RESET;
 }
 
-/* Stands: its byte goes out, and from then on it waits for the echo. */
+/* It is connected: sends its byte, and from then on waits for the echo. */
 static enum err send_byte(struct pollfd *c)
 {
     c->events = POLLIN;
     return send(c->fd, "\1", 1, MSG_NOSIGNAL) == 1 ? OK : ERR_RESET;
 }
 
-/* Has its byte: poll looks at it no more. */
+/* Receives its byte, and removes the connection from poll. */
 static enum err receive_byte(struct pollfd *c)
 {
     char byte = 0;

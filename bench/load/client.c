@@ -1,4 +1,5 @@
-/* bench/load/client.c - one connection of the load: request, answer, and again */
+/* bench/load/client.c - one connection of the load, which sends requests one after the
+ * other */
 #include "bench/load/client.h"
 
 #include <errno.h>
@@ -10,7 +11,8 @@
 #include <unistd.h>
 
 #define SOURCES 32
-#define PAUSE_NS (10 * 1000000ull) /* after a failure, so that none becomes a storm */
+/* after a failure, so that there is no storm of retries */
+#define PAUSE_NS (10 * 1000000ull)
 
 uint64_t monotonic_ns(void)
 {
@@ -39,7 +41,7 @@ void client_finish(struct client *c)
     hang_up(c);
 }
 
-/* A paced client keeps its timetable; any other goes on at once. */
+/* A paced client keeps to its schedule; others send the next request at once. */
 static void schedule_next(struct client *c)
 {
     const struct plan *p = c->run->plan;
@@ -61,7 +63,7 @@ static void fail(struct client *c, enum failure why)
         c->due = c->run->now + PAUSE_NS;
 }
 
-/* A connection that the server closed between two requests costs only a new one. */
+/* If the server closed the connection between two requests, that is no failure. */
 static void lose(struct client *c, enum failure why)
 {
     if (c->state == CLIENT_WAITS)
@@ -154,8 +156,8 @@ static void on_bytes(struct client *c, const char *bytes, size_t n)
         fail(c, FAIL_MALFORMED);
 }
 
-/* Until the socket is empty, which a short read shows, or until its end, if that is there: no
- * other event will come for it. */
+/* Reads until the socket is empty, which a short read shows, or until its end if that was
+ * reported, because epoll reports it only once. */
 static void receive(struct client *c, bool ended)
 {
     struct run *r = c->run;
@@ -207,8 +209,9 @@ static void transmit(struct client *c)
     }
 }
 
-/* We close first, so each port stays in TIME-WAIT for a while, and one address has only
- * 28,000: connect() would soon search for milliseconds.  Loopback has more addresses. */
+/* The client closes first, so its port stays in TIME-WAIT, and one address has only
+ * 28,000 ports: connect() would soon search for milliseconds.  So several loopback
+ * addresses are used. */
 static void take_source(struct client *c)
 {
     const struct sockaddr_in *to = (const struct sockaddr_in *)&c->run->plan->address;
@@ -243,7 +246,7 @@ static void dial(struct client *c)
         fail(c, FAIL_CONNECT);
 }
 
-/* Stands, stands not yet, or failed. */
+/* The connection is established, still pending, or has failed. */
 static void finish_dial(struct client *c)
 {
     struct tcp_info info;

@@ -1,4 +1,5 @@
-/* bench/load/client.h - one connection of the load: request, answer, and again
+/* bench/load/client.h - one connection of the load, which sends requests one after the
+ * other
  *
  * Non-blocking, driven by edge-triggered epoll: client_step does all that can be done
  * now. A request is due at a time; a paced client's latencies count from then, whether or
@@ -12,7 +13,7 @@
 
 enum client_state {
     CLIENT_WAITS,    /* nothing is due; the connection may be open */
-    CLIENT_CONNECTS, /* the request goes out when the connection stands */
+    CLIENT_CONNECTS, /* the request is sent once the connection is established */
     CLIENT_TALKS,    /* sending, or waiting for the answer, or both */
 };
 
@@ -23,7 +24,7 @@ struct client {
     int fd; /* -1: none */
     enum client_state state;
     uint64_t due;   /* when the next request is, or was; ns */
-    uint64_t began; /* when the present one really did */
+    uint64_t began; /* when the current one began */
     size_t step;    /* of the plan's, before the head */
     uint64_t sent;  /* of the step, or of head and body */
     struct answer answer;

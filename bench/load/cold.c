@@ -25,7 +25,8 @@ static void sleep_ms(long ms)
     nanosleep(&t, NULL);
 }
 
-/* Closed again: no other process here takes ports between this and the program's bind. */
+/* A port that was just closed; no other process of the benchmark binds a port before the
+ * program does. */
 static uint16_t free_port(void)
 {
     struct sockaddr_in a = { .sin_family = AF_INET };

@@ -1,4 +1,4 @@
-/* bench/load/plan.c - what a run shall do, and what came of it */
+/* bench/load/plan.c - the settings of a run, and its results */
 #include "bench/load/plan.h"
 
 #include "base/own.h"

@@ -1,4 +1,4 @@
-/* bench/load/plan.h - what a run shall do, and what came of it */
+/* bench/load/plan.h - the settings of a run, and its results */
 #pragma once
 
 #include <stdbool.h>

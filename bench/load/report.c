@@ -19,7 +19,7 @@ static void print_amount(const char *name, uint64_t n)
     printf(", \"%s\": %llu", name, (unsigned long long)n);
 }
 
-/* The word comes first; sorting a million latencies takes a while. */
+/* The word is printed first, because sorting a million latencies takes a while. */
 void report_counted(const struct tally *t, uint64_t took_ns)
 {
     struct samples sorted = t->latencies;

@@ -1,8 +1,8 @@
 /* bench/spdy/driver.c - pairs of bare tunnels, kept busy with the same request
  *
- * A run is a story, not a table: for each tunnel connect, upgrade, open its pairs, then
- * ask until the time is up.  So it is written in order, each step turning the loop until it
- * is done; only the answers are taken in a task, because the next request follows in the
+ * A run is written as a sequence of steps: for each tunnel connect, upgrade, open its
+ * pairs, then send requests until the time is up.  Each step runs the loop until it is
+ * done; only responses are handled in a task, because the next request follows in the
  * same turn.
  */
 #include "bench/spdy/driver.h"
@@ -21,23 +21,23 @@
 #include "wire/spdy.h"
 
 #define DIAL_MS 10000
-#define TURN_MS 100 /* how often clocks are looked at when nothing happens */
+#define TURN_MS 100 /* how often clocks are checked when nothing happens */
 #define HEAD_MAX 8192
 
-/* Pair number n of a tunnel has the ids (a, a + 10): the same worker of the runtime's for
- * both (mod 5), and another one than the four pairs before it. */
+/* Pair number n of a tunnel has the ids (a, a + 10): both ids have the same worker of the
+ * runtime (id modulo 5), a different one than the four pairs before. */
 #define FIRST_ID(n) (1 + 12 * (uint32_t)(n))
 #define DATA_OFFSET 10
 
 struct pair {
     uint32_t error_id, data_id;
     struct answer answer;
-    uint64_t began; /* the present request */
+    uint64_t began; /* start of the current request */
 };
 
 struct tunnel {
     struct driver *driver;
-    struct task wake; /* of the dial, then of the stream */
+    struct task wake; /* wakes of the dial, then of the stream */
     struct stream *stream;
     bool talking;
     struct spdy_head frame; /* the one being read */
