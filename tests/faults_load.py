@@ -1,6 +1,6 @@
-"""A steady load while something breaks: requests at a fixed rate, and what became of each.
+"""A steady load while something breaks: requests at a fixed rate, and the result of each.
 
-The timetable does not wait for answers: a client whose request is still out opens
+The rate does not depend on answers: a client whose request is still pending opens
 another connection for the next one, so an outage of three seconds makes six hundred
 requests wait, as it would for so many users. SPDX-License-Identifier: MIT
 """
@@ -19,7 +19,7 @@ numbers = itertools.count(1)
 
 
 class Request:
-    """One of them. Lost is what did not end with a whole answer 200."""
+    """One request. It is lost if it did not end with a complete response of status 200."""
 
     __slots__ = ("number", "due", "ended", "status", "error", "body", "pod")
 
@@ -56,7 +56,7 @@ class Connection(asyncio.Protocol):
         self.transport = transport
         self.load.open.add(transport)
 
-    def ask(self, request):
+    def send(self, request):
         self.request, self.seen, self.head = request, b"", None
         self.transport.write(self.load.bytes_of(request))
 
@@ -153,7 +153,7 @@ class Load:
         self.requests.append(request)
         self.pending.add(request)
         if idle:
-            idle.pop().ask(request)
+            idle.pop().send(request)
         else:
             asyncio.ensure_future(self.dial(request, idle))
 
@@ -165,7 +165,7 @@ class Load:
             request.error = f"cannot connect: {error}"
             self.end(request)
             return
-        connection.ask(request)
+        connection.send(request)
 
     # what became of them, once it is over
 
@@ -196,16 +196,16 @@ class Figures:
         return (f"{len(self.requests)} requests, {len(self.lost)} lost, wait p50 {self.wait(.5) * 1e3:.1f} ms,"
                 f" p99 {self.p99:.2f} s, longest {self.longest:.2f} s")
 
-    def complaints(self, most=12):
-        """The message when requests were lost that should not have been."""
+    def errors(self, most=12):
+        """The first errors of lost requests, for an assertion's message."""
         return "\n".join([f"{len(self.lost)} of {len(self.requests)} lost:", *map(repr, self.lost[:most])])
 
 
 def kept(measure, runs=3):
-    """measure() asserts what holds always, and returns [(value, limit, what), ...] of times with limits.
+    """measure() asserts what must always hold, and returns times as [(value, limit, what), ...].
 
-    These also depend on what else the machine does: of each the median of all runs is judged. A
-    run that cannot change any median is left out: with three, the third after two that agree.
+    Times also depend on the load of the machine, so the median of all runs must be within the limit. A
+    run that cannot change any median is omitted: of three, the third if two agree.
     """
     seen = collections.defaultdict(list)  # what: (value, limit) of each run
     for _ in range(runs):
@@ -225,7 +225,7 @@ def times_over(values):
 
 
 def is_over(values, runs):
-    """The median is over when most are: each run has a limit of its own."""
+    """Is the median over its limit? That is so if most values are (each run has its own limit)."""
     return times_over(values) > runs // 2
 
 
@@ -236,19 +236,19 @@ def is_decided(values, runs):
 STALL = 5  # seconds: no machine is that busy
 
 
-def beside(port, tell, trouble, seconds=2, rounds=3, after=lambda: None):
-    """trouble() begins it and returns how to end it; the figures of others without and with it.
+def beside(port, print_figures, trouble, seconds=2, rounds=3, after=lambda: None):
+    """trouble() begins a fault and returns a function that ends it; the figures of a load without and with it.
 
-    Several rounds of each, in turn, and the medians: the machine has troubles of its own. after()
-    is for what has to hold also when their figures do not.
+    The medians of several rounds of each, in turn, because a busy machine varies. after()
+    asserts what must hold also if the figures are over their limits.
     """
     with Load(port) as load:
         time.sleep(1)  # tunnels are dialled
-    assert not load.figures().lost, load.figures().complaints()
-    kept(lambda: side_by_side(port, tell, trouble, seconds, rounds, after))
+    assert not load.figures().lost, load.figures().errors()
+    kept(lambda: side_by_side(port, print_figures, trouble, seconds, rounds, after))
 
 
-def side_by_side(port, tell, trouble, seconds, rounds, after):
+def side_by_side(port, print_figures, trouble, seconds, rounds, after):
     calm, disturbed = [], []
     for _ in range(rounds):
         with Load(port) as load:
@@ -262,11 +262,11 @@ def side_by_side(port, tell, trouble, seconds, rounds, after):
     median = {name: [statistics.median(getattr(f, name) for f in runs) for runs in (calm, disturbed)]
               for name in ("p99", "longest")}
     (calm_p99, p99), (calm_longest, longest) = median["p99"], median["longest"]
-    tell(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it;"
-         f" longest {calm_longest * 1e3:.0f} and {longest * 1e3:.0f} ms")
+    print_figures(f"p99 {calm_p99 * 1e3:.1f} ms undisturbed, {p99 * 1e3:.1f} beside it;"
+                  f" longest {calm_longest * 1e3:.0f} and {longest * 1e3:.0f} ms")
     after()
     for figures in calm + disturbed:
-        assert not figures.lost, figures.complaints()
+        assert not figures.lost, figures.errors()
         assert figures.longest < STALL, "a median does not show it"
     # Below 10 ms it is the machine that is measured.
     return [(p99, 3 * max(calm_p99, 0.010), "p99 of the others, s"),
@@ -284,7 +284,7 @@ class SlowReader:
         self.socket.sendall(f"GET /bytes?n=104857600 HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
 
     def sip(self):
-        """How many bytes of the answer came; 0 when the connection was ended."""
+        """Reads a few bytes; returns how many; 0 when the connection was ended."""
         self.socket.settimeout(10)
         try:
             bytes_read = self.socket.recv(512)

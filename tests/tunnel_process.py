@@ -1,4 +1,4 @@
-"""The kube-tunnel under test, as a person would run it: a process and curl.
+"""The kube-tunnel under test, run as a process; requests are sent by curl.
 
 Used by tests/system (on the playground) and tests/kubernetes (on a real
 cluster). SPDX-License-Identifier: MIT
@@ -52,14 +52,14 @@ def free_ports(n):
 
 
 def clean_environment(**extra):
-    """Nothing of the caller's configuration or proxies reaches what we start."""
+    """An environment without the caller's configuration and proxies."""
     kept = {k: v for k, v in os.environ.items()
             if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
     return {**kept, **extra}
 
 
 class Response:
-    """What curl made of a request; exit is curl's own status, 18 for a cut body."""
+    """The result of a request by curl; exit is curl's status, 18 for a truncated body."""
 
     def __init__(self, exit, facts, head, body):
         self.exit, self.head, self.body = exit, head, body
@@ -133,7 +133,7 @@ class KubeTunnel:
             raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail()}") from None
 
     def stop(self, sig=signal.SIGTERM):
-        """Ends it as a service manager would. Anything but a clean end is a failure."""
+        """Stops it by a signal, as a service manager does. Asserts that the exit status is right."""
         if self.process.poll() is None:
             self.process.send_signal(sig)
         try:
@@ -164,7 +164,7 @@ class KubeTunnel:
             raise AssertionError(f"never logged {pattern!r}\n{self.tail()}") from None
 
     def own(self, path, *arguments):
-        """One of its own pages."""
+        """GET of one of kube-tunnel's own pages."""
         return curl(f"http://127.0.0.1:{self.port}{path}", *arguments)
 
     def metrics(self):
@@ -187,7 +187,7 @@ class KubeTunnel:
                     *arguments, **options)
 
     def statuses(self, hosts):
-        """The status of a GET to each of them, all at once."""
+        """The statuses of GETs to all of these hosts at the same time."""
         with ThreadPoolExecutor(len(hosts)) as pool:
             return list(pool.map(lambda host: self.get(host).status, hosts))
 
@@ -195,7 +195,7 @@ class KubeTunnel:
         return socket.create_connection(("127.0.0.1", self.port), seconds)
 
     def refuses(self):
-        """New connections; one that is reset was still waiting when the listener was closed."""
+        """Are new connections refused? A reset counts: the connection was in the backlog when the listener closed."""
         try:
             self.connect(1).close()
             return False

@@ -57,7 +57,7 @@ def enter_network():
 
 
 def run_outside(command):
-    """In the machine's own network: the cluster's has no way to Debian's archive."""
+    """Runs in the machine's own network, since the cluster's cannot reach Debian's archive."""
     subprocess.run(command, check=True, preexec_fn=lambda: set_network(MACHINE_NETWORK))
 
 
@@ -84,7 +84,7 @@ class Cluster:
         self.kubectl("apply", "-f", "-", stdin=text)
 
     def pods(self, selector, namespace="shop"):
-        """Names of the pods that are ready and not on their way out."""
+        """Names of the pods that are ready and not terminating."""
         found = json.loads(self.kubectl("get", "pods", "-n", namespace, "-l", selector, "-o", "json"))
         return {p["metadata"]["name"] for p in found["items"]
                 if "deletionTimestamp" not in p["metadata"]
@@ -108,7 +108,7 @@ def cluster():
 
 @pytest.fixture
 def start_tunnel(cluster, tmp_path):
-    """start_tunnel(*flags, user="watcher", ready=True): stopped, and its end judged, after the test."""
+    """start_tunnel(*flags, user="watcher", ready=True): is stopped after the test, which asserts a clean end."""
     running = []
 
     def start(*flags, user="watcher", kubeconfig=None, ready=True, **options):
@@ -124,7 +124,7 @@ def start_tunnel(cluster, tmp_path):
 
 @pytest.fixture(scope="session")
 def tunnel(cluster, tmp_path_factory):
-    """The kube-tunnel of all tests that need nothing special."""
+    """A kube-tunnel that tests without special needs share."""
     tunnel = KubeTunnel(kubeconfig=cluster.config("watcher"),
                         folder=tmp_path_factory.mktemp("tunnel"))
     yield tunnel.start()

@@ -1,4 +1,4 @@
-"""A network of kube-tunnel's own, from where the way to the API server can be cut.
+"""A network namespace for kube-tunnel, whose link to the API server can be cut.
 
       ktunnel-lab-far  10.212.1.2 ---- 10.212.1.1  ktunnel-lab (the API server, 10.212.0.1)
 
@@ -27,7 +27,7 @@ def enter(namespace):
 
 
 class FarNetwork:
-    """with FarNetwork() as far: this thread, and all it starts, is in there."""
+    """with FarNetwork() as far: this thread, and the processes it starts, are in that network."""
 
     def __enter__(self):
         self.remove()

@@ -1,6 +1,6 @@
-"""Which requests reached the pods: their own logs, read also when they are gone.
+"""Which requests reached the pods, by their logs, which are read also after the pods are gone.
 
-The files of a deleted pod go with it; an open one can be read to its end. The pod's
+The files of a deleted pod are deleted, too; a file that is open already can be read to its end. The pod's
 page /seen/... logs each requested path. SPDX-License-Identifier: MIT
 """
 import collections

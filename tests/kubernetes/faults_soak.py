@@ -1,4 +1,4 @@
-"""The fault script: everything that can break, at random, under load. SPDX-License-Identifier: MIT"""
+"""The soak test: random faults of all kinds, under load. SPDX-License-Identifier: MIT"""
 import collections
 import contextlib
 import json
@@ -15,14 +15,14 @@ PAUSE = (1, 4)  # seconds between faults
 
 
 def api_server_dies(cluster):
-    """Its return is not waited for. The controllers and the scheduler are started anew when it is back:
-    they may take a minute to see pods again, and their troubles are not what is tested here."""
+    """Kills the API server and does not wait for its return. Then controllers and scheduler are restarted:
+    they may take a minute to see pods again, and that is not tested here."""
     cluster.restart("apiserver")
     cluster.blind = True
 
 
 def whole_again(cluster):
-    """Two pods, listed by the EndpointSlices."""
+    """Waits until web has two pods, and EndpointSlices list them."""
     eventually(lambda: cluster.kubectl("get", "--raw", "/readyz", check=False) == "ok", 30)
     if getattr(cluster, "blind", False):
         cluster.restart("controller-manager")
@@ -42,7 +42,7 @@ def known(cluster):
 
 
 class Faults:
-    """What may happen. Each method is one fault, and returns when the cluster is whole again."""
+    """The faults. Each method is one, and returns when the cluster has recovered."""
 
     def __init__(self, cluster, tunnel, stuck_port, seed):
         self.cluster, self.tunnel, self.stuck_port = cluster, tunnel, stuck_port
@@ -116,7 +116,7 @@ def descriptors(process):
 
 
 def reasons(lost):
-    """Their error messages, names and numbers left out, with counts."""
+    """The error messages of lost requests, without names and numbers, with counts."""
     def reason(request):
         text = request.error or f"{request.status} {request.body[:200].decode(errors='replace')}"
         return re.sub(r"\S*\d\S*", "*", " ".join(text.split()))[:160]
@@ -124,7 +124,7 @@ def reasons(lost):
 
 
 def unexplained(figures, log):
-    """Requests lost without a log line: each needs one with its end, and one with the reason."""
+    """Lost requests without log lines: each needs one for the request, and one with the reason."""
     ended = dict(re.findall(r" (s\d+\.\d+) request .*? path=/\S*?(\d+) status=", log))
     exchange = {number: name for name, number in ended.items()}
     why = set(re.findall(r" (s\d+\.\d+) .* (?:why|reason)=", log))
@@ -132,7 +132,7 @@ def unexplained(figures, log):
 
 
 def soak(cluster, tunnel, stuck_port, seconds, seed, at_rest):
-    """GETs and POSTs beside the faults. at_rest() is called when all is idle, first and last."""
+    """GETs and POSTs during the faults. at_rest() is called before and after, when all is idle."""
     faults = Faults(cluster, tunnel, stuck_port, seed)
     faults.fault_slow_readers()  # what memory it takes at worst is taken before the first look
     faults.fault_stuck_uploads()

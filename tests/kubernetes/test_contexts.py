@@ -1,4 +1,4 @@
-"""Two clusters at once: this one, and a playground beside it. SPDX-License-Identifier: MIT"""
+"""Two clusters at once: the real one and a playground. SPDX-License-Identifier: MIT"""
 import hashlib
 import json
 import re
@@ -15,7 +15,7 @@ WAIT = 15
 
 @pytest.fixture
 def playground(cluster, tmp_path):
-    """Its kubeconfig; it runs in the cluster's network."""
+    """A playground in the cluster's network; returns its kubeconfig."""
     out, path = tmp_path / "out", tmp_path / "playground.kubeconfig"
     with open(out, "wb") as said:
         process = subprocess.Popen([PLAYGROUND, "--kubeconfig-out", path], stdout=said, env=clean_environment())

@@ -53,7 +53,7 @@ def account(cluster):
 
 
 def kubeconfig(cluster, path, user):
-    """The cluster of the admin's kubeconfig with another user."""
+    """Writes a kubeconfig with the admin's cluster and another user."""
     view = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json"))
     config = {"apiVersion": "v1", "kind": "Config", "current-context": "c",
               "clusters": [{"name": "c", "cluster": view["clusters"][0]["cluster"]}],
@@ -173,7 +173,7 @@ END
 @pytest.mark.skipif(not shutil.which("gke-gcloud-auth-plugin"),
                     reason="gke-gcloud-auth-plugin is not in Debian; it is tested where it is installed")
 def test_the_plugin_of_gke_serves_requests(cluster, account, tmp_path, start_tunnel):
-    """The real plugin, which runs gcloud: a stand-in first, then the real one without a login."""
+    """The real plugin, which runs gcloud: first a fake gcloud, then the real one without a login."""
     token = cluster.kubectl("-n", NAMESPACE, "create", "token", account).strip()
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3000))
     bin_folder = tmp_path / "bin"

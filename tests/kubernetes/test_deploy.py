@@ -1,7 +1,7 @@
-"""deploy/: the image that the Dockerfile makes, with the manifests as they are.
+"""deploy/: the image of the Dockerfile, with the unchanged manifests.
 
-Everything gets a suffix and lives in a namespace of its own, so that the lab's
-own role called kube-tunnel stays what it is. SPDX-License-Identifier: MIT
+All objects get a suffix and a namespace of their own, so that the cluster's
+existing role kube-tunnel is not changed. SPDX-License-Identifier: MIT
 """
 import contextlib
 import json
@@ -29,7 +29,7 @@ NEIGHBOUR = {
 
 
 def overlay(folder, base):
-    """A kustomization on top of one of ours: the image of this test, and other names."""
+    """A kustomization of one in deploy/, with the image of this test and other names."""
     kustomization = {
         "resources": [os.path.relpath(ROOT / "deploy" / base, folder)],
         "nameSuffix": "-test",
@@ -42,14 +42,14 @@ def overlay(folder, base):
 
 
 def may(cluster, verb, thing):
-    """As the service account, in all namespaces."""
+    """Has the service account this right in all namespaces?"""
     answer = cluster.kubectl("auth", "can-i", verb, thing, "-A",
                              f"--as=system:serviceaccount:{NAMESPACE}:{NAME}", check=False)
     return answer.strip() == "yes"
 
 
 def roll_out(cluster, folder, watches):
-    """Apply, and start anew once the API server goes by the rights of the manifests."""
+    """Applies the manifests, and restarts once the API server uses their rights."""
     cluster.kubectl("apply", "-k", folder)
     eventually(lambda: may(cluster, "watch", "services") == watches)
     cluster.kubectl("rollout", "restart", f"deployment/{NAME}", "-n", NAMESPACE)
@@ -87,14 +87,14 @@ def our_pod(cluster):
     return pod
 
 
-def ask(cluster, address, host, path="/in"):
-    """What a pod next to it gets: status and body. A roll-out reaches kube-proxy a moment later."""
+def get_in_pod(cluster, address, host, path="/in"):
+    """Status and body that another pod gets. Retries, since kube-proxy learns of a roll-out a moment later."""
     return eventually(lambda: cluster.kubectl("exec", "-n", NAMESPACE, "neighbour", "--", "/pod", "get",
                                               f"http://{address}{path}", host, check=False))
 
 
 def requests_of(cluster, pod):
-    """Its lines about requests that came to a pod."""
+    """The log lines of the pod about requests that reached a pod."""
     lines = cluster.kubectl("logs", "-n", NAMESPACE, pod["metadata"]["name"]).splitlines()
     return [line for line in map(json.loads, lines) if line["msg"] == "request" and line["pod"]]
 
@@ -112,7 +112,7 @@ def address_of(cluster, pod):
 
 @contextlib.contextmanager
 def dropped(source, target):
-    """Packets between the two disappear, as by a NetworkPolicy."""
+    """Drops packets between the two, as a NetworkPolicy does."""
     rules = [["FORWARD", "-s", a, "-d", b, "-j", "DROP"] for a, b in ((source, target), (target, source))]
     for rule in rules:
         subprocess.run(["iptables", "-w", "-I", *rule], check=True)
@@ -128,17 +128,17 @@ def log_of(cluster):
 
 
 def test_requests_through_its_service_are_answered(cluster, deployed):
-    said = ask(cluster, service_address(cluster), WEB)
-    assert said.startswith("200") and f"host {WEB} path /in" in said, said
+    response = get_in_pod(cluster, service_address(cluster), WEB)
+    assert response.startswith("200") and f"host {WEB} path /in" in response, response
 
 
 def test_requests_to_its_pod_address_are_answered(cluster, deployed):
-    assert ask(cluster, our_pod(cluster)["status"]["podIP"], WEB).startswith("200")
+    assert get_in_pod(cluster, our_pod(cluster)["status"]["podIP"], WEB).startswith("200")
 
 
 def test_a_service_of_any_namespace_is_answered(cluster, deployed):
     for host in ("web.other.svc.cluster.local", "db-1.db.shop.svc.cluster.local"):
-        assert ask(cluster, service_address(cluster), host).startswith("200")
+        assert get_in_pod(cluster, service_address(cluster), host).startswith("200")
 
 
 def test_it_watches_with_the_recommended_rights(cluster, deployed):
@@ -157,14 +157,14 @@ def test_it_has_no_privilege(cluster, deployed):
 
 def test_it_does_not_forward_to_itself(cluster, deployed):
     own = f"{NAME}.{NAMESPACE}.svc.cluster.local"
-    said = ask(cluster, service_address(cluster), own)
-    assert said.startswith("404") and "kube-tunnel itself" in said, said
-    assert ask(cluster, service_address(cluster), own, "/healthz").startswith("200")
+    response = get_in_pod(cluster, service_address(cluster), own)
+    assert response.startswith("404") and "kube-tunnel itself" in response, response
+    assert get_in_pod(cluster, service_address(cluster), own, "/healthz").startswith("200")
 
 
 def test_connections_go_to_the_pods_own_addresses(cluster, deployed):
     for _ in range(3):
-        assert ask(cluster, service_address(cluster), WEB).startswith("200")
+        assert get_in_pod(cluster, service_address(cluster), WEB).startswith("200")
         request = last_request(cluster, WEB)
         assert "direct" in request and "tunnel" not in request, request
     assert '"msg":"tunnel opened"' not in log_of(cluster)
@@ -172,8 +172,8 @@ def test_connections_go_to_the_pods_own_addresses(cluster, deployed):
 
 def test_the_refusal_of_a_container_is_passed_on(cluster, deployed):
     host = "db-0.shop.pod.cluster.local:81"
-    said = ask(cluster, service_address(cluster), host)
-    assert said.startswith("502") and "refused" in said, said
+    response = get_in_pod(cluster, service_address(cluster), host)
+    assert response.startswith("502") and "refused" in response, response
     assert "direct" in last_request(cluster, host)
 
 
@@ -181,22 +181,22 @@ def test_the_refusal_of_a_container_is_passed_on(cluster, deployed):
 def test_packets_that_are_dropped_are_noticed_within_a_second(cluster, deployed, pod, before):
     host = f"{pod}.db.shop.svc.cluster.local"
     for _ in range(before):
-        assert ask(cluster, service_address(cluster), host).startswith("200")
+        assert get_in_pod(cluster, service_address(cluster), host).startswith("200")
         assert "direct" in last_request(cluster, host)
     with dropped(our_pod(cluster)["status"]["podIP"], address_of(cluster, pod)):
-        assert ask(cluster, service_address(cluster), host).startswith("200")
+        assert get_in_pod(cluster, service_address(cluster), host).startswith("200")
         first = last_request(cluster, host)
         assert "tunnel" in first and first["ms"] < 1000, first
-        assert ask(cluster, service_address(cluster), host).startswith("200")
+        assert get_in_pod(cluster, service_address(cluster), host).startswith("200")
         second = last_request(cluster, host)
         assert "tunnel" in second and second["ms"] < 200, second
-    assert ask(cluster, service_address(cluster), WEB).startswith("200")
+    assert get_in_pod(cluster, service_address(cluster), WEB).startswith("200")
     assert "direct" in last_request(cluster, WEB), "other pods of the node are connected to as before"
 
 
 @pytest.fixture
 def two_replicas(cluster, deployed):
-    """Both ready; afterwards one again, as the other tests expect."""
+    """Scales to two ready replicas, and back to one after the test."""
     def scale(n):
         cluster.kubectl("scale", f"deployment/{NAME}", "-n", NAMESPACE, f"--replicas={n}")
         cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
@@ -206,23 +206,23 @@ def two_replicas(cluster, deployed):
 
 
 def test_two_replicas_do_not_forward_to_each_other(cluster, two_replicas):
-    """Whatever leads to both is answered at once, and what leads to one is answered there."""
+    """A request for the Service is answered by either replica, one for a replica's address by that one."""
     names = [f"{NAME}.{NAMESPACE}.svc.cluster.local"]
     for pod in two_replicas:
         dashed = pod["status"]["podIP"].replace(".", "-")
         names += [f"{pod['metadata']['name']}.{NAMESPACE}.pod.cluster.local", f"{dashed}.{NAMESPACE}.pod"]
     for pod in two_replicas:
         for name in names:
-            said = ask(cluster, pod["status"]["podIP"], name, "/healthz")
-            assert said.startswith("200"), (name, said)
+            response = get_in_pod(cluster, pod["status"]["podIP"], name, "/healthz")
+            assert response.startswith("200"), (name, response)
     hops = [line["pod"] for pod in two_replicas for line in requests_of(cluster, pod) if line["pod"].startswith(NAME)]
     assert 1 <= len(hops) <= len(names) * len(two_replicas), hops
 
 
 def test_its_pages_are_on_its_address_only(cluster, deployed):
     address = service_address(cluster)
-    assert ask(cluster, address, address, "/healthz").startswith("200")
-    assert "healthz" in ask(cluster, address, WEB, "/healthz"), "a service's page stays its own"
+    assert get_in_pod(cluster, address, address, "/healthz").startswith("200")
+    assert "healthz" in get_in_pod(cluster, address, WEB, "/healthz"), "a service's page stays its own"
 
 
 def test_it_stops_cleanly_with_its_pod(cluster, deployed):
@@ -230,12 +230,12 @@ def test_it_stops_cleanly_with_its_pod(cluster, deployed):
     command = ["kubectl", "--kubeconfig", cluster.config(), "logs", "-f", "-n", NAMESPACE, before]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follow:
         cluster.kubectl("rollout", "restart", f"deployment/{NAME}", "-n", NAMESPACE)
-        said = follow.communicate(timeout=60)[0]
-    assert '"msg":"stopped"' in said, said[-2000:]
+        response = follow.communicate(timeout=60)[0]
+    assert '"msg":"stopped"' in response, response[-2000:]
     cluster.kubectl("rollout", "status", f"deployment/{NAME}", "-n", NAMESPACE, "--timeout=60s")
 
 
 def test_the_original_rights_are_enough(cluster, deployed, tmp_path):
     roll_out(cluster, overlay(tmp_path, "original-role"), watches=False)
-    assert ask(cluster, service_address(cluster), WEB).startswith("200")
+    assert get_in_pod(cluster, service_address(cluster), WEB).startswith("200")
     assert eventually(lambda: "lookup" in log_of(cluster))

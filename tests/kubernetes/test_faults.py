@@ -1,4 +1,4 @@
-"""What breaks while 200 requests a second go through, and what the clients see of it.
+"""Faults during a load of 200 requests a second, and their effect on clients.
 
 Each test prints its figures; the limits are those of docs/decisions. SPDX-License-Identifier: MIT
 """
@@ -35,8 +35,8 @@ def whole_cluster(cluster):
 
 
 @pytest.fixture
-def tell(capsys, request):
-    """tell(figures): on the terminal, whatever pytest captures."""
+def print_figures(capsys, request):
+    """print_figures(figures): on the terminal, whatever pytest captures."""
     def print_it(*words):
         with capsys.disabled():
             print(f"\n  {request.node.name}:", *words, end="", flush=True)
@@ -53,14 +53,14 @@ def load_around(tunnel, **options):
 
 
 def roll(cluster):
-    """A new set of pods, one after the other, as `kubectl rollout restart` does it."""
+    """Replaces all pods one by one, as `kubectl rollout restart` does."""
     cluster.kubectl("rollout", "restart", "deployment/web", "-n", "shop")
     cluster.kubectl("rollout", "status", "deployment/web", "-n", "shop", "--timeout=60s")
     cluster.wait_for_pods("app=web", 2)
 
 
 class FreshForward:
-    """How long it takes until a new kubectl port-forward works: the cluster's own outage."""
+    """Measures until when a new kubectl port-forward works, which is the cluster's own outage."""
 
     def __init__(self, cluster):
         self.command = ["kubectl", "--kubeconfig", cluster.config(), "port-forward", "-n", "shop",
@@ -102,22 +102,22 @@ class FreshForward:
 
 
 @users
-def test_a_rolling_restart_fails_no_request(start_tunnel, cluster, tell, user):
+def test_a_rolling_restart_fails_no_request(start_tunnel, cluster, print_figures, user):
     tunnel = start_tunnel(user=user)
 
     def once():
         with load_around(tunnel) as load:
             roll(cluster)
         figures = load.figures()
-        tell(figures)
-        assert not figures.lost, figures.complaints()
+        print_figures(figures)
+        assert not figures.lost, figures.errors()
         return [(figures.p99, 1.5 + PATIENCE[user], "p99 of the waits, s"),
                 (figures.longest, 3 + PATIENCE[user], "longest wait, s")]
     kept(once)
 
 
 @users
-def test_deleting_both_pods_at_once_fails_no_request(start_tunnel, cluster, tell, user):
+def test_deleting_both_pods_at_once_fails_no_request(start_tunnel, cluster, print_figures, user):
     tunnel = start_tunnel(user=user)
 
     def once():
@@ -132,8 +132,8 @@ def test_deleting_both_pods_at_once_fails_no_request(start_tunnel, cluster, tell
             outage = time.monotonic() - began
             cluster.wait_for_pods("app=web", 2)
         figures = load.figures()
-        tell(f"one is ready after {outage:.2f} s;", figures)
-        assert not figures.lost, figures.complaints()
+        print_figures(f"one is ready after {outage:.2f} s;", figures)
+        assert not figures.lost, figures.errors()
         return [(figures.longest, outage + 1 + PATIENCE[user], "longest wait, s")]
     kept(once)
 
@@ -147,7 +147,7 @@ def kill(cluster, component):
 
 @users
 @pytest.mark.parametrize("component", ["apiserver", "kubelet", "containerd"])
-def test_requests_survive_the_kill_of_a_component(start_tunnel, cluster, tell, component, user):
+def test_requests_survive_the_kill_of_a_component(start_tunnel, cluster, print_figures, component, user):
     tunnel = start_tunnel(user=user)
 
     def once():
@@ -156,33 +156,33 @@ def test_requests_survive_the_kill_of_a_component(start_tunnel, cluster, tell, c
             kill(cluster, component)
             outage = FreshForward(cluster).wait()
         figures = load.figures()
-        tell(f"a fresh port-forward works after {outage:.2f} s;", figures)
-        assert not figures.lost, figures.complaints()
+        print_figures(f"a fresh port-forward works after {outage:.2f} s;", figures)
+        assert not figures.lost, figures.errors()
         return [(figures.longest, outage + 1 + PATIENCE[user], "longest wait, s")]
     kept(once)
 
 
 @users
-def test_no_post_runs_twice_in_a_rolling_restart(start_tunnel, cluster, tell, user):
-    """A POST that may have been delivered is not repeated; a failed one is answered 502."""
+def test_no_post_runs_twice_in_a_rolling_restart(start_tunnel, cluster, print_figures, user):
+    """A POST that may have been delivered is not retried; a failed one gets a 502."""
     tunnel = start_tunnel(user=user)
     with Seen(cluster) as seen:
         with load_around(tunnel, method="POST", path="/seen") as load:
             roll(cluster)
     figures, counts = load.figures(), seen.counts
-    tell(figures)
+    print_figures(figures)
     assert counts, "the pods of this cluster do not know /seen: cluster down, cluster up"
     repeated = [r for r in figures.requests if counts[r.number] > 1]
     never = [r for r in figures.requests if not r.lost and counts[r.number] == 0]
-    untold = [r for r in figures.lost if r.status != 502]
-    assert not repeated and not never and not untold, [(len(x), x[:5]) for x in (repeated, never, untold)]
+    unanswered = [r for r in figures.lost if r.status != 502]
+    assert not repeated and not never and not unanswered, [(len(x), x[:5]) for x in (repeated, never, unanswered)]
 
 
 # neighbours
 
 
 class Raw:
-    """A connection through a fixed listener, kept busy by a thread of its own."""
+    """A connection through an exposed port, with a thread that uses it."""
 
     def __init__(self, port):
         self.socket = socket.create_connection(("127.0.0.1", port), 10)
@@ -219,12 +219,12 @@ class Echo(Raw):
                 raise OSError("the other side closed")
             back += chunk
         if back != word:
-            raise OSError("the echo is not what was said")
+            raise OSError("the echo differs from what was sent")
         time.sleep(0.01)
 
 
 class Upload(Raw):
-    """Sends for as long as the other side takes it."""
+    """Sends as long as the pod accepts bytes."""
 
     def __init__(self, port):
         self.sent = 0
@@ -260,7 +260,7 @@ class Download:
 
 
 def counting(n):
-    """The hash of what /bytes answers."""
+    """The hash of the response of /bytes."""
     hashed = hashlib.sha256()
     block = bytes(range(256)) * 4096
     for left in range(n, 0, -len(block)):
@@ -274,7 +274,7 @@ tunnels = pytest.mark.parametrize("flags", [(), SHARED], ids=["own", "shared"])
 
 
 @tunnels
-def test_a_refused_connection_does_not_disturb_others(start_tunnel, tell, flags):
+def test_a_refused_connection_does_not_disturb_others(start_tunnel, print_figures, flags):
     """During a download, long streams and long answers, another port of the same pods refuses."""
     echo_port, closed_port = free_ports(2)
     tunnel = start_tunnel(*flags, "--expose", f"web.shop:9000={echo_port}",
@@ -294,19 +294,19 @@ def test_a_refused_connection_does_not_disturb_others(start_tunnel, tell, flags)
         for echo in echoes:
             echo.stop()
     figures = load.figures()
-    tell(f"{refused} refused, {download.got >> 20} MB, {sum(e.rounds for e in echoes)} echoes; POST:", figures)
+    print_figures(f"{refused} refused, {download.got >> 20} MB, {sum(e.rounds for e in echoes)} echoes; POST:", figures)
     assert refused == 10
     # It reads as fast as it can, and on a shared tunnel only clients below 1 MB/s are failed.
     assert download.right, (download.got, slow_clients(tunnel))
     assert slow_clients(tunnel) == 0
-    assert not figures.lost, figures.complaints()
+    assert not figures.lost, figures.errors()
     broken = [e.error for e in echoes if e.error]
     assert not broken and all(e.rounds > 10 for e in echoes), broken
 
 
 @tunnels
-def test_a_pod_that_never_reads_does_not_delay_others(start_tunnel, tell, flags):
-    """20 uploads into it stop, and nothing else does."""
+def test_a_pod_that_never_reads_does_not_delay_others(start_tunnel, print_figures, flags):
+    """20 uploads to it stop, and no other request does."""
     port, = free_ports(1)
     tunnel = start_tunnel(*flags, "--expose", f"raw.shop:9002={port}")
 
@@ -322,11 +322,11 @@ def test_a_pod_that_never_reads_does_not_delay_others(start_tunnel, tell, flags)
             assert all(upload.sent > 0 for upload in uploads)
         return end
 
-    beside(tunnel.port, tell, trouble, seconds=1)
+    beside(tunnel.port, print_figures, trouble, seconds=1)
 
 
 def slow_clients(tunnel):
-    """How many were failed on shared tunnels. The log names each of them, with its pod."""
+    """How many slow readers were reset on shared tunnels. The log names each with its pod."""
     line = r"reads too slowly for a shared tunnel.* pod=shop/web-\S+ pair=\d+ kept=\d+"
 
     def named():
@@ -336,10 +336,10 @@ def slow_clients(tunnel):
 
 
 def slow_readers(tunnel, grown):
-    """60 of them, as trouble: what memory they cost, in KB, is added to grown.
+    """60 slow readers as the fault: the memory that they cost, in KB, is added to grown.
 
-    Their answers come before the others are measured: they fill every buffer of the cluster, which
-    takes its processors for a second, for every caller.
+    Their responses are received before the others are measured: they fill all buffers of the cluster,
+    which occupies its processors for a second.
     """
     before = anonymous_memory(tunnel.process)
 
@@ -360,27 +360,27 @@ def slow_readers(tunnel, grown):
     return trouble
 
 
-def test_slow_readers_do_not_delay_others(start_tunnel, tell):
+def test_slow_readers_do_not_delay_others(start_tunnel, print_figures):
     tunnel, grown = start_tunnel("--http-tunnels-per-pod", "60"), []
 
     def weigh():
-        tell(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
+        print_figures(f"60 slow readers: {max(grown) / 60:.0f} KB of RssAnon each")
         assert max(grown) <= 60 * 64 + 4096  # 4 MB are for the load beside them
         assert slow_clients(tunnel) == 0  # each has a tunnel
 
-    beside(tunnel.port, tell, slow_readers(tunnel, grown), after=weigh)
+    beside(tunnel.port, print_figures, slow_readers(tunnel, grown), after=weigh)
 
 
-def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_tunnel, tell):
+def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_tunnel, print_figures):
     """A reader that delays others for too long is reset, alone, and the log names it and the reason."""
     tunnel, grown = start_tunnel(*SHARED), []
 
     def weigh():
-        tell(f"60 slow readers: {max(grown) / 1024:.0f} MB of RssAnon; {slow_clients(tunnel)} failed")
+        print_figures(f"60 slow readers: {max(grown) / 1024:.0f} MB of RssAnon; {slow_clients(tunnel)} failed")
         assert slow_clients(tunnel) > 0
         assert max(grown) <= 96 * 1024
 
-    beside(tunnel.port, tell, slow_readers(tunnel, grown), after=weigh)
+    beside(tunnel.port, print_figures, slow_readers(tunnel, grown), after=weigh)
 
 
 # the network
@@ -393,14 +393,14 @@ def far():
 
 
 def found_dead(tunnel):
-    """When the first tunnel was given up for its silence, in seconds since the epoch."""
+    """When the first tunnel was found dead, in seconds since the epoch."""
     line = re.search(r"^(\S+)Z .*tunnel closed.*nothing was received within ping-timeout", tunnel.log(), re.MULTILINE)
     return line and datetime.fromisoformat(line.group(1)).replace(tzinfo=timezone.utc).timestamp()
 
 
-def test_a_black_hole_of_20_s_is_waited_out_or_answered_in_time(start_tunnel, cluster, far, tell,
+def test_a_black_hole_of_20_s_is_waited_out_or_answered_in_time(start_tunnel, cluster, far, print_figures,
                                                                 tmp_path):
-    """20 seconds of silence: waited out or answered with an error, as --wait has it. No request hangs."""
+    """20 seconds of dropped packets: requests succeed later or get an error after --wait. None hangs."""
     config = far.kubeconfig(cluster, "watcher", tmp_path)
     patient, usual = start_tunnel("--wait", "30s", kubeconfig=config), start_tunnel(kubeconfig=config)
     port, = free_ports(1)
@@ -415,18 +415,19 @@ def test_a_black_hole_of_20_s_is_waited_out_or_answered_in_time(start_tunnel, cl
         far.mend()
         mended = time.monotonic()
         time.sleep(AFTER)
-    figures, told = patiently.figures(), usually.figures()
+    figures, shorter = patiently.figures(), usually.figures()
     found = [at and at - cut for at in map(found_dead, (patient, usual, full))]
     upload.stop()
-    tell(f"found after {found} s; with --wait 30s:", figures,
-         f"; the last {max(r.ended for r in figures.requests) - mended:.1f} s after it was mended")
-    tell("with the usual --wait:", told, f"; told after at most {max((r.wait for r in told.lost), default=0):.1f} s")
-    assert not figures.lost, figures.complaints()
+    print_figures(f"found after {found} s; with --wait 30s:", figures,
+                  f"; the last {max(r.ended for r in figures.requests) - mended:.1f} s after it was mended")
+    print_figures("with the usual --wait:", shorter,
+                  f"; errors after at most {max((r.wait for r in shorter.lost), default=0):.1f} s")
+    assert not figures.lost, figures.errors()
     assert all(at and at <= 16 + 1 for at in found) and all(at <= 16 for at in found[:2])
     assert upload.error
-    untold = [r for r in told.lost if r.status not in (503, 504)]
-    assert not untold, (len(untold), untold[:10])
-    longest = max(r.wait for r in told.requests)
+    unanswered = [r for r in shorter.lost if r.status not in (503, 504)]
+    assert not unanswered, (len(unanswered), unanswered[:10])
+    longest = max(r.wait for r in shorter.requests)
     assert longest < 16 + 10 + 1, longest  # until it is found, and then --wait
 
 
@@ -457,7 +458,7 @@ def one_get(port, host, path):
 
 
 def replace_db(cluster):
-    """db-0 comes back under its old name, another pod."""
+    """Replaces db-0 by another pod of the same name."""
     uid = ("get", "pod", "db-0", "-n", "shop", "-o", "jsonpath={.metadata.uid}")
     old = cluster.kubectl(*uid)
     cluster.kubectl("delete", "pod", "db-0", "-n", "shop", "--grace-period=1")
@@ -465,7 +466,7 @@ def replace_db(cluster):
     cluster.kubectl("wait", "-n", "shop", "--for=condition=Ready", "pod/db-0", "--timeout=30s")
 
 
-def test_a_warm_pool_of_a_replaced_pod_fails_no_request(start_tunnel, cluster, tell):
+def test_a_warm_pool_of_a_replaced_pod_fails_no_request(start_tunnel, cluster, print_figures):
     host = "db-0.db.shop.svc.cluster.local"
     tunnel = start_tunnel("--http-tunnels-per-pod", "20")
 
@@ -476,16 +477,16 @@ def test_a_warm_pool_of_a_replaced_pod_fails_no_request(start_tunnel, cluster, t
         replace_db(cluster)
         time.sleep(2)
         figures = burst(tunnel.port, host)
-        tell(f"undisturbed longest {calm.longest:.3f} s;", figures)
-        assert not calm.lost, calm.complaints()
-        assert not figures.lost, figures.complaints()
+        print_figures(f"undisturbed longest {calm.longest:.3f} s;", figures)
+        assert not calm.lost, calm.errors()
+        assert not figures.lost, figures.errors()
         return [(figures.longest, calm.longest + 0.1, "longest of 50 GETs at once, s")]
 
     kept(measure)
 
 
-def test_a_soak_with_random_faults_keeps_its_limits(start_tunnel, cluster, tell):
-    """Faults at random: script/soak [SECONDS [SEED]] runs it for longer."""
+def test_a_soak_with_random_faults_keeps_its_limits(start_tunnel, cluster, print_figures):
+    """Random faults; script/soak [SECONDS [SEED]] runs this for longer."""
     seconds = int(os.environ.get("SOAK_SECONDS", "120"))
     seed = int(os.environ.get("SOAK_SEED") or time.time())
     # Memory is given back 20 s after a burst; a short soak allows for pages that are only partly free.
@@ -502,17 +503,17 @@ def test_a_soak_with_random_faults_keeps_its_limits(start_tunnel, cluster, tell)
             least = min(least, anonymous_memory(tunnel.process))
         return least, descriptors(tunnel.process)
 
-    tell(f"seed {seed}, {seconds} s")
+    print_figures(f"seed {seed}, {seconds} s")
     done, gets, posts, first, last = soak(cluster, tunnel, stuck_port, seconds, seed, at_rest)
-    tell(f"{len(done)} faults: {', '.join(done)}")
-    tell("GET:", gets)
-    tell("POST:", posts)
+    print_figures(f"{len(done)} faults: {', '.join(done)}")
+    print_figures("GET:", gets)
+    print_figures("POST:", posts)
     for why, n in reasons(gets.lost + posts.lost):
-        tell(f"lost: {n} by {why}")
-    tell(f"RssAnon {first[0]} KB at first, {last[0]} at last; descriptors {first[1]}, {last[1]}")
+        print_figures(f"lost: {n} by {why}")
+    print_figures(f"RssAnon {first[0]} KB at first, {last[0]} at last; descriptors {first[1]}, {last[1]}")
     log = tunnel.log()
     silent = unexplained(gets, log) + unexplained(posts, log)
     assert not silent, silent[:20]
-    assert not gets.lost, gets.complaints()
+    assert not gets.lost, gets.errors()
     assert last[0] <= first[0] + growth_kb, "KB of RssAnon"
     assert last[1] <= first[1]

@@ -1,4 +1,4 @@
-"""HTTP as it should pass: every byte, in both directions, when it is sent."""
+"""HTTP is passed on unchanged and at once, in both directions."""
 import asyncio
 import hashlib
 import re
@@ -96,7 +96,7 @@ def test_a_refused_expectation_is_passed_on(tunnel):
 
 
 def test_server_sent_events_arrive_when_they_are_sent(tunnel):
-    """The machine is one, so is its clock."""
+    """Pod and test use the same clock, so the delay of events can be measured."""
     late = []
     with tunnel.connect() as s:
         s.sendall(f"GET /sse HTTP/1.1\r\nHost: {WEB}\r\nConnection: close\r\n\r\n".encode())

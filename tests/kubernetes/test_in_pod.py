@@ -1,4 +1,4 @@
-"""In the cluster: with the service account of a pod, for its neighbours."""
+"""kube-tunnel in a pod: with its service account, for other pods."""
 import copy
 import re
 import subprocess
@@ -12,7 +12,7 @@ LABELS = {"app": "kube-tunnel"}
 
 
 def libraries():
-    """What the binary loads, by the paths it looks at."""
+    """The shared libraries of the binary, by path."""
     done = subprocess.run(["ldd", BINARY], check=True, capture_output=True, text=True)
     return sorted(set(re.findall(r"(?:=> |^\s*)(/\S+) \(0x", done.stdout, re.M)))
 
@@ -52,27 +52,27 @@ def address(cluster):
         ip = cluster.kubectl("get", "service", "kube-tunnel", "-n", "default",
                              "-o", "jsonpath={.spec.clusterIP}")
         # After an API server that was killed, kube-proxy may look again half a minute later only.
-        eventually(lambda: ask_from_a_pod(cluster, f"http://{ip}/healthz"), 60)
+        eventually(lambda: try_from_a_pod(cluster, f"http://{ip}/healthz"), 60)
         yield ip
     finally:
         cluster.kubectl("delete", "pod,service", "kube-tunnel", "-n", "default", "--ignore-not-found",
                         "--force", "--grace-period=0")
 
 
-def ask_from_a_pod(cluster, url, host=None):
-    """What a pod of the cluster gets there; empty if it gets nothing."""
+def try_from_a_pod(cluster, url, host=None):
+    """The response that a pod of the cluster gets; empty if there is none."""
     return cluster.kubectl("exec", "-n", "shop", "db-0", "--", "/pod", "get", url,
                            *([host] if host else []), check=False)
 
 
 def from_a_pod(cluster, url, host=None):
-    return eventually(lambda: ask_from_a_pod(cluster, url, host))
+    return eventually(lambda: try_from_a_pod(cluster, url, host))
 
 
 def test_another_pod_reaches_services_by_the_host_header(cluster, address):
-    said = from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local")
-    assert said.startswith("200"), said
-    assert "host web.shop.svc.cluster.local path /in" in said
+    response = from_a_pod(cluster, f"http://{address}/in", "web.shop.svc.cluster.local")
+    assert response.startswith("200"), response
+    assert "host web.shop.svc.cluster.local path /in" in response
 
 
 def test_the_original_rights_are_enough(cluster, address):
@@ -81,13 +81,13 @@ def test_the_original_rights_are_enough(cluster, address):
 
 
 def test_our_own_name_does_not_loop(cluster, address):
-    said = from_a_pod(cluster, f"http://{address}/healthz", "kube-tunnel.default.svc.cluster.local")
-    assert said.startswith("200"), said
+    response = from_a_pod(cluster, f"http://{address}/healthz", "kube-tunnel.default.svc.cluster.local")
+    assert response.startswith("200"), response
 
 
 @pytest.fixture
 def second_replica(cluster, address):
-    """Another pod of the Service; it knows itself by its host name only. Yields both addresses."""
+    """Another pod of the Service, which knows only its host name about itself. Yields both addresses."""
     pod = copy.deepcopy(POD)
     pod["metadata"]["name"] = "kube-tunnel-1"
     cluster.apply(pod)
@@ -100,13 +100,13 @@ def second_replica(cluster, address):
 
 
 def test_two_replicas_do_not_forward_to_each_other(cluster, second_replica):
-    """Whatever leads to both is answered at once, and what leads to one is answered there."""
+    """A request for the Service is answered by either replica, one for a replica's address by that one."""
     names = ["kube-tunnel.default.svc.cluster.local", "kube-tunnel.default.pod", "kube-tunnel-1.default.pod",
              *(ip.replace(".", "-") + ".default.pod" for ip in second_replica)]
     for ip in second_replica:
         for name in names:
-            said = from_a_pod(cluster, f"http://{ip}/healthz", name)
-            assert said.startswith("200"), (name, said)
+            response = from_a_pod(cluster, f"http://{ip}/healthz", name)
+            assert response.startswith("200"), (name, response)
     hops = [line for pod in ("kube-tunnel", "kube-tunnel-1") for line in cluster.kubectl(
         "logs", "-n", "default", pod).splitlines() if " request " in line and " pod=kube-tunnel" in line]
     assert 1 <= len(hops) <= len(names) * len(second_replica), hops

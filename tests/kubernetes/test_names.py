@@ -1,4 +1,4 @@
-"""Every shape of a name on a real cluster, with objects that its own controllers fill in.
+"""Every form of a name on a real cluster, whose controllers complete the objects.
 
 SPDX-License-Identifier: MIT
 """
@@ -104,7 +104,7 @@ def test_hostname_and_subdomain_name_a_pod(names):
 
 @pytest.mark.parametrize("user", ("watcher", "original"))
 def test_a_deployment_name_leads_to_its_pods(start_tunnel, objects, user):
-    """Neither of them may read Deployments: the owners of the pods are used."""
+    """Neither user may read Deployments, so the owners of the pods are used."""
     names = start_tunnel("--wait", "3s", user=user)
     alone, = objects.pods("app=alone", NAMESPACE)
     for suffix in ("deploy", "deploy.cluster.local", "deploy.localhost"):
@@ -166,7 +166,7 @@ def test_an_alias_leads_to_its_target(start_tunnel, objects):
 
 
 def test_the_domain_is_read_from_the_config_map_of_coredns(start_tunnel, objects):
-    """Of a kube-tunnel that may read it; others are refused and do not log it."""
+    """If kube-tunnel may read it; otherwise it gets a 403, which it does not log."""
     corefile = ".:53 {\n    kubernetes names.example in-addr.arpa ip6.arpa {\n    }\n}\n"
     objects.apply({"apiVersion": "v1", "kind": "ConfigMap", "data": {"Corefile": corefile},
                    "metadata": {"name": "coredns", "namespace": "kube-system"}})

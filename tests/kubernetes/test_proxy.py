@@ -37,7 +37,7 @@ def test_an_address_of_the_cluster_is_reached(cluster, start_tunnel, way, path, 
 
 @ways
 def test_an_address_of_the_node_is_refused(cluster, start_tunnel, way):
-    """Pods in its network have it, and do not count."""
+    """Pods with hostNetwork have that address, and are not used."""
     tunnel = start_tunnel(user="admin")
     nodes = json.loads(cluster.kubectl("get", "nodes", "-o", "json"))["items"]
     address = nodes[0]["status"]["addresses"][0]["address"]

@@ -1,4 +1,4 @@
-"""The roles that `kube-tunnel rbac` prints: kubectl takes them, and a request needs no more.
+"""The roles that `kube-tunnel rbac` prints: kubectl accepts them, and they are enough for a request.
 
 SPDX-License-Identifier: MIT
 """
@@ -45,14 +45,14 @@ def accounts(cluster, tmp_path_factory):
 
 @pytest.fixture
 def granted(cluster, accounts):
-    """granted(name, *flags): a kubeconfig of an account that has what is printed with these flags."""
+    """granted(name, *flags): a kubeconfig of an account with the role that is printed for these flags."""
     manifests = []
 
     def grant(name, *flags):
         kubeconfig = accounts(name)
         role = rbac("--role-name", f"{NAME}-{name}", "--service-account", f"{NAMESPACE}:{name}", *flags)
-        said = cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=role)
-        assert "(server dry run)" in said and "Role" in role, said
+        output = cluster.kubectl("apply", "--dry-run=server", "-f", "-", stdin=role)
+        assert "(server dry run)" in output and "Role" in role, output
         cluster.kubectl("apply", "-f", "-", stdin=role)
         manifests.append(role)
         return kubeconfig
@@ -90,7 +90,7 @@ def minor_version(cluster):
 
 
 def allowed(kubeconfig, transport, *flags):
-    """Roles take a moment to be known everywhere."""
+    """Waits until the API server uses a new role, which takes a moment."""
     return subprocess.run([BINARY, "rbac", "--check", "--kubeconfig", kubeconfig, "--transport", transport, *flags],
                           capture_output=True, text=True).returncode == 0
 
@@ -100,7 +100,7 @@ def allowed(kubeconfig, transport, *flags):
     ("create", "pods/portforward", "websocket"), ("get", "pods/portforward", "websocket")))
 def test_a_role_without_one_of_its_verbs_serves_none(start_tunnel, cluster, accounts, verb,
                                                      resource, transport):
-    """At the level lookup, of a service with one pod. From 1.35 on a WebSocket takes both verbs."""
+    """At the level lookup, for a service with one pod. From 1.35 on a WebSocket needs both verbs."""
     name = f"less-{verb}-{resource.replace('/', '-')}-{transport}"
     kubeconfig = accounts(name)
     role = rbac("--role-name", f"{NAME}-{name}", "--service-account", f"{NAMESPACE}:{name}",
@@ -134,7 +134,7 @@ def test_a_role_without_one_of_its_verbs_serves_none(start_tunnel, cluster, acco
 
 
 def test_applying_the_role_of_an_error_page_removes_the_error(start_tunnel, cluster, accounts):
-    """What an error page shows is applied as it is, and bound."""
+    """The role on an error page is applied unchanged, and bound."""
     kubeconfig = accounts("mended")
     tunnel = start_tunnel("--wait", "0", kubeconfig=kubeconfig, ready=False)
     answer = tunnel.get(WEB)

@@ -1,4 +1,4 @@
-"""What the first README described, line by line."""
+"""The features of the first README."""
 import hashlib
 import threading
 
@@ -135,7 +135,7 @@ def test_a_container_that_does_not_listen_is_a_502(tunnel, cluster):
 
 
 def test_it_stops_in_time_under_load(start_tunnel):
-    """Judged by the fixture: exit status 0 within ten seconds."""
+    """The fixture asserts exit status 0 within ten seconds."""
     tunnel = start_tunnel()
     answers = []
     slow = [threading.Thread(target=lambda: answers.append(tunnel.get(WEB, "/slow?ms=2000")))

@@ -1,4 +1,4 @@
-"""With the rights there are, and a plain word about those that are missing."""
+"""It works with the rights that it has, and names those that are missing."""
 import json
 import re
 import uuid
@@ -45,7 +45,7 @@ def test_rights_to_one_namespace_reach_that_namespace_only(start_tunnel):
 
 
 def test_the_level_of_rights_is_logged(start_tunnel):
-    """Which of the three it works at is a line of the log, once it knows."""
+    """The level is logged once it is known."""
     for user, word in (("watcher", "rights=watch"), ("original", "rights=lookup"), ("scoped", "scope=shop")):
         tunnel = start_tunnel("--log-level", "info", user=user)
         assert tunnel.get(WEB).status == 200

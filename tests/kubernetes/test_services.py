@@ -1,4 +1,4 @@
-"""Every kind of service, and services and pods that come and go."""
+"""Every kind of service, and services and pods that are created and deleted."""
 import threading
 
 import pytest
@@ -127,7 +127,7 @@ def test_a_replaced_pod_is_followed(start_tunnel, cluster, app, user):
 
 
 def test_replacing_a_pod_loses_no_request(start_tunnel, cluster, app):
-    """Two pods, one is deleted under a stream of requests that may be repeated."""
+    """One of two pods is deleted during requests that may be retried."""
     name = "steady"
     victim = sorted(app(name, 2))[0]
     tunnel = start_tunnel()

@@ -35,7 +35,7 @@ def test_it_starts_before_the_api_server(start_tunnel, cluster):
 
 @contextlib.contextmanager
 def controllers_stand_still(cluster):
-    """No controller writes EndpointSlices: as for a minute after the API server was restarted."""
+    """Stops the controllers, so that none writes EndpointSlices, as after a restart of the API server."""
     ours = f"kube-controller-manager --kubeconfig={cluster.config().parent}/"
     found = subprocess.run(["pgrep", "-f", f"/{ours}"], capture_output=True, text=True, check=True)
     pid = int(found.stdout.split()[0])
@@ -55,7 +55,7 @@ def lone_pod(name):
 
 @pytest.mark.parametrize("warm", [False, True], ids=["cold", "warm"])
 def test_outdated_endpointslices_do_not_fail_requests(start_tunnel, cluster, service, warm):
-    """They name a pod that is gone, and not the one that has taken its place.
+    """The slices have a pod that is gone, and lack the one that replaced it.
 
     The targets of a slice name its pods: a slice's own name is the service's with letters
     made up by the API server."""

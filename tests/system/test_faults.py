@@ -26,8 +26,8 @@ PODS = 10
 
 
 @pytest.fixture
-def tell(capsys, request):
-    """tell(figures): on the terminal, whatever pytest captures."""
+def print_figures(capsys, request):
+    """print_figures(figures): on the terminal, whatever pytest captures."""
     def print_it(*words):
         with capsys.disabled():
             print(f"\n  {request.node.name}:", *words, end="", flush=True)
@@ -59,7 +59,7 @@ def quiet(*processes):
 
 
 def test_a_thousand_slow_readers_do_not_delay_others(start_playground, start_tunnel, many_files,
-                                                     tell):
+                                                     print_figures):
     """Each requests 100 MB and reads slowly; on own tunnels no other client notices, and memory stays small."""
     host = "many.many.svc.cluster.local"
     playground = start_playground("--pods", str(PODS))
@@ -78,17 +78,17 @@ def test_a_thousand_slow_readers_do_not_delay_others(start_playground, start_tun
 
     def weigh():
         grown = anonymous_memory(tunnel.process) - before
-        tell(f"{grown / 1000:.0f} KB of RssAnon each, {(before + grown) / 1024:.0f} MB in all")
+        print_figures(f"{grown / 1000:.0f} KB of RssAnon each, {(before + grown) / 1024:.0f} MB in all")
         assert tunnel.total("kube_tunnel_tunnels") >= 1000  # none is shared
         assert grown <= 1000 * 64
         assert before + grown <= 96 * 1024
 
-    beside(tunnel.port, tell, trouble, rounds=1, after=weigh)
+    beside(tunnel.port, print_figures, trouble, rounds=1, after=weigh)
     for reader in readers:
         reader.socket.close()
 
 
-def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_playground, start_tunnel, tell):
+def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_playground, start_tunnel, print_figures):
     """Those that keep others waiting are failed and named, with the reason; the others go on."""
     playground = start_playground("--pods", "1")
     tunnel = start_tunnel("--http-tunnels-per-pod", "1", "--log-level", "info",
@@ -110,14 +110,14 @@ def test_slow_readers_on_shared_tunnels_do_not_delay_others(start_playground, st
             reader.socket.close()
     failed = re.findall(r"a client reads too slowly for a shared tunnel.* pod=many/many-0 pair=(\d+) kept=(\d+)",
                         tunnel.log())
-    tell(f"{len(failed)} of {len(readers)} failed; the others:", load.figures())
+    print_figures(f"{len(failed)} of {len(readers)} failed; the others:", load.figures())
     assert len(failed) == tunnel.total("kube_tunnel_slow_clients_total")
     assert all(int(kept) >= 65536 for _, kept in failed)
-    assert not load.figures().lost, load.figures().complaints()
+    assert not load.figures().lost, load.figures().errors()
 
 
 def test_uploads_that_no_pod_reads_hold_little_memory(start_playground, start_tunnel, many_files,
-                                                      tell):
+                                                      print_figures):
     """On tunnels of their own they hold what was read for a fast pod, and no more."""
     port, = free_ports(1)
     playground = start_playground()
@@ -138,7 +138,7 @@ def test_uploads_that_no_pod_reads_hold_little_memory(start_playground, start_tu
     eventually(full, 60, pause=0)
     quiet(tunnel.process, playground.process)
     grown = anonymous_memory(tunnel.process) - before
-    tell(f"{grown / len(uploads):.0f} KB of RssAnon each")
+    print_figures(f"{grown / len(uploads):.0f} KB of RssAnon each")
     assert tunnel.total("kube_tunnel_tunnels") >= len(uploads)
     for upload in uploads:
         upload.close()
@@ -212,7 +212,7 @@ def settled(process):
 
 
 def test_ten_thousand_idle_http_clients_take_little_memory(start_playground, start_tunnel,
-                                                           many_files, tell):
+                                                           many_files, print_figures):
     playground = start_playground()
     tunnel = start_tunnel("--max-connections", "12000", "--client-idle-timeout", "10m",
                           "--log-level", "info", kubeconfig=playground.kubeconfig)
@@ -223,8 +223,8 @@ def test_ten_thousand_idle_http_clients_take_little_memory(start_playground, sta
                        lambda answer: answer.startswith(b"HTTP/1.1 200") and b"\r\n\r\n" in answer)
     used = settled(tunnel.process) - before
     crowd.close()
-    tell(f"{idle / CROWD:.1f} KB of RssAnon each, {used / CROWD:.1f} when all were used; "
-         f"{CROWD - served} of {CROWD} lost")
+    print_figures(f"{idle / CROWD:.1f} KB of RssAnon each, {used / CROWD:.1f} when all were used; "
+                  f"{CROWD - served} of {CROWD} lost")
     assert served == CROWD
     assert idle <= 8 * CROWD and used <= 8 * CROWD
 
@@ -258,7 +258,7 @@ def echo_server(many_files):
 
 
 def test_ten_thousand_idle_raw_connections_take_little_memory(start_playground, start_tunnel,
-                                                              echo_server, tell, tmp_path):
+                                                              echo_server, print_figures, tmp_path):
     (tmp_path / "echo.json").write_text(json.dumps(ECHO))
     port, = free_ports(1)
     playground = start_playground("--pods", str(PODS), "--manifest", tmp_path / "echo.json",
@@ -271,6 +271,6 @@ def test_ten_thousand_idle_raw_connections_take_little_memory(start_playground, 
     idle = settled(tunnel.process) - before
     served = crowd.ask(b"hello", lambda answer: answer == b"hello")
     crowd.close()
-    tell(f"{idle / CROWD:.1f} KB of RssAnon each; {CROWD - served} of {CROWD} lost")
+    print_figures(f"{idle / CROWD:.1f} KB of RssAnon each; {CROWD - served} of {CROWD} lost")
     assert served == CROWD
     assert idle <= 16 * CROWD
