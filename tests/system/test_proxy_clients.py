@@ -245,7 +245,9 @@ def readme_commands():
 
 @pytest.mark.parametrize("command", readme_commands())
 def test_every_command_of_the_readme_works(cluster, tls_server, command):
-    words = shlex.split(command.replace("localhost:80", f"127.0.0.1:{cluster.port}").replace("api.shop", "tls.shop"))
+    port = f"127.0.0.1:{cluster.port}"
+    command = command.replace("localhost:80", port).replace("http://localhost/", f"http://{port}/")
+    words = shlex.split(command.replace("api.shop", "tls.shop"))
     if words[0] == "curl":
         words += ["-sS", "--fail", "--cacert", tls_server]
     done = run(*words, input="QUIT\r\n" if words[0] == "ncat" else "")
@@ -254,7 +256,7 @@ def test_every_command_of_the_readme_works(cluster, tls_server, command):
 
 
 def test_the_readme_has_a_command_for_each_way():
-    assert len(readme_commands()) == 6
+    assert len(readme_commands()) == 7
 
 
 # --- TLS without a proxy: by its server name ---
