@@ -161,7 +161,7 @@ static void http_inside_is_checked_as_on_exposed_ports(void **state)
     assert_int_equal(st->lease_count, ARRAY_LEN(ways));
 }
 
-static void a_browser_may_send_the_host_it_asked_for_and_no_other(void **state)
+static void a_browser_may_send_the_host_it_requested_and_no_other(void **state)
 {
     struct stage *st = *state;
     const char *own =
@@ -203,7 +203,7 @@ static void a_refusal_before_the_pods_first_byte_leads_to_another_pod(void **sta
     }
 }
 
-static void failed_leases_are_told_in_the_clients_protocol(void **state)
+static void failed_leases_are_reported_in_the_clients_protocol(void **state)
 {
     struct stage *st = *state;
     static const struct {
@@ -532,10 +532,10 @@ int main(void)
         TEST(the_reply_waits_for_the_lease),
         TEST(requests_are_read_byte_by_byte),
         TEST(http_inside_is_checked_as_on_exposed_ports),
-        TEST(a_browser_may_send_the_host_it_asked_for_and_no_other),
+        TEST(a_browser_may_send_the_host_it_requested_and_no_other),
         TEST(setting_proxy_raw_carries_http_as_bytes),
         TEST(a_refusal_before_the_pods_first_byte_leads_to_another_pod),
-        TEST(failed_leases_are_told_in_the_clients_protocol),
+        TEST(failed_leases_are_reported_in_the_clients_protocol),
         TEST(names_outside_the_cluster_are_refused_with_no_proxy),
         TEST(closed_namespaces_are_refused),
         TEST(bad_socks_requests_are_refused),

@@ -546,7 +546,7 @@ static bool dials(struct user *u, const char *uid)
 }
 
 static void
-an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while(void **state)
+an_api_server_that_does_not_answer_is_not_dialled_for_a_while(void **state)
 {
     (void)state;
     static const uint64_t pauses[] = { 50, 100, 200, 400, 400, 400 };
@@ -909,7 +909,7 @@ int main(void)
         TEST(a_deleted_sandbox_is_tried_once),
         TEST(draining_closes_idle_tunnels_and_waits_for_the_others),
         TEST(draining_waits_until_the_last_bytes_are_read),
-        TEST(an_api_server_that_does_not_answer_is_dialled_by_nobody_for_a_while),
+        TEST(an_api_server_that_does_not_answer_is_not_dialled_for_a_while),
         TEST(an_outage_costs_a_few_dials_a_second_however_many_wait),
         TEST(a_pod_that_fails_is_backed_off_and_others_are_not),
         TEST(a_node_that_does_not_answer_costs_other_pods_nothing),

@@ -195,7 +195,7 @@ struct scene {
 
 enum needs { NOTHING, SOMEBODY_AWAY, SOMEBODY, STREAM, OPEN_STREAM, SERVER, PAIR };
 
-static void somebody_comes(const struct scene *s)
+static void user_comes(const struct scene *s)
 {
     *s->person = (struct person){ .here = true, .lent = true };
     static void (*const ways[])(struct user *, const char *,
@@ -205,7 +205,7 @@ static void somebody_comes(const struct scene *s)
     ways[roll(5)](&s->person->user, uids[roll(3)], port);
 }
 
-static void somebody_leaves(const struct scene *s)
+static void user_leaves(const struct scene *s)
 {
     if (one_in(3))
         stream_abort(TAKE(s->person->user.opening.stream));
@@ -213,7 +213,7 @@ static void somebody_leaves(const struct scene *s)
     s->person->here = false;
 }
 
-static void somebody_writes(const struct scene *s)
+static void user_writes(const struct scene *s)
 {
     size_t n = one_in(4) ? roll(BLOCK) : roll(2000);
 
@@ -224,20 +224,20 @@ static void somebody_writes(const struct scene *s)
 }
 
 /* Writes as much as is accepted. */
-static void somebody_uploads(const struct scene *s)
+static void user_uploads(const struct scene *s)
 {
     for (int i = 0; i < 40 && s->stream->end.verdict == V_OPEN; i++) {
-        somebody_writes(s);
+        user_writes(s);
         rig_run();
     }
 }
 
-static void somebody_ends_output(const struct scene *s)
+static void user_ends_output(const struct scene *s)
 {
     stream_shutdown(s->stream);
 }
 
-static void somebody_reads(const struct scene *s)
+static void user_reads(const struct scene *s)
 {
     size_t n = roll((uint32_t)s->stream->in.len + 1);
 
@@ -433,12 +433,12 @@ static const struct {
 } events[] = {
 /* clang-format off */
 #define EVENT(weight, needs, name) { weight, needs, name, #name }
-    EVENT(48, SOMEBODY_AWAY, somebody_comes),
-    EVENT(36, SOMEBODY,      somebody_leaves),
-    EVENT(12, OPEN_STREAM,   somebody_writes),
-    EVENT(4,  OPEN_STREAM,   somebody_uploads),
-    EVENT(2,  OPEN_STREAM,   somebody_ends_output),
-    EVENT(24, STREAM,        somebody_reads),
+    EVENT(48, SOMEBODY_AWAY, user_comes),
+    EVENT(36, SOMEBODY,      user_leaves),
+    EVENT(12, OPEN_STREAM,   user_writes),
+    EVENT(4,  OPEN_STREAM,   user_uploads),
+    EVENT(2,  OPEN_STREAM,   user_ends_output),
+    EVENT(24, STREAM,        user_reads),
     EVENT(6,  OPEN_STREAM,   a_connection_is_kept),
     EVENT(6,  OPEN_STREAM,   a_kept_one_is_lent),
     EVENT(2,  OPEN_STREAM,   a_connection_is_kept_and_lent_for_long),
@@ -581,7 +581,7 @@ static bool is_script_over(void)
 
 /* ---- the end ---- */
 
-static void everybody_leaves(void)
+static void all_users_close(void)
 {
     for (size_t i = 0; i < PEOPLE; i++)
         if (people[i].here)
@@ -598,7 +598,7 @@ static void on_drained(struct task *t)
 static void all_goes_by_itself(void)
 {
     what = "all goes by itself";
-    everybody_leaves();
+    all_users_close();
     rig.tunnels->settings.dial_ahead = false;
     for (int s = 0; s < 400 && rig.tunnels->pods.count; s++) {
         rig_advance(1000);
@@ -618,7 +618,7 @@ static void all_is_drained(void)
     tunnels_drain(rig.tunnels, &drained);
     rig_run();
     check_all();
-    everybody_leaves();
+    all_users_close();
     for (int s = 0; s < 30 && !tunnels_idle(rig.tunnels); s++) {
         rig_advance(1000);
         check_all();
@@ -630,7 +630,7 @@ static void all_is_drained(void)
 static void all_is_destroyed(void)
 {
     what = "all is destroyed";
-    everybody_leaves();
+    all_users_close();
 }
 
 /* ---- the plays ---- */

@@ -198,7 +198,7 @@ static void check_usage(const struct pod_tunnels *p)
 
 /* For waiting openings there is a dial, or a limit prevents one; when that ends, they are
  * handled. */
-static void check_hope(const struct pod_tunnels *p)
+static void check_waits_can_end(const struct pod_tunnels *p)
 {
     const struct tunnels *ts = p->owner;
     bool node_is_busy =
@@ -226,7 +226,7 @@ static bool has_to_be_first(const struct pod_tunnels *p, const struct opening *o
 }
 
 /* An opening may wait while a dial is made for it. */
-static void check_nobody_waits_in_vain(const struct pod_tunnels *p)
+static void check_no_opening_waits_in_vain(const struct pod_tunnels *p)
 {
     list_for_each (o, &p->waiting, struct opening, waiting)
         list_for_each (t, &p->tunnels, struct tunnel, in_pod)
@@ -251,8 +251,8 @@ static void check_pod(struct pod_tunnels *p)
         check_tunnel(t);
     check_counts(p);
     check_usage(p);
-    check_hope(p);
-    check_nobody_waits_in_vain(p);
+    check_waits_can_end(p);
+    check_no_opening_waits_in_vain(p);
     check_small_waits_for_no_slot(p);
 }
 

@@ -210,7 +210,7 @@ static void one_read_answers_all_that_wait(void **state)
     assert_int_equal(others[2].result, OK);
 }
 
-static void namespace_whose_pods_are_forbidden_is_asked_once_a_minute(void **state)
+static void namespace_whose_pods_are_forbidden_is_queried_once_a_minute(void **state)
 {
     (void)state;
     struct endpoint other = web;
@@ -256,7 +256,7 @@ int main(void)
         TEST(pod_is_read_again_for_an_address_that_it_did_not_have),
         TEST(pod_that_is_gone_is_read_again),
         TEST(one_read_answers_all_that_wait),
-        TEST(namespace_whose_pods_are_forbidden_is_asked_once_a_minute),
+        TEST(namespace_whose_pods_are_forbidden_is_queried_once_a_minute),
         TEST(failure_is_not_remembered),
     };
     return cmocka_run_group_tests_name("catalog/pod_addresses", tests, NULL, NULL);

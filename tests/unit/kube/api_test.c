@@ -810,7 +810,7 @@ static bool notes_how_long(int fd, const char *request, unsigned n)
     return has_nothing_to_report(fd, request, n);
 }
 
-static void server_is_asked_to_end_a_watch_before_silence_counts(void **state)
+static void server_is_requested_to_end_a_watch_before_silence_counts(void **state)
 {
     (void)state;
 
@@ -1100,7 +1100,7 @@ int main(void)
         cmocka_unit_test(lists_anew_when_its_version_is_refused_again),
         cmocka_unit_test(silent_watch_is_followed_by_another_and_is_no_loss),
         cmocka_unit_test(watch_cut_off_while_silent_is_no_loss),
-        cmocka_unit_test(server_is_asked_to_end_a_watch_before_silence_counts),
+        cmocka_unit_test(server_is_requested_to_end_a_watch_before_silence_counts),
         cmocka_unit_test(a_forbidden_watch_is_reported),
         cmocka_unit_test(reads_a_status_from_any_answer),
         cmocka_unit_test(the_target_of_a_redirect_is_named),

@@ -61,7 +61,7 @@ static void success_counts_for_a_minute(void **state)
     assert_false(reachability_allows(&r, &neighbour));
 }
 
-static void unreadable_pod_says_nothing_of_its_node(void **state)
+static void unreadable_pod_proves_nothing_about_its_node(void **state)
 {
     (void)state;
     reachability_on_failure(&r, &first, false, 1000);
@@ -126,7 +126,7 @@ int main(void)
         TEST(silence_counts_for_the_pod_and_its_node),
         TEST(silence_counts_for_the_pod_alone_where_its_node_was_reached),
         TEST(success_counts_for_a_minute),
-        TEST(unreadable_pod_says_nothing_of_its_node),
+        TEST(unreadable_pod_proves_nothing_about_its_node),
         TEST(one_probe_is_due_each_minute),
         TEST(success_of_a_probe_frees_the_node),
         TEST(pod_that_is_gone_is_forgotten),
