@@ -155,7 +155,7 @@ static void check_bytes(const struct person *p)
     const struct stream *s = p->user.opening.stream;
     uint64_t got = p->taken + s->in.len;
 
-    must(got <= sent_to(p), "nobody gets what was not sent to them");
+    must(got <= sent_to(p), "a user gets only what was sent to it");
     must(s->end.verdict != V_CLEAN || got == sent_to(p),
          "a clean end means that all came");
 }
@@ -606,7 +606,7 @@ static void all_goes_by_itself(void)
             rig_answer_pod(NULL);
         check_all();
     }
-    must(!rig.tunnels->pods.count, "what nobody uses is forgotten");
+    must(!rig.tunnels->pods.count, "no unused pod is left");
 }
 
 static void all_is_drained(void)

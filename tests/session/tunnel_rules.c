@@ -38,7 +38,7 @@ static void check_pairs(const struct tunnel *t)
     list_for_each (p, &t->mux.pairs, struct pair, in_owner) {
         check_kept(p);
         must(rig_tunnel_of(&p->stream) == t, "a pair knows its tunnel");
-        must(!p->closed || !p->lent, "nobody uses a pair that was left");
+        must(!p->closed || !p->lent, "a pair that was closed is not lent");
     }
 }
 
@@ -102,7 +102,7 @@ static void check_clocks(const struct tunnel *t)
     must(t->mux.liveness.due.at, "an open tunnel will have to show that it is alive");
     must(!t->mux.probe.first || t->mux.probe.deadline.at, "a probe has a deadline");
     must(!t->mux.share || !t->mux.share->stalled_id || t->mux.share->stall.at,
-         "nobody waits for a slow reader for ever");
+         "no pair waits for a slow reader for ever");
 }
 
 /* No pair is added to a tunnel that is not read, and it is read again when those bytes
@@ -234,7 +234,7 @@ static void check_no_opening_waits_in_vain(const struct pod_tunnels *p)
                                                   placing_may_own_more(p, o->alone) ||
                                                       has_to_be_first(p, o),
                                                   o->alone),
-                 "nobody waits beside a tunnel with room");
+                 "no opening waits beside a tunnel with room");
 }
 
 /* A small opening does not wait for a dial while any slot is free. */

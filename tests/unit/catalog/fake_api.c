@@ -151,7 +151,7 @@ static struct fake_call *find(struct api *a, const char *path)
     for (size_t i = 0; i < CALLS_MAX; i++)
         if (a->calls[i].call && strcmp(a->calls[i].path, path) == 0)
             return &a->calls[i];
-    fail_msg("nobody asks for %s", path);
+    fail_msg("no call waits for %s", path);
     return NULL;
 }
 
@@ -234,7 +234,7 @@ static struct api_watch *watch(struct api *a, const char *path)
     struct api_watch *w = find_watch(a, path);
 
     if (!w)
-        fail_msg("nobody watches %s", path);
+        fail_msg("no watch of %s", path);
     return w;
 }
 
