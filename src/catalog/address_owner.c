@@ -9,9 +9,9 @@
 #include "catalog/record.h"
 
 #define PATH_ROOM 256
-#define KNOWN_MAX 1024 /* then all are forgotten */
+#define KNOWN_MAX 1024 /* cached results; a full cache is cleared */
 
-/* What was found. */
+/* One cached result. */
 struct known_owner {
     uint64_t found_at; /* sched ms */
     bool is_pod;
@@ -58,7 +58,7 @@ static void on_owner_service(void *owner, json_t *object)
         take_owner(a, object, false);
 }
 
-/* A pod that has ended keeps its address, which another one may have by now. */
+/* Skips pods that have ended: they keep their address, which another pod may have by now. */
 static void on_owner_pod(void *owner, json_t *object)
 {
     struct address_owner *a = owner;
@@ -116,7 +116,7 @@ static bool is_open(const struct api_call *call)
     return call->result == ERR_AGAIN;
 }
 
-/* Both lists are in, or one of them has the owner. */
+/* Both lists are complete, or one of them had the owner. */
 static void on_owner_answer(struct task *task)
 {
     struct address_owner *a = container_of(task, struct address_owner, answered);

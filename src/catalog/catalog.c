@@ -1,4 +1,4 @@
-/* catalog/catalog.c - questions, and the answers that records hold */
+/* catalog/catalog.c - look-ups, and the results that records hold */
 #include "catalog/catalog.h"
 
 #include "base/log.h"
@@ -14,7 +14,7 @@ LOG_MODULE(catalog);
 #define LARGE_SERVICE 200         /* endpoints */
 #define LARGE_ENDPOINTS_PER_MS 10 /* 5,000: every 500 ms */
 
-/* --- answers --- */
+/* --- results --- */
 
 static void lookup_answer(struct lookup *l, const struct record *r)
 {
@@ -30,7 +30,7 @@ static void lookup_answer(struct lookup *l, const struct record *r)
     l->service = r->result == OK ? service_ref(r->service) : NULL;
 }
 
-static void tell(struct record *r, bool changed)
+static void wake_lookups(struct record *r, bool changed)
 {
     list_for_each (l, &r->lookups, struct lookup, subscribed) {
         bool waits = l->result == ERR_AGAIN;
@@ -93,7 +93,7 @@ static void publish_record(struct record *r, struct service *service)
     } else {
         service_unref(service);
     }
-    tell(r, changed);
+    wake_lookups(r, changed);
 }
 
 static bool is_final(enum err e)
@@ -114,7 +114,7 @@ static uint64_t keep_failure_ms(const struct api_error *e)
     return ms > TROUBLE_KEEP_MS ? ms : TROUBLE_KEEP_MS;
 }
 
-/* The error may be the one that is noted already. */
+/* `error` may be r->failure->error itself. */
 static void note_failure(struct record *r, const struct api_error *error,
                          const char *verb, const char *resource)
 {
@@ -131,7 +131,7 @@ static void fail_record(struct record *r, const struct api_error *error, const c
     uint64_t keep_ms = keep_failure_ms(error);
     bool forbidden = error->code == ERR_FORBIDDEN;
 
-    /* A refresh ahead of need that failed: the old answer lives out its time. */
+    /* A refresh ahead of need has failed: keep the cached result until it expires. */
     if (r->result == OK && !is_final(error->code) && !record_awaited(r)) {
         r->retry_at = r->catalog->sched->now + keep_ms;
         fetch_destroy(TAKE(r->fetch));
@@ -142,7 +142,7 @@ static void fail_record(struct record *r, const struct api_error *error, const c
     settle(r, error->code, keep_ms);
     if (error->code == ERR_NOT_FOUND)
         held_replace(r, NULL);
-    tell(r, changed);
+    wake_lookups(r, changed);
 }
 
 static void fail_unknown(struct record *r)
@@ -153,8 +153,8 @@ static void fail_unknown(struct record *r)
     fail_record(r, &e, NULL, NULL);
 }
 
-/* Nothing ready by its slices, or only addresses: the pods are to be listed, to serve, or to
- * report why none does. */
+/* Should pods be listed?  True if no endpoint is ready by the slices, or if they have only
+ * addresses: the pods may serve, or explain why none can. */
 static bool lacks_note(const struct record *r, const struct service *s)
 {
     uint64_t age = r->catalog->sched->now - r->noted_at;
@@ -165,7 +165,7 @@ static bool lacks_note(const struct record *r, const struct service *s)
     return r->noted_at == 0 || age >= r->catalog->settings.keep_ms;
 }
 
-static void ask_for_note(struct record *r)
+static void request_note(struct record *r)
 {
     if (r->fetch && !fetch_is_note(r->fetch))
         fetch_destroy(TAKE(r->fetch));
@@ -183,21 +183,20 @@ static void build_record(struct record *r, const struct pod_list *pods)
     struct service *s =
         entry_from_slices(r->spec, &r->slices, pods, &r->catalog->missing);
     bool serves_by_pods = record_serves_by_pods(r) && !entry_has_ready(s);
-    /* A look-up that waits is also answered why nothing is ready: when the pods are
-     * listed, which is a moment away, and of the objects of that moment.  And those that
-     * serve though their slices do not know them yet are not gone because a slice has
-     * changed. */
+    /* Do not publish before the pods are listed: a look-up that waits also gets the reason why
+     * no endpoint is ready, and pods that serve although the slices do not have them yet must
+     * not disappear because a slice has changed. */
     if (!pods && (serves_by_pods || (record_awaited(r) && lacks_note(r, s)))) {
         service_unref(s);
-        ask_for_note(r);
+        request_note(r);
         return;
     }
     r->noted_at = pods ? r->catalog->sched->now : 0;
     publish_record(r, s);
 }
 
-/* Of a large service, whose pods change one after the other in a rollout, not each change
- * is a new entry: it would take milliseconds, again and again. */
+/* The entry of a large service is not rebuilt for each change: in a rollout its pods change one
+ * after the other, and each rebuild takes milliseconds. */
 static uint64_t due_at(const struct record *r)
 {
     size_t count = r->service ? r->service->endpoint_count : 0;
@@ -215,7 +214,7 @@ static void rebuild(struct record *r)
     bool asked = r->result != ERR_AGAIN || !list_empty(&r->lookups);
 
     list_remove(&r->changed);
-    if (asked && watching_answers(r->catalog, r))
+    if (asked && watching_covers(r->catalog, r))
         build_record(r, NULL);
 }
 
@@ -239,10 +238,10 @@ static void on_rebuild_later(struct timer *t)
     task_wake(&container_of(t, struct catalog, rebuild_later)->rebuild);
 }
 
-/* --- questions --- */
+/* --- look-ups --- */
 
-/* True when the record holds the answer. */
-static bool ask_watched(struct record *r)
+/* True: the record holds a result from the watches. */
+static bool use_watched(struct record *r)
 {
     enum err wanted = r->spec ? OK : ERR_NOT_FOUND;
 
@@ -266,7 +265,7 @@ static bool is_fresh(const struct record *r, uint64_t max_age_ms)
     return age < r->keep_ms && age < max_age_ms;
 }
 
-/* A name in steady use is fetched again at half time, so that no request waits for it. */
+/* A result in use is fetched again after half of its time, so that no request waits. */
 static void refresh_ahead(struct record *r)
 {
     uint64_t now = r->catalog->sched->now;
@@ -275,7 +274,7 @@ static void refresh_ahead(struct record *r)
         fetch_start(r);
 }
 
-static bool ask_fetched(struct record *r, uint64_t max_age_ms)
+static bool use_fetched(struct record *r, uint64_t max_age_ms)
 {
     if (!is_fresh(r, max_age_ms)) {
         fetch_start(r);
@@ -309,8 +308,9 @@ static const char *const plurals[] = {
     [WHAT_DEPLOYMENT] = "deployments",
 };
 
-static void catalog_ask(struct catalog *c, enum what what, struct str ns, struct str name,
-                        uint64_t max_age_ms, struct lookup *l, struct task *wake)
+static void catalog_look_up(struct catalog *c, enum what what, struct str ns,
+                            struct str name, uint64_t max_age_ms, struct lookup *l,
+                            struct task *wake)
 {
     lookup_finish(l);
     if (!is_plain_name(ns) || !is_plain_name(name)) {
@@ -324,35 +324,35 @@ static void catalog_ask(struct catalog *c, enum what what, struct str ns, struct
     }
     r->used_at = c->sched->now;
     record_used(r);
-    bool known = watching_answers(c, r) ? ask_watched(r) : ask_fetched(r, max_age_ms);
+    bool known = watching_covers(c, r) ? use_watched(r) : use_fetched(r, max_age_ms);
     subscribe(l, r, wake);
     if (known)
         lookup_answer(l, r);
-    watching_note_question(r);
+    watching_on_lookup(r);
 }
 
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    catalog_ask(c, WHAT_SERVICE, ns, name, max_age_ms, l, wake);
+    catalog_look_up(c, WHAT_SERVICE, ns, name, max_age_ms, l, wake);
 }
 
 void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
                         uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    catalog_ask(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
+    catalog_look_up(c, WHAT_POD, ns, pod, max_age_ms, l, wake);
 }
 
 void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
                                uint64_t max_age_ms, struct lookup *l, struct task *wake)
 {
-    catalog_ask(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
+    catalog_look_up(c, WHAT_DEPLOYMENT, ns, name, max_age_ms, l, wake);
 }
 
 bool lookup_is_watched(const struct lookup *l)
 {
     const struct record *r = l->entry;
-    return r && watching_answers(r->catalog, r);
+    return r && watching_covers(r->catalog, r);
 }
 
 void lookup_finish(struct lookup *l)
@@ -363,7 +363,7 @@ void lookup_finish(struct lookup *l)
     *l = (struct lookup){ .result = ERR_CANCELLED };
 }
 
-/* --- the whole --- */
+/* --- the catalog --- */
 
 static const struct record_ops record_ops = {
     .publish = publish_record,
@@ -413,7 +413,7 @@ struct catalog *catalog_create(struct sched *sched, struct api *api,
     return c;
 }
 
-/* Subscribers may outlive us; they hear nothing more. */
+/* Look-ups may outlive the catalog; they get no further wake-ups. */
 static void detach_lookups(struct record *r)
 {
     list_for_each (l, &r->lookups, struct lookup, subscribed) {
@@ -475,7 +475,7 @@ void catalog_on_change(struct catalog *c,
     c->change_owner = owner;
 }
 
-/* While rights are found out anew, the last ones are reported. */
+/* While rights are being checked again, returns the previous ones. */
 enum rights catalog_rights(const struct catalog *c)
 {
     const struct scope *s = scope_first(c);

@@ -1,8 +1,8 @@
 /* catalog/catalog.h - the services of a cluster and the endpoints that serve them
  *
- * Works with what rights and size allow, and reports which it found:
- *   WATCH   list and watch services and endpointslices (or endpoints): everything known,
- *           always fresh
+ * The mode depends on rights and on the size of the cluster (catalog_rights):
+ *   WATCH   list and watch services and endpointslices (or endpoints): all are known and
+ *           up to date
  *   LAZY    the same rights, but very many services: each is looked up when it is
  *           requested, and watched by itself once it is requested again
  *   LOOKUP  get services, and list endpointslices, get endpoints or list pods: looked up
@@ -21,20 +21,21 @@
 struct catalog;
 struct catalog *catalog_create(struct sched *sched, struct api *api,
                                const struct catalog_settings *settings);
-/* Watch no longer and forget what is known, which may be much; what was lent stays good.
- * Lookups that wait get ERR_CANCELLED, without a wake-up; later ones call the API server. */
+/* Stop all watches and free the cache; references to services stay valid.  Look-ups in progress
+ * get ERR_CANCELLED, without a wake-up; later ones call the API server. */
 void catalog_stop(struct catalog *c);
 void catalog_destroy(struct catalog *c);
-/* Of the first scope: there are several with namespaces, or where the cluster is forbidden. */
+/* The rights in the first scope.  There are several scopes with --namespaces, or where watching
+ * the whole cluster is forbidden. */
 enum rights catalog_rights(const struct catalog *c);
 const char *
 catalog_scope(const struct catalog *c); /* namespace, or NULL: whole cluster */
-/* Rights are known and, with WATCH, the first lists are in (for /readyz).  *ret_error
- * (may be NULL) is the last failure when the API server cannot be reached. */
+/* Are rights known and, with WATCH, the first lists complete (for /readyz)?  *ret_error (may be
+ * NULL) is the last failure if the API server cannot be reached. */
 bool catalog_ready(const struct catalog *c, struct api_error *ret_error);
 
-/* Look up one service (struct lookup in question.h).  max_age_ms: an answer may be this
- * old (LOOKUP only; 0 calls the API server again). May answer before it returns. */
+/* Look up one service (struct lookup in question.h).  max_age_ms: a cached result may be this
+ * old (LOOKUP only; 0 calls the API server again).  The result may be known when this returns. */
 void catalog_lookup(struct catalog *c, struct str ns, struct str name,
                     uint64_t max_age_ms, struct lookup *l, struct task *wake);
 /* One pod by name ("db-0") or by address ("10.1.2.3"): a SERVICE_POD with one endpoint.
@@ -45,32 +46,31 @@ void catalog_lookup_pod(struct catalog *c, struct str ns, struct str pod,
  * namespace's pods are listed, and those that its ReplicaSets made are taken. */
 void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name,
                                uint64_t max_age_ms, struct lookup *l, struct task *wake);
-/* Does a watch report every change, so that another look-up would bring nothing new? */
+/* Does a watch report every change, so that another look-up would return nothing new? */
 bool lookup_is_watched(const struct lookup *l);
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
-/* The API server has no such pod (a 404 that names it), while slices still have it: their
- * controller is behind, a minute or so after the API server was restarted.  It is no
- * endpoint any more; where that leaves nothing ready, pods are listed. */
+/* The API server has no such pod (a 404 that names it), while EndpointSlices still have it: the
+ * controller that writes slices may be a minute late after the API server was restarted.  The
+ * pod is removed from the endpoints; if none is ready then, pods are listed. */
 void catalog_note_missing(struct catalog *c, const struct endpoint *e);
 
-/* Report every endpoint that is gone (pod deleted or replaced), so that tunnels to it
- * can be retired: when no service that was looked up has the pod any more.  WATCH: in the
- * turn of the event; LOOKUP: when a newer look-up shows it.  One listener; it must not
- * look up. */
+/* Set the callback for endpoints that are gone, so that tunnels to them can be retired: called
+ * when no service that was looked up has the pod any more.  WATCH: in the turn of the event;
+ * LOOKUP: when a newer look-up shows it.  The callback must not look up. */
 void catalog_on_gone(struct catalog *c, void (*gone)(void *owner, const char *pod_key),
                      void *owner);
 
-/* Report every service that was looked up and has changed, in the turn of the event or of
- * the look-up; before what is gone is reported.  Either is NULL where there is none; both
- * are borrowed.  One listener; it must not look up. */
+/* Set the callback for services that were looked up and have changed: called in the turn of
+ * the event or of the look-up, before pods are reported as gone.  before or after is NULL if
+ * the service did not exist; both are borrowed.  The callback must not look up. */
 void catalog_on_change(struct catalog *c,
                        void (*change)(void *owner, const struct service *before,
                                       const struct service *after),
                        void *owner);
 
 /* All services known now, for `list` and /readyz: calls back for each, in name order.
- * With LOOKUP it holds only what was looked up lately. */
+ * With LOOKUP these are only the services that were looked up lately. */
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner);
 size_t catalog_count(const struct catalog *c);

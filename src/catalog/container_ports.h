@@ -21,12 +21,12 @@ struct container_ports {
     uint16_t *scratch;
     struct {
         const uint16_t *first, *second, *both;
-    } last_merge; /* endpoints come in runs that need the same one */
+    } last_merge; /* cached, since successive endpoints mostly need the same merge */
 };
 
 void container_ports_init(struct container_ports *c, const struct service_port *ports,
                           size_t count);
-void container_ports_finish(struct container_ports *c); /* its arrays live on */
+void container_ports_finish(struct container_ports *c); /* referenced arrays stay valid */
 
 /* References; NULL: the bound is reached.  A slice with port 0 means the target port. */
 const uint16_t *container_ports_of_slice(struct container_ports *c,

@@ -1,7 +1,7 @@
 /* catalog/corefile.h - the domain of the services in a Corefile, CoreDNS' configuration
  *
- * Pure text.  It is the first zone of the first plugin "kubernetes" that is no reverse zone;
- * where the plugin names none, that of its server block.
+ * Pure text.  The domain is the first zone of the first "kubernetes" plugin that is not a
+ * reverse zone; if the plugin names no zone, the first zone of its server block.
  */
 #pragma once
 
@@ -9,5 +9,5 @@
 
 #define ZONE_ROOM 256
 
-/* False: there is none that is a domain.  Lower case, without the final dot. */
+/* False: no zone is a domain.  *ret is in lower case, without the final dot. */
 bool corefile_zone(struct str text, char ret[static ZONE_ROOM]);

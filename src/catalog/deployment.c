@@ -8,7 +8,7 @@
 #define VALUE_MAX 317 /* of a label's key: a prefix of 253 bytes, "/", a name of 63 */
 #define HASH_LABEL "pod-template-hash"
 
-/* --- the selector, as a query of the API has it --- */
+/* --- the selector, as labelSelector of a query --- */
 
 struct text {
     char at[SELECTOR_MAX];
@@ -16,7 +16,7 @@ struct text {
     bool wrong;
 };
 
-/* What a label's key or value is made of; anything else would change the query. */
+/* Has it only characters of a label's key or value?  Others could change the query. */
 static bool is_label_text(const char *s)
 {
     static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -105,7 +105,7 @@ static void add_expression(struct text *t, const json_t *o)
         t->wrong = true;
 }
 
-/* NULL: it is not what it should be.  An empty one would match every pod. */
+/* NULL: it is invalid, or empty, which would match every pod. */
 static char *selector_of(const json_t *spec)
 {
     const json_t *selector = json_object_get(spec, "selector");

@@ -6,13 +6,12 @@
 
 #include "catalog/objects.h"
 
-/* A copy of what is pointed to in one block of memory, with one reference.  Its key is made
- * from ns, pod and uid, unless it has one with its rank; the ports are a reference that is
- * taken over. */
+/* A deep copy in one block of memory, with one reference.  Its key and rank are made from ns,
+ * pod and uid, unless `from` has a key; it takes over the reference to the ports. */
 struct endpoint *endpoint_pack(const struct endpoint *from);
 /* A service without endpoints that shares the spec's texts and ports. */
 struct service *service_create(const struct service_spec *spec);
-void service_add_endpoint(struct service *s, struct endpoint *e); /* takes it */
+void service_add_endpoint(struct service *s, struct endpoint *e); /* owns `e` then */
 
 /* "NS/POD/UID" */
 #define ENDPOINT_KEY_ROOM 640
@@ -20,10 +19,11 @@ struct str endpoint_key(const char *ns, const char *pod, const char *uid,
                         char room[static ENDPOINT_KEY_ROOM]);
 uint32_t endpoint_rank(struct str key);
 int endpoint_preference(const struct endpoint *e); /* 0 is the best */
-/* The order of many: ready, then not ready, terminating last; by rank. */
+/* To sort endpoints: ready, then not ready, then terminating; within these by rank. */
 int endpoint_order(const struct endpoint *a, const struct endpoint *b);
 
-/* Endpoints of an array by their keys, without copies of those.  The rank is the key's. */
+/* Index of an array of endpoints by key.  It does not copy the keys; `rank` is
+ * endpoint_rank(key). */
 struct endpoint_index {
     uint32_t *slots; /* place in the array + 1; 0: empty */
     size_t capacity, count;

@@ -15,7 +15,7 @@ bool entry_has_ready(const struct service *s)
 
 /* --- building --- */
 
-/* A service under construction.  by_key finds the pod that several slices name. */
+/* A service under construction.  by_key finds a pod that was added before, from another slice. */
 struct builder {
     struct service *service;
     const struct map *missing; /* or NULL */
@@ -43,7 +43,7 @@ static bool is_full(const struct builder *b)
     return b->service->endpoint_count == ENDPOINTS_MAX;
 }
 
-/* Takes it; one too many is left out. */
+/* Owns `e` then; if the service is full it is only counted. */
 static void add_endpoint(struct builder *b, struct endpoint *e)
 {
     struct service *s = b->service;
@@ -99,7 +99,7 @@ static bool can_serve(const struct pod *p)
     return pod_is_running(p) && (!p->terminating || p->ready);
 }
 
-/* An address that several pods of the namespace have. */
+/* Marks an address that several pods of the namespace have. */
 static struct pod ambiguous;
 
 static void entry_add_address(struct map *by_address, const char *ip, struct pod *pod)
@@ -110,7 +110,8 @@ static void entry_add_address(struct map *by_address, const char *ip, struct pod
     map_set(by_address, str_of(ip), same ? pod : &ambiguous);
 }
 
-/* Pods that have ended keep their addresses, and those of host-network pods are the node's. */
+/* Without pods that have ended, which keep their addresses, and without host-network pods, whose
+ * addresses are the node's. */
 static void index_addresses(struct builder *b, const struct pod_list *pods)
 {
     for (size_t i = 0; i < pods->count; i++) {
@@ -134,7 +135,7 @@ static void entry_add_ports(struct builder *b, struct endpoint *e, const uint16_
     e->ports = both;
 }
 
-/* Borrows all but the ports. */
+/* The result borrows everything; the ports are a reference. */
 static struct endpoint endpoint_from_slice(const struct slice *slice,
                                            const struct slice_endpoint *from,
                                            const uint16_t *ports)
@@ -158,8 +159,8 @@ static bool is_better_address(const char *ip, const char *than)
     return ip && (!than || (strchr(than, ':') && !strchr(ip, ':')));
 }
 
-/* The same pod again: its other address family, a slice for another port, or one that is
- * about to lose it.  The one with more fields wins. */
+/* The same pod in another slice: for its other address family, for another port, or while it
+ * moves between slices.  Merge the fields. */
 static void merge(struct endpoint **place, const struct slice_endpoint *from)
 {
     struct endpoint *e = *place, both;
@@ -201,8 +202,8 @@ static void add_named(struct builder *b, const struct slice *slice,
     }
 }
 
-/* A slice written by hand names an address only.  The pod that has it serves, with the
- * slice's word for whether it is ready. */
+/* A slice written by hand may have an address and no pod.  The pod with this address becomes an
+ * endpoint, ready or not as the slice states. */
 static void add_by_address(struct builder *b, const struct slice *slice,
                            const struct slice_endpoint *from, const uint16_t *ports)
 {
@@ -265,8 +266,8 @@ static void count_pods(struct service *s, const struct pod_list *pods)
 
 /* --- from pods --- */
 
-/* The ports are a reference that is taken over; NULL: it has none.  not_ready_too: ready
- * or not, unless it is terminating. */
+/* Takes over the reference to the ports; NULL: none.  not_ready_too: a pod that is not ready
+ * counts as ready, unless it is terminating. */
 static struct endpoint *endpoint_from_pod(const struct pod *pod, const struct service *s,
                                           const uint16_t *ports, bool not_ready_too)
 {
@@ -309,7 +310,8 @@ struct service *entry_from_pods(const struct service_spec *spec,
         if (e && !find_endpoint(&b, str_of(e->key), e->rank))
             add_endpoint(&b, e);
         else
-            endpoint_unref(e); /* a list that was begun again has some twice */
+            endpoint_unref(
+                e); /* twice in the list, which was restarted while it was read */
     }
 
     struct service *s = finish(&b);
@@ -329,7 +331,7 @@ static bool any_ready(const struct service *s)
     return false;
 }
 
-/* A pod that the slices know as not ready, or do not know. */
+/* Add a ready pod that the slices have as not ready, or do not have. */
 static void add_ready_pod(struct builder *b, const struct service_spec *spec,
                           const struct pod *p)
 {
@@ -372,7 +374,7 @@ struct service *entry_from_slices(const struct service_spec *spec,
     return s;
 }
 
-/* --- a pod by itself --- */
+/* --- from one pod --- */
 
 struct service *entry_for_pod(const struct pod *pod)
 {

@@ -1,18 +1,18 @@
-/* catalog/entry.h - from objects to the entry that other folders read
+/* catalog/entry.h - build the immutable struct service of a record (its entry)
  *
- * Pure: the API server's objects go in, one immutable struct service comes out, and the
- * caller owns the only reference.  Endpoints are in the order of preference: ready, then
- * not ready, terminating last (and only while they still serve).
+ * Pure: makes one struct service from the API server's objects; the caller owns the only
+ * reference.  Endpoints are in the order of preference: ready, then not ready, terminating last
+ * (and only while they still serve).
  */
 #pragma once
 
 #include "base/map.h"
 #include "catalog/objects.h"
 
-/* pods: everything that matches the selector; NULL: not listed.  Where the slices show
- * nothing ready they give the reason, and those of them that are ready serve: the
- * controller that writes slices may be behind.  missing: the UIDs of pods that do not
- * exist, although lists have them; NULL: none. */
+/* pods: the pods that match the selector; NULL: not listed.  They are used if no endpoint is
+ * ready by the slices: ready pods become endpoints, since the controller that writes slices may
+ * be late, and the others give the reason.  missing: keys of pods that do not exist although
+ * slices have them; NULL: none. */
 struct service *entry_from_slices(const struct service_spec *spec,
                                   const struct slice_list *slices,
                                   const struct pod_list *pods, const struct map *missing);

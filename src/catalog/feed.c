@@ -1,4 +1,4 @@
-/* catalog/feed.c - what watches report goes into records
+/* catalog/feed.c - store the objects that watches report in records
  *
  * Watches of a whole cluster, of a namespace and of one service report to these functions.
  */
@@ -65,8 +65,8 @@ static struct record *record_named_by(struct catalog *c, const struct slice *s)
     return record_obtain(c, WHAT_SERVICE, str_of(s->ns), str_of(s->service));
 }
 
-/* One that went unseen is reported by its name alone, without the label of its service;
- * that is why the owners are kept. */
+/* A slice that was deleted while no watch was connected is reported with its name only, without
+ * the label of its service; slice_owners finds its record. */
 void feed_slice(void *owner, enum api_event event, json_t *object)
 {
     struct catalog *c = owner;

@@ -1,4 +1,5 @@
-/* catalog/held.c - how many entries hold each pod, and which pods none holds any more */
+/* catalog/held.c - count the entries that have each pod, and report pods that none has any more
+ */
 #include "base/log.h"
 #include "base/own.h"
 #include "catalog/endpoint.h"
@@ -24,21 +25,22 @@ static bool drop_pod(struct catalog *c, struct str key)
     return count == 1;
 }
 
-static void tell_gone(struct catalog *c, const char *key)
+static void report_gone(struct catalog *c, const char *key)
 {
     log_debug(CLUSTER_ID(c->settings.cluster), "endpoint gone", LOG_S("pod", key));
     if (c->gone)
         c->gone(c->gone_owner, key);
 }
 
-/* In endpoint_order, without two that are equal. */
+/* Are its endpoints in endpoint_order, without equal ones? */
 static bool is_ordered(const struct service *s)
 {
     return s && s->endpoint_count > SERVICE_SUBSET;
 }
 
-/* Calls back for each pod of `a` that `b` has not in the same state.  Nearly all of a large
- * service's stay.  Of small ones it calls back for all, which comes to the same. */
+/* Calls back for each pod of `a` that `b` does not have in the same state.  This saves work for
+ * large services, where nearly all stay; if one is not ordered it calls back for all, with the
+ * same effect. */
 static void each_other(struct catalog *c, const struct service *a,
                        const struct service *b,
                        void (*each)(struct catalog *c, struct str key))
@@ -55,13 +57,14 @@ static void each_other(struct catalog *c, const struct service *a,
     }
 }
 
-static void let_go(struct catalog *c, struct str key)
+static void release_pod(struct catalog *c, struct str key)
 {
     if (drop_pod(c, key))
-        tell_gone(c, key.at);
+        report_gone(c, key.at);
 }
 
-/* New before old, so that a pod in both is never gone in between. */
+/* Counts the new entry's pods before it releases the old ones, so that a pod in both is not
+ * reported as gone. */
 void held_replace(struct record *r, struct service *service)
 {
     struct catalog *c = r->catalog;
@@ -71,7 +74,7 @@ void held_replace(struct record *r, struct service *service)
     r->service = service;
     if (c->change && (old || service))
         c->change(c->change_owner, old, service);
-    each_other(c, old, service, let_go);
+    each_other(c, old, service, release_pod);
     service_unref(old);
 }
 

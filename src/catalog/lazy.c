@@ -1,8 +1,9 @@
 /* catalog/lazy.c - watches of single services, of those that were requested lately
  *
- * Two watches with selectors, of the service by its name and of its endpointslices by their
- * label, which a role for that one name allows, too.  Their number is bounded: one that was
- * not requested for longest, and not lately, makes room, and is looked up from then on.
+ * Each service has two watches with selectors: of the service by its name, which a role for only
+ * that name permits, and of its endpointslices by their label.  The number of watched services
+ * is limited: the least recently requested one is closed for another, unless it was requested
+ * within IN_USE_MS, and is looked up from then on.
  */
 #include <stdio.h>
 
@@ -12,8 +13,8 @@
 
 LOG_MODULE(catalog);
 
-#define LAZY_MAX 50     /* 100 streams: what one HTTP/2 connection of curl carries */
-#define IN_USE_MS 10000 /* since it was requested: it makes no room */
+#define LAZY_MAX 50     /* 100 streams: the maximum of one HTTP/2 connection of curl */
+#define IN_USE_MS 10000 /* a service requested within this time is not replaced */
 #define PATH_ROOM 1024
 
 struct lazy_watch {
@@ -94,7 +95,8 @@ static void on_lazy(struct task *t)
     record_touch(l->record);
 }
 
-/* False: all are in use, and taking turns would cost more than looking up. */
+/* Close the least recently requested one.  False: all are in use, and replacing them again and
+ * again would cost more than look-ups. */
 static bool lazy_make_room(struct catalog *c)
 {
     if (c->lazy_count < LAZY_MAX)

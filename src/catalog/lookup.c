@@ -1,9 +1,9 @@
 /* catalog/lookup.c - fetch one service or pod from the API server on request
  *
- * The first answer should cost one round trip, so the service and its endpointslices are
- * requested together.  Where slices are forbidden, the endpoints of that name follow, and the
- * pods by the service's selector; where they show nothing ready, the pods follow too, to report
- * why, or because the slices are behind.
+ * The first result should cost one round trip, so the service and its endpointslices are
+ * requested together.  If slices are forbidden, the Endpoints of that name are requested next,
+ * and the pods by the service's selector.  If no endpoint is ready by the slices, the pods are
+ * requested, too, for the reason, or because the slices are out of date.
  */
 #include <stdio.h>
 
@@ -17,11 +17,11 @@ LOG_MODULE(catalog);
 
 #define PATH_ROOM 640
 
-/* A state function does what it can and names the next state; its own means: wait. Naming
- * DONE, it has published the answer, which ended the fetch. */
+/* A state function does what it can and returns the next state; its own state means "wait".
+ * After DONE the fetch is freed, since the result was published. */
 #define FETCH_STATES(X) /* clang-format off */ \
     X(OBJECTS, objects) /* the service, and its slices if they may be read */ \
-    X(ENDPOINTS, endpoints) /* those, where slices may not be read */ \
+    X(ENDPOINTS, endpoints) /* its Endpoints, where slices may not be read */ \
     X(PODS,    pods)    /* the pods its selector matches */ \
     X(POD,     pod)     /* one pod */ \
     X(DEPLOYMENT, deployment) /* one Deployment; its pods follow */ \
@@ -39,10 +39,10 @@ struct fetch {
     struct record *record;
     struct task task;
     enum fetch_state state;
-    bool is_note;        /* the objects are the watch's; only the pods are requested */
-    bool with_slices;    /* slices were requested and came, or endpoints in their place */
-    bool listed;         /* get was refused: the object is listed by its name */
-    const char *address; /* of the pod that is wanted; NULL: it is wanted by name */
+    bool is_note;         /* the watch has the objects; only the pods are requested */
+    bool with_slices;     /* slices, or Endpoints in their place, were received */
+    bool listed;          /* get was refused: the object is listed by its name */
+    const char *address;  /* the pod is looked up by this address; NULL: by its name */
     struct map addresses; /* that slices of a service without a selector name */
     struct api_call service, slices, endpoints, pods;
     struct api_error refusal; /* of the get */
@@ -64,7 +64,7 @@ static const struct {
 #undef X
 };
 
-/* --- what comes --- */
+/* --- received objects --- */
 
 static void log_bad(const struct fetch *f, const struct diag *why)
 {
@@ -115,7 +115,7 @@ static void on_endpoints(void *owner, json_t *object)
     f->slice_list = slices;
 }
 
-/* Without a selector the whole namespace is listed. */
+/* For services without a selector, for which all pods of the namespace are listed. */
 static bool has_any_address(const struct pod *p, const struct map *addresses)
 {
     for (size_t i = 0; i < POD_IPS_MAX && p->ips[i]; i++)
@@ -124,8 +124,8 @@ static bool has_any_address(const struct pod *p, const struct map *addresses)
     return false;
 }
 
-/* Of the pods that have an address only those that it may belong to are kept: pods that
- * have ended keep theirs. */
+/* When looking for an address: has this pod the address, and has it not ended?  Pods that have
+ * ended keep theirs. */
 static bool is_wanted(const struct fetch *f, const struct pod *p)
 {
     if (f->addresses.count)
@@ -191,12 +191,12 @@ static void get_by_name(struct fetch *f, struct api_call *call, const char *grou
     api_get(r->catalog->api, call, path, r->catalog->settings.call_ms);
 }
 
-static void ask_service(struct fetch *f)
+static void request_service(struct fetch *f)
 {
     get_by_name(f, &f->service, "/api/v1", "services", on_service);
 }
 
-/* A role may allow to list but not to get; the server then compares the name itself. */
+/* For roles that allow to list but not to get: a list with a field selector for the name. */
 static void list_by_name(struct fetch *f, struct api_call *call, const char *plural,
                          void (*on_object)(void *owner, json_t *object))
 {
@@ -213,12 +213,12 @@ static void list_by_name(struct fetch *f, struct api_call *call, const char *plu
     api_list(r->catalog->api, call, path, NULL, r->catalog->settings.call_ms);
 }
 
-static void ask_endpoints(struct fetch *f)
+static void request_endpoints(struct fetch *f)
 {
     get_by_name(f, &f->endpoints, "/api/v1", "endpoints", on_endpoints);
 }
 
-static void ask_slices(struct fetch *f)
+static void request_slices(struct fetch *f)
 {
     struct record *r = f->record;
     char path[PATH_ROOM], selector[PATH_ROOM];
@@ -230,7 +230,7 @@ static void ask_slices(struct fetch *f)
     api_list(r->catalog->api, &f->slices, path, selector, r->catalog->settings.call_ms);
 }
 
-static void ask_pods(struct fetch *f, const char *selector)
+static void request_pods(struct fetch *f, const char *selector)
 {
     struct record *r = f->record;
     char path[PATH_ROOM];
@@ -241,7 +241,7 @@ static void ask_pods(struct fetch *f, const char *selector)
 }
 
 /* False: the slices name no address that a pod could have. */
-static bool ask_pods_by_address(struct fetch *f, const struct slice_list *slices)
+static bool request_pods_by_address(struct fetch *f, const struct slice_list *slices)
 {
     for (size_t i = 0; i < slices->count; i++)
         for (size_t k = 0; k < slices->at[i]->endpoint_count; k++) {
@@ -250,32 +250,32 @@ static bool ask_pods_by_address(struct fetch *f, const struct slice_list *slices
                 map_set(&f->addresses, str_of(e->ip), f);
         }
     if (f->addresses.count)
-        ask_pods(f, NULL);
+        request_pods(f, NULL);
     return f->addresses.count;
 }
 
-static void ask_pod(struct fetch *f)
+static void request_pod(struct fetch *f)
 {
     get_by_name(f, &f->pods, "/api/v1", "pods", on_fetched_pod);
 }
 
-static void ask_deployment(struct fetch *f)
+static void request_deployment(struct fetch *f)
 {
     get_by_name(f, &f->service, "/apis/apps/v1", "deployments", on_deployment);
 }
 
-/* --- answers --- */
+/* --- results --- */
 
 static enum fetch_state fetch_fail(struct fetch *f, const struct api_error *error,
                                    const char *verb, const char *resource)
 {
-    /* The record ends the fetch, and the error lives in it. */
+    /* Copied, since the record frees the fetch, which holds *error. */
     struct api_error e = *error;
     struct record *r = f->record;
 
     if (e.code == ERR_NOT_FOUND && !e.is_status)
         e.code =
-            ERR_SERVER; /* from a proxy on the way, which knows nothing of services */
+            ERR_SERVER; /* a 404 of a proxy on the path does not mean "no such service" */
     r->catalog->trouble = e.status ? (struct api_error){ .code = OK } : e;
     r->catalog->ops->fail(r, &e, verb, resource);
     return FETCH_DONE;
@@ -329,31 +329,31 @@ static bool slices_show_ready(const struct fetch *f)
 
 /* --- states --- */
 
-/* The slices are in, or the endpoints in their place, or they will never be. */
+/* Slices or Endpoints were received, or both were refused. */
 static enum fetch_state after_slices(struct fetch *f)
 {
     if (f->with_slices && slices_show_ready(f))
         return publish_objects(f, NULL);
-    if (f->pods.on_object) /* they were requested beside the endpoints */
+    if (f->pods.on_object) /* requested together with the Endpoints */
         return FETCH_PODS;
     if (f->spec->selector)
-        ask_pods(f, f->spec->selector);
-    else if (!ask_pods_by_address(f, &f->slice_list))
+        request_pods(f, f->spec->selector);
+    else if (!request_pods_by_address(f, &f->slice_list))
         return publish_objects(f, NULL);
     return FETCH_PODS;
 }
 
-/* The Endpoints of that name may be readable, also by a role that names it.  The pods may
- * be needed then, too: both cost one round trip. */
+/* Request the Endpoints, which a role may permit for this name only, and at the same time the
+ * pods, which may be needed, too: together they cost one round trip. */
 static enum fetch_state instead_of_slices(struct fetch *f)
 {
     const struct record *r = f->record;
 
     if (refusals_have(r->catalog, r->ns, REFUSED_ENDPOINTS))
         return after_slices(f);
-    ask_endpoints(f);
+    request_endpoints(f);
     if (f->spec->selector)
-        ask_pods(f, f->spec->selector);
+        request_pods(f, f->spec->selector);
     return FETCH_ENDPOINTS;
 }
 
@@ -413,7 +413,7 @@ static enum fetch_state in_objects(struct fetch *f)
     return instead_of_slices(f);
 }
 
-/* The note goes to the objects of the watch as they are by now. */
+/* Build the entry from the watch's present objects and the listed pods. */
 static enum fetch_state publish_note(struct fetch *f)
 {
     struct record *r = f->record;
@@ -422,7 +422,8 @@ static enum fetch_state publish_note(struct fetch *f)
 
     f->pod_list = (struct pod_list){ 0 };
     fetch_destroy(TAKE(r->fetch));
-    r->noted_at = r->catalog->sched->now; /* tried: do not wait for it again */
+    r->noted_at =
+        r->catalog->sched->now; /* also after a failure: do not wait for it again */
     if (!known && record_serves_by_pods(r))
         r->catalog->ops->publish(r, service_ref(r->service));
     else
@@ -432,7 +433,7 @@ static enum fetch_state publish_note(struct fetch *f)
     return FETCH_DONE;
 }
 
-/* Neither slices nor endpoints nor pods: any of them would do. */
+/* Slices, endpoints and pods were all refused; one of them would be enough. */
 static enum fetch_state fail_pods(struct fetch *f)
 {
     struct api_error e = f->pods.error;
@@ -481,18 +482,18 @@ static enum fetch_state in_deployment(struct fetch *f)
     if (f->service.result == ERR_AGAIN)
         return FETCH_DEPLOYMENT;
     if (f->service.result == ERR_FORBIDDEN) {
-        ask_pods(f, NULL);
+        request_pods(f, NULL);
         return FETCH_MADE;
     }
     if (f->service.result)
         return fetch_fail(f, &f->service.error, "get", "deployments");
     if (!f->spec)
         return fetch_fail_with(f, ERR_PROTO, "deployments");
-    ask_pods(f, f->spec->selector);
+    request_pods(f, f->spec->selector);
     return FETCH_PODS;
 }
 
-/* Without a pod it is not known whether there is such a Deployment: the 403 is the answer. */
+/* If no pod was found, it is unknown whether the Deployment exists: fail with the 403. */
 static enum fetch_state in_made(struct fetch *f)
 {
     if (f->pods.result == ERR_AGAIN)
@@ -503,7 +504,7 @@ static enum fetch_state in_made(struct fetch *f)
         f, entry_from_pods(f->spec, &f->pod_list, &f->record->catalog->missing));
 }
 
-/* --- the life of a fetch --- */
+/* --- create and destroy --- */
 
 static void on_fetch(struct task *t)
 {
@@ -534,17 +535,17 @@ static void start_pod(struct fetch *f)
 {
     if (is_pod_address(f->record->name)) {
         f->address = f->record->name;
-        ask_pods(f, NULL);
+        request_pods(f, NULL);
     } else {
-        ask_pod(f);
+        request_pod(f);
     }
 }
 
 static void start_objects(struct fetch *f)
 {
-    ask_service(f);
+    request_service(f);
     if (!refusals_have(f->record->catalog, f->record->ns, REFUSED_SLICES))
-        ask_slices(f);
+        request_slices(f);
 }
 
 void fetch_start(struct record *r)
@@ -555,7 +556,7 @@ void fetch_start(struct record *r)
     } starts[] = {
         [WHAT_SERVICE] = { FETCH_OBJECTS, start_objects },
         [WHAT_POD] = { FETCH_POD, start_pod },
-        [WHAT_DEPLOYMENT] = { FETCH_DEPLOYMENT, ask_deployment },
+        [WHAT_DEPLOYMENT] = { FETCH_DEPLOYMENT, request_deployment },
     };
 
     if (r->fetch)
@@ -571,8 +572,8 @@ void fetch_note(struct record *r)
     r->fetch = fetch_create(r, FETCH_PODS);
     r->fetch->is_note = true;
     if (r->spec->selector)
-        ask_pods(r->fetch, r->spec->selector);
-    else if (!ask_pods_by_address(r->fetch, &r->slices))
+        request_pods(r->fetch, r->spec->selector);
+    else if (!request_pods_by_address(r->fetch, &r->slices))
         fetch_destroy(TAKE(r->fetch));
 }
 

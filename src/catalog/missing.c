@@ -16,7 +16,8 @@ static bool holds_pod(const struct service *s, const char *key)
     return false;
 }
 
-/* A UID never comes back, but lists that still have it do not last. */
+/* False: it is in the map already.  A full map is cleared: a UID is never used again, and lists
+ * that still have it are replaced soon. */
 static bool is_news(struct catalog *c, const char *key)
 {
     if (c->missing.count >= MISSING_MAX) {
@@ -26,7 +27,7 @@ static bool is_news(struct catalog *c, const char *key)
     return !map_set(&c->missing, str_of(key), c);
 }
 
-/* Where no UID is known, the next pod of that name would be taken for this one. */
+/* Ignores endpoints without a UID, since the next pod of that name would have the same key. */
 void catalog_note_missing(struct catalog *c, const struct endpoint *missing)
 {
     size_t at = 0;

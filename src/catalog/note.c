@@ -18,7 +18,7 @@ struct note {
     size_t len;
 };
 
-PRINTF_LIKE(2, 3) static void say(struct note *n, const char *format, ...)
+PRINTF_LIKE(2, 3) static void note_add(struct note *n, const char *format, ...)
 {
     va_list args;
 
@@ -37,36 +37,37 @@ bool pod_is_over(const struct pod *p)
 }
 
 /* "web-1 Pending (ImagePullBackOff)" */
-static void say_pod(struct note *n, const struct pod *p)
+static void note_add_pod(struct note *n, const struct pod *p)
 {
     const char *state = p->terminating                   ? "terminating"
                         : pod_is_running(p) && !p->ready ? "not ready"
                                                          : p->phase;
 
-    say(n, "%s %s", p->name, state);
+    note_add(n, "%s %s", p->name, state);
     if (p->reason)
-        say(n, " (%s)", p->reason);
+        note_add(n, " (%s)", p->reason);
 }
 
-static void say_pods(struct note *n, const struct pod_list *pods, const char *selector)
+static void note_add_pods(struct note *n, const struct pod_list *pods,
+                          const char *selector)
 {
     bool running = false;
 
     if (pods->count == 0) {
-        say(n, "no pod matches selector %s", selector);
+        note_add(n, "no pod matches selector %s", selector);
         return;
     }
     for (size_t i = 0; i < pods->count; i++)
         running = running || pod_is_running(pods->at[i]);
-    say(n, "%zu pod%s selector %s, none is %s: ", pods->count,
-        pods->count == 1 ? " matches" : "s match", selector,
-        running ? "ready" : "running");
+    note_add(n, "%zu pod%s selector %s, none is %s: ", pods->count,
+             pods->count == 1 ? " matches" : "s match", selector,
+             running ? "ready" : "running");
     for (size_t i = 0; i < pods->count && i < NOTE_PODS; i++) {
-        say(n, "%s", i ? ", " : "");
-        say_pod(n, pods->at[i]);
+        note_add(n, "%s", i ? ", " : "");
+        note_add_pod(n, pods->at[i]);
     }
     if (pods->count > NOTE_PODS)
-        say(n, " and %zu more", pods->count - NOTE_PODS);
+        note_add(n, " and %zu more", pods->count - NOTE_PODS);
 }
 
 char *note_of_service(const struct service *s, const char *selector,
@@ -75,13 +76,13 @@ char *note_of_service(const struct service *s, const char *selector,
     struct note n = { .len = 0 };
 
     if (pods && selector)
-        say_pods(&n, pods, selector);
+        note_add_pods(&n, pods, selector);
     if (not_pods)
-        say(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
-            n.len ? "; " : "", not_pods, not_pods == 1 ? " is" : "s are",
-            not_pods == 1 ? "" : "s");
+        note_add(&n, "%s%zu endpoint%s no pod%s, which a port-forward cannot reach",
+                 n.len ? "; " : "", not_pods, not_pods == 1 ? " is" : "s are",
+                 not_pods == 1 ? "" : "s");
     if (not_pods && s->by_address)
-        say(&n, " (an address counts when exactly one pod of the namespace has it)");
+        note_add(&n, " (an address counts when exactly one pod of the namespace has it)");
     return n.len ? xstrdup(n.text) : NULL;
 }
 
@@ -89,7 +90,7 @@ char *note_of_pod(const struct pod *p)
 {
     struct note n = { .len = 0 };
 
-    say(&n, "pod ");
-    say_pod(&n, p);
+    note_add(&n, "pod ");
+    note_add_pod(&n, p);
     return xstrdup(n.text);
 }

@@ -1,7 +1,7 @@
-/* catalog/objects.c - what is read of a service and of an endpoint slice
+/* catalog/objects.c - parse services, EndpointSlices and Endpoints
  *
- * Parsers gather fields that are borrowed from the JSON, and the result is copied into one
- * block of memory: of a large cluster there are tens of thousands.
+ * Parsers collect fields that are borrowed from the JSON, and the result is copied into one
+ * block of memory, since a large cluster has tens of thousands of objects.
  */
 #include "catalog/objects.h"
 
@@ -241,9 +241,9 @@ static struct slice_port *read_slice_ports(struct reader *r, const json_t *array
     return ports;
 }
 
-/* The API server checks nothing here, and its value becomes part of requests with our
- * rights: a user that may write slices of a namespace reaches pods of that one, by names
- * that are some. */
+/* Is targetRef a pod of the slice's own namespace with a valid name?  The API server does not
+ * check that, and the name becomes part of requests with our rights: a user that may write
+ * slices in one namespace must not reach pods of another. */
 static bool is_target(struct reader *r, const json_t *target, const char *ns)
 {
     const char *name = text_at(r, target, "name");
@@ -264,7 +264,7 @@ static void read_target(struct reader *r, const json_t *target, const char *ns,
     e->uid = known ? uid : "";
 }
 
-/* Of the addresses the first counts; a condition that is missing has its default. */
+/* Uses the first address; a missing condition has its default. */
 static void read_endpoint(struct reader *r, const json_t *o, const char *ns,
                           struct slice_endpoint *e)
 {
@@ -321,7 +321,7 @@ enum err slice_parse(const json_t *object, struct slice **ret, struct diag *why)
 
 /* --- endpoints --- */
 
-/* They do not know of pods that still serve though they are to go. */
+/* Endpoints do not show whether a pod is terminating. */
 static void read_address(struct reader *r, const json_t *o, const char *ns, bool ready,
                          struct slice_endpoint *e)
 {
@@ -373,7 +373,7 @@ enum err endpoints_parse(const json_t *object, struct slice_list *ret, char **re
     size_t beyond, n = count_of(subsets, SUBSETS_MAX, &beyond);
 
     for (size_t i = 0; i < n; i++) {
-        AUTO_FREE char *own = xasprintf("%s/%zu", name, i); /* as no slice is called */
+        AUTO_FREE char *own = xasprintf("%s/%zu", name, i); /* no slice has such a name */
         struct slice loose = {
             .ns = ns, .name = own, .service = name, .version = version_of(&r, metadata)
         };

@@ -1,10 +1,10 @@
 /* catalog/objects.h - the Kubernetes objects we read, as plain structs
  *
  * From parsed JSON to structs, with only the fields that are used.  A missing field has
- * its documented default; one of the wrong type makes the object ERR_PROTO; what can be
- * many is capped and the rest counted in left_out, so that no object costs more than these
- * numbers allow.  They are those of the API server where it has any: it allows 20,000 ports
- * and 1,000 endpoints in an EndpointSlice (pkg/apis/discovery/validation).
+ * its documented default; one of the wrong type makes the object ERR_PROTO.  Lists are cut at
+ * the limits below, and left_out counts the rest, so that the memory for an object is bounded.
+ * Where the API server has a limit, ours is not lower: it allows 20,000 ports and 1,000
+ * endpoints in an EndpointSlice (pkg/apis/discovery/validation).
  */
 #pragma once
 
@@ -42,7 +42,7 @@ struct slice_port {
     bool tcp;
 };
 
-/* Its pod is in the slice's namespace. */
+/* The pod is in the slice's namespace. */
 struct slice_endpoint {
     const char *pod, *uid; /* pod NULL: the slice names none, at most an address */
     const char *ip, *node, *hostname;
@@ -53,7 +53,7 @@ struct slice_endpoint {
 /* Immutable, and one block of memory. */
 struct slice {
     const char *ns, *name;
-    const char *service; /* NULL: belongs to none */
+    const char *service; /* name of its service; NULL: it has none */
     uint64_t version;
     const struct slice_port *ports;
     size_t port_count;
@@ -70,7 +70,7 @@ struct container_port {
 
 struct pod {
     char *ns, *name, *uid, *node, *hostname, *subdomain;
-    char *key;              /* as an endpoint's */
+    char *key;              /* see struct endpoint */
     char *ips[POD_IPS_MAX]; /* the first is the primary one; NULL after the last */
     char *phase;            /* "Running", "Pending", ... */
     char *reason;           /* why it is not running or ready, or NULL */
@@ -84,10 +84,10 @@ bool pod_has_address(const struct pod *p, const char *address);
 /* Is this an address, and not the name of a pod? */
 bool is_pod_address(const char *pod);
 
-/* What can stand in a path of the API as it is. */
+/* Can it be used in a path of the API without escaping? */
 bool is_plain_name(struct str s);
 
-/* Grow by one; own their elements. */
+/* Arrays that own their elements. */
 struct slice_list {
     struct slice **at;
     size_t count;
@@ -104,8 +104,8 @@ MUST_CHECK enum err spec_parse(const json_t *object, struct service_spec **ret,
                                struct diag *why);
 MUST_CHECK enum err slice_parse(const json_t *object, struct slice **ret,
                                 struct diag *why);
-/* The Endpoints of a service, as the slices they would be: one for each subset; *ret is
- * the caller's, too.  *ret_ns and *ret_name are the caller's. */
+/* The Endpoints of a service, converted to slices: one for each subset.  *ret, *ret_ns and
+ * *ret_name are the caller's. */
 MUST_CHECK enum err endpoints_parse(const json_t *object, struct slice_list *ret,
                                     char **ret_ns, char **ret_name, struct diag *why);
 MUST_CHECK enum err pod_parse(const json_t *object, struct pod **ret, struct diag *why);
@@ -114,15 +114,15 @@ void spec_unref(struct service_spec *s); /* NULL accepted, here and below */
 void slice_destroy(struct slice *s);
 void pod_destroy(struct pod *p);
 
-/* A copy of what is pointed to, with one reference. */
+/* Deep copies in one block of memory; the spec has one reference. */
 struct service_spec *spec_pack(const struct service_spec *from);
 struct slice *slice_pack(const struct slice *from);
 
-void slice_list_add(struct slice_list *l, struct slice *s); /* takes it */
-/* Replaces the one of the same name; false: it was there in this version, and `s` is
- * gone. */
+void slice_list_add(struct slice_list *l, struct slice *s); /* owns `s` then */
+/* Add, or replace the one of the same name; false: the list has this version already, and `s`
+ * was freed. */
 bool slice_list_put(struct slice_list *l, struct slice *s);
 bool slice_list_remove(struct slice_list *l, const char *name);
 void slice_list_finish(struct slice_list *l);         /* empty afterwards, and usable */
-void pod_list_add(struct pod_list *l, struct pod *p); /* takes it */
+void pod_list_add(struct pod_list *l, struct pod *p); /* owns `p` then */
 void pod_list_finish(struct pod_list *l);

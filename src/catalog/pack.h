@@ -1,7 +1,7 @@
-/* catalog/pack.h - texts behind a struct, in the same block of memory
+/* catalog/pack.h - store texts after a struct, in the same block of memory
  *
- * Private to catalog/.  One allocation for an object and all of its texts: of 50,000 endpoints
- * each malloc would cost 16 bytes and a part of a page.
+ * Private to catalog/.  One allocation for an object and all of its texts, since for 50,000
+ * endpoints the overhead of each malloc counts.
  */
 #pragma once
 

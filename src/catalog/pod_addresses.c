@@ -7,22 +7,22 @@
 #include "catalog/objects.h"
 
 #define PODS_KEPT 4096   /* with more, those that nothing waits for are dropped */
-#define REFUSED_MS 60000 /* then a namespace whose pods may not be read is tried again */
+#define REFUSED_MS 60000 /* for how long a refused namespace is not tried again */
 #define PATH_ROOM 640
 
-/* One pod: what was read of it, and what waits for that. */
+/* One pod: the result of the last read, and the callers that wait for one. */
 struct known_pod {
     struct pod_addresses *owner;
     struct api_call call;
     struct task task;
     struct pod *pod;  /* NULL: not read, or it could not be */
-    uint64_t read_at; /* sched ms; 0: what was read does not count */
+    uint64_t read_at; /* sched ms; 0: to be read again */
     struct list_node waiting;
     char *ns;
     char key[]; /* the endpoint's */
 };
 
-/* No pod of a namespace may be read. */
+/* A namespace whose pods may not be read. */
 struct refused_ns {
     uint64_t until; /* sched ms */
     struct api_error error;
@@ -67,7 +67,7 @@ static void answer_from(const struct known_pod *k, struct pod_address *a)
     enum err result = check_pod(e, k->pod, &a->error.why);
 
     a->error.code = result;
-    a->error.is_status = true; /* the pod is the API server's own answer */
+    a->error.is_status = true; /* authoritative: derived from the API server's object */
     snprintf(a->address, sizeof(a->address), "%s",
              result  ? ""
              : e->ip ? e->ip
@@ -183,7 +183,7 @@ static void known_pod_read(struct known_pod *k, const char *pod_name)
     api_get(k->owner->api, &k->call, path, k->owner->call_ms);
 }
 
-/* OK: it may be read. */
+/* OK unless reading pods of this namespace was refused lately. */
 static enum err check_readable(struct pod_addresses *p, const struct endpoint *e,
                                struct api_error *ret_error)
 {

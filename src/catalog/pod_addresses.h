@@ -1,11 +1,11 @@
-/* catalog/pod_addresses.h - the addresses of single pods, as the API server has them
+/* catalog/pod_addresses.h - addresses of pods for direct connections, from status.podIPs
  *
- * An EndpointSlice may name any address: a user that may write slices in one namespace could
- * have kube-tunnel connect to another one, or to a node.  status.podIPs of a pod is written by
- * the kubelet.  So what is dialled directly is taken from the pod.
+ * An EndpointSlice may contain any address: a user that may write slices in one namespace could
+ * make kube-tunnel connect to a pod of another one, or to a node.  status.podIPs of a pod is
+ * written by the kubelet, so direct connections use only addresses from there.
  *
- * A pod is read once when its address is needed, and again when what was read is older than
- * POD_ADDRESSES_FRESH_MS: an address is given to another pod after its pod is gone.
+ * A pod is read when its address is needed, and again when the last read is older than
+ * POD_ADDRESSES_FRESH_MS, since the address of a deleted pod is given to another one.
  */
 #pragma once
 
@@ -18,7 +18,7 @@ struct pod_addresses;
 struct pod_addresses *pod_addresses_create(struct sched *sched, struct api *api,
                                            uint64_t call_ms);
 void pod_addresses_destroy(
-    struct pod_addresses *p); /* no question is open; NULL accepted */
+    struct pod_addresses *p); /* when nothing waits; NULL accepted */
 
 /* May this endpoint's address be dialled?  The caller's struct, zeroed before.
  *   ERR_AGAIN        the pod is being read; `wake` is woken when that changes
@@ -44,5 +44,5 @@ void pod_address_find(struct pod_addresses *p, const struct endpoint *endpoint,
                       struct pod_address *ret, struct task *wake);
 void pod_address_finish(struct pod_address *a); /* cancels; idempotent; zeroed accepted */
 
-/* The pod is gone: what was read of it counts no more. */
+/* The pod is gone: drop what was read of it. */
 void pod_addresses_forget(struct pod_addresses *p, const char *pod_key);

@@ -16,7 +16,7 @@ static void on_check_pod(void *owner, json_t *object)
     c->found = uid && (!*c->uid || strcmp(uid, c->uid) == 0);
 }
 
-/* A 404 without a metav1.Status is not the API server's. */
+/* A 404 without a metav1.Status comes from a proxy, not from the API server. */
 static enum err result_of(const struct pod_check *c)
 {
     if (c->call.result == OK)

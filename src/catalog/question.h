@@ -1,4 +1,4 @@
-/* catalog/question.h - the settings of a catalog, and one question to it
+/* catalog/question.h - the settings of a catalog, and one look-up in it
  */
 #pragma once
 
@@ -10,14 +10,14 @@
 enum rights { RIGHTS_UNKNOWN, RIGHTS_WATCH, RIGHTS_LAZY, RIGHTS_LOOKUP };
 
 enum discovery {
-    DISCOVERY_AUTO,  /* watch, but lazily above a size */
-    DISCOVERY_WATCH, /* watch whatever there is */
-    DISCOVERY_LAZY,  /* watch single services, those that are requested */
+    DISCOVERY_AUTO,  /* watch all services; above a size as DISCOVERY_LAZY */
+    DISCOVERY_WATCH, /* watch all services, whatever their number */
+    DISCOVERY_LAZY,  /* watch only services that are requested, each by itself */
 };
 
 struct catalog_settings {
-    uint64_t keep_ms; /* how long a look-up is good for (LOOKUP); 3000 */
-    uint64_t call_ms; /* deadline of one API call; 10000 */
+    uint64_t keep_ms; /* for how long a result is cached (LOOKUP); default 3000 */
+    uint64_t call_ms; /* deadline of one API call; default 10000 */
     const char
         *home_ns;     /* the namespace to fall back to; borrowed, outlives the catalog */
     uint16_t cluster; /* its number, for the log */
@@ -26,12 +26,13 @@ struct catalog_settings {
     char *const *namespaces;
     size_t namespace_count;
     enum discovery discovery;
-    /* AUTO: more services or endpointslices, or bytes of their JSON, are large. */
+    /* AUTO: a cluster with more services or endpointslices, or more bytes of their JSON, is
+     * watched lazily. */
     uint64_t lazy_above, lazy_above_bytes;
 };
 
-/* One look-up.  The caller's struct, zeroed before its first use; looking up again with it
- * ends the question before.  result is ERR_AGAIN until answered:
+/* One look-up.  The caller's struct, zeroed before its first use; another look-up with it
+ * replaces the one before.  result is ERR_AGAIN until the outcome is known:
  *   OK             service is a reference that lookup_finish drops
  *   ERR_NOT_FOUND  error.why is the API server's `services "x" not found`
  *   ERR_FORBIDDEN, ERR_UNAUTHORIZED, ERR_SERVER, ERR_CONNECT, ...
@@ -39,8 +40,8 @@ struct catalog_settings {
  *                  the right to grant
  *   ERR_LIMIT      too many names are being looked up at once
  *   ERR_CANCELLED  lookup_finish was called, or the catalog is gone
- * After the answer it stays subscribed: every later change of this service wakes too,
- * until lookup_finish; look up again to see the change. */
+ * After that it stays subscribed until lookup_finish: `wake` is woken for each later change of
+ * this service; look up again to get the change. */
 struct lookup {
     enum err result;
     struct service *service;

@@ -1,6 +1,7 @@
 /* catalog/records.c - which records there are, and which may be dropped
  *
- * Those that no watch holds are bounded, and are dropped when no request named them for long.
+ * The number of records without watched objects is limited; they are dropped when they were not
+ * looked up for a long time.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -8,7 +9,7 @@
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define RECORDS_MAX 10000 /* that no watch holds */
+#define RECORDS_MAX 10000 /* records without watched objects */
 #define KEY_ROOM 520
 
 static struct str record_key(enum what what, struct str ns, struct str name,
@@ -49,7 +50,7 @@ static void leave_used(struct record *r)
     list_remove(&r->used);
 }
 
-/* The list is in the order of use and holds only what may be dropped. */
+/* The list `used` is in the order of use, and has only records that may be dropped. */
 void record_used(struct record *r)
 {
     leave_used(r);
@@ -59,7 +60,7 @@ void record_used(struct record *r)
     r->catalog->used_count++;
 }
 
-/* No request names it any more.  Its pods are not gone, only out of sight. */
+/* Its pods are not reported as gone, since they may still exist. */
 static void drop_record(struct record *r)
 {
     struct catalog *c = r->catalog;
@@ -70,7 +71,7 @@ static void drop_record(struct record *r)
     record_destroy(r);
 }
 
-/* A watch of its own may be telling just now what makes room necessary. */
+/* Also true for a lazy watch, which may be reporting an event at this moment. */
 static bool in_use(const struct record *r)
 {
     return !list_empty(&r->lookups) || r->fetch || r->lazy || !list_empty(&r->changed);

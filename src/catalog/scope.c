@@ -1,13 +1,13 @@
 /* catalog/scope.c - watch one namespace or the whole cluster, as far as rights and size allow
  *
  * Watch: services and endpointslices may be listed and watched, in the whole cluster or
- * else in the home namespace; where endpointslices may not, or do not exist, endpoints.
- * Pods are not watched (decision 020).
- * Lazy: they may be watched, but there are very many: each service is watched by itself
- * once a request names it (lazy.c).
- * Lookup: they may only be read; lookup.c fetches what is needed when it is needed.
- * That a cluster-wide list of services works decides the scope even where the watch does
- * not: look-ups in every namespace are worth more than a watch on one.
+ * else in the home namespace.  If endpointslices may not be watched, or do not exist, Endpoints
+ * are.  Pods are not watched (decision 020).
+ * Lazy: they may be watched, but there are very many: a service is watched by itself once it
+ * is requested (lazy.c).
+ * Lookup: they may only be read; lookup.c fetches them on request.
+ * If a cluster-wide list of services is allowed, the scope is the cluster, even if a watch is
+ * not: look-ups in all namespaces are more useful than a watch of one.
  */
 #include <stdio.h>
 
@@ -21,13 +21,13 @@ LOG_MODULE(catalog);
 #define RECHECK_MS 15000
 #define AGAIN_MS (5 * 60 * 1000)
 
-/* Which rights there are is found by using them, the widest first. */
+/* The rights are found by trying to use them, the widest first. */
 #define SCOPE_STATES(X) /* clang-format off */ \
     X(CLUSTER, cluster) /* tries to list and watch the whole cluster */ \
     X(HOME,    home)    /* that is forbidden, or not wanted: tries one namespace */ \
-    X(LIVE,    live)    /* both watches run, or did and will again */ \
-    X(LAZY,    lazy)    /* allowed, but large: watches services in use */ \
-    X(NOTHING, nothing) /* may not watch: every question is a fetch */
+    X(LIVE,    live)    /* both watches are permitted; they reconnect after failures */ \
+    X(LAZY,    lazy)    /* permitted, but large: watches services in use */ \
+    X(NOTHING, nothing) /* may not watch: each look-up is a fetch */
 /* clang-format on */
 
 enum scope_state {
@@ -40,18 +40,18 @@ struct scope {
     struct catalog *catalog;
     struct list_node node; /* in catalog.scopes */
     enum scope_state state;
-    char *only; /* the one namespace it is for; NULL: the cluster, or else home */
+    char *only; /* the one namespace that it is for; NULL: the cluster, or else home */
     bool kept;
-    const char *ns;    /* that is watched; NULL: the whole cluster */
+    const char *ns;    /* the namespace that is watched; NULL: the whole cluster */
     bool by_endpoints; /* endpointslices are refused */
     struct api_watch *services, *slices;
     struct task task;
-    /* LIVE, but refused: until the refusal counts; NOTHING: until rights are checked;
-     * LAZY: until single services are watched again. */
+    /* LIVE with a refused watch: when the refusal is final; NOTHING: when rights are checked
+     * again; LAZY: when single services may be watched again. */
     struct timer recheck;
-    bool recheck_due;     /* it ran out */
-    enum rights found;    /* the last time; RIGHTS_UNKNOWN: not yet */
-    const char *found_ns; /* ... with this scope */
+    bool recheck_due;     /* `recheck` has fired */
+    enum rights found;    /* the rights that were logged last; RIGHTS_UNKNOWN: none */
+    const char *found_ns; /* ... and the namespace */
 };
 
 #define X(NAME, name) static enum scope_state in_##name(struct scope *s);
@@ -107,8 +107,8 @@ static void open_watches(struct scope *s, const char *ns)
     s->slices = open_watch(s, "/apis/discovery.k8s.io/v1", "endpointslices", feed_slice);
 }
 
-/* What an API server of before 1.21 has, and what narrow roles allow.  Slices may have come
- * in a list, where they may be listed and not watched. */
+/* Watch Endpoints instead of slices: for API servers before 1.21, and for roles that permit only
+ * those.  Slices may have been listed already, if only their watch is refused. */
 static void watch_endpoints(struct scope *s)
 {
     size_t at = 0;
@@ -121,7 +121,7 @@ static void watch_endpoints(struct scope *s)
     s->slices = open_watch(s, "/api/v1", "endpoints", feed_endpoints);
 }
 
-/* Records that were answered by look-ups are answered by the watches from now on. */
+/* Rebuild the records that have results of look-ups from the watched objects. */
 static void touch_all(struct scope *s)
 {
     size_t at = 0;
@@ -133,7 +133,7 @@ static void touch_all(struct scope *s)
     }
 }
 
-/* Their scope does so now, or may not. */
+/* Close the watches of single services: the scope watches all of them, or may not watch. */
 static void close_lazy(struct scope *s)
 {
     size_t at = 0;
@@ -155,15 +155,15 @@ static const struct api_watch_state *slices_state(const struct scope *s)
     return api_watch_state(s->slices);
 }
 
-/* By the API server itself: a refusal by a proxy on the way is not final. */
+/* Was the watch refused by the API server itself?  A refusal by a proxy is not final. */
 static bool is_refused(const struct api_watch_state *w)
 {
     return w->error.is_status &&
            (w->error.code == ERR_FORBIDDEN || w->error.code == ERR_NOT_FOUND);
 }
 
-/* A cluster too old for their API group is as good as one that forbids them; its 404 has no
- * Status, so services must be seen at the same time. */
+/* Also true if the cluster is too old for this API group.  Its 404 has no Status, so it counts
+ * only while services can be listed. */
 static bool slices_are_refused(const struct scope *s)
 {
     const struct api_watch_state *slices = slices_state(s);
@@ -179,7 +179,8 @@ static bool is_above(const struct api_watch_state *w,
            w->error.code == ERR_LIMIT;
 }
 
-/* Too large to be held, or not wanted.  That a list works is known by then. */
+/* Is the cluster too large to watch all services, or is that not wanted?  Called after a list
+ * was permitted. */
 static bool is_large(const struct scope *s)
 {
     const struct catalog_settings *settings = &s->catalog->settings;
@@ -192,9 +193,10 @@ static bool is_large(const struct scope *s)
     return is_above(services, settings) || is_above(slices_state(s), settings);
 }
 
-/* `here`: not decided yet; `narrower`: not even a list of services. */
-static enum scope_state probe(struct scope *s, enum scope_state here,
-                              enum scope_state narrower)
+/* The next state by the results of the watches.  `here`: not known yet; `narrower`: not even a
+ * list of services is permitted. */
+static enum scope_state state_by_rights(struct scope *s, enum scope_state here,
+                                        enum scope_state narrower)
 {
     const struct api_watch_state *services = services_state(s);
 
@@ -215,12 +217,12 @@ static enum scope_state probe(struct scope *s, enum scope_state here,
 
 static enum scope_state in_cluster(struct scope *s)
 {
-    return probe(s, SCOPE_CLUSTER, SCOPE_HOME);
+    return state_by_rights(s, SCOPE_CLUSTER, SCOPE_HOME);
 }
 
 static enum scope_state in_home(struct scope *s)
 {
-    return probe(s, SCOPE_HOME, SCOPE_NOTHING);
+    return state_by_rights(s, SCOPE_HOME, SCOPE_NOTHING);
 }
 
 static enum scope_state first_state(const struct scope *s)
@@ -228,8 +230,8 @@ static enum scope_state first_state(const struct scope *s)
     return s->only ? SCOPE_HOME : SCOPE_CLUSTER;
 }
 
-/* Rights can be taken away: then it is found out anew what is left.  But an API server
- * that has just come up may refuse for some moments what it will allow. */
+/* If a watch is refused later, rights were revoked and are checked again.  That is delayed,
+ * since an API server that has just started may refuse requests for some moments. */
 static enum scope_state in_live(struct scope *s)
 {
     if (is_large(s))
@@ -246,20 +248,20 @@ static enum scope_state in_live(struct scope *s)
     return SCOPE_LIVE;
 }
 
-/* Changes of a service that no request named are not known. */
+/* Only services that were requested are watched. */
 static enum scope_state in_lazy(struct scope *s)
 {
     s->recheck_due = false;
     return SCOPE_LAZY;
 }
 
-/* Rights can also be given, and the refusal may have been that of a proxy. */
+/* Rights may be granted later, and the refusal may have come from a proxy: check again. */
 static enum scope_state in_nothing(struct scope *s)
 {
     return s->recheck_due ? first_state(s) : SCOPE_NOTHING;
 }
 
-static const char *meaning(const struct scope *s)
+static const char *rights_text(const struct scope *s)
 {
     if (s->state == SCOPE_LIVE)
         return s->by_endpoints ? "services and endpoints are watched"
@@ -270,8 +272,8 @@ static const char *meaning(const struct scope *s)
                  : "services and pods are looked up on demand";
 }
 
-/* Once; not whenever it is found out that nothing has changed. */
-static void announce(struct scope *s)
+/* Log the rights, if they have changed. */
+static void log_rights(struct scope *s)
 {
     static const char *const names[] = {
         [RIGHTS_WATCH] = "watch", [RIGHTS_LAZY] = "lazy", [RIGHTS_LOOKUP] = "lookup"
@@ -286,7 +288,7 @@ static void announce(struct scope *s)
     s->found_ns = s->ns;
     log_info(CLUSTER_ID(s->catalog->settings.cluster), "rights found",
              LOG_S("rights", names[rights]), LOG_S("scope", s->ns ? s->ns : "cluster"),
-             LOG_S("means", meaning(s)));
+             LOG_S("means", rights_text(s)));
 }
 
 static void scope_leave(struct scope *s)
@@ -308,7 +310,8 @@ static void scope_enter(struct scope *s, enum scope_state next)
     s->state = next;
     switch (next) {
     case SCOPE_CLUSTER:
-        scopes_close(s->catalog, false); /* they were made for lack of this one */
+        scopes_close(s->catalog,
+                     false); /* they replaced this scope while it was refused */
         open_watches(s, NULL);
         return;
     case SCOPE_HOME:
@@ -324,7 +327,7 @@ static void scope_enter(struct scope *s, enum scope_state next)
         close_watches(s);
         timer_set(&s->recheck, AGAIN_MS);
     }
-    announce(s);
+    log_rights(s);
 }
 
 static void on_scope(struct task *t)
@@ -360,7 +363,7 @@ struct scope *scope_open(struct catalog *c, const char *ns, bool kept)
     return s;
 }
 
-/* Records keep what they know; unless that is forgotten, it gets no newer. */
+/* Records keep their results, which are not updated any more. */
 static void scope_close(struct scope *s)
 {
     api_watch_close(TAKE(s->services));
@@ -373,7 +376,7 @@ static void scope_close(struct scope *s)
     free(s);
 }
 
-/* --- questions --- */
+/* --- state queries --- */
 
 struct scope *scope_first(const struct catalog *c)
 {
@@ -425,13 +428,13 @@ const char *scope_ns(const struct scope *s)
     return s->ns;
 }
 
-/* While they are looked for anew, the old ones are as good as any. */
+/* While rights are being checked again, returns the previous ones. */
 enum rights scope_rights(const struct scope *s)
 {
     return s->found;
 }
 
-/* That it cannot be reached is logged by kube/, which knows of every call. */
+/* Its last error, not logged here: kube/ logs that the API server cannot be reached. */
 static const struct api_error *error_of(const struct scope *s)
 {
     if (!s->services)
@@ -462,7 +465,7 @@ void scopes_close(struct catalog *c, bool kept_too)
         if (!kept_too && s->kept)
             continue;
         if (!kept_too)
-            close_watches(s); /* what goes from now on would never be reported */
+            close_watches(s); /* their objects would not be updated any more */
         scope_close(s);
     }
 }

@@ -16,16 +16,17 @@ struct service_spec;
 struct endpoint {
     unsigned refs;
     const char *ns, *pod, *uid; /* uid: "" when the slice has none */
-    const char *key; /* "NS/POD/UID" identifies it: a replaced pod has another, and a
-                             slice that claims a foreign UID gets nothing by it */
+    const char
+        *key; /* "NS/POD/UID" identifies it: a pod that replaces it has another, and
+                        a slice with the UID of a foreign pod does not match that one's */
     const char *ip, *node; /* may be NULL */
     const char *hostname;  /* the endpoint's own label (StatefulSet), or NULL */
     uint64_t hash;         /* map_hash of the key; 0: it is not known */
-    uint32_t rank;         /* at random, and another one in each process */
-    bool ready;            /* may get new work */
-    bool terminating;      /* last resort */
+    uint32_t rank;         /* random order; differs between processes */
+    bool ready;            /* may get new connections */
+    bool terminating;      /* used only if no endpoint is ready */
     /* Per service port: the container's port, 0: it has none.  A reference, see
-     * container_ports.h; NULL: no port of a service leads here. */
+     * container_ports.h; NULL: not an endpoint of a service. */
     const uint16_t *ports;
 };
 
@@ -40,10 +41,10 @@ struct service_port {
 
 enum service_kind {
     SERVICE_NORMAL,
-    SERVICE_EXTERNAL,   /* type ExternalName: nothing to forward to */
-    SERVICE_POD,        /* not a service: one pod looked up by name; any port goes */
-    SERVICE_DEPLOYMENT, /* not a service: the pods of one; its ports are the template's
-                           container ports, and any other goes too */
+    SERVICE_EXTERNAL, /* type ExternalName: nothing to forward to */
+    SERVICE_POD,      /* not a service: one pod looked up by name; any port is allowed */
+    SERVICE_DEPLOYMENT, /* not a service: the pods of a Deployment; its ports are the
+                           template's container ports, but any port is allowed */
 };
 
 struct service {
@@ -56,20 +57,20 @@ struct service {
     size_t port_count;
     struct endpoint **endpoints; /* ready first, then not ready, terminating last */
     size_t endpoint_count;
-    /* Beyond what is kept of one service (20,000 ports, 5,000 endpoints). */
+    /* How many were left out because of PORTS_MAX and the like (objects.h). */
     size_t ports_left_out, endpoints_left_out;
     size_t by_address; /* endpoints of a service without a selector that name no pod */
-    bool from_pods;    /* ready by a list of pods, which its slices do not know yet */
-    size_t pods_seen;  /* pods that matched, whatever their state: for messages */
-    size_t pods_over;  /* of those: Succeeded or Failed, which no pod leaves again */
-    char *pods_note; /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
+    bool from_pods;   /* has ready endpoints from a list of pods, not yet in its slices */
+    size_t pods_seen; /* pods that matched, whatever their state: for messages */
+    size_t pods_over; /* of those: Succeeded or Failed, which are final */
+    char *pods_note;  /* why none can serve: "2 pods match: web-1 Pending, ..." or NULL */
     uint64_t last_ready; /* sched ms when an endpoint was last ready; 0: never seen */
     struct service_spec *spec; /* private: a reference; owns the texts and ports above */
 };
 
-/* Of a service with more endpoints than this, work goes to so many: each has tunnels of its
- * own, and thousands of them would be used once each.  They come first among the ready ones
- * (by rank), and stay so while they exist. */
+/* Only this many endpoints of a larger service are used: each needs tunnels of its own, and with
+ * thousands of endpoints each tunnel would be used once.  They are the first of the ready ones by
+ * rank, so they stay the same while they exist. */
 #define SERVICE_SUBSET 64
 
 struct endpoint *endpoint_ref(const struct endpoint *e);

@@ -1,14 +1,14 @@
-/* catalog/watching.c - which scopes there are, and which of them answers
+/* catalog/watching.c - which scopes there are, and which of them is used for a record
  *
- * Without --namespaces there is one, for the whole cluster; where that is forbidden it is
- * the home namespace, and another namespace gets a scope of its own when a service that was
- * found there is requested again: names that are mistaken take no place.  With --namespaces
- * there is one for each of those, and no other.
+ * Without --namespaces there is one scope, for the whole cluster; if that is forbidden, for the
+ * home namespace.  Another namespace then gets a scope when a service that was found there is
+ * requested again, so that mistyped names use up no scope.  With --namespaces there is one
+ * scope for each of these, and no other.
  */
 #include "base/own.h"
 #include "catalog/record.h"
 
-#define NARROW_MAX 16 /* scopes that questions have opened */
+#define NARROW_MAX 16 /* scopes opened because of look-ups */
 
 void watching_start(struct catalog *c)
 {
@@ -29,9 +29,9 @@ void watching_stop(struct catalog *c)
     scopes_close(c, true);
 }
 
-/* What was known stays good while the API server is away; that something does not exist
- * is only known while it is there. */
-bool watching_answers(const struct catalog *c, const struct record *r)
+/* Watched objects are used also while the API server cannot be reached; that an object does not
+ * exist is only certain while the watches are connected. */
+bool watching_covers(const struct catalog *c, const struct record *r)
 {
     const struct scope *s = scope_of(c, r->ns);
 
@@ -57,7 +57,7 @@ static void on_lazy_refused(struct record *r)
         scope_suspend_lazy(s);
 }
 
-void watching_note_question(struct record *r)
+void watching_on_lookup(struct record *r)
 {
     struct catalog *c = r->catalog;
     struct scope *s = scope_of(c, r->ns);

@@ -11,7 +11,7 @@ LOG_MODULE(catalog);
 #define AGAIN_MS 5000
 #define AGAIN_MAX_MS (5 * 60 * 1000)
 
-/* Where kubeadm, kind, minikube, k3s, EKS and AKS have it; RKE2; OpenShift. */
+/* ConfigMaps of kubeadm, kind, minikube, k3s, EKS and AKS; of RKE2; of OpenShift. */
 static const char *const places[] = {
     "/api/v1/namespaces/kube-system/configmaps/coredns",
     "/api/v1/namespaces/kube-system/configmaps/rke2-coredns-rke2-coredns",
@@ -41,7 +41,7 @@ static void on_config_map(void *owner, json_t *object)
             (struct str){ json_string_value(text), json_string_length(text) }, z->zone);
 }
 
-static void zone_ask(struct zone_finder *z)
+static void zone_request(struct zone_finder *z)
 {
     z->call = (struct api_call){ .result = ERR_AGAIN,
                                  .on_object = on_config_map,
@@ -56,14 +56,14 @@ static bool zone_is_final(enum err e)
     return e == OK || e == ERR_NOT_FOUND || e == ERR_FORBIDDEN;
 }
 
-static void zone_answer(struct zone_finder *z)
+static void zone_report(struct zone_finder *z)
 {
     log_debug(NO_ID, "cluster domain", LOG_S("found", z->found ? z->zone : "none"),
               LOG_S("configmap", places[z->place]));
     z->answered(z->owner, z->found ? z->zone : NULL);
 }
 
-/* A user without the right in one place has it in none of the others. */
+/* After a 403 the other places are not tried: their rights are the same. */
 static void on_zone_answer(struct task *t)
 {
     struct zone_finder *z = container_of(t, struct zone_finder, task);
@@ -74,19 +74,19 @@ static void on_zone_answer(struct task *t)
     api_call_finish(&z->call);
     if (e == ERR_NOT_FOUND && z->place + 1 < ARRAY_LEN(places)) {
         z->place++;
-        zone_ask(z);
+        zone_request(z);
         return;
     }
     if (!zone_is_final(e)) {
         timer_set(&z->again, z->again_ms);
         z->again_ms = z->again_ms * 2 < AGAIN_MAX_MS ? z->again_ms * 2 : AGAIN_MAX_MS;
     }
-    zone_answer(z);
+    zone_report(z);
 }
 
 static void on_again(struct timer *t)
 {
-    zone_ask(container_of(t, struct zone_finder, again));
+    zone_request(container_of(t, struct zone_finder, again));
 }
 
 struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
@@ -103,7 +103,7 @@ struct zone_finder *zone_finder_create(struct sched *sched, struct api *api,
     z->owner = owner;
     task_init(&z->task, sched, RANK_READ, on_zone_answer);
     timer_init(&z->again, sched, on_again);
-    zone_ask(z);
+    zone_request(z);
     return z;
 }
 

@@ -1,8 +1,8 @@
 /* catalog/zone.h - the cluster's domain, from the ConfigMap of its DNS server
  *
- * No API object has the domain; the Corefile of CoreDNS does, where one may read it.  It is
- * read beside everything else, one place after the other, and nothing waits for it.
- * That it may not be read is no reason for a word.
+ * No API object contains the domain, but CoreDNS' Corefile does, if it may be read.  The known
+ * ConfigMaps are tried one after the other, in the background.  If none may be read, nothing is
+ * logged.
  */
 #pragma once
 
