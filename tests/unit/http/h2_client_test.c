@@ -72,6 +72,23 @@ static void a_request_goes_out_with_its_fields_in_order(void **state)
     assert_string_equal(peer_received(p), "[1] reset 8\n[1] closed 8\n");
 }
 
+static void names_are_sent_in_lower_case_after_the_whole_path(void **state)
+{
+    struct peer *p = *state;
+    static struct http1_field fields[8];
+    static const char text[] = "GET /a HTTP/1.1\r\nHost: x.y\r\nX-Mixed: VaLue\r\n\r\n";
+    struct http1_head head = { .fields = fields, .room = 8 };
+    struct request_form form = { .path = STR("?b=c"), .add_slash = true };
+    struct message_stream *m = h2_open(p->c);
+
+    assert_int_equal(http1_request_parse(text, sizeof(text) - 1, &head), OK);
+    m->ops->send_request(m, &head, &form);
+    assert_string_equal(peer_received(p),
+                        "[1] :method: GET\n[1] :scheme: http\n[1] :authority: x.y\n"
+                        "[1] :path: /?b=c\n[1] x-mixed: VaLue\n[1] end\n");
+    stream_abort(m->bytes);
+}
+
 static void an_answer_reads_as_one_of_http1(void **state)
 {
     struct peer *p = *state;
@@ -150,15 +167,51 @@ static void trailers_are_lines_once_the_body_has_ended(void **state)
     stream_close(m->bytes);
 }
 
+static void a_204_has_no_body_though_its_stream_has_not_ended(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":status", "204", NULL };
+    struct message_stream *m = get(p);
+    struct http1_head head;
+
+    peer_run(p);
+    peer_answer(p, 1, fields, 0, true);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.framing, BODY_NONE);
+    stream_abort(m->bytes);
+}
+
+static void trailers_beyond_the_limit_leave_the_head_as_it_is(void **state)
+{
+    struct peer *p = *state;
+    const nghttp2_nv nv[1] = { { (uint8_t *)(uintptr_t) ":status",
+                                 (uint8_t *)(uintptr_t) "200", 7, 3, 0 } };
+    nghttp2_data_provider source = { .read_callback = with_trailers };
+    struct message_stream *m = get(p);
+    struct http1_head head;
+
+    peer_run(p);
+    p->settings.max_head_size = 30; /* "HTTP/1.1 200 OK", and no line more */
+    nghttp2_submit_response(p->session, 1, nv, 1, &source);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(m->trailers.len, 0);
+    stream_abort(m->bytes);
+}
+
 static void a_refused_stream_was_not_processed(void **state)
 {
     struct peer *p = *state;
     struct message_stream *m = get(p);
+    struct http1_head head;
 
     peer_run(p);
+    assert_int_equal(receive(m, &head), ERR_AGAIN);
     nghttp2_submit_rst_stream(p->session, 0, 1, NGHTTP2_REFUSED_STREAM);
     peer_run(p);
     assert_int_equal(m->bytes->end.verdict, V_UNPROCESSED);
+    assert_int_equal(receive(m, &head), ERR_EOF);
     stream_close(m->bytes);
 }
 
@@ -220,14 +273,18 @@ static void an_http1_server_has_processed_nothing(void **state)
 {
     (void)state;
     static struct peer other;
-    static const char *const answers[] = { "HTTP/1.1 400 Bad Request\r\n\r\n", "H",
-                                           "-ERR unknown command\r\n" };
+    static const struct str answers[] = {
+        { "HTTP/1.1 400 Bad Request\r\n\r\n", 28 },
+        { "H", 1 },
+        { "-ERR unknown command\r\n", 22 },
+        { "\0\0\0\4\0\0\0\0\1", 9 }, /* no SETTINGS has a stream */
+    };
 
     for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
         peer_start(&other, false);
         struct message_stream *m = get(&other);
         sched_run(&other.sched, other.now);
-        peer_send(&other, answers[i], strlen(answers[i]));
+        peer_send(&other, answers[i].at, answers[i].len);
         assert_int_equal(m->bytes->end.verdict, V_UNPROCESSED);
         assert_int_equal(h2_peer(other.c), H2_PEER_OTHER);
         assert_true(h2_is_over(other.c));
@@ -299,6 +356,80 @@ static void a_lost_connection_ends_its_streams(void **state)
     peer_finish(&other);
 }
 
+static void a_connection_that_the_far_end_closes_ends_its_streams(void **state)
+{
+    (void)state;
+    static struct peer other;
+
+    peer_start(&other, false);
+    struct message_stream *m = get(&other);
+    peer_run(&other);
+    stream_shutdown(other.far);
+    sched_run(&other.sched, other.now);
+    assert_true(h2_is_over(other.c));
+    assert_int_equal(m->bytes->end.verdict, V_RESET);
+    stream_close(m->bytes);
+    peer_finish(&other);
+}
+
+/* Another stream goes on, so the connection does. */
+static void a_goaway_ends_a_request_that_was_not_sent_at_once(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *first = get(p);
+
+    peer_run(p);
+    struct message_stream *second = get(p);
+    peer_send(p, "\0\0\x08\7\0\0\0\0\0\0\0\0\1\0\0\0\0", 17);
+    assert_false(h2_is_over(p->c));
+    assert_int_equal(first->bytes->end.verdict, V_OPEN);
+    assert_int_equal(second->bytes->end.verdict, V_UNPROCESSED);
+    stream_abort(first->bytes);
+    stream_close(second->bytes);
+}
+
+/* All were opened before the far end allowed two streams only; one goes on, and so does the
+ * connection. */
+static void
+a_request_that_waited_for_a_stream_was_not_processed_after_a_goaway(void **state)
+{
+    struct peer *p = *state;
+    nghttp2_settings_entry two = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2 };
+    struct message_stream *first = get(p), *second = get(p), *third = h2_open(p->c);
+
+    nghttp2_submit_settings(p->session, NGHTTP2_FLAG_NONE, &two, 1);
+    peer_run(p);
+    request(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0);
+    peer_run(p);
+    peer_send(p, "\0\0\x08\7\0\0\0\0\0\0\0\0\3\0\0\0\0", 17);
+    stream_abort(first->bytes);
+    peer_run(p);
+    assert_int_equal(third->bytes->end.verdict, V_UNPROCESSED);
+    assert_int_equal(second->bytes->end.verdict, V_OPEN);
+    stream_abort(second->bytes);
+    stream_close(third->bytes);
+}
+
+static void a_drain_wakes_the_owner(void **state)
+{
+    struct peer *p = *state;
+    unsigned before = p->wakes;
+
+    h2_drain(p->c);
+    peer_run(p);
+    assert_int_equal(p->wakes, before + 1);
+    assert_int_equal(h2_capacity(p->c), 0);
+}
+
+static void a_connection_with_acknowledged_settings_stays_open(void **state)
+{
+    struct peer *p = *state;
+
+    p->now += 20000;
+    peer_run(p);
+    assert_false(h2_is_over(p->c));
+}
+
 /* A pod that answers with nonsense after its SETTINGS. */
 static void garbage_ends_the_connection(void **state)
 {
@@ -341,6 +472,14 @@ int main(void)
         T(a_cancelled_request_frees_its_stream),
         T(a_stream_without_a_request_is_free_again_at_once),
         cmocka_unit_test(a_lost_connection_ends_its_streams),
+        T(names_are_sent_in_lower_case_after_the_whole_path),
+        T(a_204_has_no_body_though_its_stream_has_not_ended),
+        T(trailers_beyond_the_limit_leave_the_head_as_it_is),
+        cmocka_unit_test(a_connection_that_the_far_end_closes_ends_its_streams),
+        T(a_goaway_ends_a_request_that_was_not_sent_at_once),
+        T(a_request_that_waited_for_a_stream_was_not_processed_after_a_goaway),
+        T(a_drain_wakes_the_owner),
+        T(a_connection_with_acknowledged_settings_stays_open),
         cmocka_unit_test(garbage_ends_the_connection),
     };
     return cmocka_run_group_tests_name("http/h2_client", tests, NULL, NULL);

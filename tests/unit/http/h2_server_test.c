@@ -63,14 +63,29 @@ static void answer(struct message_stream *m, const char *text)
 static void a_request_reads_as_one_of_http1(void **state)
 {
     struct peer *p = *state;
-    const char *const fields[] = {
-        ":method", "POST",       ":scheme",        "http",
-        ":path",   "/a?b=c",     ":authority",     "web.shop:8080",
-        "x-first", "1",          "cookie",         "a=1",
-        "te",      "trailers",   "cookie",         "b=2",
-        "host",    "other.shop", "content-length", "3",
-        NULL
-    };
+    const char *const fields[] = { ":method",
+                                   "POST",
+                                   ":scheme",
+                                   "http",
+                                   ":path",
+                                   "/a?b=c",
+                                   ":authority",
+                                   "web.shop:8080",
+                                   "x-first",
+                                   "1",
+                                   "cookie",
+                                   "a=1",
+                                   "te",
+                                   "trailers",
+                                   "cookie",
+                                   "b=2",
+                                   "host",
+                                   "other.shop",
+                                   "content-length",
+                                   "3",
+                                   "cookie",
+                                   "c=3",
+                                   NULL };
     struct http1_head head;
 
     peer_request(p, fields, 3, false);
@@ -81,7 +96,7 @@ static void a_request_reads_as_one_of_http1(void **state)
     assert_int_equal(head.count, 5);
     assert_line(&head, 0, "host", "web.shop:8080");
     assert_line(&head, 1, "x-first", "1");
-    assert_line(&head, 2, "cookie", "a=1; b=2");
+    assert_line(&head, 2, "cookie", "a=1; b=2; c=3");
     assert_line(&head, 3, "te", "trailers");
     assert_line(&head, 4, "content-length", "3");
     assert_int_equal(head.framing, BODY_TO_END);
@@ -100,6 +115,42 @@ static void a_request_without_body_has_none(void **state)
     assert_int_equal(receive(m, &head), OK);
     assert_int_equal(head.framing, BODY_NONE);
     stream_close(m->bytes);
+}
+
+static void a_post_without_body_has_a_length_of_0(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":method", "POST",       ":scheme",  "http", ":path",
+                                   "/",       ":authority", "web.shop", NULL };
+    struct http1_head head;
+
+    peer_request(p, fields, 0, false);
+    struct message_stream *m = accepted(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.framing, BODY_LENGTH);
+    assert_int_equal(head.length, 0);
+    stream_close(m->bytes);
+}
+
+static void bytes_follow_the_answer_to_a_connect(void **state)
+{
+    struct peer *p = *state;
+    const char *const fields[] = { ":method", "CONNECT", ":authority", "web.shop:80",
+                                   NULL };
+    struct http1_field room_for_answer[4];
+    struct http1_head request, head = { .fields = room_for_answer, .room = 4 };
+
+    peer_request(p, fields, 0, true);
+    struct message_stream *m = accepted(p);
+    assert_int_equal(receive(m, &request), OK);
+    assert_int_equal(request.framing, BODY_NONE);
+    assert_int_equal(
+        http1_response_parse("HTTP/1.1 200 OK\r\n\r\n", 19, STR("CONNECT"), &head), OK);
+    m->ops->send_answer(m, &head, &(struct answer_form){ .keep = true });
+    bufq_write(&m->bytes->out, "bytes", 5);
+    stream_update(m->bytes);
+    assert_string_equal(peer_received(p), "[1] :status: 200\n[1] data 5\n");
+    stream_abort(m->bytes);
 }
 
 static void an_answer_with_body_and_trailers_arrives(void **state)
@@ -265,6 +316,8 @@ static void an_extended_connect_is_an_upgrade(void **state)
                                    "web.shop",
                                    "sec-websocket-version",
                                    "13",
+                                   "sec-websocket-key",
+                                   "theirs",
                                    NULL };
     struct http1_head head;
 
@@ -275,6 +328,8 @@ static void an_extended_connect_is_an_upgrade(void **state)
     assert_memory_equal(head.method.at, "GET", 3);
     assert_line(&head, 2, "upgrade", "websocket");
     assert_int_equal(head.fields[3].value.len, 24);
+    assert_line(&head, 4, "sec-websocket-version", "13");
+    assert_int_equal(head.count, 5); /* a key of the client is left out */
     assert_int_equal(head.framing, BODY_NONE);
     answer(m, "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
               "Connection: Upgrade\r\nSec-WebSocket-Accept: x\r\n\r\n");
@@ -483,7 +538,7 @@ static void settings_that_are_not_acknowledged_end_the_connection(void **state)
     other.now += 1100;
     sched_run(&other.sched, other.now);
     assert_true(h2_is_over(other.c));
-    assert_non_null(h2_problem(other.c));
+    assert_string_equal(h2_problem(other.c), "SETTINGS were not acknowledged in time");
     peer_finish(&other);
 }
 
@@ -572,6 +627,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_request_reads_as_one_of_http1),
         T(a_request_without_body_has_none),
+        T(a_post_without_body_has_a_length_of_0),
+        T(bytes_follow_the_answer_to_a_connect),
         T(an_answer_with_body_and_trailers_arrives),
         T(an_interim_answer_comes_before_the_final_one),
         T(a_body_that_is_not_taken_stops_its_sender_alone),

@@ -259,6 +259,24 @@ static void a_declaration_counts_until_something_was_learnt(void **state)
     assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, &rows[0].port), SPEAKS_HTTP1);
 }
 
+static void with_4096_ports_those_without_connections_are_forgotten(void **state)
+{
+    struct rig *r = *state;
+    add_http2(r, &web);
+    h2_pool_begin_opening(r->pool, &web, PORT + 1);
+    h2_pool_learn(r->pool, &web, PORT + 1, SPEAKS_HTTP1);
+    for (uint16_t port = 1; port <= 4094; port++)
+        h2_pool_learn(r->pool, &longer, port, SPEAKS_HTTP1);
+
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, 1, NULL), SPEAKS_HTTP1);
+    h2_pool_learn(r->pool, &longer, 4095, SPEAKS_HTTP1);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, 1, NULL), SPEAKS_UNKNOWN);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, 4095, NULL), SPEAKS_HTTP1);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT + 1, NULL), SPEAKS_HTTP1);
+    h2_pool_end_opening(r->pool, &web, PORT + 1);
+}
+
 static void a_pod_that_is_gone_is_forgotten_and_no_other_one(void **state)
 {
     struct rig *r = *state;
@@ -315,6 +333,7 @@ int main(void)
         TEST(a_connection_in_use_does_not_close),
         TEST(first_bytes_show_what_a_port_speaks),
         TEST(a_declaration_counts_until_something_was_learnt),
+        TEST(with_4096_ports_those_without_connections_are_forgotten),
         TEST(a_pod_that_is_gone_is_forgotten_and_no_other_one),
         TEST(after_a_clear_nothing_more_begins),
     };
