@@ -1,9 +1,8 @@
-/* cluster/cluster.h - everything that belongs to one API server and one user of it
+/* cluster/cluster.h - the objects for one API server and one user of it
  *
- * Made from one kubeconfig context: its target and credentials (api), what is known of its
- * services (catalog), the way to its pods (tunnels) and the connections that are lent
- * (upstream).  Several clusters live side by side and share nothing but the loop: neither
- * curl's connections nor credentials.
+ * Made from one kubeconfig context: its target and credentials (api), its services (catalog),
+ * the connectors to its pods (tunnels, direct) and the leases (upstream).  Several clusters
+ * share only the loop: neither libcurl's connections nor credentials.
  *
  * A cluster is reference-counted: each lease holds a reference, and so does the table
  * (cluster/clusters.h).  One that the table has replaced is retired: it does not watch, its
@@ -64,7 +63,7 @@ static inline struct cluster *cluster_ref(struct cluster *c)
     return c;
 }
 
-/* The last one wakes its retirer, which may then destroy it.  NULL accepted. */
+/* Dropping the last reference wakes the `ended` task of a retired cluster.  NULL accepted. */
 void cluster_unref(struct cluster *c);
 
 /* No new leases from now on: close what is idle, and stop watching.  *ended wakes when
@@ -73,5 +72,5 @@ void cluster_retire(struct cluster *c, struct task *ended);
 /* No lease and no tunnel is left of a retired one. */
 bool cluster_ended(const struct cluster *c);
 
-/* The references of leases are gone. */
+/* Only when every lease was returned. */
 void cluster_destroy(struct cluster *c); /* NULL accepted */

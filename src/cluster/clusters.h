@@ -1,7 +1,6 @@
 /* cluster/clusters.h - the clusters of this process
  *
- * The only file that knows how many there are.  All others are handed a cluster, or names
- * one by its label.
+ * Other modules get a cluster from here by its label, and do not depend on how many there are.
  *
  * A member is one context of the kubeconfig: those that --context names, all of them, or the
  * current one.  One of them, the first, owns the names without a label and is connected at
@@ -50,7 +49,8 @@ bool clusters_have_label(const struct clusters *cs, struct str label);
 /* Would a request to this cluster make an exec plugin prompt a person at the terminal?  *why: of
  * which one, or its last error.  Connects nothing. */
 bool clusters_need_login(const struct clusters *cs, struct str label, struct diag *why);
-/* A person wants that now: connect it, and run the plugin if it is not pausing after a failure.
+/* The user has started the login: connect the cluster, and run the plugin unless it pauses after
+ * a failure.
  * OK: there are credentials.  ERR_AGAIN: it runs.  else: *why. */
 MUST_CHECK enum err clusters_login(struct clusters *cs, struct str label,
                                    struct diag *why);
@@ -81,7 +81,7 @@ void clusters_unpair(struct clusters *cs, uint64_t pair);
 void clusters_trim(struct clusters *cs);
 /* upstream_free_descriptor, of any of them. */
 bool clusters_free_descriptor(struct clusters *cs);
-void clusters_probe(struct clusters *cs, const char *why);
+void clusters_check_tunnels(struct clusters *cs, const char *why);
 
 /* No new leases: close what is idle, and let the rest end.  *done wakes when clusters_idle
  * may have become true. */

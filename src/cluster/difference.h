@@ -6,8 +6,8 @@
 enum difference {
     DIFFERENCE_NONE,
     DIFFERENCE_NAMESPACE,   /* only the context's default namespace */
-    DIFFERENCE_CREDENTIALS, /* the user, the way to the server is the same */
-    DIFFERENCE_SERVER, /* server, CA, proxy: another cluster, as far as anyone knows */
+    DIFFERENCE_CREDENTIALS, /* the user; server, CA and proxy are the same */
+    DIFFERENCE_SERVER,      /* server, CA or proxy: it may be another cluster */
 };
 
 /* By the entries in the kubeconfig, of which a target has copies: files that they name are

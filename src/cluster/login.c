@@ -1,8 +1,8 @@
 /* cluster/login.c - contexts with an exec plugin that prompts a person at the terminal
  *
- * A page in a browser may send requests by itself, so a request with a browser's marks never
- * is the reason for such a plugin to run (decision 097): a button starts the login, on
- * one of our own pages.  That, and what programs send, starts it.
+ * A web page may send requests without an action of the user, so a request that a browser sent
+ * (by its header fields) never starts such a plugin (decision 097).  A button on one of our own
+ * pages starts the login; so do requests of other programs.
  */
 #include "cluster/cluster.h"
 #include "cluster/table.h"
@@ -11,7 +11,7 @@
 #include "net/process.h"
 
 /* By its kubeconfig: the plugin of a context that is not connected has not run for it. */
-static bool would_ask(const struct member *m)
+static bool would_prompt(const struct member *m)
 {
     const struct kubeconfig *kc = m->table->kubeconfig;
     const struct kc_context *context = kubeconfig_context(kc, m->name);
@@ -32,7 +32,7 @@ bool clusters_need_login(const struct clusters *cs, struct str label, struct dia
         return false;
     if (!m->cluster) {
         diag_set(why, ERR_CREDENTIALS, "an exec plugin prompts at the terminal");
-        return would_ask(m);
+        return would_prompt(m);
     }
     struct credentials *c = api_credentials(m->cluster->api);
     return credentials_are_interactive(c) && credentials_are_missing(c, why);

@@ -6,7 +6,7 @@
  * (net/file_watch.h).  After a change all of them are read again, and each member is compared
  * with what it was made from:
  *
- *   nothing changed           it goes on as it is
+ *   nothing changed           nothing is done
  *   its user changed          new credentials, or else the next row
  *   its server changed        a new cluster is built beside the old one, which drains
  *   the context is gone       its cluster drains, and requests get a 404
@@ -85,7 +85,7 @@ static void replace_cluster(struct member *m, struct kube_target *target,
                  LOG_S("server", api_target(m->cluster->api)->server));
 }
 
-/* The default namespace counts where nothing but it may be seen. */
+/* Does the default namespace matter?  Only if the rights are limited to it. */
 static bool needs_namespace(const struct member *m)
 {
     return catalog_scope(m->cluster->catalog) != NULL;

@@ -83,7 +83,7 @@ static enum err add_default(struct clusters *cs, struct diag *why)
     return OK;
 }
 
-/* One that is broken is no reason to do without the others. */
+/* If the first context cannot be used, fail only if there are no others. */
 static enum err connect_first(struct clusters *cs, struct diag *why)
 {
     struct cluster *first = NULL;
@@ -108,7 +108,7 @@ static enum err choose(struct clusters *cs, struct diag *why)
     return e ? e : connect_first(cs, why);
 }
 
-/* ---- the life of the table ---- */
+/* ---- create and destroy ---- */
 
 static void on_ended(struct task *t)
 {
@@ -279,7 +279,7 @@ void clusters_trim(struct clusters *cs)
             upstream_trim(cs->members[i]->cluster->upstream);
 }
 
-void clusters_probe(struct clusters *cs, const char *why)
+void clusters_check_tunnels(struct clusters *cs, const char *why)
 {
     for (size_t i = 0; i < cs->count; i++)
         if (cs->members[i]->cluster)

@@ -144,7 +144,7 @@ static void on_change(struct task *t)
 {
     struct daemon *d = container_of(t, struct daemon, on_change);
     if (d->clusters)
-        clusters_probe(d->clusters, "the network changed");
+        clusters_check_tunnels(d->clusters, "the network changed");
 }
 
 /* Runs after the bytes that arrived meanwhile were read.  The pauses of a busy machine
@@ -158,7 +158,7 @@ static void on_stopped(struct task *t)
         return;
     log_info(NO_ID, "the process was stopped", LOG_U("ms", s->stopped));
     if (d->clusters)
-        clusters_probe(d->clusters, "the process was stopped");
+        clusters_check_tunnels(d->clusters, "the process was stopped");
 }
 
 static void start_loop(struct daemon *d)

@@ -1,9 +1,8 @@
 /* kube/api.c - calls to one API server: get, post, paged lists
  *
- * A call is one reply after the other: a get has one, a list as many as it has pages. The
- * server forgets where a list stood after some minutes (410 in the middle); then it is
- * read once more, from the beginning and in one piece.  A 429 (priority and fairness) is
- * waited out as long as the call has time.
+ * A get or post is one request (kube/reply.h), a list one for each page.  Continue tokens expire
+ * after some minutes (410); then the list is read again, from the beginning and without pages.
+ * After a 429 (priority and fairness) the request is repeated, within the call's time-out.
  */
 #include "kube/api.h"
 
@@ -18,7 +17,7 @@
 #define BYTES_MAX ((uint64_t)256 << 20)
 #define CALLS_PER_SECOND 50 /* as client-go's QPS and Burst */
 #define CALLS_BURST 100
-#define REFUSALS_MAX 3 /* of one call, that are waited out */
+#define REFUSALS_MAX 3 /* how often one call is repeated after a 429 */
 #define MS_PER_SECOND 1000u
 #define PAUSE_SPREAD_MS 250
 
@@ -128,7 +127,7 @@ static void open_call(struct request *r)
         open_reply(r, REPLY_OBJECT, r->method, r->single, r->body);
 }
 
-/* Now, or when the rate of calls allows it. */
+/* Send the request now, or when the rate limit allows it. */
 static void call_in_turn(struct request *r)
 {
     struct api *a = r->api;
@@ -183,8 +182,7 @@ static void conclude(struct request *r, enum err e)
     task_wake(r->call->wake);
 }
 
-/* 429: the server has more requests of our priority than it serves, and names the seconds
- * after which to try again.  As long as there is time for that, and not for ever. */
+/* After a 429: is there time to wait for Retry-After, and are there not too many already? */
 static bool may_wait(const struct request *r)
 {
     uint64_t until =
@@ -194,7 +192,7 @@ static bool may_wait(const struct request *r)
            until < r->deadline;
 }
 
-static void wait_as_asked(struct request *r)
+static void wait_retry_after(struct request *r)
 {
     uint64_t ms = (uint64_t)r->reply.error.retry_after * MS_PER_SECOND;
 
@@ -208,7 +206,7 @@ static void on_pause(struct timer *t)
     call_in_turn(container_of(t, struct request, pause));
 }
 
-/* The answer at hand has ended. */
+/* One request has ended with `e`: continue with the next page, repeat it, or finish the call. */
 static void go_on(struct request *r, enum err e)
 {
     if (e == ERR_GONE && r->path && !r->whole) {
@@ -218,7 +216,7 @@ static void go_on(struct request *r, enum err e)
         free(TAKE(r->more));
         call_in_turn(r);
     } else if (e == ERR_THROTTLED && may_wait(r)) {
-        wait_as_asked(r);
+        wait_retry_after(r);
     } else if (e == ERR_EOF && r->more) {
         free(r->page);
         r->page = TAKE(r->more);
@@ -247,7 +245,7 @@ static void on_reply(struct task *task)
         go_on(r, e);
 }
 
-/* The time of a call that waited for its turn is up. */
+/* A call timed out while it waited for the rate limit. */
 static void conclude_late(struct request *r)
 {
     r->reply.error = (struct api_error){ .code = ERR_THROTTLED };

@@ -1,4 +1,4 @@
-/* kube/api_state.h - what calls and watches of one API server share
+/* kube/api_state.h - the state that calls and watches of one API server share
  *
  * Private to kube/.
  */
@@ -15,9 +15,9 @@ struct api {
     struct kube_target *target;
     struct credentials *credentials;
     uint16_t cluster; /* its number, for the log */
-    bool unreachable; /* the outage was logged; a watch logs its end */
+    bool unreachable; /* the outage was logged; a watch will log its end */
     struct api_limits limits;
     struct call_rate rate;
     struct list_node waiting; /* struct request: delayed by `rate`, oldest first */
-    struct timer turn;        /* when the next of them may be sent */
+    struct timer turn;        /* fires when the next of them may be sent */
 };

@@ -1,4 +1,4 @@
-/* kube/credential.c - what one request to the API server shows of its user */
+/* kube/credential.c - the header fields and TLS identity with which a request is sent */
 #include "kube/credential.h"
 
 #include "base/own.h"

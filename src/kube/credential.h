@@ -1,7 +1,7 @@
-/* kube/credential.h - what one request to the API server shows of its user
+/* kube/credential.h - the header fields and TLS identity with which a request is sent
  *
- * Immutable and shared: a request keeps the one it was sent with, and names its generation
- * when the server does not accept it.  Never logged, never in an error.
+ * Immutable and shared: a request keeps a reference to the one it was sent with, and passes its
+ * generation to credentials_reject after a 401.  Never logged, never part of an error.
  */
 #pragma once
 
@@ -9,8 +9,8 @@
 
 #include "kube/target.h"
 
-/* Longer ones are not sent: with the rest of a request they would not fit into the queue of a
- * connection, and no server takes them. */
+/* Bytes; longer credentials are not sent: they would not fit into the queue of a connection, and
+ * servers refuse them. */
 #define CREDENTIAL_MAX (60u << 10)
 
 struct credential {
@@ -30,6 +30,6 @@ struct credential *credential_create(const struct kube_target *target,
 struct credential *credential_ref(struct credential *c);
 void credential_unref(struct credential *c); /* NULL accepted; the secrets are wiped */
 
-/* It was not accepted, or a connection failed: put in front of *why that it has expired, if
- * its token or certificate shows that. */
+/* After a 401 or a failed connection: prefix *why with the expiry time if the token or
+ * certificate has expired. */
 void credential_explain(const struct credential *c, struct diag *why);

@@ -1,7 +1,7 @@
 /* kube/credentials.c - the credential of one user, at this moment
  *
- * Two things make it: what goes into header fields, and the identity of the connection.
- * Either may change, and each change is another credential with the next generation.
+ * It consists of header fields and the TLS identity of the connection.  If either changes, a
+ * new credential with the next generation is made.
  */
 #include "kube/credentials.h"
 
@@ -23,17 +23,18 @@ struct credentials {
     struct loop *loop;
     struct credential *current; /* NULL: none yet */
     uint64_t generation;        /* of the last one that was made */
-    char *authorization;        /* of the next one */
+    char *authorization;        /* for the next one */
     struct tls_identity *identity;
     struct list_node waiting; /* struct credentials_want, for files */
     struct watched_file token;
     struct identity_files files;
-    struct exec_plugin *plugin; /* one of them, or neither */
+    struct exec_plugin *plugin; /* the source: plugin, oidc, or neither */
     struct oidc *oidc;
-    uint64_t source_generation; /* of their secret that `current` was made of */
-    uint64_t source_refused;    /* of that which our API server did not accept, or 0 */
-    struct secret pair;         /* certificate and key of that secret, if it has them */
-    struct timer poll;          /* while a file is read for the first time */
+    uint64_t source_generation; /* of the source's secret in `current` */
+    uint64_t
+        source_refused; /* of the source's secret that our API server rejected; or 0 */
+    struct secret pair; /* certificate and key from the source, if any */
+    struct timer poll;  /* while a file is read for the first time */
 };
 
 static char *basic(const char *username, const char *password)
@@ -172,7 +173,7 @@ static enum err look_at_token(struct credentials *c, struct credentials_want *w,
                     c->token.text ? "it holds no token" : "it cannot be read");
 }
 
-/* Connections made from now on use it; those of the old one are not used again. */
+/* New connections use the new identity; connections with the old one are not reused. */
 static bool make_identity(struct credentials *c)
 {
     struct tls_identity *made = NULL;
@@ -200,7 +201,7 @@ static bool is_same(const char *a, const char *b)
     return str_eq(str_of(a), str_of(b));
 }
 
-/* A new certificate with the same text would only close connections. */
+/* Keep an equal certificate, since a new identity would close all connections. */
 static void take_pair(struct credentials *c, const struct secret *s)
 {
     if (is_same(c->pair.certificate, s->certificate) && is_same(c->pair.key, s->key))
@@ -295,5 +296,5 @@ bool credentials_are_interactive(struct credentials *c)
 
 const char *credentials_plugin_output(const struct credentials *c)
 {
-    return c->plugin ? exec_plugin_words(c->plugin) : NULL;
+    return c->plugin ? exec_plugin_output(c->plugin) : NULL;
 }

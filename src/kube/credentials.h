@@ -1,11 +1,11 @@
 /* kube/credentials.h - the credential of one user, at this moment
  *
- * The kubeconfig names its source: itself, a file that is read again when it changes, an exec
- * plugin, an OIDC provider.  Getting one may take a while (ERR_AGAIN): the caller is woken when
- * there is news.  The loop is not blocked meanwhile.
+ * Its source is the kubeconfig itself, a file that is read again when it changes, an exec
+ * plugin, or an OIDC provider.  Getting one may take a while (ERR_AGAIN): the caller is woken to
+ * call again.  The loop is not blocked.
  *
- * A credential has a generation.  When the API server does not accept one (401), the
- * request names it: a hundred requests that fail with the same one cause one renewal.
+ * A credential has a generation.  After a 401 the caller passes it to credentials_reject, so
+ * that a hundred requests that fail with the same credential cause one renewal.
  */
 #pragma once
 
@@ -23,14 +23,14 @@ struct credentials *credentials_create(struct loop *l, const struct kube_target 
 void credentials_destroy(struct credentials *c); /* NULL accepted; ends all waits */
 
 /* OK         *ret is the caller's reference
- * ERR_AGAIN  w->wake is woken, once, when it is worth a new call; credentials_leave ends
+ * ERR_AGAIN  w->wake is woken, once, when the caller should call again; credentials_leave ends
  *            the wait; *why names what it waits for
- * else       there is none at present: *why is the whole reason */
+ * else       there is none at present: *why is the reason */
 MUST_CHECK enum err credentials_get(struct credentials *c, struct credentials_want *w,
                                     struct credential **ret, struct diag *why);
 
-/* The API server did not accept the one of this generation.  True: the next call may bring
- * another one. */
+/* The API server rejected the credential of this generation (401).  True: credentials_get may
+ * return another one. */
 bool credentials_reject(struct credentials *c, uint64_t generation);
 
 /* A connection failed in TLS: certificates may have been replaced. */
@@ -43,11 +43,13 @@ void credentials_on_kubeconfig(struct credentials *c);
  * credentials_get.  NULL: plain http. */
 struct tls_identity *credentials_identity(const struct credentials *c);
 
-/* Is there none now that could be used?  *why: what is waited for, or what failed last. */
+/* Is there no usable credential now?  *why: what it waits for, or the last failure. */
 bool credentials_are_missing(struct credentials *c, struct diag *why);
 
-/* What a plugin that failed has written, in lines; borrowed until the next turn, or NULL. */
+/* The lines that a failed exec plugin wrote to standard error; borrowed until the next turn of
+ * the loop; or NULL. */
 const char *credentials_plugin_output(const struct credentials *c);
 
-/* Would a call now make a plugin prompt at the terminal?  A page offers a button then. */
+/* Would credentials_get make an exec plugin prompt at the terminal?  A page then offers a button
+ * instead. */
 bool credentials_are_interactive(struct credentials *c);

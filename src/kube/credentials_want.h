@@ -7,15 +7,13 @@
 #include "base/list.h"
 #include "base/sched.h"
 
-/* A caller that waits.  The struct is its own, zeroed before; one want may be used for
- * many calls. */
+/* A caller that waits; the caller's struct, zeroed before; it may be used for many calls. */
 struct credentials_want {
     struct task *wake;
-    bool
-        background; /* no person waits: after failures it is not the first to try again */
-    bool no_terminal; /* never the reason for a plugin to prompt at the terminal */
+    bool background;          /* no client waits for it: longer pauses after failures */
+    bool no_terminal;         /* must not make an exec plugin prompt at the terminal */
     struct list_node waiting; /* private */
 };
 
-/* It waits no longer; idempotent; zeroed accepted. */
+/* Stop waiting; idempotent; zeroed accepted. */
 void credentials_leave(struct credentials_want *w);

@@ -1,6 +1,6 @@
 /* kube/exec_credential.h - the ExecCredential of client.authentication.k8s.io
  *
- * What an exec plugin is given in KUBERNETES_EXEC_INFO, and what it prints.  Pure texts.
+ * The input of an exec plugin in KUBERNETES_EXEC_INFO, and its output.  Pure text.
  */
 #pragma once
 
@@ -18,7 +18,7 @@
 char *exec_credential_spec(const char *api_version, bool interactive,
                            const struct kube_target *cluster);
 
-/* ERR_PROTO with a sentence: not such an object, of another version, without a token or a
- * pair of certificate and key.  *ret is the caller's, and zeroed on failure. */
+/* ERR_PROTO with a reason: the text is no ExecCredential, has another version, or has neither a
+ * token nor a certificate with its key.  *ret is the caller's, and zeroed on failure. */
 MUST_CHECK enum err exec_credential_parse(struct str text, const char *api_version,
                                           struct secret *ret, struct diag *why);

@@ -27,7 +27,7 @@ LOG_MODULE(kube);
 #define OUTPUT_MAX (256u << 10)
 #define COMMAND_SHOWN 60 /* bytes of it in messages */
 #define HINT_SHOWN 170   /* those of GKE and AKS have up to 160 bytes, and end in a URL */
-#define UNATTENDED_MS 3000 /* a person takes longer to answer a question */
+#define UNATTENDED_MS 3000 /* a shorter run has prompted for nothing */
 
 struct exec_plugins {
     struct loop *loop;
@@ -52,9 +52,9 @@ struct exec_plugin {
     struct task ended;
     struct timer cap;
     uint64_t cap_ms;  /* of the run */
-    char *last_words; /* of the last run, if it failed */
-    uint64_t began;   /* it */
-    bool unattended;  /* it has shown that it needs no person to succeed */
+    char *last_words; /* standard error of the last run, if that failed */
+    uint64_t began;   /* start of the run */
+    bool unattended;  /* the last success needed no input from the user */
 };
 
 /* ---- the kubeconfig ---- */
@@ -140,7 +140,7 @@ static char *add_part(char *key, const char *part)
     return xasprintf("%s%zu:%s,", before, part ? strlen(part) : 0, part ? part : "");
 }
 
-/* Each part with its length in front, so that none can look like two. */
+/* Each part has its length in front, so that different lists of parts give different keys. */
 static char *exec_plugin_key(const struct kube_target *t, const char *spec)
 {
     const struct kc_exec *exec = t->user->exec;
@@ -270,8 +270,8 @@ bool exec_plugin_is_interactive(const struct exec_plugin *p)
     return gets_terminal(p) && (p->mode == MODE_ALWAYS || !p->unattended);
 }
 
-/* A success within seconds, without output, needed no person; a failure within seconds
- * shows neither. */
+/* A success within seconds, without output, needed no input; a failure within seconds proves
+ * nothing. */
 static void note_attendance(struct exec_plugin *p, enum err result)
 {
     bool soon = p->renewal.sched->now - p->began < UNATTENDED_MS;
@@ -499,7 +499,7 @@ bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
     return true;
 }
 
-const char *exec_plugin_words(const struct exec_plugin *p)
+const char *exec_plugin_output(const struct exec_plugin *p)
 {
     return p->last_words;
 }

@@ -1,10 +1,9 @@
 /* kube/exec_plugin.h - exec plugins: programs that print a credential
  *
  * As client-go runs them: the environment is ours with the kubeconfig's additions and
- * KUBERNETES_EXEC_INFO, standard output is an ExecCredential, standard error is for people:
- * it is logged line by line, and its last words become the error.  The terminal is lent to
- * one plugin at a time, where its interactiveMode and ours allow it: kube-tunnel is in the
- * foreground of one.
+ * KUBERNETES_EXEC_INFO; standard output is an ExecCredential; standard error is logged line by
+ * line, and its last lines become the error.  One plugin at a time may use the terminal, if its
+ * interactiveMode allows that and kube-tunnel runs in the foreground of one.
  *
  * Contexts whose plugins have the same command, arguments, environment and cluster
  * information share one: struct exec_plugins is the table, one per loop.  It has the OIDC
@@ -24,7 +23,8 @@ struct exec_plugin;
 struct exec_settings {
     uint64_t run_ms;      /* a run is stopped after this long ... */
     uint64_t terminal_ms; /* ... and one that has the terminal after this long */
-    bool shown; /* a command for a person: words go to standard error as they are */
+    bool
+        shown; /* for interactive commands: do not log the plugin's standard error, show it */
 };
 
 struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_settings *s);
@@ -41,7 +41,7 @@ MUST_CHECK enum err exec_plugin_check(const struct kc_exec *exec, bool used,
 /* A reference to the plugin of the target's user, which was checked. */
 struct exec_plugin *exec_plugin_get(struct exec_plugins *ps,
                                     const struct kube_target *target);
-/* The last one stops a run under way; NULL accepted. */
+/* Dropping the last reference stops a run; NULL accepted. */
 void exec_plugin_unref(struct exec_plugin *p);
 
 /* As credentials_get; *ret is borrowed until the next turn.  refused: the generation that the
@@ -55,7 +55,6 @@ void exec_plugin_reject(struct exec_plugin *p, uint64_t generation);
 bool exec_plugin_is_missing(const struct exec_plugin *p, uint64_t refused,
                             struct diag *why);
 /* What the last run has written, if it failed: lines, borrowed until the next turn; or NULL. */
-const char *exec_plugin_words(const struct exec_plugin *p);
-/* Would a run now prompt at the terminal?  Not one that has the terminal, but whose last success
- * took no person. */
+const char *exec_plugin_output(const struct exec_plugin *p);
+/* May a run prompt at the terminal?  False if the last run has succeeded without input. */
 bool exec_plugin_is_interactive(const struct exec_plugin *p);

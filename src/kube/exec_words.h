@@ -1,7 +1,7 @@
-/* kube/exec_words.h - what a plugin writes to its standard error
+/* kube/exec_words.h - the standard error of an exec plugin
  *
- * Each line is logged as it comes, a bounded number of them per run; the last ones are kept
- * for the error.  Control characters become '?'.
+ * Each line is logged when it is complete, up to EXEC_LINES_MAX per run; the last ones are kept
+ * for the error.  Control characters are replaced by '?'.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 
 struct exec_words {
     const char *label; /* of the plugin, borrowed */
-    bool to_terminal;  /* they go there as they are, but for control characters */
+    bool to_terminal;  /* write to our standard error instead of the log */
     unsigned lines;    /* so far */
     char line[EXEC_LINE_MAX + 1];
     size_t line_len;

@@ -1,11 +1,10 @@
 /* kube/file_reader.h - a small regular file, read on a thread of its own
  *
- * open and read of a file on a file system that hangs (NFS without its server, FUSE without
- * its daemon) return never, and nothing cancels them.  Here they stop a thread that has
- * nothing else to do: the caller waits as long as it likes, and leaves a reader that is not
- * done.  What the thread needs lives until it is through; the process ends without it,
- * unless the kernel cannot kill a thread in that read (a FUSE daemon that has taken the
- * request and never answers).
+ * open() and read() on a file system that hangs (NFS without its server, FUSE without its
+ * daemon) never return and cannot be cancelled.  Here they block only a thread of their own: the
+ * caller waits as long as it wants, and may destroy a reader that is not done; its memory is
+ * freed when the thread returns.  The process can exit before that, unless the kernel cannot
+ * kill the thread (a FUSE daemon that has accepted the request and never replies).
  */
 #pragma once
 
@@ -17,8 +16,8 @@ struct file_reader;
 struct file_reader *file_reader_create(const char *path, size_t max);
 void file_reader_destroy(struct file_reader *r); /* NULL accepted; does not wait */
 
-/* What file_read_regular returns, once, within max_ms; 0 only looks.  ERR_AGAIN: under way,
- * call again. */
+/* Wait up to max_ms (0: do not wait) for the result, which is that of file_read_regular and is
+ * returned once.  ERR_AGAIN: not done yet, call again. */
 MUST_CHECK enum err file_reader_wait(struct file_reader *r, unsigned max_ms,
                                      char **ret_text, size_t *ret_len, struct diag *why);
 

@@ -1,4 +1,4 @@
-/* kube/identity_files.h - certificates that stand in files, which others replace
+/* kube/identity_files.h - certificates in files that other programs replace
  *
  * The authorities of a target's cluster, its user's certificate and key: where the
  * kubeconfig names files for them they are watched (kube/watched_file.h), and an identity is
@@ -26,8 +26,8 @@ bool identity_files_look(struct identity_files *f, uint64_t now);
 /* Read them at the next look.  False: there are none. */
 bool identity_files_recheck(struct identity_files *f);
 
-/* Of what they hold, and of the certificate of a plugin if it has one (NULL: none).  After a
- * failure, which is logged once, they are read again within a second. */
+/* Make an identity from their contents; `of_plugin` (NULL: none) replaces certificate and key.
+ * After a failure, which is logged once, the files are read again within a second. */
 MUST_CHECK enum err identity_files_make(struct identity_files *f,
                                         const struct secret *of_plugin, uint64_t now,
                                         struct tls_identity **ret);

@@ -23,10 +23,10 @@ void known_init(struct known *k,
                 void *owner);
 void known_finish(struct known *k);
 
-/* It exists: reported as API_ADDED or API_MODIFIED.  One that has another UID than the one
- * of its name is reported as API_DELETED first. */
+/* The object exists: reports API_ADDED or API_MODIFIED.  If another object had its name (another
+ * UID), that one is reported as API_DELETED first. */
 void known_learn(struct known *k, json_t *object, size_t bytes);
-/* It is gone: reported as API_DELETED. */
+/* The object was deleted: reports API_DELETED. */
 void known_forget(struct known *k, json_t *object);
-/* Those that no list of this generation named are gone. */
+/* A list is complete: report the objects that it does not contain as API_DELETED. */
 void known_drop_older(struct known *k);

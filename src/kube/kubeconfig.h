@@ -1,7 +1,7 @@
 /* kube/kubeconfig.h - kubeconfig files: read one, merge several, find entries by name
  *
- * The values in the files and their lines, nothing else: names are not followed, files
- * named inside are not opened, values are not judged (target.c does that).  An absent
+ * Has the values in the files and their lines, nothing else: references by name are not
+ * resolved, files named inside are not opened, values are not checked (target_load.c).  An absent
  * value and an empty one are the same: NULL.  Names are never NULL: an entry without one
  * is called "", as kubectl has it.
  */

@@ -1,4 +1,4 @@
-/* kube/limits.h - how much one API server may make us hold, and how often it is called
+/* kube/limits.h - limits for the memory that an API server's objects use, and for calls
  *
  * Private to kube/, but for struct api_limits.  A list that is larger, or does not end,
  * fails with ERR_LIMIT, which is reported and backed off like any other failure.

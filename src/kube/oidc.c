@@ -1,4 +1,4 @@
-/* kube/oidc.c - the auth-provider "oidc": an id-token, and another one when it expires
+/* kube/oidc.c - the auth-provider "oidc": an id-token, which is refreshed when it expires
  *
  * THEORY OF OPERATION
  *
@@ -44,8 +44,8 @@ struct oidc {
     char *issuer, *client_id, *client_secret;
     char *ca, *ca_file; /* PEM; its file */
     char *id, *refresh; /* tokens, or NULL */
-    /* What the file held when it was read or written last: where ours could not be written
-     * into it, its old ones are no news. */
+    /* The tokens in the file when it was last read or written.  If new tokens could not be
+     * written, the old ones in the file must not replace them. */
     char *file_id, *file_refresh;
     char *endpoint; /* of tokens, once it is known */
     bool in_body;   /* the client's secret: the header was refused */
@@ -446,7 +446,7 @@ static void take_tokens(struct oidc *o, struct str text)
     use_id_token(o);
 }
 
-static void take_answer(struct oidc *o)
+static void take_response(struct oidc *o)
 {
     struct bufq *body = &o->transfer->body;
     size_t len = body->len;
@@ -478,7 +478,7 @@ static void on_step(struct task *t)
         oidc_fail(o, &why);
         return;
     }
-    take_answer(o);
+    take_response(o);
 }
 
 /* ---- callers ---- */

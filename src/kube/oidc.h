@@ -1,4 +1,4 @@
-/* kube/oidc.h - the auth-provider "oidc": an id-token, and another one when it expires
+/* kube/oidc.h - the auth-provider "oidc": an id-token, which is refreshed when it expires
  *
  * As client-go has it: the id-token of the kubeconfig is used until ten seconds before it
  * expires; then the refresh-token is exchanged at the provider's token endpoint, which its

@@ -1,4 +1,5 @@
-/* kube/oidc_answers.h - requests to an OpenID provider and its answers: pure texts */
+/* kube/oidc_answers.h - build requests to an OpenID provider and parse its responses; pure text
+ */
 #pragma once
 
 #include "base/str.h"

@@ -1,4 +1,4 @@
-/* kube/refusal.h - why the API server did not accept a request without credentials
+/* kube/refusal.h - explain why a request was sent without credentials
  *
  * Private to kube/ (see api_explain_refusal).
  */
@@ -7,6 +7,6 @@
 #include "kube/api_error.h"
 #include "kube/credential.h"
 
-/* After a 401: put before its text that there were no credentials to send, if so. */
+/* After a 401: prefix the error's text if the request was sent without credentials. */
 void refusal_explain(const struct kube_target *target, const struct credential *shown,
                      struct api_error *e);

@@ -1,4 +1,4 @@
-/* kube/renewal.c - a secret that is obtained again and again, for all that want it */
+/* kube/renewal.c - when to renew a secret that expires, for all callers that need it */
 #include "kube/renewal.h"
 
 #include "base/log.h"
@@ -9,8 +9,10 @@
 
 LOG_MODULE(kube);
 
-#define EXPIRED_USE_MS 30000 /* our clock may be wrong; no run for each request, though */
-#define TRUSTED_MS 60000     /* a secret that was accepted for this long was good */
+#define EXPIRED_USE_MS                                                                   \
+    30000                /* a new secret that has expired is used for this long, since our
+                                clock may be wrong */
+#define TRUSTED_MS 60000 /* a secret that was not rejected for this long was good */
 
 static struct metric metric_runs = {
     .name = "kube_tunnel_credential_renewals_total",

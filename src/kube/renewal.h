@@ -1,14 +1,14 @@
-/* kube/renewal.h - a secret that is obtained again and again, for all that want it
+/* kube/renewal.h - when to renew a secret that expires, for all callers that need it
  *
- * One run (of a plugin, of a request to a provider) serves all callers that wait.  A secret is
- * kept until it expires or the API server has not accepted it.  After a failure, and after a
- * secret was not accepted though it was new, there is a pause that doubles, with jitter.
- * A call during the pause gets the last failure at once; a request of a person has
- * the shorter pause, so that credentials that were renewed elsewhere (a login in another
- * window) are found soon.
+ * One run (of an exec plugin, or a request to a provider) serves all callers that wait.  A
+ * secret is kept until it expires or the API server rejects it.  After a failure, and after a
+ * new secret was rejected, there is a pause that doubles, with jitter.  A call during the pause
+ * gets the last failure at once.  Requests of clients have a shorter pause than background
+ * calls, so that credentials that were renewed elsewhere (a login in another window) are found
+ * soon.
  *
- * How it is obtained is the owner's: it looks, runs when RENEWAL_DUE, and hands in what came
- * of it.  Log lines name failures once, and their end.
+ * The owner obtains the secret: it calls renewal_look, begins a run on RENEWAL_DUE, and reports
+ * the result.  A failure is logged once, and its end.
  */
 #pragma once
 
@@ -19,7 +19,7 @@
 #define RENEWAL_PAUSE_MS 1000
 #define RENEWAL_REQUEST_MAX_MS 5000
 #define RENEWAL_BACKGROUND_MAX_MS 60000
-/* Where a person is bothered each time. */
+/* The pauses with `patient`. */
 #define RENEWAL_PATIENT_REQUEST_MAX_MS 60000
 #define RENEWAL_PATIENT_MAX_MS 600000
 
@@ -33,7 +33,7 @@ struct renewal {
     uint64_t used_until; /* one that had expired when it came is used until then */
     bool rejected;       /* by the API server */
     bool running;
-    bool patient;        /* failures bother a person: pauses for requests are long, too */
+    bool patient;        /* each run prompts the user: long pauses for requests, too */
     unsigned failures;   /* in a row */
     unsigned rejections; /* of secrets that were new, in a row */
     uint64_t request_after, background_after;
@@ -53,13 +53,13 @@ void renewal_init(struct renewal *r, struct sched *s, char *label); /* label tak
 void renewal_finish(struct renewal *r);                             /* ends all waits */
 
 enum renewal_state renewal_look(const struct renewal *r, bool background);
-/* Several may share it, with different API servers.  Is there a secret for one whose own has
- * not accepted that of generation `refused` (0: has accepted all)? */
+/* Is there a valid secret, other than that of generation `refused` (0: any)?  Callers with
+ * different API servers share the renewal, and only one of the servers may have rejected it. */
 bool renewal_serves(const struct renewal *r, uint64_t refused);
 void renewal_wait(struct renewal *r, struct credentials_want *w);
 void renewal_wake(struct renewal *r); /* all that wait */
 
-/* A run has begun; it ends with one of the other two, which wake all that wait. */
+/* A run begins; it ends with renewal_succeed or renewal_fail, which wake all that wait. */
 void renewal_begin(struct renewal *r);
 void renewal_succeed(struct renewal *r, struct secret *s); /* taken over */
 void renewal_fail(struct renewal *r, const struct diag *why);

@@ -87,7 +87,7 @@ static void send_request(struct reply *r)
     r->transfer = transfer_open(r->api->transfers, &request, r->wake);
 }
 
-static void forget_answer(struct reply *r)
+static void forget_response(struct reply *r)
 {
     credentials_leave(&r->want);
     credential_unref(TAKE(r->credential));
@@ -150,7 +150,7 @@ void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char
 
 void reply_finish(struct reply *r)
 {
-    forget_answer(r);
+    forget_response(r);
     timer_stop(&r->late);
     free(TAKE(r->method));
     free(TAKE(r->path));
@@ -194,12 +194,12 @@ static enum err lost(struct reply *r)
 }
 
 /* The API server did not accept the credential; is there another one? */
-static bool try_another(struct reply *r)
+static bool try_another_credential(struct reply *r)
 {
     if (r->retried || !credentials_reject(r->api->credentials, r->credential->generation))
         return false;
     r->retried = true;
-    forget_answer(r);
+    forget_response(r);
     return true;
 }
 
@@ -213,13 +213,13 @@ static enum err reply_refused(struct reply *r)
     transfer_resume(x);
     if (x->result == ERR_AGAIN)
         return ERR_AGAIN;
-    if (x->status == 401 && try_another(r))
+    if (x->status == 401 && try_another_credential(r))
         return reply_begin(r) == ERR_CREDENTIALS ? ERR_CREDENTIALS : ERR_AGAIN;
-    api_error_from_answer(&r->error,
-                          &(struct api_answer){ .status = x->status,
-                                                .retry_after = x->retry_after,
-                                                .body = { r->text, r->len },
-                                                .location = str_of(x->location) });
+    api_error_from_response(&r->error,
+                            &(struct api_response){ .status = x->status,
+                                                    .retry_after = x->retry_after,
+                                                    .body = { r->text, r->len },
+                                                    .location = str_of(x->location) });
     if (x->status == 401)
         credential_explain(r->credential, &r->error.why);
     refusal_explain(r->api->target, r->credential, &r->error);

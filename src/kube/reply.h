@@ -1,7 +1,7 @@
-/* kube/reply.h - one request to the API server and its answer, object by object
+/* kube/reply.h - one request to the API server and its response, object by object
  *
- * Private to kube/.  Under it a transfer, above it calls and watches: they pull objects
- * with reply_next until it returns ERR_AGAIN and are woken when there may be more.
+ * Private to kube/.  Uses a transfer, and is used by calls and watches: they read objects with
+ * reply_next until it returns ERR_AGAIN and are woken when there may be more.
  */
 #pragma once
 
@@ -39,7 +39,7 @@ void reply_open(struct reply *r, struct api *a, enum reply_mode mode, const char
                 struct task *wake);
 void reply_finish(struct reply *r); /* cancels; idempotent; zeroed accepted */
 
-/* Has a good answer begun? */
+/* Was the header of a successful response received? */
 bool reply_good(const struct reply *r);
 
 /* OK         *ret_object is the next object, owned by the caller

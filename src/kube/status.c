@@ -1,8 +1,8 @@
 /* kube/status.c - the API server's reason for a refusal
  *
- * A metav1.Status is the server's own word and is passed on as it is.  Anything else
- * comes from something in between (a proxy, a login page, a kubelet that is starting), so
- * only its first line is repeated, with the status in front.
+ * The message of a metav1.Status is authoritative and shown unchanged.  Any other body comes
+ * from something on the path (a proxy, a login page, a kubelet that is starting): only its first
+ * line is shown, after the HTTP status.
  */
 #include "kube/status.h"
 
@@ -69,7 +69,8 @@ void status_read(struct api_error *e, json_t *body)
 }
 
 /* What stands between us and the API server has answered. */
-static void quote_other(struct api_error *e, const struct api_answer *a, struct str line)
+static void quote_other(struct api_error *e, const struct api_response *a,
+                        struct str line)
 {
     struct str place;
 
@@ -96,7 +97,7 @@ static void quote_other(struct api_error *e, const struct api_answer *a, struct 
                  STR_ARG(str_trim_space(str_first(line, 160))));
 }
 
-void api_error_from_answer(struct api_error *e, const struct api_answer *a)
+void api_error_from_response(struct api_error *e, const struct api_response *a)
 {
     struct str line;
     json_t *json = json_loadb(a->body.at ? a->body.at : "", a->body.len, 0, NULL);

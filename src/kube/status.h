@@ -1,4 +1,4 @@
-/* kube/status.h - metav1.Status objects; private to kube/ (see api_error_from_answer) */
+/* kube/status.h - metav1.Status objects; private to kube/ (see api_error_from_response) */
 #pragma once
 
 #include <jansson.h>

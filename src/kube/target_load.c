@@ -31,8 +31,8 @@ static void target_freep(struct kube_target **t)
 }
 
 /* "file:12: user "x"" goes before whatever is wrong with an entry. */
-static enum err blame(const struct kc_entry *entry, const char *kind, enum err e,
-                      struct diag *why)
+static enum err prefix_entry(const struct kc_entry *entry, const char *kind, enum err e,
+                             struct diag *why)
 {
     return diag_prefix(why, e, "%s:%u: %s \"%s\"", entry->file, entry->line, kind,
                        entry->name);
@@ -258,14 +258,14 @@ static enum err follow(const struct kubeconfig *kc, const struct kc_context *con
     else if (!cluster)
         diag_set(why, ERR_CONFIG, "no cluster is given");
     if (!cluster)
-        return blame(&context->entry, "context", ERR_CONFIG, why);
+        return prefix_entry(&context->entry, "context", ERR_CONFIG, why);
     enum err e = set_cluster(t, cluster, why);
     if (e)
-        return blame(&cluster->entry, "cluster", e, why);
+        return prefix_entry(&cluster->entry, "cluster", e, why);
     if (!user)
         return OK;
     e = set_user(t, user, why);
-    return e ? blame(&user->entry, "user", e, why) : OK;
+    return e ? prefix_entry(&user->entry, "user", e, why) : OK;
 }
 
 enum err kube_target_from(const struct kubeconfig *kc, const char *name, const char *ns,

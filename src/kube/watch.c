@@ -15,11 +15,11 @@
  * that saw it last, and a completed list is followed by a sweep (known.c).  An object that
  * came back under the same name is another one: the old one is reported as deleted first.
  *
- * Silence is no loss.  A server sends bookmarks only where the version has moved, and a
- * proxy may end a connection on which nothing moves.  So a watch that was answered, and then
- * fell silent or was cut off, is followed by another one from the last version, without a
- * word; only where that gets no answer the server is lost.  Dead connections are found by
- * TCP: keep-alive, and a limit on what is not acknowledged (net/transfer.c).
+ * A watch without events is not a failure.  A server sends bookmarks only if the version has
+ * changed, and a proxy may close an idle connection.  So a watch that got a response and then
+ * ended is followed by another one from the last version, without a log line; only if that gets
+ * no response, the server counts as lost.  Dead connections are found by TCP: keep-alive, and a
+ * limit for unacknowledged data (net/transfer.c).
  */
 #include "kube/api.h"
 
@@ -73,13 +73,13 @@ struct api_watch {
     char *more;            /* the next page of the list */
     bool throttled;        /* the page was refused for now, and is requested again */
     bool whole;            /* a list lost its place: read it in one piece */
-    bool said;             /* a newer version came since the watch began */
+    bool version_moved;    /* a newer version was received since the watch began */
     unsigned failures;     /* in a row, that the server reported */
-    bool anew;             /* listed because of a 410, and nothing good has come since */
-    bool lost;             /* a failure was logged, the recovery was not */
-    uint64_t began;        /* when this reply was requested */
-    uint64_t well_since;   /* when it last became live */
-    uint64_t delay_ms;     /* the last one, without its jitter */
+    bool relisted;       /* listed again because of a 410, and no event received since */
+    bool lost;           /* a failure was logged, the recovery was not */
+    uint64_t began;      /* when this reply was requested */
+    uint64_t well_since; /* when it last became live */
+    uint64_t delay_ms;   /* the last one, without its jitter */
 };
 
 #define X(NAME, name) static enum watch_state in_##name(struct api_watch *w);
@@ -124,15 +124,15 @@ static void not_live(struct api_watch *w)
     w->shown.live = false;
 }
 
-static void ask(struct api_watch *w, enum reply_mode mode, const char *path)
+static void request(struct api_watch *w, enum reply_mode mode, const char *path)
 {
     w->began = w->task.sched->now;
-    w->said = false;
+    w->version_moved = false;
     reply_finish(&w->reply);
     reply_open(&w->reply, w->api, mode, "GET", path, NULL, 0, &w->task);
 }
 
-static void ask_page(struct api_watch *w)
+static void request_page(struct api_watch *w)
 {
     char *path = xstrdup(w->path);
 
@@ -140,18 +140,18 @@ static void ask_page(struct api_watch *w)
         path = with_query(path, "limit", PAGE);
     if (w->page)
         path = with_query(path, "continue", w->page);
-    ask(w, REPLY_LIST, path);
+    request(w, REPLY_LIST, path);
     free(path);
 }
 
-static void ask_next_page(struct api_watch *w)
+static void request_next_page(struct api_watch *w)
 {
     free(w->page);
     w->page = TAKE(w->more);
-    ask_page(w);
+    request_page(w);
 }
 
-static void ask_watch(struct api_watch *w)
+static void request_watch(struct api_watch *w)
 {
     char seconds[24];
     uint64_t spread = sched_random_below(w->task.sched, WATCH_SPREAD_S + 1);
@@ -161,7 +161,7 @@ static void ask_watch(struct api_watch *w)
     path = with_query(path, "resourceVersion", w->version);
     path = with_query(path, "allowWatchBookmarks", "true");
     path = with_query(path, "timeoutSeconds", seconds);
-    ask(w, REPLY_WATCH, path);
+    request(w, REPLY_WATCH, path);
     free(path);
 }
 
@@ -174,13 +174,13 @@ static enum watch_state begin_list(struct api_watch *w)
     w->size = (struct list_size){ 0 };
     w->shown.objects = w->shown.bytes = 0;
     w->known.generation++;
-    ask_page(w);
+    request_page(w);
     return STATE_LIST;
 }
 
 static enum watch_state begin_watch(struct api_watch *w)
 {
-    ask_watch(w);
+    request_watch(w);
     return STATE_WATCH;
 }
 
@@ -326,7 +326,7 @@ static enum err take_list_piece(struct api_watch *w, enum json_piece kind, json_
 static enum watch_state end_of_page(struct api_watch *w)
 {
     if (w->more) {
-        ask_next_page(w);
+        request_next_page(w);
         task_wake(w->wake);
         return STATE_LIST;
     }
@@ -373,8 +373,8 @@ static void note_version(struct api_watch *w, const char *version)
 {
     if (!*version || (w->version && strcmp(w->version, version) == 0))
         return;
-    w->said = true;
-    w->anew = false;
+    w->version_moved = true;
+    w->relisted = false;
     remember(&w->version, version);
 }
 
@@ -411,16 +411,16 @@ static enum err take_event(struct api_watch *w, json_t *event)
 static enum watch_state list_anew(struct api_watch *w)
 {
     free(TAKE(w->version));
-    if (w->anew)
+    if (w->relisted)
         return watch_fail(w);
-    w->anew = true;
+    w->relisted = true;
     return begin_list(w);
 }
 
 static enum watch_state end_of_watch(struct api_watch *w)
 {
-    if (w->said || w->task.sched->now - w->began >= HASTY_MS) {
-        w->anew = false;
+    if (w->version_moved || w->task.sched->now - w->began >= HASTY_MS) {
+        w->relisted = false;
         return begin_watch(w);
     }
     w->shown.error = (struct api_error){ .code = ERR_EOF };
@@ -447,16 +447,16 @@ static enum watch_state in_watch(struct api_watch *w)
 {
     enum json_piece kind;
     json_t *event = NULL;
-    enum err e, said = OK;
+    enum err e, version_moved = OK;
 
-    while (!said && (e = reply_next(&w->reply, &kind, &event)) == OK) {
+    while (!version_moved && (e = reply_next(&w->reply, &kind, &event)) == OK) {
         note_live(w);
-        said = take_event(w, event);
+        version_moved = take_event(w, event);
         json_decref(event);
         task_wake(w->wake);
     }
-    if (said)
-        return said == ERR_GONE ? list_anew(w) : watch_fail(w);
+    if (version_moved)
+        return version_moved == ERR_GONE ? list_anew(w) : watch_fail(w);
     if (reply_good(&w->reply))
         note_live(w);
     if (e == ERR_AGAIN)
@@ -475,7 +475,7 @@ static enum watch_state in_wait(struct api_watch *w)
         return STATE_WAIT;
     if (w->throttled) {
         w->throttled = false;
-        ask_page(w);
+        request_page(w);
         return STATE_LIST;
     }
     return w->version ? begin_watch(w) : begin_list(w);

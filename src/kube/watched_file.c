@@ -14,7 +14,7 @@ LOG_MODULE(kube);
 void watched_file_init(struct watched_file *w, const char *what, const char *path,
                        const char *text, size_t max)
 {
-    *w = (struct watched_file){ .what = what, .max = max, .patience = PATIENCE_MS };
+    *w = (struct watched_file){ .what = what, .max = max, .hang_ms = PATIENCE_MS };
     w->path = xstrdup_or_null(path);
     w->text = xstrdup_or_null(text);
 }
@@ -35,12 +35,12 @@ static void note_unreadable(struct watched_file *w, enum err e, const struct dia
 }
 
 /* One that hangs is left, and the file read anew: it may be another mount by now.  Each time
- * the patience doubles, so that few threads hang. */
+ * the time-out doubles, so that few threads hang. */
 static void leave_reader(struct watched_file *w)
 {
     file_reader_destroy(TAKE(w->reader));
-    w->patience *= 2;
-    w->left = true;
+    w->hang_ms *= 2;
+    w->abandoned = true;
     w->fresh_until = 0;
 }
 
@@ -53,7 +53,7 @@ static void on_late(struct watched_file *w, uint64_t now)
         return;
     diag_set(&why, ERR_TIMEOUT, "%s: its file system does not answer", w->path);
     note_unreadable(w, ERR_TIMEOUT, &why);
-    if (took >= w->patience)
+    if (took >= w->hang_ms)
         leave_reader(w);
 }
 
@@ -79,8 +79,8 @@ static bool look_at_reader(struct watched_file *w, uint64_t now, unsigned max_ms
         return false;
     }
     file_reader_destroy(TAKE(w->reader));
-    w->patience = PATIENCE_MS;
-    w->left = false;
+    w->hang_ms = PATIENCE_MS;
+    w->abandoned = false;
     note_unreadable(w, e, &why);
     return e == OK && take(w, text);
 }
@@ -93,7 +93,7 @@ static bool begin_reader(struct watched_file *w, uint64_t now)
     w->fresh_until = now + FRESH_MS;
     w->read_at = now;
     w->reader = file_reader_create(w->path, w->max);
-    return look_at_reader(w, now, w->left ? 0 : WAIT_MS);
+    return look_at_reader(w, now, w->abandoned ? 0 : WAIT_MS);
 }
 
 bool watched_file_look(struct watched_file *w, uint64_t now)

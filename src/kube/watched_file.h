@@ -1,4 +1,4 @@
-/* kube/watched_file.h - a small file that others replace: tokens, certificates, keys, CAs
+/* kube/watched_file.h - a small file that other programs replace: tokens, certificates, keys
  *
  * It is read again once a minute, and after watched_file_recheck, on a thread
  * (kube/file_reader.h): a file system that hangs does not stop the loop.  While it cannot
@@ -17,9 +17,9 @@ struct watched_file {
     uint64_t fresh_until;       /* ms; the file is not read before */
     struct file_reader *reader; /* under way, or NULL */
     uint64_t read_at;           /* ms; since then */
-    uint64_t patience;          /* ms after which it is left, when it hangs */
-    bool left;                  /* the last one hung: do not wait for the next */
-    bool unreadable;            /* logged already */
+    uint64_t hang_ms;           /* ms after which a reader that hangs is left */
+    bool abandoned;  /* the last reader was abandoned: do not wait for the next */
+    bool unreadable; /* logged already */
 };
 
 /* path, text: copied; NULL accepted.  text: what the file is known to hold. */

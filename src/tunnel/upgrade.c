@@ -163,11 +163,11 @@ static enum err refused(const struct http1_head *head, char *bytes, size_t len,
     if (!take_body(head, bytes, &body) && !enough)
         return ERR_AGAIN;
     const struct http1_field *location = find_named(head, STR("Location"));
-    api_error_from_answer(
-        ret, &(struct api_answer){ .status = head->status,
-                                   .retry_after = retry_after(head),
-                                   .body = body,
-                                   .location = location ? location->value : STR("") });
+    api_error_from_response(
+        ret, &(struct api_response){ .status = head->status,
+                                     .retry_after = retry_after(head),
+                                     .body = body,
+                                     .location = location ? location->value : STR("") });
     return ret->code ? ret->code
                      : protocol_error(ret, "the API server did not switch protocols");
 }

@@ -15,10 +15,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 
     for (size_t i = 0; i < sizeof(statuses) / sizeof(statuses[0]); i++) {
         struct str text = { (const char *)bytes, len };
-        api_error_from_answer(
-            &e, &(struct api_answer){ .status = statuses[i],
-                                      .body = text,
-                                      .location = str_first(text, len / 2) });
+        api_error_from_response(
+            &e, &(struct api_response){ .status = statuses[i],
+                                        .body = text,
+                                        .location = str_first(text, len / 2) });
         assert(e.code != OK && e.why.text[0] && memchr(e.why.text, '\0', DIAG_SIZE));
     }
     return 0;

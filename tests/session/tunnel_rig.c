@@ -136,7 +136,7 @@ void api_explain_refusal(const struct api *a, const struct credential *shown,
     (void)e;
 }
 
-void api_error_from_answer(struct api_error *e, const struct api_answer *a)
+void api_error_from_response(struct api_error *e, const struct api_response *a)
 {
     struct str body = a->body;
     int status = a->status;

@@ -850,9 +850,9 @@ static void a_forbidden_watch_is_reported(void **state)
 static void read_answer(struct api_error *e, int status, uint32_t retry_after,
                         const char *body)
 {
-    api_error_from_answer(e, &(struct api_answer){ .status = status,
-                                                   .retry_after = retry_after,
-                                                   .body = str_of(body) });
+    api_error_from_response(e, &(struct api_response){ .status = status,
+                                                       .retry_after = retry_after,
+                                                       .body = str_of(body) });
 }
 
 static void reads_a_status_from_any_answer(void **state)
@@ -883,12 +883,12 @@ static void the_target_of_a_redirect_is_named(void **state)
 {
     (void)state;
     struct api_error e;
-    struct api_answer answer = {
+    struct api_response answer = {
         .status = 302,
         .location = STR("https://u:secret@login.test/\x1b[2J?ticket=secret")
     };
 
-    api_error_from_answer(&e, &answer);
+    api_error_from_response(&e, &answer);
     assert_int_equal(e.code, ERR_PROTO);
     assert_non_null(strstr(e.why.text, "https://u:xxxxx@login.test/?[2J, which is not"));
     assert_null(strstr(e.why.text, "secret"));

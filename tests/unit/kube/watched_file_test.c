@@ -183,12 +183,12 @@ static void hung_reads_are_abandoned_and_repeated_with_growing_pauses(void **sta
     for (uint64_t ms = 1; ms < 60 * MINUTE; ms += 1000)
         assert_string_equal(text_at(ms), "one\n");
     assert_true(real_ms() - began < 3000);
-    assert_in_range(file.patience, 32 * MINUTE, 64 * MINUTE);
+    assert_in_range(file.hang_ms, 32 * MINUTE, 64 * MINUTE);
     set_file("two\n", false);
     await_text(61 * MINUTE, "two\n");
     assert_int_equal(await_reads(8), 8);
     await_all_reads();
-    assert_int_equal(file.patience, MINUTE);
+    assert_int_equal(file.hang_ms, MINUTE);
 }
 
 static void destroyed_reader_outlives_its_caller(void **state)

@@ -13,12 +13,12 @@
 
 static struct chunk_pool pool;
 static struct bufq in;
-static struct str last_body; /* of the last api_error_from_answer */
+static struct str last_body; /* of the last api_error_from_response */
 static char last_body_text[UPGRADE_RESPONSE_MAX + 1];
 static char last_location[64];
 
 /* Replaces kube/api.c, which parses JSON: these tests check only its arguments. */
-void api_error_from_answer(struct api_error *e, const struct api_answer *a)
+void api_error_from_response(struct api_error *e, const struct api_response *a)
 {
     struct str body = a->body;
     int status = a->status;
