@@ -210,6 +210,40 @@ static void streams_give_way_when_memory_runs_short(void **state)
     assert_null(strstr(received, "goaway"));
 }
 
+/* A stream that is not read holds a connection to its pod. */
+static void a_stream_gives_way_to_one_that_needs_a_tunnel_to_its_pod(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = h2_client(st, "\0\4\0\0\0\0", 6);
+    AUTO_FREE char *body = xcalloc(1, 50001);
+
+    memset(body, 'b', 50000);
+    get(st, client, 1);
+    stage_write(st, pod(st, 0), "HTTP/1.1 200 OK\r\nContent-Length: 500000\r\n\r\n");
+    stage_write(st, pod(st, 0), body);
+    assert_string_equal(frames(st, client), "[1] headers 200\n");
+    stage_pass(st, 10000);
+    assert_false(serve_free_tunnel(stage_serve(st), "uid-1"));
+    assert_true(serve_free_tunnel(stage_serve(st), "uid-0"));
+    assert_string_equal(frames(st, client), "[1] reset 11\n");
+    assert_release(st, 0, RELEASE_ABORT);
+}
+
+/* A pod that authenticates connections, not requests, expects the client on the same one. */
+static void a_client_that_a_pod_has_authenticated_wants_its_connection_again(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = h2_client(st, "", 0);
+
+    get(st, client, 1);
+    assert_int_equal(st->leases[0].pair, 0);
+    stage_write(st, pod(st, 0),
+                "HTTP/1.1 200 OK\r\nWWW-Authenticate: NTLM\r\nContent-Length: 0\r\n\r\n");
+    get(st, client, 3);
+    assert_true(st->leases[1].pair != 0);
+    stage_write(st, pod(st, 1), "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+}
+
 static void a_drain_ends_the_connection_after_its_requests(void **state)
 {
     struct stage *st = *state;
@@ -235,6 +269,8 @@ int main(void)
         TEST(an_idle_connection_ends_and_says_so),
         TEST(a_client_that_takes_no_body_is_reset_in_time),
         TEST(streams_give_way_when_memory_runs_short),
+        TEST(a_stream_gives_way_to_one_that_needs_a_tunnel_to_its_pod),
+        TEST(a_client_that_a_pod_has_authenticated_wants_its_connection_again),
         TEST(a_drain_ends_the_connection_after_its_requests),
     };
     return cmocka_run_group_tests_name("session/http2", tests, NULL, NULL);

@@ -93,6 +93,7 @@ void upstream_lease(struct upstream *u, const struct want *want, struct lease *l
         .raw = want->proto == PROTO_RAW,
         .repeatable = want->repeatable,
         .attempt = want->attempt,
+        .pair = want->pair,
         .port = want->route->port,
         .wait_ms = want->wait_until - st->sched.now,
     };
