@@ -410,14 +410,14 @@ struct tls_context *tls_context_new(const SSL_METHOD *method)
 
 static void offer_protocol(SSL_CTX *ssl, const char *name)
 {
-    unsigned char list[32]; /* length-prefixed, as ALPN has it */
-    size_t n = name ? strlen(name) : 0;
+    char list[32]; /* length-prefixed, as ALPN has it */
+    struct str text = name ? str_of(name) : STR("");
 
-    if (n == 0 || n + 1 > sizeof(list))
+    if (str_empty(text) || text.len + 1 > sizeof(list))
         return;
-    list[0] = (unsigned char)n;
-    memcpy(list + 1, name, n);
-    SSL_CTX_set_alpn_protos(ssl, list, (unsigned)n + 1);
+    list[0] = (char)text.len;
+    size_t len = str_append(list, sizeof(list), 1, text);
+    SSL_CTX_set_alpn_protos(ssl, (const unsigned char *)list, (unsigned)len);
 }
 
 static struct tls_context *new_client(struct tls_identity *i, const char *alpn)

@@ -44,7 +44,7 @@ struct leased {
     bool raw; /* its bytes are not HTTP, or not necessarily */
     bool repeatable;
     unsigned attempt;
-    uint64_t pair; /* it wants the connection with this number */
+    uint64_t pair;  /* it wants the connection with this number */
     char avoid[32]; /* the pod's name; "": none */
     char route[300];
     uint16_t port;

@@ -545,8 +545,7 @@ static bool dials(struct user *u, const char *uid)
     return rig.dials > before;
 }
 
-static void
-an_api_server_that_does_not_answer_is_not_dialled_for_a_while(void **state)
+static void an_api_server_that_does_not_answer_is_not_dialled_for_a_while(void **state)
 {
     (void)state;
     static const uint64_t pauses[] = { 50, 100, 200, 400, 400, 400 };
