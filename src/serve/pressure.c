@@ -273,12 +273,13 @@ static void on_again(struct timer *timer)
 
 static bool free_holder(struct holder *h, enum pressure_event event)
 {
+    struct pressure *p = h->pressure;
     enum holding what = h->what;
 
     holder_none(h);
     if (!h->give_way(h, what))
         return false;
-    pressure_note(h->pressure, event);
+    pressure_note(p, event); /* *h may be freed */
     return true;
 }
 

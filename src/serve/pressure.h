@@ -84,7 +84,8 @@ struct holder {
     uint64_t progress;       /* its value at `since` */
     const char *client;      /* its account; borrowed */
     struct account *account; /* NULL: it has held nothing yet */
-    /* Release what it holds.  False: an idle one was not idle after all. */
+    /* Release what it holds, and perhaps the holder itself.  False: an idle one was not
+     * idle after all. */
     bool (*give_way)(struct holder *h, enum holding what);
 };
 
