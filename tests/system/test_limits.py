@@ -1,6 +1,7 @@
 """What many clients may take: descriptors, memory and time. SPDX-License-Identifier: MIT"""
 import contextlib
 import os
+import re
 import resource
 import socket
 import time
@@ -28,6 +29,15 @@ def few_files(tmp_path):
 def connect(port, n):
     """n connections, as far as they are accepted; all of them are silent."""
     return [socket.create_connection(("127.0.0.1", port), 10) for _ in range(n)]
+
+
+def wait_until_free(tunnel):
+    """Until no client is connected: kube-tunnel has noticed the end of each request for a page."""
+    def is_free():
+        log = tunnel.log()
+        connected = log.count(" connected client=")
+        return connected and connected == len(re.findall(r" session from=\S+ to=closed", log))
+    eventually(is_free, pause=0.02)
 
 
 def closing(sockets):
@@ -73,6 +83,7 @@ def test_clients_are_refused_with_503_where_all_are_busy(start_tunnel, few_files
     """Own pages are still answered: probes request them."""
     tunnel = start_tunnel(binary=few_files(64))
     half = b"GET / HTTP/1.1\r\nHost: web.shop.svc\r\n"
+    wait_until_free(tunnel)
     clients = connect(tunnel.port, 36)
     with closing(clients):
         for s in clients:
