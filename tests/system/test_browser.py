@@ -183,6 +183,25 @@ def test_a_page_from_elsewhere_reaches_nothing_through_the_proxy(start_tunnel, e
         tunnel.wait_for_log(rf"request method=\S+ host=web\.shop\S* path=/{path} status=403")
 
 
+@pytest.mark.parametrize("kind, opened", [("PAC", ["socket"]), ("SOCKS", ["socket", "post"])])
+def test_raw_proxy_bytes_let_a_page_from_elsewhere_reach_services(start_tunnel, pod, elsewhere, visit, kind, opened):
+    """What --proxy-raw opens in a browser that uses the proxy, and why it is not the default (decision 151)."""
+    tunnel = start_tunnel("--proxy-raw", "--target-port", "8080")
+    flag = {"PAC": f"--proxy-pac-url=http://localhost:{tunnel.port}/proxy.pac",
+            "SOCKS": f"--proxy-server=socks5://localhost:{tunnel.port}"}[kind]
+
+    def script(connection):
+        connection.send(b"HTTP/1.1 204 No Content\r\nConnection: close\r\n\r\n")
+    pod.plays(script)
+    steps = STEPS_THROUGH_A_PROXY.replace("TARGET", f"{pod.name}.many.pod.cluster.local:8080")
+    elsewhere.page = (PAGE % steps).encode()
+    visit(f"http://evil.localhost:{elsewhere.server_port}/", lambda: elsewhere.told.get(timeout=30), flag)
+    paths = {"socket": b"GET /ws", "post": b"POST /post"}
+    for step in opened:
+        head = next(h for h in pod.heads if h.startswith(paths[step]))
+        assert b"\r\nOrigin: http://evil.localhost:" in head, head
+
+
 STEPS_AT_HOME = """
     post: async () => (await fetch("/post", {method: "POST", body: "hello"})).status,
     events: () => new Promise(done => {
