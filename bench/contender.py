@@ -5,16 +5,15 @@ load: alive() then starts it again. SPDX-License-Identifier: MIT
 """
 import os
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
+from http2_pods import DOWNLOAD_FILE, NGINX, free_ports
 from load import ROOT, SPDY_BINARY, answers, drive_spdy, put_load
 from place import HTTP_PORT, KUBECTL, RAW_PORT
 from process import Process, eventually, family
 
 KUBE_TUNNEL = Path(os.environ.get("KUBE_TUNNEL", ROOT / "build" / "kube-tunnel"))
-NGINX = shutil.which("nginx")
 
 NGINX_FRONT = """
 upstream pod {{ server 127.0.0.1:{backend}; keepalive 128; keepalive_requests 1000000000; }}
@@ -116,7 +115,8 @@ class Contender:
         return self
 
     def log(self):
-        return self.folder / f"{self.place.name}-{self.name}.log"
+        name = self.name.replace("/", "-")
+        return self.folder / f"{self.place.name}-{name}.log"
 
     def pids(self):
         return family(self.process.child.pid) if self.process else []
@@ -330,14 +330,5 @@ class SharedSpdy(BareSpdy):
     per_tunnel = 16
 
 
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [s.getsockname()[1] for s in sockets]
-    for s in sockets:
-        s.close()
-    return ports
-
-
-DOWNLOAD_FILE = 64 << 20
 CONTENDERS = (KubeTunnel, Before, Direct, Socks, Connect, Kubectl, Nginx, NginxToPod, Pod, BareSpdy,
               SharedSpdy)

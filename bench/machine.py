@@ -9,7 +9,8 @@ import subprocess
 import time
 from pathlib import Path
 
-from contender import KUBE_TUNNEL, NGINX
+from contender import KUBE_TUNNEL
+from http2_pods import NGINX
 from place import KUBECTL
 
 

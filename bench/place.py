@@ -9,6 +9,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from http2_pods import NGINX, GoPods, NginxPods
 from load import ROOT
 from process import Process, clean_environment, family, in_network
 
@@ -48,12 +49,14 @@ class Playground:
     def __init__(self, folder):
         self.home = at_home(folder)
         self.kubeconfig = folder / "playground.conf"
-        self.process = Process([PLAYGROUND, "--kubeconfig-out", self.kubeconfig],
+        self.http2_pods = NginxPods(folder) if NGINX else None
+        flags = self.http2_pods.flags() if self.http2_pods else []
+        self.process = Process([PLAYGROUND, "--kubeconfig-out", self.kubeconfig, *flags],
                                folder / "playground.log")
         try:
             self.process.wait_for_output("^ready")
         except BaseException:
-            self.process.stop()
+            self.close()
             raise
         self.pod_address = self.raw_address = None  # its pods exist only behind its API server
         self.pod_name = self.find_pod()
@@ -81,10 +84,12 @@ class Playground:
 
     def close(self):
         self.process.stop()
+        if self.http2_pods:
+            self.http2_pods.close()
 
 
-def cluster(*words, seconds=60):
-    done = subprocess.run([CLUSTER, *words], capture_output=True, text=True, timeout=seconds,
+def cluster(*words, seconds=60, stdin=None):
+    done = subprocess.run([CLUSTER, *words], capture_output=True, text=True, timeout=seconds, input=stdin,
                           env=clean_environment())
     return done.stdout.strip() if done.returncode == 0 else None
 
@@ -108,9 +113,10 @@ class Kubernetes:
         self.pod_address = f"{pod['status']['podIP']}:{HTTP_PORT}"
         self.raw_address = f"{pod['status']['podIP']}:{RAW_PORT}"
         self.title = f"Kubernetes {self.version()}"
+        self.http2_pods = GoPods(self.kubectl)
 
-    def kubectl(self, *words):
-        return cluster("run", "kubectl", *words)
+    def kubectl(self, *words, stdin=None):
+        return cluster("run", "kubectl", *words, stdin=stdin)
 
     def version(self):
         return json.loads(self.kubectl("get", "--raw", "/version"))["gitVersion"].lstrip("v")
@@ -125,6 +131,7 @@ class Kubernetes:
         return in_network(self.network, SHIMS)
 
     def close(self):
+        self.http2_pods.close()
         if not self.was_up:
             cluster("down")
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import away
 import caps
 import compare
+import http2
 import idle
 import machine
 import measure
@@ -24,7 +25,8 @@ from load import BINARY, LoadFailed
 from place import Away, PLACES, Playground
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = [*measure.LOADS, "memory", *away.LOADS]
+NAMES = [*measure.LOADS, "memory", *http2.LOADS, *away.LOADS]
+ALL_CONTENDERS = {k.name: k for k in (*CONTENDERS, *http2.CONTENDERS)}
 BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 
 INTRODUCTION = """# Results of script/bench
@@ -110,9 +112,9 @@ def chosen_places(arguments):
             print_progress(f"SKIPPED {name}: {why}")
 
 
-def open_contenders(place, folder, stack, remarks):
+def open_contenders(kinds, place, folder, stack, remarks):
     found = []
-    for kind in CONTENDERS:
+    for kind in kinds:
         why = kind.missing(place)
         if why:
             print_progress(f"{place.title}: without {kind.name}: {why}")
@@ -137,11 +139,11 @@ def attempt(place, name, contender, action):
         return {}
 
 
-def one_round(place, names, contenders, effort, results):
+def one_round(loads, place, names, contenders, effort, results):
     """Puts each load on all contenders in turn before the next load, so that they are close in time."""
-    for name in (n for n in names if n in measure.LOADS):
+    for name in (n for n in names if n in loads):
         for c in (c for c in contenders if c.takes(name)):
-            numbers = attempt(place, name, c, lambda: measure.LOADS[name](effort, c.alive()))
+            numbers = attempt(place, name, c, lambda: loads[name](effort, c.alive()))
             results.setdefault(name, {}).setdefault(c.name, []).append(numbers)
 
 
@@ -175,14 +177,14 @@ def busy_remark(place, number):
                f"before round {number} in {place.title}")
 
 
-def measure_loads(place, folder, names, effort, results):
+def measure_loads(kinds, loads, place, folder, names, effort, results):
     remarks = []
     with contextlib.ExitStack() as stack:
-        contenders = open_contenders(place, folder, stack, remarks)
+        contenders = open_contenders(kinds, place, folder, stack, remarks)
         for number in range(effort.rounds):
             print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
             remarks += busy_remark(place, number + 1)
-            one_round(place, names, contenders, effort, results)
+            one_round(loads, place, names, contenders, effort, results)
         return remarks + [f"{c.name} ended {c.died} times in {place.title} and was started again"
                           for c in contenders if c.died]
 
@@ -198,7 +200,7 @@ def compare_caps(kind, folder, effort, values):
         for number in range(effort.rounds):
             print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
             remarks += busy_remark(place, number + 1)
-            one_round(place, caps.LOADS, contenders, effort, results)
+            one_round(measure.LOADS, place, caps.LOADS, contenders, effort, results)
         return results, place.title, remarks
 
 
@@ -253,15 +255,16 @@ def measure_place(kind, folder, names, effort):
     with contextlib.closing(kind(folder)) as place:
         if is_away(kind):
             return results, place.title, list(measure_away(place, folder, far, effort, results))
-        if set(names) & set(measure.LOADS):
-            remarks = measure_loads(place, folder, names, effort, results)
+        for kinds, loads in ((CONTENDERS, measure.LOADS), (http2.CONTENDERS, http2.LOADS)):
+            if set(names) & set(loads):
+                remarks += measure_loads(kinds, loads, place, folder, names, effort, results)
         if "memory" in names and place.name == "playground":
             measure_memory(place, folder, effort, results)
         return results, place.title, remarks
 
 
 def contenders_in(results):
-    return [k.name for k in CONTENDERS if any(k.name in by for by in results.values())]
+    return [name for name in ALL_CONTENDERS if any(name in by for by in results.values())]
 
 
 def figures_to_reach(results, sentences):

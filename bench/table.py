@@ -126,6 +126,18 @@ DIRECT = [
         ("requests/s, a new connection for each", "new connections", "rps", "/s", OURS, None, True),
         ("download", "download", "mb_per_s", "MB/s", OURS, None, True))
 ]
+HTTP2 = [
+    Figure(f"{text}, {load}", place, f"HTTP/2: {load}", number, unit, rival, limit, at_least)
+    for place, load, text, number, unit, rival, limit, at_least in (
+        ("playground", "16 x 32", "requests/s", "rps", "/s", "kube-tunnel HTTP/1.1", 2, True),
+        ("playground", "16 x 32", "requests/s", "rps", "/s", "nghttpx", None, True),
+        ("playground", "fixed rate", "CPU per request", "tool_us", "us", "nghttpx", 1.2, False),
+        ("kubernetes", "16 x 32", "requests/s", "rps", "/s", "kubectl", 1.3, True),
+        ("kubernetes", "16 x 32", "CPU per request", "tool_us", "us", "kubectl", 0.5, False),
+        ("kubernetes", "1 x 32", "requests/s", "rps", "/s", "kubectl", 1, True),
+        ("kubernetes", "16 x 32", "the cluster's own CPU per request", "cluster_us", "us", "kubectl", 0.7, False),
+        ("kubernetes", "16 x 32", "p99", "p99_ms", "ms", "kubectl", 0.5, False))
+]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
     Figure(f"{load}{', ' if what else ''}{what}", place, f"50 ms away: {load}", number, unit,
@@ -146,7 +158,7 @@ AWAY = [
         ("upload of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
         ("upload of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True))
 ]
-TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY,
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY, "HTTP/2": HTTP2,
           "50 ms away": AWAY}
 
 
@@ -294,6 +306,7 @@ SHOWN = {
     "16 downloads at once": BODIES,
     "16 uploads at once": BODIES,
     "cold start": [("ms to the first 200", "ms")],
+    **{f"HTTP/2: {load}": RATES for load in ("16 x 32", "1 x 32", "fixed rate")},
     "50 ms away: page": [("ms", "ms"), ("ms, again", "again_ms")],
     **{f"50 ms away: {n} clients at once": [("ms, the slowest", "slowest_ms"),
                                             ("ms, the slowest, again", "again_ms")]
