@@ -418,6 +418,31 @@ static enum err error_at_proxy(const struct easy *e, CURLcode code, const char *
                     e->proxy, where, text);
 }
 
+/* Was the connection reset between the TLS handshake and the response?  In TLS 1.3 the
+ * handshake is over for a client before the server has looked at its certificate (RFC
+ * 8446, 4.4.2.4), and a reset can overtake the alert that names the reason. */
+static bool reset_after_handshake(const struct easy *e, CURLcode code)
+{
+    long connects = 0, status = 0;
+    curl_off_t handshake_us = 0;
+
+    curl_easy_getinfo(e->curl, CURLINFO_NUM_CONNECTS, &connects);
+    curl_easy_getinfo(e->curl, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(e->curl, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
+    return (code == CURLE_SEND_ERROR || code == CURLE_RECV_ERROR) && e->identity &&
+           connects && handshake_us && !status;
+}
+
+static enum err handshake_reset_error(const struct easy *e, const char *where,
+                                      const char *text, struct diag *why)
+{
+    return diag_set(why, ERR_RESET,
+                    "%s: %s, right after the TLS handshake: perhaps it %s", where, text,
+                    tls_identity_has_certificate(e->identity)
+                        ? "did not accept your client certificate"
+                        : "requires a client certificate, and none is configured");
+}
+
 enum err easy_error(const struct easy *e, CURLcode code, const char *where,
                     struct diag *why)
 {
@@ -435,6 +460,8 @@ enum err easy_error(const struct easy *e, CURLcode code, const char *where,
         return connect_error(e, proxy ? proxy : where, why);
     if (result == ERR_TLS || e->refused.text[0] || tls_is_reason(text))
         return tls_error(e, text, e->of_proxy && proxy ? proxy : where, why);
+    if (reset_after_handshake(e, code))
+        return handshake_reset_error(e, where, text, why);
     if (proxy)
         return diag_set(why, result, "%s, by %s: %s", where, proxy, text);
     return diag_set(why, result, "%s: %s", where, text);

@@ -140,6 +140,11 @@ bool tls_identity_insecure(const struct tls_identity *i)
     return i->insecure;
 }
 
+bool tls_identity_has_certificate(const struct tls_identity *i)
+{
+    return i->chain != NULL;
+}
+
 /* OpenSSL would take an empty name as the request to verify no name. */
 bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name)
 {

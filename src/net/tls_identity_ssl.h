@@ -35,3 +35,5 @@ bool tls_explain_alert(const struct tls_identity *i, const char *text, struct di
 /* A text that no other identity of this process has. */
 const char *tls_identity_key(const struct tls_identity *i);
 bool tls_identity_insecure(const struct tls_identity *i);
+/* Is there a client certificate? */
+bool tls_identity_has_certificate(const struct tls_identity *i);

@@ -11,6 +11,7 @@ import re
 import select
 import socket
 import ssl
+import struct
 import threading
 
 
@@ -150,6 +151,13 @@ class Says(Front):
         if head is not None:
             self.seen.append(head.splitlines()[0])
             answer(s, *self.reply)
+
+
+class Resets(Front):
+    """A reset right after the handshake, as of a server whose alert gets lost."""
+
+    def serve(self, s):
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 class PlainHttp(Front):

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import pytest
 
-from fronts import (ApiServer, HttpProxy, PlainHttp, Says, Socks5, server_context)
+from fronts import (ApiServer, HttpProxy, PlainHttp, Resets, Says, Socks5, server_context)
 from pki import Authority, openssl
 from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, eventually, free_ports
 
@@ -155,6 +155,7 @@ class Places:
             "PREFIX": ("https", ApiServer(playground, api, prefix="/k8s/clusters/c-1")),
             "PLAINAPI": ("http", ApiServer(playground, speaks_for=True)),
             "PLAINHTTP": ("https", PlainHttp()),
+            "RESETS": ("https", Resets(api)),
             "REDIRECT": ("https", Says(api, "302 Found", "", "text/html",
                                        "Location: https://login.test/sign-in?to=x")),
             "HTML": ("https", Says(api, "200 OK", "<!DOCTYPE html><html>Sign in</html>", "text/html")),
