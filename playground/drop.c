@@ -10,7 +10,7 @@
 
 int drop_fd(struct stream *s)
 {
-    return tcp_fd(tls_below(s));
+    return tcp_fd(s);
 }
 
 /* Sends a FIN without close_notify.  stream_abort sets the socket to send a reset when it

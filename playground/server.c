@@ -40,7 +40,8 @@ static void on_accept(void *owner, int fd, const struct sockaddr *peer)
 
     (void)peer;
     if (s->tls)
-        stream = tls_server_open(s->cluster->loop, s->tls, stream);
+        stream = tls_server_open(loop_sched(s->cluster->loop),
+                                 loop_pool(s->cluster->loop), s->tls, stream);
     connection_open(s->cluster, stream, s->tls == NULL);
 }
 

@@ -6,15 +6,6 @@
 #include "net/tls_pem.h"
 #include "net/tls_ssl.h"
 
-struct stream *tls_server_open(struct loop *l, struct tls_context *c,
-                               struct stream *below)
-{
-    struct stream *s = tls_open(l, c, below);
-
-    SSL_set_accept_state(tls_ssl(s));
-    return s;
-}
-
 bool tls_peer_name(const struct stream *s, char *out, size_t room)
 {
     SSL *ssl = tls_ssl(s);

@@ -22,9 +22,5 @@ struct tls_server_settings {
 MUST_CHECK enum err tls_server_context(const struct tls_server_settings *settings,
                                        struct tls_context **ret, struct diag *why);
 
-/* Accept a handshake over `below` (taken over). */
-struct stream *tls_server_open(struct loop *l, struct tls_context *c,
-                               struct stream *below);
-
 /* The common name of the client's certificate into out; false when it sent none. */
 bool tls_peer_name(const struct stream *s, char *out, size_t room);

@@ -59,6 +59,9 @@ struct stream_ops {
     void (*set_alone)(struct stream *, bool alone);
     bool (*is_reusable)(const struct stream *);
     bool (*is_free)(const struct stream *, bool alone);
+
+    /* The stream that this one stands on; NULL: none. */
+    struct stream *(*below)(const struct stream *);
 };
 
 /* Embedded in its implementation; fields are read by the user, written by the stream,
@@ -150,6 +153,14 @@ static inline bool stream_is_reusable(const struct stream *s)
 static inline bool stream_is_free(const struct stream *s, bool alone)
 {
     return !s->ops->is_free || s->ops->is_free(s, alone);
+}
+
+/* The lowest stream of a stack: the socket's, where there is one. */
+static inline const struct stream *stream_bottom(const struct stream *s)
+{
+    while (s->ops->below)
+        s = s->ops->below(s);
+    return s;
 }
 
 /* For implementations: fill in the common part, and finish it. */

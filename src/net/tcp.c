@@ -371,6 +371,7 @@ struct stream *tcp_open_accepted(struct loop *l, int fd)
 
 int tcp_fd(const struct stream *s)
 {
+    s = stream_bottom(s);
     return s->ops == &tcp_ops ? container_of(s, const struct tcp, stream)->fd : -1;
 }
 

@@ -23,8 +23,8 @@ struct stream *tcp_open(struct loop *l, int fd, size_t in_limit, size_t out_limi
  * sent. */
 struct stream *tcp_open_accepted(struct loop *l, int fd);
 
-/* The descriptor, for socket options and getpeername; still owned by the stream.  -1: not
- * a tcp stream. */
+/* The descriptor, for socket options and getpeername; still owned by the stream.  Of a
+ * stream on top of others, that of the lowest.  -1: not a tcp stream. */
 int tcp_fd(const struct stream *s);
 
 /* Bytes in the kernel's send queue that the far end has not acknowledged.  0 for other

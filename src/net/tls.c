@@ -38,6 +38,7 @@ struct tls {
     char *server_name; /* client: verified; NULL: a server */
     /* client: why the server's certificate was refused; NULL after the handshake */
     struct diag *refused;
+    bool mistrusted;   /* the far end does not accept the certificate */
     bool unverifiable; /* the server's name cannot be compared with its certificate */
     struct task read;  /* the wake of the stream below */
     struct task flush; /* the user changed the queues */
@@ -111,14 +112,30 @@ static void explain(const struct tls *t, struct diag *ret)
                  t->below->end.why.text[0] ? t->below->end.why.text
                  : t->ready                ? "closed by the peer"
                                            : "closed during the TLS handshake");
-    else if (!tls_explain_alert(t->context->identity, reason_of(code), ret))
+    else if (SSL_is_server(t->ssl) ||
+             !tls_explain_alert(t->context->identity, reason_of(code), ret))
         diag_set(ret, OK, "TLS: %s", reason_of(code));
     ERR_clear_error();
+}
+
+/* Is it an alert of a client about the certificate? */
+static bool is_mistrust(unsigned long code)
+{
+    switch (ERR_GET_REASON(code)) {
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+        return true;
+    default:
+        return false;
+    }
 }
 
 static void fail(struct tls *t)
 {
     struct diag why;
+
+    t->mistrusted = !t->ready && is_mistrust(ERR_peek_last_error());
     explain(t, &why);
     stream_end(&t->stream, V_RESET, why.text);
 }
@@ -313,16 +330,27 @@ static void tls_abort(struct stream *s)
     tls_free(t);
 }
 
-static const struct stream_ops tls_ops = { tls_update, tls_close, tls_abort };
+static struct stream *stream_below(const struct stream *s)
+{
+    return container_of(s, const struct tls, stream)->below;
+}
 
-struct stream *tls_open(struct loop *l, struct tls_context *c, struct stream *below)
+static const struct stream_ops tls_ops = {
+    .update = tls_update,
+    .close = tls_close,
+    .abort = tls_abort,
+    .below = stream_below,
+};
+
+struct stream *tls_open(struct sched *sched, struct chunk_pool *pool,
+                        struct tls_context *c, struct stream *below)
 {
     struct tls *t = xcalloc(1, sizeof(*t));
     BIO *bio = BIO_new(c->bio);
 
-    stream_init(&t->stream, &tls_ops, loop_pool(l), TLS_IN_LIMIT, TLS_OUT_LIMIT);
-    task_init(&t->read, loop_sched(l), RANK_READ, on_read);
-    task_init(&t->flush, loop_sched(l), RANK_FLUSH, on_tls_flush);
+    stream_init(&t->stream, &tls_ops, pool, TLS_IN_LIMIT, TLS_OUT_LIMIT);
+    task_init(&t->read, sched, RANK_READ, on_read);
+    task_init(&t->flush, sched, RANK_FLUSH, on_tls_flush);
     t->context = tls_context_ref(c);
     t->below = below;
     t->ssl = SSL_new(c->ssl);
@@ -348,7 +376,7 @@ static bool expect_name(SSL *ssl, const char *name)
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name)
 {
-    struct stream *s = tls_open(l, c, below);
+    struct stream *s = tls_open(loop_sched(l), loop_pool(l), c, below);
     SSL *ssl = tls_of(s)->ssl;
 
     SSL_set_connect_state(ssl);
@@ -362,11 +390,9 @@ struct stream *tls_client_open(struct loop *l, struct tls_context *c,
     return s;
 }
 
-struct stream *tls_below(struct stream *s)
+bool tls_is_mistrusted(const struct stream *s)
 {
-    while (s->ops == &tls_ops)
-        s = tls_of(s)->below;
-    return s;
+    return s->ops == &tls_ops && container_of(s, const struct tls, stream)->mistrusted;
 }
 
 bool tls_ready(const struct stream *s)

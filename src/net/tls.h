@@ -29,6 +29,10 @@ void tls_context_unref(struct tls_context *c); /* NULL accepted */
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name);
 
-/* The socket's stream under all TLS layers, for tcp_fd. */
-struct stream *tls_below(struct stream *s);
+/* Accept a handshake over `below` (taken over), with a context of a server. */
+struct stream *tls_server_open(struct sched *sched, struct chunk_pool *pool,
+                               struct tls_context *c, struct stream *below);
+
 bool tls_ready(const struct stream *s); /* the handshake is complete */
+/* The handshake failed because the far end does not accept the certificate. */
+bool tls_is_mistrusted(const struct stream *s);

@@ -3,7 +3,8 @@
 
 #include <openssl/ssl.h>
 
-struct loop;
+struct chunk_pool;
+struct sched;
 struct stream;
 struct tls_identity;
 
@@ -17,9 +18,15 @@ struct tls_context {
 
 /* A context with only the common settings (versions, modes), and one reference. */
 struct tls_context *tls_context_new(const SSL_METHOD *method);
+/* For a server without renegotiation; alpn: the protocols that it speaks, preferred ones
+ * first, each after its length ("\x02h2\x08http/1.1", not copied); NULL: ALPN is ignored.
+ * NULL: OpenSSL does not accept the certificate or its key. */
+struct tls_context *tls_context_of_server(X509 *certificate, EVP_PKEY *key,
+                                          const char *alpn);
 
 /* A stream over `below` (taken over); the caller sets whether its SSL acts as client or
  * server. */
-struct stream *tls_open(struct loop *l, struct tls_context *c, struct stream *below);
+struct stream *tls_open(struct sched *sched, struct chunk_pool *pool,
+                        struct tls_context *c, struct stream *below);
 /* NULL: not a stream of net/tls.h. */
 SSL *tls_ssl(const struct stream *s);

@@ -63,8 +63,7 @@ bool liveness_check(struct liveness *l, bool can_receive_pong, bool conclusive,
         can_receive_pong && conclusive ? l->due.sched->now - l->received_at : 0;
 
     *ret_sent = false;
-    if (silent_ms >= l->timeout_ms ||
-        tcp_is_unanswered(tls_below(l->wire), l->timeout_ms))
+    if (silent_ms >= l->timeout_ms || tcp_is_unanswered(l->wire, l->timeout_ms))
         return false;
     if (can_receive_pong)
         *ret_sent = send_pings(l);

@@ -114,7 +114,7 @@ static void open_end(struct end *e, bool server)
         mem_stream_pair(loop_sched(loop), loop_pool(loop), WIRE_LIMIT);
     struct tls_context *c = server ? make_server() : make_client();
 
-    e->tls = server ? tls_server_open(loop, c, wire.a)
+    e->tls = server ? tls_server_open(loop_sched(loop), loop_pool(loop), c, wire.a)
                     : tls_client_open(loop, c, wire.a, "api.test");
     e->tls->wake = &wake;
     e->wire = wire.b;

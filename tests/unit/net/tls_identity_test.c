@@ -68,7 +68,8 @@ static bool accepts(struct tls_identity *identity, const char *host, struct diag
 
     assert_int_equal(tls_server_context(&s, &there, why), OK);
     struct stream *client = tls_client_open(loop, here, ends.a, name);
-    struct stream *peer = tls_server_open(loop, there, ends.b);
+    struct stream *peer =
+        tls_server_open(loop_sched(loop), loop_pool(loop), there, ends.b);
     client->wake = peer->wake = &wake;
     sched_run(loop_sched(loop), loop_sched(loop)->now);
     bool ready = tls_ready(client) && !client->broken;

@@ -37,6 +37,11 @@ static void run(void)
     sched_run(loop_sched(loop), loop_sched(loop)->now);
 }
 
+static struct stream *below(const struct stream *s)
+{
+    return s->ops->below(s);
+}
+
 static int make_authorities(void **state)
 {
     (void)state;
@@ -108,7 +113,7 @@ static void connect_pair(const char *name)
     struct stream_pair ends =
         mem_stream_pair(loop_sched(loop), loop_pool(loop), 64 * 1024);
     client = tls_client_open(loop, client_context, ends.a, name);
-    server = tls_server_open(loop, server_context, ends.b);
+    server = tls_server_open(loop_sched(loop), loop_pool(loop), server_context, ends.b);
     client->wake = server->wake = &wake;
 }
 
@@ -342,9 +347,10 @@ static void wire_open(struct wire *w)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, b), 0);
     client =
         tls_client_open(loop, client_context, tcp_open(loop, a[0], 0, 0), "api.test");
-    server = tls_server_open(loop, server_context, tcp_open(loop, b[0], 0, 0));
+    server = tls_server_open(loop_sched(loop), loop_pool(loop), server_context,
+                             tcp_open(loop, b[0], 0, 0));
     client->wake = server->wake = &wake;
-    assert_int_equal(tcp_fd(tls_below(client)), a[0]);
+    assert_int_equal(tcp_fd(client), a[0]);
     w->client_fd = a[1];
     w->server_fd = b[1];
     carry(w);
@@ -515,7 +521,8 @@ static void closing_sends_written_bytes_and_close_notify(void **state)
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
     client =
         tls_client_open(loop, client_context, tcp_open(loop, fds[0], 0, 0), "api.test");
-    server = tls_server_open(loop, server_context, tcp_open(loop, fds[1], 0, 0));
+    server = tls_server_open(loop_sched(loop), loop_pool(loop), server_context,
+                             tcp_open(loop, fds[1], 0, 0));
     for (int i = 0; i < 50 && !(tls_ready(client) && tls_ready(server)); i++)
         loop_run_once(loop, 10);
     stream_close(TAKE(client));
@@ -558,11 +565,11 @@ static void a_partial_record_stays_queued(void **state)
     assert_in_range(n, 16001, 16100);
     assert_int_equal(send(w.server_fd, bytes, 9000, 0), 9000);
     carry(&w);
-    assert_int_equal(tls_below(server)->in.len, 9000);
+    assert_int_equal(below(server)->in.len, 9000);
     assert_int_equal(send(w.server_fd, bytes + 9000, (size_t)n - 9000, 0), n - 9000);
     carry(&w);
     assert_int_equal(server->in.len, 16000);
-    assert_true(bufq_empty(&tls_below(server)->in));
+    assert_true(bufq_empty(&below(server)->in));
     wire_close(&w);
 }
 
@@ -572,11 +579,11 @@ static void a_stuck_transport_makes_the_stream_stuck(void **state)
 
     connect_pair("api.test");
     run();
-    tls_below(client)->stuck = true;
+    below(client)->stuck = true;
     stream_update(client);
     run();
     assert_true(client->stuck);
-    tls_below(client)->stuck = false;
+    below(client)->stuck = false;
     stream_update(client);
     run();
     assert_false(client->stuck);
