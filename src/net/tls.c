@@ -36,8 +36,9 @@ struct tls {
     SSL *ssl;
     bool ready;
     char *server_name; /* client: verified; NULL: a server */
-    /* client: why the server's certificate was refused; NULL after the handshake */
-    struct diag *refused;
+    /* client: why the handshake has failed; NULL after one that has succeeded */
+    struct tls_report *report;
+    bool has_answered; /* client: a byte of the server has come */
     bool mistrusted;   /* the far end does not accept the certificate */
     bool unverifiable; /* the server's name cannot be compared with its certificate */
     struct task read;  /* the wake of the stream below */
@@ -100,14 +101,31 @@ static const char *reason_of(unsigned long code)
     return reason ? reason : "no reason given";
 }
 
+static bool is_end(unsigned long code)
+{
+    return ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING || !code;
+}
+
+static void note_fault(struct tls_report *r, unsigned long code)
+{
+    if (r->fault)
+        return; /* TLS_FAULT_NOT_TLS: the first byte was none of TLS */
+    r->fault = r->why.text[0] ? TLS_FAULT_CERTIFICATE
+               : is_end(code) ? TLS_FAULT_ENDED
+                              : TLS_FAULT_PROTOCOL;
+}
+
 /* Why the last operation failed, for a person. */
 static void explain(const struct tls *t, struct diag *ret)
 {
     unsigned long code = ERR_peek_last_error();
 
-    if (t->refused && t->refused->text[0])
-        diag_set(ret, OK, "the certificate of %s %s", t->server_name, t->refused->text);
-    else if (ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING || !code)
+    if (t->report)
+        note_fault(t->report, code);
+    if (t->report && t->report->why.text[0])
+        diag_set(ret, OK, "the certificate of %s %s", t->server_name,
+                 t->report->why.text);
+    else if (is_end(code))
         diag_set(ret, OK, "%s",
                  t->below->end.why.text[0] ? t->below->end.why.text
                  : t->ready                ? "closed by the peer"
@@ -131,13 +149,27 @@ static bool is_mistrust(unsigned long code)
     }
 }
 
+/* The stream below has ended, or its bytes are no TLS.  A client has sent nothing of its user
+ * before the handshake is complete. */
+static enum verdict verdict_of(const struct tls *t)
+{
+    enum verdict below = t->below->end.verdict;
+    bool by_peer = below == V_CLEAN || below == V_RESET;
+
+    if (below == V_OPEN)
+        return V_RESET;
+    if (by_peer)
+        return t->report ? V_REFUSED : V_RESET;
+    return below;
+}
+
 static void fail(struct tls *t)
 {
     struct diag why;
 
     t->mistrusted = !t->ready && is_mistrust(ERR_peek_last_error());
     explain(t, &why);
-    stream_end(&t->stream, V_RESET, why.text);
+    stream_end(&t->stream, verdict_of(t), why.text);
 }
 
 /* After an operation that did not succeed: true when it only waits for bytes or room. */
@@ -161,16 +193,51 @@ static void forget_errors(void)
         ERR_clear_error();
 }
 
+static int report_index(void)
+{
+    static int index = -1;
+
+    if (index < 0)
+        index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
+    assert(index >= 0);
+    return index;
+}
+
+struct tls_report *tls_ssl_report(const SSL *ssl)
+{
+    return SSL_get_ex_data(ssl, report_index());
+}
+
+static bool is_record_type(uint8_t byte)
+{
+    return byte >= RECORD_FIRST && byte <= RECORD_LAST;
+}
+
+/* Is the first byte from the server one of TLS? */
+static void look_at_answer(struct tls *t)
+{
+    uint8_t first;
+
+    if (!t->report || t->has_answered ||
+        bufq_copy(&t->below->in, 0, &first, sizeof(first)) == 0)
+        return;
+    t->has_answered = true;
+    if (!is_record_type(first))
+        t->report->fault = TLS_FAULT_NOT_TLS;
+}
+
 static bool shake_hands(struct tls *t)
 {
     if (t->ready)
         return true;
+    look_at_answer(t);
     forget_errors();
     int result = SSL_do_handshake(t->ssl);
     if (result == 1) {
         t->ready = true;
         tls_explain_in(t->ssl, NULL);
-        free(TAKE(t->refused));
+        SSL_set_ex_data(t->ssl, report_index(), NULL);
+        free(TAKE(t->report));
         task_wake(t->stream.wake);
         return true;
     }
@@ -186,7 +253,7 @@ static bool has_record(const struct bufq *in)
 
     if (bufq_copy(in, 0, head, sizeof(head)) < sizeof(head))
         return false;
-    if (head[0] < RECORD_FIRST || head[0] > RECORD_LAST)
+    if (!is_record_type(head[0]))
         return true; /* not a record, which OpenSSL reports */
     size_t len = sizeof(head) + ((size_t)head[3] << 8 | head[4]);
     return in->len >= len || bufq_full(in);
@@ -257,6 +324,13 @@ static void finish_out(struct tls *t)
     ERR_clear_error();
 }
 
+static void end_with_below(struct tls *t)
+{
+    if (t->report)
+        note_fault(t->report, 0);
+    stream_end(&t->stream, verdict_of(t), diag_text(&t->below->end.why, ERR_RESET));
+}
+
 static void work(struct tls *t)
 {
     if (t->stream.broken)
@@ -270,8 +344,8 @@ static void work(struct tls *t)
         encrypt(t);
         finish_out(t);
     }
-    if (t->below->broken)
-        stream_end(&t->stream, V_RESET, diag_text(&t->below->end.why, ERR_RESET));
+    if (t->below->broken && !t->stream.broken)
+        end_with_below(t);
     t->below->paused = t->stream.paused || bufq_full(&t->stream.in);
     stream_set_stuck(&t->stream, t->below->stuck);
     stream_update(t->below);
@@ -304,7 +378,7 @@ static void tls_free(struct tls *t)
     SSL_free(t->ssl);
     tls_context_unref(t->context);
     free(t->server_name);
-    free(t->refused);
+    free(t->report);
     stream_finish(&t->stream);
     free(t);
 }
@@ -330,15 +404,45 @@ static void tls_abort(struct stream *s)
     tls_free(t);
 }
 
+static void tls_set_patience(struct stream *s, uint64_t ms)
+{
+    stream_set_patience(tls_of(s)->below, ms);
+}
+
+static void tls_lend(struct stream *s, bool lent)
+{
+    stream_lend(tls_of(s)->below, lent);
+}
+
+static void tls_set_alone(struct stream *s, bool alone)
+{
+    stream_set_alone(tls_of(s)->below, alone);
+}
+
 static struct stream *stream_below(const struct stream *s)
 {
     return container_of(s, const struct tls, stream)->below;
+}
+
+static bool tls_is_reusable(const struct stream *s)
+{
+    return stream_is_reusable(stream_below(s));
+}
+
+static bool tls_is_free(const struct stream *s, bool alone)
+{
+    return stream_is_free(stream_below(s), alone);
 }
 
 static const struct stream_ops tls_ops = {
     .update = tls_update,
     .close = tls_close,
     .abort = tls_abort,
+    .set_patience = tls_set_patience,
+    .lend = tls_lend,
+    .set_alone = tls_set_alone,
+    .is_reusable = tls_is_reusable,
+    .is_free = tls_is_free,
     .below = stream_below,
 };
 
@@ -373,20 +477,32 @@ static bool expect_name(SSL *ssl, const char *name)
     return host_is_address(str_of(name)) || SSL_set_tlsext_host_name(ssl, name) == 1;
 }
 
+struct stream *tls_client_begin(struct sched *sched, struct chunk_pool *pool,
+                                struct tls_context *c, struct stream *below,
+                                const char *server_name)
+{
+    struct stream *s = tls_open(sched, pool, c, below);
+    struct tls *t = tls_of(s);
+
+    SSL_set_connect_state(t->ssl);
+    t->report = xcalloc(1, sizeof(*t->report));
+    SSL_set_ex_data(t->ssl, report_index(), t->report);
+    t->server_name = xstrdup(server_name);
+    if (c->session)
+        SSL_set_session(t->ssl, c->session);
+    return s;
+}
+
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name)
 {
-    struct stream *s = tls_open(loop_sched(l), loop_pool(l), c, below);
-    SSL *ssl = tls_of(s)->ssl;
+    struct stream *s =
+        tls_client_begin(loop_sched(l), loop_pool(l), c, below, server_name);
+    struct tls *t = tls_of(s);
 
-    SSL_set_connect_state(ssl);
-    tls_of(s)->refused = xcalloc(1, sizeof(struct diag));
-    tls_explain_in(ssl, tls_of(s)->refused);
-    tls_of(s)->server_name = xstrdup(server_name);
-    tls_of(s)->unverifiable =
-        !expect_name(ssl, server_name) && !tls_identity_insecure(c->identity);
-    if (c->session)
-        SSL_set_session(ssl, c->session);
+    tls_explain_in(t->ssl, &t->report->why);
+    t->unverifiable =
+        !expect_name(t->ssl, server_name) && !tls_identity_insecure(c->identity);
     return s;
 }
 
@@ -398,6 +514,11 @@ bool tls_is_mistrusted(const struct stream *s)
 bool tls_ready(const struct stream *s)
 {
     return s->ops == &tls_ops && container_of(s, const struct tls, stream)->ready;
+}
+
+const struct tls_report *tls_report(const struct stream *s)
+{
+    return s->ops == &tls_ops ? container_of(s, const struct tls, stream)->report : NULL;
 }
 
 SSL *tls_ssl(const struct stream *s)
@@ -446,15 +567,20 @@ static void offer_protocol(SSL_CTX *ssl, const char *name)
     SSL_CTX_set_alpn_protos(ssl, (const unsigned char *)list, (unsigned)len);
 }
 
+void tls_keep_sessions(struct tls_context *c)
+{
+    SSL_CTX_set_session_cache_mode(c->ssl,
+                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
+}
+
 static struct tls_context *new_client(struct tls_identity *i, const char *alpn)
 {
     struct tls_context *c = tls_context_new(TLS_client_method());
 
     offer_protocol(c->ssl, alpn);
     c->identity = tls_identity_ref(i);
-    SSL_CTX_set_session_cache_mode(c->ssl,
-                                   SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
-    SSL_CTX_sess_set_new_cb(c->ssl, on_new_session);
+    tls_keep_sessions(c);
     return c;
 }
 
@@ -494,5 +620,7 @@ void tls_context_unref(struct tls_context *c)
     SSL_CTX_free(c->ssl);
     BIO_meth_free(c->bio);
     tls_identity_unref(c->identity);
+    if (c->owned)
+        c->destroy_owned(c->owned);
     free(c);
 }

@@ -9,6 +9,7 @@
 #include "net/loop.h"
 #include "net/stream.h"
 #include "net/tls_identity.h"
+#include "net/tls_report.h"
 
 struct tls_context;
 
@@ -25,7 +26,8 @@ void tls_context_unref(struct tls_context *c); /* NULL accepted */
 /* Shake hands over `below` (taken over).  server_name is sent as SNI unless it is an IP
  * address, and verified either way.  The stream is usable at once: bytes put into `out`
  * wait for the handshake.  A failed handshake breaks the stream; end.why has the reason
- * (certificate names and dates included). */
+ * (certificate names and dates included).  A connection that ends before the handshake is
+ * complete has the verdict V_REFUSED: nothing was delivered. */
 struct stream *tls_client_open(struct loop *l, struct tls_context *c,
                                struct stream *below, const char *server_name);
 
@@ -36,3 +38,5 @@ struct stream *tls_server_open(struct sched *sched, struct chunk_pool *pool,
 bool tls_ready(const struct stream *s); /* the handshake is complete */
 /* The handshake failed because the far end does not accept the certificate. */
 bool tls_is_mistrusted(const struct stream *s);
+/* A client's, while its handshake goes on or after it has failed; else NULL. */
+const struct tls_report *tls_report(const struct stream *s);

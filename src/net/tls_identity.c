@@ -2,7 +2,6 @@
  * present */
 #include "net/tls_identity.h"
 
-#include <arpa/inet.h>
 #include <assert.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -11,7 +10,7 @@
 
 #include "base/address.h"
 #include "base/own.h"
-#include "base/utf8.h"
+#include "net/tls_certificate.h"
 #include "net/tls_identity_ssl.h"
 #include "net/tls_pem.h"
 #include "net/tls_roots.h"
@@ -180,55 +179,6 @@ void tls_explain_in(SSL *ssl, struct diag *why)
     SSL_set_ex_data(ssl, explain_index(false), why);
 }
 
-static const char *date_of(const ASN1_TIME *time, char *out, size_t room)
-{
-    struct tm at;
-
-    if (!ASN1_TIME_to_tm(time, &at) || !strftime(out, room, "%Y-%m-%d %H:%M:%S UTC", &at))
-        snprintf(out, room, "an unreadable date");
-    return out;
-}
-
-static size_t put_name(char *out, size_t room, size_t used, const char *name, size_t len)
-{
-    int n = used + len + 2 < room ? snprintf(out + used, room - used, "%s%.*s",
-                                             used ? ", " : "", (int)len, name)
-                                  : 0;
-    return used + (size_t)(n > 0 ? n : 0);
-}
-
-static size_t put_address(char *out, size_t room, size_t used, const ASN1_STRING *address)
-{
-    char text[INET6_ADDRSTRLEN];
-    int len = ASN1_STRING_length(address);
-    int family = len == 4 ? AF_INET : AF_INET6;
-
-    if ((len != 4 && len != 16) ||
-        !inet_ntop(family, ASN1_STRING_get0_data(address), text, sizeof(text)))
-        return used;
-    return put_name(out, room, used, text, strlen(text));
-}
-
-/* The names in a certificate, as many as fit. */
-static void list_names(const X509 *x, char *out, size_t room)
-{
-    GENERAL_NAMES *names = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
-    size_t used = 0;
-
-    out[0] = '\0';
-    for (int n = 0; n < sk_GENERAL_NAME_num(names); n++) {
-        const GENERAL_NAME *g = sk_GENERAL_NAME_value(names, n);
-        if (g->type == GEN_DNS)
-            used = put_name(out, room, used,
-                            (const char *)ASN1_STRING_get0_data(g->d.dNSName),
-                            (size_t)ASN1_STRING_length(g->d.dNSName));
-        else if (g->type == GEN_IPADD)
-            used = put_address(out, room, used, g->d.iPAddress);
-    }
-    GENERAL_NAMES_free(names);
-    text_make_printable(out, false);
-}
-
 static void explain_name(struct diag *why, X509_STORE_CTX *store)
 {
     X509_VERIFY_PARAM *param = X509_STORE_CTX_get0_param(store);
@@ -237,13 +187,13 @@ static void explain_name(struct diag *why, X509_STORE_CTX *store)
     const char *wanted = host ? host : address ? address : "";
     char names[128];
 
-    list_names(X509_STORE_CTX_get_current_cert(store), names, sizeof(names));
+    certificate_names(X509_STORE_CTX_get_current_cert(store), names, sizeof(names));
     diag_set(why, ERR_TLS, "is for another name (%s, not %s)",
              names[0] ? names : "it has no subjectAltName", wanted);
     OPENSSL_free(address);
 }
 
-static void identity_explain(struct diag *why, X509_STORE_CTX *store)
+void tls_explain_refusal(X509_STORE_CTX *store, struct diag *why)
 {
     const X509 *x = X509_STORE_CTX_get_current_cert(store);
     int error = X509_STORE_CTX_get_error(store);
@@ -252,12 +202,12 @@ static void identity_explain(struct diag *why, X509_STORE_CTX *store)
     switch (error) {
     case X509_V_ERR_CERT_HAS_EXPIRED:
         diag_set(why, ERR_TLS, "has expired (%s)",
-                 date_of(X509_get0_notAfter(x), date, sizeof(date)));
+                 certificate_date(X509_get0_notAfter(x), date, sizeof(date)));
         break;
     case X509_V_ERR_CERT_NOT_YET_VALID:
         diag_set(why, ERR_TLS,
                  "is not valid yet (from %s; is this machine's clock right?)",
-                 date_of(X509_get0_notBefore(x), date, sizeof(date)));
+                 certificate_date(X509_get0_notBefore(x), date, sizeof(date)));
         break;
     case X509_V_ERR_HOSTNAME_MISMATCH:
     case X509_V_ERR_IP_ADDRESS_MISMATCH:
@@ -287,7 +237,7 @@ static int on_verify(int ok, X509_STORE_CTX *store)
     if (!why)
         why = SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), explain_index(true));
     if (why)
-        identity_explain(why, store);
+        tls_explain_refusal(store, why);
     return 0;
 }
 
@@ -296,10 +246,15 @@ static int on_verify(int ok, X509_STORE_CTX *store)
  * a connection is reused. */
 #define SECURITY_LEVEL 1
 
-static void trust(SSL_CTX *context, X509_STORE *trusted, bool insecure)
+void tls_restrict(SSL_CTX *context)
 {
     SSL_CTX_set_security_level(context, SECURITY_LEVEL);
     SSL_CTX_set_options(context, SSL_OP_NO_RENEGOTIATION);
+}
+
+static void trust(SSL_CTX *context, X509_STORE *trusted, bool insecure)
+{
+    tls_restrict(context);
     SSL_CTX_set1_cert_store(context, trusted);
     SSL_CTX_set_verify(context, insecure ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, on_verify);
 }
@@ -375,6 +330,8 @@ bool tls_explain_alert(const struct tls_identity *i, const char *text, struct di
         diag_set(why, ERR_TLS,
                  "it does not speak TLS but perhaps plain HTTP (http:// instead of "
                  "https://)");
+    else if (strstr(text, "alert no application protocol") && !i)
+        diag_set(why, ERR_TLS, "it speaks none of the offered protocols (ALPN)");
     else if (strstr(text, "alert no application protocol"))
         diag_set(why, ERR_TLS,
                  "it does not speak HTTP/1.1, which tunnels need: HTTP/2 has no Upgrade");

@@ -15,6 +15,9 @@ MUST_CHECK bool tls_identity_apply(const struct tls_identity *i, SSL_CTX *contex
 /* A proxy's context: trust those authorities and the system's, present no certificate. */
 void tls_identity_apply_to_proxy(const struct tls_identity *i, SSL_CTX *context);
 
+/* The lowest strength of keys and signatures, and no renegotiation. */
+void tls_restrict(SSL_CTX *context);
+
 /* The name to verify, for all connections of a context, or for one.  If it returns false,
  * do not connect: OpenSSL would accept a certificate for any name. */
 MUST_CHECK bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name);
@@ -24,6 +27,9 @@ MUST_CHECK bool tls_verify_name(X509_VERIFY_PARAM *param, const char *name);
  * the handshake is over. */
 void tls_explain_in_context(SSL_CTX *context, struct diag *why);
 void tls_explain_in(SSL *ssl, struct diag *why);
+
+/* Why a chain was refused, as the words that follow "its certificate". */
+void tls_explain_refusal(X509_STORE_CTX *store, struct diag *why);
 
 /* Does this error text of OpenSSL or curl mean an alert from the peer, or a peer that
  * does not use TLS? */

@@ -7,13 +7,16 @@ struct chunk_pool;
 struct sched;
 struct stream;
 struct tls_identity;
+struct tls_report;
 
 struct tls_context {
     unsigned refs;
-    struct tls_identity *identity; /* client; NULL: a server */
+    struct tls_identity *identity; /* of a client that has one; or NULL */
     SSL_CTX *ssl;
     BIO_METHOD *bio;
     SSL_SESSION *session; /* client: the newest session ticket of the server */
+    void *owned;          /* destroyed with it; or NULL */
+    void (*destroy_owned)(void *owned);
 };
 
 /* A context with only the common settings (versions, modes), and one reference. */
@@ -28,5 +31,14 @@ struct tls_context *tls_context_of_server(X509 *certificate, EVP_PKEY *key,
  * server. */
 struct stream *tls_open(struct sched *sched, struct chunk_pool *pool,
                         struct tls_context *c, struct stream *below);
+/* Keep the newest session ticket for the next connection of a client. */
+void tls_keep_sessions(struct tls_context *c);
+/* The same as a client, which resumes the context's session.  The caller sets SNI and what is
+ * verified; server_name is for errors. */
+struct stream *tls_client_begin(struct sched *sched, struct chunk_pool *pool,
+                                struct tls_context *c, struct stream *below,
+                                const char *server_name);
+/* A client's, until its handshake has succeeded; for callbacks. */
+struct tls_report *tls_ssl_report(const SSL *ssl);
 /* NULL: not a stream of net/tls.h. */
 SSL *tls_ssl(const struct stream *s);

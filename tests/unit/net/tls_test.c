@@ -151,13 +151,18 @@ static void with(struct setup setup, const char *name)
     run();
 }
 
-static void expect_refused(const char *expected)
+static void expect_end(enum verdict verdict, const char *expected)
 {
     assert_false(tls_ready(client) && !client->broken);
-    assert_int_equal(client->end.verdict, V_RESET);
+    assert_int_equal(client->end.verdict, verdict);
     assert_true(client->in_eof && client->broken);
     if (!strstr(client->end.why.text, expected))
         fail_msg("it says: %s", client->end.why.text);
+}
+
+static void expect_refused(const char *expected)
+{
+    expect_end(V_RESET, expected);
 }
 
 static void bytes_put_before_the_handshake_arrive_after_it(void **state)
@@ -508,7 +513,8 @@ static void an_end_during_the_handshake_is_named(void **state)
     assert_false(bufq_empty(&ends.b->in)); /* the hello */
     stream_shutdown(ends.b);
     run();
-    expect_refused("closed during the TLS handshake");
+    expect_end(V_REFUSED, "closed during the TLS handshake");
+    assert_int_equal(tls_report(client)->fault, TLS_FAULT_ENDED);
     stream_close(ends.b);
 }
 
