@@ -97,27 +97,51 @@ static void keep_trailers(struct body *b, const struct bufq *from,
         b->trailers->len -= 2;
 }
 
+/* Decode the next piece, of at most `max` bytes; *ret_len is how long it was. */
+static enum err move_piece(struct body *b, struct bufq *from, size_t max, struct bufq *to,
+                           size_t *ret_len)
+{
+    size_t run;
+    const uint8_t *at = bufq_peek(from, &run);
+    struct http1_piece piece;
+    uint32_t before = http1_chunked_trailers(&b->chunked);
+
+    enum err e = http1_chunked_decode(&b->chunked, at, min(run, max), &piece);
+    if (e)
+        return e;
+    keep_trailers(b, from, &piece, before);
+    bufq_skip(from, piece.dropped + piece.framing);
+    bufq_move_n(to, from, piece.payload);
+    b->done = piece.done;
+    *ret_len = piece.dropped + piece.framing + piece.payload;
+    return OK;
+}
+
 static enum err move_decoded(struct body *b, struct bufq *from, struct bufq *to,
                              size_t *ret_moved)
 {
-    size_t moved = 0;
+    size_t before = to->len;
 
     while (!b->done && !bufq_empty(from) && !bufq_full(to)) {
-        size_t run;
-        const uint8_t *at = bufq_peek(from, &run);
-        struct http1_piece piece;
-        uint32_t before = http1_chunked_trailers(&b->chunked);
-        enum err e =
-            http1_chunked_decode(&b->chunked, at, min(run, bufq_room(to)), &piece);
+        size_t len;
+        enum err e = move_piece(b, from, bufq_room(to), to, &len);
         if (e)
             return e;
-        keep_trailers(b, from, &piece, before);
-        bufq_skip(from, piece.dropped + piece.framing);
-        moved += bufq_move_n(to, from, piece.payload);
-        b->done = piece.done;
     }
-    *ret_moved = moved;
+    *ret_moved = to->len - before;
     return OK;
+}
+
+enum err body_strip(struct body *b, struct bufq *from, size_t n, struct bufq *to)
+{
+    size_t limit = to->limit, len = 0;
+    enum err e = OK;
+
+    to->limit = SIZE_MAX;
+    for (; n && !e; n -= len)
+        e = move_piece(b, from, n, to, &len);
+    to->limit = limit;
+    return e;
 }
 
 void body_put_chunk(struct bufq *to, struct bufq *from, size_t n)

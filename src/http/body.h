@@ -45,6 +45,11 @@ MUST_CHECK enum err body_measure(struct body *b, const struct bufq *from, size_t
 MUST_CHECK enum err body_move(struct body *b, struct bufq *from, struct bufq *to,
                               enum body_coding coding, size_t *ret_moved);
 
+/* Take the chunked coding off the next n bytes of `from`, which body_measure has found right;
+ * their payload goes to `to`, whatever room it has. */
+MUST_CHECK enum err body_strip(struct body *b, struct bufq *from, size_t n,
+                               struct bufq *to);
+
 /* What a chunk needs in a queue besides its payload. */
 #define BODY_CHUNK_OVERHEAD (HTTP1_CHUNK_HEAD_MAX + 2)
 /* The first n bytes of `from` as one chunk; `to` has room for them and the overhead. */

@@ -64,6 +64,7 @@ size_t
 h2_capacity(const struct h2_connection *c); /* client: streams that may be opened now */
 size_t h2_count(const struct h2_connection *c); /* streams that have not ended */
 enum h2_peer h2_peer(const struct h2_connection *c);
+bool h2_has_settings(const struct h2_connection *c); /* the far end's first have come */
 bool h2_is_draining(
     const struct h2_connection *c); /* no stream will be opened any more */
 /* Nothing more is read or written, but what is in below->out. */

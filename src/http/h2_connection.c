@@ -163,6 +163,8 @@ static void on_settings(struct h2_connection *c, bool acknowledged)
 {
     if (acknowledged)
         timer_stop(&c->acknowledged);
+    else
+        c->has_settings = true;
     task_wake(c->wake); /* how many streams it accepts may have changed */
 }
 
@@ -624,6 +626,11 @@ size_t h2_count(const struct h2_connection *c)
 enum h2_peer h2_peer(const struct h2_connection *c)
 {
     return c->peer;
+}
+
+bool h2_has_settings(const struct h2_connection *c)
+{
+    return c->has_settings;
 }
 
 bool h2_is_draining(const struct h2_connection *c)

@@ -83,6 +83,7 @@ struct h2_connection {
     size_t count;
     size_t memory;
     enum h2_peer peer;
+    bool has_settings; /* the far end's first have come */
     bool draining, going_away, over;
     const char *problem;
 

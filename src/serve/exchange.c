@@ -372,13 +372,12 @@ static enum exchange_state no_response(struct exchange *x)
     return refuse_stream(x, CAUSE_POD_NO_RESPONSE, problem);
 }
 
-/* The server of another protocol is named, with the URL to use. */
 /* A server of HTTP/2 alone has not looked at a request of HTTP/1.  The upstream keeps what it
  * speaks, so that this happens once for each port of a pod. */
 static bool may_speak_http2(struct exchange *x)
 {
     x->attempts.lease.speaks_http2 = true;
-    return !message_is_alone(x->client.message) && !x->join.request.head.upgrade &&
+    return request_may_go_in_http2(&x->client, &x->join.request.head) &&
            request_is_kept(&x->join.request) && !x->attempts.lease.is_shared;
 }
 

@@ -33,7 +33,9 @@ void reply_refusal(struct log_id id, const struct refusal *refusal,
 
     explain(refusal, several ? cluster->name : NULL, &text);
     log_refusal(id, refusal->cause, text.first);
-    if (request && grpc_is_request(request)) {
+    /* A gRPC caller that is not understood in HTTP/1 does not read trailers either. */
+    bool reads_trailers = refusal->cause != CAUSE_POD_SPEAKS_HTTP2;
+    if (request && grpc_is_request(request) && reads_trailers) {
         *ret = (struct page){ .status = cause_status(refusal->cause) };
         *ret_body = xmalloc(GRPC_MESSAGE_ROOM);
         grpc_page(ret, str_of(text.first), *ret_body);

@@ -17,6 +17,7 @@ void request_init(struct request_side *r, struct chunk_pool *pool)
 void request_finish(struct request_side *r)
 {
     retry_buffer_finish(&r->retry);
+    head_text_finish(&r->trailers);
     head_fields_finish(&r->head);
 }
 
@@ -31,6 +32,7 @@ void request_clear(struct request_side *r)
 void request_shrink(struct request_side *r)
 {
     bufq_clear(&r->retry.held);
+    head_text_shrink(&r->trailers);
     head_fields_shrink(&r->head);
 }
 
@@ -71,6 +73,11 @@ static void send_head(struct request_side *r, struct message_stream *pod,
         form.forwarded = &forwarded;
     }
     pod->ops->send_request(pod, &r->head, &form);
+    if (pod->coding == CODING_STRIP) {
+        body_init(&r->stripped, &r->head);
+        r->stripped.trailers = &r->trailers;
+        head_text_clear(&r->trailers);
+    }
     r->state = REQUEST_REPLAY;
 }
 
@@ -91,12 +98,34 @@ static bool replay_in_chunks(struct retry_buffer *retry, struct bufq *out)
     return all;
 }
 
-static bool replay(struct retry_buffer *retry, struct message_stream *pod)
+/* Chunks are kept as they came. */
+static bool replay_stripped(struct request_side *r, struct bufq *out)
+{
+    bool all = false;
+
+    while (!all && !bufq_full(out)) {
+        struct bufq step;
+        bufq_init(&step, out->pool, bufq_room(out));
+        all = retry_buffer_replay(&r->retry, &step);
+        if (body_strip(&r->stripped, &step, step.len, out))
+            abort(); /* they were right when they came */
+        bufq_finish(&step);
+    }
+    return all;
+}
+
+static bool replay(struct request_side *r, struct message_stream *pod)
 {
     struct bufq *out = &pod->bytes->out;
 
-    return pod->coding == CODING_CHUNKS ? replay_in_chunks(retry, out)
-                                        : retry_buffer_replay(retry, out);
+    switch (pod->coding) {
+    case CODING_CHUNKS:
+        return replay_in_chunks(&r->retry, out);
+    case CODING_STRIP:
+        return replay_stripped(r, out);
+    default:
+        return retry_buffer_replay(&r->retry, out);
+    }
 }
 
 /* HTTP/2: the body ends with its stream. */
@@ -110,21 +139,23 @@ static enum err move_body(struct request_side *r, struct bufq *in,
                           struct message_stream *pod)
 {
     struct bufq *out = &pod->bytes->out;
-    bool chunks = pod->coding == CODING_CHUNKS;
-    size_t overhead = chunks ? BODY_CHUNK_OVERHEAD : 0;
+    size_t overhead = pod->coding == CODING_CHUNKS ? BODY_CHUNK_OVERHEAD : 0;
 
-    assert(pod->coding != CODING_STRIP); /* HTTP/1 does not go to HTTP/2 */
     while (bufq_room(out) > overhead) {
         size_t n;
         enum err e = body_measure(&r->body, in, bufq_room(out) - overhead, &n);
         if (e || n == 0)
             return e;
         retry_buffer_keep(&r->retry, in, n);
-        if (chunks)
+        if (pod->coding == CODING_CHUNKS)
             body_put_chunk(out, in, n);
+        else if (pod->coding == CODING_STRIP)
+            e = body_strip(&r->stripped, in, n, out);
         else
             bufq_move_n(out, in, n);
         r->received += n;
+        if (e)
+            return e;
     }
     return OK;
 }
@@ -139,7 +170,8 @@ static enum err send_body(struct request_side *r, struct message_stream *client,
         return e;
     note_end(&r->body, from);
     if (r->body.done) {
-        pod->ops->end(pod, client->trailers);
+        struct str stripped = { r->trailers.at, r->trailers.len };
+        pod->ops->end(pod, pod->coding == CODING_STRIP ? stripped : client->trailers);
         r->state = REQUEST_SENT;
     } else if (from->in_eof && bufq_empty(&from->in)) {
         return ERR_EOF;
@@ -167,7 +199,7 @@ enum err request_send(struct request_side *r, struct message_stream *client,
         return OK;
     if (r->state == REQUEST_UNSENT)
         send_head(r, pod, target, forwarded_for);
-    if (r->state == REQUEST_REPLAY && replay(&r->retry, pod))
+    if (r->state == REQUEST_REPLAY && replay(r, pod))
         r->state = REQUEST_BODY;
     if (r->state == REQUEST_BODY)
         e = send_body(r, client, pod);

@@ -27,6 +27,9 @@ struct request_side {
     bool known;
     enum request_state state;
     struct body body;
+    struct body
+        stripped; /* of CODING_STRIP: how far chunks were taken off on this lease */
+    struct head_text trailers; /* ... and the trailers among them */
     struct retry_buffer retry;
     uint64_t received;   /* bytes of the body that came from the client */
     const char *problem; /* after an error: what is wrong, as a phrase */

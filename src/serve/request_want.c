@@ -6,14 +6,23 @@
 #include "serve/grpc.h"
 #include "serve/policy.h"
 
-/* gRPC needs HTTP/2 all the way; a WebSocket begins in HTTP/1; and a client of HTTP/1 gets
- * what it would get without us. */
+/* gRPC needs HTTP/2 all the way, or trailers in HTTP/1; a WebSocket begins in HTTP/1. */
 static enum app_proto proto_of(const struct client_side *client,
                                const struct http1_head *head)
 {
-    if (!h2_owns(client->message) || head->upgrade)
+    if (head->upgrade)
         return PROTO_HTTP1;
-    return grpc_is_request(head) ? PROTO_HTTP2 : PROTO_HTTP;
+    bool is_grpc = grpc_is_request(head);
+    if (h2_owns(client->message))
+        return is_grpc ? PROTO_HTTP2 : PROTO_HTTP;
+    return !is_grpc || http1_has_token(head, FIELD_TE, STR("trailers")) ? PROTO_HTTP1_OR_2
+                                                                        : PROTO_HTTP1;
+}
+
+bool request_may_go_in_http2(const struct client_side *client,
+                             const struct http1_head *head)
+{
+    return proto_of(client, head) != PROTO_HTTP1;
 }
 
 struct want request_want(const struct serve *s, const struct client_side *client,
@@ -24,11 +33,13 @@ struct want request_want(const struct serve *s, const struct client_side *client
     const struct rules rules = serve_rules(s);
     const struct http1_head *head = &request->head;
     bool will_fit = request_fits(request, client->stream, c->replay_buffer);
+    enum app_proto proto = target->connect ? PROTO_RAW : proto_of(client, head);
 
     return (struct want){
         .route = &target->route,
         .client = str_of(client->from->address),
-        .proto = target->connect ? PROTO_RAW : proto_of(client, head),
+        .proto = proto,
+        .certain = !will_fit && proto != PROTO_HTTP2,
         /* The last attempt gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && request_is_kept(request) &&
                       will_fit && attempts + 1 < DELIVERIES_MAX,

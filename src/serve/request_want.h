@@ -13,3 +13,6 @@
 struct want request_want(const struct serve *s, const struct client_side *client,
                          const struct request_side *request, const struct target *target,
                          unsigned attempts);
+/* May it be sent to a pod in HTTP/2, if the pod's port speaks that? */
+bool request_may_go_in_http2(const struct client_side *client,
+                             const struct http1_head *head);

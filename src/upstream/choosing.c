@@ -45,6 +45,18 @@ static void take(const struct choosing *c, const struct want *want,
     stream_lend(ret->idle.stream, true);
 }
 
+static bool is_for_http2(enum app_proto proto, enum speaks speaks)
+{
+    switch (proto) {
+    case PROTO_HTTP1_OR_2:
+        return speaks == SPEAKS_HTTP2;
+    case PROTO_HTTP:
+        return speaks == SPEAKS_HTTP2 || speaks == SPEAKS_HTTP2_ALSO;
+    default:
+        return proto == PROTO_HTTP2;
+    }
+}
+
 /* Use a stream of an HTTP/2 connection if the port is known to speak HTTP/2, or if the request
  * needs it (PROTO_HTTP2).  False: the request gets an HTTP/1 connection. */
 static bool take_shared(const struct choosing *c, const struct want *want,
@@ -54,12 +66,12 @@ static bool take_shared(const struct choosing *c, const struct want *want,
     bool declares = choice->port_index < choice->service->port_count;
     uint16_t port = port_on(choice, e);
 
-    if (want->proto != PROTO_HTTP && want->proto != PROTO_HTTP2)
+    if (want->proto == PROTO_RAW || want->proto == PROTO_HTTP1)
         return false;
     ret->speaks =
         h2_pool_speaks(c->h2_pool, e, port,
                        declares ? &choice->service->ports[choice->port_index] : NULL);
-    ret->is_shared = ret->speaks == SPEAKS_HTTP2 || want->proto == PROTO_HTTP2;
+    ret->is_shared = is_for_http2(want->proto, ret->speaks);
     if (!ret->is_shared)
         return false;
     log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port),

@@ -14,6 +14,9 @@ struct pod_port {
     struct h2_pool *pool;
     struct list_node links; /* struct link, the oldest first */
     enum speaks learnt;
+    bool
+        silent; /* a connection ended before anything came: HTTP/1 may be spoken, although
+                    HTTP/2 is declared */
     struct list_node waiting; /* struct h2_waiter, the oldest first */
     unsigned openings;
     struct list_node
@@ -29,6 +32,7 @@ struct link {
     struct h2_connection *connection;
     struct log_id via;
     size_t capacity; /* room for further streams at the last wake-up */
+    bool settled;    /* the pod's SETTINGS had come at the last wake-up */
     struct task watch;
     struct timer idle;
 };
@@ -88,16 +92,27 @@ static void learn(struct link *l)
 {
     struct pod_port *pod_port = l->pod_port;
     enum h2_peer peer = h2_peer(l->connection);
-    enum speaks speaks = peer == H2_PEER_HTTP2   ? SPEAKS_HTTP2
+    enum speaks speaks = peer == H2_PEER_HTTP2   ? SPEAKS_HTTP2_ALSO
                          : peer == H2_PEER_OTHER ? SPEAKS_HTTP1
                                                  : SPEAKS_UNKNOWN;
 
-    if (speaks == SPEAKS_UNKNOWN || speaks == pod_port->learnt)
+    bool is_known = speaks == SPEAKS_HTTP2_ALSO && pod_port->learnt == SPEAKS_HTTP2;
+    if (speaks == SPEAKS_UNKNOWN || speaks == pod_port->learnt || is_known)
         return;
     pod_port->learnt = speaks;
     log_debug(CLUSTER_ID(pod_port->pool->settings.cluster),
               "protocol of a pod's port learnt", LOG_S("pod_port", pod_port->key),
-              LOG_S("protocol", speaks == SPEAKS_HTTP2 ? "HTTP/2" : "not HTTP/2"));
+              LOG_S("protocol", speaks == SPEAKS_HTTP1 ? "not HTTP/2" : "HTTP/2"));
+}
+
+/* Some servers of HTTP/1 close the connection at the preface, or wait for more. */
+static void learn_from_end(struct link *l)
+{
+    enum verdict verdict = l->stream->end.verdict;
+    bool is_ours = verdict == V_OPEN || verdict == V_CLEAN || verdict == V_RESET;
+
+    if (h2_peer(l->connection) == H2_PEER_UNKNOWN && is_ours)
+        l->pod_port->silent = true;
 }
 
 static void on_event(struct task *t)
@@ -112,11 +127,15 @@ static void on_event(struct task *t)
         timer_stop(&l->idle);
     else if (l->idle.at == 0)
         timer_set(&l->idle, l->pod_port->pool->settings.idle_ms);
-    if (capacity > 0 && before == 0)
+    bool settled = h2_has_settings(l->connection);
+    if ((capacity > 0 && before == 0) || settled != l->settled)
         wake_waiters(l->pod_port);
-    if (h2_is_over(l->connection))
+    l->settled = settled;
+    if (h2_is_over(l->connection)) {
+        learn_from_end(l);
+        wake_waiters(l->pod_port);
         link_free(l);
-    else if (idle && h2_is_draining(l->connection))
+    } else if (idle && h2_is_draining(l->connection))
         h2_terminate(l->connection, RESET_NO_ERROR);
 }
 
@@ -170,14 +189,15 @@ static struct pod_port *pod_port_get(struct h2_pool *p, const struct endpoint *e
 }
 
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
-                                    uint16_t port, struct log_id *ret_via)
+                                    uint16_t port, bool certain, struct log_id *ret_via)
 {
     struct pod_port *pod_port = pod_port_find(p, e, port);
 
     if (!pod_port)
         return NULL;
     list_for_each (l, &pod_port->links, struct link, node) {
-        struct message_stream *m = h2_open(l->connection);
+        bool may_use = !certain || h2_has_settings(l->connection);
+        struct message_stream *m = may_use ? h2_open(l->connection) : NULL;
         if (!m)
             continue;
         timer_stop(&l->idle);
@@ -186,6 +206,19 @@ struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
         return m;
     }
     return NULL;
+}
+
+bool h2_pool_awaits_settings(const struct h2_pool *p, const struct endpoint *e,
+                             uint16_t port)
+{
+    const struct pod_port *pod_port = pod_port_find(p, e, port);
+
+    if (!pod_port)
+        return false;
+    list_for_each (l, &pod_port->links, struct link, node)
+        if (!h2_has_settings(l->connection) && h2_capacity(l->connection))
+            return true;
+    return false;
 }
 
 bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port)
@@ -251,9 +284,12 @@ enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
 {
     const struct pod_port *pod_port = pod_port_find(p, e, port);
 
-    if (pod_port && pod_port->learnt != SPEAKS_UNKNOWN)
-        return pod_port->learnt;
-    return declares_http2(declared) ? SPEAKS_HTTP2 : SPEAKS_UNKNOWN;
+    enum speaks learnt = pod_port ? pod_port->learnt : SPEAKS_UNKNOWN;
+
+    if (learnt == SPEAKS_HTTP1 || learnt == SPEAKS_HTTP2)
+        return learnt;
+    bool is_doubtful = learnt == SPEAKS_UNKNOWN && pod_port && pod_port->silent;
+    return declares_http2(declared) && !is_doubtful ? SPEAKS_HTTP2 : learnt;
 }
 
 void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,

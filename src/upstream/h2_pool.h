@@ -18,8 +18,9 @@ struct h2_pool;
 
 enum speaks {
     SPEAKS_UNKNOWN,
-    SPEAKS_HTTP1, /* the first bytes from the port were not HTTP/2 */
-    SPEAKS_HTTP2,
+    SPEAKS_HTTP1,      /* the first bytes from the port were not HTTP/2 */
+    SPEAKS_HTTP2_ALSO, /* learnt from a connection; it may speak HTTP/1, too */
+    SPEAKS_HTTP2,      /* declared, or the port has sent HTTP/2 in response to HTTP/1 */
 };
 
 struct h2_pool_settings {
@@ -44,16 +45,20 @@ void h2_pool_trim(struct h2_pool *p);
 void h2_pool_clear(
     struct h2_pool *p); /* connections without streams close, others drain */
 
-/* A message stream on an open connection; NULL: no open connection has room for it. */
+/* A message stream on an open connection; NULL: no open connection has room for it.
+ * `certain`: only on one whose SETTINGS have come. */
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
-                                    uint16_t port, struct log_id *ret_via);
+                                    uint16_t port, bool certain, struct log_id *ret_via);
+/* Has a connection to this port room, and are its SETTINGS still to come? */
+bool h2_pool_awaits_settings(const struct h2_pool *p, const struct endpoint *e,
+                             uint16_t port);
 /* Is a connection to this port being opened?  The caller that opens one calls begin before, and
  * end after success or failure. */
 bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port);
 void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
 void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
-/* Only while one is being opened: *wake is woken when that has ended, or when a connection has
- * room again. */
+/* Only while one is being opened, or its SETTINGS are still to come: *wake is woken when that
+ * has ended, or when a connection has room again. */
 void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                   struct h2_waiter *w, struct task *wake);
 void h2_waiter_leave(struct h2_waiter *w); /* idempotent */

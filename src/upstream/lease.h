@@ -20,9 +20,11 @@ struct upstream;
 struct message_stream;
 
 enum app_proto {
-    PROTO_HTTP1,
-    PROTO_HTTP,  /* HTTP/2 if the pod speaks it, else HTTP/1 */
-    PROTO_HTTP2, /* only HTTP/2: gRPC */
+    PROTO_HTTP1,      /* only HTTP/1 */
+    PROTO_HTTP1_OR_2, /* HTTP/2 if the port is declared to speak it, or does not speak
+                         HTTP/1 */
+    PROTO_HTTP,       /* HTTP/2 if the pod speaks it, else HTTP/1 */
+    PROTO_HTTP2,      /* only HTTP/2: gRPC */
     PROTO_RAW,
 };
 
@@ -46,6 +48,8 @@ struct want {
     const struct endpoint *avoid; /* it failed just now: chosen last; may be NULL */
     unsigned attempt; /* how often this request was tried before.  Later attempts start
                          after a pause, in which the catalog may learn of the failure */
+    bool certain;     /* HTTP/2 only on a connection whose SETTINGS have come: the request
+                         cannot be sent again in HTTP/1 */
     bool same_ns;     /* from a browser: no ExternalName into another namespace */
     uint64_t pair;    /* the idle connection with this number is taken first; 0: none */
     uint64_t wait_max_ms; /* of the user: --wait is not longer; 0: it may be */

@@ -155,7 +155,7 @@ static enum lease_state fail_or_park(struct leasing *l, enum err e)
 
 static uint64_t ack_timeout_ms(const struct leasing *l)
 {
-    bool repeatable = l->want.repeatable && l->want.proto == PROTO_HTTP1;
+    bool repeatable = l->want.repeatable && !l->lease->is_shared;
     return repeatable ? ACK_TIMEOUT_MS : l->parts->settings.silence_ms;
 }
 
@@ -201,8 +201,8 @@ static enum lease_state take_shared_stream(struct leasing *l, enum source source
 {
     struct lease *lease = l->lease;
     struct pooled connection = { 0 };
-    struct message_stream *m =
-        h2_pool_take(h2_pool_of(l), lease->endpoint, lease->port, &connection.via);
+    struct message_stream *m = h2_pool_take(h2_pool_of(l), lease->endpoint, lease->port,
+                                            l->want.certain, &connection.via);
 
     if (!m)
         return LEASE_OPENING;
@@ -211,17 +211,32 @@ static enum lease_state take_shared_stream(struct leasing *l, enum source source
     return hold_message(l, m, &connection, source);
 }
 
+/* A connection is being opened, or one may be used when its SETTINGS have come. */
+static bool must_join(const struct leasing *l)
+{
+    const struct endpoint *e = l->lease->endpoint;
+    uint16_t port = l->lease->port;
+
+    return h2_pool_is_opening(h2_pool_of(l), e, port) ||
+           (l->want.certain && h2_pool_awaits_settings(h2_pool_of(l), e, port));
+}
+
+static enum lease_state join_opening(struct leasing *l)
+{
+    l->joined = true;
+    h2_pool_wait(h2_pool_of(l), l->lease->endpoint, l->lease->port, &l->sharing,
+                 &l->step);
+    return LEASE_OPENING;
+}
+
 /* Open an HTTP/2 connection, or wait for the one that another request is opening. */
 static enum lease_state open_shared(struct leasing *l)
 {
     struct endpoint *e = l->lease->endpoint;
     uint16_t port = l->lease->port;
 
-    if (h2_pool_is_opening(h2_pool_of(l), e, port)) {
-        l->joined = true;
-        h2_pool_wait(h2_pool_of(l), e, port, &l->sharing, &l->step);
-        return LEASE_OPENING;
-    }
+    if (must_join(l))
+        return join_opening(l);
     l->opens_shared = true;
     h2_pool_begin_opening(h2_pool_of(l), e, port);
     l->opening.alone = true; /* it will carry many requests, for a long time */
@@ -434,17 +449,17 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
 /* Another request has opened a connection, or has failed to: take a stream if there is room. */
 static enum lease_state in_joined(struct leasing *l)
 {
-    const struct lease *lease = l->lease;
-
     if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD) {
         end_shared_opening(l);
         return LEASE_HELD;
     }
-    if (h2_pool_is_opening(h2_pool_of(l), lease->endpoint, lease->port)) {
-        h2_pool_wait(h2_pool_of(l), lease->endpoint, lease->port, &l->sharing, &l->step);
-        return LEASE_OPENING;
-    }
+    if (must_join(l))
+        return join_opening(l);
     end_shared_opening(l);
+    if (l->want.certain && ++l->failures == TRIES)
+        return park(l, diag_set(&l->lease->why, ERR_VERSION,
+                                "port %u of pod %s ended HTTP/2 connections at once",
+                                l->lease->port, l->lease->endpoint->pod));
     return look_again(l, MAX_AGE_MS);
 }
 
@@ -459,7 +474,7 @@ static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh,
     h2_pool_add(h2_pool_of(l), lease->endpoint, lease->port, fresh->stream, fresh->via);
     enum lease_state state = take_shared_stream(l, source);
     end_shared_opening(l);
-    return state;
+    return state == LEASE_OPENING ? join_opening(l) : state;
 }
 
 static enum lease_state in_opening(struct leasing *l)

@@ -496,13 +496,13 @@ static void a_hello_that_stops_is_closed_after_head_timeout(void **state)
 }
 
 /* The page of a request to a server that speaks another protocol. */
-static void assert_mistake(struct stage *st, const void *output, size_t n,
-                           const char *first, const char *url)
+static void assert_mistake(struct stage *st, const char *request, const void *output,
+                           size_t n, const char *first, const char *url)
 {
     struct stream *client = stage_client(st);
     size_t i = st->lease_count;
 
-    stage_write(st, client, "GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n");
+    stage_write(st, client, request);
     stage_write_bytes(st, pod(st, i), output, n);
     const char *received = stage_received(st, client);
     if (!strstr(received, "HTTP/1.1 502 ") || !strstr(received, first) ||
@@ -512,13 +512,17 @@ static void assert_mistake(struct stage *st, const void *output, size_t n,
 
 static void plain_http_to_a_tls_server_gets_the_https_url(void **state)
 {
-    assert_mistake(*state, "\x15\3\3\0\2\2\x46", 7, "port 8080 speaks TLS",
+    assert_mistake(*state, "GET / HTTP/1.1\r\nHost: web.shop.localhost\r\n\r\n",
+                   "\x15\3\3\0\2\2\x46", 7, "port 8080 speaks TLS",
                    "https://web.shop.localhost");
 }
 
-static void http1_to_a_grpc_server_gets_the_way_to_use(void **state)
+static void grpc_in_http1_without_trailers_gets_the_way_to_use(void **state)
 {
-    assert_mistake(*state, "\0\0\0\4\0\0\0\0\0", 9, "port 8080 speaks HTTP/2 only",
+    assert_mistake(*state,
+                   "POST / HTTP/1.1\r\nHost: web.shop.localhost\r\n"
+                   "Content-Type: application/grpc\r\nContent-Length: 0\r\n\r\n",
+                   "\0\0\0\4\0\0\0\0\0", 9, "port 8080 speaks HTTP/2 only",
                    "http://web.shop.localhost/");
 }
 
@@ -549,7 +553,7 @@ int main(void)
         TEST(tls_to_a_service_without_a_tls_port_is_a_handshake_failure),
         TEST(a_hello_that_stops_is_closed_after_head_timeout),
         TEST(plain_http_to_a_tls_server_gets_the_https_url),
-        TEST(http1_to_a_grpc_server_gets_the_way_to_use),
+        TEST(grpc_in_http1_without_trailers_gets_the_way_to_use),
     };
     return cmocka_run_group_tests_name("session/proxied", tests, NULL, NULL);
 }

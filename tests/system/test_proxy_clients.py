@@ -307,13 +307,14 @@ def test_plain_http_to_a_tls_server_gets_the_https_url(cluster, tls_server):
 
 
 @needs("nghttpd")
-def test_http1_to_an_http2_server_is_explained(start_playground, start_tunnel, start_program):  # noqa: F811
+def test_grpc_in_http1_without_trailers_is_explained(start_playground, start_tunnel, start_program):  # noqa: F811
     port, = free_ports(1)
     start_program(port, "nghttpd", "--no-tls", "-a", "127.0.0.1", port)
     playground = start_playground("--backend", f"web:8080=127.0.0.1:{port}")
     tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
-    answer = tunnel.get("web.shop.localhost")
+    answer = tunnel.get("web.shop.localhost", "/", "-H", "Content-Type: application/grpc", "-d", "")
     assert answer.status == 502 and "speaks HTTP/2 only" in answer.text, answer
+    assert tunnel.get("web.shop.localhost").status == 404, "any other request is sent in HTTP/2"
 
 
 def test_tls_to_a_server_that_does_not_speak_it_is_logged_with_the_url(cluster):

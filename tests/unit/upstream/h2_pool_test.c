@@ -106,7 +106,7 @@ static void add_http2(struct rig *r, const struct endpoint *e)
 
 static struct message_stream *take(struct rig *r, const struct endpoint *e)
 {
-    return h2_pool_take(r->pool, e, PORT, &r->via);
+    return h2_pool_take(r->pool, e, PORT, false, &r->via);
 }
 
 static bool is_closed(const struct rig *r, size_t i)
@@ -139,7 +139,7 @@ static void another_port_has_connections_of_its_own(void **state)
     struct rig *r = *state;
     add_http2(r, &web);
 
-    assert_null(h2_pool_take(r->pool, &web, PORT + 1, &r->via));
+    assert_null(h2_pool_take(r->pool, &web, PORT + 1, false, &r->via));
     assert_null(take(r, &longer));
 }
 
@@ -231,7 +231,7 @@ static void first_bytes_show_what_a_port_speaks(void **state)
 
     assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_UNKNOWN);
     add_http2(r, &web);
-    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2_ALSO);
     add(r, &longer);
     assert_int_equal(h2_pool_speaks(r->pool, &longer, PORT, NULL), SPEAKS_UNKNOWN);
     pod_writes(r, 1, "HTTP/1.1 400 Bad Request\r\n\r\n", 28);
@@ -259,6 +259,49 @@ static void a_declaration_counts_until_something_was_learnt(void **state)
     assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, &rows[0].port), SPEAKS_HTTP1);
 }
 
+/* HTTP/1 was answered in HTTP/2: a connection of HTTP/2 shows no less. */
+static void what_an_answer_to_http1_showed_is_not_forgotten(void **state)
+{
+    struct rig *r = *state;
+
+    h2_pool_learn(r->pool, &web, PORT, SPEAKS_HTTP2);
+    add_http2(r, &web);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2);
+}
+
+static void a_declaration_is_doubtful_after_a_connection_that_was_silent(void **state)
+{
+    struct rig *r = *state;
+    static const struct service_port grpc = { .name = "grpc" };
+
+    add(r, &web);
+    stream_shutdown(r->pods[0]);
+    stream_update(r->pods[0]);
+    run(r);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, &grpc), SPEAKS_UNKNOWN);
+    add_http2(r, &web);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, &grpc), SPEAKS_HTTP2);
+}
+
+static void a_request_that_must_be_certain_waits_for_settings(void **state)
+{
+    struct rig *r = *state;
+    struct h2_waiter waiter = { 0 };
+    add(r, &web);
+
+    assert_null(h2_pool_take(r->pool, &web, PORT, true, &r->via));
+    assert_true(h2_pool_awaits_settings(r->pool, &web, PORT));
+    h2_pool_wait(r->pool, &web, PORT, &waiter, &r->waiting);
+    pod_writes(r, 0, SETTINGS, 5);
+    assert_int_equal(r->wakes, 0);
+    pod_writes(r, 0, SETTINGS + 5, 4);
+    assert_int_equal(r->wakes, 1);
+    assert_false(h2_pool_awaits_settings(r->pool, &web, PORT));
+    struct message_stream *m = h2_pool_take(r->pool, &web, PORT, true, &r->via);
+    assert_non_null(m);
+    stream_abort(m->bytes);
+}
+
 static void with_4096_ports_those_without_connections_are_forgotten(void **state)
 {
     struct rig *r = *state;
@@ -272,7 +315,7 @@ static void with_4096_ports_those_without_connections_are_forgotten(void **state
     h2_pool_learn(r->pool, &longer, 4095, SPEAKS_HTTP1);
     assert_int_equal(h2_pool_speaks(r->pool, &longer, 1, NULL), SPEAKS_UNKNOWN);
     assert_int_equal(h2_pool_speaks(r->pool, &longer, 4095, NULL), SPEAKS_HTTP1);
-    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2_ALSO);
     assert_int_equal(h2_pool_speaks(r->pool, &web, PORT + 1, NULL), SPEAKS_HTTP1);
     h2_pool_end_opening(r->pool, &web, PORT + 1);
 }
@@ -296,7 +339,7 @@ static void a_pod_that_is_gone_is_forgotten_and_no_other_one(void **state)
     run(r);
     assert_true(is_closed(r, 0));
 
-    assert_int_equal(h2_pool_speaks(r->pool, &longer, PORT, NULL), SPEAKS_HTTP2);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, PORT, NULL), SPEAKS_HTTP2_ALSO);
     m = take(r, &longer);
     assert_non_null(m);
     stream_abort(m->bytes);
@@ -333,6 +376,9 @@ int main(void)
         TEST(a_connection_in_use_does_not_close),
         TEST(first_bytes_show_what_a_port_speaks),
         TEST(a_declaration_counts_until_something_was_learnt),
+        TEST(what_an_answer_to_http1_showed_is_not_forgotten),
+        TEST(a_declaration_is_doubtful_after_a_connection_that_was_silent),
+        TEST(a_request_that_must_be_certain_waits_for_settings),
         TEST(with_4096_ports_those_without_connections_are_forgotten),
         TEST(a_pod_that_is_gone_is_forgotten_and_no_other_one),
         TEST(after_a_clear_nothing_more_begins),
