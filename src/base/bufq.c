@@ -25,6 +25,8 @@
 #define ON_THE_HEAP 0
 #endif
 
+#define FREE_SMALL_MAX 1024
+
 #define CHUNK_PAGES 16384
 _Static_assert(sizeof(struct chunk) + CHUNK_SIZE == CHUNK_PAGES, "nothing is wasted");
 
@@ -51,8 +53,19 @@ static void chunk_free(struct chunk *c)
         free(c);
 }
 
+static void trim_small(struct chunk_pool *p)
+{
+    while (p->free_small) {
+        struct chunk *c = p->free_small;
+        p->free_small = c->next;
+        chunk_free(c);
+    }
+    p->free_small_count = 0;
+}
+
 void chunk_pool_trim(struct chunk_pool *p, size_t needed)
 {
+    trim_small(p);
     while (p->free_list && p->live + p->free_count > needed) {
         struct chunk *c = p->free_list;
         p->free_list = c->next;
@@ -102,10 +115,35 @@ static struct chunk *chunk_get(struct chunk_pool *p)
     return chunk_begin(p, c);
 }
 
+static struct chunk *chunk_get_small(struct chunk_pool *p)
+{
+    struct chunk *c = p->free_small;
+    if (!c)
+        return chunk_begin(p, chunk_create(CHUNK_SMALL_SIZE));
+    p->free_small = c->next;
+    p->free_small_count--;
+    return chunk_begin(p, c);
+}
+
+static void chunk_put_small(struct chunk_pool *p, struct chunk *c)
+{
+    if (p->free_small_count >= FREE_SMALL_MAX) {
+        chunk_free(c);
+        return;
+    }
+    c->next = p->free_small;
+    p->free_small = c;
+    p->free_small_count++;
+}
+
 static void chunk_put(struct chunk_pool *p, struct chunk *c)
 {
     p->live--;
     chunk_pool_release(p, c->size);
+    if (c->size == CHUNK_SMALL_SIZE) {
+        chunk_put_small(p, c);
+        return;
+    }
     if (p->free_count >= p->keep || c->size != CHUNK_SIZE) {
         chunk_free(c);
         return;
@@ -189,6 +227,13 @@ size_t bufq_write(struct bufq *q, const void *bytes, size_t n)
     }
     q->len += taken;
     return taken;
+}
+
+size_t bufq_write_small(struct bufq *q, const void *bytes, size_t n)
+{
+    if (!q->tail && n && n <= CHUNK_SMALL_ROOM && n <= q->limit)
+        append_chunk(q, chunk_get_small(q->pool));
+    return bufq_write(q, bytes, n);
 }
 
 bool bufq_put(struct bufq *q, const void *bytes, size_t n)
@@ -356,7 +401,8 @@ size_t bufq_iov(const struct bufq *q, struct iovec *iov, size_t max)
 static bool worth_linking(const struct bufq *to, const struct chunk *c, size_t todo)
 {
     size_t len = chunk_len(c);
-    bool copies_well = len <= COPY_MAX && to->tail && chunk_room(to->tail) >= len;
+    bool copies_well = len <= COPY_MAX && to->tail &&
+                       (chunk_room(to->tail) >= len || c->size == CHUNK_SMALL_SIZE);
     return len <= todo && !copies_well;
 }
 

@@ -25,21 +25,25 @@
  * TLS record of their own each time. */
 #define CHUNK_ROOM (CHUNK_SIZE - CHUNK_HEADROOM)
 
+/* The same of a small chunk, which with its struct is 1 KiB. */
+#define CHUNK_SMALL_SIZE 992
+#define CHUNK_SMALL_ROOM (CHUNK_SMALL_SIZE - CHUNK_HEADROOM)
+
 struct chunk {
     struct chunk *next;
     uint8_t *begin, *end; /* the bytes held, inside room */
-    size_t size;          /* of `room`: CHUNK_SIZE, or less after bufq_pack */
+    size_t size; /* of `room`: CHUNK_SIZE, CHUNK_SMALL_SIZE, or that of bufq_pack */
     uint8_t room[];
 };
 
 struct task;
 
-/* The chunks of one loop, with a free list of at most `keep`.  The pool also counts the
- * memory of all buffered bytes, so that one limit bounds it; the pool itself enforces
- * nothing. */
+/* The chunks of one loop, with a free list of at most `keep`, and another of small ones.
+ * The pool also counts the memory of all buffered bytes, so that one limit bounds it; the
+ * pool itself enforces nothing. */
 struct chunk_pool {
-    struct chunk *free_list;
-    size_t free_count, keep;
+    struct chunk *free_list, *free_small;
+    size_t free_count, free_small_count, keep;
     size_t live; /* handed out at present: for metrics and leak checks */
     size_t peak; /* maximum of `live` since chunk_pool_trim */
     size_t
@@ -50,7 +54,7 @@ struct chunk_pool {
 
 void chunk_pool_init(struct chunk_pool *p, size_t keep);
 void chunk_pool_finish(struct chunk_pool *p); /* asserts that every chunk came back */
-/* Keep no more free chunks than bring the chunks back up to `needed`. */
+/* Keep no more free chunks than bring the chunks back up to `needed`, and no small ones. */
 void chunk_pool_trim(struct chunk_pool *p, size_t needed);
 /* *over is borrowed until the next call; NULL accepted. */
 void chunk_pool_set_limit(struct chunk_pool *p, size_t limit, struct task *over);
@@ -95,6 +99,9 @@ static inline bool bufq_full(const struct bufq *q)
 
 /* Append a copy of up to n bytes; returns how many fitted below the limit. */
 size_t bufq_write(struct bufq *q, const void *bytes, size_t n);
+/* The same for a queue that seldom holds much, of which there are many: bytes that fit a
+ * small chunk begin the queue with one. */
+size_t bufq_write_small(struct bufq *q, const void *bytes, size_t n);
 /* Append all of n bytes, or none: false when they do not fit. */
 MUST_CHECK bool bufq_put(struct bufq *q, const void *bytes, size_t n);
 /* Put n <= CHUNK_HEADROOM bytes in front of the first byte; returns where to write them.

@@ -223,7 +223,7 @@ void h2_stream_on_data(struct h2_stream *s, const uint8_t *bytes, size_t n)
     if (!s->used && list_empty(&s->incoming))
         return;           /* it was given up; what comes is not for anyone */
     in->limit = SIZE_MAX; /* the window is the limit */
-    bufq_write(in, bytes, n);
+    bufq_write_small(in, bytes, n);
     in->limit = s->settings->window;
     s->received += n;
     task_wake(s->bytes.wake);
@@ -274,8 +274,10 @@ int h2_stream_send(struct h2_stream *s, const uint8_t *frame_head, size_t n)
         return NGHTTP2_ERR_WOULDBLOCK;
     if (s->reset_sent || out->len < n)
         return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
-    size_t limit = to->limit;
+    size_t limit = to->limit, room;
     to->limit = SIZE_MAX;
+    if (n < RUN_MIN)
+        bufq_reserve(to, &room); /* small frames gather in a whole chunk */
     memcpy(bufq_prepend(out, FRAME_HEAD), frame_head, FRAME_HEAD);
     bufq_move_n(to, out, FRAME_HEAD + n);
     to->limit = limit;

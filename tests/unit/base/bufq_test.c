@@ -127,6 +127,70 @@ static void unused_free_chunks_are_released(void **state)
     bufq_finish(&q);
 }
 
+static void few_bytes_begin_a_queue_in_a_small_chunk(void **state)
+{
+    (void)state;
+    struct bufq q;
+    uint8_t bytes[CHUNK_SMALL_ROOM];
+
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        bytes[i] = byte_at(i);
+    bufq_init(&q, &pool, 100000);
+    assert_int_equal(bufq_write_small(&q, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(pool.live, 1);
+    assert_int_equal(pool.held, CHUNK_SMALL_SIZE);
+    assert_int_equal(bufq_write_small(&q, bytes, 100), 100);
+    assert_int_equal(pool.held, CHUNK_SMALL_SIZE + CHUNK_SIZE);
+    expect_bytes(&q, 0, sizeof(bytes));
+    expect_bytes(&q, 0, 100);
+    assert_int_equal(pool.free_small_count, 1);
+    assert_int_equal(bufq_write_small(&q, bytes, 1), 1);
+    assert_int_equal(pool.free_small_count, 0);
+    bufq_finish(&q);
+    chunk_pool_trim(&pool, 0);
+    assert_null(pool.free_small);
+    assert_int_equal(pool.free_small_count, 0);
+}
+
+static void many_bytes_begin_a_queue_in_a_whole_chunk(void **state)
+{
+    (void)state;
+    struct bufq q;
+    uint8_t bytes[CHUNK_SMALL_ROOM + 1] = { 0 };
+
+    bufq_init(&q, &pool, 100000);
+    assert_int_equal(bufq_write_small(&q, bytes, sizeof(bytes)), sizeof(bytes));
+    assert_int_equal(pool.held, CHUNK_SIZE);
+    bufq_clear(&q);
+    q.limit = 10;
+    assert_int_equal(bufq_write_small(&q, bytes, 100), 10);
+    bufq_finish(&q);
+}
+
+/* Otherwise frames of 50 bytes would be sent in as many pieces. */
+static void moving_gathers_small_chunks(void **state)
+{
+    (void)state;
+    struct bufq from, to;
+    uint8_t bytes[600] = { 0 };
+
+    bufq_init(&from, &pool, 100000);
+    bufq_init(&to, &pool, 100000);
+    fill(&to, PAYLOAD - 100);
+    for (size_t i = 0; i < 20; i++) {
+        bufq_write_small(&from, bytes, sizeof(bytes));
+        assert_int_equal(from.head->size, CHUNK_SMALL_SIZE);
+        bufq_move(&to, &from);
+    }
+    assert_int_equal(pool.live, 2);
+    bufq_clear(&to);
+    bufq_write_small(&from, bytes, sizeof(bytes));
+    bufq_move(&to, &from);
+    assert_int_equal(to.head->size, CHUNK_SMALL_SIZE); /* re-linked */
+    bufq_finish(&from);
+    bufq_finish(&to);
+}
+
 static void a_head_is_written_before_its_payload_in_the_chunk(void **state)
 {
     (void)state;
@@ -504,6 +568,13 @@ static void try_writing(struct model *m)
     model_append(m, scratch, bufq_write(&m->q, scratch, n));
 }
 
+static void try_writing_small(struct model *m)
+{
+    size_t n = any_size() % 2000;
+    roll(n);
+    model_append(m, scratch, bufq_write_small(&m->q, scratch, n));
+}
+
 static void try_reserving(struct model *m)
 {
     size_t room = 0;
@@ -603,7 +674,7 @@ static void random_operations_agree_with_an_array(void **state)
     (void)state;
     static void (*const tries[])(struct model *) = {
         try_writing, try_reserving, try_prepending, try_reading, try_skipping,
-        try_moving,  try_copying,   try_moving,     try_packing,
+        try_moving,  try_copying,   try_moving,     try_packing, try_writing_small,
     };
 
     sched_init(&dice, 42);
@@ -633,6 +704,9 @@ int main(void)
         TEST(limits_near_the_size_of_a_chunk_hold),
         TEST(a_queue_that_empties_keeps_no_chunk),
         TEST(unused_free_chunks_are_released),
+        TEST(few_bytes_begin_a_queue_in_a_small_chunk),
+        TEST(many_bytes_begin_a_queue_in_a_whole_chunk),
+        TEST(moving_gathers_small_chunks),
         TEST(a_head_is_written_before_its_payload_in_the_chunk),
         TEST(a_head_without_payload_is_written),
         TEST(skipped_bytes_become_headroom),
