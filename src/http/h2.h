@@ -18,6 +18,9 @@
 #include "http/message.h"
 
 #define H2_MEMORY_MAX (4u << 20)
+#define H2_BLOCK_CLASSES 17 /* free lists of nghttp2's memory, for blocks up to 1 KiB */
+
+struct h2_block;
 
 /* Made once for all connections of a kind; their unused memory is in here. */
 struct h2_settings {
@@ -28,7 +31,9 @@ struct h2_settings {
     uint32_t window;         /* of a stream: bytes of a body that were not taken yet */
     struct list_node unused; /* private */
     size_t unused_count;
-    void *options, *callbacks; /* nghttp2's */
+    struct h2_block *blocks[H2_BLOCK_CLASSES]; /* private: free lists by size class */
+    size_t blocks_kept;                        /* bytes in them */
+    void *options, *callbacks;                 /* nghttp2's */
 };
 
 /* The caller has set the fields before `unused`. */

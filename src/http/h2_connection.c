@@ -31,62 +31,6 @@
 #define FRAME_HEAD 9
 #define FRAME_SETTINGS 4
 
-/* ---- memory ---- */
-
-/* In front of each block: its size. */
-union block {
-    size_t size;
-    max_align_t align;
-};
-
-static void *memory_get(size_t size, void *owner)
-{
-    struct h2_connection *c = owner;
-
-    if (size > H2_MEMORY_MAX || c->memory + size > H2_MEMORY_MAX)
-        return NULL;
-    union block *b = xmalloc(sizeof(*b) + size);
-    b->size = size;
-    c->memory += size;
-    chunk_pool_hold(c->settings->pool, size);
-    return b + 1;
-}
-
-static void memory_put(void *at, void *owner)
-{
-    struct h2_connection *c = owner;
-
-    if (!at)
-        return;
-    union block *b = (union block *)at - 1;
-    c->memory -= b->size;
-    chunk_pool_release(c->settings->pool, b->size);
-    free(b);
-}
-
-static void *memory_get_zeroed(size_t count, size_t size, void *owner)
-{
-    if (size && count > H2_MEMORY_MAX / size)
-        return NULL;
-    void *at = memory_get(count * size, owner);
-    if (at)
-        memset(at, 0, count * size);
-    return at;
-}
-
-static void *memory_resize(void *at, size_t size, void *owner)
-{
-    if (!at)
-        return memory_get(size, owner);
-    const union block *b = (const union block *)at - 1;
-    void *to = memory_get(size, owner);
-    if (!to)
-        return NULL;
-    memcpy(to, at, b->size < size ? b->size : size);
-    memory_put(at, owner);
-    return to;
-}
-
 /* ---- streams ---- */
 
 static struct h2_stream *stream_by_id(struct h2_connection *c, int32_t id)
@@ -335,7 +279,8 @@ static nghttp2_option *options_create(const struct h2_settings *s)
 void h2_settings_init(struct h2_settings *s)
 {
     list_init(&s->unused);
-    s->unused_count = 0;
+    s->unused_count = s->blocks_kept = 0;
+    memset(s->blocks, 0, sizeof(s->blocks));
     s->options = options_create(s);
     s->callbacks = callbacks_create();
 }
@@ -531,11 +476,7 @@ static struct h2_connection *create(struct h2_settings *s, struct stream *below,
                                     struct task *wake, bool server)
 {
     struct h2_connection *c = xcalloc(1, sizeof(*c));
-    nghttp2_mem memory = { .mem_user_data = c,
-                           .malloc = memory_get,
-                           .free = memory_put,
-                           .calloc = memory_get_zeroed,
-                           .realloc = memory_resize };
+    nghttp2_mem memory = h2_memory(c);
 
     c->settings = s;
     c->below = below;

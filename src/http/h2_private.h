@@ -1,6 +1,7 @@
 /* http/h2_private.h - what the files of http/h2_* share
  *
- *   h2_connection.c  a connection: nghttp2's session, its memory and callbacks, reading and flushing
+ *   h2_connection.c  a connection: nghttp2's session, its callbacks, reading and flushing
+ *   h2_memory.c      the memory of its session
  *   h2_stream.c      a stream of it: windows, bodies, how it ends
  *   h2_heads.c       heads: fields into the text of HTTP/1, and parsed heads into fields
  */
@@ -106,6 +107,10 @@ nghttp2_data_provider h2_stream_source(struct h2_stream *s);
 int h2_stream_send(struct h2_stream *s, const uint8_t *frame_head, size_t n);
 /* After a flush: is it stuck? */
 void h2_stream_settle(struct h2_stream *s);
+
+/* h2_memory.c */
+nghttp2_mem h2_memory(struct h2_connection *c);
+void h2_memory_trim(struct h2_settings *settings);
 
 /* h2_heads.c */
 void h2_head_begin(struct h2_stream *s, bool trailers);

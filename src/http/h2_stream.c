@@ -21,7 +21,7 @@
 #include "http/h2_private.h"
 #include "http/page.h"
 
-#define UNUSED_MAX 256
+#define UNUSED_MAX 512
 #define FRAME_HEAD 9
 #define RUN_MIN                                                                          \
     4096 /* a chunk of the queue with so much is sent by itself, without a copy */
@@ -78,6 +78,7 @@ void h2_settings_trim(struct h2_settings *settings)
         destroy(s);
     }
     settings->unused_count = 0;
+    h2_memory_trim(settings);
 }
 
 /* ---- ends ---- */

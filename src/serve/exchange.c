@@ -38,7 +38,7 @@
 
 LOG_MODULE(serve);
 
-#define FREE_MAX 64
+#define FREE_MAX 256
 #define HEAD_SMALL 8192     /* what other servers accept, too */
 #define ZONE_MS 2000        /* for the cluster's domain, while it is looked for */
 #define LEASE_GRACE_MS 5000 /* upstream/ has deadlines of its own; this is if they fail */

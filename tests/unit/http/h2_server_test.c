@@ -505,6 +505,51 @@ static void a_header_bomb_costs_no_more_than_a_head(void **state)
     stream_close(m->bytes);
 }
 
+/* ---- memory ---- */
+
+static void finish_requests(struct peer *p, size_t count)
+{
+    struct message_stream *m[100];
+
+    for (size_t i = 0; i < count; i++) {
+        peer_get(p, "/");
+        m[i] = accepted(p);
+    }
+    for (size_t i = 0; i < count; i++) {
+        answer(m[i], "HTTP/1.1 204 No Content\r\n\r\n");
+        stream_close(m[i]->bytes);
+    }
+    peer_run(p);
+}
+
+static void memory_of_streams_is_kept_for_the_next_ones(void **state)
+{
+    struct peer *p = *state;
+
+    finish_requests(p, 100);
+    size_t kept = p->settings.blocks_kept, held = p->pool.held;
+    assert_true(kept > 0 && kept <= 512 << 10);
+    finish_requests(p, 50);
+    assert_int_equal(p->settings.blocks_kept, kept);
+    assert_int_equal(p->pool.held, held);
+    h2_settings_trim(&p->settings);
+    assert_int_equal(p->settings.blocks_kept, 0);
+    for (size_t i = 0; i < H2_BLOCK_CLASSES; i++)
+        assert_null(p->settings.blocks[i]);
+    finish_requests(p, 1);
+}
+
+static void full_free_lists_take_no_more_memory(void **state)
+{
+    struct peer *p = *state;
+    const size_t full = 512 << 10;
+
+    p->settings.blocks_kept += full;
+    finish_requests(p, 20);
+    assert_true(p->settings.blocks_kept <= full);
+    h2_settings_trim(&p->settings);
+}
+
 static void more_streams_than_allowed_are_refused(void **state)
 {
     struct peer *p = *state;
@@ -647,6 +692,8 @@ int main(void)
         T(a_flood_of_pings_ends_the_connection),
         T(endless_continuations_end_the_connection),
         T(a_header_bomb_costs_no_more_than_a_head),
+        T(memory_of_streams_is_kept_for_the_next_ones),
+        T(full_free_lists_take_no_more_memory),
         T(more_streams_than_allowed_are_refused),
         cmocka_unit_test(settings_that_are_not_acknowledged_end_the_connection),
         cmocka_unit_test(forbidden_requests_reach_no_user),
