@@ -9,6 +9,7 @@
 
 #include "base/own.h"
 #include "base/file.h"
+#include "base/file_write.h"
 #include "kube/kubeconfig.h"
 
 static enum err io_error(const char *path, struct diag *why)
@@ -77,18 +78,6 @@ static enum err check_text(const char *path, const char *user,
 
 /* ---- the file ---- */
 
-static bool write_all(int fd, const char *text)
-{
-    for (size_t len = strlen(text); len;) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno != EINTR)
-            return false;
-        text += n > 0 ? n : 0;
-        len -= n > 0 ? (size_t)n : 0;
-    }
-    return true;
-}
-
 /* A copy of another user's file would be ours: only root may give it back.  What a group may
  * do is not for our own, where the file cannot be given to the first. */
 static bool take_over_owner(int fd, const struct stat *like)
@@ -111,8 +100,8 @@ static enum err overwrite_file(const char *path, const char *text, struct diag *
 
     if (fd < 0)
         return io_error(path, why);
-    bool written =
-        write_all(fd, text) && ftruncate(fd, (off_t)strlen(text)) == 0 && fsync(fd) == 0;
+    bool written = file_write_all(fd, str_of(text)) &&
+                   ftruncate(fd, (off_t)strlen(text)) == 0 && fsync(fd) == 0;
     enum err e = written ? OK : io_error(path, why);
     close(fd);
     return e;
@@ -128,7 +117,8 @@ static enum err replace_file(const char *path, const char *text, struct diag *wh
     int fd = mkostemp(beside, O_CLOEXEC); /* mode 0600 */
     if (fd < 0)
         return io_error(beside, why);
-    bool written = write_all(fd, text) && take_over_owner(fd, &like) && fsync(fd) == 0;
+    bool written =
+        file_write_all(fd, str_of(text)) && take_over_owner(fd, &like) && fsync(fd) == 0;
     enum err e = written ? OK : io_error(beside, why);
     close(fd);
     bool renamed = !e && rename(beside, path) == 0;
