@@ -3,10 +3,12 @@
 Used by tests/system (on the playground) and tests/kubernetes (on a real
 cluster). SPDX-License-Identifier: MIT
 """
+import atexit
 import json
 import os
 import random
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -52,10 +54,18 @@ def free_ports(n):
 
 
 def clean_environment(**extra):
-    """An environment without the caller's configuration and proxies."""
+    """An environment without the caller's configuration, proxies and control sockets."""
+    left = {"KUBECONFIG", "XDG_RUNTIME_DIR"}
     kept = {k: v for k, v in os.environ.items()
-            if not k.startswith("KTUN_") and k != "KUBECONFIG" and not k.lower().endswith("_proxy")}
+            if not k.startswith("KTUN_") and k not in left and not k.lower().endswith("_proxy")}
     return {**kept, **extra}
+
+
+def runtime_directory():
+    """A directory for control sockets, removed at the end. Its path is short, as sockets need."""
+    folder = tempfile.mkdtemp(prefix="ktun-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 class Response:
@@ -105,8 +115,10 @@ class KubeTunnel:
             command += ["--kubeconfig", str(kubeconfig)]
         self.command = [*map(str, wrapper), *command, *map(str, flags)]
         home = Path(tempfile.mkdtemp(dir=folder))
-        self.environment = clean_environment(HOME=str(home), XDG_CONFIG_HOME=str(home / "config"),
-                                             **(environment or {}))
+        self.runtime = runtime_directory()
+        self.environment = clean_environment(**{
+            "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_RUNTIME_DIR": str(self.runtime), **(environment or {})})
         self.process = None
         self.port = None
         self.user = {}
@@ -131,6 +143,23 @@ class KubeTunnel:
             eventually(lambda: self.own("/readyz").status == 200, pause=0.02)
         except AssertionError:
             raise AssertionError(f"not ready: {self.own('/readyz').text}\n{self.tail()}") from None
+
+    # its control socket
+
+    @property
+    def control_socket(self):
+        return self.runtime / "kube-tunnel" / "default.sock"
+
+    def control(self, path, *arguments, **options):
+        """A request to the control socket, by curl."""
+        return curl("--unix-socket", self.control_socket, f"http://control{path}", *arguments, **options)
+
+    def ask(self, *arguments, seconds=20, binary=BINARY, **variables):
+        """A command of kube-tunnel that asks this one; a finished process with text."""
+        return subprocess.run([str(binary), *map(str, arguments)], env={**self.environment, **variables},
+                              capture_output=True, text=True, timeout=seconds, check=False)
+
+    # its end
 
     def stop(self, sig=signal.SIGTERM):
         """Stops it by a signal, as a service manager does. Asserts that the exit status is right."""

@@ -18,18 +18,20 @@ static const struct {
 
 /* A flag that is not a setting. */
 static const char *const own_flags[] = {
-    "check",     "config",          "group", "help",    "level", "output",
-    "role-name", "service-account", "user",  "version", NULL
+    "check",  "config",    "drain",           "group", "help",    "level", "now",
+    "output", "role-name", "service-account", "user",  "version", NULL
 };
 
+/* `commands` has blanks between the names. */
 static const struct {
-    const char *name, *command;
+    const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list", true },    { "level", "rbac", true },
-    { "check", "rbac", false },    { "service-account", "rbac", true },
-    { "user", "rbac", true },      { "group", "rbac", true },
-    { "role-name", "rbac", true },
+    { "output", "list status", true }, { "level", "rbac", true },
+    { "check", "rbac", false },        { "service-account", "rbac", true },
+    { "user", "rbac", true },          { "group", "rbac", true },
+    { "role-name", "rbac", true },     { "now", "stop", false },
+    { "drain", "stop", false },
 };
 
 static size_t find_command_flag(struct str name)
@@ -40,10 +42,23 @@ static size_t find_command_flag(struct str name)
     return i;
 }
 
-const char *args_owner(const char *name)
+const char *args_owners(const char *name)
 {
     size_t i = find_command_flag(str_of(name));
-    return i < ARRAY_LEN(command_flags) ? command_flags[i].command : NULL;
+    return i < ARRAY_LEN(command_flags) ? command_flags[i].commands : NULL;
+}
+
+bool args_is_of(const char *name, const char *command)
+{
+    struct str rest = str_of(args_owners(name));
+
+    while (!str_empty(rest)) {
+        struct str one;
+        rest = str_cut(rest, ' ', &one);
+        if (str_eq(one, str_of(command)))
+            return true;
+    }
+    return false;
 }
 
 const char *args_own(const struct args *a, const char *name)

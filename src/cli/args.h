@@ -24,8 +24,9 @@ struct args {
 
 /* The last value of such a flag ("true" where it has none), or NULL. */
 const char *args_own(const struct args *a, const char *name);
-/* The command that this flag belongs to. */
-const char *args_owner(const char *name);
+/* The commands that take this flag, with blanks between them; NULL: it is no such flag. */
+const char *args_owners(const char *name);
+bool args_is_of(const char *name, const char *command);
 
 /* ERR_CONFIG: *why names the flag.  Borrows argv; args_finish also after a failure. */
 MUST_CHECK enum err args_parse(struct args *a, int argc, char **argv, struct diag *why);

@@ -8,8 +8,8 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command,    &list_command,    &rbac_command,
-    &config_command, &version_command, &help_command,
+    &run_command,  &status_command, &stop_command,    &list_command,
+    &rbac_command, &config_command, &version_command, &help_command,
 };
 
 const struct command *command_find(const char *name)
@@ -42,18 +42,11 @@ static void print_command(const struct command *c)
 void command_overview(void)
 {
     puts("kube-tunnel: every service of a Kubernetes cluster under its own name\n\n"
-         "Usage: kube-tunnel [COMMAND] [--SETTING VALUE]...\n\n"
-         "While it runs:  curl http://web.shop.svc.cluster.local/   (with DNS set up)\n"
-         "                curl http://web.shop.localhost/           (without)");
+         "Usage: kube-tunnel [COMMAND] [--SETTING VALUE]...\n"
+         "While it runs:  curl http://web.shop.localhost/");
     print_heading("Commands");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         print_command(commands[i]);
-    print_heading("Common settings");
-    print_row("--port PORT", 18, "Listen on this port of the loopback addresses");
-    print_row("--context NAME", 18, "Context of the kubeconfig; repeatable, or all");
-    print_row("-n, --namespace NS", 18, "For list: only this namespace");
-    print_row("--log-level debug", 18, "Say more");
-    print_row("--config FILE", 18, "Configuration file, instead of the usual ones");
     puts("\nAll settings: kube-tunnel help run. More: man kube-tunnel, "
          "man kube-tunnel.conf");
 }
@@ -76,8 +69,8 @@ static int dispatch(const struct args *a)
         return EXIT_OK;
     }
     for (size_t i = 0; i < a->own_count; i++)
-        if (strcmp(args_owner(a->own[i].name), command->name) != 0)
-            return print_error("only \"%s\" takes --%s", args_owner(a->own[i].name),
+        if (!args_is_of(a->own[i].name, command->name))
+            return print_error("only \"%s\" takes --%s", args_owners(a->own[i].name),
                                a->own[i].name);
     size_t named = a->word_count ? 1 : 0;
     return command->run(a, a->words + named, a->word_count - named);

@@ -64,6 +64,7 @@ struct cluster_status {
     bool ready;        /* what it has is known: catalog_ready */
     struct diag error; /* of the last failure, when it cannot be reached or used; "" */
     const struct kube_target *target; /* NULL: not connected */
+    const struct cluster *cluster;    /* likewise */
 };
 
 /* Of one of them: the first is 0. */

@@ -217,6 +217,7 @@ static struct cluster_status status_of(const struct member *m)
                                 .connected = m->cluster != NULL };
 
     if (m->cluster) {
+        s.cluster = m->cluster;
         s.target = api_target(m->cluster->api);
         s.ready = catalog_ready(m->cluster->catalog, &error);
         if (error.code)

@@ -65,6 +65,7 @@ struct alias_text_list {
 #define FIELD_EXPOSE_LIST(field) struct expose_list field;
 #define FIELD_FILE(field)        const char *field;
 #define FIELD_HOST_LIST(field)   struct string_list field;
+#define FIELD_INSTANCE(field)    const char *field;
 #define FIELD_LABEL(field)       const char *field;
 #define FIELD_LABEL_LIST(field)  struct string_list field;
 #define FIELD_LEVELS(field)      const char *field;

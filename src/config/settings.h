@@ -39,6 +39,10 @@
       "One more port, for https:// URLs; auto: 443 or 8443; 0: none") \
     X(EXPOSE_LIST, expose, "expose", "", 0, 256, LISTENERS, \
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
+    X(INSTANCE, name, "name", "default", 0, 0, LISTENERS, \
+      "Name of this kube-tunnel: its control socket is NAME.sock") \
+    X(BOOL, control, "control", "true", 0, 0, LISTENERS, \
+      "Open the control socket, for status, explain, tail and the like") \
     X(COUNT, max_connections, "max-connections", "10000", 1, 1000000, LISTENERS, \
       "Clients connected at the same time") \
     X(COUNT, max_head_fields, "max-head-fields", "256", 16, 4096, LISTENERS, \

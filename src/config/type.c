@@ -327,6 +327,14 @@ static enum err label_parse(const struct setting *s, struct str text, void *fiel
     return string_parse(s, text, field, why);
 }
 
+static enum err instance_parse(const struct setting *s, struct str text, void *field,
+                               struct diag *why)
+{
+    if (!is_dns_label(text))
+        return value_is_not(why, text, "a name: up to 63 of a-z, 0-9 and \"-\"");
+    return string_parse(s, text, field, why);
+}
+
 /* Normalises the domain: cluster.local and Cluster.Local. are the same. */
 static enum err domain_parse(const struct setting *s, struct str text, void *field,
                              struct diag *why)
@@ -484,6 +492,13 @@ const struct setting_type type_FILE = {
     .print = string_print,
     .clear = string_clear,
     .size = FIELD_SIZE_OF(kubeconfig),
+};
+const struct setting_type type_INSTANCE = {
+    .argument = "NAME",
+    .parse = instance_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(name),
 };
 const struct setting_type type_LABEL = {
     .argument = "NAME",

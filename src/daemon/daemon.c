@@ -2,7 +2,7 @@
  *
  * THEORY OF OPERATION
  *
- *      loop ─ clusters ─ admin ─ serve ─ listeners
+ *      loop ─ clusters ─ admin ─ serve ─ listeners ─ control
  *
  * Each part uses those to its left and none to its right, so destroying them from right
  * to left leaves no dangling pointer.
@@ -24,6 +24,7 @@
 #include "cluster/clusters.h"
 #include "cluster/settings.h"
 #include "config/config.h"
+#include "control/control.h"
 #include "daemon/cgroup.h"
 #include "daemon/cluster_settings.h"
 #include "daemon/refusals.h"
@@ -74,6 +75,7 @@ struct daemon {
     struct admin *admin;
     struct serve *serve;
     struct listeners *listeners;
+    struct control *control;
 };
 
 static void enter(struct daemon *d, enum daemon_state next)
@@ -86,7 +88,8 @@ static void drain(struct daemon *d)
     log_info(NO_ID, "stopping", LOG_U("sessions", serve_sessions(d->serve)),
              LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
     notify("STOPPING=1");
-    listeners_close(TAKE(d->listeners));
+    if (d->listeners)
+        listeners_close(TAKE(d->listeners));
     enter(d, DAEMON_DRAINING);
     serve_drain(d->serve, &d->on_end);
 }
@@ -129,6 +132,73 @@ static bool is_ignored(int signum)
 {
     struct sigaction present;
     return sigaction(signum, NULL, &present) == 0 && present.sa_handler == SIG_IGN;
+}
+
+static void order_stop(void *owner, bool now)
+{
+    struct daemon *d = owner;
+
+    d->signals += now ? 2 : 1;
+    task_wake(&d->on_signal);
+}
+
+/* New clients are refused from now on, and the process goes on until it is stopped. */
+static void order_drain(void *owner)
+{
+    struct daemon *d = owner;
+
+    if (d->state != DAEMON_RUNNING || !d->listeners)
+        return;
+    log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
+    listeners_close(TAKE(d->listeners));
+    serve_drain(d->serve, &d->on_end);
+}
+
+static const struct config *order_config(void *owner)
+{
+    const struct daemon *d = owner;
+    return d->config;
+}
+
+static struct listeners *order_listeners(void *owner)
+{
+    const struct daemon *d = owner;
+    return d->listeners;
+}
+
+static const char *order_state(void *owner)
+{
+    const struct daemon *d = owner;
+
+    if (d->state != DAEMON_RUNNING)
+        return "stopping";
+    return d->listeners ? "running" : "draining";
+}
+
+/* Not to have the socket is no reason not to serve. */
+static void open_control(struct daemon *d)
+{
+    const struct control_parts parts = {
+        .loop = d->loop,
+        .clusters = d->clusters,
+        .serve = d->serve,
+        .naming = &d->naming,
+        .in_pod = in_pod(),
+        .orders = { .stop = order_stop,
+                    .drain = order_drain,
+                    .config = order_config,
+                    .listeners = order_listeners,
+                    .state = order_state,
+                    .owner = d },
+    };
+    struct diag why = { "" };
+
+    if (!d->config->control)
+        return;
+    d->control = control_create(&parts);
+    enum err e = control_listen(d->control, d->config->name, &why);
+    if (e)
+        log_info(NO_ID, "no control socket", LOG_S("reason", diag_text(&why, e)));
 }
 
 static void listen_to_signals(struct daemon *d)
@@ -280,7 +350,11 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     limit_memory(d);
     serve_set_in_pod(d->serve, in_pod());
     memory_on_quiet(d->memory, on_quiet, d);
-    return listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
+    enum err e =
+        listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
+    if (!e)
+        open_control(d);
+    return e;
 }
 
 static enum err start(struct daemon *d, struct diag *why)
@@ -297,6 +371,7 @@ static enum err start(struct daemon *d, struct diag *why)
 /* Destroys all that was started, in reverse. */
 static void finish(struct daemon *d)
 {
+    control_destroy(d->control);
     listeners_close(d->listeners);
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);

@@ -27,6 +27,7 @@ struct listen_socket {
     struct list_node node;
     struct listeners *all;
     struct listener *listener;
+    char address[ADDRESS_TEXT];
     uint16_t port;
     bool loopback;           /* only reachable from this machine */
     struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
@@ -110,10 +111,9 @@ static void listen_socket_open(struct listeners *l, int fd, struct exposed *expo
     struct listen_socket *d = xcalloc(1, sizeof(*d));
     struct sockaddr_storage at = { 0 };
     socklen_t len = sizeof(at);
-    char address[ADDRESS_TEXT];
 
     getsockname(fd, (struct sockaddr *)&at, &len);
-    address_text((struct sockaddr *)&at, address);
+    address_text((struct sockaddr *)&at, d->address);
     d->all = l;
     d->port = at.ss_family == AF_UNIX ? HTTP_PORT : address_port((struct sockaddr *)&at);
     d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
@@ -122,11 +122,11 @@ static void listen_socket_open(struct listeners *l, int fd, struct exposed *expo
     listener_on_shortage(d->listener, free_descriptor, refuse_client);
     list_append(&l->sockets, &d->node);
     if (exposed)
-        log_info(NO_ID, "listening", LOG_S("address", address),
+        log_info(NO_ID, "listening", LOG_S("address", d->address),
                  LOG_S("exposes", exposed->route.name.text),
                  LOG_U("port", exposed->route.port));
     else
-        log_info(NO_ID, "listening", LOG_S("address", address));
+        log_info(NO_ID, "listening", LOG_S("address", d->address));
 }
 
 static void listen_socket_close(struct listen_socket *d)
@@ -352,6 +352,22 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
              LOG_S("clients", clients_text(l->clients)));
     *ret = TAKE(l);
     return OK;
+}
+
+void listeners_each(const struct listeners *l,
+                    void (*each)(void *owner, const struct listener_status *),
+                    void *owner)
+{
+    if (!l)
+        return;
+    list_for_each (d, &l->sockets, struct listen_socket, node) {
+        const struct exposed *x = d->exposed;
+        const char *port_name = x && x->port_name[0] ? x->port_name : NULL;
+        const struct listener_status s = { d->address, d->loopback,
+                                           x ? x->route.name.text : NULL, port_name,
+                                           x ? x->route.port : 0 };
+        each(owner, &s);
+    }
 }
 
 bool listeners_have_port(const struct listeners *l, uint16_t port)

@@ -25,6 +25,19 @@ MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
 /* The port that the default listeners would have: 80, or 8080 if port 80 needs a
  * privilege. Binds it for a moment to find out. */
 uint16_t listen_default_port(bool in_pod);
+/* One listener, for status pages; the texts are borrowed for the call. */
+struct listener_status {
+    const char *address;   /* "127.0.0.1:80" */
+    bool loopback;         /* only this machine can reach it */
+    const char *exposes;   /* the name of the service; NULL: it serves names */
+    const char *port_name; /* of the service's port; NULL: `port` has its number */
+    uint16_t port;         /* of that service */
+};
+/* NULL accepted: there are none. */
+void listeners_each(const struct listeners *l,
+                    void (*each)(void *owner, const struct listener_status *),
+                    void *owner);
+
 /* Is there a listener on this port?  NULL accepted: no. */
 bool listeners_have_port(const struct listeners *l, uint16_t port);
 /* Closes the listeners; new connections are refused (an inherited socket stays open in

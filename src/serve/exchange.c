@@ -74,6 +74,9 @@ struct exchange {
 /* Everything borrowed goes back. */
 static void conclude_exchange(struct exchange *x)
 {
+    if (join_request(&x->join) && x->routing.target.route.name.kind != NAME_OWN)
+        recent_note(&x->serve->recent, x->serve->sched->now,
+                    x->join.response.status / 100 == 5);
     accounting_end(&(struct accounting){
         .id = x->id,
         .client = x->client.from->address,

@@ -31,6 +31,7 @@
 #include "relay/relay.h"
 #include "serve/accounting.h"
 #include "serve/attempts.h"
+#include "serve/client_status.h"
 #include "serve/handover.h"
 #include "serve/retry_buffer.h"
 #include "serve/serve_state.h"
@@ -552,4 +553,22 @@ void raw_destroy(struct list_node *member)
 {
     raw_kill(member);
     raw_free(container_of(member, struct raw, member));
+}
+
+bool raw_status(const struct list_node *member, struct client_status *ret)
+{
+    const struct raw *r = container_of(member, const struct raw, member);
+    const struct endpoint *e = r->attempts.lease.endpoint;
+
+    *ret = (struct client_status){
+        .id = r->id,
+        .address = r->from.address,
+        .protocol = "raw",
+        .state = states[r->state].name,
+        .listener = r->from.listener_port,
+        .ns = e ? e->ns : NULL,
+        .pod = e ? e->pod : NULL,
+        .host = str_of(route_of(r)->name.text),
+    };
+    return r->state != RAW_CLOSED;
 }

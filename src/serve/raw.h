@@ -12,6 +12,7 @@
 #include "serve/visitor.h"
 
 struct attempts;
+struct client_status;
 struct list_node;
 struct serve;
 struct stream;
@@ -26,5 +27,7 @@ void raw_open_proxied(struct serve *serve, struct stream *client,
 void raw_open_leased(struct serve *serve, struct stream *client,
                      const struct visitor *from, struct log_id id,
                      struct attempts *attempts);
+/* For status pages.  False: it is closed. */
+bool raw_status(const struct list_node *member, struct client_status *ret);
 void raw_kill(struct list_node *member); /* reset it; the memory goes in its task */
 void raw_destroy(struct list_node *member);

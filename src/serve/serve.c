@@ -204,6 +204,25 @@ void serve_drain(struct serve *s, struct task *done)
         task_wake(done);
 }
 
+void serve_each_client(const struct serve *s,
+                       void (*each_client)(void *owner, const struct client_status *),
+                       void *owner)
+{
+    struct client_status client;
+
+    for (struct list_node *at = s->sessions.next; at != &s->sessions; at = at->next)
+        if (session_status(at, &client))
+            each_client(owner, &client);
+    for (struct list_node *at = s->raws.next; at != &s->raws; at = at->next)
+        if (raw_status(at, &client))
+            each_client(owner, &client);
+}
+
+struct serve_rate serve_recent(const struct serve *s)
+{
+    return recent_rate(&s->recent, s->sched->now);
+}
+
 void serve_trim(struct serve *s)
 {
     exchange_trim(s);

@@ -12,6 +12,7 @@
 #include "config/config.h"
 #include "net/peer.h"
 #include "net/stream.h"
+#include "serve/client_status.h"
 
 struct admin;
 struct clusters;
@@ -65,6 +66,13 @@ void serve_accept_raw(struct serve *s, struct stream *client, const struct arriv
  * is left after drain-timeout is reset.  *done wakes when no session is left, also when
  * there was none. */
 void serve_drain(struct serve *s, struct task *done);
+/* Calls back for each client. */
+void serve_each_client(const struct serve *s,
+                       void (*each)(void *owner, const struct client_status *),
+                       void *owner);
+/* Of the last minute, at most. */
+struct serve_rate serve_recent(const struct serve *s);
+
 /* Free what is kept for the next requests. */
 void serve_trim(struct serve *s);
 bool serve_idle(const struct serve *s); /* no session is left */

@@ -8,6 +8,7 @@
 #include "http/h1.h"
 #include "http/h2.h"
 #include "serve/pressure.h"
+#include "serve/recent.h"
 #include "serve/target.h"
 #include "serve/visitor.h"
 #include "wire/http1.h"
@@ -40,6 +41,8 @@ struct serve {
 
     struct h1_servers h1;  /* what clients of HTTP/1 need while a request runs */
     struct h2_settings h2; /* likewise of HTTP/2 */
+
+    struct recent recent;
 
     bool draining;
     struct timer drain_deadline;

@@ -28,6 +28,7 @@
 #include "base/own.h"
 #include "detect/detect.h"
 #include "serve/client_side.h"
+#include "serve/client_status.h"
 #include "serve/early_refusal.h"
 #include "serve/exchange.h"
 #include "serve/handover.h"
@@ -592,4 +593,35 @@ void session_destroy(struct list_node *member)
 {
     session_kill(member);
     session_free(of_member(member));
+}
+
+static const char *protocol_text(const struct session *s)
+{
+    if (s->streams)
+        return "http2";
+    if (s->state == SESSION_SOCKS)
+        return "socks";
+    if (s->state == SESSION_HELLO)
+        return "tls";
+    return s->state == SESSION_GREET ? NULL : "http";
+}
+
+bool session_status(const struct list_node *member, struct client_status *ret)
+{
+    const struct session *s = container_of(member, const struct session, member);
+    const struct endpoint *e = s->exchange ? exchange_endpoint(s->exchange) : NULL;
+
+    *ret = (struct client_status){
+        .id = s->id,
+        .address = s->from.address,
+        .protocol = protocol_text(s),
+        .state = states[s->state].name,
+        .listener = s->from.listener_port,
+        .requests = s->streams ? streams_begun(s->streams) : s->requests,
+        .running = s->streams ? streams_count(s->streams) : s->exchange != NULL,
+        .ns = e ? e->ns : NULL,
+        .pod = e ? e->pod : NULL,
+        .host = s->from.exposed ? str_of(s->from.exposed->route.name.text) : STR(""),
+    };
+    return s->state != SESSION_CLOSED;
 }

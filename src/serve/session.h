@@ -9,6 +9,7 @@
 #include "serve/visitor.h"
 
 struct attempts;
+struct client_status;
 struct holder;
 struct serve;
 struct stream;
@@ -27,6 +28,8 @@ void session_open_ending(struct serve *serve, struct stream *client,
 void session_nudge(struct list_node *member);
 /* Has the session of this holder a connection to that pod? */
 bool session_uses_pod(const struct holder *h, const char *pod_key);
+/* For status pages.  False: it is closed. */
+bool session_status(const struct list_node *member, struct client_status *ret);
 /* Reset it, with whatever runs in it; its memory is freed in this turn. */
 void session_kill(struct list_node *member);
 /* The same, memory included. */

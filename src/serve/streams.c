@@ -166,6 +166,11 @@ void streams_close(struct streams *s)
     free(s);
 }
 
+uint64_t streams_begun(const struct streams *s)
+{
+    return s->requests;
+}
+
 size_t streams_count(const struct streams *s)
 {
     return s->count;

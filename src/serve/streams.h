@@ -23,7 +23,8 @@ void streams_close(struct streams *s);
 
 /* Start exchanges for the requests that came. */
 void streams_run(struct streams *s);
-size_t streams_count(const struct streams *s); /* that have not ended */
+size_t streams_count(const struct streams *s);   /* that have not ended */
+uint64_t streams_begun(const struct streams *s); /* requests so far */
 /* Nothing more will be read or written, but what is in client->out. */
 bool streams_are_over(const struct streams *s);
 /* A pod may have authenticated the connection, not a request. */

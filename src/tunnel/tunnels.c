@@ -304,3 +304,46 @@ void tunnels_destroy(struct tunnels *ts)
     origin_finish(&ts->origin);
     free(ts);
 }
+
+/* ---- status ---- */
+
+static const char *state_text(const struct tunnel *t)
+{
+    if (t->state == TUNNEL_DIALLING)
+        return "dialling";
+    if (t->state == TUNNEL_CLOSED)
+        return "closed";
+    return t->mux.retired ? "retired" : "open";
+}
+
+static struct tunnel_status status_of(const struct pod_tunnels *p, const struct tunnel *t)
+{
+    bool open = t->state == TUNNEL_OPEN;
+    struct tunnel_status s = { .id = t->id,
+                               .ns = p->ns,
+                               .pod = p->name,
+                               .state = state_text(t),
+                               .shared = tunnel_is_shared(t) };
+
+    if (!open)
+        return s;
+    s.transport = transport_name(t->dial.transport);
+    s.age_ms = p->owner->sched->now - t->opened_at;
+    list_for_each (pair, &t->mux.pairs, struct pair, in_owner)
+        *(pair->lent ? &s.lent : &s.idle) += 1;
+    return s;
+}
+
+void tunnels_each(const struct tunnels *ts,
+                  void (*each)(void *owner, const struct tunnel_status *), void *owner)
+{
+    size_t at = 0;
+
+    for (struct map_entry *e; (e = map_next(&ts->pods, &at));) {
+        const struct pod_tunnels *p = e->value;
+        list_for_each (t, &p->tunnels, struct tunnel, in_pod) {
+            const struct tunnel_status s = status_of(p, t);
+            each(owner, &s);
+        }
+    }
+}

@@ -36,5 +36,19 @@ void tunnels_check(struct tunnels *t, const char *why);
  * connection ends.  *done is woken when no tunnel is left. */
 void tunnels_drain(struct tunnels *t, struct task *done);
 bool tunnels_idle(const struct tunnels *t);
+/* One tunnel at this moment, for status pages; the texts are borrowed for the call. */
+struct tunnel_status {
+    struct log_id id;
+    const char *ns, *pod;
+    const char *state;     /* "dialling", "open", "retired" or "closed" */
+    const char *transport; /* "SPDY", "WebSocket"; NULL: not open yet */
+    bool shared;
+    uint32_t lent;   /* connections that are in use */
+    uint32_t idle;   /* connections kept for the next request */
+    uint64_t age_ms; /* since it was opened; 0: not open yet */
+};
+void tunnels_each(const struct tunnels *t,
+                  void (*each)(void *owner, const struct tunnel_status *), void *owner);
+
 /* Closes the tunnels that are left. */
 void tunnels_destroy(struct tunnels *t); /* NULL accepted */

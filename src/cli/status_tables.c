@@ -1,0 +1,244 @@
+/* cli/status_tables.c - the answer of the operation status, for people */
+#include "cli/status_tables.h"
+
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "base/own.h"
+#include "base/rfc3339.h"
+#include "base/utf8.h"
+#include "cli/ask.h"
+#include "cli/table.h"
+
+static const json_t *list_of(const json_t *status, const char *key)
+{
+    return json_object_get(status, key);
+}
+
+static void print_table(struct table *t, size_t rows, FILE *to)
+{
+    if (rows) {
+        fputc('\n', to);
+        table_print(t, to);
+    }
+    table_destroy(t);
+}
+
+static void print_process(const json_t *status, FILE *to)
+{
+    const json_t *rate = json_object_get(status, "lastMinute");
+    double seconds = (double)number_of(rate, "ms") / 1000;
+    int64_t began = wall_clock_ms();
+    char age[32];
+
+    if (rfc3339_parse(str_of(text_of(status, "started")), &began))
+        began = wall_clock_ms();
+    int64_t ms = wall_clock_ms() - began;
+    fprintf(to, "kube-tunnel %s \"%s\" is %s: pid %lld, for %s\n",
+            text_of(status, "version"), text_of(status, "name"), text_of(status, "state"),
+            number_of(status, "pid"), age_text(ms > 0 ? (uint64_t)ms : 0, age));
+    fprintf(to,
+            "last minute: %lld requests (%.1f/s), %lld failed; now %zu clients, "
+            "%zu tunnels\n",
+            number_of(rate, "requests"),
+            (double)number_of(rate, "requests") / (seconds < 1 ? 1 : seconds),
+            number_of(rate, "failures"), json_array_size(list_of(status, "clients")),
+            json_array_size(list_of(status, "tunnels")));
+}
+
+static void print_clusters(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "CONTEXT", "STATE", "SERVER", "SERVICES",
+                                            "ERROR" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *c;
+
+    json_array_foreach(list_of(status, "clusters"), i, c)
+    {
+        AUTO_FREE char *services = xasprintf("%lld", number_of(c, "services"));
+        const char *cells[] = { text_of(c, "context"), text_of(c, "state"),
+                                text_of(c, "server"), services, text_of(c, "error") };
+        table_add(t, cells);
+    }
+    print_table(t, i, to);
+}
+
+static void print_listeners(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "LISTENER", "FROM", "LEADS TO" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *l;
+
+    json_array_foreach(list_of(status, "listeners"), i, l)
+    {
+        AUTO_FREE char *leads =
+            xasprintf("%s:%s", text_of(l, "exposes"), text_of(l, "port"));
+        const char *cells[] = { text_of(l, "address"),
+                                json_is_true(json_object_get(l, "loopback"))
+                                    ? "this machine"
+                                    : "any machine",
+                                text_of(l, "exposes")[0] ? leads : "any name" };
+        table_add(t, cells);
+    }
+    print_table(t, i, to);
+}
+
+static void print_aliases(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "ALIAS", "LEADS TO" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *a;
+
+    json_array_foreach(list_of(status, "aliases"), i, a)
+    {
+        const char *cells[] = { text_of(a, "name"), text_of(a, "target") };
+        table_add(t, cells);
+    }
+    print_table(t, i, to);
+}
+
+static void print_clients(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "CLIENT", "FROM",     "PROTOCOL", "STATE",
+                                            "PORT",   "REQUESTS", "POD" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *c;
+
+    json_array_foreach(list_of(status, "clients"), i, c)
+    {
+        AUTO_FREE char *port = xasprintf("%lld", number_of(c, "listener"));
+        AUTO_FREE char *requests = xasprintf("%lld", number_of(c, "requests"));
+        AUTO_FREE char *pod =
+            xasprintf("%s/%s", text_of(c, "namespace"), text_of(c, "pod"));
+        const char *cells[] = { text_of(c, "id"),
+                                text_of(c, "client"),
+                                text_of(c, "protocol"),
+                                text_of(c, "state"),
+                                port,
+                                requests,
+                                text_of(c, "pod")[0] ? pod : "" };
+        table_add(t, cells);
+    }
+    print_table(t, i, to);
+}
+
+static void print_tunnels(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "TUNNEL", "POD",  "STATE", "TRANSPORT",
+                                            "SHARED", "BUSY", "IDLE",  "AGE" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    size_t i;
+    json_t *u;
+
+    json_array_foreach(list_of(status, "tunnels"), i, u)
+    {
+        AUTO_FREE char *pod =
+            xasprintf("%s/%s", text_of(u, "namespace"), text_of(u, "pod"));
+        AUTO_FREE char *busy = xasprintf("%lld", number_of(u, "connections"));
+        AUTO_FREE char *idle = xasprintf("%lld", number_of(u, "idle"));
+        char age[32];
+        const char *cells[] = { text_of(u, "id"),
+                                pod,
+                                text_of(u, "state"),
+                                text_of(u, "transport"),
+                                json_is_true(json_object_get(u, "shared")) ? "yes" : "no",
+                                busy,
+                                idle,
+                                age_text((uint64_t)number_of(u, "ageMs"), age) };
+        table_add(t, cells);
+    }
+    print_table(t, i, to);
+}
+
+/* The tunnels of one pod, added up. */
+struct pod_row {
+    char *pod;
+    long long tunnels, busy, idle;
+};
+
+static struct pod_row *find_pod(struct pod_row *rows, size_t *count, const json_t *tunnel)
+{
+    AUTO_FREE char *pod =
+        xasprintf("%s/%s", text_of(tunnel, "namespace"), text_of(tunnel, "pod"));
+
+    for (size_t i = 0; i < *count; i++)
+        if (strcmp(rows[i].pod, pod) == 0)
+            return &rows[i];
+    rows[*count].pod = TAKE(pod);
+    return &rows[(*count)++];
+}
+
+static void print_pods(const json_t *status, FILE *to)
+{
+    static const char *const headings[] = { "POD", "TUNNELS", "BUSY", "IDLE" };
+    const json_t *tunnels = list_of(status, "tunnels");
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    AUTO_FREE struct pod_row *rows = xcalloc(json_array_size(tunnels) + 1, sizeof(*rows));
+    size_t i, count = 0;
+    json_t *u;
+
+    json_array_foreach(tunnels, i, u)
+    {
+        struct pod_row *row = find_pod(rows, &count, u);
+        row->tunnels++;
+        row->busy += number_of(u, "connections");
+        row->idle += number_of(u, "idle");
+    }
+    for (i = 0; i < count; i++) {
+        AUTO_FREE char *n = xasprintf("%lld", rows[i].tunnels);
+        AUTO_FREE char *busy = xasprintf("%lld", rows[i].busy);
+        AUTO_FREE char *idle = xasprintf("%lld", rows[i].idle);
+        const char *cells[] = { rows[i].pod, n, busy, idle };
+        table_add(t, cells);
+        free(rows[i].pod);
+    }
+    print_table(t, count, to);
+}
+
+static void print_left_out(const json_t *status, const char *key, const char *what,
+                           FILE *to)
+{
+    if (number_of(status, key))
+        fprintf(to, "\n%lld %s are not shown\n", number_of(status, key), what);
+}
+
+void print_status_tables(const json_t *status, bool wide, FILE *to)
+{
+    print_process(status, to);
+    print_clusters(status, to);
+    print_listeners(status, to);
+    print_aliases(status, to);
+    print_clients(status, to);
+    print_left_out(status, "clientsLeftOut", "clients", to);
+    if (wide)
+        print_tunnels(status, to);
+    else
+        print_pods(status, to);
+    print_left_out(status, "tunnelsLeftOut", "tunnels", to);
+}
+
+static void print_names(const json_t *list, const char *kind, const char *key, FILE *to)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(list, i, item)
+    {
+        AUTO_FREE char *name = xstrdup(text_of(item, key));
+        text_make_printable(name, false);
+        fprintf(to, "%s/%s\n", kind, name);
+    }
+}
+
+void print_status_names(const json_t *status, FILE *to)
+{
+    print_names(list_of(status, "clusters"), "context", "context", to);
+    print_names(list_of(status, "listeners"), "listener", "address", to);
+    print_names(list_of(status, "aliases"), "alias", "name", to);
+    print_names(list_of(status, "clients"), "client", "id", to);
+    print_names(list_of(status, "tunnels"), "tunnel", "id", to);
+}

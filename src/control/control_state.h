@@ -1,0 +1,22 @@
+/* control/control_state.h - the body of struct control; private to control/ */
+#pragma once
+
+#include <time.h>
+
+#include "base/list.h"
+#include "base/sched.h"
+#include "control/claim.h"
+#include "control/parts.h"
+
+struct listener;
+
+struct control {
+    struct control_parts parts;
+    struct sched *sched;
+    time_t started; /* real time */
+    char *name;     /* of this kube-tunnel; NULL: it does not listen */
+    struct claim claim;
+    struct listener *listener;    /* owns the claim's socket */
+    struct list_node connections; /* struct connection */
+    size_t count;
+};

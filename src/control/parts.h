@@ -1,0 +1,35 @@
+/* control/parts.h - what the control socket reads, and what it may have the process do */
+#pragma once
+
+#include <stdbool.h>
+
+#include "base/err.h"
+
+struct clusters;
+struct config;
+struct listeners;
+struct loop;
+struct naming;
+struct serve;
+
+/* What a request may have the process do. */
+struct control_orders {
+    void (*stop)(void *owner, bool now); /* now: running requests are cut */
+    void (*drain)(void *owner);
+    /* NULL: it is not available.  An error leaves everything as it was; *why has the reason. */
+    enum err (*reload)(void *owner, struct diag *why);
+    const struct config *(*config)(void *owner);
+    struct listeners *(*listeners)(void *owner); /* NULL: they are closed */
+    const char *(*state)(void *owner);           /* "running", "draining" */
+    void *owner;
+};
+
+/* All borrowed until control_close. */
+struct control_parts {
+    struct loop *loop;
+    struct clusters *clusters;
+    struct serve *serve;
+    struct naming *naming;
+    bool in_pod;
+    struct control_orders orders;
+};
