@@ -16,6 +16,7 @@
 #include "http/h2.h"
 
 #include <assert.h>
+#include <stdio.h>
 
 #include "base/own.h"
 #include "http/h2_private.h"
@@ -212,13 +213,31 @@ static int on_frame_not_send(nghttp2_session *session, const nghttp2_frame *fram
     return 0;
 }
 
+/* nghttp2's own text has the rule that a frame broke. */
+static void note_error(struct h2_connection *c, const nghttp2_goaway *sent)
+{
+    if (sent->error_code == NGHTTP2_NO_ERROR || c->problem)
+        return;
+    snprintf(c->error, sizeof(c->error), "invalid frames: %.*s (%s)",
+             (int)sent->opaque_data_len, (const char *)sent->opaque_data,
+             nghttp2_http2_strerror(sent->error_code));
+    c->problem = c->error;
+}
+
+static void on_goaway_sent(struct h2_connection *c, const nghttp2_goaway *sent)
+{
+    note_error(c, sent);
+    if (c->going_away)
+        nghttp2_submit_ping(c->session, NGHTTP2_FLAG_NONE, (const uint8_t *)"draining");
+}
+
 static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
                          void *owner)
 {
     struct h2_connection *c = owner;
     const nghttp2_frame_hd *hd = &frame->hd;
-    if (hd->type == NGHTTP2_GOAWAY && c->going_away)
-        nghttp2_submit_ping(session, NGHTTP2_FLAG_NONE, (const uint8_t *)"draining");
+    if (hd->type == NGHTTP2_GOAWAY)
+        on_goaway_sent(c, &frame->goaway);
     bool ends = (hd->type == NGHTTP2_DATA || hd->type == NGHTTP2_HEADERS) &&
                 (hd->flags & NGHTTP2_FLAG_END_STREAM);
     struct h2_stream *s = ends ? stream_by_id(c, hd->stream_id) : NULL;

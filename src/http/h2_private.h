@@ -87,6 +87,7 @@ struct h2_connection {
     bool has_settings; /* the far end's first have come */
     bool draining, going_away, over;
     const char *problem;
+    char error[100]; /* the text of `problem` for invalid frames */
 
     nghttp2_nv *fields; /* scratch for one head */
     size_t field_room;

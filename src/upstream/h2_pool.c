@@ -9,6 +9,7 @@
 LOG_MODULE(upstream);
 
 #define POD_PORTS_MAX 4096 /* with more, those without connections are freed */
+#define FLUSH_MS 1000      /* for the last frames of a connection, GOAWAY among them */
 
 struct pod_port {
     struct h2_pool *pool;
@@ -34,7 +35,8 @@ struct link {
     size_t capacity; /* room for further streams at the last wake-up */
     bool settled;    /* the pod's SETTINGS had come at the last wake-up */
     struct task watch;
-    struct timer idle;
+    struct timer idle; /* when it is over: the deadline of its last frames */
+    bool flushing;     /* it is over, and stream->out is not empty */
 };
 
 struct h2_pool {
@@ -115,6 +117,20 @@ static void learn_from_end(struct link *l)
         l->pod_port->silent = true;
 }
 
+/* A closed stream drops what is in its queue: the pod would not learn why. */
+static void end_when_flushed(struct link *l)
+{
+    learn_from_end(l);
+    wake_waiters(l->pod_port);
+    if (l->stream->broken || bufq_empty(&l->stream->out)) {
+        link_free(l);
+        return;
+    }
+    if (!l->flushing)
+        timer_set(&l->idle, FLUSH_MS);
+    l->flushing = true;
+}
+
 static void on_event(struct task *t)
 {
     struct link *l = container_of(t, struct link, watch);
@@ -123,6 +139,10 @@ static void on_event(struct task *t)
 
     learn(l);
     l->capacity = capacity;
+    if (h2_is_over(l->connection)) {
+        end_when_flushed(l);
+        return;
+    }
     if (!idle)
         timer_stop(&l->idle);
     else if (l->idle.at == 0)
@@ -131,11 +151,7 @@ static void on_event(struct task *t)
     if ((capacity > 0 && before == 0) || settled != l->settled)
         wake_waiters(l->pod_port);
     l->settled = settled;
-    if (h2_is_over(l->connection)) {
-        learn_from_end(l);
-        wake_waiters(l->pod_port);
-        link_free(l);
-    } else if (idle && h2_is_draining(l->connection))
+    if (idle && h2_is_draining(l->connection))
         h2_terminate(l->connection, RESET_NO_ERROR);
 }
 
@@ -143,7 +159,10 @@ static void on_idle(struct timer *t)
 {
     struct link *l = container_of(t, struct link, idle);
 
-    h2_terminate(l->connection, RESET_NO_ERROR);
+    if (l->flushing)
+        link_free(l);
+    else
+        h2_terminate(l->connection, RESET_NO_ERROR);
 }
 
 static struct pod_port *pod_port_find(const struct h2_pool *p, const struct endpoint *e,

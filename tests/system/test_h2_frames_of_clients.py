@@ -14,10 +14,9 @@ import socket
 import pytest
 
 from h2_frames import (ACK, COMPRESSION_ERROR, CONTINUATION, DATA, END_HEADERS, END_STREAM, FLOW_CONTROL_ERROR,
-                       FRAME_SIZE_ERROR, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR,
-                       PUSH_PROMISE, REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY,
-                       Frame, Frames, block, code_of, data, frame, goaway, headers, number, reset, settings,
-                       window_update)
+                       FRAME_SIZE_ERROR, GOAWAY, HEADERS, PADDED, PING, PREFACE, PRIORITY, PROTOCOL_ERROR, PUSH_PROMISE,
+                       REFUSED_STREAM, RST_STREAM, SETTINGS, STREAM_CLOSED, WINDOW_UPDATE, WITH_PRIORITY, Frame, Frames,
+                       block, code_of, data, frame, goaway, headers, number, reset, settings, window_update)
 
 WEB = "web.shop.svc.cluster.local"
 PROBE = 101
@@ -226,7 +225,8 @@ ROWS = [
     ("8.3.1", "no :authority, but Host", headers(1, [f for f in GET if f[0] != ":authority"] + [("host", WEB)]), SERVED),
     ("8.3.1", "neither :authority nor Host", without(":authority"), was_reset(PROTOCOL_ERROR)),
     ("8.3.1", "Host and :authority that differ", with_fields(("host", "other.shop")), SERVED),
-    ("8.5", "CONNECT with :path", headers(1, [(":method", "CONNECT"), (":authority", WEB + ":80"), (":path", "/")], END_HEADERS), was_reset(PROTOCOL_ERROR)),
+    ("8.5", "CONNECT with :path", headers(1, [(":method", "CONNECT"), (":authority", WEB + ":80"), (":path", "/")],
+                                          END_HEADERS), was_reset(PROTOCOL_ERROR)),
     ("8.5", "CONNECT with :scheme", headers(1, [(":method", "CONNECT"), (":authority", WEB + ":80"), (":scheme", "http")],
                                             END_HEADERS), was_reset(PROTOCOL_ERROR)),
     ("8.5", "CONNECT without :authority", headers(1, [(":method", "CONNECT")], END_HEADERS), was_reset(PROTOCOL_ERROR)),
