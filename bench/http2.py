@@ -5,9 +5,10 @@ SPDX-License-Identifier: MIT
 import shutil
 
 import measure
-from contender import Contender, KubeTunnel, Kubectl
+from contender import BareSpdy, Contender, KubeTunnel, Kubectl
 from h2load import H2LOAD, put_h2load
-from http2_pods import free_ports
+from http2_pods import GRPC_CHECK, free_ports
+from load import drive_spdy, put_load
 from place import KUBECTL
 from process import Process
 
@@ -27,9 +28,12 @@ class Http2Client(KubeTunnel):
         return super().missing(place) or missing_tools(place)
 
     def load(self, watch, **options):
-        host = f"{self.service}.{self.place.http2_pods.namespace}.svc.cluster.local"
-        return put_h2load(self.place, self.folder, self.address, host, watch=watch,
+        return put_h2load(self.place, self.folder, self.address, host_of(self.place, self.service), watch=watch,
                           **{**options, **self.options_of_load})
+
+    def call(self, watch, **options):
+        host = host_of(self.place, self.place.http2_pods.grpc_service)
+        return put_load(self.place, self.address, watch, grpc=True, host=host, path=GRPC_CHECK, **options)
 
 
 class Http1Client(Http2Client):
@@ -43,6 +47,7 @@ class Http1Client(Http2Client):
 
 class KubectlHttp2(Kubectl):
     cold = False
+    loads = {"HTTP/2: 16 x 32", "HTTP/2: 1 x 32", "HTTP/2: fixed rate"}
 
     @staticmethod
     def missing(place):
@@ -84,6 +89,26 @@ class Nghttpx(Contender):
     service, options_of_load = Http2Client.service, {}
 
 
+class BareGrpc(BareSpdy):
+    """gRPC calls on an HTTP/2 connection in one pair: the latency of a proxy without any cost."""
+
+    loads = {"HTTP/2: gRPC unary"}
+
+    @staticmethod
+    def missing(place):
+        return missing_tools(place) or BareSpdy.missing(place)
+
+    def call(self, watch, **options):
+        pods = self.place.http2_pods
+        return drive_spdy(self.place, watch, kubeconfig=self.place.kubeconfig, namespace=pods.namespace,
+                          pod=pods.pod_name, port=pods.grpc_port, per_tunnel=1, grpc=True, connections=1,
+                          host=host_of(self.place, pods.grpc_service), path=GRPC_CHECK, **options)
+
+
+def host_of(place, service):
+    return f"{service}.{place.http2_pods.namespace}.svc.cluster.local"
+
+
 def missing_tools(place):
     if not place.http2_pods:
         return "without nginx there are no pods of HTTP/2"
@@ -99,6 +124,12 @@ def paced(effort, contender):
                     rate=measure.RATE)
 
 
+def unary(effort, contender):
+    """One call after the other, on one connection."""
+    return measure.per_request(contender.call(measure.watched(contender), settle="1s",
+                                              duration=measure.milliseconds(effort.seconds)))
+
+
 def requests(effort, contender, **options):
     """Of a fixed time; the settling time opens the tunnels."""
     result = contender.load(measure.watched(contender), **{
@@ -106,9 +137,10 @@ def requests(effort, contender, **options):
     return {**measure.per_request(result), "asked_rps": options.get("rate")}
 
 
-CONTENDERS = (Http2Client, Http1Client, KubectlHttp2, Nghttpx)
+CONTENDERS = (Http2Client, Http1Client, KubectlHttp2, Nghttpx, BareGrpc)
 LOADS = {
     "HTTP/2: 16 x 32": flat_out(16),
     "HTTP/2: 1 x 32": flat_out(1),
     "HTTP/2: fixed rate": paced,
+    "HTTP/2: gRPC unary": unary,
 }

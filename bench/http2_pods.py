@@ -84,7 +84,8 @@ def services(namespace, selector, ports):
 class NginxPods:
     """The pods of the playground's namespace "many": one nginx."""
 
-    namespace = "many"
+    namespace, pod_name = "many", "many-0"
+    grpc_service, grpc_port = "h2c", H2C_PORT
 
     def __init__(self, folder):
         self.folder = folder
@@ -115,6 +116,7 @@ class GoPods:
     """A namespace of the lab with pods of their own, so that tests beside it see nothing of them."""
 
     namespace = "bench"
+    grpc_service, grpc_port = "grpc", 9090
 
     def __init__(self, kubectl):
         self.kubectl = kubectl
@@ -131,6 +133,8 @@ class GoPods:
             *services(self.namespace, "bench", ports)]
         kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
         kubectl("rollout", "status", "-n", self.namespace, "deployment/pods", "--timeout=60s")
+        names = kubectl("get", "pods", "-n", self.namespace, "-o", "jsonpath={.items[*].metadata.name}").split()
+        self.pod_name = min(names)
 
     def close(self):
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")

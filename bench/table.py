@@ -136,7 +136,9 @@ HTTP2 = [
         ("kubernetes", "16 x 32", "CPU per request", "tool_us", "us", "kubectl", 0.5, False),
         ("kubernetes", "1 x 32", "requests/s", "rps", "/s", "kubectl", 1, True),
         ("kubernetes", "16 x 32", "the cluster's own CPU per request", "cluster_us", "us", "kubectl", 0.7, False),
-        ("kubernetes", "16 x 32", "p99", "p99_ms", "ms", "kubectl", 0.5, False))
+        ("kubernetes", "16 x 32", "p99", "p99_ms", "ms", "kubectl", 0.5, False),
+        ("playground", "gRPC unary", "p50", "p50_ms", "ms", "bare SPDY", 1.25, False),
+        ("kubernetes", "gRPC unary", "p50", "p50_ms", "ms", "bare SPDY", 1.25, False))
 ]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
@@ -306,7 +308,7 @@ SHOWN = {
     "16 downloads at once": BODIES,
     "16 uploads at once": BODIES,
     "cold start": [("ms to the first 200", "ms")],
-    **{f"HTTP/2: {load}": RATES for load in ("16 x 32", "1 x 32", "fixed rate")},
+    **{f"HTTP/2: {load}": RATES for load in ("16 x 32", "1 x 32", "fixed rate", "gRPC unary")},
     "50 ms away: page": [("ms", "ms"), ("ms, again", "again_ms")],
     **{f"50 ms away: {n} clients at once": [("ms, the slowest", "slowest_ms"),
                                             ("ms, the slowest, again", "again_ms")]

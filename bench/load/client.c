@@ -10,6 +10,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "bench/load/call.h"
+
 #define SOURCES 32
 /* after a failure, so that there is no storm of retries */
 #define PAUSE_NS (10 * 1000000ull)
@@ -34,6 +36,8 @@ static void hang_up(struct client *c)
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
+    call_destroy(c->call);
+    c->call = NULL;
 }
 
 void client_finish(struct client *c)
@@ -90,6 +94,9 @@ static struct step step_of(const struct client *c)
 {
     const struct plan *p = c->run->plan;
 
+    if (c->call)
+        return (struct step){ .send = (char *)(uintptr_t)c->call_bytes,
+                              .send_len = c->call_len };
     if (c->step < p->step_count)
         return p->steps[c->step];
     return (struct step){ p->head, p->head, p->head_len, p->head_len };
@@ -136,15 +143,27 @@ static enum err take_echo(struct client *c, const char *bytes, size_t n)
     return ERR_AGAIN;
 }
 
+static enum err take_call(struct client *c, const char *bytes, size_t n)
+{
+    enum err e = call_feed(c->call, bytes, n);
+
+    if (!e)
+        c->answer.status = 200;
+    return e;
+}
+
 static enum err take_answer(struct client *c, const char *bytes, size_t n)
 {
+    if (c->call)
+        return take_call(c, bytes, n);
     return c->run->plan->raw ? take_echo(c, bytes, n) : answer_feed(&c->answer, bytes, n);
 }
 
 static void on_bytes(struct client *c, const char *bytes, size_t n)
 {
     if (c->state != CLIENT_TALKS) {
-        hang_up(c);
+        if (!c->call || take_call(c, bytes, n) == ERR_PROTO)
+            hang_up(c); /* but HTTP/2 has frames between two calls, too */
         return;
     }
     if (c->run->counting)
@@ -282,6 +301,11 @@ static void begin(struct client *c)
         dial(c);
     else
         c->state = CLIENT_TALKS;
+    const struct plan *p = c->run->plan;
+    if (p->grpc_host && !c->call)
+        c->call = call_create(p->grpc_host, p->grpc_path);
+    if (c->call)
+        c->call_bytes = call_begin(c->call, &c->call_len);
 }
 
 void client_step(struct client *c, uint32_t events)

@@ -34,6 +34,7 @@ static const char usage[] =
     "  --header LINE       one more header\n"
     "  --connections N     (1)\n"
     "  --fresh             a new connection for each request\n"
+    "  --grpc              unary gRPC calls of that path, in HTTP/2\n"
     "  --raw               no HTTP: connect, send a byte, read it back, close\n"
     "  --proxy connect|socks5  the same through a proxy, to --target\n"
     "  --target HOST:PORT\n"
@@ -48,7 +49,7 @@ struct options {
     const char *host, *path, *header, *proxy, *target;
     uint64_t connections, rate, upload, requests, burst;
     uint64_t duration_ms, settle_ms, patience_ms;
-    bool fresh, raw, cold;
+    bool fresh, raw, grpc, cold;
 };
 
 enum {
@@ -58,6 +59,7 @@ enum {
     OPT_CONNECTIONS,
     OPT_FRESH,
     OPT_RAW,
+    OPT_GRPC,
     OPT_PROXY,
     OPT_TARGET,
     OPT_BURST,
@@ -77,6 +79,7 @@ static const struct option long_options[] = {
     { "connections", required_argument, NULL, OPT_CONNECTIONS },
     { "fresh", no_argument, NULL, OPT_FRESH },
     { "raw", no_argument, NULL, OPT_RAW },
+    { "grpc", no_argument, NULL, OPT_GRPC },
     { "proxy", required_argument, NULL, OPT_PROXY },
     { "target", required_argument, NULL, OPT_TARGET },
     { "burst", required_argument, NULL, OPT_BURST },
@@ -109,6 +112,9 @@ static enum err take_option(struct options *o, int option, struct str value)
         return OK;
     case OPT_RAW:
         o->raw = true;
+        return OK;
+    case OPT_GRPC:
+        o->grpc = true;
         return OK;
     case OPT_PROXY:
         o->proxy = value.at;
@@ -157,6 +163,8 @@ static struct plan make_plan(const struct options *o)
         .connections = (size_t)o->connections,
         .fresh = o->fresh || o->raw,
         .raw = o->raw,
+        .grpc_host = o->grpc ? o->host : NULL,
+        .grpc_path = o->path,
         .rate = (double)o->rate,
         .settle_ns = o->settle_ms * 1000000,
         .duration_ns = o->duration_ms * 1000000,

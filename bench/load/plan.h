@@ -24,7 +24,8 @@ struct plan {
     size_t connections;
     bool fresh; /* each request on a connection of its own, as curl would */
     bool raw;   /* no HTTP: the head is what must come back, byte for byte */
-    struct step steps[STEPS_MAX]; /* of a raw connection through a proxy */
+    const char *grpc_host, *grpc_path; /* unary calls instead, in HTTP/2; NULL: none */
+    struct step steps[STEPS_MAX];      /* of a raw connection through a proxy */
     size_t step_count;
     double rate;          /* requests per second of all together; 0: as fast as they go */
     uint64_t settle_ns;   /* not counted, at the beginning */

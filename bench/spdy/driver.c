@@ -13,6 +13,7 @@
 
 #include "base/own.h"
 #include "bench/load/answer.h"
+#include "bench/load/call.h"
 #include "bench/load/client.h"
 #include "kube/credentials.h"
 #include "net/connecting.h"
@@ -32,7 +33,8 @@
 struct pair {
     uint32_t error_id, data_id;
     struct answer answer;
-    uint64_t began; /* start of the current request */
+    struct call *call; /* NULL: HTTP/1 */
+    uint64_t began;    /* start of the current request */
 };
 
 struct tunnel {
@@ -78,11 +80,15 @@ static void send_request(struct tunnel *t, struct pair *p)
     const struct plan *plan = t->driver->plan;
     uint8_t head[SPDY_HEAD];
     struct bufq *out = &t->stream->out;
+    const char *request = plan->head;
+    size_t len = plan->head_len;
 
-    spdy_data_head_encode(p->data_id, 0, (uint32_t)plan->head_len, head);
-    answer_init(&p->answer);
     p->began = monotonic_ns();
-    if (!bufq_put(out, head, sizeof(head)) || !bufq_put(out, plan->head, plan->head_len))
+    if (p->call)
+        request = call_begin(p->call, &len);
+    spdy_data_head_encode(p->data_id, 0, (uint32_t)len, head);
+    answer_init(&p->answer);
+    if (!bufq_put(out, head, sizeof(head)) || !bufq_put(out, request, len))
         fail(t->driver, ERR_LIMIT, "the request does not fit");
     stream_update(t->stream);
 }
@@ -103,8 +109,11 @@ static void count_answer(struct driver *d, const struct pair *p)
 static enum err take_bytes(struct tunnel *t, struct pair *p, const char *bytes, size_t n)
 {
     struct driver *d = t->driver;
-    enum err e = answer_feed(&p->answer, bytes, n);
+    enum err e =
+        p->call ? call_feed(p->call, bytes, n) : answer_feed(&p->answer, bytes, n);
 
+    if (p->call && !e)
+        p->answer.status = 200;
     if (e == ERR_AGAIN)
         return OK;
     if (e)
@@ -322,6 +331,9 @@ static enum err open_pair(struct tunnel *t, size_t n)
     struct pair *p = &t->pairs[n];
     uint8_t bytes[SPDY_PAIR_MAX];
 
+    const struct plan *plan = t->driver->plan;
+    if (plan->grpc_host)
+        p->call = call_create(plan->grpc_host, plan->grpc_path);
     p->error_id = FIRST_ID(n);
     p->data_id = p->error_id + DATA_OFFSET;
     struct spdy_pair wire = { p->error_id, p->data_id, t->driver->goal->port,
@@ -414,6 +426,8 @@ static void drop_tunnels(struct driver *d)
         struct tunnel *t = &d->tunnels[i];
         task_cancel(&t->wake);
         stream_close(t->stream);
+        for (size_t n = 0; n < t->count; n++)
+            call_destroy(t->pairs[n].call);
         free(t->pairs);
     }
     free(d->tunnels);

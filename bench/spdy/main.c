@@ -22,6 +22,7 @@ static const char usage[] =
     "  --per-tunnel N   pairs that share a tunnel (1)\n"
     "  --host NAME      the Host header (localhost)\n"
     "  --path PATH      (/)\n"
+    "  --grpc           unary gRPC calls of that path, in HTTP/2\n"
     "  --duration TIME  stop after so long (10s)\n"
     "  --settle TIME    do not count the beginning (0)\n"
     "  --patience TIME  for one request (10s)\n";
@@ -29,6 +30,7 @@ static const char usage[] =
 struct options {
     const char *kubeconfig, *ns, *pod, *host, *path;
     uint64_t port, connections, per_tunnel, duration_ms, settle_ms, patience_ms;
+    bool grpc;
 };
 
 enum {
@@ -40,6 +42,7 @@ enum {
     OPT_PER_TUNNEL,
     OPT_HOST,
     OPT_PATH,
+    OPT_GRPC,
     OPT_DURATION,
     OPT_SETTLE,
     OPT_PATIENCE
@@ -54,6 +57,7 @@ static const struct option long_options[] = {
     { "per-tunnel", required_argument, NULL, OPT_PER_TUNNEL },
     { "host", required_argument, NULL, OPT_HOST },
     { "path", required_argument, NULL, OPT_PATH },
+    { "grpc", no_argument, NULL, OPT_GRPC },
     { "duration", required_argument, NULL, OPT_DURATION },
     { "settle", required_argument, NULL, OPT_SETTLE },
     { "patience", required_argument, NULL, OPT_PATIENCE },
@@ -79,6 +83,9 @@ static enum err take_option(struct options *o, int option, const char *value)
         return take_text(&o->host, value);
     case OPT_PATH:
         return take_text(&o->path, value);
+    case OPT_GRPC:
+        o->grpc = true;
+        return OK;
     case OPT_PORT:
         return str_to_uint(str_of(value), UINT16_MAX, &o->port);
     case OPT_CONNECTIONS:
@@ -114,6 +121,8 @@ static enum err drive(const struct options *o, const struct kube_target *target,
     struct plan p = {
         .head = head,
         .head_len = strlen(head),
+        .grpc_host = o->grpc ? o->host : NULL,
+        .grpc_path = o->path,
         .connections = (size_t)o->connections,
         .settle_ns = o->settle_ms * 1000000,
         .duration_ns = o->duration_ms * 1000000,
