@@ -125,7 +125,7 @@ static int begin(void **state)
     loop = loop_create();
     task_init(&wake, loop_sched(loop), RANK_WORK, on_wake);
     trust = tls_trust_create(false);
-    return tls_trust_add(trust, &pem, NULL);
+    return tls_trust_add(trust, &pem, NULL) == OK ? 0 : -1;
 }
 
 static int end(void **state)
