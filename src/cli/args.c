@@ -27,7 +27,7 @@ static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status", true }, { "level", "rbac", true },
+    { "output", "list status explain", true }, { "level", "rbac", true },
     { "check", "rbac", false },        { "service-account", "rbac", true },
     { "user", "rbac", true },          { "group", "rbac", true },
     { "role-name", "rbac", true },     { "now", "stop", false },

@@ -1,6 +1,7 @@
 /* control/operations.c - the table of operations, and finding the one of a request */
 #include "base/own.h"
 #include "control/change.h"
+#include "control/explain.h"
 #include "control/operation.h"
 #include "control/show.h"
 
@@ -10,8 +11,9 @@ static const struct {
     enum err (*run)(struct operation *op, struct answer *ret);
 } operations[] = {
     { "GET", "/v1", show_version },           { "GET", "/v1/status", show_status },
-    { "GET", "/v1/services", show_services }, { "POST", "/v1/drain", change_drain },
-    { "POST", "/v1/reload", change_reload },  { "POST", "/v1/stop", change_stop },
+    { "GET", "/v1/services", show_services }, { "GET", "/v1/explain", explain_name },
+    { "POST", "/v1/drain", change_drain },    { "POST", "/v1/reload", change_reload },
+    { "POST", "/v1/stop", change_stop },
 };
 
 static bool matches(struct str path, struct str pattern, struct str *ret_id)

@@ -336,7 +336,7 @@ static enum lease_state choose(struct leasing *l)
 
 static enum lease_state in_lookup(struct leasing *l);
 
-static struct external_rules rules_of(const struct leasing_parts *p)
+struct external_rules leasing_rules(const struct leasing_parts *p)
 {
     return (struct external_rules){ .zone = p->settings.zone,
                                     .found_zone = p->found_zone,
@@ -347,7 +347,7 @@ static struct external_rules rules_of(const struct leasing_parts *p)
 /* The request names an IP address: look up the service or pod that has it. */
 static enum lease_state follow_address(struct leasing *l)
 {
-    const struct external_rules rules = rules_of(l->parts);
+    const struct external_rules rules = leasing_rules(l->parts);
     struct diag why = { "" };
     enum err e = search_follow_address(&l->search, &rules, MAX_AGE_MS, &why);
 
@@ -363,7 +363,7 @@ static enum lease_state follow_address(struct leasing *l)
 /* Look up the target of an ExternalName.  external_follow limits how often. */
 static enum lease_state follow(struct leasing *l)
 {
-    const struct external_rules rules = rules_of(l->parts);
+    const struct external_rules rules = leasing_rules(l->parts);
     enum err e =
         search_follow(&l->search, &rules, l->want.same_ns, MAX_AGE_MS, &l->lease->why);
 

@@ -74,6 +74,9 @@ struct leasing {
     bool extended; /* the wait was over, but it got more time, since dials progress */
 };
 
+/* Which ExternalNames and addresses may be followed. */
+struct external_rules leasing_rules(const struct leasing_parts *p);
+
 void leasing_register_metrics(void);
 
 struct leasing *leasing_create(struct upstream *owner, struct leasing_parts *parts);

@@ -12,6 +12,8 @@
 #include "net/loop.h"
 #include "upstream/leasing.h"
 #include "upstream/prewarming.h"
+#include "upstream/survey.h"
+#include "upstream/surveyed.h"
 
 #define FREE_LIST_MAX 256
 
@@ -208,6 +210,12 @@ void upstream_return(struct lease *lease, enum release_mode release)
     leasing_put(l);
     endpoint_unref(TAKE(lease->endpoint));
     *lease = (struct lease){ 0 };
+}
+
+struct survey *survey_open(struct upstream *u, const struct route *route,
+                           struct str client, struct task *wake)
+{
+    return survey_create(&u->parts, route, client, wake);
 }
 
 void upstream_unpair(struct upstream *u, uint64_t pair)

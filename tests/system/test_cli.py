@@ -12,7 +12,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT
 
-COMMANDS = ["run", "status", "stop", "list", "rbac", "config", "version", "help"]
+COMMANDS = ["run", "status", "explain", "stop", "list", "rbac", "config", "version", "help"]
 
 
 @pytest.fixture
