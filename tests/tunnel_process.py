@@ -106,7 +106,7 @@ class KubeTunnel:
     """One running kube-tunnel. Names are sent in the Host header, unless a test wants more."""
 
     def __init__(self, *flags, kubeconfig=None, folder, binary=BINARY, listen=("127.0.0.1:0",),
-                 environment=None, user=None, wrapper=()):
+                 environment=None, user=None, wrapper=(), terminal=subprocess.DEVNULL):
         self.log_path = Path(tempfile.mkstemp(suffix=".log", dir=folder)[1])
         command = [str(binary), "run", "--log-level", "debug"]
         for listener in listen:
@@ -121,6 +121,7 @@ class KubeTunnel:
             "XDG_RUNTIME_DIR": str(self.runtime), **(environment or {})})
         self.process = None
         self.port = None
+        self.stdin = terminal
         self.user = {}
         if user is not None:  # one that cannot look into `home`
             self.environment = clean_environment(HOME="/nonexistent", **(environment or {}))
@@ -130,7 +131,7 @@ class KubeTunnel:
 
     def start(self, ready=True):
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(self.command, stderr=log, stdin=subprocess.DEVNULL,
+            self.process = subprocess.Popen(self.command, stderr=log, stdin=self.stdin,
                                             stdout=subprocess.DEVNULL, env=self.environment,
                                             **self.user)
         self.port = int(self.wait_for_log(r"listening\b.*address\"?[=:]\"?127\.0\.0\.1:(\d+)").group(1))

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -72,6 +73,22 @@ enum err file_read_regular(const char *path, size_t max, char **ret_text, size_t
     if (!S_ISREG(facts.st_mode))
         return diag_set(why, ERR_CONFIG, "%s: not a regular file", path);
     return read_all(fd, path, max, ret_text, ret_len, why);
+}
+
+/* A read lease is granted only while no process has the file open for writing.  One that
+ * opens it meanwhile waits until the lease is returned, and the kernel sends a signal, which
+ * SIGURG makes one that is ignored. */
+bool file_is_being_written(const char *path)
+{
+    AUTO(closep) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+
+    if (fd < 0 || fcntl(fd, F_SETSIG, SIGURG))
+        return false;
+    if (!fcntl(fd, F_SETLEASE, F_RDLCK)) {
+        fcntl(fd, F_SETLEASE, F_UNLCK);
+        return false;
+    }
+    return errno == EAGAIN;
 }
 
 char *file_beside(const char *from, const char *path)

@@ -13,6 +13,10 @@ MUST_CHECK enum err file_read(const char *path, size_t max, char **ret_text,
 MUST_CHECK enum err file_read_regular(const char *path, size_t max, char **ret_text,
                                       size_t *ret_len, struct diag *why);
 
+/* Has another process the regular file open for writing?  False where the kernel does not
+ * tell: only the owner of a file may find out. */
+bool file_is_being_written(const char *path);
+
 /* `path` as written in the file `from`: unchanged when absolute, else relative to the
  * folder of `from`.  Owned by the caller. */
 char *file_beside(const char *from, const char *path);

@@ -18,8 +18,8 @@ static const struct {
 
 /* A flag that is not a setting. */
 static const char *const own_flags[] = {
-    "check",  "config",    "drain",           "group", "help",    "level", "now",
-    "output", "role-name", "service-account", "user",  "version", NULL
+    "check", "config", "diff",      "drain",           "group", "help",    "level",
+    "now",   "output", "role-name", "service-account", "user",  "version", NULL
 };
 
 /* `commands` has blanks between the names. */
@@ -31,7 +31,7 @@ static const struct {
     { "check", "rbac", false },        { "service-account", "rbac", true },
     { "user", "rbac", true },          { "group", "rbac", true },
     { "role-name", "rbac", true },     { "now", "stop", false },
-    { "drain", "stop", false },
+    { "drain", "stop", false },        { "diff", "config", false },
 };
 
 static size_t find_command_flag(struct str name)

@@ -35,6 +35,12 @@ int refuse_words(const char *const *words, size_t word_count);
  * the error, EXIT_USAGE.  *ret is written only on EXIT_OK.  Warnings are the caller's to
  * print. */
 MUST_CHECK int load_config(const struct args *a, struct config **ret);
+/* The same without a message; *why is the sentence. */
+MUST_CHECK enum err read_config(const struct args *a, struct config **ret,
+                                struct diag *why);
+/* The files that may be part of the configuration; the texts are owned by the caller, and
+ * NULL where there are fewer. */
+void config_paths(const struct args *a, char *ret[static 2]);
 void print_warnings(const struct config *config);
 /* Sets up the log on stderr, with levels, format and colours as configured.  EXIT_OK or
  * EXIT_USAGE. */

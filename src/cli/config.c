@@ -3,15 +3,18 @@
 
 #include "base/own.h"
 #include "cli/command.h"
-#include "config/setting.h"
+#include "config/change.h"
 #include "daemon/refusals.h"
 
 static void config_help(void)
 {
-    puts("Usage: kube-tunnel config show [SETTING]...\n"
+    puts("Usage: kube-tunnel config show [--diff] [SETTING]...\n"
          "       kube-tunnel config check\n"
          "\n"
          "show   Print settings, their values and where each came from.\n"
+         "       --diff: only those that differ from their defaults, with the default,\n"
+         "       and whether a change applies while kube-tunnel runs (reload) or at its\n"
+         "       next start (restart).\n"
          "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
          "       Neither a kubeconfig nor the cluster is read.\n\n"
          "Precedence, for each setting: flags, then the environment\n"
@@ -23,12 +26,41 @@ static void config_help(void)
          "  idle-timeout: 5m");
 }
 
+static const char *or_dash(const char *text)
+{
+    return text[0] ? text : "-";
+}
+
 static void show_one(const struct setting *s, const struct config *config)
 {
     AUTO_FREE char *value = setting_print(s, config);
     AUTO_FREE char *origin = setting_origin(s, config);
 
-    printf("%-20s  %-20s  %s\n", s->name, value[0] ? value : "-", origin);
+    printf("%-20s  %-20s  %s\n", s->name, or_dash(value), origin);
+}
+
+static bool is_named(const struct setting *s, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (setting_find_loosely(str_of(names[i])) == s)
+            return true;
+    return count == 0;
+}
+
+static void show_changes(const struct config *config, const char *const *names,
+                         size_t count)
+{
+    AUTO(config_unrefp) struct config *initial = config_default();
+    struct setting_changes changes = { 0 };
+
+    setting_changes_find(initial, config, &changes);
+    for (size_t i = 0; i < changes.count; i++) {
+        const struct setting_change *c = &changes.at[i];
+        if (is_named(c->setting, names, count))
+            printf("%-20s  %s -> %s  %s  %s\n", c->setting->name, or_dash(c->before),
+                   or_dash(c->after), c->origin, c->restart ? "restart" : "reload");
+    }
+    setting_changes_finish(&changes);
 }
 
 static void show_all(const struct config *config)
@@ -50,12 +82,17 @@ static int check_names(const char *const *names, size_t count)
     return EXIT_OK;
 }
 
-static int show(const struct config *config, const char *const *names, size_t count)
+static int show(const struct args *a, const struct config *config,
+                const char *const *names, size_t count)
 {
     int status = check_names(names, count);
 
     if (status)
         return status;
+    if (args_own(a, "diff")) {
+        show_changes(config, names, count);
+        return EXIT_OK;
+    }
     if (!count)
         show_all(config);
     for (size_t i = 0; i < count; i++)
@@ -63,10 +100,11 @@ static int show(const struct config *config, const char *const *names, size_t co
     return EXIT_OK;
 }
 
-static int config_check(const struct config *config, const char *const *words,
-                        size_t count)
+static int config_check(const struct args *a, const struct config *config,
+                        const char *const *words, size_t count)
 {
-    int status = refuse_words(words, count);
+    int status = args_own(a, "diff") ? print_error("only \"config show\" takes --diff")
+                                     : refuse_words(words, count);
 
     if (status)
         return status;
@@ -83,7 +121,8 @@ static int config_check(const struct config *config, const char *const *words,
 
 static const struct {
     const char *word;
-    int (*run)(const struct config *config, const char *const *words, size_t count);
+    int (*run)(const struct args *a, const struct config *config,
+               const char *const *words, size_t count);
 } actions[] = { { "show", show }, { "check", config_check } };
 
 static int config_run(const struct args *a, const char *const *words, size_t word_count)
@@ -98,7 +137,7 @@ static int config_run(const struct args *a, const char *const *words, size_t wor
         if (status)
             return status;
         print_warnings(config);
-        return actions[i].run(config, words + 1, word_count - 1);
+        return actions[i].run(a, config, words + 1, word_count - 1);
     }
     return word_count
                ? print_error("config: unknown subcommand \"%s\" (show or check)", word)

@@ -9,6 +9,7 @@
 #include "daemon/process.h"
 
 #define FILE_NAME "kube-tunnel/config.yaml"
+#define SYSTEM_FILE "/etc/" FILE_NAME
 
 static const char *set_variable(const char *name)
 {
@@ -27,21 +28,40 @@ static char *user_file(void)
     return home ? xasprintf("%s/.config/" FILE_NAME, home) : NULL;
 }
 
-int load_config(const struct args *a, struct config **ret)
+static const char *chosen_file(const struct args *a)
+{
+    return a->config_file ? a->config_file : set_variable("KTUN_CONFIG");
+}
+
+void config_paths(const struct args *a, char *ret[static 2])
+{
+    const char *chosen = chosen_file(a);
+
+    ret[0] = chosen ? xstrdup(chosen) : xstrdup(SYSTEM_FILE);
+    ret[1] = chosen ? NULL : user_file();
+}
+
+enum err read_config(const struct args *a, struct config **ret, struct diag *why)
 {
     AUTO_FREE char *user = user_file();
-    struct diag why = { 0 };
     const struct config_input input = {
-        .file = a->config_file ? a->config_file : set_variable("KTUN_CONFIG"),
+        .file = chosen_file(a),
         .user_file = user,
-        .system_file = "/etc/" FILE_NAME,
+        .system_file = SYSTEM_FILE,
         .environment = environ,
         .flags = a->flags,
         .flag_count = a->flag_count,
         .in_pod = in_pod(),
     };
 
-    enum err e = config_load(&input, ret, &why);
+    return config_load(&input, ret, why);
+}
+
+int load_config(const struct args *a, struct config **ret)
+{
+    struct diag why = { 0 };
+    enum err e = read_config(a, ret, &why);
+
     return e ? print_error("%s", diag_text(&why, e)) : EXIT_OK;
 }
 

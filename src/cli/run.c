@@ -52,6 +52,24 @@ static void log_warnings(const struct config *config)
         log_warn(NO_ID, config->warnings.at[i]);
 }
 
+static enum err load_again(void *owner, struct config **ret, struct diag *why)
+{
+    return read_config(owner, ret, why);
+}
+
+static int serve_requests(const struct args *a, const struct config *config)
+{
+    struct args same = *a;
+    char *paths[CONFIG_PATHS];
+
+    config_paths(a, paths);
+    const struct config_source source = { load_again, &same, { paths[0], paths[1] } };
+    int status = daemon_run(config, &source);
+    free(paths[0]);
+    free(paths[1]);
+    return status;
+}
+
 static int run(const struct args *a, const char *const *words, size_t word_count)
 {
     AUTO(config_unrefp) struct config *config = NULL;
@@ -64,7 +82,7 @@ static int run(const struct args *a, const char *const *words, size_t word_count
     if (status)
         return status;
     log_warnings(config);
-    status = daemon_run(config);
+    status = serve_requests(a, config);
     log_flush();
     return status;
 }

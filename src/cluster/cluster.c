@@ -118,6 +118,15 @@ enum err cluster_create(struct loop *loop, const struct cluster_settings *settin
     return OK;
 }
 
+void cluster_configure(struct cluster *c, const struct cluster_settings *settings)
+{
+    api_limit(c->api, &settings->limits);
+    tunnels_configure(c->tunnels, &settings->tunnels);
+    if (c->direct)
+        direct_set_connect_ms(c->direct, settings->direct.connect_ms);
+    upstream_configure(c->upstream, &settings->upstream);
+}
+
 void cluster_unref(struct cluster *c)
 {
     if (!c)

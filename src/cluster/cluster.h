@@ -72,5 +72,7 @@ void cluster_retire(struct cluster *c, struct task *ended);
 /* No lease and no tunnel is left of a retired one. */
 bool cluster_ended(const struct cluster *c);
 
+/* Changes the limits and times of `settings`; the rest stays as it was at the creation. */
+void cluster_configure(struct cluster *c, const struct cluster_settings *settings);
 /* Only when every lease was returned. */
 void cluster_destroy(struct cluster *c); /* NULL accepted */

@@ -84,6 +84,10 @@ void clusters_trim(struct clusters *cs);
 bool clusters_free_descriptor(struct clusters *cs);
 void clusters_check_tunnels(struct clusters *cs, const char *why);
 
+/* Call it when the limits and times of the settings have changed: connected clusters take
+ * them over. */
+void clusters_configure(struct clusters *cs);
+
 /* No new leases: close what is idle, and let the rest end.  *done wakes when clusters_idle
  * may have become true. */
 void clusters_drain(struct clusters *cs, struct task *done);

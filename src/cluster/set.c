@@ -257,6 +257,13 @@ size_t clusters_count(const struct clusters *cs)
 
 /* ---- to all of them ---- */
 
+void clusters_configure(struct clusters *cs)
+{
+    for (size_t i = 0; i < cs->count; i++)
+        if (cs->members[i]->cluster)
+            cluster_configure(cs->members[i]->cluster, cs->settings);
+}
+
 void clusters_unpair(struct clusters *cs, uint64_t pair)
 {
     for (size_t i = 0; i < cs->count; i++)

@@ -157,3 +157,22 @@
     X(LOG_FORMAT, log_format, "log-format", "text", 0, 0, LOGS, \
       "How log lines look")
 /* clang-format on */
+
+/* What a running process applies when its configuration changes: X(field).  A change of any
+ * other setting takes effect at the next start, which a reload reports. */
+/* clang-format off */
+#define SETTINGS_RELOADED(X) \
+    X(port) X(listen) X(tls_port) X(expose) X(max_connections) X(max_head_size) \
+    X(max_head_fields) X(buffer_memory) X(head_timeout_ms) X(body_timeout_ms) \
+    X(send_timeout_ms) X(client_idle_timeout_ms) X(drain_timeout_ms) \
+    X(alias) X(target_port) X(max_objects) X(max_objects_size) X(plugin_timeout_ms) \
+    X(lookup_rate) X(lookup_burst) \
+    X(response_timeout_ms) X(wait_ms) X(dial_timeout_ms) X(replay_buffer) X(forwarded) \
+    X(half_close) \
+    X(tunnels_per_pod) X(http_tunnels_per_pod) X(small_request) X(prewarmed_tunnels) \
+    X(tunnel_max_pairs) X(idle_timeout_ms) X(idle_check_ms) X(tunnel_max_age_ms) \
+    X(ping_interval_ms) X(ping_timeout_ms) \
+    X(clients) X(proxy) X(proxy_raw) X(short_names) X(allow_origin) X(allow_host) \
+    X(allow_namespace) X(deny_namespace) \
+    X(log_level) X(log_format)
+/* clang-format on */

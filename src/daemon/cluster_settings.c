@@ -105,6 +105,23 @@ struct cluster_settings cluster_settings_of(const struct config *c)
     };
 }
 
+void cluster_settings_update(struct cluster_settings *s, const struct config *c)
+{
+    const struct cluster_settings fresh = cluster_settings_of(c);
+    struct tunnel_room room = s->tunnels.room;
+
+    s->limits = fresh.limits;
+    s->tunnels = fresh.tunnels;
+    s->tunnels.room = room;
+    s->direct = fresh.direct;
+    s->upstream.idle_ms = fresh.upstream.idle_ms;
+    s->upstream.prepare_second = fresh.upstream.prepare_second;
+    s->upstream.attempt_ms = fresh.upstream.attempt_ms;
+    s->upstream.silence_ms = fresh.upstream.silence_ms;
+    s->upstream.max_head_size = fresh.upstream.max_head_size;
+    s->upstream.max_head_fields = fresh.upstream.max_head_fields;
+}
+
 struct clusters_choice clusters_choice_of(const struct config *c, bool offline)
 {
     return (struct clusters_choice){

@@ -12,4 +12,7 @@ struct cluster_settings cluster_settings_of(const struct config *c);
 /* Which contexts; borrowed from the config.  `offline`: they are listed and not connected. */
 struct clusters_choice clusters_choice_of(const struct config *c, bool offline);
 
+/* Sets the limits and times that may change while clusters exist. */
+void cluster_settings_update(struct cluster_settings *s, const struct config *c);
+
 struct exec_settings exec_settings_of(const struct config *c);

@@ -32,7 +32,9 @@
 #include "daemon/names.h"
 #include "daemon/notify.h"
 #include "daemon/process.h"
+#include "daemon/reload.h"
 #include "kube/service_account.h"
+#include "listen/clients.h"
 #include "listen/listen.h"
 #include "net/changes.h"
 #include "net/loop.h"
@@ -51,16 +53,23 @@ LOG_MODULE(daemon);
 /* after a shorter stop no PING is sent to check the tunnels */
 #define STOPPED_PROBE_MS 5000
 
+/* A shell that ends sends SIGHUP a moment before its terminal is gone. */
+#define TERMINAL_MS 1000
+
 #define BUFFER_MEMORY (256 * MIB) /* the default where no cgroup has a limit */
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
 
 struct daemon {
-    const struct config *config;
+    const struct config *config; /* a reference */
+    const struct config_source *source;
+    struct reload *reload;
     enum daemon_state state;
-    unsigned signals; /* received */
-    struct task on_signal, on_end, on_change, on_stopped;
-    struct timer parting;
+    unsigned signals; /* to stop, received */
+    unsigned hangups; /* received */
+    bool had_terminal;
+    struct task on_signal, on_hangup, on_end, on_change, on_stopped;
+    struct timer parting, terminal;
     struct loop_signal *terminate, *interrupt, *hangup;
     char own_name[OWN_NAME_ROOM];
     char *own_ns;
@@ -88,6 +97,7 @@ static void drain(struct daemon *d)
     log_info(NO_ID, "stopping", LOG_U("sessions", serve_sessions(d->serve)),
              LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
     notify("STOPPING=1");
+    reload_close(TAKE(d->reload));
     if (d->listeners)
         listeners_close(TAKE(d->listeners));
     enter(d, DAEMON_DRAINING);
@@ -127,6 +137,51 @@ static void on_signal(struct task *t)
         drain(d);
 }
 
+static bool lost_terminal(const struct daemon *d)
+{
+    return d->had_terminal && !start_has_terminal();
+}
+
+static void drain_without_terminal(struct daemon *d)
+{
+    log_info(NO_ID, "the terminal was closed");
+    drain(d);
+}
+
+static void on_terminal(struct timer *t)
+{
+    struct daemon *d = container_of(t, struct daemon, terminal);
+
+    if (d->state == DAEMON_RUNNING && lost_terminal(d))
+        drain_without_terminal(d);
+}
+
+static enum err reload_now(struct daemon *d, struct diag *why)
+{
+    notify_reloading();
+    enum err e = reload_run(d->reload, NULL, why);
+    notify("READY=1");
+    return e;
+}
+
+/* Also sent when the terminal is closed, after which the process must not go on. */
+static void on_hangup(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_hangup);
+
+    if (d->state != DAEMON_RUNNING)
+        return;
+    if (lost_terminal(d)) {
+        drain_without_terminal(d);
+        return;
+    }
+    if (d->had_terminal)
+        timer_set(&d->terminal, TERMINAL_MS);
+    struct diag why = { "" };
+    enum err e = d->reload ? reload_now(d, &why) : OK;
+    (void)e; /* it was logged */
+}
+
 /* Was the signal ignored at the start?  nohup sets SIGHUP so. */
 static bool is_ignored(int signum)
 {
@@ -150,6 +205,7 @@ static void order_drain(void *owner)
     if (d->state != DAEMON_RUNNING || !d->listeners)
         return;
     log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
+    reload_close(TAKE(d->reload));
     listeners_close(TAKE(d->listeners));
     serve_drain(d->serve, &d->on_end);
 }
@@ -175,6 +231,15 @@ static const char *order_state(void *owner)
     return d->listeners ? "running" : "draining";
 }
 
+static enum err order_reload(void *owner, struct diag *why)
+{
+    struct daemon *d = owner;
+
+    if (!d->reload)
+        return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
+    return reload_now(d, why);
+}
+
 /* Not to have the socket is no reason not to serve. */
 static void open_control(struct daemon *d)
 {
@@ -185,6 +250,7 @@ static void open_control(struct daemon *d)
         .naming = &d->naming,
         .in_pod = in_pod(),
         .orders = { .stop = order_stop,
+                    .reload = order_reload,
                     .drain = order_drain,
                     .config = order_config,
                     .listeners = order_listeners,
@@ -206,8 +272,10 @@ static void listen_to_signals(struct daemon *d)
     task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
     d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
     d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
+    task_init(&d->on_hangup, loop_sched(d->loop), RANK_WORK, on_hangup);
+    d->had_terminal = start_has_terminal();
     if (!is_ignored(SIGHUP))
-        d->hangup = loop_signal_open(d->loop, SIGHUP, &d->signals, &d->on_signal);
+        d->hangup = loop_signal_open(d->loop, SIGHUP, &d->hangups, &d->on_hangup);
 }
 
 static void on_change(struct task *t)
@@ -241,6 +309,7 @@ static void start_loop(struct daemon *d)
     task_init(&d->on_stopped, loop_sched(d->loop), RANK_WORK, on_stopped);
     loop_sched(d->loop)->wake = &d->on_stopped;
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
+    timer_init(&d->terminal, loop_sched(d->loop), on_terminal);
     d->own_addresses = own_addresses_create(loop_sched(d->loop));
     d->memory = memory_create(d->loop);
 }
@@ -341,6 +410,32 @@ static void limit_memory(struct daemon *d)
     serve_limit_memory(d->serve, (size_t)limit);
 }
 
+static void limit(void *owner)
+{
+    struct daemon *d = owner;
+    const struct exec_settings exec = exec_settings_of(d->config);
+
+    exec_plugins_configure(d->settings.plugins, &exec);
+    limit_clients(d);
+    limit_memory(d);
+}
+
+static struct reload *start_reload(struct daemon *d)
+{
+    return reload_open(&(struct reload_parts){
+        .loop = d->loop,
+        .source = d->source,
+        .config = &d->config,
+        .naming = &d->naming,
+        .settings = &d->settings,
+        .clusters = d->clusters,
+        .serve = d->serve,
+        .listeners = d->listeners,
+        .limit = limit,
+        .owner = d,
+    });
+}
+
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
@@ -365,6 +460,8 @@ static enum err start(struct daemon *d, struct diag *why)
         e = start_clusters(d, why);
     if (!e)
         e = start_listeners(d, why);
+    if (!e)
+        d->reload = start_reload(d);
     return e;
 }
 
@@ -372,6 +469,7 @@ static enum err start(struct daemon *d, struct diag *why)
 static void finish(struct daemon *d)
 {
     control_destroy(d->control);
+    reload_close(d->reload);
     listeners_close(d->listeners);
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);
@@ -389,11 +487,14 @@ static void finish(struct daemon *d)
     loop_signal_close(d->interrupt);
     loop_signal_close(d->terminate);
     timer_stop(&d->parting);
+    timer_stop(&d->terminal);
     task_cancel(&d->on_end);
     task_cancel(&d->on_signal);
+    task_cancel(&d->on_hangup);
     loop_destroy(d->loop);
     naming_finish(&d->naming);
     free(d->own_ns);
+    config_unref(d->config);
 }
 
 static void warn_insecure(void *owner, const struct cluster_status *s)
@@ -434,14 +535,15 @@ static int print_start_error(const struct config *config, enum err e,
     return status;
 }
 
-int daemon_run(const struct config *config)
+int daemon_run(const struct config *config, const struct config_source *source)
 {
-    struct daemon d = { .config = config };
+    struct daemon d = { .source = source };
     struct diag why = { 0 };
 
     enum err e = refusals_check(config, &why);
     if (e)
         return print_start_error(config, e, &why, EXIT_USAGE);
+    d.config = config_ref(config);
     process_prepare();
     e = start(&d, &why);
     if (!e) {

@@ -2,10 +2,13 @@
 #include "daemon/notify.h"
 
 #include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 /* name: a path, or with a leading '@' a name in the abstract namespace. */
@@ -32,4 +35,15 @@ void notify(const char *state)
         return;
     sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&to, len);
     close(fd);
+}
+
+void notify_reloading(void)
+{
+    struct timespec now = { 0 };
+    char text[64];
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%ju",
+             (uintmax_t)now.tv_sec * 1000000 + (uintmax_t)now.tv_nsec / 1000);
+    notify(text);
 }

@@ -3,3 +3,5 @@
 
 /* "READY=1", "STOPPING=1".  Without $NOTIFY_SOCKET nothing is sent. */
 void notify(const char *state);
+/* "RELOADING=1", with the time that systemd asks for; "READY=1" follows. */
+void notify_reloading(void);

@@ -264,6 +264,11 @@ struct direct *direct_create(struct loop *loop, struct pod_addresses *addresses,
     return d;
 }
 
+void direct_set_connect_ms(struct direct *d, uint64_t connect_ms)
+{
+    d->settings.connect_ms = connect_ms;
+}
+
 void direct_destroy(struct direct *d)
 {
     if (!d)

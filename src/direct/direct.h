@@ -32,6 +32,8 @@ struct direct_settings {
 struct direct *direct_create(struct loop *loop, struct pod_addresses *addresses,
                              const struct direct_settings *settings);
 /* Only when nothing is being opened; NULL accepted. */
+/* Of attempts from now on. */
+void direct_set_connect_ms(struct direct *d, uint64_t connect_ms);
 void direct_destroy(struct direct *d);
 
 /* Errors of its openings:

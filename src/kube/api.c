@@ -48,8 +48,12 @@ void api_set_cluster(struct api *a, uint16_t cluster)
 
 void api_limit(struct api *a, const struct api_limits *limits)
 {
+    bool other_rate = a->rate.per_second != limits->calls_per_second ||
+                      a->rate.burst != limits->calls_burst;
+
     a->limits = *limits;
-    call_rate_init(&a->rate, limits->calls_per_second, limits->calls_burst);
+    if (other_rate)
+        call_rate_init(&a->rate, limits->calls_per_second, limits->calls_burst);
 }
 
 void api_destroy(struct api *a)

@@ -124,6 +124,11 @@ struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_setti
     return ps;
 }
 
+void exec_plugins_configure(struct exec_plugins *ps, const struct exec_settings *s)
+{
+    ps->settings = *s;
+}
+
 void exec_plugins_destroy(struct exec_plugins *ps)
 {
     free(ps);

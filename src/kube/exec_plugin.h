@@ -28,6 +28,8 @@ struct exec_settings {
 };
 
 struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_settings *s);
+/* Of runs from now on. */
+void exec_plugins_configure(struct exec_plugins *ps, const struct exec_settings *s);
 void exec_plugins_destroy(struct exec_plugins *ps); /* after its plugins; NULL accepted */
 
 /* struct oidc; for kube/oidc.c. */

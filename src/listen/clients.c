@@ -54,7 +54,7 @@ static uint32_t login_uid(void)
     return uid == UID_NONE ? uid_from_variable("PKEXEC_UID") : uid;
 }
 
-static bool has_terminal(void)
+bool start_has_terminal(void)
 {
     int fd = open("/dev/tty", O_RDONLY | O_NOCTTY | O_CLOEXEC);
 
@@ -76,7 +76,7 @@ struct start start_look(bool inherited, bool in_pod)
     return (struct start){
         .uid = geteuid(),
         .login_uid = geteuid() == 0 ? login_uid() : UID_NONE,
-        .has_terminal = has_terminal(),
+        .has_terminal = start_has_terminal(),
         .is_service = is_service(),
         .inherited = inherited,
         .in_pod = in_pod,

@@ -6,7 +6,7 @@
  * once, at the start: no connection waits for a directory service.  Clients on other
  * machines are not affected.
  *
- * Private to listen/.
+ * Private to listen/, but for start_has_terminal.
  */
 #pragma once
 
@@ -25,6 +25,8 @@ struct start {
     bool in_pod;
 };
 
+/* Has this process a controlling terminal at present? */
+bool start_has_terminal(void);
 struct start start_look(bool inherited, bool in_pod);
 
 /* Did a person start the process for personal use?  This decides what `auto` means. */

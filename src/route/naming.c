@@ -242,6 +242,20 @@ enum err naming_add_alias(struct naming *n, struct str name, struct str target,
     return OK;
 }
 
+void naming_exchange_aliases(struct naming *n, struct naming *from)
+{
+    struct alias **aliases = n->aliases;
+    size_t count = n->alias_count;
+    struct map by_name = n->by_name;
+
+    n->aliases = from->aliases;
+    n->alias_count = from->alias_count;
+    n->by_name = from->by_name;
+    from->aliases = aliases;
+    from->alias_count = count;
+    from->by_name = by_name;
+}
+
 /* --- reading --- */
 
 void naming_read(const struct naming *n, struct str host, struct name *ret,

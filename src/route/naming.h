@@ -44,6 +44,9 @@ void naming_finish(struct naming *n);
 MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                                      struct str port, struct diag *why);
 
+/* Exchanges the aliases of both, which have the same zone. */
+void naming_exchange_aliases(struct naming *n, struct naming *from);
+
 /* False: the domain was known already. */
 bool naming_set_found_zone(struct naming *n, const char *zone);
 /* Call it when the domain was found or could not be: wakes the requests that wait. */

@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "catalog/service.h"
+#include "serve/policy.h"
 #include "serve/routed_lease.h"
 #include "serve/serve_state.h"
 
@@ -92,4 +93,14 @@ bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempote
     if (delivered)
         return a->deliveries < DELIVERIES_MAX;
     return a->count < UNDELIVERED_ATTEMPTS_MAX;
+}
+
+bool attempts_reach_closed(const struct attempts *a, const struct config *config,
+                           const struct name *name)
+{
+    const struct endpoint *e = a->lease.endpoint;
+
+    if (e)
+        return !policy_opens(config, str_of(e->ns));
+    return name->kind != NAME_ADDRESS && !policy_opens(config, name->ns);
 }

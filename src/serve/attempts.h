@@ -10,6 +10,8 @@
 #include "net/stream.h"
 #include "upstream/lease.h"
 
+struct config;
+struct name;
 struct serve;
 
 #define DELIVERIES_MAX 3 /* of one request */
@@ -42,6 +44,10 @@ void attempts_fail(struct attempts *a);
 void attempts_withdraw(struct attempts *a);
 /* For the next request; the lease is returned. */
 void attempts_clear(struct attempts *a);
+
+/* Does the present lease lead to a namespace that is closed by now?  `name`: of its route. */
+bool attempts_reach_closed(const struct attempts *a, const struct config *config,
+                           const struct name *name);
 
 /* May a stream that ended like this have delivered what it was sent? */
 bool attempts_may_have_delivered(enum verdict verdict);

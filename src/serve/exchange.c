@@ -663,6 +663,15 @@ struct attempts *exchange_take_connected(struct exchange *x, struct exposed **re
     return &x->attempts;
 }
 
+bool exchange_reaches_closed(const struct exchange *x)
+{
+    bool leases = x->state == EXCHANGE_LEASE || x->state == EXCHANGE_TALK ||
+                  x->state == EXCHANGE_RELAY;
+
+    return leases && attempts_reach_closed(&x->attempts, x->serve->config,
+                                           &x->routing.target.route.name);
+}
+
 const struct endpoint *exchange_endpoint(const struct exchange *x)
 {
     return x->attempts.lease.endpoint;

@@ -38,6 +38,8 @@ bool exchange_is_over(const struct exchange *x, struct exchange_result *ret);
 struct attempts *exchange_take_connected(struct exchange *x, struct exposed **ret);
 /* Of its lease, borrowed; NULL: none yet. */
 const struct endpoint *exchange_endpoint(const struct exchange *x);
+/* Is it under way to a namespace that is closed by now? */
+bool exchange_reaches_closed(const struct exchange *x);
 /* Ends it, if it is not over, without a response.  Its memory is kept for another one. */
 void exchange_release(struct exchange *x);
 /* Free what is kept for other exchanges. */

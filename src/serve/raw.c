@@ -549,6 +549,23 @@ void raw_kill(struct list_node *member)
         raw_enter(r, RAW_CLOSED);
 }
 
+void raw_close_denied(struct list_node *member)
+{
+    struct raw *r = container_of(member, struct raw, member);
+
+    if (r->state == RAW_CLOSED ||
+        !attempts_reach_closed(&r->attempts, r->serve->config, &route_of(r)->name))
+        return;
+    log_info(r->id, "closed: its namespace is closed now",
+             LOG_S("client", r->from.address));
+    raw_kill(member);
+}
+
+const struct visitor *raw_visitor(const struct list_node *member)
+{
+    return &container_of(member, const struct raw, member)->from;
+}
+
 void raw_destroy(struct list_node *member)
 {
     raw_kill(member);

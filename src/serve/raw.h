@@ -29,5 +29,8 @@ void raw_open_leased(struct serve *serve, struct stream *client,
                      struct attempts *attempts);
 /* For status pages.  False: it is closed. */
 bool raw_status(const struct list_node *member, struct client_status *ret);
+/* Reset it if it leads to a namespace that is closed by now. */
+void raw_close_denied(struct list_node *member);
+const struct visitor *raw_visitor(const struct list_node *member);
 void raw_kill(struct list_node *member); /* reset it; the memory goes in its task */
 void raw_destroy(struct list_node *member);

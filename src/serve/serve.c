@@ -194,6 +194,35 @@ void serve_accept_raw(struct serve *s, struct stream *client,
     raw_open(s, client, &from);
 }
 
+void serve_configure(struct serve *s, const struct config *config)
+{
+    const struct config *before = s->config;
+
+    s->config = config_ref(config);
+    config_unref(before);
+    s->h1.limits = (struct h1_limits){ config->max_head_size, config->max_head_fields };
+    s->h2.max_head_size = config->max_head_size;
+    s->h2.max_head_fields = config->max_head_fields;
+    each(&s->sessions, session_close_denied);
+    each(&s->raws, raw_close_denied);
+}
+
+void serve_close_clients(struct serve *s,
+                         bool (*allowed)(void *owner, const struct peer *peer),
+                         void *owner)
+{
+    for (struct list_node *at = s->sessions.next, *next; at != &s->sessions; at = next) {
+        next = at->next;
+        if (!allowed(owner, &session_visitor(at)->peer))
+            session_kill(at);
+    }
+    for (struct list_node *at = s->raws.next, *next; at != &s->raws; at = next) {
+        next = at->next;
+        if (!allowed(owner, &raw_visitor(at)->peer))
+            raw_kill(at);
+    }
+}
+
 void serve_drain(struct serve *s, struct task *done)
 {
     s->draining = true;

@@ -47,6 +47,15 @@ struct arrival {
     bool loopback; /* only this machine can reach the listener */
 };
 
+/* Other settings, of which a reference is taken: new requests and connections follow them at
+ * once, and connections to namespaces that they close are reset.  The limits of
+ * serve_limit_clients and serve_limit_memory are set apart. */
+void serve_configure(struct serve *s, const struct config *config);
+/* Resets the clients of this machine for which `allowed` returns false. */
+void serve_close_clients(struct serve *s,
+                         bool (*allowed)(void *owner, const struct peer *peer),
+                         void *owner);
+
 /* A client has connected; the stream is taken over, also when there are too many clients
  * (it gets a 503). */
 void serve_accept(struct serve *s, struct stream *client, const struct arrival *from);

@@ -589,6 +589,24 @@ void session_kill(struct list_node *member)
     session_enter(s, SESSION_CLOSED);
 }
 
+void session_close_denied(struct list_node *member)
+{
+    struct session *s = of_member(member);
+
+    if (s->streams)
+        streams_close_denied(s->streams);
+    if (!s->exchange || !exchange_reaches_closed(s->exchange))
+        return;
+    log_info(s->id, "closed: its namespace is closed now",
+             LOG_S("client", s->from.address));
+    session_kill(member);
+}
+
+const struct visitor *session_visitor(const struct list_node *member)
+{
+    return &container_of(member, const struct session, member)->from;
+}
+
 void session_destroy(struct list_node *member)
 {
     session_kill(member);

@@ -30,6 +30,9 @@ void session_nudge(struct list_node *member);
 bool session_uses_pod(const struct holder *h, const char *pod_key);
 /* For status pages.  False: it is closed. */
 bool session_status(const struct list_node *member, struct client_status *ret);
+/* Reset what it does in namespaces that are closed by now. */
+void session_close_denied(struct list_node *member);
+const struct visitor *session_visitor(const struct list_node *member);
 /* Reset it, with whatever runs in it; its memory is freed in this turn. */
 void session_kill(struct list_node *member);
 /* The same, memory included. */

@@ -12,6 +12,7 @@
 
 LOG_MODULE(serve);
 
+#define RESET_CANCEL 0x8
 #define RESET_CALM 0xb /* ENHANCE_YOUR_CALM: it holds more than its share */
 
 struct streams {
@@ -189,6 +190,18 @@ bool streams_are_paired(const struct streams *s)
 void streams_drain(struct streams *s)
 {
     h2_drain(s->connection);
+}
+
+void streams_close_denied(struct streams *s)
+{
+    list_for_each (r, &s->running, struct running, member) {
+        if (!r->exchange || !exchange_reaches_closed(r->exchange))
+            continue;
+        log_info(r->id, "closed: its namespace is closed now",
+                 LOG_S("client", s->from->address));
+        r->message->ops->reset(r->message, RESET_CANCEL);
+        running_end(r, true);
+    }
 }
 
 void streams_end(struct streams *s)

@@ -32,6 +32,8 @@ bool streams_are_paired(const struct streams *s);
 
 /* No further request; those that run end in their own time. */
 void streams_drain(struct streams *s);
+/* Resets the requests to namespaces that are closed by now. */
+void streams_close_denied(struct streams *s);
 /* End the connection, as long as no request runs. */
 void streams_end(struct streams *s);
 

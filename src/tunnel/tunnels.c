@@ -280,6 +280,21 @@ enum err tunnels_create(struct loop *loop, struct transfers *transfers, struct a
     return OK;
 }
 
+void tunnels_configure(struct tunnels *ts, const struct tunnel_settings *settings)
+{
+    struct tunnel_settings fresh = *settings;
+    bool other_check = fresh.check_ms != ts->settings.check_ms;
+
+    fresh.connect_ahead = ts->settings.connect_ahead;
+    fresh.transport = ts->settings.transport;
+    fresh.room = ts->settings.room;
+    fresh.cluster = ts->settings.cluster;
+    fresh.last_id = ts->settings.last_id;
+    ts->settings = fresh;
+    if (other_check)
+        timer_set(&ts->check, fresh.check_ms);
+}
+
 static void close_all_in(struct pod_tunnels *p)
 {
     pods_cancel_all(p);

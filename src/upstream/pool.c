@@ -427,6 +427,11 @@ struct pool *pool_create(struct sched *sched, struct connectors *connectors,
     return p;
 }
 
+void pool_set_idle(struct pool *p, uint64_t idle_ms)
+{
+    p->idle_ms = idle_ms;
+}
+
 void pool_destroy(struct pool *p)
 {
     size_t at = 0;

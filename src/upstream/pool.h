@@ -21,6 +21,8 @@ struct pool;
 
 struct pool *pool_create(struct sched *sched, struct connectors *connectors,
                          uint64_t idle_ms, uint16_t cluster);
+/* Of connections that are put from now on. */
+void pool_set_idle(struct pool *p, uint64_t idle_ms);
 void pool_destroy(struct pool *p); /* closes everything; NULL accepted */
 void pool_trim(struct pool *p);    /* frees unused memory */
 /* Close one idle direct connection, for its descriptor.  False: there is none. */

@@ -313,6 +313,20 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     return u;
 }
 
+void upstream_configure(struct upstream *u, const struct upstream_settings *fresh)
+{
+    struct upstream_settings *s = &u->parts.settings;
+
+    s->idle_ms = fresh->idle_ms;
+    s->prepare_second = u->parts.choosing.prepare_second = fresh->prepare_second;
+    s->attempt_ms = fresh->attempt_ms;
+    s->silence_ms = fresh->silence_ms;
+    s->max_head_size = fresh->max_head_size;
+    s->max_head_fields = fresh->max_head_fields;
+    pool_set_idle(u->pool, s->idle_ms);
+    h2_pool_configure(u->h2_pool, s->idle_ms, s->max_head_size, s->max_head_fields);
+}
+
 void upstream_set_zone(struct upstream *u, const char *found)
 {
     free(u->parts.found_zone);

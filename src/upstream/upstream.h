@@ -11,6 +11,8 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
                                  const struct upstream_settings *settings);
 /* A second domain of the cluster, beside settings.zone, which was found at run time. */
 void upstream_set_zone(struct upstream *u, const char *found);
+/* Changes the limits and times of `fresh`; the rest stays as it was at the creation. */
+void upstream_configure(struct upstream *u, const struct upstream_settings *fresh);
 /* Idle connections close at once, and leases that wait fail with ERR_CANCELLED; *done wakes
  * when no lease is left. */
 void upstream_drain(struct upstream *u, struct task *done);

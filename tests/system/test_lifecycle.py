@@ -273,13 +273,24 @@ def inherited(sig, handler):
         signal.signal(sig, before)
 
 
-@pytest.mark.parametrize("sig", (signal.SIGINT, signal.SIGHUP))
-def test_sigint_and_sighup_end_it_like_sigterm(start_tunnel, sig):
-    with inherited(signal.SIGHUP, signal.SIG_DFL):
-        tunnel = start_tunnel()
+def test_sigint_ends_it_like_sigterm(start_tunnel):
+    tunnel = start_tunnel()
     assert tunnel.get(WEB).status == 200
-    tunnel.stop(sig)
+    tunnel.stop(signal.SIGINT)
     assert "daemon stopped" in tunnel.log()
+
+
+def test_a_closed_terminal_ends_it_like_sigterm(start_tunnel, playground):
+    """The kernel sends SIGHUP then, which reloads the configuration otherwise."""
+    master, slave = os.openpty()
+    with inherited(signal.SIGHUP, signal.SIG_DFL):
+        tunnel = start_tunnel(wrapper=["setsid", "-c"], terminal=slave, kubeconfig=playground.kubeconfig)
+    os.close(slave)
+    assert tunnel.get(WEB).status == 200
+    os.close(master)
+    tunnel.process.wait(10)
+    assert tunnel.process.returncode == 0
+    assert "the terminal was closed" in tunnel.log() and "daemon stopped" in tunnel.log()
 
 
 def test_sighup_is_ignored_under_nohup(start_tunnel):

@@ -1,0 +1,129 @@
+/* listen/listeners.c - accept clients on a socket and pass them to serve/ */
+#include "listen/listeners.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include "base/address.h"
+#include "base/log.h"
+#include "base/own.h"
+#include "net/tcp.h"
+#include "serve/serve.h"
+
+LOG_MODULE(listen);
+
+#define HTTP_PORT 80
+
+/* Logs a warning.  Warnings are limited per second, so that a user cannot fill the
+ * log. */
+static void refuse_user(const struct listen_socket *d, struct stream *client,
+                        const struct arrival *from)
+{
+    AUTO_FREE char *value = clients_that_allow(d->all->clients, &from->peer);
+    AUTO_FREE char *flag = xasprintf("--clients %s", value);
+    const char *text = "a client of this machine is refused";
+
+    if (from->peer.kind == PEER_LOCAL)
+        log_warn(NO_ID, text, LOG_S("client", from->address),
+                 LOG_U("uid", from->peer.uid), LOG_S("allowed_by", flag));
+    else
+        log_warn(NO_ID, text, LOG_S("client", from->address), LOG_S("uid", "unknown"),
+                 LOG_S("allowed_by", flag));
+    if (d->exposed)
+        stream_abort(client);
+    else
+        serve_refuse_user(d->all->serve, client, from, flag);
+}
+
+static void on_client(void *owner, int fd, const struct sockaddr *peer)
+{
+    struct listen_socket *d = owner;
+    char address[ADDRESS_TEXT];
+    const struct arrival from = {
+        .address = address,
+        .peer = peer_identify(d->all->loop, fd, peer),
+        .port = d->port,
+        .loopback = d->loopback,
+    };
+
+    address_text(peer, address);
+    struct stream *client = tcp_open_accepted(d->all->loop, fd);
+    if (!clients_allow(d->all->clients, &from.peer))
+        refuse_user(d, client, &from);
+    else if (d->exposed)
+        serve_accept_raw(d->all->serve, client, &from, d->exposed);
+    else
+        serve_accept(d->all->serve, client, &from);
+}
+
+static bool free_descriptor(void *owner)
+{
+    const struct listen_socket *d = owner;
+
+    return serve_free_descriptor(d->all->serve);
+}
+
+static void refuse_client(void *owner, int fd)
+{
+    const struct listen_socket *d = owner;
+    struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
+
+    if (d->exposed)
+        stream_abort(client);
+    else
+        serve_turn_away(d->all->serve, client);
+}
+
+static void log_listening(const struct listen_socket *d)
+{
+    const struct exposed *exposed = d->exposed;
+
+    if (exposed)
+        log_info(NO_ID, "listening", LOG_S("address", d->address),
+                 LOG_S("exposes", exposed->route.name.text),
+                 LOG_U("port", exposed->route.port));
+    else
+        log_info(NO_ID, "listening", LOG_S("address", d->address));
+}
+
+void listen_socket_open(struct listeners *l, int fd, const struct wanted *w)
+{
+    struct listen_socket *d = xcalloc(1, sizeof(*d));
+    struct sockaddr_storage at = { 0 };
+    socklen_t len = sizeof(at);
+    char key[WANTED_KEY_SIZE] = "";
+
+    if (w)
+        wanted_key(w, l->in_pod, key);
+    getsockname(fd, (struct sockaddr *)&at, &len);
+    address_text((struct sockaddr *)&at, d->address);
+    d->all = l;
+    d->port = at.ss_family == AF_UNIX ? HTTP_PORT : address_port((struct sockaddr *)&at);
+    d->loopback = at.ss_family == AF_UNIX || address_is_loopback((struct sockaddr *)&at);
+    d->exposed = exposed_ref(w ? w->exposed : NULL);
+    d->key = xstrdup(key);
+    d->group = l->groups;
+    if (w)
+        d->wanted = w->address;
+    d->listener = listener_open(l->loop, fd, on_client, d);
+    listener_on_shortage(d->listener, free_descriptor, refuse_client);
+    list_append(&l->sockets, &d->node);
+    log_listening(d);
+}
+
+void listen_sockets_open(struct listeners *l, const struct listen_sockets *sockets,
+                         const struct wanted *w)
+{
+    l->groups++;
+    for (size_t i = 0; i < sockets->count; i++)
+        listen_socket_open(l, sockets->fds[i], w);
+}
+
+void listen_socket_close(struct listen_socket *d)
+{
+    list_remove(&d->node);
+    listener_close(d->listener);
+    exposed_unref(d->exposed);
+    free(d->key);
+    free(d);
+}

@@ -1,0 +1,46 @@
+/* listen/listeners.h - accept clients on a socket and pass them to serve/
+ *
+ * Private to listen/.
+ */
+#pragma once
+
+#include "base/address.h"
+#include "base/list.h"
+#include "listen/clients.h"
+#include "listen/wanted.h"
+
+struct listener;
+struct loop;
+struct serve;
+
+struct listen_socket {
+    struct list_node node;
+    struct listeners *all;
+    struct listener *listener;
+    char address[ADDRESS_TEXT];
+    uint16_t port;
+    bool loopback;           /* only reachable from this machine */
+    struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
+
+    char *key;      /* wanted_key; "" for a socket from systemd, which always stays */
+    unsigned group; /* the two sockets of one address have the same number */
+    struct listen_address wanted;
+    const struct wanted *claim; /* during a change: what it serves after it; or NULL */
+};
+
+struct listeners {
+    struct loop *loop;
+    struct serve *serve;
+    struct clients *clients;
+    struct list_node sockets;
+    struct start start; /* what `auto` of --clients depends on */
+    bool in_pod, inherited;
+    unsigned groups;
+};
+
+/* Accepts on this socket, which is taken over.  w NULL: it is inherited. */
+void listen_socket_open(struct listeners *l, int fd, const struct wanted *w);
+/* The same for all of an address. */
+void listen_sockets_open(struct listeners *l, const struct listen_sockets *sockets,
+                         const struct wanted *w);
+void listen_socket_close(struct listen_socket *d);
