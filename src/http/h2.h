@@ -70,6 +70,8 @@ h2_capacity(const struct h2_connection *c); /* client: streams that may be opene
 size_t h2_count(const struct h2_connection *c); /* streams that have not ended */
 enum h2_peer h2_peer(const struct h2_connection *c);
 bool h2_has_settings(const struct h2_connection *c); /* the far end's first have come */
+/* The far end accepts extended CONNECT (RFC 8441). */
+bool h2_accepts_connect(const struct h2_connection *c);
 bool h2_is_draining(
     const struct h2_connection *c); /* no stream will be opened any more */
 /* Nothing more is read or written, but what is in below->out. */
@@ -81,6 +83,10 @@ const char *h2_problem(const struct h2_connection *c); /* why it ended; or NULL 
 void h2_drain(struct h2_connection *c);
 /* End at once with GOAWAY; it is over when below->out is empty. */
 void h2_terminate(struct h2_connection *c, uint32_t code);
+
+/* Does this request ask for another protocol, as HTTP/2 has it, too (extended CONNECT)?  An
+ * offer of HTTP/2 itself does not count: it may be declined. */
+bool h2_is_upgrade(const struct http1_head *head);
 
 /* Is `m` a message stream of HTTP/2?  Then its connection's far end may speak gRPC. */
 bool h2_owns(const struct message_stream *m);

@@ -593,6 +593,12 @@ bool h2_has_settings(const struct h2_connection *c)
     return c->has_settings;
 }
 
+bool h2_accepts_connect(const struct h2_connection *c)
+{
+    return nghttp2_session_get_remote_settings(
+               c->session, NGHTTP2_SETTINGS_ENABLE_CONNECT_PROTOCOL) == 1;
+}
+
 bool h2_is_draining(const struct h2_connection *c)
 {
     return c->draining;

@@ -10,6 +10,7 @@
 
 #include "base/own.h"
 #include "http/h2_private.h"
+#include "http/websocket_key.h"
 
 #define LINE_OVERHEAD 4 /* ": " and CRLF */
 
@@ -58,21 +59,28 @@ static void put_line(struct h2_stream *s, struct str name, struct str value)
     put(s, STR("\r\n"));
 }
 
-/* What a WebSocket's opening handshake has in HTTP/1 and not in HTTP/2.  The key only proves
- * that a server has understood; it is no secret (RFC 6455, section 1.3). */
+/* What a WebSocket's opening handshake has in HTTP/1 and not in HTTP/2. */
 static void put_upgrade(struct h2_stream *s)
 {
-    static const char digits[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    char key[] = "0123456789012345678901==";
+    char key[WEBSOCKET_KEY_LEN + 1];
 
-    for (size_t i = 0; i < 21; i++)
-        key[i] = digits[sched_random_below(s->settings->sched, 64)];
-    key[21] = "AQgw"[sched_random_below(s->settings->sched, 4)]; /* four bits are zero */
     put_line(s, STR("connection"), STR("Upgrade"));
     put_line(s, STR("upgrade"), pseudo(&s->head, PSEUDO_PROTOCOL));
-    if (str_ieq(pseudo(&s->head, PSEUDO_PROTOCOL), STR("websocket")))
-        put_line(s, STR("sec-websocket-key"), str_of(key));
+    if (!str_ieq(pseudo(&s->head, PSEUDO_PROTOCOL), STR("websocket")))
+        return;
+    websocket_key(s->settings->sched, key);
+    put_line(s, STR("sec-websocket-key"), str_of(key));
+}
+
+/* The answer to an extended CONNECT as that to an upgrade request. */
+static void put_switch(struct h2_stream *s)
+{
+    put(s, STR("HTTP/1.1 101 Switching Protocols\r\n"));
+    put_line(s, STR("Connection"), STR("Upgrade"));
+    if (!s->accept)
+        return;
+    put_line(s, STR("Upgrade"), STR("websocket"));
+    put_line(s, STR("Sec-WebSocket-Accept"), str_of(s->accept));
 }
 
 static void put_request_line(struct h2_stream *s)
@@ -96,13 +104,18 @@ static void put_status_line(struct h2_stream *s)
 {
     struct str status = pseudo(&s->head, PSEUDO_STATUS);
     uint64_t code = 0;
+    bool is_number = !str_to_uint(status, 999, &code);
 
+    s->head.status = (int)code;
+    if (s->upgrade && code / 100 == 2) {
+        put_switch(s);
+        return;
+    }
     put(s, STR("HTTP/1.1 "));
     put(s, status);
     put(s, STR(" "));
-    if (!str_to_uint(status, 999, &code))
+    if (is_number)
         put(s, str_of(http1_reason((int)code)));
-    s->head.status = (int)code;
     put(s, STR("\r\n"));
 }
 
@@ -237,10 +250,20 @@ static bool is_secret(const struct http1_field *f)
     return f->id == FIELD_AUTHORIZATION;
 }
 
+bool h2_is_upgrade(const struct http1_head *head)
+{
+    const struct http1_field *upgrade = http1_find(head, FIELD_UPGRADE);
+
+    return head->upgrade && upgrade && !str_ieq(upgrade->value, STR("h2c"));
+}
+
 /* Of an upgrade, which HTTP/2 has in a form of its own. */
 static bool is_of_handshake(const struct http1_head *head, const struct http1_field *f)
 {
-    return head->status == 101 && str_ieq(f->name, STR("sec-websocket-accept"));
+    if (head->status)
+        return head->status == 101 && str_ieq(f->name, STR("sec-websocket-accept"));
+    return h2_is_upgrade(head) &&
+           (f->id == FIELD_CONTENT_LENGTH || str_ieq(f->name, STR("sec-websocket-key")));
 }
 
 static size_t add_fields(struct h2_connection *c, size_t n, const struct http1_head *head)
@@ -259,10 +282,18 @@ size_t h2_request_fields(struct h2_connection *c, const struct http1_head *head,
     struct str authority = form->authority.at ? form->authority
                            : head->host       ? head->host->value
                                               : STR("");
-    size_t own = form->path.len + 1 + (form->forwarded ? form->forwarded->len : 0);
+    const struct http1_field *upgrade =
+        h2_is_upgrade(head) ? http1_find(head, FIELD_UPGRADE) : NULL;
+    size_t own = form->path.len + 1 + (upgrade ? upgrade->value.len : 0);
 
     room_for(c, head->count + FIELDS_OWN, names_length(head) + own);
-    size_t n = add(c, 0, STR(":method"), head->method, false);
+    size_t n = 0;
+    if (upgrade) {
+        n = add(c, n, STR(":method"), STR("CONNECT"), false);
+        n = add(c, n, STR(":protocol"), lower(c, upgrade->value), false);
+    } else {
+        n = add(c, n, STR(":method"), head->method, false);
+    }
     n = add(c, n, STR(":scheme"), STR("http"), false);
     n = add(c, n, STR(":authority"), authority, false);
     struct str path = { c->names.at + c->names.len, form->path.len + form->add_slash };

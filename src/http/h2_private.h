@@ -59,6 +59,7 @@ struct h2_stream {
     bool ended_in_head; /* END_STREAM came with the last head */
     bool connect;       /* CONNECT, extended or not: bytes follow a 2xx */
     bool upgrade;       /* an extended one */
+    char *accept;       /* owned: of a WebSocket's upgrade in HTTP/1; or NULL */
 
     size_t received;   /* bytes that came and are not acknowledged */
     bool open;         /* nghttp2 has it */

@@ -20,6 +20,7 @@
 #include "base/own.h"
 #include "http/h2_private.h"
 #include "http/page.h"
+#include "http/websocket_key.h"
 
 #define UNUSED_MAX 512
 #define FRAME_HEAD 9
@@ -56,6 +57,7 @@ static void put_unused(struct h2_stream *s)
     list_remove(&s->incoming);
     list_remove(&s->sending);
     s->bytes.wake = NULL;
+    free(TAKE(s->accept));
     bufq_clear(&s->bytes.in);
     bufq_clear(&s->bytes.out);
     if (settings->unused_count >= UNUSED_MAX) {
@@ -414,16 +416,26 @@ static bool send_answer(struct message_stream *m, const struct http1_head *head,
     return form->keep;
 }
 
+/* An upgrade is an extended CONNECT. */
+static void note_upgrade(struct h2_stream *s, const struct http1_head *head)
+{
+    s->connect = s->upgrade = h2_is_upgrade(head);
+    for (size_t i = 0; s->upgrade && !s->accept && i < head->count; i++)
+        if (str_ieq(head->fields[i].name, STR("sec-websocket-key")))
+            s->accept = websocket_accept(head->fields[i].value);
+}
+
 static void send_request(struct message_stream *m, const struct http1_head *head,
                          const struct request_form *form)
 {
     struct h2_stream *s = h2_stream_of(m);
     struct h2_connection *c = s->connection;
     nghttp2_data_provider source = h2_stream_source(s);
-    bool more = has_body(head);
+    bool more = has_body(head) || h2_is_upgrade(head);
 
     if (!s->open)
         return;
+    note_upgrade(s, head);
     size_t count = h2_request_fields(c, head, form);
     m->coding = head->framing == BODY_CHUNKED ? CODING_STRIP : CODING_NONE;
     s->sent = true;
@@ -440,8 +452,8 @@ static void end(struct message_stream *m, struct str trailers)
 {
     struct h2_stream *s = h2_stream_of(m);
 
-    if (s->bytes.shut)
-        return;
+    if (s->bytes.shut || (s->upgrade && !s->server))
+        return; /* the bytes of the other protocol follow */
     head_text_clear(&s->trailer_lines);
     head_text_put(&s->trailer_lines, s->settings->pool, trailers);
     s->last = (struct str){ s->trailer_lines.at, s->trailer_lines.len };

@@ -365,6 +365,13 @@ static void explain_http2_pod(const struct refusal *r, struct explanation *ret)
                      STR_ARG(r->subject));
 }
 
+static void explain_version(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, " for %s/%s: %s", pod_ns(r->lease), pod_name(r->lease),
+                      r->lease->why.text);
+    explanation_detail(ret, "The request needs a protocol that the port does not speak.");
+}
+
 static void (*const explainers[])(const struct refusal *r, struct explanation *ret) = {
     [CAUSE_NAMESPACE_CLOSED] = explain_closed,
     [CAUSE_CONTEXT_UNKNOWN] = explain_context,
@@ -387,6 +394,7 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_DIAL_THROTTLED] = explain_dial,
     [CAUSE_DIAL_FAILED] = explain_dial,
     [CAUSE_DIAL_DIRECT] = explain_direct,
+    [CAUSE_POD_VERSION] = explain_version,
     [CAUSE_POD_REFUSED] = explain_refused,
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,

@@ -100,6 +100,8 @@ static enum cause cause_of_lease(const struct lease *lease)
         return CAUSE_NOT_TCP;
     case ERR_CREDENTIALS:
         return CAUSE_CREDENTIALS;
+    case ERR_VERSION:
+        return CAUSE_POD_VERSION;
     default:
         return lease->dialling ? cause_of_dial(lease) : cause_of_lookup(lease->result);
     }

@@ -67,6 +67,7 @@ struct stream;
     X(DIAL_FAILED,         "dial-failed",         502, "Port-forward failed")             \
     X(DIAL_DIRECT,         "dial-direct",         502, "Direct connection failed")        \
     /* the pod's response */ \
+    X(POD_VERSION,         "pod-version",         502, "Port-forward failed")             \
     X(POD_REFUSED,         "pod-refused",         502, "Port-forward failed")             \
     X(POD_NO_RESPONSE,     "pod-no-response",     502, "Port-forward failed")             \
     X(POD_TIMEOUT,         "pod-timeout",         504, "Port-forward failed")             \

@@ -6,15 +6,27 @@
 #include "serve/grpc.h"
 #include "serve/policy.h"
 
-/* gRPC needs HTTP/2 all the way, or trailers in HTTP/1; a WebSocket begins in HTTP/1. */
+static bool is_websocket(const struct http1_head *head)
+{
+    const struct http1_field *upgrade = http1_find(head, FIELD_UPGRADE);
+    bool is_empty =
+        head->framing == BODY_NONE || (head->framing == BODY_LENGTH && head->length == 0);
+
+    return str_ieq(upgrade->value, STR("websocket")) && is_empty &&
+           str_eq(head->method, STR("GET"));
+}
+
+/* gRPC needs HTTP/2 all the way, or trailers in HTTP/1. */
 static enum app_proto proto_of(const struct client_side *client,
                                const struct http1_head *head)
 {
-    if (head->upgrade)
-        return PROTO_HTTP1;
+    bool is_http2 = h2_owns(client->message);
+
+    if (h2_is_upgrade(head) && !is_http2)
+        return is_websocket(head) ? PROTO_HTTP1_OR_2 : PROTO_HTTP1;
     bool is_grpc = grpc_is_request(head);
-    if (h2_owns(client->message))
-        return is_grpc ? PROTO_HTTP2 : PROTO_HTTP;
+    if (is_http2)
+        return is_grpc && !head->upgrade ? PROTO_HTTP2 : PROTO_HTTP;
     return !is_grpc || http1_has_token(head, FIELD_TE, STR("trailers")) ? PROTO_HTTP1_OR_2
                                                                         : PROTO_HTTP1;
 }
@@ -39,7 +51,8 @@ struct want request_want(const struct serve *s, const struct client_side *client
         .route = &target->route,
         .client = str_of(client->from->address),
         .proto = proto,
-        .certain = !will_fit && proto != PROTO_HTTP2,
+        .certain = (!will_fit || h2_is_upgrade(head)) && proto != PROTO_HTTP2,
+        .upgrade = h2_is_upgrade(head),
         /* The last attempt gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && request_is_kept(request) &&
                       will_fit && attempts + 1 < DELIVERIES_MAX,

@@ -15,9 +15,10 @@ struct pod_port {
     struct h2_pool *pool;
     struct list_node links; /* struct link, the oldest first */
     enum speaks learnt;
-    bool
-        silent; /* a connection ended before anything came: HTTP/1 may be spoken, although
-                    HTTP/2 is declared */
+    /* A connection ended before anything came: HTTP/1 may be spoken, although HTTP/2 is
+     * declared. */
+    bool silent;
+    bool lacks_connect;       /* the last SETTINGS did not allow extended CONNECT */
     struct list_node waiting; /* struct h2_waiter, the oldest first */
     unsigned openings;
     struct list_node
@@ -148,6 +149,8 @@ static void on_event(struct task *t)
     else if (l->idle.at == 0)
         timer_set(&l->idle, l->pod_port->pool->settings.idle_ms);
     bool settled = h2_has_settings(l->connection);
+    if (settled)
+        l->pod_port->lacks_connect = !h2_accepts_connect(l->connection);
     if ((capacity > 0 && before == 0) || settled != l->settled)
         wake_waiters(l->pod_port);
     l->settled = settled;
@@ -309,6 +312,21 @@ enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
         return learnt;
     bool is_doubtful = learnt == SPEAKS_UNKNOWN && pod_port && pod_port->silent;
     return declares_http2(declared) && !is_doubtful ? SPEAKS_HTTP2 : learnt;
+}
+
+bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
+                           uint16_t port)
+{
+    const struct pod_port *pod_port = pod_port_find(p, e, port);
+
+    return pod_port && pod_port->lacks_connect;
+}
+
+bool h2_pool_lacks_http1(const struct h2_pool *p, const struct endpoint *e, uint16_t port)
+{
+    const struct pod_port *pod_port = pod_port_find(p, e, port);
+
+    return pod_port && pod_port->learnt == SPEAKS_HTTP2;
 }
 
 void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,

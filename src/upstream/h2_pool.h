@@ -73,6 +73,12 @@ void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
  * (`declared` may be NULL). */
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
                            uint16_t port, const struct service_port *declared);
+/* Upgrades, as extended CONNECT: its SETTINGS have shown that it accepts none. */
+bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
+                           uint16_t port);
+/* Has it sent HTTP/2 in response to HTTP/1? */
+bool h2_pool_lacks_http1(const struct h2_pool *p, const struct endpoint *e,
+                         uint16_t port);
 void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,
                    enum speaks speaks);
 

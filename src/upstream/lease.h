@@ -50,6 +50,7 @@ struct want {
                          after a pause, in which the catalog may learn of the failure */
     bool certain;     /* HTTP/2 only on a connection whose SETTINGS have come: the request
                          cannot be sent again in HTTP/1 */
+    bool upgrade;     /* a WebSocket: HTTP/2 only where the pod accepts extended CONNECT */
     bool same_ns;     /* from a browser: no ExternalName into another namespace */
     uint64_t pair;    /* the idle connection with this number is taken first; 0: none */
     uint64_t wait_max_ms; /* of the user: --wait is not longer; 0: it may be */

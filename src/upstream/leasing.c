@@ -245,10 +245,35 @@ static enum lease_state open_shared(struct leasing *l)
     return LEASE_OPENING;
 }
 
+static bool must_upgrade_in_http1(const struct leasing *l)
+{
+    const struct lease *lease = l->lease;
+
+    return l->want.upgrade &&
+           h2_pool_lacks_connect(h2_pool_of(l), lease->endpoint, lease->port);
+}
+
+static enum lease_state open_one(struct leasing *l);
+
+/* The port may speak HTTP/1, too. */
+static enum lease_state upgrade_in_http1(struct leasing *l)
+{
+    const struct lease *lease = l->lease;
+
+    if (h2_pool_lacks_http1(h2_pool_of(l), lease->endpoint, lease->port))
+        return fail(l, diag_set(&l->lease->why, ERR_VERSION,
+                                "port %u of pod %s speaks HTTP/2 only, and accepts no "
+                                "WebSockets in it (extended CONNECT, RFC 8441)",
+                                lease->port, lease->endpoint->pod));
+    return open_one(l);
+}
+
 static enum lease_state share(struct leasing *l, enum speaks speaks)
 {
     const struct lease *lease = l->lease;
 
+    if (must_upgrade_in_http1(l))
+        return upgrade_in_http1(l);
     if (speaks == SPEAKS_HTTP1)
         return fail(l, diag_set(&l->lease->why, ERR_VERSION,
                                 "port %u of pod %s does not speak HTTP/2", lease->port,
@@ -449,6 +474,10 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
 /* Another request has opened a connection, or has failed to: take a stream if there is room. */
 static enum lease_state in_joined(struct leasing *l)
 {
+    if (must_upgrade_in_http1(l)) {
+        end_shared_opening(l);
+        return look_again(l, MAX_AGE_MS);
+    }
     if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD) {
         end_shared_opening(l);
         return LEASE_HELD;

@@ -10,8 +10,10 @@ import pytest
 
 pytest.importorskip("h2.connection", reason="needs python3-h2")
 from http2_programs import (  # noqa: E402,F401 - fixtures
-    DECLARED, answer_ok, h2_pod, h2c_service, nghttpd)
+    DECLARED, H2Client, answer_ok, h2_pod, h2c_service, nghttpd)
 from tunnel_process import curl, eventually  # noqa: E402
+import h2.events  # noqa: E402
+import h2.settings  # noqa: E402
 
 
 class Http1Client:
@@ -253,3 +255,125 @@ def test_a_declared_port_that_closes_at_the_preface_works(declared_in_error):
     tunnel = declared_in_error(server.getsockname()[1])
     assert eventually(lambda: tunnel.get(DECLARED).text == "ok")
     server.close()
+
+
+# ---- WebSockets ----
+
+CONNECT = {h2.settings.SettingCodes.ENABLE_CONNECT_PROTOCOL: 1}
+KEY = "dGhlIHNhbXBsZSBub25jZQ=="  # RFC 6455, section 1.3
+
+
+class Echo:
+    """Accepts an extended CONNECT, greets, and echoes what comes until the end."""
+
+    def __init__(self, status="200"):
+        self.status = status
+
+    def __call__(self, h2c, stream, number):
+        h2c.send_headers(stream, [(":status", self.status), ("sec-websocket-protocol", "chat")],
+                         end_stream=self.status != "200")
+        if self.status == "200":
+            h2c.send_data(stream, b"greeting ")
+
+    def watch(self, pod):
+        plain = pod.on_event
+
+        def on_event(h2c, event, number):
+            plain(h2c, event, number)
+            if isinstance(event, h2.events.DataReceived):
+                h2c.send_data(event.stream_id, event.data)
+            elif isinstance(event, h2.events.StreamEnded):
+                h2c.send_data(event.stream_id, b"", end_stream=True)
+        pod.on_event = on_event
+
+
+def upgrade(client, extra="Sec-WebSocket-Protocol: chat\r\n"):
+    client.send(f"GET /chat HTTP/1.1\r\nHost: {DECLARED}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                f"Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n{extra}\r\n")
+
+
+def test_a_websocket_of_http1_reaches_a_pod_that_accepts_extended_connect(h2_pod, http1):  # noqa: F811
+    echo = Echo()
+    tunnel, pod = h2_pod(echo, settings=CONNECT)
+    echo.watch(pod)
+    client = http1(tunnel)
+    upgrade(client)
+    head = client.take_until(b"\r\n\r\n")
+    assert head.startswith("HTTP/1.1 101 ") and "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n" in head
+    assert "Upgrade: websocket\r\n" in head and "Connection: Upgrade\r\n" in head
+    assert "sec-websocket-protocol: chat\r\n" in head
+    assert client.take_until(b"greeting ") == "greeting "
+    client.send("from the client")
+    assert client.take_until(b"client") == "from the client"
+    fields = pod.requests[0][2]
+    assert fields[":method"] == "CONNECT" and fields[":protocol"] == "websocket" and fields[":path"] == "/chat"
+    assert fields["sec-websocket-version"] == "13"
+    assert not {"sec-websocket-key", "upgrade", "connection"} & set(fields)
+    client.socket.shutdown(socket.SHUT_WR)
+    assert client.rest() == ""
+
+
+def test_a_websocket_of_http2_reaches_a_pod_that_accepts_extended_connect(h2_pod):  # noqa: F811
+    echo = Echo()
+    tunnel, pod = h2_pod(echo, settings=CONNECT)
+    echo.watch(pod)
+    client = H2Client(tunnel.port)
+    client.wait(h2.events.RemoteSettingsChanged)
+    stream = client.request(DECLARED, "/chat", "CONNECT", end=False,
+                            fields=[(":protocol", "websocket"), ("sec-websocket-version", "13")])
+    response = dict(client.wait(h2.events.ResponseReceived, stream).headers)
+    assert response == {":status": "200", "sec-websocket-protocol": "chat"}
+    assert client.wait(h2.events.DataReceived, stream).data == b"greeting "
+    client.h2.send_data(stream, b"bytes", end_stream=True)
+    client.flush()
+    assert client.wait(h2.events.DataReceived, stream).data == b"bytes"
+    client.wait(h2.events.StreamEnded, stream)
+    assert pod.requests[0][2][":protocol"] == "websocket" and "sec-websocket-key" not in pod.requests[0][2]
+    client.close()
+
+
+def test_a_pod_refuses_a_websocket_with_its_own_status(h2_pod, http1):  # noqa: F811
+    tunnel, _ = h2_pod(Echo("403"), settings=CONNECT)
+    client = http1(tunnel)
+    upgrade(client)
+    assert client.take_until(b"\r\n\r\n").startswith("HTTP/1.1 403 ")
+
+
+def test_a_websocket_to_a_pod_of_http2_without_extended_connect_is_a_502(  # noqa: F811
+        nghttpd, start_playground, start_tunnel, tmp_path, http1):
+    playground = start_playground("--pods", "1", "--backend", f"many:8080=127.0.0.1:{nghttpd}",
+                                  "--manifest", h2c_service(tmp_path, "h2c"))
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    for _ in range(2):  # learning that it speaks no HTTP/1, and knowing it
+        client = http1(tunnel)
+        upgrade(client)
+        assert client.take_until(b"\r\n\r\n").startswith("HTTP/1.1 502 ")
+        assert "accepts no WebSockets in it (extended CONNECT" in client.take_until(b"8441)")
+    assert tunnel.get(DECLARED, "/hello").status == 200
+
+
+def test_a_websocket_to_a_declared_port_that_speaks_both_goes_in_http1(h2_pod, http1):  # noqa: F811
+    """Its SETTINGS allow no extended CONNECT."""
+    tunnel, pod = h2_pod(lambda h2c, stream, number: answer_ok(h2c, stream))
+    plain = pod.connection
+    seen = []
+
+    def connection(accepted, number):
+        if accepted.recv(3, socket.MSG_PEEK) == b"PRI":
+            plain(accepted, number)
+            return
+        seen.append(accepted.recv(1 << 16))
+        accepted.sendall(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nhi")
+        accepted.recv(1)
+    pod.connection = connection
+    client = http1(tunnel)
+    upgrade(client)
+    assert client.take_until(b"\r\n\r\n").startswith("HTTP/1.1 101 ") and client.take_until(b"hi")
+    assert seen[0].startswith(b"GET /chat HTTP/1.1\r\n")
+
+
+def test_an_offer_of_h2c_is_declined_by_a_pod_of_http2(h2_pod):  # noqa: F811
+    """curl --http2 offers it with each first request."""
+    tunnel, pod = h2_pod(lambda h2c, stream, number: answer_ok(h2c, stream))
+    assert tunnel.get(DECLARED, "/", "--http2").text == "ok"
+    assert not {"upgrade", "http2-settings", "connection"} & set(pod.requests[0][2])

@@ -72,6 +72,39 @@ static void a_request_goes_out_with_its_fields_in_order(void **state)
     assert_string_equal(peer_received(p), "[1] reset 8\n[1] closed 8\n");
 }
 
+/* RFC 8441; the key and its proof belong to HTTP/1 (RFC 6455, section 1.3). */
+static void
+an_upgrade_goes_out_as_an_extended_connect_and_its_200_reads_as_a_101(void **state)
+{
+    struct peer *p = *state;
+    static const char *const fields[] = { ":status", "200", "x-field", "1", NULL };
+    struct message_stream *m = h2_open(p->c);
+    struct http1_head head;
+
+    request(m,
+            "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: WebSocket\r\nConnection: upgrade\r\n"
+            "Content-Length: 0\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            0);
+    m->ops->end(m, STR(""));
+    assert_string_equal(peer_received(p),
+                        "[1] :method: CONNECT\n[1] :protocol: websocket\n"
+                        "[1] :scheme: http\n[1] :authority: web.shop\n"
+                        "[1] :path: /a?b=c\n");
+    peer_answer(p, 1, fields, 5, false);
+    peer_run(p);
+    assert_int_equal(receive(m, &head), OK);
+    assert_int_equal(head.status, 101);
+    assert_true(head.upgrade);
+    assert_memory_equal(head.fields[2].line.at,
+                        "Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n", 52);
+    assert_int_equal(m->bytes->in.len, 5);
+    bufq_write(&m->bytes->out, "abc", 3);
+    stream_update(m->bytes);
+    stream_shutdown(m->bytes);
+    assert_string_equal(peer_received(p), "[1] data 3\n[1] end\n[1] closed 0\n");
+    stream_close(m->bytes);
+}
+
 static void names_are_sent_in_lower_case_after_the_whole_path(void **state)
 {
     struct peer *p = *state;
@@ -472,6 +505,7 @@ int main(void)
         T(a_cancelled_request_frees_its_stream),
         T(a_stream_without_a_request_is_free_again_at_once),
         cmocka_unit_test(a_lost_connection_ends_its_streams),
+        T(an_upgrade_goes_out_as_an_extended_connect_and_its_200_reads_as_a_101),
         T(names_are_sent_in_lower_case_after_the_whole_path),
         T(a_204_has_no_body_though_its_stream_has_not_ended),
         T(trailers_beyond_the_limit_leave_the_head_as_it_is),

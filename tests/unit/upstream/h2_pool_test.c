@@ -96,6 +96,7 @@ static void add(struct rig *r, const struct endpoint *e)
 
 /* SETTINGS of the pod, and its acknowledgement of ours. */
 #define SETTINGS "\0\0\0\4\0\0\0\0\0"
+#define SETTINGS_CONNECT "\0\0\6\4\0\0\0\0\0\0\x8\0\0\0\1"
 #define SETTINGS_ACK "\0\0\0\4\1\0\0\0\0"
 
 static void add_http2(struct rig *r, const struct endpoint *e)
@@ -302,6 +303,29 @@ static void a_request_that_must_be_certain_waits_for_settings(void **state)
     stream_abort(m->bytes);
 }
 
+static void settings_show_whether_a_port_accepts_extended_connect(void **state)
+{
+    struct rig *r = *state;
+
+    assert_false(h2_pool_lacks_connect(r->pool, &web, PORT));
+    add_http2(r, &web);
+    assert_true(h2_pool_lacks_connect(r->pool, &web, PORT));
+    add(r, &longer);
+    assert_false(h2_pool_lacks_connect(r->pool, &longer, PORT));
+    pod_writes(r, 1, SETTINGS_CONNECT, 15);
+    assert_false(h2_pool_lacks_connect(r->pool, &longer, PORT));
+}
+
+static void only_an_answer_in_http2_shows_that_http1_is_not_spoken(void **state)
+{
+    struct rig *r = *state;
+
+    add_http2(r, &web);
+    assert_false(h2_pool_lacks_http1(r->pool, &web, PORT));
+    h2_pool_learn(r->pool, &web, PORT, SPEAKS_HTTP2);
+    assert_true(h2_pool_lacks_http1(r->pool, &web, PORT));
+}
+
 static void with_4096_ports_those_without_connections_are_forgotten(void **state)
 {
     struct rig *r = *state;
@@ -379,6 +403,8 @@ int main(void)
         TEST(what_an_answer_to_http1_showed_is_not_forgotten),
         TEST(a_declaration_is_doubtful_after_a_connection_that_was_silent),
         TEST(a_request_that_must_be_certain_waits_for_settings),
+        TEST(settings_show_whether_a_port_accepts_extended_connect),
+        TEST(only_an_answer_in_http2_shows_that_http1_is_not_spoken),
         TEST(with_4096_ports_those_without_connections_are_forgotten),
         TEST(a_pod_that_is_gone_is_forgotten_and_no_other_one),
         TEST(after_a_clear_nothing_more_begins),
