@@ -18,8 +18,9 @@ static const struct {
 
 /* A flag that is not a setting. */
 static const char *const own_flags[] = {
-    "check", "config", "diff",      "drain",           "group", "help",    "level",
-    "now",   "output", "role-name", "service-account", "user",  "version", NULL
+    "any-host",  "check",           "config", "diff",    "drain", "group",
+    "help",      "level",           "now",    "output",  "raw",   "remove",
+    "role-name", "service-account", "user",   "version", NULL
 };
 
 /* `commands` has blanks between the names. */
@@ -27,11 +28,19 @@ static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status explain", true }, { "level", "rbac", true },
-    { "check", "rbac", false },        { "service-account", "rbac", true },
-    { "user", "rbac", true },          { "group", "rbac", true },
-    { "role-name", "rbac", true },     { "now", "stop", false },
-    { "drain", "stop", false },        { "diff", "config", false },
+    { "output", "list status explain", true },
+    { "level", "rbac", true },
+    { "check", "rbac", false },
+    { "service-account", "rbac", true },
+    { "user", "rbac", true },
+    { "group", "rbac", true },
+    { "role-name", "rbac", true },
+    { "now", "stop", false },
+    { "drain", "stop", false },
+    { "diff", "config", false },
+    { "raw", "expose", false },
+    { "any-host", "expose", false },
+    { "remove", "expose", true },
 };
 
 static size_t find_command_flag(struct str name)

@@ -8,4 +8,9 @@
 
 enum err change_stop(struct operation *op, struct answer *ret);
 enum err change_drain(struct operation *op, struct answer *ret);
+/* Exposed ports and aliases, until the process ends: the settings stay as they are. */
+enum err change_expose(struct operation *op, struct answer *ret);
+enum err change_unexpose(struct operation *op, struct answer *ret);
+enum err change_add_alias(struct operation *op, struct answer *ret);
+enum err change_remove_alias(struct operation *op, struct answer *ret);
 enum err change_reload(struct operation *op, struct answer *ret);

@@ -10,9 +10,16 @@ static const struct {
     const char *method, *path;
     enum err (*run)(struct operation *op, struct answer *ret);
 } operations[] = {
-    { "GET", "/v1", show_version },           { "GET", "/v1/status", show_status },
-    { "GET", "/v1/services", show_services }, { "GET", "/v1/explain", explain_name },
-    { "POST", "/v1/drain", change_drain },    { "POST", "/v1/reload", change_reload },
+    { "GET", "/v1", show_version },
+    { "GET", "/v1/status", show_status },
+    { "GET", "/v1/services", show_services },
+    { "GET", "/v1/explain", explain_name },
+    { "POST", "/v1/exposes", change_expose },
+    { "DELETE", "/v1/exposes/{port}", change_unexpose },
+    { "POST", "/v1/aliases", change_add_alias },
+    { "DELETE", "/v1/aliases/{name}", change_remove_alias },
+    { "POST", "/v1/drain", change_drain },
+    { "POST", "/v1/reload", change_reload },
     { "POST", "/v1/stop", change_stop },
 };
 

@@ -67,7 +67,7 @@ static void claim_all(struct listeners_change *c)
 
 static bool is_given_up(const struct listen_socket *d)
 {
-    return d->key[0] && !d->claim;
+    return d->key[0] && !d->claim && !d->added;
 }
 
 /* --- overlapping addresses --- */
@@ -194,6 +194,7 @@ static void serve_claim(struct listen_socket *d)
     d->exposed = exposed_ref(d->claim->exposed);
     exposed_unref(before);
     d->claim = NULL;
+    d->added = false;
 }
 
 static bool is_allowed(void *owner, const struct peer *peer)

@@ -38,6 +38,16 @@ void listeners_each(const struct listeners *l,
                     void (*each)(void *owner, const struct listener_status *),
                     void *owner);
 
+/* One more exposed port, beside those of the settings, which a change of these leaves.  All of its addresses or none are
+ * opened.  The errors are those of listeners_open.  *ret_port is the local port. */
+MUST_CHECK enum err listeners_expose(struct listeners *l, const struct expose *x,
+                                     struct str zone, uint16_t *ret_port,
+                                     struct diag *why);
+/* Closes the exposed ports with this local port; their connections go on.  Returns how many
+ * sockets were closed. */
+size_t listeners_unexpose(struct listeners *l, uint16_t port);
+size_t listeners_exposed(const struct listeners *l); /* sockets of exposed ports */
+
 /* Is there a listener on this port?  NULL accepted: no. */
 bool listeners_have_port(const struct listeners *l, uint16_t port);
 /* Closes the listeners; new connections are refused (an inherited socket stays open in

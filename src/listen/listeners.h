@@ -25,6 +25,7 @@ struct listen_socket {
     char *key;      /* wanted_key; "" for a socket from systemd, which always stays */
     unsigned group; /* the two sockets of one address have the same number */
     struct listen_address wanted;
+    bool added;                 /* by listeners_expose: the settings do not have it */
     const struct wanted *claim; /* during a change: what it serves after it; or NULL */
 };
 

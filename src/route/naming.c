@@ -256,6 +256,26 @@ void naming_exchange_aliases(struct naming *n, struct naming *from)
     from->by_name = by_name;
 }
 
+bool naming_remove_alias(struct naming *n, struct str name)
+{
+    char room[NAME_ROOM];
+    struct str folded;
+
+    if (!naming_fold(name, room, &folded))
+        return false;
+    struct alias *a = map_remove(&n->by_name, folded);
+    if (!a)
+        return false;
+    size_t i = 0;
+    while (n->aliases[i] != a)
+        i++;
+    n->alias_count--;
+    memmove(&n->aliases[i], &n->aliases[i + 1],
+            (n->alias_count - i) * sizeof(struct alias *));
+    alias_free(a);
+    return true;
+}
+
 /* --- reading --- */
 
 void naming_read(const struct naming *n, struct str host, struct name *ret,

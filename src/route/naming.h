@@ -47,6 +47,9 @@ MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct s
 /* Exchanges the aliases of both, which have the same zone. */
 void naming_exchange_aliases(struct naming *n, struct naming *from);
 
+/* Without ".localhost".  False: there is no such alias. */
+bool naming_remove_alias(struct naming *n, struct str name);
+
 /* False: the domain was known already. */
 bool naming_set_found_zone(struct naming *n, const char *zone);
 /* Call it when the domain was found or could not be: wakes the requests that wait. */

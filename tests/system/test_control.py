@@ -280,6 +280,99 @@ def test_more_than_32_connections_are_refused(api):
     eventually(lambda: api.tunnel.control("/v1").status == 200)
 
 
+# exposed ports and aliases
+
+
+def test_a_port_is_added_and_removed_without_a_restart(api):
+    port = api("POST", "/v1/exposes", {"expose": "web.shop:9000=127.0.0.1:0", "raw": True}, status=201)["port"]
+    with socket.create_connection(("127.0.0.1", port), 10) as raw:
+        raw.sendall(b"before")
+        assert raw.recv(100) == b"before"
+        assert [x["exposes"] for x in api("GET", "/v1/status")["listeners"] if "exposes" in x] == ["web.shop"]
+        assert api("DELETE", f"/v1/exposes/{port}") == {"port": port}
+        with pytest.raises(ConnectionRefusedError):
+            socket.create_connection(("127.0.0.1", port))
+        raw.sendall(b"after")  # the connection through it goes on
+        assert raw.recv(100) == b"after"
+    assert api("DELETE", f"/v1/exposes/{port}", status=404)["error"]["code"] == "not_found"
+
+
+@pytest.mark.parametrize("body, text", [
+    ({}, "is missing"),
+    ({"expose": 5}, "is missing"),
+    ({"expose": "web.shop"}, "web.shop"),
+    ({"expose": "a.b.c.d:80=127.0.0.1:0"}, "expose a.b.c.d:80: "),
+    ({"expose": "web.secret:80=0"}, "closed by deny-namespace"),
+    ({"expose": "web.shop:80=192.0.2.1:0"}, "192.0.2.1"),
+])
+def test_a_port_that_cannot_be_exposed_is_refused(start_tunnel, body, text):
+    tunnel = start_tunnel("--deny-namespace", "secret")
+    answer = tunnel.control("/v1/exposes", "--data-binary", json.dumps(body))
+    assert answer.status == 422, answer
+    error = control_api.check("POST", "/v1/exposes", answer)["error"]
+    assert text in error["message"] and error["next"].startswith("kube-tunnel ")
+
+
+def test_a_reload_keeps_a_port_that_was_added(api):
+    port = api("POST", "/v1/exposes", {"expose": "web.shop:80=127.0.0.1:0"}, status=201)["port"]
+    assert api("POST", "/v1/reload") == {"state": "reloaded"}
+    assert curl(f"http://127.0.0.1:{port}/").status == 200
+
+
+def test_a_port_in_use_is_refused_with_its_owner(api):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        error = api("POST", "/v1/exposes", {"expose": f"web.shop:80=127.0.0.1:{port}"}, status=409)["error"]
+    assert error["code"] == "not_available" and f"pid {os.getpid()}" in error["message"], error
+
+
+def test_the_listener_for_names_cannot_be_removed(api):
+    assert api("DELETE", f"/v1/exposes/{api.tunnel.port}", status=404)
+    assert api.tunnel.get("web.shop.localhost").status == 200
+
+
+def test_an_alias_is_added_and_removed(api):
+    assert api.tunnel.get("front.localhost").status != 200
+    assert api("POST", "/v1/aliases", {"alias": "front=web.shop:80"}, status=201) == {"alias": "front"}
+    assert api.tunnel.get("front.localhost").status == 200
+    again = api("POST", "/v1/aliases", {"alias": "front=db.shop"}, status=422)["error"]
+    assert "it is an alias already" in again["message"]
+    assert api("DELETE", "/v1/aliases/front") == {"alias": "front"}
+    assert api.tunnel.get("front.localhost").status != 200
+    assert api("DELETE", "/v1/aliases/front", status=404)
+
+
+def test_an_alias_into_a_closed_namespace_is_refused_and_not_kept(start_tunnel):
+    tunnel = start_tunnel("--deny-namespace", "secret")
+    answer = tunnel.control("/v1/aliases", "--data-binary", json.dumps({"alias": "x=web.secret"}))
+    assert answer.status == 422 and "closed" in answer.text
+    assert json.loads(tunnel.control("/v1/status").text)["aliases"] == []
+
+
+def test_the_command_expose(start_tunnel):
+    tunnel = start_tunnel()
+    done = tunnel.ask("expose", "web.shop:80=127.0.0.1:0")
+    port = re.fullmatch(r"localhost:(\d+) leads to web\.shop:80\n", done.stdout).group(1)
+    assert curl(f"http://127.0.0.1:{port}/").status == 200
+    assert tunnel.ask("expose", "--remove", port).stdout == f"{port} is removed\n"
+    assert curl(f"http://127.0.0.1:{port}/").exit == 7
+    assert tunnel.ask("expose", "--alias", "front=web.shop").stdout == "http://front.localhost/ leads to web.shop\n"
+    assert tunnel.get("front.localhost").status == 200
+    assert tunnel.ask("expose", "--remove", "front").returncode == 0
+    wrong = tunnel.ask("expose", "--remove", "front")
+    assert wrong.returncode == 1 and wrong.stderr.endswith("type: kube-tunnel status\n")
+    assert tunnel.ask("expose").returncode == 2
+
+
+def test_an_added_port_is_only_for_the_users_of_the_setting(start_tunnel):
+    """--clients holds for ports that are added later, too."""
+    tunnel = start_tunnel("--clients", "12345", ready=False)
+    port = json.loads(tunnel.control("/v1/exposes", "--data-binary",
+                                     json.dumps({"expose": "web.shop:80=127.0.0.1:0"})).text)["port"]
+    assert curl(f"http://127.0.0.1:{port}/").exit != 0
+    tunnel.wait_for_log("a client of this machine is refused")
+
+
 # the commands
 
 

@@ -178,6 +178,25 @@ static void the_domain_of_the_cluster_is_accepted_beside_the_default(void **stat
     assert_int_equal(name.kind, NAME_INVALID);
 }
 
+static void a_removed_alias_has_no_meaning_and_leaves_the_others(void **state)
+{
+    struct naming *n = *state;
+    struct name name;
+
+    add(n, "front", "web.shop", NULL);
+    add(n, "store", "db.shop", NULL);
+    add(n, "third", "x.y", NULL);
+    assert_true(naming_remove_alias(n, STR("STORE.")));
+    assert_false(naming_remove_alias(n, STR("store")));
+    naming_read(n, STR("store.localhost"), &name, NULL);
+    assert_int_equal(name.kind, NAME_INVALID);
+    naming_read(n, STR("third"), &name, NULL);
+    assert_int_equal(name.suffix, NAME_SUFFIX_ALIAS);
+    assert_int_equal(n->alias_count, 2);
+    assert_string_equal(n->aliases[1]->name, "third");
+    add(n, "store", "db.shop", NULL);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int main(void)
@@ -188,6 +207,7 @@ int main(void)
         TEST(a_target_may_have_any_form),
         TEST(a_target_may_be_in_another_cluster),
         TEST(collisions_and_loops_are_refused),
+        TEST(a_removed_alias_has_no_meaning_and_leaves_the_others),
         TEST(the_domain_of_the_cluster_is_accepted_beside_the_default),
     };
     return cmocka_run_group_tests_name("route/naming", tests, NULL, NULL);
