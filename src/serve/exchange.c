@@ -25,6 +25,7 @@
 
 #include "base/own.h"
 #include "detect/detect.h"
+#include "http/h2.h"
 #include "http/whole.h"
 #include "http/message.h"
 #include "serve/accounting.h"
@@ -359,6 +360,24 @@ static enum exchange_state retry(struct exchange *x, const char *problem)
     return lease(x);
 }
 
+/* A gRPC client makes a status of the code of a pod that resets its stream; CANCEL after its
+ * deadline is DEADLINE_EXCEEDED to it. */
+static bool wants_reset(const struct exchange *x)
+{
+    return x->attempts.lease.message->reset_code && h2_owns(x->client.message) &&
+           grpc_is_request(&x->join.request.head);
+}
+
+static enum exchange_state pass_early_reset(struct exchange *x, const char *problem)
+{
+    log_warn(x->id, "the pod reset the stream", LOG_S("reason", problem));
+    x->client.message->ops->reset(x->client.message,
+                                  x->attempts.lease.message->reset_code);
+    x->result.keep = false;
+    x->result.reset = true;
+    return finish(x, RELEASE_ABORT);
+}
+
 static enum exchange_state no_response(struct exchange *x)
 {
     const struct stream *pod = x->attempts.lease.stream;
@@ -372,6 +391,8 @@ static enum exchange_state no_response(struct exchange *x)
     if (request_is_kept(&x->join.request) &&
         attempts_may_repeat(&x->attempts, delivered, idempotent))
         return retry(x, problem);
+    if (wants_reset(x))
+        return pass_early_reset(x, problem);
     return refuse_stream(x, CAUSE_POD_NO_RESPONSE, problem);
 }
 

@@ -11,9 +11,11 @@ import pytest
 
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 h2_connection = pytest.importorskip("h2.connection", reason="needs python3-h2")
-import h2.events  # noqa: E402 - after the checks above
+import h2.errors  # noqa: E402 - after the checks above
+import h2.events  # noqa: E402
 
 from grpc_pod import GrpcClient, GrpcServer  # noqa: E402 - after the check above
+from test_http2 import h2_pod  # noqa: E402, F401
 from tunnel_process import eventually  # noqa: E402
 
 PORT = 8080
@@ -159,30 +161,6 @@ def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(start_playgrou
     assert 1 < time.monotonic() - began < 6
 
 
-def test_a_server_that_drains_loses_no_call(start_playground, start_tunnel):
-    """Its successor listens on the same port: GOAWAY, the calls that run end, new ones go there."""
-    first = GrpcServer()
-    playground = start_playground("--pods", "1", "--backend", f"many:{PORT}=127.0.0.1:{first.port}")
-    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
-    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
-    servers, calls = [first], []
-    end = time.monotonic() + 6
-    drain_at = [time.monotonic() + 1, time.monotonic() + 3]
-    while time.monotonic() < end:
-        calls.append(client.method("Unary").future(b"x", timeout=20, metadata=[("call-id", str(len(calls)))]))
-        if drain_at and time.monotonic() > drain_at[0]:
-            drain_at.pop(0)
-            servers.append(GrpcServer(first.port))
-            threading.Thread(target=servers[-2].stop, args=(5,)).start()
-        time.sleep(0.005)
-    failed = [call.exception() for call in calls if call.exception()]
-    assert not failed, f"{len(failed)} of {len(calls)}: {failed[0]}"
-    seen = sum((server.calls for server in servers), start=servers[0].calls.__class__())
-    assert len(seen) == len(calls) and max(seen.values()) == 1
-    client.close()
-    servers[-1].stop()
-
-
 @pytest.mark.parametrize("loss", ["reset-tunnels", "kill-tunnels"])
 def test_a_stream_whose_pod_is_lost_ends_with_unavailable(server, start_playground, start_tunnel, loss):
     playground = start_playground("--pods", "1", "--backend", f"many:{PORT}=127.0.0.1:{server.port}")
@@ -196,4 +174,17 @@ def test_a_stream_whose_pod_is_lost_ends_with_unavailable(server, start_playgrou
             pass
     assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
     assert client.method("Unary")(b"after", timeout=20) == b"after"
+    client.close()
+
+
+@pytest.mark.parametrize("code, status", [
+    ("CANCEL", "CANCELLED"), ("INTERNAL_ERROR", "INTERNAL"), ("ENHANCE_YOUR_CALM", "RESOURCE_EXHAUSTED")])
+def test_a_call_that_its_pod_resets_has_the_status_of_the_code(h2_pod, code, status):  # noqa: F811
+    """As without kube-tunnel. A server whose own clock passes the deadline first does this, with CANCEL."""
+    tunnel, pod = h2_pod(lambda h2c, stream, number: h2c.reset_stream(stream, h2.errors.ErrorCodes[code]))
+    client = GrpcClient(tunnel.port, "declared.many.svc.cluster.local")
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Unary")(b"", timeout=20)
+    assert failed.value.code() == grpc.StatusCode[status]
+    assert len(pod.requests) == 1
     client.close()
