@@ -1,0 +1,92 @@
+// Server and client of grpc-go, for tests of kube-tunnel.
+//
+//	peer serve ADDRESS [--age DURATION] [--ping DURATION]
+//	peer check [--authority NAME] [--socks ADDRESS] TARGET CASE
+//
+// The server has gRPC's own interoperability service, health and reflection. It prints a
+// line for each connection and for each call with the metadata "call-id", answers each
+// call with its host's name in the header "pod", and drains when it gets SIGTERM.
+//
+// The client runs one case, gRPC's own or one of checks.go, and exits with status 0 when
+// it passed. http_proxy and https_proxy hold for it as for every program in Go.
+//
+// SPDX-License-Identifier: MIT
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"log"
+	"net"
+	"os"
+	"time"
+
+	"golang.org/x/net/proxy"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+)
+
+const usage = "peer serve ADDRESS | peer check TARGET CASE"
+
+func main() {
+	log.SetFlags(0)
+	if len(os.Args) < 2 {
+		log.Fatal(usage)
+	}
+	flags := flag.NewFlagSet(os.Args[1], flag.ExitOnError)
+	switch os.Args[1] {
+	case "serve":
+		age := flags.Duration("age", 0, "connections are given up after this time")
+		ping := flags.Duration("ping", 0, "silent connections get a PING after this time")
+		flags.Parse(os.Args[2:])
+		serve(flags.Arg(0), *age, *ping)
+	case "check":
+		authority := flags.String("authority", "", "the name in :authority")
+		socks := flags.String("socks", "", "address of a SOCKS5 proxy")
+		flags.Parse(os.Args[2:])
+		check(flags.Arg(0), *authority, *socks, flags.Arg(1))
+	default:
+		log.Fatal(usage)
+	}
+}
+
+func check(target, authority, socks, name string) {
+	run, ok := cases[name]
+	if !ok {
+		log.Fatal("no such case: ", name)
+	}
+	conn, err := grpc.NewClient(target, options(authority, socks)...)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer conn.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	if err := run(ctx, conn); err != nil {
+		log.Fatalf("%s: %v", name, err)
+	}
+	fmt.Println("passed", name)
+}
+
+func options(authority, socks string) []grpc.DialOption {
+	const size = 64 << 20
+	options := []grpc.DialOption{
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(size), grpc.MaxCallSendMsgSize(size)),
+		grpc.WithDisableRetry(),
+	}
+	if authority != "" {
+		options = append(options, grpc.WithAuthority(authority))
+	}
+	if socks != "" {
+		options = append(options, grpc.WithContextDialer(func(ctx context.Context, address string) (net.Conn, error) {
+			dialer, err := proxy.SOCKS5("tcp", socks, nil, nil)
+			if err != nil {
+				return nil, err
+			}
+			return dialer.(proxy.ContextDialer).DialContext(ctx, "tcp", address)
+		}))
+	}
+	return options
+}
