@@ -12,7 +12,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "expose", "stop", "list", "rbac", "config", "version", "help"]
+COMMANDS = ["run", "status", "explain", "expose", "stop", "reload", "list", "rbac", "config", "version", "help"]
 
 
 @pytest.fixture

@@ -444,6 +444,20 @@ def test_drain_refuses_new_clients_and_keeps_the_process(start_tunnel):
     assert tunnel.process.wait(10) == 0
 
 
+def test_reload_takes_a_change_over_or_refuses_it(start_tunnel, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("alias: [front=web.shop]\n")
+    tunnel = start_tunnel("--config", path)
+    path.write_text("alias: [shop=web.shop]\n")
+    assert tunnel.ask("reload").stdout == "reloaded\n"
+    assert [a["name"] for a in json.loads(tunnel.control("/v1/status").text)["aliases"]] == ["shop"]
+    path.write_text("alias: [nonsense]\n")
+    refused = tunnel.ask("reload")
+    assert refused.returncode == 1 and "nonsense" in refused.stderr
+    assert refused.stderr.endswith("type: kube-tunnel config check\n")
+    assert tunnel.get("shop.localhost").status == 200
+
+
 def test_flags_of_stop_exclude_each_other(start_tunnel):
     tunnel = start_tunnel()
     wrong = tunnel.ask("stop", "--now", "--drain")
