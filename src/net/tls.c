@@ -112,7 +112,9 @@ static void note_fault(struct tls_report *r, unsigned long code)
         return; /* TLS_FAULT_NOT_TLS: the first byte was none of TLS */
     r->fault = r->why.text[0] ? TLS_FAULT_CERTIFICATE
                : is_end(code) ? TLS_FAULT_ENDED
-                              : TLS_FAULT_PROTOCOL;
+               : ERR_GET_REASON(code) == SSL_R_TLSV1_ALERT_NO_APPLICATION_PROTOCOL
+                   ? TLS_FAULT_ALPN
+                   : TLS_FAULT_PROTOCOL;
 }
 
 /* Why the last operation failed, for a person. */

@@ -7,6 +7,7 @@ enum tls_fault {
     TLS_NO_FAULT,          /* the handshake goes on, or has succeeded */
     TLS_FAULT_CERTIFICATE, /* the server's certificate was not accepted */
     TLS_FAULT_NOT_TLS,     /* the first byte from the server is not TLS */
+    TLS_FAULT_ALPN,        /* the server speaks none of the protocols that were offered */
     TLS_FAULT_PROTOCOL,    /* an alert of the server, or bytes that break the protocol */
     TLS_FAULT_ENDED,       /* the connection ended before */
 };

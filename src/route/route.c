@@ -13,6 +13,7 @@
 
 #define PORT_DEFAULT 80
 #define PORT_TLS 443
+#define PORT_TLS_ELSEWHERE 8443
 /* Leaves room in a struct diag for the rest of the sentence. */
 #define DECLARED_ROOM 140
 
@@ -88,6 +89,48 @@ static bool speaks_tls(const struct service_port *p)
 
     return is_called(p->name, STR("https")) || is_called(p->name, STR("tls")) ||
            is_called(protocol, STR("https")) || is_called(protocol, STR("tls"));
+}
+
+static bool is_one_of(const char *protocol, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (is_called(protocol, str_of(names[i])))
+            return true;
+    return false;
+}
+
+/* Of a port name or an appProtocol; PORT_TLS_BY_NUMBER: it declares neither. */
+static enum port_tls declared_tls(const char *protocol)
+{
+    static const char *const secure[] = { "https", "tls", "kubernetes.io/wss" };
+    static const char *const plain[] = {
+        "http", "http2", "h2c", "grpc", "ws", "kubernetes.io/h2c", "kubernetes.io/ws"
+    };
+
+    if (is_one_of(protocol, secure, ARRAY_LEN(secure)))
+        return PORT_TLS_DECLARED;
+    return is_one_of(protocol, plain, ARRAY_LEN(plain)) ? PORT_PLAIN : PORT_TLS_BY_NUMBER;
+}
+
+static enum port_tls tls_by_number(uint16_t number)
+{
+    return number == PORT_TLS || number == PORT_TLS_ELSEWHERE ? PORT_TLS_BY_NUMBER
+                                                              : PORT_PLAIN;
+}
+
+/* Most ports have a name that begins with "http" and no appProtocol. */
+enum port_tls route_port_tls(const struct route *r, const struct service *s, size_t index)
+{
+    const struct service_port *p = s->ports + index;
+    enum port_tls declared = PORT_TLS_BY_NUMBER;
+
+    if (r->target_port || index >= s->port_count || takes_port(r, s))
+        return tls_by_number(route_port_number(r, s, index));
+    if (p->app_protocol)
+        declared = declared_tls(p->app_protocol);
+    if (declared == PORT_TLS_BY_NUMBER)
+        declared = declared_tls(p->name);
+    return declared == PORT_TLS_BY_NUMBER ? tls_by_number(p->number) : declared;
 }
 
 static const struct service_port *find_tls(const struct service *s)
@@ -209,6 +252,15 @@ enum err route_port(const struct route *r, const struct service *s, size_t *ret_
         return not_tcp(s, why);
     *ret_index = (size_t)(p - s->ports);
     return OK;
+}
+
+uint16_t route_port_number(const struct route *r, const struct service *s, size_t index)
+{
+    if (r->target_port)
+        return r->target_port;
+    if (index >= s->port_count || takes_port(r, s))
+        return r->port ? r->port : PORT_DEFAULT;
+    return s->ports[index].number;
 }
 
 uint16_t route_container_port(const struct route *r, const struct service *s,

@@ -32,6 +32,16 @@ struct route {
 MUST_CHECK enum err route_port(const struct route *r, const struct service *s,
                                size_t *ret_index, struct diag *why);
 
+/* Does the service port of a route speak TLS?  Its appProtocol declares that, or without a known
+ * one its name: https, https-*, tls, tls-* do, http, grpc and the like do not.  A port that
+ * declares nothing and has the number 443 or 8443 probably does. */
+enum port_tls { PORT_PLAIN, PORT_TLS_BY_NUMBER, PORT_TLS_DECLARED };
+enum port_tls route_port_tls(const struct route *r, const struct service *s,
+                             size_t index);
+/* The number that the decision was made by: the service port's, or where a route takes any port
+ * of a pod the container's. */
+uint16_t route_port_number(const struct route *r, const struct service *s, size_t index);
+
 /* "services" or "deployments", for messages. */
 const char *route_plural(const struct service *s);
 

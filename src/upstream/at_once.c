@@ -38,7 +38,9 @@ static bool serves_at_once(const struct at_once *a, const struct choice *c,
                            const struct endpoint *e)
 {
     uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
-    return pool_has(a->pool, e, port, a->repeatable) ||
+    struct port_use use = { port, c->tls };
+
+    return pool_has(a->pool, e, use, a->repeatable) ||
            connectors_have_room(a->connectors, e, port);
 }
 

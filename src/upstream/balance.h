@@ -22,6 +22,7 @@ struct choice {
     const struct route *route;
     const struct service *service;
     size_t port_index;
+    uint32_t tls; /* of the service port, as in struct port_use */
     struct str client;
     const struct endpoint
         *avoid; /* chosen only if no other endpoint can serve; may be NULL */

@@ -4,9 +4,11 @@
 
 LOG_MODULE(upstream);
 
-static uint16_t port_on(const struct choice *c, const struct endpoint *e)
+static struct port_use use_of(const struct choice *c, const struct endpoint *e)
 {
-    return route_container_port(c->route, c->service, e, c->port_index);
+    uint16_t port = route_container_port(c->route, c->service, e, c->port_index);
+
+    return (struct port_use){ port, c->tls };
 }
 
 /* The pod at the other end of a paired connection, as long as the route leads there. */
@@ -18,7 +20,7 @@ static struct endpoint *choose_paired(const struct choosing *c, const struct wan
     for (size_t i = 0; want->pair && i < s->endpoint_count; i++) {
         struct endpoint *e = s->endpoints[i];
         if (balance_may_choose(c->balance, choice, e) &&
-            pool_has_paired(c->pool, e, port_on(choice, e), want->pair))
+            pool_has_paired(c->pool, e, use_of(choice, e), want->pair))
             return e;
     }
     return NULL;
@@ -29,29 +31,32 @@ static void take(const struct choosing *c, const struct want *want,
                  const struct choice *choice, struct endpoint *e, struct chosen *ret)
 {
     struct pool_want wish = { .repeatable = want->repeatable, .alone = want->alone };
+    struct port_use use = use_of(choice, e);
 
     endpoint_unref(ret->endpoint);
     ret->endpoint = endpoint_ref(e);
-    ret->port = port_on(choice, e);
+    ret->port = use.port;
     log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", ret->port));
     if (want->proto == PROTO_RAW)
         return;
     ret->is_paired =
-        want->pair && pool_take_paired(c->pool, e, ret->port, want->pair, &ret->idle);
-    ret->is_idle = ret->is_paired || pool_take(c->pool, e, ret->port, wish, &ret->idle);
+        want->pair && pool_take_paired(c->pool, e, use, want->pair, &ret->idle);
+    ret->is_idle = ret->is_paired || pool_take(c->pool, e, use, wish, &ret->idle);
     if (!ret->is_idle)
         return;
     stream_set_alone(ret->idle.stream, want->alone);
     stream_lend(ret->idle.stream, true);
 }
 
-static bool is_for_http2(enum app_proto proto, enum speaks speaks)
+/* With TLS, the handshake of the first connection shows what the port speaks (ALPN). */
+static bool is_for_http2(enum app_proto proto, enum speaks speaks, bool tls)
 {
     switch (proto) {
     case PROTO_HTTP1_OR_2:
         return speaks == SPEAKS_HTTP2;
     case PROTO_HTTP:
-        return speaks == SPEAKS_HTTP2 || speaks == SPEAKS_HTTP2_ALSO;
+        return speaks == SPEAKS_HTTP2 || speaks == SPEAKS_HTTP2_ALSO ||
+               (tls && speaks == SPEAKS_UNKNOWN);
     default:
         return proto == PROTO_HTTP2;
     }
@@ -63,21 +68,21 @@ static bool take_shared(const struct choosing *c, const struct want *want,
                         const struct choice *choice, struct endpoint *e,
                         struct chosen *ret)
 {
-    bool declares = choice->port_index < choice->service->port_count;
-    uint16_t port = port_on(choice, e);
+    bool declares = choice->port_index < choice->service->port_count && !choice->tls;
+    struct port_use use = use_of(choice, e);
 
     if (want->proto == PROTO_RAW || want->proto == PROTO_HTTP1)
         return false;
     ret->speaks =
-        h2_pool_speaks(c->h2_pool, e, port,
+        h2_pool_speaks(c->h2_pool, e, use,
                        declares ? &choice->service->ports[choice->port_index] : NULL);
-    ret->is_shared = is_for_http2(want->proto, ret->speaks);
+    ret->is_shared = is_for_http2(want->proto, ret->speaks, choice->tls != 0);
     if (!ret->is_shared)
         return false;
-    log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", port),
+    log_debug(want->id, "pod chosen", LOG_S("pod", e->pod), LOG_U("port", use.port),
               LOG_S("protocol", "HTTP/2"));
     ret->endpoint = endpoint_ref(e);
-    ret->port = port;
+    ret->port = use.port;
     return true;
 }
 

@@ -4,7 +4,6 @@
 #include "base/map.h"
 #include "base/metrics.h"
 #include "base/own.h"
-#include "upstream/pool.h"
 
 LOG_MODULE(upstream);
 
@@ -169,11 +168,11 @@ static void on_idle(struct timer *t)
 }
 
 static struct pod_port *pod_port_find(const struct h2_pool *p, const struct endpoint *e,
-                                      uint16_t port)
+                                      struct port_use use)
 {
     char room[POOL_KEY_ROOM];
 
-    return p->pod_ports.count ? map_get(&p->pod_ports, pool_key(e, port, room)) : NULL;
+    return p->pod_ports.count ? map_get(&p->pod_ports, pool_key(e, use, room)) : NULL;
 }
 
 static void forget_unused(struct h2_pool *p)
@@ -190,16 +189,16 @@ static void forget_unused(struct h2_pool *p)
 }
 
 static struct pod_port *pod_port_get(struct h2_pool *p, const struct endpoint *e,
-                                     uint16_t port)
+                                     struct port_use use)
 {
-    struct pod_port *pod_port = pod_port_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, use);
     char room[POOL_KEY_ROOM];
 
     if (pod_port)
         return pod_port;
     if (p->pod_ports.count >= POD_PORTS_MAX)
         forget_unused(p);
-    struct str key = pool_key(e, port, room);
+    struct str key = pool_key(e, use, room);
     pod_port = xcalloc(1, sizeof(*pod_port) + key.len + 1);
     pod_port->pool = p;
     list_init(&pod_port->links);
@@ -211,9 +210,10 @@ static struct pod_port *pod_port_get(struct h2_pool *p, const struct endpoint *e
 }
 
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
-                                    uint16_t port, bool certain, struct log_id *ret_via)
+                                    struct port_use use, bool certain,
+                                    struct log_id *ret_via)
 {
-    struct pod_port *pod_port = pod_port_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, use);
 
     if (!pod_port)
         return NULL;
@@ -231,9 +231,9 @@ struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
 }
 
 bool h2_pool_awaits_settings(const struct h2_pool *p, const struct endpoint *e,
-                             uint16_t port)
+                             struct port_use use)
 {
-    const struct pod_port *pod_port = pod_port_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
 
     if (!pod_port)
         return false;
@@ -243,21 +243,23 @@ bool h2_pool_awaits_settings(const struct h2_pool *p, const struct endpoint *e,
     return false;
 }
 
-bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port)
+bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e,
+                        struct port_use use)
 {
-    const struct pod_port *pod_port = pod_port_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
 
     return pod_port && pod_port->openings;
 }
 
-void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port)
+void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e,
+                           struct port_use use)
 {
-    pod_port_get(p, e, port)->openings++;
+    pod_port_get(p, e, use)->openings++;
 }
 
-void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port)
+void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, struct port_use use)
 {
-    struct pod_port *pod_port = pod_port_find(p, e, port);
+    struct pod_port *pod_port = pod_port_find(p, e, use);
 
     if (!pod_port || !pod_port->openings)
         return; /* its pod is gone */
@@ -265,20 +267,20 @@ void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t p
     wake_waiters(pod_port);
 }
 
-void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                   struct h2_waiter *w, struct task *wake)
 {
     w->wake = wake;
     h2_waiter_leave(w);
-    list_append(&pod_port_get(p, e, port)->waiting, &w->node);
+    list_append(&pod_port_get(p, e, use)->waiting, &w->node);
 }
 
-void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+void h2_pool_add(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                  struct stream *s, struct log_id via)
 {
     struct link *l = xcalloc(1, sizeof(*l));
 
-    l->pod_port = pod_port_get(p, e, port);
+    l->pod_port = pod_port_get(p, e, use);
     l->stream = s;
     l->via = via;
     task_init(&l->watch, p->settings.sched, RANK_WORK, on_event);
@@ -302,9 +304,9 @@ static bool declares_http2(const struct service_port *port)
 }
 
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
-                           uint16_t port, const struct service_port *declared)
+                           struct port_use use, const struct service_port *declared)
 {
-    const struct pod_port *pod_port = pod_port_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
 
     enum speaks learnt = pod_port ? pod_port->learnt : SPEAKS_UNKNOWN;
 
@@ -315,24 +317,25 @@ enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
 }
 
 bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
-                           uint16_t port)
+                           struct port_use use)
 {
-    const struct pod_port *pod_port = pod_port_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
 
     return pod_port && pod_port->lacks_connect;
 }
 
-bool h2_pool_lacks_http1(const struct h2_pool *p, const struct endpoint *e, uint16_t port)
+bool h2_pool_lacks_http1(const struct h2_pool *p, const struct endpoint *e,
+                         struct port_use use)
 {
-    const struct pod_port *pod_port = pod_port_find(p, e, port);
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
 
     return pod_port && pod_port->learnt == SPEAKS_HTTP2;
 }
 
-void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                    enum speaks speaks)
 {
-    pod_port_get(p, e, port)->learnt = speaks;
+    pod_port_get(p, e, use)->learnt = speaks;
 }
 
 static void drain_pod_port(struct pod_port *pod_port)

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "catalog/service.h"
 #include "http/h2.h"
+#include "upstream/port_use.h"
 
 struct h2_pool;
 
@@ -51,35 +52,39 @@ void h2_pool_clear(
 /* A message stream on an open connection; NULL: no open connection has room for it.
  * `certain`: only on one whose SETTINGS have come. */
 struct message_stream *h2_pool_take(struct h2_pool *p, const struct endpoint *e,
-                                    uint16_t port, bool certain, struct log_id *ret_via);
+                                    struct port_use use, bool certain,
+                                    struct log_id *ret_via);
 /* Has a connection to this port room, and are its SETTINGS still to come? */
 bool h2_pool_awaits_settings(const struct h2_pool *p, const struct endpoint *e,
-                             uint16_t port);
+                             struct port_use use);
 /* Is a connection to this port being opened?  The caller that opens one calls begin before, and
  * end after success or failure. */
-bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e, uint16_t port);
-void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
-void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e, uint16_t port);
+bool h2_pool_is_opening(const struct h2_pool *p, const struct endpoint *e,
+                        struct port_use use);
+void h2_pool_begin_opening(struct h2_pool *p, const struct endpoint *e,
+                           struct port_use use);
+void h2_pool_end_opening(struct h2_pool *p, const struct endpoint *e,
+                         struct port_use use);
 /* Only while one is being opened, or its SETTINGS are still to come: *wake is woken when that
  * has ended, or when a connection has room again. */
-void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+void h2_pool_wait(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                   struct h2_waiter *w, struct task *wake);
 void h2_waiter_leave(struct h2_waiter *w); /* idempotent */
 /* Add a connection that was just opened; the pool owns the stream then. */
-void h2_pool_add(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+void h2_pool_add(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                  struct stream *s, struct log_id via);
 
 /* The protocol that was learnt from the port, or else the one that the service declares
  * (`declared` may be NULL). */
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
-                           uint16_t port, const struct service_port *declared);
+                           struct port_use use, const struct service_port *declared);
 /* Upgrades, as extended CONNECT: its SETTINGS have shown that it accepts none. */
 bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
-                           uint16_t port);
+                           struct port_use use);
 /* Has it sent HTTP/2 in response to HTTP/1? */
 bool h2_pool_lacks_http1(const struct h2_pool *p, const struct endpoint *e,
-                         uint16_t port);
-void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, uint16_t port,
+                         struct port_use use);
+void h2_pool_learn(struct h2_pool *p, const struct endpoint *e, struct port_use use,
                    enum speaks speaks);
 
 /* The pod is gone: open no new streams to any of its ports, and forget what was learnt. */

@@ -18,6 +18,7 @@ struct cluster;
 struct upstream;
 
 struct message_stream;
+struct tls_failure; /* upstream/tls_failure.h */
 
 enum app_proto {
     PROTO_HTTP1,      /* only HTTP/1 */
@@ -50,9 +51,9 @@ struct want {
                          after a pause, in which the catalog may learn of the failure */
     bool certain;     /* HTTP/2 only on a connection whose SETTINGS have come: the request
                          cannot be sent again in HTTP/1 */
-    bool upgrade;     /* a WebSocket: HTTP/2 only where the pod accepts extended CONNECT */
-    bool same_ns;     /* from a browser: no ExternalName into another namespace */
-    uint64_t pair;    /* the idle connection with this number is taken first; 0: none */
+    bool upgrade;  /* a WebSocket: HTTP/2 only where the pod accepts extended CONNECT */
+    bool same_ns;  /* from a browser: no ExternalName into another namespace */
+    uint64_t pair; /* the idle connection with this number is taken first; 0: none */
     uint64_t wait_max_ms; /* of the user: --wait is not longer; 0: it may be */
     uint64_t
         wait_until;   /* sched ms: the lease fails instead of being parked after this */
@@ -66,6 +67,8 @@ struct lease {
     bool is_shared;            /* an HTTP/2 connection that carries other requests, too */
     struct endpoint *endpoint; /* a reference; also on failure: the last one tried */
     uint16_t port;             /* the container's port */
+    uint32_t
+        tls; /* with which TLS it is spoken to, for upstream/ (tls_ports.h); 0: plain */
     bool reused; /* an idle connection: the pod may have closed it before the request */
     struct log_id via; /* the tunnel, or the direct connection, for the log */
     /* Set by the user before RELEASE_KEEP: the pod may have tied the connection to its client
@@ -87,14 +90,16 @@ struct lease {
      *   ERR_CLOSED       why has the namespace that this request may not reach
      *   ERR_CANCELLED    the upstream is being drained
      *   ERR_VERSION      want.proto is PROTO_HTTP2, and the port does not speak HTTP/2
-     *   ERR_TIMEOUT      the API server did not answer
+     *   ERR_TLS          with tls_failure: the pod's certificate is not accepted, or TLS failed
+ *   ERR_TIMEOUT      the API server did not answer; with tls_failure: the pod, in the handshake
      *   other            no connection to `endpoint`: why has the reason, of the API server,
      *                    the runtime or the network */
     struct diag why;
-    bool has_pods;  /* the service has pods, whatever their state */
-    bool dialling;  /* the failure came from opening a connection, not from a look-up */
-    bool direct;    /* with `dialling`: of a direct connection */
-    int api_status; /* the API server's HTTP status, 0: none */
+    bool has_pods; /* the service has pods, whatever their state */
+    bool dialling; /* the failure came from opening a connection, not from a look-up */
+    bool direct;   /* with `dialling`: of a direct connection */
+    const struct tls_failure *tls_failure; /* TLS with `endpoint` failed; or NULL */
+    int api_status;                        /* the API server's HTTP status, 0: none */
     uint32_t retry_after;
     const char *missing_verb, *missing_resource;
     const char

@@ -8,6 +8,7 @@
 #include "base/own.h"
 #include "upstream/loops.h"
 #include "upstream/no_endpoint.h"
+#include "upstream/tls_failure.h"
 
 LOG_MODULE(upstream);
 
@@ -201,8 +202,9 @@ static enum lease_state take_shared_stream(struct leasing *l, enum source source
 {
     struct lease *lease = l->lease;
     struct pooled connection = { 0 };
-    struct message_stream *m = h2_pool_take(h2_pool_of(l), lease->endpoint, lease->port,
-                                            l->want.certain, &connection.via);
+    struct message_stream *m =
+        h2_pool_take(h2_pool_of(l), lease->endpoint, lease_use(lease), l->want.certain,
+                     &connection.via);
 
     if (!m)
         return LEASE_OPENING;
@@ -215,16 +217,16 @@ static enum lease_state take_shared_stream(struct leasing *l, enum source source
 static bool must_join(const struct leasing *l)
 {
     const struct endpoint *e = l->lease->endpoint;
-    uint16_t port = l->lease->port;
+    struct port_use use = lease_use(l->lease);
 
-    return h2_pool_is_opening(h2_pool_of(l), e, port) ||
-           (l->want.certain && h2_pool_awaits_settings(h2_pool_of(l), e, port));
+    return h2_pool_is_opening(h2_pool_of(l), e, use) ||
+           (l->want.certain && h2_pool_awaits_settings(h2_pool_of(l), e, use));
 }
 
 static enum lease_state join_opening(struct leasing *l)
 {
     l->joined = true;
-    h2_pool_wait(h2_pool_of(l), l->lease->endpoint, l->lease->port, &l->sharing,
+    h2_pool_wait(h2_pool_of(l), l->lease->endpoint, lease_use(l->lease), &l->sharing,
                  &l->step);
     return LEASE_OPENING;
 }
@@ -233,15 +235,15 @@ static enum lease_state join_opening(struct leasing *l)
 static enum lease_state open_shared(struct leasing *l)
 {
     struct endpoint *e = l->lease->endpoint;
-    uint16_t port = l->lease->port;
+    struct port_use use = lease_use(l->lease);
 
     if (must_join(l))
         return join_opening(l);
     l->opens_shared = true;
-    h2_pool_begin_opening(h2_pool_of(l), e, port);
+    h2_pool_begin_opening(h2_pool_of(l), e, use);
     l->opening.alone = true; /* it will carry many requests, for a long time */
     l->opening.small = false;
-    connectors_open(connectors_of(l), e, port, &l->opening, &l->step);
+    connectors_open(connectors_of(l), e, use.port, &l->opening, &l->step);
     return LEASE_OPENING;
 }
 
@@ -250,7 +252,7 @@ static bool must_upgrade_in_http1(const struct leasing *l)
     const struct lease *lease = l->lease;
 
     return l->want.upgrade &&
-           h2_pool_lacks_connect(h2_pool_of(l), lease->endpoint, lease->port);
+           h2_pool_lacks_connect(h2_pool_of(l), lease->endpoint, lease_use(lease));
 }
 
 static enum lease_state open_one(struct leasing *l);
@@ -260,7 +262,7 @@ static enum lease_state upgrade_in_http1(struct leasing *l)
 {
     const struct lease *lease = l->lease;
 
-    if (h2_pool_lacks_http1(h2_pool_of(l), lease->endpoint, lease->port))
+    if (h2_pool_lacks_http1(h2_pool_of(l), lease->endpoint, lease_use(lease)))
         return fail(l, diag_set(&l->lease->why, ERR_VERSION,
                                 "port %u of pod %s speaks HTTP/2 only, and accepts no "
                                 "WebSockets in it (extended CONNECT, RFC 8441)",
@@ -268,16 +270,21 @@ static enum lease_state upgrade_in_http1(struct leasing *l)
     return open_one(l);
 }
 
-static enum lease_state share(struct leasing *l, enum speaks speaks)
+static enum lease_state fail_without_http2(struct leasing *l)
 {
     const struct lease *lease = l->lease;
 
+    return fail(l, diag_set(&l->lease->why, ERR_VERSION,
+                            "port %u of pod %s does not speak HTTP/2", lease->port,
+                            lease->endpoint->pod));
+}
+
+static enum lease_state share(struct leasing *l, enum speaks speaks)
+{
     if (must_upgrade_in_http1(l))
         return upgrade_in_http1(l);
     if (speaks == SPEAKS_HTTP1)
-        return fail(l, diag_set(&l->lease->why, ERR_VERSION,
-                                "port %u of pod %s does not speak HTTP/2", lease->port,
-                                lease->endpoint->pod));
+        return fail_without_http2(l);
     if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD)
         return LEASE_HELD;
     return open_shared(l);
@@ -290,7 +297,7 @@ static void end_shared_opening(struct leasing *l)
     if (!l->opens_shared)
         return;
     l->opens_shared = false;
-    h2_pool_end_opening(h2_pool_of(l), l->lease->endpoint, l->lease->port);
+    h2_pool_end_opening(h2_pool_of(l), l->lease->endpoint, lease_use(l->lease));
 }
 
 /* To an endpoint that has no idle connection. */
@@ -303,7 +310,7 @@ static enum lease_state open_one(struct leasing *l)
     connectors_open(connectors_of(l), lease->endpoint, lease->port, &l->opening,
                     &l->step);
     if (l->opening.result == ERR_AGAIN && l->want.proto != PROTO_RAW)
-        waiters_add(&l->parts->waiters, &l->waiter, lease->endpoint, lease->port,
+        waiters_add(&l->parts->waiters, &l->waiter, lease->endpoint, lease_use(lease),
                     l->want.alone);
     return LEASE_OPENING;
 }
@@ -327,6 +334,7 @@ static enum lease_state connect_to(struct leasing *l, const struct chosen *chose
     endpoint_unref(l->second);
     lease->endpoint = chosen->endpoint;
     lease->port = chosen->port;
+    lease->tls = securing_number(&l->securing);
     lease->pair = chosen->is_paired ? l->want.pair : 0;
     l->want.small = chosen->small;
     l->second = chosen->second;
@@ -354,6 +362,8 @@ static enum lease_state choose(struct leasing *l)
         e = loops_check(&c, &l->lease->why);
     if (e)
         return fail(l, e);
+    if (l->want.proto != PROTO_RAW) /* whose bytes are passed on as they are */
+        securing_choose(&l->securing, p->tls_ports, &c);
     if (!choosing_run(&p->choosing, &l->want, &c, &chosen))
         return no_endpoint(l, s, c.port_index);
     return connect_to(l, &chosen);
@@ -492,18 +502,122 @@ static enum lease_state in_joined(struct leasing *l)
     return look_again(l, MAX_AGE_MS);
 }
 
-static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh,
-                                    enum source source)
+static enum source source_of(const struct leasing *l)
+{
+    return l->opened_directly ? SOURCE_DIRECT : SOURCE_TUNNEL;
+}
+
+static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh)
 {
     const struct lease *lease = l->lease;
+    enum source source = source_of(l);
 
     if (!l->opens_shared)
         return hold(l, fresh, source);
     stream_set_patience(fresh->stream, l->parts->settings.silence_ms);
-    h2_pool_add(h2_pool_of(l), lease->endpoint, lease->port, fresh->stream, fresh->via);
+    h2_pool_add(h2_pool_of(l), lease->endpoint, lease_use(lease), fresh->stream,
+                fresh->via);
     enum lease_state state = take_shared_stream(l, source);
     end_shared_opening(l);
     return state == LEASE_OPENING ? join_opening(l) : state;
+}
+
+/* want.wait_until covers look-ups and dials, too.  Without a wait, one attempt may take
+ * attempt_ms. */
+static uint64_t give_up_at(const struct leasing *l)
+{
+    uint64_t now = sched_of(l)->now;
+    return l->want.wait_until > now ? l->want.wait_until
+                                    : now + l->parts->settings.attempt_ms;
+}
+
+/* ---- TLS ---- */
+
+/* The protocol is the one that ALPN has chosen. */
+static enum lease_state hold_secured(struct leasing *l, bool http2)
+{
+    struct pooled connection = l->secured;
+    const struct lease *lease = l->lease;
+
+    connection.stream = TAKE(l->securing.stream);
+    if (http2)
+        return hold_opened(l, &connection);
+    if (l->opens_shared)
+        h2_pool_learn(h2_pool_of(l), lease->endpoint, lease_use(lease), SPEAKS_HTTP1);
+    end_shared_opening(l);
+    if (l->want.proto != PROTO_HTTP2)
+        return hold(l, &connection, source_of(l));
+    stream_close(connection.stream);
+    return fail_without_http2(l);
+}
+
+/* The pod or the network has ended the connection.  Its user retries, as it does with one that
+ * ends before a response. */
+static enum lease_state hold_ended(struct leasing *l)
+{
+    struct pooled connection = l->secured;
+
+    connection.stream = TAKE(l->securing.stream);
+    end_shared_opening(l);
+    return hold(l, &connection, source_of(l));
+}
+
+static enum lease_state open_again(struct leasing *l)
+{
+    end_shared_opening(l);
+    timer_set_at(&l->late, give_up_at(l));
+    return look_again(l, MAX_AGE_MS);
+}
+
+/* The port does not speak HTTP/1. */
+static enum lease_state open_in_http2(struct leasing *l)
+{
+    const struct lease *lease = l->lease;
+
+    h2_pool_learn(h2_pool_of(l), lease->endpoint, lease_use(lease), SPEAKS_HTTP2);
+    return open_again(l);
+}
+
+static void note_tls_failure(struct leasing *l)
+{
+    struct lease *lease = l->lease;
+
+    lease->tls_failure = l->securing.failure;
+    lease->why = lease->tls_failure->why;
+    lease->dialling = true;
+    lease->direct = l->opened_directly;
+}
+
+static enum lease_state in_securing(struct leasing *l)
+{
+    enum secured result = securing_run(&l->securing, l->want.proto, l->want.id);
+
+    switch (result) {
+    case SECURED_WAIT:
+        return LEASE_SECURING;
+    case SECURED_HTTP1:
+    case SECURED_HTTP2:
+        return hold_secured(l, result == SECURED_HTTP2);
+    case SECURED_ENDED:
+        return hold_ended(l);
+    case SECURED_PLAIN:
+        return open_again(l);
+    case SECURED_NOT_HTTP1:
+        return open_in_http2(l);
+    case SECURED_FAILED:
+        break;
+    }
+    note_tls_failure(l);
+    end_shared_opening(l);
+    return fail(l, ERR_TLS);
+}
+
+static enum lease_state secure(struct leasing *l, const struct pooled *fresh)
+{
+    l->secured = *fresh;
+    securing_start(&l->securing, fresh->stream, l->opens_shared, &l->step);
+    timer_set(&l->late, l->parts->settings.attempt_ms);
+    return LEASE_SECURING;
 }
 
 static enum lease_state in_opening(struct leasing *l)
@@ -524,11 +638,13 @@ static enum lease_state in_opening(struct leasing *l)
     }
     bool direct = o->connector == c->direct;
     struct pooled fresh = { .stream = TAKE(o->stream), .via = o->via };
-    return hold_opened(l, &fresh, direct ? SOURCE_DIRECT : SOURCE_TUNNEL);
+    l->opened_directly = direct;
+    return l->securing.port ? secure(l, &fresh) : hold_opened(l, &fresh);
 }
 
 static void stop_opening(struct leasing *l)
 {
+    securing_stop(&l->securing);
     end_shared_opening(l);
     waiters_remove(&l->waiter);
     opening_finish(&l->opening);
@@ -555,6 +671,8 @@ static enum lease_state run_state(struct leasing *l)
         return in_lookup(l);
     case LEASE_OPENING:
         return in_opening(l);
+    case LEASE_SECURING:
+        return in_securing(l);
     case LEASE_PARKED:
         return in_parked(l);
     case LEASE_HELD:
@@ -614,6 +732,13 @@ static enum err note_late(struct leasing *l)
     return diag_set(&l->lease->why, ERR_TIMEOUT, "the API server did not answer in time");
 }
 
+static enum err note_late_handshake(struct leasing *l)
+{
+    securing_give_up(&l->securing, l->want.id);
+    note_tls_failure(l);
+    return ERR_TIMEOUT;
+}
+
 static void on_late(struct timer *timer)
 {
     struct leasing *l = container_of(timer, struct leasing, late);
@@ -626,7 +751,9 @@ static void on_late(struct timer *timer)
         timer_set(&l->late, l->parts->settings.attempt_ms);
         return;
     }
-    if (!l->parked_once)
+    if (l->state == LEASE_SECURING)
+        e = note_late_handshake(l);
+    else if (!l->parked_once)
         e = note_late(l);
     stop_opening(l);
     fail(l, e);
@@ -643,21 +770,13 @@ static uint64_t pause_ms(unsigned attempt)
     return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
 }
 
-/* want.wait_until covers look-ups and dials, too.  Without a wait, one attempt may take
- * attempt_ms. */
-static uint64_t give_up_at(const struct leasing *l)
-{
-    uint64_t now = sched_of(l)->now;
-    return l->want.wait_until > now ? l->want.wait_until
-                                    : now + l->parts->settings.attempt_ms;
-}
-
 void leasing_start(struct leasing *l, const struct want *want, struct lease *lease,
                    struct task *wake)
 {
     assert(!lease->private);
     lease->private = l;
     lease->plugin_output = NULL;
+    lease->tls_failure = NULL;
     lease->result = ERR_AGAIN;
     l->lease = lease;
     l->want = *want;
@@ -709,6 +828,7 @@ void leasing_reset(struct leasing *l)
     endpoint_unref(TAKE(l->avoid));
     endpoint_unref(TAKE(l->second));
     free(TAKE(l->plugin_output));
+    securing_finish(&l->securing);
     l->prewarm = l->parked_once = l->extended = false;
     h1_client_shrink(&l->h1);
 }

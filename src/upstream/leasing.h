@@ -5,7 +5,7 @@
  *   LOOKUP ──▶ choose an endpoint ──▶ idle connection? ─yes─▶ HELD      │
  *     │                                    no                           │
  *     │                                    ▼                            │
- *     │                                 OPENING ──▶ HELD                │
+ *     │                                 OPENING ──▶ (SECURING) ──▶ HELD │
  *     │ not now                            │ not now                    │
  *     └──────────────▶ PARKED ◀────────────┘ ───────────────────────────┘
  *
@@ -19,6 +19,9 @@
  * "Not now" parks the lease: it looks up again when its service changes and every RETRY_MS.
  * At want.wait_until it fails for the last reason.
  *
+ * SECURING is the TLS handshake on a connection that was opened to a service port that speaks
+ * TLS (upstream/tls_ports.h); settings.attempt_ms is its deadline.
+ *
  * One struct leasing per lease, from a free list.  It owns the look-up, the opening and the
  * references to endpoints; the user of the lease sees struct lease only.
  */
@@ -29,6 +32,7 @@
 #include "upstream/choosing.h"
 #include "upstream/missing.h"
 #include "upstream/search.h"
+#include "upstream/securing.h"
 #include "upstream/waiters.h"
 
 /* The parts of an upstream that its leases work with. */
@@ -38,11 +42,19 @@ struct leasing_parts {
     struct allowed allowed;
     struct missing missing;
     struct waiters waiters;
+    struct tls_ports *tls_ports;
     struct upstream_settings settings;
     char *found_zone; /* or NULL */
 };
 
-enum lease_state { LEASE_LOOKUP, LEASE_OPENING, LEASE_PARKED, LEASE_HELD, LEASE_FAILED };
+enum lease_state {
+    LEASE_LOOKUP,
+    LEASE_OPENING,
+    LEASE_SECURING,
+    LEASE_PARKED,
+    LEASE_HELD,
+    LEASE_FAILED,
+};
 
 struct leasing {
     struct list_node node; /* in the upstream's list of leases */
@@ -61,6 +73,9 @@ struct leasing {
     struct h2_waiter sharing; /* while another request opens a connection for both */
     bool opens_shared;        /* the opening is for an HTTP/2 connection */
     bool joined;              /* ... that another request opens */
+    bool opened_directly;     /* the connection was opened by the direct connector */
+    struct securing securing;
+    struct pooled secured;   /* in LEASE_SECURING: what carries securing.stream */
     struct waiter waiter;    /* in LEASE_OPENING: it may get an idle connection instead */
     struct endpoint *avoid;  /* a reference: it failed, and is chosen last; or NULL */
     struct endpoint *second; /* as in struct chosen, like `prewarm` */

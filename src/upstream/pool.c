@@ -55,17 +55,6 @@ static struct metric metric_idle = {
     .type = METRIC_GAUGE,
 };
 
-struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM])
-{
-    char digits[] = { ':', '0', '0', '0', '0', '0' };
-
-    for (size_t i = sizeof(digits); port; port /= 10)
-        digits[--i] = (char)('0' + port % 10);
-    size_t len = str_append(room, POOL_KEY_ROOM, 0, str_of(e->key));
-    len = str_append(room, POOL_KEY_ROOM, len, (struct str){ digits, sizeof(digits) });
-    return (struct str){ room, len };
-}
-
 /* Take a connection out of the pool; the caller owns the stream, the struct goes to the free
  * list. */
 static struct stream *release(struct idle *i)
@@ -185,7 +174,7 @@ void pool_put(struct pool *p, const struct lease *lease, struct stream *s,
     uint32_t keep_ms = lease->keep_ms;
     char room[POOL_KEY_ROOM];
     struct pod_port *pod_port =
-        pod_port_get(p, pool_key(lease->endpoint, lease->port, room));
+        pod_port_get(p, pool_key(lease->endpoint, lease_use(lease), room));
     uint64_t limit = keep_ms && keep_ms < p->idle_ms ? keep_ms : p->idle_ms;
 
     lifetime_on_answer(&pod_port->lifetime, was_idle_ms);
@@ -234,20 +223,20 @@ static struct idle *oldest(const struct pod_port *pod_port)
  * oldest if its lifetime has been counted, else `i`.  Close `i` also where the new connection
  * would need a dial and no more than one connection at a time was needed so far. */
 static void make_room(struct pod_port *pod_port, struct idle *i, const struct endpoint *e,
-                      uint16_t port)
+                      struct port_use use)
 {
     if (pod_port->count > OBSERVED)
         drop(oldest(pod_port)->counted ? oldest(pod_port) : i);
     else if ((pod_port->count > 1 || !pod_port->several) &&
-             !connectors_have_room(pod_port->pool->connectors, e, port))
+             !connectors_have_room(pod_port->pool->connectors, e, use.port))
         drop(i);
 }
 
-bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_take(struct pool *p, const struct endpoint *e, struct port_use use,
                struct pool_want want, struct pooled *ret)
 {
     char room[POOL_KEY_ROOM];
-    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, port, room));
+    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, use, room));
 
     if (!pod_port || pod_port->count == 0)
         return false;
@@ -260,34 +249,34 @@ bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
             release(i);
             return true;
         }
-        make_room(pod_port, i, e, port);
+        make_room(pod_port, i, e, use);
         return false;
     }
     return false;
 }
 
-bool pool_trusts(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_trusts(const struct pool *p, const struct endpoint *e, struct port_use use,
                  bool repeatable)
 {
     static const struct lifetime unknown;
     char room[POOL_KEY_ROOM];
-    const struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, port, room));
+    const struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, use, room));
 
     return lifetime_trusts(pod_port ? &pod_port->lifetime : &unknown, 0, repeatable);
 }
 
-void pool_on_failure(struct pool *p, const struct endpoint *e, uint16_t port,
+void pool_on_failure(struct pool *p, const struct endpoint *e, struct port_use use,
                      uint64_t idle_ms, uint64_t seen_ms)
 {
     char room[POOL_KEY_ROOM];
-    note_end(pod_port_get(p, pool_key(e, port, room)), idle_ms, seen_ms);
+    note_end(pod_port_get(p, pool_key(e, use, room)), idle_ms, seen_ms);
 }
 
-bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_has(const struct pool *p, const struct endpoint *e, struct port_use use,
               bool repeatable)
 {
     char room[POOL_KEY_ROOM];
-    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, port, room));
+    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, use, room));
 
     if (!pod_port)
         return false;
@@ -298,10 +287,10 @@ bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
 }
 
 static struct idle *find_paired(const struct pool *p, const struct endpoint *e,
-                                uint16_t port, uint64_t pair)
+                                struct port_use use, uint64_t pair)
 {
     char room[POOL_KEY_ROOM];
-    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, port, room));
+    struct pod_port *pod_port = map_get(&p->pod_ports, pool_key(e, use, room));
 
     if (!pod_port)
         return NULL;
@@ -311,10 +300,10 @@ static struct idle *find_paired(const struct pool *p, const struct endpoint *e,
     return NULL;
 }
 
-bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_take_paired(struct pool *p, const struct endpoint *e, struct port_use use,
                       uint64_t pair, struct pooled *ret)
 {
-    struct idle *i = find_paired(p, e, port, pair);
+    struct idle *i = find_paired(p, e, use, pair);
 
     if (!i)
         return false;
@@ -323,10 +312,10 @@ bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
     return true;
 }
 
-bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_has_paired(const struct pool *p, const struct endpoint *e, struct port_use use,
                      uint64_t pair)
 {
-    return find_paired(p, e, port, pair) != NULL;
+    return find_paired(p, e, use, pair) != NULL;
 }
 
 void pool_drop_pair(struct pool *p, uint64_t pair)

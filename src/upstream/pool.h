@@ -7,14 +7,8 @@
 #pragma once
 
 #include "base/log.h"
-#include "catalog/service.h"
 #include "net/stream.h"
-#include "upstream/lease.h"
-
-#define POOL_KEY_ROOM 640 /* bytes: namespace, name, UID and port at their longest */
-
-/* The key of a port of a pod, "NS/POD/UID:PORT"; borrows `room`. */
-struct str pool_key(const struct endpoint *e, uint16_t port, char room[POOL_KEY_ROOM]);
+#include "upstream/port_use.h"
 
 struct connectors;
 struct pool;
@@ -49,26 +43,26 @@ struct pool_want {
 /* Take the unpaired connection that was used last; the caller owns it.  False: there is none,
  * or the pod may have closed it by now.  In that case the caller opens a new one, for which
  * the pool may close an idle one, so that their number does not grow. */
-bool pool_take(struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_take(struct pool *p, const struct endpoint *e, struct port_use use,
                struct pool_want want, struct pooled *ret);
 
 /* May a connection that carried a response just now carry another request? */
-bool pool_trusts(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_trusts(const struct pool *p, const struct endpoint *e, struct port_use use,
                  bool repeatable);
 
 /* A connection from the pool ended before a response, seen_ms after its last response. */
-void pool_on_failure(struct pool *p, const struct endpoint *e, uint16_t port,
+void pool_on_failure(struct pool *p, const struct endpoint *e, struct port_use use,
                      uint64_t idle_ms, uint64_t seen_ms);
 
 /* Would pool_take find one, for a request that need not be alone? */
-bool pool_has(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_has(const struct pool *p, const struct endpoint *e, struct port_use use,
               bool repeatable);
 
 /* Take the connection that is paired with this number (see lease.pair), however long it was
  * idle.  False: there is none. */
-bool pool_take_paired(struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_take_paired(struct pool *p, const struct endpoint *e, struct port_use use,
                       uint64_t pair, struct pooled *ret);
-bool pool_has_paired(const struct pool *p, const struct endpoint *e, uint16_t port,
+bool pool_has_paired(const struct pool *p, const struct endpoint *e, struct port_use use,
                      uint64_t pair);
 void pool_drop_pair(struct pool *p, uint64_t pair); /* closes the paired connections */
 

@@ -99,12 +99,14 @@ static struct leasing *find_opening(struct upstream *u, const struct lease *like
 
     while (waiters->queues.count && stream_is_free(s, false)) {
         bool shared = !stream_is_free(s, true);
-        struct waiter *w = waiters_oldest(waiters, like->endpoint, like->port, shared);
+        struct waiter *w =
+            waiters_oldest(waiters, like->endpoint, lease_use(like), shared);
         struct leasing *l = w ? container_of(w, struct leasing, waiter) : NULL;
         if (!l)
             return NULL;
         if (l->opening.result == ERR_AGAIN)
-            return pool_trusts(u->pool, like->endpoint, like->port, l->want.repeatable)
+            return pool_trusts(u->pool, like->endpoint, lease_use(like),
+                               l->want.repeatable)
                        ? l
                        : NULL;
         waiters_remove(w);
@@ -122,7 +124,7 @@ static void learn_lifetime(struct upstream *u, const struct leasing *l,
 
     if (lease->unanswered && lease->reused && !lease->is_shared &&
         (verdict == V_CLEAN || verdict == V_RESET))
-        pool_on_failure(u->pool, lease->endpoint, lease->port, l->idle_ms, seen_ms);
+        pool_on_failure(u->pool, lease->endpoint, lease_use(lease), l->idle_ms, seen_ms);
 }
 
 /* If the pod's packets stopped coming, close its other idle connections, too: they would fail
@@ -142,7 +144,7 @@ static void learn(struct upstream *u, const struct lease *lease,
     enum verdict verdict = lease->stream->end.verdict;
 
     if (lease->speaks_http2)
-        h2_pool_learn(u->h2_pool, lease->endpoint, lease->port, SPEAKS_HTTP2);
+        h2_pool_learn(u->h2_pool, lease->endpoint, lease_use(lease), SPEAKS_HTTP2);
     learn_lifetime(u, lease->private, verdict);
     learn_silence(u, lease, verdict);
     if (verdict == V_REFUSED)
@@ -250,7 +252,8 @@ static bool on_no_files(void *owner)
 /* ---- create and destroy ---- */
 
 static void parts_init(struct leasing_parts *p, struct upstream *u,
-                       struct catalog *catalog, const struct upstream_settings *settings)
+                       struct chunk_pool *pool, struct catalog *catalog,
+                       const struct upstream_settings *settings)
 {
     p->settings = *settings;
     p->catalog = catalog;
@@ -265,11 +268,13 @@ static void parts_init(struct leasing_parts *p, struct upstream *u,
     allowed_init(&p->allowed, u->sched);
     missing_init(&p->missing);
     waiters_init(&p->waiters);
+    p->tls_ports = tls_ports_create(u->sched, pool, &p->settings);
 }
 
 static void parts_finish(struct leasing_parts *p)
 {
     waiters_finish(&p->waiters);
+    tls_ports_destroy(p->tls_ports);
     allowed_finish(&p->allowed);
     missing_finish(&p->missing);
     free(p->found_zone);
@@ -304,7 +309,7 @@ struct upstream *upstream_create(struct loop *loop, struct catalog *catalog,
     u->pool = pool_create(u->sched, &u->connectors, settings->idle_ms, settings->cluster);
     u->h2_pool = create_h2_pool(loop, settings);
     u->balance = balance_create(u->sched);
-    parts_init(&u->parts, u, catalog, settings);
+    parts_init(&u->parts, u, loop_pool(loop), catalog, settings);
     list_init(&u->leases);
     list_init(&u->free_list);
     u->prewarming = prewarming_create(u->sched, &u->connectors, &u->parts.settings.own);
@@ -331,6 +336,7 @@ void upstream_set_zone(struct upstream *u, const char *found)
 {
     free(u->parts.found_zone);
     u->parts.found_zone = xstrdup(found);
+    tls_ports_set_zone(u->parts.tls_ports, found);
 }
 
 static void drop_free_list(struct upstream *u)
@@ -348,6 +354,7 @@ void upstream_trim(struct upstream *u)
     drop_free_list(u);
     pool_trim(u->pool);
     h2_pool_trim(u->h2_pool);
+    tls_ports_trim(u->parts.tls_ports);
     balance_trim(u->balance);
 }
 

@@ -3,7 +3,6 @@
 #include <assert.h>
 
 #include "base/own.h"
-#include "upstream/pool.h"
 
 struct waiter_queue {
     struct map *queues;
@@ -27,12 +26,12 @@ static struct waiter_queue *queue_get(struct map *queues, struct str key)
 }
 
 void waiters_add(struct waiters *w, struct waiter *waiter, const struct endpoint *e,
-                 uint16_t port, bool alone)
+                 struct port_use use, bool alone)
 {
     char room[POOL_KEY_ROOM];
 
     assert(!waiter->queue);
-    waiter->queue = queue_get(&w->queues, pool_key(e, port, room));
+    waiter->queue = queue_get(&w->queues, pool_key(e, use, room));
     waiter->turn = ++w->turns;
     list_append(alone ? &waiter->queue->alone : &waiter->queue->any, &waiter->node);
 }
@@ -56,13 +55,13 @@ static struct waiter *first_of(const struct list_node *list)
 }
 
 struct waiter *waiters_oldest(const struct waiters *w, const struct endpoint *e,
-                              uint16_t port, bool shared)
+                              struct port_use use, bool shared)
 {
     char room[POOL_KEY_ROOM];
 
     if (w->queues.count == 0)
         return NULL;
-    const struct waiter_queue *q = map_get(&w->queues, pool_key(e, port, room));
+    const struct waiter_queue *q = map_get(&w->queues, pool_key(e, use, room));
     struct waiter *any = q ? first_of(&q->any) : NULL;
     struct waiter *alone = q && !shared ? first_of(&q->alone) : NULL;
     if (!any || !alone)

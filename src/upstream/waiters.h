@@ -8,6 +8,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "catalog/catalog.h"
+#include "upstream/port_use.h"
 
 struct waiter_queue;
 
@@ -28,10 +29,10 @@ void waiters_finish(struct waiters *w); /* every waiter was removed */
 
 /* `alone`: it may not get a connection of a shared tunnel. */
 void waiters_add(struct waiters *w, struct waiter *waiter, const struct endpoint *e,
-                 uint16_t port, bool alone);
+                 struct port_use use, bool alone);
 void waiters_remove(struct waiter *waiter); /* idempotent */
 
 /* The waiter that has waited longest; with `shared`, only those added without `alone`.  NULL:
  * there is none. */
 struct waiter *waiters_oldest(const struct waiters *w, const struct endpoint *e,
-                              uint16_t port, bool shared);
+                              struct port_use use, bool shared);

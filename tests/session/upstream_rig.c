@@ -247,6 +247,12 @@ static const struct stream_ops plain_ops = {
 static void succeed(struct dial *d)
 {
     struct opening *o = TAKE(d->opening);
+
+    if (rig.connect) {
+        o->stream = rig.connect();
+        o->result = OK;
+        return;
+    }
     stream_init(&d->conn.stream, rig.plain ? &plain_ops : &conn_ops, loop_pool(rig.loop),
                 65536, 65536);
     d->conn.lent = true;
@@ -351,9 +357,9 @@ static bool listens(void *owner, const char *ip, uint16_t port)
     return strcmp(ip, "192.0.2.1") == 0 && port == 8080;
 }
 
-static int begin(bool with_tunnel, bool with_direct)
+static int begin(bool with_tunnel, bool with_direct, const struct upstream_tls *tls)
 {
-    static const struct upstream_settings settings = {
+    const struct upstream_settings settings = {
         .idle_ms = 90000,
         .attempt_ms = 10000,
         .max_head_size = 65536,
@@ -362,6 +368,7 @@ static int begin(bool with_tunnel, bool with_direct)
         .http2_window = 65535,
         .prepare_second = true,
         .zone = "cluster.local",
+        .tls = tls ? *tls : (struct upstream_tls){ 0 },
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
         .listeners = { .has = listens },
     };
@@ -384,19 +391,24 @@ static int begin(bool with_tunnel, bool with_direct)
 int rig_begin(void **state)
 {
     (void)state;
-    return begin(true, false);
+    return begin(true, false, NULL);
 }
 
 int rig_begin_auto(void **state)
 {
     (void)state;
-    return begin(true, true);
+    return begin(true, true, NULL);
 }
 
 int rig_begin_direct(void **state)
 {
     (void)state;
-    return begin(false, true);
+    return begin(false, true, NULL);
+}
+
+int rig_begin_tls(const struct upstream_tls *tls)
+{
+    return begin(true, false, tls);
 }
 
 int rig_end(void **state)

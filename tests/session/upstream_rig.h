@@ -58,6 +58,7 @@ struct upstream_rig {
 
     /* The connector. */
     struct connector connector;
+    struct stream *(*connect)(void); /* makes its streams in place of the rig; or NULL */
     bool plain;                      /* its streams have no operations for a pool */
     struct connector direct;         /* the direct connector, after rig_begin_auto */
     struct api_error direct_failure; /* code OK: its openings succeed */
@@ -98,6 +99,8 @@ struct borrower {
 int rig_begin(void **state);
 int rig_begin_auto(void **state);   /* with a direct connector, as for --upstream auto */
 int rig_begin_direct(void **state); /* without tunnels, as for --upstream direct */
+/* With verification of services' certificates, which is borrowed. */
+int rig_begin_tls(const struct upstream_tls *tls);
 int rig_end(void **state);
 void rig_run(void);
 void rig_advance(uint64_t ms);

@@ -297,7 +297,7 @@ static void a_server_of_http2_alone_refuses_http1_with_an_alert(void **state)
     expect((struct tls_service_settings){ 0 });
     connect(false);
     assert_true(client->broken);
-    assert_int_equal(tls_report(client)->fault, TLS_FAULT_PROTOCOL);
+    assert_int_equal(tls_report(client)->fault, TLS_FAULT_ALPN);
     assert_non_null(strstr(client->end.why.text, "none of the offered protocols"));
 }
 

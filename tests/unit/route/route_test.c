@@ -140,6 +140,80 @@ static void the_tls_port_is_443_or_one_that_is_called_so(void **state)
     assert_non_null(strstr(why.text, "use http://: it declares 80 (http)"));
 }
 
+static enum port_tls tls_of(struct service_port port, struct route more)
+{
+    struct service s = { .ns = "shop", .name = "web", .ports = &port, .port_count = 1 };
+    struct route r;
+
+    route_to("web.shop.svc", port.number, &r);
+    r.target_port = more.target_port;
+    return route_port_tls(&r, &s, 0);
+}
+
+static void a_port_speaks_tls_by_declaration_or_by_its_number(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name, *app_protocol;
+        uint16_t number;
+        enum port_tls expected;
+    } rows[] = {
+        { "http", NULL, 80, PORT_PLAIN },
+        { "https", NULL, 80, PORT_TLS_DECLARED },
+        { "https-api", NULL, 6443, PORT_TLS_DECLARED },
+        { "tls", NULL, 9000, PORT_TLS_DECLARED },
+        { "httpsomething", NULL, 9000, PORT_PLAIN },
+        { "", NULL, 443, PORT_TLS_BY_NUMBER },
+        { "web", NULL, 8443, PORT_TLS_BY_NUMBER },
+        { "web", NULL, 9443, PORT_PLAIN },
+        { "http", NULL, 443, PORT_PLAIN },
+        { "http-admin", NULL, 443, PORT_PLAIN },
+        { "grpc", NULL, 443, PORT_PLAIN },
+        { "web", "https", 80, PORT_TLS_DECLARED },
+        { "web", "HTTPS", 80, PORT_TLS_DECLARED },
+        { "web", "kubernetes.io/wss", 80, PORT_TLS_DECLARED },
+        { "https", "http", 443, PORT_PLAIN },
+        { "https", "kubernetes.io/h2c", 443, PORT_PLAIN },
+        { "https", "example.com/own", 80, PORT_TLS_DECLARED },
+        { "web", "example.com/own", 443, PORT_TLS_BY_NUMBER },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        struct service_port port = { .name = rows[i].name,
+                                     .number = rows[i].number,
+                                     .tcp = true,
+                                     .app_protocol = rows[i].app_protocol };
+        if (tls_of(port, (struct route){ 0 }) != rows[i].expected)
+            fail_msg("name \"%s\", number %u", rows[i].name, rows[i].number);
+    }
+}
+
+/* What the service declares is not about the port of --target-port. */
+static void another_target_port_speaks_tls_by_its_number_only(void **state)
+{
+    (void)state;
+    struct service_port https = { .name = "https", .number = 443, .tcp = true };
+
+    assert_int_equal(tls_of(https, (struct route){ .target_port = 8080 }), PORT_PLAIN);
+    assert_int_equal(tls_of(https, (struct route){ .target_port = 8443 }),
+                     PORT_TLS_BY_NUMBER);
+}
+
+static void a_port_of_a_pod_speaks_tls_by_its_number_only(void **state)
+{
+    (void)state;
+    const struct service one = { .kind = SERVICE_POD, .ns = "shop", .name = "web-1" };
+    struct route r;
+
+    route_to("web-1.shop.pod", 8443, &r);
+    assert_int_equal(route_port_tls(&r, &one, 0), PORT_TLS_BY_NUMBER);
+    assert_int_equal(route_port_number(&r, &one, 0), 8443);
+    route_to("web-1.shop.pod", 8080, &r);
+    assert_int_equal(route_port_tls(&r, &one, 0), PORT_PLAIN);
+    route_to("web-1.shop.pod", 0, &r);
+    assert_int_equal(route_port_number(&r, &one, 0), 80);
+}
+
 static void a_given_port_is_chosen(void **state)
 {
     (void)state;
@@ -311,6 +385,9 @@ int main(void)
         cmocka_unit_test(port_80_is_chosen_where_none_is_given),
         cmocka_unit_test(the_first_tcp_port_is_chosen_without_80),
         cmocka_unit_test(the_tls_port_is_443_or_one_that_is_called_so),
+        cmocka_unit_test(a_port_speaks_tls_by_declaration_or_by_its_number),
+        cmocka_unit_test(another_target_port_speaks_tls_by_its_number_only),
+        cmocka_unit_test(a_port_of_a_pod_speaks_tls_by_its_number_only),
         cmocka_unit_test(a_given_port_is_chosen),
         cmocka_unit_test(prefers_tcp_where_a_number_is_declared_twice),
         cmocka_unit_test(names_the_declared_ports_when_there_is_no_such_port),

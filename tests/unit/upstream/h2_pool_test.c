@@ -11,9 +11,15 @@
 
 #include "upstream/h2_pool.h"
 
-#define PORT 8080
+#define PORT number(8080)
+#define OTHER_PORT number(8081)
 #define IDLE_MS 5000
 #define STREAMS_MAX 2
+
+static struct port_use number(uint16_t port)
+{
+    return (struct port_use){ .port = port };
+}
 
 struct rig {
     struct sched sched;
@@ -140,7 +146,7 @@ static void another_port_has_connections_of_its_own(void **state)
     struct rig *r = *state;
     add_http2(r, &web);
 
-    assert_null(h2_pool_take(r->pool, &web, PORT + 1, false, &r->via));
+    assert_null(h2_pool_take(r->pool, &web, OTHER_PORT, false, &r->via));
     assert_null(take(r, &longer));
 }
 
@@ -330,18 +336,18 @@ static void with_4096_ports_those_without_connections_are_forgotten(void **state
 {
     struct rig *r = *state;
     add_http2(r, &web);
-    h2_pool_begin_opening(r->pool, &web, PORT + 1);
-    h2_pool_learn(r->pool, &web, PORT + 1, SPEAKS_HTTP1);
+    h2_pool_begin_opening(r->pool, &web, OTHER_PORT);
+    h2_pool_learn(r->pool, &web, OTHER_PORT, SPEAKS_HTTP1);
     for (uint16_t port = 1; port <= 4094; port++)
-        h2_pool_learn(r->pool, &longer, port, SPEAKS_HTTP1);
+        h2_pool_learn(r->pool, &longer, number(port), SPEAKS_HTTP1);
 
-    assert_int_equal(h2_pool_speaks(r->pool, &longer, 1, NULL), SPEAKS_HTTP1);
-    h2_pool_learn(r->pool, &longer, 4095, SPEAKS_HTTP1);
-    assert_int_equal(h2_pool_speaks(r->pool, &longer, 1, NULL), SPEAKS_UNKNOWN);
-    assert_int_equal(h2_pool_speaks(r->pool, &longer, 4095, NULL), SPEAKS_HTTP1);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, number(1), NULL), SPEAKS_HTTP1);
+    h2_pool_learn(r->pool, &longer, number(4095), SPEAKS_HTTP1);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, number(1), NULL), SPEAKS_UNKNOWN);
+    assert_int_equal(h2_pool_speaks(r->pool, &longer, number(4095), NULL), SPEAKS_HTTP1);
     assert_int_equal(h2_pool_speaks(r->pool, &web, PORT, NULL), SPEAKS_HTTP2_ALSO);
-    assert_int_equal(h2_pool_speaks(r->pool, &web, PORT + 1, NULL), SPEAKS_HTTP1);
-    h2_pool_end_opening(r->pool, &web, PORT + 1);
+    assert_int_equal(h2_pool_speaks(r->pool, &web, OTHER_PORT, NULL), SPEAKS_HTTP1);
+    h2_pool_end_opening(r->pool, &web, OTHER_PORT);
 }
 
 static void a_pod_that_is_gone_is_forgotten_and_no_other_one(void **state)
