@@ -7,6 +7,9 @@ import contextlib
 import statistics
 import time
 
+from contender import CONTENDERS
+from http2 import Http2Client
+from http2_pods import GRPC_CHECK
 from load import cold_start, put_load
 
 PAGE = {"connections": 6, "requests": 54, "path": "/bytes?n=20000"}
@@ -72,7 +75,23 @@ def cold(effort, contender):
     return {"ms": 1000 * statistics.median(times)}
 
 
+def calls_at_once(effort, contender):
+    """Seconds of one call, and from the first to the last of 100 at once, on one connection with a warm pod."""
+    message = contender.folder / "message"
+    message.write_bytes(bytes(5))
+    options = {"service": contender.place.http2_pods.grpc_service, "path": GRPC_CHECK, "data": message}
+    contender.load(None, count=1, **options)
+    one, together = [], []
+    for _ in range(max(3, effort.cold_starts)):
+        one.append(contender.load(None, count=1, **options))
+        together.append(contender.load(None, count=CALLS, streams=CALLS, **options))
+    one_ms, all_ms = (1000 * statistics.median(r["seconds"] for r in runs) for runs in (one, together))
+    return {"one_ms": one_ms, "all_ms": all_ms, "round_trips": (all_ms - one_ms) / ROUND_TRIP_MS,
+            "failed": sum(r["failed"] for r in one + together), "done": sum(r["requests"] for r in one + together)}
+
+
 PREFIX = "50 ms away: "
+CALLS, ROUND_TRIP_MS = 100, 50
 LOADS = {f"{PREFIX}{name}": measure for name, measure in {
     "page": lot(**PAGE),
     "16 clients at once": lot(connections=16, requests=16),
@@ -82,7 +101,15 @@ LOADS = {f"{PREFIX}{name}": measure for name, measure in {
     "download of 100 MB": download,
     "upload of 100 MB": upload,
     "cold start": cold,
+    "100 calls at once": calls_at_once,
 }.items()}
+
+
+def kinds(load):
+    """The contenders of a load."""
+    if load == f"{PREFIX}100 calls at once":
+        return [Http2Client]
+    return [k for k in CONTENDERS if k.cold]
 
 
 def run(load, effort, kind, place, folder):

@@ -27,8 +27,9 @@ class Http2Client(KubeTunnel):
     def missing(cls, place):
         return super().missing(place) or missing_tools(place)
 
-    def load(self, watch, **options):
-        return put_h2load(self.place, self.folder, self.address, host_of(self.place, self.service), watch=watch,
+    def load(self, watch, service=None, **options):
+        host = host_of(self.place, service or self.service)
+        return put_h2load(self.place, self.folder, self.address, host, watch=watch,
                           **{**options, **self.options_of_load})
 
     def call(self, watch, **options):

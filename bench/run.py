@@ -164,7 +164,7 @@ def measure_away(place, folder, names, effort, results):
         print_progress(f"{place.title}: round {number + 1} of {effort.rounds}")
         yield from busy_remark(place, number + 1)
         for name in names:
-            for kind in (k for k in CONTENDERS if k.cold and not k.missing(place)):
+            for kind in (k for k in away.kinds(name) if not k.missing(place)):
                 numbers = attempt(place, name, kind,
                                   lambda: away.run(name, effort, kind, place, folder))
                 results.setdefault(name, {}).setdefault(kind.name, []).append(numbers)

@@ -160,6 +160,11 @@ AWAY = [
         ("upload of 100 MB", "", "mb_per_s", "MB/s", 1.2, True),
         ("upload of 100 MB", "the slowest", "worst_mb_per_s", "MB/s", 1.2, True))
 ]
+AWAY += [
+    Figure("100 calls at once, beyond the time of one", place, "50 ms away: 100 calls at once", "round_trips",
+           "round trips", None, 1.1, False)
+    for place in ("playground-away", "kubernetes-away")
+]
 TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY, "HTTP/2": HTTP2,
           "50 ms away": AWAY}
 
@@ -319,6 +324,7 @@ SHOWN = {
                                           ("MB/s, the slowest", "worst_mb_per_s")]
        for which in ("download", "upload")},
     "50 ms away: cold start": [("ms to the first 200", "ms")],
+    "50 ms away: 100 calls at once": [("ms, one call", "one_ms"), ("ms, 100 calls", "all_ms")],
     "memory": [(f"{kind} MB {when}", f"{short}_{name}_kib")
                for when, name in MOMENTS
                for kind, short in (("RssAnon", "anon"), ("RSS", "rss"))],
