@@ -4,10 +4,11 @@ SPDX-License-Identifier: MIT
 """
 import shutil
 
+import http2_memory
 import measure
 from contender import BareSpdy, Contender, KubeTunnel, Kubectl
 from h2load import H2LOAD, put_h2load
-from http2_pods import GRPC_CHECK, free_ports
+from http2_pods import GRPC_CHECK, free_ports, host_of
 from load import drive_spdy, put_load
 from place import KUBECTL
 from process import Process
@@ -106,10 +107,6 @@ class BareGrpc(BareSpdy):
                           host=host_of(self.place, pods.grpc_service), path=GRPC_CHECK, **options)
 
 
-def host_of(place, service):
-    return f"{service}.{place.http2_pods.namespace}.svc.cluster.local"
-
-
 def missing_tools(place):
     if not place.http2_pods:
         return "without nginx there are no pods of HTTP/2"
@@ -144,4 +141,5 @@ LOADS = {
     "HTTP/2: 1 x 32": flat_out(1),
     "HTTP/2: fixed rate": paced,
     "HTTP/2: gRPC unary": unary,
+    **http2_memory.LOADS,
 }

@@ -12,7 +12,8 @@ import subprocess
 from process import Process
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-HTTP1_PORT, H2C_PORT = 8080, 8081  # of the playground's pods
+HTTP1_PORT, H2C_PORT, STREAMS_PORT = 8080, 8081, 9090  # of the playground's pods
+STREAMS_SERVICE = "streams"  # bench/streams.py, while it runs
 GRPC_CHECK = "/grpc.health.v1.Health/Check"
 SERVING = bytes((0, 0, 0, 0, 2, 8, 1))  # its answer
 DOWNLOAD_FILE = 64 << 20
@@ -65,6 +66,10 @@ def free_ports(count):
     return ports
 
 
+def host_of(place, service):
+    return f"{service}.{place.http2_pods.namespace}.svc.cluster.local"
+
+
 def make_certificate(folder, name):
     subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
                     "-days", "2", "-subj", f"/CN={name}", "-keyout", folder / f"{name}.key",
@@ -89,7 +94,7 @@ class NginxPods:
 
     def __init__(self, folder):
         self.folder = folder
-        self.http1, self.h2c, self.tls = free_ports(3)
+        self.http1, self.h2c, self.tls, self.streams = free_ports(4)
         make_certificate(folder, "pod")
         with open(folder / "bytes", "wb") as f:
             f.truncate(DOWNLOAD_FILE)
@@ -103,10 +108,12 @@ class NginxPods:
     def flags(self):
         """Of the playground that they are the pods of."""
         manifest = self.folder / "pods.json"
-        ports = {"h1": (HTTP1_PORT, None), "h2c": (H2C_PORT, "kubernetes.io/h2c")}
+        ports = {"h1": (HTTP1_PORT, None), "h2c": (H2C_PORT, "kubernetes.io/h2c"),
+                 STREAMS_SERVICE: (STREAMS_PORT, "grpc")}
         manifest.write_text(json.dumps(list(services(self.namespace, "many", ports))))
         return ["--pods", 2, "--manifest", manifest, "--backend", f"many:{HTTP1_PORT}=127.0.0.1:{self.http1}",
-                "--backend", f"many:{H2C_PORT}=127.0.0.1:{self.h2c}"]
+                "--backend", f"many:{H2C_PORT}=127.0.0.1:{self.h2c}",
+                "--backend", f"many:{STREAMS_PORT}=127.0.0.1:{self.streams}"]
 
     def close(self):
         self.process.stop()

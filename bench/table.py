@@ -138,7 +138,10 @@ HTTP2 = [
         ("kubernetes", "16 x 32", "the cluster's own CPU per request", "cluster_us", "us", "kubectl", 0.7, False),
         ("kubernetes", "16 x 32", "p99", "p99_ms", "ms", "kubectl", 0.5, False),
         ("playground", "gRPC unary", "p50", "p50_ms", "ms", "bare SPDY", 1.25, False),
-        ("kubernetes", "gRPC unary", "p50", "p50_ms", "ms", "bare SPDY", 1.25, False))
+        ("kubernetes", "gRPC unary", "p50", "p50_ms", "ms", "bare SPDY", 1.25, False),
+        ("playground", "1,000 idle streams", "memory of each", "each_kib", "KiB", None, 16, False),
+        ("playground", "1,000 unread streams", "memory above that of one, --buffer-memory 64MiB", "grown_kib", "KiB",
+         None, (64 << 10) + 16 * 1000, False))
 ]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
@@ -324,6 +327,8 @@ SHOWN = {
                                           ("MB/s, the slowest", "worst_mb_per_s")]
        for which in ("download", "upload")},
     "50 ms away: cold start": [("ms to the first 200", "ms")],
+    **{f"HTTP/2: 1,000 {kind} streams": [("MB", "grown_kib"), ("streams that have ended", "ended")]
+       for kind in ("idle", "unread")},
     "50 ms away: 100 calls at once": [("ms, one call", "one_ms"), ("ms, 100 calls", "all_ms")],
     "memory": [(f"{kind} MB {when}", f"{short}_{name}_kib")
                for when, name in MOMENTS
