@@ -38,6 +38,11 @@ struct listen_list {
     size_t count;
 };
 
+struct port_list {
+    uint16_t *at;
+    size_t count;
+};
+
 struct expose_list {
     struct expose *at;
     size_t count;
@@ -73,6 +78,7 @@ struct alias_text_list {
 #define FIELD_LOG_FORMAT(field)  enum log_format field;
 #define FIELD_ORIGIN_LIST(field) struct string_list field;
 #define FIELD_PORT(field)        uint16_t field;
+#define FIELD_PORT_LIST(field)   struct port_list field;
 #define FIELD_SIZE(field)        uint64_t field;
 #define FIELD_UPSTREAM(field)    enum upstream_choice field;
 /* clang-format on */

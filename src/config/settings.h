@@ -141,6 +141,10 @@
       "Serve CONNECT and SOCKS; auto: where only this machine can connect") \
     X(BOOL, proxy_raw, "proxy-raw", "false", 0, 0, ACCESS, \
       "Carry HTTP inside CONNECT and SOCKS as bytes, unchecked") \
+    X(BOOL, proxy_outside, "proxy-outside", "false", 0, 0, ACCESS, \
+      "Connect proxy requests of the same user to hosts outside, too") \
+    X(PORT_LIST, proxy_outside_ports, "proxy-outside-ports", "80,443", 0, 64, ACCESS, \
+      "Ports outside that --proxy-outside connects to; repeatable") \
     X(AUTO_BOOL, short_names, "short-names", "auto", 0, 0, ACCESS, \
       "Accept two-label names (Host: web.shop); auto: only in a pod") \
     X(ORIGIN_LIST, allow_origin, "allow-origin", "", 0, 256, ACCESS, \

@@ -143,6 +143,44 @@ static enum err hosts_parse(const struct setting *s, struct str text, void *fiel
     return OK;
 }
 
+static enum err ports_parse(const struct setting *s, struct str text, void *field,
+                            struct diag *why)
+{
+    struct port_list *list = field;
+    uint64_t port = 0;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    if (str_to_uint(text, UINT16_MAX, &port) || !port)
+        return value_is_not(why, text, "a port from 1 to 65535");
+    for (size_t i = 0; i < list->count; i++)
+        if (list->at[i] == port)
+            return OK;
+    list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));
+    list->at[list->count++] = (uint16_t)port;
+    return OK;
+}
+
+static char *ports_print(const struct setting *s, const void *field)
+{
+    const struct port_list *list = field;
+    char *text = NULL;
+
+    (void)s;
+    for (size_t i = 0; i < list->count; i++) {
+        AUTO_FREE char *one = xasprintf("%u", list->at[i]);
+        text = joined(text, one);
+    }
+    return text ? text : xstrdup("");
+}
+
+static void ports_clear(void *field)
+{
+    struct port_list *list = field;
+    free(list->at);
+}
+
 static enum err listens_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
@@ -325,6 +363,14 @@ const struct setting_type type_HOST_LIST = {
     .print = strings_print,
     .clear = strings_clear,
     .size = FIELD_SIZE_OF(allow_host),
+    .list = true,
+};
+const struct setting_type type_PORT_LIST = {
+    .argument = "PORT",
+    .parse = ports_parse,
+    .print = ports_print,
+    .clear = ports_clear,
+    .size = FIELD_SIZE_OF(proxy_outside_ports),
     .list = true,
 };
 const struct setting_type type_LISTEN_LIST = {

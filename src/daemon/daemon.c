@@ -38,6 +38,9 @@
 #include "listen/listen.h"
 #include "net/changes.h"
 #include "net/loop.h"
+#include "net/name_lookup.h"
+#include "net/outside_address.h"
+#include "net/outside_dial.h"
 #include "net/own_addresses.h"
 #include "serve/policy.h"
 #include "serve/serve.h"
@@ -56,6 +59,7 @@ LOG_MODULE(daemon);
 /* A shell that ends sends SIGHUP a moment before its terminal is gone. */
 #define TERMINAL_MS 1000
 
+#define OUTSIDE_LOOKUPS 32 /* names outside the cluster that are resolved at once */
 #define BUFFER_MEMORY (256 * MIB) /* the default where no cgroup has a limit */
 
 enum daemon_state { DAEMON_RUNNING, DAEMON_DRAINING, DAEMON_PARTING };
@@ -74,6 +78,7 @@ struct daemon {
     char own_name[OWN_NAME_ROOM];
     char *own_ns;
     struct own_addresses *own_addresses;
+    struct outside_dialer outside;
 
     struct loop *loop;
     struct changes *changes;
@@ -311,6 +316,12 @@ static void start_loop(struct daemon *d)
     timer_init(&d->parting, loop_sched(d->loop), on_parted);
     timer_init(&d->terminal, loop_sched(d->loop), on_terminal);
     d->own_addresses = own_addresses_create(loop_sched(d->loop));
+    d->outside = (struct outside_dialer){
+        .loop = d->loop,
+        .own = d->own_addresses,
+        .lookups = name_lookups_create(OUTSIDE_LOOKUPS),
+        .check = outside_address_check,
+    };
     d->memory = memory_create(d->loop);
 }
 
@@ -444,6 +455,7 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     limit_clients(d);
     limit_memory(d);
     serve_set_in_pod(d->serve, in_pod());
+    serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
     enum err e =
         listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
@@ -478,6 +490,7 @@ static void finish(struct daemon *d)
     clusters_destroy(d->clusters);
     exec_plugins_destroy(d->settings.plugins);
     memory_destroy(d->memory);
+    name_lookups_destroy(d->outside.lookups);
     own_addresses_destroy(d->own_addresses);
     changes_close(d->changes);
     task_cancel(&d->on_change);

@@ -32,9 +32,19 @@ static enum err check_aliases(const struct config *c, struct diag *why)
     return e;
 }
 
+/* There it would be an open proxy into the network of the cluster. */
+static enum err check_outside(const struct config *c, struct diag *why)
+{
+    if (!c->proxy_outside || !c->in_pod)
+        return OK;
+    return diag_set(why, ERR_CONFIG, "proxy-outside: not in a pod");
+}
+
 enum err refusals_check(const struct config *c, struct diag *why)
 {
     enum err e = check_aliases(c, why);
+    if (!e)
+        e = check_outside(c, why);
     for (size_t i = 0; !e && i < c->expose.count; i++)
         e = check_exposed(c, &c->expose.at[i], why);
     return e;

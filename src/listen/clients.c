@@ -20,6 +20,8 @@ struct clients {
     bool any;
     uint32_t *uids; /* sorted after the last was added */
     size_t count;
+    uint32_t
+        own[3]; /* root, the user of this process, and that of the login or UID_NONE */
     char *text;
 };
 
@@ -99,12 +101,18 @@ static void add_uid(struct clients *c, uint32_t uid)
     c->uids[c->count++] = uid;
 }
 
-static void add_same_user(struct clients *c, const struct start *start)
+static void note_own(struct clients *c, const struct start *start)
 {
-    add_uid(c, 0);
-    add_uid(c, start->uid);
-    if (start->uid == 0 && start->login_uid != UID_NONE)
-        add_uid(c, start->login_uid);
+    c->own[0] = 0;
+    c->own[1] = start->uid;
+    c->own[2] = start->uid == 0 ? start->login_uid : UID_NONE;
+}
+
+static void add_same_user(struct clients *c)
+{
+    for (size_t i = 0; i < ARRAY_LEN(c->own); i++)
+        if (c->own[i] != UID_NONE)
+            add_uid(c, c->own[i]);
 }
 
 static enum err add_user(struct clients *c, const char *name, struct diag *why)
@@ -171,7 +179,7 @@ static enum err add_entry(struct clients *c, const char *entry, const struct sta
     if (strcmp(entry, "any") == 0)
         c->any = true;
     else if (strcmp(entry, "same-user") == 0)
-        add_same_user(c, start);
+        add_same_user(c);
     else
         return add_user(c, entry, why);
     return OK;
@@ -189,6 +197,7 @@ enum err clients_create(const struct string_list *entries, const struct start *s
     AUTO(clients_destroyp) struct clients *c = xcalloc(1, sizeof(*c));
     enum err e = OK;
 
+    note_own(c, start);
     for (size_t i = 0; !e && i < entries->count; i++)
         e = add_entry(c, entries->at[i], start, why);
     if (e)
@@ -214,6 +223,14 @@ bool clients_allow(const struct clients *c, const struct peer *peer)
         return true;
     return peer->kind == PEER_LOCAL && c->count &&
            bsearch(&peer->uid, c->uids, c->count, sizeof(*c->uids), compare_uids);
+}
+
+bool clients_are_same_user(const struct clients *c, const struct peer *peer)
+{
+    for (size_t i = 0; i < ARRAY_LEN(c->own); i++)
+        if (peer->kind == PEER_LOCAL && c->own[i] != UID_NONE && c->own[i] == peer->uid)
+            return true;
+    return false;
 }
 
 char *clients_that_allow(const struct clients *c, const struct peer *peer)

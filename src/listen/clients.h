@@ -46,6 +46,9 @@ static inline void clients_destroyp(struct clients **c)
 
 bool clients_allow(const struct clients *c, const struct peer *peer);
 
+/* Is the peer of the user that started this process, or of root?  Whatever the setting is. */
+bool clients_are_same_user(const struct clients *c, const struct peer *peer);
+
 /* The value of the setting that would allow this peer too.  Owned by the caller. */
 char *clients_that_allow(const struct clients *c, const struct peer *peer);
 /* The value of the setting, with `auto` resolved. */

@@ -39,11 +39,13 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
 {
     struct listen_socket *d = owner;
     char address[ADDRESS_TEXT];
+    const struct peer identity = peer_identify(d->all->loop, fd, peer);
     const struct arrival from = {
         .address = address,
-        .peer = peer_identify(d->all->loop, fd, peer),
+        .peer = identity,
         .port = d->port,
         .loopback = d->loopback,
+        .same_user = clients_are_same_user(d->all->clients, &identity),
     };
 
     address_text(peer, address);

@@ -1,43 +1,31 @@
 /* net/reach.c - which of a server's addresses answer
  *
  * Nothing here waits: the race looks at its sockets, and at the thread that resolves the
- * name, every RACE_TICK_MS for at most RACE_MS.  A thread whose resolver call does not
- * return is abandoned, with its own memory; each slow connection has at most one.
+ * name (net/name_lookup.h), every RACE_TICK_MS for at most RACE_MS.  Each slow connection has
+ * at most one thread.
  */
 #include "net/reach.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/tcp.h>
 #include <poll.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/address.h"
 #include "base/own.h"
 #include "base/str.h"
+#include "net/name_lookup.h"
 
 #define RACE_TICK_MS 25
 #define RACE_MS 10000
-#define RUNNERS_MAX 8
-
-/* Shared with the thread that resolves. */
-struct lookup {
-    atomic_int refs;
-    atomic_bool done;
-    char *host, port[8];
-    struct sockaddr_storage found[RUNNERS_MAX];
-    size_t count;
-};
 
 struct race {
     struct reach *owner;
-    struct lookup *lookup; /* NULL: the name is resolved, and its addresses are tried */
+    struct name_lookup
+        *lookup; /* NULL: the name is resolved, and its addresses are tried */
     uint64_t until;
-    int fds[RUNNERS_MAX];
+    int fds[NAME_LOOKUP_MAX];
     size_t count;
 };
 
@@ -65,51 +53,6 @@ static bool is_connecting(const struct reach *r)
            info.tcpi_state == TCP_SYN_SENT;
 }
 
-static void lookup_unref(struct lookup *l)
-{
-    if (!l || atomic_fetch_sub(&l->refs, 1) > 1)
-        return;
-    free(l->host);
-    free(l);
-}
-
-static void *look_up(void *shared)
-{
-    struct lookup *l = shared;
-    struct addrinfo hints = { .ai_socktype = SOCK_STREAM };
-    struct addrinfo *list = NULL;
-
-    if (getaddrinfo(l->host, l->port, &hints, &list) == 0)
-        for (struct addrinfo *a = list; a && l->count < RUNNERS_MAX; a = a->ai_next)
-            memcpy(&l->found[l->count++], a->ai_addr, a->ai_addrlen);
-    if (list)
-        freeaddrinfo(list);
-    atomic_store(&l->done, true);
-    lookup_unref(l);
-    return NULL;
-}
-
-/* NULL: no thread could be created. */
-static struct lookup *lookup_start(const char *host, uint16_t port)
-{
-    struct lookup *l = xcalloc(1, sizeof(*l));
-    pthread_attr_t detached;
-    pthread_t thread;
-
-    atomic_init(&l->refs, 2);
-    l->host = xstrdup(host);
-    snprintf(l->port, sizeof(l->port), "%u", port);
-    pthread_attr_init(&detached);
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    int failed = pthread_create(&thread, &detached, look_up, l);
-    pthread_attr_destroy(&detached);
-    if (!failed)
-        return l;
-    lookup_unref(l);
-    lookup_unref(l);
-    return NULL;
-}
-
 static void race_end(struct reach *r)
 {
     struct race *race = TAKE(r->race);
@@ -118,7 +61,7 @@ static void race_end(struct reach *r)
         return;
     for (size_t i = 0; i < race->count; i++)
         close(race->fds[i]);
-    lookup_unref(race->lookup);
+    name_lookup_unref(race->lookup);
     free(race);
 }
 
@@ -139,12 +82,12 @@ static void run_to(struct race *race, const struct sockaddr_storage *to)
 
 static void start_runners(struct race *race)
 {
-    struct lookup *l = TAKE(race->lookup);
+    struct name_lookup *l = TAKE(race->lookup);
 
     for (size_t i = 0; i < l->count; i++)
         if (!same_ip(&race->owner->address, (struct sockaddr *)&l->found[i]))
             run_to(race, &l->found[i]);
-    lookup_unref(l);
+    name_lookup_unref(l);
 }
 
 static bool one_has_arrived(const struct race *race)
@@ -196,7 +139,7 @@ static void on_reach_stall(struct timer *stall)
     if (!is_connecting(r))
         return;
     r->slow = r->address;
-    struct lookup *l = lookup_start(r->host, r->port);
+    struct name_lookup *l = name_lookup_start(NULL, r->host, r->port);
     if (!l)
         return;
     r->race = xcalloc(1, sizeof(*r->race));

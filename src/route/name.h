@@ -23,6 +23,7 @@ enum name_kind {
     NAME_POD,        /* a pod by name or address */
     NAME_DEPLOYMENT, /* any pod of one; `service` is its name */
     NAME_ADDRESS,    /* name_of_address: the service or pod that has `address` */
+    NAME_OUTSIDE,    /* naming_read_outside: a host outside the cluster, in `text` */
     NAME_OWN,        /* a loopback name, an IP literal, or empty: kube-tunnel itself */
 };
 

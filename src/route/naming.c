@@ -294,3 +294,76 @@ void naming_read(const struct naming *n, struct str host, struct name *ret,
     if (ret->kind == NAME_INVALID && n->found_zone)
         name_parse(host, str_of(n->found_zone), ret);
 }
+
+/* --- hosts outside the cluster --- */
+
+/* Names of these are the cluster's or this machine's, or not meant for DNS (RFC 6761). */
+static bool is_reserved(const struct naming *n, struct str host)
+{
+    const struct str endings[] = { STR("localhost"),     STR("svc"), STR("pod"),
+                                   STR("deploy"),        STR("k8s"), str_of(n->zone),
+                                   str_of(n->found_zone) };
+
+    for (size_t i = 0; i < ARRAY_LEN(endings); i++) {
+        struct str end = naming_without_dot(endings[i]), before;
+        if (str_empty(end) || !str_iends(host, end))
+            continue;
+        before = str_first(host, host.len - end.len);
+        if (str_empty(before) || before.at[before.len - 1] == '.')
+            return true;
+    }
+    return false;
+}
+
+static bool is_domain_label(struct str label)
+{
+    for (size_t i = 0; i < label.len; i++) {
+        char c = label.at[i];
+        bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                     (c >= '0' && c <= '9') || c == '-' || c == '_';
+        if (!plain)
+            return false;
+    }
+    return label.len > 0 && label.len <= 63;
+}
+
+static bool is_domain(struct str host)
+{
+    if (host.len > NAME_MAX_LEN)
+        return false;
+    while (host.at) {
+        struct str label;
+        host = str_cut(host, '.', &label);
+        if (!is_domain_label(label))
+            return false;
+    }
+    return true;
+}
+
+/* Whatever the cluster could mean by it goes first. */
+static bool is_name_outside(const struct naming *n, struct str host, bool short_names)
+{
+    struct name name;
+
+    if (is_reserved(n, host))
+        return false;
+    naming_read(n, host, &name, NULL);
+    if (name.kind == NAME_SERVICE && name.suffix == NAME_SUFFIX_NONE)
+        return !short_names;
+    return name.kind == NAME_INVALID;
+}
+
+bool naming_read_outside(const struct naming *n, struct str host, bool short_names,
+                         struct name *ret)
+{
+    struct str folded = naming_without_dot(host);
+
+    if (name_of_address(host, ret)) {
+        ret->kind = NAME_OUTSIDE;
+        return true;
+    }
+    if (!is_domain(folded) || !is_name_outside(n, folded, short_names))
+        return false;
+    *ret = (struct name){ .kind = NAME_OUTSIDE };
+    return naming_fold(host, ret->text, &folded);
+}

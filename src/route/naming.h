@@ -61,6 +61,12 @@ void naming_leave(struct naming_want *w); /* idempotent; zeroed accepted */
 /* The domain for full names in output; borrowed. */
 const char *naming_zone(const struct naming *n);
 
+/* Is it a domain that is none of the cluster's, or an address that is not loopback?  Then
+ * *ret gets NAME_OUTSIDE.  A name of two labels is a service's with short_names, else a
+ * domain. */
+bool naming_read_outside(const struct naming *n, struct str host, bool short_names,
+                         struct name *ret);
+
 /* Like name_parse; an alias becomes the name of its target, with NAME_SUFFIX_ALIAS.
  * *ret_port (may be NULL) is the alias' port, else 0. */
 void naming_read(const struct naming *n, struct str host, struct name *ret,

@@ -14,7 +14,9 @@ struct service;
 struct route {
     struct name name;
     uint16_t port; /* service port (or pod port); 0: the scheme's default */
-    bool tls;      /* if there is no port: choose the service's TLS port, not its first */
+    bool
+        outside; /* an address that no service or pod has is connected to outside the cluster */
+    bool tls; /* if there is no port: choose the service's TLS port, not its first */
     uint16_t target_port; /* --target-port: overrides the container's port; 0: none */
 };
 

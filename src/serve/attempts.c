@@ -3,6 +3,8 @@
 
 #include "base/own.h"
 #include "catalog/service.h"
+#include "route/route.h"
+#include "serve/outside.h"
 #include "serve/policy.h"
 #include "serve/routed_lease.h"
 #include "serve/serve_state.h"
@@ -10,6 +12,14 @@
 #define UNDELIVERED_ATTEMPTS_MAX 5 /* of what was certainly not delivered */
 #define LOST_ATTEMPTS_MAX                                                                \
     8 /* tunnels to a node that fails are lost one after the other */
+
+static void end_lease(struct attempts *a, enum release_mode release)
+{
+    if (a->lease.outside)
+        outside_lease_return(&a->lease, release);
+    else
+        routed_lease_return(&a->lease, release);
+}
 
 void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
                     struct task *wake)
@@ -26,24 +36,42 @@ void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
     want->attempt = a->count++;
     want->wait_until = now + (wait_ms > a->waited_ms ? wait_ms - a->waited_ms : 0);
     a->leased_at = now;
-    routed_lease(s, want, &a->lease, wake);
+    a->outside |= want->route->name.kind == NAME_OUTSIDE;
+    a->may_go_outside = !a->outside && want->route->outside;
+    if (a->outside)
+        outside_lease(s, want->route, &a->lease, wake);
+    else
+        routed_lease(s, want, &a->lease, wake);
 }
 
 void attempts_adopt(struct attempts *a, struct attempts *from, struct str client,
                     struct task *wake)
 {
-    if (!from->lease.private && !from->lease.result)
+    if (!from->lease.private && !from->lease.outside && !from->lease.result)
         return;
-    upstream_lease_move(&from->lease, &a->lease, client, wake);
+    if (from->lease.outside)
+        outside_lease_move(&from->lease, &a->lease, wake);
+    else
+        upstream_lease_move(&from->lease, &a->lease, client, wake);
+    a->outside = from->outside;
     a->adopted = true;
     a->count = from->count;
     a->leased_at = wake->sched->now;
 }
 
+/* Without the right to look an address up it cannot be reached in the cluster either. */
+static bool is_outside(struct attempts *a)
+{
+    enum err e = a->lease.result;
+
+    a->outside = a->may_go_outside && (e == ERR_NOT_FOUND || e == ERR_FORBIDDEN);
+    return a->outside;
+}
+
 bool attempts_must_lease_again(struct attempts *a, uint64_t now)
 {
     a->waited_ms += now - a->leased_at;
-    if (!routed_lease_was_replaced(&a->lease))
+    if (!routed_lease_was_replaced(&a->lease) && (a->outside || !is_outside(a)))
         return false;
     attempts_withdraw(a);
     return true;
@@ -51,7 +79,7 @@ bool attempts_must_lease_again(struct attempts *a, uint64_t now)
 
 void attempts_return(struct attempts *a, enum release_mode release)
 {
-    routed_lease_return(&a->lease, a->adopted ? RELEASE_CLOSE : release);
+    end_lease(a, a->adopted ? RELEASE_CLOSE : release);
     a->adopted = false;
 }
 
@@ -63,12 +91,12 @@ void attempts_fail(struct attempts *a)
         endpoint_unref(a->avoid);
         a->avoid = endpoint_ref(a->lease.endpoint);
     }
-    routed_lease_return(&a->lease, RELEASE_ABORT);
+    end_lease(a, RELEASE_ABORT);
 }
 
 void attempts_withdraw(struct attempts *a)
 {
-    routed_lease_return(&a->lease, RELEASE_ABORT);
+    end_lease(a, RELEASE_ABORT);
     a->count--;
 }
 
@@ -76,6 +104,7 @@ void attempts_clear(struct attempts *a)
 {
     endpoint_unref(TAKE(a->avoid));
     a->count = a->deliveries = 0;
+    a->outside = a->may_go_outside = false;
     a->waited_ms = 0;
 }
 

@@ -17,12 +17,14 @@ struct serve;
 #define DELIVERIES_MAX 3 /* of one request */
 
 struct attempts {
-    struct lease lease;     /* the present one; zeroed: none */
-    bool adopted;           /* it was begun before there was a request */
-    unsigned count;         /* leases so far */
-    unsigned deliveries;    /* ... that may have delivered the request, and have failed */
-    uint64_t leased_at;     /* sched ms: the present one */
-    uint64_t waited_ms;     /* for all of them; --wait is for their sum */
+    struct lease lease;  /* the present one; zeroed: none */
+    bool adopted;        /* it was begun before there was a request */
+    bool outside;        /* the next ones lead out of the cluster */
+    bool may_go_outside; /* ... if the cluster does not have the present one's address */
+    unsigned count;      /* leases so far */
+    unsigned deliveries; /* ... that may have delivered the request, and have failed */
+    uint64_t leased_at;  /* sched ms: the present one */
+    uint64_t waited_ms;  /* for all of them; --wait is for their sum */
     struct endpoint *avoid; /* a reference: the last one that failed; NULL: none has */
 };
 
@@ -33,8 +35,9 @@ void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
  * lease is accepted. */
 void attempts_adopt(struct attempts *a, struct attempts *from, struct str client,
                     struct task *wake);
-/* The lease has a result.  True: it failed because its cluster was replaced while it waited;
- * it was returned and does not count: lease again. */
+/* The lease has a result.  True: it failed because its cluster was replaced while it waited, or
+ * because the address is outside the cluster; it was returned and does not count: lease
+ * again. */
 bool attempts_must_lease_again(struct attempts *a, uint64_t now);
 /* Return the lease, if there is one. */
 void attempts_return(struct attempts *a, enum release_mode release);

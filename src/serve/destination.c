@@ -30,7 +30,7 @@ enum err destination_check(const struct destination *d, struct serve *serve,
                            const struct visitor *from, struct target *ret,
                            struct refusal *why)
 {
-    struct rules rules = serve_rules(serve);
+    struct rules rules = serve_rules(serve, from);
 
     if (d->proxied && !policy_allows_proxy(serve->config, from->loopback))
         return refuse_for(CAUSE_PROXY_OFF, why);

@@ -274,8 +274,8 @@ static enum exchange_state connect_client(struct exchange *x)
     put_str(out, STR("HTTP/1.1 200 Connection established\r\n\r\n"));
     whole_end(out, limit);
     x->join.response.status = 200;
-    x->connected =
-        exposed_proxied(&target->route, target->host, x->serve->config->proxy_raw);
+    bool raw = x->serve->config->proxy_raw || x->attempts.lease.outside;
+    x->connected = exposed_proxied(&target->route, target->host, raw);
     return EXCHANGE_DONE;
 }
 
@@ -452,7 +452,7 @@ static enum join_event run_join(struct exchange *x)
         .client = x->client.message,
         .pod = x->attempts.lease.message,
         .target = &x->routing.target,
-        .address = x->client.from->address,
+        .address = x->attempts.lease.outside ? NULL : x->client.from->address,
         .draining = x->serve->draining,
         .scratch = &x->serve->response_head,
         .wake = &x->task,

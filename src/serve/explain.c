@@ -85,8 +85,17 @@ static void explain_outside(const struct refusal *r, struct explanation *ret)
         explanation_detail(ret, "\"%.*s\": %s.", STR_ARG(shown(r)),
                            r->problem ? r->problem : "an address, or this machine");
     explanation_hint(ret,
-                     "Leave the other hosts out of it, for instance with no_proxy=%.*s.",
+                     "Leave the other hosts out of it, for instance with no_proxy=%.*s. "
+                     "With --proxy-outside the proxy reaches them for programs of the "
+                     "user who runs it.",
                      STR_ARG(named ? shown(r) : STR("localhost,127.0.0.1")));
+}
+
+static void explain_outside_port(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, ": port %u of %.*s", r->port, STR_ARG(shown(r)));
+    explanation_detail(ret, "The host is outside the cluster, and the port is not in "
+                            "--proxy-outside-ports.");
 }
 
 static void explain_clients(const struct refusal *r, struct explanation *ret)
@@ -249,6 +258,7 @@ static void (*const explain_request[])(const struct refusal *r,
     [CAUSE_CONNECT_EXPOSED] = explain_connect_exposed,
     [CAUSE_HOST_INVALID] = explain_invalid_host,
     [CAUSE_HOST_OUTSIDE] = explain_outside,
+    [CAUSE_OUTSIDE_PORT] = explain_outside_port,
     [CAUSE_CLIENTS] = explain_clients,
     [CAUSE_MEMORY] = explain_memory,
     [CAUSE_HEAD_MEMORY] = explain_memory,

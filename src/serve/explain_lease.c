@@ -372,6 +372,16 @@ static void explain_version(const struct refusal *r, struct explanation *ret)
     explanation_detail(ret, "The request needs a protocol that the port does not speak.");
 }
 
+static void explain_outside_lease(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, ": %s", r->problem ? r->problem : why_of(r->lease));
+    explanation_detail(ret, "The host is outside the cluster; kube-tunnel connects to it "
+                            "directly (--proxy-outside).");
+    if (r->cause == CAUSE_OUTSIDE_ADDRESS)
+        explanation_hint(ret, "Addresses that only this machine or its link can reach "
+                              "are refused, whatever name leads to them.");
+}
+
 static void (*const explainers[])(const struct refusal *r, struct explanation *ret) = {
     [CAUSE_NAMESPACE_CLOSED] = explain_closed,
     [CAUSE_CONTEXT_UNKNOWN] = explain_context,
@@ -395,6 +405,9 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_DIAL_FAILED] = explain_dial,
     [CAUSE_DIAL_DIRECT] = explain_direct,
     [CAUSE_POD_VERSION] = explain_version,
+    [CAUSE_OUTSIDE_ADDRESS] = explain_outside_lease,
+    [CAUSE_OUTSIDE_TIMEOUT] = explain_outside_lease,
+    [CAUSE_OUTSIDE_FAILED] = explain_outside_lease,
     [CAUSE_POD_REFUSED] = explain_refused,
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,

@@ -291,7 +291,8 @@ enum err policy_check_namespace(const struct config *config, const struct name *
 {
     struct str ns = name->ns;
 
-    if (name->kind == NAME_ADDRESS || policy_opens(config, ns))
+    bool unknown = name->kind == NAME_ADDRESS || name->kind == NAME_OUTSIDE;
+    if (unknown || policy_opens(config, ns))
         return OK;
     *why = (struct refusal){
         .cause = listed(&config->deny_namespace, ns) ? CAUSE_NAMESPACE_DENIED
@@ -307,6 +308,9 @@ enum err policy_check(const struct rules *rules, const struct http1_head *head,
     const struct config *config = rules->config;
     const struct request r = { config, rules->naming, rules, head, target };
 
+    /* Any page may send requests there without a proxy, too. */
+    if (target->route.name.kind == NAME_OUTSIDE)
+        return OK;
     enum err e = check_host(&r, why);
     if (!e)
         e = check_page(&r, why);

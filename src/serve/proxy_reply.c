@@ -9,14 +9,18 @@ static enum socks_reply reply_of(enum cause cause)
     case CAUSE_LOOKUP_NOT_FOUND:
     case CAUSE_CONTEXT_UNKNOWN:
     case CAUSE_NO_POD:
+    case CAUSE_OUTSIDE_FAILED:
         return SOCKS_HOST_UNREACHABLE;
     case CAUSE_LOOKUP_PORT:
     case CAUSE_POD_REFUSED:
         return SOCKS_REFUSED;
     case CAUSE_LOOKUP_TIMEOUT:
     case CAUSE_DIAL_TIMEOUT:
+    case CAUSE_OUTSIDE_TIMEOUT:
         return SOCKS_EXPIRED;
     case CAUSE_HOST_OUTSIDE:
+    case CAUSE_OUTSIDE_ADDRESS:
+    case CAUSE_OUTSIDE_PORT:
     case CAUSE_PROXY_OFF:
     case CAUSE_NAMESPACE_DENIED:
     case CAUSE_NAMESPACE_UNLISTED:

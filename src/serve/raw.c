@@ -111,6 +111,8 @@ static const struct route *route_of(const struct raw *r)
  * a plugin that prompts at the terminal.  A session checks again, for an HTTP request. */
 static bool needs_login(struct raw *r)
 {
+    if (route_of(r)->name.kind == NAME_OUTSIDE)
+        return false;
     r->login = clusters_need_login(r->serve->clusters, route_of(r)->name.cluster,
                                    &r->attempts.lease.why);
     if (r->login)
@@ -249,6 +251,8 @@ static enum raw_state raw_in_lease(struct raw *r)
         return refuse_proxied(r, r->attempts.lease.result);
     if (r->attempts.lease.result)
         return raw_give_up(r, r->attempts.lease.result, &r->attempts.lease.why);
+    if (r->attempts.lease.outside) /* no page is kept from it */
+        r->line = LINE_OTHER;
     if (r->due)
         accept_proxied(r);
     send_again(r);
@@ -360,11 +364,12 @@ static void end_connection(struct raw *r)
 {
     const struct exposed *to = r->from.exposed;
     const char *host = to->proxied ? to->proxied : to->route.name.text;
+    const struct lease *lease = &r->attempts.lease;
 
-    if (r->attempts.lease.endpoint)
+    if (lease->endpoint || lease->outside)
         log_info(r->id, "connection closed", LOG_S("client", r->from.address),
-                 LOG_S("pod", r->attempts.lease.endpoint->pod),
-                 LOG_ID(lease_via_key(&r->attempts.lease), r->attempts.lease.via),
+                 LOG_S("pod", lease->endpoint ? lease->endpoint->pod : ""),
+                 LOG_ID(lease_via_key(lease), lease->via),
                  LOG_U("in", r->sent + r->relay.up), LOG_U("out", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began), LOG_S("host", host));
     accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);

@@ -107,6 +107,13 @@ static enum cause cause_of_lease(const struct lease *lease)
     }
 }
 
+static enum cause cause_outside(enum err result)
+{
+    if (result == ERR_CLOSED)
+        return CAUSE_OUTSIDE_ADDRESS;
+    return result == ERR_TIMEOUT ? CAUSE_OUTSIDE_TIMEOUT : CAUSE_OUTSIDE_FAILED;
+}
+
 void refusal_of_lease(const struct lease *lease, const struct route *route,
                       struct refusal *ret)
 {
@@ -119,7 +126,7 @@ void refusal_of_lease(const struct lease *lease, const struct route *route,
         return;
     }
     *ret = (struct refusal){
-        .cause = cause_of_lease(lease),
+        .cause = lease->outside ? cause_outside(lease->result) : cause_of_lease(lease),
         .lease = lease,
         .route = route,
     };
@@ -130,6 +137,8 @@ void refusal_of_stream(const struct lease *lease, enum cause cause, const char *
 {
     bool refused = lease->stream && lease->stream->end.verdict == V_REFUSED;
 
+    if (lease->outside)
+        cause = cause == CAUSE_POD_TIMEOUT ? CAUSE_OUTSIDE_TIMEOUT : CAUSE_OUTSIDE_FAILED;
     *ret = (struct refusal){
         .cause = cause == CAUSE_POD_NO_RESPONSE && refused ? CAUSE_POD_REFUSED : cause,
         .problem = problem,

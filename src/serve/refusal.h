@@ -28,6 +28,7 @@ struct stream;
     X(CONNECT_EXPOSED,     "connect-exposed",     501, "Not Implemented")                 \
     X(HOST_INVALID,        "invalid-host",        400, "Invalid host")                    \
     X(HOST_OUTSIDE,        "outside-cluster",     502, "Bad Gateway")                     \
+    X(OUTSIDE_PORT,        "outside-port",        403, "Forbidden")                       \
     /* limits */ \
     X(CLIENTS,             "too-many-clients",    503, "Service Unavailable")             \
     X(MEMORY,              "buffer-memory",       503, "Service Unavailable")             \
@@ -66,6 +67,10 @@ struct stream;
     X(DIAL_THROTTLED,      "dial-throttled",      503, "Port-forward failed")             \
     X(DIAL_FAILED,         "dial-failed",         502, "Port-forward failed")             \
     X(DIAL_DIRECT,         "dial-direct",         502, "Direct connection failed")        \
+    /* a host outside the cluster */ \
+    X(OUTSIDE_ADDRESS,     "outside-address",     403, "Forbidden")                       \
+    X(OUTSIDE_TIMEOUT,     "outside-timeout",     504, "Gateway Timeout")                 \
+    X(OUTSIDE_FAILED,      "outside-failed",      502, "Bad Gateway")                     \
     /* the pod's response */ \
     X(POD_VERSION,         "pod-version",         502, "Port-forward failed")             \
     X(POD_REFUSED,         "pod-refused",         502, "Port-forward failed")             \
@@ -90,15 +95,15 @@ const char *cause_title(enum cause cause);
  * fact are the causes that have it; the rest is zeroed. */
 struct refusal {
     enum cause cause;
-    /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, FOREIGN_HOST), the page that sent it
+    /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, OUTSIDE_*, FOREIGN_HOST), the page that sent it
      * (FOREIGN_ORIGIN, CROSS_SITE), the namespace (NAMESPACE_*), the target (SHORT_NAME);
      * also the host (POD_*). */
     struct str subject;
     /* What is wrong with it, as a phrase: HEAD_*, BODY_MALFORMED, HOST_INVALID, POD_*. */
     const char *problem;
-    const struct name *name;   /* of the service: SHORT_NAME, FOREIGN_HOST */
-    const char *zone;          /* the cluster's domain: SHORT_NAME, HOST_INVALID */
-    uint16_t port;             /* of the listener: SHORT_NAME, POD_* */
+    const struct name *name; /* of the service: SHORT_NAME, FOREIGN_HOST */
+    const char *zone;        /* the cluster's domain: SHORT_NAME, HOST_INVALID */
+    uint16_t port; /* of the listener: SHORT_NAME, POD_*; of the request: OUTSIDE_PORT */
     const struct lease *lease; /* from CONTEXT_UNKNOWN on */
     const struct route *route; /* likewise, but for POD_* */
     const struct peer *peer;   /* USER */

@@ -42,7 +42,7 @@ struct want request_want(const struct serve *s, const struct client_side *client
                          unsigned attempts)
 {
     const struct config *c = s->config;
-    const struct rules rules = serve_rules(s);
+    const struct rules rules = serve_rules(s, NULL);
     const struct http1_head *head = &request->head;
     bool will_fit = request_fits(request, client->stream, c->replay_buffer);
     enum app_proto proto = target->connect ? PROTO_RAW : proto_of(client, head);

@@ -8,7 +8,7 @@
 static enum err read_target(struct target *ret, const struct routing_context *c,
                             struct refusal *why)
 {
-    const struct rules rules = serve_rules(c->serve);
+    const struct rules rules = serve_rules(c->serve, c->from);
 
     if (c->from->exposed)
         return target_exposed(c->request, c->from->exposed, ret, why);
@@ -57,7 +57,7 @@ static enum routed refuse_request(const struct http1_head *request)
 enum routed routing_run(struct routing *r, const struct routing_context *c,
                         struct refusal *why)
 {
-    const struct rules rules = serve_rules(c->serve);
+    const struct rules rules = serve_rules(c->serve, c->from);
     struct target *target = &r->target;
 
     enum err e = read_target(target, c, why);
@@ -70,6 +70,8 @@ enum routed routing_run(struct routing *r, const struct routing_context *c,
         return refuse_request(c->request);
     if (target->route.name.kind == NAME_OWN)
         return ROUTED_TO_OWN_PAGE;
+    if (target->route.name.kind == NAME_OUTSIDE)
+        return check_limits(c, why);
     if (login_is_needed(c->serve, c->from, c->request, target, why))
         return refuse_request(c->request);
     return check_limits(c, why);

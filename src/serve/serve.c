@@ -92,6 +92,7 @@ static struct visitor visitor_of(const struct arrival *from)
 {
     struct visitor v = { .peer = from->peer,
                          .loopback = from->loopback,
+                         .same_user = from->same_user,
                          .listener_port = from->port };
     struct str host;
     uint16_t any;
@@ -122,6 +123,11 @@ void serve_limit_memory(struct serve *s, size_t max)
 void serve_set_in_pod(struct serve *s, bool in_pod)
 {
     s->in_pod = in_pod;
+}
+
+void serve_set_outside(struct serve *s, struct outside_dialer *dialer)
+{
+    s->outside = dialer;
 }
 
 bool serve_free_descriptor(struct serve *s)

@@ -18,6 +18,7 @@ struct admin;
 struct clusters;
 struct exposed;
 struct naming;
+struct outside_dialer;
 struct serve;
 
 /* Everything is borrowed and outlives the serve, but the config, of which it takes a
@@ -33,6 +34,9 @@ void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
 void serve_limit_memory(struct serve *s, size_t max);
 /* In a pod "auto" of --body-timeout and --send-timeout is shorter. */
 void serve_set_in_pod(struct serve *s, bool in_pod);
+/* By what hosts outside the cluster are connected to (--proxy-outside); borrowed.  NULL, as
+ * by default: not at all. */
+void serve_set_outside(struct serve *s, struct outside_dialer *dialer);
 /* Close a connection for its descriptor, at once: a kept one to a pod, else the client's that
  * was idle for longest.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);
@@ -43,8 +47,9 @@ bool serve_free_tunnel(struct serve *s, const char *pod_key);
 struct arrival {
     const char *address; /* its own, with or without a port ("127.0.0.1:5000"); copied */
     struct peer peer;
-    uint16_t port; /* the listener's */
-    bool loopback; /* only this machine can reach the listener */
+    uint16_t port;  /* the listener's */
+    bool loopback;  /* only this machine can reach the listener */
+    bool same_user; /* that runs this process, or root */
 };
 
 /* Other settings, of which a reference is taken: new requests and connections follow them at

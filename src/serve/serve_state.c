@@ -20,9 +20,22 @@ static bool is_label(const void *owner, struct str label)
     return clusters_have_label(owner, label);
 }
 
-struct rules serve_rules(const struct serve *s)
+/* Only for a program of the same user, which could connect there itself. */
+static bool may_leave(const struct serve *s, const struct visitor *from)
 {
-    return (struct rules){ s->config, s->naming, is_label, s->clusters };
+    return from && s->outside && s->config->proxy_outside && !s->in_pod &&
+           from->loopback && from->same_user;
+}
+
+struct rules serve_rules(const struct serve *s, const struct visitor *from)
+{
+    return (struct rules){
+        .config = s->config,
+        .naming = s->naming,
+        .is_label = is_label,
+        .owner = s->clusters,
+        .outside = may_leave(s, from),
+    };
 }
 
 void serve_client_came(struct serve *s)

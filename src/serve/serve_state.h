@@ -17,6 +17,7 @@ struct admin;
 struct clusters;
 struct handover;
 struct naming;
+struct outside_dialer;
 
 struct serve {
     struct sched *sched;
@@ -35,6 +36,9 @@ struct serve {
     size_t surplus_max;    /* beyond them, to be refused with a page */
     struct pressure pressure;
     bool in_pod; /* time-outs of clients that stall are shorter */
+    struct outside_dialer
+        *outside;          /* NULL: no host outside the cluster is connected to */
+    uint64_t next_outside; /* the number of the last such connection */
     uint64_t next_number;
     struct list_node free_exchanges; /* for the next requests */
     size_t free_count;
@@ -52,8 +56,9 @@ struct serve {
         response_head; /* scratch: of the response that is read in this turn */
 };
 
-/* The settings, names and labels by which targets are read and requests are checked. */
-struct rules serve_rules(const struct serve *s);
+/* The settings, names and labels by which targets are read and requests are checked.  from:
+ * NULL if it does not matter which client sent them. */
+struct rules serve_rules(const struct serve *s, const struct visitor *from);
 void serve_metrics_register(void);
 /* A session or a raw connection was made, or is about to free itself. */
 void serve_client_came(struct serve *s);

@@ -3,6 +3,8 @@
 
 #include "base/address.h"
 
+#define HTTP_PORT 80
+
 static enum err refuse_form(struct refusal *why, enum cause cause)
 {
     *why = (struct refusal){ .cause = cause };
@@ -60,6 +62,44 @@ static struct str without_fragment(struct str target)
     return before;
 }
 
+static bool is_port_outside(const struct config *c, uint16_t port)
+{
+    for (size_t i = 0; i < c->proxy_outside_ports.count; i++)
+        if (c->proxy_outside_ports.at[i] == port)
+            return true;
+    return false;
+}
+
+/* The host of a proxy request is outside the cluster, and its client may leave it. */
+static enum err take_outside(const struct config *c, uint16_t port, struct target *ret,
+                             struct refusal *why)
+{
+    ret->route.port = port;
+    if (is_port_outside(c, port))
+        return OK;
+    *why = (struct refusal){ .cause = CAUSE_OUTSIDE_PORT,
+                             .subject = ret->host,
+                             .port = port };
+    return ERR_FORBIDDEN;
+}
+
+static bool reads_outside(const struct rules *rules, struct str host, struct name *ret)
+{
+    return rules->outside && naming_read_outside(rules->naming, host,
+                                                 config_short_names(rules->config), ret);
+}
+
+static enum err read_absolute_host(struct str authority, const struct rules *rules,
+                                   struct target *ret, struct refusal *why)
+{
+    uint16_t port = 0;
+
+    if (rules->outside && !authority_split(authority, &ret->host, &port) &&
+        reads_outside(rules, ret->host, &ret->route.name))
+        return take_outside(rules->config, port ? port : HTTP_PORT, ret, why);
+    return read_authority(authority, rules, 0, ret, why);
+}
+
 /* "http://host:port/path?query" */
 static enum err read_absolute(const struct http1_head *head, const struct rules *rules,
                               struct target *ret, struct refusal *why)
@@ -81,7 +121,7 @@ static enum err read_absolute(const struct http1_head *head, const struct rules 
     }
     if (!head->host || !str_eq(head->host->value, authority))
         ret->authority = authority;
-    return read_authority(authority, rules, 0, ret, why);
+    return read_absolute_host(authority, rules, ret, why);
 }
 
 /* A proxy request for a name that is none of the cluster. */
@@ -147,10 +187,14 @@ enum err target_proxied(struct str host, uint16_t port, const struct rules *rule
     uint16_t any;
 
     *ret = (struct target){ .path = STR(""), .host = host, .connect = true };
-    if (name_of_address(host, &route->name))
+    if (name_of_address(host, &route->name)) {
+        route->outside = rules->outside && is_port_outside(rules->config, port);
         any = 0;
-    else
+    } else if (reads_outside(rules, host, &route->name)) {
+        return take_outside(rules->config, port, ret, why);
+    } else {
         naming_read(rules->naming, host, &route->name, &any);
+    }
     take_port(port, any, route);
     if (route->name.kind != NAME_INVALID && route->name.kind != NAME_OWN)
         return OK;

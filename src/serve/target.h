@@ -23,6 +23,8 @@ struct rules {
     /* Is it the label of a cluster?  NULL: nothing is. */
     bool (*is_label)(const void *owner, struct str label);
     const void *owner;
+    /* Proxy requests of this client may lead out of the cluster (--proxy-outside). */
+    bool outside;
 };
 
 struct target {

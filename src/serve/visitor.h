@@ -10,8 +10,9 @@
 struct visitor {
     char address[46]; /* without a port */
     char account
-        [46];      /* what it counts for: the user of a local client, else the address */
-    bool loopback; /* only this machine can reach the listener */
+        [46];       /* what it counts for: the user of a local client, else the address */
+    bool loopback;  /* only this machine can reach the listener */
+    bool same_user; /* that runs this process, or root */
     uint16_t listener_port;
     struct peer peer;
     bool refused;            /* its user may not connect: only a 403 is sent */

@@ -108,6 +108,8 @@ struct lease {
     char missing_ns[64];
 
     struct cluster *cluster; /* for the user of the lease; upstream/ does not read it */
+    struct outside
+        *outside; /* likewise: a connection that does not lead to the cluster */
     struct leasing *private;
 };
 
@@ -125,6 +127,8 @@ static inline bool lease_is_direct(const struct lease *l)
 /* The log key of `via`: which connector carried the connection. */
 static inline const char *lease_via_key(const struct lease *l)
 {
+    if (l->outside)
+        return "outside";
     return lease_is_direct(l) ? "direct" : "tunnel";
 }
 

@@ -233,6 +233,117 @@ static void the_error_names_the_url_that_works(void **state)
     }
 }
 
+static enum err read_proxied(const struct config *c, const char *text, bool outside)
+{
+    struct rules rules = rules_of(c);
+
+    rules.outside = outside;
+    assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+    return target_read(&head, &rules, 80, &target, &why);
+}
+
+static void hosts_outside_are_targets_of_proxy_requests_where_allowed(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const struct {
+        const char *text, *host;
+        uint16_t port;
+    } cases[] = {
+        { "CONNECT www.example.com:443 HTTP/1.1\r\nHost: a\r\n\r\n", "www.example.com",
+          443 },
+        { "CONNECT example.com:80 HTTP/1.1\r\nHost: a\r\n\r\n", "example.com", 80 },
+        { "GET http://Example.com/x HTTP/1.1\r\nHost: a\r\n\r\n", "example.com", 80 },
+        { "GET http://a.b.example.com:443/ HTTP/1.1\r\nHost: a\r\n\r\n",
+          "a.b.example.com", 443 },
+        { "GET http://192.0.2.7/ HTTP/1.1\r\nHost: a\r\n\r\n", "192.0.2.7", 80 },
+        { "GET http://[2001:db8::7]/ HTTP/1.1\r\nHost: a\r\n\r\n", "2001:db8::7", 80 },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        if (read_proxied(c, cases[i].text, true) ||
+            target.route.name.kind != NAME_OUTSIDE ||
+            strcmp(target.route.name.text, cases[i].host) != 0 ||
+            target.route.port != cases[i].port)
+            fail_msg("%s: %s", cases[i].text, target.route.name.text);
+        enum err e = read_proxied(c, cases[i].text, false);
+        if (!e && target.route.name.kind == NAME_OUTSIDE)
+            fail_msg("%s: without --proxy-outside", cases[i].text);
+    }
+}
+
+static void names_of_the_cluster_and_this_machine_are_never_outside(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const char *const hosts[] = {
+        "web.shop.svc",
+        "web.shop.svc.cluster.local",
+        "x.cluster.local",
+        "a.b.c.localhost",
+        "localhost",
+        "127.0.0.1",
+        "[::1]",
+        "web.svc",
+        "a.k8s",
+        "web_.$.example.x",
+        "www..example.com",
+        "cluster.local",
+        "db-0.shop.pod",
+        "127.1",
+        "-.shop.deploy",
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(hosts); i++) {
+        AUTO_FREE char *text =
+            xasprintf("CONNECT %s:80 HTTP/1.1\r\nHost: a\r\n\r\n", hosts[i]);
+        enum err e = read_proxied(c, text, true);
+        if (!e && target.route.name.kind == NAME_OUTSIDE)
+            fail_msg("%s is outside", hosts[i]);
+    }
+}
+
+static void two_labels_are_a_service_with_short_names(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    c->short_names = AUTO_BOOL_TRUE;
+    assert_int_equal(
+        read_proxied(c, "CONNECT web.shop:80 HTTP/1.1\r\nHost: a\r\n\r\n", true), OK);
+    assert_int_equal(target.route.name.kind, NAME_SERVICE);
+}
+
+static void ports_outside_have_to_be_listed(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    assert_int_equal(
+        read_proxied(c, "CONNECT a.example.com:25 HTTP/1.1\r\nHost: a\r\n\r\n", true),
+        ERR_FORBIDDEN);
+    assert_int_equal(why.cause, CAUSE_OUTSIDE_PORT);
+    explain(&why, NULL, &page);
+    assert_non_null(strstr(page.first, "port 25 of a.example.com"));
+}
+
+static void an_address_may_be_outside_if_its_port_is_listed(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    assert_int_equal(
+        read_proxied(c, "CONNECT 192.0.2.7:443 HTTP/1.1\r\nHost: a\r\n\r\n", true), OK);
+    assert_int_equal(target.route.name.kind, NAME_ADDRESS);
+    assert_true(target.route.outside);
+    assert_int_equal(
+        read_proxied(c, "CONNECT 192.0.2.7:25 HTTP/1.1\r\nHost: a\r\n\r\n", true), OK);
+    assert_false(target.route.outside);
+    assert_int_equal(
+        read_proxied(c, "CONNECT 192.0.2.7:443 HTTP/1.1\r\nHost: a\r\n\r\n", false), OK);
+    assert_false(target.route.outside);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -244,6 +355,11 @@ int main(void)
         cmocka_unit_test(refuses_two_label_host_outside_a_pod),
         cmocka_unit_test(accepts_two_labels_in_an_absolute_target),
         cmocka_unit_test(the_error_names_the_url_that_works),
+        cmocka_unit_test(hosts_outside_are_targets_of_proxy_requests_where_allowed),
+        cmocka_unit_test(names_of_the_cluster_and_this_machine_are_never_outside),
+        cmocka_unit_test(two_labels_are_a_service_with_short_names),
+        cmocka_unit_test(ports_outside_have_to_be_listed),
+        cmocka_unit_test(an_address_may_be_outside_if_its_port_is_listed),
     };
     return cmocka_run_group_tests_name("serve/target", tests, NULL, NULL);
 }
