@@ -1,6 +1,7 @@
 /* ca/leaves.c - certificates for the hosts that clients connect to by TLS */
 #include "ca/leaves.h"
 
+#include <stdio.h>
 #include <time.h>
 
 #include "base/list.h"
@@ -26,20 +27,24 @@ struct leaf {
     char host[HOST_MAX + 1];
 };
 
-struct leaves {
-    const struct sched *sched;
-    char *folder;
-    struct authority *authority; /* NULL: none was needed yet */
-    char *domain;                /* its domain */
-
-    struct map by_host;
-    struct list_node list;
-
-    uint64_t filled_at; /* sched ms: when the bucket was, or will be, full */
-
+/* A domain, and its authority or the reason why there is none. */
+struct domain {
+    struct list_node member;
+    struct authority *authority; /* NULL: `failed` at that time */
     enum err failed;
     struct diag failure;
     uint64_t failed_at;
+    char name[HOST_MAX + 1];
+};
+
+struct leaves {
+    const struct sched *sched;
+    char *folder;
+    struct list_node domains;
+
+    struct map by_host;
+    struct list_node list;
+    uint64_t filled_at; /* sched ms: when the bucket was, or will be, full */
 };
 
 struct leaves *leaves_create(const struct sched *sched, const char *folder)
@@ -50,6 +55,7 @@ struct leaves *leaves_create(const struct sched *sched, const char *folder)
     l->folder = xstrdup_or_null(folder);
     map_init(&l->by_host);
     list_init(&l->list);
+    list_init(&l->domains);
     return l;
 }
 
@@ -61,19 +67,16 @@ static void drop_leaf(struct leaves *l, struct leaf *leaf)
     free(leaf);
 }
 
-static void drop_all(struct leaves *l)
-{
-    list_for_each (leaf, &l->list, struct leaf, member)
-        drop_leaf(l, leaf);
-    authority_destroy(TAKE(l->authority));
-    free(TAKE(l->domain));
-}
-
 void leaves_destroy(struct leaves *l)
 {
     if (!l)
         return;
-    drop_all(l);
+    list_for_each (leaf, &l->list, struct leaf, member)
+        drop_leaf(l, leaf);
+    list_for_each (d, &l->domains, struct domain, member) {
+        authority_destroy(d->authority);
+        free(d);
+    }
     map_finish(&l->by_host);
     free(l->folder);
     free(l);
@@ -81,47 +84,54 @@ void leaves_destroy(struct leaves *l)
 
 /* ---- the authority ---- */
 
-static enum err open_authority(struct leaves *l, const char *domain)
+static struct domain *find_domain(struct leaves *l, const char *name)
+{
+    list_for_each (d, &l->domains, struct domain, member)
+        if (strcmp(d->name, name) == 0)
+            return d;
+    struct domain *d = xcalloc(1, sizeof(*d));
+    snprintf(d->name, sizeof(d->name), "%s", name);
+    list_append(&l->domains, &d->member);
+    return d;
+}
+
+static enum err open_authority(struct leaves *l, struct domain *d)
 {
     bool made;
 
+    d->failure = (struct diag){ "" };
     if (!l->folder)
-        return diag_set(&l->failure, ERR_NOT_CONFIGURED,
+        return diag_set(&d->failure, ERR_NOT_CONFIGURED,
                         "a local CA needs a folder, and neither XDG_DATA_HOME nor HOME "
                         "is set");
-    enum err e = ca_folder_open(l->folder, domain, &l->authority, &made, &l->failure);
-    if (e)
-        return e;
-    l->domain = xstrdup(domain);
-    if (made)
+    enum err e = ca_folder_open(l->folder, d->name, &d->authority, &made, &d->failure);
+    if (!e && made)
         log_warn(NO_ID, "a local CA was made; browsers and programs trust it after",
-                 LOG_S("command", "kube-tunnel ca install"), LOG_S("domain", domain),
-                 LOG_S("fingerprint", authority_fingerprint(l->authority)));
-    return OK;
+                 LOG_S("command", "kube-tunnel ca install"), LOG_S("domain", d->name),
+                 LOG_S("fingerprint", authority_fingerprint(d->authority)));
+    return e;
 }
 
-static bool has_ended(const struct leaves *l)
+/* Certificates must not outlive it. */
+static bool has_ended(const struct authority *a)
 {
-    return authority_expiry(l->authority) <=
-           time(NULL) + (LEAF_DAYS + 1) * (long long)LEAVES_DAY_S;
+    return authority_expiry(a) <= time(NULL) + (LEAF_DAYS + 1) * (long long)LEAVES_DAY_S;
 }
 
-/* The authority of this domain is in memory. */
-static enum err need_authority(struct leaves *l, const char *domain, struct diag *why)
+static enum err need_authority(struct leaves *l, struct domain *d, struct diag *why)
 {
     uint64_t now = l->sched->now;
 
-    if (l->authority && strcmp(l->domain, domain) == 0 && !has_ended(l))
+    if (d->authority && !has_ended(d->authority))
         return OK;
-    if (!l->failed || now - l->failed_at >= FAILED_MS) {
-        drop_all(l);
-        l->failure = (struct diag){ "" };
-        l->failed = open_authority(l, domain);
-        l->failed_at = now;
+    if (!d->failed || now - d->failed_at >= FAILED_MS) {
+        authority_destroy(TAKE(d->authority));
+        d->failed = open_authority(l, d);
+        d->failed_at = now;
     }
-    if (l->failed)
-        *why = l->failure;
-    return l->failed;
+    if (d->failed)
+        *why = d->failure;
+    return d->failed;
 }
 
 /* ---- certificates ---- */
@@ -154,15 +164,15 @@ static bool plain_host(struct str host, char ret[static HOST_MAX + 1])
     return true;
 }
 
-static enum err make_leaf(struct leaves *l, const char *host, struct leaf **ret,
-                          struct diag *why)
+static enum err make_leaf(struct leaves *l, const struct authority *a, const char *host,
+                          struct leaf **ret, struct diag *why)
 {
     if (!take_token(l))
         return diag_set(why, ERR_LIMIT,
                         "too many certificates were made lately: %d at once, and %d a "
                         "second, are allowed",
                         LEAVES_BURST, LEAVES_A_SECOND);
-    struct tls_context *context = authority_issue(l->authority, str_of(host));
+    struct tls_context *context = authority_issue(a, str_of(host));
     if (!context)
         return diag_set(why, ERR_TLS, "OpenSSL cannot make a certificate for %s", host);
     if (l->by_host.count >= LEAVES_MAX)
@@ -197,18 +207,19 @@ enum err leaves_get(struct leaves *l, const char *domain, struct str host,
                     struct tls_context **ret, struct diag *why)
 {
     char plain[HOST_MAX + 1];
-    enum err e = need_authority(l, domain, why);
+    struct domain *d = find_domain(l, domain);
+    enum err e = need_authority(l, d, why);
 
     if (e)
         return e;
-    if (!plain_host(host, plain) || !authority_covers(l->authority, str_of(plain)))
+    if (!plain_host(host, plain) || !authority_covers(d->authority, str_of(plain)))
         return diag_set(why, ERR_UNSUPPORTED,
                         "the local CA signs names of three labels and more below %s, "
                         "localhost, svc and k8s only",
                         domain);
     struct leaf *leaf = find_leaf(l, plain);
     if (!leaf)
-        e = make_leaf(l, plain, &leaf, why);
+        e = make_leaf(l, d->authority, plain, &leaf, why);
     if (!e)
         *ret = leaf->context;
     return e;

@@ -23,7 +23,8 @@ struct tls_context;
 struct leaves *leaves_create(const struct sched *sched, const char *folder);
 void leaves_destroy(struct leaves *l); /* NULL accepted */
 
-/* The context of a host's connections, borrowed for this turn; `domain` is the cluster's.
+/* The context of a host's connections, borrowed for this turn; `domain` is the cluster's.  The
+ * caller bounds how many domains there are.
  * ERR_UNSUPPORTED: the authority may not sign this name.
  * ERR_LIMIT: too many certificates were made lately.
  * else: there is no authority; *why names the file and what to do. */

@@ -37,6 +37,8 @@
       "Port to listen on, on the default addresses") \
     X(AUTO_COUNT, tls_port, "tls-port", "auto", 0, 65535, LISTENERS, \
       "One more port, for https:// URLs; auto: 443 or 8443; 0: none") \
+    X(AUTO_BOOL, tls_termination, "tls-termination", "auto", 0, 0, LISTENERS, \
+      "https:// to plain services, with a local CA; auto: not in a pod") \
     X(EXPOSE_LIST, expose, "expose", "", 0, 256, LISTENERS, \
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
     X(INSTANCE, name, "name", "default", 0, 0, LISTENERS, \

@@ -21,6 +21,8 @@
 #include "admin/admin.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "ca/folder.h"
+#include "ca/leaves.h"
 #include "cluster/clusters.h"
 #include "cluster/settings.h"
 #include "config/config.h"
@@ -87,6 +89,7 @@ struct daemon {
     struct clusters *clusters;
     struct naming naming;
     struct admin *admin;
+    struct leaves *leaves; /* NULL: TLS of clients does not end here */
     struct serve *serve;
     struct listeners *listeners;
     struct control *control;
@@ -447,6 +450,18 @@ static struct reload *start_reload(struct daemon *d)
     });
 }
 
+/* In a pod there is no browser of the user, and no home for a key. */
+static void start_termination(struct daemon *d)
+{
+    enum auto_bool wanted = d->config->tls_termination;
+
+    if (wanted == AUTO_BOOL_FALSE || (wanted == AUTO_BOOL_AUTO && in_pod()))
+        return;
+    AUTO_FREE char *folder = ca_folder_path();
+    d->leaves = leaves_create(loop_sched(d->loop), folder);
+    serve_terminate_tls(d->serve, d->leaves);
+}
+
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
@@ -454,6 +469,7 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
                             d->config, &d->naming, d->admin);
     limit_clients(d);
     limit_memory(d);
+    start_termination(d);
     serve_set_in_pod(d->serve, in_pod());
     serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
@@ -486,6 +502,7 @@ static void finish(struct daemon *d)
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
+    leaves_destroy(d->leaves);
     admin_destroy(d->admin);
     clusters_destroy(d->clusters);
     exec_plugins_destroy(d->settings.plugins);

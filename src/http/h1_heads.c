@@ -118,6 +118,8 @@ void h1_request_write(const struct http1_head *head, const struct request_form *
     put_request_fields(head, form, out);
     put_request_hop(head, out);
     put_framing(head, head->framing == BODY_TO_END, out);
+    if (form->tls)
+        put_line(out, STR("X-Forwarded-Proto"), STR("https"));
     if (form->forwarded)
         put_line(out, STR("Forwarded"), *form->forwarded);
     put_str(out, STR("\r\n"));

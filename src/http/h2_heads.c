@@ -305,6 +305,8 @@ size_t h2_request_fields(struct h2_connection *c, const struct http1_head *head,
     n = add_fields(c, n, head);
     if (http1_has_token(head, FIELD_TE, STR("trailers")))
         n = add(c, n, STR("te"), STR("trailers"), false);
+    if (form->tls)
+        n = add(c, n, STR("x-forwarded-proto"), STR("https"), false);
     if (form->forwarded)
         n = add(c, n, STR("forwarded"), *form->forwarded, false);
     return n;

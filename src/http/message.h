@@ -43,6 +43,7 @@ struct request_form {
     struct str path;      /* with the query */
     bool add_slash;       /* "/" comes before it */
     struct str authority; /* in place of Host; at == NULL: Host stays as it is */
+    bool tls; /* TLS of the client ends here: X-Forwarded-Proto: https is added */
     const struct str
         *forwarded; /* of a Forwarded field (RFC 7239); NULL: none is added */
 };

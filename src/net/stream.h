@@ -163,6 +163,18 @@ static inline const struct stream *stream_bottom(const struct stream *s)
     return s;
 }
 
+/* Bytes that are not with the kernel yet, in this stream and in those that it stands on. */
+static inline size_t stream_unsent(const struct stream *s)
+{
+    size_t n = s->out.len;
+
+    while (s->ops->below) {
+        s = s->ops->below(s);
+        n += s->out.len;
+    }
+    return n;
+}
+
 /* For implementations: fill in the common part, and finish it. */
 void stream_init(struct stream *s, const struct stream_ops *ops, struct chunk_pool *pool,
                  size_t in_limit, size_t out_limit);

@@ -324,6 +324,7 @@ static void finish_out(struct tls *t)
     s->out_eof = true;
     SSL_shutdown(t->ssl);
     ERR_clear_error();
+    stream_shutdown(t->below);
 }
 
 static void end_with_below(struct tls *t)
@@ -360,6 +361,8 @@ static void on_read(struct task *task)
     struct tls *t = container_of(task, struct tls, read);
     if (!t->stream.broken && !t->unverifiable)
         decrypt(t);
+    if (t->stream.shut)
+        task_wake(t->stream.wake); /* it may wait until all is sent (stream_unsent) */
     task_wake(&t->flush);
 }
 
@@ -370,7 +373,10 @@ static void on_tls_flush(struct task *task)
 
 static void tls_update(struct stream *s)
 {
-    task_wake(&tls_of(s)->flush);
+    if (s->shut && !s->out_eof)
+        work(tls_of(s)); /* the user may close the stream in this turn */
+    else
+        task_wake(&tls_of(s)->flush);
 }
 
 static void tls_free(struct tls *t)

@@ -78,7 +78,7 @@ static void end_client(struct relay *r)
         bufq_clear(&r->client->in);
     if (r->pod->end.verdict == V_CLEAN)
         stream_shutdown(r->client);
-    if (bufq_empty(&r->client->out) && !r->expired && !may_send_to_pod(r))
+    if (!stream_unsent(r->client) && !r->expired && !may_send_to_pod(r))
         wait_at_most(r, END_MS);
 }
 
@@ -118,12 +118,12 @@ bool relay_done(const struct relay *r)
 {
     if (r->client->broken || r->expired >= 2)
         return true;
-    if (!ended(r->pod) || !bufq_empty(&r->client->out))
+    if (!ended(r->pod) || stream_unsent(r->client))
         return false;
     if (r->pod->end.verdict != V_CLEAN)
         return true;
     if (may_send_to_pod(r))
-        return ended(r->client) && bufq_empty(&r->pod->out);
+        return ended(r->client) && !stream_unsent(r->pod);
     return r->client->in_eof || r->expired;
 }
 

@@ -453,6 +453,7 @@ static enum join_event run_join(struct exchange *x)
         .pod = x->attempts.lease.message,
         .target = &x->routing.target,
         .address = x->attempts.lease.outside ? NULL : x->client.from->address,
+        .tls = x->client.from->tls && !x->attempts.lease.outside,
         .draining = x->serve->draining,
         .scratch = &x->serve->response_head,
         .wake = &x->task,

@@ -17,13 +17,14 @@ static struct str host_of(const struct http1_head *head, const struct target *ta
 
 /* Quoted, because an IPv6 address has colons. */
 struct str forwarded_value(const struct http1_head *head, const struct target *target,
-                           const char *client, char room[FORWARDED_ROOM])
+                           const struct forwarding *f, char room[FORWARDED_ROOM])
 {
+    const char *client = f->address;
     bool v6 = strchr(client, ':') && client[0] != '[';
     struct str host = host_of(head, target);
 
-    int len = snprintf(room, FORWARDED_ROOM, "for=\"%s%s%s\"%s%.*s%s;proto=http",
+    int len = snprintf(room, FORWARDED_ROOM, "for=\"%s%s%s\"%s%.*s%s;proto=%s",
                        v6 ? "[" : "", client, v6 ? "]" : "", host.at ? ";host=\"" : "",
-                       STR_ARG(host), host.at ? "\"" : "");
+                       STR_ARG(host), host.at ? "\"" : "", f->tls ? "https" : "http");
     return (struct str){ room, (size_t)len };
 }

@@ -1,6 +1,6 @@
-/* serve/forwarded.h - the value of a Forwarded field (RFC 7239) for a request
+/* serve/forwarded.h - what a pod learns of the client's connection
  *
- * Pure.
+ * The value of a Forwarded field (RFC 7239).  Pure.
  */
 #pragma once
 
@@ -8,6 +8,11 @@
 
 #define FORWARDED_ROOM 512
 
-/* `client` is its address.  The host is left out where it does not fit. */
+struct forwarding {
+    const char *address; /* the client's, for a Forwarded field; NULL: none is added */
+    bool tls;            /* TLS of the client ends here: X-Forwarded-Proto is https */
+};
+
+/* The host is left out where it does not fit. */
 struct str forwarded_value(const struct http1_head *head, const struct target *target,
-                           const char *client, char room[FORWARDED_ROOM]);
+                           const struct forwarding *f, char room[FORWARDED_ROOM]);

@@ -1,7 +1,7 @@
 /* serve/handover.h - a connection of one kind goes on as the other kind
  *
- * A session becomes a raw connection after a SOCKS or CONNECT request, and a raw connection
- * becomes a session when its client begins with HTTP/1.  serve.c fills in the table, so that
+ * A session becomes a raw connection after a SOCKS or CONNECT request or a ClientHello, and a
+ * raw connection becomes a session when its client begins with HTTP/1, or its TLS ends here.  serve.c fills in the table, so that
  * neither of the two includes the other.  Each function takes the stream over.  Private to
  * serve/.
  */
@@ -28,4 +28,7 @@ struct handover {
     void (*to_leased)(struct serve *serve, struct stream *client,
                       const struct visitor *from, struct log_id id,
                       struct attempts *attempts);
+    /* serve/terminate.h */
+    void (*to_terminated)(struct serve *serve, struct stream *client,
+                          const struct visitor *from, struct log_id id, struct str host);
 };

@@ -45,9 +45,12 @@ static bool is_stale(const struct join *j, const struct stream *pod)
 
 static enum err run_request(struct join *j, const struct join_context *c)
 {
-    const char *forwarded_for = c->config->forwarded ? c->address : NULL;
+    const struct forwarding forwarding = {
+        .address = c->config->forwarded ? c->address : NULL,
+        .tls = c->tls,
+    };
 
-    return request_send(&j->request, c->client, c->pod, c->target, forwarded_for);
+    return request_send(&j->request, c->client, c->pod, c->target, &forwarding);
 }
 
 /* From the first byte of a response on the request cannot be sent again. */
@@ -61,6 +64,7 @@ static enum response_event run_response(struct join *j, const struct join_contex
         .request = &j->request.head,
         .request_sent = j->request.state == REQUEST_SENT,
         .draining = c->draining,
+        .tls = c->tls,
         .head = c->scratch,
     };
 

@@ -32,6 +32,7 @@ struct join_context {
     struct message_stream *client, *pod;
     const struct target *target;
     const char *address; /* the client's, for Forwarded */
+    bool tls;            /* TLS of the client ends here */
     bool draining;       /* the client's connection is not kept */
     struct http1_head *scratch;
     struct task *wake; /* for both streams, after JOIN_SWITCHED */

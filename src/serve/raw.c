@@ -218,6 +218,26 @@ static enum raw_state refuse_proxied(struct raw *r, enum err e)
     return RAW_CLOSED;
 }
 
+/* The service has no TLS port: TLS of the client ends here, whose ClientHello is still in its
+ * queue. */
+static bool can_terminate(const struct raw *r)
+{
+    return r->due == PROXY_TLS && r->serve->leaves &&
+           r->attempts.lease.result == ERR_NO_PORT;
+}
+
+static enum raw_state terminate(struct raw *r)
+{
+    struct visitor from = r->from;
+    struct str host = str_of(r->from.exposed->proxied);
+
+    from.exposed = NULL;
+    attempts_return(&r->attempts, RELEASE_ABORT);
+    r->handed_over = true;
+    r->serve->handover->to_terminated(r->serve, TAKE(r->client), &from, r->id, host);
+    return RAW_CLOSED;
+}
+
 static void accept_proxied(struct raw *r)
 {
     proxy_accept(r->due, &r->client->out);
@@ -247,6 +267,8 @@ static enum raw_state raw_in_lease(struct raw *r)
         raw_lease(r);
         return RAW_LEASE;
     }
+    if (can_terminate(r))
+        return terminate(r);
     if (r->attempts.lease.result && r->due)
         return refuse_proxied(r, r->attempts.lease.result);
     if (r->attempts.lease.result)

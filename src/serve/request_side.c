@@ -58,7 +58,7 @@ void request_restart(struct request_side *r)
 }
 
 static void send_head(struct request_side *r, struct message_stream *pod,
-                      const struct target *target, const char *forwarded_for)
+                      const struct target *target, const struct forwarding *f)
 {
     char room[FORWARDED_ROOM];
     struct str forwarded = { 0 };
@@ -66,10 +66,13 @@ static void send_head(struct request_side *r, struct message_stream *pod,
         .path = target->path,
         .add_slash = target->add_slash,
         .authority = target->authority,
+        .tls = f->tls,
     };
 
-    if (forwarded_for) {
-        forwarded = forwarded_value(&r->head, target, forwarded_for, room);
+    if (f->tls)
+        http1_drop(&r->head, STR("X-Forwarded-Proto"));
+    if (f->address) {
+        forwarded = forwarded_value(&r->head, target, f, room);
         form.forwarded = &forwarded;
     }
     pod->ops->send_request(pod, &r->head, &form);
@@ -188,7 +191,7 @@ static const char *body_problem(const struct request_side *r, enum err e)
 
 enum err request_send(struct request_side *r, struct message_stream *client,
                       struct message_stream *pod, const struct target *target,
-                      const char *forwarded_for)
+                      const struct forwarding *f)
 {
     struct stream *to = pod->bytes;
     enum err e = OK;
@@ -198,7 +201,7 @@ enum err request_send(struct request_side *r, struct message_stream *client,
     if (r->state == REQUEST_SENT || to->end.verdict != V_OPEN)
         return OK;
     if (r->state == REQUEST_UNSENT)
-        send_head(r, pod, target, forwarded_for);
+        send_head(r, pod, target, f);
     if (r->state == REQUEST_REPLAY && replay(r, pod))
         r->state = REQUEST_BODY;
     if (r->state == REQUEST_BODY)

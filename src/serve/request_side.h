@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "http/body.h"
 #include "net/stream.h"
+#include "serve/forwarded.h"
 #include "serve/retry_buffer.h"
 #include "serve/target.h"
 
@@ -48,13 +49,12 @@ MUST_CHECK enum err request_receive(struct request_side *r, struct message_strea
                                     const struct config *config);
 /* Send it again from its start, on another lease. */
 void request_restart(struct request_side *r);
-/* Send what is there and fits.  The head goes to `target`; `forwarded_for` is the client's
- * address for a Forwarded field, or NULL.
+/* Send what is there and fits.  The head goes to `target`.
  * ERR_PROTO, ERR_LIMIT: the body is malformed; ERR_EOF: the client ended in the middle of
  * it; r->problem. */
 MUST_CHECK enum err request_send(struct request_side *r, struct message_stream *client,
                                  struct message_stream *pod, const struct target *target,
-                                 const char *forwarded_for);
+                                 const struct forwarding *f);
 /* The request will not be sent again: frees the copy once it is sent. */
 void request_stop_keeping(struct request_side *r);
 /* Drop what is there of the rest.  True: nothing is missing, so that another request may

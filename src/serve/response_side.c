@@ -74,6 +74,9 @@ static void pass_final(struct response_side *r, const struct response_context *c
         .keep = request->keep_alive && !c->draining && c->request_sent,
     };
 
+    /* It is the pod's no more, and would also hold for the time without a local CA. */
+    if (c->tls)
+        http1_drop(c->head, STR("Strict-Transport-Security"));
     body_init(&r->body, head);
     r->body.trailers = &r->trailers;
     r->pod_keeps = head->keep_alive;

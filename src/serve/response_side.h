@@ -51,6 +51,7 @@ struct response_context {
     const struct http1_head *request;
     bool request_sent;       /* all of it */
     bool draining;           /* the client's connection is not kept */
+    bool tls;                /* TLS of the client ends here, not at the pod */
     struct http1_head *head; /* scratch: the response's, parsed */
 };
 

@@ -13,6 +13,7 @@
 #include "serve/raw.h"
 #include "serve/serve_state.h"
 #include "serve/session.h"
+#include "serve/terminate.h"
 
 /* Clients over max-connections whose request is read, for one of our own pages (a probe has
  * to succeed also then) or a 503.  Further ones get the 503 at once. */
@@ -26,6 +27,7 @@ static const struct handover handover = {
     .to_ending = session_open_ending,
     .to_raw = raw_open_proxied,
     .to_leased = raw_open_leased,
+    .to_terminated = terminate_open,
 };
 
 static void each(struct list_node *list, void (*visit)(struct list_node *member))
@@ -118,6 +120,11 @@ void serve_limit_clients(struct serve *s, size_t max, size_t surplus)
 void serve_limit_memory(struct serve *s, size_t max)
 {
     chunk_pool_set_limit(s->pool, max, &s->pressure.relieve);
+}
+
+void serve_terminate_tls(struct serve *s, struct leaves *leaves)
+{
+    s->leaves = leaves;
 }
 
 void serve_set_in_pod(struct serve *s, bool in_pod)

@@ -17,6 +17,7 @@
 struct admin;
 struct clusters;
 struct exposed;
+struct leaves;
 struct naming;
 struct outside_dialer;
 struct serve;
@@ -32,6 +33,9 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
 void serve_limit_clients(struct serve *s, size_t max, size_t surplus);
 /* The limit on the memory of all bytes that wait; none by default (serve/pressure.h). */
 void serve_limit_memory(struct serve *s, size_t max);
+/* Let TLS of clients end here where a service has no TLS port; borrowed, and outlives the
+ * serve. */
+void serve_terminate_tls(struct serve *s, struct leaves *leaves);
 /* In a pod "auto" of --body-timeout and --send-timeout is shorter. */
 void serve_set_in_pod(struct serve *s, bool in_pod);
 /* By what hosts outside the cluster are connected to (--proxy-outside); borrowed.  NULL, as

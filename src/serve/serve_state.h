@@ -16,6 +16,7 @@
 struct admin;
 struct clusters;
 struct handover;
+struct leaves;
 struct naming;
 struct outside_dialer;
 
@@ -27,6 +28,7 @@ struct serve {
     struct naming *naming;
     struct admin *admin;
     const struct handover *handover;
+    struct leaves *leaves; /* NULL: TLS of clients does not end here */
 
     struct list_node sessions;
     struct list_node raws; /* connections through listeners of one service port */

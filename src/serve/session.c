@@ -143,22 +143,27 @@ static struct visitor visitor_to(const struct session *s, struct exposed *to)
     return from;
 }
 
-static enum session_state session_in_socks(struct session *s)
+/* The client has named where its bytes lead: with `e` OK to `to`. */
+static enum session_state follow(struct session *s, enum err e, struct exposed *to,
+                                 enum proxy_client due)
 {
-    AUTO(exposed_unrefp) struct exposed *to = NULL;
-    struct socks_client *socks = s->socks;
-    enum err e = socks_client_run(socks, s->serve, s->client, &s->from, s->id, &to);
-
     stream_update(s->client);
     if (e == ERR_AGAIN)
-        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_SOCKS;
+        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : s->state;
     s->unread = true;
     if (e)
         return SESSION_FLUSH;
     struct visitor from = visitor_to(s, to);
-    s->serve->handover->to_raw(s->serve, TAKE(s->client), &from, s->id,
-                               socks_client_kind(socks));
+    s->serve->handover->to_raw(s->serve, TAKE(s->client), &from, s->id, due);
     return SESSION_CLOSED;
+}
+
+static enum session_state session_in_socks(struct session *s)
+{
+    AUTO(exposed_unrefp) struct exposed *to = NULL;
+    enum err e = socks_client_run(s->socks, s->serve, s->client, &s->from, s->id, &to);
+
+    return follow(s, e, to, socks_client_kind(s->socks));
 }
 
 static enum session_state session_in_hello(struct session *s)
@@ -166,25 +171,15 @@ static enum session_state session_in_hello(struct session *s)
     AUTO(exposed_unrefp) struct exposed *to = NULL;
     enum err e = tls_client_run(s->tls, s->serve, s->client, &s->from, s->id, &to);
 
-    stream_update(s->client);
-    if (e == ERR_AGAIN)
-        return s->client->in_eof || s->serve->draining ? SESSION_FLUSH : SESSION_HELLO;
-    s->unread = true;
-    if (e)
-        return SESSION_FLUSH;
-    struct visitor from = visitor_to(s, to);
-    s->serve->handover->to_raw(s->serve, TAKE(s->client), &from, s->id, PROXY_TLS);
-    return SESSION_CLOSED;
+    return follow(s, e, to, PROXY_TLS);
 }
 
-static enum session_state begin_hello(struct session *s)
+static enum session_state begin_proxied(struct session *s, enum detected protocol)
 {
-    s->tls = tls_client_create(&s->task);
-    return SESSION_HELLO;
-}
-
-static enum session_state begin_socks(struct session *s, enum detected protocol)
-{
+    if (protocol == DETECT_TLS) {
+        s->tls = tls_client_create(&s->task);
+        return SESSION_HELLO;
+    }
     s->socks = socks_client_create(protocol == DETECT_SOCKS4 ? 4 : 5, &s->task);
     return SESSION_SOCKS;
 }
@@ -197,12 +192,11 @@ static enum session_state session_in_greet(struct session *s)
 
     if (protocol == DETECT_HTTP1)
         return SESSION_IDLE;
-    if (protocol == DETECT_SOCKS4 || protocol == DETECT_SOCKS5)
-        return begin_socks(s, protocol);
-    if (protocol == DETECT_TLS)
-        return begin_hello(s);
     if (protocol == DETECT_HTTP2)
         return SESSION_STREAMS;
+    if (!s->from.tls && (protocol == DETECT_SOCKS4 || protocol == DETECT_SOCKS5 ||
+                         protocol == DETECT_TLS))
+        return begin_proxied(s, protocol);
     if (protocol != DETECT_MORE)
         return refuse_protocol(s, protocol);
     if (s->client->in_eof || s->serve->draining)
@@ -343,12 +337,12 @@ static enum session_state session_in_streams(struct session *s)
 static void look_at_rest(struct session *s)
 {
     const struct stream *client = s->client;
-    bool looked_before = s->unsent != 0, slow = looked_before && client->out.len != 0;
+    size_t unsent = stream_unsent(client);
+    bool looked_before = s->unsent != 0, slow = looked_before && unsent != 0;
 
     s->unread = s->unread || slow || !bufq_empty(&client->in);
-    stall_watch(&s->stall, client->out.len != 0, client->out.len,
-                stall_send_ms(s->serve, &s->from));
-    s->unsent = client->out.len;
+    stall_watch(&s->stall, unsent != 0, unsent, stall_send_ms(s->serve, &s->from));
+    s->unsent = unsent;
 }
 
 static enum session_state session_in_flush(struct session *s)
@@ -361,7 +355,7 @@ static enum session_state session_in_flush(struct session *s)
         stream_shutdown(client);
     stream_update(client);
     note_unread(s);
-    if (!bufq_empty(&client->out))
+    if (stream_unsent(client))
         return SESSION_FLUSH;
     return s->unread && !s->reset && !client->in_eof ? SESSION_LINGER : SESSION_CLOSED;
 }
@@ -435,8 +429,10 @@ static enum session_state run_state(struct session *s)
 {
     bool own = s->state != SESSION_EXCHANGE && s->state != SESSION_STREAMS;
 
-    if (s->state < SESSION_CLOSED && own && s->client->broken)
+    if (s->state < SESSION_CLOSED && own && s->client->broken) {
+        tls_client_log_failure(s->client, &s->from, s->id);
         return SESSION_CLOSED;
+    }
     return states[s->state].run(s);
 }
 
@@ -544,6 +540,15 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
               LOG_U("listener", from->listener_port));
     s->unread = from->refused;
     session_enter(s, from->refused ? SESSION_FLUSH : SESSION_GREET);
+    task_wake(&s->task);
+}
+
+void session_open_secure(struct serve *serve, struct stream *client,
+                         const struct visitor *from, struct log_id id)
+{
+    struct session *s = session_create(serve, client, from, id);
+
+    session_enter(s, SESSION_GREET);
     task_wake(&s->task);
 }
 

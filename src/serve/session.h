@@ -21,6 +21,10 @@ void session_open(struct serve *serve, struct stream *client, const struct visit
 void session_open_exposed(struct serve *serve, struct stream *client,
                           const struct visitor *from, struct log_id id,
                           struct attempts *attempts);
+/* The same for a client whose TLS ends here: `client` is the stream over its connection, and
+ * its handshake may be under way. */
+void session_open_secure(struct serve *serve, struct stream *client,
+                         const struct visitor *from, struct log_id id);
 /* The same for a client to which only what is in its `out` is still to be sent. */
 void session_open_ending(struct serve *serve, struct stream *client,
                          const struct visitor *from, struct log_id id);

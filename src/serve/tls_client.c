@@ -1,7 +1,7 @@
 #include "serve/tls_client.h"
 
 #include "base/own.h"
-#include "net/stream.h"
+#include "net/tls.h"
 #include "serve/destination.h"
 #include "serve/explain.h"
 #include "serve/proxy_reply.h"
@@ -99,4 +99,18 @@ enum err tls_client_run(struct tls_client *c, struct serve *serve, struct stream
               LOG_S("ech", hello.ech ? "yes" : "no"));
     *ret = exposed_proxied(&target.route, target.host, true);
     return OK;
+}
+
+void tls_client_log_failure(const struct stream *client, const struct visitor *from,
+                            struct log_id id)
+{
+    if (!from->tls || tls_ready(client))
+        return;
+    if (tls_is_mistrusted(client))
+        log_info(id, "the TLS client does not trust the local CA",
+                 LOG_S("client", from->address), LOG_S("reason", client->end.why.text),
+                 LOG_S("hint", "kube-tunnel ca install"));
+    else
+        log_info(id, "TLS handshake failed", LOG_S("client", from->address),
+                 LOG_S("reason", client->end.why.text));
 }

@@ -19,3 +19,7 @@ void tls_client_destroy(struct tls_client *c); /* NULL accepted */
 MUST_CHECK enum err tls_client_run(struct tls_client *c, struct serve *serve,
                                    struct stream *client, const struct visitor *from,
                                    struct log_id id, struct exposed **ret);
+
+/* Log why the handshake of a client whose TLS ends here has failed, if it has. */
+void tls_client_log_failure(const struct stream *client, const struct visitor *from,
+                            struct log_id id);

@@ -15,6 +15,7 @@ struct visitor {
     bool same_user; /* that runs this process, or root */
     uint16_t listener_port;
     struct peer peer;
+    bool tls;                /* its TLS ends here */
     bool refused;            /* its user may not connect: only a 403 is sent */
     struct exposed *exposed; /* NULL: an HTTP listener; else a reference, held here */
     bool paired;             /* a connection to a pod is for its own use (lease.pair) */

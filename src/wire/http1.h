@@ -133,6 +133,9 @@ const struct http1_field *http1_find(const struct http1_head *head, enum http1_n
 /* Is `token` in the comma-separated list of any field with this id?  Case ignored. */
 bool http1_has_token(const struct http1_head *head, enum http1_name id, struct str token);
 
+/* Do not pass on fields of this name. */
+void http1_drop(struct http1_head *head, struct str name);
+
 /* RFC 9110, section 9.2: GET, HEAD, OPTIONS, TRACE, PUT, DELETE; and the first four. */
 bool http1_idempotent(struct str method);
 bool http1_safe(struct str method);

@@ -93,3 +93,10 @@ const char *http1_reason(int status)
         return "Unknown";
     }
 }
+
+void http1_drop(struct http1_head *head, struct str name)
+{
+    for (size_t i = 0; i < head->count; i++)
+        if (str_ieq(head->fields[i].name, name))
+            head->fields[i].hop = true;
+}

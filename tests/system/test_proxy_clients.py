@@ -281,12 +281,12 @@ def test_openssl_s_client_is_led_by_its_server_name(cluster, tls_server):
 
 
 @pytest.mark.parametrize("name, alert", [
-    ("web.shop.svc.cluster.local", "handshake failure"), ("nosuch.shop.svc.cluster.local", "unrecognized name"),
+    ("nosuch.shop.svc.cluster.local", "unrecognized name"),
     ("www.example.com", "unrecognized name"), ("localhost", "unrecognized name"), ("tls.shop", "access denied")])
 def test_tls_to_other_names_is_refused_by_an_alert(cluster, tls_server, name, alert):
     done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-servername", name, input="")
     assert alert.replace(" ", "") in done.stderr.replace(" ", "").lower(), done
-    cluster.wait_for_log(r"use http://" if "handshake" in alert else "TLS connection refused|connection failed")
+    cluster.wait_for_log("TLS connection refused|connection failed")
 
 
 def test_tls_without_a_server_name_is_refused(cluster):

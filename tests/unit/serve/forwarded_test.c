@@ -19,7 +19,8 @@ static const char *value_of(const char *host, const char *authority, const char 
 
     if (authority)
         target.authority = str_of(authority);
-    struct str value = forwarded_value(&head, &target, client, room);
+    struct str value =
+        forwarded_value(&head, &target, &(struct forwarding){ client, false }, room);
     assert_true(value.len < FORWARDED_ROOM);
     room[value.len] = '\0';
     return room;
