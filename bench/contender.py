@@ -132,6 +132,7 @@ class KubeTunnel(Contender):
     name = "kube-tunnel"
     cold = True
     binary = KUBE_TUNNEL
+    exposed = "web.shop:echo"
 
     @classmethod
     def missing(cls, _place):
@@ -147,7 +148,7 @@ class KubeTunnel(Contender):
                 "--kubeconfig", self.place.kubeconfig, *self.options]
 
     def start(self):
-        words = [*self.run(0), "--expose", "web.shop:echo=127.0.0.1:0"]
+        words = [*self.run(0), "--expose", f"{self.exposed}=127.0.0.1:0"]
         self.process = Process(self.place.command(words), self.log())
         listener = r"listening address=\"?(127\.0\.0\.1:\d+)\"?"
         self.address = self.process.wait_for_output(listener + "$", self.patience).group(1)

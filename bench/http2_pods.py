@@ -12,7 +12,7 @@ import subprocess
 from process import Process
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
-HTTP1_PORT, H2C_PORT, STREAMS_PORT = 8080, 8081, 9090  # of the playground's pods
+HTTP1_PORT, H2C_PORT, TLS_PORT, STREAMS_PORT = 8080, 8081, 8443, 9090  # of the playground's pods
 STREAMS_SERVICE = "streams"  # bench/streams.py, while it runs
 GRPC_CHECK = "/grpc.health.v1.Health/Check"
 SERVING = bytes((0, 0, 0, 0, 2, 8, 1))  # its answer
@@ -53,7 +53,7 @@ http {{
     ssl_certificate_key {folder}/pod.key;
     server {{ listen 127.0.0.1:{http1}; {server} }}
     server {{ listen 127.0.0.1:{h2c} http2; {server} }}
-    server {{ listen 127.0.0.1:{tls} ssl http2; {server} }}
+    server {{ listen 127.0.0.1:{tls} ssl http2; ssl_session_tickets off; {server} }}
 }}
 """
 
@@ -79,7 +79,7 @@ def make_certificate(folder, name):
 def services(namespace, selector, ports):
     """ports: name of the service -> (target port, appProtocol)"""
     for name, (target, protocol) in ports.items():
-        port = {"name": "main", "port": 80, "targetPort": target}
+        port = {"name": "main", "port": 443 if protocol == "https" else 80, "targetPort": target}
         if protocol:
             port["appProtocol"] = protocol
         yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
@@ -109,10 +109,11 @@ class NginxPods:
         """Of the playground that they are the pods of."""
         manifest = self.folder / "pods.json"
         ports = {"h1": (HTTP1_PORT, None), "h2c": (H2C_PORT, "kubernetes.io/h2c"),
-                 STREAMS_SERVICE: (STREAMS_PORT, "grpc")}
+                 STREAMS_SERVICE: (STREAMS_PORT, "grpc"), "tls": (TLS_PORT, "https")}
         manifest.write_text(json.dumps(list(services(self.namespace, "many", ports))))
         return ["--pods", 2, "--manifest", manifest, "--backend", f"many:{HTTP1_PORT}=127.0.0.1:{self.http1}",
                 "--backend", f"many:{H2C_PORT}=127.0.0.1:{self.h2c}",
+                "--backend", f"many:{TLS_PORT}=127.0.0.1:{self.tls}",
                 "--backend", f"many:{STREAMS_PORT}=127.0.0.1:{self.streams}"]
 
     def close(self):

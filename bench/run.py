@@ -20,13 +20,15 @@ import machine
 import measure
 import scale
 import table
+import tls
 from contender import CONTENDERS, KUBE_TUNNEL
 from load import BINARY, LoadFailed
 from place import Away, PLACES, Playground
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = [*measure.LOADS, "memory", *http2.LOADS, *away.LOADS]
-ALL_CONTENDERS = {k.name: k for k in (*CONTENDERS, *http2.CONTENDERS)}
+NAMES = [*measure.LOADS, "memory", *http2.LOADS, *tls.LOADS, *away.LOADS]
+SUITES = ((CONTENDERS, measure.LOADS), (http2.CONTENDERS, http2.LOADS), (tls.CONTENDERS, tls.LOADS))
+ALL_CONTENDERS = {k.name: k for kinds, _ in SUITES for k in kinds}
 BUSY = 0.1  # of the machine, by others: above, a result carries a warning
 
 INTRODUCTION = """# Results of script/bench
@@ -255,7 +257,7 @@ def measure_place(kind, folder, names, effort):
     with contextlib.closing(kind(folder)) as place:
         if is_away(kind):
             return results, place.title, list(measure_away(place, folder, far, effort, results))
-        for kinds, loads in ((CONTENDERS, measure.LOADS), (http2.CONTENDERS, http2.LOADS)):
+        for kinds, loads in SUITES:
             if set(names) & set(loads):
                 remarks += measure_loads(kinds, loads, place, folder, names, effort, results)
         if "memory" in names and place.name == "playground":

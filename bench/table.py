@@ -143,6 +143,17 @@ HTTP2 = [
         ("playground", "1,000 unread streams", "memory above that of one, --buffer-memory 64MiB", "grown_kib", "KiB",
          None, (64 << 10) + 16 * 1000, False))
 ]
+TLS = [
+    Figure(text, "playground", load, number, unit, rival, limit, at_least, "", ours)
+    for text, load, number, unit, ours, rival, limit, at_least in (
+        ("new connections/s, TLS ended", "TLS: new connections", "rps", "/s", OURS, "nginx", 1 / 1.1, True),
+        ("CPU per new connection, TLS ended", "TLS: new connections", "tool_us", "us", OURS, "nginx", 1.1, False),
+        ("CPU per new connection, TLS ended, 240/s", "TLS: new connections, fixed rate", "tool_us", "us", OURS,
+         "nginx", 1.1, False),
+        *((f"CPU per new connection, TLS passed through{what}", f"TLS: passed through{load}", "tool_us", "us",
+           "kube-tunnel passthrough", "kube-tunnel raw TLS", 1.1, False)
+          for what, load in (("", ""), (", 240/s", ", fixed rate"))))
+]
 # Load, number, unit, limit beside kubectl, at least.
 AWAY = [
     Figure(f"{load}{', ' if what else ''}{what}", place, f"50 ms away: {load}", number, unit,
@@ -168,7 +179,7 @@ AWAY += [
            "round trips", None, 1.1, False)
     for place in ("playground-away", "kubernetes-away")
 ]
-TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY, "HTTP/2": HTTP2,
+TABLES = {"The main job": MAIN_JOB, "The engine": ENGINE, "Direct connections": DIRECT, "Proxy": PROXY, "HTTP/2": HTTP2, "TLS": TLS,
           "50 ms away": AWAY}
 
 
@@ -316,6 +327,8 @@ SHOWN = {
     "16 downloads at once": BODIES,
     "16 uploads at once": BODIES,
     "cold start": [("ms to the first 200", "ms")],
+    **{f"TLS: {load}": RATES for load in ("new connections", "new connections, fixed rate", "passed through",
+                                          "passed through, fixed rate")},
     **{f"HTTP/2: {load}": RATES for load in ("16 x 32", "1 x 32", "fixed rate", "gRPC unary")},
     "50 ms away: page": [("ms", "ms"), ("ms, again", "again_ms")],
     **{f"50 ms away: {n} clients at once": [("ms, the slowest", "slowest_ms"),

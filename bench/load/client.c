@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "bench/load/call.h"
+#include "bench/load/secure.h"
 
 #define SOURCES 32
 /* after a failure, so that there is no storm of retries */
@@ -33,6 +34,8 @@ void client_init(struct client *c, struct run *r, uint64_t due)
 
 static void hang_up(struct client *c)
 {
+    secure_close(c->secure);
+    c->secure = NULL;
     if (c->fd >= 0)
         close(c->fd);
     c->fd = -1;
@@ -182,8 +185,9 @@ static void receive(struct client *c, bool ended)
     struct run *r = c->run;
     ssize_t n = (ssize_t)r->scratch_len;
 
-    while (c->fd >= 0 && (n == (ssize_t)r->scratch_len || ended)) {
-        n = recv(c->fd, r->scratch, r->scratch_len, 0);
+    while (c->fd >= 0 && (n == (ssize_t)r->scratch_len || ended || c->secure)) {
+        n = c->secure ? secure_recv(c->secure, r->scratch, r->scratch_len)
+                      : recv(c->fd, r->scratch, r->scratch_len, 0);
         if (n > 0)
             on_bytes(c, r->scratch, (size_t)n);
         else if (n == 0)
@@ -195,17 +199,23 @@ static void receive(struct client *c, bool ended)
     }
 }
 
+static ssize_t send_bytes(struct client *c, const void *bytes, size_t n, int flags)
+{
+    return c->secure ? secure_send(c->secure, bytes, n)
+                     : send(c->fd, bytes, n, MSG_NOSIGNAL | flags);
+}
+
 static ssize_t send_more(struct client *c)
 {
     const struct plan *p = c->run->plan;
     struct step s = step_of(c);
 
     if (c->sent < s.send_len)
-        return send(c->fd, s.send + c->sent, s.send_len - c->sent,
-                    MSG_NOSIGNAL | (p->upload ? MSG_MORE : 0));
+        return send_bytes(c, s.send + c->sent, s.send_len - c->sent,
+                          p->upload ? MSG_MORE : 0);
     uint64_t left = p->head_len + p->upload - c->sent;
     size_t most = c->run->scratch_len;
-    return send(c->fd, c->run->scratch, left < most ? (size_t)left : most, MSG_NOSIGNAL);
+    return send_bytes(c, c->run->scratch, left < most ? (size_t)left : most, 0);
 }
 
 static void note_sent(struct client *c, uint64_t n)
@@ -278,6 +288,8 @@ static void finish_dial(struct client *c)
         fail(c, FAIL_CONNECT);
     else if (info.tcpi_state != TCP_SYN_SENT)
         c->state = CLIENT_TALKS;
+    if (c->state == CLIENT_TALKS && c->run->plan->tls_name)
+        c->secure = secure_open(c->fd, c->run->plan->tls_name);
 }
 
 bool run_has_begun_all(const struct run *r)

@@ -28,7 +28,8 @@ struct client {
     size_t step;    /* of the plan's, before the head */
     uint64_t sent;  /* of the step, or of head and body */
     struct answer answer;
-    struct call *call; /* of the connection; NULL: none, or HTTP/1 */
+    struct secure *secure; /* NULL: no TLS, or no connection */
+    struct call *call;     /* of the connection; NULL: none, or HTTP/1 */
     const char *call_bytes;
     size_t call_len;
 };

@@ -35,6 +35,7 @@ static const char usage[] =
     "  --connections N     (1)\n"
     "  --fresh             a new connection for each request\n"
     "  --grpc              unary gRPC calls of that path, in HTTP/2\n"
+    "  --tls NAME          TLS, with that server name\n"
     "  --raw               no HTTP: connect, send a byte, read it back, close\n"
     "  --proxy connect|socks5  the same through a proxy, to --target\n"
     "  --target HOST:PORT\n"
@@ -46,7 +47,7 @@ static const char usage[] =
     "  --patience TIME     for one request (10s)\n";
 
 struct options {
-    const char *host, *path, *header, *proxy, *target;
+    const char *host, *path, *header, *proxy, *target, *tls;
     uint64_t connections, rate, upload, requests, burst;
     uint64_t duration_ms, settle_ms, patience_ms;
     bool fresh, raw, grpc, cold;
@@ -60,6 +61,7 @@ enum {
     OPT_FRESH,
     OPT_RAW,
     OPT_GRPC,
+    OPT_TLS,
     OPT_PROXY,
     OPT_TARGET,
     OPT_BURST,
@@ -80,6 +82,7 @@ static const struct option long_options[] = {
     { "fresh", no_argument, NULL, OPT_FRESH },
     { "raw", no_argument, NULL, OPT_RAW },
     { "grpc", no_argument, NULL, OPT_GRPC },
+    { "tls", required_argument, NULL, OPT_TLS },
     { "proxy", required_argument, NULL, OPT_PROXY },
     { "target", required_argument, NULL, OPT_TARGET },
     { "burst", required_argument, NULL, OPT_BURST },
@@ -115,6 +118,9 @@ static enum err take_option(struct options *o, int option, struct str value)
         return OK;
     case OPT_GRPC:
         o->grpc = true;
+        return OK;
+    case OPT_TLS:
+        o->tls = value.at;
         return OK;
     case OPT_PROXY:
         o->proxy = value.at;
@@ -163,6 +169,7 @@ static struct plan make_plan(const struct options *o)
         .connections = (size_t)o->connections,
         .fresh = o->fresh || o->raw,
         .raw = o->raw,
+        .tls_name = o->tls,
         .grpc_host = o->grpc ? o->host : NULL,
         .grpc_path = o->path,
         .rate = (double)o->rate,

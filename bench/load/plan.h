@@ -22,8 +22,9 @@ struct plan {
     size_t head_len;
     uint64_t upload; /* bytes of body that follow it */
     size_t connections;
-    bool fresh; /* each request on a connection of its own, as curl would */
-    bool raw;   /* no HTTP: the head is what must come back, byte for byte */
+    bool fresh;           /* each request on a connection of its own, as curl would */
+    bool raw;             /* no HTTP: the head is what must come back, byte for byte */
+    const char *tls_name; /* TLS with this server name; NULL: without */
     const char *grpc_host, *grpc_path; /* unary calls instead, in HTTP/2; NULL: none */
     struct step steps[STEPS_MAX];      /* of a raw connection through a proxy */
     size_t step_count;
