@@ -189,13 +189,20 @@ static bool takes_value(char letter)
     return letter == 'n' || letter == 'o';
 }
 
+/* "namespce" is a misspelt --namespace; "oname" is -o with the value "name". */
+static bool looks_like_long(struct str name)
+{
+    const char *nearest = nearest_flag(name);
+    return nearest && nearest[0] == name.at[0];
+}
+
 /* -n shop, -n=shop and -nshop, unless that looks like a misspelt -namespace. */
 static enum err short_flag(struct args *a, struct cursor *c, struct str flag,
                            struct str name, struct str value, struct diag *why)
 {
     const char *full = str_empty(name) ? NULL : long_name(name.at[0]);
 
-    if (!full || (name.len > 1 && (!takes_value(name.at[0]) || nearest_flag(name))))
+    if (!full || (name.len > 1 && (!takes_value(name.at[0]) || looks_like_long(name))))
         return unknown(flag, name, why);
     if (name.len > 1)
         value = str_skip(name, 1);
