@@ -301,7 +301,7 @@ static void a_request_that_must_be_certain_waits_for_settings(void **state)
     h2_pool_wait(r->pool, &web, PORT, &waiter, &r->waiting);
     pod_writes(r, 0, SETTINGS, 5);
     assert_int_equal(r->wakes, 0);
-    pod_writes(r, 0, SETTINGS + 5, 4);
+    pod_writes(r, 0, &SETTINGS[5], 4);
     assert_int_equal(r->wakes, 1);
     assert_false(h2_pool_awaits_settings(r->pool, &web, PORT));
     struct message_stream *m = h2_pool_take(r->pool, &web, PORT, true, &r->via);
