@@ -210,6 +210,7 @@ static void room_for(struct h2_connection *c, size_t count, size_t names)
     head_text_reserve(&c->names, c->settings->pool, names);
 }
 
+/* Names from HTTP/1 have any case. */
 static struct str lower(struct h2_connection *c, struct str name)
 {
     char *at = c->names.at + c->names.len;

@@ -12,6 +12,8 @@
 #include "http/h2.h"
 #include "http/head_text.h"
 
+#define H2_RESETS_AT_ONCE 1000 /* as nghttp2 recommends */
+#define H2_RESETS_A_SECOND 33
 #define H2_OUT_LIMIT (4 * CHUNK_ROOM) /* of a stream */
 
 /* Pseudo-header fields, of requests and answers. */
@@ -86,6 +88,9 @@ struct h2_connection {
     size_t memory;
     enum h2_peer peer;
     bool has_settings; /* the far end's first have come */
+    unsigned resets; /* that we sent for the far end's mistakes, less those of the past */
+    uint64_t resets_at; /* sched ms */
+    bool stopped;       /* GOAWAY has come */
     bool draining, going_away, over;
     const char *problem;
     char error[100]; /* the text of `problem` for invalid frames */
@@ -100,10 +105,18 @@ static inline struct h2_stream *h2_stream_of(struct message_stream *m)
     return container_of(m, struct h2_stream, message);
 }
 
+/* h2_events.c */
+nghttp2_session_callbacks *h2_callbacks_create(void);
+
+/* h2_settings.c */
+void h2_settings_submit(struct h2_connection *c);
+
 /* h2_stream.c */
 struct h2_stream *h2_stream_get(struct h2_connection *c, int32_t id);
 /* nghttp2 has closed it, or the connection has ended. */
 void h2_stream_on_close(struct h2_stream *s, enum verdict verdict, uint32_t code);
+/* It was not sent, and will not be; nghttp2 closes it later. */
+void h2_stream_give_up(struct h2_stream *s);
 void h2_stream_on_data(struct h2_stream *s, const uint8_t *bytes, size_t n);
 nghttp2_data_provider h2_stream_source(struct h2_stream *s);
 int h2_stream_send(struct h2_stream *s, const uint8_t *frame_head, size_t n);

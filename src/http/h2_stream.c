@@ -134,6 +134,13 @@ static void send_reset(struct h2_stream *s, uint32_t code)
     task_wake(&c->flush);
 }
 
+void h2_stream_give_up(struct h2_stream *s)
+{
+    end_with(s, V_UNPROCESSED, NGHTTP2_REFUSED_STREAM);
+    send_reset(s, NGHTTP2_CANCEL); /* removes the request from nghttp2's queue */
+    task_wake(s->bytes.wake);
+}
+
 /* ---- the stream's operations ---- */
 
 static void acknowledge(struct h2_stream *s)
@@ -440,8 +447,9 @@ static void send_request(struct message_stream *m, const struct http1_head *head
     m->coding = head->framing == BODY_CHUNKED ? CODING_STRIP : CODING_NONE;
     s->sent = true;
     s->bytes.shut |= !more;
-    s->id = nghttp2_submit_request(c->session, NULL, c->fields, count,
-                                   more ? &source : NULL, s);
+    s->id = c->stopped ? NGHTTP2_ERR_START_STREAM_NOT_ALLOWED
+                       : nghttp2_submit_request(c->session, NULL, c->fields, count,
+                                                more ? &source : NULL, s);
     if (s->id < 0)
         h2_stream_on_close(s, V_UNPROCESSED, NGHTTP2_REFUSED_STREAM);
     else

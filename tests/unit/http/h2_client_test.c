@@ -421,10 +421,9 @@ static void a_goaway_ends_a_request_that_was_not_sent_at_once(void **state)
     stream_close(second->bytes);
 }
 
-/* All were opened before the far end allowed two streams only; one goes on, and so does the
+/* All were opened before the far end allowed two streams only; these go on, and so does the
  * connection. */
-static void
-a_request_that_waited_for_a_stream_was_not_processed_after_a_goaway(void **state)
+static void a_goaway_ends_requests_that_wait_for_a_stream_at_once(void **state)
 {
     struct peer *p = *state;
     nghttp2_settings_entry two = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2 };
@@ -435,12 +434,29 @@ a_request_that_waited_for_a_stream_was_not_processed_after_a_goaway(void **state
     request(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0);
     peer_run(p);
     peer_send(p, "\0\0\x08\7\0\0\0\0\0\0\0\0\3\0\0\0\0", 17);
+    assert_int_equal(third->bytes->end.verdict, V_UNPROCESSED);
+    assert_int_equal(first->bytes->end.verdict, V_OPEN);
+    assert_int_equal(second->bytes->end.verdict, V_OPEN);
+    stream_close(third->bytes);
     stream_abort(first->bytes);
     peer_run(p);
-    assert_int_equal(third->bytes->end.verdict, V_UNPROCESSED);
-    assert_int_equal(second->bytes->end.verdict, V_OPEN);
+    assert_int_equal(h2_count(p->c), 1); /* nghttp2 has let go of the third, too */
     stream_abort(second->bytes);
-    stream_close(third->bytes);
+}
+
+/* It was opened, and its head is written when the GOAWAY has come. */
+static void a_request_after_a_goaway_was_not_processed(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *first = get(p), *late = h2_open(p->c);
+
+    peer_run(p);
+    peer_send(p, "\0\0\x08\7\0\0\0\0\0\0\0\0\1\0\0\0\0", 17);
+    assert_int_equal(late->bytes->end.verdict, V_OPEN);
+    request(late, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0);
+    assert_int_equal(late->bytes->end.verdict, V_UNPROCESSED);
+    stream_close(late->bytes);
+    stream_abort(first->bytes);
 }
 
 static void a_drain_wakes_the_owner(void **state)
@@ -511,7 +527,8 @@ int main(void)
         T(trailers_beyond_the_limit_leave_the_head_as_it_is),
         cmocka_unit_test(a_connection_that_the_far_end_closes_ends_its_streams),
         T(a_goaway_ends_a_request_that_was_not_sent_at_once),
-        T(a_request_that_waited_for_a_stream_was_not_processed_after_a_goaway),
+        T(a_goaway_ends_requests_that_wait_for_a_stream_at_once),
+        T(a_request_after_a_goaway_was_not_processed),
         T(a_drain_wakes_the_owner),
         T(a_connection_with_acknowledged_settings_stays_open),
         cmocka_unit_test(garbage_ends_the_connection),

@@ -445,6 +445,43 @@ static void a_flood_of_resets_ends_the_connection(void **state)
     assert_ended(p, NGHTTP2_INTERNAL_ERROR); /* of nghttp2's own choice */
 }
 
+/* A window that overflows is an error of the stream, which we reset (CVE-2025-8671). */
+static void send_get_and_provoke_reset(struct peer *p, uint32_t id)
+{
+    uint8_t frames[] = {
+        0,   0,   8, 1, 5, 0, 0, 0, 0, 0x82, 0x86, 0x84, 0x41, 3,    'a',
+        '.', 'b', 0, 0, 4, 8, 0, 0, 0, 0,    0,    0x7f, 0xff, 0xff, 0xff
+    };
+
+    frames[5 + 2] = frames[17 + 5 + 2] = (uint8_t)(id >> 8);
+    frames[5 + 3] = frames[17 + 5 + 3] = (uint8_t)id;
+    peer_send(p, frames, sizeof(frames));
+    for (struct message_stream *m; (m = h2_accept(p->c));)
+        stream_close(m->bytes);
+}
+
+static void a_flood_of_provoked_resets_ends_the_connection(void **state)
+{
+    struct peer *p = *state;
+    uint32_t i;
+
+    for (i = 0; i < 1200 && !h2_is_over(p->c); i++)
+        send_get_and_provoke_reset(p, 2 * i + 1);
+    assert_in_range(i, 1000, 1010);
+    assert_string_equal(h2_problem(p->c), "too many streams broke a rule");
+}
+
+static void provoked_resets_at_a_low_rate_are_permitted(void **state)
+{
+    struct peer *p = *state;
+
+    for (uint32_t i = 0; i < 2000 && !h2_is_over(p->c); i++) {
+        p->now += 31;
+        send_get_and_provoke_reset(p, 2 * i + 1);
+    }
+    assert_false(h2_is_over(p->c));
+}
+
 static void a_flood_of_settings_ends_the_connection(void **state)
 {
     struct peer *p = *state;
@@ -688,6 +725,8 @@ int main(void)
         T(a_drain_lets_streams_end_and_begins_no_other),
         T(streams_end_with_their_connection),
         T(a_flood_of_resets_ends_the_connection),
+        T(a_flood_of_provoked_resets_ends_the_connection),
+        T(provoked_resets_at_a_low_rate_are_permitted),
         T(a_flood_of_settings_ends_the_connection),
         T(a_flood_of_pings_ends_the_connection),
         T(endless_continuations_end_the_connection),

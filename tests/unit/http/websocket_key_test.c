@@ -34,7 +34,7 @@ static void a_fresh_key_is_16_bytes_and_differs_from_the_last(void **state)
 {
     (void)state;
     struct sched sched;
-    char first[WEBSOCKET_KEY_LEN + 1], second[WEBSOCKET_KEY_LEN + 1];
+    char first[WEBSOCKET_KEY_LEN + 1] = "", second[WEBSOCKET_KEY_LEN + 1] = "";
     size_t len;
 
     sched_init(&sched, 1);
@@ -43,6 +43,7 @@ static void a_fresh_key_is_16_bytes_and_differs_from_the_last(void **state)
     AUTO_FREE char *bytes = NULL;
     assert_int_equal(base64_decode(str_of(first), &bytes, &len), OK);
     assert_int_equal(len, 16);
+    assert_non_null(strchr("AQgw", first[21])); /* the bits after the 16th byte are 0 */
     assert_string_not_equal(first, second);
     sched_finish(&sched);
 }
