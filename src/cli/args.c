@@ -28,7 +28,7 @@ static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status explain", true },
+    { "output", "list status explain doctor version", true },
     { "level", "rbac", true },
     { "check", "rbac", false },
     { "service-account", "rbac", true },

@@ -1,8 +1,4 @@
 /* cli/check_rights.c - which of the rights that kube-tunnel needs do the credentials have?
- *
- * One SelfSubjectAccessReview for each verb: a list of all rules of a user
- * (SelfSubjectRulesReview) does not include what a webhook decides (EKS, GKE, AKS), but a
- * review of one verb does.
  */
 #include "cli/check_rights.h"
 
@@ -12,10 +8,10 @@
 #include "base/own.h"
 #include "cli/api_session.h"
 #include "cli/table.h"
+#include "kube/access_review.h"
 
 #define EXIT_FAILED 1
 #define CALL_MS 30000
-#define REVIEWS "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
 struct review {
     const struct right *right;
@@ -39,10 +35,8 @@ struct check {
 static void on_review(void *owner, json_t *object)
 {
     struct review *r = owner;
-    const json_t *allowed = json_object_get(json_object_get(object, "status"), "allowed");
 
-    r->answered = json_is_boolean(allowed);
-    r->allowed = json_is_true(allowed);
+    r->answered = access_review_read(object, &r->allowed);
 }
 
 static void on_rights_answer(struct task *t)
@@ -55,29 +49,15 @@ static void on_rights_answer(struct task *t)
     loop_stop(c->session.loop);
 }
 
-static char *review_body(const struct review *r)
-{
-    struct str resource, all = str_of(r->right->resource);
-    struct str subresource = str_cut(all, '/', &resource);
-    json_t *o = json_pack(
-        "{s:s, s:s, s:{s:{s:s%, s:s, s:s, s:s%, s:s%}}}", "apiVersion",
-        "authorization.k8s.io/v1", "kind", "SelfSubjectAccessReview", "spec",
-        "resourceAttributes", "namespace", r->ns.len ? r->ns.at : "", r->ns.len, "verb",
-        r->verb, "group", r->right->group, "resource", resource.at, resource.len,
-        "subresource", subresource.len ? subresource.at : "", subresource.len);
-    char *text = json_dumps(o, JSON_COMPACT);
-
-    json_decref(o);
-    return text;
-}
-
 static void rights_ask(struct check *c, struct review *r)
 {
-    AUTO_FREE char *body = review_body(r);
+    const struct access_review review = { r->right->group, r->right->resource, r->verb,
+                                          r->ns };
+    AUTO_FREE char *body = access_review_body(&review);
 
     r->call =
         (struct api_call){ .on_object = on_review, .owner = r, .wake = &c->answered };
-    api_post(c->session.api, &r->call, REVIEWS, body, CALL_MS);
+    api_post(c->session.api, &r->call, ACCESS_REVIEWS, body, CALL_MS);
 }
 
 /* --- which reviews --- */

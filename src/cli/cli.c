@@ -9,7 +9,8 @@
 
 static const struct command *const commands[] = {
     &run_command,    &status_command,  &explain_command, &expose_command,
-    &stop_command,   &reload_command,  &list_command,    &rbac_command,
+    &stop_command,   &reload_command,  &list_command,    &doctor_command,
+    &rbac_command,
     &config_command, &version_command, &help_command,
 };
 

@@ -18,7 +18,7 @@ struct command {
 };
 
 extern const struct command run_command, status_command, explain_command, expose_command,
-    stop_command, reload_command, list_command, rbac_command, config_command,
+    stop_command, reload_command, list_command, doctor_command, rbac_command, config_command,
     version_command, help_command;
 
 /* NULL: there is no command of that name. */

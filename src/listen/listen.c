@@ -42,6 +42,12 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     return OK;
 }
 
+enum err listen_check(const struct config *config, bool in_pod, char *ret, size_t size,
+                      struct diag *why)
+{
+    return wanted_check(config, in_pod, ret, size, why);
+}
+
 uint16_t listen_default_port(bool in_pod)
 {
     return wanted_default_port(in_pod);

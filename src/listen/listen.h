@@ -25,6 +25,10 @@ MUST_CHECK enum err listeners_open(struct loop *loop, struct serve *serve,
 /* The port that the default listeners would have: 80, or 8080 if port 80 needs a
  * privilege. Binds it for a moment to find out. */
 uint16_t listen_default_port(bool in_pod);
+/* Binds for a moment what listeners_open would open, and describes it in `ret`: "80, 443".
+ * Its errors are those of listeners_open. */
+MUST_CHECK enum err listen_check(const struct config *config, bool in_pod, char *ret,
+                                 size_t size, struct diag *why);
 /* One listener, for status pages; the texts are borrowed for the call. */
 struct listener_status {
     const char *address;   /* "127.0.0.1:80" */

@@ -215,3 +215,35 @@ uint16_t wanted_default_port(bool in_pod)
         close(sockets.fds[i]);
     return e == ERR_ACCESS && !in_pod ? FALLBACK_PORT : HTTP_PORT;
 }
+
+/* Binds one and closes it again. */
+static enum err check_one(struct wanted *w, bool in_pod, struct diag *why)
+{
+    struct listen_sockets sockets = { .count = 0 };
+    enum err e = wanted_bind(w, in_pod, &sockets, why);
+
+    for (size_t i = 0; !e && i < sockets.count; i++)
+        close(sockets.fds[i]);
+    if (!e && !sockets.count)
+        w->address.port = 0;
+    return e;
+}
+
+enum err wanted_check(const struct config *config, bool in_pod, char *ret, size_t size,
+                      struct diag *why)
+{
+    AUTO(wanted_finish) struct wanted_list list;
+    enum err e = wanted_of(config, false, in_pod, &list, why);
+    size_t used = 0;
+
+    ret[0] = '\0';
+    for (size_t i = 0; !e && i < list.count; i++) {
+        char text[LISTEN_TEXT_SIZE];
+        e = check_one(&list.at[i], in_pod, why);
+        listen_address_print(&list.at[i].address, text);
+        if (!e && list.at[i].address.port && used < size)
+            used +=
+                (size_t)snprintf(ret + used, size - used, "%s%s", used ? ", " : "", text);
+    }
+    return e;
+}

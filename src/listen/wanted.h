@@ -52,3 +52,6 @@ MUST_CHECK enum err wanted_bind(struct wanted *w, bool in_pod, struct listen_soc
 
 /* listen_default_port */
 uint16_t wanted_default_port(bool in_pod);
+/* listen_check */
+MUST_CHECK enum err wanted_check(const struct config *config, bool in_pod, char *ret,
+                                 size_t size, struct diag *why);

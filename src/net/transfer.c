@@ -130,16 +130,21 @@ static void note_head(struct running *r)
     task_wake(r->wake);
 }
 
-static void note_location(struct running *r, struct str line)
+static void keep_value(struct str value, char *room, size_t size)
+{
+    value = str_first(value, size - 1);
+    memcpy(room, value.at, value.len);
+    room[value.len] = '\0';
+}
+
+static void note_field(struct transfer *t, struct str line)
 {
     struct str name, value = str_trim_space(str_cut(line, ':', &name));
-    size_t room = sizeof(r->transfer.location) - 1;
 
-    if (!str_ieq(name, STR("Location")))
-        return;
-    value = str_first(value, room);
-    memcpy(r->transfer.location, value.at, value.len);
-    r->transfer.location[value.len] = '\0';
+    if (str_ieq(name, STR("Location")))
+        keep_value(value, t->location, sizeof(t->location));
+    else if (str_ieq(name, STR("Date")))
+        keep_value(value, t->date, sizeof(t->date));
 }
 
 /* Called for each line of a head; an empty line ends it. */
@@ -148,7 +153,7 @@ static size_t on_head_line(char *line, size_t size, size_t n, void *owner)
     struct running *r = owner;
 
     r->received_at = r->stall.sched->now;
-    note_location(r, (struct str){ line, n });
+    note_field(&r->transfer, (struct str){ line, n });
     if (str_empty(str_trim_space((struct str){ line, n })))
         note_head(r);
     return size * n;

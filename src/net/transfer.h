@@ -30,6 +30,7 @@ struct transfer {
     enum err result;      /* ERR_AGAIN while running; OK: complete, whatever the status */
     int status;           /* 0 until the head has come */
     uint32_t retry_after; /* seconds, 0: not given */
+    char date[32];        /* of the Date field; "": not given */
     char location[256];   /* of a redirect, cut to fit; redirects are not followed */
     struct bufq body;     /* take from it, then transfer_resume */
     struct diag why;

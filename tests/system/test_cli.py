@@ -2,6 +2,7 @@
 
 Nothing here starts the proxy. SPDX-License-Identifier: MIT
 """
+import json
 import os
 import pty
 import re
@@ -12,7 +13,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "expose", "stop", "reload", "list", "rbac", "config", "version", "help"]
+COMMANDS = ["run", "status", "explain", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "version", "help"]
 
 
 @pytest.fixture
@@ -63,6 +64,14 @@ def test_each_command_has_its_own_help(cli, command):
     assert result.stdout.startswith("Usage: kube-tunnel ")
     assert max(map(len, result.stdout.splitlines())) <= 80
     assert cli("help", command).stdout == result.stdout
+
+
+def test_version_as_json_names_the_compiler_and_the_platform(cli):
+    done = cli("version", "-o", "json")
+    document = json.loads(done.stdout)
+    assert done.returncode == 0 and set(document) == {"version", "compiler", "platform"}
+    assert cli("version").stdout == f"kube-tunnel {document['version']}\n"
+    assert document["platform"].startswith("linux/")
 
 
 def test_version_is_one_line(cli):
@@ -118,6 +127,7 @@ def test_repeated_list_flags_add_up_and_others_replace(cli):
     (["list", "web"], 'unexpected argument "web"'),
     (["run", "web"], 'unexpected argument "web"'),
     (["version", "web"], 'unexpected argument "web"'),
+    (["version", "-o", "yaml"], '--output "yaml": expected json'),
     (["config"], "config: the subcommand is missing (show or check)"),
     (["config", "edit"], 'config: unknown subcommand "edit" (show or check)'),
     (["config", "show", "prot"], 'no setting is called "prot"; is it "port"?'),
