@@ -18,9 +18,10 @@ static const struct {
 
 /* A flag that is not a setting. */
 static const char *const own_flags[] = {
-    "any-host",  "check",           "config", "diff",    "drain", "group",
-    "help",      "level",           "now",    "output",  "raw",   "remove",
-    "role-name", "service-account", "user",   "version", NULL
+    "any-host", "bodies",  "check",     "config", "diff",      "drain",
+    "group",    "har",     "har-limit", "help",   "level",     "now",
+    "output",   "queries", "raw",       "remove", "role-name", "service-account",
+    "slow",     "status",  "unsafe",    "user",   "version",   NULL
 };
 
 /* `commands` has blanks between the names. */
@@ -28,7 +29,7 @@ static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status explain doctor version", true },
+    { "output", "list status explain doctor version tail", true },
     { "level", "rbac", true },
     { "check", "rbac", false },
     { "service-account", "rbac", true },
@@ -41,6 +42,13 @@ static const struct {
     { "raw", "expose", false },
     { "any-host", "expose", false },
     { "remove", "expose", true },
+    { "status", "tail", true },
+    { "slow", "tail", true },
+    { "har", "tail", true },
+    { "har-limit", "tail", true },
+    { "queries", "tail", false },
+    { "bodies", "tail", false },
+    { "unsafe", "replay", false },
 };
 
 static size_t find_command_flag(struct str name)

@@ -17,9 +17,9 @@ struct command {
     int (*run)(const struct args *a, const char *const *words, size_t word_count);
 };
 
-extern const struct command run_command, status_command, explain_command, expose_command,
-    stop_command, reload_command, list_command, doctor_command, rbac_command, config_command,
-    version_command, help_command;
+extern const struct command run_command, status_command, tail_command, replay_command,
+    explain_command, expose_command, stop_command, reload_command, list_command,
+    doctor_command, rbac_command, config_command, version_command, help_command;
 
 /* NULL: there is no command of that name. */
 const struct command *command_find(const char *name);

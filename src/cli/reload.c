@@ -7,7 +7,8 @@ static void reload_help(void)
 {
     puts("Usage: kube-tunnel reload [--name NAME]\n"
          "\n"
-         "Let the running kube-tunnel read its configuration again, as SIGHUP does. It is\n"
+         "Let the running kube-tunnel read its configuration again, as SIGHUP does. It "
+         "is\n"
          "taken over whole, or refused with the reason, and then the old one stays.\n"
          "\n"
          "      --name NAME  Which kube-tunnel; \"default\" without it");

@@ -46,6 +46,17 @@ static void print_process(const json_t *status, FILE *to)
             json_array_size(list_of(status, "tunnels")));
 }
 
+static void print_recording(const json_t *status, FILE *to)
+{
+    const json_t *r = json_object_get(status, "recording");
+
+    if (number_of(r, "readers"))
+        fprintf(to, "%lld readers of requests (kube-tunnel tail)%s\n",
+                number_of(r, "readers"),
+                json_is_true(json_object_get(r, "bodies")) ? "; bodies are recorded"
+                                                           : "");
+}
+
 static void print_clusters(const json_t *status, FILE *to)
 {
     static const char *const headings[] = { "CONTEXT", "STATE", "SERVER", "SERVICES",
@@ -209,6 +220,7 @@ static void print_left_out(const json_t *status, const char *key, const char *wh
 void print_status_tables(const json_t *status, bool wide, FILE *to)
 {
     print_process(status, to);
+    print_recording(status, to);
     print_clusters(status, to);
     print_listeners(status, to);
     print_aliases(status, to);

@@ -228,6 +228,21 @@ struct control_lines {
     size_t used; /* bytes of it that were returned */
 };
 
+/* The rest of the answer is an error. */
+static enum err explain_refusal(struct control_lines *l, struct diag *why)
+{
+    enum err e = OK;
+
+    while (!e || e == ERR_AGAIN)
+        e = receive(l->fd, &l->received, ANSWER_MAX, why);
+    json_t *json = json_loadb(l->received.at, l->received.len, 0, NULL);
+    const char *text =
+        json_string_value(json_object_get(json_object_get(json, "error"), "message"));
+    diag_set(why, ERR_UNAVAILABLE, "%s", text ? text : "the control socket refused it");
+    json_decref(json);
+    return ERR_UNAVAILABLE;
+}
+
 enum err control_lines_open(const char *name, const char *path,
                             struct control_lines **ret, struct diag *why)
 {
@@ -241,7 +256,7 @@ enum err control_lines_open(const char *name, const char *path,
     if (!e)
         e = receive_head(l->fd, &l->received, &status, why);
     if (!e && status != 200)
-        e = diag_set(why, ERR_UNAVAILABLE, "the control socket refused it (%d)", status);
+        e = explain_refusal(l, why);
     if (e)
         control_lines_close(l);
     else

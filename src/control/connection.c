@@ -1,9 +1,11 @@
 /* control/connection.c - one connection to the control socket: a request, then its answer
  *
  *      HEAD ──▶ BODY ──▶ RUN ──▶ ANSWER ──▶ CLOSED
+ *                         └────▶ EVENTS ─────▲
  *
  * A request is read whole before it runs: its head has at most HEAD_MAX bytes, its body
- * BODY_MAX.  The answer goes out as fast as the client reads it, within ANSWER_MS.
+ * BODY_MAX.  The answer goes out as fast as the client reads it, within ANSWER_MS.  Events
+ * are sent as they come (control/reader.h), until the client closes the connection.
  */
 #include "control/connection.h"
 
@@ -12,6 +14,7 @@
 #include "base/own.h"
 #include "control/control_state.h"
 #include "control/operation.h"
+#include "control/reader.h"
 #include "http/head_text.h"
 #include "http/page.h"
 #include "net/loop.h"
@@ -30,6 +33,7 @@
     X(HEAD,   head,   REQUEST_MS) \
     X(BODY,   body,   REQUEST_MS) \
     X(RUN,    run,    RUN_MS)     /* the operation waits */ \
+    X(EVENTS, events, 0)          /* until the client leaves */ \
     X(ANSWER, answer, ANSWER_MS)  /* the answer goes out */ \
     X(CLOSED, closed, 0)          /* the memory goes when the task has run */
 /* clang-format on */
@@ -55,6 +59,7 @@ struct connection {
     struct operation operation;
     struct answer answer; /* owned text */
     size_t sent;          /* bytes of it that are in the client's queue */
+    struct reader reader; /* in EVENTS */
 };
 
 #define X(NAME, name, ms)                                                                \
@@ -150,10 +155,40 @@ static enum connection_state connection_in_body(struct connection *c)
     return c->client->in_eof ? CONNECTION_CLOSED : CONNECTION_BODY;
 }
 
+static enum connection_state begin_events(struct connection *c)
+{
+    const struct str head = STR("HTTP/1.1 200 OK\r\n"
+                                "Content-Type: application/x-ndjson\r\n"
+                                "Cache-Control: no-store\r\n"
+                                "Connection: close\r\n\r\n"
+                                "{\"type\":\"begin\"}\n");
+    struct diag why = { "" };
+
+    if (reader_filter_read(c->operation.query, &c->reader.filter, &why))
+        return refuse(c, 400, "malformed", why.text);
+    c->client->out.limit = READER_ROOM;
+    c->reader.out = &c->client->out;
+    c->reader.flush = &c->task;
+    if (reader_add(&c->reader, c->control)) {
+        reader_remove(&c->reader);
+        return refuse(c, 503, "too_many_readers", "8 readers of events are connected");
+    }
+    bufq_write(&c->client->out, head.at, head.len);
+    return CONNECTION_EVENTS;
+}
+
+static enum connection_state connection_in_events(struct connection *c)
+{
+    bufq_clear(&c->client->in);
+    return c->client->in_eof ? CONNECTION_CLOSED : CONNECTION_EVENTS;
+}
+
 static enum connection_state connection_in_run(struct connection *c)
 {
     enum err e = operation_run(&c->operation, &c->answer);
 
+    if (e == ERR_UNSUPPORTED)
+        return begin_events(c);
     return e == ERR_AGAIN ? CONNECTION_RUN : send_answer(c);
 }
 
@@ -184,6 +219,9 @@ static void connection_enter(struct connection *c, enum connection_state next)
     if (next != CONNECTION_CLOSED)
         return;
     operation_finish(&c->operation);
+    reader_end(&c->reader);
+    reader_remove(&c->reader);
+    stream_update(c->client);
     stream_close(TAKE(c->client));
     task_wake(&c->task);
 }

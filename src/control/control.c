@@ -7,6 +7,7 @@
 #include "base/own.h"
 #include "control/connection.h"
 #include "control/control_state.h"
+#include "control/reader.h"
 #include "net/loop.h"
 #include "net/peer.h"
 #include "net/tcp.h"
@@ -24,6 +25,7 @@ struct control *control_create(const struct control_parts *parts)
     c->started = time(NULL);
     c->claim = (struct claim){ .lock = -1, .socket = -1 };
     list_init(&c->connections);
+    readers_init(c);
     return c;
 }
 
@@ -81,6 +83,7 @@ void control_destroy(struct control *c)
     claim_release(&c->claim);
     listener_close(c->listener);
     connections_destroy(c);
+    readers_finish(c);
     free(c->name);
     free(c);
 }

@@ -6,7 +6,9 @@
 #include "base/list.h"
 #include "base/sched.h"
 #include "control/claim.h"
+#include "control/history.h"
 #include "control/parts.h"
+#include "serve/observer.h"
 
 struct listener;
 
@@ -19,4 +21,10 @@ struct control {
     struct listener *listener;    /* owns the claim's socket */
     struct list_node connections; /* struct connection */
     size_t count;
+
+    struct list_node readers; /* struct reader */
+    struct observer observer; /* of the serve, while there is a reader */
+    struct json_out line;     /* scratch: of one event */
+    struct timer flush_later;
+    struct history history;
 };

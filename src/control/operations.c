@@ -3,7 +3,16 @@
 #include "control/change.h"
 #include "control/explain.h"
 #include "control/operation.h"
+#include "control/replay.h"
 #include "control/show.h"
+
+/* The connection sends events itself. */
+static enum err watch_events(struct operation *op, struct answer *ret)
+{
+    (void)op;
+    (void)ret;
+    return ERR_UNSUPPORTED;
+}
 
 /* {id} in a path stands for one segment. */
 static const struct {
@@ -14,6 +23,8 @@ static const struct {
     { "GET", "/v1/status", show_status },
     { "GET", "/v1/services", show_services },
     { "GET", "/v1/explain", explain_name },
+    { "GET", "/v1/events", watch_events },
+    { "POST", "/v1/requests/{id}/replay", replay_request },
     { "POST", "/v1/exposes", change_expose },
     { "DELETE", "/v1/exposes/{port}", change_unexpose },
     { "POST", "/v1/aliases", change_add_alias },

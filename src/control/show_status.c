@@ -8,6 +8,7 @@
 #include "cluster/clusters.h"
 #include "config/config.h"
 #include "control/control_state.h"
+#include "control/reader.h"
 #include "control/show.h"
 #include "kube/target.h"
 #include "listen/listen.h"
@@ -186,6 +187,20 @@ static json_t *rate_of(const struct serve *serve)
     return json;
 }
 
+/* The readers of requests, and what is recorded for them. */
+static json_t *recording_of(const struct control *c)
+{
+    json_t *json = json_object();
+    size_t readers = 0;
+
+    list_for_each (r, &c->readers, struct reader, node)
+        readers++;
+    put_number(json, "readers", readers);
+    json_object_set_new(json, "bodies", json_boolean(c->observer.bodies));
+    put_number(json, "kept", c->history.count);
+    return json;
+}
+
 static void put_process(json_t *whole, const struct control *c)
 {
     char started[RFC3339_ROOM];
@@ -217,6 +232,7 @@ enum err show_status(struct operation *op, struct answer *ret)
     end_listing(whole, "clients", "clientsLeftOut", &clients);
     end_listing(whole, "tunnels", "tunnelsLeftOut", &tunnels);
     json_object_set_new(whole, "lastMinute", rate_of(p->serve));
+    json_object_set_new(whole, "recording", recording_of(c));
     answer_json(ret, 200, whole);
     return OK;
 }

@@ -70,7 +70,7 @@ static struct str without_user(struct str authority)
     return after.at ? after : authority;
 }
 
-static struct str host_of(const struct http1_head *request, const struct target *target)
+struct str accounting_host(const struct http1_head *request, const struct target *target)
 {
     if (target->authority.at)
         return without_user(target->authority);
@@ -90,7 +90,7 @@ void accounting_received(struct log_id id, const struct http1_head *request,
     if (!log_enabled(log_module, LEVEL_DEBUG))
         return;
     log_debug(id, "request received", LOG_V("method", request->method),
-              LOG_V("host", host_of(request, target)),
+              LOG_V("host", accounting_host(request, target)),
               LOG_V("path", without_query(target->path)));
     for (size_t i = 0; i < request->count; i++) {
         const struct http1_field *field = &request->fields[i];
@@ -105,7 +105,7 @@ static void log_request(const struct accounting *a)
     const struct lease *lease = a->lease;
 
     log_info(a->id, "request", LOG_V("method", a->request->method),
-             LOG_V("host", host_of(a->request, a->target)),
+             LOG_V("host", accounting_host(a->request, a->target)),
              LOG_V("path", without_query(a->target->path)),
              LOG_I("status", a->status ? a->status : STATUS_GONE),
              LOG_U("in", a->bytes_in), LOG_U("out", a->bytes_out), LOG_U("ms", a->ms),

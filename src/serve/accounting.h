@@ -33,4 +33,6 @@ void accounting_retry(struct log_id id, unsigned attempt, const struct endpoint 
 /* Bytes of a raw connection, at its end. */
 void accounting_raw(uint16_t cluster, uint64_t in, uint64_t out);
 
+/* The host that a request names, without a password. */
+struct str accounting_host(const struct http1_head *request, const struct target *target);
 struct str without_query(struct str path);

@@ -33,6 +33,8 @@
 #include "serve/client_side.h"
 #include "serve/grpc.h"
 #include "serve/join.h"
+#include "serve/observation.h"
+#include "serve/observed.h"
 #include "serve/reply.h"
 #include "serve/request_want.h"
 #include "serve/routing.h"
@@ -61,7 +63,8 @@ struct exchange {
     struct list_node member; /* of the serve's free list, while it is there */
 
     struct log_id id;
-    uint64_t began;
+    uint64_t began, routed_at, answered_at; /* sched ms; 0: not yet */
+    struct observed *observed;              /* owned; NULL: no copies are kept */
     struct client_side client;
     struct routing routing;
     struct attempts attempts;
@@ -71,6 +74,26 @@ struct exchange {
     struct exposed *connected; /* a reference: a CONNECT was answered, the lease stays */
     struct exchange_result result;
 };
+
+static void observe(struct exchange *x)
+{
+    const struct observation o = {
+        .id = x->id,
+        .from = x->client.from,
+        .http2 = !message_is_alone(x->client.message),
+        .request = &x->join.request.head,
+        .target = &x->routing.target,
+        .attempts = &x->attempts,
+        .join = &x->join,
+        .copies = x->observed,
+        .began = x->began,
+        .routed_at = x->routed_at,
+        .answered_at = x->answered_at,
+        .now = x->serve->sched->now,
+    };
+
+    observation_report(&o, x->serve->observer);
+}
 
 /* Everything borrowed goes back. */
 static void conclude_exchange(struct exchange *x)
@@ -89,6 +112,10 @@ static void conclude_exchange(struct exchange *x)
         .bytes_out = join_passed(&x->join),
         .ms = x->serve->sched->now - x->began,
     });
+    if (x->serve->observer && join_request(&x->join))
+        observe(x);
+    observed_destroy(TAKE(x->observed));
+    x->join.request.observed = x->join.response.observed = NULL;
     routing_leave(&x->routing);
     join_end(&x->join);
     x->attempts.lease.keep_ms = x->join.response.keep_ms;
@@ -174,6 +201,12 @@ static enum exchange_state lease(struct exchange *x)
     return EXCHANGE_LEASE;
 }
 
+static void keep_copies(struct exchange *x)
+{
+    x->observed = observed_create(x->serve->observer);
+    x->join.request.observed = x->join.response.observed = x->observed;
+}
+
 static enum exchange_state route(struct exchange *x, struct task *wake)
 {
     const struct routing_context context = {
@@ -187,6 +220,9 @@ static enum exchange_state route(struct exchange *x, struct task *wake)
 
     switch (routing_run(&x->routing, &context, &why)) {
     case ROUTED_TO_POD:
+        x->routed_at = x->serve->sched->now;
+        if (x->serve->observer)
+            keep_copies(x);
         x->result.keep = x->result.keep && !x->routing.target.connect;
         return lease(x);
     case ROUTED_TO_OWN_PAGE:
@@ -439,9 +475,11 @@ static enum exchange_state bad_request(struct exchange *x)
 /* The deadline of a pod begins with the last byte it was sent. */
 static void keep_deadline(struct exchange *x, uint64_t received_before)
 {
-    if (!join_awaits_response(&x->join))
+    if (!join_awaits_response(&x->join)) {
         timer_set(&x->deadline, 0);
-    else if (x->join.request.received != received_before)
+        if (!x->answered_at)
+            x->answered_at = x->serve->sched->now;
+    } else if (x->join.request.received != received_before)
         timer_set(&x->deadline, x->serve->config->response_timeout_ms);
 }
 
@@ -662,6 +700,7 @@ struct exchange *exchange_open(struct serve *serve, const struct client_loan *cl
     client_side_take(&x->client, client, &x->task);
     x->id = id;
     x->began = serve->sched->now;
+    x->routed_at = x->answered_at = 0;
     join_clear(&x->join);
     x->result = (struct exchange_result){ 0 };
     x->state = EXCHANGE_HEAD;

@@ -5,6 +5,7 @@
 
 #include "http/message.h"
 #include "serve/forwarded.h"
+#include "serve/observed.h"
 
 #define REPLAY_STEP 4096
 
@@ -150,6 +151,9 @@ static enum err move_body(struct request_side *r, struct bufq *in,
         if (e || n == 0)
             return e;
         retry_buffer_keep(&r->retry, in, n);
+        if (r->observed)
+            observed_moved(&r->observed->request,
+                           observed_before(r->observed, &r->observed->request, in), n);
         if (pod->coding == CODING_CHUNKS)
             body_put_chunk(out, in, n);
         else if (pod->coding == CODING_STRIP)

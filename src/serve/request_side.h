@@ -22,6 +22,7 @@ enum request_state {
 };
 
 struct message_stream;
+struct observed;
 
 struct request_side {
     struct http1_head head; /* parsed, once `known`; its views are the message stream's */
@@ -32,8 +33,9 @@ struct request_side {
         stripped; /* of CODING_STRIP: how far chunks were taken off on this lease */
     struct head_text trailers; /* ... and the trailers among them */
     struct retry_buffer retry;
-    uint64_t received;   /* bytes of the body that came from the client */
-    const char *problem; /* after an error: what is wrong, as a phrase */
+    uint64_t received;         /* bytes of the body that came from the client */
+    const char *problem;       /* after an error: what is wrong, as a phrase */
+    struct observed *observed; /* borrowed: keeps copies; or NULL */
 };
 
 void request_init(struct request_side *r, struct chunk_pool *pool);

@@ -2,6 +2,7 @@
 #include "serve/response_side.h"
 
 #include "http/message.h"
+#include "serve/observed.h"
 
 #define KEEP_MAX_S 86400
 
@@ -83,6 +84,8 @@ static void pass_final(struct response_side *r, const struct response_context *c
     r->keep_ms = keep_alive_ms(head);
     r->binds = request->binds_connection || head->binds_connection;
     r->status = head->status;
+    if (r->observed)
+        observed_response(r->observed, head);
     r->keep = c->client->ops->send_answer(c->client, head, &form);
     r->state = RESPONSE_BODY;
 }
@@ -150,11 +153,14 @@ static enum response_event pass_body(struct response_side *r,
                                      const struct response_context *c)
 {
     struct stream *pod = c->pod->bytes;
-    size_t moved = 0;
+    struct body_copy *copy = r->observed ? &r->observed->response : NULL;
+    size_t moved = 0, before = observed_before(r->observed, copy, &pod->in);
 
     enum err e =
         body_move(&r->body, &pod->in, &c->client->bytes->out, c->client->coding, &moved);
     r->passed += moved;
+    if (copy)
+        observed_moved(copy, before, moved);
     if (e)
         return RESPONSE_TRUNCATED;
     if (ends_with_stream(&r->body) && has_ended(pod))

@@ -28,6 +28,7 @@ enum response_event {
 };
 
 struct message_stream;
+struct observed;
 
 struct response_side {
     enum response_state state;
@@ -42,6 +43,7 @@ struct response_side {
     bool keep;       /* the client's connection can be used again after it */
     bool binds;      /* the pod may have authenticated the connection, not the request */
     uint64_t passed; /* bytes of bodies that the client was sent */
+    struct observed *observed; /* borrowed: keeps copies; or NULL */
 };
 
 /* What a response depends on; borrowed for one call. */

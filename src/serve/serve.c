@@ -265,6 +265,11 @@ struct serve_rate serve_recent(const struct serve *s)
     return recent_rate(&s->recent, s->sched->now);
 }
 
+void serve_observe(struct serve *s, const struct observer *o)
+{
+    s->observer = o;
+}
+
 void serve_trim(struct serve *s)
 {
     exchange_trim(s);

@@ -20,6 +20,7 @@ struct exposed;
 struct leaves;
 struct naming;
 struct outside_dialer;
+struct observer;
 struct serve;
 
 /* Everything is borrowed and outlives the serve, but the config, of which it takes a
@@ -90,6 +91,10 @@ void serve_each_client(const struct serve *s,
                        void *owner);
 /* Of the last minute, at most. */
 struct serve_rate serve_recent(const struct serve *s);
+
+/* Reports each request at its end; NULL: no longer.  Borrowed until the next call.  Requests
+ * that run already are reported without copies. */
+void serve_observe(struct serve *s, const struct observer *o);
 
 /* Free what is kept for the next requests. */
 void serve_trim(struct serve *s);

@@ -19,6 +19,7 @@ struct handover;
 struct leaves;
 struct naming;
 struct outside_dialer;
+struct observer;
 
 struct serve {
     struct sched *sched;
@@ -49,6 +50,7 @@ struct serve {
     struct h2_settings h2; /* likewise of HTTP/2 */
 
     struct recent recent;
+    const struct observer *observer; /* borrowed; NULL: none */
 
     bool draining;
     struct timer drain_deadline;

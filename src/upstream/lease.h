@@ -107,6 +107,9 @@ struct lease {
                                   NULL */
     char missing_ns[64];
 
+    /* sched ms, 0: not yet: the service was known, the last opening began, it was held. */
+    uint64_t found_at, opening_at, held_at;
+
     struct cluster *cluster; /* for the user of the lease; upstream/ does not read it */
     struct outside
         *outside; /* likewise: a connection that does not lead to the cluster */

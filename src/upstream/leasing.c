@@ -171,7 +171,7 @@ static enum lease_state hold_message(struct leasing *l, struct message_stream *m
     lease->reused = source == SOURCE_IDLE || source == SOURCE_SHARED;
     lease->message = message;
     l->idle_ms = connection->idle_ms;
-    l->held_at = sched_of(l)->now;
+    l->held_at = lease->held_at = sched_of(l)->now;
     lease->why.text[0] = '\0';
     s->wake = l->wake;
     stream_set_patience(s, ack_timeout_ms(l));
@@ -339,6 +339,7 @@ static enum lease_state connect_to(struct leasing *l, const struct chosen *chose
     l->want.small = chosen->small;
     l->second = chosen->second;
     l->prewarm = chosen->prewarm;
+    lease->opening_at = sched_of(l)->now;
     if (chosen->is_shared)
         return share(l, chosen->speaks);
     return chosen->is_idle ? hold(l, &chosen->idle, SOURCE_IDLE) : open_one(l);
@@ -357,6 +358,8 @@ static enum lease_state choose(struct leasing *l)
     struct chosen chosen = { 0 };
     enum err e = route_port(c.route, s, &c.port_index, &l->lease->why);
 
+    if (!l->lease->found_at)
+        l->lease->found_at = sched_of(l)->now;
     l->lease->has_pods = s->pods_seen || s->endpoint_count;
     if (!e)
         e = loops_check(&c, &l->lease->why);

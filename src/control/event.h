@@ -1,0 +1,14 @@
+/* control/event.h - one request as a line of JSON, and whether a filter takes it
+ *
+ * Private to control/.
+ */
+#pragma once
+
+#include "control/json_text.h"
+#include "control/reader_filter.h"
+#include "serve/observer.h"
+
+bool event_matches(const struct request_event *e, const struct reader_filter *f);
+/* Replaces what *out has. */
+void event_write(const struct request_event *e, const struct reader_filter *f,
+                 struct json_out *out);

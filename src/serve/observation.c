@@ -1,0 +1,68 @@
+/* serve/observation.c - a request that has ended, for the observer */
+#include "serve/observation.h"
+
+#include "serve/accounting.h"
+
+/* `at`, or `end` if that was not reached. */
+static uint64_t reached(uint64_t at, uint64_t end)
+{
+    return at && at < end ? at : end;
+}
+
+/* The phases follow each other; one that was not reached takes no time. */
+static struct request_times times_of(const struct observation *o)
+{
+    const struct lease *l = &o->attempts->lease;
+    uint64_t routed = reached(o->routed_at, o->now);
+    uint64_t held = reached(l->held_at, o->now);
+    uint64_t found = reached(l->found_at, held);
+    uint64_t opening = l->reused ? held : reached(l->opening_at, held);
+    uint64_t first = reached(o->answered_at, o->now);
+    struct request_times t = { .head = routed - o->began, .total = o->now - o->began };
+
+    found = found < routed ? routed : found;
+    opening = opening < found ? found : opening;
+    held = held < opening ? opening : held;
+    first = first < held ? held : first;
+    t.lookup = found - routed;
+    t.wait = opening - found;
+    t.dial = held - opening;
+    t.pod = first - held;
+    t.transfer = o->now - first;
+    return t;
+}
+
+void observation_report(const struct observation *o, const struct observer *to)
+{
+    const struct target *target = o->target;
+    const struct lease *lease = &o->attempts->lease;
+    const struct request_event e = {
+        .id = o->id,
+        .client = o->from->address,
+        .listener = o->from->listener_port,
+        .loopback = o->from->loopback,
+        .http2 = o->http2,
+        .request = o->request,
+        .host = accounting_host(o->request, target),
+        .path = target->path,
+        .name = &target->route.name,
+        .port = target->route.port,
+        .exposed = target->exposed != NULL,
+        .endpoint = lease->endpoint,
+        .pod_port = lease->port,
+        .via = lease->via,
+        .reused = lease->reused,
+        .own = !o->join->response.began,
+        .attempts = o->attempts->count,
+        .status = o->join->response.status,
+        .bytes_in = join_received(o->join),
+        .bytes_out = join_passed(o->join),
+        .times = times_of(o),
+        .response_head = { o->copies ? o->copies->head : NULL,
+                           o->copies ? o->copies->head_len : 0 },
+        .request_body = o->copies && o->copies->bodies ? &o->copies->request : NULL,
+        .response_body = o->copies && o->copies->bodies ? &o->copies->response : NULL,
+    };
+
+    to->on_request(to->owner, &e);
+}
