@@ -143,6 +143,8 @@
       "Serve CONNECT and SOCKS; auto: where only this machine can connect") \
     X(BOOL, proxy_raw, "proxy-raw", "false", 0, 0, ACCESS, \
       "Carry HTTP inside CONNECT and SOCKS as bytes, unchecked") \
+    X(FILE, proxy_users, "proxy-users", "", 0, 0, ACCESS, \
+      "File of USER:PASSWORD lines, of which proxy clients need one") \
     X(BOOL, proxy_outside, "proxy-outside", "false", 0, 0, ACCESS, \
       "Connect proxy requests of the same user to hosts outside, too") \
     X(PORT_LIST, proxy_outside_ports, "proxy-outside-ports", "80,443", 0, 64, ACCESS, \
@@ -178,7 +180,8 @@
     X(tunnels_per_pod) X(http_tunnels_per_pod) X(small_request) X(prewarmed_tunnels) \
     X(tunnel_max_pairs) X(idle_timeout_ms) X(idle_check_ms) X(tunnel_max_age_ms) \
     X(ping_interval_ms) X(ping_timeout_ms) \
-    X(clients) X(proxy) X(proxy_raw) X(short_names) X(allow_origin) X(allow_host) \
+    X(clients) X(proxy) X(proxy_raw) X(proxy_users) X(proxy_outside) \
+    X(proxy_outside_ports) X(short_names) X(allow_origin) X(allow_host) \
     X(allow_namespace) X(deny_namespace) \
     X(log_level) X(log_format)
 /* clang-format on */

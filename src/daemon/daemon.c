@@ -45,6 +45,7 @@
 #include "net/outside_dial.h"
 #include "net/own_addresses.h"
 #include "serve/policy.h"
+#include "serve/proxy_users.h"
 #include "serve/serve.h"
 
 LOG_MODULE(daemon);
@@ -462,6 +463,16 @@ static void start_termination(struct daemon *d)
     serve_terminate_tls(d->serve, d->leaves);
 }
 
+static enum err set_proxy_users(struct daemon *d, struct diag *why)
+{
+    struct proxy_users *users;
+    enum err e = proxy_users_read(d->config->proxy_users, &users, why);
+
+    if (!e)
+        serve_set_proxy_users(d->serve, users);
+    return e;
+}
+
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
@@ -473,8 +484,9 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     serve_set_in_pod(d->serve, in_pod());
     serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
-    enum err e =
-        listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
+    enum err e = set_proxy_users(d, why);
+    if (!e)
+        e = listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
     if (!e)
         open_control(d);
     return e;

@@ -13,6 +13,7 @@
 #include "daemon/refusals.h"
 #include "listen/change.h"
 #include "net/file_watch.h"
+#include "serve/proxy_users.h"
 #include "serve/serve.h"
 
 LOG_MODULE(daemon);
@@ -66,6 +67,7 @@ struct prepared {
     struct config *config;
     struct naming naming;
     struct listeners_change *listeners;
+    struct proxy_users *users;
     struct setting_changes changes;
 };
 
@@ -73,6 +75,7 @@ static void prepared_finish(struct prepared *p)
 {
     setting_changes_finish(&p->changes);
     naming_finish(&p->naming);
+    proxy_users_destroy(p->users);
     config_unref(p->config);
 }
 
@@ -89,6 +92,8 @@ static enum err prepare(struct reload *r, struct prepared *p, struct diag *why)
     e = refusals_check(p->config, why);
     if (!e)
         e = names_of(p->config, &p->naming, why);
+    if (!e)
+        e = proxy_users_read(p->config->proxy_users, &p->users, why);
     if (!e)
         e = listeners_prepare(parts->listeners, p->config, &p->listeners, why);
     return e;
@@ -124,6 +129,7 @@ static void commit(struct reload *r, struct prepared *p)
     cluster_settings_update(parts->settings, p->config);
     clusters_configure(parts->clusters);
     serve_configure(parts->serve, p->config);
+    serve_set_proxy_users(parts->serve, TAKE(p->users));
     parts->limit(parts->owner);
     listeners_commit(p->listeners);
     config_unref(before);

@@ -37,6 +37,7 @@ size_t page_head(const struct page *p, char ret[static PAGE_HEAD_MAX])
     if (p->retry_after)
         fprintf(f, "Retry-After: %u\r\n", p->retry_after);
     put_field(f, "Allow", p->allow);
+    put_field(f, "Proxy-Authenticate", p->challenge);
     put_field(f, "Connection", p->connection);
     fputs("\r\n", f);
     size_t len = (size_t)ftell(f);

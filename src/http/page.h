@@ -11,6 +11,7 @@ struct page {
     struct str body;
     uint32_t retry_after;   /* seconds; 0: not known */
     const char *allow;      /* of a 405; or NULL */
+    const char *challenge;  /* Proxy-Authenticate of a 407; or NULL */
     const char *connection; /* of that field; NULL: none */
     bool head_only;         /* the request was a HEAD */
     int grpc_status;        /* not 0: a gRPC error in place of all but the type */

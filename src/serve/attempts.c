@@ -131,5 +131,7 @@ bool attempts_reach_closed(const struct attempts *a, const struct config *config
 
     if (e)
         return !policy_opens(config, str_of(e->ns));
+    if (a->lease.outside)
+        return !config->proxy_outside;
     return name->kind != NAME_ADDRESS && !policy_opens(config, name->ns);
 }

@@ -189,5 +189,6 @@ void error_page_write(enum cause cause, const struct explanation *text,
         .type = formats[format].type,
         .body = { *ret_text, len },
         .retry_after = text->retry_after,
+        .challenge = cause == CAUSE_PROXY_USER ? "Basic realm=\"kube-tunnel\"" : NULL,
     };
 }

@@ -138,6 +138,14 @@ static struct str shown_path(struct str target)
     return target.len <= SUBJECT_SHOWN && target.at[0] == '/' ? target : STR("/");
 }
 
+static void explain_proxy_user(const struct refusal *r, struct explanation *ret)
+{
+    (void)r;
+    explanation_first(ret, ": this proxy needs a user and a password");
+    explanation_hint(ret, "They are in the file of --proxy-users; programs take them in "
+                          "the URL of the proxy, http://USER:PASSWORD@localhost.");
+}
+
 static void explain_short_name(const struct refusal *r, struct explanation *ret)
 {
     const char *name = r->name->text;
@@ -264,6 +272,7 @@ static void (*const explain_request[])(const struct refusal *r,
     [CAUSE_HEAD_MEMORY] = explain_memory,
     [CAUSE_USER] = explain_user,
     [CAUSE_PROXY_OFF] = explain_proxy_off,
+    [CAUSE_PROXY_USER] = explain_proxy_user,
     [CAUSE_SHORT_NAME] = explain_short_name,
     [CAUSE_FOREIGN_ORIGIN] = explain_page,
     [CAUSE_CROSS_SITE] = explain_page,

@@ -36,6 +36,7 @@ struct stream;
     /* what is not allowed */ \
     X(USER,                "user",                403, "Forbidden")                       \
     X(PROXY_OFF,           "proxy-off",           403, "Forbidden")                       \
+    X(PROXY_USER,          "proxy-user",          407, "Proxy Authentication Required")   \
     X(SHORT_NAME,          "short-name",          403, "Forbidden")                       \
     X(FOREIGN_ORIGIN,      "foreign-origin",      403, "Forbidden")                       \
     X(CROSS_SITE,          "cross-site",          403, "Forbidden")                       \

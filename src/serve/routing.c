@@ -4,6 +4,7 @@
 #include "serve/accounting.h"
 #include "serve/login.h"
 #include "serve/policy.h"
+#include "serve/proxy_users.h"
 
 static enum err read_target(struct target *ret, const struct routing_context *c,
                             struct refusal *why)
@@ -48,6 +49,20 @@ static enum err check_proxy(const struct routing_context *c, const struct target
     return ERR_FORBIDDEN;
 }
 
+/* Neither names nor pages are reported to a client without a password. */
+static enum err check_proxy_user(const struct routing_context *c, struct refusal *why)
+{
+    const struct proxy_users *users = c->serve->proxy_users;
+
+    if (!users || c->from->exposed || !target_is_proxied(c->request))
+        return OK;
+    const struct http1_field *field = http1_find(c->request, FIELD_PROXY_AUTHORIZATION);
+    if (field && proxy_users_accept_basic(users, field->value))
+        return OK;
+    *why = (struct refusal){ .cause = CAUSE_PROXY_USER };
+    return ERR_FORBIDDEN;
+}
+
 /* What follows a CONNECT is no request. */
 static enum routed refuse_request(const struct http1_head *request)
 {
@@ -61,6 +76,10 @@ enum routed routing_run(struct routing *r, const struct routing_context *c,
     struct target *target = &r->target;
 
     enum err e = read_target(target, c, why);
+    if (check_proxy_user(c, why)) {
+        accounting_received(c->id, c->request, target);
+        return refuse_request(c->request);
+    }
     if (e == ERR_PROTO && may_end_with_zone(r, c)) {
         naming_wait(c->serve->naming, &r->zone, c->wake);
         return ROUTED_AFTER_ZONE;

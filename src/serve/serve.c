@@ -10,6 +10,7 @@
 #include "serve/early_refusal.h"
 #include "serve/exchange.h"
 #include "serve/handover.h"
+#include "serve/proxy_users.h"
 #include "serve/raw.h"
 #include "serve/serve_state.h"
 #include "serve/session.h"
@@ -130,6 +131,12 @@ void serve_terminate_tls(struct serve *s, struct leaves *leaves)
 void serve_set_in_pod(struct serve *s, bool in_pod)
 {
     s->in_pod = in_pod;
+}
+
+void serve_set_proxy_users(struct serve *s, struct proxy_users *users)
+{
+    proxy_users_destroy(s->proxy_users);
+    s->proxy_users = users;
 }
 
 void serve_set_outside(struct serve *s, struct outside_dialer *dialer)
@@ -299,6 +306,7 @@ void serve_destroy(struct serve *s)
     h2_settings_finish(&s->h2);
     pressure_finish(&s->pressure);
     timer_stop(&s->drain_deadline);
+    proxy_users_destroy(s->proxy_users);
     config_unref(s->config);
     free(s);
 }

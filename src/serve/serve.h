@@ -21,6 +21,7 @@ struct leaves;
 struct naming;
 struct outside_dialer;
 struct observer;
+struct proxy_users;
 struct serve;
 
 /* Everything is borrowed and outlives the serve, but the config, of which it takes a
@@ -39,6 +40,9 @@ void serve_limit_memory(struct serve *s, size_t max);
 void serve_terminate_tls(struct serve *s, struct leaves *leaves);
 /* In a pod "auto" of --body-timeout and --send-timeout is shorter. */
 void serve_set_in_pod(struct serve *s, bool in_pod);
+/* The users that CONNECT, SOCKS and absolute targets need; taken over.  NULL: none, and what
+ * clients send is ignored. */
+void serve_set_proxy_users(struct serve *s, struct proxy_users *users);
 /* By what hosts outside the cluster are connected to (--proxy-outside); borrowed.  NULL, as
  * by default: not at all. */
 void serve_set_outside(struct serve *s, struct outside_dialer *dialer);

@@ -20,6 +20,7 @@ struct leaves;
 struct naming;
 struct outside_dialer;
 struct observer;
+struct proxy_users;
 
 struct serve {
     struct sched *sched;
@@ -38,10 +39,10 @@ struct serve {
     size_t clients_max;    /* max-connections, or what descriptors allow */
     size_t surplus_max;    /* beyond them, to be refused with a page */
     struct pressure pressure;
-    bool in_pod; /* time-outs of clients that stall are shorter */
-    struct outside_dialer
-        *outside;          /* NULL: no host outside the cluster is connected to */
-    uint64_t next_outside; /* the number of the last such connection */
+    bool in_pod;                     /* time-outs of clients that stall are shorter */
+    struct proxy_users *proxy_users; /* owned; NULL: proxy clients need none */
+    struct outside_dialer *outside;  /* NULL: hosts outside are not connected to */
+    uint64_t next_outside;           /* the number of the last such connection */
     uint64_t next_number;
     struct list_node free_exchanges; /* for the next requests */
     size_t free_count;

@@ -66,6 +66,7 @@ enum err socks_client_run(struct socks_client *c, struct serve *serve,
     struct diag bad = { "" };
     struct refusal why;
     struct target target;
+    c->greeting.users = serve->proxy_users;
     enum err e = socks_greeting_run(&c->greeting, &client->in, &client->out, &bad);
 
     if (e == ERR_AGAIN)

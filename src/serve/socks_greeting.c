@@ -1,6 +1,7 @@
 #include "serve/socks_greeting.h"
 
 #include "base/own.h"
+#include "serve/proxy_users.h"
 
 static void put(struct bufq *out, const uint8_t *bytes, size_t n)
 {
@@ -19,7 +20,8 @@ static enum err refuse_request(const struct socks_greeting *g, enum socks_reply 
 static enum err choose_method(struct socks_greeting *g, const struct socks5_offer *offer,
                               struct bufq *out, struct diag *why)
 {
-    enum socks5_method method = offer->anonymous  ? SOCKS5_ANONYMOUS
+    bool anonymous = offer->anonymous && !g->users;
+    enum socks5_method method = anonymous         ? SOCKS5_ANONYMOUS
                                 : offer->password ? SOCKS5_PASSWORD
                                                   : SOCKS5_NO_METHOD;
     uint8_t bytes[SOCKS_REPLY_MAX];
@@ -27,8 +29,9 @@ static enum err choose_method(struct socks_greeting *g, const struct socks5_offe
     put(out, bytes, socks5_choice_encode(method, bytes));
     g->step = method == SOCKS5_PASSWORD ? SOCKS_LOGIN : SOCKS_REQUEST;
     if (method == SOCKS5_NO_METHOD)
-        return diag_set(why, ERR_UNSUPPORTED,
-                        "it offers neither no authentication nor a password");
+        return diag_set(why, ERR_UNSUPPORTED, "%s",
+                        g->users ? "it offers no password, and --proxy-users needs one"
+                                 : "it offers neither no authentication nor a password");
     return OK;
 }
 
@@ -42,7 +45,7 @@ static enum err read_offer(struct socks_greeting *g, const uint8_t *in, size_t l
 }
 
 static enum err read_login(struct socks_greeting *g, const uint8_t *in, size_t len,
-                           size_t *used, struct bufq *out)
+                           size_t *used, struct bufq *out, struct diag *why)
 {
     struct socks5_login login;
     uint8_t bytes[SOCKS_REPLY_MAX];
@@ -50,15 +53,26 @@ static enum err read_login(struct socks_greeting *g, const uint8_t *in, size_t l
 
     if (e)
         return e;
-    put(out, bytes, socks5_login_reply_encode(true, bytes));
+    bool accepted = !g->users || proxy_users_accept(g->users, str_of(login.user),
+                                                    str_of(login.password));
+    explicit_bzero(&login, sizeof(login));
+    put(out, bytes, socks5_login_reply_encode(accepted, bytes));
     g->step = SOCKS_REQUEST;
-    return OK;
+    if (accepted)
+        return OK;
+    return diag_set(why, ERR_UNAUTHORIZED,
+                    "its user and password are none of --proxy-users");
 }
 
 static enum err check_command(struct socks_greeting *g, struct bufq *out,
                               struct diag *why)
 {
     g->step = SOCKS_DONE;
+    if (g->users && g->version == 4) {
+        refuse_request(g, SOCKS_FAILED, out);
+        return diag_set(why, ERR_UNAUTHORIZED,
+                        "SOCKS 4 has no passwords, and --proxy-users needs one");
+    }
     if (g->request.command == SOCKS_CONNECT && g->request.port)
         return OK;
     bool connect = g->request.command == SOCKS_CONNECT;
@@ -92,7 +106,7 @@ static enum err take_message(struct socks_greeting *g, struct bufq *in, struct b
     if (g->version == 5 && g->step == SOCKS_OFFER)
         e = read_offer(g, bytes, len, &used, out, why);
     else if (g->step == SOCKS_LOGIN)
-        e = read_login(g, bytes, len, &used, out);
+        e = read_login(g, bytes, len, &used, out, why);
     else
         e = read_request(g, bytes, len, &used, out, why);
     bufq_skip(in, used);

@@ -1,7 +1,7 @@
 /* serve/socks_greeting.h - the handshake of a SOCKS client before its target is known
  *
  * Takes bytes from one queue and writes replies to the other.  A user and a password are
- * accepted and ignored.
+ * ignored, unless there are users: then version 5 needs them, and version 4 is refused.
  */
 #pragma once
 
@@ -10,9 +10,12 @@
 
 enum socks_step { SOCKS_OFFER, SOCKS_LOGIN, SOCKS_REQUEST, SOCKS_DONE };
 
-/* Zeroed, with the version that the client's first byte names. */
+struct proxy_users;
+
+/* Zeroed, with the version that the client's first byte names, and the users. */
 struct socks_greeting {
     unsigned version;
+    const struct proxy_users *users; /* borrowed; NULL: all clients are accepted */
     enum socks_step step;
     struct socks_request request; /* of a CONNECT, once done */
 };

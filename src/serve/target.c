@@ -140,6 +140,11 @@ static bool is_origin_form(const struct http1_head *head)
            (str_eq(head->target, STR("*")) && str_eq(head->method, STR("OPTIONS")));
 }
 
+bool target_is_proxied(const struct http1_head *head)
+{
+    return !is_origin_form(head);
+}
+
 /* A page of ours in place of another server's would be taken for it. */
 static enum err check_own(uint16_t listener_port, const struct target *t,
                           struct refusal *why)

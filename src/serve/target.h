@@ -42,6 +42,8 @@ struct target {
 MUST_CHECK enum err target_read(const struct http1_head *head, const struct rules *rules,
                                 uint16_t listener_port, struct target *ret,
                                 struct refusal *why);
+/* Is the request written to a proxy: a CONNECT, or an absolute target? */
+bool target_is_proxied(const struct http1_head *head);
 /* Of a proxy client that names a host and a port: a name of the cluster, or an address that
  * may be one of it.
  * ret->host is set in any case. */

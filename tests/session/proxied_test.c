@@ -1,7 +1,10 @@
 /* tests/session/proxied_test.c - CONNECT, SOCKS and TLS: the reply, what follows it, and refusals */
 #include "stage.h"
 
+#include <unistd.h>
+
 #include "base/own.h"
+#include "serve/proxy_users.h"
 
 #define CONNECT(host) "CONNECT " host " HTTP/1.1\r\nHost: " host "\r\n\r\n"
 #define ESTABLISHED "HTTP/1.1 200 Connection established\r\n\r\n"
@@ -333,6 +336,78 @@ static void a_user_and_a_password_are_ignored(void **state)
     assert_received_wire(st, client, WIRE(SUCCEEDED));
 }
 
+static void take_users(struct stage *st)
+{
+    char path[] = "/tmp/kube-tunnel-users-XXXXXX";
+    int fd = mkstemp(path);
+    struct proxy_users *users;
+
+    assert_int_equal(write(fd, "me:secret\n", 10), 10);
+    close(fd);
+    assert_int_equal(proxy_users_read(path, &users, NULL), OK);
+    unlink(path);
+    serve_set_proxy_users(stage_serve(st), users);
+}
+
+static void a_socks_client_needs_a_user_where_there_are_some(void **state)
+{
+    struct stage *st = *state;
+    take_users(st);
+    struct stream *right = stage_client(st), *wrong = stage_client(st);
+    struct stream *none = stage_client(st), *socks4 = stage_client(st);
+
+    stage_write_bytes(st, right, "\5\2\0\2", 4);
+    assert_received_wire(st, right, WIRE("\5\2"));
+    stage_write_bytes(st, right, "\1\2me\6secret", 11);
+    assert_received_wire(st, right, WIRE("\1\0"));
+    stage_write_bytes(st, right, TO_WEB_SHOP, sizeof(TO_WEB_SHOP) - 1);
+    assert_received_wire(st, right, WIRE(SUCCEEDED));
+    stage_write_bytes(st, wrong, "\5\1\2\1\2me\6Secret", 14);
+    assert_received_wire(st, wrong, WIRE("\5\2\1\1"));
+    assert_int_equal(wrong->end.verdict, V_CLEAN);
+    stage_write_bytes(st, none, OFFER, 3);
+    assert_received_wire(st, none, WIRE("\5\377"));
+    stage_write_bytes(st, socks4, SOCKS4A, sizeof(SOCKS4A) - 1);
+    assert_received_wire(st, socks4, WIRE("\0\x5b\0\0\0\0\0\0"));
+    assert_int_equal(st->lease_count, 1);
+}
+
+#define RIGHT "Proxy-Authorization: Basic bWU6c2VjcmV0\r\n" /* me:secret */
+#define WRONG "Proxy-Authorization: Basic bWU6U2VjcmV0\r\n"
+
+static void proxy_requests_need_a_user_where_there_are_some(void **state)
+{
+    struct stage *st = *state;
+    static const char *const refused[] = {
+        "CONNECT web.shop:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "CONNECT web.shop:80 HTTP/1.1\r\nHost: a\r\n" WRONG "\r\n",
+        "CONNECT www.example.com:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+        "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n\r\n",
+        "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n" WRONG "\r\n",
+    };
+
+    take_users(st);
+    for (size_t i = 0; i < ARRAY_LEN(refused); i++) {
+        struct stream *client = stage_client(st);
+        stage_write(st, client, refused[i]);
+        const char *received = stage_received(st, client);
+        if (!str_starts(str_of(received), STR("HTTP/1.1 407 ")) ||
+            !strstr(received, "\r\nProxy-Authenticate: Basic realm=\"kube-tunnel\"\r\n"))
+            fail_msg("%s: %s", refused[i], received);
+    }
+    assert_int_equal(st->lease_count, 0);
+    struct stream *client = stage_client(st);
+    stage_write(st, client,
+                "GET http://web.shop/ HTTP/1.1\r\nHost: web.shop\r\n" RIGHT "\r\n");
+    assert_received(st, pod(st, 0), "GET / HTTP/1.1\r\nHost: web.shop\r\n\r\n");
+    client = stage_client(st);
+    stage_write(st, client, "CONNECT web.shop:80 HTTP/1.1\r\nHost: a\r\n" RIGHT "\r\n");
+    assert_answered(st, client, "HTTP/1.1 200 ");
+    client = stage_client(st);
+    stage_write(st, client, "GET / HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n");
+    assert_int_equal(st->lease_count, 3); /* it is no proxy request */
+}
+
 /* The listener may be reached from other machines: --proxy is for that. */
 static void other_listeners_serve_no_proxy_clients_by_default(void **state)
 {
@@ -544,6 +619,8 @@ int main(void)
         TEST(closed_namespaces_are_refused),
         TEST(bad_socks_requests_are_refused),
         TEST(a_user_and_a_password_are_ignored),
+        TEST(a_socks_client_needs_a_user_where_there_are_some),
+        TEST(proxy_requests_need_a_user_where_there_are_some),
         TEST(other_listeners_serve_no_proxy_clients_by_default),
         TEST(a_greeting_that_stops_is_closed_after_head_timeout),
         TEST(clients_that_leave_while_they_wait_cancel_the_lease),

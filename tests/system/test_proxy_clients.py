@@ -8,6 +8,7 @@ import pwd
 import re
 import shlex
 import shutil
+import signal
 import socket
 import ssl
 import subprocess
@@ -155,6 +156,64 @@ def test_curl_finds_the_proxy_in_its_environment(cluster):
     for name, url in (("http_proxy", f"http://{WEB}/"), ("ALL_PROXY", f"http://{WEB}/")):
         done = run("curl", "-s", url, **{name: f"http://127.0.0.1:{cluster.port}"})
         assert f"host {WEB}" in done.stdout, done
+
+
+# --- users and passwords ---
+
+@pytest.fixture
+def guarded(cluster, start_tunnel, tmp_path):
+    """A kube-tunnel whose proxy clients need a user."""
+    users = tmp_path / "users"
+    users.write_text("# the team's\nann:pass:word\n")
+    tunnel = start_tunnel("--proxy-users", users, kubeconfig=cluster.playground.kubeconfig)
+    tunnel.users = users
+    return tunnel
+
+
+PROXY_KINDS = {"http": ("--proxy", "http://{}127.0.0.1:{}"), "CONNECT": ("-p", "--proxy", "http://{}127.0.0.1:{}"),
+               "SOCKS5": ("--proxy", "socks5h://{}127.0.0.1:{}"), "SOCKS4a": ("--proxy", "socks4a://{}127.0.0.1:{}")}
+
+
+@pytest.mark.parametrize("kind", PROXY_KINDS)
+def test_proxy_clients_need_a_user_where_there_are_some(guarded, kind):
+    def ask(login):
+        return curl(*(flag.format(login, guarded.port) for flag in PROXY_KINDS[kind]), "http://web.shop/headers")
+    for login in ("", "ann:wrong@", "ann:pass@", "bob:pass%3Aword@"):
+        answer = ask(login)
+        assert answer.status == 407 or answer.exit in (56, 97), (login, answer)
+    if kind == "SOCKS4a":
+        return  # it has no passwords
+    answer = ask("ann:pass%3Aword@")
+    assert answer.status == 200 and "roxy-" not in answer.text, answer
+    assert guarded.get("web.shop.localhost").status == 200, "it is no proxy request"
+
+
+def test_the_challenge_names_the_scheme(guarded):
+    answer = curl("-x", f"http://127.0.0.1:{guarded.port}", "http://web.shop/")
+    assert (answer.status, answer.header("Proxy-Authenticate")) == (407, 'Basic realm="kube-tunnel"'), answer
+    answer = curl("-x", f"http://ann:pass%3Aword@127.0.0.1:{guarded.port}", "--proxy-anyauth", "http://web.shop/")
+    assert answer.status == 200, answer
+
+
+def test_passwords_are_in_no_log_and_no_argument(guarded):
+    for kind in PROXY_KINDS.values():
+        for login in ("ann:pass%3Aword@", "ann:hunter2@"):
+            curl(*(flag.format(login, guarded.port) for flag in kind), "http://web.shop/")
+    arguments = Path(f"/proc/{guarded.process.pid}/cmdline").read_bytes().decode()
+    for text in ("pass:word", "hunter2", "YW5uOnBhc3M6d29yZA", "YW5uOmh1bnRlcjI"):
+        assert text not in guarded.log() and text not in arguments
+
+
+def test_changed_users_are_read_at_a_reload(guarded):
+    guarded.users.write_text("eve:other\n")
+    guarded.process.send_signal(signal.SIGHUP)
+    guarded.wait_for_log("configuration reloaded")
+    ask = lambda login: curl("-x", f"http://{login}@127.0.0.1:{guarded.port}", "http://web.shop/").status  # noqa: E731
+    assert ask("eve:other") == 200 and ask("ann:pass%3Aword") == 407
+    guarded.users.write_text("broken\n")
+    guarded.process.send_signal(signal.SIGHUP)
+    guarded.wait_for_log(r"keeping the last one .*users:1: not USER:PASSWORD")
+    assert ask("eve:other") == 200
 
 
 # --- by address ---
