@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 import collections
 import fcntl
 import os
+import queue
 import re
 import signal
 import subprocess
@@ -96,12 +97,12 @@ class Call:
 class Load:
     """with Load(port, authority) as load: break something. Unary calls on one channel at a fixed rate, answered or not."""
 
-    def __init__(self, port, authority, rate=200, patience=30):
+    def __init__(self, port, authority, rate=200, patience=30, metadata=()):
         import grpc
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", [
             ("grpc.default_authority", authority), ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1)])
         self.method = self.channel.unary_unary(f"/{SERVICE}/EmptyCall")
-        self.rate, self.patience = rate, patience
+        self.rate, self.patience, self.metadata = rate, patience, metadata
         self.calls = []
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.run, daemon=True)
@@ -116,7 +117,7 @@ class Load:
 
     def call(self):
         number = len(self.calls) + 1
-        future = self.method.future(b"", timeout=self.patience, metadata=[("call-id", str(number))])
+        future = self.method.future(b"", timeout=self.patience, metadata=[("call-id", str(number)), *self.metadata])
         self.calls.append(Call(number, future))
         return self.calls[-1]
 
@@ -134,6 +135,21 @@ class Load:
     @property
     def failed(self):
         return [call for call in self.calls if call.error]
+
+
+def held_stream(port, authority, options=()):
+    """A stream of both directions that has carried a message each way. Returns its channel, and what carries another."""
+    import grpc
+    channel = grpc.insecure_channel(f"127.0.0.1:{port}", [
+        ("grpc.default_authority", authority), ("grpc.enable_retries", 0), ("grpc.use_local_subchannel_pool", 1), *options])
+    requests = queue.Queue()
+    answers = channel.stream_stream(f"/{SERVICE}/FullDuplexCall")(iter(requests.get, None), timeout=60)
+
+    def exchange():
+        requests.put(bytes.fromhex("12020801"))  # asks for one answer of a byte
+        return next(answers)
+    exchange()
+    return channel, exchange
 
 
 def seen(servers):

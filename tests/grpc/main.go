@@ -4,8 +4,9 @@
 //	peer check [--authority NAME] [--socks ADDRESS] TARGET CASE
 //
 // The server has gRPC's own interoperability service, health and reflection. It prints a
-// line for each connection and for each call with the metadata "call-id", answers each
-// call with its host's name in the header "pod", and drains when it gets SIGTERM.
+// line for each connection and for each call with the metadata "call-id", waits as long as
+// the metadata "wait" says, answers each call with its host's name in the header "pod", and
+// drains when it gets SIGTERM.
 //
 // The client runs one case, gRPC's own or one of checks.go, and exits with status 0 when
 // it passed. http_proxy and https_proxy hold for it as for every program in Go.

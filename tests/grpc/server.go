@@ -64,6 +64,10 @@ func note(ctx context.Context) metadata.MD {
 	for _, id := range fields["call-id"] {
 		fmt.Printf("seen /seen/%s\n", id)
 	}
+	for _, duration := range fields["wait"] {
+		wait, _ := time.ParseDuration(duration)
+		time.Sleep(wait)
+	}
 	host, _ := os.Hostname()
 	return metadata.Pairs("pod", host)
 }

@@ -3,7 +3,6 @@
 SPDX-License-Identifier: MIT
 """
 import json
-import queue
 import time
 
 import pytest
@@ -11,7 +10,7 @@ import pytest
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 import grpc_peer  # noqa: E402 - after the check above
-from grpc_peer import CASES, SERVICE, GoServer, Load, check, grpcurl, seen  # noqa: E402
+from grpc_peer import CASES, SERVICE, GoServer, Load, check, grpcurl, held_stream, seen  # noqa: E402
 
 NAME = "many.many.svc.cluster.local"
 
@@ -75,18 +74,6 @@ def test_grpcurl_calls_a_service_through_connect(tunnel):
 
 # ---- keepalive ----
 
-def held_stream(port, options=()):
-    """A stream of both directions that has carried one message, and its channel."""
-    channel = grpc.insecure_channel(f"127.0.0.1:{port}", [("grpc.default_authority", NAME), ("grpc.enable_retries", 0),
-                                                          ("grpc.use_local_subchannel_pool", 1), *options])
-    requests = queue.Queue()
-    answers = channel.stream_stream(f"/{SERVICE}/FullDuplexCall")(iter(requests.get, None), timeout=60)
-    ask = bytes.fromhex("12020801")  # one answer of a byte
-    requests.put(ask)
-    next(answers)
-    return channel, lambda: requests.put(ask) or next(answers)
-
-
 @pytest.fixture
 def start_server(programs):
     running = []
@@ -112,7 +99,7 @@ def start(start_server, start_playground, start_tunnel):
 def test_pings_of_a_server_are_answered(start):
     """It pings after a second of silence, and gives the connection up when no answer comes in another."""
     server, tunnel = start("--ping", "1s")
-    channel, exchange = held_stream(tunnel.port)
+    channel, exchange = held_stream(tunnel.port, NAME)
     time.sleep(2.5)
     assert "connection ends" not in server.lines
     exchange()
@@ -122,7 +109,7 @@ def test_pings_of_a_server_are_answered(start):
 def test_pings_of_a_client_are_answered_and_not_passed_on(start):
     """The server ends a connection that pings it more than once in five minutes (too_many_pings)."""
     server, tunnel = start()
-    channel, exchange = held_stream(tunnel.port, [
+    channel, exchange = held_stream(tunnel.port, NAME, [
         ("grpc.keepalive_time_ms", 100), ("grpc.keepalive_timeout_ms", 2000), ("grpc.http2.max_pings_without_data", 0),
         ("grpc.keepalive_permit_without_calls", 1), ("grpc.http2.min_time_between_pings_ms", 100)])
     states = []
