@@ -53,7 +53,7 @@ http {{
     ssl_certificate_key {folder}/pod.key;
     server {{ listen 127.0.0.1:{http1}; {server} }}
     server {{ listen 127.0.0.1:{h2c} http2; {server} }}
-    server {{ listen 127.0.0.1:{tls} ssl http2; ssl_session_tickets off; {server} }}
+    server {{ listen 127.0.0.1:{tls} ssl http2; {server} }}
 }}
 """
 

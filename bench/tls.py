@@ -15,7 +15,6 @@ server {{
     listen 127.0.0.1:{tls} ssl;
     ssl_certificate {folder}/pod.crt;
     ssl_certificate_key {folder}/pod.key;
-    ssl_session_tickets off;
     location / {{
         proxy_pass https://pod;
         proxy_http_version 1.1;
