@@ -15,6 +15,7 @@ server {{
     listen 127.0.0.1:{tls} ssl;
     ssl_certificate {folder}/pod.crt;
     ssl_certificate_key {folder}/pod.key;
+    ssl_protocols TLSv1.2 TLSv1.3;
     location / {{
         proxy_pass https://pod;
         proxy_http_version 1.1;
