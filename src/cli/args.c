@@ -17,19 +17,39 @@ static const struct {
 };
 
 /* A flag that is not a setting. */
-static const char *const own_flags[] = {
-    "any-host", "bodies",  "check",     "config", "diff",      "drain",
-    "group",    "har",     "har-limit", "help",   "level",     "now",
-    "output",   "queries", "raw",       "remove", "role-name", "service-account",
-    "slow",     "status",  "unsafe",    "user",   "version",   NULL
-};
+static const char *const own_flags[] = { "any-host",
+                                         "bodies",
+                                         "check",
+                                         "config",
+                                         "diff",
+                                         "drain",
+                                         "dry-run",
+                                         "group",
+                                         "har",
+                                         "har-limit",
+                                         "help",
+                                         "level",
+                                         "now",
+                                         "output",
+                                         "queries",
+                                         "raw",
+                                         "remove",
+                                         "role-name",
+                                         "service-account",
+                                         "slow",
+                                         "status",
+                                         "unsafe",
+                                         "user",
+                                         "version",
+                                         NULL };
 
 /* `commands` has blanks between the names. */
 static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status explain doctor version tail", true },
+    { "output", "list status explain doctor version tail ca", true },
+    { "dry-run", "ca", false },
     { "level", "rbac", true },
     { "check", "rbac", false },
     { "service-account", "rbac", true },

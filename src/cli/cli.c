@@ -8,9 +8,9 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command,    &status_command, &tail_command,    &replay_command, &explain_command,
-    &expose_command, &stop_command,   &reload_command,  &list_command,   &doctor_command,
-    &rbac_command,   &config_command, &version_command, &help_command,
+    &run_command,    &status_command, &tail_command,   &replay_command,  &explain_command,
+    &expose_command, &stop_command,   &reload_command, &list_command,    &doctor_command,
+    &rbac_command,   &config_command, &ca_command,     &version_command, &help_command,
 };
 
 const struct command *command_find(const char *name)

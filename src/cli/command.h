@@ -19,7 +19,8 @@ struct command {
 
 extern const struct command run_command, status_command, tail_command, replay_command,
     explain_command, expose_command, stop_command, reload_command, list_command,
-    doctor_command, rbac_command, config_command, version_command, help_command;
+    doctor_command, rbac_command, config_command, ca_command, version_command,
+    help_command;
 
 /* NULL: there is no command of that name. */
 const struct command *command_find(const char *name);

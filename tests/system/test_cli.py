@@ -13,7 +13,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "version", "help"]
+COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "version", "help"]
 
 
 @pytest.fixture

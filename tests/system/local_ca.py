@@ -1,0 +1,62 @@
+"""A home for a local CA, and a view of the machine in which `kube-tunnel ca` may change everything.
+
+SPDX-License-Identifier: MIT
+"""
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tunnel_process import BINARY, clean_environment
+
+SYSTEM_STORE = "/usr/local/share/ca-certificates"
+NAMESPACES = os.geteuid() == 0 or subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode == 0
+needs_namespaces = pytest.mark.skipif(
+    not NAMESPACES or not os.path.isdir(SYSTEM_STORE),
+    reason="no mount namespaces here, or not Debian's trust store: NOTHING about `ca install` is tested")
+needs_certutil = pytest.mark.skipif(not shutil.which("certutil"),
+                                    reason="no certutil here: NOTHING about browsers' stores is tested")
+
+
+class Home:
+    """$HOME of a user, with the system's trust store and /etc/ssl as copies of its own."""
+
+    def __init__(self, folder):
+        self.path = folder / "home"
+        self.data = self.path / ".local" / "share"
+        self.folder = self.data / "kube-tunnel" / "ca"
+        self.key = self.folder / "cluster.local.pem"
+        self.certificate = self.folder / "cluster.local.crt"
+        self.nss = self.path / ".pki" / "nssdb"
+        self.store, self.ssl = folder / "ca-certificates", folder / "ssl"
+        self.path.mkdir()
+        self.environment = {"HOME": str(self.path), "XDG_DATA_HOME": str(self.data)}
+
+    def isolate(self):
+        """The words before a command that sees the copies."""
+        if not self.ssl.exists():
+            shutil.copytree("/etc/ssl", self.ssl, symlinks=True)
+            shutil.copytree(SYSTEM_STORE, self.store)
+        root = [] if os.geteuid() == 0 else ["-r"]
+        script = f'mount --bind "$1" {SYSTEM_STORE} && mount --bind "$2" /etc/ssl && shift 2 && exec "$@"'
+        return ["unshare", *root, "-m", "sh", "-c", script, "sh", str(self.store), str(self.ssl)]
+
+    def run(self, *words, isolated=True, path=None, **options):
+        environment = clean_environment(**self.environment, **({"PATH": path} if path else {}))
+        return subprocess.run([*(self.isolate() if isolated else ()), *map(str, words)], capture_output=True, text=True,
+                              timeout=60, env=environment, **options)
+
+    def ca(self, *words, **options):
+        return self.run(BINARY, "ca", *words, **options)
+
+    def make_nss(self, *flags):
+        self.nss.mkdir(parents=True)
+        made = self.run("certutil", "-d", f"sql:{self.nss}", "-N", *(flags or ["--empty-password"]), isolated=False)
+        assert made.returncode == 0, made
+
+    def seen(self):
+        """What the stores hold, to compare before and after."""
+        nss = self.run("certutil", "-d", f"sql:{self.nss}", "-L", isolated=False).stdout
+        certificates = sorted(os.listdir(self.ssl / "certs"))
+        return nss, sorted(os.listdir(self.store)), certificates, (self.ssl / "certs/ca-certificates.crt").read_bytes()
