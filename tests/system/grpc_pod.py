@@ -17,7 +17,7 @@ OPTIONS = [("grpc.max_receive_message_length", 64 << 20), ("grpc.max_send_messag
 class GrpcServer:
     def __init__(self, port=0):
         self.calls = collections.Counter()  # by the metadata "call-id"
-        self.metadata = []
+        self.metadata, self.fields = [], []
         self.cancelled = threading.Event()
         self.server = grpc.server(futures.ThreadPoolExecutor(32), options=OPTIONS)
         one, many = grpc.unary_unary_rpc_method_handler, grpc.unary_stream_rpc_method_handler
@@ -32,6 +32,7 @@ class GrpcServer:
     def note(self, context):
         metadata = dict(context.invocation_metadata())
         self.metadata.append(metadata)
+        self.fields.append([tuple(field) for field in context.invocation_metadata()])
         if "call-id" in metadata:
             self.calls[metadata["call-id"]] += 1
         return metadata
@@ -72,11 +73,14 @@ class GrpcServer:
 
 
 class GrpcClient:
-    """Calls on one channel through kube-tunnel."""
+    """Calls on one channel through kube-tunnel: by name, or to the port 80 of that name by CONNECT."""
 
-    def __init__(self, tunnel_port, authority):
-        self.channel = grpc.insecure_channel(f"127.0.0.1:{tunnel_port}", OPTIONS + [
-            ("grpc.default_authority", authority), ("grpc.enable_retries", 0)])
+    def __init__(self, tunnel_port, authority, connect=False):
+        address, options = f"127.0.0.1:{tunnel_port}", [("grpc.enable_retries", 0), *OPTIONS]
+        if connect:
+            self.channel = grpc.insecure_channel(f"{authority}:80", [("grpc.http_proxy", f"http://{address}"), *options])
+        else:
+            self.channel = grpc.insecure_channel(address, [("grpc.default_authority", authority), *options])
 
     def method(self, name, kind="unary_unary"):
         return getattr(self.channel, kind)(f"/test.Echo/{name}")

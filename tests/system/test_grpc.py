@@ -34,9 +34,16 @@ def tunnel(server, start_playground, start_tunnel):
     return start_tunnel(kubeconfig=playground.kubeconfig)
 
 
+@pytest.fixture(params=["by name", "CONNECT"])
+def client(tunnel, request):
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local", request.param == "CONNECT")
+    yield client
+    client.close()
+
+
 @pytest.fixture
-def client(tunnel):
-    client = GrpcClient(tunnel.port, f"many.many.svc.cluster.local")
+def named_client(tunnel):
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
     yield client
     client.close()
 
@@ -47,6 +54,16 @@ def test_unary_calls_carry_metadata_both_ways(client):
     assert answer == b"hello"
     assert ("initial", "x y") in call.initial_metadata()
     assert ("trailing", "x y") in call.trailing_metadata()
+
+
+def test_many_fields_and_bytes_pass_as_metadata(client, server):
+    metadata = [(f"field-{n}", f"value {n}") for n in range(60)] + [("raw-bin", bytes(range(256))), ("twice", "1"),
+                                                                     ("twice", "2"), ("echo", "x" * 4000)]
+    answer, call = client.method("Unary").with_call(b"hello", metadata=metadata, timeout=20)
+    assert answer == b"hello" and ("trailing", "x" * 4000) in call.trailing_metadata()
+    seen = server.metadata[-1]
+    assert seen["raw-bin"] == bytes(range(256)) and seen["field-59"] == "value 59"
+    assert [value for key, value in server.fields[-1] if key == "twice"] in (["1", "2"], ["1,2"])
 
 
 def test_streams_in_all_directions_arrive_whole(client):
@@ -103,9 +120,9 @@ def test_a_deadline_ends_the_call_at_both_ends(client):
     assert time.monotonic() - began < 3
 
 
-def test_calls_of_one_connection_reach_all_pods_evenly(client, tunnel):
+def test_calls_of_one_connection_reach_all_pods_evenly(named_client, tunnel):
     for i in range(100):
-        assert client.method("Unary")(b"%d" % i, timeout=20) == b"%d" % i
+        assert named_client.method("Unary")(b"%d" % i, timeout=20) == b"%d" % i
     def pods():
         return re.findall(r"INFO  serve s\d+\.\d+ request .*?pod=(many\S+)", tunnel.log())
 
@@ -115,8 +132,8 @@ def test_calls_of_one_connection_reach_all_pods_evenly(client, tunnel):
     assert min(counts.values()) >= 15, counts
 
 
-def test_many_calls_at_once_share_a_connection_to_each_pod(client, tunnel):
-    calls = [client.method("Unary").future(b"%d" % i, timeout=30) for i in range(200)]
+def test_many_calls_at_once_share_a_connection_to_each_pod(named_client, tunnel):
+    calls = [named_client.method("Unary").future(b"%d" % i, timeout=30) for i in range(200)]
     assert [call.result() for call in calls] == [b"%d" % i for i in range(200)]
     open_now = re.search(r"^kube_tunnel_http2_connections (\d+)$", tunnel.own("/metrics").text, re.M)
     assert 1 <= int(open_now.group(1)) <= 8
