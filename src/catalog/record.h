@@ -92,8 +92,10 @@ struct catalog {
     struct map slice_owners; /* "ns/name" of a slice -> the record that has it */
     struct list_node lazy;   /* struct lazy_watch, least lately used first */
     size_t lazy_count;
-    struct map refusals;      /* by namespace: struct refusals */
-    struct map owners;        /* address -> struct known_owner: address_owner.c */
+    struct map refusals; /* by namespace: struct refusals */
+    struct map owners;   /* address -> struct known_owner: address_owner.c */
+    /* IPv4, IPv6: no object has a second address of this family, until (sched ms) */
+    uint64_t no_second_until[2];
     struct api_error trouble; /* of the last fetch, if the API server was not reached */
 };
 
@@ -155,6 +157,8 @@ bool scope_is_live(const struct scope *s);
 bool scope_sees_all(const struct scope *s); /* live, and both watches are connected */
 bool scope_by_endpoints(const struct scope *s);
 const char *scope_ns(const struct scope *s);
+/* The namespaces of narrow scopes but the home namespace, by number; NULL: no more. */
+const char *scopes_other_ns(const struct catalog *c, size_t i);
 enum rights scope_rights(const struct scope *s);
 /* A watch of one service was refused: none is tried for a while. */
 void scope_suspend_lazy(struct scope *s);

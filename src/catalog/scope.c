@@ -428,6 +428,14 @@ const char *scope_ns(const struct scope *s)
     return s->ns;
 }
 
+const char *scopes_other_ns(const struct catalog *c, size_t i)
+{
+    list_for_each (s, &c->scopes, struct scope, node)
+        if (s->ns && strcmp(s->ns, c->home_ns) != 0 && i-- == 0)
+            return s->ns;
+    return NULL;
+}
+
 /* While rights are being checked again, returns the previous ones. */
 enum rights scope_rights(const struct scope *s)
 {

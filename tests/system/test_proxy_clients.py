@@ -251,6 +251,40 @@ def test_addresses_in_a_closed_namespace_are_refused(cluster, start_tunnel):
         assert "HTTP/1.1 403 Forbidden" in done.stderr, done
 
 
+DUAL = {"kind": "List", "apiVersion": "v1", "items": [
+    {"apiVersion": "v1", "kind": "Service", "metadata": {"namespace": "shop", "name": "dual"},
+     "spec": {"selector": {"app": "web"}, "ports": [{"port": 80, "targetPort": 8080}], "clusterIP": "10.96.200.1",
+              "clusterIPs": ["10.96.200.1", "fd00:96::1"], "ipFamilies": ["IPv4", "IPv6"]}},
+    {"apiVersion": "v1", "kind": "Pod",
+     "metadata": {"namespace": "shop", "name": "dual-0", "uid": "uid-dual", "labels": {"app": "web"}},
+     "spec": {"nodeName": "n1", "containers": [{"name": "c", "ports": [{"containerPort": 8080}]}]},
+     "status": {"phase": "Running", "podIP": "10.9.2.1", "podIPs": [{"ip": "10.9.2.1"}, {"ip": "fd00:9::1"}],
+                "conditions": [{"type": "Ready", "status": "True"}]}}]}
+
+
+@pytest.mark.parametrize("flags", [("--socks5", "{}"), ("-p", "--proxy", "http://{}")], ids=["SOCKS5", "CONNECT"])
+def test_second_addresses_of_dual_stack_services_and_pods_are_reached(start_both, tmp_path, flags):
+    """The API server's field selectors know first addresses only."""
+    manifest = tmp_path / "dual.json"
+    manifest.write_text(json.dumps(DUAL))
+    _, tunnel = start_both("--manifest", str(manifest))
+    proxied = [flag.format(f"127.0.0.1:{tunnel.port}") for flag in flags]
+    for address, port in (("[fd00:96::1]", 80), ("10.96.200.1", 80), ("[fd00:9::1]", 8080), ("10.9.2.1", 8080)):
+        answer = curl(*proxied, f"http://{address}:{port}/x")
+        assert answer.status == 200 and f" host {address}" in answer.text, (address, answer)
+    assert curl(*proxied, "http://[fd00:9::1]:8080/").pod == "dual-0"
+    assert curl(*proxied, "http://[fd00:96::2]/").exit in (56, 97)
+
+
+def test_with_rights_in_one_namespace_addresses_there_are_reached(start_both):
+    playground, tunnel = start_both("--rights", "namespace", tunnel=["-n", "shop"])
+    found = json.loads(playground.api("/api/v1/namespaces/shop/services/web").text)
+    assert curl("--socks5", f"127.0.0.1:{tunnel.port}", f"http://{found['spec']['clusterIP']}/").status == 200
+    done = run("curl", "-sv", "-p", "-x", f"http://127.0.0.1:{tunnel.port}", "http://10.99.99.99/")
+    assert "HTTP/1.1 502 Bad Gateway" in done.stderr, done
+    tunnel.wait_for_log(r'10\.99\.99\.99; the others need the verb \\?"list\\?" on \\?"services\\?" and')
+
+
 # --- ncat, openssl ---
 
 @needs("ncat")
