@@ -75,10 +75,13 @@ static const struct service_port *find_default(const struct service *s)
     return first;
 }
 
+/* `protocol` is in lower case.  Every request comes here, and most names differ in their
+ * first letter. */
 static bool is_called(const char *name, struct str protocol)
 {
+    if ((name[0] | 0x20) != protocol.at[0])
+        return false;
     struct str text = str_of(name);
-
     return str_ieq(str_first(text, protocol.len), protocol) &&
            (text.len == protocol.len || text.at[protocol.len] == '-');
 }
