@@ -164,7 +164,8 @@ def test_a_name_of_an_inner_address_is_refused(network, leave, kind, address):
 
 @every_way
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.1", "0", "[::1]", "[::ffff:127.0.0.1]", "169.254.169.254", HERE,
-                                  "[64:ff9b::7f00:1]", "localhost", "x.localhost", "2130706433", "0x7f.1"])
+                                  "[64:ff9b::7f00:1]", "localhost", "x.localhost", "2130706433", "0x7f.1"],
+                         ids=lambda host: "our own" if host == HERE else host)
 def test_an_inner_address_itself_is_refused(leave, way, host):
     answer = through(leave(), way, f"http://{host}:443/metrics")
     assert was_refused(answer, way) or (way == "absolute" and answer.text.startswith("Invalid host")), answer
@@ -269,7 +270,8 @@ def test_one_connection_may_lead_to_services_and_outside(network, leave):
 
 
 @every_way
-@pytest.mark.parametrize("host, problem", [("nosuch.example.test", "not known"), (f"{SUBNET}.2", "refused")])
+@pytest.mark.parametrize("host, problem", [("nosuch.example.test", "not known"), (f"{SUBNET}.2", "refused")],
+                         ids=["unknown", "refused"])  # the same in all processes that share the tests
 def test_failures_are_explained(network, leave, way, host, problem):
     tunnel = leave()
     answer = through(tunnel, way, f"http://{host}/")
