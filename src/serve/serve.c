@@ -14,6 +14,7 @@
 #include "serve/raw.h"
 #include "serve/serve_state.h"
 #include "serve/session.h"
+#include "serve/streams.h"
 #include "serve/terminate.h"
 
 /* Clients over max-connections whose request is read, for one of our own pages (a probe has
@@ -83,6 +84,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     list_init(&s->sessions);
     list_init(&s->raws);
     list_init(&s->free_exchanges);
+    list_init(&s->free_running);
     init_codecs(s);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
     serve_metrics_register();
@@ -280,6 +282,7 @@ void serve_observe(struct serve *s, const struct observer *o)
 void serve_trim(struct serve *s)
 {
     exchange_trim(s);
+    streams_trim(s);
     h1_servers_trim(&s->h1);
     h2_settings_trim(&s->h2);
 }

@@ -46,6 +46,8 @@ struct serve {
     uint64_t next_number;
     struct list_node free_exchanges; /* for the next requests */
     size_t free_count;
+    struct list_node free_running; /* of streams.c: likewise, of HTTP/2 clients */
+    size_t free_running_count;
 
     struct h1_servers h1;  /* what clients of HTTP/1 need while a request runs */
     struct h2_settings h2; /* likewise of HTTP/2 */

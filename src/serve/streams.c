@@ -13,6 +13,7 @@
 LOG_MODULE(serve);
 
 #define RESET_CANCEL 0x8
+#define FREE_MAX 512
 #define RESET_CALM 0xb /* ENHANCE_YOUR_CALM: it holds more than its share */
 
 struct streams {
@@ -40,6 +41,37 @@ struct running {
     struct log_id id;
 };
 
+/* From the free list, or a new one; zeroed. */
+static struct running *running_take(struct serve *serve)
+{
+    if (list_empty(&serve->free_running))
+        return xcalloc(1, sizeof(struct running));
+    struct running *r = list_first(&serve->free_running, struct running, member);
+    list_remove(&r->member);
+    serve->free_running_count--;
+    *r = (struct running){ 0 };
+    return r;
+}
+
+static void running_put(struct serve *serve, struct running *r)
+{
+    if (serve->free_running_count >= FREE_MAX) {
+        free(r);
+        return;
+    }
+    list_prepend(&serve->free_running, &r->member);
+    serve->free_running_count++;
+}
+
+void streams_trim(struct serve *serve)
+{
+    list_for_each (r, &serve->free_running, struct running, member) {
+        list_remove(&r->member);
+        free(r);
+    }
+    serve->free_running_count = 0;
+}
+
 static void running_end(struct running *r, bool reset)
 {
     struct streams *s = r->streams;
@@ -56,7 +88,7 @@ static void running_end(struct running *r, bool reset)
     list_remove(&r->member);
     s->count--;
     task_wake(s->owner);
-    free(r);
+    running_put(s->serve, r);
 }
 
 /* The response is in `out`.  True: it has left, or will not. */
@@ -117,7 +149,7 @@ static bool running_give_way(struct holder *h, enum holding what)
 
 static void start(struct streams *s, struct message_stream *m)
 {
-    struct running *r = xcalloc(1, sizeof(*r));
+    struct running *r = running_take(s->serve);
 
     r->streams = s;
     r->message = m;

@@ -21,6 +21,9 @@ struct streams *streams_open(struct serve *serve, struct stream *client,
 /* Resets what runs; NULL accepted.  client->wake is NULL then. */
 void streams_close(struct streams *s);
 
+/* Free what is kept for the next requests. */
+void streams_trim(struct serve *serve);
+
 /* Start exchanges for the requests that came. */
 void streams_run(struct streams *s);
 size_t streams_count(const struct streams *s);   /* that have not ended */
