@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.register_assert_rewrite("real_programs")
+
 from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually
 
 CLUSTER = Path(__file__).with_name("cluster")

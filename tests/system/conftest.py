@@ -8,6 +8,8 @@ import subprocess
 
 import pytest
 
+pytest.register_assert_rewrite("real_programs")
+
 from http_client import Client
 from scripted_pod import Pods
 from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, curl, eventually

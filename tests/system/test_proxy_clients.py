@@ -3,37 +3,22 @@
 The servers run on this machine, behind pods of the playground. SPDX-License-Identifier: MIT
 """
 import json
-import os
-import pwd
 import re
 import shlex
-import shutil
 import signal
 import socket
 import ssl
 import subprocess
-import tempfile
-import threading
 from pathlib import Path
 
 import pytest
 
 from conftest import Playground
-from test_ways import listens, start_program  # noqa: F401
-from tunnel_process import ROOT, KubeTunnel, clean_environment, curl, eventually, free_ports
+from real_programs import *  # noqa: F401, F403 - the tests and fixtures for databases, mail and TLS are there, too
+from real_programs import PORTS, Mail, needs, run
+from tunnel_process import BINARY, ROOT, KubeTunnel, curl, free_ports
 
-PG_BIN = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
 WEB = "web.shop.svc.cluster.local"
-
-
-def run(*command, input=None, timeout=30, **environment):
-    return subprocess.run([str(word) for word in command], input=input, capture_output=True, text=True,
-                          timeout=timeout, env=clean_environment(**environment))
-
-
-def needs(*programs):
-    missing = [p for p in programs if not shutil.which(p)]
-    return pytest.mark.skipif(bool(missing), reason=f"not here: {' '.join(missing)}")
 
 
 def objects_of(name, port):
@@ -49,43 +34,7 @@ def objects_of(name, port):
                     "conditions": [{"type": "Ready", "status": "True"}]}}]
 
 
-SERVICES = {"pg": 5432, "redis": 6379, "mail": 25, "tls": 443, "plain": 443}
-
-
-class Mail:
-    """A mail server that sends its greeting first, then takes one message."""
-
-    def __init__(self):
-        self.server = socket.create_server(("127.0.0.1", 0))
-        self.port = self.server.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                s, _ = self.server.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.talk, args=(s,), daemon=True).start()
-
-    @staticmethod
-    def talk(s):
-        s.sendall(b"220 mail ready\r\n")
-        data = False
-        for line in s.makefile("rb"):
-            word = line[:4].upper()
-            if data:
-                data = line != b".\r\n"
-                if not data:
-                    s.sendall(b"250 taken\r\n")
-            elif word == b"DATA":
-                data = True
-                s.sendall(b"354 go on\r\n")
-            elif word == b"QUIT":
-                s.sendall(b"221 bye\r\n")
-                return s.close()
-            else:
-                s.sendall(b"250 mail\r\n")
+SERVICES = {**PORTS, "plain": 443}
 
 
 @pytest.fixture(scope="module")
@@ -93,37 +42,23 @@ def cluster(tmp_path_factory):
     """The playground with these services, a kube-tunnel with exposed ports of them, and where servers listen."""
     folder = tmp_path_factory.mktemp("clients")
     mail = Mail()
-    pg, redis, tls, *exposed = free_ports(3 + len(SERVICES))
-    backends = {"pg": pg, "redis": redis, "mail": mail.port, "tls": tls, "plain": mail.port}
+    ports = free_ports(2 * len(SERVICES))
+    exposed, backends = dict(zip(SERVICES, ports)), dict(zip(SERVICES, ports[len(SERVICES):]))
+    backends.update(mail=mail.port, plain=mail.port)
     manifest = folder / "objects.json"
     items = [item for name, port in SERVICES.items() for item in objects_of(name, port)]
     manifest.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": items}))
     playground = Playground(folder, "--manifest", str(manifest),
                             *(word for name, port in SERVICES.items()
                               for word in ("--backend", f"{name}:{port}=127.0.0.1:{backends[name]}")))
-    ports = dict(zip(SERVICES, exposed))
-    flags = [word for name, port in SERVICES.items() for word in ("--expose", f"{name}.shop:{port}={ports[name]}")]
+    flags = [word for name, port in SERVICES.items() for word in ("--expose", f"{name}.shop:{port}={exposed[name]}")]
     tunnel = KubeTunnel(*flags, kubeconfig=playground.kubeconfig, folder=folder)
-    tunnel.exposed, tunnel.backends, tunnel.playground = ports, backends, playground
+    tunnel.exposed, tunnel.backends, tunnel.playground = exposed, backends, playground
+    tunnel.namespace = "shop"
     yield tunnel.start()
     tunnel.stop()
     playground.stop()
     mail.server.close()
-
-
-@pytest.fixture
-def socks_port(cluster, start_program):  # noqa: F811
-    """socks_port(name): a local port that socat leads to the service by SOCKS 4a."""
-    def start(name):
-        port, = free_ports(1)
-        start_program(port, "socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
-                      f"SOCKS4A:127.0.0.1:{name}.shop:{SERVICES[name]},socksport={cluster.port}")
-        return port
-    return start
-
-
-def ways_of(cluster, socks_port, name):
-    return {"exposed": cluster.exposed[name], "socks": socks_port(name)}
 
 
 # --- curl ---
@@ -285,49 +220,6 @@ def test_with_rights_in_one_namespace_addresses_there_are_reached(start_both):
     tunnel.wait_for_log(r'10\.99\.99\.99; the others need the verb \\?"list\\?" on \\?"services\\?" and')
 
 
-# --- ncat, openssl ---
-
-@needs("ncat")
-@pytest.mark.parametrize("kind", ["socks5", "http"])
-def test_ncat_carries_any_protocol(cluster, kind):
-    done = run("ncat", "--proxy", f"127.0.0.1:{cluster.port}", "--proxy-type", kind, "--proxy-dns", "remote",
-               "mail.shop", "25", input="QUIT\r\n")
-    assert done.stdout.split("\n") == ["220 mail ready", "221 bye", ""], done
-
-
-@pytest.fixture(scope="module")
-def tls_server(cluster, tmp_path_factory):
-    """openssl s_server with a certificate for tls.shop.svc.cluster.local; its authority."""
-    folder = tmp_path_factory.mktemp("tls")
-    made = run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-               "2", "-keyout", folder / "key", "-out", folder / "cert", "-subj", "/CN=tls", "-addext",
-               "subjectAltName=DNS:tls.shop.svc.cluster.local")
-    assert made.returncode == 0, made.stderr
-    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{cluster.backends['tls']}", "-cert",
-                               folder / "cert", "-key", folder / "key", "-www", "-quiet"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    eventually(lambda: listens(cluster.backends["tls"]))
-    yield folder / "cert"
-    server.terminate()
-    server.wait(10)
-
-
-def test_openssl_s_client_verifies_the_services_own_certificate(cluster, tls_server):
-    name = "tls.shop.svc.cluster.local"
-    done = run("openssl", "s_client", "-proxy", f"127.0.0.1:{cluster.port}", "-connect", f"{name}:443", "-servername",
-               name, "-CAfile", tls_server, "-verify_return_error", "-verify_hostname", name, "-brief",
-               input="GET / HTTP/1.0\r\n\r\n")
-    assert "Verification: OK" in done.stderr, done
-    assert "Verified peername: " + name in done.stderr, done
-
-
-@pytest.mark.parametrize("flags", [("--proxy", "http://{}"), ("--socks5-hostname", "{}")], ids=["CONNECT", "SOCKS5"])
-def test_https_through_a_proxy_uses_the_services_own_certificate(cluster, tls_server, flags):
-    proxied = [flag.format(f"127.0.0.1:{cluster.port}") for flag in flags]
-    answer = curl("--cacert", tls_server, *proxied, "https://tls.shop.svc.cluster.local/")
-    assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
-
-
 # --- README's table ---
 
 def readme_commands():
@@ -336,20 +228,29 @@ def readme_commands():
     return [c for c in re.findall(r"`([^`]+)` \|$", table, re.M) if c.split()[0] in ("curl", "openssl", "ncat")]
 
 
+@pytest.fixture(scope="module")
+def local_ca(cluster, tmp_path_factory):
+    """The file of `kube-tunnel ca export -o ca.pem`."""
+    file = tmp_path_factory.mktemp("ca") / "ca.pem"
+    subprocess.run([BINARY, "ca", "export", "-o", file], check=True, env=cluster.environment, stdout=subprocess.DEVNULL)
+    return file
+
+
 @pytest.mark.parametrize("command", readme_commands())
-def test_every_command_of_the_readme_works(cluster, tls_server, command):
+def test_every_command_of_the_readme_works(cluster, tls_server, local_ca, command):
     port = f"127.0.0.1:{cluster.port}"
     command = command.replace("localhost:80", port).replace("http://localhost/", f"http://{port}/")
     words = shlex.split(command.replace("api.shop", "tls.shop"))
     if words[0] == "curl":
-        words += ["-sS", "--fail", "--cacert", tls_server]
+        words += ["-sS", "--fail", *by_name(cluster, WEB)]
+        words += ["--cacert", local_ca if "ca.pem" in words else tls_server]
     done = run(*words, input="QUIT\r\n" if words[0] == "ncat" else "")
     assert done.returncode == 0, done
     assert {"curl": True, "openssl": "CONNECTED" in done.stdout, "ncat": "221 bye" in done.stdout}[words[0]], done
 
 
 def test_the_readme_has_a_command_for_each_way():
-    assert len(readme_commands()) == 7
+    assert len(readme_commands()) == 8
 
 
 # --- TLS without a proxy: by its server name ---
@@ -461,62 +362,3 @@ def test_a_hello_that_leads_nowhere_is_refused_at_once(cluster, hello, reason):
         assert s.recv(7)[:6] == b"\x15\3\3\0\2\2"
     cluster.wait_for_log(r"TLS connection refused .*public\.example" if reason == "unrecognized"
                          else rf"TLS connection refused .*{reason}")
-
-
-# --- databases ---
-
-@pytest.fixture(scope="module")
-def postgres(cluster):
-    """A PostgreSQL with TLS, of a user who is not root."""
-    folder = Path(tempfile.mkdtemp(prefix="kube-tunnel-pg-"))
-    as_user, environment = [], clean_environment(LC_ALL="C")
-    if os.geteuid() == 0:
-        user = pwd.getpwnam("postgres")
-        os.chown(folder, user.pw_uid, user.pw_gid)
-        as_user = ["runuser", "-u", "postgres", "--"]
-    def pg(program, *words):
-        subprocess.run([*as_user, PG_BIN / program, *words], check=True, env=environment, cwd=folder,
-                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=120)
-    pg("initdb", "-D", folder / "db", "-U", "me", "--auth=trust", "--no-sync")
-    subprocess.run([*as_user, "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                    "-nodes", "-days", "2", "-keyout", "db/server.key", "-out", "db/server.crt", "-subj", "/CN=pg"],
-                   check=True, cwd=folder, stderr=subprocess.DEVNULL)
-    pg("pg_ctl", "-D", folder / "db", "-w", "-l", folder / "log", "-o",
-       f"-p {cluster.backends['pg']} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c ssl=on -c fsync=off",
-       "start")
-    yield
-    pg("pg_ctl", "-D", folder / "db", "-m", "immediate", "stop")
-    shutil.rmtree(folder)
-
-
-@pytest.mark.skipif(not PG_BIN or not shutil.which("psql"), reason="not here: PostgreSQL")
-@pytest.mark.parametrize("mode, encrypted", [("disable", "f"), ("require", "t")], ids=["plain", "TLS"])
-def test_psql_works_plain_and_with_tls_after_its_request(cluster, postgres, socks_port, mode, encrypted):
-    for way, port in ways_of(cluster, socks_port, "pg").items():
-        done = run("psql", "-At", f"host=127.0.0.1 port={port} user=me dbname=postgres sslmode={mode}", "-c",
-                   "select ssl, (select count(*) from generate_series(1, 100000)) from pg_stat_ssl "
-                   "where pid = pg_backend_pid()")
-        assert done.stdout == f"{encrypted}|100000\n", (way, done)
-
-
-@needs("redis-server", "redis-cli", "socat")
-def test_redis_cli_works(cluster, socks_port, start_program):  # noqa: F811
-    start_program(cluster.backends["redis"], "redis-server", "--port", cluster.backends["redis"], "--bind",
-                  "127.0.0.1", "--save", "", "--appendonly", "no")
-    for way, port in ways_of(cluster, socks_port, "redis").items():
-        assert run("redis-cli", "-p", port, "SET", "key", way).stdout == "OK\n"
-        done = run("redis-cli", "-p", port, input="PING\nGET key\n")
-        assert done.stdout == f"PONG\n{way}\n", (way, done)
-
-
-# --- mail: the server sends first ---
-
-@pytest.mark.parametrize("flags", [("--socks5-hostname", "{}"), ("-p", "--proxy", "http://{}"), ()],
-                         ids=["SOCKS5", "CONNECT", "exposed"])
-def test_mail_is_sent_to_a_server_that_sends_first(cluster, flags, tmp_path):
-    message = tmp_path / "message"
-    message.write_text("Subject: hello\r\n\r\nhello\r\n")
-    host = "mail.shop:25" if flags else f"127.0.0.1:{cluster.exposed['mail']}"
-    done = run("curl", "-sS", *(flag.format(f"127.0.0.1:{cluster.port}") for flag in flags), f"smtp://{host}",
-               "--mail-from", "me@shop", "--mail-rcpt", "you@shop", "-T", message)
-    assert done.returncode == 0, done

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from real_programs import listens, start_program  # noqa: F401
 from tunnel_process import BINARY, clean_environment, eventually, free_ports
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "kubectl"))
@@ -25,30 +26,6 @@ TRANSPORTS = ("spdy", "websocket")
 
 def needs(program):
     return pytest.mark.skipif(not shutil.which(program), reason=f"no {program}: script/bootstrap test")
-
-
-def listens(port, host="127.0.0.1"):
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as s:
-        s.settimeout(1)
-        return s.connect_ex((host, port)) == 0
-
-
-@pytest.fixture
-def start_program():
-    """start_program(port, *command): a server that listens on that port, stopped after the test."""
-    running = []
-
-    def start(port, *command):
-        running.append(subprocess.Popen([*map(str, command)], stdin=subprocess.DEVNULL,
-                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                                        env=clean_environment()))
-        eventually(lambda: listens(port), pause=0.02)
-        return running[-1]
-
-    yield start
-    for process in running:
-        process.terminate()
-        process.wait(10)
 
 
 @pytest.fixture
