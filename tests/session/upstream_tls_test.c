@@ -134,8 +134,7 @@ static int end(void **state)
 static int begin_with_rule(void **state)
 {
     begin(state);
-    upstream_destroy(rig.upstream);
-    loop_destroy(rig.loop);
+    rig_end(state);
     t.rule = (struct tls_rule){ .ns = "shop", .service = "web" };
     t.settings.rule_count = 1;
     rig_begin_tls(&t.settings);

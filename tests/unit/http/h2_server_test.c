@@ -544,6 +544,18 @@ static void a_header_bomb_costs_no_more_than_a_head(void **state)
 
 /* ---- memory ---- */
 
+/* Nothing is kept where AddressSanitizer checks the accesses (http/h2_memory.c). */
+#if defined(__SANITIZE_ADDRESS__)
+#define REUSE 0
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define REUSE 0
+#endif
+#endif
+#ifndef REUSE
+#define REUSE 1
+#endif
+
 static void finish_requests(struct peer *p, size_t count)
 {
     struct message_stream *m[100];
@@ -565,7 +577,9 @@ static void memory_of_streams_is_kept_for_the_next_ones(void **state)
 
     finish_requests(p, 100);
     size_t kept = p->settings.blocks_kept, held = p->pool.held;
-    assert_true(kept > 0 && kept <= 512 << 10);
+    assert_true(kept <= 512 << 10);
+    if (REUSE)
+        assert_true(kept > 0);
     finish_requests(p, 50);
     assert_int_equal(p->settings.blocks_kept, kept);
     assert_int_equal(p->pool.held, held);
