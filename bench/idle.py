@@ -35,13 +35,13 @@ def missing():
 class Counted:
     """kube-tunnel under callgrind, which counts only between the commands to start and stop."""
 
-    def __init__(self, place, folder, name):
+    def __init__(self, place, folder, name, binary=KUBE_TUNNEL, **environment):
         self.out = folder / f"{name}.callgrind"
         self.process = Process(
             ["valgrind", "-q", "--tool=callgrind", "--instr-atstart=no",
-             f"--callgrind-out-file={self.out}", KUBE_TUNNEL, "run", "--listen", "127.0.0.1:0",
+             f"--callgrind-out-file={self.out}", binary, "run", "--listen", "127.0.0.1:0",
              "--kubeconfig", place.kubeconfig, "--max-connections", str(2 * WEBSOCKETS),
-             "--client-idle-timeout", "1h"], folder / f"{name}.log")
+             "--client-idle-timeout", "1h"], folder / f"{name}.log", **environment)
         match = self.process.wait_for_output(r"listening\b.*?127\.0\.0\.1:(\d+)", 60)
         self.address = f"127.0.0.1:{match.group(1)}"
 

@@ -21,6 +21,7 @@ import measure
 import scale
 import table
 import tls
+import watched
 from contender import CONTENDERS, KUBE_TUNNEL
 from load import BINARY, LoadFailed
 from place import Away, PLACES, Playground
@@ -71,6 +72,9 @@ def read_arguments():
                              "10,000 idle WebSockets, under callgrind")
     parser.add_argument("--scale", action="store_true",
                         help="instead, measure a cluster of 10,000 services and 50,000 endpoints")
+    parser.add_argument("--watched", action="store_true",
+                        help="instead, count instructions per request with and without a reader "
+                             "of events, and time commands with 10,000 services")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments
@@ -231,6 +235,14 @@ def report_scale(_arguments, effort, folder):
           f"{scale.table_of(rows, sizes)}\n")
 
 
+def report_watched(_arguments, effort, folder):
+    if why := watched.missing() or Playground.missing():
+        sys.exit(f"script/bench: {why}")
+    with contextlib.closing(Playground(folder)) as place:
+        text = watched.report(place, folder, max(3, effort.rounds), print_progress)
+    print(f"## Watched: {Playground.title}\n\n{text}\n")
+
+
 def is_away(kind):
     return issubclass(kind, Away)
 
@@ -310,9 +322,10 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    if arguments.caps or arguments.compare or arguments.idle or arguments.scale:
+    if arguments.caps or arguments.compare or arguments.idle or arguments.scale or arguments.watched:
         action = (report_caps if arguments.caps else report_comparison if arguments.compare else
-                  report_scale if arguments.scale else report_idle)
+                  report_scale if arguments.scale else
+                  report_watched if arguments.watched else report_idle)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             action(arguments, effort, Path(folder))
         return
