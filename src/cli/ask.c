@@ -92,6 +92,14 @@ long long number_of(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
+char *event_pod(const json_t *event)
+{
+    const char *ns = text_of(event, "podNamespace"), *pod = text_of(event, "pod");
+
+    return pod[0] ? xasprintf("%s/%s", ns[0] ? ns : text_of(event, "namespace"), pod)
+                  : NULL;
+}
+
 const char *age_text(uint64_t ms, char room[static 32])
 {
     static const struct {

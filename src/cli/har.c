@@ -115,7 +115,9 @@ static json_t *message(const json_t *event, const char *headers)
 {
     json_t *m = json_object();
 
-    set(m, "httpVersion", json_string(text_of(event, "protocol")));
+    set(m, "httpVersion",
+        json_string(text_of(event, "protocol")[0] ? text_of(event, "protocol")
+                                                  : "HTTP/1.1"));
     set(m, "cookies", json_array());
     set(m, "headers", headers_of(event, headers));
     set(m, "headersSize", json_integer(-1));
@@ -197,9 +199,9 @@ static json_t *entry_of(const json_t *event)
     set(e, "cache", json_object());
     set(e, "timings", timings_of(event));
     set(e, "connection", json_string(text_of(event, "id")));
-    if (text_of(event, "pod")[0])
-        set(e, "_pod",
-            json_sprintf("%s/%s", text_of(event, "podNamespace"), text_of(event, "pod")));
+    AUTO_FREE char *pod = event_pod(event);
+    if (pod)
+        set(e, "_pod", json_string(pod));
     return e;
 }
 

@@ -92,8 +92,8 @@ static void print_event(const struct tail *t, const json_t *event)
     char clock[16] = "";
     AUTO_FREE char *url =
         xasprintf("%s%s", text_of(event, "host"), text_of(event, "path"));
-    AUTO_FREE char *pod =
-        xasprintf("%s/%s", text_of(event, "podNamespace"), text_of(event, "pod"));
+    AUTO_FREE char *of_pod = event_pod(event);
+    AUTO_FREE char *pod = of_pod ? TAKE(of_pod) : xstrdup("kube-tunnel");
     AUTO_FREE char *method = xstrdup(text_of(event, "method"));
 
     text_make_printable(url, false);
@@ -103,8 +103,7 @@ static void print_event(const struct tail *t, const json_t *event)
         strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
     printf("%s  %-7s  %s%lld%s  %5lld ms  %s %s  %s", clock, text_of(event, "id"),
            t->colour ? colour_of(status) : "", status ? status : 499,
-           t->colour ? "\033[0m" : "", number_of(ms, "total"), method, url,
-           text_of(event, "pod")[0] ? pod : "kube-tunnel");
+           t->colour ? "\033[0m" : "", number_of(ms, "total"), method, url, pod);
     print_phases(ms);
     putchar('\n');
 }

@@ -26,5 +26,6 @@ struct control {
     struct observer observer; /* of the serve, while there is a reader */
     struct json_out line;     /* scratch: of one event */
     struct timer flush_later;
+    uint64_t wall_ahead_ms; /* of sched->now: ms since 1970 */
     struct history history;
 };

@@ -54,14 +54,6 @@ static void put_path(struct json_out *o, struct str path, bool queries)
     put_raw(o, STR("\""));
 }
 
-static void put_id(struct json_out *o, struct log_id id)
-{
-    char room[48];
-    size_t len = log_id_text(id, room);
-
-    json_out_string(o, (struct str){ room, len });
-}
-
 static void put_value(struct json_out *o, struct str name, struct str value, bool queries)
 {
     if (redact_is_secret(name))
@@ -156,38 +148,6 @@ static void put_body(struct json_out *o, struct str key, const struct body_copy 
     put_raw(o, b->cut ? STR(",\"cut\":true}") : STR("}"));
 }
 
-static void put_route(struct json_out *o, const struct request_event *e)
-{
-    const struct name *n = e->name;
-
-    if (n->kind != NAME_INVALID && n->kind != NAME_OWN && !str_empty(n->service)) {
-        json_out_field(o, "service", n->service);
-        json_out_field(o, "namespace", n->ns);
-    }
-    if (e->endpoint) {
-        json_out_field(o, "pod", str_of(e->endpoint->pod));
-        json_out_field(o, "podNamespace", str_of(e->endpoint->ns));
-        json_out_count(o, "podPort", e->pod_port);
-    }
-    if (e->via.kind) {
-        put_raw(o, STR(",\"via\":"));
-        put_id(o, e->via);
-    }
-}
-
-static void put_times(struct json_out *o, const struct request_times *t)
-{
-    put_raw(o, STR(",\"ms\":{\"total\":"));
-    json_out_number(o, t->total);
-    json_out_count(o, "head", t->head);
-    json_out_count(o, "lookup", t->lookup);
-    json_out_count(o, "wait", t->wait);
-    json_out_count(o, "dial", t->dial);
-    json_out_count(o, "pod", t->pod);
-    json_out_count(o, "transfer", t->transfer);
-    put_raw(o, STR("}"));
-}
-
 static void put_messages(struct json_out *o, const struct request_event *e,
                          const struct reader_filter *f)
 {
@@ -202,27 +162,140 @@ static void put_messages(struct json_out *o, const struct request_event *e,
     }
 }
 
+/* --- the part that each event has: written at once, because it is written most --- */
+
+/* "s41.3" */
+static char *put_id(char *to, struct log_id id)
+{
+    *to++ = '"';
+    *to++ = id.kind;
+    to = json_put_number(to, id.number);
+    if (id.sub) {
+        *to++ = '.';
+        to = json_put_number(to, id.sub);
+    }
+    *to++ = '"';
+    return to;
+}
+
+static char *put_route(char *to, const struct request_event *e)
+{
+    const struct name *n = e->name;
+
+    if (n->kind != NAME_INVALID && n->kind != NAME_OWN && !str_empty(n->service)) {
+        to = json_put(to, ",\"service\":");
+        to = json_put_string(to, n->service);
+        to = json_put(to, ",\"namespace\":");
+        to = json_put_string(to, n->ns);
+    }
+    if (e->endpoint) {
+        to = json_put(to, ",\"pod\":");
+        to = json_put_string(to, str_of(e->endpoint->pod));
+        if (!str_eq(str_of(e->endpoint->ns), n->ns)) {
+            to = json_put(to, ",\"podNamespace\":");
+            to = json_put_string(to, str_of(e->endpoint->ns));
+        }
+    }
+    return to;
+}
+
+static char *put_connection(char *to, const struct request_event *e)
+{
+    if (e->endpoint) {
+        to = json_put(to, ",\"podPort\":");
+        to = json_put_number(to, e->pod_port);
+    }
+    if (e->via.kind) {
+        to = json_put(to, ",\"via\":");
+        to = put_id(to, e->via);
+    }
+    return to;
+}
+
+/* A phase that took no time is left out. */
+static char *put_times(char *to, const struct request_times *t)
+{
+    to = json_put(to, ",\"ms\":{\"total\":");
+    to = json_put_number(to, t->total);
+#define PHASE(name)                                                                      \
+    if (t->name) {                                                                       \
+        to = json_put(to, ",\"" #name "\":");                                            \
+        to = json_put_number(to, t->name);                                               \
+    }
+    PHASE(head)
+    PHASE(lookup)
+    PHASE(wait)
+    PHASE(dial)
+    PHASE(pod)
+    PHASE(transfer)
+#undef PHASE
+    return json_put(to, "}");
+}
+
+static char *put_counts(char *to, const struct request_event *e)
+{
+    to = json_put(to, ",\"status\":");
+    to = json_put_number(to, (uint64_t)e->status);
+    if (e->bytes_in) {
+        to = json_put(to, ",\"bytesIn\":");
+        to = json_put_number(to, e->bytes_in);
+    }
+    to = json_put(to, ",\"bytesOut\":");
+    to = json_put_number(to, e->bytes_out);
+    if (e->attempts > 1) {
+        to = json_put(to, ",\"attempts\":");
+        to = json_put_number(to, e->attempts);
+    }
+    if (e->reused)
+        to = json_put(to, ",\"reused\":true");
+    if (e->own)
+        to = json_put(to, ",\"own\":true");
+    return to;
+}
+
+static char *put_begin(char *to, const struct request_event *e, uint64_t now_ms)
+{
+    to = json_put(to, "{\"type\":\"request\",\"id\":");
+    to = put_id(to, e->id);
+    to = json_put(to, ",\"at\":");
+    to = json_put_number(to, now_ms - e->times.total);
+    to = json_put(to, ",\"client\":");
+    to = json_put_string(to, str_of(e->client));
+    if (e->http2)
+        to = json_put(to, ",\"protocol\":\"HTTP/2\"");
+    to = json_put(to, ",\"method\":");
+    to = json_put_string(to, e->request->method);
+    to = json_put(to, ",\"host\":");
+    return json_put_string(to, e->host);
+}
+
+/* Room for all but header fields and bodies.  Other texts than these are names of Kubernetes
+ * and addresses: at most 253 bytes. */
+static size_t room_for(const struct request_event *e)
+{
+    size_t given = e->request->method.len + e->host.len + e->path.len;
+
+    return JSON_STRING_ROOM(given + 6 * 253) + 1024;
+}
+
 void event_write(const struct request_event *e, const struct reader_filter *f,
-                 struct json_out *o)
+                 uint64_t now_ms, struct json_out *o)
 {
     json_out_clear(o);
-    put_raw(o, STR("{\"type\":\"request\",\"id\":"));
-    put_id(o, e->id);
-    json_out_count(o, "at", (uint64_t)wall_clock_ms() - e->times.total);
-    json_out_field(o, "client", str_of(e->client));
-    json_out_field(o, "protocol", e->http2 ? STR("HTTP/2") : STR("HTTP/1"));
-    json_out_field(o, "method", e->request->method);
-    json_out_field(o, "host", e->host);
-    put_raw(o, STR(",\"path\":"));
-    put_path(o, e->path, f->queries);
-    json_out_count(o, "status", (uint64_t)e->status);
-    json_out_count(o, "bytesIn", e->bytes_in);
-    json_out_count(o, "bytesOut", e->bytes_out);
-    json_out_count(o, "attempts", e->attempts);
-    put_raw(o, e->reused ? STR(",\"reused\":true") : STR(",\"reused\":false"));
-    put_raw(o, e->own ? STR(",\"own\":true") : STR(",\"own\":false"));
-    put_route(o, e);
-    put_times(o, &e->times);
+    char *begin = json_out_reserve(o, room_for(e));
+    char *to = put_begin(begin, e, now_ms);
+    to = put_counts(to, e);
+    to = put_route(to, e);
+    to = put_times(to, &e->times);
+    if (f->heads)
+        to = put_connection(to, e);
+    to = json_put(to, ",\"path\":");
+    bool query = e->path.len && memchr(e->path.at, '?', e->path.len);
+    if (!query)
+        to = json_put_string(to, e->path);
+    o->len = (size_t)(to - begin);
+    if (query)
+        put_path(o, e->path, f->queries);
     put_messages(o, e, f);
-    put_raw(o, STR("}\n"));
+    json_out_raw(o, STR("}\n"));
 }

@@ -9,6 +9,6 @@
 #include "serve/observer.h"
 
 bool event_matches(const struct request_event *e, const struct reader_filter *f);
-/* Replaces what *out has. */
+/* Replaces what *out has.  now_ms: since 1970. */
 void event_write(const struct request_event *e, const struct reader_filter *f,
-                 struct json_out *out);
+                 uint64_t now_ms, struct json_out *out);

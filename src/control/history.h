@@ -23,10 +23,13 @@ struct kept_request {
     uint64_t at; /* sched ms */
     uint16_t listener;
     bool loopback;
-    struct str method;      /* the first word of `text` */
     const char *incomplete; /* why it cannot be sent again; static; NULL: it can */
-    size_t len;
-    char text[]; /* a whole request in HTTP/1, body included */
+    struct str name;        /* of an exposed port: the service; else empty */
+    uint16_t port;          /* of that service; 0: the default */
+    struct str head;        /* as it was received, in the form of HTTP/1 */
+    struct str body;
+    size_t size, room; /* of `bytes`: used, and there */
+    char bytes[];      /* what the three views point to */
 };
 
 struct history {
@@ -34,11 +37,14 @@ struct history {
     struct list_node requests; /* oldest first */
     size_t count, bytes;
     struct timer expire;
-    struct json_out scratch;
 };
 
 void history_init(struct history *h, struct sched *sched);
 void history_finish(struct history *h);
 void history_add(struct history *h, const struct request_event *e);
+/* It as a request to be sent to kube-tunnel, on a connection of its own.  *ret_method is a view
+ * of it.  ERR_PROTO, ERR_LIMIT: its head cannot be parsed again. */
+MUST_CHECK enum err history_write(const struct kept_request *k, struct json_out *ret,
+                                  struct str *ret_method);
 /* "s41.3"; NULL: it is not there.  Valid until the next call. */
 const struct kept_request *history_find(const struct history *h, struct str id);

@@ -9,7 +9,7 @@
 
 #define ESCAPED_MAX 12 /* bytes that one character takes at most: a surrogate pair */
 
-static char *reserve(struct json_out *o, size_t n)
+char *json_out_reserve(struct json_out *o, size_t n)
 {
     if (o->room - o->len < n) {
         o->room = o->room * 2 > o->len + n ? o->room * 2 : o->len + n + 512;
@@ -27,7 +27,7 @@ void json_out_finish(struct json_out *o)
 void json_out_raw(struct json_out *o, struct str text)
 {
     if (text.len)
-        memcpy(reserve(o, text.len), text.at, text.len);
+        memcpy(json_out_reserve(o, text.len), text.at, text.len);
     o->len += text.len;
 }
 
@@ -63,35 +63,126 @@ static size_t escape(const char *at, size_t left, char out[static ESCAPED_MAX + 
                             0xdc00 + (c & 0x3ff));
 }
 
+#define ONES 0x0101010101010101ull
+
+/* Has one of these eight bytes to be escaped?  A false alarm is harmless.  In each byte below
+ * 0x80 the highest bit of these differences is set only if it is the one in question. */
+static bool any_special(uint64_t x)
+{
+    uint64_t quote = (x ^ (ONES * '"')) - ONES, slash = (x ^ (ONES * '\\')) - ONES;
+    uint64_t control = x - ONES * ' ', high = x | (x + ONES); /* 0x7f and above */
+
+    return (quote | slash | control | high) & (ONES * 0x80);
+}
+
+static char *put_one(char *to, struct str text, size_t *at)
+{
+    char room[ESCAPED_MAX + 1];
+    size_t used;
+
+    if (is_plain(text.at[*at])) {
+        *to = text.at[(*at)++];
+        return to + 1;
+    }
+    size_t n = escape(text.at + *at, text.len - *at, room, &used);
+    memcpy(to, room, n);
+    *at += used;
+    return to + n;
+}
+
+static bool put_eight(char *to, const char *from)
+{
+    uint64_t eight;
+
+    memcpy(&eight, from, sizeof(eight));
+    memcpy(to, &eight, sizeof(eight));
+    return !any_special(eight);
+}
+
+static bool put_four(char *to, const char *from)
+{
+    uint32_t four;
+
+    memcpy(&four, from, sizeof(four));
+    memcpy(to, &four, sizeof(four));
+    return !any_special(four | (ONES << 32) * ' ');
+}
+
+/* Copies all of it, if it is plain: by eight or four bytes, the last ones twice where the length
+ * is no multiple.  False: there is something to escape. */
+static bool put_plain(char *to, struct str text)
+{
+    size_t at = 0;
+
+    if (text.len < 4) {
+        for (; at < text.len && is_plain(text.at[at]); at++)
+            to[at] = text.at[at];
+        return at == text.len;
+    }
+    if (text.len < 8)
+        return put_four(to, text.at) &&
+               put_four(to + text.len - 4, text.at + text.len - 4);
+    for (; at + 8 <= text.len; at += 8)
+        if (!put_eight(to + at, text.at + at))
+            return false;
+    return put_eight(to + text.len - 8, text.at + text.len - 8);
+}
+
+static char *put_escaped(char *to, struct str text)
+{
+    size_t at = 0;
+
+    while (at < text.len)
+        to = put_one(to, text, &at);
+    return to;
+}
+
+char *json_put_string(char *to, struct str text)
+{
+    *to++ = '"';
+    to = put_plain(to, text) ? to + text.len : put_escaped(to, text);
+    *to++ = '"';
+    return to;
+}
+
+/* The two digits of each number below 100. */
+static const char pairs[] = "00010203040506070809101112131415161718192021222324"
+                            "25262728293031323334353637383940414243444546474849"
+                            "50515253545556575859606162636465666768697071727374"
+                            "75767778798081828384858687888990919293949596979899";
+
+char *json_put_number(char *to, uint64_t n)
+{
+    char digits[2 * JSON_NUMBER_ROOM];
+    size_t at = JSON_NUMBER_ROOM;
+
+    if (n < 10) {
+        *to = (char)('0' + n);
+        return to + 1;
+    }
+    for (; n >= 100; n /= 100)
+        memcpy(digits + (at -= 2), pairs + n % 100 * 2, 2);
+    if (n >= 10)
+        memcpy(digits + (at -= 2), pairs + n * 2, 2);
+    else
+        digits[--at] = (char)('0' + n);
+    memcpy(to, digits + at,
+           JSON_NUMBER_ROOM); /* of a fixed length, so that it is quick */
+    return to + (JSON_NUMBER_ROOM - at);
+}
+
 void json_out_string(struct json_out *o, struct str text)
 {
-    char *to = reserve(o, text.len * ESCAPED_MAX + 2), *begin = to;
-    char room[ESCAPED_MAX + 1];
+    char *to = json_out_reserve(o, JSON_STRING_ROOM(text.len));
 
-    *to++ = '"';
-    for (size_t i = 0; i < text.len;) {
-        if (is_plain(text.at[i])) {
-            *to++ = text.at[i++];
-            continue;
-        }
-        size_t used, n = escape(text.at + i, text.len - i, room, &used);
-        memcpy(to, room, n);
-        to += n;
-        i += used;
-    }
-    *to++ = '"';
-    o->len += (size_t)(to - begin);
+    o->len += (size_t)(json_put_string(to, text) - to);
 }
 
 void json_out_number(struct json_out *o, uint64_t n)
 {
-    char digits[20];
-    size_t at = sizeof(digits);
+    char *to = json_out_reserve(o, JSON_NUMBER_ROOM);
 
-    do
-        digits[--at] = (char)('0' + n % 10);
-    while (n /= 10);
-    json_out_raw(o, (struct str){ digits + at, sizeof(digits) - at });
+    o->len += (size_t)(json_put_number(to, n) - to);
 }
 
 void json_out_base64(struct json_out *o, struct str bytes)

@@ -28,6 +28,16 @@ void json_out_string(struct json_out *o, struct str text);
 void json_out_number(struct json_out *o, uint64_t n);
 void json_out_base64(struct json_out *o, struct str bytes);
 
+/* Room for n bytes more, which the caller writes there, and adds to o->len. */
+char *json_out_reserve(struct json_out *o, size_t n);
+/* The same as above into room that there is; return where it ends. */
+#define JSON_STRING_ROOM(length) ((length)*12 + 10)
+#define JSON_NUMBER_ROOM 24
+char *json_put_string(char *to, struct str text);
+char *json_put_number(char *to, uint64_t n);
+#define json_put(to, literal)                                                            \
+    (memcpy((to), "" literal, sizeof(literal) - 1), (to) + sizeof(literal) - 1)
+
 /* ,"key":value - `key` is a literal. */
 #define json_out_field(o, key, s)                                                        \
     (json_out_raw((o), STR(",\"" key "\":")), json_out_string((o), (s)))

@@ -4,6 +4,7 @@
 #include "base/bufq.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "base/rfc3339.h"
 #include "control/control_state.h"
 #include "control/event.h"
 #include "control/history.h"
@@ -76,6 +77,12 @@ static void put_lost(struct reader *r)
         r->lost = 0;
 }
 
+/* The loop's clock and that of the wall differ by a constant, until one is changed. */
+static void compare_clocks(struct control *c)
+{
+    c->wall_ahead_ms = (uint64_t)wall_clock_ms() - c->sched->now;
+}
+
 /* True: the reader wants it. */
 static bool publish(struct reader *r, const struct request_event *e)
 {
@@ -83,7 +90,7 @@ static bool publish(struct reader *r, const struct request_event *e)
 
     if (!event_matches(e, &r->filter))
         return false;
-    event_write(e, &r->filter, &c->line);
+    event_write(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
     if (r->lost && bufq_room(r->out) >= c->line.len + LOST_ROOM)
         put_lost(r);
     if (r->lost || !bufq_put(r->out, c->line.at, c->line.len))
@@ -111,6 +118,7 @@ static void on_flush_later(struct timer *t)
 {
     struct control *c = container_of(t, struct control, flush_later);
 
+    compare_clocks(c);
     list_for_each (r, &c->readers, struct reader, node)
         task_wake(r->flush);
 }
@@ -150,6 +158,7 @@ enum err reader_add(struct reader *r, struct control *c)
     if (count >= READERS_MAX)
         return ERR_LIMIT;
     r->control = c;
+    compare_clocks(c);
     list_append(&c->readers, &r->node);
     update_observer(c);
     return OK;

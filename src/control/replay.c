@@ -25,8 +25,8 @@
 /* A request that runs again. */
 struct replaying {
     struct stream *stream; /* our end; owned */
-    char *request;         /* owned */
-    size_t len, sent;
+    struct json_out request;
+    size_t sent;
     struct str method; /* in `request` */
     uint64_t began;
     struct head_text head;
@@ -42,7 +42,7 @@ static void replaying_cancel(void *work)
 
     stream_abort(r->stream);
     head_text_finish(&r->head);
-    free(r->request);
+    json_out_finish(&r->request);
     free(r);
 }
 
@@ -53,12 +53,10 @@ static enum err refuse(struct answer *ret, int status, const char *code, const c
     return OK;
 }
 
-static struct replaying *begin(struct operation *op, const struct kept_request *k)
+static enum err begin(struct operation *op, const struct kept_request *k)
 {
     const struct control_parts *p = &op->control->parts;
     struct replaying *r = xcalloc(1, sizeof(*r));
-    struct stream_pair pair =
-        mem_stream_pair(op->control->sched, loop_pool(p->loop), STREAM_LIMIT);
     const struct arrival from = {
         .address = "control",
         .peer = { .kind = PEER_LOCAL, .uid = geteuid() },
@@ -66,17 +64,20 @@ static struct replaying *begin(struct operation *op, const struct kept_request *
         .loopback = k->loopback,
     };
 
-    r->request = xmalloc(k->len);
-    memcpy(r->request, k->text, k->len);
-    r->len = k->len;
-    r->method = (struct str){ r->request, k->method.len };
+    enum err e = history_write(k, &r->request, &r->method);
+    if (e) {
+        replaying_cancel(r);
+        return e;
+    }
+    struct stream_pair pair =
+        mem_stream_pair(op->control->sched, loop_pool(p->loop), STREAM_LIMIT);
     r->began = op->control->sched->now;
     r->stream = pair.a;
     r->stream->wake = op->wake;
     op->work = r;
     op->cancel = replaying_cancel;
     serve_accept(p->serve, pair.b, &from);
-    return r;
+    return ERR_AGAIN;
 }
 
 static enum err start(struct operation *op, struct answer *ret)
@@ -91,19 +92,24 @@ static enum err start(struct operation *op, struct answer *ret)
                       "seen are, for ten minutes");
     if (k->incomplete)
         return refuse(ret, 409, "incomplete", NULL, k->incomplete);
-    if (!http1_safe(k->method) && !unsafe)
+    struct str method;
+    str_cut(k->head, ' ', &method);
+    if (!http1_safe(method) && !unsafe)
         return refuse(ret, 409, "unsafe", "kube-tunnel replay ID --unsafe",
                       "its method may change something a second time");
     if (!o->listeners(o->owner))
         return refuse(ret, 409, "draining", "kube-tunnel status",
                       "kube-tunnel accepts no requests any more");
-    begin(op, k);
-    return ERR_AGAIN;
+    enum err e = begin(op, k);
+    return e == ERR_AGAIN
+               ? e
+               : refuse(ret, 409, "incomplete", NULL, "its head cannot be sent again");
 }
 
 static void send_more(struct replaying *r)
 {
-    r->sent += bufq_write(&r->stream->out, r->request + r->sent, r->len - r->sent);
+    r->sent +=
+        bufq_write(&r->stream->out, r->request.at + r->sent, r->request.len - r->sent);
 }
 
 /* OK: there is a head.  Interim responses are skipped. */

@@ -14,11 +14,16 @@
 #include "route/name.h"
 
 struct sample {
-    struct http1_field fields[3];
+    struct http1_field fields[8];
     struct http1_head head;
     struct name name;
     struct request_event event;
 };
+
+#define HEAD                                                                             \
+    "GET /a?token=1 HTTP/1.1\r\nHost: web.shop.localhost\r\nAuthorization: Bearer "      \
+    "xyz\r\n"                                                                            \
+    "Referer: http://x/?a=1\r\nConnection: close\r\n\r\n"
 
 static struct sample *sample(void)
 {
@@ -26,14 +31,8 @@ static struct sample *sample(void)
 
     s = (struct sample){ 0 };
     name_parse(STR("web.shop.localhost"), STR("cluster.local"), &s.name);
-    s.fields[0] =
-        (struct http1_field){ .name = STR("Authorization"), .value = STR("Bearer xyz") };
-    s.fields[1] =
-        (struct http1_field){ .name = STR("Referer"), .value = STR("http://x/?a=1") };
-    s.fields[2] = (struct http1_field){ .name = STR("Connection"),
-                                        .value = STR("close"),
-                                        .hop = true };
-    s.head = (struct http1_head){ .method = STR("GET"), .fields = s.fields, .count = 3 };
+    s.head = (struct http1_head){ .fields = s.fields, .room = ARRAY_LEN(s.fields) };
+    assert_int_equal(http1_request_parse(HEAD, sizeof(HEAD) - 1, &s.head), OK);
     s.event = (struct request_event){
         .id = { .kind = 's', .number = 1, .sub = 2 },
         .client = "127.0.0.1",
@@ -73,7 +72,7 @@ static json_t *written(const struct request_event *e, const struct reader_filter
 {
     struct json_out o = { 0 };
 
-    event_write(e, f, &o);
+    event_write(e, f, 1000000, &o);
     json_t *json = json_loadb(o.at, o.len, 0, NULL);
     json_out_finish(&o);
     assert_non_null(json);
@@ -126,6 +125,39 @@ static void bodies_lose_their_chunks_and_stay_readable(void **state)
     json_decref(json);
 }
 
+static void assert_sent(const struct kept_request *k, const char *wanted)
+{
+    struct json_out o = { 0 };
+    struct str method;
+
+    assert_int_equal(history_write(k, &o, &method), OK);
+    AUTO_FREE char *request = str_dup((struct str){ o.at, o.len });
+    assert_string_equal(request, wanted);
+    assert_int_equal(method.len, strcspn(wanted, " "));
+    json_out_finish(&o);
+}
+
+static void a_request_without_fields_is_kept_whole(void **state)
+{
+    const char text[] = "GET /x HTTP/1.0\r\n\r\n";
+    struct sample *s = sample();
+    struct sched sched;
+    struct history h;
+    (void)state;
+
+    sched_init(&sched, 1);
+    history_init(&h, &sched);
+    assert_int_equal(http1_request_parse(text, sizeof(text) - 1, &s->head), OK);
+    s->event.exposed = true;
+    s->event.port = 81;
+    history_add(&h, &s->event);
+    assert_sent(
+        history_find(&h, STR("s1.2")),
+        "GET http://web.shop.localhost:81/x HTTP/1.1\r\nConnection: close\r\n\r\n");
+    history_finish(&h);
+    sched_finish(&sched);
+}
+
 static void a_kept_request_can_be_sent_again(void **state)
 {
     struct sched sched;
@@ -140,12 +172,11 @@ static void a_kept_request_can_be_sent_again(void **state)
     const struct kept_request *k = history_find(&h, STR("s1.2"));
     assert_non_null(k);
     assert_null(k->incomplete);
-    AUTO_FREE char *request = str_dup((struct str){ k->text, k->len });
-    assert_string_equal(request, "GET http://web.shop.localhost/a?token=1 HTTP/1.1\r\n"
-                                 "Host: web.shop.localhost\r\n"
-                                 "Authorization: Bearer xyz\r\n"
-                                 "Referer: http://x/?a=1\r\n"
-                                 "Connection: close\r\n\r\n");
+    assert_sent(k, "GET /a?token=1 HTTP/1.1\r\n"
+                   "Host: web.shop.localhost\r\n"
+                   "Authorization: Bearer xyz\r\n"
+                   "Referer: http://x/?a=1\r\n"
+                   "Connection: close\r\n\r\n");
     assert_null(history_find(&h, STR("s1.3")));
     sched_run(&sched, 1000 + HISTORY_MS);
     assert_null(history_find(&h, STR("s1.2")));
@@ -186,9 +217,10 @@ static void history_is_bounded(void **state)
     assert_int_equal(h.count, HISTORY_MAX);
     assert_null(history_find(&h, STR("s1.5")));
     assert_non_null(history_find(&h, STR("s1.6")));
-    AUTO_FREE char *path = xmalloc(60000);
-    memset(path, 'a', 60000);
-    s->event.path = (struct str){ path, 60000 };
+    AUTO_FREE char *body = xmalloc(60000);
+    memset(body, 'a', 60000);
+    const struct body_copy large = { body, 60000, false, false };
+    s->event.request_body = &large;
     for (unsigned i = 0; i < 100; i++)
         history_add(&h, &s->event);
     assert_true(h.bytes <= HISTORY_BYTES);
@@ -202,6 +234,7 @@ int main(void)
         cmocka_unit_test(filters_take_what_they_name),
         cmocka_unit_test(credentials_and_queries_are_redacted),
         cmocka_unit_test(bodies_lose_their_chunks_and_stay_readable),
+        cmocka_unit_test(a_request_without_fields_is_kept_whole),
         cmocka_unit_test(a_kept_request_can_be_sent_again),
         cmocka_unit_test(requests_without_their_body_are_not_sent_again),
         cmocka_unit_test(history_is_bounded),
