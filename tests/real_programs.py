@@ -1,6 +1,6 @@
 """Real programs through CONNECT, SOCKS and exposed ports: databases, mail, TLS, HTTP of every version.
 
-The tests are for modules of tests/system and tests/kubernetes, which import all of this and have a fixture `cluster`:
+The tests are for modules of tests/system and tests/kubernetes, which import all of this and have a fixture `programs`:
 a running KubeTunnel that also has
 
   namespace   of the services
@@ -98,50 +98,50 @@ class Mail:
 
 
 @pytest.fixture
-def socks_port(cluster, start_program):
+def socks_port(programs, start_program):
     """socks_port(name): a local port that socat leads to the service by SOCKS 4a."""
     def start(name):
         port, = free_ports(1)
         start_program(port, "socat", f"TCP-LISTEN:{port},bind=127.0.0.1,reuseaddr,fork",
-                      f"SOCKS4A:127.0.0.1:{name}.{cluster.namespace}:{PORTS[name]},socksport={cluster.port}")
+                      f"SOCKS4A:127.0.0.1:{name}.{programs.namespace}:{PORTS[name]},socksport={programs.port}")
         return port
     return start
 
 
-def ways_of(cluster, socks_port, name):
-    return {"exposed": cluster.exposed[name], "socks": socks_port(name)}
+def ways_of(programs, socks_port, name):
+    return {"exposed": programs.exposed[name], "socks": socks_port(name)}
 
 
 # --- ncat, openssl ---
 
 @needs("ncat")
 @pytest.mark.parametrize("kind", ["socks5", "http"])
-def test_ncat_carries_any_protocol(cluster, kind):
-    done = run("ncat", "--proxy", f"127.0.0.1:{cluster.port}", "--proxy-type", kind, "--proxy-dns", "remote",
-               f"mail.{cluster.namespace}", "25", input="QUIT\r\n")
+def test_ncat_carries_any_protocol(programs, kind):
+    done = run("ncat", "--proxy", f"127.0.0.1:{programs.port}", "--proxy-type", kind, "--proxy-dns", "remote",
+               f"mail.{programs.namespace}", "25", input="QUIT\r\n")
     assert done.stdout.split("\n") == ["220 mail ready", "221 bye", ""], done
 
 
 @pytest.fixture(scope="module")
-def tls_server(cluster, tmp_path_factory):
+def tls_server(programs, tmp_path_factory):
     """openssl s_server with a certificate for the service; its authority."""
     folder = tmp_path_factory.mktemp("tls")
     made = run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
                "2", "-keyout", folder / "key", "-out", folder / "cert", "-subj", "/CN=tls", "-addext",
-               f"subjectAltName=DNS:tls.{cluster.namespace}.svc.cluster.local")
+               f"subjectAltName=DNS:tls.{programs.namespace}.svc.cluster.local")
     assert made.returncode == 0, made.stderr
-    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{cluster.backends['tls']}", "-cert",
+    server = subprocess.Popen(["openssl", "s_server", "-accept", f"127.0.0.1:{programs.backends['tls']}", "-cert",
                                folder / "cert", "-key", folder / "key", "-www", "-quiet"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    eventually(lambda: listens(cluster.backends["tls"]))
+    eventually(lambda: listens(programs.backends["tls"]))
     yield folder / "cert"
     server.terminate()
     server.wait(10)
 
 
-def test_openssl_s_client_verifies_the_services_own_certificate(cluster, tls_server):
-    name = f"tls.{cluster.namespace}.svc.cluster.local"
-    done = run("openssl", "s_client", "-proxy", f"127.0.0.1:{cluster.port}", "-connect", f"{name}:443", "-servername",
+def test_openssl_s_client_verifies_the_services_own_certificate(programs, tls_server):
+    name = f"tls.{programs.namespace}.svc.cluster.local"
+    done = run("openssl", "s_client", "-proxy", f"127.0.0.1:{programs.port}", "-connect", f"{name}:443", "-servername",
                name, "-CAfile", tls_server, "-verify_return_error", "-verify_hostname", name, "-brief",
                input="GET / HTTP/1.0\r\n\r\n")
     assert "Verification: OK" in done.stderr, done
@@ -149,16 +149,16 @@ def test_openssl_s_client_verifies_the_services_own_certificate(cluster, tls_ser
 
 
 @pytest.mark.parametrize("flags", [("--proxy", "http://{}"), ("--socks5-hostname", "{}")], ids=["CONNECT", "SOCKS5"])
-def test_https_through_a_proxy_uses_the_services_own_certificate(cluster, tls_server, flags):
-    proxied = [flag.format(f"127.0.0.1:{cluster.port}") for flag in flags]
-    answer = curl("--cacert", tls_server, *proxied, f"https://tls.{cluster.namespace}.svc.cluster.local/")
+def test_https_through_a_proxy_uses_the_services_own_certificate(programs, tls_server, flags):
+    proxied = [flag.format(f"127.0.0.1:{programs.port}") for flag in flags]
+    answer = curl("--cacert", tls_server, *proxied, f"https://tls.{programs.namespace}.svc.cluster.local/")
     assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
 
 
 # --- databases ---
 
 @pytest.fixture(scope="module")
-def postgres(cluster):
+def postgres(programs):
     """A PostgreSQL with TLS, of a user who is not root."""
     folder = Path(tempfile.mkdtemp(prefix="kube-tunnel-pg-"))
     as_user, environment = [], clean_environment(LC_ALL="C")
@@ -174,7 +174,7 @@ def postgres(cluster):
                     "-nodes", "-days", "2", "-keyout", "db/server.key", "-out", "db/server.crt", "-subj", "/CN=pg"],
                    check=True, cwd=folder, stderr=subprocess.DEVNULL)
     pg("pg_ctl", "-D", folder / "db", "-w", "-l", folder / "log", "-o",
-       f"-p {cluster.backends['pg']} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c ssl=on -c fsync=off",
+       f"-p {programs.backends['pg']} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c ssl=on -c fsync=off",
        "start")
     yield
     pg("pg_ctl", "-D", folder / "db", "-m", "immediate", "stop")
@@ -183,8 +183,8 @@ def postgres(cluster):
 
 @pytest.mark.skipif(not PG_BIN or not shutil.which("psql"), reason="not here: PostgreSQL")
 @pytest.mark.parametrize("mode, encrypted", [("disable", "f"), ("require", "t")], ids=["plain", "TLS"])
-def test_psql_works_plain_and_with_tls_after_its_request(cluster, postgres, socks_port, mode, encrypted):
-    for way, port in ways_of(cluster, socks_port, "pg").items():
+def test_psql_works_plain_and_with_tls_after_its_request(programs, postgres, socks_port, mode, encrypted):
+    for way, port in ways_of(programs, socks_port, "pg").items():
         done = run("psql", "-At", f"host=127.0.0.1 port={port} user=me dbname=postgres sslmode={mode}", "-c",
                    "select ssl, (select count(*) from generate_series(1, 100000)) from pg_stat_ssl "
                    "where pid = pg_backend_pid()")
@@ -192,10 +192,10 @@ def test_psql_works_plain_and_with_tls_after_its_request(cluster, postgres, sock
 
 
 @needs("redis-server", "redis-cli", "socat")
-def test_redis_cli_works(cluster, socks_port, start_program):
-    start_program(cluster.backends["redis"], "redis-server", "--port", cluster.backends["redis"], "--bind",
+def test_redis_cli_works(programs, socks_port, start_program):
+    start_program(programs.backends["redis"], "redis-server", "--port", programs.backends["redis"], "--bind",
                   "127.0.0.1", "--save", "", "--appendonly", "no")
-    for way, port in ways_of(cluster, socks_port, "redis").items():
+    for way, port in ways_of(programs, socks_port, "redis").items():
         assert run("redis-cli", "-p", port, "SET", "key", way).stdout == "OK\n"
         done = run("redis-cli", "-p", port, input="PING\nGET key\n")
         assert done.stdout == f"PONG\n{way}\n", (way, done)
@@ -205,11 +205,11 @@ def test_redis_cli_works(cluster, socks_port, start_program):
 
 @pytest.mark.parametrize("flags", [("--socks5-hostname", "{}"), ("-p", "--proxy", "http://{}"), ()],
                          ids=["SOCKS5", "CONNECT", "exposed"])
-def test_mail_is_sent_to_a_server_that_sends_first(cluster, flags, tmp_path):
+def test_mail_is_sent_to_a_server_that_sends_first(programs, flags, tmp_path):
     message = tmp_path / "message"
     message.write_text("Subject: hello\r\n\r\nhello\r\n")
-    host = f"mail.{cluster.namespace}:25" if flags else f"127.0.0.1:{cluster.exposed['mail']}"
-    done = run("curl", "-sS", *(flag.format(f"127.0.0.1:{cluster.port}") for flag in flags), f"smtp://{host}",
+    host = f"mail.{programs.namespace}:25" if flags else f"127.0.0.1:{programs.exposed['mail']}"
+    done = run("curl", "-sS", *(flag.format(f"127.0.0.1:{programs.port}") for flag in flags), f"smtp://{host}",
                "--mail-from", "me@shop", "--mail-rcpt", "you@shop", "-T", message)
     assert done.returncode == 0, done
 
@@ -221,9 +221,9 @@ WAYS = {"Host": (), "proxy": ("--proxy", "http://{}"), "CONNECT": ("--proxytunne
 ways = pytest.mark.parametrize("way", WAYS)
 
 
-def by_way(cluster, way, host, *flags):
+def by_way(programs, way, host, *flags):
     """A request of curl for the page /x of that host."""
-    address = f"127.0.0.1:{cluster.port}"
+    address = f"127.0.0.1:{programs.port}"
     if way == "Host":
         return curl(*flags, "-H", f"Host: {host}", f"http://{address}/x")
     return curl(*flags, *(flag.format(address) for flag in WAYS[way]), f"http://{host}/x")
@@ -231,28 +231,28 @@ def by_way(cluster, way, host, *flags):
 
 @ways
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1", "--http2"])
-def test_curl_speaks_every_version_of_http_in_every_way(cluster, way, version):
+def test_curl_speaks_every_version_of_http_in_every_way(programs, way, version):
     """To pods that speak HTTP/1. With --http2, curl asks for an upgrade, which the pod may take or leave."""
-    answer = by_way(cluster, way, "web.shop.svc.cluster.local", version)
+    answer = by_way(programs, way, "web.shop.svc.cluster.local", version)
     assert answer.status == 200 and "host web.shop.svc.cluster.local path /x" in answer.text, answer
 
 
 @pytest.fixture(scope="module")
-def nghttpd(cluster, tmp_path_factory):
+def nghttpd(programs, tmp_path_factory):
     """A server of HTTP/2 alone, behind the service h2; its page /x."""
     folder = tmp_path_factory.mktemp("nghttpd")
     (folder / "x").write_text("HTTP/2 only\n")
-    server = subprocess.Popen([NGHTTPD, "--no-tls", "-a", "127.0.0.1", "-d", folder, str(cluster.backends["h2"])],
+    server = subprocess.Popen([NGHTTPD, "--no-tls", "-a", "127.0.0.1", "-d", folder, str(programs.backends["h2"])],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    eventually(lambda: listens(cluster.backends["h2"]))
-    yield f"h2.{cluster.namespace}.svc.cluster.local"
+    eventually(lambda: listens(programs.backends["h2"]))
+    yield f"h2.{programs.namespace}.svc.cluster.local"
     server.terminate()
     server.wait(10)
 
 
 @ways
-def test_curl_speaks_http2_with_pods_of_http2_in_every_way(cluster, nghttpd, way):
-    answer = by_way(cluster, way, nghttpd, "--http2-prior-knowledge")
+def test_curl_speaks_http2_with_pods_of_http2_in_every_way(programs, nghttpd, way):
+    answer = by_way(programs, way, nghttpd, "--http2-prior-knowledge")
     assert answer.status == 200 and answer.text == "HTTP/2 only\n", answer
     versions = {"HTTP/1.1 200"} if way == "proxy" else {"HTTP/2 200"}  # curl speaks HTTP/1.1 to a proxy
     assert versions == {line.strip()[:12].strip() for line in answer.head.splitlines() if line.startswith("HTTP/")
@@ -261,13 +261,13 @@ def test_curl_speaks_http2_with_pods_of_http2_in_every_way(cluster, nghttpd, way
 
 @pytest.mark.parametrize("version", ["--http1.0", "--http1.1"])
 @pytest.mark.parametrize("way", ["Host", "proxy"])
-def test_curl_speaks_http1_with_pods_of_http2(cluster, nghttpd, way, version):
-    answer = by_way(cluster, way, nghttpd, version)
+def test_curl_speaks_http1_with_pods_of_http2(programs, nghttpd, way, version):
+    answer = by_way(programs, way, nghttpd, version)
     assert answer.status == 200 and answer.text == "HTTP/2 only\n", answer
 
 
-def test_nghttp_and_h2load_are_served_by_pods_of_http2(cluster, nghttpd):
-    url = f"http://127.0.0.1:{cluster.port}/x"
+def test_nghttp_and_h2load_are_served_by_pods_of_http2(programs, nghttpd):
+    url = f"http://127.0.0.1:{programs.port}/x"
     shown = run("nghttp", "-v", "-H", f":authority: {nghttpd}", url)
     assert ":status: 200" in shown.stdout and "HTTP/2 only" in shown.stdout, shown
     load = run("h2load", "-n", "2000", "-c", "8", "-m", "16", "-H", f":authority: {nghttpd}", url, timeout=60)

@@ -61,6 +61,11 @@ def cluster(tmp_path_factory):
     mail.server.close()
 
 
+@pytest.fixture(scope="module")
+def programs(cluster):
+    return cluster
+
+
 # --- curl ---
 
 @pytest.mark.parametrize("flags", [
