@@ -297,19 +297,32 @@ static enum exchange_state connect_stream(struct exchange *x)
     return EXCHANGE_RELAY;
 }
 
-/* Bytes for the pod follow: the session hands them to a raw connection. */
-static enum exchange_state connect_client(struct exchange *x)
+static void accept_connect(struct exchange *x)
 {
-    const struct target *target = &x->routing.target;
     struct bufq *out = &x->client.stream->out;
-
-    if (!message_is_alone(x->client.message))
-        return connect_stream(x);
     size_t limit = whole_begin(out);
 
     put_str(out, STR("HTTP/1.1 200 Connection established\r\n\r\n"));
     whole_end(out, limit);
     x->join.response.status = 200;
+}
+
+/* A ClientHello follows, of TLS that ends here. */
+static enum exchange_state expect_hello(struct exchange *x)
+{
+    accept_connect(x);
+    x->result.hello = true;
+    return finish(x, RELEASE_CLOSE);
+}
+
+/* Bytes for the pod follow: the session hands them to a raw connection. */
+static enum exchange_state connect_client(struct exchange *x)
+{
+    const struct target *target = &x->routing.target;
+
+    if (!message_is_alone(x->client.message))
+        return connect_stream(x);
+    accept_connect(x);
     bool raw = x->serve->config->proxy_raw || x->attempts.lease.outside;
     x->connected = exposed_proxied(&target->route, target->host, raw);
     return EXCHANGE_DONE;
@@ -325,6 +338,9 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
         return lease(x);
     if (!l->result)
         return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
+    if (x->routing.target.connect && message_is_alone(x->client.message) &&
+        terminate_instead(x->serve, &x->routing.target.route, l->result))
+        return expect_hello(x);
     bool own = l->result == ERR_SELF && !x->routing.target.connect;
     return own ? send_own_page(x) : refuse_lease(x);
 }

@@ -22,6 +22,8 @@ struct handover {
                        struct attempts *attempts);
     void (*to_ending)(struct serve *serve, struct stream *client,
                       const struct visitor *from, struct log_id id);
+    void (*to_hello)(struct serve *serve, struct stream *client,
+                     const struct visitor *from, struct log_id id);
     /* serve/raw.h */
     void (*to_raw)(struct serve *serve, struct stream *client, const struct visitor *from,
                    struct log_id id, enum proxy_client due);

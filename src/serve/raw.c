@@ -245,6 +245,19 @@ static void accept_proxied(struct raw *r)
     stream_update(r->client);
 }
 
+/* Of a SOCKS client. */
+static enum raw_state expect_hello(struct raw *r)
+{
+    struct visitor from = r->from;
+
+    from.exposed = NULL;
+    accept_proxied(r);
+    attempts_return(&r->attempts, RELEASE_ABORT);
+    r->handed_over = true;
+    r->serve->handover->to_hello(r->serve, TAKE(r->client), &from, r->id);
+    return RAW_CLOSED;
+}
+
 static enum raw_state refuse_login(struct raw *r)
 {
     return raw_give_up(r,
@@ -269,6 +282,8 @@ static enum raw_state raw_in_lease(struct raw *r)
     }
     if (can_terminate(r))
         return terminate(r);
+    if (r->due && terminate_instead(r->serve, route_of(r), r->attempts.lease.result))
+        return expect_hello(r);
     if (r->attempts.lease.result && r->due)
         return refuse_proxied(r, r->attempts.lease.result);
     if (r->attempts.lease.result)

@@ -27,6 +27,7 @@
 static const struct handover handover = {
     .to_session = session_open_exposed,
     .to_ending = session_open_ending,
+    .to_hello = session_open_hello,
     .to_raw = raw_open_proxied,
     .to_leased = raw_open_leased,
     .to_terminated = terminate_open,

@@ -38,6 +38,13 @@ struct rules serve_rules(const struct serve *s, const struct visitor *from)
     };
 }
 
+bool terminate_instead(const struct serve *s, const struct route *route, enum err result)
+{
+    const uint16_t https = 443;
+
+    return result == ERR_NO_PORT && route->port == https && s->leaves;
+}
+
 void serve_client_came(struct serve *s)
 {
     s->count++;

@@ -67,6 +67,9 @@ struct serve {
  * NULL if it does not matter which client sent them. */
 struct rules serve_rules(const struct serve *s, const struct visitor *from);
 void serve_metrics_register(void);
+/* A proxy request for port 443 of a service that has no such port: TLS of the client ends here,
+ * as without a proxy (serve/terminate.h).  `result` is the lease's. */
+bool terminate_instead(const struct serve *s, const struct route *route, enum err result);
 /* A session or a raw connection was made, or is about to free itself. */
 void serve_client_came(struct serve *s);
 void serve_client_left(struct serve *s, const struct visitor *from);

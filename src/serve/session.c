@@ -288,6 +288,10 @@ static enum session_state session_in_exchange(struct session *s)
         return SESSION_EXCHANGE;
     if (result.connected)
         return carry_connect(s);
+    if (result.hello) {
+        end_exchange(s);
+        return begin_proxied(s, DETECT_TLS);
+    }
     s->reset = result.reset;
     s->unread = result.unread;
     s->from.paired |= result.paired;
@@ -549,6 +553,15 @@ void session_open_secure(struct serve *serve, struct stream *client,
     struct session *s = session_create(serve, client, from, id);
 
     session_enter(s, SESSION_GREET);
+    task_wake(&s->task);
+}
+
+void session_open_hello(struct serve *serve, struct stream *client,
+                        const struct visitor *from, struct log_id id)
+{
+    struct session *s = session_create(serve, client, from, id);
+
+    session_enter(s, begin_proxied(s, DETECT_TLS));
     task_wake(&s->task);
 }
 

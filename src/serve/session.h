@@ -25,6 +25,9 @@ void session_open_exposed(struct serve *serve, struct stream *client,
  * its handshake may be under way. */
 void session_open_secure(struct serve *serve, struct stream *client,
                          const struct visitor *from, struct log_id id);
+/* The same for a client whose ClientHello comes next. */
+void session_open_hello(struct serve *serve, struct stream *client,
+                        const struct visitor *from, struct log_id id);
 /* The same for a client to which only what is in its `out` is still to be sent. */
 void session_open_ending(struct serve *serve, struct stream *client,
                          const struct visitor *from, struct log_id id);

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 import http.server
+import os
 import re
 import shutil
 import socket
@@ -14,6 +15,7 @@ import threading
 import pytest
 
 from http_client import Client, request
+from test_direct import in_pod  # noqa: F401
 from tunnel_process import KubeTunnel, curl, eventually
 
 NAME = "web.shop.svc.cluster.local"
@@ -310,3 +312,38 @@ def test_socks_inside_tls_is_refused(secure):
             s, server_hostname=NAME) as tls:
         tls.sendall(b"\x05\x01\x00")
         assert tls.recv(12) == b"HTTP/1.1 400"
+
+
+# --- through a proxy ---
+
+@pytest.mark.parametrize("flags", [("--proxy", "http://{}"), ("--socks5-hostname", "{}"),
+                                   ("--proxy", "socks4a://{}")], ids=["CONNECT", "SOCKS5", "SOCKS4a"])
+def test_https_through_a_proxy_ends_here_too(secure, home, flags):
+    """As in a browser with the PAC file: the service has no port 443."""
+    proxied = [flag.format(f"127.0.0.1:{secure.port}") for flag in flags]
+    answer = curl("--cacert", home.certificate, *proxied, f"https://{NAME}/x")
+    assert answer.status == 200 and f"host {NAME} path /x" in answer.text, answer
+
+
+def test_only_tls_follows_such_a_connect(secure):
+    with Client(secure.port) as client:
+        client.send(f"CONNECT {NAME}:443 HTTP/1.1\r\nHost: {NAME}:443\r\n\r\n")
+        assert client.take_until(b"\r\n\r\n").startswith(b"HTTP/1.1 200")
+        client.send(request(NAME))
+        assert client.rest()[:1] == b"\x15", "an alert"
+
+
+def test_another_missing_port_is_refused_as_before(secure):
+    assert curl("--proxytunnel", "--proxy", f"http://127.0.0.1:{secure.port}", f"http://{NAME}:444/").exit == 56
+
+
+def test_closed_namespaces_get_no_certificate(start_tunnel, tmp_path):
+    tunnel = start_tunnel("--deny-namespace", "shop", environment=Home(tmp_path).environment)
+    assert "access denied" in s_client(tunnel).stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a service account")
+@pytest.mark.parametrize("flags, status", [((), 35), (("--tls-termination",), 60)])
+def test_in_a_pod_only_where_it_is_asked_for(playground, in_pod, flags, status):  # noqa: F811
+    tunnel = in_pod(playground, *flags)
+    assert curl(*by_name(tunnel), f"https://{NAME}/").exit == status, "an alert, or a certificate that is not trusted"

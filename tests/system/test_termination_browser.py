@@ -35,7 +35,8 @@ def home(tmp_path_factory):
 def command(tmp_path):
     def make(url, *flags, hosts=()):
         rules = ",".join(f"MAP {name} 127.0.0.1" for name in hosts)
-        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--no-proxy-server", "--no-first-run",
+        proxy = [] if any(flag.startswith("--proxy-") for flag in flags) else ["--no-proxy-server"]
+        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", *proxy, "--no-first-run",
                    f"--user-data-dir={tmp_path}/profile", f"--host-resolver-rules={rules}", *flags, url]
     return make
 
@@ -60,6 +61,11 @@ def test_a_browser_opens_https_to_a_plain_service(tunnel, look, name):
     page = look(f"https://{name}:{tunnel.port}/x", hosts=[name])
     assert f"method GET host {name}:{tunnel.port} path /x" in page, page
     tunnel.wait_for_log(r"session from=greet to=streams")  # HTTP/2
+
+
+def test_full_names_need_no_dns_and_no_port_with_the_pac_file(tunnel, look):
+    page = look("https://web.shop.svc.cluster.local/x", f"--proxy-pac-url=http://localhost:{tunnel.port}/proxy.pac")
+    assert "method GET host web.shop.svc.cluster.local path /x" in page, page
 
 
 def test_a_browser_without_the_ca_shows_no_page(tunnel, look, tmp_path):
