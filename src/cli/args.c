@@ -85,6 +85,11 @@ const char *args_owners(const char *name)
     return i < ARRAY_LEN(command_flags) ? command_flags[i].commands : NULL;
 }
 
+const char *args_flag_at(size_t i)
+{
+    return i < ARRAY_LEN(command_flags) ? command_flags[i].name : NULL;
+}
+
 bool args_is_of(const char *name, const char *command)
 {
     struct str rest = str_of(args_owners(name));
@@ -282,4 +287,14 @@ void args_finish(struct args *a)
     free(a->flags);
     free(a->own);
     *a = (struct args){ 0 };
+}
+
+bool args_takes_value(struct str name)
+{
+    size_t i = find_command_flag(name);
+
+    if (name.len == 1)
+        return takes_value(name.at[0]);
+    return str_eq(name, STR("config")) ||
+           (i < ARRAY_LEN(command_flags) && command_flags[i].value);
 }

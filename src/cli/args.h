@@ -26,6 +26,10 @@ struct args {
 const char *args_own(const struct args *a, const char *name);
 /* The commands that take this flag, with blanks between them; NULL: it is no such flag. */
 const char *args_owners(const char *name);
+/* The flags of single commands, from 0; NULL: there are no more. */
+const char *args_flag_at(size_t i);
+/* Is it one of these, with a value?  Also by its letter. */
+bool args_takes_value(struct str name);
 bool args_is_of(const char *name, const char *command);
 
 /* ERR_CONFIG: *why names the flag.  Borrows argv; args_finish also after a failure. */

@@ -8,9 +8,11 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command,    &status_command, &tail_command,   &replay_command,  &explain_command,
-    &expose_command, &stop_command,   &reload_command, &list_command,    &doctor_command,
-    &rbac_command,   &config_command, &ca_command,     &version_command, &help_command,
+    &run_command,      &status_command,     &tail_command,    &replay_command,
+    &explain_command,  &expose_command,     &stop_command,    &reload_command,
+    &list_command,     &doctor_command,     &rbac_command,    &config_command,
+    &ca_command,       &completion_command, &version_command, &help_command,
+    &complete_command,
 };
 
 const struct command *command_find(const char *name)
@@ -21,12 +23,18 @@ const struct command *command_find(const char *name)
     return NULL;
 }
 
+const struct command *command_at(size_t i)
+{
+    return i < ARRAY_LEN(commands) ? commands[i] : NULL;
+}
+
 int unknown_command(const char *name)
 {
     const char *names[ARRAY_LEN(commands) + 1] = { NULL };
 
-    for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        names[i] = commands[i]->name;
+    for (size_t i = 0, n = 0; i < ARRAY_LEN(commands); i++)
+        if (commands[i]->summary)
+            names[n++] = commands[i]->name;
     const char *nearest = nearest_name(str_of(name), names);
     if (nearest)
         return print_error("unknown command \"%s\"; is it \"%s\"?", name, nearest);
@@ -47,7 +55,8 @@ void command_overview(void)
          "While it runs:  curl http://web.shop.localhost/");
     print_heading("Commands");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
-        print_command(commands[i]);
+        if (commands[i]->summary)
+            print_command(commands[i]);
     puts("\nAll settings: kube-tunnel help run. More: man kube-tunnel, "
          "man kube-tunnel.conf");
 }

@@ -19,11 +19,14 @@ struct command {
 
 extern const struct command run_command, status_command, tail_command, replay_command,
     explain_command, expose_command, stop_command, reload_command, list_command,
-    doctor_command, rbac_command, config_command, ca_command, version_command,
-    help_command;
+    doctor_command, rbac_command, config_command, ca_command, completion_command,
+    complete_command, version_command, help_command;
 
 /* NULL: there is no command of that name. */
 const struct command *command_find(const char *name);
+/* The commands in the order of the help; NULL: there are no more.  One without a summary is
+ * in no list. */
+const struct command *command_at(size_t i);
 /* Prints the help of the program itself. */
 void command_overview(void);
 

@@ -3,6 +3,7 @@
 
 #include "base/own.h"
 #include "cli/command.h"
+#include "cli/config_init.h"
 #include "config/change.h"
 #include "daemon/refusals.h"
 
@@ -10,13 +11,16 @@ static void config_help(void)
 {
     puts("Usage: kube-tunnel config show [--diff] [SETTING]...\n"
          "       kube-tunnel config check\n"
+         "       kube-tunnel config init [--config FILE]\n"
          "\n"
          "show   Print settings, their values and where each came from.\n"
          "       --diff: only those that differ from their defaults, with the default,\n"
          "       and whether a change applies while kube-tunnel runs (reload) or at its\n"
          "       next start (restart).\n"
          "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
-         "       Neither a kubeconfig nor the cluster is read.\n\n"
+         "       Neither a kubeconfig nor the cluster is read.\n"
+         "init   Write a file with every setting as a comment, with its default. A file\n"
+         "       that exists is not changed.\n\n"
          "Precedence, for each setting: flags, then the environment\n"
          "(KTUN_IDLE_TIMEOUT=5m), then the file of --config or KTUN_CONFIG, or without\n"
          "one ~/.config/kube-tunnel/config.yaml and /etc/kube-tunnel/config.yaml, then\n"
@@ -125,10 +129,21 @@ static const struct {
                const char *const *words, size_t count);
 } actions[] = { { "show", show }, { "check", config_check } };
 
+static int run_init(const struct args *a, const char *const *words, size_t count)
+{
+    int status = refuse_words(words, count);
+
+    if (!status && args_own(a, "diff"))
+        status = print_error("only \"config show\" takes --diff");
+    return status ? status : config_init(a);
+}
+
 static int config_run(const struct args *a, const char *const *words, size_t word_count)
 {
     const char *word = word_count ? words[0] : "";
 
+    if (strcmp(word, "init") == 0)
+        return run_init(a, words + 1, word_count - 1);
     for (size_t i = 0; i < ARRAY_LEN(actions); i++) {
         if (strcmp(word, actions[i].word) != 0)
             continue;
@@ -140,14 +155,15 @@ static int config_run(const struct args *a, const char *const *words, size_t wor
         return actions[i].run(a, config, words + 1, word_count - 1);
     }
     return word_count
-               ? print_error("config: unknown subcommand \"%s\" (show or check)", word)
-               : print_error("config: the subcommand is missing (show or check)");
+               ? print_error("config: unknown subcommand \"%s\" (show, check or init)",
+                             word)
+               : print_error("config: the subcommand is missing (show, check or init)");
 }
 
 const struct command config_command = {
     .name = "config",
-    .argument = "show|check",
-    .summary = "Print settings and their sources, or check them",
+    .argument = "show|...",
+    .summary = "Show or check settings, or write a file of them",
     .help = config_help,
     .run = config_run,
 };

@@ -212,7 +212,7 @@ static int rbac(const struct args *a, const char *const *words, size_t word_coun
 const struct command rbac_command = {
     .name = "rbac",
     .argument = "[--check]",
-    .summary = "Print the role that kube-tunnel needs, or check which rights exist",
+    .summary = "Print the role that kube-tunnel needs, or check rights",
     .help = rbac_help,
     .run = rbac,
 };

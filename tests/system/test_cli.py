@@ -13,7 +13,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "version", "help"]
+COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "completion", "version", "help"]
 
 
 @pytest.fixture
@@ -128,8 +128,8 @@ def test_repeated_list_flags_add_up_and_others_replace(cli):
     (["run", "web"], 'unexpected argument "web"'),
     (["version", "web"], 'unexpected argument "web"'),
     (["version", "-o", "yaml"], '--output "yaml": expected json'),
-    (["config"], "config: the subcommand is missing (show or check)"),
-    (["config", "edit"], 'config: unknown subcommand "edit" (show or check)'),
+    (["config"], "config: the subcommand is missing (show, check or init)"),
+    (["config", "edit"], 'config: unknown subcommand "edit" (show, check or init)'),
     (["config", "show", "prot"], 'no setting is called "prot"; is it "port"?'),
     (["config", "check", "port"], 'unexpected argument "port"'),
     (["--port", "80", "--listen", ":80"],
@@ -298,3 +298,43 @@ def test_config_show_diff_prints_what_differs_from_the_defaults():
                     "transport auto -> spdy --transport restart"] and done.returncode == 0
     done = subprocess.run([BINARY, "config", "check", "--diff"], text=True, capture_output=True, timeout=20)
     assert done.returncode == 2 and "--diff" in done.stderr
+
+
+def init(home, *flags):
+    return subprocess.run([BINARY, "config", "init", *map(str, flags)], text=True, capture_output=True, timeout=20,
+                          env=clean_environment(HOME=str(home)), umask=0o022)
+
+
+def test_config_init_writes_every_setting_with_its_default_and_never_overwrites(tmp_path):
+    done = init(tmp_path)
+    path = tmp_path / ".config" / "kube-tunnel" / "config.yaml"
+    assert done.stdout == f"wrote {path}\n" and done.returncode == 0
+    assert path.stat().st_mode & 0o777 == 0o644 and path.parent.stat().st_mode & 0o777 == 0o700
+    text = path.read_text()
+    again = init(tmp_path)
+    assert again.returncode == 1 and f"{path} exists, and was not changed" in again.stderr
+    assert path.read_text() == text
+    # every line without its "# " is a valid file that changes nothing
+    path.write_text("".join(line[2:] for line in text.splitlines(True) if re.match(r"# [a-z0-9-]+: \S+$", line)))
+    table = (ROOT / "src" / "config" / "settings.h").read_text()
+    assert len(path.read_text().splitlines()) == len(re.findall(r'X\([A-Z_]+, \w+, "[a-z0-9-]+"', table))
+    done = subprocess.run([BINARY, "config", "show", "--diff", "--config", path], text=True, capture_output=True,
+                          env=clean_environment(HOME=str(tmp_path)), timeout=20)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_config_init_follows_no_symlink_and_names_what_it_cannot_write(tmp_path):
+    target = tmp_path / "precious"
+    link = tmp_path / "link"
+    link.symlink_to(target)
+    assert init(tmp_path, "--config", link).returncode == 1 and not target.exists()
+    done = init(tmp_path, "--config", "/proc/nowhere/config.yaml")
+    assert done.returncode == 1 and "/proc/nowhere/config.yaml" in done.stderr
+
+
+def test_config_init_on_a_full_disk_leaves_no_file(tmp_path):
+    done = init(tmp_path, "--config", "/dev/full")
+    assert done.returncode == 1
+    limited = subprocess.run(["sh", "-c", 'ulimit -f 2; trap "" XFSZ; exec "$@"', "sh", BINARY, "config", "init",
+                              "--config", tmp_path / "c"], text=True, capture_output=True, timeout=20)
+    assert limited.returncode == 1 and "File too large" in limited.stderr and not (tmp_path / "c").exists()
