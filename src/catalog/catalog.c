@@ -524,6 +524,13 @@ static int by_name(const void *a, const void *b)
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner)
 {
+    catalog_each_wanted(c, NULL, each, owner);
+}
+
+void catalog_each_wanted(const struct catalog *c,
+                         bool (*wants)(void *owner, const char *ns, const char *name),
+                         void (*each)(void *owner, const struct service *), void *owner)
+{
     AUTO_FREE struct record **found = xcalloc(c->records.count + 1, sizeof(*found));
     size_t count = 0, at = 0;
 
@@ -532,6 +539,8 @@ void catalog_each(const struct catalog *c,
             found[count++] = e->value;
     qsort(found, count, sizeof(*found), by_name);
     for (size_t i = 0; i < count; i++) {
+        if (wants && !wants(owner, found[i]->ns, found[i]->name))
+            continue;
         if (found[i]->result == ERR_AGAIN)
             build_record(found[i], NULL);
         if (found[i]->service)

@@ -73,4 +73,8 @@ void catalog_on_change(struct catalog *c,
  * With LOOKUP these are only the services that were looked up lately. */
 void catalog_each(const struct catalog *c,
                   void (*each)(void *owner, const struct service *), void *owner);
+/* The same for those that are wanted: entries of others are not built. */
+void catalog_each_wanted(const struct catalog *c,
+                         bool (*wants)(void *owner, const char *ns, const char *name),
+                         void (*each)(void *owner, const struct service *), void *owner);
 size_t catalog_count(const struct catalog *c);

@@ -14,6 +14,8 @@
 #include "control/show.h"
 #include "serve/policy.h"
 
+#define NAME_SHOWN 640
+
 /* What a request selects. */
 struct selection {
     json_t *list;
@@ -66,31 +68,42 @@ static json_t *service_json(const struct selection *sel, const struct service *s
     return item;
 }
 
-static void name_of(const struct selection *sel, const struct service *s, char *room,
-                    size_t size)
+static void name_of(const struct selection *sel, const char *ns, const char *name,
+                    char room[static NAME_SHOWN])
 {
     if (sel->cluster->plain)
-        snprintf(room, size, "%s.%s", s->name, s->ns);
+        snprintf(room, NAME_SHOWN, "%s.%s", name, ns);
     else
-        snprintf(room, size, "%s.%s.svc.%s.k8s", s->name, s->ns, sel->cluster->label);
+        snprintf(room, NAME_SHOWN, "%s.%s.svc.%s.k8s", name, ns, sel->cluster->label);
+}
+
+/* A name alone needs no more than this. */
+static bool wants(void *owner, const char *ns, const char *service)
+{
+    struct selection *sel = owner;
+    char name[NAME_SHOWN];
+
+    if ((sel->ns && strcmp(sel->ns, ns) != 0) || !policy_opens(sel->config, str_of(ns)))
+        return false;
+    name_of(sel, ns, service, name);
+    if (sel->prefix && !str_starts(str_of(name), str_of(sel->prefix)))
+        return false;
+    if (json_array_size(sel->list) >= sel->limit) {
+        sel->left_out++;
+        return false;
+    }
+    if (sel->names)
+        json_array_append_new(sel->list, json_text(name));
+    return !sel->names;
 }
 
 static void add_service(void *owner, const struct service *s)
 {
     struct selection *sel = owner;
-    char name[640];
+    char name[NAME_SHOWN];
 
-    if ((sel->ns && strcmp(sel->ns, s->ns) != 0) ||
-        !policy_opens(sel->config, str_of(s->ns)))
-        return;
-    name_of(sel, s, name, sizeof(name));
-    if (sel->prefix && !str_starts(str_of(name), str_of(sel->prefix)))
-        return;
-    if (json_array_size(sel->list) >= sel->limit)
-        sel->left_out++;
-    else
-        json_array_append_new(sel->list,
-                              sel->names ? json_text(name) : service_json(sel, s, name));
+    name_of(sel, s->ns, s->name, name);
+    json_array_append_new(sel->list, service_json(sel, s, name));
 }
 
 static void add_cluster(void *owner, const struct cluster_status *s)
@@ -99,7 +112,7 @@ static void add_cluster(void *owner, const struct cluster_status *s)
 
     sel->cluster = s;
     if (s->cluster)
-        catalog_each(s->cluster->catalog, add_service, sel);
+        catalog_each_wanted(s->cluster->catalog, wants, add_service, sel);
 }
 
 static size_t limit_of(struct str query)
