@@ -41,6 +41,7 @@ static const char *const own_flags[] = { "any-host",
                                          "unsafe",
                                          "user",
                                          "version",
+                                         "watch",
                                          NULL };
 
 /* `commands` has blanks between the names. */
@@ -69,6 +70,7 @@ static const struct {
     { "queries", "tail", false },
     { "bodies", "tail", false },
     { "unsafe", "replay", false },
+    { "watch", "status", false },
 };
 
 static size_t find_command_flag(struct str name)

@@ -5,14 +5,19 @@
 #include "base/rfc3339.h"
 #include "cli/ask.h"
 #include "cli/status_tables.h"
+#include "cli/watch.h"
 
 static void status_help(void)
 {
     puts("Usage: kube-tunnel status [--name NAME] [-o wide|json|yaml|name]\n"
+         "       kube-tunnel status --watch\n"
          "\n"
          "Print what the running kube-tunnel does: listeners, clients, tunnels and "
          "rates.\n"
          "\n"
+         "      --watch          Show pods, clients or tunnels every second; keys: v "
+         "view,\n"
+         "                       s sort, r reverse, / filter, q quit\n"
          "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
          "  -o, --output FORMAT  wide: each tunnel and more columns; json and yaml: all\n"
          "                       that is known; name: one KIND/NAME a line\n"
@@ -28,6 +33,9 @@ static int run_status(const struct args *a, const char *const *words, size_t wor
 
     if (!result)
         result = read_output_flag(a, &output);
+    if (!result && args_own(a, "watch"))
+        return output == OUTPUT_TABLE ? watch_status(a)
+                                      : print_error("--watch shows tables only");
     if (!result)
         result = ask(a, "GET", "/v1/status", NULL, &status);
     if (result)

@@ -111,11 +111,12 @@ static void print_aliases(const json_t *status, FILE *to)
     print_table(t, i, to);
 }
 
-static void print_clients(const json_t *status, FILE *to)
+static const char *const clients_headings[] = { "CLIENT", "FROM",     "PROTOCOL", "STATE",
+                                                "PORT",   "REQUESTS", "POD" };
+
+static struct table *clients(const json_t *status)
 {
-    static const char *const headings[] = { "CLIENT", "FROM",     "PROTOCOL", "STATE",
-                                            "PORT",   "REQUESTS", "POD" };
-    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    struct table *t = table_create(clients_headings, ARRAY_LEN(clients_headings));
     size_t i;
     json_t *c;
 
@@ -134,14 +135,15 @@ static void print_clients(const json_t *status, FILE *to)
                                 text_of(c, "pod")[0] ? pod : "" };
         table_add(t, cells);
     }
-    print_table(t, i, to);
+    return t;
 }
 
-static void print_tunnels(const json_t *status, FILE *to)
+static const char *const tunnels_headings[] = { "TUNNEL", "POD",  "STATE", "TRANSPORT",
+                                                "SHARED", "BUSY", "IDLE",  "AGE" };
+
+static struct table *tunnels(const json_t *status)
 {
-    static const char *const headings[] = { "TUNNEL", "POD",  "STATE", "TRANSPORT",
-                                            "SHARED", "BUSY", "IDLE",  "AGE" };
-    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    struct table *t = table_create(tunnels_headings, ARRAY_LEN(tunnels_headings));
     size_t i;
     json_t *u;
 
@@ -162,7 +164,7 @@ static void print_tunnels(const json_t *status, FILE *to)
                                 age_text((uint64_t)number_of(u, "ageMs"), age) };
         table_add(t, cells);
     }
-    print_table(t, i, to);
+    return t;
 }
 
 /* The tunnels of one pod, added up. */
@@ -183,11 +185,12 @@ static struct pod_row *find_pod(struct pod_row *rows, size_t *count, const json_
     return &rows[(*count)++];
 }
 
-static void print_pods(const json_t *status, FILE *to)
+static const char *const pods_headings[] = { "POD", "TUNNELS", "BUSY", "IDLE" };
+
+static struct table *pods(const json_t *status)
 {
-    static const char *const headings[] = { "POD", "TUNNELS", "BUSY", "IDLE" };
     const json_t *tunnels = list_of(status, "tunnels");
-    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    struct table *t = table_create(pods_headings, ARRAY_LEN(pods_headings));
     AUTO_FREE struct pod_row *rows = xcalloc(json_array_size(tunnels) + 1, sizeof(*rows));
     size_t i, count = 0;
     json_t *u;
@@ -207,7 +210,42 @@ static void print_pods(const json_t *status, FILE *to)
         table_add(t, cells);
         free(rows[i].pod);
     }
-    print_table(t, count, to);
+    return t;
+}
+
+struct table *status_table(const json_t *status, enum status_view view)
+{
+    switch (view) {
+    case VIEW_CLIENTS:
+        return clients(status);
+    case VIEW_TUNNELS:
+        return tunnels(status);
+    default:
+        return pods(status);
+    }
+}
+
+size_t status_columns(enum status_view view)
+{
+    static const size_t columns[] = {
+        [VIEW_PODS] = ARRAY_LEN(pods_headings),
+        [VIEW_CLIENTS] = ARRAY_LEN(clients_headings),
+        [VIEW_TUNNELS] = ARRAY_LEN(tunnels_headings),
+    };
+    return columns[view];
+}
+
+static void print_view(const json_t *status, enum status_view view, FILE *to)
+{
+    struct table *t = status_table(status, view);
+
+    print_table(t, table_rows(t), to);
+}
+
+void print_status_summary(const json_t *status, FILE *to)
+{
+    print_process(status, to);
+    print_recording(status, to);
 }
 
 static void print_left_out(const json_t *status, const char *key, const char *what,
@@ -219,17 +257,13 @@ static void print_left_out(const json_t *status, const char *key, const char *wh
 
 void print_status_tables(const json_t *status, bool wide, FILE *to)
 {
-    print_process(status, to);
-    print_recording(status, to);
+    print_status_summary(status, to);
     print_clusters(status, to);
     print_listeners(status, to);
     print_aliases(status, to);
-    print_clients(status, to);
+    print_view(status, VIEW_CLIENTS, to);
     print_left_out(status, "clientsLeftOut", "clients", to);
-    if (wide)
-        print_tunnels(status, to);
-    else
-        print_pods(status, to);
+    print_view(status, wide ? VIEW_TUNNELS : VIEW_PODS, to);
     print_left_out(status, "tunnelsLeftOut", "tunnels", to);
 }
 

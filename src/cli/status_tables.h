@@ -6,6 +6,15 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+/* The lists of a status that can be watched. */
+enum status_view { VIEW_PODS, VIEW_CLIENTS, VIEW_TUNNELS, STATUS_VIEWS };
+
+struct table;
+struct table *status_table(const json_t *status, enum status_view view);
+size_t status_columns(enum status_view view);
+/* The process, its requests in the last minute, and what is recorded. */
+void print_status_summary(const json_t *status, FILE *to);
+
 /* wide: a row for each tunnel instead of each pod. */
 void print_status_tables(const json_t *status, bool wide, FILE *to);
 /* "listener/127.0.0.1:80", "client/s1", "tunnel/t1" ... one a line. */

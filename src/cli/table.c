@@ -77,3 +77,65 @@ void table_print(const struct table *t, FILE *to)
     for (size_t i = 0; i < t->rows; i++)
         print_row(t, (const char *const *)t->at[i].cells, widths, to);
 }
+
+/* --- sorting and filtering --- */
+
+struct order {
+    size_t column;
+    bool descending;
+};
+
+static int compare_cells(const char *a, const char *b)
+{
+    char *after_a, *after_b;
+    unsigned long long x = strtoull(a, &after_a, 10), y = strtoull(b, &after_b, 10);
+
+    if (after_a != a && after_b != b && x != y)
+        return x < y ? -1 : 1;
+    return strcmp(a, b);
+}
+
+static int compare_rows(const void *a, const void *b, void *by)
+{
+    const struct row *x = a, *y = b;
+    const struct order *order = by;
+    int differ = compare_cells(x->cells[order->column], y->cells[order->column]);
+
+    return order->descending ? -differ : differ;
+}
+
+void table_sort(struct table *t, size_t column, bool descending)
+{
+    struct order order = { column, descending };
+
+    if (t->rows > 1 && column < t->columns)
+        qsort_r(t->at, t->rows, sizeof(*t->at), compare_rows, &order);
+}
+
+static bool has_text(const struct table *t, const struct row *r, const char *text)
+{
+    for (size_t c = 0; c < t->columns; c++)
+        if (strcasestr(r->cells[c], text))
+            return true;
+    return false;
+}
+
+void table_keep(struct table *t, const char *text)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < t->rows; i++) {
+        if (has_text(t, &t->at[i], text)) {
+            t->at[kept++] = t->at[i];
+            continue;
+        }
+        for (size_t c = 0; c < t->columns; c++)
+            free(t->at[i].cells[c]);
+    }
+    t->rows = kept;
+}
+
+size_t table_rows(const struct table *t)
+{
+    return t->rows;
+}
