@@ -47,11 +47,13 @@ def watch_load(child, watch, seen):
 
 
 def requests_of(log):
-    """(start, end) of each answered request, in seconds, and the number of those that failed."""
+    """(start, end) of each answered request, in seconds, and the number of those that failed.
+
+    Status 0: its head came before the requests counted, and its end after that."""
     lines = [line.split() for line in log.read_text().splitlines()] if log.exists() else []
     answered = [(int(start) / 1e6, (int(start) + int(took)) / 1e6)
                 for start, status, took in lines if status == "200"]
-    return answered, len(lines) - len(answered)
+    return answered, sum(status not in ("200", "0") for _, status, _ in lines)
 
 
 def percentile(sorted_values, share):

@@ -18,6 +18,7 @@
 #include "http/message.h"
 
 #define H2_MEMORY_MAX (4u << 20)
+#define H2_STREAMS_ASSUMED 100u /* that a server accepts, before its SETTINGS have come */
 #define H2_BLOCK_CLASSES 17 /* free lists of nghttp2's memory, for blocks up to 1 KiB */
 
 struct h2_block;

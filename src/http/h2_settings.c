@@ -25,7 +25,8 @@ static nghttp2_option *options_create(const struct h2_settings *s)
     nghttp2_option_set_stream_reset_rate_limit(o, H2_RESETS_AT_ONCE, H2_RESETS_A_SECOND);
     nghttp2_option_set_max_continuations(o, CONTINUATIONS_MAX);
     nghttp2_option_set_max_send_header_block_length(o, 2 * s->max_head_size);
-    nghttp2_option_set_peer_max_concurrent_streams(o, s->streams_max);
+    nghttp2_option_set_peer_max_concurrent_streams(
+        o, s->streams_max < H2_STREAMS_ASSUMED ? s->streams_max : H2_STREAMS_ASSUMED);
     return o;
 }
 

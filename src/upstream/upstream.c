@@ -280,6 +280,16 @@ static void parts_finish(struct leasing_parts *p)
     free(p->found_zone);
 }
 
+/* The fewer connections carry the requests, the more of them go into one TLS record, and
+ * the fewer tunnels wake the API server, the kubelet and the runtime.  250 is what Go's
+ * servers allow. */
+#define POD_STREAMS 250u
+
+static uint32_t pod_streams(const struct upstream_settings *s)
+{
+    return s->http2_streams > POD_STREAMS ? s->http2_streams : POD_STREAMS;
+}
+
 static struct h2_pool *create_h2_pool(struct loop *loop,
                                       const struct upstream_settings *settings)
 {
@@ -288,7 +298,7 @@ static struct h2_pool *create_h2_pool(struct loop *loop,
         .pool = loop_pool(loop),
         .max_head_size = settings->max_head_size,
         .max_head_fields = settings->max_head_fields,
-        .streams_max = settings->http2_streams,
+        .streams_max = pod_streams(settings),
         .window = settings->http2_window,
         .idle_ms = settings->idle_ms,
         .cluster = settings->cluster,

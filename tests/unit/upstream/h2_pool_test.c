@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <string.h>
 
+#include "http/h2.h"
 #include "upstream/h2_pool.h"
 
 #define PORT number(8080)
@@ -41,6 +42,19 @@ static void on_wake(struct task *t)
     container_of(t, struct rig, waiting)->wakes++;
 }
 
+static struct h2_pool *create_pool(struct rig *r, uint32_t streams_max)
+{
+    return h2_pool_create(&(struct h2_pool_settings){
+        .sched = &r->sched,
+        .pool = &r->chunks,
+        .max_head_size = 65536,
+        .max_head_fields = 100,
+        .streams_max = streams_max,
+        .window = 65536,
+        .idle_ms = IDLE_MS,
+    });
+}
+
 static int setup(void **state)
 {
     static struct rig rig;
@@ -50,15 +64,7 @@ static int setup(void **state)
     rig.sched.now = 1000;
     chunk_pool_init(&rig.chunks, 16);
     task_init(&rig.waiting, &rig.sched, RANK_WORK, on_wake);
-    rig.pool = h2_pool_create(&(struct h2_pool_settings){
-        .sched = &rig.sched,
-        .pool = &rig.chunks,
-        .max_head_size = 65536,
-        .max_head_fields = 100,
-        .streams_max = STREAMS_MAX,
-        .window = 65536,
-        .idle_ms = IDLE_MS,
-    });
+    rig.pool = create_pool(&rig, STREAMS_MAX);
     *state = &rig;
     return 0;
 }
@@ -139,6 +145,34 @@ static void requests_share_a_connection_up_to_its_streams(void **state)
     stream_abort(first->bytes);
     stream_abort(second->bytes);
     stream_abort(third->bytes);
+}
+
+static size_t take_all(struct rig *r, struct message_stream **taken, size_t max)
+{
+    size_t n = 0;
+
+    while (n < max && (taken[n] = take(r, &web)))
+        n++;
+    return n;
+}
+
+/* More than 100 at once, which a server should accept (RFC 9113, section 6.5.2). */
+static void requests_wait_for_settings_beyond_the_first_100(void **state)
+{
+    struct rig *r = *state;
+    static struct message_stream *taken[400];
+    const size_t ours = 250;
+
+    h2_pool_destroy(r->pool);
+    r->pool = create_pool(r, ours);
+    add(r, &web);
+    size_t n = take_all(r, taken, 400);
+    assert_int_equal(n, H2_STREAMS_ASSUMED);
+    pod_writes(r, 0, SETTINGS SETTINGS_ACK, 18);
+    n += take_all(r, taken + n, 400 - n);
+    assert_int_equal(n, ours);
+    for (size_t i = 0; i < n; i++)
+        stream_abort(taken[i]->bytes);
 }
 
 static void another_port_has_connections_of_its_own(void **state)
@@ -398,6 +432,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(requests_share_a_connection_up_to_its_streams),
+        TEST(requests_wait_for_settings_beyond_the_first_100),
         TEST(another_port_has_connections_of_its_own),
         TEST(one_that_waits_wakes_when_a_stream_has_ended),
         TEST(those_that_wait_for_a_connection_wake_when_its_opening_has_ended),
