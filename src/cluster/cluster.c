@@ -76,6 +76,14 @@ static void start_direct(struct cluster *c, struct loop *loop,
     c->direct = direct_create(loop, c->addresses, &direct);
 }
 
+/* The cluster's authority is trusted for its services, too. */
+static void add_authority(const struct cluster *c, struct upstream_settings *settings)
+{
+    const struct kube_target *target = api_target(c->api);
+
+    settings->tls.cluster_ca = (struct tls_pem){ target->ca, target->ca_name };
+}
+
 static void start_upstream(struct cluster *c, struct loop *loop,
                            const struct cluster_settings *settings)
 {
@@ -89,6 +97,7 @@ static void start_upstream(struct cluster *c, struct loop *loop,
         connectors.tunnel = tunnels_connector(c->tunnels);
     connectors.direct = c->direct ? direct_connector(c->direct) : NULL;
     upstream.cluster = c->number;
+    add_authority(c, &upstream);
     c->upstream = upstream_create(loop, c->catalog, &connectors, &upstream);
 }
 
@@ -124,7 +133,9 @@ void cluster_configure(struct cluster *c, const struct cluster_settings *setting
     tunnels_configure(c->tunnels, &settings->tunnels);
     if (c->direct)
         direct_set_connect_ms(c->direct, settings->direct.connect_ms);
-    upstream_configure(c->upstream, &settings->upstream);
+    struct upstream_settings upstream = settings->upstream;
+    add_authority(c, &upstream);
+    upstream_configure(c->upstream, &upstream);
 }
 
 void cluster_unref(struct cluster *c)

@@ -16,6 +16,7 @@
 #include "base/log.h"
 #include "base/str.h"
 #include "config/address.h"
+#include "config/service_tls.h"
 #include "config/settings.h"
 
 enum transport_choice { TRANSPORT_AUTO, TRANSPORT_SPDY, TRANSPORT_WEBSOCKET };
@@ -69,6 +70,7 @@ struct alias_text_list {
 #define FIELD_DURATION(field)    uint64_t field;
 #define FIELD_EXPOSE_LIST(field) struct expose_list field;
 #define FIELD_FILE(field)        const char *field;
+#define FIELD_FILE_LIST(field)   struct string_list field;
 #define FIELD_HOST_LIST(field)   struct string_list field;
 #define FIELD_INSTANCE(field)    const char *field;
 #define FIELD_LABEL(field)       const char *field;
@@ -80,6 +82,7 @@ struct alias_text_list {
 #define FIELD_PORT(field)        uint16_t field;
 #define FIELD_PORT_LIST(field)   struct port_list field;
 #define FIELD_SIZE(field)        uint64_t field;
+#define FIELD_TLS_LIST(field)    struct service_tls_list field;
 #define FIELD_UPSTREAM(field)    enum upstream_choice field;
 /* clang-format on */
 

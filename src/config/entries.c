@@ -5,7 +5,17 @@
 #include "yaml/cursor.h"
 
 /* What the next event is in a correct file. */
-enum place { AT_ROOT, AT_KEY, AT_VALUE, AT_FIRST_ELEMENT, AT_ELEMENT };
+enum place {
+    AT_ROOT,
+    AT_KEY,
+    AT_VALUE,
+    AT_FIRST_ELEMENT,
+    AT_ELEMENT,
+    AT_SECTION, /* the name of a section, or the end of all */
+    AT_SECTION_VALUE,
+    AT_FIELD, /* a key in a section, or the end of the section */
+    AT_FIELD_VALUE,
+};
 
 struct entries {
     struct yaml_cursor *yaml;
@@ -14,6 +24,8 @@ struct entries {
     enum place place;
     char *key;
     unsigned key_line;
+    char *field; /* of a section: the key, or "key=value" */
+    unsigned field_line;
 };
 
 struct entries *entries_create(const char *name, struct str text, struct diag *why)
@@ -32,6 +44,7 @@ void entries_destroy(struct entries *s)
         return;
     yaml_cursor_destroy(s->yaml);
     free(s->key);
+    free(s->field);
     free(s);
 }
 
@@ -40,7 +53,11 @@ static void lend(const struct entries *s, struct entry *ret, struct str value,
 {
     unsigned line = yaml_at(s->yaml)->line;
 
-    *ret = (struct entry){ str_of(s->key), value, line, in_list, first, NULL };
+    *ret = (struct entry){ .key = str_of(s->key),
+                           .value = value,
+                           .line = line,
+                           .in_list = in_list,
+                           .first = first };
 }
 
 static void lend_key(const struct entries *s, struct entry *ret, const char *problem)
@@ -88,6 +105,13 @@ static enum err at_value(struct entries *s, const struct yaml_event *at,
         s->place = AT_FIRST_ELEMENT;
         return ERR_AGAIN;
     }
+    if (at->kind == YAML_MAP) {
+        s->place = AT_SECTION;
+        lend(s, ret, str_of(""), true, true);
+        ret->line = s->key_line;
+        ret->in_section = true;
+        return OK;
+    }
     s->place = AT_KEY;
     if (at->kind != YAML_TEXT)
         lend_key(s, ret, "expected a value or a list");
@@ -115,6 +139,54 @@ static enum err at_element(struct entries *s, const struct yaml_event *at,
     return OK;
 }
 
+static void lend_section(struct entries *s, struct entry *ret, struct str value)
+{
+    lend(s, ret, value, true, false);
+    ret->line = s->field_line;
+    ret->in_section = true;
+}
+
+/* The end of a mapping, or the next key of it. */
+static enum err at_name(struct entries *s, const struct yaml_event *at, enum place after,
+                        enum place above)
+{
+    if (at->kind == YAML_MAP_END) {
+        s->place = above;
+        return ERR_AGAIN;
+    }
+    if (at->kind != YAML_TEXT || str_empty(at->text))
+        return yaml_refuse(s->yaml, "%s: expected a name", s->key);
+    free(s->field);
+    s->field = str_dup(at->text);
+    s->field_line = at->line;
+    s->place = after;
+    return ERR_AGAIN;
+}
+
+static enum err at_section_value(struct entries *s, const struct yaml_event *at,
+                                 struct entry *ret)
+{
+    if (at->kind != YAML_MAP)
+        return yaml_refuse(s->yaml, "%s: %s: expected keys and values, like {key: value}",
+                           s->key, s->field);
+    s->place = AT_FIELD;
+    lend_section(s, ret, str_of(s->field));
+    return OK;
+}
+
+static enum err at_field_value(struct entries *s, const struct yaml_event *at,
+                               struct entry *ret)
+{
+    if (at->kind != YAML_TEXT || str_empty(at->text))
+        return yaml_refuse(s->yaml, "%s: %s: expected a value", s->key, s->field);
+    char *text = xasprintf("%s=%.*s", s->field, STR_ARG(at->text));
+    free(s->field);
+    s->field = text;
+    s->place = AT_FIELD;
+    lend_section(s, ret, str_of(s->field));
+    return OK;
+}
+
 static enum err at_place(struct entries *s, struct entry *ret)
 {
     const struct yaml_event *at = yaml_at(s->yaml);
@@ -131,6 +203,14 @@ static enum err at_place(struct entries *s, struct entry *ret)
     case AT_FIRST_ELEMENT:
     case AT_ELEMENT:
         return at_element(s, at, ret);
+    case AT_SECTION:
+        return at_name(s, at, AT_SECTION_VALUE, AT_KEY);
+    case AT_SECTION_VALUE:
+        return at_section_value(s, at, ret);
+    case AT_FIELD:
+        return at_name(s, at, AT_FIELD_VALUE, AT_SECTION);
+    case AT_FIELD_VALUE:
+        return at_field_value(s, at, ret);
     }
     return ERR_EOF;
 }

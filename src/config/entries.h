@@ -2,9 +2,10 @@
  *
  *     port: 8080                  one entry
  *     listen: [ ":80", ":81" ]    two entries, both in_list
+ *     tls: { a: { b: c } }        three entries, "", "a" and "b=c", all in a section
  *
- * A mapping whose values are scalars or lists of scalars.  Deeper nesting, a key without
- * a value and a second document are errors; For a key without a value the caller chooses
+ * A mapping whose values are scalars, lists of scalars or mappings of mappings of scalars.
+ * Deeper nesting, a key without a value and a second document are errors.  For a key without a value the caller chooses
  * the error, because the key itself may be unknown.  Private to config/.
  */
 #pragma once
@@ -18,7 +19,8 @@ struct entry {
     struct str value; /* of an empty list: "" */
     unsigned line;    /* of the value, from 1 */
     bool in_list;
-    bool first; /* false for further elements of the same list */
+    bool in_section; /* of a mapping of mappings; in_list is set, too */
+    bool first;      /* false for further elements of the same list */
     /* why there is no value; then this is the last entry, and `line` is the key's.  NULL:
      * there is a value */
     const char *problem;

@@ -25,6 +25,8 @@ static enum err apply_entry(struct config *c, const struct origin *origin,
         return unknown_key(entry, why);
     if (entry->problem)
         return diag_set(why, ERR_CONFIG, "%s: %s", s->name, entry->problem);
+    if (entry->in_section && !setting_has_sections(s))
+        return diag_set(why, ERR_CONFIG, "%s: expected a value or a list", s->name);
     if (entry->in_list && !setting_is_list(s))
         return diag_set(why, ERR_CONFIG, "%s: takes one value, not a list", s->name);
     if (entry->first && layer_holds(c, s, origin))

@@ -218,6 +218,14 @@ static enum err check_pings(const struct config *c, struct diag *why)
                     interval);
 }
 
+static enum err check_tls(const struct config *c, struct diag *why)
+{
+    AUTO_FREE char *origin = setting_origin(&settings[SETTING_tls], c);
+    enum err e = service_tls_check(&c->tls, why);
+
+    return e ? diag_prefix(why, e, "tls (%s)", origin) : OK;
+}
+
 enum err config_load(const struct config_input *input, struct config **ret,
                      struct diag *why)
 {
@@ -233,6 +241,8 @@ enum err config_load(const struct config_input *input, struct config **ret,
         e = settle_port(c, why);
     if (!e)
         e = check_pings(c, why);
+    if (!e)
+        e = check_tls(c, why);
     if (e)
         return e;
     *ret = TAKE(c);

@@ -31,11 +31,14 @@ const char *setting_group_title(enum setting_group group);
 const char *setting_argument(const struct setting *s);
 bool setting_is_bool(const struct setting *s);
 bool setting_is_list(const struct setting *s);
+bool setting_has_sections(const struct setting *s); /* see struct setting_type */
 
 /* By its exact name, or in any spelling (idleTimeout, IDLE_TIMEOUT); NULL: there is none.
  */
 const struct setting *setting_find(struct str name);
 const struct setting *setting_find_loosely(struct str name);
+/* Is it this name, in any spelling? */
+bool setting_name_matches(struct str written, const char *name);
 /* The most similar name, or NULL when none is similar. */
 const char *setting_nearest(struct str name);
 /* The same for any list of names, which ends with NULL. */

@@ -110,6 +110,10 @@
       "Add a Forwarded header to requests") \
     X(BOOL, half_close, "half-close", "false", 0, 0, REQUESTS, \
       "Pass a client's end of input on to the pod at once") \
+    X(FILE_LIST, tls_ca, "tls-ca", "", 0, 64, REQUESTS, \
+      "More authorities (PEM) for services that speak TLS; repeatable") \
+    X(TLS_LIST, tls, "tls", "", 0, 1024, REQUESTS, \
+      "Verify a service with verify=none, ca=, pin=, server-name=; repeatable") \
     \
     X(UPSTREAM, upstream, "upstream", "auto", 0, 0, TUNNELS, \
       "Tunnels, or direct: pods' own addresses; auto: in a pod either") \
@@ -176,7 +180,7 @@
     X(alias) X(target_port) X(max_objects) X(max_objects_size) X(plugin_timeout_ms) \
     X(lookup_rate) X(lookup_burst) \
     X(response_timeout_ms) X(wait_ms) X(dial_timeout_ms) X(replay_buffer) X(forwarded) \
-    X(half_close) \
+    X(half_close) X(tls_ca) X(tls) \
     X(tunnels_per_pod) X(http_tunnels_per_pod) X(small_request) X(prewarmed_tunnels) \
     X(tunnel_max_pairs) X(idle_timeout_ms) X(idle_check_ms) X(tunnel_max_age_ms) \
     X(ping_interval_ms) X(ping_timeout_ms) \

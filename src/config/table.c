@@ -41,6 +41,11 @@ bool setting_is_list(const struct setting *s)
     return s->type->list;
 }
 
+bool setting_has_sections(const struct setting *s)
+{
+    return s->type->sections;
+}
+
 const struct setting *setting_find(struct str name)
 {
     for (size_t i = 0; i < SETTING_COUNT; i++)
@@ -76,6 +81,11 @@ static bool same_letters(struct str a, struct str b)
         y = next_letter(&b);
     } while (x == y && x);
     return x == y;
+}
+
+bool setting_name_matches(struct str written, const char *name)
+{
+    return same_letters(written, str_of(name));
 }
 
 const struct setting *setting_find_loosely(struct str name)

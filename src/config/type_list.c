@@ -1,5 +1,8 @@
 /* config/type_list.c - the types of settings that take several values */
+#include <errno.h>
 #include <inttypes.h>
+#include <string.h>
+#include <unistd.h>
 
 #include "base/own.h"
 #include "config/type.h"
@@ -181,6 +184,22 @@ static void ports_clear(void *field)
     free(list->at);
 }
 
+static enum err files_parse(const struct setting *s, struct str text, void *field,
+                            struct diag *why)
+{
+    struct string_list *list = field;
+    enum err e = check_room(s, list->count, why);
+
+    if (e)
+        return e;
+    AUTO_FREE char *path = str_dup(text);
+    if (access(path, R_OK))
+        return diag_set(why, ERR_CONFIG, "%s: %s", path, strerror(errno));
+    if (!list_has(list, text))
+        string_add(list, text);
+    return OK;
+}
+
 static enum err listens_parse(const struct setting *s, struct str text, void *field,
                               struct diag *why)
 {
@@ -355,6 +374,14 @@ const struct setting_type type_CONTEXT_LIST = {
     .print = strings_print,
     .clear = strings_clear,
     .size = FIELD_SIZE_OF(contexts),
+    .list = true,
+};
+const struct setting_type type_FILE_LIST = {
+    .argument = "FILE",
+    .parse = files_parse,
+    .print = strings_print,
+    .clear = strings_clear,
+    .size = FIELD_SIZE_OF(tls_ca),
     .list = true,
 };
 const struct setting_type type_HOST_LIST = {

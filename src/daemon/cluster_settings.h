@@ -6,7 +6,7 @@
 #include "kube/exec_plugin.h"
 
 /* Sets all fields but tunnels.room, upstream.own and plugins, which are the same for the
- * whole process. */
+ * whole process, and upstream.tls. */
 struct cluster_settings cluster_settings_of(const struct config *c);
 
 /* Which contexts; borrowed from the config.  `offline`: they are listed and not connected. */

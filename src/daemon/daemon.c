@@ -30,6 +30,7 @@
 #include "daemon/cgroup.h"
 #include "daemon/cluster_settings.h"
 #include "daemon/refusals.h"
+#include "daemon/service_rules.h"
 #include "daemon/memory.h"
 #include "daemon/names.h"
 #include "daemon/notify.h"
@@ -47,6 +48,7 @@
 #include "serve/policy.h"
 #include "serve/proxy_users.h"
 #include "serve/serve.h"
+#include "upstream/tls_rules.h"
 
 LOG_MODULE(daemon);
 
@@ -388,7 +390,9 @@ static enum err start_clusters(struct daemon *d, struct diag *why)
     d->settings.on_zone = on_zone;
     d->settings.zone_owner = d;
     d->naming.looking = d->settings.find_zone;
-    enum err e = clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
+    enum err e = service_rules_of(c, &d->settings.upstream.tls.rules, why);
+    if (!e)
+        e = clusters_create(d->loop, &d->settings, &choice, &d->clusters, why);
     if (!e && !clusters_status(d->clusters, 0).connected)
         /* the look-up begins when the first cluster is connected */
         naming_end_look(&d->naming);
@@ -518,6 +522,7 @@ static void finish(struct daemon *d)
     admin_destroy(d->admin);
     clusters_destroy(d->clusters);
     exec_plugins_destroy(d->settings.plugins);
+    tls_rules_unref(d->settings.upstream.tls.rules);
     memory_destroy(d->memory);
     name_lookups_destroy(d->outside.lookups);
     own_addresses_destroy(d->own_addresses);

@@ -3,8 +3,10 @@
 
 #include "base/own.h"
 #include "daemon/names.h"
+#include "daemon/service_rules.h"
 #include "serve/exposed.h"
 #include "serve/policy.h"
+#include "upstream/tls_rules.h"
 
 static enum err check_exposed(const struct config *c, const struct expose *x,
                               struct diag *why)
@@ -40,6 +42,13 @@ static enum err check_outside(const struct config *c, struct diag *why)
     return diag_set(why, ERR_CONFIG, "proxy-outside: not in a pod");
 }
 
+static enum err check_service_rules(const struct config *c, struct diag *why)
+{
+    AUTO(tls_rules_unrefp) struct tls_rules *rules = NULL;
+
+    return service_rules_of(c, &rules, why);
+}
+
 enum err refusals_check(const struct config *c, struct diag *why)
 {
     enum err e = check_aliases(c, why);
@@ -47,5 +56,5 @@ enum err refusals_check(const struct config *c, struct diag *why)
         e = check_outside(c, why);
     for (size_t i = 0; !e && i < c->expose.count; i++)
         e = check_exposed(c, &c->expose.at[i], why);
-    return e;
+    return e ? e : check_service_rules(c, why);
 }

@@ -1,7 +1,7 @@
 /* daemon/refusals.h - refuses settings that contradict each other
  *
  * An exposed port whose namespace is closed, for example: without the check it would not
- * work.
+ * work.  Also refuses authorities in files that cannot be used.
  */
 #pragma once
 

@@ -8,13 +8,16 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "cluster/clusters.h"
+#include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
 #include "daemon/names.h"
 #include "daemon/refusals.h"
+#include "daemon/service_rules.h"
 #include "listen/change.h"
 #include "net/file_watch.h"
 #include "serve/proxy_users.h"
 #include "serve/serve.h"
+#include "upstream/tls_rules.h"
 
 LOG_MODULE(daemon);
 
@@ -66,6 +69,7 @@ static enum err read_config(struct reload *r, struct config **ret, struct diag *
 struct prepared {
     struct config *config;
     struct naming naming;
+    struct tls_rules *rules;
     struct listeners_change *listeners;
     struct proxy_users *users;
     struct setting_changes changes;
@@ -76,6 +80,7 @@ static void prepared_finish(struct prepared *p)
     setting_changes_finish(&p->changes);
     naming_finish(&p->naming);
     proxy_users_destroy(p->users);
+    tls_rules_unref(p->rules);
     config_unref(p->config);
 }
 
@@ -94,6 +99,8 @@ static enum err prepare(struct reload *r, struct prepared *p, struct diag *why)
         e = names_of(p->config, &p->naming, why);
     if (!e)
         e = proxy_users_read(p->config->proxy_users, &p->users, why);
+    if (!e)
+        e = service_rules_of(p->config, &p->rules, why);
     if (!e)
         e = listeners_prepare(parts->listeners, p->config, &p->listeners, why);
     return e;
@@ -127,6 +134,8 @@ static void commit(struct reload *r, struct prepared *p)
     *parts->config = config_ref(p->config);
     naming_exchange_aliases(parts->naming, &p->naming);
     cluster_settings_update(parts->settings, p->config);
+    tls_rules_unref(parts->settings->upstream.tls.rules);
+    parts->settings->upstream.tls.rules = TAKE(p->rules);
     clusters_configure(parts->clusters);
     serve_configure(parts->serve, p->config);
     serve_set_proxy_users(parts->serve, TAKE(p->users));

@@ -8,6 +8,7 @@
 #include "rights/role.h"
 #include "route/name.h"
 #include "route/route.h"
+#include "serve/explain_tls.h"
 #include "upstream/lease.h"
 
 #define WORDS_SHOWN 800 /* bytes of what a plugin has written */
@@ -408,6 +409,9 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_OUTSIDE_ADDRESS] = explain_outside_lease,
     [CAUSE_OUTSIDE_TIMEOUT] = explain_outside_lease,
     [CAUSE_OUTSIDE_FAILED] = explain_outside_lease,
+    [CAUSE_TLS_CERTIFICATE] = explain_tls,
+    [CAUSE_TLS_FAILED] = explain_tls,
+    [CAUSE_TLS_TIMEOUT] = explain_tls,
     [CAUSE_POD_REFUSED] = explain_refused,
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,

@@ -4,6 +4,7 @@
 #include "net/stream.h"
 #include "route/route.h"
 #include "upstream/lease.h"
+#include "upstream/tls_failure.h"
 
 static const struct {
     const char *label;
@@ -85,8 +86,22 @@ static enum cause cause_of_dial(const struct lease *lease)
     }
 }
 
+static enum cause cause_of_tls(const struct tls_failure *failure)
+{
+    switch (failure->fault) {
+    case TLS_NO_FAULT:
+        return CAUSE_TLS_TIMEOUT;
+    case TLS_FAULT_CERTIFICATE:
+        return CAUSE_TLS_CERTIFICATE;
+    default:
+        return CAUSE_TLS_FAILED;
+    }
+}
+
 static enum cause cause_of_lease(const struct lease *lease)
 {
+    if (lease->tls_failure)
+        return cause_of_tls(lease->tls_failure);
     switch (lease->result) {
     case ERR_NOT_CONFIGURED:
         return CAUSE_CONTEXT_UNKNOWN;

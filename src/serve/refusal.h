@@ -72,6 +72,10 @@ struct stream;
     X(OUTSIDE_ADDRESS,     "outside-address",     403, "Forbidden")                       \
     X(OUTSIDE_TIMEOUT,     "outside-timeout",     504, "Gateway Timeout")                 \
     X(OUTSIDE_FAILED,      "outside-failed",      502, "Bad Gateway")                     \
+    /* TLS with a service */ \
+    X(TLS_CERTIFICATE,     "tls-certificate",     502, "Certificate not accepted")        \
+    X(TLS_FAILED,          "tls-failed",          502, "TLS failed")                      \
+    X(TLS_TIMEOUT,         "tls-timeout",         504, "TLS failed")                      \
     /* the pod's response */ \
     X(POD_VERSION,         "pod-version",         502, "Port-forward failed")             \
     X(POD_REFUSED,         "pod-refused",         502, "Port-forward failed")             \

@@ -1,6 +1,8 @@
 /* serve/reply.c - pages in place of a pod's response */
 #include "serve/reply.h"
 
+#include <stdio.h>
+
 #include "admin/admin.h"
 #include "base/own.h"
 #include "base/partition.h"
@@ -24,6 +26,18 @@ static void log_refusal(struct log_id id, enum cause cause, const char *first)
                   LOG_S("cause", cause_label(cause)), LOG_S("reason", first));
 }
 
+/* Only a certificate has facts that do not fit into the first line. */
+static void send_grpc_page(struct page *page, enum cause cause,
+                           const struct explanation *text, char room[GRPC_MESSAGE_ROOM])
+{
+    char message[GRPC_MESSAGE_ROOM];
+    bool both = cause == CAUSE_TLS_CERTIFICATE;
+
+    snprintf(message, sizeof(message), "%s%s%s", text->first, both ? ". " : "",
+             both ? text->detail : "");
+    grpc_page(page, str_of(message), room);
+}
+
 void reply_refusal(struct log_id id, const struct refusal *refusal,
                    const struct http1_head *request, const struct cluster *cluster,
                    struct page *ret, char **ret_body)
@@ -38,7 +52,7 @@ void reply_refusal(struct log_id id, const struct refusal *refusal,
     if (request && grpc_is_request(request) && reads_trailers) {
         *ret = (struct page){ .status = cause_status(refusal->cause) };
         *ret_body = xmalloc(GRPC_MESSAGE_ROOM);
-        grpc_page(ret, str_of(text.first), *ret_body);
+        send_grpc_page(ret, refusal->cause, &text, *ret_body);
         return;
     }
     error_page_write(refusal->cause, &text, page_format_wanted(request), ret, ret_body);

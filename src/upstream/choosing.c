@@ -48,12 +48,12 @@ static void take(const struct choosing *c, const struct want *want,
     stream_lend(ret->idle.stream, true);
 }
 
-/* With TLS, the handshake of the first connection shows what the port speaks (ALPN). */
+/* With TLS, the pod chooses in the handshake of the first connection (ALPN). */
 static bool is_for_http2(enum app_proto proto, enum speaks speaks, bool tls)
 {
     switch (proto) {
     case PROTO_HTTP1_OR_2:
-        return speaks == SPEAKS_HTTP2;
+        return speaks == SPEAKS_HTTP2 || (tls && speaks != SPEAKS_HTTP1);
     case PROTO_HTTP:
         return speaks == SPEAKS_HTTP2 || speaks == SPEAKS_HTTP2_ALSO ||
                (tls && speaks == SPEAKS_UNKNOWN);

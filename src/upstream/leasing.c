@@ -572,15 +572,6 @@ static enum lease_state open_again(struct leasing *l)
     return look_again(l, MAX_AGE_MS);
 }
 
-/* The port does not speak HTTP/1. */
-static enum lease_state open_in_http2(struct leasing *l)
-{
-    const struct lease *lease = l->lease;
-
-    h2_pool_learn(h2_pool_of(l), lease->endpoint, lease_use(lease), SPEAKS_HTTP2);
-    return open_again(l);
-}
-
 static void note_tls_failure(struct leasing *l)
 {
     struct lease *lease = l->lease;
@@ -593,7 +584,7 @@ static void note_tls_failure(struct leasing *l)
 
 static enum lease_state in_securing(struct leasing *l)
 {
-    enum secured result = securing_run(&l->securing, l->want.proto, l->want.id);
+    enum secured result = securing_run(&l->securing, l->want.id);
 
     switch (result) {
     case SECURED_WAIT:
@@ -605,8 +596,6 @@ static enum lease_state in_securing(struct leasing *l)
         return hold_ended(l);
     case SECURED_PLAIN:
         return open_again(l);
-    case SECURED_NOT_HTTP1:
-        return open_in_http2(l);
     case SECURED_FAILED:
         break;
     }

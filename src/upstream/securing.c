@@ -15,7 +15,6 @@ void securing_choose(struct securing *s, struct tls_ports *ports, struct choice 
 void securing_start(struct securing *s, struct stream *below, bool http2,
                     struct task *wake)
 {
-    s->http2 = http2;
     s->stream = tls_port_open(s->port, below, http2);
     s->stream->wake = wake;
 }
@@ -27,7 +26,7 @@ static void fail_with(struct securing *s, const struct tls_report *report,
     s->failure = tls_port_explain(s->port, report, why);
 }
 
-static enum secured on_failure(struct securing *s, enum app_proto proto, struct log_id id)
+static enum secured on_failure(struct securing *s, struct log_id id)
 {
     const struct tls_report *report = tls_report(s->stream);
 
@@ -37,22 +36,18 @@ static enum secured on_failure(struct securing *s, enum app_proto proto, struct 
     }
     if (report->fault == TLS_FAULT_ENDED)
         return SECURED_ENDED;
-    if (report->fault == TLS_FAULT_ALPN && proto == PROTO_HTTP1_OR_2 && !s->http2) {
-        securing_stop(s);
-        return SECURED_NOT_HTTP1;
-    }
     fail_with(s, report, diag_text(&s->stream->end.why, ERR_TLS));
     securing_stop(s);
     return SECURED_FAILED;
 }
 
-enum secured securing_run(struct securing *s, enum app_proto proto, struct log_id id)
+enum secured securing_run(struct securing *s, struct log_id id)
 {
     if (tls_ready(s->stream)) {
         tls_port_on_ready(s->port, s->stream);
         return tls_chose_http2(s->stream) ? SECURED_HTTP2 : SECURED_HTTP1;
     }
-    return s->stream->broken ? on_failure(s, proto, id) : SECURED_WAIT;
+    return s->stream->broken ? on_failure(s, id) : SECURED_WAIT;
 }
 
 void securing_give_up(struct securing *s, struct log_id id)

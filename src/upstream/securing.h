@@ -5,7 +5,6 @@
  */
 #pragma once
 
-#include "upstream/lease.h"
 #include "upstream/tls_ports.h"
 
 struct choice;
@@ -14,18 +13,16 @@ struct task;
 struct securing {
     struct tls_port *port;       /* a reference; NULL: the service port is plain */
     struct stream *stream;       /* owned, while the handshake goes on; else NULL */
-    bool http2;                  /* HTTP/2 was offered beside HTTP/1.1 */
     struct tls_failure *failure; /* owned: why it has failed; or NULL */
 };
 
 enum secured {
-    SECURED_WAIT,  /* the handshake goes on */
-    SECURED_HTTP1, /* take the stream: ALPN has chosen HTTP/1, or nothing */
-    SECURED_HTTP2, /* take the stream: ALPN has chosen HTTP/2 */
-    SECURED_ENDED, /* take the stream: it has ended, and its verdict says how */
-    SECURED_PLAIN, /* the port speaks no TLS after all: open another connection to it */
-    SECURED_NOT_HTTP1, /* it speaks HTTP/2 only: open another connection, and offer that */
-    SECURED_FAILED,    /* `failure` has the reason */
+    SECURED_WAIT,   /* the handshake goes on */
+    SECURED_HTTP1,  /* take the stream: ALPN has chosen HTTP/1, or nothing */
+    SECURED_HTTP2,  /* take the stream: ALPN has chosen HTTP/2 */
+    SECURED_ENDED,  /* take the stream: it has ended, and its verdict says how */
+    SECURED_PLAIN,  /* the port speaks no TLS after all: open another connection to it */
+    SECURED_FAILED, /* `failure` has the reason */
 };
 
 /* How is the port of this choice spoken to?  Sets choice->tls. */
@@ -38,7 +35,7 @@ static inline uint32_t securing_number(const struct securing *s)
 /* Shake hands over `below` (taken over).  http2: offer it beside HTTP/1.1; *wake is woken when securing_run has more to do. */
 void securing_start(struct securing *s, struct stream *below, bool http2,
                     struct task *wake);
-enum secured securing_run(struct securing *s, enum app_proto proto, struct log_id id);
+enum secured securing_run(struct securing *s, struct log_id id);
 /* The handshake takes too long: `failure` has that. */
 void securing_give_up(struct securing *s, struct log_id id);
 void securing_stop(struct securing *s);   /* aborts a handshake that goes on */

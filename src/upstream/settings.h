@@ -6,9 +6,10 @@
 
 #include "base/str.h"
 #include "catalog/own_pod.h"
+#include "net/pem_text.h"
 
 struct connector;
-struct tls_trust;
+struct tls_rules;
 
 /* Where this process listens; borrowed, outlives the upstream. */
 struct own_listeners {
@@ -23,20 +24,10 @@ struct upstream_connectors {
     struct connector *tunnel, *direct;
 };
 
-/* How the certificate of one service is verified; borrowed, outlives the upstream. */
-struct tls_rule {
-    const char *ns, *service;
-    const char *server_name; /* expected in place of the service's names; or NULL */
-    struct tls_trust *trust; /* in place of upstream_tls.trust; or NULL */
-    bool unverified;         /* any certificate is accepted */
-    const uint8_t *pin; /* SHA-256 of the only certificate that is accepted; or NULL */
-};
-
 struct upstream_tls {
-    /* of services without a rule; borrowed; NULL: all ports are spoken to plainly */
-    struct tls_trust *trust;
-    const struct tls_rule *rules;
-    size_t rule_count;
+    struct tls_rules
+        *rules; /* borrowed for the call; NULL: all ports are spoken to plainly */
+    struct tls_pem cluster_ca; /* of the kubeconfig; borrowed likewise; may be empty */
 };
 
 struct upstream_settings {
@@ -52,7 +43,7 @@ struct upstream_settings {
     const char *zone;                      /* the cluster's domain, borrowed */
     bool (*is_open)(void *owner, struct str ns); /* NULL: every namespace */
     void *is_open_owner;
-    struct upstream_tls tls;
+    struct upstream_tls tls;        /* not for its modules: upstream/tls_ports.h has it */
     struct own_pod own;             /* requests for its services get own pages */
     struct own_listeners listeners; /* a request to one of them would be a loop */
 };

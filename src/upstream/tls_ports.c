@@ -12,6 +12,7 @@
 #include "catalog/service.h"
 #include "net/tls_service.h"
 #include "upstream/tls_failure.h"
+#include "upstream/tls_rules.h"
 
 LOG_MODULE(upstream);
 
@@ -27,7 +28,8 @@ struct tls_port {
     bool declared;       /* the service declares TLS; else the port's number means it */
     uint64_t plain_till; /* sched ms; 0: it has not answered plainly */
     enum service_kind kind;
-    const struct tls_rule *rule;   /* or NULL */
+    const struct tls_rule *rule;   /* of `rules`; or NULL */
+    struct tls_rules *rules;       /* a reference */
     char *ns, *service, *endpoint; /* endpoint: "" where no endpoint is named */
 };
 
@@ -35,8 +37,10 @@ struct tls_ports {
     struct sched *sched;
     struct chunk_pool *pool;
     const struct upstream_settings *settings;
-    char *found_zone; /* or NULL */
-    struct map ports; /* struct tls_port, by key */
+    char *found_zone;        /* or NULL */
+    struct tls_rules *rules; /* a reference; NULL: all ports are spoken to plainly */
+    struct tls_trust *trust; /* of services whose rule has none */
+    struct map ports;        /* struct tls_port, by key */
     uint32_t last_number;
 };
 
@@ -117,29 +121,19 @@ static struct tls_context *context_of(const struct tls_port *p)
 
     names_of(p, &names);
     return tls_context_of_service(&(struct tls_service_settings){
-        .trust = own ? rule->trust : p->owner->settings->tls.trust,
+        .trust = own ? rule->trust : p->owner->trust,
         .names = names.list,
         .unverified = rule && rule->unverified,
-        .pin = rule ? rule->pin : NULL,
+        .pin = rule && rule->has_pin ? rule->pin : NULL,
     });
 }
 
 /* ---- finding ---- */
 
-static const struct tls_rule *find_rule(const struct upstream_settings *settings,
-                                        const struct service *s)
-{
-    for (size_t i = 0; i < settings->tls.rule_count; i++) {
-        const struct tls_rule *rule = &settings->tls.rules[i];
-        if (strcmp(rule->ns, s->ns) == 0 && strcmp(rule->service, s->name) == 0)
-            return rule;
-    }
-    return NULL;
-}
-
 static void tls_port_free(struct tls_port *p)
 {
     tls_context_unref(p->context);
+    tls_rules_unref(p->rules);
     free(p->ns);
     free(p->service);
     free(p->endpoint);
@@ -179,7 +173,8 @@ static struct tls_port *tls_port_create(struct tls_ports *t, const char *key,
     p->ns = xstrdup(s->ns);
     p->service = xstrdup(s->name);
     p->endpoint = r->name.kind == NAME_ENDPOINT ? str_dup(r->name.endpoint) : xstrdup("");
-    p->rule = find_rule(t->settings, s);
+    p->rules = tls_rules_ref(t->rules);
+    p->rule = tls_rules_find(t->rules, s->ns, s->name);
     map_set(&t->ports, str_of(key), p);
     return p;
 }
@@ -202,7 +197,7 @@ struct tls_port *tls_ports_find(struct tls_ports *t, const struct route *r,
 {
     enum port_tls tls = route_port_tls(r, s, port_index);
 
-    if (tls == PORT_PLAIN || !t->settings->tls.trust)
+    if (tls == PORT_PLAIN || !t->rules)
         return NULL;
     uint16_t number = route_port_number(r, s, port_index);
     struct tls_port *p = get(t, r, s, number);
@@ -288,6 +283,15 @@ struct tls_ports *tls_ports_create(struct sched *sched, struct chunk_pool *pool,
     return t;
 }
 
+void tls_ports_configure(struct tls_ports *t, const struct upstream_tls *tls)
+{
+    forget(t, true);
+    tls_rules_unref(t->rules);
+    tls_trust_unref(t->trust);
+    t->rules = tls_rules_ref(tls->rules);
+    t->trust = t->rules ? tls_rules_trust(t->rules, &tls->cluster_ca) : NULL;
+}
+
 void tls_ports_set_zone(struct tls_ports *t, const char *found)
 {
     free(t->found_zone);
@@ -307,6 +311,8 @@ void tls_ports_destroy(struct tls_ports *t)
         return;
     forget(t, true);
     map_finish(&t->ports);
+    tls_rules_unref(t->rules);
+    tls_trust_unref(t->trust);
     free(t->found_zone);
     free(t);
 }

@@ -25,9 +25,12 @@ struct tls_report;
 
 struct tls_ports;
 
-/* All borrowed. */
+/* All borrowed; tls_ports_configure follows. */
 struct tls_ports *tls_ports_create(struct sched *sched, struct chunk_pool *pool,
                                    const struct upstream_settings *settings);
+/* Use these rules from now on: a reference is taken.  Connections that were verified by earlier
+ * ones get no further requests. */
+void tls_ports_configure(struct tls_ports *t, const struct upstream_tls *tls);
 void tls_ports_destroy(
     struct tls_ports *t); /* every reference was dropped; NULL accepted */
 /* A second domain of the cluster, beside settings.zone, which certificates may name. */

@@ -269,6 +269,8 @@ static void parts_init(struct leasing_parts *p, struct upstream *u,
     missing_init(&p->missing);
     waiters_init(&p->waiters);
     p->tls_ports = tls_ports_create(u->sched, pool, &p->settings);
+    tls_ports_configure(p->tls_ports, &settings->tls);
+    p->settings.tls = (struct upstream_tls){ 0 };
 }
 
 static void parts_finish(struct leasing_parts *p)
@@ -338,6 +340,7 @@ void upstream_configure(struct upstream *u, const struct upstream_settings *fres
     s->silence_ms = fresh->silence_ms;
     s->max_head_size = fresh->max_head_size;
     s->max_head_fields = fresh->max_head_fields;
+    tls_ports_configure(u->parts.tls_ports, &fresh->tls);
     pool_set_idle(u->pool, s->idle_ms);
     h2_pool_configure(u->h2_pool, s->idle_ms, s->max_head_size, s->max_head_fields);
 }

@@ -357,9 +357,9 @@ static bool listens(void *owner, const char *ip, uint16_t port)
     return strcmp(ip, "192.0.2.1") == 0 && port == 8080;
 }
 
-static int begin(bool with_tunnel, bool with_direct, const struct upstream_tls *tls)
+struct upstream_settings rig_settings(void)
 {
-    const struct upstream_settings settings = {
+    return (struct upstream_settings){
         .idle_ms = 90000,
         .attempt_ms = 10000,
         .max_head_size = 65536,
@@ -368,10 +368,14 @@ static int begin(bool with_tunnel, bool with_direct, const struct upstream_tls *
         .http2_window = 65535,
         .prepare_second = true,
         .zone = "cluster.local",
-        .tls = tls ? *tls : (struct upstream_tls){ 0 },
         .own = { .uid = "me", .ns = "home", .name = "tunnel-0" },
         .listeners = { .has = listens },
     };
+}
+
+static int begin(bool with_tunnel, bool with_direct)
+{
+    const struct upstream_settings settings = rig_settings();
 
     log_set_level(LEVEL_ERROR);
     rig = (struct upstream_rig){ .loop = loop_create(), .rights = RIGHTS_WATCH };
@@ -391,24 +395,19 @@ static int begin(bool with_tunnel, bool with_direct, const struct upstream_tls *
 int rig_begin(void **state)
 {
     (void)state;
-    return begin(true, false, NULL);
+    return begin(true, false);
 }
 
 int rig_begin_auto(void **state)
 {
     (void)state;
-    return begin(true, true, NULL);
+    return begin(true, true);
 }
 
 int rig_begin_direct(void **state)
 {
     (void)state;
-    return begin(false, true, NULL);
-}
-
-int rig_begin_tls(const struct upstream_tls *tls)
-{
-    return begin(true, false, tls);
+    return begin(false, true);
 }
 
 int rig_end(void **state)

@@ -99,8 +99,7 @@ struct borrower {
 int rig_begin(void **state);
 int rig_begin_auto(void **state);   /* with a direct connector, as for --upstream auto */
 int rig_begin_direct(void **state); /* without tunnels, as for --upstream direct */
-/* With verification of services' certificates, which is borrowed. */
-int rig_begin_tls(const struct upstream_tls *tls);
+struct upstream_settings rig_settings(void); /* those of rig_begin */
 int rig_end(void **state);
 void rig_run(void);
 void rig_advance(uint64_t ms);

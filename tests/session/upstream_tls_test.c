@@ -4,14 +4,15 @@
  */
 #include "upstream_rig.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/own.h"
 #include "net/tls.h"
-#include "net/tls_trust.h"
 #include "playground/ca.h"
 #include "playground/tls_server.h"
 #include "upstream/tls_failure.h"
+#include "upstream/tls_rules.h"
 
 #define PODS_MAX 8
 #define PLAIN_MS (5 * 60 * 1000)
@@ -19,9 +20,6 @@
 static struct local_ca *ca, *other_ca;
 
 static struct {
-    struct tls_trust *trust, *other;
-    struct tls_rule rule;
-    struct upstream_tls settings;
     struct tls_context *context;   /* of the pods; NULL: they are the test itself */
     struct stream *pods[PODS_MAX]; /* the pod's end of each connection */
     size_t pod_count;
@@ -33,6 +31,8 @@ static int make_authorities(void **state)
     (void)state;
     struct diag why;
 
+    setenv("SSL_CERT_FILE", "/dev/null", 1); /* none of the system's authorities */
+    setenv("SSL_CERT_DIR", "/nonexistent", 1);
     if (local_ca_create("test authority", &ca, &why) ||
         local_ca_create("another authority", &other_ca, &why))
         return -1;
@@ -52,13 +52,31 @@ static void on_wake(struct task *task)
     (void)task;
 }
 
-static struct tls_trust *trust_of(const struct local_ca *authority)
+static struct tls_pem pem_of(const struct local_ca *authority)
 {
-    struct tls_trust *trust = tls_trust_create(false);
-    struct tls_pem pem = { local_ca_certificate(authority), "authority" };
+    return (struct tls_pem){ local_ca_certificate(authority), "authority" };
+}
 
-    assert_int_equal(tls_trust_add(trust, &pem, NULL), OK);
-    return trust;
+/* From now on, `rule` (may be NULL) is that of its service; `authority` signs it. */
+static void use_rule(const struct tls_rule *rule, const struct local_ca *authority)
+{
+    AUTO(tls_rules_unrefp) struct tls_rules *rules = tls_rules_create();
+    struct tls_pem own = authority ? pem_of(authority) : (struct tls_pem){ 0 };
+    struct upstream_settings settings = rig_settings();
+
+    if (rule)
+        assert_int_equal(tls_rules_add(rules, rule, authority ? &own : NULL, NULL), OK);
+    settings.tls = (struct upstream_tls){ .rules = rules, .cluster_ca = pem_of(ca) };
+    upstream_configure(rig.upstream, &settings);
+}
+
+static void use(struct tls_rule rule)
+{
+    static char service[] = "shop/web";
+
+    if (!rule.service)
+        rule.service = service;
+    use_rule(&rule, NULL);
 }
 
 /* The pods' certificate. */
@@ -105,11 +123,8 @@ static int begin(void **state)
 {
     (void)state;
     memset(&t, 0, sizeof(t));
-    t.trust = trust_of(ca);
-    t.other = trust_of(other_ca);
-    t.settings.trust = t.trust;
-    t.settings.rules = &t.rule;
-    rig_begin_tls(&t.settings);
+    rig_begin(state);
+    use_rule(NULL, NULL);
     rig.connect = connect_to_pod;
     task_init(&t.wake, rig.sched, RANK_WORK, on_wake);
     pods_have("web.shop.svc", ca, NULL);
@@ -124,24 +139,7 @@ static int end(void **state)
     sched_run(rig.sched, rig.sched->now);
     task_cancel(&t.wake);
     tls_context_unref(t.context);
-    int failed = rig_end(state);
-    tls_trust_unref(t.trust);
-    tls_trust_unref(t.other);
-    return failed;
-}
-
-/* With a rule for the service, which the test fills in. */
-static int begin_with_rule(void **state)
-{
-    begin(state);
-    rig_end(state);
-    t.rule = (struct tls_rule){ .ns = "shop", .service = "web" };
-    t.settings.rule_count = 1;
-    rig_begin_tls(&t.settings);
-    rig.connect = connect_to_pod;
-    task_init(&t.wake, rig.sched, RANK_WORK, on_wake);
-    serve_port("https", 443);
-    return 0;
+    return rig_end(state);
 }
 
 static void lease(struct borrower *b, enum app_proto proto, uint16_t port)
@@ -267,7 +265,7 @@ static void a_rule_accepts_any_certificate(void **state)
     (void)state;
     struct borrower b;
 
-    t.rule.unverified = true;
+    use((struct tls_rule){ .unverified = true });
     pods_have("elsewhere", other_ca, NULL);
     get(&b);
     expect_tls(&b);
@@ -277,9 +275,10 @@ static void a_rule_accepts_any_certificate(void **state)
 static void a_rule_replaces_the_authorities(void **state)
 {
     (void)state;
+    char service[] = "shop/web";
     struct borrower b;
 
-    t.rule.trust = t.other;
+    use_rule(&(struct tls_rule){ .service = service }, other_ca);
     pods_have("web.shop.svc", other_ca, NULL);
     get(&b);
     expect_tls(&b);
@@ -293,9 +292,10 @@ static void a_rule_replaces_the_authorities(void **state)
 static void a_rule_replaces_the_name(void **state)
 {
     (void)state;
+    char name[] = "api.example";
     struct borrower b;
 
-    t.rule.server_name = "api.example";
+    use((struct tls_rule){ .server_name = name });
     pods_have("api.example", ca, NULL);
     get(&b);
     expect_tls(&b);
@@ -309,26 +309,42 @@ static void a_rule_replaces_the_name(void **state)
 static void a_pin_is_compared(void **state)
 {
     (void)state;
-    static const uint8_t pin[32] = { 1, 2, 3 };
     struct borrower b;
 
-    t.rule.pin = pin;
+    use((struct tls_rule){ .has_pin = true, .pin = { 1, 2, 3 } });
     get(&b);
     expect_failure(&b, TLS_FAULT_CERTIFICATE, "is not the pinned one");
+    borrower_return(&b, RELEASE_ABORT);
+}
+
+/* A rule that is removed while connections exist, as by a reload. */
+static void a_changed_rule_applies_to_the_next_request(void **state)
+{
+    (void)state;
+    struct borrower b;
+
+    use((struct tls_rule){ .unverified = true });
+    pods_have("elsewhere", other_ca, NULL);
+    get_and_keep();
+    use_rule(NULL, NULL);
+    get(&b);
+    expect_failure(&b, TLS_FAULT_CERTIFICATE, "unknown authority");
     borrower_return(&b, RELEASE_ABORT);
 }
 
 static void a_rule_of_another_service_does_not_apply(void **state)
 {
     (void)state;
+    static char other[][16] = { "shop/web2", "shop/we", "shop2/web", "sho/web" };
     struct borrower b;
 
-    t.rule.service = "web2";
-    t.rule.unverified = true;
     pods_have("elsewhere", other_ca, NULL);
-    get(&b);
-    expect_failure(&b, TLS_FAULT_CERTIFICATE, "unknown authority");
-    borrower_return(&b, RELEASE_ABORT);
+    for (size_t i = 0; i < ARRAY_LEN(other); i++) {
+        use((struct tls_rule){ .service = other[i], .unverified = true });
+        get(&b);
+        expect_failure(&b, TLS_FAULT_CERTIFICATE, "unknown authority");
+        borrower_return(&b, RELEASE_ABORT);
+    }
 }
 
 /* idle connections */
@@ -364,7 +380,7 @@ static void connections_of_different_services_are_not_exchanged(void **state)
     (void)state;
     struct borrower b;
 
-    t.rule.unverified = true;
+    use((struct tls_rule){ .unverified = true });
     pods_have("elsewhere", other_ca, NULL);
     get_and_keep();
     rig.service->name = "web2"; /* a service with the same pod and port */
@@ -565,7 +581,7 @@ static void http1_is_remembered_where_alpn_chooses_it(void **state)
     borrower_return(&grpc, RELEASE_ABORT);
 }
 
-static void http1_clients_get_http1_unless_the_port_speaks_http2_only(void **state)
+static void alpn_decides_for_clients_of_http1_too(void **state)
 {
     (void)state;
     struct borrower b;
@@ -574,7 +590,10 @@ static void http1_clients_get_http1_unless_the_port_speaks_http2_only(void **sta
     get(&b);
     assert_int_equal(b.lease.result, OK);
     assert_true(b.lease.is_shared);
-    assert_int_equal(rig.dial_count, 2);
+    borrower_return(&b, RELEASE_CLOSE);
+    get(&b);
+    assert_true(b.lease.is_shared);
+    assert_int_equal(rig.dial_count, 1);
     borrower_return(&b, RELEASE_CLOSE);
     lease(&b, PROTO_HTTP1, 443);
     expect_failure(&b, TLS_FAULT_ALPN, "none of the offered protocols");
@@ -592,7 +611,6 @@ static void grpc_without_http2_fails(void **state)
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-#define TEST_RULE(name) cmocka_unit_test_setup_teardown(name, begin_with_rule, end)
 
 int main(void)
 {
@@ -601,14 +619,15 @@ int main(void)
         TEST(a_certificate_of_an_unknown_authority_fails_the_lease),
         TEST(the_names_of_the_service_are_accepted_and_no_others),
         TEST(a_domain_that_is_found_later_is_accepted),
-        TEST_RULE(a_rule_accepts_any_certificate),
-        TEST_RULE(a_rule_replaces_the_authorities),
-        TEST_RULE(a_rule_replaces_the_name),
-        TEST_RULE(a_pin_is_compared),
-        TEST_RULE(a_rule_of_another_service_does_not_apply),
+        TEST(a_rule_accepts_any_certificate),
+        TEST(a_rule_replaces_the_authorities),
+        TEST(a_rule_replaces_the_name),
+        TEST(a_pin_is_compared),
+        TEST(a_changed_rule_applies_to_the_next_request),
+        TEST(a_rule_of_another_service_does_not_apply),
         TEST(an_idle_connection_is_lent_again),
         TEST(an_idle_connection_that_the_pod_ends_is_dropped),
-        TEST_RULE(connections_of_different_services_are_not_exchanged),
+        TEST(connections_of_different_services_are_not_exchanged),
         TEST(a_port_found_by_its_number_that_answers_plainly_is_remembered),
         TEST(a_declared_port_that_answers_plainly_fails_the_lease),
         TEST(a_plain_port_gets_no_handshake),
@@ -619,7 +638,7 @@ int main(void)
         TEST(a_request_that_leaves_during_the_handshake_aborts_it),
         TEST(http2_is_shared_where_alpn_chooses_it),
         TEST(http1_is_remembered_where_alpn_chooses_it),
-        TEST(http1_clients_get_http1_unless_the_port_speaks_http2_only),
+        TEST(alpn_decides_for_clients_of_http1_too),
         TEST(grpc_without_http2_fails),
     };
     return cmocka_run_group_tests_name("upstream/tls", tests, make_authorities,

@@ -9,6 +9,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -74,6 +75,74 @@ static void follows_aliases_and_merge_keys(void **state)
     assert_int_equal(c->idle_timeout_ms, 300000);
 }
 
+#define PIN "00112233445566778899aabbccddeeff00112233445566778899AABBCCDDEEFF"
+
+static void reads_how_certificates_of_services_are_verified(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    struct diag why = { 0 };
+    static const char text[] = "tls:\n"
+                               "  shop/web: { verify: none }\n"
+                               "  shop/api:\n"
+                               "    ca: /dev/null\n"
+                               "    serverName: API.example\n"
+                               "  pay/db-0.x: { pin: " PIN " }\n"
+                               "tls-ca: [/dev/null]\n"
+                               "port: 81\n";
+
+    if (apply(c, text, &why))
+        fail_msg("%s", why.text);
+    assert_int_equal(c->tls.count, 3);
+    assert_string_equal(c->tls.at[0].service, "shop/web");
+    assert_true(c->tls.at[0].unverified && !c->tls.at[0].ca && !c->tls.at[0].has_pin);
+    assert_string_equal(c->tls.at[1].ca, "/dev/null");
+    assert_string_equal(c->tls.at[1].server_name, "api.example");
+    assert_true(c->tls.at[2].has_pin && !c->tls.at[1].unverified);
+    assert_int_equal(c->tls.at[2].pin[0], 0x00);
+    assert_int_equal(c->tls.at[2].pin[1], 0x11);
+    assert_int_equal(c->tls.at[2].pin[31], 0xff);
+    assert_int_equal(c->tls_ca.count, 1);
+    assert_int_equal(c->port, 81);
+    assert_int_equal(c->origins[SETTING_tls].line, 1);
+    assert_int_equal(service_tls_check(&c->tls, &why), OK);
+
+    AUTO_FREE char *printed = setting_print(&settings[SETTING_tls], c);
+    AUTO(config_unrefp) struct config *again = config_default();
+    assert_int_equal(setting_apply(&settings[SETTING_tls], str_of(printed), again, &why),
+                     OK);
+    AUTO_FREE char *printed_again = setting_print(&settings[SETTING_tls], again);
+    assert_string_equal(printed, printed_again);
+}
+
+static void refuses_keys_of_a_service_that_exclude_one_another(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *why;
+    } rows[] = {
+        { "shop/web,verify=none,ca=/dev/null", "verify: none excludes" },
+        { "shop/web,verify=none,pin=" PIN, "verify: none excludes" },
+        { "shop/web,ca=/dev/null,pin=" PIN, "ca and pin exclude" },
+        { "shop/web", "one of verify, ca, pin and server-name is missing" },
+        { "shop/web,verify=none,server-name=a.b", NULL },
+        { "shop/web,pin=" PIN ",server-name=a.b", NULL },
+        { "shop/web,ca=/dev/null,server-name=a.b", NULL },
+        { "shop/web,server-name=a.b", NULL },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        AUTO(config_unrefp) struct config *c = config_default();
+        struct diag why = { 0 };
+        if (setting_apply(&settings[SETTING_tls], str_of(rows[i].text), c, &why))
+            fail_msg("%s", why.text);
+        enum err e = service_tls_check(&c->tls, &why);
+        assert_int_equal(e, rows[i].why ? ERR_CONFIG : OK);
+        if (rows[i].why && !strstr(why.text, rows[i].why))
+            fail_msg("%s: %s", rows[i].text, why.text);
+    }
+}
+
 static void empties_a_list_that_another_file_filled(void **state)
 {
     (void)state;
@@ -114,6 +183,30 @@ static void names_the_line_of_every_mistake(void **state)
         { "listen: [[80]]\n", "c.yaml:1: listen: expected a list of values" },
         { "listen: [{a: b}]\n", "c.yaml:1: listen: expected a list of values" },
         { "listen: [80, ]\nport: [\n", NULL },
+        { "tls: {a/b: {verify: none}}\ntls: {}\n",
+          "c.yaml:2: tls: is already set in line 1" },
+        { "tls:\n  a/b: {verify: none}\n  a/b: {verify: none}\n", NULL },
+        { "tls:\n  a/b: none\n",
+          "c.yaml:2: tls: a/b: expected keys and values, like {key: value}" },
+        { "tls:\n  a/b: {verify: [none]}\n", "c.yaml:2: tls: verify: expected a value" },
+        { "tls:\n  a/b:\n    verify:\n", "c.yaml:3: tls: verify: expected a value" },
+        { "tls:\n  a/b: {verify: full}\n",
+          "c.yaml:2: tls: a/b: verify: \"full\" is not none (verification needs no "
+          "setting)" },
+        { "tls:\n  a/b: {verfy: none}\n",
+          "c.yaml:2: tls: a/b: \"verfy\" is not a key; is it \"verify\"?" },
+        { "tls: {ab: {}}\n",
+          "c.yaml:1: tls: \"ab\" is not NAMESPACE/SERVICE, like shop/web" },
+        { "tls: [\"a/b\", \"a/b\"]\n", "c.yaml:1: tls: a/b is given twice" },
+        { "tls: verify=none\n",
+          "c.yaml:1: tls: \"verify=none\" comes before any NAMESPACE/SERVICE" },
+        { "tls:\n  a/b: {pin: 0011}\n", NULL },
+        { "tls:\n  a/b:\n    ca: /nonexistent\n",
+          "c.yaml:3: tls: a/b: ca: /nonexistent: No such file or directory" },
+        { "tls:\n  a/b: {server-name: a b}\n",
+          "c.yaml:2: tls: a/b: server-name: \"a b\" is not a host name" },
+        { "tls-ca: /nonexistent\n",
+          "c.yaml:1: tls-ca: /nonexistent: No such file or directory" },
         { "- port\n", "c.yaml:1: expected settings, like \"port: 8080\"" },
         { "port\n", "c.yaml:1: expected settings, like \"port: 8080\"" },
         { "[a]: b\n", "c.yaml:1: expected the name of a setting" },
@@ -159,6 +252,8 @@ int main(void)
         cmocka_unit_test(reads_scalars_and_lists_in_every_spelling),
         cmocka_unit_test(accepts_an_empty_file),
         cmocka_unit_test(follows_aliases_and_merge_keys),
+        cmocka_unit_test(reads_how_certificates_of_services_are_verified),
+        cmocka_unit_test(refuses_keys_of_a_service_that_exclude_one_another),
         cmocka_unit_test(empties_a_list_that_another_file_filled),
         cmocka_unit_test(names_the_line_of_every_mistake),
         cmocka_unit_test(refuses_nested_values),
