@@ -155,6 +155,27 @@ def test_https_through_a_proxy_uses_the_services_own_certificate(programs, tls_s
     assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
 
 
+# --- TLS without a proxy: by its server name ---
+
+def by_name(programs, name, port=443):
+    """curl's flags that send this name to kube-tunnel's own port."""
+    return ("--connect-to", f"{name}:{port}:127.0.0.1:{programs.port}")
+
+
+@pytest.mark.parametrize("flags", [(), ("--http1.1",), ("--tls-max", "1.2"), ("--tlsv1.3",), ("--no-alpn",)])
+def test_https_reaches_the_services_own_certificate(programs, tls_server, flags):
+    name = f"tls.{programs.namespace}.svc.cluster.local"
+    answer = curl("--cacert", tls_server, *flags, *by_name(programs, name), f"https://{name}/")
+    assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
+
+
+def test_openssl_s_client_is_led_by_its_server_name(programs, tls_server):
+    name = f"tls.{programs.namespace}.svc.cluster.local"
+    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{programs.port}", "-servername", name, "-CAfile",
+               tls_server, "-verify_return_error", "-verify_hostname", name, "-brief", input="GET / HTTP/1.0\r\n\r\n")
+    assert "Verified peername: " + name in done.stderr, done
+
+
 # --- databases ---
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import websockets
+from h2.connection import H2Connection
+from h2.events import DataReceived, ResponseReceived
 from tunnel_process import curl
 
 WEB = "web.shop.svc.cluster.local"
@@ -115,6 +117,24 @@ def test_a_websocket_carries_both_ways(tunnel):
                 await ws.send(message)
                 assert await asyncio.wait_for(ws.recv(), 10) == message
     asyncio.run(talk())
+
+
+def test_a_websocket_is_a_stream_of_http2(tunnel):
+    """RFC 8441: an extended CONNECT, to a pod that takes WebSockets in HTTP/1.1 only."""
+    masked_hello = bytes.fromhex("8185000000006865 6c6c6f".replace(" ", ""))
+    with tunnel.connect() as s:
+        h2 = H2Connection()
+        h2.initiate_connection()
+        h2.send_headers(1, [(":method", "CONNECT"), (":protocol", "websocket"), (":scheme", "http"),
+                            (":authority", WEB), (":path", "/ws"), ("sec-websocket-version", "13")])
+        h2.send_data(1, masked_hello)
+        s.sendall(h2.data_to_send())
+        status, echo = None, b""
+        while len(echo) < 7:
+            for event in h2.receive_data(s.recv(65536)):
+                status = dict(event.headers)[b":status"] if isinstance(event, ResponseReceived) else status
+                echo += event.data if isinstance(event, DataReceived) else b""
+    assert (status, echo) == (b"200", b"\x81\x05hello")
 
 
 def test_a_short_answer_reaches_the_client_as_incomplete(tunnel):

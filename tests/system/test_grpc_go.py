@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 import json
+import re
 import time
 
 import pytest
@@ -11,6 +12,7 @@ grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 import grpc_peer  # noqa: E402 - after the check above
 from grpc_peer import CASES, SERVICE, GoServer, Load, check, grpcurl, held_stream, seen  # noqa: E402
+from tunnel_process import ROOT  # noqa: E402
 
 NAME = "many.many.svc.cluster.local"
 
@@ -70,6 +72,12 @@ def test_grpcurl_finds_and_calls_services_by_reflection(tunnel):
 def test_grpcurl_calls_a_service_through_connect(tunnel):
     answer = grpcurl(f"{NAME}:80", "grpc.health.v1.Health/Check", https_proxy=f"http://127.0.0.1:{tunnel.port}")
     assert json.loads(answer) == {"status": "SERVING"}
+
+
+def test_the_command_of_the_readme_works(tunnel):
+    command, = re.findall(r"^\| grpcurl \| `grpcurl -plaintext ([^`]+)` \|$", (ROOT / "README.md").read_text(), re.M)
+    words = command.replace("api.shop.svc.cluster.local", NAME).replace("localhost:80", f"localhost:{tunnel.port}").split()
+    assert SERVICE in grpcurl(*words).split()
 
 
 # ---- keepalive ----

@@ -258,26 +258,7 @@ def test_the_readme_has_a_command_for_each_way():
     assert len(readme_commands()) == 8
 
 
-# --- TLS without a proxy: by its server name ---
-
-def by_name(cluster, name, port=443):
-    """curl's flags that send this name to kube-tunnel's own port."""
-    return ("--connect-to", f"{name}:{port}:127.0.0.1:{cluster.port}")
-
-
-@pytest.mark.parametrize("flags", [(), ("--http1.1",), ("--tls-max", "1.2"), ("--tlsv1.3",), ("--no-alpn",)])
-def test_https_reaches_the_services_own_certificate(cluster, tls_server, flags):
-    name = "tls.shop.svc.cluster.local"
-    answer = curl("--cacert", tls_server, *flags, *by_name(cluster, name), f"https://{name}/")
-    assert answer.status == 200 and "Secure Renegotiation" in answer.text, answer
-
-
-def test_openssl_s_client_is_led_by_its_server_name(cluster, tls_server):
-    name = "tls.shop.svc.cluster.local"
-    done = run("openssl", "s_client", "-connect", f"127.0.0.1:{cluster.port}", "-servername", name, "-CAfile",
-               tls_server, "-verify_return_error", "-verify_hostname", name, "-brief", input="GET / HTTP/1.0\r\n\r\n")
-    assert "Verified peername: " + name in done.stderr, done
-
+# --- TLS that leads nowhere ---
 
 @pytest.mark.parametrize("name, alert", [
     ("nosuch.shop.svc.cluster.local", "unrecognized name"),
