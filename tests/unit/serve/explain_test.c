@@ -13,6 +13,7 @@
 #include "net/peer.h"
 #include "serve/explain_lease.h"
 #include "upstream/lease.h"
+#include "upstream/tls_failure.h"
 
 static void texts_longer_than_their_room_are_cut(void **state)
 {
@@ -56,7 +57,8 @@ static void labels_are_unique_lower_case_words(void **state)
 static void every_cause_has_a_first_line_that_begins_with_its_title(void **state)
 {
     (void)state;
-    struct lease lease = { .result = ERR_SERVER, .port = 80 };
+    const struct tls_failure failure = { .service = "shop/web" };
+    struct lease lease = { .result = ERR_SERVER, .port = 80, .tls_failure = &failure };
     struct peer peer = { .kind = PEER_LOCAL, .uid = 1000 };
     struct route route = { 0 };
 
@@ -83,6 +85,76 @@ static void every_cause_has_a_first_line_that_begins_with_its_title(void **state
             (cause != CAUSE_HOST_INVALID &&
              strlen(e.first) == strlen(cause_title(cause))))
             fail_msg("%s: \"%s\"", cause_label(cause), e.first);
+    }
+}
+
+/* The text has every fact of a certificate, and the settings that accept it. */
+static void a_refused_certificate_is_named_with_its_settings(void **state)
+{
+    (void)state;
+    const struct tls_failure failure = {
+        .fault = TLS_FAULT_CERTIFICATE,
+        .declared = true,
+        .port = 443,
+        .service = "shop/web",
+        .why.text = "the certificate of web.shop.svc is self-signed",
+        .certificate = { .subject = "CN = web",
+                         .issuer = "CN = other",
+                         .names = "a.b",
+                         .expires = "2026-01-01 00:00:00 UTC",
+                         .sha256 = "ab12" },
+    };
+    static const char *const facts[] = {
+        "port 443 of shop/web, which the service declares to speak TLS",
+        "Subject: CN = web; issuer: CN = other; expires: 2026-01-01 00:00:00 UTC; "
+        "names: a.b.",
+    };
+    static const char *const hints[] = { "tls: {shop/web: {ca: FILE}}",
+                                         "tls: {shop/web: {server-name: NAME}}",
+                                         "tls: {shop/web: {pin: ab12}}",
+                                         "tls: {shop/web: {verify: none}}" };
+    struct lease lease = { .result = ERR_TLS, .port = 8443, .tls_failure = &failure };
+    struct route route = { 0 };
+    struct refusal r;
+    struct explanation e;
+
+    refusal_of_lease(&lease, &route, &r);
+    assert_int_equal(r.cause, CAUSE_TLS_CERTIFICATE);
+    explain(&r, NULL, &e);
+    assert_string_equal(e.first, "Certificate not accepted for shop/web: the certificate "
+                                 "of web.shop.svc is self-signed");
+    for (size_t i = 0; i < ARRAY_LEN(facts); i++)
+        assert_non_null(strstr(e.detail, facts[i]));
+    for (size_t i = 0; i < ARRAY_LEN(hints); i++)
+        assert_non_null(strstr(e.hint, hints[i]));
+}
+
+static void other_failures_of_tls_have_causes_of_their_own(void **state)
+{
+    (void)state;
+    static const struct {
+        enum tls_fault fault;
+        enum cause cause;
+        const char *hint;
+    } rows[] = {
+        { TLS_NO_FAULT, CAUSE_TLS_TIMEOUT, "--dial-timeout" },
+        { TLS_FAULT_NOT_TLS, CAUSE_TLS_FAILED, "appProtocol" },
+        { TLS_FAULT_PROTOCOL, CAUSE_TLS_FAILED, "TLS 1.2 and 1.3" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct tls_failure failure = { .fault = rows[i].fault,
+                                             .service = "shop/web",
+                                             .why.text = "why" };
+        struct lease lease = { .result = ERR_TLS, .tls_failure = &failure };
+        struct route route = { 0 };
+        struct refusal r;
+        struct explanation e;
+        refusal_of_lease(&lease, &route, &r);
+        assert_int_equal(r.cause, rows[i].cause);
+        explain(&r, NULL, &e);
+        assert_string_equal(e.first, "TLS failed for shop/web: why");
+        assert_non_null(strstr(e.hint, rows[i].hint));
     }
 }
 
@@ -336,6 +408,8 @@ int main(void)
         cmocka_unit_test(texts_longer_than_their_room_are_cut),
         cmocka_unit_test(labels_are_unique_lower_case_words),
         cmocka_unit_test(every_cause_has_a_first_line_that_begins_with_its_title),
+        cmocka_unit_test(a_refused_certificate_is_named_with_its_settings),
+        cmocka_unit_test(other_failures_of_tls_have_causes_of_their_own),
         cmocka_unit_test(context_is_added_to_the_hint),
         cmocka_unit_test(a_failed_port_forward_has_a_hint_for_its_cause),
         cmocka_unit_test(a_failed_direct_connection_has_a_hint_for_its_cause),
