@@ -13,7 +13,7 @@ import threading
 import time
 from pathlib import Path
 
-from tunnel_process import ROOT, clean_environment, eventually, free_ports
+from tunnel_process import BINARY, ROOT, clean_environment, eventually, free_ports
 
 FOLDER = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "kube-tunnel" / "grpc"
 PROGRAMS = {"peer": ".", "grpcurl": "github.com/fullstorydev/grpcurl/cmd/grpcurl"}
@@ -74,8 +74,17 @@ def check(case, target, *flags, **environment):
     assert done.returncode == 0 and done.stdout == f"passed {case}\n", done
 
 
-def grpcurl(*words, **environment):
-    done = subprocess.run([FOLDER / "grpcurl", "-plaintext", *words], capture_output=True, text=True, timeout=60,
+def export_ca(tunnel, folder):
+    """The file of the local CA that this kube-tunnel uses."""
+    file = folder / "ca.pem"
+    subprocess.run([BINARY, "ca", "export", "-o", file], check=True, env=tunnel.environment, stdout=subprocess.DEVNULL)
+    return file
+
+
+def grpcurl(*words, ca=None, **environment):
+    """Without an authority of certificates: in plain text."""
+    flags = ["-cacert", ca] if ca else ["-plaintext"]
+    done = subprocess.run([FOLDER / "grpcurl", *flags, *words], capture_output=True, text=True, timeout=60,
                           env=clean_environment(**environment))
     assert done.returncode == 0, done
     return done.stdout

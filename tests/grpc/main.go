@@ -1,7 +1,7 @@
 // Server and client of grpc-go, for tests of kube-tunnel.
 //
 //	peer serve ADDRESS [--age DURATION] [--ping DURATION]
-//	peer check [--authority NAME] [--socks ADDRESS] TARGET CASE
+//	peer check [--authority NAME] [--socks ADDRESS] [--ca FILE] TARGET CASE
 //
 // The server has gRPC's own interoperability service, health and reflection. It prints a
 // line for each connection and for each call with the metadata "call-id", waits as long as
@@ -25,6 +25,7 @@ import (
 
 	"golang.org/x/net/proxy"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 )
 
@@ -45,19 +46,20 @@ func main() {
 	case "check":
 		authority := flags.String("authority", "", "the name in :authority")
 		socks := flags.String("socks", "", "address of a SOCKS5 proxy")
+		ca := flags.String("ca", "", "speak TLS, and trust this authority")
 		flags.Parse(os.Args[2:])
-		check(flags.Arg(0), *authority, *socks, flags.Arg(1))
+		check(flags.Arg(0), flags.Arg(1), options(*authority, *socks, *ca))
 	default:
 		log.Fatal(usage)
 	}
 }
 
-func check(target, authority, socks, name string) {
+func check(target, name string, options []grpc.DialOption) {
 	run, ok := cases[name]
 	if !ok {
 		log.Fatal("no such case: ", name)
 	}
-	conn, err := grpc.NewClient(target, options(authority, socks)...)
+	conn, err := grpc.NewClient(target, options...)
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -70,10 +72,21 @@ func check(target, authority, socks, name string) {
 	fmt.Println("passed", name)
 }
 
-func options(authority, socks string) []grpc.DialOption {
+func security(authority, ca string) credentials.TransportCredentials {
+	if ca == "" {
+		return insecure.NewCredentials()
+	}
+	tls, err := credentials.NewClientTLSFromFile(ca, authority)
+	if err != nil {
+		log.Fatal(err)
+	}
+	return tls
+}
+
+func options(authority, socks, ca string) []grpc.DialOption {
 	const size = 64 << 20
 	options := []grpc.DialOption{
-		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithTransportCredentials(security(authority, ca)),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(size), grpc.MaxCallSendMsgSize(size)),
 		grpc.WithDisableRetry(),
 	}

@@ -1,4 +1,4 @@
-"""grpc-go and grpcurl through kube-tunnel: gRPC's own interoperability tests, by name, by CONNECT and by SOCKS.
+"""grpc-go and grpcurl through kube-tunnel: gRPC's own interoperability tests, by name, CONNECT, SOCKS and over TLS.
 
 SPDX-License-Identifier: MIT
 """
@@ -11,7 +11,7 @@ import pytest
 grpc = pytest.importorskip("grpc", reason="needs python3-grpcio")
 
 import grpc_peer  # noqa: E402 - after the check above
-from grpc_peer import CASES, SERVICE, GoServer, Load, check, grpcurl, held_stream, seen  # noqa: E402
+from grpc_peer import CASES, SERVICE, GoServer, Load, check, export_ca, grpcurl, held_stream, seen  # noqa: E402
 from tunnel_process import ROOT  # noqa: E402
 
 NAME = "many.many.svc.cluster.local"
@@ -36,6 +36,7 @@ def tunnel(server, tmp_path_factory):
     folder = tmp_path_factory.mktemp("grpc-go")
     playground = Playground(folder, "--pods", "2", "--backend", f"many:8080=127.0.0.1:{server.port}")
     tunnel = KubeTunnel(kubeconfig=playground.kubeconfig, folder=folder)
+    tunnel.ca = export_ca(tunnel, folder)
     yield tunnel.start()
     tunnel.stop()
     playground.stop()
@@ -53,7 +54,11 @@ def by_socks(tunnel):
     return [f"--socks=127.0.0.1:{tunnel.port}", f"passthrough:///{NAME}:80"], {}
 
 
-@pytest.mark.parametrize("way", [by_name, by_connect, by_socks])
+def by_tls(tunnel):
+    return [f"--authority={NAME}", f"--ca={tunnel.ca}", f"127.0.0.1:{tunnel.port}"], {}
+
+
+@pytest.mark.parametrize("way", [by_name, by_connect, by_socks, by_tls])
 @pytest.mark.parametrize("case", CASES)
 def test_grpc_go_passes(tunnel, way, case):
     (*flags, target), environment = way(tunnel)
@@ -71,6 +76,11 @@ def test_grpcurl_finds_and_calls_services_by_reflection(tunnel):
 
 def test_grpcurl_calls_a_service_through_connect(tunnel):
     answer = grpcurl(f"{NAME}:80", "grpc.health.v1.Health/Check", https_proxy=f"http://127.0.0.1:{tunnel.port}")
+    assert json.loads(answer) == {"status": "SERVING"}
+
+
+def test_grpcurl_calls_a_service_over_tls(tunnel):
+    answer = grpcurl("-authority", NAME, f"127.0.0.1:{tunnel.port}", "grpc.health.v1.Health/Check", ca=tunnel.ca)
     assert json.loads(answer) == {"status": "SERVING"}
 
 
