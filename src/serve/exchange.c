@@ -393,6 +393,16 @@ static enum exchange_state truncate_response(struct exchange *x)
     return finish(x, RELEASE_ABORT);
 }
 
+/* Of a URL for the same client: to a proxy it is the service's. */
+static uint16_t url_port(const struct exchange *x)
+{
+    const struct target *t = &x->routing.target;
+    bool proxied = t->exposed ? t->exposed->proxied != NULL
+                              : target_is_proxied(&x->join.request.head);
+
+    return proxied && t->route.port ? t->route.port : x->client.from->listener_port;
+}
+
 static enum exchange_state refuse_stream(struct exchange *x, enum cause cause,
                                          const char *problem)
 {
@@ -400,7 +410,7 @@ static enum exchange_state refuse_stream(struct exchange *x, enum cause cause,
 
     refusal_of_stream(&x->attempts.lease, cause, problem, &why);
     why.subject = x->routing.target.host;
-    why.port = x->client.from->listener_port;
+    why.port = url_port(x);
     return refuse(x, &why);
 }
 
@@ -499,6 +509,17 @@ static void keep_deadline(struct exchange *x, uint64_t received_before)
         timer_set(&x->deadline, x->serve->config->response_timeout_ms);
 }
 
+/* Before the request was sent: an exposed port is dialled when its client comes. */
+static bool pod_sent_http2(const struct exchange *x)
+{
+    const struct stream *pod = x->attempts.lease.stream;
+    uint8_t first[DETECT_SERVER_MAX];
+
+    return pod->end.verdict == V_OPEN &&
+           detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first))) ==
+               DETECT_HTTP2;
+}
+
 static enum join_event run_join(struct exchange *x)
 {
     const struct join_context context = {
@@ -526,7 +547,7 @@ static enum exchange_state exchange_in_talk(struct exchange *x)
     case JOIN_COMPLETE:
         return complete(x);
     case JOIN_NO_RESPONSE:
-        return no_response(x);
+        return pod_sent_http2(x) ? refuse_response(x) : no_response(x);
     case JOIN_BAD_RESPONSE:
         return refuse_response(x);
     case JOIN_TRUNCATED:

@@ -38,6 +38,7 @@
 
 LOG_MODULE(serve);
 
+#define HTTP_PORT 80
 #define HOLD_MS 500        /* for the rest of what may be a request line */
 #define HOLD_WORD_MS 50    /* ... after a word that may be its method */
 #define WORD_MAX 64        /* longer methods are not written by any program */
@@ -196,7 +197,6 @@ static bool is_http(struct raw *r)
 /* Nothing was sent to the pod yet, so the first request can use the lease. */
 static enum raw_state hand_over(struct raw *r)
 {
-    peer_watch_stop(&r->peer);
     r->handed_over = true;
     r->serve->handover->to_session(r->serve, TAKE(r->client), &r->from, r->id,
                                    &r->attempts);
@@ -325,6 +325,28 @@ static enum raw_state try_another(struct raw *r)
     return RAW_LEASE;
 }
 
+/* The client's first bytes are still kept for another attempt. */
+static bool client_speaks_tls(const struct raw *r)
+{
+    uint8_t first[DETECT_MAX];
+    size_t n = bufq_copy(&r->retry.held, 0, first, sizeof(first));
+
+    return route_of(r)->tls || detect(first, n) == DETECT_TLS;
+}
+
+/* The URL by which the same client reaches the same port without TLS. */
+static char *plain_url(const struct raw *r)
+{
+    const struct exposed *to = r->from.exposed;
+
+    if (to->route.tls)
+        return xasprintf("http://%s", to->route.name.text);
+    if (!to->proxied)
+        return xasprintf("http://localhost:%u", r->from.listener_port);
+    return xasprintf(to->route.port == HTTP_PORT ? "http://%s" : "http://%s:%u",
+                     to->proxied, to->route.port);
+}
+
 /* The client reports only that it got no TLS, so the log has the URL to use. */
 static void look_for_plain_server(const struct raw *r, const struct stream *pod)
 {
@@ -333,11 +355,23 @@ static void look_for_plain_server(const struct raw *r, const struct stream *pod)
 
     if (n < sizeof(first) || detect_server(first, n) == DETECT_TLS)
         return;
-    AUTO_FREE char *hint = xasprintf("use http://%s", route_of(r)->name.text);
+    AUTO_FREE char *url = plain_url(r);
+    AUTO_FREE char *hint = xasprintf("use %s", url);
     log_warn(r->id, "a TLS connection to a server that does not speak TLS",
              LOG_S("client", r->from.address),
              LOG_S("pod", r->attempts.lease.endpoint->pod),
              LOG_U("port", r->attempts.lease.port), LOG_S("hint", hint));
+}
+
+/* A server of HTTP/2 sends SETTINGS at once, and its client does not wait for them (RFC 9113,
+ * section 3.4).  So they wait for the client, which may send a request of HTTP/1. */
+static bool waits_for_client(const struct raw *r, const struct stream *pod)
+{
+    uint8_t first[DETECT_SERVER_MAX];
+    size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
+
+    return r->line == LINE_MORE && !r->client->in_eof && pod->end.verdict == V_OPEN &&
+           detect_server(first, n) == DETECT_HTTP2;
 }
 
 static enum raw_state raw_in_talk(struct raw *r)
@@ -349,12 +383,14 @@ static enum raw_state raw_in_talk(struct raw *r)
     if (pod->end.verdict != V_OPEN && pod->broken && bufq_empty(&pod->in))
         return may_try_another(r) ? try_another(r)
                                   : raw_give_up(r, ERR_RESET, &pod->end.why);
+    if (waits_for_client(r, pod))
+        return RAW_TALK;
     if (bufq_empty(&pod->in) && !pod->in_eof && !r->client->in_eof) {
         if (r->line == LINE_OTHER)
             send_first(r);
         return RAW_TALK;
     }
-    if (route_of(r)->tls)
+    if (r->attempts.lease.endpoint && client_speaks_tls(r))
         look_for_plain_server(r, pod);
     retry_buffer_stop(&r->retry);
     relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
@@ -411,7 +447,6 @@ static void end_connection(struct raw *r)
                  LOG_U("ms", r->task.sched->now - r->began), LOG_S("host", host));
     accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);
     relay_finish(&r->relay);
-    peer_watch_stop(&r->peer);
     attempts_return(&r->attempts, release_mode_of(r));
     if (r->clean)
         stream_close(TAKE(r->client));
@@ -423,6 +458,7 @@ static void raw_release(struct raw *r)
 {
     if (!r->handed_over)
         end_connection(r);
+    peer_watch_stop(&r->peer);
     timer_stop(&r->hold);
     timer_stop(&r->linger);
     attempts_clear(&r->attempts);

@@ -281,8 +281,8 @@ def test_plain_http_to_a_tls_server_gets_the_https_url(cluster, tls_server):
     name = "tls.shop.svc.cluster.local"
     answer = curl("-x", f"http://127.0.0.1:{cluster.port}", f"http://{name}:443/")
     assert answer.status == 502 and "It may speak TLS" in answer.text, "openssl closes without a response"
-    assert f"https://{name}:{cluster.port}/" in answer.text, answer
-    used = curl("--cacert", tls_server, *by_name(cluster, name, cluster.port), f"https://{name}:{cluster.port}/")
+    assert f"Use https://{name}/: " in answer.text, answer
+    used = curl("--cacert", tls_server, "-x", f"http://127.0.0.1:{cluster.port}", f"https://{name}/")
     assert used.status == 200, "the URL of the page works"
 
 
