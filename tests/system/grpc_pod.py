@@ -73,12 +73,17 @@ class GrpcServer:
 
 
 class GrpcClient:
-    """Calls on one channel through kube-tunnel: by name, or to the port 80 of that name by CONNECT."""
+    """Calls on one channel through kube-tunnel: by name, over TLS that trusts `authorities` (PEM), or to the port 80 of
+    that name by CONNECT."""
 
-    def __init__(self, tunnel_port, authority, connect=False):
+    def __init__(self, tunnel_port, authority, connect=False, authorities=None):
         address, options = f"127.0.0.1:{tunnel_port}", [("grpc.enable_retries", 0), *OPTIONS]
         if connect:
             self.channel = grpc.insecure_channel(f"{authority}:80", [("grpc.http_proxy", f"http://{address}"), *options])
+        elif authorities:
+            self.channel = grpc.secure_channel(
+                address, grpc.ssl_channel_credentials(authorities),
+                [("grpc.ssl_target_name_override", authority), ("grpc.default_authority", authority), *options])
         else:
             self.channel = grpc.insecure_channel(address, [("grpc.default_authority", authority), *options])
 

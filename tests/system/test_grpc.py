@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import re
 import socket
+import subprocess
 import threading
 import time
 
@@ -16,7 +17,7 @@ import h2.events  # noqa: E402
 
 from grpc_pod import GrpcClient, GrpcServer  # noqa: E402 - after the check above
 from test_http2 import h2_pod  # noqa: E402, F401
-from tunnel_process import eventually  # noqa: E402
+from tunnel_process import BINARY, eventually  # noqa: E402
 
 PORT = 8080
 
@@ -34,9 +35,15 @@ def tunnel(server, start_playground, start_tunnel):
     return start_tunnel(kubeconfig=playground.kubeconfig)
 
 
-@pytest.fixture(params=["by name", "CONNECT"])
+def local_authority(tunnel):
+    """The certificate of the local CA in the home of this kube-tunnel, in PEM."""
+    return subprocess.run([BINARY, "ca", "export"], env=tunnel.environment, check=True, capture_output=True).stdout
+
+
+@pytest.fixture(params=["by name", "CONNECT", "TLS"])
 def client(tunnel, request):
-    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local", request.param == "CONNECT")
+    authorities = local_authority(tunnel) if request.param == "TLS" else None
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local", request.param == "CONNECT", authorities)
     yield client
     client.close()
 
