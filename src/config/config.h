@@ -151,5 +151,9 @@ static inline void config_unrefp(struct config **c)
 /* Are two-label names (web.shop) accepted in the Host header? */
 bool config_short_names(const struct config *c);
 
+/* Where does TLS of this service's clients end?  AUTO: here, if it has no TLS port. */
+enum service_tls_mode config_tls_mode(const struct config *c, struct str ns,
+                                      struct str service);
+
 /* Was this value set by a flag, the environment or a file? */
 bool config_is_set(const struct config *c, enum setting_id id);

@@ -64,6 +64,18 @@ bool config_short_names(const struct config *c)
                                             : c->short_names == AUTO_BOOL_TRUE;
 }
 
+/* In a pod there is no browser of the user, and no home for a key. */
+enum service_tls_mode config_tls_mode(const struct config *c, struct str ns,
+                                      struct str service)
+{
+    enum service_tls_mode mode = service_tls_mode(&c->tls, ns, service);
+    bool wanted = c->tls_termination == AUTO_BOOL_AUTO
+                      ? !c->in_pod
+                      : c->tls_termination == AUTO_BOOL_TRUE;
+
+    return mode || wanted ? mode : SERVICE_TLS_PASSTHROUGH;
+}
+
 bool config_is_set(const struct config *c, enum setting_id id)
 {
     return c->origins[id].source != FROM_DEFAULT;

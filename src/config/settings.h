@@ -180,7 +180,7 @@
     X(alias) X(target_port) X(max_objects) X(max_objects_size) X(plugin_timeout_ms) \
     X(lookup_rate) X(lookup_burst) \
     X(response_timeout_ms) X(wait_ms) X(dial_timeout_ms) X(replay_buffer) X(forwarded) \
-    X(half_close) X(tls_ca) X(tls) \
+    X(half_close) X(tls_ca) X(tls) X(tls_termination) \
     X(tunnels_per_pod) X(http_tunnels_per_pod) X(small_request) X(prewarmed_tunnels) \
     X(tunnel_max_pairs) X(idle_timeout_ms) X(idle_check_ms) X(tunnel_max_age_ms) \
     X(ping_interval_ms) X(ping_timeout_ms) \

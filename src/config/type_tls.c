@@ -11,7 +11,7 @@
 #include "base/own.h"
 #include "config/type.h"
 
-static const char *const keys[] = { "verify", "ca", "pin", "server-name", NULL };
+static const char *const keys[] = { "verify", "ca", "pin", "server-name", "mode", NULL };
 
 /* Names of pods and Deployments are longer than those of services. */
 static bool is_service(struct str ns, struct str name)
@@ -105,13 +105,30 @@ static enum err set_server_name(struct service_tls *s, struct str value, struct 
     return OK;
 }
 
+static const char *const modes[] = {
+    [SERVICE_TLS_PASSTHROUGH] = "passthrough",
+    [SERVICE_TLS_TERMINATE] = "terminate",
+};
+
+static enum err set_mode(struct service_tls *s, struct str value, struct diag *why)
+{
+    for (size_t i = SERVICE_TLS_PASSTHROUGH; i < ARRAY_LEN(modes); i++) {
+        if (!str_ieq(value, str_of(modes[i])))
+            continue;
+        s->mode = (enum service_tls_mode)i;
+        return OK;
+    }
+    return diag_set(why, ERR_CONFIG, "mode: \"%.*s\" is not passthrough or terminate",
+                    STR_ARG(value));
+}
+
 static enum err unknown_option(struct str key, struct diag *why)
 {
     const char *nearest = nearest_name(key, keys);
 
     if (!nearest)
         return diag_set(why, ERR_CONFIG,
-                        "\"%.*s\" is not one of verify, ca, pin and server-name",
+                        "\"%.*s\" is not one of verify, ca, pin, server-name and mode",
                         STR_ARG(key));
     return diag_set(why, ERR_CONFIG, "\"%.*s\" is not a key; is it \"%s\"?", STR_ARG(key),
                     nearest);
@@ -122,7 +139,7 @@ static enum err add_option(struct service_tls *s, struct str key, struct str val
 {
     static enum err (*const setters[])(struct service_tls *, struct str,
                                        struct diag *) = { set_verify, set_ca, set_pin,
-                                                          set_server_name };
+                                                          set_server_name, set_mode };
 
     for (size_t i = 0; keys[i]; i++) {
         if (!setting_name_matches(key, keys[i]))
@@ -150,6 +167,23 @@ static enum err add_text(struct service_tls_list *list, struct str text, struct 
     return e ? diag_prefix(why, e, "%s", last->service) : OK;
 }
 
+bool service_tls_verifies(const struct service_tls *s)
+{
+    return s->unverified || s->ca || s->has_pin || s->server_name;
+}
+
+enum service_tls_mode service_tls_mode(const struct service_tls_list *list, struct str ns,
+                                       struct str service)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        struct str first;
+        struct str second = str_cut(str_of(list->at[i].service), '/', &first);
+        if (str_ieq(first, ns) && str_ieq(second, service))
+            return list->at[i].mode;
+    }
+    return SERVICE_TLS_AUTO;
+}
+
 static enum err check_one(const struct service_tls *s, struct diag *why)
 {
     if (s->unverified && (s->ca || s->has_pin))
@@ -160,9 +194,9 @@ static enum err check_one(const struct service_tls *s, struct diag *why)
                         "%s: ca and pin exclude one another: a pinned certificate needs "
                         "no authority",
                         s->service);
-    if (!s->unverified && !s->ca && !s->has_pin && !s->server_name)
+    if (!service_tls_verifies(s) && !s->mode)
         return diag_set(why, ERR_CONFIG,
-                        "%s: one of verify, ca, pin and server-name is missing",
+                        "%s: one of verify, ca, pin, server-name and mode is missing",
                         s->service);
     return OK;
 }
@@ -189,6 +223,8 @@ static void print_one(FILE *out, const struct service_tls *s)
         fprintf(out, "%02x", s->pin[i]);
     if (s->server_name)
         fprintf(out, ",server-name=%s", s->server_name);
+    if (s->mode)
+        fprintf(out, ",mode=%s", modes[s->mode]);
 }
 
 static char *tls_print(const struct setting *s, const void *field)

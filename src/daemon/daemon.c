@@ -92,7 +92,7 @@ struct daemon {
     struct clusters *clusters;
     struct naming naming;
     struct admin *admin;
-    struct leaves *leaves; /* NULL: TLS of clients does not end here */
+    struct leaves *leaves;
     struct serve *serve;
     struct listeners *listeners;
     struct control *control;
@@ -455,13 +455,9 @@ static struct reload *start_reload(struct daemon *d)
     });
 }
 
-/* In a pod there is no browser of the user, and no home for a key. */
+/* The folder is used with the first connection whose TLS ends here. */
 static void start_termination(struct daemon *d)
 {
-    enum auto_bool wanted = d->config->tls_termination;
-
-    if (wanted == AUTO_BOOL_FALSE || (wanted == AUTO_BOOL_AUTO && in_pod()))
-        return;
     AUTO_FREE char *folder = ca_folder_path();
     d->leaves = leaves_create(loop_sched(d->loop), folder);
     serve_terminate_tls(d->serve, d->leaves);

@@ -57,7 +57,8 @@ static enum err add_all(struct tls_rules *rules, const struct config *c,
         return e;
     *ret_of = SETTING_tls;
     for (size_t i = 0; !e && i < c->tls.count; i++)
-        e = add_rule(rules, &c->tls.at[i], why);
+        if (service_tls_verifies(&c->tls.at[i]))
+            e = add_rule(rules, &c->tls.at[i], why);
     return e;
 }
 

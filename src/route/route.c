@@ -238,6 +238,8 @@ enum err route_port(const struct route *r, const struct service *s, size_t *ret_
     enum err e = check_service(r, s, why);
     if (e)
         return e;
+    if (r->no_tls_port)
+        return no_tls_port(s, why);
     bool named = r->port != 0 || !str_empty(r->name.port_name);
     const struct service_port *p = named    ? find_meant(r, s)
                                    : r->tls ? find_tls(s)

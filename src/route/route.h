@@ -17,6 +17,7 @@ struct route {
     bool
         outside; /* an address that no service or pod has is connected to outside the cluster */
     bool tls; /* if there is no port: choose the service's TLS port, not its first */
+    bool no_tls_port;     /* likewise: the service counts as one without a TLS port */
     uint16_t target_port; /* --target-port: overrides the container's port; 0: none */
 };
 

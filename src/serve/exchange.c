@@ -339,7 +339,7 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
     if (!l->result)
         return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
     if (x->routing.target.connect && message_is_alone(x->client.message) &&
-        terminate_instead(x->serve, &x->routing.target.route, l->result))
+        serve_may_end_tls(x->serve, &x->routing.target.route, l->result))
         return expect_hello(x);
     bool own = l->result == ERR_SELF && !x->routing.target.connect;
     return own ? send_own_page(x) : refuse_lease(x);

@@ -218,14 +218,7 @@ static enum raw_state refuse_proxied(struct raw *r, enum err e)
     return RAW_CLOSED;
 }
 
-/* The service has no TLS port: TLS of the client ends here, whose ClientHello is still in its
- * queue. */
-static bool can_terminate(const struct raw *r)
-{
-    return r->due == PROXY_TLS && r->serve->leaves &&
-           r->attempts.lease.result == ERR_NO_PORT;
-}
-
+/* TLS of the client ends here, whose ClientHello is still in its queue. */
 static enum raw_state terminate(struct raw *r)
 {
     struct visitor from = r->from;
@@ -280,10 +273,8 @@ static enum raw_state raw_in_lease(struct raw *r)
         raw_lease(r);
         return RAW_LEASE;
     }
-    if (can_terminate(r))
-        return terminate(r);
-    if (r->due && terminate_instead(r->serve, route_of(r), r->attempts.lease.result))
-        return expect_hello(r);
+    if (r->due && serve_may_end_tls(r->serve, route_of(r), r->attempts.lease.result))
+        return r->due == PROXY_TLS ? terminate(r) : expect_hello(r);
     if (r->attempts.lease.result && r->due)
         return refuse_proxied(r, r->attempts.lease.result);
     if (r->attempts.lease.result)

@@ -38,11 +38,19 @@ struct rules serve_rules(const struct serve *s, const struct visitor *from)
     };
 }
 
-bool terminate_instead(const struct serve *s, const struct route *route, enum err result)
+enum service_tls_mode serve_tls_mode(const struct serve *s, const struct name *name)
+{
+    struct str of = str_empty(name->service) ? name->endpoint : name->service;
+
+    return s->leaves ? config_tls_mode(s->config, name->ns, of) : SERVICE_TLS_PASSTHROUGH;
+}
+
+bool serve_may_end_tls(const struct serve *s, const struct route *route, enum err result)
 {
     const uint16_t https = 443;
 
-    return result == ERR_NO_PORT && route->port == https && s->leaves;
+    return result == ERR_NO_PORT && (route->tls || route->port == https) &&
+           serve_tls_mode(s, &route->name) != SERVICE_TLS_PASSTHROUGH;
 }
 
 void serve_client_came(struct serve *s)

@@ -30,7 +30,7 @@ struct serve {
     struct naming *naming;
     struct admin *admin;
     const struct handover *handover;
-    struct leaves *leaves; /* NULL: TLS of clients does not end here */
+    struct leaves *leaves; /* NULL: no TLS of clients ends here */
 
     struct list_node sessions;
     struct list_node raws; /* connections through listeners of one service port */
@@ -67,9 +67,11 @@ struct serve {
  * NULL if it does not matter which client sent them. */
 struct rules serve_rules(const struct serve *s, const struct visitor *from);
 void serve_metrics_register(void);
-/* A proxy request for port 443 of a service that has no such port: TLS of the client ends here,
- * as without a proxy (serve/terminate.h).  `result` is the lease's. */
-bool terminate_instead(const struct serve *s, const struct route *route, enum err result);
+/* Where does TLS of this name's clients end?  AUTO: here, if the service has no TLS port. */
+enum service_tls_mode serve_tls_mode(const struct serve *s, const struct name *name);
+/* A lease for a client's TLS, or for a proxy request for port 443, has failed with `result`:
+ * may its TLS end here instead (serve/terminate.h)? */
+bool serve_may_end_tls(const struct serve *s, const struct route *route, enum err result);
 /* A session or a raw connection was made, or is about to free itself. */
 void serve_client_came(struct serve *s);
 void serve_client_left(struct serve *s, const struct visitor *from);

@@ -97,6 +97,8 @@ enum err tls_client_run(struct tls_client *c, struct serve *serve, struct stream
     log_debug(id, "TLS connection", LOG_S("client", from->address),
               LOG_S("server_name", hello.server_name), LOG_S("alpn", hello.alpn),
               LOG_S("ech", hello.ech ? "yes" : "no"));
+    target.route.no_tls_port =
+        serve_tls_mode(serve, &target.route.name) == SERVICE_TLS_TERMINATE;
     *ret = exposed_proxied(&target.route, target.host, true);
     return OK;
 }

@@ -99,6 +99,7 @@ enum err external_follow(struct external *x, const struct external_rules *rules,
     struct route *next = xcalloc(1, sizeof(*next));
     next->port = route->port;
     next->tls = route->tls;
+    next->no_tls_port = route->no_tls_port;
     next->target_port = route->target_port;
     name_copy(&next->name, &target);
     free(x->route); /* `route` may be this one */

@@ -16,6 +16,7 @@ import pytest
 
 from http_client import Client, request
 from test_direct import in_pod  # noqa: F401
+from test_tls_to_services import certificates, cluster, plain, start, tls_pods  # noqa: F401
 from tunnel_process import KubeTunnel, curl, eventually
 
 NAME = "web.shop.svc.cluster.local"
@@ -347,3 +348,36 @@ def test_closed_namespaces_get_no_certificate(start_tunnel, tmp_path):
 def test_in_a_pod_only_where_it_is_asked_for(playground, in_pod, flags, status):  # noqa: F811
     tunnel = in_pod(playground, *flags)
     assert curl(*by_name(tunnel), f"https://{NAME}/").exit == status, "an alert, or a certificate that is not trusted"
+
+
+# --- the setting for one service ---
+
+@pytest.mark.parametrize("flags, exit", [
+    (["--tls", "shop/web,mode=passthrough"], 35), (["--tls-termination=false", "--tls", "shop/web,mode=terminate"], 60),
+    (["--tls-termination=false", "--tls", "shop/other,mode=terminate"], 35),
+    (["--tls", "shop/other,mode=passthrough"], 60)])
+def test_a_setting_overrides_for_one_service(start_tunnel, tmp_path, flags, exit):
+    """35: an alert; 60: a certificate that curl does not trust here."""
+    tunnel = start_tunnel(*flags, environment=Home(tmp_path).environment)
+    assert curl(*by_name(tunnel), f"https://{NAME}/").exit == exit
+
+
+def test_a_service_with_tls_is_served_by_its_own_certificate_or_by_ours(start, certificates, home, secure):  # noqa: F811
+    """mode: terminate. TLS of the client ends here, and the request goes to the pod over TLS again."""
+    name = "good.shop.svc.cluster.local"
+    for mode, own, other in (("passthrough", certificates.authority.path, home.certificate),
+                             ("terminate", home.certificate, certificates.authority.path)):
+        tunnel = start("--tls", f"shop/good,mode={mode}", environment=home.environment)
+        answer = curl("--cacert", own, *by_name(tunnel, name), f"https://{name}/x")
+        assert answer.status == 200 and answer.text.startswith("GET /x HTTP/1.1"), answer
+        assert ("X-Forwarded-Proto: https" in answer.text) == (mode == "terminate")
+        assert curl("--cacert", other, *by_name(tunnel, name), f"https://{name}/x").exit == 60
+
+
+def test_a_reload_applies_it(start_tunnel, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text("tls-termination: false\n")
+    tunnel = start_tunnel("--config", file, environment=Home(tmp_path).environment)
+    assert curl(*by_name(tunnel), f"https://{NAME}/").exit == 35
+    file.write_text("tls-termination: true\n")
+    eventually(lambda: curl(*by_name(tunnel), f"https://{NAME}/").exit == 60)

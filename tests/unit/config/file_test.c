@@ -124,11 +124,13 @@ static void refuses_keys_of_a_service_that_exclude_one_another(void **state)
         { "shop/web,verify=none,ca=/dev/null", "verify: none excludes" },
         { "shop/web,verify=none,pin=" PIN, "verify: none excludes" },
         { "shop/web,ca=/dev/null,pin=" PIN, "ca and pin exclude" },
-        { "shop/web", "one of verify, ca, pin and server-name is missing" },
+        { "shop/web", "one of verify, ca, pin, server-name and mode is missing" },
         { "shop/web,verify=none,server-name=a.b", NULL },
         { "shop/web,pin=" PIN ",server-name=a.b", NULL },
         { "shop/web,ca=/dev/null,server-name=a.b", NULL },
         { "shop/web,server-name=a.b", NULL },
+        { "shop/web,mode=terminate", NULL },
+        { "shop/web,mode=passthrough,verify=none", NULL },
     };
 
     for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
@@ -141,6 +143,38 @@ static void refuses_keys_of_a_service_that_exclude_one_another(void **state)
         if (rows[i].why && !strstr(why.text, rows[i].why))
             fail_msg("%s: %s", rows[i].text, why.text);
     }
+}
+
+static void finds_where_tls_of_a_services_clients_ends(void **state)
+{
+    (void)state;
+    AUTO(config_unrefp) struct config *c = config_default();
+    static const char text[] = "tls:\n"
+                               "  shop/web: { mode: terminate }\n"
+                               "  shop/api: { verify: none, mode: passthrough }\n"
+                               "  shop/db: { verify: none }\n";
+    struct diag why = { 0 };
+
+    if (apply(c, text, &why))
+        fail_msg("%s", why.text);
+    for (c->tls_termination = AUTO_BOOL_AUTO; c->tls_termination <= AUTO_BOOL_TRUE;
+         c->tls_termination++) {
+        bool off = c->tls_termination == AUTO_BOOL_FALSE;
+        enum service_tls_mode usual = off ? SERVICE_TLS_PASSTHROUGH : SERVICE_TLS_AUTO;
+        assert_int_equal(config_tls_mode(c, STR("shop"), STR("WEB")),
+                         SERVICE_TLS_TERMINATE);
+        assert_int_equal(config_tls_mode(c, STR("shop"), STR("api")),
+                         SERVICE_TLS_PASSTHROUGH);
+        assert_int_equal(config_tls_mode(c, STR("shop"), STR("db")), usual);
+        assert_int_equal(config_tls_mode(c, STR("pay"), STR("web")), usual);
+    }
+    c->tls_termination = AUTO_BOOL_AUTO;
+    c->in_pod = true;
+    assert_int_equal(config_tls_mode(c, STR("pay"), STR("web")), SERVICE_TLS_PASSTHROUGH);
+    assert_int_equal(config_tls_mode(c, STR("shop"), STR("web")), SERVICE_TLS_TERMINATE);
+    AUTO_FREE char *printed = setting_print(&settings[SETTING_tls], c);
+    assert_string_equal(printed, "shop/web,mode=terminate,shop/api,verify=none,"
+                                 "mode=passthrough,shop/db,verify=none");
 }
 
 static void empties_a_list_that_another_file_filled(void **state)
@@ -195,6 +229,8 @@ static void names_the_line_of_every_mistake(void **state)
           "setting)" },
         { "tls:\n  a/b: {verfy: none}\n",
           "c.yaml:2: tls: a/b: \"verfy\" is not a key; is it \"verify\"?" },
+        { "tls:\n  a/b: {mode: ends}\n",
+          "c.yaml:2: tls: a/b: mode: \"ends\" is not passthrough or terminate" },
         { "tls: {ab: {}}\n",
           "c.yaml:1: tls: \"ab\" is not NAMESPACE/SERVICE, like shop/web" },
         { "tls: [\"a/b\", \"a/b\"]\n", "c.yaml:1: tls: a/b is given twice" },
@@ -254,6 +290,7 @@ int main(void)
         cmocka_unit_test(follows_aliases_and_merge_keys),
         cmocka_unit_test(reads_how_certificates_of_services_are_verified),
         cmocka_unit_test(refuses_keys_of_a_service_that_exclude_one_another),
+        cmocka_unit_test(finds_where_tls_of_a_services_clients_ends),
         cmocka_unit_test(empties_a_list_that_another_file_filled),
         cmocka_unit_test(names_the_line_of_every_mistake),
         cmocka_unit_test(refuses_nested_values),

@@ -150,6 +150,26 @@ static enum port_tls tls_of(struct service_port port, struct route more)
     return route_port_tls(&r, &s, 0);
 }
 
+static void a_service_can_count_as_one_without_a_tls_port(void **state)
+{
+    (void)state;
+    struct service_port both[] = { { .name = "http", .number = 80, .tcp = true },
+                                   { .name = "https", .number = 443, .tcp = true } };
+    struct service s = {
+        .name = "web", .has_selector = true, .ports = both, .port_count = 2
+    };
+    struct route r = { .tls = true, .no_tls_port = true };
+    struct diag why = { "" };
+    size_t index = 99;
+
+    assert_int_equal(route_port(&r, &s, &index, &why), ERR_NO_PORT);
+    s.kind = SERVICE_POD;
+    assert_int_equal(route_port(&r, &s, &index, &why), ERR_NO_PORT);
+    s.kind = SERVICE_EXTERNAL;
+    assert_int_equal(route_port(&r, &s, &index, &why), ERR_UNAVAILABLE);
+    assert_int_equal(index, 99);
+}
+
 static void a_port_speaks_tls_by_declaration_or_by_its_number(void **state)
 {
     (void)state;
@@ -385,6 +405,7 @@ int main(void)
         cmocka_unit_test(port_80_is_chosen_where_none_is_given),
         cmocka_unit_test(the_first_tcp_port_is_chosen_without_80),
         cmocka_unit_test(the_tls_port_is_443_or_one_that_is_called_so),
+        cmocka_unit_test(a_service_can_count_as_one_without_a_tls_port),
         cmocka_unit_test(a_port_speaks_tls_by_declaration_or_by_its_number),
         cmocka_unit_test(another_target_port_speaks_tls_by_its_number_only),
         cmocka_unit_test(a_port_of_a_pod_speaks_tls_by_its_number_only),
