@@ -37,14 +37,14 @@ struct request_event {
     struct log_id id;
     const char *client;
     uint16_t listener;
-    bool loopback; /* of the listener */
-    bool http2;    /* the client's protocol */
-    const struct http1_head *request;
-    struct str host, path;           /* as the client wrote them, the query included */
-    const struct name *name;         /* of the route */
-    uint16_t port;                   /* of the route; 0: the default */
-    bool exposed;                    /* through an exposed port */
-    const struct endpoint *endpoint; /* NULL: none */
+    bool loopback;                    /* of the listener */
+    bool http2;                       /* the client's protocol */
+    const struct http1_head *request; /* its text is one piece: http/message.h */
+    struct str host, path;            /* as the client wrote them, the query included */
+    const struct name *name;          /* of the route */
+    uint16_t port;                    /* of the route; 0: the default */
+    bool exposed;                     /* through an exposed port */
+    const struct endpoint *endpoint;  /* NULL: none */
     uint16_t pod_port;
     struct log_id via;
     bool reused, own; /* own: the response is kube-tunnel's */

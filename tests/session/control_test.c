@@ -164,23 +164,27 @@ static void an_answer_that_is_not_read_ends_after_ten_seconds(void **state)
 
 /* --- events --- */
 
+/* A request for a path of this length has ended. */
 static void publish(struct control_rig *r, size_t path_len)
 {
-    static char path[20000];
+    static char text[20000];
     static struct name name;
-    static struct http1_head head;
+    struct http1_field fields[4];
+    struct http1_head head = { .fields = fields, .room = ARRAY_LEN(fields) };
+    int len =
+        snprintf(text, sizeof(text), "GET %*s HTTP/1.1\r\nHost: web.shop.svc\r\n\r\n",
+                 (int)path_len, "");
 
-    memset(path, 'a', sizeof(path));
+    memset(text + 4, 'a', path_len);
+    assert_int_equal(http1_request_parse(text, (size_t)len, &head), OK);
     name_parse(STR("web.shop.svc"), STR("cluster.local"), &name);
     const struct request_event e = { .id = { .kind = 's', .number = 7, .sub = 1 },
                                      .client = "127.0.0.1",
                                      .request = &head,
                                      .host = STR("web.shop.svc"),
-                                     .path = { path, path_len },
+                                     .path = head.target,
                                      .name = &name,
                                      .status = 200 };
-    head.method = STR("GET");
-    head.target = e.path;
     if (r->serve->observer)
         r->serve->observer->on_request(r->serve->observer->owner, &e);
 }
