@@ -3,9 +3,10 @@
 SPDX-License-Identifier: MIT
 """
 import json
+import subprocess
 
 import pytest
-from tunnel_process import curl, eventually
+from tunnel_process import BINARY, curl, eventually
 
 WEB = "web.shop.svc.cluster.local"
 WAYS = {"SOCKS5": ("--proxy", "socks5h://{}"), "SOCKS4a": ("--proxy", "socks4a://{}"),
@@ -51,3 +52,14 @@ def test_the_api_servers_certificate_is_its_own_by_server_name(cluster, start_tu
     answer = curl("-k", "--connect-to", f"{name}:443:127.0.0.1:{tunnel.port}", f"https://{name}/version")
     assert answer.exit == 35, answer
     eventually(lambda: "connection failed" in tunnel.log())
+
+
+@pytest.mark.parametrize("version", ["--http1.1", "--http2"])
+def test_a_plain_service_is_served_over_tls_with_the_local_ca(start_tunnel, tmp_path, version):
+    tunnel = start_tunnel(user="admin", environment={"XDG_DATA_HOME": str(tmp_path)})
+    authority = tmp_path / "ca.pem"
+    subprocess.run([BINARY, "ca", "export", "-o", authority], env=tunnel.environment, check=True, timeout=30)
+    answer = curl("--cacert", authority, version, "--connect-to", f"{WEB}:443:127.0.0.1:{tunnel.port}",
+                  f"https://{WEB}/x")
+    assert answer.status == 200 and f"host {WEB} " in answer.text, answer
+    assert answer.head.startswith("HTTP/2" if version == "--http2" else "HTTP/1.1")
