@@ -17,7 +17,7 @@ import pytest
 import grpc_peer
 from conftest import CLUSTER
 from faults_seen import Seen
-from grpc_peer import CASES, SERVICE, Load, check, grpcurl, held_stream
+from grpc_peer import CASES, SERVICE, Load, check, export_ca, grpcurl, held_stream
 from tunnel_process import clean_environment, eventually
 
 IMAGE = "localhost/ktunnel-grpc:1"
@@ -75,6 +75,17 @@ def test_grpc_go_passes(tunnel, ready, case, host):
 def test_grpc_go_passes_through_connect_and_socks(tunnel, ready, case):
     check(case, f"{NAME}:80", https_proxy=f"http://127.0.0.1:{tunnel.port}")
     check(case, f"passthrough:///{NAME}:80", f"--socks=127.0.0.1:{tunnel.port}")
+
+
+@pytest.fixture(scope="module")
+def ca(tunnel, tmp_path_factory):
+    return export_ca(tunnel, tmp_path_factory.mktemp("ca"))
+
+
+@pytest.mark.parametrize("case", ["large_unary", "ping_pong", "cancel_after_first_response", "messages_of_4_mib"])
+def test_grpc_go_passes_over_tls(tunnel, ready, ca, case):
+    """TLS ends at kube-tunnel."""
+    check(case, f"127.0.0.1:{tunnel.port}", f"--authority={NAME}", f"--ca={ca}")
 
 
 def test_grpcurl_finds_and_calls_services_by_reflection(tunnel, ready):

@@ -65,6 +65,19 @@ def test_grpc_go_passes(tunnel, way, case):
     check(case, target, *flags, **environment)
 
 
+def test_health_and_reflection_answer_python(tunnel):
+    """With the messages as bytes: SERVING is field 1; a list of services is asked for by field 7."""
+    channel = grpc.insecure_channel(f"127.0.0.1:{tunnel.port}", [("grpc.default_authority", NAME)])
+    assert channel.unary_unary("/grpc.health.v1.Health/Check")(b"", timeout=20) == b"\x08\x01"
+    watch = channel.unary_stream("/grpc.health.v1.Health/Watch")(b"", timeout=20)
+    assert next(watch) == b"\x08\x01"
+    watch.cancel()
+    method = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo"
+    services, = channel.stream_stream(method)(iter([b"\x3a\x00"]), timeout=20)
+    assert SERVICE.encode() in services and b"grpc.health.v1.Health" in services
+    channel.close()
+
+
 def test_grpcurl_finds_and_calls_services_by_reflection(tunnel):
     target = ["-authority", NAME, f"127.0.0.1:{tunnel.port}"]
     assert SERVICE in grpcurl(*target, "list").split()
