@@ -21,6 +21,10 @@ ROOT = Path(__file__).resolve().parent.parent
 BINARY = Path(os.environ.get("KUBE_TUNNEL", ROOT / "build" / "kube-tunnel"))
 PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playground"))
 
+# Under nohup SIGHUP is ignored, which children inherit; a handler they do not.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda number, frame: None)
+
 STOP_SECONDS = 10  # what SIGTERM may take, under whatever load
 
 

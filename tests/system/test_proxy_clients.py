@@ -277,13 +277,29 @@ def test_tls_without_a_server_name_is_refused(cluster):
 
 # --- the wrong protocol ---
 
-def test_plain_http_to_a_tls_server_gets_the_https_url(cluster, tls_server):
+def test_plain_http_to_a_tls_server_names_its_certificate_and_the_setting(cluster, tls_server):
     name = "tls.shop.svc.cluster.local"
     answer = curl("-x", f"http://127.0.0.1:{cluster.port}", f"http://{name}:443/")
-    assert answer.status == 502 and "It may speak TLS" in answer.text, "openssl closes without a response"
-    assert f"Use https://{name}/: " in answer.text, answer
+    assert answer.status == 502 and f"the certificate of {name} is self-signed" in answer.text, answer
+    assert "tls: {shop/tls: {ca: FILE}}" in answer.text, answer
     used = curl("--cacert", tls_server, "-x", f"http://127.0.0.1:{cluster.port}", f"https://{name}/")
-    assert used.status == 200, "the URL of the page works"
+    assert used.status == 200, "TLS of the client's own passes through"
+
+
+def test_a_port_declared_as_http_that_speaks_tls_gets_a_hint(
+        start_playground, start_tunnel, start_program, tls_server, tmp_path):  # noqa: F811
+    port, = free_ports(1)
+    start_program(port, "openssl", "s_server", "-accept", f"127.0.0.1:{port}", "-cert", tls_server, "-key",
+                  tls_server.with_name("key"), "-www", "-quiet")
+    service, pod = objects_of("hidden", 8443)
+    service["spec"]["ports"] = [{"name": "http", "port": 8443}]
+    manifest = tmp_path / "objects.json"
+    manifest.write_text(json.dumps([service, pod]))
+    playground = start_playground("--manifest", str(manifest), "--backend", f"hidden:8443=127.0.0.1:{port}")
+    tunnel = start_tunnel(kubeconfig=playground.kubeconfig)
+    answer = tunnel.get("hidden.shop.localhost:8443")
+    assert answer.status == 502 and "It may speak TLS" in answer.text, "openssl closes without a response"
+    assert "https://hidden.shop." in answer.text, answer
 
 
 @needs("nghttpd")
