@@ -13,6 +13,7 @@
 
 static struct {
     struct metric *first, *last;
+    struct metric_printer *printers;
 } registry;
 
 /* Upper bounds of the buckets: as printed (seconds), and in whole milliseconds. */
@@ -187,15 +188,62 @@ static void put_parts(FILE *out, const struct metric *m)
     }
 }
 
+void metrics_print_head(FILE *out, const char *name, enum metric_type type,
+                        const char *help)
+{
+    fprintf(out, "# HELP %s ", name);
+    put_label_value(out, help, false);
+    fprintf(out, "\n# TYPE %s %s\n", name, types[type]);
+}
+
 static void put_metric(FILE *out, const struct metric *m)
 {
-    fprintf(out, "# HELP %s ", m->name);
-    put_label_value(out, m->help, false);
-    fprintf(out, "\n# TYPE %s %s\n", m->name, types[m->type]);
+    metrics_print_head(out, m->name, m->type, m->help);
     if (m->parts && partition_count())
         put_parts(out, m);
     else
         put_samples(out, m, m->series, m->buckets, m->sum, NULL);
+}
+
+void metrics_add_printer(struct metric_printer *p)
+{
+    p->next = registry.printers;
+    registry.printers = p;
+}
+
+void metrics_remove_printer(struct metric_printer *p)
+{
+    for (struct metric_printer **at = &registry.printers; *at; at = &(*at)->next) {
+        if (*at != p)
+            continue;
+        *at = p->next;
+        return;
+    }
+}
+
+void metrics_print_value(FILE *out, const char *value)
+{
+    put_label_value(out, value, true);
+}
+
+void histogram_observe_ms(struct histogram *h, uint64_t ms)
+{
+    observe(&h->count, h->buckets, &h->sum, ms);
+}
+
+void histogram_print(FILE *out, const char *name, const char *labels,
+                     const struct histogram *h)
+{
+    uint64_t below = 0;
+
+    for (size_t i = 0; i < METRIC_BUCKETS; i++) {
+        below += h->buckets[i];
+        fprintf(out, "%s_bucket{%s,le=\"%s\"} %" PRIu64 "\n", name, labels,
+                bounds[i].seconds, below);
+    }
+    fprintf(out, "%s_bucket{%s,le=\"+Inf\"} %" PRId64 "\n", name, labels, h->count);
+    fprintf(out, "%s_sum{%s} %.3f\n%s_count{%s} %" PRId64 "\n", name, labels, h->sum,
+            name, labels, h->count);
 }
 
 char *metrics_text(void)
@@ -207,6 +255,8 @@ char *metrics_text(void)
         abort();
     for (const struct metric *m = registry.first; m; m = m->next)
         put_metric(out, m);
+    for (const struct metric_printer *p = registry.printers; p; p = p->next)
+        p->print(p->owner, out);
     if (fclose(out))
         abort();
     return text;

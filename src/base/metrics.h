@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <stdio.h>
+
 #include "base/str.h"
 
 enum metric_type { METRIC_COUNTER, METRIC_GAUGE, METRIC_HISTOGRAM };
@@ -54,6 +56,30 @@ void metric_observe_ms(struct metric *m, uint64_t ms);
  * changed by metric_add_for only, so that the total is the sum of the clusters. */
 void metric_add_for(struct metric *m, uint16_t cluster, size_t series, int64_t n);
 void metric_observe_ms_for(struct metric *m, uint16_t cluster, uint64_t ms);
+
+/* Samples that are made when they are printed: of states, or with other labels. */
+struct metric_printer {
+    void (*print)(void *owner, FILE *out);
+    void *owner;
+    struct metric_printer *next; /* private */
+};
+void metrics_add_printer(struct metric_printer *p);
+void metrics_remove_printer(struct metric_printer *p); /* idempotent */
+/* For printers: the two lines before the first sample, and a label's value. */
+void metrics_print_head(FILE *out, const char *name, enum metric_type type,
+                        const char *help);
+void metrics_print_value(FILE *out, const char *value);
+
+/* A histogram with the buckets of all histograms here, outside of the registry. */
+struct histogram {
+    uint64_t buckets[METRIC_BUCKETS];
+    int64_t count;
+    double sum;
+};
+void histogram_observe_ms(struct histogram *h, uint64_t ms);
+/* `labels`: "service=\"a\"", escaped. */
+void histogram_print(FILE *out, const char *name, const char *labels,
+                     const struct histogram *h);
 
 /* The text exposition format 0.0.4 of all of them; owned by the caller. */
 char *metrics_text(void);

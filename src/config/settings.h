@@ -166,6 +166,8 @@
     \
     X(LEVELS, log_level, "log-level", "info", 0, 0, LOGS, \
       "error, warn, info or debug, also per module: info,tunnel=debug") \
+    X(COUNT, service_metrics, "service-metrics", "0", 0, 1000, LOGS, \
+      "Durations in /metrics for so many services; 0: none by service") \
     X(LOG_FORMAT, log_format, "log-format", "text", 0, 0, LOGS, \
       "How log lines look")
 /* clang-format on */

@@ -24,6 +24,7 @@
 #include "ca/folder.h"
 #include "ca/leaves.h"
 #include "cluster/clusters.h"
+#include "cluster/metrics.h"
 #include "cluster/settings.h"
 #include "config/config.h"
 #include "control/control.h"
@@ -93,6 +94,7 @@ struct daemon {
     struct naming naming;
     struct admin *admin;
     struct leaves *leaves;
+    struct metric_printer metrics;
     struct serve *serve;
     struct listeners *listeners;
     struct control *control;
@@ -475,6 +477,8 @@ static enum err set_proxy_users(struct daemon *d, struct diag *why)
 
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
+    d->metrics = (struct metric_printer){ cluster_metrics_print, d->clusters, NULL };
+    metrics_add_printer(&d->metrics);
     d->admin = admin_create(d->clusters, d->config->cluster_domain);
     d->serve = serve_create(loop_sched(d->loop), loop_pool(d->loop), d->clusters,
                             d->config, &d->naming, d->admin);
@@ -515,6 +519,7 @@ static void finish(struct daemon *d)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
     leaves_destroy(d->leaves);
+    metrics_remove_printer(&d->metrics);
     admin_destroy(d->admin);
     clusters_destroy(d->clusters);
     exec_plugins_destroy(d->settings.plugins);

@@ -13,6 +13,7 @@
 #include "kube/oidc.h"
 #include "kube/secret.h"
 #include "kube/watched_file.h"
+#include "net/tls_identity.h"
 
 LOG_MODULE(kube);
 
@@ -297,4 +298,13 @@ bool credentials_are_interactive(struct credentials *c)
 const char *credentials_plugin_output(const struct credentials *c)
 {
     return c->plugin ? exec_plugin_output(c->plugin) : NULL;
+}
+
+int64_t credentials_expiry(const struct credentials *c)
+{
+    const struct credential *now = c->current;
+    int64_t token = now && now->expires_at != NEVER_EXPIRES ? now->expires_at / 1000 : 0;
+    int64_t pair = now && now->identity ? tls_identity_expiry(now->identity) : 0;
+
+    return !token || (pair && pair < token) ? pair : token;
 }

@@ -43,6 +43,10 @@ void credentials_on_kubeconfig(struct credentials *c);
  * credentials_get.  NULL: plain http. */
 struct tls_identity *credentials_identity(const struct credentials *c);
 
+/* When the credential in use expires, in seconds since 1970: its token or its certificate,
+ * the earlier one.  0: it does not, or that is not known. */
+int64_t credentials_expiry(const struct credentials *c);
+
 /* Is there no usable credential now?  *why: what it waits for, or the last failure. */
 bool credentials_are_missing(struct credentials *c, struct diag *why);
 

@@ -38,6 +38,7 @@
 #include "serve/reply.h"
 #include "serve/request_want.h"
 #include "serve/routing.h"
+#include "serve/service_metrics.h"
 
 LOG_MODULE(serve);
 
@@ -112,6 +113,10 @@ static void conclude_exchange(struct exchange *x)
         .bytes_out = join_passed(&x->join),
         .ms = x->serve->sched->now - x->began,
     });
+    if (x->serve->service_metrics)
+        service_metrics_note(x->serve->service_metrics, &x->routing.target.route,
+                             &x->attempts.lease, x->id.cluster,
+                             x->serve->sched->now - x->began);
     if (x->serve->observer && join_request(&x->join))
         observe(x);
     observed_destroy(TAKE(x->observed));

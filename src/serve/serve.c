@@ -13,6 +13,7 @@
 #include "serve/proxy_users.h"
 #include "serve/raw.h"
 #include "serve/serve_state.h"
+#include "serve/service_metrics.h"
 #include "serve/session.h"
 #include "serve/streams.h"
 #include "serve/terminate.h"
@@ -88,6 +89,7 @@ struct serve *serve_create(struct sched *sched, struct chunk_pool *pool,
     list_init(&s->free_running);
     init_codecs(s);
     timer_init(&s->drain_deadline, sched, on_drain_deadline);
+    s->service_metrics = service_metrics_create(config->service_metrics);
     serve_metrics_register();
     accounting_metrics_register();
     return s;
@@ -311,6 +313,7 @@ void serve_destroy(struct serve *s)
     pressure_finish(&s->pressure);
     timer_stop(&s->drain_deadline);
     proxy_users_destroy(s->proxy_users);
+    service_metrics_destroy(s->service_metrics);
     config_unref(s->config);
     free(s);
 }

@@ -20,6 +20,7 @@ struct leaves;
 struct naming;
 struct outside_dialer;
 struct observer;
+struct service_metrics;
 struct proxy_users;
 
 struct serve {
@@ -53,6 +54,7 @@ struct serve {
     struct h2_settings h2; /* likewise of HTTP/2 */
 
     struct recent recent;
+    struct service_metrics *service_metrics; /* NULL: they are off */
     const struct observer *observer; /* borrowed; NULL: none */
 
     bool draining;

@@ -408,3 +408,12 @@ void upstream_destroy(struct upstream *u)
     connectors_finish(&u->connectors);
     free(u);
 }
+
+size_t upstream_waiting(const struct upstream *u)
+{
+    size_t count = 0;
+
+    list_for_each (l, &u->leases, struct leasing, node)
+        count += l->state == LEASE_PARKED;
+    return count;
+}

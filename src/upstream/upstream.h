@@ -18,5 +18,6 @@ void upstream_configure(struct upstream *u, const struct upstream_settings *fres
 void upstream_drain(struct upstream *u, struct task *done);
 void upstream_trim(struct upstream *u);            /* free unused memory */
 bool upstream_free_descriptor(struct upstream *u); /* see pool_free_descriptor */
+size_t upstream_waiting(const struct upstream *u);   /* leases that are parked */
 bool upstream_idle(const struct upstream *u);      /* every lease was returned */
 void upstream_destroy(struct upstream *u);         /* only when idle */
