@@ -2,6 +2,7 @@
 #include <jansson.h>
 #include <stdio.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/file_write.h"
 #include "base/own.h"
@@ -197,11 +198,22 @@ static int check_flags(const struct args *a, enum action action)
     return EXIT_OK;
 }
 
+/* Root's CA is not the one that the user's kube-tunnel uses. */
+static bool is_by_sudo(void)
+{
+    const char *user = getenv("SUDO_UID");
+
+    return geteuid() == 0 && user && strcmp(user, "0") != 0;
+}
+
 static int act(const struct args *a, enum action action, const struct config *config)
 {
     AUTO(files_finish) struct ca_files files = { .folder = ca_folder_path() };
     bool dry = args_own(a, "dry-run") != NULL;
 
+    if (is_by_sudo())
+        return print_error("ca: run it without sudo, as the user that runs kube-tunnel: "
+                           "what needs root is printed as a command");
     if (!files.folder)
         return print_error("neither XDG_DATA_HOME nor HOME is set");
     ca_folder_list(files.folder, &files.domains);

@@ -25,9 +25,15 @@ static void refuse(struct serve *serve, struct stream *client, const struct visi
                    struct log_id id, enum err e, struct diag *why)
 {
     enum cause cause = e == ERR_UNSUPPORTED ? CAUSE_HOST_OUTSIDE : CAUSE_MEMORY;
+    const char *text = "TLS connection refused";
 
-    log_warn(id, "TLS connection refused", LOG_S("client", from->address),
-             LOG_S("reason", diag_text(why, e)));
+    /* The first two are due to what clients do, the others to the CA's files. */
+    if (e == ERR_UNSUPPORTED || e == ERR_LIMIT)
+        log_info(id, text, LOG_S("client", from->address),
+                 LOG_S("reason", diag_text(why, e)));
+    else
+        log_warn(id, text, LOG_S("client", from->address),
+                 LOG_S("reason", diag_text(why, e)));
     proxy_refuse(PROXY_TLS, cause, &client->out);
     session_open_ending(serve, client, from, id);
 }

@@ -42,8 +42,10 @@ class Home:
         script = f'mount --bind "$1" {SYSTEM_STORE} && mount --bind "$2" /etc/ssl && shift 2 && exec "$@"'
         return ["unshare", *root, "-m", "sh", "-c", script, "sh", str(self.store), str(self.ssl)]
 
-    def run(self, *words, isolated=True, path=None, **options):
-        environment = clean_environment(**self.environment, **({"PATH": path} if path else {}))
+    def run(self, *words, isolated=True, path=None, extra=None, **options):
+        environment = clean_environment(**self.environment, **({"PATH": path} if path else {}), **(extra or {}))
+        if not extra:
+            environment.pop("SUDO_UID", None)
         return subprocess.run([*(self.isolate() if isolated else ()), *map(str, words)], capture_output=True, text=True,
                               timeout=60, env=environment, **options)
 

@@ -145,6 +145,15 @@ def test_mistakes_are_named(home, words, error):
     assert done.returncode == 2 and error in done.stderr, done
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can be there by sudo")
+def test_sudo_is_refused(home):
+    """Root's home has another CA than the user's."""
+    for action in ("install", "export"):
+        done = home.ca(action, isolated=False, extra={"SUDO_UID": "1000"})
+        assert done.returncode == 2 and "run it without sudo" in done.stderr, done
+    assert not home.folder.exists()
+
+
 # --- where it is trusted ---
 
 @needs_namespaces
