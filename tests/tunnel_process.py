@@ -122,6 +122,7 @@ class KubeTunnel:
         self.runtime = runtime_directory()
         self.environment = clean_environment(**{
             "HOME": str(home), "XDG_CONFIG_HOME": str(home / "config"),
+            "XDG_DATA_HOME": str(home / "data"),
             "XDG_RUNTIME_DIR": str(self.runtime), **(environment or {})})
         self.process = None
         self.port = None
