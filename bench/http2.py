@@ -8,7 +8,7 @@ import http2_memory
 import measure
 from contender import BareSpdy, Contender, KubeTunnel, Kubectl
 from h2load import H2LOAD, put_h2load
-from http2_pods import GRPC_CHECK, free_ports, host_of
+from http2_pods import GRPC_CHECK, ONE_POD, free_ports, host_of
 from load import drive_spdy, put_load
 from place import KUBECTL
 from process import Process
@@ -49,7 +49,7 @@ class Http1Client(Http2Client):
 
 class KubectlHttp2(Kubectl):
     cold = False
-    loads = {"HTTP/2: 16 x 32", "HTTP/2: 1 x 32", "HTTP/2: fixed rate"}
+    loads = {"HTTP/2: 16 x 32", "HTTP/2: 1 x 32", "HTTP/2: 1 x 32, one pod", "HTTP/2: fixed rate"}
 
     @staticmethod
     def missing(place):
@@ -117,6 +117,14 @@ def flat_out(connections):
     return lambda effort, contender: requests(effort, contender, connections=connections, streams=STREAMS)
 
 
+def to_one_pod(effort, contender):
+    """kubectl forwards to one pod in any case."""
+    if contender.place.name == "playground":
+        return {}
+    service = {"service": ONE_POD} if isinstance(contender, Http2Client) else {}
+    return requests(effort, contender, connections=1, streams=STREAMS, **service)
+
+
 def paced(effort, contender):
     return requests(effort, contender, seconds=1.5 * effort.seconds, connections=16, streams=STREAMS,
                     rate=measure.RATE)
@@ -139,6 +147,7 @@ CONTENDERS = (Http2Client, Http1Client, KubectlHttp2, Nghttpx, BareGrpc)
 LOADS = {
     "HTTP/2: 16 x 32": flat_out(16),
     "HTTP/2: 1 x 32": flat_out(1),
+    "HTTP/2: 1 x 32, one pod": to_one_pod,
     "HTTP/2: fixed rate": paced,
     "HTTP/2: gRPC unary": unary,
     **http2_memory.LOADS,

@@ -13,6 +13,7 @@ from process import Process
 
 NGINX = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
 HTTP1_PORT, H2C_PORT, TLS_PORT, STREAMS_PORT = 8080, 8081, 8443, 9090  # of the playground's pods
+ONE_POD = "one"  # a service of the first of the lab's pods
 STREAMS_SERVICE = "streams"  # bench/streams.py, while it runs
 GRPC_CHECK = "/grpc.health.v1.Health/Check"
 SERVING = bytes((0, 0, 0, 0, 2, 8, 1))  # its answer
@@ -83,7 +84,7 @@ def services(namespace, selector, ports):
         if protocol:
             port["appProtocol"] = protocol
         yield {"apiVersion": "v1", "kind": "Service", "metadata": {"name": name, "namespace": namespace},
-               "spec": {"selector": {"app": selector}, "ports": [port]}}
+               "spec": {"selector": selector, "ports": [port]}}
 
 
 class NginxPods:
@@ -110,7 +111,7 @@ class NginxPods:
         manifest = self.folder / "pods.json"
         ports = {"h1": (HTTP1_PORT, None), "h2c": (H2C_PORT, "kubernetes.io/h2c"),
                  STREAMS_SERVICE: (STREAMS_PORT, "grpc"), "tls": (TLS_PORT, "https")}
-        manifest.write_text(json.dumps(list(services(self.namespace, "many", ports))))
+        manifest.write_text(json.dumps(list(services(self.namespace, {"app": "many"}, ports))))
         return ["--pods", 2, "--manifest", manifest, "--backend", f"many:{HTTP1_PORT}=127.0.0.1:{self.http1}",
                 "--backend", f"many:{H2C_PORT}=127.0.0.1:{self.h2c}",
                 "--backend", f"many:{TLS_PORT}=127.0.0.1:{self.tls}",
@@ -138,11 +139,14 @@ class GoPods:
             {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default", "namespace": self.namespace}},
             {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "pods", "namespace": self.namespace},
              "spec": {"replicas": 2, "selector": {"matchLabels": {"app": "bench"}}, "template": template}},
-            *services(self.namespace, "bench", ports)]
+            *services(self.namespace, {"app": "bench"}, ports),
+            *services(self.namespace, {"only": "this"}, {ONE_POD: (8080, "kubernetes.io/h2c")})]
+        kubectl("delete", "namespace", self.namespace, "--ignore-not-found")  # waits until it is gone
         kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
         kubectl("rollout", "status", "-n", self.namespace, "deployment/pods", "--timeout=60s")
         names = kubectl("get", "pods", "-n", self.namespace, "-o", "jsonpath={.items[*].metadata.name}").split()
         self.pod_name = min(names)
+        kubectl("label", "pod", self.pod_name, "-n", self.namespace, "only=this")
 
     def close(self):
         self.kubectl("delete", "namespace", self.namespace, "--wait=false")
