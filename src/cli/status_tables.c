@@ -167,53 +167,106 @@ static struct table *tunnels(const json_t *status)
     return t;
 }
 
-/* The tunnels of one pod, added up. */
+/* One pod: its requests, and its tunnels added up. */
 struct pod_row {
     char *pod;
-    long long tunnels, busy, idle;
+    long long running, requests, before, tunnels, idle;
+    bool outlier;
 };
 
-static struct pod_row *find_pod(struct pod_row *rows, size_t *count, const json_t *tunnel)
-{
-    AUTO_FREE char *pod =
-        xasprintf("%s/%s", text_of(tunnel, "namespace"), text_of(tunnel, "pod"));
+struct pod_rows {
+    struct pod_row *at;
+    size_t count;
+    long long before; /* of new rows */
+};
 
-    for (size_t i = 0; i < *count; i++)
-        if (strcmp(rows[i].pod, pod) == 0)
-            return &rows[i];
-    rows[*count].pod = TAKE(pod);
-    return &rows[(*count)++];
+/* New rows have no requests before; -1: it is not known. */
+static struct pod_row *pod_row_of(struct pod_rows *rows, const json_t *item)
+{
+    AUTO_FREE char *pod = xasprintf("%s%s%s/%s", text_of(item, "cluster"),
+                                    text_of(item, "cluster")[0] ? " " : "",
+                                    text_of(item, "namespace"), text_of(item, "pod"));
+
+    for (size_t i = 0; i < rows->count; i++)
+        if (strcmp(rows->at[i].pod, pod) == 0)
+            return &rows->at[i];
+    rows->at = xrealloc(rows->at, (rows->count + 1) * sizeof(*rows->at));
+    rows->at[rows->count] = (struct pod_row){ .pod = TAKE(pod), .before = rows->before };
+    return &rows->at[rows->count++];
 }
 
-static const char *const pods_headings[] = { "POD", "TUNNELS", "BUSY", "IDLE" };
-
-static struct table *pods(const json_t *status)
+static void add_loads(struct pod_rows *rows, const json_t *status, const json_t *before)
 {
-    const json_t *tunnels = list_of(status, "tunnels");
-    struct table *t = table_create(pods_headings, ARRAY_LEN(pods_headings));
-    AUTO_FREE struct pod_row *rows = xcalloc(json_array_size(tunnels) + 1, sizeof(*rows));
-    size_t i, count = 0;
-    json_t *u;
+    size_t i;
+    json_t *item;
 
-    json_array_foreach(tunnels, i, u)
+    json_array_foreach(list_of(status, "pods"), i, item)
     {
-        struct pod_row *row = find_pod(rows, &count, u);
+        struct pod_row *row = pod_row_of(rows, item);
+        row->running = number_of(item, "running");
+        row->requests = number_of(item, "requests");
+        row->outlier = json_is_true(json_object_get(item, "outlier"));
+    }
+    json_array_foreach(list_of(before, "pods"), i, item) pod_row_of(rows, item)->before =
+        number_of(item, "requests");
+}
+
+static void add_tunnels(struct pod_rows *rows, const json_t *status)
+{
+    size_t i;
+    json_t *item;
+
+    json_array_foreach(list_of(status, "tunnels"), i, item)
+    {
+        struct pod_row *row = pod_row_of(rows, item);
         row->tunnels++;
-        row->busy += number_of(u, "connections");
-        row->idle += number_of(u, "idle");
+        row->idle += number_of(item, "idle");
     }
-    for (i = 0; i < count; i++) {
-        AUTO_FREE char *n = xasprintf("%lld", rows[i].tunnels);
-        AUTO_FREE char *busy = xasprintf("%lld", rows[i].busy);
-        AUTO_FREE char *idle = xasprintf("%lld", rows[i].idle);
-        const char *cells[] = { rows[i].pod, n, busy, idle };
-        table_add(t, cells);
-        free(rows[i].pod);
+}
+
+static const char *const pods_headings[] = { "POD",     "REQUESTS", "PER SECOND",
+                                             "RUNNING", "TUNNELS",  "IDLE",
+                                             "STATE" };
+
+/* Statuses are a second apart. */
+static char *rate_text(const struct pod_row *r)
+{
+    if (r->before < 0 || r->requests < r->before)
+        return xstrdup("-");
+    return xasprintf("%lld", r->requests - r->before);
+}
+
+static void add_pod_row(struct table *t, const struct pod_row *r)
+{
+    AUTO_FREE char *requests = xasprintf("%lld", r->requests);
+    AUTO_FREE char *rate = rate_text(r);
+    AUTO_FREE char *running = xasprintf("%lld", r->running);
+    AUTO_FREE char *tunnels = xasprintf("%lld", r->tunnels);
+    AUTO_FREE char *idle = xasprintf("%lld", r->idle);
+    const char *cells[] = {
+        r->pod, requests, rate, running, tunnels, idle, r->outlier ? "refuses" : ""
+    };
+
+    table_add(t, cells);
+}
+
+static struct table *pods(const json_t *status, const json_t *before)
+{
+    struct table *t = table_create(pods_headings, ARRAY_LEN(pods_headings));
+    struct pod_rows rows = { .before = before ? 0 : -1 };
+
+    add_loads(&rows, status, before);
+    add_tunnels(&rows, status);
+    for (size_t i = 0; i < rows.count; i++) {
+        add_pod_row(t, &rows.at[i]);
+        free(rows.at[i].pod);
     }
+    free(rows.at);
     return t;
 }
 
-struct table *status_table(const json_t *status, enum status_view view)
+struct table *status_table(const json_t *status, const json_t *before,
+                           enum status_view view)
 {
     switch (view) {
     case VIEW_CLIENTS:
@@ -221,7 +274,7 @@ struct table *status_table(const json_t *status, enum status_view view)
     case VIEW_TUNNELS:
         return tunnels(status);
     default:
-        return pods(status);
+        return pods(status, before);
     }
 }
 
@@ -237,7 +290,7 @@ size_t status_columns(enum status_view view)
 
 static void print_view(const json_t *status, enum status_view view, FILE *to)
 {
-    struct table *t = status_table(status, view);
+    struct table *t = status_table(status, NULL, view);
 
     print_table(t, table_rows(t), to);
 }

@@ -10,7 +10,9 @@
 enum status_view { VIEW_PODS, VIEW_CLIENTS, VIEW_TUNNELS, STATUS_VIEWS };
 
 struct table;
-struct table *status_table(const json_t *status, enum status_view view);
+/* before: an earlier status, for requests per second; NULL: none. */
+struct table *status_table(const json_t *status, const json_t *before,
+                           enum status_view view);
 size_t status_columns(enum status_view view);
 /* The process, its requests in the last minute, and what is recorded. */
 void print_status_summary(const json_t *status, FILE *to);

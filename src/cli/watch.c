@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "base/rfc3339.h"
 #include "cli/ask.h"
 #include "cli/status_tables.h"
 #include "cli/table.h"
@@ -25,7 +26,9 @@
 #define SCREEN_END "\033[?25h\033[?1049l"
 
 struct watch {
-    char *name; /* of the kube-tunnel; owned */
+    char *name;      /* of the kube-tunnel; owned */
+    json_t *last;    /* the status of a second ago; NULL: none */
+    int64_t last_at; /* ms */
     bool terminal;
     struct termios before; /* of the terminal */
     enum status_view view;
@@ -126,7 +129,7 @@ static char *report(const struct watch *w, const json_t *status)
     if (w->terminal)
         print_help_line(w, to);
     fputc('\n', to);
-    struct table *t = status_table(status, w->view);
+    struct table *t = status_table(status, w->last, w->view);
     table_keep(t, w->filter);
     table_sort(t, w->column, w->descending);
     table_print(t, to);
@@ -136,7 +139,21 @@ static char *report(const struct watch *w, const json_t *status)
     return text;
 }
 
-static enum err show(const struct watch *w, struct diag *why)
+/* Rates are of a second, also if a key has caused another drawing meanwhile. */
+static void keep_last(struct watch *w, json_t *status)
+{
+    int64_t now = wall_clock_ms();
+
+    if (w->last && now - w->last_at < INTERVAL_MS * 9 / 10) {
+        json_decref(status);
+        return;
+    }
+    json_decref(w->last);
+    w->last = status;
+    w->last_at = now;
+}
+
+static enum err show(struct watch *w, struct diag *why)
 {
     struct control_reply reply = { 0 };
     enum err e = control_call(w->name, "GET", "/v1/status", NULL, &reply, why);
@@ -144,7 +161,7 @@ static enum err show(const struct watch *w, struct diag *why)
     if (e)
         return e;
     AUTO_FREE char *text = report(w, reply.json);
-    json_decref(reply.json);
+    keep_last(w, reply.json);
     if (w->terminal) {
         draw(text);
     } else {
@@ -235,6 +252,7 @@ int watch_status(const struct args *a)
             wait_for_key(&w);
     }
     leave_screen(&w);
+    json_decref(w.last);
     free(w.name);
     return e && !stopped ? print_failure("%s", diag_text(&why, e)) : EXIT_OK;
 }

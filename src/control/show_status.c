@@ -15,6 +15,7 @@
 #include "route/naming.h"
 #include "serve/serve.h"
 #include "tunnel/tunnels.h"
+#include "upstream/upstream.h"
 
 #define SHOWN_MAX 1000 /* clients, or tunnels, of one answer; the rest is counted */
 
@@ -147,6 +148,32 @@ static void add_tunnel(void *owner, const struct tunnel_status *s)
     put_number(item, "ageMs", s->age_ms);
 }
 
+static void add_pod(void *owner, const struct pod_load *p)
+{
+    const struct listing *l = owner;
+    struct str ns, pod;
+    json_t *item = add_to(owner);
+
+    if (!item)
+        return;
+    str_cut(str_cut(str_of(p->key), '/', &ns), '/', &pod);
+    put(item, "cluster", l->cluster);
+    put_str(item, "namespace", ns);
+    put_str(item, "pod", pod);
+    put_number(item, "running", p->running);
+    put_number(item, "requests", p->requests);
+    json_object_set_new(item, "outlier", json_boolean(p->outlier));
+}
+
+static void add_pods(void *owner, const struct cluster_status *s)
+{
+    struct listing *l = owner;
+
+    l->cluster = s->several ? s->label : NULL;
+    if (s->cluster)
+        upstream_each_pod(s->cluster->upstream, add_pod, l);
+}
+
 static void add_tunnels(void *owner, const struct cluster_status *s)
 {
     struct listing *l = owner;
@@ -219,17 +246,20 @@ enum err show_status(struct operation *op, struct answer *ret)
     const struct control_parts *p = &c->parts;
     json_t *whole = json_object();
     struct listing clusters = { json_array() }, listeners = { json_array() },
-                   clients = { json_array() }, tunnels = { json_array() };
+                   clients = { json_array() }, tunnels = { json_array() },
+                   pods = { json_array() };
 
     put_process(whole, c);
     clusters_each(p->clusters, add_cluster, &clusters);
     listeners_each(p->orders.listeners(p->orders.owner), add_listener, &listeners);
     serve_each_client(p->serve, add_client, &clients);
+    clusters_each(p->clusters, add_pods, &pods);
     clusters_each(p->clusters, add_tunnels, &tunnels);
     end_listing(whole, "clusters", "clustersLeftOut", &clusters);
     end_listing(whole, "listeners", "listenersLeftOut", &listeners);
     json_object_set_new(whole, "aliases", aliases_of(p->naming));
     end_listing(whole, "clients", "clientsLeftOut", &clients);
+    end_listing(whole, "pods", "podsLeftOut", &pods);
     end_listing(whole, "tunnels", "tunnelsLeftOut", &tunnels);
     json_object_set_new(whole, "lastMinute", rate_of(p->serve));
     json_object_set_new(whole, "recording", recording_of(c));

@@ -11,6 +11,7 @@
 /* The load of one endpoint. */
 struct load {
     unsigned exchanges;     /* in progress */
+    uint64_t begun;         /* so far */
     uint64_t turn;          /* number of its last use, counted over all endpoints */
     uint16_t refused_port;  /* the port whose refusals are counted */
     unsigned refusals;      /* in a row */
@@ -198,6 +199,7 @@ void balance_begin(struct balance *b, const struct endpoint *e)
         map_set(&b->loads, str_of(e->key), l);
     }
     l->exchanges++;
+    l->begun++;
     l->turn = ++b->turns;
 }
 
@@ -277,4 +279,19 @@ void balance_destroy(struct balance *b)
         free(e->value);
     map_finish(&b->loads);
     free(b);
+}
+
+void balance_each(const struct balance *b,
+                  void (*each)(void *owner, const struct pod_load *), void *owner)
+{
+    size_t at = 0;
+
+    for (struct map_entry *e; (e = map_next(&b->loads, &at));) {
+        const struct load *l = e->value;
+        const struct pod_load load = { .key = e->key,
+                                       .running = l->exchanges,
+                                       .requests = l->begun,
+                                       .outlier = l->refused_until > b->sched->now };
+        each(owner, &load);
+    }
 }

@@ -10,6 +10,7 @@
 #include "base/sched.h"
 #include "catalog/catalog.h"
 #include "route/route.h"
+#include "upstream/pod_load.h"
 #include "upstream/settings.h"
 
 struct balance;
@@ -57,4 +58,6 @@ void balance_end(struct balance *b, const struct endpoint *e);
  * balance_begin and balance_end. */
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
+void balance_each(const struct balance *b,
+                  void (*each)(void *owner, const struct pod_load *), void *owner);
 void balance_forget(struct balance *b, const char *pod_key);

@@ -362,6 +362,12 @@ static void drop_free_list(struct upstream *u)
     u->free_count = 0;
 }
 
+void upstream_each_pod(const struct upstream *u,
+                       void (*each)(void *owner, const struct pod_load *), void *owner)
+{
+    balance_each(u->balance, each, owner);
+}
+
 void upstream_trim(struct upstream *u)
 {
     drop_free_list(u);

@@ -210,6 +210,7 @@ def test_every_property_of_the_status_appears(start_tunnel):
     assert clients["raw"]["pod"].startswith("raw-") or clients["raw"]["pod"]
     assert clients["raw"]["exposes"] == "raw.shop"
     assert sum(t["connections"] for t in status["tunnels"]) >= 1
+    assert sum(p["requests"] for p in status["pods"]) == 2 and sum(p["running"] for p in status["pods"]) == 1
     assert status["lastMinute"]["requests"] == 1
 
 
@@ -387,7 +388,7 @@ def test_status_prints_clients_tunnels_and_rates(start_tunnel):
     assert re.search(r"^CONTEXT +STATE", shown.stdout, re.M) and re.search(r"^playground +ready", shown.stdout, re.M)
     assert re.search(rf"^127\.0\.0\.1:{tunnel.port} +this machine +any name$", shown.stdout, re.M)
     assert re.search(r"^s\d+ +127\.0\.0\.1 +http +idle", shown.stdout, re.M)
-    assert re.search(r"^shop/web-\S+ +\d+ +\d+ +\d+$", shown.stdout, re.M)
+    assert re.search(r"^shop/web-\S+ +1 +- +\d+ +\d+ +\d+ *$", shown.stdout, re.M)
     assert "\x1b" not in shown.stdout
 
 

@@ -64,7 +64,7 @@ def screen(start_tunnel):
     tunnel.get("web.shop.localhost")
     screen = Screen(tunnel)
     screen.tunnel = tunnel
-    screen.wait_for("POD +TUNNELS")
+    screen.wait_for("POD +REQUESTS")
     yield screen
     os.close(screen.fd)
 
@@ -86,6 +86,15 @@ def test_a_signal_restores_the_terminal_too(screen):
     assert screen.seen.rstrip().endswith(b"\x1b[?25h\x1b[?1049l")
 
 
+def test_requests_per_second_of_each_pod_are_shown(screen):
+    for _ in range(4):
+        screen.tunnel.get("db-0.db.shop.svc")
+    screen.wait_for(r"shop/db-0 +4 +[1-4] ")
+    screen.wait_for(r"shop/db-0 +4 +0 ")
+    screen.press(b"q")
+    assert screen.end() == 0
+
+
 def test_v_changes_the_view(screen):
     with Client(screen.tunnel.port) as client:
         client.ask(request("web.shop.localhost"))
@@ -95,7 +104,7 @@ def test_v_changes_the_view(screen):
     screen.press(b"v")
     screen.wait_for("TUNNEL +POD")
     screen.press(b"v")
-    screen.wait_for("POD +TUNNELS")
+    screen.wait_for("POD +REQUESTS")
     screen.press(b"q")
     assert screen.end() == 0
 
