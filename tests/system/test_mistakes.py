@@ -89,6 +89,12 @@ def cluster(tmp_path_factory):
     tunnel.greets.listening.close()
 
 
+@pytest.fixture(scope="module")
+def programs(cluster):
+    """What tls_server needs."""
+    return cluster
+
+
 def full(name):
     return f"{name}.shop.svc.cluster.local"
 
