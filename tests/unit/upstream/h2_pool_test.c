@@ -250,6 +250,68 @@ static void an_idle_connection_closes_after_idle_ms(void **state)
     assert_null(take(r, &web));
 }
 
+/* To a pod that reads nothing: our SETTINGS fill its queue, and are not all in it. */
+static void add_stuck(struct rig *r)
+{
+    struct stream_pair pair = mem_stream_pair(&r->sched, &r->chunks, 36);
+
+    r->pods[r->pod_count++] = pair.b;
+    h2_pool_add(r->pool, &web, PORT, pair.a, r->via);
+    run(r);
+    assert_int_equal(r->pods[0]->in.len, 36);
+}
+
+#define PING_ON_A_STREAM "\0\0\x8\6\0\0\0\0\1pingping"
+
+/* All that the pod is sent, as room is made for it. */
+static size_t pod_reads(struct rig *r, uint8_t *at, size_t max)
+{
+    struct bufq *in = &r->pods[0]->in;
+    size_t len = 0;
+
+    for (size_t n; (n = bufq_copy(in, 0, at + len, max - len)); len += n) {
+        bufq_skip(in, n);
+        stream_update(r->pods[0]);
+        run(r);
+    }
+    return len;
+}
+
+#define PREFACE_LEN 24
+#define FRAME_HEAD 9
+
+static void the_goaway_for_an_invalid_frame_is_sent_before_the_end(void **state)
+{
+    struct rig *r = *state;
+    uint8_t sent[256], *last = sent + PREFACE_LEN;
+    add_stuck(r);
+
+    pod_writes(r, 0, SETTINGS PING_ON_A_STREAM, 26);
+    assert_false(is_closed(r, 0));
+    const uint8_t *end = sent + pod_reads(r, sent, sizeof(sent));
+    assert_true(is_closed(r, 0));
+    while (last + FRAME_HEAD + last[2] < end)
+        last += FRAME_HEAD + last[2];
+    assert_int_equal(last[3], 7);              /* GOAWAY */
+    assert_int_equal(last[FRAME_HEAD + 7], 1); /* PROTOCOL_ERROR */
+}
+
+static void a_pod_that_does_not_take_the_goaway_gets_a_second(void **state)
+{
+    struct rig *r = *state;
+    add_stuck(r);
+
+    pod_writes(r, 0, SETTINGS PING_ON_A_STREAM, 26);
+    sched_run(&r->sched, r->sched.now + 999);
+    assert_false(is_closed(r, 0));
+    sched_run(&r->sched, r->sched.now + 1);
+    run(r);
+    bufq_skip(&r->pods[0]->in, 36);
+    stream_update(r->pods[0]);
+    run(r);
+    assert_true(is_closed(r, 0));
+}
+
 static void a_connection_in_use_does_not_close(void **state)
 {
     struct rig *r = *state;
@@ -438,6 +500,8 @@ int main(void)
         TEST(those_that_wait_for_a_connection_wake_when_its_opening_has_ended),
         TEST(one_that_has_left_does_not_wake),
         TEST(an_idle_connection_closes_after_idle_ms),
+        TEST(the_goaway_for_an_invalid_frame_is_sent_before_the_end),
+        TEST(a_pod_that_does_not_take_the_goaway_gets_a_second),
         TEST(a_connection_in_use_does_not_close),
         TEST(first_bytes_show_what_a_port_speaks),
         TEST(a_declaration_counts_until_something_was_learnt),
