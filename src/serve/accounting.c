@@ -25,6 +25,14 @@ static struct metric retries = {
     .help = "Requests that were retried.",
     .type = METRIC_COUNTER,
 };
+static struct metric lost = {
+    .name = "kube_tunnel_lost_requests_total",
+    .help = "Requests that a pod may have executed, and whose connection ended before a "
+            "response, or within it.",
+    .type = METRIC_COUNTER,
+    .label = "when",
+    .values = { "before", "within" },
+};
 static struct metric bytes = {
     .name = "kube_tunnel_body_bytes_total",
     .help = "Bytes of bodies and of relayed connections, from and to clients.",
@@ -38,6 +46,7 @@ void accounting_metrics_register(void)
     metrics_register(&requests);
     metrics_register(&duration);
     metrics_register(&retries);
+    metrics_register(&lost);
     metrics_register(&bytes);
 }
 
@@ -53,6 +62,11 @@ void accounting_retry(struct log_id id, unsigned attempt, const struct endpoint 
     log_info(id, "retrying request", LOG_U("attempt", attempt),
              LOG_S("failed", failed ? failed->pod : ""), LOG_S("reason", reason));
     metric_add_for(&retries, id.cluster, 0, 1);
+}
+
+void accounting_lost(struct log_id id, bool within)
+{
+    metric_add_for(&lost, id.cluster, within, 1);
 }
 
 struct str without_query(struct str path)

@@ -30,6 +30,8 @@ void accounting_received(struct log_id id, const struct http1_head *request,
 /* It is sent again, because the endpoint failed (NULL: none was chosen). */
 void accounting_retry(struct log_id id, unsigned attempt, const struct endpoint *failed,
                       const char *reason);
+/* A pod may have executed it, and its connection has ended; within: its response had begun. */
+void accounting_lost(struct log_id id, bool within);
 /* Bytes of a raw connection, at its end. */
 void accounting_raw(uint16_t cluster, uint64_t in, uint64_t out);
 

@@ -7,37 +7,22 @@
  *        │        └─┼───────┘ no response: another attempt
  *        └──────────┴──────── a page of our own ┘
  *
- * In TALK the request and the response are joined (serve/join.c).  A response may come
- * before the request has ended; the session then drops the rest.  This file decides what the
- * results mean:
- *
- *   - the release mode of the lease: the pod's connection is kept only when both messages
- *     are complete and nothing is left in either direction;
- *   - whether the client's connection is kept (`keep`), closed after the response, or reset,
- *     because closing it would make a response look complete that is not;
- *   - another attempt: while no byte of a response has come and all that was read of the
- *     request is kept, a request that was never delivered, or that may be delivered twice,
- *     is sent again on another lease.
+ * In TALK the request and the response are joined (exchange_talk.c).  A response may come
+ * before the request has ended; the session then drops the rest.
  */
 #include "serve/exchange.h"
 
 #include <assert.h>
 
 #include "base/own.h"
-#include "detect/detect.h"
-#include "http/h2.h"
 #include "http/whole.h"
 #include "http/message.h"
 #include "serve/accounting.h"
-#include "serve/attempts.h"
-#include "serve/client_side.h"
-#include "serve/grpc.h"
-#include "serve/join.h"
+#include "serve/exchange_private.h"
 #include "serve/observation.h"
 #include "serve/observed.h"
 #include "serve/reply.h"
 #include "serve/request_want.h"
-#include "serve/routing.h"
 #include "serve/service_metrics.h"
 
 LOG_MODULE(serve);
@@ -46,35 +31,6 @@ LOG_MODULE(serve);
 #define HEAD_SMALL 8192     /* what other servers accept, too */
 #define ZONE_MS 2000        /* for the cluster's domain, while it is looked for */
 #define LEASE_GRACE_MS 5000 /* upstream/ has deadlines of its own; this is if they fail */
-
-enum exchange_state {
-    EXCHANGE_HEAD,  /* reading the request's head */
-    EXCHANGE_ZONE,  /* waiting for the cluster's domain: its name may end with that */
-    EXCHANGE_LEASE, /* waiting for a stream to a pod */
-    EXCHANGE_TALK,  /* both ways; the deadline is for the response's head */
-    EXCHANGE_RELAY, /* switched protocols: bytes both ways, without a deadline */
-    EXCHANGE_DONE,  /* over: the session goes on from here */
-};
-
-struct exchange {
-    struct serve *serve;
-    struct task task;
-    struct timer deadline;
-    enum exchange_state state;
-    struct list_node member; /* of the serve's free list, while it is there */
-
-    struct log_id id;
-    uint64_t began, routed_at, answered_at; /* sched ms; 0: not yet */
-    struct observed *observed;              /* owned; NULL: no copies are kept */
-    struct client_side client;
-    struct routing routing;
-    struct attempts attempts;
-    struct join join; /* the request and the response */
-
-    enum release_mode release; /* of the lease, at DONE */
-    struct exposed *connected; /* a reference: a CONNECT was answered, the lease stays */
-    struct exchange_result result;
-};
 
 static void observe(struct exchange *x)
 {
@@ -134,7 +90,7 @@ static void conclude_exchange(struct exchange *x)
     client_side_return(&x->client);
 }
 
-static enum exchange_state finish(struct exchange *x, enum release_mode release)
+enum exchange_state exchange_finish(struct exchange *x, enum release_mode release)
 {
     x->release = release;
     return EXCHANGE_DONE;
@@ -145,7 +101,7 @@ static enum exchange_state abandon(struct exchange *x)
 {
     x->result.keep = false;
     x->result.reset = true;
-    return finish(x, RELEASE_ABORT);
+    return exchange_finish(x, RELEASE_ABORT);
 }
 
 /* A page in place of a response.  Only a request that was read to its end can be followed by
@@ -156,10 +112,10 @@ static enum exchange_state send_page(struct exchange *x, struct page *page)
                      request_discard_rest(&x->join.request, &x->client.stream->in);
     response_send_page(&x->join.response, page, x->client.message, join_request(&x->join),
                        x->result.keep);
-    return finish(x, RELEASE_ABORT);
+    return exchange_finish(x, RELEASE_ABORT);
 }
 
-static enum exchange_state refuse(struct exchange *x, const struct refusal *refusal)
+enum exchange_state exchange_refuse(struct exchange *x, const struct refusal *refusal)
 {
     AUTO_FREE char *body = NULL;
     struct page page;
@@ -170,16 +126,16 @@ static enum exchange_state refuse(struct exchange *x, const struct refusal *refu
 }
 
 /* The connection cannot be used again, whatever the rest of the request is. */
-static enum exchange_state refuse_and_close(struct exchange *x,
-                                            const struct refusal *refusal)
+enum exchange_state exchange_refuse_and_close(struct exchange *x,
+                                              const struct refusal *refusal)
 {
     x->result.keep = false;
-    return refuse(x, refusal);
+    return exchange_refuse(x, refusal);
 }
 
 static enum exchange_state close_for(struct exchange *x, enum cause cause)
 {
-    return refuse_and_close(x, &(struct refusal){ .cause = cause });
+    return exchange_refuse_and_close(x, &(struct refusal){ .cause = cause });
 }
 
 static enum exchange_state send_own_page(struct exchange *x)
@@ -194,7 +150,7 @@ static enum exchange_state send_own_page(struct exchange *x)
 
 /* HEAD and ZONE */
 
-static enum exchange_state lease(struct exchange *x)
+enum exchange_state exchange_lease(struct exchange *x)
 {
     struct want want = request_want(x->serve, &x->client, &x->join.request,
                                     &x->routing.target, x->attempts.count);
@@ -229,17 +185,17 @@ static enum exchange_state route(struct exchange *x, struct task *wake)
         if (x->serve->observer)
             keep_copies(x);
         x->result.keep = x->result.keep && !x->routing.target.connect;
-        return lease(x);
+        return exchange_lease(x);
     case ROUTED_TO_OWN_PAGE:
         return send_own_page(x);
     case ROUTED_AFTER_ZONE:
         return EXCHANGE_ZONE;
     case ROUTED_TO_CLOSE:
-        return refuse_and_close(x, &why);
+        return exchange_refuse_and_close(x, &why);
     case ROUTED_NOWHERE:
         break;
     }
-    return refuse(x, &why);
+    return exchange_refuse(x, &why);
 }
 
 static enum exchange_state exchange_late_zone(struct exchange *x)
@@ -260,7 +216,7 @@ static enum exchange_state exchange_in_head(struct exchange *x)
 
     enum err e = request_receive(request, x->client.message, x->serve->config);
     if (e == ERR_EOF)
-        return finish(x, RELEASE_ABORT);
+        return exchange_finish(x, RELEASE_ABORT);
     if (e == ERR_AGAIN) {
         holder_head(x->client.holder, x->client.message->head_length,
                     x->client.message->head_memory);
@@ -268,7 +224,7 @@ static enum exchange_state exchange_in_head(struct exchange *x)
     }
     if (e) {
         refusal_of_head(e, request->problem, &why);
-        return refuse_and_close(x, &why);
+        return exchange_refuse_and_close(x, &why);
     }
     x->result.keep = request->head.keep_alive && !x->client.from->surplus;
     return route(x, &x->task);
@@ -286,7 +242,7 @@ static enum exchange_state refuse_lease(struct exchange *x)
     struct refusal why;
 
     refusal_of_lease(&x->attempts.lease, &x->routing.target.route, &why);
-    return refuse(x, &why);
+    return exchange_refuse(x, &why);
 }
 
 /* A stream of a connection that carries others, too: its bytes are relayed here. */
@@ -317,7 +273,7 @@ static enum exchange_state expect_hello(struct exchange *x)
 {
     accept_connect(x);
     x->result.hello = true;
-    return finish(x, RELEASE_CLOSE);
+    return exchange_finish(x, RELEASE_CLOSE);
 }
 
 /* Bytes for the pod follow: the session hands them to a raw connection. */
@@ -340,7 +296,7 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
     if (l->result == ERR_AGAIN)
         return EXCHANGE_LEASE;
     if (attempts_must_lease_again(&x->attempts, x->serve->sched->now))
-        return lease(x);
+        return exchange_lease(x);
     if (!l->result)
         return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
     if (x->routing.target.connect && message_is_alone(x->client.message) &&
@@ -354,232 +310,6 @@ static enum exchange_state exchange_late_lease(struct exchange *x)
 {
     x->attempts.lease.result = ERR_TIMEOUT;
     return refuse_lease(x);
-}
-
-/* TALK */
-
-static enum exchange_state complete(struct exchange *x)
-{
-    const struct stream *pod = x->attempts.lease.stream;
-
-    x->result.keep = join_keeps_client(&x->join);
-    return finish(x, join_keeps_pod(&x->join, pod) ? RELEASE_KEEP : RELEASE_CLOSE);
-}
-
-/* To a client of HTTP/2: the code with which the pod has ended the stream.  A gRPC call on a
- * connection that was lost ends with UNAVAILABLE.  False: no reset is needed then. */
-static bool pass_reset(struct exchange *x, const char *problem)
-{
-    const struct message_stream *pod = x->attempts.lease.message;
-    struct message_stream *client = x->client.message;
-    uint32_t code = pod->reset_code ? pod->reset_code : RESET_INTERNAL;
-    char trailers[GRPC_TRAILERS_ROOM];
-
-    if (!pod->reset_code && client->needs_reset &&
-        grpc_is_request(&x->join.request.head)) {
-        client->ops->end(client, grpc_unavailable(problem, trailers));
-        return false;
-    }
-    client->ops->reset(client, code);
-    return client->needs_reset;
-}
-
-static enum exchange_state truncate_response(struct exchange *x)
-{
-    const struct response_side *response = &x->join.response;
-    const char *problem = response_body_problem(response);
-
-    if (!problem)
-        problem = diag_text(&x->attempts.lease.stream->end.why, ERR_RESET);
-    log_warn(x->id, "the response was truncated", LOG_I("status", response->status),
-             LOG_S("reason", problem));
-    x->result.keep = false;
-    x->result.reset = pass_reset(x, problem);
-    return finish(x, RELEASE_ABORT);
-}
-
-/* Of a URL for the same client: to a proxy it is the service's. */
-static uint16_t url_port(const struct exchange *x)
-{
-    const struct target *t = &x->routing.target;
-    bool proxied = t->exposed ? t->exposed->proxied != NULL
-                              : target_is_proxied(&x->join.request.head);
-
-    return proxied && t->route.port ? t->route.port : x->client.from->listener_port;
-}
-
-static enum exchange_state refuse_stream(struct exchange *x, enum cause cause,
-                                         const char *problem)
-{
-    struct refusal why;
-
-    refusal_of_stream(&x->attempts.lease, cause, problem, &why);
-    why.subject = x->routing.target.host;
-    why.port = url_port(x);
-    return refuse(x, &why);
-}
-
-static enum exchange_state retry(struct exchange *x, const char *problem)
-{
-    accounting_retry(x->id, x->attempts.count + 1, x->attempts.lease.endpoint, problem);
-    attempts_fail(&x->attempts);
-    join_restart(&x->join);
-    return lease(x);
-}
-
-/* A gRPC client makes a status of the code of a pod that resets its stream; CANCEL after its
- * deadline is DEADLINE_EXCEEDED to it. */
-static bool wants_reset(const struct exchange *x)
-{
-    return x->attempts.lease.message->reset_code && h2_owns(x->client.message) &&
-           grpc_is_request(&x->join.request.head);
-}
-
-static enum exchange_state pass_early_reset(struct exchange *x, const char *problem)
-{
-    log_warn(x->id, "the pod reset the stream", LOG_S("reason", problem));
-    x->client.message->ops->reset(x->client.message,
-                                  x->attempts.lease.message->reset_code);
-    x->result.keep = false;
-    x->result.reset = true;
-    return finish(x, RELEASE_ABORT);
-}
-
-static enum exchange_state no_response(struct exchange *x)
-{
-    const struct stream *pod = x->attempts.lease.stream;
-    const char *problem = refusal_stream_problem(pod);
-    bool delivered =
-        join_was_sent(&x->join) && attempts_may_have_delivered(pod->end.verdict);
-    bool idempotent = http1_idempotent(x->join.request.head.method);
-
-    x->attempts.lease.unanswered = true;
-    x->attempts.deliveries += delivered;
-    if (request_is_kept(&x->join.request) &&
-        attempts_may_repeat(&x->attempts, delivered, idempotent))
-        return retry(x, problem);
-    if (wants_reset(x))
-        return pass_early_reset(x, problem);
-    return refuse_stream(x, CAUSE_POD_NO_RESPONSE, problem);
-}
-
-/* A server of HTTP/2 alone has not looked at a request of HTTP/1.  The upstream keeps what it
- * speaks, so that this happens once for each port of a pod. */
-static bool may_speak_http2(struct exchange *x)
-{
-    x->attempts.lease.speaks_http2 = true;
-    return request_may_go_in_http2(&x->client, &x->join.request.head) &&
-           request_is_kept(&x->join.request) && !x->attempts.lease.is_shared;
-}
-
-static enum exchange_state retry_in_http2(struct exchange *x)
-{
-    attempts_withdraw(&x->attempts);
-    join_restart(&x->join);
-    return lease(x);
-}
-
-static enum exchange_state refuse_response(struct exchange *x)
-{
-    uint8_t first[DETECT_SERVER_MAX];
-    const struct stream *pod = x->attempts.lease.stream;
-    enum detected spoken =
-        detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first)));
-    if (spoken == DETECT_HTTP2 && may_speak_http2(x))
-        return retry_in_http2(x);
-    enum cause cause = spoken == DETECT_TLS     ? CAUSE_POD_SPEAKS_TLS
-                       : spoken == DETECT_HTTP2 ? CAUSE_POD_SPEAKS_HTTP2
-                                                : CAUSE_POD_NOT_HTTP1;
-
-    return refuse_stream(x, cause, x->join.response.problem);
-}
-
-/* The body of the request is malformed.  Once a response has begun there is no page. */
-static enum exchange_state bad_request(struct exchange *x)
-{
-    if (!join_awaits_response(&x->join))
-        return truncate_response(x);
-    return refuse_and_close(x, &(struct refusal){ .cause = CAUSE_BODY_MALFORMED,
-                                                  .problem = x->join.request.problem });
-}
-
-/* The deadline of a pod begins with the last byte it was sent. */
-static void keep_deadline(struct exchange *x, uint64_t received_before)
-{
-    if (!join_awaits_response(&x->join)) {
-        timer_set(&x->deadline, 0);
-        if (!x->answered_at)
-            x->answered_at = x->serve->sched->now;
-    } else if (x->join.request.received != received_before)
-        timer_set(&x->deadline, x->serve->config->response_timeout_ms);
-}
-
-/* Before the request was sent: an exposed port is dialled when its client comes. */
-static bool pod_sent_http2(const struct exchange *x)
-{
-    const struct stream *pod = x->attempts.lease.stream;
-    uint8_t first[DETECT_SERVER_MAX];
-
-    return pod->end.verdict == V_OPEN &&
-           detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first))) ==
-               DETECT_HTTP2;
-}
-
-static enum join_event run_join(struct exchange *x)
-{
-    const struct join_context context = {
-        .config = x->serve->config,
-        .client = x->client.message,
-        .pod = x->attempts.lease.message,
-        .target = &x->routing.target,
-        .address = x->attempts.lease.outside ? NULL : x->client.from->address,
-        .tls = x->client.from->tls && !x->attempts.lease.outside,
-        .draining = x->serve->draining,
-        .scratch = &x->serve->response_head,
-        .wake = &x->task,
-    };
-
-    return join_run(&x->join, &context);
-}
-
-static enum exchange_state exchange_in_talk(struct exchange *x)
-{
-    uint64_t received_before = x->join.request.received;
-
-    switch (run_join(x)) {
-    case JOIN_WAIT:
-        break;
-    case JOIN_COMPLETE:
-        return complete(x);
-    case JOIN_NO_RESPONSE:
-        return pod_sent_http2(x) ? refuse_response(x) : no_response(x);
-    case JOIN_BAD_RESPONSE:
-        return refuse_response(x);
-    case JOIN_TRUNCATED:
-        return truncate_response(x);
-    case JOIN_SWITCHED:
-        x->result.keep = false;
-        return EXCHANGE_RELAY;
-    case JOIN_BAD_REQUEST:
-        return bad_request(x);
-    }
-    keep_deadline(x, received_before);
-    return EXCHANGE_TALK;
-}
-
-static enum exchange_state exchange_late_talk(struct exchange *x)
-{
-    return refuse_stream(x, CAUSE_POD_TIMEOUT, "no response within --response-timeout");
-}
-
-static enum exchange_state exchange_in_relay(struct exchange *x)
-{
-    enum join_event event = join_relay(&x->join);
-
-    if (event == JOIN_WAIT)
-        return EXCHANGE_RELAY;
-    x->result.reset = event == JOIN_TRUNCATED;
-    return finish(x, x->result.reset ? RELEASE_ABORT : RELEASE_CLOSE);
 }
 
 static const struct {
@@ -653,7 +383,7 @@ static void exchange_note_waiting(struct exchange *x)
 static enum exchange_state refuse_half_sent(struct exchange *x)
 {
     return join_awaits_response(&x->join) ? close_for(x, CAUSE_BODY_TIMEOUT)
-                                          : truncate_response(x);
+                                          : exchange_truncate(x);
 }
 
 static void exchange_on_stall(struct timer *t)

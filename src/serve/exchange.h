@@ -7,6 +7,7 @@
 #pragma once
 
 #include "base/log.h"
+#include "serve/exchange_result.h"
 
 struct attempts;
 struct client_loan;
@@ -14,16 +15,6 @@ struct endpoint;
 struct exchange;
 struct exposed;
 struct serve;
-
-/* What an exchange that is over means for the connection of its client. */
-struct exchange_result {
-    bool keep;   /* another request may follow */
-    bool reset;  /* its end would look like the end of a response that is not complete */
-    bool unread; /* the client may still be sending the rest of the request */
-    bool paired; /* the pod may have authenticated the connection, not the request */
-    bool hello;  /* likewise, and a ClientHello follows that is for this process */
-    bool connected; /* a CONNECT was answered with 200: exchange_take_connected */
-};
 
 /* Begins with the first bytes of a request in the client's stream.  The stream is the
  * exchange's until it is over, when the client's owner wakes.  `first` has the lease that the

@@ -139,6 +139,30 @@ static void a_retry_is_counted(void **state)
     assert_int_equal(sample("kube_tunnel_retries_total"), retries + 1);
 }
 
+#define LOST(when) sample("kube_tunnel_lost_requests_total{when=\"" when "\"}")
+
+/* Not what is sent again, nor what the container refused, nor an answer that was reset. */
+static void requests_that_were_lost_with_their_pod_are_counted_apart(void **state)
+{
+    struct stage *st = *state;
+    struct stream *client = stage_client(st);
+    long before = LOST("before"), within = LOST("within");
+
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    pod_ends(st, 0, V_RESET, "reset");
+    stage_write(st, pod(st, 1), "HTTP/1.1 204 No Content\r\n\r\n");
+    assert_int_equal(LOST("before"), before);
+    stage_write(st, client, "POST / HTTP/1.1\r\n" HOST "Content-Length: 0\r\n\r\n");
+    pod_ends(st, 2, V_TRANSPORT_LOST, "lost");
+    assert_non_null(strstr(stage_received(st, client), "HTTP/1.1 502 "));
+    assert_int_equal(LOST("before"), before + 1);
+    stage_write(st, client, "GET / HTTP/1.1\r\n" HOST "\r\n");
+    stage_write(st, pod(st, 3), "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort");
+    pod_ends(st, 3, V_RESET, "reset");
+    assert_int_equal(LOST("within"), within + 1);
+    assert_int_equal(LOST("before"), before + 1);
+}
+
 static void bytes_of_a_raw_connection_are_counted(void **state)
 {
     struct stage *st = *state;
@@ -167,6 +191,7 @@ int main(void)
         TEST(a_malformed_request_is_logged_with_its_client_only),
         TEST(only_a_failed_request_is_a_warning),
         TEST(a_retry_is_counted),
+        TEST(requests_that_were_lost_with_their_pod_are_counted_apart),
         TEST(bytes_of_a_raw_connection_are_counted),
     };
     return cmocka_run_group_tests_name("session/account", tests, NULL, NULL);

@@ -198,6 +198,8 @@ def test_a_stream_whose_pod_is_lost_ends_with_unavailable(server, start_playgrou
             pass
     assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
     assert client.method("Unary")(b"after", timeout=20) == b"after"
+    assert tunnel.metrics()['kube_tunnel_lost_requests_total{when="within"}'] == 1, "counted apart"
+    assert tunnel.metrics()['kube_tunnel_lost_requests_total{when="before"}'] == 0
     client.close()
 
 
