@@ -84,7 +84,9 @@ static struct str shown_name(const struct leasing *l)
 
 static enum lease_state fail(struct leasing *l, enum err e)
 {
-    count_lease(l, SOURCE_FAILED);
+    /* Without a TLS port TLS of the client ends in serve/, whose requests have leases. */
+    if (e != ERR_NO_PORT || !route_of(l)->tls)
+        count_lease(l, SOURCE_FAILED);
     if (search_was_redirected(&l->search))
         diag_prefix(&l->lease->why, e, "%.*s is an %s %s", STR_ARG(shown_name(l)),
                     l->want.route->name.kind == NAME_ADDRESS ? "address of"

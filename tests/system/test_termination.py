@@ -82,6 +82,13 @@ def test_a_plain_service_is_served_over_tls(secure, home, flags, version):
     assert f"method GET host {NAME} path /x" in answer.text
 
 
+def test_it_is_no_failed_lease(secure, home):
+    failed = 'kube_tunnel_leases_total{source="failed"}'
+    before = secure.metrics().get(failed, 0)
+    assert fetch(secure, home).status == 200
+    assert secure.metrics().get(failed, 0) == before
+
+
 @pytest.mark.parametrize("name", ["web.shop.localhost", "web.shop.svc"])
 def test_each_form_of_a_name_has_a_certificate(secure, home, name):
     assert fetch(secure, home, name=name).status == 200
