@@ -5,6 +5,7 @@
  */
 #include "control/replay.h"
 
+#include <assert.h>
 #include <unistd.h>
 
 #include "base/own.h"
@@ -170,6 +171,7 @@ enum err replay_request(struct operation *op, struct answer *ret)
             return e;
     }
     struct replaying *r = op->work;
+    assert(r);
     send_more(r);
     enum err e = r->has_head ? OK : read_head(r);
     if (e == ERR_PROTO || e == ERR_LIMIT || e == ERR_EOF)

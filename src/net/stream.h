@@ -186,7 +186,8 @@ void stream_set_stuck(struct stream *s, bool stuck);
  * be sent any more). */
 void stream_end(struct stream *s, enum verdict verdict, const char *why);
 
-/* Two streams joined in memory, for tests: bytes put into a->out arrive in b->in. */
+/* Two streams joined in memory, for tests and for requests of our own: bytes put into a->out
+ * arrive in b->in. */
 struct stream_pair {
     struct stream *a, *b;
 };

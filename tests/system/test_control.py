@@ -407,6 +407,23 @@ def test_status_prints_json_yaml_names_and_wide(start_tunnel):
     assert wrong.returncode == 2 and "expected wide, json, yaml or name" in wrong.stderr
 
 
+@pytest.mark.parametrize("name", ["\x1b[31mred\x1b[0m", "we\u202eb", "a\x07\x9bb"])
+def test_hostile_names_are_printed_harmless(start_tunnel, playground, tmp_path, name):
+    """A context of the kubeconfig, which is in each output of status and in explain."""
+    yaml = pytest.importorskip("yaml")
+    config = yaml.safe_load(playground.kubeconfig.read_text())
+    config["contexts"][0]["name"] = config["current-context"] = name
+    path = tmp_path / "hostile"
+    path.write_text(json.dumps(config))
+    tunnel = start_tunnel(kubeconfig=path)
+    outputs = [tunnel.ask("status", *output).stdout for output in ([], ["-o", "wide"], ["-o", "json"], ["-o", "yaml"],
+                                                                   ["-o", "name"])]
+    outputs += [tunnel.ask("explain", "web.shop").stdout, tunnel.control("/v1/status").text]
+    for output in outputs:
+        assert output and not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]", output), output
+    assert json.loads(outputs[2])["clusters"][0]["context"] == name
+
+
 def test_stop_ends_the_process_in_order(start_tunnel):
     tunnel = start_tunnel()
     assert tunnel.ask("stop").stdout == "stopping\n"
