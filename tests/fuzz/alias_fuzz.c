@@ -48,6 +48,21 @@ static void add(struct naming *n, struct str line)
     alias_text_finish(&a);
 }
 
+/* What is outside is nothing that has a meaning here, and safe to give to a resolver. */
+static void check_outside(const struct naming *n, struct str host)
+{
+    struct name name, meant;
+
+    if (!naming_read_outside(n, host, false, &name))
+        return;
+    assert(name.kind == NAME_OUTSIDE && name.text[0]);
+    for (const char *c = name.text; *c; c++)
+        assert(strchr("abcdefghijklmnopqrstuvwxyz0123456789-_.:", *c));
+    naming_read(n, host, &meant, NULL);
+    assert(meant.kind == NAME_INVALID || meant.suffix == NAME_SUFFIX_NONE);
+    assert(!str_iends(host, STR(".localhost")) && !str_iends(host, STR(".svc")));
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct str rest = { (const char *)bytes, len }, line;
@@ -66,6 +81,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
         naming_read(&n, line, &name, NULL);
         if (name.suffix == NAME_SUFFIX_ALIAS)
             check_target(&name);
+        check_outside(&n, line);
     }
     naming_finish(&n);
     return 0;
