@@ -102,17 +102,21 @@ static bool is_one_of(const char *protocol, const char *const *names, size_t cou
     return false;
 }
 
-/* Of a port name or an appProtocol; PORT_TLS_BY_NUMBER: it declares neither. */
-static enum port_tls declared_tls(const char *protocol)
+/* As a port name or an appProtocol. */
+static bool means_tls(const char *protocol)
 {
-    static const char *const secure[] = { "https", "tls", "kubernetes.io/wss" };
-    static const char *const plain[] = {
+    static const char *const names[] = { "https", "tls", "kubernetes.io/wss" };
+
+    return is_one_of(protocol, names, ARRAY_LEN(names));
+}
+
+static bool means_plain(const char *protocol)
+{
+    static const char *const names[] = {
         "http", "http2", "h2c", "grpc", "ws", "kubernetes.io/h2c", "kubernetes.io/ws"
     };
 
-    if (is_one_of(protocol, secure, ARRAY_LEN(secure)))
-        return PORT_TLS_DECLARED;
-    return is_one_of(protocol, plain, ARRAY_LEN(plain)) ? PORT_PLAIN : PORT_TLS_BY_NUMBER;
+    return is_one_of(protocol, names, ARRAY_LEN(names));
 }
 
 static enum port_tls tls_by_number(uint16_t number)
@@ -121,19 +125,20 @@ static enum port_tls tls_by_number(uint16_t number)
                                                               : PORT_PLAIN;
 }
 
-/* Most ports have a name that begins with "http" and no appProtocol. */
 enum port_tls route_port_tls(const struct route *r, const struct service *s, size_t index)
 {
     const struct service_port *p = s->ports + index;
-    enum port_tls declared = PORT_TLS_BY_NUMBER;
+    enum port_tls by_number = tls_by_number(route_port_number(r, s, index));
 
     if (r->target_port || index >= s->port_count || takes_port(r, s))
-        return tls_by_number(route_port_number(r, s, index));
-    if (p->app_protocol)
-        declared = declared_tls(p->app_protocol);
-    if (declared == PORT_TLS_BY_NUMBER)
-        declared = declared_tls(p->name);
-    return declared == PORT_TLS_BY_NUMBER ? tls_by_number(p->number) : declared;
+        return by_number;
+    if (p->app_protocol && means_tls(p->app_protocol))
+        return PORT_TLS_DECLARED;
+    if (p->app_protocol && means_plain(p->app_protocol))
+        return PORT_PLAIN;
+    if (means_tls(p->name))
+        return PORT_TLS_DECLARED;
+    return by_number && means_plain(p->name) ? PORT_PLAIN : by_number;
 }
 
 static const struct service_port *find_tls(const struct service *s)

@@ -289,12 +289,25 @@ static enum exchange_state connect_client(struct exchange *x)
     return EXCHANGE_DONE;
 }
 
+/* A raw connection has leased it before its bytes turned out to be HTTP. */
+static bool has_adopted_without_tls(const struct exchange *x)
+{
+    const struct lease *l = &x->attempts.lease;
+
+    return !l->result && l->expects_tls && !x->routing.target.connect;
+}
+
 static enum exchange_state exchange_in_lease(struct exchange *x)
 {
     const struct lease *l = &x->attempts.lease;
 
     if (l->result == ERR_AGAIN)
         return EXCHANGE_LEASE;
+    if (has_adopted_without_tls(x)) {
+        attempts_return(&x->attempts, RELEASE_CLOSE);
+        task_wake(&x->task); /* the next result may be there already */
+        return lease(x);
+    }
     if (attempts_must_lease_again(&x->attempts, x->serve->sched->now))
         return exchange_lease(x);
     if (!l->result)

@@ -69,6 +69,7 @@ struct lease {
     uint16_t port;             /* the container's port */
     uint32_t
         tls; /* with which TLS it is spoken to, for upstream/ (tls_ports.h); 0: plain */
+    bool expects_tls; /* PROTO_RAW: HTTP on it would have to be in TLS */
     bool reused; /* an idle connection: the pod may have closed it before the request */
     struct log_id via; /* the tunnel, or the direct connection, for the log */
     /* Set by the user before RELEASE_KEEP: the pod may have tied the connection to its client

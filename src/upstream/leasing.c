@@ -367,7 +367,9 @@ static enum lease_state choose(struct leasing *l)
         e = loops_check(&c, &l->lease->why);
     if (e)
         return fail(l, e);
-    if (l->want.proto != PROTO_RAW) /* whose bytes are passed on as they are */
+    if (l->want.proto == PROTO_RAW) /* its bytes are passed on as they are */
+        l->lease->expects_tls = tls_ports_has(p->tls_ports, c.route, s, c.port_index);
+    else
         securing_choose(&l->securing, p->tls_ports, &c);
     if (!choosing_run(&p->choosing, &l->want, &c, &chosen))
         return no_endpoint(l, s, c.port_index);

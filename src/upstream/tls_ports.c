@@ -209,6 +209,15 @@ struct tls_port *tls_ports_find(struct tls_ports *t, const struct route *r,
     return p;
 }
 
+bool tls_ports_has(struct tls_ports *t, const struct route *r, const struct service *s,
+                   size_t port_index)
+{
+    struct tls_port *p = tls_ports_find(t, r, s, port_index);
+
+    tls_port_unref(p);
+    return p != NULL;
+}
+
 uint32_t tls_port_number(const struct tls_port *p)
 {
     return p->number;

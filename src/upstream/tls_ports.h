@@ -40,6 +40,8 @@ void tls_ports_trim(struct tls_ports *t); /* forgets those without references */
 /* With which TLS is the service port of a route spoken to?  NULL: plainly.  A reference. */
 struct tls_port *tls_ports_find(struct tls_ports *t, const struct route *r,
                                 const struct service *s, size_t port_index);
+bool tls_ports_has(struct tls_ports *t, const struct route *r, const struct service *s,
+                   size_t port_index);   /* would it find one? */
 void tls_port_unref(struct tls_port *p); /* NULL accepted */
 uint32_t tls_port_number(const struct tls_port *p);
 

@@ -179,12 +179,12 @@ def test_another_certificate_than_the_pinned_one_is_refused(start, certificates)
 @pytest.mark.parametrize("text, problem", [
     ("tls:\n  shop/web: {verify: full}", ':2: tls: shop/web: verify: "full" is not none'),
     ("tls:\n  shop/web: {verfy: none}", ':2: tls: shop/web: "verfy" is not a key; is it "verify"?'),
-    ("tls:\n  shop/web: {frobnicate: 1}", ':2: tls: shop/web: "frobnicate" is not one of verify, ca, pin and'),
+    ("tls:\n  shop/web: {frobnicate: 1}", ':2: tls: shop/web: "frobnicate" is not one of verify, ca, pin'),
     ("tls:\n  web: {verify: none}", ':2: tls: "web" is not NAMESPACE/SERVICE, like shop/web'),
     ("tls:\n  shop/web:\n    pin: 00ff", ':3: tls: shop/web: pin: "00ff" is not a SHA-256 fingerprint'),
     ("tls:\n  shop/web:\n    ca: /nonexistent.pem", ":3: tls: shop/web: ca: /nonexistent.pem: No such file"),
     ("tls:\n  shop/web:\n    server-name: a b", ':3: tls: shop/web: server-name: "a b" is not a host name'),
-    ("tls:\n  shop/web: {}", "shop/web: one of verify, ca, pin and server-name is missing"),
+    ("tls:\n  shop/web: {}", "shop/web: one of verify, ca, pin"),
     ("tls:\n  shop/web: none", ":2: tls: shop/web: expected keys and values"),
     ("tls:\n  shop/web: {verify: none}\n  shop/web: {verify: none}", ":3: "),
     ("tls:\n  shop/web: {verify: none, ca: /etc/passwd}", "verify: none excludes ca and pin"),
@@ -220,6 +220,25 @@ def test_a_declared_port_that_answers_plainly_is_an_error(start, plain):
     assert answer.status == 502, answer
     assert answer.first.startswith("TLS failed for shop/declared: ") and "does not speak TLS" in answer.first
     assert "appProtocol" in answer.text
+
+
+# connections that are leased before their bytes turn out to be HTTP
+
+
+def test_plain_requests_to_an_exposed_port_go_on_in_tls(start, certificates):
+    port = free_ports(1)[0]
+    start("--expose", f"good.shop:443={port}")
+    assert curl(f"http://127.0.0.1:{port}/x").text.startswith("GET /x HTTP/1.1")
+    passed = curl("--cacert", certificates.authority.path, "--resolve", f"good.shop.svc:{port}:127.0.0.1",
+                  f"https://good.shop.svc:{port}/y")
+    assert passed.text.startswith("GET /y HTTP/1.1"), "TLS is passed through"
+
+
+def test_plain_requests_inside_connect_and_socks_go_on_in_tls(start):
+    tunnel = start()
+    for proxy in (f"http://127.0.0.1:{tunnel.port}", f"socks5h://127.0.0.1:{tunnel.port}"):
+        answer = curl("--proxytunnel", "--proxy", proxy, "http://good.shop.svc:443/z")
+        assert answer.status == 200 and answer.text.startswith("GET /z HTTP/1.1"), answer
 
 
 # connections
