@@ -99,6 +99,7 @@ class H2Pod:
 
     def __init__(self, serve, whole=False, settings=()):
         self.whole = whole
+        self.takes_bodies = True
         self.settings = dict(settings)
         self.bodies = {}
         self.trailers = {}
@@ -137,7 +138,8 @@ class H2Pod:
                 self.serve(h2c, event.stream_id, number)
         elif isinstance(event, h2.events.DataReceived):
             self.bodies[event.stream_id] += event.data
-            h2c.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+            if self.takes_bodies:
+                h2c.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
         elif isinstance(event, h2.events.TrailersReceived):
             self.trailers[event.stream_id] = dict(event.headers)
         elif isinstance(event, h2.events.StreamEnded) and self.whole:
