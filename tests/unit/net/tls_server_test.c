@@ -189,6 +189,15 @@ static void a_session_is_resumed_by_its_ticket(void **state)
     assert_true(SSL_session_reused(tls_ssl(server)));
 }
 
+static void the_fastest_cipher_suite_is_chosen(void **state)
+{
+    (void)state;
+    trust(ca, NULL);
+    join();
+    run();
+    assert_string_equal(SSL_get_cipher_name(tls_ssl(server)), "TLS_AES_128_GCM_SHA256");
+}
+
 static void a_hello_byte_by_byte_is_accepted(void **state)
 {
     (void)state;
@@ -234,6 +243,7 @@ int main(void)
         TEST(a_client_that_mistrusts_the_certificate_is_noticed),
         TEST(a_renegotiation_is_refused),
         TEST(a_session_is_resumed_by_its_ticket),
+        TEST(the_fastest_cipher_suite_is_chosen),
         TEST(a_hello_byte_by_byte_is_accepted),
         TEST(a_key_of_another_certificate_is_refused),
     };
