@@ -306,7 +306,7 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
     if (has_adopted_without_tls(x)) {
         attempts_return(&x->attempts, RELEASE_CLOSE);
         task_wake(&x->task); /* the next result may be there already */
-        return lease(x);
+        return exchange_lease(x);
     }
     if (attempts_must_lease_again(&x->attempts, x->serve->sched->now))
         return exchange_lease(x);
