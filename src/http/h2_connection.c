@@ -59,6 +59,7 @@ static void set_over(struct h2_connection *c, const char *problem)
         c->problem = problem;
     c->over = c->draining = true;
     timer_stop(&c->acknowledged);
+    timer_stop(&c->linger);
     end_streams(c);
     task_wake(c->wake);
 }
@@ -194,9 +195,11 @@ static struct h2_connection *create(struct h2_settings *s, struct stream *below,
     list_init(&c->streams);
     list_init(&c->incoming);
     list_init(&c->sending);
+    list_init(&c->lingering);
     task_init(&c->read, s->sched, RANK_READ, on_read);
     task_init(&c->flush, s->sched, RANK_FLUSH, on_flush);
     timer_init(&c->acknowledged, s->sched, on_unacknowledged);
+    timer_init(&c->linger, s->sched, h2_on_linger);
     int e = server ? nghttp2_session_server_new3(&c->session, s->callbacks, c, s->options,
                                                  &memory)
                    : nghttp2_session_client_new3(&c->session, s->callbacks, c, s->options,
@@ -231,6 +234,7 @@ void h2_destroy(struct h2_connection *c)
     task_cancel(&c->read);
     task_cancel(&c->flush);
     timer_stop(&c->acknowledged);
+    timer_stop(&c->linger);
     nghttp2_session_del(c->session);
     assert(c->memory == 0);
     head_text_finish(&c->names);

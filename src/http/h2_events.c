@@ -235,7 +235,9 @@ static int on_frame_send(nghttp2_session *session, const nghttp2_frame *frame,
         return 0;
     s->bytes.out_eof = true;
     task_wake(s->bytes.wake);
-    if (s->reset_at_end && !s->bytes.in_eof)
+    if (s->reset_at_end && !s->bytes.in_eof && s->server)
+        h2_stream_linger(s);
+    else if (s->reset_at_end && !s->bytes.in_eof)
         nghttp2_submit_rst_stream(session, NGHTTP2_FLAG_NONE, s->id, NGHTTP2_NO_ERROR);
     return 0;
 }

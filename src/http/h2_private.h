@@ -49,7 +49,9 @@ struct h2_stream {
     int32_t id;                       /* 0: a client's that was not sent yet */
     struct list_node member;          /* of the connection's streams, or the free list */
     struct list_node incoming;        /* of the connection, until h2_accept */
-    struct list_node sending; /* of the connection, while bytes.out is not empty */
+    struct list_node sending;   /* of the connection, while bytes.out is not empty */
+    struct list_node lingering; /* of the connection, until `lingers_until` */
+    uint64_t lingers_until;
 
     struct h2_head head;
     struct head_text text;     /* heads, one after the other, as HTTP/1 would have them */
@@ -83,7 +85,8 @@ struct h2_connection {
     struct task read, flush;
     struct task *wake;
     struct timer acknowledged; /* our SETTINGS */
-    struct list_node streams, incoming, sending;
+    struct timer linger;       /* of the first in `lingering` */
+    struct list_node streams, incoming, sending, lingering;
     size_t count;
     size_t memory;
     enum h2_peer peer;
@@ -117,6 +120,9 @@ struct h2_stream *h2_stream_get(struct h2_connection *c, int32_t id);
 void h2_stream_on_close(struct h2_stream *s, enum verdict verdict, uint32_t code);
 /* It was not sent, and will not be; nghttp2 closes it later. */
 void h2_stream_give_up(struct h2_stream *s);
+/* A server's that has sent all: its client has a moment to end the request, else it is reset. */
+void h2_stream_linger(struct h2_stream *s);
+void h2_on_linger(struct timer *t);
 void h2_stream_on_data(struct h2_stream *s, const uint8_t *bytes, size_t n);
 nghttp2_data_provider h2_stream_source(struct h2_stream *s);
 int h2_stream_send(struct h2_stream *s, const uint8_t *frame_head, size_t n);

@@ -23,6 +23,7 @@
 #include "http/websocket_key.h"
 
 #define UNUSED_MAX 512
+#define LINGER_MS 200
 #define FRAME_HEAD 9
 #define RUN_MIN                                                                          \
     4096 /* a chunk of the queue with so much is sent by itself, without a copy */
@@ -110,6 +111,7 @@ void h2_stream_on_close(struct h2_stream *s, enum verdict verdict, uint32_t code
     list_remove(&s->member);
     list_remove(&s->incoming);
     list_remove(&s->sending);
+    list_remove(&s->lingering);
     if (verdict == V_CLEAN)
         bufq_clear(&s->bytes.out); /* what is left of a request is not wanted */
     else
@@ -132,6 +134,35 @@ static void send_reset(struct h2_stream *s, uint32_t code)
     list_remove(&s->sending);
     nghttp2_submit_rst_stream(c->session, NGHTTP2_FLAG_NONE, s->id, code);
     task_wake(&c->flush);
+}
+
+/* RFC 9113, 8.1, permits the reset at once.  But curl 7.88 takes the response for lost when it
+ * comes before the end of the request, of which the last bytes are on their way. */
+void h2_stream_linger(struct h2_stream *s)
+{
+    struct h2_connection *c = s->connection;
+
+    if (!list_empty(&s->lingering))
+        return;
+    s->lingers_until = s->settings->sched->now + LINGER_MS;
+    list_append(&c->lingering, &s->lingering);
+    timer_set_at(&c->linger,
+                 list_first(&c->lingering, struct h2_stream, lingering)->lingers_until);
+}
+
+void h2_on_linger(struct timer *t)
+{
+    struct h2_connection *c = container_of(t, struct h2_connection, linger);
+
+    while (!list_empty(&c->lingering)) {
+        struct h2_stream *s = list_first(&c->lingering, struct h2_stream, lingering);
+        if (s->lingers_until > t->sched->now) {
+            timer_set_at(t, s->lingers_until);
+            return;
+        }
+        list_remove(&s->lingering);
+        send_reset(s, NGHTTP2_NO_ERROR);
+    }
 }
 
 void h2_stream_give_up(struct h2_stream *s)
@@ -191,7 +222,9 @@ static void release(struct h2_stream *s, uint32_t code)
         put_unused(s);
         return;
     }
-    if (s->bytes.out_eof && !s->bytes.in_eof)
+    if (s->bytes.out_eof && !s->bytes.in_eof && code == NGHTTP2_NO_ERROR)
+        h2_stream_linger(s);
+    else if (s->bytes.out_eof && !s->bytes.in_eof)
         send_reset(s, code);
     else if (has_sent_all(s))
         s->reset_at_end = !s->bytes.in_eof;
@@ -547,6 +580,7 @@ struct h2_stream *h2_stream_get(struct h2_connection *c, int32_t id)
     s->open = true;
     list_init(&s->incoming);
     list_init(&s->sending);
+    list_init(&s->lingering);
     list_append(&c->streams, &s->member);
     c->count++;
     return s;

@@ -167,6 +167,7 @@ void peer_run(struct peer *p)
 
 const char *peer_received(struct peer *p)
 {
+    p->log[p->len] = '\0';
     peer_run(p);
     p->len = 0;
     return p->log;

@@ -269,10 +269,17 @@ static void resets_are_passed_on_both_ways(void **state)
     stream_close(m->bytes);
 }
 
-/* RFC 9113, section 8.1: a server may end a request that it does not need to read. */
-static void the_rest_of_an_answered_request_is_refused_without_error(void **state)
+/* Nothing more was sent, and after `LINGER_MS` the stream is reset without an error. */
+#define LINGER_MS 200
+static void assert_reset_later(struct peer *p)
 {
-    struct peer *p = *state;
+    assert_string_equal(peer_received(p), "");
+    p->now += LINGER_MS;
+    assert_string_equal(peer_received(p), "[1] reset 0\n[1] closed 0\n");
+}
+
+static struct message_stream *refuse_unfinished(struct peer *p)
+{
     const char *const fields[] = { ":method", "POST",       ":scheme",  "http", ":path",
                                    "/",       ":authority", "web.shop", NULL };
 
@@ -281,10 +288,35 @@ static void the_rest_of_an_answered_request_is_refused_without_error(void **stat
     answer(m, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 2\r\n\r\n");
     bufq_write(&m->bytes->out, "no", 2);
     m->ops->end(m, STR(""));
+    return m;
+}
+
+static void a_client_may_end_a_request_that_was_answered(void **state)
+{
+    struct peer *p = *state;
+
+    struct message_stream *m = refuse_unfinished(p);
+
     peer_run(p);
     stream_close(m->bytes);
-    const char *received = peer_received(p);
-    assert_non_null(strstr(received, "[1] data 2\n[1] end\n[1] reset 0\n[1] closed 0\n"));
+    assert_non_null(strstr(peer_received(p), "[1] data 2\n[1] end\n"));
+    p->body_holds = false;
+    nghttp2_session_resume_data(p->session, 1);
+    assert_string_equal(peer_received(p), "[1] closed 0\n");
+    p->now += LINGER_MS;
+    assert_string_equal(peer_received(p), "");
+}
+
+/* RFC 9113, section 8.1: a server may end a request that it does not need to read. */
+static void the_rest_of_an_answered_request_is_refused_without_error(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m = refuse_unfinished(p);
+
+    peer_run(p);
+    stream_close(m->bytes);
+    assert_non_null(strstr(peer_received(p), "[1] data 2\n[1] end\n"));
+    assert_reset_later(p);
 }
 
 static void a_response_without_a_body_may_be_closed_before_it_was_sent(void **state)
@@ -297,8 +329,8 @@ static void a_response_without_a_body_may_be_closed_before_it_was_sent(void **st
     struct message_stream *m = accepted(p);
     answer(m, "HTTP/1.1 413 Content Too Large\r\nContent-Length: 0\r\n\r\n");
     stream_close(m->bytes);
-    const char *received = peer_received(p);
-    assert_non_null(strstr(received, "[1] end\n[1] reset 0\n[1] closed 0\n"));
+    assert_non_null(strstr(peer_received(p), "[1] end\n"));
+    assert_reset_later(p);
 }
 
 static void an_extended_connect_is_an_upgrade(void **state)
@@ -730,6 +762,7 @@ int main(void)
         T(a_body_that_is_not_taken_stops_its_sender_alone),
         T(a_client_that_takes_nothing_makes_its_stream_stuck),
         T(resets_are_passed_on_both_ways),
+        T(a_client_may_end_a_request_that_was_answered),
         T(the_rest_of_an_answered_request_is_refused_without_error),
         T(a_response_without_a_body_may_be_closed_before_it_was_sent),
         T(an_extended_connect_is_an_upgrade),
