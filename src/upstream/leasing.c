@@ -4,306 +4,18 @@
 #include <stdio.h>
 
 #include "base/log.h"
-#include "base/metrics.h"
 #include "base/own.h"
+#include "upstream/leasing_steps.h"
 #include "upstream/loops.h"
 #include "upstream/no_endpoint.h"
 #include "upstream/tls_failure.h"
 
 LOG_MODULE(upstream);
 
-#define RETRY_MS 250         /* interval of look-ups while parked */
 #define RETRY_MAX_AGE_MS 250 /* maximum age of a look-up's result after a failure ... */
-#define MAX_AGE_MS 3000      /* ... and otherwise */
-#define TRIES 3              /* openings that fail in a row before the lease is parked */
-#define ACK_TIMEOUT_MS 600   /* of TCP, for a request that may be sent again */
-
-static struct metric metric_parked = {
-    .name = "kube_tunnel_parked_total",
-    .help = "Requests that had to wait for an endpoint.",
-    .type = METRIC_COUNTER,
-};
-static struct metric metric_leases = {
-    .name = "kube_tunnel_leases_total",
-    .help = "Leases, by the source of their connection.",
-    .type = METRIC_COUNTER,
-    .label = "source",
-    .values = { "idle", "tunnel", "direct", "failed", "shared" },
-};
-
-enum source { SOURCE_IDLE, SOURCE_TUNNEL, SOURCE_DIRECT, SOURCE_FAILED, SOURCE_SHARED };
-
-static void count_lease(const struct leasing *l, enum source source)
-{
-    metric_add_for(&metric_leases, l->parts->settings.cluster, source, 1);
-}
-
-static struct sched *sched_of(const struct leasing *l)
-{
-    return l->parts->choosing.sched;
-}
-
-static struct connectors *connectors_of(const struct leasing *l)
-{
-    return l->parts->choosing.connectors;
-}
-
-static const struct route *route_of(const struct leasing *l)
-{
-    return search_route(&l->search);
-}
-
-static bool is_settled(const struct leasing *l)
-{
-    return l->state == LEASE_HELD || l->state == LEASE_FAILED;
-}
-
-static void settle(struct leasing *l, enum lease_state state, enum err result)
-{
-    timer_stop(&l->late);
-    timer_stop(&l->retry);
-    search_end_lookup(&l->search);
-    l->state = state;
-    l->lease->result = result;
-}
-
-/* ---- failing ---- */
-
-static void note_plugin_output(struct leasing *l)
-{
-    free(l->plugin_output);
-    l->plugin_output = xstrdup_or_null(connectors_plugin_output(connectors_of(l)));
-    l->lease->plugin_output = l->plugin_output;
-}
-
-static struct str shown_name(const struct leasing *l)
-{
-    const struct name *n = &l->want.route->name;
-    return n->kind == NAME_ADDRESS ? str_of(n->address) : n->service;
-}
-
-static enum lease_state fail(struct leasing *l, enum err e)
-{
-    /* Without a TLS port TLS of the client ends in serve/, whose requests have leases. */
-    if (e != ERR_NO_PORT || !route_of(l)->tls)
-        count_lease(l, SOURCE_FAILED);
-    if (search_was_redirected(&l->search))
-        diag_prefix(&l->lease->why, e, "%.*s is an %s %s", STR_ARG(shown_name(l)),
-                    l->want.route->name.kind == NAME_ADDRESS ? "address of"
-                                                             : "ExternalName for",
-                    route_of(l)->name.text);
-    log_debug(l->want.id, "no connection", LOG_S("reason", diag_text(&l->lease->why, e)));
-    if (e == ERR_CREDENTIALS)
-        note_plugin_output(l);
-    if (e == ERR_FORBIDDEN)
-        missing_note(&l->parts->missing, l->lease, l->want.id);
-    settle(l, LEASE_FAILED, e);
-    return LEASE_FAILED;
-}
-
-static void note_error(struct leasing *l, const struct api_error *error, bool dialling)
-{
-    struct lease *lease = l->lease;
-
-    lease->why = error->why;
-    lease->api_status = error->status;
-    lease->retry_after = error->retry_after;
-    lease->dialling = dialling;
-}
-
-static void note_missing(struct leasing *l, const char *verb, const char *resource)
-{
-    struct lease *lease = l->lease;
-
-    lease->missing_verb = verb;
-    lease->missing_resource = resource;
-    snprintf(lease->missing_ns, sizeof(lease->missing_ns), "%.*s",
-             STR_ARG(route_of(l)->name.ns));
-}
-
-static bool may_pass(const struct leasing *l, enum err e)
-{
-    if (e == ERR_FORBIDDEN || e == ERR_UNAUTHORIZED)
-        return allowed_lately(&l->parts->allowed, route_of(l)->name.ns);
-    return e != ERR_NOT_FOUND && e != ERR_CONFIG && e != ERR_LIMIT && e != ERR_TLS &&
-           e != ERR_ACCESS;
-}
-
-/* Wait for a change of the service or the next retry, unless the wait is over. */
-static enum lease_state park(struct leasing *l, enum err e)
-{
-    l->reason = e;
-    if (l->want.wait_until <= sched_of(l)->now)
-        return fail(l, e);
-    if (!l->parked_once) {
-        l->parked_once = true;
-        metric_add_for(&metric_parked, l->parts->settings.cluster, 0, 1);
-        log_info(l->want.id, "waiting for an endpoint",
-                 LOG_V("service", route_of(l)->name.service),
-                 LOG_V("namespace", route_of(l)->name.ns),
-                 LOG_S("reason", diag_text(&l->lease->why, e)));
-    }
-    l->failures = 0;
-    timer_set(&l->retry, RETRY_MS);
-    return LEASE_PARKED;
-}
-
-/* Fail, or park if the error may pass. */
-static enum lease_state fail_or_park(struct leasing *l, enum err e)
-{
-    return may_pass(l, e) ? park(l, e) : fail(l, e);
-}
-
-/* ---- succeeding ---- */
-
-static uint64_t ack_timeout_ms(const struct leasing *l)
-{
-    bool repeatable = l->want.repeatable && !l->lease->is_shared;
-    return repeatable ? ACK_TIMEOUT_MS : l->parts->settings.silence_ms;
-}
-
-static enum lease_state hold_message(struct leasing *l, struct message_stream *message,
-                                     const struct pooled *connection, enum source source)
-{
-    struct lease *lease = l->lease;
-    struct stream *s = connection->stream;
-
-    lease->stream = s;
-    lease->via = connection->via;
-    lease->reused = source == SOURCE_IDLE || source == SOURCE_SHARED;
-    lease->message = message;
-    l->idle_ms = connection->idle_ms;
-    l->held_at = lease->held_at = sched_of(l)->now;
-    lease->why.text[0] = '\0';
-    s->wake = l->wake;
-    stream_set_patience(s, ack_timeout_ms(l));
-    count_lease(l, source);
-    balance_begin(l->parts->choosing.balance, lease->endpoint);
-    allowed_note(&l->parts->allowed, route_of(l)->name.ns);
-    settle(l, LEASE_HELD, OK);
-    return LEASE_HELD;
-}
-
-/* Use this connection for this request only.  The bytes on a raw one may be HTTP/1. */
-static enum lease_state hold(struct leasing *l, const struct pooled *connection,
-                             enum source source)
-{
-    h1_client_begin(&l->h1, connection->stream);
-    return hold_message(l, &l->h1.message, connection, source);
-}
-
-/* ---- sharing HTTP/2 connections ---- */
-
-static struct h2_pool *h2_pool_of(const struct leasing *l)
-{
-    return l->parts->choosing.h2_pool;
-}
-
-/* Take a stream of an open HTTP/2 connection; LEASE_OPENING: none has room. */
-static enum lease_state take_shared_stream(struct leasing *l, enum source source)
-{
-    struct lease *lease = l->lease;
-    struct pooled connection = { 0 };
-    struct message_stream *m =
-        h2_pool_take(h2_pool_of(l), lease->endpoint, lease_use(lease), l->want.certain,
-                     &connection.via);
-
-    if (!m)
-        return LEASE_OPENING;
-    connection.stream = m->bytes;
-    lease->is_shared = true;
-    return hold_message(l, m, &connection, source);
-}
-
-/* A connection is being opened, or one may be used when its SETTINGS have come. */
-static bool must_join(const struct leasing *l)
-{
-    const struct endpoint *e = l->lease->endpoint;
-    struct port_use use = lease_use(l->lease);
-
-    return h2_pool_is_opening(h2_pool_of(l), e, use) ||
-           (l->want.certain && h2_pool_awaits_settings(h2_pool_of(l), e, use));
-}
-
-static enum lease_state join_opening(struct leasing *l)
-{
-    l->joined = true;
-    h2_pool_wait(h2_pool_of(l), l->lease->endpoint, lease_use(l->lease), &l->sharing,
-                 &l->step);
-    return LEASE_OPENING;
-}
-
-/* Open an HTTP/2 connection, or wait for the one that another request is opening. */
-static enum lease_state open_shared(struct leasing *l)
-{
-    struct endpoint *e = l->lease->endpoint;
-    struct port_use use = lease_use(l->lease);
-
-    if (must_join(l))
-        return join_opening(l);
-    l->opens_shared = true;
-    h2_pool_begin_opening(h2_pool_of(l), e, use);
-    l->opening.alone = true; /* it will carry many requests, for a long time */
-    l->opening.small = false;
-    connectors_open(connectors_of(l), e, use.port, &l->opening, &l->step);
-    return LEASE_OPENING;
-}
-
-static bool must_upgrade_in_http1(const struct leasing *l)
-{
-    const struct lease *lease = l->lease;
-
-    return l->want.upgrade &&
-           h2_pool_lacks_connect(h2_pool_of(l), lease->endpoint, lease_use(lease));
-}
-
-static enum lease_state open_one(struct leasing *l);
-
-/* The port may speak HTTP/1, too. */
-static enum lease_state upgrade_in_http1(struct leasing *l)
-{
-    const struct lease *lease = l->lease;
-
-    if (h2_pool_lacks_http1(h2_pool_of(l), lease->endpoint, lease_use(lease)))
-        return fail(l, diag_set(&l->lease->why, ERR_VERSION,
-                                "port %u of pod %s speaks HTTP/2 only, and accepts no "
-                                "WebSockets in it (extended CONNECT, RFC 8441)",
-                                lease->port, lease->endpoint->pod));
-    return open_one(l);
-}
-
-static enum lease_state fail_without_http2(struct leasing *l)
-{
-    const struct lease *lease = l->lease;
-
-    return fail(l, diag_set(&l->lease->why, ERR_VERSION,
-                            "port %u of pod %s does not speak HTTP/2", lease->port,
-                            lease->endpoint->pod));
-}
-
-static enum lease_state share(struct leasing *l, enum speaks speaks)
-{
-    if (must_upgrade_in_http1(l))
-        return upgrade_in_http1(l);
-    if (speaks == SPEAKS_HTTP1)
-        return fail_without_http2(l);
-    if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD)
-        return LEASE_HELD;
-    return open_shared(l);
-}
-
-static void end_shared_opening(struct leasing *l)
-{
-    h2_waiter_leave(&l->sharing);
-    l->joined = false;
-    if (!l->opens_shared)
-        return;
-    l->opens_shared = false;
-    h2_pool_end_opening(h2_pool_of(l), l->lease->endpoint, lease_use(l->lease));
-}
 
 /* To an endpoint that has no idle connection. */
-static enum lease_state open_one(struct leasing *l)
+enum lease_state leasing_open_one(struct leasing *l)
 {
     struct lease *lease = l->lease;
 
@@ -325,7 +37,8 @@ static enum lease_state no_endpoint(struct leasing *l, const struct service *s,
     l->lease->dialling = false;
     struct no_endpoint because =
         no_endpoint_cause(route_of(l), s, port_index, sched_of(l)->now, &l->lease->why);
-    return because.may_pass ? park(l, because.result) : fail(l, because.result);
+    return because.may_pass ? leasing_park(l, because.result)
+                            : leasing_fail(l, because.result);
 }
 
 static enum lease_state connect_to(struct leasing *l, const struct chosen *chosen)
@@ -343,8 +56,9 @@ static enum lease_state connect_to(struct leasing *l, const struct chosen *chose
     l->prewarm = chosen->prewarm;
     lease->opening_at = sched_of(l)->now;
     if (chosen->is_shared)
-        return share(l, chosen->speaks);
-    return chosen->is_idle ? hold(l, &chosen->idle, SOURCE_IDLE) : open_one(l);
+        return leasing_share(l, chosen->speaks);
+    return chosen->is_idle ? leasing_hold(l, &chosen->idle, SOURCE_IDLE)
+                           : leasing_open_one(l);
 }
 
 static enum lease_state choose(struct leasing *l)
@@ -366,7 +80,7 @@ static enum lease_state choose(struct leasing *l)
     if (!e)
         e = loops_check(&c, &l->lease->why);
     if (e)
-        return fail(l, e);
+        return leasing_fail(l, e);
     if (l->want.proto == PROTO_RAW) /* its bytes are passed on as they are */
         l->lease->expects_tls = tls_ports_has(p->tls_ports, c.route, s, c.port_index);
     else
@@ -391,26 +105,26 @@ static enum lease_state follow_address(struct leasing *l)
 {
     const struct external_rules rules = leasing_rules(l->parts);
     struct diag why = { "" };
-    enum err e = search_follow_address(&l->search, &rules, MAX_AGE_MS, &why);
+    enum err e = search_follow_address(&l->search, &rules, LEASING_MAX_AGE_MS, &why);
 
     if (e == ERR_AGAIN)
         return LEASE_LOOKUP;
     if (!e)
         return in_lookup(l);
-    note_error(l, &l->search.owner->error, false);
+    leasing_note_error(l, &l->search.owner->error, false);
     l->lease->why = why;
-    return e == ERR_CLOSED ? fail(l, e) : fail_or_park(l, e);
+    return e == ERR_CLOSED ? leasing_fail(l, e) : leasing_fail_or_park(l, e);
 }
 
 /* Look up the target of an ExternalName.  external_follow limits how often. */
 static enum lease_state follow(struct leasing *l)
 {
     const struct external_rules rules = leasing_rules(l->parts);
-    enum err e =
-        search_follow(&l->search, &rules, l->want.same_ns, MAX_AGE_MS, &l->lease->why);
+    enum err e = search_follow(&l->search, &rules, l->want.same_ns, LEASING_MAX_AGE_MS,
+                               &l->lease->why);
 
     if (e)
-        return fail(l, e);
+        return leasing_fail(l, e);
     log_debug(l->want.id, "external name", LOG_S("leads_to", route_of(l)->name.text));
     return in_lookup(l);
 }
@@ -425,12 +139,12 @@ static enum lease_state in_lookup(struct leasing *l)
         return LEASE_LOOKUP;
     if (found->result == OK)
         return search_is_at_alias(&l->search) ? follow(l) : choose(l);
-    note_error(l, &found->error, false);
-    note_missing(l, found->missing_verb, found->missing_resource);
-    return fail_or_park(l, found->result);
+    leasing_note_error(l, &found->error, false);
+    leasing_note_missing(l, found->missing_verb, found->missing_resource);
+    return leasing_fail_or_park(l, found->result);
 }
 
-static enum lease_state look_again(struct leasing *l, uint64_t max_age_ms)
+enum lease_state leasing_look_again(struct leasing *l, uint64_t max_age_ms)
 {
     search_again(&l->search, max_age_ms);
     return LEASE_LOOKUP;
@@ -461,9 +175,9 @@ static bool may_choose_another(const struct leasing *l, enum err e)
 static void note_forbidden(struct leasing *l)
 {
     if (l->lease->direct)
-        note_missing(l, "get", "pods");
+        leasing_note_missing(l, "get", "pods");
     else
-        note_missing(l, "create", "pods/portforward");
+        leasing_note_missing(l, "create", "pods/portforward");
 }
 
 static enum lease_state opening_failed(struct leasing *l, enum err e)
@@ -473,40 +187,19 @@ static enum lease_state opening_failed(struct leasing *l, enum err e)
         l->avoid != NULL; /* else two that fail would alternate for ever */
     bool missing = names_the_pod(l, error); /* the catalog removes the endpoint */
 
-    note_error(l, error, true);
+    leasing_note_error(l, error, true);
     l->lease->direct = l->opening.connector == connectors_of(l)->direct;
     if (e == ERR_FORBIDDEN)
         note_forbidden(l);
-    if (!may_pass(l, e) && !may_choose_another(l, e))
-        return fail(l, e);
+    if (!leasing_may_pass(l, e) && !may_choose_another(l, e))
+        return leasing_fail(l, e);
     if (missing)
         catalog_note_missing(l->parts->catalog, l->lease->endpoint);
-    bool enough = ++l->failures == TRIES;
+    bool enough = ++l->failures == LEASING_TRIES;
     avoid_this(l);
     if ((tried_before && !missing) || enough)
-        return park(l, e);
-    return look_again(l, e == ERR_NOT_FOUND ? 0 : MAX_AGE_MS);
-}
-
-/* Another request has opened a connection, or has failed to: take a stream if there is room. */
-static enum lease_state in_joined(struct leasing *l)
-{
-    if (must_upgrade_in_http1(l)) {
-        end_shared_opening(l);
-        return look_again(l, MAX_AGE_MS);
-    }
-    if (take_shared_stream(l, SOURCE_SHARED) == LEASE_HELD) {
-        end_shared_opening(l);
-        return LEASE_HELD;
-    }
-    if (must_join(l))
-        return join_opening(l);
-    end_shared_opening(l);
-    if (l->want.certain && ++l->failures == TRIES)
-        return park(l, diag_set(&l->lease->why, ERR_VERSION,
-                                "port %u of pod %s ended HTTP/2 connections at once",
-                                l->lease->port, l->lease->endpoint->pod));
-    return look_again(l, MAX_AGE_MS);
+        return leasing_park(l, e);
+    return leasing_look_again(l, e == ERR_NOT_FOUND ? 0 : LEASING_MAX_AGE_MS);
 }
 
 static enum source source_of(const struct leasing *l)
@@ -516,17 +209,10 @@ static enum source source_of(const struct leasing *l)
 
 static enum lease_state hold_opened(struct leasing *l, struct pooled *fresh)
 {
-    const struct lease *lease = l->lease;
     enum source source = source_of(l);
 
-    if (!l->opens_shared)
-        return hold(l, fresh, source);
-    stream_set_patience(fresh->stream, l->parts->settings.silence_ms);
-    h2_pool_add(h2_pool_of(l), lease->endpoint, lease_use(lease), fresh->stream,
-                fresh->via);
-    enum lease_state state = take_shared_stream(l, source);
-    end_shared_opening(l);
-    return state == LEASE_OPENING ? join_opening(l) : state;
+    return l->opens_shared ? leasing_share_opened(l, fresh, source)
+                           : leasing_hold(l, fresh, source);
 }
 
 /* want.wait_until covers look-ups and dials, too.  Without a wait, one attempt may take
@@ -551,11 +237,11 @@ static enum lease_state hold_secured(struct leasing *l, bool http2)
         return hold_opened(l, &connection);
     if (l->opens_shared)
         h2_pool_learn(h2_pool_of(l), lease->endpoint, lease_use(lease), SPEAKS_HTTP1);
-    end_shared_opening(l);
+    leasing_end_shared(l);
     if (l->want.proto != PROTO_HTTP2)
-        return hold(l, &connection, source_of(l));
+        return leasing_hold(l, &connection, source_of(l));
     stream_close(connection.stream);
-    return fail_without_http2(l);
+    return leasing_fail_without_http2(l);
 }
 
 /* The pod or the network has ended the connection.  Its user retries, as it does with one that
@@ -565,15 +251,15 @@ static enum lease_state hold_ended(struct leasing *l)
     struct pooled connection = l->secured;
 
     connection.stream = TAKE(l->securing.stream);
-    end_shared_opening(l);
-    return hold(l, &connection, source_of(l));
+    leasing_end_shared(l);
+    return leasing_hold(l, &connection, source_of(l));
 }
 
 static enum lease_state open_again(struct leasing *l)
 {
-    end_shared_opening(l);
+    leasing_end_shared(l);
     timer_set_at(&l->late, give_up_at(l));
-    return look_again(l, MAX_AGE_MS);
+    return leasing_look_again(l, LEASING_MAX_AGE_MS);
 }
 
 static void note_tls_failure(struct leasing *l)
@@ -604,8 +290,8 @@ static enum lease_state in_securing(struct leasing *l)
         break;
     }
     note_tls_failure(l);
-    end_shared_opening(l);
-    return fail(l, ERR_TLS);
+    leasing_end_shared(l);
+    return leasing_fail(l, ERR_TLS);
 }
 
 static enum lease_state secure(struct leasing *l, const struct pooled *fresh)
@@ -622,14 +308,14 @@ static enum lease_state in_opening(struct leasing *l)
     struct opening *o = &l->opening;
 
     if (l->joined)
-        return in_joined(l);
+        return leasing_in_joined(l);
     if (o->result == ERR_AGAIN)
         return LEASE_OPENING;
     if (connectors_on_result(c, l->lease->endpoint, o) && o->result == ERR_AGAIN)
         return LEASE_OPENING;
     waiters_remove(&l->waiter);
     if (o->result) {
-        end_shared_opening(l);
+        leasing_end_shared(l);
         return opening_failed(l, o->result);
     }
     bool direct = o->connector == c->direct;
@@ -641,7 +327,7 @@ static enum lease_state in_opening(struct leasing *l)
 static void stop_opening(struct leasing *l)
 {
     securing_stop(&l->securing);
-    end_shared_opening(l);
+    leasing_end_shared(l);
     waiters_remove(&l->waiter);
     opening_finish(&l->opening);
     l->opening = (struct opening){ 0 };
@@ -657,7 +343,7 @@ static enum lease_state in_parked(struct leasing *l)
 
     if (!changed && !watching)
         return LEASE_PARKED;
-    return look_again(l, watching ? MAX_AGE_MS : RETRY_MS);
+    return leasing_look_again(l, watching ? LEASING_MAX_AGE_MS : LEASING_RETRY_MS);
 }
 
 static enum lease_state run_state(struct leasing *l)
@@ -707,7 +393,7 @@ static void on_retry(struct timer *timer)
     struct leasing *l = container_of(timer, struct leasing, retry);
 
     if (l->state == LEASE_PARKED)
-        l->state = look_again(l, RETRY_MAX_AGE_MS);
+        l->state = leasing_look_again(l, RETRY_MAX_AGE_MS);
     task_wake(&l->step);
 }
 
@@ -721,7 +407,7 @@ static enum err note_late(struct leasing *l)
     if (connectors_lack_credentials(connectors_of(l), &l->lease->why))
         return ERR_CREDENTIALS;
     if (looking_up && !catalog_ready(l->parts->catalog, &trouble) && trouble.code) {
-        note_error(l, &trouble, false);
+        leasing_note_error(l, &trouble, false);
         return trouble.code;
     }
     l->lease->dialling = !looking_up;
@@ -752,7 +438,7 @@ static void on_late(struct timer *timer)
     else if (!l->parked_once)
         e = note_late(l);
     stop_opening(l);
-    fail(l, e);
+    leasing_fail(l, e);
     task_wake(l->wake);
 }
 
@@ -790,7 +476,7 @@ void leasing_start(struct leasing *l, const struct want *want, struct lease *lea
         return;
     }
     search_start(&l->search, l->parts->catalog, l->want.route,
-                 want->avoid ? RETRY_MAX_AGE_MS : MAX_AGE_MS, &l->step);
+                 want->avoid ? RETRY_MAX_AGE_MS : LEASING_MAX_AGE_MS, &l->step);
     run(l);
 }
 
@@ -799,7 +485,7 @@ void leasing_take(struct leasing *l, struct stream *s, struct log_id via)
     struct pooled connection = { .stream = s, .via = via };
 
     stop_opening(l);
-    hold(l, &connection, SOURCE_IDLE);
+    leasing_hold(l, &connection, SOURCE_IDLE);
     task_wake(l->wake);
 }
 
@@ -809,7 +495,7 @@ void leasing_cancel(struct leasing *l)
         return;
     stop_opening(l);
     diag_set(&l->lease->why, ERR_CANCELLED, "the way to the API server has changed");
-    fail(l, ERR_CANCELLED);
+    leasing_fail(l, ERR_CANCELLED);
     task_wake(l->wake);
 }
 
@@ -850,10 +536,4 @@ void leasing_destroy(struct leasing *l)
     if (l)
         h1_client_finish(&l->h1);
     free(l);
-}
-
-void leasing_register_metrics(void)
-{
-    metrics_register(&metric_parked);
-    metrics_register(&metric_leases);
 }
