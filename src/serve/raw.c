@@ -359,10 +359,11 @@ static void look_for_plain_server(const struct raw *r, const struct stream *pod)
 static bool waits_for_client(const struct raw *r, const struct stream *pod)
 {
     uint8_t first[DETECT_SERVER_MAX];
-    size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
 
-    return r->line == LINE_MORE && !r->client->in_eof && pod->end.verdict == V_OPEN &&
-           detect_server(first, n) == DETECT_HTTP2;
+    if (r->line != LINE_MORE || r->client->in_eof || pod->end.verdict != V_OPEN)
+        return false;
+    size_t n = bufq_copy(&pod->in, 0, first, sizeof(first));
+    return detect_server(first, n) == DETECT_HTTP2;
 }
 
 static enum raw_state raw_in_talk(struct raw *r)
