@@ -127,11 +127,11 @@ static enum port_tls tls_by_number(uint16_t number)
 
 enum port_tls route_port_tls(const struct route *r, const struct service *s, size_t index)
 {
-    const struct service_port *p = s->ports + index;
     enum port_tls by_number = tls_by_number(route_port_number(r, s, index));
 
     if (r->target_port || index >= s->port_count || takes_port(r, s))
         return by_number;
+    const struct service_port *p = &s->ports[index];
     if (p->app_protocol && means_tls(p->app_protocol))
         return PORT_TLS_DECLARED;
     if (p->app_protocol && means_plain(p->app_protocol))
