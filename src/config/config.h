@@ -23,6 +23,8 @@ enum transport_choice { TRANSPORT_AUTO, TRANSPORT_SPDY, TRANSPORT_WEBSOCKET };
 enum discovery_choice { DISCOVER_AUTO, DISCOVER_WATCH, DISCOVER_LAZY };
 enum upstream_choice { UPSTREAM_AUTO, UPSTREAM_TUNNEL, UPSTREAM_DIRECT };
 
+enum access_format { ACCESS_COMMON, ACCESS_COMBINED, ACCESS_JSON };
+
 #define COUNT_AUTO UINT32_MAX /* "auto" instead of a number */
 #define SIZE_AUTO UINT64_MAX  /* ... of a size or a duration */
 
@@ -55,6 +57,7 @@ struct alias_text_list {
 };
 
 /* clang-format off */
+#define FIELD_ACCESS_FORMAT(field) enum access_format field;
 #define FIELD_ALIAS_LIST(field)  struct alias_text_list field;
 #define FIELD_AUTO_BOOL(field)   enum auto_bool field;
 #define FIELD_AUTO_COUNT(field)  uint32_t field;

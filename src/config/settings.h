@@ -166,6 +166,10 @@
     \
     X(LEVELS, log_level, "log-level", "info", 0, 0, LOGS, \
       "error, warn, info or debug, also per module: info,tunnel=debug") \
+    X(FILE, access_log, "access-log", "", 0, 0, LOGS, \
+      "File with a line per request, or stderr; reopened at SIGUSR1") \
+    X(ACCESS_FORMAT, access_log_format, "access-log-format", "combined", 0, 0, LOGS, \
+      "How these lines look") \
     X(COUNT, service_metrics, "service-metrics", "0", 0, 1000, LOGS, \
       "Durations in /metrics for so many services; 0: none by service") \
     X(LOG_FORMAT, log_format, "log-format", "text", 0, 0, LOGS, \

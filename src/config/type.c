@@ -423,6 +423,13 @@ const struct setting_type type_UPSTREAM = {
     .print = enum_print,
     .size = FIELD_SIZE_OF(upstream),
 };
+const struct setting_type type_ACCESS_FORMAT = {
+    .argument = "common|combined|json",
+    .choices = CHOICES("common", "combined", "json"),
+    .parse = enum_parse,
+    .print = enum_print,
+    .size = FIELD_SIZE_OF(access_log_format),
+};
 const struct setting_type type_LOG_FORMAT = {
     .argument = "text|json",
     .choices = CHOICES("text", "json"),

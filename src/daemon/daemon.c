@@ -46,6 +46,7 @@
 #include "net/outside_address.h"
 #include "net/outside_dial.h"
 #include "net/own_addresses.h"
+#include "serve/access_log.h"
 #include "serve/policy.h"
 #include "serve/proxy_users.h"
 #include "serve/serve.h"
@@ -80,7 +81,9 @@ struct daemon {
     bool had_terminal;
     struct task on_signal, on_hangup, on_end, on_change, on_stopped;
     struct timer parting, terminal;
-    struct loop_signal *terminate, *interrupt, *hangup;
+    struct loop_signal *terminate, *interrupt, *hangup, *reopen;
+    struct task on_reopen;
+    unsigned reopens; /* SIGUSR1 received */
     char own_name[OWN_NAME_ROOM];
     char *own_ns;
     struct own_addresses *own_addresses;
@@ -95,6 +98,7 @@ struct daemon {
     struct admin *admin;
     struct leaves *leaves;
     struct metric_printer metrics;
+    struct access_log *access_log;
     struct serve *serve;
     struct listeners *listeners;
     struct control *control;
@@ -280,8 +284,18 @@ static void open_control(struct daemon *d)
         log_info(NO_ID, "no control socket", LOG_S("reason", diag_text(&why, e)));
 }
 
+static void on_reopen(struct task *t)
+{
+    struct daemon *d = container_of(t, struct daemon, on_reopen);
+
+    if (d->access_log)
+        access_log_reopen(d->access_log);
+}
+
 static void listen_to_signals(struct daemon *d)
 {
+    task_init(&d->on_reopen, loop_sched(d->loop), RANK_WORK, on_reopen);
+    d->reopen = loop_signal_open(d->loop, SIGUSR1, &d->reopens, &d->on_reopen);
     task_init(&d->on_signal, loop_sched(d->loop), RANK_WORK, on_signal);
     d->terminate = loop_signal_open(d->loop, SIGTERM, &d->signals, &d->on_signal);
     d->interrupt = loop_signal_open(d->loop, SIGINT, &d->signals, &d->on_signal);
@@ -437,6 +451,7 @@ static void limit(void *owner)
     const struct exec_settings exec = exec_settings_of(d->config);
 
     exec_plugins_configure(d->settings.plugins, &exec);
+    task_wake(&d->on_reopen);
     limit_clients(d);
     limit_memory(d);
 }
@@ -475,6 +490,19 @@ static enum err set_proxy_users(struct daemon *d, struct diag *why)
     return e;
 }
 
+static enum err open_access_log(struct daemon *d, struct diag *why)
+{
+    const struct config *c = d->config;
+
+    if (!c->access_log)
+        return OK;
+    enum err e = access_log_open(loop_sched(d->loop), c->access_log, c->access_log_format,
+                                 &d->access_log, why);
+    if (!e)
+        serve_set_access_log(d->serve, d->access_log);
+    return e;
+}
+
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->metrics = (struct metric_printer){ cluster_metrics_print, d->clusters, NULL };
@@ -488,7 +516,9 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     serve_set_in_pod(d->serve, in_pod());
     serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
-    enum err e = set_proxy_users(d, why);
+    enum err e = open_access_log(d, why);
+    if (!e)
+        e = set_proxy_users(d, why);
     if (!e)
         e = listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
     if (!e)
@@ -518,6 +548,7 @@ static void finish(struct daemon *d)
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
+    access_log_close(d->access_log);
     leaves_destroy(d->leaves);
     metrics_remove_printer(&d->metrics);
     admin_destroy(d->admin);
@@ -531,6 +562,8 @@ static void finish(struct daemon *d)
     task_cancel(&d->on_change);
     loop_sched(d->loop)->wake = NULL;
     task_cancel(&d->on_stopped);
+    loop_signal_close(d->reopen);
+    task_cancel(&d->on_reopen);
     loop_signal_close(d->hangup);
     loop_signal_close(d->interrupt);
     loop_signal_close(d->terminate);

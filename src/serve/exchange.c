@@ -17,6 +17,7 @@
 #include "base/own.h"
 #include "http/whole.h"
 #include "http/message.h"
+#include "serve/access_log.h"
 #include "serve/accounting.h"
 #include "serve/exchange_private.h"
 #include "serve/observation.h"
@@ -58,7 +59,7 @@ static void conclude_exchange(struct exchange *x)
     if (join_request(&x->join) && x->routing.target.route.name.kind != NAME_OWN)
         recent_note(&x->serve->recent, x->serve->sched->now,
                     x->join.response.status / 100 == 5);
-    accounting_end(&(struct accounting){
+    const struct accounting ended = {
         .id = x->id,
         .client = x->client.from->address,
         .request = join_request(&x->join),
@@ -68,7 +69,11 @@ static void conclude_exchange(struct exchange *x)
         .bytes_in = join_received(&x->join),
         .bytes_out = join_passed(&x->join),
         .ms = x->serve->sched->now - x->began,
-    });
+    };
+
+    accounting_end(&ended);
+    if (x->serve->access_log)
+        access_log_note(x->serve->access_log, &ended);
     if (x->serve->service_metrics)
         service_metrics_note(x->serve->service_metrics, &x->routing.target.route,
                              &x->attempts.lease, x->id.cluster,

@@ -14,6 +14,7 @@
 #include "net/stream.h"
 #include "serve/client_status.h"
 
+struct access_log;
 struct admin;
 struct clusters;
 struct exposed;
@@ -61,6 +62,8 @@ struct arrival {
     bool same_user; /* that runs this process, or root */
 };
 
+/* Borrowed; NULL: none. */
+void serve_set_access_log(struct serve *s, struct access_log *l);
 /* Other settings, of which a reference is taken: new requests and connections follow them at
  * once, and connections to namespaces that they close are reset.  The limits of
  * serve_limit_clients and serve_limit_memory are set apart. */

@@ -21,6 +21,7 @@ struct naming;
 struct outside_dialer;
 struct observer;
 struct service_metrics;
+struct access_log;
 struct proxy_users;
 
 struct serve {
@@ -54,6 +55,7 @@ struct serve {
     struct h2_settings h2; /* likewise of HTTP/2 */
 
     struct recent recent;
+    struct access_log *access_log; /* borrowed; NULL: there is none */
     struct service_metrics *service_metrics; /* NULL: they are off */
     const struct observer *observer; /* borrowed; NULL: none */
 
