@@ -50,15 +50,16 @@ static struct h2_block *block_get(struct h2_settings *s, size_t size)
 
 static void block_put(struct h2_settings *s, struct h2_block *b)
 {
-    size_t class = class_of(b->size), size = class * CLASS_SIZE;
+    size_t class = class_of(b->size);
 
-    if (!REUSE || class >= H2_BLOCK_CLASSES || s->blocks_kept + size > KEPT_MAX) {
+    if (!REUSE || class >= H2_BLOCK_CLASSES ||
+        s->blocks_kept + class * CLASS_SIZE > KEPT_MAX) {
         free(b);
         return;
     }
     b->next = s->blocks[class];
     s->blocks[class] = b;
-    s->blocks_kept += size;
+    s->blocks_kept += class * CLASS_SIZE;
 }
 
 void h2_memory_trim(struct h2_settings *s)
