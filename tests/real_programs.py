@@ -238,6 +238,7 @@ def test_mail_is_sent_to_a_server_that_sends_first(programs, flags, tmp_path):
 # --- HTTP of every version ---
 
 WAYS = {"Host": (), "proxy": ("--proxy", "http://{}"), "CONNECT": ("--proxytunnel", "--proxy", "http://{}"),
+        "CONNECT in HTTP/1.0": ("--proxytunnel", "--proxy1.0", "{}"),
         "SOCKS5": ("--socks5-hostname", "{}"), "SOCKS4a": ("--socks4a", "{}")}
 ways = pytest.mark.parametrize("way", WAYS)
 
