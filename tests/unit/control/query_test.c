@@ -87,10 +87,14 @@ static void numbers_and_bytes_are_written(void **state)
 
     json_out_number(&o, 0);
     json_out_raw(&o, STR(" "));
+    json_out_number(&o, 100);
+    json_out_raw(&o, STR(" "));
+    json_out_number(&o, 12345);
+    json_out_raw(&o, STR(" "));
     json_out_number(&o, UINT64_MAX);
     json_out_base64(&o, (struct str){ "\xff\x00", 2 });
     json_out_raw(&o, (struct str){ "", 1 });
-    assert_string_equal(o.at, "0 18446744073709551615\"/wA=\"");
+    assert_string_equal(o.at, "0 100 12345 18446744073709551615\"/wA=\"");
     json_out_finish(&o);
 }
 
