@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 import os
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -20,7 +21,7 @@ needs_certutil = pytest.mark.skipif(not shutil.which("certutil"),
 
 
 class Home:
-    """$HOME of a user, with the system's trust store and /etc/ssl as copies of its own."""
+    """$HOME of a user, with a trust store of the system and an /etc/ssl of its own, with one other certificate."""
 
     def __init__(self, folder):
         self.path = folder / "home"
@@ -29,18 +30,24 @@ class Home:
         self.key = self.folder / "cluster.local.pem"
         self.certificate = self.folder / "cluster.local.crt"
         self.nss = self.path / ".pki" / "nssdb"
-        self.store, self.ssl = folder / "ca-certificates", folder / "ssl"
+        self.store, self.ssl, self.etc = folder / "ca-certificates", folder / "ssl", folder / "etc"
         self.path.mkdir()
         self.environment = {"HOME": str(self.path), "XDG_DATA_HOME": str(self.data)}
 
     def isolate(self):
-        """The words before a command that sees the copies."""
+        """The words before a command that sees them. update-ca-certificates is the real one, without Debian's
+        certificates, which take it a minute on a busy machine."""
         if not self.ssl.exists():
-            shutil.copytree("/etc/ssl", self.ssl, symlinks=True)
-            shutil.copytree(SYSTEM_STORE, self.store)
+            shutil.copytree("/etc/ssl", self.ssl, symlinks=True, ignore=lambda *_: ["certs", "private"])
+            for folder in (self.ssl / "certs", self.store, self.etc / "update.d"):
+                folder.mkdir(parents=True)
+            (self.ssl / "certs/ca-certificates.crt").touch()
+            shutil.copy(next(Path("/usr/share/ca-certificates").rglob("*.crt")), self.store)
         root = [] if os.geteuid() == 0 else ["-r"]
-        script = f'mount --bind "$1" {SYSTEM_STORE} && mount --bind "$2" /etc/ssl && shift 2 && exec "$@"'
-        return ["unshare", *root, "-m", "sh", "-c", script, "sh", str(self.store), str(self.ssl)]
+        script = (f'mount --bind "$1" {SYSTEM_STORE} && mount --bind "$2" /etc/ssl && '
+                  'mount --bind "$3/update.d" /etc/ca-certificates/update.d && '
+                  'mount --bind /dev/null /etc/ca-certificates.conf && shift 3 && exec "$@"')
+        return ["unshare", *root, "-m", "sh", "-c", script, "sh", str(self.store), str(self.ssl), str(self.etc)]
 
     def run(self, *words, isolated=True, path=None, extra=None, **options):
         environment = clean_environment(**self.environment, **({"PATH": path} if path else {}), **(extra or {}))
