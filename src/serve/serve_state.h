@@ -55,9 +55,9 @@ struct serve {
     struct h2_settings h2; /* likewise of HTTP/2 */
 
     struct recent recent;
-    struct access_log *access_log; /* borrowed; NULL: there is none */
+    struct access_log *access_log;           /* borrowed; NULL: there is none */
     struct service_metrics *service_metrics; /* NULL: they are off */
-    const struct observer *observer; /* borrowed; NULL: none */
+    const struct observer *observer;         /* borrowed; NULL: none */
 
     bool draining;
     struct timer drain_deadline;

@@ -22,6 +22,6 @@ void upstream_each_pod(const struct upstream *u,
                        void (*each)(void *owner, const struct pod_load *), void *owner);
 void upstream_trim(struct upstream *u);            /* free unused memory */
 bool upstream_free_descriptor(struct upstream *u); /* see pool_free_descriptor */
-size_t upstream_waiting(const struct upstream *u);   /* leases that are parked */
+size_t upstream_waiting(const struct upstream *u); /* leases that are parked */
 bool upstream_idle(const struct upstream *u);      /* every lease was returned */
 void upstream_destroy(struct upstream *u);         /* only when idle */
