@@ -209,7 +209,7 @@ static void go_on_after_refusal(struct doctor *d, struct finding *f,
 static void look_at_opening(struct doctor *d, struct finding *f)
 {
     const struct candidate *c = &d->candidates[d->candidate];
-    const struct stream *s = d->opening.stream;
+    const struct stream *s;
 
     if (d->opening.result == ERR_AGAIN)
         return;

@@ -101,7 +101,7 @@ static void on_flush(struct timer *t)
 enum err access_log_open(struct sched *sched, const char *path, enum access_format format,
                          struct access_log **ret, struct diag *why)
 {
-    int fd;
+    int fd = -1;
     enum err e = open_path(path, &fd, why);
 
     if (e)
@@ -131,7 +131,7 @@ void access_log_close(struct access_log *l)
 void access_log_reopen(struct access_log *l)
 {
     struct diag why = { "" };
-    int fd;
+    int fd = -1;
 
     write_lines(l);
     enum err e = open_path(l->path, &fd, &why);
