@@ -223,6 +223,14 @@ static int status_of(const struct accounting *a)
     return a->status ? a->status : STATUS_GONE;
 }
 
+static void put_protocol(struct line *l, const struct accounting *a)
+{
+    if (a->http2)
+        put(l, "HTTP/2.0"); /* as nginx and Apache write it */
+    else
+        put(l, "HTTP/1.%d", a->request->minor);
+}
+
 static void put_common(struct line *l, const struct accounting *a)
 {
     put(l, "%s - - [", a->client);
@@ -231,8 +239,9 @@ static void put_common(struct line *l, const struct accounting *a)
     put_escaped(l, a->request->method);
     put(l, " ");
     put_escaped(l, without_query(a->target->path));
-    put(l, " HTTP/1.%d\" %d %llu", a->request->minor, status_of(a),
-        (unsigned long long)a->bytes_out);
+    put(l, " ");
+    put_protocol(l, a);
+    put(l, "\" %d %llu", status_of(a), (unsigned long long)a->bytes_out);
 }
 
 static void put_combined(struct line *l, const struct accounting *a)
@@ -265,6 +274,9 @@ static void put_object(struct line *l, const struct accounting *a)
     put_member(l, "method", a->request->method);
     put_member(l, "host", accounting_host(a->request, a->target));
     put_member(l, "path", without_query(a->target->path));
+    put(l, ",\"protocol\":\"");
+    put_protocol(l, a);
+    put(l, "\"");
     put_member(l, "namespace", str_of(e ? e->ns : ""));
     put_member(l, "pod", str_of(e ? e->pod : ""));
     put_member(l, "referer", without_query(field_of(a->request, STR("Referer"))));

@@ -14,6 +14,7 @@ struct accounting {
     struct log_id id;
     const char *client;
     const struct http1_head *request; /* NULL: its head was not parsed */
+    bool http2;                       /* the client sent it in HTTP/2 */
     const struct target *target;      /* of a request that was parsed */
     const struct lease *lease;
     int status;                   /* that the client was sent; 0: none */

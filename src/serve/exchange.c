@@ -63,6 +63,7 @@ static void conclude_exchange(struct exchange *x)
         .id = x->id,
         .client = x->client.from->address,
         .request = join_request(&x->join),
+        .http2 = !message_is_alone(x->client.message),
         .target = &x->routing.target,
         .lease = &x->attempts.lease,
         .status = x->join.response.status,

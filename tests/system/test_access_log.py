@@ -52,6 +52,16 @@ def test_common_ends_with_the_size(start):
     assert re.fullmatch(rb'127\.0\.0\.1 - - \[[^]]+\] "GET / HTTP/1\.1" 404 \d+', line), line
 
 
+@pytest.mark.parametrize("flag, protocol", [("--http1.0", b"HTTP/1.0"), ("--http1.1", b"HTTP/1.1"),
+                                            ("--http2-prior-knowledge", b"HTTP/2.0")])
+@pytest.mark.parametrize("format", ["common", "json"])
+def test_the_protocol_is_the_clients(start, flag, protocol, format):
+    tunnel, path = start("--access-log-format", format)
+    tunnel.get(WEB, "/", flag)
+    line, = logged(path, 1)
+    assert (b' / ' if format == "common" else b'"protocol":"') + protocol + b'"' in line.replace(b"GET /", b" /"), line
+
+
 def test_json_has_the_pod_and_the_time(start):
     tunnel, path = start("--access-log-format", "json")
     pod = tunnel.get(WEB, "/y", "--data", "abc").pod
