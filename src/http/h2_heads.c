@@ -253,9 +253,10 @@ static bool is_secret(const struct http1_field *f)
 
 bool h2_is_upgrade(const struct http1_head *head)
 {
+    if (!head->upgrade)
+        return false;
     const struct http1_field *upgrade = http1_find(head, FIELD_UPGRADE);
-
-    return head->upgrade && upgrade && !str_ieq(upgrade->value, STR("h2c"));
+    return upgrade && !str_ieq(upgrade->value, STR("h2c"));
 }
 
 /* Of an upgrade, which HTTP/2 has in a form of its own. */
