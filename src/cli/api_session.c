@@ -24,6 +24,11 @@ static void on_credentials(struct task *t)
         loop_stop(a->loop);
 }
 
+static void on_deadline(struct timer *t)
+{
+    loop_stop(container_of(t, struct api_session, deadline)->loop);
+}
+
 static enum err load_target(struct api_session *a, const struct config *config,
                             struct kube_target **ret, struct diag *why)
 {
@@ -39,17 +44,21 @@ static enum err load_target(struct api_session *a, const struct config *config,
 }
 
 enum err api_session_open(struct api_session *a, const struct config *config,
-                          struct diag *why)
+                          uint64_t unattended_ms, struct diag *why)
 {
     struct exec_settings exec = exec_settings_of(config);
     struct kube_target *target;
 
     a->loop = loop_create();
-    exec.shown = true;
+    exec.shown = !unattended_ms;
+    exec.no_terminal = unattended_ms > 0;
     a->plugins = exec_plugins_create(a->loop, &exec);
     a->authenticated = ERR_AGAIN;
     task_init(&a->on_credentials, loop_sched(a->loop), RANK_WORK, on_credentials);
     a->want.wake = &a->on_credentials;
+    a->want.no_terminal = unattended_ms > 0;
+    timer_init(&a->deadline, loop_sched(a->loop), on_deadline);
+    timer_set(&a->deadline, unattended_ms);
     enum err e = load_target(a, config, &target, why);
     if (e)
         return e;
@@ -63,6 +72,7 @@ enum err api_session_open(struct api_session *a, const struct config *config,
 
 void api_session_close(struct api_session *a)
 {
+    timer_stop(&a->deadline);
     credentials_leave(&a->want);
     api_destroy(a->api);
     transfers_destroy(a->transfers);

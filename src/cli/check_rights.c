@@ -258,7 +258,7 @@ int check_rights(const struct config *config, const struct rights_question *q)
                        .websocket = config->transport == TRANSPORT_WEBSOCKET };
     struct diag why = { 0 };
 
-    enum err e = api_session_open(&c.session, config, &why);
+    enum err e = api_session_open(&c.session, config, 0, &why);
     if (!e) {
         task_init(&c.answered, loop_sched(c.session.loop), RANK_WORK, on_rights_answer);
         add_scopes(&c);

@@ -265,7 +265,8 @@ static void on_cap(struct timer *t)
 
 static bool gets_terminal(const struct exec_plugin *p)
 {
-    return p->mode != MODE_NEVER && process_has_terminal();
+    return p->mode != MODE_NEVER && !p->owner->settings.no_terminal &&
+           process_has_terminal();
 }
 
 /* IfAvailable is what cloud providers write, or leave out: most of their plugins never

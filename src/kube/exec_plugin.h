@@ -25,6 +25,7 @@ struct exec_settings {
     uint64_t terminal_ms; /* ... and one that has the terminal after this long */
     bool
         shown; /* for interactive commands: do not log the plugin's standard error, show it */
+    bool no_terminal; /* no run gets the terminal, whatever its interactiveMode */
 };
 
 struct exec_plugins *exec_plugins_create(struct loop *l, const struct exec_settings *s);

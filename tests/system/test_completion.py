@@ -11,12 +11,13 @@ import shutil
 import subprocess
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
 from conftest import SANITIZED
-from kubeconfigs import Kubeconfig
-from tunnel_process import BINARY, clean_environment
+from kubeconfigs import Kubeconfig, part
+from tunnel_process import BINARY, clean_environment, eventually
 
 HOSTILE = 'dev $(touch owned) \'a" `b`'
 
@@ -174,6 +175,38 @@ def test_without_a_cluster_it_ends_within_a_second_or_so(tmp_path):
         began = time.monotonic()
         assert candidates("explain", "", KUBECONFIG=str(config.write())) == []
     assert time.monotonic() - began < 3
+
+
+def processes_of_group(group):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = stat.read_text().rpartition(")")[2].split()[:3]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z" and int(its_group) == group:
+            found.append(stat.parent.name)
+    return found
+
+
+def test_a_plugin_gets_no_terminal_and_ends_with_the_completion(tmp_path, playground):
+    plugin = tmp_path / "plugin"
+    plugin.write_text(f"#!/bin/sh\n[ -t 0 ] && echo terminal >{tmp_path}/stdin || echo none >{tmp_path}/stdin\n"
+                      f"echo $$ >{tmp_path}/pid\necho prompt >&2\nsleep 60\n")
+    plugin.chmod(0o755)
+    config = Kubeconfig(tmp_path / "c", current="c").add("c", server=part(playground)[0]["server"], exec={
+        "apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin), "interactiveMode": "IfAvailable"})
+    master, terminal = pty.openpty()
+    done = subprocess.run([BINARY, "__complete", "zsh", "--", "explain", ""], stdin=terminal, capture_output=True,
+                          text=True, start_new_session=True, preexec_fn=own_terminal, timeout=20, check=False,
+                          env=clean_environment(HOME="/nonexistent", XDG_RUNTIME_DIR="/nonexistent",
+                                                KUBECONFIG=str(config.write())))
+    os.close(terminal)
+    os.close(master)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (tmp_path / "stdin").read_text() == "none\n"
+    group = int((tmp_path / "pid").read_text())
+    eventually(lambda: not processes_of_group(group), seconds=5)
 
 
 @pytest.mark.parametrize("words", [["ksh"], [], ["bash", "zsh"]])
