@@ -37,6 +37,7 @@ static void tail_help(void)
 
 struct tail {
     bool json, colour;
+    uint64_t har_limit;
     struct har *har; /* NULL: none, or it is full */
     int status;      /* the exit status */
 };
@@ -195,26 +196,38 @@ static char *path_of(const struct args *a, const char *name, uint64_t slow_ms, b
     return text;
 }
 
-static int open_har(const struct args *a, struct tail *t)
+static int read_har_limit(const struct args *a, struct tail *t)
 {
-    const char *path = args_own(a, "har"), *text = args_own(a, "har-limit");
-    uint64_t limit = HAR_LIMIT;
-    struct diag why = { "" };
+    const char *text = args_own(a, "har-limit");
 
-    if (text && str_to_uint(str_of(text), INT64_MAX, &limit))
+    t->har_limit = HAR_LIMIT;
+    if (text && str_to_uint(str_of(text), INT64_MAX, &t->har_limit))
         return print_error("--har-limit \"%s\": expected a number of bytes", text);
-    if (path && har_create(path, limit, &t->har, &why))
-        return print_failure("%s", why.text);
     return EXIT_OK;
+}
+
+/* An archive that exists is overwritten only once a kube-tunnel has answered. */
+static int follow_path(const struct args *a, struct tail *t, const char *name,
+                       const char *path)
+{
+    const char *har = args_own(a, "har");
+    struct control_lines *lines = NULL;
+    struct diag why = { "" };
+    enum err e = control_lines_open(name, path, &lines, &why);
+
+    if (!e && har)
+        e = har_create(har, t->har_limit, &t->har, &why);
+    int status = e ? print_failure("%s", diag_text(&why, e)) : follow(t, lines);
+    control_lines_close(lines);
+    har_close(t->har);
+    return status;
 }
 
 static int run_tail(const struct args *a, const char *const *words, size_t word_count)
 {
     const char *slow = args_own(a, "slow"), *output = args_own(a, "output");
     struct tail t = { .colour = may_colour(STDOUT_FILENO) };
-    struct control_lines *lines = NULL;
     AUTO_FREE char *name = NULL;
-    struct diag why = { "" };
     uint64_t slow_ms = 0;
 
     if (word_count > 1)
@@ -226,16 +239,12 @@ static int run_tail(const struct args *a, const char *const *words, size_t word_
     t.json = output != NULL;
     int status = asked_name(a, &name);
     if (!status)
-        status = open_har(a, &t);
+        status = read_har_limit(a, &t);
     if (status)
         return status;
     AUTO_FREE char *path =
-        path_of(a, word_count ? words[0] : NULL, slow_ms, t.har != NULL || t.json);
-    enum err e = control_lines_open(name, path, &lines, &why);
-    status = e ? print_failure("%s", diag_text(&why, e)) : follow(&t, lines);
-    control_lines_close(lines);
-    har_close(t.har);
-    return status;
+        path_of(a, word_count ? words[0] : NULL, slow_ms, args_own(a, "har") || t.json);
+    return follow_path(a, &t, name, path);
 }
 
 const struct command tail_command = {

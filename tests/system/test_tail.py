@@ -219,6 +219,16 @@ def test_an_archive_is_for_its_user_and_valid_at_any_time(start_tunnel, start_ta
     assert required <= entry.keys()
 
 
+def test_an_archive_stays_as_it_is_where_no_kube_tunnel_runs(tmp_path):
+    path = tmp_path / "a.har"
+    path.write_text("the last recording")
+    path.chmod(0o644)
+    done = subprocess.run([BINARY, "tail", "--har", path], capture_output=True, text=True, timeout=20, check=False,
+                          env=clean_environment(HOME=str(tmp_path), XDG_RUNTIME_DIR=str(tmp_path)))
+    assert done.returncode != 0 and done.stderr
+    assert path.read_text() == "the last recording" and stat.S_IMODE(path.stat().st_mode) == 0o644
+
+
 def test_a_symbolic_link_is_not_written_through(start_tunnel, tmp_path):
     (tmp_path / "link").symlink_to(tmp_path / "target")
     done = start_tunnel().ask("tail", "--har", tmp_path / "link")
