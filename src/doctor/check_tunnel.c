@@ -6,6 +6,7 @@
 
 #include "base/map.h"
 #include "base/own.h"
+#include "catalog/objects.h"
 #include "cluster/settings.h"
 #include "daemon/cluster_settings.h"
 #include "doctor/checks.h"
@@ -52,6 +53,16 @@ static uint16_t find_tcp_port(const json_t *slice)
     return 0;
 }
 
+/* As in the catalog: the API server checks neither the name nor the namespace of a targetRef,
+ * and a user with rights in one namespace may write it. */
+static bool is_usable(const json_t *pod, const char *ns)
+{
+    const char *its = text_at(pod, "namespace");
+
+    return is_plain_name(str_of(ns)) && is_plain_name(str_of(text_at(pod, "name"))) &&
+           (!its[0] || strcmp(its, ns) == 0);
+}
+
 static void add_slice(struct doctor *d, const json_t *slice)
 {
     const json_t *metadata = json_object_get(slice, "metadata");
@@ -61,7 +72,7 @@ static void add_slice(struct doctor *d, const json_t *slice)
     const json_t *pod = find_ready(slice);
     uint16_t port = find_tcp_port(slice);
 
-    if (!pod || !port || d->candidate_count == CANDIDATES)
+    if (!pod || !is_usable(pod, ns) || !port || d->candidate_count == CANDIDATES)
         return;
     struct candidate *c = &d->candidates[d->candidate_count++];
     c->service = xstrdup(service);

@@ -1,7 +1,9 @@
 #include "tunnel/upgrade.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/own.h"
 #include "wire/http1.h"
@@ -24,16 +26,33 @@ static void put(struct bufq *out, const char *text)
     bufq_write(out, text, strlen(text));
 }
 
+/* A segment of a path (RFC 3986, 3.3).  The API server does not check the names of pods in an
+ * EndpointSlice: none may end the request line, or add a segment or a query. */
+static void put_segment(struct bufq *out, const char *text)
+{
+    for (const char *c = text; *c; c++) {
+        if (isalnum((unsigned char)*c) || strchr("-._~:", *c)) {
+            bufq_write(out, c, 1);
+            continue;
+        }
+        char escaped[4];
+        snprintf(escaped, sizeof(escaped), "%%%02X", (unsigned)(unsigned char)*c);
+        put(out, escaped);
+    }
+}
+
 void upgrade_request_write(const struct upgrade_request *r, struct bufq *out)
 {
     bool spdy = r->transport == TRANSPORT_KIND_SPDY;
-    AUTO_FREE char *head =
-        xasprintf("%s %s/api/v1/namespaces/%s/pods/%s/portforward HTTP/1.1\r\n"
-                  "Host: %s\r\n"
-                  "User-Agent: kube-tunnel/" VERSION "\r\n",
-                  spdy ? "POST" : "GET", r->prefix, r->ns, r->pod, r->host);
-
-    put(out, head);
+    put(out, spdy ? "POST " : "GET ");
+    put(out, r->prefix);
+    put(out, "/api/v1/namespaces/");
+    put_segment(out, r->ns);
+    put(out, "/pods/");
+    put_segment(out, r->pod);
+    put(out, "/portforward HTTP/1.1\r\nHost: ");
+    put(out, r->host);
+    put(out, "\r\nUser-Agent: kube-tunnel/" VERSION "\r\n");
     for (char *const *field = r->fields; *field; field++) {
         put(out, *field);
         put(out, "\r\n");

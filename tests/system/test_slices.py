@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+from test_doctor import doctor
+
 
 def pod(name):
     return {"apiVersion": "v1", "kind": "Pod",
@@ -112,3 +114,11 @@ def test_an_address_of_no_or_several_pods_is_not_used(start_both, addressed, nam
     answer = tunnel.get(f"{name}.man.svc.cluster.local")
     assert answer.status == 503 and "no endpoint that is a pod" in answer.text, answer
     assert "exactly one pod" in answer.text and "dialling" not in tunnel.log()
+
+
+@pytest.mark.parametrize("name", ("crosses", "smuggles", "escapes"))
+def test_doctor_opens_no_tunnel_to_another_namespace(start_playground, objects, name):
+    playground = start_playground("--manifest", str(objects))
+    found = doctor(f"{name}.man", "--kubeconfig", playground.kubeconfig)
+    assert found.bad() == {"tunnel": "failed"}, found.checks
+    assert f"service {name} in namespace man has no pod that is ready" in found["tunnel"]["text"], found["tunnel"]

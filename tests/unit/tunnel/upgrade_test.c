@@ -102,6 +102,28 @@ static void the_request_is_what_client_go_sends(void **state)
     assert_memory_equal(text, websocket, n);
 }
 
+static void names_cannot_leave_their_place_in_the_path(void **state)
+{
+    (void)state;
+    char *const none[] = { NULL };
+    struct upgrade_request r = {
+        .transport = TRANSPORT_KIND_SPDY,
+        .prefix = "",
+        .host = "api",
+        .fields = none,
+        .ns = "a/b?c",
+        .pod = "x HTTP/1.1\r\nHost: h\r\n\r\nDELETE /\xc3",
+    };
+    static const char line[] =
+        "POST /api/v1/namespaces/a%2Fb%3Fc/pods/x%20HTTP%2F1.1%0D%0AHost:%20h%0D%0A%0D%0A"
+        "DELETE%20%2F%C3/portforward HTTP/1.1\r\nHost: api\r\n";
+    char text[1024];
+
+    upgrade_request_write(&r, &in);
+    assert_in_range(bufq_read(&in, text, sizeof(text)), sizeof(line), sizeof(text));
+    assert_memory_equal(text, line, sizeof(line) - 1);
+}
+
 #define SWITCHED                                                                         \
     "HTTP/1.1 101 Switching Protocols\r\n"                                               \
     "Audit-Id: 7\r\nconnection: keep-alive, UPGRADE\r\nUpgrade: spdy/3.1\r\n"            \
@@ -321,6 +343,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
     const struct CMUnitTest tests[] = {
         TEST(the_request_is_what_client_go_sends),
+        TEST(names_cannot_leave_their_place_in_the_path),
         TEST(waits_for_every_missing_byte),
         TEST(bytes_after_the_head_stay_queued),
         TEST(the_websocket_upgrade_is_verified),
