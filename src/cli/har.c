@@ -38,16 +38,37 @@ static enum err write_at(const struct har *h, uint64_t at, struct str text,
     return OK;
 }
 
+/* Its owner could read requests there, or wait at the other end of a pipe. */
+static bool is_own_file(int fd)
+{
+    struct stat s;
+
+    return !fstat(fd, &s) && S_ISREG(s.st_mode) && s.st_uid == geteuid() &&
+           s.st_nlink == 1;
+}
+
+static enum err open_file(struct har *h, struct diag *why)
+{
+    h->fd = open(h->path, O_WRONLY | O_CREAT | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (h->fd >= 0 && !is_own_file(h->fd))
+        return diag_set(why, ERR_IO,
+                        "%s: not a regular file that you own, with one name: name "
+                        "another one",
+                        h->path);
+    if (h->fd < 0 || fchmod(h->fd, 0600) || ftruncate(h->fd, 0))
+        return diag_set(why, ERR_IO, "%s: %s", h->path, strerror(errno));
+    return OK;
+}
+
 enum err har_create(const char *path, uint64_t limit, struct har **ret, struct diag *why)
 {
     struct har *h = xcalloc(1, sizeof(*h));
 
     h->path = xstrdup(path);
     h->limit = limit;
-    h->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
-    enum err e = h->fd < 0 || fchmod(h->fd, 0600)
-                     ? diag_set(why, ERR_IO, "%s: %s", path, strerror(errno))
-                     : write_at(h, 0, STR(BEGIN END), why);
+    enum err e = open_file(h, why);
+    if (!e)
+        e = write_at(h, 0, STR(BEGIN END), why);
     h->end = sizeof(BEGIN) - 1;
     if (e)
         har_close(h);

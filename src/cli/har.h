@@ -12,7 +12,8 @@
 
 struct har;
 
-/* Replaces the file.  ERR_IO: *why has the reason. */
+/* Replaces the file, unless it is another user's, has two names or is not regular.
+ * ERR_IO: *why has the reason. */
 MUST_CHECK enum err har_create(const char *path, uint64_t limit, struct har **ret,
                                struct diag *why);
 /* An event of the control socket, with its headers.

@@ -236,6 +236,44 @@ def test_a_symbolic_link_is_not_written_through(start_tunnel, tmp_path):
     assert not (tmp_path / "target").exists()
 
 
+def a_pipe(path):
+    os.mkfifo(path)
+    return os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+
+
+def a_file_of_another_user(path):
+    path.write_text("theirs")
+    path.chmod(0o666)
+    os.chown(path, 65534, 65534)
+
+
+def a_file_with_two_names(path):
+    path.write_text("theirs")
+    os.link(path, path.with_name("other"))
+
+
+@pytest.mark.parametrize("make", [a_pipe, a_file_of_another_user, a_file_with_two_names])
+def test_what_is_no_file_of_the_user_alone_gets_no_requests(start_tunnel, tmp_path, make):
+    if make is a_file_of_another_user and os.geteuid() != 0:
+        pytest.skip("needs root, to give a file away")
+    path = tmp_path / "a.har"
+    reader = make(path)
+    before = path.stat()
+    done = start_tunnel().ask("tail", "--har", path)
+    assert done.returncode == 1 and f"{path}: not a regular file that you own" in done.stderr, done
+    after = path.stat()
+    assert (after.st_mode, after.st_size, after.st_mtime_ns) == (before.st_mode, before.st_size, before.st_mtime_ns)
+    if reader:
+        assert os.read(reader, 1) == b"", "nothing was written"
+        os.close(reader)
+
+
+def test_a_pipe_without_a_reader_is_not_waited_for(start_tunnel, tmp_path):
+    os.mkfifo(tmp_path / "a.har")
+    done = start_tunnel().ask("tail", "--har", tmp_path / "a.har")
+    assert done.returncode == 1 and "a.har: " in done.stderr, done
+
+
 def test_an_archive_stops_at_its_limit_and_tail_goes_on(start_tunnel, start_tail, tmp_path):
     tunnel = start_tunnel()
     tail = start_tail(tunnel, "--har", tmp_path / "a.har", "--har-limit", 3000)
