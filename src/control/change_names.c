@@ -123,7 +123,8 @@ static enum err add_alias(const struct operation *op, const struct alias_text *a
     enum err e = naming_add_alias(naming, str_of(a->name), str_of(a->target), port, why);
     if (e)
         return e;
-    const struct alias *added = naming->aliases[naming->alias_count - 1];
+    struct alias *added = naming->aliases[naming->alias_count - 1];
+    added->added = true;
     if (policy_opens(config_of(op), added->target.ns))
         return OK;
     naming_remove_alias(naming, str_of(added->name));

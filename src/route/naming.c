@@ -208,6 +208,13 @@ static const char *target_fault(const struct naming *n, struct str target,
     return read->kind == NAME_INVALID ? read->problem : NULL;
 }
 
+static void append(struct naming *n, struct alias *a)
+{
+    n->aliases = xrealloc(n->aliases, (n->alias_count + 1) * sizeof(struct alias *));
+    map_set(&n->by_name, str_of(a->name), a);
+    n->aliases[n->alias_count++] = a;
+}
+
 enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                           struct str port, struct diag *why)
 {
@@ -236,10 +243,24 @@ enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                         STR_ARG(name));
     a->name = str_dup(folded);
     a->port = (uint16_t)number;
-    n->aliases = xrealloc(n->aliases, (n->alias_count + 1) * sizeof(struct alias *));
-    map_set(&n->by_name, folded, a);
-    n->aliases[n->alias_count++] = TAKE(a);
+    append(n, TAKE(a));
     return OK;
+}
+
+static void move_added(struct naming *to, struct naming *from)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < from->alias_count; i++) {
+        struct alias *a = from->aliases[i];
+        if (!a->added || map_get(&to->by_name, str_of(a->name))) {
+            from->aliases[kept++] = a;
+            continue;
+        }
+        map_remove(&from->by_name, str_of(a->name));
+        append(to, a);
+    }
+    from->alias_count = kept;
 }
 
 void naming_exchange_aliases(struct naming *n, struct naming *from)
@@ -254,6 +275,7 @@ void naming_exchange_aliases(struct naming *n, struct naming *from)
     from->aliases = aliases;
     from->alias_count = count;
     from->by_name = by_name;
+    move_added(n, from);
 }
 
 bool naming_remove_alias(struct naming *n, struct str name)

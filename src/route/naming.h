@@ -14,6 +14,7 @@ struct alias {
     char *name; /* lower case, without a final dot and without ".localhost" */
     struct name target;
     uint16_t port; /* used if the request has no port; 0: none */
+    bool added;    /* by a command, not by the configuration: kept at a reload */
 };
 
 struct naming {
@@ -44,7 +45,8 @@ void naming_finish(struct naming *n);
 MUST_CHECK enum err naming_add_alias(struct naming *n, struct str name, struct str target,
                                      struct str port, struct diag *why);
 
-/* Exchanges the aliases of both, which have the same zone. */
+/* Exchanges the aliases of both, which have the same zone.  Those that were added stay in
+ * n, unless an alias of `from` has their name. */
 void naming_exchange_aliases(struct naming *n, struct naming *from);
 
 /* Without ".localhost".  False: there is no such alias. */

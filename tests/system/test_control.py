@@ -343,6 +343,27 @@ def test_an_alias_is_added_and_removed(api):
     assert api("DELETE", "/v1/aliases/front", status=404)
 
 
+def test_an_alias_that_was_added_survives_a_reload(start_tunnel, tmp_path):
+    path = tmp_path / "conf.yaml"
+    path.write_text("alias: [shop=web.shop]\n")
+    tunnel = start_tunnel("--config", path)
+
+    def aliases():
+        return {a["name"]: a["target"] for a in json.loads(tunnel.control("/v1/status").text)["aliases"]}
+
+    for added in ("front=web.shop", "gone=web.shop", "taken=web.shop"):
+        assert tunnel.ask("expose", "--alias", added).returncode == 0
+    assert tunnel.ask("expose", "--remove", "gone").returncode == 0
+    path.write_text("alias: [taken=db.shop]\n")
+    for _ in range(2):
+        assert tunnel.ask("reload").returncode == 0
+        assert aliases() == {"taken": "db.shop", "front": "web.shop"}
+    assert tunnel.get("front.localhost").status == 200
+    assert tunnel.get("shop.localhost").status != 200
+    assert tunnel.ask("expose", "--remove", "front").returncode == 0
+    assert aliases() == {"taken": "db.shop"}
+
+
 def test_an_alias_into_a_closed_namespace_is_refused_and_not_kept(start_tunnel):
     tunnel = start_tunnel("--deny-namespace", "secret")
     answer = tunnel.control("/v1/aliases", "--data-binary", json.dumps({"alias": "x=web.secret"}))

@@ -65,6 +65,27 @@ static void an_alias_is_read_as_its_target(void **state)
     }
 }
 
+static void an_exchange_keeps_added_aliases(void **state)
+{
+    struct naming *n = *state, next;
+
+    naming_init(&next, "cluster.local");
+    add(n, "configured", "web.shop", NULL);
+    add(n, "front", "web.shop", "80");
+    add(n, "taken", "web.shop", "80");
+    n->aliases[1]->added = n->aliases[2]->added = true;
+    add(&next, "taken", "db.shop", "81");
+    naming_exchange_aliases(n, &next);
+    assert_int_equal(n->alias_count, 2);
+    assert_int_equal(next.alias_count, 2);
+    assert_int_equal(n->by_name.count, 2);
+    assert_string_equal(n->aliases[0]->name, "taken");
+    assert_int_equal(n->aliases[0]->port, 81);
+    assert_string_equal(n->aliases[1]->name, "front");
+    assert_true(naming_remove_alias(n, STR("front")));
+    naming_finish(&next);
+}
+
 static void hosts_that_are_no_alias_are_read_as_names(void **state)
 {
     struct naming *n = *state;
@@ -203,6 +224,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(an_alias_is_read_as_its_target),
+        TEST(an_exchange_keeps_added_aliases),
         TEST(hosts_that_are_no_alias_are_read_as_names),
         TEST(a_target_may_have_any_form),
         TEST(a_target_may_be_in_another_cluster),
