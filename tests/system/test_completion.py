@@ -190,23 +190,28 @@ def processes_of_group(group):
 
 
 def test_a_plugin_gets_no_terminal_and_ends_with_the_completion(tmp_path, playground):
-    plugin = tmp_path / "plugin"
-    plugin.write_text(f"#!/bin/sh\n[ -t 0 ] && echo terminal >{tmp_path}/stdin || echo none >{tmp_path}/stdin\n"
-                      f"echo $$ >{tmp_path}/pid\necho prompt >&2\nsleep 60\n")
+    plugin, seen, pid = tmp_path / "plugin", tmp_path / "stdin", tmp_path / "pid"
+    plugin.write_text(f"#!/bin/sh\necho $$ >{pid}\n[ -t 0 ] && echo terminal >{seen} || echo none >{seen}\n"
+                      "echo prompt >&2\nsleep 60\n")
     plugin.chmod(0o755)
     config = Kubeconfig(tmp_path / "c", current="c").add("c", server=part(playground)[0]["server"], exec={
         "apiVersion": "client.authentication.k8s.io/v1", "command": str(plugin), "interactiveMode": "IfAvailable"})
-    master, terminal = pty.openpty()
-    done = subprocess.run([BINARY, "__complete", "zsh", "--", "explain", ""], stdin=terminal, capture_output=True,
-                          text=True, start_new_session=True, preexec_fn=own_terminal, timeout=20, check=False,
-                          env=clean_environment(HOME="/nonexistent", XDG_RUNTIME_DIR="/nonexistent",
-                                                KUBECONFIG=str(config.write())))
-    os.close(terminal)
-    os.close(master)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert (tmp_path / "stdin").read_text() == "none\n"
-    group = int((tmp_path / "pid").read_text())
-    eventually(lambda: not processes_of_group(group), seconds=5)
+    environment = clean_environment(HOME="/nonexistent", XDG_RUNTIME_DIR="/nonexistent", KUBECONFIG=str(config.write()))
+
+    def plugin_has_run():
+        """On a busy machine the time may be over before the plugin has begun."""
+        master, terminal = pty.openpty()
+        done = subprocess.run([BINARY, "__complete", "zsh", "--", "explain", ""], stdin=terminal, capture_output=True,
+                              text=True, start_new_session=True, preexec_fn=own_terminal, timeout=20, check=False,
+                              env=environment)
+        os.close(terminal)
+        os.close(master)
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+        return seen.exists() and seen.read_text()
+
+    assert eventually(plugin_has_run, seconds=30) == "none\n"
+    group = int(pid.read_text())
+    eventually(lambda: not processes_of_group(group), seconds=20)
 
 
 @pytest.mark.parametrize("words", [["ksh"], [], ["bash", "zsh"]])
