@@ -29,6 +29,7 @@ struct access_log {
     enum access_format format;
     char *bytes; /* lines that are not written yet */
     size_t used;
+    bool torn; /* the last line in the file is not complete */
     struct timer flush;
     uint64_t lost;      /* lines, since the last warning */
     uint64_t warned_at; /* sched ms; 0: never */
@@ -79,6 +80,8 @@ static void write_lines(struct access_log *l)
     size_t done = 0;
 
     timer_stop(&l->flush);
+    if (l->torn && write(l->fd, "\n", 1) == 1)
+        l->torn = false;
     while (done < l->used) {
         ssize_t n = write(l->fd, l->bytes + done, l->used - done);
         if (n < 0 && errno == EINTR)
@@ -89,6 +92,7 @@ static void write_lines(struct access_log *l)
             break;
         }
         done += (size_t)n;
+        l->torn = l->bytes[done - 1] != '\n';
     }
     l->used = 0;
 }
@@ -142,6 +146,7 @@ void access_log_reopen(struct access_log *l)
     }
     close(l->fd);
     l->fd = fd;
+    l->torn = false;
 }
 
 /* --- one line --- */
