@@ -49,8 +49,17 @@ static enum err lock(const struct place *p, int *ret, struct diag *why)
         close(fd);
         return diag_set(why, ERR_IN_USE, "another kube-tunnel has %s", p->socket);
     }
+    fchmod(fd, 01600); /* systemd-tmpfiles removes no sticky file because of its age */
     *ret = fd;
     return OK;
+}
+
+/* A live process without a lock: its lock file was removed, and another one locked. */
+static enum err find_no_listener(const struct place *p, int *ret_pid, struct diag *why)
+{
+    *ret_pid = listener_pid(p->socket);
+    return *ret_pid ? diag_set(why, ERR_IN_USE, "another kube-tunnel has %s", p->socket)
+                    : OK;
 }
 
 /* On Linux the mode of a socket before bind becomes the mode of its file. */
@@ -82,6 +91,8 @@ enum err claim_take(const char *name, struct claim *ret, int *ret_pid, struct di
         e = lock(&p, &ret->lock, why);
     if (e == ERR_IN_USE)
         *ret_pid = listener_pid(p.socket);
+    if (!e)
+        e = find_no_listener(&p, ret_pid, why);
     if (!e)
         e = bind_socket(p.socket, &ret->socket, why);
     if (e)

@@ -86,6 +86,17 @@ def test_a_second_one_names_the_first_and_serves_without_a_socket(start_tunnel):
     assert first.control_socket.exists(), "the second one removed the socket of the first"
 
 
+def test_a_lost_lock_file_leads_to_no_second_socket(start_tunnel):
+    first = start_tunnel()
+    lock = first.control_socket.with_suffix(".lock")
+    assert lock.stat().st_mode & stat.S_ISVTX, "systemd-tmpfiles keeps sticky files"
+    lock.unlink()
+    second = start_tunnel(environment={"XDG_RUNTIME_DIR": str(first.runtime)})
+    assert f"pid {first.process.pid}" in second.wait_for_log(r"no control socket reason=\"(.*?)\"\n").group(1)
+    second.stop()
+    assert json.loads(first.control("/v1").text)["pid"] == first.process.pid
+
+
 def test_two_names_have_two_sockets(start_tunnel):
     first = start_tunnel()
     second = start_tunnel("--name", "dev", environment={"XDG_RUNTIME_DIR": str(first.runtime)})
