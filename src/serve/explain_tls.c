@@ -13,8 +13,9 @@ static const char *pod_of(const struct lease *lease)
 /* Why the request goes on in TLS, since the client has not asked for it. */
 static const char *reason_for_tls(const struct tls_failure *f)
 {
-    return f->declared ? "which the service declares to speak TLS"
-                       : "whose number means TLS";
+    return f->declared   ? "which the service declares to speak TLS"
+           : f->has_rule ? "for which the setting tls has a rule"
+                         : "whose number means TLS";
 }
 
 static void explain_certificate(const struct lease *lease, struct explanation *ret)

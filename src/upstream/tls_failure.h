@@ -9,6 +9,7 @@
 struct tls_failure {
     enum tls_fault fault; /* TLS_NO_FAULT: the handshake took too long */
     bool declared;        /* the service declares TLS; else the port's number means it */
+    bool has_rule;        /* the setting `tls` has a rule that verifies its certificate */
     uint16_t port;        /* the service's */
     char service[320];    /* "shop/web": its key in the setting `tls` */
     struct diag why;      /* what failed, as a sentence without its end */

@@ -225,6 +225,13 @@ uint32_t tls_port_number(const struct tls_port *p)
 
 /* ---- handshakes ---- */
 
+/* Requests to such a port are never sent plainly: an answer of the pod cannot end the
+ * verification that the rule requires. */
+static bool has_verifying_rule(const struct tls_port *p)
+{
+    return p->rule && !p->rule->unverified;
+}
+
 struct stream *tls_port_open(struct tls_port *p, struct stream *below, bool http2)
 {
     const struct tls_ports *t = p->owner;
@@ -252,7 +259,7 @@ bool tls_port_on_failure(struct tls_port *p, const struct tls_report *report,
     enum tls_fault fault = report ? report->fault : TLS_NO_FAULT;
 
     count_outcome(p, outcome_of(fault));
-    if (fault != TLS_FAULT_NOT_TLS || p->declared)
+    if (fault != TLS_FAULT_NOT_TLS || p->declared || has_verifying_rule(p))
         return false;
     p->plain_till = p->owner->sched->now + PLAIN_MS;
     log_info(id, "the port speaks no TLS: it gets plain HTTP",
@@ -267,6 +274,7 @@ struct tls_failure *tls_port_explain(const struct tls_port *p,
     struct tls_failure *f = xcalloc(1, sizeof(*f));
 
     f->declared = p->declared;
+    f->has_rule = has_verifying_rule(p);
     f->port = p->port;
     snprintf(f->service, sizeof(f->service), "%s/%s", p->ns, p->service);
     diag_set(&f->why, ERR_TLS, "%s", why);

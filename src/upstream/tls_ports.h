@@ -6,7 +6,8 @@
  * neither are session tickets.
  *
  * A port that was found by its number, and whose pod has answered a handshake with something
- * that is not TLS, is spoken to plainly for the next PLAIN_MS.
+ * that is not TLS, is spoken to plainly for the next PLAIN_MS, except where a rule verifies the
+ * service's certificate.
  */
 #pragma once
 
@@ -49,8 +50,8 @@ uint32_t tls_port_number(const struct tls_port *p);
 struct stream *tls_port_open(struct tls_port *p, struct stream *below, bool http2);
 /* The handshake has succeeded: count it. */
 void tls_port_on_ready(struct tls_port *p, const struct stream *s);
-/* The handshake has failed.  True: the port speaks no TLS, only its number had suggested it, and
- * it is spoken to plainly from now on. */
+/* The handshake has failed.  True: the port speaks no TLS, only its number had suggested it, no
+ * rule verifies it, and it is spoken to plainly from now on. */
 bool tls_port_on_failure(struct tls_port *p, const struct tls_report *report,
                          struct log_id id);
 /* report NULL: it took too long.  `why` is the stream's.  Owned by the caller. */

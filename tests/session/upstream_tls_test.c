@@ -442,6 +442,46 @@ static void a_declared_port_that_answers_plainly_fails_the_lease(void **state)
     borrower_return(&b, RELEASE_ABORT);
 }
 
+/* A service with a rule that verifies is never spoken to plainly, whatever a pod answers. */
+static void a_port_with_a_rule_that_answers_plainly_fails_the_lease(void **state)
+{
+    (void)state;
+    static char name[] = "api.example";
+    const struct tls_rule rules[] = { { .has_pin = true, .pin = { 1 } },
+                                      { .server_name = name } };
+    struct borrower b;
+
+    tls_context_unref(TAKE(t.context));
+    serve_port("web", 443);
+    for (size_t i = 0; i < ARRAY_LEN(rules); i++) {
+        use(rules[i]);
+        get(&b);
+        answer(i, bad_request);
+        const struct tls_failure *f =
+            expect_failure(&b, TLS_FAULT_NOT_TLS, "does not speak TLS");
+        assert_false(f->declared);
+        assert_true(f->has_rule);
+        assert_int_equal(rig.dial_count, i + 1);
+        borrower_return(&b, RELEASE_ABORT);
+        rig_run();
+    }
+}
+
+static void a_rule_that_verifies_nothing_lets_a_port_be_plain(void **state)
+{
+    (void)state;
+    struct borrower b;
+
+    tls_context_unref(TAKE(t.context));
+    serve_port("web", 443);
+    use((struct tls_rule){ .unverified = true });
+    get(&b);
+    answer(0, bad_request);
+    assert_int_equal(b.lease.result, OK);
+    assert_false(tls_ready(b.lease.stream));
+    borrower_return(&b, RELEASE_ABORT);
+}
+
 static void a_plain_port_gets_no_handshake(void **state)
 {
     (void)state;
@@ -630,6 +670,8 @@ int main(void)
         TEST(connections_of_different_services_are_not_exchanged),
         TEST(a_port_found_by_its_number_that_answers_plainly_is_remembered),
         TEST(a_declared_port_that_answers_plainly_fails_the_lease),
+        TEST(a_port_with_a_rule_that_answers_plainly_fails_the_lease),
+        TEST(a_rule_that_verifies_nothing_lets_a_port_be_plain),
         TEST(a_plain_port_gets_no_handshake),
         TEST(raw_connections_are_passed_on_unchanged),
         TEST(a_pod_that_does_not_answer_fails_the_lease_in_time),

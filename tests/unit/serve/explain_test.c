@@ -158,6 +158,33 @@ static void other_failures_of_tls_have_causes_of_their_own(void **state)
     }
 }
 
+static void the_reason_for_tls_is_named(void **state)
+{
+    (void)state;
+    static const struct {
+        bool declared, has_rule;
+        const char *reason;
+    } rows[] = {
+        { true, true, "which the service declares to speak TLS" },
+        { false, true, "for which the setting tls has a rule" },
+        { false, false, "whose number means TLS" },
+    };
+
+    for (size_t i = 0; i < ARRAY_LEN(rows); i++) {
+        const struct tls_failure failure = { .fault = TLS_FAULT_NOT_TLS,
+                                             .declared = rows[i].declared,
+                                             .has_rule = rows[i].has_rule,
+                                             .service = "shop/web" };
+        struct lease lease = { .result = ERR_TLS, .tls_failure = &failure };
+        struct route route = { 0 };
+        struct refusal r;
+        struct explanation e;
+        refusal_of_lease(&lease, &route, &r);
+        explain(&r, NULL, &e);
+        assert_non_null(strstr(e.detail, rows[i].reason));
+    }
+}
+
 static void context_is_added_to_the_hint(void **state)
 {
     (void)state;
@@ -410,6 +437,7 @@ int main(void)
         cmocka_unit_test(every_cause_has_a_first_line_that_begins_with_its_title),
         cmocka_unit_test(a_refused_certificate_is_named_with_its_settings),
         cmocka_unit_test(other_failures_of_tls_have_causes_of_their_own),
+        cmocka_unit_test(the_reason_for_tls_is_named),
         cmocka_unit_test(context_is_added_to_the_hint),
         cmocka_unit_test(a_failed_port_forward_has_a_hint_for_its_cause),
         cmocka_unit_test(a_failed_direct_connection_has_a_hint_for_its_cause),
