@@ -101,6 +101,8 @@ static void add_forms(struct names *n, const struct tls_port *p, const char *lab
     add_name(n, xasprintf("%s%s%s.%s.%s", label, dot, p->service, p->ns, suffix));
 }
 
+/* "web.shop" only with authorities of the rule's own: namespaces like dev and app are public
+ * domains, too, in which the system's authorities sign names of others. */
 static void names_of(const struct tls_port *p, struct names *ret)
 {
     if (p->rule && p->rule->server_name) {
@@ -110,7 +112,8 @@ static void names_of(const struct tls_port *p, struct names *ret)
     if (p->endpoint[0])
         add_forms(ret, p, p->endpoint, ".");
     add_forms(ret, p, "", "");
-    add_name(ret, xasprintf("%s.%s", p->service, p->ns));
+    if (p->rule && p->rule->trust)
+        add_name(ret, xasprintf("%s.%s", p->service, p->ns));
 }
 
 static struct tls_context *context_of(const struct tls_port *p)

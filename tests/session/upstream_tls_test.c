@@ -227,7 +227,7 @@ static void the_names_of_the_service_are_accepted_and_no_others(void **state)
     } rows[] = {
         { "web.shop.svc.cluster.local", true },
         { "web.shop.svc", true },
-        { "web.shop", true },
+        { "web.shop", false }, /* api.dev and web.app are public domains */
         { "*.shop.svc", true },
         { "web", false },
         { "web.other.svc", false },
@@ -286,6 +286,25 @@ static void a_rule_replaces_the_authorities(void **state)
     pods_have("web.shop.svc", ca, NULL);
     get(&b);
     expect_failure(&b, TLS_FAULT_CERTIFICATE, "unknown authority");
+    borrower_return(&b, RELEASE_ABORT);
+}
+
+/* That authority is chosen by the user, and signs no public domains for others. */
+static void the_short_name_is_accepted_of_the_authority_of_a_rule_only(void **state)
+{
+    (void)state;
+    char service[] = "shop/web";
+    struct borrower b;
+
+    pods_have("web.shop", other_ca, NULL);
+    use_rule(&(struct tls_rule){ .service = service }, other_ca);
+    get(&b);
+    expect_tls(&b);
+    borrower_return(&b, RELEASE_ABORT);
+    pods_have("web.shop", ca, NULL);
+    use_rule(&(struct tls_rule){ .service = service }, NULL);
+    get(&b);
+    expect_failure(&b, TLS_FAULT_CERTIFICATE, "is for another name (web.shop, not ");
     borrower_return(&b, RELEASE_ABORT);
 }
 
@@ -661,6 +680,7 @@ int main(void)
         TEST(a_domain_that_is_found_later_is_accepted),
         TEST(a_rule_accepts_any_certificate),
         TEST(a_rule_replaces_the_authorities),
+        TEST(the_short_name_is_accepted_of_the_authority_of_a_rule_only),
         TEST(a_rule_replaces_the_name),
         TEST(a_pin_is_compared),
         TEST(a_changed_rule_applies_to_the_next_request),
