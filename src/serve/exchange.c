@@ -303,6 +303,16 @@ static bool has_adopted_without_tls(const struct exchange *x)
     return !l->result && l->expects_tls && !x->routing.target.connect;
 }
 
+/* May TLS follow a CONNECT, and end here?  Not inside TLS that has ended here: each level has
+ * memory of its own, and a client could nest any number. */
+static bool may_expect_hello(const struct exchange *x)
+{
+    return x->routing.target.connect && !x->client.from->tls &&
+           message_is_alone(x->client.message) &&
+           serve_may_end_tls(x->serve, &x->routing.target.route,
+                             x->attempts.lease.result);
+}
+
 static enum exchange_state exchange_in_lease(struct exchange *x)
 {
     const struct lease *l = &x->attempts.lease;
@@ -318,8 +328,7 @@ static enum exchange_state exchange_in_lease(struct exchange *x)
         return exchange_lease(x);
     if (!l->result)
         return x->routing.target.connect ? connect_client(x) : EXCHANGE_TALK;
-    if (x->routing.target.connect && message_is_alone(x->client.message) &&
-        serve_may_end_tls(x->serve, &x->routing.target.route, l->result))
+    if (may_expect_hello(x))
         return expect_hello(x);
     bool own = l->result == ERR_SELF && !x->routing.target.connect;
     return own ? send_own_page(x) : refuse_lease(x);

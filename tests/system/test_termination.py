@@ -322,6 +322,14 @@ def test_socks_inside_tls_is_refused(secure):
         assert tls.recv(12) == b"HTTP/1.1 400"
 
 
+def test_connect_inside_tls_expects_no_further_tls(secure):
+    """Else a client could nest TLS in TLS to any depth."""
+    with socket.create_connection(("127.0.0.1", secure.port), 10) as s, anyone().wrap_socket(
+            s, server_hostname=NAME) as tls:
+        tls.sendall(f"CONNECT {NAME}:443 HTTP/1.1\r\nHost: {NAME}:443\r\n\r\n".encode())
+        assert tls.recv(12) == b"HTTP/1.1 404"
+
+
 # --- through a proxy ---
 
 @pytest.mark.parametrize("flags", [("--proxy", "http://{}"), ("--socks5-hostname", "{}"),
