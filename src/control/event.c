@@ -58,7 +58,7 @@ static void put_value(struct json_out *o, struct str name, struct str value, boo
 {
     if (redact_is_secret(name))
         json_out_string(o, STR(REDACTED));
-    else if (redact_has_url(name))
+    else if (redact_has_url(name, value))
         put_path(o, value, queries);
     else
         json_out_string(o, value);
@@ -290,11 +290,11 @@ void event_write(const struct request_event *e, const struct reader_filter *f,
     if (f->heads)
         to = put_connection(to, e);
     to = json_put(to, ",\"path\":");
-    bool query = e->path.len && memchr(e->path.at, '?', e->path.len);
-    if (!query)
+    bool redacted = redact_changes(e->path);
+    if (!redacted)
         to = json_put_string(to, e->path);
     o->len = (size_t)(to - begin);
-    if (query)
+    if (redacted)
         put_path(o, e->path, f->queries);
     put_messages(o, e, f);
     json_out_raw(o, STR("}\n"));

@@ -139,9 +139,10 @@ static json_t *headers_of(const struct http1_head *head)
     for (size_t i = 0; i < head->count; i++) {
         const struct http1_field *f = &head->fields[i];
         AUTO_FREE char *name = str_dup(f->name);
-        AUTO_FREE char *value = redact_is_secret(f->name) || redact_has_url(f->name)
-                                    ? xstrdup(REDACTED)
-                                    : str_dup(f->value);
+        AUTO_FREE char *value =
+            redact_is_secret(f->name) || redact_has_url(f->name, f->value)
+                ? xstrdup(REDACTED)
+                : str_dup(f->value);
         json_t *pair = json_array();
         json_array_append_new(pair, json_text(name));
         json_array_append_new(pair, json_text(value));

@@ -133,13 +133,18 @@ def test_wrong_flags_are_refused(start_tunnel, arguments, text):
 
 
 SECRETS = {"Authorization": "Bearer SECRET", "Cookie": "a=SECRET", "X-Api-Key": "SECRET", "My-Token": "SECRET",
-           "Proxy-Authorization": "Basic SECRET"}
+           "Proxy-Authorization": "Basic SECRET", "X-Amzn-Oidc-Data": "SECRET",
+           "Sec-WebSocket-Protocol": "base64url.bearer.authorization.k8s.io.SECRET"}
+URLS = {"X-Original-Uri": "/cb?code=SECRET", "X-Original-Url": "http://x/cb?code=SECRET", "X-Forwarded-Uri": "/cb?sig=SECRET",
+        "X-Rewrite-Url": "/cb?a=1;token=SECRET", "X-Envoy-Original-Path": "/cb?passphrase=SECRET",
+        "Destination": "https://user:SECRET@app/cb#access_token=SECRET&token_type=bearer",
+        "Link": "<http://x/?page=2>; rel=next, <http://x/?token=SECRET>"}
 
 
 def test_secrets_are_in_no_output(start_tunnel, start_tail, tmp_path):
     tunnel = start_tunnel()
     har = tmp_path / "a.har"
-    headers = [a for name, value in SECRETS.items() for a in ("-H", f"{name}: {value}")]
+    headers = [a for name, value in {**SECRETS, **URLS}.items() for a in ("-H", f"{name}: {value}")]
     with_queries = start_tail(tunnel, "-o", "json", "--queries", "--har", har)
     without = start_tail(tunnel, "-o", "json", "--har", tmp_path / "b.har")
     tunnel.get(WEB, "/a?page=2&token=SECRET&password=SECRET", *headers)
@@ -148,6 +153,10 @@ def test_secrets_are_in_no_output(start_tunnel, start_tail, tmp_path):
     shown = without.line() + without.line() + (tmp_path / "b.har").read_text() + tunnel.log()
     assert "SECRET" not in shown
     first = har.read_text()
+    archived = json.loads(first)["log"]["entries"][0]["request"]["headers"]
+    for name in URLS:
+        value, = [h["value"] for h in archived if h["name"] == name]
+        assert "(redacted)" in value and "SECRET" not in value, (name, value)
     assert "page=2" in first and "token=(redacted)" in first
     for name in SECRETS:
         assert f'["{name}","(redacted)"]' in out, (name, out)
