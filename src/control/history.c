@@ -4,12 +4,19 @@
 #include "base/own.h"
 #include "serve/observer.h"
 
+/* Requests have credentials. */
+static void kept_destroy(struct kept_request *k)
+{
+    explicit_bzero(k->bytes, k->room);
+    free(k);
+}
+
 static void drop(struct history *h, struct kept_request *k)
 {
     list_remove(&k->node);
     h->count--;
     h->bytes -= k->size;
-    free(k);
+    kept_destroy(k);
 }
 
 static struct kept_request *oldest(struct history *h)
@@ -48,6 +55,18 @@ static struct str body_of(const struct request_event *e)
     return b ? (struct str){ b->at, b->len } : (struct str){ 0 };
 }
 
+static bool has_whole_body(const struct request_event *e)
+{
+    switch (e->request->framing) {
+    case BODY_NONE:
+        return true;
+    case BODY_LENGTH:
+        return body_of(e).len == e->request->length;
+    default:
+        return e->whole;
+    }
+}
+
 static const char *incomplete_of(const struct request_event *e)
 {
     if (str_eq(e->request->method, STR("CONNECT")) || e->request->upgrade)
@@ -56,6 +75,8 @@ static const char *incomplete_of(const struct request_event *e)
         return "its body was not kept; watch with: kube-tunnel tail --bodies";
     if (e->request_body && e->request_body->cut)
         return "its body is larger than the 64 KiB that are kept";
+    if (!has_whole_body(e))
+        return "not all of its body was received from the client";
     return NULL;
 }
 
@@ -184,6 +205,19 @@ static void put_target(struct json_out *out, const struct http1_head *head,
     put(out, " HTTP/1.1\r\n");
 }
 
+static void put_request(struct json_out *out, const struct http1_head *head,
+                        const struct kept_request *k)
+{
+    put_target(out, head, k);
+    for (size_t i = 0; i < head->count; i++)
+        if (!is_left_out(&head->fields[i]))
+            put_field(out, head->fields[i].name, head->fields[i].value);
+    put_framing(out, head, k);
+    put(out, "Connection: close\r\n\r\n");
+    json_out_raw(out, k->body);
+}
+
+/* The room is reserved at once: growing would leave copies in freed memory. */
 enum err history_write(const struct kept_request *k, struct json_out *ret,
                        struct str *ret_method)
 {
@@ -192,18 +226,13 @@ enum err history_write(const struct kept_request *k, struct json_out *ret,
     struct http1_head head = { .fields = fields, .room = k->head.len };
 
     json_out_clear(ret);
+    json_out_reserve(ret, 2 * k->head.len + k->name.len + k->body.len + 256);
     enum err e = http1_request_parse(text, k->head.len + 2, &head);
-    if (e)
-        return e;
-    put_target(ret, &head, k);
-    for (size_t i = 0; i < head.count; i++)
-        if (!is_left_out(&head.fields[i]))
-            put_field(ret, head.fields[i].name, head.fields[i].value);
-    put_framing(ret, &head, k);
-    put(ret, "Connection: close\r\n\r\n");
-    json_out_raw(ret, k->body);
-    *ret_method = (struct str){ ret->at, head.method.len };
-    return OK;
+    if (!e)
+        put_request(ret, &head, k);
+    *ret_method = (struct str){ ret->at, e ? 0 : head.method.len };
+    explicit_bzero(text, k->head.len + 2);
+    return e;
 }
 
 const struct kept_request *history_find(const struct history *h, struct str id)

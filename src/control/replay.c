@@ -43,6 +43,8 @@ static void replaying_cancel(void *work)
 
     stream_abort(r->stream);
     head_text_finish(&r->head);
+    if (r->request.at)
+        explicit_bzero(r->request.at, r->request.room);
     json_out_finish(&r->request);
     free(r);
 }

@@ -55,6 +55,7 @@ void observation_report(const struct observation *o, const struct observer *to)
         .own = !o->join->response.began,
         .attempts = o->attempts->count,
         .status = o->join->response.status,
+        .whole = o->join->request.whole,
         .bytes_in = join_received(o->join),
         .bytes_out = join_passed(o->join),
         .times = times_of(o),

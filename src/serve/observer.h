@@ -50,6 +50,7 @@ struct request_event {
     bool reused, own; /* own: the response is kube-tunnel's */
     unsigned attempts;
     int status; /* 0: the client left before a response */
+    bool whole; /* all of the request's body has come; unset without a body */
     uint64_t bytes_in, bytes_out;
     struct request_times times;
     struct str response_head; /* lines of fields; empty: not kept */

@@ -24,7 +24,7 @@ void request_finish(struct request_side *r)
 
 void request_clear(struct request_side *r)
 {
-    r->known = false;
+    r->known = r->whole = false;
     r->state = REQUEST_UNSENT;
     r->body = (struct body){ 0 };
     r->received = 0;
@@ -177,6 +177,7 @@ static enum err send_body(struct request_side *r, struct message_stream *client,
         return e;
     note_end(&r->body, from);
     if (r->body.done) {
+        r->whole = true;
         struct str stripped = { r->trailers.at, r->trailers.len };
         pod->ops->end(pod, pod->coding == CODING_STRIP ? stripped : client->trailers);
         r->state = REQUEST_SENT;

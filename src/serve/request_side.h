@@ -29,6 +29,7 @@ struct request_side {
     bool known;
     enum request_state state;
     struct body body;
+    bool whole; /* the body was passed on to its end; unset without a body */
     struct body
         stripped; /* of CODING_STRIP: how far chunks were taken off on this lease */
     struct head_text trailers; /* ... and the trailers among them */

@@ -412,6 +412,25 @@ def test_an_unsafe_request_needs_the_flag_and_its_body(start_tunnel, start_tail)
     assert again["requestBody"] == {"text": "hello"} and again["method"] == "POST" and again["client"] == "control"
 
 
+@pytest.mark.parametrize("field, body", [("Content-Length: 1000", "hello, world!"),
+                                         ("Transfer-Encoding: chunked", "5\r\nhello\r\n")])
+def test_an_upload_that_ended_early_is_not_sent_again(start_tunnel, start_tail, field, body):
+    tunnel = start_tunnel()
+    tail = start_tail(tunnel, "-o", "json", "--bodies")
+    with Client(tunnel.port) as client:
+        client.send(f"POST / HTTP/1.1\r\nHost: {WEB}\r\n{field}\r\n\r\n{body}")
+        time.sleep(0.3)
+    refused = tunnel.ask("replay", tail.event()["id"], "--unsafe")
+    assert refused.returncode == 1 and "not all of its body was received" in refused.stderr, refused
+    with Client(tunnel.port) as client:
+        client.ask(request(WEB, "/", "POST", fields=["Transfer-Encoding: chunked"], body="5\r\nhello\r\n0\r\n\r\n"))
+    assert tunnel.ask("replay", tail.event()["id"], "--unsafe").returncode == 0
+    assert tail.event()["requestBody"] == {"text": "hello"}
+    tunnel.get(WEB, "/", "--http2-prior-knowledge", "--data-binary", "hello")
+    assert tunnel.ask("replay", tail.event()["id"], "--unsafe").returncode == 0
+    assert tail.event()["requestBody"] == {"text": "hello"}
+
+
 def test_a_request_that_nothing_read_cannot_be_replayed(start_tunnel):
     tunnel = start_tunnel()
     tunnel.get(WEB)

@@ -201,6 +201,43 @@ static void requests_without_their_body_are_not_sent_again(void **state)
     sched_finish(&sched);
 }
 
+static bool is_refused(enum http1_framing framing, size_t len, bool whole)
+{
+    char bytes[] = "0123456789";
+    const struct body_copy body = { bytes, len, false, false };
+    struct sched sched;
+    struct history h;
+    struct sample *s = sample();
+
+    sched_init(&sched, 1);
+    history_init(&h, &sched);
+    s->head.framing = framing;
+    s->head.length = 10;
+    s->event.bytes_in = len;
+    s->event.request_body = &body;
+    s->event.whole = whole;
+    history_add(&h, &s->event);
+    const char *reason = history_find(&h, STR("s1.2"))->incomplete;
+    if (reason)
+        assert_non_null(strstr(reason, "not all of its body"));
+    history_finish(&h);
+    sched_finish(&sched);
+    return reason != NULL;
+}
+
+static void bodies_that_ended_early_are_not_sent_again(void **state)
+{
+    (void)state;
+    assert_false(is_refused(BODY_LENGTH, 10, true));
+    assert_true(is_refused(BODY_LENGTH, 9, false));
+    assert_true(is_refused(BODY_LENGTH, 0, false));
+    assert_false(is_refused(BODY_CHUNKED, 5, true));
+    assert_true(is_refused(BODY_CHUNKED, 5, false));
+    assert_false(is_refused(BODY_TO_END, 5, true));
+    assert_true(is_refused(BODY_TO_END, 5, false));
+    assert_true(is_refused(BODY_TO_END, 0, false));
+}
+
 static void history_is_bounded(void **state)
 {
     struct sched sched;
@@ -237,6 +274,7 @@ int main(void)
         cmocka_unit_test(a_request_without_fields_is_kept_whole),
         cmocka_unit_test(a_kept_request_can_be_sent_again),
         cmocka_unit_test(requests_without_their_body_are_not_sent_again),
+        cmocka_unit_test(bodies_that_ended_early_are_not_sent_again),
         cmocka_unit_test(history_is_bounded),
     };
     return cmocka_run_group_tests_name("control/event", tests, NULL, NULL);
