@@ -16,7 +16,7 @@
 #include "serve/policy.h"
 
 #define LIST_MS 900
-#define BACKSTOP_S 3
+#define BACKSTOP_S 20
 #define SERVICES_MAX "2000" /* of a running kube-tunnel, after the prefix was applied */
 
 /* The settings that the words before give; *ret NULL: they are wrong so far. */
