@@ -160,11 +160,20 @@ static void add_cookie(struct h2_stream *s, struct str name, struct str value)
     h->cookie_end += 2 + value.len;
 }
 
+/* Bytes without a length follow a request for another protocol, and the answer that accepts
+ * it.  A refusal has a body. */
+static bool is_of_switch(const struct h2_stream *s)
+{
+    return s->upgrade && s->head.status < 300;
+}
+
 static bool is_left_out(const struct h2_stream *s, struct str name)
 {
     const struct h2_head *h = &s->head;
 
     if (s->upgrade && str_eq(name, STR("sec-websocket-key")))
+        return true;
+    if (is_of_switch(s) && str_eq(name, STR("content-length")))
         return true;
     return !h->trailers && h->of[PSEUDO_AUTHORITY].given && str_eq(name, STR("host"));
 }

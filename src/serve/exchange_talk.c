@@ -22,13 +22,18 @@
 
 LOG_MODULE(serve);
 
+/* An extended CONNECT has become a request that its client has not written. */
+static bool keeps_pod(const struct exchange *x)
+{
+    if (x->join.request.head.upgrade && h2_owns(x->client.message))
+        return false;
+    return join_keeps_pod(&x->join, x->attempts.lease.stream);
+}
+
 static enum exchange_state complete(struct exchange *x)
 {
-    const struct stream *pod = x->attempts.lease.stream;
-
     x->result.keep = join_keeps_client(&x->join);
-    return exchange_finish(x,
-                           join_keeps_pod(&x->join, pod) ? RELEASE_KEEP : RELEASE_CLOSE);
+    return exchange_finish(x, keeps_pod(x) ? RELEASE_KEEP : RELEASE_CLOSE);
 }
 
 /* To a client of HTTP/2: the code with which the pod has ended the stream.  A gRPC call on a

@@ -220,6 +220,24 @@ def test_a_websocket_opens_over_http2(pod, h2_client):
     connection.close()
 
 
+def extended_connect(client, host, fields=()):
+    client.wait(h2.events.RemoteSettingsChanged)
+    return client.request(host, "/chat", "CONNECT", end=False,
+                          fields=[(":protocol", "websocket"), ("sec-websocket-version", "13"), *fields])
+
+
+def test_a_websocket_over_http2_with_a_length_hides_no_request(pod, h2_client):
+    """RFC 8441 has no body there: the pod would take the next request for it."""
+    stream = extended_connect(h2_client, pod.host, [("content-length", "200")])
+    connection = pod.accept()
+    assert "content-length" not in connection.take_until(b"\r\n\r\n").decode().lower()
+    connection.send("HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno")
+    assert dict(h2_client.wait(h2.events.ResponseReceived, stream).headers)[":status"] == "404"
+    h2_client.wait(h2.events.StreamEnded, stream)
+    assert connection.wait_for_end() == 0, "the pod's connection is not used again"
+    connection.close()
+
+
 def test_a_missing_service_is_an_error_page(tunnel):
     answer = tunnel.get("nope.shop.svc.cluster.local", "/", PRIOR)
     assert answer.status == 404 and 'services "nope" not found' in answer.text
