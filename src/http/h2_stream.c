@@ -388,7 +388,7 @@ static void settle_framing(const struct h2_stream *s, struct http1_head *head,
         head->framing = BODY_NONE;
     else if (!head->status || head->framing != BODY_NONE)
         head->framing = BODY_TO_END;
-    if (s->connect)
+    if (s->connect && !head->status)
         head->framing = BODY_NONE; /* what follows belongs to the other protocol */
     head->keep_alive = true;
 }

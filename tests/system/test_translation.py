@@ -339,6 +339,25 @@ def test_a_pod_refuses_a_websocket_with_its_own_status(h2_pod, http1):  # noqa: 
     assert client.take_until(b"\r\n\r\n").startswith("HTTP/1.1 403 ")
 
 
+def test_a_refusal_of_a_websocket_passes_with_its_body(h2_pod, http1):  # noqa: F811
+    """The client's next request on the connection gets its own answer."""
+    def serve(h2c, stream, number):
+        if stream != 1:
+            answer_ok(h2c, stream)
+            return
+        h2c.send_headers(stream, [(":status", "403"), ("content-length", "11")])
+        h2c.send_data(stream, b"not for you", end_stream=True)
+    tunnel, _ = h2_pod(serve, settings=CONNECT)
+    client = http1(tunnel)
+    upgrade(client)
+    head = client.take_until(b"\r\n\r\n").lower()
+    assert head.startswith("http/1.1 403 ") and "content-length: 11\r\n" in head
+    assert client.take_until(b"not for you") == "not for you"
+    client.send(f"GET / HTTP/1.1\r\nHost: {DECLARED}\r\n\r\n")
+    assert client.take_until(b"\r\n\r\n").startswith("HTTP/1.1 200 ")
+    assert client.take_until(b"0\r\n\r\n") == "2\r\nok\r\n0\r\n\r\n"
+
+
 def test_a_websocket_to_a_pod_of_http2_without_extended_connect_is_a_502(  # noqa: F811
         nghttpd, start_playground, start_tunnel, tmp_path, http1):
     playground = start_playground("--pods", "1", "--backend", f"many:8080=127.0.0.1:{nghttpd}",
