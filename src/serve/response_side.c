@@ -1,6 +1,7 @@
 /* serve/response_side.c - the response of an exchange, from a pod to the client */
 #include "serve/response_side.h"
 
+#include "http/h2.h"
 #include "http/message.h"
 #include "serve/observed.h"
 
@@ -90,6 +91,12 @@ static void pass_final(struct response_side *r, const struct response_context *c
     r->state = RESPONSE_BODY;
 }
 
+/* To a client of HTTP/2 a status of success means that the pod did (RFC 8441). */
+static bool fails_to_switch(const struct response_context *c)
+{
+    return c->head->status / 100 == 2 && c->request->upgrade && h2_owns(c->client);
+}
+
 /* *ret_read: a head was passed on, and there may be another. */
 static enum response_event read_head(struct response_side *r,
                                      const struct response_context *c, bool *ret_read)
@@ -107,6 +114,8 @@ static enum response_event read_head(struct response_side *r,
         return bad_response(r, c->head->problem);
     if (c->head->status / 100 == 1)
         event = pass_interim(r, c);
+    else if (fails_to_switch(c))
+        event = bad_response(r, "it did not switch protocols");
     else
         pass_final(r, c);
     c->pod->ops->release_head(c->pod);

@@ -238,6 +238,17 @@ def test_a_websocket_over_http2_with_a_length_hides_no_request(pod, h2_client):
     connection.close()
 
 
+def test_a_pod_that_ignores_an_upgrade_opens_no_websocket(pod, h2_client):
+    """A 2xx would open it (RFC 8441, section 5)."""
+    stream = extended_connect(h2_client, pod.host)
+    connection = pod.accept()
+    connection.take_until(b"\r\n\r\n")
+    connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+    status, _, body = h2_client.answer(stream)
+    assert status == 502 and b"it did not switch protocols" in body
+    connection.close()
+
+
 def test_a_missing_service_is_an_error_page(tunnel):
     answer = tunnel.get("nope.shop.svc.cluster.local", "/", PRIOR)
     assert answer.status == 404 and 'services "nope" not found' in answer.text
