@@ -103,7 +103,7 @@ void attempts_withdraw(struct attempts *a)
 void attempts_clear(struct attempts *a)
 {
     endpoint_unref(TAKE(a->avoid));
-    a->count = a->deliveries = 0;
+    a->count = a->deliveries = a->in_http2 = 0;
     a->outside = a->may_go_outside = false;
     a->waited_ms = 0;
 }

@@ -15,6 +15,7 @@ struct name;
 struct serve;
 
 #define DELIVERIES_MAX 3 /* of one request */
+#define IN_HTTP2_MAX 8   /* each pod of a service may be the first to send HTTP/2 */
 
 struct attempts {
     struct lease lease;  /* the present one; zeroed: none */
@@ -23,6 +24,7 @@ struct attempts {
     bool may_go_outside; /* ... if the cluster does not have the present one's address */
     unsigned count;      /* leases so far */
     unsigned deliveries; /* ... that may have delivered the request, and have failed */
+    unsigned in_http2;   /* leases that ended because their pod sent HTTP/2 */
     uint64_t leased_at;  /* sched ms: the present one */
     uint64_t waited_ms;  /* for all of them; --wait is for their sum */
     struct endpoint *avoid; /* a reference: the last one that failed; NULL: none has */

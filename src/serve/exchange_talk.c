@@ -145,16 +145,19 @@ static enum exchange_state no_response(struct exchange *x)
 }
 
 /* A server of HTTP/2 alone has not looked at a request of HTTP/1.  The upstream keeps what it
- * speaks, so that this happens once for each port of a pod. */
+ * speaks, so that this happens once for each port of a pod, unless ALPN then chooses HTTP/1
+ * again.  HTTP/2 goes to no host outside the cluster. */
 static bool may_speak_http2(struct exchange *x)
 {
     x->attempts.lease.speaks_http2 = true;
-    return request_may_go_in_http2(&x->client, &x->join.request.head) &&
+    return !x->attempts.lease.outside && x->attempts.in_http2 < IN_HTTP2_MAX &&
+           request_may_go_in_http2(&x->client, &x->join.request.head) &&
            request_is_kept(&x->join.request) && !x->attempts.lease.is_shared;
 }
 
 static enum exchange_state retry_in_http2(struct exchange *x)
 {
+    x->attempts.in_http2++;
     attempts_withdraw(&x->attempts);
     join_restart(&x->join);
     return exchange_lease(x);

@@ -336,6 +336,22 @@ def nghttpd(certificates, folder):
     return process, port
 
 
+def test_a_pod_that_speaks_http2_against_its_alpn_is_not_tried_forever(start_playground, start_tunnel,
+                                                                      tmp_path, certificates):
+    """Its frames have the request sent again, which ALPN has go in HTTP/1 once more."""
+    def answer(connection, head):
+        connection.sendall(b"\0\0\0\4\0\0\0\0\0")  # SETTINGS
+        return True
+    pods = TlsPods(certificates, answer)
+    cluster = start_playground("--manifest", manifest(tmp_path, service("good")),
+                               "--backend", f"web:8443=127.0.0.1:{pods.port}")
+    tunnel = start_tunnel("--tls-ca", certificates.authority.path, kubeconfig=cluster.kubeconfig)
+    with Client(tunnel.port, seconds=5) as client:
+        assert client.ask(request(host_of("good"), "/")).status == 502
+    assert len(pods.requests) == 9
+    pods.close()
+
+
 @pytest.mark.parametrize("version", ["--http2-prior-knowledge", "--http1.1"])
 def test_http2_is_spoken_where_alpn_chooses_it(start_playground, start_tunnel, tmp_path, certificates, version):
     """nghttpd speaks HTTP/2 only: requests of both versions are carried in it."""
