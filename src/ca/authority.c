@@ -145,6 +145,13 @@ static bool is_domain(const char *domain)
            strspn(domain, "abcdefghijklmnopqrstuvwxyz0123456789-.") == len;
 }
 
+static bool has_two_labels(const char *domain)
+{
+    const char *dot = strchr(domain, '.');
+
+    return dot && dot[1];
+}
+
 static char *constraints_of(const char *domain)
 {
     return xasprintf(CONSTRAINTS, domain);
@@ -215,6 +222,11 @@ enum err authority_make(const char *domain, struct authority **ret, struct diag 
 {
     if (!is_domain(domain))
         return diag_set(why, ERR_CONFIG, "\"%s\" is no domain for a local CA", domain);
+    if (!has_two_labels(domain)) /* a CA for "com" could sign for any site there */
+        return diag_set(why, ERR_CONFIG,
+                        "\"%s\" is no domain for a local CA: it has only one label, and "
+                        "could be a public top-level domain",
+                        domain);
     AUTO(free_pkey) EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *x = key ? self_signed(key, domain) : NULL;
     if (!x)

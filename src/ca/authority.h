@@ -19,7 +19,8 @@ struct tls_context;
 /* An authority that ends sooner than this is replaced. */
 #define AUTHORITY_LEFT_DAYS 30
 
-/* Made now, with one owner.  ERR_CONFIG: the domain has bytes that no domain has.  ERR_TLS:
+/* Made now, with one owner.  ERR_CONFIG: the domain has bytes that no domain has, or one
+ * label only.  ERR_TLS:
  * OpenSSL failed. */
 MUST_CHECK enum err authority_make(const char *domain, struct authority **ret,
                                    struct diag *why);

@@ -291,6 +291,19 @@ static void a_certificate_without_constraints_is_not_read(void **state)
     X509_free(x);
 }
 
+static void a_domain_of_one_label_gets_no_authority(void **state)
+{
+    (void)state;
+    static const char *const domains[] = { "com", "com." };
+    struct authority *none;
+    struct diag why;
+
+    for (size_t i = 0; i < ARRAY_LEN(domains); i++) {
+        assert_int_equal(authority_make(domains[i], &none, &why), ERR_CONFIG);
+        assert_non_null(strstr(why.text, "only one label"));
+    }
+}
+
 static void a_domain_that_is_none_gets_no_authority(void **state)
 {
     (void)state;
@@ -319,6 +332,7 @@ int main(void)
         TEST(it_is_read_as_it_was_written),
         TEST(another_authority_is_not_read),
         TEST(a_certificate_without_constraints_is_not_read),
+        TEST(a_domain_of_one_label_gets_no_authority),
         TEST(a_domain_that_is_none_gets_no_authority),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
