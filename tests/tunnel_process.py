@@ -28,6 +28,14 @@ if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
 STOP_SECONDS = 10  # what SIGTERM may take, under whatever load
 
 
+def receive(s, count):
+    """So many bytes, or all there are; with a time-out a socket does not obey MSG_WAITALL."""
+    received = b""
+    while len(received) < count and (some := s.recv(count - len(received))):
+        received += some
+    return received
+
+
 def eventually(question, seconds=10, pause=0.1):
     """Call until the result is true, and return it; an assertion may fail meanwhile."""
     deadline = time.monotonic() + seconds

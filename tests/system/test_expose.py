@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from http_client import Client, request
-from tunnel_process import BINARY, clean_environment, eventually, free_ports
+from tunnel_process import BINARY, clean_environment, eventually, free_ports, receive
 
 BROWSER = "User-Agent: Mozilla/5.0 (X11; Linux x86_64)"
 FOREIGN = ["Origin: https://evil.example", "Content-Length: 0"]
@@ -99,7 +99,7 @@ def test_other_protocols_are_carried_and_counted(exposed):
     with socket.create_connection(("127.0.0.1", exposed.ports["echo"]), 10) as raw:
         for words in (b"\x16\x03\x01", b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", b"EHLO me\r\n", b"ruok"):
             raw.sendall(words)
-            assert raw.recv(len(words), socket.MSG_WAITALL) == words
+            assert receive(raw, len(words)) == words
         eventually(lambda: exposed.total("kube_tunnel_sessions") == sessions + 1)
     for name in (sent, received):
         eventually(lambda: total(name) >= before[name] + 40)

@@ -17,7 +17,7 @@ from conftest import Playground
 from real_programs import needs, run, tls_server  # noqa: F401
 from test_proxy_clients import objects_of
 from test_ways import start_program  # noqa: F401
-from tunnel_process import ROOT, KubeTunnel, curl, eventually, free_ports
+from tunnel_process import ROOT, KubeTunnel, curl, eventually, free_ports, receive
 
 SERVICES = {"strict": 8000, "tls": 443, "greets": 2525, "h2only": 8080}
 HEAD_SECONDS = 2  # --head-timeout
@@ -170,11 +170,11 @@ def opened(cluster, entrance):
     with socket.create_connection(("127.0.0.1", port), 20) as s:
         if entrance == "CONNECT":
             s.sendall(f"CONNECT {full('greets')}:2525 HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-            assert s.recv(39, socket.MSG_WAITALL) == b"HTTP/1.1 200 Connection established\r\n\r\n"
+            assert receive(s, 39) == b"HTTP/1.1 200 Connection established\r\n\r\n"
         if entrance == "SOCKS5":
             name = full("greets").encode()
             s.sendall(b"\5\1\0\5\1\0\3" + bytes([len(name)]) + name + struct.pack("!H", 2525))
-            assert s.recv(12, socket.MSG_WAITALL)[:4] == b"\5\0\5\0"
+            assert receive(s, 12)[:4] == b"\5\0\5\0"
         yield s
 
 
@@ -188,7 +188,7 @@ def test_the_greeting_of_a_server_that_sends_first_waits_for_nothing(cluster, en
     for _ in range(6):
         began = time.monotonic()
         with opened(cluster, entrance) as s:
-            assert s.recv(11, socket.MSG_WAITALL) == b"220 ready\r\n"
+            assert receive(s, 11) == b"220 ready\r\n"
         times.append(time.monotonic() - began)
     assert sorted(times)[2] < 0.25, times
 
