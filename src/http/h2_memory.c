@@ -48,12 +48,17 @@ static struct h2_block *block_get(struct h2_settings *s, size_t size)
     return b;
 }
 
+static bool may_keep(const struct h2_settings *s, size_t class)
+{
+    return REUSE && class < H2_BLOCK_CLASSES &&
+           s->blocks_kept + class * CLASS_SIZE <= KEPT_MAX;
+}
+
 static void block_put(struct h2_settings *s, struct h2_block *b)
 {
     size_t class = class_of(b->size);
 
-    if (!REUSE || class >= H2_BLOCK_CLASSES ||
-        s->blocks_kept + class * CLASS_SIZE > KEPT_MAX) {
+    if (!may_keep(s, class)) {
         free(b);
         return;
     }
