@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import contextlib
 import os
 import re
 import signal
@@ -128,7 +129,7 @@ class Alone:
         self.process = subprocess.Popen(
             ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh", *hold, *drop,
              BINARY, "run", "--kubeconfig", kubeconfig, *flags],
-            stderr=subprocess.PIPE, text=True, env=clean_environment())
+            stderr=subprocess.PIPE, text=True, env=clean_environment(), start_new_session=True)
 
     def first_lines(self):
         """What it printed until it had started, or ended."""
@@ -137,7 +138,8 @@ class Alone:
             said.append(line)
             if " started " in line:
                 break
-        self.process.terminate()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGTERM)  # HOLD has kube-tunnel as its child
         self.process.wait(10)
         self.process.stderr.close()
         return said
