@@ -44,6 +44,10 @@ void clusters_destroy(struct clusters *cs); /* NULL accepted; leases were return
 MUST_CHECK enum err clusters_find(struct clusters *cs, struct str label,
                                   struct cluster **ret, struct diag *why);
 
+/* The context of a label, "" for that of plain names; borrowed.  NULL: there is none. */
+const char *clusters_context(const struct clusters *cs, struct str label);
+/* The label of a context, "" for that of plain names; borrowed.  NULL: it is not selected. */
+const char *clusters_label(const struct clusters *cs, struct str context);
 bool clusters_have_label(const struct clusters *cs, struct str label);
 
 /* Would a request to this cluster make an exec plugin prompt a person at the terminal?  *why: of

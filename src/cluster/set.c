@@ -194,6 +194,20 @@ struct member *clusters_member(const struct clusters *cs, struct str label)
     return str_empty(label) ? cs->members[0] : map_get(&cs->by_label, label);
 }
 
+const char *clusters_context(const struct clusters *cs, struct str label)
+{
+    const struct member *m = clusters_member(cs, label);
+
+    return m ? m->name : NULL;
+}
+
+const char *clusters_label(const struct clusters *cs, struct str context)
+{
+    const struct member *m = map_get(&cs->by_name, context);
+
+    return !m ? NULL : m == cs->members[0] ? "" : m->label;
+}
+
 bool clusters_have_label(const struct clusters *cs, struct str label)
 {
     return map_get(&cs->by_label, label) != NULL;

@@ -1,0 +1,23 @@
+/* addresses/parts.h - keys of addresses, and what addresses are made with */
+#pragma once
+
+#include "base/str.h"
+
+struct clusters;
+struct loop;
+
+/* What has an address.  Views; a function that takes one copies what it keeps. */
+struct address_key {
+    struct str cluster; /* its label; empty: the cluster of names without a label */
+    struct str ns;
+    struct str service; /* empty: `pod` is a pod by name or address, of no service */
+    struct str pod; /* one endpoint of the service: its hostname, pod name or address with
+                       dashes, as the name has it; empty: the service as a whole */
+};
+
+/* Borrowed until addresses_destroy. */
+struct addresses_parts {
+    struct loop *loop;
+    struct clusters *clusters; /* NULL, in tests: a label is its context's name */
+    const char *path;          /* of the state file; NULL: nothing is kept */
+};

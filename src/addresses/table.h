@@ -1,0 +1,57 @@
+/* addresses/table.h - which key has which address
+ *
+ * A key without a collision is remembered in memory only, because its hash returns the same
+ * address.  Keys that have met another one at their address are `kept`: the state file has
+ * them.  No I/O.  Private to addresses/.
+ */
+#pragma once
+
+#include "base/list.h"
+#include "base/map.h"
+
+#define KEY_TEXT_MAX 1024
+#define ENTRIES_MAX 65536
+#define KEPT_MAX 4096
+
+struct opened;
+
+/* The parts of a key, with the context's name in place of the cluster's label. */
+struct key_parts {
+    struct str context, ns, service, pod;
+};
+
+struct entry {
+    struct list_node recent; /* of all entries, the least recently looked up first */
+    uint32_t address;        /* host byte order */
+    bool kept;
+    struct opened *opened; /* its listeners; NULL: none is open */
+    struct key_parts key;  /* views into `text` */
+    size_t text_len;
+    char text[]; /* the key in the table */
+};
+
+struct table {
+    uint64_t seed;
+    struct map by_key, by_address; /* struct entry */
+    struct list_node recent;
+    size_t kept;
+    bool changed; /* what the state file has; reset by the one that writes it */
+};
+
+void table_init(struct table *t, uint64_t seed);
+void table_finish(struct table *t); /* no entry is open */
+
+/* The entry of a key, made where there is none; it becomes the most recently looked up.  If there
+ * are ENTRIES_MAX, one that is not open and not kept is forgotten.
+ * ERR_LIMIT: the key is longer than KEY_TEXT_MAX, or every candidate address is taken. */
+MUST_CHECK enum err table_assign(struct table *t, const struct key_parts *key,
+                                 struct entry **ret);
+/* NULL: there is none. */
+struct entry *table_find(const struct table *t, const struct key_parts *key);
+struct entry *table_at(const struct table *t, uint32_t address);
+/* Of the state file.  ERR_PROTO: the address is not one that is given, or it or the key is there
+ * already.  ERR_LIMIT: as table_assign, or KEPT_MAX. */
+MUST_CHECK enum err table_keep(struct table *t, const struct key_parts *key,
+                               uint32_t address);
+/* May an entry have this address? */
+bool table_may_give(uint32_t address);
