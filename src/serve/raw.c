@@ -33,7 +33,7 @@
 #include "serve/attempts.h"
 #include "serve/client_status.h"
 #include "serve/handover.h"
-#include "serve/retry_buffer.h"
+#include "relay/retry_buffer.h"
 #include "serve/serve_state.h"
 
 LOG_MODULE(serve);

@@ -1,7 +1,7 @@
 /* serve/request_side.h - the request of an exchange, from the client to a pod
  *
  * Receives the head from the client's message stream, sends it on the pod's and moves the
- * body, from queue to queue.  What the pod was sent is also kept (serve/retry_buffer.h), so
+ * body, from queue to queue.  What the pod was sent is also kept (relay/retry_buffer.h), so
  * that it can be sent again on another lease.  An exchange sees the parsed head, and how far
  * the request has come.  Private to serve/.
  */
@@ -11,7 +11,7 @@
 #include "http/body.h"
 #include "net/stream.h"
 #include "serve/forwarded.h"
-#include "serve/retry_buffer.h"
+#include "relay/retry_buffer.h"
 #include "serve/target.h"
 
 enum request_state {

@@ -1,4 +1,4 @@
-/* serve/retry_buffer.h - the bytes of a request that may have to be sent again
+/* relay/retry_buffer.h - the bytes of a request that may have to be sent again
  *
  * A copy of what was read from the client, up to a limit, while nothing has come back from
  * the pod.  It is complete or useless: once a byte did not fit, the request cannot be sent

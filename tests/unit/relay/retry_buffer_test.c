@@ -1,11 +1,11 @@
-/* tests/unit/serve/retry_buffer_test.c - a copy of what was sent, complete or useless */
+/* tests/unit/relay/retry_buffer_test.c - a copy of what was sent, complete or useless */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "serve/retry_buffer.h"
+#include "relay/retry_buffer.h"
 
 #include "base/own.h"
 
@@ -155,5 +155,5 @@ int main(void)
         TEST(stopping_frees_what_has_been_sent),
         TEST(nothing_is_kept_while_memory_is_short),
     };
-    return cmocka_run_group_tests_name("serve/retry_buffer", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("relay/retry_buffer", tests, NULL, NULL);
 }

@@ -1,5 +1,5 @@
-/* serve/retry_buffer.c - the bytes of a request that may have to be sent again */
-#include "serve/retry_buffer.h"
+/* relay/retry_buffer.c - the bytes of a request that may have to be sent again */
+#include "relay/retry_buffer.h"
 
 #define STEP 4096
 
