@@ -245,8 +245,10 @@ def test_plain_requests_inside_connect_and_socks_go_on_in_tls(start):
 
 
 def test_a_thousand_requests_open_few_connections(start, tls_pods):
+    """Handshakes are counted, not accepted connections: a request that gets an idle connection
+    while its own is being opened drops that one, which the pod may have accepted by then."""
     tunnel = start()
-    before = tls_pods.connections
+    before = len(tls_pods.handshakes)
 
     def some(_):
         with Client(tunnel.port) as client:
@@ -255,8 +257,9 @@ def test_a_thousand_requests_open_few_connections(start, tls_pods):
     with ThreadPoolExecutor(8) as pool:
         statuses = [status for part in pool.map(some, range(8)) for status in part]
     assert statuses == [200] * 1000
-    assert tls_pods.connections - before <= 16, "8 clients, 2 pods"
-    assert handshakes(tunnel, "full") + handshakes(tunnel, "resumed") == tls_pods.connections - before
+    done = len(tls_pods.handshakes) - before
+    assert done <= 16, "8 clients, 2 pods"
+    assert handshakes(tunnel, "full") + handshakes(tunnel, "resumed") == done
 
 
 def test_bodies_of_20_mb_arrive_both_ways(start_playground, start_tunnel, tmp_path, certificates):
