@@ -68,6 +68,10 @@ struct message_stream *h2_open(struct h2_connection *c);
 
 size_t
 h2_capacity(const struct h2_connection *c); /* client: streams that may be opened now */
+/* Client: until the far end's SETTINGS come, do as if they accepted `n` streams (0: unknown). */
+void h2_assume_streams(struct h2_connection *c, uint32_t n);
+/* What they have accepted; without a number in them, very many. */
+uint32_t h2_streams_accepted(const struct h2_connection *c);
 size_t h2_count(const struct h2_connection *c); /* streams that have not ended */
 enum h2_peer h2_peer(const struct h2_connection *c);
 bool h2_has_settings(const struct h2_connection *c); /* the far end's first have come */

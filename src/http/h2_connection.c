@@ -26,15 +26,18 @@
 
 /* ---- ends ---- */
 
+bool h2_was_sent(const struct h2_connection *c, const struct h2_stream *s)
+{
+    return s->id > 0 &&
+           (c->server || nghttp2_session_get_stream_user_data(c->session, s->id) == s);
+}
+
 /* Can the far end have processed it? */
 static enum verdict verdict_of(const struct h2_connection *c, const struct h2_stream *s)
 {
     enum verdict below = c->below->end.verdict;
-    bool delivered =
-        s->id &&
-        (c->server || nghttp2_session_get_stream_user_data(c->session, s->id) == s);
 
-    if (!delivered || c->peer == H2_PEER_OTHER)
+    if (!h2_was_sent(c, s) || c->peer == H2_PEER_OTHER)
         return V_UNPROCESSED;
     return below == V_OPEN || below == V_CLEAN ? V_RESET : below;
 }
@@ -261,10 +264,21 @@ struct message_stream *h2_open(struct h2_connection *c)
     return &s->message;
 }
 
+void h2_assume_streams(struct h2_connection *c, uint32_t n)
+{
+    c->assumed = n;
+}
+
+uint32_t h2_streams_accepted(const struct h2_connection *c)
+{
+    return nghttp2_session_get_remote_settings(c->session,
+                                               NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+}
+
 size_t h2_capacity(const struct h2_connection *c)
 {
-    uint32_t theirs = nghttp2_session_get_remote_settings(
-        c->session, NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
+    bool assumes = !c->has_settings && c->assumed;
+    uint32_t theirs = assumes ? c->assumed : h2_streams_accepted(c);
     uint32_t ours = c->settings->streams_max;
     size_t max = theirs < ours ? theirs : ours;
 

@@ -72,6 +72,8 @@ static void on_settings(struct h2_connection *c, bool acknowledged)
         timer_stop(&c->acknowledged);
     else
         c->has_settings = true;
+    if (!acknowledged && !c->server)
+        h2_streams_give_up_queued(c);
     task_wake(c->wake); /* how many streams it accepts may have changed */
 }
 
@@ -81,7 +83,7 @@ static void on_goaway(struct h2_connection *c)
 {
     c->draining = c->stopped = true;
     list_for_each (s, &c->streams, struct h2_stream, member)
-        if (!c->server && s->id && stream_by_id(c, s->id) != s)
+        if (!c->server && s->id && !h2_was_sent(c, s))
             h2_stream_give_up(s);
     task_wake(c->wake);
 }

@@ -91,6 +91,7 @@ struct h2_connection {
     size_t memory;
     enum h2_peer peer;
     bool has_settings; /* the far end's first have come */
+    uint32_t assumed;  /* streams that it accepts, until they come; 0: unknown */
     unsigned resets; /* that we sent for the far end's mistakes, less those of the past */
     uint64_t resets_at; /* sched ms */
     bool stopped;       /* GOAWAY has come */
@@ -114,12 +115,18 @@ nghttp2_session_callbacks *h2_callbacks_create(void);
 /* h2_settings.c */
 void h2_settings_submit(struct h2_connection *c);
 
+/* h2_connection.c */
+/* Is it one that nghttp2 has begun?  Else the far end cannot know of it. */
+bool h2_was_sent(const struct h2_connection *c, const struct h2_stream *s);
+
 /* h2_stream.c */
 struct h2_stream *h2_stream_get(struct h2_connection *c, int32_t id);
 /* nghttp2 has closed it, or the connection has ended. */
 void h2_stream_on_close(struct h2_stream *s, enum verdict verdict, uint32_t code);
 /* It was not sent, and will not be; nghttp2 closes it later. */
 void h2_stream_give_up(struct h2_stream *s);
+/* Client: give up those that the far end would let wait for others to end. */
+void h2_streams_give_up_queued(struct h2_connection *c);
 /* A server's that has sent all: its client has a moment to end the request, else it is reset. */
 void h2_stream_linger(struct h2_stream *s);
 void h2_on_linger(struct timer *t);

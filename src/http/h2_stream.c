@@ -167,9 +167,30 @@ void h2_on_linger(struct timer *t)
 
 void h2_stream_give_up(struct h2_stream *s)
 {
+    if (s->reset_sent)
+        return;
     end_with(s, V_UNPROCESSED, NGHTTP2_REFUSED_STREAM);
     send_reset(s, NGHTTP2_CANCEL); /* removes the request from nghttp2's queue */
     task_wake(s->bytes.wake);
+}
+
+/* Requests that were submitted while more streams were accepted, or before SETTINGS came.
+ * Another connection has room for them.  Where none is accepted at present, one more connection
+ * would not help: they wait. */
+void h2_streams_give_up_queued(struct h2_connection *c)
+{
+    uint32_t max = h2_streams_accepted(c);
+    size_t begun = 0;
+
+    if (c->count <= max || max == 0)
+        return;
+    list_for_each (s, &c->streams, struct h2_stream, member)
+        begun += h2_was_sent(c, s);
+    list_for_each (s, &c->streams, struct h2_stream, member) {
+        bool waits = s->id > 0 && !s->reset_sent && !h2_was_sent(c, s);
+        if (waits && ++begun > max)
+            h2_stream_give_up(s);
+    }
 }
 
 /* ---- the stream's operations ---- */
@@ -483,10 +504,12 @@ static void send_request(struct message_stream *m, const struct http1_head *head
     s->id = c->stopped ? NGHTTP2_ERR_START_STREAM_NOT_ALLOWED
                        : nghttp2_submit_request(c->session, NULL, c->fields, count,
                                                 more ? &source : NULL, s);
-    if (s->id < 0)
+    if (s->id < 0) {
         h2_stream_on_close(s, V_UNPROCESSED, NGHTTP2_REFUSED_STREAM);
-    else
-        task_wake(&c->flush);
+        return;
+    }
+    h2_streams_give_up_queued(c);
+    task_wake(&c->flush);
 }
 
 static void end(struct message_stream *m, struct str trailers)

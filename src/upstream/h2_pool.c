@@ -20,6 +20,7 @@ struct pod_port {
     bool lacks_connect;       /* the last SETTINGS did not allow extended CONNECT */
     struct list_node waiting; /* struct h2_waiter, the oldest first */
     unsigned openings;
+    uint32_t streams; /* that the last SETTINGS accepted at once; 0: unknown */
     struct list_node
         gone; /* in pool->gone after its pod is gone: freed with its last link */
     char key[];
@@ -107,6 +108,12 @@ static void learn(struct link *l)
               LOG_S("protocol", speaks == SPEAKS_HTTP1 ? "not HTTP/2" : "HTTP/2"));
 }
 
+static void learn_settings(struct link *l)
+{
+    l->pod_port->lacks_connect = !h2_accepts_connect(l->connection);
+    l->pod_port->streams = h2_streams_accepted(l->connection);
+}
+
 /* Some servers of HTTP/1 close the connection at the preface, or wait for more. */
 static void learn_from_end(struct link *l)
 {
@@ -149,7 +156,7 @@ static void on_event(struct task *t)
         timer_set(&l->idle, l->pod_port->pool->settings.idle_ms);
     bool settled = h2_has_settings(l->connection);
     if (settled)
-        l->pod_port->lacks_connect = !h2_accepts_connect(l->connection);
+        learn_settings(l);
     if ((capacity > 0 && before == 0) || settled != l->settled)
         wake_waiters(l->pod_port);
     l->settled = settled;
@@ -286,6 +293,7 @@ void h2_pool_add(struct h2_pool *p, const struct endpoint *e, struct port_use us
     task_init(&l->watch, p->settings.sched, RANK_WORK, on_event);
     timer_init(&l->idle, p->settings.sched, on_idle);
     l->connection = h2_client_create(&p->h2, s, &l->watch);
+    h2_assume_streams(l->connection, l->pod_port->streams);
     l->capacity = h2_capacity(l->connection);
     list_append(&l->pod_port->links, &l->node);
     metric_add_for(&metric_connections, p->settings.cluster, 0, 1);

@@ -3,7 +3,10 @@
  * Private to upstream/.  Keyed by pod and container port, like idle connections of HTTP/1
  * (upstream/pool.h).  A connection is kept while it has streams, and idle_ms longer; one that
  * is draining (GOAWAY) gets no further streams.  When all have the maximum of streams, another
- * connection is opened: one at a time for each port, and requests in that time wait for it.
+ * connection is opened: one at a time for each port, and requests in that time wait for it.  How
+ * many streams the pod accepted is remembered: on the first connection, requests that came before
+ * its SETTINGS and exceed their number are sent again on others (http/h2.h); on a later one they
+ * are not opened.
  *
  * The service declares which protocol a port speaks, or the first bytes from it show that,
  * which is remembered until the pod is gone.

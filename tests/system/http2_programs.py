@@ -95,9 +95,10 @@ def h2c_service(folder, protocol):
 
 class H2Pod:
     """A pod of HTTP/2: serve(h2c, stream, number of the connection) runs for each request, after its head or, if
-    `whole`, after its end."""
+    `whole`, after its end. Of one that is `lenient`, serve() judges requests beyond its settings."""
 
-    def __init__(self, serve, whole=False, settings=()):
+    def __init__(self, serve, whole=False, settings=(), lenient=False):
+        self.lenient = lenient
         self.whole = whole
         self.takes_bodies = True
         self.settings = dict(settings)
@@ -124,6 +125,8 @@ class H2Pod:
         h2c.local_settings = h2.settings.Settings(client=False, initial_values=self.settings)
         h2c.initiate_connection()
         accepted.sendall(h2c.data_to_send())
+        if self.lenient:
+            h2c.local_settings = h2.settings.Settings(client=False)
         while data := accepted.recv(1 << 16):
             for event in h2c.receive_data(data):
                 self.on_event(h2c, event, number)

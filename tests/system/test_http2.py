@@ -418,6 +418,26 @@ def test_a_full_connection_is_joined_by_another(h2_pod):  # noqa: F811
     client.close()
 
 
+def test_twenty_requests_at_once_fit_a_pod_that_accepts_two_streams_a_connection(h2_pod):  # noqa: F811
+    """Its SETTINGS come after the requests of the first connection, of which it refuses the third and
+    later ones. Further connections get two: each refusal counts as an attempt, and there are five."""
+    held = {}
+
+    def serve(h2c, stream, number):
+        mine = held.setdefault(number, [])
+        if len(mine) == 2:
+            h2c.reset_stream(stream, h2.errors.ErrorCodes.REFUSED_STREAM)
+        else:
+            mine.append(stream)
+    tunnel, pod = h2_pod(serve, settings={h2.settings.SettingCodes.MAX_CONCURRENT_STREAMS: 2}, lenient=True)
+    client = H2Client(tunnel.port)
+    for _ in range(20):
+        client.request(DECLARED)
+    eventually(lambda: sum(map(len, held.values())) == 20)
+    assert pod.connections == 10
+    client.close()
+
+
 # ---- abuse ----
 
 def test_floods_end_their_connection_alone(tunnel):

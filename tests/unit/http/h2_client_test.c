@@ -421,25 +421,85 @@ static void a_goaway_ends_a_request_that_was_not_sent_at_once(void **state)
     stream_close(second->bytes);
 }
 
-/* All were opened before the far end allowed two streams only; these go on, and so does the
- * connection. */
+static void accept_streams(struct peer *p, uint32_t n)
+{
+    nghttp2_settings_entry entry = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, n };
+
+    nghttp2_submit_settings(p->session, NGHTTP2_FLAG_NONE, &entry, 1);
+    peer_run(p);
+}
+
+/* nghttp2 would keep them until others have ended; another connection has room now. */
+static void requests_beyond_the_streams_that_settings_accept_are_unprocessed(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *m[5];
+
+    for (size_t i = 0; i < 3; i++)
+        m[i] = h2_open(p->c);
+    accept_streams(p, 2);
+    for (size_t i = 0; i < 3; i++)
+        request(m[i], "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0);
+    assert_int_equal(m[0]->bytes->end.verdict, V_OPEN);
+    assert_int_equal(m[1]->bytes->end.verdict, V_OPEN);
+    assert_int_equal(m[2]->bytes->end.verdict, V_UNPROCESSED);
+    peer_run(p);
+    assert_int_equal(m[1]->bytes->end.verdict, V_OPEN);
+    stream_close(m[2]->bytes);
+    stream_abort(m[0]->bytes);
+    peer_run(p);
+    assert_int_equal(h2_count(p->c), 1); /* nghttp2 has let go of the third, too */
+    stream_abort(m[1]->bytes);
+}
+
+/* Those that the far end knows go on, although they are more than it accepts now. */
+static void requests_that_were_sent_outlive_lower_settings(void **state)
+{
+    struct peer *p = *state;
+    struct message_stream *a = get(p), *b = get(p), *c = get(p);
+
+    accept_streams(p, 3);
+    accept_streams(p, 1);
+    assert_int_equal(a->bytes->end.verdict, V_OPEN);
+    assert_int_equal(b->bytes->end.verdict, V_OPEN);
+    assert_int_equal(c->bytes->end.verdict, V_OPEN);
+    stream_abort(a->bytes);
+    stream_abort(b->bytes);
+    stream_abort(c->bytes);
+}
+
+static void an_assumed_number_of_streams_counts_until_settings_come(void **state)
+{
+    (void)state;
+    static struct peer p;
+
+    peer_start(&p, false);
+    h2_assume_streams(p.c, 2);
+    assert_int_equal(h2_capacity(p.c), 2);
+    peer_send(&p, "\0\0\6\4\0\0\0\0\0\0\3\0\0\0\7", 15);
+    assert_int_equal(h2_capacity(p.c), 7);
+    assert_int_equal(h2_streams_accepted(p.c), 7);
+    peer_finish(&p);
+}
+
+/* The far end accepts no stream at present: the first two go on, and so does the connection. */
 static void a_goaway_ends_requests_that_wait_for_a_stream_at_once(void **state)
 {
     struct peer *p = *state;
-    nghttp2_settings_entry two = { NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, 2 };
     struct message_stream *first = get(p), *second = get(p), *third = h2_open(p->c);
 
-    nghttp2_submit_settings(p->session, NGHTTP2_FLAG_NONE, &two, 1);
     peer_run(p);
+    accept_streams(p, 0);
     request(third, "GET / HTTP/1.1\r\nHost: x\r\n\r\n", 0);
     peer_run(p);
+    assert_int_equal(third->bytes->end.verdict, V_OPEN);
     peer_send(p, "\0\0\x08\7\0\0\0\0\0\0\0\0\3\0\0\0\0", 17);
     assert_int_equal(third->bytes->end.verdict, V_UNPROCESSED);
     assert_int_equal(first->bytes->end.verdict, V_OPEN);
     assert_int_equal(second->bytes->end.verdict, V_OPEN);
     stream_close(third->bytes);
     stream_abort(first->bytes);
-    peer_run(p);
+    accept_streams(p, 2);
     assert_int_equal(h2_count(p->c), 1); /* nghttp2 has let go of the third, too */
     stream_abort(second->bytes);
 }
@@ -527,6 +587,9 @@ int main(void)
         T(trailers_beyond_the_limit_leave_the_head_as_it_is),
         cmocka_unit_test(a_connection_that_the_far_end_closes_ends_its_streams),
         T(a_goaway_ends_a_request_that_was_not_sent_at_once),
+        T(requests_beyond_the_streams_that_settings_accept_are_unprocessed),
+        T(requests_that_were_sent_outlive_lower_settings),
+        T(an_assumed_number_of_streams_counts_until_settings_come),
         T(a_goaway_ends_requests_that_wait_for_a_stream_at_once),
         T(a_request_after_a_goaway_was_not_processed),
         T(a_drain_wakes_the_owner),
