@@ -4,7 +4,7 @@
  */
 #pragma once
 
-#include "control/json_text.h"
+#include "base/json_text.h"
 #include "control/reader_filter.h"
 #include "serve/observer.h"
 

@@ -9,7 +9,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/sched.h"
-#include "control/json_text.h"
+#include "base/json_text.h"
 
 #define HISTORY_MAX 500
 #define HISTORY_BYTES (4u << 20)

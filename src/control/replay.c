@@ -11,7 +11,7 @@
 #include "base/own.h"
 #include "base/utf8.h"
 #include "control/control_state.h"
-#include "control/json_text.h"
+#include "base/json_text.h"
 #include "control/redact.h"
 #include "http/head_text.h"
 #include "net/loop.h"

@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/own.h"
-#include "control/json_text.h"
+#include "base/json_text.h"
 #include "control/operation.h"
 
 static void assert_value(const char *query, const char *name, const char *wanted)

@@ -1,7 +1,7 @@
-/* control/json_text.h - JSON as text, written at once
+/* base/json_text.h - JSON as text, written at once
  *
  * For lines that are written thousands of times a second: no values are built, and a struct
- * keeps its memory for the next line.  Private to control/.
+ * keeps its memory for the next line.
  */
 #pragma once
 

@@ -1,5 +1,5 @@
-/* control/json_text.c - JSON as text, written at once */
-#include "control/json_text.h"
+/* base/json_text.c - JSON as text, written at once */
+#include "base/json_text.h"
 
 #include <stdio.h>
 
