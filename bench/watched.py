@@ -1,7 +1,7 @@
 """script/bench --watched: what it costs to be watched, and how fast the control socket answers.
 
-Instructions per request under callgrind, without and with a reader of events, and beside them
-those of an older build (KUBE_TUNNEL_BEFORE). The time of commands with 10,000 services.
+Instructions per request under callgrind, without and with a reader of events, with traces and
+with metrics by service, and beside them those of an older build (KUBE_TUNNEL_BEFORE). The time of commands with 10,000 services.
 SPDX-License-Identifier: MIT
 """
 import contextlib
@@ -25,6 +25,7 @@ READER_MOST, OFF_MOST = 1.05, 1.01  # times as many instructions
 COMMAND_MOST = 0.030  # seconds
 COMMANDS = {"status": ["status", "-o", "name"], "explain": ["explain", "web.shop"]}
 RUNS = 21
+SETTINGS = {"--otlp FILE": "OTLP", "--service-metrics 100": "SERVICE_METRICS"}  # each with its variable KTUN_...
 
 
 def missing():
@@ -70,6 +71,11 @@ def instructions(place, folder, rounds, print_progress):
         with reader(runtime, "?heads=1"):
             found["tail --har"] = [per_request(place, counted) for _ in range(rounds)]
         found["no reader again"] = [per_request(place, counted) for _ in range(rounds)]
+    for name, variable in SETTINGS.items():
+        print_progress(f"instructions per request with {name}")
+        value = str(folder / "spans") if variable == "OTLP" else name.split()[-1]
+        with contextlib.closing(Counted(place, folder, variable, **{f"KTUN_{variable}": value})) as counted:
+            found[name] = [per_request(place, counted) for _ in range(rounds)]
     shutil.rmtree(runtime, ignore_errors=True)
     return found
 

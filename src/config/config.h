@@ -82,6 +82,7 @@ struct alias_text_list {
 #define FIELD_LISTEN_LIST(field) struct listen_list field;
 #define FIELD_LOG_FORMAT(field)  enum log_format field;
 #define FIELD_ORIGIN_LIST(field) struct string_list field;
+#define FIELD_OTLP(field)        const char *field;
 #define FIELD_PORT(field)        uint16_t field;
 #define FIELD_PORT_LIST(field)   struct port_list field;
 #define FIELD_SIZE(field)        uint64_t field;

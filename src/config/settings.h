@@ -170,6 +170,10 @@
       "File with a line per request, or stderr; reopened at SIGUSR1") \
     X(ACCESS_FORMAT, access_log_format, "access-log-format", "combined", 0, 0, LOGS, \
       "How these lines look") \
+    X(OTLP, otlp, "otlp", "", 0, 0, LOGS, \
+      "File, or URL of an OpenTelemetry collector, for traces of requests") \
+    X(COUNT, otlp_sample, "otlp-sample", "100", 0, 100, LOGS, \
+      "Percent of the requests without a traceparent that are traced") \
     X(COUNT, service_metrics, "service-metrics", "0", 0, 1000, LOGS, \
       "Durations in /metrics for so many services; 0: none by service") \
     X(LOG_FORMAT, log_format, "log-format", "text", 0, 0, LOGS, \
@@ -193,5 +197,5 @@
     X(clients) X(proxy) X(proxy_raw) X(proxy_users) X(proxy_outside) \
     X(proxy_outside_ports) X(short_names) X(allow_origin) X(allow_host) \
     X(allow_namespace) X(deny_namespace) \
-    X(log_level) X(log_format)
+    X(log_level) X(log_format) X(otlp_sample)
 /* clang-format on */

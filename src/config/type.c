@@ -319,6 +319,23 @@ static enum err path_parse(const struct setting *s, struct str text, void *field
     return string_parse(s, str_of(path), field, why);
 }
 
+/* A value is shown in many places, so it must have no password. */
+static enum err otlp_parse(const struct setting *s, struct str text, void *field,
+                           struct diag *why)
+{
+    bool https = str_starts(text, STR("https://"));
+    struct str authority;
+
+    if (!https && !str_starts(text, STR("http://")))
+        return memmem(text.at, text.len, "://", 3)
+                   ? value_is_not(why, text, "a path, or a URL with http:// or https://")
+                   : path_parse(s, text, field, why);
+    str_cut(str_skip(text, https ? 8 : 7), '/', &authority);
+    if (authority.len && memchr(authority.at, '@', authority.len))
+        return diag_set(why, ERR_CONFIG, "the URL must have no user and no password");
+    return string_parse(s, text, field, why);
+}
+
 static enum err label_parse(const struct setting *s, struct str text, void *field,
                             struct diag *why)
 {
@@ -499,6 +516,13 @@ const struct setting_type type_FILE = {
     .print = string_print,
     .clear = string_clear,
     .size = FIELD_SIZE_OF(kubeconfig),
+};
+const struct setting_type type_OTLP = {
+    .argument = "FILE|URL",
+    .parse = otlp_parse,
+    .print = string_print,
+    .clear = string_clear,
+    .size = FIELD_SIZE_OF(otlp),
 };
 const struct setting_type type_INSTANCE = {
     .argument = "NAME",

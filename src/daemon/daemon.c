@@ -46,6 +46,7 @@
 #include "net/outside_address.h"
 #include "net/outside_dial.h"
 #include "net/own_addresses.h"
+#include "otlp/otlp.h"
 #include "serve/access_log.h"
 #include "serve/policy.h"
 #include "serve/proxy_users.h"
@@ -99,6 +100,7 @@ struct daemon {
     struct leaves *leaves;
     struct metric_printer metrics;
     struct access_log *access_log;
+    struct otlp *traces;
     struct serve *serve;
     struct listeners *listeners;
     struct control *control;
@@ -125,6 +127,8 @@ static void part(struct daemon *d)
 {
     enter(d, DAEMON_PARTING);
     timer_set(&d->parting, PARTING_MS);
+    if (d->traces)
+        otlp_drain(d->traces, &d->on_end);
     clusters_drain(d->clusters, &d->on_end);
 }
 
@@ -140,7 +144,8 @@ static void on_end(struct task *t)
 
     if (d->state == DAEMON_DRAINING && serve_idle(d->serve))
         part(d);
-    if (d->state == DAEMON_PARTING && clusters_idle(d->clusters))
+    bool sent = !d->traces || otlp_idle(d->traces);
+    if (d->state == DAEMON_PARTING && sent && clusters_idle(d->clusters))
         loop_stop(d->loop);
 }
 
@@ -290,6 +295,8 @@ static void on_reopen(struct task *t)
 
     if (d->access_log)
         access_log_reopen(d->access_log);
+    if (d->traces)
+        otlp_reopen(d->traces);
 }
 
 static void listen_to_signals(struct daemon *d)
@@ -503,6 +510,16 @@ static enum err open_access_log(struct daemon *d, struct diag *why)
     return e;
 }
 
+static enum err open_traces(struct daemon *d, struct diag *why)
+{
+    if (!d->config->otlp)
+        return OK;
+    enum err e = otlp_open(d->loop, d->config->otlp, &d->traces, why);
+    if (!e)
+        serve_set_traces(d->serve, d->traces);
+    return e;
+}
+
 static enum err start_listeners(struct daemon *d, struct diag *why)
 {
     d->metrics = (struct metric_printer){ cluster_metrics_print, d->clusters, NULL };
@@ -517,6 +534,8 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     serve_set_outside(d->serve, &d->outside);
     memory_on_quiet(d->memory, on_quiet, d);
     enum err e = open_access_log(d, why);
+    if (!e)
+        e = open_traces(d, why);
     if (!e)
         e = set_proxy_users(d, why);
     if (!e)
@@ -549,6 +568,7 @@ static void finish(struct daemon *d)
         memory_on_quiet(d->memory, NULL, NULL);
     serve_destroy(d->serve);
     access_log_close(d->access_log);
+    otlp_close(d->traces);
     leaves_destroy(d->leaves);
     metrics_remove_printer(&d->metrics);
     admin_destroy(d->admin);

@@ -122,6 +122,8 @@ void h1_request_write(const struct http1_head *head, const struct request_form *
         put_line(out, STR("X-Forwarded-Proto"), STR("https"));
     if (form->forwarded)
         put_line(out, STR("Forwarded"), *form->forwarded);
+    if (form->trace.len)
+        put_line(out, STR("traceparent"), form->trace);
     put_str(out, STR("\r\n"));
     whole_end(out, limit);
 }

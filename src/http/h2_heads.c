@@ -243,7 +243,7 @@ static size_t add(struct h2_connection *c, size_t n, struct str name, struct str
     return n + 1;
 }
 
-#define FIELDS_OWN 8 /* pseudo-header fields, te, forwarded */
+#define FIELDS_OWN 9 /* pseudo-header fields, te, forwarded, traceparent */
 
 static size_t names_length(const struct http1_head *head)
 {
@@ -320,6 +320,8 @@ size_t h2_request_fields(struct h2_connection *c, const struct http1_head *head,
         n = add(c, n, STR("x-forwarded-proto"), STR("https"), false);
     if (form->forwarded)
         n = add(c, n, STR("forwarded"), *form->forwarded, false);
+    if (form->trace.len)
+        n = add(c, n, STR("traceparent"), form->trace, false);
     return n;
 }
 

@@ -45,7 +45,8 @@ struct request_form {
     struct str authority; /* in place of Host; at == NULL: Host stays as it is */
     bool tls; /* TLS of the client ends here: X-Forwarded-Proto: https is added */
     const struct str
-        *forwarded; /* of a Forwarded field (RFC 7239); NULL: none is added */
+        *forwarded;   /* of a Forwarded field (RFC 7239); NULL: none is added */
+    struct str trace; /* of a traceparent field; empty: none is added */
 };
 
 /* How an answer goes to a client. */

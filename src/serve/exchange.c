@@ -33,7 +33,7 @@ LOG_MODULE(serve);
 #define ZONE_MS 2000        /* for the cluster's domain, while it is looked for */
 #define LEASE_GRACE_MS 5000 /* upstream/ has deadlines of its own; this is if they fail */
 
-static void observe(struct exchange *x)
+static void report(struct exchange *x)
 {
     const struct observation o = {
         .id = x->id,
@@ -50,7 +50,12 @@ static void observe(struct exchange *x)
         .now = x->serve->sched->now,
     };
 
-    observation_report(&o, x->serve->observer);
+    const struct request_event e = observation_event(&o);
+
+    if (x->serve->observer)
+        x->serve->observer->on_request(x->serve->observer->owner, &e);
+    if (x->trace.recorded)
+        trace_report(&x->trace, x->serve->traces, &e, o.now);
 }
 
 /* Everything borrowed goes back. */
@@ -79,8 +84,9 @@ static void conclude_exchange(struct exchange *x)
         service_metrics_note(x->serve->service_metrics, &x->routing.target.route,
                              &x->attempts.lease, x->id.cluster,
                              x->serve->sched->now - x->began);
-    if (x->serve->observer && join_request(&x->join))
-        observe(x);
+    if ((x->serve->observer || x->trace.recorded) && join_request(&x->join))
+        report(x);
+    x->trace.recorded = false;
     observed_destroy(TAKE(x->observed));
     x->join.request.observed = x->join.response.observed = NULL;
     routing_leave(&x->routing);
@@ -190,6 +196,9 @@ static enum exchange_state route(struct exchange *x, struct task *wake)
         x->routed_at = x->serve->sched->now;
         if (x->serve->observer)
             keep_copies(x);
+        if (x->serve->traces)
+            trace_begin(&x->trace, x->serve->traces, &x->join.request.head,
+                        x->serve->config->otlp_sample);
         x->result.keep = x->result.keep && !x->routing.target.connect;
         return exchange_lease(x);
     case ROUTED_TO_OWN_PAGE:

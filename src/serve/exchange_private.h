@@ -11,6 +11,7 @@
 #include "serve/join.h"
 #include "serve/refusal.h"
 #include "serve/routing.h"
+#include "serve/tracing.h"
 
 struct observed;
 
@@ -33,6 +34,7 @@ struct exchange {
     struct log_id id;
     uint64_t began, routed_at, answered_at; /* sched ms; 0: not yet */
     struct observed *observed;              /* owned; NULL: no copies are kept */
+    struct trace trace;
     struct client_side client;
     struct routing routing;
     struct attempts attempts;

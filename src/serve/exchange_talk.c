@@ -219,6 +219,7 @@ static enum join_event run_join(struct exchange *x)
         .target = &x->routing.target,
         .address = x->attempts.lease.outside ? NULL : x->client.from->address,
         .tls = x->client.from->tls && !x->attempts.lease.outside,
+        .trace = trace_field(&x->trace),
         .draining = x->serve->draining,
         .scratch = &x->serve->response_head,
         .wake = &x->task,

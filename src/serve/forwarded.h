@@ -11,6 +11,7 @@
 struct forwarding {
     const char *address; /* the client's, for a Forwarded field; NULL: none is added */
     bool tls;            /* TLS of the client ends here: X-Forwarded-Proto is https */
+    struct str trace;    /* of a traceparent field; empty: none is added */
 };
 
 /* The host is left out where it does not fit. */

@@ -48,6 +48,7 @@ static enum err run_request(struct join *j, const struct join_context *c)
     const struct forwarding forwarding = {
         .address = c->config->forwarded ? c->address : NULL,
         .tls = c->tls,
+        .trace = c->trace,
     };
 
     return request_send(&j->request, c->client, c->pod, c->target, &forwarding);

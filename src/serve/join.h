@@ -33,6 +33,7 @@ struct join_context {
     const struct target *target;
     const char *address; /* the client's, for Forwarded */
     bool tls;            /* TLS of the client ends here */
+    struct str trace;    /* traceparent for the pod; empty: the client's */
     bool draining;       /* the client's connection is not kept */
     struct http1_head *scratch;
     struct task *wake; /* for both streams, after JOIN_SWITCHED */

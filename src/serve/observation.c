@@ -1,4 +1,4 @@
-/* serve/observation.c - a request that has ended, for the observer */
+/* serve/observation.c - a request that has ended, for the observer and for traces */
 #include "serve/observation.h"
 
 #include "serve/accounting.h"
@@ -32,16 +32,18 @@ static struct request_times times_of(const struct observation *o)
     return t;
 }
 
-void observation_report(const struct observation *o, const struct observer *to)
+struct request_event observation_event(const struct observation *o)
 {
     const struct target *target = o->target;
     const struct lease *lease = &o->attempts->lease;
-    const struct request_event e = {
+
+    return (struct request_event){
         .id = o->id,
         .client = o->from->address,
         .listener = o->from->listener_port,
         .loopback = o->from->loopback,
         .http2 = o->http2,
+        .tls = o->from->tls,
         .request = o->request,
         .host = accounting_host(o->request, target),
         .path = target->path,
@@ -64,6 +66,4 @@ void observation_report(const struct observation *o, const struct observer *to)
         .request_body = o->copies && o->copies->bodies ? &o->copies->request : NULL,
         .response_body = o->copies && o->copies->bodies ? &o->copies->response : NULL,
     };
-
-    to->on_request(to->owner, &e);
 }

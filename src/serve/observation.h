@@ -1,4 +1,4 @@
-/* serve/observation.h - a request that has ended, for the observer
+/* serve/observation.h - a request that has ended, for the observer and for traces
  *
  * Private to serve/.
  */
@@ -22,4 +22,5 @@ struct observation {
     uint64_t began, routed_at, answered_at, now; /* sched ms; 0: not reached */
 };
 
-void observation_report(const struct observation *o, const struct observer *to);
+/* It borrows from what the observation borrows. */
+struct request_event observation_event(const struct observation *o);

@@ -39,6 +39,7 @@ struct request_event {
     uint16_t listener;
     bool loopback;                    /* of the listener */
     bool http2;                       /* the client's protocol */
+    bool tls;                         /* of the client ends here */
     const struct http1_head *request; /* its text is one piece: http/message.h */
     struct str host, path;            /* as the client wrote them, the query included */
     const struct name *name;          /* of the route */

@@ -68,6 +68,7 @@ static void send_head(struct request_side *r, struct message_stream *pod,
         .add_slash = target->add_slash,
         .authority = target->authority,
         .tls = f->tls,
+        .trace = f->trace,
     };
 
     if (f->tls)

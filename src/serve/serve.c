@@ -133,6 +133,11 @@ void serve_terminate_tls(struct serve *s, struct leaves *leaves)
     s->leaves = leaves;
 }
 
+void serve_set_traces(struct serve *s, struct otlp *o)
+{
+    s->traces = o;
+}
+
 void serve_set_access_log(struct serve *s, struct access_log *l)
 {
     s->access_log = l;

@@ -22,6 +22,7 @@ struct leaves;
 struct naming;
 struct outside_dialer;
 struct observer;
+struct otlp;
 struct proxy_users;
 struct serve;
 
@@ -64,6 +65,8 @@ struct arrival {
 
 /* Borrowed; NULL: none. */
 void serve_set_access_log(struct serve *s, struct access_log *l);
+/* Where requests are traced to; borrowed.  NULL, as by default: they are not. */
+void serve_set_traces(struct serve *s, struct otlp *o);
 /* Other settings, of which a reference is taken: new requests and connections follow them at
  * once, and connections to namespaces that they close are reset.  The limits of
  * serve_limit_clients and serve_limit_memory are set apart. */

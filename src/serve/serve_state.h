@@ -20,6 +20,7 @@ struct leaves;
 struct naming;
 struct outside_dialer;
 struct observer;
+struct otlp;
 struct service_metrics;
 struct access_log;
 struct proxy_users;
@@ -58,6 +59,7 @@ struct serve {
     struct access_log *access_log;           /* borrowed; NULL: there is none */
     struct service_metrics *service_metrics; /* NULL: they are off */
     const struct observer *observer;         /* borrowed; NULL: none */
+    struct otlp *traces;                     /* likewise */
 
     bool draining;
     struct timer drain_deadline;
