@@ -13,6 +13,7 @@ from load import drive_spdy, put_load
 from place import KUBECTL
 from process import Process
 
+SOCAT = shutil.which("socat")
 NGHTTPX = shutil.which("nghttpx", path="/usr/local/sbin:/usr/sbin:/usr/bin")
 STREAMS = 32  # of each connection
 
@@ -107,6 +108,44 @@ class BareGrpc(BareSpdy):
                           host=host_of(self.place, pods.grpc_service), path=GRPC_CHECK, **options)
 
 
+class StraightGrpc(BareSpdy):
+    """The same calls straight to the server: no tunnel, no proxy."""
+
+    name = "no tunnel"
+    loads = BareGrpc.loads
+
+    @staticmethod
+    def missing(place):
+        return missing_tools(place) or (None if place.name == "playground" else "measured on the playground")
+
+    def call(self, watch, **options):
+        pods = self.place.http2_pods
+        return put_load(self.place, self.address or f"127.0.0.1:{pods.h2c}", watch, grpc=True,
+                        host=host_of(self.place, pods.grpc_service), path=GRPC_CHECK, **options)
+
+
+class RelayedGrpc(StraightGrpc):
+    """The same through socat, which only reads and writes: what a process between client and server adds."""
+
+    name = "no tunnel, socat"
+    tool = True
+
+    @staticmethod
+    def missing(place):
+        return StraightGrpc.missing(place) or (None if SOCAT else "socat is not installed")
+
+    def open(self):
+        (port,) = free_ports(1)
+        self.process = Process([SOCAT, "-dd", f"TCP-LISTEN:{port},bind=127.0.0.1,nodelay,fork",
+                                f"TCP:127.0.0.1:{self.place.http2_pods.h2c},nodelay"], self.log())
+        self.process.wait_for_output("listening on")
+        self.address = f"127.0.0.1:{port}"
+        return self
+
+    def alive(self):
+        return self
+
+
 def missing_tools(place):
     if not place.http2_pods:
         return "without nginx there are no pods of HTTP/2"
@@ -143,7 +182,7 @@ def requests(effort, contender, **options):
     return {**measure.per_request(result), "asked_rps": options.get("rate")}
 
 
-CONTENDERS = (Http2Client, Http1Client, KubectlHttp2, Nghttpx, BareGrpc)
+CONTENDERS = (Http2Client, Http1Client, KubectlHttp2, Nghttpx, BareGrpc, StraightGrpc, RelayedGrpc)
 LOADS = {
     "HTTP/2: 16 x 32": flat_out(16),
     "HTTP/2: 1 x 32": flat_out(1),
