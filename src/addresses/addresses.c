@@ -4,11 +4,14 @@
 #include <sys/random.h>
 
 #include "addresses/addresses_state.h"
+#include "addresses/opened.h"
 #include "addresses/state_file.h"
 #include "base/log.h"
 #include "base/own.h"
 #include "cluster/clusters.h"
+#include "config/config.h"
 #include "net/loop.h"
+#include "serve/policy.h"
 
 LOG_MODULE(addresses);
 
@@ -46,8 +49,8 @@ static void on_save(struct timer *t)
  * the file a fixed one is used, so that addresses stay the same at the next start. */
 static void refuse_file(struct addresses *a, enum err e, const struct diag *why)
 {
-    table_finish(&a->table);
-    table_init(&a->table, 0);
+    address_table_finish(&a->table);
+    address_table_init(&a->table, 0);
     a->state = *why;
     log_error(NO_ID, "the state file of addresses is not used, and left as it is",
               LOG_S("reason", diag_text(why, e)), LOG_S("file", a->parts.path),
@@ -58,7 +61,7 @@ static void load(struct addresses *a)
 {
     struct diag why = { "" };
 
-    table_init(&a->table, 0);
+    a->loaded = true;
     if (!a->parts.path)
         return;
     enum err e = state_file_read(a->parts.path, &a->table, &why);
@@ -74,14 +77,26 @@ static void load(struct addresses *a)
     save(a);
 }
 
+static struct exposed *find_exposed(void *owner, struct in_addr at, uint16_t port)
+{
+    const struct addresses *a = owner;
+    const struct address_entry *e = address_table_at(&a->table, ntohl(at.s_addr));
+    struct opened_status s;
+
+    return e && opened_status(e, &s) ? open_ports_find(s.ports, port) : NULL;
+}
+
 struct addresses *addresses_create(const struct addresses_parts *parts)
 {
     struct addresses *a = xcalloc(1, sizeof(*a));
 
     a->parts = *parts;
+    a->config = config_ref(parts->config);
     a->sched = loop_sched(parts->loop);
+    a->services = (struct service_sockets){ find_exposed, a };
     timer_init(&a->save_later, a->sched, on_save);
-    load(a);
+    address_table_init(&a->table, 0);
+    opened_init(a);
     return a;
 }
 
@@ -89,10 +104,34 @@ void addresses_destroy(struct addresses *a)
 {
     if (!a)
         return;
+    opened_close_all(a);
     timer_stop(&a->save_later);
     save(a);
-    table_finish(&a->table);
+    address_table_finish(&a->table);
+    problems_finish(&a->problems);
+    free(a->released);
+    config_unref(a->config);
     free(a);
+}
+
+void addresses_listen(struct addresses *a, struct listeners *listeners)
+{
+    opened_close_all(a);
+    a->listeners = listeners;
+}
+
+void addresses_configure(struct addresses *a, const struct config *config)
+{
+    const struct config *before = a->config;
+
+    a->config = config_ref(config);
+    config_unref(before);
+    opened_check(a);
+}
+
+void addresses_limit(struct addresses *a, size_t listeners)
+{
+    a->sockets_max = listeners;
 }
 
 /* ---- addresses ---- */
@@ -112,14 +151,20 @@ static enum err parts_of(const struct addresses *a, const struct address_key *ke
 }
 
 enum err addresses_entry(struct addresses *a, const struct address_key *key,
-                         struct entry **ret, struct diag *why)
+                         struct address_entry **ret, struct diag *why)
 {
     struct key_parts parts;
-    enum err e = parts_of(a, key, &parts, why);
 
+    if (!policy_opens(a->config, key->ns))
+        return diag_set(why, ERR_CLOSED,
+                        "namespace %.*s is closed by deny-namespace or allow-namespace",
+                        STR_ARG(str_first(key->ns, 64)));
+    enum err e = parts_of(a, key, &parts, why);
     if (e)
         return e;
-    e = table_assign(&a->table, &parts, ret);
+    if (!a->loaded)
+        load(a);
+    e = address_table_assign(&a->table, &parts, ret);
     if (e)
         return diag_set(why, e, "no address for %.*s.%.*s: the name is too long",
                         STR_ARG(str_first(key->service, 64)),
@@ -132,7 +177,7 @@ enum err addresses_entry(struct addresses *a, const struct address_key *key,
 enum err addresses_assign(struct addresses *a, const struct address_key *key,
                           struct in_addr *ret, struct diag *why)
 {
-    struct entry *entry;
+    struct address_entry *entry = NULL;
     enum err e = addresses_entry(a, key, &entry, why);
 
     if (!e)
@@ -144,20 +189,29 @@ enum err addresses_open(struct addresses *a, const struct address_key *key,
                         const struct service *service, struct in_addr *ret,
                         struct diag *why)
 {
-    (void)service;
-    return addresses_assign(a, key, ret, why);
+    struct address_entry *entry = NULL;
+    enum err e = addresses_entry(a, key, &entry, why);
+
+    if (e)
+        return e;
+    ret->s_addr = htonl(entry->address);
+    return opened_open(a, entry, service, why);
 }
 
-bool addresses_owner(const struct addresses *a, struct in_addr address,
-                     struct address_key *ret)
+bool addresses_key(const struct addresses *a, const struct address_entry *e,
+                   struct address_key *ret)
 {
-    const struct entry *e = table_at(&a->table, ntohl(address.s_addr));
-
-    if (!e)
-        return false;
     const char *label = a->parts.clusters
                             ? clusters_label(a->parts.clusters, e->key.context)
                             : e->key.context.at;
     *ret = (struct address_key){ str_of(label), e->key.ns, e->key.service, e->key.pod };
     return label != NULL;
+}
+
+bool addresses_owner(const struct addresses *a, struct in_addr address,
+                     struct address_key *ret)
+{
+    const struct address_entry *e = address_table_at(&a->table, ntohl(address.s_addr));
+
+    return e && addresses_key(a, e, ret);
 }

@@ -2,18 +2,53 @@
 #pragma once
 
 #include "addresses/parts.h"
+#include "addresses/problems.h"
 #include "addresses/table.h"
 #include "base/sched.h"
+#include "listen/service_socket.h"
+
+struct config;
+struct open_ports;
+
+/* A port that was released (addresses_release): not listened on before `until`. */
+struct released {
+    uint16_t port;
+    uint64_t until; /* sched ms */
+};
 
 struct addresses {
     struct addresses_parts parts;
     struct sched *sched;
-    struct table table;
-    bool keeps;        /* the state file may be written */
+    const struct config *config; /* a reference */
+    struct listeners *listeners; /* borrowed; NULL: nothing may be opened */
+    struct service_sockets services;
+    struct problems problems;
+
+    /* addresses/addresses.c */
+    struct address_table table;
+    bool loaded;       /* the state file was looked at */
+    bool keeps;        /* it may be written */
     struct diag state; /* why the state file is not used; "": it is */
     struct timer save_later;
+
+    /* addresses/opened.c */
+    struct list_node opened; /* struct opened, the least recently used first */
+    struct timer sweep;
+    uint64_t evicted; /* closed for others, because there were too many */
+    /* Closes the address, but not this one, that was not used for longest.  False: there is none. */
+    bool (*evict)(struct addresses *a, const struct open_ports *but);
+
+    /* addresses/ports.c */
+    size_t sockets;          /* all that are open */
+    size_t sockets_max;      /* of the limit on descriptors */
+    struct list_node shared; /* struct shared_port */
+    struct released *released;
+    size_t released_count;
 };
 
 /* The entry of a key, made where there is none. */
 MUST_CHECK enum err addresses_entry(struct addresses *a, const struct address_key *key,
-                                    struct entry **ret, struct diag *why);
+                                    struct address_entry **ret, struct diag *why);
+/* The key of an entry, with the cluster's label.  False: its context is not selected any more. */
+bool addresses_key(const struct addresses *a, const struct address_entry *e,
+                   struct address_key *ret);

@@ -4,7 +4,10 @@
 #include "base/str.h"
 
 struct clusters;
+struct config;
 struct loop;
+
+#define ADDRESS_RELEASED_MS 60000 /* a released port is not listened on for so long */
 
 /* What has an address.  Views; a function that takes one copies what it keeps. */
 struct address_key {
@@ -18,6 +21,7 @@ struct address_key {
 /* Borrowed until addresses_destroy. */
 struct addresses_parts {
     struct loop *loop;
-    struct clusters *clusters; /* NULL, in tests: a label is its context's name */
-    const char *path;          /* of the state file; NULL: nothing is kept */
+    struct clusters *clusters;   /* NULL, in tests: a label is its context's name */
+    const struct config *config; /* a reference is taken */
+    const char *path;            /* of the state file; NULL: nothing is kept */
 };

@@ -80,7 +80,7 @@ static enum err read_all(int fd, const char *path, size_t size, char **ret,
     return OK;
 }
 
-enum err state_file_read(const char *path, struct table *t, struct diag *why)
+enum err state_file_read(const char *path, struct address_table *t, struct diag *why)
 {
     AUTO(closep)
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
@@ -113,7 +113,8 @@ static void make_folder_of(const char *path)
     }
 }
 
-enum err state_file_write(const char *path, const struct table *t, struct diag *why)
+enum err state_file_write(const char *path, const struct address_table *t,
+                          struct diag *why)
 {
     AUTO_FREE char *text = state_text_write(t);
 

@@ -112,8 +112,8 @@ static bool read_address(struct str text, uint32_t *ret)
     return true;
 }
 
-static enum err read_entry(const struct cursor *c, struct str line, struct table *t,
-                           struct diag *why)
+static enum err read_entry(const struct cursor *c, struct str line,
+                           struct address_table *t, struct diag *why)
 {
     char room[KEY_TEXT_MAX];
     struct str parts[PARTS], part;
@@ -131,7 +131,7 @@ static enum err read_entry(const struct cursor *c, struct str line, struct table
     if (rest.at)
         return damaged(c, "more than four parts", why);
     const struct key_parts key = { parts[0], parts[1], parts[2], parts[3] };
-    enum err e = table_keep(t, &key, address);
+    enum err e = address_table_keep(t, &key, address);
     if (e == ERR_LIMIT)
         return damaged(c, "too long, or too many entries", why);
     return e ? damaged(c, "an address or key that cannot be given twice", why) : OK;
@@ -152,8 +152,8 @@ static enum err read_title(struct cursor *c, struct diag *why)
         STR_ARG(str_first(version, 20)));
 }
 
-static enum err read_end(struct cursor *c, struct str count, const struct table *t,
-                         struct diag *why)
+static enum err read_end(struct cursor *c, struct str count,
+                         const struct address_table *t, struct diag *why)
 {
     uint64_t n;
 
@@ -162,7 +162,7 @@ static enum err read_end(struct cursor *c, struct str count, const struct table 
     return OK;
 }
 
-enum err state_text_read(struct str text, struct table *t, struct diag *why)
+enum err state_text_read(struct str text, struct address_table *t, struct diag *why)
 {
     struct cursor c = { .rest = text };
     struct str line, value;
@@ -198,7 +198,7 @@ static void write_part(FILE *out, struct str part)
     }
 }
 
-static void write_entry(FILE *out, const struct entry *e)
+static void write_entry(FILE *out, const struct address_entry *e)
 {
     fprintf(out, "127.%u.%u.%u", e->address >> 16 & 0xff, e->address >> 8 & 0xff,
             e->address & 0xff);
@@ -209,7 +209,7 @@ static void write_entry(FILE *out, const struct entry *e)
     fputc('\n', out);
 }
 
-char *state_text_write(const struct table *t)
+char *state_text_write(const struct address_table *t)
 {
     char *text = NULL;
     size_t len = 0;
@@ -218,7 +218,7 @@ char *state_text_write(const struct table *t)
     if (!out)
         abort(); /* out of memory */
     fprintf(out, TITLE VERSION_TEXT "\nseed %016llx\n", (unsigned long long)t->seed);
-    list_for_each (e, &t->recent, struct entry, recent)
+    list_for_each (e, &t->recent, struct address_entry, recent)
         if (e->kept)
             write_entry(out, e);
     fprintf(out, "end %zu\n", t->kept);

@@ -13,9 +13,10 @@
 
 #include "addresses/table.h"
 
-/* Fills a table that table_init has made; its seed is set.
+/* Fills a table that address_table_init has made; its seed is set.
  * ERR_VERSION: another version.  ERR_PROTO, ERR_LIMIT: damaged; *why has the line.  The table
  * may have some entries then. */
-MUST_CHECK enum err state_text_read(struct str text, struct table *t, struct diag *why);
+MUST_CHECK enum err state_text_read(struct str text, struct address_table *t,
+                                    struct diag *why);
 /* Owned by the caller. */
-char *state_text_write(const struct table *t);
+char *state_text_write(const struct address_table *t);

@@ -10,17 +10,17 @@
 #define NETWORKS (254u * 256u)
 #define HOSTS 254u
 
-void table_init(struct table *t, uint64_t seed)
+void address_table_init(struct address_table *t, uint64_t seed)
 {
-    *t = (struct table){ .seed = seed };
+    *t = (struct address_table){ .seed = seed };
     map_init(&t->by_key);
     map_init(&t->by_address);
     list_init(&t->recent);
 }
 
-void table_finish(struct table *t)
+void address_table_finish(struct address_table *t)
 {
-    list_for_each (e, &t->recent, struct entry, recent) {
+    list_for_each (e, &t->recent, struct address_entry, recent) {
         list_remove(&e->recent);
         free(e);
     }
@@ -28,7 +28,7 @@ void table_finish(struct table *t)
     map_finish(&t->by_address);
 }
 
-bool table_may_give(uint32_t address)
+bool address_table_may_give(uint32_t address)
 {
     uint32_t host = address & 0xff;
 
@@ -37,7 +37,8 @@ bool table_may_give(uint32_t address)
 }
 
 /* Where the key belongs, and where it goes if that address is taken, and so on. */
-static uint32_t candidate(const struct table *t, struct str text, unsigned attempt)
+static uint32_t candidate(const struct address_table *t, struct str text,
+                          unsigned attempt)
 {
     uint64_t hash = str_hash_seeded(text, t->seed + attempt);
     uint32_t n = (uint32_t)(hash % ((uint64_t)NETWORKS * HOSTS));
@@ -77,9 +78,10 @@ static struct str address_key_of(const uint32_t *address)
     return (struct str){ (const char *)address, sizeof(*address) };
 }
 
-static struct entry *add_entry(struct table *t, struct str text, uint32_t address)
+static struct address_entry *add_entry(struct address_table *t, struct str text,
+                                       uint32_t address)
 {
-    struct entry *e = xcalloc(1, sizeof(*e) + text.len);
+    struct address_entry *e = xcalloc(1, sizeof(*e) + text.len);
     const char *at = e->text;
 
     memcpy(e->text, text.at, text.len);
@@ -95,7 +97,7 @@ static struct entry *add_entry(struct table *t, struct str text, uint32_t addres
     return e;
 }
 
-static void forget(struct table *t, struct entry *e)
+static void forget(struct address_table *t, struct address_entry *e)
 {
     list_remove(&e->recent);
     map_remove(&t->by_key, (struct str){ e->text, e->text_len });
@@ -103,11 +105,11 @@ static void forget(struct table *t, struct entry *e)
     free(e);
 }
 
-static void make_room(struct table *t)
+static void make_room(struct address_table *t)
 {
     if (t->by_key.count < ENTRIES_MAX)
         return;
-    list_for_each (e, &t->recent, struct entry, recent) {
+    list_for_each (e, &t->recent, struct address_entry, recent) {
         if (e->kept || e->opened)
             continue;
         forget(t, e);
@@ -115,7 +117,7 @@ static void make_room(struct table *t)
     }
 }
 
-static void keep(struct table *t, struct entry *e)
+static void keep(struct address_table *t, struct address_entry *e)
 {
     if (e->kept || t->kept >= KEPT_MAX)
         return;
@@ -125,13 +127,14 @@ static void keep(struct table *t, struct entry *e)
 }
 
 /* Both keys of a collision are kept: at the next start the other one may come first. */
-static enum err place(struct table *t, struct str text, struct entry **ret)
+static enum err place(struct address_table *t, struct str text,
+                      struct address_entry **ret)
 {
-    struct entry *holder = NULL;
+    struct address_entry *holder = NULL;
 
     for (unsigned i = 0; i < TRIES; i++) {
         uint32_t address = candidate(t, text, i);
-        struct entry *there = table_at(t, address);
+        struct address_entry *there = address_table_at(t, address);
         if (there) {
             holder = there;
             keep(t, there);
@@ -145,7 +148,8 @@ static enum err place(struct table *t, struct str text, struct entry **ret)
     return ERR_LIMIT;
 }
 
-enum err table_assign(struct table *t, const struct key_parts *key, struct entry **ret)
+enum err address_table_assign(struct address_table *t, const struct key_parts *key,
+                              struct address_entry **ret)
 {
     char room[KEY_TEXT_MAX];
     struct str text;
@@ -163,7 +167,8 @@ enum err table_assign(struct table *t, const struct key_parts *key, struct entry
     return OK;
 }
 
-struct entry *table_find(const struct table *t, const struct key_parts *key)
+struct address_entry *address_table_find(const struct address_table *t,
+                                         const struct key_parts *key)
 {
     char room[KEY_TEXT_MAX];
     struct str text;
@@ -171,12 +176,13 @@ struct entry *table_find(const struct table *t, const struct key_parts *key)
     return write_key(key, room, &text) ? NULL : map_get(&t->by_key, text);
 }
 
-struct entry *table_at(const struct table *t, uint32_t address)
+struct address_entry *address_table_at(const struct address_table *t, uint32_t address)
 {
     return map_get(&t->by_address, address_key_of(&address));
 }
 
-enum err table_keep(struct table *t, const struct key_parts *key, uint32_t address)
+enum err address_table_keep(struct address_table *t, const struct key_parts *key,
+                            uint32_t address)
 {
     char room[KEY_TEXT_MAX];
     struct str text;
@@ -184,7 +190,8 @@ enum err table_keep(struct table *t, const struct key_parts *key, uint32_t addre
 
     if (e)
         return e;
-    if (!table_may_give(address) || table_at(t, address) || map_get(&t->by_key, text))
+    if (!address_table_may_give(address) || address_table_at(t, address) ||
+        map_get(&t->by_key, text))
         return ERR_PROTO;
     if (t->kept >= KEPT_MAX)
         return ERR_LIMIT;

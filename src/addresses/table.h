@@ -20,7 +20,7 @@ struct key_parts {
     struct str context, ns, service, pod;
 };
 
-struct entry {
+struct address_entry {
     struct list_node recent; /* of all entries, the least recently looked up first */
     uint32_t address;        /* host byte order */
     bool kept;
@@ -30,28 +30,30 @@ struct entry {
     char text[]; /* the key in the table */
 };
 
-struct table {
+struct address_table {
     uint64_t seed;
-    struct map by_key, by_address; /* struct entry */
+    struct map by_key, by_address; /* struct address_entry */
     struct list_node recent;
     size_t kept;
     bool changed; /* what the state file has; reset by the one that writes it */
 };
 
-void table_init(struct table *t, uint64_t seed);
-void table_finish(struct table *t); /* no entry is open */
+void address_table_init(struct address_table *t, uint64_t seed);
+void address_table_finish(struct address_table *t); /* no entry is open */
 
 /* The entry of a key, made where there is none; it becomes the most recently looked up.  If there
  * are ENTRIES_MAX, one that is not open and not kept is forgotten.
  * ERR_LIMIT: the key is longer than KEY_TEXT_MAX, or every candidate address is taken. */
-MUST_CHECK enum err table_assign(struct table *t, const struct key_parts *key,
-                                 struct entry **ret);
+MUST_CHECK enum err address_table_assign(struct address_table *t,
+                                         const struct key_parts *key,
+                                         struct address_entry **ret);
 /* NULL: there is none. */
-struct entry *table_find(const struct table *t, const struct key_parts *key);
-struct entry *table_at(const struct table *t, uint32_t address);
+struct address_entry *address_table_find(const struct address_table *t,
+                                         const struct key_parts *key);
+struct address_entry *address_table_at(const struct address_table *t, uint32_t address);
 /* Of the state file.  ERR_PROTO: the address is not one that is given, or it or the key is there
- * already.  ERR_LIMIT: as table_assign, or KEPT_MAX. */
-MUST_CHECK enum err table_keep(struct table *t, const struct key_parts *key,
-                               uint32_t address);
+ * already.  ERR_LIMIT: as address_table_assign, or KEPT_MAX. */
+MUST_CHECK enum err address_table_keep(struct address_table *t,
+                                       const struct key_parts *key, uint32_t address);
 /* May an entry have this address? */
-bool table_may_give(uint32_t address);
+bool address_table_may_give(uint32_t address);

@@ -48,6 +48,11 @@ void catalog_lookup_deployment(struct catalog *c, struct str ns, struct str name
                                uint64_t max_age_ms, struct lookup *l, struct task *wake);
 /* Does a watch report every change, so that another look-up would return nothing new? */
 bool lookup_is_watched(const struct lookup *l);
+/* False: it was never made or finished, or its catalog is gone, and `wake` is not woken any more. */
+static inline bool lookup_is_attached(const struct lookup *l)
+{
+    return l->entry != NULL;
+}
 void lookup_finish(struct lookup *l); /* cancels; idempotent; zeroed accepted */
 
 /* The API server has no such pod (a 404 that names it), while EndpointSlices still have it: the

@@ -41,6 +41,12 @@
       "https:// to plain services, with a local CA; auto: not in a pod") \
     X(EXPOSE_LIST, expose, "expose", "", 0, 256, LISTENERS, \
       "Local port for one service: NAME:PORT[=LOCAL]; repeatable") \
+    X(DURATION, address_idle_ms, "address-idle", "60s", 0, 30 * MS_DAY, LISTENERS, \
+      "A service's own address listens this long after its last use; 0: on") \
+    X(COUNT, max_address_listeners, "max-address-listeners", "1000", 1, 100000, LISTENERS, \
+      "Listeners at addresses of services at the same time") \
+    X(BOOL, address_per_port, "address-per-port", "false", 0, 0, LISTENERS, \
+      "One listener per port for all services; takes 127.0.0.1:PORT too") \
     X(INSTANCE, name, "name", "default", 0, 0, LISTENERS, \
       "Name of this kube-tunnel: its control socket is NAME.sock") \
     X(BOOL, control, "control", "true", 0, 0, LISTENERS, \
@@ -184,7 +190,8 @@
  * other setting takes effect at the next start, which a reload reports. */
 /* clang-format off */
 #define SETTINGS_RELOADED(X) \
-    X(port) X(listen) X(tls_port) X(expose) X(max_connections) X(max_head_size) \
+    X(port) X(listen) X(tls_port) X(expose) X(address_idle_ms) X(max_address_listeners) \
+    X(max_connections) X(max_head_size) \
     X(max_head_fields) X(buffer_memory) X(head_timeout_ms) X(body_timeout_ms) \
     X(send_timeout_ms) X(client_idle_timeout_ms) X(drain_timeout_ms) \
     X(alias) X(target_port) X(max_objects) X(max_objects_size) X(plugin_timeout_ms) \

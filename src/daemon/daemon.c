@@ -2,7 +2,7 @@
  *
  * THEORY OF OPERATION
  *
- *      loop ─ clusters ─ admin ─ serve ─ listeners ─ control
+ *      loop ─ clusters ─ admin ─ serve ─ listeners ─ addresses ─ control
  *
  * Each part uses those to its left and none to its right, so destroying them from right
  * to left leaves no dangling pointer.
@@ -18,6 +18,8 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "addresses/addresses.h"
+#include "addresses/state_file.h"
 #include "admin/admin.h"
 #include "base/log.h"
 #include "base/own.h"
@@ -103,12 +105,21 @@ struct daemon {
     struct otlp *traces;
     struct serve *serve;
     struct listeners *listeners;
+    char *address_file; /* owned; or NULL */
+    struct addresses *addresses;
     struct control *control;
 };
 
 static void enter(struct daemon *d, enum daemon_state next)
 {
     d->state = next;
+}
+
+static void close_listeners(struct daemon *d)
+{
+    if (d->addresses)
+        addresses_listen(d->addresses, NULL);
+    listeners_close(TAKE(d->listeners));
 }
 
 static void drain(struct daemon *d)
@@ -118,7 +129,7 @@ static void drain(struct daemon *d)
     notify("STOPPING=1");
     reload_close(TAKE(d->reload));
     if (d->listeners)
-        listeners_close(TAKE(d->listeners));
+        close_listeners(d);
     enter(d, DAEMON_DRAINING);
     serve_drain(d->serve, &d->on_end);
 }
@@ -228,7 +239,7 @@ static void order_drain(void *owner)
         return;
     log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
     reload_close(TAKE(d->reload));
-    listeners_close(TAKE(d->listeners));
+    close_listeners(d);
     serve_drain(d->serve, &d->on_end);
 }
 
@@ -260,6 +271,25 @@ static enum err order_reload(void *owner, struct diag *why)
     if (!d->reload)
         return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
     return reload_now(d, why);
+}
+
+static void limit_addresses(struct daemon *d)
+{
+    if (d->addresses)
+        addresses_limit(d->addresses, process_client_limit(1).files / 8);
+}
+
+static void start_addresses(struct daemon *d)
+{
+    d->address_file = state_file_path(d->config->name);
+    d->addresses = addresses_create(&(struct addresses_parts){
+        .loop = d->loop,
+        .clusters = d->clusters,
+        .config = d->config,
+        .path = d->address_file,
+    });
+    addresses_listen(d->addresses, d->listeners);
+    limit_addresses(d);
 }
 
 /* Not to have the socket is no reason not to serve. */
@@ -461,6 +491,8 @@ static void limit(void *owner)
     task_wake(&d->on_reopen);
     limit_clients(d);
     limit_memory(d);
+    limit_addresses(d);
+    addresses_configure(d->addresses, d->config);
 }
 
 static struct reload *start_reload(struct daemon *d)
@@ -540,9 +572,11 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
         e = set_proxy_users(d, why);
     if (!e)
         e = listeners_open(d->loop, d->serve, d->config, in_pod(), &d->listeners, why);
-    if (!e)
-        open_control(d);
-    return e;
+    if (e)
+        return e;
+    start_addresses(d);
+    open_control(d);
+    return OK;
 }
 
 static enum err start(struct daemon *d, struct diag *why)
@@ -563,6 +597,8 @@ static void finish(struct daemon *d)
 {
     control_destroy(d->control);
     reload_close(d->reload);
+    addresses_destroy(d->addresses);
+    free(d->address_file);
     listeners_close(d->listeners);
     if (d->memory)
         memory_on_quiet(d->memory, NULL, NULL);

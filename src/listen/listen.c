@@ -1,6 +1,8 @@
 /* listen/listen.c - the sockets that accept clients */
 #include "listen/listen.h"
 
+#include <assert.h>
+
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/change.h"
@@ -26,6 +28,7 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     l->serve = serve;
     l->in_pod = in_pod;
     list_init(&l->sockets);
+    list_init(&l->service_sockets);
     enum err e = inherited_take(&inherited, why);
     l->inherited = inherited > 0;
     l->start = start_look(l->inherited, in_pod);
@@ -85,6 +88,7 @@ void listeners_close(struct listeners *l)
         return;
     list_for_each (d, &l->sockets, struct listen_socket, node)
         listen_socket_close(d);
+    assert(list_empty(&l->service_sockets));
     clients_destroy(l->clients);
     free(l);
 }

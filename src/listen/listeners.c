@@ -7,6 +7,7 @@
 #include "base/address.h"
 #include "base/log.h"
 #include "base/own.h"
+#include "listen/service_sockets.h"
 #include "net/tcp.h"
 #include "serve/serve.h"
 
@@ -29,10 +30,23 @@ static void refuse_user(const struct listen_socket *d, struct stream *client,
     else
         log_warn(NO_ID, text, LOG_S("client", from->address), LOG_S("uid", "unknown"),
                  LOG_S("allowed_by", flag));
-    if (d->exposed)
+    if (d->exposed || d->services)
         stream_abort(client);
     else
         serve_refuse_user(d->all->serve, client, from, flag);
+}
+
+/* A listener for all services with one port finds the one of the address. */
+static struct exposed *exposed_at(const struct listen_socket *d, int fd)
+{
+    struct sockaddr_in at = { 0 };
+    socklen_t len = sizeof(at);
+
+    if (d->exposed || !d->services)
+        return d->exposed;
+    if (getsockname(fd, (struct sockaddr *)&at, &len) || at.sin_family != AF_INET)
+        return NULL;
+    return d->services->find(d->services->owner, at.sin_addr, d->port);
 }
 
 static void on_client(void *owner, int fd, const struct sockaddr *peer)
@@ -49,11 +63,15 @@ static void on_client(void *owner, int fd, const struct sockaddr *peer)
     };
 
     address_text(peer, address);
+    struct exposed *exposed = exposed_at(d, fd);
     struct stream *client = tcp_open_accepted(d->all->loop, fd);
+    d->used_at = loop_sched(d->all->loop)->now;
     if (!clients_allow(d->all->clients, &from.peer))
         refuse_user(d, client, &from);
-    else if (d->exposed)
-        serve_accept_raw(d->all->serve, client, &from, d->exposed);
+    else if (exposed)
+        serve_accept_raw(d->all->serve, client, &from, exposed);
+    else if (d->services)
+        stream_abort(client);
     else
         serve_accept(d->all->serve, client, &from);
 }
@@ -70,7 +88,7 @@ static void refuse_client(void *owner, int fd)
     const struct listen_socket *d = owner;
     struct stream *client = tcp_open(d->all->loop, fd, 0, 0);
 
-    if (d->exposed)
+    if (d->exposed || d->services)
         stream_abort(client);
     else
         serve_turn_away(d->all->serve, client);
@@ -86,6 +104,12 @@ static void log_listening(const struct listen_socket *d)
                  LOG_U("port", exposed->route.port));
     else
         log_info(NO_ID, "listening", LOG_S("address", d->address));
+}
+
+void listen_socket_start(struct listen_socket *d, int fd)
+{
+    d->listener = listener_open(d->all->loop, fd, on_client, d);
+    listener_on_shortage(d->listener, free_descriptor, refuse_client);
 }
 
 void listen_socket_open(struct listeners *l, int fd, const struct wanted *w)
@@ -107,8 +131,7 @@ void listen_socket_open(struct listeners *l, int fd, const struct wanted *w)
     d->group = l->groups;
     if (w)
         d->wanted = w->address;
-    d->listener = listener_open(l->loop, fd, on_client, d);
-    listener_on_shortage(d->listener, free_descriptor, refuse_client);
+    listen_socket_start(d, fd);
     list_append(&l->sockets, &d->node);
     log_listening(d);
 }

@@ -21,6 +21,8 @@ struct listen_socket {
     uint16_t port;
     bool loopback;           /* only reachable from this machine */
     struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
+    const struct service_sockets *services; /* not NULL: it is at addresses of services */
+    uint64_t used_at;                       /* sched ms of the last client */
 
     char *key;      /* wanted_key; "" for a socket from systemd, which always stays */
     unsigned group; /* the two sockets of one address have the same number */
@@ -34,7 +36,8 @@ struct listeners {
     struct serve *serve;
     struct clients *clients;
     struct list_node sockets;
-    struct start start; /* what `auto` of --clients depends on */
+    struct list_node service_sockets; /* of listen/service_socket.h */
+    struct start start;               /* what `auto` of --clients depends on */
     bool in_pod, inherited;
     unsigned groups;
 };
@@ -45,3 +48,5 @@ void listen_socket_open(struct listeners *l, int fd, const struct wanted *w);
 void listen_sockets_open(struct listeners *l, const struct listen_sockets *sockets,
                          const struct wanted *w);
 void listen_socket_close(struct listen_socket *d);
+/* Of a socket that has all but its listener: accepts clients. */
+void listen_socket_start(struct listen_socket *d, int fd);

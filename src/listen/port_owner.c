@@ -43,19 +43,21 @@ static bool collides(const char *theirs, const char *ours)
 
 /* The inode of the socket that listens there, or 0. */
 static unsigned long listening_inode(const char *table, const char *address,
-                                     uint16_t port)
+                                     uint16_t port, uint32_t *ret_uid)
 {
     char line[512], theirs[ADDRESS_HEX];
     unsigned long found = 0, inode;
-    unsigned their_port, state;
+    unsigned their_port, state, uid;
     FILE *f = fopen(table, "re");
 
     while (f && !found && fgets(line, sizeof(line), f)) {
-        int n = sscanf(line, "%*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %*u %*u %lu", theirs,
-                       &their_port, &state, &inode);
-        if (n == 4 && state == TCP_LISTENING && their_port == port &&
-            collides(theirs, address))
-            found = inode;
+        int n = sscanf(line, "%*u: %32[0-9A-F]:%x %*s %x %*s %*s %*s %u %*u %lu", theirs,
+                       &their_port, &state, &uid, &inode);
+        if (n != 5 || state != TCP_LISTENING || their_port != port ||
+            !collides(theirs, address))
+            continue;
+        found = inode;
+        *ret_uid = uid;
     }
     if (f)
         fclose(f);
@@ -120,23 +122,32 @@ static void name_of(long pid, char *out, size_t room)
         fclose(f);
 }
 
+bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret)
+{
+    char address[ADDRESS_HEX];
+
+    *ret = (struct port_owner){ 0 };
+    address_hex(sa, address);
+    unsigned long inode = listening_inode("/proc/net/tcp", address, port, &ret->uid);
+    if (!inode)
+        inode = listening_inode("/proc/net/tcp6", address, port, &ret->uid);
+    if (!inode)
+        return false;
+    ret->pid = owner_of(inode);
+    if (ret->pid)
+        name_of(ret->pid, ret->name, sizeof(ret->name));
+    return true;
+}
+
 enum err port_owner_explain(const struct sockaddr *sa, const char *host, uint16_t port,
                             struct diag *why)
 {
-    char address[ADDRESS_HEX], name[32];
-    long pid = 0;
+    struct port_owner owner;
 
-    address_hex(sa, address);
-    unsigned long inode = listening_inode("/proc/net/tcp", address, port);
-    if (!inode)
-        inode = listening_inode("/proc/net/tcp6", address, port);
-    if (inode)
-        pid = owner_of(inode);
-    if (pid == getpid())
-        return diag_set(why, ERR_IN_USE, "port %u on %s is configured twice", port, host);
-    if (!pid)
+    if (!port_owner_find(sa, port, &owner) || !owner.pid)
         return diag_set(why, ERR_IN_USE, "port %u on %s is already in use", port, host);
-    name_of(pid, name, sizeof(name));
+    if (owner.pid == getpid())
+        return diag_set(why, ERR_IN_USE, "port %u on %s is configured twice", port, host);
     return diag_set(why, ERR_IN_USE, "port %u on %s is already in use, by %s (pid %ld)",
-                    port, host, name, pid);
+                    port, host, owner.name, owner.pid);
 }

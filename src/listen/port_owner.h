@@ -1,14 +1,26 @@
 /* listen/port_owner.h - the process that uses a port that could not be bound
  *
  * Read from /proc: the listening socket's inode, then the process that has it open.
- * Processes of other users are only visible to root.  Private to listen/.
+ * Processes of other users are only visible to root; the user of a socket is always.
+ * Private to listen/.
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
 #include "base/err.h"
+
+struct port_owner {
+    uint32_t uid;  /* of the socket */
+    long pid;      /* 0: it is not visible */
+    char name[32]; /* of the program; "": likewise */
+};
+
+/* The process that listens on this port, at this address or one that includes it.  False: there
+ * is none. */
+bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret);
 
 /* "port 80 on 127.0.0.1 is already in use, by nginx (pid 123)", or without the process
  * where it is not visible.  Returns ERR_IN_USE. */

@@ -395,6 +395,22 @@ bool tcp_is_unanswered(const struct stream *s, uint64_t ms)
 enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
                        struct diag *why)
 {
+    return listen_socket_on(sa, len, NULL, ret_fd, why);
+}
+
+static bool bind_on(int fd, const struct sockaddr *sa, socklen_t len, const char *device)
+{
+    if (device && setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
+                             (socklen_t)strlen(device) + 1)) {
+        errno = errno == EPERM ? EACCES : errno;
+        return false;
+    }
+    return bind(fd, sa, len) == 0;
+}
+
+enum err listen_socket_on(const struct sockaddr *sa, socklen_t len, const char *device,
+                          int *ret_fd, struct diag *why)
+{
     char text[ADDRESS_TEXT];
     int on = 1;
 
@@ -406,7 +422,7 @@ enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
     if (sa->sa_family == AF_INET6)
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
-    if (bind(fd, sa, len) == 0 && listen(fd, SOMAXCONN) == 0) {
+    if (bind_on(fd, sa, len, device) && listen(fd, SOMAXCONN) == 0) {
         *ret_fd = fd;
         return OK;
     }

@@ -61,3 +61,7 @@ void listener_close(struct listener *); /* NULL accepted; closes the descriptor 
  * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG (not an address of this machine), ERR_NO_FILES. */
 MUST_CHECK enum err listen_socket(const struct sockaddr *sa, socklen_t len, int *ret_fd,
                                   struct diag *why);
+/* The same on one network device; NULL: on all.  ERR_ACCESS also where the kernel does not let
+ * this process choose one. */
+MUST_CHECK enum err listen_socket_on(const struct sockaddr *sa, socklen_t len,
+                                     const char *device, int *ret_fd, struct diag *why);

@@ -94,6 +94,11 @@ struct exposed *exposed_ref(struct exposed *x)
     return x;
 }
 
+unsigned exposed_refs(const struct exposed *x)
+{
+    return x->refs;
+}
+
 void exposed_unref(struct exposed *x)
 {
     if (!x || --x->refs)

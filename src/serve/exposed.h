@@ -6,6 +6,8 @@
  */
 #pragma once
 
+#include <netinet/in.h>
+
 #include "config/config.h"
 #include "route/route.h"
 
@@ -17,6 +19,9 @@ struct exposed {
     char port_name[PORT_NAME_ROOM]; /* the route's, when the port was given by name */
     bool any_host;                  /* browsers may send any Host */
     bool raw;                       /* bytes are never read as HTTP */
+    /* of a listener at the address of a service: HTTP requests need a Host that is the address or
+     * a name of the service; else "" */
+    char address[INET_ADDRSTRLEN];
     char *proxied; /* of a proxy request: the host that it names; NULL: of a listener */
 };
 
@@ -27,6 +32,7 @@ MUST_CHECK enum err exposed_create(const struct expose *x, struct str zone,
 /* Of a proxy request for this host; with one reference. */
 struct exposed *exposed_proxied(const struct route *route, struct str host, bool raw);
 struct exposed *exposed_ref(struct exposed *x); /* NULL accepted */
+unsigned exposed_refs(const struct exposed *x); /* how many there are */
 void exposed_unref(struct exposed *x);          /* likewise */
 static inline void exposed_unrefp(struct exposed **x)
 {

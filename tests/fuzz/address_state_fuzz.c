@@ -6,33 +6,33 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
-static void check_again(const struct table *t)
+static void check_again(const struct address_table *t)
 {
     AUTO_FREE char *text = state_text_write(t);
-    struct table again;
+    struct address_table again;
     struct diag why = { "" };
 
-    table_init(&again, 0);
+    address_table_init(&again, 0);
     enum err e = state_text_read(str_of(text), &again, &why);
     assert(e == OK && again.kept == t->kept && again.seed == t->seed);
-    list_for_each (entry, &t->recent, struct entry, recent) {
-        const struct entry *same = table_find(&again, &entry->key);
-        assert(table_may_give(entry->address));
+    list_for_each (entry, &t->recent, struct address_entry, recent) {
+        const struct address_entry *same = address_table_find(&again, &entry->key);
+        assert(address_table_may_give(entry->address));
         assert(same && same->address == entry->address);
     }
-    table_finish(&again);
+    address_table_finish(&again);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct table t;
+    struct address_table t;
     struct diag why = { "" };
 
-    table_init(&t, 0);
+    address_table_init(&t, 0);
     enum err e = state_text_read((struct str){ (const char *)bytes, len }, &t, &why);
     assert(e == OK || why.text[0]);
     if (!e)
         check_again(&t);
-    table_finish(&t);
+    address_table_finish(&t);
     return 0;
 }

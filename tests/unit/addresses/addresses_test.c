@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/file_write.h"
 #include "base/own.h"
+#include "config/config.h"
 #include "net/loop.h"
 #include "captured_log.h"
 
@@ -22,7 +23,11 @@ static char *root, *path;
 
 static void start(void)
 {
-    addresses = addresses_create(&(struct addresses_parts){ .loop = loop, .path = path });
+    struct config *config = config_default();
+
+    addresses = addresses_create(
+        &(struct addresses_parts){ .loop = loop, .config = config, .path = path });
+    config_unref(config);
 }
 
 static void restart(void)
@@ -100,6 +105,7 @@ static void another_file_has_another_seed(void **state)
     (void)state;
     struct in_addr web = assign("", "web");
 
+    assert_null(addresses_summary(addresses).state);
     assert_int_equal(unlink(path), 0);
     restart();
     assert_int_not_equal(assign("", "web").s_addr, web.s_addr);
@@ -134,10 +140,12 @@ static void refused_file_stays_and_is_logged(const char *text, const char *reaso
     size_t len;
     struct diag why = { "" };
 
+    assign("", "web"); /* makes the folder */
     assert_int_equal(file_replace(path, str_of(text), 0600, &why), OK);
     restart();
-    assert_non_null(strstr(captured_log(), reason));
     struct in_addr web = assign("", "web");
+    assert_non_null(strstr(captured_log(), reason));
+    assert_non_null(strstr(addresses_summary(addresses).state, reason));
     restart();
     assert_int_equal(assign("", "web").s_addr, web.s_addr);
     assert_int_equal(file_read(path, 1 << 20, &after, &len, &why), OK);
@@ -169,8 +177,8 @@ static void a_folder_that_cannot_be_written_is_logged(void **state)
     free(path);
     path = xasprintf("%s/file/x.addresses", root);
     start();
-    assert_non_null(strstr(captured_log(), "were not saved"));
     assign("", "web");
+    assert_non_null(strstr(captured_log(), "were not saved"));
 }
 
 static void a_long_name_is_refused_with_a_sentence(void **state)
@@ -188,6 +196,34 @@ static void a_long_name_is_refused_with_a_sentence(void **state)
     assert_non_null(strstr(why.text, "too long"));
 }
 
+static void without_a_look_up_no_file_is_made(void **state)
+{
+    (void)state;
+    restart();
+    assert_int_equal(access(path, F_OK), -1);
+    assign("", "web");
+    assert_int_equal(access(path, F_OK), 0);
+}
+
+static void a_closed_namespace_has_no_addresses(void **state)
+{
+    (void)state;
+    const struct config_flag flag = { "deny-namespace", "shop" };
+    struct config *config = NULL;
+    struct diag why = { "" };
+    const struct address_key key = { STR(""), STR("shop"), STR("web"), STR("") };
+    struct in_addr any;
+
+    assert_int_equal(
+        config_load(&(struct config_input){ .flags = &flag, .flag_count = 1 }, &config,
+                    &why),
+        OK);
+    addresses_configure(addresses, config);
+    config_unref(config);
+    assert_int_equal(addresses_assign(addresses, &key, &any, &why), ERR_CLOSED);
+    assert_non_null(strstr(why.text, "namespace shop is closed"));
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, begin, finish)
@@ -199,6 +235,8 @@ int main(void)
         TEST(a_damaged_file_is_refused_and_left),
         TEST(a_file_of_another_version_is_refused_and_left),
         TEST(a_folder_that_cannot_be_written_is_logged),
+        TEST(without_a_look_up_no_file_is_made),
+        TEST(a_closed_namespace_has_no_addresses),
         TEST(a_long_name_is_refused_with_a_sentence),
     };
 

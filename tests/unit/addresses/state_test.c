@@ -15,7 +15,7 @@
 #include "base/file_write.h"
 #include "base/own.h"
 
-static struct table table;
+static struct address_table table;
 static struct diag why;
 static char *root, *path;
 
@@ -27,7 +27,7 @@ static int begin(void **state)
     root = xstrdup(mkdtemp(template));
     setenv("XDG_STATE_HOME", root, 1);
     path = state_file_path("default");
-    table_init(&table, 7);
+    address_table_init(&table, 7);
     why = (struct diag){ "" };
     return 0;
 }
@@ -37,7 +37,7 @@ static int finish(void **state)
     (void)state;
     AUTO_FREE char *command = xasprintf("chmod -R u+w %s && rm -rf %s", root, root);
     assert_int_equal(system(command), 0);
-    table_finish(&table);
+    address_table_finish(&table);
     free(TAKE(root));
     free(TAKE(path));
     return 0;
@@ -49,8 +49,8 @@ static int finish(void **state)
 
 static enum err read_text(const char *text)
 {
-    table_finish(&table);
-    table_init(&table, 7);
+    address_table_finish(&table);
+    address_table_init(&table, 7);
     return state_text_read(str_of(text), &table, &why);
 }
 
@@ -60,7 +60,7 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(read_text(GOOD), OK);
     assert_int_equal(table.seed, 255);
     assert_int_equal(table.kept, 2);
-    const struct entry *e = table_at(&table, 0x7f090808);
+    const struct address_entry *e = address_table_at(&table, 0x7f090808);
     assert_true(str_eq(e->key.context, STR(" x%")));
     assert_true(str_eq(e->key.ns, STR("shop")));
     assert_true(str_empty(e->key.service));
@@ -77,13 +77,13 @@ static void any_context_name_is_read_as_it_was(void **state)
     for (int i = 1; i < 256; i++)
         name[i - 1] = (char)i;
     const struct key_parts odd = { str_of(name), STR("-"), STR("a%b"), STR("") };
-    assert_int_equal(table_keep(&table, &odd, 0x7f020202), OK);
+    assert_int_equal(address_table_keep(&table, &odd, 0x7f020202), OK);
     AUTO_FREE char *text = state_text_write(&table);
-    struct table later;
-    table_init(&later, 0);
+    struct address_table later;
+    address_table_init(&later, 0);
     assert_int_equal(state_text_read(str_of(text), &later, &why), OK);
-    assert_non_null(table_find(&later, &odd));
-    table_finish(&later);
+    assert_non_null(address_table_find(&later, &odd));
+    address_table_finish(&later);
 }
 
 static void a_text_that_is_cut_anywhere_is_damaged(void **state)

@@ -13,34 +13,34 @@
 #define SEED 12345
 #define MANY 60000
 
-static struct table table;
+static struct address_table table;
 
 static int begin(void **state)
 {
     (void)state;
-    table_init(&table, SEED);
+    address_table_init(&table, SEED);
     return 0;
 }
 
 static int finish(void **state)
 {
     (void)state;
-    table_finish(&table);
+    address_table_finish(&table);
     return 0;
 }
 
-static struct entry *assign(struct table *t, const char *context, const char *ns,
-                            const char *service, const char *pod)
+static struct address_entry *assign(struct address_table *t, const char *context,
+                                    const char *ns, const char *service, const char *pod)
 {
     const struct key_parts key = { str_of(context), str_of(ns), str_of(service),
                                    str_of(pod) };
-    struct entry *e = NULL;
+    struct address_entry *e = NULL;
 
-    assert_int_equal(table_assign(t, &key, &e), OK);
+    assert_int_equal(address_table_assign(t, &key, &e), OK);
     return e;
 }
 
-static struct entry *assign_number(struct table *t, unsigned n)
+static struct address_entry *assign_number(struct address_table *t, unsigned n)
 {
     char name[32];
 
@@ -51,7 +51,7 @@ static struct entry *assign_number(struct table *t, unsigned n)
 static void equal_keys_have_one_address_and_others_their_own(void **state)
 {
     (void)state;
-    const struct entry *web = assign(&table, "test", "shop", "web", "");
+    const struct address_entry *web = assign(&table, "test", "shop", "web", "");
 
     assert_ptr_equal(assign(&table, "test", "shop", "web", ""), web);
     assert_int_not_equal(assign(&table, "prod", "shop", "web", "")->address,
@@ -62,23 +62,23 @@ static void equal_keys_have_one_address_and_others_their_own(void **state)
                          web->address);
     assert_int_not_equal(assign(&table, "test", "shop", "", "web")->address,
                          web->address);
-    assert_ptr_equal(table_at(&table, web->address), web);
-    assert_null(table_at(&table, 0x7f000001));
+    assert_ptr_equal(address_table_at(&table, web->address), web);
+    assert_null(address_table_at(&table, 0x7f000001));
 }
 
 static void an_address_depends_on_seed_and_key_only(void **state)
 {
     (void)state;
-    struct table other, again;
+    struct address_table other, again;
 
-    table_init(&other, SEED + 1);
-    table_init(&again, SEED);
+    address_table_init(&other, SEED + 1);
+    address_table_init(&again, SEED);
     assign(&again, "test", "shop", "first", "");
     uint32_t here = assign(&table, "test", "shop", "web", "")->address;
     assert_int_equal(assign(&again, "test", "shop", "web", "")->address, here);
     assert_int_not_equal(assign(&other, "test", "shop", "web", "")->address, here);
-    table_finish(&other);
-    table_finish(&again);
+    address_table_finish(&other);
+    address_table_finish(&again);
 }
 
 static void reserved_addresses_are_never_given(void **state)
@@ -90,9 +90,9 @@ static void reserved_addresses_are_never_given(void **state)
                                       0x7effffff, 0x80000001, 0x0a000001 };
 
     for (size_t i = 0; i < ARRAY_LEN(never); i++)
-        assert_false(table_may_give(never[i]));
-    assert_true(table_may_give(0x7f010001));
-    assert_true(table_may_give(0x7ffefffe));
+        assert_false(address_table_may_give(never[i]));
+    assert_true(address_table_may_give(0x7f010001));
+    assert_true(address_table_may_give(0x7ffefffe));
 }
 
 /* The keys of the table spread over all that may be given: none outside it, each once. */
@@ -102,8 +102,8 @@ static void sixty_thousand_keys_have_addresses_of_their_own(void **state)
     bool low = false, high = false;
 
     for (unsigned i = 0; i < MANY; i++) {
-        const struct entry *e = assign_number(&table, i);
-        assert_true(table_may_give(e->address));
+        const struct address_entry *e = assign_number(&table, i);
+        assert_true(address_table_may_give(e->address));
         low |= e->address >> 16 == 0x7f01;
         high |= e->address >> 16 == 0x7ffe;
     }
@@ -136,30 +136,30 @@ static void both_keys_of_a_collision_are_kept(void **state)
     assert_int_equal(table.kept, 2);
     assert_true(table.changed);
     assert_true(assign_number(&table, second)->kept);
-    struct table alone;
-    table_init(&alone, SEED);
+    struct address_table alone;
+    address_table_init(&alone, SEED);
     assert_int_equal(assign_number(&alone, second)->address,
                      assign_number(&table, first)->address);
-    table_finish(&alone);
+    address_table_finish(&alone);
 }
 
 static void a_kept_key_has_its_address_whichever_comes_first(void **state)
 {
     (void)state;
     unsigned first, second;
-    struct table later;
+    struct address_table later;
 
     collide(&first, &second);
-    const struct entry *one = assign_number(&table, first),
-                       *two = assign_number(&table, second);
-    table_init(&later, SEED);
-    assert_int_equal(table_keep(&later, &one->key, one->address), OK);
-    assert_int_equal(table_keep(&later, &two->key, two->address), OK);
+    const struct address_entry *one = assign_number(&table, first),
+                               *two = assign_number(&table, second);
+    address_table_init(&later, SEED);
+    assert_int_equal(address_table_keep(&later, &one->key, one->address), OK);
+    assert_int_equal(address_table_keep(&later, &two->key, two->address), OK);
     assert_false(later.changed);
     assert_int_equal(assign_number(&later, second)->address, two->address);
     assert_int_equal(assign_number(&later, first)->address, one->address);
     assert_false(later.changed);
-    table_finish(&later);
+    address_table_finish(&later);
 }
 
 static void an_address_is_not_kept_twice_nor_a_key(void **state)
@@ -168,10 +168,10 @@ static void an_address_is_not_kept_twice_nor_a_key(void **state)
     const struct key_parts one = { STR("c"), STR("n"), STR("one"), STR("") },
                            two = { STR("c"), STR("n"), STR("two"), STR("") };
 
-    assert_int_equal(table_keep(&table, &one, 0x7f020202), OK);
-    assert_int_equal(table_keep(&table, &two, 0x7f020202), ERR_PROTO);
-    assert_int_equal(table_keep(&table, &one, 0x7f020203), ERR_PROTO);
-    assert_int_equal(table_keep(&table, &two, 0x7f000001), ERR_PROTO);
+    assert_int_equal(address_table_keep(&table, &one, 0x7f020202), OK);
+    assert_int_equal(address_table_keep(&table, &two, 0x7f020202), ERR_PROTO);
+    assert_int_equal(address_table_keep(&table, &one, 0x7f020203), ERR_PROTO);
+    assert_int_equal(address_table_keep(&table, &two, 0x7f000001), ERR_PROTO);
     assert_int_equal(table.kept, 1);
 }
 
@@ -179,23 +179,23 @@ static void the_oldest_key_is_forgotten_when_there_are_too_many(void **state)
 {
     (void)state;
     struct opened *something = (void *)&table;
-    struct entry *open = assign_number(&table, 0);
+    struct address_entry *open = assign_number(&table, 0);
     open->opened = something;
     const struct key_parts kept = { STR("c"), STR("n"), STR("kept"), STR("") };
 
-    assert_int_equal(table_keep(&table, &kept, 0x7f020202), OK);
-    struct entry *stays = assign_number(&table, 1);
+    assert_int_equal(address_table_keep(&table, &kept, 0x7f020202), OK);
+    struct address_entry *stays = assign_number(&table, 1);
     assign_number(&table, 2);
     assign_number(&table, 1);
     for (unsigned i = 3; table.by_key.count < ENTRIES_MAX; i++)
         assign_number(&table, i);
     assign_number(&table, ENTRIES_MAX * 2);
     assert_int_equal(table.by_key.count, ENTRIES_MAX);
-    assert_non_null(table_find(&table, &kept));
-    assert_non_null(table_find(&table, &open->key));
-    assert_non_null(table_find(&table, &stays->key));
+    assert_non_null(address_table_find(&table, &kept));
+    assert_non_null(address_table_find(&table, &open->key));
+    assert_non_null(address_table_find(&table, &stays->key));
     const struct key_parts gone = { STR("test"), STR("shop"), STR("web-2"), STR("") };
-    assert_null(table_find(&table, &gone));
+    assert_null(address_table_find(&table, &gone));
     open->opened = NULL;
 }
 
@@ -203,17 +203,17 @@ static void a_key_that_is_too_long_or_has_a_zero_byte_is_refused(void **state)
 {
     (void)state;
     char name[KEY_TEXT_MAX];
-    struct entry *e;
+    struct address_entry *e;
 
     memset(name, 'a', sizeof(name));
     struct key_parts key = { STR("c"), STR("n"), { name, KEY_TEXT_MAX - 6 }, STR("") };
-    assert_int_equal(table_assign(&table, &key, &e), OK);
+    assert_int_equal(address_table_assign(&table, &key, &e), OK);
     assert_int_equal(e->key.service.len, KEY_TEXT_MAX - 6);
     key.service.len++;
-    assert_int_equal(table_assign(&table, &key, &e), ERR_LIMIT);
-    assert_null(table_find(&table, &key));
+    assert_int_equal(address_table_assign(&table, &key, &e), ERR_LIMIT);
+    assert_null(address_table_find(&table, &key));
     key.service = (struct str){ "a\0b", 3 };
-    assert_int_equal(table_assign(&table, &key, &e), ERR_LIMIT);
+    assert_int_equal(address_table_assign(&table, &key, &e), ERR_LIMIT);
 }
 
 int main(void)

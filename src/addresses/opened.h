@@ -1,0 +1,37 @@
+/* addresses/opened.h - addresses whose ports are listened on
+ *
+ * An address is opened by a look-up, and closed when no look-up and no connection has used it for
+ * the time of the setting address-idle.  If there are too many listeners, the address that was not
+ * used for longest gives way.  While the catalog watches the service, its listeners follow it.
+ * Private to addresses/.
+ */
+#pragma once
+
+#include "addresses/ports.h"
+
+struct service;
+
+/* Opens or refreshes the address of an entry.  ERR_IN_USE: a program of another user has one of
+ * its ports. */
+MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *e,
+                                const struct service *service, struct diag *why);
+/* It neither expires nor gives way until opened_unpin. */
+void opened_pin(struct address_entry *e);
+void opened_unpin(struct address_entry *e);
+void opened_close(struct address_entry *e); /* nothing if it is not open */
+
+void opened_init(struct addresses *a);
+void opened_close_all(struct addresses *a);
+/* The settings have changed: closes what they do not allow. */
+void opened_check(struct addresses *a);
+/* Closes its listeners on this port; returns how many. */
+size_t opened_release(struct address_entry *e, uint16_t port);
+
+struct opened_status {
+    const char *name; /* "web.shop.svc" */
+    uint32_t address;
+    const struct open_ports *ports;
+    uint64_t idle_ms;
+    bool pinned;
+};
+bool opened_status(const struct address_entry *e, struct opened_status *ret);

@@ -1,0 +1,318 @@
+/* addresses/ports.c - the listeners of one address */
+#include "addresses/ports.h"
+
+#include <arpa/inet.h>
+#include <stdio.h>
+
+#include "base/own.h"
+#include "config/config.h"
+#include "serve/exposed.h"
+
+#define RELEASED_MAX 64 /* ports that are released at the same time */
+
+struct shared_port {
+    struct list_node node;
+    uint16_t port;
+    size_t users;
+    struct listen_socket *socket;
+};
+
+/* ---- sockets ---- */
+
+static size_t sockets_max(const struct addresses *a)
+{
+    size_t wanted = a->config->max_address_listeners;
+
+    return a->sockets_max && a->sockets_max < wanted ? a->sockets_max : wanted;
+}
+
+static struct shared_port *find_shared(const struct addresses *a, uint16_t port)
+{
+    list_for_each (s, &a->shared, struct shared_port, node)
+        if (s->port == port)
+            return s;
+    return NULL;
+}
+
+static enum err share_port(struct addresses *a, struct open_port *p, struct diag *why)
+{
+    struct shared_port *s = find_shared(a, p->declared.local);
+    struct listen_socket *socket;
+
+    if (!s) {
+        enum err e = service_socket_open_port(a->listeners, &a->services,
+                                              p->declared.local, &socket, why);
+        if (e)
+            return e;
+        s = xcalloc(1, sizeof(*s));
+        s->port = p->declared.local;
+        s->socket = socket;
+        list_append(&a->shared, &s->node);
+        a->sockets++;
+    }
+    s->users++;
+    p->shared = s;
+    return OK;
+}
+
+static enum err open_own(struct addresses *a, struct open_port *p, uint32_t address,
+                         struct diag *why)
+{
+    const struct in_addr at = { htonl(address) };
+    enum err e = service_socket_open(a->listeners, &a->services, at, p->declared.local,
+                                     p->exposed, &p->socket, why);
+
+    a->sockets += e == OK;
+    return e;
+}
+
+static enum err open_either(struct addresses *a, struct open_port *p, uint32_t address,
+                            struct diag *why)
+{
+    enum err e = ERR_IN_USE;
+
+    if (a->config->address_per_port)
+        e = share_port(a, p, why);
+    return e == ERR_IN_USE || e == ERR_FORBIDDEN ? open_own(a, p, address, why) : e;
+}
+
+static enum err make_room(struct addresses *a, const struct open_ports *mine,
+                          struct diag *why)
+{
+    while (a->sockets >= sockets_max(a))
+        if (!a->evict(a, mine))
+            return diag_set(
+                why, ERR_LIMIT,
+                "%zu listeners of addresses are open; see max-address-listeners",
+                a->sockets);
+    return OK;
+}
+
+static enum err open_port(struct addresses *a, const struct open_ports *mine,
+                          struct open_port *p, uint32_t address, struct diag *why)
+{
+    enum err e = make_room(a, mine, why);
+
+    if (!e)
+        e = open_either(a, p, address, why);
+    if (e == ERR_NO_FILES && a->evict(a, mine))
+        e = open_either(a, p, address, why);
+    return e;
+}
+
+static void close_port(struct addresses *a, struct open_port *p)
+{
+    struct shared_port *s = TAKE(p->shared);
+
+    if (p->socket) {
+        service_socket_close(TAKE(p->socket));
+        a->sockets--;
+    }
+    if (!s || --s->users)
+        return;
+    service_socket_close(s->socket);
+    a->sockets--;
+    list_remove(&s->node);
+    free(s);
+}
+
+/* ---- the list ---- */
+
+/* What its connections lead to.  HTTP needs a Host that names the service. */
+static struct exposed *exposed_of(const struct addresses *a, uint32_t address,
+                                  const char *name, const struct declared_port *d)
+{
+    struct expose x = { 0 };
+    struct exposed *ret = NULL;
+    char port[8];
+
+    snprintf(port, sizeof(port), "%u", d->target);
+    x.name = xstrdup(name);
+    x.port = xstrdup(port);
+    enum err e = exposed_create(&x, str_of(a->config->cluster_domain), &ret, NULL);
+    expose_finish(&x);
+    if (e)
+        return NULL;
+    snprintf(ret->address, sizeof(ret->address), "127.%u.%u.%u", address >> 16 & 0xff,
+             address >> 8 & 0xff, address & 0xff);
+    return ret;
+}
+
+static bool is_declared(const struct declared *d, const struct declared_port *p)
+{
+    for (size_t i = 0; i < d->count; i++)
+        if (d->at[i].local == p->local && d->at[i].target == p->target)
+            return true;
+    return false;
+}
+
+static bool is_listed(const struct open_ports *p, const struct declared_port *d)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->at[i].declared.local == d->local)
+            return true;
+    return false;
+}
+
+static void finish_port(struct addresses *a, struct open_port *p)
+{
+    close_port(a, p);
+    exposed_unref(p->exposed);
+}
+
+static void remove_undeclared(struct addresses *a, struct open_ports *p,
+                              const struct declared *d)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < p->count; i++) {
+        if (is_declared(d, &p->at[i].declared))
+            p->at[kept++] = p->at[i];
+        else
+            finish_port(a, &p->at[i]);
+    }
+    p->count = kept;
+}
+
+static void add_declared(const struct addresses *a, struct open_ports *p,
+                         uint32_t address, const char *name, const struct declared *d)
+{
+    p->at = xrealloc(p->at, (d->count + 1) * sizeof(*p->at));
+    for (size_t i = 0; i < d->count; i++) {
+        struct exposed *x = NULL;
+        if (!is_listed(p, &d->at[i]))
+            x = exposed_of(a, address, name, &d->at[i]);
+        if (x)
+            p->at[p->count++] = (struct open_port){ .declared = d->at[i], .exposed = x };
+    }
+}
+
+static void try_port(struct addresses *a, struct open_ports *all, struct open_port *p,
+                     uint32_t address)
+{
+    struct diag why = { "" };
+    uint16_t port = p->declared.local;
+
+    if (port_is_open(p) || port_is_released(a, port))
+        return;
+    enum err e = open_port(a, all, p, address, &why);
+    if (e)
+        problems_note(&a->problems, a->sched->now, port, e, &why);
+    else
+        problems_end(&a->problems, port);
+    if (e == ERR_FORBIDDEN)
+        all->blocked = why;
+}
+
+void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t address,
+                       const char *name, const struct declared *d)
+{
+    remove_undeclared(a, p, d);
+    add_declared(a, p, address, name, d);
+    p->blocked = (struct diag){ "" };
+    for (size_t i = 0; i < p->count; i++)
+        try_port(a, p, &p->at[i], address);
+}
+
+void open_ports_close(struct addresses *a, struct open_ports *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        finish_port(a, &p->at[i]);
+    free(p->at);
+    *p = (struct open_ports){ 0 };
+}
+
+size_t open_ports_close_one(struct addresses *a, struct open_ports *p, uint16_t port)
+{
+    size_t closed = 0;
+
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->at[i].declared.local != port || !port_is_open(&p->at[i]))
+            continue;
+        close_port(a, &p->at[i]);
+        closed++;
+    }
+    return closed;
+}
+
+bool open_ports_all_open(const struct open_ports *p)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (!port_is_open(&p->at[i]))
+            return false;
+    return true;
+}
+
+size_t open_ports_sockets(const struct open_ports *p)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        count += port_is_open(&p->at[i]);
+    return count;
+}
+
+/* The references that are not ours are of connections. */
+static bool is_connected(const struct open_port *p)
+{
+    return exposed_refs(p->exposed) > (p->socket ? 2 : 1);
+}
+
+uint64_t open_ports_used_at(const struct open_ports *p, uint64_t now)
+{
+    uint64_t last = 0;
+
+    for (size_t i = 0; i < p->count; i++) {
+        const struct open_port *port = &p->at[i];
+        uint64_t used = port->socket ? service_socket_used_at(port->socket) : 0;
+        if (is_connected(port))
+            return now;
+        if (used > last)
+            last = used;
+    }
+    return last;
+}
+
+struct exposed *open_ports_find(const struct open_ports *p, uint16_t port)
+{
+    for (size_t i = 0; i < p->count; i++)
+        if (p->at[i].declared.local == port && port_is_open(&p->at[i]))
+            return p->at[i].exposed;
+    return NULL;
+}
+
+/* ---- released ports ---- */
+
+/* Those whose time is over are removed. */
+bool port_is_released(struct addresses *a, uint16_t port)
+{
+    for (size_t i = a->released_count; i-- > 0;) {
+        struct released *r = &a->released[i];
+        if (r->until <= a->sched->now)
+            *r = a->released[--a->released_count];
+        else if (r->port == port)
+            return true;
+    }
+    return false;
+}
+
+static struct released *released_slot(struct addresses *a, uint16_t port)
+{
+    size_t oldest = 0;
+
+    for (size_t i = 0; i < a->released_count; i++) {
+        if (a->released[i].port == port)
+            return &a->released[i];
+        if (a->released[i].until < a->released[oldest].until)
+            oldest = i;
+    }
+    if (!a->released)
+        a->released = xcalloc(RELEASED_MAX, sizeof(*a->released));
+    return &a->released[a->released_count < RELEASED_MAX ? a->released_count++ : oldest];
+}
+
+void port_release(struct addresses *a, uint16_t port)
+{
+    *released_slot(a, port) =
+        (struct released){ port, a->sched->now + ADDRESS_RELEASED_MS };
+}

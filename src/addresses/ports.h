@@ -1,0 +1,45 @@
+/* addresses/ports.h - the listeners of one address
+ *
+ * Each declared port has a listener of its own or, with the setting address-per-port, shares that
+ * of all addresses with the same port.  Where the latter cannot be had, because a program listens
+ * on 127.0.0.1, it has its own.  Private to addresses/.
+ */
+#pragma once
+
+#include "addresses/addresses_state.h"
+#include "addresses/declared.h"
+
+struct open_port {
+    struct declared_port declared;
+    struct exposed *exposed;      /* a reference */
+    struct listen_socket *socket; /* its own; NULL: it is shared, or not open */
+    struct shared_port *shared;   /* NULL: it has its own, or is not open */
+};
+
+struct open_ports {
+    struct open_port *at;
+    size_t count;
+    struct diag blocked; /* a program of another user has one of them; "": none has */
+};
+
+/* Opens what is declared, and closes what no longer is.  A port that cannot be opened is noted as a
+ * problem, and tried at the next call. */
+void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t address,
+                       const char *name, const struct declared *d);
+void open_ports_close(struct addresses *a, struct open_ports *p);
+/* Those with this local port, but they stay in the list. */
+size_t open_ports_close_one(struct addresses *a, struct open_ports *p, uint16_t port);
+static inline bool port_is_open(const struct open_port *p)
+{
+    return p->socket || p->shared;
+}
+bool open_ports_all_open(const struct open_ports *p);
+size_t open_ports_sockets(const struct open_ports *p); /* how many are open */
+/* When the last client came, in sched ms; now, while a connection is open. */
+uint64_t open_ports_used_at(const struct open_ports *p, uint64_t now);
+/* NULL: no such port is open. */
+struct exposed *open_ports_find(const struct open_ports *p, uint16_t port);
+
+bool port_is_released(struct addresses *a, uint16_t port);
+/* For ADDRESS_RELEASED_MS; if too many are, the oldest is listened on again. */
+void port_release(struct addresses *a, uint16_t port);

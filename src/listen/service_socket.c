@@ -1,0 +1,109 @@
+/* listen/service_socket.c - listeners at the loopback addresses of services */
+#include "listen/service_socket.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/address.h"
+#include "base/own.h"
+#include "listen/listeners.h"
+#include "listen/port_owner.h"
+#include "net/tcp.h"
+
+#define DEVICE "lo"
+
+/* Programs of root and of this user could do more than listen there.  A socket that is bound and
+ * does not listen has no visible owner; it may begin to listen. */
+static enum err explain_owner(const struct sockaddr_in *sa, struct diag *why)
+{
+    const struct sockaddr *at = (const struct sockaddr *)sa;
+    char host[INET6_ADDRSTRLEN];
+    struct port_owner owner;
+    uint16_t port = ntohs(sa->sin_port);
+
+    address_ip_text(at, host);
+    if (!port_owner_find(at, port, &owner))
+        return diag_set(why, ERR_FORBIDDEN,
+                        "port %u on %s is in use, by a socket whose user is not visible",
+                        port, host);
+    if (owner.uid != 0 && owner.uid != geteuid())
+        return diag_set(why, ERR_FORBIDDEN,
+                        "port %u on %s is in use, by a program of user %u", port, host,
+                        owner.uid);
+    return port_owner_explain(at, host, port, why);
+}
+
+static enum err explain(enum err e, const struct sockaddr_in *sa, struct diag *why)
+{
+    uint16_t port = ntohs(sa->sin_port);
+
+    if (e == ERR_IN_USE)
+        return explain_owner(sa, why);
+    if (e == ERR_ACCESS)
+        return diag_set(why, e,
+                        "port %u needs a privilege: sudo sysctl "
+                        "net.ipv4.ip_unprivileged_port_start=%u",
+                        port, port);
+    return e;
+}
+
+static struct listen_socket *start_socket(struct listeners *l,
+                                          const struct service_sockets *services, int fd,
+                                          const struct sockaddr_in *sa)
+{
+    struct listen_socket *d = xcalloc(1, sizeof(*d));
+
+    address_text((const struct sockaddr *)sa, d->address);
+    d->all = l;
+    d->port = ntohs(sa->sin_port);
+    d->loopback = true;
+    d->services = services;
+    listen_socket_start(d, fd);
+    list_append(&l->service_sockets, &d->node);
+    return d;
+}
+
+enum err service_socket_open(struct listeners *l, const struct service_sockets *services,
+                             struct in_addr at, uint16_t port, struct exposed *exposed,
+                             struct listen_socket **ret, struct diag *why)
+{
+    const struct sockaddr_in sa = { .sin_family = AF_INET,
+                                    .sin_port = htons(port),
+                                    .sin_addr = at };
+    int fd;
+    enum err e = listen_socket((const struct sockaddr *)&sa, sizeof(sa), &fd, why);
+
+    if (e)
+        return explain(e, &sa, why);
+    *ret = start_socket(l, services, fd, &sa);
+    (*ret)->exposed = exposed_ref(exposed);
+    return OK;
+}
+
+enum err service_socket_open_port(struct listeners *l,
+                                  const struct service_sockets *services, uint16_t port,
+                                  struct listen_socket **ret, struct diag *why)
+{
+    const struct sockaddr_in sa = { .sin_family = AF_INET, .sin_port = htons(port) };
+    int fd;
+    enum err e =
+        listen_socket_on((const struct sockaddr *)&sa, sizeof(sa), DEVICE, &fd, why);
+
+    if (e)
+        return explain(e, &sa, why);
+    *ret = start_socket(l, services, fd, &sa);
+    return OK;
+}
+
+uint64_t service_socket_used_at(const struct listen_socket *d)
+{
+    return d->used_at;
+}
+
+void service_socket_close(struct listen_socket *d)
+{
+    if (d)
+        listen_socket_close(d);
+}

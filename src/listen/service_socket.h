@@ -1,0 +1,34 @@
+/* listen/service_socket.h - listeners at the loopback addresses of services
+ *
+ * They accept clients as exposed ports do, with the same check of the client's user.  They are
+ * opened and closed by addresses/; a change of the settings leaves them.  The owner closes all of
+ * them before listeners_close.
+ */
+#pragma once
+
+#include "base/err.h"
+#include "listen/service_sockets.h"
+
+struct exposed;
+struct listeners;
+struct listen_socket;
+
+/* At one address and port, which lead to `exposed` (a reference is taken).
+ * ERR_IN_USE   *why names the program, if it is visible
+ * ERR_FORBIDDEN  a program of another user has the port: a client that connects would reach it
+ * ERR_ACCESS   the port needs a privilege
+ * ERR_NO_FILES, ERR_CONFIG */
+MUST_CHECK enum err service_socket_open(struct listeners *l,
+                                        const struct service_sockets *services,
+                                        struct in_addr at, uint16_t port,
+                                        struct exposed *exposed,
+                                        struct listen_socket **ret, struct diag *why);
+/* At this port of every address of the loopback device (0.0.0.0 on lo): also of 127.0.0.1.
+ * The same errors; ERR_ACCESS also where the kernel refuses SO_BINDTODEVICE. */
+MUST_CHECK enum err service_socket_open_port(struct listeners *l,
+                                             const struct service_sockets *services,
+                                             uint16_t port, struct listen_socket **ret,
+                                             struct diag *why);
+/* When the last client came, in sched ms; 0: none has. */
+uint64_t service_socket_used_at(const struct listen_socket *d);
+void service_socket_close(struct listen_socket *d); /* NULL accepted; its clients stay */
