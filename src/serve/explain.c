@@ -212,6 +212,21 @@ static void explain_foreign_host(const struct refusal *r, struct explanation *re
                      "\"any-host\" to this --expose.");
 }
 
+static void explain_host_of_address(const struct refusal *r, struct explanation *ret)
+{
+    explanation_first(ret, ": host %.*s at the address of %s", STR_ARG(shown(r)),
+                      r->name->text);
+    explanation_detail(ret, "%s",
+                       "The request came to the address of this service, and its Host is "
+                       "neither that address nor a name of the service: a web page could "
+                       "have its own name lead here to read the response.");
+    explanation_hint(
+        ret,
+        "Use a name of the service: http://%s. If you trust that host, start "
+        "kube-tunnel with --allow-host and its name.",
+        r->name->text);
+}
+
 static void explain_namespace(const struct refusal *r, struct explanation *ret)
 {
     explanation_first(ret, ": namespace %.*s is closed", STR_ARG(r->subject));
@@ -277,6 +292,7 @@ static void (*const explain_request[])(const struct refusal *r,
     [CAUSE_FOREIGN_ORIGIN] = explain_page,
     [CAUSE_CROSS_SITE] = explain_page,
     [CAUSE_FOREIGN_HOST] = explain_foreign_host,
+    [CAUSE_HOST_OF_ADDRESS] = explain_host_of_address,
     [CAUSE_NAMESPACE_DENIED] = explain_namespace,
     [CAUSE_NAMESPACE_UNLISTED] = explain_namespace,
     [CAUSE_LOGIN] = explain_login,

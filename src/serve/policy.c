@@ -80,6 +80,19 @@ static bool is_listed(const struct request *r, struct str page)
     return false;
 }
 
+/* A page of this machine.  One at 127.1.0.1 or above may be a service's (addresses/), so it counts
+ * as a page of its host only. */
+static bool is_local_page(struct str host)
+{
+    struct sockaddr_storage a = { 0 };
+
+    if (!host_is_loopback(host))
+        return false;
+    if (!address_parse(host, &a) || a.ss_family != AF_INET)
+        return true;
+    return ntohl(((const struct sockaddr_in *)&a)->sin_addr.s_addr) >> 16 == 0x7f00;
+}
+
 /* `page`: an origin as browsers write it. */
 static bool is_own(const struct request *r, struct str page)
 {
@@ -89,7 +102,7 @@ static bool is_own(const struct request *r, struct str page)
         return true;
     if (!web_origin_parse(page, &o) || !web_origin_is_http(&o))
         return false;
-    return host_is_loopback(o.host) ||
+    return is_local_page(o.host) ||
            str_ieq(without_dot(o.host), without_dot(r->target->host)) ||
            is_neighbour(r, o.host);
 }
@@ -257,10 +270,41 @@ static bool is_allowed_host(const struct request *r)
     return false;
 }
 
+/* "web", "web.shop" or "web.shop.svc" of a program with a search list.  The first two could be
+ * hosts of other pages, so not for browsers. */
+static bool is_short_host(const struct request *r)
+{
+    struct str full = str_of(r->target->route.name.text),
+               host = without_dot(r->target->host);
+
+    return !policy_is_browser(r->head) && !str_empty(host) && host.len < full.len &&
+           full.at[host.len] == '.' && str_ieq(str_first(full, host.len), host);
+}
+
+/* At the address of a service every client needs a Host of it: a name of a web page that leads
+ * here is no such one (DNS rebinding).  HTTP/1.0 without Host is not a browser's. */
+static enum err check_host_of_address(const struct request *r, struct refusal *why)
+{
+    const struct target *t = r->target;
+
+    if (str_eq(t->host, str_of(t->exposed->address)) || is_name_of_target(r) ||
+        is_short_host(r) || is_allowed_host(r) ||
+        (!r->head->host && !policy_is_browser(r->head)))
+        return OK;
+    *why = (struct refusal){
+        .cause = CAUSE_HOST_OF_ADDRESS,
+        .subject = t->host,
+        .name = &t->route.name,
+    };
+    return ERR_FORBIDDEN;
+}
+
 static enum err check_host(const struct request *r, struct refusal *why)
 {
     const struct target *t = r->target;
 
+    if (t->exposed && t->exposed->address[0])
+        return check_host_of_address(r, why);
     if (!t->exposed || t->exposed->any_host || !policy_is_browser(r->head) ||
         host_is_loopback(t->host) || is_proxied_host(r) || is_name_of_target(r) ||
         is_allowed_host(r))
@@ -330,8 +374,8 @@ bool policy_stays_in_namespace(const struct rules *rules, const struct http1_hea
         struct web_origin o;
         if (head->fields[i].id != FIELD_ORIGIN)
             continue;
-        trusted = is_listed(&r, page) ||
-                  (web_origin_parse(page, &o) && host_is_loopback(o.host));
+        trusted =
+            is_listed(&r, page) || (web_origin_parse(page, &o) && is_local_page(o.host));
         if (!trusted)
             return true;
     }

@@ -332,6 +332,8 @@ static char *plain_url(const struct raw *r)
 
     if (to->route.tls)
         return xasprintf("http://%s", to->route.name.text);
+    if (to->address[0])
+        return xasprintf("http://%s:%u", to->route.name.text, r->from.listener_port);
     if (!to->proxied)
         return xasprintf("http://localhost:%u", r->from.listener_port);
     return xasprintf(to->route.port == HTTP_PORT ? "http://%s" : "http://%s:%u",

@@ -41,6 +41,7 @@ struct stream;
     X(FOREIGN_ORIGIN,      "foreign-origin",      403, "Forbidden")                       \
     X(CROSS_SITE,          "cross-site",          403, "Forbidden")                       \
     X(FOREIGN_HOST,        "foreign-host",        403, "Forbidden")                       \
+    X(HOST_OF_ADDRESS,     "host-of-address",     403, "Forbidden")                       \
     X(NAMESPACE_DENIED,    "namespace-denied",    403, "Forbidden")                       \
     X(NAMESPACE_UNLISTED,  "namespace-unlisted",  403, "Forbidden")                       \
     X(NAMESPACE_CLOSED,    "namespace-closed",    403, "Forbidden")                       \
@@ -100,14 +101,15 @@ const char *cause_title(enum cause cause);
  * fact are the causes that have it; the rest is zeroed. */
 struct refusal {
     enum cause cause;
-    /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, OUTSIDE_*, FOREIGN_HOST), the page that sent it
+    /* Of the request: the host (HOST_INVALID, HOST_OUTSIDE, OUTSIDE_*, FOREIGN_HOST, HOST_OF_ADDRESS), the page that sent it
      * (FOREIGN_ORIGIN, CROSS_SITE), the namespace (NAMESPACE_*), the target (SHORT_NAME);
      * also the host (POD_*). */
     struct str subject;
     /* What is wrong with it, as a phrase: HEAD_*, BODY_MALFORMED, HOST_INVALID, POD_*. */
     const char *problem;
-    const struct name *name; /* of the service: SHORT_NAME, FOREIGN_HOST */
-    const char *zone;        /* the cluster's domain: SHORT_NAME, HOST_INVALID */
+    const struct name
+        *name;        /* of the service: SHORT_NAME, FOREIGN_HOST, HOST_OF_ADDRESS */
+    const char *zone; /* the cluster's domain: SHORT_NAME, HOST_INVALID */
     uint16_t port; /* of the listener: SHORT_NAME, POD_*; of the request: OUTSIDE_PORT */
     const struct lease *lease; /* from CONTEXT_UNKNOWN on */
     const struct route *route; /* likewise, but for POD_* */

@@ -54,6 +54,89 @@ static enum err check(const struct config *c, const char *method, const char *ho
     return e;
 }
 
+/* At the address of a service, 127.9.8.7. */
+static enum err check_at_address(const struct config *c, const char *name,
+                                 const char *host, const char *fields)
+{
+    AUTO(naming_finish) struct naming naming;
+    const struct rules rules = { c, &naming, is_label, NULL };
+    struct exposed exposed = { .refs = 1, .address = "127.9.8.7" };
+    struct target target;
+
+    naming_init(&naming, "cluster.local");
+    name_parse(str_of(name), STR("cluster.local"), &exposed.route.name);
+    AUTO_FREE char *text =
+        xasprintf("GET / HTTP/1.%s%s%s\r\n%s\r\n", host ? "1\r\n" : "0",
+                  host ? "Host: " : "", host ? host : "", fields);
+    assert_int_equal(http1_request_parse(text, strlen(text), &head), OK);
+    assert_int_equal(target_exposed(&head, &exposed, &target, &why), OK);
+    why = (struct refusal){ 0 };
+    enum err e = policy_check(&rules, &head, &target, &why);
+    if (e)
+        explain(&why, NULL, &page);
+    return e;
+}
+
+#define BROWSER "User-Agent: Mozilla/5.0\r\n"
+
+static void at_an_address_only_names_of_its_service_are_hosts(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *host;
+        bool program, browser; /* may use it */
+    } cases[] = {
+        { "127.9.8.7", true, true },
+        { "127.9.8.7:8080", true, true },
+        { FULL, true, true },
+        { FULL ".:80", true, true },
+        { "WEB.Shop.svc", true, true },
+        { LOCAL, true, true },
+        { "web.shop", true, false },
+        { "web", true, false },
+        { "web.sho", false, false },
+        { "127.9.8.8", false, false },
+        { "127.0.0.1", false, false },
+        { "localhost", false, false },
+        { "evil.example", false, false },
+        { "api.shop.svc.cluster.local", false, false },
+        { "web.other.svc.cluster.local", false, false },
+        { "web.shop.svc.cluster.local.evil.example", false, false },
+        { NULL, true, false },
+    };
+    AUTO(config_unrefp) struct config *c = config_default();
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        enum err e = check_at_address(c, "web.shop.svc", cases[i].host, "");
+        assert_int_equal(e, cases[i].program ? OK : ERR_FORBIDDEN);
+        e = check_at_address(c, "web.shop.svc", cases[i].host, BROWSER);
+        assert_int_equal(e, cases[i].browser ? OK : ERR_FORBIDDEN);
+    }
+    assert_int_equal(check_at_address(c, "web.shop.svc", "evil.example", BROWSER),
+                     ERR_FORBIDDEN);
+    assert_int_equal(why.cause, CAUSE_HOST_OF_ADDRESS);
+    assert_non_null(strstr(page.hint, "http://web.shop.svc"));
+    assert_int_equal(check_at_address(c, "db-0.db.shop.svc", "db-0.db", ""), OK);
+    assert_int_equal(check_at_address(c, "db-0.db.shop.svc", "db.shop.svc", BROWSER), OK);
+    assert_int_equal(check_at_address(c, "web.shop.svc", FULL,
+                                      "Origin: http://127.9.8.8\r\n"
+                                      "Sec-Fetch-Site: cross-site\r\n"),
+                     ERR_FORBIDDEN);
+    assert_int_equal(why.cause, CAUSE_CROSS_SITE);
+}
+
+static void a_host_that_is_allowed_may_lead_to_an_address(void **state)
+{
+    (void)state;
+    const struct config_flag flag = { "allow-host", "my.example" };
+    AUTO(config_unrefp) struct config *c = NULL;
+
+    assert_int_equal(
+        config_load(&(struct config_input){ .flags = &flag, .flag_count = 1 }, &c, NULL),
+        OK);
+    assert_int_equal(check_at_address(c, "web.shop.svc", "my.example", BROWSER), OK);
+}
+
 static const struct {
     const char *origin;
     bool foreign;
@@ -62,7 +145,7 @@ static const struct {
     { "http://localhost:3000", false },
     { "HTTPS://LocalHost:3000", false },
     { "http://127.0.0.1", false },
-    { "http://127.1.2.3:80", false },
+    { "http://127.0.1.1:80", false },
     { "http://[::1]:80", false },
     { "http://" FULL, false },
     { "http://" FULL ".:8080", false },
@@ -85,6 +168,7 @@ static const struct {
     { "http://other", true },
     { "http://another", true },
     { "http://1.2.3.other.evil.example", true },
+    { "http://127.1.2.3:80", true }, /* the address of a service, maybe */
     { "null", true },
     { "", true },
     { "https://evil.example", true },
@@ -370,6 +454,8 @@ static void denied_namespaces_are_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(at_an_address_only_names_of_its_service_are_hosts),
+        cmocka_unit_test(a_host_that_is_allowed_may_lead_to_an_address),
         cmocka_unit_test(only_pages_of_the_same_namespace_may_change_anything),
         cmocka_unit_test(every_host_may_post_to_itself),
         cmocka_unit_test(pages_of_services_may_not_read_own_pages),
