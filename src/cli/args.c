@@ -17,44 +17,31 @@ static const struct {
 };
 
 /* A flag that is not a setting. */
-static const char *const own_flags[] = { "any-host",
-                                         "bodies",
-                                         "check",
-                                         "config",
-                                         "diff",
-                                         "drain",
-                                         "dry-run",
-                                         "group",
-                                         "har",
-                                         "har-limit",
-                                         "help",
-                                         "level",
-                                         "now",
-                                         "output",
-                                         "queries",
-                                         "raw",
-                                         "remove",
-                                         "role-name",
-                                         "service-account",
-                                         "slow",
-                                         "status",
-                                         "unsafe",
-                                         "user",
-                                         "version",
-                                         "watch",
-                                         NULL };
+static const char *const own_flags[] = {
+    "any-host", "backend", "bodies",    "check",     "config",  "diff",
+    "domain",   "drain",   "dry-run",   "group",     "har",     "har-limit",
+    "help",     "level",   "low-ports", "names",     "now",     "output",
+    "queries",  "raw",     "remove",    "role-name", "root",    "service-account",
+    "slow",     "status",  "unsafe",    "user",      "version", "watch",
+    NULL
+};
 
 /* `commands` has blanks between the names. */
 static const struct {
     const char *name, *commands;
     bool value;
 } command_flags[] = {
-    { "output", "list status explain doctor version tail ca", true },
-    { "dry-run", "ca", false },
+    { "output", "list status explain doctor version tail ca dns", true },
+    { "dry-run", "ca dns", false },
     { "level", "rbac", true },
     { "check", "rbac", false },
     { "service-account", "rbac", true },
-    { "user", "rbac", true },
+    { "user", "rbac dns", true },
+    { "backend", "dns", true },
+    { "domain", "dns", true },
+    { "low-ports", "dns", true },
+    { "names", "dns", true },
+    { "root", "dns", true },
     { "group", "rbac", true },
     { "role-name", "rbac", true },
     { "now", "stop", false },

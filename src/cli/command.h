@@ -6,7 +6,8 @@
 
 #include "cli/args.h"
 
-enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
+/* EXIT_NO_RIGHT: dns install; like EX_NOPERM of sysexits.h. */
+enum { EXIT_OK = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_NO_RIGHT = 77 };
 
 struct command {
     const char *name;
@@ -19,7 +20,7 @@ struct command {
 
 extern const struct command run_command, status_command, tail_command, replay_command,
     explain_command, expose_command, stop_command, reload_command, list_command,
-    doctor_command, rbac_command, config_command, ca_command, completion_command,
+    doctor_command, rbac_command, config_command, ca_command, dns_command, completion_command,
     complete_command, version_command, help_command;
 
 /* NULL: there is no command of that name. */

@@ -240,6 +240,18 @@ static void put_process(json_t *whole, const struct control *c)
     put(whole, "started", started);
 }
 
+/* Names end in these; so do those of the resolver (kube-tunnel dns). */
+static json_t *domains_of(const struct naming *n)
+{
+    json_t *list = json_array();
+
+    json_array_append_new(list, json_text(n->zone));
+    if (n->found_zone && strcmp(n->found_zone, n->zone) != 0)
+        json_array_append_new(list, json_text(n->found_zone));
+    json_array_append_new(list, json_text("k8s"));
+    return list;
+}
+
 enum err show_status(struct operation *op, struct answer *ret)
 {
     const struct control *c = op->control;
@@ -257,6 +269,7 @@ enum err show_status(struct operation *op, struct answer *ret)
     clusters_each(p->clusters, add_tunnels, &tunnels);
     end_listing(whole, "clusters", "clustersLeftOut", &clusters);
     end_listing(whole, "listeners", "listenersLeftOut", &listeners);
+    json_object_set_new(whole, "domains", domains_of(p->naming));
     json_object_set_new(whole, "aliases", aliases_of(p->naming));
     end_listing(whole, "clients", "clientsLeftOut", &clients);
     end_listing(whole, "pods", "podsLeftOut", &pods);

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
-#include "trust/program.h"
+#include "base/program.h"
 #include "trust/store_kind.h"
 
 #define CHROMIUM "Chromium and Chrome"

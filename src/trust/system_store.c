@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/file_write.h"
 #include "base/own.h"
-#include "trust/program.h"
+#include "base/program.h"
 #include "trust/store_kind.h"
 
 #define CERTIFICATE_MAX 65536

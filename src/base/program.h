@@ -1,4 +1,4 @@
-/* trust/program.h - run a program and wait for it
+/* base/program.h - run a program and wait for it
  *
  * For commands at the terminal only: it blocks.
  */

@@ -1,5 +1,5 @@
-/* trust/program.c - run a program and wait for it */
-#include "trust/program.h"
+/* base/program.c - run a program and wait for it */
+#include "base/program.h"
 
 #include <errno.h>
 #include <fcntl.h>

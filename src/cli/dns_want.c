@@ -1,0 +1,179 @@
+/* cli/dns_want.c - what kube-tunnel dns is to install */
+#include "cli/dns_want.h"
+
+#include <jansson.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/own.h"
+#include "control/client.h"
+
+#define NAMES_MAX (512 * 1024)
+
+/* ---- domains ---- */
+
+void dns_served_domains(const struct args *a, struct texts *ret)
+{
+    AUTO(config_unrefp) struct config *config = NULL;
+    struct control_reply reply = { 0 };
+
+    if (read_config(a, &config, NULL) ||
+        control_call(config->name, "GET", "/v1/status", NULL, &reply, NULL))
+        return;
+    const json_t *domains = json_object_get(reply.json, "domains");
+    for (size_t i = 0; i < json_array_size(domains); i++) {
+        const char *domain = json_string_value(json_array_get(domains, i));
+        if (domain)
+            texts_add(ret, xstrdup(domain));
+    }
+    json_decref(reply.json);
+}
+
+static void flag_domains(const struct args *a, struct texts *ret)
+{
+    for (size_t i = 0; i < a->own_count; i++)
+        if (strcmp(a->own[i].name, "domain") == 0)
+            texts_add(ret, xstrdup(a->own[i].value));
+}
+
+static void fill_domains(const struct args *a, const struct config *config,
+                         struct resolver_want *w)
+{
+    struct texts found = { 0 };
+
+    flag_domains(a, &found);
+    if (!found.count)
+        dns_served_domains(a, &found);
+    if (!found.count && w->domains.count)
+        return;
+    if (!found.count) {
+        texts_add(&found, xstrdup(config->cluster_domain));
+        texts_add(&found, xstrdup("k8s"));
+    }
+    texts_finish(&w->domains);
+    w->domains = found;
+}
+
+/* ---- the rest ---- */
+
+static void replace(char **text, const char *with)
+{
+    if (!with)
+        return;
+    free(*text);
+    *text = xstrdup(with);
+}
+
+static void fill_default(char **text, const char *with)
+{
+    if (!*text)
+        *text = xstrdup(with);
+}
+
+static void fill_server(const struct config *config, struct resolver_want *w)
+{
+    (void)config;
+    fill_default(&w->server, RESOLVER_SERVER);
+    if (!w->port)
+        w->port = RESOLVER_PORT;
+}
+
+/* The user that ran sudo, if this is root by sudo. */
+static char *acting_user(void)
+{
+    const char *user = getenv("SUDO_USER");
+    const struct passwd *entry = user && geteuid() == 0 ? NULL : getpwuid(getuid());
+
+    if (user && geteuid() == 0)
+        return xstrdup(user);
+    return entry ? xstrdup(entry->pw_name) : NULL;
+}
+
+static char *own_program(void)
+{
+    char path[4096];
+    ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+
+    path[n > 0 ? n : 0] = '\0';
+    return xstrdup(path);
+}
+
+/* The text of a file of names, with blanks made single. */
+static int fill_names(const struct args *a, struct resolver_want *w)
+{
+    const char *path = args_own(a, "names");
+    struct diag why = { "" };
+    char *text = NULL;
+    size_t len;
+
+    if (!path)
+        return EXIT_OK;
+    enum err e = file_read(strcmp(path, "-") == 0 ? "/dev/stdin" : path, NAMES_MAX, &text,
+                           &len, &why);
+    if (e)
+        return print_error("--names %s: %s", path, diag_text(&why, e));
+    if (strlen(text) != len) {
+        free(text);
+        return print_error("--names %s: has a NUL byte", path);
+    }
+    free(w->names);
+    w->names = text;
+    return EXIT_OK;
+}
+
+int dns_want_fill(const struct args *a, struct resolver_want *w)
+{
+    AUTO(config_unrefp) struct config *config = NULL;
+    struct diag why = { "" };
+    int status = load_config(a, &config);
+
+    if (!status)
+        status = fill_names(a, w);
+    if (status)
+        return status;
+    fill_server(config, w);
+    fill_domains(a, config, w);
+    replace(&w->backend, args_own(a, "backend"));
+    replace(&w->low_ports, args_own(a, "low-ports"));
+    fill_default(&w->low_ports, "none");
+    replace(&w->user, args_own(a, "user"));
+    if (!w->user)
+        w->user = acting_user();
+    free(w->program);
+    w->program = own_program();
+    enum err e = resolver_want_check(w, &why);
+    return e ? print_error("%s", diag_text(&why, e)) : EXIT_OK;
+}
+
+static char *append(char *text, const char *format, const char *word)
+{
+    AUTO_FREE char *more = xasprintf(format, word);
+    char *longer = xasprintf("%s%s", text, more);
+
+    free(text);
+    return longer;
+}
+
+char *dns_sudo_command(const struct args *a, const char *subcommand,
+                       const struct resolver_want *w)
+{
+    AUTO_FREE char *program = own_program();
+    char *text = xasprintf("sudo '%s' dns %s", program, subcommand);
+    bool changes = strcmp(subcommand, "uninstall") != 0;
+
+    for (size_t i = 0; changes && i < w->domains.count; i++)
+        text = append(text, " --domain %s", w->domains.at[i]);
+    if (changes && w->backend)
+        text = append(text, " --backend %s", w->backend);
+    if (changes && strcmp(w->low_ports, "none") != 0)
+        text = append(text, " --low-ports %s", w->low_ports);
+    if (changes && strcmp(w->low_ports, "unit") == 0)
+        text = append(text, " --user %s", w->user);
+    if (changes && args_own(a, "names"))
+        text = append(text, " --names '%s'", args_own(a, "names"));
+    if (args_own(a, "root"))
+        text = append(text, " --root '%s'", args_own(a, "root"));
+    return text;
+}
