@@ -10,6 +10,7 @@
 
 #include "base/own.h"
 #include "kube/refusal.h"
+#include "kube/query.h"
 #include "kube/reply.h"
 
 #define PAGE "500"

@@ -48,6 +48,3 @@ bool reply_good(const struct reply *r);
  * else       it failed: r->error, which has this code */
 MUST_CHECK enum err reply_next(struct reply *r, enum json_piece *ret_kind,
                                json_t **ret_object);
-
-/* path plus one more query parameter, percent-encoded; takes `path` over. */
-char *with_query(char *path, const char *key, const char *value);

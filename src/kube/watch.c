@@ -28,6 +28,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "kube/known.h"
+#include "kube/query.h"
 #include "kube/reply.h"
 #include "kube/status.h"
 
