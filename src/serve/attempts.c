@@ -32,6 +32,8 @@ void attempts_lease(struct attempts *a, struct serve *s, struct want *want,
         a->adopted = false;
         return;
     }
+    if (a->count == 0)
+        a->repeat_until = now + wait_ms;
     want->avoid = a->avoid;
     want->attempt = a->count++;
     want->wait_until = now + (wait_ms > a->waited_ms ? wait_ms - a->waited_ms : 0);
@@ -56,6 +58,7 @@ void attempts_adopt(struct attempts *a, struct attempts *from, struct str client
     a->outside = from->outside;
     a->adopted = true;
     a->count = from->count;
+    a->repeat_until = from->repeat_until;
     a->leased_at = wake->sched->now;
 }
 
@@ -105,7 +108,7 @@ void attempts_clear(struct attempts *a)
     endpoint_unref(TAKE(a->avoid));
     a->count = a->deliveries = a->in_http2 = 0;
     a->outside = a->may_go_outside = false;
-    a->waited_ms = 0;
+    a->waited_ms = a->repeat_until = 0;
 }
 
 bool attempts_may_have_delivered(enum verdict verdict)
@@ -113,7 +116,19 @@ bool attempts_may_have_delivered(enum verdict verdict)
     return verdict != V_REFUSED && verdict != V_UNPROCESSED && verdict != V_TARGET_GONE;
 }
 
-bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent)
+/* Its container has stopped: until it is restarted, or the cluster reports that the pod is not
+ * ready, it is like a service without a ready pod.  A port that never answered is more likely
+ * to be the wrong one. */
+static bool is_restarting(const struct attempts *a, uint64_t now)
+{
+    const struct lease *lease = &a->lease;
+
+    return lease->stream->end.verdict == V_REFUSED && lease->answered_lately &&
+           now < a->repeat_until;
+}
+
+bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent,
+                         uint64_t now)
 {
     if (delivered && !idempotent)
         return false;
@@ -121,7 +136,7 @@ bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempote
         return a->count < LOST_ATTEMPTS_MAX;
     if (delivered)
         return a->deliveries < DELIVERIES_MAX;
-    return a->count < UNDELIVERED_ATTEMPTS_MAX;
+    return a->count < UNDELIVERED_ATTEMPTS_MAX || is_restarting(a, now);
 }
 
 bool attempts_reach_closed(const struct attempts *a, const struct config *config,

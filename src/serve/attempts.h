@@ -26,7 +26,8 @@ struct attempts {
     unsigned deliveries; /* ... that may have delivered the request, and have failed */
     unsigned in_http2;   /* leases that ended because their pod sent HTTP/2 */
     uint64_t leased_at;  /* sched ms: the present one */
-    uint64_t waited_ms;  /* for all of them; --wait is for their sum */
+    uint64_t repeat_until;  /* sched ms: the end of --wait, from the first one on */
+    uint64_t waited_ms;     /* for all of them; --wait is for their sum */
     struct endpoint *avoid; /* a reference: the last one that failed; NULL: none has */
 };
 
@@ -58,4 +59,5 @@ bool attempts_reach_closed(const struct attempts *a, const struct config *config
 bool attempts_may_have_delivered(enum verdict verdict);
 /* May there be another lease after the stream of this one ended without a response?
  * `delivered`: the pod may have the request; `idempotent`: a second delivery does no harm. */
-bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent);
+bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempotent,
+                         uint64_t now);

@@ -135,7 +135,7 @@ static enum exchange_state no_response(struct exchange *x)
     x->attempts.lease.unanswered = true;
     x->attempts.deliveries += delivered;
     if (request_is_kept(&x->join.request) &&
-        attempts_may_repeat(&x->attempts, delivered, idempotent))
+        attempts_may_repeat(&x->attempts, delivered, idempotent, x->serve->sched->now))
         return retry(x, problem);
     if (wants_reset(x))
         return pass_early_reset(x, problem);

@@ -306,7 +306,8 @@ static bool may_try_another(const struct raw *r)
     enum verdict verdict = r->attempts.lease.stream->end.verdict;
 
     return r->retry.complete &&
-           attempts_may_repeat(&r->attempts, attempts_may_have_delivered(verdict), false);
+           attempts_may_repeat(&r->attempts, attempts_may_have_delivered(verdict), false,
+                               r->serve->sched->now);
 }
 
 static enum raw_state try_another(struct raw *r)

@@ -7,6 +7,7 @@
 
 #define REFUSALS_MAX 2   /* after this many in a row the endpoint is an outlier ... */
 #define REFUSED_MS 30000 /* ... for this long */
+#define LATELY_MS 60000
 
 /* The load of one endpoint. */
 struct load {
@@ -16,6 +17,8 @@ struct load {
     uint16_t refused_port;  /* the port whose refusals are counted */
     unsigned refusals;      /* in a row */
     uint64_t refused_until; /* sched ms: it is an outlier for that port until then */
+    uint16_t answered_port; /* the port whose response was the last */
+    uint64_t answered_at;   /* sched ms: when; 0: never */
     bool forgotten;         /* the pod is gone: freed when its last exchange ends */
 };
 
@@ -234,10 +237,23 @@ void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t por
 {
     struct load *l = load_of(b, e);
 
-    if (!l || l->refused_port != port)
+    if (!l)
+        return;
+    l->answered_port = port;
+    l->answered_at = b->sched->now;
+    if (l->refused_port != port)
         return;
     l->refusals = 0;
     set_refused_until(b, l, 0);
+}
+
+bool balance_answered_lately(const struct balance *b, const struct endpoint *e,
+                             uint16_t port)
+{
+    const struct load *l = load_of(b, e);
+
+    return l && l->answered_at && l->answered_port == port &&
+           b->sched->now - l->answered_at < LATELY_MS;
 }
 
 void balance_forget(struct balance *b, const char *pod_key)

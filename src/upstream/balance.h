@@ -58,6 +58,9 @@ void balance_end(struct balance *b, const struct endpoint *e);
  * balance_begin and balance_end. */
 void balance_on_refusal(struct balance *b, const struct endpoint *e, uint16_t port);
 void balance_on_answer(struct balance *b, const struct endpoint *e, uint16_t port);
+/* Has this port of the endpoint sent a response within the last minute? */
+bool balance_answered_lately(const struct balance *b, const struct endpoint *e,
+                             uint16_t port);
 void balance_each(const struct balance *b,
                   void (*each)(void *owner, const struct pod_load *), void *owner);
 void balance_forget(struct balance *b, const char *pod_key);

@@ -448,7 +448,7 @@ static void on_late(struct timer *timer)
  * is: the pauses give the API server time. */
 static uint64_t pause_ms(unsigned attempt)
 {
-    static const uint64_t pauses[] = { 0, 0, 100, 200, 300 };
+    static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 500, 1000 };
     return pauses[attempt < ARRAY_LEN(pauses) ? attempt : ARRAY_LEN(pauses) - 1];
 }
 

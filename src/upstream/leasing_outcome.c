@@ -147,6 +147,8 @@ enum lease_state leasing_hold_message(struct leasing *l, struct message_stream *
     stream_set_patience(s, ack_timeout_ms(l));
     count_lease(l, source);
     balance_begin(l->parts->choosing.balance, lease->endpoint);
+    lease->answered_lately =
+        balance_answered_lately(l->parts->choosing.balance, lease->endpoint, lease->port);
     allowed_note(&l->parts->allowed, route_of(l)->name.ns);
     leasing_settle(l, LEASE_HELD, OK);
     return LEASE_HELD;

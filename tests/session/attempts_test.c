@@ -49,7 +49,38 @@ static void attempts_are_limited_by_what_may_have_happened(void **state)
         const struct attempts a = { .lease.stream = &stream,
                                     .count = cases[i].count,
                                     .deliveries = cases[i].deliveries };
-        if (attempts_may_repeat(&a, cases[i].delivered, cases[i].idempotent) !=
+        if (attempts_may_repeat(&a, cases[i].delivered, cases[i].idempotent, 1000) !=
+            cases[i].may)
+            fail_msg("%s", cases[i].name);
+    }
+}
+
+/* Until the end of --wait, if the port of this pod has answered lately. */
+static void a_container_that_restarts_is_waited_for(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *name;
+        enum verdict verdict;
+        bool answered, delivered;
+        uint64_t now;
+        bool may;
+    } cases[] = {
+        /* clang-format off */
+        { "within --wait",          V_REFUSED,     true,  false, 29999, true  },
+        { "at its end",             V_REFUSED,     true,  false, 30000, false },
+        { "it never answered",      V_REFUSED,     false, false, 29999, false },
+        { "it may have the bytes",  V_RESET,       true,  true,  29999, false },
+        { "it is refused by HTTP/2", V_UNPROCESSED, true,  false, 29999, false },
+    }; /* clang-format on */
+
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct stream stream = { .end.verdict = cases[i].verdict };
+        const struct attempts a = { .lease.stream = &stream,
+                                    .lease.answered_lately = cases[i].answered,
+                                    .count = 5,
+                                    .repeat_until = 30000 };
+        if (attempts_may_repeat(&a, cases[i].delivered, false, cases[i].now) !=
             cases[i].may)
             fail_msg("%s", cases[i].name);
     }
@@ -62,6 +93,8 @@ int main(void)
             only_two_verdicts_prove_that_nothing_was_delivered, stage_setup,
             stage_teardown),
         cmocka_unit_test_setup_teardown(attempts_are_limited_by_what_may_have_happened,
+                                        stage_setup, stage_teardown),
+        cmocka_unit_test_setup_teardown(a_container_that_restarts_is_waited_for,
                                         stage_setup, stage_teardown),
     };
     return cmocka_run_group_tests_name("serve/attempts", tests, NULL, NULL);

@@ -720,7 +720,7 @@ static void draining_waits_for_the_last_lease_and_keeps_no_connection(void **sta
 static void from_the_third_attempt_on_a_lease_pauses(void **state)
 {
     (void)state;
-    static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 300 };
+    static const uint64_t pauses[] = { 0, 0, 100, 200, 300, 500, 1000, 1000 };
 
     for (unsigned i = 0; i < ARRAY_LEN(pauses); i++) {
         struct borrower a;

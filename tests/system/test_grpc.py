@@ -185,6 +185,37 @@ def test_waiting_for_a_pod_is_bounded_by_the_deadline_of_the_call(start_playgrou
     assert 1 < time.monotonic() - began < 6
 
 
+def test_requests_wait_for_containers_that_are_restarted(server, start_playground, start_tunnel):
+    """All pods stay ready for 2 s while nothing listens in them, as when their containers are killed."""
+    playground = start_playground("--pods", "2", "--backend", f"many:{PORT}=127.0.0.1:{server.port}")
+    tunnel = start_tunnel("--wait", "20s", kubeconfig=playground.kubeconfig)
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
+    ports = [f"many/many-{i}:{PORT}" for i in range(2)]
+    for _ in ports:  # each of them answers once
+        assert client.method("Unary")(b"before", timeout=20) == b"before"
+    playground.order(*[f"refuse {port}" for port in ports], "kill-tunnels")
+    calls = [client.method("Unary").future(b"%d" % i, timeout=20) for i in range(20)]
+    began = time.monotonic()
+    assert tunnel.get("many.many.svc.cluster.local", "/", "--max-time", "1").exit == 28, "HTTP/1 waits as well"
+    time.sleep(max(0, began + 2 - time.monotonic()))
+    executed = len(server.metadata)
+    playground.order(*[f"heal {port}" for port in ports])
+    assert [call.result() for call in calls] == [b"%d" % i for i in range(20)]
+    assert len(server.metadata) - executed == 20, "each once"
+    client.close()
+
+
+def test_a_port_that_never_answered_is_an_error_before_the_wait_is_over(start_playground, start_tunnel):
+    playground = start_playground("--pods", "2")
+    playground.order(*[f"refuse many/many-{i}:{PORT}" for i in range(2)])
+    tunnel = start_tunnel("--wait", "60s", kubeconfig=playground.kubeconfig)
+    client = GrpcClient(tunnel.port, "many.many.svc.cluster.local")
+    with pytest.raises(grpc.RpcError) as failed:
+        client.method("Unary")(b"", timeout=20)
+    assert failed.value.code() == grpc.StatusCode.UNAVAILABLE
+    client.close()
+
+
 @pytest.mark.parametrize("loss", ["reset-tunnels", "kill-tunnels"])
 def test_a_stream_whose_pod_is_lost_ends_with_unavailable(server, start_playground, start_tunnel, loss):
     playground = start_playground("--pods", "1", "--backend", f"many:{PORT}=127.0.0.1:{server.port}")
