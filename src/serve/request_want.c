@@ -52,6 +52,7 @@ struct want request_want(const struct serve *s, const struct client_side *client
         .client = str_of(client->from->address),
         .proto = proto,
         .certain = (!will_fit || h2_is_upgrade(head)) && proto != PROTO_HTTP2,
+        .cautious = !http1_idempotent(head->method) && proto != PROTO_HTTP2,
         .upgrade = h2_is_upgrade(head),
         /* The last attempt gets a fresh connection. */
         .repeatable = http1_idempotent(head->method) && request_is_kept(request) &&

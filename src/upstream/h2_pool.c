@@ -324,6 +324,15 @@ enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
     return declares_http2(declared) && !is_doubtful ? SPEAKS_HTTP2 : learnt;
 }
 
+bool h2_pool_has_shown_http2(const struct h2_pool *p, const struct endpoint *e,
+                             struct port_use use)
+{
+    const struct pod_port *pod_port = pod_port_find(p, e, use);
+
+    return pod_port &&
+           (pod_port->learnt == SPEAKS_HTTP2_ALSO || pod_port->learnt == SPEAKS_HTTP2);
+}
+
 bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
                            struct port_use use)
 {

@@ -81,6 +81,9 @@ void h2_pool_add(struct h2_pool *p, const struct endpoint *e, struct port_use us
  * (`declared` may be NULL). */
 enum speaks h2_pool_speaks(const struct h2_pool *p, const struct endpoint *e,
                            struct port_use use, const struct service_port *declared);
+/* Has it sent SETTINGS?  Else it may be declared in error. */
+bool h2_pool_has_shown_http2(const struct h2_pool *p, const struct endpoint *e,
+                             struct port_use use);
 /* Upgrades, as extended CONNECT: its SETTINGS have shown that it accepts none. */
 bool h2_pool_lacks_connect(const struct h2_pool *p, const struct endpoint *e,
                            struct port_use use);

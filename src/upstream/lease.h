@@ -51,6 +51,8 @@ struct want {
                          after a pause, in which the catalog may learn of the failure */
     bool certain;     /* HTTP/2 only on a connection whose SETTINGS have come: the request
                          cannot be sent again in HTTP/1 */
+    bool cautious; /* the same until the port has shown that it speaks HTTP/2: it must not
+                         get the request twice */
     bool upgrade;  /* a WebSocket: HTTP/2 only where the pod accepts extended CONNECT */
     bool same_ns;  /* from a browser: no ExternalName into another namespace */
     uint64_t pair; /* the idle connection with this number is taken first; 0: none */
@@ -71,7 +73,8 @@ struct lease {
         tls; /* with which TLS it is spoken to, for upstream/ (tls_ports.h); 0: plain */
     bool expects_tls; /* PROTO_RAW: HTTP on it would have to be in TLS */
     bool reused; /* an idle connection: the pod may have closed it before the request */
-    struct log_id via; /* the tunnel, or the direct connection, for the log */
+    bool answered_lately; /* the pod's port has sent a response in the last minute */
+    struct log_id via;    /* the tunnel, or the direct connection, for the log */
     /* Set by the user before RELEASE_KEEP: the pod may have tied the connection to its client
      * (NTLM), so only a request with this number in want.pair gets it again.  0: any request
      * may.  A lease of such a connection starts with its number. */

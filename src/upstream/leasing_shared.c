@@ -1,13 +1,23 @@
 /* upstream/leasing_shared.c - leases of streams of HTTP/2 connections, which requests share */
 #include "upstream/leasing_steps.h"
 
+/* May the request be sent only where SETTINGS have come? */
+static bool must_be_certain(const struct leasing *l)
+{
+    const struct lease *lease = l->lease;
+
+    return l->want.certain ||
+           (l->want.cautious &&
+            !h2_pool_has_shown_http2(h2_pool_of(l), lease->endpoint, lease_use(lease)));
+}
+
 /* Take a stream of an open HTTP/2 connection; LEASE_OPENING: none has room. */
 static enum lease_state take_shared_stream(struct leasing *l, enum source source)
 {
     struct lease *lease = l->lease;
     struct pooled connection = { 0 };
     struct message_stream *m =
-        h2_pool_take(h2_pool_of(l), lease->endpoint, lease_use(lease), l->want.certain,
+        h2_pool_take(h2_pool_of(l), lease->endpoint, lease_use(lease), must_be_certain(l),
                      &connection.via);
 
     if (!m)
@@ -24,7 +34,7 @@ static bool must_join(const struct leasing *l)
     struct port_use use = lease_use(l->lease);
 
     return h2_pool_is_opening(h2_pool_of(l), e, use) ||
-           (l->want.certain && h2_pool_awaits_settings(h2_pool_of(l), e, use));
+           (must_be_certain(l) && h2_pool_awaits_settings(h2_pool_of(l), e, use));
 }
 
 static enum lease_state join_opening(struct leasing *l)
@@ -130,7 +140,7 @@ enum lease_state leasing_in_joined(struct leasing *l)
     if (must_join(l))
         return join_opening(l);
     leasing_end_shared(l);
-    if (l->want.certain && ++l->failures == LEASING_TRIES)
+    if (must_be_certain(l) && ++l->failures == LEASING_TRIES)
         return leasing_park(l,
                             diag_set(&l->lease->why, ERR_VERSION,
                                      "port %u of pod %s ended HTTP/2 connections at once",
