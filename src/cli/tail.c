@@ -14,25 +14,25 @@
 
 static void tail_help(void)
 {
-    puts(
-        "Usage: kube-tunnel tail [NAME] [--status 404|5xx] [--slow TIME] [-o json]\n"
-        "                        [--har FILE] [--queries] [--bodies]\n"
-        "\n"
-        "Print requests as they end, and where their time went. NAME is a host, a "
-        "service\n"
-        "or SERVICE.NAMESPACE. Values of queries, credentials and cookies are redacted.\n"
-        "\n"
-        "      --status S       Only this status, or class like 5xx\n"
-        "      --slow TIME      Only requests that took so long, like 500ms\n"
-        "  -o, --output json    One JSON object a line\n"
-        "      --har FILE       Also write an HTTP archive, for you alone (mode 0600)\n"
-        "      --har-limit N    Bytes that it may have; without it 1 GiB\n"
-        "      --queries        Show values of queries, but for names like \"token\"\n"
-        "      --bodies         Record bodies (64 KiB each) for -o json and --har; the\n"
-        "                       log and kube-tunnel status say so while it runs\n"
-        "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
-        "\n"
-        "kube-tunnel replay ID sends a request that was shown again.");
+    puts("Usage: kube-tunnel tail [NAME] [--status 404|5xx] [--slow TIME] [-o json]\n"
+         "                        [--har FILE] [--queries] [--bodies]\n"
+         "\n"
+         "Print requests and raw connections as they end, and where their time went. "
+         "NAME\n"
+         "is a host, a service or SERVICE.NAMESPACE. Values of queries, credentials and "
+         "cookies are redacted.\n"
+         "\n"
+         "      --status S       Only this status, or class like 5xx\n"
+         "      --slow TIME      Only requests that took so long, like 500ms\n"
+         "  -o, --output json    One JSON object a line\n"
+         "      --har FILE       Also write an HTTP archive, for you alone (mode 0600)\n"
+         "      --har-limit N    Bytes that it may have; without it 1 GiB\n"
+         "      --queries        Show values of queries, but for names like \"token\"\n"
+         "      --bodies         Record bodies (64 KiB each) for -o json and --har; the\n"
+         "                       log and kube-tunnel status say so while it runs\n"
+         "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
+         "\n"
+         "kube-tunnel replay ID sends a request that was shown again.");
 }
 
 struct tail {
@@ -84,13 +84,45 @@ static void print_phases(const json_t *ms)
     }
 }
 
+static void print_clock(const json_t *event)
+{
+    time_t at = (time_t)(number_of(event, "at") / 1000);
+    struct tm parts = { 0 };
+    char clock[16] = "";
+
+    if (localtime_r(&at, &parts))
+        strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
+    printf("%s  %-7s  ", clock, text_of(event, "id"));
+}
+
+/* "closed", in the place of a status. */
+static void print_connection(const struct tail *t, const json_t *event)
+{
+    const json_t *ms = json_object_get(event, "ms");
+    const char *end = text_of(event, "end"), *reason = text_of(event, "reason");
+    bool bad = strcmp(end, "reset") == 0 || strcmp(end, "failed") == 0;
+    AUTO_FREE char *host = xstrdup(text_of(event, "host"));
+    AUTO_FREE char *of_pod = event_pod(event);
+    AUTO_FREE char *pod = of_pod ? TAKE(of_pod) : xstrdup("no pod");
+    AUTO_FREE char *why = reason[0] ? xasprintf("  %s", reason) : xstrdup("");
+    const char *colour = bad ? "\033[31m" : "\033[32m";
+
+    text_make_printable(host, false);
+    text_make_printable(pod, false);
+    text_make_printable(why, false);
+    print_clock(event);
+    printf("%s%s%s  %5lld ms  TCP %s  %s  in %lld, out %lld bytes",
+           t->colour ? colour : "", end, t->colour ? "\033[0m" : "",
+           number_of(ms, "total"), host, pod, number_of(event, "bytesIn"),
+           number_of(event, "bytesOut"));
+    print_phases(ms);
+    puts(why);
+}
+
 static void print_event(const struct tail *t, const json_t *event)
 {
     const json_t *ms = json_object_get(event, "ms");
     long long status = number_of(event, "status");
-    time_t at = (time_t)(number_of(event, "at") / 1000);
-    struct tm parts = { 0 };
-    char clock[16] = "";
     AUTO_FREE char *url =
         xasprintf("%s%s", text_of(event, "host"), text_of(event, "path"));
     AUTO_FREE char *of_pod = event_pod(event);
@@ -100,11 +132,10 @@ static void print_event(const struct tail *t, const json_t *event)
     text_make_printable(url, false);
     text_make_printable(pod, false);
     text_make_printable(method, false);
-    if (localtime_r(&at, &parts))
-        strftime(clock, sizeof(clock), "%H:%M:%S", &parts);
-    printf("%s  %-7s  %s%lld%s  %5lld ms  %s %s  %s", clock, text_of(event, "id"),
-           t->colour ? colour_of(status) : "", status ? status : 499,
-           t->colour ? "\033[0m" : "", number_of(ms, "total"), method, url, pod);
+    print_clock(event);
+    printf("%s%lld%s  %5lld ms  %s %s  %s", t->colour ? colour_of(status) : "",
+           status ? status : 499, t->colour ? "\033[0m" : "", number_of(ms, "total"),
+           method, url, pod);
     print_phases(ms);
     putchar('\n');
 }
@@ -120,14 +151,17 @@ static void add_to_har(struct tail *t, const json_t *event)
     t->status = EXIT_FAILED;
 }
 
-static void take_request(struct tail *t, struct str line, const json_t *event)
+static void take_end(struct tail *t, struct str line, const json_t *event, bool request)
 {
     if (t->json)
         printf("%.*s\n", STR_ARG(line));
-    else
+    else if (request)
         print_event(t, event);
+    else
+        print_connection(t, event);
     fflush(stdout);
-    add_to_har(t, event);
+    if (request) /* an HTTP archive has nothing else */
+        add_to_har(t, event);
 }
 
 /* False: the stream has ended in order. */
@@ -137,8 +171,10 @@ static bool take_line(struct tail *t, struct str line)
     const char *type = text_of(event, "type");
     bool ends = strcmp(type, "end") == 0;
 
-    if (strcmp(type, "request") == 0)
-        take_request(t, line, event);
+    bool request = strcmp(type, "request") == 0;
+
+    if (request || strcmp(type, "connection") == 0)
+        take_end(t, line, event, request);
     else if (strcmp(type, "lost") == 0)
         print_failure("%lld requests were not shown, because they came too fast",
                       number_of(event, "events"));

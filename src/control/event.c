@@ -1,4 +1,5 @@
-/* control/event.c - one request as a line of JSON, and whether a filter takes it */
+/* control/event.c - one request, or raw connection, as a line of JSON, and whether a filter
+ * takes it */
 #include "control/event.h"
 
 #include "base/own.h"
@@ -7,13 +8,12 @@
 #include "catalog/service.h"
 #include "control/redact.h"
 
-static bool is_named(const struct request_event *e, const char *name)
+static bool is_named(const struct name *n, struct str host, const char *name)
 {
-    const struct name *n = e->name;
     struct str wanted = str_of(name), service;
     struct str ns = str_cut(wanted, '.', &service);
 
-    if (str_ieq(wanted, e->host))
+    if (str_ieq(wanted, host))
         return true;
     return str_ieq(service, n->service) && (!ns.at || str_ieq(ns, n->ns));
 }
@@ -26,7 +26,7 @@ bool event_matches(const struct request_event *e, const struct reader_filter *f)
         return false;
     if (e->times.total < f->slow_ms)
         return false;
-    return !f->name || is_named(e, f->name);
+    return !f->name || is_named(e->name, e->host, f->name);
 }
 
 /* --- the line --- */
@@ -178,36 +178,35 @@ static char *put_id(char *to, struct log_id id)
     return to;
 }
 
-static char *put_route(char *to, const struct request_event *e)
+static char *put_route(char *to, const struct name *n, const struct endpoint *e)
 {
-    const struct name *n = e->name;
-
     if (n->kind != NAME_INVALID && n->kind != NAME_OWN && !str_empty(n->service)) {
         to = json_put(to, ",\"service\":");
         to = json_put_string(to, n->service);
         to = json_put(to, ",\"namespace\":");
         to = json_put_string(to, n->ns);
     }
-    if (e->endpoint) {
+    if (e) {
         to = json_put(to, ",\"pod\":");
-        to = json_put_string(to, str_of(e->endpoint->pod));
-        if (!str_eq(str_of(e->endpoint->ns), n->ns)) {
+        to = json_put_string(to, str_of(e->pod));
+        if (!str_eq(str_of(e->ns), n->ns)) {
             to = json_put(to, ",\"podNamespace\":");
-            to = json_put_string(to, str_of(e->endpoint->ns));
+            to = json_put_string(to, str_of(e->ns));
         }
     }
     return to;
 }
 
-static char *put_connection(char *to, const struct request_event *e)
+static char *put_connection(char *to, const struct endpoint *e, uint16_t port,
+                            struct log_id via)
 {
-    if (e->endpoint) {
+    if (e) {
         to = json_put(to, ",\"podPort\":");
-        to = json_put_number(to, e->pod_port);
+        to = json_put_number(to, port);
     }
-    if (e->via.kind) {
+    if (via.kind) {
         to = json_put(to, ",\"via\":");
-        to = put_id(to, e->via);
+        to = put_id(to, via);
     }
     return to;
 }
@@ -285,10 +284,10 @@ void event_write(const struct request_event *e, const struct reader_filter *f,
     char *begin = json_out_reserve(o, room_for(e));
     char *to = put_begin(begin, e, now_ms);
     to = put_counts(to, e);
-    to = put_route(to, e);
+    to = put_route(to, e->name, e->endpoint);
     to = put_times(to, &e->times);
     if (f->heads)
-        to = put_connection(to, e);
+        to = put_connection(to, e->endpoint, e->pod_port, e->via);
     to = json_put(to, ",\"path\":");
     bool redacted = redact_changes(e->path);
     if (!redacted)
@@ -298,4 +297,69 @@ void event_write(const struct request_event *e, const struct reader_filter *f,
         put_path(o, e->path, f->queries);
     put_messages(o, e, f);
     json_out_raw(o, STR("}\n"));
+}
+
+/* --- a raw connection --- */
+
+bool event_matches_connection(const struct connection_event *e,
+                              const struct reader_filter *f)
+{
+    if (f->status || f->class || e->times.total < f->slow_ms)
+        return false;
+    return !f->name || is_named(e->name, e->host, f->name);
+}
+
+static const char *end_text(enum connection_end end)
+{
+    static const char *const texts[] = {
+        [END_CLOSED] = "closed",
+        [END_LEFT] = "left",
+        [END_RESET] = "reset",
+        [END_FAILED] = "failed",
+    };
+    return texts[end];
+}
+
+static char *put_end(char *to, const struct connection_event *e)
+{
+    to = json_put(to, ",\"end\":");
+    to = json_put_string(to, str_of(end_text(e->end)));
+    if (e->reason) {
+        to = json_put(to, ",\"reason\":");
+        to = json_put_string(to, str_of(e->reason));
+    }
+    to = json_put(to, ",\"bytesIn\":");
+    to = json_put_number(to, e->bytes_in);
+    to = json_put(to, ",\"bytesOut\":");
+    to = json_put_number(to, e->bytes_out);
+    if (e->attempts > 1) {
+        to = json_put(to, ",\"attempts\":");
+        to = json_put_number(to, e->attempts);
+    }
+    return to;
+}
+
+void event_write_connection(const struct connection_event *e,
+                            const struct reader_filter *f, uint64_t now_ms,
+                            struct json_out *o)
+{
+    size_t texts = e->host.len + (e->reason ? strlen(e->reason) : 0) + 6 * 253;
+
+    json_out_clear(o);
+    char *begin = json_out_reserve(o, JSON_STRING_ROOM(texts) + 1024);
+    char *to = json_put(begin, "{\"type\":\"connection\",\"id\":");
+    to = put_id(to, e->id);
+    to = json_put(to, ",\"at\":");
+    to = json_put_number(to, now_ms - e->times.total);
+    to = json_put(to, ",\"client\":");
+    to = json_put_string(to, str_of(e->client));
+    to = json_put(to, ",\"host\":");
+    to = json_put_string(to, e->host);
+    to = put_end(to, e);
+    to = put_route(to, e->name, e->endpoint);
+    to = put_times(to, &e->times);
+    if (f->heads)
+        to = put_connection(to, e->endpoint, e->pod_port, e->via);
+    to = json_put(to, "}\n");
+    o->len = (size_t)(to - begin);
 }

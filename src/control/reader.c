@@ -83,14 +83,11 @@ static void compare_clocks(struct control *c)
     c->wall_ahead_ms = (uint64_t)wall_clock_ms() - c->sched->now;
 }
 
-/* True: the reader wants it. */
-static bool publish(struct reader *r, const struct request_event *e)
+/* The line that is in c->line. */
+static void send_line(struct reader *r)
 {
     struct control *c = r->control;
 
-    if (!event_matches(e, &r->filter))
-        return false;
-    event_write(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
     if (r->lost && bufq_room(r->out) >= c->line.len + LOST_ROOM)
         put_lost(r);
     if (r->lost || !bufq_put(r->out, c->line.at, c->line.len))
@@ -99,7 +96,30 @@ static bool publish(struct reader *r, const struct request_event *e)
         task_wake(r->flush);
     else if (!c->flush_later.at)
         timer_set(&c->flush_later, FLUSH_MS);
+}
+
+/* True: the reader wants it. */
+static bool publish(struct reader *r, const struct request_event *e)
+{
+    struct control *c = r->control;
+
+    if (!event_matches(e, &r->filter))
+        return false;
+    event_write(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
+    send_line(r);
     return true;
+}
+
+static void on_connection(void *owner, const struct connection_event *e)
+{
+    struct control *c = owner;
+
+    list_for_each (r, &c->readers, struct reader, node) {
+        if (!event_matches_connection(e, &r->filter))
+            continue;
+        event_write_connection(e, &r->filter, c->sched->now + c->wall_ahead_ms, &c->line);
+        send_line(r);
+    }
 }
 
 static void on_request(void *owner, const struct request_event *e)
@@ -189,7 +209,9 @@ void readers_init(struct control *c)
 {
     list_init(&c->readers);
     timer_init(&c->flush_later, c->sched, on_flush_later);
-    c->observer = (struct observer){ .on_request = on_request, .owner = c };
+    c->observer = (struct observer){ .on_request = on_request,
+                                     .on_connection = on_connection,
+                                     .owner = c };
     history_init(&c->history, c->sched);
 }
 

@@ -1,6 +1,7 @@
 /* control/reader.h - readers of the event stream
  *
- * A reader gets a line of JSON for each request that ends and passes its filters.  Lines wait
+ * A reader gets a line of JSON for each request and raw connection that ends and passes its
+ * filters.  Lines wait
  * in its queue, at most READER_ROOM bytes; what does not fit is counted and reported in the
  * next line that does.  Private to control/.
  */

@@ -44,10 +44,10 @@ static void report(struct exchange *x)
         .attempts = &x->attempts,
         .join = &x->join,
         .copies = x->observed,
-        .began = x->began,
-        .routed_at = x->routed_at,
-        .answered_at = x->answered_at,
-        .now = x->serve->sched->now,
+        .at = { .began = x->began,
+                .routed_at = x->routed_at,
+                .answered_at = x->answered_at,
+                .now = x->serve->sched->now },
     };
 
     const struct request_event e = observation_event(&o);
@@ -55,7 +55,7 @@ static void report(struct exchange *x)
     if (x->serve->observer)
         x->serve->observer->on_request(x->serve->observer->owner, &e);
     if (x->trace.recorded)
-        trace_report(&x->trace, x->serve->traces, &e, o.now);
+        trace_report(&x->trace, x->serve->traces, &e, o.at.now);
 }
 
 /* Everything borrowed goes back. */

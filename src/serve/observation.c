@@ -10,15 +10,14 @@ static uint64_t reached(uint64_t at, uint64_t end)
 }
 
 /* The phases follow each other; one that was not reached takes no time. */
-static struct request_times times_of(const struct observation *o)
+struct request_times times_between(const struct milestones *m, const struct lease *l)
 {
-    const struct lease *l = &o->attempts->lease;
-    uint64_t routed = reached(o->routed_at, o->now);
-    uint64_t held = reached(l->held_at, o->now);
+    uint64_t routed = reached(m->routed_at, m->now);
+    uint64_t held = reached(l->held_at, m->now);
     uint64_t found = reached(l->found_at, held);
     uint64_t opening = l->reused ? held : reached(l->opening_at, held);
-    uint64_t first = reached(o->answered_at, o->now);
-    struct request_times t = { .head = routed - o->began, .total = o->now - o->began };
+    uint64_t first = reached(m->answered_at, m->now);
+    struct request_times t = { .head = routed - m->began, .total = m->now - m->began };
 
     found = found < routed ? routed : found;
     opening = opening < found ? found : opening;
@@ -28,7 +27,7 @@ static struct request_times times_of(const struct observation *o)
     t.wait = opening - found;
     t.dial = held - opening;
     t.pod = first - held;
-    t.transfer = o->now - first;
+    t.transfer = m->now - first;
     return t;
 }
 
@@ -60,7 +59,7 @@ struct request_event observation_event(const struct observation *o)
         .whole = o->join->request.whole,
         .bytes_in = join_received(o->join),
         .bytes_out = join_passed(o->join),
-        .times = times_of(o),
+        .times = times_between(&o->at, lease),
         .response_head = { o->copies ? o->copies->head : NULL,
                            o->copies ? o->copies->head_len : 0 },
         .request_body = o->copies && o->copies->bodies ? &o->copies->request : NULL,

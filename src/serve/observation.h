@@ -9,6 +9,14 @@
 #include "serve/observed.h"
 #include "serve/visitor.h"
 
+/* sched ms; 0: not reached */
+struct milestones {
+    uint64_t began, routed_at, answered_at, now;
+};
+
+/* The phases between them, and those of the lease. */
+struct request_times times_between(const struct milestones *m, const struct lease *l);
+
 /* What an exchange has at its end; borrowed. */
 struct observation {
     struct log_id id;
@@ -18,8 +26,8 @@ struct observation {
     const struct target *target;
     const struct attempts *attempts;
     const struct join *join;
-    struct observed *copies;                     /* or NULL */
-    uint64_t began, routed_at, answered_at, now; /* sched ms; 0: not reached */
+    struct observed *copies; /* or NULL */
+    struct milestones at;
 };
 
 /* It borrows from what the observation borrows. */

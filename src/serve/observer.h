@@ -1,4 +1,4 @@
-/* serve/observer.h - requests as they end, for an observer
+/* serve/observer.h - requests and raw connections as they end, for an observer
  *
  * There is one observer or none.  Without one a request costs one branch more.  With `heads` or
  * `bodies` the parts that a message does not keep by itself are copied while they pass.
@@ -58,8 +58,32 @@ struct request_event {
     const struct body_copy *request_body, *response_body; /* NULL: not kept */
 };
 
+enum connection_end {
+    END_CLOSED, /* both sides ended in order */
+    END_LEFT,   /* the client ended first, or is gone */
+    END_RESET,  /* the pod's side was cut */
+    END_FAILED, /* there was no connection to a pod, or nothing came from it */
+};
+
+/* A raw connection; everything is borrowed for the call. */
+struct connection_event {
+    struct log_id id;
+    const char *client;
+    const struct name *name;         /* of the route */
+    struct str host;                 /* as log lines have it */
+    const struct endpoint *endpoint; /* NULL: none */
+    uint16_t pod_port;
+    struct log_id via;
+    unsigned attempts;
+    enum connection_end end;
+    const char *reason; /* with END_RESET and END_FAILED; else NULL */
+    uint64_t bytes_in, bytes_out;
+    struct request_times times; /* pod: until its first byte */
+};
+
 struct observer {
     void (*on_request)(void *owner, const struct request_event *e);
+    void (*on_connection)(void *owner, const struct connection_event *e);
     bool heads, bodies;
     void *owner;
 };

@@ -33,6 +33,7 @@
 #include "serve/attempts.h"
 #include "serve/client_status.h"
 #include "serve/handover.h"
+#include "serve/observation.h"
 #include "relay/retry_buffer.h"
 #include "serve/serve_state.h"
 
@@ -68,7 +69,8 @@ struct raw {
     struct log_id id;
     struct visitor from;
     struct holder holder;
-    uint64_t began;
+    uint64_t began, answered_at; /* sched ms; 0: not yet */
+    enum err failed;             /* why there is no connection to a pod */
 
     enum line line; /* the client's first bytes; while MORE they stay in its queue */
     struct request_line reader;
@@ -102,6 +104,8 @@ static const struct {
     STATES(X)
 #undef X
 };
+
+static void report_end(const struct raw *r);
 
 static const struct route *route_of(const struct raw *r)
 {
@@ -144,6 +148,7 @@ static enum raw_state raw_give_up(struct raw *r, enum err e, const struct diag *
              LOG_V("service", route_of(r)->name.service),
              LOG_V("namespace", route_of(r)->name.ns),
              LOG_S("reason", diag_text(why, e)));
+    r->failed = e;
     return RAW_CLOSED;
 }
 
@@ -210,6 +215,7 @@ static enum raw_state refuse_proxied(struct raw *r, enum err e)
 
     r->attempts.lease.result = e;
     raw_give_up(r, e, &r->attempts.lease.why);
+    report_end(r);
     refusal_of_lease(&r->attempts.lease, route_of(r), &why);
     proxy_refuse(r->due, why.cause, &r->client->out);
     attempts_return(&r->attempts, RELEASE_ABORT);
@@ -388,6 +394,7 @@ static enum raw_state raw_in_talk(struct raw *r)
     if (r->attempts.lease.endpoint && client_speaks_tls(r))
         look_for_plain_server(r, pod);
     retry_buffer_stop(&r->retry);
+    r->answered_at = r->task.sched->now;
     relay_start(&r->relay, r->client, pod, r->serve->config->half_close, &r->task);
     return RAW_RELAY;
 }
@@ -428,10 +435,62 @@ static enum release_mode release_mode_of(const struct raw *r)
     return r->clean || (r->client->in_eof && quiet) ? RELEASE_CLOSE : RELEASE_ABORT;
 }
 
-static void end_connection(struct raw *r)
+static const char *host_of(const struct raw *r)
 {
     const struct exposed *to = r->from.exposed;
-    const char *host = to->proxied ? to->proxied : to->route.name.text;
+    return to->proxied ? to->proxied : to->route.name.text;
+}
+
+static enum connection_end end_of(const struct raw *r)
+{
+    const struct stream *pod = r->attempts.lease.stream;
+
+    if (r->failed)
+        return END_FAILED;
+    if (r->clean)
+        return END_CLOSED;
+    return pod && pod->broken ? END_RESET : END_LEFT;
+}
+
+static const char *reason_of(const struct raw *r, enum connection_end end)
+{
+    const struct lease *l = &r->attempts.lease;
+
+    if (end == END_FAILED)
+        return l->result ? diag_text(&l->why, r->failed) : err_text(r->failed);
+    return end == END_RESET ? diag_text(&l->stream->end.why, ERR_RESET) : NULL;
+}
+
+static void report_end(const struct raw *r)
+{
+    const struct observer *to = r->serve->observer;
+    const struct lease *l = &r->attempts.lease;
+    const struct milestones at = { r->began, r->began, r->answered_at,
+                                   r->task.sched->now };
+    enum connection_end end = end_of(r);
+    const struct connection_event e = {
+        .id = r->id,
+        .client = r->from.address,
+        .name = &route_of(r)->name,
+        .host = str_of(host_of(r)),
+        .endpoint = l->endpoint,
+        .pod_port = l->port,
+        .via = l->via,
+        .attempts = r->attempts.count,
+        .end = end,
+        .reason = reason_of(r, end),
+        .bytes_in = r->sent + r->relay.up,
+        .bytes_out = r->relay.down,
+        .times = times_between(&at, l),
+    };
+
+    if (to)
+        to->on_connection(to->owner, &e);
+}
+
+static void end_connection(struct raw *r)
+{
+    const char *host = host_of(r);
     const struct lease *lease = &r->attempts.lease;
 
     if (lease->endpoint || lease->outside)
@@ -441,6 +500,7 @@ static void end_connection(struct raw *r)
                  LOG_U("in", r->sent + r->relay.up), LOG_U("out", r->relay.down),
                  LOG_U("ms", r->task.sched->now - r->began), LOG_S("host", host));
     accounting_raw(r->id.cluster, r->sent + r->relay.up, r->relay.down);
+    report_end(r);
     relay_finish(&r->relay);
     attempts_return(&r->attempts, release_mode_of(r));
     if (r->clean)

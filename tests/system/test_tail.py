@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import contextlib
 import json
 import os
 import re
@@ -16,7 +17,7 @@ import pytest
 
 import control_api
 from http_client import Client, request
-from tunnel_process import BINARY, clean_environment, curl, eventually
+from tunnel_process import BINARY, clean_environment, curl, eventually, free_ports, receive
 
 WEB, DB = "web.shop.localhost", "db.shop.localhost"
 EVENT = {"$ref": "#/components/schemas/Event", "components": control_api.DOCUMENT["components"]}
@@ -468,3 +469,93 @@ def test_a_replay_of_a_slow_request_is_waited_for(start_tunnel, start_tail):
     begun = time.monotonic()
     assert tunnel.ask("replay", tail.event()["id"]).returncode == 0
     assert time.monotonic() - begun > 0.75
+
+
+# Raw connections
+
+ECHO = "web.shop.svc.cluster.local:9000"
+
+
+@pytest.fixture
+def exposed(start_tunnel):
+    """A kube-tunnel and the ports that it exposes: of a server that echoes, and of nothing."""
+    echo, nothing = free_ports(2)
+    tunnel = start_tunnel("--expose", f"web.shop:9000={echo}", "--expose", f"nothing.shop:1={nothing}", "--wait", "0",
+                          "--half-close")
+    return tunnel, echo, nothing
+
+
+def talk(port, words, reset=False):
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(words)
+        assert receive(s, len(words)) == words
+        if reset:
+            s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+        else:
+            s.shutdown(socket.SHUT_WR)
+            assert s.recv(1) == b""
+
+
+def test_a_raw_connection_is_an_event_with_its_bytes_and_its_pod(exposed, start_tail):
+    tunnel, echo, _ = exposed
+    lines, events = start_tail(tunnel), start_tail(tunnel, "web.shop", "-o", "json")
+    talk(echo, b"\0hello")
+    event = events.event()
+    assert event["type"] == "connection" and event["end"] == "closed" and "reason" not in event
+    assert (event["bytesIn"], event["bytesOut"]) == (6, 6)
+    assert event["service"] == "web" and event["namespace"] == "shop" and event["pod"].startswith("web-")
+    assert event["podPort"] and event["via"] and event["client"] == "127.0.0.1"
+    assert sum(v for k, v in event["ms"].items() if k != "total") == event["ms"]["total"]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  s\d+ +closed +\d+ ms  TCP web\.shop\S*  shop/web-[\w-]+  in 6, out 6 bytes"
+                        r"(, |  )?(\w[\w-]* \d+(, )?)*\n", lines.line())
+
+
+def test_ends_of_raw_connections_are_told_apart(exposed, start_tail):
+    tunnel, echo, nothing = exposed
+    tail = start_tail(tunnel, "-o", "json")
+    talk(echo, b"\0bye", reset=True)
+    assert tail.event()["end"] == "left"
+    with contextlib.suppress(ConnectionError), socket.create_connection(("127.0.0.1", nothing), 10) as s:
+        s.sendall(b"\0")
+        assert s.recv(1) == b""
+    failed = tail.event()
+    assert failed["end"] == "failed" and "nothing" in failed["reason"] and "pod" not in failed, failed
+
+
+def test_a_pod_that_cuts_a_raw_connection_is_named(start_tunnel, start_tail, pod):
+    port, = free_ports(1)
+    pod.plays(lambda connection: (connection.send(b"\0"), connection.take_until(b"cut"), connection.reset()))
+    tunnel = start_tunnel("--expose", f"{pod.name}.many.pod:8080={port}")
+    tail = start_tail(tunnel, "-o", "json")
+    with socket.create_connection(("127.0.0.1", port), 10) as s:
+        s.sendall(b"\0" + f"\r\nHost: {pod.host}\r\n\r\n".encode())
+        assert s.recv(1) == b"\0"
+        s.sendall(b"cut")
+        with contextlib.suppress(ConnectionResetError):
+            assert s.recv(1) == b""
+    event = tail.event()
+    assert event["end"] in ("reset", "closed") and event["pod"] == pod.name, event
+    assert event["end"] == "closed" or event["reason"]
+
+
+def test_connections_through_connect_and_socks_are_events(start_tunnel, start_tail):
+    tunnel = start_tunnel()
+    tail = start_tail(tunnel, "-o", "json")
+    for flag in ("--proxy", "--socks5-hostname"):
+        arguments = ("-p",) if flag == "--proxy" else ()
+        curl(*arguments, flag, f"127.0.0.1:{tunnel.port}", "--max-time", "3", f"telnet://{ECHO}", stdin=b"\0x\n")
+    found = [tail.event() for _ in range(3)]
+    ends = [e for e in found if e["type"] == "connection"]
+    assert len(ends) == 2 and all(e["host"].startswith("web.shop") and e["pod"] for e in ends), found
+
+
+def test_an_archive_and_a_filter_by_status_have_no_raw_connections(exposed, start_tail, tmp_path):
+    tunnel, echo, _ = exposed
+    tail = start_tail(tunnel, "--har", tmp_path / "har")
+    by_status = start_tail(tunnel, "--status", "200")
+    talk(echo, b"\0hello")
+    tunnel.get(WEB)
+    assert "TCP" in tail.line() and "GET" in tail.line()
+    assert "GET" in by_status.line()
+    tail.stop()
+    assert len(json.loads((tmp_path / "har").read_text())["log"]["entries"]) == 1
