@@ -13,18 +13,46 @@ static const struct {
     char letter;
     const char *name;
 } short_flags[] = {
-    { 'h', "help" }, { 'n', "namespace" }, { 'o', "output" }, { 'V', "version" }
+    { 'f', "filename" },  { 'h', "help" },   { 'l', "selector" },
+    { 'n', "namespace" }, { 'o', "output" }, { 'V', "version" },
 };
 
 /* A flag that is not a setting. */
-static const char *const own_flags[] = {
-    "any-host", "backend", "bodies",    "check",     "config",  "diff",
-    "domain",   "drain",   "dry-run",   "group",     "har",     "har-limit",
-    "help",     "level",   "low-ports", "names",     "now",     "output",
-    "queries",  "raw",     "remove",    "role-name", "root",    "service-account",
-    "slow",     "status",  "unsafe",    "user",      "version", "watch",
-    NULL
-};
+static const char *const own_flags[] = { "address",
+                                         "any-host",
+                                         "backend",
+                                         "bodies",
+                                         "check",
+                                         "config",
+                                         "diff",
+                                         "domain",
+                                         "drain",
+                                         "dry-run",
+                                         "filename",
+                                         "group",
+                                         "har",
+                                         "har-limit",
+                                         "help",
+                                         "level",
+                                         "low-ports",
+                                         "names",
+                                         "now",
+                                         "output",
+                                         "pod-running-timeout",
+                                         "queries",
+                                         "raw",
+                                         "remove",
+                                         "role-name",
+                                         "root",
+                                         "selector",
+                                         "service-account",
+                                         "slow",
+                                         "status",
+                                         "unsafe",
+                                         "user",
+                                         "version",
+                                         "watch",
+                                         NULL };
 
 /* `commands` has blanks between the names. */
 static const struct {
@@ -58,6 +86,10 @@ static const struct {
     { "bodies", "tail", false },
     { "unsafe", "replay", false },
     { "watch", "status", false },
+    { "address", "port-forward", true },
+    { "filename", "port-forward", true },
+    { "pod-running-timeout", "port-forward", true },
+    { "selector", "port-forward", true },
 };
 
 static size_t find_command_flag(struct str name)
@@ -208,7 +240,7 @@ static enum err named_flag(struct args *a, struct cursor *c, struct str name,
 
 static bool takes_value(char letter)
 {
-    return letter == 'n' || letter == 'o';
+    return letter == 'f' || letter == 'l' || letter == 'n' || letter == 'o';
 }
 
 /* "namespce" is a misspelt --namespace; "oname" is -o with the value "name". */

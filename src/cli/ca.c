@@ -12,23 +12,24 @@
 
 static void ca_help(void)
 {
-    puts("Usage: kube-tunnel ca install|remove [--dry-run]\n"
-         "       kube-tunnel ca export [-o FILE]\n"
-         "       kube-tunnel ca status [-o json]\n"
-         "\n"
-         "The local certificate authority, for https:// URLs of services without TLS.\n"
-         "It can sign names of the cluster only.\n"
-         "\n"
-         "install  Make it if there is none, and let browsers and programs trust it\n"
-         "remove   Undo that, and delete its key\n"
-         "export   Print its certificate, for programs with a list of their own\n"
-         "status   Print where it is trusted, and until when\n"
-         "\n"
-         "  -o, --output    export: a file; status: json\n"
-         "      --dry-run   Only print what would be done\n"
-         "\n"
-         "Exit status: 0; 1 if something remains to be done, by a command that is "
-         "printed.");
+    print_help(
+        "Usage: kube-tunnel ca install|remove [--dry-run]\n"
+        "       kube-tunnel ca export [-o FILE]\n"
+        "       kube-tunnel ca status [-o json]\n"
+        "\n"
+        "The local certificate authority, for https:// URLs of services without TLS.\n"
+        "It can sign names of the cluster only.\n"
+        "\n"
+        "install  Make it if there is none, and let browsers and programs trust it\n"
+        "remove   Undo that, and delete its key\n"
+        "export   Print its certificate, for programs with a list of their own\n"
+        "status   Print where it is trusted, and until when\n"
+        "\n"
+        "  -o, --output    export: a file; status: json\n"
+        "      --dry-run   Only print what would be done\n"
+        "\n"
+        "Exit status: 0; 1 if something remains to be done, by a command that is "
+        "printed.");
 }
 
 static void files_finish(struct ca_files *files)

@@ -8,11 +8,11 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command,     &status_command,   &tail_command,       &replay_command,
-    &explain_command, &expose_command,   &stop_command,       &reload_command,
-    &list_command,    &doctor_command,   &rbac_command,       &config_command,
-    &ca_command,      &dns_command,      &completion_command, &version_command,
-    &help_command,    &complete_command,
+    &run_command,     &status_command, &tail_command,         &replay_command,
+    &explain_command, &expose_command, &port_forward_command, &stop_command,
+    &reload_command,  &list_command,   &doctor_command,       &rbac_command,
+    &config_command,  &ca_command,     &dns_command,          &completion_command,
+    &version_command, &help_command,   &complete_command,
 };
 
 const struct command *command_find(const char *name)
@@ -50,9 +50,9 @@ static void print_command(const struct command *c)
 
 void command_overview(void)
 {
-    puts("kube-tunnel: every service of a Kubernetes cluster under its own name\n\n"
-         "Usage: kube-tunnel [COMMAND] [--SETTING VALUE]...\n"
-         "While it runs:  curl http://web.shop.localhost/");
+    puts("kube-tunnel: every service of a Kubernetes cluster under its own name");
+    print_help("Usage: kube-tunnel [COMMAND] [--SETTING VALUE]...\n"
+               "While it runs:  curl http://web.shop.localhost/");
     print_heading("Commands");
     for (size_t i = 0; i < ARRAY_LEN(commands); i++)
         if (commands[i]->summary)
@@ -101,6 +101,8 @@ int cli_main(int argc, char **argv)
     struct diag why = { 0 };
 
     enum err e = args_parse(&args, argc, argv, &why);
+    if (e && args.word_count && strcmp(args.words[0], port_forward_command.name) == 0)
+        return port_forward_usage_error(diag_text(&why, e));
     if (e)
         return print_error("%s", diag_text(&why, e));
     return flushed(dispatch(&args));

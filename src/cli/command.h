@@ -20,8 +20,9 @@ struct command {
 
 extern const struct command run_command, status_command, tail_command, replay_command,
     explain_command, expose_command, stop_command, reload_command, list_command,
-    doctor_command, rbac_command, config_command, ca_command, dns_command, completion_command,
-    complete_command, version_command, help_command;
+    doctor_command, rbac_command, config_command, ca_command, dns_command,
+    port_forward_command, completion_command, complete_command, version_command,
+    help_command;
 
 /* NULL: there is no command of that name. */
 const struct command *command_find(const char *name);
@@ -31,9 +32,16 @@ const struct command *command_at(size_t i);
 /* Prints the help of the program itself. */
 void command_overview(void);
 
+/* "kube-tunnel", or "kubectl tunnel" for a program that is called kubectl-tunnel. */
+const char *program_name(void);
+/* Prints a help text that begins with "Usage: kube-tunnel", under the program's name. */
+void print_help(const char *text);
+
 /* "kube-tunnel: ..." to stderr; returns EXIT_USAGE. */
 int print_error(const char *format, ...) PRINTF_LIKE(1, 2);
 int unknown_command(const char *name);
+/* The same, as kubectl port-forward prints and returns it. */
+int port_forward_usage_error(const char *text);
 /* EXIT_OK when there are no words; otherwise prints an error. */
 int refuse_words(const char *const *words, size_t word_count);
 

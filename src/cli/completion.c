@@ -69,16 +69,17 @@ static const char fish[] =
 
 static void completion_help(void)
 {
-    puts("Usage: kube-tunnel completion bash|zsh|fish\n"
-         "\n"
-         "Print a script that completes commands, flags, settings, services, namespaces\n"
-         "and contexts. Names of the cluster come from the running kube-tunnel, else "
-         "from\n"
-         "the API server, within a second.\n"
-         "\n"
-         "  source <(kube-tunnel completion bash)     # in ~/.bashrc\n"
-         "  source <(kube-tunnel completion zsh)      # in ~/.zshrc, after compinit\n"
-         "  kube-tunnel completion fish | source      # in ~/.config/fish/config.fish");
+    print_help(
+        "Usage: kube-tunnel completion bash|zsh|fish\n"
+        "\n"
+        "Print a script that completes commands, flags, settings, services, namespaces\n"
+        "and contexts. Names of the cluster come from the running kube-tunnel, else "
+        "from\n"
+        "the API server, within a second.\n"
+        "\n"
+        "  source <(kube-tunnel completion bash)     # in ~/.bashrc\n"
+        "  source <(kube-tunnel completion zsh)      # in ~/.zshrc, after compinit\n"
+        "  kube-tunnel completion fish | source      # in ~/.config/fish/config.fish");
 }
 
 static int completion(const struct args *a, const char *const *words, size_t word_count)
@@ -330,8 +331,9 @@ static int complete(const struct args *a, const char *const *words, size_t word_
 
 static void complete_help(void)
 {
-    puts("Usage: kube-tunnel __complete SHELL -- WORD...\n\nCalled by the scripts of "
-         "kube-tunnel completion.");
+    print_help(
+        "Usage: kube-tunnel __complete SHELL -- WORD...\n\nCalled by the scripts of "
+        "kube-tunnel completion.");
 }
 
 /* Without a summary it is in no list of commands. */

@@ -9,25 +9,26 @@
 
 static void config_help(void)
 {
-    puts("Usage: kube-tunnel config show [--diff] [SETTING]...\n"
-         "       kube-tunnel config check\n"
-         "       kube-tunnel config init [--config FILE]\n"
-         "\n"
-         "show   Print settings, their values and where each came from.\n"
-         "       --diff: only those that differ from their defaults, with the default,\n"
-         "       and whether a change applies while kube-tunnel runs (reload) or at its\n"
-         "       next start (restart).\n"
-         "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
-         "       Neither a kubeconfig nor the cluster is read.\n"
-         "init   Write a file with every setting as a comment, with its default. A file\n"
-         "       that exists is not changed.\n\n"
-         "Precedence, for each setting: flags, then the environment\n"
-         "(KTUN_IDLE_TIMEOUT=5m), then the file of --config or KTUN_CONFIG, or without\n"
-         "one ~/.config/kube-tunnel/config.yaml and /etc/kube-tunnel/config.yaml, then\n"
-         "the default.\n\n"
-         "  # ~/.config/kube-tunnel/config.yaml\n"
-         "  port: 8080\n"
-         "  idle-timeout: 5m");
+    print_help(
+        "Usage: kube-tunnel config show [--diff] [SETTING]...\n"
+        "       kube-tunnel config check\n"
+        "       kube-tunnel config init [--config FILE]\n"
+        "\n"
+        "show   Print settings, their values and where each came from.\n"
+        "       --diff: only those that differ from their defaults, with the default,\n"
+        "       and whether a change applies while kube-tunnel runs (reload) or at its\n"
+        "       next start (restart).\n"
+        "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
+        "       Neither a kubeconfig nor the cluster is read.\n"
+        "init   Write a file with every setting as a comment, with its default. A file\n"
+        "       that exists is not changed.\n\n"
+        "Precedence, for each setting: flags, then the environment\n"
+        "(KTUN_IDLE_TIMEOUT=5m), then the file of --config or KTUN_CONFIG, or without\n"
+        "one ~/.config/kube-tunnel/config.yaml and /etc/kube-tunnel/config.yaml, then\n"
+        "the default.\n\n"
+        "  # ~/.config/kube-tunnel/config.yaml\n"
+        "  port: 8080\n"
+        "  idle-timeout: 5m");
 }
 
 static const char *or_dash(const char *text)

@@ -14,17 +14,18 @@
 
 static void doctor_help(void)
 {
-    puts("Usage: kube-tunnel doctor [SERVICE.NAMESPACE] [--SETTING VALUE]...\n"
-         "\n"
-         "Find out what keeps kube-tunnel from working: configuration, kubeconfig,\n"
-         "credentials and their expiry, proxies, the API server and its clock, rights,\n"
-         "ports, and a tunnel to a pod (of that service, if one is named). Each problem\n"
-         "comes with what to do about it. Nothing needs to be running, and nothing is\n"
-         "changed.\n"
-         "\n"
-         "  -o, --output json   For programs\n"
-         "\n"
-         "Exit status: 0, also with warnings; 1 when a check has failed.");
+    print_help(
+        "Usage: kube-tunnel doctor [SERVICE.NAMESPACE] [--SETTING VALUE]...\n"
+        "\n"
+        "Find out what keeps kube-tunnel from working: configuration, kubeconfig,\n"
+        "credentials and their expiry, proxies, the API server and its clock, rights,\n"
+        "ports, and a tunnel to a pod (of that service, if one is named). Each problem\n"
+        "comes with what to do about it. Nothing needs to be running, and nothing is\n"
+        "changed.\n"
+        "\n"
+        "  -o, --output json   For programs\n"
+        "\n"
+        "Exit status: 0, also with warnings; 1 when a check has failed.");
 }
 
 static const struct {

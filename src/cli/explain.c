@@ -9,15 +9,16 @@
 
 static void explain_help(void)
 {
-    puts("Usage: kube-tunnel explain NAME[:PORT] [--name NAME] [-o json|yaml|name]\n"
-         "\n"
-         "Print how the running kube-tunnel resolves a name, step by step: what each\n"
-         "object has, which rule decides, and the pod, or the reason why there is none.\n"
-         "\n"
-         "  kube-tunnel explain web.shop\n"
-         "  kube-tunnel explain http://web.shop.localhost:8080/\n"
-         "\n"
-         "Exit status: 0 if it ends in a pod, else 1.");
+    print_help(
+        "Usage: kube-tunnel explain NAME[:PORT] [--name NAME] [-o json|yaml|name]\n"
+        "\n"
+        "Print how the running kube-tunnel resolves a name, step by step: what each\n"
+        "object has, which rule decides, and the pod, or the reason why there is none.\n"
+        "\n"
+        "  kube-tunnel explain web.shop\n"
+        "  kube-tunnel explain http://web.shop.localhost:8080/\n"
+        "\n"
+        "Exit status: 0 if it ends in a pod, else 1.");
 }
 
 static char *printable(const char *text)

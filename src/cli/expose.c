@@ -7,7 +7,7 @@
 
 static void expose_help(void)
 {
-    puts(
+    print_help(
         "Usage: kube-tunnel expose NAME:PORT[=LOCAL] [--raw] [--any-host]\n"
         "       kube-tunnel expose --alias NAME=SERVICE.NAMESPACE[:PORT]\n"
         "       kube-tunnel expose --remove LOCAL_PORT|ALIAS\n"

@@ -5,8 +5,8 @@
 
 static void help_help(void)
 {
-    puts("Usage: kube-tunnel help [COMMAND]\n\n"
-         "Print the help of a command, or of the program.");
+    print_help("Usage: kube-tunnel help [COMMAND]\n\n"
+               "Print the help of a command, or of the program.");
 }
 
 static int help(const struct args *a, const char *const *words, size_t word_count)

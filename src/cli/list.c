@@ -8,7 +8,7 @@
 
 static void list_help(void)
 {
-    puts(
+    print_help(
         "Usage: kube-tunnel list [--SETTING VALUE]...\n"
         "\n"
         "Print the services of the cluster that can be reached, and their URLs.\n"

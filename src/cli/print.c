@@ -1,4 +1,5 @@
 /* cli/print.c - error texts, headings and columns for people */
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +8,23 @@
 #include "cli/command.h"
 
 #define SCREEN 80
+
+#define PLUGIN "kubectl-tunnel" /* kubectl runs it as: kubectl tunnel */
+#define PROGRAM "kube-tunnel"
+#define USAGE "Usage: "
+
+const char *program_name(void)
+{
+    bool plugin = strncmp(program_invocation_short_name, PLUGIN, strlen(PLUGIN)) == 0;
+    return plugin ? "kubectl tunnel" : PROGRAM;
+}
+
+void print_help(const char *text)
+{
+    const char *rest = text + strlen(USAGE PROGRAM);
+
+    printf(USAGE "%s%s\n", program_name(), rest);
+}
 
 int print_error(const char *format, ...)
 {

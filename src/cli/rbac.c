@@ -12,7 +12,7 @@
 static void rbac_help(void)
 {
     /* clang-format off */
-    puts(
+    print_help(
         "Usage: kube-tunnel rbac [--namespace NS]... [--level watch|lookup] [SUBJECT]...\n"
         "       kube-tunnel rbac --check [--namespace NS]... [--level watch|lookup]\n"
         "\n"

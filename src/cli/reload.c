@@ -5,13 +5,14 @@
 
 static void reload_help(void)
 {
-    puts("Usage: kube-tunnel reload [--name NAME]\n"
-         "\n"
-         "Let the running kube-tunnel read its configuration again, as SIGHUP does. It "
-         "is\n"
-         "taken over whole, or refused with the reason, and then the old one stays.\n"
-         "\n"
-         "      --name NAME  Which kube-tunnel; \"default\" without it");
+    print_help(
+        "Usage: kube-tunnel reload [--name NAME]\n"
+        "\n"
+        "Let the running kube-tunnel read its configuration again, as SIGHUP does. It "
+        "is\n"
+        "taken over whole, or refused with the reason, and then the old one stays.\n"
+        "\n"
+        "      --name NAME  Which kube-tunnel; \"default\" without it");
 }
 
 static int reload(const struct args *a, const char *const *words, size_t word_count)

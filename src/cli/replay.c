@@ -8,13 +8,14 @@
 
 static void replay_help(void)
 {
-    puts("Usage: kube-tunnel replay ID [--unsafe]\n"
-         "\n"
-         "Send a request again that kube-tunnel tail has shown in the last ten minutes,\n"
-         "with its credentials, and print the status and headers of the response.\n"
-         "\n"
-         "      --unsafe     Also if its method may change something: POST, DELETE, ...\n"
-         "      --name NAME  Of which kube-tunnel; \"default\" without it");
+    print_help(
+        "Usage: kube-tunnel replay ID [--unsafe]\n"
+        "\n"
+        "Send a request again that kube-tunnel tail has shown in the last ten minutes,\n"
+        "with its credentials, and print the status and headers of the response.\n"
+        "\n"
+        "      --unsafe     Also if its method may change something: POST, DELETE, ...\n"
+        "      --name NAME  Of which kube-tunnel; \"default\" without it");
 }
 
 static void print_response(const json_t *answer)

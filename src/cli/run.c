@@ -34,11 +34,12 @@ static void print_group(enum setting_group group)
 
 static void run_help(void)
 {
-    puts("Usage: kube-tunnel [run] [--SETTING VALUE]...\n"
-         "\n"
-         "Serve requests for the services of a cluster until a signal stops it.\n"
-         "Each setting is also an environment variable (--idle-timeout is\n"
-         "KTUN_IDLE_TIMEOUT) and a key of the configuration file (idle-timeout: 5m).");
+    print_help(
+        "Usage: kube-tunnel [run] [--SETTING VALUE]...\n"
+        "\n"
+        "Serve requests for the services of a cluster until a signal stops it.\n"
+        "Each setting is also an environment variable (--idle-timeout is\n"
+        "KTUN_IDLE_TIMEOUT) and a key of the configuration file (idle-timeout: 5m).");
     for (enum setting_group g = 0; g < GROUP_COUNT; g++)
         print_group(g);
     print_heading("Else");

@@ -9,20 +9,21 @@
 
 static void status_help(void)
 {
-    puts("Usage: kube-tunnel status [--name NAME] [-o wide|json|yaml|name]\n"
-         "       kube-tunnel status --watch\n"
-         "\n"
-         "Print what the running kube-tunnel does: listeners, clients, tunnels and "
-         "rates.\n"
-         "\n"
-         "      --watch          Show pods, clients or tunnels every second; keys: v "
-         "view,\n"
-         "                       s sort, r reverse, / filter, q quit\n"
-         "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
-         "  -o, --output FORMAT  wide: each tunnel and more columns; json and yaml: all\n"
-         "                       that is known; name: one KIND/NAME a line\n"
-         "\n"
-         "Exit status: 0; 1 if no kube-tunnel of that name runs.");
+    print_help(
+        "Usage: kube-tunnel status [--name NAME] [-o wide|json|yaml|name]\n"
+        "       kube-tunnel status --watch\n"
+        "\n"
+        "Print what the running kube-tunnel does: listeners, clients, tunnels and "
+        "rates.\n"
+        "\n"
+        "      --watch          Show pods, clients or tunnels every second; keys: v "
+        "view,\n"
+        "                       s sort, r reverse, / filter, q quit\n"
+        "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
+        "  -o, --output FORMAT  wide: each tunnel and more columns; json and yaml: all\n"
+        "                       that is known; name: one KIND/NAME a line\n"
+        "\n"
+        "Exit status: 0; 1 if no kube-tunnel of that name runs.");
 }
 
 static int run_status(const struct args *a, const char *const *words, size_t word_count)

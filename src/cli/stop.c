@@ -5,13 +5,13 @@
 
 static void stop_help(void)
 {
-    puts("Usage: kube-tunnel stop [--name NAME] [--now | --drain]\n"
-         "\n"
-         "End the running kube-tunnel. Requests have --drain-timeout to finish.\n"
-         "\n"
-         "      --name NAME  Which kube-tunnel; \"default\" without it\n"
-         "      --now        Cut running requests\n"
-         "      --drain      Only refuse new clients; the process goes on");
+    print_help("Usage: kube-tunnel stop [--name NAME] [--now | --drain]\n"
+               "\n"
+               "End the running kube-tunnel. Requests have --drain-timeout to finish.\n"
+               "\n"
+               "      --name NAME  Which kube-tunnel; \"default\" without it\n"
+               "      --now        Cut running requests\n"
+               "      --drain      Only refuse new clients; the process goes on");
 }
 
 static int stop(const struct args *a, const char *const *words, size_t word_count)

@@ -14,25 +14,26 @@
 
 static void tail_help(void)
 {
-    puts("Usage: kube-tunnel tail [NAME] [--status 404|5xx] [--slow TIME] [-o json]\n"
-         "                        [--har FILE] [--queries] [--bodies]\n"
-         "\n"
-         "Print requests and raw connections as they end, and where their time went. "
-         "NAME\n"
-         "is a host, a service or SERVICE.NAMESPACE. Values of queries, credentials and "
-         "cookies are redacted.\n"
-         "\n"
-         "      --status S       Only this status, or class like 5xx\n"
-         "      --slow TIME      Only requests that took so long, like 500ms\n"
-         "  -o, --output json    One JSON object a line\n"
-         "      --har FILE       Also write an HTTP archive, for you alone (mode 0600)\n"
-         "      --har-limit N    Bytes that it may have; without it 1 GiB\n"
-         "      --queries        Show values of queries, but for names like \"token\"\n"
-         "      --bodies         Record bodies (64 KiB each) for -o json and --har; the\n"
-         "                       log and kube-tunnel status say so while it runs\n"
-         "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
-         "\n"
-         "kube-tunnel replay ID sends a request that was shown again.");
+    print_help(
+        "Usage: kube-tunnel tail [NAME] [--status 404|5xx] [--slow TIME] [-o json]\n"
+        "                        [--har FILE] [--queries] [--bodies]\n"
+        "\n"
+        "Print requests and raw connections as they end, and where their time went. "
+        "NAME\n"
+        "is a host, a service or SERVICE.NAMESPACE. Values of queries, credentials and "
+        "cookies are redacted.\n"
+        "\n"
+        "      --status S       Only this status, or class like 5xx\n"
+        "      --slow TIME      Only requests that took so long, like 500ms\n"
+        "  -o, --output json    One JSON object a line\n"
+        "      --har FILE       Also write an HTTP archive, for you alone (mode 0600)\n"
+        "      --har-limit N    Bytes that it may have; without it 1 GiB\n"
+        "      --queries        Show values of queries, but for names like \"token\"\n"
+        "      --bodies         Record bodies (64 KiB each) for -o json and --har; the\n"
+        "                       log and kube-tunnel status say so while it runs\n"
+        "      --name NAME      Of which kube-tunnel; \"default\" without it\n"
+        "\n"
+        "kube-tunnel replay ID sends a request that was shown again.");
 }
 
 struct tail {

@@ -15,10 +15,11 @@
 
 static void version_help(void)
 {
-    puts("Usage: kube-tunnel version [-o json]\n"
-         "\n"
-         "Print the version of this program; with -o json also the compiler and the\n"
-         "system it was built for.");
+    print_help(
+        "Usage: kube-tunnel version [-o json]\n"
+        "\n"
+        "Print the version of this program; with -o json also the compiler and the\n"
+        "system it was built for.");
 }
 
 static int print_version_json(void)

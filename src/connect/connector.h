@@ -68,7 +68,8 @@ struct connector {
     const struct connector_ops *ops;
 };
 
-/* `endpoint` is borrowed for the call. */
+/* `endpoint` is borrowed for the call.  Port 0, in a tunnel only: the result is OK once a tunnel
+ * is open, and no connection is opened in it. */
 static inline void connector_open(struct connector *c, const struct endpoint *endpoint,
                                   uint16_t port, struct opening *o, struct task *wake)
 {

@@ -59,7 +59,7 @@ static struct api_limits limits_of(const struct config *c)
     };
 }
 
-static struct tunnel_settings tunnels_of(const struct config *c)
+struct tunnel_settings tunnel_settings_of(const struct config *c)
 {
     bool coalesce = c->http_tunnels_per_pod == COUNT_AUTO;
 
@@ -89,7 +89,7 @@ struct cluster_settings cluster_settings_of(const struct config *c)
         .catalog = catalog_of(c),
         .limits = limits_of(c),
         .way = ways[c->upstream],
-        .tunnels = tunnels_of(c),
+        .tunnels = tunnel_settings_of(c),
         .direct = { .connect_ms =
                         c->upstream == UPSTREAM_DIRECT ? c->dial_timeout_ms : DIRECT_MS },
         .upstream = { .idle_ms = c->idle_timeout_ms,

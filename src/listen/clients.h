@@ -6,7 +6,8 @@
  * once, at the start: no connection waits for a directory service.  Clients on other
  * machines are not affected.
  *
- * Private to listen/, but for start_has_terminal.
+ * Private to listen/, but for start_has_terminal, and for port-forward, which has listeners of
+ * its own.
  */
 #pragma once
 

@@ -124,7 +124,7 @@ static void assign_tunnel(struct pod_tunnels *p, struct tunnel *t, struct openin
     list_remove(&t->in_room);
     list_prepend(&p->with_room, &t->in_room);
     t->given = ++p->given;
-    o->stream = mux_connect(&t->mux, o->port, o->alone);
+    o->stream = o->port ? mux_connect(&t->mux, o->port, o->alone) : NULL;
     o->via = t->id;
     o->result = OK;
     metric_add_for(&metric_connections, p->owner->settings.cluster, o->dialled, 1);

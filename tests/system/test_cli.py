@@ -13,7 +13,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "dns", "completion", "version", "help"]
+COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "port-forward", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "dns", "completion", "version", "help"]
 
 
 @pytest.fixture
@@ -134,7 +134,7 @@ def test_repeated_list_flags_add_up_and_others_replace(cli):
     (["config", "check", "port"], 'unexpected argument "port"'),
     (["--port", "80", "--listen", ":80"],
      "--port: port and listen exclude one another; use listen alone"),
-    (["--", "--port"], 'unknown command "--port"; see kube-tunnel --help'),
+    (["--", "--xyz"], 'unknown command "--xyz"; see kube-tunnel --help'),
 ])
 def test_a_mistake_is_one_line_on_stderr_and_exit_2(cli, args, message):
     refused(cli(*args), message)

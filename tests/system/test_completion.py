@@ -149,7 +149,7 @@ def test_names_with_control_characters_are_left_out(tmp_path, playground):
 
 def test_each_command_and_flag_is_a_candidate():
     overview = subprocess.run([BINARY, "--help"], capture_output=True, text=True, timeout=20).stdout
-    commands = re.findall(r"(?m)^  ([a-z]+)", overview[overview.index("Commands"):])
+    commands = re.findall(r"(?m)^  ([a-z-]+)", overview[overview.index("Commands"):])
     assert candidates("") == commands
     assert {"--idle-timeout", "--output", "--help", "--config"} <= set(candidates("list", "--"))
     assert "--role-name" in candidates("rbac", "--r") and "--role-name" not in candidates("list", "--r")
