@@ -69,6 +69,7 @@ struct alias_text_list {
 #define FIELD_CONTEXT_LIST(field) struct string_list field;
 #define FIELD_COUNT(field)       uint32_t field;
 #define FIELD_DISCOVERY(field)   enum discovery_choice field;
+#define FIELD_DNS_SERVER(field) struct listen_address field;
 #define FIELD_DOMAIN(field)      const char *field;
 #define FIELD_DURATION(field)    uint64_t field;
 #define FIELD_EXPOSE_LIST(field) struct expose_list field;

@@ -25,6 +25,7 @@
 #define SETTING_GROUPS(X) \
     X(LISTENERS, "Listeners and clients") \
     X(CLUSTER,  "The cluster") \
+    X(DNS,      "DNS") \
     X(REQUESTS, "Requests") \
     X(TUNNELS,  "Tunnels to pods") \
     X(ACCESS,   "Access") \
@@ -99,6 +100,13 @@
       "Look-ups at the API server a second, on average; more wait") \
     X(COUNT, lookup_burst, "lookup-burst", "100", 1, 100000, CLUSTER, \
       "Look-ups at the API server that may be made at once") \
+    \
+    X(LISTEN_LIST, dns_listen, "dns-listen", "", 0, 16, DNS, \
+      "Answer DNS questions at this address, e.g. 127.0.0.1:5353; repeatable") \
+    X(DNS_SERVER, dns_forward, "dns-forward", "", 0, 0, DNS, \
+      "DNS server for names of other zones; else these are refused") \
+    X(COUNT, dns_rate, "dns-rate", "1000", 1, 1000000, DNS, \
+      "DNS answers a second to each address outside this machine") \
     \
     X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \
       "A pod has this long to begin its response; 0: no limit") \

@@ -4,8 +4,11 @@
 #include <inttypes.h>
 #include <stdio.h>
 
+#include "base/address.h"
 #include "base/log.h"
 #include "base/own.h"
+
+#define DNS_PORT 53
 
 enum err value_is_not(struct diag *why, struct str text, const char *expected)
 {
@@ -256,6 +259,43 @@ static char *auto_count_print(const struct setting *s, const void *field)
     return *(const uint32_t *)field == COUNT_AUTO ? xstrdup("auto")
                                                   : count_print(s, field);
 }
+
+/* "10.0.0.2", "10.0.0.2:53", "[::1]:53"; the port is 53 by default. */
+static enum err dns_server_parse(const struct setting *s, struct str text, void *field,
+                                 struct diag *why)
+{
+    struct listen_address *a = field;
+    struct listen_address parsed = { .port = DNS_PORT };
+    (void)s;
+
+    bool bare = host_is_address(text) && text.len < sizeof(parsed.host);
+    if (bare)
+        memcpy(parsed.host, text.at, text.len);
+    enum err e = bare ? OK : listen_address_parse(text, &parsed, NULL);
+    if (e || !parsed.port || !host_is_address(str_of(parsed.host)))
+        return value_is_not(why, text, "an address like 10.0.0.2 or 10.0.0.2:53");
+    *a = parsed;
+    return OK;
+}
+
+static char *dns_server_print(const struct setting *s, const void *field)
+{
+    char text[LISTEN_TEXT_SIZE];
+    const struct listen_address *a = field;
+    (void)s;
+
+    if (!a->host[0])
+        return xstrdup("");
+    listen_address_print(a, text);
+    return xstrdup(text);
+}
+
+const struct setting_type type_DNS_SERVER = {
+    .argument = "ADDR[:PORT]",
+    .parse = dns_server_parse,
+    .print = dns_server_print,
+    .size = sizeof(struct listen_address),
+};
 
 static enum err type_port_parse(const struct setting *s, struct str text, void *field,
                                 struct diag *why)

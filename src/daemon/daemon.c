@@ -2,7 +2,7 @@
  *
  * THEORY OF OPERATION
  *
- *      loop ─ clusters ─ admin ─ serve ─ listeners ─ addresses ─ control
+ *      loop ─ clusters ─ admin ─ serve ─ listeners ─ addresses ─ dns ─ control
  *
  * Each part uses those to its left and none to its right, so destroying them from right
  * to left leaves no dangling pointer.
@@ -32,6 +32,7 @@
 #include "control/control.h"
 #include "daemon/cgroup.h"
 #include "daemon/cluster_settings.h"
+#include "daemon/dns_server.h"
 #include "daemon/refusals.h"
 #include "daemon/service_rules.h"
 #include "daemon/memory.h"
@@ -107,6 +108,7 @@ struct daemon {
     struct listeners *listeners;
     char *address_file; /* owned; or NULL */
     struct addresses *addresses;
+    struct dns *dns; /* or NULL */
     struct control *control;
 };
 
@@ -128,6 +130,7 @@ static void drain(struct daemon *d)
              LOG_U("drain_timeout_ms", d->config->drain_timeout_ms));
     notify("STOPPING=1");
     reload_close(TAKE(d->reload));
+    dns_close(TAKE(d->dns));
     if (d->listeners)
         close_listeners(d);
     enter(d, DAEMON_DRAINING);
@@ -239,6 +242,7 @@ static void order_drain(void *owner)
         return;
     log_info(NO_ID, "draining", LOG_U("sessions", serve_sessions(d->serve)));
     reload_close(TAKE(d->reload));
+    dns_close(TAKE(d->dns));
     close_listeners(d);
     serve_drain(d->serve, &d->on_end);
 }
@@ -290,6 +294,24 @@ static void start_addresses(struct daemon *d)
     });
     addresses_listen(d->addresses, d->listeners);
     limit_addresses(d);
+}
+
+static bool namespace_is_open(void *owner, struct str ns)
+{
+    const struct daemon *d = owner;
+    return policy_opens(d->config, ns);
+}
+
+static enum err start_dns(struct daemon *d, struct diag *why)
+{
+    const struct dns_parts parts = {
+        .loop = d->loop,
+        .clusters = d->clusters,
+        .naming = &d->naming,
+        .is_open = namespace_is_open,
+        .owner = d,
+    };
+    return dns_server_open(&parts, d->addresses, d->config, &d->dns, why);
 }
 
 /* Not to have the socket is no reason not to serve. */
@@ -389,12 +411,6 @@ static bool listens(void *owner, const char *ip, uint16_t port)
     const struct daemon *d = owner;
     return listeners_have_port(d->listeners, port) &&
            own_addresses_include(d->own_addresses, ip);
-}
-
-static bool namespace_is_open(void *owner, struct str ns)
-{
-    const struct daemon *d = owner;
-    return policy_opens(d->config, ns);
 }
 
 /* Only the domain of the first cluster is used, whose names need no label. */
@@ -575,8 +591,10 @@ static enum err start_listeners(struct daemon *d, struct diag *why)
     if (e)
         return e;
     start_addresses(d);
-    open_control(d);
-    return OK;
+    e = start_dns(d, why);
+    if (!e)
+        open_control(d);
+    return e;
 }
 
 static enum err start(struct daemon *d, struct diag *why)
@@ -597,6 +615,7 @@ static void finish(struct daemon *d)
 {
     control_destroy(d->control);
     reload_close(d->reload);
+    dns_close(d->dns);
     addresses_destroy(d->addresses);
     free(d->address_file);
     listeners_close(d->listeners);

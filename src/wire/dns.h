@@ -91,6 +91,20 @@ struct dns_query {
 MUST_CHECK enum err dns_query_decode(const uint8_t *in, size_t len,
                                      struct dns_query *ret);
 
+/* --- questions passed on to another server --- */
+
+#define DNS_PASSED_ROOM (DNS_HEAD + DNS_NAME_ROOM + 4 + 11)
+
+/* The same question with another id, for another server; EDNS options are not passed on.
+ * Returns its size. */
+size_t dns_query_encode(const struct dns_query *q, uint16_t id,
+                        uint8_t out[static DNS_PASSED_ROOM]);
+/* Is it the reply to this query: a response with its id and its question, to the byte? */
+bool dns_is_reply(const uint8_t *reply, size_t len, const uint8_t *query,
+                  size_t query_len);
+/* Makes it the reply to a query with this id. */
+void dns_set_id(uint8_t *message, uint16_t id);
+
 /* --- responses --- */
 
 enum dns_section { DNS_ANSWER, DNS_AUTHORITY, DNS_ADDITIONAL };

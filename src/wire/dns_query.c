@@ -9,6 +9,8 @@
 #define FLAG_RECURSION_DESIRED 0x01
 #define FLAG_CHECKING_DISABLED 0x10
 #define QUESTION_TAIL 4 /* type and class */
+#define OPT_SIZE 11
+#define EDNS_DNSSEC_OK 0x80
 
 static uint16_t number_at(const uint8_t *in)
 {
@@ -162,4 +164,53 @@ enum err dns_query_decode(const uint8_t *in, size_t len, struct dns_query *ret)
     else
         read_question(in, len, ret);
     return OK;
+}
+
+static void store_number(uint8_t *at, uint16_t n)
+{
+    at[0] = (uint8_t)(n >> 8);
+    at[1] = (uint8_t)n;
+}
+
+void dns_set_id(uint8_t *message, uint16_t id)
+{
+    store_number(message, id);
+}
+
+size_t dns_query_encode(const struct dns_query *q, uint16_t id,
+                        uint8_t out[static DNS_PASSED_ROOM])
+{
+    size_t len = DNS_HEAD;
+
+    memset(out, 0, DNS_PASSED_ROOM);
+    store_number(out, id);
+    out[2] = q->recursion_desired ? FLAG_RECURSION_DESIRED : 0;
+    out[3] = q->checking_disabled ? FLAG_CHECKING_DISABLED : 0;
+    store_number(out + 4, 1);
+    memcpy(out + len, q->name.wire, q->name.len);
+    len += q->name.len;
+    store_number(out + len, q->type);
+    store_number(out + len + 2, q->class);
+    len += QUESTION_TAIL;
+    if (!q->edns)
+        return len;
+    store_number(out + 10, 1);
+    store_number(out + len + 1, DNS_OPT);
+    store_number(out + len + 3, DNS_UDP_MAX);
+    out[len + 7] = q->dnssec_ok ? EDNS_DNSSEC_OK : 0;
+    return len + OPT_SIZE;
+}
+
+bool dns_is_reply(const uint8_t *reply, size_t len, const uint8_t *query,
+                  size_t query_len)
+{
+    struct dns_name name;
+
+    if (len < DNS_HEAD || !(reply[2] & FLAG_RESPONSE) ||
+        !read_name(query + DNS_HEAD, query_len - DNS_HEAD, &name))
+        return false;
+    size_t question = name.len + (size_t)QUESTION_TAIL;
+    return number_at(reply) == number_at(query) && (reply[2] >> 3 & 0xf) == 0 &&
+           number_at(reply + 4) == 1 && len >= DNS_HEAD + question &&
+           memcmp(reply + DNS_HEAD, query + DNS_HEAD, question) == 0;
 }

@@ -342,6 +342,61 @@ static void writes_the_upper_bits_of_badvers_into_opt(void **state)
     ldns_pkt_free(p);
 }
 
+/* --- questions passed on --- */
+
+static void a_question_is_passed_on_without_options(void **state)
+{
+    (void)state;
+    static const char cookie[] =
+        HEAD("\1", "\0", "\0", "\1") WEB IN_A "\0\0\x29\x10\0\0\0\x80\0\0\x0c\0\x0a\0\x08"
+                                              "12345678";
+    uint8_t out[DNS_PASSED_ROOM];
+    struct dns_query q, again;
+
+    assert_int_equal(decode(cookie, sizeof(cookie) - 1, &q), OK);
+    size_t len = dns_query_encode(&q, 0xbeef, out);
+    assert_int_equal(len, DNS_HEAD + sizeof(WEB) - 1 + 4 + 11);
+    assert_int_equal(dns_query_decode(out, len, &again), OK);
+    assert_int_equal(again.rcode, DNS_NOERROR);
+    assert_int_equal(again.id, 0xbeef);
+    assert_true(again.recursion_desired && again.edns && again.dnssec_ok);
+    assert_int_equal(again.udp_size, DNS_UDP_MAX);
+    assert_memory_equal(again.name.wire, WEB, sizeof(WEB) - 1);
+    q = web_query(false);
+    assert_int_equal(dns_query_encode(&q, 1, out), DNS_HEAD + sizeof(WEB) - 1 + 4);
+}
+
+static void a_reply_has_id_and_question_of_its_query(void **state)
+{
+    (void)state;
+    struct dns_query q = web_query(true);
+    uint8_t query[DNS_PASSED_ROOM], reply[DNS_UDP_MIN];
+    struct dns_response r;
+
+    size_t query_len = dns_query_encode(&q, q.id, query);
+    dns_response_begin(&r, &q, reply, sizeof(reply));
+    size_t len = dns_response_end(&r);
+    assert_true(dns_is_reply(reply, len, query, query_len));
+    static const size_t parts[] = {
+        0, 1, 4, 5, DNS_HEAD + 1, DNS_HEAD + 28, DNS_HEAD + 30
+    };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        reply[parts[i]] ^= 1;
+        assert_false(dns_is_reply(reply, len, query, query_len));
+        reply[parts[i]] ^= 1;
+    }
+    reply[2] ^= 0x80; /* a query */
+    assert_false(dns_is_reply(reply, len, query, query_len));
+    reply[2] ^= 0x80 ^ 0x08; /* another opcode */
+    assert_false(dns_is_reply(reply, len, query, query_len));
+    reply[2] ^= 0x08;
+    for (size_t cut = 0; cut < DNS_HEAD + sizeof(WEB) - 1 + 4; cut++)
+        assert_false(dns_is_reply(reply, cut, query, query_len));
+    dns_set_id(reply, 0xbeef);
+    assert_false(dns_is_reply(reply, len, query, query_len));
+    assert_int_equal(reply[0], 0xbe);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -357,6 +412,8 @@ int main(void)
         cmocka_unit_test(truncates_at_each_limit_without_half_a_record),
         cmocka_unit_test(leaves_out_additional_records_silently),
         cmocka_unit_test(writes_the_upper_bits_of_badvers_into_opt),
+        cmocka_unit_test(a_question_is_passed_on_without_options),
+        cmocka_unit_test(a_reply_has_id_and_question_of_its_query),
     };
     return cmocka_run_group_tests_name("wire/dns", tests, NULL, NULL);
 }

@@ -1,0 +1,12 @@
+/* daemon/dns_server.h - the DNS server, with the addresses of this process */
+#pragma once
+
+#include "dns/dns.h"
+
+struct addresses;
+
+/* As dns_open; `addresses` is borrowed until dns_close, and parts->addresses is set here. */
+MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,
+                                    struct addresses *addresses,
+                                    const struct config *config, struct dns **ret,
+                                    struct diag *why);

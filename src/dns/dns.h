@@ -1,0 +1,39 @@
+/* dns/dns.h - the DNS server of the setting dns-listen
+ *
+ * Answers questions about names of the clusters over UDP and TCP, with addresses of addresses/.
+ * It listens on the given addresses only; "localhost" and no host are 127.0.0.1 and ::1.
+ * Clients are not authenticated: each program that can send to the port learns which names
+ * exist (decision 176).
+ */
+#pragma once
+
+#include "dns/answer.h"
+
+struct clusters;
+struct config;
+struct dns;
+struct loop;
+struct naming;
+
+struct dns_parts {
+    struct loop *loop;
+    struct clusters *clusters;
+    const struct naming *naming;
+    bool (*is_open)(void *owner, struct str ns);
+    void *owner;
+    struct address_source addresses;
+};
+
+/* All is borrowed until dns_close; the config only for the call.  *ret is NULL where dns-listen is
+ * not set.
+ * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_NO_FILES: *why names the address and what to do; nothing
+ * is open. */
+MUST_CHECK enum err dns_open(const struct dns_parts *parts, const struct config *config,
+                             struct dns **ret, struct diag *why);
+/* Questions without a response get none.  NULL accepted. */
+void dns_close(struct dns *d);
+
+/* For status pages; NULL accepted: there is nothing.  `address` is borrowed for the call. */
+void dns_each_address(const struct dns *d, void (*each)(void *owner, const char *address),
+                      void *owner);
+size_t dns_waiting(const struct dns *d);
