@@ -171,9 +171,10 @@ static enum exchange_state refuse_response(struct exchange *x)
         detect_server(first, bufq_copy(&pod->in, 0, first, sizeof(first)));
     if (spoken == DETECT_HTTP2 && may_speak_http2(x))
         return retry_in_http2(x);
-    enum cause cause = spoken == DETECT_TLS     ? CAUSE_POD_SPEAKS_TLS
-                       : spoken == DETECT_HTTP2 ? CAUSE_POD_SPEAKS_HTTP2
-                                                : CAUSE_POD_NOT_HTTP1;
+    enum cause cause = spoken == DETECT_TLS               ? CAUSE_POD_SPEAKS_TLS
+                       : spoken == DETECT_HTTP2           ? CAUSE_POD_SPEAKS_HTTP2
+                       : x->join.response.ignores_upgrade ? CAUSE_POD_NOT_SWITCHED
+                                                          : CAUSE_POD_NOT_HTTP1;
 
     return refuse_stream(x, cause, x->join.response.problem);
 }

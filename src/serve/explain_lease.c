@@ -347,6 +347,21 @@ static void explain_not_http1(const struct refusal *r, struct explanation *ret)
                           "SVC.NS:PORT carries any.");
 }
 
+/* The request was a WebSocket's over HTTP/2, where no other upgrade exists. */
+static void explain_not_switched(const struct refusal *r, struct explanation *ret)
+{
+    first_of_pod(r, "the response is no WebSocket: ", ret);
+    explanation_detail(
+        ret,
+        "Port %u of pod %s in namespace %s answered the upgrade as if it were "
+        "an ordinary request.",
+        r->lease->port, pod_name(r->lease), pod_ns(r->lease));
+    explanation_hint(ret,
+                     "See which path of it serves WebSockets, and what it answers: "
+                     "curl -i http://%.*s/PATH",
+                     STR_ARG(r->subject));
+}
+
 static void explain_tls_pod(const struct refusal *r, struct explanation *ret)
 {
     explanation_first(ret, " for %s/%s: port %u speaks TLS", pod_ns(r->lease),
@@ -416,6 +431,7 @@ static void (*const explainers[])(const struct refusal *r, struct explanation *r
     [CAUSE_POD_NO_RESPONSE] = explain_silent,
     [CAUSE_POD_TIMEOUT] = explain_silent,
     [CAUSE_POD_NOT_HTTP1] = explain_not_http1,
+    [CAUSE_POD_NOT_SWITCHED] = explain_not_switched,
     [CAUSE_POD_SPEAKS_TLS] = explain_tls_pod,
     [CAUSE_POD_SPEAKS_HTTP2] = explain_http2_pod,
 };

@@ -83,6 +83,7 @@ struct stream;
     X(POD_NO_RESPONSE,     "pod-no-response",     502, "Port-forward failed")             \
     X(POD_TIMEOUT,         "pod-timeout",         504, "Port-forward failed")             \
     X(POD_NOT_HTTP1,       "pod-not-http1",       502, "Port-forward failed")             \
+    X(POD_NOT_SWITCHED,    "pod-not-switched",    502, "Port-forward failed")             \
     X(POD_SPEAKS_TLS,      "pod-speaks-tls",      502, "Port-forward failed")             \
     X(POD_SPEAKS_HTTP2,    "pod-speaks-http2",    502, "Port-forward failed")
 /* clang-format on */

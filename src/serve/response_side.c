@@ -20,7 +20,7 @@ void response_shrink(struct response_side *r)
 void response_begin(struct response_side *r)
 {
     r->state = RESPONSE_HEAD;
-    r->began = r->pod_keeps = r->keep = r->binds = false;
+    r->began = r->pod_keeps = r->keep = r->binds = r->ignores_upgrade = false;
     r->keep_ms = 0;
     r->status = 0;
     r->passed = 0;
@@ -91,8 +91,8 @@ static void pass_final(struct response_side *r, const struct response_context *c
     r->state = RESPONSE_BODY;
 }
 
-/* To a client of HTTP/2 a status of success means that the pod did (RFC 8441). */
-static bool fails_to_switch(const struct response_context *c)
+/* To a client of HTTP/2 a status of success means that the pod has switched (RFC 8441). */
+static bool ignores_upgrade(const struct response_context *c)
 {
     return c->head->status / 100 == 2 && c->request->upgrade && h2_owns(c->client);
 }
@@ -114,9 +114,10 @@ static enum response_event read_head(struct response_side *r,
         return bad_response(r, c->head->problem);
     if (c->head->status / 100 == 1)
         event = pass_interim(r, c);
-    else if (fails_to_switch(c))
+    else if (ignores_upgrade(c)) {
+        r->ignores_upgrade = true;
         event = bad_response(r, "it did not switch protocols");
-    else
+    } else
         pass_final(r, c);
     c->pod->ops->release_head(c->pod);
     *ret_read = true;

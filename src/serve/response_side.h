@@ -36,6 +36,8 @@ struct response_side {
     bool began;       /* a byte of a response has come */
     bool pod_keeps;   /* the pod's connection can be used again after it */
     uint32_t keep_ms; /* ... for this long, by its Keep-Alive; 0: not known */
+    bool
+        ignores_upgrade; /* `problem` is that: it is an ordinary response, and none may be sent */
     const char *problem;
     struct head_text trailers; /* of chunks that the client gets without */
 

@@ -245,7 +245,8 @@ def test_a_pod_that_ignores_an_upgrade_opens_no_websocket(pod, h2_client):
     connection.take_until(b"\r\n\r\n")
     connection.send("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     status, _, body = h2_client.answer(stream)
-    assert status == 502 and b"it did not switch protocols" in body
+    assert status == 502 and b"the response is no WebSocket: it did not switch protocols" in body
+    assert b"answered the upgrade as if it were an ordinary request" in body and b"HTTP/1.1" not in body
     connection.close()
 
 

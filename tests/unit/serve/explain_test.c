@@ -43,7 +43,7 @@ static void labels_are_unique_lower_case_words(void **state)
 {
     (void)state;
 
-    for (int i = 0; i <= CAUSE_POD_NOT_HTTP1; i++) {
+    for (int i = 0; i <= CAUSE_POD_SPEAKS_HTTP2; i++) {
         const char *label = cause_label((enum cause)i);
         assert_int_equal(strspn(label, "abcdefghijklmnopqrstuvwxyz0123456789-"),
                          strlen(label));
@@ -63,7 +63,7 @@ static void every_cause_has_a_first_line_that_begins_with_its_title(void **state
     struct route route = { 0 };
 
     name_parse(STR("web.shop.svc"), STR("cluster.local"), &route.name);
-    for (int i = 0; i <= CAUSE_POD_NOT_HTTP1; i++) {
+    for (int i = 0; i <= CAUSE_POD_SPEAKS_HTTP2; i++) {
         enum cause cause = (enum cause)i;
         bool of_lease = cause == CAUSE_NAMESPACE_CLOSED || cause >= CAUSE_CONTEXT_UNKNOWN;
         struct refusal r = {
@@ -320,6 +320,10 @@ static void a_response_that_is_not_http_is_no_missing_response(void **state)
         "Port-forward failed for ?/?: the response is not HTTP/1.1: no status line");
     assert_non_null(strstr(e.detail, "did not respond in HTTP/1.1"));
     assert_non_null(strstr(e.hint, "--expose SVC.NS:PORT"));
+
+    e = of_stream(&lease, CAUSE_POD_NOT_SWITCHED, "it did not", CAUSE_POD_NOT_SWITCHED);
+    assert_non_null(strstr(e.first, "the response is no WebSocket: it did not"));
+    assert_null(strstr(e.detail, "HTTP/1.1"));
 
     e = of_stream(&lease, CAUSE_POD_TIMEOUT, "no answer", CAUSE_POD_TIMEOUT);
     assert_non_null(strstr(e.detail, "sent no response"));
