@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/listeners.h"
+#include "net/tcp.h"
 #include "serve/serve.h"
 
 LOG_MODULE(listen);
@@ -87,19 +88,30 @@ static void remember(struct listeners_change *c, const struct listen_socket *d)
                          .exposed = exposed_ref(d->exposed) };
 }
 
-/* Closes the listeners on this port that are given up.  False: there are none. */
-static bool suspend(struct listeners_change *c, uint16_t port)
+static bool is_suspendable(const struct listen_socket *d, uint16_t port)
 {
-    bool any = false;
+    return is_given_up(d) && d->port == port && d->wanted.port != 0;
+}
 
+static bool overlaps(const struct listeners_change *c, uint16_t port)
+{
+    list_for_each (d, &c->all->sockets, struct listen_socket, node)
+        if (is_suspendable(d, port))
+            return true;
+    return false;
+}
+
+/* Closes the listeners on this port that are given up; the clients that wait on them are
+ * accepted before. */
+static void suspend(struct listeners_change *c, uint16_t port)
+{
     list_for_each (d, &c->all->sockets, struct listen_socket, node) {
-        if (!is_given_up(d) || d->port != port || d->wanted.port == 0)
+        if (!is_suspendable(d, port))
             continue;
         remember(c, d);
+        listener_accept_waiting(d->listener);
         listen_socket_close(d);
-        any = true;
     }
-    return any;
 }
 
 static void resume(struct listeners_change *c)
@@ -118,29 +130,41 @@ static void resume(struct listeners_change *c)
 
 /* --- the change --- */
 
-static enum err bind_one(struct listeners_change *c, size_t i, struct diag *why)
+/* *ret_overlaps: it can be bound only when listeners that are given up are closed. */
+static enum err bind_one(struct listeners_change *c, size_t i, bool *ret_overlaps,
+                         struct diag *why)
 {
     struct wanted *w = &c->wanted.at[i];
     struct listen_address first = w->address;
     enum err e = wanted_bind(w, c->all->in_pod, &c->bound[i], why);
 
-    if (e == ERR_IN_USE && suspend(c, w->address.port)) {
-        w->address = first;
-        e = wanted_bind(w, c->all->in_pod, &c->bound[i], why);
-    }
+    *ret_overlaps = e == ERR_IN_USE && overlaps(c, first.port);
     if (e)
         c->bound[i].count = 0;
-    return e;
+    if (*ret_overlaps)
+        w->address = first;
+    return *ret_overlaps ? OK : e;
 }
 
+/* The others come first: where one of them fails, no listener was closed. */
 static enum err bind_all(struct listeners_change *c, struct diag *why)
 {
     enum err e = OK;
+    size_t count = c->wanted.count;
+    AUTO_FREE bool *later = xcalloc(count + 1, sizeof(*later));
 
-    c->bound = xcalloc(c->wanted.count + 1, sizeof(*c->bound));
-    for (size_t i = 0; !e && i < c->wanted.count; i++)
+    c->bound = xcalloc(count + 1, sizeof(*c->bound));
+    for (size_t i = 0; !e && i < count; i++)
         if (!c->wanted.at[i].found)
-            e = bind_one(c, i, why);
+            e = bind_one(c, i, &later[i], why);
+    for (size_t i = 0; !e && i < count; i++) {
+        if (!later[i])
+            continue;
+        suspend(c, c->wanted.at[i].address.port);
+        e = wanted_bind(&c->wanted.at[i], c->all->in_pod, &c->bound[i], why);
+        if (e)
+            c->bound[i].count = 0;
+    }
     return e;
 }
 

@@ -17,7 +17,8 @@ struct listeners_change;
 /* Borrows the config until the change ends.  ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_LIMIT,
  * ERR_NO_FILES: *why names the listener or user and what to do, and nothing has changed.
  * If a wanted address overlaps one that is given up (127.0.0.1:80 and *:80), the old
- * listener is closed first; a change that fails afterwards opens it again. */
+ * listener is closed first, when all other addresses are bound and the clients that wait on
+ * it are accepted; a change that fails afterwards opens it again. */
 MUST_CHECK enum err listeners_prepare(struct listeners *l, const struct config *config,
                                       struct listeners_change **ret, struct diag *why);
 /* Also resets the connections of users that may no longer connect.  Either ends the change. */

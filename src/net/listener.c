@@ -13,6 +13,7 @@
 LOG_MODULE(net);
 
 #define ACCEPTS_PER_TURN 64
+#define BACKLOG_MAX 4096      /* no kernel keeps more by default (net.core.somaxconn) */
 #define STARVED_MS 100        /* out of descriptors: accept again after this */
 #define LOG_INTERVAL_MS 10000 /* between two log lines about it */
 
@@ -119,9 +120,9 @@ static bool recover(struct listener *l, int error)
     return false;
 }
 
-static void accept_all(struct listener *l)
+static void accept_clients(struct listener *l, int most)
 {
-    for (int i = 0; i < ACCEPTS_PER_TURN && !l->paused; i++) {
+    for (int i = 0; i < most && !l->paused; i++) {
         struct sockaddr_storage peer = { 0 };
         struct sockaddr *sa = (struct sockaddr *)&peer;
         socklen_t len = sizeof(peer);
@@ -140,7 +141,12 @@ static void on_incoming(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     loop_tick(l->loop);
-    accept_all(l);
+    accept_clients(l, ACCEPTS_PER_TURN);
+}
+
+void listener_accept_waiting(struct listener *l)
+{
+    accept_clients(l, BACKLOG_MAX);
 }
 
 /* ENOSPC: fs.epoll.max_user_watches; ENOMEM.  Either may be over in a moment. */

@@ -55,6 +55,9 @@ void listener_on_shortage(struct listener *l, bool (*free_one)(void *owner),
                           void (*refuse)(void *owner, int fd));
 void listener_pause(struct listener *, bool paused);
 int listener_fd(const struct listener *);
+/* Accept the clients that wait at present, for a listener that is about to be closed: the
+ * kernel would reset them. */
+void listener_accept_waiting(struct listener *);
 void listener_close(struct listener *); /* NULL accepted; closes the descriptor */
 
 /* Bind and listen.  The address is numeric.

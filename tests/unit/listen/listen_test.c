@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "base/own.h"
+#include "listen/change.h"
 #include "listen/listen_sockets.h"
 #include "listen/inherited.h"
 #include "listen/listen.h"
@@ -452,6 +453,79 @@ static void takes_sockets_from_systemd(void **state)
     assert_int_equal(in_child(leave_what_is_for_others), 0);
 }
 
+/* The settings of another change: *:port, then 127.0.0.1:taken. */
+static struct config *with_overlap(uint16_t port, uint16_t taken)
+{
+    static struct listen_address two[2];
+    AUTO_FREE char *any = xasprintf("*:%u", port);
+    AUTO_FREE char *other = xasprintf("127.0.0.1:%u", taken);
+    struct config *config = config_default();
+
+    two[0] = parse(any);
+    two[1] = parse(other);
+    config->listen = (struct listen_list){ .at = two, .count = 2 };
+    return config;
+}
+
+/* The kernel resets clients that are not accepted when their listener is closed. */
+static void an_overlapping_change_loses_no_client_that_waits(void **state)
+{
+    (void)state;
+    struct listening d = { 0 };
+    uint16_t port = free_port();
+    AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
+    struct diag why;
+    struct listeners_change *change = NULL;
+
+    listening_open(&d, listen);
+    struct config *config = with_overlap(port, free_port());
+    int first = connect_to(port), second = connect_to(port);
+    assert_int_equal(told.clients, 0);
+    assert_int_equal(listeners_prepare(d.listeners, config, &change, &why), OK);
+    assert_int_equal(told.clients, 2);
+    listeners_discard(change); /* refused for another reason: the old one is open again */
+    int third = connect_to(port);
+    assert_true(third >= 0);
+    for (int i = 0; i < 10 && told.clients < 3; i++)
+        loop_run_once(d.loop, TURN_MS);
+    assert_int_equal(told.clients, 3);
+    close(first);
+    close(second);
+    close(third);
+    config->listen = (struct listen_list){ 0 };
+    config_unref(config);
+    listening_close(&d);
+}
+
+/* Whatever their order, an address that cannot be bound is found before the old listener is
+ * closed. */
+static void a_change_that_fails_elsewhere_closes_no_overlapping_listener(void **state)
+{
+    (void)state;
+    struct listening d = { 0 };
+    uint16_t port = free_port();
+    struct listen_address a = parse("127.0.0.1:0");
+    struct listen_sockets taken;
+    AUTO_FREE char *listen = xasprintf("127.0.0.1:%u", port);
+    struct diag why;
+    struct listeners_change *change = NULL;
+
+    assert_int_equal(listen_sockets_bind(&a, false, &taken, NULL), OK);
+    listening_open(&d, listen);
+    struct config *config = with_overlap(port, port_of(taken.fds[0]));
+    int client = connect_to(port);
+    assert_int_equal(listeners_prepare(d.listeners, config, &change, &why), ERR_IN_USE);
+    assert_int_equal(told.clients, 0); /* still in the old listener's queue */
+    for (int i = 0; i < 10 && !told.clients; i++)
+        loop_run_once(d.loop, TURN_MS);
+    assert_int_equal(told.clients, 1);
+    close(client);
+    close_sockets(&taken);
+    config->listen = (struct listen_list){ 0 };
+    config_unref(config);
+    listening_close(&d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +539,8 @@ int main(void)
         cmocka_unit_test(a_listener_on_any_address_is_not_a_loopback_listener),
         cmocka_unit_test(an_exposed_port_is_handed_over_with_its_route),
         cmocka_unit_test(a_closed_listener_refuses),
+        cmocka_unit_test(an_overlapping_change_loses_no_client_that_waits),
+        cmocka_unit_test(a_change_that_fails_elsewhere_closes_no_overlapping_listener),
         cmocka_unit_test(takes_sockets_from_systemd),
     };
     return cmocka_run_group_tests_name("listen/listen", tests, NULL, NULL);
