@@ -21,12 +21,18 @@
 /* For which no TLS client looks up addresses (RFC 6761): a permitted tree of such a name
  * excludes every other e-mail address and URI, in each implementation.  An empty excluded
  * tree does so in some. */
-#define CONSTRAINTS                                                                      \
-    "critical,permitted;DNS:%s,permitted;DNS:localhost,permitted;DNS:svc,"               \
-    "permitted;DNS:k8s,permitted;email:invalid,permitted;URI:invalid,"                   \
+#define OF_EACH_DOMAIN                                                                   \
+    "permitted;DNS:localhost,permitted;DNS:svc,permitted;DNS:k8s,"                       \
+    "permitted;email:invalid,permitted;URI:invalid,"                                     \
     "excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0"
+#define CONSTRAINTS                                                                      \
+    "critical,permitted;DNS:svc.%s,permitted;DNS:pod.%s,permitted;DNS:deploy.%"          \
+    "s," OF_EACH_DOMAIN
+/* Of authorities that were made before the kinds of names in the domain were listed. */
+#define EARLIER_CONSTRAINTS "critical,permitted;DNS:%s," OF_EACH_DOMAIN
 
 static const char *const permitted[] = { "localhost", "svc", "k8s" };
+static const char *const kinds[] = { "svc", "pod", "deploy" }; /* in the domain */
 
 struct authority {
     char *domain;
@@ -154,7 +160,7 @@ static bool has_two_labels(const char *domain)
 
 static char *constraints_of(const char *domain)
 {
-    return xasprintf(CONSTRAINTS, domain);
+    return xasprintf(CONSTRAINTS, domain, domain, domain);
 }
 
 /* The number in it distinguishes authorities in a list of certificates. */
@@ -234,10 +240,9 @@ enum err authority_make(const char *domain, struct authority **ret, struct diag 
     return authority_of(domain, x, TAKE(key), ret, why);
 }
 
-/* Byte by byte what authority_make would write for this domain. */
-static bool is_constrained_to(X509 *x, const char *domain)
+/* Byte by byte. */
+static bool has_constraints(X509 *x, const char *text)
 {
-    AUTO_FREE char *text = constraints_of(domain);
     AUTO(free_extension)
     X509_EXTENSION *expected =
         X509V3_EXT_conf_nid(NULL, NULL, NID_name_constraints, text);
@@ -246,7 +251,16 @@ static bool is_constrained_to(X509 *x, const char *domain)
 
     return expected && found && X509_EXTENSION_get_critical(found) == 1 &&
            ASN1_OCTET_STRING_cmp(X509_EXTENSION_get_data((X509_EXTENSION *)found),
-                                 X509_EXTENSION_get_data(expected)) == 0 &&
+                                 X509_EXTENSION_get_data(expected)) == 0;
+}
+
+/* By what authority_make writes for this domain, or has written. */
+static bool is_constrained_to(X509 *x, const char *domain)
+{
+    AUTO_FREE char *text = constraints_of(domain);
+    AUTO_FREE char *earlier = xasprintf(EARLIER_CONSTRAINTS, domain);
+
+    return (has_constraints(x, text) || has_constraints(x, earlier)) &&
            X509_check_ca(x) == 1 && X509_get_pathlen(x) == 0;
 }
 
@@ -340,7 +354,12 @@ bool authority_covers(const struct authority *a, struct str host)
     for (size_t i = 0; i < ARRAY_LEN(permitted); i++)
         if (is_below(host, str_of(permitted[i])))
             return true;
-    return is_below(host, str_of(a->domain));
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++) {
+        AUTO_FREE char *tree = xasprintf("%s.%s", kinds[i], a->domain);
+        if (is_below(host, str_of(tree)))
+            return true;
+    }
+    return false;
 }
 
 static X509 *sign_leaf(const struct authority *a, EVP_PKEY *key, struct str host)

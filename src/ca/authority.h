@@ -1,7 +1,7 @@
 /* ca/authority.h - a certificate authority of this user, for the names of one cluster domain
  *
- * Its certificate can sign names of that domain and those that end in localhost, svc and k8s,
- * and nothing else: its name constraints are critical, permit no IP address, e-mail address or
+ * Its certificate can sign names of services, pods and Deployments in that domain (svc.DOMAIN,
+ * pod.DOMAIN, deploy.DOMAIN) and those that end in localhost, svc and k8s, and nothing else: its name constraints are critical, permit no IP address, e-mail address or
  * URI, and it can sign no other authority.  Keys are EC P-256.
  */
 #pragma once

@@ -52,14 +52,20 @@ def verify(home, certificate, *flags):
                     isolated=False)
 
 
-@pytest.mark.parametrize("names", ["DNS:" + NAME, "DNS:web.shop.localhost", "DNS:web.shop.svc", "DNS:web.shop.svc.prod.k8s"])
+SERVED = ["DNS:" + name for name in (
+    NAME, "web-0.web.shop.svc.cluster.local", "_http._tcp.web.shop.svc.cluster.local", "web-0.shop.pod.cluster.local",
+    "web.shop.deploy.cluster.local", "web.shop.localhost", "web.shop.svc", "web.shop.svc.prod.k8s")]
+BESIDE = ["DNS:example.com", "DNS:dashboard.cluster.local", "DNS:a.b.cluster.local", "DNS:a.b.notsvc.cluster.local"]
+
+
+@pytest.mark.parametrize("names", SERVED)
 def test_openssl_accepts_names_of_the_cluster(home, names):
     exported(home)
     assert verify(home, sign(home, names)).returncode == 0
 
 
 @pytest.mark.parametrize("names, error", [
-    ("DNS:example.com", "permitted subtree violation"), ("IP:127.0.0.2", "excluded subtree violation"),
+    *((name, "permitted subtree violation") for name in BESIDE), ("IP:127.0.0.2", "excluded subtree violation"),
     ("IP:::1", "excluded subtree violation"), ("email:me@example.com", "permitted subtree violation"),
     ("URI:https://example.com/", "permitted subtree violation"), (f"DNS:{NAME},DNS:example.com", "permitted subtree"),
     (f"DNS:{NAME},IP:127.0.0.1", "excluded subtree violation")])
@@ -67,6 +73,25 @@ def test_openssl_refuses_all_others(home, names, error):
     exported(home)
     done = verify(home, sign(home, names))
     assert done.returncode != 0 and error in done.stderr, done
+
+
+@needs_certutil
+def test_nss_judges_the_same_names(home):
+    """As Firefox does, and Chromium for what it trusts."""
+    exported(home)
+    home.make_nss()
+    store = ("certutil", "-d", f"sql:{home.nss}")
+
+    def nss(*words):
+        return home.run(*store, *words, isolated=False)
+    assert nss("-A", "-n", "ca", "-t", "C,,", "-a", "-i", home.certificate).returncode == 0
+    for number, name in enumerate([*SERVED, *BESIDE, "IP:127.0.0.2"]):
+        leaf = sign(home, name, out=f"leaf-{number}")
+        assert nss("-A", "-n", f"leaf-{number}", "-t", ",,", "-a", "-i", leaf).returncode == 0
+        done = nss("-V", "-n", f"leaf-{number}", "-u", "V", "-e")
+        assert (done.returncode == 0) == (name in SERVED), (name, done)
+        if name not in SERVED:
+            assert "not permitted to issue a certificate with this name" in done.stdout + done.stderr, done
 
 
 def test_openssl_refuses_an_authority_below_it(home):

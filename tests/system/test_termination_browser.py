@@ -164,7 +164,8 @@ def sign(home, names, folder):
 
 @pytest.mark.parametrize("names, host, works", [
     ("DNS:web.shop.localhost", "web.shop.localhost", True), ("DNS:example.com", "example.com", False),
-    ("IP:127.0.0.2", "127.0.0.2", False), ("DNS:web.shop.localhost,DNS:example.com", "web.shop.localhost", False)])
+    ("DNS:web.shop.svc.cluster.local", "web.shop.svc.cluster.local", True),
+    ("DNS:a.b.cluster.local", "a.b.cluster.local", False), ("IP:127.0.0.2", "127.0.0.2", False), ("DNS:web.shop.localhost,DNS:example.com", "web.shop.localhost", False)])
 def test_a_certificate_that_a_thief_signs_works_in_the_cluster_only(home, look, serve, tmp_path, names, host, works):
     """The first row shows that the browser trusts the CA in this test at all."""
     server = serve("<p>a page of the thief</p>", sign(home, names, tmp_path))

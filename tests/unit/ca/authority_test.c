@@ -115,6 +115,11 @@ static void names_of_the_cluster_verify(void **state)
 {
     (void)state;
     assert_int_equal(verify_names("DNS:web.shop.svc.cluster.local"), X509_V_OK);
+    assert_int_equal(verify_names("DNS:web-0.web.shop.svc.cluster.local"), X509_V_OK);
+    assert_int_equal(verify_names("DNS:_http._tcp.web.shop.svc.cluster.local"),
+                     X509_V_OK);
+    assert_int_equal(verify_names("DNS:web-0.shop.pod.cluster.local"), X509_V_OK);
+    assert_int_equal(verify_names("DNS:web.shop.deploy.cluster.local"), X509_V_OK);
     assert_int_equal(verify_names("DNS:web.shop.localhost"), X509_V_OK);
     assert_int_equal(verify_names("DNS:web.shop.svc"), X509_V_OK);
     assert_int_equal(verify_names("DNS:web.shop.svc.prod.k8s"), X509_V_OK);
@@ -128,6 +133,9 @@ static void no_other_name_verifies(void **state)
         "DNS:web.shop",
         "DNS:cluster.local.example.com",
         "DNS:notcluster.local",
+        "DNS:dashboard.shop.cluster.local",
+        "DNS:web.shop.notsvc.cluster.local",
+        "DNS:cluster.local",
         "DNS:web.shop.svc.cluster.local,DNS:example.com",
         "IP:127.0.0.2",
         "IP:::1",
@@ -171,15 +179,25 @@ static void its_constraints_are_critical(void **state)
 static void it_covers_three_labels_and_more(void **state)
 {
     (void)state;
-    static const char *const covered[] = { "web.shop.localhost", "web.shop.svc",
+    static const char *const covered[] = { "web.shop.localhost",
+                                           "web.shop.svc",
                                            "web.shop.svc.cluster.local",
+                                           "web-0.shop.pod.cluster.local",
+                                           "web.shop.deploy.cluster.local",
                                            "web.shop.svc.prod.k8s",
                                            "WEB.Shop.LocalHost" };
-    static const char *const others[] = {
-        "web.shop",         "web.localhost", "localhost",
-        "cluster.local",    "example.com",   "a.b.example.com",
-        "a.b.notlocalhost", "a.b.svcx",      ""
-    };
+    static const char *const others[] = { "web.shop",
+                                          "web.localhost",
+                                          "localhost",
+                                          "cluster.local",
+                                          "example.com",
+                                          "a.b.example.com",
+                                          "a.b.notlocalhost",
+                                          "a.b.svcx",
+                                          "",
+                                          "a.b.cluster.local",
+                                          "a.b.notsvc.cluster.local",
+                                          "svc.cluster.local" };
 
     for (size_t i = 0; i < ARRAY_LEN(covered); i++)
         assert_true(authority_covers(authority, str_of(covered[i])));
@@ -291,6 +309,47 @@ static void a_certificate_without_constraints_is_not_read(void **state)
     X509_free(x);
 }
 
+/* Self-signed by the key of `authority`, with these constraints; as text, with the key. */
+static char *authority_with(const char *constraints)
+{
+    X509 *x = sign(key, NULL, "critical,CA:TRUE,pathlen:0", certificate, key);
+    BIO *bio = BIO_new(BIO_s_mem());
+    char *at;
+
+    extend(x, NID_name_constraints, constraints);
+    assert_true(X509_sign(x, key, EVP_sha256()) > 0);
+    PEM_write_bio_X509(bio, x);
+    PEM_write_bio_PrivateKey(bio, key, NULL, NULL, 0, NULL, NULL);
+    long n = BIO_get_mem_data(bio, &at);
+    char *text = xstrndup(at, (size_t)n);
+    BIO_free(bio);
+    X509_free(x);
+    return text;
+}
+
+#define EARLIER                                                                          \
+    "critical,permitted;DNS:%s,permitted;DNS:localhost,permitted;DNS:svc,"               \
+    "permitted;DNS:k8s,permitted;email:invalid,permitted;URI:invalid,"                   \
+    "excluded;IP:0.0.0.0/0.0.0.0,excluded;IP:0:0:0:0:0:0:0:0/0:0:0:0:0:0:0:0"
+
+/* It was permitted the whole domain; it signs no more than a new one. */
+static void an_authority_of_an_earlier_version_is_read(void **state)
+{
+    (void)state;
+    AUTO_FREE char *constraints = xasprintf(EARLIER, "cluster.local");
+    AUTO_FREE char *text = authority_with(constraints);
+    AUTO(authority_destroyp) struct authority *earlier = NULL;
+    struct diag why;
+
+    assert_int_equal(authority_read(text, "cluster.local", "x.pem", &earlier, &why), OK);
+    assert_true(authority_covers(earlier, STR("web.shop.svc.cluster.local")));
+    assert_false(authority_covers(earlier, STR("a.b.cluster.local")));
+
+    AUTO_FREE char *wider = xasprintf(EARLIER, "local");
+    AUTO_FREE char *wide = authority_with(wider);
+    expect_unread(wide, "cluster.local", "not a local CA");
+}
+
 static void a_domain_of_one_label_gets_no_authority(void **state)
 {
     (void)state;
@@ -332,6 +391,7 @@ int main(void)
         TEST(it_is_read_as_it_was_written),
         TEST(another_authority_is_not_read),
         TEST(a_certificate_without_constraints_is_not_read),
+        TEST(an_authority_of_an_earlier_version_is_read),
         TEST(a_domain_of_one_label_gets_no_authority),
         TEST(a_domain_that_is_none_gets_no_authority),
     };
