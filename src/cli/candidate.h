@@ -11,6 +11,7 @@ enum completes {
     COMPLETES_SERVICES,
     COMPLETES_NAMESPACES,
     COMPLETES_CONTEXTS,
+    COMPLETES_TARGETS, /* of port-forward, and their ports */
     COMPLETES_FILES,
     COMPLETES_LIST, /* of fixed words */
 };

@@ -9,6 +9,7 @@
 #include "base/own.h"
 #include "cli/command.h"
 #include "cli/complete_names.h"
+#include "cli/complete_targets.h"
 #include "config/setting.h"
 
 #define DEADLINE_S 1
@@ -66,6 +67,9 @@ void print_candidates(const struct typed_word *t)
         break;
     case COMPLETES_CONTEXTS:
         print_contexts(t);
+        break;
+    case COMPLETES_TARGETS:
+        print_targets(t);
         break;
     case COMPLETES_FILES:
         puts(":files");

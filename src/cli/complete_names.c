@@ -19,8 +19,7 @@
 #define BACKSTOP_S 20
 #define SERVICES_MAX "2000" /* of a running kube-tunnel, after the prefix was applied */
 
-/* The settings that the words before give; *ret NULL: they are wrong so far. */
-static void load_typed(const struct typed_word *t, struct config **ret)
+void complete_settings(const struct typed_word *t, struct config **ret)
 {
     struct diag why = { "" };
     char **argv = xcalloc(t->before_count + 2, sizeof(*argv));
@@ -120,11 +119,15 @@ static void on_services_answer(struct task *t)
         loop_stop(d->session.loop);
 }
 
-static enum err list_once(struct direct_list *d, struct names *n, const char *path)
+static enum err call_once(struct direct_list *d, const char *path, bool single,
+                          void (*on_object)(void *owner, json_t *object), void *owner)
 {
     d->call =
-        (struct api_call){ .on_object = on_service, .owner = n, .wake = &d->answered };
-    api_list(d->session.api, &d->call, path, NULL, LIST_MS);
+        (struct api_call){ .on_object = on_object, .owner = owner, .wake = &d->answered };
+    if (single)
+        api_get(d->session.api, &d->call, path, LIST_MS);
+    else
+        api_list(d->session.api, &d->call, path, NULL, LIST_MS);
     loop_run(d->session.loop);
     enum err e = d->call.result;
     api_call_finish(&d->call);
@@ -142,10 +145,27 @@ static void ask_api_server(struct names *n)
         task_init(&d.answered, loop_sched(d.session.loop), RANK_WORK, on_services_answer);
         AUTO_FREE char *home =
             xasprintf("/api/v1/namespaces/%s/services", api_target(d.session.api)->ns);
-        if (list_once(&d, n, "/api/v1/services") == ERR_FORBIDDEN) {
-            enum err e = list_once(&d, n, home);
+        if (call_once(&d, "/api/v1/services", false, on_service, n) == ERR_FORBIDDEN) {
+            enum err e = call_once(&d, home, false, on_service, n);
             (void)e; /* no candidates, then */
         }
+        task_cancel(&d.answered);
+    }
+    api_session_close(&d.session);
+}
+
+void complete_call_run(const struct complete_call *c)
+{
+    struct direct_list d = { 0 };
+    struct diag why = { "" };
+
+    log_set_level(LEVEL_ERROR);
+    alarm(BACKSTOP_S); /* as above */
+    if (!api_session_open(&d.session, c->config, LIST_MS, &why)) {
+        task_init(&d.answered, loop_sched(d.session.loop), RANK_WORK, on_services_answer);
+        AUTO_FREE char *path = c->path_of(c->owner, api_target(d.session.api)->ns);
+        enum err e = call_once(&d, path, c->single, c->on_object, c->owner);
+        (void)e; /* no candidates, then */
         task_cancel(&d.answered);
     }
     api_session_close(&d.session);
@@ -156,7 +176,7 @@ static void print_names(const struct typed_word *t, bool namespaces)
     AUTO(config_unrefp) struct config *config = NULL;
     struct names n = { .word = t, .namespaces = namespaces };
 
-    load_typed(t, &config);
+    complete_settings(t, &config);
     if (!config)
         return;
     n.config = config;
@@ -184,7 +204,7 @@ void print_contexts(const struct typed_word *t)
     struct kubeconfig *kc = NULL;
     struct diag why = { "" };
 
-    load_typed(t, &config);
+    complete_settings(t, &config);
     if (kubeconfig_load(config ? config->kubeconfig : NULL, &kc, &why))
         return;
     list_for_each (c, &kc->contexts.list, struct kc_context, entry.node)

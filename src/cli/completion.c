@@ -25,6 +25,7 @@ static const char bash[] =
     "            mapfile -t COMPREPLY < <(compgen -f -- \"${COMP_WORDS[COMP_CWORD]}\")\n"
     "            return\n"
     "        fi\n"
+    "        [[ $value = */ ]] && compopt -o nospace\n"
     "        printf -v value %q \"$value\"\n"
     "        COMPREPLY+=(\"$value\")\n"
     "    done < <(\"${COMP_WORDS[0]}\" __complete bash -- \\\n"
@@ -48,7 +49,11 @@ static const char zsh[] =
     "        values+=(\"${line%%$'\\t'*}\")\n"
     "        texts+=(\"${line/$'\\t'/ -- }\")\n"
     "    done\n"
-    "    compadd -l -d texts -a values\n"
+    "    if [[ ${#values} -gt 0 && $values[1] = */ ]]; then\n"
+    "        compadd -S '' -l -d texts -a values\n"
+    "    else\n"
+    "        compadd -l -d texts -a values\n"
+    "    fi\n"
     "}\n"
     "compdef _kube_tunnel kube-tunnel\n";
 
@@ -125,6 +130,7 @@ static const struct {
     { "config", 0, COMPLETES_LIST, "show check init" },
     { "config", 1, COMPLETES_SETTINGS, NULL },
     { "completion", 0, COMPLETES_LIST, "bash zsh fish" },
+    { "port-forward", 0, COMPLETES_TARGETS, NULL },
     { "help", 0, COMPLETES_COMMANDS, NULL },
 };
 
@@ -141,6 +147,7 @@ static const struct {
     { "expose", COMPLETES_SERVICES, NULL },
     { "kubeconfig", COMPLETES_FILES, NULL },
     { "config", COMPLETES_FILES, NULL },
+    { "filename", COMPLETES_FILES, NULL },
     { "log-level", COMPLETES_LIST, "error warn info debug" },
     { "level", COMPLETES_LIST, "watch lookup" },
     { "output", COMPLETES_LIST, "wide json yaml name" },
@@ -170,6 +177,8 @@ static void complete_value(struct typed_word *t, struct str flag, char **ret_lis
         flag = STR("namespace");
     else if (str_eq(flag, STR("o")))
         flag = STR("output");
+    else if (str_eq(flag, STR("f")))
+        flag = STR("filename");
     for (size_t i = 0; i < ARRAY_LEN(values); i++) {
         if (!str_eq(flag, str_of(values[i].flag)))
             continue;

@@ -155,6 +155,25 @@ def test_each_command_and_flag_is_a_candidate():
     assert "--role-name" in candidates("rbac", "--r") and "--role-name" not in candidates("list", "--r")
 
 
+def test_targets_and_ports_of_port_forward_are_candidates(playground, tmp_path):
+    def of(*words, shell="zsh"):
+        return candidates("port-forward", "-n", "shop", *words, shell=shell, KUBECONFIG=str(playground.kubeconfig),
+                          HOME=str(tmp_path))
+
+    assert of("s") == ["sts/", "svc/"]
+    assert of("svc/w") == ["svc/web"]
+    assert of("pods/db-") == ["pods/db-0", "pods/db-1"]
+    assert of("foo/") == []
+    assert of("svc/web", "") == ["80", "http", "9000", "echo"]
+    assert of("svc/web", "8080:") == ["8080:80", "8080:http", "8080:9000", "8080:echo"]
+    assert of("svc/web", "8080:e") == ["8080:echo"]
+    assert of("svc/web", "80", "pod/db-0", "h") == ["http"]
+    assert of("svc/web", "80", "po") == ["pod/"]
+    assert of("svc/web", "8080", ":", "h", shell="bash") == ["http"]
+    assert of("-f", "") == [":files"]
+    assert of("svc/nope", "") == []
+
+
 def test_services_come_from_the_running_kube_tunnel(start_tunnel, tmp_path, playground):
     """Which here has another kubeconfig than the one that completes."""
     runtime = tmp_path / "run"
