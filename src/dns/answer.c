@@ -173,6 +173,12 @@ static bool port_matches(const struct subject *subject, const struct service_por
     return !protocol.len || str_eq(protocol, p->tcp ? STR("tcp") : STR("udp"));
 }
 
+static bool has_hostname(const struct endpoint *e)
+{
+    return e->hostname && e->hostname[0];
+}
+
+/* By its host name, or without one by its address; and always by its pod's name. */
 static bool endpoint_matches(const struct subject *subject, const struct endpoint *e)
 {
     char dashed[DASHED_ROOM];
@@ -180,20 +186,22 @@ static bool endpoint_matches(const struct subject *subject, const struct endpoin
 
     if (!e->ready)
         return false;
-    return !label.len || (e->hostname && str_ieq(label, str_of(e->hostname))) ||
-           (e->pod && str_ieq(label, str_of(e->pod))) ||
-           (e->ip && address_to_dashed(e->ip, dashed) && str_ieq(label, str_of(dashed)));
+    if (!label.len || (e->pod && str_ieq(label, str_of(e->pod))))
+        return true;
+    if (has_hostname(e))
+        return str_ieq(label, str_of(e->hostname));
+    return e->ip && address_to_dashed(e->ip, dashed) && str_ieq(label, str_of(dashed));
 }
 
 /* The label by which an endpoint has its address, and in SRV records its name. */
 static struct str endpoint_key(const struct endpoint *e)
 {
-    return e->hostname && e->hostname[0] ? str_of(e->hostname) : str_of(e->pod);
+    return has_hostname(e) ? str_of(e->hostname) : str_of(e->pod);
 }
 
 static struct str endpoint_label(const struct endpoint *e, char room[static DASHED_ROOM])
 {
-    if (e->hostname && e->hostname[0])
+    if (has_hostname(e))
         return str_of(e->hostname);
     if (e->ip && address_to_dashed(e->ip, room))
         return str_of(room);
@@ -353,7 +361,7 @@ bool answer_service(struct answering *a, const struct subject *subject,
     if (s->kind != SERVICE_EXTERNAL)
         return answer_normal(a, subject, s);
     enum dns_type type = (enum dns_type)a->query->type;
-    if (subject->endpoint.len) {
+    if (subject->endpoint.len || subject->port.len || subject->protocol.len) {
         answer_without_records(a, DNS_NXDOMAIN);
         return true;
     }

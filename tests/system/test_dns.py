@@ -14,6 +14,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from dig import dig as ask
 from tunnel_process import BINARY, KubeTunnel, clean_environment, curl, eventually, free_ports, receive
 
 ZONE = "cluster.local"
@@ -60,37 +61,8 @@ def start_server(tmp_path, playground):
         tunnel.stop()
 
 
-class Dig:
-    """An answer as dig prints it."""
-
-    def __init__(self, text):
-        self.text = text
-        found = re.search(r"status: (\w+)", text)
-        self.status = found and found.group(1)
-        self.flags = set(re.search(r"flags: ([^;]*);", text).group(1).split()) if found else set()
-        self.sections = {}
-        for name, lines in re.findall(r";; (\w+) SECTION:\n(.*?)(?=\n\n|\Z)", text, re.DOTALL):
-            if name != "QUESTION":
-                self.sections[name] = [" ".join(line.split()) for line in lines.splitlines()]
-
-    @property
-    def answer(self):
-        return self.sections.get("ANSWER", [])
-
-    @property
-    def authority(self):
-        return self.sections.get("AUTHORITY", [])
-
-    @property
-    def additional(self):
-        return self.sections.get("ADDITIONAL", [])
-
-
 def dig(tunnel, name, kind="A", *flags):
-    done = subprocess.run(["dig", "@127.0.0.1", "-p", str(tunnel.dns), "+tries=1", "+time=5", "+noidnin",
-                           *flags, "-q", name + ".", "-t", kind],
-                          capture_output=True, text=True, timeout=20)
-    return Dig(done.stdout)
+    return ask(tunnel.dns, name, kind, *flags)
 
 
 SOA_OF = {zone: rf"{zone}\. 5 IN SOA ns\.dns\.{zone}\. hostmaster\.{zone}\. \d+ 7200 1800 86400 5"

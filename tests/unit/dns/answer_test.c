@@ -230,6 +230,8 @@ static void an_endpoint_is_named_by_hostname_pod_or_address(void **state)
                    "10-1-0-2." DB ". 5 IN A 127.1.0.1\n", "/shop/db/db-x7k ");
     assert_service("db-x7k." DB, DNS_A, &db, DNS_NOERROR,
                    "db-x7k." DB ". 5 IN A 127.1.0.1\n", "/shop/db/db-x7k ");
+    assert_service("10-1-0-1." DB, DNS_A, &db, DNS_NXDOMAIN, SOA,
+                   "");                                            /* has a host name */
     assert_service("db-2." DB, DNS_A, &db, DNS_NXDOMAIN, SOA, ""); /* not ready */
     assert_service("db-9." DB, DNS_AAAA, &db, DNS_NXDOMAIN, SOA, "");
     assert_service("db-0." WEB, DNS_A, &web, DNS_NOERROR,
@@ -263,9 +265,13 @@ static void an_external_name_is_followed_by_the_caller(void **state)
     ask(&a, "ext.shop.svc.cluster.local", DNS_MX);
     assert_true(answer_service(&a.answering, &a.subject, &outside));
     assert_answer(&a, DNS_NOERROR, SOA);
-    ask(&a, "db-0.ext.shop.svc.cluster.local", DNS_A);
-    assert_true(answer_service(&a.answering, &a.subject, &outside));
-    assert_answer(&a, DNS_NXDOMAIN, SOA);
+    static const char *const parts[] = { "db-0", "_http._tcp", "_._tcp" };
+    for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
+        AUTO_FREE char *name = xasprintf("%s.ext.shop.svc.cluster.local", parts[i]);
+        ask(&a, name, DNS_A);
+        assert_true(answer_service(&a.answering, &a.subject, &outside));
+        assert_answer(&a, DNS_NXDOMAIN, SOA);
+    }
 }
 
 static void a_pod_has_one_address_however_it_is_named(void **state)
