@@ -92,6 +92,28 @@ long long number_of(const json_t *object, const char *key)
     return json_integer_value(json_object_get(object, key));
 }
 
+static const char *shown(const json_t *change, const char *key)
+{
+    const char *text = text_of(change, key);
+    return text[0] ? text : "-";
+}
+
+void print_changes(const json_t *changes)
+{
+    json_t *c;
+    size_t i;
+
+    json_array_foreach(changes, i, c)
+    {
+        AUTO_FREE char *line =
+            xasprintf("%-20s  %s -> %s  %s  %s", text_of(c, "setting"),
+                      shown(c, "before"), shown(c, "after"), text_of(c, "from"),
+                      json_is_true(json_object_get(c, "restart")) ? "restart" : "reload");
+        text_make_printable(line, false);
+        puts(line);
+    }
+}
+
 char *event_pod(const json_t *event)
 {
     const char *ns = text_of(event, "podNamespace"), *pod = text_of(event, "pod");

@@ -26,6 +26,8 @@ void print_yaml(const json_t *json, FILE *to);
 /* Of an object: a text, "" if it has none; a number, 0 if it has none. */
 const char *text_of(const json_t *object, const char *key);
 long long number_of(const json_t *object, const char *key);
+/* Prints a line for each change that a reload made, or would make. */
+void print_changes(const json_t *changes);
 /* "shop/web-0" of an event; owned by the caller; NULL: it has no pod. */
 char *event_pod(const json_t *event);
 /* "5m", "2h", "3d"; `room` is the caller's. */

@@ -2,9 +2,11 @@
 #include <stdio.h>
 
 #include "base/own.h"
+#include "cli/ask.h"
 #include "cli/command.h"
 #include "cli/config_init.h"
 #include "config/change.h"
+#include "control/client.h"
 #include "daemon/refusals.h"
 
 static void config_help(void)
@@ -15,9 +17,11 @@ static void config_help(void)
         "       kube-tunnel config init [--config FILE]\n"
         "\n"
         "show   Print settings, their values and where each came from.\n"
-        "       --diff: only those that differ from their defaults, with the default,\n"
-        "       and whether a change applies while kube-tunnel runs (reload) or at its\n"
-        "       next start (restart).\n"
+        "       --diff: only those that differ from what the running kube-tunnel has\n"
+        "       (--name), or if none runs, and with other flags, from their defaults; "
+        "and\n"
+        "       whether a change applies while it runs (reload) or at its next start\n"
+        "       (restart).\n"
         "check  Check the configuration: exit status 0 if it is valid, else 2.\n"
         "       Neither a kubeconfig nor the cluster is read.\n"
         "init   Write a file with every setting as a comment, with its default. A file\n"
@@ -87,6 +91,51 @@ static int check_names(const char *const *names, size_t count)
     return EXIT_OK;
 }
 
+/* With settings of its own the command compares these. */
+static bool is_about_running(const struct args *a)
+{
+    for (size_t i = 0; i < a->flag_count; i++)
+        if (strcmp(a->flags[i].name, "name") != 0)
+            return false;
+    return !a->config_file;
+}
+
+static json_t *named_changes(const json_t *changes, const char *const *names,
+                             size_t count)
+{
+    json_t *list = json_array(), *c;
+    size_t i;
+
+    json_array_foreach(changes, i,
+                       c) if (is_named(setting_find(str_of(text_of(c, "setting"))), names,
+                                       count)) json_array_append(list, c);
+    return list;
+}
+
+/* False: none runs. */
+static bool show_pending(const struct config *config, const char *const *names,
+                         size_t count, int *ret_status)
+{
+    struct control_reply reply = { 0 };
+    struct diag why = { "" };
+
+    if (control_call(config->name, "GET", "/v1/reload", NULL, &reply, &why))
+        return false;
+    if (reply.status == 200) {
+        json_t *changes =
+            named_changes(json_object_get(reply.json, "changes"), names, count);
+        fprintf(stderr, "compared with the running kube-tunnel \"%s\"\n", config->name);
+        print_changes(changes);
+        json_decref(changes);
+        *ret_status = EXIT_OK;
+    } else {
+        *ret_status =
+            print_failure("%s", text_of(json_object_get(reply.json, "error"), "message"));
+    }
+    json_decref(reply.json);
+    return true;
+}
+
 static int show(const struct args *a, const struct config *config,
                 const char *const *names, size_t count)
 {
@@ -95,8 +144,9 @@ static int show(const struct args *a, const struct config *config,
     if (status)
         return status;
     if (args_own(a, "diff")) {
-        show_changes(config, names, count);
-        return EXIT_OK;
+        if (!is_about_running(a) || !show_pending(config, names, count, &status))
+            show_changes(config, names, count);
+        return status;
     }
     if (!count)
         show_all(config);

@@ -212,5 +212,5 @@
     X(clients) X(proxy) X(proxy_raw) X(proxy_users) X(proxy_outside) \
     X(proxy_outside_ports) X(short_names) X(allow_origin) X(allow_host) \
     X(allow_namespace) X(deny_namespace) \
-    X(log_level) X(log_format) X(otlp_sample)
+    X(log_level) X(log_format) X(otlp_sample) X(service_metrics)
 /* clang-format on */

@@ -14,3 +14,5 @@ enum err change_unexpose(struct operation *op, struct answer *ret);
 enum err change_add_alias(struct operation *op, struct answer *ret);
 enum err change_remove_alias(struct operation *op, struct answer *ret);
 enum err change_reload(struct operation *op, struct answer *ret);
+/* What that would change. */
+enum err change_preview(struct operation *op, struct answer *ret);

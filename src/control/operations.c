@@ -30,6 +30,7 @@ static const struct {
     { "POST", "/v1/aliases", change_add_alias },
     { "DELETE", "/v1/aliases/{name}", change_remove_alias },
     { "POST", "/v1/drain", change_drain },
+    { "GET", "/v1/reload", change_preview },
     { "POST", "/v1/reload", change_reload },
     { "POST", "/v1/stop", change_stop },
 };

@@ -11,13 +11,16 @@ struct listeners;
 struct loop;
 struct naming;
 struct serve;
+struct setting_changes;
 
 /* What a request may have the process do. */
 struct control_orders {
     void (*stop)(void *owner, bool now); /* now: running requests are cut */
     void (*drain)(void *owner);
-    /* NULL: it is not available.  An error leaves everything as it was; *why has the reason. */
-    enum err (*reload)(void *owner, struct diag *why);
+    /* NULL: it is not available.  An error leaves everything as it was; *why has the reason.
+     * OK: the caller finishes *ret.  preview: nothing is changed. */
+    enum err (*reload)(void *owner, bool preview, struct setting_changes *ret,
+                       struct diag *why);
     const struct config *(*config)(void *owner);
     struct listeners *(*listeners)(void *owner); /* NULL: they are closed */
     const char *(*state)(void *owner);           /* "running", "draining" */

@@ -192,10 +192,11 @@ static void on_terminal(struct timer *t)
         drain_without_terminal(d);
 }
 
-static enum err reload_now(struct daemon *d, struct diag *why)
+static enum err reload_now(struct daemon *d, struct setting_changes *ret,
+                           struct diag *why)
 {
     notify_reloading();
-    enum err e = reload_run(d->reload, NULL, why);
+    enum err e = reload_run(d->reload, ret, why);
     notify("READY=1");
     return e;
 }
@@ -214,7 +215,7 @@ static void on_hangup(struct task *t)
     if (d->had_terminal)
         timer_set(&d->terminal, TERMINAL_MS);
     struct diag why = { "" };
-    enum err e = d->reload ? reload_now(d, &why) : OK;
+    enum err e = d->reload ? reload_now(d, NULL, &why) : OK;
     (void)e; /* it was logged */
 }
 
@@ -268,13 +269,14 @@ static const char *order_state(void *owner)
     return d->listeners ? "running" : "draining";
 }
 
-static enum err order_reload(void *owner, struct diag *why)
+static enum err order_reload(void *owner, bool preview, struct setting_changes *ret,
+                             struct diag *why)
 {
     struct daemon *d = owner;
 
     if (!d->reload)
         return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
-    return reload_now(d, why);
+    return preview ? reload_preview(d->reload, ret, why) : reload_now(d, ret, why);
 }
 
 static void limit_addresses(struct daemon *d)

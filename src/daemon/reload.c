@@ -49,7 +49,7 @@ static enum err check_regular(const struct config_source *source, struct diag *w
     return OK;
 }
 
-static enum err read_config(struct reload *r, struct config **ret, struct diag *why)
+static enum err read_config(const struct reload *r, struct config **ret, struct diag *why)
 {
     const struct config_source *source = r->parts.source;
     AUTO(config_unrefp) struct config *fresh = NULL;
@@ -167,6 +167,17 @@ enum err reload_run(struct reload *r, struct setting_changes *ret, struct diag *
         p.changes = (struct setting_changes){ 0 };
     }
     return OK;
+}
+
+enum err reload_preview(const struct reload *r, struct setting_changes *ret,
+                        struct diag *why)
+{
+    AUTO(config_unrefp) struct config *fresh = NULL;
+    enum err e = read_config(r, &fresh, why);
+
+    if (!e)
+        setting_changes_find(*r->parts.config, fresh, ret);
+    return e;
 }
 
 /* --- changed files --- */

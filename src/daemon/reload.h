@@ -47,3 +47,6 @@ void reload_close(struct reload *r); /* NULL accepted */
  * changed. */
 MUST_CHECK enum err reload_run(struct reload *r, struct setting_changes *ret,
                                struct diag *why);
+/* What reload_run would change, as far as the sources tell: nothing is bound or applied. */
+MUST_CHECK enum err reload_preview(const struct reload *r, struct setting_changes *ret,
+                                   struct diag *why);

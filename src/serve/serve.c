@@ -234,6 +234,10 @@ void serve_configure(struct serve *s, const struct config *config)
     const struct config *before = s->config;
 
     s->config = config_ref(config);
+    if (config->service_metrics != before->service_metrics) { /* they begin at 0 again */
+        service_metrics_destroy(s->service_metrics);
+        s->service_metrics = service_metrics_create(config->service_metrics);
+    }
     config_unref(before);
     s->h1.limits = (struct h1_limits){ config->max_head_size, config->max_head_fields };
     s->h2.max_head_size = config->max_head_size;

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 import contextlib
 import os
+import json
 import re
 import shutil
 import signal
@@ -397,8 +398,11 @@ def test_the_control_socket_reloads_and_returns_the_reason_of_a_refusal(start, t
     def reload():
         return curl("--unix-socket", sockets[0], "-X", "POST", "http://control/v1/reload")
 
-    file.write("deny-namespace: [shop]\n")
-    assert reload().status == 200 and denied(file.tunnel)
+    def pending():
+        return curl("--unix-socket", sockets[0], "http://control/v1/reload")
+
+    assert json.loads(pending().text) == {"state": "running", "changes": []}
+    assert json.loads(reload().text) == {"state": "reloaded", "changes": []}
     file.write("wait: soon\n", text=REFUSED)
     answer = reload()
     assert answer.status == 422 and f"{file.path}:1" in answer.text, answer
@@ -412,3 +416,43 @@ def test_the_manual_names_every_setting_that_needs_a_restart():
     reloaded = set(re.findall(r"X\((\w+)\)", table[table.index("#define SETTINGS_RELOADED"):]))
     rows = re.findall(r'X\([A-Z_]+, (\w+), "([a-z0-9-]+)"', table)
     assert {name for field, name in rows if field not in reloaded} == listed - {"and", "m"}
+
+
+def test_reload_and_diff_print_what_changed(start_tunnel, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("wait: 5s\n")
+    tunnel = start_tunnel("--config", path, "--half-close")
+    # a file that a program has open for writing is not reloaded by the watch: only on command
+    with open(path, "w") as writer:
+        writer.write("wait: 7s\ntransport: spdy\nhttp2-streams: 5\n")
+        writer.flush()
+        expected = [f"wait 5s -> 7s {path}:1 reload", f"http2-streams 100 -> 5 {path}:3 restart",
+                    f"transport auto -> spdy {path}:2 restart"]  # in the order of the table
+
+        def rows(done):
+            return [re.sub(r" +", " ", line) for line in done.stdout.splitlines()]
+
+        diff = tunnel.ask("config", "show", "--diff")
+        assert rows(diff) == expected and "compared with the running kube-tunnel" in diff.stderr and not diff.returncode
+        assert rows(tunnel.ask("config", "show", "--diff", "wait")) == expected[:1]
+        assert rows(tunnel.ask("reload")) == ["reloaded", *expected]
+        assert rows(tunnel.ask("config", "show", "--diff")) == expected[1:], "it waits for the next start"
+        assert rows(tunnel.ask("reload")) == ["reloaded", *expected[1:]]
+        writer.seek(0)
+        writer.write("wait: soon")
+        writer.flush()
+        wrong = tunnel.ask("config", "show", "--diff")
+        assert wrong.returncode == 1 and f"{path}:1" in wrong.stderr
+    tunnel.stop()
+    assert tunnel.ask("config", "show", "--diff", "--wait", "1s").stdout.startswith("wait ")
+
+
+def test_metrics_by_service_follow_a_reload(start):
+    file = start("")
+    file.tunnel.get("web.shop.svc.cluster.local")
+    assert 'service="web"' not in file.tunnel.own("/metrics").text
+    file.write("service-metrics: 5\n")
+    file.tunnel.get("web.shop.svc.cluster.local")
+    assert 'service="web"' in file.tunnel.own("/metrics").text
+    file.write("service-metrics: 0\n")
+    assert 'service="web"' not in file.tunnel.own("/metrics").text
