@@ -108,6 +108,11 @@ static enum err apply_file(struct config *c, enum source source, const char *pat
     enum err e = file_read(path, CONFIG_FILE_MAX, &text, &len, why);
     if (e == ERR_NOT_FOUND && !needed)
         return OK;
+    if (e == ERR_NOT_FOUND && why) {
+        struct diag what = *why;
+        return diag_set(why, e, "%s; name another file with --config or KTUN_CONFIG",
+                        what.text);
+    }
     if (e)
         return e;
     path = keep(&c->files, xstrdup(path));

@@ -11,6 +11,22 @@
 
 LOG_MODULE(kube);
 
+/* What to type, behind what is wrong. */
+static enum err add_remedy(const char *path, enum err e, struct diag *why)
+{
+    if (!why)
+        return e;
+    struct diag what = *why;
+    if (e == ERR_NOT_FOUND)
+        return diag_set(why, e, "%s; name another file with --kubeconfig or KUBECONFIG",
+                        what.text);
+    if (e == ERR_ACCESS)
+        return diag_set(why, e, "%s; make it readable, as its owner: chmod u+r %s",
+                        what.text, path);
+    return diag_set(why, e, "%s; kubectl --kubeconfig %s config view reads it, too",
+                    what.text, path);
+}
+
 /* Read a file and merge it in.  `optional`: it may be missing. */
 static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,
                          struct diag *why)
@@ -25,7 +41,7 @@ static enum err add_file(struct kubeconfig *kc, const char *path, bool optional,
     if (!e)
         e = kubeconfig_parse((struct str){ text, len }, path, &file, why);
     if (e)
-        return e;
+        return add_remedy(path, e, why);
     kubeconfig_merge(kc, file);
     return OK;
 }

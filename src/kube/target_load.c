@@ -236,13 +236,16 @@ static const struct kc_context *choose(const struct kubeconfig *kc, const char *
 
     list_contexts(kc, known, sizeof(known));
     if (!name && !known[0])
-        diag_set(why, ERR_CONFIG, "it has no contexts, so it is no kubeconfig");
+        diag_set(why, ERR_CONFIG,
+                 "it has no contexts, so it is no kubeconfig; name another with "
+                 "--kubeconfig or KUBECONFIG");
     else if (!name)
         diag_set(why, ERR_CONFIG,
                  "no current-context is set; choose one with --context (%s)", known);
     else if (!context)
-        diag_set(why, ERR_CONFIG, "no context \"%s\" (there are: %s)", name,
-                 known[0] ? known : "none");
+        diag_set(why, ERR_CONFIG, "no context \"%s\" (there are: %s)%s", name,
+                 known[0] ? known : "none",
+                 known[0] ? "; choose one with --context" : "");
     return context;
 }
 
@@ -254,9 +257,15 @@ static enum err follow(const struct kubeconfig *kc, const struct kc_context *con
     const struct kc_user *user = kubeconfig_user(kc, context->user);
 
     if (!cluster && context->cluster)
-        diag_set(why, ERR_CONFIG, "no cluster \"%s\"", context->cluster);
+        diag_set(why, ERR_CONFIG,
+                 "no cluster \"%s\"; add it with kubectl config set-cluster %s "
+                 "--server=URL",
+                 context->cluster, context->cluster);
     else if (!cluster)
-        diag_set(why, ERR_CONFIG, "no cluster is given");
+        diag_set(why, ERR_CONFIG,
+                 "no cluster is given; set it with kubectl config set-context %s "
+                 "--cluster=NAME",
+                 context->entry.name);
     if (!cluster)
         return prefix_entry(&context->entry, "context", ERR_CONFIG, why);
     enum err e = set_cluster(t, cluster, why);
@@ -304,6 +313,7 @@ enum err kube_target_load(const char *kubeconfig, const char *context, const cha
     return diag_set(
         why, ERR_NOT_FOUND,
         "no kubeconfig: %s is missing or has no contexts, and this is not a pod; name "
-        "one with --kubeconfig or KUBECONFIG",
+        "one with --kubeconfig FILE or KUBECONFIG (kubectl config view --raw prints "
+        "kubectl's)",
         kc->origin);
 }

@@ -160,7 +160,7 @@ def test_config_file_given_by_flag_or_variable(cli, user_file, tmp_path):
         assert rows["wait"] == ("7s", f"{other}:1")
         assert rows["port"] == ("-", "default")
     refused(cli("config", "check", "--config", "/nowhere.yaml"),
-            "/nowhere.yaml: No such file or directory")
+            "/nowhere.yaml: No such file or directory; name another file with --config or KTUN_CONFIG")
 
 
 def test_the_config_file_of_the_user_follows_xdg_config_home(cli, tmp_path):

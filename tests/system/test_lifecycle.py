@@ -33,6 +33,29 @@ def run(*arguments, **environment):
 def test_a_missing_kubeconfig_is_named(tmp_path):
     done = run("--kubeconfig", tmp_path / "none")
     assert done.returncode == 1 and f"{tmp_path}/none" in done.stderr and "No such file" in done.stderr
+    assert done.stderr.endswith("; name another file with --kubeconfig or KUBECONFIG\n"), done
+
+
+@pytest.mark.parametrize("text, flags, remedy", [
+    ("a: [", [], "kubectl --kubeconfig {} config view reads it, too"),
+    ("kind: Pod", [], "kubectl --kubeconfig {} config view reads it, too"),
+    ("{}", [], "name another with --kubeconfig or KUBECONFIG"),
+    ("contexts: [{name: a, context: {cluster: c}}]", [], "choose one with --context (a)"),
+    ("contexts: [{name: a, context: {cluster: c}}]", ["--context", "b"], "choose one with --context"),
+    ("contexts: [{name: a, context: {cluster: c}}]", ["--context", "a"], "kubectl config set-cluster c --server=URL"),
+    ("contexts: [{name: a, context: {}}]", ["--context", "a"], "kubectl config set-context a --cluster=NAME"),
+])
+def test_an_error_of_the_kubeconfig_ends_with_what_to_type(tmp_path, text, flags, remedy):
+    path = tmp_path / "config"
+    path.write_text(text)
+    done = run("--kubeconfig", path, *flags)
+    assert done.returncode != 0 and done.stderr.splitlines()[-1].endswith(remedy.format(path)), done
+
+
+def test_without_any_kubeconfig_it_is_said_how_to_get_one(tmp_path):
+    done = run(HOME=str(tmp_path))
+    assert done.returncode == 1, done
+    assert done.stderr.endswith("--kubeconfig FILE or KUBECONFIG (kubectl config view --raw prints kubectl's)\n"), done
 
 
 def test_an_unreadable_kubeconfig_is_named(tmp_path):
