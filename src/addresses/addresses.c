@@ -180,7 +180,7 @@ enum err addresses_assign(struct addresses *a, const struct address_key *key,
     struct address_entry *entry = NULL;
     enum err e = addresses_entry(a, key, &entry, why);
 
-    if (!e)
+    if (entry)
         ret->s_addr = htonl(entry->address);
     return e;
 }
@@ -192,7 +192,7 @@ enum err addresses_open(struct addresses *a, const struct address_key *key,
     struct address_entry *entry = NULL;
     enum err e = addresses_entry(a, key, &entry, why);
 
-    if (e)
+    if (!entry)
         return e;
     ret->s_addr = htonl(entry->address);
     return opened_open(a, entry, service, why);

@@ -38,6 +38,8 @@ struct addresses {
     /* Closes the address, but not this one, that was not used for longest.  False: there is none. */
     bool (*evict)(struct addresses *a, const struct open_ports *but);
 
+    size_t pins; /* addresses/pin.c */
+
     /* addresses/ports.c */
     size_t sockets;          /* all that are open */
     size_t sockets_max;      /* of the limit on descriptors */

@@ -23,7 +23,6 @@ struct opened {
     struct list_node used;
     char *name; /* declared_name */
     uint64_t used_at, tried_at;
-    unsigned pins;
     struct open_ports ports;
     struct service *service; /* a reference: what the ports were declared by */
     struct lookup lookup;    /* reports changes while the catalog watches the service */
@@ -145,18 +144,6 @@ enum err opened_open(struct addresses *a, struct address_entry *e,
     return OK;
 }
 
-void opened_pin(struct address_entry *e)
-{
-    if (e->opened)
-        e->opened->pins++;
-}
-
-void opened_unpin(struct address_entry *e)
-{
-    if (e->opened && e->opened->pins)
-        e->opened->pins--;
-}
-
 void opened_close(struct address_entry *e)
 {
     struct opened *o = TAKE(e->opened);
@@ -195,7 +182,7 @@ void opened_check(struct addresses *a)
 
 static bool may_give_way(const struct opened *o, const struct open_ports *but)
 {
-    return &o->ports != but && !o->pins && open_ports_sockets(&o->ports) > 0;
+    return &o->ports != but && !o->entry->pins && open_ports_sockets(&o->ports) > 0;
 }
 
 static struct opened *choose_victim(const struct addresses *a,
@@ -230,7 +217,7 @@ static bool is_unused(struct opened *o)
 
     if (used > o->used_at)
         note_use(o, used);
-    return idle && !o->pins && now - o->used_at >= idle;
+    return idle && !o->entry->pins && now - o->used_at >= idle;
 }
 
 static void on_sweep(struct timer *t)
@@ -267,6 +254,6 @@ bool opened_status(const struct address_entry *e, struct opened_status *ret)
                                    .address = e->address,
                                    .ports = &o->ports,
                                    .idle_ms = o->all->sched->now - o->used_at,
-                                   .pinned = o->pins > 0 };
+                                   .pinned = o->entry->pins > 0 };
     return true;
 }

@@ -15,9 +15,6 @@ struct service;
  * its ports. */
 MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *e,
                                 const struct service *service, struct diag *why);
-/* It neither expires nor gives way until opened_unpin. */
-void opened_pin(struct address_entry *e);
-void opened_unpin(struct address_entry *e);
 void opened_close(struct address_entry *e); /* nothing if it is not open */
 
 void opened_init(struct addresses *a);

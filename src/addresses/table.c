@@ -110,7 +110,7 @@ static void make_room(struct address_table *t)
     if (t->by_key.count < ENTRIES_MAX)
         return;
     list_for_each (e, &t->recent, struct address_entry, recent) {
-        if (e->kept || e->opened)
+        if (e->kept || e->opened || e->pins)
             continue;
         forget(t, e);
         return;

@@ -24,6 +24,7 @@ struct address_entry {
     struct list_node recent; /* of all entries, the least recently looked up first */
     uint32_t address;        /* host byte order */
     bool kept;
+    unsigned pins;         /* users that keep it (addresses/pin.h) */
     struct opened *opened; /* its listeners; NULL: none is open */
     struct key_parts key;  /* views into `text` */
     size_t text_len;
@@ -42,7 +43,7 @@ void address_table_init(struct address_table *t, uint64_t seed);
 void address_table_finish(struct address_table *t); /* no entry is open */
 
 /* The entry of a key, made where there is none; it becomes the most recently looked up.  If there
- * are ENTRIES_MAX, one that is not open and not kept is forgotten.
+ * are ENTRIES_MAX, one that is not open, kept or pinned is forgotten.
  * ERR_LIMIT: the key is longer than KEY_TEXT_MAX, or every candidate address is taken. */
 MUST_CHECK enum err address_table_assign(struct address_table *t,
                                          const struct key_parts *key,

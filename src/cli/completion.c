@@ -126,7 +126,7 @@ static const struct {
     { "tail", 0, COMPLETES_SERVICES, NULL },
     { "expose", 0, COMPLETES_SERVICES, NULL },
     { "ca", 0, COMPLETES_LIST, "install remove export status" },
-    { "dns", 0, COMPLETES_LIST, "install uninstall status repair" },
+    { "dns", 0, COMPLETES_LIST, "install uninstall status repair release" },
     { "config", 0, COMPLETES_LIST, "show check init" },
     { "config", 1, COMPLETES_SETTINGS, NULL },
     { "completion", 0, COMPLETES_LIST, "bash zsh fish" },

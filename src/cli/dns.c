@@ -5,6 +5,7 @@
 
 #include "base/own.h"
 #include "cli/ask.h"
+#include "cli/dns_release.h"
 #include "cli/dns_want.h"
 
 static void dns_help(void)
@@ -14,6 +15,7 @@ static void dns_help(void)
         "                       [--low-ports HOW] [--names FILE] [--dry-run]\n"
         "       kube-tunnel dns uninstall [--dry-run]\n"
         "       kube-tunnel dns status [-o json]\n"
+        "       kube-tunnel dns release PORT\n"
         "\n"
         "Let programs look up names of the cluster as they do in a pod: this machine's\n"
         "resolver is told to ask kube-tunnel for them.\n"
@@ -22,6 +24,8 @@ static void dns_help(void)
         "uninstall  Undo it, also after an interrupted installation\n"
         "repair     Bring what is installed up to date with what is served\n"
         "status     Print what is installed, and what differs\n"
+        "release    Close a port at the addresses of all services for a minute, so that\n"
+        "           a server of your own can listen on 0.0.0.0\n"
         "\n"
         "      --backend NAME    resolved-delegate, resolved-link, networkmanager,\n"
         "                        dnsmasq, macos, resolv.conf or hosts, instead of the\n"
@@ -291,13 +295,15 @@ static int dns_run(const struct args *a, const char *const *words, size_t word_c
 
     if (!word_count)
         return print_error(
-            "dns: the subcommand is missing (install, uninstall, status or "
-            "repair)");
+            "dns: the subcommand is missing (install, uninstall, status, repair or "
+            "release)");
+    if (strcmp(words[0], "release") == 0)
+        return dns_release(a, words + 1, word_count - 1);
     const struct subcommand *s = find_subcommand(words[0]);
     if (!s)
         return print_error(
-            "dns: unknown subcommand \"%s\" (install, uninstall, status or "
-            "repair)",
+            "dns: unknown subcommand \"%s\" (install, uninstall, status, repair or "
+            "release)",
             words[0]);
     int status = refuse_words(words + 1, word_count - 1);
     if (!status)

@@ -10,6 +10,8 @@
 #include "cli/ask.h"
 #include "cli/table.h"
 
+#define ADDRESSES_SHOWN 20 /* those that were used last */
+
 static const json_t *list_of(const json_t *status, const char *key)
 {
     return json_object_get(status, key);
@@ -73,6 +75,71 @@ static void print_clusters(const json_t *status, FILE *to)
         table_add(t, cells);
     }
     print_table(t, i, to);
+}
+
+static char *ports_text(const json_t *address)
+{
+    char *text = xstrdup("");
+    size_t i;
+    json_t *port;
+
+    json_array_foreach(json_object_get(address, "ports"), i, port)
+    {
+        char *before = text;
+        bool open = json_is_true(json_object_get(port, "open"));
+        text = xasprintf("%s%s%lld%s", before, i ? ", " : "", number_of(port, "port"),
+                         open ? "" : " (not open)");
+        free(before);
+    }
+    return text;
+}
+
+/* At most ADDRESSES_SHOWN; -o json has the others. */
+static void print_addresses(const json_t *addresses, FILE *to)
+{
+    static const char *const headings[] = { "NAME", "ADDRESS", "PORTS", "UNUSED FOR" };
+    struct table *t = table_create(headings, ARRAY_LEN(headings));
+    const json_t *list = json_object_get(addresses, "open");
+    size_t i, count = json_array_size(list);
+    json_t *item;
+
+    json_array_foreach(list, i, item)
+    {
+        AUTO_FREE char *ports = ports_text(item);
+        char age[32];
+        bool pinned = json_is_true(json_object_get(item, "pinned"));
+        const char *cells[] = {
+            text_of(item, "name"), text_of(item, "address"), ports,
+            pinned ? "pinned" : age_text((uint64_t)number_of(item, "idleMs"), age)
+        };
+        if (count - i <= ADDRESSES_SHOWN)
+            table_add(t, cells);
+    }
+    print_table(t, count, to);
+    if (count > ADDRESSES_SHOWN)
+        fprintf(to, "and %zu more addresses; see -o json\n", count - ADDRESSES_SHOWN);
+}
+
+static void print_address_problems(const json_t *addresses, FILE *to)
+{
+    const json_t *list = json_object_get(addresses, "problems");
+    const char *file = text_of(addresses, "stateFile"), *fix = "";
+    size_t i;
+    json_t *item;
+
+    if (json_array_size(list) || *file)
+        fputc('\n', to);
+    if (*file)
+        fprintf(to, "addresses of services are not remembered: %s\n", file);
+    json_array_foreach(list, i, item)
+    {
+        fprintf(to, "port %lld of services is not listened on: %s\n",
+                number_of(item, "port"), text_of(item, "reason"));
+        if (*text_of(item, "fix"))
+            fix = text_of(item, "fix");
+    }
+    if (*fix)
+        fprintf(to, "to allow these ports: %s\n", fix);
 }
 
 static void print_listeners(const json_t *status, FILE *to)
@@ -313,6 +380,8 @@ void print_status_tables(const json_t *status, bool wide, FILE *to)
     print_status_summary(status, to);
     print_clusters(status, to);
     print_listeners(status, to);
+    print_addresses(json_object_get(status, "addresses"), to);
+    print_address_problems(json_object_get(status, "addresses"), to);
     print_aliases(status, to);
     print_view(status, VIEW_CLIENTS, to);
     print_left_out(status, "clientsLeftOut", "clients", to);

@@ -13,6 +13,8 @@ enum err change_expose(struct operation *op, struct answer *ret);
 enum err change_unexpose(struct operation *op, struct answer *ret);
 enum err change_add_alias(struct operation *op, struct answer *ret);
 enum err change_remove_alias(struct operation *op, struct answer *ret);
+/* Closes the listeners of services on a port. */
+enum err change_release(struct operation *op, struct answer *ret);
 enum err change_reload(struct operation *op, struct answer *ret);
 /* What that would change. */
 enum err change_preview(struct operation *op, struct answer *ret);

@@ -1,18 +1,21 @@
 /* control/connection.c - one connection to the control socket: a request, then its answer
  *
  *      HEAD ──▶ BODY ──▶ RUN ──▶ ANSWER ──▶ CLOSED
- *                         └────▶ EVENTS ─────▲
+ *                         └────▶ EVENTS, NAMES
  *
  * A request is read whole before it runs: its head has at most HEAD_MAX bytes, its body
  * BODY_MAX.  The answer goes out as fast as the client reads it, within ANSWER_MS.  Events
- * are sent as they come (control/reader.h), until the client closes the connection.
+ * (control/reader.h) and names (control/names.h) are sent as they come, until the client closes the
+ * connection.
  */
 #include "control/connection.h"
 
 #include <stdio.h>
 
 #include "base/own.h"
+#include "addresses/pin.h"
 #include "control/control_state.h"
+#include "control/names.h"
 #include "control/operation.h"
 #include "control/reader.h"
 #include "http/head_text.h"
@@ -26,6 +29,7 @@
 #define BODY_MAX 65536
 #define REQUEST_MS 5000 /* for the whole request */
 #define RUN_MS 30000    /* for an operation that waits */
+#define NAMES_ROOM (256u << 10)
 #define ANSWER_MS 10000 /* for the client to read the answer */
 
 /* State, and its deadline. */
@@ -34,6 +38,7 @@
     X(BODY,   body,   REQUEST_MS) \
     X(RUN,    run,    RUN_MS)     /* the operation waits */ \
     X(EVENTS, events, 0)          /* until the client leaves */ \
+    X(NAMES,  names,  0)          /* likewise */ \
     X(ANSWER, answer, ANSWER_MS)  /* the answer goes out */ \
     X(CLOSED, closed, 0)          /* the memory goes when the task has run */
 /* clang-format on */
@@ -57,9 +62,10 @@ struct connection {
     char *body; /* owned */
     size_t body_len;
     struct operation operation;
-    struct answer answer; /* owned text */
-    size_t sent;          /* bytes of it that are in the client's queue */
-    struct reader reader; /* in EVENTS */
+    struct answer answer;    /* owned text */
+    size_t sent;             /* bytes of it that are in the client's queue */
+    struct reader reader;    /* in EVENTS */
+    struct address_pin *pin; /* in NAMES */
 };
 
 #define X(NAME, name, ms)                                                                \
@@ -155,13 +161,43 @@ static enum connection_state connection_in_body(struct connection *c)
     return c->client->in_eof ? CONNECTION_CLOSED : CONNECTION_BODY;
 }
 
-static enum connection_state begin_events(struct connection *c)
+static void begin_stream(struct connection *c)
 {
     const struct str head = STR("HTTP/1.1 200 OK\r\n"
                                 "Content-Type: application/x-ndjson\r\n"
                                 "Cache-Control: no-store\r\n"
                                 "Connection: close\r\n\r\n"
                                 "{\"type\":\"begin\"}\n");
+
+    bufq_write(&c->client->out, head.at, head.len);
+}
+
+static enum connection_state begin_names(struct connection *c)
+{
+    struct diag why = { "" };
+    enum err e = names_open(c->control, c->operation.query, &c->task, &c->pin, &why);
+
+    if (e == ERR_LIMIT)
+        return refuse(c, 503, "too_many_readers", why.text);
+    if (e)
+        return refuse(c, e == ERR_CANCELLED ? 409 : 400, "not_available",
+                      diag_text(&why, e));
+    c->client->out.limit = NAMES_ROOM;
+    begin_stream(c);
+    return CONNECTION_NAMES;
+}
+
+static enum connection_state connection_in_names(struct connection *c)
+{
+    bufq_clear(&c->client->in);
+    if (c->client->in_eof)
+        return CONNECTION_CLOSED;
+    names_write(c->control, c->pin, &c->client->out);
+    return CONNECTION_NAMES;
+}
+
+static enum connection_state begin_events(struct connection *c)
+{
     struct diag why = { "" };
 
     if (reader_filter_read(c->operation.query, &c->reader.filter, &why))
@@ -173,7 +209,7 @@ static enum connection_state begin_events(struct connection *c)
         reader_remove(&c->reader);
         return refuse(c, 503, "too_many_readers", "8 readers of events are connected");
     }
-    bufq_write(&c->client->out, head.at, head.len);
+    begin_stream(c);
     return CONNECTION_EVENTS;
 }
 
@@ -188,7 +224,8 @@ static enum connection_state connection_in_run(struct connection *c)
     enum err e = operation_run(&c->operation, &c->answer);
 
     if (e == ERR_UNSUPPORTED)
-        return begin_events(c);
+        return str_eq(c->operation.path, STR("/v1/names")) ? begin_names(c)
+                                                           : begin_events(c);
     return e == ERR_AGAIN ? CONNECTION_RUN : send_answer(c);
 }
 
@@ -221,6 +258,7 @@ static void connection_enter(struct connection *c, enum connection_state next)
     operation_finish(&c->operation);
     reader_end(&c->reader);
     reader_remove(&c->reader);
+    pin_close(TAKE(c->pin));
     stream_update(c->client);
     stream_close(TAKE(c->client));
     task_wake(&c->task);

@@ -30,7 +30,7 @@ struct operation {
 };
 
 /* OK: *ret is the answer.  ERR_AGAIN: call it again after a wake-up.  ERR_UNSUPPORTED: the
- * path is that of the event stream, which the connection serves itself. */
+ * path is that of a stream, which the connection serves itself. */
 MUST_CHECK enum err operation_run(struct operation *op, struct answer *ret);
 void operation_finish(struct operation *op); /* idempotent; zeroed accepted */
 

@@ -6,8 +6,8 @@
 #include "control/replay.h"
 #include "control/show.h"
 
-/* The connection sends events itself. */
-static enum err watch_events(struct operation *op, struct answer *ret)
+/* The connection sends events and names itself. */
+static enum err watch_stream(struct operation *op, struct answer *ret)
 {
     (void)op;
     (void)ret;
@@ -23,7 +23,10 @@ static const struct {
     { "GET", "/v1/status", show_status },
     { "GET", "/v1/services", show_services },
     { "GET", "/v1/explain", explain_name },
-    { "GET", "/v1/events", watch_events },
+    { "GET", "/v1/events", watch_stream },
+    { "GET", "/v1/names", watch_stream },
+    { "GET", "/v1/addresses", show_addresses },
+    { "POST", "/v1/addresses/release", change_release },
     { "POST", "/v1/requests/{id}/replay", replay_request },
     { "POST", "/v1/exposes", change_expose },
     { "DELETE", "/v1/exposes/{port}", change_unexpose },

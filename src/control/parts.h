@@ -5,6 +5,7 @@
 
 #include "base/err.h"
 
+struct addresses;
 struct clusters;
 struct config;
 struct listeners;
@@ -23,6 +24,7 @@ struct control_orders {
                        struct diag *why);
     const struct config *(*config)(void *owner);
     struct listeners *(*listeners)(void *owner); /* NULL: they are closed */
+    struct addresses *(*addresses)(void *owner); /* NULL: there are none */
     const char *(*state)(void *owner);           /* "running", "draining" */
     void *owner;
 };

@@ -270,6 +270,7 @@ enum err show_status(struct operation *op, struct answer *ret)
     end_listing(whole, "clusters", "clustersLeftOut", &clusters);
     end_listing(whole, "listeners", "listenersLeftOut", &listeners);
     json_object_set_new(whole, "domains", domains_of(p->naming));
+    json_object_set_new(whole, "addresses", addresses_json(c));
     json_object_set_new(whole, "aliases", aliases_of(p->naming));
     end_listing(whole, "clients", "clientsLeftOut", &clients);
     end_listing(whole, "pods", "podsLeftOut", &pods);

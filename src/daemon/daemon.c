@@ -260,6 +260,12 @@ static struct listeners *order_listeners(void *owner)
     return d->listeners;
 }
 
+static struct addresses *order_addresses(void *owner)
+{
+    const struct daemon *d = owner;
+    return d->listeners ? d->addresses : NULL;
+}
+
 static const char *order_state(void *owner)
 {
     const struct daemon *d = owner;
@@ -330,6 +336,7 @@ static void open_control(struct daemon *d)
                     .drain = order_drain,
                     .config = order_config,
                     .listeners = order_listeners,
+                    .addresses = order_addresses,
                     .state = order_state,
                     .owner = d },
     };
