@@ -1,5 +1,7 @@
 #include "serve/tls_client.h"
 
+#include <stdio.h>
+
 #include "base/own.h"
 #include "net/tls.h"
 #include "serve/destination.h"
@@ -8,6 +10,11 @@
 #include "wire/tls_hello.h"
 
 LOG_MODULE(serve);
+
+/* Chromium sends a random extension with each connection, and then the name is the real one. */
+#define ECH_HINT                                                                         \
+    "If this is not the name that was asked for: only the outer name of an encrypted "   \
+    "ClientHello (ECH) can be read; turn ECH off for this client."
 
 struct tls_client {
     struct naming_want zone;
@@ -58,12 +65,16 @@ static enum err refuse_name(struct stream *client, const struct visitor *from,
                             const struct refusal *why)
 {
     struct explanation text;
+    char hint[sizeof(text.hint) + sizeof(ECH_HINT)];
 
     explain(why, NULL, &text);
+    snprintf(hint, sizeof(hint), "%s%s%s", text.hint,
+             hello->ech && text.hint[0] ? " " : "", hello->ech ? ECH_HINT : "");
     log_info(id, "TLS connection refused", LOG_S("client", from->address),
              LOG_S("server_name", hello->server_name),
+             LOG_S("ech", hello->ech ? "yes" : "no"),
              LOG_S("cause", cause_label(why->cause)), LOG_S("reason", text.first),
-             LOG_S("hint", text.hint));
+             LOG_S("hint", hint));
     proxy_refuse(PROXY_TLS, why->cause, &client->out);
     return ERR_FORBIDDEN;
 }

@@ -2,6 +2,7 @@
 //
 //	peer serve ADDRESS [--age DURATION] [--ping DURATION]
 //	peer check [--authority NAME] [--socks ADDRESS] [--ca FILE] TARGET CASE
+//	peer ech --ca FILE ADDRESS OUTER-NAME INNER-NAME
 //
 // The server has gRPC's own interoperability service, health and reflection. It prints a
 // line for each connection and for each call with the metadata "call-id", waits as long as
@@ -10,6 +11,8 @@
 //
 // The client runs one case, gRPC's own or one of checks.go, and exits with status 0 when
 // it passed. http_proxy and https_proxy hold for it as for every program in Go.
+//
+// ech is a TLS client with Encrypted Client Hello.
 //
 // SPDX-License-Identifier: MIT
 package main
@@ -29,7 +32,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 )
 
-const usage = "peer serve ADDRESS | peer check TARGET CASE"
+const usage = "peer serve ADDRESS | peer check TARGET CASE | peer ech ADDRESS OUTER INNER"
 
 func main() {
 	log.SetFlags(0)
@@ -49,6 +52,10 @@ func main() {
 		ca := flags.String("ca", "", "speak TLS, and trust this authority")
 		flags.Parse(os.Args[2:])
 		check(flags.Arg(0), flags.Arg(1), options(*authority, *socks, *ca))
+	case "ech":
+		ca := flags.String("ca", "", "trust this authority")
+		flags.Parse(os.Args[2:])
+		ech(flags.Arg(0), flags.Arg(1), flags.Arg(2), *ca)
 	default:
 		log.Fatal(usage)
 	}

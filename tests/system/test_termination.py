@@ -14,6 +14,7 @@ import threading
 
 import pytest
 
+from grpc_peer import build
 from http_client import Client, request
 from test_direct import in_pod  # noqa: F401
 from test_tls_to_services import certificates, cluster, plain, start, tls_pods  # noqa: F401
@@ -115,6 +116,33 @@ def test_no_certificate_is_made_for_other_names(secure, name, alert):
     done = s_client(secure, name=name)
     assert alert.replace(" ", "") in done.stderr.replace(" ", "").lower(), done
     assert "no peer certificate available" in done.stdout, done
+
+
+@pytest.fixture(scope="module")
+def ech(home):
+    """ech(tunnel, outer name, inner name): what crypto/tls of Go reports, with Encrypted Client Hello."""
+    if not shutil.which("go"):
+        pytest.skip("no go here: NOTHING about Encrypted Client Hello is tested")
+    peer = build()["peer"]
+
+    def connect(tunnel, outer, inner):
+        done = run(peer, "ech", "--ca", home.certificate, f"127.0.0.1:{tunnel.port}", outer, inner)
+        assert done.returncode == 0, done
+        return done.stdout.strip()
+    return connect
+
+
+def test_of_an_encrypted_client_hello_the_outer_name_counts(secure, ech):
+    """The inner name cannot be read here. The client learns from the certificate that it was not used."""
+    outer = "web.shop.localhost"
+    assert ech(secure, outer, "db.shop.localhost") == f"rejected, with a valid certificate for {outer}"
+    secure.wait_for_log(rf"TLS connection .*server_name={outer} .*ech=yes")
+
+
+def test_an_encrypted_client_hello_to_another_site_is_refused_and_named(secure, ech):
+    assert "unrecognized name" in ech(secure, "public.example.com", NAME)
+    secure.wait_for_log(r"INFO .*TLS connection refused .*server_name=public.example.com .*ech=yes .*"
+                        r"only the outer name of an encrypted ClientHello \(ECH\) can be read; turn ECH off")
 
 
 def test_a_certificate_is_for_one_name_and_seven_days(secure):
