@@ -117,6 +117,8 @@ static int read_file(const char *path, struct request *r)
     AUTO_FREE char *text = NULL;
     struct diag why = { "" };
     size_t len;
+    if (strcmp(path, "-") == 0)
+        path = "/dev/stdin";
     enum err e = file_read(path, FILE_MAX, &text, &len, &why);
 
     if (!e)

@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import ctypes
 import os
 import re
 import signal
@@ -193,6 +194,22 @@ def test_a_deleted_pod_is_followed_by_another_of_its_service(start_playground, f
     assert f.stop() == 0
 
 
+def test_a_pod_that_is_being_deleted_is_left_before_it_ends(start_playground, forward):
+    playground = start_playground()
+    f = forward(playground, "svc/web", ":80")
+    port = f.ports(1)[0]
+    with socket.create_connection(("127.0.0.1", port)) as s:
+        s.settimeout(10)
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        first = re.search(rb"pod (\S+) ", s.recv(4096)).group(1).decode()
+        playground.order(f"pod terminate shop/{first}")
+        f.wait_for(f", instead of pod/{first}\n", where="err")  # no connection was needed to see it
+        assert pod_of(f.get(port)) != first
+        s.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")  # an open connection stays with its pod
+        assert f"pod {first} ".encode() in s.recv(4096)
+    assert f.stop() == 0
+
+
 def test_a_pod_named_by_itself_is_waited_for(start_playground, forward):
     playground = start_playground()
     f = forward(playground, "db-0", ":8080")
@@ -239,6 +256,37 @@ def test_lost_tunnels_are_replaced_before_they_are_needed(start_playground, forw
     assert f.get(port).status == 200
     playground.order("reset-tunnels")
     assert f.get(port).status == 200
+    assert f.stop() == 0
+
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+@pytest.fixture
+def own_network():
+    """A network of the test's own, in which the test and its children are. add_address() changes it."""
+    if os.geteuid():
+        pytest.skip("a network namespace needs root")
+    name, before = f"ktunnel-forward-{os.getpid()}", os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    subprocess.run(["ip", "netns", "add", name], check=True)
+    inside = os.open(f"/run/netns/{name}", os.O_RDONLY)
+    assert LIBC.setns(inside, 0) == 0
+    subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
+    yield lambda address: subprocess.run(["ip", "address", "add", address, "dev", "lo"], check=True)
+    assert LIBC.setns(before, 0) == 0
+    subprocess.run(["ip", "netns", "delete", name], check=True)
+    os.close(inside)
+    os.close(before)
+
+
+def test_a_change_of_the_network_finds_dead_tunnels(own_network, start_playground, forward):
+    playground = start_playground()
+    f = forward(playground, "db-0", ":8080", "--ping-interval", "10m", "--ping-timeout", "11m")
+    port = f.ports(1)[0]
+    assert f.get(port).status == 200
+    playground.order("freeze")
+    own_network("10.99.98.97/32")
+    eventually(lambda: f.get(port, seconds=5).status == 200, 20)
     assert f.stop() == 0
 
 
