@@ -25,6 +25,7 @@ PLAYGROUND = Path(os.environ.get("KUBE_PLAYGROUND", ROOT / "build" / "kube-playg
 if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
     signal.signal(signal.SIGHUP, lambda number, frame: None)
 
+RUNNING = []  # each KubeTunnel that was started and not stopped, for the report of a test that fails
 STOP_SECONDS = 10  # what SIGTERM may take, under whatever load
 
 
@@ -114,6 +115,12 @@ def curl(*arguments, seconds=30, stdin=None):
                         body.read_bytes() if body.exists() else b"")
 
 
+def add_logs(report):
+    """To the report of a test: what each kube-tunnel that runs has logged last."""
+    if report.when == "call" and report.failed:
+        report.sections += [(f"the end of {tunnel.log_path}", tunnel.tail(100)) for tunnel in RUNNING]
+
+
 class KubeTunnel:
     """One running kube-tunnel. Names are sent in the Host header, unless a test wants more."""
 
@@ -147,6 +154,7 @@ class KubeTunnel:
             self.process = subprocess.Popen(self.command, stderr=log, stdin=self.stdin,
                                             stdout=subprocess.DEVNULL, env=self.environment,
                                             **self.user)
+        RUNNING.append(self)
         self.port = int(self.wait_for_log(r"listening\b.*address\"?[=:]\"?127\.0\.0\.1:(\d+)").group(1))
         if ready:
             self.wait_until_ready()
@@ -177,6 +185,8 @@ class KubeTunnel:
 
     def stop(self, sig=signal.SIGTERM):
         """Stops it by a signal, as a service manager does. Asserts that the exit status is right."""
+        if self in RUNNING:
+            RUNNING.remove(self)
         if self.process.poll() is None:
             self.process.send_signal(sig)
         try:

@@ -14,7 +14,7 @@ import pytest
 
 pytest.register_assert_rewrite("real_programs")
 
-from tunnel_process import BINARY, KubeTunnel, clean_environment, eventually
+from tunnel_process import BINARY, KubeTunnel, add_logs, clean_environment, eventually
 
 CLUSTER = Path(__file__).with_name("cluster")
 NETWORK = "/run/netns/" + os.environ.get("KUBE_LAB", "ktunnel-lab")
@@ -41,6 +41,11 @@ def pytest_collection_modifyitems(items):
     if why:
         for item in items:
             item.add_marker(pytest.mark.skip(reason=why))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    add_logs((yield).get_result())
 
 
 LIBC = ctypes.CDLL(None, use_errno=True)

@@ -12,7 +12,7 @@ pytest.register_assert_rewrite("real_programs")
 
 from http_client import Client
 from scripted_pod import Pods
-from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, clean_environment, curl, eventually
+from tunnel_process import BINARY, PLAYGROUND, KubeTunnel, add_logs, clean_environment, curl, eventually
 
 # Sanitizers make everything bigger and slower: figures are for the real thing.
 SANITIZED = os.access(BINARY, os.R_OK) and b"__asan_init" in BINARY.read_bytes()
@@ -23,6 +23,11 @@ def pytest_collection_modifyitems(items):
     if missing:
         for item in items:
             item.add_marker(pytest.mark.skip(reason=f"not built: {' '.join(missing)}"))
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport():
+    add_logs((yield).get_result())
 
 
 class Playground:

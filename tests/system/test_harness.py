@@ -1,6 +1,8 @@
 """What the tests themselves stand on. SPDX-License-Identifier: MIT"""
 import os
+import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,6 +43,17 @@ def test_one_good_run_of_three_does_not_keep_a_limit(values):
 def test_a_run_with_a_limit_of_its_own_is_judged_by_it():
     runs = iter([(5, 10), (15, 10), (25, 30)])
     kept(lambda: [(*next(runs), "outage, s")])
+
+
+def test_the_report_of_a_test_that_fails_has_the_log(tmp_path):
+    path = tmp_path / "test_fails.py"
+    path.write_text("def test_it(start_tunnel):\n    start_tunnel()\n    assert False\n")
+    here = Path(__file__).parent
+    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "conftest", path],
+                          capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                          env={**os.environ, "PYTHONPATH": f"{here}:{here.parent}"})
+    assert done.returncode == 1, done
+    assert re.search(r"-- the end of .*\.log --(.*\n)+.* INFO .* listening ", done.stdout), done.stdout
 
 
 # tests/kubernetes/image, when Debian's archive is away
