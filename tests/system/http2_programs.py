@@ -2,6 +2,7 @@
 
 SPDX-License-Identifier: MIT
 """
+import contextlib
 import json
 import shutil
 import socket
@@ -127,11 +128,17 @@ class H2Pod:
         accepted.sendall(h2c.data_to_send())
         if self.lenient:
             h2c.local_settings = h2.settings.Settings(client=False)
-        while data := accepted.recv(1 << 16):
-            for event in h2c.receive_data(data):
-                self.on_event(h2c, event, number)
-            accepted.sendall(h2c.data_to_send())
-        accepted.close()
+        with contextlib.suppress(ConnectionError), accepted:  # its client may go at any time
+            while (data := accepted.recv(1 << 16)) and self.read(h2c, data, number):
+                accepted.sendall(h2c.data_to_send())
+
+    def read(self, h2c, data, number):
+        """False: this pod has ended the connection, after which h2 accepts no more frames."""
+        if h2c.state_machine.state == h2_connection.ConnectionState.CLOSED:
+            return False
+        for event in h2c.receive_data(data):
+            self.on_event(h2c, event, number)
+        return True
 
     def on_event(self, h2c, event, number):
         if isinstance(event, h2.events.RequestReceived):

@@ -21,6 +21,9 @@ from http2_programs import (  # noqa: E402,F401 - fixtures
     DECLARED, NGHTTPD, WEB, H2Client, accepts, answer_ok, h2_pod, h2c_service, nghttpd)
 from tunnel_process import curl, eventually, free_ports  # noqa: E402
 
+# A pod that a test plays in a thread must not die of a mistake there unnoticed.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 PRIOR = "--http2-prior-knowledge"
 
 

@@ -13,6 +13,9 @@ import h2.settings  # noqa: E402
 
 from http2_programs import DECLARED, answer_ok, h2_pod, h2c_service  # noqa: E402,F401 - fixtures
 
+# A pod that a test plays in a thread must not die of a mistake there unnoticed.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 PRIOR = "--http2-prior-knowledge"
 SETTINGS = bytes.fromhex("000000040000000000")
 

@@ -15,6 +15,9 @@ from tunnel_process import curl  # noqa: E402
 import h2.events  # noqa: E402
 import h2.settings  # noqa: E402
 
+# A pod that a test plays in a thread must not die of a mistake there unnoticed.
+pytestmark = pytest.mark.filterwarnings("error::pytest.PytestUnhandledThreadExceptionWarning")
+
 
 class Http1Client:
     """One connection; what comes is kept as it came."""
