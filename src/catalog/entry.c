@@ -376,12 +376,27 @@ struct service *entry_from_slices(const struct service_spec *spec,
 
 /* --- from one pod --- */
 
+/* Its ports are those that the containers declare for TCP; any other may be requested, too. */
+static struct service_spec *spec_for_pod(const struct pod *pod)
+{
+    AUTO_FREE struct service_port *ports = xcalloc(pod->port_count + 1, sizeof(*ports));
+    struct service_spec loose = {
+        .kind = SERVICE_POD, .ns = pod->ns, .name = pod->name, .ports = ports
+    };
+
+    for (size_t i = 0; i < pod->port_count; i++) {
+        const struct container_port *p = &pod->ports[i];
+        if (p->tcp && p->number)
+            ports[loose.port_count++] = (struct service_port){
+                .name = p->name, .number = p->number, .tcp = true, .target = p->number
+            };
+    }
+    return spec_pack(&loose);
+}
+
 struct service *entry_for_pod(const struct pod *pod)
 {
-    const struct service_spec loose = { .kind = SERVICE_POD,
-                                        .ns = pod->ns,
-                                        .name = pod->name };
-    struct service_spec *spec = spec_pack(&loose);
+    struct service_spec *spec = spec_for_pod(pod);
     struct service *s = service_create(spec);
 
     spec_unref(spec);

@@ -76,7 +76,7 @@ struct pod {
     char *reason;           /* why it is not running or ready, or NULL */
     bool ready, terminating;
     bool host_network;            /* its addresses are the node's */
-    struct container_port *ports; /* named ones: containers first, then initContainers */
+    struct container_port *ports; /* containers first, then initContainers; name: or "" */
     size_t port_count;
 };
 

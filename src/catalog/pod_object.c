@@ -13,17 +13,15 @@ static char *dup_or_empty(struct reader *r, const json_t *o, const char *key)
     return xstrdup(text_or_empty(r, o, key));
 }
 
-static void add_named_port(struct reader *r, const json_t *o, struct pod *p)
+static void add_container_port(struct reader *r, const json_t *o, struct pod *p)
 {
-    const char *name = text_at(r, o, "name");
-
-    if (!name || p->port_count == PORTS_MAX)
+    if (p->port_count == PORTS_MAX)
         return;
     if ((p->port_count & (p->port_count - 1)) == 0)
         p->ports = xrealloc(p->ports,
                             (p->port_count ? p->port_count * 2 : 1) * sizeof(*p->ports));
     p->ports[p->port_count++] = (struct container_port){
-        .name = xstrdup(name),
+        .name = dup_or_empty(r, o, "name"),
         .number = port_at(r, o, "containerPort"),
         .tcp = is_tcp(r, o),
     };
@@ -36,7 +34,7 @@ static void read_containers(struct reader *r, const json_t *containers, struct p
 
     json_array_foreach((json_t *)containers, i, container)
         json_array_foreach((json_t *)array_at(r, container, "ports"), j, port)
-            add_named_port(r, port, p);
+            add_container_port(r, port, p);
 }
 
 static void add_address(struct pod *p, const char *ip)

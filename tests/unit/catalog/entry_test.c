@@ -536,6 +536,13 @@ static void a_pod_by_itself_is_an_entry(void **state)
     assert_int_equal(s->kind, SERVICE_POD);
     assert_int_equal(s->endpoint_count, 1);
     assert_string_equal(s->pods_note, "pod web-1 not ready");
+    assert_int_equal(s->port_count, 1);
+    assert_int_equal(s->ports[0].number, 8080);
+    service_unref(s);
+
+    g.pods.at[0]->ports[0].tcp = false;
+    s = entry_for_pod(g.pods.at[0]);
+    assert_int_equal(s->port_count, 0);
     service_unref(s);
 
     s = entry_for_pod(g.pods.at[2]);

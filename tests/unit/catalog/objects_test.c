@@ -208,9 +208,11 @@ static void reads_a_pod(void **state)
     assert_string_equal(p->ips[0], "10.1.0.1");
     assert_string_equal(p->ips[1], "fd00::1");
     assert_null(p->ips[2]);
-    assert_int_equal(p->port_count, 2);
-    assert_string_equal(p->ports[1].name, "y");
-    assert_false(p->ports[1].tcp);
+    assert_int_equal(p->port_count, 3);
+    assert_string_equal(p->ports[1].name, "");
+    assert_int_equal(p->ports[1].number, 2);
+    assert_string_equal(p->ports[2].name, "y");
+    assert_false(p->ports[2].tcp);
     pod_destroy(p);
     json_decref(object);
 }
