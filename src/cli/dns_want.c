@@ -74,7 +74,11 @@ static void fill_default(char **text, const char *with)
 
 static void fill_server(const struct config *config, struct resolver_want *w)
 {
-    (void)config;
+    if (config->dns_listen.count) {
+        const struct listen_address *a = &config->dns_listen.at[0];
+        replace(&w->server, strcmp(a->host, "localhost") == 0 ? "127.0.0.1" : a->host);
+        w->port = a->port;
+    }
     fill_default(&w->server, RESOLVER_SERVER);
     if (!w->port)
         w->port = RESOLVER_PORT;
@@ -165,6 +169,11 @@ char *dns_sudo_command(const struct args *a, const char *subcommand,
 
     for (size_t i = 0; changes && i < w->domains.count; i++)
         text = append(text, " --domain %s", w->domains.at[i]);
+    if (changes &&
+        (strcmp(w->server, RESOLVER_SERVER) != 0 || w->port != RESOLVER_PORT)) {
+        AUTO_FREE char *server = xasprintf("%s:%u", w->server, w->port);
+        text = append(text, " --dns-listen %s", server);
+    }
     if (changes && w->backend)
         text = append(text, " --backend %s", w->backend);
     if (changes && strcmp(w->low_ports, "none") != 0)

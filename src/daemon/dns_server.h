@@ -5,7 +5,9 @@
 
 struct addresses;
 
-/* As dns_open; `addresses` is borrowed until dns_close, and parts->addresses is set here. */
+/* As dns_open, on the addresses of the setting dns-listen, or without one on that of the resolver
+ * where one is installed (kube-tunnel dns); `addresses` is borrowed until dns_close, and
+ * parts->addresses and parts->listen are set here. */
 MUST_CHECK enum err dns_server_open(const struct dns_parts *parts,
                                     struct addresses *addresses,
                                     const struct config *config, struct dns **ret,

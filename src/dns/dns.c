@@ -251,8 +251,8 @@ static enum err open_forward(struct dns *d, const struct listen_address *to,
 
 static enum err open_sockets(struct dns *d, const struct config *config, struct diag *why)
 {
-    for (size_t i = 0; i < config->dns_listen.count; i++) {
-        enum err e = bind_address(d, &config->dns_listen.at[i], why);
+    for (size_t i = 0; i < d->parts.listen->count; i++) {
+        enum err e = bind_address(d, &d->parts.listen->at[i], why);
         if (e)
             return diag_prefix(why, e, "dns-listen");
     }
@@ -277,7 +277,7 @@ enum err dns_open(const struct dns_parts *parts, const struct config *config,
                   struct dns **ret, struct diag *why)
 {
     *ret = NULL;
-    if (!config->dns_listen.count)
+    if (!parts->listen->count)
         return OK;
     metrics_register(&limited);
     struct dns *d = xcalloc(1, sizeof(*d));
@@ -287,6 +287,7 @@ enum err dns_open(const struct dns_parts *parts, const struct config *config,
     d->tcp = tcp_clients_create(parts->loop, d->questions);
     d->sources = sources_create(loop_sched(parts->loop), config->dns_rate);
     enum err e = open_sockets(d, config, why);
+    d->parts.listen = NULL;
     if (e)
         dns_close(d);
     else

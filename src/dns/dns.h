@@ -1,4 +1,4 @@
-/* dns/dns.h - the DNS server of the setting dns-listen
+/* dns/dns.h - the DNS server
  *
  * Answers questions about names of the clusters over UDP and TCP, with addresses of addresses/.
  * It listens on the given addresses only; "localhost" and no host are 127.0.0.1 and ::1.
@@ -11,6 +11,7 @@
 
 struct clusters;
 struct config;
+struct listen_list;
 struct dns;
 struct loop;
 struct naming;
@@ -22,10 +23,11 @@ struct dns_parts {
     bool (*is_open)(void *owner, struct str ns);
     void *owner;
     struct address_source addresses;
+    const struct listen_list *listen; /* borrowed for the call */
 };
 
-/* All is borrowed until dns_close; the config only for the call.  *ret is NULL where dns-listen is
- * not set.
+/* All is borrowed until dns_close; the config only for the call.  *ret is NULL where parts->listen
+ * is empty.
  * ERR_IN_USE, ERR_ACCESS, ERR_CONFIG, ERR_NO_FILES: *why names the address and what to do; nothing
  * is open. */
 MUST_CHECK enum err dns_open(const struct dns_parts *parts, const struct config *config,

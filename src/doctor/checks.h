@@ -25,6 +25,7 @@
     X(LIMITS, "limits", 2000, BIT(CONFIGURATION), check_limits) \
     X(PORTS, "ports", 5000, BIT(CONFIGURATION), check_ports) \
     X(BROWSING, "client proxy", 2000, 0, check_client_proxy) \
+    X(NAMES, "names", 8000, BIT(CONFIGURATION), check_names) \
     X(KUBECONFIG, "kubeconfig", 5000, BIT(CONFIGURATION), check_kubeconfig) \
     X(CREDENTIALS, "credentials", 15000, BIT(KUBECONFIG), check_credentials) \
     X(PROXY, "proxy", 5000, BIT(KUBECONFIG), check_proxy) \
@@ -66,6 +67,11 @@ struct doctor {
     bool begun[CHECK_COUNT];
     uint64_t began[CHECK_COUNT];
     struct timer deadline; /* the earliest of a check that runs */
+
+    /* names */
+    struct name_lookup *lookup;
+    char *name; /* that is looked up */
+    struct timer poll;
 
     /* kubeconfig */
     struct exec_plugins *plugins;
@@ -114,6 +120,7 @@ bool check_begins(struct doctor *d, enum check_id id);
 uint64_t doctor_now(const struct doctor *d);
 
 /* Frees what the checks of one file have begun. */
+void names_finish(struct doctor *d);
 void server_finish(struct doctor *d);
 void access_finish(struct doctor *d);
 void tunnel_finish(struct doctor *d);

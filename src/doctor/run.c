@@ -140,6 +140,7 @@ static void on_deadline(struct timer *t)
 
 static void doctor_finish(struct doctor *d)
 {
+    names_finish(d);
     tunnel_finish(d);
     access_finish(d);
     server_finish(d);

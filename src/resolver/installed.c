@@ -47,6 +47,19 @@ enum err resolver_read(const struct machine *m, struct resolver_installed *ret,
     return OK;
 }
 
+enum err resolver_server(const struct machine *m, char **ret, uint16_t *ret_port,
+                         struct diag *why)
+{
+    AUTO(journal_finish) struct journal j = { 0 };
+    enum err e = journal_read(m, &j, why);
+
+    if (e)
+        return e;
+    *ret = TAKE(j.want.server);
+    *ret_port = j.want.port;
+    return OK;
+}
+
 char *resolver_obstacle(const struct machine *m, const struct texts *domains)
 {
     AUTO_FREE char *text = machine_text(m, "/etc/nsswitch.conf");

@@ -73,6 +73,11 @@ MUST_CHECK enum err resolver_read(const struct machine *m, struct resolver_insta
                                   struct diag *why);
 void resolver_installed_finish(struct resolver_installed *i);
 
+/* Where the resolver sends look-ups to; *ret is owned by the caller.  ERR_NOT_CONFIGURED and others
+ * as resolver_read. */
+MUST_CHECK enum err resolver_server(const struct machine *m, char **ret,
+                                    uint16_t *ret_port, struct diag *why);
+
 /* Does something keep programs from asking the DNS for names of these domains?  The sentence and
  * what to do, owned by the caller; NULL: nothing was found. */
 char *resolver_obstacle(const struct machine *m, const struct texts *domains);

@@ -19,7 +19,7 @@ from plugins import kubeconfig_for
 from test_certificates import jwt, pair_of
 from tunnel_process import BINARY, clean_environment, free_ports
 
-NAMES = ["configuration", "limits", "ports", "client proxy", "kubeconfig", "credentials", "proxy", "API server",
+NAMES = ["configuration", "limits", "ports", "client proxy", "names", "kubeconfig", "credentials", "proxy", "API server",
          "clock", "login", "rights", "tunnel"]
 
 

@@ -1,0 +1,115 @@
+"""Names of the cluster on a machine where only `kube-tunnel dns install` was run: getent, curl, Go, Java, Node, Python.
+
+The machine is made of namespaces, with a resolver of its own; the cluster and kube-tunnel run in it.
+SPDX-License-Identifier: MIT
+"""
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from programs_by_name import PROGRAMS, missing
+from resolver_namespace import DNSMASQ, RESOLVED, Namespaced, needs, needs_root
+from tunnel_process import BINARY, PLAYGROUND, eventually
+
+pytestmark = needs_root
+WEB = "web.shop.svc.cluster.local"
+USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+LOOPBACK = re.compile(r"127\.(?!0\.)\d+\.\d+\.\d+")
+
+
+class Used(Namespaced):
+    """With a cluster, and a user who runs kube-tunnel in it."""
+
+    def __init__(self, folder):
+        super().__init__(folder)
+        self.home = Path(tempfile.mkdtemp())  # pytest's folders are closed to other users
+        self.program = self.home / "kube-tunnel"
+        shutil.copy(BINARY, self.program)
+        self.home.chmod(0o755)
+        (self.home / "user").mkdir()
+        shutil.chown(self.home / "user", 65534, 65534)
+        self.user = {"HOME": str(self.home / "user"), "XDG_RUNTIME_DIR": str(self.home / "user"), "LD_LIBRARY_PATH": ""}
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.home)
+
+    def start(self, *flags):
+        kubeconfig = self.home / "kubeconfig"
+        self.service("playground", PLAYGROUND, "--kubeconfig-out", kubeconfig)
+        eventually(kubeconfig.exists)
+        kubeconfig.chmod(0o644)
+        self.service("of-the-user", *USER, "env", *[f"{k}={v}" for k, v in self.user.items()], self.program, "run", "--kubeconfig", kubeconfig,
+                     "--listen", "127.0.0.1:8080", *flags)
+        eventually(lambda: self.run("curl", "-sf", "http://127.0.0.1:8080/readyz").returncode == 0, seconds=20)
+
+    def as_user(self, *words, **options):
+        return self.run(*USER, *words, environment=self.user, **options)
+
+
+@pytest.fixture(scope="module")
+def machine(tmp_path_factory):
+    """With systemd-resolved where it is, else with resolv.conf alone."""
+    made = Used(tmp_path_factory.mktemp("machine"))
+    flags = []
+    if RESOLVED.exists():
+        made.with_resolved()
+    else:
+        (made.etc / "resolv.conf").write_text("nameserver 127.0.0.99\n")
+        flags = ["--dns-listen", "127.0.53.53:53"]
+    done = made.run(made.program, "dns", "install", "--low-ports", "setcap", *flags)
+    assert done.returncode == 0, done
+    made.start()
+    yield made
+    made.close()
+
+
+def test_getent_finds_services_and_nothing_else(machine):
+    assert LOOPBACK.fullmatch(machine.getent(WEB))
+    assert machine.getent(WEB) == machine.getent(WEB.upper())
+    assert machine.getent("nothing.shop.svc.cluster.local") is None
+
+
+def test_the_first_example_of_the_readme(machine):
+    done = machine.as_user("curl", "-sS", "--max-time", "20", f"http://{WEB}/")
+    assert done.returncode == 0 and done.stdout, done
+
+
+@pytest.mark.parametrize("name", sorted(PROGRAMS))
+def test_programs_connect_by_name(machine, name, tmp_path_factory):
+    if missing(name):
+        pytest.skip(missing(name))
+    folder = Path(tempfile.mkdtemp(dir=machine.home))
+    folder.chmod(0o755)
+    words = PROGRAMS[name](folder)
+    done = machine.as_user(*words, WEB)
+    assert done.returncode == 0, done
+    address, status, length = done.stdout.split()
+    assert address == machine.getent(WEB) and status == "200" and int(length) > 0
+
+
+def test_doctor_says_that_names_resolve_here(machine):
+    done = machine.as_user(machine.program, "doctor", "--kubeconfig", machine.home / "kubeconfig")
+    assert re.search(r"names +names are looked up by kube-tunnel: cluster\.local", done.stdout), done
+    machine.ok("sh", "-c", "sed -i 's/^hosts:.*/hosts: files mdns4_minimal [NOTFOUND=return] dns/' /etc/nsswitch.conf")
+    try:
+        done = machine.as_user(machine.program, "doctor", "--kubeconfig", machine.home / "kubeconfig")
+        assert 'make its line "hosts: files dns mdns4_minimal [NOTFOUND=return]"' in done.stdout, done
+    finally:
+        machine.ok("sh", "-c", "sed -i 's/^hosts:.*/hosts: files dns/' /etc/nsswitch.conf")
+
+
+def test_status_compares_with_what_is_served(machine):
+    done = machine.as_user(machine.program, "dns", "status")
+    assert done.returncode == 0 and "domains    cluster.local k8s" in done.stdout, done
+
+
+def test_without_the_installation_they_are_not_found(machine):
+    """The last one: it undoes what the others need."""
+    assert machine.run(machine.program, "dns", "uninstall").returncode == 0
+    assert machine.getent(WEB) is None
+    assert machine.as_user("curl", "-sS", "--max-time", "5", f"http://{WEB}/").returncode == 6
