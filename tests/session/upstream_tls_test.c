@@ -7,17 +7,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authorities.h"
 #include "base/own.h"
 #include "net/tls.h"
-#include "playground/ca.h"
 #include "playground/tls_server.h"
 #include "upstream/tls_failure.h"
 #include "upstream/tls_rules.h"
 
 #define PODS_MAX 8
 #define PLAIN_MS (5 * 60 * 1000)
-
-static struct local_ca *ca, *other_ca;
 
 static struct {
     struct tls_context *context;   /* of the pods; NULL: they are the test itself */
@@ -28,23 +26,9 @@ static struct {
 
 static int make_authorities(void **state)
 {
-    (void)state;
-    struct diag why;
-
     setenv("SSL_CERT_FILE", "/dev/null", 1); /* none of the system's authorities */
     setenv("SSL_CERT_DIR", "/nonexistent", 1);
-    if (local_ca_create("test authority", &ca, &why) ||
-        local_ca_create("another authority", &other_ca, &why))
-        return -1;
-    return 0;
-}
-
-static int drop_authorities(void **state)
-{
-    (void)state;
-    local_ca_destroy(ca);
-    local_ca_destroy(other_ca);
-    return 0;
+    return authorities_make(state);
 }
 
 static void on_wake(struct task *task)
@@ -82,20 +66,10 @@ static void use(struct tls_rule rule)
 /* The pods' certificate. */
 static void pods_have(const char *name, const struct local_ca *by, const char *alpn)
 {
-    const char *const names[] = { name, NULL };
-    struct certificate_request request = {
-        .common_name = "web", .names = names, .server = true, .days = 1
-    };
-    struct identity id = { 0 };
-    struct diag why;
+    const struct offered offered = { .name = name, .by = by, .days = 1, .alpn = alpn };
 
-    assert_int_equal(local_ca_issue(by, &request, &id, &why), OK);
-    struct tls_server_settings settings = { .certificate = id.certificate,
-                                            .key = id.key,
-                                            .alpn = alpn };
     tls_context_unref(TAKE(t.context));
-    assert_int_equal(tls_server_context(&settings, &t.context, &why), OK);
-    identity_finish(&id);
+    t.context = context_of_server(&offered);
 }
 
 static struct stream *connect_to_pod(void)
@@ -704,5 +678,5 @@ int main(void)
         TEST(grpc_without_http2_fails),
     };
     return cmocka_run_group_tests_name("upstream/tls", tests, make_authorities,
-                                       drop_authorities);
+                                       authorities_drop);
 }

@@ -10,15 +10,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "authorities.h"
 #include "base/own.h"
 #include "net/tls_service.h"
-#include "playground/ca.h"
 #include "playground/tls_server.h"
 
 static const char *const service_names[] = { "web.shop.svc.cluster.local", "web.shop.svc",
                                              "web.shop", NULL };
 
-static struct local_ca *ca, *other_ca;
 static struct loop *loop;
 static struct tls_trust *trust;
 static struct tls_context *client_context, *server_context;
@@ -35,25 +34,6 @@ static void run(void)
     sched_run(loop_sched(loop), loop_sched(loop)->now);
 }
 
-static int make_authorities(void **state)
-{
-    (void)state;
-    struct diag why;
-
-    if (local_ca_create("test authority", &ca, &why) ||
-        local_ca_create("another authority", &other_ca, &why))
-        return -1;
-    return 0;
-}
-
-static int drop_authorities(void **state)
-{
-    (void)state;
-    local_ca_destroy(ca);
-    local_ca_destroy(other_ca);
-    return 0;
-}
-
 struct offer {
     const char *name; /* in the certificate; or NULL: the first of the service */
     unsigned days;
@@ -63,20 +43,13 @@ struct offer {
 
 static void serve(struct offer offer)
 {
-    const char *const names[] = { offer.name ? offer.name : service_names[0], NULL };
-    struct certificate_request request = {
-        .common_name = "web", .names = names, .server = true, .days = offer.days
-    };
-    struct identity id = { 0 };
-    struct diag why;
+    const struct offered offered = { .name = offer.name ? offer.name : service_names[0],
+                                     .by = offer.by ? offer.by : ca,
+                                     .days = offer.days,
+                                     .alpn = offer.alpn };
 
-    assert_int_equal(local_ca_issue(offer.by ? offer.by : ca, &request, &id, &why), OK);
-    struct tls_server_settings settings = { .certificate = id.certificate,
-                                            .key = id.key,
-                                            .alpn = offer.alpn };
     tls_context_unref(server_context);
-    assert_int_equal(tls_server_context(&settings, &server_context, &why), OK);
-    identity_finish(&id);
+    server_context = context_of_server(&offered);
 }
 
 static void expect(struct tls_service_settings settings)
@@ -511,6 +484,6 @@ int main(void)
         TEST(authorities_that_are_no_pem_are_named),
         TEST(the_systems_authorities_are_trusted),
     };
-    return cmocka_run_group_tests_name("net/tls_service", tests, make_authorities,
-                                       drop_authorities);
+    return cmocka_run_group_tests_name("net/tls_service", tests, authorities_make,
+                                       authorities_drop);
 }

@@ -15,13 +15,12 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "authorities.h"
 #include "base/own.h"
-#include "playground/ca.h"
 #include "net/tcp.h"
 #include "net/tls.h"
 #include "playground/tls_server.h"
 
-static struct local_ca *ca, *other_ca;
 static struct loop *loop;
 static struct tls_context *client_context, *server_context;
 static struct stream *client, *server;
@@ -40,25 +39,6 @@ static void run(void)
 static struct stream *below(const struct stream *s)
 {
     return s->ops->below(s);
-}
-
-static int make_authorities(void **state)
-{
-    (void)state;
-    struct diag why;
-
-    if (local_ca_create("test authority", &ca, &why) ||
-        local_ca_create("another authority", &other_ca, &why))
-        return -1;
-    return 0;
-}
-
-static int drop_authorities(void **state)
-{
-    (void)state;
-    local_ca_destroy(ca);
-    local_ca_destroy(other_ca);
-    return 0;
 }
 
 struct setup {
@@ -619,6 +599,6 @@ int main(void)
         TEST(a_partial_record_stays_queued),
         TEST(a_stuck_transport_makes_the_stream_stuck),
     };
-    return cmocka_run_group_tests_name("net/tls", tests, make_authorities,
-                                       drop_authorities);
+    return cmocka_run_group_tests_name("net/tls", tests, authorities_make,
+                                       authorities_drop);
 }
