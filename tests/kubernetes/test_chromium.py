@@ -11,7 +11,8 @@ import pytest
 from tunnel_process import clean_environment
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
-from test_termination_browser import BROWSER, command, home, look, pytestmark  # noqa: E402, F401
+from browser import BROWSER  # noqa: E402
+from test_termination_browser import command, home, look, pytestmark  # noqa: E402, F401
 from test_termination_browser import test_a_browser_opens_https_to_a_plain_service  # noqa: E402, F401
 
 FULL = "web.shop.svc.cluster.local"

@@ -13,11 +13,11 @@ import threading
 
 import pytest
 
+from browser import command, needs_browser  # noqa: F401
 from http_client import Client, request
 from tunnel_process import clean_environment, eventually
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = pytest.mark.skipif(not BROWSER, reason="no chromium here: NOTHING about browsers is tested")
+pytestmark = needs_browser
 
 # A page that takes some steps and then posts the result of each to its own server.
 PAGE = """<!doctype html><script>
@@ -28,17 +28,6 @@ const attempt = async step => { try { return await step() } catch (e) { return "
     await fetch("/said", {method: "POST", body: JSON.stringify(said)});
 })();
 </script>"""
-
-
-@pytest.fixture
-def command(tmp_path):
-    """command(url, *flags, hosts=()): the browser in a home of its own; hosts are names it is to know."""
-    def make(url, *flags, hosts=()):
-        rules = ",".join(f"MAP {name} 127.0.0.1" for name in hosts)
-        proxy = [] if any(flag.startswith("--proxy-") for flag in flags) else ["--no-proxy-server"]
-        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", *proxy, "--no-first-run",
-                f"--user-data-dir={tmp_path}/profile", f"--host-resolver-rules={rules}", *flags, url]
-    return make
 
 
 @pytest.fixture

@@ -4,19 +4,17 @@ SPDX-License-Identifier: MIT
 """
 import http.server
 import queue
-import shutil
 import ssl
 import subprocess
 import threading
 
 import pytest
 
+from browser import command, needs_browser  # noqa: F401
 from local_ca import Home, needs_certutil
 from tunnel_process import clean_environment
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-pytestmark = [pytest.mark.skipif(not BROWSER, reason="no chromium here: NOTHING about browsers is tested"),
-              needs_certutil]
+pytestmark = [needs_browser, needs_certutil]
 
 
 @pytest.fixture(scope="module")
@@ -29,16 +27,6 @@ def home(tmp_path_factory):
              isolated=False, input=authority)
     assert "C,," in home.run("certutil", "-d", f"sql:{home.nss}", "-L", isolated=False).stdout
     return home
-
-
-@pytest.fixture
-def command(tmp_path):
-    def make(url, *flags, hosts=()):
-        rules = ",".join(f"MAP {name} 127.0.0.1" for name in hosts)
-        proxy = [] if any(flag.startswith("--proxy-") for flag in flags) else ["--no-proxy-server"]
-        return [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", *proxy, "--no-first-run",
-                   f"--user-data-dir={tmp_path}/profile", f"--host-resolver-rules={rules}", *flags, url]
-    return make
 
 
 @pytest.fixture
