@@ -18,6 +18,7 @@ import http2
 import idle
 import machine
 import measure
+import names as names_bench
 import scale
 import table
 import tls
@@ -75,6 +76,9 @@ def read_arguments():
     parser.add_argument("--watched", action="store_true",
                         help="instead, count instructions per request with and without a reader "
                              "of events, and time commands with 10,000 services")
+    parser.add_argument("--names", action="store_true",
+                        help="instead, count instructions per connection to the address of a service "
+                             "and to an exposed port")
     arguments = parser.parse_args()
     arguments.sentences = read_sentences(arguments.remarks) if arguments.remarks else {}
     return arguments
@@ -243,6 +247,14 @@ def report_watched(_arguments, effort, folder):
     print(f"## Watched: {Playground.title}\n\n{text}\n")
 
 
+def report_names(_arguments, effort, folder):
+    if why := names_bench.missing() or Playground.missing():
+        sys.exit(f"script/bench: {why}")
+    with contextlib.closing(Playground(folder)) as place:
+        found = names_bench.measure(place, folder, max(3, effort.rounds), print_progress)
+    print(f"## Connections by address: {Playground.title}\n\n{names_bench.table_of(found)}\n")
+
+
 def is_away(kind):
     return issubclass(kind, Away)
 
@@ -322,10 +334,12 @@ def main():
         sys.exit("script/bench: bench-load is not built")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
-    if arguments.caps or arguments.compare or arguments.idle or arguments.scale or arguments.watched:
+    if arguments.caps or arguments.compare or arguments.idle or arguments.scale or arguments.watched or \
+            arguments.names:
         action = (report_caps if arguments.caps else report_comparison if arguments.compare else
                   report_scale if arguments.scale else
-                  report_watched if arguments.watched else report_idle)
+                  report_watched if arguments.watched else
+                  report_names if arguments.names else report_idle)
         with tempfile.TemporaryDirectory(prefix="bench-") as folder:
             action(arguments, effort, Path(folder))
         return
