@@ -27,6 +27,28 @@ static void every_live_connection_has_a_tunnel_to_itself(void **state)
     user_finish(&v);
 }
 
+static void an_opening_of_port_0_waits_for_a_tunnel_and_leaves_it_unused(void **state)
+{
+    (void)state;
+    struct user u, v;
+
+    user_open_alone(&u, "uid-1", 0);
+    assert_int_equal(u.opening.result, ERR_AGAIN);
+    struct server *s = server_connect(0);
+    server_switch(s);
+    assert_int_equal(u.opening.result, OK);
+    assert_int_equal(u.wakes, 1);
+    assert_null(u.opening.stream);
+    assert_int_equal(s->pair_count, 0);
+    user_open_alone(&v, "uid-1", 80);
+    rig_run();
+    assert_non_null(user_stream(&v));
+    assert_int_equal(rig.dials, 1);
+    assert_int_equal(s->pair_count, 1);
+    user_finish(&u);
+    user_finish(&v);
+}
+
 static void a_pod_with_another_uid_is_another_pod(void **state)
 {
     (void)state;
@@ -885,6 +907,7 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_begin, rig_end)
     const struct CMUnitTest tests[] = {
         TEST(every_live_connection_has_a_tunnel_to_itself),
+        TEST(an_opening_of_port_0_waits_for_a_tunnel_and_leaves_it_unused),
         TEST(a_pod_with_another_uid_is_another_pod),
         TEST(the_tunnel_used_last_serves_first),
         TEST(dials_and_tunnels_have_their_limits),
