@@ -142,6 +142,28 @@ static void print_address_problems(const json_t *addresses, FILE *to)
         fprintf(to, "to allow these ports: %s\n", fix);
 }
 
+static bool is_loopback_text(const char *address)
+{
+    return strncmp(address, "127.", 4) == 0 || strncmp(address, "[::1]", 5) == 0;
+}
+
+/* Returns how many were added. */
+static size_t add_dns_addresses(const json_t *status, struct table *t)
+{
+    size_t i;
+    json_t *address;
+
+    json_array_foreach(list_of(json_object_get(status, "dns"), "addresses"), i, address)
+    {
+        const char *text = json_string_value(address);
+        const char *cells[] = { text,
+                                is_loopback_text(text) ? "this machine" : "any machine",
+                                "DNS server" };
+        table_add(t, cells);
+    }
+    return i;
+}
+
 static void print_listeners(const json_t *status, FILE *to)
 {
     static const char *const headings[] = { "LISTENER", "FROM", "LEADS TO" };
@@ -160,7 +182,7 @@ static void print_listeners(const json_t *status, FILE *to)
                                 text_of(l, "exposes")[0] ? leads : "any name" };
         table_add(t, cells);
     }
-    print_table(t, i, to);
+    print_table(t, i + add_dns_addresses(status, t), to);
 }
 
 static void print_aliases(const json_t *status, FILE *to)

@@ -25,7 +25,10 @@ struct control_orders {
     const struct config *(*config)(void *owner);
     struct listeners *(*listeners)(void *owner); /* NULL: they are closed */
     struct addresses *(*addresses)(void *owner); /* NULL: there are none */
-    const char *(*state)(void *owner);           /* "running", "draining" */
+    /* Calls back for each address of the DNS server, and returns how many questions wait; NULL:
+     * there is none. */
+    size_t (*dns)(void *owner, void (*each)(void *to, const char *address), void *to);
+    const char *(*state)(void *owner); /* "running", "draining" */
     void *owner;
 };
 

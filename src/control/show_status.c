@@ -252,6 +252,21 @@ static json_t *domains_of(const struct naming *n)
     return list;
 }
 
+static void add_address(void *to, const char *address)
+{
+    json_array_append_new(to, json_text(address));
+}
+
+static json_t *dns_of(const struct control_orders *o)
+{
+    json_t *json = json_object(), *addresses = json_array();
+    size_t waiting = o->dns ? o->dns(o->owner, add_address, addresses) : 0;
+
+    json_object_set_new(json, "addresses", addresses);
+    put_number(json, "waiting", waiting);
+    return json;
+}
+
 enum err show_status(struct operation *op, struct answer *ret)
 {
     const struct control *c = op->control;
@@ -269,6 +284,7 @@ enum err show_status(struct operation *op, struct answer *ret)
     clusters_each(p->clusters, add_tunnels, &tunnels);
     end_listing(whole, "clusters", "clustersLeftOut", &clusters);
     end_listing(whole, "listeners", "listenersLeftOut", &listeners);
+    json_object_set_new(whole, "dns", dns_of(&p->orders));
     json_object_set_new(whole, "domains", domains_of(p->naming));
     json_object_set_new(whole, "addresses", addresses_json(c));
     json_object_set_new(whole, "aliases", aliases_of(p->naming));

@@ -266,6 +266,15 @@ static struct addresses *order_addresses(void *owner)
     return d->listeners ? d->addresses : NULL;
 }
 
+static size_t order_dns(void *owner, void (*each)(void *to, const char *address),
+                        void *to)
+{
+    const struct daemon *d = owner;
+
+    dns_each_address(d->dns, each, to);
+    return dns_waiting(d->dns);
+}
+
 static const char *order_state(void *owner)
 {
     const struct daemon *d = owner;
@@ -337,6 +346,7 @@ static void open_control(struct daemon *d)
                     .config = order_config,
                     .listeners = order_listeners,
                     .addresses = order_addresses,
+                    .dns = order_dns,
                     .state = order_state,
                     .owner = d },
     };
