@@ -6,16 +6,14 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509.h>
 #include <openssl/x509v3.h>
 #include <string.h>
 
 #include "base/own.h"
+#include "net/tls_make_ssl.h"
 
 #define CA_DAYS 3650
-#define CLOCK_SKEW_SECONDS 3600 /* the clock of the peer may be behind */
-#define DAY_SECONDS 86400L
 
 struct local_ca {
     EVP_PKEY *key;
@@ -53,12 +51,6 @@ static char *bio_text(BIO *bio)
     return xstrndup(at, (size_t)n);
 }
 
-static char *certificate_pem(X509 *x)
-{
-    AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());
-    return bio && PEM_write_bio_X509(bio, x) == 1 ? bio_text(bio) : NULL;
-}
-
 static char *key_pem(EVP_PKEY *key)
 {
     AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());
@@ -66,40 +58,11 @@ static char *key_pem(EVP_PKEY *key)
     return ok ? bio_text(bio) : NULL;
 }
 
-static bool set_serial(X509 *x)
-{
-    unsigned char bytes[16];
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-        return false;
-    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and of constant length */
-    BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
-    bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
-    BN_free(number);
-    return ok;
-}
-
-static bool set_validity(X509 *x, unsigned days)
-{
-    return X509_gmtime_adj(X509_getm_notBefore(x), -CLOCK_SKEW_SECONDS) &&
-           X509_gmtime_adj(X509_getm_notAfter(x), (long)days * DAY_SECONDS);
-}
-
 static bool add_name(X509_NAME *name, const char *field, const char *value)
 {
     return !value ||
            X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8,
                                       (const unsigned char *)value, -1, -1, 0) == 1;
-}
-
-static bool add_extension(X509 *x, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX context;
-    X509V3_set_ctx_nodb(&context);
-    X509V3_set_ctx(&context, issuer, x, NULL, NULL, 0);
-    X509_EXTENSION *extension = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-    bool ok = extension && X509_add_ext(x, extension, -1) == 1;
-    X509_EXTENSION_free(extension);
-    return ok;
 }
 
 static GENERAL_NAME *general_name(const char *text)
@@ -130,24 +93,16 @@ static bool add_names(X509 *x, const char *const *names)
     return ok;
 }
 
-/* A certificate with the fields that are common to all. */
-static X509 *new_certificate(EVP_PKEY *key, unsigned days)
-{
-    AUTO(free_x509) X509 *x = X509_new();
-    bool ok = x && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
-              set_validity(x, days) && X509_set_pubkey(x, key) == 1;
-    return ok ? TAKE(x) : NULL;
-}
-
 static bool sign_own(struct local_ca *ca, const char *common_name)
 {
     X509 *x = ca->certificate;
     X509_NAME *subject = X509_get_subject_name(x);
     return add_name(subject, "CN", common_name) &&
            X509_set_issuer_name(x, subject) == 1 &&
-           add_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-           add_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
-           add_extension(x, x, NID_subject_key_identifier, "hash") &&
+           tls_make_extension(x, x, NID_basic_constraints,
+                              "critical,CA:TRUE,pathlen:0") &&
+           tls_make_extension(x, x, NID_key_usage, "critical,keyCertSign,cRLSign") &&
+           tls_make_extension(x, x, NID_subject_key_identifier, "hash") &&
            X509_sign(x, ca->key, EVP_sha256()) > 0;
 }
 
@@ -162,10 +117,10 @@ enum err local_ca_create(const char *common_name, struct local_ca **ret, struct 
 
     ca->key = EVP_EC_gen("P-256");
     if (ca->key)
-        ca->certificate = new_certificate(ca->key, CA_DAYS);
+        ca->certificate = tls_make_certificate(ca->key, CA_DAYS);
     if (!ca->certificate || !sign_own(ca, common_name))
         return failed(why, "certificate authority");
-    ca->pem = certificate_pem(ca->certificate);
+    ca->pem = tls_make_pem(ca->certificate);
     if (!ca->pem)
         return failed(why, "certificate authority");
     *ret = TAKE(ca);
@@ -195,11 +150,11 @@ static bool describe(const struct local_ca *ca, X509 *x,
     return add_name(subject, "O", request->organization) &&
            add_name(subject, "CN", request->common_name) &&
            X509_set_issuer_name(x, X509_get_subject_name(issuer)) == 1 &&
-           add_extension(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
-           add_extension(x, issuer, NID_key_usage, "critical,digitalSignature") &&
-           add_extension(x, issuer, NID_ext_key_usage,
-                         request->server ? "serverAuth" : "clientAuth") &&
-           add_extension(x, issuer, NID_authority_key_identifier, "keyid") &&
+           tls_make_extension(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+           tls_make_extension(x, issuer, NID_key_usage, "critical,digitalSignature") &&
+           tls_make_extension(x, issuer, NID_ext_key_usage,
+                              request->server ? "serverAuth" : "clientAuth") &&
+           tls_make_extension(x, issuer, NID_authority_key_identifier, "keyid") &&
            add_names(x, request->names);
 }
 
@@ -208,11 +163,11 @@ enum err local_ca_issue(const struct local_ca *ca,
                         struct diag *why)
 {
     AUTO(ca_free_key) EVP_PKEY *key = EVP_EC_gen("P-256");
-    AUTO(free_x509) X509 *x = key ? new_certificate(key, request->days) : NULL;
+    AUTO(free_x509) X509 *x = key ? tls_make_certificate(key, (long)request->days) : NULL;
 
     if (!x || !describe(ca, x, request) || X509_sign(x, ca->key, EVP_sha256()) <= 0)
         return failed(why, "certificate");
-    struct identity made = { certificate_pem(x), key_pem(key) };
+    struct identity made = { tls_make_pem(x), key_pem(key) };
     if (!made.certificate || !made.key) {
         identity_finish(&made);
         return failed(why, "certificate");

@@ -4,17 +4,15 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
-#include <openssl/rand.h>
 #include <openssl/x509v3.h>
 #include <stdio.h>
 
 #include "base/own.h"
+#include "net/tls_make_ssl.h"
 #include "net/tls_pem.h"
 #include "net/tls_ssl.h"
 
 #define AUTHORITY_DAYS (5 * 365)
-#define CLOCK_SKEW_SECONDS 3600 /* a client's clock may be behind */
-#define DAY_SECONDS 86400L
 #define LABELS_MIN 3
 #define FINGERPRINT_BYTES 8
 
@@ -74,45 +72,6 @@ static enum err ca_failed(struct diag *why, const char *what)
 
 /* ---- certificates ---- */
 
-static bool set_serial(X509 *x)
-{
-    unsigned char bytes[16];
-
-    if (RAND_bytes(bytes, sizeof(bytes)) != 1)
-        return false;
-    bytes[0] = (bytes[0] & 0x7f) | 0x40; /* positive, and of constant length */
-    BIGNUM *number = BN_bin2bn(bytes, sizeof(bytes), NULL);
-    bool ok = number && BN_to_ASN1_INTEGER(number, X509_get_serialNumber(x));
-    BN_free(number);
-    return ok;
-}
-
-static bool set_validity(X509 *x, int days)
-{
-    return X509_gmtime_adj(X509_getm_notBefore(x), -CLOCK_SKEW_SECONDS) &&
-           X509_gmtime_adj(X509_getm_notAfter(x), days * DAY_SECONDS);
-}
-
-static X509 *new_certificate(EVP_PKEY *key, int days)
-{
-    AUTO(free_x509) X509 *x = X509_new();
-    bool ok = x && X509_set_version(x, X509_VERSION_3) == 1 && set_serial(x) &&
-              set_validity(x, days) && X509_set_pubkey(x, key) == 1;
-
-    return ok ? TAKE(x) : NULL;
-}
-
-static bool ca_extension(X509 *x, X509 *issuer, int nid, const char *value)
-{
-    X509V3_CTX context;
-
-    X509V3_set_ctx_nodb(&context);
-    X509V3_set_ctx(&context, issuer, x, NULL, NULL, 0);
-    AUTO(free_extension)
-    X509_EXTENSION *e = X509V3_EXT_conf_nid(NULL, &context, nid, value);
-    return e && X509_add_ext(x, e, -1) == 1;
-}
-
 /* As SAN alone: a name of more than 64 bytes does not fit in a subject.  The text is not
  * parsed, so that no byte of it can begin another name. */
 static bool add_host(X509 *x, struct str host)
@@ -128,17 +87,6 @@ static bool add_host(X509 *x, struct str host)
     bool ok = X509_add1_ext_i2d(x, NID_subject_alt_name, names, 1, 0) == 1;
     GENERAL_NAMES_free(names);
     return ok;
-}
-
-static char *certificate_text(X509 *x)
-{
-    AUTO(free_bio) BIO *bio = BIO_new(BIO_s_mem());
-    char *at = NULL;
-
-    if (!bio || PEM_write_bio_X509(bio, x) != 1)
-        return NULL;
-    long n = BIO_get_mem_data(bio, &at);
-    return xstrndup(at, (size_t)n);
 }
 
 /* ---- authorities ---- */
@@ -184,14 +132,15 @@ static bool set_subject(X509 *x)
 static X509 *self_signed(EVP_PKEY *key, const char *domain)
 {
     AUTO_FREE char *constraints = constraints_of(domain);
-    AUTO(free_x509) X509 *x = new_certificate(key, AUTHORITY_DAYS);
-    bool ok = x && set_subject(x) &&
-              ca_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
-              ca_extension(x, x, NID_key_usage, "critical,keyCertSign") &&
-              ca_extension(x, x, NID_ext_key_usage, "serverAuth") &&
-              ca_extension(x, x, NID_subject_key_identifier, "hash") &&
-              ca_extension(x, x, NID_name_constraints, constraints) &&
-              X509_sign(x, key, EVP_sha256()) > 0;
+    AUTO(free_x509) X509 *x = tls_make_certificate(key, AUTHORITY_DAYS);
+    bool ok =
+        x && set_subject(x) &&
+        tls_make_extension(x, x, NID_basic_constraints, "critical,CA:TRUE,pathlen:0") &&
+        tls_make_extension(x, x, NID_key_usage, "critical,keyCertSign") &&
+        tls_make_extension(x, x, NID_ext_key_usage, "serverAuth") &&
+        tls_make_extension(x, x, NID_subject_key_identifier, "hash") &&
+        tls_make_extension(x, x, NID_name_constraints, constraints) &&
+        X509_sign(x, key, EVP_sha256()) > 0;
 
     return ok ? TAKE(x) : NULL;
 }
@@ -217,7 +166,7 @@ static enum err authority_of(const char *domain, X509 *certificate, EVP_PKEY *ke
     a->domain = xstrdup(domain);
     a->certificate = certificate;
     a->key = key;
-    a->pem = certificate_text(certificate);
+    a->pem = tls_make_pem(certificate);
     if (!a->pem || !set_fingerprint(a))
         return ca_failed(why, "certificate authority");
     *ret = TAKE(a);
@@ -365,12 +314,12 @@ bool authority_covers(const struct authority *a, struct str host)
 static X509 *sign_leaf(const struct authority *a, EVP_PKEY *key, struct str host)
 {
     X509 *issuer = a->certificate;
-    AUTO(free_x509) X509 *x = new_certificate(key, LEAF_DAYS);
+    AUTO(free_x509) X509 *x = tls_make_certificate(key, LEAF_DAYS);
     bool ok = x && X509_set_issuer_name(x, X509_get_subject_name(issuer)) == 1 &&
-              ca_extension(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
-              ca_extension(x, issuer, NID_key_usage, "critical,digitalSignature") &&
-              ca_extension(x, issuer, NID_ext_key_usage, "serverAuth") &&
-              ca_extension(x, issuer, NID_authority_key_identifier, "keyid") &&
+              tls_make_extension(x, issuer, NID_basic_constraints, "critical,CA:FALSE") &&
+              tls_make_extension(x, issuer, NID_key_usage, "critical,digitalSignature") &&
+              tls_make_extension(x, issuer, NID_ext_key_usage, "serverAuth") &&
+              tls_make_extension(x, issuer, NID_authority_key_identifier, "keyid") &&
               add_host(x, host) && X509_sign(x, a->key, EVP_sha256()) > 0;
 
     return ok ? TAKE(x) : NULL;
