@@ -14,6 +14,7 @@ from pathlib import Path
 import away
 import caps
 import compare
+import dns
 import http2
 import idle
 import machine
@@ -28,7 +29,7 @@ from load import BINARY, LoadFailed
 from place import Away, PLACES, Playground
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = [*measure.LOADS, "memory", *http2.LOADS, *tls.LOADS, *away.LOADS]
+NAMES = [*measure.LOADS, "memory", *http2.LOADS, *tls.LOADS, *away.LOADS, "DNS"]
 SUITES = ((CONTENDERS, measure.LOADS), (http2.CONTENDERS, http2.LOADS), (tls.CONTENDERS, tls.LOADS))
 ALL_CONTENDERS = {k.name: k for kinds, _ in SUITES for k in kinds}
 BUSY = 0.1  # of the machine, by others: above, a result carries a warning
@@ -239,6 +240,15 @@ def report_scale(_arguments, effort, folder):
           f"{scale.table_of(rows, sizes)}\n")
 
 
+def dns_parts(folder, effort):
+    """Its paragraphs, or a remark why there are none."""
+    if why := dns.missing() or Playground.missing():
+        print_progress(f"SKIPPED DNS: {why}")
+        return []
+    rows = dns.measure(KUBE_TUNNEL, folder, effort, print_progress)
+    return [f"## DNS server: {dns.SERVICES:,} services, playground", dns.table_of(rows)]
+
+
 def report_watched(_arguments, effort, folder):
     if why := watched.missing() or Playground.missing():
         sys.exit(f"script/bench: {why}")
@@ -262,7 +272,7 @@ def is_away(kind):
 def places_for(arguments, names):
     """The places that the chosen measurements need."""
     for kind in chosen_places(arguments):
-        if any((n in away.LOADS) == is_away(kind) for n in names):
+        if any((n in away.LOADS) == is_away(kind) for n in names if n != "DNS"):
             yield kind
 
 
@@ -344,14 +354,16 @@ def main():
             action(arguments, effort, Path(folder))
         return
 
-    results, titles, remarks = {}, {}, []
+    results, titles, remarks, more_parts = {}, {}, [], []
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        if "DNS" in names:
+            more_parts = dns_parts(Path(folder), effort)
         for kind in places_for(arguments, names):
             results[kind.name], titles[kind.name], more = measure_place(
                 kind, Path(folder), names, effort)
             remarks += more
 
-    text = report(results, titles, remarks, effort, arguments.sentences)
+    text = "\n\n".join([report(results, titles, remarks, effort, arguments.sentences), *more_parts])
     print(text)
     if arguments.write or not (arguments.quick or arguments.only):
         write_results(text, titles)
