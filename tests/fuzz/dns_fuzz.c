@@ -61,13 +61,38 @@ static void respond(const struct dns_query *q, size_t limit, size_t records)
     free(room);
 }
 
+/* The input as the reply to a question that was passed on; and that question is one. */
+static void pass_on(const struct dns_query *q, const uint8_t *bytes, size_t len)
+{
+    uint8_t sent[DNS_PASSED_ROOM];
+    struct dns_query again;
+
+    if (!q->has_question)
+        return;
+    size_t size = dns_query_encode(q, q->id, sent);
+    assert(size <= sizeof(sent));
+    enum err e = dns_query_decode(sent, size, &again);
+    assert(e == OK && again.rcode == DNS_NOERROR && again.id == q->id &&
+           again.type == q->type && again.edns == q->edns &&
+           again.name.len == q->name.len);
+    assert(!dns_is_reply(sent, size, sent, size));
+    sent[2] |= 0x80;
+    assert(dns_is_reply(sent, size, sent, size));
+    if (dns_is_reply(bytes, len, sent, size))
+        assert(len >= DNS_HEAD + q->name.len + 4u);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct dns_query q;
     char text[DNS_NAME_ROOM];
 
-    if (dns_query_decode(bytes, len, &q))
+    if (dns_query_decode(bytes, len, &q)) {
+        static const uint8_t sent[] = "\x12\x34\1\0\0\1\0\0\0\0\0\0\1a\1b\0\0\1\0\1";
+        if (dns_is_reply(bytes, len, sent, sizeof(sent) - 1))
+            assert(len >= sizeof(sent) - 1);
         return 0;
+    }
     assert(q.udp_size >= DNS_UDP_MIN);
     if (q.has_question) {
         check_name(&q.name);
@@ -78,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
             assert(memcmp(again.wire, q.name.lower, again.len) == 0);
         }
     }
+    pass_on(&q, bytes, len);
     respond(&q, DNS_UDP_MIN, 0);
     respond(&q, DNS_UDP_MIN, 40);
     respond(&q, 4096, 100);

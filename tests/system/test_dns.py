@@ -3,12 +3,14 @@
 SPDX-License-Identifier: MIT
 """
 import json
+import os
 import re
 import select
 import signal
 import socket
 import struct
 import subprocess
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -445,6 +447,72 @@ def test_a_flood_of_names_leaves_the_server_responsive(start_playground, start_s
     assert eventually(lambda: tunnel.metrics()["kube_tunnel_dns_questions"] == 0)
 
 
+# --- from outside the machine ---
+
+NETWORK = """ip link set lo up && ip addr add 192.0.2.1/24 dev lo && ip addr add 192.0.2.9/24 dev lo &&
+ip addr add 192.0.2.10/24 dev lo && exec "$@" """
+
+OUTSIDE = """
+import json, select, socket, struct, sys
+port, message = int(sys.argv[1]), bytes.fromhex(sys.argv[2])
+
+def flood(source, count):
+    s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    s.bind((source, 0))
+    s.connect(("192.0.2.1", port))
+    got = []
+    for _ in range(count):
+        s.send(message)
+        while select.select([s], [], [], 0)[0]:
+            got.append(s.recv(4096))
+    while select.select([s], [], [], 0.5)[0]:
+        got.append(s.recv(4096))
+    return {"answers": sum(a[7] for a in got), "truncated": sum(bool(a[2] & 2) for a in got),
+            "largest_truncated": max([len(a) for a in got if a[2] & 2], default=0)}
+
+def stream(source):
+    s = socket.create_connection(("192.0.2.1", port), 5, (source, 0))
+    s.sendall(struct.pack(">H", len(message)) + message)
+    answer = s.recv(4096)
+    return s, bool(answer) and answer[2 + 7]
+
+def streams(source, count):
+    held = []
+    for _ in range(count):
+        try:
+            held.append(stream(source))
+        except OSError:
+            held.append((None, False))
+    return sum(bool(ok) for _, ok in held)
+
+print(json.dumps({"first": flood("192.0.2.9", 200), "other": flood("192.0.2.10", 5), "tcp": streams("192.0.2.9", 20)}))
+"""
+
+
+def test_addresses_outside_have_a_rate_and_are_led_to_tcp(tmp_path, playground):
+    """A name that needs no cluster, which this network cannot reach."""
+    if os.geteuid() != 0:
+        pytest.skip("a network namespace needs root")
+    tunnel = KubeTunnel("--dns-listen", "192.0.2.1:0", "--dns-rate", "20", kubeconfig=playground.kubeconfig,
+                        folder=tmp_path, wrapper=["unshare", "-n", "sh", "-c", NETWORK, "sh"])
+    tunnel.start(False)
+    try:
+        port = tunnel.wait_for_log(r"dns DNS server address=192\.0\.2\.1:(\d+)").group(1)
+        tunnel.wait_for_log(r"WARN +dns the DNS server can be reached from outside this machine")
+        message = packet(f"dns-version.{ZONE}", TXT)
+        done = subprocess.run(["nsenter", "-t", str(tunnel.process.pid), "-n", sys.executable, "-c", OUTSIDE, port,
+                               message.hex()], capture_output=True, text=True, timeout=60, check=True)
+        got = json.loads(done.stdout)
+        assert 20 <= got["first"]["answers"] <= 60, got
+        above = 200 - got["first"]["answers"]
+        assert above * 0.4 <= got["first"]["truncated"] <= above * 0.6, got
+        assert got["first"]["largest_truncated"] == len(message), "no more than was asked"
+        assert got["other"]["answers"] == 5, "another address has a rate of its own"
+        assert got["tcp"] == 16, "and TCP answers, on so many connections"
+    finally:
+        tunnel.stop()
+
+
 # --- other zones ---
 
 class Upstream(threading.Thread):
@@ -567,6 +635,28 @@ def test_a_long_reply_is_truncated_for_a_client_with_little_room(start_server, u
 
 
 # --- settings ---
+
+def test_localhost_is_both_families(start_server):
+    tunnel = start_server("--dns-listen", "localhost:0")
+    port = tunnel.wait_for_log(r"dns DNS server address=\[::1\]:(\d+)").group(1)
+    for server in ("127.0.0.1", "::1"):
+        done = subprocess.run(["dig", f"@{server}", "-p", port, "+short", "+tries=1", WEB], capture_output=True,
+                              text=True, timeout=20)
+        assert re.fullmatch(ADDRESS + "\n", done.stdout), done.stdout
+
+
+def test_a_changed_address_takes_effect_at_the_next_start(tmp_path, playground):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("dns-listen: 127.0.0.1:0\n")
+    tunnel = KubeTunnel("--config", settings, kubeconfig=playground.kubeconfig, folder=tmp_path).start()
+    try:
+        tunnel.wait_for_log(r"dns DNS server address=127\.0\.0\.1")
+        settings.write_text("dns-listen: 127.0.0.1:1\n")
+        tunnel.process.send_signal(signal.SIGHUP)
+        tunnel.wait_for_log(r"a changed setting takes effect at the next start.*setting=dns-listen")
+    finally:
+        tunnel.stop()
+
 
 def test_it_is_off_by_default(tunnel):
     assert "DNS server" not in tunnel.log()
