@@ -69,7 +69,7 @@ static void print_obstacle(const struct machine *m, const struct texts *domains)
     AUTO_FREE char *obstacle = resolver_obstacle(m, domains);
 
     if (obstacle)
-        print_failure("%s", obstacle);
+        printf("note: %s\n", obstacle);
 }
 
 static int install_wanted(const struct args *a, const struct resolver_run *r,
@@ -148,8 +148,7 @@ static void add_problem(json_t *problems, char *text)
     free(text);
 }
 
-static json_t *problems_of(const struct args *a, const struct machine *m,
-                           const struct resolver_installed *i)
+static json_t *problems_of(const struct args *a, const struct resolver_installed *i)
 {
     AUTO(texts_finish) struct texts served = { 0 };
     json_t *problems = json_array();
@@ -169,8 +168,19 @@ static json_t *problems_of(const struct args *a, const struct machine *m,
                         xasprintf("%s: is installed and not served: kube-tunnel "
                                   "dns repair",
                                   i->want.domains.at[n]));
-    add_problem(problems, resolver_obstacle(m, &i->want.domains));
     return problems;
+}
+
+/* What may be a reason, if something does not work. */
+static json_t *notes_of(const struct machine *m, const struct resolver_installed *i)
+{
+    json_t *notes = json_array();
+
+    add_problem(notes, resolver_obstacle(m, &i->want.domains));
+    if (strcmp(i->want.low_ports, "none") == 0 && !resolver_low_ports_are_open(m))
+        add_problem(notes, xstrdup("ports below 1024 are not open to users; kube-tunnel "
+                                   "dns repair --low-ports setcap changes that"));
+    return notes;
 }
 
 static json_t *describe(const struct args *a, const struct machine *m,
@@ -181,11 +191,11 @@ static json_t *describe(const struct args *a, const struct machine *m,
     for (size_t n = 0; n < i->count; n++)
         json_array_append_new(parts, json_pack("{s:s, s:s}", "path", i->parts[n].what,
                                                "state", states[i->parts[n].state]));
-    return json_pack("{s:b, s:s, s:o, s:o, s:s, s:o, s:o}", "installed", true, "backend",
-                     i->want.backend, "server",
+    return json_pack("{s:b, s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "installed", true,
+                     "backend", i->want.backend, "server",
                      json_sprintf("%s:%u", i->want.server, i->want.port), "domains",
                      list_of(&i->want.domains), "lowPorts", i->want.low_ports, "parts",
-                     parts, "problems", problems_of(a, m, i));
+                     parts, "problems", problems_of(a, i), "notes", notes_of(m, i));
 }
 
 static void print_status(const json_t *status)
@@ -207,6 +217,8 @@ static void print_status(const json_t *status)
         printf("%-10s %s\n", text_of(item, "state"), text_of(item, "path"));
     json_array_foreach(json_object_get(status, "problems"), i, item)
         printf("problem    %s\n", json_string_value(item));
+    json_array_foreach(json_object_get(status, "notes"), i, item)
+        printf("note       %s\n", json_string_value(item));
 }
 
 static int dns_status(const struct args *a, const struct resolver_run *r)

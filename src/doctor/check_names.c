@@ -32,12 +32,7 @@ static bool find_problem(const struct resolver_installed *installed, struct find
             found_fix(f, "kube-tunnel dns repair");
             return true;
         }
-    AUTO_FREE char *obstacle = resolver_obstacle(&here, &installed->want.domains);
-    if (obstacle) {
-        found(f, FINDING_WARNING, "%s", obstacle);
-        found_fix(f, "edit that line of /etc/nsswitch.conf");
-    }
-    return obstacle != NULL;
+    return false;
 }
 
 static void on_poll(struct timer *t)
@@ -69,6 +64,8 @@ static void begin_names(struct doctor *d, struct finding *f)
         found_fix(f, "kube-tunnel dns status");
     } else if (!find_problem(&installed, f)) {
         begin_lookup(d, domain_of(d, &installed), f);
+        d->domains = installed.want.domains;
+        installed.want.domains = (struct texts){ 0 };
     }
 }
 
@@ -85,6 +82,12 @@ static void end_lookup(struct doctor *d, struct finding *f)
     if (leads_here(d->lookup)) {
         found(f, FINDING_OK, "names are looked up by kube-tunnel: %s",
               d->name + strlen(PROBE "."));
+        return;
+    }
+    AUTO_FREE char *obstacle = resolver_obstacle(&here, &d->domains);
+    if (obstacle) {
+        found(f, FINDING_WARNING, "%s is not found. %s", d->name, obstacle);
+        found_fix(f, "edit that line, or start kube-tunnel if it does not run");
         return;
     }
     found(f, FINDING_WARNING,
@@ -113,4 +116,5 @@ void names_finish(struct doctor *d)
     timer_stop(&d->poll);
     name_lookup_unref(d->lookup);
     free(d->name);
+    texts_finish(&d->domains);
 }

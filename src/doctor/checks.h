@@ -7,6 +7,7 @@
  */
 #pragma once
 
+#include "base/texts.h"
 #include "config/config.h"
 #include "connect/connector.h"
 #include "doctor/doctor.h"
@@ -71,6 +72,7 @@ struct doctor {
     /* names */
     struct name_lookup *lookup;
     char *name; /* that is looked up */
+    struct texts domains;
     struct timer poll;
 
     /* kubeconfig */

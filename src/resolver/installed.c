@@ -70,7 +70,8 @@ char *resolver_obstacle(const struct machine *m, const struct texts *domains)
         local = local || str_ends(str_of(domains->at[i]), STR(".local"));
     if (!local || !nsswitch_swallows_local(str_of(text), &fixed))
         return NULL;
-    return xasprintf("/etc/nsswitch.conf: mDNS may end the look-up of names in .local "
-                     "before the DNS is asked: make its line \"%s\"",
+    return xasprintf("/etc/nsswitch.conf: mDNS comes before the DNS, and nss-mdns before "
+                     "0.11, or with .local in /etc/mdns.allow, ends look-ups of names in "
+                     ".local. If they are not found, make its line \"%s\"",
                      fixed);
 }

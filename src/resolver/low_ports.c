@@ -7,7 +7,16 @@
 /* CAP_NET_BIND_SERVICE, permitted and effective (struct vfs_cap_data, revision 2). */
 #define BIND_SERVICE "0100000200040000000000000000000000000000"
 
+#define FIRST_PORT "/proc/sys/net/ipv4/ip_unprivileged_port_start"
+
 static const char *const kinds[] = { "none", "setcap", "unit", "sysctl" };
+
+bool resolver_low_ports_are_open(const struct machine *m)
+{
+    AUTO_FREE char *text = machine_text(m, FIRST_PORT);
+
+    return text[0] && strtoul(text, NULL, 10) <= 80;
+}
 
 const char *resolver_low_ports_at(size_t i)
 {
@@ -62,8 +71,7 @@ enum err low_ports_plan(const struct resolver_want *w, struct plan *ret, struct 
     if (strcmp(w->low_ports, "sysctl") == 0) {
         plan_add_file(ret, "/etc/sysctl.d/90-kube-tunnel.conf",
                       BACKEND_NOTE "net.ipv4.ip_unprivileged_port_start = 0\n");
-        plan_add(ret, STEP_KERNEL, "/proc/sys/net/ipv4/ip_unprivileged_port_start", NULL,
-                 "0");
+        plan_add(ret, STEP_KERNEL, FIRST_PORT, NULL, "0");
     }
     return OK;
 }

@@ -37,6 +37,8 @@ MUST_CHECK enum err resolver_want_check(const struct resolver_want *w, struct di
 /* "none", "setcap", ...; NULL: there are no more.  The same for backends. */
 const char *resolver_low_ports_at(size_t i);
 const char *resolver_backend_at(size_t i);
+/* May every user listen on port 80? */
+bool resolver_low_ports_are_open(const struct machine *m);
 
 /* What a command does, and prints. */
 struct resolver_run {
@@ -78,6 +80,6 @@ void resolver_installed_finish(struct resolver_installed *i);
 MUST_CHECK enum err resolver_server(const struct machine *m, char **ret,
                                     uint16_t *ret_port, struct diag *why);
 
-/* Does something keep programs from asking the DNS for names of these domains?  The sentence and
+/* May something keep programs from asking the DNS for names of these domains?  The sentence and
  * what to do, owned by the caller; NULL: nothing was found. */
 char *resolver_obstacle(const struct machine *m, const struct texts *domains);

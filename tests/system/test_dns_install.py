@@ -80,9 +80,10 @@ def test_status_names_what_differs(machine):
     machine.write("etc/nsswitch.conf", "hosts: files mdns4_minimal [NOTFOUND=return] dns\n")
     done = machine.dns("status")
     assert done.returncode == 1 and f"/{UNIT}: is missing: kube-tunnel dns repair" in done.stdout
-    assert 'make its line "hosts: files dns mdns4_minimal [NOTFOUND=return]"' in done.stdout
+    assert re.search(r'^note .* make its line "hosts: files dns mdns4_minimal \[NOTFOUND=return\]"$', done.stdout, re.M)
     repaired = machine.dns("repair")
-    assert repaired.returncode == 0 and "make its line" in repaired.stderr
+    assert repaired.returncode == 0 and "note: /etc/nsswitch.conf: mDNS comes before the DNS" in repaired.stdout
+    assert machine.dns("status").returncode == 0  # with most versions of nss-mdns it is harmless
     machine.write(UNIT, "[Unit]\n")
     done = machine.dns("status")
     assert done.returncode == 1 and f"changed    /{UNIT}" in done.stdout and "move it away" in done.stdout
