@@ -86,9 +86,9 @@ static void copy_ports(const struct service_spec *s, struct listed_service *to)
 /* The port in URLs: of the listener that is, or would be, open; 80 is omitted. */
 static uint16_t listener_port(const struct config *c)
 {
-    if (c->listen.count)
-        return c->listen.at[0].port;
-    return c->port ? c->port : listen_default_port(in_pod());
+    uint16_t port = config_listen_port(c);
+
+    return port ? port : listen_default_port(in_pod());
 }
 
 static char *url(const struct listing *l, char *host) /* taken over */

@@ -8,6 +8,7 @@
 #include "base/own.h"
 
 #define LABEL_MAX 63
+#define BRIDGE_PORT 8080
 #define NAME_MAX_LEN 253
 
 static bool is_label_byte(char c)
@@ -111,6 +112,34 @@ enum err listen_address_parse(struct str text, struct listen_address *ret,
     if (!port_parse(port, &a.port))
         return diag_set(why, ERR_CONFIG, "\"%.*s\" has no port from 0 to 65535",
                         STR_ARG(text));
+    *ret = a;
+    return OK;
+}
+
+bool listen_is_bridge(const struct listen_address *a)
+{
+    return a->host[0] == LISTEN_INTERFACE || strcmp(a->host, LISTEN_DOCKER) == 0;
+}
+
+enum err listen_any_parse(struct str text, struct listen_address *ret, struct diag *why)
+{
+    struct listen_address a = { .port = BRIDGE_PORT };
+    struct str host;
+    struct str port = str_cut_last(text, ':', &host);
+    struct str name = port.at ? host : text;
+    bool interface = !str_empty(name) && name.at[0] == LISTEN_INTERFACE;
+
+    if (!interface && !str_ieq(name, STR(LISTEN_DOCKER)))
+        return listen_address_parse(text, ret, why);
+    if (interface && !is_zone(str_skip(name, 1)))
+        return diag_set(why, ERR_CONFIG, "\"%.*s\" names no interface", STR_ARG(text));
+    if (port.at && (!port_parse(port, &a.port) || !a.port))
+        return diag_set(why, ERR_CONFIG, "\"%.*s\" has no port from 1 to 65535",
+                        STR_ARG(text));
+    if (interface)
+        snprintf(a.host, sizeof(a.host), "%.*s", STR_ARG(name));
+    else
+        snprintf(a.host, sizeof(a.host), LISTEN_DOCKER);
     *ret = a;
     return OK;
 }

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "base/str.h"
@@ -26,7 +27,16 @@ struct listen_address {
 MUST_CHECK enum err listen_address_parse(struct str text, struct listen_address *ret,
                                          struct diag *why);
 
-/* Writes the address as text that listen_address_parse accepts. */
+/* For containers: "docker", "docker:8080" or "%br-kube:8080".  The host is then the word, or the
+ * name of an interface after a "%"; without a port it is 8080. */
+#define LISTEN_DOCKER "docker"
+#define LISTEN_INTERFACE '%'
+bool listen_is_bridge(const struct listen_address *a);
+/* One of these, or else as listen_address_parse. */
+MUST_CHECK enum err listen_any_parse(struct str text, struct listen_address *ret,
+                                     struct diag *why);
+
+/* Writes the address as text that listen_any_parse accepts. */
 #define LISTEN_TEXT_SIZE (LISTEN_HOST_SIZE + 10)
 void listen_address_print(const struct listen_address *a,
                           char out[static LISTEN_TEXT_SIZE]);

@@ -153,6 +153,9 @@ static inline void config_unrefp(struct config **c)
     config_unref(*c);
 }
 
+/* Of the first address of --listen that is no bridge, or --port; 0: the default. */
+uint16_t config_listen_port(const struct config *c);
+
 /* Are two-label names (web.shop) accepted in the Host header? */
 bool config_short_names(const struct config *c);
 

@@ -58,6 +58,14 @@ void config_unref(const struct config *shared)
     free(c);
 }
 
+uint16_t config_listen_port(const struct config *c)
+{
+    for (size_t i = 0; i < c->listen.count; i++)
+        if (!listen_is_bridge(&c->listen.at[i]))
+            return c->listen.at[i].port;
+    return c->port;
+}
+
 bool config_short_names(const struct config *c)
 {
     return c->short_names == AUTO_BOOL_AUTO ? c->in_pod

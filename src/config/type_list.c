@@ -208,7 +208,8 @@ static enum err listens_parse(const struct setting *s, struct str text, void *fi
     enum err e = check_room(s, list->count, why);
 
     if (!e)
-        e = listen_address_parse(text, &address, why);
+        e = s == &settings[SETTING_listen] ? listen_any_parse(text, &address, why)
+                                           : listen_address_parse(text, &address, why);
     if (e)
         return e;
     list->at = xrealloc(list->at, (list->count + 1) * sizeof(*list->at));

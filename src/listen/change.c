@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "listen/bridge.h"
 #include "listen/listeners.h"
 #include "net/tcp.h"
 #include "serve/serve.h"
@@ -13,6 +14,7 @@ LOG_MODULE(listen);
 
 struct listeners_change {
     struct listeners *all;
+    const struct config *config; /* a reference */
     struct wanted_list wanted;
     struct listen_sockets
         *bound;              /* of each wanted one; count 0: it is open, or optional */
@@ -174,6 +176,7 @@ enum err listeners_prepare(struct listeners *l, const struct config *config,
     struct listeners_change *c = xcalloc(1, sizeof(*c));
 
     c->all = l;
+    c->config = config_ref(config);
     enum err e = clients_create(&config->clients, &l->start, &c->clients, why);
     if (!e)
         e = wanted_of(config, l->inherited, l->in_pod, &c->wanted, why);
@@ -197,6 +200,7 @@ static void change_destroy(struct listeners_change *c)
     free(c->bound);
     wanted_finish(&c->wanted);
     clients_destroy(c->clients);
+    config_unref(c->config);
     free(c);
 }
 
@@ -253,5 +257,6 @@ void listeners_commit(struct listeners_change *c)
         if (c->bound[i].count)
             listen_sockets_open(l, &c->bound[i], &c->wanted.at[i]);
     change_clients(c);
+    bridges_configure(l->bridges, &c->config->listen);
     change_destroy(c);
 }

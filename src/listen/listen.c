@@ -5,9 +5,11 @@
 
 #include "base/log.h"
 #include "base/own.h"
+#include "listen/bridge.h"
 #include "listen/change.h"
 #include "listen/inherited.h"
 #include "listen/listeners.h"
+#include "net/own_addresses.h"
 
 LOG_MODULE(listen);
 
@@ -29,6 +31,8 @@ enum err listeners_open(struct loop *loop, struct serve *serve,
     l->in_pod = in_pod;
     list_init(&l->sockets);
     list_init(&l->service_sockets);
+    l->own = own_addresses_create(loop_sched(loop));
+    l->bridges = bridges_create(l);
     enum err e = inherited_take(&inherited, why);
     l->inherited = inherited > 0;
     l->start = start_look(l->inherited, in_pod);
@@ -86,6 +90,8 @@ void listeners_close(struct listeners *l)
 {
     if (!l)
         return;
+    bridges_destroy(l->bridges);
+    own_addresses_destroy(l->own);
     list_for_each (d, &l->sockets, struct listen_socket, node)
         listen_socket_close(d);
     assert(list_empty(&l->service_sockets));

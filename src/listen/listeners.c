@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/own.h"
 #include "listen/service_sockets.h"
+#include "net/own_addresses.h"
 #include "net/tcp.h"
 #include "serve/serve.h"
 
@@ -49,11 +50,23 @@ static struct exposed *exposed_at(const struct listen_socket *d, int fd)
     return d->services->find(d->services->owner, at.sin_addr, d->port);
 }
 
+/* Containers have addresses that this machine does not have.  A program that has one of them is
+ * of this machine, and its user is checked. */
+static struct peer identify(const struct listen_socket *d, int fd,
+                            const struct sockaddr *far)
+{
+    char ip[INET6_ADDRSTRLEN];
+
+    if (d->bridge && address_ip_text(far, ip) && own_addresses_include(d->all->own, ip))
+        return peer_identify_local(d->all->loop, fd, far);
+    return peer_identify(d->all->loop, fd, far);
+}
+
 static void on_client(void *owner, int fd, const struct sockaddr *peer)
 {
     struct listen_socket *d = owner;
     char address[ADDRESS_TEXT];
-    const struct peer identity = peer_identify(d->all->loop, fd, peer);
+    const struct peer identity = identify(d, fd, peer);
     const struct arrival from = {
         .address = address,
         .peer = identity,

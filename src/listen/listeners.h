@@ -9,8 +9,10 @@
 #include "listen/clients.h"
 #include "listen/wanted.h"
 
+struct bridges;
 struct listener;
 struct loop;
+struct own_addresses;
 struct serve;
 
 struct listen_socket {
@@ -20,6 +22,7 @@ struct listen_socket {
     char address[ADDRESS_TEXT];
     uint16_t port;
     bool loopback;           /* only reachable from this machine */
+    bool bridge;             /* of listen/bridge.h */
     struct exposed *exposed; /* the service port if this is an exposed port; else NULL */
     const struct service_sockets *services; /* not NULL: it is at addresses of services */
     uint64_t used_at;                       /* sched ms of the last client */
@@ -40,6 +43,8 @@ struct listeners {
     struct start start;               /* what `auto` of --clients depends on */
     bool in_pod, inherited;
     unsigned groups;
+    struct bridges *bridges;
+    struct own_addresses *own; /* as clients of bridges are compared with */
 };
 
 /* Accepts on this socket, which is taken over.  w NULL: it is inherited. */

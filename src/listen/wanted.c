@@ -48,17 +48,28 @@ static enum err add_exposed(struct wanted_list *list, const struct config *confi
     return e;
 }
 
+static size_t address_count(const struct listen_list *list)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < list->count; i++)
+        count += !listen_is_bridge(&list->at[i]);
+    return count;
+}
+
 enum err wanted_of(const struct config *config, bool inherited, bool in_pod,
                    struct wanted_list *ret, struct diag *why)
 {
-    bool by_default = !inherited && !config->listen.count && !config->port;
+    size_t addresses = address_count(&config->listen);
+    bool by_default = !inherited && !addresses && !config->port;
 
     *ret = (struct wanted_list){ .in_pod = in_pod };
     for (size_t i = 0; i < config->listen.count; i++)
-        add(ret, (struct wanted){ .kind = WANTED_ADDRESS,
-                                  .address = config->listen.at[i],
-                                  .flag = "--listen" });
-    if (!config->listen.count && config->port)
+        if (!listen_is_bridge(&config->listen.at[i])) /* listen/bridge.h */
+            add(ret, (struct wanted){ .kind = WANTED_ADDRESS,
+                                      .address = config->listen.at[i],
+                                      .flag = "--listen" });
+    if (!addresses && config->port)
         add_port(ret, WANTED_ADDRESS, config->port, "--port");
     if (by_default)
         add_port(ret, WANTED_DEFAULT, HTTP_PORT, NULL);

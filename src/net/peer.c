@@ -56,7 +56,6 @@ static struct peer unix_peer(int fd)
 struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far)
 {
     struct sockaddr_storage near = { 0 };
-    struct sock_facts facts = { 0 };
 
     if (far->sa_family != AF_INET && far->sa_family != AF_INET6)
         return unix_peer(fd);
@@ -64,6 +63,16 @@ struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far)
         return (struct peer){ .kind = PEER_UNKNOWN };
     if (!is_local((struct sockaddr *)&near, far))
         return (struct peer){ .kind = PEER_REMOTE };
+    return peer_identify_local(l, fd, far);
+}
+
+struct peer peer_identify_local(struct loop *l, int fd, const struct sockaddr *far)
+{
+    struct sockaddr_storage near = { 0 };
+    struct sock_facts facts = { 0 };
+
+    if (!near_address(fd, &near))
+        return (struct peer){ .kind = PEER_UNKNOWN };
     struct sock_ends ends = ends_of((struct sockaddr *)&near, far);
     enum err e = sock_diag_query(loop_sock_diag(l), &ends, &facts);
     if (!e && facts.inode == 0)

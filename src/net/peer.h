@@ -36,6 +36,9 @@ struct peer {
 /* The peer of a connected socket; far: its address.  Does not wait: it takes two or three
  * system calls on a netlink socket of the loop. */
 struct peer peer_identify(struct loop *l, int fd, const struct sockaddr *far);
+/* The same for a client that is known to be on this machine, at whatever address; never
+ * PEER_REMOTE. */
+struct peer peer_identify_local(struct loop *l, int fd, const struct sockaddr *far);
 
 struct peer_watch {
     bool gone;  /* no process holds the other end */

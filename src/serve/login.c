@@ -13,7 +13,7 @@ static uint16_t own_port(const struct config *c, const struct visitor *from)
 {
     if (!from->exposed)
         return from->listener_port;
-    return c->listen.count ? c->listen.at[0].port : c->port;
+    return config_listen_port(c);
 }
 
 /* An origin of our own: a page of the service could press a button of its own origin. */
