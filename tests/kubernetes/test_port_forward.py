@@ -219,6 +219,13 @@ def test_users_without_a_right_read_the_same_error(shop):
         assert done[0].stderr.splitlines()[-1][:100] == done[1].stderr.splitlines()[-1][:100]
 
 
+def test_a_user_who_may_not_forward_reads_the_same_error(shop):
+    ours, theirs = (subprocess.run([*program, "-n", NAMESPACE, "db-0", ":8080", "--kubeconfig", shop.config("no-forward")],
+                                   capture_output=True, text=True, env=clean_environment()) for program in (OURS, KUBECTL))
+    assert (ours.returncode, ours.stdout, ours.stderr) == (1, "", theirs.stderr)
+    assert theirs.returncode == 1 and 'error upgrading connection: pods "db-0" is forbidden' in theirs.stderr
+
+
 # --- what kubectl does not survive ---
 
 
