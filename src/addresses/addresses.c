@@ -201,10 +201,10 @@ enum err addresses_open(struct addresses *a, const struct address_key *key,
 bool addresses_key(const struct addresses *a, const struct address_entry *e,
                    struct address_key *ret)
 {
-    const char *label = a->parts.clusters
-                            ? clusters_label(a->parts.clusters, e->key.context)
-                            : e->key.context.at;
-    *ret = (struct address_key){ str_of(label), e->key.ns, e->key.service, e->key.pod };
+    const struct key_parts key = address_entry_key(e);
+    const char *label = a->parts.clusters ? clusters_label(a->parts.clusters, key.context)
+                                          : key.context.at;
+    *ret = (struct address_key){ str_of(label), key.ns, key.service, key.pod };
     return label != NULL;
 }
 

@@ -86,7 +86,7 @@ static void opened_on_change(struct task *t)
 static struct opened *opened_create(struct addresses *a, struct address_entry *e)
 {
     struct opened *o = xcalloc(1, sizeof(*o));
-    struct address_key key = { .ns = e->key.ns };
+    struct address_key key = { .ns = address_entry_key(e).ns };
 
     addresses_key(a, e, &key);
     o->all = a;
@@ -174,7 +174,7 @@ void opened_close_all(struct addresses *a)
 void opened_check(struct addresses *a)
 {
     list_for_each (o, &a->opened, struct opened, used)
-        if (!policy_opens(a->config, o->entry->key.ns))
+        if (!policy_opens(a->config, address_entry_key(o->entry).ns))
             opened_close(o->entry);
     if (!list_empty(&a->opened))
         timer_set(&a->sweep, sweep_ms(a));

@@ -3,14 +3,12 @@
 
 #include "addresses/addresses.h"
 #include "addresses/opened.h"
-#include "base/log.h"
+#include "base/map.h"
 #include "base/own.h"
 #include "catalog/catalog.h"
 #include "cluster/cluster.h"
 #include "cluster/clusters.h"
 #include "config/config.h"
-
-LOG_MODULE(addresses);
 
 /* A name that is pinned. */
 struct pinned {

@@ -200,12 +200,14 @@ static void write_part(FILE *out, struct str part)
 
 static void write_entry(FILE *out, const struct address_entry *e)
 {
+    const struct key_parts key = address_entry_key(e);
+
     fprintf(out, "127.%u.%u.%u", e->address >> 16 & 0xff, e->address >> 8 & 0xff,
             e->address & 0xff);
-    write_part(out, e->key.context);
-    write_part(out, e->key.ns);
-    write_part(out, e->key.service);
-    write_part(out, e->key.pod);
+    write_part(out, key.context);
+    write_part(out, key.ns);
+    write_part(out, key.service);
+    write_part(out, key.pod);
     fputc('\n', out);
 }
 

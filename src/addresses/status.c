@@ -75,7 +75,7 @@ void addresses_each_problem(const struct addresses *a,
 struct addresses_summary addresses_summary(const struct addresses *a)
 {
     return (struct addresses_summary){
-        .known = a->table.by_key.count,
+        .known = a->table.count,
         .listeners = a->sockets,
         .evicted = a->evicted,
         .state = a->state.text[0] ? a->state.text : NULL,

@@ -1,6 +1,7 @@
 /* addresses/table.c - which key has which address */
 #include "addresses/table.h"
 
+#include "base/map.h"
 #include "base/own.h"
 
 #define TRIES 64 /* candidates of one key; with ENTRIES_MAX all are taken once in 2^500 */
@@ -10,11 +11,11 @@
 #define NETWORKS (254u * 256u)
 #define HOSTS 254u
 
+#define FIRST_BUCKETS 256
+
 void address_table_init(struct address_table *t, uint64_t seed)
 {
     *t = (struct address_table){ .seed = seed };
-    map_init(&t->by_key);
-    map_init(&t->by_address);
     list_init(&t->recent);
 }
 
@@ -24,8 +25,8 @@ void address_table_finish(struct address_table *t)
         list_remove(&e->recent);
         free(e);
     }
-    map_finish(&t->by_key);
-    map_finish(&t->by_address);
+    free(t->by_key);
+    free(t->by_address);
 }
 
 bool address_table_may_give(uint32_t address)
@@ -65,17 +66,87 @@ static enum err write_key(const struct key_parts *key, char room[static KEY_TEXT
     return OK;
 }
 
-static struct str take_part(const char **at)
+struct key_parts address_entry_key(const struct address_entry *e)
 {
-    struct str part = str_of(*at);
+    struct str parts[KEY_PARTS];
+    const char *at = e->text;
 
-    *at += part.len + 1;
-    return part;
+    for (size_t i = 0; i < KEY_PARTS; i++) {
+        parts[i] = (struct str){ at, e->lens[i] };
+        at += e->lens[i] + 1;
+    }
+    return (struct key_parts){ parts[0], parts[1], parts[2], parts[3] };
 }
 
-static struct str address_key_of(const uint32_t *address)
+static struct str text_of_entry(const struct address_entry *e)
 {
-    return (struct str){ (const char *)address, sizeof(*address) };
+    size_t len = KEY_PARTS;
+
+    for (size_t i = 0; i < KEY_PARTS; i++)
+        len += e->lens[i];
+    return (struct str){ e->text, len };
+}
+
+/* ---- buckets ---- */
+
+static struct address_entry **key_bucket(const struct address_table *t, uint32_t hash)
+{
+    return &t->by_key[hash & (t->buckets - 1)];
+}
+
+static struct address_entry **address_bucket(const struct address_table *t,
+                                             uint32_t address)
+{
+    return &t->by_address[(address * 0x9e3779b1u >> 8) & (t->buckets - 1)];
+}
+
+static void link_entry(struct address_table *t, struct address_entry *e)
+{
+    struct address_entry **key = key_bucket(t, e->hash);
+    struct address_entry **address = address_bucket(t, e->address);
+
+    e->next_key = *key;
+    *key = e;
+    e->next_address = *address;
+    *address = e;
+}
+
+static void unlink_entry(struct address_table *t, const struct address_entry *e)
+{
+    struct address_entry **at = key_bucket(t, e->hash);
+
+    while (*at != e)
+        at = &(*at)->next_key;
+    *at = e->next_key;
+    at = address_bucket(t, e->address);
+    while (*at != e)
+        at = &(*at)->next_address;
+    *at = e->next_address;
+}
+
+static void grow(struct address_table *t)
+{
+    if (t->count < t->buckets)
+        return;
+    t->buckets = t->buckets ? t->buckets * 2 : FIRST_BUCKETS;
+    free(t->by_key);
+    free(t->by_address);
+    t->by_key = xcalloc(t->buckets, sizeof(*t->by_key));
+    t->by_address = xcalloc(t->buckets, sizeof(*t->by_address));
+    list_for_each (e, &t->recent, struct address_entry, recent)
+        link_entry(t, e);
+}
+
+static struct address_entry *find_text(const struct address_table *t, struct str text)
+{
+    uint32_t hash = (uint32_t)map_hash(text);
+
+    if (!t->buckets)
+        return NULL;
+    for (struct address_entry *e = *key_bucket(t, hash); e; e = e->next_key)
+        if (e->hash == hash && str_eq(text_of_entry(e), text))
+            return e;
+    return NULL;
 }
 
 static struct address_entry *add_entry(struct address_table *t, struct str text,
@@ -85,29 +156,30 @@ static struct address_entry *add_entry(struct address_table *t, struct str text,
     const char *at = e->text;
 
     memcpy(e->text, text.at, text.len);
-    e->text_len = text.len;
-    e->key.context = take_part(&at);
-    e->key.ns = take_part(&at);
-    e->key.service = take_part(&at);
-    e->key.pod = take_part(&at);
+    for (size_t i = 0; i < KEY_PARTS; i++) {
+        e->lens[i] = (uint16_t)strlen(at);
+        at += e->lens[i] + 1;
+    }
+    e->hash = (uint32_t)map_hash(text);
     e->address = address;
+    grow(t);
+    link_entry(t, e);
     list_append(&t->recent, &e->recent);
-    map_set(&t->by_key, text, e);
-    map_set(&t->by_address, address_key_of(&address), e);
+    t->count++;
     return e;
 }
 
 static void forget(struct address_table *t, struct address_entry *e)
 {
+    unlink_entry(t, e);
     list_remove(&e->recent);
-    map_remove(&t->by_key, (struct str){ e->text, e->text_len });
-    map_remove(&t->by_address, address_key_of(&e->address));
+    t->count--;
     free(e);
 }
 
 static void make_room(struct address_table *t)
 {
-    if (t->by_key.count < ENTRIES_MAX)
+    if (t->count < ENTRIES_MAX)
         return;
     list_for_each (e, &t->recent, struct address_entry, recent) {
         if (e->kept || e->opened || e->pins)
@@ -157,7 +229,7 @@ enum err address_table_assign(struct address_table *t, const struct key_parts *k
 
     if (e)
         return e;
-    *ret = map_get(&t->by_key, text);
+    *ret = find_text(t, text);
     if (!*ret) {
         make_room(t);
         return place(t, text, ret);
@@ -173,12 +245,16 @@ struct address_entry *address_table_find(const struct address_table *t,
     char room[KEY_TEXT_MAX];
     struct str text;
 
-    return write_key(key, room, &text) ? NULL : map_get(&t->by_key, text);
+    return write_key(key, room, &text) ? NULL : find_text(t, text);
 }
 
 struct address_entry *address_table_at(const struct address_table *t, uint32_t address)
 {
-    return map_get(&t->by_address, address_key_of(&address));
+    struct address_entry *e = t->buckets ? *address_bucket(t, address) : NULL;
+
+    while (e && e->address != address)
+        e = e->next_address;
+    return e;
 }
 
 enum err address_table_keep(struct address_table *t, const struct key_parts *key,
@@ -191,7 +267,7 @@ enum err address_table_keep(struct address_table *t, const struct key_parts *key
     if (e)
         return e;
     if (!address_table_may_give(address) || address_table_at(t, address) ||
-        map_get(&t->by_key, text))
+        find_text(t, text))
         return ERR_PROTO;
     if (t->kept >= KEPT_MAX)
         return ERR_LIMIT;

@@ -7,11 +7,12 @@
 #pragma once
 
 #include "base/list.h"
-#include "base/map.h"
+#include "base/str.h"
 
 #define KEY_TEXT_MAX 1024
 #define ENTRIES_MAX 65536
 #define KEPT_MAX 4096
+#define KEY_PARTS 4
 
 struct opened;
 
@@ -20,24 +21,31 @@ struct key_parts {
     struct str context, ns, service, pod;
 };
 
+/* Small: there may be tens of thousands.  The text has the parts, each followed by a zero byte. */
 struct address_entry {
     struct list_node recent; /* of all entries, the least recently looked up first */
-    uint32_t address;        /* host byte order */
+    struct address_entry *next_key, *next_address; /* in the same bucket */
+    struct opened *opened;                         /* its listeners; NULL: none is open */
+    uint32_t hash;                                 /* of the text */
+    uint32_t address;                              /* host byte order */
+    unsigned pins; /* users that keep it (addresses/pin.h) */
     bool kept;
-    unsigned pins;         /* users that keep it (addresses/pin.h) */
-    struct opened *opened; /* its listeners; NULL: none is open */
-    struct key_parts key;  /* views into `text` */
-    size_t text_len;
-    char text[]; /* the key in the table */
+    uint16_t lens[KEY_PARTS];
+    char text[];
 };
 
 struct address_table {
     uint64_t seed;
-    struct map by_key, by_address; /* struct address_entry */
+    struct address_entry **by_key,
+        **by_address; /* buckets, whose number is a power of two */
+    size_t buckets, count;
     struct list_node recent;
     size_t kept;
     bool changed; /* what the state file has; reset by the one that writes it */
 };
+
+/* Views into the entry. */
+struct key_parts address_entry_key(const struct address_entry *e);
 
 void address_table_init(struct address_table *t, uint64_t seed);
 void address_table_finish(struct address_table *t); /* no entry is open */

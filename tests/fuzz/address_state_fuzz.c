@@ -16,7 +16,8 @@ static void check_again(const struct address_table *t)
     enum err e = state_text_read(str_of(text), &again, &why);
     assert(e == OK && again.kept == t->kept && again.seed == t->seed);
     list_for_each (entry, &t->recent, struct address_entry, recent) {
-        const struct address_entry *same = address_table_find(&again, &entry->key);
+        const struct key_parts key = address_entry_key(entry);
+        const struct address_entry *same = address_table_find(&again, &key);
         assert(address_table_may_give(entry->address));
         assert(same && same->address == entry->address);
     }

@@ -61,10 +61,11 @@ static void what_is_written_is_read(void **state)
     assert_int_equal(table.seed, 255);
     assert_int_equal(table.kept, 2);
     const struct address_entry *e = address_table_at(&table, 0x7f090808);
-    assert_true(str_eq(e->key.context, STR(" x%")));
-    assert_true(str_eq(e->key.ns, STR("shop")));
-    assert_true(str_empty(e->key.service));
-    assert_true(str_eq(e->key.pod, STR("db-0")));
+    const struct key_parts key = address_entry_key(e);
+    assert_true(str_eq(key.context, STR(" x%")));
+    assert_true(str_eq(key.ns, STR("shop")));
+    assert_true(str_empty(key.service));
+    assert_true(str_eq(key.pod, STR("db-0")));
     AUTO_FREE char *again = state_text_write(&table);
     assert_string_equal(again, GOOD);
 }
