@@ -15,6 +15,7 @@
 #include "cluster/clusters.h"
 #include "config/config.h"
 #include "cli/api_session.h"
+#include "cli/progress.h"
 #include "daemon/cluster_settings.h"
 #include "cli/listing.h"
 #include "cli/listed.h"
@@ -448,9 +449,13 @@ int list_services(const struct config *config, enum list_output output)
     if (e) {
         api_session_print_error(NULL, e, &why);
     } else {
+        struct progress progress;
+        progress_begin(&progress, loop_sched(l.loop), "listing services",
+                       &l.services.count);
         begin_more(&l);
         if (l.running)
             loop_run(l.loop);
+        progress_end(&progress);
         failed = print_source_errors(&l);
         apply_zone(&l);
         if (failed < l.count)

@@ -236,3 +236,23 @@ def test_an_absent_api_server_is_an_error(tmp_path):
     done = listed("--kubeconfig", path)
     assert done.returncode == 1 and done.stdout == ""
     assert "127.0.0.1:9" in done.stderr and "refused" in done.stderr
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_list_that_takes_long_shows_its_progress_on_a_terminal_only(start_playground, terminal):
+    playground = start_playground()
+    playground.order("throttle-calls 4")  # each is repeated after a pause
+    ours, theirs = pty.openpty()
+    errors = theirs if terminal else subprocess.PIPE
+    with subprocess.Popen([BINARY, "list", "--kubeconfig", playground.kubeconfig], stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=errors, env=clean_environment(TERM="xterm")) as child:
+        os.close(theirs)
+        out, text = child.communicate(timeout=60)
+        assert child.returncode == 0 and b"web.shop" in out and b"listing" not in out
+    if terminal:
+        text = os.read(ours, 65536)
+        assert re.match(rb"\rkube-tunnel: listing services, [1-9] s(, \d+ so far)?\x1b\[K", text), text
+        assert text.endswith(b"\r\x1b[K"), "the line is removed"
+    else:
+        assert text == b""
+    os.close(ours)
