@@ -366,13 +366,28 @@ static void respond_with_service(struct question *q)
         send_response(q, &r);
 }
 
+static void log_failed_lookup(const struct question *q)
+{
+    const struct lookup *l = &q->lookup;
+    char name[DNS_NAME_ROOM];
+
+    if (l->result == ERR_NOT_FOUND || !dns_name_text(&q->query.name, name))
+        return;
+    log_debug(NO_ID, "a DNS look-up failed", LOG_S("name", name),
+              LOG_S("reason", diag_text(&l->error.why, l->result)));
+}
+
 static void respond_with_lookup(struct question *q)
 {
     enum err e = q->lookup.result;
 
-    if (e == ERR_AGAIN)
+    if (e == ERR_AGAIN) {
         wait_for_answer(q);
-    else if (e)
+        return;
+    }
+    if (e)
+        log_failed_lookup(q);
+    if (e)
         respond_without_records(q, rcode_of(e));
     else
         respond_with_service(q);
