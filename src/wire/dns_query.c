@@ -11,6 +11,8 @@
 #define QUESTION_TAIL 4 /* type and class */
 #define OPT_SIZE 11
 #define EDNS_DNSSEC_OK 0x80
+#define OPT_DNSSEC_OK 0x8000u
+#define OPT_VERSION(flags) ((flags) >> 16 & 0xffu)
 
 static uint16_t number_at(const uint8_t *in)
 {
@@ -95,34 +97,37 @@ bool dns_name_text(const struct dns_name *n, char out[static DNS_NAME_ROOM])
     return true;
 }
 
-/* The fields of an OPT record.  `additional`: the number of records in the head; ldns takes the
- * OPT records out of the section. */
-static void read_edns(const ldns_pkt *packet, uint16_t additional, struct dns_query *ret)
+/* RFC 6891, section 6.1: the class is the size, the TTL is version and flags. */
+static void read_edns(const ldns_rr *record, struct dns_query *ret)
 {
-    size_t options = additional - (size_t)ldns_pkt_arcount(packet);
+    uint16_t size = (uint16_t)ldns_rr_get_class(record);
+    uint32_t flags = ldns_rr_ttl(record);
 
-    if (options > 1)
-        ret->rcode = DNS_FORMERR;
-    if (options != 1)
-        return;
+    if (ret->edns)
+        ret->rcode = DNS_FORMERR; /* there is more than one */
     ret->edns = true;
-    ret->dnssec_ok = ldns_pkt_edns_do(packet);
-    if (ldns_pkt_edns_udp_size(packet) > DNS_UDP_MIN)
-        ret->udp_size = ldns_pkt_edns_udp_size(packet);
-    if (ldns_pkt_edns_version(packet) != 0)
+    ret->dnssec_ok = flags & OPT_DNSSEC_OK;
+    if (size > DNS_UDP_MIN)
+        ret->udp_size = size;
+    if (OPT_VERSION(flags) != 0 && ret->rcode == DNS_NOERROR)
         ret->rcode = DNS_BADVERS;
 }
 
-static void read_additional(const uint8_t *in, size_t len, struct dns_query *ret)
+/* Record by record: ldns_wire2pkt keeps one TSIG record, and does not free those before it. */
+static void read_additional(const uint8_t *in, size_t len, size_t at,
+                            struct dns_query *ret)
 {
-    ldns_pkt *packet = NULL;
-
-    if (ldns_wire2pkt(&packet, in, len) != LDNS_STATUS_OK)
-        ret->rcode = DNS_FORMERR;
-    else
-        read_edns(packet, number_at(in + 10), ret);
-    if (packet)
-        ldns_pkt_free(packet);
+    for (uint16_t i = 0; i < number_at(in + 10); i++) {
+        ldns_rr *record = NULL;
+        if (ldns_wire2rr(&record, in, len, &at, LDNS_SECTION_ADDITIONAL) !=
+            LDNS_STATUS_OK) {
+            ret->rcode = DNS_FORMERR;
+            return;
+        }
+        if (ldns_rr_get_type(record) == LDNS_RR_TYPE_OPT)
+            read_edns(record, ret);
+        ldns_rr_free(record);
+    }
 }
 
 static bool has_legal_counts(const uint8_t *in)
@@ -144,7 +149,7 @@ static void read_question(const uint8_t *in, size_t len, struct dns_query *ret)
     ret->type = number_at(tail);
     ret->class = number_at(tail + 2);
     if (number_at(in + 10))
-        read_additional(in, len, ret);
+        read_additional(in, len, DNS_HEAD + ret->name.len + (size_t)QUESTION_TAIL, ret);
 }
 
 enum err dns_query_decode(const uint8_t *in, size_t len, struct dns_query *ret)
