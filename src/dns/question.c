@@ -360,7 +360,8 @@ static void respond_with_service(struct question *q)
         follow_external(q, external);
         return;
     }
-    if (q->alias_count && (r.counts[DNS_ANSWER] <= q->alias_count || r.rcode))
+    bool has_records = r.counts[DNS_ANSWER] > q->alias_count || r.truncated;
+    if (q->alias_count && (!has_records || r.rcode))
         respond_without_records(q, r.rcode);
     else
         send_response(q, &r);
