@@ -105,7 +105,7 @@
       "Answer DNS questions at this address, e.g. 127.0.0.1:5353; repeatable") \
     X(DNS_SERVER, dns_forward, "dns-forward", "", 0, 0, DNS, \
       "DNS server for names of other zones; else these are refused") \
-    X(COUNT, dns_rate, "dns-rate", "1000", 1, 1000000, DNS, \
+    X(COUNT, dns_rate, "dns-rate", "20", 1, 1000000, DNS, \
       "DNS answers a second to each address outside this machine") \
     \
     X(DURATION, response_timeout_ms, "response-timeout", "0", 0, 7 * MS_DAY, REQUESTS, \

@@ -7,10 +7,12 @@
 #include "base/metrics.h"
 #include "base/own.h"
 #include "dns/question.h"
+#include "dns/sources.h"
 #include "net/tcp.h"
 #include "wire/dns.h"
 
 #define LENGTH_SIZE 2
+#define PAUSE_MS 100                  /* of a client above the rate of its address */
 #define OUT_ENOUGH (2 * RESPONSE_MAX) /* no more questions are read while it is unsent */
 
 static struct metric open_connections = {
@@ -25,6 +27,7 @@ struct tcp_client {
     struct stream *stream;
     struct task wake;
     struct timer idle;
+    struct timer pause; /* set: its next questions wait until it ends */
     struct dns_client client;
     size_t unanswered;
     bool overflows; /* a response did not fit */
@@ -33,6 +36,7 @@ struct tcp_client {
 struct tcp_clients {
     struct loop *loop;
     struct questions *questions;
+    struct sources *sources;
     struct list_node list;
     size_t count;
 };
@@ -44,6 +48,7 @@ struct tcp_clients *tcp_clients_create(struct loop *loop, struct questions *ques
     metrics_register(&open_connections);
     all->loop = loop;
     all->questions = questions;
+    all->sources = sources_create(loop_sched(loop), SOURCE_RATE);
     list_init(&all->list);
     return all;
 }
@@ -54,6 +59,7 @@ static void close_tcp_client(struct tcp_client *c)
 
     questions_forget(all->questions, c);
     timer_stop(&c->idle);
+    timer_stop(&c->pause);
     task_cancel(&c->wake);
     stream_close(c->stream);
     list_remove(&c->node);
@@ -68,6 +74,7 @@ void tcp_clients_destroy(struct tcp_clients *all)
         return;
     list_for_each (c, &all->list, struct tcp_client, node)
         close_tcp_client(c);
+    sources_destroy(all->sources);
     free(all);
 }
 
@@ -94,7 +101,13 @@ static void respond_on_stream(const struct dns_client *client, const uint8_t *by
 
 static bool may_ask(const struct tcp_client *c)
 {
-    return c->unanswered < CONNECTION_QUESTIONS && c->stream->out.len < OUT_ENOUGH;
+    return !c->pause.at && c->unanswered < CONNECTION_QUESTIONS &&
+           c->stream->out.len < OUT_ENOUGH;
+}
+
+static void on_pause_end(struct timer *t)
+{
+    task_wake(&container_of(t, struct tcp_client, pause)->wake);
 }
 
 /* Takes one message.  ERR_AGAIN: it is not complete.  ERR_LIMIT: it is longer than a question may be. */
@@ -133,6 +146,9 @@ static bool ask_questions(struct tcp_client *c)
             return e == ERR_AGAIN;
         note_question(c);
         c->unanswered++;
+        if (sources_take(c->all->sources, (const struct sockaddr *)&c->client.peer) !=
+            SOURCE_ANSWER)
+            timer_set(&c->pause, PAUSE_MS);
         if (questions_ask(c->all->questions, &c->client, room, len))
             return false;
     }
@@ -194,6 +210,7 @@ void tcp_clients_accept(struct tcp_clients *all, int fd, const struct sockaddr *
     };
     task_init(&c->wake, loop_sched(all->loop), RANK_WORK, on_tcp_client);
     timer_init(&c->idle, loop_sched(all->loop), on_idle);
+    timer_init(&c->pause, loop_sched(all->loop), on_pause_end);
     timer_set(&c->idle, CONNECTION_IDLE_MS);
     c->stream = tcp_open_accepted(all->loop, fd);
     c->stream->wake = &c->wake;

@@ -2,8 +2,9 @@
  *
  * Each message follows its length in two bytes.  A connection may have CONNECTION_QUESTIONS
  * questions without a response, and is not read while it has, nor while its responses are not
- * taken.  It is closed CONNECTION_IDLE_MS after its last whole question.  Beyond CONNECTIONS_MAX the one
- * that has been idle for longest is closed.
+ * taken, nor for a moment once the address outside this machine has asked SOURCE_RATE questions in
+ * a second.  It is closed CONNECTION_IDLE_MS after its last whole question.  Beyond CONNECTIONS_MAX
+ * the one that has been idle for longest is closed.
  */
 #pragma once
 
@@ -17,6 +18,7 @@ struct questions;
 #define CONNECTIONS_PER_SOURCE 16 /* of an address outside this machine */
 #define CONNECTION_QUESTIONS 16
 #define CONNECTION_IDLE_MS 10000
+#define SOURCE_RATE 1000
 
 struct tcp_clients *tcp_clients_create(struct loop *loop, struct questions *questions);
 void tcp_clients_destroy(struct tcp_clients *all); /* NULL accepted */
