@@ -1,5 +1,6 @@
 /* doctor/check_machine.c - checks of this machine: configuration, limits, ports, proxies of
  * clients */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/own.h"
@@ -7,7 +8,11 @@
 #include "daemon/refusals.h"
 #include "doctor/checks.h"
 #include "listen/listen.h"
+#include "listen/port_owner.h"
 #include "net/proxy.h"
+
+#define HTTP_PORT 80
+#define PORTS_SHOWN 24
 
 void check_configuration(struct doctor *d, struct finding *f)
 {
@@ -66,6 +71,32 @@ void check_ports(struct doctor *d, struct finding *f)
                                      : "choose a port above 1023, for example: "
                                        "kube-tunnel --port 8080");
     }
+}
+
+/* Servers on all addresses have their ports at the addresses of services, too. */
+void check_addresses(struct doctor *d, struct finding *f)
+{
+    uint16_t ports[PORTS_SHOWN];
+    size_t count = ports_on_all_addresses(ports, PORTS_SHOWN);
+    bool low = listen_default_port(false) == HTTP_PORT;
+    char text[PORTS_SHOWN * 8] = "";
+    size_t len = 0;
+    (void)d;
+
+    for (size_t i = 0; i < count; i++)
+        len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%u", i ? ", " : "",
+                                ports[i]);
+    if (count)
+        found(f, FINDING_OK,
+              "servers of this machine that listen on 0.0.0.0 or :: have these ports at "
+              "the "
+              "addresses of services, too: %s%s",
+              text, low ? "" : "; ports below 1024 need a right");
+    else
+        found(f, FINDING_OK, "no other server has ports at the addresses of services%s",
+              low ? "" : "; ports below 1024 need a right");
+    if (!low)
+        found_fix(f, "sudo sysctl net.ipv4.ip_unprivileged_port_start=80");
 }
 
 static const char *set_variable(const char *name, const char *other)

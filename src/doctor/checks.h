@@ -25,6 +25,7 @@
     X(CONFIGURATION, "configuration", 2000, 0, check_configuration) \
     X(LIMITS, "limits", 2000, BIT(CONFIGURATION), check_limits) \
     X(PORTS, "ports", 5000, BIT(CONFIGURATION), check_ports) \
+    X(ADDRESSES, "addresses", 2000, 0, check_addresses) \
     X(BROWSING, "client proxy", 2000, 0, check_client_proxy) \
     X(NAMES, "names", 8000, BIT(CONFIGURATION), check_names) \
     X(KUBECONFIG, "kubeconfig", 5000, BIT(CONFIGURATION), check_kubeconfig) \

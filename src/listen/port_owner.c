@@ -151,3 +151,40 @@ enum err port_owner_explain(const struct sockaddr *sa, const char *host, uint16_
     return diag_set(why, ERR_IN_USE, "port %u on %s is already in use, by %s (pid %ld)",
                     port, host, owner.name, owner.pid);
 }
+
+/* Keeps them in order, each once. */
+static void insert_port(uint16_t *ports, size_t *count, size_t room, uint16_t port)
+{
+    size_t at = 0;
+
+    while (at < *count && ports[at] < port)
+        at++;
+    if ((at < *count && ports[at] == port) || *count == room)
+        return;
+    memmove(ports + at + 1, ports + at, (*count - at) * sizeof(*ports));
+    ports[at] = port;
+    (*count)++;
+}
+
+static void add_ports_of(const char *table, uint16_t *ret, size_t *count, size_t room)
+{
+    char line[512], address[ADDRESS_HEX];
+    unsigned port, state;
+    FILE *f = fopen(table, "re");
+
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "%*u: %32[0-9A-F]:%x %*s %x", address, &port, &state) == 3 &&
+            state == TCP_LISTENING && is_any(address) && port <= UINT16_MAX)
+            insert_port(ret, count, room, (uint16_t)port);
+    if (f)
+        fclose(f);
+}
+
+size_t ports_on_all_addresses(uint16_t *ret, size_t room)
+{
+    size_t count = 0;
+
+    add_ports_of("/proc/net/tcp", ret, &count, room);
+    add_ports_of("/proc/net/tcp6", ret, &count, room);
+    return count;
+}

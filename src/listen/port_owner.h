@@ -2,11 +2,12 @@
  *
  * Read from /proc: the listening socket's inode, then the process that has it open.
  * Processes of other users are only visible to root; the user of a socket is always.
- * Private to listen/.
+ * Private to listen/, but for ports_on_all_addresses.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,10 @@ struct port_owner {
 /* The process that listens on this port, at this address or one that includes it.  False: there
  * is none. */
 bool port_owner_find(const struct sockaddr *sa, uint16_t port, struct port_owner *ret);
+
+/* The ports that programs listen on at every address (0.0.0.0 or ::), in ascending order and
+ * at most `room`; returns how many. */
+size_t ports_on_all_addresses(uint16_t *ret, size_t room);
 
 /* "port 80 on 127.0.0.1 is already in use, by nginx (pid 123)", or without the process
  * where it is not visible.  Returns ERR_IN_USE. */

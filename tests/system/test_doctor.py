@@ -19,7 +19,7 @@ from plugins import kubeconfig_for
 from test_certificates import jwt, pair_of
 from tunnel_process import BINARY, clean_environment, free_ports
 
-NAMES = ["configuration", "limits", "ports", "client proxy", "names", "kubeconfig", "credentials", "proxy", "API server",
+NAMES = ["configuration", "limits", "ports", "addresses", "client proxy", "names", "kubeconfig", "credentials", "proxy", "API server",
          "clock", "login", "rights", "tunnel"]
 
 
@@ -92,6 +92,14 @@ def test_a_taken_port_is_named_with_its_owner(playground):
         found = doctor("--kubeconfig", playground.kubeconfig, "--listen", f"127.0.0.1:{port}")
     assert found.bad() == {"ports": "failed"} and "--port 8080" in found["ports"]["fix"]
     assert re.search(rf"port {port} on 127.0.0.1 is already in use, by .*\(pid {os.getpid()}\)", found["ports"]["text"])
+
+
+def test_a_server_on_all_addresses_is_named(playground):
+    with socket.create_server(("0.0.0.0", 0)) as server, socket.create_server(("127.0.0.1", 0)) as local:
+        text = doctor("--kubeconfig", playground.kubeconfig)["addresses"]["text"]
+        ports = [int(p) for p in re.findall(r"\d+", text.partition("too: ")[2])]
+        assert server.getsockname()[1] in ports or len(ports) == 24
+        assert local.getsockname()[1] not in ports and ports == sorted(ports)
 
 
 def test_a_port_of_a_running_kube_tunnel_is_no_problem(playground, tunnel):
