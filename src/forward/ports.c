@@ -1,6 +1,8 @@
 /* forward/ports.c - from the ports that a person names to those of the pod */
 #include "forward/ports.h"
 
+#include "base/own.h"
+
 static const char *text_in(const json_t *o, const char *key)
 {
     const char *text = json_string_value(json_object_get(o, key));
@@ -164,12 +166,15 @@ static enum err translate_pod_port(const struct forward_port *p, const json_t *p
 enum err ports_translate(const struct forward_spec *spec, const json_t *service,
                          const json_t *pod, struct forward_pair *ret, struct diag *why)
 {
+    AUTO_FREE struct forward_pair *found = xcalloc(spec->port_count, sizeof(*found));
+
     for (size_t i = 0; i < spec->port_count; i++) {
         const struct forward_port *p = &spec->ports[i];
-        enum err e = service ? translate_service_port(p, service, pod, &ret[i], why)
-                             : translate_pod_port(p, pod, &ret[i], why);
+        enum err e = service ? translate_service_port(p, service, pod, &found[i], why)
+                             : translate_pod_port(p, pod, &found[i], why);
         if (e)
             return e;
     }
+    memcpy(ret, found, spec->port_count * sizeof(*found));
     return OK;
 }

@@ -14,7 +14,8 @@ struct forward_pair {
     uint16_t remote;
 };
 
-/* service: NULL for other targets.  ret has room for all ports, and is written on OK. */
+/* service: NULL for other targets.  ret has room for all ports, and is written on OK
+ * only. */
 MUST_CHECK enum err ports_translate(const struct forward_spec *spec,
                                     const json_t *service, const json_t *pod,
                                     struct forward_pair *ret, struct diag *why);

@@ -169,7 +169,9 @@ static enum target_state take_found(struct target *t)
 {
     struct candidate *c = &t->lookup.pod;
     struct diag why = { "" };
-    enum err e = ports_translate(t->spec, t->lookup.service, c->object, t->pairs, &why);
+    size_t size = t->spec->port_count * sizeof(*t->pairs);
+    AUTO_FREE struct forward_pair *pairs = xmalloc(size);
+    enum err e = ports_translate(t->spec, t->lookup.service, c->object, pairs, &why);
 
     if (e && !t->started)
         return fail(t, diag_text(&why, e), "");
@@ -185,6 +187,7 @@ static enum target_state take_found(struct target *t)
         return lack(t);
     }
     take_pod(t, c);
+    memcpy(t->pairs, pairs, size);
     return connector_count(connector_of(t), t->pod->key) ? TARGET_READY : TARGET_DIAL;
 }
 
@@ -276,6 +279,18 @@ static bool is_unharmed(const struct target *t, enum api_event event,
            strcmp(phase, "Running") == 0;
 }
 
+/* Earlier than it would end, but no sooner than LOOKUP_MS after the last look-up, however many
+ * events there are. */
+static void end_pause_soon(struct target *t)
+{
+    uint64_t at = target_now(t) + EVENT_MS;
+
+    if (at < t->lookup_after)
+        at = t->lookup_after;
+    if (at < t->timer.at)
+        timer_set_at(&t->timer, at);
+}
+
 static void on_pod_event(void *owner, enum api_event event, json_t *object)
 {
     struct target *t = owner;
@@ -284,7 +299,7 @@ static void on_pod_event(void *owner, enum api_event event, json_t *object)
     if (event == API_SYNCED)
         return;
     if (t->state == TARGET_PAUSE)
-        timer_set(&t->timer, EVENT_MS);
+        end_pause_soon(t);
     else if (t->pod && strcmp(name, t->pod->name) == 0 && !is_unharmed(t, event, object))
         target_suspect(t);
 }

@@ -162,6 +162,8 @@ static void check_port(const struct case_of_port *c)
     enum err e = ports_translate(&specs.at[0], service, pod, &pair, &why);
     if (!c->error != !e || (e && !strstr(why.text, c->error)))
         fail_msg("%s: %s", c->port, why.text);
+    if (e && (pair.local || pair.remote))
+        fail_msg("%s: written on failure: %u:%u", c->port, pair.local, pair.remote);
     if (!e && (pair.local != c->local || pair.remote != c->remote))
         fail_msg("%s: %u:%u", c->port, pair.local, pair.remote);
     json_decref(service);
