@@ -2,6 +2,7 @@
  *
  * The work is done in forward/.  Usage errors exit with 1, as kubectl's do.
  */
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 
@@ -186,12 +187,16 @@ struct forwarding {
     int status;
 };
 
-/* Scripts wait for these lines. */
+/* Scripts wait for these lines.  Without a reader it ends as kubectl does, so that
+ * `port-forward ... | grep -m1 Forwarding` leaves no process behind. */
 static void print_out(void *owner, const char *line)
 {
     (void)owner;
     puts(line);
-    fflush(stdout);
+    if (fflush(stdout) && errno == EPIPE) {
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
 }
 
 /* What the API server or a node has written may not control the terminal. */

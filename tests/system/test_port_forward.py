@@ -43,6 +43,17 @@ def pod_of(response):
 # --- lines and exit statuses ---
 
 
+def test_it_ends_with_the_reader_of_its_lines(playground):
+    out, theirs = os.pipe()
+    command = [BINARY, "port-forward", "--kubeconfig", playground.kubeconfig, "-n", "shop", "svc/web", ":80"]
+    child = subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=clean_environment())
+    os.close(theirs)
+    with open(out) as lines:
+        port = re.match(r"Forwarding from 127\.0\.0\.1:(\d+) -> ", lines.readline()).group(1)
+    subprocess.run(["curl", "-s", "-m", "10", f"http://127.0.0.1:{port}/"], stdout=subprocess.DEVNULL)
+    assert child.wait(10) == -signal.SIGPIPE
+
+
 def test_prints_the_lines_that_scripts_wait_for(playground, forward):
     [port] = free_ports(1)
     f = forward(playground, "svc/web", f"{port}:http").wait_for("[::1]")
