@@ -4,13 +4,14 @@
 #include "base/own.h"
 
 #define BEGIN "# kube-tunnel: begin, written by kube-tunnel dns install"
-/* The file did not end with a line feed: the one before this marker is the block's. */
+/* The file did not end with a line feed: the one before this marker is the block's, as long as
+ * no lines follow the block. */
 #define BEGIN_CUT BEGIN " (no line feed before it)"
 #define END "# kube-tunnel: end"
 
-/* Where a block is, with the markers, and the line feed that came with it. */
+/* Where a block is: from the line feed that came with it, from its first marker, its lines. */
 struct extent {
-    size_t begin, lines, lines_end, end;
+    size_t begin, marker, lines, lines_end, end;
 };
 
 static bool is_marker(struct str line)
@@ -44,6 +45,7 @@ static bool take_marker(struct str line, size_t at, size_t next, bool *begun, bo
             return false;
         *begun = true;
         x->begin = at - (cut ? 1 : 0);
+        x->marker = at;
         x->lines = next;
         return true;
     }
@@ -95,12 +97,13 @@ enum err block_remove(struct str text, char **ret, struct diag *why)
     if (e == ERR_CONFIG)
         return e;
     size_t after = text.len - x.end;
-    char *made = xmalloc(x.begin + after + 1);
-    if (x.begin)
-        memcpy(made, text.at, x.begin);
+    size_t before = after ? x.marker : x.begin;
+    char *made = xmalloc(before + after + 1);
+    if (before)
+        memcpy(made, text.at, before);
     if (after)
-        memcpy(made + x.begin, text.at + x.end, after);
-    made[x.begin + after] = '\0';
+        memcpy(made + before, text.at + x.end, after);
+    made[before + after] = '\0';
     *ret = made;
     return OK;
 }

@@ -59,7 +59,7 @@ static void a_block_is_replaced_in_its_place(void **state)
     assert_string_equal(same, added);
     assert_non_null(strstr(second, "127.5.1.3 y\n# kube-tunnel: end\nafter\n"));
     assert_int_equal(block_remove(str_of(second), &bare, NULL), OK);
-    assert_string_equal(bare, "beforeafter\n");
+    assert_string_equal(bare, "before\nafter\n");
 }
 
 static void at_the_top_it_stands_before_all_others(void **state)

@@ -363,7 +363,7 @@ static void lines_of_others_in_hosts_are_kept(void **state)
     assert_text("/etc/hosts", "127.5.1.2 c.b.svc.cluster.local\n");
     assert_int_equal(uninstall(&why), OK);
     AUTO_FREE char *bare = read_text("/etc/hosts");
-    assert_string_equal(bare, "127.0.0.1 localhost127.0.1.1 me\n");
+    assert_string_equal(bare, "127.0.0.1 localhost\n127.0.1.1 me\n");
 }
 
 static void names_of_others_are_refused(void **state)
