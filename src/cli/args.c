@@ -13,8 +13,8 @@ static const struct {
     char letter;
     const char *name;
 } short_flags[] = {
-    { 'f', "filename" },  { 'h', "help" },   { 'l', "selector" },
-    { 'n', "namespace" }, { 'o', "output" }, { 'V', "version" },
+    { 'c', "container" }, { 'f', "filename" }, { 'h', "help" },    { 'l', "selector" },
+    { 'n', "namespace" }, { 'o', "output" },   { 'V', "version" },
 };
 
 /* A flag that is not a setting. */
@@ -24,10 +24,13 @@ static const char *const own_flags[] = { "address",
                                          "bodies",
                                          "check",
                                          "config",
+                                         "container",
                                          "diff",
                                          "domain",
                                          "drain",
                                          "dry-run",
+                                         "env",
+                                         "env-from",
                                          "filename",
                                          "group",
                                          "har",
@@ -52,6 +55,7 @@ static const char *const own_flags[] = { "address",
                                          "user",
                                          "version",
                                          "watch",
+                                         "with-secrets",
                                          NULL };
 
 /* `commands` has blanks between the names. */
@@ -86,6 +90,10 @@ static const struct {
     { "bodies", "tail", false },
     { "unsafe", "replay", false },
     { "watch", "status", false },
+    { "container", "exec", true },
+    { "env", "exec", true },
+    { "env-from", "exec", true },
+    { "with-secrets", "exec", false },
     { "address", "port-forward", true },
     { "filename", "port-forward", true },
     { "pod-running-timeout", "port-forward", true },
@@ -240,7 +248,8 @@ static enum err named_flag(struct args *a, struct cursor *c, struct str name,
 
 static bool takes_value(char letter)
 {
-    return letter == 'f' || letter == 'l' || letter == 'n' || letter == 'o';
+    return letter == 'c' || letter == 'f' || letter == 'l' || letter == 'n' ||
+           letter == 'o';
 }
 
 /* "namespce" is a misspelt --namespace; "oname" is -o with the value "name". */

@@ -8,11 +8,11 @@
 #include "config/setting.h"
 
 static const struct command *const commands[] = {
-    &run_command,     &status_command, &tail_command,         &replay_command,
-    &explain_command, &expose_command, &port_forward_command, &stop_command,
-    &reload_command,  &list_command,   &doctor_command,       &rbac_command,
-    &config_command,  &ca_command,     &dns_command,          &completion_command,
-    &version_command, &help_command,   &complete_command,
+    &run_command,        &status_command,  &tail_command,   &replay_command,
+    &explain_command,    &exec_command,    &expose_command, &port_forward_command,
+    &stop_command,       &reload_command,  &list_command,   &doctor_command,
+    &rbac_command,       &config_command,  &ca_command,     &dns_command,
+    &completion_command, &version_command, &help_command,   &complete_command,
 };
 
 const struct command *command_find(const char *name)

@@ -19,8 +19,8 @@ struct command {
 };
 
 extern const struct command run_command, status_command, tail_command, replay_command,
-    explain_command, expose_command, stop_command, reload_command, list_command,
-    doctor_command, rbac_command, config_command, ca_command, dns_command,
+    exec_command, explain_command, expose_command, stop_command, reload_command,
+    list_command, doctor_command, rbac_command, config_command, ca_command, dns_command,
     port_forward_command, completion_command, complete_command, version_command,
     help_command;
 

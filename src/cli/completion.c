@@ -124,6 +124,7 @@ static const struct {
     { "explain", 0, COMPLETES_SERVICES, NULL },
     { "doctor", 0, COMPLETES_SERVICES, NULL },
     { "tail", 0, COMPLETES_SERVICES, NULL },
+    { "exec", 0, COMPLETES_FILES, NULL },
     { "expose", 0, COMPLETES_SERVICES, NULL },
     { "ca", 0, COMPLETES_LIST, "install remove export status" },
     { "dns", 0, COMPLETES_LIST, "install uninstall status repair release" },

@@ -288,18 +288,47 @@ static enum err wait_for_bytes(int fd, const volatile sig_atomic_t *stop)
     return ERR_AGAIN;
 }
 
+int control_lines_fd(const struct control_lines *l)
+{
+    return l->fd;
+}
+
+static bool is_readable(int fd)
+{
+    struct pollfd p = { .fd = fd, .events = POLLIN };
+
+    return poll(&p, 1, 0) > 0;
+}
+
+/* Makes room where lines were returned. */
+static void drop_used(struct control_lines *l)
+{
+    l->received.len -= l->used;
+    memmove(l->received.at, l->received.at + l->used, l->received.len);
+    l->used = 0;
+}
+
+enum err control_lines_read(struct control_lines *l, struct str *ret)
+{
+    while (!take_line(l, ret)) {
+        if (!is_readable(l->fd))
+            return ERR_AGAIN;
+        drop_used(l);
+        enum err e = receive(l->fd, &l->received, LINE_MAX_BYTES, NULL);
+        if (e && e != ERR_AGAIN)
+            return e;
+    }
+    return OK;
+}
+
 enum err control_lines_next(struct control_lines *l, const volatile sig_atomic_t *stop,
                             struct str *ret)
 {
-    struct received *r = &l->received;
-
     while (!take_line(l, ret)) {
-        r->len -= l->used;
-        memmove(r->at, r->at + l->used, r->len);
-        l->used = 0;
+        drop_used(l);
         enum err e = wait_for_bytes(l->fd, stop);
         if (!e)
-            e = receive(l->fd, r, LINE_MAX_BYTES, NULL);
+            e = receive(l->fd, &l->received, LINE_MAX_BYTES, NULL);
         if (e && (e != ERR_AGAIN || *stop))
             return e;
     }

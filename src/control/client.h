@@ -33,6 +33,10 @@ MUST_CHECK enum err control_lines_open(const char *name, const char *path,
 MUST_CHECK enum err control_lines_next(struct control_lines *l,
                                        const volatile sig_atomic_t *stop,
                                        struct str *ret);
+/* For callers that poll: the descriptor, and what it has brought.  The next line as above, or
+ * ERR_AGAIN: none is complete, and more may be read when the descriptor is readable. */
+int control_lines_fd(const struct control_lines *l);
+MUST_CHECK enum err control_lines_read(struct control_lines *l, struct str *ret);
 void control_lines_close(struct control_lines *l); /* NULL accepted */
 
 /* "a b" as "a%20b", for the caller to free. */

@@ -22,6 +22,7 @@
 #include "http/page.h"
 #include "net/loop.h"
 #include "net/stream.h"
+#include "serve/serve.h"
 #include "wire/http1.h"
 
 #define HEAD_MAX 8192
@@ -66,6 +67,7 @@ struct connection {
     size_t sent;             /* bytes of it that are in the client's queue */
     struct reader reader;    /* in EVENTS */
     struct address_pin *pin; /* in NAMES */
+    bool holds_outside;      /* likewise: of a command whose proxy this is */
 };
 
 #define X(NAME, name, ms)                                                                \
@@ -182,6 +184,9 @@ static enum connection_state begin_names(struct connection *c)
     if (e)
         return refuse(c, e == ERR_CANCELLED ? 409 : 400, "not_available",
                       diag_text(&why, e));
+    c->holds_outside = query_flag(c->operation.query, "proxy");
+    if (c->holds_outside)
+        serve_hold_outside(c->control->parts.serve);
     c->client->out.limit = NAMES_ROOM;
     begin_stream(c);
     return CONNECTION_NAMES;
@@ -259,6 +264,9 @@ static void connection_enter(struct connection *c, enum connection_state next)
     reader_end(&c->reader);
     reader_remove(&c->reader);
     pin_close(TAKE(c->pin));
+    if (c->holds_outside)
+        serve_end_outside(c->control->parts.serve);
+    c->holds_outside = false;
     stream_update(c->client);
     stream_close(TAKE(c->client));
     task_wake(&c->task);

@@ -287,6 +287,7 @@ enum err show_status(struct operation *op, struct answer *ret)
     json_object_set_new(whole, "dns", dns_of(&p->orders));
     json_object_set_new(whole, "domains", domains_of(p->naming));
     json_object_set_new(whole, "addresses", addresses_json(c));
+    json_object_set_new(whole, "proxyOutside", json_boolean(serve_passes_on(p->serve)));
     json_object_set_new(whole, "aliases", aliases_of(p->naming));
     end_listing(whole, "clients", "clientsLeftOut", &clients);
     end_listing(whole, "pods", "podsLeftOut", &pods);

@@ -160,6 +160,11 @@ void hosts_destroy(struct hosts *h)
     free(h);
 }
 
+int hosts_fd(const struct hosts *h)
+{
+    return h->fd;
+}
+
 void hosts_begin(struct hosts *h)
 {
     h->generation++;

@@ -24,6 +24,7 @@ struct hosts;
 MUST_CHECK enum err hosts_create(int fd, struct str machine, struct hosts **ret,
                                  struct diag *why);
 void hosts_destroy(struct hosts *h); /* NULL accepted */
+int hosts_fd(const struct hosts *h);
 
 /* A replacement of all names: begin, add for each name, end.  Names of the same address that
  * are added one after another share lines, in their order.  Lines that are as they were stay

@@ -9,6 +9,7 @@
 #include "base/own.h"
 
 #define NAMES_MAX 200000
+#define SUFFIXES_MAX 256
 
 struct known_name {
     struct in_addr address;
@@ -23,13 +24,13 @@ struct parts {
 };
 
 /* A name from here on is never a short name of a service. */
-static void take_name(struct names *n, struct str name)
+static void take_name(struct service_names *n, struct str name)
 {
     if (!str_empty(name))
         map_set(&n->taken, name, n);
 }
 
-static void take_machine(struct names *n, struct str text)
+void service_names_set_machine(struct service_names *n, struct str text)
 {
     while (!str_empty(text)) {
         struct str line, word;
@@ -46,21 +47,21 @@ static void take_machine(struct names *n, struct str text)
     }
 }
 
-void names_init(struct names *n, const char *const *namespaces, size_t namespace_count,
-                struct str machine)
+void service_names_init(struct service_names *n, const char *const *namespaces,
+                        size_t namespace_count)
 {
     char host[256] = "";
 
-    *n = (struct names){ .namespaces = namespaces, .namespace_count = namespace_count };
+    *n = (struct service_names){ .namespaces = namespaces,
+                                 .namespace_count = namespace_count };
     map_init(&n->by_name);
     map_init(&n->taken);
-    take_machine(n, machine);
     take_name(n, STR("localhost"));
     if (gethostname(host, sizeof(host) - 1) == 0)
         take_name(n, str_of(host));
 }
 
-void names_finish(struct names *n)
+void service_names_finish(struct service_names *n)
 {
     struct map_entry *entry;
 
@@ -68,8 +69,7 @@ void names_finish(struct names *n)
         free(entry->value);
     map_finish(&n->by_name);
     map_finish(&n->taken);
-    free(n->closed_name);
-    *n = (struct names){ 0 };
+    *n = (struct service_names){ 0 };
 }
 
 /* Cuts the first label off. */
@@ -111,6 +111,16 @@ static struct str text_member(const json_t *json, const char *key)
     return (struct str){ json_string_value(text), json_string_length(text) };
 }
 
+/* The full name of a line. */
+static struct str name_of(const json_t *json)
+{
+    const json_t *first = json_array_get(json_object_get(json, "names"), 0);
+
+    if (!json_is_string(first))
+        return STR("");
+    return (struct str){ json_string_value(first), json_string_length(first) };
+}
+
 static bool is_service_address(struct in_addr address)
 {
     uint32_t bits = ntohl(address.s_addr);
@@ -118,23 +128,7 @@ static bool is_service_address(struct in_addr address)
     return bits >> 24 == 127 && (bits >> 16) != 0x7f00;
 }
 
-static void note_closed(struct names *n, struct str name, const json_t *ports)
-{
-    size_t i;
-    json_t *port;
-
-    json_array_foreach(ports, i, port)
-    {
-        json_int_t number = json_integer_value(port);
-        if (number <= 0 || number > 65535 || (n->closed && number >= n->closed))
-            continue;
-        n->closed = (uint16_t)number;
-        free(n->closed_name);
-        n->closed_name = str_dup(name);
-    }
-}
-
-static bool set_name(struct names *n, struct str name, struct in_addr address)
+static bool set_name(struct service_names *n, struct str name, struct in_addr address)
 {
     struct known_name *known = map_get(&n->by_name, name);
     bool same = known && known->address.s_addr == address.s_addr;
@@ -149,9 +143,9 @@ static bool set_name(struct names *n, struct str name, struct in_addr address)
     return !same;
 }
 
-static bool take_added(struct names *n, const json_t *json)
+static bool take_added(struct service_names *n, const json_t *json)
 {
-    struct str name = text_member(json, "name");
+    struct str name = name_of(json);
     struct str text = text_member(json, "address");
     struct in_addr address;
     struct parts parts;
@@ -159,11 +153,10 @@ static bool take_added(struct names *n, const json_t *json)
     if (!read_parts(name, &parts) || strlen(text.at) != text.len ||
         inet_pton(AF_INET, text.at, &address) != 1 || !is_service_address(address))
         return false;
-    note_closed(n, name, json_object_get(json, "closed"));
     return set_name(n, name, address);
 }
 
-static bool take_gone(struct names *n, struct str name)
+static bool take_gone(struct service_names *n, struct str name)
 {
     struct known_name *known = map_remove(&n->by_name, name);
 
@@ -171,7 +164,7 @@ static bool take_gone(struct names *n, struct str name)
     return known != NULL;
 }
 
-static bool take_ready(struct names *n)
+static bool take_ready(struct service_names *n)
 {
     bool changed = !n->ready;
     struct map_entry *entry;
@@ -187,7 +180,7 @@ static bool take_ready(struct names *n)
     return changed;
 }
 
-bool names_take(struct names *n, struct str line)
+bool service_names_take(struct service_names *n, struct str line)
 {
     json_t *json = json_loadb(line.at, line.len, 0, NULL);
     struct str type = text_member(json, "type");
@@ -196,14 +189,14 @@ bool names_take(struct names *n, struct str line)
     if (str_eq(type, STR("name")))
         changed = take_added(n, json);
     else if (str_eq(type, STR("gone")))
-        changed = take_gone(n, text_member(json, "name"));
+        changed = take_gone(n, name_of(json));
     else if (str_eq(type, STR("ready")))
         changed = take_ready(n);
     json_decref(json);
     return changed;
 }
 
-void names_begin(struct names *n)
+void service_names_begin(struct service_names *n)
 {
     struct map_entry *entry;
 
@@ -215,8 +208,8 @@ void names_begin(struct names *n)
 /* --- short names --- */
 
 /* Has an earlier namespace of the list the same name? */
-static bool is_earlier(const struct names *n, const struct parts *p, struct str rest,
-                       size_t count)
+static bool is_earlier(const struct service_names *n, const struct parts *p,
+                       struct str rest, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         AUTO_FREE char *other =
@@ -227,16 +220,16 @@ static bool is_earlier(const struct names *n, const struct parts *p, struct str 
     return false;
 }
 
-static void add_short(const struct names *n, struct hosts *h, struct in_addr address,
-                      struct str name)
+static void add_short(const struct service_names *n, struct hosts *h,
+                      struct in_addr address, struct str name)
 {
     if (!map_get(&n->taken, name))
         hosts_add(h, address, name);
 }
 
 /* "web", "web.shop", "web.shop.svc". */
-static void add_short_names(const struct names *n, struct hosts *h, struct str full,
-                            struct in_addr address)
+static void add_short_names(const struct service_names *n, struct hosts *h,
+                            struct str full, struct in_addr address)
 {
     struct parts p;
     size_t i = 0;
@@ -255,7 +248,8 @@ static void add_short_names(const struct names *n, struct hosts *h, struct str f
     add_short(n, h, address, str_first(full, with_ns + 1 + p.kind.len));
 }
 
-enum err names_write(const struct names *n, struct hosts *h, struct diag *why)
+enum err service_names_store(const struct service_names *n, struct hosts *h,
+                             struct diag *why)
 {
     struct map_entry *entry;
 
@@ -267,4 +261,47 @@ enum err names_write(const struct names *n, struct hosts *h, struct diag *why)
         add_short_names(n, h, full, known->address);
     }
     return hosts_end(h, why);
+}
+
+/* --- for proxies --- */
+
+static void add_once(struct texts *t, char *text)
+{
+    for (size_t i = 0; i < t->count; i++)
+        if (strcmp(t->at[i], text) == 0) {
+            free(text);
+            return;
+        }
+    texts_add(t, text);
+}
+
+/* One that has short names. */
+static bool is_chosen(const struct service_names *n, struct str ns)
+{
+    for (size_t i = 0; i < n->namespace_count; i++)
+        if (str_eq(ns, str_of(n->namespaces[i])))
+            return true;
+    return false;
+}
+
+void service_names_suffixes(const struct service_names *n, struct texts *ret)
+{
+    struct map_entry *entry;
+
+    for (size_t i = 0; i < n->namespace_count; i++) {
+        add_once(ret, xasprintf(".%s", n->namespaces[i]));
+        add_once(ret, xasprintf(".%s.svc", n->namespaces[i]));
+    }
+    for (size_t at = 0;
+         ret->count < SUFFIXES_MAX && (entry = map_next(&n->by_name, &at));) {
+        struct str full = { entry->key, entry->key_len };
+        struct parts p;
+        if (!read_parts(full, &p))
+            continue;
+        add_once(ret, xasprintf(".%.*s", (int)(full.len - (size_t)(p.kind.at - full.at)),
+                                p.kind.at));
+        if (is_chosen(n, p.ns) && str_eq(p.kind, STR("svc")) &&
+            !map_get(&n->taken, p.local))
+            add_once(ret, str_dup(p.local));
+    }
 }

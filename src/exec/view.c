@@ -240,17 +240,21 @@ static bool may_make_files(void)
 enum err view_enter(struct view *ret, struct diag *why)
 {
     struct view v = { .hosts = -1 };
+    bool entered = false;
 
     if (file_read(HOSTS, FILE_MAX, &v.machine, &v.machine_len, why))
         return diag_prefix(why, ERR_UNAVAILABLE, "no private hosts file is possible");
     bool hopeless = apparmor_restricts() && !may_mount() && !may_make_files();
     enum err e = hopeless ? explain_refusal(EPERM, why) : enter_namespaces(&v, why);
+    entered = !e || e == ERR_IO;
     if (!e)
         e = make_files(&v, why);
     if (!e) {
         *ret = v;
         return OK;
     }
+    if (entered && view_drop_rights(&v, NULL)) /* the first error is the reason */
+        e = ERR_IO;
     free(v.machine);
     if (v.hosts >= 0)
         close(v.hosts);

@@ -139,14 +139,14 @@ bool attempts_may_repeat(const struct attempts *a, bool delivered, bool idempote
     return a->count < UNDELIVERED_ATTEMPTS_MAX || is_restarting(a, now);
 }
 
-bool attempts_reach_closed(const struct attempts *a, const struct config *config,
+bool attempts_reach_closed(const struct attempts *a, const struct serve *s,
                            const struct name *name)
 {
     const struct endpoint *e = a->lease.endpoint;
 
     if (e)
-        return !policy_opens(config, str_of(e->ns));
+        return !policy_opens(s->config, str_of(e->ns));
     if (a->lease.outside)
-        return !config->proxy_outside;
-    return name->kind != NAME_ADDRESS && !policy_opens(config, name->ns);
+        return !serve_leads_outside(s);
+    return name->kind != NAME_ADDRESS && !policy_opens(s->config, name->ns);
 }

@@ -52,7 +52,7 @@ void attempts_withdraw(struct attempts *a);
 void attempts_clear(struct attempts *a);
 
 /* Does the present lease lead to a namespace that is closed by now?  `name`: of its route. */
-bool attempts_reach_closed(const struct attempts *a, const struct config *config,
+bool attempts_reach_closed(const struct attempts *a, const struct serve *s,
                            const struct name *name);
 
 /* May a stream that ended like this have delivered what it was sent? */

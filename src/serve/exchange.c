@@ -538,8 +538,8 @@ bool exchange_reaches_closed(const struct exchange *x)
     bool leases = x->state == EXCHANGE_LEASE || x->state == EXCHANGE_TALK ||
                   x->state == EXCHANGE_RELAY;
 
-    return leases && attempts_reach_closed(&x->attempts, x->serve->config,
-                                           &x->routing.target.route.name);
+    return leases &&
+           attempts_reach_closed(&x->attempts, x->serve, &x->routing.target.route.name);
 }
 
 const struct endpoint *exchange_endpoint(const struct exchange *x)

@@ -687,7 +687,7 @@ void raw_close_denied(struct list_node *member)
     struct raw *r = container_of(member, struct raw, member);
 
     if (r->state == RAW_CLOSED ||
-        !attempts_reach_closed(&r->attempts, r->serve->config, &route_of(r)->name))
+        !attempts_reach_closed(&r->attempts, r->serve, &route_of(r)->name))
         return;
     log_info(r->id, "closed: its namespace is closed now",
              LOG_S("client", r->from.address));

@@ -1,6 +1,7 @@
 /* serve/serve.c - the owner of all sessions */
 #include "serve/serve.h"
 
+#include <assert.h>
 #include <stdio.h>
 
 #include "base/own.h"
@@ -157,6 +158,22 @@ void serve_set_proxy_users(struct serve *s, struct proxy_users *users)
 void serve_set_outside(struct serve *s, struct outside_dialer *dialer)
 {
     s->outside = dialer;
+}
+
+void serve_hold_outside(struct serve *s)
+{
+    s->outside_holds++;
+}
+
+void serve_end_outside(struct serve *s)
+{
+    assert(s->outside_holds > 0);
+    s->outside_holds--;
+}
+
+bool serve_passes_on(const struct serve *s)
+{
+    return serve_leads_outside(s);
 }
 
 bool serve_free_descriptor(struct serve *s)

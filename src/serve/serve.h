@@ -48,6 +48,12 @@ void serve_set_proxy_users(struct serve *s, struct proxy_users *users);
 /* By what hosts outside the cluster are connected to (--proxy-outside); borrowed.  NULL, as
  * by default: not at all. */
 void serve_set_outside(struct serve *s, struct outside_dialer *dialer);
+/* While it is held, hosts outside are connected to as with --proxy-outside, at any port: a
+ * command of the same user has its http_proxy set to this process. */
+void serve_hold_outside(struct serve *s);
+void serve_end_outside(struct serve *s);
+/* Are they connected to for programs of the same user? */
+bool serve_passes_on(const struct serve *s);
 /* Close a connection for its descriptor, at once: a kept one to a pod, else the client's that
  * was idle for longest.  False: there is none. */
 bool serve_free_descriptor(struct serve *s);

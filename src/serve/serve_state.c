@@ -20,11 +20,15 @@ static bool is_label(const void *owner, struct str label)
     return clusters_have_label(owner, label);
 }
 
+bool serve_leads_outside(const struct serve *s)
+{
+    return s->outside && !s->in_pod && (s->config->proxy_outside || s->outside_holds > 0);
+}
+
 /* Only for a program of the same user, which could connect there itself. */
 static bool may_leave(const struct serve *s, const struct visitor *from)
 {
-    return from && s->outside && s->config->proxy_outside && !s->in_pod &&
-           from->loopback && from->same_user;
+    return from && serve_leads_outside(s) && from->loopback && from->same_user;
 }
 
 struct rules serve_rules(const struct serve *s, const struct visitor *from)
@@ -35,6 +39,7 @@ struct rules serve_rules(const struct serve *s, const struct visitor *from)
         .is_label = is_label,
         .owner = s->clusters,
         .outside = may_leave(s, from),
+        .any_port_outside = s->outside_holds > 0,
     };
 }
 

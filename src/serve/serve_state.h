@@ -45,7 +45,8 @@ struct serve {
     bool in_pod;                     /* time-outs of clients that stall are shorter */
     struct proxy_users *proxy_users; /* owned; NULL: proxy clients need none */
     struct outside_dialer *outside;  /* NULL: hosts outside are not connected to */
-    uint64_t next_outside;           /* the number of the last such connection */
+    size_t outside_holds;  /* commands for which they are, whatever the setting */
+    uint64_t next_outside; /* the number of the last such connection */
     uint64_t next_number;
     struct list_node free_exchanges; /* for the next requests */
     size_t free_count;
@@ -71,6 +72,8 @@ struct serve {
 
 /* The settings, names and labels by which targets are read and requests are checked.  from:
  * NULL if it does not matter which client sent them. */
+/* Do proxy requests of the same user lead to hosts outside? */
+bool serve_leads_outside(const struct serve *s);
 struct rules serve_rules(const struct serve *s, const struct visitor *from);
 void serve_metrics_register(void);
 /* Where does TLS of this name's clients end?  AUTO: here, if the service has no TLS port. */

@@ -71,11 +71,11 @@ static bool is_port_outside(const struct config *c, uint16_t port)
 }
 
 /* The host of a proxy request is outside the cluster, and its client may leave it. */
-static enum err take_outside(const struct config *c, uint16_t port, struct target *ret,
+static enum err take_outside(const struct rules *rules, uint16_t port, struct target *ret,
                              struct refusal *why)
 {
     ret->route.port = port;
-    if (is_port_outside(c, port))
+    if (rules->any_port_outside || is_port_outside(rules->config, port))
         return OK;
     *why = (struct refusal){ .cause = CAUSE_OUTSIDE_PORT,
                              .subject = ret->host,
@@ -96,7 +96,7 @@ static enum err read_absolute_host(struct str authority, const struct rules *rul
 
     if (rules->outside && !authority_split(authority, &ret->host, &port) &&
         reads_outside(rules, ret->host, &ret->route.name))
-        return take_outside(rules->config, port ? port : HTTP_PORT, ret, why);
+        return take_outside(rules, port ? port : HTTP_PORT, ret, why);
     return read_authority(authority, rules, 0, ret, why);
 }
 
@@ -196,7 +196,7 @@ enum err target_proxied(struct str host, uint16_t port, const struct rules *rule
         route->outside = rules->outside && is_port_outside(rules->config, port);
         any = 0;
     } else if (reads_outside(rules, host, &route->name)) {
-        return take_outside(rules->config, port, ret, why);
+        return take_outside(rules, port, ret, why);
     } else {
         naming_read(rules->naming, host, &route->name, &any);
     }

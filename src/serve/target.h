@@ -25,6 +25,7 @@ struct rules {
     const void *owner;
     /* Proxy requests of this client may lead out of the cluster (--proxy-outside). */
     bool outside;
+    bool any_port_outside; /* and not only to --proxy-outside-ports */
 };
 
 struct target {

@@ -13,7 +13,7 @@ import pytest
 
 from tunnel_process import BINARY, ROOT, clean_environment
 
-COMMANDS = ["run", "status", "explain", "tail", "replay", "expose", "port-forward", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "dns", "completion", "version", "help"]
+COMMANDS = ["run", "status", "explain", "exec", "tail", "replay", "expose", "port-forward", "stop", "reload", "list", "doctor", "rbac", "config", "ca", "dns", "completion", "version", "help"]
 
 
 @pytest.fixture

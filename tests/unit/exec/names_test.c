@@ -19,8 +19,8 @@ static int compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* The lines that names_write makes, sorted, with "|" between them. */
-static char *written(const struct names *n)
+/* The lines that service_names_store makes, sorted, with "|" between them. */
+static char *written(const struct service_names *n)
 {
     int fd = memfd_create("hosts", 0);
     struct hosts *h = NULL;
@@ -28,7 +28,7 @@ static char *written(const struct names *n)
     size_t count = 0;
 
     assert_int_equal(hosts_create(dup(fd), STR(""), &h, NULL), OK);
-    assert_int_equal(names_write(n, h, NULL), OK);
+    assert_int_equal(service_names_store(n, h, NULL), OK);
     AUTO_FREE char *all = xcalloc(1, 65536);
     assert_true(pread(fd, all, 65535, 0) >= 0);
     for (char *line = strtok(all, "\n"); line; line = strtok(NULL, "\n"))
@@ -43,30 +43,30 @@ static char *written(const struct names *n)
     return text;
 }
 
-static void expect(const struct names *n, const char *expected)
+static void expect(const struct service_names *n, const char *expected)
 {
     AUTO_FREE char *text = written(n);
     assert_string_equal(text, expected);
 }
 
-static bool take(struct names *n, const char *line)
+static bool take(struct service_names *n, const char *line)
 {
-    return names_take(n, str_of(line));
+    return service_names_take(n, str_of(line));
 }
 
-static bool add(struct names *n, const char *name, const char *address)
+static bool add(struct service_names *n, const char *name, const char *address)
 {
     AUTO_FREE char *line = xasprintf(
-        "{\"type\":\"name\",\"name\":\"%s\",\"address\":\"%s\"}", name, address);
+        "{\"type\":\"name\",\"names\":[\"%s\"],\"address\":\"%s\"}", name, address);
     return take(n, line);
 }
 
 static void names_change_as_the_stream_reports_them(void **state)
 {
-    struct names n;
+    struct service_names n;
 
     (void)state;
-    names_init(&n, NULL, 0, STR(""));
+    service_names_init(&n, NULL, 0);
     assert_true(add(&n, "web.shop.svc.cluster.local", "127.1.0.1"));
     assert_false(add(&n, "web.shop.svc.cluster.local", "127.1.0.1"));
     assert_true(add(&n, "db-0.db.shop.svc.cluster.local", "127.1.0.2"));
@@ -78,37 +78,38 @@ static void names_change_as_the_stream_reports_them(void **state)
         "127.1.0.1 web.shop.svc.cluster.local|127.1.0.2 db-0.db.shop.svc.cluster.local");
     assert_true(add(&n, "web.shop.svc.cluster.local", "127.1.0.3"));
     assert_true(
-        take(&n, "{\"type\":\"gone\",\"name\":\"db-0.db.shop.svc.cluster.local\"}"));
+        take(&n, "{\"type\":\"gone\",\"names\":[\"db-0.db.shop.svc.cluster.local\"]}"));
     assert_false(
-        take(&n, "{\"type\":\"gone\",\"name\":\"db-0.db.shop.svc.cluster.local\"}"));
+        take(&n, "{\"type\":\"gone\",\"names\":[\"db-0.db.shop.svc.cluster.local\"]}"));
     expect(&n, "127.1.0.3 web.shop.svc.cluster.local");
-    names_finish(&n);
+    service_names_finish(&n);
 }
 
 static void new_stream_replaces_all_names_once_it_is_ready(void **state)
 {
-    struct names n;
+    struct service_names n;
 
     (void)state;
-    names_init(&n, NULL, 0, STR(""));
+    service_names_init(&n, NULL, 0);
     add(&n, "web.shop.svc.c", "127.1.0.1");
     add(&n, "old.shop.svc.c", "127.1.0.2");
     take(&n, "{\"type\":\"ready\"}");
-    names_begin(&n);
+    service_names_begin(&n);
     assert_false(n.ready);
     assert_false(add(&n, "web.shop.svc.c", "127.1.0.1"));
     expect(&n, "127.1.0.1 web.shop.svc.c|127.1.0.2 old.shop.svc.c");
     assert_true(take(&n, "{\"type\":\"ready\"}"));
     expect(&n, "127.1.0.1 web.shop.svc.c");
-    names_finish(&n);
+    service_names_finish(&n);
 }
 
 static void chosen_namespaces_have_short_names(void **state)
 {
-    struct names n;
+    struct service_names n;
 
     (void)state;
-    names_init(&n, namespaces, 2, STR("10.0.0.1 nas  printer # web\n::1 ip6"));
+    service_names_init(&n, namespaces, 2);
+    service_names_set_machine(&n, STR("10.0.0.1 nas  printer # web\n::1 ip6"));
     add(&n, "web.shop.svc.c", "127.1.0.1");
     add(&n, "web.ops.svc.c", "127.1.0.2");
     add(&n, "web.other.svc.c", "127.1.0.3");
@@ -123,7 +124,7 @@ static void chosen_namespaces_have_short_names(void **state)
                "127.1.0.5 localhost.shop.svc.c localhost.shop localhost.shop.svc|"
                "127.1.0.6 printer.shop.svc.c printer.shop printer.shop.svc|"
                "127.1.0.7 10-0-0-1.shop.pod.c");
-    names_finish(&n);
+    service_names_finish(&n);
 }
 
 static void names_and_addresses_that_are_none_of_the_cluster_are_left_out(void **state)
@@ -137,10 +138,10 @@ static void names_and_addresses_that_are_none_of_the_cluster_are_left_out(void *
     static const char *const addresses[] = { "10.0.0.1", "127.0.0.1", "127.0.53.53",
                                              "::1",      "",          "127.1.0.1 x",
                                              "1.1.1.1" };
-    struct names n;
+    struct service_names n;
 
     (void)state;
-    names_init(&n, NULL, 0, STR(""));
+    service_names_init(&n, NULL, 0);
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         if (add(&n, bad[i], "127.1.0.1"))
             fail_msg("taken: %s", bad[i]);
@@ -151,26 +152,10 @@ static void names_and_addresses_that_are_none_of_the_cluster_are_left_out(void *
     assert_false(take(&n, "[]"));
     assert_false(take(&n, "{\"type\":1}"));
     assert_false(take(&n, "{\"type\":\"name\"}"));
-    assert_false(take(&n, "{\"type\":\"name\",\"name\":\"a.b.svc.c\",\"address\":7}"));
+    assert_false(take(&n, "{\"type\":\"name\",\"names\":[\"a.b.svc.c\"],\"address\":7}"));
     assert_false(take(&n, "{\"type\":\"gone\"}"));
-    assert_false(take(&n, "{\"type\":\"later\",\"name\":\"a.b.svc.c\"}"));
-    names_finish(&n);
-}
-
-static void lowest_port_that_is_closed_is_remembered(void **state)
-{
-    struct names n;
-
-    (void)state;
-    names_init(&n, NULL, 0, STR(""));
-    take(&n, "{\"type\":\"name\",\"name\":\"a.b.svc.c\",\"address\":\"127.1.0.1\","
-             "\"closed\":[443,\"x\",0,70000,80]}");
-    assert_int_equal(n.closed, 80);
-    assert_string_equal(n.closed_name, "a.b.svc.c");
-    take(&n, "{\"type\":\"name\",\"name\":\"d.b.svc.c\",\"address\":\"127.1.0.2\","
-             "\"closed\":[90]}");
-    assert_string_equal(n.closed_name, "a.b.svc.c");
-    names_finish(&n);
+    assert_false(take(&n, "{\"type\":\"later\",\"names\":[\"a.b.svc.c\"]}"));
+    service_names_finish(&n);
 }
 
 int main(void)
@@ -180,7 +165,6 @@ int main(void)
         cmocka_unit_test(new_stream_replaces_all_names_once_it_is_ready),
         cmocka_unit_test(chosen_namespaces_have_short_names),
         cmocka_unit_test(names_and_addresses_that_are_none_of_the_cluster_are_left_out),
-        cmocka_unit_test(lowest_port_that_is_closed_is_remembered),
     };
     return cmocka_run_group_tests_name("exec/names", tests, NULL, NULL);
 }

@@ -1,0 +1,22 @@
+/* cli/exec_variables.h - the variables that exec --env-from takes from a container
+ *
+ * They are read from the API server with the caller's kubeconfig in a child of this process, so
+ * that no thread, signal handler and descriptor of that is left when the command starts, and
+ * arrive in a pipe.  Values of Secrets are in these two processes and the command only.
+ */
+#pragma once
+
+#include "cli/command.h"
+
+struct exec_variables {
+    char *text; /* "NAME=VALUE", each with its NUL */
+    size_t len;
+};
+
+/* Without --env-from: none.  EXIT_OK, or an exit status after printing the error; what is left
+ * out is printed too.  ns: NULL: the namespace of the context. */
+MUST_CHECK int exec_variables_read(const struct args *a, const struct config *config,
+                                   const char *ns, struct exec_variables *ret);
+/* Sets them in the environment of this process. */
+void exec_variables_set(const struct exec_variables *v);
+void exec_variables_finish(struct exec_variables *v); /* zeroed accepted */
