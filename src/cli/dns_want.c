@@ -7,7 +7,9 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "base/file_write.h"
 #include "base/own.h"
+#include "cli/dns_names.h"
 #include "control/client.h"
 
 #define NAMES_MAX (512 * 1024)
@@ -127,6 +129,20 @@ static int fill_names(const struct args *a, struct resolver_want *w)
     return EXIT_OK;
 }
 
+/* False: only a kube-tunnel that runs can know them, or a journal that has them. */
+static bool fill_known_names(const struct args *a, struct resolver_want *w,
+                             struct diag *why)
+{
+    if (args_own(a, "names") || !w->backend || strcmp(w->backend, "hosts") != 0)
+        return true;
+    char *names = dns_known_names(a, &w->domains, why);
+    if (!names)
+        return w->names != NULL;
+    free(w->names);
+    w->names = names;
+    return true;
+}
+
 int dns_want_fill(const struct args *a, struct resolver_want *w)
 {
     AUTO(config_unrefp) struct config *config = NULL;
@@ -147,6 +163,8 @@ int dns_want_fill(const struct args *a, struct resolver_want *w)
         w->user = acting_user();
     free(w->program);
     w->program = own_program();
+    if (!fill_known_names(a, w, &why))
+        return print_error("--names is missing, and %s", diag_text(&why, ERR_NOT_FOUND));
     enum err e = resolver_want_check(w, &why);
     return e ? print_error("%s", diag_text(&why, e)) : EXIT_OK;
 }
@@ -158,6 +176,19 @@ static char *append(char *text, const char *format, const char *word)
 
     free(text);
     return longer;
+}
+
+/* Root may not ask this user's kube-tunnel, so its names go into a file of this user. */
+static char *save_names(const char *names)
+{
+    const char *folder = getenv("XDG_RUNTIME_DIR");
+    char *path =
+        folder && folder[0] == '/' ? xasprintf("%s/kube-tunnel-names", folder) : NULL;
+
+    if (path && file_replace(path, str_of(names), 0600, NULL) == OK)
+        return path;
+    free(path);
+    return NULL;
 }
 
 char *dns_sudo_command(const struct args *a, const char *subcommand,
@@ -180,8 +211,11 @@ char *dns_sudo_command(const struct args *a, const char *subcommand,
         text = append(text, " --low-ports %s", w->low_ports);
     if (changes && strcmp(w->low_ports, "unit") == 0)
         text = append(text, " --user %s", w->user);
-    if (changes && args_own(a, "names"))
-        text = append(text, " --names '%s'", args_own(a, "names"));
+    AUTO_FREE char *saved =
+        changes && w->names && !args_own(a, "names") ? save_names(w->names) : NULL;
+    const char *names = saved ? saved : args_own(a, "names");
+    if (changes && names)
+        text = append(text, " --names '%s'", names);
     if (args_own(a, "root"))
         text = append(text, " --root '%s'", args_own(a, "root"));
     return text;

@@ -79,9 +79,11 @@ static enum err hosts_plan(const struct machine *m, const struct resolver_want *
 {
     (void)m;
     if (!w->names)
-        return diag_set(why, ERR_CONFIG,
-                        "the names for /etc/hosts are missing: give them with --names "
-                        "FILE (\"-\": standard input), one line each: ADDRESS NAME...");
+        return diag_set(
+            why, ERR_CONFIG,
+            "the names for /etc/hosts are missing: add --backend hosts while "
+            "kube-tunnel runs, or give them with --names FILE (\"-\": standard "
+            "input), one line each: ADDRESS NAME...");
     plan_add(ret, STEP_BLOCK, "/etc/hosts", NULL, w->names);
     return OK;
 }

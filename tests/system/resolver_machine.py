@@ -44,7 +44,7 @@ class Machine:
                 found[os.path.relpath(path, self.root)] = (facts.st_mode, facts.st_uid, facts.st_gid, content)
         return found
 
-    def dns(self, *words, before=(), **options):
-        command = [*before, BINARY, "dns", *words, "--root", self.root]
+    def dns(self, *words, before=(), program=BINARY, environment=None, **options):
+        command = [*before, program, "dns", *words, "--root", self.root]
         return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=60,
-                              env=clean_environment(HOME=str(self.home), XDG_RUNTIME_DIR=str(self.home)), **options)
+                              env=environment or clean_environment(HOME=str(self.home), XDG_RUNTIME_DIR=str(self.home)), **options)

@@ -102,13 +102,27 @@ def test_repair_follows_the_domains(machine):
     assert machine.seen() == before
 
 
+def test_repair_adds_what_the_running_one_serves(machine, start_tunnel):
+    """It runs with another domain than the one that was installed; its control socket says so."""
+    tunnel = start_tunnel("--cluster-domain", "corp.internal")
+    running = {"environment": tunnel.environment}
+    machine.with_resolved()
+    ok(machine.dns("install", "--domain", "cluster.local", "--domain", "k8s"))
+    done = machine.dns("status", **running)
+    assert done.returncode == 1 and "corp.internal: is served and not installed: kube-tunnel dns repair" in done.stdout, done
+    ok(machine.dns("repair", **running))
+    assert "~corp.internal" in machine.read(UNIT)
+    assert "corp.internal" in ok(machine.dns("status", **running))
+    ok(machine.dns("uninstall"))
+
+
 def test_hosts_is_the_last_resort(machine, tmp_path):
     hosts = machine.write("etc/hosts", "127.0.0.1 localhost", 0o664)
     if os.geteuid() == 0:
         os.chown(hosts, 1, 2)
     before = machine.seen()
     done = machine.dns("install")
-    assert done.returncode == 1 and "give them with --names" in done.stderr
+    assert done.returncode == 1 and "or give them with --names" in done.stderr
     (tmp_path / "names").write_text(NAMES)
     ok(machine.dns("install", "--names", tmp_path / "names"))
     assert NAMES in machine.read("etc/hosts") and machine.seen()["etc/hosts"][:3] == before["etc/hosts"][:3]
@@ -149,11 +163,13 @@ def check_without_right(machine):
     before = machine.seen()
     for path in (machine.root.parent, machine.home):
         path.chmod(0o755)
-    user = {"user": 65534, "group": 65534, "extra_groups": []}
+    program = machine.root.parent / "kube-tunnel"  # in a folder that this user may enter
+    shutil.copy(BINARY, program)
+    user = {"user": 65534, "group": 65534, "extra_groups": [], "program": program}
     done = machine.dns("install", "--domain", "cluster.local", **user)
     assert done.returncode == 77 and machine.seen() == before, done
     command = done.stderr.split("type: ")[1].strip()
-    assert command == f"sudo '{BINARY.resolve()}' dns install --domain cluster.local --backend resolved-link --root '{machine.root}'"
+    assert command == f"sudo '{program}' dns install --domain cluster.local --backend resolved-link --root '{machine.root}'"
     ok(subprocess.run(["sh", "-c", command.removeprefix("sudo ")], capture_output=True, text=True))
     assert "~cluster.local\n" in machine.read(UNIT)
     ok(machine.dns("status", **user))

@@ -17,7 +17,7 @@ from tunnel_process import BINARY, PLAYGROUND, eventually
 
 pytestmark = needs_root
 WEB = "web.shop.svc.cluster.local"
-USER = ["setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups"]
+USER = ["setpriv", "--reuid", "12345", "--regid", "12345", "--clear-groups"]
 LOOPBACK = re.compile(r"127\.(?!0\.)\d+\.\d+\.\d+")
 
 
@@ -31,7 +31,7 @@ class Used(Namespaced):
         shutil.copy(BINARY, self.program)
         self.home.chmod(0o755)
         (self.home / "user").mkdir()
-        shutil.chown(self.home / "user", 65534, 65534)
+        shutil.chown(self.home / "user", 12345, 12345)
         self.user = {"HOME": str(self.home / "user"), "XDG_RUNTIME_DIR": str(self.home / "user"), "LD_LIBRARY_PATH": ""}
 
     def close(self):
@@ -137,6 +137,33 @@ def test_mdns_that_ends_look_ups_is_reported_with_the_line_that_works(machine, m
 def test_status_compares_with_what_is_served(machine):
     done = machine.as_user(machine.program, "dns", "status")
     assert done.returncode == 0 and "domains    cluster.local k8s" in done.stdout, done
+
+
+def test_hosts_has_the_names_that_are_known(tmp_path):
+    """The last resort, on a machine of its own: no look-up opens an address, so they stay open."""
+    machine = Used(tmp_path)
+    try:
+        (machine.etc / "resolv.conf").symlink_to("../run/resolvconf/resolv.conf")
+        before = (machine.etc / "hosts").read_text()
+        machine.ok("sh", "-c", "echo 0 > /proc/sys/net/ipv4/ip_unprivileged_port_start")
+        done = machine.run(machine.program, "dns", "install", "--backend", "hosts")
+        assert done.returncode == 2 and "--names is missing, and no kube-tunnel" in done.stderr, done
+        machine.start("--address-idle", "0")
+
+        def names():
+            done = machine.as_user(machine.program, "dns", "install", "--backend", "hosts")
+            assert done.returncode == 77 and " --names '" in done.stderr, done
+            machine.ok("sh", "-c", done.stderr.split("type: sudo ")[1])
+            return f" {WEB}\n" in (machine.etc / "hosts").read_text()
+
+        eventually(names)
+        assert LOOPBACK.fullmatch(machine.getent(WEB))
+        done = machine.as_user("curl", "-sS", "--max-time", "20", f"http://{WEB}/")
+        assert done.returncode == 0 and done.stdout, done
+        assert machine.run(machine.program, "dns", "uninstall").returncode == 0
+        assert (machine.etc / "hosts").read_text() == before
+    finally:
+        machine.close()
 
 
 def test_without_the_installation_they_are_not_found(machine):

@@ -333,6 +333,9 @@ static void other_domains_replace_those_that_were_installed(void **state)
     assert_int_equal(resolver_install(&r, &w, NULL), OK);
     assert_true(exists("/etc/resolver/corp.internal"));
     assert_false(exists("/etc/resolver/k8s"));
+    texts_add(&w.domains, xstrdup("k8s"));
+    assert_int_equal(resolver_install(&r, &w, NULL), OK);
+    assert_true(exists("/etc/resolver/corp.internal") && exists("/etc/resolver/k8s"));
     assert_int_equal(uninstall(NULL), OK);
     assert_false(exists("/etc"));
 }
