@@ -15,6 +15,7 @@ import away
 import caps
 import compare
 import dns
+import exec_command
 import http2
 import idle
 import machine
@@ -29,7 +30,7 @@ from load import BINARY, LoadFailed
 from place import Away, PLACES, Playground
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-NAMES = [*measure.LOADS, "memory", *http2.LOADS, *tls.LOADS, *away.LOADS, "DNS"]
+NAMES = [*measure.LOADS, "memory", *http2.LOADS, *tls.LOADS, *away.LOADS, "DNS", "exec"]
 SUITES = ((CONTENDERS, measure.LOADS), (http2.CONTENDERS, http2.LOADS), (tls.CONTENDERS, tls.LOADS))
 ALL_CONTENDERS = {k.name: k for kinds, _ in SUITES for k in kinds}
 BUSY = 0.1  # of the machine, by others: above, a result carries a warning
@@ -249,6 +250,16 @@ def dns_parts(folder, effort):
     return [f"## DNS server: {dns.SERVICES:,} services, playground", dns.table_of(rows)]
 
 
+def exec_parts(folder, effort):
+    if why := Playground.missing():
+        print_progress(f"SKIPPED exec: {why}")
+        return []
+    own = folder / "exec"
+    own.mkdir()
+    found = exec_command.measure(own, 20 if effort is measure.QUICK else 100)
+    return [f"## Commands: {Playground.title}", exec_command.table_of(found)]
+
+
 def report_watched(_arguments, effort, folder):
     if why := watched.missing() or Playground.missing():
         sys.exit(f"script/bench: {why}")
@@ -272,7 +283,7 @@ def is_away(kind):
 def places_for(arguments, names):
     """The places that the chosen measurements need."""
     for kind in chosen_places(arguments):
-        if any((n in away.LOADS) == is_away(kind) for n in names if n != "DNS"):
+        if any((n in away.LOADS) == is_away(kind) for n in names if n not in ("DNS", "exec")):
             yield kind
 
 
@@ -358,6 +369,8 @@ def main():
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         if "DNS" in names:
             more_parts = dns_parts(Path(folder), effort)
+        if "exec" in names:
+            more_parts += exec_parts(Path(folder), effort)
         for kind in places_for(arguments, names):
             results[kind.name], titles[kind.name], more = measure_place(
                 kind, Path(folder), names, effort)
