@@ -176,7 +176,7 @@ enum exchange_state exchange_lease(struct exchange *x)
 
 static void keep_copies(struct exchange *x)
 {
-    x->observed = observed_create(x->serve->observer);
+    x->observed = observed_create(x->serve->observer, x->serve->pool);
     x->join.request.observed = x->join.response.observed = x->observed;
 }
 

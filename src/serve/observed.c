@@ -3,13 +3,21 @@
 
 #include "base/own.h"
 
-struct observed *observed_create(const struct observer *o)
+struct observed *observed_create(const struct observer *o, struct chunk_pool *pool)
 {
     if (!o->heads && !o->bodies)
         return NULL;
     struct observed *copy = xcalloc(1, sizeof(*copy));
     copy->bodies = o->bodies;
+    copy->pool = pool;
     return copy;
+}
+
+static void free_body(struct observed *o, struct body_copy *copy)
+{
+    if (copy->at)
+        chunk_pool_release(o->pool, OBSERVED_BODY_MAX);
+    free(copy->at);
 }
 
 void observed_destroy(struct observed *o)
@@ -17,8 +25,8 @@ void observed_destroy(struct observed *o)
     if (!o)
         return;
     free(o->head);
-    free(o->request.at);
-    free(o->response.at);
+    free_body(o, &o->request);
+    free_body(o, &o->response);
     free(o);
 }
 
@@ -46,8 +54,14 @@ size_t observed_before(struct observed *o, struct body_copy *copy,
 {
     if (!o || !o->bodies)
         return 0;
-    if (!copy->at)
+    if (!copy->at && (copy->cut || chunk_pool_is_tight(o->pool))) {
+        copy->cut = true; /* none of it, rather than its middle */
+        return 0;
+    }
+    if (!copy->at) {
+        chunk_pool_hold(o->pool, OBSERVED_BODY_MAX);
         copy->at = xmalloc(OBSERVED_BODY_MAX);
+    }
     return bufq_copy(from, 0, copy->at + copy->len, OBSERVED_BODY_MAX - copy->len);
 }
 

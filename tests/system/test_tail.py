@@ -559,3 +559,24 @@ def test_an_archive_and_a_filter_by_status_have_no_raw_connections(exposed, star
     assert "GET" in by_status.line()
     tail.stop()
     assert len(json.loads((tmp_path / "har").read_text())["log"]["entries"]) == 1
+
+
+def test_recorded_bodies_are_within_the_memory_for_buffers(start_tunnel, start_tail):
+    tunnel = start_tunnel("--buffer-memory", "1MiB")
+    tail = start_tail(tunnel, "-o", "json", "--bodies")
+    clients = [Client(tunnel.port) for _ in range(30)]
+    for client in clients:  # 30 times 64 KiB would be nearly 2 MiB
+        client.send(request(WEB, "/upload", "POST", fields=["Content-Length: 2000"]) + 1000 * b"x")
+
+    def all_talk():
+        found = json.loads(tunnel.control("/v1/status").text)["clients"]["list"]
+        return sum(c.get("state") == "talk" for c in found) == 30
+    with contextlib.suppress(KeyError, TypeError):
+        eventually(all_talk)
+    for client in clients:
+        client.send(1000 * b"x")
+        assert client.answer("POST").status == 200
+        client.close()
+    events = [tail.event() for _ in range(30)]
+    kept = [e for e in events if "requestBody" in e]
+    assert 1 <= len(kept) < 30 and all(len(e["requestBody"]["text"]) == 2000 for e in kept), len(kept)
