@@ -57,9 +57,10 @@ static enum err write_key(const struct key_parts *key, char room[static KEY_TEXT
     size_t len = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(parts); i++) {
-        if (parts[i].len >= KEY_TEXT_MAX - len || memchr(parts[i].at, 0, parts[i].len))
+        struct str part = parts[i].len ? parts[i] : STR("");
+        if (part.len >= KEY_TEXT_MAX - len || memchr(part.at, 0, part.len))
             return ERR_LIMIT;
-        len = str_append(room, KEY_TEXT_MAX, len, parts[i]);
+        len = str_append(room, KEY_TEXT_MAX, len, part);
         room[len++] = '\0';
     }
     *ret = (struct str){ room, len };

@@ -89,11 +89,11 @@ def connects(address, port):
 
 def is_reset(address, port):
     """A listener accepts the connection and ends it."""
-    with socket.create_connection((address, port), timeout=5) as s:
-        try:
+    try:
+        with socket.create_connection((address, port), timeout=5) as s:
             return s.recv(1) == b""
-        except ConnectionResetError:
-            return True
+    except ConnectionResetError:
+        return True
 
 
 def status(tunnel):

@@ -64,6 +64,10 @@ static void equal_keys_have_one_address_and_others_their_own(void **state)
                          web->address);
     assert_ptr_equal(address_table_at(&table, web->address), web);
     assert_null(address_table_at(&table, 0x7f000001));
+    const struct key_parts zeroed = { .context = STR("test"),
+                                      .ns = STR("shop"),
+                                      .service = STR("web") };
+    assert_ptr_equal(address_table_find(&table, &zeroed), web);
 }
 
 static void an_address_depends_on_seed_and_key_only(void **state)
