@@ -20,6 +20,7 @@ NAMESPACES = 20  # of the playground's --scale
 WANTED_RATE, RATE = 20_000, 10_000
 WANTED_P99_MS = 1
 WANTED_ANON_MB = 16
+LISTENERS = 1000  # the default of max-address-listeners: further names get SERVFAIL
 IDLE_SECONDS = 70  # listeners of services close after 60
 ZONE = "svc.cluster.local"
 
@@ -114,14 +115,15 @@ def latency_row(server, questions, seconds):
 def memory_rows(server, all_names):
     before = server.anon_mb()
     text = dnsperf(server, all_names, "-n", "1", "-c", "1")
-    if number(text, r"NOERROR (\d+)") != NAMES:
-        raise LoadFailed(f"not all names were answered:\n{text}")
+    answered, refused = number(text, r"NOERROR (\d+)"), number(text, r"SERVFAIL (\d+)")
+    if answered < 0.9 * LISTENERS or answered + refused != NAMES:
+        raise LoadFailed(f"not all names were looked up:\n{text}")
     after, descriptors = server.anon_mb(), server.descriptors()
     yield (f"RssAnon that {NAMES:,} names add to {before:.1f} MB of {SERVICES:,} watched services, MB (in all)",
            f"{after - before:.1f} ({after:.1f})", f"under {WANTED_ANON_MB}", after - before < WANTED_ANON_MB)
     time.sleep(IDLE_SECONDS)
     idle = server.descriptors()
-    yield (f"descriptors after {NAMES:,} names (a minute later)", f"{descriptors} ({idle})",
+    yield (f"descriptors after {NAMES:,} names, of which {answered:,.0f} answered (a minute later)", f"{descriptors} ({idle})",
            "at most 1,000 more, none later", descriptors < 1100 and idle < 100)
 
 

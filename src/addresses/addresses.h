@@ -45,7 +45,8 @@ MUST_CHECK enum err addresses_assign(struct addresses *a, const struct address_k
 /* The same, and the ports that it declares are listened on.  `service`: what the catalog
  * returned for the key: the service, or the SERVICE_POD of a pod.
  * Ports that cannot be opened are logged once, and shown by status; the others are open.
- * ERR_IN_USE: a program of another user listens at the address, so no client may be sent there.
+ * With an error no client may be sent to the address: another user's program may listen there.
+ * ERR_IN_USE: it does.  ERR_LIMIT, ERR_NO_FILES: too many listeners are open.
  * ERR_CANCELLED: the process is about to end. */
 MUST_CHECK enum err addresses_open(struct addresses *a, const struct address_key *key,
                                    const struct service *service, struct in_addr *ret,
@@ -91,7 +92,7 @@ void addresses_each_problem(const struct addresses *a,
 struct addresses_summary {
     size_t known;      /* keys that have an address */
     size_t listeners;  /* sockets */
-    uint64_t evicted;  /* addresses that closed for others */
+    uint64_t refused;  /* openings that failed because there were too many */
     const char *state; /* why the state file is not used; NULL: it is */
 };
 struct addresses_summary addresses_summary(const struct addresses *a);

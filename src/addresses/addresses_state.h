@@ -34,9 +34,9 @@ struct addresses {
     /* addresses/opened.c */
     struct list_node opened; /* struct opened, the least recently used first */
     struct timer sweep;
-    uint64_t evicted; /* closed for others, because there were too many */
-    /* Closes the address, but not this one, that was not used for longest.  False: there is none. */
-    bool (*evict)(struct addresses *a, const struct open_ports *but);
+    uint64_t refused; /* were not opened, because there were too many */
+    /* Closes those whose time is over, but not this one. */
+    void (*close_unused)(struct addresses *a, const struct open_ports *but);
 
     size_t pins; /* addresses/pin.c */
 

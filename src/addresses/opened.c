@@ -122,16 +122,16 @@ static bool is_due(const struct opened *o)
            o->all->sched->now - o->tried_at >= RETRY_MS;
 }
 
-enum err opened_open(struct addresses *a, struct address_entry *e,
+enum err opened_open(struct addresses *a, struct address_entry *entry,
                      const struct service *service, struct diag *why)
 {
-    struct opened *o = e->opened;
+    struct opened *o = entry->opened;
     bool fresh = !o;
 
     if (!a->listeners)
         return diag_set(why, ERR_CANCELLED, "kube-tunnel is stopping");
     if (fresh)
-        o = opened_create(a, e);
+        o = opened_create(a, entry);
     note_use(o, a->sched->now);
     if (!a->sweep.at)
         timer_set(&a->sweep, sweep_ms(a));
@@ -139,9 +139,13 @@ enum err opened_open(struct addresses *a, struct address_entry *e,
         declare(o, service);
     if (fresh)
         follow(o);
-    if (o->ports.blocked.text[0])
-        return diag_set(why, ERR_IN_USE, "%s", o->ports.blocked.text);
-    return OK;
+    enum err e = o->ports.refusal;
+    if (e)
+        diag_set(why, e, "%s", o->ports.why.text);
+    /* nothing is remembered: there may be any number of such names */
+    if (e == ERR_LIMIT && !open_ports_sockets(&o->ports))
+        opened_close(entry);
+    return e;
 }
 
 void opened_close(struct address_entry *e)
@@ -180,34 +184,6 @@ void opened_check(struct addresses *a)
         timer_set(&a->sweep, sweep_ms(a));
 }
 
-static bool may_give_way(const struct opened *o, const struct open_ports *but)
-{
-    return &o->ports != but && !o->entry->pins && open_ports_sockets(&o->ports) > 0;
-}
-
-static struct opened *choose_victim(const struct addresses *a,
-                                    const struct open_ports *but)
-{
-    list_for_each (o, &a->opened, struct opened, used)
-        if (may_give_way(o, but))
-            return o;
-    return NULL;
-}
-
-static bool evict(struct addresses *a, const struct open_ports *but)
-{
-    const struct opened *victim = choose_victim(a, but);
-
-    if (!victim)
-        return false;
-    if (!a->evicted++)
-        log_warn(NO_ID, "the least recently used addresses of services close for others",
-                 LOG_U("listeners", a->sockets),
-                 LOG_S("setting", "max-address-listeners"));
-    opened_close(victim->entry);
-    return true;
-}
-
 /* ---- time ---- */
 
 static bool is_unused(struct opened *o)
@@ -220,18 +196,23 @@ static bool is_unused(struct opened *o)
     return idle && !o->entry->pins && now - o->used_at >= idle;
 }
 
+static void close_unused(struct addresses *a, const struct open_ports *but)
+{
+    list_for_each (o, &a->opened, struct opened, used)
+        if (&o->ports != but && is_unused(o))
+            opened_close(o->entry);
+}
+
 static void on_sweep(struct timer *t)
 {
     struct addresses *a = container_of(t, struct addresses, sweep);
 
     problems_expire(&a->problems,
                     a->sched->now > PROBLEM_MS ? a->sched->now - PROBLEM_MS : 0);
-    list_for_each (o, &a->opened, struct opened, used) {
-        if (is_unused(o))
-            opened_close(o->entry);
-        else if (!lookup_is_attached(&o->lookup))
+    close_unused(a, NULL);
+    list_for_each (o, &a->opened, struct opened, used)
+        if (!lookup_is_attached(&o->lookup))
             follow(o);
-    }
     if (!list_empty(&a->opened))
         timer_set(&a->sweep, sweep_ms(a));
 }
@@ -240,7 +221,7 @@ void opened_init(struct addresses *a)
 {
     list_init(&a->opened);
     list_init(&a->shared);
-    a->evict = evict;
+    a->close_unused = close_unused;
     timer_init(&a->sweep, a->sched, on_sweep);
 }
 

@@ -1,8 +1,9 @@
 /* addresses/opened.h - addresses whose ports are listened on
  *
  * An address is opened by a look-up, and closed when no look-up and no connection has used it for
- * the time of the setting address-idle.  If there are too many listeners, the address that was not
- * used for longest gives way.  While the catalog watches the service, its listeners follow it.
+ * the time of the setting address-idle, and never before: a client may have the address, and another
+ * user's program could take it.  If there are too many listeners, no further address is opened.
+ * While the catalog watches the service, its listeners follow it.
  * Private to addresses/.
  */
 #pragma once
@@ -12,8 +13,8 @@
 struct service;
 
 /* Opens or refreshes the address of an entry.  ERR_IN_USE: a program of another user has one of
- * its ports. */
-MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *e,
+ * its ports.  ERR_LIMIT, ERR_NO_FILES: too many are open. */
+MUST_CHECK enum err opened_open(struct addresses *a, struct address_entry *entry,
                                 const struct service *service, struct diag *why);
 void opened_close(struct address_entry *e); /* nothing if it is not open */
 

@@ -76,28 +76,15 @@ static enum err open_either(struct addresses *a, struct open_port *p, uint32_t a
     return e == ERR_IN_USE || e == ERR_FORBIDDEN ? open_own(a, p, address, why) : e;
 }
 
-static enum err make_room(struct addresses *a, const struct open_ports *mine,
-                          struct diag *why)
-{
-    while (a->sockets >= sockets_max(a))
-        if (!a->evict(a, mine))
-            return diag_set(
-                why, ERR_LIMIT,
-                "%zu listeners of addresses are open; see max-address-listeners",
-                a->sockets);
-    return OK;
-}
-
 static enum err open_port(struct addresses *a, const struct open_ports *mine,
                           struct open_port *p, uint32_t address, struct diag *why)
 {
-    enum err e = make_room(a, mine, why);
+    enum err e = open_either(a, p, address, why);
 
-    if (!e)
-        e = open_either(a, p, address, why);
-    if (e == ERR_NO_FILES && a->evict(a, mine))
-        e = open_either(a, p, address, why);
-    return e;
+    if (e != ERR_NO_FILES)
+        return e;
+    a->close_unused(a, mine);
+    return open_either(a, p, address, why);
 }
 
 static void close_port(struct addresses *a, struct open_port *p)
@@ -187,6 +174,56 @@ static void add_declared(const struct addresses *a, struct open_ports *p,
     }
 }
 
+static void refuse(struct open_ports *p, enum err e, const struct diag *why)
+{
+    p->refusal = e;
+    p->why = *why;
+}
+
+/* Does it need a socket that is not there yet? */
+static bool needs_socket(struct addresses *a, const struct open_port *p)
+{
+    uint16_t port = p->declared.local;
+
+    return !port_is_open(p) && !port_is_released(a, port) &&
+           (!a->config->address_per_port || !find_shared(a, port));
+}
+
+/* For all ports or for none: an address of which a part is open is not answered. */
+static enum err make_room(struct addresses *a, const struct open_ports *p,
+                          struct diag *why)
+{
+    size_t max = sockets_max(a), wanted = 0;
+
+    for (size_t i = 0; i < p->count; i++)
+        wanted += needs_socket(a, &p->at[i]);
+    if (wanted && a->sockets + wanted > max)
+        a->close_unused(a, p);
+    if (!wanted || a->sockets + wanted <= max)
+        return OK;
+    a->refused++;
+    return diag_set(why, ERR_LIMIT,
+                    "%zu listeners of addresses are open, and %zu more are needed; "
+                    "see max-address-listeners",
+                    a->sockets, wanted);
+}
+
+/* The problem is noted for one of the ports. */
+static bool find_room(struct addresses *a, struct open_ports *p)
+{
+    struct diag why = { "" };
+    enum err e = make_room(a, p, &why);
+    size_t first = 0;
+
+    if (!e)
+        return true;
+    while (!needs_socket(a, &p->at[first]))
+        first++;
+    problems_note(&a->problems, a->sched->now, p->at[first].declared.local, e, &why);
+    refuse(p, e, &why);
+    return false;
+}
+
 static void try_port(struct addresses *a, struct open_ports *all, struct open_port *p,
                      uint32_t address)
 {
@@ -201,7 +238,9 @@ static void try_port(struct addresses *a, struct open_ports *all, struct open_po
     else
         problems_end(&a->problems, port);
     if (e == ERR_FORBIDDEN)
-        all->blocked = why;
+        refuse(all, ERR_IN_USE, &why);
+    else if (e == ERR_NO_FILES)
+        refuse(all, e, &why);
 }
 
 void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t address,
@@ -209,8 +248,9 @@ void open_ports_follow(struct addresses *a, struct open_ports *p, uint32_t addre
 {
     remove_undeclared(a, p, d);
     add_declared(a, p, address, name, d);
-    p->blocked = (struct diag){ "" };
-    for (size_t i = 0; i < p->count; i++)
+    refuse(p, OK, &(struct diag){ "" });
+    bool has_room = find_room(a, p);
+    for (size_t i = 0; has_room && i < p->count; i++)
         try_port(a, p, &p->at[i], address);
 }
 

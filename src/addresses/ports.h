@@ -19,7 +19,8 @@ struct open_port {
 struct open_ports {
     struct open_port *at;
     size_t count;
-    struct diag blocked; /* a program of another user has one of them; "": none has */
+    enum err refusal; /* no client may be sent to the address; *why says why */
+    struct diag why;
 };
 
 /* Opens what is declared, and closes what no longer is.  A port that cannot be opened is noted as a

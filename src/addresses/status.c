@@ -77,7 +77,7 @@ struct addresses_summary addresses_summary(const struct addresses *a)
     return (struct addresses_summary){
         .known = a->table.count,
         .listeners = a->sockets,
-        .evicted = a->evicted,
+        .refused = a->refused,
         .state = a->state.text[0] ? a->state.text : NULL,
     };
 }

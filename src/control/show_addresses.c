@@ -81,7 +81,7 @@ json_t *addresses_json(const struct control *c)
     }
     json_t *whole =
         json_pack("{s:I, s:I, s:I, s:o, s:o}", "known", (json_int_t)s.known, "listeners",
-                  (json_int_t)s.listeners, "evicted", (json_int_t)s.evicted, "open",
+                  (json_int_t)s.listeners, "refused", (json_int_t)s.refused, "open",
                   open.list, "problems", problems);
     if (open.left_out)
         json_object_set_new(whole, "openLeftOut",

@@ -369,37 +369,64 @@ static void a_pod_has_its_containers_ports(void **state)
     assert_string_equal(told.route, "web-0.shop.pod");
 }
 
-static void the_least_recently_used_address_gives_way(void **state)
+static void an_address_in_use_does_not_close_for_others(void **state)
 {
     (void)state;
     static struct ports p;
+    struct in_addr none;
+    struct diag why;
 
-    restart("max-address-listeners", "4");
+    restart("max-address-listeners", "5");
     const struct service *s = service_of(&p, first_port, first_port + 1);
     struct in_addr a = opened("a", s), b = opened("b", s);
-    opened("a", s);
-    struct in_addr c = opened("c", s);
+    assert_int_equal(open_name("c", "", s, &none, &why), ERR_LIMIT);
+    assert_non_null(strstr(why.text, "4 listeners of addresses are open, and 2 more"));
     assert_int_equal(open_listeners(), 4);
-    assert_int_equal(connect_to(b, first_port), ECONNREFUSED);
     assert_int_equal(connect_to(a, first_port), 0);
-    assert_int_equal(connect_to(c, first_port), 0);
-    opened("d", s);
-    assert_int_equal(addresses_summary(addresses).evicted, 2);
-    const char *log = captured_log();
-    const char *line = strstr(log, "least recently used");
-    assert_non_null(line);
-    assert_null(strstr(line + 1, "least recently used"));
+    told.hold = true;
+    assert_int_equal(connect_to(b, first_port), 0);
+    assert_int_equal(addresses_summary(addresses).refused, 1);
+    pass(IDLE_MS * 2);
+    struct in_addr c = opened("c", s);
+    assert_int_equal(connect_to(c, first_port + 1), 0);
+    assert_int_equal(connect_to(b, first_port), 0); /* it has a connection */
+    assert_int_equal(connect_to(a, first_port), ECONNREFUSED);
+    assert_int_equal(open_name("d", "", s, &none, &why), ERR_LIMIT);
 }
 
-static void a_service_of_more_ports_than_the_limit_has_some(void **state)
+/* Unused ones are looked for each 250 ms, for the sixth time at 1500 ms and then at 1750 ms. */
+static void an_address_whose_time_is_over_closes_at_once_for_another(void **state)
 {
     (void)state;
     static struct ports p;
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr none;
+    struct diag why;
+
+    restart("address-idle", "1500ms");
+    addresses_limit(addresses, 1);
+    opened("a", s);
+    pass(60);
+    opened("a", s);
+    assert_int_equal(open_name("b", "", s, &none, &why), ERR_LIMIT);
+    pass(1550);
+    opened("b", s);
+    assert_int_equal(open_listeners(), 1);
+}
+
+static void a_service_of_more_ports_than_the_limit_is_not_answered(void **state)
+{
+    (void)state;
+    static struct ports p;
+    struct in_addr at;
+    struct diag why;
 
     restart("max-address-listeners", "1");
-    struct in_addr at = opened("a", service_of(&p, first_port, first_port + 1));
-    assert_int_equal(open_listeners(), 1);
-    assert_int_equal(connect_to(at, first_port), 0);
+    const struct service *s = service_of(&p, first_port, first_port + 1);
+    assert_int_equal(open_name("a", "", s, &at, &why), ERR_LIMIT);
+    assert_int_equal(open_listeners(), 0);
+    assert_int_equal(p.service.refs, 1000); /* no name is remembered */
+    assert_int_equal(connect_to(at, first_port), ECONNREFUSED);
     assert_non_null(strstr(captured_log(), "see max-address-listeners"));
 }
 
@@ -407,10 +434,13 @@ static void the_limit_of_descriptors_counts_too(void **state)
 {
     (void)state;
     static struct ports p;
+    const struct service *s = service_of(&p, first_port, 0);
+    struct in_addr at;
+    struct diag why;
 
     addresses_limit(addresses, 1);
-    opened("a", service_of(&p, first_port, first_port + 1));
-    assert_int_equal(open_listeners(), 1);
+    opened("a", s);
+    assert_int_equal(open_name("b", "", s, &at, &why), ERR_LIMIT);
 }
 
 static void note_problem(void *owner, const struct address_problem *p)
@@ -662,8 +692,9 @@ int main(void)
         TEST(changed_ports_are_followed_at_the_next_look_up),
         TEST(an_endpoint_has_its_containers_ports),
         TEST(a_pod_has_its_containers_ports),
-        TEST(the_least_recently_used_address_gives_way),
-        TEST(a_service_of_more_ports_than_the_limit_has_some),
+        TEST(an_address_in_use_does_not_close_for_others),
+        TEST(an_address_whose_time_is_over_closes_at_once_for_another),
+        TEST(a_service_of_more_ports_than_the_limit_is_not_answered),
         TEST(the_limit_of_descriptors_counts_too),
         TEST(a_server_on_127_0_0_1_may_come_before_and_after),
         TEST(a_server_on_every_address_that_comes_first_is_named),
